@@ -1,0 +1,58 @@
+/*
+ * board.h - what a worker lets its hive see at any moment: a page of shared memory.
+ *
+ * The hive makes it (a memfd), the worker maps it and is its only writer; the hive reads it
+ * whenever it lists workers, judges idleness or looks whether a worker still makes steps. No
+ * message is needed, so a worker that hangs cannot hide it. A worker started by hand has a private
+ * one.
+ *
+ * Every number is an atomic of its own; texts are written before `state` is set (release) and read
+ * after it (acquire).
+ */
+#ifndef RBEE_API_BOARD_H
+#define RBEE_API_BOARD_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define BOARD_MAGIC     0x72626565u /* "rbee" */
+#define BOARD_VERSION   1
+#define BOARD_ERROR_MAX 1024
+
+enum board_state {
+    BOARD_STARTING = 0, /* the process is there */
+    BOARD_LOADING = 1,
+    BOARD_READY = 2,    /* idle or busy: see slots_busy */
+    BOARD_DRAINING = 3, /* takes no new work */
+    BOARD_FAILED = 4    /* error_code and error_text say why; the process ends */
+};
+
+struct board {
+    uint32_t magic, version;
+    _Atomic uint32_t state; /* enum board_state */
+    _Atomic uint32_t slots_total, slots_busy, queued;
+    _Atomic uint64_t steps;           /* layers computed (engine_steps) */
+    _Atomic uint64_t tokens_out;      /* generated since start */
+    _Atomic int64_t last_activity_ms; /* clock_ms (the monotonic clock is one for all processes) */
+    _Atomic uint64_t bytes_loaded, bytes_total;
+    _Atomic uint32_t layers_loaded, layers_total;
+    _Atomic uint32_t n_ctx; /* positions a sequence may have */
+    char error_code[64];    /* an api_code's text */
+    char error_text[BOARD_ERROR_MAX];
+};
+
+/* The hive's side: makes the memory; *fd is to be inherited by the worker. */
+int board_create(struct board **out, int *fd, struct err *err);
+/* The worker's side: fd < 0 makes a private one. */
+int board_attach(int fd, struct board **out, struct err *err);
+void board_detach(struct board *b);
+
+/* "starting" "loading" "idle" "busy" "draining" "failed": what people and programs are shown. */
+const char *board_state_name(const struct board *b);
+
+/* Writes the error and sets BOARD_FAILED. */
+void board_fail(struct board *b, const char *code, const char *text);
+
+#endif

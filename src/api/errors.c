@@ -1,0 +1,236 @@
+/* errors.c - see errors.h. The table is all there is to know about an error at the edge. */
+#include "api/errors.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+static const struct api_error_info table[API_N_CODES] = {
+    [API_CONNECTION_REFUSED] =
+        {"CONNECTION_REFUSED", 0, 1, true,
+         "Is rbee-hive running there? Ask with `curl http://HOST:8080/v1/health`, "
+         "start it with `rbee-hive daemon --addr HOST:8080`."},
+    [API_CONNECTION_TIMEOUT] = {"CONNECTION_TIMEOUT", 0, 1, true,
+                                "Is the machine on and its port 8080 reachable? Ask with "
+                                "`curl http://HOST:8080/v1/health`."},
+    [API_VERSION_MISMATCH] = {"VERSION_MISMATCH", 409, 1, false,
+                              "Install the same major.minor version on both machines and restart "
+                              "rbee-hive."},
+    [API_INVALID_MODEL_REF] =
+        {"INVALID_MODEL_REF", 400, 1, false,
+         "Write hf:org/repo, hf:org/repo:Q4_K_M, hf:org/repo:file.gguf, a path "
+         "to a .gguf file, or tiny."},
+    [API_MODEL_NOT_FOUND] = {"MODEL_NOT_FOUND", 404, 1, false,
+                             "Check the spelling; `rbee-keeper models list` shows what is here."},
+    [API_MODEL_ACCESS_DENIED] = {"MODEL_ACCESS_DENIED", 403, 1, false,
+                                 "Accept the model's terms on its page and start rbee-hive with "
+                                 "HF_TOKEN set to a token that may read it."},
+    [API_DOWNLOAD_FAILED] = {"DOWNLOAD_FAILED", 502, 1, true,
+                             "Ask again: what has arrived is kept and the download goes on from "
+                             "there."},
+    [API_DOWNLOAD_STALLED] = {"DOWNLOAD_STALLED", 504, 1, true,
+                              "Check the network and ask again: what has arrived is kept."},
+    [API_CHECKSUM_MISMATCH] = {"CHECKSUM_MISMATCH", 502, 1, true,
+                               "Ask again; if it stays so, the file on the hub is not what the hub "
+                               "says it is."},
+    [API_DISK_FULL] = {"DISK_FULL", 507, 1, false,
+                       "Free some space, for example with `rbee-keeper models rm MODEL`, and ask "
+                       "again."},
+    [API_INVALID_MODEL_FILE] =
+        {"INVALID_MODEL_FILE", 422, 1, false,
+         "The file is damaged or no GGUF: fetch it again, or look at it with "
+         "`llm-worker-rbee inspect FILE`."},
+    [API_UNSUPPORTED_MODEL] =
+        {"UNSUPPORTED_MODEL", 422, 1, false,
+         "Choose a GGUF of a llama or qwen2 architecture in a supported type."},
+    [API_INSUFFICIENT_MEMORY] = {"INSUFFICIENT_MEMORY", 507, 1, false,
+                                 "Choose a smaller quantisation or a smaller context, or stop a "
+                                 "worker with `rbee-keeper workers stop`."},
+    [API_INSUFFICIENT_VRAM] = {"INSUFFICIENT_VRAM", 507, 1, false,
+                               "Choose a smaller quantisation or context, or `--backend cpu`."},
+    [API_BACKEND_UNAVAILABLE] = {"BACKEND_UNAVAILABLE", 422, 1, false,
+                                 "Choose a backend that is there, or `--backend auto`; "
+                                 "`rbee-hive detect` lists them."},
+    [API_DEVICE_NOT_FOUND] = {"DEVICE_NOT_FOUND", 422, 1, false,
+                              "Choose a device that is there; `rbee-hive detect` lists them."},
+    [API_WORKER_START_FAILED] = {"WORKER_START_FAILED", 500, 1, true,
+                                 "Look into the worker's log with `rbee-keeper logs`."},
+    [API_LOADING_TIMEOUT] = {"LOADING_TIMEOUT", 504, 1, true,
+                             "Is the disk slow or the model very large? Ask again, or choose a "
+                             "smaller model."},
+    [API_WORKER_CRASHED] =
+        {"WORKER_CRASHED", 500, 1, true,
+         "Ask again: another worker is started. `rbee-keeper logs` shows the last "
+         "one's."},
+    [API_WORKER_STALLED] = {"WORKER_STALLED", 504, 1, true,
+                            "Ask again; `rbee-keeper logs` shows what the worker did last."},
+    [API_ALL_SLOTS_BUSY] = {"ALL_SLOTS_BUSY", 503, 1, true,
+                            "Try again in a moment, or start the worker with more slots."},
+    [API_QUEUE_TIMEOUT] = {"QUEUE_TIMEOUT", 503, 1, true, "Try again in a moment."},
+    [API_CONTEXT_LENGTH_EXCEEDED] =
+        {"CONTEXT_LENGTH_EXCEEDED", 400, 1, false,
+         "Shorten the prompt, or load the model with a larger context."},
+    [API_INVALID_REQUEST] = {"INVALID_REQUEST", 400, 2, false,
+                             "Correct the fields named in details.errors."},
+    [API_BODY_TOO_LARGE] = {"BODY_TOO_LARGE", 413, 1, false, "Send a smaller request."},
+    [API_MISSING_API_KEY] =
+        {"MISSING_API_KEY", 401, 1, false,
+         "Send `Authorization: Bearer KEY`; the key is in the file api-key of the "
+         "hive's RBEE_HOME."},
+    [API_INVALID_API_KEY] = {"INVALID_API_KEY", 401, 1, false,
+                             "Compare with the file api-key of the hive's RBEE_HOME."},
+    [API_FORBIDDEN_HOST] = {"FORBIDDEN_HOST", 403, 1, false,
+                            "Use the address that the hive listens on."},
+    [API_REQUEST_CANCELLED] = {"REQUEST_CANCELLED", 499, 130, false, ""},
+    [API_REQUEST_TIMEOUT] = {"REQUEST_TIMEOUT", 408, 1, true,
+                             "Ask for fewer tokens or allow more time."},
+    [API_NOT_FOUND] = {"NOT_FOUND", 404, 1, false, "docs/http-api.md lists every route."},
+    [API_METHOD_NOT_ALLOWED] = {"METHOD_NOT_ALLOWED", 405, 1, false,
+                                "docs/http-api.md lists every route and its method."},
+    [API_INTERNAL] = {"INTERNAL", 500, 1, false,
+                      "This is rbee's fault: please report it with the request id and the log."},
+};
+
+const struct api_error_info *api_error_info(enum api_code code)
+{
+    BUG_ON((unsigned)code >= API_N_CODES);
+    return &table[code];
+}
+
+enum api_code api_code_from(const char *text, bool *known)
+{
+    for (unsigned i = 0; text && i < API_N_CODES; i++) {
+        if (str_eq(text, table[i].code)) {
+            if (known)
+                *known = true;
+            return (enum api_code)i;
+        }
+    }
+    if (known)
+        *known = false;
+    return API_INTERNAL;
+}
+
+enum api_code api_code_of(enum err_code code)
+{
+    switch (code) {
+    case ERR_INVALID:
+        return API_INVALID_REQUEST;
+    case ERR_UNSUPPORTED:
+        return API_UNSUPPORTED_MODEL;
+    case ERR_NOT_FOUND:
+        return API_NOT_FOUND;
+    case ERR_LIMIT:
+        return API_INVALID_REQUEST;
+    case ERR_NO_MEMORY:
+        return API_INSUFFICIENT_MEMORY;
+    case ERR_NO_SPACE:
+        return API_DISK_FULL;
+    case ERR_BUSY:
+        return API_ALL_SLOTS_BUSY;
+    case ERR_TIMEOUT:
+        return API_REQUEST_TIMEOUT;
+    case ERR_CANCELLED:
+        return API_REQUEST_CANCELLED;
+    case ERR_DENIED:
+        return API_MODEL_ACCESS_DENIED;
+    case ERR_CONFLICT:
+        return API_INVALID_REQUEST;
+    case ERR_UNREACHABLE:
+        return API_CONNECTION_REFUSED;
+    case ERR_NONE:
+    case ERR_IO:
+        break;
+    }
+    return API_INTERNAL;
+}
+
+void api_error_set(struct api_error *e, enum api_code code, const char *src, const char *fmt, ...)
+{
+    va_list ap;
+
+    *e = (struct api_error){.code = code, .src = src};
+    va_start(ap, fmt);
+    vsnprintf(e->message, sizeof e->message, fmt, ap);
+    va_end(ap);
+}
+
+void api_error_done(struct api_error *e)
+{
+    if (!e)
+        return;
+    json_decref(e->details);
+    e->details = NULL;
+}
+
+/* A JSON string of any bytes: what is not UTF-8 is shown as '?'. */
+static json_t *text_json(const char *text)
+{
+    json_t *s = json_string(text);
+    char *copy;
+
+    if (s || !(copy = str_dup(text)))
+        return s;
+    for (char *p = copy; *p; p++)
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+    s = json_string(copy);
+    free(copy);
+    return s;
+}
+
+char *api_error_body(const struct api_error *e, const char *request_id)
+{
+    const struct api_error_info *info = api_error_info(e->code);
+    json_t *details = e->details ? json_copy(e->details) : json_object(), *body;
+    char *text = NULL;
+
+    if (!details)
+        return NULL;
+    if (info->hint[0] && !json_object_get(details, "hint"))
+        json_object_set_new(details, "hint", json_string(info->hint));
+    if (!json_object_get(details, "retriable"))
+        json_object_set_new(details, "retriable", json_boolean(info->retriable));
+    body = json_pack("{s:{s:s, s:o, s:o, s:s, s:s}}", "error", "code", info->code, "message",
+                     text_json(e->message), "details", details, "request_id",
+                     request_id ? request_id : "", "src", e->src ? e->src : "");
+    if (body)
+        text = json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    return text;
+}
+
+/* The origin as one of the three constant names, so that struct api_error owns nothing of it. */
+static const char *known_src(const char *src)
+{
+    static const char *const names[] = {"keeper", "hive", "worker"};
+
+    for (size_t i = 0; src && i < sizeof names / sizeof names[0]; i++)
+        if (str_eq(src, names[i]))
+            return names[i];
+    return "";
+}
+
+void api_error_parse(struct api_error *e, int status, const char *body, size_t n)
+{
+    json_t *root = json_loadb(body, n, 0, NULL), *error = json_object_get(root, "error");
+    const char *code = NULL, *message = NULL, *src = NULL;
+    json_t *details = NULL;
+    bool known = false;
+
+    if (error && json_unpack(error, "{s:s, s:s, s?:s, s?:o}", "code", &code, "message", &message,
+                             "src", &src, "details", &details) == 0) {
+        enum api_code known_code = api_code_from(code, &known);
+
+        api_error_set(e, known_code, known_src(src), "%s%s%s", known ? "" : code, known ? "" : ": ",
+                      message);
+        e->details = json_is_object(details) ? json_incref(details) : NULL;
+    } else {
+        api_error_set(e, API_INTERNAL, "", "the answer has status %d and no error body: %.*s",
+                      status, n > 200 ? 200 : (int)n, body);
+    }
+    json_decref(root);
+}

@@ -1,0 +1,73 @@
+/*
+ * inference.h - the worker's inference request and its events, both ways: JSON <-> struct.
+ *
+ * Parsing finds every failing field at once; nothing of the prompt ever goes into an error. Unknown
+ * fields are failures too: a misspelt option must not be ignored in silence.
+ */
+#ifndef RBEE_API_INFERENCE_H
+#define RBEE_API_INFERENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/errors.h"
+#include "base/buf.h"
+
+#define INFERENCE_STOP_MAX           16
+#define INFERENCE_STOP_BYTES_MAX     256
+#define INFERENCE_JOB_ID_MAX         128
+#define INFERENCE_MAX_TOKENS_DEFAULT 256
+#define INFERENCE_TIMEOUT_MAX_S      86400
+
+struct inference_request {
+    char job_id[INFERENCE_JOB_ID_MAX + 1]; /* made when absent */
+    char *prompt;                          /* owned, valid UTF-8, may hold no NUL */
+    size_t prompt_bytes;
+    uint32_t max_tokens;
+    double temperature, top_p, min_p, repetition_penalty;
+    uint32_t top_k;
+    char *stop[INFERENCE_STOP_MAX]; /* owned */
+    size_t n_stop;
+    uint64_t seed; /* made when absent; below 2^53, so that every JSON reader keeps it */
+    bool seed_given, stream;
+    int64_t timeout_ms; /* 0 = none */
+};
+
+/* Defaults everywhere, an empty prompt. */
+void inference_request_init(struct inference_request *r);
+void inference_request_done(struct inference_request *r);
+
+/*
+ * Parses and checks a body. 0, or -1 with *e as INVALID_REQUEST whose details.errors lists
+ * {"field","constraint","message"} for every failing field. Fills job_id and seed when absent.
+ */
+int inference_request_parse(const char *body, size_t n, struct inference_request *r,
+                            struct api_error *e, const char *src);
+
+/* The body of a request (free()); NULL when out of memory. For the keeper and the gateway. */
+char *inference_request_text(const struct inference_request *r);
+
+/* ---- events: each puts one JSON object, no newline; 0 or -1 when `out` is full ---- */
+int inference_event_started(struct buf *out, const struct inference_request *r, const char *model,
+                            int64_t unix_ms);
+/* The hot path: text is valid UTF-8. */
+int inference_event_token(struct buf *out, const char *text, size_t n, uint64_t i);
+int inference_event_metrics(struct buf *out, double tokens_per_sec, uint64_t vram_bytes);
+
+enum stop_reason { STOP_MAX_TOKENS, STOP_EOS, STOP_SEQUENCE, STOP_CANCELLED, STOP_ERROR, STOP_N };
+const char *stop_reason_text(enum stop_reason r); /* "MAX_TOKENS" ... */
+
+struct inference_end {
+    uint64_t tokens_out, prompt_tokens, cached_tokens;
+    int64_t decode_time_ms, prefill_time_ms, queue_time_ms;
+    enum stop_reason stop_reason;
+    const char *stop_sequence_matched; /* with STOP_SEQUENCE, else NULL */
+};
+int inference_event_end(struct buf *out, const struct inference_end *end);
+int inference_event_error(struct buf *out, const struct api_error *e);
+
+/* Puts a JSON string, quotes included, of n bytes of UTF-8 (ill-formed bytes become U+FFFD). */
+int json_put_string(struct buf *out, const char *text, size_t n);
+
+#endif

@@ -1,0 +1,334 @@
+/* cli.c - see cli.h. Prints help to stdout, usage errors to stderr; that is its whole purpose. */
+#include "base/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "version.h"
+
+#define CLI_NEAREST_MAX_DISTANCE 3
+#define CLI_WORD_MAX             64
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+    size_t m = a < b ? a : b;
+
+    return m < c ? m : c;
+}
+
+/* Edit distance with one row of memory (Wagner & Fischer 1974); long words are never near. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[CLI_WORD_MAX + 1], n = strlen(a), m = strlen(b);
+
+    if (n > CLI_WORD_MAX || m > CLI_WORD_MAX)
+        return CLI_WORD_MAX;
+    for (size_t j = 0; j <= m; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t above = row[j];
+
+            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[m];
+}
+
+const char *cli_nearest(const char *word, const char *const *names)
+{
+    const char *best = NULL;
+    size_t best_distance = CLI_NEAREST_MAX_DISTANCE + 1;
+
+    for (; *names; names++) {
+        size_t d = distance(word, *names);
+
+        if (d < best_distance && d < strlen(word)) {
+            best_distance = d;
+            best = *names;
+        }
+    }
+    return best;
+}
+
+static void show_commands(const char *program, const char *about,
+                          const struct cli_command *commands)
+{
+    printf("%s %s - %s\n\nUsage: %s COMMAND [OPTIONS]\n\nCommands:\n", program, RBEE_VERSION, about,
+           program);
+    for (const struct cli_command *c = commands; c->name; c++)
+        printf("  %-16s %s\n", c->name, c->summary);
+    printf("\n'%s COMMAND --help' tells more about one; '%s --version' the version.\n", program,
+           program);
+}
+
+/* How many of the words argv[1..] spell this command's name; 0 when they do not. */
+static int words_matched(const char *name, int argc, char **argv)
+{
+    int n = 0;
+
+    for (const char *p = name; *p;) {
+        size_t len = strcspn(p, " ");
+
+        if (n + 1 >= argc || strlen(argv[n + 1]) != len || strncmp(argv[n + 1], p, len) != 0)
+            return 0;
+        n++;
+        p += len + (p[len] == ' ');
+    }
+    return n;
+}
+
+static int unknown_command(const char *program, const struct cli_command *commands, int argc,
+                           char **argv)
+{
+    const char *names[CLI_WORD_MAX + 1], *near;
+    char typed[2 * CLI_WORD_MAX];
+    size_t n = 0, first_len = strlen(argv[1]);
+    bool group = false;
+
+    for (const struct cli_command *c = commands; c->name && n < CLI_WORD_MAX; c++) {
+        names[n++] = c->name;
+        if (strncmp(c->name, argv[1], first_len) == 0 && c->name[first_len] == ' ')
+            group = true;
+    }
+    names[n] = NULL;
+    if (group && argc == 2) {
+        fprintf(stderr, "%s: '%s' needs one more word:\n", program, argv[1]);
+        for (const struct cli_command *c = commands; c->name; c++)
+            if (strncmp(c->name, argv[1], first_len) == 0 && c->name[first_len] == ' ')
+                fprintf(stderr, "  %-16s %s\n", c->name, c->summary);
+        return CLI_USAGE;
+    }
+    snprintf(typed, sizeof typed, "%s%s%s", argv[1], group ? " " : "", group ? argv[2] : "");
+    near = cli_nearest(typed, names);
+    fprintf(stderr, "%s: there is no command '%s'.%s%s%s Try '%s --help'.\n", program, typed,
+            near ? " Did you mean '" : "", near ? near : "", near ? "'?" : "", program);
+    return CLI_USAGE;
+}
+
+int cli_main(const char *program, const char *about, const struct cli_command *commands, int argc,
+             char **argv)
+{
+    const struct cli_command *best = NULL;
+    int best_words = 0;
+
+    if (argc < 2) {
+        show_commands(program, about, commands);
+        return CLI_USAGE;
+    }
+    if (str_eq(argv[1], "--help") || str_eq(argv[1], "-h") || str_eq(argv[1], "help")) {
+        show_commands(program, about, commands);
+        return CLI_DONE;
+    }
+    if (str_eq(argv[1], "--version") || str_eq(argv[1], "-V")) {
+        printf("%s %s\n", program, RBEE_VERSION);
+        return CLI_DONE;
+    }
+    for (const struct cli_command *c = commands; c->name; c++) {
+        int n = words_matched(c->name, argc, argv);
+
+        if (n > best_words) {
+            best_words = n;
+            best = c;
+        }
+    }
+    if (!best)
+        return unknown_command(program, commands, argc, argv);
+    return best->run(best, argc - 1 - best_words, argv + 1 + best_words);
+}
+
+static void show_help(const char *program, const struct cli_command *command,
+                      const struct cli_opt *opts)
+{
+    printf("%s %s - %s\n\nUsage: %s %s%s%s%s\n", program, command->name, command->summary, program,
+           command->name, opts && opts->name ? " [OPTIONS]" : "", command->args ? " " : "",
+           command->args ? command->args : "");
+    if (command->details)
+        printf("\n%s\n", command->details);
+    printf("\nOptions:\n");
+    for (const struct cli_opt *o = opts; o && o->name; o++) {
+        char left[CLI_WORD_MAX], letter[8] = "    ";
+
+        if (o->letter)
+            snprintf(letter, sizeof letter, "-%c, ", o->letter);
+        snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->arg ? " " : "",
+                 o->arg ? o->arg : "");
+        printf("  %-32s %s\n", left, o->help);
+    }
+    printf("  %-32s %s\n", "-h, --help", "this help");
+}
+
+static int usage_error(const char *program, const struct cli_command *command, const char *text)
+{
+    fprintf(stderr, "%s %s: %s. Try '%s %s --help'.\n", program, command->name, text, program,
+            command->name);
+    return CLI_USAGE;
+}
+
+static bool in_range(const struct cli_opt *o, double v)
+{
+    return (o->min == 0 && o->max == 0) || (v >= o->min && v <= o->max);
+}
+
+/* Stores the value; on refusal writes why to `why` and returns -1. */
+static int store(const struct cli_opt *o, const char *text, char *why, size_t why_size)
+{
+    struct cli_list *list;
+    int64_t i;
+    double d;
+
+    switch (o->kind) {
+    case CLI_FLAG:
+        *(bool *)o->value = true;
+        return 0;
+    case CLI_STR:
+        *(const char **)o->value = text;
+        return 0;
+    case CLI_INT:
+        if (str_to_i64(text, &i) == 0 && in_range(o, (double)i)) {
+            *(int64_t *)o->value = i;
+            return 0;
+        }
+        snprintf(why, why_size, "--%s takes a whole number", o->name);
+        break;
+    case CLI_NUM:
+        if (str_to_f64(text, &d) == 0 && in_range(o, d)) {
+            *(double *)o->value = d;
+            return 0;
+        }
+        snprintf(why, why_size, "--%s takes a number", o->name);
+        break;
+    case CLI_DURATION:
+        if (str_to_duration_ms(text, o->value) == 0)
+            return 0;
+        snprintf(why, why_size, "--%s takes a duration such as 30s, 5m or -1, not '%.40s'", o->name,
+                 text);
+        return -1;
+    case CLI_STRS:
+        list = o->value;
+        if (list->n < CLI_LIST_MAX) {
+            list->items[list->n++] = text;
+            return 0;
+        }
+        snprintf(why, why_size, "--%s may be given %d times at most", o->name, CLI_LIST_MAX);
+        return -1;
+    }
+    if (o->min != 0 || o->max != 0) {
+        size_t len = strlen(why);
+
+        snprintf(why + len, why_size - len, " from %.10g to %.10g", o->min, o->max);
+    }
+    snprintf(why + strlen(why), why_size - strlen(why), ", not '%.40s'", text);
+    return -1;
+}
+
+static const struct cli_opt *find_opt(const struct cli_opt *opts, const char *name, size_t len)
+{
+    for (const struct cli_opt *o = opts; o && o->name; o++)
+        if (strlen(o->name) == len && strncmp(o->name, name, len) == 0)
+            return o;
+    return NULL;
+}
+
+static const struct cli_opt *find_letter(const struct cli_opt *opts, char letter)
+{
+    for (const struct cli_opt *o = opts; o && o->name; o++)
+        if (o->letter && o->letter == letter)
+            return o;
+    return NULL;
+}
+
+static int unknown_option(const char *program, const struct cli_command *command,
+                          const struct cli_opt *opts, const char *word)
+{
+    const char *names[CLI_WORD_MAX + 1], *near = NULL;
+    char why[256], bare[CLI_WORD_MAX];
+    size_t n = 0;
+
+    for (const struct cli_opt *o = opts; o && o->name && n < CLI_WORD_MAX; o++)
+        names[n++] = o->name;
+    names[n] = NULL;
+    if (str_starts(word, "--")) {
+        str_copy(bare, sizeof bare, word + 2);
+        bare[strcspn(bare, "=")] = '\0';
+        near = cli_nearest(bare, names);
+    }
+    snprintf(why, sizeof why, "there is no option '%.60s'%s%s%s", word,
+             near ? ", did you mean '--" : "", near ? near : "", near ? "'?" : "");
+    return usage_error(program, command, why);
+}
+
+/* One option at argv[*i]; *i moves over its value. CLI_GO or an exit code. */
+static int parse_option(const char *program, const struct cli_command *command,
+                        const struct cli_opt *opts, int argc, char **argv, int *i)
+{
+    const char *word = argv[*i], *text = NULL;
+    const struct cli_opt *o;
+    char why[256];
+
+    if (word[1] == '-') {
+        size_t len = strcspn(word + 2, "=");
+
+        o = find_opt(opts, word + 2, len);
+        if (word[2 + len] == '=')
+            text = word + 2 + len + 1;
+    } else {
+        o = word[2] ? NULL : find_letter(opts, word[1]);
+    }
+    if (!o)
+        return unknown_option(program, command, opts, word);
+    if (o->kind == CLI_FLAG && text) {
+        snprintf(why, sizeof why, "--%s takes no value", o->name);
+        return usage_error(program, command, why);
+    }
+    if (o->kind != CLI_FLAG && !text) {
+        if (*i + 1 >= argc) {
+            snprintf(why, sizeof why, "--%s needs a value", o->name);
+            return usage_error(program, command, why);
+        }
+        text = argv[++*i];
+    }
+    if (store(o, text, why, sizeof why))
+        return usage_error(program, command, why);
+    if (o->given)
+        *o->given = true;
+    return CLI_GO;
+}
+
+int cli_parse(const char *program, const struct cli_command *command, const struct cli_opt *opts,
+              int argc, char **argv, const char **words, size_t max_words, size_t *n_words)
+{
+    bool options_over = false;
+    size_t n = 0;
+
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        char why[256];
+        int rc = CLI_GO;
+
+        if (options_over || word[0] != '-' || word[1] == '\0') {
+            if (n == max_words) {
+                snprintf(why, sizeof why, "'%.60s' is one word too many", word);
+                return usage_error(program, command, why);
+            }
+            words[n++] = word;
+        } else if (str_eq(word, "--")) {
+            options_over = true;
+        } else if (str_eq(word, "--help") || str_eq(word, "-h")) {
+            show_help(program, command, opts);
+            return CLI_DONE;
+        } else {
+            rc = parse_option(program, command, opts, argc, argv, &i);
+        }
+        if (rc != CLI_GO)
+            return rc;
+    }
+    if (n_words)
+        *n_words = n;
+    return CLI_GO;
+}

@@ -1,0 +1,48 @@
+/* clock.c - see clock.h. */
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static int64_t read_ns(clockid_t id)
+{
+    struct timespec ts;
+
+    clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+uint64_t clock_ns(void)
+{
+    return (uint64_t)read_ns(CLOCK_MONOTONIC);
+}
+
+int64_t clock_ms(void)
+{
+    return read_ns(CLOCK_MONOTONIC) / 1000000;
+}
+
+int64_t clock_unix_ms(void)
+{
+    return read_ns(CLOCK_REALTIME) / 1000000;
+}
+
+char *clock_iso8601(int64_t unix_ms, char dst[CLOCK_ISO_BYTES])
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm tm;
+    char day[20];
+
+    gmtime_r(&seconds, &tm);
+    strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(dst, CLOCK_ISO_BYTES, "%s.%03uZ", day, (unsigned)(unix_ms % 1000) % 1000);
+    return dst;
+}
+
+void clock_sleep_ms(int64_t ms)
+{
+    struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000};
+
+    if (ms > 0)
+        nanosleep(&ts, NULL);
+}

@@ -1,0 +1,237 @@
+/* path.c - see path.h. No state. Linux: /proc/self/exe. */
+#include "base/path.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+char *path_join(const char *dir, const char *name)
+{
+    return str_printf("%s%s%s", dir, str_ends(dir, "/") ? "" : "/", name);
+}
+
+const char *path_base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+int path_rbee_home(char **out, struct err *err)
+{
+    const char *rbee_home = getenv("RBEE_HOME"), *home = getenv("HOME");
+
+    if (rbee_home && rbee_home[0])
+        *out = str_dup(rbee_home);
+    else if (home && home[0])
+        *out = path_join(home, ".rbee");
+    else
+        return err_set(err, ERR_NOT_FOUND,
+                       "neither RBEE_HOME nor HOME is set, so there is no home folder for rbee");
+    return *out ? 0 : err_no_memory(err, PATH_MAX, "the home folder's name");
+}
+
+static int make_dir(const char *path, mode_t mode, struct err *err)
+{
+    if (mkdir(path, mode) == 0 || (errno == EEXIST && path_is_dir(path)))
+        return 0;
+    return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot make the folder %s",
+                     path);
+}
+
+int path_make_dirs(const char *path, mode_t mode, struct err *err)
+{
+    char *copy = str_dup(path);
+    int rc = 0;
+
+    if (!copy)
+        return err_no_memory(err, strlen(path), "a path");
+    for (char *p = copy + 1; *copy && *p && rc == 0; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        rc = make_dir(copy, mode, err);
+        *p = '/';
+    }
+    if (rc == 0)
+        rc = make_dir(copy, mode, err);
+    free(copy);
+    return rc;
+}
+
+bool path_is_file(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool path_is_dir(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int path_file_size(const char *path, uint64_t *out, struct err *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "cannot read %s",
+                         path);
+    *out = (uint64_t)st.st_size;
+    return 0;
+}
+
+int path_free_bytes(const char *path, uint64_t *out, struct err *err)
+{
+    struct statvfs vfs;
+
+    if (statvfs(path, &vfs) != 0)
+        return err_errno(err, ERR_IO, errno, "cannot ask for the free space at %s", path);
+    *out = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+    return 0;
+}
+
+int path_real(const char *path, char **out, struct err *err)
+{
+    *out = realpath(path, NULL);
+    if (*out)
+        return 0;
+    return err_errno(err, errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO, errno,
+                     "cannot find %s", path);
+}
+
+int path_safe_component(const char *text, char **out, struct err *err)
+{
+    char name[PATH_COMPONENT_MAX + 1];
+    size_t len = 0;
+
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        bool plain =
+            isascii(*p) && (isalnum(*p) || *p == '_' || *p == '-' || (*p == '.' && len > 0));
+
+        if (len + (plain ? 1 : 3) > PATH_COMPONENT_MAX)
+            return err_set(err, ERR_LIMIT, "a name of %zu bytes is too long for a file (limit %d)",
+                           strlen(text), PATH_COMPONENT_MAX);
+        if (plain)
+            name[len++] = (char)*p;
+        else
+            len += (size_t)snprintf(name + len, 4, "%%%02X", *p);
+    }
+    if (len == 0)
+        name[len++] = '%'; /* the empty text: no other text gives a lone '%' */
+    *out = str_ndup(name, len);
+    return *out ? 0 : err_no_memory(err, len, "a file name");
+}
+
+static int read_all(int fd, const char *path, char *dst, size_t size, size_t *n, struct err *err)
+{
+    *n = 0;
+    while (*n < size) {
+        ssize_t got = read(fd, dst + *n, size - *n);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return err_errno(err, ERR_IO, errno, "cannot read %s", path);
+        if (got == 0)
+            break;
+        *n += (size_t)got;
+    }
+    return 0;
+}
+
+int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+    struct stat st;
+    char *text = NULL;
+
+    if (fd < 0)
+        return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "cannot open %s",
+                         path);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        rc = err_set(err, ERR_INVALID, "%s is not a regular file", path);
+    else if ((uint64_t)st.st_size > max_bytes)
+        rc = err_set(err, ERR_LIMIT, "%s has %lld bytes, more than the limit of %zu", path,
+                     (long long)st.st_size, max_bytes);
+    else if (!(text = malloc((size_t)st.st_size + 1)))
+        rc = err_no_memory(err, (size_t)st.st_size + 1, path);
+    else
+        rc = read_all(fd, path, text, (size_t)st.st_size, n, err);
+    close(fd);
+    if (rc) {
+        free(text);
+        return rc;
+    }
+    text[*n] = '\0';
+    *out = text;
+    return 0;
+}
+
+static int write_all(int fd, const char *path, const char *bytes, size_t n, struct err *err)
+{
+    while (n) {
+        ssize_t put = write(fd, bytes, n);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return err_errno(err, ERR_IO, errno, "cannot write %s", path);
+        bytes += put;
+        n -= (size_t)put;
+    }
+    if (fsync(fd) != 0)
+        return err_errno(err, ERR_IO, errno, "cannot write %s to disk", path);
+    return 0;
+}
+
+int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err)
+{
+    char *temp = str_printf("%s.tmp-%ld", path, (long)getpid());
+    int fd, rc;
+
+    if (!temp)
+        return err_no_memory(err, strlen(path) + 32, "a path");
+    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    if (fd < 0) {
+        rc = err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot create %s", temp);
+        free(temp);
+        return rc;
+    }
+    rc = write_all(fd, path, bytes, n, err);
+    close(fd);
+    if (rc == 0 && rename(temp, path) != 0)
+        rc = err_errno(err, ERR_IO, errno, "cannot put %s in its place", path);
+    if (rc)
+        unlink(temp);
+    free(temp);
+    return rc;
+}
+
+int path_program_dir(char **out, struct err *err)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *slash;
+
+    if (n <= 0)
+        return err_errno(err, ERR_IO, errno, "cannot read /proc/self/exe");
+    self[n] = '\0';
+    slash = strrchr(self, '/');
+    if (slash)
+        *slash = '\0';
+    *out = str_dup(self);
+    return *out ? 0 : err_no_memory(err, (size_t)n, "the program's folder");
+}

@@ -1,0 +1,56 @@
+/*
+ * path.h - files and folders. All texts returned are malloc'ed (free()).
+ *
+ * path_safe_component is the one function that makes a file name of a text from outside (a model's
+ * reference, a hub's answer, a worker's id); nothing else may.
+ */
+#ifndef RBEE_BASE_PATH_H
+#define RBEE_BASE_PATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+#define PATH_COMPONENT_MAX 200
+
+/* "a" + "b" -> "a/b"; NULL when out of memory. */
+char *path_join(const char *dir, const char *name);
+
+/* The part after the last slash; points into `path`. */
+const char *path_base(const char *path);
+
+/* RBEE_HOME, else ~/.rbee. ERR_NOT_FOUND when neither RBEE_HOME nor HOME is set. */
+int path_rbee_home(char **out, struct err *err);
+
+/* mkdir -p. Existing folders are fine, an existing file is not. */
+int path_make_dirs(const char *path, mode_t mode, struct err *err);
+
+bool path_is_file(const char *path);
+bool path_is_dir(const char *path);
+int path_file_size(const char *path, uint64_t *out, struct err *err);
+/* Bytes an unprivileged writer has left on the file system of `path`. */
+int path_free_bytes(const char *path, uint64_t *out, struct err *err);
+
+/* Full path with links resolved; ERR_NOT_FOUND when it is not there. */
+int path_real(const char *path, char **out, struct err *err);
+
+/*
+ * Turns any text into one harmless file name: letters, digits, '.', '_' and '-' stay, every other
+ * byte becomes "%XX", a leading '.' too; never empty, never "." or "..", never a slash. Two texts
+ * give one name only if equal. Texts whose name would pass PATH_COMPONENT_MAX give ERR_LIMIT.
+ */
+int path_safe_component(const char *text, char **out, struct err *err);
+
+/* A whole file of at most max_bytes, NUL-terminated (the NUL not counted in *n). */
+int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, struct err *err);
+
+/* Writes a temporary file beside it, fsyncs, renames: the old or the new content, never half. */
+int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);
+
+/* The folder of the running program's own file ("/usr/bin"), to find its siblings. */
+int path_program_dir(char **out, struct err *err);
+
+#endif

@@ -1,0 +1,218 @@
+/*
+ * engine.h - all that anyone outside the engine sees of it.
+ *
+ * A *model* is what a GGUF file holds: read-only, mapped, shared. An *engine* is one user of a
+ * model: a pool of KV pages, scratch, a team of threads. *Sequences* live in an engine; each is a
+ * row of tokens whose keys and values lie in pages. One call decodes a *batch*: any mix of prefill
+ * chunks and single tokens of different sequences, in one pass over the weights. Who is put into a
+ * batch, and when, is the caller's business (a scheduler, a test, a benchmark).
+ *
+ * One numeric path: the logits of a row are the same bits whatever else is in the batch, in whatever
+ * chunks the prompt came, with any number of threads and every kernel set (see kern/kern.h).
+ *
+ * Threads: a model, once loaded, may be read by many. An engine belongs to one thread; only
+ * engine_stop may be called from another. engine_decode allocates nothing and takes no lock.
+ * Errors: 0 or a negative err_code, *err a sentence. Nothing here prints or exits.
+ */
+#ifndef RBEE_ENGINE_ENGINE_H
+#define RBEE_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* ---- model ---------------------------------------------------------------------------------- */
+
+struct engine_model;
+
+/*
+ * Opens a GGUF file (all parts of a split one), reads and checks its header, hyper-parameters, every
+ * tensor the architecture needs (type and shape), and its tokenizer. No weight is read yet.
+ * ERR_NOT_FOUND, ERR_INVALID, ERR_UNSUPPORTED (what is supported is in the text), ERR_LIMIT,
+ * ERR_NO_MEMORY. Free with engine_model_close, after the engines that use it.
+ */
+int engine_model_open(const char *path, struct engine_model **out, struct err *err);
+/* The same from descriptors already open, one a part; they may be closed afterwards. */
+int engine_model_open_fds(const int *fds, uint32_t n_fds, const char *name,
+                          struct engine_model **out, struct err *err);
+void engine_model_close(struct engine_model *m);
+
+/* What has truly been read of the weights so far. */
+struct engine_load {
+    uint32_t layers_loaded, layers_total; /* the embedding and output tensors count as one layer */
+    uint64_t bytes_loaded, bytes_total;
+};
+
+/*
+ * Reads the weights into memory, layer after layer, with a report after each; `progress` returns
+ * false to stop (ERR_CANCELLED). A decode before this, or without it, works and reads on demand.
+ */
+int engine_model_load(struct engine_model *m,
+                      bool (*progress)(void *arg, const struct engine_load *now), void *arg,
+                      struct err *err);
+
+struct engine_model_info {
+    const char *architecture;  /* "llama", "qwen2" */
+    const char *name;          /* general.name, or "" */
+    const char *chat_template; /* NUL-terminated, or NULL when the file has none */
+    const char *tokenizer;     /* "spm", "bpe" */
+    const char *pre_tokenizer; /* "llama-bpe"; "" for SPM */
+    const char *file_type;     /* "Q4_K" ...: the type that holds most of the weights */
+    uint64_t file_bytes, weight_bytes, n_params;
+    uint32_t n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_vocab;
+    uint32_t n_ctx_train;      /* context the model was trained for */
+    uint64_t kv_bytes_per_token;
+    float rope_freq_base;
+};
+/* Pointers in it belong to the model. */
+void engine_model_info(const struct engine_model *m, struct engine_model_info *out);
+
+/* Bytes an engine would allocate: KV pages for n_slots sequences of n_ctx, and scratch. */
+uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint32_t n_ctx,
+                            uint32_t n_batch);
+
+/*
+ * What `inspect` prints, as one JSON object of text put to `out`: format version, architecture,
+ * every size above, tensor types with counts and bytes, context, KV bytes per token, template, and
+ * "supported" with the reason when not. Works on files whose architecture or types cannot be run.
+ */
+int engine_inspect(const char *path, struct buf *out, struct err *err);
+
+/* ---- text and tokens ------------------------------------------------------------------------- */
+
+enum {
+    ENGINE_ADD_SPECIAL = 1,  /* BOS (and EOS) where the model's file asks for them */
+    ENGINE_PARSE_SPECIAL = 2 /* text that spells a control token becomes that token */
+};
+
+/* *ids is malloc'ed. Any thread. */
+int engine_tokenize(const struct engine_model *m, const char *text, size_t n_bytes, unsigned flags,
+                    int32_t **ids, size_t *n_ids, struct err *err);
+
+/* Ends a generation (EOS, end of turn). */
+bool engine_is_eog(const struct engine_model *m, int32_t id);
+int32_t engine_token_bos(const struct engine_model *m); /* -1 when there is none */
+int32_t engine_token_eos(const struct engine_model *m);
+
+/* Decoding as a stream; never gives a part of a UTF-8 character. */
+struct engine_detok;
+int engine_detok_create(const struct engine_model *m, bool special, bool strip_blank,
+                        struct engine_detok **out, struct err *err);
+int engine_detok_put(struct engine_detok *d, int32_t id, struct buf *out); /* 0, -1 out is full */
+int engine_detok_end(struct engine_detok *d, struct buf *out); /* what was held back, as U+FFFD */
+void engine_detok_free(struct engine_detok *d);
+
+/* A tokenizer alone, also from a vocabulary-only file (the tokenize/detokenize commands). */
+struct engine_vocab;
+int engine_vocab_open(const char *path, struct engine_vocab **out, struct err *err);
+void engine_vocab_close(struct engine_vocab *v);
+int engine_vocab_tokenize(const struct engine_vocab *v, const char *text, size_t n_bytes,
+                          unsigned flags, int32_t **ids, size_t *n_ids, struct err *err);
+/* Ids out of range are ERR_INVALID. */
+int engine_vocab_detokenize(const struct engine_vocab *v, const int32_t *ids, size_t n_ids,
+                            bool special, struct buf *out, struct err *err);
+
+/* ---- engine and sequences -------------------------------------------------------------------- */
+
+struct engine;
+
+struct engine_params {
+    uint32_t n_slots;    /* sequences at once, 1..ENGINE_MAX_SLOTS */
+    uint32_t n_ctx;      /* positions a sequence may have; 0 = the model's, capped by ENGINE_DEFAULT_CTX */
+    uint32_t n_batch;    /* most tokens in one batch; 0 = ENGINE_DEFAULT_BATCH */
+    unsigned n_threads;  /* 0 = the CPUs this process may use */
+    const char *kernels; /* "ref", "avx2", "avx512", "neon"; NULL or "auto" = the best here */
+};
+#define ENGINE_MAX_SLOTS     256
+#define ENGINE_DEFAULT_CTX   4096
+#define ENGINE_DEFAULT_BATCH 256
+#define ENGINE_PAGE_TOKENS   32 /* positions in a KV page */
+
+/*
+ * ERR_INVALID for parameters out of range, ERR_UNSUPPORTED for a kernel set that is not here,
+ * ERR_NO_MEMORY with the number of bytes. The model must outlive the engine.
+ */
+int engine_create(const struct engine_model *m, const struct engine_params *params,
+                  struct engine **out, struct err *err);
+void engine_free(struct engine *e);
+
+uint32_t engine_n_ctx(const struct engine *e);
+uint32_t engine_n_batch(const struct engine *e);
+uint32_t engine_n_slots(const struct engine *e);
+unsigned engine_n_threads(const struct engine *e);
+const char *engine_kernels(const struct engine *e);
+const struct engine_model *engine_get_model(const struct engine *e);
+
+/* An empty sequence: its id (0..n_slots-1), or ERR_BUSY when all are taken. */
+int engine_seq_open(struct engine *e, struct err *err);
+/* Gives the sequence and its pages back. */
+void engine_seq_close(struct engine *e, int seq);
+/*
+ * A new sequence with the first n_tokens of `seq` as its beginning: whole pages are shared by
+ * reference, a page begun is copied. Its id, ERR_BUSY, or ERR_NO_MEMORY when pages ran out.
+ */
+int engine_seq_fork(struct engine *e, int seq, uint32_t n_tokens, struct err *err);
+/* Forgets everything from position n_tokens on. */
+void engine_seq_truncate(struct engine *e, int seq, uint32_t n_tokens);
+uint32_t engine_seq_len(const struct engine *e, int seq);
+
+/* One token to decode. A sequence's rows follow each other; positions are implied by its length. */
+struct engine_row {
+    int32_t token;
+    int seq;
+    bool want_logits;
+};
+
+/*
+ * One pass over the weights for n_rows (1..n_batch) rows; sequences grow by their rows. On failure
+ * no sequence has grown: ERR_INVALID (unknown token or sequence), ERR_LIMIT (a sequence would pass
+ * n_ctx; both numbers), ERR_NO_MEMORY (no free KV page), ERR_CANCELLED (engine_stop).
+ */
+int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_rows,
+                  struct err *err);
+
+/* n_vocab logits of row i of the last batch, which must have asked for them; until the next one. */
+const float *engine_logits(const struct engine *e, uint32_t i);
+
+/* Counts layers computed since creation; may be read from any thread (stuck told from slow). */
+uint64_t engine_steps(const struct engine *e);
+
+/* From any thread or a signal handler: the running decode ends early with ERR_CANCELLED. */
+void engine_stop(struct engine *e);
+
+/* ---- sampler ---------------------------------------------------------------------------------- */
+
+/*
+ * Order: repetition penalty over the last `repeat_last_n` tokens, then (temperature 0: the largest
+ * logit, the lowest id among equals) temperature, top_k, top_p, min_p, and a draw. The generator is
+ * seeded and its own: same logits, same seed, same tokens, on every machine.
+ */
+struct engine_sampling {
+    float temperature;        /* 0..2; 0 = greedy */
+    float top_p;              /* 0..1; 1 = off */
+    uint32_t top_k;           /* 0 = off */
+    float min_p;              /* 0..1; 0 = off */
+    float repetition_penalty; /* 0 < p <= 2; 1 = off; 0 is treated as 1 */
+    uint32_t repeat_last_n;   /* window of the penalty */
+    uint64_t seed;
+};
+struct engine_sampling engine_sampling_default(void); /* 0.8, 0.95, 40, 0.05, 1.0, 64, seed 0 */
+
+struct engine_sampler;
+int engine_sampler_create(const struct engine_model *m, const struct engine_sampling *how,
+                          struct engine_sampler **out, struct err *err);
+void engine_sampler_free(struct engine_sampler *s);
+/* The prompt's tokens count for the penalty, too. */
+void engine_sampler_accept(struct engine_sampler *s, int32_t token);
+/* Draws (and accepts) the next token from n_vocab logits. */
+int32_t engine_sampler_next(struct engine_sampler *s, const float *logits);
+
+/* ---- what this build and this CPU have --------------------------------------------------------- */
+
+/* Names of the kernel sets that can run here, best first, NULL behind the last. */
+const char *const *engine_kernel_sets(void);
+
+#endif

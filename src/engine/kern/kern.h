@@ -1,0 +1,157 @@
+/*
+ * kern.h - the contracts of the compute kernels, and the choice among their implementations.
+ *
+ * One numeric path. Each operation below is defined down to the order of its float operations, by
+ * the plain C of ref.c, which stays for ever and is the specification. Every other set (avx2,
+ * avx512, neon) must give *the same bits*: it may compute the integer parts in any order (they are
+ * exact), may run several rows or columns side by side, but each float result goes through the same
+ * operations in the same order. So a result does not depend on the kernel set, the number of
+ * columns in a batch, the number of threads or the way a prompt was cut into chunks. The whole
+ * project is compiled with -ffp-contract=off; where a fused multiply-add is meant it is written.
+ *
+ * Weights of a quantised type meet activations quantised to int8 in groups of 32 (struct kern_q8);
+ * float weights meet the activations as they are. The two canonical dot products:
+ *
+ *  quantised  For each group b of 32 weights, in rising order, every type gives
+ *               q[32]   int8 levels           (Q4_0: nibble - 8; Q4_K: nibble; Q6_K: value - 32;
+ *                                              IQ4: the table's value ...)
+ *               s[2]    int scales of its halves of 16 (1 for the simple types)
+ *               d       float scale           (the block's d)
+ *               m[2], dm  int and float scale of what is subtracted (0 where the type has no min)
+ *             and with x = the activations' levels, dx their scale, in float32:
+ *               I   = s[0] * sum_{0..15} q*x + s[1] * sum_{16..31} q*x          exact in int32
+ *               acc = fmaf((float)I, d * dx, acc)
+ *               for types with a min only:
+ *               M   = m[0] * sum_{0..15} x + m[1] * sum_{16..31} x              exact in int32
+ *               acc = fmaf((float)M, -(dm * dx), acc)
+ *             starting from acc = 0. (Q4_1 and Q5_1 add their m: there dm = -m, m[] = 1.)
+ *
+ *  float      Sixteen accumulators; lane = k mod 16; each lane in rising order of k:
+ *               acc[k % 16] = fmaf((float)w[k], x[k], acc[k % 16])
+ *             and then kern_sum16: the halves are added lane by lane 16 -> 8 -> 4 -> 2 -> 1
+ *             (t[i] = a[i] + a[i + n/2]).
+ *
+ * Kernels take no locks, allocate nothing, keep no state, and tolerate unaligned pointers.
+ */
+#ifndef RBEE_ENGINE_KERN_KERN_H
+#define RBEE_ENGINE_KERN_KERN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/gguf/types.h"
+
+/* Activations a matrix product reads: n_cols rows of k floats, and the same quantised. */
+struct kern_q8 {
+    int8_t q[QK];    /* levels, -127..127 */
+    float d;         /* x ~ d * q; 0 for an all-zero group */
+    int16_t sum[2];  /* sums of q over the two halves of 16 */
+};
+_Static_assert(sizeof(struct kern_q8) == 40, "kern_q8");
+
+struct kern_acts {
+    size_t k;        /* row length */
+    size_t n_cols;   /* rows of activations (columns of the product) */
+    const float *f;  /* (n_cols, k), contiguous */
+    const struct kern_q8 *q; /* (n_cols, k / QK), contiguous; NULL when k is no multiple of QK */
+};
+
+/* A weight matrix as it lies in the file: n_rows rows of k weights, rows contiguous. */
+struct kern_mat {
+    const struct type_info *type;
+    const void *data;
+    size_t n_rows, k;
+    size_t row_bytes;
+};
+
+/*
+ * The keys and values of one sequence, one layer, one KV head: pages of page_tokens positions, each
+ * (page_tokens, head_dim) half floats, contiguous. Positions 0..n_pos-1 are attended to.
+ */
+struct kern_attn {
+    const uint16_t *const *k_pages;
+    const uint16_t *const *v_pages;
+    size_t page_tokens, head_dim, n_pos;
+    const float *q;     /* (n_heads, head_dim): the query heads that share this KV head */
+    size_t n_heads;
+    float scale;        /* usually 1/sqrt(head_dim) */
+    float *out;         /* (n_heads, head_dim) */
+    float *scores;      /* scratch, n_heads * n_pos floats */
+};
+
+struct kern {
+    const char *name; /* "ref", "avx2", "avx512", "neon" */
+
+    /*
+     * x (k) f32 -> dst (k/QK): d = amax/127, q = round-to-nearest-even(x * (127/amax)).
+     * k is a multiple of QK. A group with a NaN or an infinity gives unspecified levels, no crash.
+     */
+    void (*quantize)(const float *x, size_t k, struct kern_q8 *dst);
+
+    /*
+     * y[c * y_stride + r] = dot(W row r, column c) for r in [row_begin, row_end), all columns.
+     * Any type; for the quantised ones x->q must be there. Canonical dots as above.
+     */
+    void (*matmul)(const struct kern_mat *w, const struct kern_acts *x, float *y, size_t y_stride,
+                   size_t row_begin, size_t row_end);
+
+    /* One row of W as floats (embedding look-up): dst (k). w = d*s*q - dm*m, each exactly as in
+     * dequantize of ref.c. */
+    void (*get_row)(const struct kern_mat *w, size_t row, float *dst);
+
+    /*
+     * y[i] = (x[i] * r) * w[i], r = 1 / sqrtf(ss / k + eps), ss the canonical float dot of x with
+     * itself (Zhang & Sennrich 2019). y may be x.
+     */
+    void (*rms_norm)(const float *x, const float *w, size_t k, float eps, float *y);
+
+    /*
+     * Rotary embedding (Su et al. 2021) of n_heads heads of head_dim floats, in place; the first
+     * n_rot of each are rotated. cs holds n_rot/2 pairs {cos, sin}. Pairs are (2i, 2i+1), or with
+     * `neox` (i, i + n_rot/2):  a' = fmaf(a, c, -(b * s));  b' = fmaf(a, s, b * c).
+     */
+    void (*rope)(float *x, size_t n_heads, size_t head_dim, size_t n_rot, const float *cs,
+                 bool neox);
+
+    /* gate[i] = (gate[i] / (1 + exp(-gate[i]))) * up[i]; exp is kern_exp. (Shazeer 2020) */
+    void (*silu_mul)(float *gate, const float *up, size_t n);
+
+    /* y[i] = y[i] + x[i] */
+    void (*add)(float *y, const float *x, size_t n);
+
+    /* floats to half floats, round to nearest even; overflow gives infinity. */
+    void (*to_f16)(const float *x, uint16_t *y, size_t n);
+
+    /*
+     * Attention of n_heads queries that share one KV head, per head:
+     *   s[p]  = scale * (canonical float dot of k[p] and q)
+     *   m     = max s;  e[p] = kern_exp(s[p] - m)
+     *   sum   = sixteen lanes over p (lane = p mod 16), then kern_sum16
+     *   out[i] = (fmaf over p in rising order of e[p] * v[p][i], from 0) * (1 / sum)
+     */
+    void (*attend)(const struct kern_attn *a);
+};
+
+/*
+ * exp for float32, the same bits in every kernel set: below KERN_EXP_MIN gives 0, above KERN_EXP_MAX
+ * is computed as at KERN_EXP_MAX; within 2 units in the last place of the true value between. The
+ * exact sequence of operations is spelled out at its definition in ref.c.
+ */
+#define KERN_EXP_MIN (-87.0f)
+#define KERN_EXP_MAX 88.0f
+float kern_exp(float x);
+
+float kern_f16_to_f32(uint16_t h); /* exact */
+uint16_t kern_f32_to_f16(float f); /* round to nearest even */
+
+/* The sets this build holds and this CPU can run, best first; NULL behind the last. */
+const struct kern *const *kern_available(void);
+
+/*
+ * The set with this name, or the best one for NULL or "auto". NULL when the CPU or the build lacks
+ * it. The environment is not read here: programs pass what their --kernels flag says.
+ */
+const struct kern *kern_find(const char *name);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * tok.h - text to token ids and back, as the model's own file defines it.
+ *
+ * Two algorithms: SPM (tokenizer.ggml.model "llama": greedy merges by score, byte fallback) and
+ * byte-level BPE ("gpt2": a pre-tokeniser pattern cuts the text into words, merges by rank inside
+ * each). A tokenizer is built from a GGUF's metadata, is immutable afterwards and may be used by any
+ * number of threads; encoding allocates its own scratch.
+ *
+ * Everything in the file is checked: array lengths agree, ids in range, merges name known tokens.
+ * Limits: TOK_MAX_VOCAB tokens, TOK_MAX_TOKEN_BYTES a token; encoding is O(n log n) in the text.
+ */
+#ifndef RBEE_ENGINE_TOK_TOK_H
+#define RBEE_ENGINE_TOK_TOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "engine/gguf/gguf.h"
+
+#define TOK_MAX_VOCAB       (2u << 20)
+#define TOK_MAX_TOKEN_BYTES 4096
+#define TOK_NONE            (-1) /* no such token */
+
+/* The numbers are those of tokenizer.ggml.token_type. */
+enum tok_kind {
+    TOK_NORMAL = 1,
+    TOK_UNKNOWN = 2,
+    TOK_CONTROL = 3,
+    TOK_USER_DEFINED = 4,
+    TOK_UNUSED = 5,
+    TOK_BYTE = 6
+};
+
+struct tok;
+
+/*
+ * Builds a tokenizer. ERR_UNSUPPORTED names an unknown model or pre-tokeniser and lists the known
+ * ones; ERR_INVALID names the key at fault. `g` must outlive the tokenizer. Free with tok_free.
+ */
+int tok_create(const struct gguf *g, struct tok **out, struct err *err);
+void tok_free(struct tok *t);
+
+uint32_t tok_n_vocab(const struct tok *t);
+const char *tok_model_name(const struct tok *t); /* "spm" or "bpe" */
+const char *tok_pre_name(const struct tok *t);   /* "llama-bpe"; "" for SPM */
+
+int32_t tok_bos(const struct tok *t); /* each TOK_NONE when the file names none */
+int32_t tok_eos(const struct tok *t);
+int32_t tok_unk(const struct tok *t);
+bool tok_adds_bos(const struct tok *t); /* the file's flag, or its model's custom */
+bool tok_adds_eos(const struct tok *t);
+
+/*
+ * Ends a generation: EOS, and whatever else the file marks as an end of turn
+ * (tokenizer.ggml.eot_token_id, and control tokens with a known end-of-turn text).
+ */
+bool tok_is_eog(const struct tok *t, int32_t id);
+
+enum tok_kind tok_kind(const struct tok *t, int32_t id);
+
+/* The token as the vocabulary spells it; in the mapping, not NUL-terminated. */
+struct gguf_str tok_text(const struct tok *t, int32_t id);
+
+/* The id spelled exactly so, or TOK_NONE. */
+int32_t tok_find(const struct tok *t, const char *bytes, size_t n);
+
+enum {
+    TOK_ADD_SPECIAL = 1,  /* BOS before and EOS behind, where the file's flags ask for them */
+    TOK_PARSE_SPECIAL = 2 /* text that spells a control token becomes that token */
+};
+
+/*
+ * Encodes n bytes (any bytes; no NUL needed). *ids is malloc'ed (free()), *n_ids its count; an empty
+ * text gives what TOK_ADD_SPECIAL adds. ERR_NO_MEMORY, or ERR_LIMIT past INT32_MAX bytes.
+ */
+int tok_encode(const struct tok *t, const char *text, size_t n, unsigned flags, int32_t **ids,
+               size_t *n_ids, struct err *err);
+
+/*
+ * The bytes of one token put to `out`: byte tokens as their byte, "▁" as a blank, BPE's printable
+ * forms as the bytes they stand for; control tokens as nothing unless `special`. Returns 0, or -1
+ * when `out` is full. An id out of range is a BUG.
+ */
+int tok_piece(const struct tok *t, int32_t id, bool special, struct buf *out);
+
+/*
+ * Decoding as a stream: bytes are held back only until they end a UTF-8 character. SPM's blank that
+ * encoding put before a text is taken off the first piece when `strip_blank`; a stream that goes on
+ * from a prompt does not want that.
+ */
+struct tok_stream {
+    const struct tok *tok;
+    bool special;
+    bool strip_blank;
+    char held[8];
+    size_t n_held;
+};
+void tok_stream_init(struct tok_stream *s, const struct tok *t, bool special, bool strip_blank);
+int tok_stream_put(struct tok_stream *s, int32_t id, struct buf *out);
+/* Gives what is still held; bytes that never became a character are each U+FFFD. */
+int tok_stream_end(struct tok_stream *s, struct buf *out);
+
+#endif

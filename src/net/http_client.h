@@ -1,0 +1,78 @@
+/*
+ * http_client.h - HTTP requests on a libevent loop, by libcurl's multi interface.
+ *
+ * All in the loop's thread. A call's callbacks come from the loop, never from within a function
+ * here; after on_done (called exactly once) or http_call_cancel the call is no more. HTTP/1.1, no
+ * Expect header, no proxy for loopback addresses, compressed bodies not asked for. Redirects are
+ * followed only when asked, at most 5, never from https to http; credentials are dropped when host,
+ * port or scheme changes.
+ */
+#ifndef RBEE_NET_HTTP_CLIENT_H
+#define RBEE_NET_HTTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct event_base;
+struct http_client;
+struct http_call;
+
+#define HTTP_REDIRECTS_MAX 5
+
+struct http_response {
+    int status;          /* 0 when no answer came */
+    const char *url;     /* of the last hop */
+    uint64_t body_bytes; /* received */
+    struct buf *body;    /* when the call collected it (body_max > 0), else NULL; belongs to the call */
+    int64_t first_byte_ms, total_ms;
+};
+
+struct http_call_params {
+    const char *method;   /* NULL = GET */
+    const char *url;
+    const char *const *headers; /* "Name: value", NULL behind the last; may be NULL */
+    const char *bearer;   /* sent as Authorization, dropped on another host; may be NULL */
+    const void *body;     /* copied; may be NULL */
+    size_t body_bytes;
+    size_t body_max;      /* collect at most so many bytes into response.body; 0 = on_body only */
+    bool follow;          /* redirects */
+    int64_t connect_timeout_ms; /* 0 = 10 s */
+    int64_t timeout_ms;   /* of the whole call; 0 = none */
+    int64_t stall_ms;     /* end when no byte came for so long; 0 = never */
+    void *arg;
+    /* A header of any hop, also of a redirect: status of that hop, name lower-case. May be NULL. */
+    void (*on_header)(void *arg, int status, const char *name, const char *value);
+    /* Body bytes of the last hop. Returns false to pause; http_call_resume goes on and gives the
+     * same bytes again. May be NULL. */
+    bool (*on_body)(void *arg, int status, const char *bytes, size_t n);
+    /*
+     * The end. rc 0: an answer came (any status). Else ERR_UNREACHABLE (refused, name unknown,
+     * reset before an answer), ERR_TIMEOUT (connect, whole or stall: the text says which),
+     * ERR_LIMIT (body_max), ERR_IO (broken off midway), ERR_DENIED (a redirect refused).
+     */
+    void (*on_done)(void *arg, int rc, const struct http_response *response,
+                    const struct err *err);
+};
+
+int http_client_create(struct event_base *base, struct http_client **out, struct err *err);
+/* Cancels what is under way (no callbacks). */
+void http_client_free(struct http_client *c);
+
+int http_call_start(struct http_client *c, const struct http_call_params *params,
+                    struct http_call **out, struct err *err);
+void http_call_cancel(struct http_call *call); /* no callback comes any more */
+void http_call_resume(struct http_call *call);
+
+/*
+ * Runs the loop until one call has ended; for command lines. *status and *body (caller-initialised,
+ * its max is the limit) are filled; returns the rc of on_done. `stop` (may be NULL) is looked at
+ * ten times a second and ends the call with ERR_CANCELLED when true.
+ */
+int http_fetch(struct http_client *c, const struct http_call_params *params,
+               const volatile bool *stop, int *status, struct buf *body, struct err *err);
+
+#endif
