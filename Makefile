@@ -1,0 +1,58 @@
+# A thin front for meson: `make` builds, `make test` runs everything. See `make help`.
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+NINJA  := ninja
+
+.PHONY: all test unit check format lint layers asan ubsan tsan fuzz bench install clean help
+
+all: $(BUILD)/build.ninja
+	@$(NINJA) -C $(BUILD)
+	@mkdir -p $(BUILD)/bin
+	@ln -sf ../src/keeper/rbee-keeper ../src/hive/rbee-hive ../src/worker/llm-worker-rbee $(BUILD)/bin/
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) --prefix=$(PREFIX)
+
+test: ## set up, build and run every test (the same as ./test_all.sh)
+	@./test_all.sh
+
+unit: all ## the unit tests only
+	@tests/run.sh unit $(BUILD)
+
+check: all ## format, lint, layers
+	@tests/run.sh check $(BUILD)
+
+format: ## rewrite the sources as .clang-format says
+	@tools/check-format.sh --fix
+
+lint: all
+	@tools/check-lint.sh $(BUILD)
+
+layers: all
+	@tools/check-layers.sh $(BUILD)
+
+asan: ## unit and end-to-end tests under the address and undefined-behaviour sanitizers
+	@tests/run.sh asan
+
+ubsan: asan
+
+tsan: ## the same under the thread sanitizer
+	@tests/run.sh tsan
+
+fuzz: ## every fuzz target for FUZZ_SECONDS (60)
+	@tests/run.sh fuzz
+
+bench: all ## kernels and model speed on this machine
+	@bench/run.sh $(BUILD)
+
+install: all
+	@meson install -C $(BUILD)
+
+clean:
+	@rm -rf build build-asan build-tsan build-fuzz
+
+help:
+	@echo "make            builds into $(BUILD)/, programs in $(BUILD)/bin/"
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
+	@echo "make install    into PREFIX=$(PREFIX) (DESTDIR is honoured)"

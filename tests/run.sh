@@ -1,0 +1,221 @@
+#!/usr/bin/env bash
+# Runs groups of tests and counts them; the one place that knows how each kind is started.
+#
+#   tests/run.sh all                 everything, as CI does
+#   tests/run.sh quick               check, unit, e2e of the plain build
+#   tests/run.sh unit|e2e|check [BUILD]
+#   tests/run.sh asan|tsan|fuzz      in build folders of their own
+#
+# Every test program speaks TAP; its output is kept in BUILD/test-logs/ and shown when it fails. The
+# last line is "N passed, N failed, N skipped"; the exit code is 0 only when nothing failed.
+set -u
+cd "$(dirname "$0")/.."
+root=$PWD
+export RBEE_TEST_DATA=${RBEE_TEST_DATA:-$root/../shared/data}
+export CMOCKA_MESSAGE_OUTPUT=TAP
+FUZZ_SECONDS=${FUZZ_SECONDS:-60}
+SUITE_SECONDS=${SUITE_SECONDS:-900}
+
+passed=0 failed=0 skipped=0
+logs=$root/build/test-logs
+
+say() { printf '%s\n' "$*"; }
+
+# Counts one suite's results: add NAME PASSED FAILED SKIPPED SECONDS
+add() {
+    passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
+    local mark=ok
+    [ "$3" -eq 0 ] || mark=FAILED
+    printf '%-7s %-36s %4d passed %3d failed %3d skipped  %4ds\n' "$mark" "$1" "$2" "$3" "$4" "$5"
+}
+
+# A program that speaks flat TAP (cmocka): tests announced but not reported count as failed.
+run_tap() {
+    local name=$1 log=$logs/${1//\//-}.log start=$SECONDS rc plan ok bad skip lost
+    shift
+    timeout -k 10 "$SUITE_SECONDS" "$@" >"$log" 2>&1 </dev/null
+    rc=$?
+    skip=$(grep -cE '^(not )?ok [0-9]+ .*# SKIP' "$log")
+    ok=$(grep -E '^ok [0-9]+' "$log" | grep -cv '# SKIP')
+    bad=$(grep -E '^not ok [0-9]+' "$log" | grep -cv '# SKIP')
+    plan=$(grep -oE '^1\.\.[0-9]+' "$log" | awk -F. '{n += $3} END {print n + 0}')
+    lost=$((plan - ok - bad - skip))
+    [ "$lost" -gt 0 ] && bad=$((bad + lost))
+    if [ "$rc" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+    if [ $((ok + bad + skip)) -eq 0 ]; then bad=1; fi
+    add "$name" "$ok" "$bad" "$skip" $((SECONDS - start))
+    [ "$bad" -eq 0 ] || { say "---- $name (exit $rc)"; tail -n 60 "$log"; say "----"; }
+}
+
+# A file of node:test: the runner's own closing counts are taken.
+run_node() {
+    local name=$1 file=$2 log=$logs/${1//\//-}.log start=$SECONDS rc ok bad skip
+    timeout -k 10 "$SUITE_SECONDS" node --test --test-reporter=tap "$file" >"$log" 2>&1 </dev/null
+    rc=$?
+    ok=$(awk '/^# pass /{n = $3} END {print n + 0}' "$log")
+    bad=$(awk '/^# (fail|cancelled) /{n += $3} END {print n + 0}' "$log")
+    skip=$(awk '/^# (skipped|todo) /{n += $3} END {print n + 0}' "$log")
+    if [ "$rc" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+    if [ $((ok + bad + skip)) -eq 0 ]; then bad=1; fi
+    add "$name" "$ok" "$bad" "$skip" $((SECONDS - start))
+    [ "$bad" -eq 0 ] || { say "---- $name (exit $rc)"; grep -nE -A 25 '^ *not ok' "$log" | head -n 120; say "----"; }
+}
+
+# A command that is one test: exit 0 passed, 77 skipped, anything else failed.
+run_one() {
+    local name=$1 log=$logs/${1//\//-}.log start=$SECONDS rc
+    shift
+    timeout -k 10 "$SUITE_SECONDS" "$@" >"$log" 2>&1 </dev/null
+    rc=$?
+    case $rc in
+    0) add "$name" 1 0 0 $((SECONDS - start)) ;;
+    77) add "$name" 0 0 1 $((SECONDS - start)); say "        $(tail -n 1 "$log")" ;;
+    *) add "$name" 0 1 0 $((SECONDS - start)); say "---- $name (exit $rc)"; tail -n 60 "$log"; say "----" ;;
+    esac
+}
+
+# Configures (once) and builds a folder: build_in FOLDER MESON-ARGUMENTS...
+build_in() {
+    local dir=$1
+    shift
+    if [ ! -f "$dir/build.ninja" ]; then
+        meson setup "$dir" "$@" >"$logs/setup-$(basename "$dir").log" 2>&1 ||
+            { tail -n 30 "$logs/setup-$(basename "$dir").log"; return 1; }
+    fi
+    ninja -C "$dir" >"$logs/build-$(basename "$dir").log" 2>&1 ||
+        { grep -E 'error|warning|FAILED' -A 6 "$logs/build-$(basename "$dir").log" | head -n 60; return 1; }
+}
+
+# The build itself is a test; without it nothing else of its group can be one.
+built() {
+    local start=$SECONDS
+    if build_in "$@"; then
+        add "build/$(basename "$1")" 1 0 0 $((SECONDS - start))
+    else
+        add "build/$(basename "$1")" 0 1 0 $((SECONDS - start))
+        return 1
+    fi
+}
+
+plain() { built build -Dwerror=true; }
+
+units() {
+    local dir=$1 tag=$2 exe
+    for exe in "$dir"/tests/unit/test_*; do
+        [ -f "$exe" ] && [ -x "$exe" ] || continue
+        run_tap "$tag/$(basename "$exe")" "$exe"
+    done
+}
+
+scripts() {
+    local script
+    for script in tests/unit/*.sh tests/golden/*.sh; do
+        [ -x "$script" ] && run_one "script/$(basename "$script" .sh)" "$script" "$1"
+    done
+}
+
+e2e() {
+    local dir=$1 tag=$2 file
+    export RBEE_BUILD=$root/$dir
+    for file in tests/e2e/*.test.js; do
+        [ -f "$file" ] && run_node "$tag/$(basename "$file" .test.js)" "$file"
+    done
+}
+
+checks() {
+    run_one check/format tools/check-format.sh
+    run_one check/layers tools/check-layers.sh "$1"
+    run_one check/lint tools/check-lint.sh "$1"
+}
+
+asan() {
+    export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:strict_string_checks=1:allocator_may_return_null=1
+    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+    built build-asan -Db_sanitize=address,undefined -Doptimization=1 -Dwerror=true || return
+    units build-asan asan
+    e2e build-asan asan-e2e
+}
+
+tsan() {
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+    built build-tsan -Db_sanitize=thread -Doptimization=1 || return
+    units build-tsan tsan
+    e2e build-tsan tsan-e2e
+}
+
+fuzz_one() {
+    local exe=$1 name corpus=$root/build/fuzz-work/$2 log=$logs/fuzz-$2.log
+    name=$2
+    mkdir -p "$corpus"
+    local seeds=() dict=()
+    [ -d "fuzz/corpus/$name" ] && seeds=("fuzz/corpus/$name")
+    [ -f "fuzz/dict/$name.dict" ] && dict=("-dict=fuzz/dict/$name.dict")
+    "$exe" -max_total_time="$FUZZ_SECONDS" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
+        -print_final_stats=1 -artifact_prefix="$logs/crash-$name-" "${dict[@]}" "$corpus" \
+        "${seeds[@]}" >"$log" 2>&1 </dev/null
+}
+
+fuzz() {
+    local exe name start=$SECONDS pids=() names=() i
+    if ! command -v clang-14 >/dev/null 2>&1; then
+        add fuzz 0 0 1 0
+        say "        clang-14 is not there"
+        return
+    fi
+    CC=clang-14 built build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false \
+        -Dtests=false -Doptimization=1 || return
+    for exe in build-fuzz/fuzz/fuzz_*; do
+        [ -f "$exe" ] && [ -x "$exe" ] || continue
+        name=$(basename "$exe")
+        name=${name#fuzz_}
+        while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+        fuzz_one "$exe" "$name" &
+        pids+=($!)
+        names+=("$name")
+    done
+    for i in "${!pids[@]}"; do
+        if wait "${pids[$i]}"; then
+            add "fuzz/${names[$i]}" 1 0 0 "$FUZZ_SECONDS"
+        else
+            add "fuzz/${names[$i]}" 0 1 0 "$FUZZ_SECONDS"
+            tail -n 40 "$logs/fuzz-${names[$i]}.log"
+        fi
+    done
+}
+
+group=${1:-all}
+dir=${2:-build}
+mkdir -p "$logs"
+case $group in
+all)
+    if plain; then
+        checks build
+        units build unit
+        scripts build
+        e2e build e2e
+    fi
+    asan
+    tsan
+    fuzz
+    ;;
+quick)
+    if plain; then
+        checks build
+        units build unit
+        scripts build
+        e2e build e2e
+    fi
+    ;;
+unit) units "$dir" unit ;;
+e2e) e2e "$dir" e2e ;;
+check) checks "$dir" ;;
+asan) asan ;;
+tsan) tsan ;;
+fuzz) fuzz ;;
+*)
+    say "usage: tests/run.sh all|quick|unit|e2e|check|asan|tsan|fuzz" >&2
+    exit 2
+    ;;
+esac
+say "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

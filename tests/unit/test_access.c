@@ -1,0 +1,146 @@
+/* test_access.c - who may ask: loopback names, Host and Origin, keys and their file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "api/access.h"
+#include "base/path.h"
+#include "base/str.h"
+
+static enum api_code verdict(const struct access *a, const char *path, const char *host,
+                             const char *origin, const char *authorization)
+{
+    struct api_error e;
+    enum api_code code;
+
+    if (access_check(a, path, host, origin, authorization, &e, "hive") == 0)
+        return API_N_CODES;
+    code = e.code;
+    api_error_done(&e);
+    return code;
+}
+
+static void test_access__loopback_names(void **state)
+{
+    static const char *const yes[] = {"127.0.0.1", "127.9.9.9", "::1",         "[::1]",
+                                      "localhost", "LOCALHOST", "a.localhost", "::ffff:127.0.0.1"};
+    static const char *const no[] = {
+        "128.0.0.1", "localhost.evil.example", "evil.example", "127.0.0.1.evil", "0.0.0.0", "",
+        "::2",       "notlocalhost",           ".localhost"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)
+        assert_true(access_is_loopback(yes[i]));
+    for (size_t i = 0; i < sizeof no / sizeof no[0]; i++)
+        assert_false(access_is_loopback(no[i]));
+}
+
+static void test_access__splits_hosts(void **state)
+{
+    char host[32];
+    int port = 1;
+
+    (void)state;
+    assert_int_equal(access_split_host("a:80", host, sizeof host, &port, NULL), 0);
+    assert_string_equal(host, "a");
+    assert_int_equal(port, 80);
+    assert_int_equal(access_split_host("[::1]:8080", host, sizeof host, &port, NULL), 0);
+    assert_string_equal(host, "::1");
+    assert_int_equal(port, 8080);
+    assert_int_equal(access_split_host("b", host, sizeof host, &port, NULL), 0);
+    assert_int_equal(port, 8080);
+    assert_int_equal(access_split_host("::1", host, sizeof host, &port, NULL), ERR_INVALID);
+    assert_int_equal(access_split_host("a:", host, sizeof host, &port, NULL), ERR_INVALID);
+    assert_int_equal(access_split_host("a:65536", host, sizeof host, &port, NULL), ERR_INVALID);
+    assert_int_equal(access_split_host(":80", host, sizeof host, &port, NULL), ERR_INVALID);
+    assert_int_equal(access_split_host("[::1]x", host, sizeof host, &port, NULL), ERR_INVALID);
+    assert_int_equal(access_split_host("[::1", host, sizeof host, &port, NULL), ERR_INVALID);
+}
+
+/* A page of evil.example whose name was made to resolve to 127.0.0.1 sends its own name as Host. */
+static void test_access__rebinding_is_refused_on_loopback(void **state)
+{
+    const struct access a = {.loopback_only = true};
+
+    (void)state;
+    assert_int_equal(verdict(&a, "/v1/x", "127.0.0.1:8080", NULL, NULL), API_N_CODES);
+    assert_int_equal(verdict(&a, "/v1/x", "localhost", "http://localhost:3000", NULL), API_N_CODES);
+    assert_int_equal(verdict(&a, "/v1/x", "evil.example", NULL, NULL), API_FORBIDDEN_HOST);
+    assert_int_equal(verdict(&a, "/v1/health", "evil.example:8080", NULL, NULL),
+                     API_FORBIDDEN_HOST);
+    assert_int_equal(verdict(&a, "/v1/x", "127.0.0.1", "https://evil.example", NULL),
+                     API_FORBIDDEN_HOST);
+    assert_int_equal(verdict(&a, "/v1/x", "127.0.0.1", "null", NULL), API_FORBIDDEN_HOST);
+}
+
+static void test_access__key_is_asked_for(void **state)
+{
+    struct access a = {.loopback_only = false, .key = "0123456789abcdef"};
+
+    (void)state;
+    assert_int_equal(verdict(&a, "/v1/x", "host", NULL, NULL), API_MISSING_API_KEY);
+    assert_int_equal(verdict(&a, "/v1/x", "host", NULL, "Basic abc"), API_MISSING_API_KEY);
+    assert_int_equal(verdict(&a, "/v1/x", "host", NULL, "Bearer "), API_INVALID_API_KEY);
+    assert_int_equal(verdict(&a, "/v1/x", "host", NULL, "Bearer 0123456789abcde"),
+                     API_INVALID_API_KEY);
+    assert_int_equal(verdict(&a, "/v1/x", "host", NULL, "Bearer 0123456789abcdef0"),
+                     API_INVALID_API_KEY);
+    assert_int_equal(verdict(&a, "/v1/x", "host", NULL, "bearer 0123456789abcdef"), API_N_CODES);
+    assert_int_equal(verdict(&a, "/v1/health", "host", NULL, NULL), API_N_CODES);
+    assert_int_equal(verdict(&a, "/v1/healthx", "host", NULL, NULL), API_MISSING_API_KEY);
+}
+
+static void test_access__key_file_is_made_private_and_kept(void **state)
+{
+    char dir[] = "/tmp/rbee-test-XXXXXX", key[ACCESS_KEY_MAX + 1], again[ACCESS_KEY_MAX + 1];
+    struct err err = {0};
+    struct stat st;
+    char *file;
+    bool made;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    file = path_join(dir, "api-key");
+    assert_int_equal(access_load_key(file, false, key, &made, &err), ERR_NOT_FOUND);
+    assert_int_equal(access_load_key(file, true, key, &made, &err), 0);
+    assert_true(made);
+    assert_int_equal(strlen(key), ACCESS_KEY_BYTES);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(access_load_key(file, true, again, &made, &err), 0);
+    assert_false(made);
+    assert_string_equal(key, again);
+    assert_int_equal(chmod(file, 0644), 0);
+    assert_int_equal(access_load_key(file, true, again, &made, &err), ERR_DENIED);
+    assert_non_null(strstr(err.text, "chmod 600"));
+    assert_int_equal(path_write_file(file, "short\n", 6, 0600, &err), 0);
+    assert_int_equal(access_load_key(file, true, again, &made, &err), ERR_INVALID);
+    assert_int_equal(path_write_file(file, "  0123456789abcdef\n\n", 20, 0600, &err), 0);
+    assert_int_equal(access_load_key(file, true, again, &made, &err), 0);
+    assert_string_equal(again, "0123456789abcdef");
+    assert_int_equal(path_write_file(file, "0123456789abcdef two", 20, 0600, &err), 0);
+    assert_int_equal(access_load_key(file, true, again, &made, &err), ERR_INVALID);
+    unlink(file);
+    rmdir(dir);
+    free(file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_access__loopback_names),
+        cmocka_unit_test(test_access__splits_hosts),
+        cmocka_unit_test(test_access__rebinding_is_refused_on_loopback),
+        cmocka_unit_test(test_access__key_is_asked_for),
+        cmocka_unit_test(test_access__key_file_is_made_private_and_kept),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

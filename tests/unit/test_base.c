@@ -1,0 +1,343 @@
+/* test_base.c - the small tools everything else stands on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "base/uuid.h"
+
+static void test_err__carries_code_and_sentence(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(err_set(&err, ERR_LIMIT, "%d is more than %d", 7, 5), ERR_LIMIT);
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_string_equal(err.text, "7 is more than 5");
+    err_prefix(&err, "file %s", "x");
+    assert_string_equal(err.text, "file x: 7 is more than 5");
+    assert_int_equal(err_set(NULL, ERR_IO, "nobody listens"), ERR_IO);
+}
+
+static void test_err__long_texts_are_cut_not_overrun(void **state)
+{
+    struct err err = {0};
+    char *text = malloc(3 * ERR_TEXT_MAX);
+
+    (void)state;
+    memset(text, 'x', 3 * ERR_TEXT_MAX);
+    text[3 * ERR_TEXT_MAX - 1] = '\0';
+    err_set(&err, ERR_IO, "%s", text);
+    assert_int_equal(strlen(err.text), ERR_TEXT_MAX - 1);
+    err_prefix(&err, "%s", text);
+    assert_int_equal(strlen(err.text), ERR_TEXT_MAX - 1);
+    free(text);
+}
+
+static void test_err__full_disk_is_told_from_other_io(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(err_errno(&err, ERR_IO, 28 /* ENOSPC */, "cannot write %s", "f"),
+                     ERR_NO_SPACE);
+    assert_int_equal(err_errno(&err, ERR_IO, 5 /* EIO */, "cannot write %s", "f"), ERR_IO);
+    assert_non_null(strstr(err.text, "cannot write f: "));
+}
+
+static void test_buf__grows_and_stays_terminated(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 100000);
+    assert_string_equal(buf_str(&b), "");
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(buf_printf(&b, "%d,", i), 0);
+    assert_int_equal(b.len, 10 * 2 + 90 * 3 + 900 * 4);
+    assert_int_equal(strlen(b.data), b.len);
+    buf_drop(&b, 2);
+    assert_true(str_starts(b.data, "1,2,"));
+    buf_done(&b);
+    assert_null(b.data);
+}
+
+static void test_buf__refuses_past_its_maximum_and_remembers(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 4);
+    assert_int_equal(buf_puts(&b, "1234"), 0);
+    assert_int_equal(buf_putc(&b, '5'), -1);
+    assert_string_equal(buf_str(&b), "1234");
+    assert_true(buf_failed(&b));
+    assert_int_equal(buf_puts(&b, ""), -1);
+    assert_null(buf_take(&b));
+    assert_int_equal(buf_put(&b, "12345", 5), -1);
+    buf_clear(&b);
+    assert_int_equal(buf_puts(&b, "ab"), 0);
+    buf_done(&b);
+}
+
+static void test_str__numbers_are_taken_whole_or_not_at_all(void **state)
+{
+    static const char *const bad[] = {
+        "", " 1", "1 ", "+1", "0x10", "1e3", "1.", "--1", "-", "99999999999999999999", "1\n"};
+    int64_t i = 42;
+    uint64_t u = 42;
+    double d;
+
+    (void)state;
+    for (size_t n = 0; n < sizeof bad / sizeof bad[0]; n++) {
+        assert_int_equal(str_to_i64(bad[n], &i), -1);
+        assert_int_equal(str_to_u64(bad[n], &u), -1);
+    }
+    assert_int_equal(i, 42);
+    assert_int_equal(u, 42);
+    assert_int_equal(str_to_i64("-9223372036854775808", &i), 0);
+    assert_true(i == INT64_MIN);
+    assert_int_equal(str_to_u64("18446744073709551615", &u), 0);
+    assert_true(u == UINT64_MAX);
+    assert_int_equal(str_to_f64("0.25", &d), 0);
+    assert_true(d == 0.25);
+    assert_int_equal(str_to_f64("-1e2", &d), 0);
+    assert_true(d == -100);
+    assert_int_equal(str_to_f64("nan", &d), -1);
+    assert_int_equal(str_to_f64("inf", &d), -1);
+    assert_int_equal(str_to_f64("0x1p3", &d), -1);
+    assert_int_equal(str_to_f64("1e999", &d), -1);
+    assert_int_equal(str_to_f64("1.5x", &d), -1);
+}
+
+static void test_str__durations_and_sizes(void **state)
+{
+    int64_t ms;
+    uint64_t n;
+
+    (void)state;
+    assert_int_equal(str_to_duration_ms("5m", &ms), 0);
+    assert_int_equal(ms, 300000);
+    assert_int_equal(str_to_duration_ms("250ms", &ms), 0);
+    assert_int_equal(ms, 250);
+    assert_int_equal(str_to_duration_ms("7", &ms), 0);
+    assert_int_equal(ms, 7000);
+    assert_int_equal(str_to_duration_ms("-1", &ms), 0);
+    assert_int_equal(ms, -1);
+    assert_int_equal(str_to_duration_ms("5 m", &ms), -1);
+    assert_int_equal(str_to_duration_ms("-2s", &ms), -1);
+    assert_int_equal(str_to_duration_ms("18446744073709551615h", &ms), -1);
+    assert_int_equal(str_to_bytes("4k", &n), 0);
+    assert_int_equal(n, 4096);
+    assert_int_equal(str_to_bytes("2GiB", &n), 0);
+    assert_true(n == UINT64_C(2) << 30);
+    assert_int_equal(str_to_bytes("4x", &n), -1);
+}
+
+static void test_str__utf8_wholeness(void **state)
+{
+    (void)state;
+    assert_true(str_is_utf8("a\xc3\xa9\xf0\x9f\x90\x9d", 7));
+    assert_false(str_is_utf8("\xc0\x80", 2));         /* overlong NUL */
+    assert_false(str_is_utf8("\xed\xa0\x80", 3));     /* a surrogate */
+    assert_false(str_is_utf8("\xf4\x90\x80\x80", 4)); /* past U+10FFFF */
+    assert_int_equal(str_utf8_whole("ab", 2), 2);
+    assert_int_equal(str_utf8_whole("a\xc3", 2), 1);
+    assert_int_equal(str_utf8_whole("a\xf0\x9f\x90", 4), 1);
+    assert_int_equal(str_utf8_whole("a\xf0\x9f\x90\x9d", 5), 5);
+    assert_int_equal(str_utf8_whole("a\xff", 2), 2); /* never a beginning: not held back */
+    assert_int_equal(str_utf8_whole("\x80\x80\x80\x80", 4), 4);
+    assert_int_equal(str_utf8_whole("", 0), 0);
+}
+
+static void test_path__components_are_harmless_and_distinct(void **state)
+{
+    static const char *const texts[] = {"",        ".",     "..",          "../../etc/passwd",
+                                        "a/b",     "a%2Fb", "a b",         "%",
+                                        ".hidden", "a\\b",  "caf\xc3\xa9", "hf:org/repo@main"};
+    char *names[sizeof texts / sizeof texts[0]], *name, longest[PATH_COMPONENT_MAX + 2];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_int_equal(path_safe_component(texts[i], &names[i], NULL), 0);
+        assert_null(strchr(names[i], '/'));
+        assert_true(names[i][0] != '\0' && names[i][0] != '.');
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(names[i], names[j]);
+    }
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        free(names[i]);
+    memset(longest, 'x', sizeof longest);
+    longest[PATH_COMPONENT_MAX + 1] = '\0';
+    assert_int_equal(path_safe_component(longest, &name, NULL), ERR_LIMIT);
+    longest[PATH_COMPONENT_MAX] = '\0';
+    assert_int_equal(path_safe_component(longest, &name, NULL), 0);
+    free(name);
+}
+
+static void test_path__files_are_written_whole(void **state)
+{
+    char dir[] = "/tmp/rbee-test-XXXXXX", *deep, *file, *text;
+    struct err err;
+    struct stat st;
+    size_t n;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    deep = path_join(dir, "a/b/c");
+    assert_int_equal(path_make_dirs(deep, 0700, &err), 0);
+    assert_int_equal(path_make_dirs(deep, 0700, &err), 0);
+    file = path_join(deep, "f");
+    assert_int_equal(path_write_file(file, "one", 3, 0600, &err), 0);
+    assert_int_equal(path_write_file(file, "two!", 4, 0600, &err), 0);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(path_read_file(file, 100, &text, &n, &err), 0);
+    assert_int_equal(n, 4);
+    assert_string_equal(text, "two!");
+    free(text);
+    assert_int_equal(path_read_file(file, 3, &text, &n, &err), ERR_LIMIT);
+    assert_int_equal(path_read_file(deep, 3, &text, &n, &err), ERR_INVALID);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(path_read_file(file, 3, &text, &n, &err), ERR_NOT_FOUND);
+    assert_int_equal(rmdir(deep), 0); /* fails when a temporary file was left behind */
+    free(deep);
+    free(file);
+    deep = path_join(dir, "a/b");
+    rmdir(deep);
+    free(deep);
+    deep = path_join(dir, "a");
+    rmdir(deep);
+    free(deep);
+    rmdir(dir);
+}
+
+static void test_uuid__is_version_4_and_never_twice(void **state)
+{
+    char a[UUID_BYTES], b[UUID_BYTES];
+
+    (void)state;
+    uuid_make(a);
+    uuid_make(b);
+    assert_int_equal(strlen(a), 36);
+    assert_int_equal(a[14], '4');
+    assert_non_null(strchr("89ab", a[19]));
+    assert_string_not_equal(a, b);
+}
+
+static void test_clock__iso_form(void **state)
+{
+    char text[CLOCK_ISO_BYTES];
+
+    (void)state;
+    assert_string_equal(clock_iso8601(1769860800123, text), "2026-01-31T12:00:00.123Z");
+    assert_true(clock_ms() >= 0);
+}
+
+static const struct cli_command cli_self = {"test", "[WORD]", "tests", NULL, NULL};
+
+static void test_cli__values_land_in_their_variables(void **state)
+{
+    bool flag = false, given = false;
+    const char *text = "old", *words[2];
+    int64_t n = 7, ms = 0;
+    double t = 0;
+    struct cli_list list = {.n = 0};
+    const struct cli_opt opts[] = {
+        {.name = "flag", .letter = 'f', .kind = CLI_FLAG, .value = &flag},
+        {.name = "text", .kind = CLI_STR, .value = &text, .given = &given},
+        {.name = "n", .letter = 'n', .kind = CLI_INT, .value = &n, .min = 1, .max = 10},
+        {.name = "temp", .kind = CLI_NUM, .value = &t, .max = 2},
+        {.name = "keep", .kind = CLI_DURATION, .value = &ms},
+        {.name = "stop", .kind = CLI_STRS, .value = &list},
+        {0}};
+    char *argv[] = {"-f",     "--text=a=b", "w1",       "--n",    "3",   "--keep", "-1",
+                    "--stop", "x",          "--stop=y", "--temp", "0.5", "--",     "--w2"};
+    size_t n_words = 0;
+
+    (void)state;
+    assert_int_equal(cli_parse("p", &cli_self, opts, 14, argv, words, 2, &n_words), CLI_GO);
+    assert_true(flag && given);
+    assert_string_equal(text, "a=b");
+    assert_int_equal(n, 3);
+    assert_int_equal(ms, -1);
+    assert_true(t == 0.5);
+    assert_int_equal(list.n, 2);
+    assert_string_equal(list.items[1], "y");
+    assert_int_equal(n_words, 2);
+    assert_string_equal(words[1], "--w2");
+}
+
+static void test_cli__refusals_change_nothing(void **state)
+{
+    int64_t n = 7;
+    bool flag = false;
+    const char *words[1];
+    const struct cli_opt opts[] = {{.name = "n", .kind = CLI_INT, .value = &n, .min = 1, .max = 10},
+                                   {.name = "flag", .kind = CLI_FLAG, .value = &flag},
+                                   {0}};
+    static char *const lines[][3] = {{"--n", "11"}, {"--n", "x"},   {"--n"},       {"--m", "1"},
+                                     {"a", "b"},    {"--flag=yes"}, {"-z"},        {"--n="},
+                                     {"--n", "0"},  {"-nn", "1"},   {"--n", "1.0"}};
+    size_t n_words;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        char *argv[3];
+        int argc = 0;
+
+        while (argc < 3 && lines[i][argc]) {
+            argv[argc] = lines[i][argc];
+            argc++;
+        }
+        assert_int_equal(cli_parse("p", &cli_self, opts, argc, argv, words, 1, &n_words),
+                         CLI_USAGE);
+    }
+    assert_int_equal(n, 7);
+    assert_false(flag);
+}
+
+static void test_cli__names_what_was_nearly_typed(void **state)
+{
+    static const char *const names[] = {"infer", "workers list", "models rm", NULL};
+
+    (void)state;
+    assert_string_equal(cli_nearest("infre", names), "infer");
+    assert_string_equal(cli_nearest("worker list", names), "workers list");
+    assert_null(cli_nearest("zzzzzzz", names));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_err__carries_code_and_sentence),
+        cmocka_unit_test(test_err__long_texts_are_cut_not_overrun),
+        cmocka_unit_test(test_err__full_disk_is_told_from_other_io),
+        cmocka_unit_test(test_buf__grows_and_stays_terminated),
+        cmocka_unit_test(test_buf__refuses_past_its_maximum_and_remembers),
+        cmocka_unit_test(test_str__numbers_are_taken_whole_or_not_at_all),
+        cmocka_unit_test(test_str__durations_and_sizes),
+        cmocka_unit_test(test_str__utf8_wholeness),
+        cmocka_unit_test(test_path__components_are_harmless_and_distinct),
+        cmocka_unit_test(test_path__files_are_written_whole),
+        cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
+        cmocka_unit_test(test_clock__iso_form),
+        cmocka_unit_test(test_cli__values_land_in_their_variables),
+        cmocka_unit_test(test_cli__refusals_change_nothing),
+        cmocka_unit_test(test_cli__names_what_was_nearly_typed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

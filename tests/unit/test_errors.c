@@ -1,0 +1,107 @@
+/* test_errors.c - the one error table, and the body that carries an error between programs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api/errors.h"
+#include "base/str.h"
+
+static void test_errors__every_row_is_filled(void **state)
+{
+    (void)state;
+    for (int i = 0; i < API_N_CODES; i++) {
+        const struct api_error_info *info = api_error_info((enum api_code)i);
+        bool known;
+
+        assert_non_null(info->code);
+        assert_non_null(info->hint);
+        assert_true(info->status == 0 || (info->status >= 400 && info->status < 600));
+        assert_true(info->exit_code == 1 || info->exit_code == 2 || info->exit_code == 130);
+        assert_int_equal(api_code_from(info->code, &known), i);
+        assert_true(known);
+    }
+}
+
+static void test_errors__body_goes_there_and_back(void **state)
+{
+    struct api_error e, back;
+    char *text;
+
+    (void)state;
+    api_error_set(&e, API_ALL_SLOTS_BUSY, "worker", "All %d slots are busy.", 4);
+    e.details = json_pack("{s:i}", "slots_total", 4);
+    text = api_error_body(&e, "req-1");
+    assert_non_null(text);
+    assert_non_null(strstr(text, "\"request_id\":\"req-1\""));
+    assert_non_null(strstr(text, "\"hint\":"));
+    assert_non_null(strstr(text, "\"retriable\":true"));
+    api_error_parse(&back, 503, text, strlen(text));
+    assert_int_equal(back.code, API_ALL_SLOTS_BUSY);
+    assert_string_equal(back.message, "All 4 slots are busy.");
+    assert_string_equal(back.src, "worker");
+    assert_int_equal(json_integer_value(json_object_get(back.details, "slots_total")), 4);
+    free(text);
+    api_error_done(&e);
+    api_error_done(&back);
+}
+
+/* A path with a byte that is no UTF-8 made the JSON library return nothing, and the error was lost.
+ */
+static void test_errors__message_that_is_no_utf8_is_still_told(void **state)
+{
+    struct api_error e;
+    char *text;
+
+    (void)state;
+    api_error_set(&e, API_MODEL_NOT_FOUND, "hive", "no file /m/\xff.gguf");
+    text = api_error_body(&e, NULL);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "no file /m/?.gguf"));
+    free(text);
+}
+
+static void test_errors__foreign_bodies_are_no_crash(void **state)
+{
+    static const char *const bodies[] = {
+        "",        "<html>", "{}", "[]", "{\"error\":1}", "{\"error\":{\"code\":1,\"message\":2}}",
+        "\xff\xfe"};
+    struct api_error e;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        api_error_parse(&e, 502, bodies[i], strlen(bodies[i]));
+        assert_int_equal(e.code, API_INTERNAL);
+        assert_non_null(strstr(e.message, "502"));
+        api_error_done(&e);
+    }
+}
+
+static void test_errors__code_of_a_newer_version_is_shown(void **state)
+{
+    static const char body[] = "{\"error\":{\"code\":\"BRAND_NEW\",\"message\":\"m\"}}";
+    struct api_error e;
+
+    (void)state;
+    api_error_parse(&e, 418, body, strlen(body));
+    assert_int_equal(e.code, API_INTERNAL);
+    assert_string_equal(e.message, "BRAND_NEW: m");
+    api_error_done(&e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_errors__every_row_is_filled),
+        cmocka_unit_test(test_errors__body_goes_there_and_back),
+        cmocka_unit_test(test_errors__message_that_is_no_utf8_is_still_told),
+        cmocka_unit_test(test_errors__foreign_bodies_are_no_crash),
+        cmocka_unit_test(test_errors__code_of_a_newer_version_is_shown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Does every include point downward, and do keeper and hive stay free of the engine?
+#
+#   tools/check-layers.sh [BUILD]
+#
+# The table below is the architecture: a folder may include itself and what stands behind it. Outside
+# src/engine only engine/engine.h is known of it.
+set -u
+cd "$(dirname "$0")/.."
+build=${1:-build}
+bad=0
+
+fail() { echo "$*"; bad=1; }
+
+allowed() {
+    case $1 in
+    base) echo base ;;
+    config) echo "config base" ;;
+    net) echo "net base" ;;
+    api) echo "api base" ;;
+    engine/gguf) echo "engine/gguf base" ;;
+    engine/tok) echo "engine/tok engine/gguf base" ;;
+    engine/kern) echo "engine/kern engine/gguf/types.h base" ;;
+    engine/model) echo "engine/model engine/kern engine/tok engine/gguf engine/engine.h base" ;;
+    engine) echo "engine base" ;;
+    worker) echo "worker engine/engine.h api net base" ;;
+    hive) echo "hive api net config base" ;;
+    keeper) echo "keeper api net config base" ;;
+    *) echo "" ;;
+    esac
+}
+
+check_includes() {
+    local file dir include ok target
+    while IFS= read -r file; do
+        dir=$(dirname "${file#src/}")
+        [ -n "$(allowed "$dir")" ] || fail "$file: its folder is not in the table of layers"
+        while IFS= read -r include; do
+            [ "$include" = version.h ] && continue
+            case $include in */*) ;; *) fail "$file: include \"$include\" by its path from src/"; continue ;; esac
+            ok=
+            for target in $(allowed "$dir"); do
+                case $include in "$target" | "$target"/*) ok=1 ;; esac
+            done
+            [ -n "$ok" ] || fail "$file includes $include, which is not below $dir"
+        done < <(sed -nE 's/^ *# *include "([^"]+)".*/\1/p' "$file")
+    done < <(find src -name '*.[ch]')
+}
+
+check_links() {
+    local program=$1 exe=$build/src/$1/$2
+    if [ ! -x "$exe" ]; then
+        fail "$exe is not built"
+        return
+    fi
+    if nm "$exe" | grep -E ' [TtDdBb] (engine|gguf|tok|kern|pool|kv|sampler|forward)_' | head -5 | grep .; then
+        fail "$program links the engine"
+    fi
+    if ldd "$exe" | grep -E 'pcre2'; then
+        fail "$program links the tokenizer's library"
+    fi
+}
+
+check_includes
+check_links keeper rbee-keeper
+check_links hive rbee-hive
+[ "$bad" -eq 0 ] && echo "layers: all includes point downward; keeper and hive link no engine"
+exit $bad

@@ -1,0 +1,63 @@
+#!/bin/sh
+# Installs the Debian packages that are missing, and only those, saying which.
+#
+#   tools/install-deps.sh build      what the three programs need to be built
+#   tools/install-deps.sh test       that, and what the whole test suite needs
+#
+# Runs apt-get as root, or through sudo. On another system it says what to install by hand.
+set -eu
+
+build="build-essential pkg-config meson ninja-build libevent-dev node-llhttp libcurl4-openssl-dev
+libssl-dev libjansson-dev libsqlite3-dev libpcre2-dev libinih-dev libseccomp-dev libedit-dev
+ca-certificates"
+test="libcmocka-dev clang-14 libclang-rt-14-dev llvm-14 clang-format-14 clang-tidy-14 cppcheck
+valgrind curl nodejs procps iproute2 man-db gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+
+case ${1:-build} in
+build) wanted=$build ;;
+test) wanted="$build $test" ;;
+*) echo "usage: tools/install-deps.sh build|test" >&2; exit 2 ;;
+esac
+
+say() { echo "rbee: $*" >&2; }
+
+if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
+    # Not Debian: go on when the tools are there, the build says what else it misses.
+    if command -v meson >/dev/null 2>&1 && command -v ninja >/dev/null 2>&1; then
+        exit 0
+    fi
+    say "this system has no apt-get. Install the equivalents of these Debian packages by hand:"
+    say $wanted
+    exit 1
+fi
+
+missing=
+for package in $wanted; do
+    # A node of another make than Debian's will do as well.
+    if [ "$package" = nodejs ] && command -v node >/dev/null 2>&1; then
+        continue
+    fi
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+        say "these packages are missing and can only be installed as root:"
+        say "    apt-get install$missing"
+        exit 1
+    fi
+    as_root=sudo
+fi
+say "installing:$missing"
+install() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+        $missing >&2
+}
+# The lists on the machine may be missing or old.
+if ! $as_root apt-get -q update >&2 || ! install; then
+    say "the packages could not be installed; is there a network? By hand: apt-get install$missing"
+    exit 1
+fi
