@@ -13,12 +13,16 @@
 
 #include "api/errors.h"
 #include "base/buf.h"
+#include "base/json.h"
 
 #define INFERENCE_STOP_MAX           16
 #define INFERENCE_STOP_BYTES_MAX     256
 #define INFERENCE_JOB_ID_MAX         128
 #define INFERENCE_MAX_TOKENS_DEFAULT 256
+#define INFERENCE_MAX_TOKENS_MAX     INT32_MAX
+#define INFERENCE_SEED_MAX           ((UINT64_C(1) << 53) - 1)
 #define INFERENCE_TIMEOUT_MAX_S      86400
+#define INFERENCE_ERRORS_MAX         32
 
 struct inference_request {
     char job_id[INFERENCE_JOB_ID_MAX + 1]; /* made when absent */
@@ -39,8 +43,10 @@ void inference_request_init(struct inference_request *r);
 void inference_request_done(struct inference_request *r);
 
 /*
- * Parses and checks a body. 0, or -1 with *e as INVALID_REQUEST whose details.errors lists
- * {"field","constraint","message"} for every failing field. Fills job_id and seed when absent.
+ * Parses and checks a body into an initialised *r. 0, or -1 with *e as INVALID_REQUEST whose
+ * details.errors lists {"field","constraint","message"} for every failing field (the first
+ * INFERENCE_ERRORS_MAX of them); a body that is no JSON object is one failing field, "body". Fills
+ * job_id and seed when absent. A null is an absent field; 20.0 is the integer 20.
  */
 int inference_request_parse(const char *body, size_t n, struct inference_request *r,
                             struct api_error *e, const char *src);
@@ -63,11 +69,11 @@ struct inference_end {
     int64_t decode_time_ms, prefill_time_ms, queue_time_ms;
     enum stop_reason stop_reason;
     const char *stop_sequence_matched; /* with STOP_SEQUENCE, else NULL */
+    bool context_full; /* the context was full before max_tokens: sent along with MAX_TOKENS */
 };
 int inference_event_end(struct buf *out, const struct inference_end *end);
+/* The end event's fields alone, `"tokens_out":...`: for the answer of "stream": false. */
+int inference_end_fields(struct buf *out, const struct inference_end *end);
 int inference_event_error(struct buf *out, const struct api_error *e);
-
-/* Puts a JSON string, quotes included, of n bytes of UTF-8 (ill-formed bytes become U+FFFD). */
-int json_put_string(struct buf *out, const char *text, size_t n);
 
 #endif

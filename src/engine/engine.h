@@ -70,7 +70,10 @@ struct engine_model_info {
 /* Pointers in it belong to the model. */
 void engine_model_info(const struct engine_model *m, struct engine_model_info *out);
 
-/* Bytes an engine would allocate: KV pages for n_slots sequences of n_ctx, and scratch. */
+/*
+ * Bytes an engine can come to use: KV pages for n_slots sequences of n_ctx, and scratch with logits
+ * of one row a sequence. n_ctx and n_batch 0 are as in engine_params. UINT64_MAX when it overflows.
+ */
 uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint32_t n_ctx,
                             uint32_t n_batch);
 
@@ -121,7 +124,8 @@ struct engine;
 
 struct engine_params {
     uint32_t n_slots;    /* sequences at once, 1..ENGINE_MAX_SLOTS */
-    uint32_t n_ctx;      /* positions a sequence may have; 0 = the model's, capped by ENGINE_DEFAULT_CTX */
+    uint32_t n_ctx;      /* positions of a sequence, at most what the model was trained for;
+                          * 0 = that, capped by ENGINE_DEFAULT_CTX */
     uint32_t n_batch;    /* most tokens in one batch; 0 = ENGINE_DEFAULT_BATCH */
     unsigned n_threads;  /* 0 = the CPUs this process may use */
     const char *kernels; /* "ref", "avx2", "avx512", "neon"; NULL or "auto" = the best here */
@@ -180,7 +184,11 @@ const float *engine_logits(const struct engine *e, uint32_t i);
 /* Counts layers computed since creation; may be read from any thread (stuck told from slow). */
 uint64_t engine_steps(const struct engine *e);
 
-/* From any thread or a signal handler: the running decode ends early with ERR_CANCELLED. */
+/*
+ * From any thread or a signal handler: the running decode ends after the layer at hand with
+ * ERR_CANCELLED. When none is running, or it was past its last layer, the next one ends so; that one
+ * may simply be asked for again.
+ */
 void engine_stop(struct engine *e);
 
 /* ---- sampler ---------------------------------------------------------------------------------- */

@@ -4,8 +4,11 @@
  * All in the loop's thread. A call's callbacks come from the loop, never from within a function
  * here; after on_done (called exactly once) or http_call_cancel the call is no more. HTTP/1.1, no
  * Expect header, no proxy for loopback addresses, compressed bodies not asked for. Redirects are
- * followed only when asked, at most 5, never from https to http; credentials are dropped when host,
- * port or scheme changes.
+ * followed only when asked, at most 5, never from https to http. When host, port or scheme change
+ * the bearer and the headers Authorization, Cookie and Proxy-Authorization stay behind for good,
+ * and a body is not sent on (ERR_DENIED). URLs with a user name are refused. Texts of errors show
+ * URLs without their query. Proxies of the environment are used, except for loopback. A
+ * program that uses https ignores SIGPIPE: OpenSSL writes without asking.
  */
 #ifndef RBEE_NET_HTTP_CLIENT_H
 #define RBEE_NET_HTTP_CLIENT_H
@@ -27,22 +30,22 @@ struct http_response {
     int status;          /* 0 when no answer came */
     const char *url;     /* of the last hop */
     uint64_t body_bytes; /* received */
-    struct buf *body;    /* when the call collected it (body_max > 0), else NULL; belongs to the call */
+    struct buf *body;    /* the collected body, the call's own; NULL when body_max is 0 */
     int64_t first_byte_ms, total_ms;
 };
 
 struct http_call_params {
-    const char *method;   /* NULL = GET */
+    const char *method; /* NULL = GET */
     const char *url;
     const char *const *headers; /* "Name: value", NULL behind the last; may be NULL */
-    const char *bearer;   /* sent as Authorization, dropped on another host; may be NULL */
-    const void *body;     /* copied; may be NULL */
+    const char *bearer;         /* sent as Authorization, dropped on another host; may be NULL */
+    const void *body;           /* copied; may be NULL */
     size_t body_bytes;
-    size_t body_max;      /* collect at most so many bytes into response.body; 0 = on_body only */
-    bool follow;          /* redirects */
+    size_t body_max; /* collect at most so many bytes into response.body; 0 = on_body only */
+    bool follow;     /* redirects */
     int64_t connect_timeout_ms; /* 0 = 10 s */
-    int64_t timeout_ms;   /* of the whole call; 0 = none */
-    int64_t stall_ms;     /* end when no byte came for so long; 0 = never */
+    int64_t timeout_ms;         /* of the whole call; 0 = none */
+    int64_t stall_ms;           /* end when no byte came for so long; 0 = never */
     void *arg;
     /* A header of any hop, also of a redirect: status of that hop, name lower-case. May be NULL. */
     void (*on_header)(void *arg, int status, const char *name, const char *value);
@@ -54,18 +57,21 @@ struct http_call_params {
      * reset before an answer), ERR_TIMEOUT (connect, whole or stall: the text says which),
      * ERR_LIMIT (body_max), ERR_IO (broken off midway), ERR_DENIED (a redirect refused).
      */
-    void (*on_done)(void *arg, int rc, const struct http_response *response,
-                    const struct err *err);
+    void (*on_done)(void *arg, int rc, const struct http_response *response, const struct err *err);
 };
 
 int http_client_create(struct event_base *base, struct http_client **out, struct err *err);
-/* Cancels what is under way (no callbacks). */
+/* Cancels what is under way (no callbacks). Not from within a callback. */
 void http_client_free(struct http_client *c);
 
+/*
+ * Copies what params points to. ERR_INVALID for an URL or header that cannot be sent. All three may
+ * be called from within callbacks of any call; *out (may be NULL) is valid until the call's end.
+ */
 int http_call_start(struct http_client *c, const struct http_call_params *params,
                     struct http_call **out, struct err *err);
-void http_call_cancel(struct http_call *call); /* no callback comes any more */
-void http_call_resume(struct http_call *call);
+void http_call_cancel(struct http_call *call); /* no callback comes any more; NULL is fine */
+void http_call_resume(struct http_call *call); /* nothing happens when it is not paused */
 
 /*
  * Runs the loop until one call has ended; for command lines. *status and *body (caller-initialised,

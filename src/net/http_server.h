@@ -5,16 +5,19 @@
  * the handler once its head and body are whole; the handler answers now or later, with one reply or
  * with a stream. Parsing is llhttp's in its strict mode; on top of it refused with 400 and a close:
  * no or several Host headers (HTTP/1.1), obs-fold, a blank before a colon, NUL or control bytes in
- * the head, conflicting or repeated Content-Length, Content-Length with Transfer-Encoding, any
- * coding but "chunked", an absolute-form target of another host's, a target not beginning with '/'.
- * 431 past the head's limit, 413 past the body's, 408 past a time limit, 503 past the connections'.
+ * the head, bare CR or LF, conflicting or repeated Content-Length, Content-Length with
+ * Transfer-Encoding, any coding but "chunked", trailers, a repeated Authorization, Origin, Expect
+ * or Content-Type, an absolute-form target of another host's, a target not beginning with '/',
+ * broken percent escapes. An Upgrade is not taken, the request is answered in HTTP/1.1. 431 past
+ * the head's limit, 413 past the body's, 408 past a time limit, 503 past the connections'.
  * Keep-alive and pipelining work (one request is in the handler at a time); HEAD replies carry no
  * body. "Expect: 100-continue" is answered.
  *
- * While a request waits for its answer the socket is still read, so that a client that leaves is
- * noticed at once: `on_gone` is called.
+ * While a request waits for its answer the socket is still read, so that a client that leaves, or
+ * shuts its sending side, is noticed at once: `on_gone` is called.
  *
- * Every reply carries X-Request-Id, Date and Server. TLS and keys hook in by `filter`.
+ * Every reply carries X-Request-Id, Date and Server. Keys hook in by `filter`. No SIGPIPE comes of
+ * the server's own sockets.
  */
 #ifndef RBEE_NET_HTTP_SERVER_H
 #define RBEE_NET_HTTP_SERVER_H
@@ -34,24 +37,33 @@ struct http_exchange; /* one request and its answer */
 #define HTTP_REQUEST_ID_BYTES 37
 
 struct http_limits {
-    size_t body_max;         /* bytes of a request's body */
+    size_t body_max; /* bytes of a request's body */
     uint32_t connections_max;
-    int64_t head_timeout_ms; /* from the first byte (or accept) to a whole head */
-    int64_t body_timeout_ms; /* from the head to a whole body */
-    int64_t idle_timeout_ms; /* a kept-alive connection between requests */
+    int64_t head_timeout_ms;  /* from the first byte (or accept) to a whole head */
+    int64_t body_timeout_ms;  /* from the head to a whole body */
+    int64_t idle_timeout_ms;  /* a kept-alive connection between requests */
     int64_t write_timeout_ms; /* no byte accepted by the client while some wait to be sent */
-    size_t stream_pending_max; /* bytes a slow reader may leave waiting; past it the stream is cut */
+    /* bytes a slow reader may leave waiting; past it the stream is cut */
+    size_t stream_pending_max;
 };
 struct http_limits http_limits_default(void); /* 16 MiB, 4096, 10 s, 30 s, 75 s, 60 s, 1 MiB */
 
 struct http_server_params {
     struct event_base *base;
-    const char *address;  /* "127.0.0.1", "::1", "0.0.0.0" */
-    uint16_t port;        /* 0 = the kernel picks */
-    const char *name;     /* for the Server header: "rbee-hive/0.1.0" */
+    const char *address; /* "127.0.0.1", "::1", "0.0.0.0" */
+    uint16_t port;       /* 0 = the kernel picks */
+    /*
+     * > 0: a bound (maybe listening) TCP socket to use instead of address and port; the server's
+     * own once http_server_create has succeeded. 0 or less: none (descriptor 0 is never one).
+     */
+    int listen_fd;
+    const char *name; /* for the Server header: "rbee-hive/0.1.0" */
     struct http_limits limits;
     void *arg;
-    /* A whole request. Must answer it, now or later, and stop touching it once answered or gone. */
+    /*
+     * A whole request. Must answer it, now or later, and stop touching it once answered or gone.
+     * No callback may free the server.
+     */
     void (*handle)(struct http_exchange *x, void *arg);
     /*
      * Asked before `handle` (and before a body is read), may be NULL. Returns true to go on; or
@@ -68,8 +80,8 @@ struct http_server_params {
 
 /*
  * Binds and listens. ERR_BUSY when the port is taken (text: address and port), ERR_DENIED, ERR_IO,
- * ERR_INVALID for a bad address. Free with http_server_free: closes the listener and every
- * connection, telling on_gone.
+ * ERR_INVALID for a bad address or a listen_fd that is no TCP socket. The texts in params need not
+ * live on. Free with http_server_free: closes the listener and every connection, telling on_gone.
  */
 int http_server_create(const struct http_server_params *params, struct http_server **out,
                        struct err *err);
@@ -77,17 +89,17 @@ void http_server_free(struct http_server *s);
 
 uint16_t http_server_port(const struct http_server *s);
 
-/* Accepts no more, closes idle connections; answers in progress go on. */
+/* Accepts no more, closes idle connections; requests under way are answered, then closed. */
 void http_server_drain(struct http_server *s);
-/* Exchanges not yet answered whole. */
+/* Exchanges the handler has not answered, and answers the kernel has not wholly taken. */
 uint32_t http_server_n_active(const struct http_server *s);
 
 /* ---- the request; texts belong to the exchange ---- */
-const char *http_method(const struct http_exchange *x);     /* "GET" */
-const char *http_path(const struct http_exchange *x);       /* decoded, without the query; has no NUL */
-const char *http_query(const struct http_exchange *x, const char *name); /* decoded, or NULL */
+const char *http_method(const struct http_exchange *x); /* "GET" */
+const char *http_path(const struct http_exchange *x);   /* decoded, without the query; has no NUL */
+const char *http_query(const struct http_exchange *x, const char *name);  /* decoded, or NULL */
 const char *http_header(const struct http_exchange *x, const char *name); /* or NULL; any case */
-const char *http_body(const struct http_exchange *x, size_t *n); /* NUL-terminated */
+const char *http_body(const struct http_exchange *x, size_t *n);          /* NUL-terminated */
 const char *http_request_id(const struct http_exchange *x);
 const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:53210" */
 
@@ -100,7 +112,7 @@ void http_set_user(struct http_exchange *x, void *user);
 void *http_user(const struct http_exchange *x);
 
 /* ---- the answer ---- */
-/* Adds a header to the coming reply; name and value must hold no CR, LF or NUL (a BUG otherwise). */
+/* Adds a header to the coming reply; name and value must hold no CR or LF (a BUG otherwise). */
 void http_add_header(struct http_exchange *x, const char *name, const char *value);
 
 /* The whole answer at once; `x` is no more afterwards. content_type NULL for an empty body. */
@@ -109,8 +121,9 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, c
 
 /*
  * A stream: head now, pieces as they come (chunked; written out at once), an end. http_stream_put
- * returns 0, or -1 when the slow reader's limit was passed: the connection is then being closed and
- * on_gone is called from the loop, not from within. After http_stream_end `x` is no more.
+ * returns 0, or -1 when the client has left or the slow reader's limit was passed: the connection
+ * is then being closed and on_gone is called from the loop, not from within. After http_stream_end
+ * `x` is no more.
  */
 void http_stream_begin(struct http_exchange *x, int status, const char *content_type);
 int http_stream_put(struct http_exchange *x, const void *bytes, size_t n);

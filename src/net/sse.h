@@ -1,8 +1,8 @@
 /*
  * sse.h - server-sent events, writing and reading (WHATWG HTML, section 9.2).
  *
- * The writer sends `data: <json>\n\n` on an exchange's stream and keeps it alive with a comment when
- * nothing was sent for a while. The reader takes bytes in any pieces and gives whole events.
+ * The writer sends `data: <json>\n\n` on an exchange's stream and keeps it alive with a comment
+ * when nothing was sent for a while. The reader takes bytes in any pieces and gives whole events.
  */
 #ifndef RBEE_NET_SSE_H
 #define RBEE_NET_SSE_H
@@ -24,12 +24,17 @@ struct sse_stream;
 
 /*
  * Begins a 200 text/event-stream on `x` with no-cache headers. The stream owns the exchange: use
- * sse_* only. `gone` (may be NULL) is called once if the client leaves before sse_end; the stream is
- * freed behind it. NULL when out of memory (the exchange is then answered with 500).
+ * sse_* only. `gone` (may be NULL) is called once if the client leaves before sse_end; the stream
+ * is freed behind it. NULL when out of memory (the exchange is then answered with 500).
  */
 struct sse_stream *sse_begin(struct event_base *base, struct http_exchange *x,
                              void (*gone)(void *arg), void *arg);
-/* One event, one line of JSON (no newline in it). 0, or -1: too slow a reader, `gone` will come. */
+/* Another silence than SSE_KEEPALIVE_MS before a comment is sent; > 0. */
+void sse_set_keepalive(struct sse_stream *s, int64_t ms);
+/*
+ * One event, one line of JSON (no newline in it: a BUG). 0, or -1: the client has left or reads too
+ * slowly, `gone` will come from the loop; or the event is over SSE_EVENT_MAX and was not sent.
+ */
 int sse_send(struct sse_stream *s, const char *json, size_t n);
 /* `data: [DONE]`, the end of the response; frees the stream. */
 void sse_end(struct sse_stream *s);
@@ -39,12 +44,14 @@ struct sse_reader;
 
 /*
  * `on_data` gets each event's data (lines joined by '\n', NUL-terminated), `on_comment` (may be
- * NULL) each comment. on_data returns false to stop: sse_reader_put then ignores the rest.
+ * NULL) each comment. on_data returns false to stop: sse_reader_put then ignores the rest. The
+ * reader may be freed from within them.
  */
 struct sse_reader *sse_reader_create(bool (*on_data)(void *arg, const char *data, size_t n),
                                      void (*on_comment)(void *arg, const char *text), void *arg);
 void sse_reader_free(struct sse_reader *r);
-/* 0; ERR_LIMIT past SSE_EVENT_MAX; ERR_NO_MEMORY. CR, LF and CRLF all end lines, also split ones. */
+/* 0; ERR_LIMIT past SSE_EVENT_MAX; ERR_NO_MEMORY. CR, LF and CRLF all end lines, also split ones.
+ */
 int sse_reader_put(struct sse_reader *r, const char *bytes, size_t n, struct err *err);
 
 #endif

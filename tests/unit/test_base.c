@@ -263,11 +263,17 @@ static void test_cli__values_land_in_their_variables(void **state)
         {.name = "keep", .kind = CLI_DURATION, .value = &ms},
         {.name = "stop", .kind = CLI_STRS, .value = &list},
         {0}};
-    char *argv[] = {"-f",     "--text=a=b", "w1",       "--n",    "3",   "--keep", "-1",
-                    "--stop", "x",          "--stop=y", "--temp", "0.5", "--",     "--w2"};
+    static const char *const line[] = {"-f",     "--text=a=b", "w1",     "--n", "3",
+                                       "--keep", "-1",         "--stop", "x",   "--stop=y",
+                                       "--temp", "0.5",        "--",     "--w2"};
+    char typed[14][32], *argv[14];
     size_t n_words = 0;
 
     (void)state;
+    for (size_t i = 0; i < 14; i++) {
+        assert_true(str_copy(typed[i], sizeof typed[i], line[i]));
+        argv[i] = typed[i];
+    }
     assert_int_equal(cli_parse("p", &cli_self, opts, 14, argv, words, 2, &n_words), CLI_GO);
     assert_true(flag && given);
     assert_string_equal(text, "a=b");
@@ -288,18 +294,19 @@ static void test_cli__refusals_change_nothing(void **state)
     const struct cli_opt opts[] = {{.name = "n", .kind = CLI_INT, .value = &n, .min = 1, .max = 10},
                                    {.name = "flag", .kind = CLI_FLAG, .value = &flag},
                                    {0}};
-    static char *const lines[][3] = {{"--n", "11"}, {"--n", "x"},   {"--n"},       {"--m", "1"},
-                                     {"a", "b"},    {"--flag=yes"}, {"-z"},        {"--n="},
-                                     {"--n", "0"},  {"-nn", "1"},   {"--n", "1.0"}};
+    static const char *const lines[][3] = {
+        {"--n", "11"}, {"--n", "x"}, {"--n"},      {"--m", "1"}, {"a", "b"},    {"--flag=yes"},
+        {"-z"},        {"--n="},     {"--n", "0"}, {"-nn", "1"}, {"--n", "1.0"}};
     size_t n_words;
 
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        char *argv[3];
+        char typed[3][32], *argv[3];
         int argc = 0;
 
         while (argc < 3 && lines[i][argc]) {
-            argv[argc] = lines[i][argc];
+            assert_true(str_copy(typed[argc], sizeof typed[argc], lines[i][argc]));
+            argv[argc] = typed[argc];
             argc++;
         }
         assert_int_equal(cli_parse("p", &cli_self, opts, argc, argv, words, 1, &n_words),

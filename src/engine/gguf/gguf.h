@@ -4,12 +4,12 @@
  *
  * The file is mapped read-only and never trusted: the header, every key, every string, every array
  * and every tensor's place is checked against the file's real size (fstat) with overflow-checked
- * arithmetic before the first use, and an error names the byte offset at which reading failed. After
- * gguf_open has returned 0, everything the getters hand out lies inside the mapping.
+ * arithmetic before the first use, and an error names the byte offset at which reading failed.
+ * After gguf_open has returned 0, everything the getters hand out lies inside the mapping.
  *
- * Refused: big-endian files, versions other than 2 and 3, duplicate keys or tensors, dimensions of 0,
- * data that is not aligned, tensors beyond the end. An unknown tensor type is *not* refused here (its
- * size is then unknown and `data` NULL), so that `inspect` can still tell what a file holds.
+ * Refused: big-endian files, versions other than 2 and 3, duplicate keys or tensors, dimensions of
+ * 0, data that is not aligned, tensors beyond the end. An unknown tensor type is *not* refused here
+ * (its size is then unknown and `data` NULL), so that `inspect` can still tell what a file holds.
  *
  * Source: the GGUF specification (ggml repository, docs/gguf.md). Once open, a view is immutable
  * and may be read by any number of threads. The caller keeps the file unchanged: rbee's own model
@@ -59,14 +59,14 @@ struct gguf_str {
 
 struct gguf_tensor {
     struct gguf_str name;
-    uint32_t n_dims;               /* 1..GGUF_MAX_DIMS */
-    uint64_t dims[GGUF_MAX_DIMS];  /* dims[0] is the row length (contiguous); unused ones are 1 */
-    uint32_t type_number;          /* as in the file */
-    const struct type_info *type;  /* NULL when the type is not supported */
-    uint64_t size_bytes;           /* 0 when the type is not supported */
-    uint64_t file_offset;          /* of the data, in its part's file */
-    uint32_t part;                 /* which part's file */
-    const void *data;              /* in the mapping; NULL when the type is not supported */
+    uint32_t n_dims;              /* 1..GGUF_MAX_DIMS */
+    uint64_t dims[GGUF_MAX_DIMS]; /* dims[0] is the row length (contiguous); unused ones are 1 */
+    uint32_t type_number;         /* as in the file */
+    const struct type_info *type; /* NULL when the type is not supported */
+    uint64_t size_bytes;          /* 0 when the type is not supported */
+    uint64_t file_offset;         /* of the data, in its part's file */
+    uint32_t part;                /* which part's file */
+    const void *data;             /* in the mapping; NULL when the type is not supported */
 };
 
 struct gguf;
@@ -85,7 +85,10 @@ int gguf_open(const char *path, struct gguf **out, struct err *err);
 int gguf_open_fds(const int *fds, uint32_t n_fds, const char *name, struct gguf **out,
                   struct err *err);
 
-/* The same over bytes in memory (fuzzing, tests); the bytes must outlive the view. */
+/*
+ * The same over bytes in memory (fuzzing, tests); the bytes must outlive the view, and a tensor's
+ * data is only as well aligned as they are.
+ */
 int gguf_open_memory(const void *bytes, size_t n_bytes, const char *name, struct gguf **out,
                      struct err *err);
 
@@ -117,12 +120,16 @@ int gguf_get_f32(const struct gguf *g, const char *key, float *out, struct err *
 int gguf_get_bool(const struct gguf *g, const char *key, bool *out, struct err *err);
 int gguf_get_str(const struct gguf *g, const char *key, struct gguf_str *out, struct err *err);
 
-/* An array: element type and count; elements are read by index with the readers below. */
+/*
+ * An array: element type and count; elements are read by index with the readers below. Asked for
+ * any integer type (or float type), an array of any other integer (float) type will do as well:
+ * out->elem_type is the one in the file.
+ */
 struct gguf_array {
     enum gguf_value_type elem_type;
     uint64_t n;
-    const uint8_t *bytes;         /* fixed-size elements, unaligned: read with the functions */
-    const struct gguf_str *strs;  /* for GGUF_STRING, owned by the view; else NULL */
+    const uint8_t *bytes;        /* fixed-size elements, unaligned: read with the functions */
+    const struct gguf_str *strs; /* for GGUF_STRING, owned by the view; else NULL */
 };
 int gguf_get_array(const struct gguf *g, const char *key, enum gguf_value_type elem_type,
                    struct gguf_array *out, struct err *err);
@@ -132,5 +139,9 @@ int64_t gguf_array_int(const struct gguf_array *a, uint64_t i); /* any integer t
 /* Value type of key i, and its value as short text for people (arrays as "[n x type]"). */
 enum gguf_value_type gguf_value_type_at(const struct gguf *g, uint32_t i);
 void gguf_value_text_at(const struct gguf *g, uint32_t i, char *dst, size_t dst_size);
+
+/* Bytes from a file, cut and made printable ASCII, for messages. Returns dst. */
+#define GGUF_SHOWN_BYTES 100
+char *gguf_show(struct gguf_str s, char dst[GGUF_SHOWN_BYTES]);
 
 #endif

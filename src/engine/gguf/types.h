@@ -119,8 +119,8 @@ _Static_assert(sizeof(struct block_iq4_xs) == 136, "IQ4_XS");
 
 struct type_info {
     enum tensor_type type;
-    const char *name;      /* "Q4_K": the field's name, as shown to people */
-    uint32_t block_elems;  /* weights in a block: 1, QK or QK_K */
+    const char *name;     /* "Q4_K": the field's name, as shown to people */
+    uint32_t block_elems; /* weights in a block: 1, QK or QK_K */
     uint32_t block_bytes;
 };
 

@@ -44,16 +44,16 @@
 
 /* Activations a matrix product reads: n_cols rows of k floats, and the same quantised. */
 struct kern_q8 {
-    int8_t q[QK];    /* levels, -127..127 */
-    float d;         /* x ~ d * q; 0 for an all-zero group */
-    int16_t sum[2];  /* sums of q over the two halves of 16 */
+    int8_t q[QK];   /* levels, -127..127 */
+    float d;        /* x ~ d * q; 0 for an all-zero group */
+    int16_t sum[2]; /* sums of q over the two halves of 16 */
 };
 _Static_assert(sizeof(struct kern_q8) == 40, "kern_q8");
 
 struct kern_acts {
-    size_t k;        /* row length */
-    size_t n_cols;   /* rows of activations (columns of the product) */
-    const float *f;  /* (n_cols, k), contiguous */
+    size_t k;                /* row length */
+    size_t n_cols;           /* rows of activations (columns of the product) */
+    const float *f;          /* (n_cols, k), contiguous */
     const struct kern_q8 *q; /* (n_cols, k / QK), contiguous; NULL when k is no multiple of QK */
 };
 
@@ -73,11 +73,11 @@ struct kern_attn {
     const uint16_t *const *k_pages;
     const uint16_t *const *v_pages;
     size_t page_tokens, head_dim, n_pos;
-    const float *q;     /* (n_heads, head_dim): the query heads that share this KV head */
+    const float *q; /* (n_heads, head_dim): the query heads that share this KV head */
     size_t n_heads;
-    float scale;        /* usually 1/sqrt(head_dim) */
-    float *out;         /* (n_heads, head_dim) */
-    float *scores;      /* scratch, n_heads * n_pos floats */
+    float scale;   /* usually 1/sqrt(head_dim) */
+    float *out;    /* (n_heads, head_dim) */
+    float *scores; /* scratch, n_heads * n_pos floats */
 };
 
 struct kern {
@@ -134,9 +134,9 @@ struct kern {
 };
 
 /*
- * exp for float32, the same bits in every kernel set: below KERN_EXP_MIN gives 0, above KERN_EXP_MAX
- * is computed as at KERN_EXP_MAX; within 2 units in the last place of the true value between. The
- * exact sequence of operations is spelled out at its definition in ref.c.
+ * exp for float32, the same bits in every kernel set: below KERN_EXP_MIN gives 0, above
+ * KERN_EXP_MAX is computed as at KERN_EXP_MAX; within 2 units in the last place of the true value
+ * between. The exact sequence of operations is spelled out at its definition in ref.c.
  */
 #define KERN_EXP_MIN (-87.0f)
 #define KERN_EXP_MAX 88.0f

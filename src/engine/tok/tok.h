@@ -3,8 +3,8 @@
  *
  * Two algorithms: SPM (tokenizer.ggml.model "llama": greedy merges by score, byte fallback) and
  * byte-level BPE ("gpt2": a pre-tokeniser pattern cuts the text into words, merges by rank inside
- * each). A tokenizer is built from a GGUF's metadata, is immutable afterwards and may be used by any
- * number of threads; encoding allocates its own scratch.
+ * each). A tokenizer is built from a GGUF's metadata, is immutable afterwards and may be used by
+ * any number of threads; encoding allocates its own scratch.
  *
  * Everything in the file is checked: array lengths agree, ids in range, merges name known tokens.
  * Limits: TOK_MAX_VOCAB tokens, TOK_MAX_TOKEN_BYTES a token; encoding is O(n log n) in the text.
@@ -69,12 +69,15 @@ int32_t tok_find(const struct tok *t, const char *bytes, size_t n);
 
 enum {
     TOK_ADD_SPECIAL = 1,  /* BOS before and EOS behind, where the file's flags ask for them */
-    TOK_PARSE_SPECIAL = 2 /* text that spells a control token becomes that token */
+    TOK_PARSE_SPECIAL = 2 /* text that spells a control token becomes that token; else it never
+                             does (user-defined tokens are always taken whole) */
 };
 
 /*
- * Encodes n bytes (any bytes; no NUL needed). *ids is malloc'ed (free()), *n_ids its count; an empty
- * text gives what TOK_ADD_SPECIAL adds. ERR_NO_MEMORY, or ERR_LIMIT past INT32_MAX bytes.
+ * Encodes n bytes (any bytes; no NUL needed). *ids is malloc'ed (free()), *n_ids its count; an
+ * empty text gives what TOK_ADD_SPECIAL adds. Bytes that are no UTF-8 are encoded as they are. What
+ * a vocabulary has no token for becomes its unknown token, or nothing when it has none.
+ * ERR_NO_MEMORY, or ERR_LIMIT past INT32_MAX bytes.
  */
 int tok_encode(const struct tok *t, const char *text, size_t n, unsigned flags, int32_t **ids,
                size_t *n_ids, struct err *err);
@@ -87,9 +90,10 @@ int tok_encode(const struct tok *t, const char *text, size_t n, unsigned flags, 
 int tok_piece(const struct tok *t, int32_t id, bool special, struct buf *out);
 
 /*
- * Decoding as a stream: bytes are held back only until they end a UTF-8 character. SPM's blank that
- * encoding put before a text is taken off the first piece when `strip_blank`; a stream that goes on
- * from a prompt does not want that.
+ * Decoding as a stream: bytes are held back only until they end a UTF-8 character. What comes out
+ * is always well-formed: a byte that can become no character is U+FFFD. SPM's blank that encoding
+ * put before a text is taken off the first piece when `strip_blank`; a stream that goes on from a
+ * prompt does not want that.
  */
 struct tok_stream {
     const struct tok *tok;
@@ -99,6 +103,7 @@ struct tok_stream {
     size_t n_held;
 };
 void tok_stream_init(struct tok_stream *s, const struct tok *t, bool special, bool strip_blank);
+/* Both return 0, or -1 when `out` is full. */
 int tok_stream_put(struct tok_stream *s, int32_t id, struct buf *out);
 /* Gives what is still held; bytes that never became a character are each U+FFFD. */
 int tok_stream_end(struct tok_stream *s, struct buf *out);

@@ -1,0 +1,179 @@
+/* fields.c - see fields.h. Source: RFC 8259 by way of jansson. No state of its own. */
+#include "api/fields.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define NAME_SHOWN_MAX 64 /* bytes of a name from outside that an error repeats */
+
+void fields_begin(struct fields *f, const char *body, size_t n)
+{
+    json_error_t why;
+
+    *f = (struct fields){.errors = json_array()};
+    if (n == 0) {
+        f->root = json_object();
+        return;
+    }
+    f->root = json_loadb(body, n, JSON_REJECT_DUPLICATES, &why);
+    if (!f->root) {
+        snprintf(f->not_json, sizeof f->not_json,
+                 "the body is not valid JSON: line %d, column %d (byte %d)", why.line, why.column,
+                 why.position);
+    } else if (!json_is_object(f->root)) {
+        str_copy(f->not_json, sizeof f->not_json, "the body is JSON, but not an object");
+        json_decref(f->root);
+        f->root = NULL;
+    }
+}
+
+void fields_fail(struct fields *f, const char *name, const char *constraint, const char *fmt, ...)
+{
+    char message[ERR_TEXT_MAX];
+    va_list ap;
+
+    if (json_array_size(f->errors) >= FIELDS_ERRORS_MAX)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
+    json_array_append_new(f->errors, json_pack("{s:s, s:s, s:s}", "field", name, "constraint",
+                                               constraint, "message", message));
+}
+
+/* The field's value, or NULL when it is missing (noted as a failure if it must be there). */
+static const json_t *take(struct fields *f, const char *name, bool required)
+{
+    const json_t *value = json_object_get(f->root, name);
+
+    BUG_ON(f->n_taken == FIELDS_MAX);
+    f->taken[f->n_taken++] = name;
+    if (value && !json_is_null(value))
+        return value;
+    if (required && f->root)
+        fields_fail(f, name, "required", "%s is missing.", name);
+    return NULL;
+}
+
+bool fields_text(struct fields *f, const char *name, bool required, size_t max_bytes,
+                 const char **out)
+{
+    const json_t *value = take(f, name, required);
+    size_t n = json_string_length(value);
+
+    if (!value)
+        return false;
+    if (!json_is_string(value) || n == 0 || n > max_bytes ||
+        memchr(json_string_value(value), '\0', n)) {
+        fields_fail(f, name, "string", "%s must be a string of 1 to %zu bytes without a NUL.", name,
+                    max_bytes);
+        return false;
+    }
+    *out = json_string_value(value);
+    return true;
+}
+
+bool fields_int(struct fields *f, const char *name, bool required, int64_t min, int64_t max,
+                int64_t *out)
+{
+    const json_t *value = take(f, name, required);
+
+    if (!value)
+        return false;
+    if (!json_is_integer(value) || json_integer_value(value) < min ||
+        json_integer_value(value) > max) {
+        fields_fail(f, name, "integer", "%s must be an integer from %lld to %lld.", name,
+                    (long long)min, (long long)max);
+        return false;
+    }
+    *out = json_integer_value(value);
+    return true;
+}
+
+bool fields_bool(struct fields *f, const char *name, bool *out)
+{
+    const json_t *value = take(f, name, false);
+
+    if (!value)
+        return false;
+    if (!json_is_boolean(value)) {
+        fields_fail(f, name, "boolean", "%s must be true or false.", name);
+        return false;
+    }
+    *out = json_is_true(value);
+    return true;
+}
+
+bool fields_duration_ms(struct fields *f, const char *name, int64_t *out)
+{
+    const json_t *value = take(f, name, false);
+    json_int_t seconds = json_integer_value(value);
+
+    if (!value)
+        return false;
+    if (json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value) &&
+        str_to_duration_ms(json_string_value(value), out) == 0)
+        return true;
+    if (json_is_integer(value) && seconds >= -1 && seconds <= INT64_MAX / 1000) {
+        *out = seconds < 0 ? -1 : seconds * 1000;
+        return true;
+    }
+    fields_fail(f, name, "duration",
+                "%s must be a duration such as \"30s\" or \"5m\", a number of seconds, or -1.",
+                name);
+    return false;
+}
+
+static bool is_taken(const struct fields *f, const char *name)
+{
+    for (size_t i = 0; i < f->n_taken; i++)
+        if (str_eq(f->taken[i], name))
+            return true;
+    return false;
+}
+
+static void find_unknown(struct fields *f)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(f->root, name, value)
+    {
+        char shown[NAME_SHOWN_MAX + 1];
+
+        if (is_taken(f, name))
+            continue;
+        snprintf(shown, sizeof shown, "%.*s", (int)str_utf8_whole(name, strnlen(name, 64)), name);
+        fields_fail(f, shown, "known field", "There is no field of this name here.");
+    }
+}
+
+int fields_end(struct fields *f, struct api_error *e, const char *src)
+{
+    size_t n;
+
+    if (!f->root || !f->errors) {
+        api_error_set(e, f->not_json[0] ? API_INVALID_REQUEST : API_INTERNAL, src, "%s",
+                      f->not_json[0] ? f->not_json : "out of memory");
+        return -1;
+    }
+    find_unknown(f);
+    n = json_array_size(f->errors);
+    if (n == 0)
+        return 0;
+    api_error_set(e, API_INVALID_REQUEST, src, "the request has %zu bad field%s: %s", n,
+                  n == 1 ? "" : "s",
+                  json_string_value(json_object_get(json_array_get(f->errors, 0), "message")));
+    e->details = json_pack("{s:O}", "errors", f->errors);
+    return -1;
+}
+
+void fields_done(struct fields *f)
+{
+    json_decref(f->root);
+    json_decref(f->errors);
+    *f = (struct fields){0};
+}

@@ -1,0 +1,380 @@
+/*
+ * inference.c - requests; see inference.h. The events are in inference_events.c.
+ *
+ * One table row a field. What comes from outside is only ever quoted as a field's name, cut short;
+ * values, and the JSON library's messages (which quote the text), never get into an error. Source:
+ * RFC 8259 for the text, the project's contract for names and ranges. Any thread; no state.
+ */
+#include "api/inference.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "base/uuid.h"
+
+#define FIELD_NAME_SHOWN 64 /* bytes of a name from outside that an error may quote */
+#define MESSAGE_MAX      256
+
+/* One parse: the request to fill and the list of what was wrong. */
+struct checks {
+    struct inference_request *r;
+    json_t *errors;
+    size_t n_failed; /* may be more than are listed */
+    bool no_memory;
+};
+
+struct field {
+    const char *name;
+    void (*take)(struct checks *c, const struct field *f, const json_t *value);
+    double min, max;
+    size_t offset; /* of the struct's member, for the numbers */
+};
+
+static void complain(struct checks *c, const char *field, const char *constraint, const char *fmt,
+                     ...) __attribute__((format(printf, 4, 5)));
+
+static void complain(struct checks *c, const char *field, const char *constraint, const char *fmt,
+                     ...)
+{
+    char message[MESSAGE_MAX];
+    json_t *item;
+    va_list ap;
+
+    if (c->n_failed++ >= INFERENCE_ERRORS_MAX)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
+    item =
+        json_pack("{s:s, s:s, s:s}", "field", field, "constraint", constraint, "message", message);
+    if (!item || json_array_append_new(c->errors, item))
+        c->no_memory = true;
+}
+
+static void *member(const struct checks *c, const struct field *f)
+{
+    return (char *)c->r + f->offset;
+}
+
+static void wrong_range(struct checks *c, const struct field *f, const char *kind)
+{
+    char constraint[80];
+
+    snprintf(constraint, sizeof constraint, "%s from %.16g to %.16g", kind, f->min, f->max);
+    complain(c, f->name, constraint, "%s must be %s %s.", f->name, kind[0] == 'i' ? "an" : "a",
+             constraint);
+}
+
+static void take_number(struct checks *c, const struct field *f, const json_t *value)
+{
+    double v = json_number_value(value);
+
+    if (!json_is_number(value) || v < f->min || v > f->max)
+        wrong_range(c, f, "number");
+    else
+        *(double *)member(c, f) = v;
+}
+
+/* A whole number in the field's range, also when written as 20.0. */
+static bool whole_number(const struct field *f, const json_t *value, uint64_t *out)
+{
+    double v = json_number_value(value);
+
+    if (!json_is_number(value) || v != floor(v) || v < f->min || v > f->max)
+        return false;
+    *out = json_is_integer(value) ? (uint64_t)json_integer_value(value) : (uint64_t)v;
+    return true;
+}
+
+static void take_u32(struct checks *c, const struct field *f, const json_t *value)
+{
+    uint64_t v;
+
+    if (whole_number(f, value, &v))
+        *(uint32_t *)member(c, f) = (uint32_t)v;
+    else
+        wrong_range(c, f, "integer");
+}
+
+static void take_seed(struct checks *c, const struct field *f, const json_t *value)
+{
+    c->r->seed_given = whole_number(f, value, &c->r->seed);
+    if (!c->r->seed_given)
+        wrong_range(c, f, "integer");
+}
+
+static void take_timeout(struct checks *c, const struct field *f, const json_t *value)
+{
+    double v = json_number_value(value);
+
+    if (!json_is_number(value) || v < f->min || v > f->max)
+        wrong_range(c, f, "number");
+    else
+        c->r->timeout_ms = (int64_t)ceil(v * 1000);
+}
+
+static void take_stream(struct checks *c, const struct field *f, const json_t *value)
+{
+    if (json_is_boolean(value))
+        c->r->stream = json_is_true(value);
+    else
+        complain(c, f->name, "true or false", "stream must be true or false.");
+}
+
+static void take_prompt(struct checks *c, const struct field *f, const json_t *value)
+{
+    size_t n = json_string_length(value);
+
+    if (!json_is_string(value)) {
+        complain(c, f->name, "string", "prompt must be a string.");
+    } else if (n == 0) {
+        complain(c, f->name, "not empty", "prompt must have at least one character.");
+    } else if (memchr(json_string_value(value), '\0', n)) {
+        complain(c, f->name, "no NUL", "prompt must hold no NUL character (\\u0000).");
+    } else {
+        c->r->prompt = str_ndup(json_string_value(value), n);
+        c->r->prompt_bytes = n;
+        c->no_memory = c->no_memory || !c->r->prompt;
+    }
+}
+
+static bool is_job_id(const char *text, size_t n)
+{
+    if (n == 0 || n > INFERENCE_JOB_ID_MAX)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        char ch = text[i];
+
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
+              ch == '.' || ch == '_' || ch == '-' || ch == ':'))
+            return false;
+    }
+    return true;
+}
+
+static void take_job_id(struct checks *c, const struct field *f, const json_t *value)
+{
+    if (json_is_string(value) && is_job_id(json_string_value(value), json_string_length(value)))
+        str_copy(c->r->job_id, sizeof c->r->job_id, json_string_value(value));
+    else
+        complain(c, f->name, "string of 1 to 128 of A-Z a-z 0-9 . _ - :",
+                 "job_id must be a string of 1 to %d letters, digits, '.', '_', '-' or ':'.",
+                 INFERENCE_JOB_ID_MAX);
+}
+
+static void take_stop(struct checks *c, const struct field *f, const json_t *value)
+{
+    static const char *const constraint = "array of at most 16 strings of 1 to 256 bytes";
+    size_t n = json_array_size(value);
+
+    if (!json_is_array(value) || n > INFERENCE_STOP_MAX) {
+        complain(c, f->name, constraint, "stop must be an array of at most %d strings.",
+                 INFERENCE_STOP_MAX);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(value, i);
+        size_t bytes = json_string_length(item);
+
+        if (!json_is_string(item) || bytes < 1 || bytes > INFERENCE_STOP_BYTES_MAX ||
+            memchr(json_string_value(item), '\0', bytes)) {
+            complain(c, f->name, constraint,
+                     "stop[%zu] must be a string of 1 to %d bytes without a NUL.", i,
+                     INFERENCE_STOP_BYTES_MAX);
+            continue;
+        }
+        c->r->stop[c->r->n_stop] = str_ndup(json_string_value(item), bytes);
+        c->no_memory = c->no_memory || !c->r->stop[c->r->n_stop];
+        c->r->n_stop++;
+    }
+}
+
+#define AT(name) offsetof(struct inference_request, name)
+
+static const struct field fields[] = {
+    {"job_id", take_job_id, 0, 0, 0},
+    {"prompt", take_prompt, 0, 0, 0},
+    {"max_tokens", take_u32, 1, INFERENCE_MAX_TOKENS_MAX, AT(max_tokens)},
+    {"temperature", take_number, 0, 2, AT(temperature)},
+    {"top_p", take_number, 0, 1, AT(top_p)},
+    {"top_k", take_u32, 0, INT32_MAX, AT(top_k)},
+    {"min_p", take_number, 0, 1, AT(min_p)},
+    {"repetition_penalty", take_number, 0, 2, AT(repetition_penalty)},
+    {"stop", take_stop, 0, 0, 0},
+    {"seed", take_seed, 0, (double)INFERENCE_SEED_MAX, 0},
+    {"stream", take_stream, 0, 0, 0},
+    {"timeout_seconds", take_timeout, 0, INFERENCE_TIMEOUT_MAX_S, 0},
+};
+#define N_FIELDS (sizeof fields / sizeof fields[0])
+
+static void refuse_unknown(struct checks *c, const char *name)
+{
+    char shown[FIELD_NAME_SHOWN + 1];
+
+    snprintf(shown, sizeof shown, "%s", name);
+    shown[str_utf8_whole(shown, strlen(shown))] = '\0';
+    complain(c, shown, "known field", "there is no field of this name.");
+}
+
+static void check_object(struct checks *c, json_t *root)
+{
+    const char *key;
+    json_t *value;
+
+    for (size_t i = 0; i < N_FIELDS; i++) {
+        value = json_object_get(root, fields[i].name);
+        if (value && !json_is_null(value))
+            fields[i].take(c, &fields[i], value);
+        else if (fields[i].take == take_prompt)
+            complain(c, "prompt", "required", "prompt is missing.");
+    }
+    json_object_foreach(root, key, value)
+    {
+        size_t i = 0;
+
+        while (i < N_FIELDS && !str_eq(key, fields[i].name))
+            i++;
+        if (i == N_FIELDS)
+            refuse_unknown(c, key);
+    }
+}
+
+/* Why a body is no JSON, in our own words. */
+static const char *json_fault(const json_error_t *at)
+{
+    switch (json_error_code(at)) {
+    case json_error_premature_end_of_input:
+        return "it ends too early";
+    case json_error_invalid_utf8:
+        return "it is not UTF-8";
+    case json_error_numeric_overflow:
+        return "a number is too large";
+    case json_error_duplicate_key:
+        return "a field is there twice";
+    case json_error_null_byte_in_key:
+    case json_error_null_character:
+        return "it holds a NUL";
+    case json_error_stack_overflow:
+        return "it is nested too deeply";
+    case json_error_end_of_input_expected:
+        return "something follows the object";
+    default:
+        return "its syntax is wrong";
+    }
+}
+
+static json_t *load_body(const char *body, size_t n, json_error_t *at)
+{
+    const size_t flags = JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES;
+    json_t *root = json_loadb(body, n, flags, at);
+
+    /* An integer beyond 64 bits is a failing field, not a failing body. */
+    if (!root && json_error_code(at) == json_error_numeric_overflow)
+        root = json_loadb(body, n, flags | JSON_DECODE_INT_AS_REAL, at);
+    return root;
+}
+
+static void summarise(const struct checks *c, struct api_error *e, const char *src)
+{
+    char names[ERR_TEXT_MAX / 2] = "";
+    size_t i, len = 0;
+    json_t *item;
+
+    json_array_foreach(c->errors, i, item)
+    {
+        const char *name = json_string_value(json_object_get(item, "field"));
+
+        if (len + strlen(name) + 8 > sizeof names)
+            break;
+        len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", i ? ", " : "", name);
+    }
+    api_error_set(e, API_INVALID_REQUEST, src, "The request has %zu %s that cannot be taken: %s%s.",
+                  c->n_failed, c->n_failed == 1 ? "field" : "fields", names,
+                  c->n_failed > i ? " ..." : "");
+}
+
+int inference_request_parse(const char *body, size_t n, struct inference_request *r,
+                            struct api_error *e, const char *src)
+{
+    struct checks c = {.r = r, .errors = json_array()};
+    json_error_t at = {.line = 0};
+    json_t *root = load_body(body, n, &at);
+
+    if (!root)
+        complain(&c, "body", "JSON object", "The body is not JSON: %s (line %d, column %d).",
+                 json_fault(&at), at.line, at.column);
+    else if (!json_is_object(root))
+        complain(&c, "body", "JSON object", "The body must be a JSON object.");
+    else
+        check_object(&c, root);
+    json_decref(root);
+    if (c.n_failed) {
+        summarise(&c, e, src);
+        e->details = json_pack("{s:o}", "errors", c.errors);
+        return -1;
+    }
+    json_decref(c.errors);
+    if (!c.errors || c.no_memory) {
+        api_error_set(e, API_INTERNAL, src, "There was no memory for a request of %zu bytes.", n);
+        return -1;
+    }
+    if (!r->job_id[0])
+        uuid_make(r->job_id);
+    if (!r->seed_given)
+        r->seed = random_u64() & INFERENCE_SEED_MAX;
+    return 0;
+}
+
+void inference_request_init(struct inference_request *r)
+{
+    /* The sampling defaults are engine_sampling_default's; a test holds them together. */
+    *r = (struct inference_request){
+        .max_tokens = INFERENCE_MAX_TOKENS_DEFAULT,
+        .temperature = 0.8,
+        .top_p = 0.95,
+        .top_k = 40,
+        .min_p = 0.05,
+        .repetition_penalty = 1.0,
+        .stream = true,
+    };
+}
+
+void inference_request_done(struct inference_request *r)
+{
+    if (!r)
+        return;
+    free(r->prompt);
+    for (size_t i = 0; i < r->n_stop; i++)
+        free(r->stop[i]);
+    inference_request_init(r);
+}
+
+char *inference_request_text(const struct inference_request *r)
+{
+    json_t *stop = json_array(), *root;
+    char *text = NULL;
+
+    for (size_t i = 0; i < r->n_stop; i++)
+        json_array_append_new(stop, json_string(r->stop[i]));
+    root = json_pack("{s:s%, s:I, s:f, s:f, s:I, s:f, s:f, s:o, s:b}", "prompt",
+                     r->prompt ? r->prompt : "", r->prompt_bytes, "max_tokens",
+                     (json_int_t)r->max_tokens, "temperature", r->temperature, "top_p", r->top_p,
+                     "top_k", (json_int_t)r->top_k, "min_p", r->min_p, "repetition_penalty",
+                     r->repetition_penalty, "stop", stop, "stream", r->stream);
+    if (!root)
+        return NULL;
+    if (r->job_id[0])
+        json_object_set_new(root, "job_id", json_string(r->job_id));
+    if (r->seed_given)
+        json_object_set_new(root, "seed", json_integer((json_int_t)r->seed));
+    if (r->timeout_ms)
+        json_object_set_new(root, "timeout_seconds", json_real((double)r->timeout_ms / 1000));
+    if (json_array_size(stop) == r->n_stop)
+        text = json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    return text;
+}

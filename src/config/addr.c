@@ -1,0 +1,83 @@
+/* addr.c - "host:port" as people write it; see config.h. No name is looked up here. */
+#include "config/config.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+/* Host names, IPv4 and IPv6 literals (a zone id behind '%' too): nothing that could end a URL's
+ * host part. */
+static bool host_ok(const char *host, size_t n)
+{
+    if (n == 0 || n >= CONFIG_HOST_MAX)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!isascii((unsigned char)host[i]) ||
+            (!isalnum((unsigned char)host[i]) && !strchr(".-_:%", host[i])))
+            return false;
+    return true;
+}
+
+static bool port_ok(const char *text, uint16_t *out)
+{
+    uint64_t port;
+
+    if (str_to_u64(text, &port) || port > UINT16_MAX)
+        return false;
+    *out = (uint16_t)port;
+    return true;
+}
+
+/* Finds the host's bytes and the port's text (NULL when there is none). */
+static bool split(const char *text, const char **host, size_t *host_n, const char **port)
+{
+    const char *colon = strchr(text, ':'), *end;
+
+    *port = NULL;
+    *host = text;
+    if (text[0] == '[') {
+        end = strchr(text, ']');
+        if (!end || !colon || (end[1] != '\0' && end[1] != ':'))
+            return false;
+        *host = text + 1;
+        *host_n = (size_t)(end - *host);
+        *port = end[1] ? end + 2 : NULL;
+        return memchr(*host, ':', *host_n) != NULL;
+    }
+    if (!colon || strchr(colon + 1, ':')) { /* a bare name, or a bare IPv6 address */
+        *host_n = strlen(text);
+        return true;
+    }
+    *host_n = (size_t)(colon - text);
+    *port = colon + 1;
+    return true;
+}
+
+int config_addr_parse(const char *text, uint16_t default_port, struct config_addr *out,
+                      struct err *err)
+{
+    struct config_addr a = {.port = default_port};
+    const char *host, *port;
+    size_t n = 0;
+
+    if (!split(text, &host, &n, &port) || !host_ok(host, n))
+        return err_set(err, ERR_INVALID,
+                       "'%.80s' is not an address; write HOST:PORT, such as 192.168.1.20:8080",
+                       text);
+    if (port && !port_ok(port, &a.port))
+        return err_set(err, ERR_INVALID, "'%.80s' has no port between 0 and 65535 behind its ':'",
+                       text);
+    memcpy(a.host, host, n);
+    *out = a;
+    return 0;
+}
+
+const char *config_addr_text(const struct config_addr *a, char *dst, size_t dst_size)
+{
+    bool v6 = strchr(a->host, ':') != NULL;
+
+    snprintf(dst, dst_size, "%s%s%s:%u", v6 ? "[" : "", a->host, v6 ? "]" : "", a->port);
+    return dst;
+}

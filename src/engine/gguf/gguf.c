@@ -1,0 +1,288 @@
+/*
+ * gguf.c - opens and closes views: by path, by descriptors, over memory; joins split files.
+ *
+ * Owns the mappings. Files are mapped private and read-only. Refuses what is no regular file, and
+ * split files whose parts are missing, mixed up or of another set. One thread opens; once open, a
+ * view is immutable. Source of the split keys: ggml's published split naming, "split.no",
+ * "split.count", "split.tensors.count".
+ */
+#include "engine/gguf/gguf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "engine/gguf/tensors.h"
+#include "engine/gguf/view.h"
+
+#define SPLIT_DIGITS 5 /* "-00001-of-00003.gguf" */
+
+static struct gguf *create(const char *name, uint32_t n_parts, struct err *err)
+{
+    struct gguf *g = calloc(1, sizeof(*g));
+
+    if (g) {
+        g->name = str_dup(name);
+        g->parts = calloc(n_parts, sizeof(*g->parts));
+        g->n_parts = n_parts;
+    }
+    if (g && g->name && g->parts)
+        return g;
+    if (g)
+        free(g->name);
+    if (g)
+        free(g->parts);
+    free(g);
+    err_no_memory(err, n_parts * sizeof(struct gguf_part), "a view of a model file");
+    return NULL;
+}
+
+void gguf_close(struct gguf *g)
+{
+    if (!g)
+        return;
+    for (uint32_t i = 0; i < g->n_parts; i++) {
+        view_done(&g->parts[i]);
+        if (g->parts[i].mapped)
+            munmap((void *)(uintptr_t)g->parts[i].bytes, g->parts[i].size_bytes);
+    }
+    free(g->tensors);
+    free(g->tensor_index);
+    free(g->parts);
+    free(g->name);
+    free(g);
+}
+
+/* Maps one regular file; the descriptor stays the caller's. */
+static int map_part(struct gguf_part *p, int fd, const char *name, struct err *err)
+{
+    struct stat st;
+    void *bytes;
+
+    p->name = str_dup(name);
+    if (!p->name)
+        return err_no_memory(err, strlen(name) + 1, "a file's name");
+    if (fstat(fd, &st) != 0)
+        return err_errno(err, ERR_IO, errno, "cannot examine '%s'", name);
+    if (!S_ISREG(st.st_mode))
+        return err_set(err, ERR_INVALID, "'%s' is not a regular file", name);
+    if (st.st_size == 0)
+        return err_set(err, ERR_INVALID,
+                       "%s: the file is empty: the magic number at byte 0 is "
+                       "missing",
+                       name);
+    bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return err_errno(err, ERR_IO, errno, "cannot map the %jd bytes of '%s'",
+                         (intmax_t)st.st_size, name);
+    p->bytes = bytes;
+    p->size_bytes = (uint64_t)st.st_size;
+    p->mapped = true;
+    return 0;
+}
+
+/* A split key of a part, when it is there, must have the value expected. */
+static int check_split_key(const struct gguf_part *p, const char *key, uint64_t expected,
+                           struct err *err)
+{
+    const struct gguf_key *k = view_find_key(p, key);
+    bool negative = false;
+    uint64_t v = 0;
+
+    if (!k)
+        return 0;
+    if (!view_integer(k, &v, &negative))
+        return err_set(err, ERR_INVALID,
+                       "%s: the key '%s' holds a value of type %s, not an integer", p->name, key,
+                       view_type_name(k->type));
+    if (negative || v != expected)
+        return err_set(err, ERR_INVALID,
+                       "%s: the key '%s' is %" PRId64 ", but %" PRIu64
+                       " was expected of the parts opened",
+                       p->name, key, (int64_t)v, expected);
+    return 0;
+}
+
+/* Reads every part, and finds out whether they belong together. */
+static int read_parts(struct gguf *g, struct err *err)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; i < g->n_parts && rc == 0; i++) {
+        rc = view_read_part(g, i, err);
+        g->file_bytes += g->parts[i].size_bytes;
+        if (rc == 0)
+            rc = check_split_key(&g->parts[i], "split.no", i, err);
+        if (rc == 0)
+            rc = check_split_key(&g->parts[i], "split.count", g->n_parts, err);
+    }
+    if (rc == 0)
+        rc = check_split_key(&g->parts[0], "split.tensors.count", g->n_tensors, err);
+    return rc ? rc : tensors_index(g, err);
+}
+
+/* Hands the view out, or frees it. */
+static int deliver(struct gguf *g, int rc, struct gguf **out)
+{
+    if (rc == 0)
+        *out = g;
+    else
+        gguf_close(g);
+    return rc;
+}
+
+int gguf_open_memory(const void *bytes, size_t n_bytes, const char *name, struct gguf **out,
+                     struct err *err)
+{
+    struct gguf *g = create(name, 1, err);
+
+    if (!g)
+        return ERR_NO_MEMORY;
+    g->parts[0].bytes = bytes;
+    g->parts[0].size_bytes = n_bytes;
+    g->parts[0].name = str_dup(name);
+    if (!g->parts[0].name)
+        return deliver(g, err_no_memory(err, strlen(name) + 1, "a file's name"), out);
+    return deliver(g, read_parts(g, err), out);
+}
+
+int gguf_open_fds(const int *fds, uint32_t n_fds, const char *name, struct gguf **out,
+                  struct err *err)
+{
+    struct gguf *g;
+    int rc = 0;
+
+    if (n_fds == 0 || n_fds > GGUF_MAX_PARTS)
+        return err_set(err, ERR_LIMIT, "%s: %" PRIu32 " parts were given; 1 to %d are possible",
+                       name, n_fds, GGUF_MAX_PARTS);
+    g = create(name, n_fds, err);
+    if (!g)
+        return ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < n_fds && rc == 0; i++)
+        rc = map_part(&g->parts[i], fds[i], name, err);
+    return deliver(g, rc ? rc : read_parts(g, err), out);
+}
+
+static int open_part(struct gguf_part *p, const char *path, struct err *err)
+{
+    /* O_NONBLOCK: a named pipe is refused, not waited for */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc;
+
+    if (fd < 0)
+        return err_errno(err, errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO, errno,
+                         "cannot open '%s'", path);
+    rc = map_part(p, fd, path, err);
+    close(fd);
+    return rc;
+}
+
+static bool read_digits(const char *s, uint32_t *out)
+{
+    *out = 0;
+    for (int i = 0; i < SPLIT_DIGITS; i++) {
+        if (s[i] < '0' || s[i] > '9')
+            return false;
+        *out = *out * 10 + (uint32_t)(s[i] - '0');
+    }
+    return true;
+}
+
+/* For "x-00001-of-00003.gguf": 3, and the length of "x-"; else 1. */
+static uint32_t split_count(const char *path, size_t *stem_len)
+{
+    const size_t tail_len = strlen("00001-of-00003.gguf");
+    size_t len = strlen(path);
+    const char *tail;
+    uint32_t no, count;
+
+    if (len <= tail_len)
+        return 1;
+    tail = path + len - tail_len;
+    if (tail[-1] != '-' || !read_digits(tail, &no) ||
+        strncmp(tail + SPLIT_DIGITS, "-of-", 4) != 0 ||
+        !read_digits(tail + SPLIT_DIGITS + 4, &count) ||
+        strcmp(tail + 2 * SPLIT_DIGITS + 4, ".gguf") != 0 || no < 1 || no > count)
+        return 1;
+    *stem_len = len - tail_len;
+    return count;
+}
+
+int gguf_open(const char *path, struct gguf **out, struct err *err)
+{
+    size_t stem_len = 0;
+    uint32_t n_parts = split_count(path, &stem_len);
+    struct gguf *g;
+    int rc = 0;
+
+    if (n_parts > GGUF_MAX_PARTS)
+        return err_set(err, ERR_LIMIT, "%s: split in %" PRIu32 " parts, the most is %d", path,
+                       n_parts, GGUF_MAX_PARTS);
+    g = create(path, n_parts, err);
+    if (!g)
+        return ERR_NO_MEMORY;
+    if (n_parts == 1)
+        rc = open_part(&g->parts[0], path, err);
+    for (uint32_t i = 0; n_parts > 1 && i < n_parts && rc == 0; i++) {
+        char *part_path = str_printf("%.*s%05" PRIu32 "-of-%05" PRIu32 ".gguf", (int)stem_len, path,
+                                     i + 1, n_parts);
+
+        rc = part_path ? open_part(&g->parts[i], part_path, err)
+                       : err_no_memory(err, strlen(path) + 1, "a file's name");
+        free(part_path);
+    }
+    return deliver(g, rc ? rc : read_parts(g, err), out);
+}
+
+uint32_t gguf_version(const struct gguf *g)
+{
+    return g->parts[0].version;
+}
+
+uint64_t gguf_file_bytes(const struct gguf *g)
+{
+    return g->file_bytes;
+}
+
+uint32_t gguf_n_parts(const struct gguf *g)
+{
+    return g->n_parts;
+}
+
+const char *gguf_name(const struct gguf *g)
+{
+    return g->name;
+}
+
+uint32_t gguf_n_tensors(const struct gguf *g)
+{
+    return g->n_tensors;
+}
+
+const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, uint32_t i)
+{
+    BUG_ON(i >= g->n_tensors);
+    return &g->tensors[i];
+}
+
+uint32_t gguf_n_keys(const struct gguf *g)
+{
+    return g->parts[0].n_keys;
+}
+
+struct gguf_str gguf_key_at(const struct gguf *g, uint32_t i)
+{
+    BUG_ON(i >= g->parts[0].n_keys);
+    return g->parts[0].keys[i].name;
+}
+
+bool gguf_has(const struct gguf *g, const char *key)
+{
+    return view_find_key(&g->parts[0], key) != NULL;
+}

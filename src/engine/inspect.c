@@ -1,0 +1,170 @@
+/*
+ * inspect.c - engine_inspect: tells what a model file holds, also of files that cannot be run here.
+ * The JSON is written by hand (base/json.h); texts from the file that are not UTF-8 are repaired.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "engine/model/model.h"
+
+/* Type numbers that are told apart in the summary; published ones end near 40. */
+#define MAX_TYPES 64
+
+static void put_key(struct buf *b, const char *key)
+{
+    buf_printf(b, ",\"%s\":", key);
+}
+
+static void put_u64(struct buf *b, const char *key, uint64_t v)
+{
+    put_key(b, key);
+    buf_printf(b, "%" PRIu64, v);
+}
+
+static void put_text(struct buf *b, const char *key, const char *text)
+{
+    put_key(b, key);
+    if (text)
+        json_put_string(b, text, strlen(text));
+    else
+        buf_puts(b, "null");
+}
+
+/* A string value of the file, or null when it is absent or no string. */
+static void put_value(struct buf *b, const char *key, const struct gguf *g, const char *gguf_key)
+{
+    struct gguf_str s;
+
+    put_key(b, key);
+    if (gguf_get_str(g, gguf_key, &s, NULL) == 0)
+        json_put_string(b, s.bytes, s.len);
+    else
+        buf_puts(b, "null");
+}
+
+struct type_sum {
+    uint32_t n_tensors;
+    uint64_t bytes;
+};
+
+static void put_type(struct buf *b, uint32_t number, const struct type_sum *sum)
+{
+    const char *name = number < MAX_TYPES ? type_public_name(number) : NULL;
+
+    buf_puts(b, "{\"type\":");
+    json_put_string(b, name ? name : "unknown", strlen(name ? name : "unknown"));
+    buf_printf(b, ",\"supported\":%s,\"tensors\":%u", type_info(number) ? "true" : "false",
+               sum->n_tensors);
+    if (type_info(number))
+        put_u64(b, "bytes", sum->bytes);
+    buf_putc(b, '}');
+}
+
+static void put_types(struct buf *b, const struct gguf *g)
+{
+    struct type_sum sums[MAX_TYPES + 1] = {0}; /* the last one: all unknown numbers */
+    bool first = true;
+
+    for (uint32_t i = 0; i < gguf_n_tensors(g); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(g, i);
+        struct type_sum *sum = &sums[t->type_number < MAX_TYPES ? t->type_number : MAX_TYPES];
+
+        sum->n_tensors++;
+        sum->bytes += t->size_bytes;
+    }
+    put_key(b, "tensor_types");
+    buf_putc(b, '[');
+    for (uint32_t i = 0; i <= MAX_TYPES; i++) {
+        if (sums[i].n_tensors == 0)
+            continue;
+        if (!first)
+            buf_putc(b, ',');
+        put_type(b, i, &sums[i]);
+        first = false;
+    }
+    buf_putc(b, ']');
+}
+
+static void put_shape(struct buf *b, const struct hparams *hp)
+{
+    put_u64(b, "context_length", hp->n_ctx_train);
+    put_u64(b, "n_layers", hp->n_layers);
+    put_u64(b, "n_embd", hp->n_embd);
+    put_u64(b, "n_heads", hp->n_heads);
+    put_u64(b, "n_kv_heads", hp->n_kv_heads);
+    put_u64(b, "head_dim", hp->head_dim);
+    put_u64(b, "n_ff", hp->n_ff);
+    put_key(b, "rope_freq_base");
+    buf_printf(b, "%.9g", (double)hp->rope.freq_base);
+    put_u64(b, "kv_bytes_per_token", hparams_kv_bytes_per_token(hp));
+}
+
+/* What an engine needs besides weights and KV: for one sequence, and for each one more. */
+static void put_scratch(struct buf *b, const struct engine_model *m)
+{
+    uint64_t kv_page = ENGINE_PAGE_TOKENS * hparams_kv_bytes_per_token(&m->hp);
+    uint64_t one = engine_memory_need(m, 1, 1, 0), two = engine_memory_need(m, 2, 1, 0);
+
+    put_u64(b, "scratch_bytes", one - kv_page);
+    put_u64(b, "scratch_bytes_per_slot", two - one - kv_page);
+}
+
+static void put_runnable(struct buf *b, const struct engine_model *m)
+{
+    put_u64(b, "n_vocab", m->w.n_vocab);
+    put_text(b, "tokenizer", tok_model_name(m->tok));
+    put_text(b, "pre_tokenizer", tok_pre_name(m->tok));
+    put_scratch(b, m);
+}
+
+static void put_file(struct buf *b, const struct gguf *g)
+{
+    struct model_totals totals;
+
+    model_totals(g, &totals);
+    buf_printf(b, "{\"format\":\"GGUF\",\"version\":%u", gguf_version(g));
+    put_text(b, "file", gguf_name(g));
+    put_u64(b, "file_bytes", gguf_file_bytes(g));
+    put_u64(b, "parts", gguf_n_parts(g));
+    put_value(b, "architecture", g, "general.architecture");
+    put_value(b, "name", g, "general.name");
+    put_text(b, "file_type", totals.file_type);
+    put_u64(b, "n_params", totals.n_params);
+    put_u64(b, "weight_bytes", totals.bytes);
+    put_u64(b, "keys", gguf_n_keys(g));
+    put_u64(b, "tensors", gguf_n_tensors(g));
+    put_types(b, g);
+}
+
+int engine_inspect(const char *path, struct buf *out, struct err *err)
+{
+    struct engine_model *m = NULL;
+    struct err why = {0};
+    struct hparams hp;
+    struct gguf *g;
+    int rc = gguf_open(path, &g, err);
+
+    if (rc)
+        return rc;
+    put_file(out, g);
+    if (hparams_read(g, &hp, NULL) == 0)
+        put_shape(out, &hp);
+    rc = model_build(g, &m, &why);
+    if (rc == 0)
+        put_runnable(out, m);
+    put_value(out, "chat_template", g, "tokenizer.chat_template");
+    put_key(out, "supported");
+    buf_puts(out, rc == 0 ? "true" : "false");
+    put_text(out, "reason", rc == 0 ? NULL : why.text);
+    buf_putc(out, '}');
+    if (m)
+        engine_model_close(m);
+    else
+        gguf_close(g);
+    if (rc == ERR_NO_MEMORY)
+        return err_set(err, ERR_NO_MEMORY, "%s", why.text);
+    if (buf_failed(out))
+        return err_set(err, ERR_LIMIT, "what '%s' holds does not fit in %zu bytes", path, out->max);
+    return 0;
+}

@@ -1,0 +1,223 @@
+/*
+ * floats.h - everything that computes on floats: products of float weights, norm, activation,
+ * attention, quantising. Sixteen lanes as ref.c has them; what is left over at the end of a row
+ * goes through the same steps one by one. Included by one file for each instruction set, behind its
+ * lanes header.
+ */
+#ifndef RBEE_ENGINE_KERN_FLOATS_H
+#define RBEE_ENGINE_KERN_FLOATS_H
+
+#include <math.h>
+
+#include "engine/kern/sets.h"
+
+/* Sixteen weights of a float type. */
+INLINE struct vf float_load(enum tensor_type type, const uint8_t *row, size_t k)
+{
+    if (type == TYPE_F32)
+        return vf_load((const float *)row + k);
+    if (type == TYPE_F16)
+        return vf_load_half((const uint16_t *)row + k);
+    return vf_load_bf16((const uint16_t *)row + k);
+}
+
+/* The products from `at` on, fewer than sixteen, into the lanes. */
+static __attribute__((noinline)) struct vf float_rest(enum tensor_type type, const uint8_t *row,
+                                                      const float *x, size_t at, size_t k,
+                                                      struct vf lanes)
+{
+    float part[LANES];
+
+    vf_store(part, lanes);
+    for (size_t i = at; i < k; i++)
+        part[i - at] = fmaf(kern_float_weight(type, row, i), x[i], part[i - at]);
+    return vf_load(part);
+}
+
+/* y (n_cols, n_rows) = w (n_rows, k) . x (n_cols, k), a tile with its sums in registers */
+INLINE void float_tile(enum tensor_type type, const uint8_t *w, size_t row_bytes, const float *x,
+                       size_t k, float *y, size_t y_stride, const size_t n_rows,
+                       const size_t n_cols)
+{
+    struct vf sum[LANES_FLOAT_ROWS][LANES_FLOAT_COLS], weight[LANES_FLOAT_ROWS];
+    size_t at = 0;
+
+#pragma GCC unroll 4
+    for (size_t r = 0; r < n_rows; r++) {
+#pragma GCC unroll 4
+        for (size_t c = 0; c < n_cols; c++)
+            sum[r][c] = vf_set1(0.0f);
+    }
+    for (; at + LANES <= k; at += LANES) {
+#pragma GCC unroll 4
+        for (size_t r = 0; r < n_rows; r++)
+            weight[r] = float_load(type, w + r * row_bytes, at);
+#pragma GCC unroll 4
+        for (size_t c = 0; c < n_cols; c++) {
+            struct vf xs = vf_load(x + c * k + at);
+#pragma GCC unroll 4
+            for (size_t r = 0; r < n_rows; r++)
+                sum[r][c] = vf_fma(weight[r], xs, sum[r][c]);
+        }
+    }
+    for (size_t r = 0; at < k && r < n_rows; r++) {
+        for (size_t c = 0; c < n_cols; c++)
+            sum[r][c] = float_rest(type, w + r * row_bytes, x + c * k, at, k, sum[r][c]);
+    }
+    if (n_rows == LANES_FLOAT_ROWS && n_cols == LANES_FLOAT_COLS) {
+        vf_sum_tile(sum, y, y_stride);
+        return;
+    }
+    for (size_t r = 0; r < n_rows; r++) {
+        for (size_t c = 0; c < n_cols; c++)
+            y[c * y_stride + r] = vf_sum(sum[r][c]);
+    }
+}
+
+/* All columns against n_rows rows of one type. */
+INLINE void float_columns(enum tensor_type type, const uint8_t *w, size_t row_bytes,
+                          const struct kern_acts *x, float *y, size_t y_stride, const size_t n_rows)
+{
+    const size_t k = x->k;
+    size_t c = 0;
+
+    for (; c + LANES_FLOAT_COLS <= x->n_cols; c += LANES_FLOAT_COLS)
+        float_tile(type, w, row_bytes, x->f + c * k, k, y + c * y_stride, y_stride, n_rows,
+                   LANES_FLOAT_COLS);
+    for (; c < x->n_cols; c++)
+        float_tile(type, w, row_bytes, x->f + c * k, k, y + c * y_stride, y_stride, n_rows, 1);
+}
+
+/* y (n_cols, y_stride) = w (n_rows, k) . x (n_cols, k); y points at the first row */
+INLINE void float_product(enum tensor_type type, const uint8_t *w, size_t row_bytes, size_t n_rows,
+                          const struct kern_acts *x, float *y, size_t y_stride)
+{
+    size_t r = 0;
+
+    for (; r + LANES_FLOAT_ROWS <= n_rows; r += LANES_FLOAT_ROWS)
+        float_columns(type, w + r * row_bytes, row_bytes, x, y + r, y_stride, LANES_FLOAT_ROWS);
+    for (; r < n_rows; r++)
+        float_columns(type, w + r * row_bytes, row_bytes, x, y + r, y_stride, 1);
+}
+
+static void float_matmul(const struct kern_mat *w, const struct kern_acts *x, float *y,
+                         size_t y_stride, size_t row_begin, size_t row_end)
+{
+    const uint8_t *p = (const uint8_t *)w->data + row_begin * w->row_bytes;
+    const size_t n_rows = row_end - row_begin;
+
+    if (w->type->type == TYPE_F32)
+        float_product(TYPE_F32, p, w->row_bytes, n_rows, x, y + row_begin, y_stride);
+    else if (w->type->type == TYPE_F16)
+        float_product(TYPE_F16, p, w->row_bytes, n_rows, x, y + row_begin, y_stride);
+    else
+        float_product(TYPE_BF16, p, w->row_bytes, n_rows, x, y + row_begin, y_stride);
+}
+
+static void float_quantize(const float *x, size_t k, struct kern_q8 *dst)
+{
+    const struct vi magnitude = vi_set1(0x7fffffff);
+
+    for (size_t i = 0; i < k; i += QK, dst++) {
+        struct vf a = vf_load(x + i), b = vf_load(x + i + LANES);
+        uint32_t bits =
+            vi_max_of(vi_max(vi_and(vf_bits(a), magnitude), vi_and(vf_bits(b), magnitude)));
+        float amax;
+
+        memcpy(&amax, &bits, sizeof amax);
+        if (!(amax >= KERN_Q8_TINY && amax < INFINITY)) {
+            memset(dst, 0, sizeof *dst);
+            dst->d = amax < KERN_Q8_TINY ? 0.0f : NAN;
+            continue;
+        }
+        struct vf r = vf_set1(127.0f / amax);
+        struct vi qa = vf_to_int(vf_mul(a, r)), qb = vf_to_int(vf_mul(b, r));
+        vi_store_bytes(dst->q, qa);
+        vi_store_bytes(dst->q + LANES, qb);
+        dst->d = amax / 127.0f;
+        dst->sum[0] = (int16_t)vi_sum(qa);
+        dst->sum[1] = (int16_t)vi_sum(qb);
+    }
+}
+
+static void float_rms_norm(const float *x, const float *w, size_t k, float eps, float *y)
+{
+    float ss, r;
+    size_t i = 0;
+
+    float_tile(TYPE_F32, (const uint8_t *)x, 0, x, k, &ss, 1, 1, 1);
+    r = 1.0f / sqrtf(ss / (float)k + eps);
+    for (; i + LANES <= k; i += LANES)
+        vf_store(y + i, vf_mul(vf_mul(vf_load(x + i), vf_set1(r)), vf_load(w + i)));
+    for (; i < k; i++)
+        y[i] = (x[i] * r) * w[i];
+}
+
+static void float_rope(float *x, size_t n_heads, size_t head_dim, size_t n_rot, const float *cs,
+                       bool neox)
+{
+    const size_t step = neox ? 1 : 2, apart = neox ? n_rot / 2 : 1;
+
+    for (size_t h = 0; h < n_heads; h++, x += head_dim) {
+        for (size_t i = 0; i < n_rot / 2; i++) {
+            float *a = &x[i * step], *b = a + apart;
+            float c = cs[2 * i], s = cs[2 * i + 1], old_a = *a;
+
+            *a = fmaf(old_a, c, -(*b * s));
+            *b = fmaf(old_a, s, *b * c);
+        }
+    }
+}
+
+/* kern_exp, step by step as in ref.c. */
+INLINE struct vf float_exp(struct vf x)
+{
+    const struct vf magic = vf_set1(0x1.8p23f);
+    struct vf top = vf_at_most(x, KERN_EXP_MAX);
+    struct vf t = vf_fma(top, vf_set1(0x1.715476p+0f), magic), n = vf_sub(t, magic), r, p;
+
+    r = vf_fma(n, vf_set1(-0x1.62e400p-1f), top);
+    r = vf_fma(n, vf_set1(-0x1.7f7d1cp-20f), r);
+    p = vf_set1(0x1.6a2352p-10f);
+    p = vf_fma(p, r, vf_set1(0x1.123a6cp-7f));
+    p = vf_fma(p, r, vf_set1(0x1.5558f4p-5f));
+    p = vf_fma(p, r, vf_set1(0x1.555490p-3f));
+    p = vf_fma(p, r, vf_set1(0x1.fffffcp-2f));
+    p = vf_fma(p, r, vf_set1(1.0f));
+    p = vf_fma(p, r, vf_set1(1.0f));
+    p = vf_mul(p, vf_of_bits(vi_shl(vi_add(vf_bits(t), vi_set1(127)), 23)));
+    return vf_zero_below(p, x, KERN_EXP_MIN);
+}
+
+static void float_silu_mul(float *gate, const float *up, size_t n)
+{
+    const struct vi sign = vi_set1(INT32_MIN);
+    const struct vf one = vf_set1(1.0f);
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES) {
+        struct vf g = vf_load(gate + i), minus = vf_of_bits(vi_xor(vf_bits(g), sign));
+        struct vf silu = vf_div(g, vf_add(one, float_exp(minus)));
+        vf_store(gate + i, vf_mul(silu, vf_load(up + i)));
+    }
+    for (; i < n; i++)
+        gate[i] = (gate[i] / (1.0f + kern_exp(-gate[i]))) * up[i];
+}
+
+static void float_add(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = y[i] + x[i];
+}
+
+static void float_to_half(const float *x, uint16_t *y, size_t n)
+{
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        vf_store_half(y + i, vf_load(x + i));
+    for (; i < n; i++)
+        y[i] = kern_f32_to_f16(x[i]);
+}
+
+#endif

@@ -1,0 +1,249 @@
+/*
+ * pool.c - see pool.h.
+ *
+ * A job is published by one 64-bit word, the ticket: its upper half is the job's number, its lower
+ * half how many chunks are still to be handed out. A thread takes a chunk by compare-and-swap on
+ * the whole word, and only then reads the job's fields: they stand still until its chunk is done. A
+ * thread that is late (descheduled since an earlier job) finds another number, or nothing left. So
+ * the owner waits for the chunks to be done, never for the threads to turn up.
+ *
+ * Sleep: `number` repeats the job's number as a futex word. A thread counts itself into `sleepers`
+ * before it waits, the owner looks at `sleepers` after it has changed `number`; both are
+ * sequentially consistent, so one of them sees the other. The owner sleeps on `left` likewise.
+ *
+ * Linux only (futex).
+ */
+#include "engine/kern/pool.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+/* Looks at a word before a thread sleeps: some 50 microseconds. */
+#define POOL_SPINS 2000
+
+#define CACHE_LINE 64
+
+struct member {
+    struct pool *pool;
+    pthread_t thread;
+    unsigned index;
+};
+
+struct pool {
+    /* the job: the owner writes it while no chunk is out; apart from what the threads fight for */
+    _Alignas(CACHE_LINE) pool_fn *fn;
+    void *arg;
+    size_t n_tasks, grain;
+    uint32_t n_chunks;
+    _Alignas(CACHE_LINE) _Atomic uint64_t ticket; /* job number << 32 | chunks to hand out */
+    _Alignas(CACHE_LINE) _Atomic uint32_t left;   /* chunks not done yet; a futex word */
+    _Alignas(CACHE_LINE) _Atomic uint32_t number; /* the job's number; a futex word */
+    _Atomic uint32_t sleepers;                    /* threads in, or about to go into, futex_wait */
+    atomic_bool owner_sleeps;
+    atomic_bool stop;
+
+    unsigned n_threads, n_started;
+    int spins;
+    struct member *members; /* n_threads - 1 */
+};
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Returns when *word may differ from `value`; spurious returns are fine. */
+static void futex_wait(_Atomic uint32_t *word, uint32_t value)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+
+static void futex_wake_all(_Atomic uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/* Counts one chunk as done; the last one wakes the owner. */
+static void chunk_done(struct pool *p)
+{
+    if (atomic_fetch_sub(&p->left, 1) == 1 && atomic_load(&p->owner_sleeps))
+        futex_wake_all(&p->left);
+}
+
+/* Works on job `number` until it has no more chunks to give, or is over. */
+static void job_work(struct pool *p, uint32_t number, unsigned thread)
+{
+    uint64_t ticket = atomic_load(&p->ticket);
+
+    while (ticket >> 32 == number && (uint32_t)ticket > 0) {
+        if (!atomic_compare_exchange_weak(&p->ticket, &ticket, ticket - 1))
+            continue;
+        size_t begin = (p->n_chunks - (uint32_t)ticket) * p->grain;
+        size_t rest = p->n_tasks - begin;
+        p->fn(p->arg, begin, rest < p->grain ? p->n_tasks : begin + p->grain, thread);
+        chunk_done(p);
+        ticket = atomic_load(&p->ticket);
+    }
+}
+
+/* Waits for a job other than `seen` and returns its number. */
+static uint32_t job_wait(struct pool *p, uint32_t seen)
+{
+    uint32_t now;
+
+    for (int i = 0; i < p->spins; i++) {
+        if ((now = atomic_load(&p->number)) != seen)
+            return now;
+        relax();
+    }
+    atomic_fetch_add(&p->sleepers, 1);
+    while ((now = atomic_load(&p->number)) == seen)
+        futex_wait(&p->number, seen);
+    atomic_fetch_sub(&p->sleepers, 1);
+    return now;
+}
+
+static void *member_main(void *arg)
+{
+    struct member *m = arg;
+    struct pool *p = m->pool;
+    uint32_t seen = 0;
+
+    for (;;) {
+        seen = job_wait(p, seen);
+        if (atomic_load(&p->stop))
+            return NULL;
+        job_work(p, seen, m->index);
+    }
+}
+
+/* Makes the next job visible and wakes whoever sleeps. Returns its number. */
+static uint32_t job_publish(struct pool *p, uint32_t n_chunks)
+{
+    uint32_t number = atomic_load(&p->number) + 1;
+
+    atomic_store(&p->left, n_chunks);
+    atomic_store(&p->ticket, (uint64_t)number << 32 | n_chunks);
+    atomic_store(&p->number, number);
+    if (atomic_load(&p->sleepers) > 0)
+        futex_wake_all(&p->number);
+    return number;
+}
+
+/* The owner's wait for chunks that other threads still work on. */
+static void owner_wait(struct pool *p)
+{
+    uint32_t left;
+
+    for (int i = 0; i < p->spins; i++) {
+        if (atomic_load(&p->left) == 0)
+            return;
+        relax();
+    }
+    atomic_store(&p->owner_sleeps, true);
+    while ((left = atomic_load(&p->left)) != 0)
+        futex_wait(&p->left, left);
+    atomic_store(&p->owner_sleeps, false);
+}
+
+void pool_run(struct pool *p, pool_fn *fn, void *arg, size_t n_tasks, size_t grain)
+{
+    size_t n_chunks;
+
+    BUG_ON(grain == 0);
+    if (n_tasks == 0)
+        return;
+    n_chunks = (n_tasks - 1) / grain + 1;
+    if (p->n_threads == 1 || n_chunks == 1) {
+        fn(arg, 0, n_tasks, 0);
+        return;
+    }
+    BUG_ON(n_chunks > UINT32_MAX);
+    p->fn = fn;
+    p->arg = arg;
+    p->n_tasks = n_tasks;
+    p->grain = grain;
+    p->n_chunks = (uint32_t)n_chunks;
+    job_work(p, job_publish(p, p->n_chunks), 0);
+    owner_wait(p);
+}
+
+/* Starts member i with all signals blocked: they are for the program's own threads. */
+static int member_start(struct pool *p, unsigned i, struct err *err)
+{
+    sigset_t all, old;
+    int rc;
+
+    p->members[i] = (struct member){.pool = p, .index = i + 1};
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    rc = pthread_create(&p->members[i].thread, NULL, member_main, &p->members[i]);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc != 0)
+        return err_errno(err, ERR_NO_MEMORY, rc, "cannot start compute thread %u of %u", i + 2,
+                         p->n_threads);
+    p->n_started++;
+    return 0;
+}
+
+int pool_create(unsigned n_threads, struct pool **out, struct err *err)
+{
+    struct pool *p;
+    int rc = 0;
+
+    if (n_threads < 1 || n_threads > POOL_MAX_THREADS)
+        return err_set(err, ERR_INVALID, "%u compute threads asked for; 1 to %d are possible",
+                       n_threads, POOL_MAX_THREADS);
+    p = aligned_alloc(CACHE_LINE, sizeof *p);
+    if (!p)
+        return err_no_memory(err, sizeof *p, "the thread pool");
+    memset(p, 0, sizeof *p);
+    p->n_threads = n_threads;
+    /* more threads than CPUs: whoever spins keeps another from working */
+    p->spins = n_threads <= pool_usable_cpus() ? POOL_SPINS : 0;
+    p->members = calloc(n_threads, sizeof *p->members);
+    if (!p->members)
+        rc = err_no_memory(err, n_threads * sizeof *p->members, "the thread pool");
+    for (unsigned i = 0; rc == 0 && i + 1 < n_threads; i++)
+        rc = member_start(p, i, err);
+    if (rc != 0) {
+        pool_free(p);
+        return rc;
+    }
+    *out = p;
+    return 0;
+}
+
+void pool_free(struct pool *p)
+{
+    if (!p)
+        return;
+    atomic_store(&p->stop, true);
+    job_publish(p, 0);
+    for (unsigned i = 0; i < p->n_started; i++)
+        pthread_join(p->members[i].thread, NULL);
+    free(p->members);
+    free(p);
+}
+
+unsigned pool_n_threads(const struct pool *p)
+{
+    return p->n_threads;
+}

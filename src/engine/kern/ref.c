@@ -1,0 +1,288 @@
+/*
+ * ref.c - the kernels in plain C. This is the specification: every other set gives the same bits.
+ *
+ * Written to be read, not to be fast. It keeps no state and may run on any thread. It relies on the
+ * default rounding mode and on -ffp-contract=off; fmaf is always meant where it stands.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "engine/kern/sets.h"
+#include "engine/kern/unpack.h"
+
+float kern_sum16(const float a[LANES])
+{
+    float t[LANES];
+
+    memcpy(t, a, sizeof t);
+    for (int n = LANES / 2; n > 0; n /= 2) {
+        for (int i = 0; i < n; i++)
+            t[i] = t[i] + t[i + n];
+    }
+    return t[0];
+}
+
+/*
+ * exp(x) = 2^n * exp(r) with n = round(x / ln 2) and |r| <= ln 2 / 2 (Cody & Waite 1980: ln 2 in
+ * two pieces); exp(r) by a polynomial of degree 6 whose coefficients are minimax for that range.
+ * Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits. 2^n is a normal number for
+ * every x between the two limits. A NaN stays one.
+ */
+float kern_exp(float x)
+{
+    const float magic = 0x1.8p23f;
+    float t, n, r, p, scale;
+    uint32_t bits;
+
+    if (x < KERN_EXP_MIN)
+        return 0.0f;
+    if (x > KERN_EXP_MAX)
+        x = KERN_EXP_MAX;
+    t = fmaf(x, 0x1.715476p+0f, magic);
+    n = t - magic;
+    r = fmaf(n, -0x1.62e400p-1f, x);
+    r = fmaf(n, -0x1.7f7d1cp-20f, r);
+    p = 0x1.6a2352p-10f;
+    p = fmaf(p, r, 0x1.123a6cp-7f);
+    p = fmaf(p, r, 0x1.5558f4p-5f);
+    p = fmaf(p, r, 0x1.555490p-3f);
+    p = fmaf(p, r, 0x1.fffffcp-2f);
+    p = fmaf(p, r, 1.0f);
+    p = fmaf(p, r, 1.0f);
+    memcpy(&bits, &t, sizeof bits);
+    bits = (bits + 127) << 23; /* the magic's own bits are shifted out */
+    memcpy(&scale, &bits, sizeof scale);
+    return p * scale;
+}
+
+float kern_float_weight(enum tensor_type type, const void *row, size_t k)
+{
+    const uint8_t *p = row;
+    uint32_t word;
+    uint16_t half;
+    float f;
+
+    if (type == TYPE_F32) {
+        memcpy(&f, p + k * sizeof f, sizeof f);
+        return f;
+    }
+    memcpy(&half, p + k * sizeof half, sizeof half);
+    if (type == TYPE_F16)
+        return kern_f16_to_f32(half);
+    word = (uint32_t)half << 16; /* BF16: the upper half of a float32 */
+    memcpy(&f, &word, sizeof f);
+    return f;
+}
+
+/* Sixteen lanes over k of row (k) . x (k). */
+static float dot_float(enum tensor_type type, const void *row, const float *x, size_t k)
+{
+    float acc[LANES] = {0};
+
+    for (size_t i = 0; i < k; i++)
+        acc[i % LANES] = fmaf(kern_float_weight(type, row, i), x[i], acc[i % LANES]);
+    return kern_sum16(acc);
+}
+
+/* One more group into the sum acc. */
+static float dot_group(const struct unpack_group *g, const struct kern_q8 *x, bool has_min,
+                       float acc)
+{
+    int32_t half[2] = {0, 0}, sum[2] = {0, 0};
+
+    for (int i = 0; i < QK; i++) {
+        half[i / 16] += g->q[i] * x->q[i];
+        sum[i / 16] += x->q[i];
+    }
+    acc = fmaf((float)(g->s[0] * half[0] + g->s[1] * half[1]), g->d * x->d, acc);
+    if (has_min)
+        acc = fmaf((float)(g->m[0] * sum[0] + g->m[1] * sum[1]), -(g->dm * x->d), acc);
+    return acc;
+}
+
+static void matmul_row(const struct kern_mat *w, const struct kern_acts *x, float *y,
+                       size_t y_stride, const void *row)
+{
+    const enum tensor_type type = w->type->type;
+    const bool has_min = unpack_has_min(type);
+    const size_t n_groups = w->k / QK;
+    struct unpack_group g;
+
+    for (size_t c = 0; c < x->n_cols; c++)
+        y[c * y_stride] = 0.0f;
+    for (size_t i = 0; i < n_groups; i++) {
+        unpack_group(type, row, i, &g);
+        for (size_t c = 0; c < x->n_cols; c++)
+            y[c * y_stride] = dot_group(&g, &x->q[c * n_groups + i], has_min, y[c * y_stride]);
+    }
+}
+
+static void ref_matmul(const struct kern_mat *w, const struct kern_acts *x, float *y,
+                       size_t y_stride, size_t row_begin, size_t row_end)
+{
+    const enum tensor_type type = w->type->type;
+
+    for (size_t r = row_begin; r < row_end; r++) {
+        const uint8_t *row = (const uint8_t *)w->data + r * w->row_bytes;
+
+        if (unpack_is_quantised(type)) {
+            matmul_row(w, x, y + r, y_stride, row);
+            continue;
+        }
+        for (size_t c = 0; c < x->n_cols; c++)
+            y[c * y_stride + r] = dot_float(type, row, x->f + c * w->k, w->k);
+    }
+}
+
+/* The dequantised value of weight i of a group. */
+static float group_weight(const struct unpack_group *g, int i, bool has_min)
+{
+    float w = g->d * (float)g->s[i / 16] * (float)g->q[i];
+
+    return has_min ? w - g->dm * (float)g->m[i / 16] : w;
+}
+
+void kern_get_row(const struct kern_mat *w, size_t row, float *dst)
+{
+    const enum tensor_type type = w->type->type;
+    const uint8_t *p = (const uint8_t *)w->data + row * w->row_bytes;
+    const bool has_min = unpack_has_min(type);
+    struct unpack_group g;
+
+    if (!unpack_is_quantised(type)) {
+        for (size_t k = 0; k < w->k; k++)
+            dst[k] = kern_float_weight(type, p, k);
+        return;
+    }
+    for (size_t i = 0; i < w->k / QK; i++) {
+        unpack_group(type, p, i, &g);
+        for (int j = 0; j < QK; j++)
+            dst[i * QK + (size_t)j] = group_weight(&g, j, has_min);
+    }
+}
+
+/*
+ * The largest magnitude of a group is found on the bits, so that a NaN counts as larger than
+ * everything. A group with a NaN or an infinity gets d = NaN and levels of 0: the result of every
+ * product it enters is then a NaN, which can be seen, and not a wrong number, which cannot.
+ */
+static void quantize_group(const float *x, struct kern_q8 *g)
+{
+    uint32_t bits, amax_bits = 0;
+    float amax, r;
+
+    for (int i = 0; i < QK; i++) {
+        memcpy(&bits, &x[i], sizeof bits);
+        bits &= 0x7fffffff;
+        amax_bits = bits > amax_bits ? bits : amax_bits;
+    }
+    memcpy(&amax, &amax_bits, sizeof amax);
+    memset(g, 0, sizeof *g);
+    if (amax_bits >= 0x7f800000) {
+        g->d = NAN;
+        return;
+    }
+    if (amax < KERN_Q8_TINY)
+        return;
+    g->d = amax / 127.0f;
+    r = 127.0f / amax;
+    for (int i = 0; i < QK; i++) {
+        g->q[i] = (int8_t)lrintf(x[i] * r);
+        g->sum[i / 16] = (int16_t)(g->sum[i / 16] + g->q[i]);
+    }
+}
+
+static void ref_quantize(const float *x, size_t k, struct kern_q8 *dst)
+{
+    for (size_t i = 0; i < k / QK; i++)
+        quantize_group(x + i * QK, &dst[i]);
+}
+
+static void ref_rms_norm(const float *x, const float *w, size_t k, float eps, float *y)
+{
+    float r = 1.0f / sqrtf(dot_float(TYPE_F32, x, x, k) / (float)k + eps);
+
+    for (size_t i = 0; i < k; i++)
+        y[i] = (x[i] * r) * w[i];
+}
+
+static void ref_rope(float *x, size_t n_heads, size_t head_dim, size_t n_rot, const float *cs,
+                     bool neox)
+{
+    const size_t step = neox ? 1 : 2, apart = neox ? n_rot / 2 : 1;
+
+    for (size_t h = 0; h < n_heads; h++, x += head_dim) {
+        for (size_t i = 0; i < n_rot / 2; i++) {
+            float *a = &x[i * step], *b = a + apart;
+            float c = cs[2 * i], s = cs[2 * i + 1], old_a = *a;
+
+            *a = fmaf(old_a, c, -(*b * s));
+            *b = fmaf(old_a, s, *b * c);
+        }
+    }
+}
+
+static void ref_silu_mul(float *gate, const float *up, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        gate[i] = (gate[i] / (1.0f + kern_exp(-gate[i]))) * up[i];
+}
+
+static void ref_add(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = y[i] + x[i];
+}
+
+static void ref_to_f16(const float *x, uint16_t *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = kern_f32_to_f16(x[i]);
+}
+
+/* Where position p of a sequence lies in its pages. */
+static const uint16_t *page_row(const uint16_t *const *pages, const struct kern_attn *a, size_t p)
+{
+    return pages[p / a->page_tokens] + p % a->page_tokens * a->head_dim;
+}
+
+static void attend_head(const struct kern_attn *a, const float *q, float *s, float *out)
+{
+    float max = -INFINITY, lanes[LANES] = {0}, inverse;
+
+    for (size_t p = 0; p < a->n_pos; p++) {
+        s[p] = a->scale * dot_float(TYPE_F16, page_row(a->k_pages, a, p), q, a->head_dim);
+        max = s[p] > max ? s[p] : max;
+    }
+    memset(out, 0, a->head_dim * sizeof *out);
+    for (size_t p = 0; p < a->n_pos; p++) {
+        const uint16_t *v = page_row(a->v_pages, a, p);
+
+        s[p] = kern_exp(s[p] - max);
+        lanes[p % LANES] = lanes[p % LANES] + s[p];
+        for (size_t i = 0; i < a->head_dim; i++)
+            out[i] = fmaf(s[p], kern_f16_to_f32(v[i]), out[i]);
+    }
+    inverse = 1.0f / kern_sum16(lanes);
+    for (size_t i = 0; i < a->head_dim; i++)
+        out[i] = out[i] * inverse;
+}
+
+static void ref_attend(const struct kern_attn *a)
+{
+    for (size_t h = 0; h < a->n_heads; h++)
+        attend_head(a, a->q + h * a->head_dim, a->scores + h * a->n_pos, a->out + h * a->head_dim);
+}
+
+const struct kern kern_ref = {
+    .name = "ref",
+    .quantize = ref_quantize,
+    .matmul = ref_matmul,
+    .get_row = kern_get_row,
+    .rms_norm = ref_rms_norm,
+    .rope = ref_rope,
+    .silu_mul = ref_silu_mul,
+    .add = ref_add,
+    .to_f16 = ref_to_f16,
+    .attend = ref_attend,
+};

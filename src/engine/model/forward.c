@@ -1,0 +1,284 @@
+/*
+ * forward.c - see forward.h. The arithmetic of one layer, with the shapes of weights.h and
+ * scratch.h (Touvron et al. 2023; Ainslie et al. 2023 for grouped heads):
+ *
+ *   h = norm(x);  q, k, v = wq h, wk h, wv h;  turn q and k by their position;  keep k and v
+ *   x = x + wo attend(q, all k and v of the row's own sequence up to its own position)
+ *   h = norm(x);  x = x + down (silu(gate h) * up h)
+ */
+#include "engine/model/forward.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/model/product.h"
+#include "engine/model/rope.h"
+#include "engine/model/share.h"
+
+void forward_prepare(struct forward *f)
+{
+    f->rope_magnitude = rope_frequencies(&f->hp->rope, f->w->rope_divisors, f->s.freq);
+}
+
+/* What a step that is not a product takes for each value, in multiply-adds, by rule of thumb. */
+#define WORK_PER_VALUE 4
+
+/* Jobs whose tasks are the rows of the batch, each of n values. */
+static void each_row(struct forward *f, pool_fn *task, void *arg, size_t n)
+{
+    share_run(f->pool, task, arg, f->n_rows, WORK_PER_VALUE * n);
+}
+
+/* ---- embeddings and angles ----------------------------------------------- */
+
+static void embed_task(void *arg, size_t begin, size_t end, unsigned thread)
+{
+    struct forward *f = arg;
+    size_t n_rot = f->hp->rope.n_rot;
+
+    (void)thread;
+    for (size_t i = begin; i < end; i++) {
+        f->kern->get_row(&f->w->token_embd, (size_t)f->rows[i].token, f->s.x + i * f->hp->n_embd);
+        rope_angles(f->s.freq, f->hp->rope.n_rot, f->rope_magnitude, f->rows[i].pos,
+                    f->s.cs + i * n_rot);
+    }
+}
+
+/* ---- norm, and quantised activations ------------------------------------- */
+
+struct norm_job {
+    struct forward *f;
+    const float *weight; /* (E) */
+};
+
+static void norm_task(void *arg, size_t begin, size_t end, unsigned thread)
+{
+    const struct norm_job *job = arg;
+    const struct forward *f = job->f;
+    size_t n = f->hp->n_embd;
+
+    (void)thread;
+    for (size_t i = begin; i < end; i++) {
+        float *h = f->s.h + i * n;
+
+        f->kern->rms_norm(f->s.x + i * n, job->weight, n, f->hp->norm_eps, h);
+        if (f->s.hq)
+            f->kern->quantize(h, n, f->s.hq + i * (n / QK));
+    }
+}
+
+/* h (n_rows, E) = norm(x), as floats and quantised. */
+static struct kern_acts normed(struct forward *f, const float *weight)
+{
+    struct norm_job job = {f, weight};
+
+    each_row(f, norm_task, &job, f->hp->n_embd);
+    return (struct kern_acts){.k = f->hp->n_embd, .n_cols = f->n_rows, .f = f->s.h, .q = f->s.hq};
+}
+
+struct quantize_job {
+    struct forward *f;
+    const float *x; /* (n_rows, k) */
+    size_t k;
+    struct kern_q8 *q;
+};
+
+static void quantize_task(void *arg, size_t begin, size_t end, unsigned thread)
+{
+    const struct quantize_job *job = arg;
+
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        job->f->kern->quantize(job->x + i * job->k, job->k, job->q + i * (job->k / QK));
+}
+
+/* x (n_rows, k) as floats and, where q is there, quantised to it. */
+static struct kern_acts activations(struct forward *f, const float *x, size_t k, struct kern_q8 *q)
+{
+    struct quantize_job job = {f, x, k, q};
+
+    if (q)
+        each_row(f, quantize_task, &job, k);
+    return (struct kern_acts){.k = k, .n_cols = f->n_rows, .f = x, .q = q};
+}
+
+/* ---- attention ----------------------------------------------------------- */
+
+struct attend_job {
+    struct forward *f;
+    uint32_t layer;
+};
+
+/* Turns q and k of row i, and puts its k and v where the sequence keeps them. */
+static void turn_and_keep(const struct forward *f, uint32_t layer, size_t i)
+{
+    const struct hparams *hp = f->hp;
+    const struct forward_row *row = &f->rows[i];
+    const float *cs = f->s.cs + i * hp->rope.n_rot;
+    size_t dim = hp->head_dim;
+    float *k = f->s.k + i * hparams_kv_dim(hp);
+    const float *v = f->s.v + i * hparams_kv_dim(hp);
+
+    f->kern->rope(f->s.q + i * hparams_q_dim(hp), hp->n_heads, dim, hp->rope.n_rot, cs,
+                  hp->rope.neox);
+    f->kern->rope(k, hp->n_kv_heads, dim, hp->rope.n_rot, cs, hp->rope.neox);
+    for (uint32_t h = 0; h < hp->n_kv_heads; h++) {
+        f->kern->to_f16(k + h * dim, kv_key(f->kv, row->seq, layer, h, row->pos), dim);
+        f->kern->to_f16(v + h * dim, kv_value(f->kv, row->seq, layer, h, row->pos), dim);
+    }
+}
+
+static void keep_task(void *arg, size_t begin, size_t end, unsigned thread)
+{
+    const struct attend_job *job = arg;
+
+    (void)thread;
+    for (size_t i = begin; i < end; i++)
+        turn_and_keep(job->f, job->layer, i);
+}
+
+/* A task is one row and one KV head, with the query heads that share it. */
+static void attend_task(void *arg, size_t begin, size_t end, unsigned thread)
+{
+    const struct attend_job *job = arg;
+    const struct forward *f = job->f;
+    const struct hparams *hp = f->hp;
+    const struct scratch_thread *mine = &f->s.threads[thread];
+    uint32_t group = hp->n_heads / hp->n_kv_heads;
+
+    for (size_t t = begin; t < end; t++) {
+        const struct forward_row *row = &f->rows[t / hp->n_kv_heads];
+        uint32_t head = (uint32_t)(t % hp->n_kv_heads);
+        /* tasks in rising order walk through q and att (n_rows, n_kv_heads, group, head_dim) */
+        size_t at = t * group * hp->head_dim;
+        struct kern_attn a = {
+            .k_pages = mine->k_pages,
+            .v_pages = mine->v_pages,
+            .page_tokens = KV_PAGE_TOKENS,
+            .head_dim = hp->head_dim,
+            .n_pos = row->pos + 1,
+            .q = f->s.q + at,
+            .n_heads = group,
+            .scale = 1.0f / sqrtf((float)hp->head_dim),
+            .out = f->s.att + at,
+            .scores = mine->scores,
+        };
+
+        kv_view(f->kv, row->seq, job->layer, head, row->pos + 1, mine->k_pages, mine->v_pages);
+        f->kern->attend(&a);
+    }
+}
+
+/* Multiply-adds of a task, by the last row, which sees about as much as any. */
+static size_t attend_work(const struct forward *f)
+{
+    size_t group = f->hp->n_heads / f->hp->n_kv_heads;
+
+    return 2 * group * f->hp->head_dim * (f->rows[f->n_rows - 1].pos + 1);
+}
+
+/*
+ * After the last layer's keys and values are kept, rows whose logits nobody asked for have done
+ * their work: the others move to the front.
+ */
+static void keep_wanted_rows(struct forward *f)
+{
+    size_t e = f->hp->n_embd, q = hparams_q_dim(f->hp);
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < f->n_rows; i++) {
+        if (!f->rows[i].want_logits)
+            continue;
+        if (n != i) {
+            f->rows[n] = f->rows[i];
+            memcpy(f->s.x + n * e, f->s.x + i * e, e * sizeof(float));
+            memcpy(f->s.q + n * q, f->s.q + i * q, q * sizeof(float));
+        }
+        n++;
+    }
+    f->n_rows = n;
+}
+
+static void project_qkv(struct forward *f, const struct layer *l)
+{
+    struct product p = {
+        .kern = f->kern,
+        .x = normed(f, l->attn_norm),
+        .out = {{.w = &l->wq, .y = f->s.q, .bias = l->bq},
+                {.w = &l->wk, .y = f->s.k, .bias = l->bk},
+                {.w = &l->wv, .y = f->s.v, .bias = l->bv}},
+        .n_out = 3,
+    };
+
+    product_run(&p, f->pool);
+}
+
+static void attention(struct forward *f, uint32_t layer, bool last)
+{
+    const struct layer *l = &f->w->layers[layer];
+    struct attend_job job = {f, layer};
+    struct product p = {
+        .kern = f->kern,
+        .out = {{.w = &l->wo, .y = f->s.h, .bias = l->bo, .residual = f->s.x}},
+        .n_out = 1,
+    };
+
+    project_qkv(f, l);
+    each_row(f, keep_task, &job, hparams_q_dim(f->hp) + 2 * hparams_kv_dim(f->hp));
+    if (last)
+        keep_wanted_rows(f);
+    if (f->n_rows == 0)
+        return;
+    share_run(f->pool, attend_task, &job, (size_t)f->n_rows * f->hp->n_kv_heads, attend_work(f));
+    p.x = activations(f, f->s.att, hparams_q_dim(f->hp), f->s.attq);
+    product_run(&p, f->pool);
+}
+
+/* ---- feed-forward -------------------------------------------------------- */
+
+static void feed_forward(struct forward *f, const struct layer *l)
+{
+    struct product in = {
+        .kern = f->kern,
+        .x = normed(f, l->ffn_norm),
+        .out = {{.w = &l->gate, .y = f->s.gate}, {.w = &l->up, .y = f->s.up}},
+        .n_out = 2,
+    };
+    struct product out = {
+        .kern = f->kern,
+        .out = {{.w = &l->down, .y = f->s.h, .residual = f->s.x}},
+        .n_out = 1,
+    };
+
+    product_run_gated(&in, f->pool);
+    out.x = activations(f, f->s.gate, f->hp->n_ff, f->s.gateq);
+    product_run(&out, f->pool);
+}
+
+static void final_logits(struct forward *f)
+{
+    struct product p = {
+        .kern = f->kern,
+        .x = normed(f, f->w->output_norm),
+        .out = {{.w = &f->w->output, .y = f->s.logits}},
+        .n_out = 1,
+    };
+
+    product_run(&p, f->pool);
+}
+
+bool forward_run(struct forward *f)
+{
+    each_row(f, embed_task, f, f->hp->n_embd);
+    for (uint32_t i = 0; i < f->hp->n_layers; i++) {
+        if (atomic_exchange(&f->stop, false))
+            return false;
+        attention(f, i, i + 1 == f->hp->n_layers);
+        if (f->n_rows > 0)
+            feed_forward(f, &f->w->layers[i]);
+        atomic_fetch_add_explicit(&f->steps, 1, memory_order_relaxed);
+    }
+    if (f->n_rows > 0)
+        final_logits(f);
+    return true;
+}

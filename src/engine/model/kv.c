@@ -1,0 +1,281 @@
+/* kv.c - see kv.h. The idea of pages: Kwon et al. 2023, "Efficient Memory Management for Large
+ * Language Model Serving with PagedAttention". */
+#include "engine/model/kv.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct kv_seq {
+    bool open;
+    uint32_t len;     /* positions that hold tokens */
+    uint32_t n_pages; /* pages held; more than len needs only between reserve and grow */
+    uint32_t *pages;  /* into kv->tables: place for kv->pages_per_seq */
+};
+
+struct kv {
+    struct kv_shape shape;
+    uint32_t n_slots, n_ctx;
+    uint32_t pages_per_seq, n_pages;
+    size_t strip_elems; /* halves of K (or V) of one layer and head in a page */
+    size_t page_elems;
+    uint16_t *pool; /* mapped: n_pages * page_elems */
+    size_t pool_bytes;
+    uint32_t *refs;       /* n_pages: sequences that hold the page */
+    uint32_t *free_pages; /* a stack */
+    uint32_t n_free;
+    uint32_t *tables;
+    struct kv_seq *seqs; /* n_slots */
+};
+
+static uint64_t page_elems(const struct kv_shape *s)
+{
+    /* At most 2^10 * 2^12 * 2^10 * 2^6: the limits of hparams.h. */
+    return (uint64_t)s->n_layers * s->n_kv_heads * 2 * KV_PAGE_TOKENS * s->head_dim;
+}
+
+uint64_t kv_bytes_needed(const struct kv_shape *shape, uint32_t n_slots, uint32_t n_ctx)
+{
+    uint64_t bytes;
+
+    if (__builtin_mul_overflow(page_elems(shape) * sizeof(uint16_t),
+                               (uint64_t)n_slots * kv_pages_for(n_ctx), &bytes))
+        return UINT64_MAX;
+    return bytes;
+}
+
+static int alloc_tables(struct kv *kv, struct err *err)
+{
+    kv->refs = calloc(kv->n_pages, sizeof *kv->refs);
+    kv->free_pages = malloc(kv->n_pages * sizeof *kv->free_pages);
+    kv->tables = malloc(kv->n_pages * sizeof *kv->tables);
+    kv->seqs = calloc(kv->n_slots, sizeof *kv->seqs);
+    if (!kv->refs || !kv->free_pages || !kv->tables || !kv->seqs)
+        return err_no_memory(err, kv->n_pages * 3 * sizeof(uint32_t), "the tables of KV pages");
+    for (uint32_t i = 0; i < kv->n_slots; i++)
+        kv->seqs[i].pages = kv->tables + (size_t)i * kv->pages_per_seq;
+    for (uint32_t i = 0; i < kv->n_pages; i++)
+        kv->free_pages[i] = kv->n_pages - 1 - i; /* the first pages of the pool come first */
+    kv->n_free = kv->n_pages;
+    return 0;
+}
+
+static int map_pool(struct kv *kv, uint64_t bytes, struct err *err)
+{
+    void *p = bytes > SIZE_MAX / 2 ? MAP_FAILED
+                                   : mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return err_no_memory(err, bytes, "the KV pages");
+    kv->pool = p;
+    kv->pool_bytes = bytes;
+    return 0;
+}
+
+int kv_create(const struct kv_shape *shape, uint32_t n_slots, uint32_t n_ctx, struct kv **out,
+              struct err *err)
+{
+    uint64_t n_pages = (uint64_t)n_slots * kv_pages_for(n_ctx);
+    struct kv *kv;
+    int rc;
+
+    if (n_pages > UINT32_MAX)
+        return err_set(err, ERR_LIMIT, "%u sequences of %u tokens would need %llu KV pages",
+                       n_slots, n_ctx, (unsigned long long)n_pages);
+    kv = calloc(1, sizeof *kv);
+    if (!kv)
+        return err_no_memory(err, sizeof *kv, "the KV pool");
+    kv->shape = *shape;
+    kv->n_slots = n_slots;
+    kv->n_ctx = n_ctx;
+    kv->pages_per_seq = kv_pages_for(n_ctx);
+    kv->n_pages = (uint32_t)n_pages;
+    kv->strip_elems = (size_t)KV_PAGE_TOKENS * shape->head_dim;
+    kv->page_elems = page_elems(shape);
+    rc = map_pool(kv, kv_bytes_needed(shape, n_slots, n_ctx), err);
+    if (!rc)
+        rc = alloc_tables(kv, err);
+    if (rc) {
+        kv_free(kv);
+        return rc;
+    }
+    *out = kv;
+    return 0;
+}
+
+void kv_free(struct kv *kv)
+{
+    if (!kv)
+        return;
+    if (kv->pool)
+        munmap(kv->pool, kv->pool_bytes);
+    free(kv->refs);
+    free(kv->free_pages);
+    free(kv->tables);
+    free(kv->seqs);
+    free(kv);
+}
+
+bool kv_is_open(const struct kv *kv, int seq)
+{
+    return seq >= 0 && (uint32_t)seq < kv->n_slots && kv->seqs[seq].open;
+}
+
+static struct kv_seq *seq_of(const struct kv *kv, int seq)
+{
+    BUG_ON(!kv_is_open(kv, seq));
+    return &kv->seqs[seq];
+}
+
+uint32_t kv_len(const struct kv *kv, int seq)
+{
+    return seq_of(kv, seq)->len;
+}
+
+uint32_t kv_pages_used(const struct kv *kv)
+{
+    return kv->n_pages - kv->n_free;
+}
+
+/*
+ * Never fails: a sequence asks only for a page it has no private one for, and there are as many
+ * pages as places in all tables.
+ */
+static uint32_t take_page(struct kv *kv)
+{
+    uint32_t page;
+
+    BUG_ON(kv->n_free == 0);
+    page = kv->free_pages[--kv->n_free];
+    kv->refs[page] = 1;
+    return page;
+}
+
+static void drop_page(struct kv *kv, uint32_t page)
+{
+    if (--kv->refs[page] == 0)
+        kv->free_pages[kv->n_free++] = page;
+}
+
+static uint16_t *page_at(const struct kv *kv, uint32_t page)
+{
+    return kv->pool + (size_t)page * kv->page_elems;
+}
+
+static uint32_t copy_page(struct kv *kv, uint32_t from)
+{
+    uint32_t to = take_page(kv);
+
+    memcpy(page_at(kv, to), page_at(kv, from), kv->page_elems * sizeof(uint16_t));
+    return to;
+}
+
+int kv_open(struct kv *kv, struct err *err)
+{
+    for (uint32_t i = 0; i < kv->n_slots; i++) {
+        struct kv_seq *s = &kv->seqs[i];
+
+        if (s->open)
+            continue;
+        s->open = true;
+        s->len = 0;
+        s->n_pages = 0;
+        return (int)i;
+    }
+    return err_set(err, ERR_BUSY, "all %u sequences are taken", kv->n_slots);
+}
+
+void kv_truncate(struct kv *kv, int seq, uint32_t n_tokens)
+{
+    struct kv_seq *s = seq_of(kv, seq);
+
+    if (n_tokens < s->len)
+        s->len = n_tokens;
+    while (s->n_pages > kv_pages_for(s->len))
+        drop_page(kv, s->pages[--s->n_pages]);
+}
+
+void kv_close(struct kv *kv, int seq)
+{
+    kv_truncate(kv, seq, 0);
+    kv->seqs[seq].open = false;
+}
+
+int kv_fork(struct kv *kv, int seq, uint32_t n_tokens, struct err *err)
+{
+    const struct kv_seq *from = seq_of(kv, seq);
+    uint32_t n_whole = n_tokens / KV_PAGE_TOKENS;
+    struct kv_seq *to;
+    int id;
+
+    BUG_ON(n_tokens > from->len);
+    id = kv_open(kv, err);
+    if (id < 0)
+        return id;
+    to = &kv->seqs[id];
+    for (uint32_t i = 0; i < n_whole; i++) {
+        to->pages[i] = from->pages[i];
+        kv->refs[from->pages[i]]++;
+    }
+    if (n_tokens % KV_PAGE_TOKENS != 0)
+        to->pages[n_whole] = copy_page(kv, from->pages[n_whole]);
+    to->n_pages = kv_pages_for(n_tokens);
+    to->len = n_tokens;
+    return id;
+}
+
+void kv_reserve(struct kv *kv, int seq, uint32_t n)
+{
+    struct kv_seq *s = seq_of(kv, seq);
+    uint32_t begun = s->len / KV_PAGE_TOKENS;
+
+    BUG_ON(n > kv->n_ctx - s->len);
+    if (n > 0 && begun < s->n_pages && kv->refs[s->pages[begun]] > 1) {
+        uint32_t shared = s->pages[begun];
+
+        s->pages[begun] = copy_page(kv, shared);
+        drop_page(kv, shared);
+    }
+    while (s->n_pages < kv_pages_for(s->len + n))
+        s->pages[s->n_pages++] = take_page(kv);
+}
+
+void kv_grow(struct kv *kv, int seq, uint32_t n)
+{
+    struct kv_seq *s = seq_of(kv, seq);
+
+    s->len += n;
+    BUG_ON(kv_pages_for(s->len) > s->n_pages);
+}
+
+/* The K strip of a layer and head in a page; the V strip lies behind it. */
+static uint16_t *strip(const struct kv *kv, uint32_t page, uint32_t layer, uint32_t head)
+{
+    size_t i = (size_t)layer * kv->shape.n_kv_heads + head;
+
+    return page_at(kv, page) + i * 2 * kv->strip_elems;
+}
+
+uint16_t *kv_key(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t pos)
+{
+    uint32_t page = kv->seqs[seq].pages[pos / KV_PAGE_TOKENS];
+
+    return strip(kv, page, layer, head) + (size_t)(pos % KV_PAGE_TOKENS) * kv->shape.head_dim;
+}
+
+uint16_t *kv_value(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t pos)
+{
+    return kv_key(kv, seq, layer, head, pos) + kv->strip_elems;
+}
+
+void kv_view(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t n_pos,
+             const uint16_t **k_pages, const uint16_t **v_pages)
+{
+    const uint32_t *pages = kv->seqs[seq].pages;
+
+    for (uint32_t i = 0; i < kv_pages_for(n_pos); i++) {
+        k_pages[i] = strip(kv, pages[i], layer, head);
+        v_pages[i] = k_pages[i] + kv->strip_elems;
+    }
+}

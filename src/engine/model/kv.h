@@ -1,0 +1,77 @@
+/*
+ * kv.h - keys and values of all sequences, as pages in one pool.
+ *
+ * A page holds KV_PAGE_TOKENS positions of every layer and KV head. A sequence is a row of pages;
+ * pages are reference-counted, so that sequences with the same beginning share it. A page that is
+ * shared is never written: the writer first gets a copy of its own (kv_reserve). The pool has as
+ * many pages as all sequences at full length would need if they shared nothing, so it cannot run
+ * out; it is mapped, and pages never touched cost no memory.
+ *
+ * Inside a page: (layer, KV head, {K, V}, position, head_dim) half floats, so that for one layer
+ * and head the positions are contiguous, as kern->attend wants them.
+ *
+ * One thread owns it; while it waits, others may read through kv_view and write the places kv_key
+ * and kv_value give, each its own.
+ */
+#ifndef RBEE_ENGINE_MODEL_KV_H
+#define RBEE_ENGINE_MODEL_KV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define KV_PAGE_TOKENS 32
+
+struct kv_shape {
+    uint32_t n_layers, n_kv_heads, head_dim;
+};
+
+struct kv;
+
+/* n_slots sequences of up to n_ctx positions. ERR_NO_MEMORY with the number of bytes. */
+int kv_create(const struct kv_shape *shape, uint32_t n_slots, uint32_t n_ctx, struct kv **out,
+              struct err *err);
+void kv_free(struct kv *kv);
+
+/* Bytes of the pool such a kv would map; UINT64_MAX when that overflows. */
+uint64_t kv_bytes_needed(const struct kv_shape *shape, uint32_t n_slots, uint32_t n_ctx);
+
+bool kv_is_open(const struct kv *kv, int seq);
+uint32_t kv_len(const struct kv *kv, int seq);
+
+/* An empty sequence, or ERR_BUSY. */
+int kv_open(struct kv *kv, struct err *err);
+void kv_close(struct kv *kv, int seq);
+
+/* A new sequence with the first n_tokens (<= length) of `seq`, or ERR_BUSY. */
+int kv_fork(struct kv *kv, int seq, uint32_t n_tokens, struct err *err);
+
+/* Drops positions from n_tokens on, and pages reserved but not grown into. */
+void kv_truncate(struct kv *kv, int seq, uint32_t n_tokens);
+
+/*
+ * Makes the next n positions writable (n more must fit n_ctx); the length stays. kv_grow then adds
+ * them to the length, or kv_truncate(kv, seq, kv_len(kv, seq)) gives the pages back.
+ */
+void kv_reserve(struct kv *kv, int seq, uint32_t n);
+void kv_grow(struct kv *kv, int seq, uint32_t n);
+
+/* Where the head_dim halves of a reserved position lie. */
+uint16_t *kv_key(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t pos);
+uint16_t *kv_value(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t pos);
+
+/* Pointers to the K and V pages that hold positions 0..n_pos-1; as many as kv_pages_for(n_pos). */
+void kv_view(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t n_pos,
+             const uint16_t **k_pages, const uint16_t **v_pages);
+
+static inline uint32_t kv_pages_for(uint32_t n_pos)
+{
+    return n_pos / KV_PAGE_TOKENS + (n_pos % KV_PAGE_TOKENS != 0);
+}
+
+/* Pages in use, for tests and metrics; shared ones count once. */
+uint32_t kv_pages_used(const struct kv *kv);
+
+#endif

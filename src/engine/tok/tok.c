@@ -1,0 +1,374 @@
+/*
+ * tok.c - builds a tokenizer from a file's metadata, answers questions about it, and encodes.
+ *
+ * Owns the tables; the tokens' texts stay in the view's mapping. Refuses models and pre-tokenisers
+ * it does not know and metadata that contradicts itself. Encoding takes the special tokens out
+ * first (special.h) and gives what lies between to spm.c or bpe.c. Source of the keys: the GGUF
+ * specification.
+ */
+#include "engine/tok/tok.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/tok/impl.h"
+
+#define KEY(name) "tokenizer.ggml." name
+
+/* "end of sentence" between full-width bars, with U+2581 for blanks */
+#define DEEPSEEK_END "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>"
+
+/*
+ * Texts of control tokens that end a turn, for files that name only one of them by key. Source: the
+ * published chat formats of these models.
+ */
+static const char *const end_texts[] = {
+    "<|eot_id|>",         /* Llama 3 */
+    "<|eom_id|>",         /* Llama 3: a tool's turn */
+    "<|im_end|>",         /* ChatML: Qwen and others */
+    "<|end|>",            /* Phi-3 */
+    "<|endoftext|>",      /* GPT-2, Qwen, Falcon */
+    "<|end_of_text|>",    /* Llama 3, Granite */
+    "<end_of_turn>",      /* Gemma */
+    "<eos>",              /* Gemma */
+    "</s>",               /* Llama 2, Mistral */
+    "<EOT>",              /* DeepSeek-Coder */
+    "<|EOT|>",            /* DeepSeek-Coder instruct */
+    "[EOT]",              /* Kimi */
+    "[EOS]",              /* Kimi */
+    "<end_of_utterance>", /* SmolVLM */
+    DEEPSEEK_END,         /* DeepSeek */
+    "<|return|>",         /* Harmony */
+    "<|call|>",           /* Harmony */
+    "<|fim_pad|>",        /* Qwen-Coder: ends a fill-in-the-middle */
+    "<|file_sep|>",       /* Qwen-Coder */
+    "<|repo_name|>",      /* Qwen-Coder */
+};
+
+/* The id under a key; TOK_NONE when it is absent, or all ones, the "none" of old converters. */
+static int read_id(const struct tok *t, const struct gguf *g, const char *key, int32_t *out,
+                   struct err *err)
+{
+    uint32_t v = 0;
+    int rc;
+
+    *out = TOK_NONE;
+    if (!gguf_has(g, key))
+        return 0;
+    rc = gguf_get_u32(g, key, &v, err);
+    if (rc || v == UINT32_MAX)
+        return rc;
+    if (v >= t->vocab.n)
+        return err_set(err, ERR_INVALID,
+                       "%s: the key '%s' is %" PRIu32 ", but the vocabulary has %" PRIu32 " tokens",
+                       gguf_name(g), key, v, t->vocab.n);
+    *out = (int32_t)v;
+    return 0;
+}
+
+static int read_flag(const struct gguf *g, const char *key, bool *out, struct err *err)
+{
+    return gguf_has(g, key) ? gguf_get_bool(g, key, out, err) : 0;
+}
+
+/* The ids that end a generation, by key and by text. */
+static int read_ends(struct tok *t, const struct gguf *g, struct err *err)
+{
+    static const char *const keys[] = {KEY("eos_token_id"), KEY("eot_token_id"),
+                                       KEY("eom_token_id")};
+    int32_t id;
+    int rc;
+
+    t->eog = calloc(t->vocab.n, 1);
+    if (!t->eog)
+        return err_no_memory(err, t->vocab.n, "the ends of generation");
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        rc = read_id(t, g, keys[i], &id, err);
+        if (rc)
+            return rc;
+        if (id != TOK_NONE)
+            t->eog[id] = 1;
+    }
+    for (size_t i = 0; i < sizeof(end_texts) / sizeof(end_texts[0]); i++) {
+        id = vocab_find(&t->vocab, end_texts[i], strlen(end_texts[i]));
+        if (id != TOK_NONE &&
+            (t->vocab.kinds[id] == TOK_CONTROL || t->vocab.kinds[id] == TOK_USER_DEFINED))
+            t->eog[id] = 1;
+    }
+    return 0;
+}
+
+/* A file without kinds: the tokens it names by key are what they are named. */
+static void guess_kinds(struct tok *t)
+{
+    if (t->vocab.kinds_given)
+        return;
+    if (t->unk != TOK_NONE)
+        t->vocab.kinds[t->unk] = TOK_UNKNOWN;
+    if (t->bos != TOK_NONE)
+        t->vocab.kinds[t->bos] = TOK_CONTROL;
+    if (t->eos != TOK_NONE)
+        t->vocab.kinds[t->eos] = TOK_CONTROL;
+}
+
+static int read_ids(struct tok *t, const struct gguf *g, struct err *err)
+{
+    int rc = read_id(t, g, KEY("bos_token_id"), &t->bos, err);
+
+    if (rc == 0)
+        rc = read_id(t, g, KEY("eos_token_id"), &t->eos, err);
+    if (rc == 0)
+        rc = read_id(t, g, KEY("unknown_token_id"), &t->unk, err);
+    if (rc == 0)
+        guess_kinds(t);
+    return rc;
+}
+
+/* The flags; a flag that the file sets needs its token, a custom one gives way without it. */
+static int read_flags(struct tok *t, const struct gguf *g, struct err *err)
+{
+    int rc;
+
+    t->adds_bos = t->bos != TOK_NONE && (!t->bpe || t->pre.def->adds_bos);
+    t->adds_blank = !t->bpe;
+    rc = read_flag(g, KEY("add_bos_token"), &t->adds_bos, err);
+    if (rc == 0)
+        rc = read_flag(g, KEY("add_eos_token"), &t->adds_eos, err);
+    if (rc == 0 && !t->bpe)
+        rc = read_flag(g, KEY("add_space_prefix"), &t->adds_blank, err);
+    if (rc)
+        return rc;
+    if ((t->adds_bos && t->bos == TOK_NONE) || (t->adds_eos && t->eos == TOK_NONE))
+        return err_set(
+            err, ERR_INVALID, "%s: the key '%s' is true, but no such token is named", gguf_name(g),
+            t->adds_bos && t->bos == TOK_NONE ? KEY("add_bos_token") : KEY("add_eos_token"));
+    return 0;
+}
+
+static int read_model(struct tok *t, const struct gguf *g, struct err *err)
+{
+    char shown[GGUF_SHOWN_BYTES];
+    struct gguf_str name;
+    int rc = gguf_get_str(g, KEY("model"), &name, err);
+
+    if (rc)
+        return rc;
+    t->bpe = name.len == strlen("gpt2") && memcmp(name.bytes, "gpt2", name.len) == 0;
+    if (t->bpe || (name.len == strlen("llama") && memcmp(name.bytes, "llama", name.len) == 0))
+        return 0;
+    return err_set(err, ERR_UNSUPPORTED,
+                   "%s: the tokenizer model '%s' is unknown; known are 'llama' (SPM) and 'gpt2' "
+                   "(byte-level BPE)",
+                   gguf_name(g), gguf_show(name, shown));
+}
+
+static int read_all(struct tok *t, const struct gguf *g, struct err *err)
+{
+    int rc = read_model(t, g, err);
+
+    if (rc == 0)
+        rc = vocab_read(&t->vocab, g, err);
+    if (rc == 0)
+        rc = read_ids(t, g, err);
+    if (rc == 0)
+        rc = t->bpe ? bpe_read(t, g, err) : spm_read(t, g, err);
+    if (rc == 0)
+        rc = read_flags(t, g, err);
+    if (rc == 0)
+        rc = read_ends(t, g, err);
+    if (rc == 0)
+        rc = special_build(&t->specials, &t->vocab, err);
+    return rc;
+}
+
+int tok_create(const struct gguf *g, struct tok **out, struct err *err)
+{
+    struct tok *t = calloc(1, sizeof(*t));
+    int rc;
+
+    if (!t)
+        return err_no_memory(err, sizeof(*t), "a tokenizer");
+    memset(t->byte_ids, 0xFF, sizeof(t->byte_ids)); /* TOK_NONE */
+    rc = read_all(t, g, err);
+    if (rc == 0)
+        *out = t;
+    else
+        tok_free(t);
+    return rc;
+}
+
+void tok_free(struct tok *t)
+{
+    if (!t)
+        return;
+    special_done(&t->specials);
+    pre_done(&t->pre);
+    free(t->merges.slots);
+    free(t->ranks);
+    free(t->eog);
+    vocab_done(&t->vocab);
+    free(t);
+}
+
+uint32_t tok_n_vocab(const struct tok *t)
+{
+    return t->vocab.n;
+}
+
+const char *tok_model_name(const struct tok *t)
+{
+    return t->bpe ? "bpe" : "spm";
+}
+
+const char *tok_pre_name(const struct tok *t)
+{
+    return t->bpe ? t->pre.name : "";
+}
+
+int32_t tok_bos(const struct tok *t)
+{
+    return t->bos;
+}
+
+int32_t tok_eos(const struct tok *t)
+{
+    return t->eos;
+}
+
+int32_t tok_unk(const struct tok *t)
+{
+    return t->unk;
+}
+
+bool tok_adds_bos(const struct tok *t)
+{
+    return t->adds_bos;
+}
+
+bool tok_adds_eos(const struct tok *t)
+{
+    return t->adds_eos;
+}
+
+static void check_id(const struct tok *t, int32_t id)
+{
+    if (id < 0 || (uint32_t)id >= t->vocab.n)
+        BUG("token id %" PRId32 " of %" PRIu32, id, t->vocab.n);
+}
+
+bool tok_is_eog(const struct tok *t, int32_t id)
+{
+    check_id(t, id);
+    return t->eog[id] != 0;
+}
+
+enum tok_kind tok_kind(const struct tok *t, int32_t id)
+{
+    check_id(t, id);
+    return (enum tok_kind)t->vocab.kinds[id];
+}
+
+struct gguf_str tok_text(const struct tok *t, int32_t id)
+{
+    check_id(t, id);
+    return t->vocab.texts[id];
+}
+
+int32_t tok_find(const struct tok *t, const char *bytes, size_t n)
+{
+    return vocab_find(&t->vocab, bytes, n);
+}
+
+int encode_room(struct encode_work *w, size_t n)
+{
+    char *grown;
+
+    if (n <= w->cap_text)
+        return 0;
+    grown = realloc(w->text, n);
+    if (!grown)
+        return -1;
+    w->text = grown;
+    w->cap_text = n;
+    return 0;
+}
+
+/* One stretch between special tokens. */
+static int encode_plain(const struct tok *t, struct encode_work *w, const char *text, size_t n,
+                        bool first, struct ids *ids, struct err *err)
+{
+    if (n == 0)
+        return 0;
+    if (t->bpe)
+        return bpe_encode(t, w, text, n, ids, err);
+    return spm_encode(t, w, text, n, t->adds_blank && first, ids, err);
+}
+
+static int put(struct ids *ids, int32_t id, struct err *err)
+{
+    return ids_put(ids, id) == 0 ? 0 : err_no_memory(err, ids->n, "the tokens of a text");
+}
+
+/* `first` is true at the start of the text and behind each special token. */
+static int encode_text(const struct tok *t, struct encode_work *w, const char *text, size_t n,
+                       bool control, struct ids *ids, struct err *err)
+{
+    size_t start = 0, i = 0;
+    bool first = true;
+    int rc;
+
+    while (i < n) {
+        const struct special *s = special_at(&t->specials, text + i, n - i, control);
+
+        if (!s) {
+            i++;
+            continue;
+        }
+        rc = encode_plain(t, w, text + start, i - start, first, ids, err);
+        if (rc == 0)
+            rc = put(ids, s->id, err);
+        if (rc)
+            return rc;
+        i += s->text.len;
+        start = i;
+        first = true;
+    }
+    return encode_plain(t, w, text + start, n - start, first, ids, err);
+}
+
+int tok_encode(const struct tok *t, const char *text, size_t n, unsigned flags, int32_t **ids,
+               size_t *n_ids, struct err *err)
+{
+    bool special = flags & TOK_ADD_SPECIAL, control = flags & TOK_PARSE_SPECIAL;
+    struct encode_work w = {0};
+    struct ids found = {0};
+    int rc = 0;
+
+    if (n > INT32_MAX)
+        return err_set(err, ERR_LIMIT, "a text to encode has %zu bytes, the most is %d", n,
+                       INT32_MAX);
+    if (n == 0)
+        text = ""; /* NULL is fine then */
+    if (special && t->adds_bos)
+        rc = put(&found, t->bos, err);
+    if (rc == 0)
+        rc = encode_text(t, &w, text, n, control, &found, err);
+    if (rc == 0 && special && t->adds_eos)
+        rc = put(&found, t->eos, err);
+    if (rc == 0 && !found.v) {
+        found.v = malloc(sizeof(*found.v)); /* an empty answer is freed like any other */
+        if (!found.v)
+            rc = err_no_memory(err, sizeof(*found.v), "the tokens of a text");
+    }
+    merge_done(&w.merge);
+    pre_work_done(&w.pre);
+    free(w.text);
+    if (rc) {
+        free(found.v);
+        return rc;
+    }
+    *ids = found.v;
+    *n_ids = found.n;
+    return 0;
+}

@@ -1,0 +1,72 @@
+/* utf8.c - see utf8.h. Refuses overlong forms, surrogates and what lies above U+10FFFF. */
+#include "engine/tok/utf8.h"
+
+/* What the second byte may be depends on the first; the others are always 80..BF. */
+static int lead(unsigned char b, unsigned char *low, unsigned char *high)
+{
+    *low = b == 0xE0 ? 0xA0 : b == 0xF0 ? 0x90 : 0x80;
+    *high = b == 0xED ? 0x9F : b == 0xF4 ? 0x8F : 0xBF;
+    if (b < 0x80)
+        return 1;
+    if (b >= 0xC2 && b <= 0xDF)
+        return 2;
+    if (b >= 0xE0 && b <= 0xEF)
+        return 3;
+    if (b >= 0xF0 && b <= 0xF4)
+        return 4;
+    return -1;
+}
+
+int utf8_len(const char *s, size_t n)
+{
+    unsigned char low, high;
+    int len = lead((unsigned char)s[0], &low, &high);
+
+    for (int i = 1; i < len; i++) {
+        unsigned char b;
+
+        if ((size_t)i == n)
+            return 0;
+        b = (unsigned char)s[i];
+        if (b < low || b > high)
+            return -1;
+        low = 0x80;
+        high = 0xBF;
+    }
+    return len;
+}
+
+size_t utf8_valid(const char *s, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n) {
+        int len = utf8_len(s + i, n - i);
+
+        if (len <= 0)
+            break;
+        i += (size_t)len;
+    }
+    return i;
+}
+
+uint32_t utf8_code(const char *s, int len)
+{
+    static const unsigned char mask[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+    uint32_t code = (unsigned char)s[0] & mask[len];
+
+    for (int i = 1; i < len; i++)
+        code = code << 6 | ((unsigned char)s[i] & 0x3F);
+    return code;
+}
+
+int utf8_put(uint32_t code, char dst[2])
+{
+    if (code < 0x80) {
+        dst[0] = (char)code;
+        return 1;
+    }
+    dst[0] = (char)(0xC0 | code >> 6);
+    dst[1] = (char)(0x80 | (code & 0x3F));
+    return 2;
+}

@@ -1,0 +1,26 @@
+/* utf8.h - one UTF-8 character at a time. Source: RFC 3629, section 4. Any thread. */
+#ifndef RBEE_ENGINE_TOK_UTF8_H
+#define RBEE_ENGINE_TOK_UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define UTF8_MAX_BYTES   4
+#define UTF8_REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
+
+/*
+ * Bytes of the well-formed character that the n bytes (n > 0) begin with, 1..4; 0 when all n are
+ * the beginning of one that is not whole yet; -1 when the first byte begins none.
+ */
+int utf8_len(const char *s, size_t n);
+
+/* How many of the n bytes, from the first, are well-formed whole characters. */
+size_t utf8_valid(const char *s, size_t n);
+
+/* The code point of a well-formed character of `len` bytes. */
+uint32_t utf8_code(const char *s, int len);
+
+/* Writes a code point below 0x800 (all that is needed here); returns its bytes, 1 or 2. */
+int utf8_put(uint32_t code, char dst[2]);
+
+#endif

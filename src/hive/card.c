@@ -1,0 +1,345 @@
+/* card.c - see card.h. What is read back is checked like anything from outside. */
+#include "hive/card.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/path.h"
+#include "base/str.h"
+
+#define CARD_VERSION 1
+
+/* <models>/hf/<org>/<repo>; NULL (with err) when a name cannot be one. */
+static int repo_dir(const char *models_dir, const char *repo, char **out, struct err *err)
+{
+    const char *slash = strchr(repo, '/');
+    char *org = slash ? str_ndup(repo, (size_t)(slash - repo)) : NULL;
+    char *safe_org = NULL, *safe_repo = NULL;
+    int rc = 0;
+
+    *out = NULL;
+    if (!slash)
+        return err_set(err, ERR_INVALID, "'%.100s' is no repository", repo);
+    if (!org)
+        return err_no_memory(err, strlen(repo), "a path");
+    rc = path_safe_component(org, &safe_org, err);
+    if (rc == 0)
+        rc = path_safe_component(slash + 1, &safe_repo, err);
+    if (rc == 0 && !(*out = str_printf("%s/hf/%s/%s", models_dir, safe_org, safe_repo)))
+        rc = err_no_memory(err, strlen(models_dir), "a path");
+    free(org);
+    free(safe_org);
+    free(safe_repo);
+    return rc;
+}
+
+int card_create(const char *models_dir, const char *repo, const char *commit,
+                const char *quantization, struct card **out, struct err *err)
+{
+    struct card *c = calloc(1, sizeof *c);
+    char *above = NULL, *safe = NULL;
+    int rc;
+
+    if (!c)
+        return err_no_memory(err, sizeof *c, "a model's card");
+    rc = repo_dir(models_dir, repo, &above, err);
+    if (rc == 0)
+        rc = path_safe_component(commit, &safe, err);
+    if (rc == 0) {
+        c->dir = path_join(above, safe);
+        c->repo = str_dup(repo);
+        c->commit = str_dup(commit);
+        c->quantization = str_dup(quantization);
+        if (!c->dir || !c->repo || !c->commit || !c->quantization)
+            rc = err_no_memory(err, sizeof *c, "a model's card");
+    }
+    free(above);
+    free(safe);
+    if (rc) {
+        card_free(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+static bool is_sha256(const char *text)
+{
+    return strlen(text) == CARD_SHA256_BYTES - 1 &&
+           strspn(text, "0123456789abcdef") == strlen(text);
+}
+
+/* Fills a row; on failure what was allocated stays in it for card_free. */
+static int fill_file(struct card *c, struct card_file *f, const char *name, struct err *err)
+{
+    char *safe;
+    int rc = path_safe_component(name, &safe, err);
+
+    if (rc)
+        return rc;
+    f->name = str_dup(name);
+    f->path = path_join(c->dir, safe);
+    if (!c->path)
+        c->path = str_printf("%s/%s.json", c->dir, safe);
+    free(safe);
+    return f->name && f->path && c->path ? 0 : err_no_memory(err, strlen(name), "a file's name");
+}
+
+int card_add_file(struct card *c, const char *name, uint64_t size_bytes, const char *sha256,
+                  struct err *err)
+{
+    struct card_file *files;
+
+    if (c->n_files == CARD_FILES_MAX)
+        return err_set(err, ERR_LIMIT, "a model of more than %d files is not taken",
+                       CARD_FILES_MAX);
+    if (sha256[0] && !is_sha256(sha256))
+        return err_set(err, ERR_INVALID, "the SHA-256 of '%.100s' is not 64 hex digits", name);
+    files = realloc(c->files, (c->n_files + 1) * sizeof *files);
+    if (!files)
+        return err_no_memory(err, (c->n_files + 1) * sizeof *files, "the list of files");
+    c->files = files;
+    files[c->n_files] = (struct card_file){.size_bytes = size_bytes};
+    str_copy(files[c->n_files].sha256, CARD_SHA256_BYTES, sha256);
+    c->n_files++;
+    return fill_file(c, &files[c->n_files - 1], name, err);
+}
+
+bool card_has_ref(const struct card *c, const char *model_ref)
+{
+    for (size_t i = 0; i < c->n_refs; i++)
+        if (str_eq(c->refs[i], model_ref))
+            return true;
+    return false;
+}
+
+int card_add_ref(struct card *c, const char *model_ref, struct err *err)
+{
+    char *copy;
+
+    if (card_has_ref(c, model_ref))
+        return 0;
+    if (c->n_refs == CARD_REFS_MAX)
+        return err_set(err, ERR_LIMIT, "a model cannot have more than %d references",
+                       CARD_REFS_MAX);
+    copy = str_dup(model_ref);
+    if (!copy)
+        return err_no_memory(err, strlen(model_ref), "a model's reference");
+    c->refs[c->n_refs++] = copy;
+    return 0;
+}
+
+void card_drop_ref(struct card *c, const char *model_ref)
+{
+    for (size_t i = 0; i < c->n_refs; i++) {
+        if (!str_eq(c->refs[i], model_ref))
+            continue;
+        free(c->refs[i]);
+        c->refs[i] = c->refs[--c->n_refs];
+        return;
+    }
+}
+
+void card_free(struct card *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n_refs; i++)
+        free(c->refs[i]);
+    for (size_t i = 0; i < c->n_files; i++) {
+        free(c->files[i].name);
+        free(c->files[i].path);
+    }
+    free(c->files);
+    free(c->dir);
+    free(c->path);
+    free(c->repo);
+    free(c->commit);
+    free(c->quantization);
+    free(c);
+}
+
+uint64_t card_total_bytes(const struct card *c)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < c->n_files; i++)
+        if (__builtin_add_overflow(total, c->files[i].size_bytes, &total))
+            return UINT64_MAX;
+    return total;
+}
+
+bool card_is_complete(const struct card *c)
+{
+    for (size_t i = 0; i < c->n_files; i++) {
+        uint64_t size;
+
+        if (path_file_size(c->files[i].path, &size, NULL) || size != c->files[i].size_bytes)
+            return false;
+    }
+    return c->n_files > 0;
+}
+
+bool card_is_verified(const struct card *c)
+{
+    for (size_t i = 0; i < c->n_files; i++)
+        if (!c->files[i].sha256[0])
+            return false;
+    return true;
+}
+
+/* ---- JSON ---- */
+
+static json_t *to_json(const struct card *c)
+{
+    json_t *files = json_array(), *refs = json_array();
+
+    for (size_t i = 0; i < c->n_files; i++)
+        json_array_append_new(files, json_pack("{s:s, s:I, s:s}", "name", c->files[i].name, "size",
+                                               (json_int_t)c->files[i].size_bytes, "sha256",
+                                               c->files[i].sha256));
+    for (size_t i = 0; i < c->n_refs; i++)
+        json_array_append_new(refs, json_string(c->refs[i]));
+    return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o}", "version", CARD_VERSION, "repo", c->repo,
+                     "commit", c->commit, "quantization", c->quantization, "refs", refs, "files",
+                     files);
+}
+
+int card_save(const struct card *c, struct err *err)
+{
+    json_t *root = to_json(c);
+    char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    int rc =
+        text ? path_make_dirs(c->dir, 0755, err) : err_no_memory(err, CARD_BYTES_MAX, "a card");
+
+    if (rc == 0)
+        rc = path_write_file(c->path, text, strlen(text), 0644, err);
+    free(text);
+    json_decref(root);
+    return rc;
+}
+
+static bool take_files(struct card *c, json_t *files)
+{
+    json_t *file;
+    size_t i;
+
+    json_array_foreach(files, i, file)
+    {
+        const char *name, *sha256;
+        json_int_t size;
+
+        if (json_unpack(file, "{s:s, s:I, s:s}", "name", &name, "size", &size, "sha256", &sha256) ||
+            size < 0 || card_add_file(c, name, (uint64_t)size, sha256, NULL))
+            return false;
+    }
+    return c->n_files > 0;
+}
+
+static bool take_refs(struct card *c, json_t *refs)
+{
+    json_t *ref;
+    size_t i;
+
+    json_array_foreach(refs, i,
+                       ref) if (!json_is_string(ref) ||
+                                card_add_ref(c, json_string_value(ref), NULL)) return false;
+    return true;
+}
+
+/* The card at `path`, or NULL. Its place must be the one that its own content leads to. */
+static struct card *load(const char *models_dir, const char *path)
+{
+    const char *repo, *commit, *quantization;
+    struct card *c = NULL;
+    json_t *root, *refs, *files;
+    char *text;
+    size_t n;
+    int version;
+
+    if (path_read_file(path, CARD_BYTES_MAX, &text, &n, NULL))
+        return NULL;
+    root = json_loadb(text, n, 0, NULL);
+    free(text);
+    if (json_unpack(root, "{s:i, s:s, s:s, s:s, s:o, s:o}", "version", &version, "repo", &repo,
+                    "commit", &commit, "quantization", &quantization, "refs", &refs, "files",
+                    &files) == 0 &&
+        version == CARD_VERSION &&
+        card_create(models_dir, repo, commit, quantization, &c, NULL) == 0 &&
+        (!take_files(c, files) || !take_refs(c, refs) || !str_eq(c->path, path))) {
+        card_free(c);
+        c = NULL;
+    }
+    json_decref(root);
+    return c;
+}
+
+/* ---- the folders ---- */
+
+#define SCAN_DEPTH 3 /* org, repo, commit */
+
+struct scan {
+    const char *models_dir;
+    bool (*each)(void *arg, struct card *c);
+    void *arg;
+};
+
+/* False when `each` wants no more. Folders are `depth` levels deep; cards lie at the bottom. */
+static bool scan_dir(const struct scan *s, const char *dir, unsigned depth)
+{
+    DIR *d = opendir(dir);
+    struct dirent *entry;
+    bool more = true;
+
+    while (d && more && (entry = readdir(d))) {
+        char *path;
+        struct card *c;
+
+        if (entry->d_name[0] == '.' || (depth == 0 && !str_ends(entry->d_name, ".json")))
+            continue;
+        path = path_join(dir, entry->d_name);
+        if (path && depth > 0)
+            more = scan_dir(s, path, depth - 1);
+        else if (path && (c = load(s->models_dir, path)))
+            more = s->each(s->arg, c);
+        free(path);
+    }
+    if (d)
+        closedir(d);
+    return more;
+}
+
+void card_scan(const char *models_dir, const char *repo, bool (*each)(void *arg, struct card *c),
+               void *arg)
+{
+    const struct scan s = {.models_dir = models_dir, .each = each, .arg = arg};
+    char *dir = NULL;
+
+    if (repo ? repo_dir(models_dir, repo, &dir, NULL) : !(dir = path_join(models_dir, "hf")))
+        return;
+    scan_dir(&s, dir, repo ? 1 : SCAN_DEPTH);
+    free(dir);
+}
+
+void card_remove_all(const struct card *c)
+{
+    char *dir = str_dup(c->dir);
+
+    for (size_t i = 0; i < c->n_files; i++) {
+        char *part = str_printf("%s.part", c->files[i].path);
+
+        unlink(c->files[i].path);
+        if (part)
+            unlink(part);
+        free(part);
+    }
+    unlink(c->path);
+    for (unsigned i = 0; dir && i < SCAN_DEPTH && rmdir(dir) == 0; i++)
+        *strrchr(dir, '/') = '\0'; /* the folder above; a folder in use stays */
+    free(dir);
+}

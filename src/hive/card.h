@@ -1,0 +1,68 @@
+/*
+ * card.h - a small JSON file beside each downloaded model: what it is and where it came from.
+ *
+ * Written before the first byte is fetched, so that a download can go on after any end of the hive,
+ * pinned to the same commit; kept afterwards, so that the catalog can be made again from the disk.
+ * Folders and names are made of remote texts by path_safe_component only:
+ * <models>/hf/<org>/<repo>/<commit>/<file>, its card <file>.json, an unfinished part <file>.part.
+ */
+#ifndef RBEE_HIVE_CARD_H
+#define RBEE_HIVE_CARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define CARD_FILES_MAX    1000 /* parts of a split model */
+#define CARD_REFS_MAX     64
+#define CARD_BYTES_MAX    (1u << 20)
+#define CARD_SHA256_BYTES 65 /* hex digits and the NUL */
+
+struct card_file {
+    char *name;                     /* in the repository: "q4/x.gguf" */
+    char *path;                     /* here, full */
+    uint64_t size_bytes;            /* 0 = not known yet */
+    char sha256[CARD_SHA256_BYTES]; /* "" = not known */
+};
+
+struct card {
+    char *dir, *path; /* the model's folder, the card itself */
+    char *repo, *commit, *quantization;
+    char *refs[CARD_REFS_MAX]; /* canonical references that mean this model */
+    size_t n_refs;
+    struct card_file *files;
+    size_t n_files;
+};
+
+/* An empty card for a commit; then card_add_file in order (the first gives the card its name). */
+int card_create(const char *models_dir, const char *repo, const char *commit,
+                const char *quantization, struct card **out, struct err *err);
+int card_add_file(struct card *c, const char *name, uint64_t size_bytes, const char *sha256,
+                  struct err *err);
+/* Does nothing when it is there. */
+int card_add_ref(struct card *c, const char *model_ref, struct err *err);
+void card_drop_ref(struct card *c, const char *model_ref);
+void card_free(struct card *c);
+
+/* Makes the folder and writes the card. */
+int card_save(const struct card *c, struct err *err);
+/* Removes the files, the unfinished parts, the card, and folders that become empty. */
+void card_remove_all(const struct card *c);
+
+bool card_has_ref(const struct card *c, const char *model_ref);
+/* Every file is there in its full size. */
+bool card_is_complete(const struct card *c);
+/* Every file had a digest to be compared with before it was put into its place. */
+bool card_is_verified(const struct card *c);
+uint64_t card_total_bytes(const struct card *c);
+
+/*
+ * Each card under the models folder, or of one repository (repo not NULL); those that cannot be
+ * read are passed over. `each` owns the card it gets, and returns false to stop.
+ */
+void card_scan(const char *models_dir, const char *repo, bool (*each)(void *arg, struct card *c),
+               void *arg);
+
+#endif

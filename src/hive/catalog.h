@@ -1,0 +1,53 @@
+/*
+ * catalog.h - the models that were downloaded, in a SQLite database (WAL).
+ *
+ * One row a model reference; several references may name one file. The database is a convenience,
+ * not the truth: a corrupt one is set aside and the rows are made again from the cards that lie
+ * beside the files (card.h). Loop thread only; every statement is small.
+ */
+#ifndef RBEE_HIVE_CATALOG_H
+#define RBEE_HIVE_CATALOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct catalog;
+
+/* Texts are owned by the row (catalog_row_done) when it came from the catalog, else by the caller.
+ */
+struct catalog_row {
+    char *model_ref;                     /* canonical */
+    char *path;                          /* of the first part */
+    char *source;                        /* "hf:org/repo@commit": where it came from */
+    char *file;                          /* its name there */
+    char *quantization;                  /* "Q4_K_M" or "" */
+    char *sha256;                        /* of the first part, 64 hex digits, or "" */
+    uint64_t size_bytes;                 /* of all parts */
+    bool verified;                       /* the digest was compared */
+    int64_t downloaded_ms, last_used_ms; /* Unix; last_used 0 = never */
+};
+void catalog_row_done(struct catalog_row *row);
+
+/*
+ * Opens or creates. A file that is no intact database is renamed to <path>.corrupt-<time> and a new
+ * one begun; *set_aside (free()) is then its new name, else NULL. ERR_DENIED, ERR_IO, ERR_NO_SPACE;
+ * ERR_CONFLICT when a newer rbee wrote it.
+ */
+int catalog_open(const char *path, struct catalog **out, char **set_aside, struct err *err);
+void catalog_close(struct catalog *c);
+
+int catalog_put(struct catalog *c, const struct catalog_row *row, struct err *err);
+/* ERR_NOT_FOUND when there is no such row. */
+int catalog_get(struct catalog *c, const char *model_ref, struct catalog_row *out, struct err *err);
+int catalog_remove(struct catalog *c, const char *model_ref, struct err *err);
+int catalog_touch(struct catalog *c, const char *model_ref, int64_t now_ms, struct err *err);
+/* How many rows name this file. */
+int catalog_count_path(struct catalog *c, const char *path, uint64_t *out, struct err *err);
+
+/* Every row in the order of its reference; stops when `each` returns false. */
+int catalog_each(struct catalog *c, bool (*each)(void *arg, const struct catalog_row *row),
+                 void *arg, struct err *err);
+
+#endif

@@ -1,0 +1,214 @@
+/*
+ * child.c - see child.h.
+ *
+ * Between fork and exec only async-signal-safe calls are made: other threads of the hive (name
+ * look-ups, hashing) may hold any lock at that moment. Whether exec worked comes back through a
+ * pipe that exec closes.
+ */
+#include "hive/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FD_FLOOR    64  /* where descriptors are parked, out of the way of the child's numbers */
+#define EXIT_NO_RUN 127 /* the shell's exit code for "cannot run it" */
+
+/* What the child needs, all of it made before fork. */
+struct plan {
+    const struct child_params *params;
+    int fds[CHILD_FDS_MAX]; /* parked copies, all >= FD_FLOOR */
+    int report;             /* write end: errno of a failed exec */
+    pid_t parent;
+};
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void done_plan(struct plan *p)
+{
+    for (size_t i = 0; i < CHILD_FDS_MAX; i++)
+        close_fd(&p->fds[i]);
+    close_fd(&p->report);
+}
+
+static int park(int fd, int *out, struct err *err)
+{
+    int source = fd >= 0 ? fd : open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    *out = source >= 0 ? fcntl(source, F_DUPFD_CLOEXEC, FD_FLOOR) : -1;
+    if (*out < 0)
+        return err_errno(err, ERR_IO, errno, "cannot make a descriptor for a new process");
+    if (fd < 0)
+        close(source);
+    return 0;
+}
+
+static int make_plan(const struct child_params *params, struct plan *p, int *report_read,
+                     struct err *err)
+{
+    int pipe_fds[2] = {-1, -1}, rc = 0;
+
+    BUG_ON(params->n_fds < 3 || params->n_fds > CHILD_FDS_MAX);
+    *p = (struct plan){.params = params, .report = -1, .parent = getpid()};
+    for (size_t i = 0; i < CHILD_FDS_MAX; i++)
+        p->fds[i] = -1;
+    for (size_t i = 0; i < params->n_fds && rc == 0; i++)
+        rc = park(params->fds[i], &p->fds[i], err);
+    if (rc == 0 && pipe2(pipe_fds, O_CLOEXEC) != 0)
+        rc = err_errno(err, ERR_IO, errno, "cannot make a pipe for a new process");
+    if (rc == 0)
+        rc = park(pipe_fds[1], &p->report, err);
+    close_fd(&pipe_fds[1]);
+    *report_read = pipe_fds[0];
+    if (rc) {
+        close_fd(report_read);
+        done_plan(p);
+    }
+    return rc;
+}
+
+static void reset_signals(void)
+{
+    sigset_t none;
+
+    for (int i = 1; i < NSIG; i++)
+        signal(i, SIG_DFL); /* fails for SIGKILL and SIGSTOP, which have no handler anyway */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Runs in the child; async-signal-safe calls only. */
+static _Noreturn void become(const struct plan *p)
+{
+    const struct child_params *params = p->params;
+    int error;
+
+    setsid();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != p->parent)
+        _exit(EXIT_NO_RUN); /* the hive went before the kernel was told */
+    for (size_t i = 0; i < params->n_fds; i++)
+        if (dup2(p->fds[i], (int)i) < 0)
+            _exit(EXIT_NO_RUN);
+    /* Everything is O_CLOEXEC already; this is for what a library forgot. */
+    syscall(SYS_close_range, (unsigned)params->n_fds, ~0u, CLOSE_RANGE_CLOEXEC);
+    reset_signals();
+    execve(params->path, (char *const *)(uintptr_t)params->argv,
+           (char *const *)(uintptr_t)params->envp);
+    error = errno;
+    if (write(p->report, &error, sizeof error) < 0)
+        _exit(EXIT_NO_RUN);
+    _exit(EXIT_NO_RUN);
+}
+
+/* fork with every signal blocked, so that no handler of ours runs in the child. */
+static pid_t fork_quietly(const struct plan *p)
+{
+    sigset_t all, before;
+    int fork_errno;
+    pid_t pid;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid = fork();
+    if (pid == 0)
+        become(p);
+    fork_errno = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = fork_errno;
+    return pid;
+}
+
+/* 0 when exec worked, else its errno. */
+static int read_report(int fd)
+{
+    int error = 0;
+    ssize_t n;
+
+    do
+        n = read(fd, &error, sizeof error);
+    while (n < 0 && errno == EINTR);
+    return n == (ssize_t)sizeof error ? error : 0;
+}
+
+int child_start(const struct child_params *params, struct child *out, struct err *err)
+{
+    struct plan plan;
+    int report, error, rc = make_plan(params, &plan, &report, err);
+
+    if (rc)
+        return rc;
+    *out = (struct child){.pid = fork_quietly(&plan), .pidfd = -1};
+    error = out->pid < 0 ? errno : 0;
+    done_plan(&plan);
+    if (out->pid < 0) {
+        close(report);
+        return err_errno(err, error == ENOMEM ? ERR_NO_MEMORY : ERR_IO, error,
+                         "cannot start a process for %s", params->path);
+    }
+    error = read_report(report);
+    close(report);
+    if (error) {
+        waitpid(out->pid, NULL, 0);
+        return err_errno(err,
+                         error == ENOENT   ? ERR_NOT_FOUND
+                         : error == EACCES ? ERR_DENIED
+                                           : ERR_IO,
+                         error, "cannot run %s", params->path);
+    }
+    out->pidfd = pidfd_open(out->pid, 0);
+    if (out->pidfd >= 0)
+        return 0;
+    error = errno;
+    kill(out->pid, SIGKILL);
+    waitpid(out->pid, NULL, 0);
+    return err_errno(err, ERR_IO, error, "cannot watch the process of %s", params->path);
+}
+
+void child_signal(const struct child *c, int signal_number)
+{
+    if (c->pidfd >= 0)
+        pidfd_send_signal(c->pidfd, signal_number, NULL, 0);
+}
+
+struct child_end child_reap(struct child *c)
+{
+    struct child_end end = {0};
+    siginfo_t info = {0};
+    int rc;
+
+    do
+        rc = waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED);
+    while (rc < 0 && errno == EINTR);
+    end.by_signal = rc == 0 && info.si_code != CLD_EXITED;
+    end.code = info.si_status;
+    close_fd(&c->pidfd);
+    return end;
+}
+
+const char *child_end_text(const struct child_end *end, char *dst, size_t dst_size)
+{
+    const char *name = end->by_signal ? sigabbrev_np(end->code) : NULL;
+
+    if (!end->by_signal)
+        snprintf(dst, dst_size, "exit code %d", end->code);
+    else if (name)
+        snprintf(dst, dst_size, "signal SIG%s (%s)", name, sigdescr_np(end->code));
+    else
+        snprintf(dst, dst_size, "signal %d", end->code);
+    return dst;
+}

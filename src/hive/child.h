@@ -1,0 +1,54 @@
+/*
+ * child.h - starting a program so that it inherits only what it should and never outlives the hive.
+ *
+ * The child gets exactly the descriptors and the environment that are named, a session of its own
+ * (a Ctrl+C at the hive's terminal is not its business), default signals, and SIGKILL from the
+ * kernel when the thread that started it ends. That thread must therefore be the main one. Linux:
+ * pidfd, prctl, close_range.
+ */
+#ifndef RBEE_HIVE_CHILD_H
+#define RBEE_HIVE_CHILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+#define CHILD_FDS_MAX 8
+
+struct child_params {
+    const char *path;        /* of the program; not looked up */
+    const char *const *argv; /* NULL behind the last */
+    const char *const *envp; /* the whole environment, NULL behind the last */
+    int fds[CHILD_FDS_MAX];  /* fds[i] becomes the child's descriptor i; -1 = /dev/null */
+    size_t n_fds;            /* at least 3 */
+};
+
+struct child {
+    pid_t pid;
+    int pidfd; /* readable once the process has ended; -1 = none */
+};
+
+struct child_end {
+    bool by_signal;
+    int code; /* the signal's number or the exit code */
+};
+
+/*
+ * 0 once the program runs. ERR_NOT_FOUND, ERR_DENIED or ERR_IO when it cannot be run (the text
+ * names it), ERR_IO, ERR_NO_MEMORY when no process can be had. The descriptors given stay the
+ * caller's.
+ */
+int child_start(const struct child_params *params, struct child *out, struct err *err);
+
+/* Nothing happens when it has ended already. */
+void child_signal(const struct child *c, int signal_number);
+
+/* Waits for the end (at once, when pidfd is readable), gives the pidfd back. */
+struct child_end child_reap(struct child *c);
+
+/* "exit code 1", "signal SIGSEGV (Segmentation fault)"; dst_size >= 64. Returns dst. */
+const char *child_end_text(const struct child_end *end, char *dst, size_t dst_size);
+
+#endif

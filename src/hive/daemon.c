@@ -1,0 +1,379 @@
+/*
+ * daemon.c - `rbee-hive daemon`: puts the parts together, runs the loop, takes them apart.
+ *
+ * Signals: SIGTERM and SIGINT end the hive in order (workers are asked, downloads kept); a second
+ * one ends it at once. SIGPIPE is ignored.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/hive.h"
+#include "hive/home.h"
+#include "hive/models.h"
+#include "hive/reply.h"
+#include "hive/task.h"
+#include "hive/workers.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+#include "net/post.h"
+#include "version.h"
+
+#define PROGRAM         "rbee-hive"
+#define DRAIN_POLL_MS   20
+#define FD_LIMIT_WANTED 65536
+
+/* ---- the command line ---- */
+
+/* The flags that set an option of the configuration; NULL = not given. */
+struct flags {
+    const char *home;
+    const char *addr, *worker, *keep_alive, *slots, *ctx, *threads, *worker_port_first, *log_level;
+};
+
+static int parse_flags(const struct cli_command *self, int argc, char **argv, struct flags *f)
+{
+    const struct cli_opt opts[] = {
+        {"addr", 'a', CLI_STR, &f->addr, 0, 0, "HOST:PORT",
+         "where to listen (127.0.0.1:8080); port 0 = any free one", NULL},
+        {"home", 0, CLI_STR, &f->home, 0, 0, "DIR", "rbee's folder (RBEE_HOME, ~/.rbee)", NULL},
+        {"worker", 0, CLI_STR, &f->worker, 0, 0, "PATH", "the worker's program", NULL},
+        {"keep-alive", 0, CLI_STR, &f->keep_alive, 0, 0, "TIME",
+         "how long an idle worker stays (5m); 0 = not at all, -1 = for ever", NULL},
+        {"slots", 0, CLI_STR, &f->slots, 0, 0, "N", "requests a worker decodes at once", NULL},
+        {"ctx", 0, CLI_STR, &f->ctx, 0, 0, "N", "positions a slot may hold", NULL},
+        {"threads", 0, CLI_STR, &f->threads, 0, 0, "N", "threads a worker computes with", NULL},
+        {"worker-port-first", 0, CLI_STR, &f->worker_port_first, 0, 0, "PORT",
+         "workers listen on the first free port from here up (8081)", NULL},
+        {"log-level", 0, CLI_STR, &f->log_level, 0, 0, "LEVEL",
+         "debug, info, warn, error or silent", NULL},
+        {0}};
+
+    return cli_parse(PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
+}
+
+static int apply_flags(struct config *c, const struct flags *f, struct err *err)
+{
+    const struct {
+        const char *key, *value;
+    } all[] = {{"addr", f->addr},       {"worker", f->worker},
+               {"slots", f->slots},     {"keep_alive", f->keep_alive},
+               {"ctx", f->ctx},         {"worker_port_first", f->worker_port_first},
+               {"threads", f->threads}, {"log_level", f->log_level}};
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0] && rc == 0; i++)
+        if (all[i].value)
+            rc = config_set_flag(c, "hive", all[i].key, all[i].value, err);
+    return rc;
+}
+
+/* ---- putting together ---- */
+
+static int find_home(struct hive *h, const char *given, struct err *err)
+{
+    char *home = given ? str_dup(given) : NULL;
+    int rc = 0;
+
+    if (!given)
+        rc = path_rbee_home(&home, err);
+    else if (!home)
+        rc = err_no_memory(err, strlen(given), "a path");
+    if (rc == 0)
+        rc = home_make(home, &h->home, err);
+    free(home);
+    return rc;
+}
+
+static int configure(struct hive *h, const struct flags *f, struct err *err)
+{
+    enum log_level level = LOG_INFO;
+    const char *models;
+    int rc = find_home(h, f->home, err);
+
+    if (rc == 0)
+        rc = config_open(h->home, &h->config, err);
+    if (rc == 0)
+        rc = apply_flags(h->config, f, err);
+    if (rc)
+        return rc;
+    log_level_from(config_text(h->config, "hive", "log_level"), &level);
+    log_init(PROGRAM, level);
+    models = config_text(h->config, "hive", "models_dir");
+    h->models_dir = models[0] ? str_dup(models) : path_join(h->home, "models");
+    if (!h->models_dir)
+        return err_no_memory(err, strlen(h->home), "a path");
+    return home_lock(h->home, &h->lock_fd, err);
+}
+
+/* A name such as localhost becomes the first address it has. */
+static int resolve_addr(struct hive *h, struct err *err)
+{
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+    char host[CONFIG_HOST_MAX];
+    struct addrinfo *ai;
+    int rc = config_addr_parse(config_text(h->config, "hive", "addr"), CONFIG_DEFAULT_PORT,
+                               &h->addr, err);
+
+    if (rc)
+        return rc;
+    rc = getaddrinfo(h->addr.host, NULL, &hints, &ai);
+    if (rc)
+        return err_set(err, ERR_INVALID, "the address '%s' to listen on is not known: %s",
+                       h->addr.host, gai_strerror(rc));
+    rc = getnameinfo(ai->ai_addr, ai->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST);
+    freeaddrinfo(ai);
+    if (rc)
+        return err_set(err, ERR_INVALID, "the address '%s' cannot be used: %s", h->addr.host,
+                       gai_strerror(rc));
+    str_copy(h->addr.host, sizeof h->addr.host, host);
+    return 0;
+}
+
+/* On a loopback address the Host header is looked at; anywhere else a key is needed. */
+static int set_access(struct hive *h, struct err *err)
+{
+    char *path;
+    bool made = false;
+    int rc;
+
+    h->access.loopback_only = access_is_loopback(h->addr.host);
+    if (h->access.loopback_only)
+        return 0;
+    path = path_join(h->home, "api-key");
+    rc = path ? access_load_key(path, true, h->access.key, &made, err)
+              : err_no_memory(err, strlen(h->home), "a path");
+    if (rc == 0)
+        fprintf(stderr,
+                "%s: other machines can reach %s, so a key is needed (%s %s). On the other machine "
+                "run:\n  export RBEE_API_KEY=$(ssh THIS-MACHINE cat %s)\n",
+                PROGRAM, h->addr.host, made ? "made just now, in" : "in", path, path);
+    free(path);
+    return rc;
+}
+
+static int listen_for_clients(struct hive *h, struct err *err)
+{
+    struct http_server_params params = {.base = h->base,
+                                        .address = h->addr.host,
+                                        .port = h->addr.port,
+                                        .name = PROGRAM "/" RBEE_VERSION,
+                                        .limits = http_limits_default(),
+                                        .arg = h,
+                                        .handle = routes_handle,
+                                        .filter = routes_filter,
+                                        .render_error = reply_render_error};
+    int rc;
+
+    params.limits.body_max = HIVE_BODY_MAX;
+    rc = http_server_create(&params, &h->server, err);
+    if (rc == ERR_BUSY) {
+        size_t n = strlen(err->text);
+
+        snprintf(err->text + n, sizeof err->text - n,
+                 "; is another rbee-hive running there? --addr HOST:PORT chooses another place");
+    }
+    if (rc == 0)
+        h->addr.port = http_server_port(h->server);
+    return rc;
+}
+
+static int make_models(struct hive *h, struct err *err)
+{
+    const char *token = getenv("HF_TOKEN");
+    char *catalog = path_join(h->home, "models.db");
+    struct models_params params = {.base = h->base,
+                                   .client = h->client,
+                                   .tasks = h->tasks,
+                                   .dir = h->models_dir,
+                                   .catalog = catalog,
+                                   .endpoint = config_text(h->config, "hive", "hf_endpoint"),
+                                   .token = token && token[0] ? token : NULL,
+                                   .stall_ms =
+                                       config_duration_ms(h->config, "hive", "download_stall")};
+    int rc = catalog ? models_create(&params, &h->models, err)
+                     : err_no_memory(err, strlen(h->home), "a path");
+
+    free(catalog);
+    return rc;
+}
+
+static int make_workers(struct hive *h, struct err *err)
+{
+    char *logs = path_join(h->home, "logs");
+    struct workers_params params = {.base = h->base,
+                                    .client = h->client,
+                                    .config = h->config,
+                                    .logs_dir = logs,
+                                    .key = h->access.key,
+                                    .addr = h->addr};
+    int rc = logs ? workers_create(&params, &h->workers, err)
+                  : err_no_memory(err, strlen(h->home), "a path");
+
+    if (rc == 0)
+        home_tidy_logs(logs);
+    free(logs);
+    return rc;
+}
+
+/* ---- the end ---- */
+
+/* The workers are gone; the last answers may still be on their way out. */
+static void on_drain_poll(evutil_socket_t fd, short what, void *arg)
+{
+    struct hive *h = arg;
+
+    (void)fd;
+    (void)what;
+    if (http_server_n_active(h->server) == 0 || clock_ms() > h->drain_until_ms)
+        event_base_loopbreak(h->base);
+}
+
+static void on_workers_gone(void *arg)
+{
+    const struct timeval often = {.tv_usec = DRAIN_POLL_MS * 1000};
+    struct hive *h = arg;
+
+    h->drain_until_ms = clock_ms() + HIVE_FLUSH_MS;
+    event_add(h->drain_poll, &often);
+}
+
+static void on_signal(evutil_socket_t signal_number, short what, void *arg)
+{
+    struct hive *h = arg;
+
+    (void)what;
+    if (h->ending) {
+        log_warn("a second signal: everything ends at once");
+        h->exit_code = CLI_ERROR;
+        event_base_loopbreak(h->base); /* what lives is killed when the workers are freed */
+        return;
+    }
+    h->ending = true;
+    log_info("%s: the hive ends; its workers are asked to finish",
+             signal_number == SIGINT ? "SIGINT" : "SIGTERM");
+    http_server_drain(h->server);
+    models_stop(h->models);
+    workers_stop_all(h->workers, on_workers_gone, h);
+}
+
+static int watch_signals(struct hive *h, struct err *err)
+{
+    static const int numbers[HIVE_N_SIGNALS] = {SIGTERM, SIGINT};
+
+    signal(SIGPIPE, SIG_IGN);
+    h->drain_poll = event_new(h->base, -1, EV_PERSIST, on_drain_poll, h);
+    if (!h->drain_poll)
+        return err_no_memory(err, 128, "a timer");
+    for (size_t i = 0; i < HIVE_N_SIGNALS; i++) {
+        h->signals[i] = evsignal_new(h->base, numbers[i], on_signal, h);
+        if (!h->signals[i] || event_add(h->signals[i], NULL))
+            return err_no_memory(err, 128, "watching signals");
+    }
+    return 0;
+}
+
+/* ---- life ---- */
+
+/* Each connection and each worker takes descriptors; the usual soft limit of 1024 is too few. */
+static void raise_fd_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FD_LIMIT_WANTED)
+        return;
+    limit.rlim_cur = limit.rlim_max < FD_LIMIT_WANTED ? limit.rlim_max : FD_LIMIT_WANTED;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int put_together(struct hive *h, const struct flags *f, struct err *err)
+{
+    int rc = configure(h, f, err);
+
+    raise_fd_limit();
+    if (rc == 0)
+        rc = resolve_addr(h, err);
+    if (rc == 0)
+        rc = set_access(h, err);
+    if (rc == 0 && !(h->base = event_base_new()))
+        rc = err_no_memory(err, 4096, "the event loop");
+    if (rc == 0)
+        rc = post_create(h->base, &h->post, err);
+    if (rc == 0)
+        rc = tasks_create(h->post, &h->tasks, err);
+    if (rc == 0)
+        rc = http_client_create(h->base, &h->client, err);
+    if (rc == 0)
+        rc = make_models(h, err);
+    if (rc == 0)
+        rc = listen_for_clients(h, err);
+    if (rc == 0)
+        rc = make_workers(h, err);
+    if (rc == 0)
+        rc = watch_signals(h, err);
+    return rc;
+}
+
+static void take_apart(struct hive *h)
+{
+    http_server_free(h->server); /* first: whoever waits is told to forget it */
+    workers_free(h->workers);
+    models_free(h->models);
+    tasks_free(h->tasks);
+    if (h->client)
+        http_client_free(h->client);
+    if (h->post)
+        post_free(h->post);
+    for (size_t i = 0; i < HIVE_N_SIGNALS; i++)
+        if (h->signals[i])
+            event_free(h->signals[i]);
+    if (h->drain_poll)
+        event_free(h->drain_poll);
+    if (h->base)
+        event_base_free(h->base);
+    config_close(h->config);
+    if (h->lock_fd >= 0)
+        close(h->lock_fd);
+    free(h->home);
+    free(h->models_dir);
+}
+
+static void announce(const struct hive *h)
+{
+    char text[CONFIG_HOST_MAX + 9];
+
+    printf("%s %s listening on http://%s\n", PROGRAM, RBEE_VERSION,
+           config_addr_text(&h->addr, text, sizeof text));
+    fflush(stdout);
+}
+
+int cmd_daemon(const struct cli_command *self, int argc, char **argv)
+{
+    struct hive h = {.lock_fd = -1, .exit_code = CLI_DONE};
+    struct flags flags = {0};
+    struct err err = {0};
+    int rc = parse_flags(self, argc, argv, &flags);
+
+    if (rc != CLI_GO)
+        return rc;
+    if (put_together(&h, &flags, &err)) {
+        fprintf(stderr, "%s: %s\n", PROGRAM, err.text);
+        h.exit_code = CLI_ERROR;
+    } else {
+        announce(&h);
+        event_base_dispatch(h.base);
+    }
+    take_apart(&h);
+    return h.exit_code;
+}

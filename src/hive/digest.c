@@ -1,0 +1,80 @@
+/* digest.c - see digest.h. Any thread, one at a time. */
+#include "hive/digest.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SLICE_BYTES  (1u << 20)
+#define SHA256_BYTES 32
+
+struct digest {
+    EVP_MD_CTX *ctx;
+};
+
+struct digest *digest_create(void)
+{
+    struct digest *d = calloc(1, sizeof *d);
+
+    if (!d)
+        return NULL;
+    d->ctx = EVP_MD_CTX_new();
+    if (d->ctx && EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL) == 1)
+        return d;
+    digest_free(d);
+    return NULL;
+}
+
+void digest_free(struct digest *d)
+{
+    if (!d)
+        return;
+    EVP_MD_CTX_free(d->ctx);
+    free(d);
+}
+
+void digest_put(struct digest *d, const void *bytes, size_t n)
+{
+    if (EVP_DigestUpdate(d->ctx, bytes, n) != 1)
+        BUG("SHA-256 does not take %zu bytes", n);
+}
+
+void digest_end(struct digest *d, char hex[CARD_SHA256_BYTES])
+{
+    unsigned char raw[SHA256_BYTES];
+    unsigned n = 0;
+
+    if (EVP_DigestFinal_ex(d->ctx, raw, &n) != 1 || n != sizeof raw)
+        BUG("SHA-256 ended with %u bytes", n);
+    for (unsigned i = 0; i < n; i++)
+        snprintf(hex + 2 * i, 3, "%02x", raw[i]);
+}
+
+int digest_put_file(struct digest *d, int fd, uint64_t n_bytes, bool (*stop)(const void *arg),
+                    const void *arg, struct err *err)
+{
+    unsigned char *slice = malloc(SLICE_BYTES);
+    uint64_t done = 0;
+    int rc = slice ? 0 : err_no_memory(err, SLICE_BYTES, "hashing");
+
+    while (rc == 0 && done < n_bytes) {
+        uint64_t left = n_bytes - done;
+        ssize_t n = pread(fd, slice, left < SLICE_BYTES ? (size_t)left : SLICE_BYTES, (off_t)done);
+
+        if (stop && stop(arg))
+            rc = err_set(err, ERR_CANCELLED, "the hashing was given up");
+        else if (n < 0 && errno != EINTR)
+            rc = err_errno(err, ERR_IO, errno, "cannot read back what was downloaded");
+        else if (n == 0)
+            rc = err_set(err, ERR_INVALID, "the file ended after %llu of %llu bytes",
+                         (unsigned long long)done, (unsigned long long)n_bytes);
+        if (rc || n < 0)
+            continue;
+        digest_put(d, slice, (size_t)n);
+        done += (uint64_t)n;
+    }
+    free(slice);
+    return rc;
+}

@@ -1,0 +1,27 @@
+/* digest.h - SHA-256 as bytes arrive (OpenSSL's EVP), and of what a file holds already. */
+#ifndef RBEE_HIVE_DIGEST_H
+#define RBEE_HIVE_DIGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "hive/card.h"
+
+struct digest;
+
+struct digest *digest_create(void); /* NULL when out of memory */
+void digest_free(struct digest *d);
+void digest_put(struct digest *d, const void *bytes, size_t n);
+/* The hex digits; nothing may be put afterwards. */
+void digest_end(struct digest *d, char hex[CARD_SHA256_BYTES]);
+
+/*
+ * Puts the first n_bytes of an open file, in slices; between them `stop` (may be NULL) is asked
+ * whether to give up. ERR_IO, ERR_INVALID when the file is shorter, ERR_CANCELLED.
+ */
+int digest_put_file(struct digest *d, int fd, uint64_t n_bytes, bool (*stop)(const void *arg),
+                    const void *arg, struct err *err);
+
+#endif

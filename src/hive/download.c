@@ -1,0 +1,196 @@
+/* download.c - see download.h: the list of downloads, their begin and their end. */
+#include "hive/download.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "hive/download_internal.h"
+#include "hive/reply.h"
+#include "net/http_client.h"
+
+int downloads_create(const struct downloads_params *params, struct downloads **out, struct err *err)
+{
+    struct downloads *ds = calloc(1, sizeof *ds);
+
+    if (!ds)
+        return err_no_memory(err, sizeof *ds, "the list of downloads");
+    TAILQ_INIT(&ds->all);
+    ds->p = *params;
+    ds->models_dir = str_dup(params->models_dir);
+    ds->endpoint = str_dup(params->endpoint);
+    ds->token = params->token ? str_dup(params->token) : NULL;
+    if (ds->models_dir && ds->endpoint && (ds->token || !params->token)) {
+        *out = ds;
+        return 0;
+    }
+    downloads_free(ds);
+    return err_no_memory(err, strlen(params->models_dir), "the list of downloads");
+}
+
+static bool is_active(const struct download *d)
+{
+    return d->state == DOWNLOAD_RESOLVING || d->state == DOWNLOAD_FETCHING;
+}
+
+/* Ends whatever it is waiting for. */
+static void halt(struct download *d)
+{
+    if (d->call)
+        http_call_cancel(d->call);
+    if (d->timer)
+        event_free(d->timer);
+    fetch_cancel(d->fetch);
+    d->call = NULL;
+    d->timer = NULL;
+    d->fetch = NULL;
+}
+
+static void free_download(struct download *d)
+{
+    halt(d);
+    TAILQ_REMOVE(&d->owner->all, d, link);
+    card_free(d->card);
+    model_ref_done(&d->ref);
+    api_error_done(&d->error);
+    free(d->model_ref);
+    free(d);
+}
+
+void downloads_free(struct downloads *ds)
+{
+    struct download *d;
+
+    if (!ds)
+        return;
+    downloads_stop_all(ds);
+    while ((d = TAILQ_FIRST(&ds->all)))
+        free_download(d);
+    free(ds->models_dir);
+    free(ds->endpoint);
+    free(ds->token);
+    free(ds);
+}
+
+void download_fail(struct download *d, struct api_error *e)
+{
+    halt(d);
+    d->error = *e;
+    *e = (struct api_error){0};
+    d->state = DOWNLOAD_FAILED;
+    d->ended_ms = clock_ms();
+    log_warn("download of %s failed: %s: %s", d->model_ref, api_error_info(d->error.code)->code,
+             d->error.message);
+    download_tell_end(d);
+}
+
+/* Forgets what ended long ago, and the oldest when there are too many: new ones are put first. */
+static void prune(struct downloads *ds)
+{
+    struct download *d, *next;
+    size_t n = 0;
+
+    for (d = TAILQ_FIRST(&ds->all); d; d = next) {
+        next = TAILQ_NEXT(d, link);
+        if (!is_active(d) &&
+            (clock_ms() - d->ended_ms > DOWNLOADS_KEPT_MS || ++n > DOWNLOADS_ENDED_MAX))
+            free_download(d);
+    }
+}
+
+static struct download *make(struct downloads *ds, const char *model_ref, struct api_error *e)
+{
+    struct download *d = calloc(1, sizeof *d);
+
+    if (d && (d->model_ref = str_dup(model_ref)) &&
+        model_ref_parse(model_ref, &d->ref, NULL) == 0) {
+        d->owner = ds;
+        uuid_make(d->id);
+        LIST_INIT(&d->watchers);
+        TAILQ_INSERT_HEAD(&ds->all, d, link);
+        return d;
+    }
+    if (d) {
+        model_ref_done(&d->ref);
+        free(d->model_ref);
+        free(d);
+    }
+    api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    return NULL;
+}
+
+int downloads_begin(struct downloads *ds, const char *model_ref, char id[DOWNLOAD_ID_BYTES],
+                    struct api_error *e)
+{
+    struct download *d;
+    size_t n = 0;
+
+    prune(ds);
+    TAILQ_FOREACH(d, &ds->all, link)
+    {
+        n += is_active(d);
+        if (is_active(d) && str_eq(d->model_ref, model_ref)) {
+            str_copy(id, DOWNLOAD_ID_BYTES, d->id);
+            return 0;
+        }
+    }
+    if (ds->closed || n >= DOWNLOADS_ACTIVE_MAX) {
+        api_error_set(e, API_DOWNLOAD_FAILED, REPLY_SRC,
+                      "the hive is about to end, or has %d downloads under way, which is the limit",
+                      DOWNLOADS_ACTIVE_MAX);
+        return -1;
+    }
+    d = make(ds, model_ref, e);
+    if (!d)
+        return -1;
+    str_copy(id, DOWNLOAD_ID_BYTES, d->id);
+    log_info("download of %s begins", model_ref);
+    download_resolve(d);
+    return 0;
+}
+
+struct download *downloads_find(struct downloads *ds, const char *id)
+{
+    struct download *d;
+
+    TAILQ_FOREACH(d, &ds->all, link)
+    if (str_eq(d->id, id))
+        return d;
+    return NULL;
+}
+
+void downloads_cancel(struct downloads *ds, const char *model_ref)
+{
+    struct download *d;
+    struct api_error e;
+
+    TAILQ_FOREACH(d, &ds->all, link)
+    {
+        if (!is_active(d) || !str_eq(d->model_ref, model_ref))
+            continue;
+        api_error_set(&e, API_REQUEST_CANCELLED, REPLY_SRC, "%.200s was removed while it came",
+                      model_ref);
+        download_fail(d, &e);
+        return;
+    }
+}
+
+void downloads_stop_all(struct downloads *ds)
+{
+    struct download *d;
+    struct api_error e;
+
+    ds->closed = true;
+    TAILQ_FOREACH(d, &ds->all, link)
+    {
+        if (!is_active(d))
+            continue;
+        api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC,
+                      "the hive ends; %llu bytes of %.200s are kept", (unsigned long long)d->bytes,
+                      d->model_ref);
+        download_fail(d, &e);
+    }
+}

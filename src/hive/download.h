@@ -1,0 +1,68 @@
+/*
+ * download.h - the downloads of this hive: from a reference to files on disk, watched by many.
+ *
+ * One download a reference at a time; whoever asks for the same joins it. Its steps: ask the hub
+ * which files are meant (or read it from the card that an earlier life left), fetch one after the
+ * other, tell. Ended ones are remembered for a while, so that a late watcher learns the end. Loop
+ * thread only.
+ */
+#ifndef RBEE_HIVE_DOWNLOAD_H
+#define RBEE_HIVE_DOWNLOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/errors.h"
+#include "api/modelref.h"
+#include "base/uuid.h"
+#include "hive/card.h"
+
+#define DOWNLOAD_ID_BYTES      UUID_BYTES
+#define DOWNLOADS_ACTIVE_MAX   16
+#define DOWNLOADS_ENDED_MAX    64
+#define DOWNLOADS_KEPT_MS      600000
+#define DOWNLOAD_EVENT_MS      250   /* progress is told at most so often */
+#define DOWNLOAD_API_LIMIT_MS  30000 /* for an answer of the hub's API */
+#define DOWNLOAD_API_MAX_TRIES 7
+#define DOWNLOAD_ETA_AFTER_MS  1000 /* a rate is worth telling from then on */
+
+struct download;
+struct downloads;
+struct event_base;
+struct http_client;
+struct http_exchange;
+struct tasks;
+
+struct downloads_params {
+    struct event_base *base;
+    struct http_client *client;
+    struct tasks *tasks;
+    const char *models_dir;
+    const char *endpoint, *token; /* of the hub; token NULL = none */
+    int64_t stall_ms;
+    void *arg;
+    /* All files of a model are in place. -1 with *e when it cannot be catalogued. */
+    int (*on_complete)(void *arg, const char *model_ref, const struct card *card,
+                       struct api_error *e);
+};
+
+int downloads_create(const struct downloads_params *params, struct downloads **out,
+                     struct err *err);
+/* Ends all as downloads_stop_all does, and forgets them. */
+void downloads_free(struct downloads *ds);
+
+/* Begins or joins; the id is put to `id`. -1 with *e when it cannot begin. */
+int downloads_begin(struct downloads *ds, const char *model_ref, char id[DOWNLOAD_ID_BYTES],
+                    struct api_error *e);
+struct download *downloads_find(struct downloads *ds, const char *id);
+
+/* Ends the one of this reference, if it is under way; what has arrived is the caller's to delete.
+ */
+void downloads_cancel(struct downloads *ds, const char *model_ref);
+/* Ends all; what has arrived is kept; watchers are told so. No new ones begin. */
+void downloads_stop_all(struct downloads *ds);
+
+/* Answers the exchange with the progress as a stream, to the end. */
+void download_watch(struct download *d, struct http_exchange *x);
+
+#endif

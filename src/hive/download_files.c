@@ -1,0 +1,233 @@
+/* download_files.c - the files of a card, one after the other; then the model is complete. */
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/download_internal.h"
+#include "hive/hub.h"
+#include "hive/reply.h"
+
+static void next_file(struct download *d);
+
+static void on_bytes(void *arg, uint64_t n_bytes)
+{
+    struct download *d = arg;
+
+    d->bytes = d->before + n_bytes;
+    download_count(d);
+    download_tell(d, false);
+}
+
+static void on_told(void *arg, uint64_t size_bytes, const char *sha256)
+{
+    struct download *d = arg;
+    struct card_file *f = &d->card->files[d->file];
+    struct err err;
+
+    f->size_bytes = size_bytes;
+    str_copy(f->sha256, sizeof f->sha256, sha256);
+    if (card_save(d->card, &err))
+        log_warn("download of %s: %s", d->model_ref, err.text);
+}
+
+/* The commit that an old card names may be gone: then the hub is asked what the reference means
+ * today. */
+static bool may_ask_anew(const struct download *d, const struct api_error *e)
+{
+    return e->code == API_MODEL_NOT_FOUND && d->from_card;
+}
+
+static void on_done(void *arg, struct api_error *e)
+{
+    struct download *d = arg;
+
+    d->fetch = NULL;
+    if (e && may_ask_anew(d, e)) {
+        log_info("download of %s: commit %s is gone from the hub", d->model_ref, d->card->commit);
+        card_remove_all(d->card);
+        card_free(d->card);
+        d->card = NULL;
+        d->before = d->bytes = 0;
+        download_resolve(d);
+    } else if (e) {
+        download_fail(d, e);
+    } else {
+        next_file(d);
+    }
+}
+
+static void start_fetch(struct download *d, const struct card_file *f)
+{
+    struct downloads *ds = d->owner;
+    char *url = hub_file_url(ds->endpoint, d->card->repo, d->card->commit, f->name);
+    struct fetch_params params = {.base = ds->p.base,
+                                  .client = ds->p.client,
+                                  .tasks = ds->p.tasks,
+                                  .url = url,
+                                  .token = ds->token,
+                                  .name = f->name,
+                                  .path = f->path,
+                                  .size_bytes = f->size_bytes,
+                                  .sha256 = f->sha256,
+                                  .stall_ms = ds->p.stall_ms,
+                                  .arg = d,
+                                  .on_bytes = on_bytes,
+                                  .on_told = on_told,
+                                  .on_done = on_done};
+    struct api_error e = {0};
+
+    if (!url)
+        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    if (!url || fetch_start(&params, &d->fetch, &e))
+        download_fail(d, &e);
+    free(url);
+}
+
+static void complete(struct download *d)
+{
+    struct api_error e = {0};
+    struct err err = {0};
+
+    if (card_save(d->card, &err)) {
+        api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC, "%s", err.text);
+    } else if (d->owner->p.on_complete(d->owner->p.arg, d->model_ref, d->card, &e) == 0) {
+        download_tell(d, true);
+        d->state = DOWNLOAD_COMPLETE;
+        d->ended_ms = clock_ms();
+        log_info("download of %s is complete: %s", d->model_ref, d->card->files[0].path);
+        download_tell_end(d);
+        return;
+    }
+    download_fail(d, &e);
+}
+
+/* True when the file is in its place already: its card vouches for it, the rename came last. */
+static bool is_there(const struct card_file *f)
+{
+    uint64_t size;
+
+    return f->size_bytes > 0 && path_file_size(f->path, &size, NULL) == 0 && size == f->size_bytes;
+}
+
+static void next_file(struct download *d)
+{
+    d->file = 0;
+    d->before = 0;
+    while (d->file < d->card->n_files && is_there(&d->card->files[d->file]))
+        d->before += d->card->files[d->file++].size_bytes;
+    d->bytes = d->before;
+    download_count(d);
+    if (d->file == d->card->n_files)
+        complete(d);
+    else
+        start_fetch(d, &d->card->files[d->file]);
+}
+
+/* ---- two references, one file ---- */
+
+/* The download under way that writes the same files. */
+static const struct download *find_same(const struct download *d)
+{
+    const struct download *other;
+
+    TAILQ_FOREACH(other, &d->owner->all, link)
+    if (other != d && other->fetch && str_eq(other->card->path, d->card->path))
+        return other;
+    return NULL;
+}
+
+static void wait_for_same(struct download *d, const struct download *other);
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    struct download *d = arg;
+    const struct download *other = find_same(d);
+
+    (void)fd;
+    (void)what;
+    if (other)
+        wait_for_same(d, other);
+    else
+        next_file(d); /* all is there, or what the other one left is taken up */
+}
+
+static void wait_for_same(struct download *d, const struct download *other)
+{
+    const struct timeval soon = {.tv_usec = DOWNLOAD_EVENT_MS * 1000};
+    struct api_error e;
+
+    d->bytes = other->bytes;
+    download_count(d);
+    download_tell(d, false);
+    if (d->timer)
+        event_free(d->timer);
+    d->timer = evtimer_new(d->owner->p.base, on_look, d);
+    if (d->timer && evtimer_add(d->timer, &soon) == 0)
+        return;
+    api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    download_fail(d, &e);
+}
+
+/* ---- begin ---- */
+
+/* Bytes on disk of this card, finished files and parts. */
+static uint64_t bytes_on_disk(const struct card *c)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < c->n_files; i++) {
+        char *part = str_printf("%s.part", c->files[i].path);
+        struct stat st;
+
+        if (stat(c->files[i].path, &st) == 0 || (part && stat(part, &st) == 0))
+            sum += (uint64_t)st.st_size;
+        free(part);
+    }
+    return sum;
+}
+
+/* Is there room for what is still to come? Asked once for all files, before the first byte. */
+static bool has_room(const struct download *d, struct api_error *e)
+{
+    uint64_t total = card_total_bytes(d->card), here = bytes_on_disk(d->card), room;
+    char need[32], have[32];
+
+    if (here >= total || path_free_bytes(d->card->dir, &room, NULL) || room >= total - here)
+        return true;
+    api_error_set(e, API_DISK_FULL, REPLY_SRC,
+                  "%.200s needs %s more on the disk of %.200s, which has room for %s", d->model_ref,
+                  str_human_bytes(total - here, need, sizeof need), d->card->dir,
+                  str_human_bytes(room, have, sizeof have));
+    e->details = json_pack("{s:I, s:I}", "need_bytes", (json_int_t)(total - here), "have_bytes",
+                           (json_int_t)room);
+    return false;
+}
+
+void download_fetch(struct download *d)
+{
+    const struct download *other;
+    struct api_error e = {0};
+    struct err err = {0};
+    int rc = card_save(d->card, &err);
+
+    d->state = DOWNLOAD_FETCHING;
+    if (rc)
+        api_error_set(&e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, REPLY_SRC, "%s",
+                      err.text);
+    if (rc || !has_room(d, &e)) {
+        download_fail(d, &e);
+        return;
+    }
+    other = find_same(d);
+    if (other)
+        wait_for_same(d, other);
+    else
+        next_file(d);
+    if (d->state == DOWNLOAD_FETCHING)
+        download_tell(d, true);
+}

@@ -1,0 +1,74 @@
+/* download_internal.h - what the files behind download.h share; for nobody else. */
+#ifndef RBEE_HIVE_DOWNLOAD_INTERNAL_H
+#define RBEE_HIVE_DOWNLOAD_INTERNAL_H
+
+#include <jansson.h>
+#include <sys/queue.h>
+
+#include "hive/download.h"
+#include "hive/fetch.h"
+
+struct event;
+struct http_call;
+struct sse_stream;
+
+enum download_state { DOWNLOAD_RESOLVING, DOWNLOAD_FETCHING, DOWNLOAD_COMPLETE, DOWNLOAD_FAILED };
+
+struct watcher {
+    LIST_ENTRY(watcher) link;
+    struct sse_stream *stream;
+};
+
+struct download {
+    TAILQ_ENTRY(download) link;
+    struct downloads *owner;
+    char id[DOWNLOAD_ID_BYTES];
+    char *model_ref; /* canonical */
+    struct model_ref ref;
+    enum download_state state;
+    int64_t ended_ms;
+
+    /* resolving */
+    struct http_call *call;
+    struct event *timer; /* until the next try, or the next look at another download */
+    unsigned tries;
+    int64_t retry_after_ms;
+    char error_code[64]; /* the hub's X-Error-Code */
+
+    /* fetching */
+    struct card *card;
+    bool from_card; /* the card was found on disk: its commit may be gone from the hub */
+    size_t file;    /* index of the one under way */
+    struct fetch *fetch;
+    uint64_t before; /* bytes of the files already done */
+
+    /* progress */
+    uint64_t bytes, shown; /* true now; the most ever told */
+    double bytes_per_sec;
+    uint64_t rate_bytes; /* at rate_ms */
+    int64_t rate_ms, rate_since_ms, told_ms;
+    LIST_HEAD(, watcher) watchers;
+
+    struct api_error error; /* DOWNLOAD_FAILED */
+};
+
+struct downloads {
+    struct downloads_params p;
+    char *models_dir, *endpoint, *token; /* owned */
+    TAILQ_HEAD(, download) all;
+    bool closed;
+};
+
+/* download.c: the end, by failure or not. The error is taken over. */
+void download_fail(struct download *d, struct api_error *e);
+/* download_files.c: the card is known; fetch what is missing. */
+void download_fetch(struct download *d);
+/* download_resolve.c: find the card on disk or ask the hub. */
+void download_resolve(struct download *d);
+
+/* download_watch.c */
+void download_tell(struct download *d, bool now); /* progress, when it is due or `now` */
+void download_count(struct download *d);          /* after d->bytes changed */
+void download_tell_end(struct download *d);       /* the last event, [DONE], no watchers left */
+
+#endif

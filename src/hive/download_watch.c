@@ -1,0 +1,134 @@
+/* download_watch.c - what the watchers of a download are told, and when. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "hive/download_internal.h"
+#include "hive/reply.h"
+#include "net/http_server.h"
+#include "net/sse.h"
+
+#define RATE_EVERY_MS 500
+#define RATE_WEIGHT   0.3 /* of the newest sample in the running mean */
+
+/* ---- the rate ---- */
+
+void download_count(struct download *d)
+{
+    int64_t now = clock_ms();
+    double sample;
+
+    if (d->rate_ms == 0 || d->bytes < d->rate_bytes) { /* the first bytes, or begun anew */
+        d->rate_ms = d->rate_since_ms = now;
+        d->rate_bytes = d->bytes;
+        d->bytes_per_sec = 0;
+        return;
+    }
+    if (now - d->rate_ms < RATE_EVERY_MS)
+        return;
+    sample = (double)(d->bytes - d->rate_bytes) * 1000 / (double)(now - d->rate_ms);
+    d->bytes_per_sec = d->bytes_per_sec > 0
+                           ? d->bytes_per_sec + RATE_WEIGHT * (sample - d->bytes_per_sec)
+                           : sample;
+    d->rate_ms = now;
+    d->rate_bytes = d->bytes;
+}
+
+/* ---- events ---- */
+
+/* What is told never goes backwards, even when bytes turned out wrong and are fetched again. */
+static json_t *progress_json(struct download *d)
+{
+    uint64_t total = card_total_bytes(d->card);
+    json_t *event;
+
+    if (d->bytes > d->shown)
+        d->shown = d->bytes;
+    event = json_pack("{s:s, s:I, s:o, s:f, s:s}", "stage", "downloading", "bytes_downloaded",
+                      (json_int_t)d->shown, "bytes_total",
+                      total ? json_integer((json_int_t)total) : json_null(), "speed_mbps",
+                      d->bytes_per_sec * 8 / 1e6, "file", d->card->files[0].name);
+    if (total > d->bytes && d->bytes_per_sec > 0 &&
+        clock_ms() - d->rate_since_ms >= DOWNLOAD_ETA_AFTER_MS)
+        json_object_set_new(
+            event, "eta_seconds",
+            json_integer((json_int_t)((double)(total - d->bytes) / d->bytes_per_sec + 0.5)));
+    return event;
+}
+
+static json_t *end_json(const struct download *d)
+{
+    if (d->state == DOWNLOAD_COMPLETE)
+        return json_pack("{s:s, s:s, s:s, s:b}", "stage", "complete", "local_path",
+                         d->card->files[0].path, "file", d->card->files[0].name, "verified",
+                         card_is_verified(d->card));
+    return json_pack("{s:s, s:s, s:s, s:b}", "stage", "error", "code",
+                     api_error_info(d->error.code)->code, "message", d->error.message, "retriable",
+                     api_error_info(d->error.code)->retriable);
+}
+
+/* Takes the event over. */
+static void send(struct sse_stream *stream, json_t *event)
+{
+    char *text = event ? json_dumps(event, JSON_COMPACT) : NULL;
+
+    if (text)
+        sse_send(stream, text, strlen(text));
+    free(text);
+    json_decref(event);
+}
+
+void download_tell(struct download *d, bool now)
+{
+    struct watcher *w, *next;
+
+    if (LIST_EMPTY(&d->watchers) || (!now && clock_ms() - d->told_ms < DOWNLOAD_EVENT_MS))
+        return;
+    d->told_ms = clock_ms();
+    for (w = LIST_FIRST(&d->watchers); w; w = next) {
+        next = LIST_NEXT(w, link);
+        send(w->stream, progress_json(d));
+    }
+}
+
+void download_tell_end(struct download *d)
+{
+    struct watcher *w;
+
+    while ((w = LIST_FIRST(&d->watchers))) {
+        LIST_REMOVE(w, link);
+        send(w->stream, end_json(d));
+        sse_end(w->stream);
+        free(w);
+    }
+}
+
+/* ---- watchers ---- */
+
+static void on_gone(void *arg)
+{
+    struct watcher *w = arg;
+
+    LIST_REMOVE(w, link);
+    free(w);
+}
+
+void download_watch(struct download *d, struct http_exchange *x)
+{
+    struct watcher *w = calloc(1, sizeof *w);
+
+    if (!w) {
+        reply_fail(x, API_INTERNAL, "the hive is out of memory");
+        return;
+    }
+    w->stream = sse_begin(d->owner->p.base, x, on_gone, w);
+    if (!w->stream) {
+        free(w); /* answered already */
+        return;
+    }
+    LIST_INSERT_HEAD(&d->watchers, w, link);
+    if (d->state == DOWNLOAD_FETCHING)
+        send(w->stream, progress_json(d));
+    else if (d->state != DOWNLOAD_RESOLVING)
+        download_tell_end(d);
+}

@@ -1,0 +1,60 @@
+/*
+ * hive.h - the daemon: what its parts share, and its command.
+ *
+ * One thread runs the event loop and owns everything here; helper threads only hash and sync files
+ * (task.h) and look up names (libcurl). It must be the process's main thread, because workers are
+ * bound to the life of the thread that started them.
+ */
+#ifndef RBEE_HIVE_HIVE_H
+#define RBEE_HIVE_HIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/access.h"
+#include "base/cli.h"
+#include "config/config.h"
+
+struct event;
+struct event_base;
+struct http_client;
+struct http_exchange;
+struct http_server;
+struct models;
+struct post;
+struct tasks;
+struct workers;
+
+#define HIVE_BODY_MAX    (1u << 20) /* of a request; none of the hive's needs more */
+#define HIVE_N_SIGNALS   2
+#define HIVE_FLUSH_MS    2000 /* at the end, for the last answers to leave */
+#define HIVE_API_VERSION "v1"
+
+struct hive {
+    struct config *config;
+    char *home, *models_dir; /* owned */
+    int lock_fd;             /* held while the hive runs: one hive a home */
+    struct config_addr addr; /* bound: numeric, with the true port */
+    struct access access;
+    struct event_base *base;
+    struct post *post;
+    struct tasks *tasks;
+    struct http_client *client;
+    struct http_server *server;
+    struct workers *workers;
+    struct models *models;
+    struct event *signals[HIVE_N_SIGNALS];
+    struct event *drain_poll; /* looks whether the last answers are out */
+    int64_t drain_until_ms;
+    bool ending; /* a signal came; the second one ends at once */
+    int exit_code;
+};
+
+int cmd_daemon(const struct cli_command *self, int argc, char **argv);
+
+/* routes.c: the HTTP server's handler; arg is the hive. */
+void routes_handle(struct http_exchange *x, void *arg);
+/* Its filter: who may ask at all. */
+bool routes_filter(struct http_exchange *x, void *arg);
+
+#endif

@@ -1,0 +1,135 @@
+/* home.c - see home.h. No state. */
+#include "hive/home.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "base/str.h"
+
+static int make_under(const char *home, const char *name, struct err *err)
+{
+    char *path = path_join(home, name);
+    int rc = path ? path_make_dirs(path, 0700, err) : err_no_memory(err, strlen(home), "a path");
+
+    free(path);
+    return rc;
+}
+
+int home_make(const char *home, char **full, struct err *err)
+{
+    int rc = path_make_dirs(home, 0700, err);
+
+    if (rc == 0)
+        rc = make_under(home, "logs", err);
+    if (rc == 0)
+        rc = make_under(home, "run", err);
+    return rc ? rc : path_real(home, full, err);
+}
+
+/* The process id that the holder wrote, or "?". */
+static void read_holder(int fd, char *dst, size_t dst_size)
+{
+    ssize_t n = pread(fd, dst, dst_size - 1, 0);
+
+    dst[n > 0 ? n : 0] = '\0';
+    dst[strcspn(dst, "\n")] = '\0';
+    if (!dst[0] || strspn(dst, "0123456789") != strlen(dst))
+        str_copy(dst, dst_size, "?");
+}
+
+int home_lock(const char *home, int *fd, struct err *err)
+{
+    char *path = path_join(home, "run/hive.lock"), holder[24];
+    int rc = 0;
+
+    if (!path)
+        return err_no_memory(err, strlen(home), "a path");
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*fd < 0) {
+        rc = err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot open %s", path);
+    } else if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+        read_holder(*fd, holder, sizeof holder);
+        rc = err_set(err, ERR_BUSY,
+                     "another rbee-hive (process %s) uses the home %s; give this one a home of its "
+                     "own with --home",
+                     holder, home);
+        close(*fd);
+    } else {
+        int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
+
+        if (ftruncate(*fd, 0) != 0 || pwrite(*fd, holder, (size_t)n, 0) != n)
+            rc = err_errno(err, ERR_IO, errno, "cannot write %s", path);
+        if (rc)
+            close(*fd);
+    }
+    free(path);
+    if (rc)
+        *fd = -1;
+    return rc;
+}
+
+/* ---- logs ---- */
+
+struct log_file {
+    char *path;
+    struct timespec changed;
+};
+
+static int newer_first(const void *a, const void *b)
+{
+    const struct log_file *x = a, *y = b;
+
+    if (x->changed.tv_sec != y->changed.tv_sec)
+        return x->changed.tv_sec < y->changed.tv_sec ? 1 : -1;
+    return (x->changed.tv_nsec < y->changed.tv_nsec) - (x->changed.tv_nsec > y->changed.tv_nsec);
+}
+
+static size_t collect(DIR *d, const char *dir, struct log_file **files)
+{
+    struct dirent *entry;
+    size_t n = 0;
+
+    while ((entry = readdir(d))) {
+        struct log_file *more;
+        struct stat st;
+        char *path;
+
+        if (!str_starts(entry->d_name, "worker-") || !str_ends(entry->d_name, ".log"))
+            continue;
+        path = path_join(dir, entry->d_name);
+        more = path && stat(path, &st) == 0 ? realloc(*files, (n + 1) * sizeof **files) : NULL;
+        if (!more) {
+            free(path);
+            continue;
+        }
+        *files = more;
+        more[n++] = (struct log_file){.path = path, .changed = st.st_mtim};
+    }
+    return n;
+}
+
+void home_tidy_logs(const char *logs_dir)
+{
+    struct log_file *files = NULL;
+    DIR *d = opendir(logs_dir);
+    size_t n = d ? collect(d, logs_dir, &files) : 0;
+
+    if (d)
+        closedir(d);
+    if (n > 0)
+        qsort(files, n, sizeof *files, newer_first);
+    for (size_t i = 0; i < n; i++) {
+        if (i >= HOME_LOGS_KEPT)
+            unlink(files[i].path);
+        free(files[i].path);
+    }
+    free(files);
+}

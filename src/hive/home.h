@@ -1,0 +1,25 @@
+/*
+ * home.h - the hive's folder: made, locked for one hive at a time, kept tidy.
+ *
+ * <home>: config.ini, models/, models.db, logs/, run/hive.lock.
+ */
+#ifndef RBEE_HIVE_HOME_H
+#define RBEE_HIVE_HOME_H
+
+#include "base/err.h"
+
+#define HOME_LOGS_KEPT 200 /* workers' logs; older ones are deleted at a start */
+
+/* Makes the folders; *full (free()) is the path without links. ERR_DENIED, ERR_IO ... */
+int home_make(const char *home, char **full, struct err *err);
+
+/*
+ * Takes the lock. *fd keeps it until closed, or until the process ends by any means. ERR_BUSY when
+ * another hive has it, with its process id.
+ */
+int home_lock(const char *home, int *fd, struct err *err);
+
+/* Deletes the oldest logs beyond HOME_LOGS_KEPT. What cannot be deleted is left. */
+void home_tidy_logs(const char *logs_dir);
+
+#endif

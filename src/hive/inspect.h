@@ -1,0 +1,40 @@
+/*
+ * inspect.h - asks `llm-worker-rbee inspect` what a model file holds.
+ *
+ * The hive never parses a model file: a process with nothing to lose does. Loop thread only.
+ */
+#ifndef RBEE_HIVE_INSPECT_H
+#define RBEE_HIVE_INSPECT_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "api/errors.h"
+
+#define INSPECT_TIMEOUT_MS 10000
+#define INSPECT_JSON_MAX   (4u << 20) /* a chat template may be long */
+
+struct event_base;
+struct inspect;
+
+/* What the memory plan needs; zero where the file does not say. */
+struct model_facts {
+    uint64_t file_bytes, weight_bytes, kv_bytes_per_token, context_length;
+    uint64_t scratch_bytes, scratch_bytes_per_slot;
+};
+
+struct inspect_result {
+    /* INVALID_MODEL_FILE, UNSUPPORTED_MODEL or WORKER_START_FAILED; NULL when the model can be run.
+     * Whoever is told may move it elsewhere and leave an empty one. */
+    struct api_error *error;
+    struct model_facts facts;
+    json_t *json; /* all that was said; NULL when nothing was. Borrowed */
+};
+
+/* `done` comes once, from the loop, and the inspect is no more; -1: *e says why nothing began. */
+int inspect_start(struct event_base *base, const char *worker_program, const char *model_path,
+                  void (*done)(void *arg, const struct inspect_result *result), void *arg,
+                  struct inspect **out, struct api_error *e);
+void inspect_cancel(struct inspect *in); /* `done` does not come; NULL is fine */
+
+#endif

@@ -1,0 +1,19 @@
+/* main.c - rbee-hive's commands. */
+#include "base/cli.h"
+#include "hive/detect.h"
+#include "hive/hive.h"
+
+static const struct cli_command commands[] = {
+    {"daemon", NULL, "serve models on this machine, until told to end",
+     "Starts workers on request, watches them and ends them when idle; fetches models; answers\n"
+     "over HTTP. Every option can also stand in config.ini or the environment (RBEE_HIVE_...);\n"
+     "`rbee-keeper config` shows all of them.",
+     cmd_daemon},
+    {"detect", NULL, "show what this machine can compute on", NULL, cmd_detect},
+    {0}};
+
+int main(int argc, char **argv)
+{
+    return cli_main("rbee-hive", "the daemon that runs models on this machine", commands, argc,
+                    argv);
+}

@@ -1,0 +1,67 @@
+/*
+ * models.h - the models of this machine: finding them, fetching them, listing and removing them.
+ *
+ * The bundled one (tiny), files of the user's own, and what was downloaded into the models folder.
+ * Ties together the catalog, the cards and the downloads. Loop thread only.
+ */
+#ifndef RBEE_HIVE_MODELS_H
+#define RBEE_HIVE_MODELS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "api/errors.h"
+#include "api/modelref.h"
+#include "hive/download.h"
+
+struct event_base;
+struct http_client;
+struct models;
+struct tasks;
+
+struct models_params {
+    struct event_base *base;
+    struct http_client *client;
+    struct tasks *tasks;
+    const char *dir;              /* of the models */
+    const char *catalog;          /* path of models.db */
+    const char *endpoint, *token; /* of the hub; token NULL = none */
+    int64_t stall_ms;
+};
+
+/* Opens the catalog; a damaged one is set aside and made again, with a line in the log. */
+int models_create(const struct models_params *params, struct models **out, struct err *err);
+/* Ends all downloads; what has arrived is kept. Their watchers are told. */
+void models_stop(struct models *m);
+void models_free(struct models *m);
+
+/*
+ * The file of a reference that is here already. *canonical and *path: free(). -1 with *e as
+ * INVALID_MODEL_REF or MODEL_NOT_FOUND.
+ */
+int models_locate(struct models *m, const char *text, char **canonical, char **path,
+                  struct api_error *e);
+/* Somebody started a worker with it. */
+void models_used(struct models *m, const char *canonical);
+
+/*
+ * Makes sure that a model is here: *path is set (free()) when it is already, else *id names the
+ * download, new or under way.
+ */
+int models_download(struct models *m, const char *text, char **path, char id[DOWNLOAD_ID_BYTES],
+                    struct api_error *e);
+/* By its id, also for a while after its end; NULL when there is none. */
+struct download *models_find_download(struct models *m, const char *id);
+
+/* {"models":[...]}; NULL when out of memory. */
+json_t *models_list_json(struct models *m);
+/* One of them as in the list; NULL when it is neither bundled, a file, nor downloaded. */
+json_t *models_json(struct models *m, const char *canonical, const char *path);
+
+/*
+ * Forgets a downloaded model and deletes its files, unless another reference names them; ends its
+ * download and deletes what has arrived. The bundled model and files of one's own are refused.
+ */
+int models_remove(struct models *m, const char *text, struct api_error *e);
+
+#endif

@@ -1,0 +1,51 @@
+/* plan.c - see plan.h. Pure arithmetic, checked: every number comes from a file or a request. */
+#include "hive/plan.h"
+
+#include "base/str.h"
+
+static bool mul3(uint64_t a, uint64_t b, uint64_t c, uint64_t *out)
+{
+    return !__builtin_mul_overflow(a, b, out) && !__builtin_mul_overflow(*out, c, out);
+}
+
+int plan_memory(const struct model_facts *facts, uint64_t slots, uint64_t ctx,
+                struct plan_need *out, struct err *err)
+{
+    struct plan_need n = {.weight_bytes = facts->weight_bytes, .slots = slots, .ctx = ctx};
+    uint64_t more_scratch;
+
+    if (n.slots == 0)
+        n.slots = PLAN_DEFAULT_SLOTS;
+    if (n.ctx == 0)
+        n.ctx = facts->context_length && facts->context_length < PLAN_DEFAULT_CTX
+                    ? facts->context_length
+                    : PLAN_DEFAULT_CTX;
+    if (!mul3(facts->kv_bytes_per_token, n.ctx, n.slots, &n.kv_bytes) ||
+        !mul3(facts->scratch_bytes_per_slot, n.slots - 1, 1, &more_scratch) ||
+        __builtin_add_overflow(facts->scratch_bytes, more_scratch, &n.scratch_bytes) ||
+        __builtin_add_overflow(n.weight_bytes, n.kv_bytes, &n.total_bytes) ||
+        __builtin_add_overflow(n.total_bytes, n.scratch_bytes, &n.total_bytes))
+        return err_set(err, ERR_LIMIT,
+                       "the memory needed for %llu slots of %llu positions is more than 64 bits "
+                       "can count",
+                       (unsigned long long)n.slots, (unsigned long long)n.ctx);
+    *out = n;
+    return 0;
+}
+
+int plan_fits(const struct plan_need *need, uint64_t free_bytes, struct err *err)
+{
+    char total[32], weights[32], kv[32], scratch[32], have[32];
+
+    if (need->total_bytes <= free_bytes)
+        return 0;
+    return err_set(err, ERR_NO_MEMORY,
+                   "the model needs %s of memory (%s weights, %s for %llu slots of %llu positions, "
+                   "%s to compute in), %s are free",
+                   str_human_bytes(need->total_bytes, total, sizeof total),
+                   str_human_bytes(need->weight_bytes, weights, sizeof weights),
+                   str_human_bytes(need->kv_bytes, kv, sizeof kv), (unsigned long long)need->slots,
+                   (unsigned long long)need->ctx,
+                   str_human_bytes(need->scratch_bytes, scratch, sizeof scratch),
+                   str_human_bytes(free_bytes, have, sizeof have));
+}

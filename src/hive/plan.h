@@ -1,0 +1,31 @@
+/*
+ * plan.h - will a model fit into this machine's memory? Judged before a process is started for it.
+ */
+#ifndef RBEE_HIVE_PLAN_H
+#define RBEE_HIVE_PLAN_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "hive/inspect.h"
+
+/* What a worker does when it is not told; the same numbers as in its own help. */
+#define PLAN_DEFAULT_SLOTS 4
+#define PLAN_DEFAULT_CTX   4096
+
+struct plan_need {
+    uint64_t weight_bytes, kv_bytes, scratch_bytes, total_bytes;
+    uint64_t slots, ctx; /* that were planned for */
+};
+
+/*
+ * slots and ctx 0 mean the worker's own choice. ERR_LIMIT when a sum passes 64 bits: the
+ * file lies about its sizes.
+ */
+int plan_memory(const struct model_facts *facts, uint64_t slots, uint64_t ctx,
+                struct plan_need *out, struct err *err);
+
+/* ERR_NO_MEMORY with both numbers when `need` is more than `free_bytes`. */
+int plan_fits(const struct plan_need *need, uint64_t free_bytes, struct err *err);
+
+#endif

@@ -1,0 +1,18 @@
+/* port.h - listening sockets for workers: the hive binds, the worker inherits. */
+#ifndef RBEE_HIVE_PORT_H
+#define RBEE_HIVE_PORT_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define PORT_BACKLOG 4096
+
+/*
+ * A listening TCP socket on the numeric address `host` at the first free port from `first` up; bind
+ * and listen decide what is free. *fd is close-on-exec and non-blocking, the caller's to close.
+ * ERR_BUSY when all up to 65535 are taken, ERR_INVALID for a bad address, ERR_DENIED, ERR_IO.
+ */
+int port_listen(const char *host, uint16_t first, int *fd, uint16_t *port, struct err *err);
+
+#endif

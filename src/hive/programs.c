@@ -1,0 +1,121 @@
+/* programs.c - see programs.h. No state. Linux: /proc/self/exe. */
+#include "hive/programs.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/path.h"
+#include "base/str.h"
+
+/* A search: the answer, or the list of places where it is not. */
+struct search {
+    bool (*good)(const char *path);
+    char *found;
+    struct buf places;
+};
+
+static bool is_program(const char *path)
+{
+    return path_is_file(path) && access(path, X_OK) == 0;
+}
+
+static bool is_model(const char *path)
+{
+    return path_is_file(path) && access(path, R_OK) == 0;
+}
+
+/* Takes `path` over. */
+static void look(struct search *s, char *path)
+{
+    if (!path)
+        return;
+    if (!s->found && s->good(path)) {
+        s->found = path;
+        return;
+    }
+    if (!s->found)
+        buf_printf(&s->places, "%s%s", s->places.len ? ", " : "", path);
+    free(path);
+}
+
+static void look_near(struct search *s, const char *dir, const char *const *relative)
+{
+    for (; *relative && !s->found; relative++)
+        look(s, path_join(dir, *relative));
+}
+
+static void look_in_path(struct search *s, const char *program)
+{
+    const char *path = getenv("PATH");
+
+    for (const char *p = path ? path : ""; *p && !s->found;) {
+        size_t n = strcspn(p, ":");
+
+        if (n > 0)
+            look(s, str_printf("%.*s/%s", (int)n, p, program));
+        p += n + (p[n] == ':');
+    }
+}
+
+static int finish(struct search *s, const char *what, char **out, struct err *err)
+{
+    int rc = 0;
+
+    if (s->found)
+        *out = s->found;
+    else
+        rc = err_set(err, ERR_NOT_FOUND, "%s is not there; looked at: %s", what,
+                     s->places.len ? buf_str(&s->places) : "no place at all");
+    buf_done(&s->places);
+    return rc;
+}
+
+int programs_find_worker(const char *configured, char **out, struct err *err)
+{
+    static const char *const near[] = {WORKER_PROGRAM, "../worker/" WORKER_PROGRAM, NULL};
+    struct search s = {.good = is_program};
+    char *dir;
+
+    buf_init(&s.places, ERR_TEXT_MAX);
+    if (configured[0]) {
+        look(&s, str_dup(configured));
+        return finish(&s, "the worker's program", out, err);
+    }
+    if (path_program_dir(&dir, NULL) == 0) {
+        look_near(&s, dir, near);
+        free(dir);
+    }
+    look_in_path(&s, WORKER_PROGRAM);
+    return finish(&s, "the worker's program", out, err);
+}
+
+int programs_find_tiny(char **out, struct err *err)
+{
+    static const char *const near[] = {"tiny.gguf",
+                                       "../models/tiny.gguf",
+                                       "../../models/tiny.gguf",
+                                       "../../../models/tiny.gguf",
+                                       "../share/rbee/tiny.gguf",
+                                       NULL};
+    const char *told = getenv("RBEE_TINY");
+    struct search s = {.good = is_model};
+    char *dir;
+
+    buf_init(&s.places, ERR_TEXT_MAX);
+    if (told && told[0]) {
+        look(&s, str_dup(told));
+    } else if (path_program_dir(&dir, NULL) == 0) {
+        look_near(&s, dir, near);
+        free(dir);
+    }
+    return finish(&s, "the bundled model tiny.gguf", out, err);
+}
+
+int programs_find_self(char **out, struct err *err)
+{
+    return path_real("/proc/self/exe", out, err);
+}

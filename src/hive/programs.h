@@ -1,0 +1,25 @@
+/*
+ * programs.h - where the worker's program and the bundled model lie.
+ *
+ * Looked up each time they are needed, so that an update in place works without a restart.
+ */
+#ifndef RBEE_HIVE_PROGRAMS_H
+#define RBEE_HIVE_PROGRAMS_H
+
+#include "base/err.h"
+
+#define WORKER_PROGRAM "llm-worker-rbee"
+
+/*
+ * `configured` (the flag, environment or file; "" = none) alone, when given; else beside the
+ * running program, in the build tree, in PATH. ERR_NOT_FOUND lists every place looked at. free().
+ */
+int programs_find_worker(const char *configured, char **out, struct err *err);
+
+/* RBEE_TINY alone, when set; else tiny.gguf near the running program. ERR_NOT_FOUND as above. */
+int programs_find_tiny(char **out, struct err *err);
+
+/* The running program itself, to start it again with other words. free(). */
+int programs_find_self(char **out, struct err *err);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * quant.c - see quant.h.
+ *
+ * The bits are those of whole files, in which some tensors are kept in larger types: what the
+ * quantise tool's own table gives for an 8-billion-parameter llama; plain types are counted from
+ * their block sizes, with the larger output tensor of that model.
+ */
+#include "hive/quant.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/str.h"
+
+static const struct {
+    const char *name;
+    double bits;
+} known[] = {
+    {"Q2_K", 3.16},   {"Q2_K_S", 2.97}, {"Q2_K_L", 3.3},  {"Q3_K_S", 3.64}, {"Q3_K_M", 4.0},
+    {"Q3_K_L", 4.3},  {"Q3_K", 4.0},    {"IQ4_XS", 4.46}, {"Q4_0", 4.65},   {"Q4_K_S", 4.67},
+    {"IQ4_NL", 4.68}, {"Q4_K_M", 4.89}, {"Q4_K", 4.89},   {"Q4_K_L", 5.0},  {"Q4_K_XL", 5.0},
+    {"Q4_1", 5.12},   {"Q5_0", 5.57},   {"Q5_K_S", 5.57}, {"Q5_K_M", 5.7},  {"Q5_K", 5.7},
+    {"Q5_K_L", 5.8},  {"Q5_1", 6.05},   {"Q6_K", 6.56},   {"Q6_K_L", 6.7},  {"Q8_0", 8.5},
+    {"F16", 16},      {"FP16", 16},     {"BF16", 16},     {"F32", 32},      {"FP32", 32},
+};
+
+#define UNSLOTH_PREFIX "UD-" /* a maker's own mix of types, told apart by name */
+
+double quant_bits(const char *quant)
+{
+    if (str_starts(quant, UNSLOTH_PREFIX))
+        quant += strlen(UNSLOTH_PREFIX);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcasecmp(known[i].name, quant) == 0)
+            return known[i].bits;
+    return 0;
+}
+
+/* Q<digit>..., IQ<digit>..., TQ<digit>..., MXFP4, F16, BF16, FP16, F32, FP32. */
+static bool looks_like_quant(const char *s, size_t n)
+{
+    static const char *const floats[] = {"F16", "BF16", "FP16", "F32", "FP32", "MXFP4"};
+    size_t letters = 0;
+
+    for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++)
+        if (strlen(floats[i]) == n && strncasecmp(floats[i], s, n) == 0)
+            return true;
+    if (n > 2 && (strncasecmp(s, "IQ", 2) == 0 || strncasecmp(s, "TQ", 2) == 0))
+        letters = 2;
+    else if (n > 1 && (s[0] == 'Q' || s[0] == 'q'))
+        letters = 1;
+    return letters > 0 && n < QUANT_NAME_BYTES && n > letters + 1 &&
+           isdigit((unsigned char)s[letters]) && s[letters + 1] == '_';
+}
+
+/* Length of the name without ".gguf" and without "-00001-of-00002". */
+static size_t bare_length(const char *name)
+{
+    size_t n = strlen(name);
+
+    if (n >= 5 && strcasecmp(name + n - 5, ".gguf") == 0)
+        n -= 5;
+    if (n > 15 && name[n - 15] == '-' && strncmp(name + n - 9, "-of-", 4) == 0)
+        n -= 15;
+    return n;
+}
+
+/* Copies the word in upper case, with the maker's prefix when it stands before it. */
+static void take_word(const char *name, size_t start, size_t end, char dst[QUANT_NAME_BYTES])
+{
+    size_t prefix = strlen(UNSLOTH_PREFIX);
+
+    if (start >= prefix && strncasecmp(name + start - prefix, UNSLOTH_PREFIX, prefix) == 0 &&
+        end - start + prefix < QUANT_NAME_BYTES)
+        start -= prefix;
+    for (size_t i = start; i < end; i++)
+        dst[i - start] = (char)toupper((unsigned char)name[i]);
+    dst[end - start] = '\0';
+}
+
+/* The last word between '.', '-' and '/' that looks like one counts. */
+bool quant_of_name(const char *file_name, char dst[QUANT_NAME_BYTES])
+{
+    size_t n = bare_length(file_name), start = 0;
+    bool found = false;
+
+    for (size_t i = 0; i <= n; i++) {
+        if (i < n && !strchr(".-/", file_name[i]))
+            continue;
+        if (looks_like_quant(file_name + start, i - start)) {
+            take_word(file_name, start, i, dst);
+            found = true;
+        }
+        start = i + 1;
+    }
+    return found;
+}

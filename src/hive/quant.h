@@ -1,0 +1,20 @@
+/* quant.h - the names of quantisations as they stand in the names of GGUF files. Pure. */
+#ifndef RBEE_HIVE_QUANT_H
+#define RBEE_HIVE_QUANT_H
+
+#include <stdbool.h>
+
+#define QUANT_NAME_BYTES 32
+#define QUANT_DEFAULT    "Q4_K_M"
+
+/*
+ * The quantisation that a file's name tells, upper case: "Q4_K_M" of "x.Q4_K_M.gguf" and of
+ * "x-q4_k_m-00001-of-00002.gguf", "UD-Q4_K_XL" of "x-UD-Q4_K_XL.gguf". False when it tells none.
+ */
+bool quant_of_name(const char *file_name, char dst[QUANT_NAME_BYTES]);
+
+/* Bits a weight takes on average in files of this quantisation; 0 when it is not one that the
+ * engine reads. */
+double quant_bits(const char *quant);
+
+#endif

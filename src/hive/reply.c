@@ -1,0 +1,85 @@
+/* reply.c - see reply.h. */
+#include "hive/reply.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define JSON_TYPE "application/json"
+
+static const char out_of_memory[] =
+    "{\"error\":{\"code\":\"INTERNAL\",\"message\":\"the hive is out of memory\",\"details\":{},"
+    "\"src\":\"hive\"}}";
+
+void reply_json(struct http_exchange *x, int status, json_t *body)
+{
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+
+    if (text)
+        http_reply(x, status, JSON_TYPE, text, strlen(text));
+    else
+        http_reply(x, 500, JSON_TYPE, out_of_memory, sizeof out_of_memory - 1);
+    free(text);
+    json_decref(body);
+}
+
+void reply_error(struct http_exchange *x, int status, struct api_error *e)
+{
+    char *text = api_error_body(e, http_request_id(x));
+    int own = api_error_info(e->code)->status;
+
+    if (status == 0)
+        status = own ? own : 500;
+    if (text)
+        http_reply(x, status, JSON_TYPE, text, strlen(text));
+    else
+        http_reply(x, 500, JSON_TYPE, out_of_memory, sizeof out_of_memory - 1);
+    free(text);
+    api_error_done(e);
+}
+
+void reply_fail(struct http_exchange *x, enum api_code code, const char *fmt, ...)
+{
+    char text[ERR_TEXT_MAX];
+    struct api_error e;
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    api_error_set(&e, code, REPLY_SRC, "%s", text);
+    reply_error(x, 0, &e);
+}
+
+/* The row for a status that the HTTP server chose. */
+static enum api_code code_of_status(int status)
+{
+    switch (status) {
+    case 408:
+        return API_REQUEST_TIMEOUT;
+    case 413:
+        return API_BODY_TOO_LARGE;
+    case 503:
+        return API_ALL_SLOTS_BUSY;
+    default:
+        return API_INVALID_REQUEST;
+    }
+}
+
+const char *reply_render_error(int status, const char *text, const char *request_id, char *dst,
+                               size_t dst_size)
+{
+    struct api_error e;
+    char *body;
+
+    api_error_set(&e, code_of_status(status), REPLY_SRC, "%s", text);
+    body = api_error_body(&e, request_id);
+    if (!str_copy(dst, dst_size, body ? body : out_of_memory))
+        str_copy(dst, dst_size, "{\"error\":{\"code\":\"INVALID_REQUEST\"}}");
+    free(body);
+    api_error_done(&e);
+    return JSON_TYPE;
+}

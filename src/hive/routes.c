@@ -1,0 +1,104 @@
+/* routes.c - finds the route of a request; see routes.h. */
+#include "hive/routes.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "hive/reply.h"
+
+#define ALLOW_MAX 64
+
+static const struct route *const tables[] = {routes_node, routes_workers, routes_models};
+
+/* True when the path fits the pattern; the part under '*' goes to id. */
+static bool fits(const char *pattern, const char *path, char id[ROUTE_ID_MAX])
+{
+    const char *star = strchr(pattern, '*');
+    size_t before = star ? (size_t)(star - pattern) : 0, n;
+
+    if (!star)
+        return str_eq(pattern, path);
+    if (strncmp(pattern, path, before) != 0)
+        return false;
+    n = strcspn(path + before, "/");
+    if (n == 0 || n >= ROUTE_ID_MAX || !str_eq(star + 1, path + before + n))
+        return false;
+    memcpy(id, path + before, n);
+    id[n] = '\0';
+    return true;
+}
+
+/* HEAD is answered like GET; the server leaves the body out. */
+static bool is_method(const struct route *r, const char *method)
+{
+    return str_eq(r->method, method) || (str_eq(r->method, "GET") && str_eq(method, "HEAD"));
+}
+
+static void answer_unknown(struct http_exchange *x, const struct buf *allow)
+{
+    if (allow->len == 0) {
+        reply_fail(x, API_NOT_FOUND, "there is nothing at %.200s", http_path(x));
+        return;
+    }
+    http_add_header(x, "Allow", buf_str(allow));
+    reply_fail(x, API_METHOD_NOT_ALLOWED, "%.200s takes %s, not %.20s", http_path(x),
+               buf_str(allow), http_method(x));
+}
+
+/* Looks through the routes with, or without, a '*'. True when one was found and has answered. */
+static bool try_routes(struct hive *h, struct http_exchange *x, bool with_star, struct buf *allow)
+{
+    char id[ROUTE_ID_MAX] = "";
+
+    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
+        for (const struct route *r = tables[t]; r->method; r++) {
+            if ((strchr(r->path, '*') != NULL) != with_star || !fits(r->path, http_path(x), id))
+                continue;
+            if (is_method(r, http_method(x))) {
+                r->handle(h, x, id);
+                return true;
+            }
+            buf_printf(allow, "%s%s", allow->len ? ", " : "", r->method);
+        }
+    }
+    return false;
+}
+
+void routes_handle(struct http_exchange *x, void *arg)
+{
+    struct buf allow;
+
+    buf_init(&allow, ALLOW_MAX);
+    /* A path spelled out wins over one with a '*', also when its method is another. */
+    if (!try_routes(arg, x, false, &allow) && (allow.len || !try_routes(arg, x, true, &allow)))
+        answer_unknown(x, &allow);
+    buf_done(&allow);
+}
+
+bool routes_filter(struct http_exchange *x, void *arg)
+{
+    const struct hive *h = arg;
+    struct api_error e;
+
+    if (access_check(&h->access, http_path(x), http_header(x, "host"), http_header(x, "origin"),
+                     http_header(x, "authorization"), &e, REPLY_SRC) == 0)
+        return true;
+    if (api_error_info(e.code)->status == 401)
+        http_add_header(x, "WWW-Authenticate", "Bearer");
+    reply_error(x, 0, &e);
+    return false;
+}
+
+const char *routes_public_host(const struct hive *h, const struct http_exchange *x,
+                               char dst[CONFIG_HOST_MAX])
+{
+    const char *asked = http_header(x, "host");
+    bool wildcard = str_eq(h->addr.host, "0.0.0.0") || str_eq(h->addr.host, "::");
+    int port = 0;
+
+    if (wildcard && asked && access_split_host(asked, dst, CONFIG_HOST_MAX, &port, NULL) == 0)
+        return dst;
+    str_copy(dst, CONFIG_HOST_MAX, h->addr.host);
+    return dst;
+}

@@ -1,0 +1,22 @@
+/* routes.h - the hive's routes: one table a subject, one function a route. Loop thread only. */
+#ifndef RBEE_HIVE_ROUTES_H
+#define RBEE_HIVE_ROUTES_H
+
+#include "hive/hive.h"
+
+#define ROUTE_ID_MAX 128
+
+/* A '*' in the path stands for one part, which the function gets as `id`. */
+struct route {
+    const char *method, *path;
+    void (*handle)(struct hive *h, struct http_exchange *x, const char *id);
+};
+
+/* Each ends with a NULL method. */
+extern const struct route routes_node[], routes_workers[], routes_models[];
+
+/* The host that URLs in an answer to `x` should have: the bound one, or the one that was asked. */
+const char *routes_public_host(const struct hive *h, const struct http_exchange *x,
+                               char dst[CONFIG_HOST_MAX]);
+
+#endif

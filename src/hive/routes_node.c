@@ -1,0 +1,107 @@
+/* routes_node.c - /v1/health, /v1/node, /v1/backends. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "hive/capture.h"
+#include "hive/detect.h"
+#include "hive/machine.h"
+#include "hive/programs.h"
+#include "hive/reply.h"
+#include "hive/routes.h"
+#include "hive/workers.h"
+#include "version.h"
+
+#define HOST_NAME_MAX_BYTES 256
+
+static void get_health(struct hive *h, struct http_exchange *x, const char *id)
+{
+    (void)h;
+    (void)id;
+    reply_json(x, 200,
+               json_pack("{s:s, s:s, s:s}", "status", "alive", "version", RBEE_VERSION,
+                         "api_version", HIVE_API_VERSION));
+}
+
+static void get_node(struct hive *h, struct http_exchange *x, const char *id)
+{
+    char name[HOST_NAME_MAX_BYTES] = "unknown";
+    struct machine m;
+
+    (void)id;
+    machine_read(&m);
+    gethostname(name, sizeof name - 1);
+    reply_json(x, 200,
+               json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:i}", "name", name, "version",
+                         RBEE_VERSION, "cpu", m.cpu_model, "cpus", (int)m.n_cores, "memory_bytes",
+                         (json_int_t)m.memory_bytes, "memory_free_bytes",
+                         (json_int_t)m.memory_free_bytes, "home", h->home, "workers",
+                         (int)workers_n_alive(h->workers)));
+}
+
+/* ---- backends: asked of a process of a moment (see detect.h) ---- */
+
+struct asking {
+    struct http_exchange *x;
+    struct capture *capture;
+};
+
+static void on_detected(void *arg, const struct capture_result *r)
+{
+    struct asking *a = arg;
+    json_t *found = json_loadb(buf_str(r->out), r->out->len, 0, NULL);
+
+    if (r->rc == 0 && !r->end.by_signal && r->end.code == 0 && found) {
+        reply_json(a->x, 200, found);
+    } else {
+        char end[80];
+
+        json_decref(found);
+        reply_fail(a->x, API_INTERNAL, "the look for backends failed: %s",
+                   r->rc == ERR_TIMEOUT ? "it took too long"
+                                        : child_end_text(&r->end, end, sizeof end));
+    }
+    free(a);
+}
+
+static void on_gone(struct http_exchange *x, void *arg)
+{
+    struct asking *a = arg;
+
+    (void)x;
+    capture_cancel(a->capture);
+    free(a);
+}
+
+static void get_backends(struct hive *h, struct http_exchange *x, const char *id)
+{
+    struct asking *a = calloc(1, sizeof *a);
+    struct capture_params params = {
+        .out_max = DETECT_JSON_MAX, .timeout_ms = DETECT_TIMEOUT_MS, .arg = a, .done = on_detected};
+    const char *argv[] = {"rbee-hive", "detect", "--json", NULL};
+    struct err err = {0};
+    char *self = NULL;
+    int rc = a ? programs_find_self(&self, &err) : err_no_memory(&err, sizeof *a, "a request");
+
+    (void)id;
+    if (rc == 0) {
+        a->x = x;
+        params.path = self;
+        params.argv = argv;
+        rc = capture_start(h->base, &params, &a->capture, &err);
+    }
+    free(self);
+    if (rc == 0) {
+        http_on_gone(x, on_gone, a);
+        return;
+    }
+    free(a);
+    reply_fail(x, API_INTERNAL, "%s", err.text);
+}
+
+const struct route routes_node[] = {
+    {"GET", "/v1/health", get_health},
+    {"GET", "/v1/node", get_node},
+    {"GET", "/v1/backends", get_backends},
+    {0},
+};

@@ -1,0 +1,228 @@
+/* routes_workers.c - /v1/workers/...: list, spawn, ready, stop, log. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/fields.h"
+#include "api/modelref.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "hive/detect.h"
+#include "hive/logtail.h"
+#include "hive/models.h"
+#include "hive/reply.h"
+#include "hive/routes.h"
+#include "hive/workers.h"
+
+#define LOG_LINES_DEFAULT 100
+#define LOG_LINES_MAX     10000
+#define SPAWN_SLOTS_MAX   64
+#define SPAWN_CTX_MAX     16777216
+#define SHORT_TEXT_MAX    128
+
+static void get_list(struct hive *h, struct http_exchange *x, const char *id)
+{
+    char host[CONFIG_HOST_MAX];
+
+    (void)id;
+    reply_json(x, 200, workers_list_json(h->workers, routes_public_host(h, x, host)));
+}
+
+static void answer_no_worker(struct http_exchange *x, const char *id)
+{
+    reply_fail(x, API_NOT_FOUND, "there is no worker '%.80s' here", id);
+}
+
+static void get_one(struct hive *h, struct http_exchange *x, const char *id)
+{
+    const struct worker *w = workers_find(h->workers, id);
+    char host[CONFIG_HOST_MAX];
+
+    if (w)
+        reply_json(x, 200, worker_json(w, routes_public_host(h, x, host)));
+    else
+        answer_no_worker(x, id);
+}
+
+/* ---- spawn ---- */
+
+/* To who asked for it a worker is "loading" from its first moment on. */
+static json_t *spawned_json(const struct worker *w, const char *host)
+{
+    json_t *out = worker_json(w, host);
+    const char *state = json_string_value(json_object_get(out, "state"));
+
+    if (state && str_eq(state, "starting"))
+        json_object_set_new(out, "state", json_string("loading"));
+    return out;
+}
+
+/* Somebody who waits for the answer to a spawn. */
+struct ask {
+    struct hive *hive;
+    struct http_exchange *x;
+};
+
+static void on_launched(void *arg, const struct worker *w, struct api_error *e, int retry_after_s)
+{
+    struct ask *ask = arg;
+    struct http_exchange *x = ask->x;
+    char host[CONFIG_HOST_MAX], seconds[16];
+
+    if (w) {
+        reply_json(x, 200, spawned_json(w, routes_public_host(ask->hive, x, host)));
+    } else {
+        if (retry_after_s > 0) {
+            snprintf(seconds, sizeof seconds, "%d", retry_after_s);
+            http_add_header(x, "Retry-After", seconds);
+        }
+        reply_error(x, retry_after_s > 0 ? 503 : 0, e);
+    }
+    free(ask);
+}
+
+static void on_asker_gone(struct http_exchange *x, void *arg)
+{
+    struct ask *ask = arg;
+
+    (void)x;
+    workers_forget(ask->hive->workers, ask);
+    free(ask);
+}
+
+/* The fields of a spawn, checked; the model's reference is parsed by the caller. */
+static int read_spawn(struct fields *f, const char **model_ref, const char **backend,
+                      struct launch *l, struct api_error *e)
+{
+    *backend = "auto";
+    fields_text(f, "model_ref", true, MODEL_REF_MAX, model_ref);
+    fields_text(f, "backend", false, SHORT_TEXT_MAX, backend);
+    fields_int(f, "device", false, 0, INT32_MAX, &l->device);
+    fields_int(f, "slots", false, 1, SPAWN_SLOTS_MAX, &l->slots);
+    fields_int(f, "ctx", false, 1, SPAWN_CTX_MAX, &l->ctx);
+    l->keep_alive_given = fields_duration_ms(f, "keep_alive", &l->keep_alive_ms);
+    fields_bool(f, "new", &l->fresh);
+    return fields_end(f, e, REPLY_SRC);
+}
+
+static void launch(struct hive *h, struct http_exchange *x, const struct launch *l)
+{
+    struct ask *ask = calloc(1, sizeof *ask);
+
+    if (!ask) {
+        reply_fail(x, API_INTERNAL, "the hive is out of memory");
+        return;
+    }
+    *ask = (struct ask){.hive = h, .x = x};
+    http_on_gone(x, on_asker_gone, ask);
+    models_used(h->models, l->model_ref);
+    workers_launch(h->workers, l, on_launched, ask);
+}
+
+static void post_spawn(struct hive *h, struct http_exchange *x, const char *id)
+{
+    const char *text = NULL, *backend, *body;
+    char *ref = NULL, *path = NULL;
+    struct launch l = {0};
+    struct api_error e = {0};
+    struct fields f;
+    size_t n;
+    int rc;
+
+    (void)id;
+    body = http_body(x, &n);
+    fields_begin(&f, body, n);
+    rc = read_spawn(&f, &text, &backend, &l, &e);
+    if (rc == 0)
+        rc = detect_choose(backend, l.device, &l.backend, &e);
+    if (rc == 0)
+        rc = models_locate(h->models, text, &ref, &path, &e);
+    fields_done(&f);
+    if (rc == 0) {
+        l.model_ref = ref;
+        l.model_path = path;
+        launch(h, x, &l);
+    } else {
+        reply_error(x, 0, &e);
+    }
+    free(ref);
+    free(path);
+}
+
+/* ---- a worker speaks of itself ---- */
+
+static void post_ready(struct hive *h, struct http_exchange *x, const char *id)
+{
+    const char *worker_id = NULL, *state = "loading", *ignored, *body;
+    int64_t number;
+    struct api_error e = {0};
+    struct fields f;
+    size_t n;
+
+    (void)id;
+    body = http_body(x, &n);
+    fields_begin(&f, body, n);
+    fields_text(&f, "worker_id", true, SHORT_TEXT_MAX, &worker_id);
+    fields_text(&f, "url", true, CONFIG_HOST_MAX + 32, &ignored);
+    fields_text(&f, "model_ref", true, MODEL_REF_MAX, &ignored);
+    fields_text(&f, "backend", true, SHORT_TEXT_MAX, &ignored);
+    fields_int(&f, "device", true, 0, INT32_MAX, &number);
+    fields_text(&f, "state", false, SHORT_TEXT_MAX, &state);
+    fields_int(&f, "slots_total", false, 0, INT32_MAX, &number);
+    fields_int(&f, "n_ctx", false, 0, INT32_MAX, &number);
+    if (fields_end(&f, &e, REPLY_SRC)) {
+        reply_error(x, 0, &e);
+    } else if (!workers_find(h->workers, worker_id)) {
+        answer_no_worker(x, worker_id);
+    } else {
+        log_debug("%s says it is %s", worker_id, state);
+        reply_json(x, 200, json_pack("{s:b}", "ok", 1));
+    }
+    fields_done(&f);
+}
+
+/* ---- stop, log ---- */
+
+static void stop_one(struct hive *h, struct http_exchange *x, const char *id)
+{
+    if (workers_stop(h->workers, id, NULL))
+        answer_no_worker(x, id);
+    else
+        reply_json(x, 202, json_pack("{s:s, s:s}", "worker_id", id, "state", "draining"));
+}
+
+static void get_log(struct hive *h, struct http_exchange *x, const char *id)
+{
+    const struct worker *w = workers_find(h->workers, id);
+    const char *asked = http_query(x, "lines");
+    uint64_t lines = LOG_LINES_DEFAULT;
+    struct err err = {0};
+    struct buf text;
+
+    if (!w) {
+        answer_no_worker(x, id);
+        return;
+    }
+    if (asked && (str_to_u64(asked, &lines) || lines > LOG_LINES_MAX)) {
+        reply_fail(x, API_INVALID_REQUEST, "lines takes a whole number from 0 to %d",
+                   LOG_LINES_MAX);
+        return;
+    }
+    buf_init(&text, LOGTAIL_BYTES_MAX);
+    if (logtail_read(worker_log_path(w), (size_t)lines, &text, &err))
+        reply_fail(x, API_INTERNAL, "%s", err.text);
+    else
+        http_reply(x, 200, "text/plain; charset=utf-8", buf_str(&text), text.len);
+    buf_done(&text);
+}
+
+const struct route routes_workers[] = {
+    {"GET", "/v1/workers/list", get_list},
+    {"POST", "/v1/workers/spawn", post_spawn},
+    {"POST", "/v1/workers/ready", post_ready},
+    {"GET", "/v1/workers/*/log", get_log},
+    {"POST", "/v1/workers/*/shutdown", stop_one},
+    {"DELETE", "/v1/workers/*/shutdown", stop_one},
+    {"GET", "/v1/workers/*", get_one},
+    {"DELETE", "/v1/workers/*", stop_one},
+    {0},
+};

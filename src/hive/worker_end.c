@@ -1,0 +1,142 @@
+/* worker_end.c - a worker's process has ended: why, what is kept of it, who is told. */
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "hive/logtail.h"
+#include "hive/reply.h"
+#include "hive/workers_internal.h"
+#include "net/http_client.h"
+
+#define TAIL_BYTES_MAX 8192
+
+void worker_release(struct worker *w)
+{
+    if (w->health)
+        http_call_cancel(w->health);
+    if (w->shutdown)
+        http_call_cancel(w->shutdown);
+    if (w->ended)
+        event_free(w->ended);
+    if (w->stop_timer)
+        event_free(w->stop_timer);
+    board_detach(w->board);
+    w->health = w->shutdown = NULL;
+    w->ended = w->stop_timer = NULL;
+    w->board = NULL;
+}
+
+json_t *worker_log_tail(const struct worker *w)
+{
+    json_t *lines = json_array();
+    struct buf text;
+
+    buf_init(&text, TAIL_BYTES_MAX);
+    if (logtail_read(w->log_path, WORKERS_LOG_LINES, &text, NULL) == 0) {
+        for (const char *p = buf_str(&text); *p;) {
+            size_t n = strcspn(p, "\n");
+
+            json_array_append_new(lines,
+                                  json_stringn(p, n)); /* a line that is not UTF-8 is left out */
+            p += n + (p[n] == '\n');
+        }
+    }
+    buf_done(&text);
+    return lines;
+}
+
+void worker_board_error(const struct worker *w, struct api_error *e)
+{
+    char code[sizeof w->board->error_code + 1], text[BOARD_ERROR_MAX + 1];
+    bool known;
+    enum api_code api;
+
+    /* The worker may write anything there: bound by size, not by a NUL. */
+    snprintf(code, sizeof code, "%.*s", (int)sizeof w->board->error_code, w->board->error_code);
+    snprintf(text, sizeof text, "%.*s", BOARD_ERROR_MAX, w->board->error_text);
+    api = api_code_from(code, &known);
+    api_error_set(e, known ? api : API_WORKER_START_FAILED, "worker", "%s",
+                  text[0] ? text : "the worker failed without saying why");
+}
+
+/* Sets w->error; false when this end is nobody's failure. */
+static bool judge(struct worker *w, const struct child_end *end, enum board_state state)
+{
+    bool loading = state == BOARD_STARTING || state == BOARD_LOADING;
+    char how[80];
+
+    if (w->has_fate)
+        return true;
+    if (w->phase == WORKER_STOPPING)
+        return false;
+    if (state == BOARD_FAILED) {
+        worker_board_error(w, &w->error);
+        return true;
+    }
+    if (state == BOARD_DRAINING && !end->by_signal && end->code == 0)
+        return false; /* somebody else asked it to end */
+    child_end_text(end, how, sizeof how);
+    if (loading)
+        api_error_set(&w->error, end->by_signal ? API_WORKER_CRASHED : API_WORKER_START_FAILED,
+                      REPLY_SRC, "the worker for %.200s ended with %s while it loaded the model",
+                      w->model_ref, how);
+    else
+        api_error_set(&w->error, API_WORKER_CRASHED, REPLY_SRC,
+                      "the worker for %.200s ended with %s", w->model_ref, how);
+    return true;
+}
+
+static void keep_as_dead(struct worker *w, bool loading)
+{
+    w->phase = WORKER_DEAD;
+    w->dead_ms = clock_ms();
+    w->died_loading = loading;
+    w->log_tail = worker_log_tail(w);
+    if (w->error.details)
+        return;
+    w->error.details = json_pack("{s:s, s:s, s:O*}", "worker_id", w->id, "log_path", w->log_path,
+                                 "log_tail", w->log_tail);
+}
+
+/* The oldest dead one goes when there are too many. */
+static void prune_dead(struct workers *ws)
+{
+    struct worker *w, *oldest = NULL;
+    size_t n = 0;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    {
+        if (w->phase != WORKER_DEAD)
+            continue;
+        n++;
+        if (!oldest || w->dead_ms < oldest->dead_ms)
+            oldest = w;
+    }
+    if (n > WORKERS_DEAD_MAX)
+        worker_free(oldest);
+}
+
+void worker_ended(struct worker *w)
+{
+    struct workers *ws = w->owner;
+    enum board_state state = worker_board_state(w);
+    bool failed, loading = w->ready_ms == 0 && state != BOARD_READY && state != BOARD_DRAINING;
+    struct child_end end = child_reap(&w->child);
+    char how[80];
+
+    failed = judge(w, &end, state);
+    worker_release(w);
+    if (failed) {
+        keep_as_dead(w, loading);
+        log_warn("%s failed: %s: %s", w->id, api_error_info(w->error.code)->code, w->error.message);
+        prune_dead(ws);
+    } else {
+        log_info("%s ended (%s)", w->id, child_end_text(&end, how, sizeof how));
+        worker_free(w);
+    }
+    workers_check_gone(ws);
+}

@@ -1,0 +1,176 @@
+/*
+ * worker_start.c - the process of a worker: its socket, its board, its words, its descriptors.
+ *
+ * The child's descriptors: 0 /dev/null, 1 and 2 its log, 3 the listening socket, 4 the lease (EOF
+ * when the hive is gone), 5 the board. The hive keeps none of the socket: when the worker dies, the
+ * kernel refuses its callers at once.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "hive/environment.h"
+#include "hive/port.h"
+#include "hive/reply.h"
+#include "hive/workers_internal.h"
+
+#define ARGS_MAX    40
+#define ARG_NUM_MAX 24
+
+/* The words of a command line; numbers are kept in `nums`. */
+struct args {
+    const char *words[ARGS_MAX + 1];
+    size_t n;
+    char nums[8][ARG_NUM_MAX];
+    size_t n_nums;
+};
+
+static void put(struct args *a, const char *option, const char *value)
+{
+    BUG_ON(a->n + 2 > ARGS_MAX);
+    a->words[a->n++] = option;
+    a->words[a->n++] = value;
+}
+
+static void put_num(struct args *a, const char *option, int64_t value)
+{
+    char *text = a->nums[a->n_nums];
+
+    BUG_ON(a->n_nums == sizeof a->nums / sizeof a->nums[0]);
+    a->n_nums++;
+    snprintf(text, ARG_NUM_MAX, "%lld", (long long)value);
+    put(a, option, text);
+}
+
+/* "http://HOST:PORT" of the hive as its own machine reaches it. */
+static void hive_url(const struct worker *w, char dst[WORKER_URL_MAX])
+{
+    struct worker as_hive = {.owner = w->owner, .port = w->owner->params.addr.port};
+
+    worker_own_url(&as_hive, dst);
+}
+
+static bool is_wildcard(const char *host)
+{
+    return str_eq(host, "0.0.0.0") || str_eq(host, "::");
+}
+
+static void make_args(struct args *a, const struct worker *w, const char *hive, const char *own)
+{
+    const struct config *c = w->owner->params.config;
+
+    *a = (struct args){.words = {w->program, "serve"}, .n = 2};
+    put(a, "--model", w->model_path);
+    put(a, "--model-ref", w->model_ref);
+    put(a, "--worker-id", w->id);
+    put_num(a, "--listen-fd", 3);
+    put_num(a, "--lease-fd", 4);
+    put_num(a, "--board-fd", 5);
+    put(a, "--hive-url", hive);
+    if (!is_wildcard(w->owner->params.addr.host))
+        put(a, "--public-url", own);
+    put(a, "--backend", w->backend);
+    put_num(a, "--device", w->device);
+    if (w->slots)
+        put_num(a, "--slots", w->slots);
+    if (w->ctx)
+        put_num(a, "--ctx", w->ctx);
+    if (config_int(c, "hive", "threads"))
+        put_num(a, "--threads", config_int(c, "hive", "threads"));
+    put(a, "--log-level", config_text(c, "hive", "log_level"));
+}
+
+static void on_ended(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    worker_ended(arg);
+}
+
+static int run(struct worker *w, int listen_fd, int board_fd, int log_fd, struct err *err)
+{
+    char hive[WORKER_URL_MAX], own[WORKER_URL_MAX];
+    struct environment env;
+    struct args args;
+    struct child_params params = {
+        .path = w->program,
+        .fds = {-1, log_fd, log_fd, listen_fd, w->owner->lease_read, board_fd},
+        .n_fds = 6};
+    int rc;
+
+    hive_url(w, hive);
+    worker_own_url(w, own);
+    make_args(&args, w, hive, own);
+    environment_make(&env);
+    if (w->owner->params.key[0])
+        environment_add(&env, "RBEE_API_KEY", w->owner->params.key);
+    params.argv = args.words;
+    params.envp = env.vars;
+    rc = child_start(&params, &w->child, err);
+    environment_done(&env);
+    if (rc)
+        return rc;
+    w->ended = event_new(w->owner->params.base, w->child.pidfd, EV_READ, on_ended, w);
+    if (w->ended && event_add(w->ended, NULL) == 0)
+        return 0;
+    child_signal(&w->child, SIGKILL);
+    child_reap(&w->child);
+    return err_no_memory(err, sizeof *w, "watching a worker");
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Makes what the worker gets, runs it, and closes what is the worker's alone. */
+static int make_and_run(struct worker *w, struct err *err)
+{
+    const struct workers_params *p = &w->owner->params;
+    int listen_fd = -1, board_fd = -1, rc;
+    int log_fd = open(w->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    if (log_fd < 0)
+        rc = err_errno(err, ERR_IO, errno, "cannot write the log %s", w->log_path);
+    else
+        rc = port_listen(p->addr.host, (uint16_t)config_int(p->config, "hive", "worker_port_first"),
+                         &listen_fd, &w->port, err);
+    if (rc == 0)
+        rc = board_create(&w->board, &board_fd, err);
+    if (rc == 0)
+        rc = run(w, listen_fd, board_fd, log_fd, err);
+    close_fd(listen_fd);
+    close_fd(board_fd);
+    close_fd(log_fd);
+    return rc;
+}
+
+int worker_start(struct worker *w, struct api_error *e)
+{
+    struct err err = {0};
+    int rc = make_and_run(w, &err);
+
+    if (rc) {
+        worker_release(w);
+        api_error_set(e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_WORKER_START_FAILED, REPLY_SRC,
+                      "the worker for %.200s could not be started: %s", w->model_ref, err.text);
+        return -1;
+    }
+    w->phase = WORKER_RUNNING;
+    w->started_ms = clock_ms();
+    w->started_unix_ms = clock_unix_ms();
+    w->next_health_ms =
+        w->started_ms + config_duration_ms(w->owner->params.config, "hive", "health_interval");
+    workers_watch_wake(w->owner);
+    log_info("%s started for %s: process %ld, port %u", w->id, w->model_ref, (long)w->child.pid,
+             w->port);
+    return 0;
+}

@@ -1,0 +1,175 @@
+/*
+ * worker_stop.c - how workers are brought to an end: asked over HTTP, then SIGTERM, then SIGKILL.
+ *
+ * Every worker goes its own way through the steps, so that many end in parallel. The record is
+ * given back when the process has ended, never before (worker_end.c).
+ */
+#include <event2/event.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "hive/reply.h"
+#include "hive/workers_internal.h"
+#include "net/http_client.h"
+
+#define SHUTDOWN_CALL_MS 3000
+#define ANSWER_MAX       4096
+
+static void next_step_in(struct worker *w, int64_t ms)
+{
+    struct timeval when = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    if (!w->stop_timer || evtimer_add(w->stop_timer, &when))
+        child_signal(&w->child, SIGKILL); /* no memory for patience */
+}
+
+static void on_step(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+
+    (void)fd;
+    (void)what;
+    if (w->terminated) {
+        log_warn("%s did not end within %d s of SIGTERM and is killed", w->id,
+                 WORKERS_TERM_MS / 1000);
+        child_signal(&w->child, SIGKILL);
+        return;
+    }
+    w->terminated = true;
+    child_signal(&w->child, SIGTERM);
+    next_step_in(w, WORKERS_TERM_MS);
+}
+
+static void on_asked(void *arg, int rc, const struct http_response *response, const struct err *err)
+{
+    struct worker *w = arg;
+
+    (void)err;
+    w->shutdown = NULL;
+    if (rc == 0 && response->status / 100 == 2)
+        return; /* it drains; the timer sees to the rest */
+    if (!w->terminated)
+        on_step(-1, 0, w);
+}
+
+void worker_stop(struct worker *w)
+{
+    char base_url[WORKER_URL_MAX], url[WORKER_URL_MAX + 32];
+    struct http_call_params call = {.method = "POST",
+                                    .url = url,
+                                    .body_max = ANSWER_MAX,
+                                    .connect_timeout_ms = SHUTDOWN_CALL_MS,
+                                    .timeout_ms = SHUTDOWN_CALL_MS,
+                                    .arg = w,
+                                    .on_done = on_asked};
+
+    if (w->phase != WORKER_RUNNING)
+        return;
+    w->phase = WORKER_STOPPING;
+    w->stop_timer = evtimer_new(w->owner->params.base, on_step, w);
+    next_step_in(w, WORKERS_DRAIN_MS);
+    snprintf(url, sizeof url, "%s/v1/admin/shutdown", worker_own_url(w, base_url));
+    if (http_call_start(w->owner->params.client, &call, &w->shutdown, NULL))
+        on_step(-1, 0, w);
+}
+
+void worker_kill(struct worker *w, enum api_code code, const char *fmt, ...)
+{
+    char text[ERR_TEXT_MAX];
+    va_list ap;
+
+    if (w->has_fate)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    api_error_set(&w->error, code, REPLY_SRC, "%s", text);
+    w->has_fate = true;
+    child_signal(&w->child, SIGKILL);
+}
+
+/* One that has no process yet is told off: those who wait get an error. */
+static void give_up(struct worker *w)
+{
+    struct api_error e;
+    struct waiter *waiter;
+
+    while ((waiter = TAILQ_FIRST(&w->waiters))) {
+        api_error_set(&e, API_REQUEST_CANCELLED, REPLY_SRC,
+                      "the worker was stopped before it was started");
+        TAILQ_REMOVE(&w->waiters, waiter, link);
+        waiter->done(waiter->arg, NULL, &e, 0);
+        api_error_done(&e);
+        free(waiter);
+    }
+    worker_free(w);
+}
+
+static void stop_any(struct worker *w)
+{
+    if (w->phase == WORKER_PREPARING)
+        give_up(w);
+    else
+        worker_stop(w);
+}
+
+int workers_stop(struct workers *ws, const char *id, struct err *err)
+{
+    struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    {
+        if (str_eq(w->id, id)) {
+            stop_any(w);
+            return 0;
+        }
+    }
+    return err_set(err, ERR_NOT_FOUND, "there is no worker '%.80s'", id);
+}
+
+void workers_stop_path(struct workers *ws, const char *model_path)
+{
+    struct worker *w, *next;
+
+    for (w = TAILQ_FIRST(&ws->all); w; w = next) {
+        next = TAILQ_NEXT(w, link);
+        if (str_eq(w->model_path, model_path))
+            stop_any(w);
+    }
+}
+
+void workers_check_gone(struct workers *ws)
+{
+    void (*gone)(void *arg) = ws->gone;
+
+    if (!gone || workers_n_alive(ws) > 0)
+        return;
+    ws->gone = NULL;
+    gone(ws->gone_arg);
+}
+
+void workers_stop_all(struct workers *ws, void (*gone)(void *arg), void *arg)
+{
+    struct worker *w, *next;
+
+    ws->closed = true;
+    for (w = TAILQ_FIRST(&ws->all); w; w = next) {
+        next = TAILQ_NEXT(w, link);
+        stop_any(w);
+    }
+    ws->gone = gone;
+    ws->gone_arg = arg;
+    workers_check_gone(ws);
+}
+
+void workers_kill_all(struct workers *ws)
+{
+    struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    child_signal(&w->child, SIGKILL);
+}

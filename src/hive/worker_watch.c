@@ -1,0 +1,159 @@
+/*
+ * worker_watch.c - the periodic look at the workers: readiness, load limit, idleness, health.
+ *
+ * The boards are memory, so a look four times a second costs nothing; the timer runs only while
+ * there is a worker.
+ */
+#include <event2/event.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "hive/workers_internal.h"
+#include "net/http_client.h"
+
+#define TICK_MS         250
+#define HEALTH_BODY_MAX 4096
+
+static void schedule(struct workers *ws)
+{
+    const struct timeval soon = {.tv_usec = TICK_MS * 1000};
+
+    ws->ticking = evtimer_add(ws->tick, &soon) == 0;
+}
+
+/* ---- health ---- */
+
+static void strike(struct worker *w, const char *why)
+{
+    w->strikes++;
+    log_warn("%s did not answer its health check (%u of %d): %s", w->id, w->strikes,
+             WORKERS_HEALTH_STRIKES, why);
+    if (w->strikes >= WORKERS_HEALTH_STRIKES)
+        worker_kill(w, API_WORKER_STALLED,
+                    "the worker for %.200s did not answer %d health checks in a row and was ended",
+                    w->model_ref, WORKERS_HEALTH_STRIKES);
+}
+
+static void on_health(void *arg, int rc, const struct http_response *response,
+                      const struct err *err)
+{
+    struct worker *w = arg;
+    char why[64];
+
+    w->health = NULL;
+    if (rc == 0 && response->status == 200) {
+        w->strikes = 0;
+        return;
+    }
+    snprintf(why, sizeof why, "status %d", rc == 0 ? response->status : 0);
+    strike(w, rc ? err->text : why);
+}
+
+static void ask_health(struct worker *w, int64_t now)
+{
+    const struct workers_params *p = &w->owner->params;
+    char base_url[WORKER_URL_MAX], url[WORKER_URL_MAX + 16];
+    int64_t interval = config_duration_ms(p->config, "hive", "health_interval");
+    int64_t limit = interval < WORKERS_HEALTH_LIMIT_MS ? interval : WORKERS_HEALTH_LIMIT_MS;
+    struct http_call_params call = {.url = url,
+                                    .body_max = HEALTH_BODY_MAX,
+                                    .connect_timeout_ms = limit,
+                                    .timeout_ms = limit,
+                                    .arg = w,
+                                    .on_done = on_health};
+    struct err err;
+
+    if (interval <= 0 || now < w->next_health_ms || w->health)
+        return;
+    w->next_health_ms = now + interval;
+    snprintf(url, sizeof url, "%s/v1/health", worker_own_url(w, base_url));
+    if (http_call_start(p->client, &call, &w->health, &err))
+        log_warn("%s cannot be asked for its health: %s", w->id, err.text);
+}
+
+/* ---- loading and idleness ---- */
+
+static void check_load(struct worker *w, int64_t now)
+{
+    int64_t limit = config_duration_ms(w->owner->params.config, "hive", "load_timeout");
+
+    if (limit < 0 || now - w->started_ms < limit)
+        return;
+    worker_kill(w, API_LOADING_TIMEOUT,
+                "%.200s was not loaded within %lld s (%llu of %llu bytes were read)", w->model_ref,
+                (long long)(limit / 1000), (unsigned long long)atomic_load(&w->board->bytes_loaded),
+                (unsigned long long)atomic_load(&w->board->bytes_total));
+}
+
+/* A worker that nobody has used yet is given time, also when keep_alive is 0: who asked for it has
+ * to come first. */
+static bool is_idle_too_long(const struct worker *w, int64_t now)
+{
+    const struct board *b = w->board;
+    int64_t activity = atomic_load(&b->last_activity_ms), since = activity,
+            limit = w->keep_alive_ms;
+    bool used = activity != w->ready_activity_ms || atomic_load(&b->tokens_out) > 0;
+
+    if (limit < 0 || atomic_load(&b->slots_busy) || atomic_load(&b->queued))
+        return false;
+    if (since < w->ready_ms)
+        since = w->ready_ms;
+    if (!used && limit < WORKERS_UNUSED_MS)
+        limit = WORKERS_UNUSED_MS;
+    return now - since >= limit;
+}
+
+static void look(struct worker *w, int64_t now)
+{
+    enum board_state state = worker_board_state(w);
+
+    if (w->has_fate || w->phase != WORKER_RUNNING)
+        return;
+    ask_health(w, now);
+    if (state == BOARD_STARTING || state == BOARD_LOADING) {
+        check_load(w, now);
+    } else if (state == BOARD_READY && w->ready_ms == 0) {
+        w->ready_ms = now;
+        w->ready_activity_ms = atomic_load(&w->board->last_activity_ms);
+        log_info("%s is ready after %lld ms", w->id, (long long)(now - w->started_ms));
+    } else if (state == BOARD_READY && is_idle_too_long(w, now)) {
+        log_info("%s was idle for its keep-alive and is ended", w->id);
+        worker_stop(w);
+    }
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct workers *ws = arg;
+    struct worker *w, *next;
+    bool any = false;
+    int64_t now = clock_ms();
+
+    (void)fd;
+    (void)what;
+    for (w = TAILQ_FIRST(&ws->all); w; w = next) {
+        next = TAILQ_NEXT(w, link);
+        if (w->phase == WORKER_DEAD && now - w->dead_ms > WORKERS_DEAD_KEPT_MS) {
+            worker_free(w);
+            continue;
+        }
+        any = true;
+        look(w, now);
+    }
+    ws->ticking = false;
+    if (any)
+        schedule(ws);
+}
+
+int workers_watch_create(struct workers *ws, struct err *err)
+{
+    ws->tick = evtimer_new(ws->params.base, on_tick, ws);
+    return ws->tick ? 0 : err_no_memory(err, 128, "a timer");
+}
+
+void workers_watch_wake(struct workers *ws)
+{
+    if (!ws->ticking)
+        schedule(ws);
+}

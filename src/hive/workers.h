@@ -1,0 +1,92 @@
+/*
+ * workers.h - the hive's workers: starting, watching, stopping them, and remembering how they
+ * ended.
+ *
+ * All in the loop's thread, which must be the process's main thread (children die with the thread
+ * that made them). A worker's record lives from the first ask for it until the process has ended
+ * and, when it failed, DEAD_KEPT_MS longer, so that people can be told what happened.
+ *
+ * How a worker is watched: its pidfd is in the loop, so a death is noticed at once; its board
+ * (shared memory) is looked at four times a second for state and idleness; its health route is
+ * asked over HTTP at an interval.
+ */
+#ifndef RBEE_HIVE_WORKERS_H
+#define RBEE_HIVE_WORKERS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/errors.h"
+#include "config/config.h"
+
+#define WORKERS_MAX             64     /* alive at once */
+#define WORKERS_DEAD_MAX        64     /* failed ones remembered */
+#define WORKERS_DEAD_KEPT_MS    600000 /* how long */
+#define WORKERS_RETRY_MS        10000 /* a model whose load failed is not tried again for so long */
+#define WORKERS_HEALTH_LIMIT_MS 5000  /* for an answer; the interval when that is shorter */
+#define WORKERS_HEALTH_STRIKES  3
+#define WORKERS_DRAIN_MS        30000 /* from the ask to end to SIGTERM */
+#define WORKERS_TERM_MS         10000 /* from SIGTERM to SIGKILL */
+#define WORKERS_UNUSED_MS       30000 /* a worker not used yet stays at least so long */
+#define WORKERS_LOG_LINES       20    /* of a dead one's log that its record keeps */
+
+struct event_base;
+struct http_client;
+struct worker;
+struct workers;
+
+struct workers_params {
+    struct event_base *base;
+    struct http_client *client;
+    const struct config *config; /* [hive] worker, slots, ctx, threads, keep_alive ... */
+    const char *logs_dir;
+    const char *key;         /* that workers are to ask for; "" = none. It must stay */
+    struct config_addr addr; /* the hive's own, numeric, with its true port */
+};
+
+int workers_create(const struct workers_params *params, struct workers **out, struct err *err);
+/* Kills what still lives. */
+void workers_free(struct workers *ws);
+
+/* ---- starting ---- */
+struct launch {
+    const char *model_ref; /* canonical */
+    const char *model_path;
+    const char *backend; /* as chosen by detect_choose */
+    int64_t device;
+    int64_t slots, ctx;    /* 0 = the configuration's */
+    bool keep_alive_given; /* else the configuration's */
+    int64_t keep_alive_ms; /* -1 = for ever */
+    bool fresh;            /* do not take one that is there */
+};
+
+/*
+ * Finds or starts a worker. `done` is called once: now, or from the loop; with the worker, or with
+ * an error (moved out by the callee or freed behind the call) and, when trying again later is the
+ * advice, the seconds to wait. workers_forget takes the callback of `arg` away.
+ */
+void workers_launch(struct workers *ws, const struct launch *l,
+                    void (*done)(void *arg, const struct worker *w, struct api_error *e,
+                                 int retry_after_s),
+                    void *arg);
+void workers_forget(struct workers *ws, const void *arg);
+
+/* ---- looking ---- */
+/* All of them, or the one of that id (NULL when there is none). `host` is put into the URLs. */
+json_t *workers_list_json(struct workers *ws, const char *host);
+json_t *worker_json(const struct worker *w, const char *host);
+const struct worker *workers_find(struct workers *ws, const char *id);
+const char *worker_log_path(const struct worker *w);
+bool workers_use_path(const struct workers *ws, const char *model_path);
+uint32_t workers_n_alive(const struct workers *ws);
+
+/* ---- stopping ---- */
+/* ERR_NOT_FOUND. A worker that has ended or is on its way counts as stopped. */
+int workers_stop(struct workers *ws, const char *id, struct err *err);
+void workers_stop_path(struct workers *ws, const char *model_path);
+/* All of them, and no new ones; `gone` is called from the loop (or now) when none is left. */
+void workers_stop_all(struct workers *ws, void (*gone)(void *arg), void *arg);
+void workers_kill_all(struct workers *ws);
+
+#endif

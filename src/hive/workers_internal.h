@@ -1,0 +1,115 @@
+/* workers_internal.h - what the files behind workers.h share; for nobody else. */
+#ifndef RBEE_HIVE_WORKERS_INTERNAL_H
+#define RBEE_HIVE_WORKERS_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "api/board.h"
+#include "base/uuid.h"
+#include "hive/child.h"
+#include "hive/inspect.h"
+#include "hive/workers.h"
+
+#define WORKER_ID_BYTES (7 + UUID_BYTES) /* "worker-" and a UUID */
+#define WORKER_URL_MAX  (CONFIG_HOST_MAX + 32)
+
+struct http_call;
+
+enum worker_phase {
+    WORKER_PREPARING, /* its model is being looked into; no process yet */
+    WORKER_RUNNING,   /* the board says more */
+    WORKER_STOPPING,  /* asked to end */
+    WORKER_DEAD       /* failed; kept for those who ask */
+};
+
+/* Somebody who waits for a worker that is being prepared. */
+struct waiter {
+    TAILQ_ENTRY(waiter) link;
+    void (*done)(void *arg, const struct worker *w, struct api_error *e, int retry_after_s);
+    void *arg;
+};
+
+struct worker {
+    TAILQ_ENTRY(worker) link;
+    struct workers *owner;
+    enum worker_phase phase;
+    char id[WORKER_ID_BYTES];
+    char *model_ref, *model_path, *log_path; /* owned */
+    const char *backend;
+    int64_t device, slots, ctx, keep_alive_ms;
+
+    /* preparing */
+    TAILQ_HEAD(, waiter) waiters;
+    struct inspect *inspect;
+    char *program; /* owned: the worker's binary */
+
+    /* running */
+    struct child child;
+    struct event *ended;
+    struct board *board;
+    uint16_t port;
+    int64_t started_unix_ms, started_ms;
+    int64_t ready_ms;          /* when the board first said so; 0 = not yet */
+    int64_t ready_activity_ms; /* the board's last_activity at that moment */
+    struct http_call *health;
+    int64_t next_health_ms;
+    unsigned strikes;
+
+    /* ending */
+    struct http_call *shutdown;
+    struct event *stop_timer;
+    bool terminated; /* SIGTERM was sent: SIGKILL is next */
+    bool has_fate;   /* `error` was set before the end, by who killed it */
+
+    /* dead */
+    struct api_error error;
+    json_t *log_tail; /* array of lines */
+    int64_t dead_ms;
+    bool died_loading;
+};
+
+struct workers {
+    struct workers_params params;
+    char *logs_dir;           /* owned */
+    TAILQ_HEAD(, worker) all; /* in the order of their start, dead ones too */
+    int lease_read,
+        lease_write; /* every worker holds the read end: EOF tells it the hive is gone */
+    struct event *tick;
+    bool ticking, closed;
+    void (*gone)(void *arg);
+    void *gone_arg;
+};
+
+/* The board's state, BOARD_STARTING without one. */
+enum board_state worker_board_state(const struct worker *w);
+bool worker_is_alive(const struct worker *w);
+
+/* worker_start.c: the process. 0, or -1 with *e and nothing left behind. */
+int worker_start(struct worker *w, struct api_error *e);
+
+/* worker_watch.c: the periodic look at all that live; starts when there is one. */
+int workers_watch_create(struct workers *ws, struct err *err);
+void workers_watch_wake(struct workers *ws);
+
+/* worker_stop.c */
+void worker_stop(struct worker *w);
+/* SIGKILL, and what to say about it when the end comes. */
+void worker_kill(struct worker *w, enum api_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* worker_end.c: called when the pidfd says that the process has ended. */
+void worker_ended(struct worker *w);
+/* What a failed worker wrote on its board; a board that is not NULL. */
+void worker_board_error(const struct worker *w, struct api_error *e);
+/* The last lines of its log, an array of texts. */
+json_t *worker_log_tail(const struct worker *w);
+/* Gives back what only a living worker has. */
+void worker_release(struct worker *w);
+
+/* workers.c */
+void worker_free(struct worker *w); /* out of the list, too */
+void workers_check_gone(struct workers *ws);
+/* "http://127.0.0.1:8081": how the hive itself calls it. */
+const char *worker_own_url(const struct worker *w, char dst[WORKER_URL_MAX]);
+
+#endif

@@ -1,0 +1,98 @@
+/* workers_json.c - what is told about workers; see workers.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "hive/workers_internal.h"
+
+static const char *state_of(const struct worker *w)
+{
+    if (w->phase == WORKER_DEAD || w->has_fate)
+        return "failed";
+    if (w->phase == WORKER_STOPPING)
+        return "draining";
+    return w->board ? board_state_name(w->board) : "starting";
+}
+
+static json_t *url_of(const struct worker *w, const char *host)
+{
+    struct config_addr addr = {.port = w->port};
+    char text[CONFIG_HOST_MAX + 9], url[CONFIG_HOST_MAX + 16];
+
+    str_copy(addr.host, sizeof addr.host, host);
+    snprintf(url, sizeof url, "http://%s", config_addr_text(&addr, text, sizeof text));
+    return json_string(url);
+}
+
+/* The numbers of the board; a worker without one has none. */
+static void put_board(json_t *out, const struct worker *w)
+{
+    const struct board *b = w->board;
+    int64_t activity = b ? atomic_load(&b->last_activity_ms) : 0, now = clock_ms();
+
+    if (activity < w->started_ms)
+        activity = w->started_ms;
+    json_object_set_new(out, "slots_total", json_integer(b ? atomic_load(&b->slots_total) : 0));
+    json_object_set_new(out, "slots_busy", json_integer(b ? atomic_load(&b->slots_busy) : 0));
+    json_object_set_new(out, "queued", json_integer(b ? atomic_load(&b->queued) : 0));
+    json_object_set_new(out, "n_ctx", json_integer(b ? atomic_load(&b->n_ctx) : 0));
+    json_object_set_new(out, "tokens_out",
+                        json_integer(b ? (json_int_t)atomic_load(&b->tokens_out) : 0));
+    json_object_set_new(out, "last_activity_ms_ago",
+                        json_integer(now > activity ? now - activity : 0));
+}
+
+/* Why it failed: known from its end, or from who is ending it, or only from its board as yet. */
+static json_t *error_json(const struct worker *w)
+{
+    struct api_error on_board = {0};
+    const struct api_error *e = &w->error;
+
+    if (w->phase != WORKER_DEAD && !w->has_fate) {
+        worker_board_error(w, &on_board);
+        e = &on_board;
+    }
+    return json_pack("{s:s, s:s, s:s, s:o*}", "code", api_error_info(e->code)->code, "message",
+                     e->message, "log_path", w->log_path, "log_tail",
+                     w->log_tail ? json_incref(w->log_tail) : worker_log_tail(w));
+}
+
+json_t *worker_json(const struct worker *w, const char *host)
+{
+    char when[CLOCK_ISO_BYTES];
+    json_t *out = json_pack(
+        "{s:s, s:o, s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:I}", "worker_id", w->id, "url",
+        url_of(w, host), "pid", (json_int_t)(w->phase == WORKER_DEAD ? 0 : w->child.pid), "state",
+        state_of(w), "model_ref", w->model_ref, "model_path", w->model_path, "backend", w->backend,
+        "device", (json_int_t)w->device, "started_at", clock_iso8601(w->started_unix_ms, when),
+        "keep_alive_ms", (json_int_t)w->keep_alive_ms);
+
+    if (!out)
+        return NULL;
+    put_board(out, w);
+    if (str_eq(state_of(w), "failed"))
+        json_object_set_new(out, "error", error_json(w));
+    return out;
+}
+
+json_t *workers_list_json(struct workers *ws, const char *host)
+{
+    json_t *list = json_array();
+    const struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    if (w->phase != WORKER_PREPARING)
+        json_array_append_new(list, worker_json(w, host));
+    return json_pack("{s:o}", "workers", list);
+}
+
+const struct worker *workers_find(struct workers *ws, const char *id)
+{
+    const struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    if (w->phase != WORKER_PREPARING && str_eq(w->id, id))
+        return w;
+    return NULL;
+}

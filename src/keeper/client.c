@@ -1,0 +1,199 @@
+/*
+ * client.c - see client.h. One event loop, run only inside the calls; a timer ends each turn of it
+ * so that an interrupt is seen.
+ */
+#include "keeper/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "base/cli.h"
+#include "base/str.h"
+#include "keeper/client_internal.h"
+#include "keeper/interrupt.h"
+#include "version.h"
+
+const char *const client_headers[] = {"User-Agent: rbee-keeper/" RBEE_VERSION,
+                                      "Content-Type: application/json", NULL};
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg; /* being there is enough: event_base_loop returns */
+}
+
+int client_open(const char *key, struct client **out, struct err *err)
+{
+    static const struct timeval every = {.tv_usec = INTERRUPT_LOOK_MS * 1000};
+    struct client *c = calloc(1, sizeof *c);
+    int rc = ERR_NO_MEMORY;
+
+    if (!c)
+        return err_no_memory(err, sizeof *c, "the client");
+    c->key = key;
+    c->base = event_base_new();
+    if (c->base)
+        c->tick = event_new(c->base, -1, EV_PERSIST, on_tick, NULL);
+    if (!c->tick || event_add(c->tick, &every))
+        err_no_memory(err, sizeof *c, "the event loop");
+    else
+        rc = http_client_create(c->base, &c->http, err);
+    if (rc) {
+        client_close(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+void client_close(struct client *c)
+{
+    if (!c)
+        return;
+    http_client_free(c->http);
+    if (c->tick)
+        event_free(c->tick);
+    if (c->base)
+        event_base_free(c->base);
+    free(c);
+}
+
+char *client_url_host(const char *url, char *dst, size_t dst_size)
+{
+    const char *at = strstr(url, "://");
+
+    at = at ? at + 3 : url;
+    snprintf(dst, dst_size, "%.*s", (int)strcspn(at, "/?"), at);
+    return dst;
+}
+
+/* Puts the hint that names the real place into e->details. */
+static void hint_place(struct api_error *e, const char *url)
+{
+    char place[512], *hint;
+
+    client_url_host(url, place, sizeof place);
+    if (e->code == API_CONNECTION_REFUSED)
+        hint = str_printf("Is rbee-hive running there? Ask with `curl http://%s/v1/health`, start "
+                          "it with `rbee-hive daemon --addr %s`.",
+                          place, place);
+    else
+        hint = str_printf("Is the machine on, and does it let port %s through? Ask with `curl "
+                          "http://%s/v1/health`.",
+                          strrchr(place, ':') ? strrchr(place, ':') + 1 : "8080", place);
+    if (hint)
+        e->details = json_pack("{s:s}", "hint", hint);
+    free(hint);
+}
+
+void client_transport_error(struct api_error *e, int rc, const struct err *why, const char *url)
+{
+    enum api_code code = rc == ERR_UNREACHABLE ? API_CONNECTION_REFUSED
+                         : rc == ERR_TIMEOUT   ? API_CONNECTION_TIMEOUT
+                         : rc == ERR_CANCELLED ? API_REQUEST_CANCELLED
+                         : rc == ERR_IO        ? API_CONNECTION_REFUSED
+                                               : API_INTERNAL;
+
+    api_error_set(e, code, "keeper", "%s", why->text);
+    if (code == API_CONNECTION_REFUSED || code == API_CONNECTION_TIMEOUT)
+        hint_place(e, url);
+}
+
+/* INTERNAL asks for the request id: it goes beside the hint. */
+static void keep_request_id(struct api_error *e, const char *body, size_t n)
+{
+    json_t *root = json_loadb(body, n, 0, NULL);
+    json_t *id = json_object_get(json_object_get(root, "error"), "request_id");
+
+    if (!e->details)
+        e->details = json_object();
+    if (json_string_length(id))
+        json_object_set(e->details, "request_id", id);
+    json_decref(root);
+}
+
+void client_status_error(struct api_error *e, int status, const struct buf *body)
+{
+    api_error_parse(e, status, buf_str(body), body->len);
+    if (e->code == API_INTERNAL)
+        keep_request_id(e, buf_str(body), body->len);
+}
+
+int client_text(struct client *c, const struct client_ask *ask, struct buf *body,
+                struct api_error *e)
+{
+    struct http_call_params params = {.method = ask->method, .url = ask->url};
+    struct err err = {0};
+    int status = 0, rc;
+
+    params.headers = client_headers;
+    params.bearer = c->key;
+    params.body = ask->body;
+    params.body_bytes = ask->body ? strlen(ask->body) : 0;
+    params.body_max = body->max;
+    params.timeout_ms = ask->timeout_ms ? ask->timeout_ms : CLIENT_TIMEOUT_MS;
+    params.connect_timeout_ms =
+        ask->connect_timeout_ms ? ask->connect_timeout_ms : params.timeout_ms;
+    rc = http_fetch(c->http, &params, ask->after_interrupt ? NULL : interrupt_flag(), &status, body,
+                    &err);
+    if (rc) {
+        client_transport_error(e, rc, &err, ask->url);
+        return -1;
+    }
+    if (status < 200 || status > 299) {
+        client_status_error(e, status, body);
+        return -1;
+    }
+    return 0;
+}
+
+int client_json(struct client *c, const struct client_ask *ask, json_t **out, struct api_error *e)
+{
+    char place[512];
+    struct buf body;
+    json_t *root;
+    int rc = -1;
+
+    buf_init(&body, CLIENT_BODY_MAX);
+    if (client_text(c, ask, &body, e))
+        goto out;
+    root = body.len ? json_loadb(body.data, body.len, 0, NULL) : json_object();
+    if (!json_is_object(root)) {
+        api_error_set(e, API_INTERNAL, "keeper",
+                      "the answer of %s (%zu bytes) is not a JSON object",
+                      client_url_host(ask->url, place, sizeof place), body.len);
+        json_decref(root);
+        goto out;
+    }
+    rc = 0;
+    if (out)
+        *out = root;
+    else
+        json_decref(root);
+out:
+    buf_done(&body);
+    return rc;
+}
+
+static void sent(void *arg, int rc, const struct http_response *response, const struct err *err)
+{
+    (void)arg;
+    (void)rc;
+    (void)response;
+    (void)err;
+}
+
+void client_send(struct client *c, const char *method, const char *url)
+{
+    struct http_call_params params = {.method = method, .url = url, .on_done = sent};
+    struct http_call *call;
+
+    params.headers = client_headers;
+    params.bearer = c->key;
+    params.timeout_ms = CLIENT_TIMEOUT_MS;
+    http_call_start(c->http, &params, &call, NULL);
+}

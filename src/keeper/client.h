@@ -1,0 +1,89 @@
+/*
+ * client.h - the keeper's calls to hives and workers: ask for JSON, ask for text, watch a stream.
+ *
+ * Every failure is an api_error fit to be shown: what the other side said in its error body, or
+ * CONNECTION_REFUSED, CONNECTION_TIMEOUT with the real host and port in the hint. Calls block, and
+ * end with REQUEST_CANCELLED soon after an interrupt. The one place that chooses the key that a
+ * call carries is client_open's caller; the one that puts it on is here. Main thread only.
+ */
+#ifndef RBEE_KEEPER_CLIENT_H
+#define RBEE_KEEPER_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "api/errors.h"
+#include "base/buf.h"
+
+#define CLIENT_BODY_MAX       (16u << 20) /* bytes of an answer */
+#define CLIENT_ERROR_BODY_MAX (256u << 10)
+#define CLIENT_TIMEOUT_MS     30000
+
+struct client;
+
+/* `key` (may be NULL) is borrowed until client_close. */
+int client_open(const char *key, struct client **out, struct err *err);
+void client_close(struct client *c); /* NULL is fine */
+
+struct client_ask {
+    const char *method; /* NULL = GET */
+    const char *url;
+    const char *body;           /* JSON, or NULL */
+    int64_t timeout_ms;         /* of the whole call; 0 = CLIENT_TIMEOUT_MS */
+    int64_t connect_timeout_ms; /* 0 = as timeout_ms */
+    bool after_interrupt;       /* goes on though Ctrl+C was pressed: what cleans up */
+};
+
+/*
+ * 0 with *out (owned by the caller; `out` may be NULL) for a status of 200 to 299; an empty body
+ * gives an empty object. -1 with *e otherwise.
+ */
+int client_json(struct client *c, const struct client_ask *ask, json_t **out, struct api_error *e);
+/* The same for a body that is text; `body` is initialised by the caller. */
+int client_text(struct client *c, const struct client_ask *ask, struct buf *body,
+                struct api_error *e);
+
+/* ---- streams ---- */
+struct client_watch {
+    const char *method, *url, *body;
+    int64_t timeout_ms; /* of the whole stream; 0 = none */
+    int64_t head_ms;    /* until the first byte of the answer; 0 = none */
+    int64_t stall_ms;   /* without a byte afterwards; 0 = none */
+    void *arg;
+    /* An event: its JSON (borrowed) and the bytes it came as. False ends the stream. */
+    bool (*on_event)(void *arg, json_t *event, const char *data, size_t n);
+    /* Called every INTERRUPT_LOOK_MS; false ends the stream. May be NULL: ends on an interrupt. */
+    bool (*on_tick)(void *arg);
+};
+
+enum client_end {
+    CLIENT_DONE,        /* [DONE] came */
+    CLIENT_STOPPED,     /* on_event or on_tick said so */
+    CLIENT_REFUSED,     /* an answer that is no stream: *e is what it says */
+    CLIENT_UNREACHABLE, /* no answer: *e */
+    CLIENT_BROKEN,      /* the stream ended without [DONE]: *e */
+    CLIENT_TIMED_OUT,   /* timeout_ms or stall_ms passed: *e */
+    CLIENT_GARBAGE      /* an event was no JSON object, or too large: *e */
+};
+/* *e is set for the last five. */
+enum client_end client_watch(struct client *c, const struct client_watch *w, struct api_error *e);
+
+/* Starts a call that nobody waits for; it is made while a client_watch runs. For DELETE. */
+void client_send(struct client *c, const char *method, const char *url);
+
+/* ---- several at once ---- */
+struct client_probe {
+    const char *url;
+    json_t *answer; /* owned by the caller afterwards; NULL = none came */
+    struct api_error error;
+};
+/* GETs them all at the same time. False when it could not even begin. */
+bool client_probe_all(struct client *c, struct client_probe *probes, size_t n, int64_t timeout_ms);
+
+/* "host:port" of a URL for people; returns dst. */
+char *client_url_host(const char *url, char *dst, size_t dst_size);
+
+#endif

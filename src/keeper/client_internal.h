@@ -1,0 +1,23 @@
+/* client_internal.h - what client.c and watch.c share; for nobody else. */
+#ifndef RBEE_KEEPER_CLIENT_INTERNAL_H
+#define RBEE_KEEPER_CLIENT_INTERNAL_H
+
+#include "keeper/client.h"
+#include "net/http_client.h"
+
+struct client {
+    struct event_base *base;  /* owned */
+    struct event *tick;       /* owned: wakes the loop */
+    struct http_client *http; /* owned */
+    const char *key;          /* borrowed, may be NULL */
+};
+
+/* The headers of every call, NULL behind the last. */
+extern const char *const client_headers[];
+
+/* *e for a call that got no whole answer: rc and why as http_client.h gives them. */
+void client_transport_error(struct api_error *e, int rc, const struct err *why, const char *url);
+/* *e for an answer of a status that is no success. */
+void client_status_error(struct api_error *e, int status, const struct buf *body);
+
+#endif

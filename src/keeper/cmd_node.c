@@ -1,0 +1,232 @@
+/* cmd_node.c - `node add`, `node list` and `node rm`: the keeper's list of machines. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "keeper/commands.h"
+#include "keeper/interrupt.h"
+#include "keeper/keeper.h"
+#include "keeper/preflight.h"
+#include "keeper/table.h"
+#include "version.h"
+
+#define PROBE_MS 3000 /* a machine that takes longer is shown as not answering */
+
+struct machine {
+    char name[CONFIG_HOST_MAX], where[CONFIG_HOST_MAX + 9], url[KEEPER_URL_MAX];
+};
+
+static void set_machine(struct machine *m, const char *name, const struct config_addr *addr)
+{
+    str_copy(m->name, sizeof m->name, name);
+    config_addr_text(addr, m->where, sizeof m->where);
+    snprintf(m->url, sizeof m->url, "http://%s/v1/health", m->where);
+}
+
+/* What a probe found, in a word or a sentence. dst_size >= 128. */
+static const char *verdict(const struct client_probe *p, char *dst, size_t dst_size)
+{
+    const char *version = keeper_text(p->answer, "version", NULL);
+
+    if (!p->answer)
+        return p->error.message[0] ? api_error_info(p->error.code)->code : "no answer";
+    if (!version)
+        return "answers, but is no rbee-hive";
+    if (preflight_same_line(version, RBEE_VERSION))
+        return "alive";
+    snprintf(dst, dst_size, "alive, but this keeper is %s", RBEE_VERSION);
+    return dst;
+}
+
+/* The answer's own health; NULL key when there is none. The machines' own keys come with them. */
+static bool probe(struct keeper *k, const struct machine *machines, struct client_probe *probes,
+                  size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        probes[i] = (struct client_probe){.url = machines[i].url};
+    return client_probe_all(k->client, probes, n, PROBE_MS);
+}
+
+static void probes_done(struct client_probe *probes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        json_decref(probes[i].answer);
+        api_error_done(&probes[i].error);
+    }
+}
+
+/* ---- add ---- */
+static void warn_if_silent(struct keeper *k, const char *name, const struct config_addr *addr)
+{
+    struct client_probe p;
+    struct machine m;
+    char text[128];
+
+    set_machine(&m, name, addr);
+    if (!probe(k, &m, &p, 1) || interrupt_seen()) {
+        probes_done(&p, 1);
+        return;
+    }
+    if (p.answer)
+        out_printf(&k->out, "%s is %s (%s, %s).\n", name, m.where, verdict(&p, text, sizeof text),
+                   keeper_text(p.answer, "version", "?"));
+    else
+        term_note(&k->term, "Added, but %s does not answer at %s yet: %s", name, m.where,
+                  p.error.message);
+    probes_done(&p, 1);
+}
+
+int cmd_node_add(const struct cli_command *self, int argc, char **argv)
+{
+    struct keeper_flags flags = {.node = "localhost"};
+    const struct cli_opt opts[] = {{0}};
+    const char *words[2];
+    const struct config_node *added;
+    struct keeper k = {.command = self->name};
+    struct err err = {0};
+    size_t n = 0;
+    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, words, 2, &n);
+
+    if (rc != CLI_GO)
+        return rc;
+    if (n < 2)
+        return keeper_usage(&k, "give a name and a host, such as 'bee2 192.168.1.20'");
+    if (str_eq(words[0], "localhost"))
+        return keeper_usage(&k, "'localhost' is this machine and cannot be another");
+    rc = keeper_begin(&k, self, &flags);
+    if (rc == CLI_GO) {
+        rc = config_node_add(k.config, words[0], words[1], &err);
+        if (rc == ERR_INVALID)
+            rc = keeper_usage(&k, "%s", err.text);
+        else if (rc)
+            rc = keeper_fail_err(&k, API_INTERNAL, &err);
+    }
+    if (rc == 0 && (added = config_node_find(k.config, words[0])) != NULL)
+        warn_if_silent(&k, words[0], &added->addr);
+    return keeper_end(&k, rc);
+}
+
+/* ---- list ---- */
+/* localhost first, unless the list has its own; then the list. Returns how many. */
+static size_t gather(const struct config *config, struct machine *machines)
+{
+    struct config_addr here = {.host = "localhost", .port = CONFIG_DEFAULT_PORT};
+    size_t n = 0;
+
+    if (!config_node_find(config, "localhost"))
+        set_machine(&machines[n++], "localhost", &here);
+    for (size_t i = 0; i < config_n_nodes(config); i++) {
+        const struct config_node *node = config_node_at(config, i);
+
+        set_machine(&machines[n++], node->name, &node->addr);
+    }
+    return n;
+}
+
+static void print_table(struct keeper *k, const struct machine *machines,
+                        const struct client_probe *probes, size_t n)
+{
+    static const char *const heads[] = {"NODE", "ADDRESS", "VERSION", "STATE"};
+    struct table *t = table_create(heads, sizeof heads / sizeof heads[0]);
+
+    for (size_t i = 0; t && i < n; i++) {
+        char text[128];
+        const char *const cells[] = {machines[i].name, machines[i].where,
+                                     keeper_text(probes[i].answer, "version", "-"),
+                                     verdict(&probes[i], text, sizeof text)};
+
+        table_add(t, cells);
+    }
+    if (t)
+        table_print(t, "", &k->out);
+    table_free(t);
+}
+
+static void print_json(struct keeper *k, const struct machine *machines,
+                       const struct client_probe *probes, size_t n)
+{
+    json_t *list = json_array(), *root = json_pack("{s:o}", "nodes", list);
+
+    for (size_t i = 0; root && i < n; i++) {
+        char text[128];
+
+        json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s*, s:s}", "name",
+                                              machines[i].name, "address", machines[i].where,
+                                              "alive", probes[i].answer != NULL, "version",
+                                              keeper_text(probes[i].answer, "version", NULL),
+                                              "state", verdict(&probes[i], text, sizeof text)));
+    }
+    if (root)
+        keeper_print_json(k, root);
+    json_decref(root);
+}
+
+static int list(struct keeper *k, bool json)
+{
+    size_t max = config_n_nodes(k->config) + 1, n;
+    struct machine *machines = calloc(max, sizeof *machines);
+    struct client_probe *probes = calloc(max, sizeof *probes);
+    int rc = CLI_DONE;
+
+    if (!machines || !probes) {
+        struct err err;
+
+        err_no_memory(&err, max * sizeof *machines, "the list of nodes");
+        rc = keeper_fail_err(k, API_INTERNAL, &err);
+    } else {
+        n = gather(k->config, machines);
+        probe(k, machines, probes, n);
+        if (interrupt_seen())
+            rc = keeper_cancelled(k);
+        else if (json)
+            print_json(k, machines, probes, n);
+        else
+            print_table(k, machines, probes, n);
+        probes_done(probes, n);
+    }
+    free(machines);
+    free(probes);
+    return rc;
+}
+
+int cmd_node_list(const struct cli_command *self, int argc, char **argv)
+{
+    struct keeper_flags flags = {.node = "localhost"};
+    const struct cli_opt opts[] = {KEEPER_OPT_JSON(flags), {0}};
+    struct keeper k;
+    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
+
+    if (rc != CLI_GO)
+        return rc;
+    rc = keeper_begin(&k, self, &flags);
+    if (rc == CLI_GO)
+        rc = list(&k, flags.json);
+    return keeper_end(&k, rc);
+}
+
+/* ---- rm ---- */
+int cmd_node_rm(const struct cli_command *self, int argc, char **argv)
+{
+    const struct keeper_flags flags = {0};
+    const struct cli_opt opts[] = {{0}};
+    const char *word = NULL;
+    struct keeper k = {.command = self->name};
+    struct err err = {0};
+    size_t n = 0;
+    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, &word, 1, &n);
+
+    if (rc != CLI_GO)
+        return rc;
+    if (n == 0)
+        return keeper_usage(&k, "name a node");
+    rc = keeper_open(&k, self, &flags);
+    if (rc == CLI_GO) {
+        rc = config_node_remove(k.config, word, &err);
+        if (rc)
+            rc = keeper_fail_err(&k, rc == ERR_NOT_FOUND ? API_NOT_FOUND : API_INTERNAL, &err);
+        else
+            out_printf(&k.out, "Removed the node %s.\n", word);
+    }
+    return keeper_end(&k, rc);
+}

@@ -1,0 +1,34 @@
+/*
+ * download.h - gets a model onto the node, with a progress line. Contract, sections 2.3 and 4.
+ */
+#ifndef RBEE_KEEPER_DOWNLOAD_H
+#define RBEE_KEEPER_DOWNLOAD_H
+
+#include "keeper/keeper.h"
+
+#define DOWNLOAD_ASK_MS   60000 /* the hive asks the hub before it answers */
+#define DOWNLOAD_STALL_MS 60000 /* without a byte from the hive; it sends comments meanwhile */
+#define DOWNLOAD_SHOW_MS  500   /* without a word of the hive, until a line is shown anyway */
+#define DOWNLOAD_WATCHES  4     /* times a broken progress stream is looked at again */
+
+struct download {
+    char name[256];  /* for people: the file's, once the hive has told it */
+    char path[4096]; /* where the hive has it */
+    bool was_there;  /* nothing had to be fetched */
+    bool verified;   /* its digest was compared */
+    uint64_t bytes;  /* of the model, 0 = not told */
+};
+
+/*
+ * Asks for `model_ref` and watches until it is there. 0 with *d, or -1 with *e. An interrupt ends
+ * the watching, not the download: the hive keeps what has arrived.
+ */
+int download_run(struct keeper *k, const char *model_ref, struct download *d, struct api_error *e);
+
+/* The line that says it is there. */
+void download_say(struct keeper *k, const struct download *d);
+
+/* What a person calls a model: the reference without its provider and folders. */
+const char *download_short_name(const char *model_ref);
+
+#endif

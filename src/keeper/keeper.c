@@ -1,0 +1,298 @@
+/* keeper.c - see keeper.h. */
+#include "keeper/keeper.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "keeper/interrupt.h"
+
+int keeper_open(struct keeper *k, const struct cli_command *command, const struct keeper_flags *f)
+{
+    struct err err = {0};
+    char *home = NULL;
+    int rc;
+
+    *k = (struct keeper){.command = command->name};
+    term_init(&k->term, f->quiet);
+    out_init(&k->out);
+    interrupt_install();
+    rc = path_rbee_home(&home, &err);
+    if (rc == 0)
+        rc = config_open(home, &k->config, &err);
+    free(home);
+    return rc ? keeper_fail_err(k, API_INVALID_REQUEST, &err) : CLI_GO;
+}
+
+/* The one place that chooses the key: flag, then environment. NULL = none. */
+static const char *choose_key(const struct keeper_flags *f)
+{
+    const char *key = f->api_key ? f->api_key : getenv("RBEE_API_KEY");
+
+    return key && key[0] ? key : NULL;
+}
+
+/* A key goes into a header: printable ASCII only, and of a sane length. */
+static bool is_key(const char *key)
+{
+    size_t n = 0;
+
+    for (; key[n] && n <= KEEPER_KEY_MAX; n++)
+        if (key[n] <= ' ' || key[n] > '~')
+            return false;
+    return n <= KEEPER_KEY_MAX;
+}
+
+static int node_error(struct keeper *k, int rc, const struct err *err)
+{
+    struct api_error e;
+
+    if (rc != ERR_UNREACHABLE)
+        return keeper_usage(k, "%s", err->text);
+    api_error_set(&e, API_CONNECTION_REFUSED, "keeper", "%s", err->text);
+    e.details = json_pack("{s:s}", "hint",
+                          "Check the name; `rbee-keeper node list` shows the ones known, "
+                          "`rbee-keeper node add NAME HOST` adds one.");
+    return keeper_fail(k, &e);
+}
+
+int keeper_connect(struct keeper *k, const struct keeper_flags *f)
+{
+    const char *text = f->node ? f->node : config_text(k->config, "keeper", "node");
+    const char *key = choose_key(f);
+    struct err err = {0};
+    int rc;
+
+    if (key && !is_key(key))
+        return keeper_usage(k,
+                            "the API key is no key: it has to be at most %d printable characters "
+                            "without blanks",
+                            KEEPER_KEY_MAX);
+    rc = node_resolve(k->config, text, node_known_by_resolver, NULL, &k->node, &err);
+    if (rc)
+        return node_error(k, rc, &err);
+    if (client_open(key, &k->client, &err))
+        return keeper_fail_err(k, API_INTERNAL, &err);
+    return CLI_GO;
+}
+
+int keeper_begin(struct keeper *k, const struct cli_command *command, const struct keeper_flags *f)
+{
+    int rc = keeper_open(k, command, f);
+
+    return rc == CLI_GO ? keeper_connect(k, f) : rc;
+}
+
+void keeper_close(struct keeper *k)
+{
+    client_close(k->client);
+    config_close(k->config);
+    k->client = NULL;
+    k->config = NULL;
+}
+
+static int output_error(struct keeper *k)
+{
+    bool full = k->out.error_errno == ENOSPC;
+    struct api_error e;
+    struct err err = {0};
+
+    err_errno(&err, ERR_IO, k->out.error_errno, "cannot write to standard output");
+    api_error_set(&e, full ? API_DISK_FULL : API_INTERNAL, "keeper", "%s", err.text);
+    e.details = json_pack("{s:s}", "hint",
+                          full ? "Free some space where the output goes."
+                               : "Look at where the command's output goes.");
+    return keeper_fail(k, &e);
+}
+
+int keeper_end(struct keeper *k, int rc)
+{
+    if (k->out.closed)
+        rc = OUT_EXIT_CLOSED;
+    if (k->out.error_errno)
+        rc = output_error(k);
+    keeper_close(k);
+    return rc;
+}
+
+/* ---- errors ---- */
+static void show_fields(struct keeper *k, const json_t *details)
+{
+    size_t i;
+    json_t *item;
+
+    json_array_foreach(json_object_get(details, "errors"), i, item) term_say(
+        &k->term, "  %s: %s", keeper_text(item, "field", "?"), keeper_text(item, "message", ""));
+}
+
+/* The worker's log: its path and its last lines, which may be one text or an array. */
+static void show_log(struct keeper *k, const json_t *details)
+{
+    const json_t *tail = json_object_get(details, "log_tail");
+    const char *path = keeper_text(details, "log_path", NULL);
+    size_t i;
+    json_t *line;
+
+    if (path)
+        term_say(&k->term, "  The worker's log: %s", path);
+    if (json_string_length(tail))
+        term_say(&k->term, "%s", json_string_value(tail));
+    json_array_foreach(tail, i, line) if (json_is_string(line))
+        term_say(&k->term, "  | %s", json_string_value(line));
+}
+
+/* The sender's hint, else the table's; about keys the keeper knows better. */
+static const char *hint_of(const struct api_error *e)
+{
+    if (e->code == API_MISSING_API_KEY || e->code == API_INVALID_API_KEY)
+        return "Set RBEE_API_KEY (or --api-key) to the key in the file api-key of the RBEE_HOME of "
+               "the hive.";
+    if (e->code == API_INVALID_REQUEST) /* the fields are shown; the table's hint speaks of JSON */
+        return "";
+    return keeper_text(e->details, "hint", api_error_info(e->code)->hint);
+}
+
+int keeper_fail(struct keeper *k, struct api_error *e)
+{
+    const struct api_error_info *info = api_error_info(e->code);
+    const char *hint = hint_of(e);
+    const char *id = keeper_text(e->details, "request_id", NULL);
+
+    term_progress_end(&k->term);
+    if (interrupt_seen()) {
+        api_error_done(e);
+        return keeper_cancelled(k);
+    }
+    if (k->out.tty)
+        out_end_line(&k->out);
+    term_say(&k->term, KEEPER_PROGRAM ": %s: %s", info->code, e->message);
+    show_fields(k, e->details);
+    show_log(k, e->details);
+    if (hint[0])
+        term_say(&k->term, "%s", hint);
+    if (id)
+        term_say(&k->term, "The request's id: %s", id);
+    api_error_done(e);
+    return info->exit_code;
+}
+
+int keeper_fail_err(struct keeper *k, enum api_code code, const struct err *err)
+{
+    struct api_error e;
+
+    api_error_set(&e, code, "keeper", "%s", err->text);
+    return keeper_fail(k, &e);
+}
+
+int keeper_usage(struct keeper *k, const char *fmt, ...)
+{
+    char text[ERR_TEXT_MAX];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    term_say(&k->term, "%s %s: %s. Try '%s %s --help'.", KEEPER_PROGRAM, k->command, text,
+             KEEPER_PROGRAM, k->command);
+    return CLI_USAGE;
+}
+
+int keeper_cancelled(struct keeper *k)
+{
+    term_progress_end(&k->term);
+    if (k->out.tty && k->out.mid_line)
+        term_say(&k->term, "\nCancelled.");
+    else
+        term_say(&k->term, "Cancelled.");
+    return CLI_INTERRUPTED;
+}
+
+/* ---- small things that commands share ---- */
+char *keeper_url(const struct keeper *k, char dst[KEEPER_URL_MAX], const char *fmt, ...)
+{
+    va_list ap;
+    size_t len;
+
+    snprintf(dst, KEEPER_URL_MAX, "%s", k->node.url);
+    len = strlen(dst);
+    va_start(ap, fmt);
+    vsnprintf(dst + len, KEEPER_URL_MAX - len, fmt, ap);
+    va_end(ap);
+    return dst;
+}
+
+char *keeper_escape(const char *text)
+{
+    struct buf out;
+
+    buf_init(&out, KEEPER_URL_MAX);
+    for (const char *p = text; *p; p++) {
+        unsigned char c = (unsigned char)*p;
+
+        if (c < 0x80 && (isalnum(c) || strchr("-._~", c)))
+            buf_putc(&out, *p);
+        else
+            buf_printf(&out, "%%%02X", c);
+    }
+    return buf_take(&out);
+}
+
+int keeper_get(struct keeper *k, const char *path, json_t **out, struct api_error *e)
+{
+    char url[KEEPER_URL_MAX];
+    const struct client_ask ask = {.url = keeper_url(k, url, "%s", path),
+                                   .timeout_ms = KEEPER_LIST_MS};
+
+    return client_json(k->client, &ask, out, e);
+}
+
+const char *keeper_text(const json_t *object, const char *name, const char *fallback)
+{
+    const json_t *value = json_object_get(object, name);
+
+    return json_is_string(value) ? json_string_value(value) : fallback;
+}
+
+const char *keeper_cell(const json_t *object, const char *name)
+{
+    const char *text = keeper_text(object, name, "");
+
+    return text[0] ? text : "-";
+}
+
+int64_t keeper_number(const json_t *object, const char *name, int64_t fallback)
+{
+    const json_t *value = json_object_get(object, name);
+
+    if (json_is_integer(value))
+        return json_integer_value(value);
+    return json_is_real(value) && json_real_value(value) > -9e15 && json_real_value(value) < 9e15
+               ? (int64_t)json_real_value(value)
+               : fallback;
+}
+
+void keeper_event_error(struct api_error *e, const json_t *event, const char *src)
+{
+    const char *code = keeper_text(event, "code", ""), *text = keeper_text(event, "message", "");
+    json_t *details = json_object_get(event, "details");
+    bool known;
+    enum api_code c = api_code_from(code, &known);
+
+    api_error_set(e, c, src, "%s%s%s", known ? "" : code, known || !code[0] ? "" : ": ",
+                  text[0] ? text : "no reason was given");
+    e->details = json_is_object(details) ? json_incref(details) : NULL;
+}
+
+void keeper_print_json(struct keeper *k, const json_t *value)
+{
+    char *text = json_dumps(value, JSON_INDENT(2));
+
+    if (text)
+        out_printf(&k->out, "%s\n", text);
+    free(text);
+}

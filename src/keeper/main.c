@@ -1,0 +1,35 @@
+/* main.c - rbee-keeper: the table of commands, which is its dispatch and its help. */
+#include "base/cli.h"
+#include "keeper/commands.h"
+#include "keeper/keeper.h"
+
+static const struct cli_command commands[] = {
+    {"infer", NULL, "ask a model, on this or another machine",
+     "Tokens go to standard output as they come, everything else to standard error. The text ends\n"
+     "with a line feed, added if the model wrote none. Without --model the bundled model 'tiny' "
+     "is\n"
+     "asked; without --prompt the prompt is read from standard input.\n"
+     "Exit codes: 0 done, 1 error, 2 usage, 130 Ctrl+C, 141 nobody reads the output any more.",
+     cmd_infer},
+    {"workers list", NULL, "show the models that are loaded", NULL, cmd_workers_list},
+    {"workers stop", "WORKER|all", "end a worker, or all of them",
+     "WORKER is an id as 'workers list' shows it, or the beginning of one.", cmd_workers_stop},
+    {"models list", NULL, "show the models that a node has", NULL, cmd_models_list},
+    {"models show", "MODEL", "tell what is known of a model", NULL, cmd_models_show},
+    {"models pull", "MODEL", "download a model", NULL, cmd_models_pull},
+    {"models rm", "MODEL", "remove a model from a node", NULL, cmd_models_rm},
+    {"node add", "NAME HOST[:PORT]", "remember a machine by a name", NULL, cmd_node_add},
+    {"node list", NULL, "show the machines and whether they answer", NULL, cmd_node_list},
+    {"node rm", "NAME", "forget a machine", NULL, cmd_node_rm},
+    {"logs", "[WORKER]", "show the end of a worker's log",
+     "WORKER is an id, or the beginning of one; without it the newest worker is meant.", cmd_logs},
+    {"config", NULL, "show every setting and where it comes from", NULL, cmd_config},
+    {0},
+};
+
+int main(int argc, char **argv)
+{
+    out_hold_places();
+    return cli_main(KEEPER_PROGRAM, "get a language model's answer on your shell", commands, argc,
+                    argv);
+}

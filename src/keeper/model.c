@@ -1,0 +1,47 @@
+/* model.c - see model.h. */
+#include "keeper/model.h"
+
+#include <stdlib.h>
+
+#include "api/modelref.h"
+
+static int refuse(struct keeper *k, const struct err *err)
+{
+    struct api_error e;
+
+    api_error_set(&e, API_INVALID_MODEL_REF, "keeper", "%s", err->text);
+    e.details = json_pack("{s:s}", "hint", "`rbee-keeper models list` shows what is there.");
+    return keeper_fail(k, &e);
+}
+
+int model_name_read(struct keeper *k, const char *typed, struct model_name *out)
+{
+    struct model_ref ref;
+    struct err err = {0};
+    int rc = CLI_GO;
+
+    *out = (struct model_name){0};
+    if (model_ref_parse(typed, &ref, &err)) {
+        rc = refuse(k, &err);
+    } else if (ref.kind == MODEL_REF_FILE && ref.path[0] != '/' && !k->node.local) {
+        rc = keeper_usage(k,
+                          "the model's path '%.200s' is relative, but the node %.100s is another "
+                          "machine; write the full path it has there",
+                          typed, k->node.name);
+    } else {
+        out->remote = ref.kind == MODEL_REF_HF;
+        out->text = model_ref_text(&ref);
+        if (!out->text) {
+            err_no_memory(&err, MODEL_REF_MAX, "the model's name");
+            rc = keeper_fail_err(k, API_INTERNAL, &err);
+        }
+    }
+    model_ref_done(&ref);
+    return rc;
+}
+
+void model_name_done(struct model_name *m)
+{
+    free(m->text);
+    m->text = NULL;
+}

@@ -1,0 +1,20 @@
+/* model.h - the --model a person typed, in the one spelling that goes to the node. */
+#ifndef RBEE_KEEPER_MODEL_H
+#define RBEE_KEEPER_MODEL_H
+
+#include "keeper/keeper.h"
+
+struct model_name {
+    char *text;  /* owned */
+    bool remote; /* from a hub: the hive may have to download it */
+};
+
+/*
+ * A relative path is resolved here when the node is this machine; for another one it is a usage
+ * error, as only its own folders would mean something. CLI_GO, or an exit code after having said
+ * why. model_name_done in either case.
+ */
+int model_name_read(struct keeper *k, const char *typed, struct model_name *out);
+void model_name_done(struct model_name *m);
+
+#endif

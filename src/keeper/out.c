@@ -1,0 +1,102 @@
+/* out.c - see out.h. */
+#include "keeper/out.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "keeper/clean.h"
+#include "keeper/interrupt.h"
+
+void out_init(struct out *o)
+{
+    *o = (struct out){.tty = isatty(STDOUT_FILENO)};
+}
+
+void out_hold_places(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) != fd)
+            return; /* without /dev/null there is nothing to hold a place with */
+}
+
+static int fail(struct out *o, int errno_value)
+{
+    if (errno_value == EPIPE)
+        o->closed = true;
+    else
+        o->error_errno = errno_value;
+    return -1;
+}
+
+/* Waits a little where somebody made stdout non-blocking. */
+static void wait_writable(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    poll(&p, 1, INTERRUPT_LOOK_MS);
+}
+
+static int write_all(struct out *o, const char *bytes, size_t n)
+{
+    while (n) {
+        ssize_t done = write(STDOUT_FILENO, bytes, n);
+
+        if (done < 0 && errno == EAGAIN)
+            wait_writable();
+        else if (done < 0 && errno != EINTR)
+            return fail(o, errno);
+        if (done < 0 && interrupt_seen())
+            return -1;
+        if (done > 0) {
+            bytes += done;
+            n -= (size_t)done;
+        }
+    }
+    return 0;
+}
+
+int out_put(struct out *o, const char *text, size_t n)
+{
+    struct buf cleaned;
+    int rc;
+
+    if (o->closed || o->error_errno)
+        return -1;
+    if (n == 0)
+        return 0;
+    o->mid_line = text[n - 1] != '\n';
+    if (!o->tty)
+        return write_all(o, text, n);
+    buf_init(&cleaned, OUT_TEXT_MAX);
+    rc = clean_put(&cleaned, text, n) ? fail(o, ENOMEM)
+                                      : write_all(o, buf_str(&cleaned), cleaned.len);
+    buf_done(&cleaned);
+    return rc;
+}
+
+int out_printf(struct out *o, const char *fmt, ...)
+{
+    va_list ap;
+    char *line = NULL;
+    int n, rc;
+
+    va_start(ap, fmt);
+    n = vasprintf(&line, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return fail(o, ENOMEM);
+    rc = out_put(o, line, (size_t)n);
+    free(line);
+    return rc;
+}
+
+int out_end_line(struct out *o)
+{
+    return o->mid_line ? out_put(o, "\n", 1) : 0;
+}

@@ -1,0 +1,38 @@
+/*
+ * out.h - the keeper's stdout: written at once, never through a library's buffer.
+ *
+ * On a terminal text goes through clean.h; into a pipe or a file it goes as it is. Who reads may go
+ * away (`| head -1`): the first write that says so marks `out` closed, later puts do nothing, and
+ * the command ends quietly with OUT_EXIT_CLOSED, as a tool that SIGPIPE ended would have.
+ */
+#ifndef RBEE_KEEPER_OUT_H
+#define RBEE_KEEPER_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define OUT_EXIT_CLOSED 141 /* 128 + SIGPIPE, what a shell reports of other tools */
+#define OUT_TEXT_MAX    (16u << 20)
+
+struct out {
+    bool tty;
+    bool mid_line;   /* the last byte put was no line feed */
+    bool closed;     /* nobody reads any more */
+    int error_errno; /* any other failure: disk full, ... */
+};
+
+void out_init(struct out *o);
+
+/*
+ * Before anything is opened: standard descriptors that are closed (`>&-`) get a place holder, or a
+ * socket would take their number and be written to. Writing to a closed stdout stays an error.
+ */
+void out_hold_places(void);
+
+/* Bytes as they are, except on a terminal. 0, or -1 once closed, failed or interrupted. */
+int out_put(struct out *o, const char *text, size_t n);
+int out_printf(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A line feed if the last byte was none. */
+int out_end_line(struct out *o);
+
+#endif

@@ -1,0 +1,238 @@
+/* pool.c - see pool.h. Waiting for a worker to load is in ready.c. */
+#include "keeper/pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "keeper/download.h"
+#include "keeper/interrupt.h"
+#include "keeper/preflight.h"
+#include "keeper/ready.h"
+
+#define EXPLAIN_TRIES 5 /* a hive needs a moment to notice that a worker ended */
+#define EXPLAIN_MS    100
+
+/* ---- choosing ---- */
+static bool is_same_kind(const json_t *worker, const struct pool_want *want)
+{
+    return str_eq(keeper_text(worker, "model_ref", ""), want->model_ref) &&
+           (str_eq(want->backend, "auto") ||
+            str_eq(keeper_text(worker, "backend", ""), want->backend)) &&
+           (want->device < 0 || keeper_number(worker, "device", 0) == want->device);
+}
+
+/* A context or slots of fewer than asked for do not do; one not told does. */
+static bool is_large_enough(const json_t *worker, const struct pool_want *want)
+{
+    return keeper_number(worker, "n_ctx", INT64_MAX) >= want->ctx &&
+           keeper_number(worker, "slots_total", INT64_MAX) >= want->slots;
+}
+
+static int64_t free_slots(const json_t *worker)
+{
+    return keeper_number(worker, "slots_total", 1) - keeper_number(worker, "slots_busy", 0);
+}
+
+static bool is_loaded(const json_t *worker)
+{
+    const char *state = keeper_text(worker, "state", "");
+
+    return str_eq(state, "idle") || str_eq(state, "busy");
+}
+
+static bool is_usable(const json_t *worker, const struct pool_want *want)
+{
+    return is_loaded(worker) && free_slots(worker) > 0 && keeper_text(worker, "url", NULL) &&
+           keeper_text(worker, "worker_id", NULL) &&
+           !str_eq(keeper_text(worker, "worker_id", NULL), want->avoid);
+}
+
+const json_t *pool_choose(const json_t *list, const struct pool_want *want)
+{
+    const json_t *workers = json_object_get(list, "workers"), *best = NULL;
+    size_t i;
+    json_t *w;
+
+    json_array_foreach(workers, i, w) if (is_same_kind(w, want) && is_large_enough(w, want) &&
+                                          is_usable(w, want) &&
+                                          (!best || free_slots(w) > free_slots(best))) best = w;
+    return best;
+}
+
+/* Is one of the same kind there that is only too small? Then the hive must not give it again. */
+static bool has_smaller(const json_t *list, const struct pool_want *want)
+{
+    size_t i;
+    json_t *w;
+
+    json_array_foreach(json_object_get(list, "workers"), i,
+                       w) if (is_same_kind(w, want) && !is_large_enough(w, want)) return true;
+    return false;
+}
+
+/* ---- taking ---- */
+static int take(const json_t *worker, struct pool_worker *out, struct api_error *e)
+{
+    const char *id = keeper_text(worker, "worker_id", ""), *url = keeper_text(worker, "url", "");
+    size_t n;
+
+    if (!id[0] || !str_copy(out->id, sizeof out->id, id) ||
+        !(str_starts(url, "http://") || str_starts(url, "https://")) ||
+        !str_copy(out->url, sizeof out->url / 2, url)) { /* room for a path behind it */
+        api_error_set(e, API_INTERNAL, "keeper",
+                      "the hive names a worker without a usable id and URL: '%.64s', '%.200s'", id,
+                      url);
+        return -1;
+    }
+    n = strlen(out->url);
+    if (out->url[n - 1] == '/')
+        out->url[n - 1] = '\0';
+    return 0;
+}
+
+/* The request's body (free()); NULL when out of memory or not UTF-8. */
+static char *spawn_body(const struct pool_want *want, bool fresh)
+{
+    json_t *body =
+        json_pack("{s:s, s:s, s:I}", "model_ref", want->model_ref, "backend", want->backend,
+                  "device", (json_int_t)(want->device < 0 ? 0 : want->device));
+    char *text;
+
+    if (!body)
+        return NULL;
+    if (want->slots)
+        json_object_set_new(body, "slots", json_integer(want->slots));
+    if (want->ctx)
+        json_object_set_new(body, "ctx", json_integer(want->ctx));
+    if (want->keep_alive)
+        json_object_set_new(body, "keep_alive", json_string(want->keep_alive));
+    if (fresh)
+        json_object_set_new(body, "new", json_true());
+    text = json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    return text;
+}
+
+/* The hive may answer with a worker that was there already. */
+static void say_spawned(struct keeper *k, const char *state, const struct pool_worker *w)
+{
+    if (str_eq(state, "idle") || str_eq(state, "busy"))
+        term_ok(&k->term, "Worker found (%s at %s)", w->id, w->url);
+    else
+        term_ok(&k->term, "Worker spawning (%s at %s)", w->id, w->url);
+}
+
+static int spawn(struct keeper *k, const struct pool_want *want, bool fresh,
+                 struct pool_worker *out, struct api_error *e)
+{
+    char url[KEEPER_URL_MAX], *body = spawn_body(want, fresh);
+    struct client_ask ask = {.method = "POST", .timeout_ms = POOL_SPAWN_MS};
+    json_t *answer = NULL;
+    int rc = -1;
+
+    if (!body) {
+        api_error_set(e, API_INTERNAL, "keeper", "the request for a worker could not be made");
+        return -1;
+    }
+    ask.url = keeper_url(k, url, "/v1/workers/spawn");
+    ask.body = body;
+    if (client_json(k->client, &ask, &answer, e) == 0)
+        rc = take(answer, out, e);
+    if (rc == 0)
+        say_spawned(k, keeper_text(answer, "state", ""), out);
+    json_decref(answer);
+    free(body);
+    return rc;
+}
+
+/* Phases 2 to 7. `list` may be NULL: it is asked for again once the hive has answered. */
+static int acquire_cold(struct keeper *k, const struct pool_want *want, const json_t *list,
+                        struct pool_worker *out, struct api_error *e)
+{
+    struct download d;
+
+    if (want->download) {
+        if (download_run(k, want->model_ref, &d, e))
+            return -1;
+        download_say(k, &d);
+    }
+    if (spawn(k, want, list && has_smaller(list, want), out, e))
+        return -1;
+    return ready_wait(k, out, download_short_name(want->model_ref), e);
+}
+
+static int reuse(struct keeper *k, const json_t *worker, struct pool_worker *out,
+                 struct api_error *e)
+{
+    if (take(worker, out, e))
+        return -1;
+    term_ok(&k->term, "Worker ready (warm: %s with %s on %s)", out->id,
+            keeper_text(worker, "model_ref", ""), keeper_text(worker, "backend", "?"));
+    return 0;
+}
+
+int pool_acquire(struct keeper *k, const struct pool_want *want, struct pool_worker *out,
+                 struct api_error *e)
+{
+    char url[KEEPER_URL_MAX];
+    const struct client_ask ask = {.url = keeper_url(k, url, "/v1/workers/list"),
+                                   .timeout_ms = KEEPER_LIST_MS,
+                                   .connect_timeout_ms = POOL_CONNECT_MS};
+    json_t *list = NULL;
+    const json_t *warm = NULL;
+    bool heard = client_json(k->client, &ask, &list, e) == 0;
+    int rc = -1;
+
+    if (heard)
+        warm = pool_choose(list, want);
+    else
+        api_error_done(e); /* preflight asks again, patiently, and says what is wrong */
+    if (!warm) {
+        if (interrupt_seen() || preflight_run(k, e))
+            goto out;
+        term_ok(&k->term, "Pool health check (%s)", k->node.url);
+        if (!heard && client_json(k->client, &ask, &list, e))
+            goto out;
+        warm = heard ? NULL : pool_choose(list, want);
+    }
+    rc = warm ? reuse(k, warm, out, e) : acquire_cold(k, want, list, out, e);
+out:
+    json_decref(list);
+    return rc;
+}
+
+/* ---- afterwards ---- */
+/* The hive's "error" of an ended worker (owned by the caller), or NULL. */
+static json_t *ask_fate(struct keeper *k, const char *worker_id)
+{
+    char path[KEEPER_URL_MAX];
+    json_t *answer = NULL, *error = NULL;
+    struct api_error lost;
+
+    snprintf(path, sizeof path, "/v1/workers/%s", worker_id);
+    for (unsigned i = 0; i < EXPLAIN_TRIES && !error; i++) {
+        if (i > 0 && !interrupt_sleep_ms(EXPLAIN_MS))
+            break;
+        if (keeper_get(k, path, &answer, &lost)) {
+            api_error_done(&lost);
+            break;
+        }
+        error = json_incref(json_object_get(answer, "error"));
+        json_decref(answer);
+    }
+    return error;
+}
+
+void pool_explain(struct keeper *k, const char *worker_id, const char *otherwise,
+                  struct api_error *e)
+{
+    json_t *error = ask_fate(k, worker_id);
+    size_t len = strlen(e->message);
+
+    snprintf(e->message + len, sizeof e->message - len, ": %s",
+             keeper_text(error, "message", otherwise));
+    json_decref(e->details);
+    e->details = error;
+}

@@ -1,0 +1,47 @@
+/*
+ * pool.h - a worker to infer on: one that is there, or a new one, waited for until it is ready.
+ * Contract, sections 2.1 to 2.7.
+ */
+#ifndef RBEE_KEEPER_POOL_H
+#define RBEE_KEEPER_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "keeper/keeper.h"
+
+#define POOL_LOAD_MS    300000 /* a model that takes longer has failed: LOADING_TIMEOUT */
+#define POOL_SPAWN_MS   60000  /* the hive judges the file before it answers */
+#define POOL_CONNECT_MS 3000   /* for the first look at the list; preflight waits longer */
+#define POOL_ID_MAX     64     /* bytes of a worker's id, the NUL included */
+
+struct pool_want {
+    const char *model_ref;  /* the one spelling of it */
+    bool download;          /* the hive may have to fetch it */
+    const char *backend;    /* "auto", "cpu", ... */
+    int64_t device;         /* -1 = any */
+    int64_t slots, ctx;     /* 0 = the worker's choice; an existing one may have more */
+    const char *keep_alive; /* NULL = the hive's choice */
+    const char *avoid;      /* a worker's id that has turned out to be gone, or NULL */
+};
+
+struct pool_worker {
+    char id[POOL_ID_MAX];
+    char url[KEEPER_URL_MAX]; /* no slash behind */
+};
+
+/* Of the answer of /v1/workers/list the best worker for `want` (borrowed), or NULL. */
+const json_t *pool_choose(const json_t *list, const struct pool_want *want);
+
+/* Says on stderr what it does. 0 with *out ready for work, or -1 with *e. */
+int pool_acquire(struct keeper *k, const struct pool_want *want, struct pool_worker *out,
+                 struct api_error *e);
+
+/*
+ * Why did this worker end? Adds to *e, which holds what the keeper saw, what the hive knows of it
+ * (error, log), or `otherwise` when that is nothing.
+ */
+void pool_explain(struct keeper *k, const char *worker_id, const char *otherwise,
+                  struct api_error *e);
+
+#endif

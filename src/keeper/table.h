@@ -1,0 +1,27 @@
+/*
+ * table.h - rows and columns for people: cells cleaned (see clean.h), columns as wide as their
+ * widest cell, two blanks between them, no blanks at a line's end.
+ */
+#ifndef RBEE_KEEPER_TABLE_H
+#define RBEE_KEEPER_TABLE_H
+
+#include <stddef.h>
+
+#include "keeper/out.h"
+
+#define TABLE_COLUMNS_MAX 12
+#define TABLE_ROWS_MAX    4096
+
+struct table;
+
+/* `heads` has n_columns texts. NULL when out of memory. */
+struct table *table_create(const char *const *heads, size_t n_columns);
+void table_free(struct table *t); /* NULL is fine */
+
+/* Copies the cells. 0, or -1 when out of memory or past TABLE_ROWS_MAX. */
+int table_add(struct table *t, const char *const *cells);
+
+/* With no rows beyond the heads: prints `empty` instead. */
+void table_print(const struct table *t, const char *empty, struct out *out);
+
+#endif

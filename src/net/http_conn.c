@@ -1,0 +1,363 @@
+/*
+ * http_conn.c - one connection: its socket, its phases, its time limits.
+ *
+ * Plain events and send/recv: an answer leaves in the same turn of the loop when the kernel takes
+ * it. The socket is read in every phase, so that a client that leaves is noticed: while a request
+ * waits, up to HTTP_READ_AHEAD_MAX bytes of the next ones are kept; past that reading rests, and
+ * the socket is asked now and then whether its other end is closed. A client that shuts its sending
+ * side while its request waits counts as one that left.
+ *
+ * Everything runs in the loop's thread. Sends carry MSG_NOSIGNAL: SIGPIPE never comes of them.
+ */
+#include "net/http_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/str.h"
+
+#define KEY_PHASES 8 /* > the number of phases */
+
+static struct timeval to_timeval(int64_t ms)
+{
+    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+}
+
+static bool is_passing(int error)
+{
+    return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+/* ---- time and reading: set right at the end of each turn ---- */
+
+static int64_t patience_ms(const struct http_conn *c)
+{
+    const struct http_limits *limits = &c->server->params.limits;
+
+    switch (c->phase) {
+    case PHASE_IDLE:
+        return c->n_requests ? limits->idle_timeout_ms : limits->head_timeout_ms;
+    case PHASE_HEAD:
+        return limits->head_timeout_ms;
+    case PHASE_BODY:
+        return limits->body_timeout_ms;
+    case PHASE_HANDLER:
+        return c->reading ? 0 : HTTP_GONE_CHECK_MS;
+    case PHASE_CLOSING: /* the write event's own time limit rules */
+        return 0;
+    case PHASE_LINGER:
+        return HTTP_LINGER_MS;
+    }
+    return 0;
+}
+
+/* Starts the timer once per phase and request: bytes that trickle in must not extend it. */
+static void conn_arm(struct http_conn *c)
+{
+    uint64_t key = (c->n_requests * KEY_PHASES + c->phase) * 2 + c->reading;
+    int64_t ms = patience_ms(c);
+    struct timeval tv = to_timeval(ms);
+
+    if (key == c->armed)
+        return;
+    c->armed = key;
+    if (ms > 0)
+        event_add(c->ev_timer, &tv);
+    else
+        event_del(c->ev_timer);
+}
+
+static void conn_watch(struct http_conn *c)
+{
+    bool want = !c->ended && (c->phase >= PHASE_CLOSING || c->in.len < HTTP_READ_AHEAD_MAX);
+
+    if (want == c->reading)
+        return;
+    c->reading = want;
+    if (want)
+        event_add(c->ev_read, NULL);
+    else
+        event_del(c->ev_read);
+}
+
+/* The end of every callback of the loop; `c` may be gone behind it. */
+static void conn_settle(struct http_conn *c)
+{
+    if (c->broken || (c->server->draining && http_conn_is_idle(c))) {
+        http_conn_destroy(c);
+        return;
+    }
+    conn_watch(c);
+    conn_arm(c);
+}
+
+void http_conn_break(struct http_conn *c)
+{
+    c->broken = true;
+    event_active(c->ev_later, EV_TIMEOUT, 1);
+}
+
+/* ---- sending ---- */
+
+size_t http_conn_unsent(const struct http_conn *c)
+{
+    return c->out.len - c->out_sent;
+}
+
+static void start_linger(struct http_conn *c)
+{
+    shutdown(c->fd, SHUT_WR);
+    c->phase = PHASE_LINGER;
+    if (c->ended)
+        http_conn_break(c);
+}
+
+/* The kernel has everything: the memory goes, and what waited for it goes on. */
+static void conn_drained(struct http_conn *c)
+{
+    event_del(c->ev_write);
+    buf_done(&c->out);
+    c->out_sent = 0;
+    if (c->phase == PHASE_CLOSING)
+        start_linger(c);
+    else
+        http_take_ahead(c);
+}
+
+static void conn_flush(struct http_conn *c)
+{
+    while (c->out_sent < c->out.len) {
+        ssize_t n = send(c->fd, c->out.data + c->out_sent, c->out.len - c->out_sent, MSG_NOSIGNAL);
+
+        if (n < 0) {
+            if (!is_passing(errno))
+                c->broken = true;
+            return;
+        }
+        c->out_sent += (size_t)n;
+    }
+    conn_drained(c);
+}
+
+/* Hands the kernel what it takes at once; returns how many bytes that were. */
+static size_t send_now(struct http_conn *c, struct iovec *iov, int n_iov)
+{
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n_iov};
+    ssize_t n;
+
+    if (http_conn_unsent(c) > 0)
+        return 0;
+    n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+    if (n < 0 && !is_passing(errno))
+        http_conn_break(c);
+    return n < 0 ? 0 : (size_t)n;
+}
+
+void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov)
+{
+    struct timeval tv = to_timeval(c->server->params.limits.write_timeout_ms);
+    size_t sent;
+
+    if (c->broken)
+        return;
+    sent = send_now(c, iov, n_iov);
+    if (c->out_sent > c->out.len / 2) {
+        buf_drop(&c->out, c->out_sent);
+        c->out_sent = 0;
+    }
+    for (int i = 0; i < n_iov; i++) {
+        size_t skip = sent < iov[i].iov_len ? sent : iov[i].iov_len;
+
+        sent -= skip;
+        if (buf_put(&c->out, (const char *)iov[i].iov_base + skip, iov[i].iov_len - skip)) {
+            http_conn_break(c);
+            return;
+        }
+    }
+    if (http_conn_unsent(c) > 0 && !event_pending(c->ev_write, EV_WRITE, NULL))
+        event_add(c->ev_write, tv.tv_sec || tv.tv_usec ? &tv : NULL);
+}
+
+void http_conn_answered(struct http_conn *c)
+{
+    http_take_end(c);
+    if (c->broken)
+        return;
+    if (c->keep_alive) {
+        c->phase = PHASE_IDLE;
+        if (!c->parsing)
+            event_active(c->ev_later, EV_TIMEOUT, 1);
+    } else {
+        c->phase = PHASE_CLOSING;
+        if (http_conn_unsent(c) == 0)
+            start_linger(c);
+    }
+    if (!c->parsing) {
+        conn_watch(c);
+        conn_arm(c);
+    }
+}
+
+/* ---- the loop's callbacks ---- */
+
+/* The client has shut its sending side. */
+static void conn_ended(struct http_conn *c)
+{
+    c->ended = true;
+    if (c->phase == PHASE_IDLE && http_conn_unsent(c) > 0)
+        c->phase = PHASE_CLOSING;
+    else if (c->phase != PHASE_CLOSING)
+        c->broken = true;
+}
+
+static void on_read(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_conn *c = arg;
+    char *scratch = c->server->scratch;
+    size_t room = HTTP_READ_AHEAD_MAX - c->in.len;
+    ssize_t n = c->broken ? 0 : recv(fd, scratch, room, 0);
+
+    (void)what;
+    if (n > 0 && c->phase < PHASE_CLOSING)
+        http_take_bytes(c, scratch, (size_t)n);
+    else if (n == 0)
+        conn_ended(c);
+    else if (n < 0 && !is_passing(errno))
+        c->broken = true;
+    conn_settle(c);
+}
+
+static void on_write(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_conn *c = arg;
+
+    (void)fd;
+    if (what & EV_TIMEOUT)
+        c->broken = true;
+    else if (!c->broken)
+        conn_flush(c);
+    conn_settle(c);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_conn *c = arg;
+
+    (void)fd, (void)what;
+    if (!c->broken)
+        http_take_ahead(c);
+    conn_settle(c);
+}
+
+static void conn_late(struct http_conn *c)
+{
+    static const struct http_fault late = {408, "The request did not arrive whole in time."};
+    struct pollfd state = {.fd = c->fd, .events = POLLRDHUP};
+
+    switch (c->phase) {
+    case PHASE_HEAD:
+    case PHASE_BODY:
+        http_reply_fault(c, &late);
+        break;
+    case PHASE_HANDLER:
+        if (poll(&state, 1, 0) > 0)
+            c->broken = true;
+        break;
+    default:
+        c->broken = true;
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_conn *c = arg;
+
+    (void)fd, (void)what;
+    c->armed = 0;
+    if (!c->broken)
+        conn_late(c);
+    conn_settle(c);
+}
+
+/* ---- life ---- */
+
+static int conn_make_events(struct http_conn *c)
+{
+    struct event_base *base = c->server->params.base;
+
+    c->ev_read = event_new(base, c->fd, EV_READ | EV_PERSIST, on_read, c);
+    c->ev_write = event_new(base, c->fd, EV_WRITE | EV_PERSIST, on_write, c);
+    c->ev_timer = evtimer_new(base, on_timer, c);
+    c->ev_later = evtimer_new(base, on_later, c);
+    return c->ev_read && c->ev_write && c->ev_timer && c->ev_later ? 0 : -1;
+}
+
+void http_conn_open(struct http_server *s, int fd, const char *peer, bool refused)
+{
+    static const struct http_fault full = {503, "The server has all the connections it may have."};
+    struct http_conn *c = calloc(1, sizeof *c);
+
+    if (!c) {
+        close(fd);
+        return;
+    }
+    c->server = s;
+    c->fd = fd;
+    c->refused = refused;
+    str_copy(c->peer, sizeof c->peer, peer);
+    buf_init(&c->in, HTTP_READ_AHEAD_MAX);
+    buf_init(&c->out, HTTP_UNSENT_MAX);
+    c->next = s->conns;
+    c->link = &s->conns;
+    if (c->next)
+        c->next->link = &c->next;
+    s->conns = c;
+    s->n_conns++;
+    s->n_refused += refused;
+    if (conn_make_events(c))
+        c->broken = true;
+    else if (refused)
+        http_reply_fault(c, &full);
+    conn_settle(c);
+}
+
+static void event_drop(struct event *ev)
+{
+    if (ev)
+        event_free(ev);
+}
+
+void http_conn_destroy(struct http_conn *c)
+{
+    struct http_exchange *x = c->x;
+
+    c->broken = true;
+    if (x && x->gone && c->phase == PHASE_HANDLER)
+        x->gone(x, x->gone_arg);
+    http_take_end(c);
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
+    c->server->n_conns--;
+    c->server->n_refused -= c->refused;
+    event_drop(c->ev_read);
+    event_drop(c->ev_write);
+    event_drop(c->ev_timer);
+    event_drop(c->ev_later);
+    close(c->fd);
+    buf_done(&c->in);
+    buf_done(&c->out);
+    free(c);
+}
+
+bool http_conn_is_idle(const struct http_conn *c)
+{
+    return c->phase == PHASE_IDLE && c->n_requests > 0 && c->in.len == 0 &&
+           http_conn_unsent(c) == 0;
+}

@@ -1,0 +1,67 @@
+/* http_exchange.c - what a handler sees of a request: see http_server.h. */
+#include "net/http_internal.h"
+
+#include <string.h>
+
+const char *http_method(const struct http_exchange *x)
+{
+    return x->req.method;
+}
+
+const char *http_path(const struct http_exchange *x)
+{
+    return x->req.path;
+}
+
+const char *http_query(const struct http_exchange *x, const char *name)
+{
+    for (size_t i = 0; i < x->req.n_params; i++)
+        if (strcmp(x->req.params[i].name, name) == 0)
+            return x->req.params[i].value;
+    return NULL;
+}
+
+const char *http_header(const struct http_exchange *x, const char *name)
+{
+    return http_request_header(&x->req, name);
+}
+
+const char *http_body(const struct http_exchange *x, size_t *n)
+{
+    if (n)
+        *n = x->req.body.len;
+    return buf_str(&x->req.body);
+}
+
+const char *http_request_id(const struct http_exchange *x)
+{
+    return x->id;
+}
+
+const char *http_peer(const struct http_exchange *x)
+{
+    return x->conn->peer;
+}
+
+void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x, void *arg),
+                  void *arg)
+{
+    x->gone = gone;
+    x->gone_arg = arg;
+}
+
+void http_set_user(struct http_exchange *x, void *user)
+{
+    x->user = user;
+}
+
+void *http_user(const struct http_exchange *x)
+{
+    return x->user;
+}
+
+void http_add_header(struct http_exchange *x, const char *name, const char *value)
+{
+    BUG_ON(name[strcspn(name, "\r\n:")] != '\0' || value[strcspn(value, "\r\n")] != '\0');
+    buf_printf(&x->headers, "%s: %s\r\n", name, value);
+}

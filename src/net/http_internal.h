@@ -1,0 +1,121 @@
+/*
+ * http_internal.h - the server's parts as they see each other; nothing outside src/net includes it.
+ *
+ * The server owns its connections (a list), a connection owns its exchange, the exchange its
+ * request. A connection is destroyed only in callbacks of the loop and in http_server_free, never
+ * in a function that a handler may call: those mark it `broken` and wake `ev_later`.
+ */
+#ifndef RBEE_NET_HTTP_INTERNAL_H
+#define RBEE_NET_HTTP_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/buf.h"
+#include "base/uuid.h"
+#include "net/http_parse.h"
+#include "net/http_server.h"
+
+#define HTTP_BACKLOG        4096
+#define HTTP_ACCEPTS_MAX    64           /* in one go */
+#define HTTP_ACCEPT_REST_MS 100          /* when descriptors or memory are short */
+#define HTTP_REFUSED_MAX    64           /* connections past the limit that are told 503 */
+#define HTTP_LINGER_MS      2000         /* for the client to read the last answer */
+#define HTTP_GONE_CHECK_MS  250          /* while the read-ahead is full */
+#define HTTP_READ_AHEAD_MAX (64u << 10)  /* bytes read but not yet taken by the parser */
+#define HTTP_UNSENT_BUSY    (64u << 10)  /* with so many unsent no further request is begun */
+#define HTTP_UNSENT_MAX     (256u << 20) /* the most a connection holds for its client */
+#define HTTP_PEER_BYTES     64
+
+struct event;
+
+enum http_phase {
+    PHASE_IDLE,    /* between requests; no exchange */
+    PHASE_HEAD,    /* an exchange's head is arriving */
+    PHASE_BODY,    /* its body is arriving; the filter has let it pass */
+    PHASE_HANDLER, /* it is the handler's (or the filter's) */
+    PHASE_CLOSING, /* the last answer is being sent */
+    PHASE_LINGER   /* it is sent; what the client still says is dropped */
+};
+
+struct http_exchange {
+    struct http_conn *conn;
+    struct http_request req;
+    char id[HTTP_REQUEST_ID_BYTES];
+    struct buf headers; /* added by the handler */
+    void *user;
+    void (*gone)(struct http_exchange *x, void *arg);
+    void *gone_arg;
+    bool streaming; /* http_stream_begin was called */
+};
+
+struct http_conn {
+    struct http_server *server;
+    struct http_conn *next, **link; /* in the server's list */
+    int fd;
+    char peer[HTTP_PEER_BYTES];
+    enum http_phase phase;
+    struct event *ev_read, *ev_write, *ev_timer, *ev_later;
+    struct http_parser parser;
+    struct http_exchange *x; /* NULL in PHASE_IDLE and behind PHASE_HANDLER */
+    uint64_t n_requests;     /* begun */
+    struct buf in;           /* read ahead of the parser */
+    struct buf out;          /* the first out_sent bytes of it are sent */
+    size_t out_sent;
+    uint64_t armed; /* what the timer was started for: request, phase, reading */
+    bool keep_alive;
+    bool refused; /* one past the limit */
+    bool parsing; /* the parser is on the stack */
+    bool reading; /* false: the read-ahead is full, or the client has ended */
+    bool ended;   /* the client has shut its sending side */
+    bool broken;  /* to be destroyed by the loop */
+};
+
+struct http_server {
+    struct http_server_params params;
+    char *name;
+    int fd; /* the listening socket, -1 once drained */
+    uint16_t port;
+    struct event *ev_accept, *ev_rest;
+    struct http_conn *conns;
+    uint32_t n_conns, n_refused; /* n_conns counts the refused ones too */
+    bool draining;
+    int64_t date_at; /* the second `date` is for */
+    char date[32];
+    char scratch[HTTP_READ_AHEAD_MAX]; /* what recv fills */
+};
+
+/* ---- http_conn.c ---- */
+
+/* Takes over the socket (closed on failure too). */
+void http_conn_open(struct http_server *s, int fd, const char *peer, bool refused);
+void http_conn_destroy(struct http_conn *c); /* tells on_gone; only from the loop */
+
+/* Sends, keeping what the kernel does not take; a failure marks the connection broken. */
+void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov);
+size_t http_conn_unsent(const struct http_conn *c);
+void http_conn_break(struct http_conn *c); /* the loop will destroy it */
+/* The exchange is answered whole: frees it and goes on with the next, or ends the connection. */
+void http_conn_answered(struct http_conn *c);
+bool http_conn_is_idle(const struct http_conn *c);
+
+/* ---- http_take.c ---- */
+
+/* Bytes just read: as far as they can be taken now; the rest is kept. */
+void http_take_bytes(struct http_conn *c, const char *bytes, size_t n);
+void http_take_ahead(struct http_conn *c); /* goes on with what was kept */
+void http_take_end(struct http_conn *c);   /* frees the exchange */
+
+/* ---- http_reply.c ---- */
+
+/* An answer of the server's own, with a close behind it; x may be NULL (no request yet). */
+void http_reply_fault(struct http_conn *c, const struct http_fault *fault);
+
+/* ---- http_server.c ---- */
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT" of now. */
+const char *http_server_date(struct http_server *s);
+
+#endif

@@ -1,0 +1,61 @@
+/* answer.c - see answer.h. */
+#include "worker/answer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define JSON_TYPE "application/json"
+
+void answer_text(struct http_exchange *x, int status, char *text)
+{
+    if (text)
+        http_reply(x, status, JSON_TYPE, text, strlen(text));
+    else
+        http_reply(x, 500, NULL, NULL, 0);
+    free(text);
+}
+
+void answer_json(struct http_exchange *x, int status, json_t *body)
+{
+    answer_text(x, status, body ? json_dumps(body, JSON_COMPACT) : NULL);
+    json_decref(body);
+}
+
+void answer_error(struct http_exchange *x, struct api_error *e)
+{
+    int status = api_error_info(e->code)->status;
+
+    answer_text(x, status ? status : 500, api_error_body(e, http_request_id(x)));
+    api_error_done(e);
+}
+
+static enum api_code code_of_status(int status)
+{
+    switch (status) {
+    case 408:
+        return API_REQUEST_TIMEOUT;
+    case 413:
+        return API_BODY_TOO_LARGE;
+    case 503:
+        return API_ALL_SLOTS_BUSY;
+    case 500:
+        return API_INTERNAL;
+    default:
+        return API_INVALID_REQUEST;
+    }
+}
+
+const char *answer_render_error(int status, const char *text, const char *request_id, char *dst,
+                                size_t dst_size)
+{
+    struct api_error e;
+    char *body;
+
+    api_error_set(&e, code_of_status(status), ANSWER_SRC, "%s", text);
+    body = api_error_body(&e, request_id);
+    str_copy(dst, dst_size, body ? body : "");
+    free(body);
+    return JSON_TYPE;
+}

@@ -1,0 +1,203 @@
+/*
+ * cmd_bench.c - "bench": how fast a model is here, as one line of JSON. Each figure is the median
+ * of several runs on random tokens; decoding starts behind the prompt, so that attention has its
+ * share.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "worker/commands.h"
+
+#define BENCH_MAX_REPEAT 100
+#define BENCH_JSON_BYTES 65536
+
+struct bench {
+    struct command_engine o;
+    int64_t n_prompt, n_gen, n_seqs, n_repeat, n_chunk;
+    struct engine_model *m;
+    struct engine *e;
+    struct engine_row *rows; /* as many as a batch may have */
+    uint32_t n_vocab;
+    uint32_t random; /* state of the generator of prompts */
+    int64_t load_ms;
+    double prefill[BENCH_MAX_REPEAT], decode[BENCH_MAX_REPEAT]; /* tokens per second */
+};
+
+/* Any token will do, but not always the same one (Numerical Recipes' quick generator). */
+static int32_t random_token(struct bench *b)
+{
+    b->random = b->random * 1664525u + 1013904223u;
+    return (int32_t)((b->random >> 8) % b->n_vocab);
+}
+
+static double since(uint64_t began_ns)
+{
+    return (double)(clock_ns() - began_ns) * 1e-9;
+}
+
+static int prefill(struct bench *b, int seq, struct err *err)
+{
+    uint32_t n_batch = engine_n_batch(b->e);
+    int rc = 0;
+
+    for (int64_t done = 0; !rc && done < b->n_prompt;) {
+        uint32_t n = b->n_prompt - done < n_batch ? (uint32_t)(b->n_prompt - done) : n_batch;
+
+        for (uint32_t i = 0; i < n; i++)
+            b->rows[i] = (struct engine_row){
+                .token = random_token(b), .seq = seq, .want_logits = done + i + 1 == b->n_prompt};
+        rc = engine_decode(b->e, b->rows, n, err);
+        done += n;
+    }
+    return rc;
+}
+
+/* One token of each sequence. */
+static int decode_step(struct bench *b, struct err *err)
+{
+    for (int64_t i = 0; i < b->n_seqs; i++)
+        b->rows[i] =
+            (struct engine_row){.token = random_token(b), .seq = (int)i, .want_logits = true};
+    return engine_decode(b->e, b->rows, (uint32_t)b->n_seqs, err);
+}
+
+/* Sequences 0..n_seqs-1, all with the same prompt. The engine is empty, so ids count from 0. */
+static int measure(struct bench *b, int64_t run, struct err *err)
+{
+    int rc = engine_seq_open(b->e, err);
+    uint64_t began = clock_ns();
+
+    if (!rc)
+        rc = prefill(b, 0, err);
+    b->prefill[run] = (double)b->n_prompt / since(began);
+    for (int64_t i = 1; !rc && i < b->n_seqs; i++) {
+        int seq = engine_seq_fork(b->e, 0, (uint32_t)b->n_prompt, err);
+
+        rc = seq < 0 ? seq : 0;
+    }
+    began = clock_ns();
+    for (int64_t i = 0; !rc && i < b->n_gen; i++)
+        rc = decode_step(b, err);
+    b->decode[run] = (double)(b->n_gen * b->n_seqs) / since(began);
+    for (int64_t i = 0; !rc && i < b->n_seqs; i++)
+        engine_seq_close(b->e, (int)i);
+    return rc;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+static double median(double *v, size_t n)
+{
+    qsort(v, n, sizeof *v, compare);
+    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2.0;
+}
+
+/* Resident bytes of this process; 0 when the system does not tell. */
+static uint64_t resident_bytes(void)
+{
+    unsigned long long size, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (!f)
+        return 0;
+    if (fscanf(f, "%llu %llu", &size, &resident) != 2)
+        resident = 0;
+    fclose(f);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static int report(struct bench *b, struct err *err)
+{
+    struct engine_model_info info;
+    size_t n = (size_t)b->n_repeat;
+    struct buf out;
+    int rc;
+
+    engine_model_info(b->m, &info);
+    buf_init(&out, BENCH_JSON_BYTES);
+    buf_puts(&out, "{\"model\":");
+    json_put_string(&out, b->o.model_path, strlen(b->o.model_path));
+    buf_printf(&out, ",\"file_type\":\"%s\",\"kernels\":\"%s\",\"threads\":%u", info.file_type,
+               engine_kernels(b->e), engine_n_threads(b->e));
+    buf_printf(&out, ",\"prompt_tokens\":%" PRId64 ",\"gen_tokens\":%" PRId64 ",\"batch\":%" PRId64,
+               b->n_prompt, b->n_gen, b->n_seqs);
+    buf_printf(&out, ",\"repeat\":%" PRId64 ",\"load_ms\":%" PRId64, b->n_repeat, b->load_ms);
+    buf_printf(&out, ",\"prefill_tokens_per_sec\":%.2f", median(b->prefill, n));
+    buf_printf(&out, ",\"decode_tokens_per_sec\":%.2f", median(b->decode, n));
+    buf_printf(&out, ",\"rss_bytes\":%" PRIu64 "}\n", resident_bytes());
+    rc = command_write(buf_str(&out), out.len, err);
+    buf_done(&out);
+    return rc;
+}
+
+static int open_all(struct bench *b, struct err *err)
+{
+    int64_t began = clock_ms(), need = b->n_prompt + b->n_gen;
+    struct engine_model_info info;
+    uint32_t n_batch = b->n_chunk ? (uint32_t)b->n_chunk : ENGINE_DEFAULT_BATCH;
+    int rc = command_open_model(&b->o, &b->m, err);
+
+    if (rc)
+        return rc;
+    b->load_ms = clock_ms() - began;
+    engine_model_info(b->m, &info);
+    b->n_vocab = info.n_vocab;
+    if (need > info.n_ctx_train)
+        return err_set(err, ERR_LIMIT,
+                       "%" PRId64 " tokens were asked for, but the model's context is %u", need,
+                       info.n_ctx_train);
+    if (n_batch < b->n_seqs)
+        n_batch = (uint32_t)b->n_seqs;
+    b->o.n_ctx = need;
+    b->rows = malloc(n_batch * sizeof *b->rows);
+    if (!b->rows)
+        return err_no_memory(err, n_batch * sizeof *b->rows, "a batch");
+    return command_open_engine(&b->o, b->m, (uint32_t)b->n_seqs, n_batch, &b->e, err);
+}
+
+static int bench(struct bench *b)
+{
+    struct err err = {0};
+    int rc = open_all(b, &err);
+
+    if (!rc)
+        rc = measure(b, 0, &err); /* warms caches and page tables; thrown away */
+    for (int64_t i = 0; !rc && i < b->n_repeat; i++)
+        rc = measure(b, i, &err);
+    if (!rc)
+        rc = report(b, &err);
+    engine_free(b->e);
+    engine_model_close(b->m);
+    free(b->rows);
+    return rc ? command_fail(&err) : CLI_DONE;
+}
+
+int cmd_bench(const struct cli_command *self, int argc, char **argv)
+{
+    struct bench b = {.n_prompt = 128, .n_gen = 32, .n_seqs = 1, .n_repeat = 3};
+    const struct cli_opt opts[] = {
+        COMMAND_ENGINE_OPTS(&b.o),
+        {"prompt-tokens", 0, CLI_INT, &b.n_prompt, 1, INT32_MAX, "P", "default 128", NULL},
+        {"gen-tokens", 0, CLI_INT, &b.n_gen, 1, INT32_MAX, "G", "default 32", NULL},
+        {"batch", 0, CLI_INT, &b.n_seqs, 1, ENGINE_MAX_SLOTS, "B",
+         "sequences decoded at once; default 1", NULL},
+        {"chunk", 0, CLI_INT, &b.n_chunk, 1, 65536, "N", "prompt tokens in a batch", NULL},
+        {"repeat", 0, CLI_INT, &b.n_repeat, 1, BENCH_MAX_REPEAT, "R", "runs; default 3", NULL},
+        {0}};
+    int rc = cli_parse(WORKER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
+
+    if (rc != CLI_GO)
+        return rc;
+    if (!b.o.model_path)
+        return command_usage(self, "--model FILE is needed");
+    return bench(&b);
+}

@@ -1,0 +1,143 @@
+/*
+ * cmd_serve.c - "serve": one model behind HTTP, until told to end. The words of its command line
+ * are the hive's wire to it, and can be typed by hand.
+ */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "base/uuid.h"
+#include "worker/commands.h"
+#include "worker/lifecycle.h"
+#include "worker/server.h"
+
+#define DEFAULT_ADDR   "127.0.0.1:8081"
+#define DEFAULT_SLOTS  4
+#define QUEUE_PER_SLOT 4 /* how many may wait, unless told otherwise */
+#define QUEUE_AT_LEAST 16
+#define FD_LARGEST     65535
+#define WORKER_ID_MAX  64
+
+struct words {
+    const char *model, *model_ref, *worker_id, *addr, *hive_url, *public_url, *backend, *kernels,
+        *log_level;
+    int64_t listen_fd, lease_fd, board_fd, device, slots, ctx, threads, queue;
+};
+
+static const struct words default_words = {
+    .addr = DEFAULT_ADDR,
+    .backend = "auto",
+    .log_level = "info",
+    .listen_fd = -1,
+    .lease_fd = -1,
+    .board_fd = -1,
+    .slots = DEFAULT_SLOTS,
+    .queue = -1,
+};
+
+static int parse(const struct cli_command *self, int argc, char **argv, struct words *w)
+{
+    const struct cli_opt opts[] = {
+        {"model", 'm', CLI_STR, &w->model, 0, 0, "FILE", "the GGUF file (needed)", NULL},
+        {"addr", 'a', CLI_STR, &w->addr, 0, 0, "HOST:PORT",
+         "default " DEFAULT_ADDR "; port 0 = any free one", NULL},
+        {"slots", 0, CLI_INT, &w->slots, 1, ENGINE_MAX_SLOTS, "N",
+         "sequences decoded at once; default 4", NULL},
+        {"ctx", 'c', CLI_INT, &w->ctx, 1, INT32_MAX, "N",
+         "context of each slot (default: the model's, at most 4096)", NULL},
+        {"threads", 't', CLI_INT, &w->threads, 1, 256, "N",
+         "compute threads (default: the CPUs there are)", NULL},
+        {"kernels", 0, CLI_STR, &w->kernels, 0, 0, "SET",
+         "ref, avx2, avx512, neon or auto (default)", NULL},
+        {"queue", 0, CLI_INT, &w->queue, 0, SERVER_QUEUE_MAX, "N",
+         "requests that may wait (default: 4 a slot, at least 16)", NULL},
+        {"model-ref", 0, CLI_STR, &w->model_ref, 0, 0, "REF", "what the model is called", NULL},
+        {"backend", 0, CLI_STR, &w->backend, 0, 0, "NAME", "cpu or auto", NULL},
+        {"device", 0, CLI_INT, &w->device, 0, INT32_MAX, "N", "0, the only one of cpu", NULL},
+        {"log-level", 0, CLI_STR, &w->log_level, 0, 0, "LEVEL", "debug info warn error silent",
+         NULL},
+        {"worker-id", 0, CLI_STR, &w->worker_id, 0, 0, "ID", "the hive's name for it", NULL},
+        {"hive-url", 0, CLI_STR, &w->hive_url, 0, 0, "URL", "the hive to report to", NULL},
+        {"public-url", 0, CLI_STR, &w->public_url, 0, 0, "URL", "how clients reach it", NULL},
+        {"listen-fd", 0, CLI_INT, &w->listen_fd, 3, FD_LARGEST, "N",
+         "inherited listening socket, instead of --addr", NULL},
+        {"lease-fd", 0, CLI_INT, &w->lease_fd, 3, FD_LARGEST, "N",
+         "inherited pipe; its end is the worker's end", NULL},
+        {"board-fd", 0, CLI_INT, &w->board_fd, 3, FD_LARGEST, "N",
+         "inherited memory for the worker's state", NULL},
+        {0}};
+
+    return cli_parse(WORKER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
+}
+
+/* What this build can run on; never another thing than was asked for. */
+static int check_backend(const struct words *w, struct err *err)
+{
+    if (!str_eq(w->backend, "cpu") && !str_eq(w->backend, "auto"))
+        return err_set(err, ERR_UNSUPPORTED,
+                       "backend '%.40s' is not there; this worker has one: cpu", w->backend);
+    if (w->device != 0)
+        return err_set(err, ERR_NOT_FOUND, "device %lld of cpu is not there; it has one: 0",
+                       (long long)w->device);
+    return 0;
+}
+
+static struct serve_options options_of(const struct words *w)
+{
+    int64_t queue = QUEUE_PER_SLOT * w->slots;
+
+    if (queue < QUEUE_AT_LEAST)
+        queue = QUEUE_AT_LEAST;
+    if (w->queue >= 0)
+        queue = w->queue;
+    return (struct serve_options){
+        .model_path = w->model,
+        .model_ref = w->model_ref ? w->model_ref : path_base(w->model),
+        .worker_id = w->worker_id,
+        .listen_fd = (int)w->listen_fd,
+        .lease_fd = (int)w->lease_fd,
+        .board_fd = (int)w->board_fd,
+        .hive_url = w->hive_url,
+        .public_url = w->public_url,
+        .device = w->device,
+        .queue_max = (uint32_t)queue,
+        .engine = {.n_slots = (uint32_t)w->slots,
+                   .n_ctx = (uint32_t)w->ctx,
+                   .n_threads = (unsigned)w->threads,
+                   .kernels = w->kernels},
+    };
+}
+
+static int serve(const struct words *w)
+{
+    struct serve_options o = options_of(w);
+    char host[SERVER_HOST_MAX], id[WORKER_ID_MAX], uuid[UUID_BYTES];
+    struct err err;
+
+    if (check_backend(w, &err) || access_split_host(w->addr, host, sizeof host, &o.port, &err))
+        return command_fail(&err);
+    o.host = str_eq(host, "localhost") ? "127.0.0.1" : host;
+    snprintf(id, sizeof id, "worker-%s", uuid_make(uuid));
+    if (!o.worker_id)
+        o.worker_id = id;
+    return server_run(&o);
+}
+
+int cmd_serve(const struct cli_command *self, int argc, char **argv)
+{
+    struct words w = default_words;
+    enum log_level level;
+    int rc = parse(self, argc, argv, &w);
+
+    if (rc != CLI_GO)
+        return rc;
+    if (!w.model)
+        return command_usage(self, "--model FILE is needed");
+    if (log_level_from(w.log_level, &level))
+        return command_usage(self, "--log-level is debug, info, warn, error or silent");
+    log_init(WORKER_PROGRAM, level);
+    if (w.lease_fd >= 0)
+        lifecycle_follow_parent();
+    return serve(&w);
+}

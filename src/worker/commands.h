@@ -1,0 +1,62 @@
+/*
+ * commands.h - the worker's commands, one file each, and what they share.
+ *
+ * A command parses its own words (base/cli.h), prints results to stdout and one sentence to stderr
+ * when it fails, and returns an exit code of cli.h.
+ */
+#ifndef RBEE_WORKER_COMMANDS_H
+#define RBEE_WORKER_COMMANDS_H
+
+#include "base/buf.h"
+#include "base/cli.h"
+#include "base/err.h"
+#include "engine/engine.h"
+
+#define WORKER_PROGRAM "llm-worker-rbee"
+
+int cmd_serve(const struct cli_command *self, int argc, char **argv);
+int cmd_inspect(const struct cli_command *self, int argc, char **argv);
+int cmd_tokenize(const struct cli_command *self, int argc, char **argv);
+int cmd_detokenize(const struct cli_command *self, int argc, char **argv);
+int cmd_run(const struct cli_command *self, int argc, char **argv);
+int cmd_bench(const struct cli_command *self, int argc, char **argv);
+
+/* "llm-worker-rbee: <sentence>" on stderr. Returns CLI_ERROR. */
+int command_fail(const struct err *err);
+
+/* "llm-worker-rbee <command>: <text>. Try ..." on stderr. Returns CLI_USAGE. */
+int command_usage(const struct cli_command *self, const char *text);
+
+/* All of stdin, at most `in->max` bytes. ERR_LIMIT, ERR_IO. */
+int command_read_stdin(struct buf *in, struct err *err);
+
+/* All bytes to stdout, flushed. ERR_IO. */
+int command_write(const char *bytes, size_t n, struct err *err);
+
+/* Ids separated by white space. *ids is malloc'ed. ERR_INVALID shows the word at fault. */
+int command_parse_ids(const char *text, int32_t **ids, size_t *n_ids, struct err *err);
+
+/* Options that every command with an engine has; 0 and NULL are defaults. */
+struct command_engine {
+    const char *model_path;
+    const char *kernels;
+    int64_t n_threads, n_ctx;
+};
+#define COMMAND_ENGINE_OPTS(o)                                                                     \
+    {"model", 'm', CLI_STR, &(o)->model_path, 0, 0, "FILE", "the GGUF file (needed)", NULL},       \
+        {"threads", 't', CLI_INT, &(o)->n_threads,                                                 \
+         1,         256, "N",     "compute threads (default: the CPUs there are)",                 \
+         NULL},                                                                                    \
+    {                                                                                              \
+        "kernels", 0, CLI_STR, &(o)->kernels, 0, 0, "SET",                                         \
+            "ref, avx2, avx512, neon or auto (default)", NULL                                      \
+    }
+
+/* Opens and loads the model of the options. */
+int command_open_model(const struct command_engine *o, struct engine_model **out, struct err *err);
+
+/* An engine of n_slots sequences and batches of n_batch (0 = default) for the options. */
+int command_open_engine(const struct command_engine *o, const struct engine_model *m,
+                        uint32_t n_slots, uint32_t n_batch, struct engine **out, struct err *err);
+
+#endif

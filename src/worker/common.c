@@ -1,0 +1,76 @@
+/* common.c - what the worker's commands share; see commands.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "worker/commands.h"
+
+#define READ_BYTES 65536
+
+int command_fail(const struct err *err)
+{
+    fprintf(stderr, "%s: %s\n", WORKER_PROGRAM, err->text);
+    return CLI_ERROR;
+}
+
+int command_usage(const struct cli_command *self, const char *text)
+{
+    fprintf(stderr, "%s %s: %s. Try '%s %s --help'.\n", WORKER_PROGRAM, self->name, text,
+            WORKER_PROGRAM, self->name);
+    return CLI_USAGE;
+}
+
+int command_read_stdin(struct buf *in, struct err *err)
+{
+    char chunk[READ_BYTES];
+
+    for (;;) {
+        ssize_t n = read(STDIN_FILENO, chunk, sizeof chunk);
+
+        if (n == 0)
+            return 0;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_errno(err, ERR_IO, errno, "cannot read the standard input");
+        if (buf_put(in, chunk, (size_t)n))
+            return err_set(err, ERR_LIMIT, "the standard input has more than %zu bytes", in->max);
+    }
+}
+
+int command_write(const char *bytes, size_t n, struct err *err)
+{
+    if (fwrite(bytes, 1, n, stdout) == n && fflush(stdout) == 0)
+        return 0;
+    return err_errno(err, ERR_IO, errno, "cannot write to the standard output");
+}
+
+int command_open_model(const struct command_engine *o, struct engine_model **out, struct err *err)
+{
+    struct engine_model *m;
+    int rc = engine_model_open(o->model_path, &m, err);
+
+    if (rc)
+        return rc;
+    rc = engine_model_load(m, NULL, NULL, err);
+    if (rc) {
+        engine_model_close(m);
+        return rc;
+    }
+    *out = m;
+    return 0;
+}
+
+int command_open_engine(const struct command_engine *o, const struct engine_model *m,
+                        uint32_t n_slots, uint32_t n_batch, struct engine **out, struct err *err)
+{
+    struct engine_params p = {
+        .n_slots = n_slots,
+        .n_ctx = (uint32_t)o->n_ctx,
+        .n_batch = n_batch,
+        .n_threads = (unsigned)o->n_threads,
+        .kernels = o->kernels,
+    };
+
+    return engine_create(m, &p, out, err);
+}

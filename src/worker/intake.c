@@ -1,0 +1,191 @@
+/* intake.c - see intake.h. */
+#include "worker/intake.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "worker/job.h"
+#include "worker/outbox.h"
+
+struct intake {
+    struct outbox *outbox;
+    void (*accept)(void *arg, struct job *j);
+    void *arg;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t changed;
+    struct job *first, **tail;
+    const struct engine_model *model; /* NULL until open */
+    uint32_t n_ctx;
+    bool closed, ending;
+    enum api_code refusal_code; /* with closed */
+    char refusal[ERR_TEXT_MAX];
+};
+
+static void return_job(struct intake *in, struct job *j)
+{
+    outbox_end(in->outbox, j);
+    outbox_flush(in->outbox);
+}
+
+static void refuse_long(struct job *j, uint32_t n_ctx)
+{
+    job_fail(
+        j, API_CONTEXT_LENGTH_EXCEEDED,
+        "The prompt has %zu tokens and the context holds %u: at most %u can be a prompt's, one "
+        "is for the answer.",
+        j->n_tokens, n_ctx, n_ctx - 1);
+    if (j->error.details)
+        json_object_set_new(j->error.details, "n_ctx", json_integer(n_ctx));
+}
+
+/* Outside the lock: the model does not change any more. */
+static void take_in(struct intake *in, const struct engine_model *model, uint32_t n_ctx,
+                    struct job *j)
+{
+    const struct inference_request *r = &j->request;
+    struct err err;
+
+    if (job_wished(j))
+        job_end_early(j, job_wished(j));
+    else if (engine_tokenize(model, r->prompt, r->prompt_bytes, ENGINE_ADD_SPECIAL, &j->tokens,
+                             &j->n_tokens, &err))
+        job_fail(j, err.code == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_INTERNAL,
+                 "The prompt could not be turned into tokens: %s.", err.text);
+    else if (j->n_tokens >= n_ctx)
+        refuse_long(j, n_ctx);
+    else if (j->n_tokens == 0)
+        job_fail(j, API_INVALID_REQUEST, "The prompt has no tokens in this model's vocabulary.");
+    else if (outbox_started(in->outbox, j))
+        job_fail(j, API_INTERNAL, "There was no memory left for the answer.");
+    if (j->over) {
+        return_job(in, j);
+        return;
+    }
+    outbox_flush(in->outbox);
+    in->accept(in->arg, j);
+}
+
+/* Under the lock: waits until there is something to do; the next job, or NULL at the end. */
+static struct job *next_job(struct intake *in)
+{
+    struct job *j;
+
+    while (!in->ending && !(in->first && (in->model || in->closed)))
+        pthread_cond_wait(&in->changed, &in->lock);
+    j = in->first;
+    if (j) {
+        in->first = j->next;
+        if (!in->first)
+            in->tail = &in->first;
+        j->next = NULL;
+    }
+    return j;
+}
+
+/* Under the lock. */
+static void refuse_closed(struct intake *in, struct job *j)
+{
+    if (job_wished(j))
+        job_end_early(j, job_wished(j));
+    else
+        job_fail(j, in->refusal_code, "%s", in->refusal);
+}
+
+static void *intake_main(void *arg)
+{
+    struct intake *in = arg;
+    struct job *j;
+
+    pthread_mutex_lock(&in->lock);
+    while ((j = next_job(in))) {
+        const struct engine_model *model = in->closed ? NULL : in->model;
+        uint32_t n_ctx = in->n_ctx;
+
+        if (!model)
+            refuse_closed(in, j);
+        pthread_mutex_unlock(&in->lock);
+        if (model)
+            take_in(in, model, n_ctx, j);
+        else
+            return_job(in, j);
+        pthread_mutex_lock(&in->lock);
+    }
+    pthread_mutex_unlock(&in->lock);
+    return NULL;
+}
+
+int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j), void *arg,
+                  struct intake **out, struct err *err)
+{
+    struct intake *in = calloc(1, sizeof *in);
+    int rc;
+
+    if (!in)
+        return err_no_memory(err, sizeof *in, "the worker's intake");
+    in->outbox = outbox;
+    in->accept = accept;
+    in->arg = arg;
+    in->tail = &in->first;
+    pthread_mutex_init(&in->lock, NULL);
+    pthread_cond_init(&in->changed, NULL);
+    rc = pthread_create(&in->thread, NULL, intake_main, in);
+    if (rc) {
+        free(in);
+        return err_errno(err, ERR_IO, rc, "cannot start the intake's thread");
+    }
+    *out = in;
+    return 0;
+}
+
+void intake_open(struct intake *in, const struct engine_model *model, uint32_t n_ctx)
+{
+    pthread_mutex_lock(&in->lock);
+    in->model = model;
+    in->n_ctx = n_ctx;
+    pthread_cond_signal(&in->changed);
+    pthread_mutex_unlock(&in->lock);
+}
+
+void intake_put(struct intake *in, struct job *j)
+{
+    j->next = NULL;
+    pthread_mutex_lock(&in->lock);
+    *in->tail = j;
+    in->tail = &j->next;
+    pthread_cond_signal(&in->changed);
+    pthread_mutex_unlock(&in->lock);
+}
+
+/* Under the lock; the first reason stays. */
+static void close_intake(struct intake *in, enum api_code code, const char *text)
+{
+    if (!in->closed) {
+        in->closed = true;
+        in->refusal_code = code;
+        str_copy(in->refusal, sizeof in->refusal, text);
+    }
+    pthread_cond_signal(&in->changed);
+}
+
+void intake_close(struct intake *in, enum api_code code, const char *text)
+{
+    pthread_mutex_lock(&in->lock);
+    close_intake(in, code, text);
+    pthread_mutex_unlock(&in->lock);
+}
+
+void intake_free(struct intake *in)
+{
+    if (!in)
+        return;
+    pthread_mutex_lock(&in->lock);
+    in->ending = true;
+    close_intake(in, API_WORKER_CRASHED, "The worker is shutting down.");
+    pthread_mutex_unlock(&in->lock);
+    pthread_join(in->thread, NULL);
+    pthread_cond_destroy(&in->changed);
+    pthread_mutex_destroy(&in->lock);
+    free(in);
+}

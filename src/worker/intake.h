@@ -1,0 +1,38 @@
+/*
+ * intake.h - turns the prompts of new jobs into tokens, in a thread of its own.
+ *
+ * A prompt of many megabytes takes seconds to tokenise; neither the loop nor the engine may stand
+ * still for it. Jobs pass in the order they came. Until the model is known they wait here. A job
+ * whose prompt does not fit the context, or that should end already, goes back to the loop; every
+ * other one is announced to the loop as started and given to `accept`.
+ */
+#ifndef RBEE_WORKER_INTAKE_H
+#define RBEE_WORKER_INTAKE_H
+
+#include <stdint.h>
+
+#include "api/errors.h"
+#include "base/err.h"
+#include "engine/engine.h"
+
+struct intake;
+struct job;
+struct outbox;
+
+/* Starts the thread. `accept` is called from it. */
+int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j), void *arg,
+                  struct intake **out, struct err *err);
+
+/* The model is open: work may begin. It must stay until intake_free. Once; any thread. */
+void intake_open(struct intake *in, const struct engine_model *model, uint32_t n_ctx);
+
+/* Any thread; takes the job over. */
+void intake_put(struct intake *in, struct job *j);
+
+/* From now on every job that waits or comes fails with this error. Any thread. */
+void intake_close(struct intake *in, enum api_code code, const char *text);
+
+/* Closes and waits for the thread; nothing may be put any more. NULL is fine. */
+void intake_free(struct intake *in);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * job.h - one inference, from its admission to its end.
+ *
+ * A job is made by the loop's thread and handed on: intake (prompt to tokens), scheduler (tokens to
+ * text), and, as the message that it is over, back to the loop, which frees it. Whoever holds it is
+ * the only one to touch it, with one exception: `wish`, by which the loop asks for an early end at
+ * any time between. Because the loop alone frees jobs, its pointer stays good for that.
+ *
+ * Text is given to an outbox as it comes to be. Nothing of a prompt or an answer is ever logged.
+ */
+#ifndef RBEE_WORKER_JOB_H
+#define RBEE_WORKER_JOB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/errors.h"
+#include "api/inference.h"
+#include "base/buf.h"
+#include "engine/engine.h"
+
+struct outbox;
+struct reply;
+struct stopper;
+
+/* Why a job should end early; the first wish stays. */
+enum job_wish { JOB_GO_ON, JOB_CANCEL, JOB_TIME_OUT, JOB_SHUT_DOWN };
+
+struct job {
+    struct inference_request request;
+    struct reply *reply; /* the loop's; opaque to everybody else */
+    _Atomic int wish;    /* enum job_wish */
+    int64_t submitted_ms;
+    struct job *next; /* in whatever list the holder has it */
+
+    /* intake */
+    int32_t *tokens; /* of the prompt */
+    size_t n_tokens;
+
+    /* scheduler; made by job_begin, given back by job_give_back */
+    int seq;            /* of the engine; -1 before and behind */
+    uint32_t n_fed;     /* prompt tokens decoded so far */
+    uint32_t n_planned; /* rows in the batch being built */
+    uint32_t first_row; /* where they begin */
+    int32_t next_token; /* to decode next, once the prompt is done */
+    struct engine_sampler *sampler;
+    struct engine_detok *detok;
+    struct stopper *stopper;
+    struct buf piece, ready; /* text of one token; text that may be given out */
+    int64_t begun_ms, first_token_ms;
+
+    /* the end */
+    bool over, failed; /* failed: `error` counts, else `end` */
+    struct inference_end end;
+    struct api_error error;
+};
+
+/* Takes over *request (which is then as after init). NULL when out of memory. */
+struct job *job_create(struct inference_request *request);
+/* Frees; the engine's things must have been given back. NULL is fine. */
+void job_free(struct job *j);
+
+/* Asks for an early end; any thread. */
+void job_wish_end(struct job *j, enum job_wish wish);
+enum job_wish job_wished(const struct job *j);
+
+/* The prompt is not decoded whole yet. */
+bool job_in_prefill(const struct job *j);
+/* The token of the i-th row of this job's next rows. */
+int32_t job_row_token(const struct job *j, uint32_t i);
+
+/* Takes a sequence, a sampler and a decoder of text from the engine. On failure nothing is held. */
+int job_begin(struct job *j, struct engine *engine, struct err *err);
+/* Gives them back. */
+void job_give_back(struct job *j, struct engine *engine);
+
+/*
+ * One more token from the logits behind the job's last row; its text goes to the outbox. May end
+ * the job: `over` is then set.
+ */
+void job_step(struct job *j, struct engine *engine, const float *logits, struct outbox *out);
+
+/* Each ends the job: an error of ours, or what was wished (not JOB_GO_ON). */
+void job_fail(struct job *j, enum api_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void job_end_early(struct job *j, enum job_wish wish);
+
+#endif

@@ -1,0 +1,185 @@
+/* lifecycle.c - see lifecycle.h. */
+#include "worker/lifecycle.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/cli.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/http_server.h"
+#include "worker/progress.h"
+#include "worker/reply.h"
+#include "worker/server.h"
+
+struct lifecycle {
+    struct server *server;
+    struct event *on_term, *on_int, *on_lease, *on_limit, *on_poll;
+    bool closing;      /* no job is left, the last bytes leave */
+    int64_t closed_ms; /* when closing ends in any case */
+    int exit_code;
+};
+
+void lifecycle_follow_parent(void)
+{
+    pid_t parent = getppid();
+
+    /* A parent that died before this call is noticed by its end of the lease. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+        _exit(CLI_ERROR);
+}
+
+static struct timeval span(int64_t ms)
+{
+    return (struct timeval){.tv_sec = (time_t)(ms / 1000),
+                            .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+}
+
+static void start_timer(struct event *timer, int64_t ms)
+{
+    struct timeval tv = span(ms);
+
+    event_add(timer, &tv);
+}
+
+static void close_when_sent(evutil_socket_t fd, short what, void *arg)
+{
+    struct lifecycle *l = arg;
+
+    (void)fd, (void)what;
+    if (http_server_n_active(l->server->http) == 0 || clock_ms() >= l->closed_ms)
+        event_base_loopbreak(l->server->base);
+    else
+        start_timer(l->on_poll, LIFECYCLE_POLL_MS);
+}
+
+static void begin_closing(struct lifecycle *l)
+{
+    if (l->closing)
+        return;
+    l->closing = true;
+    l->closed_ms = clock_ms() + LIFECYCLE_FLUSH_MS;
+    progress_shut_down(l->server->progress);
+    start_timer(l->on_poll, LIFECYCLE_POLL_MS);
+}
+
+void lifecycle_job_ended(struct lifecycle *l)
+{
+    if (l->server->draining && l->server->n_jobs == 0)
+        begin_closing(l);
+}
+
+/* The drain's limit: the jobs are told to end; those that do not are left behind. */
+static void limit_passed(evutil_socket_t fd, short what, void *arg)
+{
+    struct lifecycle *l = arg;
+
+    (void)fd, (void)what;
+    if (l->server->stage == LOAD_FAILED) {
+        begin_closing(l);
+        return;
+    }
+    log_warn("%u answers were not done within the time given, they end now", l->server->n_jobs);
+    reply_shut_down_all(l->server);
+    l->closed_ms = clock_ms() + LIFECYCLE_FLUSH_MS;
+    start_timer(l->on_poll, LIFECYCLE_FLUSH_MS);
+}
+
+static void set_draining(struct lifecycle *l)
+{
+    l->server->draining = true;
+    http_server_drain(l->server->http);
+}
+
+void lifecycle_drain(struct lifecycle *l, int64_t limit_ms)
+{
+    struct board *b = l->server->board;
+
+    if (l->server->draining)
+        return;
+    log_info("ending: %u answers go on for up to %lld ms", l->server->n_jobs, (long long)limit_ms);
+    if (atomic_load(&b->state) != BOARD_FAILED)
+        atomic_store(&b->state, BOARD_DRAINING);
+    start_timer(l->on_limit, limit_ms);
+    set_draining(l);
+    lifecycle_job_ended(l);
+}
+
+void lifecycle_fail(struct lifecycle *l)
+{
+    l->exit_code = CLI_ERROR;
+    if (l->server->draining)
+        return;
+    start_timer(l->on_limit, LIFECYCLE_LINGER_MS);
+}
+
+int lifecycle_exit_code(const struct lifecycle *l)
+{
+    return l->exit_code;
+}
+
+static void signalled(evutil_socket_t fd, short what, void *arg)
+{
+    struct lifecycle *l = arg;
+
+    (void)fd, (void)what;
+    if (l->server->draining)
+        _exit(CLI_ERROR);
+    lifecycle_drain(l, LIFECYCLE_SIGNAL_DRAIN_MS);
+}
+
+static void lease_moved(evutil_socket_t fd, short what, void *arg)
+{
+    char byte;
+    ssize_t n = read(fd, &byte, sizeof byte);
+
+    (void)what, (void)arg;
+    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+        return;
+    _exit(CLI_ERROR);
+}
+
+int lifecycle_create(struct server *s, struct lifecycle **out, struct err *err)
+{
+    struct lifecycle *l = calloc(1, sizeof *l);
+    bool made;
+
+    if (!l)
+        return err_no_memory(err, sizeof *l, "the life of the worker");
+    l->server = s;
+    l->exit_code = CLI_DONE;
+    l->on_term = evsignal_new(s->base, SIGTERM, signalled, l);
+    l->on_int = evsignal_new(s->base, SIGINT, signalled, l);
+    l->on_limit = evtimer_new(s->base, limit_passed, l);
+    l->on_poll = evtimer_new(s->base, close_when_sent, l);
+    made = l->on_term && l->on_int && l->on_limit && l->on_poll &&
+           event_add(l->on_term, NULL) == 0 && event_add(l->on_int, NULL) == 0;
+    if (made && s->o.lease_fd >= 0) {
+        evutil_make_socket_nonblocking(s->o.lease_fd);
+        l->on_lease = event_new(s->base, s->o.lease_fd, EV_READ | EV_PERSIST, lease_moved, l);
+        made = l->on_lease && event_add(l->on_lease, NULL) == 0;
+    }
+    if (!made) {
+        lifecycle_free(l);
+        return err_set(err, ERR_IO, "cannot watch signals and the lease");
+    }
+    *out = l;
+    return 0;
+}
+
+void lifecycle_free(struct lifecycle *l)
+{
+    struct event **all[] = {&l->on_term, &l->on_int, &l->on_lease, &l->on_limit, &l->on_poll};
+
+    if (!l)
+        return;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (*all[i])
+            event_free(*all[i]);
+    free(l);
+}

@@ -1,0 +1,170 @@
+/* outbox.c - see outbox.h. */
+#include "worker/outbox.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "net/post.h"
+#include "worker/job.h"
+
+#define OUTBOX_TEXT_MAX    (64u << 20) /* bytes waiting for a loop that does not come */
+#define OUTBOX_FIRST_NOTES 64
+#define OUTBOX_RETRY_MS    10
+
+struct outbox {
+    struct post *post;
+    void (*deliver)(void *arg);
+    void *arg;
+    pthread_mutex_t lock; /* guards filling and posted */
+    struct outbox_batch filling;
+    bool posted;               /* the loop has been woken and did not take yet */
+    struct outbox_batch taken; /* the loop's */
+};
+
+static void clear_batch(struct outbox_batch *b)
+{
+    b->n_notes = 0;
+    buf_clear(&b->bytes);
+    b->ended = NULL;
+    b->ended_tail = &b->ended;
+    b->stage = LOAD_NO_NEWS;
+}
+
+static void init_batch(struct outbox_batch *b)
+{
+    buf_init(&b->bytes, OUTBOX_TEXT_MAX);
+    clear_batch(b);
+}
+
+int outbox_create(struct post *post, void (*deliver)(void *arg), void *arg, struct outbox **out,
+                  struct err *err)
+{
+    struct outbox *o = calloc(1, sizeof *o);
+
+    if (!o)
+        return err_no_memory(err, sizeof *o, "the worker's outbox");
+    o->post = post;
+    o->deliver = deliver;
+    o->arg = arg;
+    pthread_mutex_init(&o->lock, NULL);
+    init_batch(&o->filling);
+    init_batch(&o->taken);
+    *out = o;
+    return 0;
+}
+
+static void done_batch(struct outbox_batch *b)
+{
+    free(b->notes);
+    buf_done(&b->bytes);
+}
+
+void outbox_free(struct outbox *o)
+{
+    struct job *j, *next;
+
+    if (!o)
+        return;
+    for (j = o->filling.ended; j; j = next) {
+        next = j->next;
+        job_free(j);
+    }
+    done_batch(&o->filling);
+    done_batch(&o->taken);
+    pthread_mutex_destroy(&o->lock);
+    free(o);
+}
+
+/* Under the lock: room for one more note. */
+static struct outbox_note *add_note(struct outbox_batch *b)
+{
+    if (b->n_notes == b->cap_notes) {
+        size_t cap = b->cap_notes ? 2 * b->cap_notes : OUTBOX_FIRST_NOTES;
+        struct outbox_note *notes = realloc(b->notes, cap * sizeof *notes);
+
+        if (!notes)
+            return NULL;
+        b->notes = notes;
+        b->cap_notes = cap;
+    }
+    return &b->notes[b->n_notes];
+}
+
+static int put_note(struct outbox *o, const struct outbox_note *note, const char *text)
+{
+    struct outbox_note *at;
+    int rc = -1;
+
+    pthread_mutex_lock(&o->lock);
+    at = add_note(&o->filling);
+    if (at && buf_reserve(&o->filling.bytes, note->n) == 0) {
+        *at = *note;
+        at->at = o->filling.bytes.len;
+        buf_put(&o->filling.bytes, text, note->n);
+        o->filling.n_notes++;
+        rc = 0;
+    }
+    o->filling.bytes.failed = false; /* this job fails; the others' text goes on */
+    pthread_mutex_unlock(&o->lock);
+    return rc;
+}
+
+int outbox_started(struct outbox *o, struct job *j)
+{
+    return put_note(o, &(struct outbox_note){.job = j, .started = true}, "");
+}
+
+int outbox_text(struct outbox *o, struct job *j, const char *text, size_t n, uint64_t tokens_out)
+{
+    return put_note(o, &(struct outbox_note){.job = j, .n = n, .tokens_out = tokens_out}, text);
+}
+
+void outbox_end(struct outbox *o, struct job *j)
+{
+    j->next = NULL;
+    pthread_mutex_lock(&o->lock);
+    *o->filling.ended_tail = j;
+    o->filling.ended_tail = &j->next;
+    pthread_mutex_unlock(&o->lock);
+}
+
+void outbox_load(struct outbox *o, enum load_stage stage, const struct engine_load *load)
+{
+    pthread_mutex_lock(&o->lock);
+    o->filling.stage = stage;
+    if (load)
+        o->filling.load = *load;
+    pthread_mutex_unlock(&o->lock);
+}
+
+static bool is_empty(const struct outbox_batch *b)
+{
+    return b->n_notes == 0 && !b->ended && b->stage == LOAD_NO_NEWS;
+}
+
+void outbox_flush(struct outbox *o)
+{
+    bool wake;
+
+    pthread_mutex_lock(&o->lock);
+    wake = !o->posted && !is_empty(&o->filling);
+    o->posted = o->posted || wake;
+    pthread_mutex_unlock(&o->lock);
+    while (wake && post_send(o->post, o->deliver, o->arg))
+        clock_sleep_ms(OUTBOX_RETRY_MS);
+}
+
+const struct outbox_batch *outbox_take(struct outbox *o)
+{
+    struct outbox_batch spare = o->taken;
+
+    clear_batch(&spare);
+    pthread_mutex_lock(&o->lock);
+    o->taken = o->filling;
+    o->filling = spare;
+    o->filling.ended_tail = &o->filling.ended;
+    o->posted = false;
+    pthread_mutex_unlock(&o->lock);
+    return &o->taken;
+}

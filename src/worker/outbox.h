@@ -1,0 +1,65 @@
+/*
+ * outbox.h - what the engine's side tells the loop.
+ *
+ * Notes are collected under one lock and the loop is woken once for many of them; the loop takes
+ * all at once by swapping two sets of buffers, so that a token costs a copy of its text and no
+ * allocation. The text of a job always comes before its end. The end of a job and the news about
+ * loading need no memory, so they cannot get lost.
+ *
+ * Threads: outbox_take is the loop's alone; everything else is for the engine's thread and the
+ * intake.
+ */
+#ifndef RBEE_WORKER_OUTBOX_H
+#define RBEE_WORKER_OUTBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "engine/engine.h"
+
+struct job;
+struct outbox;
+struct post;
+
+/* A job was accepted (n = 0, text NULL), or has more text. */
+struct outbox_note {
+    struct job *job;
+    bool started;
+    size_t at, n; /* the text: bytes.data + at; whole UTF-8 characters */
+    uint64_t tokens_out;
+};
+
+enum load_stage { LOAD_NO_NEWS, LOAD_GOING_ON, LOAD_DONE, LOAD_FAILED };
+
+struct outbox_batch {
+    struct outbox_note *notes;
+    size_t n_notes, cap_notes;
+    struct buf bytes;
+    struct job *ended; /* in the order they ended, by `next`; they are the taker's now */
+    struct job **ended_tail;
+    enum load_stage stage;   /* LOAD_FAILED: the board has the error */
+    struct engine_load load; /* with LOAD_GOING_ON */
+};
+
+/* `deliver` runs in the loop's thread (by `post`, which must outlive the outbox). */
+int outbox_create(struct post *post, void (*deliver)(void *arg), void *arg, struct outbox **out,
+                  struct err *err);
+void outbox_free(struct outbox *o); /* frees jobs that nobody took */
+
+/* 0, or -1 when out of memory. */
+int outbox_started(struct outbox *o, struct job *j);
+int outbox_text(struct outbox *o, struct job *j, const char *text, size_t n, uint64_t tokens_out);
+/* The job goes back to the loop. */
+void outbox_end(struct outbox *o, struct job *j);
+void outbox_load(struct outbox *o, enum load_stage stage, const struct engine_load *load);
+
+/* Wakes the loop when something waits; goes on trying while there is no memory for it. */
+void outbox_flush(struct outbox *o);
+
+/* All that has come; valid until the next take. The caller takes over the list `ended`. */
+const struct outbox_batch *outbox_take(struct outbox *o);
+
+#endif

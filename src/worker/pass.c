@@ -1,0 +1,183 @@
+/* pass.c - see pass.h. */
+#include "worker/pass.h"
+
+#include <stdlib.h>
+
+#include "worker/job.h"
+#include "worker/outbox.h"
+
+int pass_init(struct pass *p, struct engine *engine, struct outbox *outbox, struct err *err)
+{
+    *p = (struct pass){.engine = engine, .outbox = outbox};
+    p->rows = calloc(engine_n_batch(engine), sizeof *p->rows);
+    p->running = calloc(engine_n_slots(engine), sizeof *p->running);
+    if (!p->rows || !p->running)
+        return err_no_memory(err, engine_n_batch(engine) * sizeof *p->rows, "a batch");
+    return 0;
+}
+
+void pass_done(struct pass *p)
+{
+    BUG_ON(p->n_running);
+    free(p->rows);
+    free(p->running);
+    *p = (struct pass){0};
+}
+
+bool pass_has_room(const struct pass *p)
+{
+    return p->n_running < engine_n_slots(p->engine);
+}
+
+void pass_add(struct pass *p, struct job *j)
+{
+    struct err err;
+    int rc = job_begin(j, p->engine, &err);
+
+    if (rc) {
+        job_fail(j, rc == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_INTERNAL,
+                 "The answer could not be begun: %s.", err.text);
+        outbox_end(p->outbox, j);
+        return;
+    }
+    p->running[p->n_running++] = j;
+}
+
+/* Takes out the jobs that are over; the order of the others stays. */
+static void send_off(struct pass *p)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < p->n_running; i++) {
+        struct job *j = p->running[i];
+
+        if (j->over) {
+            job_give_back(j, p->engine);
+            outbox_end(p->outbox, j);
+        } else {
+            p->running[kept++] = j;
+        }
+    }
+    p->n_running = kept;
+}
+
+void pass_sweep(struct pass *p)
+{
+    for (uint32_t i = 0; i < p->n_running; i++)
+        if (job_wished(p->running[i]))
+            job_end_early(p->running[i], job_wished(p->running[i]));
+    send_off(p);
+}
+
+void pass_end_all(struct pass *p)
+{
+    for (uint32_t i = 0; i < p->n_running; i++)
+        job_wish_end(p->running[i], JOB_SHUT_DOWN);
+    pass_sweep(p);
+}
+
+/* Gives a newcomer up to `most` more rows of the budget. */
+static uint32_t grant(struct job *j, uint32_t most, uint32_t budget)
+{
+    uint32_t rest = (uint32_t)(j->n_tokens - j->n_fed) - j->n_planned;
+    uint32_t n = rest < most ? rest : most;
+
+    if (n > budget)
+        n = budget;
+    j->n_planned += n;
+    return n;
+}
+
+/* Decides how many rows each job gets; see pass.h for the rule. */
+static void plan(struct pass *p)
+{
+    uint32_t n_new = 0, budget, share;
+
+    for (uint32_t i = 0; i < p->n_running; i++) {
+        bool newcomer = job_in_prefill(p->running[i]);
+
+        p->running[i]->n_planned = !newcomer;
+        n_new += newcomer;
+    }
+    if (!n_new)
+        return;
+    budget = engine_n_batch(p->engine) - (p->n_running - n_new);
+    if (n_new < p->n_running && budget > PASS_PREFILL_SHARED)
+        budget = PASS_PREFILL_SHARED;
+    share = budget > n_new ? budget / n_new : 1;
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < p->n_running; i++) {
+            struct job *j = p->running[(p->turn + i) % p->n_running];
+
+            if (job_in_prefill(j))
+                budget -= grant(j, round ? budget : share, budget);
+        }
+    }
+    p->turn++;
+}
+
+/* A job's rows follow each other; the last one asks for logits when it completes the prompt. */
+static void fill_rows(struct pass *p)
+{
+    p->n_rows = 0;
+    for (uint32_t i = 0; i < p->n_running; i++) {
+        struct job *j = p->running[i];
+
+        j->first_row = p->n_rows;
+        for (uint32_t k = 0; k < j->n_planned; k++)
+            p->rows[p->n_rows++] = (struct engine_row){
+                .token = job_row_token(j, k),
+                .seq = j->seq,
+                .want_logits = !job_in_prefill(j) || j->n_fed + k + 1 == j->n_tokens,
+            };
+    }
+}
+
+/* Moves every job on by the rows it had. */
+static void deal(struct pass *p)
+{
+    for (uint32_t i = 0; i < p->n_running; i++) {
+        struct job *j = p->running[i];
+        uint64_t before = j->end.tokens_out;
+
+        if (!j->n_planned)
+            continue;
+        if (job_in_prefill(j)) {
+            j->n_fed += j->n_planned;
+            if (job_in_prefill(j))
+                continue;
+        }
+        job_step(j, p->engine, engine_logits(p->engine, j->first_row + j->n_planned - 1),
+                 p->outbox);
+        p->tokens_out += j->end.tokens_out - before;
+    }
+}
+
+/* The batch as a whole went wrong: nobody in it can go on. */
+static void fail_batch(struct pass *p, int rc, const struct err *err)
+{
+    if (rc == ERR_CANCELLED) {
+        pass_end_all(p);
+        return;
+    }
+    for (uint32_t i = 0; i < p->n_running; i++)
+        if (p->running[i]->n_planned)
+            job_fail(p->running[i], rc == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_INTERNAL,
+                     "The engine could not go on: %s.", err->text);
+}
+
+void pass_run(struct pass *p)
+{
+    struct err err;
+    int rc;
+
+    plan(p);
+    fill_rows(p);
+    rc = engine_decode(p->engine, p->rows, p->n_rows, &err);
+    if (rc)
+        fail_batch(p, rc, &err);
+    else
+        deal(p);
+    send_off(p);
+    outbox_flush(p->outbox);
+}

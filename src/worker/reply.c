@@ -1,0 +1,242 @@
+/* reply.c - see reply.h. */
+#include "worker/reply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "net/http_server.h"
+#include "net/sse.h"
+#include "worker/answer.h"
+#include "worker/job.h"
+#include "worker/server.h"
+
+#define REPLY_TEXT_MAX   (64u << 20) /* bytes of an answer without a stream */
+#define REPLY_METRICS_MS 250         /* at most four metrics events a second */
+
+struct reply {
+    struct server *server;
+    struct job *job;
+    struct reply *next, **link; /* in the server's list */
+    struct http_exchange *x;    /* while no stream has begun; NULL once answered or gone */
+    struct sse_stream *sse;     /* NULL without a stream, or once the client has gone */
+    struct event *deadline;     /* NULL without one */
+    struct buf text;            /* of an answer without a stream */
+    uint64_t n_events;          /* token events sent */
+    uint64_t first_count;       /* tokens the first text came with */
+    int64_t first_ms, metrics_ms;
+};
+
+static void stream_gone(void *arg)
+{
+    struct reply *r = arg;
+
+    r->sse = NULL;
+    job_wish_end(r->job, JOB_CANCEL);
+}
+
+static void exchange_gone(struct http_exchange *x, void *arg)
+{
+    struct reply *r = arg;
+
+    (void)x;
+    r->x = NULL;
+    job_wish_end(r->job, JOB_CANCEL);
+}
+
+static void deadline_passed(evutil_socket_t fd, short what, void *arg)
+{
+    struct reply *r = arg;
+
+    (void)fd, (void)what;
+    job_wish_end(r->job, JOB_TIME_OUT);
+}
+
+static int set_deadline(struct reply *r, int64_t ms)
+{
+    struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+
+    r->deadline = evtimer_new(r->server->base, deadline_passed, r);
+    return r->deadline ? event_add(r->deadline, &tv) : -1;
+}
+
+int reply_create(struct server *s, struct http_exchange *x, struct job *j, struct err *err)
+{
+    struct reply *r = calloc(1, sizeof *r);
+
+    if (!r)
+        return err_no_memory(err, sizeof *r, "an answer");
+    r->server = s;
+    r->job = j;
+    buf_init(&r->text, REPLY_TEXT_MAX);
+    if (j->request.timeout_ms && set_deadline(r, j->request.timeout_ms)) {
+        if (r->deadline)
+            event_free(r->deadline);
+        free(r);
+        return err_no_memory(err, 0, "an answer's deadline");
+    }
+    r->x = x;
+    r->next = s->replies;
+    r->link = &s->replies;
+    if (r->next)
+        r->next->link = &r->next;
+    s->replies = r;
+    j->reply = r;
+    http_on_gone(x, exchange_gone, r);
+    return 0;
+}
+
+static void reply_free(struct reply *r)
+{
+    *r->link = r->next;
+    if (r->next)
+        r->next->link = r->link;
+    if (r->deadline)
+        event_free(r->deadline);
+    buf_done(&r->text);
+    job_free(r->job);
+    free(r);
+}
+
+/* Sends what was put into the server's scratch; a client too slow for it will be gone. */
+static void send_event(struct reply *r)
+{
+    struct buf *json = &r->server->json;
+
+    if (r->sse && !buf_failed(json))
+        sse_send(r->sse, json->data, json->len);
+    buf_clear(json);
+}
+
+/* The exchange, to be answered now: nobody tells any more that its client has left. */
+static struct http_exchange *take_exchange(struct reply *r)
+{
+    struct http_exchange *x = r->x;
+
+    http_on_gone(x, NULL, NULL);
+    r->x = NULL;
+    return x;
+}
+
+static void begin_stream(struct reply *r)
+{
+    r->sse = sse_begin(r->server->base, take_exchange(r), stream_gone, r);
+    if (!r->sse) {
+        job_wish_end(r->job, JOB_CANCEL);
+        return;
+    }
+    inference_event_started(&r->server->json, &r->job->request, r->server->o.model_ref,
+                            clock_unix_ms());
+    send_event(r);
+}
+
+static void maybe_send_metrics(struct reply *r, uint64_t tokens_out)
+{
+    int64_t now = clock_ms();
+
+    if (!r->first_ms) {
+        r->first_ms = r->metrics_ms = now;
+        r->first_count = tokens_out;
+    }
+    if (now - r->metrics_ms < REPLY_METRICS_MS)
+        return;
+    r->metrics_ms = now;
+    inference_event_metrics(
+        &r->server->json,
+        (double)(tokens_out - r->first_count) * 1000 / (double)(now - r->first_ms), 0);
+    send_event(r);
+}
+
+static void collect_text(struct reply *r, const char *text, size_t n)
+{
+    if (buf_put(&r->text, text, n))
+        job_wish_end(r->job, JOB_CANCEL);
+}
+
+void reply_note(const struct outbox_note *note, const char *text)
+{
+    struct reply *r = note->job->reply;
+    bool stream = note->job->request.stream;
+
+    if (note->started) {
+        if (stream && r->x)
+            begin_stream(r);
+        return;
+    }
+    if (!stream) {
+        collect_text(r, text, note->n);
+    } else if (r->sse) {
+        inference_event_token(&r->server->json, text, note->n, r->n_events++);
+        send_event(r);
+        maybe_send_metrics(r, note->tokens_out);
+    }
+}
+
+static void end_stream(struct reply *r)
+{
+    struct job *j = r->job;
+
+    if (j->failed)
+        inference_event_error(&r->server->json, &j->error);
+    else
+        inference_event_end(&r->server->json, &j->end);
+    send_event(r);
+    if (r->sse)
+        sse_end(r->sse);
+    r->sse = NULL;
+}
+
+/* {"job_id","model","text","seed", and the end event's fields} */
+static void answer_whole(struct reply *r)
+{
+    const struct inference_request *q = &r->job->request;
+    const char *model = r->server->o.model_ref;
+    struct buf body;
+
+    buf_init(&body, 8 * (size_t)REPLY_TEXT_MAX);
+    buf_puts(&body, "{\"job_id\":");
+    json_put_string(&body, q->job_id, strlen(q->job_id));
+    buf_puts(&body, ",\"model\":");
+    json_put_string(&body, model, strlen(model));
+    buf_puts(&body, ",\"text\":");
+    json_put_string(&body, buf_str(&r->text), r->text.len);
+    buf_printf(&body, ",\"seed\":%llu,", (unsigned long long)q->seed);
+    inference_end_fields(&body, &r->job->end);
+    buf_putc(&body, '}');
+    answer_text(take_exchange(r), 200, buf_take(&body));
+}
+
+void reply_end(struct job *j)
+{
+    struct reply *r = j->reply;
+
+    if (buf_failed(&r->text))
+        job_fail(j, API_INTERNAL, "The answer has over %u bytes: ask for it as a stream.",
+                 REPLY_TEXT_MAX);
+    if (r->x && j->failed)
+        answer_error(take_exchange(r), &j->error);
+    else if (r->x && !j->request.stream)
+        answer_whole(r);
+    else if (r->x)
+        begin_stream(r);
+    if (r->sse)
+        end_stream(r);
+    reply_free(r);
+}
+
+struct job *reply_find_job(const struct server *s, const char *job_id)
+{
+    for (const struct reply *r = s->replies; r; r = r->next)
+        if (str_eq(r->job->request.job_id, job_id))
+            return r->job;
+    return NULL;
+}
+
+void reply_shut_down_all(struct server *s)
+{
+    for (const struct reply *r = s->replies; r; r = r->next)
+        job_wish_end(r->job, JOB_SHUT_DOWN);
+}

@@ -1,0 +1,115 @@
+/*
+ * routes_inference.c - POST /v1/inference and DELETE /v1/inference/<job_id>.
+ *
+ * While the model loads jobs are taken and wait. Refused: a bad request, the id of a job that is
+ * not over, any job while the worker drains or once loading failed, and a job past slots and queue.
+ */
+#include <stdio.h>
+
+#include "base/str.h"
+#include "net/http_server.h"
+#include "worker/answer.h"
+#include "worker/job.h"
+#include "worker/reply.h"
+#include "worker/routes.h"
+#include "worker/scheduler.h"
+#include "worker/server.h"
+
+static void set_busy(const struct server *s, struct api_error *e)
+{
+    unsigned total = atomic_load(&s->board->slots_total), busy = atomic_load(&s->board->slots_busy);
+
+    api_error_set(e, API_ALL_SLOTS_BUSY, ANSWER_SRC,
+                  "All places are taken: %u of %u slots are busy and %u of %u may wait.", busy,
+                  total, s->n_jobs - busy, s->o.queue_max);
+    e->details = json_pack("{s:I, s:I, s:I, s:I}", "slots_total", (json_int_t)total, "slots_busy",
+                           (json_int_t)busy, "queued", (json_int_t)(s->n_jobs - busy), "queue_max",
+                           (json_int_t)s->o.queue_max);
+}
+
+/* Whether the worker takes any job now; -1 with *e when not. */
+static int check_open(const struct server *s, struct api_error *e)
+{
+    if (s->stage == LOAD_FAILED) {
+        api_error_set(e, api_code_from(s->board->error_code, NULL), ANSWER_SRC, "%s",
+                      s->board->error_text);
+        return -1;
+    }
+    if (s->draining) {
+        api_error_set(e, API_ALL_SLOTS_BUSY, ANSWER_SRC,
+                      "This worker is ending and takes no new work.");
+        e->details = json_pack("{s:i, s:i, s:b}", "slots_total", 0, "slots_busy", 0, "draining", 1);
+        return -1;
+    }
+    if (s->n_jobs >= s->o.engine.n_slots + s->o.queue_max) {
+        set_busy(s, e);
+        return -1;
+    }
+    return 0;
+}
+
+static int check_id(const struct server *s, const char *job_id, struct api_error *e)
+{
+    static const char text[] = "A job of this job_id is not over yet.";
+
+    if (!reply_find_job(s, job_id))
+        return 0;
+    api_error_set(e, API_INVALID_REQUEST, ANSWER_SRC, "%s", text);
+    e->details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "job_id", "constraint",
+                           "unique among the jobs that are not over", "message", text);
+    return -1;
+}
+
+static void refuse(const struct server *s, struct http_exchange *x, struct api_error *e)
+{
+    char seconds[24];
+
+    if (api_error_info(e->code)->status == 503) {
+        snprintf(seconds, sizeof seconds, "%lld", (long long)server_retry_after(s));
+        http_add_header(x, "Retry-After", seconds);
+    }
+    answer_error(x, e);
+}
+
+/* Makes the job and sends it on its way; takes the request over. */
+static void admit(struct server *s, struct http_exchange *x, struct inference_request *request)
+{
+    struct job *j = job_create(request);
+    struct api_error e;
+
+    if (!j || reply_create(s, x, j, NULL)) {
+        job_free(j);
+        api_error_set(&e, API_INTERNAL, ANSWER_SRC, "There was no memory for one more job.");
+        answer_error(x, &e);
+        return;
+    }
+    s->n_jobs++;
+    scheduler_submit(s->scheduler, j);
+    server_jobs_changed(s);
+}
+
+void route_inference(struct server *s, struct http_exchange *x, const char *rest)
+{
+    struct inference_request request;
+    struct api_error e;
+    size_t n;
+    const char *body = http_body(x, &n);
+
+    (void)rest;
+    inference_request_init(&request);
+    if (inference_request_parse(body, n, &request, &e, ANSWER_SRC) || check_open(s, &e) ||
+        check_id(s, request.job_id, &e))
+        refuse(s, x, &e);
+    else
+        admit(s, x, &request);
+    inference_request_done(&request);
+}
+
+void route_cancel(struct server *s, struct http_exchange *x, const char *rest)
+{
+    struct job *j = reply_find_job(s, rest);
+
+    if (j)
+        job_wish_end(j, JOB_CANCEL);
+    http_reply(x, 204, NULL, NULL, 0);
+}

@@ -1,0 +1,406 @@
+/*
+ * scheduler.c - see scheduler.h.
+ *
+ * Threads: `lock` guards what comes in (inbox, stopping) and the engine's pointer, by which others
+ * may stop it or count its steps; all else is the engine's thread's.
+ */
+#include "worker/scheduler.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "worker/intake.h"
+#include "worker/job.h"
+#include "worker/outbox.h"
+#include "worker/pass.h"
+
+struct job_list {
+    struct job *first, **tail;
+    uint32_t n;
+};
+
+struct scheduler {
+    struct scheduler_params params;
+    struct intake *intake;
+    pthread_t thread;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct job_list inbox;
+    bool stopping;
+    struct engine *engine; /* NULL while there is none */
+
+    struct engine_model *model;
+    struct pass pass;
+    struct job_list waiting;
+    struct scheduler_facts facts;
+};
+
+/* ---- lists ------------------------------------------------------------------------------------
+ */
+
+static void list_init(struct job_list *l)
+{
+    l->first = NULL;
+    l->tail = &l->first;
+    l->n = 0;
+}
+
+static void list_put(struct job_list *l, struct job *j)
+{
+    j->next = NULL;
+    *l->tail = j;
+    l->tail = &j->next;
+    l->n++;
+}
+
+static struct job *list_take(struct job_list *l)
+{
+    struct job *j = l->first;
+
+    if (!j)
+        return NULL;
+    l->first = j->next;
+    if (!l->first)
+        l->tail = &l->first;
+    l->n--;
+    j->next = NULL;
+    return j;
+}
+
+/* ---- what comes in ----------------------------------------------------------------------------
+ */
+
+/* From the intake's thread. */
+static void accept_job(void *arg, struct job *j)
+{
+    struct scheduler *s = arg;
+
+    pthread_mutex_lock(&s->lock);
+    list_put(&s->inbox, j);
+    pthread_cond_signal(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void scheduler_submit(struct scheduler *s, struct job *j)
+{
+    atomic_store(&s->params.board->last_activity_ms, clock_ms());
+    intake_put(s->intake, j);
+}
+
+void scheduler_stop(struct scheduler *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->stopping = true;
+    if (s->engine)
+        engine_stop(s->engine);
+    pthread_cond_signal(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+uint64_t scheduler_steps(struct scheduler *s)
+{
+    uint64_t steps;
+
+    pthread_mutex_lock(&s->lock);
+    steps = s->engine ? engine_steps(s->engine) : 0;
+    pthread_mutex_unlock(&s->lock);
+    return steps;
+}
+
+/* Moves the inbox behind those that wait; true when it is time to stop. */
+static bool collect(struct scheduler *s, bool sleep)
+{
+    struct job *j;
+    bool stopping;
+
+    pthread_mutex_lock(&s->lock);
+    while (sleep && !s->stopping && !s->inbox.first)
+        pthread_cond_wait(&s->changed, &s->lock);
+    while ((j = list_take(&s->inbox)))
+        list_put(&s->waiting, j);
+    stopping = s->stopping;
+    pthread_mutex_unlock(&s->lock);
+    return stopping;
+}
+
+/* ---- those that wait --------------------------------------------------------------------------
+ */
+
+static void sweep_waiting(struct scheduler *s)
+{
+    struct job_list kept;
+    struct job *j;
+
+    list_init(&kept);
+    while ((j = list_take(&s->waiting))) {
+        if (job_wished(j)) {
+            job_end_early(j, job_wished(j));
+            outbox_end(s->params.outbox, j);
+        } else {
+            list_put(&kept, j);
+        }
+    }
+    s->waiting = kept;
+    if (!kept.first)
+        s->waiting.tail = &s->waiting.first;
+    outbox_flush(s->params.outbox);
+}
+
+static void start_waiting(struct scheduler *s)
+{
+    while (s->waiting.first && pass_has_room(&s->pass))
+        pass_add(&s->pass, list_take(&s->waiting));
+}
+
+/* Each of the waiting jobs fails with the same error. */
+static void fail_waiting(struct scheduler *s, enum api_code code, const char *text)
+{
+    struct job *j;
+
+    while ((j = list_take(&s->waiting))) {
+        if (job_wished(j))
+            job_end_early(j, job_wished(j));
+        else
+            job_fail(j, code, "%s", text);
+        outbox_end(s->params.outbox, j);
+    }
+    outbox_flush(s->params.outbox);
+}
+
+/* ---- loading ----------------------------------------------------------------------------------
+ */
+
+static void show_load(struct board *b, const struct engine_load *now)
+{
+    atomic_store(&b->layers_total, now->layers_total);
+    atomic_store(&b->bytes_total, now->bytes_total);
+    atomic_store(&b->layers_loaded, now->layers_loaded);
+    atomic_store(&b->bytes_loaded, now->bytes_loaded);
+    atomic_store(&b->last_activity_ms, clock_ms());
+}
+
+static bool load_progress(void *arg, const struct engine_load *now)
+{
+    struct scheduler *s = arg;
+    bool stopping = collect(s, false);
+
+    show_load(s->params.board, now);
+    outbox_load(s->params.outbox, LOAD_GOING_ON, now);
+    sweep_waiting(s);
+    return !stopping;
+}
+
+/* What people are told when loading fails at the model (not at the engine). */
+static enum api_code model_code(int rc)
+{
+    switch (rc) {
+    case ERR_NOT_FOUND:
+        return API_MODEL_NOT_FOUND;
+    case ERR_INVALID:
+    case ERR_LIMIT:
+        return API_INVALID_MODEL_FILE;
+    case ERR_UNSUPPORTED:
+        return API_UNSUPPORTED_MODEL;
+    case ERR_NO_MEMORY:
+        return API_INSUFFICIENT_MEMORY;
+    default:
+        return API_WORKER_START_FAILED;
+    }
+}
+
+static enum api_code engine_code(int rc)
+{
+    switch (rc) {
+    case ERR_UNSUPPORTED:
+        return API_BACKEND_UNAVAILABLE;
+    case ERR_INVALID:
+        return API_INVALID_REQUEST;
+    case ERR_NO_MEMORY:
+        return API_INSUFFICIENT_MEMORY;
+    default:
+        return API_WORKER_START_FAILED;
+    }
+}
+
+static void publish_engine(struct scheduler *s, struct engine *engine)
+{
+    pthread_mutex_lock(&s->lock);
+    s->engine = engine;
+    if (engine && s->stopping)
+        engine_stop(engine);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void note_facts(struct scheduler *s, const struct engine *e)
+{
+    engine_model_info(s->model, &s->facts.model);
+    s->facts.n_ctx = engine_n_ctx(e);
+    s->facts.n_batch = engine_n_batch(e);
+    s->facts.n_slots = engine_n_slots(e);
+    s->facts.n_threads = engine_n_threads(e);
+    s->facts.kernels = engine_kernels(e);
+    atomic_store(&s->params.board->n_ctx, s->facts.n_ctx);
+    atomic_store(&s->params.board->slots_total, s->facts.n_slots);
+}
+
+/* Model, engine, weights, in this order, so that prompts can be judged while the weights are read.
+ * On failure *code says which kind it is. */
+static int load(struct scheduler *s, enum api_code *code, struct err *err)
+{
+    struct engine *engine;
+    int rc = engine_model_open(s->params.model_path, &s->model, err);
+
+    *code = model_code(rc);
+    if (rc)
+        return rc;
+    rc = engine_create(s->model, &s->params.engine, &engine, err);
+    *code = engine_code(rc);
+    if (rc)
+        return rc;
+    publish_engine(s, engine);
+    note_facts(s, engine);
+    rc = pass_init(&s->pass, engine, s->params.outbox, err);
+    if (rc)
+        return rc;
+    intake_open(s->intake, s->model, s->facts.n_ctx);
+    rc = engine_model_load(s->model, load_progress, s, err);
+    *code = model_code(rc);
+    return rc;
+}
+
+/* ---- the thread -------------------------------------------------------------------------------
+ */
+
+/* Drops to `to` only from `from`: the loop may have set BOARD_DRAINING meanwhile. */
+static void change_state(struct board *b, uint32_t from, uint32_t to)
+{
+    atomic_compare_exchange_strong(&b->state, &from, to);
+}
+
+static void show_work(struct scheduler *s)
+{
+    struct board *b = s->params.board;
+
+    atomic_store(&b->tokens_out, s->pass.tokens_out);
+    atomic_store(&b->steps, engine_steps(s->engine));
+    atomic_store(&b->last_activity_ms, clock_ms());
+    atomic_store(&b->slots_busy, s->pass.n_running);
+}
+
+static void work(struct scheduler *s)
+{
+    while (!collect(s, s->pass.n_running == 0 && !s->waiting.first)) {
+        pass_sweep(&s->pass);
+        sweep_waiting(s);
+        start_waiting(s);
+        show_work(s);
+        if (s->pass.n_running)
+            pass_run(&s->pass);
+        if (s->pass.n_running == 0) {
+            show_work(s);
+            outbox_flush(s->params.outbox);
+        }
+    }
+}
+
+/* Loading failed: whoever comes is told so until the process ends. */
+static void refuse_all(struct scheduler *s, enum api_code code, const char *text)
+{
+    board_fail(s->params.board, api_error_info(code)->code, text);
+    outbox_load(s->params.outbox, LOAD_FAILED, NULL);
+    outbox_flush(s->params.outbox);
+    intake_close(s->intake, code, text);
+    do
+        fail_waiting(s, code, text);
+    while (!collect(s, true));
+}
+
+static void tidy_up(struct scheduler *s)
+{
+    struct engine *engine = s->engine;
+
+    intake_free(s->intake);
+    collect(s, false);
+    fail_waiting(s, API_WORKER_CRASHED, "The worker was shut down before the answer was begun.");
+    if (s->pass.engine)
+        pass_end_all(&s->pass);
+    pass_done(&s->pass);
+    outbox_flush(s->params.outbox);
+    publish_engine(s, NULL);
+    engine_free(engine);
+    engine_model_close(s->model);
+}
+
+static void *scheduler_main(void *arg)
+{
+    struct scheduler *s = arg;
+    enum api_code code;
+    struct err err;
+    int rc;
+
+    change_state(s->params.board, BOARD_STARTING, BOARD_LOADING);
+    rc = load(s, &code, &err);
+    if (rc == 0) {
+        change_state(s->params.board, BOARD_LOADING, BOARD_READY);
+        outbox_load(s->params.outbox, LOAD_DONE, NULL);
+        outbox_flush(s->params.outbox);
+        work(s);
+    } else if (rc != ERR_CANCELLED) {
+        refuse_all(s, code, err.text);
+    }
+    tidy_up(s);
+    return NULL;
+}
+
+int scheduler_create(const struct scheduler_params *params, struct scheduler **out, struct err *err)
+{
+    struct scheduler *s = calloc(1, sizeof *s);
+    int rc;
+
+    if (!s)
+        return err_no_memory(err, sizeof *s, "the worker's scheduler");
+    s->params = *params;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    list_init(&s->inbox);
+    list_init(&s->waiting);
+    atomic_store(&params->board->slots_total, params->engine.n_slots);
+    rc = intake_create(params->outbox, accept_job, s, &s->intake, err);
+    if (rc) {
+        free(s);
+        return rc;
+    }
+    rc = pthread_create(&s->thread, NULL, scheduler_main, s);
+    if (rc) {
+        intake_free(s->intake);
+        free(s);
+        return err_errno(err, ERR_IO, rc, "cannot start the engine's thread");
+    }
+    *out = s;
+    return 0;
+}
+
+int scheduler_free(struct scheduler *s, int64_t timeout_ms)
+{
+    struct timespec until;
+
+    if (!s)
+        return 0;
+    scheduler_stop(s);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)(timeout_ms / 1000 + 1); /* whole seconds, rounded up */
+    if (pthread_timedjoin_np(s->thread, NULL, &until))
+        return -1;
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+    return 0;
+}
+
+const struct scheduler_facts *scheduler_facts(const struct scheduler *s)
+{
+    return &s->facts;
+}

@@ -1,0 +1,58 @@
+/*
+ * scheduler.h - the engine's thread: loads the model, then runs jobs by continuous batching.
+ *
+ * The thread is the one owner of the engine. Jobs come in by scheduler_submit (through the intake,
+ * see intake.h), wait in the order they came until a slot is free, run (see pass.h), and go back to
+ * the loop by the outbox. How many may wait is the loop's decision. An early end that was wished is
+ * looked for before every pass, in those that wait, too; while the model loads, after each of its
+ * layers.
+ *
+ * The board is kept up to date from here: state, loading, slots, tokens, steps, activity.
+ */
+#ifndef RBEE_WORKER_SCHEDULER_H
+#define RBEE_WORKER_SCHEDULER_H
+
+#include <stdint.h>
+
+#include "api/board.h"
+#include "base/err.h"
+#include "engine/engine.h"
+
+struct job;
+struct outbox;
+struct scheduler;
+
+struct scheduler_params {
+    const char *model_path;      /* must stay */
+    struct engine_params engine; /* n_slots as given; the texts must stay */
+    struct board *board;
+    struct outbox *outbox;
+};
+
+/* Starts the threads; loading begins at once. Its outcome comes by the outbox and the board. */
+int scheduler_create(const struct scheduler_params *params, struct scheduler **out,
+                     struct err *err);
+
+/* The loop's: takes the job over. It comes back by the outbox in any case. */
+void scheduler_submit(struct scheduler *s, struct job *j);
+
+/* Ends all that runs, loading too. Any thread; returns at once. */
+void scheduler_stop(struct scheduler *s);
+
+/* Stops, waits at most timeout_ms for the threads and frees; -1 when they do not end: the process
+ * should. NULL is fine. */
+int scheduler_free(struct scheduler *s, int64_t timeout_ms);
+
+/* What was loaded; only once the outbox has told LOAD_DONE, until scheduler_free. */
+struct scheduler_facts {
+    struct engine_model_info model;
+    uint32_t n_ctx, n_batch, n_slots;
+    unsigned n_threads;
+    const char *kernels;
+};
+const struct scheduler_facts *scheduler_facts(const struct scheduler *s);
+
+/* Layers computed; any thread, for those who ask whether the engine still moves. */
+uint64_t scheduler_steps(struct scheduler *s);
+
+#endif

@@ -1,0 +1,280 @@
+/*
+ * server.c - see server.h. Puts the parts together, carries the outbox's notes to them, and takes
+ * all apart in the reverse order.
+ */
+#include "worker/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "api/inference.h"
+#include "base/cli.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "net/http_server.h"
+#include "net/post.h"
+#include "version.h"
+#include "worker/answer.h"
+#include "worker/callback.h"
+#include "worker/job.h"
+#include "worker/lifecycle.h"
+#include "worker/progress.h"
+#include "worker/reply.h"
+#include "worker/routes.h"
+#include "worker/scheduler.h"
+
+#define EVENT_MAX       (8u << 20) /* bytes of one event's JSON */
+#define TICK_MS         250        /* how fresh the board's steps are within a pass */
+#define JOIN_MS         3000       /* for the engine to end behind the last answer */
+#define MEAN_WEIGHT     0.2        /* of the newest job in the mean service time */
+#define RETRY_AFTER_MAX 60.0
+
+/* ---- what the engine's side tells
+ * ---------------------------------------------------------------- */
+
+static void note_service(struct server *s, const struct job *j)
+{
+    double ms = (double)(j->end.prefill_time_ms + j->end.decode_time_ms);
+
+    if (!j->begun_ms || j->failed)
+        return;
+    s->mean_service_ms += (ms - s->mean_service_ms) * (s->mean_service_ms > 0 ? MEAN_WEIGHT : 1);
+}
+
+int64_t server_retry_after(const struct server *s)
+{
+    double seconds = s->mean_service_ms / 1000 / s->o.engine.n_slots;
+
+    return (int64_t)ceil(fmin(fmax(seconds, 1.0), RETRY_AFTER_MAX));
+}
+
+static void tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+
+    (void)fd, (void)what;
+    atomic_store(&s->board->steps, scheduler_steps(s->scheduler));
+}
+
+void server_jobs_changed(struct server *s)
+{
+    const struct timeval each = {.tv_usec = TICK_MS * 1000};
+    uint32_t busy = atomic_load(&s->board->slots_busy);
+
+    atomic_store(&s->board->queued, s->n_jobs > busy ? s->n_jobs - busy : 0);
+    if (s->n_jobs == 0)
+        event_del(s->ticker);
+    else if (!event_pending(s->ticker, EV_TIMEOUT, NULL))
+        event_add(s->ticker, &each);
+    lifecycle_job_ended(s->life);
+}
+
+static void take_ended(struct server *s, struct job *j)
+{
+    for (struct job *next; j; j = next) {
+        next = j->next;
+        note_service(s, j);
+        s->n_jobs--;
+        reply_end(j);
+    }
+}
+
+static void take_load_news(struct server *s, const struct outbox_batch *b)
+{
+    s->stage = b->stage;
+    s->load = b->load;
+    if (s->stage == LOAD_DONE) {
+        log_info("the model is loaded: %u slots of %u tokens each",
+                 atomic_load(&s->board->slots_total), atomic_load(&s->board->n_ctx));
+        if (s->callback)
+            callback_send(s->callback);
+    } else if (s->stage == LOAD_FAILED) {
+        log_error("%s: %s", s->board->error_code, s->board->error_text);
+        lifecycle_fail(s->life);
+    }
+    progress_news(s->progress);
+}
+
+/* Runs in the loop when the outbox has something. */
+static void deliver(void *arg)
+{
+    struct server *s = arg;
+    const struct outbox_batch *b = outbox_take(s->outbox);
+
+    if (b->stage != LOAD_NO_NEWS)
+        take_load_news(s, b);
+    for (size_t i = 0; i < b->n_notes; i++)
+        reply_note(&b->notes[i], b->bytes.data + b->notes[i].at);
+    take_ended(s, b->ended);
+    server_jobs_changed(s);
+}
+
+/* ---- where the server is
+ * ------------------------------------------------------------------------- */
+
+/* The address an inherited socket is bound to. */
+static int name_socket(int fd, char *host, size_t size, struct err *err)
+{
+    struct sockaddr_storage at = {0};
+    socklen_t n = sizeof at;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+    const char *text = NULL;
+
+    if (getsockname(fd, (struct sockaddr *)&at, &n))
+        return err_errno(err, ERR_INVALID, errno, "descriptor %d is no listening socket", fd);
+    if (at.ss_family == AF_INET) {
+        memcpy(&in, &at, sizeof in);
+        text = inet_ntop(AF_INET, &in.sin_addr, host, (socklen_t)size);
+    } else if (at.ss_family == AF_INET6) {
+        memcpy(&in6, &at, sizeof in6);
+        text = inet_ntop(AF_INET6, &in6.sin6_addr, host, (socklen_t)size);
+    }
+    return text ? 0 : err_set(err, ERR_INVALID, "descriptor %d is no TCP socket", fd);
+}
+
+static void make_url(struct server *s)
+{
+    bool v6 = strchr(s->host, ':') != NULL;
+
+    if (s->o.public_url)
+        str_copy(s->url, sizeof s->url, s->o.public_url);
+    else
+        snprintf(s->url, sizeof s->url, "http://%s%s%s:%u", v6 ? "[" : "", s->host, v6 ? "]" : "",
+                 http_server_port(s->http));
+}
+
+/* Who may ask; the one place where that is decided for this server. */
+static bool check_access(struct http_exchange *x, void *arg)
+{
+    const struct server *s = arg;
+    struct api_error e;
+
+    if (access_check(&s->access, http_path(x), http_header(x, "host"), http_header(x, "origin"),
+                     http_header(x, "authorization"), &e, ANSWER_SRC) == 0)
+        return true;
+    if (api_error_info(e.code)->status == 401)
+        http_add_header(x, "WWW-Authenticate", "Bearer");
+    answer_error(x, &e);
+    return false;
+}
+
+static int listen_for_clients(struct server *s, struct err *err)
+{
+    struct http_server_params params = {
+        .base = s->base,
+        .address = s->o.host,
+        .port = (uint16_t)s->o.port,
+        .listen_fd = s->o.listen_fd,
+        .name = SERVER_NAME "/" RBEE_VERSION,
+        .limits = http_limits_default(),
+        .arg = s,
+        .handle = routes_handle,
+        .filter = check_access,
+        .render_error = answer_render_error,
+    };
+    int rc = 0;
+
+    if (s->o.listen_fd > 0)
+        rc = name_socket(s->o.listen_fd, s->host, sizeof s->host, err);
+    else
+        str_copy(s->host, sizeof s->host, s->o.host);
+    if (rc == 0)
+        rc = http_server_create(&params, &s->http, err);
+    if (rc)
+        return rc;
+    s->access.loopback_only = access_is_loopback(s->host);
+    make_url(s);
+    return 0;
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
+
+static int make_loop(struct server *s, struct err *err)
+{
+    s->base = event_base_new();
+    s->ticker = s->base ? event_new(s->base, -1, EV_PERSIST, tick, s) : NULL;
+    if (!s->ticker)
+        return err_no_memory(err, 0, "the worker's event loop");
+    return post_create(s->base, &s->post, err);
+}
+
+static int make_parts(struct server *s, struct err *err)
+{
+    struct scheduler_params engine = {.model_path = s->o.model_path, .engine = s->o.engine};
+    int rc = board_attach(s->o.board_fd, &s->board, err);
+
+    if (rc == 0)
+        rc = make_loop(s, err);
+    if (rc == 0)
+        rc = outbox_create(s->post, deliver, s, &s->outbox, err);
+    if (rc == 0)
+        rc = progress_create(s, &s->progress, err);
+    if (rc == 0)
+        rc = listen_for_clients(s, err);
+    if (rc == 0)
+        rc = lifecycle_create(s, &s->life, err);
+    if (rc == 0 && s->o.hive_url)
+        rc = callback_create(s, &s->callback, err);
+    engine.board = s->board;
+    engine.outbox = s->outbox;
+    if (rc == 0)
+        rc = scheduler_create(&engine, &s->scheduler, err);
+    return rc;
+}
+
+/* The scheduler is first to go: until its threads have ended nothing else may. */
+static void take_apart(struct server *s, int exit_code)
+{
+    if (scheduler_free(s->scheduler, JOIN_MS)) {
+        log_error("the engine did not end within %d ms", JOIN_MS);
+        _exit(exit_code);
+    }
+    callback_free(s->callback);
+    if (s->outbox)
+        take_ended(s, outbox_take(s->outbox)->ended);
+    http_server_free(s->http);
+    lifecycle_free(s->life);
+    progress_free(s->progress);
+    outbox_free(s->outbox);
+    if (s->post)
+        post_free(s->post);
+    if (s->ticker)
+        event_free(s->ticker);
+    if (s->base)
+        event_base_free(s->base);
+    board_detach(s->board);
+    buf_done(&s->json);
+}
+
+int server_run(const struct serve_options *o)
+{
+    struct server s = {.o = *o};
+    struct err err;
+    int exit_code = CLI_ERROR;
+
+    signal(SIGPIPE, SIG_IGN);
+    buf_init(&s.json, EVENT_MAX);
+    if (make_parts(&s, &err)) {
+        fprintf(stderr, "%s: %s.\n", SERVER_NAME, err.text);
+    } else {
+        fprintf(stderr, "%s %s listens on %s\n", SERVER_NAME, RBEE_VERSION, s.url);
+        if (!s.access.loopback_only && !s.access.key[0])
+            log_warn("anybody who reaches %s may use this worker: it has no key", s.host);
+        if (s.callback)
+            callback_send(s.callback);
+        event_base_dispatch(s.base);
+        exit_code = lifecycle_exit_code(s.life);
+    }
+    take_apart(&s, exit_code);
+    return exit_code;
+}

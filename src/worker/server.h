@@ -1,0 +1,90 @@
+/*
+ * server.h - the worker's server: what its parts share.
+ *
+ * Two sides. The loop's thread (the process's main one) owns everything in struct server: HTTP, the
+ * answers in progress, progress watchers, timers, signals. The engine's side (scheduler, intake) is
+ * reached by scheduler_submit and job_wish_end, and speaks back by the outbox. A slow client slows
+ * nobody else: its bytes wait in its connection, and past a limit it is cut off.
+ *
+ * Admission is decided here and only here: at most slots + queue_max jobs exist at once.
+ */
+#ifndef RBEE_WORKER_SERVER_H
+#define RBEE_WORKER_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/access.h"
+#include "api/board.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "engine/engine.h"
+#include "worker/outbox.h"
+
+#define SERVER_NAME      "llm-worker-rbee"
+#define SERVER_BACKEND   "cpu"
+#define SERVER_HOST_MAX  256
+#define SERVER_URL_MAX   (SERVER_HOST_MAX + 32)
+#define SERVER_QUEUE_MAX 65536
+
+struct callback;
+struct event;
+struct event_base;
+struct http_exchange;
+struct http_server;
+struct lifecycle;
+struct post;
+struct progress;
+struct reply;
+struct scheduler;
+
+/* As given on the command line; the texts must stay. */
+struct serve_options {
+    const char *model_path;
+    const char *model_ref; /* what the model is called in answers */
+    const char *worker_id;
+    const char *host; /* a literal address, or NULL with listen_fd */
+    int port;
+    int listen_fd, lease_fd, board_fd; /* -1 = none */
+    const char *hive_url, *public_url; /* may be NULL */
+    int64_t device;
+    uint32_t queue_max;
+    struct engine_params engine;
+};
+
+struct server {
+    struct serve_options o;
+    struct event_base *base;
+    struct post *post;
+    struct outbox *outbox;
+    struct scheduler *scheduler;
+    struct board *board;
+    struct http_server *http;
+    struct callback *callback; /* NULL without a hive */
+    struct progress *progress;
+    struct lifecycle *life;
+    struct event *ticker; /* copies the engine's steps to the board while there is work */
+    struct access access;
+    char host[SERVER_HOST_MAX]; /* bound to */
+    char url[SERVER_URL_MAX];
+
+    struct reply *replies; /* one for each job that exists */
+    uint32_t n_jobs;
+    double mean_service_ms; /* of the jobs so far: begin to end */
+    struct buf json;        /* scratch for one event */
+
+    enum load_stage stage; /* LOAD_NO_NEWS until the first layer */
+    struct engine_load load;
+    bool draining;
+};
+
+/* Serves until told to end; an exit code of cli.h. One sentence on stderr when it cannot begin. */
+int server_run(const struct serve_options *o);
+
+/* Seconds after which a refused client may find a place. */
+int64_t server_retry_after(const struct server *s);
+
+/* The jobs' number changed: the board's count of those that wait, the ticker, a drain's end. */
+void server_jobs_changed(struct server *s);
+
+#endif

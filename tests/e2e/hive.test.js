@@ -1,0 +1,535 @@
+'use strict';
+/*
+ * hive.test.js - rbee-hive daemon: its workers from spawn to end, what it refuses, and what is left
+ * behind when it or a worker dies. Real programs, ports picked by the kernel.
+ */
+const { test, describe, before, after } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const net = require('node:net');
+const path = require('node:path');
+const { spawnSync } = require('node:child_process');
+
+const { DATA, HIVE, Proc, testModel, makeFolder, isAlive, sleep, until } = require('./lib/proc.js');
+const { ask, stream } = require('./lib/sse.js');
+const { startHive, get, post, remove, spawn, spawnReady, list, childrenOf } = require('./lib/hive.js');
+const { writeHollowModel } = require('./lib/gguf.js');
+
+const MODEL = testModel();
+const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
+const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}';
+const it = (what, how) => test(what, { skip }, how);
+const infer = (worker, body) => stream(`${worker.url}/v1/inference`, { method: 'POST', body });
+
+function assertError(answer, status, code) {
+  assert.strictEqual(answer.status, status, answer.text);
+  const error = answer.json.error;
+  assert.strictEqual(error.code, code, answer.text);
+  assert.strictEqual(error.src === 'hive' || error.src === 'worker', true, error.src);
+  assert.match(error.request_id, new RegExp(`^${UUID}$`));
+  assert.ok(error.message.length > 10, error.message);
+  assert.strictEqual(typeof error.details, 'object');
+  return error;
+}
+
+/* A copy of the model that a test may damage or delete. */
+function copyModel(name = 'copy.gguf') {
+  const file = path.join(makeFolder(), name);
+  fs.copyFileSync(MODEL, file);
+  return file;
+}
+
+describe('a hive and its workers', () => {
+  let hive;
+  before(async () => { hive = await startHive({ env: { RBEE_TINY: MODEL || '' } }); });
+  after(() => hive.stop());
+
+  test('health says alive, version and API version', async () => {
+    const answer = await get(hive, '/v1/health');
+    assert.strictEqual(answer.status, 200);
+    assert.deepStrictEqual(answer.json, { status: 'alive', version: '0.1.0', api_version: 'v1' });
+    assert.deepStrictEqual((await get(hive, '/v1/workers/list')).json, { workers: [] });
+  });
+
+  it('spawn: id, URL and state at once; ready soon; listed with its numbers', async () => {
+    const answer = await spawn(hive, 'tiny');
+    assert.strictEqual(answer.status, 200, answer.text);
+    assert.match(answer.json.worker_id, new RegExp(`^worker-${UUID}$`));
+    assert.match(answer.json.url, /^http:\/\/127\.0\.0\.1:\d+$/);
+    assert.strictEqual(answer.json.state, 'loading');
+    const worker = answer.json;
+    await until(async () => (await get(worker, '/v1/ready')).json.ready, 'ready');
+    const [row] = await until(async () => {
+      const rows = await list(hive);
+      return rows[0].state === 'idle' && rows;
+    });
+    assert.strictEqual(row.worker_id, worker.worker_id);
+    assert.strictEqual(row.url, worker.url);
+    assert.strictEqual(row.model_ref, 'tiny');
+    assert.strictEqual(row.model_path, fs.realpathSync(MODEL));
+    assert.strictEqual(row.backend, 'cpu');
+    assert.ok(row.slots_total >= 1 && row.slots_busy === 0 && row.n_ctx > 0, JSON.stringify(row));
+    assert.ok(isAlive(row.pid));
+    assert.ok(Math.abs(Date.parse(row.started_at) - Date.now()) < 60000);
+  });
+
+  it('the second spawn of one model gives the same worker, "new" another', async () => {
+    const [first] = await list(hive);
+    const again = await spawn(hive, `file://${MODEL}`, { backend: 'cpu', device: 0 });
+    const tiny = await spawn(hive, 'tiny', { backend: 'auto' });
+    assert.strictEqual(tiny.json.worker_id, first.worker_id);
+    assert.notStrictEqual(again.json.worker_id, first.worker_id, 'another reference is another worker');
+    const fresh = await spawn(hive, 'tiny', { new: true, slots: 1, ctx: 64 });
+    assert.notStrictEqual(fresh.json.worker_id, first.worker_id);
+    assert.notStrictEqual(fresh.json.url, first.url);
+    await until(async () => (await get(hive, `/v1/workers/${fresh.json.worker_id}`)).json.state === 'idle');
+    const row = (await get(hive, `/v1/workers/${fresh.json.worker_id}`)).json;
+    assert.strictEqual(row.slots_total, 1);
+    assert.strictEqual(row.n_ctx, 64);
+  });
+
+  it('spawns of one model at one moment become one worker', async () => {
+    const file = copyModel();
+    const answers = await Promise.all([1, 2, 3, 4, 5].map(() => spawn(hive, file)));
+    assert.deepStrictEqual(answers.map((a) => a.status), [200, 200, 200, 200, 200]);
+    assert.strictEqual(new Set(answers.map((a) => a.json.worker_id)).size, 1);
+  });
+
+  it('a running request shows as busy', async () => {
+    const worker = await spawnReady(hive, 'tiny');
+    const answer = await infer(worker, { prompt: 'Once', max_tokens: 2000, temperature: 0 });
+    await answer.find((e) => e.type === 'token');
+    const row = (await get(hive, `/v1/workers/${worker.worker_id}`)).json;
+    answer.leave();
+    assert.ok(row.state === 'busy' ? row.slots_busy === 1 : row.tokens_out > 0, JSON.stringify(row));
+  });
+
+  it('stop: 202, the process ends, the record goes', async () => {
+    const worker = await spawnReady(hive, copyModel());
+    const answer = await post(hive, `/v1/workers/${worker.worker_id}/shutdown`);
+    assert.strictEqual(answer.status, 202);
+    assert.deepStrictEqual(answer.json, { worker_id: worker.worker_id, state: 'draining' });
+    await until(() => !isAlive(worker.pid), 'the end');
+    await until(async () => (await get(hive, `/v1/workers/${worker.worker_id}`)).status === 404);
+    const again = await remove(hive, `/v1/workers/${worker.worker_id}`);
+    assertError(again, 404, 'NOT_FOUND');
+  });
+
+  it('the log of a worker, by lines', async () => {
+    const worker = await spawnReady(hive, 'tiny');
+    const log = await get(hive, `/v1/workers/${worker.worker_id}/log?lines=1`);
+    assert.strictEqual(log.status, 200);
+    assert.strictEqual(log.text.trimEnd().split('\n').length, 1);
+    assert.match((await get(hive, `/v1/workers/${worker.worker_id}/log`)).text, /listens on/);
+    assertError(await get(hive, `/v1/workers/${worker.worker_id}/log?lines=x`), 400, 'INVALID_REQUEST');
+  });
+
+  it('a worker killed while idle: noticed within a second, told, and the next spawn works', async () => {
+    const file = copyModel();
+    const worker = await spawnReady(hive, file);
+    process.kill(worker.pid, 'SIGKILL');
+    const killed = performance.now();
+    const row = await until(async () => {
+      const now = (await get(hive, `/v1/workers/${worker.worker_id}`)).json;
+      return now.state === 'failed' && now;
+    });
+    assert.ok(performance.now() - killed < 1000, `${performance.now() - killed} ms`);
+    assert.strictEqual(row.error.code, 'WORKER_CRASHED');
+    assert.match(row.error.message, /SIGKILL/);
+    assert.strictEqual(row.error.log_path, path.join(fs.realpathSync(hive.home), 'logs', `${worker.worker_id}.log`));
+    assert.ok(row.error.log_tail.some((line) => /listens on/.test(line)), row.error.log_tail);
+    const next = await spawnReady(hive, file);
+    assert.notStrictEqual(next.worker_id, worker.worker_id);
+  });
+
+  test('GET /v1/node and /v1/backends tell what is there', async () => {
+    const node = (await get(hive, '/v1/node')).json;
+    assert.strictEqual(node.version, '0.1.0');
+    assert.ok(node.cpus >= 1 && node.memory_bytes > 1e8 && node.memory_free_bytes <= node.memory_bytes);
+    const { backends } = (await get(hive, '/v1/backends')).json;
+    assert.deepStrictEqual(backends.map((b) => b.name), ['cpu', 'cuda', 'metal', 'vulkan']);
+    assert.strictEqual(backends[0].available, true);
+    assert.strictEqual(backends[0].devices[0].cores, node.cpus);
+    for (const other of backends.slice(1)) assert.ok(other.available === false && other.reason.length > 5);
+  });
+
+  it('small: under 20 MB resident with workers and after requests', (t) => {
+    if (process.env.ASAN_OPTIONS || process.env.TSAN_OPTIONS) return t.skip('a sanitized build is larger');
+    const rss = /^VmRSS:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${hive.pid}/status`, 'utf8'));
+    assert.ok(Number(rss[1]) < 20 * 1024, rss[0]);
+  });
+});
+
+describe('what a hive refuses', () => {
+  let hive;
+  before(async () => { hive = await startHive({ env: { RBEE_TINY: MODEL || '' } }); });
+  after(() => hive.stop());
+
+  test('a body that is no JSON, no object, or cut short', async () => {
+    for (const body of ['{', '[]', '"x"', '{"model_ref":"tiny"', '{"a":1,"a":2}', '\0']) {
+      assertError(await post(hive, '/v1/workers/spawn', body), 400, 'INVALID_REQUEST');
+    }
+  });
+
+  test('every bad field at once, unknown ones too', async () => {
+    const answer = await post(hive, '/v1/workers/spawn',
+      { model_ref: 5, device: -1, slots: 'many', ctx: 0, keep_alive: 'soon', new: 1, modle: 'x' });
+    const error = assertError(answer, 400, 'INVALID_REQUEST');
+    assert.deepStrictEqual(error.details.errors.map((e) => e.field).sort(),
+      ['ctx', 'device', 'keep_alive', 'model_ref', 'modle', 'new', 'slots']);
+    for (const e of error.details.errors) assert.ok(e.constraint && e.message);
+    const missing = assertError(await post(hive, '/v1/workers/spawn', {}), 400, 'INVALID_REQUEST');
+    assert.deepStrictEqual(missing.details.errors.map((e) => [e.field, e.constraint]), [['model_ref', 'required']]);
+  });
+
+  test('a body over the limit', async () => {
+    const answer = await post(hive, '/v1/workers/spawn', { model_ref: 'x'.repeat(2 << 20) });
+    assert.strictEqual(answer.status, 413);
+    assert.strictEqual(answer.json.error.code, 'BODY_TOO_LARGE');
+  });
+
+  test('unknown paths and ids, wrong methods', async () => {
+    assertError(await get(hive, '/v1/nothing'), 404, 'NOT_FOUND');
+    assertError(await get(hive, '/v1/workers/worker-none'), 404, 'NOT_FOUND');
+    assertError(await post(hive, '/v1/workers/..%2f..%2fx/shutdown'), 404, 'NOT_FOUND');
+    assertError(await get(hive, '/v1/models/download/progress?id=nothing'), 404, 'NOT_FOUND');
+    assertError(await get(hive, '/v1/models/download/progress'), 400, 'INVALID_REQUEST');
+    const wrong = await get(hive, '/v1/workers/spawn');
+    assertError(wrong, 405, 'METHOD_NOT_ALLOWED');
+    assert.strictEqual(wrong.headers.allow, 'POST');
+    const answer = await ask(`${hive.url}/v1/health`, { method: 'HEAD' });
+    assert.strictEqual(answer.status, 200);
+    assert.strictEqual(answer.text, '');
+  });
+
+  test('a foreign Host or Origin on a loopback address', async () => {
+    assertError(await ask(`${hive.url}/v1/node`, { headers: { Host: 'evil.example' } }), 403, 'FORBIDDEN_HOST');
+    assertError(await ask(`${hive.url}/v1/node`, { headers: { Origin: 'http://evil.example' } }), 403, 'FORBIDDEN_HOST');
+  });
+
+  test('model references that are none, or that are not here', async () => {
+    assertError(await spawn(hive, 'org/repo'), 400, 'INVALID_MODEL_REF');
+    assertError(await spawn(hive, './x.gguf'), 400, 'INVALID_MODEL_REF');
+    assertError(await spawn(hive, '/none/x.gguf'), 404, 'MODEL_NOT_FOUND');
+    assertError(await spawn(hive, '/'), 404, 'MODEL_NOT_FOUND');
+    const error = assertError(await spawn(hive, 'hf:org/repo'), 404, 'MODEL_NOT_FOUND');
+    assert.match(error.message, /download/);
+  });
+
+  test('backends and devices that are not there', async () => {
+    for (const backend of ['cuda', 'metal', 'vulkan', 'abacus']) {
+      const error = assertError(await spawn(hive, 'tiny', { backend }), 422, 'BACKEND_UNAVAILABLE');
+      assert.match(error.message, /cpu/);
+    }
+    assertError(await spawn(hive, 'tiny', { backend: 'cpu', device: 1 }), 422, 'DEVICE_NOT_FOUND');
+  });
+
+  it('files that are no model, with the engine\'s sentence', async () => {
+    const file = path.join(makeFolder(), 'x.gguf');
+    fs.writeFileSync(file, 'GGUF is not enough');
+    const text = assertError(await spawn(hive, file), 422, 'INVALID_MODEL_FILE').message;
+    assert.match(text, /x\.gguf/);
+    fs.copyFileSync(MODEL, file);
+    fs.truncateSync(file, fs.statSync(file).size - 1000);
+    assert.match(assertError(await spawn(hive, file), 422, 'INVALID_MODEL_FILE').message, /byte|tensor/);
+    assert.deepStrictEqual(await list(hive), []);
+  });
+
+  test('architectures that the engine does not know', (t) => {
+    const gpt2 = path.join(DATA, 'vocab/ggml-vocab-gpt-2.gguf');
+    if (!fs.existsSync(gpt2)) return t.skip('the vocabulary files are not there');
+    return spawn(hive, gpt2).then((answer) => {
+      assert.match(assertError(answer, 422, 'UNSUPPORTED_MODEL').message, /gpt2/);
+    });
+  });
+
+  test('a model that needs more memory than there is, with both numbers', async () => {
+    const file = path.join(makeFolder(), 'huge.gguf');
+    writeHollowModel(file, { layers: 64, embd: 4096, ff: 65536, ctx: 512 });
+    const error = assertError(await spawn(hive, file), 507, 'INSUFFICIENT_MEMORY');
+    assert.match(error.message, /needs [\d.]+ GB .* [\d.]+ [MG]B are free/);
+    assert.ok(error.details.need_bytes > error.details.have_bytes);
+  });
+
+  test('POST ready of a worker that nobody knows', async () => {
+    const body = { worker_id: 'worker-x', url: 'http://127.0.0.1:1', model_ref: 'tiny', backend: 'cpu', device: 0 };
+    assertError(await post(hive, '/v1/workers/ready', body), 404, 'NOT_FOUND');
+    assertError(await post(hive, '/v1/workers/ready', { worker_id: 'x' }), 400, 'INVALID_REQUEST');
+  });
+});
+
+describe('a worker that does not come up', () => {
+  /* A program in the worker's place that behaves at "inspect" and does as told at "serve". */
+  function standIn(serve) {
+    const file = path.join(makeFolder(), 'worker.sh');
+    fs.writeFileSync(file, '#!/bin/sh\n[ "$1" = inspect ] && { echo \'{"supported":true}\'; exit 0; }\n' + serve + '\n');
+    fs.chmodSync(file, 0o755);
+    return file;
+  }
+  const model = path.join(makeFolder(), 'any.gguf');
+  fs.writeFileSync(model, 'any');
+
+  async function failed(hive, id) {
+    return until(async () => {
+      const row = (await get(hive, `/v1/workers/${id}`)).json;
+      return row.state === 'failed' && row;
+    }, () => hive.stderr);
+  }
+
+  test('an exit while loading: told with the log, and not tried again for 10 s', async (t) => {
+    const hive = await startHive({ flags: { worker: standIn('echo no luck today >&2; exit 3') } });
+    t.after(() => hive.stop());
+    const first = await spawn(hive, model);
+    assert.strictEqual(first.status, 200, first.text);
+    const row = await failed(hive, first.json.worker_id);
+    assert.strictEqual(row.error.code, 'WORKER_START_FAILED');
+    assert.match(row.error.message, /exit code 3/);
+    assert.deepStrictEqual(row.error.log_tail, ['no luck today']);
+    const second = await spawn(hive, model);
+    const error = assertError(second, 503, 'WORKER_START_FAILED');
+    assert.ok(Number(second.headers['retry-after']) >= 1 && Number(second.headers['retry-after']) <= 10);
+    assert.strictEqual(error.details.cause, 'WORKER_START_FAILED');
+    assert.strictEqual((await list(hive)).length, 1);
+  });
+
+  test('a signal while loading is told by its name', async (t) => {
+    const hive = await startHive({ flags: { worker: standIn('kill -SEGV $$') } });
+    t.after(() => hive.stop());
+    const row = await failed(hive, (await spawn(hive, model)).json.worker_id);
+    assert.strictEqual(row.error.code, 'WORKER_CRASHED');
+    assert.match(row.error.message, /SIGSEGV/);
+  });
+
+  test('a load that never ends is ended: LOADING_TIMEOUT', async (t) => {
+    const hive = await startHive({ flags: { worker: standIn('exec sleep 60') }, env: { RBEE_HIVE_LOAD_TIMEOUT: '300ms' } });
+    t.after(() => hive.stop());
+    const { worker_id: id, pid } = (await spawn(hive, model)).json;
+    const row = await failed(hive, id);
+    assert.strictEqual(row.error.code, 'LOADING_TIMEOUT');
+    await until(() => !isAlive(pid), 'the end');
+  });
+
+  test('a program that is not there: every place is named', async (t) => {
+    const hive = await startHive({ flags: { worker: '/none/llm-worker-rbee' } });
+    t.after(() => hive.stop());
+    const error = assertError(await spawn(hive, model), 500, 'WORKER_START_FAILED');
+    assert.match(error.message, /\/none\/llm-worker-rbee/);
+    assert.deepStrictEqual(await list(hive), []);
+  });
+
+  test('a program that cannot be run', async (t) => {
+    const file = path.join(makeFolder(), 'worker');
+    fs.writeFileSync(file, 'neither script nor binary');
+    fs.chmodSync(file, 0o755);
+    const hive = await startHive({ flags: { worker: file } });
+    t.after(() => hive.stop());
+    assertError(await spawn(hive, model), 500, 'WORKER_START_FAILED');
+  });
+
+  it('a file damaged behind its header: the worker judges it, the error keeps the engine\'s code', async (t) => {
+    /* inspect passes (a script that always says yes), then the real worker finds the damage. */
+    const { WORKER } = require('./lib/proc.js');
+    const hive = await startHive({ flags: { worker: standIn(`exec ${WORKER} "$@"`) } });
+    t.after(() => hive.stop());
+    const row = await failed(hive, (await spawn(hive, model)).json.worker_id);
+    assert.strictEqual(row.error.code, 'INVALID_MODEL_FILE');
+    assert.match(row.error.message, /any\.gguf|GGUF|bytes/);
+  });
+});
+
+describe('keep-alive', () => {
+  it('an idle worker ends after its time, one in use does not', async (t) => {
+    const hive = await startHive({ flags: { 'keep-alive': '500ms' }, env: { RBEE_TINY: MODEL } });
+    t.after(() => hive.stop());
+    const worker = await spawnReady(hive, 'tiny');
+    await (await infer(worker, { prompt: 'Once', max_tokens: 3 })).all();
+    const used = performance.now();
+    await until(() => !isAlive(worker.pid), 'the end');
+    assert.ok(performance.now() - used >= 400, `${performance.now() - used} ms`);
+    await until(async () => (await list(hive)).length === 0);
+  });
+
+  it('0: it waits for its first request, then ends', async (t) => {
+    const hive = await startHive({ env: { RBEE_TINY: MODEL } });
+    t.after(() => hive.stop());
+    const worker = await spawnReady(hive, 'tiny', { keep_alive: 0 });
+    await sleep(700);
+    assert.ok(isAlive(worker.pid), 'it ended before it was used');
+    await (await infer(worker, { prompt: 'Once', max_tokens: 3 })).all();
+    await until(() => !isAlive(worker.pid), 'the end');
+  });
+
+  it('-1: never', async (t) => {
+    const hive = await startHive({ flags: { 'keep-alive': '0' }, env: { RBEE_TINY: MODEL } });
+    t.after(() => hive.stop());
+    const worker = await spawnReady(hive, 'tiny', { keep_alive: '-1' });
+    await (await infer(worker, { prompt: 'Once', max_tokens: 3 })).all();
+    await sleep(700);
+    assert.ok(isAlive(worker.pid));
+  });
+});
+
+describe('health', () => {
+  it('a worker that hangs is found out, ended, and called stalled', async (t) => {
+    const hive = await startHive({ env: { RBEE_TINY: MODEL, RBEE_HIVE_HEALTH_INTERVAL: '400ms' } });
+    t.after(() => hive.stop());
+    const worker = await spawnReady(hive, 'tiny');
+    await sleep(1000);
+    assert.ok(isAlive(worker.pid), 'a healthy one passes');
+    process.kill(worker.pid, 'SIGSTOP');
+    const row = await until(async () => {
+      const now = (await get(hive, `/v1/workers/${worker.worker_id}`)).json;
+      return now.state === 'failed' && now.error && now;
+    });
+    assert.strictEqual(row.error.code, 'WORKER_STALLED');
+    await until(() => !isAlive(worker.pid), 'the end');
+  });
+});
+
+describe('the end', () => {
+  it('SIGTERM: workers are ended, exit 0, nothing is left', async () => {
+    const hive = await startHive({ env: { RBEE_TINY: MODEL } });
+    const a = await spawnReady(hive, 'tiny');
+    const b = await spawnReady(hive, copyModel());
+    hive.signal('SIGTERM');
+    assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
+    assert.deepStrictEqual([isAlive(a.pid), isAlive(b.pid)], [false, false]);
+  });
+
+  it('SIGTERM while a worker loads: nothing is left', async () => {
+    const hive = await startHive({ env: { RBEE_TINY: MODEL } });
+    const answer = await spawn(hive, 'tiny');
+    hive.signal('SIGTERM');
+    assert.strictEqual((await hive.end()).code, 0);
+    assert.strictEqual(isAlive(answer.json.pid), false);
+  });
+
+  it('a second signal ends a drain at once', async () => {
+    const hive = await startHive({ env: { RBEE_TINY: MODEL } });
+    const worker = await spawnReady(hive, 'tiny');
+    process.kill(worker.pid, 'SIGSTOP'); // it cannot drain
+    hive.signal('SIGTERM');
+    await sleep(200);
+    assert.ok(isAlive(hive.pid));
+    hive.signal('SIGTERM');
+    await hive.end(3000);
+    assert.strictEqual(isAlive(worker.pid), false);
+  });
+
+  it('SIGKILL: no worker lives one second later', async () => {
+    const hive = await startHive({ env: { RBEE_TINY: MODEL } });
+    const ready = await spawnReady(hive, 'tiny');
+    const loading = (await spawn(hive, copyModel())).json;
+    const stopped = await spawnReady(hive, copyModel());
+    process.kill(stopped.pid, 'SIGSTOP'); // even one that cannot act
+    hive.signal('SIGKILL');
+    await hive.ended;
+    await sleep(1000);
+    assert.deepStrictEqual([ready, loading, stopped].map((w) => isAlive(w.pid)), [false, false, false]);
+  });
+
+  it('a killed hive starts again in the same home', async (t) => {
+    const first = await startHive({ env: { RBEE_TINY: MODEL } });
+    await spawnReady(first, 'tiny');
+    first.signal('SIGKILL');
+    await first.ended;
+    const second = await startHive({ home: first.home, env: { RBEE_TINY: MODEL } });
+    t.after(() => second.stop());
+    assert.deepStrictEqual(await list(second), []);
+    await spawnReady(second, 'tiny');
+  });
+
+  it('workers inherit only what they should', async (t) => {
+    const hive = await startHive({ env: { RBEE_TINY: MODEL, HF_TOKEN: 'hf_secret', RBEE_SECRET: 'x' } });
+    t.after(() => hive.stop());
+    const worker = await spawnReady(hive, 'tiny');
+    const names = fs.readFileSync(`/proc/${worker.pid}/environ`, 'utf8').split('\0').map((v) => v.split('=')[0]);
+    for (const name of ['HF_TOKEN', 'RBEE_SECRET', 'HOME']) assert.ok(!names.includes(name), names.join(' '));
+    const links = fs.readdirSync(`/proc/${worker.pid}/fd`).map((fd) => fs.readlinkSync(`/proc/${worker.pid}/fd/${fd}`));
+    for (const link of links) assert.doesNotMatch(link, /models\.db|hive\.lock|pidfd/);
+    const address = net.createConnection(Number(new URL(hive.url).port), '127.0.0.1');
+    await new Promise((resolve) => address.on('connect', resolve));
+    address.destroy();
+  });
+});
+
+describe('starting', () => {
+  const daemon = (args, options) => spawnSync(HIVE, ['daemon', ...args], { encoding: 'utf8', timeout: 20000, ...options });
+
+  test('a port that is taken', async (t) => {
+    const server = net.createServer();
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => server.close());
+    const { port } = server.address();
+    const proc = new Proc(HIVE, ['daemon', '--addr', `127.0.0.1:${port}`, '--home', makeFolder()]);
+    assert.strictEqual((await proc.end()).code, 1);
+    assert.match(proc.stderr, new RegExp(`^rbee-hive: .*${port}.*--addr`, 'm'));
+    assert.strictEqual(proc.stdout, '');
+  });
+
+  test('a second hive in one home', async (t) => {
+    const hive = await startHive();
+    t.after(() => hive.stop());
+    const second = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', hive.home]);
+    assert.strictEqual((await second.end()).code, 1);
+    assert.match(second.stderr, new RegExp(`process ${hive.pid}\\b`));
+  });
+
+  test('flags, configuration and addresses that are wrong', () => {
+    const home = makeFolder();
+    for (const [args, word] of [
+      [['--slots', '1000'], /--slots.*64/], [['--keep-alive', 'soon'], /--keep-alive/],
+      [['--log-level', 'loud'], /--log-level/], [['--addr', 'no host'], /--addr/],
+    ]) {
+      const r = daemon(['--home', home, '--addr', '127.0.0.1:0', ...args]);
+      assert.strictEqual(r.status, 1, r.stderr);
+      assert.match(r.stderr, word);
+    }
+    assert.strictEqual(daemon(['--nonsense']).status, 2);
+    assert.strictEqual(daemon(['--home', home, '--addr', 'nowhere.invalid:0']).status, 1);
+    fs.writeFileSync(path.join(home, 'config.ini'), '[hive]\nadddr = 1\n');
+    const r = daemon(['--home', home]);
+    assert.strictEqual(r.status, 1);
+    assert.match(r.stderr, /config\.ini, line 2.*adddr/);
+  });
+
+  test('the file, the environment and the flag, each stronger than the one before', async (t) => {
+    const home = makeFolder();
+    fs.writeFileSync(path.join(home, 'config.ini'), '[hive]\nlog_level = silent\nworker_port_first = 1\nkeep_alive = 7s\n');
+    const hive = await startHive({ home, env: { RBEE_TINY: MODEL || '', RBEE_HIVE_WORKER_PORT_FIRST: '2' },
+      flags: { 'worker-port-first': 20000 } });
+    t.after(() => hive.stop());
+    if (!MODEL) return;
+    const worker = await spawnReady(hive, 'tiny');
+    assert.ok(Number(new URL(worker.url).port) >= 20000, worker.url);
+    assert.strictEqual(worker.keep_alive_ms, 7000);
+  });
+
+  test('a home that cannot be written', (t) => {
+    const file = path.join(makeFolder(), 'a-file');
+    fs.writeFileSync(file, '');
+    const r = daemon(['--home', path.join(file, 'home')]);
+    assert.strictEqual(r.status, 1);
+    assert.match(r.stderr, /^rbee-hive: cannot make the folder .*a-file/m);
+    if (process.getuid() === 0) return t.diagnostic('root may write anywhere: the read-only case is left out');
+    const locked = makeFolder();
+    fs.chmodSync(locked, 0o500);
+    assert.match(daemon(['--home', locked]).stderr, /Permission denied/);
+  });
+
+  test('detect: a table for people, JSON for programs', () => {
+    const table = spawnSync(HIVE, ['detect'], { encoding: 'utf8' });
+    assert.strictEqual(table.status, 0);
+    assert.match(table.stdout, /^BACKEND .*\ncpu +0 /);
+    const json = JSON.parse(spawnSync(HIVE, ['detect', '--json'], { encoding: 'utf8' }).stdout);
+    const flags = new Set(/^(?:flags|Features)\s*:(.*)$/m.exec(fs.readFileSync('/proc/cpuinfo', 'utf8'))[1].split(' '));
+    for (const f of json.backends[0].devices[0].features) assert.ok(flags.has(f), f);
+  });
+
+  test('--version and --help', () => {
+    assert.strictEqual(spawnSync(HIVE, ['--version'], { encoding: 'utf8' }).stdout, 'rbee-hive 0.1.0\n');
+    const help = spawnSync(HIVE, ['daemon', '--help'], { encoding: 'utf8' });
+    assert.strictEqual(help.status, 0);
+    assert.match(help.stdout, /--keep-alive/);
+  });
+});

@@ -1,0 +1,824 @@
+'use strict';
+/*
+ * keeper.test.js - rbee-keeper against a hive and a worker that misbehave as told: what it asks, in
+ * which order, what it prints where, and what it exits with. Real processes and sockets; loopback.
+ */
+const { test, describe, beforeEach, afterEach } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const net = require('node:net');
+const path = require('node:path');
+const { spawn } = require('node:child_process');
+
+const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started, token, end } =
+  require('./lib/fakehive.js');
+const { KEEPER, makeHome, run, start, runOnTerminal } = require('./lib/keeper.js');
+
+let fake;
+beforeEach(async () => { fake = await FakeHive.start(); });
+afterEach(() => fake.stop());
+
+function infer(args = [], options) {
+  return start(['infer', '--node', fake.node, '--prompt', 'Hello', ...args], options);
+}
+
+/* A port where nobody listens. */
+async function deadPort() {
+  const server = net.createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function assertOrder(text, parts) {
+  let at = 0;
+  for (const part of parts) {
+    const found = text.indexOf(part, at);
+    assert.ok(found >= 0, `"${part}" is missing, or too early, in:\n${text}`);
+    at = found + part.length;
+  }
+}
+
+/* No half control sequence of anybody else's reached the terminal. */
+function assertNoForeignEscapes(screen) {
+  const ours = screen.replace(/\x1b\[K|\x1b\[32m|\x1b\[0m/g, '');
+  assert.doesNotMatch(ours, /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|[\x80-\x9f]/);
+}
+
+describe('infer, phase by phase', () => {
+  test('cold: checks, spawns, waits, infers, sums up', async () => {
+    let asked = 0;
+    fake.on('GET /v1/ready', (req, res) => json(res, 200, asked++ === 0
+      ? { ready: false, state: 'loading', progress_url: '/v1/loading/progress' }
+      : { ready: true, state: 'idle', model_loaded: true }));
+    fake.on('GET /v1/loading/progress', (req, res) => sse(res, [
+      { stage: 'loading_to_ram', layers_loaded: 1, layers_total: 2, bytes_loaded: 500000, bytes_total: 1000000 },
+      { stage: 'ready' }]));
+    const r = await infer(['--max-tokens', '3', '--temperature', '0']).done;
+    assert.strictEqual(r.code, 0);
+    assert.strictEqual(r.stdout, 'Once upon a time\n');
+    assertOrder(r.stderr, ['ok Pool health check', 'ok Worker spawning', 'Loading', '50%',
+      'ok Worker ready', '3 tokens, 30.0 tok/s, first token after ']);
+    assert.match(r.stderr, /^[\x20-\x7e\n]*$/, 'plain ASCII where stderr is no terminal');
+    assert.deepStrictEqual(fake.names(), ['GET /v1/workers/list', 'GET /v1/health',
+      'POST /v1/workers/spawn', 'GET /v1/ready', 'GET /v1/loading/progress', 'POST /v1/inference']);
+    assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn')[0].body,
+      { model_ref: 'tiny', backend: 'auto', device: 0 });
+  });
+
+  test('warm: a worker of the same model is used at once', async () => {
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [fake.worker()] }));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 0);
+    assert.deepStrictEqual(fake.names(), ['GET /v1/workers/list', 'POST /v1/inference']);
+    assert.match(r.stderr, /Worker ready \(warm: worker-1111/);
+  });
+
+  test('a busy worker without a free slot is not taken from the list', async () => {
+    fake.on('GET /v1/workers/list', (req, res) =>
+      json(res, 200, { workers: [fake.worker({ state: 'busy', slots_busy: 4 })] }));
+    assert.strictEqual((await infer().done).code, 0);
+    assert.strictEqual(fake.of('POST', '/v1/workers/spawn').length, 1);
+  });
+
+  test('a worker with too small a context is passed by, and a new one asked for', async () => {
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [fake.worker()] }));
+    assert.strictEqual((await infer(['--ctx', '4096', '--slots', '2', '--keep-alive', '-1']).done).code, 0);
+    assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn')[0].body,
+      { model_ref: 'tiny', backend: 'auto', device: 0, slots: 2, ctx: 4096, keep_alive: '-1', new: true });
+  });
+
+  test('every option reaches the worker', async () => {
+    const r = await infer(['--max-tokens', '9', '--temperature', '0.5', '--top-p', '0.25', '--top-k', '7',
+      '--min-p', '0.125', '--repetition-penalty', '1.5', '--stop', 'a', '--stop', 'b', '--seed', '42',
+      '--timeout', '90']).done;
+    assert.strictEqual(r.code, 0);
+    const { job_id, ...body } = fake.of('POST', '/v1/inference')[0].body;
+    assert.match(job_id, /^[0-9a-f-]{36}$/);
+    assert.deepStrictEqual(body, { prompt: 'Hello', max_tokens: 9, temperature: 0.5, top_p: 0.25, top_k: 7,
+      min_p: 0.125, repetition_penalty: 1.5, stop: ['a', 'b'], seed: 42, stream: true, timeout_seconds: 90 });
+  });
+
+  test('a model of a hub is downloaded first, with progress', async () => {
+    fake.on('POST /v1/models/download', (req, res) => json(res, 200, { download_id: 'd-1', local_path: null }));
+    fake.on('GET /v1/models/download/progress', (req, res) => sse(res, [
+      { stage: 'downloading', bytes_downloaded: 250000, bytes_total: 1000000, speed_mbps: 1, file: 'x/org.Q4_K_M.gguf' },
+      { stage: 'complete', local_path: '/models/x.gguf', verified: true }]));
+    const r = await infer(['--model', 'hf:org/repo:q4_k_m']).done;
+    assert.strictEqual(r.code, 0);
+    assertOrder(r.stderr, ['Pool health check', 'Downloading org.Q4_K_M.gguf', '25%', '250.0 kB of 1.0 MB',
+      'ok Model downloaded (1.0 MB, verified): /models/x.gguf', 'Worker spawning']);
+    assert.strictEqual(fake.of('GET', '/v1/models/download/progress')[0].query.get('id'), 'd-1');
+    assert.strictEqual(fake.of('POST', '/v1/workers/spawn')[0].body.model_ref, 'hf:org/repo:Q4_K_M');
+  });
+
+  test('a progress stream that breaks off is taken up again', async () => {
+    let looks = 0;
+    fake.on('POST /v1/models/download', (req, res) => json(res, 200, { download_id: 'd-1', local_path: null }));
+    fake.on('GET /v1/models/download/progress', (req, res) => {
+      if (looks++ > 0) { sse(res, [{ stage: 'complete', local_path: '/m.gguf' }]); return; }
+      sseHead(res);
+      res.write(event({ stage: 'downloading', bytes_downloaded: 1, bytes_total: 2 }));
+      setTimeout(() => res.destroy(), 20);
+    });
+    assert.strictEqual((await infer(['--model', 'hf:org/repo']).done).code, 0);
+    assert.strictEqual(looks, 2);
+  });
+
+  test('without a terminal there is at most one progress line a second', async () => {
+    fake.on('POST /v1/models/download', (req, res) => json(res, 200, { download_id: 'd-1', local_path: null }));
+    fake.on('GET /v1/models/download/progress', (req, res) => {
+      sseHead(res);
+      for (let i = 0; i < 200; i++) res.write(event({ stage: 'downloading', bytes_downloaded: i, bytes_total: 200 }));
+      res.end(event({ stage: 'complete', local_path: '/m.gguf' }) + event('[DONE]'));
+    });
+    const r = await infer(['--model', 'hf:org/repo']).done;
+    assert.strictEqual(r.code, 0);
+    assert.strictEqual(r.stderr.match(/Downloading/g).length, 1);
+  });
+
+  test('a local path is made whole before it is sent', async () => {
+    const r = await start(['infer', '--node', fake.node, '--prompt', 'x', '--model', './some.gguf'],
+      { cwd: fs.realpathSync('/tmp') }).done;
+    assert.strictEqual(r.code, 0);
+    assert.strictEqual(fake.of('POST', '/v1/workers/spawn')[0].body.model_ref, 'file:///tmp/some.gguf');
+    assert.strictEqual(fake.of('POST', '/v1/models/download').length, 0);
+  });
+});
+
+describe('tokens', () => {
+  test('arrive on stdout one by one, as they are made', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      const words = ['one', ' two', ' three', ' four'];
+      sseHead(res);
+      res.write(event(started(body)));
+      words.forEach((w, i) => setTimeout(() => res.write(event(token(w, i))), 80 * (i + 1)));
+      setTimeout(() => res.end(event(end(4)) + event('[DONE]')), 400);
+    });
+    const r = await infer().done;
+    assert.strictEqual(r.stdout, 'one two three four\n');
+    assert.ok(r.pieces.length >= 4, `came in ${r.pieces.length} pieces`);
+    assert.ok(r.pieces[3].at - r.pieces[0].at >= 150);
+  });
+
+  test('survive an event cut anywhere, UTF-8 and line ends included', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      const bytes = Buffer.from(event(started(body)) + ': a comment\r\n\r\n' + event(token('schön ', 0)) +
+        'data: {"type":"token",\r\ndata: "t":"🐝✓","i":1}\r\n\r\n' + event(end(2)) + event('[DONE]'));
+      sseHead(res);
+      let at = 0;
+      (function next() {
+        if (at >= bytes.length) { res.end(); return; }
+        res.write(bytes.subarray(at, at + 1));
+        at += 1;
+        setImmediate(next);
+      })();
+    });
+    const r = await infer().done;
+    assert.strictEqual(r.stdout, 'schön 🐝✓\n');
+    assert.strictEqual(r.code, 0);
+  });
+
+  test('go through a pipe as they are; a line feed is added only where it is missing', async () => {
+    const text = 'a\x1b[31m\ttab\r\n';
+    fake.on('POST /v1/inference', (req, res, body) => sse(res, [started(body), token(text, 0), end(1, 'EOS')]));
+    const r = await infer().done;
+    assert.strictEqual(r.stdout, text);
+  });
+
+  test('an answer of no tokens is no error', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => sse(res, [started(body), end(0, 'EOS')]));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 0);
+    assert.strictEqual(r.stdout, '');
+    assert.match(r.stderr, /0 tokens \(the model ended its text\)/);
+  });
+
+  test('--quiet: the text and nothing else', async () => {
+    const r = await infer(['--quiet']).done;
+    assert.strictEqual(r.stdout, 'Once upon a time\n');
+    assert.strictEqual(r.stderr, '');
+  });
+
+  test('--json: the events, one a line', async () => {
+    const r = await infer(['--json']).done;
+    const events = r.stdout.trimEnd().split('\n').map((line) => JSON.parse(line));
+    assert.deepStrictEqual(events.map((e) => e.type), ['started', 'token', 'token', 'token', 'end']);
+    assert.strictEqual(events[1].t, 'Once');
+  });
+});
+
+describe('the prompt', () => {
+  const sent = () => fake.of('POST', '/v1/inference')[0].body.prompt;
+
+  test('comes from standard input when there is no --prompt; one line feed goes', async () => {
+    const r = await start(['infer', '--node', fake.node], { input: 'Grüße\n\n' }).done;
+    assert.strictEqual(r.code, 0);
+    assert.strictEqual(sent(), 'Grüße\n');
+  });
+
+  test('comes from standard input for --prompt -', async () => {
+    await start(['infer', '--node', fake.node, '--prompt', '-'], { input: 'from here' }).done;
+    assert.strictEqual(sent(), 'from here');
+  });
+
+  test('may begin with a dash and be long', async () => {
+    const prompt = '--' + 'ü'.repeat(60000);
+    assert.strictEqual((await start(['infer', '--node', fake.node, '--prompt', prompt]).done).code, 0);
+    assert.strictEqual(sent(), prompt);
+  });
+});
+
+describe('usage errors', () => {
+  const cases = [
+    ['an empty prompt', ['infer', '--prompt', ''], /prompt is empty/],
+    ['no prompt at all', ['infer'], /prompt is empty/, { input: '' }],
+    ['a prompt that is not UTF-8', ['infer'], /not UTF-8/, { input: Buffer.from([0xff, 0xfe]) }],
+    ['a prompt with a NUL', ['infer'], /NUL byte at offset 1/, { input: 'a\0b' }],
+    ['a temperature out of range', ['infer', '--prompt', 'x', '--temperature', '3'], /from 0 to 2/],
+    ['no tokens', ['infer', '--prompt', 'x', '--max-tokens', '0'], /--max-tokens/],
+    ['a backend nobody knows', ['infer', '--prompt', 'x', '--backend', 'tpu'], /not 'tpu'/],
+    ['a bad keep-alive', ['infer', '--prompt', 'x', '--keep-alive', 'soon'], /not 'soon'/],
+    ['an empty stop', ['infer', '--prompt', 'x', '--stop', ''], /1 to 256 bytes/],
+    ['a misspelt option', ['infer', '--promt', 'x'], /did you mean '--prompt'/],
+    ['a command nobody knows', ['wokers', 'list'], /no command/],
+    ['half a command', ['workers'], /one more word/],
+    ['a word too many', ['workers', 'list', 'x'], /one word too many/],
+    ['a bad node', ['infer', '--prompt', 'x', '--node', 'a b'], /a b/],
+    ['a node with port 0', ['infer', '--prompt', 'x', '--node', 'localhost:0'], /port/],
+    ['a key that is no key', ['infer', '--prompt', 'x', '--api-key', 'a b'], /key/],
+    ['a worker that was not named', ['workers', 'stop'], /name a worker/],
+    ['a model that was not named', ['models', 'rm'], /name a model/],
+    ['a relative path for another machine',
+      ['infer', '--prompt', 'x', '--node', 'http://192.0.2.1:1', '--model', './x.gguf'], /full path/],
+  ];
+  for (const [what, args, message, options] of cases) {
+    test(what, async () => {
+      const r = await run(args, options);
+      assert.match(r.stderr, message);
+      assert.strictEqual(r.stdout, '');
+      assert.strictEqual(r.code, 2);
+    });
+  }
+
+  test('help and version are no errors', async () => {
+    for (const args of [['--help'], ['infer', '--help'], ['models', 'pull', '--help'], ['logs', '-h']]) {
+      const r = await run(args);
+      assert.strictEqual(r.code, 0, args.join(' '));
+      assert.match(r.stdout, /Usage: rbee-keeper/);
+    }
+    assert.strictEqual((await run(['--version'])).stdout, `rbee-keeper ${VERSION}\n`);
+  });
+});
+
+describe('errors', () => {
+  test('nobody listens: three tries, and the real host and port in the hint', async () => {
+    const port = await deadPort();
+    const r = await run(['infer', '--node', `127.0.0.1:${port}`, '--prompt', 'x']);
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /^rbee-keeper: CONNECTION_REFUSED: .*\(after 3 tries\)$/m);
+    assert.ok(r.stderr.includes(`curl http://127.0.0.1:${port}/v1/health`), r.stderr);
+    assert.ok(r.stderr.includes(`rbee-hive daemon --addr 127.0.0.1:${port}`), r.stderr);
+  });
+
+  test('a hive that comes up between two tries is found', async () => {
+    let tries = 0;
+    fake.on('GET /v1/workers/list', (req, res) => (tries === 0 ? res.destroy() : json(res, 200, { workers: [] })));
+    fake.on('GET /v1/health', (req, res) => {
+      if (++tries < 3) res.destroy();
+      else json(res, 200, { status: 'alive', version: VERSION, api_version: 'v1' });
+    });
+    const r = await infer().done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.strictEqual(tries, 3);
+  });
+
+  test('a hive that takes the call and says nothing: three times ten seconds', { skip:
+    process.env.RBEE_SLOW ? false : 'takes 40 s; set RBEE_SLOW=1' }, async () => {
+    fake.on('GET /v1/workers/list', () => {});
+    fake.on('GET /v1/health', () => {});
+    const before = Date.now();
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /^rbee-keeper: CONNECTION_TIMEOUT: .*\(after 3 tries\)$/m);
+    assert.ok(r.stderr.includes(`http://${fake.node}/v1/health`));
+    assert.strictEqual(fake.of('GET', '/v1/health').length, 3);
+    const took = Date.now() - before;
+    assert.ok(took > 29000 && took < 45000, `${took} ms`);
+  });
+
+  test('a name that nobody knows', async () => {
+    const r = await run(['infer', '--node', 'no-such-bee.invalid', '--prompt', 'x']);
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /CONNECTION_REFUSED: there is no machine 'no-such-bee.invalid'/);
+    assert.match(r.stderr, /node add/);
+  });
+
+  test('another version: both are named', async () => {
+    fake.on('GET /v1/health', (req, res) => json(res, 200, { status: 'alive', version: '9.7.3', api_version: 'v1' }));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /^rbee-keeper: VERSION_MISMATCH: .*0\.1\.0.*9\.7\.3/m);
+    assert.strictEqual(fake.of('POST', '/v1/workers/spawn').length, 0);
+  });
+
+  test('a patch version apart is fine', async () => {
+    fake.on('GET /v1/health', (req, res) => json(res, 200, { status: 'alive', version: '0.1.77', api_version: 'v1' }));
+    assert.strictEqual((await infer().done).code, 0);
+  });
+
+  test('what answers is no hive', async () => {
+    fake.on('GET /v1/workers/list', (req, res) => { res.writeHead(404); res.end('<html>not here</html>'); });
+    fake.on('GET /v1/health', (req, res) => json(res, 200, { hello: 'world' }));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /VERSION_MISMATCH: what answers at/);
+  });
+
+  test('an answer that is not JSON', async () => {
+    fake.on('GET /v1/health', (req, res) => { res.writeHead(200); res.end('hi there'); });
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /is not a JSON object/);
+  });
+
+  test('the hive says what is wrong: code, sentence and hint are shown as they are', async () => {
+    fake.on('POST /v1/workers/spawn', (req, res) => error(res, 507, 'INSUFFICIENT_MEMORY',
+      'The model needs 9.1 GB and 3.0 GB are free.', { hint: 'Try a smaller one.' }));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /^rbee-keeper: INSUFFICIENT_MEMORY: The model needs 9\.1 GB and 3\.0 GB are free\.\nTry a smaller one\.\n$/m);
+    assert.strictEqual(r.stdout, '');
+  });
+
+  test('an internal error shows the request id', async () => {
+    fake.on('POST /v1/workers/spawn', (req, res) => error(res, 500, 'INTERNAL', 'Oh.'));
+    const r = await infer().done;
+    assert.match(r.stderr, /req-1/);
+    assert.strictEqual(r.code, 1);
+  });
+
+  test('failing fields are all shown; a bad request is a usage error', async () => {
+    fake.on('POST /v1/inference', (req, res) => error(res, 400, 'INVALID_REQUEST', 'Two fields fail.', {
+      errors: [{ field: 'top_p', constraint: 'c', message: 'top_p is odd.' },
+        { field: 'seed', constraint: 'c', message: 'seed is odd.' }] }));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 2);
+    assertOrder(r.stderr, ['INVALID_REQUEST: Two fields fail.', 'top_p: top_p is odd.', 'seed: seed is odd.']);
+  });
+
+  test('a key goes with every call; its absence is explained', async () => {
+    fake.on('POST /v1/workers/spawn', (req, res) => (req.headers.authorization === 'Bearer sesame-open-now'
+      ? json(res, 200, { worker_id: WORKER_ID, url: fake.url, state: 'loading' })
+      : error(res, 401, 'MISSING_API_KEY', 'A key is needed.')));
+    const without = await infer().done;
+    assert.strictEqual(without.code, 1);
+    assert.match(without.stderr, /MISSING_API_KEY: A key is needed\.\n.*RBEE_API_KEY/);
+    const withKey = await infer([], { env: { RBEE_API_KEY: 'sesame-open-now' } }).done;
+    assert.strictEqual(withKey.code, 0, withKey.stderr);
+    fake.calls.length = 0;
+    const flag = await infer(['--api-key', 'sesame-open-now'], { env: { RBEE_API_KEY: 'wrong' } }).done;
+    assert.strictEqual(flag.code, 0);
+    for (const call of fake.calls) assert.strictEqual(call.headers.authorization, 'Bearer sesame-open-now');
+  });
+
+  test('a download that fails', async () => {
+    fake.on('POST /v1/models/download', (req, res) => json(res, 200, { download_id: 'd-1', local_path: null }));
+    fake.on('GET /v1/models/download/progress', (req, res) => sse(res, [
+      { stage: 'downloading', bytes_downloaded: 1, bytes_total: 4 },
+      { stage: 'error', code: 'DISK_FULL', message: 'The disk has 1 byte left, 3 are needed.' }]));
+    const r = await infer(['--model', 'hf:org/repo']).done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /^rbee-keeper: DISK_FULL: The disk has 1 byte left/m);
+  });
+
+  test('a worker that dies while it loads: the hive knows why', async () => {
+    const port = await deadPort();
+    fake.on('POST /v1/workers/spawn', (req, res) =>
+      json(res, 200, { worker_id: WORKER_ID, url: `http://127.0.0.1:${port}`, state: 'loading' }));
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => json(res, 200, { ...fake.worker({ state: 'failed' }),
+      error: { code: 'INVALID_MODEL_FILE', message: 'The tensor count at byte 8 is wrong.',
+        log_path: '/logs/w.log', log_tail: ['first line', 'last line'] } }));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assertOrder(r.stderr, ['INVALID_MODEL_FILE: The tensor count at byte 8 is wrong.', '/logs/w.log', 'last line']);
+  });
+
+  test('a worker that says itself why it cannot load', async () => {
+    fake.on('GET /v1/ready', (req, res) => json(res, 200, { ready: false, state: 'loading', progress_url: 'x' }));
+    fake.on('GET /v1/loading/progress', (req, res) => sse(res, [
+      { stage: 'error', code: 'UNSUPPORTED_MODEL', message: 'The architecture is mamba.' }]));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /UNSUPPORTED_MODEL: The architecture is mamba\./);
+  });
+
+  test('all slots busy: says so, waits, asks again', async () => {
+    let asked = 0;
+    fake.on('POST /v1/inference', (req, res, body) => (asked++ === 0
+      ? error(res, 503, 'ALL_SLOTS_BUSY', 'Four of 4 slots are busy.', { slots_total: 4, slots_busy: 4 }, { 'retry-after': '1' })
+      : sse(res, [started(body), token('ok', 0), end(1)])));
+    const before = Date.now();
+    const r = await infer().done;
+    assert.strictEqual(r.code, 0);
+    assert.match(r.stderr, /slots are busy; trying again in 1 s \(1 of 3\)/);
+    assert.ok(Date.now() - before >= 950);
+  });
+
+  test('a worker that went between the list and its use is replaced, once', async () => {
+    const port = await deadPort();
+    fake.on('GET /v1/workers/list', (req, res) =>
+      json(res, 200, { workers: [fake.worker({ worker_id: 'worker-dead', url: `http://127.0.0.1:${port}` })] }));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.match(r.stderr, /worker-dead is gone/);
+    assert.strictEqual(fake.of('POST', '/v1/workers/spawn').length, 1);
+  });
+
+  test('a worker on its way out is replaced, not waited for', async () => {
+    let asked = 0;
+    fake.on('GET /v1/workers/list', (req, res) =>
+      json(res, 200, { workers: asked ? [fake.worker(), fake.worker({ worker_id: 'worker-2' })] : [fake.worker()] }));
+    fake.on('POST /v1/inference', (req, res, body) => (asked++ === 0
+      ? error(res, 503, 'ALL_SLOTS_BUSY', 'This worker is ending.', { draining: 1 })
+      : sse(res, [started(body), token('ok', 0), end(1)])));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.match(r.stderr, /is gone; looking for another/);
+    assert.match(r.stderr, /warm: worker-2/);
+  });
+
+  test('a token that is long in coming: says so after a while, and why in the end', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      sseHead(res);
+      res.write(event(started(body)));
+      setTimeout(() => res.end(event(token('ok', 0)) + event({ ...end(1), queue_time_ms: 2100 }) + event('[DONE]')), 2200);
+    });
+    const r = await infer().done;
+    assert.strictEqual(r.code, 0);
+    assertOrder(r.stderr, ['No token yet', '1 token, ', '2.1 s of them waiting for a slot']);
+  });
+
+  test('a stream that breaks off: what came is kept and counted, the hive is asked why', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      sseHead(res);
+      res.write(event(started(body)) + event(token('Once', 0)) + event(token(' upon', 1)));
+      setTimeout(() => res.destroy(), 30);
+    });
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => json(res, 200, { ...fake.worker({ state: 'failed' }),
+      error: { code: 'WORKER_CRASHED', message: 'It was ended by signal 9.', log_path: '/logs/w.log', log_tail: 'the last words' } }));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assert.strictEqual(r.stdout, 'Once upon');
+    assertOrder(r.stderr, ['WORKER_CRASHED:', 'after 2 tokens', 'It was ended by signal 9.', '/logs/w.log', 'the last words']);
+  });
+
+  test('a stream closed without an end event is broken off too', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => sse(res, [started(body), token('Once', 0)]));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /WORKER_CRASHED: .*after 1 token/);
+  });
+
+  test('a stream that is no JSON', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      sseHead(res);
+      res.end(event(started(body)) + 'data: <html>\n\n');
+    });
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /not a JSON object/);
+  });
+
+  test('an error event after some tokens', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => sse(res, [started(body), token('Once', 0),
+      { type: 'error', code: 'REQUEST_TIMEOUT', message: 'The 2 s are over.', retriable: true }]));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assert.strictEqual(r.stdout, 'Once');
+    assert.match(r.stderr, /REQUEST_TIMEOUT: The 2 s are over\. \(1 token/);
+  });
+
+  test('a configuration that is wrong names its line', async () => {
+    const home = makeHome();
+    fs.writeFileSync(path.join(home, 'config.ini'), '[keeper]\nnod = x\n');
+    const r = await run(['workers', 'list'], { home });
+    assert.strictEqual(r.code, 2);
+    assert.match(r.stderr, /config\.ini.*2/);
+  });
+});
+
+describe('Ctrl+C', () => {
+  const silent = (req, res) => { res.on('error', () => {}); };
+
+  async function interrupted(r, phase) {
+    await phase;
+    const before = Date.now();
+    r.interrupt();
+    await r.done;
+    assert.strictEqual(r.signal, null);
+    assert.strictEqual(r.code, 130, r.stderr);
+    assert.match(r.stderr, /(^|\n)Cancelled\.\n$/);
+    assert.ok(Date.now() - before < 2000);
+  }
+
+  test('while the hive does not answer', async () => {
+    const r = infer();
+    await interrupted(r, new Promise((resolve) => {
+      fake.on('GET /v1/workers/list', (req, res) => { silent(req, res); resolve(); });
+    }));
+  });
+
+  test('between two tries', async () => {
+    let tries = 0;
+    const r = infer();
+    await interrupted(r, new Promise((resolve) => {
+      fake.on('GET /v1/health', (req, res) => { res.destroy(); if (++tries === 2) resolve(); });
+    }));
+  });
+
+  test('during a download: it goes on without us', async () => {
+    fake.on('POST /v1/models/download', (req, res) => json(res, 200, { download_id: 'd-1', local_path: null }));
+    fake.on('GET /v1/models/download/progress', (req, res) => {
+      sseHead(res);
+      res.write(event({ stage: 'downloading', bytes_downloaded: 1, bytes_total: 4 }));
+    });
+    const r = infer(['--model', 'hf:org/repo']);
+    await interrupted(r, r.says(/Downloading/));
+    assert.match(r.stderr, /hive goes on with the download/);
+  });
+
+  test('while a worker loads', async () => {
+    fake.on('GET /v1/ready', (req, res) => json(res, 200, { ready: false, state: 'loading', progress_url: 'x' }));
+    fake.on('GET /v1/loading/progress', (req, res) => {
+      sseHead(res);
+      res.write(event({ stage: 'loading_to_ram', bytes_loaded: 1, bytes_total: 4 }));
+    });
+    const r = infer();
+    await interrupted(r, r.says(/Loading/));
+  });
+
+  test('while all slots are busy', async () => {
+    fake.on('POST /v1/inference', (req, res) => error(res, 503, 'ALL_SLOTS_BUSY', 'Full.'));
+    const r = infer();
+    await interrupted(r, r.says(/trying again/));
+  });
+
+  test('during inference: the worker is told, its last word awaited', async () => {
+    let answer;
+    fake.on('POST /v1/inference', (req, res, body) => {
+      answer = res;
+      sseHead(res);
+      res.write(event(started(body)) + event(token('Once', 0)));
+    });
+    fake.on('DELETE /v1/inference/*', (req, res) => {
+      res.writeHead(204); res.end();
+      answer.write(event(token(' late', 1)));
+      answer.end(event(end(2, 'CANCELLED')) + event('[DONE]'));
+    });
+    const r = infer();
+    await interrupted(r, r.says(/Once/));
+    assert.strictEqual(r.stdout, 'Once');
+    const job = fake.of('POST', '/v1/inference')[0].body.job_id;
+    assert.deepStrictEqual(fake.of('DELETE', '/').map((c) => c.path), [`/v1/inference/${job}`]);
+  });
+
+  test('a worker that does not heed it: a second one ends at once', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      sseHead(res);
+      res.write(event(started(body)) + event(token('Once', 0)));
+    });
+    const r = infer();
+    await r.says(/Once/);
+    r.interrupt();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.strictEqual(r.child.exitCode, null, 'it waits for the worker');
+    const before = Date.now();
+    r.interrupt();
+    await r.done;
+    assert.strictEqual(r.code, 130);
+    assert.ok(Date.now() - before < 500);
+    assert.strictEqual(fake.of('DELETE', '/v1/inference/').length, 1);
+  });
+});
+
+describe('a stdout that is closed', () => {
+  test('the job is cancelled and the end is quiet', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      let i = 0;
+      sseHead(res);
+      res.write(event(started(body)));
+      const timer = setInterval(() => res.write(event(token(`line ${i}\n`, i++))), 10);
+      res.on('close', () => clearInterval(timer));
+    });
+    const shell = spawn('bash', ['-c',
+      `set -o pipefail; "$0" infer --node ${fake.node} --prompt x --quiet | head -1; echo "exit $?"`, KEEPER],
+    { env: { ...process.env, RBEE_HOME: makeHome() }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let out = '', err = '';
+    shell.stdout.on('data', (d) => { out += d; });
+    shell.stderr.on('data', (d) => { err += d; });
+    await new Promise((resolve) => shell.on('close', resolve));
+    assert.strictEqual(out, 'line 0\nexit 141\n');
+    assert.strictEqual(err, '');
+    assert.strictEqual(fake.of('DELETE', '/v1/inference/').length, 1);
+  });
+
+  test('a full disk is an error with a name', async () => {
+    const full = fs.openSync('/dev/full', 'w');
+    const child = spawn(KEEPER, ['infer', '--node', fake.node, '--prompt', 'x'],
+      { env: { ...process.env, RBEE_HOME: makeHome() }, stdio: ['ignore', full, 'pipe'] });
+    let err = '';
+    child.stderr.on('data', (d) => { err += d; });
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    fs.closeSync(full);
+    assert.strictEqual(code, 1);
+    assert.match(err, /DISK_FULL: cannot write to standard output/);
+  });
+});
+
+describe('closed descriptors', () => {
+  const shell = (redirection) => new Promise((resolve) => {
+    const child = spawn('bash', ['-c', `"$0" infer --node ${fake.node} --prompt x ${redirection}`, KEEPER],
+      { env: { ...process.env, RBEE_HOME: makeHome() }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let out = '', err = '';
+    child.stdout.on('data', (d) => { out += d; });
+    child.stderr.on('data', (d) => { err += d; });
+    child.on('close', (code) => resolve({ code, out, err }));
+  });
+
+  test('a stdout that was never open is an error, and no socket takes its place', async () => {
+    const r = await shell('>&-');
+    assert.strictEqual(r.code, 1);
+    assert.match(r.err, /cannot write to standard output: Bad file descriptor/);
+  });
+
+  test('a stderr that was never open harms nothing', async () => {
+    const r = await shell('2>&- <&-');
+    assert.strictEqual(r.code, 0);
+    assert.strictEqual(r.out, 'Once upon a time\n');
+  });
+});
+
+describe('on a terminal', () => {
+  test('marks, one redrawn line, and no words of others that move the cursor', async () => {
+    fake.on('POST /v1/models/download', (req, res) => json(res, 200, { download_id: 'd-1', local_path: null }));
+    fake.on('GET /v1/models/download/progress', (req, res) => {
+      sseHead(res);
+      res.write(event({ stage: 'downloading', bytes_downloaded: 250000, bytes_total: 1000000 }));
+      setTimeout(() => res.end(event({ stage: 'complete', local_path: '/m/\x1b[2Jx.gguf' }) + event('[DONE]')), 150);
+    });
+    fake.on('POST /v1/inference', (req, res, body) =>
+      sse(res, [started(body), token('red \x1b[31m', 0), token('\u009bbell\x07', 1), end(2)]));
+    const { code, screen } = await runOnTerminal(['infer', '--node', fake.node, '--prompt', 'x', '--model', 'hf:org/repo']);
+    assert.strictEqual(code, 0, screen);
+    assertOrder(screen, ['\x1b[32m✓\x1b[0m Pool health check', '\rDownloading repo', '█', '25%', '\x1b[K',
+      'Model downloaded', '✓\x1b[0m Worker spawning', 'red ?[31m?bell?\r\n', '2 tokens']);
+    assertNoForeignEscapes(screen.replace(/\r/g, ''));
+  });
+
+  test('NO_COLOR: plain ASCII', async () => {
+    const { code, screen } = await runOnTerminal(['infer', '--node', fake.node, '--prompt', 'x'], { env: { NO_COLOR: '1' } });
+    assert.strictEqual(code, 0);
+    assert.match(screen, /ok Pool health check/);
+    assert.match(screen, /^[\x20-\x7e\r\n]*$/);
+  });
+
+  test('an error from elsewhere is data', async () => {
+    fake.on('POST /v1/workers/spawn', (req, res) => error(res, 500, 'INTERNAL', 'a\x1b]0;owned\x07b\u009b31m'));
+    const { code, screen } = await runOnTerminal(['infer', '--node', fake.node, '--prompt', 'x']);
+    assert.strictEqual(code, 1);
+    assert.match(screen, /INTERNAL: a\?\]0;owned\?b\?31m/);
+    assertNoForeignEscapes(screen.replace(/\r/g, ''));
+  });
+
+  test('no prompt and a terminal as stdin: asks for one', async () => {
+    const { code, screen } = await runOnTerminal(['infer', '--node', fake.node]);
+    assert.strictEqual(code, 2);
+    assert.match(screen, /--prompt TEXT is needed/);
+  });
+});
+
+describe('workers', () => {
+  const two = () => ({ workers: [fake.worker(), fake.worker({ worker_id: 'worker-22222222-0000-4000-8000-000000000000',
+    started_at: '2026-01-02T00:00:00.000Z', model_ref: 'hf:a/b\x1b[31m', state: 'busy', slots_busy: 3 })] });
+
+  test('list: a table', async () => {
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, two()));
+    const r = await run(['workers', 'list', '--node', fake.node]);
+    assert.strictEqual(r.code, 0);
+    const lines = r.stdout.split('\n');
+    assert.match(lines[0], /^WORKER +MODEL +DEVICE +STATE +BUSY +CTX +IDLE +URL$/);
+    assert.match(lines[1], /^worker-11111111 +tiny +cpu:0 +idle +0\/4 +2048 +1 s +http:/);
+    assert.match(lines[2], /hf:a\/b\?\[31m/);
+  });
+
+  test('list: JSON, and none', async () => {
+    const none = await run(['workers', 'list', '--node', fake.node]);
+    assert.strictEqual(none.stdout, 'No worker is running.\n');
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, two()));
+    const r = await run(['workers', 'list', '--node', fake.node, '--json']);
+    assert.strictEqual(JSON.parse(r.stdout).workers.length, 2);
+  });
+
+  test('stop: by the beginning of an id, all, and none such', async () => {
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, two()));
+    for (const id of [WORKER_ID, two().workers[1].worker_id]) {
+      fake.on(`POST /v1/workers/${id}/shutdown`, (req, res) => json(res, 202, { worker_id: id, state: 'draining' }));
+    }
+    const one = await run(['workers', 'stop', '1111', '--node', fake.node]);
+    assert.strictEqual(one.code, 0, one.stderr);
+    assert.deepStrictEqual(fake.of('POST', '/').map((c) => c.path), [`/v1/workers/${WORKER_ID}/shutdown`]);
+    fake.calls.length = 0;
+    assert.strictEqual((await run(['workers', 'stop', 'all', '--node', fake.node])).code, 0);
+    assert.strictEqual(fake.of('POST', '/').length, 2);
+    const many = await run(['workers', 'stop', 'worker-', '--node', fake.node]);
+    assert.strictEqual(many.code, 1);
+    assert.match(many.stderr, /NOT_FOUND: 2 workers/);
+    assert.match((await run(['workers', 'stop', '99', '--node', fake.node])).stderr, /no worker at/);
+  });
+});
+
+describe('models', () => {
+  test('list: a table', async () => {
+    fake.on('GET /v1/models', (req, res) => json(res, 200, { models: [{ model_ref: 'hf:a/b:Q8_0',
+      local_path: '/m/x.gguf', size_bytes: 1234567, quantization: 'Q8_0', sha256: 'x', source: 'hf',
+      downloaded_at: '2026-01-31T12:34:56.000Z', last_used_at: null, verified: true }] }));
+    const r = await run(['models', 'list', '--node', fake.node]);
+    assert.strictEqual(r.code, 0);
+    assert.match(r.stdout, /^MODEL +TYPE +SIZE +DOWNLOADED +LAST USED\nhf:a\/b:Q8_0 +Q8_0 +1\.2 MB +2026-01-31 12:34 +-\n$/);
+  });
+
+  test('show and rm name the model in the query', async () => {
+    fake.on('GET /v1/models/show', (req, res) => json(res, 200, { model_ref: 'x', inspect: { architecture: 'llama' } }));
+    fake.on('DELETE /v1/models', (req, res) => json(res, 200, {}));
+    const r = await run(['models', 'show', 'hf:a/b:Q8_0@v1', '--node', fake.node]);
+    assert.strictEqual(r.stdout, 'model_ref: x\ninspect:\n  architecture: llama\n');
+    assert.strictEqual(fake.of('GET', '/v1/models/show')[0].query.get('model_ref'), 'hf:a/b:Q8_0@v1');
+    const rm = await run(['models', 'rm', 'hf:a/b', '--force', '--node', fake.node]);
+    assert.strictEqual(rm.code, 0, rm.stderr);
+    assert.strictEqual(fake.of('DELETE', '/v1/models')[0].query.get('force'), '1');
+  });
+
+  test('pull: cached, and a reference that makes no sense', async () => {
+    fake.on('POST /v1/models/download', (req, res) => json(res, 200, { download_id: 'cached', local_path: '/m/x.gguf' }));
+    const r = await run(['models', 'pull', 'hf:a/b', '--node', fake.node]);
+    assert.strictEqual(r.code, 0);
+    assert.match(r.stderr, /Model is there: \/m\/x\.gguf/);
+    const bad = await run(['models', 'pull', 'a//b', '--node', fake.node]);
+    assert.strictEqual(bad.code, 1);
+    assert.match(bad.stderr, /^rbee-keeper: INVALID_MODEL_REF: /);
+  });
+});
+
+describe('nodes, logs, config', () => {
+  test('add, list, use and rm of a node', async () => {
+    const home = makeHome();
+    const dead = await deadPort();
+    const added = await run(['node', 'add', 'bee', fake.node], { home });
+    assert.strictEqual(added.code, 0, added.stderr);
+    assert.match(added.stdout, /bee is 127\.0\.0\.1:\d+ \(alive, 0\.1\.0\)/);
+    const silent = await run(['node', 'add', 'gone', `127.0.0.1:${dead}`], { home });
+    assert.strictEqual(silent.code, 0);
+    assert.match(silent.stderr, /Added, but gone does not answer/);
+    const list = await run(['node', 'list', '--json'], { home });
+    const nodes = JSON.parse(list.stdout).nodes;
+    assert.deepStrictEqual(nodes.filter((n) => n.name !== 'localhost').map((n) => [n.name, n.alive]),
+      [['bee', true], ['gone', false]]);
+    const used = await run(['infer', '--node', 'bee', '--prompt', 'x'], { home });
+    assert.strictEqual(used.stdout, 'Once upon a time\n');
+    assert.strictEqual((await run(['node', 'rm', 'gone'], { home })).code, 0);
+    const again = await run(['node', 'rm', 'gone'], { home });
+    assert.strictEqual(again.code, 1);
+    assert.match(again.stderr, /gone/);
+    assert.strictEqual((await run(['node', 'add', 'a b', 'x'], { home })).code, 2);
+  });
+
+  test('logs: of the newest worker, of a named one, of none', async () => {
+    const none = await run(['logs', '--node', fake.node]);
+    assert.strictEqual(none.code, 1);
+    assert.match(none.stderr, /no worker is running/);
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [
+      fake.worker({ worker_id: 'worker-old', started_at: '2025-01-01T00:00:00.000Z' }), fake.worker()] }));
+    fake.on(`GET /v1/workers/${WORKER_ID}/log`, (req, res) => { res.writeHead(200); res.end('line 1\nline 2'); });
+    const r = await run(['logs', '--node', fake.node, '--lines', '2']);
+    assert.strictEqual(r.stdout, 'line 1\nline 2\n');
+    assert.strictEqual(fake.of('GET', `/v1/workers/${WORKER_ID}/log`)[0].query.get('lines'), '2');
+    assert.strictEqual((await run(['logs', 'worker-1111', '--node', fake.node])).code, 0);
+  });
+
+  test('config: each value and where it came from', async () => {
+    const home = makeHome();
+    fs.writeFileSync(path.join(home, 'config.ini'), '[hive]\nslots = 3\n');
+    const r = await run(['config', '--json'], { home, env: { RBEE_KEEPER_NODE: 'bee' } });
+    const options = JSON.parse(r.stdout).options;
+    const find = (section, key) => options.find((o) => o.section === section && o.key === key);
+    assert.strictEqual(find('keeper', 'node').value, 'bee');
+    assert.match(find('keeper', 'node').from, /RBEE_KEEPER_NODE/);
+    assert.strictEqual(find('hive', 'slots').value, '3');
+    assert.match(find('hive', 'slots').from, /config\.ini/);
+    assert.strictEqual(find('hive', 'addr').from, 'default');
+    const table = await run(['config'], { home });
+    assert.match(table.stdout, /^hive\.slots +3 +\S*config\.ini/m);
+  });
+});

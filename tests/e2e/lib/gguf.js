@@ -1,0 +1,79 @@
+'use strict';
+/*
+ * gguf.js - writes GGUF files (version 3) for tests that need one of a certain size: a llama model
+ * whose weights are a hole in the file, so that it costs no disk and yet has to be read. Source: the
+ * GGUF specification of the ggml project.
+ */
+const fs = require('node:fs');
+
+const U32 = 4, I32 = 5, F32 = 6, STRING = 8, ARRAY = 9; // metadata value types
+const ALIGNMENT = 32;
+
+const u32 = (v) => { const b = Buffer.alloc(4); b.writeUInt32LE(v); return b; };
+const i32 = (v) => { const b = Buffer.alloc(4); b.writeInt32LE(v); return b; };
+const u64 = (v) => { const b = Buffer.alloc(8); b.writeBigUInt64LE(BigInt(v)); return b; };
+const f32 = (v) => { const b = Buffer.alloc(4); b.writeFloatLE(v); return b; };
+const string = (v) => { const b = Buffer.from(v); return Buffer.concat([u64(b.length), b]); };
+const put = { [U32]: u32, [I32]: i32, [F32]: f32, [STRING]: string };
+
+const entry = (key, type, value) => Buffer.concat([string(key), u32(type), put[type](value)]);
+const array = (key, type, values) => Buffer.concat(
+  [string(key), u32(ARRAY), u32(type), u64(values.length), ...values.map(put[type])]);
+
+/* A vocabulary of the bytes and a few letters, as SentencePiece models have it. */
+function vocabulary() {
+  const tokens = [['<unk>', 2], ['<s>', 3], ['</s>', 3]];
+  for (let i = 0; i < 256; i++) tokens.push([`<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`, 6]);
+  for (const letter of '\u2581abcdefghijklmnopqrstuvwxyz') tokens.push([letter, 1]);
+  return [
+    entry('tokenizer.ggml.model', STRING, 'llama'),
+    array('tokenizer.ggml.tokens', STRING, tokens.map(([text]) => text)),
+    array('tokenizer.ggml.scores', F32, tokens.map((_, i) => -i)),
+    array('tokenizer.ggml.token_type', I32, tokens.map(([, type]) => type)),
+    entry('tokenizer.ggml.bos_token_id', U32, 1),
+    entry('tokenizer.ggml.eos_token_id', U32, 2),
+  ];
+}
+const N_VOCAB = 3 + 256 + 27;
+
+/* Writes the model; its size in bytes. Every weight is zero. */
+function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512 } = {}) {
+  const meta = [
+    entry('general.architecture', STRING, 'llama'),
+    entry('general.name', STRING, 'hollow'),
+    entry('llama.block_count', U32, layers),
+    entry('llama.context_length', U32, ctx),
+    entry('llama.embedding_length', U32, embd),
+    entry('llama.feed_forward_length', U32, ff),
+    entry('llama.attention.head_count', U32, embd / 64),
+    entry('llama.attention.head_count_kv', U32, embd / 64),
+    entry('llama.attention.layer_norm_rms_epsilon', F32, 1e-5),
+    entry('llama.rope.dimension_count', U32, 64),
+    ...vocabulary(),
+  ];
+  const shapes = [['token_embd.weight', [embd, N_VOCAB]], ['output.weight', [embd, N_VOCAB]],
+    ['output_norm.weight', [embd]]];
+  for (let i = 0; i < layers; i++) {
+    for (const name of ['attn_q', 'attn_k', 'attn_v', 'attn_output']) {
+      shapes.push([`blk.${i}.${name}.weight`, [embd, embd]]);
+    }
+    shapes.push([`blk.${i}.ffn_gate.weight`, [embd, ff]], [`blk.${i}.ffn_up.weight`, [embd, ff]],
+      [`blk.${i}.ffn_down.weight`, [ff, embd]], [`blk.${i}.attn_norm.weight`, [embd]],
+      [`blk.${i}.ffn_norm.weight`, [embd]]);
+  }
+  let offset = 0;
+  const infos = shapes.map(([name, dims]) => {
+    const info = Buffer.concat([string(name), u32(dims.length), ...dims.map(u64), u32(0), u64(offset)]);
+    const bytes = 4 * dims.reduce((a, b) => a * b, 1);
+    offset += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    return info;
+  });
+  const head = Buffer.concat([Buffer.from('GGUF'), u32(3), u64(shapes.length), u64(meta.length),
+    ...meta, ...infos]);
+  const size = Math.ceil(head.length / ALIGNMENT) * ALIGNMENT + offset;
+  fs.writeFileSync(file, head);
+  fs.truncateSync(file, size);
+  return size;
+}
+
+module.exports = { writeHollowModel };

@@ -1,0 +1,122 @@
+'use strict';
+/*
+ * keeper.js - starts rbee-keeper as a person would and collects what it says.
+ *
+ * Every run has a home folder of its own and none of the tester's settings. Time stamps of the
+ * pieces of stdout are kept, so that a test can tell a stream from one lump.
+ */
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { spawn } = require('node:child_process');
+
+const BUILD = process.env.RBEE_BUILD || path.resolve(__dirname, '../../../build');
+const KEEPER = path.join(BUILD, 'src/keeper/rbee-keeper');
+
+const homes = [];
+process.on('exit', () => {
+  for (const home of homes) fs.rmSync(home, { recursive: true, force: true });
+});
+
+/* A fresh RBEE_HOME. */
+function makeHome() {
+  const home = fs.mkdtempSync(path.join(os.tmpdir(), 'rbee-keeper-'));
+  homes.push(home);
+  return home;
+}
+
+function environment(extra) {
+  const env = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (!/^(RBEE_|HF_|NO_COLOR|TERM$)/.test(name)) env[name] = value;
+  }
+  return { ...env, ...extra };
+}
+
+class Run {
+  constructor(args, { env = {}, home = makeHome(), cwd = os.tmpdir(), input } = {}) {
+    this.home = home;
+    this.stdout = '';
+    this.stderr = '';
+    this.pieces = []; // { at, text }
+    this.child = spawn(KEEPER, args, {
+      cwd,
+      env: environment({ RBEE_HOME: home, ...env }),
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    });
+    if (input !== undefined) {
+      this.child.stdin.on('error', () => {}); // it may end without reading
+      this.child.stdin.end(input);
+    }
+    this.waiting = [];
+    this.child.stdout.on('data', (data) => {
+      this.pieces.push({ at: Date.now(), text: data.toString() });
+      this.stdout += data;
+      this.#look();
+    });
+    this.child.stderr.on('data', (data) => {
+      this.stderr += data;
+      this.#look();
+    });
+    this.done = new Promise((resolve, reject) => {
+      this.child.on('error', reject);
+      this.child.on('close', (code, signal) => {
+        this.code = code;
+        this.signal = signal;
+        this.#look(true);
+        resolve(this);
+      });
+    });
+  }
+
+  #look(over = false) {
+    this.waiting = this.waiting.filter(({ test, resolve, reject }) => {
+      if (test.test(this.stdout) || test.test(this.stderr)) resolve();
+      else if (over) reject(new Error(`never said ${test}: ${this.stdout}\n${this.stderr}`));
+      else return true;
+      return false;
+    });
+  }
+
+  /* Until stdout or stderr matches. */
+  says(test) {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ test, resolve, reject });
+      this.#look();
+    });
+  }
+
+  interrupt() {
+    this.child.kill('SIGINT');
+  }
+}
+
+/* Starts it; `await run(...).done` waits for the end. */
+function start(args, options) {
+  return new Run(args, options);
+}
+
+/* Runs it to its end. */
+function run(args, options) {
+  return start(args, options).done;
+}
+
+/*
+ * The same under a pseudo terminal (util-linux's `script`): everything comes back as one text, as
+ * the terminal would show it. With `stderrOnly`, stdout is thrown away.
+ */
+function runOnTerminal(args, { env = {}, home = makeHome(), columns = 100 } = {}) {
+  const quoted = [KEEPER, ...args].map((a) => `'${a.replace(/'/g, `'\\''`)}'`).join(' ');
+  return new Promise((resolve, reject) => {
+    const child = spawn('script', ['-qec', `stty cols ${columns}; exec ${quoted}`, '/dev/null'], {
+      env: environment({ RBEE_HOME: home, TERM: 'xterm-256color', ...env }),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let screen = '';
+    child.stdout.on('data', (data) => { screen += data; });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, screen }));
+  });
+}
+
+module.exports = { BUILD, KEEPER, makeHome, run, start, runOnTerminal };

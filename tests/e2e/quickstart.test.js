@@ -1,0 +1,181 @@
+'use strict';
+/*
+ * quickstart.test.js - the three real programs together, as the quickstart has them: a hive, one
+ * `infer` as typed, the next one warm; what goes wrong, and what is left afterwards.
+ */
+const { test, describe, before, after } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { HIVE, Proc, testModel, makeFolder, isAlive, until } = require('./lib/proc.js');
+const { start, run, runOnTerminal } = require('./lib/keeper.js');
+
+const MODEL = testModel();
+const skip = !MODEL ? 'no model: neither models/tiny.gguf nor the test data are there'
+  : !fs.existsSync(HIVE) ? 'rbee-hive is not built' : false;
+const PROMPT = 'Once upon a time';
+const it = (what, how) => test(what, { skip }, how);
+
+/* A hive on a free port, with a home of its own; `node` is what --node takes. */
+async function startHive(env = {}) {
+  const home = makeFolder('rbee-quickstart-');
+  const hive = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0'],
+    { env: { HOME: home, RBEE_HOME: home, RBEE_TINY: MODEL, ...env } });
+  hive.home = home;
+  [, hive.url] = await hive.says(/(http:\/\/127\.0\.0\.1:\d+)/);
+  hive.node = hive.url.replace('http://', '');
+  return hive;
+}
+
+const workersOf = async (hive) =>
+  JSON.parse((await run(['workers', 'list', '--json', '--node', hive.node])).stdout).workers;
+const alive = (workers) => workers.filter((w) => w.state !== 'failed');
+
+function assertOrder(text, parts) {
+  let at = 0;
+  for (const part of parts) {
+    const found = text.indexOf(part, at);
+    assert.ok(found >= 0, `"${part}" is missing, or too early, in:\n${text}`);
+    at = found + part.length;
+  }
+}
+
+describe('the quickstart', () => {
+  let hive, first;
+  before(async () => { if (!skip) hive = await startHive(); });
+  after(() => hive && hive.stop());
+  const infer = (args = [], options) =>
+    start(['infer', '--node', hive.node, '--model', 'tiny', '--prompt', PROMPT, ...args], options);
+
+  it('cold, as typed: the steps on stderr, the text on stdout, exit 0', async () => {
+    first = await infer(['--max-tokens', '20', '--temperature', '0.7', '--seed', '3']).done;
+    assert.strictEqual(first.code, 0, first.stderr);
+    assertOrder(first.stderr, ['ok Pool health check', 'ok Worker spawning', 'ok Worker ready', '20 tokens']);
+    assert.ok(first.stdout.length > 20, first.stdout);
+    assert.ok(first.stdout.endsWith('\n'));
+    assert.match(first.stderr, /first token after \d+ ms \(the limit was reached\)/);
+  });
+
+  it('warm: the same worker, the same seed, the same text', async () => {
+    const r = await infer(['--max-tokens', '20', '--temperature', '0.7', '--seed', '3']).done;
+    assert.strictEqual(r.code, 0);
+    assert.match(r.stderr, /^ok Worker ready \(warm: worker-/);
+    assert.doesNotMatch(r.stderr, /spawning/);
+    assert.strictEqual(r.stdout, first.stdout);
+    assert.strictEqual(alive(await workersOf(hive)).length, 1);
+  });
+
+  it('tokens come one by one', async () => {
+    const r = await infer(['--max-tokens', '400', '--temperature', '0', '--json']).done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    const events = r.stdout.trimEnd().split('\n').map((line) => JSON.parse(line));
+    const tokens = events.filter((e) => e.type === 'token');
+    assert.deepStrictEqual(tokens.map((e) => e.i), tokens.map((e, i) => i));
+    assert.strictEqual(events[0].type, 'started');
+    const end = events.at(-1);
+    assert.strictEqual(end.type, 'end');
+    if (end.tokens_out > 50) {
+      assert.ok(r.pieces.length > 5, `${r.pieces.length} pieces`);
+      assert.ok(r.pieces.at(-1).at > r.pieces[0].at, 'all came at one moment');
+    }
+  });
+
+  it('many at once: one worker, every answer whole and the same', async () => {
+    const all = await Promise.all(Array.from({ length: 8 }, () =>
+      infer(['--max-tokens', '20', '--temperature', '0.7', '--seed', '3', '--quiet']).done));
+    for (const r of all) {
+      assert.strictEqual(r.code, 0, r.stderr);
+      assert.strictEqual(r.stdout, first.stdout);
+      assert.strictEqual(r.stderr, '');
+    }
+    assert.strictEqual(alive(await workersOf(hive)).length, 1);
+  });
+
+  it('on a terminal', async () => {
+    const { code, screen } = await runOnTerminal(
+      ['infer', '--node', hive.node, '--prompt', PROMPT, '--max-tokens', '5']);
+    assert.strictEqual(code, 0, screen);
+    assertOrder(screen, ['✓', 'Worker ready', '5 tokens']);
+  });
+
+  it('Ctrl+C: cancelled, and no slot stays busy', async () => {
+    const r = infer(['--max-tokens', '100000', '--temperature', '1.5', '--json']);
+    await r.says(/"token"/);
+    r.interrupt();
+    await r.done;
+    if (r.code !== 0) { // a small model may have been done first
+      assert.strictEqual(r.code, 130, r.stderr);
+      assert.match(r.stderr, /Cancelled\.\n$/);
+    }
+    await until(async () => alive(await workersOf(hive)).every((w) => w.slots_busy === 0), 'slots are free');
+  });
+
+  it('a prompt longer than the context is refused with both numbers', async () => {
+    const [{ n_ctx: context }] = alive(await workersOf(hive));
+    const r = await start(['infer', '--node', hive.node], { input: 'bee '.repeat(context + 10) }).done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /^rbee-keeper: CONTEXT_LENGTH_EXCEEDED: /m);
+    assert.ok(r.stderr.includes(String(context)), r.stderr);
+    assert.strictEqual(r.stdout, '');
+  });
+
+  it('models that are not there, or no models', async () => {
+    const folder = makeFolder();
+    const missing = await run(['infer', '--node', hive.node, '--prompt', 'x', '--model', path.join(folder, 'no.gguf')]);
+    assert.strictEqual(missing.code, 1);
+    assert.match(missing.stderr, /^rbee-keeper: MODEL_NOT_FOUND: /m);
+    const bad = path.join(folder, 'bad.gguf');
+    fs.writeFileSync(bad, 'this is no model at all, whatever its name says');
+    const r = await run(['infer', '--node', hive.node, '--prompt', 'x', '--model', './bad.gguf'], { cwd: folder });
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /^rbee-keeper: INVALID_MODEL_FILE: /m);
+    const ref = await run(['infer', '--node', hive.node, '--prompt', 'x', '--model', 'hf:a/b/c']);
+    assert.match(ref.stderr, /^rbee-keeper: INVALID_MODEL_REF: /m);
+    assert.strictEqual(alive(await workersOf(hive)).length, 1);
+  });
+
+  it('a backend that is not there is said, not replaced', async () => {
+    const r = await infer(['--backend', 'metal']).done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /^rbee-keeper: (BACKEND_UNAVAILABLE|DEVICE_NOT_FOUND): /m);
+  });
+
+  it('a worker that is killed: the next request gets another', async () => {
+    const [worker] = alive(await workersOf(hive));
+    process.kill(worker.pid, 'SIGKILL');
+    await until(() => !isAlive(worker.pid), 'the worker is gone');
+    const r = await infer(['--max-tokens', '5']).done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.notStrictEqual(alive(await workersOf(hive))[0].worker_id, worker.worker_id);
+  });
+
+  it('logs, models, and stopping', async () => {
+    const logs = await run(['logs', '--node', hive.node]);
+    assert.strictEqual(logs.code, 0, logs.stderr);
+    assert.match(logs.stdout, /llm-worker-rbee/);
+    const models = await run(['models', 'list', '--node', hive.node]);
+    assert.strictEqual(models.code, 0, models.stderr);
+    const [worker] = alive(await workersOf(hive));
+    const stop = await run(['workers', 'stop', 'all', '--node', hive.node]);
+    assert.strictEqual(stop.code, 0, stop.stderr);
+    await until(() => !isAlive(worker.pid), 'the worker is gone');
+    const list = await run(['workers', 'list', '--node', hive.node]);
+    assert.match(list.stdout, /^(No worker is running\.|WORKER)/);
+  });
+});
+
+describe('a hive that ends', () => {
+  it('leaves no worker, and the keeper says that it is gone', async () => {
+    const hive = await startHive();
+    const r = await run(['infer', '--node', hive.node, '--prompt', PROMPT, '--max-tokens', '3']);
+    assert.strictEqual(r.code, 0, r.stderr);
+    const [worker] = await workersOf(hive);
+    hive.signal('SIGKILL');
+    await hive.ended;
+    await until(() => !isAlive(worker.pid), 'the worker is gone', 1000);
+    const late = await run(['infer', '--node', hive.node, '--prompt', PROMPT]);
+    assert.strictEqual(late.code, 1);
+    assert.match(late.stderr, /^rbee-keeper: CONNECTION_REFUSED: /m);
+  });
+});

@@ -1,0 +1,161 @@
+// The worker's commands that need no server: inspect, tokenize, detokenize, run, bench; as a person
+// would type them. Expected texts and ids come from the models' own authors (RBEE_TEST_DATA).
+'use strict';
+const test = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { spawn, spawnSync } = require('node:child_process');
+const { WORKER, DATA } = require('./lib/proc.js');
+
+const stories = path.join(DATA, 'stories260K/stories260K.gguf');
+const vocab = (name) => path.join(DATA, `vocab/ggml-vocab-${name}.gguf`);
+const skip = fs.existsSync(stories) ? false : 'RBEE_TEST_DATA is not here';
+
+function worker(args, input = '') {
+  const run = spawnSync(WORKER, args, { input, timeout: 60000 });
+  return { status: run.status, stdout: run.stdout, stderr: run.stderr.toString() };
+}
+
+/* Fails with one sentence on stderr and nothing on stdout. */
+function refused(args, status, words, input) {
+  const run = worker(args, input);
+  assert.strictEqual(run.status, status, run.stderr);
+  assert.strictEqual(run.stdout.length, 0);
+  assert.match(run.stderr, words);
+  assert.strictEqual(run.stderr.trim().split('\n').length, 1, run.stderr);
+}
+
+test('tokenize gives the published ids of the published texts', { skip }, () => {
+  for (const name of ['llama-spm', 'qwen2']) {
+    const texts = fs.readFileSync(vocab(name) + '.inp', 'utf8').split('\n__ggml_vocab_test__\n');
+    const ids = fs.readFileSync(vocab(name) + '.out', 'utf8').split('\n');
+    for (const i of [0, 1, 7, 20, 33, 45]) {
+      const run = worker(['tokenize', '--model', vocab(name)], texts[i]);
+      assert.strictEqual(run.status, 0, run.stderr);
+      assert.strictEqual(run.stdout.toString().trim(), ids[i].trim(), `${name}, text ${i}`);
+    }
+  }
+});
+
+test('detokenize gives back every byte that was tokenized', { skip }, () => {
+  const bytes = Buffer.concat([Buffer.from('Hello, wörld \u{1F600}\n\t'), Buffer.from([0, 0xff, 0xc3])]);
+  for (const name of ['llama-spm', 'phi-3', 'qwen2', 'gpt-2']) {
+    const ids = worker(['tokenize', '--model', vocab(name)], bytes);
+    const text = worker(['detokenize', '--model', vocab(name)], ids.stdout);
+    assert.deepStrictEqual(text.stdout, bytes, name);
+  }
+});
+
+test('special tokens are added, parsed and shown only when asked for', { skip }, () => {
+  const model = vocab('llama-spm');
+  const ids = (text, ...flags) =>
+    worker(['tokenize', '--model', model, ...flags], text).stdout.toString().trim();
+  assert.strictEqual(ids('Hello'), '15043');
+  assert.strictEqual(ids('Hello', '--add-special'), '1 15043');
+  assert.strictEqual(ids('', '--add-special'), '1');
+  assert.strictEqual(ids(''), '');
+  assert.ok(ids('</s>').split(' ').length > 1);
+  assert.strictEqual(ids('</s>', '--parse-special').split(' ').at(-1), '2');
+  assert.strictEqual(worker(['detokenize', '--model', model], '1 15043').stdout.toString(), 'Hello');
+  assert.strictEqual(worker(['detokenize', '--special', '--model', model], '1').stdout.toString(), '<s>');
+});
+
+test('detokenize refuses what is no id', { skip }, () => {
+  refused(['detokenize', '--model', vocab('qwen2')], 1, /'12x' is no token id/, '5 12x');
+  refused(['detokenize', '--model', vocab('llama-spm')], 1, /id 2 is 32000, but .* 32000 tokens/, '5 32000');
+});
+
+test('inspect prints one JSON object', { skip }, () => {
+  const run = worker(['inspect', stories]);
+  const told = JSON.parse(run.stdout);
+  assert.strictEqual(run.status, 0, run.stderr);
+  assert.strictEqual(told.architecture, 'llama');
+  assert.strictEqual(told.supported, true);
+  assert.strictEqual(told.reason, null);
+  assert.strictEqual(told.file_bytes, fs.statSync(stories).size);
+  assert.strictEqual(told.context_length, 2048);
+  assert.strictEqual(told.kv_bytes_per_token, 5 * 4 * 8 * 2 * 2); // layers, heads, size, K and V, half floats
+  assert.deepStrictEqual(told.tensor_types,
+    [{ type: 'F32', supported: true, tensors: 48, bytes: 1171200 }]);
+});
+
+test('inspect tells of a file that cannot be run why', { skip }, () => {
+  const told = JSON.parse(worker(['inspect', vocab('phi-3')]).stdout);
+  assert.strictEqual(told.supported, false);
+  assert.match(told.reason, /'phi3' is not supported; llama and qwen2 are/);
+});
+
+test('a file that is no model, or not there, is an error', () => {
+  refused(['inspect', '/nonexistent.gguf'], 1, /^llm-worker-rbee: .*\/nonexistent\.gguf/);
+  refused(['inspect', __filename], 1, /not a GGUF file/);
+  refused(['run', '--model', __filename, '--prompt', 'x'], 1, /not a GGUF file/);
+  refused(['bench', '--model', __filename], 1, /not a GGUF file/);
+});
+
+test('wrong words are usage errors', () => {
+  refused(['inspect'], 2, /a FILE is needed/);
+  refused(['tokenize'], 2, /--model FILE is needed/);
+  refused(['run', '--model', 'x'], 2, /one of --prompt TEXT and --prompt-ids IDS is needed/);
+  refused(['run', '--model', 'x', '--prompt', 'x', '--temperature', '3'], 2, /from 0 to 2, not '3'/);
+  refused(['run', '--modle', 'x'], 2, /did you mean '--model'/);
+});
+
+test('run continues a prompt, the same under every seed when greedy', { skip }, () => {
+  const golden = fs.readFileSync(path.join(DATA, 'stories260K/greedy-200-steps.txt'), 'utf8');
+  const args = ['run', '--model', stories, '--prompt', 'Once upon a time', '--max-tokens', '40'];
+  for (const seed of ['1', '2']) {
+    const run = worker([...args, '--temperature', '0', '--seed', seed, '--chunk', '2']);
+    const text = run.stdout.toString().slice(0, -1);
+    assert.strictEqual(run.status, 0, run.stderr);
+    assert.ok(text.length > 60 && golden.startsWith('Once upon a time' + text), text);
+    assert.match(run.stderr, /40 tokens in .* MAX_TOKENS, seed/);
+  }
+  const draw = (seed) => worker([...args, '--seed', seed, '--temperature', '1.2']).stdout.toString();
+  assert.strictEqual(draw('5'), draw('5'));
+  assert.notStrictEqual(draw('5'), draw('6'));
+});
+
+test('run gives the scores of every token as JSON lines', { skip }, () => {
+  const run = worker(['run', '--model', stories, '--prompt-ids', '1 403 407 261', '--max-tokens', '3',
+    '--temperature', '0', '--top-logprobs', '512']);
+  const rows = run.stdout.toString().trim().split('\n').map((line) => JSON.parse(line));
+  assert.deepStrictEqual(rows.map((row) => row.pos), [1, 2, 3, 4, 5, 6]);
+  assert.deepStrictEqual(rows.slice(0, 3).map((row) => row.token), [403, 407, 261]);
+  for (const row of rows) {
+    const sum = row.top.reduce((s, [, logprob]) => s + Math.exp(logprob), 0);
+    assert.ok(Math.abs(sum - 1) < 1e-3, `probabilities add up to ${sum}`);
+    assert.strictEqual(row.top.find(([id]) => id === row.token)[1], row.logprob);
+  }
+  for (const row of rows.slice(3)) assert.strictEqual(row.top[0][0], row.token);
+});
+
+test('run refuses a prompt that is longer than the context', { skip }, () => {
+  refused(['run', '--model', stories, '--prompt', 'a b c d e f g', '--ctx', '3'], 1,
+    /the prompt has \d+ tokens, but the context holds 3/);
+});
+
+test('run ends with 130 on Ctrl+C, and keeps what was said', { skip }, async () => {
+  const child = spawn(WORKER, ['run', '--model', stories, '--prompt', 'Once', '--max-tokens', '2000',
+    '--temperature', '0', '--kernels', 'ref', '--threads', '1']);
+  let stdout = '', stderr = '';
+  child.stderr.on('data', (data) => { stderr += data; });
+  child.stdout.on('data', (data) => {
+    if (stdout === '') child.kill('SIGINT');
+    stdout += data;
+  });
+  const status = await new Promise((resolve) => { child.on('close', resolve); });
+  assert.strictEqual(status, 130, stderr);
+  assert.match(stderr, /CANCELLED/);
+  assert.ok(stdout.length > 0 && stdout.endsWith('\n'));
+});
+
+test('bench prints its figures as JSON', { skip }, () => {
+  const run = worker(['bench', '--model', stories, '--threads', '1', '--prompt-tokens', '16',
+    '--gen-tokens', '4', '--batch', '3', '--repeat', '2', '--kernels', 'ref']);
+  const told = JSON.parse(run.stdout);
+  assert.strictEqual(run.status, 0, run.stderr);
+  assert.ok(told.prefill_tokens_per_sec > 0 && told.decode_tokens_per_sec > 0 && told.rss_bytes > 0);
+  assert.ok(told.load_ms >= 0);
+  assert.deepStrictEqual([told.kernels, told.threads, told.batch, told.model], ['ref', 1, 3, stories]);
+});

@@ -1,0 +1,683 @@
+'use strict';
+/*
+ * worker.test.js - llm-worker-rbee serve: its answers, its refusals, its queue, how it loads and how
+ * it ends. The real program on loopback, ports picked by the kernel.
+ *
+ * A "slow" worker computes with the reference kernels in one thread, so that there is time to do
+ * something while an answer runs; nothing here depends on how fast it is.
+ */
+const { test, describe, before, after } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const http = require('node:http');
+const net = require('node:net');
+const path = require('node:path');
+
+const { ROOT, WORKER, Proc, startWorker, runWorker, testModel, makeFolder, isAlive, sleep, until } =
+  require('./lib/proc.js');
+const { ask, stream, textOf } = require('./lib/sse.js');
+const { writeHollowModel } = require('./lib/gguf.js');
+
+const MODEL = testModel();
+const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
+const MIXED = path.join(ROOT, 'tests/golden/mixed-llama.gguf'); // random weights
+const PROMPT = 'Once upon a time';
+const SLOW = { kernels: 'ref', threads: 1 };
+const ENDLESS = { prompt: PROMPT, max_tokens: 1900, temperature: 0 };
+
+const infer = (worker, body) => stream(`${worker.url}/v1/inference`, { method: 'POST', body });
+const post = (worker, body, headers) =>
+  ask(`${worker.url}/v1/inference`, { method: 'POST', body, headers });
+const get = (worker, where) => ask(worker.url + where);
+const state = async (worker) => (await get(worker, '/v1/ready')).json;
+const cancel = (worker, id) => ask(`${worker.url}/v1/inference/${id}`, { method: 'DELETE' });
+
+async function ready(worker) {
+  await until(async () => (await state(worker)).ready, () => `ready:\n${worker.stderr}`);
+  return worker;
+}
+
+const idle = (worker) => until(async () => {
+  const s = await state(worker);
+  return s.slots_busy === 0 && s.queued === 0;
+}, 'all slots free');
+
+const firstToken = (s) => s.find((e) => e.type === 'token');
+const lastOf = async (s) => (await s.all()).at(-1);
+
+function assertError(answer, status, code) {
+  assert.strictEqual(answer.status, status, answer.text);
+  const { error } = answer.json;
+  assert.strictEqual(error.code, code);
+  assert.strictEqual(error.src, 'worker');
+  assert.ok(error.message.length > 10);
+  assert.strictEqual(error.request_id, answer.headers['x-request-id']);
+  assert.strictEqual(typeof error.details.hint, 'string');
+  return error;
+}
+
+describe('an answer', { skip }, () => {
+  let worker;
+  before(async () => { worker = await ready(await startWorker({ slots: 9 })); });
+  after(() => worker.stop());
+
+  test('its events come in order and have the shapes promised', async () => {
+    const s = await infer(worker, { prompt: PROMPT, max_tokens: 20, temperature: 0, job_id: 'job-1' });
+    const events = await s.all();
+    const tokens = events.filter((e) => e.type === 'token');
+    const { started_at: startedAt, ...started } = events[0];
+
+    assert.match(s.headers['cache-control'], /no-cache/);
+    assert.match(startedAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assert.ok(Math.abs(Date.parse(startedAt) - Date.now()) < 60000);
+    assert.ok(Number.isSafeInteger(started.seed));
+    assert.deepStrictEqual(started, { type: 'started', job_id: 'job-1', model: path.basename(MODEL), seed: started.seed });
+    assert.deepStrictEqual(tokens.map((e) => e.i), tokens.map((_, i) => i));
+    assert.ok(tokens.every((e) => Object.keys(e).join() === 'type,t,i' && e.t.length > 0));
+    assert.ok(events.slice(1, -1).every((e) => e.type === 'token' || e.type === 'metrics'));
+    const end = events.at(-1);
+    assert.strictEqual(end.type, 'end');
+    assert.strictEqual(end.stop_reason, 'MAX_TOKENS');
+    assert.strictEqual(end.tokens_out, 20);
+    assert.ok(end.prompt_tokens > 1);
+    assert.ok(end.decode_time_ms >= 0 && end.prefill_time_ms >= 0);
+    assert.ok(!('context_full' in end));
+    assert.strictEqual(s.events.at(-1).data, '[DONE]');
+    assert.strictEqual(s.events.filter((e) => e.data === '[DONE]').length, 1);
+  });
+
+  test('every line of the stream is data, a comment or empty', async () => {
+    const s = await infer(worker, { prompt: PROMPT, max_tokens: 5 });
+    await s.all();
+    for (const line of s.raw.split('\n')) assert.match(line, /^(data: .+|:.*|)$/);
+  });
+
+  test('greedy text is that of the run command', async () => {
+    const want = runWorker({ prompt: PROMPT, 'max-tokens': 60, temperature: 0 });
+    const s = await infer(worker, { prompt: PROMPT, max_tokens: 60, temperature: 0 });
+    assert.strictEqual(`${textOf(await s.all())}\n`, want);
+  });
+
+  test('sampled text is that of the run command, too', async () => {
+    const how = { temperature: 1.5, 'top-p': 0.9, 'top-k': 100, 'min-p': 0.01, 'repetition-penalty': 1.3, seed: 77 };
+    const want = runWorker({ prompt: PROMPT, 'max-tokens': 60, ...how });
+    const s = await infer(worker, {
+      prompt: PROMPT, max_tokens: 60, temperature: 1.5, top_p: 0.9, top_k: 100, min_p: 0.01,
+      repetition_penalty: 1.3, seed: 77,
+    });
+    assert.strictEqual(`${textOf(await s.all())}\n`, want);
+  });
+
+  test('the seed it reports gives the same text again', async () => {
+    const body = { prompt: PROMPT, max_tokens: 30, temperature: 1.5 };
+    const first = await (await infer(worker, body)).all();
+    const again = await (await infer(worker, { ...body, seed: first[0].seed })).all();
+    assert.strictEqual(again[0].seed, first[0].seed);
+    assert.strictEqual(textOf(again), textOf(first));
+    const other = await (await infer(worker, { ...body, seed: first[0].seed + 1 })).all();
+    assert.notStrictEqual(textOf(other), textOf(first));
+  });
+
+  test('alone or with eight others at once: the same tokens', async () => {
+    const body = { prompt: PROMPT, max_tokens: 60, temperature: 1.2, seed: 4711 };
+    const alone = await (await infer(worker, body)).all();
+    const long = `${PROMPT} there was a dog. `.repeat(20);
+    const others = Array.from({ length: 8 }, (_, i) => infer(worker, {
+      prompt: i % 2 ? long : `${i}`, max_tokens: 80, temperature: 1, seed: i,
+    }));
+    const together = await (await infer(worker, body)).all();
+    assert.strictEqual(textOf(together), textOf(alone));
+    assert.strictEqual(together.at(-1).tokens_out, alone.at(-1).tokens_out);
+    for (const other of await Promise.all(others)) assert.strictEqual((await lastOf(other)).type, 'end');
+  });
+
+  test('without a stream it is one object with the same text', async () => {
+    const body = { prompt: PROMPT, max_tokens: 25, temperature: 1, seed: 9 };
+    const events = await (await infer(worker, body)).all();
+    const answer = await post(worker, { ...body, stream: false, job_id: 'whole' });
+    assert.strictEqual(answer.status, 200);
+    assert.match(answer.headers['content-type'], /^application\/json/);
+    assert.strictEqual(answer.json.text, textOf(events));
+    assert.strictEqual(answer.json.job_id, 'whole');
+    assert.strictEqual(answer.json.model, path.basename(MODEL));
+    assert.strictEqual(answer.json.seed, 9);
+    assert.strictEqual(answer.json.tokens_out, 25);
+    assert.strictEqual(answer.json.stop_reason, 'MAX_TOKENS');
+    assert.strictEqual(answer.json.prompt_tokens, events.at(-1).prompt_tokens);
+  });
+
+  test('stop strings end it, are not sent, and are named', async () => {
+    const body = { prompt: PROMPT, max_tokens: 60, temperature: 0 };
+    const text = textOf(await (await infer(worker, body)).all());
+    // From the middle of one word to the middle of a later one: over several tokens.
+    const stop = text.slice(17, 29);
+    const at = text.indexOf(stop);
+    const events = await (await infer(worker, { ...body, stop: ['no such text', stop] })).all();
+    assert.strictEqual(textOf(events), text.slice(0, at));
+    assert.strictEqual(events.at(-1).stop_reason, 'STOP_SEQUENCE');
+    assert.strictEqual(events.at(-1).stop_sequence_matched, stop);
+    assert.ok(events.at(-1).tokens_out < 60);
+  });
+
+  test('text held back for a stop string comes when it was none', async () => {
+    const body = { prompt: PROMPT, max_tokens: 12, temperature: 0 };
+    const text = textOf(await (await infer(worker, body)).all());
+    const events = await (await infer(worker, { ...body, stop: [`${text}!`] })).all();
+    assert.strictEqual(textOf(events), text);
+    assert.strictEqual(events.at(-1).stop_reason, 'MAX_TOKENS');
+  });
+
+  test('one token is enough', async () => {
+    const events = await (await infer(worker, { prompt: PROMPT, max_tokens: 1 })).all();
+    assert.strictEqual(events.at(-1).tokens_out, 1);
+  });
+
+  test('info tells the model and the slots', async () => {
+    const { json } = await get(worker, '/v1/info');
+    assert.strictEqual(json.slots_total, 9);
+    assert.strictEqual(json.model.architecture, 'llama');
+    assert.ok(json.n_ctx > 100 && json.model.n_vocab > 100 && json.n_threads >= 1);
+    assert.ok(json.tokens_out > 100 && json.steps > 100);
+    assert.match(json.worker_id, /^worker-[0-9a-f-]{36}$/);
+  });
+});
+
+describe('the end of an answer, by the model', () => {
+  let worker;
+  before(async () => { worker = await ready(await startWorker({ model: MIXED })); });
+  after(() => worker.stop());
+
+  test('an end token is neither sent nor counted', async () => {
+    const body = { prompt: 'hello', max_tokens: 300, temperature: 2, top_k: 0, top_p: 1, min_p: 0, stream: false };
+    let answer;
+    for (let seed = 0; seed < 100 && answer?.json.stop_reason !== 'EOS'; seed++) {
+      answer = await post(worker, { ...body, seed });
+    }
+    assert.strictEqual(answer.json.stop_reason, 'EOS');
+    assert.ok(answer.json.tokens_out < 300);
+    assert.ok(!answer.json.text.includes('</s>'));
+    const shorter = await post(worker, { ...body, seed: answer.json.seed, max_tokens: answer.json.tokens_out });
+    assert.strictEqual(shorter.json.text, answer.json.text);
+    assert.strictEqual(shorter.json.stop_reason, 'MAX_TOKENS');
+  });
+
+  test('a full context is said, not cut in silence', async () => {
+    const { json: info } = await get(worker, '/v1/info');
+    for (let seed = 0; seed < 100; seed++) {
+      const { json } = await post(worker, { prompt: 'hello', max_tokens: 100000, temperature: 0, seed, stream: false });
+      if (json.stop_reason === 'EOS') continue;
+      assert.strictEqual(json.stop_reason, 'MAX_TOKENS');
+      assert.strictEqual(json.context_full, true);
+      assert.strictEqual(json.tokens_out, info.n_ctx - json.prompt_tokens + 1);
+      return;
+    }
+    assert.fail('every seed ends by itself');
+  });
+
+  test('bytes that are no character become U+FFFD, the same with and without a stream', async () => {
+    const body = { prompt: 'hello', max_tokens: 200, temperature: 2, top_k: 0, top_p: 1, min_p: 0, seed: 5 };
+    const events = await (await infer(worker, body)).all();
+    const whole = await post(worker, { ...body, stream: false });
+    assert.strictEqual(textOf(events), whole.json.text);
+    assert.ok(events.filter((e) => e.type === 'token').every((e) => e.t.isWellFormed?.() ?? true));
+  });
+
+  test('a prompt that fills the context but for one token gets answers; one longer is refused', async () => {
+    const { json: info } = await get(worker, '/v1/info');
+    const words = (n) => post(worker, { prompt: 'a'.repeat(n), max_tokens: 5, temperature: 0, stream: false });
+    let n = info.n_ctx;
+    let answer = await words(n);
+    while (answer.status === 200) answer = await words(n *= 2);
+    const error = assertError(answer, 400, 'CONTEXT_LENGTH_EXCEEDED');
+    assert.strictEqual(error.details.n_ctx, info.n_ctx);
+    assert.ok(error.details.prompt_tokens >= info.n_ctx);
+    assert.ok(error.message.includes(info.n_ctx) && error.message.includes(error.details.prompt_tokens));
+    while (answer.status !== 200) answer = await words(--n);
+    assert.strictEqual(answer.json.prompt_tokens, info.n_ctx - 1);
+    assert.ok(answer.json.tokens_out >= 1 && answer.json.tokens_out <= 2);
+  });
+});
+
+describe('refusals', { skip }, () => {
+  let worker;
+  before(async () => { worker = await ready(await startWorker()); });
+  after(() => worker.stop());
+
+  test('every failing field is reported at once', async () => {
+    const answer = await post(worker, {
+      prompt: '', max_tokens: 0, temperature: 2.1, top_p: -1, top_k: 1.5, min_p: 2, stop: 'x',
+      repetition_penalty: 3, seed: -1, stream: 1, timeout_seconds: -1, job_id: '/', temprature: 1,
+    });
+    const error = assertError(answer, 400, 'INVALID_REQUEST');
+    assert.deepStrictEqual(error.details.errors.map((e) => e.field).sort(),
+      ['job_id', 'max_tokens', 'min_p', 'prompt', 'repetition_penalty', 'seed', 'stop', 'stream',
+        'temperature', 'temprature', 'timeout_seconds', 'top_k', 'top_p']);
+    for (const e of error.details.errors) assert.ok(e.constraint && e.message);
+  });
+
+  test('bodies that are no JSON object', async () => {
+    for (const body of ['', 'hello', '{', '[]', '{"prompt":"a"', '{"prompt":"SECRET"}}', '\xff', 'null']) {
+      const error = assertError(await post(worker, body), 400, 'INVALID_REQUEST');
+      assert.strictEqual(error.details.errors[0].field, 'body');
+      assert.ok(!JSON.stringify(error).includes('SECRET'));
+    }
+  });
+
+  test('a body too large', async () => {
+    const answer = await post(worker, 'x'.repeat((16 << 20) + 1)).catch((e) => e);
+    if (!(answer instanceof Error)) assertError(answer, 413, 'BODY_TOO_LARGE');
+    else assert.match(answer.code, /EPIPE|ECONNRESET/); // the server need not read it all
+    assert.strictEqual((await get(worker, '/v1/health')).status, 200);
+  });
+
+  test('a prompt of megabytes is refused with its length, and nobody waits for it', async () => {
+    const huge = post(worker, { prompt: 'word '.repeat(1 << 20), max_tokens: 1 });
+    const small = await post(worker, { prompt: PROMPT, max_tokens: 3, stream: false });
+    assert.strictEqual(small.status, 200);
+    const error = assertError(await huge, 400, 'CONTEXT_LENGTH_EXCEEDED');
+    assert.ok(error.details.prompt_tokens > 1 << 20);
+  });
+
+  test('unknown routes and wrong methods', async () => {
+    assertError(await get(worker, '/'), 404, 'NOT_FOUND');
+    assertError(await get(worker, '/v1/inference/'), 404, 'NOT_FOUND');
+    assertError(await get(worker, '/v1/readyx'), 404, 'NOT_FOUND');
+    for (const [method, where, allow] of [['GET', '/v1/inference', 'POST'], ['POST', '/v1/ready', 'GET, HEAD'],
+      ['POST', '/v1/inference/x', 'DELETE'], ['GET', '/v1/admin/shutdown', 'POST'],
+      ['DELETE', '/v1/loading/progress', 'GET']]) {
+      const answer = await ask(worker.url + where, { method });
+      assertError(answer, 405, 'METHOD_NOT_ALLOWED');
+      assert.strictEqual(answer.headers.allow, allow);
+    }
+    const head = await ask(`${worker.url}/v1/ready`, { method: 'HEAD' });
+    assert.strictEqual(head.status, 200);
+    assert.strictEqual(head.text, '');
+  });
+
+  test('a Host or an Origin of elsewhere', async () => {
+    const evil = await ask(`${worker.url}/v1/ready`, { headers: { Host: 'evil.example:8081' } });
+    assertError(evil, 403, 'FORBIDDEN_HOST');
+    const page = await post(worker, { prompt: 'a' }, { Origin: 'http://evil.example' });
+    assertError(page, 403, 'FORBIDDEN_HOST');
+  });
+
+  test('nothing of a prompt or an answer is in the log', async () => {
+    await post(worker, { prompt: 'Zebra quagga okapi', max_tokens: 5, stream: false });
+    await post(worker, { prompt: 'Zebra quagga okapi', max_tokens: 0 });
+    assert.doesNotMatch(worker.stderr, /Zebra|quagga|okapi/);
+  });
+});
+
+describe('cancelling', { skip }, () => {
+  let worker;
+  before(async () => { worker = await ready(await startWorker({ ...SLOW, slots: 1, queue: 2 })); });
+  after(() => worker.stop());
+
+  test('tokens come one by one, with metrics at most four times a second', async () => {
+    const s = await infer(worker, { ...ENDLESS, max_tokens: 300 });
+    await s.all();
+    const times = s.events.filter((e) => e.json?.type === 'token').map((e) => e.at);
+    assert.ok(new Set(times.map((t) => Math.round(t))).size > 20, 'they came in lumps');
+    const metrics = s.events.filter((e) => e.json?.type === 'metrics');
+    assert.ok(metrics.length <= (s.events.at(-1).at - times[0]) / 250 + 1);
+    for (const m of metrics) assert.ok(m.json.tokens_per_sec > 0 && m.json.vram_bytes === 0);
+  });
+
+  test('DELETE ends an answer with its counts, and always says 204', async () => {
+    const s = await infer(worker, { ...ENDLESS, job_id: 'to-cancel' });
+    await firstToken(s);
+    assert.strictEqual((await cancel(worker, 'to-cancel')).status, 204);
+    const end = await lastOf(s);
+    assert.strictEqual(end.stop_reason, 'CANCELLED');
+    assert.ok(end.tokens_out >= 1 && end.tokens_out < ENDLESS.max_tokens);
+    assert.ok(s.done);
+    assert.strictEqual((await cancel(worker, 'to-cancel')).status, 204);
+    assert.strictEqual((await cancel(worker, 'none%20such')).status, 204);
+    await idle(worker);
+  });
+
+  test('a client that leaves frees its slot', async () => {
+    const s = await infer(worker, ENDLESS);
+    await firstToken(s);
+    assert.strictEqual((await state(worker)).slots_busy, 1);
+    s.leave();
+    await idle(worker);
+  });
+
+  test('a client that leaves during the prompt frees its slot', async () => {
+    const request = http.request(`${worker.url}/v1/inference`, { method: 'POST', agent: false });
+    request.on('error', () => {});
+    request.end(JSON.stringify({ prompt: 'dog '.repeat(900), stream: false }));
+    await until(async () => (await state(worker)).slots_busy === 1, 'busy');
+    request.destroy();
+    await idle(worker);
+  });
+
+  test('who waits can be cancelled, too, and may leave', async () => {
+    const running = await infer(worker, ENDLESS);
+    await firstToken(running);
+    const waiting = await infer(worker, { ...ENDLESS, job_id: 'waiting' });
+    const leaving = await infer(worker, ENDLESS);
+    assert.strictEqual((await state(worker)).queued, 2);
+    await cancel(worker, 'waiting');
+    leaving.leave();
+    const events = await waiting.all();
+    assert.deepStrictEqual(events.map((e) => e.type), ['started', 'end']);
+    assert.strictEqual(events[1].stop_reason, 'CANCELLED');
+    assert.strictEqual(events[1].tokens_out, 0);
+    await until(async () => (await state(worker)).queued === 0, 'nobody waits');
+    assert.strictEqual((await state(worker)).slots_busy, 1);
+    running.leave();
+    await idle(worker);
+  });
+
+  test('a deadline ends a running answer with an error and [DONE]', async () => {
+    const s = await infer(worker, { ...ENDLESS, timeout_seconds: 0.2 });
+    const last = await lastOf(s);
+    assert.deepStrictEqual([last.type, last.code, last.retriable], ['error', 'REQUEST_TIMEOUT', true]);
+    assert.match(last.message, /0\.2 seconds/);
+    assert.ok(s.done);
+    await idle(worker);
+  });
+
+  test('a deadline counts while waiting, and without a stream gives 408', async () => {
+    const running = await infer(worker, ENDLESS);
+    await firstToken(running);
+    const late = await post(worker, { ...ENDLESS, timeout_seconds: 0.1, stream: false });
+    assertError(late, 408, 'REQUEST_TIMEOUT');
+    running.leave();
+    await idle(worker);
+  });
+
+  test('the id of a job that is not over is refused, and free again later', async () => {
+    const s = await infer(worker, { ...ENDLESS, job_id: 'twice' });
+    await firstToken(s);
+    const error = assertError(await post(worker, { prompt: 'a', job_id: 'twice' }), 400, 'INVALID_REQUEST');
+    assert.strictEqual(error.details.errors[0].field, 'job_id');
+    s.leave();
+    await idle(worker);
+    assert.strictEqual((await post(worker, { prompt: 'a', job_id: 'twice', max_tokens: 1, stream: false })).status, 200);
+  });
+
+  test('slots and queue full: 503 with Retry-After and the numbers; later there is room', async () => {
+    const all = [await infer(worker, ENDLESS)];
+    await firstToken(all[0]);
+    all.push(await infer(worker, ENDLESS), await infer(worker, ENDLESS));
+    const answer = await post(worker, ENDLESS);
+    const { details } = assertError(answer, 503, 'ALL_SLOTS_BUSY');
+    assert.ok(Number(answer.headers['retry-after']) >= 1);
+    assert.deepStrictEqual([details.slots_total, details.slots_busy, details.queued], [1, 1, 2]);
+    for (const s of all) s.leave();
+    await idle(worker);
+    assert.strictEqual((await post(worker, { prompt: 'a', max_tokens: 1, stream: false })).status, 200);
+  });
+
+  test('a hundred clients that come and go leave no slot lost', async () => {
+    for (let i = 0; i < 100; i++) {
+      const request = http.request(`${worker.url}/v1/inference`, { method: 'POST', agent: false });
+      request.on('error', () => {});
+      request.end(JSON.stringify({ ...ENDLESS, stream: i % 2 === 0 }));
+      await sleep(i % 7);
+      request.destroy();
+    }
+    await idle(worker);
+    assert.strictEqual((await post(worker, { prompt: 'a', max_tokens: 1, stream: false })).status, 200);
+  });
+});
+
+describe('fairness', { skip }, () => {
+  test('a long prompt slows the others down, but never stops them', async () => {
+    const worker = await ready(await startWorker({ ...SLOW, slots: 2 }));
+    const running = await infer(worker, ENDLESS);
+    await firstToken(running);
+    const before = running.events.length;
+    const newcomer = await infer(worker, { prompt: 'dog '.repeat(350), max_tokens: 1 });
+    await lastOf(newcomer);
+    // 350 words are at least as many tokens, in chunks of 32 while another decodes.
+    assert.ok(running.events.length - before >= 10, `${running.events.length - before} tokens meanwhile`);
+    running.leave();
+    await worker.stop();
+  });
+
+  test('a slow reader does not slow the others', async () => {
+    const worker = await ready(await startWorker({ slots: 2 }));
+    const slow = await infer(worker, { ...ENDLESS, max_tokens: 600 });
+    slow.response.pause();
+    const answer = await post(worker, { prompt: PROMPT, max_tokens: 30, stream: false });
+    assert.strictEqual(answer.status, 200);
+    slow.response.resume();
+    assert.strictEqual((await lastOf(slow)).type, 'end');
+    await worker.stop();
+  });
+});
+
+describe('loading', { skip }, () => {
+  const model = path.join(makeFolder(), 'hollow.gguf');
+  const size = { layers: 24, embd: 512, ff: 1408 };
+  before(() => writeHollowModel(model, size));
+
+  test('progress is told to all who watch, truly, and ends with ready', async () => {
+    const worker = await startWorker({ model });
+    const early = await state(worker);
+    const streams = await Promise.all([0, 1, 2].map(() => stream(`${worker.url}/v1/loading/progress`)));
+    const seen = await Promise.all(streams.map((s) => s.all()));
+    assert.strictEqual(early.ready, false);
+    assert.strictEqual(early.state, 'loading');
+    assert.strictEqual(early.progress_url, `${worker.url}/v1/loading/progress`);
+    for (const events of seen) {
+      assert.deepStrictEqual(events.at(-1), { stage: 'ready' });
+      const steps = events.slice(0, -1);
+      assert.ok(steps.length > 2, `${steps.length} reports`);
+      for (const [i, e] of steps.entries()) {
+        assert.strictEqual(e.stage, 'loading_to_ram');
+        assert.ok(e.bytes_loaded <= e.bytes_total && e.layers_loaded <= e.layers_total);
+        if (i > 0) assert.ok(e.bytes_loaded >= steps[i - 1].bytes_loaded);
+      }
+      assert.strictEqual(steps.at(-1).bytes_loaded, steps.at(-1).bytes_total);
+      assert.strictEqual(steps.at(-1).layers_loaded, steps.at(-1).layers_total);
+      assert.ok(steps.at(-1).bytes_total > 0.9 * fs.statSync(model).size);
+    }
+    for (const s of streams) assert.ok(s.done);
+    const late = await stream(`${worker.url}/v1/loading/progress`);
+    assert.deepStrictEqual(await late.all(), [{ stage: 'ready' }]);
+    assert.ok(late.done);
+    const now = await state(worker);
+    assert.deepStrictEqual([now.ready, now.state, now.model_loaded], [true, 'idle', true]);
+    await worker.stop();
+  });
+
+  test('a request that comes early waits and is answered', async () => {
+    const worker = await startWorker({ model });
+    const answer = await post(worker, { prompt: 'abc', max_tokens: 2, temperature: 0, stream: false });
+    assert.strictEqual(answer.status, 200, answer.text);
+    assert.strictEqual(answer.json.tokens_out, 2);
+    await worker.stop();
+  });
+
+  test('SIGTERM while loading ends it, and tells who watches', async () => {
+    const worker = await startWorker({ model });
+    const watcher = await stream(`${worker.url}/v1/loading/progress`);
+    worker.signal('SIGTERM');
+    const last = await lastOf(watcher);
+    assert.ok(last.stage === 'error' || last.stage === 'ready');
+    assert.ok(watcher.done);
+    assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
+  });
+
+  test('a damaged file: an error event, a sentence, exit 1', async () => {
+    const damaged = path.join(makeFolder(), 'damaged.gguf');
+    fs.copyFileSync(MODEL, damaged);
+    fs.truncateSync(damaged, fs.statSync(MODEL).size / 2);
+    const worker = await startWorker({ model: damaged });
+    const watcher = await stream(`${worker.url}/v1/loading/progress`);
+    const event = await lastOf(watcher);
+    assert.deepStrictEqual([event.stage, event.code], ['error', 'INVALID_MODEL_FILE']);
+    assert.match(event.message, /damaged\.gguf/);
+    assert.ok(watcher.done);
+    const { json } = await get(worker, '/v1/ready');
+    assert.deepStrictEqual([json.ready, json.state, json.error.code], [false, 'failed', 'INVALID_MODEL_FILE']);
+    assertError(await post(worker, { prompt: 'a' }), 422, 'INVALID_MODEL_FILE');
+    assert.deepStrictEqual(await worker.end(), { code: 1, killedBy: null });
+    assert.match(worker.stderr, /INVALID_MODEL_FILE: .*damaged\.gguf/);
+  });
+
+  test('who waited for a model that cannot be loaded is told why', async () => {
+    const worker = await startWorker({ model: '/no/such/model.gguf' });
+    assertError(await post(worker, { prompt: 'a' }), 404, 'MODEL_NOT_FOUND');
+    assert.strictEqual((await worker.end()).code, 1);
+    assert.match(worker.stderr, /\/no\/such\/model\.gguf/);
+  });
+
+  test('a kernel set that is not here', async () => {
+    const worker = await startWorker({ kernels: 'abacus' });
+    assert.strictEqual((await worker.end()).code, 1);
+    assert.match(worker.stderr, /BACKEND_UNAVAILABLE.*abacus/);
+  });
+});
+
+describe('beginnings and ends', { skip }, () => {
+  /* Answers every request with 200 and keeps what was asked. */
+  async function startHive(answer = (_, response) => response.end('{"ok":true}')) {
+    const hive = { asked: [] };
+    hive.server = http.createServer(async (request, response) => {
+      let text = '';
+      for await (const piece of request) text += piece;
+      hive.asked.push({ method: request.method, url: request.url, body: JSON.parse(text) });
+      answer(request, response, hive.asked.length);
+    });
+    await new Promise((resolve) => hive.server.listen(0, '127.0.0.1', resolve));
+    hive.url = `http://127.0.0.1:${hive.server.address().port}`;
+    hive.stop = () => { hive.server.closeAllConnections(); hive.server.close(); };
+    return hive;
+  }
+
+  test('the hive is told twice: here, and loaded', async () => {
+    const hive = await startHive();
+    const worker = await startWorker({
+      'hive-url': hive.url, 'worker-id': 'worker-1', 'model-ref': 'tiny', slots: 3,
+    });
+    await until(() => hive.asked.some((a) => a.body.state === 'idle'), 'the second call');
+    const [first] = hive.asked;
+    assert.deepStrictEqual([first.method, first.url], ['POST', '/v1/workers/ready']);
+    assert.strictEqual(first.body.url, worker.url);
+    assert.strictEqual(first.body.model_ref, 'tiny');
+    assert.deepStrictEqual([first.body.backend, first.body.device], ['cpu', 0]);
+    const last = hive.asked.at(-1).body;
+    assert.deepStrictEqual([last.worker_id, last.slots_total], ['worker-1', 3]);
+    assert.ok(last.n_ctx > 0);
+    await worker.stop();
+    hive.stop();
+  });
+
+  test('a hive that fails is asked again; one that is not there is no reason to end', async () => {
+    const hive = await startHive((_, response, n) => {
+      response.statusCode = n < 3 ? 500 : 200;
+      response.end('{}');
+    });
+    const worker = await startWorker({ 'hive-url': hive.url });
+    await until(() => hive.asked.length >= 3, 'the third call');
+    await worker.stop();
+    hive.stop();
+    const alone = await ready(await startWorker({ 'hive-url': hive.url }));
+    assert.strictEqual((await post(alone, { prompt: 'a', max_tokens: 1, stream: false })).status, 200);
+    await alone.says(/was not told of this worker in 5 tries/);
+    await alone.stop();
+  });
+
+  test('shutdown lets what runs go on, refuses what comes, and exits 0', async () => {
+    const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const running = await infer(worker, { ...ENDLESS, max_tokens: 100 });
+    await firstToken(running);
+    const answer = await ask(`${worker.url}/v1/admin/shutdown`, { method: 'POST' });
+    assert.strictEqual(answer.status, 202);
+    assert.deepStrictEqual(answer.json, { state: 'draining' });
+    const end = await lastOf(running);
+    assert.deepStrictEqual([end.type, end.tokens_out], ['end', 100]);
+    assert.ok(running.done);
+    assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
+    await assert.rejects(get(worker, '/v1/health'), { code: 'ECONNREFUSED' });
+    agent.destroy();
+  });
+
+  test('SIGTERM drains, and a second one ends it at once', async () => {
+    const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
+    const running = await infer(worker, ENDLESS);
+    await firstToken(running);
+    worker.signal('SIGTERM');
+    await worker.says(/ending: 1 answer/);
+    const count = running.events.length;
+    await until(() => running.events.length > count, 'the answer goes on');
+    worker.signal('SIGTERM');
+    assert.deepStrictEqual(await worker.end(), { code: 1, killedBy: null });
+  });
+
+  test('an idle worker ends at once on SIGTERM', async () => {
+    const worker = await ready(await startWorker());
+    const began = performance.now();
+    worker.signal('SIGTERM');
+    assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
+    assert.ok(performance.now() - began < 5000);
+  });
+
+  test('the end of the lease is the end of the worker, whatever runs', async () => {
+    const worker = await ready(await startWorker({ ...SLOW, 'lease-fd': 3 }, { stdio: ['pipe'] }));
+    const running = await infer(worker, ENDLESS);
+    await firstToken(running);
+    worker.child.stdio[3].destroy();
+    assert.strictEqual((await worker.end(1000)).code, 1);
+  });
+
+  test('a parent killed takes its worker along, also while the lease is held by another', async () => {
+    const shell = new Proc('/bin/sh', ['-c', '"$@" & echo "pid $!"; wait', 'sh', WORKER, 'serve', '--model',
+      MODEL, '--addr', '127.0.0.1:0', '--lease-fd', '3'], { stdio: ['pipe'] });
+    const [, pid] = await shell.says(/pid (\d+)/);
+    await shell.says(/listens on/);
+    shell.signal('SIGKILL');
+    await until(() => !isAlive(Number(pid)), 'the worker dies', 1000);
+    shell.child.stdio[3].destroy();
+    await shell.ended;
+  });
+
+  test('an inherited socket is served', async () => {
+    const { TCP, constants } = process.binding('tcp_wrap');
+    const handle = new TCP(constants.SERVER);
+    assert.strictEqual(handle.bind('127.0.0.1', 0), 0);
+    const worker = await startWorker({ 'listen-fd': 3, addr: null }, { stdio: [handle.fd] });
+    handle.close();
+    await ready(worker);
+    assert.strictEqual((await get(worker, '/v1/health')).json.status, 'alive');
+    await worker.stop();
+  });
+
+  test('a port in use: one sentence, exit 1', async () => {
+    const other = net.createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    const { port } = other.address();
+    const worker = new Proc(WORKER, ['serve', '--model', MODEL, '--addr', `127.0.0.1:${port}`]);
+    assert.strictEqual((await worker.end()).code, 1);
+    assert.match(worker.stderr, new RegExp(`port ${port} .*taken`));
+    other.close();
+  });
+
+  test('command lines that cannot be: exit 2 or 1 and a reason', async () => {
+    for (const [args, code, reason] of [
+      [[], 2, /--model FILE is needed/],
+      [['--model', MODEL, '--slots', '0'], 2, /--slots/],
+      [['--model', MODEL, '--slots', '257'], 2, /--slots/],
+      [['--model', MODEL, '--ctx', '-1'], 2, /--ctx/],
+      [['--model', MODEL, '--log-level', 'loud'], 2, /--log-level/],
+      [['--model', MODEL, '--addr', 'nowhere.invalid:1'], 1, /nowhere\.invalid/],
+      [['--model', MODEL, '--addr', '127.0.0.1:99999'], 1, /port/],
+      [['--model', MODEL, '--backend', 'cuda'], 1, /cuda/],
+      [['--model', MODEL, '--device', '1'], 1, /device 1/],
+      [['--model', MODEL, '--addr', '127.0.0.1:0', '--hive-url', 'ftp://x'], 1, /hive's URL/],
+      [['--model', MODEL, '--addr', '127.0.0.1:0', '--board-fd', '9'], 1, /descriptor 9/],
+      [['--model', MODEL, '--listen-fd', '9'], 1, /descriptor 9/],
+    ]) {
+      const proc = new Proc(WORKER, ['serve', ...args]);
+      assert.strictEqual((await proc.end()).code, code, `${args.join(' ')}: ${proc.stderr}`);
+      assert.match(proc.stderr, reason);
+    }
+  });
+});

@@ -1,0 +1,340 @@
+/* Tests of src/config: precedence, what is refused and where it says so, and the node list. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "config/config.h"
+
+static char home[256];
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(home, sizeof home, "%s/rbee-config-XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    unsetenv("RBEE_HIVE_ADDR");
+    unsetenv("RBEE_HIVE_HF_ENDPOINT");
+    unsetenv("HF_ENDPOINT");
+    return mkdtemp(home) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    char path[300];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/config.ini", home);
+    unlink(path);
+    return rmdir(home);
+}
+
+static void write_file(const char *text)
+{
+    char *path = path_join(home, "config.ini");
+
+    assert_int_equal(path_write_file(path, text, strlen(text), 0640, NULL), 0);
+    free(path);
+}
+
+static void assert_file(const char *expected)
+{
+    char *path = path_join(home, "config.ini"), *text = NULL;
+    size_t n;
+
+    assert_int_equal(path_read_file(path, CONFIG_FILE_MAX, &text, &n, NULL), 0);
+    assert_string_equal(text, expected);
+    free(text);
+    free(path);
+}
+
+static struct config *open_ok(void)
+{
+    struct config *c = NULL;
+    struct err err = {0};
+
+    if (config_open(home, &c, &err))
+        fail_msg("%s", err.text);
+    return c;
+}
+
+/* Opening must fail with a text that holds each of the two words. */
+static void assert_refused(const char *text, const char *word1, const char *word2)
+{
+    struct config *c = NULL;
+    struct err err = {0};
+
+    write_file(text);
+    assert_true(config_open(home, &c, &err) < 0);
+    assert_null(c);
+    if (!strstr(err.text, word1) || !strstr(err.text, word2))
+        fail_msg("'%s' names neither '%s' nor '%s'", err.text, word1, word2);
+}
+
+static void test_config__defaults_without_a_file(void **state)
+{
+    struct config *c = open_ok();
+    char text[64];
+
+    (void)state;
+    assert_string_equal(config_text(c, "hive", "addr"), "127.0.0.1:8080");
+    assert_int_equal(config_duration_ms(c, "hive", "keep_alive"), 300000);
+    assert_int_equal(config_int(c, "hive", "worker_port_first"), 8081);
+    assert_string_equal(config_text(c, "keeper", "node"), "localhost");
+    assert_string_equal(config_source_text(c, "hive", "addr", text, sizeof text), "default");
+    config_close(c);
+}
+
+static void test_config__every_default_is_a_good_value(void **state)
+{
+    struct config *c = open_ok();
+    const struct config_option *o;
+    struct err err;
+    size_t n;
+
+    (void)state;
+    o = config_options(&n);
+    assert_true(n > 0);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(config_set_flag(c, o[i].section, o[i].key, o[i].fallback, &err), 0);
+        assert_true(o[i].help[0] != '\0');
+    }
+    config_close(c);
+}
+
+static void test_config__flag_beats_environment_beats_file(void **state)
+{
+    struct config *c;
+    char text[300], *path = path_join(home, "config.ini");
+
+    (void)state;
+    write_file("; mine\n[hive]\naddr = 10.0.0.1:1\n  slots = 3 ; indented\nctx=64\n");
+    setenv("RBEE_HIVE_ADDR", "10.0.0.2:2", 1);
+    c = open_ok();
+    assert_string_equal(config_text(c, "hive", "addr"), "10.0.0.2:2");
+    assert_int_equal(config_source_of(c, "hive", "addr"), CONFIG_FROM_ENV);
+    assert_string_equal(config_source_text(c, "hive", "addr", text, sizeof text),
+                        "environment RBEE_HIVE_ADDR");
+    assert_int_equal(config_int(c, "hive", "slots"), 3);
+    assert_int_equal(config_int(c, "hive", "ctx"), 64);
+    assert_string_equal(config_source_text(c, "hive", "slots", text, sizeof text), path);
+    assert_int_equal(config_set_flag(c, "hive", "addr", "10.0.0.3:3", NULL), 0);
+    assert_string_equal(config_text(c, "hive", "addr"), "10.0.0.3:3");
+    assert_int_equal(config_set_flag(c, "hive", "worker_port_first", "9000", NULL), 0);
+    assert_string_equal(config_source_text(c, "hive", "worker_port_first", text, sizeof text),
+                        "flag --worker-port-first");
+    config_close(c);
+    free(path);
+}
+
+static void test_config__known_variable_of_the_world_counts_but_ours_wins(void **state)
+{
+    struct config *c;
+    char text[64];
+
+    (void)state;
+    write_file("[hive]\nhf_endpoint = https://file.example\n");
+    setenv("HF_ENDPOINT", "https://mirror.example", 1);
+    c = open_ok();
+    assert_string_equal(config_text(c, "hive", "hf_endpoint"), "https://mirror.example");
+    assert_string_equal(config_source_text(c, "hive", "hf_endpoint", text, sizeof text),
+                        "environment HF_ENDPOINT");
+    config_close(c);
+    setenv("RBEE_HIVE_HF_ENDPOINT", "https://ours.example", 1);
+    c = open_ok();
+    assert_string_equal(config_text(c, "hive", "hf_endpoint"), "https://ours.example");
+    config_close(c);
+}
+
+static void test_config__bad_flag_is_named_and_changes_nothing(void **state)
+{
+    struct config *c = open_ok();
+    struct err err;
+
+    (void)state;
+    assert_int_equal(config_set_flag(c, "hive", "slots", "65", &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "--slots"));
+    assert_non_null(strstr(err.text, "'65'"));
+    assert_int_equal(config_int(c, "hive", "slots"), 0);
+    assert_int_equal(config_set_flag(c, "hive", "keep_alive", "-1", &err), 0);
+    assert_int_equal(config_duration_ms(c, "hive", "keep_alive"), -1);
+    config_close(c);
+}
+
+static void test_config__bad_environment_is_named(void **state)
+{
+    struct config *c = NULL;
+    struct err err;
+
+    (void)state;
+    setenv("RBEE_HIVE_ADDR", "localhost:99999", 1);
+    assert_int_equal(config_open(home, &c, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "RBEE_HIVE_ADDR"));
+}
+
+static void test_config__refuses_with_the_line(void **state)
+{
+    char longer[400];
+
+    (void)state;
+    assert_refused("[hive]\naddr = 1.2.3.4:5\nadr = x\n", "line 3", "adr");
+    assert_refused("[hivee]\naddr = 1.2.3.4:5\n", "line 2", "[hivee]");
+    assert_refused("[hive]\nslots = many\n", "line 2", "'many'");
+    assert_refused("[hive]\nslots = 1\nslots = 2\n", "line 3", "twice");
+    assert_refused("[hive]\nlog_level = loud\n", "line 2", "loud");
+    assert_refused("addr = 1.2.3.4:5\n", "line 1", "section");
+    assert_refused("[hive]\nthis is no line\n", "line 2", "KEY = VALUE");
+    assert_refused("[hive\naddr = x\n", "line 1", "config.ini");
+    assert_refused("[nodes]\na = b\nA = c\n", "line 3", "twice");
+    assert_refused("[nodes]\na = b:0\n", "line 2", "port 0");
+    assert_refused("[nodes]\n../x = b\n", "line 2", "../x");
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    assert_refused(longer, "line 1", "longer");
+}
+
+static void test_config__folder_in_place_of_the_file(void **state)
+{
+    char *path = path_join(home, "config.ini");
+    struct config *c = NULL;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(config_open(home, &c, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, path));
+    assert_int_equal(rmdir(path), 0);
+    free(path);
+}
+
+static void test_config__addresses(void **state)
+{
+    static const struct {
+        const char *text, *host;
+        uint16_t port;
+    } good[] = {{"localhost", "localhost", 8080}, {"a.b-c_d:1", "a.b-c_d", 1},
+                {"[::1]:65535", "::1", 65535},    {"::1", "::1", 8080},
+                {"127.0.0.1:0", "127.0.0.1", 0},  {"[fe80::1%eth0]", "fe80::1%eth0", 8080}};
+    static const char *const bad[] = {"",          ":",       ":80",    "a:",     "a:65536",
+                                      "a:-1",      "a:80x",   "a b:80", "a/b:80", "[::1",
+                                      "[a]:80",    "[::1]80", "a@b:80", "a:+80",  "http://a",
+                                      "[::1]:80:", "a#:80"};
+    char text[CONFIG_HOST_MAX + 9];
+    struct config_addr a;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(config_addr_parse(good[i].text, 8080, &a, NULL), 0);
+        assert_string_equal(a.host, good[i].host);
+        assert_int_equal(a.port, good[i].port);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (config_addr_parse(bad[i], 8080, &a, NULL) != ERR_INVALID)
+            fail_msg("'%s' was taken for an address", bad[i]);
+    assert_int_equal(config_addr_parse("::1", 7, &a, NULL), 0);
+    assert_string_equal(config_addr_text(&a, text, sizeof text), "[::1]:7");
+}
+
+static void test_config__node_add_keeps_the_rest_of_the_file(void **state)
+{
+    struct config *c;
+    const struct config_node *node;
+
+    (void)state;
+    write_file("# my machines\n[nodes]\nbig = 10.0.0.9 ; the tall one\n\n[hive]\nslots = 2");
+    c = open_ok();
+    assert_int_equal(config_node_add(c, "small", "10.0.0.8:9000", NULL), 0);
+    assert_file("# my machines\n[nodes]\nbig = 10.0.0.9 ; the tall one\nsmall = 10.0.0.8:9000\n\n"
+                "[hive]\nslots = 2");
+    assert_int_equal(config_node_add(c, "big", "example.org", NULL), 0);
+    assert_file("# my machines\n[nodes]\nbig = example.org:8080\nsmall = 10.0.0.8:9000\n\n"
+                "[hive]\nslots = 2");
+    assert_int_equal(config_n_nodes(c), 2);
+    node = config_node_find(c, "BIG");
+    assert_non_null(node);
+    assert_string_equal(node->addr.host, "example.org");
+    assert_int_equal(config_node_remove(c, "small", NULL), 0);
+    assert_int_equal(config_node_remove(c, "big", NULL), 0);
+    assert_file("# my machines\n[nodes]\n\n[hive]\nslots = 2");
+    assert_int_equal(config_node_remove(c, "big", NULL), ERR_NOT_FOUND);
+    assert_int_equal(config_n_nodes(c), 0);
+    config_close(c);
+}
+
+static void test_config__node_add_makes_file_and_section(void **state)
+{
+    struct config *c = open_ok();
+
+    (void)state;
+    assert_int_equal(config_node_add(c, "a", "[::1]:5", NULL), 0);
+    assert_file("[nodes]\na = [::1]:5\n");
+    config_close(c);
+    write_file("[hive]\nslots = 2");
+    c = open_ok();
+    assert_int_equal(config_node_add(c, "a", "h", NULL), 0);
+    assert_file("[hive]\nslots = 2\n\n[nodes]\na = h:8080\n");
+    config_close(c);
+}
+
+static void test_config__node_add_refuses_and_leaves_the_file(void **state)
+{
+    struct config *c;
+
+    (void)state;
+    write_file("[nodes]\na = b\n");
+    c = open_ok();
+    assert_int_equal(config_node_add(c, "x y", "h", NULL), ERR_INVALID);
+    assert_int_equal(config_node_add(c, "-x", "h", NULL), ERR_INVALID);
+    assert_int_equal(config_node_add(c, "x", "h:0", NULL), ERR_INVALID);
+    assert_int_equal(config_node_add(c, "x", "h\n[hive]", NULL), ERR_INVALID);
+    assert_int_equal(config_node_add(c, "", "h", NULL), ERR_INVALID);
+    assert_file("[nodes]\na = b\n");
+    assert_int_equal(config_n_nodes(c), 1);
+    config_close(c);
+}
+
+static void test_config__node_add_sees_what_others_wrote(void **state)
+{
+    struct config *c, *other;
+
+    (void)state;
+    c = open_ok();
+    other = open_ok();
+    assert_int_equal(config_node_add(other, "one", "h1", NULL), 0);
+    assert_int_equal(config_node_add(c, "two", "h2", NULL), 0);
+    assert_file("[nodes]\none = h1:8080\ntwo = h2:8080\n");
+    assert_int_equal(config_n_nodes(c), 2);
+    config_close(other);
+    config_close(c);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_config__defaults_without_a_file),
+        TEST(test_config__every_default_is_a_good_value),
+        TEST(test_config__flag_beats_environment_beats_file),
+        TEST(test_config__known_variable_of_the_world_counts_but_ours_wins),
+        TEST(test_config__bad_flag_is_named_and_changes_nothing),
+        TEST(test_config__bad_environment_is_named),
+        TEST(test_config__refuses_with_the_line),
+        TEST(test_config__folder_in_place_of_the_file),
+        TEST(test_config__addresses),
+        TEST(test_config__node_add_keeps_the_rest_of_the_file),
+        TEST(test_config__node_add_makes_file_and_section),
+        TEST(test_config__node_add_refuses_and_leaves_the_file),
+        TEST(test_config__node_add_sees_what_others_wrote),
+    };
+
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}

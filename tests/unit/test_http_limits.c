@@ -1,0 +1,499 @@
+/*
+ * The HTTP server's limits: bytes, headers, connections, time, descriptors, slow readers; and what
+ * its filter can stop before a body is read.
+ */
+#include "http_rig.h"
+
+#include <sys/resource.h>
+
+#include "base/str.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
+
+static struct http_server_params with_limits(void)
+{
+    return (struct http_server_params){.limits = http_limits_default()};
+}
+
+/* Hears the one last answer: its status, and that the connection is closed behind it. */
+static void check_last(int fd, const char *status)
+{
+    const char *all = raw_hear_all(fd);
+
+    if (!str_starts(all, status) || !strstr(all, "\r\nConnection: close\r\n"))
+        fail_msg("not %s, but: %s", status, all);
+    close(fd);
+}
+
+static void send_head(int fd, size_t n_bytes)
+{
+    static const char begin[] = "GET /hello HTTP/1.1\r\nHost: x\r\nA: ";
+    size_t n_fill = n_bytes - (sizeof begin - 1) - 4;
+    char *fill = malloc(n_fill);
+
+    assert_non_null(fill);
+    memset(fill, 'f', n_fill);
+    raw_say(fd, begin);
+    raw_send(fd, fill, n_fill);
+    raw_say(fd, "\r\n\r\n");
+    free(fill);
+}
+
+static void test_http_limits__heads_up_to_the_limit(void **state)
+{
+    struct rig *rig = rig_start_default();
+    int fd = raw_connect(rig->port);
+
+    (void)state;
+    send_head(fd, HTTP_HEAD_MAX);
+    assert_int_equal(raw_hear_reply(fd, NULL), 200);
+    send_head(fd, HTTP_HEAD_MAX + 1);
+    check_last(fd, "HTTP/1.1 431 ");
+    assert_int_equal(rig->n_handled, 1);
+    rig_stop(rig);
+}
+
+static void send_headers(int fd, unsigned n)
+{
+    raw_say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n");
+    for (unsigned i = 1; i < n; i++)
+        raw_say(fd, "A: b\r\n");
+    raw_say(fd, "\r\n");
+}
+
+static void test_http_limits__headers_up_to_the_limit(void **state)
+{
+    struct rig *rig = rig_start_default();
+    int fd = raw_connect(rig->port);
+
+    (void)state;
+    send_headers(fd, HTTP_HEADERS_MAX);
+    assert_int_equal(raw_hear_reply(fd, NULL), 200);
+    send_headers(fd, HTTP_HEADERS_MAX + 1);
+    check_last(fd, "HTTP/1.1 431 ");
+    assert_int_equal(rig->n_handled, 1);
+    rig_stop(rig);
+}
+
+#define BODY_MAX 300000
+
+static void send_body(int fd, size_t n, bool chunked)
+{
+    char head[120], *body = malloc(n);
+
+    assert_non_null(body);
+    memset(body, 'b', n);
+    snprintf(head, sizeof head, "POST /echo HTTP/1.1\r\nHost: x\r\n%s%zu\r\n\r\n",
+             chunked ? "Transfer-Encoding: chunked\r\nX: " : "Content-Length: ", n);
+    raw_say(fd, head);
+    for (size_t at = 0; chunked && at < n; at += 1000) {
+        size_t piece = n - at < 1000 ? n - at : 1000;
+
+        snprintf(head, sizeof head, "%zX\r\n", piece);
+        raw_say(fd, head);
+        raw_send(fd, body, piece);
+        raw_say(fd, "\r\n");
+    }
+    if (chunked)
+        raw_say(fd, "0\r\n\r\n");
+    else
+        raw_send(fd, body, n);
+    free(body);
+}
+
+static void check_echo(int fd, size_t n)
+{
+    char piece[8192], length[48];
+    const char *head = raw_hear_until(fd, "\r\n\r\n");
+
+    snprintf(length, sizeof length, "\r\nContent-Length: %zu\r\n", n);
+    assert_true(str_starts(head, "HTTP/1.1 200 "));
+    assert_non_null(strstr(head, length));
+    while (n) {
+        size_t room = sizeof piece - 1;
+        ssize_t got = raw_read(fd, piece, n < room ? n : room, RAW_PATIENCE_MS);
+
+        assert_true(got > 0);
+        piece[got] = '\0';
+        assert_int_equal(strspn(piece, "b"), got);
+        n -= (size_t)got;
+    }
+}
+
+/* The 413 must be heard though the client sends its whole body before it listens. */
+static void test_http_limits__bodies_up_to_the_limit(void **state)
+{
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+    int fd;
+
+    (void)state;
+    params.limits.body_max = BODY_MAX;
+    rig = rig_start(params);
+    for (int chunked = 0; chunked < 2; chunked++) {
+        fd = raw_connect(rig->port);
+        send_body(fd, BODY_MAX, chunked);
+        check_echo(fd, BODY_MAX);
+        send_body(fd, BODY_MAX + 1, chunked);
+        check_last(fd, "HTTP/1.1 413 ");
+    }
+    assert_int_equal(rig->n_handled, 2);
+    rig_stop(rig);
+}
+
+/* A chunk's size alone is enough to refuse it. */
+static void test_http_limits__refuses_a_huge_chunk_by_its_size(void **state)
+{
+    struct rig *rig = rig_start_default();
+    int fd = raw_connect(rig->port);
+
+    (void)state;
+    raw_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n7fffffff\r\n");
+    check_last(fd, "HTTP/1.1 413 ");
+    rig_stop(rig);
+}
+
+/* Extensions and leading zeros cost the sender little and us memory or time: they end somewhere. */
+static void test_http_limits__refuses_chunks_that_are_all_framing(void **state)
+{
+    static const char *const framing[] = {"00000000", ";e=xxxxx"};
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+
+    (void)state;
+    params.limits.body_max = 100;
+    rig = rig_start(params);
+    for (int k = 0; k < 2; k++) {
+        int fd = raw_connect(rig->port);
+
+        raw_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1");
+        if (k == 0)
+            raw_say(fd, "\r\nb\r\n");
+        for (int i = 0; i < 40000; i++)
+            raw_say(fd, framing[k]);
+        check_last(fd, k ? "HTTP/1.1 400 " : "HTTP/1.1 413 ");
+    }
+    assert_int_equal(rig->n_handled, 0);
+    rig_stop(rig);
+}
+
+static void test_http_limits__time_for_a_head_and_a_body(void **state)
+{
+    struct http_server_params params = with_limits();
+    int mute, half, trickle, body;
+    struct rig *rig;
+
+    (void)state;
+    params.limits.head_timeout_ms = params.limits.body_timeout_ms = 400;
+    rig = rig_start(params);
+    mute = raw_connect(rig->port);
+    half = raw_connect(rig->port);
+    body = raw_connect(rig->port);
+    trickle = raw_connect(rig->port);
+    raw_say(half, "GET /hello HT");
+    raw_say(body, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabc");
+    for (int i = 0; i < 20; i++) { /* bytes that trickle in buy no time */
+        raw_say(trickle, i ? "x" : "GET /");
+        clock_sleep_ms(25);
+    }
+    check_last(trickle, "HTTP/1.1 408 ");
+    check_last(half, "HTTP/1.1 408 ");
+    check_last(body, "HTTP/1.1 408 ");
+    assert_string_equal(raw_hear_all(mute), ""); /* it asked nothing: nothing is answered */
+    close(mute);
+    assert_int_equal(rig->n_handled, 0);
+    rig_stop(rig);
+}
+
+static void test_http_limits__idle_connections_end_waiting_ones_do_not(void **state)
+{
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+    const char *body;
+    int idle, waits;
+
+    (void)state;
+    params.limits.idle_timeout_ms = params.limits.body_timeout_ms = 50;
+    rig = rig_start(params);
+    idle = raw_connect(rig->port);
+    raw_say(idle, GET("/hello"));
+    assert_int_equal(raw_hear_reply(idle, NULL), 200);
+    waits = raw_connect(rig->port);
+    raw_say(waits, GET("/park"));
+    assert_string_equal(raw_hear_all(idle), "");
+    clock_sleep_ms(100);
+    rig_do(rig, rig_do_answer);
+    assert_int_equal(raw_hear_reply(waits, &body), 200);
+    assert_string_equal(body, "parked");
+    close(idle);
+    close(waits);
+    rig_stop(rig);
+}
+
+static void test_http_limits__connections_past_the_limit_are_told_503(void **state)
+{
+    struct http_server_params params = with_limits();
+    int one, two, three;
+    struct rig *rig;
+
+    (void)state;
+    params.limits.connections_max = 2;
+    rig = rig_start(params);
+    one = raw_connect(rig->port);
+    two = raw_connect(rig->port);
+    raw_say(one, GET("/hello"));
+    raw_say(two, GET("/hello"));
+    assert_int_equal(raw_hear_reply(one, NULL), 200);
+    assert_int_equal(raw_hear_reply(two, NULL), 200);
+    three = raw_connect(rig->port);
+    raw_say(three, GET("/hello"));
+    check_last(three, "HTTP/1.1 503 ");
+    close(one);
+    for (int status = 0; status != 200;) { /* a place is free once the close was seen */
+        three = raw_connect(rig->port);
+        raw_say(three, GET("/hello"));
+        status = raw_hear_reply(three, NULL);
+        close(three);
+    }
+    close(two);
+    rig_stop(rig);
+}
+
+/* Whether the kernel itself knows the limit: under valgrind it does not. */
+static bool kernel_limits_files_to(int n)
+{
+    FILE *f = fopen("/proc/self/limits", "r");
+    char line[200];
+    long limit = -1;
+
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f))
+        if (str_starts(line, "Max open files"))
+            limit = strtol(line + 14, NULL, 10);
+    fclose(f);
+    return limit == n;
+}
+
+/* Few descriptors: the server rests and goes on once there are some, and nobody is turned away. */
+static void test_http_limits__survives_a_shortage_of_descriptors(void **state)
+{
+    struct rig *rig = rig_start_default();
+    struct rlimit old, none;
+    int fd = raw_connect(rig->port), late, top;
+    bool limited;
+
+    (void)state;
+    raw_say(fd, GET("/hello"));
+    assert_int_equal(raw_hear_reply(fd, NULL), 200);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    late = socket(AF_INET, SOCK_STREAM, 0);
+    top = dup(late);
+    close(top); /* the one that is left, for reading the limit */
+    none = (struct rlimit){.rlim_cur = (rlim_t)top + 1, .rlim_max = old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    limited = kernel_limits_files_to(top + 1);
+    top = dup(late);
+    if (!limited) {
+        close(top);
+        setrlimit(RLIMIT_NOFILE, &old);
+        close(fd);
+        close(late);
+        rig_stop(rig);
+        print_message("the limit of open files is not the kernel's here\n");
+        skip();
+    }
+    assert_int_equal(dup(late), -1);
+    assert_int_equal(
+        connect(late,
+                (struct sockaddr *)&(struct sockaddr_in){.sin_family = AF_INET,
+                                                         .sin_port = htons(rig->port),
+                                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+                sizeof(struct sockaddr_in)),
+        0);
+    raw_say(late, GET("/hello"));
+    assert_int_equal(raw_read(late, &(char){0}, 1, 50), -1); /* waits in the backlog */
+    raw_say(fd, GET("/hello"));
+    assert_int_equal(raw_hear_reply(fd, NULL), 200); /* others are served meanwhile */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_int_equal(raw_hear_reply(late, NULL), 200);
+    close(fd);
+    close(top);
+    close(late);
+    rig_stop(rig);
+}
+
+#define PENDING_MAX 200000
+
+static void test_http_limits__cuts_a_slow_reader(void **state)
+{
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+    int fd;
+
+    (void)state;
+    params.limits.stream_pending_max = PENDING_MAX;
+    rig = rig_start(params);
+    fd = raw_connect(rig->port);
+    raw_say(fd, GET("/flood")); /* and reads nothing */
+    RAW_WAIT(rig->cut);
+    RAW_WAIT(rig->n_gone == 1);
+    assert_true(rig->pending > PENDING_MAX);
+    assert_true(rig->pending < PENDING_MAX + RIG_PIECE + 64);
+    close(fd);
+    rig_stop(rig);
+}
+
+static void test_http_limits__cuts_a_reader_that_takes_nothing_in_time(void **state)
+{
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+    int fd;
+
+    (void)state;
+    params.limits.stream_pending_max = 1u << 30;
+    params.limits.write_timeout_ms = 100;
+    rig = rig_start(params);
+    fd = raw_connect(rig->port);
+    raw_say(fd, GET("/flood"));
+    RAW_WAIT(rig->n_gone == 1);
+    assert_false(rig->cut); /* by time, not by the bytes */
+    close(fd);
+    rig_stop(rig);
+}
+
+/* A client that asks on and on, and never reads, must not fill the server's memory with answers. */
+static void test_http_limits__answers_nobody_reads_do_not_pile_up(void **state)
+{
+    struct rig *rig = rig_start_default();
+    int fd = raw_connect(rig->port), flags = fcntl(fd, F_GETFL);
+    size_t asked = 0, at = 0;
+    char *ask;
+    int64_t until;
+
+    (void)state;
+    ask = malloc(100100);
+    assert_non_null(ask);
+    snprintf(ask, 100, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    at = strlen(ask);
+    memset(ask + at, 'b', 100000);
+    fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    until = clock_ms() + 300;
+    for (size_t done = 0; clock_ms() < until && asked < 1000;) {
+        ssize_t n = send(fd, ask + done, at + 100000 - done, MSG_NOSIGNAL);
+
+        if (n > 0 && (done += (size_t)n) == at + 100000) {
+            asked++;
+            done = 0;
+        }
+        if (n < 0)
+            clock_sleep_ms(1);
+    }
+    /* What the kernel holds for both sides is some megabytes: far from all was taken. */
+    assert_true(asked < 300);
+    assert_true(rig->n_handled <= asked);
+    free(ask);
+    close(fd);
+    rig_stop(rig);
+}
+
+/* ---- the filter ---- */
+
+static bool filter_key(struct http_exchange *x, void *arg)
+{
+    (void)arg;
+    if (http_header(x, "authorization"))
+        return true;
+    http_add_header(x, "WWW-Authenticate", "Bearer");
+    http_reply(x, 401, "text/plain", "no", 2);
+    return false;
+}
+
+static void test_http_limits__filter_answers_before_the_body(void **state)
+{
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+    const char *body;
+    int fd;
+
+    (void)state;
+    params.filter = filter_key;
+    rig = rig_start(params);
+    fd = raw_connect(rig->port);
+    raw_say(fd, GET("/hello"));
+    assert_int_equal(raw_hear_reply(fd, &body), 401); /* whole request: the connection is kept */
+    assert_string_equal(body, "no");
+    raw_say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n");
+    assert_int_equal(raw_hear_reply(fd, NULL), 200);
+    raw_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                "Expect: 100-continue\r\n\r\n");
+    check_last(fd, "HTTP/1.1 401 "); /* and no 100 before it */
+    assert_int_equal(rig->n_handled, 1);
+    rig_stop(rig);
+}
+
+static void test_http_limits__asks_for_an_expected_body(void **state)
+{
+    struct rig *rig = rig_start_default();
+    int fd = raw_connect(rig->port);
+    const char *body;
+
+    (void)state;
+    raw_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                "Expect: 100-Continue\r\n\r\n");
+    assert_string_equal(raw_hear_until(fd, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+    raw_say(fd, "hello");
+    assert_int_equal(raw_hear_reply(fd, &body), 200);
+    assert_string_equal(body, "hello");
+    close(fd);
+    rig_stop(rig);
+}
+
+static const char *render(int status, const char *text, const char *request_id, char *dst,
+                          size_t dst_size)
+{
+    snprintf(dst, dst_size, "{%d|%zu|%zu}", status, strlen(text) ? (size_t)1 : (size_t)0,
+             strlen(request_id));
+    return "application/json";
+}
+
+static void test_http_limits__errors_are_rendered_by_the_program(void **state)
+{
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+    const char *all;
+    int fd;
+
+    (void)state;
+    params.render_error = render;
+    rig = rig_start(params);
+    fd = raw_connect(rig->port);
+    raw_say(fd, "nonsense\r\n\r\n");
+    all = raw_hear_all(fd);
+    assert_non_null(strstr(all, "\r\nContent-Type: application/json\r\n"));
+    assert_true(str_ends(all, "{400|1|36}"));
+    close(fd);
+    rig_stop(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_http_limits__heads_up_to_the_limit),
+        cmocka_unit_test(test_http_limits__headers_up_to_the_limit),
+        cmocka_unit_test(test_http_limits__bodies_up_to_the_limit),
+        cmocka_unit_test(test_http_limits__refuses_a_huge_chunk_by_its_size),
+        cmocka_unit_test(test_http_limits__refuses_chunks_that_are_all_framing),
+        cmocka_unit_test(test_http_limits__time_for_a_head_and_a_body),
+        cmocka_unit_test(test_http_limits__idle_connections_end_waiting_ones_do_not),
+        cmocka_unit_test(test_http_limits__connections_past_the_limit_are_told_503),
+        cmocka_unit_test(test_http_limits__survives_a_shortage_of_descriptors),
+        cmocka_unit_test(test_http_limits__cuts_a_slow_reader),
+        cmocka_unit_test(test_http_limits__cuts_a_reader_that_takes_nothing_in_time),
+        cmocka_unit_test(test_http_limits__answers_nobody_reads_do_not_pile_up),
+        cmocka_unit_test(test_http_limits__filter_answers_before_the_body),
+        cmocka_unit_test(test_http_limits__asks_for_an_expected_body),
+        cmocka_unit_test(test_http_limits__errors_are_rendered_by_the_program),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,421 @@
+/* test_keeper_units.c - the keeper's pure parts: names, versions, waits, lines, cleaning, choosing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "keeper/clean.h"
+#include "keeper/client.h"
+#include "keeper/generate.h"
+#include "keeper/node.h"
+#include "keeper/pool.h"
+#include "keeper/preflight.h"
+#include "keeper/progress.h"
+#include "keeper/workers.h"
+
+/* ---- nodes ---- */
+struct home {
+    char dir[64];
+    struct config *config;
+};
+
+static int make_home(void **state)
+{
+    static const char nodes[] = "[nodes]\nbee2 = 192.168.1.20\nhere = [::1]:9000\n";
+    struct home *h = calloc(1, sizeof *h);
+    struct err err = {0};
+    char *file;
+
+    assert_non_null(h);
+    snprintf(h->dir, sizeof h->dir, "/tmp/rbee-keeper-XXXXXX");
+    assert_non_null(mkdtemp(h->dir));
+    file = path_join(h->dir, "config.ini");
+    assert_int_equal(path_write_file(file, nodes, strlen(nodes), 0600, &err), 0);
+    free(file);
+    assert_int_equal(config_open(h->dir, &h->config, &err), 0);
+    *state = h;
+    return 0;
+}
+
+static int remove_home(void **state)
+{
+    struct home *h = *state;
+    char *file = path_join(h->dir, "config.ini");
+
+    config_close(h->config);
+    unlink(file);
+    rmdir(h->dir);
+    free(file);
+    free(h);
+    return 0;
+}
+
+/* A resolver that knows one host; counts nothing, asks nobody. */
+static bool knows(void *arg, const char *host)
+{
+    return str_eq(arg, host);
+}
+
+static void expect_url(const struct home *h, const char *typed, const char *known, const char *url)
+{
+    struct node node;
+    struct err err = {0};
+
+    if (node_resolve(h->config, typed, knows, (void *)(uintptr_t)known, &node, &err))
+        fail_msg("%s: %s", typed, err.text);
+    assert_string_equal(node.url, url);
+}
+
+static void test_node__finds_names_in_order(void **state)
+{
+    const struct home *h = *state;
+
+    expect_url(h, "bee2", "bee2", "http://192.168.1.20:8080"); /* the list comes before the host */
+    expect_url(h, "here", NULL, "http://[::1]:9000");
+    expect_url(h, "localhost", NULL, "http://localhost:8080");
+    expect_url(h, "localhost:9", NULL, "http://localhost:9");
+    expect_url(h, "127.0.0.1:81", NULL, "http://127.0.0.1:81");
+    expect_url(h, "::1", NULL, "http://[::1]:8080");
+    expect_url(h, "[fe80::2]:81", NULL, "http://[fe80::2]:81");
+    expect_url(h, "bee3", "bee3", "http://bee3:8080");
+    expect_url(h, "bee3:81", "bee3.home.arpa", "http://bee3.home.arpa:81");
+    expect_url(h, "http://bee9:81", NULL, "http://bee9:81");
+    expect_url(h, "https://bee9/", NULL, "https://bee9:8080");
+}
+
+static void test_node__says_where_it_looked(void **state)
+{
+    const struct home *h = *state;
+    struct node node;
+    struct err err = {0};
+
+    assert_int_equal(node_resolve(h->config, "bee7", knows, NULL, &node, &err), ERR_UNREACHABLE);
+    assert_non_null(strstr(err.text, "'bee7'"));
+    assert_non_null(strstr(err.text, "bee7.home.arpa"));
+    assert_int_equal(node_resolve(h->config, "bee7.lan", knows, NULL, &node, &err),
+                     ERR_UNREACHABLE);
+    assert_null(strstr(err.text, "home.arpa"));
+}
+
+static void test_node__refuses_what_is_no_address(void **state)
+{
+    static const char *const bad[] = {"",           "a b",           "host:0",    "host:70000",
+                                      "host:x",     "http://h/path", "http://",   "http://u@h",
+                                      "http://h:0", "[::1",          "h\x1b[31mx"};
+    const struct home *h = *state;
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct node node;
+        struct err err = {0};
+
+        if (node_resolve(h->config, bad[i], knows, (void *)(uintptr_t)bad[i], &node, &err) !=
+            ERR_INVALID)
+            fail_msg("'%s' was not refused: %s", bad[i], node.url);
+        assert_true(err.text[0]);
+    }
+}
+
+static void test_node__tells_loopback_from_other_machines(void **state)
+{
+    (void)state;
+    assert_true(node_host_is_local("localhost"));
+    assert_true(node_host_is_local("127.3.2.1"));
+    assert_true(node_host_is_local("::1"));
+    assert_false(node_host_is_local("128.0.0.1"));
+    assert_false(node_host_is_local("localhost.example.org"));
+    assert_false(node_host_is_local("::2"));
+}
+
+/* ---- preflight ---- */
+static void test_preflight__compares_major_and_minor(void **state)
+{
+    (void)state;
+    assert_true(preflight_same_line("0.1.0", "0.1.9"));
+    assert_true(preflight_same_line("1.2", "1.2.3"));
+    assert_false(preflight_same_line("0.1.0", "0.2.0"));
+    assert_false(preflight_same_line("0.1.0", "0.10.0"));
+    assert_false(preflight_same_line("1.1.0", "0.1.0"));
+    assert_false(preflight_same_line("", ""));
+    assert_false(preflight_same_line("x.y", "x.y"));
+    assert_false(preflight_same_line("1.2beta", "1.2beta"));
+    assert_false(preflight_same_line("1", "1"));
+}
+
+static void test_preflight__backs_off_100_200_400_with_half_as_jitter(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        int64_t base = 100 << i, least = INT64_MAX, most = 0;
+
+        for (uint64_t r = 0; r < 4000; r++) {
+            int64_t ms = preflight_backoff_ms(i, r);
+
+            least = ms < least ? ms : least;
+            most = ms > most ? ms : most;
+        }
+        assert_int_equal(least, base / 2);
+        assert_int_equal(most, base * 3 / 2);
+    }
+    assert_in_range(preflight_backoff_ms(2, UINT64_MAX), 200, 600);
+}
+
+static void test_generate__waits_1_2_4_s_for_a_slot(void **state)
+{
+    (void)state;
+    assert_int_equal(generate_busy_ms(0), 1000);
+    assert_int_equal(generate_busy_ms(1), 2000);
+    assert_int_equal(generate_busy_ms(2), 4000);
+}
+
+/* ---- progress ---- */
+static size_t columns(const char *s)
+{
+    size_t n = 0;
+
+    for (; *s; s++)
+        n += ((unsigned char)*s & 0xc0) != 0x80;
+    return n;
+}
+
+static void test_progress__tells_bytes_speed_and_time(void **state)
+{
+    struct progress p = {.verb = "Downloading", .name = "a.gguf"};
+    char line[PROGRESS_LINE_MAX];
+
+    (void)state;
+    p.done = 250000000;
+    p.total = 1000000000;
+    p.per_sec = 10e6;
+    assert_string_equal(progress_line(&p, 120, true, line, sizeof line),
+                        "Downloading a.gguf  #######.......................   25%"
+                        "  250.0 MB of 1.0 GB  10.0 MB/s  1:15 left");
+    p.total = 0;
+    p.per_sec = 0;
+    assert_string_equal(progress_line(&p, 120, true, line, sizeof line),
+                        "Downloading a.gguf  250.0 MB");
+}
+
+static void test_progress__fits_any_width(void **state)
+{
+    struct progress p = {.verb = "Downloading",
+                         .name = "t\xc3\xb6rt\xc3\xb6rt\xc3\xb6rt\xc3\xb6rt\xc3\xb6rt.Q4_K_M.gguf",
+                         .done = 123456789,
+                         .total = 668788096,
+                         .per_sec = 34.2e6};
+    char line[PROGRESS_LINE_MAX];
+
+    (void)state;
+    for (unsigned width = 1; width < 140; width++) {
+        for (int ascii = 0; ascii < 2; ascii++) {
+            progress_line(&p, width, ascii, line, sizeof line);
+            assert_true(columns(line) <= width);
+            assert_true(str_is_utf8(line, strlen(line)));
+        }
+    }
+    progress_line(&p, 79, true, line, sizeof line);
+    assert_non_null(strstr(line, "  18%"));
+    assert_non_null(strstr(line, "0:16 left"));
+}
+
+static void test_progress__survives_nonsense_numbers(void **state)
+{
+    struct progress p = {.verb = "Loading", .name = "", .done = UINT64_MAX, .total = 1};
+    char line[PROGRESS_LINE_MAX];
+
+    (void)state;
+    p.per_sec = 1e300;
+    assert_non_null(strstr(progress_line(&p, 100, true, line, sizeof line), "100%"));
+    p = (struct progress){.verb = "Loading", .name = "x", .total = UINT64_MAX, .per_sec = 1.5};
+    assert_null(strstr(progress_line(&p, 100, true, line, sizeof line), "left"));
+}
+
+static void test_progress__time_is_read_like_a_clock(void **state)
+{
+    char text[16];
+
+    (void)state;
+    assert_string_equal(progress_time(7, text, sizeof text), "0:07");
+    assert_string_equal(progress_time(754, text, sizeof text), "12:34");
+    assert_string_equal(progress_time(3723, text, sizeof text), "1:02:03");
+}
+
+static void test_progress__rate_settles_on_the_true_speed(void **state)
+{
+    struct progress_rate r = {0};
+    double rate = -1;
+
+    (void)state;
+    assert_true(progress_rate_add(&r, 1000, 5000) == 0); /* one sample tells no speed */
+    for (int i = 1; i <= 100; i++)
+        rate = progress_rate_add(&r, 1000 + i * 500, 5000 + (uint64_t)i * 1000);
+    assert_true(rate > 1999 && rate < 2001);
+    assert_true(progress_rate_add(&r, 99000, 10) == 0); /* begun anew */
+}
+
+/* ---- text for terminals ---- */
+static void expect_clean(const char *text, size_t n, const char *want)
+{
+    struct buf b;
+
+    buf_init(&b, 1024);
+    assert_int_equal(clean_put(&b, text, n), 0);
+    assert_string_equal(buf_str(&b), want);
+    buf_done(&b);
+}
+
+static void test_clean__lets_no_control_character_through(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    expect_clean("a\tb\nc", 5, "a\tb\nc");
+    expect_clean("\x1b]0;title\x07", 10, "?]0;title?");
+    expect_clean("one\r\ntwo", 8, "one\ntwo");
+    expect_clean("\xc2\x9b"
+                 "31m \xc3\xa9\xe2\x9c\x93\xf0\x9f\x90\x9d",
+                 15, "?31m \xc3\xa9\xe2\x9c\x93\xf0\x9f\x90\x9d");
+    expect_clean("x\0y\x7f", 4, "x?y?");
+    expect_clean("\xff\xc3", 2, "??"); /* never UTF-8, and cut off */
+    buf_init(&b, 64);
+    assert_int_equal(clean_put_line(&b, "a\nb\tc\x1b", 6), 0);
+    assert_string_equal(buf_str(&b), "a b c?");
+    buf_done(&b);
+}
+
+/* ---- choosing a worker ---- */
+static json_t *list_of(const char *workers)
+{
+    char *text = str_printf("{\"workers\":[%s]}", workers);
+    json_t *list = json_loads(text, 0, NULL);
+
+    free(text);
+    assert_non_null(list);
+    return list;
+}
+
+static void expect_choice(const char *workers, const struct pool_want *want, const char *id)
+{
+    json_t *list = list_of(workers);
+    const json_t *w = pool_choose(list, want);
+
+    if (id)
+        assert_string_equal(json_string_value(json_object_get(w, "worker_id")), id);
+    else
+        assert_null(w);
+    json_decref(list);
+}
+
+#define WORKER(id, model, state, busy, total)                                                      \
+    "{\"worker_id\":\"" id "\",\"url\":\"http://h:1\",\"model_ref\":\"" model                      \
+    "\",\"backend\":\"cpu\",\"device\":0,\"state\":\"" state "\",\"slots_busy\":" #busy            \
+    ",\"slots_total\":" #total ",\"n_ctx\":2048}"
+
+static void test_pool__chooses_an_idle_or_not_full_worker_of_the_same_model(void **state)
+{
+    struct pool_want want = {.model_ref = "tiny", .backend = "auto", .device = -1};
+
+    (void)state;
+    expect_choice(WORKER("a", "other", "idle", 0, 4), &want, NULL);
+    expect_choice(WORKER("a", "tiny", "loading", 0, 4), &want, NULL);
+    expect_choice(WORKER("a", "tiny", "draining", 0, 4), &want, NULL);
+    expect_choice(WORKER("a", "tiny", "busy", 4, 4), &want, NULL);
+    expect_choice(WORKER("a", "tiny", "busy", 3, 4), &want, "a");
+    expect_choice(WORKER("a", "tiny", "busy", 3, 4) "," WORKER("b", "tiny", "idle", 0, 4), &want,
+                  "b");
+    want.avoid = "b";
+    expect_choice(WORKER("b", "tiny", "idle", 0, 4), &want, NULL);
+}
+
+static void test_pool__heeds_backend_device_context_and_slots(void **state)
+{
+    static const char one[] = WORKER("a", "tiny", "idle", 0, 4);
+    struct pool_want want = {.model_ref = "tiny", .backend = "cuda", .device = -1};
+
+    (void)state;
+    expect_choice(one, &want, NULL);
+    want.backend = "cpu";
+    expect_choice(one, &want, "a");
+    want.device = 1;
+    expect_choice(one, &want, NULL);
+    want.device = 0;
+    want.ctx = 4096;
+    expect_choice(one, &want, NULL);
+    want.ctx = 2048;
+    want.slots = 5;
+    expect_choice(one, &want, NULL);
+    want.slots = 2;
+    expect_choice(one, &want, "a");
+}
+
+static void test_pool__takes_no_harm_from_a_strange_list(void **state)
+{
+    struct pool_want want = {.model_ref = "tiny", .backend = "auto", .device = -1};
+
+    (void)state;
+    expect_choice("1,null,\"x\",{},[{}]", &want, NULL);
+    expect_choice("{\"model_ref\":\"tiny\",\"state\":\"idle\",\"url\":7,\"worker_id\":\"a\"}",
+                  &want, NULL);
+    assert_null(pool_choose(NULL, &want));
+}
+
+/* ---- small things ---- */
+static void test_workers__ids_are_fit_for_a_path(void **state)
+{
+    char text[WORKERS_SHORT_BYTES];
+
+    (void)state;
+    assert_true(workers_is_id("worker-0a1b"));
+    assert_false(workers_is_id(""));
+    assert_false(workers_is_id("../x"));
+    assert_false(workers_is_id("a/b"));
+    assert_false(workers_is_id("a?b"));
+    assert_false(workers_is_id("0123456789012345678901234567890123456789012345678901234567890123"));
+    assert_string_equal(workers_short_id("worker-12345678-9abc", text), "worker-12345678");
+}
+
+static void test_client__names_the_place_of_a_url(void **state)
+{
+    char text[64];
+
+    (void)state;
+    assert_string_equal(client_url_host("http://a:80/v1/x", text, sizeof text), "a:80");
+    assert_string_equal(client_url_host("http://[::1]:80", text, sizeof text), "[::1]:80");
+    assert_string_equal(client_url_host("bare", text, sizeof text), "bare");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_node__finds_names_in_order, make_home, remove_home),
+        cmocka_unit_test_setup_teardown(test_node__says_where_it_looked, make_home, remove_home),
+        cmocka_unit_test_setup_teardown(test_node__refuses_what_is_no_address, make_home,
+                                        remove_home),
+        cmocka_unit_test(test_node__tells_loopback_from_other_machines),
+        cmocka_unit_test(test_preflight__compares_major_and_minor),
+        cmocka_unit_test(test_preflight__backs_off_100_200_400_with_half_as_jitter),
+        cmocka_unit_test(test_generate__waits_1_2_4_s_for_a_slot),
+        cmocka_unit_test(test_progress__tells_bytes_speed_and_time),
+        cmocka_unit_test(test_progress__fits_any_width),
+        cmocka_unit_test(test_progress__survives_nonsense_numbers),
+        cmocka_unit_test(test_progress__time_is_read_like_a_clock),
+        cmocka_unit_test(test_progress__rate_settles_on_the_true_speed),
+        cmocka_unit_test(test_clean__lets_no_control_character_through),
+        cmocka_unit_test(test_pool__chooses_an_idle_or_not_full_worker_of_the_same_model),
+        cmocka_unit_test(test_pool__heeds_backend_device_context_and_slots),
+        cmocka_unit_test(test_pool__takes_no_harm_from_a_strange_list),
+        cmocka_unit_test(test_workers__ids_are_fit_for_a_path),
+        cmocka_unit_test(test_client__names_the_place_of_a_url),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
