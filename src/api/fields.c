@@ -18,7 +18,7 @@ void fields_begin(struct fields *f, const char *body, size_t n)
         f->root = json_object();
         return;
     }
-    f->root = json_loadb(body, n, JSON_REJECT_DUPLICATES, &why);
+    f->root = json_loadb(body, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
     if (!f->root) {
         snprintf(f->not_json, sizeof f->not_json,
                  "the body is not valid JSON: line %d, column %d (byte %d)", why.line, why.column,

@@ -135,13 +135,24 @@ static int parse_hf(const char *text, char *rest, struct model_ref *out, struct 
     return colon ? parse_choice(text, colon + 1, out, err) : 0;
 }
 
+/* A path must name something: "/", "./." and the like do not. */
+static int parse_path(const char *text, const char *path, struct model_ref *out, struct err *err)
+{
+    for (const char *p = path; *p;) {
+        size_t n = strcspn(p, "/");
+
+        if (n > 0 && !(n == 1 && p[0] == '.'))
+            return set_text(&out->path, path, err);
+        p += n + (p[n] == '/');
+    }
+    return refuse(err, text, "the path names no file");
+}
+
 static int parse_file_url(const char *text, struct model_ref *out, struct err *err)
 {
-    const char *path = text + strlen("file://");
-
-    if (!str_starts(text, "file:///") || path[1] == '\0')
+    if (!str_starts(text, "file:///"))
         return refuse(err, text, "a file is named file:///full/path/x.gguf, without a host");
-    return set_text(&out->path, path, err);
+    return parse_path(text, text + strlen("file://"), out, err);
 }
 
 static int parse_unknown(const char *text, struct err *err)
@@ -194,7 +205,7 @@ int model_ref_parse(const char *text, struct model_ref *out, struct err *err)
     if (str_starts(text, "file:"))
         return parse_file_url(text, out, err);
     if (is_path(text))
-        return set_text(&out->path, text, err);
+        return parse_path(text, text, out, err);
     if (!str_starts(text, "hf:"))
         return parse_unknown(text, err);
     out->kind = MODEL_REF_HF;

@@ -13,8 +13,9 @@ static void on_interrupt(int signal_number)
 {
     (void)signal_number;
     if (interrupted) {
-        if (write(STDERR_FILENO, "\n", 1) < 0) /* the shell's prompt goes to a row of its own */
-            _exit(CLI_INTERRUPTED);
+        ssize_t n = write(STDERR_FILENO, "\n", 1); /* the shell's prompt gets a row of its own */
+
+        (void)n;
         _exit(CLI_INTERRUPTED);
     }
     interrupted = true;

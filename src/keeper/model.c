@@ -2,6 +2,7 @@
 #include "keeper/model.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/modelref.h"
 
@@ -10,7 +11,8 @@ static int refuse(struct keeper *k, const struct err *err)
     struct api_error e;
 
     api_error_set(&e, API_INVALID_MODEL_REF, "keeper", "%s", err->text);
-    e.details = json_pack("{s:s}", "hint", "`rbee-keeper models list` shows what is there.");
+    if (strstr(err->text, "write ")) /* it names the forms itself, as the table's hint would */
+        e.details = json_pack("{s:s}", "hint", "`rbee-keeper models list` shows what is there.");
     return keeper_fail(k, &e);
 }
 

@@ -42,6 +42,8 @@ static int64_t patience_ms(const struct http_conn *c)
 
     switch (c->phase) {
     case PHASE_IDLE:
+        if (http_conn_unsent(c) > 0) /* the write event's own time limit rules */
+            return 0;
         return c->n_requests ? limits->idle_timeout_ms : limits->head_timeout_ms;
     case PHASE_HEAD:
         return limits->head_timeout_ms;
@@ -49,7 +51,7 @@ static int64_t patience_ms(const struct http_conn *c)
         return limits->body_timeout_ms;
     case PHASE_HANDLER:
         return c->reading ? 0 : HTTP_GONE_CHECK_MS;
-    case PHASE_CLOSING: /* the write event's own time limit rules */
+    case PHASE_CLOSING: /* the same */
         return 0;
     case PHASE_LINGER:
         return HTTP_LINGER_MS;
@@ -57,10 +59,14 @@ static int64_t patience_ms(const struct http_conn *c)
     return 0;
 }
 
-/* Starts the timer once per phase and request: bytes that trickle in must not extend it. */
+/*
+ * Starts the timer once per phase and request, and again when reading rests or all is sent: bytes
+ * that trickle in must not extend it.
+ */
 static void conn_arm(struct http_conn *c)
 {
-    uint64_t key = (c->n_requests * KEY_PHASES + c->phase) * 2 + c->reading;
+    uint64_t key =
+        (c->n_requests * KEY_PHASES + c->phase) * 4 + c->reading * 2 + (http_conn_unsent(c) == 0);
     int64_t ms = patience_ms(c);
     struct timeval tv = to_timeval(ms);
 
@@ -220,8 +226,8 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 {
     struct http_conn *c = arg;
     char *scratch = c->server->scratch;
-    size_t room = HTTP_READ_AHEAD_MAX - c->in.len;
-    ssize_t n = c->broken ? 0 : recv(fd, scratch, room, 0);
+    size_t kept = c->phase < PHASE_CLOSING ? c->in.len : 0; /* closing, all is dropped */
+    ssize_t n = c->broken ? 0 : recv(fd, scratch, HTTP_READ_AHEAD_MAX - kept, 0);
 
     (void)what;
     if (n > 0 && c->phase < PHASE_CLOSING)

@@ -64,7 +64,7 @@ struct http_conn {
     struct buf in;           /* read ahead of the parser */
     struct buf out;          /* the first out_sent bytes of it are sent */
     size_t out_sent;
-    uint64_t armed; /* what the timer was started for: request, phase, reading */
+    uint64_t armed; /* what the timer was started for: see conn_arm */
     bool keep_alive;
     bool refused; /* one past the limit */
     bool parsing; /* the parser is on the stack */

@@ -105,9 +105,7 @@ static int on_extension(llhttp_t *ll, const char *at, size_t n)
     (void)at;
     p->n_extension += n;
     if (p->n_extension > HTTP_EXTENSIONS_MAX)
-        return http_fault_set(&p->fault, 400,
-                              "The request's chunks have over %d bytes of "
-                              "extensions.",
+        return http_fault_set(&p->fault, 400, "The request's chunk extensions are over %d bytes.",
                               HTTP_EXTENSIONS_MAX);
     return 0;
 }

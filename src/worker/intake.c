@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "worker/job.h"
+#include "worker/job_list.h"
 #include "worker/outbox.h"
 
 struct intake {
@@ -15,7 +16,7 @@ struct intake {
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
-    struct job *first, **tail;
+    struct job_list jobs;
     const struct engine_model *model; /* NULL until open */
     uint32_t n_ctx;
     bool closed, ending;
@@ -70,18 +71,9 @@ static void take_in(struct intake *in, const struct engine_model *model, uint32_
 /* Under the lock: waits until there is something to do; the next job, or NULL at the end. */
 static struct job *next_job(struct intake *in)
 {
-    struct job *j;
-
-    while (!in->ending && !(in->first && (in->model || in->closed)))
+    while (!in->ending && !(in->jobs.first && (in->model || in->closed)))
         pthread_cond_wait(&in->changed, &in->lock);
-    j = in->first;
-    if (j) {
-        in->first = j->next;
-        if (!in->first)
-            in->tail = &in->first;
-        j->next = NULL;
-    }
-    return j;
+    return job_list_take(&in->jobs);
 }
 
 /* Under the lock. */
@@ -127,7 +119,6 @@ int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j
     in->outbox = outbox;
     in->accept = accept;
     in->arg = arg;
-    in->tail = &in->first;
     pthread_mutex_init(&in->lock, NULL);
     pthread_cond_init(&in->changed, NULL);
     rc = pthread_create(&in->thread, NULL, intake_main, in);
@@ -150,10 +141,8 @@ void intake_open(struct intake *in, const struct engine_model *model, uint32_t n
 
 void intake_put(struct intake *in, struct job *j)
 {
-    j->next = NULL;
     pthread_mutex_lock(&in->lock);
-    *in->tail = j;
-    in->tail = &j->next;
+    job_list_put(&in->jobs, j);
     pthread_cond_signal(&in->changed);
     pthread_mutex_unlock(&in->lock);
 }

@@ -26,9 +26,9 @@ static void clear_batch(struct outbox_batch *b)
 {
     b->n_notes = 0;
     buf_clear(&b->bytes);
-    b->ended = NULL;
-    b->ended_tail = &b->ended;
+    b->ended = (struct job_list){0};
     b->stage = LOAD_NO_NEWS;
+    b->has_load = false;
 }
 
 static void init_batch(struct outbox_batch *b)
@@ -62,14 +62,12 @@ static void done_batch(struct outbox_batch *b)
 
 void outbox_free(struct outbox *o)
 {
-    struct job *j, *next;
+    struct job *j;
 
     if (!o)
         return;
-    for (j = o->filling.ended; j; j = next) {
-        next = j->next;
+    while ((j = job_list_take(&o->filling.ended)))
         job_free(j);
-    }
     done_batch(&o->filling);
     done_batch(&o->taken);
     pthread_mutex_destroy(&o->lock);
@@ -122,10 +120,8 @@ int outbox_text(struct outbox *o, struct job *j, const char *text, size_t n, uin
 
 void outbox_end(struct outbox *o, struct job *j)
 {
-    j->next = NULL;
     pthread_mutex_lock(&o->lock);
-    *o->filling.ended_tail = j;
-    o->filling.ended_tail = &j->next;
+    job_list_put(&o->filling.ended, j);
     pthread_mutex_unlock(&o->lock);
 }
 
@@ -133,14 +129,16 @@ void outbox_load(struct outbox *o, enum load_stage stage, const struct engine_lo
 {
     pthread_mutex_lock(&o->lock);
     o->filling.stage = stage;
-    if (load)
+    if (load) {
         o->filling.load = *load;
+        o->filling.has_load = true;
+    }
     pthread_mutex_unlock(&o->lock);
 }
 
 static bool is_empty(const struct outbox_batch *b)
 {
-    return b->n_notes == 0 && !b->ended && b->stage == LOAD_NO_NEWS;
+    return b->n_notes == 0 && !b->ended.first && b->stage == LOAD_NO_NEWS;
 }
 
 void outbox_flush(struct outbox *o)
@@ -163,7 +161,6 @@ const struct outbox_batch *outbox_take(struct outbox *o)
     pthread_mutex_lock(&o->lock);
     o->taken = o->filling;
     o->filling = spare;
-    o->filling.ended_tail = &o->filling.ended;
     o->posted = false;
     pthread_mutex_unlock(&o->lock);
     return &o->taken;

@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "engine/engine.h"
+#include "worker/job_list.h"
 
 struct job;
 struct outbox;
@@ -38,10 +39,10 @@ struct outbox_batch {
     struct outbox_note *notes;
     size_t n_notes, cap_notes;
     struct buf bytes;
-    struct job *ended; /* in the order they ended, by `next`; they are the taker's now */
-    struct job **ended_tail;
-    enum load_stage stage;   /* LOAD_FAILED: the board has the error */
-    struct engine_load load; /* with LOAD_GOING_ON */
+    struct job_list ended; /* in the order they ended; they are the taker's now */
+    enum load_stage stage; /* the last news; LOAD_FAILED: the board has the error */
+    bool has_load;         /* `load` is news, too */
+    struct engine_load load;
 };
 
 /* `deliver` runs in the loop's thread (by `post`, which must outlive the outbox). */
@@ -54,6 +55,7 @@ int outbox_started(struct outbox *o, struct job *j);
 int outbox_text(struct outbox *o, struct job *j, const char *text, size_t n, uint64_t tokens_out);
 /* The job goes back to the loop. */
 void outbox_end(struct outbox *o, struct job *j);
+/* `load` may be NULL. */
 void outbox_load(struct outbox *o, enum load_stage stage, const struct engine_load *load);
 
 /* Wakes the loop when something waits; goes on trying while there is no memory for it. */

@@ -13,13 +13,9 @@
 #include "base/clock.h"
 #include "worker/intake.h"
 #include "worker/job.h"
+#include "worker/job_list.h"
 #include "worker/outbox.h"
 #include "worker/pass.h"
-
-struct job_list {
-    struct job *first, **tail;
-    uint32_t n;
-};
 
 struct scheduler {
     struct scheduler_params params;
@@ -38,38 +34,6 @@ struct scheduler {
     struct scheduler_facts facts;
 };
 
-/* ---- lists ------------------------------------------------------------------------------------
- */
-
-static void list_init(struct job_list *l)
-{
-    l->first = NULL;
-    l->tail = &l->first;
-    l->n = 0;
-}
-
-static void list_put(struct job_list *l, struct job *j)
-{
-    j->next = NULL;
-    *l->tail = j;
-    l->tail = &j->next;
-    l->n++;
-}
-
-static struct job *list_take(struct job_list *l)
-{
-    struct job *j = l->first;
-
-    if (!j)
-        return NULL;
-    l->first = j->next;
-    if (!l->first)
-        l->tail = &l->first;
-    l->n--;
-    j->next = NULL;
-    return j;
-}
-
 /* ---- what comes in ----------------------------------------------------------------------------
  */
 
@@ -79,7 +43,7 @@ static void accept_job(void *arg, struct job *j)
     struct scheduler *s = arg;
 
     pthread_mutex_lock(&s->lock);
-    list_put(&s->inbox, j);
+    job_list_put(&s->inbox, j);
     pthread_cond_signal(&s->changed);
     pthread_mutex_unlock(&s->lock);
 }
@@ -113,14 +77,12 @@ uint64_t scheduler_steps(struct scheduler *s)
 /* Moves the inbox behind those that wait; true when it is time to stop. */
 static bool collect(struct scheduler *s, bool sleep)
 {
-    struct job *j;
     bool stopping;
 
     pthread_mutex_lock(&s->lock);
     while (sleep && !s->stopping && !s->inbox.first)
         pthread_cond_wait(&s->changed, &s->lock);
-    while ((j = list_take(&s->inbox)))
-        list_put(&s->waiting, j);
+    job_list_join(&s->waiting, &s->inbox);
     stopping = s->stopping;
     pthread_mutex_unlock(&s->lock);
     return stopping;
@@ -131,28 +93,25 @@ static bool collect(struct scheduler *s, bool sleep)
 
 static void sweep_waiting(struct scheduler *s)
 {
-    struct job_list kept;
+    struct job_list kept = {0};
     struct job *j;
 
-    list_init(&kept);
-    while ((j = list_take(&s->waiting))) {
+    while ((j = job_list_take(&s->waiting))) {
         if (job_wished(j)) {
             job_end_early(j, job_wished(j));
             outbox_end(s->params.outbox, j);
         } else {
-            list_put(&kept, j);
+            job_list_put(&kept, j);
         }
     }
     s->waiting = kept;
-    if (!kept.first)
-        s->waiting.tail = &s->waiting.first;
     outbox_flush(s->params.outbox);
 }
 
 static void start_waiting(struct scheduler *s)
 {
     while (s->waiting.first && pass_has_room(&s->pass))
-        pass_add(&s->pass, list_take(&s->waiting));
+        pass_add(&s->pass, job_list_take(&s->waiting));
 }
 
 /* Each of the waiting jobs fails with the same error. */
@@ -160,7 +119,7 @@ static void fail_waiting(struct scheduler *s, enum api_code code, const char *te
 {
     struct job *j;
 
-    while ((j = list_take(&s->waiting))) {
+    while ((j = job_list_take(&s->waiting))) {
         if (job_wished(j))
             job_end_early(j, job_wished(j));
         else
@@ -365,8 +324,6 @@ int scheduler_create(const struct scheduler_params *params, struct scheduler **o
     s->params = *params;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
-    list_init(&s->inbox);
-    list_init(&s->waiting);
     atomic_store(&params->board->slots_total, params->engine.n_slots);
     rc = intake_create(params->outbox, accept_job, s, &s->intake, err);
     if (rc) {

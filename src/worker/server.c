@@ -77,30 +77,42 @@ void server_jobs_changed(struct server *s)
     lifecycle_job_ended(s->life);
 }
 
-static void take_ended(struct server *s, struct job *j)
+static void take_ended(struct server *s, struct job_list ended)
 {
-    for (struct job *next; j; j = next) {
-        next = j->next;
+    struct job *j;
+
+    while ((j = job_list_take(&ended))) {
         note_service(s, j);
         s->n_jobs--;
         reply_end(j);
     }
 }
 
-static void take_load_news(struct server *s, const struct outbox_batch *b)
+static void loading_over(struct server *s)
 {
-    s->stage = b->stage;
-    s->load = b->load;
     if (s->stage == LOAD_DONE) {
         log_info("the model is loaded: %u slots of %u tokens each",
                  atomic_load(&s->board->slots_total), atomic_load(&s->board->n_ctx));
         if (s->callback)
             callback_send(s->callback);
-    } else if (s->stage == LOAD_FAILED) {
+    } else {
         log_error("%s: %s", s->board->error_code, s->board->error_text);
         lifecycle_fail(s->life);
     }
     progress_news(s->progress);
+}
+
+/* The last layer and the end may come at once; those who watch see both. */
+static void take_load_news(struct server *s, const struct outbox_batch *b)
+{
+    if (b->has_load) {
+        s->stage = LOAD_GOING_ON;
+        s->load = b->load;
+        progress_news(s->progress);
+    }
+    s->stage = b->stage;
+    if (s->stage != LOAD_GOING_ON)
+        loading_over(s);
 }
 
 /* Runs in the loop when the outbox has something. */

@@ -211,7 +211,8 @@ describe('what a hive refuses', () => {
     assertError(await spawn(hive, 'org/repo'), 400, 'INVALID_MODEL_REF');
     assertError(await spawn(hive, './x.gguf'), 400, 'INVALID_MODEL_REF');
     assertError(await spawn(hive, '/none/x.gguf'), 404, 'MODEL_NOT_FOUND');
-    assertError(await spawn(hive, '/'), 404, 'MODEL_NOT_FOUND');
+    assertError(await spawn(hive, '/'), 400, 'INVALID_MODEL_REF');
+    assert.match(assertError(await spawn(hive, '/usr'), 404, 'MODEL_NOT_FOUND').message, /regular file/);
     const error = assertError(await spawn(hive, 'hf:org/repo'), 404, 'MODEL_NOT_FOUND');
     assert.match(error.message, /download/);
   });

@@ -8,7 +8,9 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { HIVE, Proc, testModel, makeFolder, isAlive, until } = require('./lib/proc.js');
+const { HIVE, testModel, makeFolder, isAlive, until } = require('./lib/proc.js');
+const { startHive } = require('./lib/hive.js');
+const { Hub } = require('./lib/hub.js');
 const { start, run, runOnTerminal } = require('./lib/keeper.js');
 
 const MODEL = testModel();
@@ -17,13 +19,9 @@ const skip = !MODEL ? 'no model: neither models/tiny.gguf nor the test data are 
 const PROMPT = 'Once upon a time';
 const it = (what, how) => test(what, { skip }, how);
 
-/* A hive on a free port, with a home of its own; `node` is what --node takes. */
-async function startHive(env = {}) {
-  const home = makeFolder('rbee-quickstart-');
-  const hive = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0'],
-    { env: { HOME: home, RBEE_HOME: home, RBEE_TINY: MODEL, ...env } });
-  hive.home = home;
-  [, hive.url] = await hive.says(/(http:\/\/127\.0\.0\.1:\d+)/);
+/* A hive as the quickstart has it; `node` is what --node takes. */
+async function begin(env = {}) {
+  const hive = await startHive({ env: { RBEE_TINY: MODEL, ...env } });
   hive.node = hive.url.replace('http://', '');
   return hive;
 }
@@ -43,7 +41,7 @@ function assertOrder(text, parts) {
 
 describe('the quickstart', () => {
   let hive, first;
-  before(async () => { if (!skip) hive = await startHive(); });
+  before(async () => { if (!skip) hive = await begin(); });
   after(() => hive && hive.stop());
   const infer = (args = [], options) =>
     start(['infer', '--node', hive.node, '--model', 'tiny', '--prompt', PROMPT, ...args], options);
@@ -165,9 +163,64 @@ describe('the quickstart', () => {
   });
 });
 
+describe('a model of a hub', () => {
+  let hub, hive;
+  before(async () => {
+    if (skip) return;
+    hub = await Hub.start();
+    hub.put('bees/story', { 'story.Q4_K_M.gguf': fs.readFileSync(MODEL), 'story.Q8_0.gguf': Buffer.from('not it') });
+    hive = await begin({ HF_ENDPOINT: hub.url, NO_PROXY: '127.0.0.1' });
+  });
+  after(async () => {
+    if (hive) await hive.stop();
+    if (hub) hub.stop();
+  });
+  const infer = () => start(['infer', '--node', hive.node, '--model', 'hf:bees/story', '--prompt', PROMPT,
+    '--max-tokens', '5', '--temperature', '0']);
+
+  it('Ctrl+C during the download, then the same again: it is not fetched anew', async () => {
+    hub.cdn.plan.push({ pace: Math.ceil(fs.statSync(MODEL).size / 200) });
+    const stopped = infer();
+    await stopped.says(/Downloading story\.Q4_K_M\.gguf/);
+    stopped.interrupt();
+    await stopped.done;
+    assert.strictEqual(stopped.code, 130, stopped.stderr);
+    assertOrder(stopped.stderr, ['The hive goes on with the download', 'Cancelled.']);
+    const r = await infer().done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assertOrder(r.stderr, ['ok Pool health check', 'ok Model ', 'story.Q4_K_M.gguf', 'ok Worker spawning',
+      'ok Worker ready', '5 tokens']);
+    assert.strictEqual(hub.cdn.calls.length, 1);
+  });
+
+  it('warm: found under the name that was typed', async () => {
+    const r = await infer().done;
+    assert.match(r.stderr, /^ok Worker ready \(warm: worker-.*hf:bees\/story/);
+  });
+
+  it('is listed, shown and removed', async () => {
+    const list = await run(['models', 'list', '--node', hive.node]);
+    assert.match(list.stdout, /^hf:bees\/story +Q4_K_M +\S+ [kMG]?B +\d{4}-\d\d-\d\d \d\d:\d\d +\d{4}/m);
+    const show = await run(['models', 'show', 'hf:bees/story', '--node', hive.node]);
+    assert.match(show.stdout, /^ +architecture: llama$/m);
+    const used = await run(['models', 'rm', 'hf:bees/story', '--node', hive.node]);
+    assert.strictEqual(used.code, 1);
+    assert.match(used.stderr, /--force/);
+    const rm = await run(['models', 'rm', 'hf:bees/story', '--force', '--node', hive.node]);
+    assert.strictEqual(rm.code, 0, rm.stderr);
+    assert.doesNotMatch((await run(['models', 'list', '--node', hive.node])).stdout, /bees/);
+  });
+
+  it('one that the hub does not have', async () => {
+    const r = await run(['models', 'pull', 'hf:bees/none', '--node', hive.node]);
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /^rbee-keeper: MODEL_NOT_FOUND: /m);
+  });
+});
+
 describe('a hive that ends', () => {
   it('leaves no worker, and the keeper says that it is gone', async () => {
-    const hive = await startHive();
+    const hive = await begin();
     const r = await run(['infer', '--node', hive.node, '--prompt', PROMPT, '--max-tokens', '3']);
     assert.strictEqual(r.code, 0, r.stderr);
     const [worker] = await workersOf(hive);

@@ -230,6 +230,29 @@ static void test_http_limits__idle_connections_end_waiting_ones_do_not(void **st
     rig_stop(rig);
 }
 
+/*
+ * A long answer to a client that takes its time: the connection counted as idle from the moment the
+ * handler had answered, and was cut in the midst of the answer.
+ */
+static void test_http_limits__a_slow_download_is_not_idle(void **state)
+{
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+    int fd;
+
+    (void)state;
+    params.limits.idle_timeout_ms = 50;
+    rig = rig_start(params);
+    fd = raw_connect(rig->port);
+    send_body(fd, 12u << 20, false);
+    RAW_WAIT(rig->n_handled == 1);
+    clock_sleep_ms(150);
+    check_echo(fd, 12u << 20);
+    assert_string_equal(raw_hear_all(fd), ""); /* now it is */
+    close(fd);
+    rig_stop(rig);
+}
+
 static void test_http_limits__connections_past_the_limit_are_told_503(void **state)
 {
     struct http_server_params params = with_limits();
@@ -485,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__refuses_chunks_that_are_all_framing),
         cmocka_unit_test(test_http_limits__time_for_a_head_and_a_body),
         cmocka_unit_test(test_http_limits__idle_connections_end_waiting_ones_do_not),
+        cmocka_unit_test(test_http_limits__a_slow_download_is_not_idle),
         cmocka_unit_test(test_http_limits__connections_past_the_limit_are_told_503),
         cmocka_unit_test(test_http_limits__survives_a_shortage_of_descriptors),
         cmocka_unit_test(test_http_limits__cuts_a_slow_reader),

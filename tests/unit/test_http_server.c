@@ -250,6 +250,37 @@ static void test_http_server__notices_a_leaver_behind_a_full_read_ahead(void **s
     rig_stop(rig);
 }
 
+/*
+ * The last answer of a connection whose read-ahead was full: room for no byte was taken for the
+ * client's end, the socket was closed with bytes unread, and the reset could eat the answer.
+ */
+static void test_http_server__last_answer_is_heard_behind_a_full_read_ahead(void **state)
+{
+    static char junk[100000];
+    struct rig *rig = rig_start_default();
+    int fd = raw_connect(rig->port);
+    int error = -1;
+    socklen_t n = sizeof error;
+    const char *body;
+
+    (void)state;
+    memset(junk, 'x', sizeof junk);
+    raw_say(fd, "GET /park HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    raw_send(fd, junk, sizeof junk);
+    RAW_WAIT(rig->n_handled == 1);
+    clock_sleep_ms(20);
+    rig_do(rig, rig_do_answer);
+    clock_sleep_ms(20);
+    assert_int_equal(raw_hear_reply(fd, &body), 200);
+    assert_string_equal(body, "parked");
+    assert_int_equal(recv(fd, junk, sizeof junk, 0), 0);
+    clock_sleep_ms(20);
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n), 0);
+    assert_int_equal(error, 0); /* an end, no reset behind it */
+    close(fd);
+    rig_stop(rig);
+}
+
 static void test_http_server__free_tells_those_who_wait(void **state)
 {
     struct rig *rig = rig_start_default();
@@ -396,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_http_server__notices_a_client_that_leaves_while_waiting),
         cmocka_unit_test(test_http_server__notices_a_client_that_leaves_a_stream),
         cmocka_unit_test(test_http_server__notices_a_leaver_behind_a_full_read_ahead),
+        cmocka_unit_test(test_http_server__last_answer_is_heard_behind_a_full_read_ahead),
         cmocka_unit_test(test_http_server__free_tells_those_who_wait),
         cmocka_unit_test(test_http_server__drain_answers_what_is_under_way),
         cmocka_unit_test(test_http_server__takes_over_a_listening_socket),

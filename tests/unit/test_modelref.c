@@ -125,7 +125,9 @@ static void test_modelref__refuses_malformed(void **state)
     assert_refused("hf:a/b\n", "0x0a");
     assert_refused("file://host/x.gguf", "without a host");
     assert_refused("file:x.gguf", "file:///");
-    assert_refused("file:///", "file:///");
+    assert_refused("file:///", "names no file");
+    assert_refused("/", "names no file");
+    assert_refused("//./.", "names no file"); /* found by fuzzing: its spelling was "file://" */
     assert_refused("/a\xff.gguf", "UTF-8");
 }
 

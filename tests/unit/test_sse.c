@@ -241,8 +241,8 @@ static void test_sse__breaks_silence_with_comments(void **state)
     const char *comment;
 
     (void)state;
-    raw_say(fd, "GET /quiet HTTP/1.1\r\nHost: x\r\n\r\n");
     before = clock_ms();
+    raw_say(fd, "GET /quiet HTTP/1.1\r\nHost: x\r\n\r\n");
     raw_hear_until(fd, "\r\n\r\n");
     for (int i = 0; i < 2; i++) {
         comment = raw_hear_until(fd, "\n\n\r\n");

@@ -20,21 +20,26 @@ const entry = (key, type, value) => Buffer.concat([string(key), u32(type), put[t
 const array = (key, type, values) => Buffer.concat(
   [string(key), u32(ARRAY), u32(type), u64(values.length), ...values.map(put[type])]);
 
-/* A vocabulary of the bytes and a few letters, as SentencePiece models have it. */
+/*
+ * A vocabulary as SentencePiece models have it: letters, control tokens, the bytes. Token 0 is "a": as
+ * every logit of a hollow model is zero, that is what it goes on with for ever when asked to be greedy.
+ */
 function vocabulary() {
-  const tokens = [['<unk>', 2], ['<s>', 3], ['</s>', 3]];
+  const tokens = [...'abcdefghijklmnopqrstuvwxyz\u2581'].map((letter) => [letter, 1]);
+  const unknown = tokens.length;
+  tokens.push(['<unk>', 2], ['<s>', 3], ['</s>', 3]);
   for (let i = 0; i < 256; i++) tokens.push([`<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`, 6]);
-  for (const letter of '\u2581abcdefghijklmnopqrstuvwxyz') tokens.push([letter, 1]);
   return [
     entry('tokenizer.ggml.model', STRING, 'llama'),
     array('tokenizer.ggml.tokens', STRING, tokens.map(([text]) => text)),
     array('tokenizer.ggml.scores', F32, tokens.map((_, i) => -i)),
     array('tokenizer.ggml.token_type', I32, tokens.map(([, type]) => type)),
-    entry('tokenizer.ggml.bos_token_id', U32, 1),
-    entry('tokenizer.ggml.eos_token_id', U32, 2),
+    entry('tokenizer.ggml.unknown_token_id', U32, unknown),
+    entry('tokenizer.ggml.bos_token_id', U32, unknown + 1),
+    entry('tokenizer.ggml.eos_token_id', U32, unknown + 2),
   ];
 }
-const N_VOCAB = 3 + 256 + 27;
+const N_VOCAB = 27 + 3 + 256;
 
 /* Writes the model; its size in bytes. Every weight is zero. */
 function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512 } = {}) {

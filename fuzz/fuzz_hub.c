@@ -1,0 +1,37 @@
+/* fuzz_hub.c - the hub's answer about a repository: any bytes, then the choice of a file from it.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hive/hub.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void choose(const struct hub_repo *repo, const char *text)
+{
+    static struct hub_choice choice;
+    struct model_ref ref;
+
+    BUG_ON(model_ref_parse(text, &ref, NULL));
+    if (hub_choose(repo, &ref, &choice, NULL) == 0) {
+        BUG_ON(choice.n_files == 0 || choice.n_files > CARD_FILES_MAX);
+        for (size_t i = 0; i < choice.n_files; i++)
+            BUG_ON(choice.files[i] >= repo->n_files);
+    }
+    model_ref_done(&ref);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct hub_repo repo;
+
+    if (hub_parse((const char *)data, size, &repo, NULL) == 0) {
+        choose(&repo, "hf:o/r");
+        choose(&repo, "hf:o/r:Q4_0");
+        choose(&repo, "hf:o/r:a.gguf");
+    }
+    hub_repo_done(&repo);
+    return 0;
+}

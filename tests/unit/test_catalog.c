@@ -1,0 +1,331 @@
+/* Tests of src/hive/catalog.c and card.c: rows that last, damage that is survived. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <ftw.h>
+#include <sqlite3.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/card.h"
+#include "hive/catalog.h"
+
+#define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static char dir[256], *db;
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof dir, "%s/rbee-catalog-XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    if (!mkdtemp(dir))
+        return -1;
+    db = path_join(dir, "models.db");
+    return db ? 0 : -1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(db);
+    return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static struct catalog *open_ok(bool expect_aside)
+{
+    struct catalog *c = NULL;
+    struct err err = {0};
+    char *aside;
+
+    if (catalog_open(db, &c, &aside, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(aside != NULL, expect_aside);
+    if (aside)
+        assert_true(path_is_file(aside));
+    free(aside);
+    return c;
+}
+
+/* A row whose texts are literals: never given to catalog_row_done. */
+static struct catalog_row row_of(char *ref, char *path)
+{
+    static char source[] = "hf:o/r@c", file[] = "x.gguf", quant[] = "Q4_0", sha[] = SHA;
+
+    return (struct catalog_row){.model_ref = ref,
+                                .path = path,
+                                .source = source,
+                                .file = file,
+                                .quantization = quant,
+                                .sha256 = sha,
+                                .size_bytes = UINT64_C(5000000000),
+                                .verified = true,
+                                .downloaded_ms = 1700000000123};
+}
+
+static void test_catalog__rows_last(void **state)
+{
+    char ref[] = "hf:o/r", path[] = "/m/it's \"x\".gguf";
+    struct catalog_row row = row_of(ref, path), got;
+    struct catalog *c = open_ok(false);
+
+    (void)state;
+    assert_int_equal(catalog_put(c, &row, NULL), 0);
+    assert_int_equal(catalog_touch(c, "hf:o/r", 42, NULL), 0);
+    catalog_close(c);
+    c = open_ok(false);
+    assert_int_equal(catalog_get(c, "hf:o/r", &got, NULL), 0);
+    assert_string_equal(got.path, path);
+    assert_string_equal(got.source, "hf:o/r@c");
+    assert_string_equal(got.file, "x.gguf");
+    assert_string_equal(got.quantization, "Q4_0");
+    assert_string_equal(got.sha256, SHA);
+    assert_true(got.size_bytes == UINT64_C(5000000000));
+    assert_true(got.verified);
+    assert_int_equal(got.downloaded_ms, 1700000000123);
+    assert_int_equal(got.last_used_ms, 42);
+    catalog_row_done(&got);
+    catalog_close(c);
+}
+
+static void test_catalog__put_replaces_and_remove_forgets(void **state)
+{
+    char ref[] = "hf:o/r", a[] = "/a", b[] = "/b";
+    struct catalog_row one = row_of(ref, a), two = row_of(ref, b), got;
+    struct catalog *c = open_ok(false);
+    struct err err;
+    uint64_t n;
+
+    (void)state;
+    assert_int_equal(catalog_put(c, &one, NULL), 0);
+    assert_int_equal(catalog_put(c, &two, NULL), 0);
+    assert_int_equal(catalog_get(c, ref, &got, NULL), 0);
+    assert_string_equal(got.path, "/b");
+    catalog_row_done(&got);
+    assert_int_equal(catalog_count_path(c, "/a", &n, NULL), 0);
+    assert_int_equal(n, 0);
+    assert_int_equal(catalog_count_path(c, "/b", &n, NULL), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(catalog_remove(c, ref, NULL), 0);
+    assert_int_equal(catalog_get(c, ref, &got, &err), ERR_NOT_FOUND);
+    assert_non_null(strstr(err.text, "hf:o/r"));
+    catalog_close(c);
+}
+
+static bool collect(void *arg, const struct catalog_row *row)
+{
+    char *all = arg;
+
+    strncpy(all + strlen(all), row->model_ref, 16);
+    return strlen(all) < 6;
+}
+
+static void test_catalog__each_is_sorted_and_stops_when_told(void **state)
+{
+    char a[] = "aa", b[] = "bb", c1[] = "cc", d[] = "dd", path[] = "/p", all[128] = "";
+    char *refs[] = {c1, a, d, b};
+    struct catalog *c = open_ok(false);
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct catalog_row row = row_of(refs[i], path);
+
+        assert_int_equal(catalog_put(c, &row, NULL), 0);
+    }
+    assert_int_equal(catalog_each(c, collect, all, NULL), 0);
+    assert_string_equal(all, "aabbcc");
+    catalog_close(c);
+}
+
+static void test_catalog__no_database_is_set_aside(void **state)
+{
+    (void)state;
+    assert_int_equal(path_write_file(db, "what is this?", 13, 0600, NULL), 0);
+    catalog_close(open_ok(true));
+    catalog_close(open_ok(false));
+}
+
+static void test_catalog__broken_page_is_set_aside(void **state)
+{
+    char ref[32], path[] = "/p", *text;
+    struct catalog *c = open_ok(false);
+    size_t n;
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        struct catalog_row row;
+
+        snprintf(ref, sizeof ref, "hf:o/r%d", i);
+        row = row_of(ref, path);
+        assert_int_equal(catalog_put(c, &row, NULL), 0);
+    }
+    catalog_close(c);
+    assert_int_equal(path_read_file(db, 1 << 20, &text, &n, NULL), 0);
+    assert_true(n > 16384);
+    memset(text + 4096, 0xa5, 8192);
+    assert_int_equal(path_write_file(db, text, n, 0600, NULL), 0);
+    free(text);
+    catalog_close(open_ok(true));
+}
+
+static void test_catalog__another_programs_database_is_set_aside(void **state)
+{
+    sqlite3 *other;
+
+    (void)state;
+    assert_int_equal(sqlite3_open(db, &other), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(other, "CREATE TABLE models (x); PRAGMA user_version = 1", NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(other);
+    catalog_close(open_ok(true));
+}
+
+static void test_catalog__newer_version_is_refused_and_kept(void **state)
+{
+    struct catalog *c = NULL;
+    sqlite3 *newer;
+    struct err err;
+    char *aside;
+
+    (void)state;
+    assert_int_equal(sqlite3_open(db, &newer), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(newer, "PRAGMA user_version = 99", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(newer);
+    assert_int_equal(catalog_open(db, &c, &aside, &err), ERR_CONFLICT);
+    assert_null(aside);
+    assert_non_null(strstr(err.text, "99"));
+    assert_true(path_is_file(db));
+}
+
+static void test_catalog__folder_in_its_place_is_an_error(void **state)
+{
+    struct catalog *c = NULL;
+    struct err err;
+    char *aside;
+
+    (void)state;
+    assert_int_equal(mkdir(db, 0700), 0);
+    assert_true(catalog_open(db, &c, &aside, &err) < 0);
+    assert_non_null(strstr(err.text, db));
+}
+
+/* ---- cards ---- */
+
+static struct card *make_card(const char *commit)
+{
+    struct card *c = NULL;
+
+    assert_int_equal(card_create(dir, "org/repo", commit, "Q4_0", &c, NULL), 0);
+    assert_int_equal(card_add_file(c, "q/x-00001-of-00002.gguf", 5, SHA, NULL), 0);
+    assert_int_equal(card_add_file(c, "q/x-00002-of-00002.gguf", 6, "", NULL), 0);
+    assert_int_equal(card_add_ref(c, "hf:org/repo", NULL), 0);
+    assert_int_equal(card_add_ref(c, "hf:org/repo", NULL), 0);
+    return c;
+}
+
+static bool count(void *arg, struct card *c)
+{
+    struct card **last = arg;
+
+    card_free(*last);
+    *last = c;
+    return true;
+}
+
+static void test_card__is_found_again_as_it_was(void **state)
+{
+    struct card *c = make_card("abc"), *got = NULL;
+
+    (void)state;
+    assert_int_equal(card_save(c, NULL), 0);
+    card_scan(dir, NULL, count, &got);
+    assert_non_null(got);
+    assert_string_equal(got->repo, "org/repo");
+    assert_string_equal(got->commit, "abc");
+    assert_string_equal(got->path, c->path);
+    assert_int_equal(got->n_refs, 1);
+    assert_true(card_has_ref(got, "hf:org/repo"));
+    assert_int_equal(got->n_files, 2);
+    assert_string_equal(got->files[1].path, c->files[1].path);
+    assert_int_equal(card_total_bytes(got), 11);
+    assert_false(card_is_complete(got));
+    assert_false(card_is_verified(got));
+    assert_int_equal(path_write_file(got->files[0].path, "12345", 5, 0600, NULL), 0);
+    assert_int_equal(path_write_file(got->files[1].path, "123456", 6, 0600, NULL), 0);
+    assert_true(card_is_complete(got));
+    card_remove_all(got);
+    assert_false(path_is_dir(c->dir));
+    assert_true(path_is_dir(dir));
+    card_free(got);
+    card_free(c);
+}
+
+static void test_card__names_stay_inside(void **state)
+{
+    struct card *c = NULL;
+
+    (void)state;
+    assert_int_equal(card_create(dir, "..a/..", "../../x", "", &c, NULL), 0);
+    assert_true(str_starts(c->dir, dir));
+    assert_null(strstr(c->dir + strlen(dir), "/.."));
+    assert_int_equal(card_add_file(c, "../../etc/passwd", 1, "", NULL), 0);
+    assert_true(str_starts(c->files[0].path, c->dir));
+    assert_null(strchr(c->files[0].path + strlen(c->dir) + 1, '/'));
+    assert_int_equal(card_add_file(c, "x", 1, "no digest", NULL), ERR_INVALID);
+    card_free(c);
+}
+
+static void test_card__moved_or_broken_ones_are_passed_over(void **state)
+{
+    struct card *c = make_card("abc"), *got = NULL;
+    char *elsewhere = str_printf("%s/other.json", c->dir), *text;
+    size_t n;
+
+    (void)state;
+    assert_int_equal(card_save(c, NULL), 0);
+    assert_int_equal(path_read_file(c->path, CARD_BYTES_MAX, &text, &n, NULL), 0);
+    assert_int_equal(path_write_file(elsewhere, text, n, 0600, NULL), 0);
+    assert_int_equal(path_write_file(c->path, text, n / 2, 0600, NULL), 0);
+    card_scan(dir, "org/repo", count, &got);
+    assert_null(got);
+    free(text);
+    free(elsewhere);
+    card_free(c);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_catalog__rows_last),
+        TEST(test_catalog__put_replaces_and_remove_forgets),
+        TEST(test_catalog__each_is_sorted_and_stops_when_told),
+        TEST(test_catalog__no_database_is_set_aside),
+        TEST(test_catalog__broken_page_is_set_aside),
+        TEST(test_catalog__another_programs_database_is_set_aside),
+        TEST(test_catalog__newer_version_is_refused_and_kept),
+        TEST(test_catalog__folder_in_its_place_is_an_error),
+        TEST(test_card__is_found_again_as_it_was),
+        TEST(test_card__names_stay_inside),
+        TEST(test_card__moved_or_broken_ones_are_passed_over),
+    };
+
+    return cmocka_run_group_tests_name("catalog", tests, NULL, NULL);
+}

@@ -1,0 +1,145 @@
+/* Tests of src/api/fields.c: every failing field is told, and its value is not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api/fields.h"
+#include "base/str.h"
+
+struct got {
+    const char *text;
+    int64_t number, ms;
+    bool yes;
+};
+
+/* Reads a body that may have text (needed, up to 8 bytes), number 1..9, yes, wait. */
+static int read_body(const char *body, struct fields *f, struct got *got, struct api_error *e)
+{
+    *got = (struct got){.text = "none", .number = -7, .ms = -7};
+    fields_begin(f, body, strlen(body));
+    fields_text(f, "text", true, 8, &got->text);
+    fields_int(f, "number", false, 1, 9, &got->number);
+    fields_bool(f, "yes", &got->yes);
+    fields_duration_ms(f, "wait", &got->ms);
+    return fields_end(f, e, "hive");
+}
+
+static void test_fields__takes_what_is_good(void **state)
+{
+    struct api_error e = {0};
+    struct fields f;
+    struct got got;
+
+    (void)state;
+    assert_int_equal(
+        read_body("{\"text\":\"abc\",\"number\":9,\"yes\":true,\"wait\":\"2m\"}", &f, &got, &e), 0);
+    assert_string_equal(got.text, "abc");
+    assert_int_equal(got.number, 9);
+    assert_true(got.yes);
+    assert_int_equal(got.ms, 120000);
+    fields_done(&f);
+    assert_int_equal(read_body("{\"text\":\"x\",\"number\":null,\"wait\":3}", &f, &got, &e), 0);
+    assert_int_equal(got.number, -7);
+    assert_int_equal(got.ms, 3000);
+    fields_done(&f);
+    assert_int_equal(read_body("{\"text\":\"x\",\"wait\":-1}", &f, &got, &e), 0);
+    assert_int_equal(got.ms, -1);
+    fields_done(&f);
+}
+
+/* The names of the failing fields, blank between, in order. */
+static void assert_failing(const char *body, const char *expected)
+{
+    struct api_error e = {0};
+    struct fields f;
+    struct got got;
+    char names[512] = "";
+    size_t i;
+    json_t *item;
+
+    assert_int_equal(read_body(body, &f, &got, &e), -1);
+    assert_int_equal(e.code, API_INVALID_REQUEST);
+    json_array_foreach(json_object_get(e.details, "errors"), i, item)
+    {
+        size_t n = strlen(names);
+
+        snprintf(names + n, sizeof names - n, "%s%s", i ? " " : "",
+                 json_string_value(json_object_get(item, "field")));
+        assert_non_null(json_object_get(item, "constraint"));
+        assert_non_null(json_object_get(item, "message"));
+    }
+    assert_string_equal(names, expected);
+    assert_null(strstr(e.message, "secret"));
+    api_error_done(&e);
+    fields_done(&f);
+}
+
+static void test_fields__tells_all_failures_at_once(void **state)
+{
+    (void)state;
+    assert_failing("", "text");
+    assert_failing("{}", "text");
+    assert_failing("{\"text\":\"\"}", "text");
+    assert_failing("{\"text\":\"secret-too-long\"}", "text");
+    assert_failing("{\"text\":\"a\\u0000b\"}", "text");
+    assert_failing("{\"text\":1,\"number\":0,\"yes\":\"secret\",\"wait\":\"soon\",\"more\":1}",
+                   "text number yes wait more");
+    assert_failing("{\"text\":\"a\",\"number\":1.5,\"wait\":-2}", "number wait");
+    assert_failing("{\"text\":\"a\",\"number\":10,\"wait\":9223372036854775807}", "number wait");
+    assert_failing("{\"text\":\"a\",\"wait\":\"5m\\u0000\"}", "wait");
+}
+
+static void test_fields__says_where_the_json_breaks(void **state)
+{
+    static const char *const bodies[] = {"{", "[1]", "\"text\"", "{\"a\":1,\"a\":2}",
+                                         "{\"text\":}"};
+    struct api_error e = {0};
+    struct fields f;
+    struct got got;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        assert_int_equal(read_body(bodies[i], &f, &got, &e), -1);
+        assert_int_equal(e.code, API_INVALID_REQUEST);
+        assert_non_null(strstr(e.message, "JSON"));
+        assert_null(e.details);
+        fields_done(&f);
+    }
+}
+
+static void test_fields__names_from_outside_are_cut(void **state)
+{
+    char body[4096], name[1001];
+    struct api_error e = {0};
+    struct fields f;
+    struct got got;
+    const char *shown;
+
+    (void)state;
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    snprintf(body, sizeof body, "{\"text\":\"a\",\"%s\":1}", name);
+    assert_int_equal(read_body(body, &f, &got, &e), -1);
+    shown = json_string_value(
+        json_object_get(json_array_get(json_object_get(e.details, "errors"), 0), "field"));
+    assert_int_equal(strlen(shown), 64);
+    api_error_done(&e);
+    fields_done(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fields__takes_what_is_good),
+        cmocka_unit_test(test_fields__tells_all_failures_at_once),
+        cmocka_unit_test(test_fields__says_where_the_json_breaks),
+        cmocka_unit_test(test_fields__names_from_outside_are_cut),
+    };
+
+    return cmocka_run_group_tests_name("fields", tests, NULL, NULL);
+}

@@ -1,0 +1,285 @@
+/* Tests of src/hive/hub.c, hub_choose.c, quant.c, plan.c: the hub's answers, the choice of a file,
+ * the memory plan. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "hive/hub.h"
+#include "hive/plan.h"
+
+#define SHA "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* ---- quantisations ---- */
+
+static void test_quant__from_names(void **state)
+{
+    static const struct {
+        const char *file, *quant;
+    } cases[] = {
+        {"tinyllama-1.1b-chat-v1.0.Q4_K_M.gguf", "Q4_K_M"},
+        {"Qwen2.5-7B-Instruct-q4_k_m-00001-of-00002.gguf", "Q4_K_M"},
+        {"Llama-3.2-1B-Instruct-UD-Q4_K_XL.gguf", "UD-Q4_K_XL"},
+        {"UD-Q2_K.gguf", "UD-Q2_K"},
+        {"Q8_0/model-Q8_0-00001-of-00003.gguf", "Q8_0"},
+        {"Q8_0/model-00001-of-00003.gguf", "Q8_0"},
+        {"x-IQ4_XS.gguf", "IQ4_XS"},
+        {"ggml-model-f16.gguf", "F16"},
+        {"x.BF16.gguf", "BF16"},
+        {"Q4_0.GGUF", "Q4_0"},
+        {"model-Q4_K_M-imat-Q5_0.gguf", "Q5_0"},
+    };
+    static const char *const none[] = {
+        "model.gguf", "Qwen-v1.gguf",        "Q.gguf", "q4.gguf", ".gguf", "",
+        "xQ4_0.gguf", "-00001-of-00002.gguf"};
+    char quant[QUANT_NAME_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (!quant_of_name(cases[i].file, quant))
+            fail_msg("%s: none found", cases[i].file);
+        assert_string_equal(quant, cases[i].quant);
+    }
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        if (quant_of_name(none[i], quant))
+            fail_msg("%s: %s found", none[i], quant);
+}
+
+/* ---- answers ---- */
+
+static void test_hub__urls_are_escaped(void **state)
+{
+    char *url = hub_api_url("https://h.example/", "o/r", "refs/pr/1");
+
+    (void)state;
+    assert_string_equal(url, "https://h.example/api/models/o/r/revision/refs%2Fpr%2F1?blobs=true");
+    free(url);
+    url = hub_api_url("http://h:1", "o/r", NULL);
+    assert_string_equal(url, "http://h:1/api/models/o/r/revision/main?blobs=true");
+    free(url);
+    url = hub_file_url("https://h", "o/r", "c", "a b/\xc3\xa4#?.gguf");
+    assert_string_equal(url, "https://h/o/r/resolve/c/a%20b/%C3%A4%23%3F.gguf");
+    free(url);
+}
+
+static void test_hub__parses_the_real_shape(void **state)
+{
+    static const char body[] =
+        "{\"_id\":\"x\",\"sha\":\"abc\",\"gated\":false,\"usedStorage\":99999999999999999999999,"
+        "\"siblings\":[{\"rfilename\":\"README.md\",\"size\":10},"
+        "{\"rfilename\":\"m.Q4_0.gguf\",\"size\":135,\"blobId\":\"b\",\"lfs\":{\"sha256\":\"" SHA
+        "\",\"size\":5000000000,\"pointerSize\":135}},"
+        "{\"rfilename\":\"n.gguf\"}]}";
+    struct hub_repo r;
+
+    (void)state;
+    assert_int_equal(hub_parse(body, sizeof body - 1, &r, NULL), 0);
+    assert_string_equal(r.commit, "abc");
+    assert_int_equal(r.n_files, 2);
+    assert_string_equal(r.files[0].name, "m.Q4_0.gguf");
+    assert_true(r.files[0].size_bytes == UINT64_C(5000000000));
+    assert_string_equal(r.files[0].sha256,
+                        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+    assert_string_equal(r.files[0].quant, "Q4_0");
+    assert_int_equal(r.files[1].size_bytes, 0);
+    assert_string_equal(r.files[1].sha256, "");
+    hub_repo_done(&r);
+}
+
+static void test_hub__refuses_answers_that_make_no_sense(void **state)
+{
+    static const char *const bodies[] = {"",
+                                         "[]",
+                                         "{}",
+                                         "{\"sha\":\"x\"}",
+                                         "{\"sha\":\"\",\"siblings\":[]}",
+                                         "{\"sha\":5,\"siblings\":[]}",
+                                         "{\"sha\":\"x\",\"siblings\":{}}",
+                                         "{\"sha\":\"x\",\"siblings\":["};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        struct hub_repo r;
+
+        if (hub_parse(bodies[i], strlen(bodies[i]), &r, NULL) != ERR_INVALID)
+            fail_msg("taken: %s", bodies[i]);
+        hub_repo_done(&r);
+    }
+}
+
+static void test_hub__odd_values_count_as_not_told(void **state)
+{
+    static const char body[] =
+        "{\"sha\":\"x\",\"siblings\":[{\"rfilename\":\"a.gguf\",\"size\":-5,\"lfs\":{\"sha256\":"
+        "\"short\",\"size\":1e300}},{\"rfilename\":7},{\"rfilename\":\"../b.gguf\"},"
+        "{\"rfilename\":\"/c.gguf\"},{\"rfilename\":\"d//e.gguf\"},{\"rfilename\":\"f\\ng.gguf\"},"
+        "5,null,{\"rfilename\":\"h\\\\i.gguf\"}]}";
+    struct hub_repo r;
+
+    (void)state;
+    assert_int_equal(hub_parse(body, sizeof body - 1, &r, NULL), 0);
+    assert_int_equal(r.n_files, 1);
+    assert_int_equal(r.files[0].size_bytes, 0);
+    assert_string_equal(r.files[0].sha256, "");
+    hub_repo_done(&r);
+}
+
+/* ---- the choice ---- */
+
+/* A repository of the given names, blank between. */
+static void make_repo(const char *names, struct hub_repo *r)
+{
+    struct buf body;
+
+    buf_init(&body, 1 << 16);
+    buf_puts(&body, "{\"sha\":\"x\",\"siblings\":[");
+    for (const char *p = names; *p;) {
+        size_t n = strcspn(p, " ");
+
+        buf_printf(&body, "%s{\"rfilename\":\"%.*s\"}", p == names ? "" : ",", (int)n, p);
+        p += n + (p[n] == ' ');
+    }
+    buf_puts(&body, "]}");
+    assert_int_equal(hub_parse(buf_str(&body), body.len, r, NULL), 0);
+    buf_done(&body);
+}
+
+/* What `ref` means there: names with a blank between, or the error's text. */
+static char *choose(const char *names, const char *ref)
+{
+    static struct hub_choice choice;
+    struct model_ref parsed;
+    struct hub_repo r;
+    struct err err;
+    struct buf out;
+
+    buf_init(&out, 1 << 16);
+    make_repo(names, &r);
+    assert_int_equal(model_ref_parse(ref, &parsed, NULL), 0);
+    if (hub_choose(&r, &parsed, &choice, &err)) {
+        buf_printf(&out, "%s: %s", err_code_name(err.code), err.text);
+    } else {
+        for (size_t i = 0; i < choice.n_files; i++)
+            buf_printf(&out, "%s%s", i ? " " : "", r.files[choice.files[i]].name);
+    }
+    model_ref_done(&parsed);
+    hub_repo_done(&r);
+    return buf_take(&out);
+}
+
+static void assert_choice(const char *names, const char *ref, const char *expected)
+{
+    char *got = choose(names, ref);
+
+    assert_string_equal(got, expected);
+    free(got);
+}
+
+static void assert_no_choice(const char *names, const char *ref, const char *word)
+{
+    char *got = choose(names, ref);
+
+    if (!strstr(got, word))
+        fail_msg("'%s' does not hold '%s'", got, word);
+    free(got);
+}
+
+static void test_hub__default_is_q4_k_m_else_nearest(void **state)
+{
+    (void)state;
+    assert_choice("a.Q2_K.gguf a.Q4_K_M.gguf a.Q4_0.gguf", "hf:o/r", "a.Q4_K_M.gguf");
+    assert_choice("a.Q2_K.gguf a.Q4_0.gguf a.Q8_0.gguf", "hf:o/r", "a.Q4_0.gguf");
+    assert_choice("a.Q2_K.gguf a.Q8_0.gguf", "hf:o/r", "a.Q2_K.gguf");
+    assert_choice("a.F16.gguf a.Q8_0.gguf", "hf:o/r", "a.Q8_0.gguf");
+    assert_choice("a.IQ1_S.gguf a.F16.gguf", "hf:o/r", "a.F16.gguf");
+    assert_choice("model.gguf", "hf:o/r", "model.gguf");
+    assert_choice("mmproj-a-Q4_K_M.gguf a.imatrix.gguf b.gguf", "hf:o/r", "b.gguf");
+    assert_choice("long-a.Q4_K_M.gguf a.Q4_K_M.gguf", "hf:o/r", "a.Q4_K_M.gguf");
+}
+
+static void test_hub__named_quantisation_or_file(void **state)
+{
+    static const char names[] = "a.Q4_0.gguf a.UD-Q4_0.gguf sub/b.Q5_0.gguf";
+
+    (void)state;
+    assert_choice(names, "hf:o/r:Q4_0", "a.Q4_0.gguf");
+    assert_choice(names, "hf:o/r:ud-q4_0", "a.UD-Q4_0.gguf");
+    assert_choice(names, "hf:o/r:sub/b.Q5_0.gguf", "sub/b.Q5_0.gguf");
+    assert_choice(names, "hf:o/r:b.Q5_0.gguf", "sub/b.Q5_0.gguf");
+    assert_no_choice(names, "hf:o/r:Q5_1", "did you mean Q5_0?");
+    assert_no_choice(names, "hf:o/r:c.gguf", "sub/b.Q5_0.gguf");
+    assert_no_choice("mmproj.gguf", "hf:o/r", "no GGUF file");
+}
+
+static void test_hub__split_models(void **state)
+{
+    (void)state;
+    assert_choice("x-Q4_0-00002-of-00002.gguf x-Q4_0-00001-of-00002.gguf y-Q8_0.gguf",
+                  "hf:o/r:Q4_0", "x-Q4_0-00001-of-00002.gguf x-Q4_0-00002-of-00002.gguf");
+    assert_no_choice("x-Q4_0-00001-of-00003.gguf x-Q4_0-00003-of-00003.gguf", "hf:o/r",
+                     "part 2 of 3");
+    assert_no_choice("x-Q4_0-00001-of-99999.gguf", "hf:o/r", "99999");
+    assert_no_choice("x-Q4_0-00001-of-00000.gguf", "hf:o/r", "limit");
+}
+
+/* ---- memory ---- */
+
+static void test_plan__sums_and_says_both_numbers(void **state)
+{
+    const struct model_facts facts = {.weight_bytes = 1000000,
+                                      .kv_bytes_per_token = 100,
+                                      .context_length = 2000,
+                                      .scratch_bytes = 50,
+                                      .scratch_bytes_per_slot = 7};
+    struct plan_need need;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(plan_memory(&facts, 3, 500, &need, NULL), 0);
+    assert_int_equal(need.kv_bytes, 150000);
+    assert_int_equal(need.scratch_bytes, 64);
+    assert_int_equal(need.total_bytes, 1150064);
+    assert_int_equal(plan_memory(&facts, 0, 0, &need, NULL), 0);
+    assert_int_equal(need.ctx, 2000);
+    assert_int_equal(need.slots, 4);
+    assert_int_equal(plan_fits(&need, need.total_bytes, NULL), 0);
+    assert_int_equal(plan_fits(&need, need.total_bytes - 1, &err), ERR_NO_MEMORY);
+    assert_non_null(strstr(err.text, "1.8 MB of memory"));
+    assert_non_null(strstr(err.text, "4 slots of 2000"));
+}
+
+static void test_plan__refuses_sums_past_64_bits(void **state)
+{
+    struct model_facts facts = {.weight_bytes = UINT64_MAX, .kv_bytes_per_token = 1};
+    struct plan_need need;
+
+    (void)state;
+    assert_int_equal(plan_memory(&facts, 1, 1, &need, NULL), ERR_LIMIT);
+    facts = (struct model_facts){.kv_bytes_per_token = UINT64_MAX / 4};
+    assert_int_equal(plan_memory(&facts, 2, 4, &need, NULL), ERR_LIMIT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_quant__from_names),
+        cmocka_unit_test(test_hub__urls_are_escaped),
+        cmocka_unit_test(test_hub__parses_the_real_shape),
+        cmocka_unit_test(test_hub__refuses_answers_that_make_no_sense),
+        cmocka_unit_test(test_hub__odd_values_count_as_not_told),
+        cmocka_unit_test(test_hub__default_is_q4_k_m_else_nearest),
+        cmocka_unit_test(test_hub__named_quantisation_or_file),
+        cmocka_unit_test(test_hub__split_models),
+        cmocka_unit_test(test_plan__sums_and_says_both_numbers),
+        cmocka_unit_test(test_plan__refuses_sums_past_64_bits),
+    };
+
+    return cmocka_run_group_tests_name("hub", tests, NULL, NULL);
+}
