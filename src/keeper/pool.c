@@ -115,19 +115,30 @@ static char *spawn_body(const struct pool_want *want, bool fresh)
     return text;
 }
 
-/* The hive may answer with a worker that was there already. */
-static void say_spawned(struct keeper *k, const char *state, const struct pool_worker *w)
+static bool is_listed(const json_t *list, const char *id)
 {
-    if (str_eq(state, "idle") || str_eq(state, "busy"))
-        term_ok(&k->term, "Worker found (%s at %s)", w->id, w->url);
-    else
-        term_ok(&k->term, "Worker spawning (%s at %s)", w->id, w->url);
+    size_t i;
+    json_t *w;
+
+    json_array_foreach(json_object_get(list, "workers"), i,
+                       w) if (str_eq(keeper_text(w, "worker_id", NULL), id)) return true;
+    return false;
 }
 
-static int spawn(struct keeper *k, const struct pool_want *want, bool fresh,
+/*
+ * The hive may answer with a worker that was there already. Its state does not tell: a small model
+ * may be loaded before the answer is written.
+ */
+static void say_spawned(struct keeper *k, const json_t *list, const struct pool_worker *w)
+{
+    term_ok(&k->term, "Worker %s (%s at %s)", is_listed(list, w->id) ? "found" : "spawning", w->id,
+            w->url);
+}
+
+static int spawn(struct keeper *k, const struct pool_want *want, const json_t *list,
                  struct pool_worker *out, struct api_error *e)
 {
-    char url[KEEPER_URL_MAX], *body = spawn_body(want, fresh);
+    char url[KEEPER_URL_MAX], *body = spawn_body(want, has_smaller(list, want));
     struct client_ask ask = {.method = "POST", .timeout_ms = POOL_SPAWN_MS};
     json_t *answer = NULL;
     int rc = -1;
@@ -141,13 +152,13 @@ static int spawn(struct keeper *k, const struct pool_want *want, bool fresh,
     if (client_json(k->client, &ask, &answer, e) == 0)
         rc = take(answer, out, e);
     if (rc == 0)
-        say_spawned(k, keeper_text(answer, "state", ""), out);
+        say_spawned(k, list, out);
     json_decref(answer);
     free(body);
     return rc;
 }
 
-/* Phases 2 to 7. `list` may be NULL: it is asked for again once the hive has answered. */
+/* Phases 3 to 7. */
 static int acquire_cold(struct keeper *k, const struct pool_want *want, const json_t *list,
                         struct pool_worker *out, struct api_error *e)
 {
@@ -158,7 +169,7 @@ static int acquire_cold(struct keeper *k, const struct pool_want *want, const js
             return -1;
         download_say(k, &d);
     }
-    if (spawn(k, want, list && has_smaller(list, want), out, e))
+    if (spawn(k, want, list, out, e))
         return -1;
     return ready_wait(k, out, download_short_name(want->model_ref), e);
 }

@@ -75,6 +75,15 @@ describe('infer, phase by phase', () => {
     assert.match(r.stderr, /Worker ready \(warm: worker-1111/);
   });
 
+  test('a worker that loads before the hive has answered was spawned, not found', async () => {
+    // A small model is idle by the time the answer is written; that once hid the line "spawning".
+    fake.on('POST /v1/workers/spawn', (req, res) => json(res, 200, fake.worker({ state: 'idle' })));
+    assert.match((await infer().done).stderr, /^ok Worker spawning/m);
+    fake.on('GET /v1/workers/list', (req, res) =>
+      json(res, 200, { workers: [fake.worker({ state: 'busy', slots_busy: 4 })] }));
+    assert.match((await infer().done).stderr, /^ok Worker found/m);
+  });
+
   test('a busy worker without a free slot is not taken from the list', async () => {
     fake.on('GET /v1/workers/list', (req, res) =>
       json(res, 200, { workers: [fake.worker({ state: 'busy', slots_busy: 4 })] }));

@@ -8,7 +8,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { HIVE, testModel, makeFolder, isAlive, until } = require('./lib/proc.js');
+const { HIVE, WORKER, testModel, makeFolder, isAlive, until } = require('./lib/proc.js');
 const { startHive } = require('./lib/hive.js');
 const { Hub } = require('./lib/hub.js');
 const { start, run, runOnTerminal } = require('./lib/keeper.js');
@@ -64,21 +64,6 @@ describe('the quickstart', () => {
     assert.strictEqual(alive(await workersOf(hive)).length, 1);
   });
 
-  it('tokens come one by one', async () => {
-    const r = await infer(['--max-tokens', '400', '--temperature', '0', '--json']).done;
-    assert.strictEqual(r.code, 0, r.stderr);
-    const events = r.stdout.trimEnd().split('\n').map((line) => JSON.parse(line));
-    const tokens = events.filter((e) => e.type === 'token');
-    assert.deepStrictEqual(tokens.map((e) => e.i), tokens.map((e, i) => i));
-    assert.strictEqual(events[0].type, 'started');
-    const end = events.at(-1);
-    assert.strictEqual(end.type, 'end');
-    if (end.tokens_out > 50) {
-      assert.ok(r.pieces.length > 5, `${r.pieces.length} pieces`);
-      assert.ok(r.pieces.at(-1).at > r.pieces[0].at, 'all came at one moment');
-    }
-  });
-
   it('many at once: one worker, every answer whole and the same', async () => {
     const all = await Promise.all(Array.from({ length: 8 }, () =>
       infer(['--max-tokens', '20', '--temperature', '0.7', '--seed', '3', '--quiet']).done));
@@ -95,18 +80,6 @@ describe('the quickstart', () => {
       ['infer', '--node', hive.node, '--prompt', PROMPT, '--max-tokens', '5']);
     assert.strictEqual(code, 0, screen);
     assertOrder(screen, ['✓', 'Worker ready', '5 tokens']);
-  });
-
-  it('Ctrl+C: cancelled, and no slot stays busy', async () => {
-    const r = infer(['--max-tokens', '100000', '--temperature', '1.5', '--json']);
-    await r.says(/"token"/);
-    r.interrupt();
-    await r.done;
-    if (r.code !== 0) { // a small model may have been done first
-      assert.strictEqual(r.code, 130, r.stderr);
-      assert.match(r.stderr, /Cancelled\.\n$/);
-    }
-    await until(async () => alive(await workersOf(hive)).every((w) => w.slots_busy === 0), 'slots are free');
   });
 
   it('a prompt longer than the context is refused with both numbers', async () => {
@@ -160,6 +133,49 @@ describe('the quickstart', () => {
     await until(() => !isAlive(worker.pid), 'the worker is gone');
     const list = await run(['workers', 'list', '--node', hive.node]);
     assert.match(list.stdout, /^(No worker is running\.|WORKER)/);
+  });
+});
+
+/*
+ * The reference kernels in one thread: slow enough that something can be done while it answers,
+ * however busy the machine is.
+ */
+function slowWorker() {
+  const file = path.join(makeFolder(), 'slow-worker');
+  fs.writeFileSync(file, `#!/bin/sh
+case $1 in serve) exec '${WORKER}' "$@" --kernels ref --threads 1 ;; esac
+exec '${WORKER}' "$@"
+`, { mode: 0o755 });
+  return file;
+}
+
+describe('a slow worker', () => {
+  let hive;
+  before(async () => { if (!skip) hive = await begin({ RBEE_HIVE_WORKER: slowWorker() }); });
+  after(() => hive && hive.stop());
+  const infer = (...args) => start(['infer', '--node', hive.node, '--prompt', PROMPT, '--json', ...args]);
+
+  it('tokens come one by one', async () => {
+    const r = await infer('--max-tokens', '60', '--temperature', '0').done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    const events = r.stdout.trimEnd().split('\n').map((line) => JSON.parse(line));
+    const tokens = events.filter((e) => e.type === 'token');
+    assert.strictEqual(events[0].type, 'started');
+    assert.strictEqual(events.at(-1).type, 'end');
+    assert.deepStrictEqual(tokens.map((e) => e.i), tokens.map((e, i) => i));
+    assert.ok(r.pieces.length > 5, `${r.pieces.length} pieces`);
+    assert.ok(r.pieces.at(-1).at - r.pieces[0].at >= 20, 'all came at one moment');
+  });
+
+  it('Ctrl+C: cancelled, and no slot stays busy', async () => {
+    const r = infer('--max-tokens', '100000', '--temperature', '1.5');
+    await r.says(/"token"/);
+    r.interrupt();
+    await r.done;
+    assert.strictEqual(r.code, 130, r.stderr);
+    assert.match(r.stderr, /Cancelled\.\n$/);
+    assert.match(r.stdout, /"stop_reason":"CANCELLED"/);
+    await until(async () => alive(await workersOf(hive)).every((w) => w.slots_busy === 0), 'slots are free');
   });
 });
 

@@ -150,6 +150,30 @@ static void product_columns(struct tile t, const struct quant *quant, size_t n_c
     }
 }
 
+/*
+ * Asks for the weights of the panel that comes PREFETCH_PANELS later, of these rows or of sixteen
+ * later ones: the rows of a panel are too many and too short for the CPU to foresee. Into the
+ * second level cache, as the first is full of the panel. Measured on Zen 4: one column of
+ * 2048-weight rows runs 1.4 to 2 times as fast.
+ */
+#define PREFETCH_PANELS 4
+#define CACHE_LINE      64
+
+static void product_prefetch(const struct kern_mat *w, const uint8_t *const rows[LANES], size_t g,
+                             size_t n)
+{
+    const size_t n_groups = w->k / QK, ahead = g + PREFETCH_PANELS * PANEL_GROUPS;
+    const size_t offset =
+        ahead / n_groups * LANES * w->row_bytes + ahead % n_groups * w->row_bytes / n_groups;
+    const size_t panel_bytes = n * w->row_bytes / n_groups;
+
+    for (size_t i = 0; i < LANES; i++) {
+        uintptr_t p = (uintptr_t)rows[i] + offset; /* may lie behind the matrix: never read */
+        for (size_t at = -p % CACHE_LINE; at < panel_bytes; at += CACHE_LINE)
+            __builtin_prefetch((const void *)(p + at), 0, 2);
+    }
+}
+
 /* Rows r .. r + n_rows - 1, n_rows <= 16: the last row stands in for those that are missing. */
 static void product_rows(const struct kern_mat *w, const struct kern_acts *x, float *y,
                          size_t y_stride, size_t r, size_t n_rows)
@@ -165,6 +189,7 @@ static void product_rows(const struct kern_mat *w, const struct kern_acts *x, fl
         size_t n = n_groups - g < PANEL_GROUPS ? n_groups - g : PANEL_GROUPS;
         struct tile t = {&panel, n, x->q + g, n_groups, y + r, y_stride, n_rows, g == 0};
 
+        product_prefetch(w, rows, g, n);
         quant->unpack(rows, g, n, &panel);
         product_columns(t, quant, x->n_cols);
     }
