@@ -74,7 +74,8 @@ static const struct api_error_info table[API_N_CODES] = {
         {"CONTEXT_LENGTH_EXCEEDED", 400, 1, false,
          "Shorten the prompt, or load the model with a larger context."},
     [API_INVALID_REQUEST] = {"INVALID_REQUEST", 400, 2, false,
-                             "Correct the fields named in details.errors."},
+                             "Correct what the message names; details.errors lists every failing "
+                             "field."},
     [API_BODY_TOO_LARGE] = {"BODY_TOO_LARGE", 413, 1, false, "Send a smaller request."},
     [API_MISSING_API_KEY] =
         {"MISSING_API_KEY", 401, 1, false,
@@ -87,7 +88,9 @@ static const struct api_error_info table[API_N_CODES] = {
     [API_REQUEST_CANCELLED] = {"REQUEST_CANCELLED", 499, 130, false, ""},
     [API_REQUEST_TIMEOUT] = {"REQUEST_TIMEOUT", 408, 1, true,
                              "Ask for fewer tokens or allow more time."},
-    [API_NOT_FOUND] = {"NOT_FOUND", 404, 1, false, "docs/http-api.md lists every route."},
+    [API_NOT_FOUND] = {"NOT_FOUND", 404, 1, false,
+                       "Check the path and the id: docs/http-api.md lists every route, "
+                       "`rbee-keeper workers list` the workers."},
     [API_METHOD_NOT_ALLOWED] = {"METHOD_NOT_ALLOWED", 405, 1, false,
                                 "docs/http-api.md lists every route and its method."},
     [API_INTERNAL] = {"INTERNAL", 500, 1, false,

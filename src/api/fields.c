@@ -147,7 +147,7 @@ static void find_unknown(struct fields *f)
         if (is_taken(f, name))
             continue;
         snprintf(shown, sizeof shown, "%.*s", (int)str_utf8_whole(name, strnlen(name, 64)), name);
-        fields_fail(f, shown, "known field", "There is no field of this name here.");
+        fields_fail(f, shown, "known field", "There is no field named '%s' here.", shown);
     }
 }
 

@@ -259,7 +259,7 @@ static int unknown_option(const char *program, const struct cli_command *command
         near = cli_nearest(bare, names);
     }
     snprintf(why, sizeof why, "there is no option '%.60s'%s%s%s", word,
-             near ? ", did you mean '--" : "", near ? near : "", near ? "'?" : "");
+             near ? " (did you mean '--" : "", near ? near : "", near ? "'?)" : "");
     return usage_error(program, command, why);
 }
 

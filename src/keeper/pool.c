@@ -68,7 +68,9 @@ static bool has_smaller(const json_t *list, const struct pool_want *want)
     json_t *w;
 
     json_array_foreach(json_object_get(list, "workers"), i,
-                       w) if (is_same_kind(w, want) && !is_large_enough(w, want)) return true;
+                       w) if (is_same_kind(w, want) &&
+                              !str_eq(keeper_text(w, "state", ""), "failed") &&
+                              !is_large_enough(w, want)) return true;
     return false;
 }
 

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@
 #define JOIN_MS         3000       /* for the engine to end behind the last answer */
 #define MEAN_WEIGHT     0.2        /* of the newest job in the mean service time */
 #define RETRY_AFTER_MAX 60.0
+#define KEY_VARIABLE    "RBEE_API_KEY"
 
 /* ---- what the engine's side tells
  * ---------------------------------------------------------------- */
@@ -179,6 +181,48 @@ static bool check_access(struct http_exchange *x, void *arg)
     return false;
 }
 
+/*
+ * The key comes by the environment, from the hive or from a person; it is taken out of there, so
+ * that nothing else sees it. Beyond loopback there is no worker without one.
+ */
+static int take_key(struct server *s, struct err *err)
+{
+    const char *key = getenv(KEY_VARIABLE);
+    bool fits = !key || str_copy(s->access.key, sizeof s->access.key, key);
+
+    unsetenv(KEY_VARIABLE);
+    if (!fits || (s->access.key[0] && strlen(s->access.key) < ACCESS_KEY_MIN))
+        return err_set(err, ERR_INVALID,
+                       "the key in " KEY_VARIABLE " must have %d to %d characters", ACCESS_KEY_MIN,
+                       ACCESS_KEY_MAX);
+    if (!s->access.loopback_only && !s->access.key[0])
+        return err_set(err, ERR_DENIED,
+                       "other machines can reach %s, so a key is needed: set " KEY_VARIABLE
+                       " to one of %d to %d characters, or listen on 127.0.0.1",
+                       s->host, ACCESS_KEY_MIN, ACCESS_KEY_MAX);
+    return 0;
+}
+
+/* On a loopback address the Host header is looked at; anywhere else a key is needed. */
+static int set_access(struct server *s, struct err *err)
+{
+    size_t n = s->o.key ? strlen(s->o.key) : 0;
+
+    s->access.loopback_only = access_is_loopback(s->host);
+    if (s->access.loopback_only)
+        return 0;
+    if (n == 0)
+        return err_set(err, ERR_DENIED,
+                       "other machines can reach %s, so a key is needed: set RBEE_API_KEY, or use "
+                       "--addr 127.0.0.1:PORT",
+                       s->host);
+    if (n < ACCESS_KEY_MIN || n > ACCESS_KEY_MAX)
+        return err_set(err, ERR_INVALID, "RBEE_API_KEY has %zu characters, a key has %d to %d", n,
+                       ACCESS_KEY_MIN, ACCESS_KEY_MAX);
+    str_copy(s->access.key, sizeof s->access.key, s->o.key);
+    return 0;
+}
+
 static int listen_for_clients(struct server *s, struct err *err)
 {
     struct http_server_params params = {
@@ -205,7 +249,7 @@ static int listen_for_clients(struct server *s, struct err *err)
         return rc;
     s->access.loopback_only = access_is_loopback(s->host);
     make_url(s);
-    return 0;
+    return take_key(s, err);
 }
 
 /* ---- life
@@ -280,8 +324,6 @@ int server_run(const struct serve_options *o)
         fprintf(stderr, "%s: %s.\n", SERVER_NAME, err.text);
     } else {
         fprintf(stderr, "%s %s listens on %s\n", SERVER_NAME, RBEE_VERSION, s.url);
-        if (!s.access.loopback_only && !s.access.key[0])
-            log_warn("anybody who reaches %s may use this worker: it has no key", s.host);
         if (s.callback)
             callback_send(s.callback);
         event_base_dispatch(s.base);

@@ -471,12 +471,12 @@ describe('a full disk', () => {
     assert.match((await downloadFails(hive, 'hf:full/big', 'DISK_FULL')).message, /needs 3\.1 MB .*room for 2\.[01] MB/);
     assert.strictEqual(hub.cdn.calls.length, from);
     hub.put('full/later', { 'l.gguf': random(1500000) });
-    hub.cdn.plan.push({ pace: 50000 });
+    hub.cdn.plan.push({ pace: 10000 });
     const { json } = await ask(hive, 'hf:full/later');
     const watching = await watch(hive, json.download_id);
     await watching.find((e) => e.bytes_downloaded > 0);
     const blocker = path.join(mounted, 'blocker');
-    fs.writeFileSync(blocker, random(1000000));
+    assert.throws(() => fs.writeFileSync(blocker, random(2 << 20)), /ENOSPC/);
     assert.strictEqual((await toTheEnd(watching)).at(-1).code, 'DISK_FULL');
     fs.unlinkSync(blocker);
     assert.strictEqual((await download(hive, 'hf:full/later')).at(-1).stage, 'complete', 'with room again it goes on');

@@ -543,7 +543,8 @@ describe('beginnings and ends', { skip }, () => {
     hive.server = http.createServer(async (request, response) => {
       let text = '';
       for await (const piece of request) text += piece;
-      hive.asked.push({ method: request.method, url: request.url, body: JSON.parse(text) });
+      const { method, url, headers: { authorization } } = request;
+      hive.asked.push({ method, url, authorization, body: JSON.parse(text) });
       answer(request, response, hive.asked.length);
     });
     await new Promise((resolve) => hive.server.listen(0, '127.0.0.1', resolve));
@@ -587,7 +588,6 @@ describe('beginnings and ends', { skip }, () => {
 
   test('shutdown lets what runs go on, refuses what comes, and exits 0', async () => {
     const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
-    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     const running = await infer(worker, { ...ENDLESS, max_tokens: 100 });
     await firstToken(running);
     const answer = await ask(`${worker.url}/v1/admin/shutdown`, { method: 'POST' });
@@ -598,7 +598,6 @@ describe('beginnings and ends', { skip }, () => {
     assert.ok(running.done);
     assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
     await assert.rejects(get(worker, '/v1/health'), { code: 'ECONNREFUSED' });
-    agent.destroy();
   });
 
   test('SIGTERM drains, and a second one ends it at once', async () => {
@@ -649,6 +648,29 @@ describe('beginnings and ends', { skip }, () => {
     await ready(worker);
     assert.strictEqual((await get(worker, '/v1/health')).json.status, 'alive');
     await worker.stop();
+  });
+
+  test('on an address that others can reach a key is needed, but for its health', async () => {
+    const key = 'rbee-test-key-of-34-characters-xyz';
+    const none = new Proc(WORKER, ['serve', '--model', MODEL, '--addr', '0.0.0.0:0']);
+    assert.strictEqual((await none.end()).code, 1);
+    assert.match(none.stderr, /key is needed: set RBEE_API_KEY/);
+    const hive = await startHive();
+    const worker = await startWorker({ addr: '0.0.0.0:0', 'hive-url': hive.url }, { env: { RBEE_API_KEY: key } });
+    worker.url = worker.url.replace('0.0.0.0', '127.0.0.1');
+    const health = await ask(`${worker.url}/v1/health`, { headers: { Host: 'bee2.home.arpa:8081' } });
+    assert.strictEqual(health.status, 200);
+    const missing = await get(worker, '/v1/ready');
+    assertError(missing, 401, 'MISSING_API_KEY');
+    assert.strictEqual(missing.headers['www-authenticate'], 'Bearer');
+    assertError(await post(worker, { prompt: 'a' }, { Authorization: `Bearer ${key}x` }), 401, 'INVALID_API_KEY');
+    const { status } = await post(worker, { prompt: 'a', max_tokens: 1, stream: false }, { Authorization: `Bearer ${key}` });
+    assert.strictEqual(status, 200);
+    await until(() => hive.asked.length > 0, 'the callback');
+    assert.strictEqual(hive.asked[0].authorization, `Bearer ${key}`);
+    assert.ok(!worker.stderr.includes(key));
+    await worker.stop();
+    hive.stop();
   });
 
   test('a port in use: one sentence, exit 1', async () => {
