@@ -47,13 +47,16 @@ check_includes() {
     done < <(find src -name '*.[ch]')
 }
 
+# Functions that programs or archives define, sorted.
+defined() { nm "$@" 2>/dev/null | awk '$2 == "T" && $3 !~ /^_/ {print $3}' | sort -u; }
+
 check_links() {
     local program=$1 exe=$build/src/$1/$2
     if [ ! -x "$exe" ]; then
         fail "$exe is not built"
         return
     fi
-    if nm "$exe" | grep -E ' [TtDdBb] (engine|gguf|tok|kern|pool|kv|sampler|forward)_' | head -5 | grep .; then
+    if comm -12 <(defined "$exe") <(defined $(find "$build/src/engine" -name '*.a')) | head -5 | grep .; then
         fail "$program links the engine"
     fi
     if ldd "$exe" | grep -E 'pcre2'; then

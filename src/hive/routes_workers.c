@@ -49,9 +49,8 @@ static void get_one(struct hive *h, struct http_exchange *x, const char *id)
 static json_t *spawned_json(const struct worker *w, const char *host)
 {
     json_t *out = worker_json(w, host);
-    const char *state = json_string_value(json_object_get(out, "state"));
 
-    if (state && str_eq(state, "starting"))
+    if (out && worker_is_new(w))
         json_object_set_new(out, "state", json_string("loading"));
     return out;
 }

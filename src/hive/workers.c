@@ -97,6 +97,11 @@ bool workers_use_path(const struct workers *ws, const char *model_path)
     return false;
 }
 
+bool worker_is_new(const struct worker *w)
+{
+    return w->phase == WORKER_RUNNING && !w->has_fate && w->ready_ms == 0;
+}
+
 const char *worker_log_path(const struct worker *w)
 {
     return w->log_path;

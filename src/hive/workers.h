@@ -77,6 +77,8 @@ void workers_forget(struct workers *ws, const void *arg);
 json_t *workers_list_json(struct workers *ws, const char *host);
 json_t *worker_json(const struct worker *w, const char *host);
 const struct worker *workers_find(struct workers *ws, const char *id);
+/* It was started, and has not been seen to be ready yet. */
+bool worker_is_new(const struct worker *w);
 const char *worker_log_path(const struct worker *w);
 bool workers_use_path(const struct workers *ws, const char *model_path);
 uint32_t workers_n_alive(const struct workers *ws);

@@ -21,6 +21,7 @@ void out_init(struct out *o)
 void out_hold_places(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        // cppcheck-suppress leakReturnValNotUsed ; held on purpose until the process ends
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) != fd)
             return; /* without /dev/null there is nothing to hold a place with */
 }

@@ -13,7 +13,7 @@ bool workers_is_id(const char *text)
 {
     size_t n = 0;
 
-    for (; text[n] && n < WORKERS_ID_BYTES; n++)
+    for (; n < WORKERS_ID_BYTES && text[n]; n++)
         if (!isascii((unsigned char)text[n]) ||
             (!isalnum((unsigned char)text[n]) && text[n] != '-'))
             return false;

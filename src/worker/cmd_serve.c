@@ -3,7 +3,6 @@
  * are the hive's wire to it, and can be typed by hand.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/log.h"
 #include "base/path.h"
@@ -101,7 +100,6 @@ static struct serve_options options_of(const struct words *w)
         .board_fd = (int)w->board_fd,
         .hive_url = w->hive_url,
         .public_url = w->public_url,
-        .key = getenv("RBEE_API_KEY"),
         .device = w->device,
         .queue_max = (uint32_t)queue,
         .engine = {.n_slots = (uint32_t)w->slots,

@@ -203,26 +203,6 @@ static int take_key(struct server *s, struct err *err)
     return 0;
 }
 
-/* On a loopback address the Host header is looked at; anywhere else a key is needed. */
-static int set_access(struct server *s, struct err *err)
-{
-    size_t n = s->o.key ? strlen(s->o.key) : 0;
-
-    s->access.loopback_only = access_is_loopback(s->host);
-    if (s->access.loopback_only)
-        return 0;
-    if (n == 0)
-        return err_set(err, ERR_DENIED,
-                       "other machines can reach %s, so a key is needed: set RBEE_API_KEY, or use "
-                       "--addr 127.0.0.1:PORT",
-                       s->host);
-    if (n < ACCESS_KEY_MIN || n > ACCESS_KEY_MAX)
-        return err_set(err, ERR_INVALID, "RBEE_API_KEY has %zu characters, a key has %d to %d", n,
-                       ACCESS_KEY_MIN, ACCESS_KEY_MAX);
-    str_copy(s->access.key, sizeof s->access.key, s->o.key);
-    return 0;
-}
-
 static int listen_for_clients(struct server *s, struct err *err)
 {
     struct http_server_params params = {

@@ -47,7 +47,6 @@ struct serve_options {
     int port;
     int listen_fd, lease_fd, board_fd; /* -1 = none */
     const char *hive_url, *public_url; /* may be NULL */
-    const char *key; /* asked of clients when others than this machine can reach it; may be NULL */
     int64_t device;
     uint32_t queue_max;
     struct engine_params engine;

@@ -536,6 +536,67 @@ describe('loading', { skip }, () => {
   });
 });
 
+describe('the board', () => {
+  const STATES = ['starting', 'loading', 'ready', 'draining', 'failed'];
+
+  /* A board in a file: the layout of struct board (src/api/board.h). */
+  function makeBoard() {
+    const file = path.join(makeFolder(), 'board');
+    const bytes = Buffer.alloc(1168);
+    bytes.writeUInt32LE(0x72626565, 0);
+    bytes.writeUInt32LE(1, 4);
+    fs.writeFileSync(file, bytes);
+    const fd = fs.openSync(file, 'r+');
+    const text = (b, at, n) => b.subarray(at, at + n).toString().split('\0')[0];
+    const read = () => {
+      const b = fs.readFileSync(file);
+      return {
+        state: STATES[b.readUInt32LE(8)], slotsTotal: b.readUInt32LE(12), slotsBusy: b.readUInt32LE(16),
+        queued: b.readUInt32LE(20), steps: b.readBigUInt64LE(24), tokensOut: b.readBigUInt64LE(32),
+        activity: b.readBigInt64LE(40), bytesLoaded: b.readBigUInt64LE(48), bytesTotal: b.readBigUInt64LE(56),
+        layersLoaded: b.readUInt32LE(64), layersTotal: b.readUInt32LE(68), nCtx: b.readUInt32LE(72),
+        errorCode: text(b, 76, 64), errorText: text(b, 140, 1024),
+      };
+    };
+    return { fd, read };
+  }
+
+  test('shows what the worker does, from outside of it', async () => {
+    const board = makeBoard();
+    const worker = await startWorker({ ...SLOW, slots: 1, 'board-fd': 3 }, { stdio: [board.fd] });
+    await until(() => board.read().state === 'ready', 'ready');
+    const first = board.read();
+    assert.deepStrictEqual([first.slotsTotal, first.slotsBusy, first.queued, first.nCtx], [1, 0, 0, 16384]);
+    assert.ok(first.bytesTotal > 1e6 && first.bytesLoaded === first.bytesTotal);
+    assert.ok(first.layersTotal > 4 && first.layersLoaded === first.layersTotal);
+    const running = await infer(worker, ENDLESS);
+    await firstToken(running);
+    const waiting = await infer(worker, ENDLESS);
+    await until(() => board.read().queued === 1, 'one waits');
+    const busy = board.read();
+    assert.strictEqual(busy.slotsBusy, 1);
+    assert.ok(busy.steps > first.steps && busy.tokensOut > 0n && busy.activity >= first.activity);
+    await until(() => board.read().steps > busy.steps, 'it goes on');
+    running.leave();
+    waiting.leave();
+    await until(() => board.read().slotsBusy === 0 && board.read().queued === 0, 'idle again');
+    worker.signal('SIGTERM');
+    await worker.end();
+    assert.strictEqual(board.read().state, 'draining');
+    fs.closeSync(board.fd);
+  });
+
+  test('says why loading failed', async () => {
+    const board = makeBoard();
+    const worker = await startWorker({ model: '/no/such.gguf', 'board-fd': 3 }, { stdio: [board.fd] });
+    await worker.end();
+    const last = board.read();
+    assert.deepStrictEqual([last.state, last.errorCode], ['failed', 'MODEL_NOT_FOUND']);
+    assert.match(last.errorText, /\/no\/such\.gguf/);
+    fs.closeSync(board.fd);
+  });
+});
+
 describe('beginnings and ends', { skip }, () => {
   /* Answers every request with 200 and keeps what was asked. */
   async function startHive(answer = (_, response) => response.end('{"ok":true}')) {

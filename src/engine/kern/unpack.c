@@ -130,7 +130,7 @@ static void unpack_q3_k(const struct block_q3_k *b, size_t j, struct unpack_grou
 }
 
 /* Scale and min j of 8 of Q4_K and Q5_K: the first four whole, the others in two pieces each. */
-static void q4_scale(const uint8_t sc[12], size_t j, int *scale, int *min)
+static void q4_scale(const uint8_t *sc, size_t j, int *scale, int *min)
 {
     if (j < 4) {
         *scale = sc[j] & 63;
