@@ -109,7 +109,7 @@ units() {
 
 scripts() {
     local script
-    for script in tests/unit/*.sh tests/golden/*.sh; do
+    for script in tests/kern-*.sh; do
         [ -x "$script" ] && run_one "script/$(basename "$script" .sh)" "$script" "$1"
     done
 }

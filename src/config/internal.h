@@ -8,6 +8,8 @@
 
 #define CONFIG_N_OPTIONS 14
 
+#define CONFIG_ENV_NAME_MAX 64
+
 struct config_value {
     char *text; /* owned; NULL = the default */
     enum config_source source;
@@ -30,8 +32,8 @@ int config_nodes_put(struct config_nodes *nodes, const char *name, const char *a
                      struct err *err);
 
 /*
- * Parses a whole file's text. Values go to c->values where nothing stronger is set yet, nodes to
- * *nodes. `c` may be NULL to read the nodes alone.
+ * Parses a whole file's text. Values go to c->values, nodes to *nodes. `c` may be NULL to read the
+ * nodes alone.
  */
 int config_parse_text(struct config *c, const char *path, const char *text, size_t n,
                       struct config_nodes *nodes, struct err *err);
@@ -41,5 +43,24 @@ int config_parse_text(struct config *c, const char *path, const char *text, size
  * other lines as they were. free(); NULL when out of memory.
  */
 char *config_edit_node(const char *text, const char *name, const char *value);
+
+/* ---- options.c ---- */
+extern const struct config_option config_table[CONFIG_N_OPTIONS];
+/* The row's index, or CONFIG_N_OPTIONS. */
+size_t config_find(const char *section, const char *key);
+/* The same for names of our own: a BUG when there is no such row. */
+size_t config_must_find(const char *section, const char *key);
+/* Says in err what the option takes; the caller puts before it where the value stood. */
+int config_check_value(const struct config_option *o, const char *value, struct err *err);
+
+/* ---- config.c ---- */
+int config_set_value(struct config *c, size_t i, const char *value, enum config_source source,
+                     struct err *err);
+
+/* ---- read.c ---- */
+int config_read_file(struct config *c, struct err *err);
+int config_read_environment(struct config *c, struct err *err);
+/* "RBEE_HIVE_ADDR" */
+void config_env_name(const struct config_option *o, char dst[CONFIG_ENV_NAME_MAX]);
 
 #endif

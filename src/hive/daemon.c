@@ -33,6 +33,7 @@
 #define PROGRAM         "rbee-hive"
 #define DRAIN_POLL_MS   20
 #define FD_LIMIT_WANTED 65536
+#define HOST_NAME_BYTES 256
 
 /* ---- the command line ---- */
 
@@ -96,10 +97,22 @@ static int find_home(struct hive *h, const char *given, struct err *err)
     return rc;
 }
 
+/* Made if need be, and in full: its paths go to workers and keepers. */
+static int find_models_dir(struct hive *h, struct err *err)
+{
+    const char *told = config_text(h->config, "hive", "models_dir");
+    char *dir = told[0] ? str_dup(told) : path_join(h->home, "models");
+    int rc = dir ? path_make_dirs(dir, 0755, err) : err_no_memory(err, strlen(h->home), "a path");
+
+    if (rc == 0)
+        rc = path_real(dir, &h->models_dir, err);
+    free(dir);
+    return rc;
+}
+
 static int configure(struct hive *h, const struct flags *f, struct err *err)
 {
     enum log_level level = LOG_INFO;
-    const char *models;
     int rc = find_home(h, f->home, err);
 
     if (rc == 0)
@@ -110,10 +123,9 @@ static int configure(struct hive *h, const struct flags *f, struct err *err)
         return rc;
     log_level_from(config_text(h->config, "hive", "log_level"), &level);
     log_init(PROGRAM, level);
-    models = config_text(h->config, "hive", "models_dir");
-    h->models_dir = models[0] ? str_dup(models) : path_join(h->home, "models");
-    if (!h->models_dir)
-        return err_no_memory(err, strlen(h->home), "a path");
+    rc = find_models_dir(h, err);
+    if (rc)
+        return rc;
     return home_lock(h->home, &h->lock_fd, err);
 }
 
@@ -144,7 +156,7 @@ static int resolve_addr(struct hive *h, struct err *err)
 /* On a loopback address the Host header is looked at; anywhere else a key is needed. */
 static int set_access(struct hive *h, struct err *err)
 {
-    char *path;
+    char *path, name[HOST_NAME_BYTES] = "THIS-MACHINE";
     bool made = false;
     int rc;
 
@@ -154,11 +166,12 @@ static int set_access(struct hive *h, struct err *err)
     path = path_join(h->home, "api-key");
     rc = path ? access_load_key(path, true, h->access.key, &made, err)
               : err_no_memory(err, strlen(h->home), "a path");
+    gethostname(name, sizeof name - 1);
     if (rc == 0)
         fprintf(stderr,
                 "%s: other machines can reach %s, so a key is needed (%s %s). On the other machine "
-                "run:\n  export RBEE_API_KEY=$(ssh THIS-MACHINE cat %s)\n",
-                PROGRAM, h->addr.host, made ? "made just now, in" : "in", path, path);
+                "run:\n  export RBEE_API_KEY=$(ssh %s cat %s)\n",
+                PROGRAM, h->addr.host, made ? "made just now, in" : "in", path, name, path);
     free(path);
     return rc;
 }

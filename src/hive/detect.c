@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "base/str.h"
 #include "hive/cuda.h"
 #include "hive/machine.h"
@@ -68,7 +66,8 @@ static json_t *cuda_json(void)
     return backend;
 }
 
-static json_t *detect_json(void)
+/* Takes the part about CUDA over. */
+static json_t *all_json(json_t *cuda)
 {
 #ifdef __APPLE__
     const char *metal = CPU_ONLY;
@@ -76,9 +75,14 @@ static json_t *detect_json(void)
     const char *metal = "Metal is there on a Mac only";
 #endif
 
-    return json_pack("{s:[o, o, o, o]}", "backends", cpu_json(), cuda_json(),
+    return json_pack("{s:[o, o, o, o]}", "backends", cpu_json(), cuda,
                      backend_json("metal", false, metal, json_array()),
                      backend_json("vulkan", false, CPU_ONLY, json_array()));
+}
+
+json_t *detect_without_drivers(const char *reason)
+{
+    return all_json(backend_json("cuda", false, reason, json_array()));
 }
 
 static void show_device(const char *backend, json_t *device)
@@ -130,7 +134,7 @@ int cmd_detect(const struct cli_command *self, int argc, char **argv)
 
     if (rc != CLI_GO)
         return rc;
-    found = detect_json();
+    found = all_json(cuda_json());
     if (!found) {
         fprintf(stderr, "rbee-hive: out of memory\n");
         return CLI_ERROR;

@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "api/errors.h"
 #include "base/cli.h"
 
@@ -16,6 +18,9 @@
 #define DETECT_TIMEOUT_MS 10000
 
 int cmd_detect(const struct cli_command *self, int argc, char **argv);
+
+/* What can be told without any driver, with the reason why none was asked; NULL = out of memory. */
+json_t *detect_without_drivers(const char *reason);
 
 /*
  * May a worker run on this backend and device? "auto" is the best there is. 0 with *backend as the

@@ -106,6 +106,23 @@ static const struct hub_file *find_file(const struct hub_repo *r, const char *na
     return found;
 }
 
+/* Of the quantisations in the list the one whose size is nearest to the one asked for, or NULL. */
+static const char *nearest_quant(const char *asked, const char *const *names)
+{
+    double want = quant_bits(asked), best_distance = INFINITY;
+    const char *best = NULL;
+
+    for (; want > 0 && *names; names++) {
+        double bits = quant_bits(*names);
+
+        if (bits > 0 && fabs(bits - want) < best_distance) {
+            best_distance = fabs(bits - want);
+            best = *names;
+        }
+    }
+    return best;
+}
+
 /* The names that are there, for the person who asked for another one. */
 static int not_there(const struct hub_repo *r, const struct model_ref *ref, struct err *err)
 {
@@ -125,8 +142,10 @@ static int not_there(const struct hub_repo *r, const struct model_ref *ref, stru
         names[n++] = name;
     }
     names[n] = NULL;
-    if (asked)
-        near = cli_nearest(asked, names);
+    if (ref->file)
+        near = cli_nearest(ref->file, names);
+    else if (ref->quant)
+        near = nearest_quant(ref->quant, names);
     if (n == 0)
         rc = err_set(err, ERR_NOT_FOUND, "%.200s has no GGUF file", ref->repo);
     else

@@ -1,8 +1,9 @@
 /* routes_node.c - /v1/health, /v1/node, /v1/backends. */
-#include <string.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-#include "base/str.h"
+#include "base/log.h"
 #include "hive/capture.h"
 #include "hive/detect.h"
 #include "hive/machine.h"
@@ -46,21 +47,23 @@ struct asking {
     struct capture *capture;
 };
 
+/* A driver that crashes or hangs takes only the process that asked it with it. */
 static void on_detected(void *arg, const struct capture_result *r)
 {
     struct asking *a = arg;
-    json_t *found = json_loadb(buf_str(r->out), r->out->len, 0, NULL);
+    json_t *found = NULL;
+    char end[80], reason[160];
 
-    if (r->rc == 0 && !r->end.by_signal && r->end.code == 0 && found) {
-        reply_json(a->x, 200, found);
-    } else {
-        char end[80];
-
-        json_decref(found);
-        reply_fail(a->x, API_INTERNAL, "the look for backends failed: %s",
-                   r->rc == ERR_TIMEOUT ? "it took too long"
-                                        : child_end_text(&r->end, end, sizeof end));
+    if (r->rc == 0 && !r->end.by_signal && r->end.code == 0)
+        found = json_loadb(buf_str(r->out), r->out->len, 0, NULL);
+    if (!found) {
+        snprintf(reason, sizeof reason, "the look for devices ended with %s",
+                 r->rc == ERR_TIMEOUT ? "no answer in time"
+                                      : child_end_text(&r->end, end, sizeof end));
+        log_warn("%s", reason);
+        found = detect_without_drivers(reason);
     }
+    reply_json(a->x, 200, found);
     free(a);
 }
 

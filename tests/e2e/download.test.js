@@ -196,7 +196,7 @@ describe('the hub says no', () => {
     assert.match((await downloadFails(hive, 'hf:org/none', 'MODEL_NOT_FOUND')).message, /org\/none/);
     assert.match((await downloadFails(hive, 'hf:org/there@v9', 'MODEL_NOT_FOUND')).message, /v9/);
     const near = (await downloadFails(hive, 'hf:org/there:Q4_1', 'MODEL_NOT_FOUND')).message;
-    assert.match(near, /did you mean Q4_0\?.*Q4_0, Q5_0/);
+    assert.match(near, /did you mean Q5_0\?.*Q4_0, Q5_0/);
     assert.match((await downloadFails(hive, 'hf:org/there:their.Q4_0.gguf', 'MODEL_NOT_FOUND')).message, /there\.Q4_0\.gguf/);
     assert.match((await downloadFails(hive, 'hf:org/nogguf', 'MODEL_NOT_FOUND')).message, /no GGUF/);
     assert.deepStrictEqual(partsIn(hive), []);

@@ -454,6 +454,94 @@ describe('the end', () => {
   });
 });
 
+describe('drivers', () => {
+  /* A driver's library that does as the given body of cuInit says; its folder, or null without cc. */
+  function fakeDriver(init) {
+    const folder = makeFolder();
+    fs.writeFileSync(path.join(folder, 'cuda.c'), `
+      #include <stdio.h>
+      #include <stdlib.h>
+      int cuInit(unsigned flags) { (void)flags; ${init} }
+      int cuDeviceGetCount(int *n) { *n = 2; return 0; }
+      int cuDeviceGet(int *d, int i) { *d = 100 + i; return 0; }
+      int cuDeviceGetName(char *name, int n, int d) { snprintf(name, (size_t)n, "Fake %d", d); return 0; }
+      int cuDeviceTotalMem_v2(size_t *n, int d) { *n = (size_t)d << 30; return 0; }`);
+    const cc = spawnSync('cc', ['-shared', '-fPIC', '-o', 'libcuda.so.1', 'cuda.c'], { cwd: folder });
+    return cc.status === 0 ? folder : null;
+  }
+  const cuda = (found) => found.backends.find((b) => b.name === 'cuda');
+  const detect = (folder) => JSON.parse(spawnSync(HIVE, ['detect', '--json'],
+    { encoding: 'utf8', env: { ...process.env, LD_LIBRARY_PATH: folder } }).stdout);
+
+  test('devices are listed, though this build cannot use them', (t) => {
+    const folder = fakeDriver('return 0;');
+    if (!folder) return t.skip('no C compiler');
+    const found = cuda(detect(folder));
+    assert.deepStrictEqual(found.devices, [{ index: 0, name: 'Fake 100', memory_bytes: 100 * 2 ** 30 },
+      { index: 1, name: 'Fake 101', memory_bytes: 101 * 2 ** 30 }]);
+    assert.strictEqual(found.available, false);
+    return undefined;
+  });
+
+  test('a driver without a device says so', (t) => {
+    const folder = fakeDriver('return 100;');
+    if (!folder) return t.skip('no C compiler');
+    const found = cuda(detect(folder));
+    assert.deepStrictEqual(found.devices, []);
+    assert.match(found.reason, /CUDA error 100/);
+    return undefined;
+  });
+
+  test('a driver that crashes does not take the hive with it', async (t) => {
+    const folder = fakeDriver('abort();');
+    if (!folder) return t.skip('no C compiler');
+    const hive = await startHive({ env: { LD_LIBRARY_PATH: folder } });
+    t.after(() => hive.stop());
+    const answer = await get(hive, '/v1/backends');
+    assert.strictEqual(answer.status, 200);
+    assert.match(cuda(answer.json).reason, /SIGABRT|exit code/);
+    assert.strictEqual(answer.json.backends[0].available, true);
+    assert.strictEqual((await get(hive, '/v1/health')).status, 200);
+    return undefined;
+  });
+});
+
+describe('reachable from other machines', () => {
+  /* In a network of its own, so that nobody else can reach it even for a moment. */
+  const apart = process.getuid() === 0 && spawnSync('unshare', ['-n', 'true']).status === 0 &&
+    spawnSync('sh', ['-c', 'command -v ip nsenter curl']).status === 0;
+
+  test('a key is made, asked for, and given to workers', { skip: apart ? skip : 'needs root, unshare, ip, nsenter, curl' }, async (t) => {
+    const home = makeFolder();
+    const hive = new Proc('unshare', ['-n', 'sh', '-c', 'ip link set lo up; exec "$0" "$@"', HIVE, 'daemon',
+      '--addr', '0.0.0.0:0', '--home', home], { env: { HOME: home, RBEE_TINY: MODEL } });
+    t.after(() => hive.stop());
+    const [, port] = await hive.says(/listening on http:\/\/0\.0\.0\.0:(\d+)/);
+    const keyFile = path.join(home, 'api-key');
+    const key = fs.readFileSync(keyFile, 'utf8').trim();
+    assert.strictEqual(fs.statSync(keyFile).mode & 0o777, 0o600);
+    assert.match(hive.stderr, /a key is needed .*api-key/);
+    assert.ok(!hive.stderr.includes(key), 'the key itself is not shown');
+    const curl = (url, ...args) => {
+      const r = spawnSync('nsenter', ['-t', String(hive.pid), '-n', 'curl', '-s', '-w', '\n%{http_code}', url, ...args], { encoding: 'utf8' });
+      const [text, status] = r.stdout.split(/\n(?=\d+$)/);
+      return { status: Number(status), text };
+    };
+    const base = `http://localhost:${port}`, bearer = ['-H', `Authorization: Bearer ${key}`];
+    assert.strictEqual(curl(`${base}/v1/health`).status, 200);
+    assert.strictEqual(curl(`${base}/v1/workers/list`).status, 401);
+    assert.strictEqual(curl(`${base}/v1/workers/list`, '-H', 'Authorization: Bearer wrong').status, 401);
+    assert.strictEqual(curl(`${base}/v1/workers/list`, ...bearer).status, 200);
+    const spawned = curl(`${base}/v1/workers/spawn`, ...bearer, '-d', '{"model_ref":"tiny"}');
+    assert.strictEqual(spawned.status, 200, spawned.text);
+    const { url } = JSON.parse(spawned.text);
+    assert.match(url, /^http:\/\/localhost:\d+$/, 'the host that was asked, not the wildcard');
+    await until(() => curl(`${url}/v1/health`).status === 200, 'the worker');
+    assert.strictEqual(curl(`${url}/v1/inference`, '-d', '{"prompt":"x","max_tokens":1}').status, 401);
+    assert.strictEqual(curl(`${url}/v1/inference`, ...bearer, '-d', '{"prompt":"x","max_tokens":1}').status, 200);
+  });
+});
+
 describe('starting', () => {
   const daemon = (args, options) => spawnSync(HIVE, ['daemon', ...args], { encoding: 'utf8', timeout: 20000, ...options });
 

@@ -75,24 +75,32 @@ static inline void attention_near_double(const struct kern_attn *a, size_t h)
     }
 }
 
+/* The result of ref for t, and each set's beside it. */
+static inline void attention_compare(struct attention *t, const char *what)
+{
+    const size_t n = t->a.n_heads * t->a.head_dim;
+    float *ref = guard_alloc(&t->guard, n * sizeof *ref);
+
+    kern_find("ref")->attend(&t->a);
+    memcpy(ref, t->a.out, n * sizeof *ref);
+    EACH_SET(set)
+    {
+        outputs_clear(t->a.out, n);
+        set->attend(&t->a);
+        check_same(t->a.out, ref, n, set->name, what);
+    }
+}
+
 static inline void attention_try(struct rng *r, size_t page_tokens, size_t head_dim, size_t n_pos,
                                  size_t n_heads)
 {
     struct attention t;
-    float *ref;
 
     attention_init(&t, r, page_tokens, head_dim, n_pos, n_heads);
     kern_find("ref")->attend(&t.a);
     for (size_t h = 0; h < n_heads; h++)
         attention_near_double(&t.a, h);
-    ref = guard_alloc(&t.guard, n_heads * head_dim * sizeof *ref);
-    memcpy(ref, t.a.out, n_heads * head_dim * sizeof *ref);
-    EACH_SET(set)
-    {
-        outputs_clear(t.a.out, n_heads * head_dim);
-        set->attend(&t.a);
-        check_same(t.a.out, ref, n_heads * head_dim, set->name, "attend");
-    }
+    attention_compare(&t, "attend");
     guard_free(&t.guard);
 }
 
@@ -117,20 +125,34 @@ static inline void check_attend_extreme_scores(void)
 
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
         struct attention t;
-        float *q, *ref;
+        float *q;
 
         attention_init(&t, &r, 16, 64, 37, 3);
         q = guard_floats(&t.guard, &r, 3 * 64);
         q[64 + i] = queries[i];
         t.a.q = q;
-        ref = guard_alloc(&t.guard, 3 * 64 * sizeof *ref);
-        kern_find("ref")->attend(&t.a);
-        memcpy(ref, t.a.out, 3 * 64 * sizeof *ref);
-        EACH_SET(set)
-        {
-            set->attend(&t.a);
-            check_same(t.a.out, ref, 3 * 64, set->name, "attend with an extreme query");
-        }
+        attention_compare(&t, "attend with an extreme query");
+        guard_free(&t.guard);
+    }
+}
+
+/* One key or value among many that is infinite or no number; in the vectors and in the rest. */
+static inline void check_attend_poisoned_pages(void)
+{
+    static const uint16_t halves[] = {0x7c00, 0xfc00, 0x7e00};
+    struct rng r = {15};
+
+    for (size_t i = 0; i < 12; i++) {
+        struct attention t;
+        size_t at = i / 3 % 2 ? 36 : 3;
+        uint16_t *page;
+
+        attention_init(&t, &r, 64, 40, 37, 2);
+        page = guard_alloc(&t.guard, 37 * 40 * sizeof *page);
+        memcpy(page, i < 6 ? t.k_pages[0] : t.v_pages[0], 37 * 40 * sizeof *page);
+        page[at * 40 + i % 40] = halves[i % 3];
+        *(i < 6 ? &t.k_pages[0] : &t.v_pages[0]) = page;
+        attention_compare(&t, "attend with a poisoned page");
         guard_free(&t.guard);
     }
 }

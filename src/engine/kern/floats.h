@@ -172,17 +172,17 @@ static void float_rope(float *x, size_t n_heads, size_t head_dim, size_t n_rot, 
 /* kern_exp, step by step as in ref.c. */
 INLINE struct vf float_exp(struct vf x)
 {
-    const struct vf magic = vf_set1(0x1.8p23f);
+    const struct vf magic = vf_set1(EXP_MAGIC);
     struct vf top = vf_at_most(x, KERN_EXP_MAX);
-    struct vf t = vf_fma(top, vf_set1(0x1.715476p+0f), magic), n = vf_sub(t, magic), r, p;
+    struct vf t = vf_fma(top, vf_set1(EXP_INV_LN2), magic), n = vf_sub(t, magic), r, p;
 
-    r = vf_fma(n, vf_set1(-0x1.62e400p-1f), top);
-    r = vf_fma(n, vf_set1(-0x1.7f7d1cp-20f), r);
-    p = vf_set1(0x1.6a2352p-10f);
-    p = vf_fma(p, r, vf_set1(0x1.123a6cp-7f));
-    p = vf_fma(p, r, vf_set1(0x1.5558f4p-5f));
-    p = vf_fma(p, r, vf_set1(0x1.555490p-3f));
-    p = vf_fma(p, r, vf_set1(0x1.fffffcp-2f));
+    r = vf_fma(n, vf_set1(-EXP_LN2_HI), top);
+    r = vf_fma(n, vf_set1(-EXP_LN2_LO), r);
+    p = vf_set1(EXP_C6);
+    p = vf_fma(p, r, vf_set1(EXP_C5));
+    p = vf_fma(p, r, vf_set1(EXP_C4));
+    p = vf_fma(p, r, vf_set1(EXP_C3));
+    p = vf_fma(p, r, vf_set1(EXP_C2));
     p = vf_fma(p, r, vf_set1(1.0f));
     p = vf_fma(p, r, vf_set1(1.0f));
     p = vf_mul(p, vf_of_bits(vi_shl(vi_add(vf_bits(t), vi_set1(127)), 23)));

@@ -24,13 +24,11 @@ float kern_sum16(const float a[LANES])
 
 /*
  * exp(x) = 2^n * exp(r) with n = round(x / ln 2) and |r| <= ln 2 / 2 (Cody & Waite 1980: ln 2 in
- * two pieces); exp(r) by a polynomial of degree 6 whose coefficients are minimax for that range.
- * Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits. 2^n is a normal number for
- * every x between the two limits. A NaN stays one.
+ * two pieces); exp(r) by a polynomial of degree 6. 2^n is a normal number for every x between the
+ * two limits. A NaN stays one.
  */
 float kern_exp(float x)
 {
-    const float magic = 0x1.8p23f;
     float t, n, r, p, scale;
     uint32_t bits;
 
@@ -38,15 +36,15 @@ float kern_exp(float x)
         return 0.0f;
     if (x > KERN_EXP_MAX)
         x = KERN_EXP_MAX;
-    t = fmaf(x, 0x1.715476p+0f, magic);
-    n = t - magic;
-    r = fmaf(n, -0x1.62e400p-1f, x);
-    r = fmaf(n, -0x1.7f7d1cp-20f, r);
-    p = 0x1.6a2352p-10f;
-    p = fmaf(p, r, 0x1.123a6cp-7f);
-    p = fmaf(p, r, 0x1.5558f4p-5f);
-    p = fmaf(p, r, 0x1.555490p-3f);
-    p = fmaf(p, r, 0x1.fffffcp-2f);
+    t = fmaf(x, EXP_INV_LN2, EXP_MAGIC);
+    n = t - EXP_MAGIC;
+    r = fmaf(n, -EXP_LN2_HI, x);
+    r = fmaf(n, -EXP_LN2_LO, r);
+    p = EXP_C6;
+    p = fmaf(p, r, EXP_C5);
+    p = fmaf(p, r, EXP_C4);
+    p = fmaf(p, r, EXP_C3);
+    p = fmaf(p, r, EXP_C2);
     p = fmaf(p, r, 1.0f);
     p = fmaf(p, r, 1.0f);
     memcpy(&bits, &t, sizeof bits);

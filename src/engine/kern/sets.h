@@ -24,6 +24,21 @@ float kern_sum16(const float a[LANES]);
  */
 #define KERN_Q8_TINY 0x1p-119f
 
+/*
+ * The constants of kern_exp (see ref.c): 1 / ln 2, ln 2 in two pieces, and the polynomial's
+ * coefficients of r^2 .. r^6; the first two are 1. Minimax by Lawson's method of reweighted least
+ * squares; the polynomial itself is off by at most 2^-28.
+ */
+#define EXP_INV_LN2 0x1.715476p+0f
+#define EXP_LN2_HI  0x1.62e400p-1f
+#define EXP_LN2_LO  0x1.7f7d1cp-20f
+#define EXP_C2      0x1.fffffcp-2f
+#define EXP_C3      0x1.555490p-3f
+#define EXP_C4      0x1.5558f4p-5f
+#define EXP_C5      0x1.123a6cp-7f
+#define EXP_C6      0x1.6a2352p-10f
+#define EXP_MAGIC   0x1.8p23f /* adding it rounds to an integer, left in the low bits */
+
 /* Weight k of a row of F32, F16 or BF16 as float32. Exact. */
 float kern_float_weight(enum tensor_type type, const void *row, size_t k);
 

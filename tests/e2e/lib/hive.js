@@ -23,12 +23,13 @@ const remove = (hive, where) => ask(hive.url + where, { method: 'DELETE' });
 const spawn = (hive, model, more = {}) => post(hive, '/v1/workers/spawn', { model_ref: model, ...more });
 const list = async (hive) => (await get(hive, '/v1/workers/list')).json.workers;
 
-/* Spawns and waits until the worker is ready. */
+/* Spawns and waits until the worker is ready, as the hive sees it and as it says itself. */
 async function spawnReady(hive, model, more) {
   const answer = await spawn(hive, model, more);
   if (answer.status !== 200) throw new Error(`spawn: ${answer.status} ${answer.text}`);
   await until(async () => (await get(hive, `/v1/workers/${answer.json.worker_id}`)).json.state === 'idle',
     () => `idle:\n${hive.stderr}`);
+  await until(async () => (await get(answer.json, '/v1/ready')).json.ready, 'ready');
   return answer.json;
 }
 

@@ -1,0 +1,120 @@
+/*
+ * options.c - the table of options: every one there is, its default, and what values it takes.
+ *
+ * One line an option: a new one needs no other change, but for the count in internal.h.
+ */
+#include <string.h>
+
+#include "base/str.h"
+#include "config/internal.h"
+
+#define LEVELS "debug info warn error silent"
+
+const struct config_option config_table[CONFIG_N_OPTIONS] = {
+    {"keeper", "node", CONFIG_STR, "localhost", 0, 0, NULL, NULL,
+     "the node that commands speak to when --node is not given"},
+    {"hive", "addr", CONFIG_ADDR, "127.0.0.1:8080", 0, 0, NULL, NULL, "where rbee-hive listens"},
+    {"hive", "worker", CONFIG_STR, "", 0, 0, NULL, NULL,
+     "the worker's program; empty = beside rbee-hive, else in PATH"},
+    {"hive", "keep_alive", CONFIG_DURATION, "5m", 0, 0, NULL, NULL,
+     "how long an idle worker stays: a duration, 0 = not at all, -1 = for ever"},
+    {"hive", "slots", CONFIG_INT, "0", 0, 64, NULL, NULL,
+     "requests a worker decodes at once; 0 = the worker's own choice"},
+    {"hive", "ctx", CONFIG_INT, "0", 0, 16777216, NULL, NULL,
+     "positions a slot may hold; 0 = the worker's own choice"},
+    {"hive", "threads", CONFIG_INT, "0", 0, 256, NULL, NULL,
+     "threads a worker computes with; 0 = one for each usable core"},
+    {"hive", "hf_endpoint", CONFIG_STR, "https://huggingface.co", 0, 0, NULL, "HF_ENDPOINT",
+     "the hub that hf: models come from"},
+    {"hive", "worker_port_first", CONFIG_INT, "8081", 1, 65535, NULL, NULL,
+     "workers listen on the first free port from here up"},
+    {"hive", "load_timeout", CONFIG_DURATION, "300s", 0, 0, NULL, NULL,
+     "how long a worker may take to load its model; -1 = for ever"},
+    {"hive", "health_interval", CONFIG_DURATION, "30s", 0, 0, NULL, NULL,
+     "how often a worker is asked whether it is well; 0 or -1 = never"},
+    {"hive", "download_stall", CONFIG_DURATION, "60s", 0, 0, NULL, NULL,
+     "a download without a byte for so long is tried anew; -1 = never"},
+    {"hive", "log_level", CONFIG_CHOICE, "info", 0, 0, LEVELS, NULL,
+     "the least level that is logged: debug, info, warn, error or silent"},
+    {"hive", "models_dir", CONFIG_STR, "", 0, 0, NULL, NULL,
+     "where models are kept; empty = models in rbee's home"},
+};
+
+size_t config_find(const char *section, const char *key)
+{
+    for (size_t i = 0; i < CONFIG_N_OPTIONS; i++)
+        if (str_eq(config_table[i].section, section) && str_eq(config_table[i].key, key))
+            return i;
+    return CONFIG_N_OPTIONS;
+}
+
+size_t config_must_find(const char *section, const char *key)
+{
+    size_t i = config_find(section, key);
+
+    if (i == CONFIG_N_OPTIONS)
+        BUG("there is no option [%s] %s", section, key);
+    return i;
+}
+
+const struct config_option *config_options(size_t *n)
+{
+    *n = CONFIG_N_OPTIONS;
+    return config_table;
+}
+
+static bool is_choice(const char *choices, const char *value)
+{
+    size_t n = strlen(value);
+
+    for (const char *p = choices; n && *p;) {
+        size_t len = strcspn(p, " ");
+
+        if (len == n && strncmp(p, value, n) == 0)
+            return true;
+        p += len + (p[len] == ' ');
+    }
+    return false;
+}
+
+static bool is_plain_text(const char *value)
+{
+    for (const unsigned char *p = (const unsigned char *)value; *p; p++)
+        if (*p < 0x20 || *p == 0x7f)
+            return false;
+    return str_is_utf8(value, strlen(value));
+}
+
+int config_check_value(const struct config_option *o, const char *value, struct err *err)
+{
+    struct config_addr addr;
+    int64_t number;
+
+    if (strlen(value) >= CONFIG_VALUE_MAX)
+        return err_set(err, ERR_LIMIT, "the value of %s has %zu bytes, the limit is %d", o->key,
+                       strlen(value), CONFIG_VALUE_MAX - 1);
+    if (!is_plain_text(value))
+        return err_set(err, ERR_INVALID, "the value of %s holds bytes that are no text", o->key);
+    switch (o->kind) {
+    case CONFIG_STR:
+        return 0;
+    case CONFIG_INT:
+        if (str_to_i64(value, &number) == 0 && number >= o->min && number <= o->max)
+            return 0;
+        return err_set(err, ERR_INVALID, "%s takes a whole number from %lld to %lld, not '%.80s'",
+                       o->key, (long long)o->min, (long long)o->max, value);
+    case CONFIG_DURATION:
+        if (str_to_duration_ms(value, &number) == 0)
+            return 0;
+        return err_set(err, ERR_INVALID,
+                       "%s takes a duration such as 30s, 5m, 0 or -1, not '%.80s'", o->key, value);
+    case CONFIG_ADDR:
+        return config_addr_parse(value, CONFIG_DEFAULT_PORT, &addr, err);
+    case CONFIG_CHOICE:
+        if (is_choice(o->choices, value))
+            return 0;
+        return err_set(err, ERR_INVALID, "%s takes one of: %s; not '%.80s'", o->key, o->choices,
+                       value);
+    }
+    BUG("option %s has the kind %d", o->key, (int)o->kind);
+}

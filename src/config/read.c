@@ -1,0 +1,188 @@
+/*
+ * read.c - values from config.ini (by inih) and from the environment; see config.h.
+ *
+ * Refuses what is not in the table, with the line or the variable's name. One thread.
+ */
+#include <ctype.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "config/internal.h"
+
+/* ---- the file ---- */
+
+struct reading {
+    struct config *c; /* NULL: nodes only */
+    struct config_nodes *nodes;
+    bool seen[CONFIG_N_OPTIONS];
+    struct err err; /* the first thing wrong */
+    bool failed;
+};
+
+/* Says which keys the section has: a misspelt one is then found at a glance. */
+static void unknown_option(const char *section, const char *key, struct err *err)
+{
+    struct buf keys;
+
+    buf_init(&keys, ERR_TEXT_MAX);
+    for (size_t i = 0; i < CONFIG_N_OPTIONS; i++)
+        if (str_eq(config_table[i].section, section))
+            buf_printf(&keys, "%s%s", keys.len ? ", " : "", config_table[i].key);
+    if (keys.len)
+        err_set(err, ERR_INVALID, "there is no option '%.60s' in [%s]; there are: %s", key, section,
+                buf_str(&keys));
+    else
+        err_set(err, ERR_INVALID,
+                "there is no section [%.60s]; there are [keeper], [hive], [nodes]", section);
+    buf_done(&keys);
+}
+
+static void take_option(struct reading *r, const char *section, const char *key, const char *value)
+{
+    size_t i = config_find(section, key);
+
+    if (i == CONFIG_N_OPTIONS) {
+        unknown_option(section, key, &r->err);
+        r->failed = true;
+        return;
+    }
+    if (r->seen[i]) {
+        err_set(&r->err, ERR_INVALID, "%s is given twice in [%s]", key, section);
+        r->failed = true;
+        return;
+    }
+    r->seen[i] = true;
+    if (r->c)
+        r->failed = config_set_value(r->c, i, value, CONFIG_FROM_FILE, &r->err) != 0;
+    else
+        r->failed = config_check_value(&config_table[i], value, &r->err) != 0;
+}
+
+/* inih's callback: 0 marks the line as wrong; reading goes on, but only the first error counts. */
+static int on_line(void *user, const char *section, const char *key, const char *value)
+{
+    struct reading *r = user;
+
+    if (r->failed)
+        return 0;
+    if (str_eq(section, "nodes"))
+        r->failed = config_nodes_put(r->nodes, key, value, &r->err) != 0;
+    else
+        take_option(r, section, key, value ? value : "");
+    return r->failed ? 0 : 1;
+}
+
+/*
+ * A copy without the blanks that begin lines: inih would take an indented line for more of the
+ * value before it. ERR_LIMIT for a line that is longer than inih's own buffer, ERR_INVALID for
+ * NULs.
+ */
+static int unindent(const char *text, size_t n, char **out, struct err *err)
+{
+    char *copy = malloc(n + 1), *dst = copy;
+    size_t line = 1;
+
+    if (!copy)
+        return err_no_memory(err, n + 1, "the config file");
+    for (const char *p = text; p < text + n; line++) {
+        const char *end = memchr(p, '\n', (size_t)(text + n - p));
+        const char *stop = end ? end + 1 : text + n;
+
+        while (p < stop && (*p == ' ' || *p == '\t'))
+            p++;
+        if (stop - p >= INI_MAX_LINE - 1 || memchr(p, '\0', (size_t)(stop - p))) {
+            free(copy);
+            return err_set(err, ERR_INVALID, "line %zu is longer than %d bytes or holds a NUL",
+                           line, INI_MAX_LINE - 2);
+        }
+        memcpy(dst, p, (size_t)(stop - p));
+        dst += stop - p;
+        p = stop;
+    }
+    *dst = '\0';
+    *out = copy;
+    return 0;
+}
+
+int config_parse_text(struct config *c, const char *path, const char *text, size_t n,
+                      struct config_nodes *nodes, struct err *err)
+{
+    struct reading r = {.c = c, .nodes = nodes};
+    char *plain = NULL;
+    int line, rc = unindent(text, n, &plain, err);
+
+    if (rc) {
+        err_prefix(err, "%s", path);
+        return rc;
+    }
+    line = ini_parse_string(plain, on_line, &r);
+    free(plain);
+    if (line == 0)
+        return 0;
+    if (!r.failed)
+        return err_set(err, ERR_INVALID,
+                       "%s, line %d: this is neither a [section], nor KEY = VALUE, nor a comment",
+                       path, line);
+    return err_set(err, r.err.code, "%s, line %d: %s", path, line, r.err.text);
+}
+
+int config_read_file(struct config *c, struct err *err)
+{
+    struct err local;
+    char *text;
+    size_t n;
+    int rc = path_read_file(c->path, CONFIG_FILE_MAX, &text, &n, &local);
+
+    if (rc == ERR_NOT_FOUND)
+        return 0;
+    if (rc)
+        return err_set(err, rc, "%s", local.text);
+    rc = config_parse_text(c, c->path, text, n, &c->nodes, err);
+    free(text);
+    return rc;
+}
+
+/* ---- the environment ---- */
+
+void config_env_name(const struct config_option *o, char dst[CONFIG_ENV_NAME_MAX])
+{
+    snprintf(dst, CONFIG_ENV_NAME_MAX, "RBEE_%s_%s", o->section, o->key);
+    for (char *p = dst; *p; p++)
+        *p = (char)toupper((unsigned char)*p);
+}
+
+/* The variable that gives this option a value, by name; an empty one counts as not set. */
+static const char *env_value(const struct config_option *o, char name[CONFIG_ENV_NAME_MAX])
+{
+    const char *value;
+
+    config_env_name(o, name);
+    value = getenv(name);
+    if ((value && value[0]) || !o->env_alias)
+        return value && value[0] ? value : NULL;
+    str_copy(name, CONFIG_ENV_NAME_MAX, o->env_alias);
+    value = getenv(name);
+    return value && value[0] ? value : NULL;
+}
+
+int config_read_environment(struct config *c, struct err *err)
+{
+    for (size_t i = 0; i < CONFIG_N_OPTIONS; i++) {
+        char name[CONFIG_ENV_NAME_MAX];
+        const char *value = env_value(&config_table[i], name);
+        int rc = value ? config_set_value(c, i, value, CONFIG_FROM_ENV, err) : 0;
+
+        if (rc) {
+            err_prefix(err, "the environment's %s", name);
+            return rc;
+        }
+        if (value)
+            c->values[i].alias = !str_starts(name, "RBEE_");
+    }
+    return 0;
+}

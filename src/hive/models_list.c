@@ -1,0 +1,168 @@
+/* models_list.c - models.h's telling and removing. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/models_internal.h"
+#include "hive/programs.h"
+#include "hive/reply.h"
+
+/* ---- telling ---- */
+
+static json_t *time_json(int64_t unix_ms)
+{
+    char text[CLOCK_ISO_BYTES];
+
+    return unix_ms ? json_string(clock_iso8601(unix_ms, text)) : json_null();
+}
+
+static json_t *row_json(const struct catalog_row *row)
+{
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:b}", "model_ref",
+                     row->model_ref, "local_path", row->path, "size_bytes",
+                     (json_int_t)row->size_bytes, "quantization", row->quantization, "sha256",
+                     row->sha256, "source", row->source, "file", row->file, "downloaded_at",
+                     time_json(row->downloaded_ms), "last_used_at", time_json(row->last_used_ms),
+                     "verified", row->verified);
+}
+
+/* A model that no catalog knows: the bundled one, or a file of the user's. */
+static json_t *plain_json(const char *model_ref, const char *path, const char *source)
+{
+    char *ref = str_dup(model_ref), *copy = str_dup(path);
+    char none[] = "", from[16], *file = str_dup(path_base(path));
+    struct catalog_row row = {.model_ref = ref,
+                              .path = copy,
+                              .source = from,
+                              .file = file,
+                              .quantization = none,
+                              .sha256 = none};
+    json_t *out = NULL;
+
+    str_copy(from, sizeof from, source);
+    path_file_size(path, &row.size_bytes, NULL);
+    if (ref && copy && file)
+        out = row_json(&row);
+    free(ref);
+    free(copy);
+    free(file);
+    return out;
+}
+
+static bool add_row(void *arg, const struct catalog_row *row)
+{
+    json_array_append_new(arg, row_json(row));
+    return true;
+}
+
+json_t *models_list_json(struct models *m)
+{
+    json_t *list = json_array();
+    struct err err;
+    char *tiny;
+
+    if (programs_find_tiny(&tiny, NULL) == 0) {
+        json_array_append_new(list, plain_json("tiny", tiny, "bundled"));
+        free(tiny);
+    }
+    if (catalog_each(m->catalog, add_row, list, &err))
+        log_warn("%s", err.text);
+    return json_pack("{s:o}", "models", list);
+}
+
+json_t *models_json(struct models *m, const char *canonical, const char *path)
+{
+    struct catalog_row row;
+    json_t *out;
+
+    if (!str_starts(canonical, "hf:"))
+        return plain_json(canonical, path, str_eq(canonical, "tiny") ? "bundled" : "file");
+    if (catalog_get(m->catalog, canonical, &row, NULL))
+        return NULL;
+    out = row_json(&row);
+    catalog_row_done(&row);
+    return out;
+}
+
+/* ---- removing ---- */
+
+struct removal {
+    const char *canonical;
+    struct card *card;
+};
+
+static bool find_card(void *arg, struct card *card)
+{
+    struct removal *r = arg;
+
+    if (card_has_ref(card, r->canonical))
+        r->card = card;
+    else
+        card_free(card);
+    return r->card == NULL;
+}
+
+/* Deletes the files, or only forgets this reference when others mean them too. False when there is
+ * nothing of it on disk, finished or not. */
+static bool remove_files(struct models *m, const struct model_ref *ref, const char *canonical)
+{
+    struct removal r = {.canonical = canonical};
+    struct err err;
+    uint64_t n = 0;
+
+    card_scan(m->dir, ref->repo, find_card, &r);
+    if (!r.card)
+        return false;
+    if (catalog_count_path(m->catalog, r.card->files[0].path, &n, NULL) == 0 && n == 0) {
+        card_remove_all(r.card);
+    } else {
+        card_drop_ref(r.card, canonical);
+        if (card_save(r.card, &err))
+            log_warn("%s", err.text);
+    }
+    card_free(r.card);
+    return true;
+}
+
+static int remove_downloaded(struct models *m, const struct model_ref *ref, const char *canonical,
+                             struct api_error *e)
+{
+    struct catalog_row row = {0};
+    struct err err = {0};
+    int rc = catalog_get(m->catalog, canonical, &row, &err);
+
+    catalog_row_done(&row);
+    if (rc == 0)
+        rc = catalog_remove(m->catalog, canonical, &err);
+    if (rc && rc != ERR_NOT_FOUND) {
+        api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", err.text);
+        return -1;
+    }
+    downloads_cancel(m->downloads, canonical);
+    if (remove_files(m, ref, canonical) || rc == 0)
+        return 0;
+    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "%s", err.text);
+    return -1;
+}
+
+int models_remove(struct models *m, const char *text, struct api_error *e)
+{
+    struct model_ref ref;
+    char *canonical;
+    int rc = -1;
+
+    if (models_parse(text, &ref, &canonical, e))
+        return -1;
+    if (ref.kind == MODEL_REF_HF)
+        rc = remove_downloaded(m, &ref, canonical, e);
+    else
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
+                      ref.kind == MODEL_REF_TINY
+                          ? "the bundled model cannot be removed"
+                          : "a file of your own is yours to delete: rbee did not put it there");
+    free(canonical);
+    model_ref_done(&ref);
+    return rc;
+}
