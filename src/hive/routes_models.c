@@ -51,7 +51,9 @@ static void get_progress(struct hive *h, struct http_exchange *x, const char *id
     struct download *d = asked ? models_find_download(h->models, asked) : NULL;
 
     (void)id;
-    if (d)
+    if (d && str_eq(http_method(x), "HEAD"))
+        http_reply(x, 200, "text/event-stream", NULL, 0);
+    else if (d)
         download_watch(d, x);
     else if (!asked)
         reply_fail(x, API_INVALID_REQUEST, "the query needs id=, as POST /v1/models/download gave");
@@ -153,7 +155,8 @@ static bool may_remove(struct hive *h, struct http_exchange *x, const char *aske
         api_error_done(&e);
         return true; /* nothing can use it; removing says what is wrong */
     }
-    in_use = workers_use_path(h->workers, path);
+    /* only what was downloaded is rbee's to remove; for the rest, removing says so */
+    in_use = str_starts(canonical, "hf:") && workers_use_path(h->workers, path);
     if (in_use && forced)
         workers_stop_path(h->workers, path);
     if (in_use && !forced) {

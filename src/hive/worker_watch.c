@@ -78,7 +78,7 @@ static void check_load(struct worker *w, int64_t now)
 {
     int64_t limit = config_duration_ms(w->owner->params.config, "hive", "load_timeout");
 
-    if (limit < 0 || now - w->started_ms < limit)
+    if (limit <= 0 || now - w->started_ms < limit)
         return;
     worker_kill(w, API_LOADING_TIMEOUT,
                 "%.200s was not loaded within %lld s (%llu of %llu bytes were read)", w->model_ref,
@@ -86,19 +86,22 @@ static void check_load(struct worker *w, int64_t now)
                 (unsigned long long)atomic_load(&w->board->bytes_total));
 }
 
-/* A worker that nobody has used yet is given time, also when keep_alive is 0: who asked for it has
- * to come first. */
+/* A worker that nobody has used since it was last given out is given time, also when keep_alive is
+ * 0: who asked for it has to come first. */
 static bool is_idle_too_long(const struct worker *w, int64_t now)
 {
     const struct board *b = w->board;
     int64_t activity = atomic_load(&b->last_activity_ms), since = activity,
             limit = w->keep_alive_ms;
-    bool used = activity != w->ready_activity_ms || atomic_load(&b->tokens_out) > 0;
+    bool used = (activity != w->ready_activity_ms || atomic_load(&b->tokens_out) > 0) &&
+                activity >= w->asked_ms;
 
     if (limit < 0 || atomic_load(&b->slots_busy) || atomic_load(&b->queued))
         return false;
     if (since < w->ready_ms)
         since = w->ready_ms;
+    if (since < w->asked_ms)
+        since = w->asked_ms;
     if (!used && limit < WORKERS_UNUSED_MS)
         limit = WORKERS_UNUSED_MS;
     return now - since >= limit;

@@ -172,6 +172,7 @@ static struct worker *make_worker(struct workers *ws, const struct launch *l)
     w->device = l->device;
     w->slots = l->slots ? l->slots : config_int(c, "hive", "slots");
     w->ctx = l->ctx ? l->ctx : config_int(c, "hive", "ctx");
+    w->ctx_asked = l->ctx != 0;
     w->keep_alive_ms =
         l->keep_alive_given ? l->keep_alive_ms : config_duration_ms(c, "hive", "keep_alive");
     if (w->model_ref && w->model_path && w->log_path)
@@ -256,6 +257,25 @@ static int check_memory(const struct worker *w, const struct model_facts *facts,
     return -1;
 }
 
+/* The hive's own default bends to the model; what was asked for does not. */
+static int check_context(struct worker *w, const struct model_facts *facts, struct api_error *e)
+{
+    int64_t most = facts->context_length > INT64_MAX ? INT64_MAX : (int64_t)facts->context_length;
+
+    if (most == 0 || w->ctx <= most)
+        return 0;
+    if (!w->ctx_asked) {
+        w->ctx = most;
+        return 0;
+    }
+    api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
+                  "ctx is %lld, and %.300s was trained for a context of %lld", (long long)w->ctx,
+                  w->model_ref, (long long)most);
+    e->details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "ctx", "constraint",
+                           "at most the model's context", "message", e->message);
+    return -1;
+}
+
 /* The model's file was looked into: start the process, or say why not. */
 static void on_inspected(void *arg, const struct inspect_result *r)
 {
@@ -270,7 +290,7 @@ static void on_inspected(void *arg, const struct inspect_result *r)
         *r->error = (struct api_error){0};
         rc = -1;
     } else {
-        rc = check_memory(w, &r->facts, &error);
+        rc = check_context(w, &r->facts, &error) || check_memory(w, &r->facts, &error) ? -1 : 0;
     }
     if (rc == 0)
         rc = worker_start(w, &error);
@@ -353,6 +373,7 @@ void workers_launch(struct workers *ws, const struct launch *l,
     int retry_after_s = 0, rc = 0;
 
     if (w) {
+        w->asked_ms = clock_ms();
         if (l->keep_alive_given)
             w->keep_alive_ms = l->keep_alive_ms;
         if (w->phase == WORKER_RUNNING) {

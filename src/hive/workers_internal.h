@@ -37,6 +37,8 @@ struct worker {
     char *model_ref, *model_path, *log_path; /* owned */
     const char *backend;
     int64_t device, slots, ctx, keep_alive_ms;
+    bool ctx_asked;   /* ctx came with the request, not from the configuration */
+    int64_t asked_ms; /* when it was last given to somebody who asked for a worker */
 
     /* preparing */
     TAILQ_HEAD(, waiter) waiters;

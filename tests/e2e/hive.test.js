@@ -338,6 +338,41 @@ describe('a worker that does not come up', () => {
   });
 });
 
+describe('asks that a worker could only fail on', () => {
+  let hive;
+  before(async () => { hive = await startHive({ env: { RBEE_TINY: MODEL || '' } }); });
+  after(() => hive.stop());
+
+  /* A ctx over the model's own was answered with 200; the worker failed, and for 10 seconds everybody
+     who asked for that model was told 503. */
+  it('a context beyond the model is refused by name, and holds up nobody', async () => {
+    const answer = await post(hive, '/v1/workers/spawn', { model_ref: 'tiny', ctx: 1 << 20 });
+    const error = assertError(answer, 400, 'INVALID_REQUEST');
+    assert.deepStrictEqual(error.details.errors.map((e) => e.field), ['ctx']);
+    assert.match(error.message, /1048576.*trained for a context of \d+/);
+    assert.deepStrictEqual(await list(hive), []);
+    await spawnReady(hive, 'tiny');
+  });
+
+  /* force=1 on the bundled model stopped its workers, and then said that it cannot be removed. */
+  it('the bundled model cannot be removed, and its worker stays', async () => {
+    const worker = await spawnReady(hive, 'tiny');
+    for (const force of ['', '&force=1'])
+      assertError(await remove(hive, `/v1/models?model_ref=tiny${force}`), 400, 'INVALID_REQUEST');
+    assert.strictEqual((await get(worker, '/v1/ready')).json.ready, true);
+  });
+});
+
+describe('a default context larger than the model', () => {
+  it('bends to the model', async (t) => {
+    const hive = await startHive({ flags: { ctx: 1000000 }, env: { RBEE_TINY: MODEL || '' } });
+    t.after(() => hive.stop());
+    const worker = await spawnReady(hive, 'tiny');
+    const row = (await list(hive)).find((w) => w.worker_id === worker.worker_id);
+    assert.ok(row.n_ctx > 0 && row.n_ctx < 1000000, JSON.stringify(row));
+  });
+});
+
 describe('keep-alive', () => {
   it('an idle worker ends after its time, one in use does not', async (t) => {
     const hive = await startHive({ flags: { 'keep-alive': '500ms' }, env: { RBEE_TINY: MODEL } });

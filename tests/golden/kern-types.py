@@ -145,6 +145,7 @@ def fnv1a(data):
 
 def print_header(tested, floats):
     print("/* Made by tests/golden/kern-types.py, which says how. Not to be edited. */")
+    print("/* clang-format off */")
     print("struct golden_type {\n    enum tensor_type type;\n    const uint8_t *row; /* %d weights */" % ROW)
     print("    uint64_t hash; /* FNV-1a over the bytes of ggml's floats */\n};\n")
     for tensor, (kind, data) in tested.items():

@@ -85,7 +85,8 @@ struct kern {
 
     /*
      * x (k) f32 -> dst (k/QK): d = amax/127, q = round-to-nearest-even(x * (127/amax)).
-     * k is a multiple of QK. A group with a NaN or an infinity gives unspecified levels, no crash.
+     * k is a multiple of QK. A group whose amax lies below 2^-119 counts as all zero. A group with
+     * a NaN or an infinity gives d = NaN and levels of 0, so that what it enters becomes a NaN too.
      */
     void (*quantize)(const float *x, size_t k, struct kern_q8 *dst);
 
@@ -124,7 +125,7 @@ struct kern {
     void (*to_f16)(const float *x, uint16_t *y, size_t n);
 
     /*
-     * Attention of n_heads queries that share one KV head, per head:
+     * Attention of n_heads queries that share one KV head over n_pos >= 1 positions, per head:
      *   s[p]  = scale * (canonical float dot of k[p] and q)
      *   m     = max s;  e[p] = kern_exp(s[p] - m)
      *   sum   = sixteen lanes over p (lane = p mod 16), then kern_sum16

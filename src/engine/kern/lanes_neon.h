@@ -28,23 +28,18 @@ struct vi {
     uint32x4_t v[4];
 };
 
-INLINE struct vf vf_set1(float a)
-{
-    struct vf y;
+/* Defines a function that works on each register i by itself. */
+#define MAP(kind, name, args, expr)                                                                \
+    INLINE struct kind name args {                                                                 \
+        struct kind y;                                                                             \
+                                                                                                   \
+        for (int i = 0; i < 4; i++)                                                                \
+            y.v[i] = expr;                                                                         \
+        return y;                                                                                  \
+    }
 
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vdupq_n_f32(a);
-    return y;
-}
-
-INLINE struct vf vf_load(const float *p)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vld1q_f32(p + 4 * i);
-    return y;
-}
+MAP(vf, vf_set1, (float a), vdupq_n_f32(a))
+MAP(vf, vf_load, (const float *p), vld1q_f32(p + 4 * i))
 
 INLINE void vf_store(float *p, struct vf a)
 {
@@ -68,23 +63,9 @@ INLINE void vf_store_first(float *p, struct vf a, size_t n)
     memcpy(p, part, n * sizeof *p);
 }
 
-INLINE struct vf vf_load_half(const uint16_t *p)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i)));
-    return y;
-}
-
-INLINE struct vf vf_load_bf16(const uint16_t *p)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16));
-    return y;
-}
+MAP(vf, vf_load_half, (const uint16_t *p), vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i))))
+MAP(vf, vf_load_bf16, (const uint16_t *p),
+    vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)))
 
 INLINE void vf_store_half(uint16_t *p, struct vf a)
 {
@@ -92,77 +73,14 @@ INLINE void vf_store_half(uint16_t *p, struct vf a)
         vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.v[i])));
 }
 
-INLINE struct vf vf_add(struct vf a, struct vf b)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vaddq_f32(a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vf vf_sub(struct vf a, struct vf b)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vsubq_f32(a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vf vf_mul(struct vf a, struct vf b)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vmulq_f32(a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vf vf_div(struct vf a, struct vf b)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vdivq_f32(a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vf vf_fma(struct vf a, struct vf b, struct vf c)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vfmaq_f32(c.v[i], a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vf vf_fnma(struct vf a, struct vf b, struct vf c)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vfmsq_f32(c.v[i], a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vf vf_max(struct vf a, struct vf b)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vmaxnmq_f32(a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vf vf_at_most(struct vf a, float limit)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vminq_f32(a.v[i], vdupq_n_f32(limit));
-    return y;
-}
+MAP(vf, vf_add, (struct vf a, struct vf b), vaddq_f32(a.v[i], b.v[i]))
+MAP(vf, vf_sub, (struct vf a, struct vf b), vsubq_f32(a.v[i], b.v[i]))
+MAP(vf, vf_mul, (struct vf a, struct vf b), vmulq_f32(a.v[i], b.v[i]))
+MAP(vf, vf_div, (struct vf a, struct vf b), vdivq_f32(a.v[i], b.v[i]))
+MAP(vf, vf_fma, (struct vf a, struct vf b, struct vf c), vfmaq_f32(c.v[i], a.v[i], b.v[i]))
+MAP(vf, vf_fnma, (struct vf a, struct vf b, struct vf c), vfmsq_f32(c.v[i], a.v[i], b.v[i]))
+MAP(vf, vf_max, (struct vf a, struct vf b), vmaxnmq_f32(a.v[i], b.v[i]))
+MAP(vf, vf_at_most, (struct vf a, float limit), vminq_f32(a.v[i], vdupq_n_f32(limit)))
 
 INLINE struct vf vf_zero_below(struct vf a, struct vf x, float limit)
 {
@@ -175,50 +93,11 @@ INLINE struct vf vf_zero_below(struct vf a, struct vf x, float limit)
     return y;
 }
 
-INLINE struct vi vf_bits(struct vf a)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vreinterpretq_u32_f32(a.v[i]);
-    return y;
-}
-
-INLINE struct vf vf_of_bits(struct vi a)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vreinterpretq_f32_u32(a.v[i]);
-    return y;
-}
-
-INLINE struct vf vf_of_int(struct vi a)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vcvtq_f32_s32(vreinterpretq_s32_u32(a.v[i]));
-    return y;
-}
-
-INLINE struct vi vf_to_int(struct vf a)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vreinterpretq_u32_s32(vcvtnq_s32_f32(a.v[i]));
-    return y;
-}
-
-INLINE struct vf vf_of_half_words(struct vi a)
-{
-    struct vf y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32(a.v[i])));
-    return y;
-}
+MAP(vi, vf_bits, (struct vf a), vreinterpretq_u32_f32(a.v[i]))
+MAP(vf, vf_of_bits, (struct vi a), vreinterpretq_f32_u32(a.v[i]))
+MAP(vf, vf_of_int, (struct vi a), vcvtq_f32_s32(vreinterpretq_s32_u32(a.v[i])))
+MAP(vi, vf_to_int, (struct vf a), vreinterpretq_u32_s32(vcvtnq_s32_f32(a.v[i])))
+MAP(vf, vf_of_half_words, (struct vi a), vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32(a.v[i]))))
 
 INLINE float vf_sum(struct vf a)
 {
@@ -236,115 +115,21 @@ INLINE void vf_sum_tile(struct vf a[LANES_FLOAT_ROWS][LANES_FLOAT_COLS], float *
     }
 }
 
-INLINE struct vi vi_set1(int32_t a)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vdupq_n_u32((uint32_t)a);
-    return y;
-}
-
-INLINE struct vi vi_table(const int8_t table[16])
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vreinterpretq_u32_s8(vld1q_s8(table));
-    return y;
-}
-
-INLINE struct vi vi_lookup(struct vi table, struct vi index)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vreinterpretq_u32_u8(
-            vqtbl1q_u8(vreinterpretq_u8_u32(table.v[i]), vreinterpretq_u8_u32(index.v[i])));
-    return y;
-}
-
-INLINE struct vi vi_and(struct vi a, struct vi b)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vandq_u32(a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vi vi_or(struct vi a, struct vi b)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vorrq_u32(a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vi vi_xor(struct vi a, struct vi b)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = veorq_u32(a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vi vi_add(struct vi a, struct vi b)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vaddq_u32(a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vi vi_sub(struct vi a, struct vi b)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vsubq_u32(a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vi vi_max(struct vi a, struct vi b)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vmaxq_u32(a.v[i], b.v[i]);
-    return y;
-}
-
-INLINE struct vi vi_shl(struct vi a, unsigned n)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vshlq_u32(a.v[i], vdupq_n_s32((int)n));
-    return y;
-}
-
-INLINE struct vi vi_shr(struct vi a, unsigned n)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vshlq_u32(a.v[i], vdupq_n_s32(-(int)n));
-    return y;
-}
-
-INLINE struct vi vi_sar(struct vi a, unsigned n)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] =
-            vreinterpretq_u32_s32(vshlq_s32(vreinterpretq_s32_u32(a.v[i]), vdupq_n_s32(-(int)n)));
-    return y;
-}
+MAP(vi, vi_set1, (int32_t a), vdupq_n_u32((uint32_t)a))
+MAP(vi, vi_table, (const int8_t table[16]), vreinterpretq_u32_s8(vld1q_s8(table)))
+MAP(vi, vi_lookup, (struct vi table, struct vi index),
+    vreinterpretq_u32_u8(vqtbl1q_u8(vreinterpretq_u8_u32(table.v[i]),
+                                    vreinterpretq_u8_u32(index.v[i]))))
+MAP(vi, vi_and, (struct vi a, struct vi b), vandq_u32(a.v[i], b.v[i]))
+MAP(vi, vi_or, (struct vi a, struct vi b), vorrq_u32(a.v[i], b.v[i]))
+MAP(vi, vi_xor, (struct vi a, struct vi b), veorq_u32(a.v[i], b.v[i]))
+MAP(vi, vi_add, (struct vi a, struct vi b), vaddq_u32(a.v[i], b.v[i]))
+MAP(vi, vi_sub, (struct vi a, struct vi b), vsubq_u32(a.v[i], b.v[i]))
+MAP(vi, vi_max, (struct vi a, struct vi b), vmaxq_u32(a.v[i], b.v[i]))
+MAP(vi, vi_shl, (struct vi a, unsigned n), vshlq_u32(a.v[i], vdupq_n_s32((int)n)))
+MAP(vi, vi_shr, (struct vi a, unsigned n), vshlq_u32(a.v[i], vdupq_n_s32(-(int)n)))
+MAP(vi, vi_sar, (struct vi a, unsigned n),
+    vreinterpretq_u32_s32(vshlq_s32(vreinterpretq_s32_u32(a.v[i]), vdupq_n_s32(-(int)n))))
 
 INLINE struct vi vi_spread_byte(struct vi a, int n)
 {
@@ -356,15 +141,9 @@ INLINE struct vi vi_spread_byte(struct vi a, int n)
     return vi_lookup(a, vi_add(first, vi_set1(n * 0x01010101)));
 }
 
-INLINE struct vi vi_bytes_having(struct vi a, struct vi mask)
-{
-    struct vi y;
-
-    for (int i = 0; i < 4; i++)
-        y.v[i] = vreinterpretq_u32_u8(vceqq_u8(vreinterpretq_u8_u32(vandq_u32(a.v[i], mask.v[i])),
-                                               vreinterpretq_u8_u32(mask.v[i])));
-    return y;
-}
+MAP(vi, vi_bytes_having, (struct vi a, struct vi mask),
+    vreinterpretq_u32_u8(vceqq_u8(vreinterpretq_u8_u32(vandq_u32(a.v[i], mask.v[i])),
+                                  vreinterpretq_u8_u32(mask.v[i]))))
 
 /* The int16 in the upper halves of four words. */
 INLINE int32x4_t vi_upper(uint32x4_t a)
