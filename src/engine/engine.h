@@ -7,8 +7,9 @@
  * chunks and single tokens of different sequences, in one pass over the weights. Who is put into a
  * batch, and when, is the caller's business (a scheduler, a test, a benchmark).
  *
- * One numeric path: the logits of a row are the same bits whatever else is in the batch, in whatever
- * chunks the prompt came, with any number of threads and every kernel set (see kern/kern.h).
+ * One numeric path: the logits of a row are the same bits whatever else is in the batch, in
+ * whatever chunks the prompt came, with any number of threads and every kernel set (see
+ * kern/kern.h).
  *
  * Threads: a model, once loaded, may be read by many. An engine belongs to one thread; only
  * engine_stop may be called from another. engine_decode allocates nothing and takes no lock.
@@ -29,8 +30,8 @@
 struct engine_model;
 
 /*
- * Opens a GGUF file (all parts of a split one), reads and checks its header, hyper-parameters, every
- * tensor the architecture needs (type and shape), and its tokenizer. No weight is read yet.
+ * Opens a GGUF file (all parts of a split one), reads and checks its header, hyper-parameters,
+ * every tensor the architecture needs (type and shape), and its tokenizer. No weight is read yet.
  * ERR_NOT_FOUND, ERR_INVALID, ERR_UNSUPPORTED (what is supported is in the text), ERR_LIMIT,
  * ERR_NO_MEMORY. Free with engine_model_close, after the engines that use it.
  */
@@ -63,7 +64,7 @@ struct engine_model_info {
     const char *file_type;     /* "Q4_K" ...: the type that holds most of the weights */
     uint64_t file_bytes, weight_bytes, n_params;
     uint32_t n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_vocab;
-    uint32_t n_ctx_train;      /* context the model was trained for */
+    uint32_t n_ctx_train; /* context the model was trained for */
     uint64_t kv_bytes_per_token;
     float rope_freq_base;
 };
@@ -186,12 +187,13 @@ uint64_t engine_steps(const struct engine *e);
 
 /*
  * From any thread or a signal handler: the running decode ends after the layer at hand with
- * ERR_CANCELLED. When none is running, or it was past its last layer, the next one ends so; that one
- * may simply be asked for again.
+ * ERR_CANCELLED. When none is running, or it was past its last layer, the next one ends so; that
+ * one may simply be asked for again.
  */
 void engine_stop(struct engine *e);
 
-/* ---- sampler ---------------------------------------------------------------------------------- */
+/* ---- sampler ----------------------------------------------------------------------------------
+ */
 
 /*
  * Order: repetition penalty over the last `repeat_last_n` tokens, then (temperature 0: the largest
@@ -218,7 +220,8 @@ void engine_sampler_accept(struct engine_sampler *s, int32_t token);
 /* Draws (and accepts) the next token from n_vocab logits. */
 int32_t engine_sampler_next(struct engine_sampler *s, const float *logits);
 
-/* ---- what this build and this CPU have --------------------------------------------------------- */
+/* ---- what this build and this CPU have ---------------------------------------------------------
+ */
 
 /* Names of the kernel sets that can run here, best first, NULL behind the last. */
 const char *const *engine_kernel_sets(void);

@@ -18,7 +18,8 @@ static double log_sum_exp(const float *logits, uint32_t n)
         max = fmax(max, logits[i]);
     for (uint32_t i = 0; i < n; i++)
         sum += exp(logits[i] - max);
-    // cppcheck-suppress invalidFunctionArg ; the largest adds 1 to the sum, and no vocabulary is empty
+    // cppcheck-suppress invalidFunctionArg ; the largest adds 1 to the sum, and no vocabulary is
+    // empty
     return max + log(sum);
 }
 
