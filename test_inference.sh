@@ -62,6 +62,7 @@ while [ -z "$url" ]; do
     sleep 0.1
 done
 
+say "asking the bundled model to go on from: $prompt"
 # In the background and waited for, so that an interrupt reaches this script at once.
 RBEE_HOME=$home build/bin/rbee-keeper infer --node "$url" --model tiny --prompt "$prompt" \
     --max-tokens 200 --temperature 0.7 &

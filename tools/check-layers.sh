@@ -64,7 +64,18 @@ check_links() {
     fi
 }
 
+# ARCHITECTURE.md has a line for every file.
+check_listed() {
+    local file name
+    while IFS= read -r file; do
+        name=$(basename "${file%.[ch]}")
+        grep -qE "^\| $name(\.h, \.c|\.[ch]) \|" ARCHITECTURE.md ||
+            fail "ARCHITECTURE.md has no line for $file"
+    done < <(find src -name '*.[ch]')
+}
+
 check_includes
+check_listed
 check_links keeper rbee-keeper
 check_links hive rbee-hive
 [ "$bad" -eq 0 ] && echo "layers: all includes point downward; keeper and hive link no engine"

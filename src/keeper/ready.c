@@ -41,6 +41,8 @@ static void show_bytes(struct loading *l, const json_t *event)
 
     p.done = done > 0 ? (uint64_t)done : 0;
     p.total = total > 0 ? (uint64_t)total : 0;
+    if (p.total == 0)
+        return; /* the worker has not looked into the file yet */
     p.per_sec = progress_rate_add(&l->rate, clock_ms(), p.done);
     term_progress(&l->k->term, &p);
 }
