@@ -18,6 +18,8 @@
 #define K        2048 /* row length */
 #define MAX_COLS 256
 #define MAX_RUNS 15
+#define BUDGET_S 0.5 /* for each figure */
+#define SLOW_S   2.0 /* a line ends when a product takes longer */
 
 static const size_t columns[] = {1, 2, 4, 8, 16, 64, 256};
 #define N_COLUMNS (sizeof columns / sizeof *columns)
@@ -69,7 +71,7 @@ static void bench_done(struct bench *b)
     free(b->weights);
 }
 
-/* Seconds of one product: the median of as many runs as fit into a third of a second. */
+/* Seconds of one product: the median of as many runs as fit into the budget, at least one. */
 static double bench_seconds(const struct bench *b, const struct kern *set, const struct kern_mat *w,
                             size_t n_cols)
 {
@@ -78,7 +80,7 @@ static double bench_seconds(const struct bench *b, const struct kern *set, const
     double runs[MAX_RUNS];
     int n = 0;
 
-    while (n < MAX_RUNS && (n < 3 || cpu_seconds() - begin < 0.3)) {
+    while (n == 0 || (n < MAX_RUNS && cpu_seconds() - begin < BUDGET_S)) {
         double start = cpu_seconds();
         set->matmul(w, &x, b->y, b->n_rows, 0, b->n_rows);
         runs[n++] = cpu_seconds() - start;
@@ -99,6 +101,8 @@ static void bench_line(const struct bench *b, const struct kern *set, const stru
         printf(" %6.2f %6.1f", (double)(b->n_rows * row_bytes) / s * 1e-9,
                2.0 * (double)(b->n_rows * K * columns[i]) / s * 1e-9);
         fflush(stdout);
+        if (s > SLOW_S)
+            break;
     }
     printf("\n");
 }
@@ -133,7 +137,7 @@ static int bench_run(const char *set_name, const char *type_name, size_t n_rows,
 int main(int argc, char **argv)
 {
     const char *set = NULL, *type = NULL;
-    int64_t n_rows = 5632, max_cols = MAX_COLS;
+    int64_t n_rows = 33008, max_cols = MAX_COLS;
     const struct cli_command command = {
         "kern", NULL, "measures the matrix products of every kernel set and type", NULL, NULL};
     const struct cli_opt opts[] = {

@@ -127,6 +127,8 @@ static inline void check_matmul_shapes(void)
             product_try(&r, &types[t], FILL_TAME, lengths[n_cols % (n_lengths - 1)], 1 + n_cols % 5,
                         n_cols);
         product_try(&r, &types[t], FILL_TAME, lengths[n_lengths - 1], 18, 33);
+        product_try(&r, &types[t], FILL_TAME, lengths[2], 17,
+                    259); /* more than a block of columns */
     }
 }
 

@@ -50,13 +50,6 @@ INLINE __m256i vf_mask_first(size_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-INLINE struct vf vf_load_first(const float *p, size_t n)
-{
-    if (n <= 8)
-        return (struct vf){_mm256_maskload_ps(p, vf_mask_first(n)), _mm256_setzero_ps()};
-    return (struct vf){_mm256_loadu_ps(p), _mm256_maskload_ps(p + 8, vf_mask_first(n - 8))};
-}
-
 INLINE void vf_store_first(float *p, struct vf a, size_t n)
 {
     _mm256_maskstore_ps(p, vf_mask_first(n), a.lo);

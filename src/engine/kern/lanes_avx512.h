@@ -48,12 +48,7 @@ INLINE void vf_store(float *p, struct vf a)
     _mm512_storeu_ps(p, a.v);
 }
 
-/* The first n floats, n <= 16; zeros behind. */
-INLINE struct vf vf_load_first(const float *p, size_t n)
-{
-    return (struct vf){_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p)};
-}
-
+/* Only the first n floats, n <= 16. */
 INLINE void vf_store_first(float *p, struct vf a, size_t n)
 {
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), a.v);

@@ -47,14 +47,6 @@ INLINE void vf_store(float *p, struct vf a)
         vst1q_f32(p + 4 * i, a.v[i]);
 }
 
-INLINE struct vf vf_load_first(const float *p, size_t n)
-{
-    float part[16] = {0};
-
-    memcpy(part, p, n * sizeof *p);
-    return vf_load(part);
-}
-
 INLINE void vf_store_first(float *p, struct vf a, size_t n)
 {
     float part[16];
