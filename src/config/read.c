@@ -14,6 +14,9 @@
 #include "base/str.h"
 #include "config/internal.h"
 
+/* Of a line without its '\n': inih's buffer holds that, too, its own NUL and one byte to spare. */
+#define LINE_MAX_BYTES (INI_MAX_LINE - 3)
+
 /* ---- the file ---- */
 
 struct reading {
@@ -93,12 +96,12 @@ static int unindent(const char *text, size_t n, char **out, struct err *err)
         const char *end = memchr(p, '\n', (size_t)(text + n - p));
         const char *stop = end ? end + 1 : text + n;
 
-        while (p < stop && (*p == ' ' || *p == '\t'))
+        while (p < stop && *p != '\n' && isspace((unsigned char)*p))
             p++;
-        if (stop - p >= INI_MAX_LINE - 1 || memchr(p, '\0', (size_t)(stop - p))) {
+        if (stop - (end != NULL) - p > LINE_MAX_BYTES || memchr(p, '\0', (size_t)(stop - p))) {
             free(copy);
             return err_set(err, ERR_INVALID, "line %zu is longer than %d bytes or holds a NUL",
-                           line, INI_MAX_LINE - 2);
+                           line, LINE_MAX_BYTES);
         }
         memcpy(dst, p, (size_t)(stop - p));
         dst += stop - p;

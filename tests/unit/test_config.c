@@ -285,6 +285,52 @@ static void test_config__node_add_makes_file_and_section(void **state)
     config_close(c);
 }
 
+/*
+ * Found by the fuzzer: a line that began with a carriage return was a section of its own until a
+ * node was added above it; then it was read as more of that node's address, and the file was
+ * refused.
+ */
+static void test_config__line_behind_a_carriage_return_stays_a_line(void **state)
+{
+    struct config *c;
+
+    (void)state;
+    write_file("[nodes]\n\r\v[hive]\nslots = 2\n");
+    c = open_ok();
+    assert_int_equal(config_node_add(c, "a", "h", NULL), 0);
+    config_close(c);
+    c = open_ok();
+    assert_non_null(config_node_find(c, "a"));
+    assert_int_equal(config_int(c, "hive", "slots"), 2);
+    config_close(c);
+}
+
+/*
+ * Found by the fuzzer: the longest line was allowed one byte more where no line feed ended it, and
+ * a node added behind it then made a file that was refused.
+ */
+static void test_config__longest_line_may_be_the_last(void **state)
+{
+    char text[300] = "[nodes]\na = h\n#";
+    size_t begin = strlen(text) - 1;
+    struct config *c = NULL;
+    struct err err = {0};
+
+    (void)state;
+    memset(text + begin + 1, 'x', 196);
+    write_file(text);
+    c = open_ok();
+    assert_int_equal(config_node_add(c, "b", "h", NULL), 0);
+    config_close(c);
+    c = open_ok();
+    assert_int_equal(config_n_nodes(c), 2);
+    config_close(c);
+    text[begin + 197] = 'x';
+    write_file(text);
+    assert_int_equal(config_open(home, &c, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "line 3 is longer than 197 bytes"));
+}
+
 static void test_config__node_add_refuses_and_leaves_the_file(void **state)
 {
     struct config *c;
@@ -332,6 +378,8 @@ int main(void)
         TEST(test_config__addresses),
         TEST(test_config__node_add_keeps_the_rest_of_the_file),
         TEST(test_config__node_add_makes_file_and_section),
+        TEST(test_config__line_behind_a_carriage_return_stays_a_line),
+        TEST(test_config__longest_line_may_be_the_last),
         TEST(test_config__node_add_refuses_and_leaves_the_file),
         TEST(test_config__node_add_sees_what_others_wrote),
     };
