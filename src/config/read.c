@@ -14,8 +14,11 @@
 #include "base/str.h"
 #include "config/internal.h"
 
-/* Of a line without its '\n': inih's buffer holds that, too, its own NUL and one byte to spare. */
-#define LINE_MAX_BYTES (INI_MAX_LINE - 3)
+#define BOM "\xef\xbb\xbf" /* the byte order mark of UTF-8 */
+
+/* Of a line without its '\n': inih's buffer holds that, too, a mark, its NUL and a byte to spare.
+ */
+#define LINE_MAX_BYTES (INI_MAX_LINE - 6)
 
 /* ---- the file ---- */
 
@@ -82,17 +85,20 @@ static int on_line(void *user, const char *section, const char *key, const char 
 
 /*
  * A copy without the blanks that begin lines: inih would take an indented line for more of the
- * value before it. ERR_LIMIT for a line that is longer than inih's own buffer, ERR_INVALID for
- * NULs.
+ * value before it. The copy begins with a byte order mark, as inih takes one off: what looks like
+ * one further on is text here, as it is for edit.c. ERR_INVALID for a line that is longer than
+ * inih's own buffer, and for NULs.
  */
 static int unindent(const char *text, size_t n, char **out, struct err *err)
 {
-    char *copy = malloc(n + 1), *dst = copy;
+    char *copy = malloc(n + sizeof BOM), *dst = copy;
     size_t line = 1;
 
     if (!copy)
-        return err_no_memory(err, n + 1, "the config file");
-    for (const char *p = text; p < text + n; line++) {
+        return err_no_memory(err, n + sizeof BOM, "the config file");
+    memcpy(dst, BOM, strlen(BOM));
+    dst += strlen(BOM);
+    for (const char *p = str_starts(text, BOM) ? text + strlen(BOM) : text; p < text + n; line++) {
         const char *end = memchr(p, '\n', (size_t)(text + n - p));
         const char *stop = end ? end + 1 : text + n;
 

@@ -317,7 +317,7 @@ static void test_config__longest_line_may_be_the_last(void **state)
     struct err err = {0};
 
     (void)state;
-    memset(text + begin + 1, 'x', 196);
+    memset(text + begin + 1, 'x', 193);
     write_file(text);
     c = open_ok();
     assert_int_equal(config_node_add(c, "b", "h", NULL), 0);
@@ -325,10 +325,10 @@ static void test_config__longest_line_may_be_the_last(void **state)
     c = open_ok();
     assert_int_equal(config_n_nodes(c), 2);
     config_close(c);
-    text[begin + 197] = 'x';
+    text[begin + 194] = 'x';
     write_file(text);
     assert_int_equal(config_open(home, &c, &err), ERR_INVALID);
-    assert_non_null(strstr(err.text, "line 3 is longer than 197 bytes"));
+    assert_non_null(strstr(err.text, "line 3 is longer than 194 bytes"));
 }
 
 static void test_config__node_add_refuses_and_leaves_the_file(void **state)
