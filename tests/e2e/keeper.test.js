@@ -12,7 +12,7 @@ const { spawn } = require('node:child_process');
 
 const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started, token, end } =
   require('./lib/fakehive.js');
-const { KEEPER, makeHome, run, start, runOnTerminal } = require('./lib/keeper.js');
+const { KEEPER, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
 
 let fake;
 beforeEach(async () => { fake = await FakeHive.start(); });
@@ -670,7 +670,7 @@ describe('closed descriptors', () => {
 });
 
 describe('on a terminal', () => {
-  test('marks, one redrawn line, and no words of others that move the cursor', async () => {
+  test('marks, one redrawn line, and no words of others that move the cursor', { skip: noTerminal }, async () => {
     fake.on('POST /v1/models/download', (req, res) => json(res, 200, { download_id: 'd-1', local_path: null }));
     fake.on('GET /v1/models/download/progress', (req, res) => {
       sseHead(res);
@@ -686,14 +686,14 @@ describe('on a terminal', () => {
     assertNoForeignEscapes(screen.replace(/\r/g, ''));
   });
 
-  test('NO_COLOR: plain ASCII', async () => {
+  test('NO_COLOR: plain ASCII', { skip: noTerminal }, async () => {
     const { code, screen } = await runOnTerminal(['infer', '--node', fake.node, '--prompt', 'x'], { env: { NO_COLOR: '1' } });
     assert.strictEqual(code, 0);
     assert.match(screen, /ok Pool health check/);
     assert.match(screen, /^[\x20-\x7e\r\n]*$/);
   });
 
-  test('an error from elsewhere is data', async () => {
+  test('an error from elsewhere is data', { skip: noTerminal }, async () => {
     fake.on('POST /v1/workers/spawn', (req, res) => error(res, 500, 'INTERNAL', 'a\x1b]0;owned\x07b\u009b31m'));
     const { code, screen } = await runOnTerminal(['infer', '--node', fake.node, '--prompt', 'x']);
     assert.strictEqual(code, 1);
@@ -701,7 +701,7 @@ describe('on a terminal', () => {
     assertNoForeignEscapes(screen.replace(/\r/g, ''));
   });
 
-  test('no prompt and a terminal as stdin: asks for one', async () => {
+  test('no prompt and a terminal as stdin: asks for one', { skip: noTerminal }, async () => {
     const { code, screen } = await runOnTerminal(['infer', '--node', fake.node]);
     assert.strictEqual(code, 2);
     assert.match(screen, /--prompt TEXT is needed/);

@@ -11,7 +11,7 @@ const path = require('node:path');
 const { HIVE, WORKER, testModel, makeFolder, isAlive, until } = require('./lib/proc.js');
 const { startHive } = require('./lib/hive.js');
 const { Hub } = require('./lib/hub.js');
-const { start, run, runOnTerminal } = require('./lib/keeper.js');
+const { start, run, runOnTerminal, noTerminal } = require('./lib/keeper.js');
 
 const MODEL = testModel();
 const skip = !MODEL ? 'no model: neither models/tiny.gguf nor the test data are there'
@@ -75,7 +75,7 @@ describe('the quickstart', () => {
     assert.strictEqual(alive(await workersOf(hive)).length, 1);
   });
 
-  it('on a terminal', async () => {
+  test('on a terminal', { skip: skip || noTerminal }, async () => {
     const { code, screen } = await runOnTerminal(
       ['infer', '--node', hive.node, '--prompt', PROMPT, '--max-tokens', '5']);
     assert.strictEqual(code, 0, screen);

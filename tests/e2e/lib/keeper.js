@@ -8,7 +8,7 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { spawn } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 
 const BUILD = process.env.RBEE_BUILD || path.resolve(__dirname, '../../../build');
 const KEEPER = path.join(BUILD, 'src/keeper/rbee-keeper');
@@ -119,4 +119,8 @@ function runOnTerminal(args, { env = {}, home = makeHome(), columns = 100 } = {}
   });
 }
 
-module.exports = { BUILD, KEEPER, makeHome, run, start, runOnTerminal };
+/* Why runOnTerminal cannot be used here, or false: a bare chroot has no /dev/pts. */
+const noTerminal = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0
+  ? false : 'no pseudo-terminal can be had here';
+
+module.exports = { BUILD, KEEPER, makeHome, run, start, runOnTerminal, noTerminal };
