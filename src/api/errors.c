@@ -206,6 +206,36 @@ char *api_error_body(const struct api_error *e, const char *request_id)
     return text;
 }
 
+static enum api_code code_of_status(int status)
+{
+    switch (status) {
+    case 408:
+        return API_REQUEST_TIMEOUT;
+    case 413:
+        return API_BODY_TOO_LARGE;
+    case 500:
+        return API_INTERNAL;
+    case 503:
+        return API_ALL_SLOTS_BUSY;
+    default:
+        return API_INVALID_REQUEST;
+    }
+}
+
+void api_error_render(int status, const char *text, const char *src, const char *request_id,
+                      char *dst, size_t dst_size)
+{
+    struct api_error e;
+    char *body;
+
+    api_error_set(&e, code_of_status(status), src, "%s", text);
+    body = api_error_body(&e, request_id);
+    if (!body || !str_copy(dst, dst_size, body))
+        snprintf(dst, dst_size, "{\"error\":{\"code\":\"%s\"}}", api_error_info(e.code)->code);
+    free(body);
+    api_error_done(&e);
+}
+
 /* The origin as one of the three constant names, so that struct api_error owns nothing of it. */
 static const char *known_src(const char *src)
 {

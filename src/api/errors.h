@@ -89,6 +89,14 @@ void api_error_done(struct api_error *e);
  */
 char *api_error_body(const struct api_error *e, const char *request_id);
 
+/*
+ * The same for an error that the HTTP server itself found and knows by its status only: puts the
+ * body into dst; where it does not fit, a short one that is still JSON. For
+ * http_server_params.render_error.
+ */
+void api_error_render(int status, const char *text, const char *src, const char *request_id,
+                      char *dst, size_t dst_size);
+
 /* Reads such a body (any status) into *e; what is not one becomes API_INTERNAL with its beginning.
  */
 void api_error_parse(struct api_error *e, int status, const char *body, size_t n);

@@ -54,32 +54,9 @@ void reply_fail(struct http_exchange *x, enum api_code code, const char *fmt, ..
     reply_error(x, 0, &e);
 }
 
-/* The row for a status that the HTTP server chose. */
-static enum api_code code_of_status(int status)
-{
-    switch (status) {
-    case 408:
-        return API_REQUEST_TIMEOUT;
-    case 413:
-        return API_BODY_TOO_LARGE;
-    case 503:
-        return API_ALL_SLOTS_BUSY;
-    default:
-        return API_INVALID_REQUEST;
-    }
-}
-
 const char *reply_render_error(int status, const char *text, const char *request_id, char *dst,
                                size_t dst_size)
 {
-    struct api_error e;
-    char *body;
-
-    api_error_set(&e, code_of_status(status), REPLY_SRC, "%s", text);
-    body = api_error_body(&e, request_id);
-    if (!str_copy(dst, dst_size, body ? body : out_of_memory))
-        str_copy(dst, dst_size, "{\"error\":{\"code\":\"INVALID_REQUEST\"}}");
-    free(body);
-    api_error_done(&e);
+    api_error_render(status, text, REPLY_SRC, request_id, dst, dst_size);
     return JSON_TYPE;
 }

@@ -9,6 +9,7 @@
 #include "keeper/commands.h"
 #include "keeper/download.h"
 #include "keeper/keeper.h"
+#include "keeper/listing.h"
 #include "keeper/model.h"
 #include "keeper/table.h"
 
@@ -49,42 +50,19 @@ static int add_model(struct table *t, const json_t *m)
     return table_add(t, cells);
 }
 
-static void print_list(struct keeper *k, const json_t *list)
-{
-    static const char *const heads[] = {"MODEL", "TYPE", "SIZE", "DOWNLOADED", "LAST USED"};
-    struct table *t = table_create(heads, sizeof heads / sizeof heads[0]);
-    size_t i;
-    json_t *m;
-
-    json_array_foreach(json_object_get(list, "models"), i, m) if (t) add_model(t, m);
-    if (t)
-        table_print(t, "No model is there yet; 'rbee-keeper models pull MODEL' gets one.", &k->out);
-    table_free(t);
-}
-
 int cmd_models_list(const struct cli_command *self, int argc, char **argv)
 {
-    struct keeper_flags flags = {0};
-    const struct cli_opt opts[] = {KEEPER_OPT_NODE(flags), KEEPER_OPT_JSON(flags), {0}};
-    struct api_error e;
-    json_t *list = NULL;
-    struct keeper k;
-    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
+    static const char *const heads[] = {"MODEL", "TYPE", "SIZE", "DOWNLOADED", "LAST USED"};
+    static const struct listing listing = {
+        .path = "/v1/models",
+        .key = "models",
+        .heads = heads,
+        .n_columns = sizeof heads / sizeof heads[0],
+        .empty = "No model is there yet; 'rbee-keeper models pull MODEL' gets one.",
+        .add = add_model,
+    };
 
-    if (rc != CLI_GO)
-        return rc;
-    rc = keeper_begin(&k, self, &flags);
-    if (rc == CLI_GO && keeper_get(&k, "/v1/models", &list, &e))
-        rc = keeper_fail(&k, &e);
-    if (rc == CLI_GO) {
-        if (flags.json)
-            keeper_print_json(&k, list);
-        else
-            print_list(&k, list);
-        rc = CLI_DONE;
-    }
-    json_decref(list);
-    return keeper_end(&k, rc);
+    return listing_run(&listing, self, argc, argv);
 }
 
 /* What show, pull and rm have in common: one MODEL, and options. */

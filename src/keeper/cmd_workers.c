@@ -7,6 +7,7 @@
 #include "keeper/commands.h"
 #include "keeper/interrupt.h"
 #include "keeper/keeper.h"
+#include "keeper/listing.h"
 #include "keeper/table.h"
 #include "keeper/workers.h"
 
@@ -45,43 +46,20 @@ static int add_worker(struct table *t, const json_t *w)
     return table_add(t, cells);
 }
 
-static void print_list(struct keeper *k, const json_t *list)
+int cmd_workers_list(const struct cli_command *self, int argc, char **argv)
 {
     static const char *const heads[] = {"WORKER", "MODEL", "DEVICE", "STATE",
                                         "BUSY",   "CTX",   "IDLE",   "URL"};
-    struct table *t = table_create(heads, sizeof heads / sizeof heads[0]);
-    size_t i;
-    json_t *w;
+    static const struct listing listing = {
+        .path = "/v1/workers/list",
+        .key = "workers",
+        .heads = heads,
+        .n_columns = sizeof heads / sizeof heads[0],
+        .empty = "No worker is running.",
+        .add = add_worker,
+    };
 
-    json_array_foreach(json_object_get(list, "workers"), i, w) if (t) add_worker(t, w);
-    if (t)
-        table_print(t, "No worker is running.", &k->out);
-    table_free(t);
-}
-
-int cmd_workers_list(const struct cli_command *self, int argc, char **argv)
-{
-    struct keeper_flags flags = {0};
-    const struct cli_opt opts[] = {KEEPER_OPT_NODE(flags), KEEPER_OPT_JSON(flags), {0}};
-    struct api_error e;
-    json_t *list = NULL;
-    struct keeper k;
-    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
-
-    if (rc != CLI_GO)
-        return rc;
-    rc = keeper_begin(&k, self, &flags);
-    if (rc == CLI_GO && keeper_get(&k, "/v1/workers/list", &list, &e))
-        rc = keeper_fail(&k, &e);
-    if (rc == CLI_GO) {
-        if (flags.json)
-            keeper_print_json(&k, list);
-        else
-            print_list(&k, list);
-        rc = CLI_DONE;
-    }
-    json_decref(list);
-    return keeper_end(&k, rc);
+    return listing_run(&listing, self, argc, argv);
 }
 
 /* Asks for the end of one worker. 0, or an exit code. */

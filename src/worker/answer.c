@@ -31,31 +31,9 @@ void answer_error(struct http_exchange *x, struct api_error *e)
     api_error_done(e);
 }
 
-static enum api_code code_of_status(int status)
-{
-    switch (status) {
-    case 408:
-        return API_REQUEST_TIMEOUT;
-    case 413:
-        return API_BODY_TOO_LARGE;
-    case 503:
-        return API_ALL_SLOTS_BUSY;
-    case 500:
-        return API_INTERNAL;
-    default:
-        return API_INVALID_REQUEST;
-    }
-}
-
 const char *answer_render_error(int status, const char *text, const char *request_id, char *dst,
                                 size_t dst_size)
 {
-    struct api_error e;
-    char *body;
-
-    api_error_set(&e, code_of_status(status), ANSWER_SRC, "%s", text);
-    body = api_error_body(&e, request_id);
-    str_copy(dst, dst_size, body ? body : "");
-    free(body);
+    api_error_render(status, text, ANSWER_SRC, request_id, dst, dst_size);
     return JSON_TYPE;
 }
