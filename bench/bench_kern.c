@@ -10,16 +10,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "base/cli.h"
-#include "engine/kern/kern.h"
+#include "engine/kern/pack.h"
 
-#define K        2048 /* row length */
-#define MAX_COLS 256
-#define MAX_RUNS 15
-#define BUDGET_S 0.5 /* for each figure */
-#define SLOW_S   2.0 /* a line ends when a product takes longer */
+#define K         2048 /* row length */
+#define HUGE_PAGE (2ul << 20)
+#define MAX_COLS  256
+#define MAX_RUNS  15
+#define BUDGET_S  0.5 /* for each figure */
+#define SLOW_S    2.0 /* a line ends when a product takes longer */
 
 static const size_t columns[] = {1, 2, 4, 8, 16, 64, 256};
 #define N_COLUMNS (sizeof columns / sizeof *columns)
@@ -29,6 +31,7 @@ struct bench {
     float *x, *y;
     struct kern_q8 *q;
     uint8_t *weights; /* room for n_rows rows of F32 */
+    uint8_t *packed;  /* the same for packed rows; NULL when they are used as in a file */
 };
 
 static double cpu_seconds(void)
@@ -46,14 +49,25 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static bool bench_init(struct bench *b, size_t n_rows)
+/* In huge pages where the system has them, as the engine keeps packed weights. */
+static void *huge_alloc(size_t bytes)
+{
+    void *p = aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+
+    if (p)
+        madvise(p, bytes, MADV_HUGEPAGE);
+    return p;
+}
+
+static bool bench_init(struct bench *b, size_t n_rows, bool packed)
 {
     b->n_rows = n_rows;
     b->x = malloc(MAX_COLS * K * sizeof *b->x);
     b->q = malloc(MAX_COLS * K / QK * sizeof *b->q);
     b->y = malloc(MAX_COLS * n_rows * sizeof *b->y);
     b->weights = malloc(n_rows * K * sizeof(float));
-    if (!b->x || !b->q || !b->y || !b->weights)
+    b->packed = packed ? huge_alloc(n_rows * K * sizeof(float)) : NULL;
+    if (!b->x || !b->q || !b->y || !b->weights || (packed && !b->packed))
         return false;
     for (size_t i = 0; i < MAX_COLS * K; i++)
         b->x[i] = (float)(int)(i * 2654435761u >> 8 & 0xffff) / 32768.0f - 1.0f;
@@ -69,6 +83,7 @@ static void bench_done(struct bench *b)
     free(b->q);
     free(b->y);
     free(b->weights);
+    free(b->packed);
 }
 
 /* Seconds of one product: the median of as many runs as fit into the budget, at least one. */
@@ -93,7 +108,12 @@ static void bench_line(const struct bench *b, const struct kern *set, const stru
                        size_t max_cols)
 {
     const size_t row_bytes = K / type->block_elems * type->block_bytes;
-    const struct kern_mat w = {type, b->weights, b->n_rows, K, row_bytes};
+    struct kern_mat w = {type, b->weights, b->n_rows, K, row_bytes, NULL};
+
+    if (b->packed && set->pack && pack_bytes(&w)) {
+        set->pack(&w, 0, (b->n_rows + KERN_STRIPE - 1) / KERN_STRIPE, b->packed);
+        w.packed = b->packed;
+    }
 
     printf("%-7s %-7s", set->name, type->name);
     for (size_t i = 0; i < N_COLUMNS && columns[i] <= max_cols; i++) {
@@ -107,13 +127,14 @@ static void bench_line(const struct bench *b, const struct kern *set, const stru
     printf("\n");
 }
 
-static int bench_run(const char *set_name, const char *type_name, size_t n_rows, size_t max_cols)
+static int bench_run(const char *set_name, const char *type_name, size_t n_rows, size_t max_cols,
+                     bool packed)
 {
     struct bench b = {0};
     uint32_t n_types;
     const struct type_info *types = type_all(&n_types);
 
-    if (!bench_init(&b, n_rows)) {
+    if (!bench_init(&b, n_rows, packed)) {
         fprintf(stderr, "bench_kern: out of memory\n");
         bench_done(&b);
         return CLI_ERROR;
@@ -138,6 +159,7 @@ int main(int argc, char **argv)
 {
     const char *set = NULL, *type = NULL;
     int64_t n_rows = 33008, max_cols = MAX_COLS;
+    bool packed = false;
     const struct cli_command command = {
         "kern", NULL, "measures the matrix products of every kernel set and type", NULL, NULL};
     const struct cli_opt opts[] = {
@@ -157,6 +179,7 @@ int main(int argc, char **argv)
          .max = MAX_COLS,
          .arg = "N",
          .help = "not more columns than this"},
+        {.name = "packed", .kind = CLI_FLAG, .value = &packed, .help = "weights packed first"},
         {0},
     };
     size_t n_words = 0;
@@ -164,5 +187,5 @@ int main(int argc, char **argv)
 
     if (rc != CLI_GO)
         return rc;
-    return bench_run(set, type, (size_t)n_rows, (size_t)max_cols);
+    return bench_run(set, type, (size_t)n_rows, (size_t)max_cols, packed);
 }

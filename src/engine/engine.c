@@ -17,6 +17,7 @@
 #include "engine/model/forward.h"
 #include "engine/model/kv.h"
 #include "engine/model/model.h"
+#include "engine/model/packs.h"
 #include "engine/model/scratch.h"
 
 _Static_assert(ENGINE_PAGE_TOKENS == KV_PAGE_TOKENS, "a page is a page");
@@ -30,6 +31,7 @@ struct engine {
     const struct engine_model *model;
     struct engine_params params; /* with the defaults filled in */
     struct forward f;
+    struct packs *packs;   /* NULL when weights are used as they lie in the file */
     uint32_t *new_rows;    /* n_slots: rows of the batch at hand, 0 between batches */
     uint32_t *logit_index; /* n_batch: which row of scratch logits, or NO_LOGITS */
     uint32_t n_last;       /* rows of the last batch; 0 when it failed */
@@ -132,6 +134,10 @@ static int alloc_parts(struct engine *e, struct err *err)
         rc = scratch_init(&e->f.s, &scratch, err);
     if (!rc)
         rc = pool_create(p->n_threads, &e->f.pool, err);
+    if (!rc && e->f.kern->pack && !p->in_place)
+        rc = packs_create(&e->model->w, e->f.kern, &e->packs, err);
+    if (!rc && e->packs)
+        e->f.w = packs_weights(e->packs);
     return rc;
 }
 
@@ -172,6 +178,7 @@ void engine_free(struct engine *e)
 {
     if (!e)
         return;
+    packs_free(e->packs);
     pool_free(e->f.pool);
     scratch_done(&e->f.s);
     kv_free(e->f.kv);
@@ -337,6 +344,14 @@ int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_ro
     }
     forget_rows(e);
     return rc;
+}
+
+/* Bytes packed at a time: read and written some ten milliseconds long. */
+#define TUNE_BYTES (16u << 20)
+
+bool engine_tune(struct engine *e)
+{
+    return e->packs && packs_step(e->packs, e->f.pool, TUNE_BYTES);
 }
 
 const float *engine_logits(const struct engine *e, uint32_t i)

@@ -130,6 +130,7 @@ struct engine_params {
     uint32_t n_batch;    /* most tokens in one batch; 0 = ENGINE_DEFAULT_BATCH */
     unsigned n_threads;  /* 0 = the CPUs this process may use */
     const char *kernels; /* "ref", "avx2", "avx512", "neon"; NULL or "auto" = the best here */
+    bool in_place;       /* never pack the weights: engine_tune then has nothing to do */
 };
 #define ENGINE_MAX_SLOTS     256
 #define ENGINE_DEFAULT_CTX   4096
@@ -178,6 +179,14 @@ struct engine_row {
  */
 int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_rows,
                   struct err *err);
+
+/*
+ * Does a little of what makes later batches faster, at most some ten milliseconds; false when
+ * nothing is left to do. It packs the weights (model/packs.h): batches of few rows come to run two
+ * to three times as fast, and results stay the same bits. To be called between batches: when there
+ * is nothing else to do, and now and then when there is.
+ */
+bool engine_tune(struct engine *e);
 
 /* n_vocab logits of row i of the last batch, which must have asked for them; until the next one. */
 const float *engine_logits(const struct engine *e, uint32_t i);

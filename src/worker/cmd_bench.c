@@ -169,6 +169,8 @@ static int bench(struct bench *b)
     struct err err = {0};
     int rc = open_all(b, &err);
 
+    while (!rc && engine_tune(b->e))
+        ;
     if (!rc)
         rc = measure(b, 0, &err); /* warms caches and page tables; thrown away */
     for (int64_t i = 0; !rc && i < b->n_repeat; i++)

@@ -180,6 +180,9 @@ static int step(struct run *r, uint32_t last, struct err *err)
     return 0;
 }
 
+/* Behind so many tokens it seems that there will be more, and that speed is worth some work. */
+#define TUNE_AFTER 4
+
 static int generate(struct run *r, struct err *err)
 {
     uint32_t last = 0;
@@ -191,6 +194,8 @@ static int generate(struct run *r, struct err *err)
     while (!rc && !r->stopped_by) {
         rc = step(r, last, err);
         last = 0;
+        if (r->n_out >= TUNE_AFTER)
+            engine_tune(r->e);
     }
     r->decode_ms = clock_ms() - began;
     if (!r->o->show_scores && !r->o->show_ids)

@@ -23,6 +23,7 @@ struct words {
     const char *model, *model_ref, *worker_id, *addr, *hive_url, *public_url, *backend, *kernels,
         *log_level;
     int64_t listen_fd, lease_fd, board_fd, device, slots, ctx, threads, queue;
+    bool in_place;
 };
 
 static const struct words default_words = {
@@ -48,6 +49,8 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
          "context of each slot (default: the model's, at most 4096)", NULL},
         {"threads", 't', CLI_INT, &w->threads, 1, 256, "N",
          "compute threads (default: the CPUs there are)", NULL},
+        {"in-place", 0, CLI_FLAG, &w->in_place, 0, 0, NULL,
+         "use the weights as they lie in the file: slower, no memory but the file's", NULL},
         {"kernels", 0, CLI_STR, &w->kernels, 0, 0, "SET",
          "ref, avx2, avx512, neon or auto (default)", NULL},
         {"queue", 0, CLI_INT, &w->queue, 0, SERVER_QUEUE_MAX, "N",
@@ -105,7 +108,8 @@ static struct serve_options options_of(const struct words *w)
         .engine = {.n_slots = (uint32_t)w->slots,
                    .n_ctx = (uint32_t)w->ctx,
                    .n_threads = (unsigned)w->threads,
-                   .kernels = w->kernels},
+                   .kernels = w->kernels,
+                   .in_place = w->in_place},
     };
 }
 

@@ -41,11 +41,17 @@ struct command_engine {
     const char *model_path;
     const char *kernels;
     int64_t n_threads, n_ctx;
+    bool in_place;
 };
 #define COMMAND_ENGINE_OPTS(o)                                                                     \
     {"model", 'm', CLI_STR, &(o)->model_path, 0, 0, "FILE", "the GGUF file (needed)", NULL},       \
         {"threads", 't', CLI_INT, &(o)->n_threads,                                                 \
          1,         256, "N",     "compute threads (default: the CPUs there are)",                 \
+         NULL},                                                                                    \
+        {"in-place", 0,                                                                            \
+         CLI_FLAG,   &(o)->in_place,                                                               \
+         0,          0,                                                                            \
+         NULL,       "use the weights as they lie in the file: slower, no memory but the file's",  \
          NULL},                                                                                    \
     {                                                                                              \
         "kernels", 0, CLI_STR, &(o)->kernels, 0, 0, "SET",                                         \

@@ -70,6 +70,7 @@ int command_open_engine(const struct command_engine *o, const struct engine_mode
         .n_batch = n_batch,
         .n_threads = (unsigned)o->n_threads,
         .kernels = o->kernels,
+        .in_place = o->in_place,
     };
 
     return engine_create(m, &p, out, err);

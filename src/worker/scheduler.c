@@ -32,6 +32,7 @@ struct scheduler {
     struct pass pass;
     struct job_list waiting;
     struct scheduler_facts facts;
+    bool tuned; /* engine_tune has no more to do */
 };
 
 /* ---- what comes in ----------------------------------------------------------------------------
@@ -249,9 +250,14 @@ static void show_work(struct scheduler *s)
     atomic_store(&b->slots_busy, s->pass.n_running);
 }
 
+static bool is_idle(const struct scheduler *s)
+{
+    return s->pass.n_running == 0 && !s->waiting.first;
+}
+
 static void work(struct scheduler *s)
 {
-    while (!collect(s, s->pass.n_running == 0 && !s->waiting.first)) {
+    while (!collect(s, is_idle(s) && s->tuned)) {
         pass_sweep(&s->pass);
         sweep_waiting(s);
         start_waiting(s);
@@ -262,6 +268,7 @@ static void work(struct scheduler *s)
             show_work(s);
             outbox_flush(s->params.outbox);
         }
+        s->tuned = s->tuned || !engine_tune(s->engine);
     }
 }
 

@@ -118,6 +118,8 @@ static inline void quantized_same(const struct kern_q8 *a, const struct kern_q8 
 {
     CHECK(memcmp(a->q, b->q, QK) == 0, "%s: quantize: levels differ from ref", set);
     CHECK(memcmp(a->sum, b->sum, sizeof a->sum) == 0, "%s: quantize: sums differ from ref", set);
+    CHECK(same_float(a->xs, b->xs), "%s: quantize: xs is %a, ref has %a", set, (double)a->xs,
+          (double)b->xs);
     CHECK(same_float(a->d, b->d), "%s: quantize: d is %a, ref has %a", set, (double)a->d,
           (double)b->d);
 }
@@ -162,6 +164,7 @@ static inline void check_quantize_is_near(void)
             sum[j / 16] += q.q[j];
         }
         CHECK(sum[0] == q.sum[0] && sum[1] == q.sum[1], "sums are wrong");
+        CHECK(q.xs == q.d * (float)(sum[0] + sum[1]), "xs is wrong");
     }
 }
 

@@ -6,7 +6,7 @@
 #ifndef RBEE_TESTS_KERN_CHECK_PRODUCTS_H
 #define RBEE_TESTS_KERN_CHECK_PRODUCTS_H
 
-#include "engine/kern/kern.h"
+#include "engine/kern/pack.h"
 #include "kern_golden.h"
 #include "kern_weights.h"
 
@@ -45,7 +45,7 @@ static inline void product_init(struct product *p, struct rng *r, const struct t
     p->fill = fill;
     data = guard_alloc(&p->guard, n_rows * row_bytes);
     fill_blocks(r, t, fill, data, n_rows * k / t->block_elems);
-    p->w = (struct kern_mat){t, data, n_rows, k, row_bytes};
+    p->w = (struct kern_mat){t, data, n_rows, k, row_bytes, NULL};
     f = guard_floats(&p->guard, r, n_cols * k);
     p->x = (struct kern_acts){k, n_cols, f, NULL};
     if (k % QK == 0) {
@@ -81,6 +81,36 @@ static inline void product_compare(struct product *p, size_t begin, size_t end)
     }
 }
 
+/* memcmp of a stripe; what pads its panels is zero in both. */
+static inline int pack_stripes_differ(const struct kern_mat *w, size_t stripe, const uint8_t *a,
+                                      const uint8_t *b)
+{
+    const size_t n = pack_stripe_bytes(w);
+
+    return memcmp(a + stripe * n, b + stripe * n, n);
+}
+
+/* The same from the packed matrix, which must not be written past its end, nor read. */
+static inline void product_compare_packed(struct product *p, size_t begin, size_t end)
+{
+    uint8_t *packed = guard_alloc(&p->guard, pack_bytes(&p->w));
+    const size_t n_stripes = (p->w.n_rows + KERN_STRIPE - 1) / KERN_STRIPE;
+
+    for (size_t s = 0; s < n_stripes; s++)
+        pack_stripes(&p->w, s, s + 1, packed);
+    EACH_SET(set)
+    {
+        uint8_t *again = guard_alloc(&p->guard, pack_bytes(&p->w));
+        set->pack(&p->w, 0, n_stripes, again);
+        for (size_t i = 0; i < n_stripes; i++)
+            CHECK(pack_stripes_differ(&p->w, i, packed, again) == 0, "%s: pack: stripe %zu of %s",
+                  set->name, i, p->w.type->name);
+    }
+    p->w.packed = packed;
+    product_compare(p, begin / KERN_STRIPE * KERN_STRIPE, end);
+    p->w.packed = NULL;
+}
+
 static inline void product_try(struct rng *r, const struct type_info *t, enum fill fill, size_t k,
                                size_t n_rows, size_t n_cols)
 {
@@ -92,7 +122,30 @@ static inline void product_try(struct rng *r, const struct type_info *t, enum fi
     begin = rng_below(r, n_rows);
     end = begin + 1 + rng_below(r, n_rows - begin);
     product_compare(&p, begin, end);
+    if (pack_bytes(&p.w)) {
+        product_compare_packed(&p, 0, n_rows);
+        product_compare_packed(&p, begin, end);
+    }
     guard_free(&p.guard);
+}
+
+/* A packed matrix has the bytes of the matrix in the file, and at most 64 more a panel. */
+static inline void check_pack_is_no_larger(void)
+{
+    uint32_t n_types;
+    const struct type_info *types = type_all(&n_types);
+
+    for (uint32_t t = 0; t < n_types; t++) {
+        const size_t row_bytes = 2048 / types[t].block_elems * types[t].block_bytes;
+        const struct kern_mat w = {&types[t], NULL, 33, 2048, row_bytes, NULL};
+        const size_t least = 48 * row_bytes, most = least + 3 * (2048 / PACK_PANEL) * 64;
+
+        if (types[t].block_elems == 1)
+            CHECK(pack_bytes(&w) == 0, "%s is packed", types[t].name);
+        else
+            CHECK(pack_bytes(&w) >= least && pack_bytes(&w) <= most, "%s: %zu bytes, not %zu",
+                  types[t].name, pack_bytes(&w), least);
+    }
 }
 
 /* Row lengths to try for a type; *n of them, the last one long. */
@@ -174,6 +227,8 @@ static inline void check_matmul_extreme_levels(void)
             p.x.f = f;
             p.x.q = q;
             product_compare(&p, 0, 16);
+            if (pack_bytes(&p.w))
+                product_compare_packed(&p, 0, 16);
             guard_free(&p.guard);
         }
     }
@@ -191,8 +246,9 @@ static inline double activation(const struct product *p, size_t c, size_t k)
 }
 
 /*
- * The bound. Quantised types: in each group d * dx is rounded once, the two multiply-adds once
- * each, the integers are exact; so each term is off by at most one unit roundoff, and by one more
+ * The bound. Quantised types: in each group d * s * dx and xs are rounded once, the two
+ * multiply-adds once each, the integers are exact; so each term is off by at most one unit
+ * roundoff, and by one more
  * for each multiply-add that comes behind it, at most two a group. Float types: one multiply-add
  * for each sixteenth weight, and four levels of sums. Second order terms are covered by the
  * spare 4.
@@ -296,7 +352,7 @@ static inline void check_get_row_is_that_of_ggml(void)
     for (size_t i = 0; i < sizeof golden_types / sizeof *golden_types; i++) {
         const struct golden_type *g = &golden_types[i];
         const struct type_info *t = type_info(g->type);
-        struct kern_mat w = {t, g->row, 1, QK_K, QK_K / t->block_elems * t->block_bytes};
+        struct kern_mat w = {t, g->row, 1, QK_K, QK_K / t->block_elems * t->block_bytes, NULL};
 
         kern_find("ref")->get_row(&w, 0, row);
         CHECK(fnv1a(row, sizeof row) == g->hash, "%s: not the floats of ggml", t->name);

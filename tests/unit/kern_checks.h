@@ -26,6 +26,7 @@ static inline void check_find(void)
     X(check_matmul_contents, matmul__same_bits_as_ref_for_any_block_bytes)                         \
     X(check_matmul_extreme_levels, matmul__no_sum_overflows)                                       \
     X(check_matmul_is_near_double, matmul__near_the_sum_in_double)                                 \
+    X(check_pack_is_no_larger, pack__is_as_large_as_the_file)                                      \
     X(check_get_row, get_row__near_the_weight_in_double)                                           \
     X(check_get_row_is_that_of_ggml, get_row__exactly_what_ggml_makes)                             \
     X(check_exp_is_within_two_ulp, exp__within_two_ulp)                                            \

@@ -49,7 +49,7 @@ static inline float rng_float(struct rng *r)
     return (float)rng_below(r, 1 << 24) * 0x1p-23f - 1.0f;
 }
 
-#define GUARD_MAX 16
+#define GUARD_MAX 24
 
 /* Blocks that end where a page that may not be touched begins. Freed together. */
 struct guard {

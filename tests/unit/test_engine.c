@@ -47,6 +47,55 @@ void *__wrap_realloc(void *p, size_t n)
 
 static float text_logits[N_TEXT * VOCAB], other_logits[N_TEXT * VOCAB];
 
+/* ---- packed weights ---------------------------------------------------------------------- */
+
+/* Weights are packed while sequences are being decoded; nobody may see that in the logits. */
+static void check_tuning(const struct random_model *d, const char *kernels, unsigned n_threads)
+{
+    const struct engine_params params = {
+        .n_slots = 1, .n_batch = 160, .n_threads = n_threads, .kernels = kernels};
+    int32_t ids[N_TEXT];
+    struct fixture f;
+    int seq;
+
+    random_text(ids, 41);
+    fixture_open(&f, d, &params);
+    seq = open_seq(f.e);
+    decode(f.e, seq, ids, 40, 7, text_logits);
+    while (engine_tune(f.e))
+        ;
+    assert_false(engine_tune(f.e));
+    decode(f.e, seq, ids + 40, N_TEXT - 40, 1, text_logits + 40 * VOCAB);
+    plain_logits(d, ids, N_TEXT, other_logits);
+    assert_same_bits(text_logits, other_logits, N_TEXT);
+    engine_seq_truncate(f.e, seq, 0);
+    decode(f.e, seq, ids, N_TEXT, N_TEXT, text_logits);
+    assert_same_bits(text_logits, other_logits, N_TEXT);
+    fixture_close(&f);
+}
+
+static void test_engine__packed_weights_give_the_same_bits(void **state)
+{
+    (void)state;
+    for (const char *const *set = engine_kernel_sets(); *set; set++) {
+        for (size_t i = 0; i < COUNT(fixture_models); i++) {
+            check_tuning(fixture_models[i], *set, 1);
+            check_tuning(fixture_models[i], *set, 3);
+        }
+    }
+}
+
+static void test_engine__in_place_there_is_nothing_to_tune(void **state)
+{
+    const struct engine_params params = {.n_slots = 1, .n_threads = 1, .in_place = true};
+    struct fixture f;
+
+    (void)state;
+    fixture_open(&f, &k_model, &params);
+    assert_false(engine_tune(f.e));
+    fixture_close(&f);
+}
+
 /* ---- forks and truncation ---------------------------------------------------------------- */
 
 /* The parent decodes all; the child begins at `shared` and goes on with a text of its own. */
@@ -388,6 +437,8 @@ static void test_engine__survives_weights_of_nonsense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_engine__packed_weights_give_the_same_bits),
+        cmocka_unit_test(test_engine__in_place_there_is_nothing_to_tune),
         cmocka_unit_test(test_engine__a_fork_is_as_good_as_decoding_the_beginning_again),
         cmocka_unit_test(test_engine__truncating_into_a_shared_page_leaves_the_other_alone),
         cmocka_unit_test(test_engine__truncated_and_decoded_again_gives_the_same_bits),

@@ -127,7 +127,7 @@ static void float_quantize(const float *x, size_t k, struct kern_q8 *dst)
         memcpy(&amax, &bits, sizeof amax);
         if (!(amax >= KERN_Q8_TINY && amax < INFINITY)) {
             memset(dst, 0, sizeof *dst);
-            dst->d = amax < KERN_Q8_TINY ? 0.0f : NAN;
+            dst->d = dst->xs = amax < KERN_Q8_TINY ? 0.0f : NAN;
             continue;
         }
         struct vf r = vf_set1(127.0f / amax);
@@ -137,6 +137,7 @@ static void float_quantize(const float *x, size_t k, struct kern_q8 *dst)
         dst->d = amax / 127.0f;
         dst->sum[0] = (int16_t)vi_sum(qa);
         dst->sum[1] = (int16_t)vi_sum(qb);
+        dst->xs = dst->d * (float)(dst->sum[0] + dst->sum[1]);
     }
 }
 

@@ -18,13 +18,18 @@
  *               s[2]    int scales of its halves of 16 (1 for the simple types)
  *               d       float scale           (the block's d)
  *               m[2], dm  int and float scale of what is subtracted (0 where the type has no min)
- *             and with x = the activations' levels, dx their scale, in float32:
- *               I   = s[0] * sum_{0..15} q*x + s[1] * sum_{16..31} q*x          exact in int32
- *               acc = fmaf((float)I, d * dx, acc)
- *               for types with a min only:
- *               M   = m[0] * sum_{0..15} x + m[1] * sum_{16..31} x              exact in int32
- *               acc = fmaf((float)M, -(dm * dx), acc)
- *             starting from acc = 0. (Q4_1 and Q5_1 add their m: there dm = -m, m[] = 1.)
+ *             and with x = the activations' levels, dx their scale, xs = dx * sum of x, in float32,
+ *             starting from acc = 0:
+ *             - types with one scale a group (all but those below); d * s and dm * m are exact:
+ *                 I   = sum_{0..31} q*x                                           exact in int32
+ *                 acc = fmaf((float)I, (d * s) * dx, acc)
+ *                 acc = fmaf(-(dm * m), xs, acc)                 for types with a min only
+ *             - types with a scale for each half (Q2_K, Q3_K, Q6_K):
+ *                 I   = s[0] * sum_{0..15} q*x + s[1] * sum_{16..31} q*x          exact in int32
+ *                 acc = fmaf((float)I, d * dx, acc)
+ *                 M   = m[0] * sum_{0..15} x + m[1] * sum_{16..31} x              exact in int32
+ *                 acc = fmaf((float)M, -(dm * dx), acc)          for Q2_K only
+ *             (Q4_1 and Q5_1 add their m: there dm = -m, m[] = 1.)
  *
  *  float      Sixteen accumulators; lane = k mod 16; each lane in rising order of k:
  *               acc[k % 16] = fmaf((float)w[k], x[k], acc[k % 16])
@@ -46,9 +51,10 @@
 struct kern_q8 {
     int8_t q[QK];   /* levels, -127..127 */
     float d;        /* x ~ d * q; 0 for an all-zero group */
+    float xs;       /* d * the sum of q */
     int16_t sum[2]; /* sums of q over the two halves of 16 */
 };
-_Static_assert(sizeof(struct kern_q8) == 40, "kern_q8");
+_Static_assert(sizeof(struct kern_q8) == 44, "kern_q8");
 
 struct kern_acts {
     size_t k;                /* row length */
@@ -57,12 +63,16 @@ struct kern_acts {
     const struct kern_q8 *q; /* (n_cols, k / QK), contiguous; NULL when k is no multiple of QK */
 };
 
+/* Rows that a packed matrix keeps side by side, and the vector kernels work on. */
+#define KERN_STRIPE 16
+
 /* A weight matrix as it lies in the file: n_rows rows of k weights, rows contiguous. */
 struct kern_mat {
     const struct type_info *type;
     const void *data;
     size_t n_rows, k;
     size_t row_bytes;
+    const void *packed; /* the same weights as kern->pack lays them out, or NULL; 64-byte aligned */
 };
 
 /*
@@ -92,10 +102,18 @@ struct kern {
 
     /*
      * y[c * y_stride + r] = dot(W row r, column c) for r in [row_begin, row_end), all columns.
-     * Any type; for the quantised ones x->q must be there. Canonical dots as above.
+     * Any type; for the quantised ones x->q must be there. Canonical dots as above. From
+     * w->packed where it is there: row_begin is a multiple of KERN_STRIPE then.
      */
     void (*matmul)(const struct kern_mat *w, const struct kern_acts *x, float *y, size_t y_stride,
                    size_t row_begin, size_t row_end);
+
+    /*
+     * Lays stripes of KERN_STRIPE rows out for matmul, stripe_begin .. stripe_end - 1 of the matrix
+     * (see pack.h): the same bits in every set. dst is where the whole packed matrix begins. NULL
+     * in ref, which has no use for it.
+     */
+    void (*pack)(const struct kern_mat *w, size_t stripe_begin, size_t stripe_end, void *dst);
 
     /* One row of W as floats (embedding look-up): dst (k). w = d*s*q - dm*m, each exactly as in
      * dequantize of ref.c. */

@@ -16,9 +16,11 @@
 /* Levels of eight bits stay signed: see vi_dot16. */
 #define LANES_BIAS8 0
 
-#define LANES_QUANT_COLS 4
-#define LANES_FLOAT_ROWS 2
-#define LANES_FLOAT_COLS 2
+#define LANES_QUANT_STRIPES 1
+#define LANES_QUANT_COLS    4
+#define LANES_DOT_WORDS     4
+#define LANES_FLOAT_ROWS    2
+#define LANES_FLOAT_COLS    2
 
 struct vf {
     __m256 lo, hi;
@@ -181,6 +183,21 @@ INLINE void vf_sum_tile(struct vf a[LANES_FLOAT_ROWS][LANES_FLOAT_COLS], float *
         for (size_t r = 0; r < LANES_FLOAT_ROWS; r++)
             y[c * stride + r] = vf_sum(a[r][c]);
     }
+}
+
+INLINE struct vi vi_load(const void *p)
+{
+    const __m256i *q = p;
+
+    return (struct vi){_mm256_loadu_si256(q), _mm256_loadu_si256(q + 1)};
+}
+
+INLINE void vi_store(void *p, struct vi a)
+{
+    __m256i *q = p;
+
+    _mm256_storeu_si256(q, a.lo);
+    _mm256_storeu_si256(q + 1, a.hi);
 }
 
 INLINE struct vi vi_set1(int32_t a)
@@ -378,7 +395,7 @@ INLINE __m256i vi_dot16_half(__m256i sum, const __m256i w[4], const __m256i x[4]
     return _mm256_add_epi32(sum, _mm256_madd_epi16(t[0], ones));
 }
 
-INLINE struct vi vi_dot16(struct vi sum, const struct vi w[4], const int8_t x[16], int bits)
+INLINE struct vi vi_dot(struct vi sum, const struct vi *w, const int8_t *x, int bits)
 {
     __m256i lo[4], hi[4], xs[4];
 

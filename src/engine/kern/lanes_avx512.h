@@ -19,9 +19,11 @@
 #define LANES_BIAS8 128
 
 /* The tiles of the products that keep all sums in registers. */
-#define LANES_QUANT_COLS 8
-#define LANES_FLOAT_ROWS 4
-#define LANES_FLOAT_COLS 4
+#define LANES_QUANT_STRIPES 2
+#define LANES_QUANT_COLS    4
+#define LANES_DOT_WORDS     1 /* words of weights that vi_dot takes */
+#define LANES_FLOAT_ROWS    4
+#define LANES_FLOAT_COLS    4
 
 /* sixteen floats */
 struct vf {
@@ -191,6 +193,16 @@ INLINE void vf_sum_tile(struct vf a[LANES_FLOAT_ROWS][LANES_FLOAT_COLS], float *
     _mm_storeu_ps(y + 3 * stride, _mm512_extractf32x4_ps(v[0], 3));
 }
 
+INLINE struct vi vi_load(const void *p)
+{
+    return (struct vi){_mm512_loadu_si512(p)};
+}
+
+INLINE void vi_store(void *p, struct vi a)
+{
+    _mm512_storeu_si512(p, a.v);
+}
+
 INLINE struct vi vi_set1(int32_t a)
 {
     return (struct vi){_mm512_set1_epi32(a)};
@@ -340,16 +352,14 @@ INLINE void vi_rows(const uint8_t *const rows[16], size_t at, struct vi out[4])
 }
 
 /*
- * Adds to sum (lane = row) the products of sixteen weights of each row, w[j] holding weights
- * 4j .. 4j + 3, with x. `bits` is the width of the levels: up to 7 they are unsigned, levels of 8
- * bits carry LANES_BIAS8. Exact.
+ * Adds to sum (lane = row) the products of 4 * LANES_DOT_WORDS weights of each row, w[j] holding
+ * weights 4j .. 4j + 3, with x. `bits` is the width of the levels: up to 7 they are unsigned,
+ * levels of 8 bits carry LANES_BIAS8. Exact.
  */
-INLINE struct vi vi_dot16(struct vi sum, const struct vi w[4], const int8_t x[16], int bits)
+INLINE struct vi vi_dot(struct vi sum, const struct vi *w, const int8_t *x, int bits)
 {
     (void)bits;
-    for (int j = 0; j < 4; j++)
-        sum.v = _mm512_dpbusd_epi32(sum.v, w[j].v, vi_broadcast(x + 4 * j).v);
-    return sum;
+    return (struct vi){_mm512_dpbusd_epi32(sum.v, w[0].v, vi_broadcast(x).v)};
 }
 
 #endif

@@ -16,9 +16,11 @@
 /* The dot product instruction takes all levels signed. */
 #define LANES_BIAS8 0
 
-#define LANES_QUANT_COLS 4
-#define LANES_FLOAT_ROWS 2
-#define LANES_FLOAT_COLS 2
+#define LANES_QUANT_STRIPES 1
+#define LANES_QUANT_COLS    4
+#define LANES_DOT_WORDS     4
+#define LANES_FLOAT_ROWS    2
+#define LANES_FLOAT_COLS    2
 
 struct vf {
     float32x4_t v[4];
@@ -105,6 +107,21 @@ INLINE void vf_sum_tile(struct vf a[LANES_FLOAT_ROWS][LANES_FLOAT_COLS], float *
         for (size_t r = 0; r < LANES_FLOAT_ROWS; r++)
             y[c * stride + r] = vf_sum(a[r][c]);
     }
+}
+
+INLINE struct vi vi_load(const void *p)
+{
+    struct vi a;
+
+    for (int i = 0; i < 4; i++)
+        a.v[i] = vld1q_u32((const uint32_t *)p + 4 * i);
+    return a;
+}
+
+INLINE void vi_store(void *p, struct vi a)
+{
+    for (int i = 0; i < 4; i++)
+        vst1q_u32((uint32_t *)p + 4 * i, a.v[i]);
 }
 
 MAP(vi, vi_set1, (int32_t a), vdupq_n_u32((uint32_t)a))
@@ -225,7 +242,7 @@ INLINE void vi_rows(const uint8_t *const rows[16], size_t at, struct vi out[4])
     }
 }
 
-INLINE struct vi vi_dot16(struct vi sum, const struct vi w[4], const int8_t x[16], int bits)
+INLINE struct vi vi_dot(struct vi sum, const struct vi *w, const int8_t *x, int bits)
 {
     const int8x16_t xs = vld1q_s8(x);
 

@@ -1,151 +1,161 @@
 /*
- * product.h - matrix products of quantised weights: panels of sixteen rows against tiles of
- * columns.
+ * product.h - matrix products of quantised weights: stripes of sixteen rows against all columns.
  *
- * Lane = row, so the canonical order (one fused multiply-add for each group of 32) needs no sums
- * across lanes. The integer sums of a group are exact in any order. They are below 2^24 (unpack.h),
- * so that scaling them in float32 is exact too: fmaf(i1, s1, i0 * s0) is the integer of the
- * contract. Included behind panel.h.
+ * Many columns: a panel is unpacked once, and used by tile after tile; where there are registers
+ * for it two stripes go side by side, so that each level of the activations is read once for both.
+ * Few columns: each group is used as it is unpacked, and stripes follow each other, so that packed
+ * weights are read as one stream. Included behind tile.h and gather.h.
  */
 #ifndef RBEE_ENGINE_KERN_PRODUCT_H
 #define RBEE_ENGINE_KERN_PRODUCT_H
 
 #include "engine/kern/sets.h"
 
-/* What a product must know of a type. Always a constant: each form is compiled on its own. */
-struct form {
-    int bits;    /* width of the levels: 5 (or fewer), 6 or 8 */
-    int bias;    /* what the panel's levels have too much */
-    bool scaled; /* has integer scales */
-    bool halves; /* ... one for each half of a group */
-    bool has_min;
+/* ---- many columns: a panel is unpacked once, for all tiles ---------------- */
+
+struct unpacked {
+    struct scales s;
+    struct vi q[PANEL_GROUPS][8];
 };
 
-/* Where a tile stands. */
-struct tile {
-    const struct panel *panel;
-    size_t n_groups;         /* in the panel */
-    const struct kern_q8 *x; /* first column, at the panel's first group */
-    size_t x_stride;         /* groups from column to column */
-    struct vf *sums;         /* one for each column */
-};
+typedef void unpack_fn(const struct panel *p, size_t n, struct unpacked *u);
+typedef void wide_fn(const struct unpacked *u, size_t n, const struct columns x, struct vf *sums);
 
-typedef void tile_fn(const struct tile *t);
-
-/* Minus the bias times the sums of one or both halves of x, to start an integer sum from. */
-INLINE struct vi tile_start(const struct kern_q8 *x, int bias, bool low, bool high)
+/* sums (n_stripes, n_cols) += panels (n_stripes, 16, n groups) . x (n groups, n_cols) */
+INLINE void wide_run(const struct unpacked *u, size_t n, struct columns x, struct vf *sums,
+                     const size_t n_stripes, const size_t n_cols, const struct form f)
 {
-    const uint32_t minus = (uint16_t)-bias;
+    struct tile_sums sum;
 
-    if (bias == 0)
-        return vi_set1(0);
-    return vi_madd16(vi_broadcast(x->sum),
-                     vi_set1((int32_t)((low ? minus : 0) | (high ? minus << 16 : 0))));
-}
+    tile_load(&sum, sums, n_stripes, n_cols);
+    for (size_t g = 0; g < n; g++, x.x++) {
+        struct tile_weights w = {.g = g};
 
-/* I of the contract for sixteen rows, as floats. */
-INLINE struct vf tile_group(const struct panel *p, size_t g, const struct kern_q8 *x,
-                            const struct form f)
-{
-    struct vi i0, i1;
-
-    if (f.halves) {
-        i0 = vi_dot16(tile_start(x, f.bias, true, false), p->q[g], x->q, f.bits);
-        i1 = vi_dot16(tile_start(x, f.bias, false, true), p->q[g] + 4, x->q + 16, f.bits);
-        return vf_fma(vf_of_int(i1), p->s[g][1], vf_mul(vf_of_int(i0), p->s[g][0]));
-    }
-    i0 = vi_dot16(tile_start(x, f.bias, true, true), p->q[g], x->q, f.bits);
-    i0 = vi_dot16(i0, p->q[g] + 4, x->q + 16, f.bits);
-    return f.scaled ? vf_mul(vf_of_int(i0), p->s[g][0]) : vf_of_int(i0);
-}
-
-/* sums (n_cols) += panel (16, n_groups) . x (n_groups, n_cols) */
-INLINE void tile_run(const struct tile *t, const size_t n_cols, const struct form f)
-{
-    const struct panel *p = t->panel;
-    struct vf sum[LANES_QUANT_COLS];
-
-#pragma GCC unroll 8
-    for (size_t c = 0; c < n_cols; c++)
-        sum[c] = t->sums[c];
-    for (size_t g = 0; g < t->n_groups; g++) {
-#pragma GCC unroll 8
-        for (size_t c = 0; c < n_cols; c++) {
-            const struct kern_q8 *x = t->x + c * t->x_stride + g;
-            const struct vf dx = vf_set1(x->d);
-
-            sum[c] = vf_fma(tile_group(p, g, x, f), vf_mul(p->d[g], dx), sum[c]);
-            if (f.has_min) {
-                struct vf m = vf_of_int(vi_madd16(vi_broadcast(x->sum), p->m[g]));
-                sum[c] = vf_fnma(m, vf_mul(p->dm[g], dx), sum[c]);
-            }
+        for (size_t s = 0; s < n_stripes; s++) {
+            w.q[s] = u[s].q[g];
+            w.s[s] = &u[s].s;
         }
+        tile_step(&w, x, &sum, n_stripes, n_cols, f);
     }
-#pragma GCC unroll 8
-    for (size_t c = 0; c < n_cols; c++)
-        t->sums[c] = sum[c];
+    tile_store(&sum, sums, n_stripes, n_cols);
 }
 
-/* The functions of a form: run[i] does 1 << i columns. */
-#define TILE(name, i, ...)                                                                         \
-    static void tile_##name##_##i(const struct tile *t)                                            \
-    {                                                                                              \
-        tile_run(t, 1 << i, (struct form){__VA_ARGS__});                                           \
+/* ---- few columns: each group is used as it is unpacked -------------------- */
+
+typedef void levels_fn(const struct panel *p, const size_t g, struct vi q[8]);
+typedef void scales_fn(const struct panel *p, size_t n, struct scales *s);
+typedef void narrow_fn(const struct panel *p, size_t n, const struct columns x, struct vf *sums);
+
+/* sums (1, n_cols) += a panel (16, n groups) . x (n groups, n_cols) */
+INLINE void narrow_run(const struct panel *p, const size_t n, struct columns x, struct vf *sums,
+                       levels_fn *levels, scales_fn *scales, const size_t n_cols,
+                       const struct form f)
+{
+    struct tile_sums sum;
+    struct scales s;
+
+    scales(p, n, &s);
+    tile_load(&sum, sums, 1, n_cols);
+#pragma GCC unroll 8
+    for (size_t g = 0; g < n; g++, x.x++) {
+        struct vi q[8];
+        const struct tile_weights w = {.q = {q}, .s = {&s}, .g = g};
+
+        levels(p, g, q);
+        tile_step(&w, x, &sum, 1, n_cols, f);
     }
-#if LANES_QUANT_COLS == 8
-#define FORM_SIZES 4
+    tile_store(&sum, sums, 1, n_cols);
+}
+
+/* ---- the functions of each type ------------------------------------------- */
+
+/* Tiles are 1, 2 or 4 columns wide. */
+#define TILE_SIZES 3
+_Static_assert(LANES_QUANT_COLS == 1 << (TILE_SIZES - 1), "the widest tile");
+
+#define WIDE(name, s, i)                                                                           \
+    static void wide_##name##_##s##_##i(const struct unpacked *u, size_t n, struct columns x,      \
+                                        struct vf *sums)                                           \
+    {                                                                                              \
+        wide_run(u, n, x, sums, s, 1 << i, form_##name);                                           \
+    }
+#define WIDE_SIZES(name, s) WIDE(name, s, 0) WIDE(name, s, 1) WIDE(name, s, 2)
+#define WIDE_NAMES(name, s)                                                                        \
+    {                                                                                              \
+        wide_##name##_##s##_0, wide_##name##_##s##_1, wide_##name##_##s##_2                        \
+    }
+
+typedef wide_fn *const wide_fns[LANES_QUANT_STRIPES][TILE_SIZES];
+#if LANES_QUANT_STRIPES == 2
 #define FORM(name, ...)                                                                            \
-    TILE(name, 0, __VA_ARGS__)                                                                     \
-    TILE(name, 1, __VA_ARGS__)                                                                     \
-    TILE(name, 2, __VA_ARGS__)                                                                     \
-    TILE(name, 3, __VA_ARGS__)                                                                     \
-    static tile_fn *const form_##name[FORM_SIZES] = {tile_##name##_0, tile_##name##_1,             \
-                                                     tile_##name##_2, tile_##name##_3};
+    static const struct form form_##name = {__VA_ARGS__};                                          \
+    WIDE_SIZES(name, 1)                                                                            \
+    WIDE_SIZES(name, 2)                                                                            \
+    static wide_fns wide_##name = {WIDE_NAMES(name, 1), WIDE_NAMES(name, 2)};
 #else
-#define FORM_SIZES 3
 #define FORM(name, ...)                                                                            \
-    TILE(name, 0, __VA_ARGS__)                                                                     \
-    TILE(name, 1, __VA_ARGS__)                                                                     \
-    TILE(name, 2, __VA_ARGS__)                                                                     \
-    static tile_fn *const form_##name[FORM_SIZES] = {tile_##name##_0, tile_##name##_1,             \
-                                                     tile_##name##_2};
+    static const struct form form_##name = {__VA_ARGS__};                                          \
+    WIDE_SIZES(name, 1)                                                                            \
+    static wide_fns wide_##name = {WIDE_NAMES(name, 1)};
 #endif
 
 FORM(q4_0, .bits = 5, .bias = 8)
 FORM(q5_0, .bits = 5, .bias = 16)
-FORM(q8_0, .bits = 8, .bias = LANES_BIAS8)
-FORM(iq4_xs, .bits = 8, .bias = LANES_BIAS8, .scaled = true)
-FORM(with_min, .bits = 5, .scaled = true, .has_min = true)
-FORM(q2_k, .bits = 5, .scaled = true, .halves = true, .has_min = true)
-FORM(q3_k, .bits = 5, .bias = 4, .scaled = true, .halves = true)
-FORM(q6_k, .bits = 6, .bias = 32, .scaled = true, .halves = true)
+FORM(eight, .bits = 8, .bias = LANES_BIAS8)
+FORM(with_min, .bits = 5, .has_min = true)
+FORM(q2_k, .bits = 5, .halves = true, .has_min = true)
+FORM(q3_k, .bits = 5, .bias = 4, .halves = true)
+FORM(q6_k, .bits = 6, .bias = 32, .halves = true)
 
 /* How the products of a type are made. */
 struct quant {
-    panel_fn *unpack;
-    tile_fn *const *run; /* FORM_SIZES functions */
+    unpack_fn *unpack;
+    const wide_fns *wide;
+    narrow_fn *narrow[TILE_SIZES];
 };
 
-static const struct quant quants[] = {
-    [TYPE_Q4_0] = {panel_q4_0, form_q4_0},     [TYPE_Q4_1] = {panel_q4_1, form_with_min},
-    [TYPE_Q5_0] = {panel_q5_0, form_q5_0},     [TYPE_Q5_1] = {panel_q5_1, form_with_min},
-    [TYPE_Q8_0] = {panel_q8_0, form_q8_0},     [TYPE_Q2_K] = {panel_q2_k, form_q2_k},
-    [TYPE_Q3_K] = {panel_q3_k, form_q3_k},     [TYPE_Q4_K] = {panel_q4_k, form_with_min},
-    [TYPE_Q5_K] = {panel_q5_k, form_with_min}, [TYPE_Q6_K] = {panel_q6_k, form_q6_k},
-    [TYPE_IQ4_NL] = {panel_iq4_nl, form_q8_0}, [TYPE_IQ4_XS] = {panel_iq4_xs, form_iq4_xs},
-};
-
-/* All columns against one panel, in the largest tiles that fit. */
-static void product_columns(struct tile t, const struct quant *quant, size_t n_cols)
-{
-    for (int size = FORM_SIZES - 1; size >= 0; size--) {
-        for (; n_cols >= (size_t)1 << size; n_cols -= (size_t)1 << size) {
-            quant->run[size](&t);
-            t.x += t.x_stride << size;
-            t.sums += (size_t)1 << size;
-        }
+/* `groups`: how many a panel has, n or, for super-blocks, always PANEL_GROUPS. */
+#define NARROW(type, form, groups, i)                                                              \
+    static void narrow_##type##_##i(const struct panel *p, size_t n, struct columns x,             \
+                                    struct vf *sums)                                               \
+    {                                                                                              \
+        (void)n;                                                                                   \
+        narrow_run(p, groups, x, sums, levels_##type, scales_##type, 1 << i, form_##form);         \
     }
-}
+#define QUANT(type, form, groups)                                                                  \
+    static void unpack_##type(const struct panel *p, size_t n, struct unpacked *u)                 \
+    {                                                                                              \
+        (void)n;                                                                                   \
+        scales_##type(p, groups, &u->s);                                                           \
+        _Pragma("GCC unroll 8") for (size_t g = 0; g < groups; g++) levels_##type(p, g, u->q[g]);  \
+    }                                                                                              \
+    NARROW(type, form, groups, 0)                                                                  \
+    NARROW(type, form, groups, 1)                                                                  \
+    NARROW(type, form, groups, 2)                                                                  \
+    static const struct quant quant_##type = {                                                     \
+        unpack_##type, &wide_##form, {narrow_##type##_0, narrow_##type##_1, narrow_##type##_2}};
+
+QUANT(q4_0, q4_0, n)
+QUANT(q4_1, with_min, n)
+QUANT(q5_0, q5_0, n)
+QUANT(q5_1, with_min, n)
+QUANT(q8_0, eight, n)
+QUANT(q2_k, q2_k, PANEL_GROUPS)
+QUANT(q3_k, q3_k, PANEL_GROUPS)
+QUANT(q4_k, with_min, PANEL_GROUPS)
+QUANT(q5_k, with_min, PANEL_GROUPS)
+QUANT(q6_k, q6_k, PANEL_GROUPS)
+QUANT(iq4_nl, eight, n)
+QUANT(iq4_xs, eight, PANEL_GROUPS)
+
+static const struct quant *const quants[] = {
+    [TYPE_Q4_0] = &quant_q4_0, [TYPE_Q4_1] = &quant_q4_1,     [TYPE_Q5_0] = &quant_q5_0,
+    [TYPE_Q5_1] = &quant_q5_1, [TYPE_Q8_0] = &quant_q8_0,     [TYPE_Q2_K] = &quant_q2_k,
+    [TYPE_Q3_K] = &quant_q3_k, [TYPE_Q4_K] = &quant_q4_k,     [TYPE_Q5_K] = &quant_q5_k,
+    [TYPE_Q6_K] = &quant_q6_k, [TYPE_IQ4_NL] = &quant_iq4_nl, [TYPE_IQ4_XS] = &quant_iq4_xs,
+};
+
+/* ---- a product ------------------------------------------------------------ */
 
 /*
  * Asks for the weights of the panel that comes PREFETCH_PANELS later, of these rows or of sixteen
@@ -156,67 +166,171 @@ static void product_columns(struct tile t, const struct quant *quant, size_t n_c
 #define PREFETCH_PANELS 16
 #define CACHE_LINE      64
 
-static void product_prefetch(const struct kern_mat *w, const uint8_t *const rows[LANES], size_t g,
-                             size_t n)
+static void product_prefetch(const struct kern_mat *w, const uint8_t *const rows[KERN_STRIPE],
+                             size_t g, size_t n)
 {
     const size_t n_groups = w->k / QK, ahead = g + PREFETCH_PANELS * PANEL_GROUPS;
     const size_t offset =
-        ahead / n_groups * LANES * w->row_bytes + ahead % n_groups * w->row_bytes / n_groups;
+        ahead / n_groups * KERN_STRIPE * w->row_bytes + ahead % n_groups * w->row_bytes / n_groups;
     const size_t panel_bytes = n * w->row_bytes / n_groups;
 
-    for (size_t i = 0; i < LANES; i++) {
+    for (size_t i = 0; i < KERN_STRIPE; i++) {
         uintptr_t p = (uintptr_t)rows[i] + offset; /* may lie behind the matrix: never read */
         for (size_t at = -p % CACHE_LINE; at < panel_bytes; at += CACHE_LINE)
             __builtin_prefetch((const void *)(p + at), 0, 2);
     }
 }
 
-/* Columns that are taken together against each panel: so many sums stay in the first level cache.
+/*
+ * Bytes ahead of a packed panel that are asked for, into the first level cache: no CPU looks ahead
+ * across the end of a page by itself. Measured on Zen 5 with one column of Q4_K: 19 GB/s without,
+ * 28 with, where plain reading gives 24; 1 KB ahead gives 25, and the second level cache 16.
  */
-#define BLOCK_COLS 256
+#define PREFETCH_PACKED 4096
 
-/* sums (n_cols) = sixteen rows . the columns at x (n_cols, n_groups) */
-static void product_block(const struct kern_mat *w, const uint8_t *const rows[LANES],
-                          const struct kern_q8 *x, size_t n_cols, struct vf sums[BLOCK_COLS])
+static void product_prefetch_packed(const uint8_t *panel, size_t bytes)
 {
-    const struct quant *quant = &quants[w->type->type];
-    const size_t n_groups = w->k / QK;
-    struct panel panel;
+    for (size_t at = 0; at < bytes; at += CACHE_LINE)
+        __builtin_prefetch((const void *)((uintptr_t)panel + PREFETCH_PACKED + at), 0, 3);
+}
 
-    for (size_t c = 0; c < n_cols; c++)
-        sums[c] = vf_set1(0.0f);
-    for (size_t g = 0; g < n_groups; g += PANEL_GROUPS) {
-        size_t n = n_groups - g < PANEL_GROUPS ? n_groups - g : PANEL_GROUPS;
+/* Up to LANES_QUANT_STRIPES stripes of a matrix on their way through a product. */
+struct strip {
+    const struct kern_mat *w;
+    size_t n_stripes;
+    const uint8_t *rows[LANES_QUANT_STRIPES][KERN_STRIPE]; /* not packed: in the file */
+    const uint8_t *packed[LANES_QUANT_STRIPES];            /* packed: the next panel, else NULL */
+    _Alignas(PACK_ALIGN) uint8_t gathered[GATHER_MAX_BYTES];
+    struct unpacked unpacked[LANES_QUANT_STRIPES];
+    struct vf sums[LANES_QUANT_STRIPES * BLOCK_COLS];
+};
 
-        product_prefetch(w, rows, g, n);
-        quant->unpack(rows, g, n, &panel);
-        product_columns((struct tile){&panel, n, x + g, n_groups, sums}, quant, n_cols);
+/* The panel of stripe s that begins with group g and has n; moves on. */
+static struct panel strip_panel(struct strip *t, size_t s, size_t g, size_t n)
+{
+    const struct type_info *type = t->w->type;
+    const struct pack_shape shape = pack_shape(type->type);
+    const size_t n_blocks = n * QK / type->block_elems;
+    struct panel p = {.words = t->packed[s]};
+
+    if (p.words) {
+        product_prefetch_packed(p.words, pack_panel_bytes(shape, n_blocks));
+        t->packed[s] += pack_panel_bytes(shape, n_blocks);
+    } else {
+        product_prefetch(t->w, t->rows[s], g, n);
+        gather_panel(type, t->rows[s], g * QK / type->block_elems, n_blocks, t->gathered);
+        p.words = t->gathered;
+    }
+    p.halves = p.words + n_blocks * shape.n_words * PANEL_WORD;
+    return p;
+}
+
+/* The stripes of rows r .. r + n_rows - 1. */
+static void strip_begin(struct strip *t, size_t r, size_t n_rows)
+{
+    const struct kern_mat *w = t->w;
+
+    for (size_t s = 0; s < t->n_stripes; s++) {
+        const size_t row = r + s * KERN_STRIPE;
+
+        t->packed[s] = NULL;
+        if (w->packed)
+            t->packed[s] = (const uint8_t *)w->packed + row / KERN_STRIPE * pack_stripe_bytes(w);
+        else
+            gather_rows(w, row, r + n_rows, t->rows[s]);
     }
 }
 
-/* Rows r .. r + n_rows - 1, n_rows <= 16: the last row stands in for those that are missing. */
+/* The next n groups, from g on, against few columns. */
+static void strip_narrow(struct strip *t, size_t g, size_t n, struct columns x, size_t n_cols)
+{
+    const struct quant *quant = quants[t->w->type->type];
+
+    for (size_t s = 0; s < t->n_stripes; s++) {
+        const struct panel p = strip_panel(t, s, g, n);
+        size_t c = 0;
+
+        for (int size = TILE_SIZES - 1; size >= 0; size--) {
+            const size_t width = (size_t)1 << size;
+
+            for (; c + width <= n_cols; c += width)
+                quant->narrow[size](&p, n, (struct columns){x.x + c * x.stride, x.stride},
+                                    t->sums + s * BLOCK_COLS + c);
+        }
+    }
+}
+
+/* The same against many. */
+static void strip_wide(struct strip *t, size_t g, size_t n, struct columns x, size_t n_cols)
+{
+    const struct quant *quant = quants[t->w->type->type];
+    size_t c = 0;
+
+    for (size_t s = 0; s < t->n_stripes; s++) {
+        const struct panel p = strip_panel(t, s, g, n);
+        quant->unpack(&p, n, &t->unpacked[s]);
+    }
+    for (int size = TILE_SIZES - 1; size >= 0; size--) {
+        const size_t width = (size_t)1 << size;
+
+        for (; c + width <= n_cols; c += width)
+            (*quant->wide)[t->n_stripes - 1][size](
+                t->unpacked, n, (struct columns){x.x + c * x.stride, x.stride}, t->sums + c);
+    }
+}
+
+/* sums = the stripes . the columns at x (n_cols, n_groups) */
+static void strip_block(struct strip *t, const struct kern_q8 *x, size_t n_cols)
+{
+    const size_t n_groups = t->w->k / QK;
+
+    for (size_t s = 0; s < t->n_stripes; s++) {
+        for (size_t c = 0; c < n_cols; c++)
+            t->sums[s * BLOCK_COLS + c] = vf_set1(0.0f);
+    }
+    for (size_t g = 0; g < n_groups; g += PANEL_GROUPS) {
+        const size_t n = n_groups - g < PANEL_GROUPS ? n_groups - g : PANEL_GROUPS;
+        const struct columns columns = {x + g, n_groups};
+
+        if (n_cols <= LANES_QUANT_COLS)
+            strip_narrow(t, g, n, columns, n_cols);
+        else
+            strip_wide(t, g, n, columns, n_cols);
+    }
+}
+
+/* Rows r .. r + n_rows - 1, at most LANES_QUANT_STRIPES stripes of them. */
 static void product_rows(const struct kern_mat *w, const struct kern_acts *x, float *y,
                          size_t y_stride, size_t r, size_t n_rows)
 {
-    const uint8_t *rows[LANES];
-    struct vf sums[BLOCK_COLS];
+    struct strip t;
 
-    for (size_t i = 0; i < LANES; i++)
-        rows[i] = (const uint8_t *)w->data + (r + (i < n_rows ? i : n_rows - 1)) * w->row_bytes;
+    t.w = w;
+    t.n_stripes = (n_rows + KERN_STRIPE - 1) / KERN_STRIPE;
     for (size_t begin = 0; begin < x->n_cols; begin += BLOCK_COLS) {
         size_t n = x->n_cols - begin < BLOCK_COLS ? x->n_cols - begin : BLOCK_COLS;
 
-        product_block(w, rows, x->q + begin * (w->k / QK), n, sums);
-        for (size_t c = 0; c < n; c++)
-            vf_store_first(y + (begin + c) * y_stride + r, sums[c], n_rows);
+        strip_begin(&t, r, n_rows);
+        strip_block(&t, x->q + begin * (w->k / QK), n);
+        for (size_t s = 0; s < t.n_stripes; s++) {
+            size_t at = s * KERN_STRIPE, left = n_rows - at;
+
+            for (size_t c = 0; c < n; c++)
+                vf_store_first(y + (begin + c) * y_stride + r + at, t.sums[s * BLOCK_COLS + c],
+                               left < KERN_STRIPE ? left : KERN_STRIPE);
+        }
     }
 }
 
 static void product_quant(const struct kern_mat *w, const struct kern_acts *x, float *y,
                           size_t y_stride, size_t row_begin, size_t row_end)
 {
-    for (size_t r = row_begin; r < row_end; r += LANES)
-        product_rows(w, x, y, y_stride, r, row_end - r < LANES ? row_end - r : LANES);
+    /* few columns: one stripe after the other, so that memory is read as one stream */
+    const size_t n_stripes = x->n_cols > LANES_QUANT_COLS ? LANES_QUANT_STRIPES : 1;
+    const size_t most = n_stripes * KERN_STRIPE;
+
+    for (size_t r = row_begin; r < row_end; r += most)
+        product_rows(w, x, y, y_stride, r, row_end - r < most ? row_end - r : most);
 }
 
 #endif

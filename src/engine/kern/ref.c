@@ -83,18 +83,20 @@ static float dot_float(enum tensor_type type, const void *row, const float *x, s
 }
 
 /* One more group into the sum acc. */
-static float dot_group(const struct unpack_group *g, const struct kern_q8 *x, bool has_min,
-                       float acc)
+static float dot_group(const struct unpack_group *g, const struct kern_q8 *x,
+                       const struct unpack_form form, float acc)
 {
-    int32_t half[2] = {0, 0}, sum[2] = {0, 0};
+    int32_t half[2] = {0, 0};
 
-    for (int i = 0; i < QK; i++) {
+    for (int i = 0; i < QK; i++)
         half[i / 16] += g->q[i] * x->q[i];
-        sum[i / 16] += x->q[i];
+    if (!form.halves) {
+        acc = fmaf((float)(half[0] + half[1]), g->d * (float)g->s[0] * x->d, acc);
+        return form.has_min ? fmaf(-(g->dm * (float)g->m[0]), x->xs, acc) : acc;
     }
     acc = fmaf((float)(g->s[0] * half[0] + g->s[1] * half[1]), g->d * x->d, acc);
-    if (has_min)
-        acc = fmaf((float)(g->m[0] * sum[0] + g->m[1] * sum[1]), -(g->dm * x->d), acc);
+    if (form.has_min)
+        acc = fmaf((float)(g->m[0] * x->sum[0] + g->m[1] * x->sum[1]), -(g->dm * x->d), acc);
     return acc;
 }
 
@@ -102,7 +104,7 @@ static void matmul_row(const struct kern_mat *w, const struct kern_acts *x, floa
                        size_t y_stride, const void *row)
 {
     const enum tensor_type type = w->type->type;
-    const bool has_min = unpack_has_min(type);
+    const struct unpack_form form = unpack_form(type);
     const size_t n_groups = w->k / QK;
     struct unpack_group g;
 
@@ -111,7 +113,7 @@ static void matmul_row(const struct kern_mat *w, const struct kern_acts *x, floa
     for (size_t i = 0; i < n_groups; i++) {
         unpack_group(type, row, i, &g);
         for (size_t c = 0; c < x->n_cols; c++)
-            y[c * y_stride] = dot_group(&g, &x->q[c * n_groups + i], has_min, y[c * y_stride]);
+            y[c * y_stride] = dot_group(&g, &x->q[c * n_groups + i], form, y[c * y_stride]);
     }
 }
 
@@ -144,7 +146,7 @@ void kern_get_row(const struct kern_mat *w, size_t row, float *dst)
 {
     const enum tensor_type type = w->type->type;
     const uint8_t *p = (const uint8_t *)w->data + row * w->row_bytes;
-    const bool has_min = unpack_has_min(type);
+    const bool has_min = unpack_form(type).has_min;
     struct unpack_group g;
 
     if (!unpack_is_quantised(type)) {
@@ -177,7 +179,7 @@ static void quantize_group(const float *x, struct kern_q8 *g)
     memcpy(&amax, &amax_bits, sizeof amax);
     memset(g, 0, sizeof *g);
     if (amax_bits >= 0x7f800000) {
-        g->d = NAN;
+        g->d = g->xs = NAN;
         return;
     }
     if (amax < KERN_Q8_TINY)
@@ -188,6 +190,7 @@ static void quantize_group(const float *x, struct kern_q8 *g)
         g->q[i] = (int8_t)lrintf(x[i] * r);
         g->sum[i / 16] = (int16_t)(g->sum[i / 16] + g->q[i]);
     }
+    g->xs = g->d * (float)(g->sum[0] + g->sum[1]);
 }
 
 static void ref_quantize(const float *x, size_t k, struct kern_q8 *dst)

@@ -7,6 +7,9 @@
 
 #include "engine/kern/unpack.h"
 #include "engine/kern/panel.h"
+#include "engine/kern/panel_k.h"
+#include "engine/kern/gather.h"
+#include "engine/kern/tile.h"
 #include "engine/kern/product.h"
 #include "engine/kern/floats.h"
 #include "engine/kern/attend.h"
@@ -22,7 +25,7 @@ static void set_matmul(const struct kern_mat *w, const struct kern_acts *x, floa
 
 #define SET(set_name)                                                                              \
     {                                                                                              \
-        .name = set_name, .quantize = float_quantize, .matmul = set_matmul,                        \
+        .name = set_name, .quantize = float_quantize, .matmul = set_matmul, .pack = gather_pack,   \
         .get_row = kern_get_row, .rms_norm = float_rms_norm, .rope = float_rope,                   \
         .silu_mul = float_silu_mul, .add = float_add, .to_f16 = float_to_half, .attend = attend,   \
     }

@@ -259,16 +259,20 @@ bool unpack_is_quantised(enum tensor_type type)
     return type != TYPE_F32 && type != TYPE_F16 && type != TYPE_BF16;
 }
 
-bool unpack_has_min(enum tensor_type type)
+struct unpack_form unpack_form(enum tensor_type type)
 {
     switch (type) {
     case TYPE_Q4_1:
     case TYPE_Q5_1:
-    case TYPE_Q2_K:
     case TYPE_Q4_K:
     case TYPE_Q5_K:
-        return true;
+        return (struct unpack_form){.has_min = true};
+    case TYPE_Q2_K:
+        return (struct unpack_form){.halves = true, .has_min = true};
+    case TYPE_Q3_K:
+    case TYPE_Q6_K:
+        return (struct unpack_form){.halves = true};
     default:
-        return false;
+        return (struct unpack_form){0};
     }
 }

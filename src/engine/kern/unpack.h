@@ -33,8 +33,11 @@ void unpack_group(enum tensor_type type, const void *row, size_t group, struct u
 /* True for the types whose weights lie in blocks (all but F32, F16 and BF16). */
 bool unpack_is_quantised(enum tensor_type type);
 
-/* True for the types that subtract a min. */
-bool unpack_has_min(enum tensor_type type);
+/* What a type has: a scale for each half of a group (else s[0] = s[1]), and a min to subtract. */
+struct unpack_form {
+    bool halves, has_min;
+};
+struct unpack_form unpack_form(enum tensor_type type);
 
 /* The sixteen values of IQ4_NL and IQ4_XS. */
 extern const int8_t unpack_iq4_values[16];

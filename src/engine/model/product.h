@@ -11,10 +11,9 @@
 #include "engine/kern/kern.h"
 #include "engine/kern/pool.h"
 
-#define PRODUCT_ROWS                                                                               \
-    16 /* weight rows in the smallest task; kernels work on so many side by side                   \
-        */
-#define PRODUCT_MAX 3
+/* Weight rows in the smallest task: as many as the widest kernels work on side by side. */
+#define PRODUCT_ROWS (2 * KERN_STRIPE)
+#define PRODUCT_MAX  3
 
 struct product_out {
     const struct kern_mat *w; /* (n_rows, k) */

@@ -259,23 +259,21 @@ static uint64_t mat_bytes(const struct kern_mat *m)
     return (uint64_t)m->n_rows * m->row_bytes;
 }
 
-/* The matrices of a layer, in the order in which a pass reads them. */
-#define LAYER_MATS 7
-static void layer_mats(const struct layer *l, const struct kern_mat *out[LAYER_MATS])
+void weights_layer_mats(struct layer *l, struct kern_mat *out[WEIGHTS_LAYER_MATS])
 {
-    const struct kern_mat *mats[LAYER_MATS] = {&l->wq,   &l->wk, &l->wv,  &l->wo,
-                                               &l->gate, &l->up, &l->down};
+    struct kern_mat *mats[WEIGHTS_LAYER_MATS] = {&l->wq,   &l->wk, &l->wv,  &l->wo,
+                                                 &l->gate, &l->up, &l->down};
 
     memcpy(out, mats, sizeof mats);
 }
 
 uint64_t weights_layer_bytes(const struct weights *w, uint32_t layer)
 {
-    const struct kern_mat *mats[LAYER_MATS];
+    struct kern_mat *mats[WEIGHTS_LAYER_MATS];
     uint64_t n = 0;
 
-    layer_mats(&w->layers[layer], mats);
-    for (int i = 0; i < LAYER_MATS; i++)
+    weights_layer_mats(&w->layers[layer], mats);
+    for (int i = 0; i < WEIGHTS_LAYER_MATS; i++)
         n += mat_bytes(mats[i]);
     return n;
 }
@@ -313,11 +311,11 @@ static int read_mat(const struct kern_mat *m, struct err *err)
 
 int weights_read_layer(const struct weights *w, uint32_t layer, struct err *err)
 {
-    const struct kern_mat *mats[LAYER_MATS];
+    struct kern_mat *mats[WEIGHTS_LAYER_MATS];
     int rc = 0;
 
-    layer_mats(&w->layers[layer], mats);
-    for (int i = 0; !rc && i < LAYER_MATS; i++)
+    weights_layer_mats(&w->layers[layer], mats);
+    for (int i = 0; !rc && i < WEIGHTS_LAYER_MATS; i++)
         rc = read_mat(mats[i], err);
     return rc;
 }

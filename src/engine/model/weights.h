@@ -49,6 +49,10 @@ int weights_find(const struct gguf *g, const struct hparams *hp, struct weights 
 /* NULL and half-found ones are fine. */
 void weights_done(struct weights *w);
 
+/* The matrices of a layer, in the order in which a pass reads them. */
+#define WEIGHTS_LAYER_MATS 7
+void weights_layer_mats(struct layer *l, struct kern_mat *out[WEIGHTS_LAYER_MATS]);
+
 /* Bytes of the matrices of one layer; of the embedding and the output. */
 uint64_t weights_layer_bytes(const struct weights *w, uint32_t layer);
 uint64_t weights_ends_bytes(const struct weights *w);

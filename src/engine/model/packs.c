@@ -1,0 +1,158 @@
+/* packs.c - see packs.h. */
+#include "engine/model/packs.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "engine/kern/pack.h"
+
+#define HUGE_PAGE (2u << 20)
+
+struct packs {
+    const struct kern *kern;
+    struct weights w; /* the model's, but with layers of our own */
+    struct kern_mat **mats;
+    size_t n_mats, next_mat; /* in the order in which a pass reads them */
+    size_t next_stripe;      /* of mats[next_mat] */
+    uint8_t *arena;          /* aligned to HUGE_PAGE, inside the mapping */
+    uint64_t used;           /* bytes of the arena that packed matrices have */
+    void *mapping;
+    size_t mapping_bytes;
+};
+
+static size_t n_stripes(const struct kern_mat *m)
+{
+    return (m->n_rows + KERN_STRIPE - 1) / KERN_STRIPE;
+}
+
+/* Every matrix that a product reads and that can be packed, in order. */
+static void list_mats(struct packs *p)
+{
+    for (uint32_t i = 0; i <= p->w.n_layers; i++) {
+        struct kern_mat *mats[WEIGHTS_LAYER_MATS] = {&p->w.output};
+        size_t n = 1;
+
+        if (i < p->w.n_layers) {
+            weights_layer_mats(&p->w.layers[i], mats);
+            n = WEIGHTS_LAYER_MATS;
+        }
+        for (size_t j = 0; j < n; j++)
+            if (pack_bytes(mats[j]) > 0)
+                p->mats[p->n_mats++] = mats[j];
+    }
+}
+
+/* Address space for all of them; memory comes with the first write. */
+static int map_arena(struct packs *p, struct err *err)
+{
+    uint64_t bytes = HUGE_PAGE;
+
+    for (size_t i = 0; i < p->n_mats; i++)
+        if (__builtin_add_overflow(bytes, pack_bytes(p->mats[i]), &bytes) || bytes > SIZE_MAX / 2)
+            return err_no_memory(err, UINT64_MAX, "the packed weights");
+    p->mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p->mapping == MAP_FAILED) {
+        p->mapping = NULL;
+        return err_no_memory(err, bytes, "the packed weights");
+    }
+    p->mapping_bytes = bytes;
+    p->arena = (uint8_t *)p->mapping + -(uintptr_t)p->mapping % HUGE_PAGE;
+    /* fewer entries of the page table to walk through: some 10 to 20 percent; a wish, not a need */
+    madvise(p->arena, bytes - HUGE_PAGE, MADV_HUGEPAGE);
+    return 0;
+}
+
+int packs_create(const struct weights *w, const struct kern *kern, struct packs **out,
+                 struct err *err)
+{
+    const size_t n = (size_t)w->n_layers * WEIGHTS_LAYER_MATS + 1;
+    struct packs *p = calloc(1, sizeof *p);
+    int rc;
+
+    BUG_ON(!kern->pack);
+    if (!p)
+        return err_no_memory(err, sizeof *p, "the packed weights");
+    p->kern = kern;
+    p->w = *w;
+    p->w.layers = malloc(w->n_layers * sizeof *w->layers);
+    p->mats = malloc(n * sizeof(struct kern_mat *));
+    if (p->w.layers && p->mats) {
+        memcpy(p->w.layers, w->layers, w->n_layers * sizeof *w->layers);
+        list_mats(p);
+        rc = map_arena(p, err);
+    } else {
+        rc = err_no_memory(err, n * sizeof(struct kern_mat), "the packed weights");
+    }
+    if (rc) {
+        packs_free(p);
+        return rc;
+    }
+    *out = p;
+    return 0;
+}
+
+void packs_free(struct packs *p)
+{
+    if (!p)
+        return;
+    if (p->mapping)
+        munmap(p->mapping, p->mapping_bytes);
+    free(p->w.layers);
+    free(p->mats);
+    free(p);
+}
+
+const struct weights *packs_weights(const struct packs *p)
+{
+    return &p->w;
+}
+
+struct pack_job {
+    const struct packs *p;
+    const struct kern_mat *m;
+    size_t first; /* stripe of task 0 */
+};
+
+static void pack_task(void *arg, size_t begin, size_t end, unsigned thread)
+{
+    const struct pack_job *job = arg;
+
+    (void)thread;
+    job->p->kern->pack(job->m, job->first + begin, job->first + end, job->p->arena + job->p->used);
+}
+
+/* The pages of the file that hold nothing but this matrix are not needed any more. */
+static void release_file(const struct kern_mat *m)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)m->data;
+    const uintptr_t begin = (at + page - 1) / page * page;
+    const uintptr_t end = (at + m->n_rows * m->row_bytes) / page * page;
+
+    if (end > begin)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
+bool packs_step(struct packs *p, struct pool *pool, uint64_t max_bytes)
+{
+    while (p->next_mat < p->n_mats && max_bytes > 0) {
+        struct kern_mat *m = p->mats[p->next_mat];
+        const size_t left = n_stripes(m) - p->next_stripe, stripe_bytes = pack_stripe_bytes(m);
+        const size_t most = max_bytes / stripe_bytes + 1, n = left < most ? left : most;
+        struct pack_job job = {p, m, p->next_stripe};
+
+        pool_run(pool, pack_task, &job, n, 1);
+        max_bytes -= max_bytes < n * stripe_bytes ? max_bytes : n * stripe_bytes;
+        p->next_stripe += n;
+        if (n < left)
+            break;
+        m->packed = p->arena + p->used;
+        p->used += pack_bytes(m);
+        release_file(m);
+        p->next_mat++;
+        p->next_stripe = 0;
+    }
+    return p->next_mat < p->n_mats;
+}
