@@ -44,7 +44,7 @@ fuzz: ## every fuzz target for FUZZ_SECONDS (60)
 	@tests/run.sh fuzz
 
 bench: all ## kernels and model speed on this machine
-	@$(NINJA) -C $(BUILD) bench/bench_kern
+	@$(NINJA) -C $(BUILD) bench/bench_kern bench/bench_attend
 	@bench/run.sh $(BUILD)
 
 install: all

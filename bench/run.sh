@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# How fast is rbee on this machine: the kernels one by one, then whole models.
+# How fast is rbee on this machine: the kernels one by one, attention, then whole models.
 #
 #   bench/run.sh [BUILD] [MODEL.gguf ...]
 #
@@ -14,6 +14,7 @@ models=("$@")
 threads=$(nproc)
 
 "$build/bench/bench_kern"
+"$build/bench/bench_attend"
 for model in "${models[@]}"; do
     prompt=128
     for _ in 1 2 3; do

@@ -41,6 +41,8 @@ static inline void check_find(void)
     X(check_silu_mul, silu_mul__same_as_ref_and_near_double)                                       \
     X(check_add, add__adds)                                                                        \
     X(check_attend, attend__same_as_ref_and_near_double)                                           \
+    X(check_attend_blocks, attend__blocks_same_as_ref_and_near_double)                             \
+    X(check_attend_pieces, attend__rows_alone_and_blocks_alone_give_the_same_bits)                 \
     X(check_attend_extreme_scores, attend__extreme_scores_as_ref)                                  \
     X(check_attend_poisoned_pages, attend__poisoned_pages_as_ref)
 

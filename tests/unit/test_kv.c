@@ -10,7 +10,9 @@
 
 #define N_CTX 100 /* four pages, the last one of four positions */
 
-static const struct kv_shape shape = {.n_layers = 3, .n_kv_heads = 2, .head_dim = 5};
+#define HEAD_DIM 5
+
+static const struct kv_shape shape = {.n_layers = 3, .n_kv_heads = 2, .head_dim = HEAD_DIM};
 
 static struct kv *create(uint32_t n_slots)
 {
@@ -34,11 +36,15 @@ static void write_text(struct kv *kv, int seq, int text, uint32_t n)
     kv_reserve(kv, seq, n);
     for (uint32_t pos = begin; pos < begin + n; pos++)
         for (uint32_t layer = 0; layer < shape.n_layers; layer++)
-            for (uint32_t head = 0; head < shape.n_kv_heads; head++)
-                for (uint32_t i = 0; i < shape.head_dim; i++) {
-                    kv_key(kv, seq, layer, head, pos)[i] = mark(text, pos, layer, head, 0, i);
-                    kv_value(kv, seq, layer, head, pos)[i] = mark(text, pos, layer, head, 1, i);
+            for (uint32_t head = 0; head < shape.n_kv_heads; head++) {
+                float k[HEAD_DIM], v[HEAD_DIM];
+
+                for (uint32_t i = 0; i < HEAD_DIM; i++) {
+                    k[i] = kern_f16_to_f32(mark(text, pos, layer, head, 0, i));
+                    v[i] = kern_f16_to_f32(mark(text, pos, layer, head, 1, i));
                 }
+                kv_put(kv, kern_find("ref"), seq, layer, head, pos, k, v);
+            }
     kv_grow(kv, seq, n);
 }
 
@@ -49,14 +55,15 @@ static void check_text(const struct kv *kv, int seq, int text, uint32_t begin, u
 
     for (uint32_t layer = 0; layer < shape.n_layers; layer++)
         for (uint32_t head = 0; head < shape.n_kv_heads; head++) {
-            kv_view(kv, seq, layer, head, end, k, v);
+            kv_view(kv, seq, layer, head, 0, kv_pages_for(end), k, v);
             for (uint32_t pos = begin; pos < end; pos++)
-                for (uint32_t i = 0; i < shape.head_dim; i++) {
-                    uint32_t at = pos % KV_PAGE_TOKENS * shape.head_dim + i;
-                    uint32_t page = pos / KV_PAGE_TOKENS;
+                for (uint32_t i = 0; i < HEAD_DIM; i++) {
+                    uint32_t at = pos % KV_PAGE_TOKENS, page = pos / KV_PAGE_TOKENS;
 
-                    assert_int_equal(k[page][at], mark(text, pos, layer, head, 0, i));
-                    assert_int_equal(v[page][at], mark(text, pos, layer, head, 1, i));
+                    assert_int_equal(k[page][i * KV_PAGE_TOKENS + at],
+                                     mark(text, pos, layer, head, 0, i));
+                    assert_int_equal(v[page][at * HEAD_DIM + i],
+                                     mark(text, pos, layer, head, 1, i));
                 }
         }
 }

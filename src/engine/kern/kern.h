@@ -76,19 +76,68 @@ struct kern_mat {
 };
 
 /*
- * The keys and values of one sequence, one layer, one KV head: pages of page_tokens positions, each
- * (page_tokens, head_dim) half floats, contiguous. Positions 0..n_pos-1 are attended to.
+ * Attention of some rows of one sequence, in one layer, to one KV head: n_rows * n_heads queries.
+ *
+ * Keys and values lie in pages of KERN_PAGE_TOKENS positions:
+ *   K (head_dim, KERN_PAGE_TOKENS) halves: a float of all positions side by side, so that sixteen
+ *     scores lie in the lanes of one register and need no sum across lanes;
+ *   V (KERN_PAGE_TOKENS, head_dim) halves.
+ * Keys of a page behind the last position are read, and never matter; values are not read.
+ *
+ * Positions are taken in blocks of KERN_BLOCK_TOKENS, each a softmax of its own, which are joined
+ * in rising order (Milakov & Gimelshein 2018; Dao et al. 2022; blocks side by side: Dao et al.
+ * 2023, "Flash-Decoding"). Blocks begin at multiples of their length, whoever works on them. For a
+ * query that attends to the positions below n:
+ *
+ *   x[i]   = q[i] * scale
+ *   s[p]   = fmaf over i in rising order of k[p][i] * x[i], from 0
+ *   of a block, over its positions p < n:
+ *     max    = the largest s[p], from -infinity; a NaN never is
+ *     e[p]   = kern_exp(s[p] - max)
+ *     sum    = sixteen lanes over e[p] in rising order (lane = p mod 16), from 0, then kern_sum16
+ *     v[i]   = fmaf over p in rising order of e[p] * v[p][i], from 0
+ *   the part {max, sum, v} joined by the next block's, {max', sum', v'}:
+ *     top    = max' > max ? max' : max;  a = kern_exp(max - top);  b = kern_exp(max' - top)
+ *     max    = top;  sum = fmaf(sum', b, sum * a);  v[i] = fmaf(v'[i], b, v[i] * a)
+ *   out[i] = v[i] * (1 / sum)
  */
+#define KERN_PAGE_TOKENS  32
+#define KERN_BLOCK_TOKENS 256
+#define KERN_BLOCK_PAGES  (KERN_BLOCK_TOKENS / KERN_PAGE_TOKENS)
+
 struct kern_attn {
-    const uint16_t *const *k_pages;
+    const uint16_t *const *k_pages; /* of the sequence, from its first position on */
     const uint16_t *const *v_pages;
-    size_t page_tokens, head_dim, n_pos;
-    const float *q; /* (n_heads, head_dim): the query heads that share this KV head */
-    size_t n_heads;
-    float scale;   /* usually 1/sqrt(head_dim) */
-    float *out;    /* (n_heads, head_dim) */
-    float *scores; /* scratch, n_heads * n_pos floats */
+    size_t head_dim;
+    size_t n_rows, n_heads; /* rows of the batch; query heads that share this KV head */
+    const uint32_t *n_pos;  /* n_rows: row r attends to positions 0 .. n_pos[r] - 1; >= 1 */
+    const float *q;         /* (n_rows, n_heads, head_dim), rows `stride` floats apart */
+    float *out;             /* the same */
+    size_t stride;
+    float scale;    /* usually 1/sqrt(head_dim) */
+    float *scratch; /* kern_attn_scratch(n_rows * n_heads, head_dim) floats */
 };
+
+/* Floats of the part of one query: max, sum, then head_dim values. */
+static inline size_t kern_part_len(size_t head_dim)
+{
+    return 2 + head_dim;
+}
+
+/* Queries that go through a block together, at most. */
+#define KERN_ATTEND_TILE 8
+
+static inline size_t kern_attn_scratch(size_t n_queries, size_t head_dim)
+{
+    return (2 * n_queries + 2 * KERN_ATTEND_TILE) * kern_part_len(head_dim) +
+           KERN_ATTEND_TILE * KERN_BLOCK_TOKENS;
+}
+
+/* Blocks that hold n_pos positions. */
+static inline uint32_t kern_blocks_for(uint32_t n_pos)
+{
+    return n_pos / KERN_BLOCK_TOKENS + (n_pos % KERN_BLOCK_TOKENS != 0);
+}
 
 struct kern {
     const char *name; /* "ref", "avx2", "avx512", "neon" */
@@ -142,14 +191,17 @@ struct kern {
     /* floats to half floats, round to nearest even; overflow gives infinity. */
     void (*to_f16)(const float *x, uint16_t *y, size_t n);
 
-    /*
-     * Attention of n_heads queries that share one KV head over n_pos >= 1 positions, per head:
-     *   s[p]  = scale * (canonical float dot of k[p] and q)
-     *   m     = max s;  e[p] = kern_exp(s[p] - m)
-     *   sum   = sixteen lanes over p (lane = p mod 16), then kern_sum16
-     *   out[i] = (fmaf over p in rising order of e[p] * v[p][i], from 0) * (1 / sum)
-     */
+    /* Attention as above, to all positions of each row. */
     void (*attend)(const struct kern_attn *a);
+
+    /*
+     * The same in pieces, for threads to share: the parts of one block, which every row reaches
+     * (query after query, kern_part_len floats each; only the block's pages are looked at, and out
+     * is not), and n_parts parts of one query, `stride` floats apart, joined to out (head_dim); the
+     * first part becomes all of them.
+     */
+    void (*attend_block)(const struct kern_attn *a, size_t block, float *parts);
+    void (*attend_join)(float *parts, size_t n_parts, size_t stride, size_t head_dim, float *out);
 };
 
 /*

@@ -16,11 +16,13 @@
 /* Levels of eight bits stay signed: see vi_dot16. */
 #define LANES_BIAS8 0
 
-#define LANES_QUANT_STRIPES 1
-#define LANES_QUANT_COLS    4
-#define LANES_DOT_WORDS     4
-#define LANES_FLOAT_ROWS    2
-#define LANES_FLOAT_COLS    2
+#define LANES_QUANT_STRIPES  1
+#define LANES_QUANT_COLS     4
+#define LANES_DOT_WORDS      4
+#define LANES_FLOAT_ROWS     2
+#define LANES_FLOAT_COLS     2
+#define LANES_ATTEND_QUERIES 4
+#define LANES_ATTEND_VECS    1
 
 struct vf {
     __m256 lo, hi;

@@ -25,6 +25,10 @@
 #define LANES_FLOAT_ROWS    4
 #define LANES_FLOAT_COLS    4
 
+/* Attention: the queries of a tile, and the vectors of positions or floats beside each other. */
+#define LANES_ATTEND_QUERIES 8
+#define LANES_ATTEND_VECS    2
+
 /* sixteen floats */
 struct vf {
     __m512 v;

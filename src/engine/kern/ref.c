@@ -241,40 +241,6 @@ static void ref_to_f16(const float *x, uint16_t *y, size_t n)
         y[i] = kern_f32_to_f16(x[i]);
 }
 
-/* Where position p of a sequence lies in its pages. */
-static const uint16_t *page_row(const uint16_t *const *pages, const struct kern_attn *a, size_t p)
-{
-    return pages[p / a->page_tokens] + p % a->page_tokens * a->head_dim;
-}
-
-static void attend_head(const struct kern_attn *a, const float *q, float *s, float *out)
-{
-    float max = -INFINITY, lanes[LANES] = {0}, inverse;
-
-    for (size_t p = 0; p < a->n_pos; p++) {
-        s[p] = a->scale * dot_float(TYPE_F16, page_row(a->k_pages, a, p), q, a->head_dim);
-        max = s[p] > max ? s[p] : max;
-    }
-    memset(out, 0, a->head_dim * sizeof *out);
-    for (size_t p = 0; p < a->n_pos; p++) {
-        const uint16_t *v = page_row(a->v_pages, a, p);
-
-        s[p] = kern_exp(s[p] - max);
-        lanes[p % LANES] = lanes[p % LANES] + s[p];
-        for (size_t i = 0; i < a->head_dim; i++)
-            out[i] = fmaf(s[p], kern_f16_to_f32(v[i]), out[i]);
-    }
-    inverse = 1.0f / kern_sum16(lanes);
-    for (size_t i = 0; i < a->head_dim; i++)
-        out[i] = out[i] * inverse;
-}
-
-static void ref_attend(const struct kern_attn *a)
-{
-    for (size_t h = 0; h < a->n_heads; h++)
-        attend_head(a, a->q + h * a->head_dim, a->scores + h * a->n_pos, a->out + h * a->head_dim);
-}
-
 const struct kern kern_ref = {
     .name = "ref",
     .quantize = ref_quantize,
@@ -286,4 +252,6 @@ const struct kern kern_ref = {
     .add = ref_add,
     .to_f16 = ref_to_f16,
     .attend = ref_attend,
+    .attend_block = ref_attend_block,
+    .attend_join = ref_attend_join,
 };

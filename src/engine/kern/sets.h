@@ -45,4 +45,9 @@ float kern_float_weight(enum tensor_type type, const void *row, size_t k);
 /* get_row of every set: one row a token is not worth a vector version. */
 void kern_get_row(const struct kern_mat *w, size_t row, float *dst);
 
+/* The reference's attention, in ref_attend.c. */
+void ref_attend(const struct kern_attn *a);
+void ref_attend_block(const struct kern_attn *a, size_t block, float *parts);
+void ref_attend_join(float *parts, size_t n_parts, size_t stride, size_t head_dim, float *out);
+
 #endif

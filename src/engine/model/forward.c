@@ -1,6 +1,6 @@
 /*
  * forward.c - see forward.h. The arithmetic of one layer, with the shapes of weights.h and
- * scratch.h (Touvron et al. 2023; Ainslie et al. 2023 for grouped heads):
+ * scratch.h (Touvron et al. 2023):
  *
  *   h = norm(x);  q, k, v = wq h, wk h, wv h;  turn q and k by their position;  keep k and v
  *   x = x + wo attend(q, all k and v of the row's own sequence up to its own position)
@@ -8,9 +8,9 @@
  */
 #include "engine/model/forward.h"
 
-#include <math.h>
 #include <string.h>
 
+#include "engine/model/attention.h"
 #include "engine/model/product.h"
 #include "engine/model/rope.h"
 #include "engine/model/share.h"
@@ -20,13 +20,10 @@ void forward_prepare(struct forward *f)
     f->rope_magnitude = rope_frequencies(&f->hp->rope, f->w->rope_divisors, f->s.freq);
 }
 
-/* What a step that is not a product takes for each value, in multiply-adds, by rule of thumb. */
-#define WORK_PER_VALUE 4
-
 /* Jobs whose tasks are the rows of the batch, each of n values. */
 static void each_row(struct forward *f, pool_fn *task, void *arg, size_t n)
 {
-    share_run(f->pool, task, arg, f->n_rows, WORK_PER_VALUE * n);
+    share_run(f->pool, task, arg, f->n_rows, SHARE_WORK_PER_VALUE * n);
 }
 
 /* ---- embeddings and angles ----------------------------------------------- */
@@ -104,79 +101,6 @@ static struct kern_acts activations(struct forward *f, const float *x, size_t k,
 
 /* ---- attention ----------------------------------------------------------- */
 
-struct attend_job {
-    struct forward *f;
-    uint32_t layer;
-};
-
-/* Turns q and k of row i, and puts its k and v where the sequence keeps them. */
-static void turn_and_keep(const struct forward *f, uint32_t layer, size_t i)
-{
-    const struct hparams *hp = f->hp;
-    const struct forward_row *row = &f->rows[i];
-    const float *cs = f->s.cs + i * hp->rope.n_rot;
-    size_t dim = hp->head_dim;
-    float *k = f->s.k + i * hparams_kv_dim(hp);
-    const float *v = f->s.v + i * hparams_kv_dim(hp);
-
-    f->kern->rope(f->s.q + i * hparams_q_dim(hp), hp->n_heads, dim, hp->rope.n_rot, cs,
-                  hp->rope.neox);
-    f->kern->rope(k, hp->n_kv_heads, dim, hp->rope.n_rot, cs, hp->rope.neox);
-    for (uint32_t h = 0; h < hp->n_kv_heads; h++) {
-        f->kern->to_f16(k + h * dim, kv_key(f->kv, row->seq, layer, h, row->pos), dim);
-        f->kern->to_f16(v + h * dim, kv_value(f->kv, row->seq, layer, h, row->pos), dim);
-    }
-}
-
-static void keep_task(void *arg, size_t begin, size_t end, unsigned thread)
-{
-    const struct attend_job *job = arg;
-
-    (void)thread;
-    for (size_t i = begin; i < end; i++)
-        turn_and_keep(job->f, job->layer, i);
-}
-
-/* A task is one row and one KV head, with the query heads that share it. */
-static void attend_task(void *arg, size_t begin, size_t end, unsigned thread)
-{
-    const struct attend_job *job = arg;
-    const struct forward *f = job->f;
-    const struct hparams *hp = f->hp;
-    const struct scratch_thread *mine = &f->s.threads[thread];
-    uint32_t group = hp->n_heads / hp->n_kv_heads;
-
-    for (size_t t = begin; t < end; t++) {
-        const struct forward_row *row = &f->rows[t / hp->n_kv_heads];
-        uint32_t head = (uint32_t)(t % hp->n_kv_heads);
-        /* tasks in rising order walk through q and att (n_rows, n_kv_heads, group, head_dim) */
-        size_t at = t * group * hp->head_dim;
-        struct kern_attn a = {
-            .k_pages = mine->k_pages,
-            .v_pages = mine->v_pages,
-            .page_tokens = KV_PAGE_TOKENS,
-            .head_dim = hp->head_dim,
-            .n_pos = row->pos + 1,
-            .q = f->s.q + at,
-            .n_heads = group,
-            .scale = 1.0f / sqrtf((float)hp->head_dim),
-            .out = f->s.att + at,
-            .scores = mine->scores,
-        };
-
-        kv_view(f->kv, row->seq, job->layer, head, row->pos + 1, mine->k_pages, mine->v_pages);
-        f->kern->attend(&a);
-    }
-}
-
-/* Multiply-adds of a task, by the last row, which sees about as much as any. */
-static size_t attend_work(const struct forward *f)
-{
-    size_t group = f->hp->n_heads / f->hp->n_kv_heads;
-
-    return 2 * group * f->hp->head_dim * (f->rows[f->n_rows - 1].pos + 1);
-}
-
 /*
  * After the last layer's keys and values are kept, rows whose logits nobody asked for have done
  * their work: the others move to the front.
@@ -216,7 +140,6 @@ static void project_qkv(struct forward *f, const struct layer *l)
 static void attention(struct forward *f, uint32_t layer, bool last)
 {
     const struct layer *l = &f->w->layers[layer];
-    struct attend_job job = {f, layer};
     struct product p = {
         .kern = f->kern,
         .out = {{.w = &l->wo, .y = f->s.h, .bias = l->bo, .residual = f->s.x}},
@@ -224,12 +147,12 @@ static void attention(struct forward *f, uint32_t layer, bool last)
     };
 
     project_qkv(f, l);
-    each_row(f, keep_task, &job, hparams_q_dim(f->hp) + 2 * hparams_kv_dim(f->hp));
+    attention_keep(f, layer);
     if (last)
         keep_wanted_rows(f);
     if (f->n_rows == 0)
         return;
-    share_run(f->pool, attend_task, &job, (size_t)f->n_rows * f->hp->n_kv_heads, attend_work(f));
+    attention_attend(f, layer);
     p.x = activations(f, f->s.att, hparams_q_dim(f->hp), f->s.attq);
     product_run(&p, f->pool);
 }

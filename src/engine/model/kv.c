@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "engine/model/hparams.h"
+
 struct kv_seq {
     bool open;
     uint32_t len;     /* positions that hold tokens */
@@ -257,24 +259,25 @@ static uint16_t *strip(const struct kv *kv, uint32_t page, uint32_t layer, uint3
     return page_at(kv, page) + i * 2 * kv->strip_elems;
 }
 
-uint16_t *kv_key(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t pos)
+void kv_put(const struct kv *kv, const struct kern *kern, int seq, uint32_t layer, uint32_t head,
+            uint32_t pos, const float *k, const float *v)
 {
-    uint32_t page = kv->seqs[seq].pages[pos / KV_PAGE_TOKENS];
+    uint32_t page = kv->seqs[seq].pages[pos / KV_PAGE_TOKENS], at = pos % KV_PAGE_TOKENS;
+    uint16_t *to = strip(kv, page, layer, head), half[HPARAMS_MAX_HEAD_DIM];
+    size_t dim = kv->shape.head_dim;
 
-    return strip(kv, page, layer, head) + (size_t)(pos % KV_PAGE_TOKENS) * kv->shape.head_dim;
+    kern->to_f16(k, half, dim);
+    for (size_t i = 0; i < dim; i++)
+        to[i * KV_PAGE_TOKENS + at] = half[i];
+    kern->to_f16(v, to + kv->strip_elems + at * dim, dim);
 }
 
-uint16_t *kv_value(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t pos)
-{
-    return kv_key(kv, seq, layer, head, pos) + kv->strip_elems;
-}
-
-void kv_view(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t n_pos,
-             const uint16_t **k_pages, const uint16_t **v_pages)
+void kv_view(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t begin,
+             uint32_t end, const uint16_t **k_pages, const uint16_t **v_pages)
 {
     const uint32_t *pages = kv->seqs[seq].pages;
 
-    for (uint32_t i = 0; i < kv_pages_for(n_pos); i++) {
+    for (uint32_t i = begin; i < end; i++) {
         k_pages[i] = strip(kv, pages[i], layer, head);
         v_pages[i] = k_pages[i] + kv->strip_elems;
     }

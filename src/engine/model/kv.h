@@ -7,11 +7,10 @@
  * many pages as all sequences at full length would need if they shared nothing, so it cannot run
  * out; it is mapped, and pages never touched cost no memory.
  *
- * Inside a page: (layer, KV head, {K, V}, position, head_dim) half floats, so that for one layer
- * and head the positions are contiguous, as kern->attend wants them.
+ * Inside a page: (layer, KV head) strips of keys and of values, as kern->attend wants them.
  *
- * One thread owns it; while it waits, others may read through kv_view and write the places kv_key
- * and kv_value give, each its own.
+ * One thread owns it; while it waits, others may read through kv_view or write by kv_put, each
+ * positions of its own.
  */
 #ifndef RBEE_ENGINE_MODEL_KV_H
 #define RBEE_ENGINE_MODEL_KV_H
@@ -21,8 +20,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "engine/kern/kern.h"
 
-#define KV_PAGE_TOKENS 32
+#define KV_PAGE_TOKENS KERN_PAGE_TOKENS
 
 struct kv_shape {
     uint32_t n_layers, n_kv_heads, head_dim;
@@ -58,13 +58,13 @@ void kv_truncate(struct kv *kv, int seq, uint32_t n_tokens);
 void kv_reserve(struct kv *kv, int seq, uint32_t n);
 void kv_grow(struct kv *kv, int seq, uint32_t n);
 
-/* Where the head_dim halves of a reserved position lie. */
-uint16_t *kv_key(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t pos);
-uint16_t *kv_value(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t pos);
+/* Keeps k and v (head_dim each) of a reserved position, converted by the kernels. */
+void kv_put(const struct kv *kv, const struct kern *kern, int seq, uint32_t layer, uint32_t head,
+            uint32_t pos, const float *k, const float *v);
 
-/* Pointers to the K and V pages that hold positions 0..n_pos-1; as many as kv_pages_for(n_pos). */
-void kv_view(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t n_pos,
-             const uint16_t **k_pages, const uint16_t **v_pages);
+/* Where K and V of pages begin..end-1 of a sequence lie: k_pages[begin] and so on are set. */
+void kv_view(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t begin,
+             uint32_t end, const uint16_t **k_pages, const uint16_t **v_pages);
 
 static inline uint32_t kv_pages_for(uint32_t n_pos)
 {

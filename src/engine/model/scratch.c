@@ -37,11 +37,13 @@ static void carve_threads(struct carver *c, const struct scratch_shape *shape, s
 {
     const struct hparams *hp = shape->hp;
     uint32_t group = hp->n_heads / hp->n_kv_heads, n_pages = kv_pages_for(shape->n_ctx);
+    uint32_t n_rows = scratch_rows_per_run(hp);
 
     s->threads = carve(c, shape->n_threads, 1, sizeof *s->threads);
     for (unsigned i = 0; i < shape->n_threads; i++) {
         struct scratch_thread t = {
-            .scores = carve(c, group, shape->n_ctx, sizeof(float)),
+            .attn = carve(c, kern_attn_scratch(n_rows * group, hp->head_dim), 1, sizeof(float)),
+            .n_pos = carve(c, n_rows, 1, sizeof(uint32_t)),
             .k_pages = carve(c, n_pages, 1, sizeof(uint16_t *)),
             .v_pages = carve(c, n_pages, 1, sizeof(uint16_t *)),
         };
@@ -49,6 +51,16 @@ static void carve_threads(struct carver *c, const struct scratch_shape *shape, s
         if (c->base)
             s->threads[i] = t;
     }
+}
+
+/* Parts of blocks, for as many tasks as attention cuts by blocks. */
+static float *carve_parts(struct carver *c, const struct scratch_shape *shape)
+{
+    const struct hparams *hp = shape->hp;
+    uint64_t n_tasks = scratch_split_tasks(shape->n_threads);
+    uint64_t n_queries = hp->n_heads / hp->n_kv_heads * (uint64_t)kern_blocks_for(shape->n_ctx);
+
+    return carve(c, n_tasks, n_queries, kern_part_len(hp->head_dim) * sizeof(float));
 }
 
 static void carve_all(struct carver *c, const struct scratch_shape *shape, struct scratch *s)
@@ -64,6 +76,8 @@ static void carve_all(struct carver *c, const struct scratch_shape *shape, struc
     s->v = carve(c, b, k, sizeof(float));
     s->att = carve(c, b, q, sizeof(float));
     s->attq = carve_q8(c, b, q);
+    s->runs = carve(c, b, 1, sizeof *s->runs);
+    s->parts = carve_parts(c, shape);
     s->gate = carve(c, b, hp->n_ff, sizeof(float));
     s->up = carve(c, b, hp->n_ff, sizeof(float));
     s->gateq = carve_q8(c, b, hp->n_ff);

@@ -13,6 +13,9 @@
 
 #define SHARE_RUNS_PER_THREAD 8
 
+/* What a step that is not a product takes for each value, in multiply-adds, by rule of thumb. */
+#define SHARE_WORK_PER_VALUE 4
+
 /* Runs `task` over n_tasks of about `work` multiply-adds each. */
 static inline void share_run(struct pool *pool, pool_fn *task, void *arg, size_t n_tasks,
                              size_t work)
