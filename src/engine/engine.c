@@ -130,6 +130,8 @@ static int alloc_parts(struct engine *e, struct err *err)
     if (!e->new_rows || !e->logit_index || !e->f.rows)
         return err_no_memory(err, p->n_batch * sizeof *e->f.rows, "the rows of a batch");
     rc = kv_create(&kv, p->n_slots, p->n_ctx, &e->f.kv, err);
+    if (!rc && p->keep_prefixes)
+        rc = kv_keep_prefixes(e->f.kv, err);
     if (!rc)
         rc = scratch_init(&e->f.s, &scratch, err);
     if (!rc)
@@ -225,6 +227,11 @@ int engine_seq_open(struct engine *e, struct err *err)
     return kv_open(e->f.kv, err);
 }
 
+uint32_t engine_seq_reuse(struct engine *e, int seq, const int32_t *tokens, uint32_t n)
+{
+    return kv_reuse(e->f.kv, seq, tokens, n);
+}
+
 void engine_seq_close(struct engine *e, int seq)
 {
     kv_close(e->f.kv, seq);
@@ -301,6 +308,8 @@ static void reserve_kv(struct engine *e)
     for (uint32_t i = 0; i < e->params.n_slots; i++)
         if (e->new_rows[i] > 0)
             kv_reserve(e->f.kv, (int)i, e->new_rows[i]);
+    for (uint32_t i = 0; i < e->f.n_rows; i++)
+        kv_label(e->f.kv, e->f.rows[i].seq, e->f.rows[i].pos, e->f.rows[i].token);
 }
 
 /* After a pass: sequences grow by their rows, or give the pages back. */

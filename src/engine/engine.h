@@ -131,6 +131,7 @@ struct engine_params {
     unsigned n_threads;  /* 0 = the CPUs this process may use */
     const char *kernels; /* "ref", "avx2", "avx512", "neon"; NULL or "auto" = the best here */
     bool in_place;       /* never pack the weights: engine_tune then has nothing to do */
+    bool keep_prefixes;  /* pages of closed sequences stay for engine_seq_reuse */
 };
 #define ENGINE_MAX_SLOTS     256
 #define ENGINE_DEFAULT_CTX   4096
@@ -154,6 +155,13 @@ const struct engine_model *engine_get_model(const struct engine *e);
 
 /* An empty sequence: its id (0..n_slots-1), or ERR_BUSY when all are taken. */
 int engine_seq_open(struct engine *e, struct err *err);
+/*
+ * Lengthens a sequence that holds tokens[0..length-1] by what is kept of tokens up to tokens[n-1],
+ * as if they had been decoded, with the same bits: what closed sequences held as far as the pool
+ * had room, and whole pages of open ones. Its length then. With keep_prefixes only; else it stays
+ * as it is. Tokens are compared, so a wrong beginning is never taken.
+ */
+uint32_t engine_seq_reuse(struct engine *e, int seq, const int32_t *tokens, uint32_t n);
 /* Gives the sequence and its pages back. */
 void engine_seq_close(struct engine *e, int seq);
 /*

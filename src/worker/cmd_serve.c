@@ -21,7 +21,7 @@
 
 struct words {
     const char *model, *model_ref, *worker_id, *addr, *hive_url, *public_url, *backend, *kernels,
-        *log_level;
+        *prefix_cache, *log_level;
     int64_t listen_fd, lease_fd, board_fd, device, slots, ctx, threads, queue;
     bool in_place;
 };
@@ -29,6 +29,7 @@ struct words {
 static const struct words default_words = {
     .addr = DEFAULT_ADDR,
     .backend = "auto",
+    .prefix_cache = "on",
     .log_level = "info",
     .listen_fd = -1,
     .lease_fd = -1,
@@ -55,6 +56,8 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
          "ref, avx2, avx512, neon or auto (default)", NULL},
         {"queue", 0, CLI_INT, &w->queue, 0, SERVER_QUEUE_MAX, "N",
          "requests that may wait (default: 4 a slot, at least 16)", NULL},
+        {"prefix-cache", 0, CLI_STR, &w->prefix_cache, 0, 0, "on|off",
+         "keep what was computed for prompts that begin the same (default on)", NULL},
         {"model-ref", 0, CLI_STR, &w->model_ref, 0, 0, "REF", "what the model is called", NULL},
         {"backend", 0, CLI_STR, &w->backend, 0, 0, "NAME", "cpu or auto", NULL},
         {"device", 0, CLI_INT, &w->device, 0, INT32_MAX, "N", "0, the only one of cpu", NULL},
@@ -109,7 +112,9 @@ static struct serve_options options_of(const struct words *w)
                    .n_ctx = (uint32_t)w->ctx,
                    .n_threads = (unsigned)w->threads,
                    .kernels = w->kernels,
-                   .in_place = w->in_place},
+                   .in_place = w->in_place,
+
+                   .keep_prefixes = str_eq(w->prefix_cache, "on")},
     };
 }
 
@@ -140,6 +145,8 @@ int cmd_serve(const struct cli_command *self, int argc, char **argv)
         return command_usage(self, "--model FILE is needed");
     if (log_level_from(w.log_level, &level))
         return command_usage(self, "--log-level is debug, info, warn, error or silent");
+    if (!str_eq(w.prefix_cache, "on") && !str_eq(w.prefix_cache, "off"))
+        return command_usage(self, "--prefix-cache is on or off");
     log_init(WORKER_PROGRAM, level);
     if (w.lease_fd >= 0)
         lifecycle_follow_parent();

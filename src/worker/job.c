@@ -107,6 +107,15 @@ int job_begin(struct job *j, struct engine *engine, struct err *err)
     return 0;
 }
 
+void job_reuse(struct job *j, struct engine *engine)
+{
+    /* The last token's logits are needed, so it is always decoded. */
+    uint32_t n = engine_seq_reuse(engine, j->seq, j->tokens, (uint32_t)j->n_tokens - 1);
+
+    j->end.cached_tokens += n - j->n_fed;
+    j->n_fed = n;
+}
+
 void job_give_back(struct job *j, struct engine *engine)
 {
     if (j->seq >= 0)

@@ -41,7 +41,7 @@ struct job {
 
     /* scheduler; made by job_begin, given back by job_give_back */
     int seq;            /* of the engine; -1 before and behind */
-    uint32_t n_fed;     /* prompt tokens decoded so far */
+    uint32_t n_fed;     /* prompt tokens decoded, or taken from the engine, so far */
     uint32_t n_planned; /* rows in the batch being built */
     uint32_t first_row; /* where they begin */
     int32_t next_token; /* to decode next, once the prompt is done */
@@ -73,6 +73,8 @@ int32_t job_row_token(const struct job *j, uint32_t i);
 
 /* Takes a sequence, a sampler and a decoder of text from the engine. On failure nothing is held. */
 int job_begin(struct job *j, struct engine *engine, struct err *err);
+/* Of a job in prefill: takes what the engine has kept of the prompt's next tokens. */
+void job_reuse(struct job *j, struct engine *engine);
 /* Gives them back. */
 void job_give_back(struct job *j, struct engine *engine);
 

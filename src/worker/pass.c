@@ -3,15 +3,20 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "worker/job.h"
 #include "worker/outbox.h"
 
-int pass_init(struct pass *p, struct engine *engine, struct outbox *outbox, struct err *err)
+int pass_init(struct pass *p, struct engine *engine, bool reuse, struct outbox *outbox,
+              struct err *err)
 {
     *p = (struct pass){.engine = engine, .outbox = outbox};
+    p->plan.n_batch = engine_n_batch(engine);
+    p->plan.page_tokens = reuse ? ENGINE_PAGE_TOKENS : 0;
     p->rows = calloc(engine_n_batch(engine), sizeof *p->rows);
     p->running = calloc(engine_n_slots(engine), sizeof *p->running);
-    if (!p->rows || !p->running)
+    p->planned = calloc(engine_n_slots(engine), sizeof *p->planned);
+    if (!p->rows || !p->running || !p->planned)
         return err_no_memory(err, engine_n_batch(engine) * sizeof *p->rows, "a batch");
     return 0;
 }
@@ -21,6 +26,7 @@ void pass_done(struct pass *p)
     BUG_ON(p->n_running);
     free(p->rows);
     free(p->running);
+    free(p->planned);
     *p = (struct pass){0};
 }
 
@@ -76,44 +82,24 @@ void pass_end_all(struct pass *p)
     pass_sweep(p);
 }
 
-/* Gives a newcomer up to `most` more rows of the budget. */
-static uint32_t grant(struct job *j, uint32_t most, uint32_t budget)
+/* Decides how many rows each job gets; true when rows of prompts are among them. */
+static bool plan(struct pass *p)
 {
-    uint32_t rest = (uint32_t)(j->n_tokens - j->n_fed) - j->n_planned;
-    uint32_t n = rest < most ? rest : most;
-
-    if (n > budget)
-        n = budget;
-    j->n_planned += n;
-    return n;
-}
-
-/* Decides how many rows each job gets; see pass.h for the rule. */
-static void plan(struct pass *p)
-{
-    uint32_t n_new = 0, budget, share;
+    bool prompts = false;
 
     for (uint32_t i = 0; i < p->n_running; i++) {
-        bool newcomer = job_in_prefill(p->running[i]);
+        struct job *j = p->running[i];
 
-        p->running[i]->n_planned = !newcomer;
-        n_new += newcomer;
+        if (job_in_prefill(j))
+            job_reuse(j, p->engine);
+        p->planned[i] = (struct plan_job){
+            .prompt = j->tokens, .n_prompt = (uint32_t)j->n_tokens, .n_fed = j->n_fed};
+        prompts = prompts || job_in_prefill(j);
     }
-    if (!n_new)
-        return;
-    budget = engine_n_batch(p->engine) - (p->n_running - n_new);
-    if (n_new < p->n_running && budget > PASS_PREFILL_SHARED)
-        budget = PASS_PREFILL_SHARED;
-    share = budget > n_new ? budget / n_new : 1;
-    for (int round = 0; round < 2; round++) {
-        for (uint32_t i = 0; i < p->n_running; i++) {
-            struct job *j = p->running[(p->turn + i) % p->n_running];
-
-            if (job_in_prefill(j))
-                budget -= grant(j, round ? budget : share, budget);
-        }
-    }
-    p->turn++;
+    plan_rows(&p->plan, p->planned, p->n_running);
+    for (uint32_t i = 0; i < p->n_running; i++)
+        p->running[i]->n_planned = p->planned[i].n_rows;
+    return prompts;
 }
 
 /* A job's rows follow each other; the last one asks for logits when it completes the prompt. */
@@ -168,12 +154,15 @@ static void fail_batch(struct pass *p, int rc, const struct err *err)
 
 void pass_run(struct pass *p)
 {
+    bool prompts = plan(p);
+    uint64_t begun_ns = clock_ns();
     struct err err;
     int rc;
 
-    plan(p);
     fill_rows(p);
     rc = engine_decode(p->engine, p->rows, p->n_rows, &err);
+    if (rc == 0 && prompts)
+        plan_learn(&p->plan, p->n_rows, (double)(clock_ns() - begun_ns) / 1e6);
     if (rc)
         fail_batch(p, rc, &err);
     else

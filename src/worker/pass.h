@@ -1,12 +1,10 @@
 /*
  * pass.h - the jobs that run, and one pass over the weights for all of them.
  *
- * Every pass takes one row for each job that is past its prompt, so that all of them get a token,
- * and fills up with rows of the prompts of newcomers. Fairness among the newcomers: they get equal
- * shares, and what one does not need goes to the next, beginning each pass with another one.
- * Fairness towards those who decode: while there are any, all newcomers together get at most
- * PASS_PREFILL_SHARED rows a pass, so that a long prompt slows their tokens down but never stops
- * them.
+ * Whose rows go into a pass is decided by plan.h, where the rule is written down: one row for each
+ * job that is past its prompt, then prompts of newcomers, so many rows that those who decode are
+ * never held up for long. Before that, each newcomer takes from the engine what is kept of its
+ * beginning, also what another job has computed since the last pass.
  *
  * The engine's thread owns it.
  */
@@ -18,8 +16,7 @@
 
 #include "base/err.h"
 #include "engine/engine.h"
-
-#define PASS_PREFILL_SHARED 32
+#include "worker/plan.h"
 
 struct job;
 struct outbox;
@@ -27,14 +24,17 @@ struct outbox;
 struct pass {
     struct engine *engine;
     struct outbox *outbox;
-    struct engine_row *rows; /* [n_batch] */
-    struct job **running;    /* [n_slots] */
+    struct engine_row *rows;  /* [n_batch] */
+    struct job **running;     /* [n_slots], in the order they came */
+    struct plan_job *planned; /* [n_slots] */
+    struct plan plan;
     uint32_t n_running, n_rows;
-    uint32_t turn;       /* which newcomer is served first */
     uint64_t tokens_out; /* since the start */
 };
 
-int pass_init(struct pass *p, struct engine *engine, struct outbox *outbox, struct err *err);
+/* `reuse`: the engine keeps prefixes. */
+int pass_init(struct pass *p, struct engine *engine, bool reuse, struct outbox *outbox,
+              struct err *err);
 /* No job may run any more. Harmless on a zeroed pass. */
 void pass_done(struct pass *p);
 

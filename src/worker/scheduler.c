@@ -222,7 +222,7 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
         return rc;
     publish_engine(s, engine);
     note_facts(s, engine);
-    rc = pass_init(&s->pass, engine, s->params.outbox, err);
+    rc = pass_init(&s->pass, engine, s->params.engine.keep_prefixes, s->params.outbox, err);
     if (rc)
         return rc;
     intake_open(s->intake, s->model, s->facts.n_ctx);

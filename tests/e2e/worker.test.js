@@ -184,6 +184,67 @@ describe('an answer', { skip }, () => {
   });
 });
 
+describe('beginnings that are known', { skip }, () => {
+  const long = `${PROMPT} there was a dog who liked to run. `.repeat(8);
+  const how = { max_tokens: 40, temperature: 1.2, seed: 12, stream: false };
+  let worker;
+  let plain;
+  before(async () => {
+    worker = await ready(await startWorker({ slots: 8 }));
+    plain = await ready(await startWorker({ slots: 8, 'prefix-cache': 'off' }));
+  });
+  after(() => Promise.all([worker.stop(), plain.stop()]));
+
+  test('need no computing, but for the last token, and the text is the same', async () => {
+    const first = await post(worker, { prompt: long, ...how });
+    const again = await post(worker, { prompt: long, ...how });
+    const other = await post(plain, { prompt: long, ...how });
+    assert.ok(first.json.prompt_tokens > 100);
+    assert.strictEqual(first.json.cached_tokens, 0);
+    assert.strictEqual(again.json.cached_tokens, again.json.prompt_tokens - 1);
+    assert.strictEqual(again.json.text, first.json.text);
+    assert.strictEqual(other.json.text, first.json.text);
+  });
+
+  test('an answer is a beginning, too', async () => {
+    const { json: first } = await post(worker, { prompt: 'Lily had a cat.', ...how, temperature: 0 });
+    const prompt = `Lily had a cat.${first.text} The cat was`;
+    const { json: next } = await post(worker, { prompt, ...how });
+    assert.ok(next.cached_tokens > first.prompt_tokens, JSON.stringify(next));
+    assert.strictEqual((await post(plain, { prompt, ...how })).json.text, next.text);
+  });
+
+  test('asked for by many at once they are computed once', async () => {
+    const prompt = (i) => `The bear sat down. ${long} ${'abcdefgh'[i]}`;
+    const bodies = Array.from({ length: 8 }, (_, i) => ({ prompt: prompt(i), ...how, seed: i }));
+    const answers = await Promise.all(bodies.map((body) => post(worker, body)));
+    // Of each but one at least the whole pages of 32 tokens that all have in common.
+    const shared = answers.filter(({ json }) => json.cached_tokens >= json.prompt_tokens - 2 * 32);
+    assert.ok(shared.length >= 7, answers.map(({ json }) => json.cached_tokens).join());
+    for (let i = 0; i < 8; i++) {
+      assert.strictEqual(answers[i].json.text, (await post(plain, bodies[i])).json.text);
+    }
+  });
+
+  test('off is off', async () => {
+    const answer = await post(plain, { prompt: long, ...how });
+    assert.strictEqual(answer.json.cached_tokens, 0);
+  });
+});
+
+describe('a beginning that another one is computing', () => {
+  test('is not lost when that one leaves', async () => {
+    const worker = await ready(await startWorker({ ...SLOW, slots: 8 }));
+    const prompt = 'abcdefgh '.repeat(200);
+    const streams = await Promise.all(Array.from({ length: 8 }, (_, i) =>
+      infer(worker, { prompt: `${prompt}${i}`, max_tokens: 3, temperature: 0, job_id: `j${i}` })));
+    for (const i of [0, 1, 2, 4]) await cancel(worker, `j${i}`);
+    for (const i of [3, 5, 6, 7]) assert.strictEqual((await lastOf(streams[i])).tokens_out, 3);
+    await idle(worker);
+    await worker.stop();
+  });
+});
+
 describe('the end of an answer, by the model', () => {
   let worker;
   before(async () => { worker = await ready(await startWorker({ model: MIXED })); });
@@ -433,9 +494,9 @@ describe('fairness', () => {
     const running = await infer(worker, ENDLESS);
     await firstToken(running);
     const before = running.events.length;
-    const newcomer = await infer(worker, { prompt: 'a'.repeat(800), max_tokens: 1 });
+    const newcomer = await infer(worker, { prompt: 'a'.repeat(3000), max_tokens: 1 });
     await lastOf(newcomer);
-    // 800 tokens, in chunks of 32 while another decodes.
+    // 3000 tokens are at least 12 batches of 256, and each has a row of the one that decodes.
     assert.ok(running.events.length - before >= 10, `${running.events.length - before} tokens meanwhile`);
     running.leave();
     await worker.stop();
@@ -752,6 +813,7 @@ describe('beginnings and ends', { skip }, () => {
       [['--model', MODEL, '--slots', '257'], 2, /--slots/],
       [['--model', MODEL, '--ctx', '-1'], 2, /--ctx/],
       [['--model', MODEL, '--log-level', 'loud'], 2, /--log-level/],
+      [['--model', MODEL, '--prefix-cache', 'maybe'], 2, /--prefix-cache/],
       [['--model', MODEL, '--addr', 'nowhere.invalid:1'], 1, /nowhere\.invalid/],
       [['--model', MODEL, '--addr', '127.0.0.1:99999'], 1, /port/],
       [['--model', MODEL, '--backend', 'cuda'], 1, /cuda/],

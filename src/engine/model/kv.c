@@ -7,11 +7,13 @@
 #include <sys/mman.h>
 
 #include "engine/model/hparams.h"
+#include "engine/model/prefix.h"
 
 struct kv_seq {
     bool open;
     uint32_t len;     /* positions that hold tokens */
     uint32_t n_pages; /* pages held; more than len needs only between reserve and grow */
+    uint32_t n_kept;  /* whole pages, from the first on, that are in the prefix tree */
     uint32_t *pages;  /* into kv->tables: place for kv->pages_per_seq */
 };
 
@@ -27,7 +29,8 @@ struct kv {
     uint32_t *free_pages; /* a stack */
     uint32_t n_free;
     uint32_t *tables;
-    struct kv_seq *seqs; /* n_slots */
+    struct kv_seq *seqs;   /* n_slots */
+    struct prefix *prefix; /* NULL: pages are not kept */
 };
 
 static uint64_t page_elems(const struct kv_shape *s)
@@ -116,7 +119,13 @@ void kv_free(struct kv *kv)
     free(kv->free_pages);
     free(kv->tables);
     free(kv->seqs);
+    prefix_free(kv->prefix);
     free(kv);
+}
+
+int kv_keep_prefixes(struct kv *kv, struct err *err)
+{
+    return prefix_create(kv->n_pages, &kv->prefix, err);
 }
 
 bool kv_is_open(const struct kv *kv, int seq)
@@ -137,7 +146,12 @@ uint32_t kv_len(const struct kv *kv, int seq)
 
 uint32_t kv_pages_used(const struct kv *kv)
 {
-    return kv->n_pages - kv->n_free;
+    return kv->n_pages - kv->n_free - (kv->prefix ? prefix_n_resting(kv->prefix) : 0);
+}
+
+static bool is_kept(const struct kv *kv, uint32_t page)
+{
+    return kv->prefix && prefix_has(kv->prefix, page);
 }
 
 /*
@@ -148,15 +162,34 @@ static uint32_t take_page(struct kv *kv)
 {
     uint32_t page;
 
-    BUG_ON(kv->n_free == 0);
-    page = kv->free_pages[--kv->n_free];
+    if (kv->n_free > 0) {
+        page = kv->free_pages[--kv->n_free];
+    } else {
+        BUG_ON(!kv->prefix);
+        page = prefix_evict(kv->prefix);
+    }
     kv->refs[page] = 1;
     return page;
 }
 
+static bool can_take_page(const struct kv *kv)
+{
+    return kv->n_free > 0 || (kv->prefix && prefix_n_resting(kv->prefix) > 0);
+}
+
+static void hold_page(struct kv *kv, uint32_t page)
+{
+    if (kv->refs[page]++ == 0)
+        prefix_wake(kv->prefix, page);
+}
+
 static void drop_page(struct kv *kv, uint32_t page)
 {
-    if (--kv->refs[page] == 0)
+    if (--kv->refs[page] > 0)
+        return;
+    if (is_kept(kv, page))
+        prefix_rest(kv->prefix, page);
+    else
         kv->free_pages[kv->n_free++] = page;
 }
 
@@ -170,7 +203,28 @@ static uint32_t copy_page(struct kv *kv, uint32_t from)
     uint32_t to = take_page(kv);
 
     memcpy(page_at(kv, to), page_at(kv, from), kv->page_elems * sizeof(uint16_t));
+    if (kv->prefix)
+        memcpy(prefix_tokens(kv->prefix, to), prefix_tokens(kv->prefix, from),
+               KV_PAGE_TOKENS * sizeof(int32_t));
     return to;
+}
+
+/*
+ * A page with the same content that may be written, for one that the caller holds and lets go. With
+ * every page held by somebody no copy can be made of a kept page that only the caller holds; then
+ * it has no children either (they would rest), and is taken out of the tree.
+ */
+static uint32_t own_page(struct kv *kv, uint32_t page)
+{
+    uint32_t mine;
+
+    if (kv->refs[page] == 1 && is_kept(kv, page) && !can_take_page(kv))
+        prefix_remove(kv->prefix, page);
+    if (kv->refs[page] == 1 && !is_kept(kv, page))
+        return page;
+    mine = copy_page(kv, page);
+    drop_page(kv, page);
+    return mine;
 }
 
 int kv_open(struct kv *kv, struct err *err)
@@ -183,6 +237,7 @@ int kv_open(struct kv *kv, struct err *err)
         s->open = true;
         s->len = 0;
         s->n_pages = 0;
+        s->n_kept = 0;
         return (int)i;
     }
     return err_set(err, ERR_BUSY, "all %u sequences are taken", kv->n_slots);
@@ -196,10 +251,97 @@ void kv_truncate(struct kv *kv, int seq, uint32_t n_tokens)
         s->len = n_tokens;
     while (s->n_pages > kv_pages_for(s->len))
         drop_page(kv, s->pages[--s->n_pages]);
+    if (s->n_kept > s->len / KV_PAGE_TOKENS)
+        s->n_kept = s->len / KV_PAGE_TOKENS;
+}
+
+/* ---- prefixes ------------------------------------------------------------ */
+
+void kv_label(struct kv *kv, int seq, uint32_t pos, int32_t token)
+{
+    uint32_t page = seq_of(kv, seq)->pages[pos / KV_PAGE_TOKENS];
+
+    if (kv->prefix)
+        prefix_tokens(kv->prefix, page)[pos % KV_PAGE_TOKENS] = token;
+}
+
+/* The page that the i-th one of a sequence lies behind in the tree. */
+static uint32_t page_before(const struct kv_seq *s, uint32_t i)
+{
+    return i == 0 ? PREFIX_NONE : s->pages[i - 1];
+}
+
+/* Puts the i-th page, the ones before it being there, into the tree with its first n tokens; or
+ * takes the one that is there in its place, for both hold the same bits. */
+static void keep_page(struct kv *kv, struct kv_seq *s, uint32_t i, uint32_t n)
+{
+    uint32_t page = s->pages[i], there, n_common;
+
+    there =
+        prefix_find(kv->prefix, page_before(s, i), prefix_tokens(kv->prefix, page), n, &n_common);
+    if (n_common < n) {
+        prefix_add(kv->prefix, page_before(s, i), page, n);
+    } else if (there != page && n == KV_PAGE_TOKENS) {
+        hold_page(kv, there);
+        drop_page(kv, page);
+        s->pages[i] = there;
+    }
+}
+
+static void keep_whole_pages(struct kv *kv, struct kv_seq *s)
+{
+    for (; s->n_kept < s->len / KV_PAGE_TOKENS; s->n_kept++)
+        keep_page(kv, s, s->n_kept, KV_PAGE_TOKENS);
+}
+
+/* All that a sequence about to close holds; its last page only when nobody else may write it. */
+static void keep_all(struct kv *kv, struct kv_seq *s)
+{
+    uint32_t n_begun = s->len % KV_PAGE_TOKENS;
+
+    keep_whole_pages(kv, s);
+    if (n_begun > 0 && kv->refs[s->pages[s->n_kept]] == 1 && !is_kept(kv, s->pages[s->n_kept]))
+        keep_page(kv, s, s->n_kept, n_begun);
+}
+
+/* Takes a page that was found as the next one: whole, or its first n tokens as a copy. */
+static void append_page(struct kv *kv, struct kv_seq *s, uint32_t page, uint32_t n)
+{
+    hold_page(kv, page);
+    if (n == KV_PAGE_TOKENS)
+        s->n_kept++;
+    else
+        page = own_page(kv, page);
+    s->pages[s->n_pages++] = page;
+    s->len += n;
+}
+
+uint32_t kv_reuse(struct kv *kv, int seq, const int32_t *tokens, uint32_t n)
+{
+    struct kv_seq *s = seq_of(kv, seq);
+    uint32_t n_common = KV_PAGE_TOKENS;
+
+    BUG_ON(n > kv->n_ctx);
+    for (uint32_t i = 0; kv->prefix && i < kv->n_slots; i++)
+        if (kv->seqs[i].open)
+            keep_whole_pages(kv, &kv->seqs[i]);
+    while (kv->prefix && n_common == KV_PAGE_TOKENS && s->len < n) {
+        uint32_t begin = s->n_kept * KV_PAGE_TOKENS, rest = n - begin;
+        uint32_t page = prefix_find(kv->prefix, page_before(s, s->n_kept), tokens + begin,
+                                    rest < KV_PAGE_TOKENS ? rest : KV_PAGE_TOKENS, &n_common);
+
+        if (begin + n_common <= s->len)
+            break;
+        kv_truncate(kv, seq, begin);
+        append_page(kv, s, page, n_common);
+    }
+    return s->len;
 }
 
 void kv_close(struct kv *kv, int seq)
 {
+    if (kv->prefix)
+        keep_all(kv, seq_of(kv, seq));
     kv_truncate(kv, seq, 0);
     kv->seqs[seq].open = false;
 }
@@ -218,11 +360,12 @@ int kv_fork(struct kv *kv, int seq, uint32_t n_tokens, struct err *err)
     to = &kv->seqs[id];
     for (uint32_t i = 0; i < n_whole; i++) {
         to->pages[i] = from->pages[i];
-        kv->refs[from->pages[i]]++;
+        hold_page(kv, from->pages[i]);
     }
     if (n_tokens % KV_PAGE_TOKENS != 0)
         to->pages[n_whole] = copy_page(kv, from->pages[n_whole]);
     to->n_pages = kv_pages_for(n_tokens);
+    to->n_kept = from->n_kept < n_whole ? from->n_kept : n_whole;
     to->len = n_tokens;
     return id;
 }
@@ -233,12 +376,8 @@ void kv_reserve(struct kv *kv, int seq, uint32_t n)
     uint32_t begun = s->len / KV_PAGE_TOKENS;
 
     BUG_ON(n > kv->n_ctx - s->len);
-    if (n > 0 && begun < s->n_pages && kv->refs[s->pages[begun]] > 1) {
-        uint32_t shared = s->pages[begun];
-
-        s->pages[begun] = copy_page(kv, shared);
-        drop_page(kv, shared);
-    }
+    if (n > 0 && begun < s->n_pages)
+        s->pages[begun] = own_page(kv, s->pages[begun]);
     while (s->n_pages < kv_pages_for(s->len + n))
         s->pages[s->n_pages++] = take_page(kv);
 }

@@ -7,6 +7,10 @@
  * many pages as all sequences at full length would need if they shared nothing, so it cannot run
  * out; it is mapped, and pages never touched cost no memory.
  *
+ * With kv_keep_prefixes the pages of a sequence that is closed stay findable by their tokens
+ * (prefix.h) until the pool needs them: free pages are taken first, then those that nobody holds,
+ * the least recently used one first. So what is kept lies in the same pool, within the same bound.
+ *
  * Inside a page: (layer, KV head) strips of keys and of values, as kern->attend wants them.
  *
  * One thread owns it; while it waits, others may read through kv_view or write by kv_put, each
@@ -45,6 +49,19 @@ uint32_t kv_len(const struct kv *kv, int seq);
 int kv_open(struct kv *kv, struct err *err);
 void kv_close(struct kv *kv, int seq);
 
+/* From now on pages are kept. Before the first sequence; ERR_NO_MEMORY. */
+int kv_keep_prefixes(struct kv *kv, struct err *err);
+
+/* Says which token a reserved position holds; needed only where prefixes are kept. */
+void kv_label(struct kv *kv, int seq, uint32_t pos, int32_t token);
+
+/*
+ * Lengthens `seq`, which holds tokens[0..length-1], by what is kept of tokens up to tokens[n-1]:
+ * whole pages by reference, also those of sequences still open; the beginning of one by a copy. The
+ * new length; the old one where nothing is found, or where prefixes are not kept.
+ */
+uint32_t kv_reuse(struct kv *kv, int seq, const int32_t *tokens, uint32_t n);
+
 /* A new sequence with the first n_tokens (<= length) of `seq`, or ERR_BUSY. */
 int kv_fork(struct kv *kv, int seq, uint32_t n_tokens, struct err *err);
 
@@ -71,7 +88,7 @@ static inline uint32_t kv_pages_for(uint32_t n_pos)
     return n_pos / KV_PAGE_TOKENS + (n_pos % KV_PAGE_TOKENS != 0);
 }
 
-/* Pages in use, for tests and metrics; shared ones count once. */
+/* Pages that sequences hold, for tests and metrics; shared ones count once, kept ones not. */
 uint32_t kv_pages_used(const struct kv *kv);
 
 #endif
