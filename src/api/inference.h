@@ -66,6 +66,7 @@ const char *stop_reason_text(enum stop_reason r); /* "MAX_TOKENS" ... */
 
 struct inference_end {
     uint64_t tokens_out, prompt_tokens, cached_tokens;
+    uint64_t drafted, accepted; /* tokens guessed, and of those the right ones; 0: not sent */
     int64_t decode_time_ms, prefill_time_ms, queue_time_ms;
     enum stop_reason stop_reason;
     const char *stop_sequence_matched; /* with STOP_SEQUENCE, else NULL */

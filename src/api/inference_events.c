@@ -77,6 +77,9 @@ int inference_end_fields(struct buf *out, const struct inference_end *end)
                stop_reason_text(end->stop_reason), (unsigned long long)end->prompt_tokens,
                (unsigned long long)end->cached_tokens, (long long)end->prefill_time_ms,
                (long long)end->queue_time_ms);
+    if (end->drafted)
+        buf_printf(out, ",\"drafted\":%llu,\"accepted\":%llu", (unsigned long long)end->drafted,
+                   (unsigned long long)end->accepted);
     if (end->context_full)
         buf_puts(out, ",\"context_full\":true");
     if (end->stop_reason == STOP_SEQUENCE && end->stop_sequence_matched) {

@@ -21,7 +21,7 @@
 
 struct words {
     const char *model, *model_ref, *worker_id, *addr, *hive_url, *public_url, *backend, *kernels,
-        *prefix_cache, *log_level;
+        *prefix_cache, *speculate, *log_level;
     int64_t listen_fd, lease_fd, board_fd, device, slots, ctx, threads, queue;
     bool in_place;
 };
@@ -30,6 +30,7 @@ static const struct words default_words = {
     .addr = DEFAULT_ADDR,
     .backend = "auto",
     .prefix_cache = "on",
+    .speculate = "auto",
     .log_level = "info",
     .listen_fd = -1,
     .lease_fd = -1,
@@ -58,6 +59,8 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
          "requests that may wait (default: 4 a slot, at least 16)", NULL},
         {"prefix-cache", 0, CLI_STR, &w->prefix_cache, 0, 0, "on|off",
          "keep what was computed for prompts that begin the same (default on)", NULL},
+        {"speculate", 0, CLI_STR, &w->speculate, 0, 0, "auto|off",
+         "guess tokens from what was written before, where it pays (default auto)", NULL},
         {"model-ref", 0, CLI_STR, &w->model_ref, 0, 0, "REF", "what the model is called", NULL},
         {"backend", 0, CLI_STR, &w->backend, 0, 0, "NAME", "cpu or auto", NULL},
         {"device", 0, CLI_INT, &w->device, 0, INT32_MAX, "N", "0, the only one of cpu", NULL},
@@ -108,6 +111,7 @@ static struct serve_options options_of(const struct words *w)
         .public_url = w->public_url,
         .device = w->device,
         .queue_max = (uint32_t)queue,
+        .guess = str_eq(w->speculate, "auto"),
         .engine = {.n_slots = (uint32_t)w->slots,
                    .n_ctx = (uint32_t)w->ctx,
                    .n_threads = (unsigned)w->threads,
@@ -147,6 +151,8 @@ int cmd_serve(const struct cli_command *self, int argc, char **argv)
         return command_usage(self, "--log-level is debug, info, warn, error or silent");
     if (!str_eq(w.prefix_cache, "on") && !str_eq(w.prefix_cache, "off"))
         return command_usage(self, "--prefix-cache is on or off");
+    if (!str_eq(w.speculate, "auto") && !str_eq(w.speculate, "off"))
+        return command_usage(self, "--speculate is auto or off");
     log_init(WORKER_PROGRAM, level);
     if (w.lease_fd >= 0)
         lifecycle_follow_parent();

@@ -59,7 +59,9 @@ bool job_in_prefill(const struct job *j)
 
 int32_t job_row_token(const struct job *j, uint32_t i)
 {
-    return job_in_prefill(j) ? j->tokens[j->n_fed + i] : j->next_token;
+    if (job_in_prefill(j))
+        return j->tokens[j->n_fed + i];
+    return i == 0 ? j->next_token : j->draft.guess[i - 1];
 }
 
 static struct engine_sampling sampling_of(const struct inference_request *r)
@@ -81,7 +83,15 @@ static bool starts_text(const struct job *j, const struct engine_model *model)
     return j->n_tokens == 1 && j->tokens[0] == engine_token_bos(model);
 }
 
-int job_begin(struct job *j, struct engine *engine, struct err *err)
+/* The most tokens its answer can have. */
+static size_t longest_answer(const struct job *j, const struct engine *engine)
+{
+    size_t room = engine_n_ctx(engine) - j->n_tokens + 1;
+
+    return room < j->request.max_tokens ? room : j->request.max_tokens;
+}
+
+int job_begin(struct job *j, struct engine *engine, bool guess, struct err *err)
 {
     const struct engine_model *model = engine_get_model(engine);
     struct engine_sampling how = sampling_of(&j->request);
@@ -95,6 +105,8 @@ int job_begin(struct job *j, struct engine *engine, struct err *err)
         rc = engine_detok_create(model, false, starts_text(j, model), &j->detok, err);
     if (rc == 0)
         rc = stopper_create(j->request.stop, j->request.n_stop, &j->stopper, err);
+    if (rc == 0 && guess)
+        rc = draft_init(&j->draft, j->tokens, j->n_tokens, longest_answer(j, engine), err);
     if (rc) {
         job_give_back(j, engine);
         return rc;
@@ -124,9 +136,31 @@ void job_give_back(struct job *j, struct engine *engine)
     engine_sampler_free(j->sampler);
     engine_detok_free(j->detok);
     stopper_free(j->stopper);
+    draft_done(&j->draft);
     j->sampler = NULL;
     j->detok = NULL;
     j->stopper = NULL;
+}
+
+uint32_t job_guess(struct job *j, const struct engine *engine, uint32_t most, double price)
+{
+    /* Rows for the guesses must fit behind the last token's; and the last token needs none. */
+    uint32_t room = engine_n_ctx(engine) - engine_seq_len(engine, j->seq) - 1;
+    uint32_t wanted = j->request.max_tokens - (uint32_t)j->end.tokens_out - 1;
+
+    most = most < room ? most : room;
+    most = most < wanted ? most : wanted;
+    return draft_make(&j->draft, most, price);
+}
+
+void job_judge(struct job *j, struct engine *engine, uint32_t n_right)
+{
+    uint32_t n_wrong = j->draft.n_guesses - n_right;
+
+    engine_seq_truncate(engine, j->seq, engine_seq_len(engine, j->seq) - n_wrong);
+    j->end.drafted += j->draft.n_guesses;
+    j->end.accepted += n_right;
+    draft_learn(&j->draft, n_right);
 }
 
 /* Closes the books on the times; a job that never began has none. */
@@ -227,7 +261,8 @@ static void note_first_token(struct job *j)
 void job_step(struct job *j, struct engine *engine, const float *logits, struct outbox *out)
 {
     int32_t id = engine_sampler_next(j->sampler, logits);
-    bool full = engine_seq_len(engine, j->seq) >= engine_n_ctx(engine);
+    /* What its sequence holds up to this row; guesses may lie behind it. */
+    bool full = j->n_tokens + j->end.tokens_out >= engine_n_ctx(engine);
 
     if (!j->first_token_ms)
         note_first_token(j);
@@ -237,6 +272,8 @@ void job_step(struct job *j, struct engine *engine, const float *logits, struct 
     }
     j->end.tokens_out++;
     j->next_token = id;
+    if (j->draft.text)
+        draft_put(&j->draft, id);
     engine_detok_put(j->detok, id, &j->piece);
     if (stopper_put(j->stopper, j->piece.data, j->piece.len, &j->ready) == 1) {
         end_with(j, STOP_SEQUENCE, out);

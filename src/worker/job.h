@@ -20,6 +20,7 @@
 #include "api/inference.h"
 #include "base/buf.h"
 #include "engine/engine.h"
+#include "worker/draft.h"
 
 struct outbox;
 struct reply;
@@ -48,6 +49,7 @@ struct job {
     struct engine_sampler *sampler;
     struct engine_detok *detok;
     struct stopper *stopper;
+    struct draft draft;      /* without a text where nothing is guessed */
     struct buf piece, ready; /* text of one token; text that may be given out */
     int64_t begun_ms, first_token_ms;
 
@@ -68,19 +70,28 @@ enum job_wish job_wished(const struct job *j);
 
 /* The prompt is not decoded whole yet. */
 bool job_in_prefill(const struct job *j);
-/* The token of the i-th row of this job's next rows. */
+/* The token of the i-th row of this job's next rows: of the prompt, or the last one and guesses. */
 int32_t job_row_token(const struct job *j, uint32_t i);
 
-/* Takes a sequence, a sampler and a decoder of text from the engine. On failure nothing is held. */
-int job_begin(struct job *j, struct engine *engine, struct err *err);
+/*
+ * Takes a sequence, a sampler and a decoder of text from the engine; with `guess` the job's answer
+ * may be guessed (draft.h). On failure nothing is held.
+ */
+int job_begin(struct job *j, struct engine *engine, bool guess, struct err *err);
 /* Of a job in prefill: takes what the engine has kept of the prompt's next tokens. */
 void job_reuse(struct job *j, struct engine *engine);
 /* Gives them back. */
 void job_give_back(struct job *j, struct engine *engine);
 
+/* Of a job past its prompt: at most `most` guesses for its next rows, where they pay
+ * (draft_price); how many. */
+uint32_t job_guess(struct job *j, const struct engine *engine, uint32_t most, double price);
+/* The first n_right of them were right: the sequence loses the others' rows. */
+void job_judge(struct job *j, struct engine *engine, uint32_t n_right);
+
 /*
- * One more token from the logits behind the job's last row; its text goes to the outbox. May end
- * the job: `over` is then set.
+ * One more token from the logits behind a row of the job; its text goes to the outbox. May end the
+ * job: `over` is then set.
  */
 void job_step(struct job *j, struct engine *engine, const float *logits, struct outbox *out);
 

@@ -7,12 +7,12 @@
 #include "worker/job.h"
 #include "worker/outbox.h"
 
-int pass_init(struct pass *p, struct engine *engine, bool reuse, struct outbox *outbox,
-              struct err *err)
+int pass_init(struct pass *p, struct engine *engine, const struct pass_options *how,
+              struct outbox *outbox, struct err *err)
 {
-    *p = (struct pass){.engine = engine, .outbox = outbox};
+    *p = (struct pass){.engine = engine, .outbox = outbox, .guess = how->guess};
     p->plan.n_batch = engine_n_batch(engine);
-    p->plan.page_tokens = reuse ? ENGINE_PAGE_TOKENS : 0;
+    p->plan.page_tokens = how->reuse ? ENGINE_PAGE_TOKENS : 0;
     p->rows = calloc(engine_n_batch(engine), sizeof *p->rows);
     p->running = calloc(engine_n_slots(engine), sizeof *p->running);
     p->planned = calloc(engine_n_slots(engine), sizeof *p->planned);
@@ -38,7 +38,7 @@ bool pass_has_room(const struct pass *p)
 void pass_add(struct pass *p, struct job *j)
 {
     struct err err;
-    int rc = job_begin(j, p->engine, &err);
+    int rc = job_begin(j, p->engine, p->guess, &err);
 
     if (rc) {
         job_fail(j, rc == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_INTERNAL,
@@ -82,6 +82,20 @@ void pass_end_all(struct pass *p)
     pass_sweep(p);
 }
 
+/* Adds guesses to the rows of those who decode, as many as pay. */
+static void plan_guesses(struct pass *p)
+{
+    uint32_t room = engine_n_batch(p->engine) - p->n_running;
+    double price = draft_price(&p->cost, p->n_running);
+
+    for (uint32_t i = 0; i < p->n_running; i++) {
+        uint32_t n = job_guess(p->running[i], p->engine, room, price);
+
+        p->running[i]->n_planned += n;
+        room -= n;
+    }
+}
+
 /* Decides how many rows each job gets; true when rows of prompts are among them. */
 static bool plan(struct pass *p)
 {
@@ -99,6 +113,8 @@ static bool plan(struct pass *p)
     plan_rows(&p->plan, p->planned, p->n_running);
     for (uint32_t i = 0; i < p->n_running; i++)
         p->running[i]->n_planned = p->planned[i].n_rows;
+    if (!prompts && p->guess)
+        plan_guesses(p);
     return prompts;
 }
 
@@ -119,6 +135,34 @@ static void fill_rows(struct pass *p)
     }
 }
 
+static const float *logits_of(const struct pass *p, const struct job *j, uint32_t row)
+{
+    return engine_logits(p->engine, j->first_row + row);
+}
+
+/* Rows of a prompt: the last row of all gives the first token. */
+static void deal_prompt(struct pass *p, struct job *j)
+{
+    j->n_fed += j->n_planned;
+    if (!job_in_prefill(j))
+        job_step(j, p->engine, logits_of(p, j, j->n_planned - 1), p->outbox);
+}
+
+/* The last token's row gives the next one; and each guess that was right, one more. */
+static void deal_answer(struct pass *p, struct job *j)
+{
+    uint32_t n_right = 0;
+
+    job_step(j, p->engine, logits_of(p, j, 0), p->outbox);
+    while (!j->over && n_right + 1 < j->n_planned &&
+           j->next_token == job_row_token(j, n_right + 1)) {
+        n_right++;
+        job_step(j, p->engine, logits_of(p, j, n_right), p->outbox);
+    }
+    if (j->n_planned > 1)
+        job_judge(j, p->engine, n_right);
+}
+
 /* Moves every job on by the rows it had. */
 static void deal(struct pass *p)
 {
@@ -128,13 +172,10 @@ static void deal(struct pass *p)
 
         if (!j->n_planned)
             continue;
-        if (job_in_prefill(j)) {
-            j->n_fed += j->n_planned;
-            if (job_in_prefill(j))
-                continue;
-        }
-        job_step(j, p->engine, engine_logits(p->engine, j->first_row + j->n_planned - 1),
-                 p->outbox);
+        if (job_in_prefill(j))
+            deal_prompt(p, j);
+        else
+            deal_answer(p, j);
         p->tokens_out += j->end.tokens_out - before;
     }
 }
@@ -152,6 +193,15 @@ static void fail_batch(struct pass *p, int rc, const struct err *err)
                      "The engine could not go on: %s.", err->text);
 }
 
+/* What a pass has cost tells what the next ones may hold. */
+static void learn(struct pass *p, bool prompts, double ms)
+{
+    if (prompts)
+        plan_learn(&p->plan, p->n_rows, ms);
+    else
+        draft_cost_learn(&p->cost, p->n_rows, ms);
+}
+
 void pass_run(struct pass *p)
 {
     bool prompts = plan(p);
@@ -161,12 +211,12 @@ void pass_run(struct pass *p)
 
     fill_rows(p);
     rc = engine_decode(p->engine, p->rows, p->n_rows, &err);
-    if (rc == 0 && prompts)
-        plan_learn(&p->plan, p->n_rows, (double)(clock_ns() - begun_ns) / 1e6);
-    if (rc)
+    if (rc) {
         fail_batch(p, rc, &err);
-    else
+    } else {
+        learn(p, prompts, (double)(clock_ns() - begun_ns) / 1e6);
         deal(p);
+    }
     send_off(p);
     outbox_flush(p->outbox);
 }

@@ -4,7 +4,8 @@
  * Whose rows go into a pass is decided by plan.h, where the rule is written down: one row for each
  * job that is past its prompt, then prompts of newcomers, so many rows that those who decode are
  * never held up for long. Before that, each newcomer takes from the engine what is kept of its
- * beginning, also what another job has computed since the last pass.
+ * beginning, also what another job has computed since the last pass. While there are no newcomers,
+ * guesses of next tokens (draft.h) are decoded along, where they pay.
  *
  * The engine's thread owns it.
  */
@@ -16,6 +17,7 @@
 
 #include "base/err.h"
 #include "engine/engine.h"
+#include "worker/draft.h"
 #include "worker/plan.h"
 
 struct job;
@@ -28,13 +30,19 @@ struct pass {
     struct job **running;     /* [n_slots], in the order they came */
     struct plan_job *planned; /* [n_slots] */
     struct plan plan;
+    struct draft_cost cost; /* of the passes without prompts */
+    bool guess;
     uint32_t n_running, n_rows;
     uint64_t tokens_out; /* since the start */
 };
 
-/* `reuse`: the engine keeps prefixes. */
-int pass_init(struct pass *p, struct engine *engine, bool reuse, struct outbox *outbox,
-              struct err *err);
+struct pass_options {
+    bool reuse; /* the engine keeps prefixes */
+    bool guess; /* answers are guessed where it pays */
+};
+
+int pass_init(struct pass *p, struct engine *engine, const struct pass_options *how,
+              struct outbox *outbox, struct err *err);
 /* No job may run any more. Harmless on a zeroed pass. */
 void pass_done(struct pass *p);
 

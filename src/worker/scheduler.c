@@ -210,6 +210,7 @@ static void note_facts(struct scheduler *s, const struct engine *e)
  * On failure *code says which kind it is. */
 static int load(struct scheduler *s, enum api_code *code, struct err *err)
 {
+    struct pass_options how = {s->params.engine.keep_prefixes, s->params.guess};
     struct engine *engine;
     int rc = engine_model_open(s->params.model_path, &s->model, err);
 
@@ -222,7 +223,7 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
         return rc;
     publish_engine(s, engine);
     note_facts(s, engine);
-    rc = pass_init(&s->pass, engine, s->params.engine.keep_prefixes, s->params.outbox, err);
+    rc = pass_init(&s->pass, engine, &how, s->params.outbox, err);
     if (rc)
         return rc;
     intake_open(s->intake, s->model, s->facts.n_ctx);

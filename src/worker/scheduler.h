@@ -25,6 +25,7 @@ struct scheduler;
 struct scheduler_params {
     const char *model_path;      /* must stay */
     struct engine_params engine; /* n_slots as given; the texts must stay */
+    bool guess;                  /* guess answers' next tokens where it pays (draft.h) */
     struct board *board;
     struct outbox *outbox;
 };

@@ -49,6 +49,7 @@ struct serve_options {
     const char *hive_url, *public_url; /* may be NULL */
     int64_t device;
     uint32_t queue_max;
+    bool guess; /* as in scheduler_params */
     struct engine_params engine;
 };
 

@@ -24,7 +24,8 @@ const MIXED = path.join(ROOT, 'tests/golden/mixed-llama.gguf'); // random weight
 const PROMPT = 'Once upon a time';
 const HOLLOW = path.join(makeFolder(), 'hollow.gguf');
 writeHollowModel(HOLLOW, { layers: 4, embd: 256, ff: 704, ctx: 16384 });
-const SLOW = { model: HOLLOW, threads: 1, ctx: 16384 };
+// Its text repeats itself: guessing would hurry it.
+const SLOW = { model: HOLLOW, threads: 1, ctx: 16384, speculate: 'off' };
 const ENDLESS = { prompt: 'abc', max_tokens: 16000, temperature: 0 };
 
 const infer = (worker, body) => stream(`${worker.url}/v1/inference`, { method: 'POST', body });
@@ -229,6 +230,58 @@ describe('beginnings that are known', { skip }, () => {
   test('off is off', async () => {
     const answer = await post(plain, { prompt: long, ...how });
     assert.strictEqual(answer.json.cached_tokens, 0);
+  });
+});
+
+describe('guessed tokens', { skip }, () => {
+  const again = 'Lily saw a red ball. Tom saw a red ball. '.repeat(6);
+  const bodies = Array.from({ length: 8 }, (_, i) => ({
+    prompt: `${again}${['Lily', 'Tom', 'The', 'A', 'Lily saw', 'Tom saw', 'One', 'She'][i]}`,
+    max_tokens: 120 + i, temperature: i % 2 ? 0.9 : 0, seed: i, repetition_penalty: i % 3 ? 1 : 1.1,
+    stop: i === 4 ? ['ball.'] : [],
+  }));
+  const tokens = (events) => events.filter((e) => e.type === 'token').map((e) => [e.i, e.t]);
+  const ending = (events) => {
+    const { stop_reason: reason, tokens_out: n, stop_sequence_matched: stop } = events.at(-1);
+    return [reason, n, stop];
+  };
+  let guessing;
+  let plain;
+  before(async () => {
+    guessing = await ready(await startWorker({ slots: 8 }));
+    plain = await ready(await startWorker({ slots: 8, speculate: 'off' }));
+  });
+  after(() => Promise.all([guessing.stop(), plain.stop()]));
+
+  test('change no token and no event, for one alone and for eight at once', async () => {
+    const want = [];
+    for (const body of bodies) want.push(await (await infer(plain, body)).all());
+    const alone = [];
+    for (const body of bodies) alone.push(await (await infer(guessing, body)).all());
+    const together = await Promise.all(bodies.map(async (body) => (await infer(guessing, body)).all()));
+    for (let i = 0; i < bodies.length; i++) {
+      assert.deepStrictEqual(tokens(alone[i]), tokens(want[i]));
+      assert.deepStrictEqual(ending(alone[i]), ending(want[i]));
+      assert.deepStrictEqual(tokens(together[i]), tokens(want[i]));
+      assert.deepStrictEqual(ending(together[i]), ending(want[i]));
+      assert.ok(!('drafted' in want[i].at(-1)));
+    }
+    const { drafted, accepted } = alone[0].at(-1);
+    assert.ok(drafted > 0 && accepted >= 0 && accepted <= drafted, JSON.stringify(alone[0].at(-1)));
+    assert.ok(alone.some((events) => events.at(-1).accepted > 0));
+  });
+
+  test('end with the context like any', async () => {
+    const { json: info } = await get(plain, '/v1/info');
+    const body = { prompt: again, max_tokens: 100000, temperature: 0, stream: false };
+    const want = await post(plain, body);
+    const answer = await post(guessing, body);
+    assert.strictEqual(want.json.text, answer.json.text);
+    assert.strictEqual(answer.json.tokens_out, want.json.tokens_out);
+    if (want.json.stop_reason !== 'EOS') {
+      assert.strictEqual(answer.json.context_full, true);
+      assert.strictEqual(answer.json.tokens_out, info.n_ctx - answer.json.prompt_tokens + 1);
+    }
   });
 });
 
@@ -814,6 +867,7 @@ describe('beginnings and ends', { skip }, () => {
       [['--model', MODEL, '--ctx', '-1'], 2, /--ctx/],
       [['--model', MODEL, '--log-level', 'loud'], 2, /--log-level/],
       [['--model', MODEL, '--prefix-cache', 'maybe'], 2, /--prefix-cache/],
+      [['--model', MODEL, '--speculate', 'on'], 2, /--speculate/],
       [['--model', MODEL, '--addr', 'nowhere.invalid:1'], 1, /nowhere\.invalid/],
       [['--model', MODEL, '--addr', '127.0.0.1:99999'], 1, /port/],
       [['--model', MODEL, '--backend', 'cuda'], 1, /cuda/],
