@@ -331,6 +331,14 @@ static void forget_rows(struct engine *e)
         e->new_rows[i] = 0;
 }
 
+static int why_ended(struct engine *e, struct err *err)
+{
+    if (rows_failed(&e->f.window))
+        return err_set(err, ERR_IO, "%s: the weights cannot be read: the file is no longer whole",
+                       gguf_name(e->model->gguf));
+    return err_set(err, ERR_CANCELLED, "the batch was stopped");
+}
+
 int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_rows, struct err *err)
 {
     int rc = 0;
@@ -349,7 +357,7 @@ int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_ro
         if (done)
             e->n_last = n_rows;
         else
-            rc = err_set(err, ERR_CANCELLED, "the batch was stopped");
+            rc = why_ended(e, err);
     }
     forget_rows(e);
     return rc;

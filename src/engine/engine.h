@@ -68,6 +68,14 @@ struct engine_model_info {
     uint64_t kv_bytes_per_token;
     float rope_freq_base;
 };
+/* Nanoseconds that the parts of engine_model_open took. */
+struct engine_open_times {
+    uint64_t header_ns;    /* the file, its keys and its table of tensors */
+    uint64_t weights_ns;   /* shape and tensors; no weights but norms and biases are read */
+    uint64_t tokenizer_ns; /* and the file's texts */
+};
+void engine_model_open_times(const struct engine_model *m, struct engine_open_times *out);
+
 /* Pointers in it belong to the model. */
 void engine_model_info(const struct engine_model *m, struct engine_model_info *out);
 
@@ -183,7 +191,8 @@ struct engine_row {
 /*
  * One pass over the weights for n_rows (1..n_batch) rows; sequences grow by their rows. On failure
  * no sequence has grown: ERR_INVALID (unknown token or sequence), ERR_LIMIT (a sequence would pass
- * n_ctx; both numbers), ERR_NO_MEMORY (no free KV page), ERR_CANCELLED (engine_stop).
+ * n_ctx; both numbers), ERR_NO_MEMORY (no free KV page), ERR_CANCELLED (engine_stop), ERR_IO (the
+ * file was cut short before its weights were first read).
  */
 int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_rows,
                   struct err *err);

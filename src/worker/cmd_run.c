@@ -1,6 +1,7 @@
 /*
  * cmd_run.c - "run": one prompt, one answer, no server. Tokens go to stdout the moment they exist,
- * a summary to stderr. Ctrl+C ends it after the layer being computed.
+ * a summary to stderr. Ctrl+C ends it after the layer being computed. The weights are not read
+ * beforehand: for a few tokens that would cost more than it gives.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,11 +22,12 @@ struct options {
     const char *prompt, *prompt_ids;
     int64_t max_tokens, top_k, seed, n_scores, n_chunk, repeat_last_n;
     double temperature, top_p, min_p, penalty;
-    bool show_ids, show_scores, special, parse_special, seed_given;
+    bool show_ids, show_scores, special, parse_special, seed_given, show_timings;
 };
 
 struct run {
     const struct options *o;
+    struct timings timings; /* until the first token is out */
     struct engine_model *m;
     struct engine *e;
     struct engine_sampler *sampler;
@@ -136,6 +138,7 @@ static int prefill(struct run *r, uint32_t *last, struct err *err)
     for (size_t i = 0; !rc && i < r->n_prompt; i++)
         engine_sampler_accept(r->sampler, r->prompt[i]);
     r->prefill_ms = clock_ms() - began;
+    timings_phase(&r->timings, "prefill");
     return rc;
 }
 
@@ -166,6 +169,8 @@ static int step(struct run *r, uint32_t last, struct err *err)
 
     if (rc)
         return rc;
+    if (r->n_out == 0)
+        timings_phase(&r->timings, "first token");
     if (engine_is_eog(r->m, token)) {
         r->stopped_by = "EOS";
         return 0;
@@ -221,6 +226,16 @@ static void summarise(const struct run *r, uint64_t seed)
             engine_kernels(r->e));
 }
 
+static void show_timings(const struct run *r)
+{
+    struct buf text;
+
+    buf_init(&text, TIMINGS_TEXT_BYTES);
+    timings_put(&r->timings, &text);
+    fprintf(stderr, "%s: timings in ms: %s\n", WORKER_PROGRAM, buf_str(&text));
+    buf_done(&text);
+}
+
 /* ---- putting it together ------------------------------------------------- */
 
 /* Behind a lone BOS a new text starts; behind any other prompt it goes on, and keeps its blank. */
@@ -233,12 +248,17 @@ static int open_all(struct run *r, const struct engine_sampling *how, struct err
 {
     const struct options *o = r->o;
     struct engine_model_info info;
-    int rc = command_open_model(&o->engine, &r->m, err);
+    int rc = engine_model_open(o->engine.model_path, &r->m, err);
 
-    if (!rc)
+    if (!rc) {
+        command_time_model(&r->timings, r->m);
         rc = command_open_engine(&o->engine, r->m, 1, (uint32_t)o->n_chunk, &r->e, err);
-    if (!rc)
+        timings_phase(&r->timings, "engine");
+    }
+    if (!rc) {
         rc = read_prompt(r, err);
+        timings_phase(&r->timings, "prompt");
+    }
     if (!rc)
         rc = engine_sampler_create(r->m, how, &r->sampler, err);
     if (!rc)
@@ -263,9 +283,9 @@ static void close_all(struct run *r)
     buf_done(&r->out);
 }
 
-static int run(const struct options *o)
+static int run(const struct options *o, const struct timings *timings)
 {
-    struct run r = {.o = o};
+    struct run r = {.o = o, .timings = *timings};
     struct err err = {0};
     struct engine_sampling how = {
         .temperature = (float)o->temperature,
@@ -291,6 +311,8 @@ static int run(const struct options *o)
         rc = generate(&r, &err);
         if (!rc || interrupted)
             summarise(&r, how.seed);
+        if (o->show_timings)
+            show_timings(&r);
     }
     close_all(&r);
     if (interrupted)
@@ -337,9 +359,13 @@ int cmd_run(const struct cli_command *self, int argc, char **argv)
         {"ids", 0, CLI_FLAG, &o.show_ids, 0, 0, NULL, "print token ids instead of text", NULL},
         {"top-logprobs", 0, CLI_INT, &o.n_scores, 0, INT32_MAX, "N",
          "print each token's scores as JSON lines instead of text", &o.show_scores},
+        {"timings", 0, CLI_FLAG, &o.show_timings, 0, 0, NULL,
+         "tell how long each phase up to the first token took", NULL},
         {0}};
+    struct timings timings;
     int rc;
 
+    timings_begin_process(&timings);
     set_defaults(&o);
     rc = cli_parse(WORKER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
     if (rc != CLI_GO)
@@ -348,5 +374,5 @@ int cmd_run(const struct cli_command *self, int argc, char **argv)
         return command_usage(self, "--model FILE is needed");
     if (!o.prompt == !o.prompt_ids)
         return command_usage(self, "one of --prompt TEXT and --prompt-ids IDS is needed");
-    return run(&o);
+    return run(&o, &timings);
 }

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/cli.h"
 #include "base/err.h"
+#include "base/timings.h"
 #include "engine/engine.h"
 
 #define WORKER_PROGRAM "llm-worker-rbee"
@@ -60,6 +61,9 @@ struct command_engine {
 
 /* Opens and loads the model of the options. */
 int command_open_model(const struct command_engine *o, struct engine_model **out, struct err *err);
+
+/* The phases of engine_model_open: "header", "weights", "tokenizer". */
+void command_time_model(struct timings *t, const struct engine_model *m);
 
 /* An engine of n_slots sequences and batches of n_batch (0 = default) for the options. */
 int command_open_engine(const struct command_engine *o, const struct engine_model *m,

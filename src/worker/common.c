@@ -61,6 +61,16 @@ int command_open_model(const struct command_engine *o, struct engine_model **out
     return 0;
 }
 
+void command_time_model(struct timings *t, const struct engine_model *m)
+{
+    struct engine_open_times times;
+
+    engine_model_open_times(m, &times);
+    timings_part(t, "header", times.header_ns);
+    timings_part(t, "weights", times.weights_ns);
+    timings_part(t, "tokenizer", times.tokenizer_ns);
+}
+
 int command_open_engine(const struct command_engine *o, const struct engine_model *m,
                         uint32_t n_slots, uint32_t n_batch, struct engine **out, struct err *err)
 {

@@ -130,6 +130,20 @@ test('run gives the scores of every token as JSON lines', { skip }, () => {
   for (const row of rows.slice(3)) assert.strictEqual(row.top[0][0], row.token);
 });
 
+test('run tells how long each phase took, and they add up', { skip }, () => {
+  const began = process.hrtime.bigint();
+  const run = worker(['run', '--model', stories, '--prompt', 'Once', '--max-tokens', '3', '--timings']);
+  const wall = Number(process.hrtime.bigint() - began) / 1e6;
+  const line = run.stderr.toString().match(/timings in ms: (.*)/)[1];
+  const phases = line.split(', ').map((phase) => phase.match(/^(.*) (\d+\.\d)$/).slice(1));
+  assert.deepStrictEqual(phases.map(([name]) => name), ['start', 'header', 'weights', 'tokenizer',
+    'engine', 'prompt', 'prefill', 'first token', 'total']);
+  const total = Number(phases.pop()[1]);
+  const sum = phases.reduce((s, [, ms]) => s + Number(ms), 0);
+  assert.ok(Math.abs(sum - total) < 0.05 * 9, `${line}: together ${sum}`);
+  assert.ok(total < wall, `${total} ms of ${wall}`);
+});
+
 test('run refuses a prompt that is longer than the context', { skip }, () => {
   refused(['run', '--model', stories, '--prompt', 'a b c d e f g', '--ctx', '3'], 1,
     /the prompt has \d+ tokens, but the context holds 3/);

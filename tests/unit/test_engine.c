@@ -374,6 +374,29 @@ static void test_engine__a_stop_from_another_thread_ends_a_running_batch(void **
     fixture_close(&f);
 }
 
+/* Until its weights are read, a file may lose them: that is an error, not a signal. */
+static void test_engine__a_file_cut_short_is_an_error(void **state)
+{
+    struct engine_params p = {.n_slots = 1, .n_threads = 2};
+    struct engine_row row = {.token = 5, .want_logits = true};
+    int fd = random_model_fd(&simple_model);
+    struct engine_model *m;
+    struct err err = {0};
+    struct engine *e;
+
+    (void)state;
+    assert_int_equal(engine_model_open_fds(&fd, 1, "cut.gguf", &m, NULL), 0);
+    assert_int_equal(engine_create(m, &p, &e, NULL), 0);
+    row.seq = open_seq(e);
+    assert_int_equal(ftruncate(fd, 4096), 0);
+    assert_int_equal(engine_decode(e, &row, 1, &err), ERR_IO);
+    assert_non_null(strstr(err.text, "cut.gguf: the weights cannot be read"));
+    assert_int_equal(engine_seq_len(e, row.seq), 0);
+    engine_free(e);
+    engine_model_close(m);
+    close(fd);
+}
+
 static void test_engine__decoding_allocates_nothing(void **state)
 {
     int32_t ids[N_TEXT];
@@ -448,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_engine__refuses_bad_parameters),
         cmocka_unit_test(test_engine__a_stop_asked_for_before_ends_the_next_batch_only),
         cmocka_unit_test(test_engine__a_stop_from_another_thread_ends_a_running_batch),
+        cmocka_unit_test(test_engine__a_file_cut_short_is_an_error),
         cmocka_unit_test(test_engine__decoding_allocates_nothing),
         cmocka_unit_test(test_engine__survives_weights_of_nonsense),
     };

@@ -52,6 +52,8 @@ void gguf_close(struct gguf *g)
         view_done(&g->parts[i]);
         if (g->parts[i].mapped)
             munmap((void *)(uintptr_t)g->parts[i].bytes, g->parts[i].size_bytes);
+        if (g->parts[i].mapped && g->parts[i].fd >= 0)
+            close(g->parts[i].fd);
     }
     free(g->tensors);
     free(g->tensor_index);
@@ -60,7 +62,7 @@ void gguf_close(struct gguf *g)
     free(g);
 }
 
-/* Maps one regular file; the descriptor stays the caller's. */
+/* Maps one regular file; the descriptor stays the caller's, the view keeps a copy. */
 static int map_part(struct gguf_part *p, int fd, const char *name, struct err *err)
 {
     struct stat st;
@@ -85,6 +87,7 @@ static int map_part(struct gguf_part *p, int fd, const char *name, struct err *e
     p->bytes = bytes;
     p->size_bytes = (uint64_t)st.st_size;
     p->mapped = true;
+    p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     return 0;
 }
 
@@ -280,6 +283,51 @@ struct gguf_str gguf_key_at(const struct gguf *g, uint32_t i)
 {
     BUG_ON(i >= g->parts[0].n_keys);
     return g->parts[0].keys[i].name;
+}
+
+/* The part whose bytes `at` lies in. */
+static const struct gguf_part *part_of(const struct gguf *g, const uint8_t *at)
+{
+    for (uint32_t i = 0; i < g->n_parts; i++) {
+        const struct gguf_part *p = &g->parts[i];
+
+        if (at >= p->bytes && at < p->bytes + p->size_bytes)
+            return p;
+    }
+    BUG("%p lies in no part of %s", (const void *)at, g->name);
+}
+
+bool gguf_copy(const struct gguf *g, const void *at, size_t n, void *dst)
+{
+    const struct gguf_part *p = part_of(g, at);
+    off_t from = (off_t)((const uint8_t *)at - p->bytes);
+    char *to = dst;
+
+    if (!p->mapped || p->fd < 0) {
+        memcpy(dst, at, n);
+        return true;
+    }
+    while (n > 0) {
+        ssize_t got = pread(p->fd, to, n, from);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        to += got;
+        from += got;
+        n -= (size_t)got;
+    }
+    return true;
+}
+
+void gguf_expect(const struct gguf *g, const void *at, size_t n)
+{
+    const struct gguf_part *p = part_of(g, at);
+
+    if (p->mapped && p->fd >= 0)
+        (void)posix_fadvise(p->fd, (off_t)((const uint8_t *)at - p->bytes), (off_t)n,
+                            POSIX_FADV_WILLNEED);
 }
 
 bool gguf_has(const struct gguf *g, const char *key)

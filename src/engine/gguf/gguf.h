@@ -104,6 +104,14 @@ uint32_t gguf_n_tensors(const struct gguf *g);
 const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, uint32_t i);
 const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *name); /* or NULL */
 
+/*
+ * Copies n bytes of the view, from `at` on, out of the file: read, not touched in the mapping, so
+ * that a file cut short meanwhile is a false here and no signal. Any thread.
+ */
+bool gguf_copy(const struct gguf *g, const void *at, size_t n, void *dst);
+/* Has the system begin to read these bytes from the disk, without waiting for them. */
+void gguf_expect(const struct gguf *g, const void *at, size_t n);
+
 /* Keys (of the first part). */
 uint32_t gguf_n_keys(const struct gguf *g);
 struct gguf_str gguf_key_at(const struct gguf *g, uint32_t i);

@@ -24,6 +24,7 @@ struct gguf_part {
     const uint8_t *bytes;
     uint64_t size_bytes;
     bool mapped; /* unmapped when closed; else the bytes are the caller's */
+    int fd;      /* of a mapped file, to read it without the mapping; -1 = none could be had */
     uint32_t version;
     uint32_t n_keys;
     uint32_t n_tensors;

@@ -17,6 +17,7 @@
 
 void forward_prepare(struct forward *f)
 {
+    rows_init(&f->window, f->w->file);
     f->rope_magnitude = rope_frequencies(&f->hp->rope, f->w->rope_divisors, f->s.freq);
 }
 
@@ -33,9 +34,12 @@ static void embed_task(void *arg, size_t begin, size_t end, unsigned thread)
     struct forward *f = arg;
     size_t n_rot = f->hp->rope.n_rot;
 
-    (void)thread;
     for (size_t i = begin; i < end; i++) {
-        f->kern->get_row(&f->w->token_embd, (size_t)f->rows[i].token, f->s.x + i * f->hp->n_embd);
+        size_t row = (size_t)f->rows[i].token;
+        struct kern_mat w;
+
+        rows_view(&f->window, &f->w->token_embd, row, row + 1, f->s.threads[thread].window, &w);
+        f->kern->get_row(&w, row, f->s.x + i * f->hp->n_embd);
         rope_angles(f->s.freq, f->hp->rope.n_rot, f->rope_magnitude, f->rows[i].pos,
                     f->s.cs + i * n_rot);
     }
@@ -127,6 +131,8 @@ static void project_qkv(struct forward *f, const struct layer *l)
 {
     struct product p = {
         .kern = f->kern,
+        .threads = f->s.threads,
+        .rows = &f->window,
         .x = normed(f, l->attn_norm),
         .out = {{.w = &l->wq, .y = f->s.q, .bias = l->bq},
                 {.w = &l->wk, .y = f->s.k, .bias = l->bk},
@@ -142,6 +148,8 @@ static void attention(struct forward *f, uint32_t layer, bool last)
     const struct layer *l = &f->w->layers[layer];
     struct product p = {
         .kern = f->kern,
+        .threads = f->s.threads,
+        .rows = &f->window,
         .out = {{.w = &l->wo, .y = f->s.h, .bias = l->bo, .residual = f->s.x}},
         .n_out = 1,
     };
@@ -163,12 +171,16 @@ static void feed_forward(struct forward *f, const struct layer *l)
 {
     struct product in = {
         .kern = f->kern,
+        .threads = f->s.threads,
+        .rows = &f->window,
         .x = normed(f, l->ffn_norm),
         .out = {{.w = &l->gate, .y = f->s.gate}, {.w = &l->up, .y = f->s.up}},
         .n_out = 2,
     };
     struct product out = {
         .kern = f->kern,
+        .threads = f->s.threads,
+        .rows = &f->window,
         .out = {{.w = &l->down, .y = f->s.h, .residual = f->s.x}},
         .n_out = 1,
     };
@@ -182,6 +194,8 @@ static void final_logits(struct forward *f)
 {
     struct product p = {
         .kern = f->kern,
+        .threads = f->s.threads,
+        .rows = &f->window,
         .x = normed(f, f->w->output_norm),
         .out = {{.w = &f->w->output, .y = f->s.logits}},
         .n_out = 1,
@@ -192,10 +206,13 @@ static void final_logits(struct forward *f)
 
 bool forward_run(struct forward *f)
 {
+    rows_begin(&f->window);
     each_row(f, embed_task, f, f->hp->n_embd);
     for (uint32_t i = 0; i < f->hp->n_layers; i++) {
-        if (atomic_exchange(&f->stop, false))
+        if (atomic_exchange(&f->stop, false) || rows_failed(&f->window))
             return false;
+        if (f->window.n_passes == 0 && i + 1 < f->hp->n_layers)
+            weights_expect_layer(f->w, i + 1);
         attention(f, i, i + 1 == f->hp->n_layers);
         if (f->n_rows > 0)
             feed_forward(f, &f->w->layers[i]);
@@ -203,5 +220,8 @@ bool forward_run(struct forward *f)
     }
     if (f->n_rows > 0)
         final_logits(f);
+    if (rows_failed(&f->window))
+        return false;
+    rows_end(&f->window);
     return true;
 }

@@ -32,6 +32,7 @@ struct forward {
     struct pool *pool;
     struct kv *kv;
     struct scratch s;
+    struct rows window; /* how products come to their weights */
     double rope_magnitude;
     struct forward_row *rows; /* n_rows: the batch; the caller fills it, a pass may reorder it */
     uint32_t n_rows;
@@ -44,7 +45,8 @@ void forward_prepare(struct forward *f);
 
 /*
  * Runs f->rows. Logits of the rows that want them land in f->s.logits, one after another in their
- * order. Returns false when it ended early because of f->stop, which is then cleared.
+ * order. Returns false when it ended early: because of f->stop, which is then cleared, or because
+ * weights could not be read, which rows_failed tells until the next pass.
  */
 bool forward_run(struct forward *f);
 

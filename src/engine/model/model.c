@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 
 int model_text(const struct gguf *g, const char *key, char **out, struct err *err)
@@ -70,6 +71,7 @@ static int check_vocab(const struct engine_model *m, struct err *err)
 int model_build(struct gguf *g, struct engine_model **out, struct err *err)
 {
     struct engine_model *m = calloc(1, sizeof *m);
+    uint64_t began_ns = clock_ns(), found_ns;
     int rc;
 
     if (!m)
@@ -78,6 +80,7 @@ int model_build(struct gguf *g, struct engine_model **out, struct err *err)
     rc = hparams_read(g, &m->hp, err);
     if (!rc)
         rc = weights_find(g, &m->hp, &m->w, err);
+    found_ns = clock_ns();
     if (!rc)
         rc = tok_create(g, &m->tok, err);
     if (!rc)
@@ -87,6 +90,8 @@ int model_build(struct gguf *g, struct engine_model **out, struct err *err)
     if (!rc)
         rc = model_text(g, "tokenizer.chat_template", &m->chat_template, err);
     model_totals(g, &m->totals);
+    m->times.weights_ns = found_ns - began_ns;
+    m->times.tokenizer_ns = clock_ns() - found_ns;
     if (rc) {
         m->gguf = NULL;
         engine_model_close(m);
@@ -96,30 +101,36 @@ int model_build(struct gguf *g, struct engine_model **out, struct err *err)
     return 0;
 }
 
-static int build_or_close(struct gguf *g, struct engine_model **out, struct err *err)
+static int build_or_close(struct gguf *g, uint64_t began_ns, struct engine_model **out,
+                          struct err *err)
 {
+    uint64_t header_ns = clock_ns() - began_ns;
     int rc = model_build(g, out, err);
 
     if (rc)
         gguf_close(g);
+    else
+        (*out)->times.header_ns = header_ns;
     return rc;
 }
 
 int engine_model_open(const char *path, struct engine_model **out, struct err *err)
 {
+    uint64_t began_ns = clock_ns();
     struct gguf *g;
     int rc = gguf_open(path, &g, err);
 
-    return rc ? rc : build_or_close(g, out, err);
+    return rc ? rc : build_or_close(g, began_ns, out, err);
 }
 
 int engine_model_open_fds(const int *fds, uint32_t n_fds, const char *name,
                           struct engine_model **out, struct err *err)
 {
+    uint64_t began_ns = clock_ns();
     struct gguf *g;
     int rc = gguf_open_fds(fds, n_fds, name, &g, err);
 
-    return rc ? rc : build_or_close(g, out, err);
+    return rc ? rc : build_or_close(g, began_ns, out, err);
 }
 
 void engine_model_close(struct engine_model *m)
@@ -132,6 +143,11 @@ void engine_model_close(struct engine_model *m)
     free(m->chat_template);
     gguf_close(m->gguf);
     free(m);
+}
+
+void engine_model_open_times(const struct engine_model *m, struct engine_open_times *out)
+{
+    *out = m->times;
 }
 
 void engine_model_info(const struct engine_model *m, struct engine_model_info *out)

@@ -24,6 +24,7 @@ struct engine_model {
     struct model_totals totals;
     char *name;          /* general.name, or "" */
     char *chat_template; /* or NULL */
+    struct engine_open_times times;
 };
 
 /* Checks everything of an open file and takes it over; on failure it stays the caller's. */

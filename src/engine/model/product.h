@@ -10,6 +10,7 @@
 
 #include "engine/kern/kern.h"
 #include "engine/kern/pool.h"
+#include "engine/model/scratch.h"
 
 /* Weight rows in the smallest task: as many as the widest kernels work on side by side. */
 #define PRODUCT_ROWS (2 * KERN_STRIPE)
@@ -24,6 +25,8 @@ struct product_out {
 
 struct product {
     const struct kern *kern;
+    const struct scratch_thread *threads; /* of the pool */
+    struct rows *rows;
     struct kern_acts x;
     struct product_out out[PRODUCT_MAX];
     size_t n_out;

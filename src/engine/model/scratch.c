@@ -46,6 +46,7 @@ static void carve_threads(struct carver *c, const struct scratch_shape *shape, s
             .n_pos = carve(c, n_rows, 1, sizeof(uint32_t)),
             .k_pages = carve(c, n_pages, 1, sizeof(uint16_t *)),
             .v_pages = carve(c, n_pages, 1, sizeof(uint16_t *)),
+            .window = carve(c, ROWS_WINDOW_BYTES, 1, 1),
         };
 
         if (c->base)

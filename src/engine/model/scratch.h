@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "engine/kern/kern.h"
 #include "engine/model/hparams.h"
+#include "engine/model/rows.h"
 
 /* Rows of one sequence that attend together. */
 struct scratch_run {
@@ -35,11 +36,12 @@ static inline size_t scratch_split_tasks(unsigned n_threads)
     return n_threads > 1 ? 2 * (size_t)n_threads : 0;
 }
 
-/* What one thread needs to attend. */
+/* A thread's own: what it needs to attend, and a window on weights. */
 struct scratch_thread {
     float *attn;     /* the kernel's scratch, for scratch_rows_per_run rows */
     uint32_t *n_pos; /* scratch_rows_per_run */
     const uint16_t **k_pages, **v_pages;
+    uint8_t *window; /* ROWS_WINDOW_BYTES, see rows.h */
 };
 
 /* B = n_batch rows; the other letters as in weights.h, R = n_rot. */

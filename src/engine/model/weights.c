@@ -222,7 +222,7 @@ int weights_find(const struct gguf *g, const struct hparams *hp, struct weights 
     struct finder f = {.g = g, .hp = hp, .kern = kern_find("ref"), .w = out, .err = err};
     int rc;
 
-    *out = (struct weights){.n_layers = hp->n_layers};
+    *out = (struct weights){.file = g, .n_layers = hp->n_layers};
     BUG_ON(!f.kern);
     if (gguf_n_tensors(g) < 9 * (uint64_t)hp->n_layers) /* before memory is asked for them */
         return err_set(err, ERR_NOT_FOUND,
@@ -318,6 +318,15 @@ int weights_read_layer(const struct weights *w, uint32_t layer, struct err *err)
     for (int i = 0; !rc && i < WEIGHTS_LAYER_MATS; i++)
         rc = read_mat(mats[i], err);
     return rc;
+}
+
+void weights_expect_layer(const struct weights *w, uint32_t layer)
+{
+    const struct kern_mat *mats[LAYER_MATS];
+
+    layer_mats(&w->layers[layer], mats);
+    for (int i = 0; i < LAYER_MATS; i++)
+        gguf_expect(w->file, mats[i]->data, mat_bytes(mats[i]));
 }
 
 int weights_read_ends(const struct weights *w, struct err *err)

@@ -29,6 +29,7 @@ struct layer {
 };
 
 struct weights {
+    const struct gguf *file;
     uint32_t n_vocab;
     uint32_t n_layers;
     struct kern_mat token_embd; /* (V, E) */
@@ -63,5 +64,8 @@ uint64_t weights_ends_bytes(const struct weights *w);
  */
 int weights_read_layer(const struct weights *w, uint32_t layer, struct err *err);
 int weights_read_ends(const struct weights *w, struct err *err);
+
+/* Has the system begin to read a layer's matrices from the disk, without waiting. */
+void weights_expect_layer(const struct weights *w, uint32_t layer);
 
 #endif

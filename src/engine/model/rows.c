@@ -1,0 +1,61 @@
+/* rows.c - see rows.h. */
+#include "engine/model/rows.h"
+
+#define BLOCK_ROWS 16 /* what the kernels work on side by side */
+
+void rows_init(struct rows *r, const struct gguf *file)
+{
+    r->file = file;
+    r->n_passes = 0;
+    atomic_init(&r->failed, false);
+}
+
+void rows_begin(struct rows *r)
+{
+    atomic_store_explicit(&r->failed, false, memory_order_relaxed);
+}
+
+void rows_end(struct rows *r)
+{
+    if (r->n_passes < ROWS_PASSES)
+        r->n_passes++;
+}
+
+bool rows_failed(const struct rows *r)
+{
+    return atomic_load_explicit(&r->failed, memory_order_relaxed);
+}
+
+/* Rows of a matrix that are read in place by now: its first ones. */
+static size_t n_in_place(const struct rows *r, const struct kern_mat *w)
+{
+    return r->n_passes < ROWS_PASSES
+               ? w->n_rows / ROWS_PASSES * r->n_passes / BLOCK_ROWS * BLOCK_ROWS
+               : w->n_rows;
+}
+
+/* The rows of [begin, end) that the window holds at once, 0 when it is too small for any. */
+static size_t n_that_fit(const struct kern_mat *w, size_t begin, size_t end)
+{
+    size_t fit = ROWS_WINDOW_BYTES / w->row_bytes;
+
+    return end - begin <= fit ? end - begin : fit / BLOCK_ROWS * BLOCK_ROWS;
+}
+
+size_t rows_view(struct rows *r, const struct kern_mat *w, size_t begin, size_t end,
+                 uint8_t *window, struct kern_mat *out)
+{
+    const uint8_t *first = (const uint8_t *)w->data + begin * w->row_bytes;
+    size_t in_place = n_in_place(r, w), n = n_that_fit(w, begin, end);
+
+    *out = *w;
+    if (n == 0 || end <= in_place)
+        return end - begin;
+    if (begin < in_place)
+        return in_place - begin;
+    if (!gguf_copy(r->file, first, n * w->row_bytes, window))
+        atomic_store_explicit(&r->failed, true, memory_order_relaxed);
+    /* as if W began so far before the window that its row `begin` is the window's first */
+    out->data = (const void *)((uintptr_t)window - begin * w->row_bytes);
+    return n;
+}
