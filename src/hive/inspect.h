@@ -21,6 +21,7 @@ struct inspect;
 struct model_facts {
     uint64_t file_bytes, weight_bytes, kv_bytes_per_token, context_length;
     uint64_t scratch_bytes, scratch_bytes_per_slot;
+    uint64_t n_parts; /* files the model is split in */
 };
 
 struct inspect_result {

@@ -276,35 +276,51 @@ static int check_context(struct worker *w, const struct model_facts *facts, stru
     return -1;
 }
 
-/* The model's file was looked into: start the process, or say why not. */
+/* All who wait are told of the failure; the worker is no more. */
+static void give_up(struct worker *w, struct api_error *e)
+{
+    struct workers *ws = w->owner;
+
+    answer_waiters(w, e);
+    log_warn("no worker for %s: %s", w->model_ref, e->message);
+    worker_free(w);
+    workers_check_gone(ws);
+    api_error_done(e);
+}
+
+/* The model can be run: start the process where it fits, or say why not. */
+static void on_judged(struct worker *w, const struct model_facts *facts)
+{
+    struct api_error error = {0};
+
+    if (check_context(w, facts, &error) || check_memory(w, facts, &error) ||
+        worker_start(w, &error))
+        give_up(w, &error);
+    else
+        answer_waiters(w, NULL);
+}
+
+/* The model's file was looked into. A split one is not remembered: only its first part is known. */
 static void on_inspected(void *arg, const struct inspect_result *r)
 {
     struct worker *w = arg;
-    struct workers *ws = w->owner;
-    struct api_error error = {0};
-    int rc;
 
     w->inspect = NULL;
     if (r->error) {
-        error = *r->error;
+        struct api_error error = *r->error;
+
         *r->error = (struct api_error){0};
-        rc = -1;
-    } else {
-        rc = check_context(w, &r->facts, &error) || check_memory(w, &r->facts, &error) ? -1 : 0;
+        give_up(w, &error);
+        return;
     }
-    if (rc == 0)
-        rc = worker_start(w, &error);
-    answer_waiters(w, rc ? &error : NULL);
-    if (rc) {
-        log_warn("no worker for %s: %s", w->model_ref, error.message);
-        worker_free(w);
-        workers_check_gone(ws);
-    }
-    api_error_done(&error);
+    if (w->has_verdict_key && r->facts.n_parts == 1)
+        verdicts_put(&w->owner->verdicts, &w->verdict_key, w->program, w->model_path, &r->facts);
+    on_judged(w, &r->facts);
 }
 
 static int begin(struct worker *w, struct api_error *e)
 {
+    const struct model_facts *known;
     struct workers *ws = w->owner;
     struct err err;
 
@@ -314,6 +330,12 @@ static int begin(struct worker *w, struct api_error *e)
                                "Install llm-worker-rbee beside rbee-hive, or name it with --worker "
                                "or [hive] worker in config.ini.");
         return -1;
+    }
+    w->has_verdict_key = verdict_key_of(w->program, w->model_path, &w->verdict_key);
+    known = w->has_verdict_key ? verdicts_find(&ws->verdicts, &w->verdict_key) : NULL;
+    if (known) {
+        on_judged(w, known);
+        return 0;
     }
     return inspect_start(ws->params.base, w->program, w->model_path, on_inspected, w, &w->inspect,
                          e);

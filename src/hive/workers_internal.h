@@ -8,6 +8,7 @@
 #include "base/uuid.h"
 #include "hive/child.h"
 #include "hive/inspect.h"
+#include "hive/verdicts.h"
 #include "hive/workers.h"
 
 #define WORKER_ID_BYTES (7 + UUID_BYTES) /* "worker-" and a UUID */
@@ -43,6 +44,8 @@ struct worker {
     /* preparing */
     TAILQ_HEAD(, waiter) waiters;
     struct inspect *inspect;
+    struct verdict_key verdict_key; /* taken before it was looked into */
+    bool has_verdict_key;
     char *program; /* owned: the worker's binary */
 
     /* running */
@@ -74,6 +77,7 @@ struct workers {
     struct workers_params params;
     char *logs_dir;           /* owned */
     TAILQ_HEAD(, worker) all; /* in the order of their start, dead ones too */
+    struct verdicts verdicts;
     int lease_read,
         lease_write; /* every worker holds the read end: EOF tells it the hive is gone */
     struct event *tick;

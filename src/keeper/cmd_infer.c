@@ -21,7 +21,7 @@ struct infer {
     int64_t max_tokens, top_k, seed, device, slots, ctx, timeout_ms;
     double temperature, top_p, min_p, repetition_penalty;
     struct cli_list stop;
-    bool seed_given;
+    bool seed_given, show_timings;
 };
 
 static void set_defaults(struct infer *o)
@@ -67,6 +67,8 @@ static int parse(const struct cli_command *self, struct infer *o, int argc, char
          "end the answer after this time: seconds, or 5m", 0},
         {"quiet", 'q', CLI_FLAG, &o->flags.quiet, 0, 0, NULL, "only the text and errors", 0},
         {"json", 0, CLI_FLAG, &o->flags.json, 0, 0, NULL, "print the events, one JSON a line", 0},
+        {"timings", 0, CLI_FLAG, &o->show_timings, 0, 0, NULL,
+         "tell how long each phase up to the first token took", 0},
         {0},
     };
 
@@ -207,6 +209,16 @@ static int infer(struct keeper *k, const struct infer *o, struct inference_reque
     return rc;
 }
 
+static void show_timings(struct keeper *k)
+{
+    struct buf text;
+
+    buf_init(&text, TIMINGS_TEXT_BYTES);
+    timings_put(&k->timings, &text);
+    term_say(&k->term, "Timings in ms: %s", buf_str(&text));
+    buf_done(&text);
+}
+
 int cmd_infer(const struct cli_command *self, int argc, char **argv)
 {
     struct keeper k = {.command = self->name};
@@ -215,6 +227,7 @@ int cmd_infer(const struct cli_command *self, int argc, char **argv)
     struct err err = {0};
     int rc;
 
+    timings_begin_process(&k.timings);
     set_defaults(&o);
     rc = parse(self, &o, argc, argv);
     if (rc != CLI_GO)
@@ -229,8 +242,12 @@ int cmd_infer(const struct cli_command *self, int argc, char **argv)
     }
     if (rc == CLI_GO)
         rc = keeper_begin(&k, self, &o.flags);
-    if (rc == CLI_GO)
+    if (rc == CLI_GO) {
+        timings_phase(&k.timings, "setup");
         rc = infer(&k, &o, &request);
+        if (o.show_timings)
+            show_timings(&k);
+    }
     inference_request_done(&request);
     return keeper_end(&k, rc);
 }

@@ -44,9 +44,10 @@ static void take_token(struct generating *g, const json_t *event)
 
     if (g->n_tokens++ == 0)
         g->first_ms = clock_ms() - g->start_ms;
-    if (g->json || g->cancelled_ms || interrupt_seen() || !json_is_string(text))
-        return;
-    out_put(&g->k->out, json_string_value(text), json_string_length(text));
+    if (!g->json && !g->cancelled_ms && !interrupt_seen() && json_is_string(text))
+        out_put(&g->k->out, json_string_value(text), json_string_length(text));
+    if (g->n_tokens == 1)
+        timings_phase(&g->k->timings, "first token");
 }
 
 static void take_end(struct generating *g, const json_t *event)

@@ -18,7 +18,7 @@ int keeper_open(struct keeper *k, const struct cli_command *command, const struc
     char *home = NULL;
     int rc;
 
-    *k = (struct keeper){.command = command->name};
+    *k = (struct keeper){.command = command->name, .timings = k->timings};
     term_init(&k->term, f->quiet);
     out_init(&k->out);
     interrupt_install();

@@ -13,6 +13,7 @@
 
 #include "api/errors.h"
 #include "base/cli.h"
+#include "base/timings.h"
 #include "config/config.h"
 #include "keeper/client.h"
 #include "keeper/node.h"
@@ -47,6 +48,7 @@ struct keeper {
     struct client *client;
     struct term term;
     struct out out;
+    struct timings timings; /* of infer, until the first token is out */
 };
 
 /*

@@ -170,10 +170,15 @@ static int acquire_cold(struct keeper *k, const struct pool_want *want, const js
         if (download_run(k, want->model_ref, &d, e))
             return -1;
         download_say(k, &d);
+        timings_phase(&k->timings, "model");
     }
     if (spawn(k, want, list, out, e))
         return -1;
-    return ready_wait(k, out, download_short_name(want->model_ref), e);
+    timings_phase(&k->timings, "spawn");
+    if (ready_wait(k, out, download_short_name(want->model_ref), e))
+        return -1;
+    timings_phase(&k->timings, "ready");
+    return 0;
 }
 
 static int reuse(struct keeper *k, const json_t *worker, struct pool_worker *out,
@@ -198,6 +203,7 @@ int pool_acquire(struct keeper *k, const struct pool_want *want, struct pool_wor
     bool heard = client_json(k->client, &ask, &list, e) == 0;
     int rc = -1;
 
+    timings_phase(&k->timings, "list");
     if (heard)
         warm = pool_choose(list, want);
     else
@@ -205,6 +211,7 @@ int pool_acquire(struct keeper *k, const struct pool_want *want, struct pool_wor
     if (!warm) {
         if (interrupt_seen() || preflight_run(k, e))
             goto out;
+        timings_phase(&k->timings, "health");
         term_ok(&k->term, "Pool health check (%s)", k->node.url);
         if (!heard && client_json(k->client, &ask, &list, e))
             goto out;

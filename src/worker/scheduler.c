@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "worker/commands.h"
 #include "worker/intake.h"
 #include "worker/job.h"
 #include "worker/job_list.h"
@@ -212,11 +213,14 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
 {
     struct pass_options how = {s->params.engine.keep_prefixes, s->params.guess};
     struct engine *engine;
-    int rc = engine_model_open(s->params.model_path, &s->model, err);
+    int rc;
 
+    timings_begin(&s->facts.load);
+    rc = engine_model_open(s->params.model_path, &s->model, err);
     *code = model_code(rc);
     if (rc)
         return rc;
+    command_time_model(&s->facts.load, s->model);
     rc = engine_create(s->model, &s->params.engine, &engine, err);
     *code = engine_code(rc);
     if (rc)
@@ -227,7 +231,9 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
     if (rc)
         return rc;
     intake_open(s->intake, s->model, s->facts.n_ctx);
+    timings_phase(&s->facts.load, "engine");
     rc = engine_model_load(s->model, load_progress, s, err);
+    timings_phase(&s->facts.load, "reading");
     *code = model_code(rc);
     return rc;
 }

@@ -16,6 +16,7 @@
 
 #include "api/board.h"
 #include "base/err.h"
+#include "base/timings.h"
 #include "engine/engine.h"
 
 struct job;
@@ -50,6 +51,7 @@ struct scheduler_facts {
     uint32_t n_ctx, n_batch, n_slots;
     unsigned n_threads;
     const char *kernels;
+    struct timings load; /* its phases: "header", "weights", "tokenizer", "engine", "reading" */
 };
 const struct scheduler_facts *scheduler_facts(const struct scheduler *s);
 

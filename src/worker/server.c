@@ -90,11 +90,22 @@ static void take_ended(struct server *s, struct job_list ended)
     }
 }
 
+static void log_timings(const struct server *s)
+{
+    struct buf text;
+
+    buf_init(&text, TIMINGS_TEXT_BYTES);
+    timings_put(&scheduler_facts(s->scheduler)->load, &text);
+    log_info("loading took, in ms: %s", buf_str(&text));
+    buf_done(&text);
+}
+
 static void loading_over(struct server *s)
 {
     if (s->stage == LOAD_DONE) {
         log_info("the model is loaded: %u slots of %u tokens each",
                  atomic_load(&s->board->slots_total), atomic_load(&s->board->n_ctx));
+        log_timings(s);
         if (s->callback)
             callback_send(s->callback);
     } else {

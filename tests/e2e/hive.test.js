@@ -338,6 +338,43 @@ describe('a worker that does not come up', () => {
   });
 });
 
+describe('a model file that was judged before', () => {
+  const { WORKER } = require('./lib/proc.js');
+  /* The real worker, behind a script that notes each command. Both files are old enough to be known again. */
+  async function countingHive(t) {
+    const file = path.join(makeFolder(), 'worker');
+    fs.writeFileSync(file, `#!/bin/sh\necho "$1" >> ${file}.calls\nexec ${WORKER} "$@"\n`);
+    fs.chmodSync(file, 0o755);
+    const model = copyModel();
+    const hive = await startHive({ flags: { worker: file } });
+    t.after(() => hive.stop());
+    await sleep(1100);
+    return { hive, model, calls: () => fs.readFileSync(`${file}.calls`, 'utf8').trim().split('\n') };
+  }
+  async function spawnAndStop(hive, model) {
+    const worker = await spawnReady(hive, model);
+    await remove(hive, `/v1/workers/${worker.worker_id}`);
+    await until(async () => (await list(hive)).length === 0);
+  }
+
+  it('is not judged again for the next worker', async (t) => {
+    const { hive, model, calls } = await countingHive(t);
+    await spawnAndStop(hive, model);
+    await spawnAndStop(hive, model);
+    assert.deepStrictEqual(calls(), ['inspect', 'serve', 'serve']);
+  });
+
+  it('is judged again once it has changed, though its size and time of writing are the same', async (t) => {
+    const { hive, model, calls } = await countingHive(t);
+    await spawnAndStop(hive, model);
+    const { size, atime, mtime } = fs.statSync(model);
+    fs.writeFileSync(model, Buffer.alloc(size));
+    fs.utimesSync(model, atime, mtime);
+    assertError(await spawn(hive, model), 422, 'INVALID_MODEL_FILE');
+    assert.deepStrictEqual(calls(), ['inspect', 'serve', 'inspect']);
+  });
+});
+
 describe('asks that a worker could only fail on', () => {
   let hive;
   before(async () => { hive = await startHive({ env: { RBEE_TINY: MODEL || '' } }); });

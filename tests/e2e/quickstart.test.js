@@ -64,6 +64,24 @@ describe('the quickstart', () => {
     assert.strictEqual(alive(await workersOf(hive)).length, 1);
   });
 
+  it('--timings: each phase once, and together they are the total', async () => {
+    const phasesOf = async (args) => {
+      const r = await infer(['--max-tokens', '2', '--timings', ...args]).done;
+      assert.strictEqual(r.code, 0, r.stderr);
+      const phases = r.stderr.match(/^Timings in ms: (.*)$/m)[1].split(', ')
+        .map((phase) => phase.match(/^(.*) (\d+\.\d)$/).slice(1));
+      const sum = phases.slice(0, -1).reduce((s, [, ms]) => s + Number(ms), 0);
+      assert.ok(Math.abs(sum - Number(phases.at(-1)[1])) < 0.05 * phases.length, phases.join());
+      return phases.map(([name]) => name);
+    };
+    assert.deepStrictEqual(await phasesOf([]), ['start', 'setup', 'list', 'first token', 'total']);
+    assert.deepStrictEqual(await phasesOf(['--slots', '6']),
+      ['start', 'setup', 'list', 'health', 'spawn', 'ready', 'first token', 'total']);
+    const [larger] = (await workersOf(hive)).filter((w) => w.slots_total === 6);
+    await run(['workers', 'stop', larger.worker_id, '--node', hive.node]);
+    await until(async () => alive(await workersOf(hive)).length === 1);
+  });
+
   it('many at once: one worker, every answer whole and the same', async () => {
     const all = await Promise.all(Array.from({ length: 8 }, () =>
       infer(['--max-tokens', '20', '--temperature', '0.7', '--seed', '3', '--quiet']).done));

@@ -1,0 +1,57 @@
+/*
+ * verdicts.h - which model files were judged runnable, so that the next worker with one of them
+ * need not wait for the judge.
+ *
+ * A file is known by what the system says of it: device, number, size, times of its last change.
+ * One that changed in any way, or was replaced, is another file; so is one judged by another
+ * worker's program. Only good verdicts are kept, the latest VERDICTS_MAX, in memory. Loop thread
+ * only.
+ */
+#ifndef RBEE_HIVE_VERDICTS_H
+#define RBEE_HIVE_VERDICTS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "hive/inspect.h"
+
+#define VERDICTS_MAX 32
+
+/* A file changed less than this ago might change again without its times telling. */
+#define VERDICTS_SETTLED_MS 1000
+
+struct file_mark {
+    dev_t device;
+    ino_t number;
+    off_t size_bytes;
+    struct timespec modified, changed;
+};
+
+/* Of the judge and the judged. */
+struct verdict_key {
+    struct file_mark program, model;
+};
+
+struct verdicts {
+    struct {
+        struct verdict_key key;
+        struct model_facts facts;
+    } kept[VERDICTS_MAX];
+    size_t n_put; /* ever; the next goes to n_put % VERDICTS_MAX */
+};
+
+/* False when one of them is not there. */
+bool verdict_key_of(const char *program, const char *model, struct verdict_key *out);
+
+/* The facts of a file judged runnable, or NULL. */
+const struct model_facts *verdicts_find(const struct verdicts *v, const struct verdict_key *key);
+
+/*
+ * Keeps what was found of a file whose key was taken before it was judged; not when the files have
+ * changed since, or so lately that one could not tell.
+ */
+void verdicts_put(struct verdicts *v, const struct verdict_key *key, const char *program,
+                  const char *model, const struct model_facts *facts);
+
+#endif
