@@ -171,7 +171,7 @@ int engine_create(const struct engine_model *m, const struct engine_params *para
         engine_free(e);
         return rc;
     }
-    forward_prepare(&e->f);
+    forward_prepare(&e->f, e->packs != NULL);
     *out = e;
     return 0;
 }
@@ -363,12 +363,12 @@ int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_ro
     return rc;
 }
 
-/* Bytes packed at a time: read and written some ten milliseconds long. */
-#define TUNE_BYTES (16u << 20)
+/* Bytes packed at a time: read and written some tens of milliseconds long. */
+#define TUNE_BYTES (32u << 20)
 
 bool engine_tune(struct engine *e)
 {
-    return e->packs && packs_step(e->packs, e->f.pool, TUNE_BYTES);
+    return e->packs && packs_step(e->packs, e->f.pool, &e->f.window, e->f.s.threads, TUNE_BYTES);
 }
 
 const float *engine_logits(const struct engine *e, uint32_t i)

@@ -198,7 +198,7 @@ int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_ro
                   struct err *err);
 
 /*
- * Does a little of what makes later batches faster, at most some ten milliseconds; false when
+ * Does a little of what makes later batches faster, at most some tens of milliseconds; false when
  * nothing is left to do. It packs the weights (model/packs.h): batches of few rows come to run two
  * to three times as fast, and results stay the same bits. To be called between batches: when there
  * is nothing else to do, and now and then when there is.

@@ -85,7 +85,10 @@ static void test_prefix__evicts_leaves_first_and_the_longest_rested_of_all(void 
 
 /* ---- pages ------------------------------------------------------------------------------- */
 
-static const struct kv_shape shape = {.n_layers = 1, .n_kv_heads = 1, .head_dim = 2};
+#define MAX_PAGES (N_CTX / KV_PAGE_TOKENS + 1)
+#define HEAD_DIM  4 /* one float for each byte of a mark */
+
+static const struct kv_shape shape = {.n_layers = 1, .n_kv_heads = 1, .head_dim = HEAD_DIM};
 
 struct text {
     int seq; /* -1: closed */
@@ -119,24 +122,31 @@ static void grow(struct kv *kv, const struct text *t, uint32_t n)
     kv_reserve(kv, t->seq, n);
     for (uint32_t pos = begin; pos < begin + n; pos++) {
         uint32_t m = mark(t->tokens, pos);
+        float k[HEAD_DIM], v[HEAD_DIM];
 
+        for (uint32_t i = 0; i < HEAD_DIM; i++) {
+            k[i] = (float)(m >> (8 * i) & 255);
+            v[i] = (float)(~m >> (8 * i) & 255);
+        }
         kv_label(kv, t->seq, pos, t->tokens[pos]);
-        memcpy(kv_key(kv, t->seq, 0, 0, pos), &m, sizeof m);
-        m = ~m;
-        memcpy(kv_value(kv, t->seq, 0, 0, pos), &m, sizeof m);
+        kv_put(kv, kern_find("ref"), t->seq, 0, 0, pos, k, v);
     }
     kv_grow(kv, t->seq, n);
 }
 
 static void check(const struct kv *kv, const struct text *t)
 {
-    for (uint32_t pos = 0; pos < kv_len(kv, t->seq); pos++) {
-        uint32_t m = mark(t->tokens, pos), is;
+    const uint16_t *k[MAX_PAGES], *v[MAX_PAGES];
 
-        memcpy(&is, kv_key(kv, t->seq, 0, 0, pos), sizeof is);
-        assert_int_equal(is, m);
-        memcpy(&is, kv_value(kv, t->seq, 0, 0, pos), sizeof is);
-        assert_int_equal(is, ~m);
+    kv_view(kv, t->seq, 0, 0, 0, kv_pages_for(kv_len(kv, t->seq)), k, v);
+    for (uint32_t pos = 0; pos < kv_len(kv, t->seq); pos++) {
+        const uint32_t m = mark(t->tokens, pos), at = pos % KV_PAGE_TOKENS;
+        const uint32_t page = pos / KV_PAGE_TOKENS;
+
+        for (uint32_t i = 0; i < HEAD_DIM; i++) {
+            assert_int_equal(kern_f16_to_f32(k[page][i * KV_PAGE_TOKENS + at]), m >> (8 * i) & 255);
+            assert_int_equal(kern_f16_to_f32(v[page][at * HEAD_DIM + i]), ~m >> (8 * i) & 255);
+        }
     }
 }
 

@@ -15,9 +15,9 @@
 #include "engine/model/rope.h"
 #include "engine/model/share.h"
 
-void forward_prepare(struct forward *f)
+void forward_prepare(struct forward *f, bool packing)
 {
-    rows_init(&f->window, f->w->file);
+    rows_init(&f->window, f->w->file, packing, &f->w->token_embd);
     f->rope_magnitude = rope_frequencies(&f->hp->rope, f->w->rope_divisors, f->s.freq);
 }
 

@@ -40,8 +40,8 @@ struct forward {
     atomic_bool stop;       /* asks the running pass, else the next one, to end early */
 };
 
-/* Makes the rotary frequencies, once. */
-void forward_prepare(struct forward *f);
+/* Makes the rotary frequencies, once. `packing`: w is going to be packed (packs.h). */
+void forward_prepare(struct forward *f, bool packing);
 
 /*
  * Runs f->rows. Logits of the rows that want them land in f->s.logits, one after another in their

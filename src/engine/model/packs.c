@@ -8,7 +8,8 @@
 
 #include "engine/kern/pack.h"
 
-#define HUGE_PAGE (2u << 20)
+#define HUGE_PAGE  (2u << 20)
+#define PACK_GRAIN 4 /* stripes in a task */
 
 struct packs {
     const struct kern *kern;
@@ -112,6 +113,8 @@ const struct weights *packs_weights(const struct packs *p)
 
 struct pack_job {
     const struct packs *p;
+    struct rows *rows;
+    const struct scratch_thread *threads;
     const struct kern_mat *m;
     size_t first; /* stripe of task 0 */
 };
@@ -119,9 +122,16 @@ struct pack_job {
 static void pack_task(void *arg, size_t begin, size_t end, unsigned thread)
 {
     const struct pack_job *job = arg;
+    const size_t last = (job->first + end) * KERN_STRIPE;
+    const size_t end_row = last < job->m->n_rows ? last : job->m->n_rows;
 
-    (void)thread;
-    job->p->kern->pack(job->m, job->first + begin, job->first + end, job->p->arena + job->p->used);
+    for (size_t row = (job->first + begin) * KERN_STRIPE, n; row < end_row; row += n) {
+        struct kern_mat view;
+
+        n = rows_view(job->rows, job->m, row, end_row, job->threads[thread].window, &view);
+        job->p->kern->pack(&view, row / KERN_STRIPE, (row + n + KERN_STRIPE - 1) / KERN_STRIPE,
+                           job->p->arena + job->p->used);
+    }
 }
 
 /* The pages of the file that hold nothing but this matrix are not needed any more. */
@@ -135,15 +145,19 @@ static void release_file(const struct kern_mat *m)
         madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
-bool packs_step(struct packs *p, struct pool *pool, uint64_t max_bytes)
+bool packs_step(struct packs *p, struct pool *pool, struct rows *rows,
+                const struct scratch_thread *threads, uint64_t max_bytes)
 {
+    rows_begin(rows);
     while (p->next_mat < p->n_mats && max_bytes > 0) {
         struct kern_mat *m = p->mats[p->next_mat];
         const size_t left = n_stripes(m) - p->next_stripe, stripe_bytes = pack_stripe_bytes(m);
         const size_t most = max_bytes / stripe_bytes + 1, n = left < most ? left : most;
-        struct pack_job job = {p, m, p->next_stripe};
+        struct pack_job job = {p, rows, threads, m, p->next_stripe};
 
-        pool_run(pool, pack_task, &job, n, 1);
+        pool_run(pool, pack_task, &job, n, PACK_GRAIN);
+        if (rows_failed(rows))
+            return false;
         max_bytes -= max_bytes < n * stripe_bytes ? max_bytes : n * stripe_bytes;
         p->next_stripe += n;
         if (n < left)

@@ -18,6 +18,8 @@
 #include "base/err.h"
 #include "engine/kern/kern.h"
 #include "engine/kern/pool.h"
+#include "engine/model/rows.h"
+#include "engine/model/scratch.h"
 #include "engine/model/weights.h"
 
 struct packs;
@@ -30,7 +32,11 @@ void packs_free(struct packs *p); /* NULL is fine */
 /* The weights, with what is packed so far. */
 const struct weights *packs_weights(const struct packs *p);
 
-/* Packs about max_bytes more; false once all is done. */
-bool packs_step(struct packs *p, struct pool *pool, uint64_t max_bytes);
+/*
+ * Packs about max_bytes more, read by way of the threads' windows; false once all is done, or when
+ * the file cannot be read any more, which the next pass will tell.
+ */
+bool packs_step(struct packs *p, struct pool *pool, struct rows *rows,
+                const struct scratch_thread *threads, uint64_t max_bytes);
 
 #endif

@@ -1,11 +1,16 @@
 /* rows.c - see rows.h. */
 #include "engine/model/rows.h"
 
-#define BLOCK_ROWS 16 /* what the kernels work on side by side */
+#include "engine/kern/pack.h"
 
-void rows_init(struct rows *r, const struct gguf *file)
+#define BLOCK_ROWS KERN_STRIPE
+
+void rows_init(struct rows *r, const struct gguf *file, bool packing,
+               const struct kern_mat *looked_up)
 {
     r->file = file;
+    r->packing = packing;
+    r->looked_up = looked_up;
     r->n_passes = 0;
     atomic_init(&r->failed, false);
 }
@@ -29,6 +34,8 @@ bool rows_failed(const struct rows *r)
 /* Rows of a matrix that are read in place by now: its first ones. */
 static size_t n_in_place(const struct rows *r, const struct kern_mat *w)
 {
+    if (r->packing && w != r->looked_up && pack_bytes(w) > 0)
+        return 0;
     return r->n_passes < ROWS_PASSES
                ? w->n_rows / ROWS_PASSES * r->n_passes / BLOCK_ROWS * BLOCK_ROWS
                : w->n_rows;
@@ -49,7 +56,7 @@ size_t rows_view(struct rows *r, const struct kern_mat *w, size_t begin, size_t 
     size_t in_place = n_in_place(r, w), n = n_that_fit(w, begin, end);
 
     *out = *w;
-    if (n == 0 || end <= in_place)
+    if (w->packed || n == 0 || end <= in_place)
         return end - begin;
     if (begin < in_place)
         return in_place - begin;

@@ -3,10 +3,11 @@
  *
  * The first access to a page of a mapping has its price, on a virtual machine without hardware for
  * nested page tables that of some thousand instructions, though the page be in memory: for a
- * gigabyte that is several times what a pass of one token takes. So the first pass of an engine
- * copies rows from the file, a run at a time, into a window of each thread's that stays in its
- * cache, and computes from there. The next passes read more and more rows in place, so that no
- * token waits for all pages at once. The bits are the same.
+ * gigabyte that is several times what a pass of one token takes. So rows are copied from the file,
+ * a run at a time, into a window of each thread's that stays in its cache, and used from there:
+ * until they are packed (packs.h), where that is going to be; else in the first pass of an engine
+ * only, and the next passes read more and more rows in place, so that no token waits for all pages
+ * at once. The bits are the same.
  *
  * A file cut short is noticed in the first pass, by the read. Tasks share `failed` alone.
  */
@@ -27,11 +28,14 @@
 
 struct rows {
     const struct gguf *file;
-    unsigned n_passes; /* that are over; ROWS_PASSES at most */
+    bool packing;                     /* the matrices that can be packed will be, */
+    const struct kern_mat *looked_up; /* but not this one, of which single rows are read */
+    unsigned n_passes;                /* that are over; ROWS_PASSES at most */
     atomic_bool failed;
 };
 
-void rows_init(struct rows *r, const struct gguf *file);
+void rows_init(struct rows *r, const struct gguf *file, bool packing,
+               const struct kern_mat *looked_up);
 
 /* Begins a pass: forgets a failure. Ends one that did not fail. */
 void rows_begin(struct rows *r);
@@ -39,8 +43,9 @@ void rows_end(struct rows *r);
 bool rows_failed(const struct rows *r);
 
 /*
- * *out is W as the kernels take it, of which the rows [begin, begin + n) may be used until the
- * window's next use; returns n: all up to `end`, or whole blocks of 16 rows.
+ * *out is W as the kernels take it, packed where it is so already, of which the rows [begin, begin
+ * + n) may be used until the window's next use; returns n: all up to `end`, or whole blocks of 16
+ * rows.
  */
 size_t rows_view(struct rows *r, const struct kern_mat *w, size_t begin, size_t end,
                  uint8_t *window, struct kern_mat *out);

@@ -283,30 +283,25 @@ uint64_t weights_ends_bytes(const struct weights *w)
     return mat_bytes(&w->token_embd) + (w->tied ? 0 : mat_bytes(&w->output));
 }
 
-/* One read per page, whose result is thrown away. */
-static void touch(const char *begin, const char *end, size_t page)
-{
-    for (const volatile char *p = begin; p < end; p += page)
-        (void)*p;
-}
+/* Read at once, and thrown away: what counts is that the system has it in memory then. */
+#define READ_BYTES (256u << 10)
 
-static int read_mat(const struct kern_mat *m, struct err *err)
+/* Reads, not touches: a page of a mapping costs more at its first touch than all of its bytes. */
+static int read_mat(const struct weights *w, const struct kern_mat *m, struct err *err)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    const char *begin = (const char *)m->data - (uintptr_t)m->data % page;
-    const char *end = (const char *)m->data + mat_bytes(m);
+    const uint64_t size = mat_bytes(m);
+    uint8_t *buf = malloc(READ_BYTES);
+    int rc = buf ? 0 : err_no_memory(err, READ_BYTES, "reading the weights");
 
-#ifdef MADV_POPULATE_READ
-    if (madvise((void *)(uintptr_t)begin, (size_t)(end - begin), MADV_POPULATE_READ) == 0)
-        return 0;
-    if (errno == EFAULT || errno == EIO)
-        return err_errno(err, ERR_IO, errno, "the model's weights cannot be read");
-#else
-    (void)err;
-#endif
-    madvise((void *)(uintptr_t)begin, (size_t)(end - begin), MADV_WILLNEED);
-    touch(begin, end, page);
-    return 0;
+    for (uint64_t at = 0; !rc && at < size; at += READ_BYTES) {
+        size_t n = size - at < READ_BYTES ? (size_t)(size - at) : READ_BYTES;
+
+        if (!gguf_copy(w->file, (const uint8_t *)m->data + at, n, buf))
+            rc = err_set(err, ERR_IO, "%s: the weights cannot be read: the file has become shorter",
+                         gguf_name(w->file));
+    }
+    free(buf);
+    return rc;
 }
 
 int weights_read_layer(const struct weights *w, uint32_t layer, struct err *err)
@@ -316,22 +311,22 @@ int weights_read_layer(const struct weights *w, uint32_t layer, struct err *err)
 
     weights_layer_mats(&w->layers[layer], mats);
     for (int i = 0; !rc && i < WEIGHTS_LAYER_MATS; i++)
-        rc = read_mat(mats[i], err);
+        rc = read_mat(w, mats[i], err);
     return rc;
 }
 
 void weights_expect_layer(const struct weights *w, uint32_t layer)
 {
-    const struct kern_mat *mats[LAYER_MATS];
+    struct kern_mat *mats[WEIGHTS_LAYER_MATS];
 
-    layer_mats(&w->layers[layer], mats);
-    for (int i = 0; i < LAYER_MATS; i++)
+    weights_layer_mats(&w->layers[layer], mats);
+    for (int i = 0; i < WEIGHTS_LAYER_MATS; i++)
         gguf_expect(w->file, mats[i]->data, mat_bytes(mats[i]));
 }
 
 int weights_read_ends(const struct weights *w, struct err *err)
 {
-    int rc = read_mat(&w->token_embd, err);
+    int rc = read_mat(w, &w->token_embd, err);
 
-    return rc || w->tied ? rc : read_mat(&w->output, err);
+    return rc || w->tied ? rc : read_mat(w, &w->output, err);
 }
