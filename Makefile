@@ -4,7 +4,7 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 NINJA  := ninja
 
-.PHONY: all test unit check format lint layers asan ubsan tsan fuzz bench install clean help
+.PHONY: all test unit check format lint layers asan ubsan tsan fuzz bench bench-kern install clean help
 
 all: $(BUILD)/build.ninja
 	@$(NINJA) -C $(BUILD)
@@ -43,9 +43,15 @@ tsan: ## the same under the thread sanitizer
 fuzz: ## every fuzz target for FUZZ_SECONDS (60)
 	@tests/run.sh fuzz
 
-bench: all ## kernels and model speed on this machine
-	@$(NINJA) -C $(BUILD) bench/bench_kern bench/bench_attend
-	@bench/run.sh $(BUILD)
+# Rows and pairs: make bench ROWS=prefill,decode-tl-Q4_0 PAIRS=5
+bench: all ## models and programs beside their peers; see docs/performance.md
+	@$(NINJA) -C $(BUILD) bench/bench_probe bench/bench_load >/dev/null
+	@BUILD=$(BUILD) ROWS=$(ROWS) PAIRS=$(PAIRS) OUT=$(OUT) node bench/run.js
+
+bench-kern: all ## the kernels alone, one by one
+	@$(NINJA) -C $(BUILD) bench/bench_kern bench/bench_attend >/dev/null
+	@$(BUILD)/bench/bench_kern
+	@$(BUILD)/bench/bench_attend
 
 install: all
 	@meson install -C $(BUILD)
@@ -55,5 +61,5 @@ clean:
 
 help:
 	@echo "make            builds into $(BUILD)/, programs in $(BUILD)/bin/"
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
 	@echo "make install    into PREFIX=$(PREFIX) (DESTDIR is honoured)"

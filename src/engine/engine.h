@@ -63,6 +63,7 @@ struct engine_model_info {
     const char *pre_tokenizer; /* "llama-bpe"; "" for SPM */
     const char *file_type;     /* "Q4_K" ...: the type that holds most of the weights */
     uint64_t file_bytes, weight_bytes, n_params;
+    uint64_t token_bytes; /* of the weights, what a pass of one token reads (no embedding table) */
     uint32_t n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_vocab;
     uint32_t n_ctx_train; /* context the model was trained for */
     uint64_t kv_bytes_per_token;

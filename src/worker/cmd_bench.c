@@ -1,7 +1,8 @@
 /*
  * cmd_bench.c - "bench": how fast a model is here, as one line of JSON. Each figure is the median
- * of several runs on random tokens; decoding starts behind the prompt, so that attention has its
- * share.
+ * of several runs on random tokens, beside the slowest and the fastest. A run fills the context up
+ * to a depth that is not timed, then reads a prompt, then decodes behind it, so that attention has
+ * its share. The first run is thrown away: caches, page tables and what is made lazily.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 
 struct bench {
     struct command_engine o;
-    int64_t n_prompt, n_gen, n_seqs, n_repeat, n_chunk;
+    int64_t n_depth, n_prompt, n_gen, n_seqs, n_repeat, n_chunk;
     struct engine_model *m;
     struct engine *e;
     struct engine_row *rows; /* as many as a batch may have */
@@ -39,17 +40,18 @@ static double since(uint64_t began_ns)
     return (double)(clock_ns() - began_ns) * 1e-9;
 }
 
-static int prefill(struct bench *b, int seq, struct err *err)
+/* n_tokens more in sequence 0; the scores of the last are computed. */
+static int prefill(struct bench *b, int64_t n_tokens, struct err *err)
 {
     uint32_t n_batch = engine_n_batch(b->e);
     int rc = 0;
 
-    for (int64_t done = 0; !rc && done < b->n_prompt;) {
-        uint32_t n = b->n_prompt - done < n_batch ? (uint32_t)(b->n_prompt - done) : n_batch;
+    for (int64_t done = 0; !rc && done < n_tokens;) {
+        uint32_t n = n_tokens - done < n_batch ? (uint32_t)(n_tokens - done) : n_batch;
 
         for (uint32_t i = 0; i < n; i++)
             b->rows[i] = (struct engine_row){
-                .token = random_token(b), .seq = seq, .want_logits = done + i + 1 == b->n_prompt};
+                .token = random_token(b), .seq = 0, .want_logits = done + i + 1 == n_tokens};
         rc = engine_decode(b->e, b->rows, n, err);
         done += n;
     }
@@ -65,20 +67,32 @@ static int decode_step(struct bench *b, struct err *err)
     return engine_decode(b->e, b->rows, (uint32_t)b->n_seqs, err);
 }
 
-/* Sequences 0..n_seqs-1, all with the same prompt. The engine is empty, so ids count from 0. */
+/* Sequences 1..n_seqs-1, with the beginning that 0 has. */
+static int fork_all(struct bench *b, struct err *err)
+{
+    for (int64_t i = 1; i < b->n_seqs; i++) {
+        int seq = engine_seq_fork(b->e, 0, (uint32_t)(b->n_depth + b->n_prompt), err);
+
+        if (seq < 0)
+            return seq;
+    }
+    return 0;
+}
+
+/* The engine is empty, so that ids of sequences count from 0. */
 static int measure(struct bench *b, int64_t run, struct err *err)
 {
     int rc = engine_seq_open(b->e, err);
-    uint64_t began = clock_ns();
+    uint64_t began;
 
     if (!rc)
-        rc = prefill(b, 0, err);
+        rc = prefill(b, b->n_depth, err);
+    began = clock_ns();
+    if (!rc)
+        rc = prefill(b, b->n_prompt, err);
     b->prefill[run] = (double)b->n_prompt / since(began);
-    for (int64_t i = 1; !rc && i < b->n_seqs; i++) {
-        int seq = engine_seq_fork(b->e, 0, (uint32_t)b->n_prompt, err);
-
-        rc = seq < 0 ? seq : 0;
-    }
+    if (!rc)
+        rc = fork_all(b, err);
     began = clock_ns();
     for (int64_t i = 0; !rc && i < b->n_gen; i++)
         rc = decode_step(b, err);
@@ -95,10 +109,13 @@ static int compare(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-static double median(double *v, size_t n)
+/* ,"<name>_tokens_per_sec":median,"<name>_min":slowest,"<name>_max":fastest; sorts v. */
+static void put_speed(struct buf *out, const char *name, double *v, size_t n)
 {
     qsort(v, n, sizeof *v, compare);
-    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2.0;
+    buf_printf(out, ",\"%s_tokens_per_sec\":%.2f", name,
+               n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2.0);
+    buf_printf(out, ",\"%s_min\":%.2f,\"%s_max\":%.2f", name, v[0], name, v[n - 1]);
 }
 
 /* Resident bytes of this process; 0 when the system does not tell. */
@@ -128,11 +145,15 @@ static int report(struct bench *b, struct err *err)
     json_put_string(&out, b->o.model_path, strlen(b->o.model_path));
     buf_printf(&out, ",\"file_type\":\"%s\",\"kernels\":\"%s\",\"threads\":%u", info.file_type,
                engine_kernels(b->e), engine_n_threads(b->e));
-    buf_printf(&out, ",\"prompt_tokens\":%" PRId64 ",\"gen_tokens\":%" PRId64 ",\"batch\":%" PRId64,
-               b->n_prompt, b->n_gen, b->n_seqs);
+    buf_printf(&out, ",\"depth\":%" PRId64 ",\"prompt_tokens\":%" PRId64, b->n_depth, b->n_prompt);
+    buf_printf(&out, ",\"gen_tokens\":%" PRId64 ",\"batch\":%" PRId64, b->n_gen, b->n_seqs);
     buf_printf(&out, ",\"repeat\":%" PRId64 ",\"load_ms\":%" PRId64, b->n_repeat, b->load_ms);
-    buf_printf(&out, ",\"prefill_tokens_per_sec\":%.2f", median(b->prefill, n));
-    buf_printf(&out, ",\"decode_tokens_per_sec\":%.2f", median(b->decode, n));
+    if (b->n_prompt)
+        put_speed(&out, "prefill", b->prefill, n);
+    if (b->n_gen)
+        put_speed(&out, "decode", b->decode, n);
+    buf_printf(&out, ",\"token_bytes\":%" PRIu64, info.token_bytes);
+    buf_printf(&out, ",\"kv_bytes_per_token\":%" PRIu64, info.kv_bytes_per_token);
     buf_printf(&out, ",\"rss_bytes\":%" PRIu64 "}\n", resident_bytes());
     rc = command_write(buf_str(&out), out.len, err);
     buf_done(&out);
@@ -141,7 +162,7 @@ static int report(struct bench *b, struct err *err)
 
 static int open_all(struct bench *b, struct err *err)
 {
-    int64_t began = clock_ms(), need = b->n_prompt + b->n_gen;
+    int64_t began = clock_ms(), need = b->n_depth + b->n_prompt + b->n_gen;
     struct engine_model_info info;
     uint32_t n_batch = b->n_chunk ? (uint32_t)b->n_chunk : ENGINE_DEFAULT_BATCH;
     int rc = command_open_model(&b->o, &b->m, err);
@@ -188,8 +209,10 @@ int cmd_bench(const struct cli_command *self, int argc, char **argv)
     struct bench b = {.n_prompt = 128, .n_gen = 32, .n_seqs = 1, .n_repeat = 3};
     const struct cli_opt opts[] = {
         COMMAND_ENGINE_OPTS(&b.o),
-        {"prompt-tokens", 0, CLI_INT, &b.n_prompt, 1, INT32_MAX, "P", "default 128", NULL},
-        {"gen-tokens", 0, CLI_INT, &b.n_gen, 1, INT32_MAX, "G", "default 32", NULL},
+        {"depth", 0, CLI_INT, &b.n_depth, 0, INT32_MAX, "D",
+         "tokens in the context before the clock starts; default 0", NULL},
+        {"prompt-tokens", 0, CLI_INT, &b.n_prompt, 0, INT32_MAX, "P", "default 128", NULL},
+        {"gen-tokens", 0, CLI_INT, &b.n_gen, 0, INT32_MAX, "G", "default 32", NULL},
         {"batch", 0, CLI_INT, &b.n_seqs, 1, ENGINE_MAX_SLOTS, "B",
          "sequences decoded at once; default 1", NULL},
         {"chunk", 0, CLI_INT, &b.n_chunk, 1, 65536, "N", "prompt tokens in a batch", NULL},
@@ -201,5 +224,7 @@ int cmd_bench(const struct cli_command *self, int argc, char **argv)
         return rc;
     if (!b.o.model_path)
         return command_usage(self, "--model FILE is needed");
+    if (!b.n_prompt && !b.n_gen)
+        return command_usage(self, "one of --prompt-tokens and --gen-tokens is more than 0");
     return bench(&b);
 }

@@ -164,12 +164,27 @@ test('run ends with 130 on Ctrl+C, and keeps what was said', { skip }, async () 
   assert.ok(stdout.length > 0 && stdout.endsWith('\n'));
 });
 
+test('bench leaves out what was not asked for', { skip }, () => {
+  const run = (prompt, gen) => worker(['bench', '--model', stories, '--prompt-tokens', prompt, '--gen-tokens', gen,
+    '--repeat', '1']);
+  const [first, second] = [JSON.parse(run('8', '0').stdout), JSON.parse(run('0', '4').stdout)];
+  assert.ok(first.prefill_tokens_per_sec > 0 && !('decode_tokens_per_sec' in first));
+  assert.ok(second.decode_tokens_per_sec > 0 && !('prefill_tokens_per_sec' in second));
+  assert.strictEqual(run('0', '0').status, 2);
+});
+
 test('bench prints its figures as JSON', { skip }, () => {
   const run = worker(['bench', '--model', stories, '--threads', '1', '--prompt-tokens', '16',
-    '--gen-tokens', '4', '--batch', '3', '--repeat', '2', '--kernels', 'ref']);
+    '--gen-tokens', '4', '--batch', '3', '--repeat', '2', '--depth', '8', '--kernels', 'ref']);
   const told = JSON.parse(run.stdout);
   assert.strictEqual(run.status, 0, run.stderr);
   assert.ok(told.prefill_tokens_per_sec > 0 && told.decode_tokens_per_sec > 0 && told.rss_bytes > 0);
   assert.ok(told.load_ms >= 0);
+  assert.ok(told.prefill_min <= told.prefill_tokens_per_sec && told.prefill_tokens_per_sec <= told.prefill_max);
+  assert.ok(told.decode_min <= told.decode_tokens_per_sec && told.decode_tokens_per_sec <= told.decode_max);
+  // All weights (F32) but the norms, and the embedding, of which a token needs one row.
+  const facts = JSON.parse(worker(['inspect', stories]).stdout);
+  const others = (2 * facts.n_layers + 1 + facts.n_vocab) * facts.n_embd * 4;
+  assert.strictEqual(told.token_bytes, facts.weight_bytes - others);
   assert.deepStrictEqual([told.kernels, told.threads, told.batch, told.model], ['ref', 1, 3, stories]);
 });

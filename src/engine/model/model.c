@@ -164,6 +164,7 @@ void engine_model_info(const struct engine_model *m, struct engine_model_info *o
         .file_bytes = gguf_file_bytes(m->gguf),
         .weight_bytes = m->totals.bytes,
         .n_params = m->totals.n_params,
+        .token_bytes = weights_token_bytes(&m->w),
         .n_layers = hp->n_layers,
         .n_embd = hp->n_embd,
         .n_heads = hp->n_heads,

@@ -283,6 +283,15 @@ uint64_t weights_ends_bytes(const struct weights *w)
     return mat_bytes(&w->token_embd) + (w->tied ? 0 : mat_bytes(&w->output));
 }
 
+uint64_t weights_token_bytes(const struct weights *w)
+{
+    uint64_t n = mat_bytes(&w->output);
+
+    for (uint32_t i = 0; i < w->n_layers; i++)
+        n += weights_layer_bytes(w, i);
+    return n;
+}
+
 /* Read at once, and thrown away: what counts is that the system has it in memory then. */
 #define READ_BYTES (256u << 10)
 

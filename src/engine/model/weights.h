@@ -57,6 +57,8 @@ void weights_layer_mats(struct layer *l, struct kern_mat *out[WEIGHTS_LAYER_MATS
 /* Bytes of the matrices of one layer; of the embedding and the output. */
 uint64_t weights_layer_bytes(const struct weights *w, uint32_t layer);
 uint64_t weights_ends_bytes(const struct weights *w);
+/* Bytes of the matrices that every token is multiplied with: the layers' and the output. */
+uint64_t weights_token_bytes(const struct weights *w);
 
 /*
  * Reads the pages of these matrices into memory. ERR_IO when the file under the mapping is no

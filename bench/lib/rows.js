@@ -1,0 +1,21 @@
+'use strict';
+/*
+ * rows.js - every measurement, in the order of the table, with its target: ratios of rbee to the peer
+ * (for times and sizes smaller is better).
+ */
+const { roof } = require('./roof.js');
+const { prefill, decode, batch, depth, busy } = require('./speed.js');
+
+module.exports = [
+  roof(1), roof(2),
+  ...['tl-Q4_0', 'tl-Q4_K_M', 'tl-Q5_K_M', 'tl-Q6_K'].flatMap(
+    (model) => [prefill(model, 128, '>= 2.5'), prefill(model, 512, '>= 2.5')]),
+  ...['tl-Q8_0', 'tl-f16'].flatMap(
+    (model) => [prefill(model, 128, '>= 2', true), prefill(model, 512, '>= 2', true)]),
+  ...['tl-Q4_0', 'tl-Q4_K_M', 'tl-Q6_K', 'tl-Q8_0'].flatMap(
+    (model) => [decode(model, 1, '>= 1.5'), decode(model, 2, '>= 1.2')]),
+  ...['tl-Q4_0', 'tl-Q4_K_M', 'tl-Q8_0'].map((model) => batch(model, '>= 2.5')),
+  prefill('tiny', 128, ''), decode('tiny', 2, '', { gen: 128, cached: true }),
+  depth('tl-Q4_0', 1900, ''), depth('qw05-Q4_0', 4096, ''), depth('qw05-Q4_0', 32000, ''),
+  busy('tl-Q4_0'),
+];
