@@ -119,7 +119,7 @@ static bool prompts_split(struct load *l)
 
 static bool prompts_read(struct load *l, const char *path)
 {
-    FILE *f = fopen(path, "re");
+    FILE *f = path ? fopen(path, "re") : stdin;
     size_t n = 0;
 
     if (!f) {
@@ -129,10 +129,11 @@ static bool prompts_read(struct load *l, const char *path)
     l->file = calloc(1, MAX_FILE_BYTES + 1);
     if (l->file)
         n = fread(l->file, 1, MAX_FILE_BYTES, f);
-    fclose(f);
+    if (path)
+        fclose(f);
     if (n > 0)
         return prompts_split(l);
-    fprintf(stderr, "bench_load: nothing in %s\n", path);
+    fprintf(stderr, "bench_load: nothing in %s\n", path ? path : "the standard input");
     return false;
 }
 
@@ -435,7 +436,7 @@ static void load_done(struct load *l)
 int main(int argc, char **argv)
 {
     static struct load l = {.n_clients = 1, .n_tokens = 64, .epoll = -1};
-    const char *api = "rbee", *prompts = "/dev/stdin";
+    const char *api = "rbee", *prompts = NULL;
     const struct cli_command command = {"load", NULL, "times many clients of one server", NULL,
                                         NULL};
     const struct cli_opt opts[] = {
