@@ -40,7 +40,7 @@ function main(files) {
   }
   const runs = files.map(readRun);
   const names = [...new Set(runs.flatMap((run) => [...run.rows.keys()]))];
-  const notes = [...new Set(runs.flatMap((run) => run.notes)), `medians over ${runs.length} runs`];
+  const notes = [...new Set(runs.flatMap((run) => run.notes)), `${runs.length} files of results; medians over the runs that have a row`];
   const rows = names.map((name) => mergeRow(runs.flatMap((run) => run.rows.get(name) || [])));
   process.stdout.write(markdown(notes, rows));
 }

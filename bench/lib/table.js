@@ -53,7 +53,7 @@ function short(value) {
 }
 
 function markdownRow(r) {
-  const span = (low, high) => (r.pairs > 1 || r.runs ? ` (${short(low)}–${short(high)})` : '');
+  const span = (low, high) => ((r.runs ?? r.pairs) > 1 ? ` (${short(low)}–${short(high)})` : '');
   const mark = r.met === '' || r.met === undefined ? '' : r.met === 'yes' ? 'yes' : '**no**';
   const peer = r.peer_value === '' || r.peer_value === undefined
     ? '–' : `${short(r.peer_value)} ${r.peer}`;
