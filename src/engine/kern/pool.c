@@ -2,10 +2,11 @@
  * pool.c - see pool.h.
  *
  * A job is published by one 64-bit word, the ticket: its upper half is the job's number, its lower
- * half how many chunks are still to be handed out. A thread takes a chunk by compare-and-swap on
- * the whole word, and only then reads the job's fields: they stand still until its chunk is done. A
- * thread that is late (descheduled since an earlier job) finds another number, or nothing left. So
- * the owner waits for the chunks to be done, never for the threads to turn up.
+ * half how many tasks are still to be handed out. A thread takes a run of them by compare-and-swap
+ * on the whole word: a share of what is left (guided self-scheduling: Polychronopoulos & Kuck
+ * 1987), at least `grain`. The job's other fields stand still until its runs are done. A thread
+ * that is late (descheduled since an earlier job) finds another number, or nothing left. So the
+ * owner waits for the tasks to be done, never for the threads to turn up.
  *
  * Sleep: `number` repeats the job's number as a futex word. A thread counts itself into `sleepers`
  * before it waits, the owner looks at `sleepers` after it has changed `number`; both are
@@ -43,13 +44,13 @@ struct member {
 };
 
 struct pool {
-    /* the job: the owner writes it while no chunk is out; apart from what the threads fight for */
+    /* the job: the owner writes it while no task is out; apart from what the threads fight for */
     _Alignas(CACHE_LINE) pool_fn *fn;
     void *arg;
-    size_t n_tasks, grain;
-    uint32_t n_chunks;
-    _Alignas(CACHE_LINE) _Atomic uint64_t ticket; /* job number << 32 | chunks to hand out */
-    _Alignas(CACHE_LINE) _Atomic uint32_t left;   /* chunks not done yet; a futex word */
+    size_t n_tasks;
+    _Atomic uint32_t grain;                       /* read by those who are late, too */
+    _Alignas(CACHE_LINE) _Atomic uint64_t ticket; /* job number << 32 | tasks to hand out */
+    _Alignas(CACHE_LINE) _Atomic uint32_t left;   /* tasks not done yet; a futex word */
     _Alignas(CACHE_LINE) _Atomic uint32_t number; /* the job's number; a futex word */
     _Atomic uint32_t sleepers;                    /* threads in, or about to go into, futex_wait */
     atomic_bool owner_sleeps;
@@ -80,25 +81,34 @@ static void futex_wake_all(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-/* Counts one chunk as done; the last one wakes the owner. */
-static void chunk_done(struct pool *p)
+/* Counts tasks as done; the last ones wake the owner. */
+static void tasks_done(struct pool *p, uint32_t n)
 {
-    if (atomic_fetch_sub(&p->left, 1) == 1 && atomic_load(&p->owner_sleeps))
+    if (atomic_fetch_sub(&p->left, n) == n && atomic_load(&p->owner_sleeps))
         futex_wake_all(&p->left);
 }
 
-/* Works on job `number` until it has no more chunks to give, or is over. */
+/* How many of the tasks that are left a thread takes at once. */
+static uint32_t share_of(const struct pool *p, uint32_t left)
+{
+    uint32_t grain = atomic_load(&p->grain), share = left / (2 * p->n_threads);
+
+    share = share > grain ? share : grain;
+    return share < left ? share : left;
+}
+
+/* Works on job `number` until it has no more tasks to give, or is over. */
 static void job_work(struct pool *p, uint32_t number, unsigned thread)
 {
     uint64_t ticket = atomic_load(&p->ticket);
 
     while (ticket >> 32 == number && (uint32_t)ticket > 0) {
-        if (!atomic_compare_exchange_weak(&p->ticket, &ticket, ticket - 1))
+        uint32_t left = (uint32_t)ticket, n = share_of(p, left);
+
+        if (!atomic_compare_exchange_weak(&p->ticket, &ticket, ticket - n))
             continue;
-        size_t begin = (p->n_chunks - (uint32_t)ticket) * p->grain;
-        size_t rest = p->n_tasks - begin;
-        p->fn(p->arg, begin, rest < p->grain ? p->n_tasks : begin + p->grain, thread);
-        chunk_done(p);
+        p->fn(p->arg, p->n_tasks - left, p->n_tasks - left + n, thread);
+        tasks_done(p, n);
         ticket = atomic_load(&p->ticket);
     }
 }
@@ -135,19 +145,19 @@ static void *member_main(void *arg)
 }
 
 /* Makes the next job visible and wakes whoever sleeps. Returns its number. */
-static uint32_t job_publish(struct pool *p, uint32_t n_chunks)
+static uint32_t job_publish(struct pool *p, uint32_t n_tasks)
 {
     uint32_t number = atomic_load(&p->number) + 1;
 
-    atomic_store(&p->left, n_chunks);
-    atomic_store(&p->ticket, (uint64_t)number << 32 | n_chunks);
+    atomic_store(&p->left, n_tasks);
+    atomic_store(&p->ticket, (uint64_t)number << 32 | n_tasks);
     atomic_store(&p->number, number);
     if (atomic_load(&p->sleepers) > 0)
         futex_wake_all(&p->number);
     return number;
 }
 
-/* The owner's wait for chunks that other threads still work on. */
+/* The owner's wait for tasks that other threads still work on. */
 static void owner_wait(struct pool *p)
 {
     uint32_t left;
@@ -165,23 +175,19 @@ static void owner_wait(struct pool *p)
 
 void pool_run(struct pool *p, pool_fn *fn, void *arg, size_t n_tasks, size_t grain)
 {
-    size_t n_chunks;
-
     BUG_ON(grain == 0);
     if (n_tasks == 0)
         return;
-    n_chunks = (n_tasks - 1) / grain + 1;
-    if (p->n_threads == 1 || n_chunks == 1) {
+    if (p->n_threads == 1 || n_tasks <= grain) {
         fn(arg, 0, n_tasks, 0);
         return;
     }
-    BUG_ON(n_chunks > UINT32_MAX);
+    BUG_ON(n_tasks > UINT32_MAX);
     p->fn = fn;
     p->arg = arg;
     p->n_tasks = n_tasks;
-    p->grain = grain;
-    p->n_chunks = (uint32_t)n_chunks;
-    job_work(p, job_publish(p, p->n_chunks), 0);
+    atomic_store(&p->grain, (uint32_t)grain);
+    job_work(p, job_publish(p, (uint32_t)n_tasks), 0);
     owner_wait(p);
 }
 

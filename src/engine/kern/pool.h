@@ -28,8 +28,9 @@ void pool_free(struct pool *p);
 unsigned pool_n_threads(const struct pool *p);
 
 /*
- * Runs fn over tasks 0..n_tasks-1, handed out in runs of `grain` (>= 1). Memory written before the
- * call is seen by all members, and what they wrote is seen after it.
+ * Runs fn over tasks 0..n_tasks-1, handed out in runs of at least `grain` (>= 1): long ones first,
+ * ever shorter ones towards the end, so that no thread has to wait long for another. Memory written
+ * before the call is seen by all members, and what they wrote is seen after it.
  */
 void pool_run(struct pool *p, pool_fn *fn, void *arg, size_t n_tasks, size_t grain);
 

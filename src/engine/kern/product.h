@@ -11,6 +11,8 @@
 
 #include "engine/kern/sets.h"
 
+#define CACHE_LINE 64
+
 /* ---- many columns: a panel is unpacked once, for all tiles ---------------- */
 
 struct unpacked {
@@ -42,28 +44,74 @@ INLINE void wide_run(const struct unpacked *u, size_t n, struct columns x, struc
 
 /* ---- few columns: each group is used as it is unpacked -------------------- */
 
+/* What of a type's packed layout the compiler should know. */
+struct layout {
+    size_t group_words; /* bytes of words of a group; on average for super-blocks */
+    size_t half_groups; /* groups that share a half float; 0 for none */
+    bool super;         /* super-blocks: panels always have all their groups */
+};
+
 typedef void levels_fn(const struct panel *p, const size_t g, struct vi q[8]);
 typedef void scales_fn(const struct panel *p, size_t n, struct scales *s);
-typedef void narrow_fn(const struct panel *p, size_t n, const struct columns x, struct vf *sums);
+typedef void narrow_fn(const uint8_t *panels, size_t n_groups, const struct columns x,
+                       struct vf *sums);
 
-/* sums (1, n_cols) += a panel (16, n groups) . x (n groups, n_cols) */
-INLINE void narrow_run(const struct panel *p, const size_t n, struct columns x, struct vf *sums,
-                       levels_fn *levels, scales_fn *scales, const size_t n_cols,
-                       const struct form f)
+/*
+ * Bytes ahead of what is being used that are asked for, into the first level cache: no CPU looks
+ * ahead across the end of a page by itself. Measured on Zen 5 with one column of Q4_K: 19 GB/s
+ * without, 28 with, where plain reading gives 24; 1 KB ahead gives 25, and the second level cache
+ * 16.
+ */
+#define PREFETCH_PACKED 4096
+
+INLINE void narrow_prefetch(const uint8_t *at, size_t bytes)
 {
-    struct tile_sums sum;
+    for (size_t i = 0; i < bytes; i += CACHE_LINE)
+        __builtin_prefetch((const void *)((uintptr_t)at + PREFETCH_PACKED + i), 0, 3);
+}
+
+INLINE size_t narrow_panel_bytes(const struct layout l, size_t n)
+{
+    size_t halves = l.half_groups ? n / l.half_groups * PANEL_HALF : 0;
+
+    return n * l.group_words + (halves + PACK_ALIGN - 1) / PACK_ALIGN * PACK_ALIGN;
+}
+
+/* One panel of n groups. */
+INLINE void narrow_panel(const uint8_t *at, const size_t n, const struct layout l, struct columns x,
+                         struct tile_sums *sum, levels_fn *levels, scales_fn *scales,
+                         const size_t n_cols, const struct form f)
+{
+    const struct panel p = {.words = at, .halves = at + n * l.group_words};
     struct scales s;
 
-    scales(p, n, &s);
-    tile_load(&sum, sums, 1, n_cols);
+    scales(&p, n, &s);
 #pragma GCC unroll 8
     for (size_t g = 0; g < n; g++, x.x++) {
         struct vi q[8];
         const struct tile_weights w = {.q = {q}, .s = {&s}, .g = g};
 
-        levels(p, g, q);
-        tile_step(&w, x, &sum, 1, n_cols, f);
+        narrow_prefetch(at + g * l.group_words, l.group_words);
+        levels(&p, g, q);
+        tile_step(&w, x, sum, 1, n_cols, f);
     }
+}
+
+/* sums (1, n_cols) += panels (16, n_groups) . x (n_groups, n_cols) */
+INLINE void narrow_run(const uint8_t *panels, size_t n_groups, const struct layout l,
+                       struct columns x, struct vf *sums, levels_fn *levels, scales_fn *scales,
+                       const size_t n_cols, const struct form f)
+{
+    struct tile_sums sum;
+
+    tile_load(&sum, sums, 1, n_cols);
+    for (; n_groups >= PANEL_GROUPS; n_groups -= PANEL_GROUPS) {
+        narrow_panel(panels, PANEL_GROUPS, l, x, &sum, levels, scales, n_cols, f);
+        panels += narrow_panel_bytes(l, PANEL_GROUPS);
+        x.x += PANEL_GROUPS;
+    }
+    if (!l.super && n_groups > 0)
+        narrow_panel(panels, n_groups, l, x, &sum, levels, scales, n_cols, f);
     tile_store(&sum, sums, 1, n_cols);
 }
 
@@ -114,39 +162,46 @@ struct quant {
     narrow_fn *narrow[TILE_SIZES];
 };
 
+/* Blocks of 32 (`per` groups of one) and super-blocks alike. */
+#define LAYOUT(type, per)                                                                          \
+    {                                                                                              \
+        sizeof(struct block_##type) / sizeof(uint32_t) * PANEL_WORD / (per),                       \
+            sizeof(struct block_##type) % sizeof(uint32_t) ? (per) : 0, (per) > 1                  \
+    }
 /* `groups`: how many a panel has, n or, for super-blocks, always PANEL_GROUPS. */
-#define NARROW(type, form, groups, i)                                                              \
-    static void narrow_##type##_##i(const struct panel *p, size_t n, struct columns x,             \
+#define NARROW(type, form, i)                                                                      \
+    static void narrow_##type##_##i(const uint8_t *panels, size_t n_groups, struct columns x,      \
                                     struct vf *sums)                                               \
     {                                                                                              \
-        (void)n;                                                                                   \
-        narrow_run(p, groups, x, sums, levels_##type, scales_##type, 1 << i, form_##form);         \
+        narrow_run(panels, n_groups, layout_##type, x, sums, levels_##type, scales_##type, 1 << i, \
+                   form_##form);                                                                   \
     }
-#define QUANT(type, form, groups)                                                                  \
+#define QUANT(type, form, groups, per)                                                             \
+    static const struct layout layout_##type = LAYOUT(type, per);                                  \
     static void unpack_##type(const struct panel *p, size_t n, struct unpacked *u)                 \
     {                                                                                              \
         (void)n;                                                                                   \
         scales_##type(p, groups, &u->s);                                                           \
         _Pragma("GCC unroll 8") for (size_t g = 0; g < groups; g++) levels_##type(p, g, u->q[g]);  \
     }                                                                                              \
-    NARROW(type, form, groups, 0)                                                                  \
-    NARROW(type, form, groups, 1)                                                                  \
-    NARROW(type, form, groups, 2)                                                                  \
+    NARROW(type, form, 0)                                                                          \
+    NARROW(type, form, 1)                                                                          \
+    NARROW(type, form, 2)                                                                          \
     static const struct quant quant_##type = {                                                     \
         unpack_##type, &wide_##form, {narrow_##type##_0, narrow_##type##_1, narrow_##type##_2}};
 
-QUANT(q4_0, q4_0, n)
-QUANT(q4_1, with_min, n)
-QUANT(q5_0, q5_0, n)
-QUANT(q5_1, with_min, n)
-QUANT(q8_0, eight, n)
-QUANT(q2_k, q2_k, PANEL_GROUPS)
-QUANT(q3_k, q3_k, PANEL_GROUPS)
-QUANT(q4_k, with_min, PANEL_GROUPS)
-QUANT(q5_k, with_min, PANEL_GROUPS)
-QUANT(q6_k, q6_k, PANEL_GROUPS)
-QUANT(iq4_nl, eight, n)
-QUANT(iq4_xs, eight, PANEL_GROUPS)
+QUANT(q4_0, q4_0, n, 1)
+QUANT(q4_1, with_min, n, 1)
+QUANT(q5_0, q5_0, n, 1)
+QUANT(q5_1, with_min, n, 1)
+QUANT(q8_0, eight, n, 1)
+QUANT(q2_k, q2_k, PANEL_GROUPS, PANEL_GROUPS)
+QUANT(q3_k, q3_k, PANEL_GROUPS, PANEL_GROUPS)
+QUANT(q4_k, with_min, PANEL_GROUPS, PANEL_GROUPS)
+QUANT(q5_k, with_min, PANEL_GROUPS, PANEL_GROUPS)
+QUANT(q6_k, q6_k, PANEL_GROUPS, PANEL_GROUPS)
+QUANT(iq4_nl, eight, n, 1)
+QUANT(iq4_xs, eight, PANEL_GROUPS, PANEL_GROUPS)
 
 static const struct quant *const quants[] = {
     [TYPE_Q4_0] = &quant_q4_0, [TYPE_Q4_1] = &quant_q4_1,     [TYPE_Q5_0] = &quant_q5_0,
@@ -164,7 +219,6 @@ static const struct quant *const quants[] = {
  * rows of 2048 weights go from 6.3 to 14.6 GB/s, rows of 5632 from 12.9 to 14.7.
  */
 #define PREFETCH_PANELS 16
-#define CACHE_LINE      64
 
 static void product_prefetch(const struct kern_mat *w, const uint8_t *const rows[KERN_STRIPE],
                              size_t g, size_t n)
@@ -179,19 +233,6 @@ static void product_prefetch(const struct kern_mat *w, const uint8_t *const rows
         for (size_t at = -p % CACHE_LINE; at < panel_bytes; at += CACHE_LINE)
             __builtin_prefetch((const void *)(p + at), 0, 2);
     }
-}
-
-/*
- * Bytes ahead of a packed panel that are asked for, into the first level cache: no CPU looks ahead
- * across the end of a page by itself. Measured on Zen 5 with one column of Q4_K: 19 GB/s without,
- * 28 with, where plain reading gives 24; 1 KB ahead gives 25, and the second level cache 16.
- */
-#define PREFETCH_PACKED 4096
-
-static void product_prefetch_packed(const uint8_t *panel, size_t bytes)
-{
-    for (size_t at = 0; at < bytes; at += CACHE_LINE)
-        __builtin_prefetch((const void *)((uintptr_t)panel + PREFETCH_PACKED + at), 0, 3);
 }
 
 /* Up to LANES_QUANT_STRIPES stripes of a matrix on their way through a product. */
@@ -214,7 +255,6 @@ static struct panel strip_panel(struct strip *t, size_t s, size_t g, size_t n)
     struct panel p = {.words = t->packed[s]};
 
     if (p.words) {
-        product_prefetch_packed(p.words, pack_panel_bytes(shape, n_blocks));
         t->packed[s] += pack_panel_bytes(shape, n_blocks);
     } else {
         product_prefetch(t->w, t->rows[s], g, n);
@@ -225,13 +265,16 @@ static struct panel strip_panel(struct strip *t, size_t s, size_t g, size_t n)
     return p;
 }
 
-/* The stripes of rows r .. r + n_rows - 1. */
-static void strip_begin(struct strip *t, size_t r, size_t n_rows)
+/* The stripes of rows r .. r + n_rows - 1, with sums of nothing. */
+static void strip_begin(struct strip *t, size_t r, size_t n_rows, size_t n_cols)
 {
     const struct kern_mat *w = t->w;
 
     for (size_t s = 0; s < t->n_stripes; s++) {
         const size_t row = r + s * KERN_STRIPE;
+
+        for (size_t c = 0; c < n_cols; c++)
+            t->sums[s * BLOCK_COLS + c] = vf_set1(0.0f);
 
         t->packed[s] = NULL;
         if (w->packed)
@@ -241,26 +284,23 @@ static void strip_begin(struct strip *t, size_t r, size_t n_rows)
     }
 }
 
-/* The next n groups, from g on, against few columns. */
-static void strip_narrow(struct strip *t, size_t g, size_t n, struct columns x, size_t n_cols)
+/* Few columns against n_groups groups of stripe s, whose panels lie one behind the other. */
+static void strip_narrow(struct strip *t, size_t s, const uint8_t *panels, size_t n_groups,
+                         struct columns x, size_t n_cols)
 {
     const struct quant *quant = quants[t->w->type->type];
+    size_t c = 0;
 
-    for (size_t s = 0; s < t->n_stripes; s++) {
-        const struct panel p = strip_panel(t, s, g, n);
-        size_t c = 0;
+    for (int size = TILE_SIZES - 1; size >= 0; size--) {
+        const size_t width = (size_t)1 << size;
 
-        for (int size = TILE_SIZES - 1; size >= 0; size--) {
-            const size_t width = (size_t)1 << size;
-
-            for (; c + width <= n_cols; c += width)
-                quant->narrow[size](&p, n, (struct columns){x.x + c * x.stride, x.stride},
-                                    t->sums + s * BLOCK_COLS + c);
-        }
+        for (; c + width <= n_cols; c += width)
+            quant->narrow[size](panels, n_groups, (struct columns){x.x + c * x.stride, x.stride},
+                                t->sums + s * BLOCK_COLS + c);
     }
 }
 
-/* The same against many. */
+/* The next n groups, from g on, of all stripes against many columns. */
 static void strip_wide(struct strip *t, size_t g, size_t n, struct columns x, size_t n_cols)
 {
     const struct quant *quant = quants[t->w->type->type];
@@ -279,23 +319,26 @@ static void strip_wide(struct strip *t, size_t g, size_t n, struct columns x, si
     }
 }
 
-/* sums = the stripes . the columns at x (n_cols, n_groups) */
+/* sums += the stripes . the columns at x (n_cols, n_groups) */
 static void strip_block(struct strip *t, const struct kern_q8 *x, size_t n_cols)
 {
     const size_t n_groups = t->w->k / QK;
 
-    for (size_t s = 0; s < t->n_stripes; s++) {
-        for (size_t c = 0; c < n_cols; c++)
-            t->sums[s * BLOCK_COLS + c] = vf_set1(0.0f);
+    if (n_cols <= LANES_QUANT_COLS && t->packed[0]) {
+        for (size_t s = 0; s < t->n_stripes; s++)
+            strip_narrow(t, s, t->packed[s], n_groups, (struct columns){x, n_groups}, n_cols);
+        return;
     }
     for (size_t g = 0; g < n_groups; g += PANEL_GROUPS) {
         const size_t n = n_groups - g < PANEL_GROUPS ? n_groups - g : PANEL_GROUPS;
         const struct columns columns = {x + g, n_groups};
 
-        if (n_cols <= LANES_QUANT_COLS)
-            strip_narrow(t, g, n, columns, n_cols);
-        else
+        if (n_cols > LANES_QUANT_COLS) {
             strip_wide(t, g, n, columns, n_cols);
+            continue;
+        }
+        for (size_t s = 0; s < t->n_stripes; s++)
+            strip_narrow(t, s, strip_panel(t, s, g, n).words, n, columns, n_cols);
     }
 }
 
@@ -310,7 +353,7 @@ static void product_rows(const struct kern_mat *w, const struct kern_acts *x, fl
     for (size_t begin = 0; begin < x->n_cols; begin += BLOCK_COLS) {
         size_t n = x->n_cols - begin < BLOCK_COLS ? x->n_cols - begin : BLOCK_COLS;
 
-        strip_begin(&t, r, n_rows);
+        strip_begin(&t, r, n_rows, n);
         strip_block(&t, x->q + begin * (w->k / QK), n);
         for (size_t s = 0; s < t.n_stripes; s++) {
             size_t at = s * KERN_STRIPE, left = n_rows - at;

@@ -151,13 +151,16 @@ static void join_task(void *arg, size_t begin, size_t end, unsigned thread)
 
 /* ---- cutting ------------------------------------------------------------- */
 
+/* Runs that a thread should find, so that all end at about the same time. */
+#define RUNS_PER_THREAD 8
+
 /*
  * Rows of a sequence that make a task: as many as the scratch has room for, but fewer where that
  * would leave threads without work.
  */
 static uint32_t rows_per_run(const struct forward *f)
 {
-    size_t wanted = (size_t)pool_n_threads(f->pool) * SHARE_RUNS_PER_THREAD;
+    size_t wanted = (size_t)pool_n_threads(f->pool) * RUNS_PER_THREAD;
     size_t rows = f->n_rows * (size_t)f->hp->n_kv_heads / wanted;
     uint32_t most = scratch_rows_per_run(f->hp);
 
