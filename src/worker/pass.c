@@ -85,7 +85,9 @@ void pass_end_all(struct pass *p)
 /* Adds guesses to the rows of those who decode, as many as pay. */
 static void plan_guesses(struct pass *p)
 {
-    uint32_t room = engine_n_batch(p->engine) - p->n_running;
+    uint32_t n_batch = engine_n_batch(p->engine);
+    uint32_t most = n_batch < PASS_GUESS_ROWS ? n_batch : PASS_GUESS_ROWS;
+    uint32_t room = most > p->n_running ? most - p->n_running : 0;
     double price = draft_price(&p->cost, p->n_running);
 
     for (uint32_t i = 0; i < p->n_running; i++) {

@@ -20,6 +20,9 @@
 #include "worker/draft.h"
 #include "worker/plan.h"
 
+/* A pass with guesses has at most so many rows: it bounds the memory for their logits. */
+#define PASS_GUESS_ROWS 32
+
 struct job;
 struct outbox;
 
