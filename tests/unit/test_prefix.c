@@ -305,7 +305,9 @@ static void random_step(struct kv *kv, struct text *t, uint64_t *random)
         t->seq = -1;
         return;
     case 1:
-        kv_truncate(kv, t->seq, roll(random, N_CTX));
+        kv_truncate(kv, t->seq, roll(random, N_CTX - 1));
+        len = kv_len(kv, t->seq); /* and goes on in another way */
+        t->tokens[len + roll(random, N_CTX - len)] = (int32_t)roll(random, 2);
         break;
     case 2:
         assert_true(kv_reuse(kv, t->seq, t->tokens, len + roll(random, N_CTX - len + 1)) >= len);
