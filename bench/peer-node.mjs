@@ -58,7 +58,7 @@ async function rounds(measure) {
   return median(all);
 }
 
-const out = { threads: context.currentThreads || threads, batch: context.batchSize };
+const out = { batch: context.batchSize };
 if (promptTokens) out.prefill_tokens_per_sec = await rounds(prefill);
 if (genTokens) out.decode_tokens_per_sec = await rounds(decode);
 console.log(JSON.stringify(out));
