@@ -91,7 +91,7 @@ static void tasks_done(struct pool *p, uint32_t n)
 /* How many of the tasks that are left a thread takes at once. */
 static uint32_t share_of(const struct pool *p, uint32_t left)
 {
-    uint32_t grain = atomic_load(&p->grain), share = left / (2 * p->n_threads);
+    uint32_t grain = atomic_load(&p->grain), share = left / (8 * p->n_threads);
 
     share = share > grain ? share : grain;
     return share < left ? share : left;
