@@ -19,6 +19,7 @@ int cmd_serve(const struct cli_command *self, int argc, char **argv);
 int cmd_inspect(const struct cli_command *self, int argc, char **argv);
 int cmd_tokenize(const struct cli_command *self, int argc, char **argv);
 int cmd_detokenize(const struct cli_command *self, int argc, char **argv);
+int cmd_render(const struct cli_command *self, int argc, char **argv);
 int cmd_run(const struct cli_command *self, int argc, char **argv);
 int cmd_bench(const struct cli_command *self, int argc, char **argv);
 

@@ -8,6 +8,7 @@ static const struct cli_command commands[] = {
     {"inspect", "FILE", "tell what a model file holds, as JSON", NULL, cmd_inspect},
     {"tokenize", NULL, "turn text on stdin into token ids", NULL, cmd_tokenize},
     {"detokenize", NULL, "turn token ids on stdin into text", NULL, cmd_detokenize},
+    {"render", NULL, "fill in a chat template, with variables on stdin", NULL, cmd_render},
     {"run", NULL, "continue one prompt, without servers", NULL, cmd_run},
     {"bench", NULL, "measure a model's speed here, as JSON", NULL, cmd_bench},
     {0},
