@@ -112,6 +112,7 @@ scripts() {
     for script in tests/kern-*.sh; do
         [ -x "$script" ] && run_one "script/$(basename "$script" .sh)" "$script" "$1"
     done
+    run_one script/jinja-compare tests/golden/jinja-compare.py "$1" snippet
 }
 
 e2e() {

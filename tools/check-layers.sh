@@ -4,7 +4,7 @@
 #   tools/check-layers.sh [BUILD]
 #
 # The table below is the architecture: a folder may include itself and what stands behind it. Outside
-# src/engine only engine/engine.h is known of it.
+# src/engine only engine/engine.h is known of it, outside src/jinja only jinja/jinja.h.
 set -u
 cd "$(dirname "$0")/.."
 build=${1:-build}
@@ -18,12 +18,13 @@ allowed() {
     config) echo "config base" ;;
     net) echo "net base" ;;
     api) echo "api base" ;;
+    jinja) echo "jinja base" ;;
     engine/gguf) echo "engine/gguf base" ;;
     engine/tok) echo "engine/tok engine/gguf base" ;;
     engine/kern) echo "engine/kern engine/gguf/types.h base" ;;
     engine/model) echo "engine/model engine/kern engine/tok engine/gguf engine/engine.h base" ;;
     engine) echo "engine base" ;;
-    worker) echo "worker engine/engine.h api net base" ;;
+    worker) echo "worker engine/engine.h jinja/jinja.h api net base" ;;
     hive) echo "hive api net config base" ;;
     keeper) echo "keeper api net config base" ;;
     *) echo "" ;;

@@ -1,7 +1,7 @@
 /*
- * access.c - attributes, items and slices. Source: the Jinja documentation, "Variables": v.name looks
- * for an attribute (a method) first, v["name"] for an item first, and what is in neither place is
- * undefined; the Python Language Reference for indices and slices.
+ * access.c - attributes, items and slices. Source: the Jinja documentation, "Variables": v.name
+ * looks for an attribute (a method) first, v["name"] for an item first, and what is in neither
+ * place is undefined; the Python Language Reference for indices and slices.
  */
 #include "jinja/builtins.h"
 #include "jinja/run.h"
@@ -82,13 +82,13 @@ static int item_of_text(struct run *r, struct value v, int64_t index, struct val
 
         unicode_at(v.u.s + from, &bytes);
         *out = value_text(v.u.s + from, bytes);
+        out->markup = v.markup;
     }
     return run_bytes(r, v.len);
 }
 
 /* v[key] alone, without attributes. */
-static int own_item(struct run *r, struct value v, struct value key, struct value *out,
-                    bool *found)
+static int own_item(struct run *r, struct value v, struct value key, struct value *out, bool *found)
 {
     size_t at;
 
@@ -126,7 +126,7 @@ int access_attr(struct run *r, struct value v, struct value name, struct value *
 
 int access_item(struct run *r, struct value v, struct value key, struct value *out)
 {
-    bool found;
+    bool found = false;
     int rc = ops_defined(r, v);
 
     if (!rc)
@@ -217,7 +217,7 @@ static int slice_plan(struct run *r, const struct value part[3], int64_t n, stru
 
 static int slice_list(struct run *r, struct value v, const struct slice *s, struct value *out)
 {
-    struct list *l;
+    struct list *l = NULL;
     int rc = list_create(r, s->n, &l);
 
     for (size_t i = 0; !rc && i < s->n; i++)
@@ -230,7 +230,7 @@ static int slice_list(struct run *r, struct value v, const struct slice *s, stru
 static int slice_text(struct run *r, struct value v, const struct slice *s, struct value *out)
 {
     size_t mark = run_mark(r), from = unicode_offset(v.u.s, v.len, (size_t)s->from), end;
-    struct list *chars;
+    struct list *chars = NULL;
     int rc;
 
     if (s->n == 0) {
@@ -259,6 +259,8 @@ int access_slice(struct run *r, struct value v, const struct value part[3], stru
 
     if (rc)
         return rc;
+    if (v.kind == VALUE_DICT)
+        return run_fail(r, ERR_INVALID, "a mapping has no slices");
     if (v.kind != VALUE_TEXT && !value_is_list(v))
         return missing(value_none(), out);
     if (v.kind == VALUE_TEXT)

@@ -25,9 +25,9 @@ const struct builtin *builtin_test(const char *name, size_t len)
 
 const struct builtin *builtin_filter(const char *name, size_t len)
 {
-    static const struct builtin *const tables[] = {builtins_filter_text, builtins_filter_wrap,
+    static const struct builtin *const tables[] = {builtins_filter_text,  builtins_filter_wrap,
                                                    builtins_filter_value, builtins_filter_list,
-                                                   builtins_filter_pick, builtins_filter_order};
+                                                   builtins_filter_pick,  builtins_filter_order};
     const struct builtin *b = NULL;
 
     for (size_t i = 0; !b && i < sizeof tables / sizeof *tables; i++)
@@ -35,14 +35,20 @@ const struct builtin *builtin_filter(const char *name, size_t len)
     return b;
 }
 
+static const struct builtin *find_text_method(const char *name, size_t len)
+{
+    const struct builtin *b = find(builtins_method_text, name, len);
+
+    if (!b)
+        b = find(builtins_method_split, name, len);
+    return b ? b : find(builtins_method_case, name, len);
+}
+
 const struct builtin *builtin_method(struct value v, const char *name, size_t len)
 {
-    const struct builtin *b;
-
     switch (v.kind) {
     case VALUE_TEXT:
-        b = find(builtins_method_text, name, len);
-        return b ? b : find(builtins_method_case, name, len);
+        return find_text_method(name, len);
     case VALUE_LIST:
         return find(builtins_method_list, name, len);
     case VALUE_TUPLE:
@@ -70,8 +76,7 @@ bool arg_truth(const struct call *c, size_t i, bool fallback)
     return c->args[i].kind == VALUE_MISSING ? fallback : value_truth(c->args[i]);
 }
 
-int arg_text(struct run *r, const struct call *c, size_t i, const char *fallback,
-             struct value *out)
+int arg_text(struct run *r, const struct call *c, size_t i, const char *fallback, struct value *out)
 {
     *out = c->args[i];
     if (out->kind == VALUE_TEXT)

@@ -17,12 +17,13 @@ extern const struct builtin builtins_filter_list[];  /* filter_list.c */
 extern const struct builtin builtins_filter_pick[];  /* filter_pick.c */
 extern const struct builtin builtins_filter_order[]; /* filter_order.c */
 extern const struct builtin builtins_test[];         /* tests.c */
-extern const struct builtin builtins_method_text[];  /* method_text.c, method_case.c */
-extern const struct builtin builtins_method_case[];
+extern const struct builtin builtins_method_text[];  /* method_text.c */
+extern const struct builtin builtins_method_split[]; /* method_split.c */
+extern const struct builtin builtins_method_case[];  /* method_case.c */
 extern const struct builtin builtins_method_list[];  /* method_list.c */
 extern const struct builtin builtins_method_tuple[];
-extern const struct builtin builtins_method_dict[];  /* method_dict.c */
-extern const struct builtin builtins_method_loop[];  /* loop.c */
+extern const struct builtin builtins_method_dict[];   /* method_dict.c */
+extern const struct builtin builtins_method_loop[];   /* loop.c */
 extern const struct builtin builtins_method_cycler[]; /* globals.c */
 
 /* Each NULL when there is no such name. */
@@ -32,7 +33,8 @@ const struct builtin *builtin_test(const char *name, size_t len);
 /* A method of the kind of value that v is. */
 const struct builtin *builtin_method(struct value v, const char *name, size_t len);
 
-/* ---- for the files of builtins: reading bound arguments ---------------------------------------- */
+/* ---- for the files of builtins: reading bound arguments ----------------------------------------
+ */
 
 /* A text, an integer, a truth; `fallback` where the argument was not given. ERR_INVALID. */
 int arg_text(struct run *r, const struct call *c, size_t i, const char *fallback,

@@ -61,7 +61,7 @@ int call_read_args(struct run *r, const struct node *args, const struct value *c
     int rc = args ? list_create(r, 0, &a.given) : 0;
 
     for (; !rc && args; args = args->next) {
-        struct value v;
+        struct value v = {0};
 
         rc = eval(r, args->a, &v);
         r->line = args->line;
@@ -119,8 +119,7 @@ static int bind(struct run *r, struct call *c)
     size_t len, i, n_used = 0;
     bool optional;
 
-    for (i = 0; next_param(&s, &name, &len, &optional); i++) {
-        BUG_ON(i == CALL_MAX_PARAMS);
+    for (i = 0; i < CALL_MAX_PARAMS && next_param(&s, &name, &len, &optional); i++) {
         c->args[i] = (struct value){.kind = VALUE_MISSING};
         if (i < c->n_given)
             c->args[i] = c->given[i];
@@ -214,9 +213,9 @@ static int bind_param(struct run *r, const struct node *param, const struct call
     } else {
         size_t k = 0;
 
-        while (k < c->n_keywords && (c->keywords[k].name.len != param->value.len ||
-                                     memcmp(c->keywords[k].name.u.s, param->value.u.s,
-                                            param->value.len) != 0))
+        while (k < c->n_keywords &&
+               (c->keywords[k].name.len != param->value.len ||
+                memcmp(c->keywords[k].name.u.s, param->value.u.s, param->value.len) != 0))
             k++;
         if (k < c->n_keywords) {
             v = c->keywords[k].value;
@@ -241,7 +240,7 @@ static int bind_params(struct run *r, const struct macro *m, const struct call *
         }
     for (const struct node *p = m->node->b; !rc && p; p = p->next, n++)
         rc = bind_param(r, p, c, n, used);
-    if (!rc && (c->n_given > n || c->n_keywords))
+    if (!rc)
         rc = set_rest(r, m, c, n, used);
     return rc;
 }

@@ -7,7 +7,7 @@ static int eval_items(struct run *r, const struct node *kids, struct list **out)
     int rc = list_create(r, 0, out);
 
     for (; !rc && kids; kids = kids->next) {
-        struct value v;
+        struct value v = {0};
 
         rc = eval(r, kids, &v);
         if (!rc)
@@ -18,7 +18,7 @@ static int eval_items(struct run *r, const struct node *kids, struct list **out)
 
 static int eval_list(struct run *r, const struct node *n, struct value *out)
 {
-    struct list *l;
+    struct list *l = NULL;
     int rc = eval_items(r, n->kids, &l);
 
     *out = n->kind == NODE_LIST ? value_list(l) : value_tuple(l);
@@ -27,11 +27,11 @@ static int eval_list(struct run *r, const struct node *n, struct value *out)
 
 static int eval_dict(struct run *r, const struct node *n, struct value *out)
 {
-    struct dict *d;
+    struct dict *d = NULL;
     int rc = dict_create(r, &d);
 
     for (const struct node *kid = n->kids; !rc && kid; kid = kid->next->next) {
-        struct value key, v;
+        struct value key = {0}, v = {0};
 
         rc = eval(r, kid, &key);
         if (!rc)
@@ -46,7 +46,7 @@ static int eval_dict(struct run *r, const struct node *n, struct value *out)
 
 static int eval_sign(struct run *r, const struct node *n, struct value *out)
 {
-    struct value v;
+    struct value v = {0};
     int rc = eval(r, n->a, &v);
 
     if (rc)
@@ -73,7 +73,7 @@ static int eval_logic(struct run *r, const struct node *n, struct value *out)
 
 static int eval_binary(struct run *r, const struct node *n, struct value *out)
 {
-    struct value a, b;
+    struct value a = {0}, b = {0};
     int rc = eval(r, n->a, &a);
 
     if (!rc)
@@ -84,7 +84,7 @@ static int eval_binary(struct run *r, const struct node *n, struct value *out)
 
 static int eval_concat(struct run *r, const struct node *n, struct value *out)
 {
-    struct value v, text;
+    struct value v = {0}, text = {0};
     int rc = 0;
 
     *out = value_text("", 0);
@@ -102,7 +102,7 @@ static int eval_concat(struct run *r, const struct node *n, struct value *out)
 
 static int eval_compare(struct run *r, const struct node *n, struct value *out)
 {
-    struct value left, right;
+    struct value left = {0}, right = {0};
     bool is = true;
     int rc = eval(r, n->a, &left);
 
@@ -147,7 +147,7 @@ static int eval_slice(struct run *r, const struct node *n, struct value *out)
 
 static int eval_item(struct run *r, const struct node *n, struct value *out)
 {
-    struct value v, key;
+    struct value v = {0}, key = {0};
     int rc;
 
     if (n->b->kind == NODE_SLICE)
@@ -161,7 +161,7 @@ static int eval_item(struct run *r, const struct node *n, struct value *out)
 
 static int eval_attr(struct run *r, const struct node *n, struct value *out)
 {
-    struct value v;
+    struct value v = {0};
     int rc = eval(r, n->a, &v);
 
     r->line = n->line;
@@ -171,7 +171,7 @@ static int eval_attr(struct run *r, const struct node *n, struct value *out)
 static int eval_call(struct run *r, const struct node *n, struct value *out)
 {
     struct call c = {0};
-    struct value callee;
+    struct value callee = {0};
     int rc = eval(r, n->a, &callee);
 
     if (!rc)

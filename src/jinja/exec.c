@@ -24,7 +24,7 @@ static int assign_items(struct run *r, const struct node *targets, struct value 
 
 static int assign_in_namespace(struct run *r, const struct node *target, struct value v)
 {
-    struct value ns;
+    struct value ns = {0};
 
     run_get(r, target->name, &ns);
     if (ns.kind != VALUE_NAMESPACE)
@@ -45,7 +45,7 @@ int exec_assign(struct run *r, const struct node *target, struct value v)
 
 static int exec_set(struct run *r, const struct node *n)
 {
-    struct value v;
+    struct value v = {0};
     int rc = eval(r, n->b, &v);
 
     return rc ? rc : exec_assign(r, n->a, v);
@@ -106,7 +106,7 @@ static int apply_filters(struct run *r, const struct node *f, struct value v, st
 
 static int exec_set_block(struct run *r, const struct node *n)
 {
-    struct value text;
+    struct value text = {0};
     int rc = capture_in_scope(r, n, &text);
 
     if (rc)
@@ -118,7 +118,7 @@ static int exec_set_block(struct run *r, const struct node *n)
 
 static int exec_filter_block(struct run *r, const struct node *n)
 {
-    struct value text;
+    struct value text = {0};
     int rc = capture_in_scope(r, n, &text);
 
     if (!rc)
@@ -136,7 +136,7 @@ static int exec_with(struct run *r, const struct node *n)
         return rc;
     inner = r->scope;
     for (const struct node *set = n->b; !rc && set; set = set->next) {
-        struct value v;
+        struct value v = {0};
 
         r->scope = outer;
         rc = eval(r, set->b, &v);
@@ -165,7 +165,7 @@ static int make_macro(struct run *r, const struct node *n, struct value *out)
 
 static int exec_macro(struct run *r, const struct node *n)
 {
-    struct value v;
+    struct value v = {0};
     int rc = make_macro(r, n, &v);
 
     return rc ? rc : run_set(r, n->name, v);
@@ -173,7 +173,7 @@ static int exec_macro(struct run *r, const struct node *n)
 
 static int exec_call_block(struct run *r, const struct node *n)
 {
-    struct value caller, callee, text;
+    struct value caller = {0}, callee = {0}, text = {0};
     struct call c = {0};
     int rc = make_macro(r, n, &caller);
 
@@ -191,7 +191,7 @@ static int exec_call_block(struct run *r, const struct node *n)
 
 static int exec_output(struct run *r, const struct node *n)
 {
-    struct value v;
+    struct value v = {0};
     int rc = eval(r, n->a, &v);
 
     return rc ? rc : show_put(r, v);

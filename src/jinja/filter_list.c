@@ -4,7 +4,7 @@
 
 static int end_item(struct run *r, struct call *c, bool last, struct value *out)
 {
-    struct list *items;
+    struct list *items = NULL;
     int rc = value_items(r, c->self, &items);
 
     if (rc)
@@ -30,7 +30,7 @@ static int filter_last(struct run *r, struct call *c, struct value *out)
 static int filter_join(struct run *r, struct call *c, struct value *out)
 {
     size_t mark = run_mark(r);
-    struct list *items;
+    struct list *items = NULL;
     struct value separator, v;
     int rc = value_items(r, c->self, &items);
 
@@ -55,7 +55,7 @@ static int filter_join(struct run *r, struct call *c, struct value *out)
 static int filter_reverse(struct run *r, struct call *c, struct value *out)
 {
     const struct value backwards[3] = {{0}, {0}, value_int(-1)};
-    struct list *items;
+    struct list *items = NULL;
     int rc;
 
     if (c->self.kind == VALUE_TEXT)
@@ -83,7 +83,7 @@ static int new_row(struct run *r, struct list *lists, struct list **row)
 
 static int filter_batch(struct run *r, struct call *c, struct value *out)
 {
-    struct list *items, *rows, *row = NULL;
+    struct list *items = NULL, *rows = NULL, *row = NULL;
     int64_t size;
     int rc = arg_int(r, c, 0, 0, &size);
 
@@ -101,14 +101,14 @@ static int filter_batch(struct run *r, struct call *c, struct value *out)
     }
     while (!rc && row && arg_given(c, 1) && row->n < (size_t)size)
         rc = list_append(r, row, c->args[1]);
-    *out = value_list(rc ? NULL : rows);
+    *out = value_list(rows);
     return rc;
 }
 
 /* Columns of as equal a height as can be, the higher ones first. */
 static int filter_slice(struct run *r, struct call *c, struct value *out)
 {
-    struct list *items, *rows, *row;
+    struct list *items = NULL, *rows = NULL, *row = NULL;
     int64_t n;
     size_t at = 0;
     int rc = arg_int(r, c, 0, 0, &n);
@@ -128,14 +128,14 @@ static int filter_slice(struct run *r, struct call *c, struct value *out)
         if (!rc && arg_given(c, 1) && k >= extra)
             rc = list_append(r, row, c->args[1]);
     }
-    *out = value_list(rc ? NULL : rows);
+    *out = value_list(rows);
     return rc;
 }
 
 static int filter_sum(struct run *r, struct call *c, struct value *out)
 {
     struct value total = c->args[1].kind == VALUE_MISSING ? value_int(0) : c->args[1], v;
-    struct list *items;
+    struct list *items = NULL;
     int rc = value_items(r, c->self, &items);
 
     for (size_t i = 0; !rc && i < items->n; i++) {

@@ -26,7 +26,7 @@ static int fold_case(struct run *r, const struct order *o, struct value v, struc
 /* "a,b.c" compares by several attributes. */
 static int several_keys(struct run *r, const struct order *o, struct value item, struct value *out)
 {
-    struct list *keys;
+    struct list *keys = NULL;
     size_t at = 0, comma;
     struct value v;
     int rc = list_create(r, 0, &keys);
@@ -118,7 +118,7 @@ static int sort_keyed(struct run *r, struct keyed *k, size_t n, bool reverse)
 static int sorted(struct run *r, struct call *c, const struct order *o, struct keyed **out,
                   size_t *n)
 {
-    struct list *items;
+    struct list *items = NULL;
     int rc = value_items(r, c->self, &items);
 
     if (!rc)
@@ -134,8 +134,8 @@ static int filter_sort(struct run *r, struct call *c, struct value *out)
     struct order o = {.attribute = c->args[2],
                       .case_sensitive = arg_truth(c, 1, false),
                       .reverse = arg_truth(c, 0, false)};
-    struct keyed *k;
-    struct list *l;
+    struct keyed *k = NULL;
+    struct list *l = NULL;
     size_t n;
     int rc = sorted(r, c, &o, &k, &n);
 
@@ -143,13 +143,13 @@ static int filter_sort(struct run *r, struct call *c, struct value *out)
         rc = list_create(r, n, &l);
     for (size_t i = 0; !rc && i < n; i++)
         rc = list_append(r, l, k[i].item);
-    *out = value_list(rc ? NULL : l);
+    *out = value_list(l);
     return rc;
 }
 
 static int pair_of(struct run *r, struct value a, struct value b, struct value *out)
 {
-    struct list *l;
+    struct list *l = NULL;
     int rc = list_create(r, 2, &l);
 
     if (!rc)
@@ -164,7 +164,7 @@ static int filter_dictsort(struct run *r, struct call *c, struct value *out)
 {
     struct order o = {.case_sensitive = arg_truth(c, 0, false), .reverse = arg_truth(c, 2, false)};
     struct value by;
-    struct list *pairs;
+    struct list *pairs = NULL;
     const struct dict *d = c->self.u.dict;
     int rc = arg_text(r, c, 1, "key", &by);
 
@@ -195,7 +195,7 @@ static int filter_dictsort(struct run *r, struct call *c, struct value *out)
 static int filter_unique(struct run *r, struct call *c, struct value *out)
 {
     struct order o = {.attribute = c->args[1], .case_sensitive = arg_truth(c, 0, false)};
-    struct list *items, *l, *seen;
+    struct list *items = NULL, *l = NULL, *seen = NULL;
     struct value key;
     bool known;
     int rc = value_items(r, c->self, &items);
@@ -211,18 +211,17 @@ static int filter_unique(struct run *r, struct call *c, struct value *out)
         if (!rc && !known)
             rc = list_append(r, seen, key) || list_append(r, l, items->items[i]) ? ERR_LIMIT : 0;
     }
-    *out = value_list(rc ? NULL : l);
+    *out = value_list(l);
     return rc;
 }
 
 static int filter_groupby(struct run *r, struct call *c, struct value *out)
 {
-    struct order o = {.attribute = c->args[0],
-                      .fallback = c->args[1],
-                      .case_sensitive = arg_truth(c, 2, false)};
+    struct order o = {
+        .attribute = c->args[0], .fallback = c->args[1], .case_sensitive = arg_truth(c, 2, false)};
     struct order exact = {.attribute = o.attribute, .fallback = o.fallback, .case_sensitive = true};
-    struct keyed *k;
-    struct list *groups, *group = NULL;
+    struct keyed *k = NULL;
+    struct list *groups = NULL, *group = NULL;
     struct value name, pair;
     size_t n;
     bool same = false;
@@ -235,8 +234,7 @@ static int filter_groupby(struct run *r, struct call *c, struct value *out)
             rc = value_equal(r, k[i - 1].key, k[i].key, &same);
         if (!rc && !same) {
             rc = list_create(r, 0, &group) || key_of(r, &exact, k[i].item, &name) ||
-                         pair_of(r, name, value_list(group), &pair) ||
-                         list_append(r, groups, pair)
+                         pair_of(r, name, value_list(group), &pair) || list_append(r, groups, pair)
                      ? ERR_LIMIT
                      : 0;
             if (!rc)
@@ -245,7 +243,7 @@ static int filter_groupby(struct run *r, struct call *c, struct value *out)
         if (!rc)
             rc = list_append(r, group, k[i].item);
     }
-    *out = value_list(rc ? NULL : groups);
+    *out = value_list(groups);
     return rc;
 }
 
@@ -253,8 +251,8 @@ static int filter_groupby(struct run *r, struct call *c, struct value *out)
 static int extreme(struct run *r, struct call *c, int want, struct value *out)
 {
     struct order o = {.attribute = c->args[1], .case_sensitive = arg_truth(c, 0, false)};
-    struct list *items;
-    struct keyed *k;
+    struct list *items = NULL;
+    struct keyed *k = NULL;
     size_t best = 0;
     int order, rc = value_items(r, c->self, &items);
 

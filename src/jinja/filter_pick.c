@@ -40,8 +40,7 @@ static int map_attribute(struct run *r, struct value attribute, const struct cal
 }
 
 /* map('filter', arguments...) */
-static int map_filter(struct run *r, const struct call *c, const struct list *items,
-                      struct list *l)
+static int map_filter(struct run *r, const struct call *c, const struct list *items, struct list *l)
 {
     struct value name = c->given[0], v;
     const struct builtin *b;
@@ -63,7 +62,7 @@ static int map_filter(struct run *r, const struct call *c, const struct list *it
 
 static int filter_map(struct run *r, struct call *c, struct value *out)
 {
-    struct list *items, *l;
+    struct list *items = NULL, *l = NULL;
     struct value attribute = keyword(c, "attribute");
     int rc = value_items(r, c->self, &items);
 
@@ -103,7 +102,7 @@ static int holds(struct run *r, const struct call *c, size_t skip, struct value 
 /* The items for which the test's answer is `want`; of an attribute when by_attribute. */
 static int pick(struct run *r, struct call *c, bool by_attribute, bool want, struct value *out)
 {
-    struct list *items, *l;
+    struct list *items = NULL, *l = NULL;
     bool is = false;
     int rc = value_items(r, c->self, &items);
 
@@ -121,7 +120,7 @@ static int pick(struct run *r, struct call *c, bool by_attribute, bool want, str
         if (!rc && is == want)
             rc = list_append(r, l, items->items[i]);
     }
-    *out = value_list(rc ? NULL : l);
+    *out = value_list(l);
     return rc;
 }
 

@@ -117,7 +117,7 @@ static int filter_string(struct run *r, struct call *c, struct value *out)
 static int filter_format(struct run *r, struct call *c, struct value *out)
 {
     struct list given = {.n = c->n_given};
-    struct dict *named;
+    struct dict *named = NULL;
     struct value v;
     int rc = arg_self_text(r, c, &v);
 
@@ -215,7 +215,7 @@ static int put_pair(struct run *r, bool first, struct value key, struct value v)
 
 static int put_pairs(struct run *r, struct value v)
 {
-    struct list *pairs, *pair;
+    struct list *pairs = NULL, *pair = NULL;
     int rc = 0;
 
     if (v.kind == VALUE_DICT) {

@@ -14,8 +14,8 @@
 
 static int filter_default(struct run *r, struct call *c, struct value *out)
 {
-    bool absent = c->self.kind == VALUE_UNDEFINED ||
-                  (arg_truth(c, 1, false) && !value_truth(c->self));
+    bool absent =
+        c->self.kind == VALUE_UNDEFINED || (arg_truth(c, 1, false) && !value_truth(c->self));
 
     (void)r;
     *out = c->self;
@@ -35,7 +35,7 @@ static int filter_length(struct run *r, struct call *c, struct value *out)
 
 static int filter_list(struct run *r, struct call *c, struct value *out)
 {
-    struct list *l;
+    struct list *l = NULL;
     int rc = arg_self_items(r, c, &l);
 
     *out = value_list(l);
@@ -59,7 +59,7 @@ static int filter_attr(struct run *r, struct call *c, struct value *out)
 
 static int pairs_of(struct run *r, const struct dict *d, struct value *out)
 {
-    struct list *l, *pair;
+    struct list *l = NULL, *pair = NULL;
     int rc = list_create(r, d->n, &l);
 
     for (size_t i = 0; !rc && i < d->n; i++) {
@@ -116,7 +116,7 @@ static int json_indent(struct run *r, struct call *c, struct json_style *style)
 
 static int json_separators(struct run *r, struct call *c, struct json_style *style)
 {
-    struct list *both;
+    struct list *both = NULL;
     int rc;
 
     if (!arg_given(c, 2))
@@ -286,14 +286,14 @@ static int filter_round(struct run *r, struct call *c, struct value *out)
 {
     struct value method;
     int64_t digits;
-    double scale, f = value_as_double(c->self);
+    double scale, f;
 
     if (arg_int(r, c, 0, 0, &digits) || arg_text(r, c, 1, "common", &method) ||
         ops_defined(r, c->self))
         return ERR_INVALID;
     if (!value_is_number(c->self))
-        return run_fail(r, ERR_INVALID, "'round' needs a number, not %s",
-                        value_kind_name(c->self));
+        return run_fail(r, ERR_INVALID, "'round' needs a number, not %s", value_kind_name(c->self));
+    f = value_as_double(c->self);
     if (value_is_text(method, "common")) {
         if (c->self.kind != VALUE_FLOAT && digits >= 0)
             *out = value_int(value_as_int(c->self));
@@ -315,8 +315,9 @@ static int filter_round(struct run *r, struct call *c, struct value *out)
 
 static int filter_filesizeformat(struct run *r, struct call *c, struct value *out)
 {
-    static const char *const names[2][8] = {{"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"},
-                                            {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}};
+    static const char *const names[2][8] = {
+        {"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"},
+        {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}};
     bool binary = arg_truth(c, 0, false);
     double base = binary ? 1024 : 1000, n, unit = base;
     char text[ROUND_BYTES];

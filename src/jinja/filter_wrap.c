@@ -88,8 +88,9 @@ static int filter_striptags(struct run *r, struct call *c, struct value *out)
         uint32_t code = unicode_at(v.u.s + at, &n);
         struct value rest = text_part(v, at, v.len);
         bool comment = text_starts(rest, value_text("<!--", 4));
-        size_t end = code != '<' ? (size_t)-1
-                                 : text_find(rest, comment ? value_text("-->", 3) : value_text(">", 1), 0);
+        size_t end = code != '<'
+                         ? (size_t)-1
+                         : text_find(rest, comment ? value_text("-->", 3) : value_text(">", 1), 0);
 
         if (end != (size_t)-1) {
             n = end + (comment ? 3 : 1);

@@ -39,8 +39,8 @@ static int put_fill(struct run *r, const struct format_spec *f, size_t n)
 }
 
 /* A text in its width; the first `n_sign` bytes stay before the fill for "=". */
-static int put_padded(struct run *r, const struct format_spec *f, const char *s, size_t len, char align,
-                      size_t n_sign)
+static int put_padded(struct run *r, const struct format_spec *f, const char *s, size_t len,
+                      char align, size_t n_sign)
 {
     size_t n = unicode_count(s, len), width = f->width < 0 ? 0 : (size_t)f->width;
     size_t pad = width > n ? width - n : 0, before = 0;
@@ -56,7 +56,7 @@ static int put_padded(struct run *r, const struct format_spec *f, const char *s,
     else if (align == '^')
         before = pad / 2;
     return put_fill(r, f, before) || run_put(r, s, len) || put_fill(r, f, pad - before) ? ERR_LIMIT
-                                                                                       : 0;
+                                                                                        : 0;
 }
 
 int format_put_text(struct run *r, const struct format_spec *f, struct value v, char align)
@@ -81,7 +81,8 @@ static size_t group_digits(char *s, size_t len, size_t n_digits)
     return len;
 }
 
-static int put_number(struct run *r, const struct format_spec *f, bool negative, char *digits, size_t len)
+static int put_number(struct run *r, const struct format_spec *f, bool negative, char *digits,
+                      size_t len)
 {
     char text[FORMAT_BYTES + 2];
     size_t n = 0;

@@ -1,6 +1,6 @@
 /*
- * format.h - how "%5d" and "{:>5}" lay out one value. Widths and precisions are bounded. Source: the
- * Python Library Reference, "Format Specification Mini-Language".
+ * format.h - how "%5d" and "{:>5}" lay out one value. Widths and precisions are bounded. Source:
+ * the Python Library Reference, "Format Specification Mini-Language".
  */
 #ifndef RBEE_JINJA_FORMAT_H
 #define RBEE_JINJA_FORMAT_H

@@ -92,7 +92,7 @@ static int field_path(struct run *r, struct braces *b, struct value *v)
     while (!rc && b->s < b->end && (*b->s == '.' || *b->s == '[')) {
         bool item = *b->s++ == '[';
         const char *from = b->s;
-        struct value key;
+        struct value key = {0};
         int64_t index;
 
         while (b->s < b->end && *b->s && !strchr(item ? "]" : ".[!:}", *b->s))
@@ -117,7 +117,7 @@ static int field_path(struct run *r, struct braces *b, struct value *v)
 static int put_formatted(struct run *r, struct format_spec *f, struct value v)
 {
     bool number = value_is_number(v) && v.kind != VALUE_BOOL;
-    struct value text;
+    struct value text = {0};
     int rc;
 
     if (v.kind == VALUE_BOOL && f->type && f->type != 's') {
@@ -139,7 +139,7 @@ static int put_field(struct run *r, struct braces *b)
 {
     struct format_spec f = FORMAT_PLAIN;
     size_t mark;
-    struct value v;
+    struct value v = {0};
     int rc = field_value(r, b, &v);
 
     if (!rc)

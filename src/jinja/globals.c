@@ -25,7 +25,7 @@ static int fill_range(struct run *r, int64_t from, int64_t to, int64_t step, str
 static int global_range(struct run *r, struct call *c, struct value *out)
 {
     int64_t a, b, step;
-    struct list *l;
+    struct list *l = NULL;
 
     if (arg_int(r, c, 0, 0, &a) || arg_int(r, c, 1, 0, &b) || arg_int(r, c, 2, 1, &step) ||
         list_create(r, 0, &l))
@@ -79,7 +79,7 @@ static int make_dict(struct run *r, struct call *c, struct dict **out)
 
 static int global_dict(struct run *r, struct call *c, struct value *out)
 {
-    struct dict *d;
+    struct dict *d = NULL;
     int rc = make_dict(r, c, &d);
 
     *out = value_dict(d);
@@ -98,7 +98,7 @@ static int global_namespace(struct run *r, struct call *c, struct value *out)
 
 static int global_cycler(struct run *r, struct call *c, struct value *out)
 {
-    struct list *l;
+    struct list *l = NULL;
     int rc = list_create(r, c->n_given, &l);
 
     if (!rc && c->n_given == 0)
@@ -143,7 +143,8 @@ static int global_joiner(struct run *r, struct call *c, struct value *out)
     return arg_text(r, c, 0, ", ", &j->separator);
 }
 
-/* ---- what chat templates have besides --------------------------------------------------------- */
+/* ---- what chat templates have besides ---------------------------------------------------------
+ */
 
 static int global_raise(struct run *r, struct call *c, struct value *out)
 {
@@ -156,9 +157,9 @@ static int global_raise(struct run *r, struct call *c, struct value *out)
 
 static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                    "Thursday", "Friday", "Saturday"};
-static const char *const months[] = {"January", "February", "March",     "April",
-                                     "May",     "June",     "July",      "August",
-                                     "September", "October", "November", "December"};
+static const char *const months[] = {"January",   "February", "March",    "April",
+                                     "May",       "June",     "July",     "August",
+                                     "September", "October",  "November", "December"};
 
 /* A number in two or more digits; none of them a leading zero if `bare`. */
 static int put_digits(struct run *r, int v, int width, bool bare)

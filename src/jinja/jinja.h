@@ -34,8 +34,8 @@
 #define JINJA_MAX_NAMES          1024        /* different names of variables */
 
 /* Limits on one render, where the caller sets no others. */
-#define JINJA_MAX_STEPS        20000000u    /* a step is a node, or 16 bytes looked at */
-#define JINJA_MAX_DEPTH        800u         /* expressions, statements, values, calls in each other */
+#define JINJA_MAX_STEPS        20000000u /* a step is a node, or 16 bytes looked at */
+#define JINJA_MAX_DEPTH        800u      /* expressions, statements, values, calls in each other */
 #define JINJA_MAX_MEMORY_BYTES (256u << 20) /* all values made */
 #define JINJA_MAX_OUTPUT_BYTES (64u << 20)  /* the text, and pieces of text being put together */
 

@@ -14,7 +14,7 @@
 static int import_array(struct run *r, const json_t *j, struct value *out)
 {
     size_t n = json_array_size(j);
-    struct list *l;
+    struct list *l = NULL;
     int rc = list_create(r, n, &l);
 
     for (size_t i = 0; !rc && i < n; i++) {
@@ -31,7 +31,7 @@ static int import_array(struct run *r, const json_t *j, struct value *out)
 static int import_object(struct run *r, const json_t *j, struct value *out)
 {
     json_t *object = (json_t *)(uintptr_t)j; /* iterating wants it so, but changes nothing */
-    struct dict *d;
+    struct dict *d = NULL;
     int rc = dict_create(r, &d);
 
     for (void *at = json_object_iter(object); !rc && at; at = json_object_iter_next(object, at)) {
@@ -116,7 +116,7 @@ static int put_char(struct run *r, uint32_t code, bool ascii)
         pair[1] = letters[code];
         return run_put(r, pair, 2);
     }
-    if (code < 0x20 || (ascii && code >= 0x7f && code != 0x7f))
+    if (code < 0x20 || (ascii && code >= 0x7f))
         return put_escape(r, code);
     return run_put_char(r, code);
 }
@@ -239,8 +239,7 @@ static int export_dict(struct run *r, const struct dict *d, const struct json_st
     return rc ? rc : run_puts(r, "}");
 }
 
-static int export_one(struct run *r, struct value v, const struct json_style *style,
-                      unsigned level)
+static int export_one(struct run *r, struct value v, const struct json_style *style, unsigned level)
 {
     switch (v.kind) {
     case VALUE_NONE:

@@ -1,6 +1,6 @@
 /*
- * lexer.c - see lexer.h. Source: the Jinja documentation, "Whitespace Control" and "Literals"; where
- * it is silent, what Jinja 3.1 does. No recursion; time is linear in the text.
+ * lexer.c - see lexer.h. Source: the Jinja documentation, "Whitespace Control" and "Literals";
+ * where it is silent, what Jinja 3.1 does. No recursion; time is linear in the text.
  */
 #include "jinja/lexer.h"
 
@@ -14,8 +14,8 @@
 struct lexer {
     const char *s; /* the whole text, line ends normalised */
     size_t n, at;
-    uint32_t line;      /* of `at` */
-    size_t line_at;     /* up to where lines were counted */
+    uint32_t line;                /* of `at` */
+    size_t line_at;               /* up to where lines were counted */
     char open[JINJA_MAX_NESTING]; /* brackets that are open inside a tag */
     size_t n_open;
     struct tokens *out;

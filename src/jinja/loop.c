@@ -15,7 +15,8 @@ static int neighbour(const struct loop *l, bool next, struct value name, struct 
 {
     bool there = next ? l->i + 1 < l->items->n : l->i > 0;
 
-    *out = there ? l->items->items[next ? l->i + 1 : l->i - 1] : value_undefined(name.u.s, name.len);
+    *out =
+        there ? l->items->items[next ? l->i + 1 : l->i - 1] : value_undefined(name.u.s, name.len);
     return 0;
 }
 
@@ -139,7 +140,7 @@ int exec_for(struct run *r, const struct node *n)
 {
     struct list *items;
     struct scope *old;
-    struct value v;
+    struct value v = {0};
     bool any;
     int rc = eval(r, n->b, &v);
 

@@ -28,7 +28,8 @@ static int method_swapcase(struct run *r, struct call *c, struct value *out)
     return text_recase(r, c->self, TEXT_SWAP, out);
 }
 
-/* ---- what all characters are; an empty text is nothing ---------------------------------------- */
+/* ---- what all characters are; an empty text is nothing ----------------------------------------
+ */
 
 static int all(struct run *r, struct value v, bool (*is)(uint32_t), struct value *out)
 {
@@ -96,20 +97,12 @@ static int method_islower(struct run *r, struct call *c, struct value *out)
 }
 
 const struct builtin builtins_method_case[] = {
-    {"upper", "", method_upper},
-    {"lower", "", method_lower},
-    {"casefold", "", method_lower},
-    {"title", "", method_title},
-    {"capitalize", "", method_capitalize},
-    {"swapcase", "", method_swapcase},
-    {"isdigit", "", method_isdigit},
-    {"isdecimal", "", method_isdigit},
-    {"isnumeric", "", method_isdigit},
-    {"isalpha", "", method_isalpha},
-    {"isalnum", "", method_isalnum},
-    {"isspace", "", method_isspace},
-    {"isascii", "", method_isascii},
-    {"isupper", "", method_isupper},
-    {"islower", "", method_islower},
-    {0},
+    {"upper", "", method_upper},           {"lower", "", method_lower},
+    {"casefold", "", method_lower},        {"title", "", method_title},
+    {"capitalize", "", method_capitalize}, {"swapcase", "", method_swapcase},
+    {"isdigit", "", method_isdigit},       {"isdecimal", "", method_isdigit},
+    {"isnumeric", "", method_isdigit},     {"isalpha", "", method_isalpha},
+    {"isalnum", "", method_isalnum},       {"isspace", "", method_isspace},
+    {"isascii", "", method_isascii},       {"isupper", "", method_isupper},
+    {"islower", "", method_islower},       {0},
 };

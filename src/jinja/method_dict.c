@@ -19,7 +19,7 @@ static int method_get(struct run *r, struct call *c, struct value *out)
 
 static int method_keys(struct run *r, struct call *c, struct value *out)
 {
-    struct list *l;
+    struct list *l = NULL;
     int rc = arg_self_items(r, c, &l);
 
     *out = value_list(l);
@@ -29,7 +29,7 @@ static int method_keys(struct run *r, struct call *c, struct value *out)
 static int method_values(struct run *r, struct call *c, struct value *out)
 {
     const struct dict *d = c->self.u.dict;
-    struct list *l;
+    struct list *l = NULL;
     int rc = list_create(r, d->n, &l);
 
     for (size_t i = 0; !rc && i < d->n; i++)
@@ -55,7 +55,7 @@ static int made(struct run *r, struct call *c, struct dict **out)
 
 static int method_update(struct run *r, struct call *c, struct value *out)
 {
-    struct dict *d = c->self.u.dict, *more;
+    struct dict *d = c->self.u.dict, *more = NULL;
     int rc = made(r, c, &more);
 
     *out = value_none();
@@ -66,7 +66,7 @@ static int method_update(struct run *r, struct call *c, struct value *out)
 
 static int method_copy(struct run *r, struct call *c, struct value *out)
 {
-    struct dict *d;
+    struct dict *d = NULL;
 
     c->given = &c->self;
     c->n_given = 1;
@@ -120,14 +120,9 @@ static int method_clear(struct run *r, struct call *c, struct value *out)
 }
 
 const struct builtin builtins_method_dict[] = {
-    {"get", "key default?", method_get},
-    {"keys", "", method_keys},
-    {"values", "", method_values},
-    {"items", "", method_items},
-    {"update", NULL, method_update},
-    {"copy", "", method_copy},
-    {"pop", "key default?", method_pop},
-    {"setdefault", "key default?", method_setdefault},
-    {"clear", "", method_clear},
-    {0},
+    {"get", "key default?", method_get}, {"keys", "", method_keys},
+    {"values", "", method_values},       {"items", "", method_items},
+    {"update", NULL, method_update},     {"copy", "", method_copy},
+    {"pop", "key default?", method_pop}, {"setdefault", "key default?", method_setdefault},
+    {"clear", "", method_clear},         {0},
 };

@@ -11,7 +11,7 @@ static int method_append(struct run *r, struct call *c, struct value *out)
 
 static int method_extend(struct run *r, struct call *c, struct value *out)
 {
-    struct list *l = c->self.u.list, *more;
+    struct list *l = c->self.u.list, *more = NULL;
     int rc = value_items(r, c->args[0], &more);
     size_t n = rc ? 0 : more->n; /* a list may be extended by itself */
 
@@ -134,7 +134,7 @@ static int method_clear(struct run *r, struct call *c, struct value *out)
 
 static int method_copy(struct run *r, struct call *c, struct value *out)
 {
-    struct list *l;
+    struct list *l = NULL;
     int rc = arg_self_items(r, c, &l);
 
     *out = value_list(l);
@@ -147,8 +147,8 @@ static int method_sort(struct run *r, struct call *c, struct value *out)
     struct list *l = c->self.u.list;
     const struct keyword by_case = {value_text("case_sensitive", 14), value_bool(true)};
     struct value given = value_bool(arg_truth(c, 0, false)), sorted;
-    struct call inner = {.self = c->self, .given = &given, .n_given = 1, .keywords = &by_case,
-                         .n_keywords = 1};
+    struct call inner = {
+        .self = c->self, .given = &given, .n_given = 1, .keywords = &by_case, .n_keywords = 1};
     int rc = call_builtin(r, builtin_filter("sort", 4), &inner, &sorted);
 
     if (!rc && l->n)

@@ -32,200 +32,6 @@ static int method_rstrip(struct run *r, struct call *c, struct value *out)
     return strip(r, c, TEXT_RIGHT, out);
 }
 
-/* ---- split ----------------------------------------------------------------------------------- */
-
-/* At white space, any amount of it; none at the ends. */
-static int split_words(struct run *r, struct value v, int64_t max, struct list *l)
-{
-    size_t at = unicode_leading_space(v.u.s, v.len), n;
-    int rc = 0;
-
-    for (; !rc && at < v.len && max != 0; max--) {
-        size_t end = at;
-
-        while (end < v.len && !unicode_space(unicode_at(v.u.s + end, &n)))
-            end += n;
-        rc = list_append(r, l, value_text(v.u.s + at, end - at));
-        at = end + unicode_leading_space(v.u.s + end, v.len - end);
-    }
-    if (!rc && at < v.len) {
-        size_t space = unicode_trailing_space(v.u.s + at, v.len - at);
-
-        rc = list_append(r, l, value_text(v.u.s + at, v.len - at - space));
-    }
-    return rc;
-}
-
-static int split_at(struct run *r, struct value v, struct value separator, int64_t max,
-                    struct list *l)
-{
-    size_t at = 0, next;
-    int rc = 0;
-
-    while (!rc && max-- != 0 && (next = text_find(v, separator, at)) != NOWHERE) {
-        rc = list_append(r, l, value_text(v.u.s + at, next - at));
-        at = next + separator.len;
-    }
-    return rc ? rc : list_append(r, l, value_text(v.u.s + at, v.len - at));
-}
-
-static void reverse(struct list *l)
-{
-    for (size_t i = 0, j = l->n; i + 1 < j; i++) {
-        struct value v = l->items[i];
-
-        l->items[i] = l->items[--j];
-        l->items[j] = v;
-    }
-}
-
-static int rsplit_words(struct run *r, struct value v, int64_t max, struct list *l)
-{
-    size_t end = v.len - unicode_trailing_space(v.u.s, v.len), from = 0;
-    int rc = 0;
-
-    for (; !rc && end > 0 && max != 0; max--) {
-        from = end;
-        while (from > 0 && unicode_trailing_space(v.u.s, from) == 0)
-            do
-                from--;
-            while (from > 0 && ((unsigned char)v.u.s[from] & 0xc0) == 0x80);
-        rc = list_append(r, l, value_text(v.u.s + from, end - from));
-        end = from - unicode_trailing_space(v.u.s, from);
-    }
-    from = unicode_leading_space(v.u.s, end);
-    if (!rc && end > from)
-        rc = list_append(r, l, value_text(v.u.s + from, end - from));
-    reverse(l);
-    return rc;
-}
-
-static int rsplit_at(struct run *r, struct value v, struct value separator, int64_t max,
-                     struct list *l)
-{
-    size_t end = v.len, at;
-    int rc = 0;
-
-    while (!rc && max-- != 0 && (at = text_find_last(v, separator, end)) != NOWHERE) {
-        rc = list_append(r, l, value_text(v.u.s + at + separator.len, end - at - separator.len));
-        end = at;
-    }
-    if (!rc)
-        rc = list_append(r, l, value_text(v.u.s, end));
-    reverse(l);
-    return rc;
-}
-
-static int split(struct run *r, struct call *c, bool from_right, struct value *out)
-{
-    struct value separator;
-    struct list *l;
-    int64_t max;
-    int rc = list_create(r, 0, &l);
-
-    *out = value_list(l);
-    if (!rc)
-        rc = arg_int(r, c, 1, -1, &max);
-    if (!rc)
-        rc = run_steps(r, c->self.len / 4);
-    if (rc)
-        return rc;
-    if (!arg_given(c, 0))
-        return from_right ? rsplit_words(r, c->self, max, l) : split_words(r, c->self, max, l);
-    rc = arg_text(r, c, 0, NULL, &separator);
-    if (!rc && separator.len == 0)
-        rc = run_fail(r, ERR_INVALID, "a string cannot be split at an empty one");
-    if (rc)
-        return rc;
-    return from_right ? rsplit_at(r, c->self, separator, max, l)
-                      : split_at(r, c->self, separator, max, l);
-}
-
-static int method_split(struct run *r, struct call *c, struct value *out)
-{
-    return split(r, c, false, out);
-}
-
-static int method_rsplit(struct run *r, struct call *c, struct value *out)
-{
-    return split(r, c, true, out);
-}
-
-/* Bytes of the line end at s, 0 for none. */
-static size_t line_end(const char *s, size_t n)
-{
-    size_t len;
-    uint32_t code = unicode_at(s, &len);
-
-    if (code == '\r' && n > 1 && s[1] == '\n')
-        return 2;
-    return (code >= 0x0a && code <= 0x0d) || (code >= 0x1c && code <= 0x1e) || code == 0x85 ||
-                   code == 0x2028 || code == 0x2029
-               ? len
-               : 0;
-}
-
-static int method_splitlines(struct run *r, struct call *c, struct value *out)
-{
-    bool keep = arg_truth(c, 0, false);
-    struct value v = c->self;
-    struct list *l;
-    size_t from = 0, n, end;
-    int rc = list_create(r, 0, &l);
-
-    for (size_t at = 0; !rc && at < v.len; at += n) {
-        unicode_at(v.u.s + at, &n);
-        end = line_end(v.u.s + at, v.len - at);
-        if (!end)
-            continue;
-        n = end;
-        rc = list_append(r, l, value_text(v.u.s + from, at + (keep ? n : 0) - from));
-        from = at + n;
-    }
-    if (!rc && from < v.len)
-        rc = list_append(r, l, value_text(v.u.s + from, v.len - from));
-    *out = value_list(l);
-    return rc ? rc : run_steps(r, v.len);
-}
-
-static int partition(struct run *r, struct call *c, bool last, struct value *out)
-{
-    struct value v = c->self, separator, parts[3];
-    struct list *l;
-    size_t at;
-    int rc = arg_text(r, c, 0, NULL, &separator);
-
-    if (!rc && separator.len == 0)
-        rc = run_fail(r, ERR_INVALID, "a string cannot be split at an empty one");
-    if (!rc)
-        rc = list_create(r, 3, &l);
-    if (rc)
-        return rc;
-    at = last ? text_find_last(v, separator, v.len) : text_find(v, separator, 0);
-    parts[0] = parts[1] = parts[2] = value_text("", 0);
-    if (at == NOWHERE) {
-        parts[last ? 2 : 0] = v;
-    } else {
-        parts[0] = text_part(v, 0, at);
-        parts[1] = separator;
-        parts[2] = text_part(v, at + separator.len, v.len);
-    }
-    for (int i = 0; !rc && i < 3; i++)
-        rc = list_append(r, l, parts[i]);
-    *out = value_tuple(l);
-    return rc ? rc : run_bytes(r, v.len);
-}
-
-static int method_partition(struct run *r, struct call *c, struct value *out)
-{
-    return partition(r, c, false, out);
-}
-
-static int method_rpartition(struct run *r, struct call *c, struct value *out)
-{
-    return partition(r, c, true, out);
-}
-
 /* ---- finding --------------------------------------------------------------------------------- */
 
 /* self from character args[at] up to args[at + 1], as byte places. */
@@ -313,11 +119,13 @@ static int has_end(struct run *r, struct call *c, bool (*has)(struct value, stru
     struct list one = {.items = c->args, .n = 1}, *ends = &one;
     struct value v;
     size_t from, to;
+    bool inside;
     int rc = range_of(r, c, 1, &from, &to);
 
     if (rc)
         return rc;
-    v = from != NOWHERE && from <= to ? text_part(c->self, from, to) : value_text("", 0);
+    inside = from != NOWHERE && from <= to;
+    v = inside ? text_part(c->self, from, to) : value_text("", 0);
     if (c->args[0].kind == VALUE_TUPLE)
         ends = c->args[0].u.list;
     *out = value_bool(false);
@@ -327,7 +135,7 @@ static int has_end(struct run *r, struct call *c, bool (*has)(struct value, stru
         if (ends->items[i].kind != VALUE_TEXT)
             return run_fail(r, ERR_INVALID, "'%s' needs a string, not %s", c->builtin->name,
                             value_kind_name(ends->items[i]));
-        if (has(v, ends->items[i]))
+        if (inside && has(v, ends->items[i]))
             *out = value_bool(true);
     }
     return run_steps(r, ends->n);
@@ -450,11 +258,6 @@ const struct builtin builtins_method_text[] = {
     {"strip", "chars?", method_strip},
     {"lstrip", "chars?", method_lstrip},
     {"rstrip", "chars?", method_rstrip},
-    {"split", "sep? maxsplit?", method_split},
-    {"rsplit", "sep? maxsplit?", method_rsplit},
-    {"splitlines", "keepends?", method_splitlines},
-    {"partition", "sep", method_partition},
-    {"rpartition", "sep", method_rpartition},
     {"find", "sub start? end?", method_find},
     {"rfind", "sub start? end?", method_rfind},
     {"index", "sub start? end?", method_index},

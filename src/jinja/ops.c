@@ -193,7 +193,7 @@ int ops_join(struct run *r, struct value a, struct value b, struct value *out)
 
 static int join_lists(struct run *r, struct value a, struct value b, struct value *out)
 {
-    struct list *l;
+    struct list *l = NULL;
     int rc = list_create(r, a.u.list->n + b.u.list->n, &l);
 
     for (size_t i = 0; !rc && i < a.u.list->n; i++)
@@ -222,7 +222,7 @@ static int repeat_text(struct run *r, struct value text, int64_t times, struct v
 static int repeat_list(struct run *r, struct value v, int64_t times, struct value *out)
 {
     size_t n = v.u.list->n;
-    struct list *l;
+    struct list *l = NULL;
     int rc = list_create(r, 0, &l);
 
     for (int64_t k = 0; !rc && n && k < times; k++)

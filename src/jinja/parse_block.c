@@ -246,22 +246,17 @@ static const struct {
     const char *word;
     struct node *(*parse)(struct parser *p); /* behind the word */
 } statements[] = {
-    {"if", parse_if},
-    {"for", parse_for},
-    {"set", parse_set},
-    {"macro", parse_macro},
-    {"call", parse_call_block},
-    {"filter", parse_filter_block},
-    {"with", parse_with},
-    {"generation", parse_generation},
-    {"break", parse_break},
-    {"continue", parse_continue},
+    {"if", parse_if},           {"for", parse_for},
+    {"set", parse_set},         {"macro", parse_macro},
+    {"call", parse_call_block}, {"filter", parse_filter_block},
+    {"with", parse_with},       {"generation", parse_generation},
+    {"break", parse_break},     {"continue", parse_continue},
 };
 
 static struct node *parse_known(struct parser *p)
 {
-    static const char *const others[] = {"include", "import", "from", "extends", "block", "do",
-                                         "autoescape", "trans"};
+    static const char *const others[] = {"include", "import", "from",       "extends",
+                                         "block",   "do",     "autoescape", "trans"};
 
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
         if (parser_skip_name(p, statements[i].word))

@@ -3,11 +3,22 @@
 
 #include "jinja/parser.h"
 
-/* Binary operators by strength, the weakest first; `not` and comparisons are levels of their own. */
-enum level { LEVEL_OR, LEVEL_AND, LEVEL_NOT, LEVEL_COMPARE, LEVEL_SUM, LEVEL_CONCAT, LEVEL_PRODUCT,
-             LEVEL_POWER, LEVEL_UNARY };
+/* Binary operators by strength, the weakest first; `not` and comparisons are levels of their own.
+ */
+enum level {
+    LEVEL_OR,
+    LEVEL_AND,
+    LEVEL_NOT,
+    LEVEL_COMPARE,
+    LEVEL_SUM,
+    LEVEL_CONCAT,
+    LEVEL_PRODUCT,
+    LEVEL_POWER,
+    LEVEL_UNARY
+};
 
-struct operator {
+struct operator
+{
     const char *sign;
     uint8_t op, level;
 };
@@ -22,7 +33,7 @@ static const struct operator operators[] = {
 
 static struct node *parse_level(struct parser *p, enum level level);
 
-static const struct operator *operator_here(const struct parser *p, enum level level)
+static const struct operator* operator_here(const struct parser *p, enum level level)
 {
     for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
         if (operators[i].level == level && parser_is_sign(p, operators[i].sign))
@@ -33,7 +44,7 @@ static const struct operator *operator_here(const struct parser *p, enum level l
 static struct node *parse_binary(struct parser *p, enum level level)
 {
     struct node *left = parse_level(p, level + 1);
-    const struct operator *o;
+    const struct operator* o;
 
     while (left && (o = operator_here(p, level))) {
         uint32_t line = p->t->line;
@@ -86,7 +97,7 @@ static struct node *parse_concat(struct parser *p)
 /* The comparison at hand, which is then behind; false when there is none. */
 static bool take_comparison(struct parser *p, uint8_t *op)
 {
-    const struct operator *o = operator_here(p, LEVEL_COMPARE);
+    const struct operator* o = operator_here(p, LEVEL_COMPARE);
 
     if (o) {
         *op = o->op;

@@ -28,21 +28,21 @@ static int plain_number(struct parser *p, char dst[NUMBER_MAX_BYTES])
     return 0;
 }
 
+/* Digits with "0x", "0o" or "0b" before them, or decimal ones without a leading zero. */
 static int parse_int(struct parser *p, const char *digits, int64_t *out)
 {
-    int base = 10;
+    char letter = digits[0] == '0' ? (char)(digits[1] | 0x20) : '\0';
+    int base = letter == 'x' ? 16 : letter == 'o' ? 8 : letter == 'b' ? 2 : 10;
+    const char *from = base == 10 ? digits : digits + 2;
+    bool bad = base == 10 && digits[0] == '0' && strspn(digits, "0") < strlen(digits);
     char *end;
 
-    if (digits[0] == '0' && digits[1]) {
-        char c = (char)(digits[1] | 0x20);
-
-        base = c == 'x' ? 16 : c == 'o' ? 8 : c == 'b' ? 2 : 10;
-    }
     errno = 0;
-    *out = strtoll(base == 10 ? digits : digits + 2, &end, base);
+    *out = strtoll(from, &end, base);
     if (errno == ERANGE)
         return parser_fail(p, ERR_UNSUPPORTED, "an integer has more than 64 bits");
-    return *end || end == digits + 2 ? parser_fail(p, ERR_INVALID, "a number is malformed") : 0;
+    bad |= *end || end == from;
+    return bad ? parser_fail(p, ERR_INVALID, "a number is malformed") : 0;
 }
 
 struct node *parse_number(struct parser *p)
@@ -55,9 +55,6 @@ struct node *parse_number(struct parser *p)
         return NULL;
     if (p->t->kind == TOKEN_FLOAT) {
         n->value = value_float(strtod(digits, NULL));
-    } else if (strlen(digits) == 2 && digits[0] == '0') {
-        parser_fail(p, ERR_INVALID, "a number is malformed");
-        return NULL;
     } else {
         if (parse_int(p, digits, &i))
             return NULL;

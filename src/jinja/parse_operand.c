@@ -7,7 +7,6 @@
 
 static int parse_args(struct parser *p, struct node **out);
 
-
 static struct node *parse_brackets(struct parser *p)
 {
     struct node *n;

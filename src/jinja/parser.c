@@ -61,8 +61,8 @@ struct node *parser_make(struct parser *p, enum node_kind kind, uint32_t line, s
 {
     struct node *n;
 
-    if (!a || (!b && (kind == NODE_BINARY || kind == NODE_AND || kind == NODE_OR ||
-                      kind == NODE_COND)))
+    if (!a ||
+        (!b && (kind == NODE_BINARY || kind == NODE_AND || kind == NODE_OR || kind == NODE_COND)))
         return NULL;
     n = parser_node(p, kind);
     if (!n)
@@ -127,8 +127,7 @@ uint32_t program_find_name(const struct jinja_program *p, const char *name, size
 {
     uint32_t i = 0;
 
-    while (i < p->n_names &&
-           (p->names[i].len != len || memcmp(p->names[i].u.s, name, len) != 0))
+    while (i < p->n_names && (p->names[i].len != len || memcmp(p->names[i].u.s, name, len) != 0))
         i++;
     return i;
 }

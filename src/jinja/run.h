@@ -118,10 +118,10 @@ int ops_join(struct run *r, struct value a, struct value b, struct value *out); 
 int ops_defined(struct run *r, struct value v);
 
 /* show.c: values as text */
-int show_put(struct run *r, struct value v);         /* str() */
-int show_put_repr(struct run *r, struct value v);    /* repr() */
+int show_put(struct run *r, struct value v);                     /* str() */
+int show_put_repr(struct run *r, struct value v);                /* repr() */
 int show_text(struct run *r, struct value v, struct value *out); /* str(); a text as it is */
-int show_put_escaped(struct run *r, struct value text); /* HTML */
+int show_put_escaped(struct run *r, struct value text);          /* HTML */
 #define SHOW_NUMBER_BYTES 40
 size_t show_float(double f, char dst[SHOW_NUMBER_BYTES]);
 

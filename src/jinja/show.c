@@ -1,6 +1,6 @@
 /*
- * show.c - values as text: Python's str() and repr(). A float is shown by the fewest digits that read
- * back as itself, with an exponent below 1e-4 and from 1e16 on.
+ * show.c - values as text: Python's str() and repr(). A float is shown by the fewest digits that
+ * read back as itself, with an exponent below 1e-4 and from 1e16 on.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -18,7 +18,9 @@ size_t show_float(double f, char dst[SHOW_NUMBER_BYTES])
 
     if (!isfinite(f))
         return (size_t)snprintf(dst, SHOW_NUMBER_BYTES, "%s",
-                                isnan(f) ? "nan" : f > 0 ? "inf" : "-inf");
+                                isnan(f) ? "nan"
+                                : f > 0  ? "inf"
+                                         : "-inf");
     do {
         snprintf(digits, sizeof digits, "%.*e", precision, f);
     } while (strtod(digits, NULL) != f && ++precision < 17);
@@ -59,7 +61,10 @@ static int put_quoted_char(struct run *r, uint32_t code, char quote)
     else if (unicode_printable(code))
         return run_put_char(r, code);
     else
-        n = snprintf(text, sizeof text, code < 0x100 ? "\\x%02x" : code < 0x10000 ? "\\u%04x" : "\\U%08x",
+        n = snprintf(text, sizeof text,
+                     code < 0x100     ? "\\x%02x"
+                     : code < 0x10000 ? "\\u%04x"
+                                      : "\\U%08x",
                      (unsigned)code);
     return run_put(r, text, (size_t)n);
 }
@@ -93,8 +98,8 @@ static int put_dict(struct run *r, const struct dict *d)
     int rc = run_puts(r, "{");
 
     for (size_t i = 0; !rc && i < d->n; i++)
-        rc = (i && run_puts(r, ", ")) || show_put_repr(r, d->entries[i].key) ||
-                     run_puts(r, ": ") || show_put_repr(r, d->entries[i].value)
+        rc = (i && run_puts(r, ", ")) || show_put_repr(r, d->entries[i].key) || run_puts(r, ": ") ||
+                     show_put_repr(r, d->entries[i].value)
                  ? ERR_LIMIT
                  : 0;
     return rc ? rc : run_puts(r, "}");
@@ -122,10 +127,10 @@ static int put_repr(struct run *r, struct value v)
         return put_dict(r, v.u.dict);
     case VALUE_NAMESPACE:
         return run_puts(r, "<Namespace ") || put_dict(r, v.u.dict) || run_puts(r, ">") ? ERR_LIMIT
-                                                                                      : 0;
+                                                                                       : 0;
     default:
         return run_puts(r, "<") || run_puts(r, value_kind_name(v)) || run_puts(r, ">") ? ERR_LIMIT
-                                                                                      : 0;
+                                                                                       : 0;
     }
 }
 

@@ -1,4 +1,5 @@
-/* tests.c - what may stand behind "is". Source: the Jinja documentation, "List of Builtin Tests". */
+/* tests.c - what may stand behind "is". Source: the Jinja documentation, "List of Builtin Tests".
+ */
 #include "jinja/builtins.h"
 #include "jinja/run.h"
 #include "jinja/unicode.h"
@@ -111,8 +112,7 @@ static int is_escaped(struct run *r, struct call *c, struct value *out)
 /* ---- numbers --------------------------------------------------------------------------------- */
 
 /* self modulo n is `want`. */
-static int modulo_is(struct run *r, struct call *c, struct value n, int64_t want,
-                     struct value *out)
+static int modulo_is(struct run *r, struct call *c, struct value n, int64_t want, struct value *out)
 {
     struct value rest;
     bool is;
@@ -252,44 +252,24 @@ static int is_test(struct run *r, struct call *c, struct value *out)
 }
 
 const struct builtin builtins_test[] = {
-    {"defined", "", is_defined},
-    {"undefined", "", is_undefined},
-    {"none", "", is_none},
-    {"boolean", "", is_boolean},
-    {"true", "", is_true},
-    {"false", "", is_false},
-    {"integer", "", is_integer},
-    {"float", "", is_float},
-    {"number", "", is_number},
-    {"string", "", is_string},
-    {"mapping", "", is_mapping},
-    {"sequence", "", is_sequence},
-    {"iterable", "", is_sequence},
-    {"callable", "", is_callable},
-    {"escaped", "", is_escaped},
-    {"odd", "", is_odd},
-    {"even", "", is_even},
-    {"divisibleby", "num", is_divisible},
-    {"eq", "other", is_eq},
-    {"equalto", "other", is_eq},
-    {"==", "other", is_eq},
-    {"ne", "other", is_ne},
-    {"!=", "other", is_ne},
-    {"lt", "other", is_lt},
-    {"lessthan", "other", is_lt},
-    {"<", "other", is_lt},
-    {"le", "other", is_le},
-    {"<=", "other", is_le},
-    {"gt", "other", is_gt},
-    {"greaterthan", "other", is_gt},
-    {">", "other", is_gt},
-    {"ge", "other", is_ge},
-    {">=", "other", is_ge},
-    {"in", "seq", is_in},
-    {"sameas", "other", is_same},
-    {"lower", "", is_lower},
-    {"upper", "", is_upper},
-    {"filter", "", is_filter},
-    {"test", "", is_test},
-    {0},
+    {"defined", "", is_defined},   {"undefined", "", is_undefined},
+    {"none", "", is_none},         {"boolean", "", is_boolean},
+    {"true", "", is_true},         {"false", "", is_false},
+    {"integer", "", is_integer},   {"float", "", is_float},
+    {"number", "", is_number},     {"string", "", is_string},
+    {"mapping", "", is_mapping},   {"sequence", "", is_sequence},
+    {"iterable", "", is_sequence}, {"callable", "", is_callable},
+    {"escaped", "", is_escaped},   {"odd", "", is_odd},
+    {"even", "", is_even},         {"divisibleby", "num", is_divisible},
+    {"eq", "other", is_eq},        {"equalto", "other", is_eq},
+    {"==", "other", is_eq},        {"ne", "other", is_ne},
+    {"!=", "other", is_ne},        {"lt", "other", is_lt},
+    {"lessthan", "other", is_lt},  {"<", "other", is_lt},
+    {"le", "other", is_le},        {"<=", "other", is_le},
+    {"gt", "other", is_gt},        {"greaterthan", "other", is_gt},
+    {">", "other", is_gt},         {"ge", "other", is_ge},
+    {">=", "other", is_ge},        {"in", "seq", is_in},
+    {"sameas", "other", is_same},  {"lower", "", is_lower},
+    {"upper", "", is_upper},       {"filter", "", is_filter},
+    {"test", "", is_test},         {0},
 };

@@ -136,8 +136,8 @@ size_t text_find_last(struct value v, struct value what, size_t n)
     if (what.len > n)
         return NOWHERE;
     for (size_t at = n - what.len + 1; at-- > 0;)
-        if (what.len == 0 || (v.u.s[at] == what.u.s[0] &&
-                              memcmp(v.u.s + at, what.u.s, what.len) == 0))
+        if (what.len == 0 ||
+            (v.u.s[at] == what.u.s[0] && memcmp(v.u.s + at, what.u.s, what.len) == 0))
             return at;
     return NOWHERE;
 }

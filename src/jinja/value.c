@@ -32,14 +32,22 @@ bool value_truth(struct value v)
 const char *value_kind_name(struct value v)
 {
     static const char *const names[] = {
-        [VALUE_MISSING] = "nothing",        [VALUE_UNDEFINED] = "undefined",
-        [VALUE_NONE] = "none",              [VALUE_BOOL] = "a boolean",
-        [VALUE_INT] = "an integer",         [VALUE_FLOAT] = "a float",
-        [VALUE_TEXT] = "a string",          [VALUE_LIST] = "a list",
-        [VALUE_TUPLE] = "a tuple",          [VALUE_DICT] = "a mapping",
-        [VALUE_NAMESPACE] = "a namespace",  [VALUE_BUILTIN] = "a function",
-        [VALUE_METHOD] = "a method",        [VALUE_MACRO] = "a macro",
-        [VALUE_LOOP] = "the loop variable", [VALUE_CYCLER] = "a cycler",
+        [VALUE_MISSING] = "nothing",
+        [VALUE_UNDEFINED] = "undefined",
+        [VALUE_NONE] = "none",
+        [VALUE_BOOL] = "a boolean",
+        [VALUE_INT] = "an integer",
+        [VALUE_FLOAT] = "a float",
+        [VALUE_TEXT] = "a string",
+        [VALUE_LIST] = "a list",
+        [VALUE_TUPLE] = "a tuple",
+        [VALUE_DICT] = "a mapping",
+        [VALUE_NAMESPACE] = "a namespace",
+        [VALUE_BUILTIN] = "a function",
+        [VALUE_METHOD] = "a method",
+        [VALUE_MACRO] = "a macro",
+        [VALUE_LOOP] = "the loop variable",
+        [VALUE_CYCLER] = "a cycler",
         [VALUE_JOINER] = "a joiner",
     };
 

@@ -42,7 +42,7 @@ function vocabulary() {
 const N_VOCAB = 27 + 3 + 256;
 
 /* Writes the model; its size in bytes. Every weight is zero. */
-function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512 } = {}) {
+function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null } = {}) {
   const meta = [
     entry('general.architecture', STRING, 'llama'),
     entry('general.name', STRING, 'hollow'),
@@ -55,6 +55,7 @@ function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512 } =
     entry('llama.attention.layer_norm_rms_epsilon', F32, 1e-5),
     entry('llama.rope.dimension_count', U32, 64),
     ...vocabulary(),
+    ...(template === null ? [] : [entry('tokenizer.chat_template', STRING, template)]),
   ];
   const shapes = [['token_embd.weight', [embd, N_VOCAB]], ['output.weight', [embd, N_VOCAB]],
     ['output_norm.weight', [embd]]];
