@@ -17,7 +17,7 @@
 
 #define MAX_RUNS    15
 #define BUDGET_S    0.5        /* for each figure */
-#define POOL_HALVES (32 << 20) /* keys and values: 64 MiB */
+#define POOL_BYTES  (64 << 20) /* keys and values */
 #define MAX_QUERIES 64
 
 static const uint32_t contexts[] = {128, 1024, 4096, 32768};
@@ -28,8 +28,9 @@ static const struct shape {
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 struct bench {
-    uint16_t *pool;
-    const uint16_t **k_pages, **v_pages;
+    enum kern_kv type;
+    uint8_t *pool;
+    const void **k_pages, **v_pages;
     uint32_t n_pos[MAX_QUERIES];
     float *q, *out, *scratch;
 };
@@ -51,9 +52,9 @@ static int by_value(const void *a, const void *b)
 
 static bool bench_init(struct bench *b)
 {
-    const size_t n_pages = POOL_HALVES / KERN_PAGE_TOKENS; /* of heads of one float: enough */
+    const size_t n_pages = POOL_BYTES / KERN_PAGE_TOKENS; /* of heads of one float: enough */
 
-    *b = (struct bench){.pool = malloc(POOL_HALVES * sizeof(uint16_t)),
+    *b = (struct bench){.pool = malloc(POOL_BYTES),
                         .k_pages = malloc(n_pages * sizeof(void *)),
                         .v_pages = malloc(n_pages * sizeof(void *)),
                         .q = malloc(MAX_QUERIES * 128 * sizeof(float)),
@@ -61,8 +62,8 @@ static bool bench_init(struct bench *b)
                         .scratch = malloc(kern_attn_scratch(MAX_QUERIES, 128) * sizeof(float))};
     if (!b->pool || !b->k_pages || !b->v_pages || !b->q || !b->out || !b->scratch)
         return false;
-    for (size_t i = 0; i < POOL_HALVES; i++)
-        b->pool[i] = (uint16_t)(i * 2654435761u >> 15 & 0xb3ff); /* below 0.25 */
+    for (size_t i = 0; i < POOL_BYTES; i++) /* small numbers, as half floats and as floats */
+        b->pool[i] = (uint8_t)(i * 2654435761u >> 15 & (i % 2 ? 0xb3 : 0xff));
     for (size_t i = 0; i < MAX_QUERIES * 128; i++)
         b->q[i] = (float)(int)(i * 2654435761u >> 8 & 0xffff) / 32768.0f - 1.0f;
     return true;
@@ -83,7 +84,8 @@ static void attend_all(struct bench *b, const struct kern *set, const struct sha
                        size_t n_rows, uint32_t n_pos, size_t n_seqs)
 {
     const size_t n_pages = n_pos / KERN_PAGE_TOKENS;
-    struct kern_attn a = {.head_dim = s->head_dim,
+    struct kern_attn a = {.type = b->type,
+                          .head_dim = s->head_dim,
                           .n_rows = n_rows,
                           .n_heads = s->n_heads,
                           .n_pos = b->n_pos,
@@ -103,15 +105,16 @@ static void attend_all(struct bench *b, const struct kern *set, const struct sha
 static void bench_one(struct bench *b, const struct kern *set, const struct shape *s, size_t n_rows,
                       uint32_t n_pos)
 {
-    const size_t strip = s->head_dim * KERN_PAGE_TOKENS, n_halves = 2 * s->head_dim * n_pos;
-    const size_t n_seqs = n_rows > 1 ? 1 : POOL_HALVES / n_halves;
+    const size_t strip = kern_strip_bytes(b->type, s->head_dim);
+    const size_t n_bytes = 2 * strip * n_pos / KERN_PAGE_TOKENS;
+    const size_t n_seqs = n_rows > 1 ? 1 : POOL_BYTES / n_bytes;
     const double begin = cpu_seconds();
     double runs[MAX_RUNS], ops;
     int n = 0;
 
-    for (size_t i = 0; i < POOL_HALVES / strip / 2; i++) {
+    for (size_t i = 0; i < POOL_BYTES / strip / 2; i++) {
         b->k_pages[i] = b->pool + 2 * i * strip;
-        b->v_pages[i] = b->k_pages[i] + strip;
+        b->v_pages[i] = b->pool + (2 * i + 1) * strip;
     }
     for (size_t r = 0; r < n_rows; r++)
         b->n_pos[r] = n_pos - (uint32_t)(n_rows - 1 - r);
@@ -122,7 +125,7 @@ static void bench_one(struct bench *b, const struct kern *set, const struct shap
     }
     qsort(runs, (size_t)n, sizeof *runs, by_value);
     ops = 4.0 * (double)(n_rows * s->n_heads * s->head_dim) * n_pos;
-    printf(" %7.1f %5.1f", ops / runs[n / 2] * 1e-9, 2.0 * (double)n_halves / runs[n / 2] * 1e-9);
+    printf(" %7.1f %5.1f", ops / runs[n / 2] * 1e-9, (double)n_bytes / runs[n / 2] * 1e-9);
     fflush(stdout);
 }
 
@@ -132,8 +135,8 @@ static void bench_set(struct bench *b, const struct kern *set)
         for (int prefill = 0; prefill < 2; prefill++) {
             size_t n_rows = prefill ? MAX_QUERIES / shapes[i].n_heads : 1;
 
-            printf("%-7s %4zu x %zu %-8s", set->name, shapes[i].head_dim, shapes[i].n_heads,
-                   prefill ? "prefill" : "decode");
+            printf("%-7s %-4s %4zu x %zu %-8s", set->name, b->type == KERN_KV_F16 ? "f16" : "q8_0",
+                   shapes[i].head_dim, shapes[i].n_heads, prefill ? "prefill" : "decode");
             for (size_t c = 0; c < COUNT(contexts); c++)
                 bench_one(b, set, &shapes[i], n_rows, contexts[c]);
             printf("\n");
@@ -161,13 +164,17 @@ int main(int argc, char **argv)
         bench_done(&b);
         return CLI_ERROR;
     }
-    printf("Gop/s and GB/s for each context\n%-24s", "set     head x queries");
+    printf("Gop/s and GB/s for each context\n%-29s", "set     kv   head x queries");
     for (size_t i = 0; i < COUNT(contexts); i++)
         printf(" %13u", contexts[i]);
     printf("\n");
     for (const struct kern *const *set = kern_available(); *set; set++) {
-        if (name ? strcmp(name, (*set)->name) == 0 : strcmp("ref", (*set)->name) != 0)
+        if (name ? strcmp(name, (*set)->name) == 0 : strcmp("ref", (*set)->name) != 0) {
+            b.type = KERN_KV_F16;
             bench_set(&b, *set);
+            b.type = KERN_KV_Q8_0;
+            bench_set(&b, *set);
+        }
     }
     bench_done(&b);
     return CLI_DONE;

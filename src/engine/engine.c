@@ -21,6 +21,8 @@
 #include "engine/model/scratch.h"
 
 _Static_assert(ENGINE_PAGE_TOKENS == KV_PAGE_TOKENS, "a page is a page");
+_Static_assert((int)ENGINE_KV_F16 == (int)KERN_KV_F16, "types of keys and values");
+_Static_assert((int)ENGINE_KV_Q8_0 == (int)KERN_KV_Q8_0, "types of keys and values");
 
 #define NO_LOGITS UINT32_MAX
 
@@ -67,12 +69,18 @@ static int check_params(const struct engine_model *m, const struct engine_params
     if (p->n_batch > MAX_BATCH)
         return err_set(err, ERR_INVALID, "batches of %u tokens were asked for; %d are the most",
                        p->n_batch, MAX_BATCH);
+    if (p->kv_type == ENGINE_KV_Q8_0 && m->hp.head_dim % QK != 0)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "keys and values as q8_0 need heads of a multiple of %d, but this model's "
+                       "have %u",
+                       QK, m->hp.head_dim);
     return 0;
 }
 
-static struct kv_shape kv_shape_of(const struct engine_model *m)
+static struct kv_shape kv_shape_of(const struct engine_model *m, const struct engine_params *p)
 {
-    return (struct kv_shape){m->hp.n_layers, m->hp.n_kv_heads, m->hp.head_dim};
+    return (struct kv_shape){m->hp.n_layers, m->hp.n_kv_heads, m->hp.head_dim,
+                             p->kv_type == ENGINE_KV_Q8_0 ? KERN_KV_Q8_0 : KERN_KV_F16};
 }
 
 static struct scratch_shape scratch_shape_of(const struct engine_model *m,
@@ -90,7 +98,7 @@ uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint
                             uint32_t n_batch)
 {
     struct engine_params p = {.n_slots = n_slots, .n_ctx = n_ctx, .n_batch = n_batch};
-    struct kv_shape kv = kv_shape_of(m);
+    struct kv_shape kv = kv_shape_of(m, &p);
     struct scratch_shape scratch;
     uint64_t bytes;
 
@@ -120,7 +128,7 @@ static int find_kernels(const char *name, const struct kern **out, struct err *e
 static int alloc_parts(struct engine *e, struct err *err)
 {
     struct engine_params *p = &e->params;
-    struct kv_shape kv = kv_shape_of(e->model);
+    struct kv_shape kv = kv_shape_of(e->model, p);
     struct scratch_shape scratch = scratch_shape_of(e->model, p, p->n_batch);
     int rc;
 

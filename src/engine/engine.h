@@ -65,8 +65,8 @@ struct engine_model_info {
     uint64_t file_bytes, weight_bytes, n_params;
     uint64_t token_bytes; /* of the weights, what a pass of one token reads (no embedding table) */
     uint32_t n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_vocab;
-    uint32_t n_ctx_train; /* context the model was trained for */
-    uint64_t kv_bytes_per_token;
+    uint32_t n_ctx_train;        /* context the model was trained for */
+    uint64_t kv_bytes_per_token; /* as F16 */
     float rope_freq_base;
 };
 /* Nanoseconds that the parts of engine_model_open took. */
@@ -82,7 +82,8 @@ void engine_model_info(const struct engine_model *m, struct engine_model_info *o
 
 /*
  * Bytes an engine can come to use: KV pages for n_slots sequences of n_ctx, and scratch with logits
- * of one row a sequence. n_ctx and n_batch 0 are as in engine_params. UINT64_MAX when it overflows.
+ * of one row a sequence. n_ctx and n_batch 0 are as in engine_params; keys and values are F16.
+ * UINT64_MAX when it overflows.
  */
 uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint32_t n_ctx,
                             uint32_t n_batch);
@@ -132,15 +133,21 @@ int engine_vocab_detokenize(const struct engine_vocab *v, const int32_t *ids, si
 
 struct engine;
 
+/* How keys and values are kept. Q8_0: 8 bits and a float scale for 32; head_dim a multiple of 32.
+ */
+enum engine_kv { ENGINE_KV_F16, ENGINE_KV_Q8_0 };
+
 struct engine_params {
-    uint32_t n_slots;    /* sequences at once, 1..ENGINE_MAX_SLOTS */
-    uint32_t n_ctx;      /* positions of a sequence, at most what the model was trained for;
-                          * 0 = that, capped by ENGINE_DEFAULT_CTX */
-    uint32_t n_batch;    /* most tokens in one batch; 0 = ENGINE_DEFAULT_BATCH */
-    unsigned n_threads;  /* 0 = the CPUs this process may use */
-    const char *kernels; /* "ref", "avx2", "avx512", "neon"; NULL or "auto" = the best here */
-    bool in_place;       /* never pack the weights: engine_tune then has nothing to do */
-    bool keep_prefixes;  /* pages of closed sequences stay for engine_seq_reuse */
+    uint32_t n_slots;   /* sequences at once, 1..ENGINE_MAX_SLOTS */
+    uint32_t n_ctx;     /* positions of a sequence, at most what the model was trained for;
+                         * 0 = that, capped by ENGINE_DEFAULT_CTX */
+    uint32_t n_batch;   /* most tokens in one batch; 0 = ENGINE_DEFAULT_BATCH */
+    unsigned n_threads; /* 0 = the CPUs this process may use */
+    const char
+        *kernels;  /* "ref", "avx2", "avxvnni", "avx512", "neon"; NULL or "auto" = the best here */
+    bool in_place; /* never pack the weights: engine_tune then has nothing to do */
+    bool keep_prefixes; /* pages of closed sequences stay for engine_seq_reuse */
+    enum engine_kv kv_type;
 };
 #define ENGINE_MAX_SLOTS     256
 #define ENGINE_DEFAULT_CTX   4096
@@ -148,8 +155,9 @@ struct engine_params {
 #define ENGINE_PAGE_TOKENS   32 /* positions in a KV page */
 
 /*
- * ERR_INVALID for parameters out of range, ERR_UNSUPPORTED for a kernel set that is not here,
- * ERR_NO_MEMORY with the number of bytes. The model must outlive the engine.
+ * ERR_INVALID for parameters out of range, ERR_UNSUPPORTED for a kernel set that is not here or a
+ * kv_type the model's heads do not fit, ERR_NO_MEMORY with the number of bytes. The model must
+ * outlive the engine.
  */
 int engine_create(const struct engine_model *m, const struct engine_params *params,
                   struct engine **out, struct err *err);

@@ -21,7 +21,8 @@
 
 struct words {
     const char *model, *model_ref, *worker_id, *addr, *hive_url, *public_url, *backend, *kernels,
-        *prefix_cache, *speculate, *log_level;
+        *prefix_cache, *speculate, *kv_type, *log_level;
+    enum engine_kv kv; /* what kv_type means */
     int64_t listen_fd, lease_fd, board_fd, device, slots, ctx, threads, queue;
     bool in_place;
 };
@@ -54,7 +55,8 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
         {"in-place", 0, CLI_FLAG, &w->in_place, 0, 0, NULL,
          "use the weights as they lie in the file: slower, no memory but the file's", NULL},
         {"kernels", 0, CLI_STR, &w->kernels, 0, 0, "SET",
-         "ref, avx2, avx512, neon or auto (default)", NULL},
+         "ref, avx2, avxvnni, avx512, neon or auto (default)", NULL},
+        {"kv-type", 0, CLI_STR, &w->kv_type, 0, 0, "TYPE", COMMAND_KV_HELP, NULL},
         {"queue", 0, CLI_INT, &w->queue, 0, SERVER_QUEUE_MAX, "N",
          "requests that may wait (default: 4 a slot, at least 16)", NULL},
         {"prefix-cache", 0, CLI_STR, &w->prefix_cache, 0, 0, "on|off",
@@ -117,18 +119,21 @@ static struct serve_options options_of(const struct words *w)
                    .n_threads = (unsigned)w->threads,
                    .kernels = w->kernels,
                    .in_place = w->in_place,
-
-                   .keep_prefixes = str_eq(w->prefix_cache, "on")},
+                   .keep_prefixes = str_eq(w->prefix_cache, "on"),
+                   .kv_type = w->kv},
     };
 }
 
-static int serve(const struct words *w)
+static int serve(struct words *w)
 {
-    struct serve_options o = options_of(w);
+    struct serve_options o;
     char host[SERVER_HOST_MAX], id[WORKER_ID_MAX], uuid[UUID_BYTES];
     struct err err;
 
-    if (check_backend(w, &err) || access_split_host(w->addr, host, sizeof host, &o.port, &err))
+    if (check_backend(w, &err) || command_kv_type(w->kv_type, &w->kv, &err))
+        return command_fail(&err);
+    o = options_of(w);
+    if (access_split_host(w->addr, host, sizeof host, &o.port, &err))
         return command_fail(&err);
     o.host = str_eq(host, "localhost") ? "127.0.0.1" : host;
     snprintf(id, sizeof id, "worker-%s", uuid_make(uuid));

@@ -41,12 +41,14 @@ int command_parse_ids(const char *text, int32_t **ids, size_t *n_ids, struct err
 /* Options that every command with an engine has; 0 and NULL are defaults. */
 struct command_engine {
     const char *model_path;
-    const char *kernels;
+    const char *kernels, *kv_type;
     int64_t n_threads, n_ctx;
     bool in_place;
 };
+#define COMMAND_KV_HELP "how keys and values are kept: f16 (default), or q8_0 in half the memory"
 #define COMMAND_ENGINE_OPTS(o)                                                                     \
     {"model", 'm', CLI_STR, &(o)->model_path, 0, 0, "FILE", "the GGUF file (needed)", NULL},       \
+        {"kv-type", 0, CLI_STR, &(o)->kv_type, 0, 0, "TYPE", COMMAND_KV_HELP, NULL},               \
         {"threads", 't', CLI_INT, &(o)->n_threads,                                                 \
          1,         256, "N",     "compute threads (default: the CPUs there are)",                 \
          NULL},                                                                                    \
@@ -57,8 +59,11 @@ struct command_engine {
          NULL},                                                                                    \
     {                                                                                              \
         "kernels", 0, CLI_STR, &(o)->kernels, 0, 0, "SET",                                         \
-            "ref, avx2, avx512, neon or auto (default)", NULL                                      \
+            "ref, avx2, avxvnni, avx512, neon or auto (default)", NULL                             \
     }
+
+/* "f16", "q8_0", or NULL for the default. ERR_INVALID. */
+int command_kv_type(const char *name, enum engine_kv *out, struct err *err);
 
 /* Opens and loads the model of the options. */
 int command_open_model(const struct command_engine *o, struct engine_model **out, struct err *err);

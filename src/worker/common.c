@@ -71,6 +71,16 @@ void command_time_model(struct timings *t, const struct engine_model *m)
     timings_part(t, "tokenizer", times.tokenizer_ns);
 }
 
+int command_kv_type(const char *name, enum engine_kv *out, struct err *err)
+{
+    bool q8 = name && strcmp(name, "q8_0") == 0;
+
+    if (name && !q8 && strcmp(name, "f16") != 0)
+        return err_set(err, ERR_INVALID, "--kv-type is '%.32s'; there are f16 and q8_0", name);
+    *out = q8 ? ENGINE_KV_Q8_0 : ENGINE_KV_F16;
+    return 0;
+}
+
 int command_open_engine(const struct command_engine *o, const struct engine_model *m,
                         uint32_t n_slots, uint32_t n_batch, struct engine **out, struct err *err)
 {
@@ -82,6 +92,7 @@ int command_open_engine(const struct command_engine *o, const struct engine_mode
         .kernels = o->kernels,
         .in_place = o->in_place,
     };
+    int rc = command_kv_type(o->kv_type, &p.kv_type, err);
 
-    return engine_create(m, &p, out, err);
+    return rc ? rc : engine_create(m, &p, out, err);
 }

@@ -10,35 +10,82 @@
 #define MAX_POS   (3 * KERN_BLOCK_TOKENS + 40)
 #define MAX_PAGES ((MAX_POS + KERN_PAGE_TOKENS - 1) / KERN_PAGE_TOKENS)
 #define MAX_ROWS  20
+#define MAX_HEAD  256
 
 /*
- * One call. Whole pages of keys and, behind the last value that is used, a forbidden page. Keys
- * behind the last position are no numbers.
+ * One call. Whole pages of keys and, behind the last value that is used, a forbidden page. What
+ * lies behind the last position is no number where the type has one.
  */
 struct attention {
     struct guard guard;
-    uint16_t *k, *v; /* all pages, one after the other */
-    const uint16_t *k_pages[MAX_PAGES], *v_pages[MAX_PAGES];
+    uint8_t *k, *v; /* all pages, one after the other */
+    const void *k_pages[MAX_PAGES], *v_pages[MAX_PAGES];
     uint32_t n_pos[MAX_ROWS];
     struct kern_attn a;
 };
 
-/* Where the half i of position p lies among the keys. */
+/* Where value i of position p lies among the keys or values: which half, or which level. */
 static inline size_t key_at(const struct kern_attn *a, size_t p, size_t i)
 {
-    return (p / KERN_PAGE_TOKENS * a->head_dim + i) * KERN_PAGE_TOKENS + p % KERN_PAGE_TOKENS;
+    const size_t n = a->type == KERN_KV_F16 ? 1 : 4, at = p % KERN_PAGE_TOKENS;
+
+    return (i / n * KERN_PAGE_TOKENS + at) * n + i % n;
+}
+
+static inline size_t value_at(const struct kern_attn *a, size_t p, size_t i)
+{
+    return p % KERN_PAGE_TOKENS * a->head_dim + i;
+}
+
+static inline uint8_t *strip_of(const struct kern_attn *a, uint8_t *strips, size_t p)
+{
+    return strips + p / KERN_PAGE_TOKENS * kern_strip_bytes(a->type, a->head_dim);
+}
+
+static inline float *scale_at(const struct kern_attn *a, uint8_t *strips, size_t p, size_t i)
+{
+    float *scales = (float *)(strip_of(a, strips, p) + a->head_dim * KERN_PAGE_TOKENS);
+
+    return &scales[i / QK * KERN_PAGE_TOKENS + p % KERN_PAGE_TOKENS];
+}
+
+/* A random value in -1 .. 1. */
+static inline void put_random(const struct kern_attn *a, struct rng *r, uint8_t *strips, size_t p,
+                              size_t i, size_t at)
+{
+    uint8_t *strip = strip_of(a, strips, p);
+
+    if (a->type == KERN_KV_F16) {
+        ((uint16_t *)strip)[at] = kern_f32_to_f16(rng_float(r));
+        return;
+    }
+    strip[at] = (uint8_t)((int)rng_below(r, 255) - 127);
+    *scale_at(a, strips, p, i) = fabsf(rng_float(r)) / 127.0f;
+}
+
+static inline double value_of(const struct kern_attn *a, uint8_t *strips, size_t p, size_t i,
+                              size_t at)
+{
+    const uint8_t *strip = strip_of(a, strips, p);
+
+    if (a->type == KERN_KV_F16)
+        return half_value(((const uint16_t *)strip)[at]);
+    return (double)(int8_t)strip[at] * (double)*scale_at(a, strips, p, i);
 }
 
 /* The last row attends to n_pos positions, each before it to `step` fewer, but to one at least. */
-static inline void attention_init(struct attention *t, struct rng *r, size_t head_dim, size_t n_pos,
-                                  size_t n_rows, size_t n_heads, size_t step)
+static inline void attention_init(struct attention *t, struct rng *r, enum kern_kv type,
+                                  size_t head_dim, size_t n_pos, size_t n_rows, size_t n_heads,
+                                  size_t step)
 {
     const size_t n_pages = (n_pos + KERN_PAGE_TOKENS - 1) / KERN_PAGE_TOKENS;
-    const size_t page = KERN_PAGE_TOKENS * head_dim, stride = n_heads * head_dim + 3;
+    const size_t strip = kern_strip_bytes(type, head_dim), stride = n_heads * head_dim + 3;
+    const size_t unused = type == KERN_KV_F16 ? n_pages * KERN_PAGE_TOKENS - n_pos : 0;
     const size_t n_floats = (n_rows - 1) * stride + n_heads * head_dim;
 
     memset(t, 0, sizeof *t);
-    t->a = (struct kern_attn){.k_pages = t->k_pages,
+    t->a = (struct kern_attn){.type = type,
+                              .k_pages = t->k_pages,
                               .v_pages = t->v_pages,
                               .head_dim = head_dim,
                               .n_rows = n_rows,
@@ -46,16 +93,18 @@ static inline void attention_init(struct attention *t, struct rng *r, size_t hea
                               .n_pos = t->n_pos,
                               .stride = stride,
                               .scale = 1.0f / sqrtf((float)head_dim)};
-    t->k = guard_alloc(&t->guard, n_pages * page * sizeof *t->k);
-    t->v = guard_alloc(&t->guard, n_pos * head_dim * sizeof *t->v);
-    memset(t->k, 0xff, n_pages * page * sizeof *t->k);
+    t->k = guard_alloc(&t->guard, n_pages * strip);
+    t->v = guard_alloc(&t->guard, n_pages * strip - unused * head_dim * sizeof(uint16_t));
+    memset(t->k, 0xff, n_pages * strip);
+    memset(t->v, 0xff, n_pages * strip - unused * head_dim * sizeof(uint16_t));
     for (size_t i = 0; i < n_pos * head_dim; i++) {
-        t->k[key_at(&t->a, i / head_dim, i % head_dim)] = kern_f32_to_f16(rng_float(r));
-        t->v[i] = kern_f32_to_f16(rng_float(r));
+        size_t p = i / head_dim, d = i % head_dim;
+        put_random(&t->a, r, t->k, p, d, key_at(&t->a, p, d));
+        put_random(&t->a, r, t->v, p, d, value_at(&t->a, p, d));
     }
     for (size_t i = 0; i < n_pages; i++) {
-        t->k_pages[i] = t->k + i * page;
-        t->v_pages[i] = t->v + i * page;
+        t->k_pages[i] = t->k + i * strip;
+        t->v_pages[i] = t->v + i * strip;
     }
     for (size_t i = 0; i < n_rows; i++) {
         size_t less = (n_rows - 1 - i) * step;
@@ -66,25 +115,40 @@ static inline void attention_init(struct attention *t, struct rng *r, size_t hea
     t->a.scratch = guard_floats(&t->guard, r, kern_attn_scratch(n_rows * n_heads, head_dim));
 }
 
+/* The query as the scores have it: scaled, and with Q8_0 rounded to levels. */
+static inline void scaled_query(const struct kern_attn *a, const float *q, double *x)
+{
+    struct kern_q8 q8[MAX_HEAD / QK];
+    float scaled[MAX_HEAD];
+
+    for (size_t i = 0; i < a->head_dim; i++)
+        x[i] = (double)(scaled[i] = q[i] * a->scale);
+    if (a->type == KERN_KV_F16)
+        return;
+    kern_find("ref")->quantize(scaled, a->head_dim, q8);
+    for (size_t i = 0; i < a->head_dim; i++)
+        x[i] = (double)q8[i / QK].q[i % QK] * (double)q8[i / QK].d;
+}
+
 /* Query h of row r in double. All lies in -1 .. 1 and is averaged, so an absolute bound says it. */
 static inline void attention_near_double(const struct attention *t, size_t r, size_t h)
 {
     const struct kern_attn *a = &t->a;
-    const float *q = a->q + r * a->stride + h * a->head_dim;
-    const float *out = a->out + r * a->stride + h * a->head_dim;
-    double weight[MAX_POS], sum = 0;
+    const size_t from = r * a->stride + h * a->head_dim;
+    double weight[MAX_POS], x[MAX_HEAD], sum = 0;
 
+    scaled_query(a, a->q + from, x);
     for (size_t p = 0; p < a->n_pos[r]; p++) {
         double s = 0;
         for (size_t i = 0; i < a->head_dim; i++)
-            s += (double)q[i] * half_value(t->k[key_at(a, p, i)]);
-        weight[p] = exp(s * (double)a->scale);
+            s += x[i] * value_of(a, t->k, p, i, key_at(a, p, i));
+        weight[p] = exp(s);
         sum += weight[p];
     }
     for (size_t i = 0; i < a->head_dim; i++) {
-        double want = 0, got = (double)out[i];
+        double want = 0, got = (double)a->out[from + i];
         for (size_t p = 0; p < a->n_pos[r]; p++)
-            want += weight[p] / sum * half_value(t->v[p * a->head_dim + i]);
+            want += weight[p] / sum * value_of(a, t->v, p, i, value_at(a, p, i));
         /* a chain over a block, one over the head's floats in the score, and a dozen steps */
         CHECK(fabs(got - want) <=
                   (KERN_BLOCK_TOKENS + 2 * (double)a->head_dim + 40) * UNIT_ROUNDOFF,
@@ -118,12 +182,12 @@ static inline void attention_compare(struct attention *t, const char *what)
     }
 }
 
-static inline void attention_try(struct rng *r, size_t head_dim, size_t n_pos, size_t n_rows,
-                                 size_t n_heads, size_t step)
+static inline void attention_try_as(struct rng *r, enum kern_kv type, size_t head_dim, size_t n_pos,
+                                    size_t n_rows, size_t n_heads, size_t step)
 {
     struct attention t;
 
-    attention_init(&t, r, head_dim, n_pos, n_rows, n_heads, step);
+    attention_init(&t, r, type, head_dim, n_pos, n_rows, n_heads, step);
     kern_find("ref")->attend(&t.a);
     for (size_t row = 0; row < n_rows; row++) {
         for (size_t h = 0; h < n_heads; h++)
@@ -131,6 +195,14 @@ static inline void attention_try(struct rng *r, size_t head_dim, size_t n_pos, s
     }
     attention_compare(&t, "attend");
     guard_free(&t.guard);
+}
+
+static inline void attention_try(struct rng *r, size_t head_dim, size_t n_pos, size_t n_rows,
+                                 size_t n_heads, size_t step)
+{
+    attention_try_as(r, KERN_KV_F16, head_dim, n_pos, n_rows, n_heads, step);
+    if (head_dim % QK == 0)
+        attention_try_as(r, KERN_KV_Q8_0, head_dim, n_pos, n_rows, n_heads, step);
 }
 
 static inline void check_attend(void)
@@ -194,11 +266,12 @@ static inline void check_attend_pieces(void)
     struct rng r = {17};
 
     for (size_t n_heads = 1; n_heads <= 9; n_heads += 2) {
-        const size_t head_dim = 8 * n_heads + 8;
+        const enum kern_kv type = n_heads % 4 == 1 ? KERN_KV_F16 : KERN_KV_Q8_0;
+        const size_t head_dim = type == KERN_KV_F16 ? 8 * n_heads + 8 : 32 * ((n_heads + 1) / 4);
         struct attention t;
         float *parts;
 
-        attention_init(&t, &r, head_dim, MAX_POS, 7, n_heads, 150);
+        attention_init(&t, &r, type, head_dim, MAX_POS, 7, n_heads, 150);
         parts = guard_alloc(&t.guard, kern_blocks_for(MAX_POS) * n_heads * kern_part_len(head_dim) *
                                           sizeof *parts);
         EACH_SET(set) attention_pieces(&t, set, parts);
@@ -213,17 +286,29 @@ static inline void check_attend_extreme_scores(void)
     static const float queries[] = {1e4f, -1e30f, INFINITY, -INFINITY, NAN};
     struct rng r = {14};
 
-    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+    for (size_t i = 0; i < 2 * (sizeof queries / sizeof *queries); i++) {
         struct attention t;
         float *q;
 
-        attention_init(&t, &r, 64, KERN_BLOCK_TOKENS + 37, 2, 3, 1);
+        attention_init(&t, &r, i % 2 ? KERN_KV_Q8_0 : KERN_KV_F16, 64, KERN_BLOCK_TOKENS + 37, 2, 3,
+                       1);
         q = guard_floats(&t.guard, &r, attention_floats(&t.a));
-        q[64 + i] = queries[i];
+        q[64 + i] = queries[i / 2];
         t.a.q = q;
         attention_compare(&t, "attend with an extreme query");
         guard_free(&t.guard);
     }
+}
+
+/* Position `at` is poisoned: rows that do not reach it do not notice. */
+static inline void attention_poisoned(struct attention *t, size_t at)
+{
+    attention_compare(t, "attend with a poisoned page");
+    for (size_t row = 0; row < t->a.n_rows; row++) {
+        if (t->n_pos[row] <= at)
+            attention_near_double(t, row, 0);
+    }
+    guard_free(&t->guard);
 }
 
 /*
@@ -238,18 +323,21 @@ static inline void check_attend_poisoned_pages(void)
     for (size_t i = 0; i < 12; i++) {
         struct attention t;
         size_t at = i / 3 % 2 ? 36 : 3;
+        uint8_t **strips = i < 6 ? &t.k : &t.v;
 
-        attention_init(&t, &r, 40, 37, 9, 2, 1);
-        if (i < 6)
-            t.k[key_at(&t.a, at, i % 40)] = halves[i % 3];
-        else
-            t.v[at * 40 + i * 3] = halves[i % 3];
-        attention_compare(&t, "attend with a poisoned page");
-        for (size_t row = 0; row < 9; row++) {
-            if (t.n_pos[row] <= at)
-                attention_near_double(&t, row, 0);
-        }
-        guard_free(&t.guard);
+        attention_init(&t, &r, KERN_KV_F16, 40, 37, 9, 2, 1);
+        ((uint16_t *)strip_of(&t.a, *strips,
+                              at))[i < 6 ? key_at(&t.a, at, i * 6) : value_at(&t.a, at, i * 3)] =
+            halves[i % 3];
+        attention_poisoned(&t, at);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        struct attention t;
+        size_t at = i % 2 ? 36 : 3;
+
+        attention_init(&t, &r, KERN_KV_Q8_0, 64, 37, 9, 2, 1);
+        *scale_at(&t.a, i < 2 ? t.k : t.v, at, 40) = NAN;
+        attention_poisoned(&t, at);
     }
 }
 

@@ -28,6 +28,7 @@ struct ref_layer {
 
 struct ref_model {
     const struct random_model *d;
+    enum engine_kv kv_type;
     struct matrix embd, output, norm, divisors;
     struct ref_layer *layers;
 };
@@ -228,6 +229,15 @@ static void attend(const struct ref_model *m, const struct ref_layer *l, const d
     free(score);
 }
 
+/* What is left of keys or values once they are kept. */
+static void keep(enum engine_kv type, double *x, size_t n)
+{
+    if (type == ENGINE_KV_Q8_0)
+        round_to_levels(x, n, x);
+    for (size_t i = 0; type == ENGINE_KV_F16 && i < n; i++)
+        x[i] = to_half(x[i]);
+}
+
 /* x = x + attention(x) */
 static void attention(const struct ref_model *m, const struct ref_layer *l, size_t pos, double *x)
 {
@@ -243,10 +253,10 @@ static void attention(const struct ref_model *m, const struct ref_layer *l, size
     multiply(&l->v, h, &l->bv, v);
     rotate(m, q, d->n_heads, pos);
     rotate(m, k, d->n_kv_heads, pos);
-    for (size_t i = 0; i < kv_dim; i++) {
-        k[i] = to_half(k[i]);
-        v[i] = to_half(v[i]);
-    }
+    keep(m->kv_type, k, kv_dim);
+    keep(m->kv_type, v, kv_dim);
+    if (m->kv_type == ENGINE_KV_Q8_0)
+        round_to_levels(q, q_dim, q);
     attend(m, l, q, pos, out);
     multiply(&l->o, out, &l->bo, h);
     for (size_t i = 0; i < d->n_embd; i++)
@@ -276,12 +286,14 @@ static void feed_forward(const struct ref_model *m, const struct ref_layer *l, d
     free(up);
 }
 
-void reference_logits(const struct random_model *d, const int32_t *ids, size_t n, double *logits)
+void reference_logits(const struct random_model *d, enum engine_kv kv_type, const int32_t *ids,
+                      size_t n, double *logits)
 {
     double *x = must_alloc(d->n_embd, sizeof(double)), *h = must_alloc(d->n_embd, sizeof(double));
     struct ref_model m;
 
     open_model(&m, d, n);
+    m.kv_type = kv_type;
     for (size_t pos = 0; pos < n; pos++) {
         memcpy(x, m.embd.w + (size_t)ids[pos] * d->n_embd, d->n_embd * sizeof(double));
         for (uint32_t i = 0; i < d->n_layers; i++) {

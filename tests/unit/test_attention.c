@@ -18,19 +18,17 @@
 static int32_t text[N_LONG];
 static float seen[N_SEEN * VOCAB];
 
-static float truths[3][N_SEEN * VOCAB]; /* of each model; see find_truths */
+static float truths[5][N_SEEN * VOCAB]; /* of each model; see find_truths */
 
 /* One KV head for three query heads; two for eight; each its own, and nothing divides. */
-static const struct random_model *const models[] = {&simple_model, &k_model, &odd_model};
-
-static struct random_model longer(const struct random_model *d)
-{
-    struct random_model l = *d;
-
-    l.n_ctx = N_LONG + 8;
-    l.n_layers = 2;
-    return l;
-}
+static const struct {
+    const struct random_model *d;
+    enum engine_kv kv_type;
+} models[] = {{&simple_model, ENGINE_KV_F16},
+              {&k_model, ENGINE_KV_F16},
+              {&odd_model, ENGINE_KV_F16},
+              {&simple_model, ENGINE_KV_Q8_0},
+              {&k_model, ENGINE_KV_Q8_0}};
 
 static bool is_seen(uint32_t pos)
 {
@@ -74,13 +72,18 @@ static void decode_to(struct engine *e, int seq, uint32_t end, uint32_t chunk, f
     }
 }
 
-static void open_with(struct fixture *f, const struct random_model *d, const char *kernels,
-                      unsigned n_threads)
+static void open_with(struct fixture *f, size_t model, const char *kernels, unsigned n_threads)
 {
-    struct engine_params p = {
-        .n_slots = 3, .n_batch = N_LONG, .n_threads = n_threads, .kernels = kernels};
+    struct engine_params p = {.n_slots = 3,
+                              .n_batch = N_LONG,
+                              .n_threads = n_threads,
+                              .kernels = kernels,
+                              .kv_type = models[model].kv_type};
+    struct random_model d = *models[model].d;
 
-    fixture_open(f, d, &p);
+    d.n_ctx = N_LONG + 8;
+    d.n_layers = 2;
+    fixture_open(f, &d, &p);
 }
 
 /* The reference, one thread, one chunk. */
@@ -89,10 +92,9 @@ static int find_truths(void **state)
     (void)state;
     fill_text();
     for (size_t i = 0; i < COUNT(models); i++) {
-        struct random_model d = longer(models[i]);
         struct fixture f;
 
-        open_with(&f, &d, "ref", 1);
+        open_with(&f, i, "ref", 1);
         decode_to(f.e, open_seq(f.e), N_LONG, N_LONG, truths[i]);
         fixture_close(&f);
     }
@@ -111,14 +113,13 @@ static void test_attention__long_contexts_give_the_same_bits_everywhere(void **s
 
     (void)state;
     for (size_t i = 0; i < COUNT(models); i++) {
-        struct random_model d = longer(models[i]);
         for (const char *const *k = engine_kernel_sets(); *k; k++) {
             unsigned most = strcmp(*k, "ref") == 0 ? 2 : 5; /* it takes its time */
 
             for (unsigned n_threads = most == 2 ? 2 : 1; n_threads <= most; n_threads++) {
                 struct fixture f;
 
-                open_with(&f, &d, *k, n_threads);
+                open_with(&f, i, *k, n_threads);
                 decode_to(f.e, open_seq(f.e), N_LONG, chunks[n_threads - 1], seen);
                 check_seen(i);
                 fixture_close(&f);
@@ -132,12 +133,11 @@ static void test_attention__single_rows_behind_a_long_prompt_give_the_same_bits(
 {
     (void)state;
     for (size_t i = 0; i < COUNT(models); i++) {
-        struct random_model d = longer(models[i]);
         for (unsigned n_threads = 1; n_threads <= 4; n_threads++) {
             struct fixture f;
             int seq;
 
-            open_with(&f, &d, NULL, n_threads);
+            open_with(&f, i, NULL, n_threads);
             seq = open_seq(f.e);
             decode_to(f.e, seq, 250, 250, seen);
             decode_to(f.e, seq, 270, 1, seen); /* over the end of a block */
@@ -155,10 +155,9 @@ static void test_attention__forks_of_a_long_context_give_the_same_bits(void **st
 
     (void)state;
     for (size_t i = 0; i < COUNT(models); i++) {
-        struct random_model d = longer(models[i]);
         struct fixture f;
         int first;
-        open_with(&f, &d, NULL, 3);
+        open_with(&f, i, NULL, 3);
         first = open_seq(f.e);
         decode_to(f.e, first, N_LONG, 100, seen);
         check_seen(i);
@@ -180,12 +179,11 @@ static void test_attention__mixed_long_batches_give_the_same_bits(void **state)
     static float each[3][N_SEEN * VOCAB];
     static const uint32_t begin[] = {0, 300, 530}, step[] = {19, 8, 1};
     static struct engine_row rows[N_LONG];
-    struct random_model d = longer(models[1]);
     struct fixture f;
     uint32_t n;
 
     (void)state;
-    open_with(&f, &d, NULL, 2);
+    open_with(&f, 1, NULL, 2);
     for (int s = 0; s < 3; s++)
         decode_to(f.e, open_seq(f.e), begin[s], 128, each[s]);
     do {

@@ -294,6 +294,8 @@ static void test_engine__refuses_bad_parameters(void **state)
                  "1073741824");
     check_params(m, (struct engine_params){.n_slots = 1, .n_threads = 100000}, ERR_INVALID,
                  "100000");
+    check_params(m, (struct engine_params){.n_slots = 1, .kv_type = ENGINE_KV_Q8_0},
+                 ERR_UNSUPPORTED, "need heads of a multiple of 32, but this model's have 14");
     check_params(m, (struct engine_params){.n_slots = 1, .kernels = "abacus"}, ERR_UNSUPPORTED,
                  "'abacus' is not available here; there are:");
     engine_model_close(m);

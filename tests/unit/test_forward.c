@@ -28,15 +28,20 @@ struct distance {
     double largest, mean_square;
 };
 
-static struct distance reference_distance(const struct random_model *d, size_t n)
+static struct distance reference_distance_as(const struct random_model *d, enum engine_kv kv_type,
+                                             size_t n)
 {
+    struct engine_params p = {.n_slots = 1, .n_batch = N_TEXT, .n_threads = 1, .kv_type = kv_type};
+    struct fixture f;
     struct distance far = {0, 0};
     double square = 0;
     int32_t ids[N_TEXT];
 
     random_text(ids, d->seed);
-    plain_logits(d, ids, n, text_logits);
-    reference_logits(d, ids, n, true_logits);
+    fixture_open(&f, d, &p);
+    decode(f.e, open_seq(f.e), ids, n, n, text_logits);
+    fixture_close(&f);
+    reference_logits(d, kv_type, ids, n, true_logits);
     for (size_t i = 0; i < n * VOCAB; i++) {
         double difference = fabs(text_logits[i] - true_logits[i]);
 
@@ -48,6 +53,11 @@ static struct distance reference_distance(const struct random_model *d, size_t n
     far.largest /= sqrt(square / (double)(n * VOCAB));
     far.mean_square /= square;
     return far;
+}
+
+static struct distance reference_distance(const struct random_model *d, size_t n)
+{
+    return reference_distance_as(d, ENGINE_KV_F16, n);
 }
 
 /* 24 bits here and 53 there, and a half float that rounds to the other side now and then. */
@@ -73,6 +83,31 @@ static void test_forward__quantised_models_match_the_reference(void **state)
 
         if (far.mean_square > 0.01 * 0.01 || far.largest > 0.15)
             fail_msg("model %zu: mean %g, largest %g", i, sqrt(far.mean_square), far.largest);
+    }
+}
+
+/*
+ * Keys, values and queries of 8 bits: levels on their way through the layers round to the other
+ * side here, too, and nothing else is added.
+ */
+static void test_forward__q8_0_keys_and_values_match_the_reference(void **state)
+{
+    static const struct random_model *const fitting[] = {&simple_model, &k_model};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(fitting); i++) {
+        struct random_model d = *fitting[i];
+        struct distance far;
+
+        far = reference_distance_as(&d, ENGINE_KV_Q8_0, N_TEXT);
+        if (far.mean_square > 0.01 * 0.01 || far.largest > 0.15)
+            fail_msg("model %zu: mean %g, largest %g", i, sqrt(far.mean_square), far.largest);
+        d.types = &all_types[COUNT(all_types) - 1]; /* F32: only keys and values are rounded */
+        d.n_types = 1;
+        d.n_layers = 1;
+        far = reference_distance_as(&d, ENGINE_KV_Q8_0, 2);
+        if (far.largest > 1e-5)
+            fail_msg("model %zu, F32: mean %g, largest %g", i, sqrt(far.mean_square), far.largest);
     }
 }
 
@@ -207,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forward__float_models_match_the_reference),
         cmocka_unit_test(test_forward__quantised_models_match_the_reference),
+        cmocka_unit_test(test_forward__q8_0_keys_and_values_match_the_reference),
         cmocka_unit_test(test_forward__each_type_alone_matches_the_reference),
         cmocka_unit_test(test_forward__bits_do_not_depend_on_kernels_threads_or_chunks),
         cmocka_unit_test(test_forward__bits_do_not_depend_on_what_shares_the_batch),

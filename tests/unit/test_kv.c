@@ -51,7 +51,7 @@ static void write_text(struct kv *kv, int seq, int text, uint32_t n)
 /* Positions begin..end-1 are those of the text, as an attention kernel sees them. */
 static void check_text(const struct kv *kv, int seq, int text, uint32_t begin, uint32_t end)
 {
-    const uint16_t *k[4], *v[4];
+    const void *k[4], *v[4];
 
     for (uint32_t layer = 0; layer < shape.n_layers; layer++)
         for (uint32_t head = 0; head < shape.n_kv_heads; head++) {
@@ -60,9 +60,9 @@ static void check_text(const struct kv *kv, int seq, int text, uint32_t begin, u
                 for (uint32_t i = 0; i < HEAD_DIM; i++) {
                     uint32_t at = pos % KV_PAGE_TOKENS, page = pos / KV_PAGE_TOKENS;
 
-                    assert_int_equal(k[page][i * KV_PAGE_TOKENS + at],
+                    assert_int_equal(((const uint16_t *)k[page])[i * KV_PAGE_TOKENS + at],
                                      mark(text, pos, layer, head, 0, i));
-                    assert_int_equal(v[page][at * HEAD_DIM + i],
+                    assert_int_equal(((const uint16_t *)v[page])[at * HEAD_DIM + i],
                                      mark(text, pos, layer, head, 1, i));
                 }
         }
@@ -195,6 +195,44 @@ static void test_kv__never_runs_out_of_pages(void **state)
     kv_free(kv);
 }
 
+/* Levels and scales land where kern.h says, each position apart. */
+static void test_kv__q8_0_keeps_levels_and_scales(void **state)
+{
+    static const struct kv_shape heads = {2, 1, 64, KERN_KV_Q8_0};
+    const void *keys[4], *values[4];
+    float k[64], v[64];
+    struct kv *kv;
+    int seq;
+
+    (void)state;
+    assert_int_equal(kv_create(&heads, 1, N_CTX, &kv, NULL), 0);
+    assert_int_equal(kv_bytes_needed(&heads, 1, N_CTX), 2 * 2 * 4 * 32 * (64 + 2 * 4));
+    seq = kv_open(kv, NULL);
+    kv_reserve(kv, seq, 40);
+    for (uint32_t pos = 0; pos < 40; pos++) {
+        for (int i = 0; i < 64; i++) { /* the largest of a group is 127 steps of its own size */
+            k[i] = (float)(i % 32 == 5 ? 127 : (int)pos - i) * (i < 32 ? 0.5f : 2.0f);
+            v[i] = (float)(i % 32 == 9 ? -127 : i - (int)pos) * (i < 32 ? 4.0f : 0.25f);
+        }
+        kv_put(kv, kern_find(NULL), seq, 1, 0, pos, k, v);
+    }
+    kv_view(kv, seq, 1, 0, 0, 2, keys, values);
+    for (uint32_t pos = 0; pos < 40; pos++) {
+        const int8_t *kq = keys[pos / 32], *vq = values[pos / 32];
+        const float *dk = (const float *)(kq + 32 * 64), *dv = (const float *)(vq + 32 * 64);
+        uint32_t at = pos % 32;
+
+        assert_true(dk[at] == 0.5f && dk[32 + at] == 2.0f);
+        assert_true(dv[at] == 4.0f && dv[32 + at] == 0.25f);
+        for (uint32_t i = 0; i < 64; i++) {
+            assert_int_equal(kq[(i / 4 * 32 + at) * 4 + i % 4],
+                             i % 32 == 5 ? 127 : (int)pos - (int)i);
+            assert_int_equal(vq[at * 64 + i], i % 32 == 9 ? -127 : (int)i - (int)pos);
+        }
+    }
+    kv_free(kv);
+}
+
 static void test_kv__says_when_slots_are_out(void **state)
 {
     struct kv *kv = create(1);
@@ -213,7 +251,7 @@ static void test_kv__says_when_slots_are_out(void **state)
 
 static void test_kv__counts_bytes_without_overflow(void **state)
 {
-    struct kv_shape giant = {1024, 4096, 1024};
+    struct kv_shape giant = {1024, 4096, 1024, KERN_KV_F16};
     struct err err = {0};
     struct kv *kv;
 
@@ -233,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_kv__a_fork_shares_whole_pages_and_copies_the_begun_one),
         cmocka_unit_test(test_kv__writing_into_a_shared_page_copies_it_first),
         cmocka_unit_test(test_kv__never_runs_out_of_pages),
+        cmocka_unit_test(test_kv__q8_0_keeps_levels_and_scales),
         cmocka_unit_test(test_kv__says_when_slots_are_out),
         cmocka_unit_test(test_kv__counts_bytes_without_overflow),
     };

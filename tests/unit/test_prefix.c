@@ -136,16 +136,16 @@ static void grow(struct kv *kv, const struct text *t, uint32_t n)
 
 static void check(const struct kv *kv, const struct text *t)
 {
-    const uint16_t *k[MAX_PAGES], *v[MAX_PAGES];
+    const void *k[MAX_PAGES], *v[MAX_PAGES];
 
     kv_view(kv, t->seq, 0, 0, 0, kv_pages_for(kv_len(kv, t->seq)), k, v);
     for (uint32_t pos = 0; pos < kv_len(kv, t->seq); pos++) {
         const uint32_t m = mark(t->tokens, pos), at = pos % KV_PAGE_TOKENS;
-        const uint32_t page = pos / KV_PAGE_TOKENS;
+        const uint16_t *keys = k[pos / KV_PAGE_TOKENS], *values = v[pos / KV_PAGE_TOKENS];
 
         for (uint32_t i = 0; i < HEAD_DIM; i++) {
-            assert_int_equal(kern_f16_to_f32(k[page][i * KV_PAGE_TOKENS + at]), m >> (8 * i) & 255);
-            assert_int_equal(kern_f16_to_f32(v[page][at * HEAD_DIM + i]), ~m >> (8 * i) & 255);
+            assert_int_equal(kern_f16_to_f32(keys[i * KV_PAGE_TOKENS + at]), m >> (8 * i) & 255);
+            assert_int_equal(kern_f16_to_f32(values[at * HEAD_DIM + i]), ~m >> (8 * i) & 255);
         }
     }
 }

@@ -17,6 +17,14 @@ static bool has_avx2(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
+static bool has_avxvnni(void)
+{
+    const unsigned avx_vnni = 1u << 4; /* leaf 7, subleaf 1, EAX */
+    unsigned a, b, c, d;
+
+    return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & avx_vnni);
+}
+
 static bool has_avx512(void)
 {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -26,13 +34,15 @@ static bool has_avx512(void)
 
 const struct kern *const *kern_available(void)
 {
-    static const struct kern *const with_avx512[] = {&kern_avx512, &kern_avx2, &kern_ref, NULL};
-    static const struct kern *const with_avx2[] = {&kern_avx2, &kern_ref, NULL};
-    static const struct kern *const plain[] = {&kern_ref, NULL};
+    static const struct kern *const all[] = {&kern_avx512, &kern_avxvnni, &kern_avx2, &kern_ref,
+                                             NULL};
+    static const struct kern *const no_vnni[] = {&kern_avx512, &kern_avx2, &kern_ref, NULL};
 
     if (has_avx512())
-        return with_avx512;
-    return has_avx2() ? with_avx2 : plain;
+        return has_avxvnni() ? all : no_vnni;
+    if (has_avxvnni())
+        return all + 1;
+    return has_avx2() ? all + 2 : all + 3;
 }
 
 #elif defined(__aarch64__) && defined(__linux__)

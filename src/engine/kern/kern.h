@@ -79,10 +79,14 @@ struct kern_mat {
  * Attention of some rows of one sequence, in one layer, to one KV head: n_rows * n_heads queries.
  *
  * Keys and values lie in pages of KERN_PAGE_TOKENS positions:
- *   K (head_dim, KERN_PAGE_TOKENS) halves: a float of all positions side by side, so that sixteen
- *     scores lie in the lanes of one register and need no sum across lanes;
- *   V (KERN_PAGE_TOKENS, head_dim) halves.
- * Keys of a page behind the last position are read, and never matter; values are not read.
+ *   F16   K (head_dim, KERN_PAGE_TOKENS) halves: a float of all positions side by side, so that
+ *           sixteen scores lie in the lanes of one register and need no sum across lanes;
+ *         V (KERN_PAGE_TOKENS, head_dim) halves.
+ *   Q8_0  groups of 32 floats as `quantize` makes them, head_dim being a multiple of QK:
+ *         K (head_dim / 4, KERN_PAGE_TOKENS, 4) int8 levels, four floats of a position together,
+ *           then (head_dim / QK, KERN_PAGE_TOKENS) float scales dk;
+ *         V (KERN_PAGE_TOKENS, head_dim) int8 levels, then scales dv like those of K.
+ * Keys and scales of a page behind the last position are read, and never matter; values are not.
  *
  * Positions are taken in blocks of KERN_BLOCK_TOKENS, each a softmax of its own, which are joined
  * in rising order (Milakov & Gimelshein 2018; Dao et al. 2022; blocks side by side: Dao et al.
@@ -90,12 +94,15 @@ struct kern_mat {
  * query that attends to the positions below n:
  *
  *   x[i]   = q[i] * scale
- *   s[p]   = fmaf over i in rising order of k[p][i] * x[i], from 0
+ *   s[p]   = F16: fmaf over i in rising order of k[p][i] * x[i], from 0
+ *            Q8_0, x quantised to levels and scales dx: fmaf over groups g in rising order of
+ *            (float)(sum of 32 products of levels) * (dk[p][g] * dx[g]), from 0
  *   of a block, over its positions p < n:
  *     max    = the largest s[p], from -infinity; a NaN never is
  *     e[p]   = kern_exp(s[p] - max)
  *     sum    = sixteen lanes over e[p] in rising order (lane = p mod 16), from 0, then kern_sum16
- *     v[i]   = fmaf over p in rising order of e[p] * v[p][i], from 0
+ *     v[i]   = fmaf over p in rising order of e[p] * v[p][i], from 0;
+ *              with Q8_0 of (e[p] * dv[p][i / QK]) * (float)level[p][i]
  *   the part {max, sum, v} joined by the next block's, {max', sum', v'}:
  *     top    = max' > max ? max' : max;  a = kern_exp(max - top);  b = kern_exp(max' - top)
  *     max    = top;  sum = fmaf(sum', b, sum * a);  v[i] = fmaf(v'[i], b, v[i] * a)
@@ -103,11 +110,23 @@ struct kern_mat {
  */
 #define KERN_PAGE_TOKENS  32
 #define KERN_BLOCK_TOKENS 256
+#define KERN_MAX_HEAD_DIM 1024
 #define KERN_BLOCK_PAGES  (KERN_BLOCK_TOKENS / KERN_PAGE_TOKENS)
 
+enum kern_kv { KERN_KV_F16, KERN_KV_Q8_0 };
+
+/* Bytes of the keys, or the values, of a page. */
+static inline size_t kern_strip_bytes(enum kern_kv type, size_t head_dim)
+{
+    size_t levels = KERN_PAGE_TOKENS * head_dim;
+
+    return type == KERN_KV_F16 ? levels * sizeof(uint16_t) : levels + levels / QK * sizeof(float);
+}
+
 struct kern_attn {
-    const uint16_t *const *k_pages; /* of the sequence, from its first position on */
-    const uint16_t *const *v_pages;
+    enum kern_kv type;
+    const void *const *k_pages; /* of the sequence, from its first position on */
+    const void *const *v_pages;
     size_t head_dim;
     size_t n_rows, n_heads; /* rows of the batch; query heads that share this KV head */
     const uint32_t *n_pos;  /* n_rows: row r attends to positions 0 .. n_pos[r] - 1; >= 1 */
@@ -130,7 +149,7 @@ static inline size_t kern_part_len(size_t head_dim)
 static inline size_t kern_attn_scratch(size_t n_queries, size_t head_dim)
 {
     return (2 * n_queries + 2 * KERN_ATTEND_TILE) * kern_part_len(head_dim) +
-           KERN_ATTEND_TILE * KERN_BLOCK_TOKENS;
+           2 * (size_t)KERN_ATTEND_TILE * KERN_BLOCK_TOKENS;
 }
 
 /* Blocks that hold n_pos positions. */
@@ -140,7 +159,7 @@ static inline uint32_t kern_blocks_for(uint32_t n_pos)
 }
 
 struct kern {
-    const char *name; /* "ref", "avx2", "avx512", "neon" */
+    const char *name; /* "ref", "avx2", "avxvnni", "avx512", "neon" */
 
     /*
      * x (k) f32 -> dst (k/QK): d = amax/127, q = round-to-nearest-even(x * (127/amax)).

@@ -13,7 +13,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Levels of eight bits stay signed: see vi_dot16. */
+/* Levels of eight bits stay signed: see vi_dot. */
 #define LANES_BIAS8 0
 
 #define LANES_QUANT_STRIPES  1
@@ -46,6 +46,16 @@ INLINE void vf_store(float *p, struct vf a)
 {
     _mm256_storeu_ps(p, a.lo);
     _mm256_storeu_ps(p + 8, a.hi);
+}
+
+INLINE __m256 vf_eight_levels(const int8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+
+INLINE struct vf vf_load_levels(const int8_t *p)
+{
+    return (struct vf){vf_eight_levels(p), vf_eight_levels(p + 8)};
 }
 
 /* All bits of the first n of eight words. */
@@ -319,6 +329,12 @@ INLINE uint32_t vi_max_of(struct vi a)
     return (uint32_t)_mm_cvtsi128_si32(_mm_max_epu32(q, _mm_shuffle_epi32(q, 1)));
 }
 
+INLINE struct vi vi_load_levels(const int8_t *p)
+{
+    return (struct vi){_mm256_loadu_si256((const __m256i *)p),
+                       _mm256_loadu_si256((const __m256i *)(p + 32))};
+}
+
 INLINE struct vi vi_broadcast(const void *p)
 {
     int32_t word;
@@ -369,12 +385,23 @@ INLINE void vi_rows(const uint8_t *const rows[16], size_t at, struct vi out[4])
         out[j] = (struct vi){lo[j], hi[j]};
 }
 
+#ifdef __AVXVNNI__
+/* One instruction for a word; levels of 8 bits give their sign to x, which is never -128. */
+INLINE __m256i vi_dot_half(__m256i sum, const __m256i w[4], const __m256i x[4], int bits)
+{
+    for (int j = 0; j < 4; j++)
+        sum = bits == 8 ? _mm256_dpbusd_avx_epi32(sum, _mm256_abs_epi8(w[j]),
+                                                  _mm256_sign_epi8(x[j], w[j]))
+                        : _mm256_dpbusd_avx_epi32(sum, w[j], x[j]);
+    return sum;
+}
+#else
 /*
  * vpmaddubsw multiplies unsigned by signed bytes and adds two products in 16 bits, saturating: with
  * |x| <= 127, levels of 5 bits leave room for the sum of four such pairs (8 * 31 * 127 < 2^15), of
  * 6 bits for two (4 * 63 * 127), and of 8 bits for one, with the sign moved to x (2 * 128 * 127).
  */
-INLINE __m256i vi_dot16_half(__m256i sum, const __m256i w[4], const __m256i x[4], int bits)
+INLINE __m256i vi_dot_half(__m256i sum, const __m256i w[4], const __m256i x[4], int bits)
 {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i t[4];
@@ -396,6 +423,7 @@ INLINE __m256i vi_dot16_half(__m256i sum, const __m256i w[4], const __m256i x[4]
     t[0] = _mm256_add_epi16(t[0], t[2]);
     return _mm256_add_epi32(sum, _mm256_madd_epi16(t[0], ones));
 }
+#endif
 
 INLINE struct vi vi_dot(struct vi sum, const struct vi *w, const int8_t *x, int bits)
 {
@@ -406,7 +434,7 @@ INLINE struct vi vi_dot(struct vi sum, const struct vi *w, const int8_t *x, int 
         hi[j] = w[j].hi;
         xs[j] = vi_broadcast(x + 4 * j).lo;
     }
-    return (struct vi){vi_dot16_half(sum.lo, lo, xs, bits), vi_dot16_half(sum.hi, hi, xs, bits)};
+    return (struct vi){vi_dot_half(sum.lo, lo, xs, bits), vi_dot_half(sum.hi, hi, xs, bits)};
 }
 
 #endif

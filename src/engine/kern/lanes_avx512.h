@@ -54,6 +54,14 @@ INLINE void vf_store(float *p, struct vf a)
     _mm512_storeu_ps(p, a.v);
 }
 
+/* Sixteen bytes, signed. */
+INLINE struct vf vf_load_levels(const int8_t *p)
+{
+    __m512i words = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
+
+    return (struct vf){_mm512_cvtepi32_ps(words)};
+}
+
 /* Only the first n floats, n <= 16. */
 INLINE void vf_store_first(float *p, struct vf a, size_t n)
 {
@@ -308,6 +316,12 @@ INLINE int32_t vi_sum(struct vi a)
 INLINE uint32_t vi_max_of(struct vi a)
 {
     return _mm512_reduce_max_epu32(a.v);
+}
+
+/* 64 signed bytes as levels of eight bits: with LANES_BIAS8. */
+INLINE struct vi vi_load_levels(const int8_t *p)
+{
+    return (struct vi){_mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8((char)0x80))};
 }
 
 /* One unaligned 32-bit word for all lanes. */

@@ -51,6 +51,17 @@ INLINE void vf_store(float *p, struct vf a)
         vst1q_f32(p + 4 * i, a.v[i]);
 }
 
+INLINE struct vf vf_load_levels(const int8_t *p)
+{
+    int8x16_t bytes = vld1q_s8(p);
+    int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_s8(vget_high_s8(bytes));
+
+    return (struct vf){{vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
+                        vcvtq_f32_s32(vmovl_s16(vget_high_s16(low))),
+                        vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
+                        vcvtq_f32_s32(vmovl_s16(vget_high_s16(high)))}};
+}
+
 INLINE void vf_store_first(float *p, struct vf a, size_t n)
 {
     float part[16];
@@ -193,6 +204,8 @@ INLINE uint32_t vi_max_of(struct vi a)
 {
     return vmaxvq_u32(vmaxq_u32(vmaxq_u32(a.v[0], a.v[1]), vmaxq_u32(a.v[2], a.v[3])));
 }
+
+MAP(vi, vi_load_levels, (const int8_t *p), vreinterpretq_u32_s8(vld1q_s8(p + 16 * i)))
 
 INLINE struct vi vi_broadcast(const void *p)
 {

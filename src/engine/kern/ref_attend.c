@@ -7,38 +7,96 @@
 
 #include "engine/kern/sets.h"
 
+/* A query as the scores want it. */
+struct query {
+    float x[KERN_MAX_HEAD_DIM];
+    struct kern_q8 q8[KERN_MAX_HEAD_DIM / QK];
+};
+
+static void make_query(const struct kern_attn *a, const float *q, struct query *out)
+{
+    for (size_t i = 0; i < a->head_dim; i++)
+        out->x[i] = q[i] * a->scale;
+    if (a->type == KERN_KV_Q8_0)
+        kern_ref.quantize(out->x, a->head_dim, out->q8);
+}
+
+/* Scale of the group g of position p, behind the levels of a strip. */
+static float scale_of(const struct kern_attn *a, const void *strip, size_t p, size_t g)
+{
+    const int8_t *levels = strip;
+    float d;
+
+    memcpy(&d, levels + a->head_dim * KERN_PAGE_TOKENS + (g * KERN_PAGE_TOKENS + p) * sizeof d,
+           sizeof d);
+    return d;
+}
+
 /* s[p], p counting from the first position of the page */
-static float score(const struct kern_attn *a, const float *q, const uint16_t *k, size_t p)
+static float score_f16(const struct kern_attn *a, const struct query *q, const uint16_t *k,
+                       size_t p)
 {
     float s = 0.0f;
 
     for (size_t i = 0; i < a->head_dim; i++)
-        s = fmaf(kern_f16_to_f32(k[i * KERN_PAGE_TOKENS + p]), q[i] * a->scale, s);
+        s = fmaf(kern_f16_to_f32(k[i * KERN_PAGE_TOKENS + p]), q->x[i], s);
     return s;
+}
+
+static float score_q8(const struct kern_attn *a, const struct query *q, const int8_t *k, size_t p)
+{
+    float s = 0.0f;
+
+    for (size_t g = 0; g < a->head_dim / QK; g++) {
+        int32_t sum = 0;
+
+        for (size_t i = 0; i < QK; i++) {
+            size_t word = (g * QK + i) / 4;
+            sum += k[(word * KERN_PAGE_TOKENS + p) * 4 + i % 4] * q->q8[g].q[i];
+        }
+        s = fmaf((float)sum, scale_of(a, k, p, g) * q->q8[g].d, s);
+    }
+    return s;
+}
+
+/* v[i] += e * the values of position p */
+static void add_values(const struct kern_attn *a, float e, const void *strip, size_t p, float *v)
+{
+    if (a->type == KERN_KV_F16) {
+        const uint16_t *row = (const uint16_t *)strip + p * a->head_dim;
+        for (size_t i = 0; i < a->head_dim; i++)
+            v[i] = fmaf(e, kern_f16_to_f32(row[i]), v[i]);
+    } else {
+        const int8_t *row = (const int8_t *)strip + p * a->head_dim;
+        for (size_t i = 0; i < a->head_dim; i++)
+            v[i] = fmaf(e * scale_of(a, strip, p, i / QK), (float)row[i], v[i]);
+    }
 }
 
 /* The part of the query q of n positions from the first of `block` on. */
 static void block_part(const struct kern_attn *a, const float *q, size_t block, size_t n,
                        float *part)
 {
+    const void *const *k = a->k_pages + block * KERN_BLOCK_PAGES;
+    const void *const *v = a->v_pages + block * KERN_BLOCK_PAGES;
     float s[KERN_BLOCK_TOKENS], lanes[LANES] = {0}, max = -INFINITY;
-    float *v = part + 2;
+    struct query query;
 
+    make_query(a, q, &query);
     for (size_t p = 0; p < n; p++) {
-        size_t page = block * KERN_BLOCK_PAGES + p / KERN_PAGE_TOKENS;
+        const void *page = k[p / KERN_PAGE_TOKENS];
+        size_t at = p % KERN_PAGE_TOKENS;
 
-        s[p] = score(a, q, a->k_pages[page], p % KERN_PAGE_TOKENS);
+        s[p] =
+            a->type == KERN_KV_F16 ? score_f16(a, &query, page, at) : score_q8(a, &query, page, at);
         max = s[p] > max ? s[p] : max;
     }
-    memset(v, 0, a->head_dim * sizeof *v);
+    memset(part + 2, 0, a->head_dim * sizeof *part);
     for (size_t p = 0; p < n; p++) {
-        size_t page = block * KERN_BLOCK_PAGES + p / KERN_PAGE_TOKENS;
-        const uint16_t *row = a->v_pages[page] + p % KERN_PAGE_TOKENS * a->head_dim;
         float e = kern_exp(s[p] - max);
 
         lanes[p % LANES] = lanes[p % LANES] + e;
-        for (size_t i = 0; i < a->head_dim; i++)
-            v[i] = fmaf(e, kern_f16_to_f32(row[i]), v[i]);
+        add_values(a, e, v[p / KERN_PAGE_TOKENS], p % KERN_PAGE_TOKENS, part + 2);
     }
     part[0] = max;
     part[1] = kern_sum16(lanes);

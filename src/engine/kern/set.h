@@ -12,6 +12,8 @@
 #include "engine/kern/tile.h"
 #include "engine/kern/product.h"
 #include "engine/kern/floats.h"
+#include "engine/kern/attend_scores.h"
+#include "engine/kern/attend_values.h"
 #include "engine/kern/attend.h"
 
 static void set_matmul(const struct kern_mat *w, const struct kern_acts *x, float *y,

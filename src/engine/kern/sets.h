@@ -8,9 +8,10 @@
 #include "engine/kern/kern.h"
 
 extern const struct kern kern_ref;
-extern const struct kern kern_avx2;   /* x86-64 builds only */
-extern const struct kern kern_avx512; /* x86-64 builds only */
-extern const struct kern kern_neon;   /* aarch64 builds only */
+extern const struct kern kern_avx2;    /* x86-64 builds only */
+extern const struct kern kern_avxvnni; /* x86-64 builds only */
+extern const struct kern kern_avx512;  /* x86-64 builds only */
+extern const struct kern kern_neon;    /* aarch64 builds only */
 
 /* Lanes of a canonical float sum. */
 #define LANES 16

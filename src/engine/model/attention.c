@@ -66,7 +66,8 @@ static struct kern_attn attn_of(const struct attention_job *job, const struct sc
         n_pages = end * KERN_BLOCK_PAGES;
     kv_view(f->kv, f->rows[run.begin].seq, job->layer, head, begin * KERN_BLOCK_PAGES, n_pages,
             mine->k_pages, mine->v_pages);
-    return (struct kern_attn){.k_pages = mine->k_pages,
+    return (struct kern_attn){.type = kv_type(f->kv),
+                              .k_pages = mine->k_pages,
                               .v_pages = mine->v_pages,
                               .head_dim = hp->head_dim,
                               .n_rows = run.n,

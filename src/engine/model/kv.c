@@ -9,6 +9,8 @@
 #include "engine/model/hparams.h"
 #include "engine/model/prefix.h"
 
+_Static_assert(HPARAMS_MAX_HEAD_DIM <= KERN_MAX_HEAD_DIM, "a head fits the kernels");
+
 struct kv_seq {
     bool open;
     uint32_t len;     /* positions that hold tokens */
@@ -21,9 +23,9 @@ struct kv {
     struct kv_shape shape;
     uint32_t n_slots, n_ctx;
     uint32_t pages_per_seq, n_pages;
-    size_t strip_elems; /* halves of K (or V) of one layer and head in a page */
-    size_t page_elems;
-    uint16_t *pool; /* mapped: n_pages * page_elems */
+    size_t strip_bytes; /* K (or V) of one layer and head in a page */
+    size_t page_bytes;
+    uint8_t *pool; /* mapped: n_pages * page_bytes */
     size_t pool_bytes;
     uint32_t *refs;       /* n_pages: sequences that hold the page */
     uint32_t *free_pages; /* a stack */
@@ -33,18 +35,17 @@ struct kv {
     struct prefix *prefix; /* NULL: pages are not kept */
 };
 
-static uint64_t page_elems(const struct kv_shape *s)
+static uint64_t page_bytes(const struct kv_shape *s)
 {
-    /* At most 2^10 * 2^12 * 2^10 * 2^6: the limits of hparams.h. */
-    return (uint64_t)s->n_layers * s->n_kv_heads * 2 * KV_PAGE_TOKENS * s->head_dim;
+    /* At most 2^10 * 2^12 * 2 * 2^16: the limits of hparams.h. */
+    return (uint64_t)s->n_layers * s->n_kv_heads * 2 * kern_strip_bytes(s->type, s->head_dim);
 }
 
 uint64_t kv_bytes_needed(const struct kv_shape *shape, uint32_t n_slots, uint32_t n_ctx)
 {
     uint64_t bytes;
 
-    if (__builtin_mul_overflow(page_elems(shape) * sizeof(uint16_t),
-                               (uint64_t)n_slots * kv_pages_for(n_ctx), &bytes))
+    if (__builtin_mul_overflow(page_bytes(shape), (uint64_t)n_slots * kv_pages_for(n_ctx), &bytes))
         return UINT64_MAX;
     return bytes;
 }
@@ -96,8 +97,8 @@ int kv_create(const struct kv_shape *shape, uint32_t n_slots, uint32_t n_ctx, st
     kv->n_ctx = n_ctx;
     kv->pages_per_seq = kv_pages_for(n_ctx);
     kv->n_pages = (uint32_t)n_pages;
-    kv->strip_elems = (size_t)KV_PAGE_TOKENS * shape->head_dim;
-    kv->page_elems = page_elems(shape);
+    kv->strip_bytes = kern_strip_bytes(shape->type, shape->head_dim);
+    kv->page_bytes = page_bytes(shape);
     rc = map_pool(kv, kv_bytes_needed(shape, n_slots, n_ctx), err);
     if (!rc)
         rc = alloc_tables(kv, err);
@@ -193,16 +194,16 @@ static void drop_page(struct kv *kv, uint32_t page)
         kv->free_pages[kv->n_free++] = page;
 }
 
-static uint16_t *page_at(const struct kv *kv, uint32_t page)
+static uint8_t *page_at(const struct kv *kv, uint32_t page)
 {
-    return kv->pool + (size_t)page * kv->page_elems;
+    return kv->pool + (size_t)page * kv->page_bytes;
 }
 
 static uint32_t copy_page(struct kv *kv, uint32_t from)
 {
     uint32_t to = take_page(kv);
 
-    memcpy(page_at(kv, to), page_at(kv, from), kv->page_elems * sizeof(uint16_t));
+    memcpy(page_at(kv, to), page_at(kv, from), kv->page_bytes);
     if (kv->prefix)
         memcpy(prefix_tokens(kv->prefix, to), prefix_tokens(kv->prefix, from),
                KV_PAGE_TOKENS * sizeof(int32_t));
@@ -391,33 +392,78 @@ void kv_grow(struct kv *kv, int seq, uint32_t n)
 }
 
 /* The K strip of a layer and head in a page; the V strip lies behind it. */
-static uint16_t *strip(const struct kv *kv, uint32_t page, uint32_t layer, uint32_t head)
+static uint8_t *strip(const struct kv *kv, uint32_t page, uint32_t layer, uint32_t head)
 {
     size_t i = (size_t)layer * kv->shape.n_kv_heads + head;
 
-    return page_at(kv, page) + i * 2 * kv->strip_elems;
+    return page_at(kv, page) + i * 2 * kv->strip_bytes;
+}
+
+static void put_f16(const struct kv *kv, const struct kern *kern, uint8_t *to, uint32_t at,
+                    const float *k, const float *v)
+{
+    uint16_t *keys = (uint16_t *)to, *values = (uint16_t *)(to + kv->strip_bytes);
+    uint16_t half[KERN_MAX_HEAD_DIM];
+    size_t dim = kv->shape.head_dim;
+
+    kern->to_f16(k, half, dim);
+    for (size_t i = 0; i < dim; i++)
+        keys[i * KV_PAGE_TOKENS + at] = half[i];
+    kern->to_f16(v, values + at * dim, dim);
+}
+
+/* The scales of a position, behind the levels of its strip. */
+static void put_scales(const struct kv *kv, uint8_t *strip, uint32_t at, const struct kern_q8 *q)
+{
+    float *scales = (float *)(strip + (size_t)KV_PAGE_TOKENS * kv->shape.head_dim);
+
+    for (size_t g = 0; g < kv->shape.head_dim / QK; g++)
+        scales[g * KV_PAGE_TOKENS + at] = q[g].d;
+}
+
+static void put_q8(const struct kv *kv, const struct kern *kern, uint8_t *to, uint32_t at,
+                   const float *k, const float *v)
+{
+    struct kern_q8 q[KERN_MAX_HEAD_DIM / QK];
+    uint8_t *values = to + kv->strip_bytes;
+    size_t dim = kv->shape.head_dim;
+
+    kern->quantize(k, dim, q);
+    for (size_t i = 0; i < dim; i += 4)
+        memcpy(to + i * KV_PAGE_TOKENS + (size_t)at * 4, q[i / QK].q + i % QK, 4);
+    put_scales(kv, to, at, q);
+    kern->quantize(v, dim, q);
+    for (size_t i = 0; i < dim; i += QK)
+        memcpy(values + at * dim + i, q[i / QK].q, QK);
+    put_scales(kv, values, at, q);
 }
 
 void kv_put(const struct kv *kv, const struct kern *kern, int seq, uint32_t layer, uint32_t head,
             uint32_t pos, const float *k, const float *v)
 {
     uint32_t page = kv->seqs[seq].pages[pos / KV_PAGE_TOKENS], at = pos % KV_PAGE_TOKENS;
-    uint16_t *to = strip(kv, page, layer, head), half[HPARAMS_MAX_HEAD_DIM];
-    size_t dim = kv->shape.head_dim;
+    uint8_t *to = strip(kv, page, layer, head);
 
-    kern->to_f16(k, half, dim);
-    for (size_t i = 0; i < dim; i++)
-        to[i * KV_PAGE_TOKENS + at] = half[i];
-    kern->to_f16(v, to + kv->strip_elems + at * dim, dim);
+    if (kv->shape.type == KERN_KV_F16)
+        put_f16(kv, kern, to, at, k, v);
+    else
+        put_q8(kv, kern, to, at, k, v);
+}
+
+enum kern_kv kv_type(const struct kv *kv)
+{
+    return kv->shape.type;
 }
 
 void kv_view(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t begin,
-             uint32_t end, const uint16_t **k_pages, const uint16_t **v_pages)
+             uint32_t end, const void **k_pages, const void **v_pages)
 {
     const uint32_t *pages = kv->seqs[seq].pages;
 
     for (uint32_t i = begin; i < end; i++) {
-        k_pages[i] = strip(kv, pages[i], layer, head);
-        v_pages[i] = k_pages[i] + kv->strip_elems;
+        const uint8_t *keys = strip(kv, pages[i], layer, head);
+
+        k_pages[i] = keys;
+        v_pages[i] = keys + kv->strip_bytes;
     }
 }

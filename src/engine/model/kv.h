@@ -29,7 +29,8 @@
 #define KV_PAGE_TOKENS KERN_PAGE_TOKENS
 
 struct kv_shape {
-    uint32_t n_layers, n_kv_heads, head_dim;
+    uint32_t n_layers, n_kv_heads, head_dim; /* Q8_0: head_dim is a multiple of QK */
+    enum kern_kv type;
 };
 
 struct kv;
@@ -75,13 +76,15 @@ void kv_truncate(struct kv *kv, int seq, uint32_t n_tokens);
 void kv_reserve(struct kv *kv, int seq, uint32_t n);
 void kv_grow(struct kv *kv, int seq, uint32_t n);
 
+enum kern_kv kv_type(const struct kv *kv);
+
 /* Keeps k and v (head_dim each) of a reserved position, converted by the kernels. */
 void kv_put(const struct kv *kv, const struct kern *kern, int seq, uint32_t layer, uint32_t head,
             uint32_t pos, const float *k, const float *v);
 
 /* Where K and V of pages begin..end-1 of a sequence lie: k_pages[begin] and so on are set. */
 void kv_view(const struct kv *kv, int seq, uint32_t layer, uint32_t head, uint32_t begin,
-             uint32_t end, const uint16_t **k_pages, const uint16_t **v_pages);
+             uint32_t end, const void **k_pages, const void **v_pages);
 
 static inline uint32_t kv_pages_for(uint32_t n_pos)
 {

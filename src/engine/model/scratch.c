@@ -44,8 +44,8 @@ static void carve_threads(struct carver *c, const struct scratch_shape *shape, s
         struct scratch_thread t = {
             .attn = carve(c, kern_attn_scratch(n_rows * group, hp->head_dim), 1, sizeof(float)),
             .n_pos = carve(c, n_rows, 1, sizeof(uint32_t)),
-            .k_pages = carve(c, n_pages, 1, sizeof(uint16_t *)),
-            .v_pages = carve(c, n_pages, 1, sizeof(uint16_t *)),
+            .k_pages = carve(c, n_pages, 1, sizeof(void *)),
+            .v_pages = carve(c, n_pages, 1, sizeof(void *)),
             .window = carve(c, ROWS_WINDOW_BYTES, 1, 1),
         };
 

@@ -40,7 +40,7 @@ static inline size_t scratch_split_tasks(unsigned n_threads)
 struct scratch_thread {
     float *attn;     /* the kernel's scratch, for scratch_rows_per_run rows */
     uint32_t *n_pos; /* scratch_rows_per_run */
-    const uint16_t **k_pages, **v_pages;
+    const void **k_pages, **v_pages;
     uint8_t *window; /* ROWS_WINDOW_BYTES, see rows.h */
 };
 
