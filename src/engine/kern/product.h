@@ -235,6 +235,16 @@ static void product_prefetch(const struct kern_mat *w, const uint8_t *const rows
     }
 }
 
+/*
+ * The packed panel that comes next, while this one meets many columns: without it a quarter of the
+ * time of a batch of 32 went into waiting for weights.
+ */
+static void product_prefetch_next(const uint8_t *panel, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += CACHE_LINE)
+        __builtin_prefetch(panel + at, 0, 2);
+}
+
 /* Up to LANES_QUANT_STRIPES stripes of a matrix on their way through a product. */
 struct strip {
     const struct kern_mat *w;
@@ -256,6 +266,7 @@ static struct panel strip_panel(struct strip *t, size_t s, size_t g, size_t n)
 
     if (p.words) {
         t->packed[s] += pack_panel_bytes(shape, n_blocks);
+        product_prefetch_next(t->packed[s], pack_panel_bytes(shape, n_blocks));
     } else {
         product_prefetch(t->w, t->rows[s], g, n);
         gather_panel(type, t->rows[s], g * QK / type->block_elems, n_blocks, t->gathered);
