@@ -21,11 +21,29 @@ struct unpacked {
 };
 
 typedef void unpack_fn(const struct panel *p, size_t n, struct unpacked *u);
-typedef void wide_fn(const struct unpacked *u, size_t n, const struct columns x, struct vf *sums);
+typedef void wide_fn(const struct unpacked *u, size_t n, const struct columns x, struct vf *sums,
+                     const uint8_t *const *ahead);
 
-/* sums (n_stripes, n_cols) += panels (n_stripes, 16, n groups) . x (n groups, n_cols) */
+/*
+ * What each tile asks for of the packed panels that come next, line by line while it computes: all
+ * at once, the requests wait for each other. Without any, a batch of 16 waited for weights a third
+ * of its time.
+ */
+#define WIDE_AHEAD_LINES 3 /* of each stripe, in a group */
+#define WIDE_AHEAD_BYTES (PANEL_GROUPS * WIDE_AHEAD_LINES * CACHE_LINE)
+
+INLINE void wide_prefetch(const uint8_t *at, size_t g)
+{
+#pragma GCC unroll 4
+    for (size_t i = 0; i < WIDE_AHEAD_LINES; i++)
+        __builtin_prefetch(at + (g * WIDE_AHEAD_LINES + i) * CACHE_LINE, 0, 3);
+}
+
+/* sums (n_stripes, n_cols) += panels (n_stripes, 16, n groups) . x (n groups, n_cols); `ahead`: for
+ * each stripe what to ask for, or NULL */
 INLINE void wide_run(const struct unpacked *u, size_t n, struct columns x, struct vf *sums,
-                     const size_t n_stripes, const size_t n_cols, const struct form f)
+                     const uint8_t *const *ahead, const size_t n_stripes, const size_t n_cols,
+                     const struct form f)
 {
     struct tile_sums sum;
 
@@ -36,6 +54,8 @@ INLINE void wide_run(const struct unpacked *u, size_t n, struct columns x, struc
         for (size_t s = 0; s < n_stripes; s++) {
             w.q[s] = u[s].q[g];
             w.s[s] = &u[s].s;
+            if (ahead[s])
+                wide_prefetch(ahead[s], g);
         }
         tile_step(&w, x, &sum, n_stripes, n_cols, f);
     }
@@ -123,9 +143,9 @@ _Static_assert(LANES_QUANT_COLS == 1 << (TILE_SIZES - 1), "the widest tile");
 
 #define WIDE(name, s, i)                                                                           \
     static void wide_##name##_##s##_##i(const struct unpacked *u, size_t n, struct columns x,      \
-                                        struct vf *sums)                                           \
+                                        struct vf *sums, const uint8_t *const *ahead)              \
     {                                                                                              \
-        wide_run(u, n, x, sums, s, 1 << i, form_##name);                                           \
+        wide_run(u, n, x, sums, ahead, s, 1 << i, form_##name);                                    \
     }
 #define WIDE_SIZES(name, s) WIDE(name, s, 0) WIDE(name, s, 1) WIDE(name, s, 2)
 #define WIDE_NAMES(name, s)                                                                        \
@@ -235,16 +255,6 @@ static void product_prefetch(const struct kern_mat *w, const uint8_t *const rows
     }
 }
 
-/*
- * The packed panel that comes next, while this one meets many columns: without it a quarter of the
- * time of a batch of 32 went into waiting for weights.
- */
-static void product_prefetch_next(const uint8_t *panel, size_t bytes)
-{
-    for (size_t at = 0; at < bytes; at += CACHE_LINE)
-        __builtin_prefetch(panel + at, 0, 2);
-}
-
 /* Up to LANES_QUANT_STRIPES stripes of a matrix on their way through a product. */
 struct strip {
     const struct kern_mat *w;
@@ -266,7 +276,6 @@ static struct panel strip_panel(struct strip *t, size_t s, size_t g, size_t n)
 
     if (p.words) {
         t->packed[s] += pack_panel_bytes(shape, n_blocks);
-        product_prefetch_next(t->packed[s], pack_panel_bytes(shape, n_blocks));
     } else {
         product_prefetch(t->w, t->rows[s], g, n);
         gather_panel(type, t->rows[s], g * QK / type->block_elems, n_blocks, t->gathered);
@@ -311,11 +320,21 @@ static void strip_narrow(struct strip *t, size_t s, const uint8_t *panels, size_
     }
 }
 
+/* What tile number i of a panel asks for of the panels behind it. */
+static void strip_ahead(const struct strip *t, size_t i, const uint8_t *ahead[LANES_QUANT_STRIPES])
+{
+    const size_t at = i * WIDE_AHEAD_BYTES;
+
+    for (size_t s = 0; s < t->n_stripes; s++)
+        ahead[s] = t->packed[s] && at < GATHER_MAX_BYTES ? t->packed[s] + at : NULL;
+}
+
 /* The next n groups, from g on, of all stripes against many columns. */
 static void strip_wide(struct strip *t, size_t g, size_t n, struct columns x, size_t n_cols)
 {
     const struct quant *quant = quants[t->w->type->type];
-    size_t c = 0;
+    const uint8_t *ahead[LANES_QUANT_STRIPES];
+    size_t c = 0, i = 0;
 
     for (size_t s = 0; s < t->n_stripes; s++) {
         const struct panel p = strip_panel(t, s, g, n);
@@ -324,9 +343,11 @@ static void strip_wide(struct strip *t, size_t g, size_t n, struct columns x, si
     for (int size = TILE_SIZES - 1; size >= 0; size--) {
         const size_t width = (size_t)1 << size;
 
-        for (; c + width <= n_cols; c += width)
+        for (; c + width <= n_cols; c += width) {
+            strip_ahead(t, i++, ahead);
             (*quant->wide)[t->n_stripes - 1][size](
-                t->unpacked, n, (struct columns){x.x + c * x.stride, x.stride}, t->sums + c);
+                t->unpacked, n, (struct columns){x.x + c * x.stride, x.stride}, t->sums + c, ahead);
+        }
     }
 }
 
