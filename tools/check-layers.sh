@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Does every include point downward, and do keeper and hive stay free of the engine?
+# Does every include point downward, do keeper and hive stay free of the engine, and does nobody but
+# the hive load libcurl?
 #
 #   tools/check-layers.sh [BUILD]
 #
@@ -65,6 +66,14 @@ check_links() {
     fi
 }
 
+# libcurl brings 33 libraries, which take longer to load than a warm answer takes to come.
+check_curl() {
+    local exe=$build/src/$1
+    if ldd "$exe" | grep -E 'libcurl'; then
+        fail "$exe links libcurl"
+    fi
+}
+
 # ARCHITECTURE.md has a line for every file.
 check_listed() {
     local file name
@@ -79,5 +88,7 @@ check_includes
 check_listed
 check_links keeper rbee-keeper
 check_links hive rbee-hive
-[ "$bad" -eq 0 ] && echo "layers: all includes point downward; keeper and hive link no engine"
+check_curl keeper/rbee-keeper
+check_curl worker/llm-worker-rbee
+[ "$bad" -eq 0 ] && echo "layers: all includes point downward; keeper and hive link no engine, keeper and worker no libcurl"
 exit $bad

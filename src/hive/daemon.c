@@ -207,7 +207,7 @@ static int make_models(struct hive *h, struct err *err)
     const char *token = getenv("HF_TOKEN");
     char *catalog = path_join(h->home, "models.db");
     struct models_params params = {.base = h->base,
-                                   .client = h->client,
+                                   .client = h->outside,
                                    .tasks = h->tasks,
                                    .dir = h->models_dir,
                                    .catalog = catalog,
@@ -226,7 +226,7 @@ static int make_workers(struct hive *h, struct err *err)
 {
     char *logs = path_join(h->home, "logs");
     struct workers_params params = {.base = h->base,
-                                    .client = h->client,
+                                    .client = h->inside,
                                     .config = h->config,
                                     .logs_dir = logs,
                                     .key = h->access.key,
@@ -326,7 +326,9 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
     if (rc == 0)
         rc = tasks_create(h->post, &h->tasks, err);
     if (rc == 0)
-        rc = http_client_create(h->base, &h->client, err);
+        rc = http_client_create_curl(h->base, &h->outside, err);
+    if (rc == 0)
+        rc = http_client_create_plain(h->base, HTTP_NAMES_REFUSED, &h->inside, err);
     if (rc == 0)
         rc = make_models(h, err);
     if (rc == 0)
@@ -344,8 +346,8 @@ static void take_apart(struct hive *h)
     workers_free(h->workers);
     models_free(h->models);
     tasks_free(h->tasks);
-    if (h->client)
-        http_client_free(h->client);
+    http_client_free(h->outside);
+    http_client_free(h->inside);
     if (h->post)
         post_free(h->post);
     for (size_t i = 0; i < HIVE_N_SIGNALS; i++)

@@ -39,7 +39,8 @@ struct hive {
     struct event_base *base;
     struct post *post;
     struct tasks *tasks;
-    struct http_client *client;
+    struct http_client *outside; /* by libcurl: the hub */
+    struct http_client *inside;  /* plain: this hive's workers */
     struct http_server *server;
     struct workers *workers;
     struct models *models;

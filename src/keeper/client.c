@@ -41,7 +41,7 @@ int client_open(const char *key, struct client **out, struct err *err)
     if (!c->tick || event_add(c->tick, &every))
         err_no_memory(err, sizeof *c, "the event loop");
     else
-        rc = http_client_create(c->base, &c->http, err);
+        rc = http_client_create_plain(c->base, HTTP_NAMES_WAIT, &c->http, err);
     if (rc) {
         client_close(c);
         return rc;
@@ -92,11 +92,12 @@ static void hint_place(struct api_error *e, const char *url)
 
 void client_transport_error(struct api_error *e, int rc, const struct err *why, const char *url)
 {
-    enum api_code code = rc == ERR_UNREACHABLE ? API_CONNECTION_REFUSED
-                         : rc == ERR_TIMEOUT   ? API_CONNECTION_TIMEOUT
-                         : rc == ERR_CANCELLED ? API_REQUEST_CANCELLED
-                         : rc == ERR_IO        ? API_CONNECTION_REFUSED
-                                               : API_INTERNAL;
+    enum api_code code = rc == ERR_UNREACHABLE   ? API_CONNECTION_REFUSED
+                         : rc == ERR_TIMEOUT     ? API_CONNECTION_TIMEOUT
+                         : rc == ERR_CANCELLED   ? API_REQUEST_CANCELLED
+                         : rc == ERR_IO          ? API_CONNECTION_REFUSED
+                         : rc == ERR_UNSUPPORTED ? API_INVALID_REQUEST
+                                                 : API_INTERNAL;
 
     api_error_set(e, code, "keeper", "%s", why->text);
     if (code == API_CONNECTION_REFUSED || code == API_CONNECTION_TIMEOUT)

@@ -1,14 +1,14 @@
 /*
- * http_call.c - one call: its start, its time limits and its end.
+ * http_call.c - one call: its start, its time limits, what its caller is told, and its end.
  *
- * The whole call's and the silence's time limits are kept here, in milliseconds, since libcurl's
- * own are in seconds and do not span redirects; the timer sleeps until the earlier one and looks
- * again.
+ * The whole call's and the silence's time limits are kept here, in milliseconds; the timer sleeps
+ * until the earlier one and looks again. Connecting is the transport's to limit.
  */
 #include "net/http_client_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <event2/event.h>
 
@@ -17,6 +17,13 @@
 
 /* ---- the end ---- */
 
+static void free_lines(char **lines)
+{
+    for (size_t i = 0; lines && lines[i]; i++)
+        free(lines[i]);
+    free(lines);
+}
+
 void http_call_free(struct http_call *call)
 {
     if (call->link) {
@@ -24,12 +31,10 @@ void http_call_free(struct http_call *call)
         if (call->next)
             call->next->link = call->link;
     }
-    if (call->easy)
-        curl_easy_cleanup(call->easy);
+    call->client->via->done(call);
     if (call->ev_timer)
         event_free(call->ev_timer);
-    curl_slist_free_all(call->given);
-    curl_slist_free_all(call->headers);
+    free_lines(call->given);
     free(call->method);
     free(call->url);
     free(call->bearer);
@@ -38,7 +43,7 @@ void http_call_free(struct http_call *call)
     free(call);
 }
 
-void http_call_finish(struct http_call *call, int rc, const struct err *err)
+static void finish(struct http_call *call, int rc, const struct err *err)
 {
     struct http_response response = {
         .status = call->status,
@@ -55,74 +60,95 @@ void http_call_finish(struct http_call *call, int rc, const struct err *err)
     http_call_free(call);
 }
 
-/* What libcurl's code means here. */
-static int explain(const struct http_call *call, CURLcode code, struct err *err)
+static int limit_passed(const struct http_call *call, struct err *err)
 {
     char shown[ERR_TEXT_MAX / 2];
-    const char *why = call->error[0] ? call->error : curl_easy_strerror(code);
 
     http_url_shown(call->url, shown, sizeof shown);
-    if (call->out_of_memory || code == CURLE_OUT_OF_MEMORY)
+    if (call->out_of_memory)
         return err_no_memory(err, 0, "an HTTP answer");
-    if (call->over_limit)
+    if (call->head_over)
+        return err_set(err, ERR_LIMIT, "the head of the answer of %s is over the %u bytes allowed",
+                       shown, HTTP_CLIENT_HEAD_MAX);
+    if (call->body_over)
         return err_set(err, ERR_LIMIT, "the answer of %s is over the %zu bytes allowed", shown,
-                       call->head_bytes > HTTP_CLIENT_HEAD_MAX ? (size_t)HTTP_CLIENT_HEAD_MAX
-                                                               : call->params.body_max);
-    if (code == CURLE_OPERATION_TIMEDOUT)
-        return err_set(err, ERR_TIMEOUT, "connecting to %s took longer than %lld ms", shown,
-                       (long long)(call->params.connect_timeout_ms ? call->params.connect_timeout_ms
-                                                                   : HTTP_CLIENT_CONNECT_MS));
-    if (code == CURLE_URL_MALFORMAT || code == CURLE_LOGIN_DENIED)
-        return err_set(err, ERR_INVALID, "the URL %s cannot be used: %s", shown, why);
+                       call->params.body_max);
+    return 0;
+}
+
+void http_call_ended(struct http_call *call, int rc, const struct err *err)
+{
+    struct err mine = {0};
+
+    if (call->cancelled) {
+        http_call_free(call);
+        return;
+    }
+    if (limit_passed(call, &mine))
+        finish(call, mine.code, &mine);
+    else
+        finish(call, rc, err);
+}
+
+int http_call_broken(const struct http_call *call, const char *why, struct err *err)
+{
+    char shown[ERR_TEXT_MAX / 2];
+
+    http_url_shown(call->url, shown, sizeof shown);
     if (call->status)
         return err_set(err, ERR_IO, "%s broke off its answer after %llu bytes: %s", shown,
                        (unsigned long long)call->body_bytes, why);
     return err_set(err, ERR_UNREACHABLE, "%s does not answer: %s", shown, why);
 }
 
-static int next_hop(struct http_call *call, struct err *err)
+int64_t http_call_connect_ms(const struct http_call *call)
 {
-    char *url = NULL;
-    int rc;
-
-    curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_URL, &url);
-    rc = http_hop_next(call, url, err);
-    return rc ? rc : http_call_setup(call, err);
+    return call->params.connect_timeout_ms ? call->params.connect_timeout_ms
+                                           : HTTP_CLIENT_CONNECT_MS;
 }
 
-void http_call_ended(struct http_call *call, CURLcode code)
+int http_call_connect_late(const struct http_call *call, struct err *err)
 {
-    struct err err = {0};
-    int rc = 0;
+    char shown[ERR_TEXT_MAX / 2];
 
-    if (call->cancelled) {
-        http_call_free(call);
-        return;
+    return err_set(err, ERR_TIMEOUT, "connecting to %s took longer than %lld ms",
+                   http_url_shown(call->url, shown, sizeof shown),
+                   (long long)http_call_connect_ms(call));
+}
+
+/* ---- what comes ---- */
+
+void http_call_heard(struct http_call *call)
+{
+    call->last_byte_ms = clock_ms();
+    if (!call->first_byte_ms)
+        call->first_byte_ms = call->last_byte_ms;
+}
+
+enum http_taken http_call_take_body(struct http_call *call, const char *bytes, size_t n)
+{
+    const struct http_call_params *params = &call->params;
+
+    if (params->body_max && n > params->body_max - call->body.len) {
+        call->body_over = true;
+        return HTTP_TAKEN_STOP;
     }
-    if (code != CURLE_OK)
-        rc = explain(call, code, &err);
-    else if (http_hop_is_redirect(call)) {
-        rc = next_hop(call, &err);
-        if (rc == 0) {
-            http_client_wake(call->client);
-            return;
-        }
+    call->to_resume = false; /* an older one; from within on_body it counts */
+    if (params->on_body && !params->on_body(params->arg, call->status, bytes, n)) {
+        call->paused = !call->cancelled;
+        return call->cancelled ? HTTP_TAKEN_STOP : HTTP_TAKEN_PAUSE;
     }
-    http_call_finish(call, rc, &err);
+    if (call->cancelled)
+        return HTTP_TAKEN_STOP;
+    call->body_bytes += n;
+    if (params->body_max && buf_put(&call->body, bytes, n)) {
+        call->out_of_memory = true;
+        return HTTP_TAKEN_STOP;
+    }
+    return HTTP_TAKEN;
 }
 
 /* ---- time ---- */
-
-static bool has_uploaded(struct http_call *call)
-{
-    curl_off_t n = 0;
-
-    curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &n);
-    if (n == call->n_uploaded)
-        return false;
-    call->n_uploaded = n;
-    return true;
-}
 
 /* Milliseconds until the next look, 0 for none; fills err when a limit has passed. */
 static int64_t check_time(struct http_call *call, struct err *err)
@@ -133,7 +159,7 @@ static int64_t check_time(struct http_call *call, struct err *err)
 
     http_url_shown(call->url, shown, sizeof shown);
     if (params->stall_ms) {
-        if (call->paused || has_uploaded(call))
+        if (call->paused || call->client->via->has_sent(call))
             call->last_byte_ms = now;
         wait = call->last_byte_ms + params->stall_ms - now;
         if (wait <= 0)
@@ -165,14 +191,18 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
             event_add(call->ev_timer, &tv);
         return;
     }
-    http_client_remove(call);
-    if (call->cancelled)
-        http_call_free(call);
-    else
-        http_call_finish(call, err.code, &err);
+    call->client->via->remove(call);
+    http_call_ended(call, err.code, &err);
 }
 
 /* ---- the caller's side ---- */
+
+bool http_line_is(const char *line, const char *name)
+{
+    size_t n = strlen(name);
+
+    return strncasecmp(line, name, n) == 0 && line[n] == ':';
+}
 
 static bool is_one_line(const char *s)
 {
@@ -182,26 +212,27 @@ static bool is_one_line(const char *s)
 static int copy_headers(struct http_call *call, const struct http_call_params *params,
                         struct err *err)
 {
+    size_t n = 0;
+
     if (params->bearer && !is_one_line(params->bearer))
         return err_set(err, ERR_INVALID, "the key has a line end in it");
-    for (size_t i = 0; params->headers && params->headers[i]; i++) {
-        if (!is_one_line(params->headers[i]))
-            return err_set(err, ERR_INVALID, "header %zu of the request has a line end in it", i);
-        if (http_add_line(&call->given, params->headers[i]))
+    while (params->headers && params->headers[n])
+        n++;
+    call->given = calloc(n + 1, sizeof *call->given);
+    for (size_t i = 0; call->given && i < n; i++) {
+        if (!is_one_line(params->headers[i]) || !strchr(params->headers[i], ':'))
+            return err_set(err, ERR_INVALID, "header %zu of the request is not one \"Name: value\"",
+                           i);
+        call->given[i] = str_dup(params->headers[i]);
+        if (!call->given[i])
             return err_no_memory(err, strlen(params->headers[i]), "a request's header");
     }
-    return 0;
+    return call->given ? 0 : err_no_memory(err, n, "a request's headers");
 }
 
 static int copy_params(struct http_call *call, const struct http_call_params *params,
                        struct err *err)
 {
-    struct http_origin origin;
-    int rc = http_origin_of(params->url, &origin, err);
-
-    if (rc)
-        return rc;
-    http_origin_done(&origin);
     call->params = *params;
     buf_init(&call->body, params->body_max);
     call->method = str_dup(params->method ? params->method : "GET");
@@ -218,16 +249,16 @@ static int copy_params(struct http_call *call, const struct http_call_params *pa
 int http_call_start(struct http_client *c, const struct http_call_params *params,
                     struct http_call **out, struct err *err)
 {
-    struct http_call *call = calloc(1, sizeof *call);
+    struct http_call *call = calloc(1, c->via->call_bytes);
     struct timeval now = {0, 0};
     int rc;
 
     if (!call)
-        return err_no_memory(err, sizeof *call, "an HTTP request");
+        return err_no_memory(err, c->via->call_bytes, "an HTTP request");
     call->client = c;
     rc = copy_params(call, params, err);
     if (rc == 0)
-        rc = http_call_setup(call, err);
+        rc = c->via->setup(call, err);
     if (rc) {
         http_call_free(call);
         return rc;

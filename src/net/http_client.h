@@ -1,14 +1,20 @@
 /*
- * http_client.h - HTTP requests on a libevent loop, by libcurl's multi interface.
+ * http_client.h - HTTP requests on a libevent loop, over one of two transports.
+ *
+ * Plain HTTP, on libevent and llhttp, between the machines of one household: http://, addresses
+ * and names, no redirects, never a proxy. And libcurl, for the world outside: https, redirects, the
+ * environment's proxies (except for loopback). A program links the transport it creates; what comes
+ * behind the creation is the same for both.
  *
  * All in the loop's thread. A call's callbacks come from the loop, never from within a function
  * here; after on_done (called exactly once) or http_call_cancel the call is no more. HTTP/1.1, no
- * Expect header, no proxy for loopback addresses, compressed bodies not asked for. Redirects are
- * followed only when asked, at most 5, never from https to http. When host, port or scheme change
- * the bearer and the headers Authorization, Cookie and Proxy-Authorization stay behind for good,
- * and a body is not sent on (ERR_DENIED). URLs with a user name are refused. Texts of errors show
- * URLs without their query. Proxies of the environment are used, except for loopback. A
- * program that uses https ignores SIGPIPE: OpenSSL writes without asking.
+ * Expect header, compressed bodies not asked for. URLs with a user name are refused. Texts of
+ * errors show URLs without their query. The program ignores SIGPIPE: libevent and OpenSSL write
+ * without asking.
+ *
+ * Redirects are followed only when asked, at most 5, never from https to http. When host, port or
+ * scheme change the bearer and the headers Authorization, Cookie and Proxy-Authorization stay
+ * behind for good, and a body is not sent on (ERR_DENIED).
  */
 #ifndef RBEE_NET_HTTP_CLIENT_H
 #define RBEE_NET_HTTP_CLIENT_H
@@ -42,7 +48,7 @@ struct http_call_params {
     const void *body;           /* copied; may be NULL */
     size_t body_bytes;
     size_t body_max; /* collect at most so many bytes into response.body; 0 = on_body only */
-    bool follow;     /* redirects */
+    bool follow;     /* redirects; libcurl only */
     int64_t connect_timeout_ms; /* 0 = 10 s */
     int64_t timeout_ms;         /* of the whole call; 0 = none */
     int64_t stall_ms;           /* end when no byte came for so long; 0 = never */
@@ -60,13 +66,28 @@ struct http_call_params {
     void (*on_done)(void *arg, int rc, const struct http_response *response, const struct err *err);
 };
 
-int http_client_create(struct event_base *base, struct http_client **out, struct err *err);
-/* Cancels what is under way (no callbacks). Not from within a callback. */
+/* What the plain transport does with a host's name that is neither an address nor localhost. */
+enum http_names {
+    HTTP_NAMES_REFUSED, /* ERR_UNSUPPORTED: a server's loop does not wait for a name server */
+    HTTP_NAMES_WAIT     /* asks the system's resolver, and the loop waits: for command lines */
+};
+
+/*
+ * Plain HTTP. Connections are kept and used again; a request that only reads or may be repeated is
+ * sent once more when its kept connection turns out to be closed. All addresses of a name are
+ * tried in order. A call to https, or one that follows, is ERR_UNSUPPORTED.
+ */
+int http_client_create_plain(struct event_base *base, enum http_names names,
+                             struct http_client **out, struct err *err);
+/* libcurl's multi interface; resolves names in threads of its own. */
+int http_client_create_curl(struct event_base *base, struct http_client **out, struct err *err);
+/* Cancels what is under way (no callbacks). Not from within a callback. NULL is fine. */
 void http_client_free(struct http_client *c);
 
 /*
- * Copies what params points to. ERR_INVALID for an URL or header that cannot be sent. All three may
- * be called from within callbacks of any call; *out (may be NULL) is valid until the call's end.
+ * Copies what params points to. ERR_INVALID for an URL or header that cannot be sent,
+ * ERR_UNSUPPORTED for what the transport does not do. All three may be called from
+ * within callbacks of any call; *out (may be NULL) is valid until the call's end.
  */
 int http_call_start(struct http_client *c, const struct http_call_params *params,
                     struct http_call **out, struct err *err);

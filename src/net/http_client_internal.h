@@ -2,9 +2,11 @@
  * http_client_internal.h - the client's parts as they see each other; nothing outside src/net
  * includes it.
  *
- * libcurl may not be entered again from within its own callbacks. So calls are added, resumed and
- * (when libcurl is on the stack) removed by one deferred event, `ev_later`, that looks at the
- * calls' flags. A call is freed only outside libcurl.
+ * What is the same for every transport is here: the list of calls, their time limits, what is told
+ * to their callers, and their end. A transport moves the bytes. It may not be entered again from
+ * within the callers' callbacks, so calls are begun, resumed and removed by one deferred event,
+ * `ev_later`, that looks at the calls' flags. A call is freed only with no transport on the stack
+ * that still knows it.
  */
 #ifndef RBEE_NET_HTTP_CLIENT_INTERNAL_H
 #define RBEE_NET_HTTP_CLIENT_INTERNAL_H
@@ -13,84 +15,93 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <curl/curl.h>
-
 #include "base/buf.h"
 #include "base/err.h"
 #include "net/http_client.h"
 
 #define HTTP_CLIENT_HEAD_MAX   (256u << 10) /* of one hop's answer */
-#define HTTP_CLIENT_BUFFER     (64u << 10)  /* what libcurl reads at once */
+#define HTTP_CLIENT_BUFFER     (64u << 10)  /* what is read at once */
 #define HTTP_CLIENT_CONNECT_MS 10000
 
 struct event;
 
+/* A transport's call and client begin with struct http_call and struct http_client. */
+struct http_transport {
+    size_t call_bytes;
+    /* Checks the URL and makes what `done` frees; no bytes move yet. */
+    int (*setup)(struct http_call *call, struct err *err);
+    void (*begin)(struct http_call *call);    /* from the loop; http_call_ended comes some time */
+    void (*go_on)(struct http_call *call);    /* from the loop: it is not paused any more */
+    bool (*has_sent)(struct http_call *call); /* did bytes of it leave since last asked? */
+    void (*remove)(struct http_call *call);   /* ends its transport in silence; also unbegun */
+    void (*done)(struct http_call *call);     /* frees what setup made; also half-built */
+    void (*close)(struct http_client *c);     /* frees the client; it has no calls */
+};
+
 struct http_client {
     struct event_base *base;
-    CURLM *multi;
-    struct event *ev_timer, *ev_later;
+    const struct http_transport *via;
+    struct event *ev_later;
     struct http_call *calls;
-    char *no_proxy;
-    unsigned in_curl; /* > 0: libcurl is on the stack */
+    unsigned n_entered; /* > 0: a transport that calls back is on the stack */
 };
 
 struct http_call {
     struct http_client *client;
     struct http_call *next, **link;
     struct http_call_params params; /* its texts are not kept: see below */
-    CURL *easy;
-    struct curl_slist *given;   /* the caller's headers */
-    struct curl_slist *headers; /* of this hop */
+    char **given;                   /* the caller's headers, NULL behind the last */
     char *method, *url, *bearer;
     void *sent; /* the request's body */
-    char error[CURL_ERROR_SIZE];
     struct event *ev_timer;
     struct buf body;
     uint64_t body_bytes;
-    size_t head_bytes; /* of this hop's answer */
-    int status;        /* of this hop; 0 until its status line */
-    unsigned n_hops;
+    int status; /* of this hop; 0 until its status line */
     int64_t started_ms, first_byte_ms, last_byte_ms;
-    curl_off_t n_uploaded; /* when last looked at */
-    bool started;          /* libcurl has it */
+    bool started; /* the transport has begun it */
     bool paused, to_resume;
     bool cancelled, ended;
-    bool over_limit, out_of_memory;
-    bool has_location;
-    bool no_credentials; /* a hop has left the first origin */
+    bool head_over, body_over; /* a limit was passed */
+    bool out_of_memory;
 };
-
-/* ---- http_transfer.c ---- */
-
-int http_call_setup(struct http_call *call, struct err *err); /* the easy handle of this hop */
-/* Adds a line to a list; on failure (also of a NULL line) the list stays, and -1 comes back. */
-int http_add_line(struct curl_slist **list, const char *line);
-
-/* ---- http_call.c ---- */
-
-/* libcurl is done with it, and does not have it any more: next hop, or the end. */
-void http_call_ended(struct http_call *call, CURLcode code);
-/* The end; *err tells why when rc is not 0. Frees the call. */
-void http_call_finish(struct http_call *call, int rc, const struct err *err);
-void http_call_free(struct http_call *call); /* libcurl must not have it */
-
-/* ---- http_hop.c ---- */
-
-struct http_origin {
-    char *scheme, *host, *port; /* libcurl's memory */
-};
-int http_origin_of(const char *url, struct http_origin *out, struct err *err);
-void http_origin_done(struct http_origin *o);
-/* Turns the call to where its answer points; refuses with ERR_DENIED. */
-int http_hop_next(struct http_call *call, const char *url, struct err *err);
-bool http_hop_is_redirect(const struct http_call *call);
-/* An URL as it may be shown: without user, query and fragment; dst as it is for a broken one. */
-const char *http_url_shown(const char *url, char *dst, size_t dst_size);
 
 /* ---- http_client.c ---- */
 
+int http_client_init(struct http_client *c, struct event_base *base,
+                     const struct http_transport *via, struct err *err);
+void http_client_done(struct http_client *c); /* what init made */
 void http_client_wake(struct http_client *c);
-/* Takes the call away from libcurl; not from within libcurl. */
-void http_client_remove(struct http_call *call);
+/* The loop was held up for so long; no call's time limits count that. */
+void http_client_stood_still(struct http_client *c, int64_t ms);
+
+/* ---- http_call.c: for transports ---- */
+
+/* Bytes came, of whatever kind. */
+void http_call_heard(struct http_call *call);
+
+/* What the caller says to a piece of the body. */
+enum http_taken { HTTP_TAKEN, HTTP_TAKEN_PAUSE, HTTP_TAKEN_STOP };
+/* PAUSE: the piece was not taken, go_on will come. STOP: end the call, the reason is noted. */
+enum http_taken http_call_take_body(struct http_call *call, const char *bytes, size_t n);
+
+/*
+ * The end: rc 0 for a whole answer. Limits, lack of memory and cancellation are looked at here
+ * first. The transport does not know the call any more. Frees it.
+ */
+void http_call_ended(struct http_call *call, int rc, const struct err *err);
+void http_call_free(struct http_call *call);
+
+/* The errors of a call, by how far it has come. They return the code. */
+int http_call_broken(const struct http_call *call, const char *why, struct err *err);
+int http_call_connect_late(const struct http_call *call, struct err *err);
+int64_t http_call_connect_ms(const struct http_call *call);
+
+/* "Name: value" lines. */
+bool http_line_is(const char *line, const char *name);
+
+/* ---- http_url.c ---- */
+
+/* An URL as it may be shown: without user, query and fragment; dst as it is for a broken one. */
+const char *http_url_shown(const char *url, char *dst, size_t dst_size);
 
 #endif

@@ -5,9 +5,8 @@
  * port change, the bearer and the headers that carry credentials stay behind for good, and a body
  * is not sent on. RFC 9110, section 15.4.
  */
-#include "net/http_client_internal.h"
+#include "net/http_curl.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -47,26 +46,11 @@ void http_origin_done(struct http_origin *o)
     *o = (struct http_origin){NULL, NULL, NULL};
 }
 
-const char *http_url_shown(const char *url, char *dst, size_t dst_size)
+bool http_hop_is_redirect(const struct curl_call *t)
 {
-    size_t n = strcspn(url, "?#");
-    const char *host = strstr(url, "://");
-    size_t at = host ? (size_t)(host + 3 - url) : 0;
-    const char *user_end = memchr(url + at, '@', at < n ? strcspn(url + at, "/?#") : 0);
+    int status = t->call.status;
 
-    if (host && user_end && user_end < url + n)
-        snprintf(dst, dst_size, "%.*s%.*s", (int)at, url, (int)(url + n - user_end - 1),
-                 user_end + 1);
-    else
-        snprintf(dst, dst_size, "%.*s", (int)n, url);
-    return dst;
-}
-
-bool http_hop_is_redirect(const struct http_call *call)
-{
-    int status = call->status;
-
-    return call->params.follow && call->has_location &&
+    return t->call.params.follow && t->has_location &&
            (status == 301 || status == 302 || status == 303 || status == 307 || status == 308);
 }
 
@@ -98,28 +82,30 @@ static bool is_same_origin(const struct http_origin *a, const struct http_origin
 }
 
 /* Whether the call may go from one origin to another as it is now. */
-static int check_hop(struct http_call *call, const struct http_origin *from,
+static int check_hop(struct curl_call *t, const struct http_origin *from,
                      const struct http_origin *to, struct err *err)
 {
+    const struct http_call *call = &t->call;
     char shown[ERR_TEXT_MAX / 2];
 
     http_url_shown(call->url, shown, sizeof shown);
-    if (call->n_hops >= HTTP_REDIRECTS_MAX)
+    if (t->n_hops >= HTTP_REDIRECTS_MAX)
         return err_set(err, ERR_DENIED, "%s redirects on after %d redirects", shown,
                        HTTP_REDIRECTS_MAX);
     if (strcasecmp(from->scheme, "https") == 0 && strcasecmp(to->scheme, "http") == 0)
         return err_set(err, ERR_DENIED, "%s redirects from https to http (%s)", shown, to->host);
     if (is_same_origin(from, to))
         return 0;
-    call->no_credentials = true;
+    t->no_credentials = true;
     if (call->sent)
         return err_set(err, ERR_DENIED, "%s redirects a request with a body to another host (%s)",
                        shown, to->host);
     return 0;
 }
 
-int http_hop_next(struct http_call *call, const char *url, struct err *err)
+int http_hop_next(struct curl_call *t, const char *url, struct err *err)
 {
+    struct http_call *call = &t->call;
     struct http_origin from, to;
     char *next = NULL, shown[ERR_TEXT_MAX / 2];
     int rc = http_origin_of(call->url, &from, err);
@@ -133,7 +119,7 @@ int http_hop_next(struct http_call *call, const char *url, struct err *err)
     }
     rc = change_method(call, err);
     if (rc == 0)
-        rc = check_hop(call, &from, &to, err);
+        rc = check_hop(t, &from, &to, err);
     http_origin_done(&from);
     http_origin_done(&to);
     if (rc)
@@ -143,6 +129,6 @@ int http_hop_next(struct http_call *call, const char *url, struct err *err)
         return err_no_memory(err, strlen(url), "a redirect");
     free(call->url);
     call->url = next;
-    call->n_hops++;
+    t->n_hops++;
     return 0;
 }

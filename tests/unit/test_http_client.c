@@ -1,4 +1,7 @@
-/* The HTTP client against a small raw server; its redirects are in test_http_redirect.c. */
+/*
+ * The HTTP client against a small raw server, over each of its transports; redirects are in
+ * test_http_redirect.c, what only the plain transport has to prove in test_http_plain.c.
+ */
 #include "http_peer.h"
 
 static void test_http_client__gets_status_headers_and_body(void **state)
@@ -457,6 +460,20 @@ static void test_http_client__fetch_can_be_stopped(void **state)
     peer_stop(peer);
 }
 
+static int use_curl(void **state)
+{
+    (void)state;
+    peer_transport = BY_CURL;
+    return 0;
+}
+
+static int use_plain(void **state)
+{
+    (void)state;
+    peer_transport = PLAIN;
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,5 +497,7 @@ int main(void)
         cmocka_unit_test(test_http_client__fetch_can_be_stopped),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int n_failed = cmocka_run_group_tests_name("libcurl", tests, use_curl, NULL);
+
+    return n_failed + cmocka_run_group_tests_name("plain", tests, use_plain, NULL);
 }

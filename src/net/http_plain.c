@@ -1,0 +1,249 @@
+/*
+ * http_plain.c - plain HTTP to nodes: which connection a call gets, and what becomes of failures.
+ *
+ * A kept connection may have been closed by its server a moment ago. A request that may be repeated
+ * (RFC 9110, section 9.2.2) is then sent once more on a fresh one, if no byte of an answer came;
+ * one that may not be is put on a kept connection only if that was in use just now. TLS between
+ * nodes would come in http_plain_connect: another kind of bufferevent, everything else as it is.
+ */
+#include "net/http_plain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+
+static bool is_repeatable(const struct plain_call *t)
+{
+    static const char *const methods[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"};
+
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (str_eq(t->call.method, methods[i]))
+            return true;
+    return false;
+}
+
+static void end(struct plain_call *t, int rc, const struct err *err)
+{
+    http_plain_close(t->conn);
+    http_call_ended(&t->call, rc, err);
+}
+
+/* ---- what the answer tells ---- */
+
+static void on_status(void *arg, int status)
+{
+    struct plain_call *t = arg;
+
+    t->call.status = status;
+}
+
+static enum http_answer_wish on_header(void *arg, const char *name, const char *value)
+{
+    struct http_call *call = arg;
+
+    if (call->params.on_header)
+        call->params.on_header(call->params.arg, call->status, name, value);
+    return call->cancelled ? ANSWER_STOP : ANSWER_GO_ON;
+}
+
+static enum http_answer_wish on_body(void *arg, const char *bytes, size_t n)
+{
+    switch (http_call_take_body(arg, bytes, n)) {
+    case HTTP_TAKEN:
+        return ANSWER_GO_ON;
+    case HTTP_TAKEN_PAUSE:
+        return ANSWER_PAUSE;
+    case HTTP_TAKEN_STOP:
+        break;
+    }
+    return ANSWER_STOP;
+}
+
+static const struct http_answer_owner answer_owner = {on_status, on_header, on_body};
+
+static void expect_answer(struct plain_call *t)
+{
+    if (t->has_answer)
+        http_answer_done(&t->answer);
+    http_answer_init(&t->answer, str_eq(t->call.method, "HEAD"), HTTP_CLIENT_HEAD_MAX,
+                     &answer_owner, t);
+    t->has_answer = true;
+    t->heard = false;
+}
+
+/* ---- connecting ---- */
+
+/* Each address gets its share of the time that is left. */
+static void try_address(struct plain_call *t)
+{
+    int64_t left = t->connect_by_ms - clock_ms();
+    struct err err = {0};
+
+    while (t->n_tried < t->addrs.n && left > 0) {
+        size_t i = t->n_tried++;
+        int64_t share = left / (int64_t)(t->addrs.n - i);
+
+        if (http_plain_connect(t, i, share > 0 ? share : 1) == 0)
+            return;
+    }
+    if (left <= 0)
+        end(t, http_call_connect_late(&t->call, &err), &err);
+    else
+        end(t, http_call_broken(&t->call, strerror(errno), &err), &err);
+}
+
+void http_plain_next_address(struct plain_call *t, bool late, const char *why)
+{
+    struct err err = {0};
+    int rc;
+
+    http_plain_close(t->conn);
+    if (t->n_tried < t->addrs.n) {
+        try_address(t);
+        return;
+    }
+    rc = late ? http_call_connect_late(&t->call, &err) : http_call_broken(&t->call, why, &err);
+    end(t, rc, &err);
+}
+
+/* A name server that does not answer makes its own call late, not the ones beside it. */
+static int resolve(struct plain_call *t, struct err *err)
+{
+    struct http_client *c = t->call.client;
+    int64_t begun_ms = clock_ms();
+    int rc =
+        http_resolve(t->url.host, t->url.port, ((struct plain_client *)c)->names, &t->addrs, err);
+
+    http_client_stood_still(c, clock_ms() - begun_ms);
+    return rc;
+}
+
+static void connect_fresh(struct plain_call *t)
+{
+    struct err err = {0};
+    int rc;
+
+    t->connect_by_ms = clock_ms() + http_call_connect_ms(&t->call);
+    t->n_tried = 0;
+    rc = t->addrs.n ? 0 : resolve(t, &err);
+    if (rc)
+        end(t, rc, &err);
+    else
+        try_address(t);
+}
+
+void http_plain_failed(struct plain_call *t, const char *why)
+{
+    struct err err = {0};
+    bool again = t->conn->used_before && !t->heard && is_repeatable(t);
+
+    http_plain_close(t->conn);
+    if (again && !t->call.cancelled) {
+        expect_answer(t);
+        connect_fresh(t);
+        return;
+    }
+    end(t, http_call_broken(&t->call, why, &err), &err);
+}
+
+/* ---- the transport ---- */
+
+static int setup(struct http_call *call, struct err *err)
+{
+    struct plain_call *t = (struct plain_call *)call;
+    char shown[ERR_TEXT_MAX / 2];
+    int rc = http_url_parse(call->url, &t->url, err);
+
+    if (rc)
+        return rc;
+    http_url_shown(call->url, shown, sizeof shown);
+    if (t->url.tls)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s wants TLS, which is not spoken between nodes; use http://", shown);
+    if (call->params.follow)
+        return err_set(err, ERR_UNSUPPORTED, "redirects of %s are not followed here", shown);
+    for (const char *c = call->method; *c; c++)
+        if (*c < 'A' || *c > 'Z')
+            return err_set(err, ERR_INVALID, "\"%s\" is not an HTTP method", call->method);
+    return 0;
+}
+
+static void begin(struct http_call *call)
+{
+    struct plain_call *t = (struct plain_call *)call;
+    struct plain_conn *kept =
+        http_plain_kept((struct plain_client *)call->client, t->url.place,
+                        is_repeatable(t) ? PLAIN_IDLE_MS : PLAIN_POST_IDLE_MS);
+
+    expect_answer(t);
+    if (!kept) {
+        connect_fresh(t);
+    } else if (http_plain_send(t, kept)) {
+        call->out_of_memory = true;
+        end(t, 0, NULL);
+    }
+}
+
+static void go_on(struct http_call *call)
+{
+    http_plain_read_on((struct plain_call *)call);
+}
+
+static void take_away(struct http_call *call)
+{
+    http_plain_close(((struct plain_call *)call)->conn);
+}
+
+static void done(struct http_call *call)
+{
+    struct plain_call *t = (struct plain_call *)call;
+
+    if (t->has_answer)
+        http_answer_done(&t->answer);
+}
+
+static void client_close(struct http_client *base)
+{
+    struct plain_client *c = (struct plain_client *)base;
+
+    while (c->conns)
+        http_plain_close(c->conns);
+    http_client_done(base);
+    free(c);
+}
+
+static bool has_sent(struct http_call *call)
+{
+    return http_plain_has_sent((struct plain_call *)call);
+}
+
+static const struct http_transport plainly = {
+    .call_bytes = sizeof(struct plain_call),
+    .setup = setup,
+    .begin = begin,
+    .go_on = go_on,
+    .has_sent = has_sent,
+    .remove = take_away,
+    .done = done,
+    .close = client_close,
+};
+
+int http_client_create_plain(struct event_base *base, enum http_names names,
+                             struct http_client **out, struct err *err)
+{
+    struct plain_client *c = calloc(1, sizeof *c);
+    int rc;
+
+    if (!c)
+        return err_no_memory(err, sizeof *c, "an HTTP client");
+    c->names = names;
+    rc = http_client_init(&c->c, base, &plainly, err);
+    if (rc)
+        client_close(&c->c);
+    else
+        *out = &c->c;
+    return rc;
+}

@@ -1,0 +1,72 @@
+/*
+ * http_plain.h - the plain transport, as its files see each other.
+ *
+ * A client owns its connections; a connection carries one call at a time, or none and is kept for
+ * the next. A call without a connection is trying the addresses of its host in turn with a
+ * connection that is not made yet. Everything runs in the loop's thread.
+ */
+#ifndef RBEE_NET_HTTP_PLAIN_H
+#define RBEE_NET_HTTP_PLAIN_H
+
+#include "net/http_answer.h"
+#include "net/http_client_internal.h"
+#include "net/http_resolve.h"
+#include "net/http_url.h"
+
+#define PLAIN_IDLE_MAX     8          /* connections kept for later */
+#define PLAIN_IDLE_MS      15000      /* no longer: servers close theirs too */
+#define PLAIN_POST_IDLE_MS 1000       /* for a request that may not be sent twice */
+#define PLAIN_REQUEST_MAX  (1u << 20) /* a request's head */
+
+struct bufferevent;
+
+struct plain_client {
+    struct http_client c; /* first */
+    enum http_names names;
+    struct plain_conn *conns; /* all */
+};
+
+struct plain_conn {
+    struct plain_client *client;
+    struct plain_conn *next, **link;
+    struct bufferevent *bev;
+    struct plain_call *call; /* NULL: kept for later */
+    char *place;             /* "host:port" */
+    bool connected;
+    bool used_before; /* by an earlier call: it may be closed without our knowing */
+    int64_t idle_since_ms;
+};
+
+struct plain_call {
+    struct http_call call; /* first */
+    struct http_url url;
+    struct http_addrs addrs;
+    size_t n_tried;        /* of the addresses */
+    int64_t connect_by_ms; /* the end of connecting */
+    struct plain_conn *conn;
+    struct http_answer answer;
+    bool has_answer; /* `answer` is initialised */
+    bool heard;      /* a byte of the answer has come */
+    size_t n_unsent; /* when last looked at */
+};
+
+/* ---- http_plain.c ---- */
+
+/* The call's connection has failed before or within the answer: once more, or the end. */
+void http_plain_failed(struct plain_call *t, const char *why);
+/* An address does not work: the next one, or the end. */
+void http_plain_next_address(struct plain_call *t, bool late, const char *why);
+
+/* ---- http_plain_conn.c ---- */
+
+/* Begins to connect to the call's address `i`. 0, or -1 with errno. */
+int http_plain_connect(struct plain_call *t, size_t i, int64_t timeout_ms);
+/* Puts the call's request on `conn`, which is connected or will be. 0, or -1: no memory. */
+int http_plain_send(struct plain_call *t, struct plain_conn *conn);
+bool http_plain_has_sent(struct plain_call *t); /* since last asked */
+void http_plain_read_on(struct plain_call *t);  /* behind a pause */
+void http_plain_close(struct plain_conn *conn); /* NULL is fine; its call is not told */
+/* A kept connection to the place that is not known to be closed, not idle longer than so; NULL. */
+struct plain_conn *http_plain_kept(struct plain_client *c, const char *place, int64_t idle_ms);
+
+#endif

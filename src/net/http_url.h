@@ -1,0 +1,27 @@
+/* http_url.h - a node's URL to its parts, without a library; RFC 3986, the little of it we need. */
+#ifndef RBEE_NET_HTTP_URL_H
+#define RBEE_NET_HTTP_URL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define HTTP_URL_HOST_MAX 256 /* a name's most (RFC 1035: 253), with its NUL */
+
+struct http_url {
+    char host[HTTP_URL_HOST_MAX];       /* without the brackets of an IPv6 address */
+    char place[HTTP_URL_HOST_MAX + 10]; /* "host:port", as the Host header says it */
+    uint16_t port;
+    const char *target; /* within the URL: path and query, "" for none */
+    int target_bytes;
+    bool tls;
+};
+
+/*
+ * ERR_INVALID for what is no http or https URL, names a user, or holds blanks, control or
+ * non-ASCII bytes. *out points into `url`.
+ */
+int http_url_parse(const char *url, struct http_url *out, struct err *err);
+
+#endif

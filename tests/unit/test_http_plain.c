@@ -1,0 +1,480 @@
+/*
+ * What the plain transport of the HTTP client has to prove beyond test_http_client.c: libcurl did
+ * these things unasked.
+ */
+#include "http_peer.h"
+
+#include "net/http_resolve.h"
+#include "net/http_url.h"
+
+#define KEPT "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+/* ---- URLs and addresses ---- */
+
+static void test_http_plain__reads_urls(void **state)
+{
+    static const struct {
+        const char *url, *host, *place, *target;
+        bool tls;
+    } good[] = {
+        {"http://127.0.0.1:8080/v1/health", "127.0.0.1", "127.0.0.1:8080", "/v1/health", false},
+        {"HTTP://bee2", "bee2", "bee2:80", "", false},
+        {"http://[::1]:81?x=1#y", "::1", "[::1]:81", "?x=1", false},
+        {"http://[fe80::2]/", "fe80::2", "[fe80::2]:80", "/", false},
+        {"https://bee2:/a#b", "bee2", "bee2:443", "/a", true},
+    };
+    static const char *const bad[] = {"",
+                                      "bee2:8080",
+                                      "ftp://bee2/",
+                                      "http:/bee2",
+                                      "http://",
+                                      "http:///x",
+                                      "http://:80/",
+                                      "http://bee2:0/",
+                                      "http://bee2:65536/",
+                                      "http://bee2:8o/",
+                                      "http://bee2:000080/",
+                                      "http://ann@bee2/",
+                                      "http://ann:secret@bee2/",
+                                      "http://[::1/",
+                                      "http://[::1]x/",
+                                      "http://::1/",
+                                      "http://bee 2/",
+                                      "http://bee2/a b",
+                                      "http://bee2/\r\nX: y",
+                                      "http://bee2/\xc3\xa4",
+                                      "http://bee%32/"};
+    struct http_url u;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_int_equal(http_url_parse(good[i].url, &u, NULL), 0);
+        assert_string_equal(u.host, good[i].host);
+        assert_string_equal(u.place, good[i].place);
+        assert_int_equal(u.target_bytes, strlen(good[i].target));
+        assert_memory_equal(u.target, good[i].target, strlen(good[i].target));
+        assert_int_equal(u.tls, good[i].tls);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (http_url_parse(bad[i], &u, NULL) != ERR_INVALID)
+            fail_msg("taken: %s", bad[i]);
+}
+
+static void test_http_plain__localhost_and_addresses_ask_nobody(void **state)
+{
+    static const struct {
+        const char *host;
+        size_t n;
+    } known[] = {
+        {"127.0.0.1", 1}, {"::1", 1}, {"localhost", 2}, {"LOCALHOST", 2}, {"a.localhost", 2}};
+    struct http_addrs addrs;
+    struct err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        assert_int_equal(http_resolve(known[i].host, 80, HTTP_NAMES_REFUSED, &addrs, NULL), 0);
+        assert_int_equal(addrs.n, known[i].n);
+    }
+    assert_int_equal(http_resolve("bee2", 80, HTTP_NAMES_REFUSED, &addrs, &err), ERR_UNSUPPORTED);
+    assert_int_equal(http_resolve("no.such.name.invalid", 80, HTTP_NAMES_WAIT, &addrs, &err),
+                     ERR_UNREACHABLE);
+    assert_non_null(strstr(err.text, "no.such.name.invalid"));
+}
+
+/* A listener on ::1 only; false where there is no IPv6. */
+static bool listen_on_six(int *fd, uint16_t *port)
+{
+    struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    socklen_t n = sizeof at;
+
+    *fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (*fd < 0 || bind(*fd, (struct sockaddr *)&at, sizeof at) || listen(*fd, 8) ||
+        getsockname(*fd, (struct sockaddr *)&at, &n)) {
+        close(*fd);
+        return false;
+    }
+    *port = ntohs(at.sin6_port);
+    return true;
+}
+
+static void test_http_plain__tries_all_addresses(void **state)
+{
+    static const struct line script[] = {{OK("six"), CLOSE, 0}, {OK("six"), CLOSE, 0}};
+    static const char *const hosts[] = {"localhost", "[::1]"};
+    struct peer *peer = calloc(1, sizeof *peer);
+    struct told t;
+
+    (void)state;
+    assert_non_null(peer);
+    if (!listen_on_six(&peer->fd, &peer->port)) {
+        free(peer);
+        skip();
+    }
+    peer->script = script;
+    peer->n = 2;
+    peer_go(peer);
+    for (int i = 0; i < 2; i++) {
+        char url[64], host[64];
+
+        snprintf(url, sizeof url, "http://%s:%u/", hosts[i], peer->port);
+        snprintf(host, sizeof host, "\r\nHost: %s:%u\r\n", hosts[i], peer->port);
+        open_client(&t);
+        run_call(&t, (struct http_call_params){.url = url, .body_max = 9});
+        assert_int_equal(t.rc, 0);
+        assert_string_equal(t.body, "six");
+        assert_non_null(strstr(peer->seen[i], host));
+        close_client(&t);
+    }
+    peer_stop(peer);
+}
+
+/* Nodes are asked directly, whatever the environment says of proxies. */
+static void test_http_plain__asks_no_proxy(void **state)
+{
+    struct peer *peer = PEER({OK("direct"), CLOSE, 0});
+    struct told t;
+
+    (void)state;
+    setenv("http_proxy", "http://127.0.0.1:1", 1);
+    open_client(&t);
+    run_call(&t, (struct http_call_params){.url = url_of(peer, "/"), .body_max = 9});
+    unsetenv("http_proxy");
+    assert_int_equal(t.rc, 0);
+    close_client(&t);
+    peer_stop(peer);
+}
+
+static void test_http_plain__says_what_it_does_not_do(void **state)
+{
+    const struct http_call_params tls = {.url = "https://bee2:8080/v1/health?key=secret"};
+    const struct http_call_params follow = {.url = "http://bee2/", .follow = true};
+    const struct http_call_params user = {.url = "http://ann:secret@bee2/"};
+    const struct http_call_params method = {.url = "http://bee2/", .method = "GET /x"};
+    struct told t;
+
+    (void)state;
+    open_client(&t);
+    assert_int_equal(http_call_start(t.client, &tls, NULL, &t.err), ERR_UNSUPPORTED);
+    assert_string_equal(t.err.text, "https://bee2:8080/v1/health wants TLS, which is not spoken "
+                                    "between nodes; use http://");
+    assert_int_equal(http_call_start(t.client, &follow, NULL, &t.err), ERR_UNSUPPORTED);
+    assert_int_equal(http_call_start(t.client, &user, NULL, &t.err), ERR_INVALID);
+    assert_null(strstr(t.err.text, "secret"));
+    assert_int_equal(http_call_start(t.client, &method, NULL, &t.err), ERR_INVALID);
+    close_client(&t);
+}
+
+/* ---- kept connections ---- */
+
+/* One after the other on one client; returns the last one's rc. */
+static int call_in_turn(struct told *t, const struct peer *peer, const char *const *methods, int n)
+{
+    for (int i = 0; i < n; i++) {
+        t->n_done = 0;
+        t->body[0] = '\0';
+        run_call(t, (struct http_call_params){
+                        .method = methods[i], .url = url_of(peer, "/"), .body_max = 9});
+    }
+    return t->rc;
+}
+
+/* A server may close a kept connection just as the next request arrives. */
+static void test_http_plain__asks_again_when_a_kept_connection_was_closed(void **state)
+{
+    static const char *const methods[] = {"GET", "GET"};
+    struct peer *peer = PEER({KEPT, KEEP, 0}, {"", CLOSE, 0}, {KEPT, KEEP, 0});
+    struct told t;
+
+    (void)state;
+    open_client(&t);
+    assert_int_equal(call_in_turn(&t, peer, methods, 2), 0);
+    assert_string_equal(t.body, "ok");
+    assert_int_equal(peer->n_seen, 3);
+    close_client(&t);
+    peer_stop(peer);
+}
+
+/* But only once, and not what must not be done twice, and not behind a byte of an answer. */
+static void test_http_plain__asks_again_with_care(void **state)
+{
+    static const char *const two_gets[] = {"GET", "GET"}, *const two_posts[] = {"POST", "POST"};
+    struct peer *once = PEER({KEPT, KEEP, 0}, {"", CLOSE, 0}, {"", CLOSE, 0}, {KEPT, KEEP, 0});
+    struct peer *post = PEER({KEPT, KEEP, 0}, {"", CLOSE, 0}, {KEPT, KEEP, 0});
+    struct peer *begun = PEER({KEPT, KEEP, 0}, {"HTTP/1.1 2", CLOSE, 0}, {KEPT, KEEP, 0});
+    struct told t;
+
+    (void)state;
+    open_client(&t);
+    assert_int_equal(call_in_turn(&t, once, two_gets, 2), ERR_UNREACHABLE);
+    assert_int_equal(once->n_seen, 3);
+    assert_int_equal(call_in_turn(&t, post, two_posts, 2), ERR_UNREACHABLE);
+    assert_int_equal(post->n_seen, 2);
+    assert_int_equal(call_in_turn(&t, begun, two_gets, 2), ERR_UNREACHABLE);
+    assert_int_equal(begun->n_seen, 2);
+    close_client(&t);
+    peer_stop(once);
+    peer_stop(post);
+    peer_stop(begun);
+}
+
+/* An end, or bytes nobody asked for, on a kept connection: the next call takes another. */
+static void test_http_plain__drops_kept_connections_that_speak(void **state)
+{
+    static const char *const methods[] = {"POST", "POST", "POST"};
+    struct peer *peer =
+        PEER({KEPT, CLOSE, 0}, {KEPT "HTTP/1.1 200 OK\r\n", HOLD, 0}, {KEPT, KEEP, 0});
+    struct told t;
+
+    (void)state;
+    open_client(&t);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(call_in_turn(&t, peer, methods, 1), 0);
+        clock_sleep_ms(20);
+    }
+    assert_int_equal(peer->n_seen, 3);
+    close_client(&t);
+    peer_stop(peer);
+}
+
+/* ---- odd answers ---- */
+
+static void test_http_plain__odd_answers(void **state)
+{
+    static const struct {
+        const char *answer;
+        int rc, status;
+    } cases[] = {
+        {"garbage\r\n\r\n", ERR_UNREACHABLE, 0},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", ERR_IO, 200},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab", ERR_IO, 200},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nq\r\nab", ERR_IO, 200},
+        {"HTTP/1.1 200 OK\r\n\r\nno length", 0, 200},
+        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", 0, 201},
+        {"HTTP/1.1 100 Continue\r\n\r\n", ERR_UNREACHABLE, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int slow = 0; slow < 2; slow++) {
+            struct peer *peer = PEER({cases[i].answer, CLOSE, slow});
+            struct told t;
+
+            open_client(&t);
+            run_call(&t, (struct http_call_params){.url = url_of(peer, "/"), .body_max = 99});
+            assert_int_equal(t.rc, cases[i].rc);
+            assert_int_equal(t.status, cases[i].status);
+            close_client(&t);
+            peer_stop(peer);
+        }
+}
+
+static void test_http_plain__a_flood_of_headers_ends(void **state)
+{
+    struct line script = {NULL, CLOSE, 0};
+    struct buf text;
+    struct peer *peer;
+    struct told t;
+
+    (void)state;
+    buf_init(&text, 1 << 20);
+    buf_puts(&text, "HTTP/1.1 200 OK\r\n");
+    while (text.len < (300u << 10))
+        buf_puts(&text, "A-Header: of no use at all, and again and again and again and again\r\n");
+    script.answer = buf_str(&text);
+    peer = peer_start(&script, 1);
+    open_client(&t);
+    run_call(&t, (struct http_call_params){.url = url_of(peer, "/"), .body_max = 99});
+    assert_int_equal(t.rc, ERR_LIMIT);
+    assert_non_null(strstr(t.err.text, "head"));
+    close_client(&t);
+    peer_stop(peer);
+    buf_done(&text);
+}
+
+/* ---- large bodies ---- */
+
+#define HUGE_BYTES (32u << 20)
+
+struct flood {
+    int fd;
+    uint16_t port;
+    pthread_t thread;
+    atomic_size_t n_sent;
+    bool reads; /* the request; else it never does, and answers nothing */
+    atomic_bool stop;
+};
+
+static void *flood_run(void *arg)
+{
+    static char piece[1 << 16], request[4096];
+    struct flood *f = arg;
+    int fd = accept(f->fd, NULL, NULL);
+
+    if (f->reads && peer_hear(fd, request, sizeof request)) {
+        raw_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n");
+        for (; f->n_sent < HUGE_BYTES; f->n_sent += sizeof piece) {
+            memset(piece, (int)(f->n_sent / sizeof piece) & 0xff, sizeof piece);
+            raw_send(fd, piece, sizeof piece);
+        }
+    }
+    while (!f->reads && !f->stop)
+        clock_sleep_ms(1);
+    close(fd);
+    return NULL;
+}
+
+static void flood_start(struct flood *f, bool reads)
+{
+    memset(f, 0, sizeof *f);
+    f->reads = reads;
+    f->fd = raw_listen(&f->port);
+    assert_int_equal(pthread_create(&f->thread, NULL, flood_run, f), 0);
+}
+
+static void flood_stop(struct flood *f)
+{
+    f->stop = true;
+    pthread_join(f->thread, NULL);
+    close(f->fd);
+}
+
+struct slow_reader {
+    struct told t; /* first */
+    struct flood flood;
+    uint64_t n_taken;
+    bool paused_long;
+};
+
+static void on_soon(evutil_socket_t fd, short what, void *arg)
+{
+    struct slow_reader *r = arg;
+
+    (void)fd, (void)what;
+    if (!r->paused_long) /* what was sent lies in the sockets and one read of ours, not in memory */
+        assert_true(r->flood.n_sent < HUGE_BYTES);
+    r->paused_long = true;
+    http_call_resume(r->t.call);
+}
+
+static bool on_huge_body(void *arg, int status, const char *bytes, size_t n)
+{
+    struct slow_reader *r = arg;
+    struct timeval soon = {.tv_usec = r->paused_long ? 0 : 100000};
+
+    (void)status;
+    if (r->t.n_body++ % 2 == 0) {
+        event_base_once(r->t.base, -1, EV_TIMEOUT, on_soon, r, &soon);
+        return false;
+    }
+    for (size_t i = 0; i < n; i += 1000)
+        assert_int_equal((unsigned char)bytes[i], (r->n_taken + i) >> 16 & 0xff);
+    r->n_taken += n;
+    return true;
+}
+
+static void test_http_plain__a_slow_reader_holds_up_the_sender(void **state)
+{
+    struct slow_reader r = {.n_taken = 0};
+    char url[64];
+
+    (void)state;
+    flood_start(&r.flood, true);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", r.flood.port);
+    open_client(&r.t);
+    run_call(&r.t, (struct http_call_params){.url = url, .on_body = on_huge_body});
+    assert_int_equal(r.t.rc, 0);
+    assert_int_equal(r.n_taken, HUGE_BYTES);
+    assert_int_equal(r.t.body_bytes, HUGE_BYTES);
+    close_client(&r.t);
+    flood_stop(&r.flood);
+}
+
+/* A server that does not take the request's body is as silent as one that does not answer. */
+static void test_http_plain__a_server_that_does_not_read_stalls(void **state)
+{
+    char *big = calloc(1, HUGE_BYTES), url[64];
+    struct flood f;
+    struct told t;
+
+    (void)state;
+    assert_non_null(big);
+    flood_start(&f, false);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", f.port);
+    open_client(&t);
+    run_call(
+        &t,
+        (struct http_call_params){
+            .method = "POST", .url = url, .body = big, .body_bytes = HUGE_BYTES, .stall_ms = 150});
+    assert_int_equal(t.rc, ERR_TIMEOUT);
+    assert_non_null(strstr(t.err.text, "nothing for 150 ms"));
+    close_client(&t);
+    flood_stop(&f);
+    free(big);
+}
+
+/* ---- cancelling ---- */
+
+static bool on_body_resting(void *arg, int status, const char *bytes, size_t n)
+{
+    (void)status, (void)bytes, (void)n;
+    ((struct told *)arg)->n_body++;
+    return false;
+}
+
+/* While connecting, before the head, within the head, within the body, paused. */
+static void test_http_plain__cancels_in_each_phase(void **state)
+{
+    static const char *const said[] = {
+        "", "", "HTTP/1.1 200 OK\r\nA: ", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"};
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        struct peer *peer = PEER({said[i], HOLD, 0});
+        struct http_call_params params = {.url = url_of(peer, "/"), .on_done = on_done};
+        struct timeval while_ms = {.tv_usec = i == 0 ? 0 : 30000};
+        struct told t;
+
+        open_client(&t);
+        params.arg = &t;
+        params.on_body = i == 4 ? on_body_resting : NULL;
+        assert_int_equal(http_call_start(t.client, &params, &t.call, &t.err), 0);
+        event_base_loopexit(t.base, &while_ms);
+        event_base_dispatch(t.base);
+        assert_int_equal(t.n_body, i == 4);
+        http_call_cancel(t.call);
+        event_base_loopexit(t.base, &while_ms);
+        event_base_dispatch(t.base);
+        assert_int_equal(t.n_done, 0);
+        close_client(&t);
+        peer_stop(peer);
+    }
+}
+
+static int use_plain(void **state)
+{
+    (void)state;
+    peer_transport = PLAIN;
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_http_plain__reads_urls),
+        cmocka_unit_test(test_http_plain__localhost_and_addresses_ask_nobody),
+        cmocka_unit_test(test_http_plain__tries_all_addresses),
+        cmocka_unit_test(test_http_plain__asks_no_proxy),
+        cmocka_unit_test(test_http_plain__says_what_it_does_not_do),
+        cmocka_unit_test(test_http_plain__asks_again_when_a_kept_connection_was_closed),
+        cmocka_unit_test(test_http_plain__asks_again_with_care),
+        cmocka_unit_test(test_http_plain__drops_kept_connections_that_speak),
+        cmocka_unit_test(test_http_plain__odd_answers),
+        cmocka_unit_test(test_http_plain__a_flood_of_headers_ends),
+        cmocka_unit_test(test_http_plain__a_slow_reader_holds_up_the_sender),
+        cmocka_unit_test(test_http_plain__a_server_that_does_not_read_stalls),
+        cmocka_unit_test(test_http_plain__cancels_in_each_phase),
+    };
+
+    return cmocka_run_group_tests(tests, use_plain, NULL);
+}
