@@ -65,6 +65,7 @@ static void keep(struct plain_conn *conn)
     conn->call = NULL;
     conn->used_before = true;
     conn->idle_since_ms = clock_ms();
+    bufferevent_enable(conn->bev, EV_READ); /* the call may have paused at its end */
     drop_oldest(conn->client);
 }
 

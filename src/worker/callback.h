@@ -3,8 +3,8 @@
  *
  * POST {hive}/v1/workers/ready, tried CALLBACK_TRIES times with growing pauses. A hive that does
  * not answer is logged and nothing more: the worker serves all the same, and its board tells as
- * much. Only plain HTTP to a literal address is spoken: the hive names itself so, and the worker
- * needs no HTTP client for it. The loop's thread only.
+ * much. Only plain HTTP to a literal address is spoken: the hive names itself so. The loop's thread
+ * only.
  */
 #ifndef RBEE_WORKER_CALLBACK_H
 #define RBEE_WORKER_CALLBACK_H

@@ -236,6 +236,37 @@ static void test_http_plain__drops_kept_connections_that_speak(void **state)
     peer_stop(peer);
 }
 
+static bool on_body_pausing_once(void *arg, int status, const char *bytes, size_t n)
+{
+    struct told *t = arg;
+
+    (void)status, (void)bytes, (void)n;
+    if (t->n_body++)
+        return true;
+    http_call_resume(t->call);
+    return false;
+}
+
+/* A connection whose call rested at the answer's very end was kept, but not read any more. */
+static void test_http_plain__a_pause_does_not_outlive_its_call(void **state)
+{
+    static const char *const methods[] = {"GET"};
+    struct peer *peer = PEER({KEPT, KEEP, 0}, {KEPT, KEEP, 0});
+    struct told t;
+
+    (void)state;
+    open_client(&t);
+    run_call(&t, (struct http_call_params){.url = url_of(peer, "/"),
+                                           .on_body = on_body_pausing_once,
+                                           .timeout_ms = 2000});
+    assert_int_equal(t.rc, 0);
+    assert_int_equal(call_in_turn(&t, peer, methods, 1), 0);
+    assert_string_equal(t.body, "ok");
+    assert_int_equal(peer->n_seen, 2);
+    close_client(&t);
+    peer_stop(peer);
+}
+
 /* ---- odd answers ---- */
 
 static void test_http_plain__odd_answers(void **state)
@@ -469,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_http_plain__asks_again_when_a_kept_connection_was_closed),
         cmocka_unit_test(test_http_plain__asks_again_with_care),
         cmocka_unit_test(test_http_plain__drops_kept_connections_that_speak),
+        cmocka_unit_test(test_http_plain__a_pause_does_not_outlive_its_call),
         cmocka_unit_test(test_http_plain__odd_answers),
         cmocka_unit_test(test_http_plain__a_flood_of_headers_ends),
         cmocka_unit_test(test_http_plain__a_slow_reader_holds_up_the_sender),
