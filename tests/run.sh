@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 root=$PWD
 export RBEE_TEST_DATA=${RBEE_TEST_DATA:-$root/../shared/data}
 export CMOCKA_MESSAGE_OUTPUT=TAP
-FUZZ_SECONDS=${FUZZ_SECONDS:-60}
+FUZZ_SECONDS=${FUZZ_SECONDS:-30}
 SUITE_SECONDS=${SUITE_SECONDS:-900}
 
 passed=0 failed=0 skipped=0
