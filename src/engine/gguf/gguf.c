@@ -334,3 +334,14 @@ bool gguf_has(const struct gguf *g, const char *key)
 {
     return view_find_key(&g->parts[0], key) != NULL;
 }
+
+void gguf_release(const struct gguf *g, const void *at, size_t n)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)at + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)at + n) / page * page;
+
+    /* in memory that is no mapping of a file the bytes would be lost */
+    if (part_of(g, at)->mapped && end > begin)
+        madvise((void *)begin, end - begin, MADV_DONTNEED);
+}

@@ -111,6 +111,8 @@ const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *nam
 bool gguf_copy(const struct gguf *g, const void *at, size_t n, void *dst);
 /* Has the system begin to read these bytes from the disk, without waiting for them. */
 void gguf_expect(const struct gguf *g, const void *at, size_t n);
+/* Lets go of the mapping's pages that hold nothing but these bytes; they can still be read. */
+void gguf_release(const struct gguf *g, const void *at, size_t n);
 
 /* Keys (of the first part). */
 uint32_t gguf_n_keys(const struct gguf *g);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "engine/kern/pack.h"
 
@@ -134,17 +133,6 @@ static void pack_task(void *arg, size_t begin, size_t end, unsigned thread)
     }
 }
 
-/* The pages of the file that hold nothing but this matrix are not needed any more. */
-static void release_file(const struct kern_mat *m)
-{
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)m->data;
-    const uintptr_t begin = (at + page - 1) / page * page;
-    const uintptr_t end = (at + m->n_rows * m->row_bytes) / page * page;
-
-    if (end > begin)
-        madvise((void *)begin, end - begin, MADV_DONTNEED);
-}
-
 bool packs_step(struct packs *p, struct pool *pool, struct rows *rows,
                 const struct scratch_thread *threads, uint64_t max_bytes)
 {
@@ -164,7 +152,7 @@ bool packs_step(struct packs *p, struct pool *pool, struct rows *rows,
             break;
         m->packed = p->arena + p->used;
         p->used += pack_bytes(m);
-        release_file(m);
+        gguf_release(p->w.file, m->data, m->n_rows * m->row_bytes);
         p->next_mat++;
         p->next_stripe = 0;
     }
