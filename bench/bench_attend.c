@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cli.h"
 #include "engine/kern/kern.h"
+#include "timing.h"
 
 #define MAX_RUNS    15
 #define BUDGET_S    0.5        /* for each figure */
@@ -34,21 +34,6 @@ struct bench {
     uint32_t n_pos[MAX_QUERIES];
     float *q, *out, *scratch;
 };
-
-static double cpu_seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
 
 static bool bench_init(struct bench *b)
 {

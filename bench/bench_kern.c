@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "base/cli.h"
 #include "engine/kern/pack.h"
+#include "timing.h"
 
 #define K         2048 /* row length */
 #define HUGE_PAGE (2ul << 20)
@@ -33,21 +33,6 @@ struct bench {
     uint8_t *weights; /* room for n_rows rows of F32 */
     uint8_t *packed;  /* the same for packed rows; NULL when they are used as in a file */
 };
-
-static double cpu_seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return x < y ? -1 : x > y;
-}
 
 /* In huge pages where the system has them, as the engine keeps packed weights. */
 static void *huge_alloc(size_t bytes)
