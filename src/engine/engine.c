@@ -100,10 +100,12 @@ uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint
     struct engine_params p = {.n_slots = n_slots, .n_ctx = n_ctx, .n_batch = n_batch};
     struct kv_shape kv = kv_shape_of(m, &p);
     struct scratch_shape scratch;
+    uint32_t n_logits;
     uint64_t bytes;
 
     fill_defaults(m, &p);
-    scratch = scratch_shape_of(m, &p, min_u32(p.n_slots, p.n_batch));
+    n_logits = p.n_slots > ENGINE_LOGIT_ROWS ? p.n_slots : ENGINE_LOGIT_ROWS;
+    scratch = scratch_shape_of(m, &p, min_u32(n_logits, p.n_batch));
     if (__builtin_add_overflow(kv_bytes_needed(&kv, p.n_slots, p.n_ctx), scratch_bytes(&scratch),
                                &bytes))
         return UINT64_MAX;

@@ -97,13 +97,15 @@ static void put_shape(struct buf *b, const struct hparams *hp)
     put_u64(b, "n_ff", hp->n_ff);
     put_key(b, "rope_freq_base");
     buf_printf(b, "%.9g", (double)hp->rope.freq_base);
-    put_u64(b, "kv_bytes_per_token", hparams_kv_bytes_per_token(hp));
+    put_u64(b, "kv_bytes_per_token", hparams_kv_bytes_per_token(hp, KERN_KV_F16));
+    if (hp->head_dim % QK == 0)
+        put_u64(b, "kv_bytes_per_token_q8_0", hparams_kv_bytes_per_token(hp, KERN_KV_Q8_0));
 }
 
 /* What an engine needs besides weights and KV: for one sequence, and for each one more. */
 static void put_scratch(struct buf *b, const struct engine_model *m)
 {
-    uint64_t kv_page = ENGINE_PAGE_TOKENS * hparams_kv_bytes_per_token(&m->hp);
+    uint64_t kv_page = ENGINE_PAGE_TOKENS * hparams_kv_bytes_per_token(&m->hp, KERN_KV_F16);
     uint64_t one = engine_memory_need(m, 1, 1, 0), two = engine_memory_need(m, 2, 1, 0);
 
     put_u64(b, "scratch_bytes", one - kv_page);

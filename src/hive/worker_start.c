@@ -84,6 +84,7 @@ static void make_args(struct args *a, const struct worker *w, const char *hive, 
         put_num(a, "--ctx", w->ctx);
     if (config_int(c, "hive", "threads"))
         put_num(a, "--threads", config_int(c, "hive", "threads"));
+    put(a, "--kv-type", config_text(c, "hive", "kv_type"));
     put(a, "--prefix-cache", config_text(c, "hive", "prefix_cache"));
     put(a, "--speculate", config_text(c, "hive", "speculate"));
     put(a, "--log-level", config_text(c, "hive", "log_level"));
