@@ -26,7 +26,7 @@ allowed() {
     engine/model) echo "engine/model engine/kern engine/tok engine/gguf engine/engine.h base" ;;
     engine) echo "engine base" ;;
     worker) echo "worker engine/engine.h jinja/jinja.h api net base" ;;
-    hive) echo "hive api net config base" ;;
+    hive | hive/gateway) echo "hive api net config base" ;;
     keeper) echo "keeper api net config base" ;;
     *) echo "" ;;
     esac

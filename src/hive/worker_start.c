@@ -166,6 +166,7 @@ int worker_start(struct worker *w, struct api_error *e)
                       "the worker for %.200s could not be started: %s", w->model_ref, err.text);
         return -1;
     }
+    fingerprint_make(w->backend, w->model_path, w->fingerprint);
     w->phase = WORKER_RUNNING;
     w->started_ms = clock_ms();
     w->started_unix_ms = clock_unix_ms();
