@@ -11,11 +11,6 @@
 #define TEXT_MAX       (256u << 20)
 
 static const char tools_head[] = "You can call these functions. Each line describes one as JSON:\n";
-static const char tools_tail[] =
-    "To call a function, answer with nothing but a JSON object of this form:\n"
-    "{\"name\": \"<the function's name>\", \"arguments\": {<its arguments>}}\n"
-    "To call several, write one such object a line. When no function is needed, answer in words.";
-
 static const char *text_of(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
@@ -217,7 +212,29 @@ static int join_content(json_t *message, const char *text, size_t n, bool before
     return json_object_set_new(message, "content", take_text(&b));
 }
 
-static void put_tools(struct buf *out, const json_t *tools)
+static void put_mark(struct buf *out, const char *mark)
+{
+    buf_puts(out, mark ? mark : "");
+}
+
+/* A call as the format has it, with words for what is to be filled in. */
+static void put_example(struct buf *out, const struct chat_format *f)
+{
+    put_mark(out, f->open);
+    if (f->shape == CALL_NAMED) {
+        put_mark(out, f->call_open);
+        buf_puts(out, "<the function's name>");
+        put_mark(out, f->name_end);
+        buf_puts(out, "{<its arguments>}");
+        put_mark(out, f->call_close);
+    } else {
+        buf_printf(out, "%s{\"%s\": \"<the function's name>\", \"%s\": {<its arguments>}}%s",
+                   f->list ? "[" : "", f->name_key, f->args_key, f->list ? "]" : "");
+    }
+    put_mark(out, f->close);
+}
+
+static void put_tools(struct buf *out, const json_t *tools, const struct chat_format *f)
 {
     json_t *tool;
     size_t i;
@@ -231,7 +248,10 @@ static void put_tools(struct buf *out, const json_t *tools)
         buf_putc(out, '\n');
         free(text);
     }
-    buf_puts(out, tools_tail);
+    buf_puts(out, "To call one, answer with nothing but this:\n");
+    put_example(out, f);
+    buf_puts(out, "\nTo call several, write one behind the other. When no function is needed, answer "
+                  "in words.");
 }
 
 /* Tells of the tools: behind the system message, else in one of its own, else before what the user
@@ -243,7 +263,7 @@ static int tell_tools(json_t *messages, const json_t *tools, const struct chat_a
     int rc;
 
     buf_init(&text, TEXT_MAX);
-    put_tools(&text, tools);
+    put_tools(&text, tools, a->format);
     if (has_role(first, "system"))
         rc = join_content(first, buf_str(&text), text.len, false);
     else if (a->knows_system)
@@ -299,9 +319,9 @@ static int add_normal(json_t *out, const json_t *message, const struct chat_abil
     rc |= set_calls(copy, a) | set_thoughts(copy);
     if (a->short_ids && json_object_get(copy, "tool_call_id"))
         rc |= json_object_set_new(copy, "tool_call_id", short_id(text_of(copy, "tool_call_id")));
-    if (!a->knows_tools)
+    if (!a->knows_calls)
         rc |= say_plainly(copy);
-    return add_message(out, copy, !a->knows_tools && has_role(message, "tool")) | rc;
+    return add_message(out, copy, !a->knows_calls && has_role(message, "tool")) | rc;
 }
 
 int chat_messages_make(const json_t *messages, const json_t *tools, const struct chat_abilities *a,

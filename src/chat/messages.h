@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "chat/format.h"
 
 /* What a template can take. */
 struct chat_abilities {
@@ -18,7 +19,9 @@ struct chat_abilities {
     bool short_ids;         /* 9 letters and digits, made of the ids given */
     bool knows_developer;   /* else the role is "system" */
     bool knows_system;      /* else what we have to say stands in the first user message */
-    bool knows_tools;       /* else calls and their results are told in plain messages */
+    bool knows_tools;       /* else they are told by us */
+    bool knows_calls;       /* else calls and their results are told in plain messages */
+    const struct chat_format *format; /* how calls are to be written, where we tell of the tools */
 };
 
 /*

@@ -62,13 +62,15 @@ static bool has_tool(const struct split *s, const char *name)
     return false;
 }
 
+static bool is_bare(const struct split *s)
+{
+    return s->o.format->shape == CALL_JSON && !s->o.format->open;
+}
+
 /* Where marks say that this is a call, any name will do. */
 static bool is_name(const struct split *s, const char *name)
 {
-    const struct chat_format *f = s->o.format;
-    bool bare = f->shape == CALL_JSON && !f->open;
-
-    return name[0] && (!bare || has_tool(s, name));
+    return name[0] && (!is_bare(s) || has_tool(s, name));
 }
 
 /* A call is complete. */
@@ -127,8 +129,9 @@ static bool take_name(struct split *s)
     return fits && is_name(s, o->name);
 }
 
-/* The arguments as one object's text (free()), or NULL: an object, or a text that holds one. */
-static char *args_text(const json_t *object)
+/* The arguments as one object's text (free()), or NULL: an object, or a text that holds one. Where
+ * marks say that this is a call, there need be none. */
+static char *args_text(const json_t *object, bool needed)
 {
     const json_t *args = json_object_get(object, "arguments");
     json_t *inner = NULL;
@@ -137,7 +140,7 @@ static char *args_text(const json_t *object)
     if (!args)
         args = json_object_get(object, "parameters");
     if (!args)
-        return str_dup("{}");
+        return needed ? NULL : str_dup("{}");
     if (json_is_string(args))
         args = inner = json_loadb(json_string_value(args), json_string_length(args), 0, NULL);
     if (json_is_object(args))
@@ -150,7 +153,7 @@ static char *args_text(const json_t *object)
 static bool take_whole(struct split *s)
 {
     json_t *object = value_of(s, s->object.begin, s->raw.len);
-    char *args = object ? args_text(object) : NULL;
+    char *args = object ? args_text(object, is_bare(s)) : NULL;
 
     if (args && s->object.name[0]) {
         tell_call(s, s->object.name);

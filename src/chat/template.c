@@ -133,7 +133,7 @@ static bool gives(const struct chat_template *t, const struct trial *trial, cons
 static void try_arguments(struct chat_template *t)
 {
     t->can.arguments_as_text = false;
-    if (!t->can.knows_tools || gives(t, &call_trial, "rbee_key", "'rbee_key'"))
+    if (!t->can.knows_calls || gives(t, &call_trial, "rbee_key", "'rbee_key'"))
         return;
     t->can.arguments_as_text = true;
     t->can.arguments_as_text = gives(t, &call_trial, "rbee_key", NULL);
@@ -143,9 +143,9 @@ static void find_abilities(struct chat_template *t, const char *text)
 {
     t->format = chat_format_of(text);
     t->think = chat_think_of(text);
-    if (!jinja_mentions(t->program, "tools"))
-        t->format = chat_format_generic();
-    t->can.knows_tools = !t->format->generic;
+    t->can.format = t->format;
+    t->can.knows_calls = !t->format->generic;
+    t->can.knows_tools = t->can.knows_calls && jinja_mentions(t->program, "tools");
     t->can.short_ids = t->format->short_ids;
     t->can.knows_developer = strstr(text, "developer'") || strstr(text, "developer\"");
     t->can.knows_system = gives(t, &system_trial, "rbee-says", NULL);
