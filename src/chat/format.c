@@ -23,7 +23,7 @@ static const struct known known[] = {
     /* Hermes, Qwen 2.5 and 3, QwQ, Bielik: <tool_call>{"name": ..., "arguments": ...}</tool_call>.
      * Those who write XML between the same marks (Qwen3-Coder, Step, GLM) are not among them. */
     {{PLAIN_KEYS, .name = "hermes", .shape = CALL_JSON, .each = true, .open = "<tool_call>",
-      .close = "</tool_call>"},
+      .close = "</tool_call>", .gap = "\n"},
      {"<tool_call>", "arguments"}, "<arg_key>"},
     {{PLAIN_KEYS, .name = "nemotron", .shape = CALL_JSON, .list = true, .open = "<TOOLCALL>",
       .close = "</TOOLCALL>"},
@@ -58,7 +58,7 @@ static const struct known known[] = {
      {"<|tool_call:begin|>", "<|tool_call:name|>"}, NULL},
     {{PLAIN_KEYS, .name = "granite", .shape = CALL_JSON, .list = true, .open = "<|tool_call|>"},
      {"<|tool_call|>", "JSON list of tools"}, NULL},
-    {{PLAIN_KEYS, .name = "gigachat", .shape = CALL_JSON, .open = "function call<|role_sep|>\n"},
+    {{PLAIN_KEYS, .name = "gigachat", .shape = CALL_JSON, .each = true, .open = "function call<|role_sep|>\n"},
      {"'function call'", "<|role_sep|>", "\"arguments\": "}, NULL},
     /* Llama 3.1 to 3.3: bare {"name": ..., "parameters": ...}, at times behind <|python_tag|> */
     {{.name = "llama3", .shape = CALL_JSON, .name_key = "name", .args_key = "parameters",

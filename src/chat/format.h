@@ -28,6 +28,7 @@ struct chat_format {
 
     const char *open, *close; /* around a call, or all; no open (JSON): the answer begins with it */
     const char *also_open;    /* another way to begin */
+    const char *gap; /* JSON: white space between mark and object that the model is used to */
     const char *name_key,
         *args_key; /* JSON: the members; `arguments` and `parameters` are read both */
 
