@@ -241,8 +241,7 @@ describe('templates that fail', () => {
 
   test('one that was given and is none ends the worker', async () => {
     const worker = await startWorker({ model: HOLLOW, 'chat-template': templateFile('a\n{% if %}') });
-    const code = await worker.exited;
-    assert.notStrictEqual(code, 0);
+    assert.strictEqual((await worker.end()).code, 1);
     assert.match(worker.stderr, /chat template.*line 2/);
   });
 });

@@ -162,10 +162,11 @@ static void test_split__thoughts(void **state)
 static void test_split__hermes(void **state)
 {
     (void)state;
-    assert_parts(hermes,
-                 "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"}\\\"{\", \"b\": [1, {}]}}"
-                 "\n</tool_call>",
-                 "0:f{{\"a\": \"}\\\"{\", \"b\": [1, {}]}}");
+    assert_parts(
+        hermes,
+        "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"}\\\"{\", \"b\": [1, {}]}}"
+        "\n</tool_call>",
+        "0:f{{\"a\": \"}\\\"{\", \"b\": [1, {}]}}");
     assert_parts(hermes,
                  "Let me see.\n<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>\n"
                  "<tool_call>{\"name\":\"g_2\",\"arguments\":{\"x\":null}}</tool_call>\nDone.",
@@ -221,7 +222,8 @@ static void test_split__calls_that_break_off(void **state)
     assert_parts(hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": oh no}}",
                  "0:f{{\"a\": }c(oh no}})");
     assert_parts(hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {}", "0:f{{}}");
-    assert_parts(hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {}, oops", "0:f{{}}c(, oops)");
+    assert_parts(hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {}, oops",
+                 "0:f{{}}c(, oops)");
     assert_parts(newer, "[TOOL_CALLS]f[ARGS]{\"a\":1,}", "0:f{{\"a\":1,}c(})");
 }
 
@@ -230,17 +232,19 @@ static void test_split__lists(void **state)
     struct setting command = {COMMAND, false, false};
 
     (void)state;
-    assert_parts(mistral,
-                 "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {\"a\": 1}, \"id\": \"abcdef123\"}, "
-                 "{\"name\": \"g_2\", \"arguments\": {}}]",
-                 "0:f{{\"a\": 1}}1:g_2{{}}");
+    assert_parts(
+        mistral,
+        "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {\"a\": 1}, \"id\": \"abcdef123\"}, "
+        "{\"name\": \"g_2\", \"arguments\": {}}]",
+        "0:f{{\"a\": 1}}1:g_2{{}}");
     assert_parts(mistral, "[TOOL_CALLS]{\"name\": \"f\", \"arguments\": {}}", "0:f{{}}");
     assert_parts(mistral, "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {}}, no]",
                  "0:f{{}}c(, no])");
-    assert_parts(command,
-                 "<|START_ACTION|>[\n {\"tool_call_id\": \"0\", \"tool_name\": \"f\", \"parameters\": "
-                 "{\"a\": 1}}\n]<|END_ACTION|>",
-                 "0:f{{\"a\": 1}}");
+    assert_parts(
+        command,
+        "<|START_ACTION|>[\n {\"tool_call_id\": \"0\", \"tool_name\": \"f\", \"parameters\": "
+        "{\"a\": 1}}\n]<|END_ACTION|>",
+        "0:f{{\"a\": 1}}");
 }
 
 static void test_split__bare(void **state)
@@ -250,11 +254,14 @@ static void test_split__bare(void **state)
     assert_parts(llama, " \n{\"type\": \"function\", \"name\": \"f\", \"parameters\": {}}",
                  "0:f{{}}");
     assert_parts(llama, "<|python_tag|>{\"name\": \"f\", \"parameters\": {}}", "0:f{{}}");
-    assert_parts(llama, "{\"name\": \"f\", \"parameters\": {}}; {\"name\": \"g_2\", \"parameters\": {}}",
+    assert_parts(llama,
+                 "{\"name\": \"f\", \"parameters\": {}}; {\"name\": \"g_2\", \"parameters\": {}}",
                  "0:f{{}}1:g_2{{}}");
-    assert_parts(plain, "[{\"name\": \"f\", \"arguments\": {}}, {\"name\": \"g_2\", \"arguments\": {}}]",
+    assert_parts(plain,
+                 "[{\"name\": \"f\", \"arguments\": {}}, {\"name\": \"g_2\", \"arguments\": {}}]",
                  "0:f{{}}1:g_2{{}}");
-    assert_parts(plain, "{\"name\": \"f\", \"arguments\": {}}\n{\"name\": \"g_2\", \"arguments\": {}}\n",
+    assert_parts(plain,
+                 "{\"name\": \"f\", \"arguments\": {}}\n{\"name\": \"g_2\", \"arguments\": {}}\n",
                  "0:f{{}}1:g_2{{}}");
     /* JSON that is an answer */
     assert_parts(llama, "{\"name\": \"Ann\", \"parameters\": {}}",
@@ -274,11 +281,12 @@ static void test_split__names_before_arguments(void **state)
     (void)state;
     assert_parts(newer, "[TOOL_CALLS]f[ARGS]{\"a\": 1}[TOOL_CALLS]g_2[CALL_ID]xyz[ARGS]{}",
                  "0:f{{\"a\": 1}}1:g_2{{}}");
-    assert_parts(kimi,
-                 "Yes. <|tool_calls_section_begin|><|tool_call_begin|>functions.f:0"
-                 "<|tool_call_argument_begin|>{\"a\":1}<|tool_call_end|><|tool_call_begin|>functions."
-                 "g_2:1<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>",
-                 "c(Yes.)0:f{{\"a\":1}}1:g_2{{}}");
+    assert_parts(
+        kimi,
+        "Yes. <|tool_calls_section_begin|><|tool_call_begin|>functions.f:0"
+        "<|tool_call_argument_begin|>{\"a\":1}<|tool_call_end|><|tool_call_begin|>functions."
+        "g_2:1<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>",
+        "c(Yes.)0:f{{\"a\":1}}1:g_2{{}}");
     assert_parts(r1,
                  "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n"
                  "{\"ä\": \"｜\"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
@@ -288,7 +296,8 @@ static void test_split__names_before_arguments(void **state)
                  "<｜tool▁call▁begin｜>f<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>b",
                  "c(a)0:f{{}}1:f{{}}c(b)");
     assert_parts(v31, "<｜tool▁calls▁begin｜>oops", "c(<｜tool▁calls▁begin｜>oops)");
-    assert_parts(v31, "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f", "c(<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f)");
+    assert_parts(v31, "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f",
+                 "c(<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f)");
     assert_parts(newer, "[TOOL_CALLS][{\"name\": \"f\"}]", "c([TOOL_CALLS][{\"name\": \"f\"}])");
 }
 
@@ -296,10 +305,12 @@ static void test_split__names_before_arguments(void **state)
 static void test_split__no_byte_is_lost_or_doubled(void **state)
 {
     static const char *const bits[] = {
-        "<tool_call>", "</tool_call>", "<think>", "{",  "}",    "\"id\": \"f\"", ", ",  "x",
-        "\n",          "<tool_",       "call>",   "\"", "[\"a", " ",               "ä｜", "\\"};
-    static const struct setting settings[] = {
-        {HERMES, false, false}, {MISTRAL, false, false}, {NEWER, false, false}, {PLAIN, false, false}};
+        "<tool_call>", "</tool_call>", "<think>", "{",    "}", "\"id\": \"f\"", ", ", "x", "\n",
+        "<tool_",      "call>",        "\"",      "[\"a", " ", "ä｜",           "\\"};
+    static const struct setting settings[] = {{HERMES, false, false},
+                                              {MISTRAL, false, false},
+                                              {NEWER, false, false},
+                                              {PLAIN, false, false}};
     uint64_t random = 1;
     char text[400], want[420];
 

@@ -1,9 +1,9 @@
 /*
  * Conversations to prompts, and what is known of a template by its text.
  *
- * Small templates stand for what published ones do. The published ones themselves are public and not
- * part of the sources: they are looked for under RBEE_TEST_DATA, and their test is skipped, saying
- * so, where they are missing.
+ * Small templates stand for what published ones do. The published ones themselves are public and
+ * not part of the sources: they are looked for under RBEE_TEST_DATA, and their test is skipped,
+ * saying so, where they are missing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,21 +100,23 @@ static void test_template__contents_are_texts(void **state)
                   "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
                   "{\"type\":\"text\",\"text\":\"b\"}]},{\"role\":\"assistant\",\"content\":null}]",
                   NULL, "[user]ab[assistant]");
-    assert_prompt("{% for m in messages %}{{ m.name is defined }} {{ 'tool_calls' in m }} {% endfor %}",
-                  "[{\"role\":\"user\",\"content\":\"a\",\"name\":null,\"tool_calls\":[]}]", NULL,
-                  "False False ");
+    assert_prompt(
+        "{% for m in messages %}{{ m.name is defined }} {{ 'tool_calls' in m }} {% endfor %}",
+        "[{\"role\":\"user\",\"content\":\"a\",\"name\":null,\"tool_calls\":[]}]", NULL,
+        "False False ");
     assert_prompt(TURNS, "[{\"role\":\"developer\",\"content\":\"a\"}]", NULL, "[system]a");
     assert_prompt(TURNS "{# 'developer' #}", "[{\"role\":\"developer\",\"content\":\"a\"}]", NULL,
                   "[developer]a");
 }
 
 #define CALLS                                                                                      \
-    "[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":null,"              \
-    "\"tool_calls\":[{\"id\":\"call_0123456789abcdefghijABCD\",\"type\":\"function\",\"function\":"  \
-    "{\"name\":\"f\",\"arguments\":\"{\\\"b\\\": 1, \\\"a\\\": \\\"x\\\"}\"}}]},"                    \
+    "[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":null,"            \
+    "\"tool_calls\":[{\"id\":\"call_0123456789abcdefghijABCD\",\"type\":\"function\","             \
+    "\"function\":"                                                                                \
+    "{\"name\":\"f\",\"arguments\":\"{\\\"b\\\": 1, \\\"a\\\": \\\"x\\\"}\"}}]},"                  \
     "{\"role\":\"tool\",\"tool_call_id\":\"call_0123456789abcdefghijABCD\",\"content\":\"42\"}]"
 #define TOOLS                                                                                      \
-    "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":\"does f\","               \
+    "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":\"does f\","             \
     "\"parameters\":{\"type\":\"object\",\"properties\":{}}}}]"
 /* The mark of a format, that need not be rendered. */
 #define HERMES_SIGN "{#<tool_call> arguments#}{% if tools %}T{% endif %}"
@@ -138,9 +140,10 @@ static void test_template__arguments_as_the_template_wants_them(void **state)
 static void test_template__short_ids(void **state)
 {
     (void)state;
-    assert_prompt("{#[TOOL_CALLS]#}{{ tools is none }}{% for m in messages %}{% for c in m.tool_calls %}"
-                  "{{ c.id }}{% endfor %} {{ m.tool_call_id }}{% endfor %}",
-                  CALLS, TOOLS, "False fghijABCD  fghijABCD");
+    assert_prompt(
+        "{#[TOOL_CALLS]#}{{ tools is none }}{% for m in messages %}{% for c in m.tool_calls %}"
+        "{{ c.id }}{% endfor %} {{ m.tool_call_id }}{% endfor %}",
+        CALLS, TOOLS, "False fghijABCD  fghijABCD");
 }
 
 /* A template without tools: they are told, and earlier calls and results are plain messages. */
@@ -154,15 +157,17 @@ static void test_template__tools_are_told_where_the_template_has_none(void **sta
     assert_int_equal(render(t, CALLS, TOOLS, NULL, NULL, &out), 0);
     assert_true(str_starts(buf_str(&out), "[system]"));
     assert_non_null(strstr(buf_str(&out), "\"description\": \"does f\""));
-    assert_non_null(strstr(buf_str(&out), "[user]hi[assistant]{\"name\": \"f\", \"arguments\": {\"b\": 1, "
-                                          "\"a\": \"x\"}}[user]"));
+    assert_non_null(strstr(buf_str(&out),
+                           "[user]hi[assistant]{\"name\": \"f\", \"arguments\": {\"b\": 1, "
+                           "\"a\": \"x\"}}[user]"));
     assert_true(str_ends(buf_str(&out), "42[assistant]"));
     buf_done(&out);
     chat_template_free(t);
 }
 
 #define NO_SYSTEM                                                                                  \
-    "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif "  \
+    "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% "   \
+    "endif "                                                                                       \
     "%}"
 
 static void test_template__tools_without_a_system_role(void **state)
@@ -210,7 +215,8 @@ static void test_template__bad_and_endless_ones(void **state)
     (void)state;
     assert_int_equal(chat_template_create("a\n{% if %}", 10, "", "", &t, &err), ERR_INVALID);
     assert_non_null(strstr(err.text, "line 2"));
-    t = compile("{% for i in range(9999999) %}{% for j in range(9999999) %}x{% endfor %}{% endfor %}");
+    t = compile(
+        "{% for i in range(9999999) %}{% for j in range(9999999) %}x{% endfor %}{% endfor %}");
     assert_int_equal(render(t, USER, NULL, NULL, NULL, &out), ERR_LIMIT);
     buf_done(&out);
     chat_template_free(t);
@@ -226,7 +232,8 @@ struct published {
 /* Read off the templates by a person. */
 static const struct published published[] = {
     {"Bielik-11B-v3.0-Instruct", "hermes", "</think>", false, false},
-    {"CohereForAI-c4ai-command-r7b-12-2024-tool_use", "command-r", "<|END_THINKING|>", false, false},
+    {"CohereForAI-c4ai-command-r7b-12-2024-tool_use", "command-r", "<|END_THINKING|>", false,
+     false},
     {"GigaChat3-10B-A1.8B", "gigachat", NULL, false, false},
     {"Kimi-K2-Instruct", "kimi-k2", NULL, false, false},
     {"LFM2.5-8B-A1B", "generic", "</think>", false, false},
@@ -261,7 +268,8 @@ static struct chat_template *read_published(const char *folder, const char *name
     return t;
 }
 
-/* A conversation with a call: every template takes it, and the call and its result are in the prompt. */
+/* A conversation with a call: every template takes it, and the call and its result are in the
+ * prompt. */
 static void assert_takes_calls(const struct chat_template *t, const char *name)
 {
     const char *why = chat_template_format(t)->name;
@@ -271,7 +279,8 @@ static void assert_takes_calls(const struct chat_template *t, const char *name)
         fail_msg("%s: %s", name, buf_str(&out));
     if (!strstr(buf_str(&out), "does f") || !strstr(buf_str(&out), "42"))
         fail_msg("%s (%s) lacks the tool or its result:\n%s", name, why, buf_str(&out));
-    if (!strstr(buf_str(&out), "\"b\": 1") && !str_eq(why, "granite")) /* which never writes calls */
+    if (!strstr(buf_str(&out), "\"b\": 1") &&
+        !str_eq(why, "granite")) /* which never writes calls */
         fail_msg("%s (%s) lacks the arguments:\n%s", name, why, buf_str(&out));
     buf_done(&out);
 }
