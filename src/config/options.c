@@ -32,6 +32,8 @@ const struct config_option config_table[CONFIG_N_OPTIONS] = {
      "whether a request's hf: model that is not here is downloaded: on or off"},
     {"hive", "load_wait", CONFIG_DURATION, "60s", 0, 0, NULL, NULL,
      "how long a request waits for its model to be loaded before it is told to come again"},
+    {"hive", "chat_template", CONFIG_STR, "", 0, 0, NULL, NULL,
+     "a file with the chat template of all models; empty = each model's own"},
     {"hive", "hf_endpoint", CONFIG_STR, "https://huggingface.co", 0, 0, NULL, "HF_ENDPOINT",
      "the hub that hf: models come from"},
     {"hive", "worker_port_first", CONFIG_INT, "8081", 1, 65535, NULL, NULL,

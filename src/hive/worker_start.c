@@ -84,6 +84,8 @@ static void make_args(struct args *a, const struct worker *w, const char *hive, 
         put_num(a, "--ctx", w->ctx);
     if (config_int(c, "hive", "threads"))
         put_num(a, "--threads", config_int(c, "hive", "threads"));
+    if (config_text(c, "hive", "chat_template")[0])
+        put(a, "--chat-template", config_text(c, "hive", "chat_template"));
     put(a, "--prefix-cache", config_text(c, "hive", "prefix_cache"));
     put(a, "--speculate", config_text(c, "hive", "speculate"));
     put(a, "--log-level", config_text(c, "hive", "log_level"));
