@@ -30,6 +30,12 @@ void fields_begin(struct fields *f, const char *body, size_t n)
     }
 }
 
+void fields_begin_object(struct fields *f, json_t *object)
+{
+    *f = (struct fields){.errors = json_array()};
+    f->root = object ? json_incref(object) : json_object();
+}
+
 void fields_fail(struct fields *f, const char *name, const char *constraint, const char *fmt, ...)
 {
     char message[ERR_TEXT_MAX];

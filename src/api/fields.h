@@ -29,6 +29,9 @@ struct fields {
 /* Parses; a bad body is reported by fields_end. An empty body counts as {}. */
 void fields_begin(struct fields *f, const char *body, size_t n);
 
+/* The same for an object inside a request (borrowed; NULL counts as {}). */
+void fields_begin_object(struct fields *f, json_t *object);
+
 /*
  * Each returns true when the field is there and good, and sets *out. A missing one is a failure
  * only when `required`; null counts as missing. Texts hold no NUL and live until fields_done.

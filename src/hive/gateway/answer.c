@@ -57,22 +57,34 @@ static void let_go(struct answer *a)
     http_on_gone(a->x, NULL, NULL);
 }
 
+static void put_failure(struct answer *a, const struct api_error *e)
+{
+    if (a->dialect->fail) {
+        a->dialect->fail(a, e);
+        return;
+    }
+    outlet_begin(&a->out, a->dialect->shape == SHAPE_ANTHROPIC ? "error" : NULL);
+    shape_error(a->dialect->shape, e, http_request_id(a->x), &a->out.buf);
+    outlet_end(&a->out);
+}
+
 /* Tells the error, by a status or in the stream, and ends. Takes what *e holds. */
 static void fail(struct answer *a, struct api_error *e, int retry_after_s)
 {
-    const char *name = a->dialect->shape == SHAPE_ANTHROPIC ? "error" : NULL;
-
     let_go(a);
     if (!a->out.open) {
         shape_answer(a->x, a->dialect->shape, e, retry_after_s);
     } else {
-        outlet_begin(&a->out, name);
-        shape_error(a->dialect->shape, e, http_request_id(a->x), &a->out.buf);
-        outlet_end(&a->out);
+        put_failure(a, e);
         outlet_close(&a->out, a->dialect->last);
         api_error_done(e);
     }
     answer_free(a);
+}
+
+void answer_refuse(struct answer *a, struct api_error *e)
+{
+    fail(a, e, 0);
 }
 
 static void fail_for_memory(struct answer *a)
@@ -205,6 +217,24 @@ static void on_progress(void *arg, const struct model_progress *p)
     outlet_flush(&a->out);
 }
 
+/* True, and answered, when the worker's context is less than what the request needs by its own
+ * word. */
+static bool is_context_short(struct answer *a, const struct worker_look *look)
+{
+    struct api_error e;
+
+    if (look->n_ctx == 0 || a->order.ctx_min <= look->n_ctx)
+        return false;
+    api_error_set(&e, API_INVALID_REQUEST, REPLY_SRC,
+                  "num_ctx is %lld, and the worker's context has %lld positions; start the hive "
+                  "with a larger [hive] ctx, or ask for less",
+                  (long long)a->order.ctx_min, (long long)look->n_ctx);
+    e.details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "options.num_ctx",
+                          "constraint", "at most the worker's context", "message", e.message);
+    fail(a, &e, 0);
+    return true;
+}
+
 static void on_ready(void *arg, const struct worker *w, struct api_error *e, int retry_after_s)
 {
     struct answer *a = arg;
@@ -219,6 +249,8 @@ static void on_ready(void *arg, const struct worker *w, struct api_error *e, int
         return;
     }
     worker_look(w, &look);
+    if (is_context_short(a, &look))
+        return;
     a->loaded_ms = clock_ms();
     str_copy(a->fingerprint, sizeof a->fingerprint, look.fingerprint);
     if (!a->model)
@@ -325,6 +357,6 @@ void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *
     fields_done(&f);
     if (rc)
         fail(a, &e, 0);
-    else
+    else if (!dialect->early || !dialect->early(a))
         find_worker(a);
 }

@@ -53,13 +53,17 @@ struct dialect {
     const char *id_prefix;                            /* of the answer's id */
     size_t state_bytes;                               /* of answer.state, zeroed */
     void (*read)(struct answer *a, struct fields *f); /* fills a->order */
-    /* Instead of asking the worker, once it is ready; true = it has answered. May be NULL. */
+    /* Before a model is looked for, and instead of asking its worker once that is ready; true = it
+     * has answered. May be NULL. */
+    bool (*early)(struct answer *a);
     bool (*instead)(struct answer *a, const struct worker *w);
     /* Streams, all put to a->out; each may be NULL. */
     void (*begin)(struct answer *a); /* the first events */
     void (*event)(struct choice *c, const struct event *e);
-    void (*end)(struct choice *c);                    /* one choice is over */
-    void (*finish)(struct answer *a);                 /* all are */
+    void (*end)(struct choice *c);    /* one choice is over */
+    void (*finish)(struct answer *a); /* all are */
+    /* An error in the stream; NULL = the shape's object, alone. */
+    void (*fail)(struct answer *a, const struct api_error *e);
     const char *last;                                 /* the last event's data, NULL = none */
     void (*whole)(struct answer *a, struct buf *out); /* the body without a stream */
 };
@@ -89,6 +93,9 @@ void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *
 
 /* Ends it with a whole body of the caller's (for `instead`). Takes `body` over. */
 void answer_reply(struct answer *a, json_t *body);
+
+/* Ends it with an error (for `early` and `instead`). Takes what *e holds. */
+void answer_refuse(struct answer *a, struct api_error *e);
 
 /* ---- for dialects ---- */
 

@@ -12,6 +12,7 @@
 #include "api/fields.h"
 #include "api/modelref.h"
 #include "base/base64.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "hive/gateway/order.h"
 #include "hive/gateway/relay.h"
@@ -21,9 +22,9 @@
 /* ---- the request ---- */
 
 static struct relay *begin(struct hive *h, struct http_exchange *x, struct fields *f,
-                           const char *path)
+                           enum shape shape, const char *path)
 {
-    struct relay *r = relay_create(h, x, SHAPE_OPENAI, path);
+    struct relay *r = relay_create(h, x, shape, path);
     const char *text, *body;
     size_t n;
 
@@ -116,7 +117,7 @@ static void render_embeddings(struct relay *r, json_t *answer)
 void embed_openai(struct hive *h, struct http_exchange *x, const char *id)
 {
     struct fields f;
-    struct relay *r = begin(h, x, &f, "/v1/embeddings");
+    struct relay *r = begin(h, x, &f, SHAPE_OPENAI, "/v1/embeddings");
     const char *format = "float";
     int64_t dimensions = 0;
 
@@ -138,6 +139,77 @@ void embed_openai(struct hive *h, struct http_exchange *x, const char *id)
     relay_go(r, &f);
 }
 
+/* ---- Ollama's ---- */
+
+static void render_ollama(struct relay *r, json_t *answer)
+{
+    int64_t now = clock_ms();
+
+    if (!has_dimensions(r, answer))
+        return;
+    reply_json(r->x, 200,
+               json_pack("{s:s, s:O*, s:I, s:I, s:O*}", "model", r->model, "embeddings",
+                         json_object_get(answer, "embeddings"), "total_duration",
+                         (json_int_t)(now - r->started_ms) * 1000000, "load_duration",
+                         (json_int_t)(r->ready_ms - r->started_ms) * 1000000, "prompt_eval_count",
+                         json_object_get(answer, "prompt_tokens")));
+}
+
+/* An options object that sets nothing is what some clients always send. */
+static void take_options(struct fields *f)
+{
+    json_t *options = fields_any(f, "options", false);
+
+    if (options && json_object_size(options))
+        fields_fail(f, "options", "none", "options: none has a meaning for embeddings here.");
+}
+
+void embed_ollama(struct hive *h, struct http_exchange *x, const char *id)
+{
+    struct fields f;
+    struct relay *r = begin(h, x, &f, SHAPE_OLLAMA, "/v1/embeddings");
+    int64_t dimensions = 0;
+    bool truncate = false;
+
+    (void)id;
+    if (!r)
+        return;
+    pass(r, &f, "input", true);
+    if (fields_bool(&f, "truncate", &truncate) && truncate)
+        fields_fail(&f, "truncate", "false", "truncate: texts are not cut; send shorter ones.");
+    fields_int(&f, "dimensions", false, 1, INT32_MAX, &dimensions);
+    r->keep_alive_given = fields_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
+    take_options(&f);
+    r->state = json_pack("{s:I}", "dimensions", (json_int_t)dimensions);
+    r->render = render_ollama;
+    relay_go(r, &f);
+}
+
+static void render_ollama_old(struct relay *r, json_t *answer)
+{
+    json_t *first = json_array_get(json_object_get(answer, "embeddings"), 0);
+
+    reply_json(r->x, 200, json_pack("{s:O*}", "embedding", first));
+}
+
+void embed_ollama_old(struct hive *h, struct http_exchange *x, const char *id)
+{
+    struct fields f;
+    struct relay *r = begin(h, x, &f, SHAPE_OLLAMA, "/v1/embeddings");
+    json_t *prompt;
+
+    (void)id;
+    if (!r)
+        return;
+    prompt = fields_any(&f, "prompt", true);
+    if (prompt)
+        json_object_set(r->body, "input", prompt);
+    r->keep_alive_given = fields_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
+    take_options(&f);
+    r->render = render_ollama_old;
+    relay_go(r, &f);
+}
+
 /* ---- tokens ---- */
 
 static void render_as_is(struct relay *r, json_t *answer)
@@ -148,7 +220,7 @@ static void render_as_is(struct relay *r, json_t *answer)
 void embed_tokenize(struct hive *h, struct http_exchange *x, const char *id)
 {
     struct fields f;
-    struct relay *r = begin(h, x, &f, "/v1/tokenize");
+    struct relay *r = begin(h, x, &f, SHAPE_OPENAI, "/v1/tokenize");
 
     (void)id;
     if (!r)
@@ -165,7 +237,7 @@ void embed_tokenize(struct hive *h, struct http_exchange *x, const char *id)
 void embed_detokenize(struct hive *h, struct http_exchange *x, const char *id)
 {
     struct fields f;
-    struct relay *r = begin(h, x, &f, "/v1/detokenize");
+    struct relay *r = begin(h, x, &f, SHAPE_OPENAI, "/v1/detokenize");
 
     (void)id;
     if (!r)

@@ -30,7 +30,8 @@ struct order {
     int64_t seed;
     bool keep_alive_given;
     int64_t keep_alive_ms;
-    json_t *echo; /* owned: what some APIs repeat in their answers, or NULL */
+    int64_t ctx_min; /* positions of context that the request wants; 0 = any */
+    json_t *echo;    /* owned: what some APIs repeat in their answers, or NULL */
 };
 
 int order_init(struct order *o); /* -1: no memory */

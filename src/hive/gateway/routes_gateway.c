@@ -2,9 +2,11 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "hive/gateway/anthropic.h"
 #include "hive/gateway/dialects.h"
 #include "hive/gateway/embed.h"
 #include "hive/gateway/model_rows.h"
+#include "hive/gateway/ollama.h"
 #include "hive/reply.h"
 #include "hive/routes.h"
 
@@ -18,6 +20,30 @@ static void post_text(struct hive *h, struct http_exchange *x, const char *id)
 {
     (void)id;
     answer_take(h, x, &dialect_text);
+}
+
+static void post_responses(struct hive *h, struct http_exchange *x, const char *id)
+{
+    (void)id;
+    answer_take(h, x, &dialect_responses);
+}
+
+static void post_messages(struct hive *h, struct http_exchange *x, const char *id)
+{
+    (void)id;
+    answer_take(h, x, &dialect_messages);
+}
+
+static void post_ollama_chat(struct hive *h, struct http_exchange *x, const char *id)
+{
+    (void)id;
+    answer_take(h, x, &dialect_ollama_chat);
+}
+
+static void post_ollama_generate(struct hive *h, struct http_exchange *x, const char *id)
+{
+    (void)id;
+    answer_take(h, x, &dialect_ollama_generate);
 }
 
 static void get_health(struct hive *h, struct http_exchange *x, const char *id)
@@ -34,6 +60,18 @@ const struct route routes_gateway[] = {
     {"POST", "/v1/chat/completions", post_chat},
     {"POST", "/v1/completions", post_text},
     {"POST", "/v1/embeddings", embed_openai},
+    {"POST", "/v1/responses", post_responses},
+    {"POST", "/v1/messages", post_messages},
+    {"POST", "/v1/messages/count_tokens", anthropic_count},
+    {"POST", "/api/chat", post_ollama_chat},
+    {"POST", "/api/generate", post_ollama_generate},
+    {"POST", "/api/embed", embed_ollama},
+    {"POST", "/api/embeddings", embed_ollama_old},
+    {"GET", "/api/tags", ollama_tags},
+    {"GET", "/api/ps", ollama_ps},
+    {"POST", "/api/show", ollama_show},
+    {"POST", "/api/pull", ollama_pull},
+    {"GET", "/api/version", ollama_version},
     {"POST", "/tokenize", embed_tokenize},
     {"POST", "/detokenize", embed_detokenize},
     {0},

@@ -127,11 +127,11 @@ static void put_details(const struct api_error *e, struct buf *out)
     json_decref(details);
 }
 
-static void put_openai(const struct api_error *e, const char *request_id, struct buf *out)
+void shape_error_inside(const struct api_error *e, const char *request_id, struct buf *out)
 {
     const char *param = first_field(e), *code = api_error_info(e->code)->code;
 
-    buf_puts(out, "{\"error\":{\"message\":");
+    buf_puts(out, "\"error\":{\"message\":");
     put_message_string(e, out);
     buf_printf(out, ",\"type\":\"%s\",\"param\":", openai_type(shape_status(e)));
     if (param)
@@ -143,7 +143,7 @@ static void put_openai(const struct api_error *e, const char *request_id, struct
         buf_putc(out, (char)tolower((unsigned char)*code));
     buf_printf(out, "\",\"request_id\":\"%s\"", request_id);
     put_details(e, out);
-    buf_puts(out, "}}");
+    buf_putc(out, '}');
 }
 
 /* ---- Anthropic, Ollama ---- */
@@ -185,7 +185,9 @@ void shape_error(enum shape shape, const struct api_error *e, const char *reques
 
     switch (shape) {
     case SHAPE_OPENAI:
-        put_openai(e, request_id, out);
+        buf_putc(out, '{');
+        shape_error_inside(e, request_id, out);
+        buf_putc(out, '}');
         break;
     case SHAPE_ANTHROPIC:
         put_anthropic(e, request_id, out);

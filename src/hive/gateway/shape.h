@@ -27,6 +27,8 @@ bool shape_is_large(const char *path);
 /* Puts the error's JSON on one line. */
 void shape_error(enum shape shape, const struct api_error *e, const char *request_id,
                  struct buf *out);
+/* `"error":{…}` of OpenAI's shape, for an object that has more beside it. */
+void shape_error_inside(const struct api_error *e, const char *request_id, struct buf *out);
 int shape_status(const struct api_error *e);
 
 /* The error of a status that the server itself found, for http_server_params.render_error. */
