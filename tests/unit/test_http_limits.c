@@ -471,8 +471,8 @@ static void test_http_limits__asks_for_an_expected_body(void **state)
     rig_stop(rig);
 }
 
-static const char *render(int status, const char *text, const char *request_id, char *dst,
-                          size_t dst_size)
+static const char *render(int status, const char *target, const char *text, const char *request_id,
+                          char *dst, size_t dst_size)
 {
     snprintf(dst, dst_size, "{%d|%zu|%zu}", status, strlen(text) ? (size_t)1 : (size_t)0,
              strlen(request_id));
