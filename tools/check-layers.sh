@@ -20,6 +20,7 @@ allowed() {
     net) echo "net base" ;;
     api) echo "api base" ;;
     jinja) echo "jinja base" ;;
+    grammar) echo "grammar base" ;;
     engine/gguf) echo "engine/gguf base" ;;
     engine/tok) echo "engine/tok engine/gguf base" ;;
     engine/kern) echo "engine/kern engine/gguf/types.h base" ;;
