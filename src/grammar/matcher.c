@@ -153,7 +153,7 @@ bool grammar_matcher_allows(struct grammar_matcher *m, uint32_t token)
     size_t n, good;
     bool allowed;
 
-    BUG_ON(!v);
+    BUG_ON(!m->p->vocab);
     if (token >= v->n_tokens)
         return false;
     n = v->at[token + 1] - v->at[token];

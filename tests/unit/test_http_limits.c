@@ -474,6 +474,7 @@ static void test_http_limits__asks_for_an_expected_body(void **state)
 static const char *render(int status, const char *target, const char *text, const char *request_id,
                           char *dst, size_t dst_size)
 {
+    (void)target;
     snprintf(dst, dst_size, "{%d|%zu|%zu}", status, strlen(text) ? (size_t)1 : (size_t)0,
              strlen(request_id));
     return "application/json";
