@@ -22,8 +22,9 @@ void openai_put_usage(const struct answer *a, struct buf *out);
 void openai_put_head(const struct answer *a, const char *object, struct buf *out);
 /* `"stop"`, `"length"` or `"tool_calls"`. */
 const char *openai_finish_reason(const struct choice *c);
-/* Puts a JSON value and frees it; null for none. */
-void openai_put_json(struct buf *out, json_t *value);
+/* Puts a JSON value and frees it; null for none. Numbers get so many digits; 0 = all they have. */
+void openai_put_json(struct buf *out, json_t *value, unsigned digits);
+#define OPENAI_LOGPROB_DIGITS 9 /* a worker's log-probabilities are floats */
 /* The stream's last chunk of a client that wants to know the usage: no choices in it. */
 void openai_finish(struct answer *a);
 

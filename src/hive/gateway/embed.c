@@ -72,6 +72,22 @@ static json_t *base64_of(const json_t *vector)
     return out;
 }
 
+/* A vector's numbers are floats: nine digits say all of them. */
+#define FLOAT_DIGITS 9
+
+/* Takes `body` over. */
+static void reply_vectors(struct http_exchange *x, json_t *body)
+{
+    char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(FLOAT_DIGITS)) : NULL;
+
+    if (text)
+        http_reply(x, 200, "application/json", text, strlen(text));
+    else
+        reply_fail(x, API_INTERNAL, "the hive is out of memory");
+    free(text);
+    json_decref(body);
+}
+
 static json_t *rows_of(const json_t *vectors, bool base64)
 {
     json_t *rows = json_array(), *vector;
@@ -108,10 +124,10 @@ static void render_embeddings(struct relay *r, json_t *answer)
 
     if (!has_dimensions(r, answer))
         return;
-    reply_json(r->x, 200,
-               json_pack("{s:s, s:o, s:s, s:{s:O, s:O}}", "object", "list", "data",
-                         rows_of(json_object_get(answer, "embeddings"), base64), "model", r->model,
-                         "usage", "prompt_tokens", tokens, "total_tokens", tokens));
+    reply_vectors(r->x,
+                  json_pack("{s:s, s:o, s:s, s:{s:O, s:O}}", "object", "list", "data",
+                            rows_of(json_object_get(answer, "embeddings"), base64), "model",
+                            r->model, "usage", "prompt_tokens", tokens, "total_tokens", tokens));
 }
 
 void embed_openai(struct hive *h, struct http_exchange *x, const char *id)
@@ -147,12 +163,11 @@ static void render_ollama(struct relay *r, json_t *answer)
 
     if (!has_dimensions(r, answer))
         return;
-    reply_json(r->x, 200,
-               json_pack("{s:s, s:O*, s:I, s:I, s:O*}", "model", r->model, "embeddings",
-                         json_object_get(answer, "embeddings"), "total_duration",
-                         (json_int_t)(now - r->started_ms) * 1000000, "load_duration",
-                         (json_int_t)(r->ready_ms - r->started_ms) * 1000000, "prompt_eval_count",
-                         json_object_get(answer, "prompt_tokens")));
+    reply_vectors(r->x, json_pack("{s:s, s:O*, s:I, s:I, s:O*}", "model", r->model, "embeddings",
+                                  json_object_get(answer, "embeddings"), "total_duration",
+                                  (json_int_t)(now - r->started_ms) * 1000000, "load_duration",
+                                  (json_int_t)(r->ready_ms - r->started_ms) * 1000000,
+                                  "prompt_eval_count", json_object_get(answer, "prompt_tokens")));
 }
 
 /* An options object that sets nothing is what some clients always send. */
@@ -189,7 +204,7 @@ static void render_ollama_old(struct relay *r, json_t *answer)
 {
     json_t *first = json_array_get(json_object_get(answer, "embeddings"), 0);
 
-    reply_json(r->x, 200, json_pack("{s:O*}", "embedding", first));
+    reply_vectors(r->x, json_pack("{s:O*}", "embedding", first));
 }
 
 void embed_ollama_old(struct hive *h, struct http_exchange *x, const char *id)

@@ -21,8 +21,10 @@
 
 static json_t *details_of(const char *family, const char *size, const char *quant)
 {
-    return json_pack("{s:s, s:s, s:s, s:[s], s:s, s:s}", "parent_model", "", "format", "gguf",
-                     "family", family, "families", family, "parameter_size", size,
+    json_t *families = family[0] ? json_pack("[s]", family) : json_array();
+
+    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s}", "parent_model", "", "format", "gguf",
+                     "family", family, "families", families, "parameter_size", size,
                      "quantization_level", quant);
 }
 

@@ -47,9 +47,11 @@ const char *openai_finish_reason(const struct choice *c)
     return c->n_tools ? "tool_calls" : "stop";
 }
 
-void openai_put_json(struct buf *out, json_t *value)
+void openai_put_json(struct buf *out, json_t *value, unsigned digits)
 {
-    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    char *text =
+        value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits))
+              : NULL;
 
     buf_puts(out, text ? text : "null");
     free(text);

@@ -158,7 +158,7 @@ static void chunk_end(struct choice *c, const json_t *logprobs, const char *reas
     buf_puts(out, "},\"logprobs\":");
     if (logprobs) {
         buf_puts(out, "{\"content\":");
-        openai_put_json(out, logprobs_content(logprobs));
+        openai_put_json(out, logprobs_content(logprobs), OPENAI_LOGPROB_DIGITS);
         buf_puts(out, ",\"refusal\":null}");
     } else {
         buf_puts(out, "null");
@@ -266,9 +266,11 @@ static void whole(struct answer *a, struct buf *out)
         buf_printf(out, "%s{\"index\":%u,", i ? "," : "", i);
         put_message(out, c);
         buf_puts(out, ",\"logprobs\":");
-        openai_put_json(out, c->logprobs ? json_pack("{s:o, s:n}", "content",
-                                                     logprobs_content(c->logprobs), "refusal")
-                                         : NULL);
+        openai_put_json(out,
+                        c->logprobs ? json_pack("{s:o, s:n}", "content",
+                                                logprobs_content(c->logprobs), "refusal")
+                                    : NULL,
+                        OPENAI_LOGPROB_DIGITS);
         buf_printf(out, ",\"finish_reason\":\"%s\"}", openai_finish_reason(c));
     }
     buf_puts(out, "],");

@@ -190,7 +190,7 @@ static void put_tool(struct buf *out, const struct tool_call *t)
     buf_puts(out, ",\"name\":");
     answer_put_string(out, t->name);
     buf_puts(out, ",\"input\":");
-    openai_put_json(out, input ? input : json_object());
+    openai_put_json(out, input ? input : json_object(), 0);
     buf_putc(out, '}');
 }
 

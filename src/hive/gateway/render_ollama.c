@@ -140,7 +140,7 @@ static void put_tools(struct buf *out, const struct choice *c, unsigned from, un
         buf_puts(out, i > from ? ",{\"function\":{\"name\":" : "{\"function\":{\"name\":");
         answer_put_string(out, c->tools[i].name);
         buf_puts(out, ",\"arguments\":");
-        openai_put_json(out, args ? args : json_object());
+        openai_put_json(out, args ? args : json_object(), 0);
         buf_puts(out, "}}");
     }
     buf_putc(out, ']');

@@ -73,7 +73,8 @@ static void put_part(struct buf *out, const struct choice *c, const struct item 
         buf_puts(out, "\"\"");
     if (is_text) {
         buf_puts(out, ",\"annotations\":[],\"logprobs\":");
-        openai_put_json(out, whole && c->logprobs ? logprobs_content(c->logprobs) : json_array());
+        openai_put_json(out, whole && c->logprobs ? logprobs_content(c->logprobs) : json_array(),
+                        OPENAI_LOGPROB_DIGITS);
     }
     buf_putc(out, '}');
 }
@@ -130,7 +131,7 @@ static void put_echo(struct buf *out, const struct answer *a)
     {
         answer_put_string(out, name);
         buf_putc(out, ':');
-        openai_put_json(out, json_incref(value));
+        openai_put_json(out, json_incref(value), 0);
         buf_putc(out, ',');
     }
 }
@@ -291,7 +292,7 @@ static void put_delta(struct choice *c, const struct event *e)
     if (item->kind == ITEM_MESSAGE) {
         buf_puts(out, ",\"logprobs\":");
         if (e->logprobs)
-            openai_put_json(out, logprobs_content(e->logprobs));
+            openai_put_json(out, logprobs_content(e->logprobs), OPENAI_LOGPROB_DIGITS);
         else
             buf_puts(out, "[]");
     }

@@ -104,7 +104,8 @@ static void put_chunk(struct choice *c, const char *raw, size_t n, const json_t 
     buf_puts(out, "\"choices\":[{\"text\":\"");
     buf_put(out, raw, n);
     buf_printf(out, "\",\"index\":%u,\"logprobs\":", c->index);
-    openai_put_json(out, logprobs ? logprobs_legacy(logprobs, state->offsets[c->index]) : NULL);
+    openai_put_json(out, logprobs ? logprobs_legacy(logprobs, state->offsets[c->index]) : NULL,
+                    OPENAI_LOGPROB_DIGITS);
     state->offsets[c->index] += logprobs_length(logprobs);
     buf_puts(out, ",\"finish_reason\":");
     if (reason)
@@ -136,7 +137,8 @@ static void whole(struct answer *a, struct buf *out)
         buf_printf(out, "%s{\"text\":", i ? "," : "");
         answer_put_raw(out, &c->text);
         buf_printf(out, ",\"index\":%u,\"logprobs\":", i);
-        openai_put_json(out, c->logprobs ? logprobs_legacy(c->logprobs, 0) : NULL);
+        openai_put_json(out, c->logprobs ? logprobs_legacy(c->logprobs, 0) : NULL,
+                        OPENAI_LOGPROB_DIGITS);
         buf_printf(out, ",\"finish_reason\":\"%s\"}", openai_finish_reason(c));
     }
     buf_puts(out, "],");
