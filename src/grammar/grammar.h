@@ -28,10 +28,11 @@
 
 #define GRAMMAR_MAX_BYTES   (1u << 20) /* of GBNF text, or of a schema as text */
 #define GRAMMAR_MAX_RULES   65536
-#define GRAMMAR_MAX_NESTING 256        /* brackets, schemas inside each other */
-#define GRAMMAR_MAX_REPEAT  (1u << 24) /* {m,n}, minItems, maxLength ...: counted, not written out \
-                                        */
-#define GRAMMAR_MAX_STACKS 4096        /* alternatives alive at once in a matcher */
+#define GRAMMAR_MAX_NESTING 256 /* brackets, schemas inside each other */
+#define GRAMMAR_MAX_REPEAT                                                                         \
+    (1u << 24)                  /* {m,n}, minItems, maxLength ...: counted, not written out        \
+                                 */
+#define GRAMMAR_MAX_STACKS 4096 /* alternatives alive at once in a matcher */
 #define GRAMMAR_MAX_DEPTH                                                                          \
     1024 /* rules that wait for an inner one to end; what is deeper is not allowed */
 #define GRAMMAR_MAX_WORK (1u << 24) /* stacks looked at for one mask, about a second */

@@ -220,7 +220,8 @@ static const char *lacks(enum value_kind kind, const json_t *value)
     case V_SCHEMAS:
         return all_schemas(value) ? NULL : "must be a list of at least one schema";
     case V_PROPERTIES:
-        return all_properties(value) ? NULL : "must be an object of schemas (and names without NUL)";
+        return all_properties(value) ? NULL
+                                     : "must be an object of schemas (and names without NUL)";
     case V_NAMES:
         return all_texts(value) ? NULL : "must be a list of strings (without NUL)";
     case V_LIST:
