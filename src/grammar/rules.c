@@ -271,6 +271,7 @@ uint32_t rules_repeat(struct rules *r, uint32_t child, uint32_t min, uint32_t ma
 {
     uint32_t node = new_node(r, RULES_REPEAT, min, max);
 
+    BUG_ON(max < min);
     if (node)
         r->nodes[node].first = r->nodes[node].last = child;
     return node;

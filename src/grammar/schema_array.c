@@ -97,7 +97,7 @@ uint32_t schema_array(struct schema *s, const struct parts *p)
 
     if (!parts_counts(s, p, "minItems", "maxItems", &a.min, &a.max))
         return 0;
-    inner = items(s, p, &a);
+    inner = a.max < a.min ? rules_alt(s->r) : items(s, p, &a);
     return schema_seq(s, rules_texts(s->r, "["), schema_shared(s, SHARED_BLANKS), inner,
                       schema_shared(s, SHARED_BLANKS), rules_texts(s->r, "]"), 0);
 }

@@ -62,11 +62,23 @@ static uint32_t blanks(struct schema *s)
     return maybe(s, either(s, text(s, " "), schema_seq(s, text(s, "\n"), indent, 0)));
 }
 
-/* A character by its number: not a surrogate, or a pair of them. */
+/* Four digits that are not all 0. */
+static uint32_t not_nul(struct schema *s)
+{
+    uint32_t alt = rules_alt(s->r);
+
+    rules_add(s->r, alt, schema_seq(s, class_of(s, "19ACEFacef"), hex(s, 3), 0));
+    rules_add(s->r, alt, schema_seq(s, text(s, "0"), class_of(s, "19AFaf"), hex(s, 2), 0));
+    rules_add(s->r, alt, schema_seq(s, text(s, "00"), class_of(s, "19AFaf"), hex(s, 1), 0));
+    rules_add(s->r, alt, schema_seq(s, text(s, "000"), class_of(s, "19AFaf"), 0));
+    return alt;
+}
+
+/* A character by its number: not U+0000, nor a surrogate, but a pair of them. */
 static uint32_t numbered(struct schema *s)
 {
     uint32_t low = schema_seq(s, class_of(s, "DDdd"), class_of(s, "07"), hex(s, 2), 0);
-    uint32_t other = schema_seq(s, class_of(s, "09ACEFacef"), hex(s, 3), 0);
+    uint32_t other = not_nul(s);
     uint32_t pair =
         schema_seq(s, class_of(s, "DDdd"), class_of(s, "89ABab"), hex(s, 2), text(s, "\\u"),
                    class_of(s, "DDdd"), class_of(s, "CFcf"), hex(s, 2), 0);
