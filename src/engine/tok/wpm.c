@@ -72,7 +72,7 @@ int wpm_read(struct tok *t, const struct gguf *g, struct err *err)
 
 /* The word at hand, with U+2581 before it. Past WORD_MAX_CHARS characters are only counted. */
 struct word {
-    char bytes[WORD_MAX_BYTES];
+    char bytes[WORD_MAX_BYTES]; /* behind the last character: any */
     uint16_t ends[WORD_MAX_CHARS + 1]; /* of the first i characters, in bytes */
     size_t n_chars;
 };
@@ -105,6 +105,9 @@ static int32_t longest_piece(const struct tok *t, const struct word *w, size_t f
 {
     size_t start = from == 0 ? 0 : w->ends[from];
 
+    /* a U+2581 of the text's own must not make a piece within a word one that begins words */
+    if (from > 0 && memcmp(w->bytes + start, SPM_BLANK, SPM_BLANK_BYTES) == 0)
+        return TOK_NONE;
     for (size_t end = w->n_chars; end > from; end--) {
         int32_t id = vocab_find(&t->vocab, w->bytes + start, w->ends[end] - start);
 
