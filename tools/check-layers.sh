@@ -25,7 +25,8 @@ allowed() {
     engine/kern) echo "engine/kern engine/gguf/types.h base" ;;
     engine/model) echo "engine/model engine/kern engine/tok engine/gguf engine/engine.h base" ;;
     engine) echo "engine base" ;;
-    worker) echo "worker engine/engine.h jinja/jinja.h api net base" ;;
+    chat) echo "chat jinja/jinja.h api base" ;;
+    worker) echo "worker chat engine/engine.h jinja/jinja.h api net base" ;;
     hive) echo "hive api net config base" ;;
     keeper) echo "keeper api net config base" ;;
     *) echo "" ;;

@@ -1,5 +1,6 @@
 /*
- * inference.c - requests; see inference.h. The events are in inference_events.c.
+ * inference.c - requests; see inference.h. What belongs to conversations is in inference_chat.c, a
+ * request's text in inference_text.c, the events in inference_events.c.
  *
  * One table row a field. What comes from outside is only ever quoted as a field's name, cut short;
  * values, and the JSON library's messages (which quote the text), never get into an error. Source:
@@ -13,32 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/inference_checks.h"
 #include "base/str.h"
 #include "base/uuid.h"
 
 #define FIELD_NAME_SHOWN 64 /* bytes of a name from outside that an error may quote */
 #define MESSAGE_MAX      256
 
-/* One parse: the request to fill and the list of what was wrong. */
-struct checks {
-    struct inference_request *r;
-    json_t *errors;
-    size_t n_failed; /* may be more than are listed */
-    bool no_memory;
-};
-
-struct field {
-    const char *name;
-    void (*take)(struct checks *c, const struct field *f, const json_t *value);
-    double min, max;
-    size_t offset; /* of the struct's member, for the numbers */
-};
-
-static void complain(struct checks *c, const char *field, const char *constraint, const char *fmt,
-                     ...) __attribute__((format(printf, 4, 5)));
-
-static void complain(struct checks *c, const char *field, const char *constraint, const char *fmt,
-                     ...)
+void checks_fail(struct checks *c, const char *field, const char *constraint, const char *fmt, ...)
 {
     char message[MESSAGE_MAX];
     json_t *item;
@@ -65,8 +48,8 @@ static void wrong_range(struct checks *c, const struct field *f, const char *kin
     char constraint[80];
 
     snprintf(constraint, sizeof constraint, "%s from %.16g to %.16g", kind, f->min, f->max);
-    complain(c, f->name, constraint, "%s must be %s %s.", f->name, kind[0] == 'i' ? "an" : "a",
-             constraint);
+    checks_fail(c, f->name, constraint, "%s must be %s %s.", f->name, kind[0] == 'i' ? "an" : "a",
+                constraint);
 }
 
 static void take_number(struct checks *c, const struct field *f, const json_t *value)
@@ -117,12 +100,12 @@ static void take_timeout(struct checks *c, const struct field *f, const json_t *
         c->r->timeout_ms = (int64_t)ceil(v * 1000);
 }
 
-static void take_stream(struct checks *c, const struct field *f, const json_t *value)
+static void take_bool(struct checks *c, const struct field *f, const json_t *value)
 {
     if (json_is_boolean(value))
-        c->r->stream = json_is_true(value);
+        *(bool *)member(c, f) = json_is_true(value);
     else
-        complain(c, f->name, "true or false", "stream must be true or false.");
+        checks_fail(c, f->name, "true or false", "%s must be true or false.", f->name);
 }
 
 static void take_prompt(struct checks *c, const struct field *f, const json_t *value)
@@ -130,16 +113,100 @@ static void take_prompt(struct checks *c, const struct field *f, const json_t *v
     size_t n = json_string_length(value);
 
     if (!json_is_string(value)) {
-        complain(c, f->name, "string", "prompt must be a string.");
+        checks_fail(c, f->name, "string", "prompt must be a string.");
     } else if (n == 0) {
-        complain(c, f->name, "not empty", "prompt must have at least one character.");
+        checks_fail(c, f->name, "not empty", "prompt must have at least one character.");
     } else if (memchr(json_string_value(value), '\0', n)) {
-        complain(c, f->name, "no NUL", "prompt must hold no NUL character (\\u0000).");
+        checks_fail(c, f->name, "no NUL", "prompt must hold no NUL character (\\u0000).");
     } else {
         c->r->prompt = str_ndup(json_string_value(value), n);
         c->r->prompt_bytes = n;
         c->no_memory = c->no_memory || !c->r->prompt;
     }
+}
+
+/* A whole number from outside within the range of an id, also when written as 20.0. */
+static bool is_id(const json_t *value)
+{
+    double v = json_number_value(value);
+
+    return json_is_number(value) && v == floor(v) && v >= 0 && v <= INT32_MAX;
+}
+
+static void take_prompt_tokens(struct checks *c, const struct field *f, const json_t *value)
+{
+    size_t n = json_array_size(value), i;
+    json_t *id;
+
+    if (!json_is_array(value) || n == 0) {
+        checks_fail(c, f->name, "array of ids", "prompt_tokens must be an array of token ids.");
+        return;
+    }
+    c->r->prompt_tokens = malloc(n * sizeof *c->r->prompt_tokens);
+    c->no_memory = c->no_memory || !c->r->prompt_tokens;
+    json_array_foreach(value, i, id)
+    {
+        if (!is_id(id)) {
+            checks_fail(c, f->name, "array of ids",
+                        "prompt_tokens[%zu] must be an integer of 0 or more.", i);
+            return;
+        }
+        if (c->r->prompt_tokens)
+            c->r->prompt_tokens[c->r->n_prompt_tokens++] = (int32_t)json_number_value(id);
+    }
+}
+
+static void take_bias(struct checks *c, const struct field *f, const json_t *value)
+{
+    static const char *const constraint = "object of token id: number from -100 to 100";
+    json_t *item, *map = (json_t *)(uintptr_t)value; /* jansson's loops want it so */
+    const char *key;
+    uint64_t id;
+
+    if (!json_is_object(value) || json_object_size(value) > INFERENCE_BIAS_MAX) {
+        checks_fail(c, f->name, constraint, "logit_bias must be an object of at most %d members.",
+                    INFERENCE_BIAS_MAX);
+        return;
+    }
+    c->r->logit_bias = calloc(json_object_size(value) + 1, sizeof *c->r->logit_bias);
+    c->no_memory = c->no_memory || !c->r->logit_bias;
+    json_object_foreach(map, key, item)
+    {
+        double bias = json_number_value(item);
+
+        if (str_to_u64(key, &id) || id > INT32_MAX || !json_is_number(item) || bias < -100 ||
+            bias > 100)
+            checks_fail(
+                c, f->name, constraint,
+                "logit_bias must map token ids, such as \"15\", to numbers from -100 to 100.");
+        else if (c->r->logit_bias)
+            c->r->logit_bias[c->r->n_logit_bias++] =
+                (struct inference_bias){(int32_t)id, (float)bias};
+    }
+}
+
+static void take_schema(struct checks *c, const struct field *f, const json_t *value)
+{
+    if (json_is_object(value) || json_is_boolean(value))
+        c->r->json_schema = json_deep_copy(value);
+    else
+        checks_fail(c, f->name, "JSON Schema", "json_schema must be an object, true or false.");
+    c->no_memory = c->no_memory || (json_is_object(value) && !c->r->json_schema);
+}
+
+static void take_grammar(struct checks *c, const struct field *f, const json_t *value)
+{
+    size_t n = json_string_length(value);
+
+    if (!json_is_string(value) || n == 0 || n > INFERENCE_GRAMMAR_BYTES_MAX ||
+        memchr(json_string_value(value), '\0', n)) {
+        checks_fail(c, f->name, "GBNF text",
+                    "grammar must be a text of 1 to %u bytes without a NUL.",
+                    INFERENCE_GRAMMAR_BYTES_MAX);
+        return;
+    }
+    c->r->grammar = str_ndup(json_string_value(value), n);
+    c->no_memory = c->no_memory || !c->r->grammar;
 }
 
 static bool is_job_id(const char *text, size_t n)
@@ -161,9 +228,9 @@ static void take_job_id(struct checks *c, const struct field *f, const json_t *v
     if (json_is_string(value) && is_job_id(json_string_value(value), json_string_length(value)))
         str_copy(c->r->job_id, sizeof c->r->job_id, json_string_value(value));
     else
-        complain(c, f->name, "string of 1 to 128 of A-Z a-z 0-9 . _ - :",
-                 "job_id must be a string of 1 to %d letters, digits, '.', '_', '-' or ':'.",
-                 INFERENCE_JOB_ID_MAX);
+        checks_fail(c, f->name, "string of 1 to 128 of A-Z a-z 0-9 . _ - :",
+                    "job_id must be a string of 1 to %d letters, digits, '.', '_', '-' or ':'.",
+                    INFERENCE_JOB_ID_MAX);
 }
 
 static void take_stop(struct checks *c, const struct field *f, const json_t *value)
@@ -172,8 +239,8 @@ static void take_stop(struct checks *c, const struct field *f, const json_t *val
     size_t n = json_array_size(value);
 
     if (!json_is_array(value) || n > INFERENCE_STOP_MAX) {
-        complain(c, f->name, constraint, "stop must be an array of at most %d strings.",
-                 INFERENCE_STOP_MAX);
+        checks_fail(c, f->name, constraint, "stop must be an array of at most %d strings.",
+                    INFERENCE_STOP_MAX);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -182,9 +249,9 @@ static void take_stop(struct checks *c, const struct field *f, const json_t *val
 
         if (!json_is_string(item) || bytes < 1 || bytes > INFERENCE_STOP_BYTES_MAX ||
             memchr(json_string_value(item), '\0', bytes)) {
-            complain(c, f->name, constraint,
-                     "stop[%zu] must be a string of 1 to %d bytes without a NUL.", i,
-                     INFERENCE_STOP_BYTES_MAX);
+            checks_fail(c, f->name, constraint,
+                        "stop[%zu] must be a string of 1 to %d bytes without a NUL.", i,
+                        INFERENCE_STOP_BYTES_MAX);
             continue;
         }
         c->r->stop[c->r->n_stop] = str_ndup(json_string_value(item), bytes);
@@ -198,6 +265,15 @@ static void take_stop(struct checks *c, const struct field *f, const json_t *val
 static const struct field fields[] = {
     {"job_id", take_job_id, 0, 0, 0},
     {"prompt", take_prompt, 0, 0, 0},
+    {"prompt_tokens", take_prompt_tokens, 0, 0, 0},
+    {"messages", checks_messages, 0, 0, 0},
+    {"tools", checks_tools, 0, 0, 0},
+    {"tool_choice", checks_tool_choice, 0, 0, 0}, /* behind the tools, one of which it may name */
+    {"parallel_tool_calls", take_bool, 0, 0, AT(parallel_tool_calls)},
+    {"add_generation_prompt", take_bool, 0, 0, AT(add_generation_prompt)},
+    {"template_vars", checks_template_vars, 0, 0, 0},
+    {"json_schema", take_schema, 0, 0, 0},
+    {"grammar", take_grammar, 0, 0, 0},
     {"max_tokens", take_u32, 1, INFERENCE_MAX_TOKENS_MAX, AT(max_tokens)},
     {"temperature", take_number, 0, 2, AT(temperature)},
     {"top_p", take_number, 0, 1, AT(top_p)},
@@ -206,8 +282,14 @@ static const struct field fields[] = {
     {"repetition_penalty", take_number, 0, 2, AT(repetition_penalty)},
     {"stop", take_stop, 0, 0, 0},
     {"seed", take_seed, 0, (double)INFERENCE_SEED_MAX, 0},
-    {"stream", take_stream, 0, 0, 0},
+    {"stream", take_bool, 0, 0, AT(stream)},
     {"timeout_seconds", take_timeout, 0, INFERENCE_TIMEOUT_MAX_S, 0},
+    {"presence_penalty", take_number, -2, 2, AT(presence_penalty)},
+    {"frequency_penalty", take_number, -2, 2, AT(frequency_penalty)},
+    {"logit_bias", take_bias, 0, 0, 0},
+    {"logprobs", take_bool, 0, 0, AT(logprobs)},
+    {"top_logprobs", take_u32, 0, INFERENCE_TOP_LOGPROBS_MAX, AT(top_logprobs)},
+    {"ignore_eos", take_bool, 0, 0, AT(ignore_eos)},
 };
 #define N_FIELDS (sizeof fields / sizeof fields[0])
 
@@ -217,7 +299,45 @@ static void refuse_unknown(struct checks *c, const char *name)
 
     snprintf(shown, sizeof shown, "%s", name);
     shown[str_utf8_whole(shown, strlen(shown))] = '\0';
-    complain(c, shown, "known field", "there is no field of this name.");
+    checks_fail(c, shown, "known field", "there is no field of this name.");
+}
+
+static bool is_given(const json_t *root, const char *name)
+{
+    const json_t *value = json_object_get(root, name);
+
+    return value && !json_is_null(value);
+}
+
+/* What an answer goes on from: exactly one of three. */
+static void check_source(struct checks *c, const json_t *root)
+{
+    int n = is_given(root, "prompt") + is_given(root, "prompt_tokens") + is_given(root, "messages");
+
+    if (n == 0)
+        checks_fail(c, "prompt", "required", "prompt is missing, and so are messages.");
+    else if (n > 1)
+        checks_fail(c, "prompt", "one of prompt, prompt_tokens, messages",
+                    "only one of prompt, prompt_tokens and messages may be given.");
+}
+
+/* Fields that say something only beside others. */
+static void check_together(struct checks *c, const json_t *root)
+{
+    static const char *const of_messages[] = {"tools", "tool_choice", "template_vars"};
+    bool forced = c->r->tool_choice == TOOLS_REQUIRED || c->r->tool_choice == TOOLS_NAMED;
+
+    for (size_t i = 0; i < 3; i++)
+        if (is_given(root, of_messages[i]) && !is_given(root, "messages"))
+            checks_fail(c, of_messages[i], "with messages", "%s needs messages.", of_messages[i]);
+    if (c->r->grammar && c->r->json_schema)
+        checks_fail(c, "grammar", "one of json_schema, grammar",
+                    "only one of json_schema and grammar may be given.");
+    if (forced && (c->r->grammar || c->r->json_schema))
+        checks_fail(c, c->r->grammar ? "grammar" : "json_schema", "not with a required tool call",
+                    "%s cannot hold for an answer that must be a tool call.",
+                    c->r->grammar ? "grammar" : "json_schema");
+    c->r->logprobs = c->r->logprobs || c->r->top_logprobs > 0;
 }
 
 static void check_object(struct checks *c, json_t *root)
@@ -225,13 +345,11 @@ static void check_object(struct checks *c, json_t *root)
     const char *key;
     json_t *value;
 
-    for (size_t i = 0; i < N_FIELDS; i++) {
-        value = json_object_get(root, fields[i].name);
-        if (value && !json_is_null(value))
-            fields[i].take(c, &fields[i], value);
-        else if (fields[i].take == take_prompt)
-            complain(c, "prompt", "required", "prompt is missing.");
-    }
+    check_source(c, root);
+    for (size_t i = 0; i < N_FIELDS; i++)
+        if (is_given(root, fields[i].name))
+            fields[i].take(c, &fields[i], json_object_get(root, fields[i].name));
+    check_together(c, root);
     json_object_foreach(root, key, value)
     {
         size_t i = 0;
@@ -305,10 +423,10 @@ int inference_request_parse(const char *body, size_t n, struct inference_request
     json_t *root = load_body(body, n, &at);
 
     if (!root)
-        complain(&c, "body", "JSON object", "The body is not JSON: %s (line %d, column %d).",
-                 json_fault(&at), at.line, at.column);
+        checks_fail(&c, "body", "JSON object", "The body is not JSON: %s (line %d, column %d).",
+                    json_fault(&at), at.line, at.column);
     else if (!json_is_object(root))
-        complain(&c, "body", "JSON object", "The body must be a JSON object.");
+        checks_fail(&c, "body", "JSON object", "The body must be a JSON object.");
     else
         check_object(&c, root);
     json_decref(root);
@@ -340,6 +458,8 @@ void inference_request_init(struct inference_request *r)
         .min_p = 0.05,
         .repetition_penalty = 1.0,
         .stream = true,
+        .parallel_tool_calls = true,
+        .add_generation_prompt = true,
     };
 }
 
@@ -348,33 +468,14 @@ void inference_request_done(struct inference_request *r)
     if (!r)
         return;
     free(r->prompt);
+    free(r->prompt_tokens);
+    json_decref(r->messages);
+    json_decref(r->tools);
+    json_decref(r->template_vars);
+    json_decref(r->json_schema);
+    free(r->grammar);
+    free(r->logit_bias);
     for (size_t i = 0; i < r->n_stop; i++)
         free(r->stop[i]);
     inference_request_init(r);
-}
-
-char *inference_request_text(const struct inference_request *r)
-{
-    json_t *stop = json_array(), *root;
-    char *text = NULL;
-
-    for (size_t i = 0; i < r->n_stop; i++)
-        json_array_append_new(stop, json_string(r->stop[i]));
-    root = json_pack("{s:s%, s:I, s:f, s:f, s:I, s:f, s:f, s:o, s:b}", "prompt",
-                     r->prompt ? r->prompt : "", r->prompt_bytes, "max_tokens",
-                     (json_int_t)r->max_tokens, "temperature", r->temperature, "top_p", r->top_p,
-                     "top_k", (json_int_t)r->top_k, "min_p", r->min_p, "repetition_penalty",
-                     r->repetition_penalty, "stop", stop, "stream", r->stream);
-    if (!root)
-        return NULL;
-    if (r->job_id[0])
-        json_object_set_new(root, "job_id", json_string(r->job_id));
-    if (r->seed_given)
-        json_object_set_new(root, "seed", json_integer((json_int_t)r->seed));
-    if (r->timeout_ms)
-        json_object_set_new(root, "timeout_seconds", json_real((double)r->timeout_ms / 1000));
-    if (json_array_size(stop) == r->n_stop)
-        text = json_dumps(root, JSON_COMPACT);
-    json_decref(root);
-    return text;
 }

@@ -51,6 +51,55 @@ int inference_event_token(struct buf *out, const char *text, size_t n, uint64_t 
     return buf_putc(out, '}');
 }
 
+static void put_scores(struct buf *out, const char *scores, size_t n)
+{
+    if (!n)
+        return;
+    buf_puts(out, ",\"logprobs\":[");
+    buf_put(out, scores, n);
+    buf_putc(out, ']');
+}
+
+/* Text of one kind, numbered, with or without scores. */
+static int put_piece(struct buf *out, const char *head, const char *text, size_t n, uint64_t i,
+                     const char *scores, size_t n_scores)
+{
+    buf_puts(out, head);
+    json_put_string(out, text, n);
+    buf_puts(out, ",\"i\":");
+    put_u64(out, i);
+    put_scores(out, scores, n_scores);
+    return buf_putc(out, '}');
+}
+
+int inference_event_scored_token(struct buf *out, const char *text, size_t n, uint64_t i,
+                                 const char *scores, size_t n_scores)
+{
+    return put_piece(out, "{\"type\":\"token\",\"t\":", text, n, i, scores, n_scores);
+}
+
+int inference_event_reasoning(struct buf *out, const char *text, size_t n, uint64_t i,
+                              const char *scores, size_t n_scores)
+{
+    return put_piece(out, "{\"type\":\"reasoning\",\"t\":", text, n, i, scores, n_scores);
+}
+
+int inference_event_tool_call(struct buf *out, uint32_t index, const char *id, const char *name)
+{
+    buf_printf(out, "{\"type\":\"tool_call\",\"index\":%u,\"id\":", index);
+    put_text(out, id);
+    buf_puts(out, ",\"name\":");
+    put_text(out, name);
+    return buf_putc(out, '}');
+}
+
+int inference_event_tool_args(struct buf *out, uint32_t index, const char *text, size_t n)
+{
+    buf_printf(out, "{\"type\":\"tool_args\",\"index\":%u,\"t\":", index);
+    json_put_string(out, text, n);
+    return buf_putc(out, '}');
+}
+
 int inference_event_metrics(struct buf *out, double tokens_per_sec, uint64_t vram_bytes)
 {
     return buf_printf(out, "{\"type\":\"metrics\",\"tokens_per_sec\":%.2f,\"vram_bytes\":%llu}",
@@ -80,6 +129,10 @@ int inference_end_fields(struct buf *out, const struct inference_end *end)
     if (end->drafted)
         buf_printf(out, ",\"drafted\":%llu,\"accepted\":%llu", (unsigned long long)end->drafted,
                    (unsigned long long)end->accepted);
+    if (end->tool_calls)
+        buf_printf(out, ",\"tool_calls\":%llu", (unsigned long long)end->tool_calls);
+    if (end->reasoning_tokens)
+        buf_printf(out, ",\"reasoning_tokens\":%llu", (unsigned long long)end->reasoning_tokens);
     if (end->context_full)
         buf_puts(out, ",\"context_full\":true");
     if (end->stop_reason == STOP_SEQUENCE && end->stop_sequence_matched) {

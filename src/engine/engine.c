@@ -206,6 +206,11 @@ uint32_t engine_n_batch(const struct engine *e)
     return e->params.n_batch;
 }
 
+uint32_t engine_n_vocab(const struct engine *e)
+{
+    return e->model->w.n_vocab;
+}
+
 uint32_t engine_n_slots(const struct engine *e)
 {
     return e->params.n_slots;

@@ -114,6 +114,15 @@ bool engine_is_eog(const struct engine_model *m, int32_t id);
 int32_t engine_token_bos(const struct engine_model *m); /* -1 when there is none */
 int32_t engine_token_eos(const struct engine_model *m);
 
+/*
+ * The bytes of one token behind others (a word keeps its blank): what it adds to a text, perhaps a
+ * part of a character. Control tokens are nothing, or as they are spelled when `special`. 0, or -1
+ * when `out` is full.
+ */
+int engine_token_bytes(const struct engine_model *m, int32_t id, bool special, struct buf *out);
+/* Control tokens: not a part of any text. */
+bool engine_token_is_control(const struct engine_model *m, int32_t id);
+
 /* Decoding as a stream; never gives a part of a UTF-8 character. */
 struct engine_detok;
 int engine_detok_create(const struct engine_model *m, bool special, bool strip_blank,
@@ -169,6 +178,7 @@ void engine_free(struct engine *e);
 
 uint32_t engine_n_ctx(const struct engine *e);
 uint32_t engine_n_batch(const struct engine *e);
+uint32_t engine_n_vocab(const struct engine *e);
 uint32_t engine_n_slots(const struct engine *e);
 unsigned engine_n_threads(const struct engine *e);
 const char *engine_kernels(const struct engine *e);
@@ -262,21 +272,35 @@ void engine_stop(struct engine *e);
 /* ---- sampler ----------------------------------------------------------------------------------
  */
 
+/* Added to a token's logit; ids are in the vocabulary. */
+struct engine_bias {
+    int32_t id;
+    float bias;
+};
+
 /*
- * Order: repetition penalty over the last `repeat_last_n` tokens, then (temperature 0: the largest
- * logit, the lowest id among equals) temperature, top_k, top_p, min_p, and a draw. The generator is
- * seeded and its own: same logits, same seed, same tokens, on every machine.
+ * Order: repetition penalty over the last `repeat_last_n` tokens; frequency and presence penalty
+ * over the answer's tokens (OpenAI's: a token that came c > 0 times loses c * frequency +
+ * presence); bias; mask; then (temperature 0: the largest logit, the lowest id among equals)
+ * temperature, top_k, top_p, min_p, and a draw. The generator is seeded and its own: same logits,
+ * same seed, same tokens, on every machine.
  */
 struct engine_sampling {
-    float temperature;        /* 0..2; 0 = greedy */
-    float top_p;              /* 0..1; 1 = off */
-    uint32_t top_k;           /* 0 = off */
-    float min_p;              /* 0..1; 0 = off */
-    float repetition_penalty; /* 0 < p <= 2; 1 = off; 0 is treated as 1 */
-    uint32_t repeat_last_n;   /* window of the penalty */
+    float temperature;              /* 0..2; 0 = greedy */
+    float top_p;                    /* 0..1; 1 = off */
+    uint32_t top_k;                 /* 0 = off */
+    float min_p;                    /* 0..1; 0 = off */
+    float repetition_penalty;       /* 0 < p <= 2; 1 = off; 0 is treated as 1 */
+    uint32_t repeat_last_n;         /* window of the penalty */
+    float presence_penalty;         /* -2..2; 0 = off */
+    float frequency_penalty;        /* -2..2; 0 = off */
+    const struct engine_bias *bias; /* n_bias of them; need not outlive the sampler's creation */
+    uint32_t n_bias;
+    bool masked; /* engine_sampler_next_masked will be used */
     uint64_t seed;
 };
-struct engine_sampling engine_sampling_default(void); /* 0.8, 0.95, 40, 0.05, 1.0, 64, seed 0 */
+/* 0.8, 0.95, 40, 0.05, 1.0, 64, seed 0, nothing else */
+struct engine_sampling engine_sampling_default(void);
 
 struct engine_sampler;
 int engine_sampler_create(const struct engine_model *m, const struct engine_sampling *how,
@@ -286,6 +310,12 @@ void engine_sampler_free(struct engine_sampler *s);
 void engine_sampler_accept(struct engine_sampler *s, int32_t token);
 /* Draws (and accepts) the next token from n_vocab logits. */
 int32_t engine_sampler_next(struct engine_sampler *s, const float *logits);
+/*
+ * The same among the tokens of a mask: bit (id % 64) of word id / 64, at least one of them set.
+ * With all bits set it is the same token as without a mask.
+ */
+int32_t engine_sampler_next_masked(struct engine_sampler *s, const float *logits,
+                                   const uint64_t *mask);
 
 /* ---- what this build and this CPU have ---------------------------------------------------------
  */

@@ -28,6 +28,18 @@ int32_t engine_token_eos(const struct engine_model *m)
     return tok_eos(m->tok);
 }
 
+int engine_token_bytes(const struct engine_model *m, int32_t id, bool special, struct buf *out)
+{
+    return tok_piece(m->tok, id, special, out);
+}
+
+bool engine_token_is_control(const struct engine_model *m, int32_t id)
+{
+    enum tok_kind kind = tok_kind(m->tok, id);
+
+    return kind == TOK_CONTROL || kind == TOK_UNKNOWN;
+}
+
 struct engine_detok {
     struct tok_stream stream;
 };

@@ -21,7 +21,7 @@
 
 struct words {
     const char *model, *model_ref, *worker_id, *addr, *hive_url, *public_url, *backend, *kernels,
-        *prefix_cache, *speculate, *kv_type, *log_level;
+        *prefix_cache, *speculate, *kv_type, *log_level, *chat_template;
     enum engine_kv kv; /* what kv_type means */
     int64_t listen_fd, lease_fd, board_fd, device, slots, ctx, threads, queue;
     bool in_place;
@@ -63,6 +63,8 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
          "keep what was computed for prompts that begin the same (default on)", NULL},
         {"speculate", 0, CLI_STR, &w->speculate, 0, 0, "auto|off",
          "guess tokens from what was written before, where it pays (default auto)", NULL},
+        {"chat-template", 0, CLI_STR, &w->chat_template, 0, 0, "FILE",
+         "a Jinja template instead of the one in the model's file", NULL},
         {"model-ref", 0, CLI_STR, &w->model_ref, 0, 0, "REF", "what the model is called", NULL},
         {"backend", 0, CLI_STR, &w->backend, 0, 0, "NAME", "cpu or auto", NULL},
         {"device", 0, CLI_INT, &w->device, 0, INT32_MAX, "N", "0, the only one of cpu", NULL},
@@ -104,6 +106,7 @@ static struct serve_options options_of(const struct words *w)
         queue = w->queue;
     return (struct serve_options){
         .model_path = w->model,
+        .chat_template = w->chat_template,
         .model_ref = w->model_ref ? w->model_ref : path_base(w->model),
         .worker_id = w->worker_id,
         .listen_fd = (int)w->listen_fd,

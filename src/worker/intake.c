@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "worker/intake_text.h"
 #include "worker/job.h"
 #include "worker/job_list.h"
 #include "worker/outbox.h"
@@ -17,8 +18,7 @@ struct intake {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
     struct job_list jobs;
-    const struct engine_model *model; /* NULL until open */
-    uint32_t n_ctx;
+    struct intake_model with; /* its model is NULL until open */
     bool closed, ending;
     enum api_code refusal_code; /* with closed */
     char refusal[ERR_TEXT_MAX];
@@ -42,20 +42,16 @@ static void refuse_long(struct job *j, uint32_t n_ctx)
 }
 
 /* Outside the lock: the model does not change any more. */
-static void take_in(struct intake *in, const struct engine_model *model, uint32_t n_ctx,
-                    struct job *j)
+static void take_in(struct intake *in, const struct intake_model *with, struct job *j)
 {
-    const struct inference_request *r = &j->request;
-    struct err err;
-
     if (job_wished(j))
         job_end_early(j, job_wished(j));
-    else if (engine_tokenize(model, r->prompt, r->prompt_bytes, ENGINE_ADD_SPECIAL, &j->tokens,
-                             &j->n_tokens, &err))
-        job_fail(j, err.code == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_INTERNAL,
-                 "The prompt could not be turned into tokens: %s.", err.text);
-    else if (j->n_tokens >= n_ctx)
-        refuse_long(j, n_ctx);
+    else if (j->kind != JOB_INFERENCE)
+        intake_answer(with, j);
+    else if (intake_prompt(with, j))
+        BUG_ON(!j->over);
+    else if (j->n_tokens >= with->n_ctx)
+        refuse_long(j, with->n_ctx);
     else if (j->n_tokens == 0)
         job_fail(j, API_INVALID_REQUEST, "The prompt has no tokens in this model's vocabulary.");
     else if (outbox_started(in->outbox, j))
@@ -71,7 +67,7 @@ static void take_in(struct intake *in, const struct engine_model *model, uint32_
 /* Under the lock: waits until there is something to do; the next job, or NULL at the end. */
 static struct job *next_job(struct intake *in)
 {
-    while (!in->ending && !(in->jobs.first && (in->model || in->closed)))
+    while (!in->ending && !(in->jobs.first && (in->with.model || in->closed)))
         pthread_cond_wait(&in->changed, &in->lock);
     return job_list_take(&in->jobs);
 }
@@ -92,14 +88,14 @@ static void *intake_main(void *arg)
 
     pthread_mutex_lock(&in->lock);
     while ((j = next_job(in))) {
-        const struct engine_model *model = in->closed ? NULL : in->model;
-        uint32_t n_ctx = in->n_ctx;
+        struct intake_model with = in->with;
+        bool closed = in->closed;
 
-        if (!model)
+        if (closed)
             refuse_closed(in, j);
         pthread_mutex_unlock(&in->lock);
-        if (model)
-            take_in(in, model, n_ctx, j);
+        if (!closed)
+            take_in(in, &with, j);
         else
             return_job(in, j);
         pthread_mutex_lock(&in->lock);
@@ -130,11 +126,11 @@ int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j
     return 0;
 }
 
-void intake_open(struct intake *in, const struct engine_model *model, uint32_t n_ctx)
+void intake_open(struct intake *in, const struct engine_model *model, struct dialog *dialog,
+                 uint32_t n_ctx)
 {
     pthread_mutex_lock(&in->lock);
-    in->model = model;
-    in->n_ctx = n_ctx;
+    in->with = (struct intake_model){model, dialog, n_ctx};
     pthread_cond_signal(&in->changed);
     pthread_mutex_unlock(&in->lock);
 }

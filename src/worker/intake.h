@@ -1,10 +1,12 @@
 /*
  * intake.h - turns the prompts of new jobs into tokens, in a thread of its own.
  *
- * A prompt of many megabytes takes seconds to tokenise; neither the loop nor the engine may stand
+ * A prompt of many megabytes takes seconds to tokenise, a template may take as long as its limits
+ * allow; neither the loop nor the engine may stand
  * still for it. Jobs pass in the order they came. Until the model is known they wait here. A job
- * whose prompt does not fit the context, or that should end already, goes back to the loop; every
- * other one is announced to the loop as started and given to `accept`.
+ * whose prompt does not fit the context, or that should end already, goes back to the loop, as do
+ * jobs that ask for text or tokens only (intake_text.h); every other one is announced to the loop
+ * as started and given to `accept`.
  */
 #ifndef RBEE_WORKER_INTAKE_H
 #define RBEE_WORKER_INTAKE_H
@@ -15,6 +17,7 @@
 #include "base/err.h"
 #include "engine/engine.h"
 
+struct dialog;
 struct intake;
 struct job;
 struct outbox;
@@ -23,8 +26,9 @@ struct outbox;
 int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j), void *arg,
                   struct intake **out, struct err *err);
 
-/* The model is open: work may begin. It must stay until intake_free. Once; any thread. */
-void intake_open(struct intake *in, const struct engine_model *model, uint32_t n_ctx);
+/* The model is open: work may begin. Both must stay until intake_free. Once; any thread. */
+void intake_open(struct intake *in, const struct engine_model *model, struct dialog *dialog,
+                 uint32_t n_ctx);
 
 /* Any thread; takes the job over. */
 void intake_put(struct intake *in, struct job *j);

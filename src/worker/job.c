@@ -7,10 +7,7 @@
 
 #include "base/clock.h"
 #include "worker/outbox.h"
-#include "worker/stopper.h"
-
-#define JOB_PIECE_MAX                                                                              \
-    (1u << 20) /* bytes of text waiting inside a job: one token, a held-back end */
+#include "worker/speech.h"
 
 struct job *job_create(struct inference_request *request)
 {
@@ -22,8 +19,6 @@ struct job *job_create(struct inference_request *request)
     inference_request_init(request);
     j->seq = -1;
     j->submitted_ms = clock_ms();
-    buf_init(&j->piece, JOB_PIECE_MAX);
-    buf_init(&j->ready, JOB_PIECE_MAX);
     return j;
 }
 
@@ -35,8 +30,7 @@ void job_free(struct job *j)
     inference_request_done(&j->request);
     api_error_done(&j->error);
     free(j->tokens);
-    buf_done(&j->piece);
-    buf_done(&j->ready);
+    free(j->answer);
     free(j);
 }
 
@@ -73,14 +67,46 @@ static struct engine_sampling sampling_of(const struct inference_request *r)
     how.top_k = r->top_k;
     how.min_p = (float)r->min_p;
     how.repetition_penalty = (float)r->repetition_penalty;
+    how.presence_penalty = (float)r->presence_penalty;
+    how.frequency_penalty = (float)r->frequency_penalty;
     how.seed = r->seed;
     return how;
+}
+
+static int create_sampler(struct job *j, const struct engine_model *model, struct err *err)
+{
+    const struct inference_request *r = &j->request;
+    struct engine_sampling how = sampling_of(r);
+    struct engine_bias *bias = calloc(r->n_logit_bias + 1, sizeof *bias);
+    int rc;
+
+    if (!bias)
+        return err_no_memory(err, r->n_logit_bias * sizeof *bias, "the bias of tokens");
+    for (size_t i = 0; i < r->n_logit_bias; i++)
+        bias[i] = (struct engine_bias){r->logit_bias[i].id, r->logit_bias[i].bias};
+    how.bias = bias;
+    how.n_bias = (uint32_t)r->n_logit_bias;
+    rc = engine_sampler_create(model, &how, &j->sampler, err);
+    free(bias);
+    return rc;
 }
 
 /* Behind a lone BOS a new text starts; behind any other prompt it goes on, and keeps its blank. */
 static bool starts_text(const struct job *j, const struct engine_model *model)
 {
     return j->n_tokens == 1 && j->tokens[0] == engine_token_bos(model);
+}
+
+static int create_speech(struct job *j, const struct engine_model *model, struct err *err)
+{
+    struct speech_params p = {.model = model,
+                              .request = &j->request,
+                              .job = j,
+                              .dialog = j->dialog,
+                              .starts_text = starts_text(j, model),
+                              .thinking = j->thinking};
+
+    return speech_create(&p, &j->speech, err);
 }
 
 /* The most tokens its answer can have. */
@@ -94,17 +120,14 @@ static size_t longest_answer(const struct job *j, const struct engine *engine)
 int job_begin(struct job *j, struct engine *engine, bool guess, struct err *err)
 {
     const struct engine_model *model = engine_get_model(engine);
-    struct engine_sampling how = sampling_of(&j->request);
     int rc = engine_seq_open(engine, err);
 
     if (rc < 0)
         return rc;
     j->seq = rc;
-    rc = engine_sampler_create(model, &how, &j->sampler, err);
+    rc = create_sampler(j, model, err);
     if (rc == 0)
-        rc = engine_detok_create(model, false, starts_text(j, model), &j->detok, err);
-    if (rc == 0)
-        rc = stopper_create(j->request.stop, j->request.n_stop, &j->stopper, err);
+        rc = create_speech(j, model, err);
     if (rc == 0 && guess)
         rc = draft_init(&j->draft, j->tokens, j->n_tokens, longest_answer(j, engine), err);
     if (rc) {
@@ -134,12 +157,10 @@ void job_give_back(struct job *j, struct engine *engine)
         engine_seq_close(engine, j->seq);
     j->seq = -1;
     engine_sampler_free(j->sampler);
-    engine_detok_free(j->detok);
-    stopper_free(j->stopper);
+    speech_free(j->speech);
     draft_done(&j->draft);
     j->sampler = NULL;
-    j->detok = NULL;
-    j->stopper = NULL;
+    j->speech = NULL;
 }
 
 uint32_t job_guess(struct job *j, const struct engine *engine, uint32_t most, double price)
@@ -218,36 +239,32 @@ void job_end_early(struct job *j, enum job_wish wish)
     }
 }
 
-/* Puts what is ready to the outbox; false when memory ran out, and the job has failed. */
-static bool give_text(struct job *j, struct outbox *out)
+static void fail_lost(struct job *j)
 {
-    bool lost = buf_failed(&j->piece) || buf_failed(&j->ready);
-
-    if (!lost && j->ready.len)
-        lost = outbox_text(out, j, j->ready.data, j->ready.len, j->end.tokens_out);
-    buf_clear(&j->piece);
-    buf_clear(&j->ready);
-    if (lost)
-        job_fail(j, API_INTERNAL, "There was no memory left for the answer's text.");
-    return !lost;
+    job_fail(j, API_INTERNAL, "There was no memory left for the answer's text.");
 }
 
+/* The text is over: what waits is given, and the books are closed. */
 static void end_with(struct job *j, enum stop_reason reason, struct outbox *out)
 {
-    if (reason != STOP_SEQUENCE) {
-        engine_detok_end(j->detok, &j->piece);
-        if (stopper_put(j->stopper, j->piece.data, j->piece.len, &j->ready) == 1)
-            reason = STOP_SEQUENCE;
-        else
-            stopper_end(j->stopper, &j->ready);
-    }
-    if (!give_text(j, out))
+    int rc = 0;
+
+    if (reason != STOP_SEQUENCE)
+        rc = speech_finish(j->speech, out, j->end.tokens_out);
+    if (rc == 1)
+        reason = STOP_SEQUENCE;
+    if (reason == STOP_SEQUENCE)
+        rc = speech_flush(j->speech, out, j->end.tokens_out);
+    if (rc < 0) {
+        fail_lost(j);
         return;
+    }
     if (reason == STOP_SEQUENCE) {
-        j->end.stop_sequence_matched = j->request.stop[stopper_matched(j->stopper)];
+        j->end.stop_sequence_matched = speech_stop(j->speech);
         j->end.context_full = false;
     }
     j->end.stop_reason = reason;
+    j->end.tool_calls = speech_n_calls(j->speech);
     j->over = true;
     set_times(j);
 }
@@ -258,30 +275,50 @@ static void note_first_token(struct job *j)
     j->end.prefill_time_ms = j->first_token_ms - j->begun_ms;
 }
 
-void job_step(struct job *j, struct engine *engine, const float *logits, struct outbox *out)
+/* One more token of the answer. */
+static void add_token(struct job *j, int32_t id)
 {
-    int32_t id = engine_sampler_next(j->sampler, logits);
-    /* What its sequence holds up to this row; guesses may lie behind it. */
-    bool full = j->n_tokens + j->end.tokens_out >= engine_n_ctx(engine);
-
-    if (!j->first_token_ms)
-        note_first_token(j);
-    if (engine_is_eog(engine_get_model(engine), id)) {
-        end_with(j, STOP_EOS, out);
-        return;
-    }
     j->end.tokens_out++;
     j->next_token = id;
     if (j->draft.text)
         draft_put(&j->draft, id);
-    engine_detok_put(j->detok, id, &j->piece);
-    if (stopper_put(j->stopper, j->piece.data, j->piece.len, &j->ready) == 1) {
-        end_with(j, STOP_SEQUENCE, out);
-    } else if (full || j->end.tokens_out == j->request.max_tokens) {
-        j->end.context_full = j->end.tokens_out < j->request.max_tokens;
-        buf_clear(&j->piece);
-        end_with(j, STOP_MAX_TOKENS, out);
-    } else {
-        give_text(j, out);
+    if (speech_is_thinking(j->speech))
+        j->end.reasoning_tokens++;
+}
+
+/* Is the answer over behind its newest token? The reason, or STOP_N: no. */
+static enum stop_reason over_by(struct job *j, bool full)
+{
+    if (!j->request.parallel_tool_calls && speech_has_called(j->speech))
+        return STOP_EOS;
+    if (!full && j->end.tokens_out < j->request.max_tokens)
+        return STOP_N;
+    j->end.context_full = j->end.tokens_out < j->request.max_tokens;
+    return STOP_MAX_TOKENS;
+}
+
+void job_step(struct job *j, struct engine *engine, const float *logits, struct outbox *out)
+{
+    const struct engine_model *model = engine_get_model(engine);
+    int32_t id = engine_sampler_next(j->sampler, logits);
+    /* What its sequence holds up to this row; guesses may lie behind it. */
+    bool full = j->n_tokens + j->end.tokens_out >= engine_n_ctx(engine);
+    enum stop_reason reason;
+    int rc;
+
+    if (!j->first_token_ms)
+        note_first_token(j);
+    if (engine_is_eog(model, id) && !j->request.ignore_eos) {
+        end_with(j, STOP_EOS, out);
+        return;
     }
+    add_token(j, id);
+    if (j->request.logprobs)
+        speech_score(j->speech, id, logits, engine_n_vocab(engine));
+    rc = speech_put(j->speech, id, out, j->end.tokens_out);
+    reason = rc == 1 ? STOP_SEQUENCE : over_by(j, full);
+    if (rc < 0)
+        fail_lost(j);
+    else if (reason != STOP_N)
+        end_with(j, reason, out);
 }

@@ -18,27 +18,41 @@
 
 #include "api/errors.h"
 #include "api/inference.h"
-#include "base/buf.h"
 #include "engine/engine.h"
 #include "worker/draft.h"
 
+struct dialog;
 struct outbox;
 struct reply;
-struct stopper;
+struct speech;
 
 /* Why a job should end early; the first wish stays. */
 enum job_wish { JOB_GO_ON, JOB_CANCEL, JOB_TIME_OUT, JOB_SHUT_DOWN };
 
+/* Most jobs are inferences; the others end in the intake, and take its thread because it may be
+ * long. */
+enum job_kind {
+    JOB_INFERENCE,
+    JOB_RENDER,    /* the request's messages to a prompt */
+    JOB_TOKENIZE,  /* the request's prompt to ids */
+    JOB_DETOKENIZE /* the request's prompt_tokens to text */
+};
+
 struct job {
+    enum job_kind kind;
     struct inference_request request;
-    struct reply *reply; /* the loop's; opaque to everybody else */
-    _Atomic int wish;    /* enum job_wish */
+    bool add_special, parse_special, with_pieces; /* JOB_TOKENIZE */
+    struct reply *reply;                          /* the loop's; opaque to everybody else */
+    _Atomic int wish;                             /* enum job_wish */
     int64_t submitted_ms;
     struct job *next; /* in whatever list the holder has it */
 
     /* intake */
     int32_t *tokens; /* of the prompt */
     size_t n_tokens;
+    const struct dialog *dialog; /* of messages; else NULL */
+    bool thinking;               /* the prompt's end opened a thought */
+    char *answer;                /* owned: of another kind than an inference, once it is over */
 
     /* scheduler; made by job_begin, given back by job_give_back */
     int seq;            /* of the engine; -1 before and behind */
@@ -47,10 +61,8 @@ struct job {
     uint32_t first_row; /* where they begin */
     int32_t next_token; /* to decode next, once the prompt is done */
     struct engine_sampler *sampler;
-    struct engine_detok *detok;
-    struct stopper *stopper;
-    struct draft draft;      /* without a text where nothing is guessed */
-    struct buf piece, ready; /* text of one token; text that may be given out */
+    struct speech *speech;
+    struct draft draft; /* without a text where nothing is guessed */
     int64_t begun_ms, first_token_ms;
 
     /* the end */

@@ -89,17 +89,19 @@ static struct outbox_note *add_note(struct outbox_batch *b)
     return &b->notes[b->n_notes];
 }
 
-static int put_note(struct outbox *o, const struct outbox_note *note, const char *text)
+int outbox_text(struct outbox *o, const struct outbox_note *note, const char *text,
+                const char *scores)
 {
     struct outbox_note *at;
     int rc = -1;
 
     pthread_mutex_lock(&o->lock);
     at = add_note(&o->filling);
-    if (at && buf_reserve(&o->filling.bytes, note->n) == 0) {
+    if (at && buf_reserve(&o->filling.bytes, note->n + note->n_scores) == 0) {
         *at = *note;
         at->at = o->filling.bytes.len;
         buf_put(&o->filling.bytes, text, note->n);
+        buf_put(&o->filling.bytes, scores, note->n_scores);
         o->filling.n_notes++;
         rc = 0;
     }
@@ -110,12 +112,7 @@ static int put_note(struct outbox *o, const struct outbox_note *note, const char
 
 int outbox_started(struct outbox *o, struct job *j)
 {
-    return put_note(o, &(struct outbox_note){.job = j, .started = true}, "");
-}
-
-int outbox_text(struct outbox *o, struct job *j, const char *text, size_t n, uint64_t tokens_out)
-{
-    return put_note(o, &(struct outbox_note){.job = j, .n = n, .tokens_out = tokens_out}, text);
+    return outbox_text(o, &(struct outbox_note){.job = j, .kind = NOTE_STARTED}, "", "");
 }
 
 void outbox_end(struct outbox *o, struct job *j)

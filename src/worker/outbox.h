@@ -25,11 +25,21 @@ struct job;
 struct outbox;
 struct post;
 
-/* A job was accepted (n = 0, text NULL), or has more text. */
+enum note_kind {
+    NOTE_STARTED,   /* the job was accepted; no text */
+    NOTE_TEXT,      /* content */
+    NOTE_REASONING, /* text of a thought */
+    NOTE_CALL,      /* a tool call begins; the text is its name */
+    NOTE_ARGS       /* more of its arguments */
+};
+
+/* The text is bytes.data + at, whole UTF-8 characters; scores (logprobs.h) are the n_scores bytes
+ * behind it. */
 struct outbox_note {
     struct job *job;
-    bool started;
-    size_t at, n; /* the text: bytes.data + at; whole UTF-8 characters */
+    enum note_kind kind;
+    uint32_t index; /* of the tool call */
+    size_t at, n, n_scores;
     uint64_t tokens_out;
 };
 
@@ -52,7 +62,9 @@ void outbox_free(struct outbox *o); /* frees jobs that nobody took */
 
 /* 0, or -1 when out of memory. */
 int outbox_started(struct outbox *o, struct job *j);
-int outbox_text(struct outbox *o, struct job *j, const char *text, size_t n, uint64_t tokens_out);
+/* Text and scores are copied; the note's own `at` is the outbox's to set. */
+int outbox_text(struct outbox *o, const struct outbox_note *note, const char *text,
+                const char *scores);
 /* The job goes back to the loop. */
 void outbox_end(struct outbox *o, struct job *j);
 /* `load` may be NULL. */

@@ -1,6 +1,7 @@
 /* reply.c - see reply.h. */
 #include "worker/reply.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/uuid.h"
 #include "net/http_server.h"
 #include "net/sse.h"
 #include "worker/answer.h"
@@ -16,6 +18,8 @@
 
 #define REPLY_TEXT_MAX   (64u << 20) /* bytes of an answer without a stream */
 #define REPLY_METRICS_MS 250         /* at most four metrics events a second */
+#define REPLY_NAME_MAX   256         /* bytes of a called tool's name */
+#define CALL_ID_BYTES    30          /* "call_", 24 letters and digits, NUL */
 
 struct reply {
     struct server *server;
@@ -25,7 +29,10 @@ struct reply {
     struct sse_stream *sse;     /* NULL without a stream, or once the client has gone */
     struct event *deadline;     /* NULL without one */
     struct buf text;            /* of an answer without a stream */
-    uint64_t n_events;          /* token events sent */
+    struct buf reasoning;       /* of one */
+    struct buf scores;          /* of one, commas between */
+    json_t *calls;              /* of one: {"id","name","arguments"} */
+    uint64_t n_events;          /* events with text sent */
     uint64_t first_count;       /* tokens the first text came with */
     int64_t first_ms, metrics_ms;
 };
@@ -72,6 +79,8 @@ int reply_create(struct server *s, struct http_exchange *x, struct job *j, struc
     r->server = s;
     r->job = j;
     buf_init(&r->text, REPLY_TEXT_MAX);
+    buf_init(&r->reasoning, REPLY_TEXT_MAX);
+    buf_init(&r->scores, REPLY_TEXT_MAX);
     if (j->request.timeout_ms && set_deadline(r, j->request.timeout_ms)) {
         if (r->deadline)
             event_free(r->deadline);
@@ -97,6 +106,9 @@ static void reply_free(struct reply *r)
     if (r->deadline)
         event_free(r->deadline);
     buf_done(&r->text);
+    buf_done(&r->reasoning);
+    buf_done(&r->scores);
+    json_decref(r->calls);
     job_free(r->job);
     free(r);
 }
@@ -150,10 +162,118 @@ static void maybe_send_metrics(struct reply *r, uint64_t tokens_out)
     send_event(r);
 }
 
-static void collect_text(struct reply *r, const char *text, size_t n)
+static void make_call_id(char id[CALL_ID_BYTES])
 {
-    if (buf_put(&r->text, text, n))
+    static const char signs[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    uint32_t random[CALL_ID_BYTES]; /* large, so that the remainder favours nobody noticeably */
+    size_t n = CALL_ID_BYTES - 1;
+
+    random_bytes(random, sizeof random);
+    for (size_t i = 0; i < n; i++)
+        id[i] = signs[random[i] % (sizeof signs - 1)];
+    id[n] = '\0';
+    for (size_t i = 0; i < 5; i++)
+        id[i] = "call_"[i];
+}
+
+/* ---- an answer that is given as a whole
+ * ----------------------------------------------------------- */
+
+static int add_call(struct reply *r, const char *name, size_t n)
+{
+    char id[CALL_ID_BYTES];
+
+    make_call_id(id);
+    if (!r->calls)
+        r->calls = json_array();
+    return json_array_append_new(
+        r->calls, json_pack("{s:s, s:s%, s:s}", "id", id, "name", name, n, "arguments", ""));
+}
+
+/* Pieces of arguments are few where nobody waits for them; so they are simply put together. */
+static int add_args(struct reply *r, const char *text, size_t n)
+{
+    json_t *call = json_array_get(r->calls, json_array_size(r->calls) - 1);
+    const char *had = json_string_value(json_object_get(call, "arguments"));
+    char *all = str_printf("%s%.*s", had ? had : "", (int)n, text);
+    int rc = all ? json_object_set_new(call, "arguments", json_string(all)) : -1;
+
+    free(all);
+    return rc;
+}
+
+static int collect_scores(struct reply *r, const char *scores, size_t n)
+{
+    if (n && r->scores.len)
+        buf_putc(&r->scores, ',');
+    return buf_put(&r->scores, scores, n);
+}
+
+static void collect(struct reply *r, const struct outbox_note *note, const char *text)
+{
+    int rc = 0;
+
+    switch (note->kind) {
+    case NOTE_STARTED:
+        break;
+    case NOTE_TEXT:
+        rc = buf_put(&r->text, text, note->n);
+        break;
+    case NOTE_REASONING:
+        rc = buf_put(&r->reasoning, text, note->n);
+        break;
+    case NOTE_CALL:
+        rc = add_call(r, text, note->n);
+        break;
+    case NOTE_ARGS:
+        rc = add_args(r, text, note->n);
+        break;
+    }
+    if (rc || collect_scores(r, text + note->n, note->n_scores)) {
+        r->text.failed = true;
         job_wish_end(r->job, JOB_CANCEL);
+    }
+}
+
+/* ---- events
+ * ------------------------------------------------------------------------------------------ */
+
+static void put_call(struct reply *r, const struct outbox_note *note, const char *text)
+{
+    char id[CALL_ID_BYTES], name[REPLY_NAME_MAX + 1];
+
+    make_call_id(id);
+    snprintf(name, sizeof name, "%.*s", (int)note->n, text);
+    inference_event_tool_call(&r->server->json, note->index, id, name);
+}
+
+static void send_note(struct reply *r, const struct outbox_note *note, const char *text)
+{
+    struct buf *json = &r->server->json;
+    const char *scores = text + note->n;
+
+    switch (note->kind) {
+    case NOTE_STARTED:
+        return;
+    case NOTE_TEXT:
+        if (note->n_scores)
+            inference_event_scored_token(json, text, note->n, r->n_events++, scores,
+                                         note->n_scores);
+        else
+            inference_event_token(json, text, note->n, r->n_events++);
+        break;
+    case NOTE_REASONING:
+        inference_event_reasoning(json, text, note->n, r->n_events++, scores, note->n_scores);
+        break;
+    case NOTE_CALL:
+        put_call(r, note, text);
+        break;
+    case NOTE_ARGS:
+        inference_event_tool_args(json, note->index, text, note->n);
+        break;
+    }
+    send_event(r);
+    maybe_send_metrics(r, note->tokens_out);
 }
 
 void reply_note(const struct outbox_note *note, const char *text)
@@ -161,17 +281,13 @@ void reply_note(const struct outbox_note *note, const char *text)
     struct reply *r = note->job->reply;
     bool stream = note->job->request.stream;
 
-    if (note->started) {
+    if (note->kind == NOTE_STARTED) {
         if (stream && r->x)
             begin_stream(r);
-        return;
-    }
-    if (!stream) {
-        collect_text(r, text, note->n);
+    } else if (!stream) {
+        collect(r, note, text);
     } else if (r->sse) {
-        inference_event_token(&r->server->json, text, note->n, r->n_events++);
-        send_event(r);
-        maybe_send_metrics(r, note->tokens_out);
+        send_note(r, note, text);
     }
 }
 
@@ -189,6 +305,22 @@ static void end_stream(struct reply *r)
     r->sse = NULL;
 }
 
+/* What only some answers have. */
+static void put_extras(struct reply *r, struct buf *body)
+{
+    char *calls = r->calls ? json_dumps(r->calls, JSON_COMPACT) : NULL;
+
+    if (r->reasoning.len) {
+        buf_puts(body, ",\"reasoning\":");
+        json_put_string(body, buf_str(&r->reasoning), r->reasoning.len);
+    }
+    if (calls)
+        buf_printf(body, ",\"tool_calls\":%s", calls);
+    if (r->job->request.logprobs)
+        buf_printf(body, ",\"logprobs\":[%s]", buf_str(&r->scores));
+    free(calls);
+}
+
 /* {"job_id","model","text","seed", and the end event's fields} */
 static void answer_whole(struct reply *r)
 {
@@ -203,7 +335,9 @@ static void answer_whole(struct reply *r)
     json_put_string(&body, model, strlen(model));
     buf_puts(&body, ",\"text\":");
     json_put_string(&body, buf_str(&r->text), r->text.len);
+    put_extras(r, &body);
     buf_printf(&body, ",\"seed\":%llu,", (unsigned long long)q->seed);
+    r->job->end.tool_calls = 0; /* they are there themselves */
     inference_end_fields(&body, &r->job->end);
     buf_putc(&body, '}');
     answer_text(take_exchange(r), 200, buf_take(&body));
@@ -218,6 +352,8 @@ void reply_end(struct job *j)
                  REPLY_TEXT_MAX);
     if (r->x && j->failed)
         answer_error(take_exchange(r), &j->error);
+    else if (r->x && j->answer)
+        answer_text(take_exchange(r), 200, str_dup(j->answer));
     else if (r->x && !j->request.stream)
         answer_whole(r);
     else if (r->x)

@@ -54,6 +54,18 @@ static void put_progress_url(const struct server *s, const struct http_exchange 
     json_object_set_new(out, "progress_url", json_string(url));
 }
 
+/* What the model can do, once it is known. */
+static void put_abilities(const struct server *s, json_t *body)
+{
+    const struct scheduler_facts *f = scheduler_facts(s->scheduler);
+
+    json_object_set_new(body, "chat", json_boolean(f->chat));
+    json_object_set_new(body, "tools", json_boolean(f->tools));
+    json_object_set_new(body, "embeddings", json_false());
+    json_object_set_new(body, "n_ctx", json_integer(f->n_ctx));
+    json_object_set_new(body, "n_vocab", json_integer(f->model.n_vocab));
+}
+
 static void route_ready(struct server *s, struct http_exchange *x, const char *rest)
 {
     const char *state = board_state_name(s->board);
@@ -74,6 +86,8 @@ static void route_ready(struct server *s, struct http_exchange *x, const char *r
             json_pack("{s:s, s:s}", "code", s->board->error_code, "message", s->board->error_text));
     else if (!loaded)
         put_progress_url(s, x, body);
+    else
+        put_abilities(s, body);
     answer_json(x, 200, body);
 }
 
@@ -145,6 +159,9 @@ static const struct route routes[] = {
     {"GET", "/v1/loading/progress", false, true, route_progress},
     {"POST", "/v1/inference", false, true, route_inference},
     {"DELETE", "/v1/inference/", true, false, route_cancel},
+    {"POST", "/v1/render", false, false, route_render},
+    {"POST", "/v1/tokenize", false, false, route_tokenize},
+    {"POST", "/v1/detokenize", false, false, route_detokenize},
     {"POST", "/v1/admin/shutdown", false, false, route_shutdown},
 };
 #define N_ROUTES (sizeof routes / sizeof routes[0])

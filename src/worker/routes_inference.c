@@ -71,12 +71,15 @@ static void refuse(const struct server *s, struct http_exchange *x, struct api_e
     answer_error(x, e);
 }
 
-/* Makes the job and sends it on its way; takes the request over. */
-static void admit(struct server *s, struct http_exchange *x, struct inference_request *request)
+void route_admit(struct server *s, struct http_exchange *x, struct job *j)
 {
-    struct job *j = job_create(request);
     struct api_error e;
 
+    if (j && (check_open(s, &e) || check_id(s, j->request.job_id, &e))) {
+        job_free(j);
+        refuse(s, x, &e);
+        return;
+    }
     if (!j || reply_create(s, x, j, NULL)) {
         job_free(j);
         api_error_set(&e, API_INTERNAL, ANSWER_SRC, "There was no memory for one more job.");
@@ -97,11 +100,10 @@ void route_inference(struct server *s, struct http_exchange *x, const char *rest
 
     (void)rest;
     inference_request_init(&request);
-    if (inference_request_parse(body, n, &request, &e, ANSWER_SRC) || check_open(s, &e) ||
-        check_id(s, request.job_id, &e))
+    if (inference_request_parse(body, n, &request, &e, ANSWER_SRC))
         refuse(s, x, &e);
     else
-        admit(s, x, &request);
+        route_admit(s, x, job_create(&request));
     inference_request_done(&request);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "worker/commands.h"
+#include "worker/dialog.h"
 #include "worker/intake.h"
 #include "worker/job.h"
 #include "worker/job_list.h"
@@ -30,6 +31,7 @@ struct scheduler {
     struct engine *engine; /* NULL while there is none */
 
     struct engine_model *model;
+    struct dialog *dialog;
     struct pass pass;
     struct job_list waiting;
     struct scheduler_facts facts;
@@ -203,6 +205,7 @@ static void note_facts(struct scheduler *s, const struct engine *e)
     s->facts.n_slots = engine_n_slots(e);
     s->facts.n_threads = engine_n_threads(e);
     s->facts.kernels = engine_kernels(e);
+    s->facts.chat = s->facts.tools = dialog_template(s->dialog) != NULL;
     atomic_store(&s->params.board->n_ctx, s->facts.n_ctx);
     atomic_store(&s->params.board->slots_total, s->facts.n_slots);
 }
@@ -221,6 +224,11 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
     if (rc)
         return rc;
     command_time_model(&s->facts.load, s->model);
+    rc = dialog_create(s->model, s->params.chat_template, &s->dialog, err);
+    *code = rc == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_WORKER_START_FAILED;
+    if (rc)
+        return rc;
+    timings_phase(&s->facts.load, "template");
     rc = engine_create(s->model, &s->params.engine, &engine, err);
     *code = engine_code(rc);
     if (rc)
@@ -230,7 +238,7 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
     rc = pass_init(&s->pass, engine, &how, s->params.outbox, err);
     if (rc)
         return rc;
-    intake_open(s->intake, s->model, s->facts.n_ctx);
+    intake_open(s->intake, s->model, s->dialog, s->facts.n_ctx);
     timings_phase(&s->facts.load, "engine");
     rc = engine_model_load(s->model, load_progress, s, err);
     timings_phase(&s->facts.load, "reading");
@@ -304,6 +312,7 @@ static void tidy_up(struct scheduler *s)
     outbox_flush(s->params.outbox);
     publish_engine(s, NULL);
     engine_free(engine);
+    dialog_free(s->dialog);
     engine_model_close(s->model);
 }
 

@@ -24,7 +24,8 @@ struct outbox;
 struct scheduler;
 
 struct scheduler_params {
-    const char *model_path;      /* must stay */
+    const char *model_path;    /* must stay */
+    const char *chat_template; /* a file instead of the model's own template, or NULL; must stay */
     struct engine_params engine; /* n_slots as given; the texts must stay */
     bool guess;                  /* guess answers' next tokens where it pays (draft.h) */
     struct board *board;
@@ -51,7 +52,9 @@ struct scheduler_facts {
     uint32_t n_ctx, n_batch, n_slots;
     unsigned n_threads;
     const char *kernels;
-    struct timings load; /* its phases: "header", "weights", "tokenizer", "engine", "reading" */
+    bool chat, tools;    /* a chat template is there; it knows tools, or can be told of them */
+    struct timings load; /* its phases: "header", "weights", "tokenizer", "template", "engine",
+                          * "reading" */
 };
 const struct scheduler_facts *scheduler_facts(const struct scheduler *s);
 

@@ -257,8 +257,10 @@ static int make_loop(struct server *s, struct err *err)
 
 static int make_parts(struct server *s, struct err *err)
 {
-    struct scheduler_params engine = {
-        .model_path = s->o.model_path, .engine = s->o.engine, .guess = s->o.guess};
+    struct scheduler_params engine = {.model_path = s->o.model_path,
+                                      .chat_template = s->o.chat_template,
+                                      .engine = s->o.engine,
+                                      .guess = s->o.guess};
     int rc = board_attach(s->o.board_fd, &s->board, err);
 
     if (rc == 0)

@@ -41,7 +41,8 @@ struct scheduler;
 /* As given on the command line; the texts must stay. */
 struct serve_options {
     const char *model_path;
-    const char *model_ref; /* what the model is called in answers */
+    const char *chat_template; /* a file, or NULL */
+    const char *model_ref;     /* what the model is called in answers */
     const char *worker_id;
     const char *host; /* a literal address, or NULL with listen_fd */
     int port;

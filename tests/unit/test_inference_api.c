@@ -340,6 +340,188 @@ static void test_inference__request_text_round_trip(void **state)
     assert_int_equal(r.timeout_ms, 2500);
 }
 
+/* ---- conversations ---- */
+
+static void test_inference__one_thing_to_go_on_from(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"), 0);
+    assert_non_null(r.messages);
+    assert_null(r.prompt);
+    assert_int_equal(parse("{\"prompt_tokens\":[1,0,2.0]}"), 0);
+    assert_int_equal(r.n_prompt_tokens, 3);
+    assert_int_equal(r.prompt_tokens[2], 2);
+    assert_refused("\"prompt_tokens\":[1]", "prompt");
+    assert_refused("\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]", "prompt");
+    assert_int_equal(parse("{\"prompt_tokens\":[1,-2]}"), -1);
+    assert_string_equal(failure(0, "field"), "prompt_tokens");
+    assert_non_null(strstr(failure(0, "message"), "prompt_tokens[1]"));
+    assert_int_equal(parse("{\"prompt_tokens\":[]}"), -1);
+    assert_int_equal(parse("{\"messages\":[]}"), -1);
+    assert_string_equal(failure(0, "field"), "messages");
+}
+
+struct fault {
+    const char *messages, *field;
+};
+
+static void test_inference__faults_of_messages_have_their_places(void **state)
+{
+    static const struct fault faults[] = {
+        {"[7]", "messages[0]"},
+        {"[{\"content\":\"a\"}]", "messages[0].role"},
+        {"[{\"role\":\"robot\",\"content\":\"a\"}]", "messages[0].role"},
+        {"[{\"role\":\"user\"}]", "messages[0].content"},
+        {"[{\"role\":\"user\",\"content\":5}]", "messages[0].content"},
+        {"[{\"role\":\"user\",\"content\":\"a\\u0000\"}]", "messages[0].content"},
+        {"[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},\"b\"]}]",
+         "messages[0].content[1]"},
+        {"[{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\"}]}]",
+         "messages[0].content[0].type"},
+        {"[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]", "messages[0].content[0].text"},
+        {"[{\"role\":\"user\",\"content\":\"\",\"name\":1}]", "messages[0].name"},
+        {"[{\"role\":\"assistant\",\"tool_calls\":{}}]", "messages[0].tool_calls"},
+        {"[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"x\"}]}]",
+         "messages[0].tool_calls[0].function"},
+        {"[{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"arguments\":\"\"}}]}]",
+         "messages[0].tool_calls[0].function.name"},
+        {"[{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\","
+         "\"arguments\":7}}]}]",
+         "messages[0].tool_calls[0].function.arguments"},
+    };
+    char body[400];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        snprintf(body, sizeof body, "{\"messages\":%s}", faults[i].messages);
+        assert_int_equal(parse(body), -1);
+        assert_int_equal(json_array_size(failures()), 1);
+        assert_string_equal(failure(0, "field"), faults[i].field);
+    }
+    assert_int_equal(parse("{\"messages\":[{\"role\":\"assistant\",\"content\":null,"
+                           "\"tool_calls\":[{\"function\":{\"name\":\"f\"}}],\"refusal\":null}]}"),
+                     0);
+}
+
+/* A conversation with these members. */
+static int chat_with(const char *members)
+{
+    char *body = str_printf("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],%s}", members);
+    int rc = parse(body);
+
+    free(body);
+    return rc;
+}
+
+static void assert_chat_refused(const char *members, const char *field)
+{
+    assert_int_equal(chat_with(members), -1);
+    assert_int_equal(json_array_size(failures()), 1);
+    assert_string_equal(failure(0, "field"), field);
+}
+
+#define TOOL(name) "{\"type\":\"function\",\"function\":{\"name\":\"" name "\"}}"
+
+static void test_inference__tools_and_their_choice(void **state)
+{
+    (void)state;
+    assert_int_equal(chat_with("\"tools\":[" TOOL("f") "],\"parallel_tool_calls\":false"), 0);
+    assert_string_equal(inference_tool_name(r.tools, 0), "f");
+    assert_int_equal(r.tool_choice, TOOLS_AUTO);
+    assert_false(r.parallel_tool_calls);
+    assert_int_equal(chat_with("\"tools\":[]"), 0);
+    assert_null(r.tools);
+    assert_int_equal(
+        chat_with("\"tool_choice\":" TOOL("g") ",\"tools\":[" TOOL("f") "," TOOL("g") "]"), 0);
+    assert_int_equal(r.tool_choice, TOOLS_NAMED);
+    assert_string_equal(r.tool_name, "g");
+    assert_int_equal(chat_with("\"tools\":[" TOOL("f") "],\"tool_choice\":\"required\""), 0);
+    assert_int_equal(r.tool_choice, TOOLS_REQUIRED);
+    assert_chat_refused("\"tool_choice\":\"required\"", "tool_choice");
+    assert_chat_refused("\"tool_choice\":\"maybe\"", "tool_choice");
+    assert_chat_refused("\"tools\":[" TOOL("f") "],\"tool_choice\":" TOOL("g"), "tool_choice");
+    assert_chat_refused("\"tools\":[" TOOL("f") "," TOOL("f") "]", "tools[1].function.name");
+    assert_chat_refused("\"tools\":[" TOOL("a b") "]", "tools[0].function.name");
+    assert_chat_refused("\"tools\":[{\"type\":\"web\",\"function\":{\"name\":\"f\"}}]",
+                        "tools[0].type");
+    assert_chat_refused("\"tools\":[{\"function\":{\"name\":\"f\",\"parameters\":[]}}]",
+                        "tools[0].function.parameters");
+    assert_chat_refused("\"tools\":[7]", "tools[0]");
+    assert_refused("\"tools\":[" TOOL("f") "]", "tools");
+}
+
+static void test_inference__constraints(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_with("\"json_schema\":{\"type\":\"object\"}"), 0);
+    assert_true(json_is_object(r.json_schema));
+    assert_int_equal(parse_with("\"json_schema\":true"), 0);
+    assert_int_equal(parse_with("\"grammar\":\"root ::= \\\"a\\\"\""), 0);
+    assert_string_equal(r.grammar, "root ::= \"a\"");
+    assert_refused("\"json_schema\":[]", "json_schema");
+    assert_refused("\"grammar\":\"\"", "grammar");
+    assert_refused("\"grammar\":\"x\",\"json_schema\":{}", "grammar");
+    assert_chat_refused("\"tools\":[" TOOL("f") "],\"tool_choice\":\"required\",\"json_schema\":{}",
+                        "json_schema");
+}
+
+static void test_inference__sampling_of_openai(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_with("\"presence_penalty\":-2,\"frequency_penalty\":2,\"logit_bias\":"
+                                "{\"0\":-100,\"15\":0.5},\"top_logprobs\":20,\"ignore_eos\":true"),
+                     0);
+    assert_true(r.presence_penalty == -2 && r.frequency_penalty == 2);
+    assert_int_equal(r.n_logit_bias, 2);
+    assert_int_equal(r.logit_bias[1].id, 15);
+    assert_true(r.logit_bias[1].bias == 0.5f);
+    assert_true(r.logprobs && r.ignore_eos);
+    assert_refused("\"presence_penalty\":2.1", "presence_penalty");
+    assert_refused("\"frequency_penalty\":-2.1", "frequency_penalty");
+    assert_refused("\"top_logprobs\":21", "top_logprobs");
+    assert_refused("\"logprobs\":1", "logprobs");
+    assert_refused("\"logit_bias\":[]", "logit_bias");
+    assert_refused("\"logit_bias\":{\"x\":1}", "logit_bias");
+    assert_refused("\"logit_bias\":{\"-1\":1}", "logit_bias");
+    assert_refused("\"logit_bias\":{\"1\":100.5}", "logit_bias");
+}
+
+static void test_inference__all_fields_round_trip(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"tools\":[" TOOL(
+            "f") "],"
+                 "\"tool_choice\":\"required\",\"parallel_tool_calls\":false,\"template_vars\":{"
+                 "\"a\":[1]},"
+                 "\"presence_penalty\":0.5,\"frequency_penalty\":-0.5,\"logit_bias\":{\"3\":1.5},"
+                 "\"top_logprobs\":3,\"ignore_eos\":true,\"add_generation_prompt\":false,\"job_"
+                 "id\":\"j\"}",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"tools\":[" TOOL(
+            "f") "],"
+                 "\"tool_choice\":" TOOL("f") ",\"job_id\":\"j\",\"seed\":1}",
+        "{\"prompt_tokens\":[5,6],\"json_schema\":{\"type\":\"object\"},\"job_id\":\"j\"}",
+        "{\"prompt\":\"a\",\"grammar\":\"root ::= [a]\",\"job_id\":\"j\"}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        json_t *asked = json_loads(bodies[i], 0, NULL), *again;
+        const char *key;
+        json_t *value;
+        char *text;
+
+        assert_int_equal(parse(bodies[i]), 0);
+        text = inference_request_text(&r);
+        assert_non_null(text);
+        again = json_loads(text, 0, NULL);
+        assert_int_equal(parse(text), 0);
+        json_object_foreach(asked, key, value)
+            assert_true(json_equal(json_object_get(again, key), value));
+        free(text);
+        json_decref(asked);
+        json_decref(again);
+    }
+}
+
 /* ---- events: read back with another library's parser ---- */
 
 static json_t *read_back(struct buf *out)
@@ -399,6 +581,48 @@ static void test_inference_event__shapes(void **state)
     assert_string_equal(json_string_value(json_object_get(root, "stop_reason")), "STOP_SEQUENCE");
     assert_string_equal(json_string_value(json_object_get(root, "stop_sequence_matched")), "\n\n");
     json_decref(root);
+    buf_done(&out);
+}
+
+static void test_inference_event__conversations(void **state)
+{
+    static const char *const want[] = {
+        "{\"type\":\"token\",\"t\":\"a\",\"i\":3,\"logprobs\":[{\"id\":1},{\"id\":2}]}",
+        "{\"type\":\"reasoning\",\"t\":\"\\n\",\"i\":4}",
+        "{\"type\":\"tool_call\",\"index\":1,\"id\":\"call_x\",\"name\":\"f\"}",
+        "{\"type\":\"tool_args\",\"index\":1,\"t\":\"{\\\"a\\\":\"}"};
+    struct buf out[4];
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        buf_init(&out[i], 1000);
+    inference_event_scored_token(&out[0], "a", 1, 3, "{\"id\":1},{\"id\":2}", 17);
+    inference_event_reasoning(&out[1], "\n", 1, 4, NULL, 0);
+    inference_event_tool_call(&out[2], 1, "call_x", "f");
+    inference_event_tool_args(&out[3], 1, "{\"a\":", 5);
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(buf_str(&out[i]), want[i]);
+        buf_done(&out[i]);
+    }
+}
+
+static void test_inference_event__end_counts_calls_and_thoughts(void **state)
+{
+    struct inference_end end = {.stop_reason = STOP_EOS, .tool_calls = 2, .reasoning_tokens = 7};
+    struct buf out;
+    json_t *root;
+
+    (void)state;
+    buf_init(&out, 1000);
+    inference_event_end(&out, &end);
+    root = read_back(&out);
+    assert_int_equal(json_integer_value(json_object_get(root, "tool_calls")), 2);
+    assert_int_equal(json_integer_value(json_object_get(root, "reasoning_tokens")), 7);
+    json_decref(root);
+    end.tool_calls = end.reasoning_tokens = 0;
+    inference_event_end(&out, &end);
+    assert_null(strstr(buf_str(&out), "tool_calls"));
+    assert_null(strstr(buf_str(&out), "reasoning"));
     buf_done(&out);
 }
 
@@ -583,6 +807,14 @@ int main(void)
         cmocka_unit_test(test_inference__prompt_is_never_in_an_error),
         cmocka_unit_test(test_inference__request_text_round_trip),
         cmocka_unit_test(test_inference_event__shapes),
+        cmocka_unit_test(test_inference__one_thing_to_go_on_from),
+        cmocka_unit_test(test_inference__faults_of_messages_have_their_places),
+        cmocka_unit_test(test_inference__tools_and_their_choice),
+        cmocka_unit_test(test_inference__constraints),
+        cmocka_unit_test(test_inference__sampling_of_openai),
+        cmocka_unit_test(test_inference__all_fields_round_trip),
+        cmocka_unit_test(test_inference_event__conversations),
+        cmocka_unit_test(test_inference_event__end_counts_calls_and_thoughts),
         cmocka_unit_test(test_inference_event__error_says_whether_to_retry),
         cmocka_unit_test(test_inference_event__full_buffer_is_an_error),
         cmocka_unit_test(test_json_put_string__every_character_comes_back),

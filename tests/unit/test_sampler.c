@@ -324,6 +324,115 @@ static void test_sampler__refuses_what_is_out_of_range(void **state)
 }
 
 /* The first numbers of the authors' C code for the state 1, 2, 3, 4. */
+/* OpenAI's definition: a token that came c > 0 times loses c * frequency + presence. */
+static void test_sampler__penalties_on_the_answer(void **state)
+{
+    const float logits[] = {3.0f, 2.0f, 1.1f};
+    static const int32_t by_frequency[] = {0, 0, 1, 2, 0, 1, 2}; /* 3 2 1.1, less 1 each time */
+    static const int32_t by_presence[] = {0, 1, 0, 0, 0};        /* once seen, 1.5 less */
+    struct engine_sampling how = plain();
+    struct engine_sampler *s;
+
+    (void)state;
+    how.temperature = 0;
+    how.frequency_penalty = 1.0f;
+    s = create(3, how);
+    engine_sampler_accept(s, 0); /* a prompt's token does not count */
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(engine_sampler_next(s, logits), by_frequency[i]);
+    engine_sampler_free(s);
+    how.frequency_penalty = 0;
+    how.presence_penalty = 1.5f;
+    s = create(3, how);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(engine_sampler_next(s, logits), by_presence[i]);
+    engine_sampler_free(s);
+}
+
+static void test_sampler__bias_is_added(void **state)
+{
+    const float logits[] = {3.0f, 2.0f, 1.0f, 0.0f};
+    struct engine_bias bias[] = {{3, 3.5f}, {0, -100.0f}};
+    struct engine_sampling how = plain();
+    struct engine_sampler *s;
+
+    (void)state;
+    how.temperature = 0;
+    how.bias = bias;
+    how.n_bias = 2;
+    s = create(4, how);
+    memset(bias, 0, sizeof bias); /* it has its own */
+    assert_int_equal(engine_sampler_next(s, logits), 3);
+    engine_sampler_free(s);
+    how.bias = &(struct engine_bias){0, -1.5f};
+    how.n_bias = 1;
+    s = create(4, how);
+    assert_int_equal(engine_sampler_next(s, logits), 1);
+    engine_sampler_free(s);
+}
+
+static void test_sampler__a_mask_leaves_its_own(void **state)
+{
+    /* e^logit: 8 4 2 1 1; without the first two the others are 1/2, 1/4, 1/4 */
+    const float logits[] = {2.0794415f, 1.3862944f, 0.6931472f, 0.0f, 0.0f};
+    const uint64_t mask = 1u << 2 | 1u << 3 | 1u << 4;
+    struct engine_sampling how = plain();
+    struct engine_sampler *s;
+    int counts[5] = {0};
+
+    (void)state;
+    how.masked = true;
+    s = create(5, how);
+    for (int i = 0; i < N_DRAWS; i++)
+        counts[engine_sampler_next_masked(s, logits, &mask)]++;
+    assert_int_equal(counts[0] + counts[1], 0);
+    assert_share(counts[2], 0.5);
+    assert_share(counts[3], 0.25);
+    assert_share(counts[4], 0.25);
+    engine_sampler_free(s);
+}
+
+/* Also where it is minus infinity, and whatever the other steps keep. */
+static void test_sampler__the_only_token_of_a_mask_is_taken(void **state)
+{
+    const float logits[] = {5.0f, -INFINITY, 1.0f, NAN};
+    struct engine_sampling how = engine_sampling_default();
+
+    (void)state;
+    how.masked = true;
+    for (int greedy = 0; greedy < 2; greedy++) {
+        how.temperature = greedy ? 0.0f : 2.0f;
+        for (uint32_t k = 0; k < 4; k++) {
+            struct engine_sampler *s = create(4, how);
+            const uint64_t mask = UINT64_C(1) << k;
+
+            for (int i = 0; i < 50; i++)
+                assert_int_equal(engine_sampler_next_masked(s, logits, &mask), k);
+            engine_sampler_free(s);
+        }
+    }
+}
+
+static void test_sampler__a_full_mask_changes_nothing(void **state)
+{
+    struct engine_sampling how = engine_sampling_default();
+    float logits[100];
+    uint64_t mask[2] = {UINT64_MAX, (UINT64_C(1) << 36) - 1};
+    struct engine_sampler *plainly, *masked;
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        logits[i] = (float)((i * 37) % 100) / 20;
+    plainly = create(100, how);
+    how.masked = true;
+    masked = create(100, how);
+    for (int i = 0; i < 500; i++)
+        assert_int_equal(engine_sampler_next(plainly, logits),
+                         engine_sampler_next_masked(masked, logits, mask));
+    engine_sampler_free(plainly);
+    engine_sampler_free(masked);
+}
+
 static void test_rng__gives_the_published_numbers(void **state)
 {
     static const uint64_t expected[] = {11520u,
@@ -363,6 +472,11 @@ int main(void)
         cmocka_unit_test(test_sampler__penalty_makes_negative_logits_more_negative),
         cmocka_unit_test(test_sampler__survives_nan_and_infinities),
         cmocka_unit_test(test_sampler__top_k_of_a_large_vocabulary_is_the_sorted_one),
+        cmocka_unit_test(test_sampler__penalties_on_the_answer),
+        cmocka_unit_test(test_sampler__bias_is_added),
+        cmocka_unit_test(test_sampler__a_mask_leaves_its_own),
+        cmocka_unit_test(test_sampler__the_only_token_of_a_mask_is_taken),
+        cmocka_unit_test(test_sampler__a_full_mask_changes_nothing),
         cmocka_unit_test(test_sampler__a_seed_fixes_the_row_of_tokens),
         cmocka_unit_test(test_sampler__refuses_what_is_out_of_range),
         cmocka_unit_test(test_rng__gives_the_published_numbers),

@@ -29,7 +29,11 @@ struct engine_sampler {
     struct rng rng;
     int32_t *window; /* a ring of the last how.repeat_last_n tokens; NULL without a penalty */
     uint32_t n_window, next;
-    float *penalised;             /* n_vocab, when there is a window */
+    struct engine_bias *bias; /* how.n_bias */
+    uint32_t *counts;         /* of the answer's tokens; NULL without penalties on them */
+    int32_t *seen;            /* those of them that are not zero */
+    uint32_t n_seen;
+    float *changed;               /* n_vocab, when anything changes logits */
     struct candidate *candidates; /* top_k of them, or n_vocab; NULL when greedy */
     uint32_t n_candidates;
 };
@@ -46,47 +50,77 @@ struct engine_sampling engine_sampling_default(void)
     };
 }
 
-static int check_range(const char *name, float v, float max, struct err *err)
+static int check_range(const char *name, float v, float min, float max, struct err *err)
 {
-    if (v >= 0.0f && v <= max)
+    if (v >= min && v <= max)
         return 0;
-    return err_set(err, ERR_INVALID, "%s is %g, but must be from 0 to %g", name, (double)v,
-                   (double)max);
+    return err_set(err, ERR_INVALID, "%s is %g, but must be from %g to %g", name, (double)v,
+                   (double)min, (double)max);
 }
 
 static int check(const struct engine_sampling *how, struct err *err)
 {
-    int rc = check_range("temperature", how->temperature, 2.0f, err);
+    int rc = check_range("temperature", how->temperature, 0.0f, 2.0f, err);
 
     if (!rc)
-        rc = check_range("top_p", how->top_p, 1.0f, err);
+        rc = check_range("top_p", how->top_p, 0.0f, 1.0f, err);
     if (!rc)
-        rc = check_range("min_p", how->min_p, 1.0f, err);
+        rc = check_range("min_p", how->min_p, 0.0f, 1.0f, err);
     if (!rc)
-        rc = check_range("repetition_penalty", how->repetition_penalty, 2.0f, err);
+        rc = check_range("repetition_penalty", how->repetition_penalty, 0.0f, 2.0f, err);
+    if (!rc)
+        rc = check_range("presence_penalty", how->presence_penalty, -2.0f, 2.0f, err);
+    if (!rc)
+        rc = check_range("frequency_penalty", how->frequency_penalty, -2.0f, 2.0f, err);
     if (!rc && how->repeat_last_n > SAMPLER_MAX_WINDOW)
         rc = err_set(err, ERR_INVALID, "repeat_last_n is %u, but must be at most %u",
                      how->repeat_last_n, SAMPLER_MAX_WINDOW);
     return rc;
 }
 
-static int alloc_arrays(struct engine_sampler *s, struct err *err)
+/* Does each token of the answer count? */
+static bool counts_tokens(const struct engine_sampling *how)
+{
+    return how->presence_penalty != 0.0f || how->frequency_penalty != 0.0f;
+}
+
+/* What changes logits before anything is drawn. */
+static int alloc_changes(struct engine_sampler *s, const struct engine_bias *bias, struct err *err)
+{
+    bool window = s->how.repetition_penalty != 1.0f && s->how.repeat_last_n > 0;
+    bool counts = counts_tokens(&s->how);
+    uint32_t n = s->n_vocab;
+
+    if (window)
+        s->window = malloc(s->how.repeat_last_n * sizeof *s->window);
+    if (counts) {
+        s->counts = calloc(n, sizeof *s->counts);
+        s->seen = malloc(n * sizeof *s->seen);
+    }
+    if (s->how.n_bias)
+        s->bias = malloc(s->how.n_bias * sizeof *s->bias);
+    if (window || counts || s->how.n_bias || s->how.masked)
+        s->changed = malloc(n * sizeof *s->changed);
+    if ((window && !s->window) || (counts && (!s->counts || !s->seen)) ||
+        (s->how.n_bias && !s->bias) ||
+        ((window || counts || s->bias || s->how.masked) && !s->changed))
+        return err_no_memory(err, n * sizeof *s->changed, "the sampler's penalties");
+    if (s->bias)
+        memcpy(s->bias, bias, s->how.n_bias * sizeof *s->bias);
+    return 0;
+}
+
+static int alloc_arrays(struct engine_sampler *s, const struct engine_bias *bias, struct err *err)
 {
     bool all = s->how.top_k == 0 || s->how.top_k > s->n_vocab;
 
-    if (s->how.repetition_penalty != 1.0f && s->how.repeat_last_n > 0) {
-        s->window = malloc(s->how.repeat_last_n * sizeof *s->window);
-        s->penalised = malloc(s->n_vocab * sizeof *s->penalised);
-        if (!s->window || !s->penalised)
-            return err_no_memory(err, s->n_vocab * sizeof *s->penalised, "the sampler's penalty");
-    }
     if (s->how.temperature > 0.0f) {
         s->n_candidates = all ? s->n_vocab : s->how.top_k;
         s->candidates = malloc(s->n_candidates * sizeof *s->candidates);
         if (!s->candidates)
             return err_no_memory(err, s->n_candidates * sizeof *s->candidates, "the sampler");
     }
-    return 0;
+    return alloc_changes(s, bias, err);
 }
 
 int sampler_create(uint32_t n_vocab, const struct engine_sampling *how, struct engine_sampler **out,
@@ -101,11 +135,12 @@ int sampler_create(uint32_t n_vocab, const struct engine_sampling *how, struct e
     if (!s)
         return err_no_memory(err, sizeof *s, "the sampler");
     s->how = *how;
+    s->how.bias = NULL;
     if (s->how.repetition_penalty == 0.0f)
         s->how.repetition_penalty = 1.0f;
     s->n_vocab = n_vocab;
     rng_seed(&s->rng, how->seed);
-    rc = alloc_arrays(s, err);
+    rc = alloc_arrays(s, how->bias, err);
     if (rc) {
         engine_sampler_free(s);
         return rc;
@@ -125,7 +160,10 @@ void engine_sampler_free(struct engine_sampler *s)
     if (!s)
         return;
     free(s->window);
-    free(s->penalised);
+    free(s->bias);
+    free(s->counts);
+    free(s->seen);
+    free(s->changed);
     free(s->candidates);
     free(s);
 }
@@ -142,19 +180,53 @@ void engine_sampler_accept(struct engine_sampler *s, int32_t token)
 }
 
 /* Each token of the window is penalised once, however often it is there. */
-static const float *penalise(struct engine_sampler *s, const float *logits)
+static void penalise_window(struct engine_sampler *s, const float *logits)
 {
     float p = s->how.repetition_penalty;
 
-    if (!s->window)
-        return logits;
-    memcpy(s->penalised, logits, s->n_vocab * sizeof *logits);
     for (uint32_t i = 0; i < s->n_window; i++) {
         int32_t id = s->window[i];
 
-        s->penalised[id] = logits[id] > 0.0f ? logits[id] / p : logits[id] * p;
+        s->changed[id] = logits[id] > 0.0f ? logits[id] / p : logits[id] * p;
     }
-    return s->penalised;
+}
+
+static void penalise_answer(struct engine_sampler *s)
+{
+    for (uint32_t i = 0; i < s->n_seen; i++) {
+        int32_t id = s->seen[i];
+
+        s->changed[id] -= (float)s->counts[id] * s->how.frequency_penalty + s->how.presence_penalty;
+    }
+}
+
+static void apply_mask(struct engine_sampler *s, const uint64_t *mask)
+{
+    for (uint32_t i = 0; i < s->n_vocab; i++)
+        if (!(mask[i / 64] >> (i % 64) & 1))
+            s->changed[i] = -INFINITY;
+}
+
+/* The logits that are drawn from; those given where nothing changes them. */
+static const float *change(struct engine_sampler *s, const float *logits, const uint64_t *mask)
+{
+    if (!s->changed)
+        return logits;
+    memcpy(s->changed, logits, s->n_vocab * sizeof *logits);
+    penalise_window(s, logits);
+    penalise_answer(s);
+    for (uint32_t i = 0; s->bias && i < s->how.n_bias; i++)
+        s->changed[s->bias[i].id] += s->bias[i].bias;
+    if (mask)
+        apply_mask(s, mask);
+    return s->changed;
+}
+
+/* One more token of the answer. */
+static void count(struct engine_sampler *s, int32_t token)
+{
+    if (s->counts && s->counts[token]++ == 0)
+        s->seen[s->n_seen++] = token;
 }
 
 static float not_nan(float logit)
@@ -277,7 +349,7 @@ static uint32_t keep_nucleus(struct engine_sampler *s, float best, double total,
     while (kept < n && (kept == 0 || *sum < enough)) {
         double w = weight(s, s->candidates[0], best);
 
-        if (kept > 0 && w < (double)s->how.min_p)
+        if (kept > 0 && (w < (double)s->how.min_p || w == 0.0))
             break;
         pop_best(s->candidates, n - kept);
         *sum += w;
@@ -309,17 +381,38 @@ static int32_t draw(struct engine_sampler *s)
     return c[n - kept].id;
 }
 
-int32_t engine_sampler_next(struct engine_sampler *s, const float *logits)
+/* The only tokens that are allowed may all be -infinity: the first of them then. */
+static int32_t within(const struct engine_sampler *s, int32_t id, const uint64_t *mask)
+{
+    if (mask[id / 64] >> (id % 64) & 1)
+        return id;
+    for (uint32_t i = 0; i < s->n_vocab; i++)
+        if (mask[i / 64] >> (i % 64) & 1)
+            return (int32_t)i;
+    BUG("a mask allows no token");
+}
+
+int32_t engine_sampler_next_masked(struct engine_sampler *s, const float *logits,
+                                   const uint64_t *mask)
 {
     int32_t id;
 
-    logits = penalise(s, logits);
+    BUG_ON(mask && !s->how.masked);
+    logits = change(s, logits, mask);
     if (s->how.temperature == 0.0f) {
         id = likeliest(logits, s->n_vocab);
     } else {
         choose_candidates(s, logits);
         id = draw(s);
     }
+    if (mask)
+        id = within(s, id, mask);
+    count(s, id);
     engine_sampler_accept(s, id);
     return id;
+}
+
+int32_t engine_sampler_next(struct engine_sampler *s, const float *logits)
+{
+    return engine_sampler_next_masked(s, logits, NULL);
 }

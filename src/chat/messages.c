@@ -1,0 +1,343 @@
+/* messages.c - see messages.h. */
+#include "chat/messages.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+#define SHORT_ID_CHARS 9 /* what Mistral's templates ask for */
+#define TEXT_MAX       (256u << 20)
+
+static const char tools_head[] = "You can call these functions. Each line describes one as JSON:\n";
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text ? text : "";
+}
+
+static bool has_role(const json_t *message, const char *role)
+{
+    return str_eq(text_of(message, "role"), role);
+}
+
+static json_t *take_text(struct buf *b)
+{
+    json_t *text = buf_failed(b) ? NULL : json_stringn(buf_str(b), b->len);
+
+    buf_done(b);
+    return text;
+}
+
+/* The content as one text; parts are put together as they are. */
+static json_t *content_of(const json_t *message)
+{
+    const json_t *content = json_object_get(message, "content");
+    struct buf text;
+    json_t *part;
+    size_t i;
+
+    if (json_is_string(content))
+        return json_incref((json_t *)(uintptr_t)content);
+    buf_init(&text, TEXT_MAX);
+    json_array_foreach(content, i, part)
+    {
+        const json_t *t = json_object_get(part, "text");
+
+        buf_put(&text, json_string_value(t), json_string_length(t));
+    }
+    return take_text(&text);
+}
+
+static void drop_nulls(json_t *object)
+{
+    const char *key;
+    json_t *value;
+    void *next;
+
+    json_object_foreach_safe(object, next, key, value)
+    {
+        if (json_is_null(value))
+            json_object_del(object, key);
+    }
+}
+
+/* ---- tool calls of earlier answers
+ * --------------------------------------------------------------- */
+
+/* The last letters and digits of an id: as many as Mistral wants, zeros before where there are
+ * fewer.
+ */
+static json_t *short_id(const char *id)
+{
+    char out[SHORT_ID_CHARS];
+    size_t at = SHORT_ID_CHARS;
+
+    for (size_t i = strlen(id); i > 0 && at > 0; i--) {
+        char c = id[i - 1];
+
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+            out[--at] = c;
+    }
+    memset(out, '0', at);
+    return json_stringn(out, sizeof out);
+}
+
+/* Arguments as the template wants them; a text that holds no object stays one. */
+static json_t *arguments_of(const json_t *function, const struct chat_abilities *a)
+{
+    json_t *args = json_object_get(function, "arguments"), *made = NULL;
+    char *text;
+
+    if (json_is_string(args) && json_string_length(args) == 0)
+        args = NULL;
+    if (json_is_string(args) && !a->arguments_as_text)
+        made = json_loadb(json_string_value(args), json_string_length(args), 0, NULL);
+    if (json_is_object(args) && a->arguments_as_text) {
+        text = json_dumps(args, 0);
+        made = text ? json_string(text) : NULL;
+        free(text);
+    }
+    if (!args)
+        return a->arguments_as_text ? json_string("{}") : json_object();
+    return made ? made : json_incref(args);
+}
+
+static int add_call(json_t *calls, const json_t *call, const struct chat_abilities *a)
+{
+    json_t *copy = json_copy((json_t *)(uintptr_t)call);
+    json_t *function = json_copy(json_object_get(call, "function"));
+    int rc = json_object_set_new(function, "arguments", arguments_of(function, a));
+
+    rc |= json_object_set_new(copy, "function", function);
+    if (!json_object_get(copy, "type"))
+        rc |= json_object_set_new(copy, "type", json_string("function"));
+    if (a->short_ids)
+        rc |= json_object_set_new(copy, "id", short_id(text_of(call, "id")));
+    return json_array_append_new(calls, copy) | rc;
+}
+
+static int set_calls(json_t *message, const struct chat_abilities *a)
+{
+    json_t *calls = json_object_get(message, "tool_calls"), *made, *call;
+    int rc = 0;
+    size_t i;
+
+    if (json_array_size(calls) == 0) {
+        json_object_del(message, "tool_calls");
+        return 0;
+    }
+    made = json_array();
+    json_array_foreach(calls, i, call) rc |= add_call(made, call, a);
+    return json_object_set_new(message, "tool_calls", made) | rc;
+}
+
+/* ---- templates that do not know tools
+ * -------------------------------------------------------------- */
+
+static void put_call(struct buf *out, const json_t *call)
+{
+    const json_t *function = json_object_get(call, "function");
+    json_t *shown = json_pack("{s:O, s:O}", "name", json_object_get(function, "name"), "arguments",
+                              json_object_get(function, "arguments"));
+    char *text = json_dumps(shown, 0);
+
+    buf_puts(out, out->len ? "\n" : "");
+    buf_puts(out, text ? text : "");
+    free(text);
+    json_decref(shown);
+}
+
+/* Calls become the text that the model is asked to write. */
+static int say_calls(json_t *message)
+{
+    const json_t *content = json_object_get(message, "content");
+    struct buf text;
+    json_t *call;
+    size_t i;
+
+    buf_init(&text, TEXT_MAX);
+    buf_put(&text, json_string_value(content), json_string_length(content));
+    json_array_foreach(json_object_get(message, "tool_calls"), i, call) put_call(&text, call);
+    json_object_del(message, "tool_calls");
+    return json_object_set_new(message, "content", take_text(&text));
+}
+
+/* A tool's result becomes a message of the user. */
+static int say_result(json_t *message)
+{
+    const json_t *content = json_object_get(message, "content");
+    struct buf text;
+    int rc;
+
+    buf_init(&text, TEXT_MAX);
+    buf_printf(&text, "The function's result%s%s:\n", text_of(message, "name")[0] ? " of " : "",
+               text_of(message, "name"));
+    buf_put(&text, json_string_value(content), json_string_length(content));
+    json_object_del(message, "tool_call_id");
+    json_object_del(message, "name");
+    rc = json_object_set_new(message, "content", take_text(&text));
+    return json_object_set_new(message, "role", json_string("user")) | rc;
+}
+
+static int say_plainly(json_t *message)
+{
+    int rc = 0;
+
+    if (json_object_get(message, "tool_calls"))
+        rc |= say_calls(message);
+    if (has_role(message, "tool"))
+        rc |= say_result(message);
+    return rc;
+}
+
+/* Puts a text before or behind a message's content, a blank line between. */
+static int join_content(json_t *message, const char *text, size_t n, bool before)
+{
+    const json_t *content = json_object_get(message, "content");
+    struct buf b;
+
+    buf_init(&b, TEXT_MAX);
+    if (before)
+        buf_put(&b, text, n);
+    if (before && json_string_length(content))
+        buf_puts(&b, "\n\n");
+    buf_put(&b, json_string_value(content), json_string_length(content));
+    if (!before && json_string_length(content))
+        buf_puts(&b, "\n\n");
+    if (!before)
+        buf_put(&b, text, n);
+    return json_object_set_new(message, "content", take_text(&b));
+}
+
+static void put_mark(struct buf *out, const char *mark)
+{
+    buf_puts(out, mark ? mark : "");
+}
+
+/* A call as the format has it, with words for what is to be filled in. */
+static void put_example(struct buf *out, const struct chat_format *f)
+{
+    put_mark(out, f->open);
+    if (f->shape == CALL_NAMED) {
+        put_mark(out, f->call_open);
+        buf_puts(out, "<the function's name>");
+        put_mark(out, f->name_end);
+        buf_puts(out, "{<its arguments>}");
+        put_mark(out, f->call_close);
+    } else {
+        buf_printf(out, "%s{\"%s\": \"<the function's name>\", \"%s\": {<its arguments>}}%s",
+                   f->list ? "[" : "", f->name_key, f->args_key, f->list ? "]" : "");
+    }
+    put_mark(out, f->close);
+}
+
+static void put_tools(struct buf *out, const json_t *tools, const struct chat_format *f)
+{
+    json_t *tool;
+    size_t i;
+
+    buf_puts(out, tools_head);
+    json_array_foreach(tools, i, tool)
+    {
+        char *text = json_dumps(json_object_get(tool, "function"), 0);
+
+        buf_puts(out, text ? text : "");
+        buf_putc(out, '\n');
+        free(text);
+    }
+    buf_puts(out, "To call one, answer with nothing but this:\n");
+    put_example(out, f);
+    buf_puts(out, "\nTo call several, write one behind the other. When no function is needed, answer "
+                  "in words.");
+}
+
+/* Tells of the tools: behind the system message, else in one of its own, else before what the user
+ * says first. */
+static int tell_tools(json_t *messages, const json_t *tools, const struct chat_abilities *a)
+{
+    json_t *first = json_array_get(messages, 0);
+    struct buf text;
+    int rc;
+
+    buf_init(&text, TEXT_MAX);
+    put_tools(&text, tools, a->format);
+    if (has_role(first, "system"))
+        rc = join_content(first, buf_str(&text), text.len, false);
+    else if (a->knows_system)
+        rc = json_array_insert_new(
+            messages, 0,
+            json_pack("{s:s, s:s%}", "role", "system", "content", buf_str(&text), text.len));
+    else
+        rc = join_content(first, buf_str(&text), text.len, true);
+    rc |= buf_failed(&text) ? -1 : 0;
+    buf_done(&text);
+    return rc;
+}
+
+/* ---- all of it
+ * --------------------------------------------------------------------------------------- */
+
+/* Two users' messages in a row become one, where results of tools made them so. */
+static int add_message(json_t *out, json_t *message, bool join)
+{
+    json_t *last = json_array_get(out, json_array_size(out) - 1);
+    const json_t *content = json_object_get(message, "content");
+    int rc;
+
+    if (!join || !has_role(message, "user") || !has_role(last, "user"))
+        return json_array_append_new(out, message);
+    rc = join_content(last, json_string_value(content), json_string_length(content), false);
+    json_decref(message);
+    return rc;
+}
+
+/* Thoughts are known by three names among templates. */
+static int set_thoughts(json_t *message)
+{
+    json_t *thought = json_object_get(message, "reasoning_content");
+    int rc = 0;
+
+    if (thought && !json_object_get(message, "reasoning"))
+        rc |= json_object_set(message, "reasoning", thought);
+    if (thought && !json_object_get(message, "thinking"))
+        rc |= json_object_set(message, "thinking", thought);
+    return rc;
+}
+
+static int add_normal(json_t *out, const json_t *message, const struct chat_abilities *a)
+{
+    json_t *copy = json_copy((json_t *)(uintptr_t)message);
+    int rc;
+
+    drop_nulls(copy);
+    rc = json_object_set_new(copy, "content", content_of(copy));
+    if (has_role(copy, "developer") && !a->knows_developer)
+        rc |= json_object_set_new(copy, "role", json_string("system"));
+    rc |= set_calls(copy, a) | set_thoughts(copy);
+    if (a->short_ids && json_object_get(copy, "tool_call_id"))
+        rc |= json_object_set_new(copy, "tool_call_id", short_id(text_of(copy, "tool_call_id")));
+    if (!a->knows_calls)
+        rc |= say_plainly(copy);
+    return add_message(out, copy, !a->knows_calls && has_role(message, "tool")) | rc;
+}
+
+int chat_messages_make(const json_t *messages, const json_t *tools, const struct chat_abilities *a,
+                       json_t **out, struct err *err)
+{
+    json_t *made = json_array(), *message;
+    int rc = 0;
+    size_t i;
+
+    json_array_foreach(messages, i, message) rc |= add_normal(made, message, a);
+    if (tools && !a->knows_tools)
+        rc |= tell_tools(made, tools, a);
+    if (rc || !made) {
+        json_decref(made);
+        return err_no_memory(err, 0, "the conversation");
+    }
+    *out = made;
+    return 0;
+}

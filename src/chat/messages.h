@@ -1,0 +1,35 @@
+/*
+ * messages.h - a conversation as it came (checked by api/inference.h) to what a template expects.
+ *
+ * Templates differ in what they stand: content that is null, arguments of calls as text or as an
+ * object, ids of any length, the role "developer", tools at all. Any thread; no state.
+ */
+#ifndef RBEE_CHAT_MESSAGES_H
+#define RBEE_CHAT_MESSAGES_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "chat/format.h"
+
+/* What a template can take. */
+struct chat_abilities {
+    bool arguments_as_text; /* of the calls in messages; else as objects */
+    bool short_ids;         /* 9 letters and digits, made of the ids given */
+    bool knows_developer;   /* else the role is "system" */
+    bool knows_system;      /* else what we have to say stands in the first user message */
+    bool knows_tools;       /* else they are told by us */
+    bool knows_calls;       /* else calls and their results are told in plain messages */
+    const struct chat_format *format; /* how calls are to be written, where we tell of the tools */
+};
+
+/*
+ * A new array (the caller's). Contents are texts, parts put together; members that are null are
+ * gone. With tools that the template does not know, they are told in a system message.
+ * ERR_NO_MEMORY.
+ */
+int chat_messages_make(const json_t *messages, const json_t *tools, const struct chat_abilities *a,
+                       json_t **out, struct err *err);
+
+#endif

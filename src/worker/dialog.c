@@ -1,0 +1,217 @@
+/* dialog.c - see dialog.h. */
+#include "worker/dialog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "jinja/jinja.h"
+
+#define TOKEN_MAX_BYTES (1u << 16)
+
+struct dialog {
+    const struct engine_model *model;
+    struct chat_template *template;
+    char fault[ERR_TEXT_MAX]; /* why there is no template; "" when the model has none */
+    int32_t *marks;           /* rising ids */
+    size_t n_marks;
+    int32_t *lead; /* what stands before every text of this model: its BOS, or nothing */
+    size_t n_lead;
+};
+
+/* A token as it is spelled (free()); "" for none. */
+static char *spelling(const struct engine_model *m, int32_t id)
+{
+    struct buf text;
+    char *copy;
+
+    buf_init(&text, TOKEN_MAX_BYTES);
+    if (id >= 0)
+        engine_token_bytes(m, id, true, &text);
+    copy = str_ndup(buf_str(&text), text.len);
+    buf_done(&text);
+    return copy;
+}
+
+static int make_template(struct dialog *d, const char *text, size_t n_bytes, struct err *err)
+{
+    char *bos = spelling(d->model, engine_token_bos(d->model));
+    char *eos = spelling(d->model, engine_token_eos(d->model));
+    int rc = bos && eos ? chat_template_create(text, n_bytes, bos, eos, &d->template, err)
+                        : err_no_memory(err, 0, "the chat template");
+
+    free(bos);
+    free(eos);
+    return rc;
+}
+
+static int read_template(struct dialog *d, const char *path, struct err *err)
+{
+    char *text;
+    size_t n_bytes;
+    int rc = path_read_file(path, JINJA_MAX_TEMPLATE_BYTES, &text, &n_bytes, err);
+
+    if (rc)
+        return rc;
+    rc = make_template(d, text, n_bytes, err);
+    if (rc)
+        err_prefix(err, "the chat template '%.200s'", path);
+    free(text);
+    return rc;
+}
+
+/* A model runs without its template, too. */
+static int own_template(struct dialog *d, struct err *err)
+{
+    struct engine_model_info info;
+    struct err why;
+    int rc;
+
+    engine_model_info(d->model, &info);
+    if (!info.chat_template)
+        return 0;
+    rc = make_template(d, info.chat_template, strlen(info.chat_template), &why);
+    if (rc == ERR_NO_MEMORY)
+        return err_set(err, rc, "%s", why.text);
+    if (rc)
+        str_copy(d->fault, sizeof d->fault, why.text);
+    return 0;
+}
+
+static bool is_mark_text(const struct chat_template *t, const struct buf *text)
+{
+    const struct chat_think *think = chat_template_think(t);
+
+    return text->len && (chat_format_has_mark(chat_template_format(t), text->data, text->len) ||
+                         (think && chat_think_has_mark(think, text->data, text->len)));
+}
+
+static int find_marks(struct dialog *d, struct err *err)
+{
+    struct engine_model_info info;
+    struct buf text;
+
+    engine_model_info(d->model, &info);
+    d->marks = malloc(info.n_vocab * sizeof *d->marks);
+    if (!d->marks)
+        return err_no_memory(err, info.n_vocab * sizeof *d->marks, "the template's marks");
+    buf_init(&text, TOKEN_MAX_BYTES);
+    for (int32_t id = 0; d->template && id < (int32_t)info.n_vocab; id++) {
+        if (!engine_token_is_control(d->model, id))
+            continue;
+        buf_clear(&text);
+        if (engine_token_bytes(d->model, id, true, &text) == 0 && is_mark_text(d->template, &text))
+            d->marks[d->n_marks++] = id;
+    }
+    buf_done(&text);
+    return 0;
+}
+
+/* An empty text's tokens are BOS (and EOS, which has no place in a prompt). */
+static int find_lead(struct dialog *d, struct err *err)
+{
+    int rc = engine_tokenize(d->model, "", 0, ENGINE_ADD_SPECIAL, &d->lead, &d->n_lead, err);
+
+    if (rc)
+        return rc;
+    d->n_lead = d->n_lead && d->lead[0] == engine_token_bos(d->model);
+    return 0;
+}
+
+int dialog_create(const struct engine_model *m, const char *template_path, struct dialog **out,
+                  struct err *err)
+{
+    struct dialog *d = calloc(1, sizeof *d);
+    int rc;
+
+    if (!d)
+        return err_no_memory(err, sizeof *d, "the model's dialog");
+    d->model = m;
+    rc = template_path ? read_template(d, template_path, err) : own_template(d, err);
+    if (!rc)
+        rc = find_marks(d, err);
+    if (!rc)
+        rc = find_lead(d, err);
+    if (rc)
+        dialog_free(d);
+    else
+        *out = d;
+    return rc;
+}
+
+void dialog_free(struct dialog *d)
+{
+    if (!d)
+        return;
+    chat_template_free(d->template);
+    free(d->marks);
+    free(d->lead);
+    free(d);
+}
+
+const struct chat_template *dialog_template(const struct dialog *d)
+{
+    return d->template;
+}
+
+/* Why there is no template, and what to do. */
+static int no_template(const struct dialog *d, struct err *err)
+{
+    if (d->fault[0])
+        return err_set(err, ERR_UNSUPPORTED,
+                       "the model's chat template cannot be used (%.600s); start the worker with "
+                       "--chat-template FILE, or send a prompt",
+                       d->fault);
+    return err_set(err, ERR_UNSUPPORTED,
+                   "this model has no chat template; start the worker with --chat-template FILE, "
+                   "or send a prompt");
+}
+
+int dialog_render(const struct dialog *d, const struct inference_request *r, struct buf *out,
+                  bool *thinking, struct err *err)
+{
+    struct chat_conversation c = {.messages = r->messages,
+                                  .tools = r->tool_choice == TOOLS_NONE ? NULL : r->tools,
+                                  .vars = r->template_vars,
+                                  .no_generation_prompt = !r->add_generation_prompt};
+
+    if (!d->template)
+        return no_template(d, err);
+    return chat_template_render(d->template, &c, out, thinking, err);
+}
+
+int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes, int32_t **ids,
+                    size_t *n_ids, struct err *err)
+{
+    int32_t *all;
+    int rc = engine_tokenize(d->model, text, n_bytes, ENGINE_PARSE_SPECIAL, ids, n_ids, err);
+
+    if (rc || !d->n_lead || (*n_ids && (*ids)[0] == d->lead[0]))
+        return rc;
+    all = realloc(*ids, (*n_ids + 1) * sizeof *all);
+    if (!all) {
+        free(*ids);
+        return err_no_memory(err, (*n_ids + 1) * sizeof *all, "the prompt's tokens");
+    }
+    memmove(all + 1, all, *n_ids * sizeof *all);
+    all[0] = d->lead[0];
+    *ids = all;
+    ++*n_ids;
+    return 0;
+}
+
+bool dialog_is_mark(const struct dialog *d, int32_t id)
+{
+    size_t low = 0, high = d->n_marks;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (d->marks[mid] < id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < d->n_marks && d->marks[low] == id;
+}

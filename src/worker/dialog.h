@@ -1,0 +1,49 @@
+/*
+ * dialog.h - what a worker needs to talk in conversations: the model's chat template (or the one
+ * that was given instead), and which tokens are marks of it.
+ *
+ * Made once, when the model is open, and immutable from then on, but for the vocabulary of
+ * constraints, which the intake's thread makes when the first job asks for one.
+ */
+#ifndef RBEE_WORKER_DIALOG_H
+#define RBEE_WORKER_DIALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/inference.h"
+#include "base/err.h"
+#include "chat/template.h"
+#include "engine/engine.h"
+
+struct dialog;
+
+/*
+ * `template_path` NULL: the template in the model's file. One that was given must be good: ERR_IO,
+ * ERR_INVALID, ERR_UNSUPPORTED, ERR_LIMIT. A model's own that is not, or is not there, leaves a
+ * dialog that cannot chat. The model must outlive it.
+ */
+int dialog_create(const struct engine_model *m, const char *template_path, struct dialog **out,
+                  struct err *err);
+void dialog_free(struct dialog *d); /* NULL is fine */
+
+/* NULL when there is none: conversations are refused. */
+const struct chat_template *dialog_template(const struct dialog *d);
+
+/*
+ * A request's messages to a prompt's text, put to `out`; *thinking as chat_template_render tells.
+ * ERR_INVALID, ERR_UNSUPPORTED, ERR_LIMIT: the client's, or the template's, fault.
+ */
+int dialog_render(const struct dialog *d, const struct inference_request *r, struct buf *out,
+                  bool *thinking, struct err *err);
+
+/* Tokens of a rendered prompt: marks are tokens, and the model's BOS is there once. *ids is
+ * malloc'ed. */
+int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes, int32_t **ids,
+                    size_t *n_ids, struct err *err);
+
+/* A control token that is (a part of) a mark around calls or thoughts: an answer shows its text. */
+bool dialog_is_mark(const struct dialog *d, int32_t id);
+
+#endif

@@ -1,0 +1,233 @@
+/* intake_text.c - see intake_text.h. */
+#include "worker/intake_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "worker/dialog.h"
+#include "worker/job.h"
+
+#define ANSWER_MAX (512u << 20) /* bytes of JSON of an answer about text and tokens */
+#define TOKEN_MAX  (1u << 16)
+
+/* Fails the job as `field`'s fault, or as ours. */
+static int refuse(struct job *j, const char *field, const struct err *err)
+{
+    bool ours = err->code == ERR_NO_MEMORY || err->code == ERR_IO;
+    char text[ERR_TEXT_MAX];
+
+    str_copy(text, sizeof text, err->text);
+    if (text[0] >= 'a' && text[0] <= 'z')
+        text[0] = (char)(text[0] - 'a' + 'A');
+    job_fail(j, ours ? API_INSUFFICIENT_MEMORY : API_INVALID_REQUEST, "%s.", text);
+    if (!ours && j->error.details)
+        json_object_set_new(j->error.details, "errors",
+                            json_pack("[{s:s, s:s, s:s}]", "field", field, "constraint",
+                                      "what this model can take", "message", err->text));
+    return -1;
+}
+
+static int check_id(const struct intake_model *with, const char *field, int32_t id, struct err *err)
+{
+    struct engine_model_info info;
+
+    engine_model_info(with->model, &info);
+    if ((uint32_t)id < info.n_vocab)
+        return 0;
+    return err_set(err, ERR_INVALID, "%s names the token %d, but the vocabulary has %u", field, id,
+                   info.n_vocab);
+}
+
+static int check_bias(const struct intake_model *with, const struct job *j, struct err *err)
+{
+    for (size_t i = 0; i < j->request.n_logit_bias; i++)
+        if (check_id(with, "logit_bias", j->request.logit_bias[i].id, err))
+            return ERR_INVALID;
+    return 0;
+}
+
+/* ---- prompts
+ * --------------------------------------------------------------------------------------- */
+
+static int copy_tokens(const struct intake_model *with, struct job *j, struct err *err)
+{
+    const struct inference_request *r = &j->request;
+
+    for (size_t i = 0; i < r->n_prompt_tokens; i++)
+        if (check_id(with, "prompt_tokens", r->prompt_tokens[i], err))
+            return ERR_INVALID;
+    j->tokens = malloc(r->n_prompt_tokens * sizeof *j->tokens);
+    if (!j->tokens)
+        return err_no_memory(err, r->n_prompt_tokens * sizeof *j->tokens, "the prompt's tokens");
+    memcpy(j->tokens, r->prompt_tokens, r->n_prompt_tokens * sizeof *j->tokens);
+    j->n_tokens = r->n_prompt_tokens;
+    return 0;
+}
+
+static int render(const struct intake_model *with, struct job *j, struct err *err)
+{
+    struct buf text;
+    int rc;
+
+    buf_init(&text, CHAT_MAX_PROMPT_BYTES);
+    rc = dialog_render(with->dialog, &j->request, &text, &j->thinking, err);
+    if (rc == 0)
+        rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &j->tokens, &j->n_tokens, err);
+    buf_done(&text);
+    j->dialog = with->dialog;
+    return rc;
+}
+
+int intake_prompt(const struct intake_model *with, struct job *j)
+{
+    const struct inference_request *r = &j->request;
+    struct err err;
+    int rc;
+
+    if (r->messages)
+        rc = render(with, j, &err);
+    else if (r->prompt_tokens)
+        rc = copy_tokens(with, j, &err);
+    else
+        rc = engine_tokenize(with->model, r->prompt, r->prompt_bytes, ENGINE_ADD_SPECIAL,
+                             &j->tokens, &j->n_tokens, &err);
+    if (rc)
+        return refuse(j, r->messages ? "messages" : "prompt", &err);
+    return check_bias(with, j, &err) ? refuse(j, "logit_bias", &err) : 0;
+}
+
+/* ---- questions about text and tokens
+ * --------------------------------------------------------------- */
+
+static int answer_render(const struct intake_model *with, const struct job *j, struct buf *out,
+                         struct err *err)
+{
+    int32_t *ids = NULL;
+    size_t n_ids = 0;
+    struct buf text;
+    int rc;
+
+    buf_init(&text, CHAT_MAX_PROMPT_BYTES);
+    rc = dialog_render(with->dialog, &j->request, &text, NULL, err);
+    if (rc == 0)
+        rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &ids, &n_ids, err);
+    if (rc == 0) {
+        buf_puts(out, "{\"prompt\":");
+        json_put_string(out, buf_str(&text), text.len);
+        buf_printf(out, ",\"tokens\":%zu}", n_ids);
+    }
+    free(ids);
+    buf_done(&text);
+    return rc;
+}
+
+/* A piece that is no whole UTF-8 is a list of its bytes, as llama-server writes it. */
+static void put_piece(struct buf *out, const struct engine_model *m, int32_t id)
+{
+    struct buf piece;
+
+    buf_init(&piece, TOKEN_MAX);
+    engine_token_bytes(m, id, true, &piece);
+    buf_printf(out, "{\"id\":%d,\"piece\":", id);
+    if (str_is_utf8(buf_str(&piece), piece.len)) {
+        json_put_string(out, buf_str(&piece), piece.len);
+    } else {
+        for (size_t i = 0; i < piece.len; i++)
+            buf_printf(out, "%c%u", i ? ',' : '[', (unsigned char)piece.data[i]);
+        buf_putc(out, ']');
+    }
+    buf_putc(out, '}');
+    buf_done(&piece);
+}
+
+static int answer_tokenize(const struct intake_model *with, const struct job *j, struct buf *out,
+                           struct err *err)
+{
+    unsigned flags =
+        (j->add_special ? ENGINE_ADD_SPECIAL : 0) | (j->parse_special ? ENGINE_PARSE_SPECIAL : 0);
+    int32_t *ids;
+    size_t n_ids;
+    int rc = engine_tokenize(with->model, j->request.prompt, j->request.prompt_bytes, flags, &ids,
+                             &n_ids, err);
+
+    if (rc)
+        return rc;
+    buf_puts(out, "{\"tokens\":[");
+    for (size_t i = 0; i < n_ids; i++) {
+        buf_puts(out, i ? "," : "");
+        if (j->with_pieces)
+            put_piece(out, with->model, ids[i]);
+        else
+            buf_printf(out, "%d", ids[i]);
+    }
+    buf_puts(out, "]}");
+    free(ids);
+    return 0;
+}
+
+/* The tokens' text, less the blank that tokenising put before it. */
+static int put_text(const struct intake_model *with, const struct inference_request *r,
+                    struct buf *out, struct err *err)
+{
+    struct engine_detok *detok;
+    int rc = engine_detok_create(with->model, true, true, &detok, err);
+
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < r->n_prompt_tokens && rc == 0; i++) {
+        rc = check_id(with, "tokens", r->prompt_tokens[i], err);
+        if (rc == 0 && engine_detok_put(detok, r->prompt_tokens[i], out))
+            rc = err_set(err, ERR_LIMIT, "the text of %zu tokens passes %zu bytes",
+                         r->n_prompt_tokens, out->max);
+    }
+    if (rc == 0)
+        engine_detok_end(detok, out);
+    engine_detok_free(detok);
+    return rc;
+}
+
+static int answer_detokenize(const struct intake_model *with, const struct job *j, struct buf *out,
+                             struct err *err)
+{
+    struct buf text;
+    int rc;
+
+    buf_init(&text, ANSWER_MAX / 8);
+    rc = put_text(with, &j->request, &text, err);
+    buf_puts(out, "{\"content\":");
+    json_put_string(out, buf_str(&text), text.len);
+    buf_putc(out, '}');
+    buf_done(&text);
+    return rc;
+}
+
+void intake_answer(const struct intake_model *with, struct job *j)
+{
+    struct err err;
+    struct buf out;
+    int rc = 0;
+
+    buf_init(&out, ANSWER_MAX);
+    switch (j->kind) {
+    case JOB_INFERENCE:
+        BUG("an inference is not answered by the intake");
+    case JOB_RENDER:
+        rc = answer_render(with, j, &out, &err);
+        break;
+    case JOB_TOKENIZE:
+        rc = answer_tokenize(with, j, &out, &err);
+        break;
+    case JOB_DETOKENIZE:
+        rc = answer_detokenize(with, j, &out, &err);
+        break;
+    }
+    j->over = true;
+    if (rc == 0 && buf_failed(&out))
+        rc = err_no_memory(&err, out.len, "the answer");
+    if (rc)
+        refuse(j, j->kind == JOB_RENDER ? "messages" : "tokens", &err);
+    else
+        j->answer = buf_take(&out);
+    buf_done(&out);
+}

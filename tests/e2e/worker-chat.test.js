@@ -1,0 +1,247 @@
+'use strict';
+/*
+ * worker-chat.test.js - conversations with llm-worker-rbee serve: prompts by a template, thoughts,
+ * tool calls, constrained answers, and what the model thought of its tokens.
+ *
+ * Two models: the bundled one, and a hollow one (lib/gguf.js) whose logits are all zero, so that what
+ * it must write follows from the request alone: greedy it takes the lowest id that is allowed, and
+ * with a temperature any token that is allowed, each as likely as the others.
+ */
+const { test, describe, before, after } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { startWorker, testModel, makeFolder, until } = require('./lib/proc.js');
+const { ask, stream, textOf } = require('./lib/sse.js');
+const { writeHollowModel } = require('./lib/gguf.js');
+
+const MODEL = testModel();
+const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
+const FOLDER = makeFolder();
+const HOLLOW = path.join(FOLDER, 'hollow.gguf');
+writeHollowModel(HOLLOW, { layers: 1, embd: 64, ff: 64, ctx: 4096 });
+const N_VOCAB = 27 + 3 + 256; // letters and the blank, <unk> <s> </s>, bytes
+const EOS = 29;
+
+let nTemplates = 0;
+function templateFile(text) {
+  const file = path.join(FOLDER, `t${nTemplates++}.jinja`);
+  fs.writeFileSync(file, text);
+  return file;
+}
+
+const TURNS = "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
+const PLAIN = `${TURNS}{% if add_generation_prompt %}assistant:{% endif %}`;
+/* Templates that stand for the ways in which models write calls. */
+const FORMATS = {
+  generic: PLAIN,
+  hermes: `${TURNS}{% if tools %}{{ tools | tojson }}{% endif %}{#<tool_call> arguments </think>#}`,
+  llama3: `${TURNS}{% if tools %}{{ tools | tojson }}{% endif %}{#<|start_header_id|>{"name": "parameters": #}`,
+  mistral: `${TURNS}{% if tools %}{{ tools | tojson }}{% endif %}{#[TOOL_CALLS]#}`,
+  'mistral-args': `${TURNS}{% if tools %}{{ tools | tojson }}{% endif %}{#[TOOL_CALLS] [ARGS]#}`,
+  'kimi-k2': `${TURNS}{% if tools %}{{ tools | tojson }}{% endif %}` +
+    '{#<|tool_calls_section_begin|> <|tool_call_argument_begin|>#}',
+  'deepseek-v3.1': `${TURNS}{#<｜tool▁call▁begin｜> <｜tool▁sep｜>#}`,
+};
+const TOOLS = [
+  { type: 'function', function: { name: 'get_time', description: 'tells the time', parameters: {
+    type: 'object', properties: { zone: { enum: ['utc', 'cet'] } }, required: ['zone'] } } },
+  { type: 'function', function: { name: 'add', parameters: {
+    type: 'object', properties: { a: { type: 'integer' }, up: { type: 'boolean' } }, required: ['a', 'up'] } } },
+];
+const USER = [{ role: 'user', content: 'hi' }];
+
+const post = (worker, where, body) => ask(worker.url + where, { method: 'POST', body });
+const infer = (worker, body) => stream(`${worker.url}/v1/inference`, { method: 'POST', body });
+const events = async (worker, body) => (await infer(worker, body)).all();
+const whole = async (worker, body) => {
+  const answer = await post(worker, '/v1/inference', { ...body, stream: false });
+  assert.strictEqual(answer.status, 200, answer.text);
+  return answer.json;
+};
+const ofType = (list, type) => list.filter((e) => e.type === type);
+const joined = (list, type) => ofType(list, type).map((e) => e.t).join('');
+
+async function start(flags) {
+  const worker = await startWorker(flags);
+  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.ready, () => `ready:\n${worker.stderr}`);
+  return worker;
+}
+
+function assertRefused(answer, field, message) {
+  assert.strictEqual(answer.status, 400, answer.text);
+  assert.strictEqual(answer.json.error.code, 'INVALID_REQUEST');
+  assert.match(answer.json.error.message, message);
+  assert.ok(answer.json.error.details.errors.some((e) => e.field === field), answer.text);
+}
+
+describe('a conversation', { skip }, () => {
+  let worker;
+  before(async () => { worker = await start({ 'chat-template': templateFile(PLAIN), ctx: 512 }); });
+  after(() => worker.stop());
+
+  test('is answered as its rendered prompt is', async () => {
+    const messages = [{ role: 'system', content: 'Be kind.' },
+      { role: 'user', content: [{ type: 'text', text: 'Once upon ' }, { type: 'text', text: 'a time' }] }];
+    const rendered = await post(worker, '/v1/render', { messages });
+    assert.deepStrictEqual(Object.keys(rendered.json), ['prompt', 'tokens']);
+    assert.strictEqual(rendered.json.prompt, '<s>system: Be kind.\nuser: Once upon a time\nassistant:');
+    const how = { max_tokens: 30, temperature: 1, seed: 5 };
+    const chat = await events(worker, { messages, ...how });
+    const plain = await events(worker, { prompt: rendered.json.prompt.slice(3), ...how });
+    assert.strictEqual(textOf(chat), textOf(plain));
+    assert.ok(textOf(chat).length > 20);
+    assert.strictEqual(chat.at(-1).prompt_tokens, rendered.json.tokens);
+    assert.strictEqual(chat.at(-1).prompt_tokens, plain.at(-1).prompt_tokens); // one BOS
+    assert.strictEqual((await whole(worker, { messages, ...how })).text, textOf(chat));
+  });
+
+  test('can be rendered without an opening for the answer', async () => {
+    const { json } = await post(worker, '/v1/render', { messages: USER, add_generation_prompt: false });
+    assert.strictEqual(json.prompt, '<s>user: hi\n');
+  });
+
+  test('is refused at the places at fault', async () => {
+    const answer = await post(worker, '/v1/inference', { messages: [
+      { role: 'user', content: [{ type: 'text', text: 'a' }, { type: 'image_url', image_url: { url: 'x' } }] },
+      { role: 'robot', content: 'a' }, { role: 'user' }] });
+    assertRefused(answer, 'messages[0].content[1].type', /messages/);
+    const { errors } = answer.json.error.details;
+    assert.deepStrictEqual(errors.map((e) => e.field),
+      ['messages[0].content[1].type', 'messages[1].role', 'messages[2].content']);
+    assert.match(errors[0].message, /image/);
+    assertRefused(await post(worker, '/v1/inference', { messages: USER, prompt: 'a' }), 'prompt', /prompt/);
+    assertRefused(await post(worker, '/v1/inference', { prompt: 'a', tools: TOOLS }), 'tools', /tools/);
+    assertRefused(await post(worker, '/v1/render', {}), 'prompt', /prompt/);
+    assertRefused(await post(worker, '/v1/render', { prompt: 'a' }), 'messages', /messages/);
+  });
+
+  test('stop strings, seeds and cancelling are those of prompts', async () => {
+    const body = { messages: [{ role: 'user', content: 'Once upon a time' }], max_tokens: 40, temperature: 1.3, seed: 11 };
+    const text = textOf(await events(worker, body));
+    assert.strictEqual(textOf(await events(worker, body)), text);
+    const stop = text.slice(10, 13);
+    const stopped = await events(worker, { ...body, stop: [stop] });
+    assert.strictEqual(textOf(stopped), text.slice(0, text.indexOf(stop)));
+    assert.strictEqual(stopped.at(-1).stop_sequence_matched, stop);
+    const s = await infer(worker, { ...body, job_id: 'gone', max_tokens: 450, ignore_eos: true });
+    await s.find((e) => e.type === 'token');
+    await ask(`${worker.url}/v1/inference/gone`, { method: 'DELETE' });
+    assert.ok(['CANCELLED', 'MAX_TOKENS'].includes((await s.all()).at(-1).stop_reason));
+  });
+
+  test('tokens go in as ids, and text goes to tokens and back', async () => {
+    const text = 'Once upon a time, \u00e4\u20ac';
+    const { tokens } = (await post(worker, '/v1/tokenize', { content: text, add_special: true })).json;
+    const bare = (await post(worker, '/v1/tokenize', { text })).json.tokens;
+    assert.deepStrictEqual(tokens.slice(1), bare);
+    assert.strictEqual((await post(worker, '/v1/detokenize', { tokens: bare })).json.content, text);
+    assert.strictEqual((await post(worker, '/v1/detokenize', { tokens: [] })).json.content, '');
+    const pieces = (await post(worker, '/v1/tokenize', { content: text, with_pieces: true })).json.tokens;
+    assert.deepStrictEqual(pieces.map((p) => p.id), bare);
+    const bytes = pieces.flatMap((p) => (typeof p.piece === 'string' ? [...Buffer.from(p.piece)] : p.piece));
+    assert.strictEqual(Buffer.from(bytes).toString(), ` ${text}`);
+    const how = { max_tokens: 20, temperature: 0 };
+    assert.strictEqual(textOf(await events(worker, { prompt_tokens: tokens, ...how })),
+      textOf(await events(worker, { prompt: text, ...how })));
+    assertRefused(await post(worker, '/v1/inference', { prompt_tokens: [99999999] }), 'prompt', /99999999/);
+    assertRefused(await post(worker, '/v1/inference', { prompt: 'a', logit_bias: { 99999999: 1 } }), 'logit_bias', /99999999/);
+    assertRefused(await post(worker, '/v1/detokenize', { tokens: ['a'] }), 'tokens', /tokens/);
+    assertRefused(await post(worker, '/v1/tokenize', {}), 'content', /content/);
+  });
+
+  test('logprobs are of the whole vocabulary, the likeliest first', async () => {
+    const body = { messages: [{ role: 'user', content: 'Once upon a time' }], max_tokens: 25, logprobs: true, top_logprobs: 20 };
+    const list = await events(worker, { ...body, temperature: 0 });
+    const scores = list.flatMap((e) => e.logprobs || []);
+    assert.strictEqual(scores.length, list.at(-1).tokens_out);
+    for (const one of scores) {
+      assert.strictEqual(one.top.length, 20);
+      assert.strictEqual(one.top[0].id, one.id); // greedy
+      assert.strictEqual(one.top[0].logprob, one.logprob);
+      assert.ok(one.top.every((t, i) => i === 0 || t.logprob <= one.top[i - 1].logprob));
+      const sum = one.top.reduce((a, t) => a + Math.exp(t.logprob), 0);
+      assert.ok(sum > 0 && sum < 1.0001, `${sum}`);
+    }
+    assert.strictEqual(Buffer.from(scores.flatMap((t) => t.bytes)).toString(), textOf(list));
+    const json = await whole(worker, { ...body, temperature: 0 });
+    assert.deepStrictEqual(json.logprobs, scores);
+    // sampling changes what is chosen, not what is told of the first token
+    const hot = (await whole(worker, { ...body, temperature: 2, presence_penalty: 2, seed: 3 })).logprobs;
+    assert.deepStrictEqual(hot[0].top, scores[0].top);
+  });
+});
+
+describe('a model that thinks nothing', () => {
+  let worker;
+  before(async () => {
+    worker = await start({ model: HOLLOW, 'chat-template': templateFile(PLAIN), ctx: 2048, slots: 3 });
+  });
+  after(() => worker.stop());
+  const greedy = (more) => whole(worker, { messages: USER, temperature: 0, max_tokens: 12, ...more });
+
+  test('gives every token the same chance', async () => {
+    const { logprobs, text } = await greedy({ top_logprobs: 20 });
+    assert.strictEqual(text, 'a'.repeat(12));
+    assert.strictEqual(logprobs.length, 12);
+    for (const one of logprobs) {
+      assert.ok(Math.abs(one.logprob + Math.log(N_VOCAB)) < 1e-5);
+      assert.deepStrictEqual(one.top.map((t) => t.id), Array.from({ length: 20 }, (_, i) => i));
+      assert.deepStrictEqual([one.t, one.bytes], ['a', [97]]);
+    }
+  });
+
+  test('penalties take what was said already', async () => {
+    assert.strictEqual((await greedy({ presence_penalty: 0.1 })).text, 'abcdefghijkl');
+    assert.strictEqual((await greedy({ frequency_penalty: 0.1 })).text, 'abcdefghijkl');
+    assert.strictEqual((await greedy({ presence_penalty: -1 })).text, 'a'.repeat(12));
+    // b is worth 2.5 more: frequency takes it down step by step, presence once
+    const bias = { 1: 2.5 };
+    assert.strictEqual((await greedy({ logit_bias: bias })).text, 'b'.repeat(12));
+    assert.strictEqual((await greedy({ logit_bias: bias, frequency_penalty: 1 })).text, 'bbbacdefghij');
+    assert.strictEqual((await greedy({ logit_bias: bias, presence_penalty: 2 })).text, 'b'.repeat(12));
+  });
+
+  test('bias bans and forces', async () => {
+    assert.strictEqual((await greedy({ logit_bias: { 0: -100, 1: -100 } })).text, 'c'.repeat(12));
+    const forced = await whole(worker, { messages: USER, max_tokens: 30, temperature: 1, logit_bias: { 7: 100 } });
+    assert.strictEqual(forced.text, 'h'.repeat(30));
+    const ended = await greedy({ logit_bias: { [EOS]: 100 } });
+    assert.deepStrictEqual([ended.text, ended.stop_reason, ended.tokens_out], ['', 'EOS', 0]);
+    const forever = await greedy({ logit_bias: { [EOS]: 100 }, ignore_eos: true });
+    assert.deepStrictEqual([forever.text, forever.stop_reason, forever.tokens_out], ['', 'MAX_TOKENS', 12]);
+  });
+
+  test('is told of tools in words, when its template has none', async () => {
+    const { prompt } = (await post(worker, '/v1/render', { messages: USER, tools: TOOLS })).json;
+    assert.match(prompt, /^<s>system: You can call these functions\./);
+    assert.match(prompt, /"name": "get_time", "description": "tells the time"/);
+    const none = (await post(worker, '/v1/render', { messages: USER, tools: TOOLS, tool_choice: 'none' })).json;
+    assert.strictEqual(none.prompt, '<s>user: hi\nassistant:');
+  });
+});
+
+describe('templates that fail', () => {
+  test('tell the line, as a fault of the request', async () => {
+    const worker = await start({ model: HOLLOW, 'chat-template': templateFile(
+      "{% for m in messages %}\n{% if m.role == 'system' %}{{ raise_exception('No system here') }}{% endif %}{% endfor %}") });
+    const answer = await post(worker, '/v1/inference', { messages: [{ role: 'system', content: 'x' }] });
+    assertRefused(answer, 'messages', /line 2.*No system here/);
+    await worker.stop();
+  });
+
+  test('a model without one says what to do', async () => {
+    const worker = await start({ model: HOLLOW });
+    const state = (await ask(`${worker.url}/v1/ready`)).json;
+    assert.deepStrictEqual([state.chat, state.tools, state.embeddings, state.n_vocab], [false, false, false, N_VOCAB]);
+    assertRefused(await post(worker, '/v1/inference', { messages: USER }), 'messages', /no chat template.*--chat-template FILE/);
+    await worker.stop();
+  });
+
+  test('one that was given and is none ends the worker', async () => {
+    const worker = await startWorker({ model: HOLLOW, 'chat-template': templateFile('a\n{% if %}') });
+    assert.strictEqual((await worker.end()).code, 1);
+    assert.match(worker.stderr, /chat template.*line 2/);
+  });
+});

@@ -1,0 +1,431 @@
+/* An answer's text to its parts: every format, every cut, and what is none of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "chat/json_scan.h"
+#include "chat/split.h"
+
+/* Texts of templates that stand for their formats: what chat_format_of looks for, and no more. */
+#define HERMES  "<tool_call> arguments"
+#define MISTRAL "[TOOL_CALLS]"
+#define NEWER   "[TOOL_CALLS] [ARGS]"
+#define LLAMA   "<|start_header_id|> {\"name\": \"parameters\": "
+#define KIMI    "<|tool_calls_section_begin|> <|tool_call_argument_begin|>"
+#define R1      "<｜tool▁call▁begin｜> <｜tool▁sep｜> ```json"
+#define V31     "<｜tool▁call▁begin｜> <｜tool▁sep｜>"
+#define COMMAND "<|START_ACTION|> tool_name"
+#define PLAIN   ""
+
+static json_t *tools; /* of "f" and "g_2" */
+
+/* Parts as one line: c(content) r(reasoning) f{arguments}. Neighbours of a kind are one. */
+struct record {
+    struct buf line;
+    int kind; /* of the open bracket; -1: none */
+};
+
+static void close_part(struct record *r)
+{
+    static const char ends[] = ")) }";
+
+    if (r->kind >= 0)
+        buf_putc(&r->line, ends[r->kind]);
+    r->kind = -1;
+}
+
+static void take(void *arg, const struct split_piece *p)
+{
+    struct record *r = arg;
+
+    assert_true(p->n > 0);
+    if (p->kind == SPLIT_CALL) {
+        close_part(r);
+        buf_printf(&r->line, "%u:%.*s", p->index, (int)p->n, p->text);
+        return;
+    }
+    if (r->kind != (int)p->kind) {
+        close_part(r);
+        buf_puts(&r->line, p->kind == SPLIT_CONTENT     ? "c("
+                           : p->kind == SPLIT_REASONING ? "r("
+                                                        : "{");
+    }
+    r->kind = (int)p->kind;
+    buf_put(&r->line, p->text, p->n);
+}
+
+struct setting {
+    const char *template; /* NULL: calls are not looked for */
+    bool think, thinking;
+};
+
+/* The parts of a text that is cut behind byte i where bit i % 64 of `cuts` is set; "" on top. */
+static void split(const struct setting *how, const char *text, uint64_t cuts, struct record *r)
+{
+    struct split_options o = {.format = how->template ? chat_format_of(how->template) : NULL,
+                              .think = how->think ? chat_think_of("</think>") : NULL,
+                              .tools = tools,
+                              .thinking = how->thinking,
+                              .give = take,
+                              .arg = r};
+    size_t n = strlen(text), from = 0;
+    struct split *s;
+
+    buf_init(&r->line, 1u << 20);
+    r->kind = -1;
+    assert_int_equal(split_create(&o, &s, NULL), 0);
+    for (size_t i = 0; i < n; i++) {
+        bool within = i + 1 < n && ((unsigned char)text[i + 1] & 0xc0) == 0x80; /* a character */
+
+        if (!within && (i + 1 == n || cuts >> (i % 64) & 1)) {
+            assert_int_equal(split_put(s, text + from, i + 1 - from), 0);
+            from = i + 1;
+        }
+    }
+    assert_int_equal(split_end(s), 0);
+    split_free(s);
+    close_part(r);
+}
+
+static void assert_parts_cut(const struct setting *how, const char *text, const char *want,
+                             uint64_t cuts)
+{
+    struct record r;
+
+    split(how, text, cuts, &r);
+    if (strcmp(buf_str(&r.line), want) != 0)
+        fail_msg("'%s' cut at %llx gives\n  %s\nand not\n  %s", text, (unsigned long long)cuts,
+                 buf_str(&r.line), want);
+    buf_done(&r.line);
+}
+
+/* Whole, byte by byte, cut once at each place, and cut at random. */
+static void assert_parts(struct setting how, const char *text, const char *want)
+{
+    uint64_t random = 88172645463325252u;
+
+    assert_parts_cut(&how, text, want, 0);
+    assert_parts_cut(&how, text, want, UINT64_MAX);
+    for (int i = 0; i < 64; i++)
+        assert_parts_cut(&how, text, want, UINT64_C(1) << i);
+    for (int i = 0; i < 200; i++) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        assert_parts_cut(&how, text, want, random);
+    }
+}
+
+static const struct setting plain = {PLAIN, false, false}, hermes = {HERMES, true, false},
+                            llama = {LLAMA, false, false}, mistral = {MISTRAL, false, false},
+                            newer = {NEWER, true, false}, nothing = {NULL, true, false};
+
+static void test_split__text_is_content(void **state)
+{
+    (void)state;
+    assert_parts(nothing, "Hello, <b>you</b>\n\n{\"name\": 1} [x]\n ",
+                 "c(Hello, <b>you</b>\n\n{\"name\": 1} [x]\n )");
+    assert_parts(hermes, " Hi <tool_cal and <tool </think> <think>\n",
+                 "c( Hi <tool_cal and <tool </think> <think>\n)");
+    assert_parts(plain, "\n{\"a\": 1}", "c(\n{\"a\": 1})");
+    assert_parts(hermes, "", "");
+    assert_parts(hermes, "\n ", "c(\n )");
+    assert_parts(hermes, "a<tool_call", "c(a<tool_call)");
+    assert_parts(hermes, "<<tool<<tool_call", "c(<<tool<<tool_call)");
+}
+
+static void test_split__thoughts(void **state)
+{
+    struct setting opened = {HERMES, true, true};
+
+    (void)state;
+    assert_parts(hermes, "<think>\nWell, a < b.\n</think>\n\nYes.", "r(Well, a < b.)c(Yes.)");
+    assert_parts(opened, "\nWell.\n</think>\n\nYes. <think>no</think>",
+                 "r(Well.)c(Yes. <think>no</think>)");
+    assert_parts(opened, "Never done </thin", "r(Never done </thin)");
+    assert_parts(opened, "Never done \n", "r(Never done \n)");
+    assert_parts(hermes, "\n <think></think>Yes.", "c(Yes.)");
+    assert_parts(nothing, "<think>a</think><tool_call>", "r(a)c(<tool_call>)");
+    assert_parts(hermes, "I say <think>a</think>", "c(I say <think>a</think>)");
+    assert_parts(opened, "a <tool_call>\n</think>b", "r(a <tool_call>)c(b)");
+    assert_parts(opened, "a</think>\n<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>",
+                 "r(a)0:f{{}}");
+}
+
+static void test_split__hermes(void **state)
+{
+    (void)state;
+    assert_parts(
+        hermes,
+        "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"}\\\"{\", \"b\": [1, {}]}}"
+        "\n</tool_call>",
+        "0:f{{\"a\": \"}\\\"{\", \"b\": [1, {}]}}");
+    assert_parts(hermes,
+                 "Let me see.\n<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>\n"
+                 "<tool_call>{\"name\":\"g_2\",\"arguments\":{\"x\":null}}</tool_call>\nDone.",
+                 "c(Let me see.)0:f{{}}1:g_2{{\"x\":null}}c(Done.)");
+    /* arguments before the name, as a text, or not at all */
+    assert_parts(hermes, "<tool_call>{\"arguments\": {\"a\": 1}, \"name\": \"f\"}</tool_call>",
+                 "0:f{{\"a\":1}}");
+    assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}</tool_call>",
+                 "0:f{{\"a\":1}}");
+    assert_parts(hermes, "<tool_call>{\"name\":\"f\"}</tool_call>", "0:f{{}}");
+    assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"parameters\":{}, \"id\": 7}</tool_call>",
+                 "0:f{{}}");
+    /* what closes it is missing */
+    assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"arguments\":{}}", "0:f{{}}");
+    assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"arguments\":{}} and so", "0:f{{}}c(and so)");
+}
+
+static void test_split__broken_calls_are_content(void **state)
+{
+    static const char *const broken[] = {
+        "<tool_call>",
+        "<tool_call>\n",
+        "x\n <tool_call> f()</tool_call>",
+        "<tool_call>{\"name\": f}</tool_call>",
+        "<tool_call>{\"name\": \"\", \"arguments\": {}}</tool_call>",
+        "<tool_call>{\"name\": \"f\", \"arguments\": 5}</tool_call>",
+        "<tool_call>{\"name\": \"f\", \"arguments\": \"{\"}</tool_call>",
+        "<tool_call>{\"name\": 5, \"arguments\": {}}</tool_call>",
+        "<tool_call>{\"city\": \"Rome\"}</tool_call>",
+        "<tool_call>{\"arguments\": {}}</tool_call>",
+        "<tool_call>[]</tool_call>",
+        "<tool_call>{\"name\": \"f\", \"argu",
+        "<tool_call>{\"name\": \"f",
+    };
+    char want[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        snprintf(want, sizeof want, "c(%s)", broken[i]);
+        assert_parts(hermes, broken[i], want);
+    }
+    /* a good one behind a broken one */
+    assert_parts(hermes, "<tool_call>{<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>",
+                 "c(<tool_call>{)0:f{{}}");
+}
+
+/* It was told already: it keeps what it has, and nothing of the rest is lost. */
+static void test_split__calls_that_break_off(void **state)
+{
+    (void)state;
+    assert_parts(hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"b",
+                 "0:f{{\"a\": \"b}");
+    assert_parts(hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": oh no}}",
+                 "0:f{{\"a\": }c(oh no}})");
+    assert_parts(hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {}", "0:f{{}}");
+    assert_parts(hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {}, oops",
+                 "0:f{{}}c(, oops)");
+    assert_parts(newer, "[TOOL_CALLS]f[ARGS]{\"a\":1,}", "0:f{{\"a\":1,}c(})");
+}
+
+static void test_split__lists(void **state)
+{
+    struct setting command = {COMMAND, false, false};
+
+    (void)state;
+    assert_parts(
+        mistral,
+        "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {\"a\": 1}, \"id\": \"abcdef123\"}, "
+        "{\"name\": \"g_2\", \"arguments\": {}}]",
+        "0:f{{\"a\": 1}}1:g_2{{}}");
+    assert_parts(mistral, "[TOOL_CALLS]{\"name\": \"f\", \"arguments\": {}}", "0:f{{}}");
+    assert_parts(mistral, "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {}}, no]",
+                 "0:f{{}}c(, no])");
+    assert_parts(
+        command,
+        "<|START_ACTION|>[\n {\"tool_call_id\": \"0\", \"tool_name\": \"f\", \"parameters\": "
+        "{\"a\": 1}}\n]<|END_ACTION|>",
+        "0:f{{\"a\": 1}}");
+}
+
+static void test_split__bare(void **state)
+{
+    (void)state;
+    assert_parts(llama, "{\"name\": \"f\", \"parameters\": {\"a\": [1]}}", "0:f{{\"a\": [1]}}");
+    assert_parts(llama, " \n{\"type\": \"function\", \"name\": \"f\", \"parameters\": {}}",
+                 "0:f{{}}");
+    assert_parts(llama, "<|python_tag|>{\"name\": \"f\", \"parameters\": {}}", "0:f{{}}");
+    assert_parts(llama,
+                 "{\"name\": \"f\", \"parameters\": {}}; {\"name\": \"g_2\", \"parameters\": {}}",
+                 "0:f{{}}1:g_2{{}}");
+    assert_parts(plain,
+                 "[{\"name\": \"f\", \"arguments\": {}}, {\"name\": \"g_2\", \"arguments\": {}}]",
+                 "0:f{{}}1:g_2{{}}");
+    assert_parts(plain,
+                 "{\"name\": \"f\", \"arguments\": {}}\n{\"name\": \"g_2\", \"arguments\": {}}\n",
+                 "0:f{{}}1:g_2{{}}");
+    /* JSON that is an answer */
+    assert_parts(llama, "{\"name\": \"Ann\", \"parameters\": {}}",
+                 "c({\"name\": \"Ann\", \"parameters\": {}})");
+    assert_parts(llama, "{\"name\": \"f\"}", "c({\"name\": \"f\"})");
+    assert_parts(llama, "{\"age\": 3}", "c({\"age\": 3})");
+    assert_parts(llama, "[1, 2]", "c([1, 2])");
+    assert_parts(llama, "So: {\"name\": \"f\", \"parameters\": {}}",
+                 "c(So: {\"name\": \"f\", \"parameters\": {}})");
+    assert_parts(llama, "<|python_tag|>f(1)", "c(<|python_tag|>f(1))");
+}
+
+static void test_split__names_before_arguments(void **state)
+{
+    struct setting kimi = {KIMI, false, false}, r1 = {R1, true, false}, v31 = {V31, true, false};
+
+    (void)state;
+    assert_parts(newer, "[TOOL_CALLS]f[ARGS]{\"a\": 1}[TOOL_CALLS]g_2[CALL_ID]xyz[ARGS]{}",
+                 "0:f{{\"a\": 1}}1:g_2{{}}");
+    assert_parts(
+        kimi,
+        "Yes. <|tool_calls_section_begin|><|tool_call_begin|>functions.f:0"
+        "<|tool_call_argument_begin|>{\"a\":1}<|tool_call_end|><|tool_call_begin|>functions."
+        "g_2:1<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>",
+        "c(Yes.)0:f{{\"a\":1}}1:g_2{{}}");
+    assert_parts(r1,
+                 "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n"
+                 "{\"ä\": \"｜\"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+                 "0:f{{\"ä\": \"｜\"}}");
+    assert_parts(v31,
+                 "a<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{}<｜tool▁call▁end｜>"
+                 "<｜tool▁call▁begin｜>f<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>b",
+                 "c(a)0:f{{}}1:f{{}}c(b)");
+    assert_parts(v31, "<｜tool▁calls▁begin｜>oops", "c(<｜tool▁calls▁begin｜>oops)");
+    assert_parts(v31, "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f",
+                 "c(<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f)");
+    assert_parts(newer, "[TOOL_CALLS][{\"name\": \"f\"}]", "c([TOOL_CALLS][{\"name\": \"f\"}])");
+}
+
+/* Of any text, parts without marks are the text: what is not a call or a thought is all there. */
+static void test_split__no_byte_is_lost_or_doubled(void **state)
+{
+    static const char *const bits[] = {
+        "<tool_call>", "</tool_call>", "<think>", "{",    "}", "\"id\": \"f\"", ", ", "x", "\n",
+        "<tool_",      "call>",        "\"",      "[\"a", " ", "ä｜",           "\\"};
+    static const struct setting settings[] = {{HERMES, false, false},
+                                              {MISTRAL, false, false},
+                                              {NEWER, false, false},
+                                              {PLAIN, false, false}};
+    uint64_t random = 1;
+    char text[400], want[420];
+
+    (void)state;
+    for (int round = 0; round < 3000; round++) {
+        const struct setting *how = &settings[round % 4];
+        struct record whole, cut;
+        size_t n = 0;
+
+        for (int i = 0; i < 12; i++) {
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s", bits[random >> 60]);
+        }
+        split(how, text, 0, &whole);
+        split(how, text, random, &cut);
+        assert_string_equal(buf_str(&whole.line), buf_str(&cut.line));
+        snprintf(want, sizeof want, "c(%s)", text);
+        assert_string_equal(buf_str(&whole.line), want); /* none of the bits makes a whole call */
+        buf_done(&whole.line);
+        buf_done(&cut.line);
+    }
+}
+
+/* ---- JSON a byte at a time: jansson is the judge ---- */
+
+static bool scans(const char *text)
+{
+    struct json_scan s = {0};
+
+    for (; *text; text++)
+        if (!json_scan_put(&s, *text))
+            return false;
+    return json_scan_is_complete(&s);
+}
+
+static void test_json_scan__agrees_with_jansson(void **state)
+{
+    static const char signs[] = "{}[]\",:\\u0a1-.eE+ tn";
+    uint64_t random = 7;
+    char text[16], whole[40];
+    int n_good = 0;
+
+    (void)state;
+    for (int round = 0; round < 400000; round++) {
+        size_t n = 0;
+        json_t *v;
+
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        for (uint64_t bits = random; n < 1 + (random >> 61); bits /= 21)
+            text[n++] = signs[(bits >> 8) % (sizeof signs - 1)];
+        text[n] = '\0';
+        snprintf(whole, sizeof whole, "[%s]", text);
+        v = json_loads(whole, JSON_ALLOW_NUL, NULL);
+        n_good += v != NULL;
+        if (scans(whole) != (v != NULL))
+            fail_msg("%s is %sJSON", whole, v ? "" : "no ");
+        json_decref(v);
+    }
+    assert_true(n_good > 500);
+}
+
+static void test_json_scan__words_numbers_and_depth(void **state)
+{
+    char deep[2 * JSON_SCAN_DEPTH + 3];
+
+    (void)state;
+    assert_true(scans("[true,false,null,-0,0.5e-7,12E+3,\"\\u00e4\\n\"]"));
+    assert_false(scans("[tru]"));
+    assert_false(scans("[01]"));
+    assert_false(scans("{\"a\" 1}"));
+    assert_false(scans("[1,]"));
+    assert_false(scans("[\"\\x\"]"));
+    assert_false(scans("[\"\n\"]"));
+    assert_false(scans("{}}"));
+    memset(deep, '[', JSON_SCAN_DEPTH);
+    memset(deep + JSON_SCAN_DEPTH, ']', JSON_SCAN_DEPTH);
+    deep[2 * JSON_SCAN_DEPTH] = '\0';
+    assert_true(scans(deep));
+    memset(deep, '[', JSON_SCAN_DEPTH + 1);
+    memset(deep + JSON_SCAN_DEPTH + 1, ']', JSON_SCAN_DEPTH + 1);
+    deep[2 * JSON_SCAN_DEPTH + 2] = '\0';
+    assert_false(scans(deep));
+}
+
+static int make_tools(void **state)
+{
+    (void)state;
+    tools = json_loads("[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},"
+                       "{\"type\":\"function\",\"function\":{\"name\":\"g_2\"}}]",
+                       0, NULL);
+    return tools ? 0 : -1;
+}
+
+static int free_tools(void **state)
+{
+    (void)state;
+    json_decref(tools);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_split__text_is_content),
+        cmocka_unit_test(test_split__thoughts),
+        cmocka_unit_test(test_split__hermes),
+        cmocka_unit_test(test_split__broken_calls_are_content),
+        cmocka_unit_test(test_split__calls_that_break_off),
+        cmocka_unit_test(test_split__lists),
+        cmocka_unit_test(test_split__bare),
+        cmocka_unit_test(test_split__names_before_arguments),
+        cmocka_unit_test(test_split__no_byte_is_lost_or_doubled),
+        cmocka_unit_test(test_json_scan__agrees_with_jansson),
+        cmocka_unit_test(test_json_scan__words_numbers_and_depth),
+    };
+
+    return cmocka_run_group_tests(tests, make_tools, free_tools);
+}

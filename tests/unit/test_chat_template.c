@@ -1,0 +1,333 @@
+/*
+ * Conversations to prompts, and what is known of a template by its text.
+ *
+ * Small templates stand for what published ones do. The published ones themselves are public and
+ * not part of the sources: they are looked for under RBEE_TEST_DATA, and their test is skipped,
+ * saying so, where they are missing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "chat/template.h"
+
+#define FILE_MAX_BYTES (1u << 20)
+
+#define TURNS "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+#define OPEN  "{% if add_generation_prompt %}[assistant]{% endif %}"
+
+static struct chat_template *compile(const char *text)
+{
+    struct chat_template *t;
+    struct err err = {0};
+
+    if (chat_template_create(text, strlen(text), "<s>", "</s>", &t, &err))
+        fail_msg("%s: %s", text, err.text);
+    return t;
+}
+
+static json_t *load(const char *text)
+{
+    json_t *v = text ? json_loads(text, 0, NULL) : NULL;
+
+    assert_true(v || !text);
+    return v;
+}
+
+/* Renders; 0 and the prompt, or the error's code and its text, in `out`. */
+static int render(const struct chat_template *t, const char *messages, const char *tools,
+                  const char *vars, bool *thinking, struct buf *out)
+{
+    json_t *m = load(messages), *f = load(tools), *v = load(vars);
+    struct chat_conversation c = {.messages = m, .tools = f, .vars = v};
+    struct err err = {0};
+    int rc;
+
+    buf_init(out, 1u << 20);
+    rc = chat_template_render(t, &c, out, thinking, &err);
+    if (rc)
+        buf_puts(out, err.text);
+    json_decref(m);
+    json_decref(f);
+    json_decref(v);
+    return rc;
+}
+
+static void assert_prompt(const char *template, const char *messages, const char *tools,
+                          const char *want)
+{
+    struct chat_template *t = compile(template);
+    struct buf out;
+
+    assert_int_equal(render(t, messages, tools, NULL, NULL, &out), 0);
+    assert_string_equal(buf_str(&out), want);
+    buf_done(&out);
+    chat_template_free(t);
+}
+
+#define USER "[{\"role\":\"user\",\"content\":\"hi\"}]"
+
+static void test_template__variables_are_those_of_transformers(void **state)
+{
+    struct chat_template *t;
+    struct buf out;
+
+    (void)state;
+    assert_prompt("{{ bos_token }}" TURNS "{{ eos_token }}" OPEN, USER, NULL,
+                  "<s>[user]hi</s>[assistant]");
+    assert_prompt("{{ tools is none }} {{ documents is none }}", USER, NULL, "True True");
+    t = compile("{{ enable_thinking }} {{ date_string }}");
+    assert_int_equal(
+        render(t, USER, NULL, "{\"enable_thinking\":false,\"date_string\":\"1 May\"}", NULL, &out),
+        0);
+    assert_string_equal(buf_str(&out), "False 1 May");
+    buf_done(&out);
+    chat_template_free(t);
+}
+
+static void test_template__contents_are_texts(void **state)
+{
+    (void)state;
+    assert_prompt(TURNS,
+                  "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
+                  "{\"type\":\"text\",\"text\":\"b\"}]},{\"role\":\"assistant\",\"content\":null}]",
+                  NULL, "[user]ab[assistant]");
+    assert_prompt(
+        "{% for m in messages %}{{ m.name is defined }} {{ 'tool_calls' in m }} {% endfor %}",
+        "[{\"role\":\"user\",\"content\":\"a\",\"name\":null,\"tool_calls\":[]}]", NULL,
+        "False False ");
+    assert_prompt(TURNS, "[{\"role\":\"developer\",\"content\":\"a\"}]", NULL, "[system]a");
+    assert_prompt(TURNS "{# 'developer' #}", "[{\"role\":\"developer\",\"content\":\"a\"}]", NULL,
+                  "[developer]a");
+}
+
+#define CALLS                                                                                      \
+    "[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":null,"            \
+    "\"tool_calls\":[{\"id\":\"call_0123456789abcdefghijABCD\",\"type\":\"function\","             \
+    "\"function\":"                                                                                \
+    "{\"name\":\"f\",\"arguments\":\"{\\\"b\\\": 1, \\\"a\\\": \\\"x\\\"}\"}}]},"                  \
+    "{\"role\":\"tool\",\"tool_call_id\":\"call_0123456789abcdefghijABCD\",\"content\":\"42\"}]"
+#define TOOLS                                                                                      \
+    "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":\"does f\","             \
+    "\"parameters\":{\"type\":\"object\",\"properties\":{}}}}]"
+/* The mark of a format, that need not be rendered. */
+#define HERMES_SIGN "{#<tool_call> arguments#}{% if tools %}T{% endif %}"
+
+static void test_template__arguments_as_the_template_wants_them(void **state)
+{
+    (void)state;
+    assert_prompt(HERMES_SIGN "{% for m in messages %}{% for c in m.tool_calls %}"
+                              "{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}",
+                  CALLS, TOOLS, "T{\"b\": 1, \"a\": \"x\"}");
+    assert_prompt(HERMES_SIGN "{% for m in messages %}{% for c in m.tool_calls %}"
+                              "{{ 'A' + c.function.arguments }}{% endfor %}{% endfor %}",
+                  CALLS, TOOLS, "TA{\"b\": 1, \"a\": \"x\"}");
+    assert_prompt(HERMES_SIGN "{% for m in messages %}{% for c in m.tool_calls %}"
+                              "{% for k, v in c.function.arguments.items() %}{{ k }}={{ v }};"
+                              "{% endfor %}{% endfor %}{% endfor %}",
+                  CALLS, TOOLS, "Tb=1;a=x;");
+}
+
+/* Mistral's templates take ids of nine letters and digits only, and the same one at both ends. */
+static void test_template__short_ids(void **state)
+{
+    (void)state;
+    assert_prompt(
+        "{#[TOOL_CALLS]#}{{ tools is none }}{% for m in messages %}{% for c in m.tool_calls %}"
+        "{{ c.id }}{% endfor %} {{ m.tool_call_id }}{% endfor %}",
+        CALLS, TOOLS, "False fghijABCD  fghijABCD");
+}
+
+/* A template without tools: they are told, and earlier calls and results are plain messages. */
+static void test_template__tools_are_told_where_the_template_has_none(void **state)
+{
+    struct chat_template *t = compile(TURNS OPEN);
+    struct buf out;
+
+    (void)state;
+    assert_string_equal(chat_template_format(t)->name, "generic");
+    assert_int_equal(render(t, CALLS, TOOLS, NULL, NULL, &out), 0);
+    assert_true(str_starts(buf_str(&out), "[system]"));
+    assert_non_null(strstr(buf_str(&out), "\"description\": \"does f\""));
+    assert_non_null(strstr(buf_str(&out),
+                           "[user]hi[assistant]{\"name\": \"f\", \"arguments\": {\"b\": 1, "
+                           "\"a\": \"x\"}}[user]"));
+    assert_true(str_ends(buf_str(&out), "42[assistant]"));
+    buf_done(&out);
+    chat_template_free(t);
+}
+
+#define NO_SYSTEM                                                                                  \
+    "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% "   \
+    "endif "                                                                                       \
+    "%}"
+
+static void test_template__tools_without_a_system_role(void **state)
+{
+    struct chat_template *t = compile(NO_SYSTEM TURNS);
+    struct buf out;
+
+    (void)state;
+    assert_false(chat_template_abilities(t)->knows_system);
+    assert_int_equal(render(t, USER, TOOLS, NULL, NULL, &out), 0);
+    assert_true(str_starts(buf_str(&out), "[user]You can call"));
+    assert_true(str_ends(buf_str(&out), "\n\nhi"));
+    buf_done(&out);
+    assert_int_equal(render(t, "[{\"role\":\"system\",\"content\":\"x\"}]", NULL, NULL, NULL, &out),
+                     ERR_INVALID);
+    assert_non_null(strstr(buf_str(&out), "System role not supported"));
+    assert_non_null(strstr(buf_str(&out), "line 1"));
+    buf_done(&out);
+    chat_template_free(t);
+}
+
+static void test_template__an_opened_thought_is_seen(void **state)
+{
+    struct chat_template *t =
+        compile(TURNS "{# </think> #}[assistant]{% if enable_thinking %}<think>\n{% endif %}");
+    struct buf out;
+    bool thinking;
+
+    (void)state;
+    assert_int_equal(render(t, USER, NULL, "{\"enable_thinking\":true}", &thinking, &out), 0);
+    assert_true(thinking);
+    buf_done(&out);
+    assert_int_equal(render(t, USER, NULL, NULL, &thinking, &out), 0);
+    assert_false(thinking);
+    buf_done(&out);
+    chat_template_free(t);
+}
+
+static void test_template__bad_and_endless_ones(void **state)
+{
+    struct chat_template *t;
+    struct err err = {0};
+    struct buf out;
+
+    (void)state;
+    assert_int_equal(chat_template_create("a\n{% if %}", 10, "", "", &t, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "line 2"));
+    t = compile(
+        "{% for i in range(9999999) %}{% for j in range(9999999) %}x{% endfor %}{% endfor %}");
+    assert_int_equal(render(t, USER, NULL, NULL, NULL, &out), ERR_LIMIT);
+    buf_done(&out);
+    chat_template_free(t);
+}
+
+/* ---- published templates ---- */
+
+struct published {
+    const char *file, *format, *think;
+    bool text, no_system; /* arguments as a text; refuses system messages */
+};
+
+/* Read off the templates by a person. */
+static const struct published published[] = {
+    {"Bielik-11B-v3.0-Instruct", "hermes", "</think>", false, false},
+    {"CohereForAI-c4ai-command-r7b-12-2024-tool_use", "command-r", "<|END_THINKING|>", false,
+     false},
+    {"GigaChat3-10B-A1.8B", "gigachat", NULL, false, false},
+    {"Kimi-K2-Instruct", "kimi-k2", NULL, false, false},
+    {"LFM2.5-8B-A1B", "generic", "</think>", false, false},
+    {"MiniMax-M2", "generic", "</think>", false, false},
+    {"NVIDIA-Nemotron-Nano-v2", "nemotron", "</think>", false, false},
+    {"Qwen-QwQ-32B", "hermes", "</think>", false, false},
+    {"Qwen3-Coder", "generic", NULL, false, false},
+    {"StepFun3.5-Flash", "generic", "</think>", false, false},
+    {"deepseek-ai-DeepSeek-V3.1", "deepseek-v3.1", "</think>", false, false},
+    {"google-gemma-2-2b-it", "generic", NULL, false, true},
+    {"ibm-granite-granite-3.3-2B-Instruct", "granite", "</think>", false, false},
+    {"llama-cpp-deepseek-r1", "deepseek-r1", "</think>", false, false},
+    {"meetkai-functionary-medium-v3.2", "generic", NULL, false, false},
+    {"meta-llama-Llama-3.3-70B-Instruct", "llama3", NULL, false, false},
+    {"mistralai-Mistral-Nemo-Instruct-2407", "mistral", NULL, false, false},
+    {"stepfun-ai-Step-3.5-Flash", "generic", "</think>", false, false},
+    {"upstage-Solar-Open-100B", "solar-open", "<|end|>", false, false},
+};
+
+static struct chat_template *read_published(const char *folder, const char *name)
+{
+    char *path = str_printf("%s/%s.jinja", folder, name), *text;
+    struct chat_template *t;
+    struct err err = {0};
+    size_t n;
+
+    if (path_read_file(path, FILE_MAX_BYTES, &text, &n, &err) ||
+        chat_template_create(text, n, "<s>", "</s>", &t, &err))
+        fail_msg("%s: %s", name, err.text);
+    free(text);
+    free(path);
+    return t;
+}
+
+/* A conversation with a call: every template takes it, and the call and its result are in the
+ * prompt. */
+static void assert_takes_calls(const struct chat_template *t, const char *name)
+{
+    const char *why = chat_template_format(t)->name;
+    struct buf out;
+
+    if (render(t, CALLS, TOOLS, NULL, NULL, &out))
+        fail_msg("%s: %s", name, buf_str(&out));
+    if (!strstr(buf_str(&out), "does f") || !strstr(buf_str(&out), "42"))
+        fail_msg("%s (%s) lacks the tool or its result:\n%s", name, why, buf_str(&out));
+    if (!strstr(buf_str(&out), "\"b\": 1") &&
+        !str_eq(why, "granite")) /* which never writes calls */
+        fail_msg("%s (%s) lacks the arguments:\n%s", name, why, buf_str(&out));
+    buf_done(&out);
+}
+
+static void test_template__published_ones(void **state)
+{
+    const char *data = getenv("RBEE_TEST_DATA");
+    char *folder = str_printf("%s/chat-templates/templates", data ? data : "/nonexistent");
+
+    (void)state;
+    if (!path_is_dir(folder)) {
+        print_message("skipped: no published templates at '%s'\n", folder);
+        free(folder);
+        skip();
+    }
+    for (size_t i = 0; i < sizeof published / sizeof published[0]; i++) {
+        const struct published *p = &published[i];
+        struct chat_template *t = read_published(folder, p->file);
+        const struct chat_think *think = chat_template_think(t);
+
+        if (!str_eq(chat_template_format(t)->name, p->format))
+            fail_msg("%s: %s and not %s", p->file, chat_template_format(t)->name, p->format);
+        if (!str_eq(think ? think->close : NULL, p->think))
+            fail_msg("%s: thoughts end with %s", p->file, think ? think->close : "nothing");
+        if (chat_template_abilities(t)->arguments_as_text != p->text ||
+            chat_template_abilities(t)->knows_system == p->no_system)
+            fail_msg("%s: abilities %d %d", p->file, chat_template_abilities(t)->arguments_as_text,
+                     chat_template_abilities(t)->knows_system);
+        assert_takes_calls(t, p->file);
+        chat_template_free(t);
+    }
+    free(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_template__variables_are_those_of_transformers),
+        cmocka_unit_test(test_template__contents_are_texts),
+        cmocka_unit_test(test_template__arguments_as_the_template_wants_them),
+        cmocka_unit_test(test_template__short_ids),
+        cmocka_unit_test(test_template__tools_are_told_where_the_template_has_none),
+        cmocka_unit_test(test_template__tools_without_a_system_role),
+        cmocka_unit_test(test_template__an_opened_thought_is_seen),
+        cmocka_unit_test(test_template__bad_and_endless_ones),
+        cmocka_unit_test(test_template__published_ones),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
