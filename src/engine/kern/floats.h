@@ -229,6 +229,42 @@ static void float_rms_norm(const float *x, const float *w, size_t k, float eps, 
         y[i] = (x[i] * r) * w[i];
 }
 
+/* The sum of n values, or with `squares` of their squares, each less `mean`. */
+INLINE float float_sum_less(const float *x, size_t n, float mean, bool squares)
+{
+    struct vf sum = vf_set1(0.0f);
+    float part[LANES];
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES) {
+        struct vf d = vf_load(x + i);
+
+        if (squares)
+            d = vf_sub(d, vf_set1(mean));
+        sum = squares ? vf_fma(d, d, sum) : vf_add(sum, d);
+    }
+    vf_store(part, sum);
+    for (size_t j = 0; i + j < n; j++)
+        part[j] = squares ? fmaf(x[i + j] - mean, x[i + j] - mean, part[j]) : part[j] + x[i + j];
+    return kern_sum16(part);
+}
+
+static void float_layer_norm(const float *x, const float *w, const float *b, size_t k, float eps,
+                             float *y)
+{
+    float mean = float_sum_less(x, k, 0.0f, false) / (float)k;
+    float r = 1.0f / sqrtf(float_sum_less(x, k, mean, true) / (float)k + eps);
+    size_t i = 0;
+
+    for (; i + LANES <= k; i += LANES) {
+        struct vf d = vf_mul(vf_sub(vf_load(x + i), vf_set1(mean)), vf_set1(r));
+
+        vf_store(y + i, vf_fma(d, vf_load(w + i), vf_load(b + i)));
+    }
+    for (; i < k; i++)
+        y[i] = fmaf((x[i] - mean) * r, w[i], b[i]);
+}
+
 static void float_rope(float *x, size_t n_heads, size_t head_dim, size_t n_rot, const float *cs,
                        bool neox)
 {
@@ -278,6 +314,29 @@ static void float_silu_mul(float *gate, const float *up, size_t n)
     }
     for (; i < n; i++)
         gate[i] = (gate[i] / (1.0f + kern_exp(-gate[i]))) * up[i];
+}
+
+/* kern_gelu, step by step as in ref.c. */
+static void float_gelu(float *x, size_t n)
+{
+    const struct vi sign = vi_set1(INT32_MIN), magnitude = vi_set1(0x7fffffff);
+    const struct vf half = vf_set1(0.5f), minus_half = vf_set1(-0.5f), one = vf_set1(1.0f);
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES) {
+        struct vf v = vf_load(x + i), a = vf_of_bits(vi_and(vf_bits(v), magnitude));
+        struct vf c = vf_at_most(a, GELU_MOST), z = vf_mul(c, vf_set1(GELU_SCALE));
+        struct vf t = vf_div(one, vf_fma(z, vf_set1(GELU_P), one)), y;
+
+        y = vf_fma(vf_set1(GELU_A5), t, vf_set1(GELU_A4));
+        y = vf_fma(y, t, vf_set1(GELU_A3));
+        y = vf_fma(y, t, vf_set1(GELU_A2));
+        y = vf_fma(y, t, vf_set1(GELU_A1));
+        y = vf_mul(vf_mul(y, t), float_exp(vf_of_bits(vi_xor(vf_bits(vf_mul(z, z)), sign))));
+        vf_store(x + i, vf_fma(vf_mul(c, minus_half), y, vf_mul(vf_add(v, a), half)));
+    }
+    for (; i < n; i++)
+        x[i] = kern_gelu(x[i]);
 }
 
 static void float_add(float *y, const float *x, size_t n)
