@@ -136,7 +136,7 @@ const uint64_t *grammar_matcher_mask(struct grammar_matcher *m)
     BUG_ON(!m->p->vocab);
     pthread_mutex_lock(&m->p->lock);
     drop_mask(m);
-    normal = places_normal(m->p, &m->at[HERE]);
+    normal = places_normal(m->p, &m->at[HERE], PLACES_ALL);
     if (normal != PLACE_NO_MEMORY) {
         m->at[TRIED] = normal;
         m->mask = mask_of(m->p, &m->at[TRIED]);

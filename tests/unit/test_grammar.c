@@ -188,8 +188,8 @@ static void test_gbnf__says_in_which_line_a_grammar_is_wrong(void **state)
         check_refused(cases[i].text, ERR_INVALID, cases[i].beginning);
     check_refused("root ::= \"a\"\nb ::= <think>", ERR_UNSUPPORTED,
                   "grammar line 2: items that stand for one token of a model are not supported");
-    check_refused("root ::= \"a\"{4097}", ERR_LIMIT,
-                  "grammar line 1: a repetition is over the most possible, 4096");
+    check_refused("root ::= \"a\"{16777217}", ERR_LIMIT,
+                  "grammar line 1: a repetition is over the most possible, 16777216");
 }
 
 /* `n` times a piece between two others; free(). */
