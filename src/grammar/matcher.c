@@ -133,7 +133,8 @@ const uint64_t *grammar_matcher_mask(struct grammar_matcher *m)
 {
     uint32_t normal;
 
-    BUG_ON(!m->p->vocab);
+    if (!m->p->vocab)
+        return NULL;
     pthread_mutex_lock(&m->p->lock);
     drop_mask(m);
     normal = places_normal(m->p, &m->at[HERE], PLACES_ALL);
@@ -153,8 +154,7 @@ bool grammar_matcher_allows(struct grammar_matcher *m, uint32_t token)
     size_t n, good;
     bool allowed;
 
-    BUG_ON(!v);
-    if (token >= v->n_tokens)
+    if (!v || token >= v->n_tokens)
         return false;
     n = v->at[token + 1] - v->at[token];
     pthread_mutex_lock(&m->p->lock);
