@@ -12,7 +12,8 @@
  * thrown away but for the places that are in use: those in a *root*, which are renamed there. So
  * who keeps the number of a place over a call of places_step keeps it in a root.
  *
- * One lock guards everything; every function but create and free wants it held.
+ * One lock guards everything, the roots' places too; every function but create and free wants it
+ * held.
  */
 #ifndef RBEE_GRAMMAR_PLACES_H
 #define RBEE_GRAMMAR_PLACES_H
