@@ -24,6 +24,8 @@ const struct config_option config_table[CONFIG_N_OPTIONS] = {
      "positions a slot may hold; 0 = the worker's own choice"},
     {"hive", "threads", CONFIG_INT, "0", 0, 256, NULL, NULL,
      "threads a worker computes with; 0 = one for each usable core"},
+    {"hive", "kv_type", CONFIG_CHOICE, "f16", 0, 0, "f16 q8_0", NULL,
+     "how workers keep keys and values: f16, or q8_0 in half the memory"},
     {"hive", "prefix_cache", CONFIG_CHOICE, "on", 0, 0, "on off", NULL,
      "whether workers keep what they computed for prompts that begin the same: on or off"},
     {"hive", "speculate", CONFIG_CHOICE, "auto", 0, 0, "auto off", NULL,

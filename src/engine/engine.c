@@ -12,13 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/kern/kern.h"
-#include "engine/kern/pool.h"
-#include "engine/model/forward.h"
-#include "engine/model/kv.h"
-#include "engine/model/model.h"
-#include "engine/model/packs.h"
-#include "engine/model/scratch.h"
+#include "engine/internal.h"
 
 _Static_assert(ENGINE_PAGE_TOKENS == KV_PAGE_TOKENS, "a page is a page");
 _Static_assert((int)ENGINE_KV_F16 == (int)KERN_KV_F16, "types of keys and values");
@@ -28,16 +22,6 @@ _Static_assert((int)ENGINE_KV_Q8_0 == (int)KERN_KV_Q8_0, "types of keys and valu
 
 /* The most tokens a batch may have; far above what any cache likes. */
 #define MAX_BATCH 65536
-
-struct engine {
-    const struct engine_model *model;
-    struct engine_params params; /* with the defaults filled in */
-    struct forward f;
-    struct packs *packs;   /* NULL when weights are used as they lie in the file */
-    uint32_t *new_rows;    /* n_slots: rows of the batch at hand, 0 between batches */
-    uint32_t *logit_index; /* n_batch: which row of scratch logits, or NO_LOGITS */
-    uint32_t n_last;       /* rows of the last batch; 0 when it failed */
-};
 
 /* ---- creation ------------------------------------------------------------ */
 
@@ -54,6 +38,12 @@ static void fill_defaults(const struct engine_model *m, struct engine_params *p)
         p->n_batch = ENGINE_DEFAULT_BATCH;
     if (p->n_threads == 0)
         p->n_threads = min_u32(pool_usable_cpus(), POOL_MAX_THREADS);
+    if (!hparams_is_encoder(&m->hp))
+        return;
+    p->kv_type = ENGINE_KV_F16; /* of one layer, and of one pass only */
+    p->keep_prefixes = false;
+    if (p->n_batch < p->n_ctx) /* a text goes through in one piece */
+        p->n_batch = p->n_ctx;
 }
 
 static int check_params(const struct engine_model *m, const struct engine_params *p,
@@ -79,7 +69,9 @@ static int check_params(const struct engine_model *m, const struct engine_params
 
 static struct kv_shape kv_shape_of(const struct engine_model *m, const struct engine_params *p)
 {
-    return (struct kv_shape){m->hp.n_layers, m->hp.n_kv_heads, m->hp.head_dim,
+    uint32_t n_layers = hparams_is_encoder(&m->hp) ? 1 : m->hp.n_layers;
+
+    return (struct kv_shape){n_layers, m->hp.n_kv_heads, m->hp.head_dim,
                              p->kv_type == ENGINE_KV_Q8_0 ? KERN_KV_Q8_0 : KERN_KV_F16};
 }
 
@@ -100,12 +92,19 @@ uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint
     struct engine_params p = {.n_slots = n_slots, .n_ctx = n_ctx, .n_batch = n_batch};
     struct kv_shape kv = kv_shape_of(m, &p);
     struct scratch_shape scratch;
-    uint64_t bytes;
+    uint64_t bytes, kv_bytes;
+    uint32_t n_logits;
 
     fill_defaults(m, &p);
-    scratch = scratch_shape_of(m, &p, min_u32(p.n_slots, p.n_batch));
-    if (__builtin_add_overflow(kv_bytes_needed(&kv, p.n_slots, p.n_ctx), scratch_bytes(&scratch),
-                               &bytes))
+    if (hparams_is_encoder(&m->hp)) { /* of the pages of a pass, each text may have one begun */
+        scratch = scratch_shape_of(m, &p, 0);
+        kv_bytes = kv_bytes_needed(&kv, 1, p.n_batch + ENGINE_EMBED_TEXTS * KV_PAGE_TOKENS);
+    } else {
+        n_logits = p.n_slots > ENGINE_LOGIT_ROWS ? p.n_slots : ENGINE_LOGIT_ROWS;
+        scratch = scratch_shape_of(m, &p, min_u32(n_logits, p.n_batch));
+        kv_bytes = kv_bytes_needed(&kv, p.n_slots, p.n_ctx);
+    }
+    if (__builtin_add_overflow(kv_bytes, scratch_bytes(&scratch), &bytes))
         return UINT64_MAX;
     return bytes;
 }
@@ -129,7 +128,8 @@ static int alloc_parts(struct engine *e, struct err *err)
 {
     struct engine_params *p = &e->params;
     struct kv_shape kv = kv_shape_of(e->model, p);
-    struct scratch_shape scratch = scratch_shape_of(e->model, p, p->n_batch);
+    bool encoder = hparams_is_encoder(&e->model->hp);
+    struct scratch_shape scratch = scratch_shape_of(e->model, p, encoder ? 0 : p->n_batch);
     int rc;
 
     e->new_rows = calloc(p->n_slots, sizeof *e->new_rows);
@@ -137,7 +137,7 @@ static int alloc_parts(struct engine *e, struct err *err)
     e->f.rows = malloc(p->n_batch * sizeof *e->f.rows);
     if (!e->new_rows || !e->logit_index || !e->f.rows)
         return err_no_memory(err, p->n_batch * sizeof *e->f.rows, "the rows of a batch");
-    rc = kv_create(&kv, p->n_slots, p->n_ctx, &e->f.kv, err);
+    rc = kv_create(&kv, encoder ? ENGINE_EMBED_TEXTS : p->n_slots, p->n_ctx, &e->f.kv, err);
     if (!rc && p->keep_prefixes)
         rc = kv_keep_prefixes(e->f.kv, err);
     if (!rc)
@@ -235,9 +235,20 @@ const struct engine_model *engine_get_model(const struct engine *e)
 
 /* ---- sequences ----------------------------------------------------------- */
 
+static int refuse_encoder(const struct engine *e, struct err *err)
+{
+    if (!hparams_is_encoder(&e->model->hp))
+        return 0;
+    return err_set(err, ERR_UNSUPPORTED,
+                   "%s: a %s model makes embeddings of texts and generates none",
+                   gguf_name(e->model->gguf), hparams_family_name(e->model->hp.family));
+}
+
 int engine_seq_open(struct engine *e, struct err *err)
 {
-    return kv_open(e->f.kv, err);
+    int rc = refuse_encoder(e, err);
+
+    return rc ? rc : kv_open(e->f.kv, err);
 }
 
 uint32_t engine_seq_reuse(struct engine *e, int seq, const int32_t *tokens, uint32_t n)
@@ -308,7 +319,8 @@ static int take_rows(struct engine *e, const struct engine_row *rows, uint32_t n
             return rc;
         e->f.rows[i] = (struct forward_row){.token = rows[i].token,
                                             .seq = seq,
-                                            .pos = kv_len(e->f.kv, seq) + e->new_rows[seq]++,
+                                            .pos = kv_len(e->f.kv, seq) + e->new_rows[seq],
+                                            .n_seen = kv_len(e->f.kv, seq) + ++e->new_rows[seq],
                                             .want_logits = rows[i].want_logits};
         e->logit_index[i] = rows[i].want_logits ? n_logits++ : NO_LOGITS;
     }
@@ -344,7 +356,7 @@ static void forget_rows(struct engine *e)
         e->new_rows[i] = 0;
 }
 
-static int why_ended(struct engine *e, struct err *err)
+int engine_why_ended(struct engine *e, struct err *err)
 {
     if (rows_failed(&e->f.window))
         return err_set(err, ERR_IO, "%s: the weights cannot be read: the file is no longer whole",
@@ -354,9 +366,11 @@ static int why_ended(struct engine *e, struct err *err)
 
 int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_rows, struct err *err)
 {
-    int rc = 0;
+    int rc = refuse_encoder(e, err);
 
     e->n_last = 0;
+    if (rc)
+        return rc;
     if (n_rows < 1 || n_rows > e->params.n_batch)
         return err_set(err, ERR_INVALID, "a batch has %u rows; 1 to %u are possible", n_rows,
                        e->params.n_batch);
@@ -370,7 +384,7 @@ int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_ro
         if (done)
             e->n_last = n_rows;
         else
-            rc = why_ended(e, err);
+            rc = engine_why_ended(e, err);
     }
     forget_rows(e);
     return rc;

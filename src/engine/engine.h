@@ -12,7 +12,8 @@
  * kern/kern.h).
  *
  * Threads: a model, once loaded, may be read by many. An engine belongs to one thread; only
- * engine_stop may be called from another. engine_decode allocates nothing and takes no lock.
+ * engine_stop may be called from another. engine_decode and engine_embed allocate nothing and take
+ * no lock.
  * Errors: 0 or a negative err_code, *err a sentence. Nothing here prints or exits.
  */
 #ifndef RBEE_ENGINE_ENGINE_H
@@ -56,18 +57,20 @@ int engine_model_load(struct engine_model *m,
                       struct err *err);
 
 struct engine_model_info {
-    const char *architecture;  /* "llama", "qwen2" */
+    const char *architecture;  /* "llama", "qwen2", "bert", "nomic-bert" */
     const char *name;          /* general.name, or "" */
     const char *chat_template; /* NUL-terminated, or NULL when the file has none */
-    const char *tokenizer;     /* "spm", "bpe" */
-    const char *pre_tokenizer; /* "llama-bpe"; "" for SPM */
+    const char *tokenizer;     /* "spm", "bpe", "wpm" */
+    const char *pre_tokenizer; /* "llama-bpe"; "" but for BPE */
     const char *file_type;     /* "Q4_K" ...: the type that holds most of the weights */
     uint64_t file_bytes, weight_bytes, n_params;
     uint64_t token_bytes; /* of the weights, what a pass of one token reads (no embedding table) */
     uint32_t n_layers, n_embd, n_heads, n_kv_heads, head_dim, n_ff, n_vocab;
     uint32_t n_ctx_train;        /* context the model was trained for */
-    uint64_t kv_bytes_per_token; /* as F16 */
+    uint64_t kv_bytes_per_token; /* as F16; 0 for an encoder */
     float rope_freq_base;
+    bool embeds;         /* an encoder: engine_embed works, and engine_decode does not */
+    const char *pooling; /* of an encoder: "mean", "cls", "last"; else "" */
 };
 /* Nanoseconds that the parts of engine_model_open took. */
 struct engine_open_times {
@@ -82,9 +85,11 @@ void engine_model_info(const struct engine_model *m, struct engine_model_info *o
 
 /*
  * Bytes an engine can come to use: KV pages for n_slots sequences of n_ctx, and scratch with logits
- * of one row a sequence. n_ctx and n_batch 0 are as in engine_params; keys and values are F16.
+ * of one row a sequence, but of ENGINE_LOGIT_ROWS at least. n_ctx and n_batch 0 are as in
+ * engine_params; keys and values are F16.
  * UINT64_MAX when it overflows.
  */
+#define ENGINE_LOGIT_ROWS 32
 uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint32_t n_ctx,
                             uint32_t n_batch);
 
@@ -150,7 +155,8 @@ struct engine_params {
     uint32_t n_slots;   /* sequences at once, 1..ENGINE_MAX_SLOTS */
     uint32_t n_ctx;     /* positions of a sequence, at most what the model was trained for;
                          * 0 = that, capped by ENGINE_DEFAULT_CTX */
-    uint32_t n_batch;   /* most tokens in one batch; 0 = ENGINE_DEFAULT_BATCH */
+    uint32_t n_batch;   /* most tokens in one batch; 0 = ENGINE_DEFAULT_BATCH; an encoder's has at
+                         * least n_ctx, for a text goes through it in one piece */
     unsigned n_threads; /* 0 = the CPUs this process may use */
     const char
         *kernels;  /* "ref", "avx2", "avxvnni", "avx512", "neon"; NULL or "auto" = the best here */
@@ -180,7 +186,8 @@ unsigned engine_n_threads(const struct engine *e);
 const char *engine_kernels(const struct engine *e);
 const struct engine_model *engine_get_model(const struct engine *e);
 
-/* An empty sequence: its id (0..n_slots-1), or ERR_BUSY when all are taken. */
+/* An empty sequence: its id (0..n_slots-1), or ERR_BUSY when all are taken; ERR_UNSUPPORTED for an
+ * encoder. */
 int engine_seq_open(struct engine *e, struct err *err);
 /*
  * Lengthens a sequence that holds tokens[0..length-1] by what is kept of tokens up to tokens[n-1],
@@ -215,6 +222,33 @@ struct engine_row {
  */
 int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_rows,
                   struct err *err);
+
+/* ---- embeddings ------------------------------------------------------------------------------ */
+
+/* How the rows of a text become one vector; MODEL is as the model's file says, else the mean. */
+enum engine_pooling { ENGINE_POOL_MODEL, ENGINE_POOL_MEAN, ENGINE_POOL_CLS, ENGINE_POOL_LAST };
+
+struct engine_text {
+    const int32_t *tokens; /* n of them, 1..n_ctx; [CLS] and [SEP] included (ENGINE_ADD_SPECIAL) */
+    uint32_t n;
+    enum engine_pooling pooling;
+    bool normalize; /* to length 1 */
+    float *out;     /* n_embd floats */
+};
+
+/* Texts in one pass, at most. */
+#define ENGINE_EMBED_TEXTS 64
+
+/*
+ * One pass of whole texts through an encoder; together they have at most engine_n_batch tokens. A
+ * text's vector is the same bits alone and among others. ERR_UNSUPPORTED for a model that generates
+ * text, ERR_INVALID (unknown token; too many texts or tokens in all), ERR_LIMIT (a text is longer
+ * than n_ctx; both numbers), ERR_CANCELLED and ERR_IO as engine_decode. On failure no `out` counts.
+ */
+int engine_embed(struct engine *e, const struct engine_text *texts, uint32_t n_texts,
+                 struct err *err);
+
+/* ---- both ------------------------------------------------------------------------------------ */
 
 /*
  * Does a little of what makes later batches faster, at most some tens of milliseconds; false when

@@ -111,11 +111,14 @@ int engine_vocab_tokenize(const struct engine_vocab *v, const char *text, size_t
     return tok_encode(v->tok, text, n_bytes, flags, ids, n_ids, err);
 }
 
-/* Does encoding put a blank before a text? SPM does, unless the file says otherwise. */
+/* Does encoding put a blank before a text? WordPiece does, and SPM unless the file says otherwise.
+ */
 static bool adds_blank(const struct engine_vocab *v)
 {
     bool adds = strcmp(tok_model_name(v->tok), "spm") == 0;
 
+    if (strcmp(tok_model_name(v->tok), "wpm") == 0)
+        return true;
     gguf_get_bool(v->gguf, "tokenizer.ggml.add_space_prefix", &adds, NULL);
     return adds;
 }

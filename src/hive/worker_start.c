@@ -84,6 +84,7 @@ static void make_args(struct args *a, const struct worker *w, const char *hive, 
         put_num(a, "--ctx", w->ctx);
     if (config_int(c, "hive", "threads"))
         put_num(a, "--threads", config_int(c, "hive", "threads"));
+    put(a, "--kv-type", config_text(c, "hive", "kv_type"));
     if (config_text(c, "hive", "chat_template")[0])
         put(a, "--chat-template", config_text(c, "hive", "chat_template"));
     put(a, "--prefix-cache", config_text(c, "hive", "prefix_cache"));

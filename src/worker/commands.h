@@ -21,6 +21,7 @@ int cmd_tokenize(const struct cli_command *self, int argc, char **argv);
 int cmd_detokenize(const struct cli_command *self, int argc, char **argv);
 int cmd_render(const struct cli_command *self, int argc, char **argv);
 int cmd_run(const struct cli_command *self, int argc, char **argv);
+int cmd_embed(const struct cli_command *self, int argc, char **argv);
 int cmd_bench(const struct cli_command *self, int argc, char **argv);
 
 /* "llm-worker-rbee: <sentence>" on stderr. Returns CLI_ERROR. */

@@ -10,6 +10,7 @@ static const struct cli_command commands[] = {
     {"detokenize", NULL, "turn token ids on stdin into text", NULL, cmd_detokenize},
     {"render", NULL, "fill in a chat template, with variables on stdin", NULL, cmd_render},
     {"run", NULL, "continue one prompt, without servers", NULL, cmd_run},
+    {"embed", NULL, "make the embedding of a text on stdin, without servers", NULL, cmd_embed},
     {"bench", NULL, "measure a model's speed here, as JSON", NULL, cmd_bench},
     {0},
 };

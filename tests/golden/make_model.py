@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Writes a small GGUF model with random weights, the same bytes for the same arguments.
 
-    make_model.py llama|qwen2 OUT.gguf [--embd 512] [--layers 4] [--ff 1024] [--vocab 1024]
+    make_model.py llama|qwen2|bert|nomic-bert OUT.gguf [--embd 512] [--layers 4] [--ff 1024] [--vocab 1024]
 
 The weights are F32, so that any tool can quantise them to any type. Their scale is chosen so that the
 next-token distribution is neither flat nor a single spike: a comparison of logits then means
@@ -65,8 +65,44 @@ def bpe_vocabulary(n):
     return tokens, kinds, merges
 
 
+def wpm_vocabulary(n):
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789.,!?-"
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    kinds = [3] * len(tokens)
+    words = ["\u2581" + a for a in letters] + list(letters)
+    words += ["\u2581" + a + b for a in letters[:26] for b in letters[:26]]
+    tokens += words[:n - len(tokens)]
+    tokens += ["\u2581unused%d" % i for i in range(len(tokens), n)]
+    return tokens, kinds + [1] * (n - len(kinds))
+
+
+def encoder_metadata(args):
+    a = args.arch
+    keys = [key("general.architecture", STRING, a), key("general.name", STRING, "random-" + a),
+            key("general.file_type", U32, 0)]
+    for name, value in [("context_length", 512), ("embedding_length", args.embd),
+                        ("block_count", args.layers), ("feed_forward_length", args.ff),
+                        ("attention.head_count", args.heads), ("pooling_type", args.pooling)]:
+        keys.append(key(a + "." + name, U32, value))
+    tokens, kinds = wpm_vocabulary(args.vocab)
+    keys += [key(a + ".attention.layer_norm_epsilon", F32, 1e-12),
+             key(a + ".attention.causal", BOOL, False),
+             key("tokenizer.ggml.model", STRING, "bert"),
+             key("tokenizer.ggml.token_type_count", U32, 2),
+             key("tokenizer.ggml.tokens", ARRAY, tokens, STRING),
+             key("tokenizer.ggml.token_type", ARRAY, kinds, I32)]
+    for name, value in [("unknown", 1), ("seperator", 3), ("padding", 0), ("cls", 2), ("mask", 4),
+                        ("bos", 2), ("eos", 3)]:
+        keys.append(key("tokenizer.ggml.%s_token_id" % name, U32, value))
+    if a == "nomic-bert":
+        keys.append(key(a + ".rope.freq_base", F32, 1000.0))
+    return keys
+
+
 def metadata(args, head_dim):
     a = args.arch
+    if a not in ("llama", "qwen2"):
+        return encoder_metadata(args)
     keys = [key("general.architecture", STRING, a), key("general.name", STRING, "random-" + a),
             key("general.file_type", U32, 0)]
     for name, value in [("context_length", 512), ("embedding_length", args.embd),
@@ -96,8 +132,31 @@ def metadata(args, head_dim):
     return keys
 
 
+def encoder_shapes(args):
+    e, bert = args.embd, args.arch == "bert"
+    shapes = [("token_embd.weight", (e, args.vocab), 1.0), ("token_types.weight", (e, 2), 1.0),
+              ("token_embd_norm.weight", (e,), None), ("token_embd_norm.bias", (e,), 0.1)]
+    if bert:
+        shapes.append(("position_embd.weight", (e, 512), 1.0))
+    for i in range(args.layers):
+        b = "blk.%d." % i
+        linear = [("attn_output", e, e, 1.0), ("ffn_up", e, args.ff, 1.5),
+                  ("ffn_down", args.ff, e, 1.0)]
+        linear += [("attn_" + c, e, e, 1.5) for c in "qkv"] if bert else [
+            ("attn_qkv", e, 3 * e, 1.5), ("ffn_gate", e, args.ff, 1.5)]
+        for name, k, rows, spread in linear:
+            shapes.append((b + name + ".weight", (k, rows), spread))
+            if bert:
+                shapes.append((b + name + ".bias", (rows,), 0.2))
+        for name in ("attn_output_norm", "layer_output_norm"):
+            shapes += [(b + name + ".weight", (e,), None), (b + name + ".bias", (e,), 0.1)]
+    return shapes
+
+
 def tensor_shapes(args, head_dim):
     """(name, (row length, rows...), spread) of every tensor."""
+    if args.arch not in ("llama", "qwen2"):
+        return encoder_shapes(args)
     e, kv = args.embd, args.kv_heads * head_dim
     shapes = [("token_embd.weight", (e, args.vocab), 1.0)]
     for i in range(args.layers):
@@ -130,10 +189,10 @@ def tensor_data(shape, spread, rng):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("arch", choices=["llama", "qwen2"])
+    parser.add_argument("arch", choices=["llama", "qwen2", "bert", "nomic-bert"])
     parser.add_argument("out")
     for name, value in [("embd", 512), ("layers", 4), ("ff", 1024), ("vocab", 1024), ("heads", 8),
-                        ("kv-heads", 4), ("seed", 1)]:
+                        ("kv-heads", 4), ("seed", 1), ("pooling", 1)]:
         parser.add_argument("--" + name, type=int, default=value)
     args = parser.parse_args()
     head_dim = args.embd // args.heads

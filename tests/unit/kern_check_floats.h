@@ -321,6 +321,81 @@ static inline void check_silu_mul(void)
     silu_try(&r, 20000);
 }
 
+static inline void check_layer_norm(void)
+{
+    struct rng r = {13};
+
+    for (size_t k = 1; k <= 300; k += k < 40 ? 1 : 37) {
+        struct guard g = {0};
+        float *x = guard_floats(&g, &r, k), *w = guard_floats(&g, &r, k);
+        float *b = guard_floats(&g, &r, k), *y = guard_floats(&g, &r, k);
+        float *ref = guard_floats(&g, &r, k);
+        double mean = 0, v = 0;
+
+        kern_find("ref")->layer_norm(x, w, b, k, 1e-5f, ref);
+        for (size_t i = 0; i < k; i++)
+            mean += (double)x[i] / (double)k;
+        for (size_t i = 0; i < k; i++)
+            v += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)k;
+        for (size_t i = 0; i < k; i++) {
+            /* inputs are below 1; the mean is off by k/16 + 5 roundings, and so is the root */
+            double r_true = 1 / sqrt(v + 1e-5);
+            double want = ((double)x[i] - mean) * r_true * (double)w[i] + (double)b[i];
+            double bound = ((double)k / 16 + 10) * UNIT_ROUNDOFF * (3 * r_true + 1);
+            CHECK(fabs((double)ref[i] - want) <= bound, "layer_norm of %zu: %g, not %g", k,
+                  (double)ref[i], want);
+        }
+        EACH_SET(set)
+        {
+            set->layer_norm(x, w, b, k, 1e-5f, y);
+            check_same(y, ref, k, set->name, "layer_norm");
+            memcpy(y, x, k * sizeof *y);
+            set->layer_norm(y, w, b, k, 1e-5f, y);
+            check_same(y, ref, k, set->name, "layer_norm in place");
+        }
+        guard_free(&g);
+    }
+}
+
+static inline void gelu_try(struct rng *r, size_t n)
+{
+    struct guard g = {0};
+    float *x = guard_floats(&g, r, n), *y = guard_floats(&g, r, n), *ref = guard_floats(&g, r, n);
+
+    for (size_t i = 0; i < n; i++)
+        x[i] *= i % 7 == 0 ? 100.0f : 6.0f;
+    x[0] = n % 4 == 0 ? NAN : n % 4 == 1 ? INFINITY : n % 4 == 2 ? -0.0f : x[0];
+    memcpy(ref, x, n * sizeof *x);
+    kern_find("ref")->gelu(ref, n);
+    for (size_t i = 1; i < n; i++) {
+        double want = (double)x[i] / 2 * (1 + erf((double)x[i] / sqrt(2)));
+        /* half of |x| times what erfc is off by (1.5e-7 and its roundings), while it is not 0 */
+        double bound = fmin(fabs((double)x[i]), 16) * 2.5e-7 + UNIT_ROUNDOFF * fabs(want);
+        CHECK(fabs((double)ref[i] - want) <= bound, "gelu(%g) is %g, not %g", (double)x[i],
+              (double)ref[i], want);
+    }
+    if (n % 4 == 0)
+        CHECK(isnan(ref[0]), "gelu of no number is a number");
+    if (n % 4 == 1)
+        CHECK(ref[0] == INFINITY, "gelu(inf) is %g", (double)ref[0]);
+    EACH_SET(set)
+    {
+        memcpy(y, x, n * sizeof *x);
+        set->gelu(y, n);
+        check_same(y, ref, n, set->name, "gelu");
+    }
+    guard_free(&g);
+}
+
+static inline void check_gelu(void)
+{
+    struct rng r = {14};
+
+    for (size_t n = 1; n <= 40; n++)
+        gelu_try(&r, n);
+    gelu_try(&r, 20000);
+}
+
 static inline void check_add(void)
 {
     struct rng r = {12};

@@ -39,6 +39,8 @@ static inline void check_find(void)
     X(check_rms_norm, rms_norm__same_as_ref_and_near_double)                                       \
     X(check_rope, rope__same_as_ref_and_near_double)                                               \
     X(check_silu_mul, silu_mul__same_as_ref_and_near_double)                                       \
+    X(check_layer_norm, layer_norm__same_as_ref_and_near_double)                                   \
+    X(check_gelu, gelu__same_as_ref_and_near_double)                                               \
     X(check_add, add__adds)                                                                        \
     X(check_attend, attend__same_as_ref_and_near_double)                                           \
     X(check_attend_blocks, attend__blocks_same_as_ref_and_near_double)                             \

@@ -194,6 +194,14 @@ struct kern {
     void (*rms_norm)(const float *x, const float *w, size_t k, float eps, float *y);
 
     /*
+     * y[i] = fmaf((x[i] - mean) * r, w[i], b[i]), r = 1 / sqrtf(v / k + eps), mean the canonical
+     * sum of x (sixteen lanes, lane = i mod 16, then kern_sum16) divided by k, v the canonical
+     * float dot of x - mean with itself (Ba et al. 2016). y may be x.
+     */
+    void (*layer_norm)(const float *x, const float *w, const float *b, size_t k, float eps,
+                       float *y);
+
+    /*
      * Rotary embedding (Su et al. 2021) of n_heads heads of head_dim floats, in place; the first
      * n_rot of each are rotated. cs holds n_rot/2 pairs {cos, sin}. Pairs are (2i, 2i+1), or with
      * `neox` (i, i + n_rot/2):  a' = fmaf(a, c, -(b * s));  b' = fmaf(a, s, b * c).
@@ -203,6 +211,12 @@ struct kern {
 
     /* gate[i] = (gate[i] / (1 + exp(-gate[i]))) * up[i]; exp is kern_exp. (Shazeer 2020) */
     void (*silu_mul)(float *gate, const float *up, size_t n);
+
+    /*
+     * x[i] = x[i] / 2 * (1 + erf(x[i] / sqrt(2))) (Hendrycks & Gimpel 2016), erf within 2^-22; the
+     * exact sequence of operations is kern_gelu's in ref.c. -infinity gives a NaN.
+     */
+    void (*gelu)(float *x, size_t n);
 
     /* y[i] = y[i] + x[i] */
     void (*add)(float *y, const float *x, size_t n);
@@ -231,6 +245,7 @@ struct kern {
 #define KERN_EXP_MIN (-87.0f)
 #define KERN_EXP_MAX 88.0f
 float kern_exp(float x);
+float kern_gelu(float x);
 
 float kern_f16_to_f32(uint16_t h); /* exact */
 uint16_t kern_f32_to_f16(float f); /* round to nearest even */

@@ -53,6 +53,20 @@ float kern_exp(float x)
     return p * scale;
 }
 
+/* With a = |x| and y = erfc(a / sqrt(2)):  (x + a) / 2 - a / 2 * y, which is the same as above. */
+float kern_gelu(float x)
+{
+    float a = fabsf(x), c = a > GELU_MOST ? GELU_MOST : a;
+    float z = c * GELU_SCALE, t = 1.0f / fmaf(z, GELU_P, 1.0f), y;
+
+    y = fmaf(GELU_A5, t, GELU_A4);
+    y = fmaf(y, t, GELU_A3);
+    y = fmaf(y, t, GELU_A2);
+    y = fmaf(y, t, GELU_A1);
+    y = (y * t) * kern_exp(-(z * z));
+    return fmaf(c * -0.5f, y, (x + a) * 0.5f);
+}
+
 float kern_float_weight(enum tensor_type type, const void *row, size_t k)
 {
     const uint8_t *p = row;
@@ -207,6 +221,22 @@ static void ref_rms_norm(const float *x, const float *w, size_t k, float eps, fl
         y[i] = (x[i] * r) * w[i];
 }
 
+static void ref_layer_norm(const float *x, const float *w, const float *b, size_t k, float eps,
+                           float *y)
+{
+    float lanes[LANES] = {0}, mean, r;
+
+    for (size_t i = 0; i < k; i++)
+        lanes[i % LANES] = lanes[i % LANES] + x[i];
+    mean = kern_sum16(lanes) / (float)k;
+    memset(lanes, 0, sizeof lanes);
+    for (size_t i = 0; i < k; i++)
+        lanes[i % LANES] = fmaf(x[i] - mean, x[i] - mean, lanes[i % LANES]);
+    r = 1.0f / sqrtf(kern_sum16(lanes) / (float)k + eps);
+    for (size_t i = 0; i < k; i++)
+        y[i] = fmaf((x[i] - mean) * r, w[i], b[i]);
+}
+
 static void ref_rope(float *x, size_t n_heads, size_t head_dim, size_t n_rot, const float *cs,
                      bool neox)
 {
@@ -229,6 +259,12 @@ static void ref_silu_mul(float *gate, const float *up, size_t n)
         gate[i] = (gate[i] / (1.0f + kern_exp(-gate[i]))) * up[i];
 }
 
+static void ref_gelu(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = kern_gelu(x[i]);
+}
+
 static void ref_add(float *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -247,8 +283,10 @@ const struct kern kern_ref = {
     .matmul = ref_matmul,
     .get_row = kern_get_row,
     .rms_norm = ref_rms_norm,
+    .layer_norm = ref_layer_norm,
     .rope = ref_rope,
     .silu_mul = ref_silu_mul,
+    .gelu = ref_gelu,
     .add = ref_add,
     .to_f16 = ref_to_f16,
     .attend = ref_attend,

@@ -40,6 +40,19 @@ float kern_sum16(const float a[LANES]);
 #define EXP_C6      0x1.6a2352p-10f
 #define EXP_MAGIC   0x1.8p23f /* adding it rounds to an integer, left in the low bits */
 
+/*
+ * The constants of kern_gelu (see ref.c): erfc by formula 7.1.26 of Abramowitz & Stegun 1964, off
+ * by at most 1.5e-7. Past GELU_MOST erfc is 0 as a float.
+ */
+#define GELU_MOST  16.0f
+#define GELU_SCALE 0.70710678f /* 1 / sqrt(2) */
+#define GELU_P     0.3275911f
+#define GELU_A1    0.254829592f
+#define GELU_A2    -0.284496736f
+#define GELU_A3    1.421413741f
+#define GELU_A4    -1.453152027f
+#define GELU_A5    1.061405429f
+
 /* Weight k of a row of F32, F16 or BF16 as float32. Exact. */
 float kern_float_weight(enum tensor_type type, const void *row, size_t k);
 

@@ -58,10 +58,10 @@ static struct kern_attn attn_of(const struct attention_job *job, const struct sc
     const struct hparams *hp = f->hp;
     size_t group = hp->n_heads / hp->n_kv_heads;
     size_t at = run.begin * (size_t)hparams_q_dim(hp) + head * group * hp->head_dim;
-    uint32_t n_pages = kv_pages_for(f->rows[run.begin + run.n - 1].pos + 1);
+    uint32_t n_pages = kv_pages_for(f->rows[run.begin + run.n - 1].n_seen);
 
     for (uint32_t i = 0; i < run.n; i++)
-        mine->n_pos[i] = f->rows[run.begin + i].pos + 1;
+        mine->n_pos[i] = f->rows[run.begin + i].n_seen;
     if (n_pages > end * KERN_BLOCK_PAGES)
         n_pages = end * KERN_BLOCK_PAGES;
     kv_view(f->kv, f->rows[run.begin].seq, job->layer, head, begin * KERN_BLOCK_PAGES, n_pages,
@@ -82,7 +82,7 @@ static struct kern_attn attn_of(const struct attention_job *job, const struct sc
 
 static uint32_t blocks_of(const struct forward *f, size_t row)
 {
-    return kern_blocks_for(f->rows[row].pos + 1);
+    return kern_blocks_for(f->rows[row].n_seen);
 }
 
 /* A task is a run of rows and one KV head. */

@@ -1,6 +1,6 @@
 /*
  * attention.h - the attention of one layer for a batch: keys and values to their pages, then every
- * row with all positions of its own sequence up to its own.
+ * row with the positions of its own sequence that it sees: up to its own, or in an encoder all.
  *
  * Rows of a sequence go to the kernel several at a time, so that they share each load of a key or
  * value. Where there are too few such tasks for the threads (a long context, one sequence), the

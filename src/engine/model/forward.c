@@ -21,8 +21,7 @@ void forward_prepare(struct forward *f, bool packing)
     f->rope_magnitude = rope_frequencies(&f->hp->rope, f->w->rope_divisors, f->s.freq);
 }
 
-/* Jobs whose tasks are the rows of the batch, each of n values. */
-static void each_row(struct forward *f, pool_fn *task, void *arg, size_t n)
+void forward_each_row(struct forward *f, pool_fn *task, void *arg, size_t n)
 {
     share_run(f->pool, task, arg, f->n_rows, SHARE_WORK_PER_VALUE * n);
 }
@@ -73,7 +72,7 @@ static struct kern_acts normed(struct forward *f, const float *weight)
 {
     struct norm_job job = {f, weight};
 
-    each_row(f, norm_task, &job, f->hp->n_embd);
+    forward_each_row(f, norm_task, &job, f->hp->n_embd);
     return (struct kern_acts){.k = f->hp->n_embd, .n_cols = f->n_rows, .f = f->s.h, .q = f->s.hq};
 }
 
@@ -93,13 +92,12 @@ static void quantize_task(void *arg, size_t begin, size_t end, unsigned thread)
         job->f->kern->quantize(job->x + i * job->k, job->k, job->q + i * (job->k / QK));
 }
 
-/* x (n_rows, k) as floats and, where q is there, quantised to it. */
-static struct kern_acts activations(struct forward *f, const float *x, size_t k, struct kern_q8 *q)
+struct kern_acts forward_activations(struct forward *f, const float *x, size_t k, struct kern_q8 *q)
 {
     struct quantize_job job = {f, x, k, q};
 
     if (q)
-        each_row(f, quantize_task, &job, k);
+        forward_each_row(f, quantize_task, &job, k);
     return (struct kern_acts){.k = k, .n_cols = f->n_rows, .f = x, .q = q};
 }
 
@@ -161,7 +159,7 @@ static void attention(struct forward *f, uint32_t layer, bool last)
     if (f->n_rows == 0)
         return;
     attention_attend(f, layer);
-    p.x = activations(f, f->s.att, hparams_q_dim(f->hp), f->s.attq);
+    p.x = forward_activations(f, f->s.att, hparams_q_dim(f->hp), f->s.attq);
     product_run(&p, f->pool);
 }
 
@@ -186,7 +184,7 @@ static void feed_forward(struct forward *f, const struct layer *l)
     };
 
     product_run_gated(&in, f->pool);
-    out.x = activations(f, f->s.gate, f->hp->n_ff, f->s.gateq);
+    out.x = forward_activations(f, f->s.gate, f->hp->n_ff, f->s.gateq);
     product_run(&out, f->pool);
 }
 
@@ -207,7 +205,7 @@ static void final_logits(struct forward *f)
 bool forward_run(struct forward *f)
 {
     rows_begin(&f->window);
-    each_row(f, embed_task, f, f->hp->n_embd);
+    forward_each_row(f, embed_task, f, f->hp->n_embd);
     for (uint32_t i = 0; i < f->hp->n_layers; i++) {
         if (atomic_exchange(&f->stop, false) || rows_failed(&f->window))
             return false;

@@ -21,7 +21,9 @@
 struct forward_row {
     int32_t token;
     int seq;
-    uint32_t pos; /* reserved in the KV of seq */
+    uint32_t pos;    /* reserved in the KV of seq */
+    uint32_t n_seen; /* positions it attends to, from the first on; never fewer than the row before
+                      * of the same sequence */
     bool want_logits;
 };
 
@@ -49,5 +51,14 @@ void forward_prepare(struct forward *f, bool packing);
  * weights could not be read, which rows_failed tells until the next pass.
  */
 bool forward_run(struct forward *f);
+
+/* ---- for encoder.c, which is made of the same parts ---- */
+
+/* Runs a job whose tasks are the rows of the batch, each of n values. */
+void forward_each_row(struct forward *f, pool_fn *task, void *arg, size_t n);
+
+/* x (n_rows, k) as a product reads it: as floats and, where q is there, quantised to it. */
+struct kern_acts forward_activations(struct forward *f, const float *x, size_t k,
+                                     struct kern_q8 *q);
 
 #endif

@@ -8,7 +8,10 @@
 /* Room for "<architecture>.<longest name read here>". */
 #define KEY_MAX 96
 
-static const char *const family_names[] = {[FAMILY_LLAMA] = "llama", [FAMILY_QWEN2] = "qwen2"};
+static const char *const family_names[] = {[FAMILY_LLAMA] = "llama",
+                                           [FAMILY_QWEN2] = "qwen2",
+                                           [FAMILY_BERT] = "bert",
+                                           [FAMILY_NOMIC_BERT] = "nomic-bert"};
 #define N_FAMILIES (sizeof family_names / sizeof family_names[0])
 
 struct reader {
@@ -22,9 +25,19 @@ const char *hparams_family_name(enum family f)
     return family_names[f];
 }
 
-uint64_t hparams_kv_bytes_per_token(const struct hparams *hp)
+const char *hparams_pooling_name(enum pooling p)
 {
-    return (uint64_t)hp->n_layers * hparams_kv_dim(hp) * 2 * sizeof(uint16_t);
+    static const char *const names[] = {"mean", "cls", "last"};
+
+    return names[p];
+}
+
+uint64_t hparams_kv_bytes_per_token(const struct hparams *hp, enum kern_kv type)
+{
+    if (hparams_is_encoder(hp))
+        return 0;
+    return (uint64_t)hp->n_layers * hp->n_kv_heads * 2 * kern_strip_bytes(type, hp->head_dim) /
+           KERN_PAGE_TOKENS;
 }
 
 static void key_of(const struct reader *r, const char *name, char key[KEY_MAX])
@@ -102,7 +115,8 @@ static int read_family(const struct gguf *g, enum family *out, struct err *err)
         }
     }
     return err_set(err, ERR_UNSUPPORTED,
-                   "%s: the architecture '%.*s' is not supported; llama and qwen2 are",
+                   "%s: the architecture '%.*s' is not supported; llama, qwen2, bert and "
+                   "nomic-bert are",
                    gguf_name(g), (int)(arch.len < 64 ? arch.len : 64), arch.bytes);
 }
 
@@ -253,6 +267,82 @@ static int read_rope(const struct reader *r, struct hparams *hp)
     return read_scaling(r, hp, rope);
 }
 
+/* The numbers of pooling that files have: 0 none, 1 mean, 2 CLS, 3 last, 4 a reranker's. */
+#define POOLING_KEY  "pooling_type"
+#define POOLING_RANK 4
+
+static int read_pooling(const struct reader *r, struct hparams *hp)
+{
+    static const enum pooling known[] = {POOLING_MEAN, POOLING_MEAN, POOLING_CLS, POOLING_LAST};
+    uint32_t number = 1;
+    int rc = may_u32(r, POOLING_KEY, 0, POOLING_RANK, &number);
+
+    if (rc)
+        return rc;
+    if (number == POOLING_RANK)
+        return err_set(r->err, ERR_UNSUPPORTED,
+                       "%s: the model ranks pairs of texts (the key '%s." POOLING_KEY
+                       "' is %u), which is not supported; embedding models are",
+                       gguf_name(r->g), r->arch, number);
+    hp->pooling = known[number];
+    return 0;
+}
+
+static int refuse_causal(const struct reader *r)
+{
+    char key[KEY_MAX];
+    bool causal = false;
+    int rc;
+
+    key_of(r, "attention.causal", key);
+    if (!gguf_has(r->g, key))
+        return 0;
+    rc = gguf_get_bool(r->g, key, &causal, r->err);
+    if (rc || !causal)
+        return rc;
+    return err_set(r->err, ERR_UNSUPPORTED,
+                   "%s: the key '%s' is true, but %s is supported only with attention to both "
+                   "sides",
+                   gguf_name(r->g), key, r->arch);
+}
+
+/* The one number of the model that files keep with the tokenizer's. */
+static int read_token_types(const struct reader *r, struct hparams *hp)
+{
+    static const char key[] = "tokenizer.ggml.token_type_count";
+    int rc = 0;
+
+    hp->n_token_types = 1;
+    if (gguf_has(r->g, key))
+        rc = gguf_get_u32(r->g, key, &hp->n_token_types, r->err);
+    if (!rc && (hp->n_token_types < 1 || hp->n_token_types > HPARAMS_MAX_TOKEN_TYPES))
+        rc = err_set(r->err, ERR_INVALID, "%s: the key '%s' is %u, but must be from 1 to %u",
+                     gguf_name(r->g), key, hp->n_token_types, HPARAMS_MAX_TOKEN_TYPES);
+    return rc;
+}
+
+/* Behind the heads. */
+static int read_encoder(const struct reader *r, struct hparams *hp)
+{
+    uint32_t moe_every = 0;
+    int rc = refuse_causal(r);
+
+    if (!rc)
+        rc = may_u32(r, "moe_every_n_layers", 0, UINT32_MAX, &moe_every);
+    if (!rc && moe_every > 0)
+        rc = err_set(r->err, ERR_UNSUPPORTED,
+                     "%s: a mixture of experts in every %u layers (the key "
+                     "'%s.moe_every_n_layers') is not supported; dense models are",
+                     gguf_name(r->g), moe_every, r->arch);
+    if (!rc && hp->n_heads * hp->head_dim != hp->n_embd)
+        rc = err_set(r->err, ERR_INVALID,
+                     "%s: %u heads of %u values make no row of %u ('%s.embedding_length')",
+                     gguf_name(r->g), hp->n_heads, hp->head_dim, hp->n_embd, r->arch);
+    if (!rc)
+        rc = read_token_types(r, hp);
+    return rc ? rc : read_pooling(r, hp);
+}
+
 int hparams_read(const struct gguf *g, struct hparams *out, struct err *err)
 {
     struct hparams hp = {0};
@@ -272,10 +362,15 @@ int hparams_read(const struct gguf *g, struct hparams *out, struct err *err)
     if (!rc)
         rc = need_u32(&r, "context_length", 1, HPARAMS_MAX_CTX, &hp.n_ctx_train);
     if (!rc)
-        rc = need_f32(&r, "attention.layer_norm_rms_epsilon", 0.0f, 1.0f, &hp.norm_eps);
+        rc = need_f32(&r,
+                      hparams_is_encoder(&hp) ? "attention.layer_norm_epsilon"
+                                              : "attention.layer_norm_rms_epsilon",
+                      0.0f, 1.0f, &hp.norm_eps);
     if (!rc)
         rc = read_heads(&r, &hp);
-    if (!rc)
+    if (!rc && hparams_is_encoder(&hp))
+        rc = read_encoder(&r, &hp);
+    if (!rc && hp.family != FAMILY_BERT)
         rc = read_rope(&r, &hp);
     if (!rc)
         *out = hp;

@@ -39,7 +39,7 @@ static void list_mats(struct packs *p)
             n = WEIGHTS_LAYER_MATS;
         }
         for (size_t j = 0; j < n; j++)
-            if (pack_bytes(mats[j]) > 0)
+            if (mats[j]->data && pack_bytes(mats[j]) > 0)
                 p->mats[p->n_mats++] = mats[j];
     }
 }

@@ -36,6 +36,8 @@ static void multiply(const struct product *p, const struct product_out *o, size_
 
         if (o->bias)
             p->kern->add(y, o->bias + r0, r1 - r0);
+        if (o->gelu)
+            p->kern->gelu(y, r1 - r0);
         if (o->residual)
             p->kern->add(o->residual + c * stride + r0, y, r1 - r0);
     }

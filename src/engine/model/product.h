@@ -2,8 +2,8 @@
  * product.h - matrix products of a batch, shared out over the pool by ranges of weight rows.
  *
  * Up to three matrices that read the same activations form one job: one wake-up of the pool, one
- * barrier. What follows a product value by value (bias, residual, SwiGLU's gate) is done by the
- * task that made the values, while they are in its cache.
+ * barrier. What follows a product value by value (bias, residual, GELU, SwiGLU's gate) is done by
+ * the task that made the values, while they are in its cache.
  */
 #ifndef RBEE_ENGINE_MODEL_PRODUCT_H
 #define RBEE_ENGINE_MODEL_PRODUCT_H
@@ -21,6 +21,7 @@ struct product_out {
     float *y;                 /* (n_cols, n_rows) */
     const float *bias;        /* (n_rows) added to y, or NULL */
     float *residual;          /* (n_cols, n_rows) to which y is added, or NULL */
+    bool gelu;                /* y becomes gelu(y), behind the bias */
 };
 
 struct product {

@@ -11,128 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define TENSOR_NAME_MAX 64
-#define SHAPE_TEXT_MAX  96
-
-enum presence { REQUIRED, OPTIONAL };
-
-struct finder {
-    const struct gguf *g;
-    const struct hparams *hp;
-    const struct kern *kern; /* turns any type into floats */
-    struct weights *w;
-    size_t n_vectors, cap_vectors; /* floats of w->vectors in use, and in all */
-    struct err *err;
-};
-
-/* "64 x 512", or "64" for a vector. */
-static const char *shape_text(char dst[SHAPE_TEXT_MAX], uint32_t n_dims, const uint64_t *dims)
-{
-    size_t len = 0;
-
-    dst[0] = '\0';
-    for (uint32_t i = 0; i < n_dims && len < SHAPE_TEXT_MAX; i++)
-        len += (size_t)snprintf(dst + len, SHAPE_TEXT_MAX - len, "%s%llu", i ? " x " : "",
-                                (unsigned long long)dims[i]);
-    return dst;
-}
-
-static bool same_shape(const struct gguf_tensor *t, uint32_t n_dims, const uint64_t *dims)
-{
-    for (uint32_t i = 0; i < GGUF_MAX_DIMS; i++)
-        if ((i < t->n_dims ? t->dims[i] : 1) != (i < n_dims ? dims[i] : 1))
-            return false;
-    return true;
-}
-
-/* *out is NULL, and the return 0, when an optional tensor is absent. */
-static int find_tensor(const struct finder *f, const char *name, enum presence presence,
-                       uint32_t n_dims, const uint64_t *dims, const struct gguf_tensor **out)
-{
-    const struct gguf_tensor *t = gguf_find_tensor(f->g, name);
-    char have[SHAPE_TEXT_MAX], need[SHAPE_TEXT_MAX];
-
-    *out = NULL;
-    if (!t && presence == OPTIONAL)
-        return 0;
-    if (!t)
-        return err_set(f->err, ERR_NOT_FOUND, "%s: the tensor '%s' of shape %s is missing",
-                       gguf_name(f->g), name, shape_text(need, n_dims, dims));
-    if (!same_shape(t, n_dims, dims))
-        return err_set(f->err, ERR_INVALID,
-                       "%s: the tensor '%s' has the shape %s, but must have %s", gguf_name(f->g),
-                       name, shape_text(have, t->n_dims, t->dims), shape_text(need, n_dims, dims));
-    if (!t->type) {
-        const char *type = type_public_name(t->type_number);
-
-        return err_set(f->err, ERR_UNSUPPORTED,
-                       "%s: the tensor '%s' is of type %s (number %u), which is not supported",
-                       gguf_name(f->g), name, type ? type : "unknown", t->type_number);
-    }
-    *out = t;
-    return 0;
-}
-
-static int row_bytes(const struct finder *f, const char *name, const struct gguf_tensor *t,
-                     size_t *out)
-{
-    if (t->dims[0] % t->type->block_elems != 0)
-        return err_set(f->err, ERR_INVALID,
-                       "%s: a row of the tensor '%s' has %llu values, no multiple of the %u in a "
-                       "block of %s",
-                       gguf_name(f->g), name, (unsigned long long)t->dims[0], t->type->block_elems,
-                       t->type->name);
-    *out = (size_t)(t->dims[0] / t->type->block_elems) * t->type->block_bytes;
-    return 0;
-}
-
-/* W (n_rows, k) */
-static int find_mat(const struct finder *f, const char *name, enum presence presence,
-                    uint64_t n_rows, uint64_t k, struct kern_mat *out)
-{
-    uint64_t dims[2] = {k, n_rows};
-    const struct gguf_tensor *t;
-    size_t bytes = 0;
-    int rc = find_tensor(f, name, presence, 2, dims, &t);
-
-    if (!rc && t)
-        rc = row_bytes(f, name, t, &bytes);
-    if (rc || !t)
-        return rc;
-    *out = (struct kern_mat){
-        .type = t->type, .data = t->data, .n_rows = n_rows, .k = k, .row_bytes = bytes};
-    return 0;
-}
-
-/* v (n), as floats of our own; *out is NULL when an optional one is absent. */
-static int find_vec(struct finder *f, const char *name, enum presence presence, uint64_t n,
-                    const float **out)
-{
-    const struct gguf_tensor *t;
-    struct kern_mat mat;
-    size_t bytes = 0;
-    float *place;
-    int rc = find_tensor(f, name, presence, 1, &n, &t);
-
-    if (!rc && t)
-        rc = row_bytes(f, name, t, &bytes);
-    if (rc || !t)
-        return rc;
-    BUG_ON(n > f->cap_vectors - f->n_vectors);
-    place = f->w->vectors + f->n_vectors;
-    f->n_vectors += n;
-    mat = (struct kern_mat){
-        .type = t->type, .data = t->data, .n_rows = 1, .k = n, .row_bytes = bytes};
-    f->kern->get_row(&mat, 0, place);
-    *out = place;
-    return 0;
-}
-
-static const char *layer_name(char dst[TENSOR_NAME_MAX], uint32_t layer, const char *suffix)
-{
-    snprintf(dst, TENSOR_NAME_MAX, "blk.%u.%s", layer, suffix);
-    return dst;
-}
+#include "engine/model/encoder_weights.h"
+#include "engine/model/finder.h"
 
 static int find_layer_mats(const struct finder *f, uint32_t i, struct layer *l)
 {
@@ -148,11 +28,11 @@ static int find_layer_mats(const struct finder *f, uint32_t i, struct layer *l)
         {"ffn_gate.weight", ff, e, &l->gate}, {"ffn_up.weight", ff, e, &l->up},
         {"ffn_down.weight", e, ff, &l->down},
     };
-    char name[TENSOR_NAME_MAX];
+    char name[FINDER_NAME_MAX];
 
     for (size_t j = 0; j < sizeof wanted / sizeof wanted[0]; j++) {
-        int rc = find_mat(f, layer_name(name, i, wanted[j].name), REQUIRED, wanted[j].n_rows,
-                          wanted[j].k, wanted[j].mat);
+        int rc = finder_mat(f, finder_layer(name, i, wanted[j].name), FINDER_REQUIRED,
+                            wanted[j].n_rows, wanted[j].k, wanted[j].mat);
 
         if (rc)
             return rc;
@@ -165,22 +45,22 @@ static int find_layer_vecs(struct finder *f, uint32_t i, struct layer *l)
     uint64_t e = f->hp->n_embd, q = hparams_q_dim(f->hp), k = hparams_kv_dim(f->hp);
     const struct {
         const char *name;
-        enum presence presence;
+        enum finder_presence presence;
         uint64_t n;
         const float **vec;
     } wanted[] = {
-        {"attn_norm.weight", REQUIRED, e, &l->attn_norm},
-        {"ffn_norm.weight", REQUIRED, e, &l->ffn_norm},
-        {"attn_q.bias", OPTIONAL, q, &l->bq},
-        {"attn_k.bias", OPTIONAL, k, &l->bk},
-        {"attn_v.bias", OPTIONAL, k, &l->bv},
-        {"attn_output.bias", OPTIONAL, e, &l->bo},
+        {"attn_norm.weight", FINDER_REQUIRED, e, &l->attn_norm},
+        {"ffn_norm.weight", FINDER_REQUIRED, e, &l->ffn_norm},
+        {"attn_q.bias", FINDER_OPTIONAL, q, &l->bq},
+        {"attn_k.bias", FINDER_OPTIONAL, k, &l->bk},
+        {"attn_v.bias", FINDER_OPTIONAL, k, &l->bv},
+        {"attn_output.bias", FINDER_OPTIONAL, e, &l->bo},
     };
-    char name[TENSOR_NAME_MAX];
+    char name[FINDER_NAME_MAX];
 
     for (size_t j = 0; j < sizeof wanted / sizeof wanted[0]; j++) {
-        int rc = find_vec(f, layer_name(name, i, wanted[j].name), wanted[j].presence, wanted[j].n,
-                          wanted[j].vec);
+        int rc = finder_vec(f, finder_layer(name, i, wanted[j].name), wanted[j].presence,
+                            wanted[j].n, wanted[j].vec);
 
         if (rc)
             return rc;
@@ -188,58 +68,71 @@ static int find_layer_vecs(struct finder *f, uint32_t i, struct layer *l)
     return 0;
 }
 
+#define DECODER_LAYER_TENSORS 9u
+
 /* Embedding, output and what belongs to no layer. */
 static int find_ends(struct finder *f)
 {
-    const struct gguf_tensor *embd = gguf_find_tensor(f->g, "token_embd.weight");
     struct weights *w = f->w;
-    uint64_t n_vocab = embd ? embd->dims[1] : 0;
-    int rc;
+    int rc = finder_token_embd(f);
 
-    if (embd && (n_vocab < 1 || n_vocab > INT32_MAX))
-        return err_set(f->err, ERR_INVALID, "%s: the tensor 'token_embd.weight' has %llu rows",
-                       gguf_name(f->g), (unsigned long long)n_vocab);
-    w->n_vocab = (uint32_t)n_vocab;
-    rc = find_mat(f, "token_embd.weight", REQUIRED, n_vocab, f->hp->n_embd, &w->token_embd);
     if (!rc)
-        rc = find_mat(f, "output.weight", OPTIONAL, n_vocab, f->hp->n_embd, &w->output);
+        rc = finder_mat(f, "output.weight", FINDER_OPTIONAL, w->n_vocab, f->hp->n_embd, &w->output);
     if (!rc)
-        rc = find_vec(f, "output_norm.weight", REQUIRED, f->hp->n_embd, &w->output_norm);
+        rc = finder_vec(f, "output_norm.weight", FINDER_REQUIRED, f->hp->n_embd, &w->output_norm);
     if (!rc)
-        rc = find_vec(f, "rope_freqs.weight", OPTIONAL, f->hp->rope.n_rot / 2, &w->rope_divisors);
+        rc = finder_vec(f, "rope_freqs.weight", FINDER_OPTIONAL, f->hp->rope.n_rot / 2,
+                        &w->rope_divisors);
     w->tied = !w->output.data;
     if (w->tied)
         w->output = w->token_embd;
     return rc;
 }
 
+/* A decoder's tensors, all but the count of which is checked here. */
+static int find_decoder(struct finder *f)
+{
+    int rc = find_ends(f);
+
+    for (uint32_t i = 0; !rc && i < f->hp->n_layers; i++) {
+        rc = find_layer_mats(f, i, &f->w->layers[i]);
+        if (!rc)
+            rc = find_layer_vecs(f, i, &f->w->layers[i]);
+    }
+    return rc;
+}
+
+/* Floats in the vectors of a decoder. Bounded by hparams.h's limits, no overflow; so the other. */
+static size_t decoder_floats(const struct hparams *hp)
+{
+    size_t per_layer = 3 * (size_t)hp->n_embd + hparams_q_dim(hp) + 2 * (size_t)hparams_kv_dim(hp);
+
+    return per_layer * hp->n_layers + hp->n_embd + hp->rope.n_rot / 2;
+}
+
 int weights_find(const struct gguf *g, const struct hparams *hp, struct weights *out,
                  struct err *err)
 {
-    /* Bounded by hparams.h's limits to 1024 * (3 * 2^17 + 3 * 2^22) floats, no overflow. */
-    size_t per_layer = 3 * (size_t)hp->n_embd + hparams_q_dim(hp) + 2 * (size_t)hparams_kv_dim(hp);
-    size_t n_floats = per_layer * hp->n_layers + hp->n_embd + hp->rope.n_rot / 2;
+    bool encoder = hparams_is_encoder(hp);
+    unsigned per_layer = encoder ? ENCODER_LAYER_TENSORS : DECODER_LAYER_TENSORS;
+    size_t n_floats = encoder ? encoder_weights_floats(hp) : decoder_floats(hp);
     struct finder f = {.g = g, .hp = hp, .kern = kern_find("ref"), .w = out, .err = err};
     int rc;
 
     *out = (struct weights){.file = g, .n_layers = hp->n_layers};
     BUG_ON(!f.kern);
-    if (gguf_n_tensors(g) < 9 * (uint64_t)hp->n_layers) /* before memory is asked for them */
+    if (gguf_n_tensors(g) < (uint64_t)per_layer * hp->n_layers) /* before memory is asked for */
         return err_set(err, ERR_NOT_FOUND,
                        "%s: %u layers need at least %llu tensors, but the file has %u",
-                       gguf_name(g), hp->n_layers, 9ULL * hp->n_layers, gguf_n_tensors(g));
+                       gguf_name(g), hp->n_layers, (unsigned long long)per_layer * hp->n_layers,
+                       gguf_n_tensors(g));
     f.cap_vectors = n_floats;
     out->layers = calloc(hp->n_layers, sizeof *out->layers);
     out->vectors = malloc(n_floats * sizeof(float));
     if (!out->layers || !out->vectors)
         rc = err_no_memory(err, n_floats * sizeof(float), "the model's norms and biases");
     else
-        rc = find_ends(&f);
-    for (uint32_t i = 0; !rc && i < hp->n_layers; i++) {
-        rc = find_layer_mats(&f, i, &out->layers[i]);
-        if (!rc)
-            rc = find_layer_vecs(&f, i, &out->layers[i]);
-    }
+        rc = encoder ? encoder_weights_find(&f) : find_decoder(&f);
     if (rc)
         weights_done(out);
     return rc;
@@ -280,7 +173,8 @@ uint64_t weights_layer_bytes(const struct weights *w, uint32_t layer)
 
 uint64_t weights_ends_bytes(const struct weights *w)
 {
-    return mat_bytes(&w->token_embd) + (w->tied ? 0 : mat_bytes(&w->output));
+    return mat_bytes(&w->token_embd) + mat_bytes(&w->pos_embd) +
+           (w->tied ? 0 : mat_bytes(&w->output));
 }
 
 uint64_t weights_token_bytes(const struct weights *w)
@@ -330,12 +224,15 @@ void weights_expect_layer(const struct weights *w, uint32_t layer)
 
     weights_layer_mats(&w->layers[layer], mats);
     for (int i = 0; i < WEIGHTS_LAYER_MATS; i++)
-        gguf_expect(w->file, mats[i]->data, mat_bytes(mats[i]));
+        if (mats[i]->data)
+            gguf_expect(w->file, mats[i]->data, mat_bytes(mats[i]));
 }
 
 int weights_read_ends(const struct weights *w, struct err *err)
 {
     int rc = read_mat(w, &w->token_embd, err);
 
+    if (!rc)
+        rc = read_mat(w, &w->pos_embd, err);
     return rc || w->tied ? rc : read_mat(w, &w->output, err);
 }

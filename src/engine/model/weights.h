@@ -24,8 +24,12 @@ struct layer {
     const float *bk, *bv;     /* (K) */
     const float *bo;          /* (E) */
     const float *ffn_norm;    /* (E) */
-    struct kern_mat gate, up; /* (F, E) */
+    struct kern_mat gate, up; /* (F, E); bert has no gate */
     struct kern_mat down;     /* (E, F) */
+    /* encoders only, whose norms stand behind attention and feed-forward */
+    const float *attn_norm_bias, *ffn_norm_bias; /* (E) */
+    const float *b_gate, *b_up;                  /* (F), or NULL */
+    const float *b_down;                         /* (E), or NULL */
 };
 
 struct weights {
@@ -33,12 +37,16 @@ struct weights {
     uint32_t n_vocab;
     uint32_t n_layers;
     struct kern_mat token_embd; /* (V, E) */
-    struct kern_mat output;     /* (V, E); token_embd itself when tied */
+    struct kern_mat output;     /* (V, E); token_embd itself when tied; encoders have none */
     bool tied;
     const float *output_norm;   /* (E) */
     const float *rope_divisors; /* (n_rot/2), or NULL */
-    struct layer *layers;       /* n_layers */
-    float *vectors;             /* all the vectors above, owned */
+    /* encoders only */
+    struct kern_mat pos_embd;           /* (n_ctx_train, E); bert */
+    const float *token_type;            /* (E) of the first type, or NULL */
+    const float *embd_norm, *embd_bias; /* (E) */
+    struct layer *layers;               /* n_layers */
+    float *vectors;                     /* all the vectors above, owned */
 };
 
 /*

@@ -10,24 +10,29 @@
 #include "engine/tok/pre.h"
 #include "engine/tok/special.h"
 #include "engine/tok/vocab.h"
+#include "engine/tok/wpm_chars.h"
 
 #define SPM_BLANK       "\xE2\x96\x81" /* U+2581, spells a blank */
 #define SPM_BLANK_BYTES 3
 
+enum tok_model { TOK_SPM, TOK_BPE, TOK_WPM };
+
 struct tok {
+    enum tok_model model;
     struct vocab vocab;
     struct specials specials;
     int32_t byte_ids[256]; /* the token of each byte alone, or TOK_NONE */
     uint8_t *eog;          /* one a token: ends a generation */
 
-    bool bpe;             /* else SPM */
-    uint32_t *ranks;      /* SPM: a token's rank by its score, the highest first */
-    struct merges merges; /* BPE */
-    struct pre pre;       /* BPE */
+    uint32_t *ranks;        /* SPM: a token's rank by its score, the highest first */
+    struct merges merges;   /* BPE */
+    struct pre pre;         /* BPE */
+    struct wpm_rules rules; /* WPM */
 
     int32_t bos, eos, unk;
     bool adds_bos, adds_eos;
-    bool adds_blank; /* SPM: a blank before a text, and after each special token */
+    bool adds_blank; /* SPM: a blank before a text, and after each special token; WPM: before words
+                      */
 };
 
 /* Memory of one tok_encode, kept from fragment to fragment. */
@@ -52,6 +57,16 @@ int spm_encode(const struct tok *t, struct encode_work *w, const char *text, siz
 int bpe_read(struct tok *t, const struct gguf *g, struct err *err);
 int bpe_encode(const struct tok *t, struct encode_work *w, const char *text, size_t n,
                struct ids *ids, struct err *err);
+
+/* Reads which tokens stand around a text and for the unknown, and how characters are changed. */
+int wpm_read(struct tok *t, const struct gguf *g, struct err *err);
+int wpm_encode(const struct tok *t, const char *text, size_t n, struct ids *ids, struct err *err);
+
+/* The id under a key; TOK_NONE when it is absent, or all ones, the "none" of old converters. */
+int tok_read_id(const struct tok *t, const struct gguf *g, const char *key, int32_t *out,
+                struct err *err);
+/* The flag under a key; *out stays as it is when it is absent. */
+int tok_read_flag(const struct gguf *g, const char *key, bool *out, struct err *err);
 
 /* Kinds that plain text may become; control, byte and unknown tokens are never spelled by merging.
  */

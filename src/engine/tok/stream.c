@@ -61,7 +61,7 @@ int tok_piece(const struct tok *t, int32_t id, bool special, struct buf *out)
     case TOK_UNUSED:
         break;
     }
-    return t->bpe ? put_bytes(&text, out) : put_blanks(&text, out);
+    return t->model == TOK_BPE ? put_bytes(&text, out) : put_blanks(&text, out);
 }
 
 void tok_stream_init(struct tok_stream *s, const struct tok *t, bool special, bool strip_blank)

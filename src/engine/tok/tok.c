@@ -3,8 +3,8 @@
  *
  * Owns the tables; the tokens' texts stay in the view's mapping. Refuses models and pre-tokenisers
  * it does not know and metadata that contradicts itself. Encoding takes the special tokens out
- * first (special.h) and gives what lies between to spm.c or bpe.c. Source of the keys: the GGUF
- * specification.
+ * first (special.h) and gives what lies between to spm.c, bpe.c or wpm.c. Source of the keys: the
+ * GGUF specification.
  */
 #include "engine/tok/tok.h"
 
@@ -46,9 +46,8 @@ static const char *const end_texts[] = {
     "<|repo_name|>",      /* Qwen-Coder */
 };
 
-/* The id under a key; TOK_NONE when it is absent, or all ones, the "none" of old converters. */
-static int read_id(const struct tok *t, const struct gguf *g, const char *key, int32_t *out,
-                   struct err *err)
+int tok_read_id(const struct tok *t, const struct gguf *g, const char *key, int32_t *out,
+                struct err *err)
 {
     uint32_t v = 0;
     int rc;
@@ -67,7 +66,7 @@ static int read_id(const struct tok *t, const struct gguf *g, const char *key, i
     return 0;
 }
 
-static int read_flag(const struct gguf *g, const char *key, bool *out, struct err *err)
+int tok_read_flag(const struct gguf *g, const char *key, bool *out, struct err *err)
 {
     return gguf_has(g, key) ? gguf_get_bool(g, key, out, err) : 0;
 }
@@ -84,7 +83,7 @@ static int read_ends(struct tok *t, const struct gguf *g, struct err *err)
     if (!t->eog)
         return err_no_memory(err, t->vocab.n, "the ends of generation");
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        rc = read_id(t, g, keys[i], &id, err);
+        rc = tok_read_id(t, g, keys[i], &id, err);
         if (rc)
             return rc;
         if (id != TOK_NONE)
@@ -114,12 +113,14 @@ static void guess_kinds(struct tok *t)
 
 static int read_ids(struct tok *t, const struct gguf *g, struct err *err)
 {
-    int rc = read_id(t, g, KEY("bos_token_id"), &t->bos, err);
+    int rc = tok_read_id(t, g, KEY("bos_token_id"), &t->bos, err);
 
     if (rc == 0)
-        rc = read_id(t, g, KEY("eos_token_id"), &t->eos, err);
+        rc = tok_read_id(t, g, KEY("eos_token_id"), &t->eos, err);
     if (rc == 0)
-        rc = read_id(t, g, KEY("unknown_token_id"), &t->unk, err);
+        rc = tok_read_id(t, g, KEY("unknown_token_id"), &t->unk, err);
+    if (rc == 0 && t->model == TOK_WPM)
+        rc = wpm_read(t, g, err);
     if (rc == 0)
         guess_kinds(t);
     return rc;
@@ -130,13 +131,13 @@ static int read_flags(struct tok *t, const struct gguf *g, struct err *err)
 {
     int rc;
 
-    t->adds_bos = t->bos != TOK_NONE && (!t->bpe || t->pre.def->adds_bos);
-    t->adds_blank = !t->bpe;
-    rc = read_flag(g, KEY("add_bos_token"), &t->adds_bos, err);
-    if (rc == 0)
-        rc = read_flag(g, KEY("add_eos_token"), &t->adds_eos, err);
-    if (rc == 0 && !t->bpe)
-        rc = read_flag(g, KEY("add_space_prefix"), &t->adds_blank, err);
+    t->adds_bos = t->bos != TOK_NONE && (t->model != TOK_BPE || t->pre.def->adds_bos);
+    t->adds_blank = t->model != TOK_BPE;
+    rc = tok_read_flag(g, KEY("add_bos_token"), &t->adds_bos, err);
+    if (rc == 0 && t->model != TOK_WPM) /* whose own key wpm_read has read */
+        rc = tok_read_flag(g, KEY("add_eos_token"), &t->adds_eos, err);
+    if (rc == 0 && t->model == TOK_SPM)
+        rc = tok_read_flag(g, KEY("add_space_prefix"), &t->adds_blank, err);
     if (rc)
         return rc;
     if ((t->adds_bos && t->bos == TOK_NONE) || (t->adds_eos && t->eos == TOK_NONE))
@@ -146,6 +147,12 @@ static int read_flags(struct tok *t, const struct gguf *g, struct err *err)
     return 0;
 }
 
+/* Names in tokenizer.ggml.model, and what is shown of them. */
+static const struct model_name {
+    const char *key, *shown;
+} model_names[] = {
+    [TOK_SPM] = {"llama", "spm"}, [TOK_BPE] = {"gpt2", "bpe"}, [TOK_WPM] = {"bert", "wpm"}};
+
 static int read_model(struct tok *t, const struct gguf *g, struct err *err)
 {
     char shown[GGUF_SHOWN_BYTES];
@@ -154,12 +161,16 @@ static int read_model(struct tok *t, const struct gguf *g, struct err *err)
 
     if (rc)
         return rc;
-    t->bpe = name.len == strlen("gpt2") && memcmp(name.bytes, "gpt2", name.len) == 0;
-    if (t->bpe || (name.len == strlen("llama") && memcmp(name.bytes, "llama", name.len) == 0))
-        return 0;
+    for (size_t i = 0; i < sizeof model_names / sizeof model_names[0]; i++) {
+        if (name.len == strlen(model_names[i].key) &&
+            memcmp(name.bytes, model_names[i].key, name.len) == 0) {
+            t->model = (enum tok_model)i;
+            return 0;
+        }
+    }
     return err_set(err, ERR_UNSUPPORTED,
-                   "%s: the tokenizer model '%s' is unknown; known are 'llama' (SPM) and 'gpt2' "
-                   "(byte-level BPE)",
+                   "%s: the tokenizer model '%s' is unknown; known are 'llama' (SPM), 'gpt2' "
+                   "(byte-level BPE) and 'bert' (WordPiece)",
                    gguf_name(g), gguf_show(name, shown));
 }
 
@@ -172,7 +183,9 @@ static int read_all(struct tok *t, const struct gguf *g, struct err *err)
     if (rc == 0)
         rc = read_ids(t, g, err);
     if (rc == 0)
-        rc = t->bpe ? bpe_read(t, g, err) : spm_read(t, g, err);
+        rc = t->model == TOK_BPE   ? bpe_read(t, g, err)
+             : t->model == TOK_SPM ? spm_read(t, g, err)
+                                   : 0;
     if (rc == 0)
         rc = read_flags(t, g, err);
     if (rc == 0)
@@ -218,12 +231,12 @@ uint32_t tok_n_vocab(const struct tok *t)
 
 const char *tok_model_name(const struct tok *t)
 {
-    return t->bpe ? "bpe" : "spm";
+    return model_names[t->model].shown;
 }
 
 const char *tok_pre_name(const struct tok *t)
 {
-    return t->bpe ? t->pre.name : "";
+    return t->model == TOK_BPE ? t->pre.name : "";
 }
 
 int32_t tok_bos(const struct tok *t)
@@ -300,8 +313,10 @@ static int encode_plain(const struct tok *t, struct encode_work *w, const char *
 {
     if (n == 0)
         return 0;
-    if (t->bpe)
+    if (t->model == TOK_BPE)
         return bpe_encode(t, w, text, n, ids, err);
+    if (t->model == TOK_WPM)
+        return wpm_encode(t, text, n, ids, err);
     return spm_encode(t, w, text, n, t->adds_blank && first, ids, err);
 }
 

@@ -1,10 +1,11 @@
 /*
  * tok.h - text to token ids and back, as the model's own file defines it.
  *
- * Two algorithms: SPM (tokenizer.ggml.model "llama": greedy merges by score, byte fallback) and
+ * Three algorithms: SPM (tokenizer.ggml.model "llama": greedy merges by score, byte fallback),
  * byte-level BPE ("gpt2": a pre-tokeniser pattern cuts the text into words, merges by rank inside
- * each). A tokenizer is built from a GGUF's metadata, is immutable afterwards and may be used by
- * any number of threads; encoding allocates its own scratch.
+ * each) and WordPiece ("bert": words cut into the longest pieces, from the left). A tokenizer is
+ * built from a GGUF's metadata, is immutable afterwards and may be used by any number of threads;
+ * encoding allocates its own scratch.
  *
  * Everything in the file is checked: array lengths agree, ids in range, merges name known tokens.
  * Limits: TOK_MAX_VOCAB tokens, TOK_MAX_TOKEN_BYTES a token; encoding is O(n log n) in the text.
@@ -44,11 +45,11 @@ int tok_create(const struct gguf *g, struct tok **out, struct err *err);
 void tok_free(struct tok *t);
 
 uint32_t tok_n_vocab(const struct tok *t);
-const char *tok_model_name(const struct tok *t); /* "spm" or "bpe" */
-const char *tok_pre_name(const struct tok *t);   /* "llama-bpe"; "" for SPM */
+const char *tok_model_name(const struct tok *t); /* "spm", "bpe" or "wpm" */
+const char *tok_pre_name(const struct tok *t);   /* "llama-bpe"; "" but for BPE */
 
-int32_t tok_bos(const struct tok *t); /* each TOK_NONE when the file names none */
-int32_t tok_eos(const struct tok *t);
+int32_t tok_bos(const struct tok *t); /* each TOK_NONE when the file names none; WPM: [CLS], */
+int32_t tok_eos(const struct tok *t); /* [SEP] */
 int32_t tok_unk(const struct tok *t);
 bool tok_adds_bos(const struct tok *t); /* the file's flag, or its model's custom */
 bool tok_adds_eos(const struct tok *t);
@@ -75,9 +76,9 @@ enum {
 
 /*
  * Encodes n bytes (any bytes; no NUL needed). *ids is malloc'ed (free()), *n_ids its count; an
- * empty text gives what TOK_ADD_SPECIAL adds. Bytes that are no UTF-8 are encoded as they are. What
- * a vocabulary has no token for becomes its unknown token, or nothing when it has none.
- * ERR_NO_MEMORY, or ERR_LIMIT past INT32_MAX bytes.
+ * empty text gives what TOK_ADD_SPECIAL adds. Bytes that are no UTF-8 are encoded as they are (WPM:
+ * dropped). What a vocabulary has no token for becomes its unknown token, or nothing when it has
+ * none. ERR_NO_MEMORY, or ERR_LIMIT past INT32_MAX bytes.
  */
 int tok_encode(const struct tok *t, const char *text, size_t n, unsigned flags, int32_t **ids,
                size_t *n_ids, struct err *err);

@@ -60,13 +60,15 @@ uint32_t utf8_code(const char *s, int len)
     return code;
 }
 
-int utf8_put(uint32_t code, char dst[2])
+int utf8_put(uint32_t code, char *dst)
 {
-    if (code < 0x80) {
-        dst[0] = (char)code;
-        return 1;
+    int len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    static const unsigned char marks[] = {0, 0, 0xC0, 0xE0, 0xF0};
+
+    for (int i = len - 1; i > 0; i--) {
+        dst[i] = (char)(0x80 | (code & 0x3F));
+        code >>= 6;
     }
-    dst[0] = (char)(0xC0 | code >> 6);
-    dst[1] = (char)(0x80 | (code & 0x3F));
-    return 2;
+    dst[0] = (char)(marks[len] | code);
+    return len;
 }

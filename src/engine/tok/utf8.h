@@ -20,7 +20,7 @@ size_t utf8_valid(const char *s, size_t n);
 /* The code point of a well-formed character of `len` bytes. */
 uint32_t utf8_code(const char *s, int len);
 
-/* Writes a code point below 0x800 (all that is needed here); returns its bytes, 1 or 2. */
-int utf8_put(uint32_t code, char dst[2]);
+/* Writes a code point, at most U+10FFFF; returns its bytes, 1..4. */
+int utf8_put(uint32_t code, char *dst);
 
 #endif

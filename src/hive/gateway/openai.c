@@ -42,9 +42,9 @@ void openai_put_head(const struct answer *a, const char *object, struct buf *out
 
 const char *openai_finish_reason(const struct choice *c)
 {
-    if (c->n_tools)
-        return "tool_calls";
-    return c->end.stop == EVENT_STOP_LENGTH ? "length" : "stop";
+    if (c->end.stop == EVENT_STOP_LENGTH) /* also in the middle of a call: its arguments are cut */
+        return "length";
+    return c->n_tools ? "tool_calls" : "stop";
 }
 
 void openai_put_json(struct buf *out, json_t *value, unsigned digits)

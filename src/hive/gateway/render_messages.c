@@ -34,10 +34,10 @@ static void read_messages(struct answer *a, struct fields *f)
 
 static const char *stop_reason(const struct choice *c)
 {
+    if (c->end.stop == EVENT_STOP_LENGTH) /* also in the middle of a call: its input is cut */
+        return "max_tokens";
     if (c->n_tools)
         return "tool_use";
-    if (c->end.stop == EVENT_STOP_LENGTH)
-        return "max_tokens";
     return c->end.stop == EVENT_STOP_SEQUENCE ? "stop_sequence" : "end_turn";
 }
 

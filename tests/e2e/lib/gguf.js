@@ -82,4 +82,42 @@ function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, te
   return size;
 }
 
-module.exports = { writeHollowModel };
+/*
+ * Tokens of a WordPiece vocabulary as BERT's vocab.txt spells them ("##" goes on with a word): the
+ * special ones, characters alone and within words, some pieces, and characters of other scripts.
+ */
+function wordpieceTokens(uncased) {
+  const letters = [...'abcdefghijklmnopqrstuvwxyz0123456789', ...'\u00df\u03b1\u03c3\u03c2\u0436\u0435\u1100\u1161\u1102\u3042\u20ac\u{1f600}'];
+  const capitals = uncased ? [] : [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ\u00e9\u00c0\uac00\u0301'];
+  const alone = [...'!"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~\u3001\u2014\u2026\u2019\u4e2d\u6587\u8c48'];
+  const words = ['hello', 'world', 'test', 'un', 'the', 'cafe', 'ab'];
+  const pieces = ['##ing', '##ed', '##ll', '##tested', '##abab'];
+  return ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', ...alone,
+    ...[...letters, ...capitals].flatMap((c) => [c, `##${c}`]), ...words, ...pieces];
+}
+
+/* The keys of such a vocabulary, as converters write it: U+2581 before what begins a word, no "##". */
+function wordpieceKeys(tokens) {
+  const spelled = tokens.map((t, i) => (i < 5 ? t : t.startsWith('##') ? t.slice(2) : `\u2581${t}`));
+  return [
+    entry('tokenizer.ggml.model', STRING, 'bert'),
+    array('tokenizer.ggml.tokens', STRING, spelled),
+    array('tokenizer.ggml.token_type', I32, tokens.map((_, i) => (i < 5 ? 3 : 1))),
+    entry('tokenizer.ggml.token_type_count', U32, 2),
+    entry('tokenizer.ggml.padding_token_id', U32, 0),
+    entry('tokenizer.ggml.unknown_token_id', U32, 1),
+    entry('tokenizer.ggml.cls_token_id', U32, 2),
+    entry('tokenizer.ggml.seperator_token_id', U32, 3),
+  ];
+}
+
+function headOf(meta, infos) {
+  return Buffer.concat([Buffer.from('GGUF'), u32(3), u64(infos.length), u64(meta.length), ...meta, ...infos]);
+}
+
+/* A file with a WordPiece vocabulary and nothing else. */
+function writeVocabulary(file, tokens) {
+  fs.writeFileSync(file, headOf([entry('general.architecture', STRING, 'bert'), ...wordpieceKeys(tokens)], []));
+}
+
+module.exports = { writeHollowModel, writeVocabulary, wordpieceTokens };
