@@ -250,8 +250,9 @@ static void put_tools(struct buf *out, const json_t *tools, const struct chat_fo
     }
     buf_puts(out, "To call one, answer with nothing but this:\n");
     put_example(out, f);
-    buf_puts(out, "\nTo call several, write one behind the other. When no function is needed, answer "
-                  "in words.");
+    buf_puts(out,
+             "\nTo call several, write one behind the other. When no function is needed, answer "
+             "in words.");
 }
 
 /* Tells of the tools: behind the system message, else in one of its own, else before what the user

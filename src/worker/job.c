@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "worker/embedding.h"
 #include "worker/outbox.h"
 #include "worker/speech.h"
 
@@ -31,6 +32,7 @@ void job_free(struct job *j)
     api_error_done(&j->error);
     free(j->tokens);
     free(j->answer);
+    embedding_free(j->embedding);
     free(j);
 }
 

@@ -72,7 +72,7 @@ int wpm_read(struct tok *t, const struct gguf *g, struct err *err)
 
 /* The word at hand, with U+2581 before it. Past WORD_MAX_CHARS characters are only counted. */
 struct word {
-    char bytes[WORD_MAX_BYTES]; /* behind the last character: any */
+    char bytes[WORD_MAX_BYTES];        /* behind the last character: any */
     uint16_t ends[WORD_MAX_CHARS + 1]; /* of the first i characters, in bytes */
     size_t n_chars;
 };
