@@ -201,7 +201,8 @@ static void test_model__refuses_unknown_architectures_and_scalings(void **state)
 
     (void)state;
     d.arch = "mamba";
-    check_refused(&d, ERR_UNSUPPORTED, "'mamba' is not supported; llama and qwen2 are");
+    check_refused(&d, ERR_UNSUPPORTED,
+                  "'mamba' is not supported; llama, qwen2, bert and nomic-bert are");
     d = good;
     d.scaling = "longrope";
     check_refused(&d, ERR_UNSUPPORTED, "'longrope'");
