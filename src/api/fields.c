@@ -64,11 +64,6 @@ static json_t *take(struct fields *f, const char *name, bool required)
     return NULL;
 }
 
-json_t *fields_any(struct fields *f, const char *name, bool required)
-{
-    return take(f, name, required) ? json_object_get(f->root, name) : NULL;
-}
-
 bool fields_text(struct fields *f, const char *name, bool required, size_t max_bytes,
                  const char **out)
 {

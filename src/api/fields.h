@@ -48,9 +48,6 @@ bool fields_bool(struct fields *f, const char *name, bool *out);
 /* A text such as "5m" or "-1", or a number of seconds; see str_to_duration_ms. */
 bool fields_duration_ms(struct fields *f, const char *name, int64_t *out);
 
-/* The value as it is, whatever it is; NULL when it is missing. It lives until fields_done. */
-json_t *fields_any(struct fields *f, const char *name, bool required);
-
 /* A failure found by the caller. */
 void fields_fail(struct fields *f, const char *name, const char *constraint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
