@@ -239,11 +239,12 @@ static void close_item(struct choice *c)
     static const char *const done[] = {"response.reasoning_text.done", "response.output_text.done",
                                        "response.function_call_arguments.done"};
     struct responses_state *state = c->answer->state;
-    struct item *item = &state->items[state->n_items - 1];
+    struct item *item;
     struct buf *out;
 
     if (!state->open)
         return;
+    item = &state->items[state->n_items - 1];
     out = content_begin(c, done[item->kind]);
     buf_puts(out, item->kind == ITEM_CALL ? ",\"arguments\":" : ",\"text\":");
     put_text(out, c, item);
