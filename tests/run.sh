@@ -99,12 +99,37 @@ built() {
 
 plain() { built build -Dwerror=true; }
 
+# Builds with sanitizers take the kernels of the plain one, where it is there: they are the same.
+kern_sets() {
+    [ ! -f build/src/engine/kern/libkern.a ] || printf -- '-Dkern_sets_from=%s/build\n' "$root"
+}
+
+# Unit test programs, as many at once as there are CPUs; each one's counts wait in a file, so that they
+# are added and shown in order.
 units() {
-    local dir=$1 tag=$2 exe
+    local dir=$1 tag=$2 exe out
+    mkdir -p "$logs/units"
     for exe in "$dir"/tests/unit/test_*; do
         [ -f "$exe" ] && [ -x "$exe" ] || continue
-        run_tap "$tag/$(basename "$exe")" "$exe"
+        while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+        (
+            passed=0 failed=0 skipped=0
+            run_tap "$tag/$(basename "$exe")" "$exe"
+            say "#counts $passed $failed $skipped"
+        ) >"$logs/units/$(basename "$exe").out" 2>&1 &
     done
+    wait
+    for exe in "$dir"/tests/unit/test_*; do
+        [ -f "$exe" ] && [ -x "$exe" ] || continue
+        out=$logs/units/$(basename "$exe").out
+        grep -v '^#counts ' "$out"
+        add_counts $(sed -n 's/^#counts //p' "$out")
+    done
+}
+
+# A program that could not even be counted is a failure.
+add_counts() {
+    passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1})) skipped=$((skipped + ${3:-0}))
 }
 
 scripts() {
@@ -132,14 +157,14 @@ checks() {
 asan() {
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:strict_string_checks=1:allocator_may_return_null=1
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-    built build-asan -Db_sanitize=address,undefined -Doptimization=1 -Dwerror=true || return
+    built build-asan -Db_sanitize=address,undefined -Doptimization=1 -Dwerror=true $(kern_sets) || return
     units build-asan asan
     e2e build-asan asan-e2e
 }
 
 tsan() {
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-    built build-tsan -Db_sanitize=thread -Doptimization=1 || return
+    built build-tsan -Db_sanitize=thread -Doptimization=1 $(kern_sets) || return
     units build-tsan tsan
     e2e build-tsan tsan-e2e
 }
@@ -164,7 +189,7 @@ fuzz() {
         return
     fi
     CC=clang-14 built build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false \
-        -Dtests=false -Doptimization=1 || return
+        -Dtests=false -Doptimization=1 $(kern_sets) || return
     for exe in build-fuzz/fuzz/fuzz_*; do
         [ -f "$exe" ] && [ -x "$exe" ] || continue
         name=$(basename "$exe")

@@ -20,14 +20,15 @@ allowed() {
     net) echo "net base" ;;
     api) echo "api base" ;;
     jinja) echo "jinja base" ;;
+    grammar) echo "grammar base" ;;
     engine/gguf) echo "engine/gguf base" ;;
     engine/tok) echo "engine/tok engine/gguf base" ;;
     engine/kern) echo "engine/kern engine/gguf/types.h base" ;;
     engine/model) echo "engine/model engine/kern engine/tok engine/gguf engine/engine.h base" ;;
     engine) echo "engine base" ;;
-    chat) echo "chat jinja/jinja.h api base" ;;
-    worker) echo "worker chat engine/engine.h jinja/jinja.h api net base" ;;
-    hive) echo "hive api net config base" ;;
+    chat) echo "chat grammar jinja/jinja.h api base" ;;
+    worker) echo "worker chat grammar engine/engine.h jinja/jinja.h api net base" ;;
+    hive | hive/gateway) echo "hive api net config base" ;;
     keeper) echo "keeper api net config base" ;;
     *) echo "" ;;
     esac

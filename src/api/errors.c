@@ -206,7 +206,7 @@ char *api_error_body(const struct api_error *e, const char *request_id)
     return text;
 }
 
-static enum api_code code_of_status(int status)
+enum api_code api_code_of_status(int status)
 {
     switch (status) {
     case 408:
@@ -228,7 +228,7 @@ void api_error_render(int status, const char *text, const char *src, const char 
     struct api_error e;
     char *body;
 
-    api_error_set(&e, code_of_status(status), src, "%s", text);
+    api_error_set(&e, api_code_of_status(status), src, "%s", text);
     body = api_error_body(&e, request_id);
     if (!body || !str_copy(dst, dst_size, body))
         snprintf(dst, dst_size, "{\"error\":{\"code\":\"%s\"}}", api_error_info(e.code)->code);

@@ -97,6 +97,9 @@ char *api_error_body(const struct api_error *e, const char *request_id);
 void api_error_render(int status, const char *text, const char *src, const char *request_id,
                       char *dst, size_t dst_size);
 
+/* The code for an error of which only the HTTP status is known. */
+enum api_code api_code_of_status(int status);
+
 /* Reads such a body (any status) into *e; what is not one becomes API_INTERNAL with its beginning.
  */
 void api_error_parse(struct api_error *e, int status, const char *body, size_t n);

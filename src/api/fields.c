@@ -30,6 +30,12 @@ void fields_begin(struct fields *f, const char *body, size_t n)
     }
 }
 
+void fields_begin_object(struct fields *f, json_t *object)
+{
+    *f = (struct fields){.errors = json_array()};
+    f->root = object ? json_incref(object) : json_object();
+}
+
 void fields_fail(struct fields *f, const char *name, const char *constraint, const char *fmt, ...)
 {
     char message[ERR_TEXT_MAX];
@@ -45,9 +51,9 @@ void fields_fail(struct fields *f, const char *name, const char *constraint, con
 }
 
 /* The field's value, or NULL when it is missing (noted as a failure if it must be there). */
-static const json_t *take(struct fields *f, const char *name, bool required)
+static json_t *take(struct fields *f, const char *name, bool required)
 {
-    const json_t *value = json_object_get(f->root, name);
+    json_t *value = json_object_get(f->root, name);
 
     BUG_ON(f->n_taken == FIELDS_MAX);
     f->taken[f->n_taken++] = name;
@@ -56,11 +62,6 @@ static const json_t *take(struct fields *f, const char *name, bool required)
     if (required && f->root)
         fields_fail(f, name, "required", "%s is missing.", name);
     return NULL;
-}
-
-json_t *fields_any(struct fields *f, const char *name, bool required)
-{
-    return take(f, name, required) ? json_object_get(f->root, name) : NULL;
 }
 
 bool fields_text(struct fields *f, const char *name, bool required, size_t max_bytes,
@@ -96,6 +97,26 @@ bool fields_int(struct fields *f, const char *name, bool required, int64_t min, 
     }
     *out = json_integer_value(value);
     return true;
+}
+
+bool fields_number(struct fields *f, const char *name, double min, double max, double *out)
+{
+    const json_t *value = take(f, name, false);
+
+    if (!value)
+        return false;
+    if (!json_is_number(value) || !(json_number_value(value) >= min) ||
+        !(json_number_value(value) <= max)) {
+        fields_fail(f, name, "number", "%s must be a number from %.16g to %.16g.", name, min, max);
+        return false;
+    }
+    *out = json_number_value(value);
+    return true;
+}
+
+json_t *fields_any(struct fields *f, const char *name, bool required)
+{
+    return take(f, name, required);
 }
 
 bool fields_bool(struct fields *f, const char *name, bool *out)

@@ -15,7 +15,7 @@
 
 #include "api/errors.h"
 
-#define FIELDS_MAX        32 /* fields a request may know */
+#define FIELDS_MAX        64 /* fields a request may know */
 #define FIELDS_ERRORS_MAX 32 /* failures reported at once */
 
 struct fields {
@@ -29,6 +29,9 @@ struct fields {
 /* Parses; a bad body is reported by fields_end. An empty body counts as {}. */
 void fields_begin(struct fields *f, const char *body, size_t n);
 
+/* The same for an object inside a request (borrowed; NULL counts as {}). */
+void fields_begin_object(struct fields *f, json_t *object);
+
 /*
  * Each returns true when the field is there and good, and sets *out. A missing one is a failure
  * only when `required`; null counts as missing. Texts hold no NUL and live until fields_done.
@@ -37,12 +40,13 @@ bool fields_text(struct fields *f, const char *name, bool required, size_t max_b
                  const char **out);
 bool fields_int(struct fields *f, const char *name, bool required, int64_t min, int64_t max,
                 int64_t *out);
+/* A finite number; whole ones count, too. */
+bool fields_number(struct fields *f, const char *name, double min, double max, double *out);
+/* Whatever is there, for the caller to look into; NULL when it is missing or null. Borrowed. */
+json_t *fields_any(struct fields *f, const char *name, bool required);
 bool fields_bool(struct fields *f, const char *name, bool *out);
 /* A text such as "5m" or "-1", or a number of seconds; see str_to_duration_ms. */
 bool fields_duration_ms(struct fields *f, const char *name, int64_t *out);
-
-/* The value as it is, whatever it is; NULL when it is missing. It lives until fields_done. */
-json_t *fields_any(struct fields *f, const char *name, bool required);
 
 /* A failure found by the caller. */
 void fields_fail(struct fields *f, const char *name, const char *constraint, const char *fmt, ...)

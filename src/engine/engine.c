@@ -93,13 +93,15 @@ uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint
     struct kv_shape kv = kv_shape_of(m, &p);
     struct scratch_shape scratch;
     uint64_t bytes, kv_bytes;
+    uint32_t n_logits;
 
     fill_defaults(m, &p);
     if (hparams_is_encoder(&m->hp)) { /* of the pages of a pass, each text may have one begun */
         scratch = scratch_shape_of(m, &p, 0);
         kv_bytes = kv_bytes_needed(&kv, 1, p.n_batch + ENGINE_EMBED_TEXTS * KV_PAGE_TOKENS);
     } else {
-        scratch = scratch_shape_of(m, &p, min_u32(p.n_slots, p.n_batch));
+        n_logits = p.n_slots > ENGINE_LOGIT_ROWS ? p.n_slots : ENGINE_LOGIT_ROWS;
+        scratch = scratch_shape_of(m, &p, min_u32(n_logits, p.n_batch));
         kv_bytes = kv_bytes_needed(&kv, p.n_slots, p.n_ctx);
     }
     if (__builtin_add_overflow(kv_bytes, scratch_bytes(&scratch), &bytes))

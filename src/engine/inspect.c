@@ -97,7 +97,9 @@ static void put_shape(struct buf *b, const struct hparams *hp)
     put_u64(b, "n_ff", hp->n_ff);
     put_key(b, "rope_freq_base");
     buf_printf(b, "%.9g", (double)hp->rope.freq_base);
-    put_u64(b, "kv_bytes_per_token", hparams_kv_bytes_per_token(hp));
+    put_u64(b, "kv_bytes_per_token", hparams_kv_bytes_per_token(hp, KERN_KV_F16));
+    if (hp->head_dim % QK == 0)
+        put_u64(b, "kv_bytes_per_token_q8_0", hparams_kv_bytes_per_token(hp, KERN_KV_Q8_0));
     put_key(b, "embeds");
     buf_puts(b, hparams_is_encoder(hp) ? "true" : "false");
     if (hparams_is_encoder(hp))
@@ -107,7 +109,7 @@ static void put_shape(struct buf *b, const struct hparams *hp)
 /* What an engine needs besides weights and KV: for one sequence, and for each one more. */
 static void put_scratch(struct buf *b, const struct engine_model *m)
 {
-    uint64_t kv_page = ENGINE_PAGE_TOKENS * hparams_kv_bytes_per_token(&m->hp);
+    uint64_t kv_page = ENGINE_PAGE_TOKENS * hparams_kv_bytes_per_token(&m->hp, KERN_KV_F16);
     uint32_t n_ctx = hparams_is_encoder(&m->hp) ? 0 : 1; /* whose scratch holds a whole text */
     uint64_t one = engine_memory_need(m, 1, n_ctx, 0), two = engine_memory_need(m, 2, n_ctx, 0);
 

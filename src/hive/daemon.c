@@ -189,7 +189,7 @@ static int listen_for_clients(struct hive *h, struct err *err)
                                         .render_error = reply_render_error};
     int rc;
 
-    params.limits.body_max = HIVE_BODY_MAX;
+    params.limits.body_max = HIVE_CHAT_MAX; /* less for most: routes_filter */
     rc = http_server_create(&params, &h->server, err);
     if (rc == ERR_BUSY) {
         size_t n = strlen(err->text);

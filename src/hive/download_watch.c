@@ -132,3 +132,21 @@ void download_watch(struct download *d, struct http_exchange *x)
     else if (d->state != DOWNLOAD_RESOLVING)
         download_tell_end(d);
 }
+
+void download_look(const struct download *d, struct download_look *out)
+{
+    *out = (struct download_look){.complete = d->state == DOWNLOAD_COMPLETE,
+                                  .bytes_done = d->bytes,
+                                  .path = "",
+                                  .file = "",
+                                  .sha256 = "",
+                                  .error = d->state == DOWNLOAD_FAILED ? &d->error : NULL};
+    if (!d->card)
+        return;
+    out->bytes_total = card_total_bytes(d->card);
+    out->path = d->card->files[0].path;
+    if (d->file < d->card->n_files) {
+        out->file = d->card->files[d->file].name;
+        out->sha256 = d->card->files[d->file].sha256;
+    }
+}

@@ -38,6 +38,7 @@ static struct model_facts facts_of(json_t *root)
         .file_bytes = size_of(root, "file_bytes"),
         .weight_bytes = size_of(root, "weight_bytes"),
         .kv_bytes_per_token = size_of(root, "kv_bytes_per_token"),
+        .kv_bytes_per_token_q8_0 = size_of(root, "kv_bytes_per_token_q8_0"),
         .context_length = size_of(root, "context_length"),
         .scratch_bytes = size_of(root, "scratch_bytes"),
         .scratch_bytes_per_slot = size_of(root, "scratch_bytes_per_slot"),

@@ -4,6 +4,7 @@
 #ifndef RBEE_HIVE_PLAN_H
 #define RBEE_HIVE_PLAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -19,10 +20,10 @@ struct plan_need {
 };
 
 /*
- * slots and ctx 0 mean the worker's own choice. ERR_LIMIT when a sum passes 64 bits: the
- * file lies about its sizes.
+ * slots and ctx 0 mean the worker's own choice; kv_q8_0: keys and values are kept so. ERR_LIMIT
+ * when a sum passes 64 bits: the file lies about its sizes.
  */
-int plan_memory(const struct model_facts *facts, uint64_t slots, uint64_t ctx,
+int plan_memory(const struct model_facts *facts, uint64_t slots, uint64_t ctx, bool kv_q8_0,
                 struct plan_need *out, struct err *err);
 
 /* ERR_NO_MEMORY with both numbers when `need` is more than `free_bytes`. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "hive/gateway/shape.h"
 
 #define JSON_TYPE "application/json"
 
@@ -54,9 +55,9 @@ void reply_fail(struct http_exchange *x, enum api_code code, const char *fmt, ..
     reply_error(x, 0, &e);
 }
 
-const char *reply_render_error(int status, const char *text, const char *request_id, char *dst,
-                               size_t dst_size)
+const char *reply_render_error(int status, const char *target, const char *text,
+                               const char *request_id, char *dst, size_t dst_size)
 {
-    api_error_render(status, text, REPLY_SRC, request_id, dst, dst_size);
+    shape_render(shape_of_path(target), status, text, request_id, dst, dst_size);
     return JSON_TYPE;
 }

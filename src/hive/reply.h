@@ -20,7 +20,7 @@ void reply_fail(struct http_exchange *x, enum api_code code, const char *fmt, ..
     __attribute__((format(printf, 3, 4)));
 
 /* For http_server_params: the errors that the server finds by itself, as ours. */
-const char *reply_render_error(int status, const char *text, const char *request_id, char *dst,
-                               size_t dst_size);
+const char *reply_render_error(int status, const char *target, const char *text,
+                               const char *request_id, char *dst, size_t dst_size);
 
 #endif

@@ -1,15 +1,19 @@
 /* routes.c - finds the route of a request; see routes.h. */
 #include "hive/routes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "hive/gateway/shape.h"
 #include "hive/reply.h"
 
-#define ALLOW_MAX 64
+#define ALLOW_MAX         64
+#define AUTHORIZATION_MAX (2 * ACCESS_KEY_MAX) /* longer keys are no key of ours */
 
-static const struct route *const tables[] = {routes_node, routes_workers, routes_models};
+static const struct route *const tables[] = {routes_node, routes_workers, routes_models,
+                                             routes_gateway};
 
 /* True when the path fits the pattern; the part under '*' goes to id. */
 static bool fits(const char *pattern, const char *path, char id[ROUTE_ID_MAX])
@@ -21,8 +25,8 @@ static bool fits(const char *pattern, const char *path, char id[ROUTE_ID_MAX])
         return str_eq(pattern, path);
     if (strncmp(pattern, path, before) != 0)
         return false;
-    n = strcspn(path + before, "/");
-    if (n == 0 || n >= ROUTE_ID_MAX || !str_eq(star + 1, path + before + n))
+    n = star[1] == '*' ? strlen(path + before) : strcspn(path + before, "/");
+    if (n == 0 || n >= ROUTE_ID_MAX || !str_eq(star + (star[1] == '*' ? 2 : 1), path + before + n))
         return false;
     memcpy(id, path + before, n);
     id[n] = '\0';
@@ -37,13 +41,16 @@ static bool is_method(const struct route *r, const char *method)
 
 static void answer_unknown(struct http_exchange *x, const struct buf *allow)
 {
+    struct api_error e;
+
     if (allow->len == 0) {
-        reply_fail(x, API_NOT_FOUND, "there is nothing at %.200s", http_path(x));
-        return;
+        api_error_set(&e, API_NOT_FOUND, REPLY_SRC, "there is nothing at %.200s", http_path(x));
+    } else {
+        http_add_header(x, "Allow", buf_str(allow));
+        api_error_set(&e, API_METHOD_NOT_ALLOWED, REPLY_SRC, "%.200s takes %s, not %.20s",
+                      http_path(x), buf_str(allow), http_method(x));
     }
-    http_add_header(x, "Allow", buf_str(allow));
-    reply_fail(x, API_METHOD_NOT_ALLOWED, "%.200s takes %s, not %.20s", http_path(x),
-               buf_str(allow), http_method(x));
+    shape_answer(x, shape_of_path(http_path(x)), &e, 0);
 }
 
 /* Looks through the routes with, or without, a '*'. True when one was found and has answered. */
@@ -76,17 +83,42 @@ void routes_handle(struct http_exchange *x, void *arg)
     buf_done(&allow);
 }
 
+/* The key as a Bearer of Authorization, also when it came as x-api-key, as Anthropic's clients send
+ * it. */
+static const char *authorization_of(const struct http_exchange *x, char dst[AUTHORIZATION_MAX])
+{
+    const char *bearer = http_header(x, "authorization"), *key = http_header(x, "x-api-key");
+
+    if (bearer || !key)
+        return bearer;
+    snprintf(dst, AUTHORIZATION_MAX, "Bearer %s", key);
+    return dst;
+}
+
+/* Conversations are large; nothing else is. */
+static bool is_too_large(struct http_exchange *x)
+{
+    return !shape_is_large(http_path(x)) && http_limit_body(x, HIVE_BODY_MAX) != 0;
+}
+
 bool routes_filter(struct http_exchange *x, void *arg)
 {
     const struct hive *h = arg;
+    char bearer[AUTHORIZATION_MAX];
+    enum shape shape = shape_of_path(http_path(x));
     struct api_error e;
 
-    if (access_check(&h->access, http_path(x), http_header(x, "host"), http_header(x, "origin"),
-                     http_header(x, "authorization"), &e, REPLY_SRC) == 0)
+    if (is_too_large(x))
+        api_error_set(&e, API_BODY_TOO_LARGE, REPLY_SRC,
+                      "the request's body is over the %u bytes allowed at %.200s", HIVE_BODY_MAX,
+                      http_path(x));
+    else if (access_check(&h->access, http_path(x), http_header(x, "host"),
+                          http_header(x, "origin"), authorization_of(x, bearer), &e,
+                          REPLY_SRC) == 0)
         return true;
     if (api_error_info(e.code)->status == 401)
         http_add_header(x, "WWW-Authenticate", "Bearer");
-    reply_error(x, 0, &e);
+    shape_answer(x, shape, &e, 0);
     return false;
 }
 

@@ -4,16 +4,17 @@
 
 #include "hive/hive.h"
 
-#define ROUTE_ID_MAX 128
+#define ROUTE_ID_MAX 1025 /* a model's reference is the longest */
 
-/* A '*' in the path stands for one part, which the function gets as `id`. */
+/* A '*' in the path stands for one part, which the function gets as `id`; a "**" at its end for all
+ * that is left, slashes too. */
 struct route {
     const char *method, *path;
     void (*handle)(struct hive *h, struct http_exchange *x, const char *id);
 };
 
 /* Each ends with a NULL method. */
-extern const struct route routes_node[], routes_workers[], routes_models[];
+extern const struct route routes_node[], routes_workers[], routes_models[], routes_gateway[];
 
 /* The host that URLs in an answer to `x` should have: the bound one, or the one that was asked. */
 const char *routes_public_host(const struct hive *h, const struct http_exchange *x,

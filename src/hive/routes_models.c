@@ -11,12 +11,6 @@
 #include "hive/routes.h"
 #include "hive/workers.h"
 
-static void get_list(struct hive *h, struct http_exchange *x, const char *id)
-{
-    (void)id;
-    reply_json(x, 200, models_list_json(h->models));
-}
-
 /* ---- download ---- */
 
 static void post_download(struct hive *h, struct http_exchange *x, const char *id)
@@ -189,7 +183,6 @@ static void delete_model(struct hive *h, struct http_exchange *x, const char *id
 }
 
 const struct route routes_models[] = {
-    {"GET", "/v1/models", get_list},
     {"DELETE", "/v1/models", delete_model},
     {"GET", "/v1/models/show", get_show},
     {"POST", "/v1/models/download", post_download},

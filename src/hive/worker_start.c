@@ -84,6 +84,9 @@ static void make_args(struct args *a, const struct worker *w, const char *hive, 
         put_num(a, "--ctx", w->ctx);
     if (config_int(c, "hive", "threads"))
         put_num(a, "--threads", config_int(c, "hive", "threads"));
+    put(a, "--kv-type", config_text(c, "hive", "kv_type"));
+    if (config_text(c, "hive", "chat_template")[0])
+        put(a, "--chat-template", config_text(c, "hive", "chat_template"));
     put(a, "--prefix-cache", config_text(c, "hive", "prefix_cache"));
     put(a, "--speculate", config_text(c, "hive", "speculate"));
     put(a, "--log-level", config_text(c, "hive", "log_level"));
@@ -166,6 +169,7 @@ int worker_start(struct worker *w, struct api_error *e)
                       "the worker for %.200s could not be started: %s", w->model_ref, err.text);
         return -1;
     }
+    fingerprint_make(w->backend, w->model_path, w->fingerprint);
     w->phase = WORKER_RUNNING;
     w->started_ms = clock_ms();
     w->started_unix_ms = clock_unix_ms();

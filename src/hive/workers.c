@@ -243,7 +243,8 @@ static int check_memory(const struct worker *w, const struct model_facts *facts,
     struct plan_need need;
     struct err err = {0};
     uint64_t total, free_bytes;
-    int rc = plan_memory(facts, (uint64_t)w->slots, (uint64_t)w->ctx, &need, &err);
+    bool kv_q8_0 = str_eq(config_text(w->owner->params.config, "hive", "kv_type"), "q8_0");
+    int rc = plan_memory(facts, (uint64_t)w->slots, (uint64_t)w->ctx, kv_q8_0, &need, &err);
 
     machine_memory(&total, &free_bytes);
     if (rc == 0 && total) /* 0 = the kernel does not tell */

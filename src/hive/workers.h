@@ -29,7 +29,8 @@
 #define WORKERS_DRAIN_MS        30000 /* from the ask to end to SIGTERM */
 #define WORKERS_TERM_MS         10000 /* from SIGTERM to SIGKILL */
 #define WORKERS_UNUSED_MS       30000 /* a worker not used yet stays at least so long */
-#define WORKERS_LOG_LINES       20    /* of a dead one's log that its record keeps */
+#define WORKER_URL_MAX          (CONFIG_HOST_MAX + 32)
+#define WORKERS_LOG_LINES       20 /* of a dead one's log that its record keeps */
 
 struct event_base;
 struct http_client;
@@ -77,6 +78,25 @@ void workers_forget(struct workers *ws, const void *arg);
 json_t *workers_list_json(struct workers *ws, const char *host);
 json_t *worker_json(const struct worker *w, const char *host);
 const struct worker *workers_find(struct workers *ws, const char *id);
+/* What a worker is and does, at this moment; texts are the record's own. */
+struct worker_look {
+    const char *id, *model_ref, *model_path, *backend, *fingerprint;
+    bool usable;                          /* it takes requests now, or will once it is loaded */
+    bool ready;                           /* its model is loaded */
+    bool failed;                          /* see `error` */
+    uint32_t layers_loaded, layers_total; /* of the model, while it is being loaded */
+    uint64_t bytes_loaded, bytes_total;
+    int64_t n_ctx;         /* positions of a slot; 0 = not known yet */
+    int64_t keep_alive_ms; /* -1 = for ever */
+    int64_t idle_since_ms; /* monotonic; its last activity, or its start */
+    const struct api_error *error;
+};
+void worker_look(const struct worker *w, struct worker_look *out);
+/* In the order of their start, dead ones too; `each` returns false to stop, and changes nothing. */
+void workers_each(const struct workers *ws, bool (*each)(void *arg, const struct worker *w),
+                  void *arg);
+/* "http://127.0.0.1:8081": where the hive itself reaches it. */
+const char *worker_own_url(const struct worker *w, char dst[WORKER_URL_MAX]);
 /* It was started, and has not been seen to be ready yet. */
 bool worker_is_new(const struct worker *w);
 const char *worker_log_path(const struct worker *w);

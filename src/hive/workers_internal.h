@@ -7,12 +7,12 @@
 #include "api/board.h"
 #include "base/uuid.h"
 #include "hive/child.h"
+#include "hive/fingerprint.h"
 #include "hive/inspect.h"
 #include "hive/verdicts.h"
 #include "hive/workers.h"
 
 #define WORKER_ID_BYTES (7 + UUID_BYTES) /* "worker-" and a UUID */
-#define WORKER_URL_MAX  (CONFIG_HOST_MAX + 32)
 
 struct http_call;
 
@@ -53,6 +53,7 @@ struct worker {
     struct event *ended;
     struct board *board;
     uint16_t port;
+    char fingerprint[FINGERPRINT_BYTES];
     int64_t started_unix_ms, started_ms;
     int64_t ready_ms;          /* when the board first said so; 0 = not yet */
     int64_t ready_activity_ms; /* the board's last_activity at that moment */
@@ -115,7 +116,5 @@ void worker_release(struct worker *w);
 /* workers.c */
 void worker_free(struct worker *w); /* out of the list, too */
 void workers_check_gone(struct workers *ws);
-/* "http://127.0.0.1:8081": how the hive itself calls it. */
-const char *worker_own_url(const struct worker *w, char dst[WORKER_URL_MAX]);
 
 #endif

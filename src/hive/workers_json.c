@@ -1,4 +1,5 @@
-/* workers_json.c - what is told about workers; see workers.h. */
+/* workers_json.c - what is told about workers, as JSON and to the hive's other parts; see
+ * workers.h. */
 #include <stdio.h>
 #include <string.h>
 
@@ -95,4 +96,49 @@ const struct worker *workers_find(struct workers *ws, const char *id)
     if (w->phase != WORKER_PREPARING && str_eq(w->id, id))
         return w;
     return NULL;
+}
+
+void workers_each(const struct workers *ws, bool (*each)(void *arg, const struct worker *w),
+                  void *arg)
+{
+    const struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    if (w->phase != WORKER_PREPARING && !each(arg, w))
+        return;
+}
+
+static void look_at_board(const struct worker *w, struct worker_look *out)
+{
+    const struct board *b = w->board;
+    int64_t activity = atomic_load(&b->last_activity_ms);
+
+    out->ready = out->usable && worker_board_state(w) == BOARD_READY;
+    out->layers_loaded = atomic_load(&b->layers_loaded);
+    out->layers_total = atomic_load(&b->layers_total);
+    out->bytes_loaded = atomic_load(&b->bytes_loaded);
+    out->bytes_total = atomic_load(&b->bytes_total);
+    out->n_ctx = atomic_load(&b->n_ctx);
+    if (activity > out->idle_since_ms)
+        out->idle_since_ms = activity;
+}
+
+void worker_look(const struct worker *w, struct worker_look *out)
+{
+    enum board_state state = worker_board_state(w);
+
+    *out = (struct worker_look){.id = w->id,
+                                .model_ref = w->model_ref,
+                                .model_path = w->model_path,
+                                .backend = w->backend,
+                                .fingerprint = w->fingerprint,
+                                .usable = w->phase == WORKER_RUNNING && !w->has_fate &&
+                                          state != BOARD_DRAINING && state != BOARD_FAILED,
+                                .failed = w->phase == WORKER_DEAD,
+                                .keep_alive_ms = w->keep_alive_ms,
+                                .idle_since_ms =
+                                    w->started_ms > w->asked_ms ? w->started_ms : w->asked_ms,
+                                .error = w->phase == WORKER_DEAD ? &w->error : NULL};
+    if (w->board)
+        look_at_board(w, out);
 }

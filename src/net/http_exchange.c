@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/str.h"
+
 const char *http_method(const struct http_exchange *x)
 {
     return x->req.method;
@@ -31,6 +33,19 @@ const char *http_body(const struct http_exchange *x, size_t *n)
     if (n)
         *n = x->req.body.len;
     return buf_str(&x->req.body);
+}
+
+int http_limit_body(struct http_exchange *x, size_t n)
+{
+    const char *text = http_request_header(&x->req, "content-length");
+    struct http_parser *p = &x->conn->parser;
+    uint64_t length = 0;
+
+    if (n < p->body_max) {
+        p->body_max = n;
+        x->req.body.max = n;
+    }
+    return text && (str_to_u64(text, &length) || length > p->body_max) ? -1 : 0;
 }
 
 const char *http_request_id(const struct http_exchange *x)

@@ -91,9 +91,9 @@ static int on_chunk(llhttp_t *ll)
 {
     struct http_parser *p = ll->data;
 
-    if (ll->content_length > p->limits->body_max - p->req->body.len)
+    if (ll->content_length > p->body_max - p->req->body.len)
         return http_fault_set(&p->fault, 413, "The request's body is over the %zu bytes allowed.",
-                              p->limits->body_max);
+                              p->body_max);
     return 0;
 }
 
@@ -114,9 +114,9 @@ static int on_body(llhttp_t *ll, const char *at, size_t n)
 {
     struct http_parser *p = ll->data;
 
-    if (n > p->limits->body_max - p->req->body.len)
+    if (n > p->body_max - p->req->body.len)
         return http_fault_set(&p->fault, 413, "The request's body is over the %zu bytes allowed.",
-                              p->limits->body_max);
+                              p->body_max);
     if (buf_put(&p->req->body, at, n))
         return http_fault_set(&p->fault, 503, "There is no memory for the request's body.");
     return 0;
@@ -149,6 +149,7 @@ void http_parse_begin(struct http_parser *p, struct http_request *req,
     llhttp_init(&p->ll, HTTP_REQUEST, &parse_settings);
     p->ll.data = p;
     p->limits = limits;
+    p->body_max = limits->body_max;
     p->req = req;
 }
 
@@ -232,7 +233,7 @@ static int parse_check_chunks(struct http_parser *p, const char *bytes, size_t n
     if (p->whole && before != '\r')
         return http_fault_set(&p->fault, 400,
                               "The request is malformed: its body ends with a bare LF.");
-    if (p->n_body_raw / HTTP_RAW_PER_BYTE > p->limits->body_max + HTTP_HEAD_MAX)
+    if (p->n_body_raw / HTTP_RAW_PER_BYTE > p->body_max + HTTP_HEAD_MAX)
         return http_fault_set(&p->fault, 413, "The request's chunks hold little but framing.");
     return 0;
 }

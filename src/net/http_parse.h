@@ -101,6 +101,7 @@ struct http_parser {
     llhttp_t ll;
     struct http_scan scan;
     const struct http_limits *limits;
+    size_t body_max; /* the limits', or less: see http_limit_body */
     struct http_request *req;
     struct http_fault fault;
     uint64_t n_body_raw; /* bytes of the body with its framing */

@@ -134,6 +134,12 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, c
     reply_send(c, &head, body, is_head(x) || has_no_body(status) ? 0 : n);
 }
 
+/* What was asked for, once the head was understood so far. */
+static const char *target_of(const struct http_conn *c)
+{
+    return c->x && c->parser.head_done ? c->x->req.target : NULL;
+}
+
 void http_reply_fault(struct http_conn *c, const struct http_fault *fault)
 {
     const struct http_server_params *params = &c->server->params;
@@ -149,7 +155,8 @@ void http_reply_fault(struct http_conn *c, const struct http_fault *fault)
     c->keep_alive = false;
     snprintf(body, sizeof body, "%s\n", fault->text);
     if (params->render_error)
-        type = params->render_error(fault->status, fault->text, id, body, sizeof body);
+        type =
+            params->render_error(fault->status, target_of(c), fault->text, id, body, sizeof body);
     n = strnlen(body, sizeof body);
     put_head(&head, c, fault->status, id, type);
     buf_printf(&head, "Content-Length: %zu\r\n\r\n", n);

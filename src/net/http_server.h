@@ -72,10 +72,11 @@ struct http_server_params {
     bool (*filter)(struct http_exchange *x, void *arg);
     /*
      * Renders an error the server itself finds (400, 408, 413, 431, 503): puts a body for `status`
-     * with the sentence `text` into dst, returns its content type. May be NULL (plain text).
+     * with the sentence `text` into dst, returns its content type. `target` is the request's as it
+     * was sent, with its query, or NULL when the head was not understood. May be NULL (plain text).
      */
-    const char *(*render_error)(int status, const char *text, const char *request_id, char *dst,
-                                size_t dst_size);
+    const char *(*render_error)(int status, const char *target, const char *text,
+                                const char *request_id, char *dst, size_t dst_size);
 };
 
 /*
@@ -102,6 +103,13 @@ const char *http_header(const struct http_exchange *x, const char *name); /* or 
 const char *http_body(const struct http_exchange *x, size_t *n);          /* NUL-terminated */
 const char *http_request_id(const struct http_exchange *x);
 const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:53210" */
+
+/*
+ * For `filter`: this request's body may have n bytes at most, when that is less than the server's
+ * limit. -1 when the head says already that it has more: the filter should refuse it. A body that
+ * turns out longer is refused by the server, 413.
+ */
+int http_limit_body(struct http_exchange *x, size_t n);
 
 /* Called once if the client leaves, or the server ends, before the answer was complete. Setting it
  * replaces the previous one; NULL takes it away. After it was called `x` is no more. */

@@ -31,9 +31,10 @@ void answer_error(struct http_exchange *x, struct api_error *e)
     api_error_done(e);
 }
 
-const char *answer_render_error(int status, const char *text, const char *request_id, char *dst,
-                                size_t dst_size)
+const char *answer_render_error(int status, const char *target, const char *text,
+                                const char *request_id, char *dst, size_t dst_size)
 {
+    (void)target;
     api_error_render(status, text, ANSWER_SRC, request_id, dst, dst_size);
     return JSON_TYPE;
 }

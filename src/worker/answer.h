@@ -22,7 +22,7 @@ void answer_json(struct http_exchange *x, int status, json_t *body);
 void answer_error(struct http_exchange *x, struct api_error *e);
 
 /* For http_server_params.render_error. */
-const char *answer_render_error(int status, const char *text, const char *request_id, char *dst,
-                                size_t dst_size);
+const char *answer_render_error(int status, const char *target, const char *text,
+                                const char *request_id, char *dst, size_t dst_size);
 
 #endif

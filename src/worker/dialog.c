@@ -6,9 +6,11 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "grammar/grammar.h"
 #include "jinja/jinja.h"
 
 #define TOKEN_MAX_BYTES (1u << 16)
+#define VOCAB_MAX_BYTES (1u << 30) /* of all tokens */
 
 struct dialog {
     const struct engine_model *model;
@@ -16,6 +18,10 @@ struct dialog {
     char fault[ERR_TEXT_MAX]; /* why there is no template; "" when the model has none */
     int32_t *marks;           /* rising ids */
     size_t n_marks;
+    int32_t *ends; /* rising ids */
+    size_t n_ends;
+    uint32_t n_vocab;
+    struct grammar_vocab *vocab; /* NULL until asked for */
     int32_t *lead; /* what stands before every text of this model: its BOS, or nothing */
     size_t n_lead;
 };
@@ -87,21 +93,30 @@ static bool is_mark_text(const struct chat_template *t, const struct buf *text)
                          (think && chat_think_has_mark(think, text->data, text->len)));
 }
 
-static int find_marks(struct dialog *d, struct err *err)
+static bool is_mark(const struct dialog *d, int32_t id, struct buf *text)
+{
+    buf_clear(text);
+    return d->template && engine_token_is_control(d->model, id) &&
+           engine_token_bytes(d->model, id, true, text) == 0 && is_mark_text(d->template, text);
+}
+
+/* Which tokens are marks, and which ends. */
+static int sort_tokens(struct dialog *d, struct err *err)
 {
     struct engine_model_info info;
     struct buf text;
 
     engine_model_info(d->model, &info);
+    d->n_vocab = info.n_vocab;
     d->marks = malloc(info.n_vocab * sizeof *d->marks);
-    if (!d->marks)
+    d->ends = malloc(info.n_vocab * sizeof *d->ends);
+    if (!d->marks || !d->ends)
         return err_no_memory(err, info.n_vocab * sizeof *d->marks, "the template's marks");
     buf_init(&text, TOKEN_MAX_BYTES);
-    for (int32_t id = 0; d->template && id < (int32_t)info.n_vocab; id++) {
-        if (!engine_token_is_control(d->model, id))
-            continue;
-        buf_clear(&text);
-        if (engine_token_bytes(d->model, id, true, &text) == 0 && is_mark_text(d->template, &text))
+    for (int32_t id = 0; id < (int32_t)info.n_vocab; id++) {
+        if (engine_is_eog(d->model, id))
+            d->ends[d->n_ends++] = id;
+        else if (is_mark(d, id, &text))
             d->marks[d->n_marks++] = id;
     }
     buf_done(&text);
@@ -130,7 +145,7 @@ int dialog_create(const struct engine_model *m, const char *template_path, struc
     d->model = m;
     rc = template_path ? read_template(d, template_path, err) : own_template(d, err);
     if (!rc)
-        rc = find_marks(d, err);
+        rc = sort_tokens(d, err);
     if (!rc)
         rc = find_lead(d, err);
     if (rc)
@@ -146,6 +161,8 @@ void dialog_free(struct dialog *d)
         return;
     chat_template_free(d->template);
     free(d->marks);
+    free(d->ends);
+    grammar_vocab_free(d->vocab);
     free(d->lead);
     free(d);
 }
@@ -214,4 +231,74 @@ bool dialog_is_mark(const struct dialog *d, int32_t id)
             high = mid;
     }
     return low < d->n_marks && d->marks[low] == id;
+}
+
+const int32_t *dialog_marks(const struct dialog *d, size_t *n)
+{
+    *n = d->n_marks;
+    return d->marks;
+}
+
+const int32_t *dialog_ends(const struct dialog *d, size_t *n)
+{
+    *n = d->n_ends;
+    return d->ends;
+}
+
+int dialog_bytes(const struct dialog *d, int32_t id, struct buf *out)
+{
+    if (engine_is_eog(d->model, id))
+        return 0;
+    return engine_token_bytes(d->model, id, dialog_is_mark(d, id), out);
+}
+
+/* ---- the vocabulary of constraints
+ * ----------------------------------------------------------------- */
+
+/* All tokens' texts behind each other, and where each of them ends. */
+static int put_texts(const struct dialog *d, struct buf *all, size_t *ends)
+{
+    for (uint32_t i = 0; i < d->n_vocab; i++) {
+        if (dialog_bytes(d, (int32_t)i, all))
+            return -1;
+        ends[i] = all->len;
+    }
+    return 0;
+}
+
+static int make_vocab(struct dialog *d, struct grammar_token *tokens, size_t *ends, struct err *err)
+{
+    struct buf all;
+    int rc;
+
+    buf_init(&all, VOCAB_MAX_BYTES);
+    rc = put_texts(d, &all, ends) ? err_no_memory(err, all.len, "the vocabulary's texts") : 0;
+    for (uint32_t i = 0; i < d->n_vocab && rc == 0; i++) {
+        size_t from = i ? ends[i - 1] : 0;
+
+        tokens[i] = (struct grammar_token){buf_str(&all) + from, ends[i] - from};
+    }
+    if (rc == 0)
+        rc = grammar_vocab_create(tokens, d->n_vocab, &d->vocab, err);
+    buf_done(&all);
+    return rc;
+}
+
+int dialog_vocab(struct dialog *d, struct grammar_vocab **out, size_t *n_words, struct err *err)
+{
+    struct grammar_token *tokens = NULL;
+    size_t *ends = NULL;
+    int rc = 0;
+
+    if (!d->vocab) {
+        tokens = malloc(d->n_vocab * sizeof *tokens);
+        ends = malloc(d->n_vocab * sizeof *ends);
+        rc = tokens && ends ? make_vocab(d, tokens, ends, err)
+                            : err_no_memory(err, d->n_vocab * sizeof *tokens, "the vocabulary");
+        free(tokens);
+        free(ends);
+    }
+    *out = d->vocab;
+    *n_words = (d->n_vocab + 63) / 64;
+    return rc;
 }

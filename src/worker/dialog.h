@@ -18,6 +18,7 @@
 #include "engine/engine.h"
 
 struct dialog;
+struct grammar_vocab;
 
 /*
  * `template_path` NULL: the template in the model's file. One that was given must be good: ERR_IO,
@@ -45,5 +46,18 @@ int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes, in
 
 /* A control token that is (a part of) a mark around calls or thoughts: an answer shows its text. */
 bool dialog_is_mark(const struct dialog *d, int32_t id);
+
+/* The ids of such tokens, and of those that end an answer, rising. */
+const int32_t *dialog_marks(const struct dialog *d, size_t *n);
+const int32_t *dialog_ends(const struct dialog *d, size_t *n);
+
+/* What a token adds to an answer's text: marks are spelled, ends are nothing. -1: `out` is full. */
+int dialog_bytes(const struct dialog *d, int32_t id, struct buf *out);
+
+/*
+ * The vocabulary of constraints, with the texts of dialog_bytes, and how many words a mask of it
+ * has. Made at the first call; the intake's thread only.
+ */
+int dialog_vocab(struct dialog *d, struct grammar_vocab **out, size_t *n_words, struct err *err);
 
 #endif

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "chat/constrain.h"
 #include "worker/dialog.h"
+#include "worker/guard.h"
 #include "worker/job.h"
 
 #define ANSWER_MAX (512u << 20) /* bytes of JSON of an answer about text and tokens */
@@ -94,7 +96,11 @@ int intake_prompt(const struct intake_model *with, struct job *j)
                              &j->tokens, &j->n_tokens, &err);
     if (rc)
         return refuse(j, r->messages ? "messages" : "prompt", &err);
-    return check_bias(with, j, &err) ? refuse(j, "logit_bias", &err) : 0;
+    if (check_bias(with, j, &err))
+        return refuse(j, "logit_bias", &err);
+    if (chat_constraint_is_asked(r) && guard_create(with->dialog, r, j->thinking, &j->guard, &err))
+        return refuse(j, r->json_schema ? "json_schema" : r->grammar ? "grammar" : "tools", &err);
+    return 0;
 }
 
 /* ---- questions about text and tokens

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "worker/embedding.h"
+#include "worker/guard.h"
 #include "worker/outbox.h"
 #include "worker/speech.h"
 
@@ -31,6 +32,7 @@ void job_free(struct job *j)
     inference_request_done(&j->request);
     api_error_done(&j->error);
     free(j->tokens);
+    guard_free(j->guard);
     free(j->answer);
     embedding_free(j->embedding);
     free(j);
@@ -88,6 +90,7 @@ static int create_sampler(struct job *j, const struct engine_model *model, struc
         bias[i] = (struct engine_bias){r->logit_bias[i].id, r->logit_bias[i].bias};
     how.bias = bias;
     how.n_bias = (uint32_t)r->n_logit_bias;
+    how.masked = j->guard != NULL;
     rc = engine_sampler_create(model, &how, &j->sampler, err);
     free(bias);
     return rc;
@@ -288,10 +291,38 @@ static void add_token(struct job *j, int32_t id)
         j->end.reasoning_tokens++;
 }
 
+/* The next token, or -1: the constraint allows none, and the job has failed. */
+static int32_t choose(struct job *j, const float *logits)
+{
+    const uint64_t *mask;
+
+    if (!j->guard)
+        return engine_sampler_next(j->sampler, logits);
+    mask = guard_mask(j->guard);
+    if (mask)
+        return engine_sampler_next_masked(j->sampler, logits, mask);
+    job_fail(
+        j, API_INTERNAL,
+        "The answer's grammar allows no token of this model here, or has too many ways to go on.");
+    return -1;
+}
+
+/* The constraint moves on; false when it cannot, and the job has failed. */
+static bool obey(struct job *j, int32_t id)
+{
+    struct err err;
+
+    if (!j->guard || guard_take(j->guard, id, &err) == 0)
+        return true;
+    job_fail(j, API_INTERNAL, "The answer's grammar cannot go on: %s.", err.text);
+    return false;
+}
+
 /* Is the answer over behind its newest token? The reason, or STOP_N: no. */
 static enum stop_reason over_by(struct job *j, bool full)
 {
-    if (!j->request.parallel_tool_calls && speech_has_called(j->speech))
+    if (j->guard ? guard_must_end(j->guard)
+                 : !j->request.parallel_tool_calls && speech_has_called(j->speech))
         return STOP_EOS;
     if (!full && j->end.tokens_out < j->request.max_tokens)
         return STOP_N;
@@ -302,7 +333,7 @@ static enum stop_reason over_by(struct job *j, bool full)
 void job_step(struct job *j, struct engine *engine, const float *logits, struct outbox *out)
 {
     const struct engine_model *model = engine_get_model(engine);
-    int32_t id = engine_sampler_next(j->sampler, logits);
+    int32_t id = choose(j, logits);
     /* What its sequence holds up to this row; guesses may lie behind it. */
     bool full = j->n_tokens + j->end.tokens_out >= engine_n_ctx(engine);
     enum stop_reason reason;
@@ -310,10 +341,14 @@ void job_step(struct job *j, struct engine *engine, const float *logits, struct 
 
     if (!j->first_token_ms)
         note_first_token(j);
-    if (engine_is_eog(model, id) && !j->request.ignore_eos) {
+    if (id < 0)
+        return;
+    if (engine_is_eog(model, id) && (j->guard || !j->request.ignore_eos)) {
         end_with(j, STOP_EOS, out);
         return;
     }
+    if (!obey(j, id))
+        return;
     add_token(j, id);
     if (j->request.logprobs)
         speech_score(j->speech, id, logits, engine_n_vocab(engine));

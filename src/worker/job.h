@@ -23,6 +23,7 @@
 
 struct dialog;
 struct embedding;
+struct guard;
 struct outbox;
 struct reply;
 struct speech;
@@ -55,6 +56,7 @@ struct job {
     size_t n_tokens;
     const struct dialog *dialog; /* of messages; else NULL */
     bool thinking;               /* the prompt's end opened a thought */
+    struct guard *guard;         /* owned: of an answer that is constrained; else NULL */
     char *answer;                /* owned: of another kind than an inference, once it is over */
 
     /* scheduler; made by job_begin, given back by job_give_back */

@@ -20,7 +20,7 @@ static double log_sum_exp(const float *logits, uint32_t n)
         max = logits[i] > max ? logits[i] : max;
     for (uint32_t i = 0; i < n; i++)
         sum += logits[i] > -INFINITY ? exp(logits[i] - max) : 0.0;
-    return max + log(sum);
+    return sum > 0.0 ? max + log(sum) : max;
 }
 
 /* Keeps the best so far in order; among equals the lower id, which came first, stays before. */

@@ -20,8 +20,8 @@
 #include "worker/draft.h"
 #include "worker/plan.h"
 
-/* A pass with guesses has at most so many rows: it bounds the memory for their logits. */
-#define PASS_GUESS_ROWS 32
+/* A pass with guesses has at most so many rows: the memory for their logits was planned for. */
+#define PASS_GUESS_ROWS ENGINE_LOGIT_ROWS
 
 struct job;
 struct outbox;

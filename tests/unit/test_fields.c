@@ -52,6 +52,36 @@ static void test_fields__takes_what_is_good(void **state)
     fields_done(&f);
 }
 
+/* Numbers and whatever else is there; an object inside a request has fields of its own. */
+static void test_fields__numbers_and_anything(void **state)
+{
+    static const char body[] = "{\"half\":0.5,\"two\":2,\"more\":3.5,\"list\":[1],\"none\":null,"
+                               "\"inner\":{\"half\":1,\"odd\":1}}";
+    struct fields f, inner;
+    struct api_error e = {0};
+    double half = -1, two = -1, more = -1;
+
+    (void)state;
+    fields_begin(&f, body, sizeof body - 1);
+    assert_true(fields_number(&f, "half", 0, 1, &half));
+    assert_true(fields_number(&f, "two", 0, 2, &two));
+    assert_false(fields_number(&f, "more", 0, 2, &more));
+    assert_true(half == 0.5 && two == 2 && more == -1);
+    assert_int_equal(json_array_size(fields_any(&f, "list", true)), 1);
+    assert_null(fields_any(&f, "none", false));
+    fields_begin_object(&inner, fields_any(&f, "inner", true));
+    assert_true(fields_number(&inner, "half", 0, 1, &half));
+    assert_int_equal(fields_end(&inner, &e, "hive"), -1);
+    assert_non_null(strstr(e.message, "odd"));
+    api_error_done(&e);
+    fields_done(&inner);
+    assert_int_equal(fields_end(&f, &e, "hive"), -1);
+    assert_non_null(strstr(e.message, "more"));
+    assert_null(strstr(e.message, "2 bad"));
+    api_error_done(&e);
+    fields_done(&f);
+}
+
 /* The names of the failing fields, blank between, in order. */
 static void assert_failing(const char *body, const char *expected)
 {
@@ -136,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fields__takes_what_is_good),
+        cmocka_unit_test(test_fields__numbers_and_anything),
         cmocka_unit_test(test_fields__tells_all_failures_at_once),
         cmocka_unit_test(test_fields__says_where_the_json_breaks),
         cmocka_unit_test(test_fields__names_from_outside_are_cut),

@@ -471,11 +471,11 @@ static void test_http_limits__asks_for_an_expected_body(void **state)
     rig_stop(rig);
 }
 
-static const char *render(int status, const char *text, const char *request_id, char *dst,
-                          size_t dst_size)
+static const char *render(int status, const char *target, const char *text, const char *request_id,
+                          char *dst, size_t dst_size)
 {
-    snprintf(dst, dst_size, "{%d|%zu|%zu}", status, strlen(text) ? (size_t)1 : (size_t)0,
-             strlen(request_id));
+    snprintf(dst, dst_size, "{%d|%s|%zu|%zu}", status, target ? target : "-",
+             strlen(text) ? (size_t)1 : (size_t)0, strlen(request_id));
     return "application/json";
 }
 
@@ -493,8 +493,45 @@ static void test_http_limits__errors_are_rendered_by_the_program(void **state)
     raw_say(fd, "nonsense\r\n\r\n");
     all = raw_hear_all(fd);
     assert_non_null(strstr(all, "\r\nContent-Type: application/json\r\n"));
-    assert_true(str_ends(all, "{400|1|36}"));
+    assert_true(str_ends(all, "{400|-|1|36}"));
     close(fd);
+    rig_stop(rig);
+}
+
+/* Lets 3 bytes pass; what says by itself that it has more is refused here. */
+static bool filter_small(struct http_exchange *x, void *arg)
+{
+    (void)arg;
+    if (http_limit_body(x, 3) == 0)
+        return true;
+    http_reply(x, 413, "text/plain", "small", 5);
+    return false;
+}
+
+static void test_http_limits__a_filter_lowers_the_limit_of_one_body(void **state)
+{
+    struct http_server_params params = with_limits();
+    const char *body;
+    struct rig *rig;
+    int fd;
+
+    (void)state;
+    params.filter = filter_small;
+    params.render_error = render;
+    rig = rig_start(params);
+    fd = raw_connect(rig->port);
+    raw_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+    assert_int_equal(raw_hear_reply(fd, &body), 200);
+    assert_string_equal(body, "abc");
+    raw_say(fd, "POST /echo?q HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n");
+    assert_true(str_ends(raw_hear_all(fd), "{413|/echo?q|1|36}"));
+    close(fd);
+    fd = raw_connect(rig->port);
+    raw_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n");
+    assert_int_equal(raw_hear_reply(fd, &body), 413);
+    assert_string_equal(body, "small");
+    close(fd);
+    assert_int_equal(rig->n_handled, 1);
     rig_stop(rig);
 }
 
@@ -517,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__filter_answers_before_the_body),
         cmocka_unit_test(test_http_limits__asks_for_an_expected_body),
         cmocka_unit_test(test_http_limits__errors_are_rendered_by_the_program),
+        cmocka_unit_test(test_http_limits__a_filter_lowers_the_limit_of_one_body),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,6 +235,7 @@ static void test_plan__sums_and_says_both_numbers(void **state)
 {
     const struct model_facts facts = {.weight_bytes = 1000000,
                                       .kv_bytes_per_token = 100,
+                                      .kv_bytes_per_token_q8_0 = 60,
                                       .context_length = 2000,
                                       .scratch_bytes = 50,
                                       .scratch_bytes_per_slot = 7};
@@ -242,11 +243,13 @@ static void test_plan__sums_and_says_both_numbers(void **state)
     struct err err;
 
     (void)state;
-    assert_int_equal(plan_memory(&facts, 3, 500, &need, NULL), 0);
+    assert_int_equal(plan_memory(&facts, 3, 500, false, &need, NULL), 0);
     assert_int_equal(need.kv_bytes, 150000);
     assert_int_equal(need.scratch_bytes, 64);
     assert_int_equal(need.total_bytes, 1150064);
-    assert_int_equal(plan_memory(&facts, 0, 0, &need, NULL), 0);
+    assert_int_equal(plan_memory(&facts, 3, 500, true, &need, NULL), 0);
+    assert_int_equal(need.kv_bytes, 90000);
+    assert_int_equal(plan_memory(&facts, 0, 0, false, &need, NULL), 0);
     assert_int_equal(need.ctx, 2000);
     assert_int_equal(need.slots, 4);
     assert_int_equal(plan_fits(&need, need.total_bytes, NULL), 0);
@@ -261,9 +264,9 @@ static void test_plan__refuses_sums_past_64_bits(void **state)
     struct plan_need need;
 
     (void)state;
-    assert_int_equal(plan_memory(&facts, 1, 1, &need, NULL), ERR_LIMIT);
+    assert_int_equal(plan_memory(&facts, 1, 1, false, &need, NULL), ERR_LIMIT);
     facts = (struct model_facts){.kv_bytes_per_token = UINT64_MAX / 4};
-    assert_int_equal(plan_memory(&facts, 2, 4, &need, NULL), ERR_LIMIT);
+    assert_int_equal(plan_memory(&facts, 2, 4, false, &need, NULL), ERR_LIMIT);
 }
 
 int main(void)

@@ -1,12 +1,14 @@
 /*
  * pool.c - see pool.h.
  *
- * A job is published by one 64-bit word, the ticket: its upper half is the job's number, its lower
- * half how many tasks are still to be handed out. A thread takes a run of them by compare-and-swap
- * on the whole word: a share of what is left (guided self-scheduling: Polychronopoulos & Kuck
- * 1987), at least `grain`. The job's other fields stand still until its runs are done. A thread
- * that is late (descheduled since an earlier job) finds another number, or nothing left. So the
- * owner waits for the tasks to be done, never for the threads to turn up.
+ * A job's tasks are dealt out as one part for each thread, a range in one 64-bit word. A thread
+ * takes runs from the front of its own part, each a share of what is left there, so that it goes
+ * through memory as one stream: weights that are asked for ahead of their use are the ones it uses
+ * next. Who has done its part takes runs from the end of the largest one left (as in work stealing:
+ * Blumofe & Leiserson 1999); whoever is late, or was descheduled in the middle, is helped so. All
+ * this is by compare-and-swap on the words, and nothing else says which job a range belongs to: all
+ * are empty when a job is over, and its successor's fields stand before its ranges do. So the owner
+ * waits for the tasks to be done, never for the threads to turn up.
  *
  * Sleep: `number` repeats the job's number as a futex word. A thread counts itself into `sleepers`
  * before it waits, the owner looks at `sleepers` after it has changed `number`; both are
@@ -43,13 +45,16 @@ struct member {
     unsigned index;
 };
 
+/* Tasks begin .. end - 1 of the job, not handed out yet: begin << 32 | end. */
+struct part {
+    _Alignas(CACHE_LINE) _Atomic uint64_t range;
+};
+
 struct pool {
     /* the job: the owner writes it while no task is out; apart from what the threads fight for */
     _Alignas(CACHE_LINE) pool_fn *fn;
     void *arg;
-    size_t n_tasks;
     _Atomic uint32_t grain;                       /* read by those who are late, too */
-    _Alignas(CACHE_LINE) _Atomic uint64_t ticket; /* job number << 32 | tasks to hand out */
     _Alignas(CACHE_LINE) _Atomic uint32_t left;   /* tasks not done yet; a futex word */
     _Alignas(CACHE_LINE) _Atomic uint32_t number; /* the job's number; a futex word */
     _Atomic uint32_t sleepers;                    /* threads in, or about to go into, futex_wait */
@@ -59,6 +64,7 @@ struct pool {
     unsigned n_threads, n_started;
     int spins;
     struct member *members; /* n_threads - 1 */
+    struct part *parts;     /* n_threads */
 };
 
 static void relax(void)
@@ -88,28 +94,82 @@ static void tasks_done(struct pool *p, uint32_t n)
         futex_wake_all(&p->left);
 }
 
-/* How many of the tasks that are left a thread takes at once. */
-static uint32_t share_of(const struct pool *p, uint32_t left)
+static uint64_t range_of(uint32_t begin, uint32_t end)
 {
-    uint32_t grain = atomic_load(&p->grain), share = left / (8 * p->n_threads);
+    return (uint64_t)begin << 32 | end;
+}
+
+static uint32_t range_len(uint64_t range)
+{
+    return (uint32_t)range - (uint32_t)(range >> 32);
+}
+
+/* 1 / `shares` of what is left, but no less than is worth handing out. */
+static uint32_t share_of(const struct pool *p, uint32_t left, uint32_t shares)
+{
+    uint32_t grain = atomic_load(&p->grain), share = left / shares;
 
     share = share > grain ? share : grain;
     return share < left ? share : left;
 }
 
-/* Works on job `number` until it has no more tasks to give, or is over. */
-static void job_work(struct pool *p, uint32_t number, unsigned thread)
+/* A run from the front of the thread's own part: how many tasks, from *begin on; 0 for none. */
+static uint32_t part_take(struct pool *p, unsigned thread, uint32_t *begin)
 {
-    uint64_t ticket = atomic_load(&p->ticket);
+    _Atomic uint64_t *range = &p->parts[thread].range;
+    uint64_t now = atomic_load(range);
 
-    while (ticket >> 32 == number && (uint32_t)ticket > 0) {
-        uint32_t left = (uint32_t)ticket, n = share_of(p, left);
+    while (range_len(now) > 0) {
+        uint32_t n = share_of(p, range_len(now), 8);
 
-        if (!atomic_compare_exchange_weak(&p->ticket, &ticket, ticket - n))
-            continue;
-        p->fn(p->arg, p->n_tasks - left, p->n_tasks - left + n, thread);
+        *begin = (uint32_t)(now >> 32);
+        if (atomic_compare_exchange_weak(range, &now, range_of(*begin + n, (uint32_t)now)))
+            return n;
+    }
+    return 0;
+}
+
+/* The part with the most tasks. */
+static _Atomic uint64_t *largest_part(struct pool *p, uint64_t *range)
+{
+    _Atomic uint64_t *largest = NULL;
+
+    *range = 0;
+    for (unsigned i = 0; i < p->n_threads; i++) {
+        uint64_t now = atomic_load(&p->parts[i].range);
+
+        if (range_len(now) > range_len(*range)) {
+            largest = &p->parts[i].range;
+            *range = now;
+        }
+    }
+    return largest;
+}
+
+/* A run from the end of the part with the most left; 0 when nothing is left anywhere. */
+static uint32_t part_help(struct pool *p, uint32_t *begin)
+{
+    _Atomic uint64_t *from;
+    uint64_t now;
+
+    while ((from = largest_part(p, &now))) {
+        uint32_t n = share_of(p, range_len(now), 4);
+
+        *begin = (uint32_t)now - n;
+        if (atomic_compare_exchange_weak(from, &now, range_of((uint32_t)(now >> 32), *begin)))
+            return n;
+    }
+    return 0;
+}
+
+/* Works until all tasks of the job are handed out. */
+static void job_work(struct pool *p, unsigned thread)
+{
+    uint32_t begin, n;
+
+    while ((n = part_take(p, thread, &begin)) > 0 || (n = part_help(p, &begin)) > 0) {
+        p->fn(p->arg, begin, begin + n, thread);
         tasks_done(p, n);
-        ticket = atomic_load(&p->ticket);
     }
 }
 
@@ -140,21 +200,30 @@ static void *member_main(void *arg)
         seen = job_wait(p, seen);
         if (atomic_load(&p->stop))
             return NULL;
-        job_work(p, seen, m->index);
+        job_work(p, m->index);
     }
 }
 
-/* Makes the next job visible and wakes whoever sleeps. Returns its number. */
-static uint32_t job_publish(struct pool *p, uint32_t n_tasks)
+/* Deals the tasks out, as many parts as have work for a thread; the job's fields must stand. */
+static void job_deal(struct pool *p, uint32_t n_tasks)
 {
-    uint32_t number = atomic_load(&p->number) + 1;
+    uint32_t grain = atomic_load(&p->grain);
+    uint64_t n_parts = (n_tasks - 1) / grain + 1;
 
+    if (n_parts > p->n_threads)
+        n_parts = p->n_threads;
     atomic_store(&p->left, n_tasks);
-    atomic_store(&p->ticket, (uint64_t)number << 32 | n_tasks);
-    atomic_store(&p->number, number);
+    for (uint64_t i = 0; i < n_parts; i++)
+        atomic_store(&p->parts[i].range, range_of((uint32_t)(n_tasks * i / n_parts),
+                                                  (uint32_t)(n_tasks * (i + 1) / n_parts)));
+}
+
+/* Tells the members that there is something new, and wakes those who sleep. */
+static void members_call(struct pool *p)
+{
+    atomic_fetch_add(&p->number, 1);
     if (atomic_load(&p->sleepers) > 0)
         futex_wake_all(&p->number);
-    return number;
 }
 
 /* The owner's wait for tasks that other threads still work on. */
@@ -185,9 +254,10 @@ void pool_run(struct pool *p, pool_fn *fn, void *arg, size_t n_tasks, size_t gra
     BUG_ON(n_tasks > UINT32_MAX);
     p->fn = fn;
     p->arg = arg;
-    p->n_tasks = n_tasks;
     atomic_store(&p->grain, (uint32_t)grain);
-    job_work(p, job_publish(p, (uint32_t)n_tasks), 0);
+    job_deal(p, (uint32_t)n_tasks);
+    members_call(p);
+    job_work(p, 0);
     owner_wait(p);
 }
 
@@ -225,7 +295,10 @@ int pool_create(unsigned n_threads, struct pool **out, struct err *err)
     /* more threads than CPUs: whoever spins keeps another from working */
     p->spins = n_threads <= pool_usable_cpus() ? POOL_SPINS : 0;
     p->members = calloc(n_threads, sizeof *p->members);
-    if (!p->members)
+    p->parts = aligned_alloc(CACHE_LINE, n_threads * sizeof *p->parts);
+    if (p->parts)
+        memset(p->parts, 0, n_threads * sizeof *p->parts);
+    if (!p->members || !p->parts)
         rc = err_no_memory(err, n_threads * sizeof *p->members, "the thread pool");
     for (unsigned i = 0; rc == 0 && i + 1 < n_threads; i++)
         rc = member_start(p, i, err);
@@ -242,10 +315,11 @@ void pool_free(struct pool *p)
     if (!p)
         return;
     atomic_store(&p->stop, true);
-    job_publish(p, 0);
+    members_call(p);
     for (unsigned i = 0; i < p->n_started; i++)
         pthread_join(p->members[i].thread, NULL);
     free(p->members);
+    free(p->parts);
     free(p);
 }
 

@@ -28,9 +28,11 @@ void pool_free(struct pool *p);
 unsigned pool_n_threads(const struct pool *p);
 
 /*
- * Runs fn over tasks 0..n_tasks-1, handed out in runs of at least `grain` (>= 1): long ones first,
- * ever shorter ones towards the end, so that no thread has to wait long for another. Memory written
- * before the call is seen by all members, and what they wrote is seen after it.
+ * Runs fn over tasks 0..n_tasks-1, handed out in runs of at least `grain` (>= 1), but for what is
+ * left at the end of a part. Each thread goes through a part of its own in rising order, long runs
+ * first and ever shorter ones towards its end, and then helps the others, so that none has to wait
+ * long. Memory written before the call is seen by all members, and what they wrote is seen after
+ * it.
  */
 void pool_run(struct pool *p, pool_fn *fn, void *arg, size_t n_tasks, size_t grain);
 

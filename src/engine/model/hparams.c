@@ -32,11 +32,12 @@ const char *hparams_pooling_name(enum pooling p)
     return names[p];
 }
 
-uint64_t hparams_kv_bytes_per_token(const struct hparams *hp)
+uint64_t hparams_kv_bytes_per_token(const struct hparams *hp, enum kern_kv type)
 {
     if (hparams_is_encoder(hp))
         return 0;
-    return (uint64_t)hp->n_layers * hparams_kv_dim(hp) * 2 * sizeof(uint16_t);
+    return (uint64_t)hp->n_layers * hp->n_kv_heads * 2 * kern_strip_bytes(type, hp->head_dim) /
+           KERN_PAGE_TOKENS;
 }
 
 static void key_of(const struct reader *r, const char *name, char key[KEY_MAX])

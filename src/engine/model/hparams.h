@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "engine/kern/kern.h"
 #include "engine/gguf/gguf.h"
 #include "engine/model/rope.h"
 
@@ -75,7 +76,8 @@ static inline uint32_t hparams_kv_dim(const struct hparams *hp)
     return hp->n_kv_heads * hp->head_dim;
 }
 
-/* Bytes of keys and values of one position, all layers, as half floats; encoders keep none. */
-uint64_t hparams_kv_bytes_per_token(const struct hparams *hp);
+/* Bytes of keys and values of one position, all layers; encoders keep none. Q8_0: for a head_dim
+ * that is a multiple of QK. */
+uint64_t hparams_kv_bytes_per_token(const struct hparams *hp, enum kern_kv type);
 
 #endif

@@ -1,0 +1,117 @@
+/*
+ * fuzz_gbnf.c - grammars: two bytes of length, a text to match, and a grammar in GBNF. Any bytes
+ * must end in a grammar or an error; the text, put in one piece or byte by byte, must lead to the
+ * same, and masks must be what single tokens are.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "grammar/compiled.h"
+#include "grammar/grammar.h"
+
+#define N_TOKENS    262
+#define MAX_GRAMMAR 4096 /* so that one run stays fast */
+#define MAX_TEXT    64
+#define TABLE_BYTES ((size_t)256 << 10)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct grammar_vocab *make_vocab(void)
+{
+    static const char *const longer[] = {"ab", "\": ", "aaa", "\xc3\xa9", "\xe2\x82", " \n"};
+    static char bytes[256];
+    struct grammar_token tokens[N_TOKENS];
+    struct grammar_vocab *v;
+    struct err err;
+
+    for (int i = 0; i < 256; i++) {
+        bytes[i] = (char)i;
+        tokens[i] = (struct grammar_token){&bytes[i], 1};
+    }
+    for (int i = 256; i < N_TOKENS; i++)
+        tokens[i] = (struct grammar_token){longer[i - 256], strlen(longer[i - 256])};
+    BUG_ON(grammar_vocab_create(tokens, N_TOKENS, &v, &err));
+    return v;
+}
+
+/* Near the limit of alternatives a mask may have fewer tokens than single questions find (see
+ * grammar.h). */
+static bool near_limit(const struct places *p)
+{
+    for (uint32_t i = PLACE_FIRST; i < p->t.n_places; i++) {
+        if (p->t.places[i].n > GRAMMAR_MAX_STACKS / 16)
+            return true;
+    }
+    return false;
+}
+
+static void check_mask(struct grammar_matcher *m, const struct places *p)
+{
+    const uint64_t *mask = grammar_matcher_mask(m);
+    uint64_t words[(N_TOKENS + 63) / 64];
+    bool any = false;
+
+    if (!mask)
+        return; /* past a limit */
+    memcpy(words, mask, sizeof words);
+    for (uint32_t i = 0; i < N_TOKENS; i++) {
+        bool in = words[i / 64] >> i % 64 & 1;
+
+        bool alone = grammar_matcher_allows(m, i);
+
+        BUG_ON(in && !alone);
+        BUG_ON(!in && alone && !near_limit(p));
+        any |= in;
+    }
+    BUG_ON(any && grammar_matcher_must_end(m));
+}
+
+static void match(const struct grammar *g, struct grammar_vocab *v, const struct places *p,
+                  const char *text, size_t n)
+{
+    struct grammar_matcher *one, *two;
+    struct err err = {0};
+    int rc, step = 0;
+
+    if (grammar_matcher_create(g, v, &one, &err))
+        return;
+    BUG_ON(grammar_matcher_create(g, v, &two, &err));
+    rc = grammar_matcher_put(one, text, n, &err);
+    for (size_t i = 0; i < n && !step; i++) {
+        if (i % 8 == 0)
+            check_mask(two, p);
+        step = grammar_matcher_put(two, text + i, 1, &err);
+    }
+    BUG_ON(rc != step);
+    BUG_ON(!rc && grammar_matcher_may_end(one) != grammar_matcher_may_end(two));
+    check_mask(one, p);
+    grammar_matcher_free(one);
+    grammar_matcher_free(two);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct grammar_vocab *v;
+    struct grammar *g;
+    struct places *p;
+    struct err err = {0};
+    size_t n;
+
+    if (!v)
+        v = make_vocab();
+    if (size < 2 || size > MAX_GRAMMAR)
+        return 0;
+    n = ((size_t)data[0] << 8 | data[1]) % (MAX_TEXT + 1);
+    if (n > size - 2)
+        n = size - 2;
+    if (grammar_from_gbnf((const char *)data + 2 + n, size - 2 - n, &g, &err)) {
+        BUG_ON(err.text[0] == '\0');
+        return 0;
+    }
+    BUG_ON(compiled_places(g, v, &p, &err));
+    p->max_bytes = p->limit_bytes = TABLE_BYTES;
+    match(g, v, p, (const char *)data + 2, n);
+    grammar_free(g);
+    return 0;
+}

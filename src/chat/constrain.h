@@ -1,0 +1,54 @@
+/*
+ * constrain.h - what an answer must look like, as a row of grammars: a thought that the prompt
+ * opened, then either text by a grammar or schema, or tool calls in the template's own way.
+ *
+ * Tool calls are three kinds of stretches, one behind the other: what leads to the arguments
+ * (marks, one of the names), the arguments by that tool's schema, and what closes the call (and,
+ * where there may be more, leads to the next one). A stretch ends where its grammar must end, so no
+ * token covers two of them.
+ *
+ * A constraint belongs to one answer and one thread at a time. Grammars are src/grammar's.
+ */
+#ifndef RBEE_CHAT_CONSTRAIN_H
+#define RBEE_CHAT_CONSTRAIN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/inference.h"
+#include "base/err.h"
+#include "chat/format.h"
+#include "grammar/grammar.h"
+
+struct chat_constraint;
+
+/* Does a request ask for one? */
+bool chat_constraint_is_asked(const struct inference_request *r);
+
+/*
+ * Of a request that asks for one: compiles its grammars. `format` is needed for tool calls only;
+ * `think` is NULL unless the prompt opened a thought. ERR_INVALID, ERR_UNSUPPORTED, ERR_LIMIT name
+ * what in the grammar or schema is at fault; ERR_NO_MEMORY. The vocabulary must outlive it.
+ */
+int chat_constraint_create(const struct inference_request *r, const struct chat_format *format,
+                           const struct chat_think *think, struct grammar_vocab *vocab,
+                           struct chat_constraint **out, struct err *err);
+void chat_constraint_free(struct chat_constraint *c); /* NULL is fine */
+
+/* As grammar_matcher_mask: the tokens that may come next, until the next call. NULL: past a limit.
+ */
+const uint64_t *chat_constraint_mask(struct chat_constraint *c);
+/* Marks of the template may be written here, as tokens of their own. */
+bool chat_constraint_takes_marks(const struct chat_constraint *c);
+
+/* The bytes of the chosen token. ERR_INVALID when they are not allowed; ERR_LIMIT; ERR_NO_MEMORY.
+ */
+int chat_constraint_put(struct chat_constraint *c, const char *bytes, size_t n, struct err *err);
+
+/* The answer may end here; it must. */
+bool chat_constraint_may_end(const struct chat_constraint *c);
+bool chat_constraint_must_end(const struct chat_constraint *c);
+
+#endif

@@ -1,0 +1,165 @@
+/* matcher.c - one answer's place in a grammar. See grammar.h; places.h does the work. */
+#include <stdlib.h>
+
+#include "grammar/compiled.h"
+#include "grammar/mask.h"
+
+#define HERE  0 /* where the text is */
+#define TRIED 1 /* where more of it would lead */
+
+struct grammar_matcher {
+    struct places *p;
+    struct grammar *g; /* a counted reference */
+    uint32_t at[2];
+    struct places_root root; /* of `at` */
+    struct mask *mask;       /* a counted reference, or NULL */
+};
+
+int grammar_matcher_create(const struct grammar *g, struct grammar_vocab *vocab,
+                           struct grammar_matcher **out, struct err *err)
+{
+    struct grammar_matcher *m = calloc(1, sizeof *m);
+    uint32_t start;
+    int rc;
+
+    if (!m)
+        return err_no_memory(err, sizeof *m, "a matcher");
+    rc = compiled_places(g, vocab, &m->p, err);
+    if (rc) {
+        free(m);
+        return rc;
+    }
+    m->g = compiled_ref(g);
+    m->root.places = m->at;
+    m->root.n = 2;
+    pthread_mutex_lock(&m->p->lock);
+    start = m->at[HERE] = m->at[TRIED] = places_start(m->p); /* from here on it may be renamed */
+    places_hold(m->p, &m->root);
+    pthread_mutex_unlock(&m->p->lock);
+    if (start >= PLACE_FIRST) {
+        *out = m;
+        return 0;
+    }
+    rc = start == PLACE_OVER
+             ? err_set(err, ERR_LIMIT, "the grammar begins with more than %d alternatives at once",
+                       GRAMMAR_MAX_STACKS)
+             : err_no_memory(err, sizeof *m, "a matcher");
+    grammar_matcher_free(m);
+    return rc;
+}
+
+/* Wants the lock. */
+static void drop_mask(struct grammar_matcher *m)
+{
+    if (m->mask && --m->mask->refs == 0)
+        free(m->mask);
+    m->mask = NULL;
+}
+
+void grammar_matcher_free(struct grammar_matcher *m)
+{
+    if (!m)
+        return;
+    pthread_mutex_lock(&m->p->lock);
+    drop_mask(m);
+    places_let_go(m->p, &m->root);
+    pthread_mutex_unlock(&m->p->lock);
+    grammar_free(m->g);
+    free(m);
+}
+
+/* Moves at[TRIED] from the place by n bytes; *good of them could be. Wants the lock. */
+static uint32_t try_bytes(struct grammar_matcher *m, const char *bytes, size_t n, size_t *good)
+{
+    m->at[TRIED] = m->at[HERE];
+    for (size_t i = 0; i < n; i++) {
+        uint32_t to = places_step(m->p, &m->at[TRIED], (unsigned char)bytes[i]);
+
+        *good = i;
+        if (to < PLACE_FIRST)
+            return to;
+        m->at[TRIED] = to;
+    }
+    *good = n;
+    return m->at[TRIED];
+}
+
+int grammar_matcher_put(struct grammar_matcher *m, const char *bytes, size_t n, struct err *err)
+{
+    size_t good;
+    uint32_t to;
+
+    pthread_mutex_lock(&m->p->lock);
+    drop_mask(m);
+    to = try_bytes(m, bytes, n, &good);
+    if (to >= PLACE_FIRST)
+        m->at[HERE] = to;
+    pthread_mutex_unlock(&m->p->lock);
+    if (to >= PLACE_FIRST)
+        return 0;
+    if (to == PLACE_DEAD)
+        return err_set(err, ERR_INVALID,
+                       "the grammar does not allow byte 0x%02x, %zu bytes into the text of %zu",
+                       (unsigned char)bytes[good], good, n);
+    if (to == PLACE_OVER)
+        return err_set(err, ERR_LIMIT,
+                       "the grammar has more than %d alternatives at once, %zu bytes into the text",
+                       GRAMMAR_MAX_STACKS, good);
+    return err_set(err, ERR_NO_MEMORY, "there is no memory for the places of a grammar");
+}
+
+bool grammar_matcher_may_end(const struct grammar_matcher *m)
+{
+    bool may_end;
+
+    pthread_mutex_lock(&m->p->lock);
+    may_end = m->p->t.places[m->at[HERE]].may_end;
+    pthread_mutex_unlock(&m->p->lock);
+    return may_end;
+}
+
+bool grammar_matcher_must_end(const struct grammar_matcher *m)
+{
+    const struct place *x;
+    bool must_end;
+
+    pthread_mutex_lock(&m->p->lock);
+    x = &m->p->t.places[m->at[HERE]];
+    must_end = x->may_end && !x->n;
+    pthread_mutex_unlock(&m->p->lock);
+    return must_end;
+}
+
+const uint64_t *grammar_matcher_mask(struct grammar_matcher *m)
+{
+    uint32_t normal;
+
+    if (!m->p->vocab)
+        return NULL;
+    pthread_mutex_lock(&m->p->lock);
+    drop_mask(m);
+    normal = places_normal(m->p, &m->at[HERE], PLACES_ALL);
+    if (normal != PLACE_NO_MEMORY) {
+        m->at[TRIED] = normal;
+        m->mask = mask_of(m->p, &m->at[TRIED]);
+    }
+    if (m->mask)
+        m->mask->refs++;
+    pthread_mutex_unlock(&m->p->lock);
+    return m->mask ? m->mask->words : NULL;
+}
+
+bool grammar_matcher_allows(struct grammar_matcher *m, uint32_t token)
+{
+    const struct grammar_vocab *v = m->p->vocab;
+    size_t n, good;
+    bool allowed;
+
+    if (!v || token >= v->n_tokens)
+        return false;
+    n = v->at[token + 1] - v->at[token];
+    pthread_mutex_lock(&m->p->lock);
+    allowed = n && try_bytes(m, v->bytes + v->at[token], n, &good) >= PLACE_FIRST;
+    pthread_mutex_unlock(&m->p->lock);
+    return allowed;
+}

@@ -1,0 +1,362 @@
+/* answer.c - see answer.h: the way of a request. What comes from the worker is in answer_choice.c.
+ */
+#include "hive/gateway/answer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "base/uuid.h"
+#include "hive/gateway/answer_internal.h"
+#include "hive/reply.h"
+#include "net/http_server.h"
+
+/* ---- life ---- */
+
+static void cancel_asks(struct answer *a)
+{
+    for (unsigned i = 0; i < a->n_choices; i++) {
+        ask_cancel(a->choices[i].ask);
+        a->choices[i].ask = NULL;
+    }
+}
+
+static void drop_choices(struct answer *a)
+{
+    for (unsigned i = 0; i < a->n_choices; i++)
+        choice_done(&a->choices[i]);
+    free(a->choices);
+    a->choices = NULL;
+    a->n_choices = a->n_open = 0;
+}
+
+static void answer_free(struct answer *a)
+{
+    model_wait_cancel(a->wait);
+    cancel_asks(a);
+    drop_choices(a);
+    order_done(&a->order);
+    outlet_done(&a->out);
+    buf_done(&a->head);
+    free(a->state);
+    free(a->model);
+    free(a);
+}
+
+static void on_gone(struct http_exchange *x, void *arg)
+{
+    (void)x;
+    answer_free(arg);
+}
+
+/* Before the last bytes: nobody tells any more that the client has left. */
+static void let_go(struct answer *a)
+{
+    http_on_gone(a->x, NULL, NULL);
+}
+
+static void put_failure(struct answer *a, const struct api_error *e)
+{
+    if (a->dialect->fail) {
+        a->dialect->fail(a, e);
+        return;
+    }
+    outlet_begin(&a->out, a->dialect->shape == SHAPE_ANTHROPIC ? "error" : NULL);
+    shape_error(a->dialect->shape, e, http_request_id(a->x), &a->out.buf);
+    outlet_end(&a->out);
+}
+
+/* Tells the error, by a status or in the stream, and ends. Takes what *e holds. */
+static void fail(struct answer *a, struct api_error *e, int retry_after_s)
+{
+    let_go(a);
+    if (!a->out.open) {
+        shape_answer(a->x, a->dialect->shape, e, retry_after_s);
+    } else {
+        put_failure(a, e);
+        outlet_close(&a->out, a->dialect->last);
+        api_error_done(e);
+    }
+    answer_free(a);
+}
+
+void answer_refuse(struct answer *a, struct api_error *e)
+{
+    fail(a, e, 0);
+}
+
+static void fail_for_memory(struct answer *a)
+{
+    struct api_error e;
+
+    api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    fail(a, &e, 0);
+}
+
+void answer_reply(struct answer *a, json_t *body)
+{
+    let_go(a);
+    if (a->out.open) { /* a stream that waited for the model */
+        char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+
+        outlet_close(&a->out, text);
+        free(text);
+        json_decref(body);
+    } else {
+        reply_json(a->x, 200, body);
+    }
+    answer_free(a);
+}
+
+/* ---- the end ---- */
+
+static void finish_stream(struct answer *a)
+{
+    answer_begin(a);
+    if (a->dialect->finish)
+        a->dialect->finish(a);
+    let_go(a);
+    outlet_close(&a->out, a->dialect->last);
+}
+
+static void finish_whole(struct answer *a)
+{
+    struct buf body;
+
+    buf_init(&body, 2 * (size_t)ANSWER_TEXT_MAX);
+    a->dialect->whole(a, &body);
+    let_go(a);
+    if (buf_failed(&body))
+        reply_fail(a->x, API_INTERNAL, "the answer is over %zu bytes", body.max);
+    else
+        http_reply(a->x, 200, "application/json", buf_str(&body), body.len);
+    buf_done(&body);
+}
+
+void answer_finish(struct answer *a)
+{
+    if (a->order.stream)
+        finish_stream(a);
+    else
+        finish_whole(a);
+    answer_free(a);
+}
+
+void answer_fail(struct answer *a, struct api_error *e)
+{
+    int retry_after_s = 0;
+
+    cancel_asks(a);
+    if (shape_status(e) == 503)
+        retry_after_s = 1;
+    fail(a, e, retry_after_s);
+}
+
+/* ---- asking ---- */
+
+void answer_begin(struct answer *a)
+{
+    if (a->begun || !a->order.stream)
+        return;
+    a->begun = true;
+    outlet_open(&a->out);
+    if (a->dialect->begin)
+        a->dialect->begin(a);
+}
+
+static int make_choices(struct answer *a)
+{
+    unsigned n = order_n_choices(&a->order);
+
+    a->choices = calloc(n, sizeof *a->choices);
+    if (!a->choices)
+        return -1;
+    a->n_choices = n;
+    for (unsigned i = 0; i < n; i++)
+        choice_init(&a->choices[i], a, i);
+    return 0;
+}
+
+static void ask_worker(struct answer *a, const struct worker *w)
+{
+    char url[WORKER_URL_MAX];
+    struct api_error e;
+
+    if (make_choices(a)) {
+        fail_for_memory(a);
+        return;
+    }
+    worker_own_url(w, url);
+    for (unsigned i = 0; i < a->n_choices; i++) {
+        if (choice_ask(&a->choices[i], url, &e)) {
+            answer_fail(a, &e);
+            return;
+        }
+    }
+}
+
+/* ---- the worker ---- */
+
+static void on_progress(void *arg, const struct model_progress *p)
+{
+    struct answer *a = arg;
+    int64_t now = clock_ms();
+    char text[96];
+
+    if (!a->order.stream || a->dialect->outlet != OUTLET_SSE || p->waited_ms < ANSWER_QUIET_MS ||
+        now - a->comment_ms < ANSWER_COMMENT_MS)
+        return;
+    a->comment_ms = now;
+    outlet_open(&a->out);
+    snprintf(text, sizeof text, "%s %llu/%llu %s", p->downloading ? "downloading" : "loading",
+             (unsigned long long)p->done, (unsigned long long)p->total,
+             p->downloading ? "bytes" : "layers");
+    outlet_comment(&a->out, text);
+    outlet_flush(&a->out);
+}
+
+/* True, and answered, when the worker's context is less than what the request needs by its own
+ * word. */
+static bool is_context_short(struct answer *a, const struct worker_look *look)
+{
+    struct api_error e;
+
+    if (look->n_ctx == 0 || a->order.ctx_min <= look->n_ctx)
+        return false;
+    api_error_set(&e, API_INVALID_REQUEST, REPLY_SRC,
+                  "num_ctx is %lld, and the worker's context has %lld positions; start the hive "
+                  "with a larger [hive] ctx, or ask for less",
+                  (long long)a->order.ctx_min, (long long)look->n_ctx);
+    e.details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "options.num_ctx",
+                          "constraint", "at most the worker's context", "message", e.message);
+    fail(a, &e, 0);
+    return true;
+}
+
+static void on_ready(void *arg, const struct worker *w, struct api_error *e, int retry_after_s)
+{
+    struct answer *a = arg;
+    struct worker_look look;
+
+    a->wait = NULL;
+    if (!w) {
+        struct api_error mine = *e;
+
+        *e = (struct api_error){0};
+        fail(a, &mine, retry_after_s);
+        return;
+    }
+    worker_look(w, &look);
+    if (is_context_short(a, &look))
+        return;
+    a->loaded_ms = clock_ms();
+    str_copy(a->fingerprint, sizeof a->fingerprint, look.fingerprint);
+    if (!a->model)
+        a->model = str_dup(a->order.model ? a->order.model : look.model_ref);
+    if (!a->model)
+        fail_for_memory(a);
+    else if (!a->dialect->instead || !a->dialect->instead(a, w))
+        ask_worker(a, w);
+}
+
+static void find_worker(struct answer *a)
+{
+    struct model_wait_params params = {.hive = a->hive,
+                                       .keep_alive_given = a->order.keep_alive_given,
+                                       .keep_alive_ms = a->order.keep_alive_ms,
+                                       .patient = a->order.stream,
+                                       .arg = a,
+                                       .on_progress = on_progress,
+                                       .on_ready = on_ready};
+    struct model_wait *wait;
+    struct model_place place;
+    struct api_error e;
+
+    if (model_find(a->hive, a->order.model, &place, &e)) {
+        fail(a, &e, 0);
+        return;
+    }
+    wait = model_wait_start(&params, &place);
+    if (wait) /* else it has been answered, and `a` may be no more */
+        a->wait = wait;
+}
+
+bool answer_try_another(struct answer *a)
+{
+    if (a->begun || ++a->n_tries >= ANSWER_TRIES_MAX)
+        return false;
+    cancel_asks(a);
+    drop_choices(a);
+    find_worker(a);
+    return true;
+}
+
+/* ---- the beginning ---- */
+
+static struct answer *answer_create(struct hive *h, struct http_exchange *x,
+                                    const struct dialect *dialect)
+{
+    struct answer *a = calloc(1, sizeof *a);
+    char uuid[UUID_BYTES];
+    size_t n = 0;
+
+    if (!a)
+        return NULL;
+    a->hive = h;
+    a->x = x;
+    a->dialect = dialect;
+    a->created_s = clock_unix_ms() / 1000;
+    a->started_ms = a->loaded_ms = clock_ms();
+    outlet_init(&a->out, x, dialect->outlet);
+    buf_init(&a->head, OUTLET_PIECE_MAX);
+    uuid_make(uuid);
+    for (const char *p = uuid; *p; p++) /* an id without dashes, as the APIs' own have */
+        if (*p != '-')
+            uuid[n++] = *p;
+    uuid[n] = '\0';
+    snprintf(a->id, sizeof a->id, "%s%s", dialect->id_prefix, uuid);
+    a->state = dialect->state_bytes ? calloc(1, dialect->state_bytes) : NULL;
+    if (order_init(&a->order) == 0 && (a->state || !dialect->state_bytes))
+        return a;
+    answer_free(a);
+    return NULL;
+}
+
+static int check_choices(const struct answer *a, struct fields *f)
+{
+    if (order_n_choices(&a->order) <= ORDER_CHOICES_MAX)
+        return 0;
+    fields_fail(f, "n", "at most 32 answers",
+                "n times the number of prompts is %u, the limit is %d.", order_n_choices(&a->order),
+                ORDER_CHOICES_MAX);
+    return -1;
+}
+
+void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *dialect)
+{
+    struct answer *a = answer_create(h, x, dialect);
+    struct api_error e;
+    struct fields f;
+    const char *body;
+    size_t n;
+    int rc;
+
+    if (!a) {
+        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+        shape_answer(x, dialect->shape, &e, 0);
+        return;
+    }
+    http_on_gone(x, on_gone, a);
+    body = http_body(x, &n);
+    fields_begin(&f, body, n);
+    dialect->read(a, &f);
+    check_choices(a, &f);
+    rc = fields_end(&f, &e, REPLY_SRC);
+    fields_done(&f);
+    if (rc)
+        fail(a, &e, 0);
+    else if (!dialect->early || !dialect->early(a))
+        find_worker(a);
+}

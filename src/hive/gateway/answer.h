@@ -1,0 +1,113 @@
+/*
+ * answer.h - one request to generate, from the body to the last byte, whichever API it came by.
+ *
+ *   read (dialect) -> find the model -> wait for its worker -> ask it, once a choice
+ *        -> events (ask.h) -> the dialect's text -> the client
+ *
+ * A dialect is an API's way to read a request and to say what comes of it. The answer does the
+ * rest: it collects each choice's text, begins the stream when the worker has accepted the prompt
+ * (so that what is wrong with a request is told by a status, not in a stream) or has been loading
+ * for ANSWER_QUIET_MS, cancels what runs when the client leaves, and asks another worker when the
+ * first turns out to be on its way out. Loop thread only.
+ */
+#ifndef RBEE_HIVE_GATEWAY_ANSWER_H
+#define RBEE_HIVE_GATEWAY_ANSWER_H
+
+#include "hive/fingerprint.h"
+#include "hive/gateway/ask.h"
+#include "hive/gateway/model.h"
+#include "hive/gateway/order.h"
+#include "hive/gateway/outlet.h"
+#include "hive/gateway/shape.h"
+
+#define ANSWER_QUIET_MS   1000 /* a load of less than this is not worth a stream of comments */
+#define ANSWER_COMMENT_MS 1000 /* between comments while a model loads */
+#define ANSWER_TEXT_MAX   (64u << 20) /* bytes of one choice's text, escaped */
+#define ANSWER_TOOLS_MAX  128         /* tool calls of one choice */
+#define ANSWER_TRIES_MAX  3           /* workers asked for one request */
+#define ANSWER_ID_BYTES   64
+
+struct answer;
+
+struct tool_call {
+    char *id, *name; /* owned */
+    struct buf args; /* raw */
+};
+
+/* One answer to one prompt. Texts are raw: the inside of a JSON string. */
+struct choice {
+    struct answer *answer;
+    unsigned index;
+    struct ask *ask; /* NULL once it has ended */
+    struct buf text, reasoning;
+    json_t *logprobs; /* owned array, NULL when none came */
+    struct tool_call *tools;
+    unsigned n_tools;
+    struct event_end end;
+    bool ended;
+};
+
+struct dialect {
+    enum shape shape; /* of its errors */
+    enum outlet_kind outlet;
+    const char *id_prefix;                            /* of the answer's id */
+    size_t state_bytes;                               /* of answer.state, zeroed */
+    void (*read)(struct answer *a, struct fields *f); /* fills a->order */
+    /* Before a model is looked for, and instead of asking its worker once that is ready; true = it
+     * has answered. May be NULL. */
+    bool (*early)(struct answer *a);
+    bool (*instead)(struct answer *a, const struct worker *w);
+    /* Streams, all put to a->out; each may be NULL. */
+    void (*begin)(struct answer *a); /* the first events */
+    void (*event)(struct choice *c, const struct event *e);
+    void (*end)(struct choice *c);    /* one choice is over */
+    void (*finish)(struct answer *a); /* all are */
+    /* An error in the stream; NULL = the shape's object, alone. */
+    void (*fail)(struct answer *a, const struct api_error *e);
+    const char *last;                                 /* the last event's data, NULL = none */
+    void (*whole)(struct answer *a, struct buf *out); /* the body without a stream */
+};
+
+struct answer {
+    struct hive *hive;
+    struct http_exchange *x;
+    const struct dialect *dialect;
+    struct order order;
+    void *state; /* the dialect's own */
+    char id[ANSWER_ID_BYTES];
+    int64_t created_s, started_ms, loaded_ms; /* Unix; monotonic: the request, its worker ready */
+    char *model;                              /* owned: as it was asked for, else the worker's */
+    char fingerprint[FINGERPRINT_BYTES];
+    struct model_wait *wait;
+    struct outlet out;
+    struct buf head; /* the dialect's: what each of its events begins with */
+    bool begun;      /* the dialect's first events are out */
+    int64_t comment_ms;
+    unsigned n_tries;
+    struct choice *choices;
+    unsigned n_choices, n_open;
+};
+
+/* Takes the exchange: reads its body the dialect's way and answers, now or later. */
+void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *dialect);
+
+/* Ends it with a whole body of the caller's (for `instead`). Takes `body` over. */
+void answer_reply(struct answer *a, json_t *body);
+
+/* Ends it with an error (for `early` and `instead`). Takes what *e holds. */
+void answer_refuse(struct answer *a, struct api_error *e);
+
+/* ---- for dialects ---- */
+
+/* Appends `"…"`: the text of a value in a JSON string's quotes. */
+void answer_put_string(struct buf *out, const char *text);
+void answer_put_raw(struct buf *out, const struct buf *raw); /* the same for raw text */
+/* Raw text as a JSON value: decodes, parses; NULL when it is none. */
+json_t *answer_parse_raw(const struct buf *raw);
+
+struct usage {
+    uint64_t prompt, cached, completion, reasoning;
+};
+struct usage answer_usage(const struct answer *a);
+
+#endif

@@ -1,0 +1,233 @@
+/* answer_choice.c - one choice of an answer: what its worker is asked and what comes; see answer.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "hive/gateway/answer_internal.h"
+#include "hive/reply.h"
+
+void choice_init(struct choice *c, struct answer *a, unsigned index)
+{
+    *c = (struct choice){.answer = a, .index = index};
+    buf_init(&c->text, ANSWER_TEXT_MAX);
+    buf_init(&c->reasoning, ANSWER_TEXT_MAX);
+}
+
+void choice_done(struct choice *c)
+{
+    for (unsigned i = 0; i < c->n_tools; i++) {
+        free(c->tools[i].id);
+        free(c->tools[i].name);
+        buf_done(&c->tools[i].args);
+    }
+    free(c->tools);
+    json_decref(c->logprobs);
+    buf_done(&c->text);
+    buf_done(&c->reasoning);
+}
+
+/* ---- what comes ---- */
+
+static int add_tool(struct choice *c, const struct event *e)
+{
+    struct tool_call *tools, *t;
+
+    if (c->n_tools >= ANSWER_TOOLS_MAX)
+        return -1;
+    tools = realloc(c->tools, (c->n_tools + 1) * sizeof *tools);
+    if (!tools)
+        return -1;
+    c->tools = tools;
+    t = &tools[c->n_tools];
+    *t = (struct tool_call){.id = str_dup(e->id), .name = str_dup(e->name)};
+    buf_init(&t->args, ANSWER_TEXT_MAX);
+    c->n_tools++;
+    return t->id && t->name ? 0 : -1;
+}
+
+/* Keeps what came; -1 when it does not fit. */
+static int keep(struct choice *c, const struct event *e)
+{
+    switch (e->kind) {
+    case EVENT_TEXT:
+        if (e->logprobs && !c->logprobs)
+            c->logprobs = json_array();
+        if (e->logprobs && json_array_extend(c->logprobs, (json_t *)(uintptr_t)e->logprobs))
+            return -1;
+        return buf_put(&c->text, e->raw, e->n);
+    case EVENT_REASONING:
+        return buf_put(&c->reasoning, e->raw, e->n);
+    case EVENT_TOOL_CALL:
+        return e->tool == c->n_tools ? add_tool(c, e) : -1;
+    case EVENT_TOOL_ARGS:
+        return e->tool < c->n_tools ? buf_put(&c->tools[e->tool].args, e->raw, e->n) : -1;
+    default:
+        return 0;
+    }
+}
+
+static void on_event(void *arg, const struct event *e)
+{
+    struct choice *c = arg;
+    struct answer *a = c->answer;
+
+    answer_begin(a);
+    /* What cannot be kept is not lost to a stream; without one the end says so. */
+    if (keep(c, e) && !a->order.stream)
+        c->text.failed = true;
+    if (a->order.stream && e->kind != EVENT_STARTED && a->dialect->event)
+        a->dialect->event(c, e);
+}
+
+static void on_comment(void *arg)
+{
+    struct choice *c = arg;
+
+    if (c->answer->begun)
+        outlet_comment(&c->answer->out, "keep-alive");
+}
+
+static void on_pause(void *arg)
+{
+    struct choice *c = arg;
+
+    outlet_flush(&c->answer->out);
+}
+
+/* ---- the end ---- */
+
+static void say_cancelled(struct api_error *e)
+{
+    api_error_set(e, API_REQUEST_CANCELLED, REPLY_SRC, "the worker's job was cancelled");
+}
+
+static void on_end(void *arg, const struct event_end *end, struct api_error *e, bool untouched)
+{
+    struct choice *c = arg;
+    struct answer *a = c->answer;
+    struct api_error mine;
+
+    c->ask = NULL;
+    if (!end || end->stop == EVENT_STOP_CANCELLED || buf_failed(&c->text)) {
+        if (untouched && answer_try_another(a))
+            return;
+        if (e) {
+            mine = *e;
+            *e = (struct api_error){0};
+        } else if (buf_failed(&c->text)) {
+            api_error_set(&mine, API_INTERNAL, REPLY_SRC, "the answer is over %u bytes",
+                          ANSWER_TEXT_MAX);
+        } else {
+            say_cancelled(&mine);
+        }
+        answer_fail(a, &mine);
+        return;
+    }
+    answer_begin(a);
+    c->end = *end;
+    c->ended = true;
+    a->n_open--;
+    if (a->order.stream && a->dialect->end)
+        a->dialect->end(c);
+    outlet_flush(&a->out);
+    if (a->n_open == 0)
+        answer_finish(a);
+}
+
+/* ---- asking ---- */
+
+/* The request of this choice: the order's, with its own prompt and seed. */
+static char *body_of(const struct choice *c)
+{
+    const struct order *o = &c->answer->order;
+    json_t *body = json_copy(o->body), *prompt;
+    char *text;
+
+    if (!body)
+        return NULL;
+    if (o->prompts) {
+        prompt = json_array_get(o->prompts, c->index / o->n);
+        json_object_set(body, json_is_array(prompt) ? "prompt_tokens" : "prompt", prompt);
+    }
+    if (o->seed_given)
+        json_object_set_new(body, "seed",
+                            json_integer((o->seed + c->index % o->n) & ORDER_SEED_MAX));
+    json_object_set_new(body, "stream", json_true());
+    text = json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    return text;
+}
+
+int choice_ask(struct choice *c, const char *url, struct api_error *e)
+{
+    char *body = body_of(c);
+    struct ask_params params = {.client = c->answer->hive->inside,
+                                .url = url,
+                                .key = c->answer->hive->access.key,
+                                .body = body,
+                                .n_body = body ? strlen(body) : 0,
+                                .arg = c,
+                                .on_event = on_event,
+                                .on_comment = on_comment,
+                                .on_pause = on_pause,
+                                .on_end = on_end};
+    int rc = -1;
+
+    if (body)
+        rc = ask_start(&params, &c->ask, e);
+    else
+        api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    if (rc == 0)
+        c->answer->n_open++;
+    free(body);
+    return rc;
+}
+
+/* ---- for dialects ---- */
+
+void answer_put_string(struct buf *out, const char *text)
+{
+    json_put_string(out, text, strlen(text));
+}
+
+void answer_put_raw(struct buf *out, const struct buf *raw)
+{
+    buf_putc(out, '"');
+    buf_put(out, buf_str(raw), raw->len);
+    buf_putc(out, '"');
+}
+
+json_t *answer_parse_raw(const struct buf *raw)
+{
+    struct buf quoted;
+    json_t *text, *value = NULL;
+
+    buf_init(&quoted, raw->len + 2);
+    answer_put_raw(&quoted, raw);
+    text = json_loadb(buf_str(&quoted), quoted.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    if (text)
+        value = json_loadb(json_string_value(text), json_string_length(text),
+                           JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    json_decref(text);
+    buf_done(&quoted);
+    return value;
+}
+
+struct usage answer_usage(const struct answer *a)
+{
+    struct usage u = {0};
+
+    for (unsigned i = 0; i < a->n_choices; i++) {
+        const struct event_end *end = &a->choices[i].end;
+
+        if (i % a->order.n == 0) { /* a prompt counts once, however many answers it has */
+            u.prompt += end->prompt_tokens;
+            u.cached += end->cached_tokens;
+        }
+        u.completion += end->tokens_out;
+        u.reasoning += end->reasoning_tokens;
+    }
+    return u;
+}

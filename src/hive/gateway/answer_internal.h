@@ -1,0 +1,20 @@
+/* answer_internal.h - what the files behind answer.h share; for nobody else. */
+#ifndef RBEE_HIVE_GATEWAY_ANSWER_INTERNAL_H
+#define RBEE_HIVE_GATEWAY_ANSWER_INTERNAL_H
+
+#include "hive/gateway/answer.h"
+
+/* ---- answer_choice.c ---- */
+void choice_init(struct choice *c, struct answer *a, unsigned index);
+void choice_done(struct choice *c); /* its ask must have ended */
+int choice_ask(struct choice *c, const char *url, struct api_error *e);
+
+/* ---- answer.c ---- */
+void answer_begin(struct answer *a); /* the stream and its first events, unless they are out */
+/* Each ends the answer: it is no more. */
+void answer_finish(struct answer *a);
+void answer_fail(struct answer *a, struct api_error *e); /* takes what *e holds */
+/* Looks for another worker; false when that has been tried enough, or text is out already. */
+bool answer_try_another(struct answer *a);
+
+#endif

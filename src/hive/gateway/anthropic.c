@@ -1,0 +1,267 @@
+/* anthropic.c - see anthropic.h. A message of theirs may become several: results of tools are
+ * messages of their own here. */
+#include "hive/gateway/anthropic.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "hive/gateway/relay.h"
+#include "hive/reply.h"
+#include "net/http_server.h"
+
+#define TEXT_MAX (32u << 20)
+
+static const char *text_at(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text ? text : "";
+}
+
+/* ---- blocks ---- */
+
+/* A text, or the texts of blocks one behind the other. What is neither becomes a failure. */
+static json_t *text_of(struct fields *f, const char *field, json_t *content)
+{
+    struct buf text;
+    json_t *block, *out;
+    size_t i;
+
+    if (!content || json_is_string(content))
+        return content ? json_incref(content) : json_string("");
+    if (!json_is_array(content))
+        fields_fail(f, field, "text, or blocks", "%s must be a text or an array of blocks.", field);
+    buf_init(&text, TEXT_MAX);
+    json_array_foreach(content, i, block)
+    {
+        const json_t *piece = json_object_get(block, "text");
+
+        if (str_eq(text_at(block, "type"), "text") && json_is_string(piece))
+            buf_put(&text, json_string_value(piece), json_string_length(piece));
+        else
+            fields_fail(f, field, "text blocks",
+                        "%s holds a block of type '%.40s'; only text is taken there.", field,
+                        text_at(block, "type"));
+    }
+    out = json_stringn(buf_str(&text), text.len);
+    buf_done(&text);
+    return out;
+}
+
+/* What one message of theirs becomes. */
+struct turn {
+    struct fields *f;
+    json_t *out; /* the conversation */
+    struct buf text, thinking;
+    json_t *calls;
+};
+
+static void put_piece(struct buf *to, const json_t *block, const char *name)
+{
+    const json_t *text = json_object_get(block, name);
+
+    buf_put(to, json_string_value(text), json_string_length(text));
+}
+
+static void take_call(struct turn *t, const json_t *block)
+{
+    json_t *input = json_object_get(block, "input");
+
+    json_array_append_new(t->calls,
+                          json_pack("{s:s, s:s, s:{s:s, s:o}}", "id", text_at(block, "id"), "type",
+                                    "function", "function", "name", text_at(block, "name"),
+                                    "arguments", input ? json_incref(input) : json_object()));
+}
+
+static void take_result(struct turn *t, const json_t *block)
+{
+    json_t *text = text_of(t->f, "messages", json_object_get(block, "content"));
+
+    json_array_append_new(t->out, json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
+                                            text_at(block, "tool_use_id"), "content", text));
+}
+
+static void take_block(struct turn *t, const json_t *block, size_t i)
+{
+    const char *type = text_at(block, "type");
+
+    if (str_eq(type, "text"))
+        put_piece(&t->text, block, "text");
+    else if (str_eq(type, "thinking"))
+        put_piece(&t->thinking, block, "thinking");
+    else if (str_eq(type, "tool_use"))
+        take_call(t, block);
+    else if (str_eq(type, "tool_result"))
+        take_result(t, block);
+    else
+        fields_fail(t->f, "messages", "text, thinking, tool_use, tool_result",
+                    "messages[%zu] holds a block of type '%.40s', which is not taken here.", i,
+                    type);
+}
+
+static void end_turn(struct turn *t, const char *role)
+{
+    json_t *message;
+
+    if (t->text.len == 0 && t->thinking.len == 0 && json_array_size(t->calls) == 0)
+        return; /* results only: they are there already */
+    message = json_pack("{s:s, s:s%}", "role", role, "content", buf_str(&t->text), t->text.len);
+    if (t->thinking.len)
+        json_object_set_new(message, "reasoning_content",
+                            json_stringn(buf_str(&t->thinking), t->thinking.len));
+    if (json_array_size(t->calls))
+        json_object_set(message, "tool_calls", t->calls);
+    json_array_append_new(t->out, message);
+}
+
+static void read_message(struct fields *f, const json_t *message, size_t i, json_t *out)
+{
+    const char *role = text_at(message, "role");
+    json_t *content = json_object_get(message, "content"), *block;
+    struct turn t = {.f = f, .out = out, .calls = json_array()};
+    size_t k;
+
+    if (!str_eq(role, "user") && !str_eq(role, "assistant"))
+        fields_fail(f, "messages", "user or assistant",
+                    "messages[%zu].role must be user or assistant.", i);
+    buf_init(&t.text, TEXT_MAX);
+    buf_init(&t.thinking, TEXT_MAX);
+    if (json_is_string(content)) {
+        json_array_append_new(out, json_pack("{s:s, s:O}", "role", role, "content", content));
+    } else if (json_is_array(content)) {
+        json_array_foreach(content, k, block) take_block(&t, block, i);
+        end_turn(&t, role);
+    } else {
+        fields_fail(f, "messages", "text, or blocks",
+                    "messages[%zu].content must be a text or an array of blocks.", i);
+    }
+    buf_done(&t.text);
+    buf_done(&t.thinking);
+    json_decref(t.calls);
+}
+
+/* ---- tools ---- */
+
+static void read_tools(struct fields *f, struct order *o)
+{
+    json_t *tools = fields_any(f, "tools", false), *tool, *out = json_array();
+    size_t i;
+
+    if (tools && !json_is_array(tools))
+        fields_fail(f, "tools", "array", "tools must be an array.");
+    json_array_foreach(tools, i, tool)
+    {
+        const char *type = text_at(tool, "type");
+
+        if (type[0] && !str_eq(type, "custom"))
+            fields_fail(f, "tools", "custom", "tools[%zu]: there is no '%.60s' on this server.", i,
+                        type);
+        json_array_append_new(out, json_pack("{s:s, s:{s:O*, s:O*, s:O*}}", "type", "function",
+                                             "function", "name", json_object_get(tool, "name"),
+                                             "description", json_object_get(tool, "description"),
+                                             "parameters", json_object_get(tool, "input_schema")));
+    }
+    if (json_array_size(out))
+        order_put(o, "tools", out);
+    else
+        json_decref(out);
+}
+
+static void read_tool_choice(struct fields *f, struct order *o)
+{
+    json_t *choice = fields_any(f, "tool_choice", false);
+    const char *type = text_at(choice, "type");
+    json_t *alone = json_object_get(choice, "disable_parallel_tool_use");
+
+    if (!choice)
+        return;
+    if (str_eq(type, "auto") || str_eq(type, "none"))
+        order_put(o, "tool_choice", json_string(type));
+    else if (str_eq(type, "any"))
+        order_put(o, "tool_choice", json_string("required"));
+    else if (str_eq(type, "tool"))
+        order_put(o, "tool_choice",
+                  json_pack("{s:s, s:{s:s}}", "type", "function", "function", "name",
+                            text_at(choice, "name")));
+    else
+        fields_fail(f, "tool_choice", "auto, any, tool or none",
+                    "tool_choice.type must be auto, any, tool or none.");
+    if (alone)
+        order_put(o, "parallel_tool_calls", json_boolean(!json_is_true(alone)));
+}
+
+static void read_thinking(struct fields *f, struct order *o)
+{
+    json_t *thinking = fields_any(f, "thinking", false);
+    const char *type = text_at(thinking, "type");
+
+    if (!thinking)
+        return;
+    if (!str_eq(type, "enabled") && !str_eq(type, "disabled") && !str_eq(type, "adaptive"))
+        fields_fail(f, "thinking", "enabled, adaptive or disabled",
+                    "thinking.type must be enabled, adaptive or disabled.");
+    order_template_var(o, "enable_thinking", json_boolean(!str_eq(type, "disabled")));
+}
+
+void anthropic_read_prompt(struct fields *f, struct order *o)
+{
+    json_t *messages, *preamble, *out = json_array(), *message;
+    size_t i;
+
+    order_model(f, o);
+    preamble = fields_any(f, "system", false);
+    messages = fields_any(f, "messages", true);
+    if (preamble)
+        json_array_append_new(out, json_pack("{s:s, s:o}", "role", "system", "content",
+                                             text_of(f, "system", preamble)));
+    if (messages && json_array_size(messages) == 0)
+        fields_fail(f, "messages", "array of messages",
+                    "messages must be an array with at least one message.");
+    json_array_foreach(messages, i, message) read_message(f, message, i, out);
+    order_put(o, "messages", out);
+    read_tools(f, o);
+    read_tool_choice(f, o);
+    read_thinking(f, o);
+}
+
+/* ---- counting ---- */
+
+static void render_count(struct relay *r, json_t *answer)
+{
+    json_t *tokens = json_object_get(answer, "tokens");
+
+    reply_json(r->x, 200, json_pack("{s:O}", "input_tokens", tokens));
+}
+
+static void keep(json_t *to, const json_t *from, const char *name)
+{
+    json_t *value = json_object_get(from, name);
+
+    if (value)
+        json_object_set(to, name, value);
+}
+
+void anthropic_count(struct hive *h, struct http_exchange *x, const char *id)
+{
+    struct relay *r = relay_create(h, x, SHAPE_ANTHROPIC, "/v1/render");
+    struct order o;
+    struct fields f;
+    const char *body;
+    size_t n;
+
+    (void)id;
+    if (!r)
+        return;
+    body = http_body(x, &n);
+    fields_begin(&f, body, n);
+    order_init(&o);
+    anthropic_read_prompt(&f, &o);
+    keep(r->body, o.body, "messages");
+    keep(r->body, o.body, "tools");
+    keep(r->body, o.body, "template_vars");
+    r->model = o.model ? str_dup(o.model) : NULL;
+    r->render = render_count;
+    order_done(&o);
+    relay_go(r, &f);
+}

@@ -1,0 +1,170 @@
+/* ask.c - see ask.h. */
+#include "hive/gateway/ask.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "hive/reply.h"
+#include "net/http_client.h"
+#include "net/sse.h"
+
+#define ASK_SCRATCH_MAX (2u << 20)
+
+struct ask {
+    struct ask_params p;
+    struct http_call *call;
+    struct sse_reader *reader;
+    struct buf scratch; /* a text written anew */
+    struct buf refusal; /* an answer that is no stream */
+    bool begun;         /* an event came */
+    bool ended;         /* by an event */
+    bool failed;        /* by an event, or by one that could not be read */
+    struct event_end end;
+    struct api_error error;
+};
+
+static void ask_free(struct ask *a)
+{
+    sse_reader_free(a->reader);
+    buf_done(&a->scratch);
+    buf_done(&a->refusal);
+    api_error_done(&a->error);
+    free(a);
+}
+
+void ask_cancel(struct ask *a)
+{
+    if (!a)
+        return;
+    http_call_cancel(a->call);
+    ask_free(a);
+}
+
+/* ---- what comes ---- */
+
+static bool on_data(void *arg, const char *data, size_t n)
+{
+    struct ask *a = arg;
+    struct event e;
+
+    if (n == 6 && memcmp(data, "[DONE]", 6) == 0)
+        return true;
+    a->begun = true;
+    if (event_read(data, n, &a->scratch, &e)) {
+        api_error_set(&a->error, API_INTERNAL, REPLY_SRC, "the worker sent what is no event");
+        a->failed = true;
+    } else if (e.kind == EVENT_END) {
+        a->end = e.end;
+        a->ended = true;
+    } else if (e.kind == EVENT_ERROR) {
+        a->error = e.error;
+        e.error = (struct api_error){0};
+        a->failed = true;
+    } else if (e.kind != EVENT_OTHER) {
+        a->p.on_event(a->p.arg, &e);
+    }
+    event_done(&e);
+    return !a->failed;
+}
+
+static void on_comment(void *arg, const char *text)
+{
+    struct ask *a = arg;
+
+    (void)text;
+    a->p.on_comment(a->p.arg);
+}
+
+static bool on_body(void *arg, int status, const char *bytes, size_t n)
+{
+    struct ask *a = arg;
+    struct err err;
+
+    if (status != 200) {
+        if (n <= ASK_ERROR_MAX - a->refusal.len)
+            buf_put(&a->refusal, bytes, n);
+        return true;
+    }
+    if (sse_reader_put(a->reader, bytes, n, &err) && !a->failed) {
+        api_error_set(&a->error, API_INTERNAL, REPLY_SRC, "the worker's events: %s", err.text);
+        a->failed = true;
+    }
+    a->p.on_pause(a->p.arg);
+    return true;
+}
+
+/* ---- the end ---- */
+
+static bool is_draining(const struct api_error *e)
+{
+    const json_t *draining = json_object_get(e->details, "draining");
+
+    return json_is_true(draining) || json_integer_value(draining) != 0;
+}
+
+/* What went wrong when neither an end nor an error event came; true when another may be asked. */
+static bool explain(struct ask *a, int rc, const struct http_response *r, const struct err *err)
+{
+    if (rc == 0 && r->status != 200) {
+        api_error_parse(&a->error, r->status, buf_str(&a->refusal), a->refusal.len);
+        return is_draining(&a->error);
+    }
+    if (rc == ERR_UNREACHABLE && !a->begun) {
+        api_error_set(&a->error, API_WORKER_CRASHED, REPLY_SRC, "the worker is gone: %s",
+                      err->text);
+        return true;
+    }
+    api_error_set(&a->error, API_WORKER_CRASHED, REPLY_SRC,
+                  "the worker broke off in the middle of its answer%s%s", rc ? ": " : "",
+                  rc ? err->text : "");
+    return false;
+}
+
+static void on_done(void *arg, int rc, const struct http_response *response, const struct err *err)
+{
+    struct ask *a = arg;
+    bool untouched = false;
+
+    if (!a->ended && !a->failed)
+        untouched = explain(a, rc, response, err);
+    a->call = NULL;
+    if (a->ended && !a->failed)
+        a->p.on_end(a->p.arg, &a->end, NULL, false);
+    else
+        a->p.on_end(a->p.arg, NULL, &a->error, untouched);
+    ask_free(a);
+}
+
+int ask_start(const struct ask_params *params, struct ask **out, struct api_error *e)
+{
+    static const char *const headers[] = {"Content-Type: application/json", NULL};
+    char url[512];
+    struct ask *a = calloc(1, sizeof *a);
+    struct http_call_params call = {.method = "POST",
+                                    .url = url,
+                                    .headers = headers,
+                                    .bearer = params->key[0] ? params->key : NULL,
+                                    .body = params->body,
+                                    .body_bytes = params->n_body,
+                                    .arg = a,
+                                    .on_body = on_body,
+                                    .on_done = on_done};
+    struct err err = {.text = "out of memory"};
+
+    if (a) {
+        a->p = *params;
+        buf_init(&a->scratch, ASK_SCRATCH_MAX);
+        buf_init(&a->refusal, ASK_ERROR_MAX);
+        a->reader = sse_reader_create(on_data, on_comment, a);
+        snprintf(url, sizeof url, "%s/v1/inference", params->url);
+        if (a->reader && http_call_start(params->client, &call, &a->call, &err) == 0) {
+            *out = a;
+            return 0;
+        }
+        ask_free(a);
+    }
+    api_error_set(e, API_INTERNAL, REPLY_SRC, "the worker cannot be asked: %s", err.text);
+    return -1;
+}

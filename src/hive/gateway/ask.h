@@ -1,0 +1,39 @@
+/*
+ * ask.h - one generation asked of a worker: POST /v1/inference, its events, its end.
+ *
+ * Loop thread only. Callbacks come from the loop. `on_end` comes exactly once, and the ask is no
+ * more then; ask_cancel takes it away (and closes the connection, which cancels the worker's job).
+ */
+#ifndef RBEE_HIVE_GATEWAY_ASK_H
+#define RBEE_HIVE_GATEWAY_ASK_H
+
+#include "api/errors.h"
+#include "hive/gateway/event.h"
+
+#define ASK_ERROR_MAX 65536 /* bytes of an answer that is an error */
+
+struct ask;
+struct http_client;
+
+struct ask_params {
+    struct http_client *client;
+    const char *url, *key; /* of the worker; key "" = none */
+    const char *body;      /* of the request; copied */
+    size_t n_body;
+    void *arg;
+    /* Neither END nor ERROR. Everything in it is gone behind the call. */
+    void (*on_event)(void *arg, const struct event *e);
+    void (*on_comment)(void *arg); /* the worker is there, and has nothing to say */
+    void (*on_pause)(void *arg);   /* all that has come was given: time to write it out */
+    /*
+     * One of the two: how it ended, or what went wrong (moved out or freed behind the call).
+     * `untouched`: the worker has not begun on it, so that another one may be asked instead.
+     */
+    void (*on_end)(void *arg, const struct event_end *end, struct api_error *e, bool untouched);
+};
+
+/* -1 with *e when nothing began. */
+int ask_start(const struct ask_params *params, struct ask **out, struct api_error *e);
+void ask_cancel(struct ask *a); /* NULL is fine */
+
+#endif

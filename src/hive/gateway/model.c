@@ -1,0 +1,229 @@
+/* model.c - which model a name means; see model.h. The waiting is in model_wait.c. */
+#include "hive/gateway/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/gateway/near.h"
+#include "hive/models.h"
+#include "hive/reply.h"
+
+void model_place_done(struct model_place *p)
+{
+    free(p->ref);
+    free(p->path);
+    *p = (struct model_place){0};
+}
+
+static int set_place(struct model_place *out, const char *ref, const char *path,
+                     struct api_error *e)
+{
+    out->ref = str_dup(ref);
+    out->path = str_dup(path);
+    if (out->ref && out->path)
+        return 0;
+    model_place_done(out);
+    api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    return -1;
+}
+
+/* ---- does a name fit? ---- */
+
+/* True when `name` is `whole`, or that without `tail` at its end. */
+static bool is_with_or_without(const char *name, const char *whole, const char *tail)
+{
+    size_t n = strlen(name), n_whole = strlen(whole), n_tail = strlen(tail);
+
+    if (n == n_whole)
+        return strcasecmp(name, whole) == 0;
+    return n + n_tail == n_whole && strncasecmp(name, whole, n) == 0 &&
+           strcasecmp(whole + n, tail) == 0;
+}
+
+static bool fits(const char *name, const char *ref, const char *path)
+{
+    if (strcasecmp(name, ref) == 0)
+        return true;
+    if (str_starts(ref, "hf:") && strcasecmp(name, ref + 3) == 0)
+        return true;
+    return path[0] && is_with_or_without(name, path_base(path), ".gguf");
+}
+
+/* ---- the models that there are ---- */
+
+struct search {
+    const char *name;
+    char *ref, *path; /* the one that fits; owned */
+    unsigned n_fit;   /* different ones */
+    struct near near;
+};
+
+static void found(struct search *s, const char *ref, const char *path)
+{
+    if (s->ref && str_eq(s->ref, ref))
+        return;
+    s->n_fit++;
+    if (s->ref)
+        return;
+    s->ref = str_dup(ref);
+    s->path = str_dup(path);
+}
+
+static void search_done(struct search *s)
+{
+    free(s->ref);
+    free(s->path);
+    near_done(&s->near);
+}
+
+static bool look_at_worker(void *arg, const struct worker *w)
+{
+    struct search *s = arg;
+    struct worker_look look;
+
+    worker_look(w, &look);
+    if (!look.usable)
+        return true;
+    near_add(&s->near, look.model_ref);
+    if (!s->name || fits(s->name, look.model_ref, look.model_path))
+        found(s, look.model_ref, look.model_path);
+    return true;
+}
+
+static void look_at_models(struct search *s, struct hive *h)
+{
+    json_t *all = models_list_json(h->models), *row;
+    size_t i;
+
+    json_array_foreach(json_object_get(all, "models"), i, row)
+    {
+        const char *ref = json_string_value(json_object_get(row, "model_ref")),
+                   *path = json_string_value(json_object_get(row, "local_path"));
+
+        if (!ref || !path)
+            continue;
+        near_add(&s->near, ref);
+        if (s->name && fits(s->name, ref, path))
+            found(s, ref, path);
+    }
+    json_decref(all);
+}
+
+/* ---- what it comes to ---- */
+
+static void say_ambiguous(const struct search *s, struct api_error *e)
+{
+    char names[ERR_TEXT_MAX / 2];
+
+    near_text(&s->near, s->name ? s->name : "", names, sizeof names);
+    if (s->name)
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
+                      "'%.100s' means %u models here; name one in full: %s", s->name, s->n_fit,
+                      names);
+    else if (s->n_fit)
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
+                      "the request names no model, and %u are loaded; name one: %s", s->n_fit,
+                      names);
+    else
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
+                      "the request names no model, and none is loaded; name one: %s", names);
+    e->details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "model", "constraint",
+                           "names one model", "message", e->message);
+}
+
+static void say_missing(const struct search *s, struct api_error *e)
+{
+    char names[ERR_TEXT_MAX / 2];
+
+    near_text(&s->near, s->name, names, sizeof names);
+    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC,
+                  "there is no model '%.200s' here; what comes nearest: %s", s->name, names);
+    e->details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "model", "constraint",
+                           "a model that is here", "message", e->message);
+}
+
+/* Is it a reference that the hub may know, and may it be fetched? */
+static bool may_pull(struct hive *h, const char *name)
+{
+    return str_starts(name, "hf:") && str_eq(config_text(h->config, "hive", "auto_pull"), "on");
+}
+
+/* By its reference, in whatever spelling; false when it is none, or not here. */
+static bool locate(struct hive *h, const char *name, struct model_place *out)
+{
+    struct api_error ignored = {0};
+
+    if (models_locate(h->models, name, &out->ref, &out->path, &ignored) == 0)
+        return true;
+    *out = (struct model_place){0};
+    api_error_done(&ignored);
+    return false;
+}
+
+static int find_named(struct hive *h, struct search *s, struct model_place *out,
+                      struct api_error *e)
+{
+    struct model_ref ref;
+    char *canonical = NULL;
+    int rc = -1;
+
+    if (locate(h, s->name, out))
+        return 0;
+    look_at_models(s, h);
+    if (s->n_fit == 1)
+        return set_place(out, s->ref, s->path, e);
+    if (s->n_fit > 1) {
+        say_ambiguous(s, e);
+        return -1;
+    }
+    if (!may_pull(h, s->name)) {
+        say_missing(s, e);
+        return -1;
+    }
+    if (model_ref_parse(s->name, &ref, NULL) == 0 && (canonical = model_ref_text(&ref)))
+        rc = set_place(out, canonical, "", e);
+    else
+        say_missing(s, e);
+    free(canonical);
+    model_ref_done(&ref);
+    return rc;
+}
+
+/* The name without what other programs put around it: "hf.co/org/repo" and ":latest". */
+static char *plain_name(const char *name)
+{
+    static const char latest[] = ":latest", hub[] = "hf.co/";
+    size_t n = strlen(name);
+
+    if (n >= sizeof latest && str_ends(name, latest))
+        n -= sizeof latest - 1;
+    if (str_starts(name, hub))
+        return str_printf("hf:%.*s", (int)(n - (sizeof hub - 1)), name + sizeof hub - 1);
+    return str_ndup(name, n);
+}
+
+int model_find(struct hive *h, const char *name, struct model_place *out, struct api_error *e)
+{
+    char *plain = name ? plain_name(name) : NULL;
+    struct search s = {.name = plain};
+    int rc = -1;
+
+    *out = (struct model_place){0};
+    workers_each(h->workers, look_at_worker, &s);
+    if (name && !plain) {
+        api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    } else if (s.n_fit == 1) {
+        rc = set_place(out, s.ref, s.path, e);
+    } else if (name) {
+        rc = find_named(h, &s, out, e);
+    } else {
+        look_at_models(&s, h);
+        say_ambiguous(&s, e);
+    }
+    search_done(&s);
+    free(plain);
+    return rc;
+}

@@ -1,0 +1,291 @@
+/* ollama_models.c - Ollama's lists of models: /api/tags, /api/ps, /api/show, /api/version. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "hive/gateway/ollama.h"
+#include "hive/inspect.h"
+#include "hive/models.h"
+#include "hive/programs.h"
+#include "hive/reply.h"
+#include "net/http_server.h"
+#include "version.h"
+
+#define FOREVER                                                                                    \
+    "2318-01-01T00:00:00.000Z" /* what never expires; as far as Ollama's clients count */
+
+/* ---- rows ---- */
+
+static json_t *details_of(const char *family, const char *size, const char *quant)
+{
+    json_t *families = family[0] ? json_pack("[s]", family) : json_array();
+
+    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s}", "parent_model", "", "format", "gguf",
+                     "family", family, "families", families, "parameter_size", size,
+                     "quantization_level", quant);
+}
+
+static json_t *time_json(const char *path)
+{
+    char when[CLOCK_ISO_BYTES];
+    struct stat st;
+    int64_t ms = 0;
+
+    if (stat(path, &st) == 0)
+        ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+    return json_string(clock_iso8601(ms, when));
+}
+
+/* A row of the hive's own list in Ollama's words. */
+static json_t *row_of(const json_t *model)
+{
+    const char *ref = json_string_value(json_object_get(model, "model_ref")),
+               *path = json_string_value(json_object_get(model, "local_path")),
+               *quant = json_string_value(json_object_get(model, "quantization"));
+
+    return json_pack("{s:s, s:s, s:o, s:O, s:O, s:o}", "name", ref, "model", ref, "modified_at",
+                     time_json(path), "size", json_object_get(model, "size_bytes"), "digest",
+                     json_object_get(model, "sha256"), "details", details_of("", "", quant));
+}
+
+void ollama_tags(struct hive *h, struct http_exchange *x, const char *id)
+{
+    json_t *all = models_list_json(h->models), *rows = json_array(), *model;
+    size_t i;
+
+    (void)id;
+    json_array_foreach(json_object_get(all, "models"), i, model)
+        json_array_append_new(rows, row_of(model));
+    json_decref(all);
+    reply_json(x, 200, json_pack("{s:o}", "models", rows));
+}
+
+/* ---- what is loaded ---- */
+
+struct loaded {
+    struct hive *hive;
+    json_t *rows;
+};
+
+static json_t *expiry_of(const struct worker_look *look)
+{
+    char when[CLOCK_ISO_BYTES];
+
+    if (look->keep_alive_ms < 0)
+        return json_string(FOREVER);
+    return json_string(clock_iso8601(
+        clock_unix_ms() + look->idle_since_ms + look->keep_alive_ms - clock_ms(), when));
+}
+
+static bool add_loaded(void *arg, const struct worker *w)
+{
+    struct loaded *l = arg;
+    struct worker_look look;
+    json_t *model, *row;
+
+    worker_look(w, &look);
+    if (!look.usable)
+        return true;
+    model = models_json(l->hive->models, look.model_ref, look.model_path);
+    row = model ? row_of(model) : NULL;
+    json_decref(model);
+    if (!row)
+        return true;
+    json_object_del(row, "modified_at");
+    json_object_set_new(row, "expires_at", expiry_of(&look));
+    json_object_set_new(row, "size_vram", json_integer(0));
+    json_object_set_new(row, "context_length", json_integer(look.n_ctx));
+    json_array_append_new(l->rows, row);
+    return true;
+}
+
+void ollama_ps(struct hive *h, struct http_exchange *x, const char *id)
+{
+    struct loaded l = {.hive = h, .rows = json_array()};
+
+    (void)id;
+    workers_each(h->workers, add_loaded, &l);
+    reply_json(x, 200, json_pack("{s:o}", "models", l.rows));
+}
+
+void ollama_version(struct hive *h, struct http_exchange *x, const char *id)
+{
+    (void)h;
+    (void)id;
+    reply_json(x, 200, json_pack("{s:s}", "version", RBEE_VERSION));
+}
+
+/* ---- show ---- */
+
+struct showing {
+    struct http_exchange *x;
+    struct inspect *inspect;
+    char *path, *quant;
+};
+
+static void showing_free(struct showing *s)
+{
+    free(s->path);
+    free(s->quant);
+    free(s);
+}
+
+static void on_gone(struct http_exchange *x, void *arg)
+{
+    struct showing *s = arg;
+
+    (void)x;
+    inspect_cancel(s->inspect);
+    showing_free(s);
+}
+
+static const char *text_in(const json_t *root, const char *name)
+{
+    const char *text = json_string_value(json_object_get(root, name));
+
+    return text ? text : "";
+}
+
+/* What can be asked of it, as far as its file says. */
+static json_t *capabilities_of(const json_t *said)
+{
+    const char *template = text_in(said, "chat_template");
+    json_t *out = json_array();
+
+    if (strstr(text_in(said, "architecture"), "bert")) {
+        json_array_append_new(out, json_string("embedding"));
+        return out;
+    }
+    json_array_append_new(out, json_string("completion"));
+    if (strstr(template, "tools"))
+        json_array_append_new(out, json_string("tools"));
+    if (strstr(template, "<think>") || strstr(template, "enable_thinking"))
+        json_array_append_new(out, json_string("thinking"));
+    return out;
+}
+
+/* The file's numbers under the names that GGUF has for them. */
+static json_t *info_of(const json_t *said)
+{
+    static const char *const names[][2] = {
+        {"context_length", "context_length"}, {"embedding_length", "n_embd"},
+        {"block_count", "n_layers"},          {"feed_forward_length", "n_ff"},
+        {"attention.head_count", "n_heads"},  {"attention.head_count_kv", "n_kv_heads"},
+        {"rope.freq_base", "rope_freq_base"}, {"vocab_size", "n_vocab"}};
+    const char *arch = text_in(said, "architecture");
+    json_t *out = json_pack("{s:s, s:O*, s:O*}", "general.architecture", arch,
+                            "general.parameter_count", json_object_get(said, "n_params"),
+                            "general.basename", json_object_get(said, "name"));
+    char key[128];
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        json_t *value = json_object_get(said, names[i][1]);
+
+        snprintf(key, sizeof key, "%.60s.%s", arch, names[i][0]);
+        if (value)
+            json_object_set(out, key, value);
+    }
+    return out;
+}
+
+static json_t *shown(const struct showing *s, const json_t *said)
+{
+    double params = json_number_value(json_object_get(said, "n_params"));
+    char size[32];
+
+    snprintf(size, sizeof size, "%.1f%c", params >= 1e9 ? params / 1e9 : params / 1e6,
+             params >= 1e9 ? 'B' : 'M');
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "modelfile", "", "parameters", "",
+                     "template", text_in(said, "chat_template"), "details",
+                     details_of(text_in(said, "architecture"), size,
+                                s->quant[0] ? s->quant : text_in(said, "file_type")),
+                     "model_info", info_of(said), "capabilities", capabilities_of(said),
+                     "modified_at", time_json(s->path));
+}
+
+static void on_inspected(void *arg, const struct inspect_result *r)
+{
+    struct showing *s = arg;
+    struct api_error e;
+
+    http_on_gone(s->x, NULL, NULL);
+    if (r->error) {
+        e = *r->error;
+        *r->error = (struct api_error){0};
+        shape_answer(s->x, SHAPE_OLLAMA, &e, 0);
+    } else {
+        reply_json(s->x, 200, shown(s, r->json));
+    }
+    showing_free(s);
+}
+
+static int start(struct hive *h, struct showing *s, struct api_error *e)
+{
+    struct err err = {0};
+    char *program = NULL;
+    int rc;
+
+    if (programs_find_worker(config_text(h->config, "hive", "worker"), &program, &err)) {
+        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC, "%s", err.text);
+        return -1;
+    }
+    rc = inspect_start(h->base, program, s->path, on_inspected, s, &s->inspect, e);
+    free(program);
+    return rc;
+}
+
+static void show(struct hive *h, struct http_exchange *x, const struct model_place *place)
+{
+    struct showing *s = calloc(1, sizeof *s);
+    json_t *model = models_json(h->models, place->ref, place->path);
+    struct api_error e;
+    int rc = -1;
+
+    api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    if (s) {
+        s->x = x;
+        s->path = str_dup(place->path);
+        s->quant = str_dup(text_in(model, "quantization"));
+        if (s->path && s->quant)
+            rc = start(h, s, &e);
+    }
+    json_decref(model);
+    if (rc == 0) {
+        http_on_gone(x, on_gone, s);
+        return;
+    }
+    if (s)
+        showing_free(s);
+    shape_answer(x, SHAPE_OLLAMA, &e, 0);
+}
+
+void ollama_show(struct hive *h, struct http_exchange *x, const char *id)
+{
+    struct model_place place = {0};
+    struct api_error e;
+    struct fields f;
+    const char *body, *name;
+    bool verbose;
+    size_t n;
+    int rc;
+
+    (void)id;
+    body = http_body(x, &n);
+    fields_begin(&f, body, n);
+    name = ollama_model(&f);
+    fields_bool(&f, "verbose", &verbose);
+    if (!name)
+        fields_fail(&f, "model", "required", "model is missing.");
+    rc = fields_end(&f, &e, REPLY_SRC);
+    if (rc == 0)
+        rc = model_find(h, name, &place, &e);
+    fields_done(&f);
+    if (rc)
+        shape_answer(x, SHAPE_OLLAMA, &e, 0);
+    else
+        show(h, x, &place);
+    model_place_done(&place);
+}

@@ -1,0 +1,211 @@
+/*
+ * ollama_pull.c - POST /api/pull: a download, told line by line.
+ *
+ * Watched by looking, four times a second; leaving does not end the download.
+ */
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "hive/gateway/ollama.h"
+#include "hive/models.h"
+#include "hive/reply.h"
+#include "net/http_server.h"
+
+#define LOOK_MS 250
+
+struct pull {
+    struct hive *hive;
+    struct http_exchange *x;
+    struct outlet out;
+    struct event *timer;
+    bool stream;
+    char id[DOWNLOAD_ID_BYTES];
+};
+
+static void pull_free(struct pull *p)
+{
+    if (p->timer)
+        event_free(p->timer);
+    outlet_done(&p->out);
+    free(p);
+}
+
+static void on_gone(struct http_exchange *x, void *arg)
+{
+    (void)x;
+    pull_free(arg);
+}
+
+/* Takes the line over. */
+static void tell(struct pull *p, json_t *line)
+{
+    char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+
+    if (text && p->stream) {
+        outlet_open(&p->out);
+        buf_puts(&p->out.buf, text);
+        outlet_end(&p->out);
+        outlet_flush(&p->out);
+    }
+    free(text);
+    json_decref(line);
+}
+
+static void succeed(struct pull *p)
+{
+    static const char *const last[] = {"verifying sha256 digest", "writing manifest", "success"};
+
+    for (size_t i = 0; i < sizeof last / sizeof last[0]; i++)
+        tell(p, json_pack("{s:s}", "status", last[i]));
+    http_on_gone(p->x, NULL, NULL);
+    if (p->stream)
+        outlet_close(&p->out, NULL);
+    else
+        reply_json(p->x, 200, json_pack("{s:s}", "status", "success"));
+    pull_free(p);
+}
+
+/* Takes what *e holds. */
+static void fail(struct pull *p, struct api_error *e)
+{
+    http_on_gone(p->x, NULL, NULL);
+    if (p->out.open) {
+        shape_error(SHAPE_OLLAMA, e, http_request_id(p->x), &p->out.buf);
+        outlet_end(&p->out);
+        outlet_close(&p->out, NULL);
+        api_error_done(e);
+    } else {
+        shape_answer(p->x, SHAPE_OLLAMA, e, 0);
+    }
+    pull_free(p);
+}
+
+static json_t *progress_line(const struct download_look *look)
+{
+    char digest[96], status[128];
+
+    if (!look->file[0])
+        return json_pack("{s:s}", "status", "pulling manifest");
+    snprintf(digest, sizeof digest, "sha256:%.64s", look->sha256);
+    snprintf(status, sizeof status, "pulling %.100s", look->sha256[0] ? look->sha256 : look->file);
+    return json_pack("{s:s, s:s, s:I, s:I}", "status", status, "digest", digest, "total",
+                     (json_int_t)look->bytes_total, "completed", (json_int_t)look->bytes_done);
+}
+
+static void look_on(struct pull *p)
+{
+    const struct timeval soon = {.tv_usec = LOOK_MS * 1000};
+    struct download *d = models_find_download(p->hive->models, p->id);
+    struct download_look look;
+    struct api_error e;
+
+    if (!d) {
+        api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC, "the download was removed");
+        fail(p, &e);
+        return;
+    }
+    download_look(d, &look);
+    if (look.error) {
+        e = *look.error;
+        json_incref(e.details);
+        fail(p, &e);
+    } else if (look.complete) {
+        succeed(p);
+    } else {
+        tell(p, progress_line(&look));
+        evtimer_add(p->timer, &soon);
+    }
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    look_on(arg);
+}
+
+/* "hf.co/org/repo:Q4" is Ollama's way to name what the hub has. */
+static char *ref_of(const char *name)
+{
+    return str_starts(name, "hf.co/") ? str_printf("hf:%s", name + 6) : str_dup(name);
+}
+
+static int begin(struct pull *p, const char *name, struct api_error *e)
+{
+    char *ref = ref_of(name), *path = NULL;
+    int rc = -1;
+
+    if (ref)
+        rc = models_download(p->hive->models, ref, &path, p->id, e);
+    else
+        api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    if (path)
+        p->id[0] = '\0'; /* it is here already */
+    free(path);
+    free(ref);
+    return rc;
+}
+
+static struct pull *pull_create(struct hive *h, struct http_exchange *x)
+{
+    struct pull *p = calloc(1, sizeof *p);
+
+    if (!p)
+        return NULL;
+    p->hive = h;
+    p->x = x;
+    p->stream = true;
+    outlet_init(&p->out, x, OUTLET_LINES);
+    p->timer = evtimer_new(h->base, on_timer, p);
+    if (p->timer)
+        return p;
+    pull_free(p);
+    return NULL;
+}
+
+/* Checks the request and begins; -1 with *e. */
+static int read_pull(struct pull *p, struct api_error *e)
+{
+    struct fields f;
+    const char *body, *name;
+    bool insecure = false;
+    size_t n;
+    int rc;
+
+    body = http_body(p->x, &n);
+    fields_begin(&f, body, n);
+    name = ollama_model(&f);
+    if (!name)
+        fields_fail(&f, "model", "required", "model is missing.");
+    fields_bool(&f, "stream", &p->stream);
+    if (fields_bool(&f, "insecure", &insecure) && insecure)
+        fields_fail(&f, "insecure", "false", "insecure: the hub is asked by https only.");
+    rc = fields_end(&f, e, REPLY_SRC);
+    if (rc == 0)
+        rc = begin(p, name, e);
+    fields_done(&f);
+    return rc;
+}
+
+void ollama_pull(struct hive *h, struct http_exchange *x, const char *id)
+{
+    struct pull *p = pull_create(h, x);
+    struct api_error e;
+
+    (void)id;
+    if (!p) {
+        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+        shape_answer(x, SHAPE_OLLAMA, &e, 0);
+        return;
+    }
+    http_on_gone(x, on_gone, p);
+    if (read_pull(p, &e))
+        fail(p, &e);
+    else if (p->id[0])
+        look_on(p);
+    else
+        succeed(p);
+}

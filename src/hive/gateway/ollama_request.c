@@ -1,0 +1,240 @@
+/* ollama_request.c - Ollama's requests to orders; see ollama.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/modelref.h"
+#include "base/str.h"
+#include "hive/gateway/ollama.h"
+
+const char *ollama_model(struct fields *f)
+{
+    const char *model = NULL, *name = NULL;
+
+    fields_text(f, "model", false, MODEL_REF_MAX, &model);
+    fields_text(f, "name", false, MODEL_REF_MAX, &name);
+    return model ? model : name;
+}
+
+/* ---- options ---- */
+
+/* Options of Ollama's that have one value here; any other is refused. */
+static void take_fixed(struct fields *f)
+{
+    static const struct {
+        const char *name, *why;
+        double only;
+    } fixed[] = {{"repeat_last_n", "the penalty looks at the last 64 tokens", 64},
+                 {"typical_p", "there is no typical sampling here", 1},
+                 {"tfs_z", "there is no tail-free sampling here", 1},
+                 {"mirostat", "there is no mirostat here", 0}};
+    double v;
+
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        if (fields_number(f, fixed[i].name, -1e9, 1e9, &v) && v != fixed[i].only)
+            fields_fail(f, fixed[i].name, "one value", "%s: %s; only %g is taken.", fixed[i].name,
+                        fixed[i].why, fixed[i].only);
+}
+
+static void refuse_loading(struct fields *f)
+{
+    static const char *const names[] = {"num_batch", "num_gpu",   "main_gpu", "use_mmap",
+                                        "use_mlock", "numa",      "low_vram", "num_thread",
+                                        "num_keep",  "vocab_only"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        order_refuse(f, names[i], "how a model is run is set in the hive's configuration.");
+}
+
+static void take_limit(struct fields *f, struct order *o)
+{
+    int64_t n = -1;
+
+    if (fields_int(f, "num_predict", false, -2, ORDER_TOKENS_MAX, &n) && n == 0)
+        fields_fail(f, "num_predict", "-2, -1, or from 1", "num_predict must not be 0.");
+    order_put(o, "max_tokens", json_integer(n < 1 ? ORDER_TOKENS_MAX : n));
+}
+
+/* A negative seed means any. */
+static void take_seed(struct fields *f, struct order *o)
+{
+    int64_t seed;
+
+    o->seed_given =
+        fields_int(f, "seed", false, -ORDER_SEED_MAX, ORDER_SEED_MAX, &seed) && seed >= 0;
+    if (o->seed_given)
+        o->seed = seed;
+}
+
+static void read_options(struct fields *f, struct order *o)
+{
+    order_number(f, o, "temperature", "temperature", 0, 2);
+    order_number(f, o, "top_p", "top_p", 0, 1);
+    order_int(f, o, "top_k", "top_k", 0, INT32_MAX);
+    order_number(f, o, "min_p", "min_p", 0, 1);
+    order_number(f, o, "repeat_penalty", "repetition_penalty", 0, 2);
+    order_number(f, o, "presence_penalty", "presence_penalty", -2, 2);
+    order_number(f, o, "frequency_penalty", "frequency_penalty", -2, 2);
+    order_stop(f, o, "stop");
+    take_seed(f, o);
+    take_limit(f, o);
+    fields_int(f, "num_ctx", false, 1, INT32_MAX, &o->ctx_min);
+    take_fixed(f);
+    refuse_loading(f);
+}
+
+/* The options are an object with fields of its own; its failures become the request's. */
+static void take_options(struct fields *f, struct order *o)
+{
+    json_t *options = fields_any(f, "options", false), *one;
+    struct fields inner;
+    struct api_error e = {0};
+    size_t i;
+
+    if (options && !json_is_object(options))
+        fields_fail(f, "options", "object", "options must be an object.");
+    fields_begin_object(&inner, json_is_object(options) ? options : NULL);
+    read_options(&inner, o);
+    fields_end(&inner, &e, "hive");
+    json_array_foreach(json_object_get(e.details, "errors"), i, one)
+    {
+        char name[128];
+
+        snprintf(name, sizeof name, "options.%.100s",
+                 json_string_value(json_object_get(one, "field")));
+        fields_fail(f, name, json_string_value(json_object_get(one, "constraint")), "%s",
+                    json_string_value(json_object_get(one, "message")));
+    }
+    api_error_done(&e);
+    fields_done(&inner);
+}
+
+/* ---- what chat and generate share ---- */
+
+static void take_format(struct fields *f, struct order *o)
+{
+    json_t *format = fields_any(f, "format", false);
+    const char *text = json_string_value(format);
+
+    if (!format || str_eq(text, ""))
+        return;
+    if (str_eq(text, "json"))
+        order_put(o, "json_schema", json_pack("{s:s}", "type", "object"));
+    else if (json_is_object(format))
+        order_schema(o, format);
+    else
+        fields_fail(f, "format", "json, or a schema", "format must be \"json\" or a JSON schema.");
+}
+
+static void take_think(struct fields *f, struct order *o)
+{
+    json_t *think = fields_any(f, "think", false);
+
+    if (json_is_string(think))
+        order_template_var(o, "reasoning_effort", json_incref(think));
+    else if (think && !json_is_boolean(think))
+        fields_fail(f, "think", "true, false, or a level",
+                    "think must be true, false, or one of "
+                    "the model's levels.");
+    if (think)
+        order_template_var(o, "enable_thinking", json_boolean(!json_is_false(think)));
+}
+
+void ollama_read_common(struct answer *a, struct fields *f)
+{
+    struct order *o = &a->order;
+    const char *model = ollama_model(f);
+
+    o->model = model ? str_dup(model) : NULL;
+    o->stream = true;
+    fields_bool(f, "stream", &o->stream);
+    o->keep_alive_given = fields_duration_ms(f, "keep_alive", &o->keep_alive_ms);
+    take_options(f, o);
+    take_format(f, o);
+    take_think(f, o);
+}
+
+/* ---- messages ---- */
+
+/* Ollama's calls have no ids; a template may want them: they are numbered. */
+struct numbering {
+    unsigned n_calls, n_results;
+};
+
+static json_t *calls_of(const json_t *calls, struct numbering *n)
+{
+    json_t *out = json_array(), *call;
+    size_t i;
+
+    json_array_foreach((json_t *)(uintptr_t)calls, i, call)
+    {
+        json_t *function = json_object_get(call, "function");
+        char id[32];
+
+        snprintf(id, sizeof id, "call_%u", n->n_calls++);
+        json_array_append_new(out,
+                              json_pack("{s:s, s:s, s:{s:O*, s:O*}}", "id", id, "type", "function",
+                                        "function", "name", json_object_get(function, "name"),
+                                        "arguments", json_object_get(function, "arguments")));
+    }
+    return out;
+}
+
+static void check_names(struct fields *f, const json_t *message, size_t i)
+{
+    static const char *const known[] = {"role",       "content",   "images",      "thinking",
+                                        "tool_calls", "tool_name", "tool_call_id"};
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)message, name, value)
+    {
+        bool is_known = false;
+
+        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
+            is_known = is_known || str_eq(name, known[k]);
+        if (!is_known)
+            fields_fail(f, "messages", "known field", "messages[%zu] has no field '%.60s'.", i,
+                        name);
+    }
+    if (json_array_size(json_object_get(message, "images")))
+        fields_fail(f, "messages", "text", "messages[%zu].images: models here take text only.", i);
+}
+
+static json_t *message_of(const json_t *message, struct numbering *n)
+{
+    const char *role = json_string_value(json_object_get(message, "role"));
+    json_t *calls = json_object_get(message, "tool_calls"),
+           *out = json_pack(
+               "{s:O*, s:O*, s:O*, s:O*, s:O*}", "role", json_object_get(message, "role"),
+               "content", json_object_get(message, "content"), "reasoning_content",
+               json_object_get(message, "thinking"), "name", json_object_get(message, "tool_name"),
+               "tool_call_id", json_object_get(message, "tool_call_id"));
+    char id[32];
+
+    if (json_array_size(calls))
+        json_object_set_new(out, "tool_calls", calls_of(calls, n));
+    if (str_eq(role, "tool") && !json_object_get(out, "tool_call_id")) {
+        snprintf(id, sizeof id, "call_%u", n->n_results++);
+        json_object_set_new(out, "tool_call_id", json_string(id));
+    }
+    return out;
+}
+
+void ollama_read_messages(struct fields *f, struct order *o)
+{
+    json_t *messages = fields_any(f, "messages", false), *out = json_array(), *message;
+    struct numbering n = {0};
+    size_t i;
+
+    if (messages && !json_is_array(messages))
+        fields_fail(f, "messages", "array of messages", "messages must be an array.");
+    json_array_foreach(messages, i, message)
+    {
+        if (!json_is_object(message))
+            fields_fail(f, "messages", "objects", "messages[%zu] must be an object.", i);
+        else
+            json_array_append_new(out, message_of(message, &n));
+        check_names(f, message, i);
+    }
+    order_put(o, "messages", out);
+}

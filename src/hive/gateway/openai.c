@@ -1,0 +1,73 @@
+/* openai.c - what /v1/chat/completions and /v1/completions have in common. Source: the OpenAI API
+ * reference, as of 2026. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hive/gateway/dialects.h"
+
+void openai_tolerate(struct fields *f)
+{
+    static const char *const names[] = {"user",
+                                        "metadata",
+                                        "store",
+                                        "service_tier",
+                                        "safety_identifier",
+                                        "prompt_cache_key",
+                                        "prompt_cache_retention",
+                                        NULL};
+
+    order_tolerate(f, names);
+}
+
+void openai_put_usage(const struct answer *a, struct buf *out)
+{
+    struct usage u = answer_usage(a);
+
+    buf_printf(out,
+               "\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"total_tokens\":%llu,"
+               "\"prompt_tokens_details\":{\"cached_tokens\":%llu},"
+               "\"completion_tokens_details\":{\"reasoning_tokens\":%llu}}",
+               (unsigned long long)u.prompt, (unsigned long long)u.completion,
+               (unsigned long long)(u.prompt + u.completion), (unsigned long long)u.cached,
+               (unsigned long long)u.reasoning);
+}
+
+void openai_put_head(const struct answer *a, const char *object, struct buf *out)
+{
+    buf_printf(out, "{\"id\":\"%s\",\"object\":\"%s\",\"created\":%lld,\"model\":", a->id, object,
+               (long long)a->created_s);
+    answer_put_string(out, a->model);
+    buf_printf(out, ",\"system_fingerprint\":\"%s\",", a->fingerprint);
+}
+
+const char *openai_finish_reason(const struct choice *c)
+{
+    if (c->end.stop == EVENT_STOP_LENGTH) /* also in the middle of a call: its arguments are cut */
+        return "length";
+    return c->n_tools ? "tool_calls" : "stop";
+}
+
+void openai_put_json(struct buf *out, json_t *value, unsigned digits)
+{
+    char *text =
+        value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits))
+              : NULL;
+
+    buf_puts(out, text ? text : "null");
+    free(text);
+    json_decref(value);
+}
+
+void openai_finish(struct answer *a)
+{
+    struct buf *out = &a->out.buf;
+
+    if (!a->order.include_usage)
+        return;
+    outlet_begin(&a->out, NULL);
+    buf_put(out, a->head.data, a->head.len);
+    buf_puts(out, "\"choices\":[],");
+    openai_put_usage(a, out);
+    buf_putc(out, '}');
+    outlet_end(&a->out);
+}

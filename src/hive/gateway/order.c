@@ -1,0 +1,253 @@
+/* order.c - see order.h. The ranges are those of the OpenAI API reference, widened where the worker
+ * allows more. */
+#include "hive/gateway/order.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/modelref.h"
+#include "base/str.h"
+
+int order_init(struct order *o)
+{
+    *o = (struct order){.body = json_object(), .n = 1};
+    return o->body ? 0 : -1;
+}
+
+void order_done(struct order *o)
+{
+    json_decref(o->body);
+    json_decref(o->prompts);
+    json_decref(o->echo);
+    free(o->model);
+    *o = (struct order){0};
+}
+
+unsigned order_n_choices(const struct order *o)
+{
+    return o->n * (o->prompts ? (unsigned)json_array_size(o->prompts) : 1);
+}
+
+void order_put(struct order *o, const char *name, json_t *value)
+{
+    json_object_set_new(o->body, name, value);
+}
+
+void order_model(struct fields *f, struct order *o)
+{
+    const char *text;
+
+    if (fields_text(f, "model", false, MODEL_REF_MAX, &text))
+        o->model = str_dup(text);
+}
+
+void order_stream(struct fields *f, struct order *o)
+{
+    json_t *options, *value;
+    const char *name;
+
+    fields_bool(f, "stream", &o->stream);
+    options = fields_any(f, "stream_options", false);
+    if (options && !json_is_object(options))
+        fields_fail(f, "stream_options", "object", "stream_options must be an object.");
+    else if (options && !o->stream)
+        fields_fail(f, "stream_options", "with stream",
+                    "stream_options is for requests with \"stream\": true.");
+    json_object_foreach(options, name, value)
+    {
+        if (str_eq(name, "include_usage") && json_is_boolean(value))
+            o->include_usage = json_is_true(value);
+        else if (!(str_eq(name, "include_obfuscation") && json_is_false(value)))
+            fields_fail(f, "stream_options", "include_usage",
+                        "stream_options takes include_usage, true or false, and no other field.");
+    }
+}
+
+void order_number(struct fields *f, struct order *o, const char *name, const char *to, double min,
+                  double max)
+{
+    double v;
+
+    if (fields_number(f, name, min, max, &v))
+        order_put(o, to, json_real(v));
+}
+
+void order_int(struct fields *f, struct order *o, const char *name, const char *to, int64_t min,
+               int64_t max)
+{
+    int64_t v;
+
+    if (fields_int(f, name, false, min, max, &v))
+        order_put(o, to, json_integer(v));
+}
+
+void order_bool(struct fields *f, struct order *o, const char *name, const char *to)
+{
+    bool v;
+
+    if (fields_bool(f, name, &v))
+        order_put(o, to, json_boolean(v));
+}
+
+static bool is_stop(const json_t *value)
+{
+    return json_is_string(value) && json_string_length(value) > 0;
+}
+
+void order_stop(struct fields *f, struct order *o, const char *name)
+{
+    json_t *value = fields_any(f, name, false), *item, *list;
+    bool good = json_is_array(value) || is_stop(value);
+    size_t i;
+
+    if (!value || (json_is_array(value) && json_array_size(value) == 0))
+        return;
+    json_array_foreach(value, i, item) good = good && is_stop(item);
+    if (!good || json_array_size(value) > ORDER_STOP_MAX) {
+        fields_fail(f, name, "text, or array of at most 16",
+                    "%s must be a text that is not empty, or an array of at most %d of them.", name,
+                    ORDER_STOP_MAX);
+        return;
+    }
+    list = json_is_array(value) ? json_incref(value) : json_pack("[O]", value);
+    order_put(o, "stop", list);
+}
+
+void order_seed(struct fields *f, struct order *o)
+{
+    o->seed_given = fields_int(f, "seed", false, 0, ORDER_SEED_MAX, &o->seed);
+}
+
+void order_n(struct fields *f, struct order *o)
+{
+    int64_t n;
+
+    if (fields_int(f, "n", false, 1, ORDER_N_MAX, &n))
+        o->n = (unsigned)n;
+}
+
+static void take_logit_bias(struct fields *f, struct order *o)
+{
+    json_t *bias = fields_any(f, "logit_bias", false), *value;
+    const char *token;
+
+    if (!bias)
+        return;
+    if (!json_is_object(bias))
+        fields_fail(f, "logit_bias", "object", "logit_bias must be an object of token ids.");
+    json_object_foreach(bias, token, value)
+    {
+        double v = json_number_value(value);
+
+        if (!json_is_number(value) || v < -100 || v > 100) {
+            fields_fail(f, "logit_bias", "numbers from -100 to 100",
+                        "logit_bias must give each token id a number from -100 to 100.");
+            return;
+        }
+    }
+    if (json_object_size(bias))
+        order_put(o, "logit_bias", json_incref(bias));
+}
+
+void order_sampling(struct fields *f, struct order *o)
+{
+    order_number(f, o, "temperature", "temperature", 0, 2);
+    order_number(f, o, "top_p", "top_p", 0, 1);
+    order_int(f, o, "top_k", "top_k", 0, INT32_MAX);
+    order_number(f, o, "min_p", "min_p", 0, 1);
+    order_number(f, o, "presence_penalty", "presence_penalty", -2, 2);
+    order_number(f, o, "frequency_penalty", "frequency_penalty", -2, 2);
+    order_number(f, o, "repetition_penalty", "repetition_penalty", 0, 2);
+    order_bool(f, o, "ignore_eos", "ignore_eos");
+    order_stop(f, o, "stop");
+    order_seed(f, o);
+    take_logit_bias(f, o);
+}
+
+/* ---- formats ---- */
+
+void order_schema(struct order *o, json_t *schema)
+{
+    order_put(o, "json_schema", json_incref(schema));
+}
+
+static void take_json_schema(struct fields *f, struct order *o, json_t *wrapper)
+{
+    static const char *const known[] = {"name", "description", "schema", "strict"};
+    json_t *schema = json_object_get(wrapper, "schema"), *value;
+    const char *name;
+
+    json_object_foreach(wrapper, name, value)
+    {
+        bool is_known = false;
+
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+            is_known = is_known || str_eq(name, known[i]);
+        if (!is_known)
+            fields_fail(f, "response_format", "known field",
+                        "response_format.json_schema has a field that is not known: '%.60s'.",
+                        name);
+    }
+    if (json_is_object(schema) || json_is_boolean(schema))
+        order_schema(o, schema);
+    else
+        fields_fail(f, "response_format", "json_schema.schema",
+                    "response_format.json_schema.schema must be a JSON schema.");
+}
+
+void order_response_format(struct fields *f, struct order *o)
+{
+    json_t *format = fields_any(f, "response_format", false);
+    const char *type = json_string_value(json_object_get(format, "type"));
+
+    if (!format || str_eq(type, "text"))
+        return;
+    if (str_eq(type, "json_object"))
+        order_put(o, "json_schema", json_pack("{s:s}", "type", "object"));
+    else if (str_eq(type, "json_schema"))
+        take_json_schema(f, o, json_object_get(format, "json_schema"));
+    else
+        fields_fail(f, "response_format", "type",
+                    "response_format.type must be text, json_object or json_schema.");
+}
+
+/* ---- the template's variables ---- */
+
+void order_template_var(struct order *o, const char *name, json_t *value)
+{
+    json_t *vars = json_object_get(o->body, "template_vars");
+
+    if (!vars) {
+        vars = json_object();
+        order_put(o, "template_vars", vars);
+    }
+    json_object_set_new(vars, name, value);
+}
+
+void order_template_vars(struct fields *f, struct order *o)
+{
+    json_t *vars = fields_any(f, "chat_template_kwargs", false), *value;
+    const char *name, *effort;
+
+    if (vars && !json_is_object(vars))
+        fields_fail(f, "chat_template_kwargs", "object", "chat_template_kwargs must be an object.");
+    if (fields_text(f, "reasoning_effort", false, ORDER_TEXT_MAX, &effort)) {
+        order_template_var(o, "reasoning_effort", json_string(effort));
+        order_template_var(o, "enable_thinking", json_boolean(!str_eq(effort, "none")));
+    }
+    json_object_foreach(vars, name, value) order_template_var(o, name, json_incref(value));
+}
+
+/* ---- what is nothing to us ---- */
+
+void order_tolerate(struct fields *f, const char *const *names)
+{
+    for (; *names; names++)
+        fields_any(f, *names, false);
+}
+
+void order_refuse(struct fields *f, const char *name, const char *why)
+{
+    if (fields_any(f, name, false))
+        fields_fail(f, name, "not here", "%s: %s", name, why);
+}

@@ -1,0 +1,71 @@
+/*
+ * order.h - what a client wants generated, in the one form that all APIs are brought to: the fields
+ * of the worker's POST /v1/inference, and what the answer's shape depends on.
+ *
+ * The order_* helpers take one field of a request (api/fields.h) and put it into the order's body
+ * under the worker's name; what is wrong becomes a failure of `f`. Loop thread only.
+ */
+#ifndef RBEE_HIVE_GATEWAY_ORDER_H
+#define RBEE_HIVE_GATEWAY_ORDER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/fields.h"
+
+#define ORDER_N_MAX       8  /* answers to one prompt */
+#define ORDER_CHOICES_MAX 32 /* answers of one request */
+#define ORDER_STOP_MAX    16
+#define ORDER_TOKENS_MAX  INT32_MAX
+#define ORDER_TEXT_MAX    1024 /* bytes of a name */
+#define ORDER_SEED_MAX    ((INT64_C(1) << 53) - 1)
+
+struct order {
+    json_t *body;    /* owned: the worker's request, without prompt when `prompts` is set */
+    json_t *prompts; /* owned: texts and arrays of token ids; NULL = one, in the body */
+    char *model;     /* owned, as it was asked for; NULL = none */
+    unsigned n;      /* answers to each prompt */
+    bool stream, include_usage, seed_given;
+    int64_t seed;
+    bool keep_alive_given;
+    int64_t keep_alive_ms;
+    int64_t ctx_min; /* positions of context that the request wants; 0 = any */
+    json_t *echo;    /* owned: what some APIs repeat in their answers, or NULL */
+};
+
+int order_init(struct order *o); /* -1: no memory */
+void order_done(struct order *o);
+unsigned order_n_choices(const struct order *o);
+
+/* Puts a value of the worker's request; takes it over. */
+void order_put(struct order *o, const char *name, json_t *value);
+
+void order_model(struct fields *f, struct order *o);
+void order_stream(struct fields *f, struct order *o); /* stream and stream_options */
+void order_number(struct fields *f, struct order *o, const char *name, const char *to, double min,
+                  double max);
+void order_int(struct fields *f, struct order *o, const char *name, const char *to, int64_t min,
+               int64_t max);
+void order_bool(struct fields *f, struct order *o, const char *name, const char *to);
+/* A text or an array of them. */
+void order_stop(struct fields *f, struct order *o, const char *name);
+void order_seed(struct fields *f, struct order *o);
+void order_n(struct fields *f, struct order *o);
+/* temperature, top_p, top_k, min_p, the penalties, logit_bias, stop, seed, ignore_eos. */
+void order_sampling(struct fields *f, struct order *o);
+/* A JSON schema; what it may be is the worker's to say. Borrowed. */
+void order_schema(struct order *o, json_t *schema);
+/* {"type":"text"|"json_object"|"json_schema", "json_schema":{…}} */
+void order_response_format(struct fields *f, struct order *o);
+/* reasoning_effort and chat_template_kwargs become variables of the template. */
+void order_template_vars(struct fields *f, struct order *o);
+/* Sets one variable of the template; takes the value over. */
+void order_template_var(struct order *o, const char *name, json_t *value);
+
+/* Fields that are taken and mean nothing here; NULL behind the last. */
+void order_tolerate(struct fields *f, const char *const *names);
+/* A field that is refused with a reason, unless it is missing or null. */
+void order_refuse(struct fields *f, const char *name, const char *why);
+
+#endif

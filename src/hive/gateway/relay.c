@@ -1,0 +1,162 @@
+/* relay.c - see relay.h. */
+#include "hive/gateway/relay.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/fields.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "hive/reply.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+
+static void relay_free(struct relay *r)
+{
+    model_wait_cancel(r->wait);
+    http_call_cancel(r->call);
+    json_decref(r->body);
+    json_decref(r->state);
+    free(r->model);
+    free(r);
+}
+
+static void on_gone(struct http_exchange *x, void *arg)
+{
+    (void)x;
+    relay_free(arg);
+}
+
+struct relay *relay_create(struct hive *h, struct http_exchange *x, enum shape shape,
+                           const char *path)
+{
+    struct relay *r = calloc(1, sizeof *r);
+    struct api_error e;
+
+    if (r)
+        r->body = json_object();
+    if (!r || !r->body) {
+        free(r);
+        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+        shape_answer(x, shape, &e, 0);
+        return NULL;
+    }
+    r->hive = h;
+    r->x = x;
+    r->shape = shape;
+    r->path = path;
+    r->started_ms = r->ready_ms = clock_ms();
+    http_on_gone(x, on_gone, r);
+    return r;
+}
+
+/* Takes what *e holds. */
+static void fail(struct relay *r, struct api_error *e, int retry_after_s)
+{
+    http_on_gone(r->x, NULL, NULL);
+    shape_answer(r->x, r->shape, e, retry_after_s);
+    relay_free(r);
+}
+
+/* ---- the worker's answer ---- */
+
+static void on_done(void *arg, int rc, const struct http_response *response, const struct err *err)
+{
+    struct relay *r = arg;
+    struct api_error e;
+    json_t *answer;
+
+    r->call = NULL;
+    if (rc) {
+        api_error_set(&e, rc == ERR_LIMIT ? API_INTERNAL : API_WORKER_CRASHED, REPLY_SRC,
+                      "the worker gave no answer: %s", err->text);
+        fail(r, &e, 0);
+        return;
+    }
+    if (response->status != 200) {
+        api_error_parse(&e, response->status, buf_str(response->body), response->body->len);
+        fail(r, &e, 0);
+        return;
+    }
+    answer = json_loadb(buf_str(response->body), response->body->len, JSON_ALLOW_NUL, NULL);
+    if (!json_is_object(answer)) {
+        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the worker's answer is no JSON object");
+        fail(r, &e, 0);
+    } else {
+        http_on_gone(r->x, NULL, NULL);
+        r->render(r, answer);
+        relay_free(r);
+    }
+    json_decref(answer);
+}
+
+static int ask(struct relay *r, const struct worker *w, struct err *err)
+{
+    static const char *const headers[] = {"Content-Type: application/json", NULL};
+    char base[WORKER_URL_MAX], url[WORKER_URL_MAX + 64];
+    const char *key = r->hive->access.key;
+    char *body = json_dumps(r->body, JSON_COMPACT);
+    struct http_call_params call = {.method = "POST",
+                                    .url = url,
+                                    .headers = headers,
+                                    .bearer = key[0] ? key : NULL,
+                                    .body = body,
+                                    .body_bytes = body ? strlen(body) : 0,
+                                    .body_max = RELAY_ANSWER_MAX,
+                                    .arg = r,
+                                    .on_done = on_done};
+    int rc;
+
+    snprintf(url, sizeof url, "%s%s", worker_own_url(w, base), r->path);
+    rc = body ? http_call_start(r->hive->inside, &call, &r->call, err)
+              : err_no_memory(err, 0, "a question to the worker");
+    free(body);
+    return rc;
+}
+
+static void on_ready(void *arg, const struct worker *w, struct api_error *e, int retry_after_s)
+{
+    struct relay *r = arg;
+    struct worker_look look;
+    struct api_error mine;
+    struct err err = {0};
+
+    r->wait = NULL;
+    if (!w) {
+        mine = *e;
+        *e = (struct api_error){0};
+        fail(r, &mine, retry_after_s);
+        return;
+    }
+    r->ready_ms = clock_ms();
+    worker_look(w, &look);
+    if (!r->model)
+        r->model = str_dup(look.model_ref);
+    if (r->model && ask(r, w, &err) == 0)
+        return;
+    api_error_set(&mine, API_INTERNAL, REPLY_SRC, "the worker cannot be asked: %s", err.text);
+    fail(r, &mine, 0);
+}
+
+void relay_go(struct relay *r, struct fields *f)
+{
+    struct model_wait_params params = {.hive = r->hive,
+                                       .keep_alive_given = r->keep_alive_given,
+                                       .keep_alive_ms = r->keep_alive_ms,
+                                       .arg = r,
+                                       .on_ready = on_ready};
+    struct model_wait *wait;
+    struct model_place place;
+    struct api_error e;
+    int rc = fields_end(f, &e, REPLY_SRC);
+
+    fields_done(f);
+    if (rc || model_find(r->hive, r->model, &place, &e)) {
+        fail(r, &e, 0);
+        return;
+    }
+    wait = model_wait_start(&params, &place);
+    if (wait) /* else it has been answered, and `r` may be no more */
+        r->wait = wait;
+}

@@ -1,0 +1,41 @@
+/*
+ * relay.h - one question to a model's worker whose answer is one JSON object: embeddings, tokens,
+ * a prompt's length. Finds and loads the model as for a generation. Loop thread only.
+ */
+#ifndef RBEE_HIVE_GATEWAY_RELAY_H
+#define RBEE_HIVE_GATEWAY_RELAY_H
+
+#include <jansson.h>
+
+#include "hive/gateway/model.h"
+#include "hive/gateway/shape.h"
+
+#define RELAY_ANSWER_MAX (256u << 20)
+
+struct fields;
+
+struct relay {
+    struct hive *hive;
+    struct http_exchange *x;
+    enum shape shape; /* of errors */
+    const char *path; /* at the worker: "/v1/embeddings" */
+    json_t *body;     /* owned: the question */
+    char *model;      /* owned, as asked for, then as found; NULL = none */
+    bool keep_alive_given;
+    int64_t keep_alive_ms;
+    int64_t started_ms, ready_ms;
+    json_t *state; /* owned: the caller's own, or NULL */
+    /* Answers r->x with what the worker said (borrowed). The relay is freed behind it. */
+    void (*render)(struct relay *r, json_t *answer);
+    /* private */
+    struct model_wait *wait;
+    struct http_call *call;
+};
+
+/* A relay to be filled; NULL = no memory (answered). */
+struct relay *relay_create(struct hive *h, struct http_exchange *x, enum shape shape,
+                           const char *path);
+/* Ends the reading of the request: asks, or tells what was wrong with it. Frees *f. */
+void relay_go(struct relay *r, struct fields *f);
+
+#endif

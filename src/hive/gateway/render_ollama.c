@@ -1,0 +1,294 @@
+/*
+ * render_ollama.c - POST /api/chat and /api/generate. Source: Ollama's docs/api.md, as of 2026.
+ *
+ * A request without anything to answer loads the model, or with "keep_alive": 0 unloads it.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "hive/gateway/dialects.h"
+#include "hive/gateway/ollama.h"
+
+struct ollama_state {
+    bool only_load;  /* there is nothing to answer */
+    unsigned n_told; /* tool calls that went out */
+};
+
+/* ---- requests ---- */
+
+static void read_chat(struct answer *a, struct fields *f)
+{
+    struct ollama_state *state = a->state;
+    json_t *tools;
+
+    ollama_read_common(a, f);
+    ollama_read_messages(f, &a->order);
+    tools = fields_any(f, "tools", false);
+    if (tools && !json_is_array(tools))
+        fields_fail(f, "tools", "array", "tools must be an array.");
+    else if (json_array_size(tools))
+        order_put(&a->order, "tools", json_incref(tools));
+    state->only_load = json_array_size(json_object_get(a->order.body, "messages")) == 0;
+}
+
+/* A text that may be empty, "" when it is not there. */
+static const char *text_of(struct fields *f, const char *name)
+{
+    json_t *value = fields_any(f, name, false);
+
+    if (value && !json_is_string(value))
+        fields_fail(f, name, "text", "%s must be a text.", name);
+    return json_is_string(value) ? json_string_value(value) : "";
+}
+
+static void put_prompt(struct order *o, const char *prompt, const char *preamble, bool raw)
+{
+    json_t *messages;
+
+    if (raw) {
+        order_put(o, "prompt", json_string(prompt));
+        json_object_del(o->body, "template_vars");
+        return;
+    }
+    messages = json_array();
+    if (preamble[0])
+        json_array_append_new(messages,
+                              json_pack("{s:s, s:s}", "role", "system", "content", preamble));
+    json_array_append_new(messages, json_pack("{s:s, s:s}", "role", "user", "content", prompt));
+    order_put(o, "messages", messages);
+}
+
+static void read_generate(struct answer *a, struct fields *f)
+{
+    struct ollama_state *state = a->state;
+    const char *prompt, *preamble;
+    json_t *images;
+    bool raw = false;
+
+    ollama_read_common(a, f);
+    prompt = text_of(f, "prompt");
+    preamble = text_of(f, "system");
+    fields_bool(f, "raw", &raw);
+    if (raw && preamble[0])
+        fields_fail(f, "system", "without raw", "system has no place in a raw prompt.");
+    images = fields_any(f, "images", false);
+    if (json_array_size(images))
+        fields_fail(f, "images", "none", "images: models here take text only.");
+    if (text_of(f, "suffix")[0])
+        fields_fail(f, "suffix", "none", "suffix: this server does not fill in the middle.");
+    if (text_of(f, "template")[0])
+        fields_fail(f, "template", "none",
+                    "template: a template is the model's, or [hive] chat_template; send raw.");
+    order_refuse(f, "context", "is Ollama's own form of a history; use /api/chat.");
+    state->only_load = prompt[0] == '\0';
+    put_prompt(&a->order, prompt, preamble, raw);
+}
+
+/* ---- lines ---- */
+
+static void put_head(const struct answer *a, struct buf *out)
+{
+    char when[CLOCK_ISO_BYTES];
+
+    buf_puts(out, "{\"model\":");
+    answer_put_string(out, a->model);
+    buf_printf(out, ",\"created_at\":\"%s\",", clock_iso8601(clock_unix_ms(), when));
+}
+
+static void put_times(const struct answer *a, struct buf *out)
+{
+    const struct event_end *end = &a->choices[0].end;
+    int64_t total_ms = clock_ms() - a->started_ms;
+
+    buf_printf(out,
+               ",\"done\":true,\"done_reason\":\"%s\",\"total_duration\":%lld,"
+               "\"load_duration\":%lld,\"prompt_eval_count\":%llu,\"prompt_eval_duration\":%lld,"
+               "\"eval_count\":%llu,\"eval_duration\":%lld}",
+               end->stop == EVENT_STOP_LENGTH ? "length" : "stop", (long long)total_ms * 1000000,
+               (long long)(a->loaded_ms - a->started_ms) * 1000000,
+               (unsigned long long)end->prompt_tokens, (long long)end->prefill_ms * 1000000,
+               (unsigned long long)end->tokens_out, (long long)end->decode_ms * 1000000);
+}
+
+static bool is_chat(const struct answer *a)
+{
+    return a->dialect == &dialect_ollama_chat;
+}
+
+/* The text and the thoughts of a line, with or without a message around. */
+static void put_texts(const struct answer *a, struct buf *out, const char *text, size_t n_text,
+                      const char *thought, size_t n_thought)
+{
+    buf_puts(out,
+             is_chat(a) ? "\"message\":{\"role\":\"assistant\",\"content\":\"" : "\"response\":\"");
+    buf_put(out, text, n_text);
+    buf_putc(out, '"');
+    if (n_thought) {
+        buf_puts(out, ",\"thinking\":\"");
+        buf_put(out, thought, n_thought);
+        buf_putc(out, '"');
+    }
+}
+
+static void put_tools(struct buf *out, const struct choice *c, unsigned from, unsigned to)
+{
+    buf_puts(out, ",\"tool_calls\":[");
+    for (unsigned i = from; i < to; i++) {
+        json_t *args = answer_parse_raw(&c->tools[i].args);
+
+        buf_puts(out, i > from ? ",{\"function\":{\"name\":" : "{\"function\":{\"name\":");
+        answer_put_string(out, c->tools[i].name);
+        buf_puts(out, ",\"arguments\":");
+        openai_put_json(out, args ? args : json_object(), 0);
+        buf_puts(out, "}}");
+    }
+    buf_putc(out, ']');
+}
+
+static void close_texts(const struct answer *a, struct buf *out)
+{
+    if (is_chat(a))
+        buf_putc(out, '}');
+}
+
+/* Calls that are whole go out: Ollama's clients get each at once. */
+static void tell_tools(struct choice *c, unsigned n_whole)
+{
+    struct answer *a = c->answer;
+    struct ollama_state *state = a->state;
+    struct buf *out = &a->out.buf;
+
+    if (state->n_told >= n_whole)
+        return;
+    put_head(a, out);
+    put_texts(a, out, "", 0, "", 0);
+    put_tools(out, c, state->n_told, n_whole);
+    close_texts(a, out);
+    buf_puts(out, ",\"done\":false}");
+    outlet_end(&a->out);
+    state->n_told = n_whole;
+}
+
+static void on_event(struct choice *c, const struct event *e)
+{
+    struct answer *a = c->answer;
+    struct buf *out = &a->out.buf;
+    bool is_text = e->kind == EVENT_TEXT;
+
+    if (e->kind == EVENT_TOOL_CALL && c->n_tools)
+        tell_tools(c, c->n_tools - 1);
+    if (!is_text && e->kind != EVENT_REASONING)
+        return;
+    put_head(a, out);
+    put_texts(a, out, e->raw, is_text ? e->n : 0, e->raw, is_text ? 0 : e->n);
+    close_texts(a, out);
+    buf_puts(out, ",\"done\":false}");
+    outlet_end(&a->out);
+}
+
+static void on_end(struct choice *c)
+{
+    tell_tools(c, c->n_tools);
+}
+
+static void finish(struct answer *a)
+{
+    struct buf *out = &a->out.buf;
+
+    put_head(a, out);
+    put_texts(a, out, "", 0, "", 0);
+    close_texts(a, out);
+    put_times(a, out);
+    outlet_end(&a->out);
+}
+
+static void whole(struct answer *a, struct buf *out)
+{
+    const struct choice *c = &a->choices[0];
+
+    put_head(a, out);
+    put_texts(a, out, buf_str(&c->text), c->text.len, buf_str(&c->reasoning), c->reasoning.len);
+    if (c->n_tools)
+        put_tools(out, c, 0, c->n_tools);
+    close_texts(a, out);
+    put_times(a, out);
+}
+
+/* ---- loading and unloading ---- */
+
+static json_t *done_line(const struct answer *a, const char *reason)
+{
+    char when[CLOCK_ISO_BYTES];
+    json_t *line =
+        json_pack("{s:s, s:s, s:b, s:s}", "model", a->model ? a->model : "", "created_at",
+                  clock_iso8601(clock_unix_ms(), when), "done", 1, "done_reason", reason);
+
+    if (is_chat(a))
+        json_object_set_new(line, "message",
+                            json_pack("{s:s, s:s}", "role", "assistant", "content", ""));
+    else
+        json_object_set_new(line, "response", json_string(""));
+    return line;
+}
+
+static bool load_only(struct answer *a, const struct worker *w)
+{
+    const struct ollama_state *state = a->state;
+
+    (void)w;
+    if (!state->only_load)
+        return false;
+    answer_reply(a, done_line(a, "load"));
+    return true;
+}
+
+struct unloading {
+    const char *ref;
+    char id[128];
+};
+
+static bool find_loaded(void *arg, const struct worker *w)
+{
+    struct unloading *u = arg;
+    struct worker_look look;
+
+    worker_look(w, &look);
+    if (!look.usable || !str_eq(look.model_ref, u->ref))
+        return true;
+    str_copy(u->id, sizeof u->id, look.id);
+    return false;
+}
+
+static bool unload(struct answer *a)
+{
+    const struct ollama_state *state = a->state;
+    struct unloading u = {0};
+    struct model_place place;
+    struct api_error e;
+
+    if (!state->only_load || !a->order.keep_alive_given || a->order.keep_alive_ms != 0)
+        return false;
+    if (model_find(a->hive, a->order.model, &place, &e)) {
+        answer_refuse(a, &e);
+        return true;
+    }
+    u.ref = place.ref;
+    workers_each(a->hive->workers, find_loaded, &u);
+    if (u.id[0])
+        workers_stop(a->hive->workers, u.id, NULL);
+    a->model = str_dup(a->order.model ? a->order.model : place.ref);
+    model_place_done(&place);
+    answer_reply(a, done_line(a, "unload"));
+    return true;
+}
+
+#define OLLAMA_DIALECT(reader)                                                                     \
+    {                                                                                              \
+        .shape = SHAPE_OLLAMA, .outlet = OUTLET_LINES, .id_prefix = "",                            \
+        .state_bytes = sizeof(struct ollama_state), .read = (reader), .early = unload,             \
+        .instead = load_only, .event = on_event, .end = on_end, .finish = finish, .whole = whole   \
+    }
+
+const struct dialect dialect_ollama_chat = OLLAMA_DIALECT(read_chat);
+const struct dialect dialect_ollama_generate = OLLAMA_DIALECT(read_generate);

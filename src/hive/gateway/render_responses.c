@@ -1,0 +1,372 @@
+/*
+ * render_responses.c - POST /v1/responses. Source: the OpenAI API reference, as of 2026. The
+ * request's reading is in responses.c.
+ *
+ * An answer is a list of items (thoughts, a message, calls). In a stream each is opened, filled and
+ * closed with events of its own; the last event repeats them all.
+ */
+#include <string.h>
+
+#include "hive/gateway/dialects.h"
+#include "hive/gateway/logprobs.h"
+#include "hive/gateway/responses.h"
+#include "net/http_server.h"
+
+#define ITEMS_MAX 512
+
+enum item_kind { ITEM_REASONING, ITEM_MESSAGE, ITEM_CALL };
+
+/* A stretch of the choice's text or thoughts, or one of its calls. */
+struct item {
+    enum item_kind kind;
+    size_t from, to;
+    unsigned tool;
+};
+
+struct responses_state {
+    uint64_t n_events;
+    struct item items[ITEMS_MAX];
+    unsigned n_items;
+    bool open; /* the last item is */
+};
+
+/* ---- items ---- */
+
+static const struct buf *text_of(const struct choice *c, const struct item *item)
+{
+    switch (item->kind) {
+    case ITEM_REASONING:
+        return &c->reasoning;
+    case ITEM_MESSAGE:
+        return &c->text;
+    case ITEM_CALL:
+        break;
+    }
+    return &c->tools[item->tool].args;
+}
+
+static void put_text(struct buf *out, const struct choice *c, const struct item *item)
+{
+    buf_putc(out, '"');
+    buf_put(out, buf_str(text_of(c, item)) + item->from, item->to - item->from);
+    buf_putc(out, '"');
+}
+
+static void put_id(struct buf *out, const struct answer *a, unsigned index)
+{
+    static const char *const prefixes[] = {"rs", "msg", "fc"};
+    const struct responses_state *state = a->state;
+
+    buf_printf(out, "\"%s_%s_%u\"", prefixes[state->items[index].kind], a->id + strlen("resp_"),
+               index);
+}
+
+/* {"type":"output_text","text":…}; its text only once it is whole. */
+static void put_part(struct buf *out, const struct choice *c, const struct item *item, bool whole)
+{
+    bool is_text = item->kind == ITEM_MESSAGE;
+
+    buf_printf(out, "{\"type\":\"%s\",\"text\":", is_text ? "output_text" : "reasoning_text");
+    if (whole)
+        put_text(out, c, item);
+    else
+        buf_puts(out, "\"\"");
+    if (is_text) {
+        buf_puts(out, ",\"annotations\":[],\"logprobs\":");
+        openai_put_json(out, whole && c->logprobs ? logprobs_content(c->logprobs) : json_array(),
+                        OPENAI_LOGPROB_DIGITS);
+    }
+    buf_putc(out, '}');
+}
+
+static void put_item(struct buf *out, const struct choice *c, unsigned index, bool whole)
+{
+    const struct answer *a = c->answer;
+    const struct responses_state *state = a->state;
+    const struct item *item = &state->items[index];
+
+    buf_puts(out, "{\"id\":");
+    put_id(out, a, index);
+    buf_printf(out, ",\"status\":\"%s\",", whole ? "completed" : "in_progress");
+    if (item->kind == ITEM_CALL) {
+        buf_puts(out, "\"type\":\"function_call\",\"call_id\":");
+        answer_put_string(out, c->tools[item->tool].id);
+        buf_puts(out, ",\"name\":");
+        answer_put_string(out, c->tools[item->tool].name);
+        buf_puts(out, ",\"arguments\":");
+        put_text(out, c, item);
+        buf_putc(out, '}');
+        return;
+    }
+    buf_puts(out, item->kind == ITEM_MESSAGE ? "\"type\":\"message\",\"role\":\"assistant\","
+                                             : "\"type\":\"reasoning\",\"summary\":[],");
+    buf_puts(out, "\"content\":[");
+    if (whole)
+        put_part(out, c, item, true);
+    buf_puts(out, "]}");
+}
+
+/* ---- the response object ---- */
+
+static void put_usage(struct buf *out, const struct answer *a)
+{
+    struct usage u = answer_usage(a);
+
+    buf_printf(out,
+               "{\"input_tokens\":%llu,\"input_tokens_details\":{\"cached_tokens\":%llu},"
+               "\"output_tokens\":%llu,\"output_tokens_details\":{\"reasoning_tokens\":%llu},"
+               "\"total_tokens\":%llu}",
+               (unsigned long long)u.prompt, (unsigned long long)u.cached,
+               (unsigned long long)u.completion, (unsigned long long)u.reasoning,
+               (unsigned long long)(u.prompt + u.completion));
+}
+
+/* The fields of the request that are repeated, with a comma behind. */
+static void put_echo(struct buf *out, const struct answer *a)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(a->order.echo, name, value)
+    {
+        answer_put_string(out, name);
+        buf_putc(out, ':');
+        openai_put_json(out, json_incref(value), 0);
+        buf_putc(out, ',');
+    }
+}
+
+static bool is_cut(const struct choice *c)
+{
+    return c->end.stop == EVENT_STOP_LENGTH;
+}
+
+static void put_response(struct buf *out, const struct answer *a, bool over)
+{
+    const struct responses_state *state = a->state;
+    const struct choice *c = &a->choices[0];
+
+    buf_printf(out, "{\"id\":\"%s\",\"object\":\"response\",\"created_at\":%lld,\"model\":", a->id,
+               (long long)a->created_s);
+    answer_put_string(out, a->model);
+    buf_printf(out, ",\"system_fingerprint\":\"%s\",\"status\":\"%s\",\"error\":null,",
+               a->fingerprint,
+               !over       ? "in_progress"
+               : is_cut(c) ? "incomplete"
+                           : "completed");
+    buf_puts(out, over && is_cut(c) ? "\"incomplete_details\":{\"reason\":\"max_output_tokens\"},"
+                                    : "\"incomplete_details\":null,");
+    put_echo(out, a);
+    buf_puts(out, "\"output\":[");
+    for (unsigned i = 0; over && i < state->n_items; i++) {
+        buf_puts(out, i ? "," : "");
+        put_item(out, c, i, true);
+    }
+    buf_puts(out, "],\"usage\":");
+    if (over)
+        put_usage(out, a);
+    else
+        buf_puts(out, "null");
+    buf_putc(out, '}');
+}
+
+/* ---- events ---- */
+
+/* Up to behind the sequence number; event_end closes. */
+static struct buf *event_begin(struct answer *a, const char *type)
+{
+    struct responses_state *state = a->state;
+
+    outlet_begin(&a->out, type);
+    buf_printf(&a->out.buf, "{\"type\":\"%s\",\"sequence_number\":%llu", type,
+               (unsigned long long)state->n_events++);
+    return &a->out.buf;
+}
+
+static void event_end(struct answer *a)
+{
+    buf_putc(&a->out.buf, '}');
+    outlet_end(&a->out);
+}
+
+static void response_event(struct answer *a, const char *type, bool over)
+{
+    struct buf *out = event_begin(a, type);
+
+    buf_puts(out, ",\"response\":");
+    put_response(out, a, over);
+    event_end(a);
+}
+
+static void item_event(struct choice *c, const char *type, bool whole)
+{
+    struct answer *a = c->answer;
+    const struct responses_state *state = a->state;
+    struct buf *out = event_begin(a, type);
+
+    buf_printf(out, ",\"output_index\":%u,\"item\":", state->n_items - 1);
+    put_item(out, c, state->n_items - 1, whole);
+    event_end(a);
+}
+
+/* An event about the last item's content; more is put before event_end. */
+static struct buf *content_begin(struct choice *c, const char *type)
+{
+    struct answer *a = c->answer;
+    const struct responses_state *state = a->state;
+    struct buf *out = event_begin(a, type);
+
+    buf_puts(out, ",\"item_id\":");
+    put_id(out, a, state->n_items - 1);
+    buf_printf(out, ",\"output_index\":%u", state->n_items - 1);
+    if (state->items[state->n_items - 1].kind != ITEM_CALL)
+        buf_puts(out, ",\"content_index\":0");
+    return out;
+}
+
+static void part_event(struct choice *c, const char *type, bool whole)
+{
+    const struct responses_state *state = c->answer->state;
+    struct buf *out = content_begin(c, type);
+
+    buf_puts(out, ",\"part\":");
+    put_part(out, c, &state->items[state->n_items - 1], whole);
+    event_end(c->answer);
+}
+
+static void close_item(struct choice *c)
+{
+    static const char *const done[] = {"response.reasoning_text.done", "response.output_text.done",
+                                       "response.function_call_arguments.done"};
+    struct responses_state *state = c->answer->state;
+    struct item *item = &state->items[state->n_items - 1];
+    struct buf *out;
+
+    if (!state->open)
+        return;
+    out = content_begin(c, done[item->kind]);
+    buf_puts(out, item->kind == ITEM_CALL ? ",\"arguments\":" : ",\"text\":");
+    put_text(out, c, item);
+    if (item->kind == ITEM_MESSAGE)
+        buf_puts(out, ",\"logprobs\":[]");
+    event_end(c->answer);
+    if (item->kind != ITEM_CALL)
+        part_event(c, "response.content_part.done", true);
+    item_event(c, "response.output_item.done", true);
+    state->open = false;
+}
+
+static void open_item(struct choice *c, enum item_kind kind, size_t from, unsigned tool)
+{
+    struct responses_state *state = c->answer->state;
+
+    close_item(c);
+    state->items[state->n_items++] =
+        (struct item){.kind = kind, .from = from, .to = from, .tool = tool};
+    state->open = true;
+    item_event(c, "response.output_item.added", false);
+    if (kind != ITEM_CALL)
+        part_event(c, "response.content_part.added", false);
+}
+
+static enum item_kind kind_of(const struct event *e)
+{
+    if (e->kind == EVENT_TEXT)
+        return ITEM_MESSAGE;
+    return e->kind == EVENT_REASONING ? ITEM_REASONING : ITEM_CALL;
+}
+
+static void put_delta(struct choice *c, const struct event *e)
+{
+    static const char *const delta[] = {"response.reasoning_text.delta",
+                                        "response.output_text.delta",
+                                        "response.function_call_arguments.delta"};
+    struct responses_state *state = c->answer->state;
+    struct item *item = &state->items[state->n_items - 1];
+    struct buf *out = content_begin(c, delta[item->kind]);
+
+    item->to += e->n;
+    buf_puts(out, ",\"delta\":\"");
+    buf_put(out, e->raw, e->n);
+    buf_putc(out, '"');
+    if (item->kind == ITEM_MESSAGE) {
+        buf_puts(out, ",\"logprobs\":");
+        if (e->logprobs)
+            openai_put_json(out, logprobs_content(e->logprobs), OPENAI_LOGPROB_DIGITS);
+        else
+            buf_puts(out, "[]");
+    }
+    event_end(c->answer);
+}
+
+static void on_event(struct choice *c, const struct event *e)
+{
+    struct responses_state *state = c->answer->state;
+    enum item_kind kind = kind_of(e);
+    size_t before;
+
+    if (!state->open || state->items[state->n_items - 1].kind != kind ||
+        e->kind == EVENT_TOOL_CALL) {
+        before = kind == ITEM_MESSAGE ? c->text.len : c->reasoning.len; /* this piece included */
+        if (state->n_items == ITEMS_MAX)
+            return;
+        open_item(c, kind, kind == ITEM_CALL ? 0 : before - e->n, e->tool);
+    }
+    if (e->kind != EVENT_TOOL_CALL)
+        put_delta(c, e);
+}
+
+static void begin(struct answer *a)
+{
+    response_event(a, "response.created", false);
+    response_event(a, "response.in_progress", false);
+}
+
+static void finish(struct answer *a)
+{
+    struct choice *c = &a->choices[0];
+
+    close_item(c);
+    response_event(a, is_cut(c) ? "response.incomplete" : "response.completed", true);
+}
+
+/* The SDKs raise on `error` in it; others read the event's own fields. */
+static void fail(struct answer *a, const struct api_error *e)
+{
+    struct buf *out = event_begin(a, "error");
+
+    buf_printf(out, ",\"code\":\"%s\",\"param\":null,\"message\":", api_error_info(e->code)->code);
+    answer_put_string(out, e->message);
+    buf_putc(out, ',');
+    shape_error_inside(e, http_request_id(a->x), out);
+    event_end(a);
+}
+
+/* ---- the whole ---- */
+
+static void whole(struct answer *a, struct buf *out)
+{
+    struct responses_state *state = a->state;
+    const struct choice *c = &a->choices[0];
+
+    if (c->reasoning.len)
+        state->items[state->n_items++] =
+            (struct item){.kind = ITEM_REASONING, .to = c->reasoning.len};
+    if (c->text.len || (!c->n_tools && !c->reasoning.len))
+        state->items[state->n_items++] = (struct item){.kind = ITEM_MESSAGE, .to = c->text.len};
+    for (unsigned i = 0; i < c->n_tools; i++)
+        state->items[state->n_items++] =
+            (struct item){.kind = ITEM_CALL, .to = c->tools[i].args.len, .tool = i};
+    put_response(out, a, true);
+}
+
+const struct dialect dialect_responses = {.shape = SHAPE_OPENAI,
+                                          .outlet = OUTLET_SSE,
+                                          .id_prefix = "resp_",
+                                          .state_bytes = sizeof(struct responses_state),
+                                          .read = responses_read,
+                                          .begin = begin,
+                                          .event = on_event,
+                                          .finish = finish,
+                                          .fail = fail,
+                                          .whole = whole};

@@ -1,0 +1,297 @@
+/* responses.c - see responses.h. Source: the OpenAI API reference, as of 2026. */
+#include "hive/gateway/responses.h"
+
+#include <string.h>
+
+#include "base/str.h"
+
+#define TEXT_MAX         (32u << 20)
+#define TOP_LOGPROBS_MAX 20
+
+static const char *text_at(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text ? text : "";
+}
+
+/* ---- input ---- */
+
+/* A text, or the texts of parts one behind the other. */
+static json_t *text_of(struct fields *f, size_t i, json_t *content)
+{
+    struct buf text;
+    json_t *part, *out;
+    size_t k;
+
+    if (json_is_string(content))
+        return json_incref(content);
+    if (!json_is_array(content))
+        fields_fail(f, "input", "text, or parts", "input[%zu] has no content of text or parts.", i);
+    buf_init(&text, TEXT_MAX);
+    json_array_foreach(content, k, part)
+    {
+        const char *type = text_at(part, "type");
+        const json_t *piece = json_object_get(part, "text");
+
+        if (json_is_string(piece) &&
+            (str_ends(type, "_text") || str_eq(type, "text"))) /* input_, output_, summary_ … */
+            buf_put(&text, json_string_value(piece), json_string_length(piece));
+        else
+            fields_fail(f, "input", "text parts",
+                        "input[%zu] holds a part of type '%.40s'; models here take text only.", i,
+                        type);
+    }
+    out = json_stringn(buf_str(&text), text.len);
+    buf_done(&text);
+    return out;
+}
+
+/* The assistant's message that calls belong to: the last one, or a new one. */
+static json_t *assistant_turn(json_t *out)
+{
+    json_t *last = json_array_get(out, json_array_size(out) - 1);
+
+    if (str_eq(text_at(last, "role"), "assistant"))
+        return last;
+    last = json_pack("{s:s, s:n}", "role", "assistant", "content");
+    json_array_append_new(out, last);
+    return last;
+}
+
+static void take_call(const json_t *item, json_t *out)
+{
+    json_t *turn = assistant_turn(out), *calls = json_object_get(turn, "tool_calls");
+
+    if (!calls) {
+        calls = json_array();
+        json_object_set_new(turn, "tool_calls", calls);
+    }
+    json_array_append_new(calls,
+                          json_pack("{s:s, s:s, s:{s:s, s:s}}", "id", text_at(item, "call_id"),
+                                    "type", "function", "function", "name", text_at(item, "name"),
+                                    "arguments", text_at(item, "arguments")));
+}
+
+static void take_item(struct fields *f, json_t *item, size_t i, json_t *out)
+{
+    const char *type = text_at(item, "type");
+    json_t *content = json_object_get(item, "content");
+
+    if (str_eq(type, "message") || (type[0] == '\0' && text_at(item, "role")[0])) {
+        json_array_append_new(out, json_pack("{s:s, s:o}", "role", text_at(item, "role"), "content",
+                                             text_of(f, i, content)));
+    } else if (str_eq(type, "function_call")) {
+        take_call(item, out);
+    } else if (str_eq(type, "function_call_output")) {
+        json_array_append_new(out, json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
+                                             text_at(item, "call_id"), "content",
+                                             text_of(f, i, json_object_get(item, "output"))));
+    } else if (str_eq(type, "reasoning")) {
+        if (json_array_size(content)) /* belongs to what the assistant says next */
+            json_array_append_new(out, json_pack("{s:s, s:s, s:o}", "role", "assistant", "content",
+                                                 "", "reasoning_content", text_of(f, i, content)));
+    } else {
+        fields_fail(f, "input", "message, function_call, function_call_output, reasoning",
+                    "input[%zu] is of type '%.40s', which is not taken here.", i, type);
+    }
+}
+
+/* A thought and what was said behind it become one message. */
+static void join_thoughts(json_t *messages)
+{
+    for (size_t i = 0; i + 1 < json_array_size(messages); i++) {
+        json_t *thought = json_array_get(messages, i), *next = json_array_get(messages, i + 1);
+
+        if (!json_object_get(thought, "reasoning_content") ||
+            json_object_get(thought, "tool_calls") || !str_eq(text_at(next, "role"), "assistant"))
+            continue;
+        json_object_set(next, "reasoning_content", json_object_get(thought, "reasoning_content"));
+        json_array_remove(messages, i);
+    }
+}
+
+static void read_input(struct fields *f, struct order *o)
+{
+    json_t *input = fields_any(f, "input", true), *out = json_array(), *item;
+    const char *instructions = NULL;
+    size_t i;
+
+    if (fields_text(f, "instructions", false, TEXT_MAX, &instructions))
+        json_array_append_new(out,
+                              json_pack("{s:s, s:s}", "role", "system", "content", instructions));
+    if (json_is_string(input))
+        json_array_append_new(out, json_pack("{s:s, s:O}", "role", "user", "content", input));
+    else if (input && json_array_size(input) == 0)
+        fields_fail(f, "input", "text, or items", "input must be a text or an array of items.");
+    json_array_foreach(input, i, item) take_item(f, item, i, out);
+    join_thoughts(out);
+    order_put(o, "messages", out);
+}
+
+/* ---- tools and formats ---- */
+
+static void read_tools(struct fields *f, struct order *o)
+{
+    json_t *tools = fields_any(f, "tools", false), *tool, *out = json_array(), *choice;
+    size_t i;
+
+    json_array_foreach(tools, i, tool)
+    {
+        if (!str_eq(text_at(tool, "type"), "function"))
+            fields_fail(f, "tools", "function", "tools[%zu]: there is no tool '%.40s' here.", i,
+                        text_at(tool, "type"));
+        json_array_append_new(out,
+                              json_pack("{s:s, s:{s:O*, s:O*, s:O*, s:O*}}", "type", "function",
+                                        "function", "name", json_object_get(tool, "name"),
+                                        "description", json_object_get(tool, "description"),
+                                        "parameters", json_object_get(tool, "parameters"), "strict",
+                                        json_object_get(tool, "strict")));
+    }
+    if (json_array_size(out))
+        order_put(o, "tools", json_incref(out));
+    json_decref(out);
+    if (tools)
+        json_object_set(o->echo, "tools", tools);
+    choice = fields_any(f, "tool_choice", false);
+    if (json_is_object(choice))
+        order_put(o, "tool_choice",
+                  json_pack("{s:s, s:{s:s}}", "type", text_at(choice, "type"), "function", "name",
+                            text_at(choice, "name")));
+    else if (choice)
+        order_put(o, "tool_choice", json_incref(choice));
+    if (choice)
+        json_object_set(o->echo, "tool_choice", choice);
+}
+
+static void read_format(struct fields *f, struct order *o)
+{
+    json_t *text = fields_any(f, "text", false), *format = json_object_get(text, "format"),
+           *schema = json_object_get(format, "schema");
+    const char *type = text_at(format, "type");
+
+    if (json_object_get(text, "verbosity") && !json_is_null(json_object_get(text, "verbosity")))
+        fields_fail(f, "text", "format", "text.verbosity is not taken here.");
+    if (format)
+        json_object_set_new(o->echo, "text", json_pack("{s:O}", "format", format));
+    if (str_eq(type, "json_object"))
+        order_put(o, "json_schema", json_pack("{s:s}", "type", "object"));
+    else if (str_eq(type, "json_schema") && (json_is_object(schema) || json_is_boolean(schema)))
+        order_schema(o, schema);
+    else if (type[0] && !str_eq(type, "text"))
+        fields_fail(f, "text", "text, json_object or json_schema",
+                    "text.format must be of type text, json_object, or json_schema with a schema.");
+}
+
+static void read_reasoning(struct fields *f, struct order *o)
+{
+    json_t *reasoning = fields_any(f, "reasoning", false);
+    const char *effort = text_at(reasoning, "effort");
+
+    if (!reasoning)
+        return;
+    json_object_set(o->echo, "reasoning", reasoning);
+    if (!effort[0])
+        return;
+    order_template_var(o, "reasoning_effort", json_string(effort));
+    order_template_var(o, "enable_thinking", json_boolean(!str_eq(effort, "none")));
+}
+
+/* What can be included is the log-probabilities; encrypted thoughts are plain ones here. */
+static void read_include(struct fields *f, struct order *o)
+{
+    json_t *include = fields_any(f, "include", false), *one;
+    int64_t top = 0;
+    size_t i;
+
+    fields_int(f, "top_logprobs", false, 0, TOP_LOGPROBS_MAX, &top);
+    json_array_foreach(include, i, one)
+    {
+        const char *name = json_string_value(one);
+
+        if (str_eq(name, "message.output_text.logprobs"))
+            order_put(o, "logprobs", json_true());
+        else if (!str_eq(name, "reasoning.encrypted_content"))
+            fields_fail(f, "include", "message.output_text.logprobs",
+                        "include: '%.60s' is not to be had here.", name ? name : "?");
+    }
+    if (json_object_get(o->body, "logprobs"))
+        order_put(o, "top_logprobs", json_integer(top));
+}
+
+/* ---- what would need a memory ---- */
+
+static void refuse_memory(struct fields *f)
+{
+    bool store = false, background = false;
+    const char *truncation = "disabled";
+
+    order_refuse(f, "previous_response_id", "nothing is stored here; send the whole input.");
+    order_refuse(f, "conversation", "nothing is stored here; send the whole input.");
+    order_refuse(f, "prompt", "there are no stored prompts here.");
+    order_refuse(f, "max_tool_calls", "built-in tools are not to be had here.");
+    if (fields_bool(f, "store", &store) && store)
+        fields_fail(f, "store", "false", "store: nothing is stored here; send false or nothing.");
+    if (fields_bool(f, "background", &background) && background)
+        fields_fail(f, "background", "false", "background: answers are given at once only.");
+    if (fields_text(f, "truncation", false, ORDER_TEXT_MAX, &truncation) &&
+        !str_eq(truncation, "disabled"))
+        fields_fail(f, "truncation", "disabled", "truncation: an input is not cut here.");
+}
+
+/* The defaults of what is repeated; the SDKs expect each of them. */
+static json_t *echo_defaults(void)
+{
+    return json_pack("{s:n, s:n, s:b, s:n, s:{s:n, s:n}, s:b, s:n, s:{s:{s:s}}, s:s, s:[], s:n, "
+                     "s:s, s:{}, s:b, s:s}",
+                     "instructions", "max_output_tokens", "parallel_tool_calls", 1,
+                     "previous_response_id", "reasoning", "effort", "summary", "store", 0,
+                     "temperature", "text", "format", "type", "text", "tool_choice", "auto",
+                     "tools", "top_p", "truncation", "disabled", "metadata", "background", 0,
+                     "service_tier", "default");
+}
+
+/* Repeats fields as they came. */
+static void echo_fields(struct fields *f, struct order *o)
+{
+    static const char *const names[] = {
+        "instructions", "max_output_tokens", "parallel_tool_calls", "temperature",
+        "top_p",        "metadata"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        json_t *value = json_object_get(f->root, names[i]);
+
+        if (value && !json_is_null(value))
+            json_object_set(o->echo, names[i], value);
+    }
+}
+
+void responses_read(struct answer *a, struct fields *f)
+{
+    static const char *const harmless[] = {"metadata",
+                                           "user",
+                                           "service_tier",
+                                           "safety_identifier",
+                                           "prompt_cache_key",
+                                           "prompt_cache_retention",
+                                           NULL};
+    struct order *o = &a->order;
+    int64_t n = ORDER_TOKENS_MAX;
+
+    o->echo = echo_defaults();
+    order_model(f, o);
+    read_input(f, o);
+    read_tools(f, o);
+    read_format(f, o);
+    read_reasoning(f, o);
+    read_include(f, o);
+    refuse_memory(f);
+    fields_int(f, "max_output_tokens", false, 1, ORDER_TOKENS_MAX, &n);
+    order_put(o, "max_tokens", json_integer(n));
+    order_bool(f, o, "parallel_tool_calls", "parallel_tool_calls");
+    order_number(f, o, "temperature", "temperature", 0, 2);
+    order_number(f, o, "top_p", "top_p", 0, 1);
+    order_stream(f, o);
+    order_tolerate(f, harmless);
+    echo_fields(f, o);
+}

@@ -1,0 +1,243 @@
+/* shape.c - see shape.h. Sources: the OpenAI, Anthropic and Ollama API references, as of 2026. */
+#include "hive/gateway/shape.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "net/http_server.h"
+
+#define MESSAGE_MAX 8192
+#define BODY_MAX    65536
+
+enum shape shape_of_path(const char *target)
+{
+    static const struct {
+        const char *prefix;
+        enum shape shape;
+    } all[] = {{"/v1/messages", SHAPE_ANTHROPIC}, {"/api/", SHAPE_OLLAMA},
+               {"/v1/chat/", SHAPE_OPENAI},       {"/v1/completions", SHAPE_OPENAI},
+               {"/v1/embeddings", SHAPE_OPENAI},  {"/v1/responses", SHAPE_OPENAI},
+               {"/tokenize", SHAPE_OPENAI},       {"/detokenize", SHAPE_OPENAI}};
+
+    for (size_t i = 0; target && i < sizeof all / sizeof all[0]; i++)
+        if (str_starts(target, all[i].prefix))
+            return all[i].shape;
+    return SHAPE_RBEE;
+}
+
+bool shape_is_large(const char *path)
+{
+    return shape_of_path(path) != SHAPE_RBEE;
+}
+
+int shape_status(const struct api_error *e)
+{
+    int status = api_error_info(e->code)->status;
+
+    return status ? status : 500;
+}
+
+/* ---- the message ---- */
+
+/* What happened and what to do; of several bad fields each one's sentence. */
+static void put_message(const struct api_error *e, struct buf *out)
+{
+    const char *hint = api_error_info(e->code)->hint;
+    const json_t *errors = json_object_get(e->details, "errors"), *one;
+    size_t i;
+
+    if (json_array_size(errors) < 2) {
+        size_t n = strlen(e->message);
+
+        buf_puts(out, e->message);
+        if (n && !strchr(".?!", e->message[n - 1]))
+            buf_putc(out, '.');
+        if (hint[0] && e->code != API_INVALID_REQUEST)
+            buf_printf(out, " %s", hint);
+        return;
+    }
+    json_array_foreach(errors, i, one)
+    {
+        const char *text = json_string_value(json_object_get(one, "message"));
+
+        buf_printf(out, "%s%s", i ? " " : "", text ? text : "");
+    }
+}
+
+static void put_message_string(const struct api_error *e, struct buf *out)
+{
+    struct buf text;
+
+    buf_init(&text, MESSAGE_MAX);
+    put_message(e, &text);
+    json_put_string(out, buf_str(&text), text.len);
+    buf_done(&text);
+}
+
+static void put_string(struct buf *out, const char *text)
+{
+    json_put_string(out, text, strlen(text));
+}
+
+/* ---- OpenAI ---- */
+
+static const char *openai_type(int status)
+{
+    switch (status) {
+    case 401:
+        return "authentication_error";
+    case 403:
+        return "permission_error";
+    case 429:
+        return "rate_limit_error";
+    default:
+        return status >= 500 ? "server_error" : "invalid_request_error";
+    }
+}
+
+static const char *first_field(const struct api_error *e)
+{
+    return json_string_value(
+        json_object_get(json_array_get(json_object_get(e->details, "errors"), 0), "field"));
+}
+
+static void put_details(const struct api_error *e, struct buf *out)
+{
+    const struct api_error_info *info = api_error_info(e->code);
+    json_t *details = e->details ? json_copy(e->details) : json_object();
+    const json_t *loading = json_object_get(details, "loading");
+    char *text;
+
+    if (loading && (text = json_dumps(loading, JSON_COMPACT))) {
+        buf_printf(out, ",\"loading\":%s", text);
+        free(text);
+    }
+    if (!json_object_get(details, "hint"))
+        json_object_set_new(details, "hint", json_string(info->hint));
+    if (!json_object_get(details, "retriable"))
+        json_object_set_new(details, "retriable", json_boolean(info->retriable));
+    text = details ? json_dumps(details, JSON_COMPACT) : NULL;
+    if (text)
+        buf_printf(out, ",\"details\":%s", text);
+    free(text);
+    json_decref(details);
+}
+
+void shape_error_inside(const struct api_error *e, const char *request_id, struct buf *out)
+{
+    const char *param = first_field(e), *code = api_error_info(e->code)->code;
+
+    buf_puts(out, "\"error\":{\"message\":");
+    put_message_string(e, out);
+    buf_printf(out, ",\"type\":\"%s\",\"param\":", openai_type(shape_status(e)));
+    if (param)
+        put_string(out, param);
+    else
+        buf_puts(out, "null");
+    buf_puts(out, ",\"code\":\"");
+    for (; *code; code++)
+        buf_putc(out, (char)tolower((unsigned char)*code));
+    buf_printf(out, "\",\"request_id\":\"%s\"", request_id);
+    put_details(e, out);
+    buf_putc(out, '}');
+}
+
+/* ---- Anthropic, Ollama ---- */
+
+static const char *anthropic_type(int status)
+{
+    switch (status) {
+    case 401:
+        return "authentication_error";
+    case 403:
+        return "permission_error";
+    case 404:
+        return "not_found_error";
+    case 413:
+        return "request_too_large";
+    case 429:
+        return "rate_limit_error";
+    case 503:
+        return "overloaded_error";
+    case 504:
+        return "timeout_error";
+    default:
+        return status >= 500 ? "api_error" : "invalid_request_error";
+    }
+}
+
+static void put_anthropic(const struct api_error *e, const char *request_id, struct buf *out)
+{
+    buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
+               anthropic_type(shape_status(e)));
+    put_message_string(e, out);
+    buf_printf(out, "},\"request_id\":\"%s\"}", request_id);
+}
+
+void shape_error(enum shape shape, const struct api_error *e, const char *request_id,
+                 struct buf *out)
+{
+    char *text;
+
+    switch (shape) {
+    case SHAPE_OPENAI:
+        buf_putc(out, '{');
+        shape_error_inside(e, request_id, out);
+        buf_putc(out, '}');
+        break;
+    case SHAPE_ANTHROPIC:
+        put_anthropic(e, request_id, out);
+        break;
+    case SHAPE_OLLAMA:
+        buf_puts(out, "{\"error\":");
+        put_message_string(e, out);
+        buf_putc(out, '}');
+        break;
+    case SHAPE_RBEE:
+        text = api_error_body(e, request_id);
+        buf_puts(out, text ? text : "{\"error\":{\"code\":\"INTERNAL\"}}");
+        free(text);
+        break;
+    }
+}
+
+void shape_render(enum shape shape, int status, const char *text, const char *request_id, char *dst,
+                  size_t dst_size)
+{
+    struct api_error e;
+    struct buf body;
+
+    if (shape == SHAPE_RBEE) {
+        api_error_render(status, text, "hive", request_id, dst, dst_size);
+        return;
+    }
+    api_error_set(&e, api_code_of_status(status), "hive", "%s", text);
+    buf_init(&body, BODY_MAX);
+    shape_error(shape, &e, request_id, &body);
+    if (!str_copy(dst, dst_size, buf_str(&body)))
+        snprintf(dst, dst_size, "{\"error\":{\"message\":\"%s\"}}", api_error_info(e.code)->code);
+    buf_done(&body);
+}
+
+void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e, int retry_after_s)
+{
+    int status = retry_after_s > 0 ? 503 : shape_status(e);
+    char seconds[16];
+    struct buf body;
+
+    if (status == 503 && retry_after_s <= 0)
+        retry_after_s = 1;
+    if (retry_after_s > 0) {
+        snprintf(seconds, sizeof seconds, "%d", retry_after_s);
+        http_add_header(x, "Retry-After", seconds);
+    }
+    buf_init(&body, BODY_MAX);
+    shape_error(shape, e, http_request_id(x), &body);
+    http_reply(x, status, "application/json", buf_str(&body), body.len);
+    buf_done(&body);
+    api_error_done(e);
+}

@@ -1,0 +1,38 @@
+/*
+ * guard.h - keeps one answer to its constraint: which tokens may come next, as the sampler's mask.
+ *
+ * chat/constrain.h knows texts; a guard adds what tokens need: ends of the answer where the text
+ * may end, and marks of the template (control tokens) where the constraint stands around calls.
+ * Made by the intake's thread, from then on the engine's.
+ */
+#ifndef RBEE_WORKER_GUARD_H
+#define RBEE_WORKER_GUARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/inference.h"
+#include "base/err.h"
+
+struct dialog;
+struct guard;
+
+/* Of a request that asks for a constraint (chat_constraint_is_asked). Errors as
+ * chat_constraint_create's.
+ */
+int guard_create(struct dialog *d, const struct inference_request *r, bool thinking,
+                 struct guard **out, struct err *err);
+void guard_free(struct guard *g); /* NULL is fine */
+
+/* The tokens that may come next; NULL when there are none, or a limit was passed. Until the next
+ * call. */
+const uint64_t *guard_mask(struct guard *g);
+
+/* The token that was chosen, no end. ERR_LIMIT, ERR_NO_MEMORY, ERR_INVALID (it was not in the
+ * mask). */
+int guard_take(struct guard *g, int32_t token, struct err *err);
+
+/* Nothing more may come. */
+bool guard_must_end(const struct guard *g);
+
+#endif

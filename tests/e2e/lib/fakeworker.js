@@ -1,0 +1,107 @@
+'use strict';
+/*
+ * fakeworker.js - a program that a hive takes for llm-worker-rbee and that answers what a test wants.
+ *
+ * What the last message (or the prompt) holds as JSON is what it does: { events: [...] } sends these
+ * events and [DONE]; with `cut` it breaks off behind them; with `status` and `body` it refuses. Each
+ * request is noted in the file asked.jsonl beside the program. While there is a file `hold` it loads,
+ * at layer 12 of 23. The board's fields lie as src/api/board.h has them.
+ */
+const fs = require('node:fs');
+const path = require('node:path');
+
+const PROGRAM = String.raw`
+const fs = require('node:fs');
+const http = require('node:http');
+const net = require('node:net');
+const path = require('node:path');
+const beside = (name) => path.join(__dirname, name);
+
+if (process.argv[2] === 'inspect') {
+  console.log(JSON.stringify({ supported: true, architecture: 'llama', context_length: 4096, parts: 1 }));
+  process.exit(0);
+}
+
+const u32 = (at, v) => { const b = Buffer.alloc(4); b.writeUInt32LE(v); fs.writeSync(5, b, 0, 4, at); };
+const active = () => {
+  const b = Buffer.alloc(8);
+  b.writeBigInt64LE(process.hrtime.bigint() / 1000000n);
+  fs.writeSync(5, b, 0, 8, 40);
+};
+const [STATE, SLOTS, BUSY, LAYERS, LAYERS_ALL, CTX] = [8, 12, 16, 64, 68, 72];
+
+u32(SLOTS, 4); u32(LAYERS, 12); u32(LAYERS_ALL, 23); u32(CTX, 4096); u32(STATE, 1);
+active();
+const load = () => {
+  if (fs.existsSync(beside('hold'))) return setTimeout(load, 5);
+  active();
+  u32(STATE, 2);
+};
+load();
+
+let busy = 0;
+function answer(asked, response) {
+  const last = asked.messages ? asked.messages.at(-1).content : asked.prompt;
+  let todo = { events: [{ type: 'token', t: 'hello', i: 0 }] };
+  try {
+    const told = JSON.parse(last);
+    if (told.events || told.status) todo = told;
+  } catch { /* not for us */ }
+  if (todo.status) {
+    response.writeHead(todo.status, { 'Content-Type': 'application/json' });
+    response.end(JSON.stringify(todo.body));
+    return;
+  }
+  u32(BUSY, ++busy);
+  response.on('close', () => { u32(BUSY, --busy); active(); });
+  response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+  const send = (e) => response.write('data: ' + JSON.stringify(e) + '\n\n');
+  send({ type: 'started', job_id: 'j', model: 'm', started_at: '2026-01-01T00:00:00.000Z', seed: 1 });
+  for (const e of todo.events) send(e);
+  if (todo.hang) return;
+  if (todo.cut) { setTimeout(() => response.destroy(), 20); return; }
+  if (!todo.events.some((e) => e.type === 'end' || e.type === 'error')) {
+    send({ type: 'end', tokens_out: 2, decode_time_ms: 7, stop_reason: 'EOS', prompt_tokens: 11,
+      cached_tokens: 4, prefill_time_ms: 5, queue_time_ms: 0,
+      ...(todo.events.some((e) => e.type === 'tool_call') ? { tool_calls: 1 } : {}), ...todo.end });
+  }
+  response.end('data: [DONE]\n\n');
+}
+
+const whole = {
+  '/v1/render': { prompt: 'x', tokens: 42 },
+  '/v1/tokenize': { tokens: [1, 2, 3] },
+  '/v1/detokenize': { content: 'abc' },
+  '/v1/embeddings': { model: 'm', embeddings: [[0.5, -1.25, 2], [1, 0, 0]], prompt_tokens: 6, dimensions: 3 },
+};
+http.createServer((request, response) => {
+  const pieces = [];
+  request.on('data', (piece) => pieces.push(piece));
+  request.on('end', () => {
+    const text = Buffer.concat(pieces).toString();
+    if (request.url === '/v1/admin/shutdown') { response.end('{}'); process.exit(0); }
+    if (request.method === 'GET') { response.end('{}'); return; }
+    const asked = JSON.parse(text);
+    fs.appendFileSync(beside('asked.jsonl'), JSON.stringify({ url: request.url, ...asked }) + '\n');
+    if (whole[request.url]) { response.end(JSON.stringify(whole[request.url])); return; }
+    answer(asked, response);
+  });
+}).listen({ fd: 3 });
+new net.Socket({ fd: 4, writable: false }).on('close', () => process.exit(0)).resume(); // the lease
+`;
+
+/* Puts the program into a folder; { program, asked(), hold(), release() }. */
+function makeFakeWorker(folder) {
+  const program = path.join(folder, 'fake-worker.js');
+  const hold = path.join(folder, 'hold');
+  fs.writeFileSync(program, `#!${process.execPath}\n'use strict';${PROGRAM}`, { mode: 0o755 });
+  return {
+    program,
+    /* The requests that it got so far. */
+    asked: () => fs.readFileSync(path.join(folder, 'asked.jsonl'), 'utf8').trim().split('\n').map(JSON.parse),
+    hold: () => fs.writeFileSync(hold, ''),
+    release: () => fs.rmSync(hold, { force: true }),
+  };
+}
+
+module.exports = { makeFakeWorker };

@@ -1,0 +1,319 @@
+/*
+ * test_gateway.c - the gateway's parts that need no hive: a worker's events, names that come near,
+ * errors in each API's shape, base64.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api/inference.h"
+#include "base/base64.h"
+#include "base/json.h"
+#include "hive/gateway/event.h"
+#include "hive/gateway/near.h"
+#include "hive/gateway/shape.h"
+
+#define SCRATCH_MAX (1u << 20)
+
+/* ---- events ---- */
+
+struct rig {
+    struct buf scratch;
+    struct event e;
+};
+
+static int read_text(struct rig *r, const char *json)
+{
+    buf_init(&r->scratch, SCRATCH_MAX);
+    return event_read(json, strlen(json), &r->scratch, &r->e);
+}
+
+static void rig_done(struct rig *r)
+{
+    event_done(&r->e);
+    buf_done(&r->scratch);
+}
+
+static void assert_raw(const struct event *e, const char *raw)
+{
+    assert_int_equal(e->n, strlen(raw));
+    assert_memory_equal(e->raw, raw, e->n);
+}
+
+static void test_event__token_stays_as_it_came(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    assert_int_equal(read_text(&r, "{\"type\":\"token\",\"t\":\"a\\\"b\\\\\",\"i\":12}"), 0);
+    assert_int_equal(r.e.kind, EVENT_TEXT);
+    assert_raw(&r.e, "a\\\"b\\\\");
+    assert_null(r.e.root); /* the quick way */
+    rig_done(&r);
+    assert_int_equal(read_text(&r, "{\"type\":\"reasoning\",\"t\":\"\",\"i\":0}"), 0);
+    assert_int_equal(r.e.kind, EVENT_REASONING);
+    assert_raw(&r.e, "");
+    rig_done(&r);
+}
+
+/* The quick way must know what the worker really writes. */
+static void test_event__worker_tokens_take_the_quick_way(void **state)
+{
+    struct buf json;
+    struct rig r;
+
+    (void)state;
+    buf_init(&json, 4096);
+    inference_event_token(&json, "x\n\xc3\xa9", 4, 7);
+    assert_int_equal(read_text(&r, buf_str(&json)), 0);
+    assert_int_equal(r.e.kind, EVENT_TEXT);
+    assert_raw(&r.e, "x\\n\xc3\xa9");
+    assert_null(r.e.root);
+    rig_done(&r);
+    buf_clear(&json);
+    inference_event_reasoning(&json, "y", 1, 7, NULL, 0);
+    assert_int_equal(read_text(&r, buf_str(&json)), 0);
+    assert_int_equal(r.e.kind, EVENT_REASONING);
+    assert_null(r.e.root);
+    rig_done(&r);
+    buf_done(&json);
+}
+
+/* Anything unusual is read as JSON, and gives the same. */
+static void test_event__unusual_tokens_are_read_too(void **state)
+{
+    static const char *const texts[] = {
+        "{ \"type\":\"token\",\"t\":\"a\\nb\",\"i\":0}", "{\"t\":\"a\\nb\",\"type\":\"token\"}",
+        "{\"type\":\"token\",\"t\":\"a\\u000ab\",\"i\":0,\"more\":[1]}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct rig r;
+
+        assert_int_equal(read_text(&r, texts[i]), 0);
+        assert_int_equal(r.e.kind, EVENT_TEXT);
+        assert_raw(&r.e, "a\\nb");
+        assert_non_null(r.e.root);
+        rig_done(&r);
+    }
+}
+
+static void test_event__logprobs_calls_and_errors(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    assert_int_equal(
+        read_text(&r, "{\"type\":\"token\",\"t\":\"a\",\"i\":0,\"logprobs\":[{\"id\":1}]}"), 0);
+    assert_int_equal(json_array_size(r.e.logprobs), 1);
+    rig_done(&r);
+    assert_int_equal(
+        read_text(&r, "{\"type\":\"tool_call\",\"index\":2,\"id\":\"call_x\",\"name\":\"f\"}"), 0);
+    assert_int_equal(r.e.kind, EVENT_TOOL_CALL);
+    assert_int_equal(r.e.tool, 2);
+    assert_string_equal(r.e.name, "f");
+    rig_done(&r);
+    assert_int_equal(read_text(&r, "{\"type\":\"tool_args\",\"index\":2,\"t\":\"{\\\"a\\\"\"}"), 0);
+    assert_raw(&r.e, "{\\\"a\\\"");
+    rig_done(&r);
+    assert_int_equal(read_text(&r, "{\"type\":\"error\",\"code\":\"QUEUE_TIMEOUT\","
+                                   "\"message\":\"late\",\"retriable\":true}"),
+                     0);
+    assert_int_equal(r.e.error.code, API_QUEUE_TIMEOUT);
+    assert_string_equal(r.e.error.message, "late");
+    rig_done(&r);
+}
+
+static void test_event__end(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    assert_int_equal(read_text(&r, "{\"type\":\"end\",\"tokens_out\":5,\"decode_time_ms\":9,"
+                                   "\"stop_reason\":\"STOP_SEQUENCE\",\"prompt_tokens\":3,"
+                                   "\"cached_tokens\":2,\"prefill_time_ms\":1,\"queue_time_ms\":4,"
+                                   "\"stop_sequence_matched\":\"\\\"\\n\",\"reasoning_tokens\":1}"),
+                     0);
+    assert_int_equal(r.e.kind, EVENT_END);
+    assert_int_equal(r.e.end.tokens_out, 5);
+    assert_int_equal(r.e.end.cached_tokens, 2);
+    assert_int_equal(r.e.end.reasoning_tokens, 1);
+    assert_int_equal(r.e.end.stop, EVENT_STOP_SEQUENCE);
+    assert_string_equal(r.e.end.stop_sequence, "\\\"\\n");
+    rig_done(&r);
+}
+
+static void test_event__what_is_none_is_refused(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "{",
+                                      "{\"type\":\"token\",\"t\":\"a",
+                                      "{\"type\":\"token\",\"t\":\"a\\",
+                                      "{\"type\":\"token\",\"t\":7,\"i\":0}",
+                                      "{\"type\":\"tool_call\",\"index\":0}",
+                                      "{\"type\":\"token\",\"t\":\"a\",\"i\":0}}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct rig r;
+
+        assert_int_equal(read_text(&r, bad[i]), -1);
+        rig_done(&r);
+    }
+}
+
+/* ---- names ---- */
+
+static void test_near__nearest_first(void **state)
+{
+    struct near near = {0};
+    char text[256];
+
+    (void)state;
+    near_text(&near, "x", text, sizeof text);
+    assert_string_equal(text, "(none)");
+    near_add(&near, "mistral");
+    near_add(&near, "tiny");
+    near_add(&near, "tiny");
+    near_add(&near, "Tina");
+    near_text(&near, "tine", text, sizeof text);
+    assert_string_equal(text, "tiny, Tina, mistral");
+    near_text(&near, "tine", text, 4); /* cut, not overrun */
+    assert_true(strlen(text) < 4);
+    near_done(&near);
+}
+
+/* ---- errors ---- */
+
+static json_t *shaped(enum shape shape, const struct api_error *e)
+{
+    struct buf text;
+    json_t *out;
+
+    buf_init(&text, SCRATCH_MAX);
+    shape_error(shape, e, "req-1", &text);
+    out = json_loadb(buf_str(&text), text.len, 0, NULL);
+    buf_done(&text);
+    assert_non_null(out);
+    return out;
+}
+
+static const char *at(const json_t *root, const char *name, const char *inner)
+{
+    const json_t *v = json_object_get(root, name);
+
+    return json_string_value(inner ? json_object_get(v, inner) : v);
+}
+
+static void test_shape__one_error_in_each_shape(void **state)
+{
+    struct api_error e;
+    json_t *root;
+
+    (void)state;
+    api_error_set(&e, API_MODEL_NOT_FOUND, "hive", "there is no \"x\"\n");
+    root = shaped(SHAPE_OPENAI, &e);
+    assert_string_equal(at(root, "error", "code"), "model_not_found");
+    assert_string_equal(at(root, "error", "type"), "invalid_request_error");
+    assert_true(json_is_null(json_object_get(json_object_get(root, "error"), "param")));
+    assert_string_equal(at(root, "error", "request_id"), "req-1");
+    assert_non_null(strstr(at(root, "error", "message"), "there is no \"x\""));
+    json_decref(root);
+    root = shaped(SHAPE_ANTHROPIC, &e);
+    assert_string_equal(at(root, "type", NULL), "error");
+    assert_string_equal(at(root, "error", "type"), "not_found_error");
+    assert_string_equal(at(root, "request_id", NULL), "req-1");
+    json_decref(root);
+    root = shaped(SHAPE_OLLAMA, &e);
+    assert_non_null(strstr(at(root, "error", NULL), "there is no \"x\""));
+    json_decref(root);
+    root = shaped(SHAPE_RBEE, &e);
+    assert_string_equal(at(root, "error", "code"), "MODEL_NOT_FOUND");
+    json_decref(root);
+}
+
+static void test_shape__each_bad_field_is_told(void **state)
+{
+    struct api_error e;
+    json_t *root;
+
+    (void)state;
+    api_error_set(&e, API_INVALID_REQUEST, "hive", "the request has 2 bad fields: one.");
+    e.details = json_pack("{s:[{s:s, s:s}, {s:s, s:s}]}", "errors", "field", "a", "message",
+                          "a is bad.", "field", "b", "message", "b is worse.");
+    root = shaped(SHAPE_OPENAI, &e);
+    assert_string_equal(at(root, "error", "message"), "a is bad. b is worse.");
+    assert_string_equal(at(root, "error", "param"), "a");
+    json_decref(root);
+    api_error_done(&e);
+}
+
+static void test_shape__paths(void **state)
+{
+    (void)state;
+    assert_int_equal(shape_of_path("/v1/messages/count_tokens?beta=true"), SHAPE_ANTHROPIC);
+    assert_int_equal(shape_of_path("/api/chat"), SHAPE_OLLAMA);
+    assert_int_equal(shape_of_path("/v1/responses"), SHAPE_OPENAI);
+    assert_int_equal(shape_of_path("/v1/workers/list"), SHAPE_RBEE);
+    assert_int_equal(shape_of_path(NULL), SHAPE_RBEE);
+    assert_false(shape_is_large("/v1/workers/spawn"));
+}
+
+static void test_shape__server_errors_fit_a_small_place(void **state)
+{
+    char dst[64];
+
+    (void)state;
+    shape_render(SHAPE_OPENAI, 413, "The request's body is over the 5 bytes allowed.", "r", dst,
+                 sizeof dst);
+    json_decref(json_loads(dst, 0, NULL));
+    assert_non_null(strstr(dst, "BODY_TOO_LARGE"));
+}
+
+/* ---- base64: RFC 4648, section 10 ---- */
+
+static void test_base64__vectors_of_the_rfc(void **state)
+{
+    static const char *const plain[] = {"", "f", "fo", "foo", "foob", "fooba", "foobar"},
+                             *const coded[] = {"",         "Zg==",     "Zm8=",    "Zm9v",
+                                               "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
+    struct buf b;
+
+    (void)state;
+    for (size_t i = 0; i < 7; i++) {
+        buf_init(&b, 64);
+        assert_int_equal(base64_put(&b, plain[i], strlen(plain[i])), 0);
+        assert_string_equal(buf_str(&b), coded[i]);
+        buf_done(&b);
+    }
+    buf_init(&b, 3);
+    assert_int_equal(base64_put(&b, "f", 1), -1);
+    buf_done(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_event__token_stays_as_it_came),
+        cmocka_unit_test(test_event__worker_tokens_take_the_quick_way),
+        cmocka_unit_test(test_event__unusual_tokens_are_read_too),
+        cmocka_unit_test(test_event__logprobs_calls_and_errors),
+        cmocka_unit_test(test_event__end),
+        cmocka_unit_test(test_event__what_is_none_is_refused),
+        cmocka_unit_test(test_near__nearest_first),
+        cmocka_unit_test(test_shape__one_error_in_each_shape),
+        cmocka_unit_test(test_shape__each_bad_field_is_told),
+        cmocka_unit_test(test_shape__paths),
+        cmocka_unit_test(test_shape__server_errors_fit_a_small_place),
+        cmocka_unit_test(test_base64__vectors_of_the_rfc),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
