@@ -203,8 +203,6 @@ static bool without(struct regex *x, uint32_t c)
         if ((range.lo < c && !add(x, range.lo, c - 1)) ||
             (range.hi > c && !add(x, c + 1, range.hi)))
             return false;
-        if (range.lo == c || range.hi == c)
-            continue;
     }
     return true;
 }

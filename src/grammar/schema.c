@@ -256,9 +256,10 @@ static void do_all(struct schema *s)
 {
     for (uint32_t i = 0; i < s->n_todo && !rules_failed(s->r); i++) {
         struct parts p = s->todo[i].parts;
+        uint32_t rule = s->todo[i].rule; /* the list may move while the body is made */
 
         s->todo[i].parts = (struct parts){0};
-        rules_define(s->r, s->todo[i].rule, body_of(s, &p));
+        rules_define(s->r, rule, body_of(s, &p));
         parts_done(&p);
     }
     for (uint32_t i = 0; i < s->n_todo; i++)
