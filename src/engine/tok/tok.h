@@ -8,7 +8,8 @@
  * encoding allocates its own scratch.
  *
  * Everything in the file is checked: array lengths agree, ids in range, merges name known tokens.
- * Limits: TOK_MAX_VOCAB tokens, TOK_MAX_TOKEN_BYTES a token; encoding is O(n log n) in the text.
+ * Limits: TOK_MAX_VOCAB tokens, TOK_MAX_TOKEN_BYTES a token; encoding is O(n log n) in the text
+ * (WordPiece: linear, with a word's length as the factor, which it bounds).
  */
 #ifndef RBEE_ENGINE_TOK_TOK_H
 #define RBEE_ENGINE_TOK_TOK_H
