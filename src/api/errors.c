@@ -45,7 +45,7 @@ static const struct api_error_info table[API_N_CODES] = {
          "`llm-worker-rbee inspect FILE`."},
     [API_UNSUPPORTED_MODEL] =
         {"UNSUPPORTED_MODEL", 422, 1, false,
-         "Choose a GGUF of a llama or qwen2 architecture in a supported type."},
+         "Choose a GGUF of a llama, qwen2, bert or nomic-bert architecture in a supported type."},
     [API_INSUFFICIENT_MEMORY] = {"INSUFFICIENT_MEMORY", 507, 1, false,
                                  "Choose a smaller quantisation or a smaller context, or stop a "
                                  "worker with `rbee-keeper workers stop`."},

@@ -8,22 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grammar/grammar.h"
-#include "grammar/utf8.h"
+#include "grammar/automaton_internal.h"
 #include "grammar/vec.h"
 
 #define MAX_WRITTEN_OUT 48 /* parts of a repetition that is written out */
 
-struct builder {
-    struct automaton *a;
-    const struct rules *r;
-    uint32_t *starts; /* of each rule */
-    enum err_code failed;
-};
-
 static uint32_t build(struct builder *b, uint32_t node, uint32_t from);
 
-static uint32_t new_state(struct builder *b)
+uint32_t automaton_new_state(struct builder *b)
 {
     struct automaton *a = b->a;
 
@@ -53,7 +45,7 @@ static uint32_t new_edge(struct builder *b, struct automaton_edge edge)
     return a->n_edges++;
 }
 
-static void add_bytes(struct builder *b, uint32_t from, unsigned lo, unsigned hi, uint32_t to)
+void automaton_add_bytes(struct builder *b, uint32_t from, unsigned lo, unsigned hi, uint32_t to)
 {
     uint32_t e =
         new_edge(b, (struct automaton_edge){.to = to, .lo = (uint8_t)lo, .hi = (uint8_t)hi});
@@ -64,7 +56,7 @@ static void add_bytes(struct builder *b, uint32_t from, unsigned lo, unsigned hi
     b->a->states[from].bytes = e;
 }
 
-static void add_empty(struct builder *b, uint32_t from, uint32_t to)
+void automaton_add_empty(struct builder *b, uint32_t from, uint32_t to)
 {
     uint32_t e = new_edge(b, (struct automaton_edge){.to = to});
 
@@ -85,8 +77,8 @@ static uint32_t trie_step(struct builder *b, uint32_t from, unsigned char byte)
         if (b->a->edges[e].lo == byte)
             return b->a->edges[e].to;
     }
-    to = new_state(b);
-    add_bytes(b, from, byte, byte, to);
+    to = automaton_new_state(b);
+    automaton_add_bytes(b, from, byte, byte, to);
     return to;
 }
 
@@ -96,93 +88,6 @@ static uint32_t build_text(struct builder *b, const struct rules_node *n, uint32
     for (uint32_t i = 0; i < n->b; i++)
         from = trie_step(b, from, (unsigned char)b->r->bytes[n->a + i]);
     return from;
-}
-
-/* One run of a class, with the states that the whole class shares. */
-struct run {
-    uint32_t
-        more[UTF8_MAX_BYTES]; /* more[k]: k bytes of continuation, then the end; 0 while not made */
-};
-
-static uint32_t continued(struct builder *b, struct run *run, size_t n)
-{
-    if (!run->more[n] && !b->failed) {
-        uint32_t rest = continued(b, run, n - 1);
-
-        run->more[n] = new_state(b);
-        add_bytes(b, run->more[n], 0x80, 0xBF, rest);
-    }
-    return run->more[n];
-}
-
-static bool all_are(const unsigned char *bytes, size_t n, unsigned char value)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (bytes[i] != value)
-            return false;
-    }
-    return true;
-}
-
-/*
- * Edges for the encodings from lo to hi, n bytes each: where first bytes differ, those between take
- * any continuation, and the first and the last are looked at on their own.
- */
-static void add_encodings(struct builder *b, struct run *run, uint32_t from,
-                          const unsigned char *lo, const unsigned char *hi, size_t n)
-{
-    static const unsigned char least[UTF8_MAX_BYTES] = {0x80, 0x80, 0x80, 0x80};
-    static const unsigned char most[UTF8_MAX_BYTES] = {0xBF, 0xBF, 0xBF, 0xBF};
-    bool from_first = all_are(lo + 1, n - 1, 0x80), to_last = all_are(hi + 1, n - 1, 0xBF);
-    unsigned first = lo[0], last = hi[0];
-    uint32_t mid;
-
-    if (b->failed)
-        return;
-    if (n > 1 && first == last && !(from_first && to_last)) {
-        mid = new_state(b);
-        add_bytes(b, from, first, first, mid);
-        add_encodings(b, run, mid, lo + 1, hi + 1, n - 1);
-        return;
-    }
-    if (n > 1 && !from_first) {
-        mid = new_state(b);
-        add_bytes(b, from, first, first, mid);
-        add_encodings(b, run, mid, lo + 1, most, n - 1);
-        first++;
-    }
-    if (n > 1 && !to_last) {
-        mid = new_state(b);
-        add_bytes(b, from, last, last, mid);
-        add_encodings(b, run, mid, least, hi + 1, n - 1);
-        last--;
-    }
-    if (first <= last)
-        add_bytes(b, from, first, last, continued(b, run, n - 1));
-}
-
-static void add_range(struct builder *b, struct run *run, uint32_t from, struct rules_range range)
-{
-    uint32_t lo, hi;
-
-    for (; utf8_run(range.lo, range.hi, &lo, &hi); range.lo = hi + 1) {
-        char first[UTF8_MAX_BYTES], last[UTF8_MAX_BYTES];
-        size_t n = utf8_encode(lo, first);
-
-        utf8_encode(hi, last);
-        add_encodings(b, run, from, (const unsigned char *)first, (const unsigned char *)last, n);
-    }
-}
-
-static uint32_t build_class(struct builder *b, const struct rules_node *n, uint32_t from)
-{
-    struct run run = {.more = {new_state(b)}};
-    uint32_t start = new_state(b);
-
-    add_empty(b, from, start);
-    for (uint32_t i = 0; i < n->b && !b->failed; i++)
-        add_range(b, &run, start, b->r->ranges[n->a + i]);
-    return run.more[0];
 }
 
 static uint32_t build_seq(struct builder *b, const struct rules_node *n, uint32_t from)
@@ -204,9 +109,9 @@ static const struct rules_node *only_child(const struct builder *b, uint32_t nod
 
 static uint32_t build_alt(struct builder *b, const struct rules_node *n, uint32_t from)
 {
-    uint32_t end = new_state(b), trie = new_state(b);
+    uint32_t end = automaton_new_state(b), trie = automaton_new_state(b);
 
-    add_empty(b, from, trie);
+    automaton_add_empty(b, from, trie);
     for (uint32_t c = n->first; c && !b->failed; c = b->r->nodes[c].next) {
         const struct rules_node *child = only_child(b, c);
         uint32_t start;
@@ -214,21 +119,21 @@ static uint32_t build_alt(struct builder *b, const struct rules_node *n, uint32_
         if (!b->r->nodes[c].productive)
             continue;
         if (child->kind == RULES_TEXT) {
-            add_empty(b, build_text(b, child, trie), end);
+            automaton_add_empty(b, build_text(b, child, trie), end);
             continue;
         }
-        start = new_state(b);
-        add_empty(b, from, start);
-        add_empty(b, build(b, c, start), end);
+        start = automaton_new_state(b);
+        automaton_add_empty(b, from, start);
+        automaton_add_empty(b, build(b, c, start), end);
     }
     return end;
 }
 
 static uint32_t build_call(struct builder *b, uint32_t into, uint32_t from)
 {
-    uint32_t call = new_state(b), next = new_state(b);
+    uint32_t call = automaton_new_state(b), next = automaton_new_state(b);
 
-    add_empty(b, from, call);
+    automaton_add_empty(b, from, call);
     if (b->failed)
         return 0;
     b->a->states[call].kind = AUTOMATON_CALL;
@@ -240,36 +145,36 @@ static uint32_t build_call(struct builder *b, uint32_t into, uint32_t from)
 /* As often as one likes, at least never, or at least once: the body is built once. */
 static uint32_t build_star(struct builder *b, uint32_t child, bool once, uint32_t from)
 {
-    uint32_t start = new_state(b), end = new_state(b), behind;
+    uint32_t start = automaton_new_state(b), end = automaton_new_state(b), behind;
 
-    add_empty(b, from, start);
+    automaton_add_empty(b, from, start);
     behind = build(b, child, start);
-    add_empty(b, behind, start);
-    add_empty(b, once ? behind : start, end);
+    automaton_add_empty(b, behind, start);
+    automaton_add_empty(b, once ? behind : start, end);
     return end;
 }
 
 static uint32_t build_copies(struct builder *b, const struct rules_node *n, uint32_t from)
 {
-    uint32_t end = new_state(b), start;
+    uint32_t end = automaton_new_state(b), start;
 
     for (uint32_t i = 0; i < n->a; i++)
         from = build(b, n->first, from);
     for (uint32_t i = n->a; i < n->b && !b->failed; i++) {
-        add_empty(b, from, end);
-        start = new_state(b);
-        add_empty(b, from, start);
+        automaton_add_empty(b, from, end);
+        start = automaton_new_state(b);
+        automaton_add_empty(b, from, start);
         from = build(b, n->first, start);
     }
-    add_empty(b, from, end);
+    automaton_add_empty(b, from, end);
     return end;
 }
 
 static uint32_t build_loop(struct builder *b, const struct rules_node *n, uint32_t from)
 {
-    uint32_t start = new_state(b), loop, next;
+    uint32_t start = automaton_new_state(b), loop, next;
 
-    add_empty(b, build(b, n->first, start), AUTOMATON_END);
+    automaton_add_empty(b, build(b, n->first, start), AUTOMATON_END);
     next = build_call(b, start, from);
     if (b->failed)
         return 0;
@@ -318,11 +223,11 @@ static uint32_t build(struct builder *b, uint32_t node, uint32_t from)
     case RULES_EMPTY:
         return from;
     case RULES_TEXT:
-        start = new_state(b);
-        add_empty(b, from, start);
+        start = automaton_new_state(b);
+        automaton_add_empty(b, from, start);
         return build_text(b, n, start);
     case RULES_CLASS:
-        return build_class(b, n, from);
+        return automaton_build_class(b, n, from);
     case RULES_SEQ:
         return build_seq(b, n, from);
     case RULES_ALT:
@@ -378,17 +283,17 @@ static void find_classes(struct automaton *a)
 
 static void build_rules(struct builder *b, uint32_t root)
 {
-    uint32_t none = new_state(b), end = new_state(b);
+    uint32_t none = automaton_new_state(b), end = automaton_new_state(b);
 
     new_edge(b, (struct automaton_edge){0});
     BUG_ON(!b->failed && (none != 0 || end != AUTOMATON_END));
     if (!b->failed)
         b->a->states[end].kind = AUTOMATON_STOP;
     for (uint32_t i = 0; i < b->r->n_rules; i++)
-        b->starts[i] = new_state(b);
+        b->starts[i] = automaton_new_state(b);
     for (uint32_t i = 0; i < b->r->n_rules && !b->failed; i++) {
         if (b->r->rules[i].productive)
-            add_empty(b, build(b, b->r->rules[i].body, b->starts[i]), AUTOMATON_END);
+            automaton_add_empty(b, build(b, b->r->rules[i].body, b->starts[i]), AUTOMATON_END);
     }
     b->a->start = b->starts[root];
 }

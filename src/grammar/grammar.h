@@ -83,7 +83,7 @@ bool grammar_matcher_must_end(const struct grammar_matcher *m);
 /*
  * The tokens allowed next: bit (id % 64) of word id / 64; bits past n_tokens are 0. The mask lives
  * until the next call on this matcher. Ends of text are the caller's: they are allowed where
- * may_end. NULL when out of memory or past a limit.
+ * may_end. NULL when out of memory, past a limit, or without a vocabulary.
  */
 const uint64_t *grammar_matcher_mask(struct grammar_matcher *m);
 

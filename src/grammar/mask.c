@@ -22,7 +22,8 @@ static const struct wide {
 
 struct walk {
     struct places *p;
-    const struct grammar_vocab *v;
+    struct grammar_vocab *v;
+    const struct vocab_trie *t; /* the one that is walked */
     struct mask *mask;
     uint32_t *places; /* of each node on the way down, in a root; [0]: where the walk began */
     uint32_t *ends;   /* of those nodes' subtrees */
@@ -101,7 +102,7 @@ static bool all_loop(struct walk *w, const struct vocab_node *node, uint32_t to,
 static void allow(struct walk *w, uint32_t first, uint32_t end)
 {
     for (uint32_t i = first; i < end; i++) {
-        uint32_t token = w->v->order[i];
+        uint32_t token = w->t->order[i];
 
         w->mask->words[token / 64] |= 1ull << token % 64;
     }
@@ -110,7 +111,7 @@ static void allow(struct walk *w, uint32_t first, uint32_t end)
 /* One node; returns the next one to look at. PLACE_NO_MEMORY in *failed. */
 static uint32_t look(struct walk *w, uint32_t i, bool *failed)
 {
-    const struct vocab_node *node = &w->v->nodes[i], *behind = &w->v->nodes[node->end];
+    const struct vocab_node *node = &w->t->nodes[i], *behind = &w->t->nodes[node->end];
     uint32_t to = places_step(w->p, &w->places[w->depth], node->byte);
 
     if (to < PLACE_FIRST) {
@@ -134,7 +135,7 @@ static int walk_all(struct walk *w)
     bool failed = false;
     uint32_t i = 1;
 
-    while (i < w->v->n_nodes) {
+    while (i < w->t->n_nodes) {
         while (i >= w->ends[w->depth])
             w->depth--;
         w->root.n = w->depth + 1;
@@ -145,44 +146,112 @@ static int walk_all(struct walk *w)
     return 0;
 }
 
-static int walk_from(struct walk *w, uint32_t place)
+/* Adds the tokens of a trie that the place w->places[0] allows. */
+static int walk_trie(struct walk *w, const struct vocab_trie *t)
 {
-    int rc;
-
-    w->places[0] = place;
-    w->ends[0] = w->v->n_nodes;
-    w->root.places = w->places;
+    w->t = t;
+    w->depth = 0;
+    w->ends[0] = t->n_nodes;
     w->root.n = 1;
-    places_hold(w->p, &w->root);
-    rc = walk_all(w);
-    places_let_go(w->p, &w->root);
-    return rc;
+    return walk_all(w);
 }
 
-static void give_mask(struct walk *w)
+/* The part of the vocabulary for a place that most characters lead back to; or NULL. */
+static const struct vocab_part *part_for(struct walk *w)
 {
-    w->p->t.places[w->places[0]].mask = w->mask;
+    static const char tried[] = "e 0";
+    uint32_t home;
+
+    for (const char *c = tried; *c; c++) {
+        uint32_t to = places_step(w->p, &w->places[0], (unsigned char)*c);
+
+        home = w->places[0];
+        if (to == home)
+            return vocab_part(w->v, w->p->t.places[home].loops_known ? w->p->t.places[home].loops
+                                                                     : find_loops(w->p, home));
+    }
+    return NULL;
+}
+
+/* Short tokens: those that only lead back are a mask already. */
+static int walk_brief(struct walk *w)
+{
+    const struct vocab_part *part = part_for(w);
+
+    if (!part)
+        return walk_trie(w, &w->v->brief);
+    for (uint32_t i = 0; i < w->v->n_words; i++)
+        w->mask->words[i] |= part->words[i];
+    return walk_trie(w, &part->rest);
+}
+
+static struct mask *mask_for(struct places *p, const uint32_t *at, enum places_span span);
+
+/* All tokens. Short ones cannot tell loops with many turns left apart: their mask may be known. */
+static int walk_both(struct walk *w)
+{
+    uint32_t brief = places_normal(w->p, &w->places[0], PLACES_BRIEF);
+    struct mask *known;
+    struct places_root root = {.places = &brief, .n = 1};
+
+    if (brief == PLACE_NO_MEMORY)
+        return -1;
+    if (brief == w->places[0])
+        return walk_brief(w) || walk_trie(w, &w->v->lengthy) ? -1 : 0;
+    places_hold(w->p, &root);
+    known = mask_for(w->p, &brief, PLACES_BRIEF);
+    places_let_go(w->p, &root);
+    if (!known)
+        return -1;
+    for (uint32_t i = 0; i < w->v->n_words; i++)
+        w->mask->words[i] |= known->words[i];
+    return walk_trie(w, &w->v->lengthy);
+}
+
+static void give_mask(struct walk *w, enum places_span span)
+{
+    w->p->t.places[w->places[0]].masks[span] = w->mask;
     w->p->t.mask_bytes += sizeof *w->mask + w->v->n_words * sizeof *w->mask->words;
     w->mask->refs = 1;
 }
 
-struct mask *mask_of(struct places *p, const uint32_t *at)
+static struct mask *walk_from(struct walk *w, uint32_t place, enum places_span span)
 {
-    const struct grammar_vocab *v = p->vocab;
-    struct walk w = {.p = p, .v = v, .max_work = p->work + GRAMMAR_MAX_WORK};
+    int rc;
 
-    if (p->t.places[*at].mask)
-        return p->t.places[*at].mask;
+    w->places[0] = place;
+    w->root.places = w->places;
+    w->root.n = 1;
+    places_hold(w->p, &w->root);
+    rc = span == PLACES_BRIEF ? walk_brief(w) : walk_both(w);
+    places_let_go(w->p, &w->root);
+    if (rc)
+        return NULL;
+    give_mask(w, span);
+    return w->mask;
+}
+
+static struct mask *mask_for(struct places *p, const uint32_t *at, enum places_span span)
+{
+    struct grammar_vocab *v = p->vocab;
+    struct walk w = {.p = p, .v = v, .max_work = p->work + GRAMMAR_MAX_WORK};
+    struct mask *mask = p->t.places[*at].masks[span];
+
+    if (mask)
+        return mask;
     w.mask = calloc(1, sizeof *w.mask + v->n_words * sizeof *w.mask->words);
     w.places = calloc((size_t)v->longest + 1, sizeof *w.places);
     w.ends = calloc((size_t)v->longest + 1, sizeof *w.ends);
-    if (w.mask && w.places && w.ends && walk_from(&w, *at) == 0) {
-        give_mask(&w);
-    } else {
+    if (w.mask && w.places && w.ends)
+        mask = walk_from(&w, *at, span);
+    if (!mask)
         free(w.mask);
-        w.mask = NULL;
-    }
     free(w.places);
     free(w.ends);
-    return w.mask;
+    return mask;
+}
+
+struct mask *mask_of(struct places *p, const uint32_t *at)
+{
+    return mask_for(p, at, PLACES_ALL);
 }

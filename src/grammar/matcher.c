@@ -19,6 +19,7 @@ int grammar_matcher_create(const struct grammar *g, struct grammar_vocab *vocab,
                            struct grammar_matcher **out, struct err *err)
 {
     struct grammar_matcher *m = calloc(1, sizeof *m);
+    uint32_t start;
     int rc;
 
     if (!m)
@@ -32,14 +33,14 @@ int grammar_matcher_create(const struct grammar *g, struct grammar_vocab *vocab,
     m->root.places = m->at;
     m->root.n = 2;
     pthread_mutex_lock(&m->p->lock);
-    m->at[HERE] = m->at[TRIED] = places_start(m->p);
+    start = m->at[HERE] = m->at[TRIED] = places_start(m->p); /* from here on it may be renamed */
     places_hold(m->p, &m->root);
     pthread_mutex_unlock(&m->p->lock);
-    if (m->at[HERE] >= PLACE_FIRST) {
+    if (start >= PLACE_FIRST) {
         *out = m;
         return 0;
     }
-    rc = m->at[HERE] == PLACE_OVER
+    rc = start == PLACE_OVER
              ? err_set(err, ERR_LIMIT, "the grammar begins with more than %d alternatives at once",
                        GRAMMAR_MAX_STACKS)
              : err_no_memory(err, sizeof *m, "a matcher");
@@ -104,7 +105,7 @@ int grammar_matcher_put(struct grammar_matcher *m, const char *bytes, size_t n, 
         return err_set(err, ERR_LIMIT,
                        "the grammar has more than %d alternatives at once, %zu bytes into the text",
                        GRAMMAR_MAX_STACKS, good);
-    return err_no_memory(err, places_bytes(m->p), "the places of a grammar");
+    return err_set(err, ERR_NO_MEMORY, "there is no memory for the places of a grammar");
 }
 
 bool grammar_matcher_may_end(const struct grammar_matcher *m)
@@ -133,10 +134,11 @@ const uint64_t *grammar_matcher_mask(struct grammar_matcher *m)
 {
     uint32_t normal;
 
-    BUG_ON(!m->p->vocab);
+    if (!m->p->vocab)
+        return NULL;
     pthread_mutex_lock(&m->p->lock);
     drop_mask(m);
-    normal = places_normal(m->p, &m->at[HERE]);
+    normal = places_normal(m->p, &m->at[HERE], PLACES_ALL);
     if (normal != PLACE_NO_MEMORY) {
         m->at[TRIED] = normal;
         m->mask = mask_of(m->p, &m->at[TRIED]);
@@ -153,8 +155,7 @@ bool grammar_matcher_allows(struct grammar_matcher *m, uint32_t token)
     size_t n, good;
     bool allowed;
 
-    BUG_ON(!m->p->vocab);
-    if (token >= v->n_tokens)
+    if (!v || token >= v->n_tokens)
         return false;
     n = v->at[token + 1] - v->at[token];
     pthread_mutex_lock(&m->p->lock);

@@ -42,8 +42,10 @@ void places_end(struct places *p)
     struct places_table *t = &p->t;
 
     for (uint32_t i = PLACE_FIRST; i < t->n_places; i++) {
-        if (t->places[i].mask && --t->places[i].mask->refs == 0)
-            free(t->places[i].mask);
+        for (size_t k = 0; k < PLACES_SPANS; k++) {
+            if (t->places[i].masks[k] && --t->places[i].masks[k]->refs == 0)
+                free(t->places[i].masks[k]);
+        }
     }
     free(t->frames);
     free(t->frame_heads);

@@ -12,7 +12,8 @@
  * thrown away but for the places that are in use: those in a *root*, which are renamed there. So
  * who keeps the number of a place over a call of places_step keeps it in a root.
  *
- * One lock guards everything; every function but create and free wants it held.
+ * One lock guards everything, the roots' places too; every function but create and free wants it
+ * held.
  */
 #ifndef RBEE_GRAMMAR_PLACES_H
 #define RBEE_GRAMMAR_PLACES_H
@@ -32,14 +33,17 @@
 #define PLACE_OVER      2u /* past GRAMMAR_MAX_STACKS or PLACES_MAX_SEEN */
 #define PLACE_FIRST     3u /* the first that is one */
 
+/* Tokens up to VOCAB_BRIEF bytes, and all. */
+enum places_span { PLACES_BRIEF, PLACES_ALL, PLACES_SPANS };
+
 struct frame {
     uint32_t state;
-    uint32_t parent;   /* 0: nothing more to return to */
-    uint32_t min, max; /* LOOP: times still to go */
-    uint32_t depth;    /* frames up to here */
-    uint32_t chain;    /* of equal hashes */
-    uint32_t seen;     /* the search that came by last */
-    uint32_t normal;   /* see places_normal; 0: not known */
+    uint32_t parent;               /* 0: nothing more to return to */
+    uint32_t min, max;             /* LOOP: times still to go */
+    uint32_t depth;                /* frames up to here */
+    uint32_t chain;                /* of equal hashes */
+    uint32_t seen;                 /* the search that came by last */
+    uint32_t normal[PLACES_SPANS]; /* see places_normal; 0: not known */
 };
 
 /* A mask that outlives its place while somebody looks at it. Counted under the lock. */
@@ -51,11 +55,11 @@ struct mask {
 struct place {
     uint32_t first, n; /* in `sets`: frames with edges over bytes, rising */
     uint32_t chain;
-    uint32_t normal; /* see places_normal; 0: not known */
+    uint32_t normal[PLACES_SPANS]; /* see places_normal; 0: not known */
     bool may_end;
     bool loops_known;
-    uint64_t loops; /* groups of bytes (vocab.h) that lead back here */
-    struct mask *mask;
+    uint64_t loops;                   /* groups of bytes (vocab.h) that lead back here */
+    struct mask *masks[PLACES_SPANS]; /* of tokens of that span */
 };
 
 /* Places somebody holds, to be renamed. */
@@ -113,10 +117,10 @@ uint32_t places_start(struct places *p);
 uint32_t places_step(struct places *p, const uint32_t *at, unsigned char byte);
 
 /*
- * The place that no token can tell from this one: loops with more turns left than a token can take
- * have turns without end. *at lies in a root.
+ * The place that no token of a span can tell from this one: loops with more turns left than a token
+ * can take have turns without end. *at lies in a root.
  */
-uint32_t places_normal(struct places *p, const uint32_t *at);
+uint32_t places_normal(struct places *p, const uint32_t *at, enum places_span span);
 
 /* Memory in use, masks included. */
 size_t places_bytes(const struct places *p);

@@ -7,10 +7,11 @@
 
 /* The frames from one up to the first with a mark, deepest last, in `todo`. -1: no memory. */
 static int climb(struct places *p, const struct frame *frames, const uint32_t *marks,
-                 uint32_t frame)
+                 enum places_span span, uint32_t frame)
 {
     p->n_todo = 0;
-    for (; frame && !(marks ? marks[frame] : frames[frame].normal); frame = frames[frame].parent) {
+    for (; frame && !(marks ? marks[frame] : frames[frame].normal[span]);
+         frame = frames[frame].parent) {
         if (vec_room(&p->todo, &p->cap_todo, p->n_todo + 1, sizeof *p->todo))
             return -1;
         p->todo[p->n_todo++] = frame;
@@ -22,7 +23,7 @@ static int climb(struct places *p, const struct frame *frames, const uint32_t *m
 static int move_frame(struct places *p, const struct places_table *old, uint32_t *moved,
                       uint32_t frame)
 {
-    if (climb(p, old->frames, moved, frame))
+    if (climb(p, old->frames, moved, PLACES_ALL, frame))
         return -1;
     while (p->n_todo) {
         uint32_t i = p->todo[--p->n_todo];
@@ -55,10 +56,14 @@ static int move_place(struct places *p, const struct places_table *old, uint32_t
     *out = places_intern(p, x->may_end);
     if (*out == PLACE_NO_MEMORY)
         return -1;
-    if (x->mask && !p->t.places[*out].mask) {
-        p->t.places[*out].mask = x->mask;
-        p->t.mask_bytes += sizeof *x->mask + p->vocab->n_words * sizeof *x->mask->words;
-        x->mask->refs++;
+    for (size_t k = 0; k < PLACES_SPANS; k++) {
+        struct mask *mask = x->masks[k];
+
+        if (!mask || p->t.places[*out].masks[k])
+            continue;
+        p->t.places[*out].masks[k] = mask;
+        p->t.mask_bytes += sizeof *mask + p->vocab->n_words * sizeof *mask->words;
+        mask->refs++;
     }
     return 0;
 }
@@ -135,22 +140,22 @@ static uint32_t without_end(uint32_t turns, uint32_t longest)
     return turns > longest + 1 ? AUTOMATON_NO_MAX : turns;
 }
 
-static int normal_frame(struct places *p, uint32_t frame)
+static int normal_frame(struct places *p, uint32_t frame, enum places_span span)
 {
-    uint32_t longest = p->vocab->longest;
+    uint32_t longest = span == PLACES_ALL ? p->vocab->longest : VOCAB_BRIEF;
 
-    if (climb(p, p->t.frames, NULL, frame))
+    if (climb(p, p->t.frames, NULL, span, frame))
         return -1;
     while (p->n_todo) {
         uint32_t i = p->todo[--p->n_todo];
         struct frame f = p->t.frames[i];
-        uint32_t parent = f.parent ? p->t.frames[f.parent].normal : 0;
+        uint32_t parent = f.parent ? p->t.frames[f.parent].normal[span] : 0;
         uint32_t normal = places_frame(p, f.state, parent, without_end(f.min, longest),
                                        without_end(f.max, longest));
 
         if (normal == NO_FRAME)
             return -1;
-        p->t.frames[i].normal = p->t.frames[normal].normal = normal;
+        p->t.frames[i].normal[span] = p->t.frames[normal].normal[span] = normal;
     }
     return 0;
 }
@@ -164,25 +169,25 @@ static void add_found(struct places *p, uint32_t frame)
     p->found[p->n_found++] = frame;
 }
 
-uint32_t places_normal(struct places *p, const uint32_t *at)
+uint32_t places_normal(struct places *p, const uint32_t *at, enum places_span span)
 {
     struct place x = p->t.places[*at];
     uint32_t normal;
 
-    if (x.normal || !p->automaton->has_loops)
-        return x.normal ? x.normal : *at;
+    if (x.normal[span] || !p->automaton->has_loops)
+        return x.normal[span] ? x.normal[span] : *at;
     places_search_begin(p);
     if (vec_room(&p->found, &p->cap_found, x.n + 1, sizeof *p->found))
         return PLACE_NO_MEMORY;
     for (uint32_t i = 0; i < x.n; i++) {
         uint32_t frame = p->t.sets[x.first + i];
 
-        if (normal_frame(p, frame))
+        if (normal_frame(p, frame, span))
             return PLACE_NO_MEMORY;
-        add_found(p, p->t.frames[frame].normal);
+        add_found(p, p->t.frames[frame].normal[span]);
     }
     normal = places_intern(p, x.may_end);
     if (normal != PLACE_NO_MEMORY)
-        p->t.places[*at].normal = normal;
+        p->t.places[*at].normal[span] = normal;
     return normal;
 }

@@ -6,10 +6,6 @@
 
 #include "grammar/utf8.h"
 
-struct sorter {
-    const struct grammar_vocab *v;
-};
-
 unsigned vocab_group(unsigned char byte)
 {
     /* What stands between the runs of ASCII, in order: 33 signs with the blank. */
@@ -33,35 +29,98 @@ void vocab_ref(struct grammar_vocab *v)
     atomic_fetch_add_explicit(&v->refs, 1, memory_order_relaxed);
 }
 
+uint64_t vocab_groups(const char *bytes, size_t n)
+{
+    uint64_t groups = 0;
+    uint32_t c;
+
+    for (size_t i = 0, len; i < n; i += len) {
+        len = utf8_decode(bytes + i, n - i, &c);
+        if (!len)
+            return groups | 1ull << VOCAB_GROUP_OTHER;
+        groups |= 1ull << (len > 1 ? VOCAB_GROUP_WIDE : vocab_group((unsigned char)bytes[i]));
+    }
+    return groups;
+}
+
 void grammar_vocab_free(struct grammar_vocab *v)
 {
     if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) > 1)
         return;
-    free(v->nodes);
-    free(v->order);
+    for (uint32_t i = 0; i < v->n_parts; i++) {
+        free(v->parts[i].words);
+        vocab_trie_done(&v->parts[i].rest);
+    }
+    vocab_trie_done(&v->brief);
+    vocab_trie_done(&v->lengthy);
+    pthread_mutex_destroy(&v->lock);
+    free(v->groups);
     free(v->at);
     free(v->bytes);
     free(v);
 }
 
-static size_t length_of(const struct grammar_vocab *v, uint32_t token)
+/* ---- parts ---- */
+
+/* How many short tokens are of these groups only. */
+static uint32_t count_of(const struct grammar_vocab *v, uint64_t groups)
 {
-    return v->at[token + 1] - v->at[token];
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < v->brief.n_order; i++)
+        n += (v->groups[v->brief.order[i]] & ~groups) == 0;
+    return n;
 }
 
-static int by_bytes(const void *a, const void *b, void *vocab)
+static int fill_part(const struct grammar_vocab *v, struct vocab_part *part, uint32_t n)
 {
-    const struct grammar_vocab *v = vocab;
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    size_t n = length_of(v, x), m = length_of(v, y);
-    int order = memcmp(v->bytes + v->at[x], v->bytes + v->at[y], n < m ? n : m);
+    part->words = calloc((size_t)v->n_words + 1, sizeof *part->words);
+    part->rest.order = calloc((size_t)v->brief.n_order - n + 1, sizeof *part->rest.order);
+    if (!part->words || !part->rest.order)
+        return -1;
+    for (uint32_t i = 0; i < v->brief.n_order; i++) {
+        uint32_t token = v->brief.order[i];
 
-    if (order)
-        return order;
-    if (n != m)
-        return n < m ? -1 : 1;
-    return x < y ? -1 : x > y;
+        if (v->groups[token] & ~part->groups)
+            part->rest.order[part->rest.n_order++] = token;
+        else
+            part->words[token / 64] |= 1ull << token % 64;
+    }
+    return vocab_trie_build(v, &part->rest);
 }
+
+/* Wants the lock. */
+static const struct vocab_part *add_part(struct grammar_vocab *v, uint64_t groups)
+{
+    struct vocab_part *part = &v->parts[v->n_parts];
+    uint32_t n = count_of(v, groups);
+
+    *part = (struct vocab_part){.groups = groups};
+    if (n > v->brief.n_order / 2 && fill_part(v, part, n)) {
+        free(part->words);
+        vocab_trie_done(&part->rest);
+        part->words = NULL;
+    }
+    v->n_parts++;
+    return part;
+}
+
+const struct vocab_part *vocab_part(struct grammar_vocab *v, uint64_t groups)
+{
+    const struct vocab_part *part = NULL;
+
+    pthread_mutex_lock(&v->lock);
+    for (uint32_t i = 0; i < v->n_parts && !part; i++) {
+        if (v->parts[i].groups == groups)
+            part = &v->parts[i];
+    }
+    if (!part && v->n_parts < VOCAB_MAX_PARTS)
+        part = add_part(v, groups);
+    pthread_mutex_unlock(&v->lock);
+    return part && part->words ? part : NULL;
+}
+
+/* ---- making one ---- */
 
 static int copy_tokens(struct grammar_vocab *v, const struct grammar_token *tokens, size_t n_bytes)
 {
@@ -69,106 +128,35 @@ static int copy_tokens(struct grammar_vocab *v, const struct grammar_token *toke
 
     v->at = calloc((size_t)v->n_tokens + 1, sizeof *v->at);
     v->bytes = malloc(n_bytes + 1);
-    v->order = calloc((size_t)v->n_tokens + 1, sizeof *v->order);
-    if (!v->at || !v->bytes || !v->order)
+    v->groups = calloc((size_t)v->n_tokens + 1, sizeof *v->groups);
+    v->brief.order = calloc((size_t)v->n_tokens + 1, sizeof *v->brief.order);
+    v->lengthy.order = calloc((size_t)v->n_tokens + 1, sizeof *v->lengthy.order);
+    if (!v->at || !v->bytes || !v->groups || !v->brief.order || !v->lengthy.order)
         return -1;
     for (uint32_t i = 0; i < v->n_tokens; i++) {
         size_t n = tokens[i].bytes ? tokens[i].n : 0;
+        struct vocab_trie *t = n > VOCAB_BRIEF ? &v->lengthy : &v->brief;
 
         v->at[i] = at;
         if (!n)
             continue;
         memcpy(v->bytes + at, tokens[i].bytes, n);
+        v->groups[i] = vocab_groups(v->bytes + at, n);
         at += n;
-        v->order[v->n_order++] = i;
+        t->order[t->n_order++] = i;
         if (n > v->longest)
             v->longest = (uint32_t)n;
     }
     v->at[v->n_tokens] = at;
-    qsort_r(v->order, v->n_order, sizeof *v->order, by_bytes, v);
+    vocab_trie_sort(v, &v->brief);
+    vocab_trie_sort(v, &v->lengthy);
     return 0;
 }
 
-/* How many first bytes two tokens share. */
-static size_t shared(const struct grammar_vocab *v, uint32_t x, uint32_t y)
+/* What JSON strings are made of is asked for sooner or later. */
+static void expect_strings(struct grammar_vocab *v)
 {
-    size_t n = length_of(v, x), m = length_of(v, y), i = 0;
-
-    while (i < n && i < m && v->bytes[v->at[x] + i] == v->bytes[v->at[y] + i])
-        i++;
-    return i;
-}
-
-/*
- * What may follow each place of a token, from its end to its beginning: the next character's group,
- * and what follows behind that. path[i] is the node after i bytes.
- */
-static void note_groups(struct grammar_vocab *v, uint32_t token, const uint32_t *path,
-                        uint64_t *follow)
-{
-    const char *s = v->bytes + v->at[token];
-    size_t n = length_of(v, token);
-    uint32_t c;
-
-    follow[n] = 0;
-    for (size_t i = n; i-- > 0;) {
-        size_t len = utf8_decode(s + i, n - i, &c);
-
-        if (!len)
-            follow[i] = 1ull << VOCAB_GROUP_OTHER;
-        else
-            follow[i] = follow[i + len] |
-                        1ull << (len > 1 ? VOCAB_GROUP_WIDE : vocab_group((unsigned char)s[i]));
-        v->nodes[path[i]].below |= follow[i];
-    }
-}
-
-/* Closes the nodes of the path that are deeper than `keep`. */
-static void close_path(struct grammar_vocab *v, const uint32_t *path, size_t keep, size_t depth)
-{
-    for (size_t i = keep + 1; i <= depth; i++)
-        v->nodes[path[i]].end = v->n_nodes;
-}
-
-static void grow_trie(struct grammar_vocab *v, uint32_t *path, uint64_t *follow)
-{
-    size_t depth = 0;
-
-    path[0] = 0;
-    v->nodes[v->n_nodes++] = (struct vocab_node){0};
-    for (uint32_t i = 0; i < v->n_order; i++) {
-        uint32_t token = v->order[i];
-        size_t n = length_of(v, token), keep = i ? shared(v, v->order[i - 1], token) : 0;
-
-        close_path(v, path, keep, depth);
-        for (depth = keep; depth < n; depth++) {
-            unsigned char byte = (unsigned char)v->bytes[v->at[token] + depth];
-
-            path[depth + 1] = v->n_nodes;
-            v->nodes[v->n_nodes++] = (struct vocab_node){.first = i, .byte = byte};
-        }
-        note_groups(v, token, path, follow);
-    }
-    close_path(v, path, 0, depth);
-    v->nodes[0].end = v->n_nodes;
-    v->nodes[v->n_nodes] = (struct vocab_node){.first = v->n_order, .end = v->n_nodes};
-}
-
-/* One node for each byte that a token has and the one before it has not. */
-static int build_trie(struct grammar_vocab *v)
-{
-    size_t n = 2;
-    uint32_t *path = calloc((size_t)v->longest + 1, sizeof *path);
-    uint64_t *follow = calloc((size_t)v->longest + UTF8_MAX_BYTES, sizeof *follow);
-
-    for (uint32_t i = 0; i < v->n_order; i++)
-        n += length_of(v, v->order[i]) - (i ? shared(v, v->order[i - 1], v->order[i]) : 0);
-    v->nodes = n < UINT32_MAX ? calloc(n, sizeof *v->nodes) : NULL;
-    if (path && follow && v->nodes)
-        grow_trie(v, path, follow);
-    free(path);
-    free(follow);
-    return v->n_nodes ? 0 : -1;
+    vocab_part(v, ((1ull << VOCAB_GROUP_OTHER) - 1) & ~vocab_groups("\"\\\n\1", 4));
 }
 
 static int check_tokens(const struct grammar_token *tokens, uint32_t n_tokens, size_t *n_bytes,
@@ -202,10 +190,13 @@ int grammar_vocab_create(const struct grammar_token *tokens, uint32_t n_tokens,
     atomic_init(&v->refs, 1);
     v->n_tokens = n_tokens;
     v->n_words = (n_tokens + 63) / 64;
-    if (copy_tokens(v, tokens, n_bytes) || build_trie(v)) {
+    pthread_mutex_init(&v->lock, NULL);
+    if (copy_tokens(v, tokens, n_bytes) || vocab_trie_build(v, &v->brief) ||
+        vocab_trie_build(v, &v->lengthy)) {
         grammar_vocab_free(v);
-        return err_no_memory(err, n_bytes * sizeof *v->nodes, "an index of tokens");
+        return err_no_memory(err, n_bytes * sizeof *v->brief.nodes, "an index of tokens");
     }
+    expect_strings(v);
     *out = v;
     return 0;
 }

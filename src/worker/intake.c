@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "worker/embedding.h"
 #include "worker/intake_text.h"
 #include "worker/job.h"
 #include "worker/job_list.h"
@@ -46,6 +47,10 @@ static void take_in(struct intake *in, const struct intake_model *with, struct j
 {
     if (job_wished(j))
         job_end_early(j, job_wished(j));
+    else if (embedding_refuses(with, j))
+        BUG_ON(!j->over);
+    else if (j->kind == JOB_EMBEDDING)
+        embedding_take_in(with, j);
     else if (j->kind != JOB_INFERENCE)
         intake_answer(with, j);
     else if (intake_prompt(with, j))

@@ -217,7 +217,8 @@ void intake_answer(const struct intake_model *with, struct job *j)
     buf_init(&out, ANSWER_MAX);
     switch (j->kind) {
     case JOB_INFERENCE:
-        BUG("an inference is not answered by the intake");
+    case JOB_EMBEDDING:
+        BUG("a job of kind %d is not answered by the intake", (int)j->kind);
     case JOB_RENDER:
         rc = answer_render(with, j, &out, &err);
         break;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "worker/embedding.h"
 #include "worker/guard.h"
 #include "worker/outbox.h"
 #include "worker/speech.h"
@@ -33,6 +34,7 @@ void job_free(struct job *j)
     free(j->tokens);
     guard_free(j->guard);
     free(j->answer);
+    embedding_free(j->embedding);
     free(j);
 }
 

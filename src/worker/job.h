@@ -22,6 +22,7 @@
 #include "worker/draft.h"
 
 struct dialog;
+struct embedding;
 struct guard;
 struct outbox;
 struct reply;
@@ -30,19 +31,21 @@ struct speech;
 /* Why a job should end early; the first wish stays. */
 enum job_wish { JOB_GO_ON, JOB_CANCEL, JOB_TIME_OUT, JOB_SHUT_DOWN };
 
-/* Most jobs are inferences; the others end in the intake, and take its thread because it may be
+/* Most jobs are inferences; most others end in the intake, and take its thread because it may be
  * long. */
 enum job_kind {
     JOB_INFERENCE,
-    JOB_RENDER,    /* the request's messages to a prompt */
-    JOB_TOKENIZE,  /* the request's prompt to ids */
-    JOB_DETOKENIZE /* the request's prompt_tokens to text */
+    JOB_RENDER,     /* the request's messages to a prompt */
+    JOB_TOKENIZE,   /* the request's prompt to ids */
+    JOB_DETOKENIZE, /* the request's prompt_tokens to text */
+    JOB_EMBEDDING   /* not of those: its texts go through the engine to vectors (embedding.h) */
 };
 
 struct job {
     enum job_kind kind;
     struct inference_request request;
     bool add_special, parse_special, with_pieces; /* JOB_TOKENIZE */
+    struct embedding *embedding;                  /* owned: of JOB_EMBEDDING; else NULL */
     struct reply *reply;                          /* the loop's; opaque to everybody else */
     _Atomic int wish;                             /* enum job_wish */
     int64_t submitted_ms;

@@ -61,7 +61,7 @@ static void put_abilities(const struct server *s, json_t *body)
 
     json_object_set_new(body, "chat", json_boolean(f->chat));
     json_object_set_new(body, "tools", json_boolean(f->tools));
-    json_object_set_new(body, "embeddings", json_false());
+    json_object_set_new(body, "embeddings", json_boolean(f->model.embeds));
     json_object_set_new(body, "n_ctx", json_integer(f->n_ctx));
     json_object_set_new(body, "n_vocab", json_integer(f->model.n_vocab));
 }
@@ -159,6 +159,7 @@ static const struct route routes[] = {
     {"GET", "/v1/loading/progress", false, true, route_progress},
     {"POST", "/v1/inference", false, true, route_inference},
     {"DELETE", "/v1/inference/", true, false, route_cancel},
+    {"POST", "/v1/embeddings", false, false, route_embeddings},
     {"POST", "/v1/render", false, false, route_render},
     {"POST", "/v1/tokenize", false, false, route_tokenize},
     {"POST", "/v1/detokenize", false, false, route_detokenize},

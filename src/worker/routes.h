@@ -23,6 +23,9 @@ void route_render(struct server *s, struct http_exchange *x, const char *rest);
 void route_tokenize(struct server *s, struct http_exchange *x, const char *rest);
 void route_detokenize(struct server *s, struct http_exchange *x, const char *rest);
 
+/* Texts to vectors (routes_embeddings.c). */
+void route_embeddings(struct server *s, struct http_exchange *x, const char *rest);
+
 /*
  * Sends a job on its way, or refuses it where the worker takes none now (routes_inference.c). Takes
  * the job over; NULL is an answer of 500.

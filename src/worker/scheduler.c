@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "worker/commands.h"
 #include "worker/dialog.h"
+#include "worker/embed_pass.h"
 #include "worker/intake.h"
 #include "worker/job.h"
 #include "worker/job_list.h"
@@ -32,7 +33,8 @@ struct scheduler {
 
     struct engine_model *model;
     struct dialog *dialog;
-    struct pass pass;
+    struct pass pass;         /* of inferences; zeroed where the model embeds, */
+    struct embed_pass embeds; /* which this is for; zeroed else */
     struct job_list waiting;
     struct scheduler_facts facts;
     bool tuned; /* engine_tune has no more to do */
@@ -114,7 +116,9 @@ static void sweep_waiting(struct scheduler *s)
 
 static void start_waiting(struct scheduler *s)
 {
-    while (s->waiting.first && pass_has_room(&s->pass))
+    while (s->waiting.first && s->embeds.engine && embed_pass_has_room(&s->embeds))
+        embed_pass_add(&s->embeds, job_list_take(&s->waiting));
+    while (s->waiting.first && s->pass.engine && pass_has_room(&s->pass))
         pass_add(&s->pass, job_list_take(&s->waiting));
 }
 
@@ -235,7 +239,8 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
         return rc;
     publish_engine(s, engine);
     note_facts(s, engine);
-    rc = pass_init(&s->pass, engine, &how, s->params.outbox, err);
+    rc = s->facts.model.embeds ? embed_pass_init(&s->embeds, engine, s->params.outbox, err)
+                               : pass_init(&s->pass, engine, &how, s->params.outbox, err);
     if (rc)
         return rc;
     intake_open(s->intake, s->model, s->dialog, s->facts.n_ctx);
@@ -255,6 +260,11 @@ static void change_state(struct board *b, uint32_t from, uint32_t to)
     atomic_compare_exchange_strong(&b->state, &from, to);
 }
 
+static uint32_t n_running(const struct scheduler *s)
+{
+    return s->pass.n_running + s->embeds.n_running;
+}
+
 static void show_work(struct scheduler *s)
 {
     struct board *b = s->params.board;
@@ -262,24 +272,27 @@ static void show_work(struct scheduler *s)
     atomic_store(&b->tokens_out, s->pass.tokens_out);
     atomic_store(&b->steps, engine_steps(s->engine));
     atomic_store(&b->last_activity_ms, clock_ms());
-    atomic_store(&b->slots_busy, s->pass.n_running);
+    atomic_store(&b->slots_busy, n_running(s));
 }
 
 static bool is_idle(const struct scheduler *s)
 {
-    return s->pass.n_running == 0 && !s->waiting.first;
+    return n_running(s) == 0 && !s->waiting.first;
 }
 
 static void work(struct scheduler *s)
 {
     while (!collect(s, is_idle(s) && s->tuned)) {
         pass_sweep(&s->pass);
+        embed_pass_sweep(&s->embeds);
         sweep_waiting(s);
         start_waiting(s);
         show_work(s);
         if (s->pass.n_running)
             pass_run(&s->pass);
-        if (s->pass.n_running == 0) {
+        if (s->embeds.n_running)
+            embed_pass_run(&s->embeds);
+        if (n_running(s) == 0) {
             show_work(s);
             outbox_flush(s->params.outbox);
         }
@@ -308,7 +321,9 @@ static void tidy_up(struct scheduler *s)
     fail_waiting(s, API_WORKER_CRASHED, "The worker was shut down before the answer was begun.");
     if (s->pass.engine)
         pass_end_all(&s->pass);
+    embed_pass_end_all(&s->embeds);
     pass_done(&s->pass);
+    embed_pass_done(&s->embeds);
     outbox_flush(s->params.outbox);
     publish_engine(s, NULL);
     engine_free(engine);

@@ -83,7 +83,7 @@ test('inspect prints one JSON object', { skip }, () => {
 test('inspect tells of a file that cannot be run why', { skip }, () => {
   const told = JSON.parse(worker(['inspect', vocab('phi-3')]).stdout);
   assert.strictEqual(told.supported, false);
-  assert.match(told.reason, /'phi3' is not supported; llama and qwen2 are/);
+  assert.match(told.reason, /'phi3' is not supported; llama, qwen2, bert and nomic-bert are/);
 });
 
 test('a file that is no model, or not there, is an error', () => {

@@ -197,6 +197,73 @@ static void test_places__stay_in_their_memory(void **state)
     rig_vocab_done(&v);
 }
 
+#define N_THREADS 4
+#define N_STEPS   60
+
+struct walker {
+    const struct grammar *g;
+    const struct rig_vocab *v;
+    pthread_t thread;
+    uint64_t sum; /* of all masks on the way */
+    bool good;
+};
+
+/* A walk whose choices depend on the masks alone, so that all walkers go the same way. */
+static void *walk_alone(void *arg)
+{
+    struct walker *w = arg;
+    struct grammar_matcher *m;
+    struct err err;
+
+    if (grammar_matcher_create(w->g, w->v->index, &m, &err))
+        return NULL;
+    w->good = true;
+    for (int step = 0; step < N_STEPS && w->good && !grammar_matcher_must_end(m); step++) {
+        const uint64_t *mask = grammar_matcher_mask(m);
+        uint32_t token = (uint32_t)(step * 131) % N_TOKENS;
+
+        w->good = mask != NULL;
+        for (uint32_t i = 0; mask && i < (N_TOKENS + 63) / 64; i++)
+            w->sum = (w->sum ^ mask[i]) * 0x9E3779B97F4A7C15u;
+        for (uint32_t i = 0; mask && i < N_TOKENS && !(mask[token / 64] >> token % 64 & 1); i++)
+            token = (token + 1) % N_TOKENS;
+        if (w->good)
+            w->good =
+                grammar_matcher_allows(m, token) &&
+                !grammar_matcher_put(m, w->v->tokens[token].bytes, w->v->tokens[token].n, &err);
+    }
+    grammar_matcher_free(m);
+    return NULL;
+}
+
+/* Threads that share a grammar and its vocabulary, with hardly any memory, all see the same masks.
+ */
+static void test_mask__is_shared_by_threads(void **state)
+{
+    struct rig_vocab v;
+    struct grammar *g = rig_gbnf(grammars[0]);
+    struct walker walkers[N_THREADS];
+    struct places *p;
+    struct err err = {0};
+
+    (void)state;
+    rig_vocab_make(&v, N_TOKENS, 7);
+    assert_int_equal(compiled_places(g, v.index, &p, &err), 0);
+    p->max_bytes = p->limit_bytes = 1;
+    for (int i = 0; i < N_THREADS; i++) {
+        walkers[i] = (struct walker){.g = g, .v = &v};
+        assert_int_equal(pthread_create(&walkers[i].thread, NULL, walk_alone, &walkers[i]), 0);
+    }
+    for (int i = 0; i < N_THREADS; i++)
+        pthread_join(walkers[i].thread, NULL);
+    for (int i = 0; i < N_THREADS; i++) {
+        assert_true(walkers[i].good);
+        assert_int_equal(walkers[i].sum, walkers[0].sum);
+    }
+    grammar_free(g);
+    rig_vocab_done(&v);
+}
+
 static void test_vocab__has_limits(void **state)
 {
     static char bytes[65536];
@@ -220,6 +287,7 @@ int main(void)
         cmocka_unit_test(test_mask__agrees_with_a_matcher_of_bytes),
         cmocka_unit_test(test_mask__lives_until_the_next_call),
         cmocka_unit_test(test_places__stay_in_their_memory),
+        cmocka_unit_test(test_mask__is_shared_by_threads),
         cmocka_unit_test(test_vocab__has_limits),
     };
 

@@ -991,9 +991,9 @@ static void test_tok__names_what_it_does_not_know_and_what_it_does(void **state)
     refused(&v, ERR_UNSUPPORTED, "'llama-bpe llama3'", "deepseek-coder");
     v.pre = "";
     refused(&v, ERR_UNSUPPORTED, "''", "default");
-    begin(&v, "bert");
+    begin(&v, "t5");
     add(&v, "a", 0, TOK_NORMAL);
-    refused(&v, ERR_UNSUPPORTED, "'bert'", "'gpt2'");
+    refused(&v, ERR_UNSUPPORTED, "'t5'", "'gpt2' (byte-level BPE) and 'bert'");
 }
 
 int main(void)
