@@ -11,6 +11,7 @@ const path = require('node:path');
 const { HIVE, Proc, testModel, makeFolder, until } = require('./lib/proc.js');
 const { ask, stream } = require('./lib/sse.js');
 const { startHive, get, post, list } = require('./lib/hive.js');
+const { Hub } = require('./lib/hub.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 
 const MODEL = testModel();
@@ -472,6 +473,51 @@ describe('while a model loads', () => {
   });
 });
 
+describe('models of the hub', () => {
+  let hive, hub;
+  const auto = async (setting) => {
+    const home = makeFolder('rbee-hive-');
+    fs.writeFileSync(path.join(home, 'config.ini'), `[hive]\nauto_pull = ${setting}\n`);
+    hive = await startHive({ home, flags: { worker: makeFakeWorker(makeFolder()).program },
+      env: { RBEE_TINY: MODEL || '', HF_ENDPOINT: hub.url } });
+  };
+  const complete = (model) =>
+    post(hive, '/v1/completions', { model, prompt: JSON.stringify({ events: text('x') }) });
+  before(async () => {
+    hub = await Hub.start();
+    hub.put('org/tales', { 'tales.Q4_K_M.gguf': Buffer.alloc(200000, 7) });
+  });
+  after(() => hub.stop());
+
+  test('auto_pull: off is 404; on, the model is fetched, loaded and known by its short names', async () => {
+    await auto('off');
+    assert.strictEqual((await complete('hf:org/tales')).json.error.code, 'model_not_found');
+    await hive.stop();
+    await auto('on');
+    const first = await complete('hf:org/tales');
+    assert.strictEqual(first.json.choices[0].text, 'x', first.text);
+    for (const name of ['org/tales', 'hf.co/org/tales', 'tales.Q4_K_M', 'hf:org/tales:latest']) {
+      assert.strictEqual((await complete(name)).status, 200, name);
+    }
+    assert.strictEqual((await list(hive)).length, 1, 'all of them are one model');
+    const none = await complete('hf:org/none');
+    assert.ok(none.status >= 400, none.text);
+    assert.strictEqual(none.json.error.type, none.status < 500 ? 'invalid_request_error' : 'server_error');
+    await hive.stop();
+  });
+
+  test('pull tells its progress, and what went wrong', async () => {
+    await auto('off');
+    const told = lines(await post(hive, '/api/pull', { model: 'hf.co/org/tales' }));
+    assert.deepStrictEqual(told[0], { status: 'pulling manifest' });
+    assert.deepStrictEqual(told.at(-1), { status: 'success' });
+    const quiet = await post(hive, '/api/pull', { model: 'hf:org/tales', stream: false });
+    assert.deepStrictEqual(quiet.json, { status: 'success' });
+    assert.match(lines(await post(hive, '/api/pull', { model: 'hf:org/none' })).at(-1).error, /none/);
+    await hive.stop();
+  });
+});
+
 describe('over a real worker', () => {
   let hive;
   before(async () => { hive = await startHive({ env: { RBEE_TINY: MODEL || '' } }); });
@@ -503,14 +549,14 @@ describe('over a real worker', () => {
     assert.deepStrictEqual(answer.json.capabilities, ['completion']);
   });
 
-  it('bodies: 32 MiB where texts go, 1 MiB elsewhere; refusals in the API\'s shape', async () => {
+  it('bodies: 16 MiB where texts go, 1 MiB elsewhere; refusals in the API\'s shape', async () => {
     const big = (n) => 'x'.repeat(n);
     const long = await post(hive, '/v1/completions', { model: 'tiny', prompt: big(3 << 20) });
     assert.strictEqual(long.json.error.code, 'context_length_exceeded', long.text.slice(0, 300));
     for (const [where, size, look] of [['/v1/workers/spawn', 2 << 20, (e) => e.error.code === 'BODY_TOO_LARGE'],
-      ['/v1/completions', 33 << 20, (e) => e.error.code === 'body_too_large'],
-      ['/v1/messages', 33 << 20, (e) => e.error.type === 'request_too_large'],
-      ['/api/chat', 33 << 20, (e) => typeof e.error === 'string']]) {
+      ['/v1/completions', 17 << 20, (e) => e.error.code === 'body_too_large'],
+      ['/v1/messages', 17 << 20, (e) => e.error.type === 'request_too_large'],
+      ['/api/chat', 17 << 20, (e) => typeof e.error === 'string']]) {
       const answer = await post(hive, where, big(size));
       assert.strictEqual(answer.status, 413, where);
       assert.ok(look(answer.json), answer.text);

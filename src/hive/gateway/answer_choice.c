@@ -74,9 +74,10 @@ static void on_event(void *arg, const struct event *e)
     struct answer *a = c->answer;
 
     answer_begin(a);
-    /* What cannot be kept is not lost to a stream; without one the end says so. */
-    if (keep(c, e) && !a->order.stream)
+    if (keep(c, e)) { /* the end will say so; what is shown was always kept before */
         c->text.failed = true;
+        return;
+    }
     if (a->order.stream && e->kind != EVENT_STARTED && a->dialect->event)
         a->dialect->event(c, e);
 }
@@ -117,7 +118,7 @@ static void on_end(void *arg, const struct event_end *end, struct api_error *e, 
             mine = *e;
             *e = (struct api_error){0};
         } else if (buf_failed(&c->text)) {
-            api_error_set(&mine, API_INTERNAL, REPLY_SRC, "the answer is over %u bytes",
+            api_error_set(&mine, API_INTERNAL, REPLY_SRC, "the answer is over %u bytes, or its pieces do not fit together",
                           ANSWER_TEXT_MAX);
         } else {
             say_cancelled(&mine);

@@ -307,7 +307,7 @@ static void on_event(struct choice *c, const struct event *e)
     size_t before;
 
     if (!state->open || state->items[state->n_items - 1].kind != kind ||
-        e->kind == EVENT_TOOL_CALL) {
+        (kind == ITEM_CALL && state->items[state->n_items - 1].tool != e->tool)) {
         before = kind == ITEM_MESSAGE ? c->text.len : c->reasoning.len; /* this piece included */
         if (state->n_items == ITEMS_MAX)
             return;
