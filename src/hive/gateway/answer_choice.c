@@ -118,7 +118,8 @@ static void on_end(void *arg, const struct event_end *end, struct api_error *e, 
             mine = *e;
             *e = (struct api_error){0};
         } else if (buf_failed(&c->text)) {
-            api_error_set(&mine, API_INTERNAL, REPLY_SRC, "the answer is over %u bytes, or its pieces do not fit together",
+            api_error_set(&mine, API_INTERNAL, REPLY_SRC,
+                          "the answer is over %u bytes, or its pieces do not fit together",
                           ANSWER_TEXT_MAX);
         } else {
             say_cancelled(&mine);
