@@ -14,7 +14,7 @@
 
 #include "base/str.h"
 #include "grammar/grammar.h"
-#include "grammar/utf8.h"
+#include "grammar/chars.h"
 #include "timing.h"
 
 #define DEFAULT_TOKENS  128256

@@ -12,27 +12,13 @@
 #include "base/str.h"
 #include "grammar/grammar.h"
 
+#include "grammar_tokens.h"
+
 #define MAX_SCHEMA 8192 /* so that one run stays fast */
-#define N_TOKENS   262
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct grammar_vocab *make_vocab(struct grammar_token *tokens)
-{
-    static const char *const longer[] = {"\":", "\": \"", "},", "true", "\xc3\xa9\"", "\n  "};
-    static char bytes[256];
-    struct grammar_vocab *v;
-    struct err err;
-
-    for (int i = 0; i < 256; i++) {
-        bytes[i] = (char)i;
-        tokens[i] = (struct grammar_token){&bytes[i], 1};
-    }
-    for (int i = 256; i < N_TOKENS; i++)
-        tokens[i] = (struct grammar_token){longer[i - 256], strlen(longer[i - 256])};
-    BUG_ON(grammar_vocab_create(tokens, N_TOKENS, &v, &err));
-    return v;
-}
+static const char *const longer[N_LONGER] = {"\":", "\": \"", "},", "true", "\xc3\xa9\"", "\n  "};
 
 /* The r-th token of a mask, counted round; N_TOKENS when it is empty. */
 static uint32_t pick(const uint64_t *mask, uint32_t r)
@@ -98,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_t *schema;
 
     if (!v)
-        v = make_vocab(tokens);
+        v = make_vocab(longer, tokens);
     if (!zero || size > MAX_SCHEMA)
         return 0;
     schema = json_loadb((const char *)zero + 1, size - (size_t)(zero + 1 - data),

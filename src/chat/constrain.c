@@ -30,8 +30,7 @@ bool chat_constraint_is_asked(const struct inference_request *r)
            r->tool_choice == TOOLS_NAMED;
 }
 
-/* ---- grammars
- * --------------------------------------------------------------------------------------- */
+/* ---- grammars ------------------------------------------------------------ */
 
 static int from_text(struct buf *text, struct grammar **out, struct err *err)
 {
@@ -136,8 +135,7 @@ static int make_grammars(struct chat_constraint *c, const struct inference_reque
     return make_calls(c, r, err);
 }
 
-/* ---- from stretch to stretch
- * ------------------------------------------------------------------------- */
+/* ---- from stretch to stretch --------------------------------------------- */
 
 static int enter(struct chat_constraint *c, enum stretch at, const struct grammar *g,
                  struct err *err)
@@ -196,8 +194,7 @@ int chat_constraint_put(struct chat_constraint *c, const char *bytes, size_t n, 
     return grammar_matcher_must_end(c->matcher) ? go_on(c, err) : 0;
 }
 
-/* ---- life
- * -------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------- */
 
 int chat_constraint_create(const struct inference_request *r, const struct chat_format *format,
                            const struct chat_think *think, struct grammar_vocab *vocab,

@@ -29,8 +29,7 @@ static void put_literal(struct buf *out, const char *text)
     buf_puts(out, "\" ");
 }
 
-/* ---- thoughts
- * ------------------------------------------------------------------------------------- */
+/* ---- thoughts ------------------------------------------------------------ */
 
 /* How much of the mark a text ends with that ended with n bytes of it, one byte c later. */
 static size_t next_state(const char *mark, size_t n, char c)
@@ -76,8 +75,7 @@ void constrain_put_thought(struct buf *out, const char *mark)
         put_state(out, mark, n);
 }
 
-/* ---- calls
- * ------------------------------------------------------------------------------------------ */
+/* ---- calls --------------------------------------------------------------- */
 
 /* The names that may come, as alternatives. */
 static void put_names(struct buf *out, const json_t *tools, const char *name)

@@ -64,8 +64,7 @@ static void drop_nulls(json_t *object)
     }
 }
 
-/* ---- tool calls of earlier answers
- * --------------------------------------------------------------- */
+/* ---- tool calls of earlier answers --------------------------------------- */
 
 /* The last letters and digits of an id: as many as Mistral wants, zeros before where there are
  * fewer.
@@ -134,8 +133,7 @@ static int set_calls(json_t *message, const struct chat_abilities *a)
     return json_object_set_new(message, "tool_calls", made) | rc;
 }
 
-/* ---- templates that do not know tools
- * -------------------------------------------------------------- */
+/* ---- templates that do not know tools ------------------------------------ */
 
 static void put_call(struct buf *out, const json_t *call)
 {
@@ -278,8 +276,7 @@ static int tell_tools(json_t *messages, const json_t *tools, const struct chat_a
     return rc;
 }
 
-/* ---- all of it
- * --------------------------------------------------------------------------------------- */
+/* ---- all of it ----------------------------------------------------------- */
 
 /* Two users' messages in a row become one, where results of tools made them so. */
 static int add_message(json_t *out, json_t *message, bool join)

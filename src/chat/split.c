@@ -33,8 +33,7 @@ void split_free(struct split *s)
     free(s);
 }
 
-/* ---- what is given ----------------------------------------------------------------------------
- */
+/* ---- what is given ------------------------------------------------------- */
 
 void split_flush(struct split *s)
 {
@@ -65,8 +64,7 @@ static void give_text(struct split *s, const char *bytes, size_t n)
     s->after = false;
 }
 
-/* ---- marks in running text --------------------------------------------------------------------
- */
+/* ---- marks in running text ----------------------------------------------- */
 
 enum match { MATCH_NONE, MATCH_PART, MATCH_WHOLE };
 

@@ -81,8 +81,7 @@ static void close_call(struct split *s)
         buf_clear(&s->raw);
 }
 
-/* ---- JSON objects with a name in them -----------------------------------------------------------
- */
+/* ---- JSON objects with a name in them ------------------------------------ */
 
 /* The JSON value that is raw[from..to). */
 static json_t *value_of(const struct split *s, size_t from, size_t to)
@@ -279,8 +278,7 @@ static bool step_next(struct split *s, char c)
     return true;
 }
 
-/* ---- names before their arguments
- * ---------------------------------------------------------------- */
+/* ---- names before their arguments ---------------------------------------- */
 
 /* Where the mark stands in the text, or NULL; NULL for no mark. */
 static char *find(char *text, const char *mark)
@@ -365,8 +363,7 @@ static bool step_args(struct split *s, char c)
     return true;
 }
 
-/* ---- behind a call
- * -------------------------------------------------------------------------------- */
+/* ---- behind a call ------------------------------------------------------- */
 
 static const char *closing_mark(const struct chat_format *f)
 {

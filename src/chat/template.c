@@ -17,8 +17,7 @@ struct chat_template {
     char *bos, *eos;
 };
 
-/* ---- one render
- * ---------------------------------------------------------------------------------- */
+/* ---- one render ---------------------------------------------------------- */
 
 /* The variables of Hugging Face's apply_chat_template. */
 static json_t *variables(const struct chat_template *t, json_t *messages, const json_t *tools,
@@ -87,8 +86,7 @@ int chat_template_render(const struct chat_template *t, const struct chat_conver
     return rc;
 }
 
-/* ---- trying a template
- * --------------------------------------------------------------------------- */
+/* ---- trying a template --------------------------------------------------- */
 
 /* A conversation, as JSON text, and what must be in its prompt. */
 struct trial {

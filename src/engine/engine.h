@@ -271,8 +271,7 @@ uint64_t engine_steps(const struct engine *e);
  */
 void engine_stop(struct engine *e);
 
-/* ---- sampler ----------------------------------------------------------------------------------
- */
+/* ---- sampler ------------------------------------------------------------- */
 
 /* Added to a token's logit; ids are in the vocabulary. */
 struct engine_bias {
@@ -319,8 +318,7 @@ int32_t engine_sampler_next(struct engine_sampler *s, const float *logits);
 int32_t engine_sampler_next_masked(struct engine_sampler *s, const float *logits,
                                    const uint64_t *mask);
 
-/* ---- what this build and this CPU have ---------------------------------------------------------
- */
+/* ---- what this build and this CPU have ----------------------------------- */
 
 /* Names of the kernel sets that can run here, best first, NULL behind the last. */
 const char *const *engine_kernel_sets(void);

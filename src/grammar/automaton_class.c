@@ -1,7 +1,7 @@
 /* automaton_class.c - classes of characters as automata over the bytes of UTF-8. See automaton.h,
  * utf8.h. */
 #include "grammar/automaton_internal.h"
-#include "grammar/utf8.h"
+#include "grammar/chars.h"
 
 /* One run of a class, with the states that the whole class shares. */
 struct run {

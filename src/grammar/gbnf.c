@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "grammar/gbnf_internal.h"
 #include "grammar/grammar.h"
-#include "grammar/utf8.h"
+#include "grammar/chars.h"
 
 static uint32_t read_alternatives(struct gbnf *g, bool nested);
 

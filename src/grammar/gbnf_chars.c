@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "grammar/gbnf_internal.h"
 #include "grammar/grammar.h"
-#include "grammar/utf8.h"
+#include "grammar/chars.h"
 #include "grammar/vec.h"
 
 static int hex_value(char c)

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "grammar/utf8.h"
+#include "grammar/chars.h"
 
 /* Bytes that begin a character of n bytes, and what its second byte may be (RFC 3629, section 4).
  */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "grammar/regex_internal.h"
-#include "grammar/utf8.h"
+#include "grammar/chars.h"
 #include "grammar/vec.h"
 
 static bool add(struct regex *x, uint32_t lo, uint32_t hi)

@@ -8,7 +8,7 @@
 
 #include "base/str.h"
 #include "grammar/grammar.h"
-#include "grammar/utf8.h"
+#include "grammar/chars.h"
 #include "grammar/vec.h"
 
 #define FIRST_NAMES 64

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "grammar/schema_internal.h"
-#include "grammar/utf8.h"
+#include "grammar/chars.h"
 
 #define MAX_NAME_BYTES 1024 /* of a name that another one may begin like */
 #define SIMPLE_ESCAPES "\"\\/bfnrt"

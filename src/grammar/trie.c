@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grammar/utf8.h"
+#include "grammar/chars.h"
 #include "grammar/vocab.h"
 
 static int by_bytes(const void *a, const void *b, void *vocab)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grammar/utf8.h"
+#include "grammar/chars.h"
 
 unsigned vocab_group(unsigned char byte)
 {

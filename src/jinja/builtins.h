@@ -33,8 +33,7 @@ const struct builtin *builtin_test(const char *name, size_t len);
 /* A method of the kind of value that v is. */
 const struct builtin *builtin_method(struct value v, const char *name, size_t len);
 
-/* ---- for the files of builtins: reading bound arguments ----------------------------------------
- */
+/* ---- for the files of builtins: reading bound arguments ------------------ */
 
 /* A text, an integer, a truth; `fallback` where the argument was not given. ERR_INVALID. */
 int arg_text(struct run *r, const struct call *c, size_t i, const char *fallback,

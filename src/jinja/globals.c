@@ -143,8 +143,7 @@ static int global_joiner(struct run *r, struct call *c, struct value *out)
     return arg_text(r, c, 0, ", ", &j->separator);
 }
 
-/* ---- what chat templates have besides ---------------------------------------------------------
- */
+/* ---- what chat templates have besides ------------------------------------ */
 
 static int global_raise(struct run *r, struct call *c, struct value *out)
 {

@@ -28,8 +28,7 @@ static int method_swapcase(struct run *r, struct call *c, struct value *out)
     return text_recase(r, c->self, TEXT_SWAP, out);
 }
 
-/* ---- what all characters are; an empty text is nothing ----------------------------------------
- */
+/* ---- what all characters are; an empty text is nothing ------------------- */
 
 static int all(struct run *r, struct value v, bool (*is)(uint32_t), struct value *out)
 {

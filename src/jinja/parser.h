@@ -30,8 +30,7 @@ void node_list_add(struct node_list *l, struct node *n);
 /* The whole template; 0 and program->body, or negative. */
 int parse_template(struct parser *p);
 
-/* ---- parse_expr.c, parse_operand.c, parse_target.c: each gives NULL after an error
- * -------------------------------------------- */
+/* ---- parse_expr.c, parse_operand.c, parse_target.c: each gives NULL after an error ---- */
 
 struct node *parse_expression(struct parser *p);
 /* The same without "x if y": for what a loop goes over. */

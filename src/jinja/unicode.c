@@ -1,6 +1,8 @@
 /* unicode.c - see unicode.h. */
 #include "jinja/unicode.h"
 
+#include "base/utf8.h"
+
 struct range {
     uint32_t first, last;
 };
@@ -53,31 +55,16 @@ static bool in_ranges(const struct range *table, size_t n, uint32_t code)
 
 uint32_t unicode_at(const char *s, size_t *n_bytes)
 {
-    const unsigned char *p = (const unsigned char *)s;
+    const unsigned char first = (unsigned char)s[0];
+    const int n = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 
-    if (p[0] < 0x80)
-        return *n_bytes = 1, p[0];
-    if (p[0] < 0xe0)
-        return *n_bytes = 2, (uint32_t)(p[0] & 0x1f) << 6 | (p[1] & 0x3f);
-    if (p[0] < 0xf0)
-        return *n_bytes = 3,
-               (uint32_t)(p[0] & 0x0f) << 12 | (uint32_t)(p[1] & 0x3f) << 6 | (p[2] & 0x3f);
-    *n_bytes = 4;
-    return (uint32_t)(p[0] & 0x07) << 18 | (uint32_t)(p[1] & 0x3f) << 12 |
-           (uint32_t)(p[2] & 0x3f) << 6 | (p[3] & 0x3f);
+    *n_bytes = (size_t)n;
+    return utf8_code(s, n);
 }
 
 size_t unicode_put(uint32_t code, char dst[UNICODE_MAX_BYTES])
 {
-    size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
-
-    for (size_t i = n; i > 1; i--) {
-        dst[i - 1] = (char)(0x80 | (code & 0x3f));
-        code >>= 6;
-    }
-    dst[0] = (char)(leads[n] | code);
-    return n;
+    return (size_t)utf8_put(code, dst);
 }
 
 bool unicode_valid(uint32_t code)

@@ -218,19 +218,16 @@ int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes, in
     return 0;
 }
 
+static int by_id(const void *a, const void *b)
+{
+    const int32_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
 bool dialog_is_mark(const struct dialog *d, int32_t id)
 {
-    size_t low = 0, high = d->n_marks;
-
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-
-        if (d->marks[mid] < id)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low < d->n_marks && d->marks[low] == id;
+    return bsearch(&id, d->marks, d->n_marks, sizeof *d->marks, by_id) != NULL;
 }
 
 const int32_t *dialog_marks(const struct dialog *d, size_t *n)
@@ -252,8 +249,7 @@ int dialog_bytes(const struct dialog *d, int32_t id, struct buf *out)
     return engine_token_bytes(d->model, id, dialog_is_mark(d, id), out);
 }
 
-/* ---- the vocabulary of constraints
- * ----------------------------------------------------------------- */
+/* ---- the vocabulary of constraints --------------------------------------- */
 
 /* All tokens' texts behind each other, and where each of them ends. */
 static int put_texts(const struct dialog *d, struct buf *all, size_t *ends)

@@ -30,34 +30,41 @@ static int refuse(struct job *j, const char *field, const struct err *err)
     return -1;
 }
 
-static int check_id(const struct intake_model *with, const char *field, int32_t id, struct err *err)
+static uint32_t n_vocab_of(const struct intake_model *with)
 {
     struct engine_model_info info;
 
     engine_model_info(with->model, &info);
-    if ((uint32_t)id < info.n_vocab)
+    return info.n_vocab;
+}
+
+static int check_id(uint32_t n_vocab, const char *field, int32_t id, struct err *err)
+{
+    if ((uint32_t)id < n_vocab)
         return 0;
     return err_set(err, ERR_INVALID, "%s names the token %d, but the vocabulary has %u", field, id,
-                   info.n_vocab);
+                   n_vocab);
 }
 
 static int check_bias(const struct intake_model *with, const struct job *j, struct err *err)
 {
+    uint32_t n_vocab = n_vocab_of(with);
+
     for (size_t i = 0; i < j->request.n_logit_bias; i++)
-        if (check_id(with, "logit_bias", j->request.logit_bias[i].id, err))
+        if (check_id(n_vocab, "logit_bias", j->request.logit_bias[i].id, err))
             return ERR_INVALID;
     return 0;
 }
 
-/* ---- prompts
- * --------------------------------------------------------------------------------------- */
+/* ---- prompts ------------------------------------------------------------- */
 
 static int copy_tokens(const struct intake_model *with, struct job *j, struct err *err)
 {
     const struct inference_request *r = &j->request;
+    uint32_t n_vocab = n_vocab_of(with);
 
     for (size_t i = 0; i < r->n_prompt_tokens; i++)
-        if (check_id(with, "prompt_tokens", r->prompt_tokens[i], err))
+        if (check_id(n_vocab, "prompt_tokens", r->prompt_tokens[i], err))
             return ERR_INVALID;
     j->tokens = malloc(r->n_prompt_tokens * sizeof *j->tokens);
     if (!j->tokens)
@@ -103,8 +110,7 @@ int intake_prompt(const struct intake_model *with, struct job *j)
     return 0;
 }
 
-/* ---- questions about text and tokens
- * --------------------------------------------------------------- */
+/* ---- questions about text and tokens ------------------------------------- */
 
 static int answer_render(const struct intake_model *with, const struct job *j, struct buf *out,
                          struct err *err)
@@ -176,13 +182,14 @@ static int answer_tokenize(const struct intake_model *with, const struct job *j,
 static int put_text(const struct intake_model *with, const struct inference_request *r,
                     struct buf *out, struct err *err)
 {
+    uint32_t n_vocab = n_vocab_of(with);
     struct engine_detok *detok;
     int rc = engine_detok_create(with->model, true, true, &detok, err);
 
     if (rc)
         return rc;
     for (size_t i = 0; i < r->n_prompt_tokens && rc == 0; i++) {
-        rc = check_id(with, "tokens", r->prompt_tokens[i], err);
+        rc = check_id(n_vocab, "tokens", r->prompt_tokens[i], err);
         if (rc == 0 && engine_detok_put(detok, r->prompt_tokens[i], out))
             rc = err_set(err, ERR_LIMIT, "the text of %zu tokens passes %zu bytes",
                          r->n_prompt_tokens, out->max);

@@ -32,6 +32,7 @@ struct reply {
     struct buf reasoning;       /* of one */
     struct buf scores;          /* of one, commas between */
     json_t *calls;              /* of one: {"id","name","arguments"} */
+    struct buf args;            /* of the last of them, which has none yet */
     uint64_t n_events;          /* events with text sent */
     uint64_t first_count;       /* tokens the first text came with */
     int64_t first_ms, metrics_ms;
@@ -81,6 +82,7 @@ int reply_create(struct server *s, struct http_exchange *x, struct job *j, struc
     buf_init(&r->text, REPLY_TEXT_MAX);
     buf_init(&r->reasoning, REPLY_TEXT_MAX);
     buf_init(&r->scores, REPLY_TEXT_MAX);
+    buf_init(&r->args, REPLY_TEXT_MAX);
     if (j->request.timeout_ms && set_deadline(r, j->request.timeout_ms)) {
         if (r->deadline)
             event_free(r->deadline);
@@ -108,6 +110,7 @@ static void reply_free(struct reply *r)
     buf_done(&r->text);
     buf_done(&r->reasoning);
     buf_done(&r->scores);
+    buf_done(&r->args);
     json_decref(r->calls);
     job_free(r->job);
     free(r);
@@ -176,30 +179,31 @@ static void make_call_id(char id[CALL_ID_BYTES])
         id[i] = "call_"[i];
 }
 
-/* ---- an answer that is given as a whole
- * ----------------------------------------------------------- */
+/* ---- an answer that is given as a whole ---------------------------------- */
+
+/* The last call has all its arguments. */
+static int close_call(struct reply *r)
+{
+    json_t *call = json_array_get(r->calls, json_array_size(r->calls) - 1);
+    int rc = 0;
+
+    if (call)
+        rc = json_object_set_new(call, "arguments", json_stringn(buf_str(&r->args), r->args.len));
+    buf_clear(&r->args);
+    return rc;
+}
 
 static int add_call(struct reply *r, const char *name, size_t n)
 {
     char id[CALL_ID_BYTES];
 
+    if (close_call(r))
+        return -1;
     make_call_id(id);
     if (!r->calls)
         r->calls = json_array();
     return json_array_append_new(
         r->calls, json_pack("{s:s, s:s%, s:s}", "id", id, "name", name, n, "arguments", ""));
-}
-
-/* Pieces of arguments are few where nobody waits for them; so they are simply put together. */
-static int add_args(struct reply *r, const char *text, size_t n)
-{
-    json_t *call = json_array_get(r->calls, json_array_size(r->calls) - 1);
-    const char *had = json_string_value(json_object_get(call, "arguments"));
-    char *all = str_printf("%s%.*s", had ? had : "", (int)n, text);
-    int rc = all ? json_object_set_new(call, "arguments", json_string(all)) : -1;
-
-    free(all);
-    return rc;
 }
 
 static int collect_scores(struct reply *r, const char *scores, size_t n)
@@ -226,7 +230,7 @@ static void collect(struct reply *r, const struct outbox_note *note, const char 
         rc = add_call(r, text, note->n);
         break;
     case NOTE_ARGS:
-        rc = add_args(r, text, note->n);
+        rc = buf_put(&r->args, text, note->n);
         break;
     }
     if (rc || collect_scores(r, text + note->n, note->n_scores)) {
@@ -235,8 +239,7 @@ static void collect(struct reply *r, const struct outbox_note *note, const char 
     }
 }
 
-/* ---- events
- * ------------------------------------------------------------------------------------------ */
+/* ---- events -------------------------------------------------------------- */
 
 static void put_call(struct reply *r, const struct outbox_note *note, const char *text)
 {
@@ -308,8 +311,10 @@ static void end_stream(struct reply *r)
 /* What only some answers have. */
 static void put_extras(struct reply *r, struct buf *body)
 {
-    char *calls = r->calls ? json_dumps(r->calls, JSON_COMPACT) : NULL;
+    char *calls = NULL;
 
+    if (r->calls && close_call(r) == 0)
+        calls = json_dumps(r->calls, JSON_COMPACT);
     if (r->reasoning.len) {
         buf_puts(body, ",\"reasoning\":");
         json_put_string(body, buf_str(&r->reasoning), r->reasoning.len);

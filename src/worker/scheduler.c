@@ -40,8 +40,7 @@ struct scheduler {
     bool tuned; /* engine_tune has no more to do */
 };
 
-/* ---- what comes in ----------------------------------------------------------------------------
- */
+/* ---- what comes in ------------------------------------------------------- */
 
 /* From the intake's thread. */
 static void accept_job(void *arg, struct job *j)
@@ -94,8 +93,7 @@ static bool collect(struct scheduler *s, bool sleep)
     return stopping;
 }
 
-/* ---- those that wait --------------------------------------------------------------------------
- */
+/* ---- those that wait ----------------------------------------------------- */
 
 static void sweep_waiting(struct scheduler *s)
 {
@@ -137,8 +135,7 @@ static void fail_waiting(struct scheduler *s, enum api_code code, const char *te
     outbox_flush(s->params.outbox);
 }
 
-/* ---- loading ----------------------------------------------------------------------------------
- */
+/* ---- loading ------------------------------------------------------------- */
 
 static void show_load(struct board *b, const struct engine_load *now)
 {
@@ -251,8 +248,7 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
     return rc;
 }
 
-/* ---- the thread -------------------------------------------------------------------------------
- */
+/* ---- the thread ---------------------------------------------------------- */
 
 /* Drops to `to` only from `from`: the loop may have set BOARD_DRAINING meanwhile. */
 static void change_state(struct board *b, uint32_t from, uint32_t to)

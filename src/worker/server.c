@@ -39,8 +39,7 @@
 #define RETRY_AFTER_MAX 60.0
 #define KEY_VARIABLE    "RBEE_API_KEY"
 
-/* ---- what the engine's side tells
- * ---------------------------------------------------------------- */
+/* ---- what the engine's side tells ---------------------------------------- */
 
 static void note_service(struct server *s, const struct job *j)
 {
@@ -142,8 +141,7 @@ static void deliver(void *arg)
     server_jobs_changed(s);
 }
 
-/* ---- where the server is
- * ------------------------------------------------------------------------- */
+/* ---- where the server is ------------------------------------------------- */
 
 /* The address an inherited socket is bound to. */
 static int name_socket(int fd, char *host, size_t size, struct err *err)
@@ -243,8 +241,7 @@ static int listen_for_clients(struct server *s, struct err *err)
     return take_key(s, err);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------- */
 
 static int make_loop(struct server *s, struct err *err)
 {

@@ -22,8 +22,7 @@ struct speech {
     bool lost; /* memory ran out */
 };
 
-/* ---- to the outbox
- * -------------------------------------------------------------------------------- */
+/* ---- to the outbox ------------------------------------------------------- */
 
 static void note(struct speech *s, enum note_kind kind, const char *text, size_t n, uint32_t index)
 {
@@ -68,8 +67,7 @@ static int give(struct speech *s, struct outbox *out, uint64_t tokens_out, bool 
     return s->lost ? -1 : 0;
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ---------------------------------------------------------------- */
 
 static int create_split(struct speech *s, struct err *err)
 {
@@ -123,8 +121,7 @@ void speech_free(struct speech *s)
     free(s);
 }
 
-/* ---- tokens
- * ---------------------------------------------------------------------------------------- */
+/* ---- tokens -------------------------------------------------------------- */
 
 void speech_score(struct speech *s, int32_t token, const float *logits, uint32_t n_vocab)
 {

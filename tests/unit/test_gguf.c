@@ -20,8 +20,7 @@
 #include "engine/gguf/gguf.h"
 #include "engine/gguf/writer.h"
 
-/* ---- a file made by hand ----------------------------------------------------------------------
- */
+/* ---- a file made by hand ------------------------------------------------- */
 
 struct image {
     uint8_t bytes[8192];
@@ -155,8 +154,7 @@ static void put_everything(struct image *im, uint32_t version)
     put(im, block, sizeof(block));
 }
 
-/* ---- what is valid ----------------------------------------------------------------------------
- */
+/* ---- what is valid ------------------------------------------------------- */
 
 static void check_everything(struct gguf *g)
 {
@@ -438,8 +436,7 @@ static void test_gguf__values_are_shown_as_printable_text(void **state)
     free(copy);
 }
 
-/* ---- what is not ------------------------------------------------------------------------------
- */
+/* ---- what is not --------------------------------------------------------- */
 
 static void test_gguf__refuses_a_file_cut_at_any_byte(void **state)
 {
@@ -713,8 +710,7 @@ static void test_gguf__refuses_alignments_that_are_no_power_of_two(void **state)
     free(copy);
 }
 
-/* ---- files and parts --------------------------------------------------------------------------
- */
+/* ---- files and parts ----------------------------------------------------- */
 
 static char *fresh_dir(void)
 {

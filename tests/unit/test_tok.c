@@ -18,15 +18,14 @@
 #include "engine/tok/merge.h"
 #include "engine/tok/pre.h"
 #include "engine/tok/tok.h"
-#include "engine/tok/utf8.h"
+#include "base/utf8.h"
 
 #define KEY(name)  "tokenizer.ggml." name
 #define BLANK      "\xE2\x96\x81"
 #define MAX_TOKENS 400
 #define MAX_MERGES 16
 
-/* ---- vocabularies made by hand ----------------------------------------------------------------
- */
+/* ---- vocabularies made by hand ------------------------------------------- */
 
 struct vocabulary {
     struct gguf_str texts[MAX_TOKENS];
@@ -211,8 +210,7 @@ static const char *list(int n, ...)
     return shown;
 }
 
-/* ---- SPM --------------------------------------------------------------------------------------
- */
+/* ---- SPM ----------------------------------------------------------------- */
 
 static void test_tok__spm_joins_the_best_score_first(void **state)
 {
@@ -340,8 +338,7 @@ static void test_tok__spm_without_kinds_knows_bytes_by_their_spelling(void **sta
     unload(&l);
 }
 
-/* ---- BPE --------------------------------------------------------------------------------------
- */
+/* ---- BPE ----------------------------------------------------------------- */
 
 static void test_tok__bpe_merges_by_rank_inside_words(void **state)
 {
@@ -399,8 +396,7 @@ static void test_tok__bpe_without_a_byte_gives_unknown_or_nothing(void **state)
     unload(&l);
 }
 
-/* ---- special tokens and flags -----------------------------------------------------------------
- */
+/* ---- special tokens and flags -------------------------------------------- */
 
 static void test_tok__control_tokens_are_parsed_only_when_asked(void **state)
 {
@@ -539,8 +535,7 @@ static void test_tok__finds_tokens_by_text(void **state)
     unload(&l);
 }
 
-/* ---- back to text -----------------------------------------------------------------------------
- */
+/* ---- back to text -------------------------------------------------------- */
 
 static const char *piece(const struct loaded *l, int32_t id, bool special)
 {
@@ -693,8 +688,7 @@ static void test_tok__any_bytes_come_back(void **state)
     }
 }
 
-/* ---- time -------------------------------------------------------------------------------------
- */
+/* ---- time ---------------------------------------------------------------- */
 
 /* Joins equal neighbours, so that n symbols end as one: as many merges as can be. */
 static bool join_equals(const void *arg, const struct merge_sym *left,
@@ -762,8 +756,7 @@ static void test_tok__a_megabyte_is_encoded(void **state)
     free(text);
 }
 
-/* ---- pre-tokenisers ---------------------------------------------------------------------------
- */
+/* ---- pre-tokenisers ------------------------------------------------------ */
 
 static int show_word(void *arg, const char *bytes, size_t n)
 {
@@ -854,8 +847,7 @@ static void test_tok__every_pre_tokeniser_gives_the_whole_text(void **state)
     }
 }
 
-/* ---- files that lie ---------------------------------------------------------------------------
- */
+/* ---- files that lie ------------------------------------------------------ */
 
 static void refused(const struct vocabulary *v, int code, const char *word1, const char *word2)
 {

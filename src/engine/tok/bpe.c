@@ -14,7 +14,7 @@
 
 #include "engine/tok/bytes.h"
 #include "engine/tok/impl.h"
-#include "engine/tok/utf8.h"
+#include "base/utf8.h"
 
 #define KEY_MERGES "tokenizer.ggml.merges"
 #define KEY_PRE    "tokenizer.ggml.pre"

@@ -12,7 +12,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
-#include "engine/tok/utf8.h"
+#include "base/utf8.h"
 
 #define PATTERN_MAX_BYTES 8192
 

@@ -13,7 +13,7 @@
 
 #include "engine/tok/bytes.h"
 #include "engine/tok/impl.h"
-#include "engine/tok/utf8.h"
+#include "base/utf8.h"
 
 #define KEY_SCORES "tokenizer.ggml.scores"
 

@@ -8,7 +8,7 @@
 
 #include "engine/tok/bytes.h"
 #include "engine/tok/impl.h"
-#include "engine/tok/utf8.h"
+#include "base/utf8.h"
 
 /* SPM: U+2581 spells a blank. */
 static int put_blanks(const struct gguf_str *s, struct buf *out)

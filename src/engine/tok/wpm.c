@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "engine/tok/impl.h"
-#include "engine/tok/utf8.h"
+#include "base/utf8.h"
 
 #define KEY(name)      "tokenizer.ggml." name
 #define WORD_MAX_CHARS 100

@@ -16,18 +16,28 @@
 #define HANGUL_NV    21u
 #define HANGUL_NT    28u
 
-enum wpm_class wpm_class_of(uint32_t code)
+/* The first of n rows, `stride` bytes apart and rising, whose key at `last` is no less; n for none.
+ */
+static size_t find(const uint32_t *last, size_t n, size_t stride, uint32_t code)
 {
-    size_t low = 0, high = COUNT(wpm_ranges);
+    size_t low = 0, high = n;
 
     while (low < high) {
         size_t mid = low + (high - low) / 2;
 
-        if (wpm_ranges[mid].last < code)
+        if (*(const uint32_t *)(const void *)((const char *)last + mid * stride) < code)
             low = mid + 1;
         else
             high = mid;
     }
+    return low;
+}
+#define FIND(table, key, code) find(&(table)[0].key, COUNT(table), sizeof((table)[0]), code)
+
+enum wpm_class wpm_class_of(uint32_t code)
+{
+    const size_t low = FIND(wpm_ranges, last, code);
+
     return low < COUNT(wpm_ranges) && wpm_ranges[low].first <= code ? wpm_ranges[low].kind
                                                                     : WPM_LETTER;
 }
@@ -45,19 +55,12 @@ static int split_hangul(uint32_t syllable, uint32_t parts[WPM_PARTS])
 /* The canonical decomposition less its marks. */
 static int split(uint32_t code, uint32_t parts[WPM_PARTS])
 {
-    size_t low = 0, high = COUNT(wpm_bases);
+    size_t low;
     int n = 0;
 
     if (code - HANGUL_FIRST < HANGUL_COUNT)
         return split_hangul(code - HANGUL_FIRST, parts);
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-
-        if (wpm_bases[mid].code < code)
-            low = mid + 1;
-        else
-            high = mid;
-    }
+    low = FIND(wpm_bases, code, code);
     parts[0] = code;
     if (low == COUNT(wpm_bases) || wpm_bases[low].code != code)
         return wpm_class_of(code) == WPM_MARK ? 0 : 1;
@@ -70,16 +73,8 @@ static int split(uint32_t code, uint32_t parts[WPM_PARTS])
 
 static uint32_t lower(uint32_t code)
 {
-    size_t low = 0, high = COUNT(wpm_lowers);
+    const size_t low = FIND(wpm_lowers, last, code);
 
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-
-        if (wpm_lowers[mid].last < code)
-            low = mid + 1;
-        else
-            high = mid;
-    }
     if (low == COUNT(wpm_lowers) || code < wpm_lowers[low].first ||
         (code - wpm_lowers[low].first) % wpm_lowers[low].step != 0)
         return code;

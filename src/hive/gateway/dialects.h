@@ -25,6 +25,9 @@ const char *openai_finish_reason(const struct choice *c);
 /* Puts a JSON value and frees it; null for none. Numbers get so many digits; 0 = all they have. */
 void openai_put_json(struct buf *out, json_t *value, unsigned digits);
 #define OPENAI_LOGPROB_DIGITS 9 /* a worker's log-probabilities are floats */
+/* The whole body of an answer; `put` writes each choice's members but for its end. */
+void openai_whole(const struct answer *a, const char *object,
+                  void (*put)(const struct choice *c, struct buf *out), struct buf *out);
 /* The stream's last chunk of a client that wants to know the usage: no choices in it. */
 void openai_finish(struct answer *a);
 

@@ -71,3 +71,18 @@ void openai_finish(struct answer *a)
     buf_putc(out, '}');
     outlet_end(&a->out);
 }
+
+void openai_whole(const struct answer *a, const char *object,
+                  void (*put)(const struct choice *c, struct buf *out), struct buf *out)
+{
+    openai_put_head(a, object, out);
+    buf_puts(out, "\"choices\":[");
+    for (unsigned i = 0; i < a->n_choices; i++) {
+        buf_puts(out, i ? ",{" : "{");
+        put(&a->choices[i], out);
+        buf_printf(out, ",\"finish_reason\":\"%s\"}", openai_finish_reason(&a->choices[i]));
+    }
+    buf_puts(out, "],");
+    openai_put_usage(a, out);
+    buf_putc(out, '}');
+}

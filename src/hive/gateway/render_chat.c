@@ -256,26 +256,21 @@ static void put_message(struct buf *out, const struct choice *c)
     buf_putc(out, '}');
 }
 
+static void put_whole(const struct choice *c, struct buf *out)
+{
+    buf_printf(out, "\"index\":%u,", c->index);
+    put_message(out, c);
+    buf_puts(out, ",\"logprobs\":");
+    openai_put_json(
+        out,
+        c->logprobs ? json_pack("{s:o, s:n}", "content", logprobs_content(c->logprobs), "refusal")
+                    : NULL,
+        OPENAI_LOGPROB_DIGITS);
+}
+
 static void whole(struct answer *a, struct buf *out)
 {
-    openai_put_head(a, "chat.completion", out);
-    buf_puts(out, "\"choices\":[");
-    for (unsigned i = 0; i < a->n_choices; i++) {
-        const struct choice *c = &a->choices[i];
-
-        buf_printf(out, "%s{\"index\":%u,", i ? "," : "", i);
-        put_message(out, c);
-        buf_puts(out, ",\"logprobs\":");
-        openai_put_json(out,
-                        c->logprobs ? json_pack("{s:o, s:n}", "content",
-                                                logprobs_content(c->logprobs), "refusal")
-                                    : NULL,
-                        OPENAI_LOGPROB_DIGITS);
-        buf_printf(out, ",\"finish_reason\":\"%s\"}", openai_finish_reason(c));
-    }
-    buf_puts(out, "],");
-    openai_put_usage(a, out);
-    buf_putc(out, '}');
+    openai_whole(a, "chat.completion", put_whole, out);
 }
 
 const struct dialect dialect_chat = {.shape = SHAPE_OPENAI,

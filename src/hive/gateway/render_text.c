@@ -127,23 +127,18 @@ static void on_end(struct choice *c)
     put_chunk(c, "", 0, NULL, openai_finish_reason(c));
 }
 
+static void put_whole(const struct choice *c, struct buf *out)
+{
+    buf_puts(out, "\"text\":");
+    answer_put_raw(out, &c->text);
+    buf_printf(out, ",\"index\":%u,\"logprobs\":", c->index);
+    openai_put_json(out, c->logprobs ? logprobs_legacy(c->logprobs, 0) : NULL,
+                    OPENAI_LOGPROB_DIGITS);
+}
+
 static void whole(struct answer *a, struct buf *out)
 {
-    openai_put_head(a, "text_completion", out);
-    buf_puts(out, "\"choices\":[");
-    for (unsigned i = 0; i < a->n_choices; i++) {
-        const struct choice *c = &a->choices[i];
-
-        buf_printf(out, "%s{\"text\":", i ? "," : "");
-        answer_put_raw(out, &c->text);
-        buf_printf(out, ",\"index\":%u,\"logprobs\":", i);
-        openai_put_json(out, c->logprobs ? logprobs_legacy(c->logprobs, 0) : NULL,
-                        OPENAI_LOGPROB_DIGITS);
-        buf_printf(out, ",\"finish_reason\":\"%s\"}", openai_finish_reason(c));
-    }
-    buf_puts(out, "],");
-    openai_put_usage(a, out);
-    buf_putc(out, '}');
+    openai_whole(a, "text_completion", put_whole, out);
 }
 
 const struct dialect dialect_text = {.shape = SHAPE_OPENAI,

@@ -1,6 +1,6 @@
 /* utf8.h - one UTF-8 character at a time. Source: RFC 3629, section 4. Any thread. */
-#ifndef RBEE_ENGINE_TOK_UTF8_H
-#define RBEE_ENGINE_TOK_UTF8_H
+#ifndef RBEE_BASE_UTF8_H
+#define RBEE_BASE_UTF8_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,16 +1,17 @@
 /*
- * utf8.h - characters as bytes (RFC 3629): one at a time, and ranges of them as sequences of ranges
- * of bytes, which is how an automaton on bytes reads them.
+ * chars.h - characters as bytes (RFC 3629): one at a time, and ranges of them as sequences of
+ * ranges of bytes, which is how an automaton on bytes reads them.
  */
-#ifndef RBEE_GRAMMAR_UTF8_H
-#define RBEE_GRAMMAR_UTF8_H
+#ifndef RBEE_GRAMMAR_CHARS_H
+#define RBEE_GRAMMAR_CHARS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define UTF8_MAX_CHAR  0x10FFFFu
-#define UTF8_MAX_BYTES 4
+#include "base/utf8.h"
+
+#define UTF8_MAX_CHAR 0x10FFFFu
 
 /* A surrogate is no character, and nothing is past U+10FFFF. */
 bool utf8_is_char(uint32_t c);

@@ -1,5 +1,5 @@
 /* utf8.c - see utf8.h. Refuses overlong forms, surrogates and what lies above U+10FFFF. */
-#include "engine/tok/utf8.h"
+#include "base/utf8.h"
 
 /* What the second byte may be depends on the first; the others are always 80..BF. */
 static int lead(unsigned char b, unsigned char *low, unsigned char *high)
