@@ -41,6 +41,7 @@ struct board {
     _Atomic uint32_t n_ctx; /* positions a sequence may have */
     char error_code[64];    /* an api_code's text */
     char error_text[BOARD_ERROR_MAX];
+    _Atomic uint32_t sandbox; /* sandbox_pack of its level (api/sandbox.h); 0 = not told yet */
 };
 
 /* The hive's side: makes the memory; *fd is to be inherited by the worker. */

@@ -89,6 +89,7 @@ static void make_args(struct args *a, const struct worker *w, const char *hive, 
         put(a, "--chat-template", config_text(c, "hive", "chat_template"));
     put(a, "--prefix-cache", config_text(c, "hive", "prefix_cache"));
     put(a, "--speculate", config_text(c, "hive", "speculate"));
+    put(a, "--sandbox", config_text(c, "hive", "sandbox"));
     put(a, "--log-level", config_text(c, "hive", "log_level"));
 }
 

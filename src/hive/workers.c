@@ -338,8 +338,9 @@ static int begin(struct worker *w, struct api_error *e)
         on_judged(w, known);
         return 0;
     }
-    return inspect_start(ws->params.base, w->program, w->model_path, on_inspected, w, &w->inspect,
-                         e);
+    return inspect_start(ws->params.base, w->program,
+                         config_text(ws->params.config, "hive", "sandbox"), w->model_path,
+                         on_inspected, w, &w->inspect, e);
 }
 
 static int add_waiter(struct worker *w,
