@@ -94,7 +94,7 @@ static void say_limits(struct chat *c)
     if (f->context_full) {
         term_say(&c->keeper->term,
                  "The context is full: %lld of %lld tokens are used, so the answer ends here.",
-                 (long long)(f->prompt_tokens + f->tokens_out), (long long)c->n_ctx);
+                 (long long)figures_used(f, c->n_ctx), (long long)c->n_ctx);
         say_full(c);
     } else if (str_eq(f->reason, "MAX_TOKENS")) {
         term_note(&c->keeper->term,

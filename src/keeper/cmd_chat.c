@@ -8,6 +8,7 @@
 #include "keeper/chat.h"
 #include "keeper/chat_commands.h"
 #include "keeper/commands.h"
+#include "keeper/download.h"
 #include "keeper/editor.h"
 #include "keeper/interrupt.h"
 #include "keeper/prompt.h"
@@ -96,7 +97,7 @@ static void greet(struct chat *c)
         term_note(&c->keeper->term, "Going on with %zu message%s.", n, n == 1 ? "" : "s");
     if (c->interactive)
         term_note(&c->keeper->term, "You talk to %s. /help tells more, Ctrl+D ends.",
-                  c->model.text);
+                  download_short_name(c->model.text));
 }
 
 static int open_input(struct keeper *k, struct input *in, struct err *err)

@@ -105,7 +105,7 @@ json_t *conversation_messages(const struct conversation *c)
 /* ---- files ---- */
 static char *to_text(const struct conversation *c)
 {
-    json_t *root = json_pack("{s:i, s:s?, s:s?, s:O, s:O}", "rbee_chat", CONVERSATION_VERSION,
+    json_t *root = json_pack("{s:i, s:s*, s:s*, s:O, s:O}", "rbee_chat", CONVERSATION_VERSION,
                              "model", c->model, "system", c->system_text, "settings", c->settings,
                              "messages", c->messages);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;

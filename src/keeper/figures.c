@@ -51,6 +51,14 @@ void figures_line(const struct figures *f, struct buf *out)
     buf_printf(out, " (%s)", reason_words(f));
 }
 
+/* The very last token of a full context is told, but has no place in it any more. */
+int64_t figures_used(const struct figures *f, int64_t n_ctx)
+{
+    int64_t used = f->prompt_tokens + f->tokens_out;
+
+    return n_ctx > 0 && used > n_ctx ? n_ctx : used;
+}
+
 void figures_more(const struct figures *f, int64_t n_ctx, struct buf *out)
 {
     buf_printf(out, "prompt %lld token%s, %lld of them cached, in %lld ms",
@@ -59,7 +67,7 @@ void figures_more(const struct figures *f, int64_t n_ctx, struct buf *out)
     if (f->reasoning_tokens)
         buf_printf(out, "; %lld token%s of thoughts", (long long)f->reasoning_tokens,
                    figures_plural((uint64_t)f->reasoning_tokens));
-    buf_printf(out, "; context %lld", (long long)(f->prompt_tokens + f->tokens_out));
+    buf_printf(out, "; context %lld", (long long)figures_used(f, n_ctx));
     if (n_ctx > 0)
         buf_printf(out, " of %lld", (long long)n_ctx);
     buf_puts(out, " tokens");

@@ -31,6 +31,9 @@ void figures_line(const struct figures *f, struct buf *out);
  */
 void figures_more(const struct figures *f, int64_t n_ctx, struct buf *out);
 
+/* Tokens of the context that are in use, at most n_ctx where that is known. */
+int64_t figures_used(const struct figures *f, int64_t n_ctx);
+
 /* "s", unless n is 1. */
 const char *figures_plural(uint64_t n);
 
