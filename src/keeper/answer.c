@@ -22,11 +22,18 @@ static void show(struct answer *a, const char *text)
         out_put(a->out, text, strlen(text));
 }
 
+static bool is_hidden(const struct answer *a)
+{
+    return a->hush || !a->out;
+}
+
 static void open_thoughts(struct answer *a)
 {
     if (a->thinking)
         return;
     a->thinking = true;
+    if (is_hidden(a))
+        return;
     if (a->dim)
         out_style(a->out, OUT_DIM);
     else
@@ -38,8 +45,9 @@ static void close_thoughts(struct answer *a)
     if (!a->thinking)
         return;
     a->thinking = false;
-    if (a->out)
-        out_end_line(a->out);
+    if (is_hidden(a))
+        return;
+    out_end_line(a->out);
     if (a->dim)
         out_style(a->out, OUT_PLAIN);
     else
@@ -50,10 +58,11 @@ void answer_thought(struct answer *a, const char *text, size_t n)
 {
     if (a->keep)
         buf_put(&a->thoughts, text, n);
-    if (a->hush || !a->out || n == 0)
+    if (n == 0)
         return;
     open_thoughts(a);
-    out_put(a->out, text, n);
+    if (!is_hidden(a))
+        out_put(a->out, text, n);
 }
 
 /* Behind thoughts models write blank lines, which say nothing once the two are set apart. */
@@ -89,7 +98,7 @@ void answer_end(struct answer *a)
 
 void answer_break(struct answer *a)
 {
-    if (a->thinking && a->dim)
+    if (a->thinking && a->dim && !a->hush)
         out_style(a->out, OUT_PLAIN);
     a->thinking = false;
 }

@@ -20,7 +20,7 @@ struct answer {
     bool dim;        /* thoughts are dim, not marked */
     bool hush;       /* thoughts are not shown */
     bool keep;       /* text and thoughts are collected */
-    bool thinking;   /* the last that was shown was a thought */
+    bool thinking;   /* the last that came was a thought */
     struct buf text, thoughts;
 };
 

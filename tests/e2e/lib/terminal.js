@@ -5,6 +5,7 @@
  * What the terminal shows comes as one text. `says` looks for a pattern behind the last one that it
  * found, so that a test reads like a dialogue; keys are what a terminal sends for them.
  */
+const fs = require('node:fs');
 const os = require('node:os');
 const { spawn } = require('node:child_process');
 
@@ -13,7 +14,7 @@ const { PATIENCE_MS } = require('./proc.js');
 
 const KEYS = {
   enter: '\r', interrupt: '\x03', end: '\x04', erase: '\x7f', up: '\x1b[A', left: '\x1b[D',
-  stop: '\x1a', pasted: (text) => `\x1b[200~${text}\x1b[201~`,
+  pasted: (text) => `\x1b[200~${text}\x1b[201~`,
 };
 
 class Terminal {
@@ -69,6 +70,12 @@ class Terminal {
 
   keys(bytes) {
     this.child.stdin.write(bytes);
+  }
+
+  /* The keeper's process, and the name of its terminal. */
+  keeper() {
+    const pid = Number(fs.readFileSync(`/proc/${this.child.pid}/task/${this.child.pid}/children`, 'utf8').trim());
+    return { pid, name: fs.readlinkSync(`/proc/${pid}/fd/0`) };
   }
 
   /* Its end; the exit code. */
