@@ -195,7 +195,7 @@ static int try_user_namespace(struct rig *r)
 
 static int try_exec(struct rig *r)
 {
-    static char *const argv[] = {(char[]){"true"}, NULL};
+    char word[] = "true", *const argv[] = {word, NULL};
 
     (void)r;
     return refused(execve("/bin/true", argv, argv + 1));
@@ -468,7 +468,7 @@ static int landlock_refuses_files(struct rig *r)
 
 static int landlock_refuses_exec(struct rig *r)
 {
-    static char *const argv[] = {(char[]){"true"}, NULL};
+    char word[] = "true", *const argv[] = {word, NULL};
 
     (void)r;
     return refused_with(execve("/bin/true", argv, argv + 1), EACCES);
