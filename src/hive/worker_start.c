@@ -2,7 +2,7 @@
  * worker_start.c - the process of a worker: its socket, its board, its words, its descriptors.
  *
  * The child's descriptors: 0 /dev/null, 1 and 2 its log, 3 the listening socket, 4 the lease (EOF
- * when the hive is gone), 5 the board. The hive keeps none of the socket: when the worker dies, the
+ * when the hive is gone), 5 the board, 6 the keys and the certificate where they are needed. The hive keeps none of the socket: when the worker dies, the
  * kernel refuses its callers at once.
  */
 #include <errno.h>
@@ -73,6 +73,8 @@ static void make_args(struct args *a, const struct worker *w, const char *hive, 
     put_num(a, "--listen-fd", 3);
     put_num(a, "--lease-fd", 4);
     put_num(a, "--board-fd", 5);
+    if (w->owner->params.share_fd >= 0)
+        put_num(a, "--access-fd", 6);
     put(a, "--hive-url", hive);
     if (!is_wildcard(w->owner->params.addr.host))
         put(a, "--public-url", own);
@@ -106,16 +108,15 @@ static int run(struct worker *w, int listen_fd, int board_fd, int log_fd, struct
     struct args args;
     struct child_params params = {
         .path = w->program,
-        .fds = {-1, log_fd, log_fd, listen_fd, w->owner->lease_read, board_fd},
-        .n_fds = 6};
+        .fds = {-1, log_fd, log_fd, listen_fd, w->owner->lease_read, board_fd,
+                w->owner->params.share_fd},
+        .n_fds = w->owner->params.share_fd >= 0 ? 7 : 6};
     int rc;
 
     hive_url(w, hive);
     worker_own_url(w, own);
     make_args(&args, w, hive, own);
     environment_make(&env);
-    if (w->owner->params.key[0])
-        environment_add(&env, "RBEE_API_KEY", w->owner->params.key);
     params.argv = args.words;
     params.envp = env.vars;
     rc = child_start(&params, &w->child, err);
