@@ -6,9 +6,9 @@
  * (DNS rebinding). On any other address a key is needed. Only the health routes are open to all.
  *
  * A key is right when the hive's list knows its hash (keys.h), or when it is one of two that are
- * held in the clear: the key of a worker that a person started, and the link key, which a hive makes
- * anew at each start for itself and its workers and which opens nothing of the hive but the route
- * on which workers report. Every comparison takes the same time wherever the difference is.
+ * held in the clear: the key of a worker that a person started, and the link key, which a hive
+ * makes anew at each start for itself and its workers and which opens nothing of the hive but the
+ * route on which workers report. Every comparison takes the same time wherever the difference is.
  *
  * Pure decisions and a key file; the HTTP server's `filter` hook calls access_check. Any thread.
  */
@@ -30,14 +30,15 @@
 struct access_share;
 struct keys;
 
-/* What is needed to decide; the pointers are borrowed. No key, list or share: no key is asked for. */
+/* What is needed to decide; the pointers are borrowed. No key, list or share: no key is asked for.
+ */
 struct access {
-    bool loopback_only;               /* bound to a loopback address: Host and Origin are looked at */
-    char key[ACCESS_KEY_MAX + 1];     /* one in the clear; "" = none */
-    const struct keys *keys;          /* a hive's list, or NULL */
-    const struct access_share *share; /* a worker's view of its hive's list, or NULL */
+    bool loopback_only;           /* bound to a loopback address: Host and Origin are looked at */
+    char key[ACCESS_KEY_MAX + 1]; /* one in the clear; "" = none */
+    const struct keys *keys;      /* a hive's list, or NULL */
+    const struct access_share *share;  /* a worker's view of its hive's list, or NULL */
     char link_key[ACCESS_KEY_MAX + 1]; /* "" = none */
-    const char *link_path; /* the only one that the link key opens; NULL = all */
+    const char *link_path;             /* the only one that the link key opens; NULL = all */
     const char *open_path; /* one more that is open to all, beside health; NULL = none */
     const char *origins;   /* pages that may ask besides: origins with blanks between, or "*" */
 };

@@ -45,10 +45,9 @@ static int put_secrets(struct access_share *s, const struct access_secrets *secr
     if (str_copy(s->certificate, sizeof s->certificate, secrets->certificate) &&
         str_copy(s->private_key, sizeof s->private_key, secrets->private_key))
         return 0;
-    return err_set(err, ERR_LIMIT,
-                   "the certificate has %zu bytes and its key %zu; each may have %u",
-                   strlen(secrets->certificate), strlen(secrets->private_key),
-                   ACCESS_SHARE_PEM_MAX - 1);
+    return err_set(
+        err, ERR_LIMIT, "the certificate has %zu bytes and its key %zu; each may have %u",
+        strlen(secrets->certificate), strlen(secrets->private_key), ACCESS_SHARE_PEM_MAX - 1);
 }
 
 /* The same memory by a descriptor that can only read. */

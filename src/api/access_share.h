@@ -1,5 +1,6 @@
 /*
- * access_share.h - how a hive's workers know its keys, at every moment, and what else they get of it.
+ * access_share.h - how a hive's workers know its keys, at every moment, and what else they get of
+ * it.
  *
  * A memfd that the hive makes at its start when it asks for keys, and that each worker inherits,
  * read-only: the kernel lets nobody else write to it. The hashes of the keys are in it, so a key

@@ -82,7 +82,8 @@ int failed_keys_wait_s(const struct failed_keys *f, const char *peer, int64_t no
 
     if (i == f->n)
         return 0;
-    over = f->all[i].debt_until_ms - now_ms - (FAILED_KEYS_BURST - 1) * (int64_t)FAILED_KEYS_REFILL_MS;
+    over =
+        f->all[i].debt_until_ms - now_ms - (FAILED_KEYS_BURST - 1) * (int64_t)FAILED_KEYS_REFILL_MS;
     return over > 0 ? (int)((over + 999) / 1000) : 0;
 }
 

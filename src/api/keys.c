@@ -199,8 +199,8 @@ static int change(const char *home, int (*make)(struct keys *k, void *arg, struc
     if (!path)
         return err_no_memory(err, strlen(home), "a path");
     rc = path_make_dirs(home, 0700, err);
-    if (rc == 0 && ((lock = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
-                    flock(lock, LOCK_EX) != 0))
+    if (rc == 0 &&
+        ((lock = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || flock(lock, LOCK_EX) != 0))
         rc = err_errno(err, ERR_IO, errno, "cannot lock %s", home);
     if (rc == 0)
         rc = load_path(path, &k, err);
@@ -251,9 +251,10 @@ static int take_out(struct keys *k, void *arg, struct err *err)
         if (strncmp(sha256_hex(k->items[i].hash, hex), r->print, n) != 0)
             continue;
         if (found < k->n)
-            return err_set(err, ERR_CONFLICT,
-                           "several keys begin with %s: give more of the digits in the file " KEYS_FILE,
-                           r->print);
+            return err_set(
+                err, ERR_CONFLICT,
+                "several keys begin with %s: give more of the digits in the file " KEYS_FILE,
+                r->print);
         found = i;
     }
     if (found == k->n)

@@ -46,7 +46,8 @@ char *keys_print(const unsigned char hash[SHA256_BYTES], char dst[KEYS_PRINT_BYT
 /* The entry that `key` opens, or -1. Looks at all of them, in a time that does not tell which. */
 int keys_find(const struct keys *k, const char *key);
 
-/* ERR_INVALID for a name that is none, ERR_LIMIT past KEYS_MAX, ERR_CONFLICT for one that is there. */
+/* ERR_INVALID for a name that is none, ERR_LIMIT past KEYS_MAX, ERR_CONFLICT for one that is there.
+ */
 int keys_add(struct keys *k, const char *key, const char *name, int64_t made_s, struct err *err);
 
 /* The lines of a file, n bytes; `path` is for the error, which names the line. */

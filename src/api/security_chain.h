@@ -1,6 +1,6 @@
 /*
- * security_chain.h - lines of the security log that hold each other: each begins with the SHA-256 of
- * the line before it (without its line feed), the first ever with 64 zeros.
+ * security_chain.h - lines of the security log that hold each other: each begins with the SHA-256
+ * of the line before it (without its line feed), the first ever with 64 zeros.
  *
  *     {"prev":"<64 hex digits>","at":"2026-01-31T12:00:00.123Z","event":"start",...}
  *

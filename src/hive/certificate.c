@@ -48,13 +48,12 @@ static bool fill(X509 *x, EVP_PKEY *key)
            ASN1_INTEGER_set_uint64(X509_get_serialNumber(x), random_u64() >> 1) == 1 &&
            X509_gmtime_adj(X509_getm_notBefore(x), -DAY_S) && /* clocks differ */
            X509_gmtime_adj(X509_getm_notAfter(x), CERTIFICATE_DAYS * DAY_S) &&
-           X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                                      (const unsigned char *)"rbee-hive", -1, -1, 0) == 1 &&
+           X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"rbee-hive",
+                                      -1, -1, 0) == 1 &&
            X509_set_issuer_name(x, name) == 1 && X509_set_pubkey(x, key) == 1 &&
            add_extension(x, NID_basic_constraints, "critical,CA:FALSE") &&
            add_extension(x, NID_key_usage, "critical,digitalSignature") &&
-           add_extension(x, NID_ext_key_usage, "serverAuth") &&
-           X509_sign(x, key, EVP_sha256()) > 0;
+           add_extension(x, NID_ext_key_usage, "serverAuth") && X509_sign(x, key, EVP_sha256()) > 0;
 }
 
 /* What a memory BIO holds, as a text (free()), or NULL. */

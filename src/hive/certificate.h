@@ -1,10 +1,11 @@
 /*
  * certificate.h - the certificate that a hive and its workers show: the user's files, or its own.
  *
- * Its own is made at the first start that needs one: an EC key (P-256) and a self-signed certificate
- * in $RBEE_HOME/tls/ (key.pem, mode 0600, and certificate.pem). Keepers know it by its key, not by
- * a name or a date; it is signed anew with the same key when its ten years are nearly over, and
- * keepers notice nothing. Files are read at the start only: what the workers need they inherit.
+ * Its own is made at the first start that needs one: an EC key (P-256) and a self-signed
+ * certificate in $RBEE_HOME/tls/ (key.pem, mode 0600, and certificate.pem). Keepers know it by its
+ * key, not by a name or a date; it is signed anew with the same key when its ten years are nearly
+ * over, and keepers notice nothing. Files are read at the start only: what the workers need they
+ * inherit.
  */
 #ifndef RBEE_HIVE_CERTIFICATE_H
 #define RBEE_HIVE_CERTIFICATE_H

@@ -28,9 +28,10 @@ static int make_line(const char *home, struct err *err)
                      "--addr 0.0.0.0:8080",
                      a.addr.host);
     if (rc == 0 && !a.tls)
-        rc = err_set(err, ERR_CONFLICT,
-                     "the hive speaks no https ([hive] tls = off), so a key would cross the network "
-                     "in the clear");
+        rc =
+            err_set(err, ERR_CONFLICT,
+                    "the hive speaks no https ([hive] tls = off), so a key would cross the network "
+                    "in the clear");
     if (rc == 0)
         rc = pairing_make(home, code, clock_unix_ms() / 1000, err);
     if (rc == 0)
@@ -41,9 +42,9 @@ static int make_line(const char *home, struct err *err)
 int cmd_pair(const struct cli_command *self, int argc, char **argv)
 {
     const char *given = NULL;
-    const struct cli_opt opts[] = {{"home", 0, CLI_STR, &given, 0, 0, "DIR",
-                                    "the hive's folder (RBEE_HOME, ~/.rbee)", NULL},
-                                   {0}};
+    const struct cli_opt opts[] = {
+        {"home", 0, CLI_STR, &given, 0, 0, "DIR", "the hive's folder (RBEE_HOME, ~/.rbee)", NULL},
+        {0}};
     struct err err = {0};
     char *home = NULL;
     int rc = cli_parse(PROGRAM, self, opts, argc, argv, NULL, 0, NULL);

@@ -367,8 +367,8 @@ static void announce(const struct hive *h)
 {
     char text[CONFIG_HOST_MAX + 9];
 
-    printf("%s %s listening on %s://%s\n", PROGRAM, RBEE_VERSION,
-           h->doors.tls ? "https" : "http", config_addr_text(&h->addr, text, sizeof text));
+    printf("%s %s listening on %s://%s\n", PROGRAM, RBEE_VERSION, h->doors.tls ? "https" : "http",
+           config_addr_text(&h->addr, text, sizeof text));
     fflush(stdout);
 }
 

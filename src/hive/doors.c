@@ -87,8 +87,8 @@ static int open_tls(struct doors *d, struct certificate *c, struct err *err)
 static int open_log(struct doors *d, struct err *err)
 {
     char *dir = path_join(d->home, "logs");
-    int rc = dir ? security_log_open(dir, &d->log, err)
-                 : err_no_memory(err, strlen(d->home), "a path");
+    int rc =
+        dir ? security_log_open(dir, &d->log, err) : err_no_memory(err, strlen(d->home), "a path");
 
     free(dir);
     return rc;
@@ -162,8 +162,8 @@ int doors_announce(struct doors *d, const struct config_addr *addr, struct err *
     str_copy(a.pin, sizeof a.pin, d->pin);
     security_log_event(d->log, "start",
                        json_pack("{s:s, s:i, s:b, s:b, s:i}", "host", addr->host, "port",
-                                 (int)addr->port, "loopback", d->access.loopback_only, "tls",
-                                 a.tls, "keys", (int)d->keys.n));
+                                 (int)addr->port, "loopback", d->access.loopback_only, "tls", a.tls,
+                                 "keys", (int)d->keys.n));
     if (d->access.loopback_only && !a.tls)
         return 0;
     rc = advertise_write(d->home, &a, err);
@@ -185,8 +185,7 @@ int doors_announce(struct doors *d, const struct config_addr *addr, struct err *
 
 /* ---- each request ---- */
 
-static void note_in(struct doors *d, struct failed_keys *table, const char *peer,
-                    const char *event)
+static void note_in(struct doors *d, struct failed_keys *table, const char *peer, const char *event)
 {
     char who[FAILED_KEYS_WHO_BYTES];
     uint64_t n;
@@ -195,8 +194,7 @@ static void note_in(struct doors *d, struct failed_keys *table, const char *peer
         return;
     failed_keys_who(peer, who);
     log_warn("%s from %s (%llu)", event, who, (unsigned long long)n);
-    security_log_event(d->log, event,
-                       json_pack("{s:s, s:I}", "from", who, "times", (json_int_t)n));
+    security_log_event(d->log, event, json_pack("{s:s, s:I}", "from", who, "times", (json_int_t)n));
 }
 
 void doors_note_failure(struct doors *d, const char *peer, const char *event)

@@ -162,9 +162,9 @@ void doors_note_use(struct doors *d, const struct keys_entry *key)
     memcpy(d->used[i], key->hash, SHA256_BYTES);
     d->used_s[i] = clock_unix_ms() / 1000;
     if (first)
-        security_log_event(d->log, "key_first_used",
-                           json_pack("{s:s, s:s}", "key", keys_print(key->hash, print), "name",
-                                     key->name));
+        security_log_event(
+            d->log, "key_first_used",
+            json_pack("{s:s, s:s}", "key", keys_print(key->hash, print), "name", key->name));
     doors_note_used(d, first);
 }
 

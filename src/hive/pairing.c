@@ -118,14 +118,15 @@ static int change(const char *home, const char *code, bool use, int64_t now_s, s
 
     if (rc == 0)
         rc = path_make_dirs(dir, 0700, err);
-    if (rc == 0 && ((lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
-                    flock(lock, LOCK_EX) != 0))
+    if (rc == 0 &&
+        ((lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || flock(lock, LOCK_EX) != 0))
         rc = err_errno(err, ERR_IO, errno, "cannot lock %s", dir);
     if (rc == 0)
         rc = load(path, &p, err);
     if (rc == 0 && use && !pairings_use(&p, code, now_s))
-        rc = err_set(err, ERR_DENIED, "the pairing code is not one that is open: it is wrong, was "
-                                      "used already, or is over");
+        rc = err_set(err, ERR_DENIED,
+                     "the pairing code is not one that is open: it is wrong, was "
+                     "used already, or is over");
     if (rc == 0 && !use)
         pairings_add(&p, code, now_s);
     if (rc == 0)

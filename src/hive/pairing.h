@@ -1,9 +1,9 @@
 /*
  * pairing.h - one-time codes by which another machine's keeper gets a key of its own.
  *
- * A code is 20 random letters of 32 (100 bits), good for PAIRING_VALID_S and for one use. It is made
- * by the hive at its start, or by `rbee-hive pair` beside it, and shown as one line to run on the
- * other machine; what is kept, in <home>/run/pairings (0600), is its hash and its end, so both
+ * A code is 20 random letters of 32 (100 bits), good for PAIRING_VALID_S and for one use. It is
+ * made by the hive at its start, or by `rbee-hive pair` beside it, and shown as one line to run on
+ * the other machine; what is kept, in <home>/run/pairings (0600), is its hash and its end, so both
  * programs can reach it and a restart loses nothing. The line holds the pin of the hive's
  * certificate too: the keeper sends the code only to who has that key, and nobody on the way can
  * take the code or put another hive in the middle.

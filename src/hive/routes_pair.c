@@ -86,11 +86,13 @@ static void pair(struct hive *h, struct http_exchange *x, const char *id)
         return;
     }
     if (!h->doors.tls || !h->doors.access.keys) {
-        reply_fail(x, API_NOT_FOUND, "there is nothing to pair with: this hive asks for no key, or "
-                                     "does not speak https");
+        reply_fail(x, API_NOT_FOUND,
+                   "there is nothing to pair with: this hive asks for no key, or "
+                   "does not speak https");
     } else if (!code) {
-        reply_fail(x, API_INVALID_REQUEST, "a pairing is asked for with {\"code\": TEXT, \"name\": "
-                                           "TEXT}");
+        reply_fail(x, API_INVALID_REQUEST,
+                   "a pairing is asked for with {\"code\": TEXT, \"name\": "
+                   "TEXT}");
     } else {
         rc = pairing_redeem(h->home, code, clock_unix_ms() / 1000, &err);
         name_of(body, name);

@@ -173,7 +173,7 @@ json_t *security_text(const char *text)
     char cut[SECURITY_TEXT_MAX + 1];
     size_t n = 0;
 
-    for (; text[n] && n < SECURITY_TEXT_MAX; n++)
+    for (; n < SECURITY_TEXT_MAX && text[n]; n++)
         cut[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
     cut[n] = '\0';
     return json_string(cut);

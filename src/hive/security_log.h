@@ -1,12 +1,12 @@
 /*
- * security_log.h - <home>/logs/security.jsonl: what happened to keys and doors, chained line by line
- * (api/security_chain.h). Never a key, a prompt or an answer: keys are named by fingerprint, and
- * texts of strangers (a Host header, a keeper's name) are cut to SECURITY_TEXT_MAX bytes.
+ * security_log.h - <home>/logs/security.jsonl: what happened to keys and doors, chained line by
+ * line (api/security_chain.h). Never a key, a prompt or an answer: keys are named by fingerprint,
+ * and texts of strangers (a Host header, a keeper's name) are cut to SECURITY_TEXT_MAX bytes.
  *
- * Mode 0600. Past SECURITY_FILE_MAX the file becomes security.jsonl.1 and the chain goes on in a new
- * one; older ones move up, at most SECURITY_FILES_KEPT are kept. A line is written whole or not at
- * all; what cannot be written (a full disk) is said in the daemon's own log and does not stop it.
- * Loop thread only.
+ * Mode 0600. Past SECURITY_FILE_MAX the file becomes security.jsonl.1 and the chain goes on in a
+ * new one; older ones move up, at most SECURITY_FILES_KEPT are kept. A line is written whole or not
+ * at all; what cannot be written (a full disk) is said in the daemon's own log and does not stop
+ * it. Loop thread only.
  */
 #ifndef RBEE_HIVE_SECURITY_LOG_H
 #define RBEE_HIVE_SECURITY_LOG_H

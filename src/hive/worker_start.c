@@ -2,8 +2,8 @@
  * worker_start.c - the process of a worker: its socket, its board, its words, its descriptors.
  *
  * The child's descriptors: 0 /dev/null, 1 and 2 its log, 3 the listening socket, 4 the lease (EOF
- * when the hive is gone), 5 the board, 6 the keys and the certificate where they are needed. The hive keeps none of the socket: when the worker dies, the
- * kernel refuses its callers at once.
+ * when the hive is gone), 5 the board, 6 the keys and the certificate where they are needed. The
+ * hive keeps none of the socket: when the worker dies, the kernel refuses its callers at once.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -106,11 +106,10 @@ static int run(struct worker *w, int listen_fd, int board_fd, int log_fd, struct
     char hive[WORKER_URL_MAX], own[WORKER_URL_MAX];
     struct environment env;
     struct args args;
-    struct child_params params = {
-        .path = w->program,
-        .fds = {-1, log_fd, log_fd, listen_fd, w->owner->lease_read, board_fd,
-                w->owner->params.share_fd},
-        .n_fds = w->owner->params.share_fd >= 0 ? 7 : 6};
+    struct child_params params = {.path = w->program,
+                                  .fds = {-1, log_fd, log_fd, listen_fd, w->owner->lease_read,
+                                          board_fd, w->owner->params.share_fd},
+                                  .n_fds = w->owner->params.share_fd >= 0 ? 7 : 6};
     int rc;
 
     hive_url(w, hive);

@@ -20,8 +20,7 @@
 #define SPEAKS_HTTP_HINT                                                                           \
     "This keeper has paired with a hive there that spoke https; was it started with [hive] tls = " \
     "off? `rbee-keeper node add NAME HOST:PORT` has it spoken to in the clear."
-#define SPEAKS_HTTPS_HINT                                                                          \
-    "Run `rbee-hive pair` on that machine, and here the line it prints."
+#define SPEAKS_HTTPS_HINT "Run `rbee-hive pair` on that machine, and here the line it prints."
 
 const char *const client_headers[] = {"User-Agent: rbee-keeper/" RBEE_VERSION,
                                       "Content-Type: application/json", NULL};
@@ -95,8 +94,9 @@ static void hint_place(struct api_error *e, const char *url)
                           "it with `rbee-hive daemon --addr %s`.",
                           curl, place, place);
     else
-        hint = str_printf("Is the machine on, and does it let port %s through? Ask with `%s://%s/v1/health`.",
-                          strrchr(place, ':') ? strrchr(place, ':') + 1 : "8080", curl, place);
+        hint = str_printf(
+            "Is the machine on, and does it let port %s through? Ask with `%s://%s/v1/health`.",
+            strrchr(place, ':') ? strrchr(place, ':') + 1 : "8080", curl, place);
     if (hint)
         e->details = json_pack("{s:s}", "hint", hint);
     free(hint);
@@ -138,8 +138,9 @@ void client_status_error(struct api_error *e, int status, const struct buf *body
     api_error_parse(e, status, buf_str(body), body->len);
     if (str_starts(e->message, HTTP_SPEAKS_HTTPS)) {
         api_error_done(e);
-        api_error_set(e, API_CONNECTION_REFUSED, "keeper",
-                      "the hive there speaks https only, and this keeper has not been paired with it");
+        api_error_set(
+            e, API_CONNECTION_REFUSED, "keeper",
+            "the hive there speaks https only, and this keeper has not been paired with it");
         e->details = json_pack("{s:s}", "hint", SPEAKS_HTTPS_HINT);
         return;
     }

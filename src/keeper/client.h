@@ -79,7 +79,7 @@ void client_send(struct client *c, const char *method, const char *url);
 /* ---- several at once ---- */
 struct client_probe {
     const char *url, *pin; /* as client_set_pin's */
-    json_t *answer; /* owned by the caller afterwards; NULL = none came */
+    json_t *answer;        /* owned by the caller afterwards; NULL = none came */
     struct api_error error;
 };
 /* GETs them all at the same time. False when it could not even begin. */

@@ -100,9 +100,9 @@ static void show(struct keeper *k, const struct keys *keys, const char *notes, b
                                      when(used_s(notes, e), used)};
 
         table_add(t, cells);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "fingerprint", cells[0],
-                                              "name", cells[1], "created", cells[2], "last_used",
-                                              cells[3]));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:s}", "fingerprint", cells[0], "name",
+                                        cells[1], "created", cells[2], "last_used", cells[3]));
     }
     if (json && root)
         keeper_print_json(k, root);

@@ -87,12 +87,14 @@ int cmd_security_verify(const struct cli_command *self, int argc, char **argv)
     path = n ? str_dup(word) : path_join(config_home(k.config), LOG_FILE);
     rc = path ? verify(&v, path, &err) : err_no_memory(&err, 64, "a path");
     if (rc == 0)
-        out_printf(&k.out, "%llu lines in %u file%s are as they were written. The last has the "
-                           "SHA-256 %s.\n",
+        out_printf(&k.out,
+                   "%llu lines in %u file%s are as they were written. The last has the "
+                   "SHA-256 %s.\n",
                    (unsigned long long)v.n_lines, v.n_files, v.n_files == 1 ? "" : "s",
                    v.chain.last);
     else
-        rc = keeper_fail_err(&k, rc == ERR_NOT_FOUND ? API_NOT_FOUND : API_SECURITY_LOG_BROKEN, &err);
+        rc = keeper_fail_err(&k, rc == ERR_NOT_FOUND ? API_NOT_FOUND : API_SECURITY_LOG_BROKEN,
+                             &err);
     free(path);
     return keeper_end(&k, rc);
 }

@@ -34,7 +34,8 @@ static const struct cli_command commands[] = {
      "request on.",
      cmd_keys_revoke},
     {"security verify", "[FILE]", "check that the security log is as it was written",
-     "FILE is logs/security.jsonl of this home; older ones beside it are checked with it. A cut at\n"
+     "FILE is logs/security.jsonl of this home; older ones beside it are checked with it. A cut "
+     "at\n"
      "the end cannot be seen: keep the SHA-256 that is printed somewhere else to compare with.",
      cmd_security_verify},
     {"logs", "[WORKER]", "show the end of a worker's log",

@@ -75,7 +75,7 @@ static void lower(const char *name, char *dst, size_t dst_size)
 {
     size_t i = 0;
 
-    for (; name[i] && i < dst_size - 1; i++)
+    for (; i < dst_size - 1 && name[i]; i++)
         dst[i] = (char)tolower((unsigned char)name[i]);
     dst[i] = '\0';
 }
@@ -124,9 +124,8 @@ int node_secrets_put(const char *home, const char *name, const struct node_secre
 
     lower(name, key, sizeof key);
     if (rc == 0 && s)
-        json_object_set_new(all, key,
-                            json_pack("{s:b, s:s, s:s}", "tls", s->tls, "pin", s->pin, "key",
-                                      s->key));
+        json_object_set_new(
+            all, key, json_pack("{s:b, s:s, s:s}", "tls", s->tls, "pin", s->pin, "key", s->key));
     else if (rc == 0)
         changed = json_object_del(all, key) == 0;
     if (rc == 0 && changed)
@@ -140,8 +139,7 @@ int node_secrets_put(const char *home, const char *name, const struct node_secre
 
 /* ---- the hive beside us ---- */
 
-int node_secrets_own_hive(const char *home, uint16_t port, struct node_secret *out,
-                          struct err *err)
+int node_secrets_own_hive(const char *home, uint16_t port, struct node_secret *out, struct err *err)
 {
     char *path = path_join(home, OWN_HIVE), *key_path = path_join(home, OWN_KEY);
     json_t *j = NULL;

@@ -1,6 +1,6 @@
 /*
- * node_secrets.h - what the keeper knows of its nodes beside their addresses: by which key of theirs
- * it recognises them, and with which key they let it in.
+ * node_secrets.h - what the keeper knows of its nodes beside their addresses: by which key of
+ * theirs it recognises them, and with which key they let it in.
  *
  * <home>/nodes.json, mode 0600, refused when others may read it; written by `node add`, read when a
  * command speaks to a node that is in it. The machine's own hive needs no entry: a hive that runs

@@ -2,9 +2,9 @@
  * http_client.h - HTTP requests on a libevent loop, over one of two transports.
  *
  * The plain one, on libevent and llhttp, between the machines of one household: http:// and, by the
- * module of tls.h, https://; addresses and names, no redirects, never a proxy. And libcurl, for the world outside: https, redirects, the
- * environment's proxies (except for loopback). A program links the transport it creates; what comes
- * behind the creation is the same for both.
+ * module of tls.h, https://; addresses and names, no redirects, never a proxy. And libcurl, for the
+ * world outside: https, redirects, the environment's proxies (except for loopback). A program links
+ * the transport it creates; what comes behind the creation is the same for both.
  *
  * All in the loop's thread. A call's callbacks come from the loop, never from within a function
  * here; after on_done (called exactly once) or http_call_cancel the call is no more. HTTP/1.1, no
@@ -45,8 +45,8 @@ struct http_call_params {
     const char *url;
     const char *const *headers; /* "Name: value", NULL behind the last; may be NULL */
     const char *bearer;         /* sent as Authorization, dropped on another host; may be NULL */
-    const char *pin; /* plain transport: whom https trusts (tls.h); NULL = the client's choice */
-    const void *body;           /* copied; may be NULL */
+    const char *pin;  /* plain transport: whom https trusts (tls.h); NULL = the client's choice */
+    const void *body; /* copied; may be NULL */
     size_t body_bytes;
     size_t body_max; /* collect at most so many bytes into response.body; 0 = on_body only */
     bool follow;     /* redirects; libcurl only */
@@ -75,8 +75,8 @@ enum http_names {
 };
 
 /*
- * HTTP, and https once TLS is loaded. Connections are kept and used again; a request that only reads
- * or may be repeated is sent once more when its kept connection turns out to be closed. All
+ * HTTP, and https once TLS is loaded. Connections are kept and used again; a request that only
+ * reads or may be repeated is sent once more when its kept connection turns out to be closed. All
  * addresses of a name are tried in order. A call that follows is ERR_UNSUPPORTED.
  */
 int http_client_create_plain(struct event_base *base, enum http_names names,

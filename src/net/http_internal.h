@@ -65,7 +65,7 @@ struct http_conn {
     struct buf in;           /* read ahead of the parser */
     struct buf out;          /* the first out_sent bytes of it are sent */
     size_t out_sent;
-    uint64_t armed; /* what the timer was started for: see conn_arm */
+    uint64_t armed;          /* what the timer was started for: see conn_arm */
     struct tls_session *tls; /* NULL: plain */
     bool greeted;            /* its first byte was looked at: it does begin a handshake */
     bool keep_alive;

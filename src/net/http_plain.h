@@ -39,7 +39,7 @@ struct plain_conn {
     char *place;             /* for whom it can be used again: see plain_call */
     bool secure;             /* bev speaks TLS */
     bool connected;          /* and shaken hands */
-    bool used_before; /* by an earlier call: it may be closed without our knowing */
+    bool used_before;        /* by an earlier call: it may be closed without our knowing */
     int64_t idle_since_ms;
 };
 

@@ -35,7 +35,7 @@ struct tls_server;
 struct http_exchange; /* one request and its answer */
 
 /* The beginning of what a port with TLS answers to plain HTTP. */
-#define HTTP_SPEAKS_HTTPS "This port speaks https and was asked in plain http"
+#define HTTP_SPEAKS_HTTPS     "This port speaks https and was asked in plain http"
 #define HTTP_HEAD_MAX         (32u << 10)
 #define HTTP_HEADERS_MAX      100
 #define HTTP_REQUEST_ID_BYTES 37

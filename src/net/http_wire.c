@@ -58,8 +58,7 @@ static bool speaks_plain(struct http_conn *c)
 
 ssize_t http_wire_recv(struct http_conn *c, void *dst, size_t n)
 {
-    static const struct http_fault plain = {
-        400, HTTP_SPEAKS_HTTPS ": use https:// instead."};
+    static const struct http_fault plain = {400, HTTP_SPEAKS_HTTPS ": use https:// instead."};
     ssize_t got;
 
     if (!c->tls)

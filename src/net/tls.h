@@ -45,7 +45,7 @@ struct tls {
     /* A chain, the server's own certificate first, and its key, as PEM. ERR_INVALID. */
     int (*server_create)(const char *certificate, const char *private_key, struct tls_server **out,
                          struct err *err);
-    void (*server_free)(struct tls_server *s); /* NULL is fine */
+    void (*server_free)(struct tls_server *s);                   /* NULL is fine */
     struct tls_session *(*accept)(struct tls_server *s, int fd); /* NULL: no memory */
     /* As recv(2) and send(2) of a socket that does not block; EPROTO for what is no TLS. */
     ssize_t (*recv)(struct tls_session *t, void *dst, size_t n);

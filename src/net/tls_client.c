@@ -148,8 +148,10 @@ int tls_explain(struct bufferevent *bev, const char *place, struct err *err)
                        "has the SHA-256 %s, expected was %s",
                        place, e->seen, e->pin);
     if (!e->pin[0] && e->verdict != X509_V_OK)
-        return err_set(err, ERR_DENIED, "the certificate of %s cannot be trusted: %s (its key has "
-                       "the SHA-256 %s)", place, X509_verify_cert_error_string(e->verdict),
+        return err_set(err, ERR_DENIED,
+                       "the certificate of %s cannot be trusted: %s (its key has "
+                       "the SHA-256 %s)",
+                       place, X509_verify_cert_error_string(e->verdict),
                        e->seen[0] ? e->seen : "?");
     if (is_no_tls(code))
         return err_set(err, ERR_CONFLICT, "%s does not speak https", place);

@@ -10,7 +10,8 @@
 
 bool tls_is_pin(const char *text)
 {
-    return strlen(text) == TLS_PIN_BYTES - 1 && strspn(text, "0123456789abcdef") == TLS_PIN_BYTES - 1;
+    return strlen(text) == TLS_PIN_BYTES - 1 &&
+           strspn(text, "0123456789abcdef") == TLS_PIN_BYTES - 1;
 }
 
 /* The table of the module in that file, or NULL. */
@@ -23,8 +24,8 @@ static const struct tls *load(const char *path)
 
 static const struct tls *load_near(const char *dir)
 {
-    static const char *const places[] = {TLS_MODULE, "../net/" TLS_MODULE, "../lib/rbee/" TLS_MODULE,
-                                         NULL};
+    static const char *const places[] = {TLS_MODULE, "../net/" TLS_MODULE,
+                                         "../lib/rbee/" TLS_MODULE, NULL};
     const struct tls *found = NULL;
 
     for (size_t i = 0; places[i] && !found; i++) {

@@ -172,9 +172,9 @@ static void make_url(struct server *s)
     if (s->o.public_url)
         str_copy(s->url, sizeof s->url, s->o.public_url);
     else
-        snprintf(s->url, sizeof s->url, "%s://%s%s%s:%u", entrance_tls(s->entrance) ? "https" : "http",
-                 v6 ? "[" : "", s->host, v6 ? "]" : "",
-                 http_server_port(s->http));
+        snprintf(s->url, sizeof s->url, "%s://%s%s%s:%u",
+                 entrance_tls(s->entrance) ? "https" : "http", v6 ? "[" : "", s->host,
+                 v6 ? "]" : "", http_server_port(s->http));
 }
 
 /* Who may ask; the one place where that is decided for this server. */

@@ -48,7 +48,7 @@ struct serve_options {
     const char *host; /* a literal address, or NULL with listen_fd */
     int port;
     int listen_fd, lease_fd, board_fd, access_fd; /* -1 = none */
-    const char *hive_url, *public_url; /* may be NULL */
+    const char *hive_url, *public_url;            /* may be NULL */
     int64_t device;
     uint32_t queue_max;
     bool guess; /* as in scheduler_params */
@@ -68,7 +68,7 @@ struct server {
     struct lifecycle *life;
     struct event *ticker; /* copies the engine's steps to the board while there is work */
     struct access access;
-    struct entrance *entrance; /* keys and TLS of the hive, wrong keys: see entrance.h */
+    struct entrance *entrance;  /* keys and TLS of the hive, wrong keys: see entrance.h */
     char host[SERVER_HOST_MAX]; /* bound to */
     char url[SERVER_URL_MAX];
 
