@@ -18,6 +18,7 @@ int cmd_keys_create(const struct cli_command *self, int argc, char **argv);
 int cmd_keys_list(const struct cli_command *self, int argc, char **argv);
 int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv);
 int cmd_security_verify(const struct cli_command *self, int argc, char **argv);
+int cmd_explain(const struct cli_command *self, int argc, char **argv);
 int cmd_logs(const struct cli_command *self, int argc, char **argv);
 int cmd_config(const struct cli_command *self, int argc, char **argv);
 
