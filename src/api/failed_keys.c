@@ -11,9 +11,12 @@
 /* `debt_ms` falls with the time: each failure adds a refill's time, BURST of them are allowed. */
 struct culprit {
     struct in6_addr who; /* IPv4: mapped; IPv6: the lower half is zero */
-    int64_t debt_until_ms, last_ms, told_ms;
-    uint64_t n_untold;
-    bool told;
+    int64_t debt_until_ms, last_ms;
+    struct {
+        int64_t told_ms;
+        uint64_t n_untold;
+        bool told;
+    } of[FAILED_KINDS];
 };
 
 struct failed_keys {
@@ -100,7 +103,20 @@ static struct culprit *place(struct failed_keys *f)
     return oldest;
 }
 
-bool failed_keys_note(struct failed_keys *f, const char *peer, int64_t now_ms, uint64_t *n)
+static bool is_to_be_told(struct culprit *c, enum failed_kind kind, int64_t now_ms, uint64_t *n)
+{
+    c->of[kind].n_untold++;
+    if (c->of[kind].told && now_ms - c->of[kind].told_ms < FAILED_KEYS_TELL_MS)
+        return false;
+    *n = c->of[kind].n_untold;
+    c->of[kind].told = true;
+    c->of[kind].told_ms = now_ms;
+    c->of[kind].n_untold = 0;
+    return true;
+}
+
+bool failed_keys_note(struct failed_keys *f, enum failed_kind kind, const char *peer,
+                      int64_t now_ms, uint64_t *n)
 {
     struct in6_addr who = who_is(peer);
     size_t i = find(f, &who);
@@ -111,14 +127,8 @@ bool failed_keys_note(struct failed_keys *f, const char *peer, int64_t now_ms, u
         *c = (struct culprit){.who = who};
     if (c->debt_until_ms < now_ms)
         c->debt_until_ms = now_ms;
-    c->debt_until_ms += FAILED_KEYS_REFILL_MS;
+    if (kind != FAILED_TLS)
+        c->debt_until_ms += FAILED_KEYS_REFILL_MS;
     c->last_ms = now_ms;
-    c->n_untold++;
-    if (c->told && now_ms - c->told_ms < FAILED_KEYS_TELL_MS)
-        return false;
-    *n = c->n_untold;
-    c->told = true;
-    c->told_ms = now_ms;
-    c->n_untold = 0;
-    return true;
+    return is_to_be_told(c, kind, now_ms, n);
 }

@@ -19,8 +19,15 @@
 #define FAILED_KEYS_BURST     10
 #define FAILED_KEYS_REFILL_MS 6000
 #define FAILED_KEYS_MAX       1024  /* addresses remembered */
-#define FAILED_KEYS_TELL_MS   60000 /* an address is told of once in so long */
+#define FAILED_KEYS_TELL_MS   60000 /* each kind of an address is told once in so long */
 #define FAILED_KEYS_WHO_BYTES 64
+
+enum failed_kind {
+    FAILED_KEY,
+    FAILED_CODE, /* of a pairing: counts as a key does */
+    FAILED_TLS,  /* a handshake: told of, but keeps nobody waiting */
+    FAILED_KINDS
+};
 
 struct failed_keys;
 
@@ -30,8 +37,11 @@ void failed_keys_free(struct failed_keys *f);
 /* `peer` is "1.2.3.4:567" or "[::1]:567". Seconds until it is listened to again; 0 = now. */
 int failed_keys_wait_s(const struct failed_keys *f, const char *peer, int64_t now_ms);
 
-/* It was wrong. True when that should be told now: *n is then how often it was since last told. */
-bool failed_keys_note(struct failed_keys *f, const char *peer, int64_t now_ms, uint64_t *n);
+/*
+ * It was wrong. True when that should be told now: *n is then how often it was so since last told.
+ */
+bool failed_keys_note(struct failed_keys *f, enum failed_kind kind, const char *peer,
+                      int64_t now_ms, uint64_t *n);
 
 /* The address that is counted, without the port: "1.2.3.4", "2001:db8::/64". Returns dst. */
 char *failed_keys_who(const char *peer, char dst[FAILED_KEYS_WHO_BYTES]);

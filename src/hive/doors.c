@@ -108,8 +108,7 @@ int doors_open(struct doors *d, const struct config *config, const char *home, c
     if (rc == 0 && !d->access.loopback_only)
         rc = open_keys(d, err);
     d->failed = failed_keys_create();
-    d->failed_tls = failed_keys_create();
-    if (rc == 0 && (!d->failed || !d->failed_tls))
+    if (rc == 0 && !d->failed)
         rc = err_no_memory(err, 0, "the table of failed keys");
     if (rc == 0 && wants_tls(d))
         rc = open_tls(d, &c, err);
@@ -132,7 +131,6 @@ void doors_close(struct doors *d)
     security_log_event(d->log, "end", NULL);
     security_log_close(d->log);
     failed_keys_free(d->failed);
-    failed_keys_free(d->failed_tls);
     access_share_detach(d->share);
     if (d->share_fd >= 0)
         close(d->share_fd);
@@ -185,21 +183,18 @@ int doors_announce(struct doors *d, const struct config_addr *addr, struct err *
 
 /* ---- each request ---- */
 
-static void note_in(struct doors *d, struct failed_keys *table, const char *peer, const char *event)
+void doors_note_failure(struct doors *d, enum failed_kind kind, const char *peer)
 {
+    static const char *const events[FAILED_KINDS] = {"wrong_key", "pairing_failed", "tls_failed"};
     char who[FAILED_KEYS_WHO_BYTES];
     uint64_t n;
 
-    if (!failed_keys_note(table, peer, clock_ms(), &n))
+    if (!failed_keys_note(d->failed, kind, peer, clock_ms(), &n))
         return;
     failed_keys_who(peer, who);
-    log_warn("%s from %s (%llu)", event, who, (unsigned long long)n);
-    security_log_event(d->log, event, json_pack("{s:s, s:I}", "from", who, "times", (json_int_t)n));
-}
-
-void doors_note_failure(struct doors *d, const char *peer, const char *event)
-{
-    note_in(d, d->failed, peer, event);
+    log_warn("%s from %s (%llu)", events[kind], who, (unsigned long long)n);
+    security_log_event(d->log, events[kind],
+                       json_pack("{s:s, s:I}", "from", who, "times", (json_int_t)n));
 }
 
 int doors_wait_s(const struct doors *d, const char *peer)
@@ -210,7 +205,7 @@ int doors_wait_s(const struct doors *d, const char *peer)
 void doors_tls_failed(struct doors *d, const char *peer, const char *why)
 {
     log_debug("TLS with %s failed: %s", peer, why);
-    note_in(d, d->failed_tls, peer, "tls_failed"); /* keeps nobody waiting */
+    doors_note_failure(d, FAILED_TLS, peer);
 }
 
 static void note_forbidden(struct doors *d, const struct access_ask *ask, const char *peer)
@@ -248,7 +243,7 @@ int doors_check(struct doors *d, const struct access_ask *ask, const char *peer,
         return 0;
     }
     if (e->code == API_INVALID_API_KEY)
-        doors_note_failure(d, peer, "wrong_key");
+        doors_note_failure(d, FAILED_KEY, peer);
     else if (e->code == API_FORBIDDEN_HOST)
         note_forbidden(d, ask, peer);
     return -1;

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "api/access.h"
+#include "api/failed_keys.h"
 #include "api/keys.h"
 #include "config/config.h"
 #include "net/tls.h"
@@ -26,7 +27,6 @@
 struct access_share;
 struct event;
 struct event_base;
-struct failed_keys;
 struct security_log;
 
 struct doors {
@@ -39,7 +39,7 @@ struct doors {
     const struct tls *tls;      /* NULL: plain HTTP */
     struct tls_server *tls_server;
     char pin[TLS_PIN_BYTES]; /* of the certificate; "" = none */
-    struct failed_keys *failed, *failed_tls;
+    struct failed_keys *failed;
     struct security_log *log;
     struct event *watch; /* inotify on the home */
     int watch_fd;
@@ -71,8 +71,8 @@ int doors_check(struct doors *d, const struct access_ask *ask, const char *peer,
 
 /* Seconds until an address is listened to again; 0 = it is. */
 int doors_wait_s(const struct doors *d, const char *peer);
-/* A wrong pairing code counts as a wrong key. */
-void doors_note_failure(struct doors *d, const char *peer, const char *event);
+/* Counts it, and logs it when it is time to. */
+void doors_note_failure(struct doors *d, enum failed_kind kind, const char *peer);
 
 /* For http_server_params.tls_failed; arg is the doors. */
 void doors_tls_failed(struct doors *d, const char *peer, const char *why);

@@ -104,7 +104,7 @@ static bool is_too_large(struct http_exchange *x)
 bool routes_filter(struct http_exchange *x, void *arg)
 {
     struct hive *h = arg;
-    char bearer[AUTHORIZATION_MAX];
+    char bearer[AUTHORIZATION_MAX], seconds[16];
     enum shape shape = shape_of_path(http_path(x));
     const struct access_ask ask = {http_path(x), http_header(x, "host"), http_header(x, "origin"),
                                    authorization_of(x, bearer)};
@@ -119,7 +119,11 @@ bool routes_filter(struct http_exchange *x, void *arg)
         return true;
     if (api_error_info(e.code)->status == 401)
         http_add_header(x, "WWW-Authenticate", "Bearer");
-    shape_answer(x, shape, &e, retry_after_s);
+    if (retry_after_s > 0) {
+        snprintf(seconds, sizeof seconds, "%d", retry_after_s);
+        http_add_header(x, "Retry-After", seconds);
+    }
+    shape_answer(x, shape, &e, 0);
     return false;
 }
 

@@ -29,7 +29,7 @@ static void name_of(const json_t *body, char dst[KEYS_NAME_BYTES])
 
 static void refuse(struct hive *h, struct http_exchange *x, const struct err *err)
 {
-    doors_note_failure(&h->doors, http_peer(x), "pairing_failed");
+    doors_note_failure(&h->doors, FAILED_CODE, http_peer(x));
     reply_fail(x, API_INVALID_API_KEY, "%s; `rbee-hive pair` on this machine prints a new line",
                err->text);
 }

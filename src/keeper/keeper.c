@@ -68,6 +68,7 @@ static int find_secret(struct keeper *k, struct err *err)
     bool found = false;
     int rc = 0;
 
+    k->secret = (struct node_secret){0};
     if (config_n_nodes(k->config) > 0)
         rc = node_secrets_find(home, node_listed_as(k->config, &k->node), &found, &k->secret, err);
     if (rc == 0 && !found && k->node.local) {

@@ -103,7 +103,7 @@ static void note_failure(struct entrance *e, const char *peer)
     char who[FAILED_KEYS_WHO_BYTES];
     uint64_t n;
 
-    if (failed_keys_note(e->failed, peer, clock_ms(), &n))
+    if (failed_keys_note(e->failed, FAILED_KEY, peer, clock_ms(), &n))
         log_warn("wrong keys from %s (%llu)", failed_keys_who(peer, who), (unsigned long long)n);
 }
 

@@ -25,7 +25,7 @@ static bool note(struct failed_keys *f, const char *peer, int64_t now_ms)
 {
     uint64_t n;
 
-    return failed_keys_note(f, peer, now_ms, &n);
+    return failed_keys_note(f, FAILED_KEY, peer, now_ms, &n);
 }
 
 static void test_failed_keys__wait_after_a_burst_and_come_back(void **state)
@@ -99,11 +99,15 @@ static void test_failed_keys__are_told_of_once_a_minute(void **state)
     uint64_t n = 0;
 
     (void)state;
-    assert_true(failed_keys_note(f, "10.0.0.1:1", 5, &n));
+    assert_true(failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 5, &n));
     assert_int_equal(n, 1);
     for (int i = 0; i < 7; i++)
-        assert_false(failed_keys_note(f, "10.0.0.1:1", 5 + i, &n));
-    assert_true(failed_keys_note(f, "10.0.0.1:1", 5 + FAILED_KEYS_TELL_MS, &n));
+        assert_false(failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 5 + i, &n));
+    /* Another kind is told of by itself, and handshakes keep nobody waiting. */
+    for (int i = 0; i < 3 * FAILED_KEYS_BURST; i++)
+        assert_true(failed_keys_note(f, FAILED_TLS, "10.0.0.2:1", 5, &n) == (i == 0));
+    assert_int_equal(failed_keys_wait_s(f, "10.0.0.2:1", 5), 0);
+    assert_true(failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 5 + FAILED_KEYS_TELL_MS, &n));
     assert_int_equal(n, 8);
     failed_keys_free(f);
 }
