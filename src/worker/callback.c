@@ -86,7 +86,8 @@ static void on_done(void *arg, int rc, const struct http_response *response, con
 static void try_once(struct callback *c)
 {
     static const char *const headers[] = {"Content-Type: application/json", NULL};
-    const char *key = entrance_link_key(c->server->entrance);
+    const char *link = entrance_link_key(c->server->entrance);
+    const char *key = link[0] ? link : c->server->access.key;
     char *body = message(c->server);
     struct http_call_params call = {.method = "POST",
                                     .url = c->url,
