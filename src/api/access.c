@@ -134,8 +134,7 @@ bool access_origin_allowed(const struct access *a, const char *origin)
     return names_loopback(origin) || (a->origins && is_listed(a->origins, origin));
 }
 
-/* Whose pages and names are these? */
-static int check_place(const struct access *a, const struct access_ask *ask, const char *src,
+int access_check_place(const struct access *a, const struct access_ask *ask, const char *src,
                        struct api_error *e)
 {
     if (!a->loopback_only)
@@ -175,7 +174,7 @@ int access_check(const struct access *a, const struct access_ask *ask, const cha
                  struct api_error *e)
 {
     *entry = -1;
-    if (check_place(a, ask, src, e))
+    if (access_check_place(a, ask, src, e))
         return -1;
     if (!a->key[0] && !a->keys && !a->share)
         return 0;

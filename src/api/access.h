@@ -68,6 +68,10 @@ bool access_origin_allowed(const struct access *a, const char *origin);
 int access_check(const struct access *a, const struct access_ask *ask, const char *src, int *entry,
                  struct api_error *e);
 
+/* The part of it that looks at Host and Origin. 0, or -1 with *e as FORBIDDEN_HOST. */
+int access_check_place(const struct access *a, const struct access_ask *ask, const char *src,
+                       struct api_error *e);
+
 /* A fresh key of ACCESS_KEY_BYTES characters. */
 void access_make_key(char key[ACCESS_KEY_MAX + 1]);
 

@@ -248,3 +248,12 @@ int doors_check(struct doors *d, const struct access_ask *ask, const char *peer,
         note_forbidden(d, ask, peer);
     return -1;
 }
+
+int doors_check_preflight(struct doors *d, const struct access_ask *ask, const char *peer,
+                          struct api_error *e)
+{
+    if (access_check_place(&d->access, ask, SRC, e) == 0)
+        return 0;
+    note_forbidden(d, ask, peer);
+    return -1;
+}

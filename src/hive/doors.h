@@ -69,6 +69,10 @@ int doors_announce(struct doors *d, const struct config_addr *addr, struct err *
 int doors_check(struct doors *d, const struct access_ask *ask, const char *peer,
                 struct api_error *e, int *retry_after_s);
 
+/* The same for a browser's question beforehand, which carries no key. */
+int doors_check_preflight(struct doors *d, const struct access_ask *ask, const char *peer,
+                          struct api_error *e);
+
 /* Seconds until an address is listened to again; 0 = it is. */
 int doors_wait_s(const struct doors *d, const char *peer);
 /* Counts it, and logs it when it is time to. */

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "hive/cors.h"
 #include "hive/gateway/shape.h"
 #include "hive/reply.h"
 
@@ -111,12 +112,20 @@ bool routes_filter(struct http_exchange *x, void *arg)
     struct api_error e;
     int retry_after_s = 0;
 
-    if (is_too_large(x))
+    if (cors_is_preflight(x)) {
+        if (doors_check_preflight(&h->doors, &ask, http_peer(x), &e) == 0) {
+            cors_answer(&h->doors.access, x);
+            return false;
+        }
+    } else if (is_too_large(x)) {
         api_error_set(&e, API_BODY_TOO_LARGE, REPLY_SRC,
                       "the request's body is over the %u bytes allowed at %.200s", HIVE_BODY_MAX,
                       http_path(x));
-    else if (doors_check(&h->doors, &ask, http_peer(x), &e, &retry_after_s) == 0)
+    } else if (doors_check(&h->doors, &ask, http_peer(x), &e, &retry_after_s) == 0) {
+        cors_put(&h->doors.access, x);
         return true;
+    }
+    cors_put(&h->doors.access, x); /* a page may read why it was refused */
     if (api_error_info(e.code)->status == 401)
         http_add_header(x, "WWW-Authenticate", "Bearer");
     if (retry_after_s > 0) {

@@ -13,6 +13,9 @@ const { createHash, X509Certificate } = require('node:crypto');
 
 const { HIVE, KEEPER, Proc, testModel, makeFolder, until } = require('./lib/proc.js');
 
+const { ask } = require('./lib/sse.js');
+const { startHive } = require('./lib/hive.js');
+
 const MODEL = testModel();
 const apart = process.getuid() === 0 && spawnSync('unshare', ['-n', 'true']).status === 0 &&
   spawnSync('sh', ['-c', 'command -v ip nsenter curl']).status === 0;
@@ -90,6 +93,42 @@ function newLink(host, home) {
 
 const keysOf = (home) => JSON.parse(spawnSync(KEEPER, ['keys', 'list', '--json'], { encoding: 'utf8', env: { RBEE_HOME: home } }).stdout).keys;
 const infer = (host, home, ...more) => host.keeper(home, 'infer', '--node', 'bee2', '--model', 'tiny', '--prompt', 'Once upon a time', '--max-tokens', '8', '--temperature', '0', '--quiet', ...more);
+
+describe('pages in a browser', () => {
+  const allowed = 'https://chat.example';
+  let hive;
+  before(async () => { if (MODEL) hive = await startHive({ env: { RBEE_TINY: MODEL, RBEE_HIVE_ORIGINS: allowed } }); });
+  after(async () => { if (MODEL) await hive.stop(); });
+  const preflight = (origin) => ask(`${hive.url}/v1/chat/completions`, { method: 'OPTIONS',
+    headers: { Origin: origin, 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'authorization,content-type,x-stainless-os' } });
+
+  test('of an allowed place, and of this machine, may ask and read', { skip: !MODEL }, async () => {
+    for (const origin of [allowed, 'http://localhost:3000']) {
+      const before_ = await preflight(origin);
+      assert.strictEqual(before_.status, 204, origin);
+      assert.strictEqual(before_.headers['access-control-allow-origin'], origin);
+      assert.match(before_.headers['access-control-allow-methods'], /POST/);
+      assert.strictEqual(before_.headers['access-control-allow-headers'], 'authorization,content-type,x-stainless-os');
+      const models = await ask(`${hive.url}/v1/models`, { headers: { Origin: origin } });
+      assert.strictEqual(models.status, 200);
+      assert.strictEqual(models.headers['access-control-allow-origin'], origin);
+      assert.match(models.headers.vary, /Origin/i);
+    }
+  });
+
+  test('of other places may not, and a name that is not ours is refused all the same', { skip: !MODEL }, async () => {
+    for (const origin of ['https://evil.example', 'null', 'https://chat.example.evil']) {
+      const before_ = await preflight(origin);
+      assert.strictEqual(before_.status, 403, origin);
+      assert.strictEqual(before_.headers['access-control-allow-origin'], undefined);
+    }
+    const rebound = await ask(`${hive.url}/v1/models`, { headers: { Origin: allowed, Host: 'chat.example' } });
+    assert.strictEqual(rebound.status, 403);
+    const plain = await ask(`${hive.url}/v1/models`);
+    assert.strictEqual(plain.headers['access-control-allow-origin'], undefined);
+    assert.match(fs.readFileSync(path.join(hive.home, 'logs/security.jsonl'), 'utf8'), /"event":"forbidden_place".*evil\.example/);
+  });
+});
 
 describe('two machines', () => {
   let hosts, hive;
