@@ -2,7 +2,7 @@
  * daemon.c - `rbee-hive daemon`: puts the parts together, runs the loop, takes them apart.
  *
  * Signals: SIGTERM and SIGINT end the hive in order (workers are asked, downloads kept); a second
- * one ends it at once. SIGHUP has the keys read again. SIGPIPE is ignored.
+ * one ends it at once. SIGPIPE is ignored.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -255,10 +255,6 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
     struct hive *h = arg;
 
     (void)what;
-    if (signal_number == SIGHUP) {
-        doors_reload(&h->doors);
-        return;
-    }
     if (h->ending) {
         log_warn("a second signal: everything ends at once");
         h->exit_code = CLI_ERROR;
@@ -275,7 +271,7 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
 
 static int watch_signals(struct hive *h, struct err *err)
 {
-    static const int numbers[HIVE_N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    static const int numbers[HIVE_N_SIGNALS] = {SIGTERM, SIGINT};
 
     signal(SIGPIPE, SIG_IGN);
     h->drain_poll = event_new(h->base, -1, EV_PERSIST, on_drain_poll, h);

@@ -28,7 +28,7 @@ struct workers;
 #define HIVE_BODY_MAX (1u << 20) /* of a request; none of the hive's own needs more */
 #define HIVE_CHAT_MAX                                                                              \
     (16u << 20) /* of one that holds a conversation or texts; a worker takes as much */
-#define HIVE_N_SIGNALS   3
+#define HIVE_N_SIGNALS   2
 #define HIVE_FLUSH_MS    2000 /* at the end, for the last answers to leave */
 #define HIVE_API_VERSION "v1"
 

@@ -14,11 +14,14 @@
 #include "net/http_url.h"
 #include "net/tls.h"
 
-#define PLAIN_IDLE_MAX     8          /* connections kept for later */
-#define PLAIN_IDLE_MS      15000      /* no longer: servers close theirs too */
-#define PLAIN_POST_IDLE_MS 1000       /* for a request that may not be sent twice */
-#define PLAIN_REQUEST_MAX  (1u << 20) /* a request's head */
-#define PLAIN_PLACE_MAX    (HTTP_URL_HOST_MAX + TLS_PIN_BYTES + 24)
+#define PLAIN_IDLE_MAX       8          /* connections kept for later */
+#define PLAIN_IDLE_MS        15000      /* no longer: servers close theirs too */
+#define PLAIN_POST_IDLE_MS   1000       /* for a request that may not be sent twice */
+#define PLAIN_DEAD_IDLE_S    15         /* a silent server is asked for after so long, ... */
+#define PLAIN_DEAD_BETWEEN_S 5          /* ... so often ... */
+#define PLAIN_DEAD_ASKS      3          /* ... and so many times: gone after 30 s */
+#define PLAIN_REQUEST_MAX    (1u << 20) /* a request's head */
+#define PLAIN_PLACE_MAX      (HTTP_URL_HOST_MAX + TLS_PIN_BYTES + 24)
 
 struct bufferevent;
 

@@ -256,13 +256,17 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 /* A socket on its way to the address, or -1 with errno. */
 static int socket_toward(const struct sockaddr_storage *at, socklen_t bytes)
 {
-    static const int yes = 1;
+    static const int yes = 1, idle_s = PLAIN_DEAD_IDLE_S, between_s = PLAIN_DEAD_BETWEEN_S,
+                     n_asks = PLAIN_DEAD_ASKS;
     int fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), why;
 
     if (fd < 0)
         return -1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between_s, sizeof between_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &n_asks, sizeof n_asks);
     if (connect(fd, (const struct sockaddr *)at, bytes) == 0 || errno == EINPROGRESS)
         return fd;
     why = errno;

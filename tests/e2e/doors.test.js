@@ -8,6 +8,7 @@ const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
+const tls = require('node:tls');
 const { spawnSync } = require('node:child_process');
 const { createHash, X509Certificate } = require('node:crypto');
 
@@ -129,6 +130,53 @@ describe('pages in a browser', () => {
     assert.match(fs.readFileSync(path.join(hive.home, 'logs/security.jsonl'), 'utf8'), /"event":"forbidden_place".*evil\.example/);
   });
 });
+
+describe('https on a loopback address', () => {
+  test('with files of the user\'s: what they show is what clients see; no key is asked for', { skip: !MODEL }, async (t) => {
+    const made = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', makeFolder('rbee-hive-')], { env: { RBEE_HIVE_TLS: 'on' } });
+    t.after(() => made.stop());
+    const [, port] = await made.says(/listening on https:\/\/127\.0\.0\.1:(\d+)/);
+    const files = path.join(made.child.spawnargs[5], 'tls');
+    const pem = fs.readFileSync(path.join(files, 'certificate.pem'), 'utf8');
+    const seen = await peerOf(port);
+    assert.strictEqual(seen, new X509Certificate(pem).fingerprint256);
+    const home = makeFolder('rbee-hive-');
+    const second = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], { env: { RBEE_HIVE_TLS: 'on', RBEE_TINY: MODEL,
+      RBEE_HIVE_TLS_CERT: path.join(files, 'certificate.pem'), RBEE_HIVE_TLS_KEY: path.join(files, 'key.pem') } });
+    t.after(() => second.stop());
+    const [, other] = await second.says(/listening on https:\/\/127\.0\.0\.1:(\d+)/);
+    assert.strictEqual(await peerOf(other), seen);
+    assert.ok(!fs.existsSync(path.join(home, 'tls')), 'none of its own was made');
+    const r = spawnSync(KEEPER, ['infer', '--node', `localhost:${other}`, '--model', 'tiny', '--prompt', 'Once', '--max-tokens', '4', '--quiet'],
+      { encoding: 'utf8', env: { RBEE_HOME: home, PATH: process.env.PATH } });
+    assert.strictEqual(r.status, 0, r.stderr);
+  });
+
+  test('half of it, or a key that does not fit, is refused with a sentence', () => {
+    const home = makeFolder('rbee-hive-'), bad = path.join(home, 'bad.pem');
+    fs.writeFileSync(bad, 'rubbish', { mode: 0o600 });
+    const start = (env) => spawnSync(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], { encoding: 'utf8', timeout: 20000, env: { RBEE_HIVE_TLS: 'on', ...env } });
+    for (const [env, says] of [[{ RBEE_HIVE_TLS_CERT: bad }, /belong together/],
+      [{ RBEE_HIVE_TLS_CERT: bad, RBEE_HIVE_TLS_KEY: bad }, /certificate cannot be used/],
+      [{ RBEE_HIVE_TLS_CERT: '/nowhere.pem', RBEE_HIVE_TLS_KEY: bad }, /nowhere\.pem/]]) {
+      const r = start(env);
+      assert.strictEqual(r.status, 1, r.stderr);
+      assert.match(r.stderr, says);
+      assert.match(r.stderr, /tls = off/);
+    }
+  });
+});
+
+/* The fingerprint of the certificate that is shown at a port. */
+function peerOf(port) {
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerX509Certificate().fingerprint256);
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}
 
 describe('two machines', () => {
   let hosts, hive;
