@@ -162,8 +162,10 @@ int doors_announce(struct doors *d, const struct config_addr *addr, struct err *
                        json_pack("{s:s, s:i, s:b, s:b, s:i}", "host", addr->host, "port",
                                  (int)addr->port, "loopback", d->access.loopback_only, "tls", a.tls,
                                  "keys", (int)d->keys.n));
-    if (d->access.loopback_only && !a.tls)
+    if (d->access.loopback_only && !a.tls) {
+        advertise_remove(d->home); /* of a hive that was killed */
         return 0;
+    }
     rc = advertise_write(d->home, &a, err);
     d->advertised = rc == 0;
     if (rc || d->access.loopback_only)

@@ -153,8 +153,9 @@ int node_secrets_own_hive(const char *home, uint16_t port, struct node_secret *o
         rc = ERR_NOT_FOUND;
     if (rc == 0)
         rc = read_entry(j, "localhost", out, err);
-    if (rc == 0 && access_load_key(key_path, false, out->key, &made, NULL) != 0)
-        out->key[0] = '\0'; /* revoked, or somebody else's: whoever has one says so */
+    /* Without TLS whoever listens there would get it; and one that was revoked is not there. */
+    if (rc == 0 && (!out->tls || access_load_key(key_path, false, out->key, &made, NULL) != 0))
+        out->key[0] = '\0';
     json_decref(j);
     free(path);
     free(key_path);

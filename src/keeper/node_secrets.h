@@ -4,7 +4,8 @@
  *
  * <home>/nodes.json, mode 0600, refused when others may read it; written by `node add`, read when a
  * command speaks to a node that is in it. The machine's own hive needs no entry: a hive that runs
- * with the same home says in run/hive.json how it is reached, and its api-key lies beside it.
+ * with the same home says in run/hive.json how it is reached, and its api-key lies beside it. That
+ * key is taken only with TLS: then it goes to that hive, and not to who has its port after it.
  */
 #ifndef RBEE_KEEPER_NODE_SECRETS_H
 #define RBEE_KEEPER_NODE_SECRETS_H

@@ -75,6 +75,7 @@ async function twoHosts() {
   ip('link', 'set', `${name}a`, 'netns', String(a.proc.pid));
   ip('link', 'set', `${name}b`, 'netns', String(b.proc.pid));
   for (const [host, end] of [[a, `${name}a`], [b, `${name}b`]]) {
+    host.end = end;
     for (const args of [['addr', 'add', `${host.address}/24`, 'dev', end], ['link', 'set', end, 'up']]) {
       const r = host.run('ip', args);
       assert.strictEqual(r.status, 0, r.stderr);
@@ -370,6 +371,28 @@ describe('two machines', () => {
     const key = fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim();
     assert.strictEqual(b.keeper(mine, 'workers', 'list', '--node', 'bee2', '--api-key', key).status, 0);
     assert.strictEqual(b.keeper(mine, 'workers', 'list', '--node', 'bee2').status, 1);
+  });
+
+  /* Takes half a minute: RBEE_TEST_LONG=1 runs it. */
+  test('a cable pulled in the middle of an answer ends it on both sides', { skip: skip || !process.env.RBEE_TEST_LONG, timeout: 120000 }, async () => {
+    const { a, b } = hosts;
+    await hive.stop();
+    hive = await a.hive(home);
+    assert.strictEqual(b.keeper(mine, 'node', 'add', 'bee2', newLink(a, home).link).status, 0);
+    assert.strictEqual(infer(b, mine).status, 0);
+    assert.strictEqual(a.run('tc', ['qdisc', 'add', 'dev', a.end, 'root', 'tbf', 'rate', '24kbit', 'burst', '2kb', 'latency', '20s']).status, 0);
+    const stream = new Proc('nsenter', ['-t', String(b.proc.pid), '-n', KEEPER, 'infer', '--node', 'bee2', '--model', 'tiny',
+      '--prompt', 'Once upon a time', '--max-tokens', '400', '--temperature', '0'], { env: { RBEE_HOME: mine } });
+    await until(() => stream.stdout.length > 100, 'some of the answer');
+    assert.strictEqual(b.run('ip', ['link', 'set', b.end, 'down']).status, 0);
+    assert.strictEqual((await stream.end(60000)).code, 1);
+    assert.match(stream.stderr, /broke off after \d+ tokens.*timed out/);
+    const open = () => a.run('ss', ['-Htn', 'state', 'established', 'dst', b.address]).stdout.trim();
+    await until(() => open() === '', () => `connections are left: ${open()}`, 60000);
+    const worker = JSON.parse(a.keeper(home, 'workers', 'list', '--json').stdout).workers[0];
+    assert.strictEqual(worker.slots_busy, 0);
+    assert.strictEqual(b.run('ip', ['link', 'set', b.end, 'up']).status, 0);
+    assert.strictEqual(a.run('tc', ['qdisc', 'del', 'dev', a.end, 'root']).status, 0);
   });
 
   it('files with keys that others may read are refused', async () => {
