@@ -86,7 +86,7 @@ int http_client_create_plain(struct event_base *base, enum http_names names,
  * one the system's authorities decide. NULL takes it away. ERR_INVALID for what is no pin.
  */
 int http_client_set_pin(struct http_client *c, const char *pin, struct err *err);
-/* For a plain client: this TLS instead of the module's (tests). Borrowed. */
+/* For a plain client: this TLS, which is loaded already, instead of loading it. Borrowed. */
 struct tls;
 void http_client_use_tls(struct http_client *c, const struct tls *tls);
 /* libcurl's multi interface; resolves names in threads of its own. */

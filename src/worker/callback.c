@@ -151,8 +151,8 @@ int callback_create(struct server *s, struct callback **out, struct err *err)
     rc = read_url(c, s->o.hive_url, err);
     if (rc == 0)
         rc = http_client_create_plain(s->base, HTTP_NAMES_REFUSED, &c->http, err);
-    if (rc == 0 && entrance_tls(s->entrance)) /* the hive shows the same certificate */
-        rc = http_client_set_pin(c->http, entrance_pin(s->entrance), err);
+    if (rc == 0)
+        rc = entrance_trust(s->entrance, c->http, err);
     if (rc == 0 && !(c->pause = evtimer_new(s->base, on_pause_over, c)))
         rc = err_no_memory(err, 0, "the callback's timer");
     if (rc) {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "net/http_client.h"
 #include "net/http_server.h"
 #include "net/tls.h"
 #include "worker/answer.h"
@@ -88,9 +89,12 @@ bool entrance_tls(const struct entrance *e)
     return e->tls != NULL;
 }
 
-const char *entrance_pin(const struct entrance *e)
+int entrance_trust(const struct entrance *e, struct http_client *c, struct err *err)
 {
-    return e->pin;
+    if (!e->tls)
+        return 0;
+    http_client_use_tls(c, e->tls);
+    return http_client_set_pin(c, e->pin, err);
 }
 
 const char *entrance_link_key(const struct entrance *e)

@@ -14,6 +14,7 @@
 #include "api/access.h"
 
 struct entrance;
+struct http_client;
 struct http_exchange;
 struct http_server_params;
 
@@ -24,7 +25,8 @@ void entrance_free(struct entrance *e); /* NULL is fine */
 /* What the server needs to speak TLS, if it is to. */
 void entrance_put(const struct entrance *e, struct http_server_params *params);
 bool entrance_tls(const struct entrance *e);
-const char *entrance_pin(const struct entrance *e);      /* of the certificate */
+/* A client of the hive's: it shows the same certificate, and TLS is here already. */
+int entrance_trust(const struct entrance *e, struct http_client *c, struct err *err);
 const char *entrance_link_key(const struct entrance *e); /* "" = none */
 
 /* As access_check; *wait_s > 0 when its address has to wait. */
