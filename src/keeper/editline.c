@@ -108,6 +108,7 @@ static void look_after_terminal(struct editline *e)
         e->f.el_set(e->el, EL_REFRESH);
     }
     if (tcgetattr(STDIN_FILENO, &modes) == 0 && (modes.c_lflag & ICANON)) {
+        e->f.el_set(e->el, EL_PREP_TERM, 0); /* or it believes that it has it */
         e->f.el_set(e->el, EL_PREP_TERM, 1);
         e->f.el_set(e->el, EL_REFRESH);
     }
