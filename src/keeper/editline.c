@@ -332,7 +332,8 @@ enum editor_end editline_read(struct editline *e, const char *prompt, struct buf
     int n = 0;
 
     e->prompt = prompt;
-    /* Before the prompt is seen: libedit would do it behind it, and a Ctrl+D in between was lost. */
+    /* Before the prompt is seen: libedit would do it behind it, and a Ctrl+D in between was lost.
+     */
     e->f.el_set(e->el, EL_PREP_TERM, 1);
     fputs(PASTE_ON, e->screen);
     e->f.el_resize(e->el);
