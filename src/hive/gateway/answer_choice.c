@@ -99,6 +99,26 @@ static void on_pause(void *arg)
 
 /* ---- the end ---- */
 
+/* The fields that the worker found at fault, under the names that the client knows. */
+static void rename_fields(const struct dialect *dialect, struct api_error *e)
+{
+    json_t *errors = json_object_get(e->details, "errors"), *one;
+    size_t i;
+
+    json_array_foreach(errors, i, one)
+    {
+        const char *field = json_string_value(json_object_get(one, "field"));
+        size_t n = field ? strcspn(field, ".[") : 0;
+
+        for (const char *const(*name)[2] = dialect->names; n && name && (*name)[0]; name++) {
+            if (strlen((*name)[0]) != n || strncmp(field, (*name)[0], n) != 0)
+                continue;
+            json_object_set_new(one, "field", json_string((*name)[1]));
+            break;
+        }
+    }
+}
+
 static void say_cancelled(struct api_error *e)
 {
     api_error_set(e, API_REQUEST_CANCELLED, REPLY_SRC, "the worker's job was cancelled");
@@ -117,6 +137,7 @@ static void on_end(void *arg, const struct event_end *end, struct api_error *e, 
         if (e) {
             mine = *e;
             *e = (struct api_error){0};
+            rename_fields(a->dialect, &mine);
         } else if (buf_failed(&c->text)) {
             api_error_set(&mine, API_INTERNAL, REPLY_SRC,
                           "the answer is over %u bytes, or its pieces do not fit together",

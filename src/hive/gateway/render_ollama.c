@@ -73,6 +73,8 @@ static void read_generate(struct answer *a, struct fields *f)
     if (raw && preamble[0])
         fields_fail(f, "system", "without raw", "system has no place in a raw prompt.");
     images = fields_any(f, "images", false);
+    if (images && !json_is_array(images))
+        fields_fail(f, "images", "array", "images must be an array.");
     if (json_array_size(images))
         fields_fail(f, "images", "none", "images: models here take text only.");
     if (text_of(f, "suffix")[0])

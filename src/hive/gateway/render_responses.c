@@ -19,7 +19,8 @@ enum item_kind { ITEM_REASONING, ITEM_MESSAGE, ITEM_CALL };
 /* A stretch of the choice's text or thoughts, or one of its calls. */
 struct item {
     enum item_kind kind;
-    size_t from, to;
+    size_t from, to;               /* bytes */
+    size_t scores_from, scores_to; /* of the choice's log-probabilities */
     unsigned tool;
 };
 
@@ -61,6 +62,17 @@ static void put_id(struct buf *out, const struct answer *a, unsigned index)
                index);
 }
 
+/* The log-probabilities of an item's own tokens: [] when they were not asked for. */
+static void put_scores(struct buf *out, const struct choice *c, const struct item *item)
+{
+    json_t *rows = json_array();
+
+    for (size_t i = item->scores_from; i < item->scores_to; i++)
+        json_array_append(rows, json_array_get(c->logprobs, i));
+    openai_put_json(out, logprobs_content(rows), OPENAI_LOGPROB_DIGITS);
+    json_decref(rows);
+}
+
 /* {"type":"output_text","text":…}; its text only once it is whole. */
 static void put_part(struct buf *out, const struct choice *c, const struct item *item, bool whole)
 {
@@ -73,8 +85,10 @@ static void put_part(struct buf *out, const struct choice *c, const struct item 
         buf_puts(out, "\"\"");
     if (is_text) {
         buf_puts(out, ",\"annotations\":[],\"logprobs\":");
-        openai_put_json(out, whole && c->logprobs ? logprobs_content(c->logprobs) : json_array(),
-                        OPENAI_LOGPROB_DIGITS);
+        if (whole)
+            put_scores(out, c, item);
+        else
+            buf_puts(out, "[]");
     }
     buf_putc(out, '}');
 }
@@ -113,8 +127,8 @@ static void put_usage(struct buf *out, const struct answer *a)
     struct usage u = answer_usage(a);
 
     buf_printf(out,
-               "{\"input_tokens\":%llu,\"input_tokens_details\":{\"cached_tokens\":%llu},"
-               "\"output_tokens\":%llu,\"output_tokens_details\":{\"reasoning_tokens\":%llu},"
+               "{\"input_tokens\":%llu,\"input_tokens_details\":{\"cached_tokens\":%llu,"
+               "\"cache_write_tokens\":0},\"output_tokens\":%llu,\"output_tokens_details\":{\"reasoning_tokens\":%llu},"
                "\"total_tokens\":%llu}",
                (unsigned long long)u.prompt, (unsigned long long)u.cached,
                (unsigned long long)u.completion, (unsigned long long)u.reasoning,
@@ -162,11 +176,11 @@ static void put_response(struct buf *out, const struct answer *a, bool over)
         buf_puts(out, i ? "," : "");
         put_item(out, c, i, true);
     }
-    buf_puts(out, "],\"usage\":");
-    if (over)
+    buf_putc(out, ']');
+    if (over) {
+        buf_puts(out, ",\"usage\":");
         put_usage(out, a);
-    else
-        buf_puts(out, "null");
+    }
     buf_putc(out, '}');
 }
 
@@ -246,10 +260,16 @@ static void close_item(struct choice *c)
         return;
     item = &state->items[state->n_items - 1];
     out = content_begin(c, done[item->kind]);
+    if (item->kind == ITEM_CALL) {
+        buf_puts(out, ",\"name\":");
+        answer_put_string(out, c->tools[item->tool].name);
+    }
     buf_puts(out, item->kind == ITEM_CALL ? ",\"arguments\":" : ",\"text\":");
     put_text(out, c, item);
-    if (item->kind == ITEM_MESSAGE)
-        buf_puts(out, ",\"logprobs\":[]");
+    if (item->kind == ITEM_MESSAGE) {
+        buf_puts(out, ",\"logprobs\":");
+        put_scores(out, c, item);
+    }
     event_end(c->answer);
     if (item->kind != ITEM_CALL)
         part_event(c, "response.content_part.done", true);
@@ -257,13 +277,22 @@ static void close_item(struct choice *c)
     state->open = false;
 }
 
-static void open_item(struct choice *c, enum item_kind kind, size_t from, unsigned tool)
+/* The event that opens it is kept already: its text and scores are the item's first. */
+static void open_item(struct choice *c, enum item_kind kind, const struct event *e)
 {
     struct responses_state *state = c->answer->state;
+    size_t kept = kind == ITEM_MESSAGE ? c->text.len : c->reasoning.len,
+           from = kind == ITEM_CALL ? 0 : kept - e->n,
+           scores = json_array_size(c->logprobs) - json_array_size(e->logprobs);
+    unsigned tool = e->tool;
 
     close_item(c);
-    state->items[state->n_items++] =
-        (struct item){.kind = kind, .from = from, .to = from, .tool = tool};
+    state->items[state->n_items++] = (struct item){.kind = kind,
+                                                   .from = from,
+                                                   .to = from,
+                                                   .scores_from = scores,
+                                                   .scores_to = scores,
+                                                   .tool = tool};
     state->open = true;
     item_event(c, "response.output_item.added", false);
     if (kind != ITEM_CALL)
@@ -287,6 +316,7 @@ static void put_delta(struct choice *c, const struct event *e)
     struct buf *out = content_begin(c, delta[item->kind]);
 
     item->to += e->n;
+    item->scores_to += json_array_size(e->logprobs);
     buf_puts(out, ",\"delta\":\"");
     buf_put(out, e->raw, e->n);
     buf_putc(out, '"');
@@ -304,14 +334,12 @@ static void on_event(struct choice *c, const struct event *e)
 {
     struct responses_state *state = c->answer->state;
     enum item_kind kind = kind_of(e);
-    size_t before;
 
     if (!state->open || state->items[state->n_items - 1].kind != kind ||
         (kind == ITEM_CALL && state->items[state->n_items - 1].tool != e->tool)) {
-        before = kind == ITEM_MESSAGE ? c->text.len : c->reasoning.len; /* this piece included */
         if (state->n_items == ITEMS_MAX)
             return;
-        open_item(c, kind, kind == ITEM_CALL ? 0 : before - e->n, e->tool);
+        open_item(c, kind, e);
     }
     if (e->kind != EVENT_TOOL_CALL)
         put_delta(c, e);
@@ -336,7 +364,9 @@ static void fail(struct answer *a, const struct api_error *e)
 {
     struct buf *out = event_begin(a, "error");
 
-    buf_printf(out, ",\"code\":\"%s\",\"param\":null,\"message\":", api_error_info(e->code)->code);
+    buf_puts(out, ",\"code\":\"");
+    shape_put_code(e, out);
+    buf_puts(out, "\",\"param\":null,\"message\":");
     answer_put_string(out, e->message);
     buf_putc(out, ',');
     shape_error_inside(e, http_request_id(a->x), out);
@@ -354,18 +384,26 @@ static void whole(struct answer *a, struct buf *out)
         state->items[state->n_items++] =
             (struct item){.kind = ITEM_REASONING, .to = c->reasoning.len};
     if (c->text.len || (!c->n_tools && !c->reasoning.len))
-        state->items[state->n_items++] = (struct item){.kind = ITEM_MESSAGE, .to = c->text.len};
+        state->items[state->n_items++] = (struct item){
+            .kind = ITEM_MESSAGE, .to = c->text.len, .scores_to = json_array_size(c->logprobs)};
     for (unsigned i = 0; i < c->n_tools; i++)
         state->items[state->n_items++] =
             (struct item){.kind = ITEM_CALL, .to = c->tools[i].args.len, .tool = i};
     put_response(out, a, true);
 }
 
+static const char *const names[][2] = {{"messages", "input"},
+                                       {"json_schema", "text"},
+                                       {"template_vars", "reasoning"},
+                                       {"max_tokens", "max_output_tokens"},
+                                       {NULL, NULL}};
+
 const struct dialect dialect_responses = {.shape = SHAPE_OPENAI,
                                           .outlet = OUTLET_SSE,
                                           .id_prefix = "resp_",
                                           .state_bytes = sizeof(struct responses_state),
                                           .read = responses_read,
+                                          .names = names,
                                           .begin = begin,
                                           .event = on_event,
                                           .finish = finish,
