@@ -27,10 +27,10 @@ describe('over a worker that says what it is told', { skip }, () => {
   let hive, client;
   before(async () => { hive = await toldHive(); client = clientOf(hive); });
   after(() => hive && hive.stop());
-  const ask = (todo, more) => ({ model: 'tiny', max_tokens: 50, messages: say(todo), ...more });
+  const body = (todo, more) => ({ model: 'tiny', max_tokens: 50, messages: say(todo), ...more });
 
   test('messages.create: blocks, usage, the request\'s id', async () => {
-    const answer = await client.messages.create(ask({ events: [...THOUGHT, ...text('so'), ...CALL] },
+    const answer = await client.messages.create(body({ events: [...THOUGHT, ...text('so'), ...CALL] },
       { metadata: { user_id: 'me' }, stop_sequences: ['Q'], temperature: 0.5, top_k: 3, top_p: 0.5, system: 'be kind' }));
     assert.deepStrictEqual(answer.content.map((b) => b.type), ['thinking', 'text', 'tool_use']);
     assert.deepStrictEqual(answer.content[2].input, { a: 1.5, b: '\u00fc\n' });
@@ -41,26 +41,26 @@ describe('over a worker that says what it is told', { skip }, () => {
 
   test('messages.stream: its events, and the message they add up to', async () => {
     const todo = { events: [...THOUGHT, ...text('a', 'b'), ...CALL] };
-    const stream = client.messages.stream(ask(todo)), texts = [], thoughts = [], inputs = [];
+    const stream = client.messages.stream(body(todo)), texts = [], thoughts = [], inputs = [];
     stream.on('text', (delta) => texts.push(delta));
     stream.on('thinking', (delta) => thoughts.push(delta));
     stream.on('inputJson', (delta) => inputs.push(delta));
     const message = await stream.finalMessage();
     assert.deepStrictEqual([texts, thoughts.join('')], [['a', 'b'], 'Let me see.']);
     assert.deepStrictEqual(JSON.parse(inputs.join('')), { a: 1.5, b: '\u00fc\n' });
-    const whole = await client.messages.create(ask(todo));
+    const whole = await client.messages.create(body(todo));
     assert.deepStrictEqual(message.content.map(({ signature, ...rest }) => ({ ...rest })), whole.content.map(({ signature, ...rest }) => ({ ...rest })));
     assert.deepStrictEqual([message.stop_reason, message.usage.input_tokens, message.usage.output_tokens], ['tool_use', 7, 2]);
-    const events = await collect(await client.messages.create(ask(todo, { stream: true })));
+    const events = await collect(await client.messages.create(body(todo, { stream: true })));
     assert.deepStrictEqual([events[0].type, events.at(-1).type], ['message_start', 'message_stop']);
   });
 
   test('a stop sequence, a limit, and tools that go there and back', async () => {
-    const stopped = await client.messages.create(ask({ events: text('a'), end: { stop_reason: 'STOP_SEQUENCE', stop_sequence_matched: 'Q' } }));
+    const stopped = await client.messages.create(body({ events: text('a'), end: { stop_reason: 'STOP_SEQUENCE', stop_sequence_matched: 'Q' } }));
     assert.deepStrictEqual([stopped.stop_reason, stopped.stop_sequence], ['stop_sequence', 'Q']);
-    const cut = await client.messages.create(ask({ events: text('a'), end: { stop_reason: 'MAX_TOKENS' } }));
+    const cut = await client.messages.create(body({ events: text('a'), end: { stop_reason: 'MAX_TOKENS' } }));
     assert.strictEqual(cut.stop_reason, 'max_tokens');
-    const first = ask({ events: CALL }, { tools: [{ name: 'add', input_schema: { type: 'object' } }] });
+    const first = body({ events: CALL }, { tools: [{ name: 'add', input_schema: { type: 'object' } }] });
     const called = await client.messages.create(first);
     const next = await client.messages.create({ ...first, messages: [...first.messages, { role: 'assistant', content: called.content },
       { role: 'user', content: [{ type: 'tool_result', tool_use_id: called.content[0].id, content: JSON.stringify({ events: text('3') }) }] }] });
@@ -73,11 +73,11 @@ describe('over a worker that says what it is told', { skip }, () => {
   });
 
   test('a client that leaves frees the slot', async () => {
-    const stream = client.messages.stream(ask({ events: text('a', 'b'), hang: true }));
+    const stream = client.messages.stream(body({ events: text('a', 'b'), hang: true }));
     stream.on('text', (delta) => { if (delta === 'b') stream.abort(); });
     assert.ok(await errorOf(stream.finalMessage()) instanceof Anthropic.APIUserAbortError);
     await untilFree(hive);
-    const stop = new AbortController(), waiting = client.messages.create(ask({ events: [], hang: true }), { signal: stop.signal });
+    const stop = new AbortController(), waiting = client.messages.create(body({ events: [], hang: true }), { signal: stop.signal });
     await untilBusy(hive);
     stop.abort();
     assert.ok(await errorOf(waiting) instanceof Anthropic.APIUserAbortError);
@@ -85,22 +85,22 @@ describe('over a worker that says what it is told', { skip }, () => {
   });
 
   test('errors have the types that the package has for them', async () => {
-    for (const [promise, type, name, pattern] of [
-      [client.messages.create(ask({}, { model: 'nope' })), Anthropic.NotFoundError, 'not_found_error', /nope/],
-      [client.messages.create(ask({}, { temperature: 2 })), Anthropic.BadRequestError, 'invalid_request_error', /temperature/],
-      [client.messages.create({ model: 'tiny', max_tokens: 5, messages: [{ role: 'user', content: [{ type: 'image', source: { type: 'url', url: 'http://x' } }] }] }),
+    for (const [ask, type, name, pattern] of [
+      [() => client.messages.create(body({}, { model: 'nope' })), Anthropic.NotFoundError, 'not_found_error', /nope/],
+      [() => client.messages.create(body({}, { temperature: 2 })), Anthropic.BadRequestError, 'invalid_request_error', /temperature/],
+      [() => client.messages.create({ model: 'tiny', max_tokens: 5, messages: [{ role: 'user', content: [{ type: 'image', source: { type: 'url', url: 'http://x' } }] }] }),
         Anthropic.BadRequestError, 'invalid_request_error', /image/],
-      [client.messages.create(ask({ status: 503, body: { error: { code: 'ALL_SLOTS_BUSY', message: 'full', details: {} } } })),
+      [() => client.messages.create(body({ status: 503, body: { error: { code: 'ALL_SLOTS_BUSY', message: 'full', details: {} } } })),
         Anthropic.InternalServerError, 'overloaded_error', /full/],
-      [client.messages.countTokens({ model: 'tiny', messages: [] }), Anthropic.BadRequestError, 'invalid_request_error', /messages/]]) {
-      const error = await errorOf(promise);
+      [() => client.messages.countTokens({ model: 'tiny', messages: [] }), Anthropic.BadRequestError, 'invalid_request_error', /messages/]]) {
+      const error = await errorOf(ask());
       assert.ok(error instanceof type, error.stack);
       assert.strictEqual(error.error.error.type, name);
       assert.match(error.message, pattern);
       assert.strictEqual(error.requestID, error.error.request_id);
       assert.match(error.requestID, /^[0-9a-f-]{36}$/);
     }
-    const error = await errorOf(client.messages.stream(ask({ events: [...text('a'), { type: 'error', code: 'INTERNAL', message: 'oh', retriable: false }] })).finalMessage());
+    const error = await errorOf(client.messages.stream(body({ events: [...text('a'), { type: 'error', code: 'INTERNAL', message: 'oh', retriable: false }] })).finalMessage());
     assert.ok(error instanceof Anthropic.APIError, error.stack);
     assert.match(error.message, /oh/);
   });
@@ -131,15 +131,18 @@ describe('with a key', { skip }, () => {
   test('a wrong one is an AuthenticationError, the right one is taken as x-api-key', async () => {
     const home = makeFolder('rbee-hive-');
     const hive = new Proc(HIVE, ['daemon', '--addr', '0.0.0.0:0', '--home', home], { env: { HOME: home, RBEE_TINY: testModel() } });
-    const [, port] = await hive.says(/listening on http:\/\/0\.0\.0\.0:(\d+)$/m);
-    hive.url = `http://127.0.0.1:${port}`;
-    const ask = { model: 'nope', max_tokens: 5, messages: say({}) };
-    const wrong = await errorOf(clientOf(hive, { key: 'wrong' }).messages.create(ask));
-    assert.ok(wrong instanceof Anthropic.AuthenticationError, wrong.stack);
-    assert.deepStrictEqual([wrong.error.error.type, wrong.requestID], ['authentication_error', wrong.error.request_id]);
-    const key = fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim();
-    assert.ok(await errorOf(clientOf(hive, { key }).messages.create(ask)) instanceof Anthropic.NotFoundError);
-    await hive.stop();
+    try {
+      const [, port] = await hive.says(/listening on http:\/\/0\.0\.0\.0:(\d+)$/m);
+      hive.url = `http://127.0.0.1:${port}`;
+      const ask = { model: 'nope', max_tokens: 5, messages: say({}) };
+      const wrong = await errorOf(clientOf(hive, { key: 'wrong' }).messages.create(ask));
+      assert.ok(wrong instanceof Anthropic.AuthenticationError, wrong.stack);
+      assert.deepStrictEqual([wrong.error.error.type, wrong.requestID], ['authentication_error', wrong.error.request_id]);
+      const key = fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim();
+      assert.ok(await errorOf(clientOf(hive, { key }).messages.create(ask)) instanceof Anthropic.NotFoundError);
+    } finally {
+      await hive.stop();
+    }
   });
 });
 

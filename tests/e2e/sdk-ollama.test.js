@@ -82,12 +82,12 @@ describe('over a worker that says what it is told', { skip }, () => {
   });
 
   test('errors: a sentence and the status', async () => {
-    for (const [promise, status, pattern] of [[client.chat({ model: 'nope', messages: say({}) }), 404, /nope/],
-      [client.chat({ model: 'tiny', messages: say({}), options: { temperature: 9 } }), 400, /temperature/],
-      [client.chat({ model: 'tiny', messages: [{ role: 'user', content: 'x', images: ['AAAA'] }] }), 400, /images/],
-      [client.show({ model: 'nope' }), 404, /nope/],
-      [client.chat({ model: 'tiny', messages: say({ status: 503, body: { error: { code: 'ALL_SLOTS_BUSY', message: 'full', details: {} } } }) }), 503, /full/]]) {
-      const error = await errorOf(promise);
+    for (const [ask, status, pattern] of [[() => client.chat({ model: 'nope', messages: say({}) }), 404, /nope/],
+      [() => client.chat({ model: 'tiny', messages: say({}), options: { temperature: 9 } }), 400, /temperature/],
+      [() => client.chat({ model: 'tiny', messages: [{ role: 'user', content: 'x', images: ['AAAA'] }] }), 400, /images/],
+      [() => client.show({ model: 'nope' }), 404, /nope/],
+      [() => client.chat({ model: 'tiny', messages: say({ status: 503, body: { error: { code: 'ALL_SLOTS_BUSY', message: 'full', details: {} } } }) }), 503, /full/]]) {
+      const error = await errorOf(ask());
       assert.strictEqual(error.name, 'ResponseError', error.stack);
       assert.strictEqual(error.status_code, status);
       assert.match(error.message, pattern);

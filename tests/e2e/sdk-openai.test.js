@@ -210,20 +210,20 @@ describe('over a worker that says what it is told', { skip }, () => {
 
   test('errors have the types that the package has for them', async () => {
     const cases = [
-      [chat({ events: [] }, { temperature: 3 }), OpenAI.BadRequestError, 'invalid_request', 'temperature'],
-      [chat({ events: [] }, { nonsense: 1 }), OpenAI.BadRequestError, 'invalid_request', 'nonsense'],
-      [chat({ events: [] }, { model: 'nope' }), OpenAI.NotFoundError, 'model_not_found', 'model'],
-      [chat({ events: [] }, { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:,' } }] }], store: true }),
+      [() => chat({ events: [] }, { temperature: 3 }), OpenAI.BadRequestError, 'invalid_request', 'temperature'],
+      [() => chat({ events: [] }, { nonsense: 1 }), OpenAI.BadRequestError, 'invalid_request', 'nonsense'],
+      [() => chat({ events: [] }, { model: 'nope' }), OpenAI.NotFoundError, 'model_not_found', 'model'],
+      [() => chat({ events: [] }, { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:,' } }] }], store: true }),
         OpenAI.BadRequestError, 'invalid_request', 'store'],
-      [chat({ status: 400, body: { error: { code: 'INVALID_REQUEST', message: 'no', details: { errors: [{ field: 'json_schema', constraint: 'c', message: 'no' }] } } } }),
+      [() => chat({ status: 400, body: { error: { code: 'INVALID_REQUEST', message: 'no', details: { errors: [{ field: 'json_schema', constraint: 'c', message: 'no' }] } } } }),
         OpenAI.BadRequestError, 'invalid_request', 'response_format'],
-      [chat({ status: 503, body: { error: { code: 'ALL_SLOTS_BUSY', message: 'full', details: {} } } }), OpenAI.InternalServerError, 'all_slots_busy', null],
-      [client.responses.create({ model: 'tiny', input: 'x', store: true }), OpenAI.BadRequestError, 'invalid_request', 'store'],
-      [client.embeddings.create({ model: 'tiny', input: 'x', dimensions: 2 }), OpenAI.BadRequestError, 'invalid_request', 'dimensions'],
-      [client.completions.create({ model: 'nope', prompt: 'x' }), OpenAI.NotFoundError, 'model_not_found', 'model'],
+      [() => chat({ status: 503, body: { error: { code: 'ALL_SLOTS_BUSY', message: 'full', details: {} } } }), OpenAI.InternalServerError, 'all_slots_busy', null],
+      [() => client.responses.create({ model: 'tiny', input: 'x', store: true }), OpenAI.BadRequestError, 'invalid_request', 'store'],
+      [() => client.embeddings.create({ model: 'tiny', input: 'x', dimensions: 2 }), OpenAI.BadRequestError, 'invalid_request', 'dimensions'],
+      [() => client.completions.create({ model: 'nope', prompt: 'x' }), OpenAI.NotFoundError, 'model_not_found', 'model'],
     ];
-    for (const [promise, type, code, param] of cases) {
-      const error = await errorOf(promise);
+    for (const [ask, type, code, param] of cases) {
+      const error = await errorOf(ask());
       assert.ok(error instanceof type, error.stack);
       assert.deepStrictEqual([error.code, error.param], [code, param], error.message);
       assert.strictEqual(typeof error.type, 'string');
@@ -279,21 +279,24 @@ describe('with a key', { skip }, () => {
   test('a wrong one is an AuthenticationError, also of the list of models', async () => {
     const home = makeFolder('rbee-hive-');
     const hive = new Proc(HIVE, ['daemon', '--addr', '0.0.0.0:0', '--home', home], { env: { HOME: home, RBEE_TINY: testModel() } });
-    const [, port] = await hive.says(/listening on http:\/\/0\.0\.0\.0:(\d+)$/m);
-    hive.url = `http://127.0.0.1:${port}`;
-    const wrong = clientOf(hive, { key: 'wrong' });
-    for (const ask of [() => wrong.chat.completions.create({ model: 'tiny', messages: say({}) }), () => wrong.models.list(), () => wrong.models.retrieve('tiny')]) {
-      const error = await errorOf(ask());
-      assert.ok(error instanceof OpenAI.AuthenticationError, error.stack);
-      assert.deepStrictEqual([error.type, error.param], ['authentication_error', null]);
-      assert.match(error.code, /^invalid_api_key$/i);
-      assert.ok(error.requestID);
+    try {
+      const [, port] = await hive.says(/listening on http:\/\/0\.0\.0\.0:(\d+)$/m);
+      hive.url = `http://127.0.0.1:${port}`;
+      const wrong = clientOf(hive, { key: 'wrong' });
+      for (const ask of [() => wrong.chat.completions.create({ model: 'tiny', messages: say({}) }), () => wrong.models.list(), () => wrong.models.retrieve('tiny')]) {
+        const error = await errorOf(ask());
+        assert.ok(error instanceof OpenAI.AuthenticationError, error.stack);
+        assert.deepStrictEqual([error.type, error.param], ['authentication_error', null]);
+        assert.match(error.code, /^invalid_api_key$/i);
+        assert.ok(error.requestID);
+      }
+      assertJudged();
+      const right = clientOf(hive, { key: fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim() });
+      assert.ok((await right.models.list()).data.length > 0);
+      assertJudged();
+    } finally {
+      await hive.stop();
     }
-    assertJudged();
-    const right = clientOf(hive, { key: fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim() });
-    assert.ok((await right.models.list()).data.length > 0);
-    assertJudged();
-    await hive.stop();
   });
 });
 

@@ -13,12 +13,15 @@
 #define MESSAGE_MAX 8192
 #define BODY_MAX    65536
 
-/* The list of models: the path itself, with or without a query. */
+/* The list of models, or one of it; /show and /download are rbee's own. */
 static bool is_models(const char *target)
 {
     static const char path[] = "/v1/models";
+    const char *tail = target && str_starts(target, path) ? target + sizeof path - 1 : NULL;
 
-    return target && str_starts(target, path) && strchr("?", target[sizeof path - 1]);
+    if (!tail || !strchr("?/", *tail)) /* the text's end is found there, too */
+        return false;
+    return !str_starts(tail, "/show") && !str_starts(tail, "/download");
 }
 
 enum shape shape_of_path(const char *target)
@@ -192,10 +195,11 @@ static const char *anthropic_type(int status)
     }
 }
 
-static void put_anthropic(const struct api_error *e, const char *request_id, struct buf *out)
+static void put_anthropic(const struct api_error *e, int status, const char *request_id,
+                          struct buf *out)
 {
     buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
-               anthropic_type(shape_status(e)));
+               anthropic_type(status));
     put_message_string(e, out);
     buf_printf(out, "},\"request_id\":\"%s\"", request_id);
     put_loading(e, out);
@@ -218,8 +222,9 @@ static void put_models(const struct api_error *e, const char *request_id, struct
     json_decref(body);
 }
 
-void shape_error(enum shape shape, const struct api_error *e, const char *request_id,
-                 struct buf *out)
+/* `status` is the one it is sent with. */
+static void put_error(enum shape shape, const struct api_error *e, int status,
+                      const char *request_id, struct buf *out)
 {
     char *text;
 
@@ -230,7 +235,7 @@ void shape_error(enum shape shape, const struct api_error *e, const char *reques
         buf_putc(out, '}');
         break;
     case SHAPE_ANTHROPIC:
-        put_anthropic(e, request_id, out);
+        put_anthropic(e, status, request_id, out);
         break;
     case SHAPE_OLLAMA:
         buf_puts(out, "{\"error\":");
@@ -247,6 +252,12 @@ void shape_error(enum shape shape, const struct api_error *e, const char *reques
         free(text);
         break;
     }
+}
+
+void shape_error(enum shape shape, const struct api_error *e, const char *request_id,
+                 struct buf *out)
+{
+    put_error(shape, e, shape_status(e), request_id, out);
 }
 
 void shape_render(enum shape shape, int status, const char *text, const char *request_id, char *dst,
@@ -280,7 +291,7 @@ void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e
         http_add_header(x, "Retry-After", seconds);
     }
     buf_init(&body, BODY_MAX);
-    shape_error(shape, e, http_request_id(x), &body);
+    put_error(shape, e, status, http_request_id(x), &body);
     http_reply(x, status, "application/json", buf_str(&body), body.len);
     buf_done(&body);
     api_error_done(e);

@@ -59,7 +59,7 @@ const either = (test, yes, no) => (v, at, faults) => (test(v) ? yes : no)(v, at,
 
 const error = shape({
   message: filled, type: filled, param: maybe(text), code: maybe(text),
-  request_id: ours(filled), details: ours(object), loading: ours(shape({
+  request_id: ours(filled), details: ours(object), src: ours(filled), loading: ours(shape({
     model: text, stage: is('loading', 'downloading'), done: count, total: count, unit: is('layers', 'bytes'), waited_ms: count })),
 });
 const failure = shape({ error });
