@@ -186,7 +186,8 @@ static char *body_of(const struct choice *c)
 int choice_ask(struct choice *c, const char *url, struct api_error *e)
 {
     char *body = body_of(c);
-    struct ask_params params = {.client = c->answer->hive->inside,
+    struct ask_params params = {.base = c->answer->hive->base,
+                                .client = c->answer->hive->inside,
                                 .url = url,
                                 .key = c->answer->hive->access.key,
                                 .body = body,
