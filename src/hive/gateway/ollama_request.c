@@ -101,7 +101,7 @@ static void take_options(struct fields *f, struct order *o)
 
         snprintf(name, sizeof name, "options.%.100s",
                  json_string_value(json_object_get(one, "field")));
-        fields_fail(f, name, json_string_value(json_object_get(one, "constraint")), "%s",
+        fields_fail(f, name, json_string_value(json_object_get(one, "constraint")), "options: %s",
                     json_string_value(json_object_get(one, "message")));
     }
     api_error_done(&e);

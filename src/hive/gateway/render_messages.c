@@ -227,11 +227,15 @@ static void whole(struct answer *a, struct buf *out)
     buf_putc(out, '}');
 }
 
+static const char *const names[][2] = {
+    {"template_vars", "thinking"}, {"stop", "stop_sequences"}, {NULL, NULL}};
+
 const struct dialect dialect_messages = {.shape = SHAPE_ANTHROPIC,
                                          .outlet = OUTLET_SSE,
                                          .id_prefix = "msg_",
                                          .state_bytes = sizeof(struct messages_state),
                                          .read = read_messages,
+                                         .names = names,
                                          .begin = begin,
                                          .event = on_event,
                                          .finish = finish,

@@ -285,10 +285,13 @@ static bool unload(struct answer *a)
     return true;
 }
 
+static const char *const names[][2] = {
+    {"json_schema", "format"}, {"template_vars", "think"}, {NULL, NULL}};
+
 #define OLLAMA_DIALECT(reader)                                                                     \
     {                                                                                              \
         .shape = SHAPE_OLLAMA, .outlet = OUTLET_LINES, .id_prefix = "",                            \
-        .state_bytes = sizeof(struct ollama_state), .read = (reader), .early = unload,             \
+        .state_bytes = sizeof(struct ollama_state), .read = (reader), .names = names, .early = unload,             \
         .instead = load_only, .event = on_event, .end = on_end, .finish = finish, .whole = whole   \
     }
 

@@ -188,18 +188,29 @@ static void read_tools(struct fields *f, struct order *o)
         json_object_set(o->echo, "tool_choice", choice);
 }
 
+static void check_text(struct fields *f, json_t *text)
+{
+    const char *name;
+    json_t *value;
+
+    if (text && !json_is_object(text))
+        fields_fail(f, "text", "object", "text must be an object.");
+    json_object_foreach(text, name, value)
+    {
+        if (!str_eq(name, "format") && !json_is_null(value))
+            fields_fail(f, "text", "format", "text has format here, not '%.60s'.", name);
+        else if (!json_is_object(value) && !json_is_null(value))
+            fields_fail(f, "text", "object", "text.format must be an object.");
+    }
+}
+
 static void read_format(struct fields *f, struct order *o)
 {
     json_t *text = fields_any(f, "text", false), *format = json_object_get(text, "format"),
            *schema = json_object_get(format, "schema");
     const char *type = text_at(format, "type");
 
-    if (text && !json_is_object(text))
-        fields_fail(f, "text", "object", "text must be an object.");
-    if (format && !json_is_object(format))
-        fields_fail(f, "text", "object", "text.format must be an object.");
-    if (json_object_get(text, "verbosity") && !json_is_null(json_object_get(text, "verbosity")))
-        fields_fail(f, "text", "format", "text.verbosity is not taken here.");
+    check_text(f, text);
     if (format)
         json_object_set_new(o->echo, "text", json_pack("{s:O}", "format", format));
     if (str_eq(type, "json_object"))
