@@ -163,6 +163,16 @@ describe('over a worker that says what it is told', { skip }, () => {
     assert.strictEqual(again.output_text, '3');
   });
 
+  test('a response that was cut off says so, and so does its last item', async () => {
+    const input = JSON.stringify({ events: [...THOUGHT, ...text('a')], end: { stop_reason: 'MAX_TOKENS' } });
+    const whole = await client.responses.create({ model: 'tiny', input });
+    assert.deepStrictEqual([whole.status, whole.incomplete_details, whole.output.map((o) => o.status)],
+      ['incomplete', { reason: 'max_output_tokens' }, ['completed', 'incomplete']]);
+    const events = await collect(await client.responses.create({ model: 'tiny', input, stream: true }));
+    assert.strictEqual(events.at(-1).type, 'response.incomplete');
+    assert.deepStrictEqual(events.at(-1).response.output.map((o) => o.status), ['completed', 'incomplete']);
+  });
+
   test('responses as a stream, by events and by the helper', async () => {
     const body = { model: 'tiny', input: JSON.stringify({ events: [...THOUGHT, SCORED, ...text('b'), ...CALL, ] }), include: ['message.output_text.logprobs'] };
     const events = await collect(await client.responses.create({ ...body, stream: true }));

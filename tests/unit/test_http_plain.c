@@ -501,14 +501,13 @@ static void on_time_to_cancel(evutil_socket_t fd, short what, void *arg)
 }
 
 /*
- * A client of the hive's left in the turn of the loop in which more of its worker's answer had come:
- * the answer's reader was gone and got it nevertheless, and the hive crashed. Here the call is
- * cancelled by an event that runs before the one that reads.
+ * A client of the hive's left in the turn of the loop in which more of its worker's answer had
+ * come: the answer's reader was gone and got it nevertheless, and the hive crashed. Here the call
+ * is cancelled by an event that runs before the one that reads.
  */
 static void test_http_plain__a_cancelled_call_is_given_nothing_that_waits(void **state)
 {
-    struct peer *peer =
-        PEER({"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabcdefghi", HOLD, 1});
+    struct peer *peer = PEER({"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabcdefghi", HOLD, 1});
     struct http_call_params params = {
         .url = url_of(peer, "/"), .on_body = on_body_breaking, .on_done = on_done};
     struct timeval while_ms = {.tv_usec = 20000};

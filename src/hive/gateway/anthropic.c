@@ -76,21 +76,21 @@ static void take_call(struct turn *t, const json_t *block, size_t i)
     if (input && !json_is_object(input))
         fields_fail(t->f, "messages", "object",
                     "messages[%zu]: input of a tool_use block must be an object.", i);
-    json_array_append_new(t->calls,
-                          json_pack("{s:s, s:s, s:{s:s, s:o}}", "id",
-                                    order_text_at(t->f, "messages", i, block, "id"), "type",
-                                    "function", "function", "name",
-                                    order_text_at(t->f, "messages", i, block, "name"), "arguments",
-                                    input ? json_incref(input) : json_object()));
+    json_array_append_new(
+        t->calls, json_pack("{s:s, s:s, s:{s:s, s:o}}", "id",
+                            order_text_at(t->f, "messages", i, block, "id"), "type", "function",
+                            "function", "name", order_text_at(t->f, "messages", i, block, "name"),
+                            "arguments", input ? json_incref(input) : json_object()));
 }
 
 static void take_result(struct turn *t, const json_t *block, size_t i)
 {
     json_t *text = text_of(t->f, "messages", json_object_get(block, "content"));
 
-    json_array_append_new(t->out, json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
-                                            order_text_at(t->f, "messages", i, block, "tool_use_id"),
-                                            "content", text));
+    json_array_append_new(t->out,
+                          json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
+                                    order_text_at(t->f, "messages", i, block, "tool_use_id"),
+                                    "content", text));
 }
 
 static void take_block(struct turn *t, const json_t *block, size_t i)

@@ -18,11 +18,11 @@ struct ask {
     struct http_call *call;
     struct sse_reader *reader;
     struct event *pause; /* runs behind the read that activates it */
-    struct buf scratch; /* a text written anew */
-    struct buf refusal; /* an answer that is no stream */
-    bool begun;         /* an event came */
-    bool ended;         /* by an event */
-    bool failed;        /* by an event, or by one that could not be read */
+    struct buf scratch;  /* a text written anew */
+    struct buf refusal;  /* an answer that is no stream */
+    bool begun;          /* an event came */
+    bool ended;          /* by an event */
+    bool failed;         /* by an event, or by one that could not be read */
     struct event_end end;
     struct api_error error;
 };
@@ -89,8 +89,8 @@ static void on_pause(evutil_socket_t fd, short what, void *arg)
     a->p.on_pause(a->p.arg);
 }
 
-/* A body comes chunk by chunk, and a worker's chunk is an event: of several that lie in one read the
- * client gets one write. */
+/* A body comes chunk by chunk, and a worker's chunk is an event: of several that lie in one read
+ * the client gets one write. */
 static bool on_body(void *arg, int status, const char *bytes, size_t n)
 {
     struct ask *a = arg;

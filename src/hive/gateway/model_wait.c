@@ -76,8 +76,8 @@ static void fail(struct model_wait *w, enum api_code code, const char *text)
 static int seconds_left(const struct model_progress *p)
 {
     double waited_s = (double)p->waited_ms / 1000;
-    int64_t left = (int64_t)(p->done ? waited_s * (double)(p->total - p->done) / (double)p->done
-                                     : waited_s);
+    int64_t left =
+        (int64_t)(p->done ? waited_s * (double)(p->total - p->done) / (double)p->done : waited_s);
 
     if (left > MODEL_RETRY_MAX_S)
         left = MODEL_RETRY_MAX_S;

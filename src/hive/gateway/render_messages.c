@@ -15,8 +15,9 @@ struct messages_state {
 
 static void read_messages(struct answer *a, struct fields *f)
 {
-    static const char *const texts[] = {"anthropic_version", NULL},
-                             *const tiers[] = {"auto", "standard_only", NULL};
+    static const char *const texts[] = {"anthropic_version", NULL}, *const tiers[] = {
+                                                                        "auto", "standard_only",
+                                                                        NULL};
     struct order *o = &a->order;
     int64_t n = 1;
 

@@ -291,8 +291,9 @@ static const char *const names[][2] = {
 #define OLLAMA_DIALECT(reader)                                                                     \
     {                                                                                              \
         .shape = SHAPE_OLLAMA, .outlet = OUTLET_LINES, .id_prefix = "",                            \
-        .state_bytes = sizeof(struct ollama_state), .read = (reader), .names = names, .early = unload,             \
-        .instead = load_only, .event = on_event, .end = on_end, .finish = finish, .whole = whole   \
+        .state_bytes = sizeof(struct ollama_state), .read = (reader), .names = names,              \
+        .early = unload, .instead = load_only, .event = on_event, .end = on_end, .finish = finish, \
+        .whole = whole                                                                             \
     }
 
 const struct dialect dialect_ollama_chat = OLLAMA_DIALECT(read_chat);

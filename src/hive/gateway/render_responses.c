@@ -5,120 +5,11 @@
  * An answer is a list of items (thoughts, a message, calls). In a stream each is opened, filled and
  * closed with events of its own; the last event repeats them all.
  */
-#include <string.h>
-
 #include "hive/gateway/dialects.h"
 #include "hive/gateway/logprobs.h"
+#include "hive/gateway/response_items.h"
 #include "hive/gateway/responses.h"
 #include "net/http_server.h"
-
-#define ITEMS_MAX 512
-
-enum item_kind { ITEM_REASONING, ITEM_MESSAGE, ITEM_CALL };
-
-/* A stretch of the choice's text or thoughts, or one of its calls. */
-struct item {
-    enum item_kind kind;
-    size_t from, to;               /* bytes */
-    size_t scores_from, scores_to; /* of the choice's log-probabilities */
-    unsigned tool;
-};
-
-struct responses_state {
-    uint64_t n_events;
-    struct item items[ITEMS_MAX];
-    unsigned n_items;
-    bool open; /* the last item is */
-};
-
-/* ---- items ---- */
-
-static const struct buf *text_of(const struct choice *c, const struct item *item)
-{
-    switch (item->kind) {
-    case ITEM_REASONING:
-        return &c->reasoning;
-    case ITEM_MESSAGE:
-        return &c->text;
-    case ITEM_CALL:
-        break;
-    }
-    return &c->tools[item->tool].args;
-}
-
-static void put_text(struct buf *out, const struct choice *c, const struct item *item)
-{
-    buf_putc(out, '"');
-    buf_put(out, buf_str(text_of(c, item)) + item->from, item->to - item->from);
-    buf_putc(out, '"');
-}
-
-static void put_id(struct buf *out, const struct answer *a, unsigned index)
-{
-    static const char *const prefixes[] = {"rs", "msg", "fc"};
-    const struct responses_state *state = a->state;
-
-    buf_printf(out, "\"%s_%s_%u\"", prefixes[state->items[index].kind], a->id + strlen("resp_"),
-               index);
-}
-
-/* The log-probabilities of an item's own tokens: [] when they were not asked for. */
-static void put_scores(struct buf *out, const struct choice *c, const struct item *item)
-{
-    json_t *rows = json_array();
-
-    for (size_t i = item->scores_from; i < item->scores_to; i++)
-        json_array_append(rows, json_array_get(c->logprobs, i));
-    openai_put_json(out, logprobs_content(rows), OPENAI_LOGPROB_DIGITS);
-    json_decref(rows);
-}
-
-/* {"type":"output_text","text":…}; its text only once it is whole. */
-static void put_part(struct buf *out, const struct choice *c, const struct item *item, bool whole)
-{
-    bool is_text = item->kind == ITEM_MESSAGE;
-
-    buf_printf(out, "{\"type\":\"%s\",\"text\":", is_text ? "output_text" : "reasoning_text");
-    if (whole)
-        put_text(out, c, item);
-    else
-        buf_puts(out, "\"\"");
-    if (is_text) {
-        buf_puts(out, ",\"annotations\":[],\"logprobs\":");
-        if (whole)
-            put_scores(out, c, item);
-        else
-            buf_puts(out, "[]");
-    }
-    buf_putc(out, '}');
-}
-
-static void put_item(struct buf *out, const struct choice *c, unsigned index, bool whole)
-{
-    const struct answer *a = c->answer;
-    const struct responses_state *state = a->state;
-    const struct item *item = &state->items[index];
-
-    buf_puts(out, "{\"id\":");
-    put_id(out, a, index);
-    buf_printf(out, ",\"status\":\"%s\",", whole ? "completed" : "in_progress");
-    if (item->kind == ITEM_CALL) {
-        buf_puts(out, "\"type\":\"function_call\",\"call_id\":");
-        answer_put_string(out, c->tools[item->tool].id);
-        buf_puts(out, ",\"name\":");
-        answer_put_string(out, c->tools[item->tool].name);
-        buf_puts(out, ",\"arguments\":");
-        put_text(out, c, item);
-        buf_putc(out, '}');
-        return;
-    }
-    buf_puts(out, item->kind == ITEM_MESSAGE ? "\"type\":\"message\",\"role\":\"assistant\","
-                                             : "\"type\":\"reasoning\",\"summary\":[],");
-    buf_puts(out, "\"content\":[");
-    if (whole)
-        put_part(out, c, item, true);
-    buf_puts(out, "]}");
-}
 
 /* ---- the response object ---- */
 
@@ -128,7 +19,8 @@ static void put_usage(struct buf *out, const struct answer *a)
 
     buf_printf(out,
                "{\"input_tokens\":%llu,\"input_tokens_details\":{\"cached_tokens\":%llu,"
-               "\"cache_write_tokens\":0},\"output_tokens\":%llu,\"output_tokens_details\":{\"reasoning_tokens\":%llu},"
+               "\"cache_write_tokens\":0},\"output_tokens\":%llu,\"output_tokens_details\":{"
+               "\"reasoning_tokens\":%llu},"
                "\"total_tokens\":%llu}",
                (unsigned long long)u.prompt, (unsigned long long)u.cached,
                (unsigned long long)u.completion, (unsigned long long)u.reasoning,
@@ -174,7 +66,7 @@ static void put_response(struct buf *out, const struct answer *a, bool over)
     buf_puts(out, "\"output\":[");
     for (unsigned i = 0; over && i < state->n_items; i++) {
         buf_puts(out, i ? "," : "");
-        put_item(out, c, i, true);
+        response_put_item(out, c, i, true);
     }
     buf_putc(out, ']');
     if (over) {
@@ -219,7 +111,7 @@ static void item_event(struct choice *c, const char *type, bool whole)
     struct buf *out = event_begin(a, type);
 
     buf_printf(out, ",\"output_index\":%u,\"item\":", state->n_items - 1);
-    put_item(out, c, state->n_items - 1, whole);
+    response_put_item(out, c, state->n_items - 1, whole);
     event_end(a);
 }
 
@@ -231,7 +123,7 @@ static struct buf *content_begin(struct choice *c, const char *type)
     struct buf *out = event_begin(a, type);
 
     buf_puts(out, ",\"item_id\":");
-    put_id(out, a, state->n_items - 1);
+    response_put_id(out, a, state->n_items - 1);
     buf_printf(out, ",\"output_index\":%u", state->n_items - 1);
     if (state->items[state->n_items - 1].kind != ITEM_CALL)
         buf_puts(out, ",\"content_index\":0");
@@ -244,7 +136,7 @@ static void part_event(struct choice *c, const char *type, bool whole)
     struct buf *out = content_begin(c, type);
 
     buf_puts(out, ",\"part\":");
-    put_part(out, c, &state->items[state->n_items - 1], whole);
+    response_put_part(out, c, &state->items[state->n_items - 1], whole);
     event_end(c->answer);
 }
 
@@ -265,10 +157,10 @@ static void close_item(struct choice *c)
         answer_put_string(out, c->tools[item->tool].name);
     }
     buf_puts(out, item->kind == ITEM_CALL ? ",\"arguments\":" : ",\"text\":");
-    put_text(out, c, item);
+    response_put_text(out, c, item);
     if (item->kind == ITEM_MESSAGE) {
         buf_puts(out, ",\"logprobs\":");
-        put_scores(out, c, item);
+        response_put_scores(out, c, item);
     }
     event_end(c->answer);
     if (item->kind != ITEM_CALL)
@@ -337,7 +229,7 @@ static void on_event(struct choice *c, const struct event *e)
 
     if (!state->open || state->items[state->n_items - 1].kind != kind ||
         (kind == ITEM_CALL && state->items[state->n_items - 1].tool != e->tool)) {
-        if (state->n_items == ITEMS_MAX)
+        if (state->n_items == RESPONSE_ITEMS_MAX)
             return;
         open_item(c, kind, e);
     }

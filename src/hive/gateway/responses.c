@@ -68,12 +68,11 @@ static void take_call(struct fields *f, const json_t *item, size_t i, json_t *ou
         calls = json_array();
         json_object_set_new(turn, "tool_calls", calls);
     }
-    json_array_append_new(calls,
-                          json_pack("{s:s, s:s, s:{s:s, s:s}}", "id",
-                                    order_text_at(f, "input", i, item, "call_id"), "type",
-                                    "function", "function", "name",
-                                    order_text_at(f, "input", i, item, "name"), "arguments",
-                                    order_text_at(f, "input", i, item, "arguments")));
+    json_array_append_new(calls, json_pack("{s:s, s:s, s:{s:s, s:s}}", "id",
+                                           order_text_at(f, "input", i, item, "call_id"), "type",
+                                           "function", "function", "name",
+                                           order_text_at(f, "input", i, item, "name"), "arguments",
+                                           order_text_at(f, "input", i, item, "arguments")));
 }
 
 static void take_item(struct fields *f, json_t *item, size_t i, json_t *out)
@@ -87,10 +86,10 @@ static void take_item(struct fields *f, json_t *item, size_t i, json_t *out)
     } else if (str_eq(type, "function_call")) {
         take_call(f, item, i, out);
     } else if (str_eq(type, "function_call_output")) {
-        json_array_append_new(out, json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
-                                             order_text_at(f, "input", i, item, "call_id"),
-                                             "content",
-                                             text_of(f, i, json_object_get(item, "output"))));
+        json_array_append_new(out,
+                              json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
+                                        order_text_at(f, "input", i, item, "call_id"), "content",
+                                        text_of(f, i, json_object_get(item, "output"))));
     } else if (str_eq(type, "reasoning")) {
         if (json_array_size(content)) /* belongs to what the assistant says next */
             json_array_append_new(out, json_pack("{s:s, s:s, s:o}", "role", "assistant", "content",

@@ -198,8 +198,8 @@ static const char *anthropic_type(int status)
 static void put_anthropic(const struct api_error *e, int status, const char *request_id,
                           struct buf *out)
 {
-    buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
-               anthropic_type(status));
+    buf_printf(
+        out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", anthropic_type(status));
     put_message_string(e, out);
     buf_printf(out, "},\"request_id\":\"%s\"", request_id);
     put_loading(e, out);

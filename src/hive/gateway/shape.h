@@ -4,7 +4,8 @@
  *   OpenAI     {"error":{"message","type","param","code","request_id","details"}}
  *   Anthropic  {"type":"error","error":{"type","message"},"request_id"}
  *   Ollama     {"error":"…"}
- *   models     rbee's own with OpenAI's "type" and "param" in it: /v1/models has readers of both kinds
+ *   models     rbee's own with OpenAI's "type" and "param" in it: /v1/models has readers of both
+ * kinds
  *
  * While a model loads, each has the object `loading` too: in OpenAI's `error`, else beside it.
  * The hint (what to do) is put behind the message. Pure; loop thread for shape_answer.
