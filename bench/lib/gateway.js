@@ -3,14 +3,17 @@
  * gateway.js - what the hive's gateway costs: the same worker asked directly (/v1/inference) and by way
  * of the hive (/v1/completions, streamed), in turn, the order changing from pair to pair. All prompts
  * differ, so that neither side finds the other's in the worker's cache.
+ *
+ * A pair of one client is two requests, one right behind the other, and there are many of them: so the
+ * median of their differences stands where the machine changes its speed meanwhile.
  */
 const { modelFile } = require('./setting.js');
 const { until } = require('./proc.js');
 const { startHive, endHive, workersOf } = require('./begin.js');
-const { makePrompts, load, title } = require('./serve.js');
+const { randomWords, load, title } = require('./serve.js');
 const { median, spread } = require('./stats.js');
 
-const PROMPT = 32, GENERATED = 128, AT_ONCE = 16, REQUESTS_EACH = 4;
+const WORDS = 12, GENERATED = 128, AT_ONCE = 16, REQUESTS_EACH = 4, PAIRS_OF_ONE = 16;
 
 /* A hive and one worker of its own with the model: { hive, sides: { rbee, direct } }. */
 async function bringUp(model) {
@@ -23,10 +26,10 @@ async function bringUp(model) {
 }
 
 /* One pair: both sides, in this or the other order, each with prompts of its own. */
-async function pair(sides, model, clients, isTurned) {
+async function pair(sides, clients, isTurned) {
   const told = {}, names = isTurned ? ['direct', 'rbee'] : ['rbee', 'direct'];
   for (const name of names) {
-    const prompts = await makePrompts(model, clients * REQUESTS_EACH, PROMPT);
+    const prompts = Array.from({ length: clients === 1 ? 1 : clients * REQUESTS_EACH }, () => randomWords(WORDS));
     told[name] = await load(...sides[name], prompts, { clients, tokens: GENERATED });
   }
   return told;
@@ -43,8 +46,8 @@ function gateway(model, clients) {
       const { hive, sides } = await bringUp(model);
       const samples = [];
       try {
-        await pair(sides, model, clients, false); // warm
-        for (let i = 0; i < pairs; i++) samples.push(await pair(sides, model, clients, i % 2 === 1));
+        await pair(sides, clients, false); // warm
+        for (let i = 0; i < (clients === 1 ? pairs * PAIRS_OF_ONE : pairs); i++) samples.push(await pair(sides, clients, i % 2 === 1));
       } finally {
         await endHive(hive);
       }
