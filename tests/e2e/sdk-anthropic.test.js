@@ -8,7 +8,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { HIVE, Proc, testModel, makeFolder, until } = require('./lib/proc.js');
-const { sdk, skipWithout, talkingModel, realHive, toldHive, untilFree, untilBusy, errorOf, collect } = require('./lib/sdk.js');
+const { sdk, skipWithout, versionsOf, talkingModel, realHive, toldHive, untilFree, untilBusy, errorOf, collect } = require('./lib/sdk.js');
 
 const Anthropic = sdk('@anthropic-ai/sdk');
 const skip = skipWithout(Anthropic);
@@ -22,6 +22,11 @@ const PLACE = { type: 'object', additionalProperties: false, required: ['town', 
   properties: { town: { type: 'string', maxLength: 8 }, north: { type: 'boolean' } } };
 
 const clientOf = (hive, { key = 'none', retries = 0 } = {}) => new Anthropic({ baseURL: hive.url, apiKey: key, maxRetries: retries });
+
+test('the package is the one that is wanted', { skip }, () => {
+  const { here, wanted } = versionsOf('@anthropic-ai/sdk');
+  assert.strictEqual(here, wanted);
+});
 
 describe('over a worker that says what it is told', { skip }, () => {
   let hive, client;

@@ -9,7 +9,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { ROOT, testModel, makeFolder } = require('./lib/proc.js');
-const { sdk, skipWithout, talkingModel, realHive, toldHive, untilFree, errorOf, collect } = require('./lib/sdk.js');
+const { sdk, skipWithout, versionsOf, talkingModel, realHive, toldHive, untilFree, errorOf, collect } = require('./lib/sdk.js');
 const { startHive } = require('./lib/hive.js');
 const { Hub } = require('./lib/hub.js');
 
@@ -26,6 +26,11 @@ const PLACE = { type: 'object', additionalProperties: false, required: ['town', 
 const TOOLS = [{ type: 'function', function: { name: 'add', description: 'adds', parameters: { type: 'object', properties: { a: { type: 'number' } } } } }];
 
 const clientOf = (hive) => new ollama.Ollama({ host: hive.url });
+
+test('the package is the one that is wanted', { skip }, () => {
+  const { here, wanted } = versionsOf('ollama');
+  assert.strictEqual(here, wanted);
+});
 
 describe('over a worker that says what it is told', { skip }, () => {
   let hive, client;

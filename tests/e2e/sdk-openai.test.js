@@ -12,7 +12,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { ROOT, HIVE, Proc, testModel, makeFolder, until } = require('./lib/proc.js');
-const { sdk, skipWithout, judgingFetch, talkingModel, realHive, toldHive, untilFree, untilBusy, errorOf, collect } = require('./lib/sdk.js');
+const { sdk, skipWithout, versionsOf, judgingFetch, talkingModel, realHive, toldHive, untilFree, untilBusy, errorOf, collect } = require('./lib/sdk.js');
 const { list } = require('./lib/hive.js');
 
 const OpenAI = sdk('openai'), zod = sdk('zod');
@@ -48,6 +48,11 @@ function assertPlace(value) {
   assert.strictEqual(typeof value.north, 'boolean');
   assert.ok(['city', 'village'].includes(value.kind), value.kind);
 }
+
+test('the package is the one that is wanted', { skip }, () => {
+  const { here, wanted } = versionsOf('openai');
+  assert.strictEqual(here, wanted);
+});
 
 describe('over a worker that says what it is told', { skip }, () => {
   let hive, client;

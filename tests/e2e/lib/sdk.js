@@ -32,6 +32,12 @@ function skipWithout(module) {
   return testModel() ? false : 'no model: neither models/tiny.gguf nor the test data are there';
 }
 
+/* The versions of a package: { here, wanted }, as it says itself and as tests/sdk/package.json does. */
+function versionsOf(name) {
+  const versionIn = (file) => JSON.parse(fs.readFileSync(path.join(FOLDER, file), 'utf8'));
+  return { here: versionIn(`node_modules/${name}/package.json`).version, wanted: versionIn('package.json').dependencies[name] };
+}
+
 /*
  * A fetch for an SDK that has every raw body judged by openai-shape.js, chunk by chunk, also of a
  * stream that is left. `seen` counts what was judged, `faults` says what was wrong.
@@ -121,4 +127,4 @@ async function collect(iterable) {
   return all;
 }
 
-module.exports = { sdk, skipWithout, judgingFetch, talkingModel, realHive, toldHive, untilFree, untilBusy, errorOf, collect };
+module.exports = { sdk, skipWithout, versionsOf, judgingFetch, talkingModel, realHive, toldHive, untilFree, untilBusy, errorOf, collect };
