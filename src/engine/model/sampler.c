@@ -200,11 +200,23 @@ static void penalise_answer(struct engine_sampler *s)
     }
 }
 
+/* Words with all bits or none are most of a mask: a large vocabulary goes by 64 tokens at a time.
+ */
 static void apply_mask(struct engine_sampler *s, const uint64_t *mask)
 {
-    for (uint32_t i = 0; i < s->n_vocab; i++)
-        if (!(mask[i / 64] >> (i % 64) & 1))
-            s->changed[i] = -INFINITY;
+    for (uint32_t first = 0; first < s->n_vocab; first += 64) {
+        uint32_t n = s->n_vocab - first < 64 ? s->n_vocab - first : 64;
+        uint64_t out = ~mask[first / 64];
+
+        if (out == UINT64_MAX) {
+            for (uint32_t i = 0; i < n; i++)
+                s->changed[first + i] = -INFINITY;
+            continue;
+        }
+        for (uint32_t i = 0; i < n && out; i++, out >>= 1)
+            if (out & 1)
+                s->changed[first + i] = -INFINITY;
+    }
 }
 
 /* The logits that are drawn from; those given where nothing changes them. */
