@@ -14,6 +14,11 @@ static const struct cli_command commands[] = {
     {"workers list", NULL, "show the models that are loaded", NULL, cmd_workers_list},
     {"workers stop", "WORKER|all", "end a worker, or all of them",
      "WORKER is an id as 'workers list' shows it, or the beginning of one.", cmd_workers_stop},
+    {"explain", NULL, "tell whether a model would run, on which node, and why",
+     "Asks every node known (or --node alone) what a worker for the model would need, what memory\n"
+     "there is, and which idle workers would be ended to make room. Nothing is started or ended.\n"
+     "Exit codes: 0 a node would run it, 1 none would, 2 usage.",
+     cmd_explain},
     {"models list", NULL, "show the models that a node has", NULL, cmd_models_list},
     {"models show", "MODEL", "tell what is known of a model", NULL, cmd_models_show},
     {"models pull", "MODEL", "download a model", NULL, cmd_models_pull},
