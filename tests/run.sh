@@ -235,6 +235,7 @@ fuzz() {
         say "        clang-14 is not there"
         return
     fi
+    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 # else a finding is but a line in a log
     CC=clang-14 built build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false \
         -Dtests=false -Doptimization=1 $(kern_sets) || return
     n=$(find build-fuzz/fuzz -maxdepth 1 -name 'fuzz_*' -type f -executable | wc -l)

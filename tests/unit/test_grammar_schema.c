@@ -195,6 +195,8 @@ static void test_schema__strings(void **state)
         {"{\"type\":\"string\",\"minLength\":1}", {"\"a\""}, {"\"\""}},
         {"{\"type\":\"string\",\"maxLength\":0}", {"\"\""}, {"\"a\""}},
         {"{\"pattern\":\"^[a-c]+$\"}", {"\"a\"", "\"abc\""}, {"\"\"", "\"d\"", "\"ad\"", "1"}},
+        /* no character but none: an array of ranges that was never made was sorted */
+        {"{\"pattern\":\"^[^]$\"}", {"\"a\"", "\"\\n\""}, {"\"\"", "\"ab\""}},
         {"{\"pattern\":\"b+\"}", {"\"b\"", "\"abc\"", "\"bb\\n\""}, {"\"\"", "\"ac\""}},
         {"{\"pattern\":\"^a\"}", {"\"a\"", "\"ab\""}, {"\"ba\"", "\"\""}},
         {"{\"pattern\":\"a$\"}", {"\"a\"", "\"ba\""}, {"\"ab\"", "\"\""}},

@@ -200,37 +200,51 @@ static void penalise_answer(struct engine_sampler *s)
     }
 }
 
-/* Words with all bits or none are most of a mask: a large vocabulary goes by 64 tokens at a time.
+/*
+ * Puts logits and, where the mask has no bit, minus infinity. `from` may be s->changed. Words without a
+ * bit are most of a mask where the grammar stands between values, words with all bits inside texts.
  */
-static void apply_mask(struct engine_sampler *s, const uint64_t *mask)
+static void apply_mask(struct engine_sampler *s, const float *from, const uint64_t *mask)
 {
     for (uint32_t first = 0; first < s->n_vocab; first += 64) {
         uint32_t n = s->n_vocab - first < 64 ? s->n_vocab - first : 64;
         uint64_t out = ~mask[first / 64];
+        float *to = s->changed + first;
 
+        if (out != UINT64_MAX && from != s->changed)
+            memcpy(to, from + first, n * sizeof *to);
         if (out == UINT64_MAX) {
             for (uint32_t i = 0; i < n; i++)
-                s->changed[first + i] = -INFINITY;
+                to[i] = -INFINITY;
             continue;
         }
-        for (uint32_t i = 0; i < n && out; i++, out >>= 1)
-            if (out & 1)
-                s->changed[first + i] = -INFINITY;
+        for (; out; out &= out - 1) {
+            uint32_t i = (uint32_t)__builtin_ctzll(out);
+
+            if (i < n)
+                to[i] = -INFINITY;
+        }
     }
 }
 
 /* The logits that are drawn from; those given where nothing changes them. */
 static const float *change(struct engine_sampler *s, const float *logits, const uint64_t *mask)
 {
-    if (!s->changed)
+    bool only_mask = !s->window && !s->counts && !s->bias;
+
+    if (!s->changed || (only_mask && !mask))
         return logits;
+    if (only_mask) {
+        apply_mask(s, logits, mask);
+        return s->changed;
+    }
     memcpy(s->changed, logits, s->n_vocab * sizeof *logits);
     penalise_window(s, logits);
     penalise_answer(s);
     for (uint32_t i = 0; s->bias && i < s->how.n_bias; i++)
         s->changed[s->bias[i].id] += s->bias[i].bias;
     if (mask)
-        apply_mask(s, mask);
+        apply_mask(s, s->changed, mask);
     return s->changed;
 }
 
