@@ -327,11 +327,12 @@ static void show(const char *what, const struct times *t, double pass)
 {
     double extra = mean(t->draw, t->n) - mean(t->plain, t->n);
 
-    printf("  %-5s ready in %7.0f us, %3u steps: mask and move %6.1f us, worst %6.0f us; draw %+6.1f "
-           "us; %5.2f %% of a pass, worst step %5.1f %%\n",
-           what, t->ready * 1e6, t->n, mean(t->mask, t->n) * 1e6, most(t->mask, t->n) * 1e6,
-           extra * 1e6, 100 * (mean(t->mask, t->n) + extra) / pass,
-           100 * (most(t->mask, t->n) + extra) / pass);
+    printf(
+        "  %-5s ready in %7.0f us, %3u steps: mask and move %6.1f us, worst %6.0f us; draw %+6.1f "
+        "us; %5.2f %% of a pass, worst step %5.1f %%\n",
+        what, t->ready * 1e6, t->n, mean(t->mask, t->n) * 1e6, most(t->mask, t->n) * 1e6,
+        extra * 1e6, 100 * (mean(t->mask, t->n) + extra) / pass,
+        100 * (most(t->mask, t->n) + extra) / pass);
 }
 
 #define N_SAMPLES (sizeof samples / sizeof *samples)

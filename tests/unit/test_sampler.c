@@ -433,8 +433,8 @@ static void test_sampler__a_full_mask_changes_nothing(void **state)
     engine_sampler_free(masked);
 }
 
-/* Masks go by 64 tokens at a time: with words full, empty and mixed, and with and without a bias (which
- * goes another way), the greedy token is the best of those that are allowed. */
+/* Masks go by 64 tokens at a time: with words full, empty and mixed, and with and without a bias
+ * (which goes another way), the greedy token is the best of those that are allowed. */
 static void test_sampler__masks_of_any_words_leave_the_best_allowed(void **state)
 {
     enum { N = 200 };
@@ -446,7 +446,8 @@ static void test_sampler__masks_of_any_words_leave_the_best_allowed(void **state
     for (int i = 0; i < N; i++)
         logits[i] = (float)((i * 89) % N) / 8; /* each its own */
     for (uint32_t k = 0; k < 512; k++) {
-        uint64_t mask[4] = {words[k % 4], words[k / 4 % 4], words[k / 16 % 4], words[k / 64 % 4] & 0xFF};
+        uint64_t mask[4] = {words[k % 4], words[k / 4 % 4], words[k / 16 % 4],
+                            words[k / 64 % 4] & 0xFF};
         struct engine_sampling how = engine_sampling_default();
         int32_t best = -1;
         bool biased = k >= 256;
