@@ -17,7 +17,7 @@ cd "$(dirname "$0")/.."
 root=$PWD
 export RBEE_TEST_DATA=${RBEE_TEST_DATA:-$root/../shared/data}
 export CMOCKA_MESSAGE_OUTPUT=TAP
-FUZZ_TOTAL_SECONDS=${FUZZ_TOTAL_SECONDS:-100}
+FUZZ_TOTAL_SECONDS=${FUZZ_TOTAL_SECONDS:-80}
 FUZZ_SECONDS=${FUZZ_SECONDS:-}
 JOBS=${JOBS:-$(nproc)}
 SUITE_SECONDS=${SUITE_SECONDS:-900}
@@ -208,9 +208,27 @@ asan() {
     SCHEMAS=${SCHEMAS:-40} run_queue
 }
 
+# A unit program with threads that the thread sanitizer is not told of (tests/unit/meson.build).
+threads_named() {
+    local file name missing=0
+    for file in $(grep -lE 'pthread_create|http_rig\.h|http_peer\.h' tests/unit/test_*.c); do
+        name=$(basename "$file" .c)
+        sed -n '/^threaded = /,/]/p' tests/unit/meson.build | grep -q "'${name#test_}'" && continue
+        say "$file has threads: name it in \`threaded\` of tests/unit/meson.build"
+        missing=1
+    done
+    return "$missing"
+}
+
 tsan() {
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
     built build-tsan -Db_sanitize=thread -Doptimization=1 $(kern_sets) || return
+    if threads_named >"$logs/tsan-threads.log"; then
+        add tsan/threads-named 1 0 0 0
+    else
+        add tsan/threads-named 0 1 0 0
+        cat "$logs/tsan-threads.log"
+    fi
     queue_units build-tsan tsan
     queue_e2e build-tsan tsan-e2e
     SCHEMAS=${SCHEMAS:-40} run_queue
