@@ -4,6 +4,7 @@
 
 #include "base/cli.h"
 
+int cmd_chat(const struct cli_command *self, int argc, char **argv);
 int cmd_infer(const struct cli_command *self, int argc, char **argv);
 int cmd_workers_list(const struct cli_command *self, int argc, char **argv);
 int cmd_workers_stop(const struct cli_command *self, int argc, char **argv);

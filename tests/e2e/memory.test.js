@@ -29,10 +29,15 @@ function residentBytes(pid) {
   return ['RssAnon', 'RssShmem'].reduce((sum, name) => sum + 1024 * Number(status.match(`${name}:\\s+(\\d+)`)[1]), 0);
 }
 
-async function use(worker) {
-  const events = await stream(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'Once', max_tokens: 2 } });
+/* Asks it something, and waits until the hive can see that it was used and has nothing to do. */
+async function use(hive, worker) {
+  const events = await stream(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'a', max_tokens: 2, temperature: 0 } });
   await until(() => events.over, 'the answer');
   assert.ok(events.done, events.raw);
+  await until(async () => {
+    const row = (await get(hive, `/v1/workers/${worker.worker_id}`)).json;
+    return row.tokens_out > 0 && row.slots_busy === 0;
+  }, 'the board');
 }
 
 /* A model whose answers can be as long as a test needs, with a KV cache that counts. */
@@ -47,7 +52,7 @@ async function limitForOne(model) {
   const hive = await startHive();
   const { need } = (await explain(hive, model, { ctx: CTX })).json;
   const worker = await spawnReady(hive, model, { ctx: CTX });
-  await use(worker);
+  await use(hive, worker);
   const takes = Math.max(need.total_bytes, residentBytes((await list(hive))[0].pid));
   await hive.stop();
   return Math.ceil((need.total_bytes + takes / 2) / MIB);
@@ -123,14 +128,14 @@ describe('room for one worker only', () => {
 
   test('the idle one makes room, and that was announced', async () => {
     const first = await bring(0);
-    await use(first);
+    await use(hive, first);
     const told = (await explain(hive, models[1], { ctx: CTX })).json;
     assert.strictEqual(told.decision, 'make_room', JSON.stringify(told));
     assert.deepStrictEqual(told.ends.map((w) => w.worker_id), [first.worker_id]);
     assert.deepStrictEqual(await states(hive), { [first.worker_id]: 'idle' });
     const second = await bring(1);
     assert.deepStrictEqual(Object.keys(await states(hive)), [second.worker_id]);
-    await use(second);
+    await use(hive, second);
   });
 
   test('a busy one is never ended; when it has nothing to do any more, it is', async () => {
@@ -153,13 +158,13 @@ describe('room for one worker only', () => {
     const [given] = await list(hive); // by the test above, and not used yet
     const answer = (await explain(hive, models[1], { ctx: CTX })).json;
     assert.strictEqual(answer.decision, 'refuse');
-    await use(given);
+    await use(hive, given);
     assert.strictEqual((await explain(hive, models[1], { ctx: CTX })).json.decision, 'make_room');
   });
 
   test('a pinned one stays', async () => {
     const pinned = await bring(2, { keep_alive: -1 });
-    await use(pinned);
+    await use(hive, pinned);
     const refused = await spawn(hive, models[0], { ctx: CTX });
     assert.strictEqual(refused.status, 507, refused.text);
     assert.deepStrictEqual(await states(hive), { [pinned.worker_id]: 'idle' });
