@@ -172,22 +172,10 @@ queue_scripts() {
     queue one script/jinja-compare tests/golden/jinja-compare.py "$1" snippet
 }
 
-# The packages that some end-to-end files want lie beside them; a file whose packages are not there
-# skips, and says so.
-packages() {
-    local file dir
-    for file in tests/*/package.json; do
-        dir=$(dirname "$file")
-        [ -d "$dir/node_modules" ] || ! command -v npm >/dev/null 2>&1 ||
-            timeout 120 npm ci --prefix "$dir" --ignore-scripts --no-audit --no-fund --fetch-retries=0 \
-                >"$logs/npm-$(basename "$dir").log" 2>&1 || say "        npm could not fetch the packages of $dir"
-    done
-}
-
 queue_e2e() {
     local dir=$1 tag=$2 file
     export RBEE_BUILD=$root/$dir
-    packages
+    tools/install-npm.sh
     for file in tests/e2e/*.test.js; do
         [ -f "$file" ] && queue node "$tag/$(basename "$file" .test.js)" "$file"
     done
