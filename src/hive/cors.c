@@ -23,7 +23,7 @@ void cors_put(const struct access *a, struct http_exchange *x)
     if (!origin)
         return;
     http_add_header(x, "Access-Control-Allow-Origin", origin);
-    http_add_header(x, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
+    http_add_header(x, "Access-Control-Expose-Headers", "X-Request-Id, Request-Id, Retry-After");
     http_add_header(x, "Vary", "Origin");
 }
 

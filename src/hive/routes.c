@@ -112,6 +112,8 @@ bool routes_filter(struct http_exchange *x, void *arg)
     struct api_error e;
     int retry_after_s = 0;
 
+    if (shape == SHAPE_ANTHROPIC) /* where its clients look for it */
+        http_add_header(x, "request-id", http_request_id(x));
     if (cors_is_preflight(x)) {
         if (doors_check_preflight(&h->doors, &ask, http_peer(x), &e) == 0) {
             cors_answer(&h->doors.access, x);
