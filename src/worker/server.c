@@ -25,6 +25,7 @@
 #include "version.h"
 #include "worker/answer.h"
 #include "worker/callback.h"
+#include "worker/cancels.h"
 #include "worker/job.h"
 #include "worker/lifecycle.h"
 #include "worker/progress.h"
@@ -84,6 +85,7 @@ static void take_ended(struct server *s, struct job_list ended)
 
     while ((j = job_list_take(&ended))) {
         note_service(s, j);
+        cancels_note(s->board, j);
         s->n_jobs--;
         reply_end(j);
     }
