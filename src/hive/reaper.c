@@ -26,7 +26,7 @@
 
 struct note {
     char id[ID_MAX];
-    char boot[PROCFS_BOOT_BYTES + 1]; /* and the newline */
+    char boot[PROCFS_BOOT_BYTES + 1]; /* with room for the newline */
     char exe[PATH_MAX], cgroup[PATH_MAX];
     int pid;
     uint64_t start_ticks;
