@@ -27,7 +27,7 @@ static void on_quit(int signal_number)
 {
     void *calls[STACKS_DEPTH];
     char name[NAME_BYTES] = "";
-    int before = errno;
+    int before = errno, n = backtrace(calls, STACKS_DEPTH);
 
     (void)signal_number;
     for (long i = 0; i < SPINS_MAX && atomic_flag_test_and_set(&writing); i++)
@@ -36,7 +36,7 @@ static void on_quit(int signal_number)
     put("stack of thread ");
     put(name);
     put(":\n");
-    backtrace_symbols_fd(calls, backtrace(calls, STACKS_DEPTH), STDERR_FILENO);
+    backtrace_symbols_fd(calls, n, STDERR_FILENO);
     atomic_flag_clear(&writing);
     errno = before;
 }
