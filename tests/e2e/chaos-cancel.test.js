@@ -95,8 +95,8 @@ describe('one slot, and prompts that take their time', () => {
 });
 
 test('by way of the hive: a client that leaves is counted, and shown in its list', async (t) => {
-  const model = slowModel();
-  const hive = await startHive({ flags: { slots: 1 } });
+  const model = slowModel({ layers: 12, embd: 512, ff: 2048 });
+  const hive = await startHive({ flags: { slots: 1, threads: 1 } });
   t.after(() => hive.stop());
   const worker = await spawnReady(hive, model);
   const chat = () => stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model, prompt: 'a', max_tokens: 3000, stream: true } });
