@@ -54,6 +54,8 @@ const struct config_option config_table[CONFIG_N_OPTIONS] = {
      "how long a worker may take to load its model; -1 = for ever"},
     {"hive", "health_interval", CONFIG_DURATION, "30s", 0, 0, NULL, NULL,
      "how often a worker is asked whether it is well; 0 or -1 = never"},
+    {"hive", "stall_after", CONFIG_DURATION, "60s", 0, 0, NULL, NULL,
+     "the least time without a step before a worker that has work counts as stuck; -1 = never"},
     {"hive", "download_stall", CONFIG_DURATION, "60s", 0, 0, NULL, NULL,
      "a download without a byte for so long is tried anew; -1 = never"},
     {"hive", "log_level", CONFIG_CHOICE, "info", 0, 0, LEVELS, NULL,

@@ -22,6 +22,7 @@
 #include "hive/hive.h"
 #include "hive/home.h"
 #include "hive/models.h"
+#include "hive/reaper.h"
 #include "hive/reply.h"
 #include "hive/task.h"
 #include "hive/workers.h"
@@ -210,21 +211,26 @@ static int make_models(struct hive *h, struct err *err)
 
 static int make_workers(struct hive *h, struct err *err)
 {
-    char *logs = path_join(h->home, "logs");
+    char *logs = path_join(h->home, "logs"), *run = path_join(h->home, "run");
     struct workers_params params = {.base = h->base,
                                     .client = h->inside,
                                     .config = h->config,
                                     .logs_dir = logs,
+                                    .run_dir = run,
                                     .key = h->doors.access.link_key,
                                     .share_fd = h->doors.share_fd,
                                     .tls = h->doors.tls != NULL,
                                     .addr = h->addr};
-    int rc = logs ? workers_create(&params, &h->workers, err)
-                  : err_no_memory(err, strlen(h->home), "a path");
+    int rc;
 
+    if (run)
+        reaper_run(run);
+    rc = logs && run ? workers_create(&params, &h->workers, err)
+                     : err_no_memory(err, strlen(h->home), "a path");
     if (rc == 0)
         home_tidy_logs(logs);
     free(logs);
+    free(run);
     return rc;
 }
 

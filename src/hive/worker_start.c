@@ -11,19 +11,25 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "hive/cgroup.h"
 #include "hive/environment.h"
+#include "hive/logrotate.h"
 #include "hive/port.h"
 #include "hive/programs.h"
+#include "hive/reaper.h"
 #include "hive/reply.h"
 #include "hive/workers_internal.h"
 
 #define ARGS_MAX    40
 #define ARG_NUM_MAX 24
+#define OOM_SCORE   500 /* when memory runs out, a worker goes before the hive does */
 
 /* The words of a command line; numbers are kept in `nums`. */
 struct args {
@@ -165,6 +171,26 @@ static int make_and_run(struct worker *w, struct err *err)
     return rc;
 }
 
+/* What is for the process's end in any case; none of it is needed for its life. */
+static void bind_process(struct worker *w)
+{
+    const struct rlimit most = {LOGROTATE_HARD_BYTES, LOGROTATE_HARD_BYTES};
+    char path[48], text[16];
+    struct err err;
+    int fd;
+
+    prlimit(w->child.pid, RLIMIT_FSIZE, &most, NULL); /* its log is the one file it writes */
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)w->child.pid);
+    snprintf(text, sizeof text, "%d", OOM_SCORE);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+        log_debug("%s: the kernel does not take %s: %s", w->id, path, strerror(errno));
+    close_fd(fd);
+    w->cgroup = cgroup_make(w->owner->cgroup_base, w->id, w->child.pid);
+    if (reaper_note(w->owner->run_dir, w->id, w->child.pid, w->cgroup ? w->cgroup : "", &err))
+        log_warn("%s has no note for a later hive: %s", w->id, err.text);
+}
+
 int worker_start(struct worker *w, struct api_error *e)
 {
     struct err err = {0};
@@ -177,7 +203,8 @@ int worker_start(struct worker *w, struct api_error *e)
         return -1;
     }
     fingerprint_make(w->backend, w->model_path, w->fingerprint);
-    w->phase = WORKER_RUNNING;
+    worker_move(w, WORKER_START);
+    bind_process(w);
     w->started_ms = clock_ms();
     w->started_unix_ms = clock_unix_ms();
     w->next_health_ms =

@@ -2,6 +2,7 @@
  * cmd_serve.c - "serve": one model behind HTTP, until told to end. The words of its command line
  * are the hive's wire to it, and can be typed by hand.
  */
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -11,6 +12,7 @@
 #include "worker/commands.h"
 #include "worker/lifecycle.h"
 #include "worker/server.h"
+#include "worker/stacks.h"
 
 #define DEFAULT_ADDR   "127.0.0.1:8081"
 #define DEFAULT_SLOTS  4
@@ -166,6 +168,8 @@ int cmd_serve(const struct cli_command *self, int argc, char **argv)
     if (!str_eq(w.speculate, "auto") && !str_eq(w.speculate, "off"))
         return command_usage(self, "--speculate is auto or off");
     log_init(WORKER_PROGRAM, level);
+    signal(SIGXFSZ, SIG_IGN); /* a log as long as it may be: lines are lost, not the worker */
+    stacks_install();
     if (w.lease_fd >= 0)
         lifecycle_follow_parent();
     return serve(&w);

@@ -42,7 +42,8 @@ void job_wish_end(struct job *j, enum job_wish wish)
 {
     int none = JOB_GO_ON;
 
-    atomic_compare_exchange_strong(&j->wish, &none, wish);
+    if (atomic_compare_exchange_strong(&j->wish, &none, wish) && j->passes)
+        j->wished_at_pass = atomic_load(j->passes);
 }
 
 enum job_wish job_wished(const struct job *j)
@@ -220,14 +221,25 @@ void job_fail(struct job *j, enum api_code code, const char *fmt, ...)
     set_times(j);
 }
 
+/* For the books on cancelled jobs (cancels.h). */
+static void note_end(struct job *j, enum job_wish wish)
+{
+    j->ended_by = wish;
+    j->ended_in = !j->begun_ms ? BOARD_QUEUED : !j->first_token_ms ? BOARD_PREFILL : BOARD_DECODE;
+    j->ended_at_pass = j->passes ? atomic_load(j->passes) : 0;
+}
+
 void job_end_early(struct job *j, enum job_wish wish)
 {
     unsigned long long n = j->end.tokens_out;
 
+    note_end(j, wish);
     switch (wish) {
     case JOB_GO_ON:
         BUG("a job was to end early without a wish");
-    case JOB_CANCEL:
+    case JOB_DISCONNECT:
+    case JOB_DELETE:
+    case JOB_DROP:
         j->end.stop_reason = STOP_CANCELLED;
         j->over = true;
         set_times(j);

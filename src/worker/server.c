@@ -26,6 +26,7 @@
 #include "worker/answer.h"
 #include "worker/callback.h"
 #include "worker/entrance.h"
+#include "worker/cancels.h"
 #include "worker/job.h"
 #include "worker/lifecycle.h"
 #include "worker/progress.h"
@@ -85,6 +86,7 @@ static void take_ended(struct server *s, struct job_list ended)
 
     while ((j = job_list_take(&ended))) {
         note_service(s, j);
+        cancels_note(s->board, j);
         s->n_jobs--;
         reply_end(j);
     }

@@ -197,11 +197,13 @@ static char *body_of(const struct choice *c)
     return text;
 }
 
-int choice_ask(struct choice *c, const char *url, struct api_error *e)
+int choice_ask(struct choice *c, const char *url, const char *worker_id, struct api_error *e)
 {
     char *body = body_of(c);
     struct ask_params params = {.base = c->answer->hive->base,
                                 .client = c->answer->hive->inside,
+                                .workers = c->answer->hive->workers,
+                                .worker_id = worker_id,
                                 .url = url,
                                 .key = c->answer->hive->doors.access.link_key,
                                 .body = body,

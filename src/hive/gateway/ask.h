@@ -19,8 +19,10 @@ struct http_client;
 struct ask_params {
     struct event_base *base;
     struct http_client *client;
-    const char *url, *key; /* of the worker; key "" = none */
-    const char *body;      /* of the request; copied */
+    const struct workers *workers; /* to be asked why a worker broke off */
+    const char *worker_id;         /* copied */
+    const char *url, *key;         /* of the worker; key "" = none */
+    const char *body;              /* of the request; copied */
     size_t n_body;
     void *arg;
     /* Neither END nor ERROR. Everything in it is gone behind the call. */
