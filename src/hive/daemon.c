@@ -21,6 +21,7 @@
 #include "base/str.h"
 #include "hive/hive.h"
 #include "hive/home.h"
+#include "hive/hub_token.h"
 #include "hive/models.h"
 #include "hive/reply.h"
 #include "hive/task.h"
@@ -204,7 +205,7 @@ static int listen_for_clients(struct hive *h, struct err *err)
 
 static int make_models(struct hive *h, struct err *err)
 {
-    const char *token = getenv("HF_TOKEN");
+    char *token = NULL, *from = NULL;
     char *catalog = path_join(h->home, "models.db");
     struct models_params params = {.base = h->base,
                                    .client = h->outside,
@@ -212,12 +213,18 @@ static int make_models(struct hive *h, struct err *err)
                                    .dir = h->models_dir,
                                    .catalog = catalog,
                                    .endpoint = config_text(h->config, "hive", "hf_endpoint"),
-                                   .token = token && token[0] ? token : NULL,
                                    .stall_ms =
                                        config_duration_ms(h->config, "hive", "download_stall")};
-    int rc = catalog ? models_create(&params, &h->models, err)
+    int rc = catalog ? hub_token_find(h->home, &token, &from, err)
                      : err_no_memory(err, strlen(h->home), "a path");
 
+    params.token = token;
+    if (rc == 0 && from)
+        log_info("the hub is asked with the token of %s", from);
+    if (rc == 0)
+        rc = models_create(&params, &h->models, err);
+    free(token);
+    free(from);
     free(catalog);
     return rc;
 }

@@ -12,16 +12,15 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/models_internal.h"
+#include "hive/near.h"
 #include "hive/programs.h"
 #include "hive/reply.h"
 
 /* ---- the catalog's rows, made from cards ---- */
 
-/* A row that borrows its texts. */
-static int put_row(struct models *m, const char *model_ref, const struct card *card,
-                   struct err *err)
+int models_enter(struct models *m, const char *model_ref, const struct card *card, struct err *err)
 {
-    char *source = str_printf("hf:%s@%s", card->repo, card->commit);
+    char *source = card_source(card);
     struct catalog_row row = {.path = card->files[0].path,
                               .source = source,
                               .file = card->files[0].name,
@@ -45,7 +44,7 @@ static int on_complete(void *arg, const char *model_ref, const struct card *card
                        struct api_error *e)
 {
     struct err err;
-    int rc = put_row(arg, model_ref, card, &err);
+    int rc = models_enter(arg, model_ref, card, &err);
 
     if (rc == 0)
         return 0;
@@ -59,7 +58,7 @@ static bool on_card(void *arg, struct card *card)
     struct err err;
 
     for (size_t i = 0; i < card->n_refs && card_is_complete(card); i++)
-        if (put_row(m, card->refs[i], card, &err))
+        if (models_enter(m, card->refs[i], card, &err))
             log_warn("%s", err.text);
     card_free(card);
     return true;
@@ -97,8 +96,9 @@ int models_create(const struct models_params *params, struct models **out, struc
                                          .on_complete = on_complete};
     int rc;
 
-    if (!m || !(m->dir = str_dup(params->dir))) {
-        free(m);
+    if (!m || !(m->dir = str_dup(params->dir)) || !(m->endpoint = str_dup(params->endpoint)) ||
+        (params->token && !(m->token = str_dup(params->token)))) {
+        models_free(m);
         return err_no_memory(err, sizeof *m, "the models");
     }
     rc = open_catalog(m, params->catalog, err);
@@ -124,6 +124,8 @@ void models_free(struct models *m)
     downloads_free(m->downloads);
     catalog_close(m->catalog);
     free(m->dir);
+    free(m->endpoint);
+    free(m->token);
     free(m);
 }
 
@@ -160,6 +162,25 @@ static int locate_file(const char *given, char **path, struct api_error *e)
     return -1;
 }
 
+static bool add_name(void *arg, const struct catalog_row *row)
+{
+    near_add(arg, row->model_ref);
+    return true;
+}
+
+void models_say_missing(struct models *m, const char *canonical, struct api_error *e)
+{
+    struct near names = {0};
+    const char *best;
+
+    catalog_each(m->catalog, add_name, &names, NULL);
+    best = near_best(&names, canonical);
+    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "%.300s is not on this machine%s%.200s%s%s",
+                  canonical, best ? "; did you mean " : "", best ? best : "", best ? "?" : "",
+                  str_starts(canonical, "hf:") ? "; POST /v1/models/download fetches it" : "");
+    near_done(&names);
+}
+
 /* The catalogued file, if it is on disk still. A row without its file is dropped. */
 static int locate_downloaded(struct models *m, const char *canonical, char **path,
                              struct api_error *e)
@@ -181,9 +202,7 @@ static int locate_downloaded(struct models *m, const char *canonical, char **pat
         catalog_row_done(&row);
         catalog_remove(m->catalog, canonical, NULL);
     } else if (rc == ERR_NOT_FOUND) {
-        api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC,
-                      "%.300s is not on this machine; POST /v1/models/download fetches it",
-                      canonical);
+        models_say_missing(m, canonical, e);
     } else {
         api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", err.text);
     }
@@ -226,6 +245,7 @@ int models_locate(struct models *m, const char *text, char **canonical, char **p
         rc = locate_file(ref.path, path, e);
         break;
     case MODEL_REF_HF:
+    case MODEL_REF_LOCAL:
         rc = locate_downloaded(m, *canonical, path, e);
         break;
     }
@@ -235,6 +255,11 @@ int models_locate(struct models *m, const char *text, char **canonical, char **p
         *canonical = NULL;
     }
     return rc;
+}
+
+bool models_is_kept(const char *canonical)
+{
+    return str_starts(canonical, "hf:") || str_starts(canonical, MODEL_REF_LOCAL_WORD);
 }
 
 void models_used(struct models *m, const char *canonical)

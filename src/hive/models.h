@@ -41,6 +41,9 @@ void models_free(struct models *m);
  */
 int models_locate(struct models *m, const char *text, char **canonical, char **path,
                   struct api_error *e);
+/* Does the catalog keep it, so that it is rbee's to remove? Not the bundled one, nor a plain file.
+ */
+bool models_is_kept(const char *canonical);
 /* Somebody started a worker with it. */
 void models_used(struct models *m, const char *canonical);
 
@@ -61,7 +64,8 @@ json_t *models_json(struct models *m, const char *canonical, const char *path);
 /*
  * Forgets a downloaded model and deletes its files, unless another reference names them; ends its
  * download and deletes what has arrived. The bundled model and files of one's own are refused.
+ * *freed: bytes that the disk got back; none for what was only linked.
  */
-int models_remove(struct models *m, const char *text, struct api_error *e);
+int models_remove(struct models *m, const char *text, uint64_t *freed, struct api_error *e);
 
 #endif
