@@ -52,14 +52,19 @@ static int on_complete(void *arg, const char *model_ref, const struct card *card
     return -1;
 }
 
+/* What is on disk and not in the catalog enters it again. */
 static bool on_card(void *arg, struct card *card)
 {
     struct models *m = arg;
+    struct catalog_row row = {0};
     struct err err;
 
-    for (size_t i = 0; i < card->n_refs && card_is_complete(card); i++)
-        if (models_enter(m, card->refs[i], card, &err))
+    for (size_t i = 0; i < card->n_refs && card_is_complete(card); i++) {
+        if (catalog_get(m->catalog, card->refs[i], &row, NULL) == ERR_NOT_FOUND &&
+            models_enter(m, card->refs[i], card, &err))
             log_warn("%s", err.text);
+        catalog_row_done(&row);
+    }
     card_free(card);
     return true;
 }
@@ -67,7 +72,6 @@ static bool on_card(void *arg, struct card *card)
 static int open_catalog(struct models *m, const char *path, struct err *err)
 {
     char *aside;
-    bool fresh = !path_is_file(path);
     int rc = catalog_open(path, &m->catalog, &aside, err);
 
     if (rc)
@@ -76,8 +80,7 @@ static int open_catalog(struct models *m, const char *path, struct err *err)
         log_warn("the catalog %s was damaged: it is now %s, and a new one is made from what is on "
                  "disk",
                  path, aside);
-    if (aside || fresh)
-        card_scan(m->dir, NULL, on_card, m);
+    card_scan(m->dir, NULL, on_card, m);
     free(aside);
     return 0;
 }
