@@ -17,6 +17,7 @@
 #define COLUMNS                                                                                    \
     "model_ref, path, source, file, quantization, sha256, size_bytes, verified, downloaded_ms, "   \
     "last_used_ms"
+#define VERDICT_COLUMNS "sha256, judge, code, message, license"
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS models ("
@@ -105,8 +106,10 @@ static int set_up(struct catalog *c, struct err *err)
                        c->path, (long long)version, SCHEMA_VERSION);
     if (rc == 0 && version < SCHEMA_VERSION)
         rc = run(c, schema, err);
-    if (rc == 0 && (ask_number(c, "SELECT count(last_used_ms) FROM models", &version, err) ||
-                    ask_number(c, "SELECT count(message) FROM verdicts", &version, err)))
+    if (rc == 0 &&
+        (ask_number(c, "SELECT count(*) FROM (SELECT " COLUMNS " FROM models)", &version, err) ||
+         ask_number(c, "SELECT count(*) FROM (SELECT " VERDICT_COLUMNS " FROM verdicts)", &version,
+                    err)))
         rc = err_set(err, ERR_INVALID, "%s is a database, but no catalog of models", c->path);
     return rc;
 }
@@ -365,7 +368,7 @@ int catalog_put_verdict(struct catalog *c, const char *sha256, const struct cata
 {
     sqlite3_stmt *st;
     int rc = prepare(c,
-                     "INSERT OR REPLACE INTO verdicts (sha256, judge, code, message, license) "
+                     "INSERT OR REPLACE INTO verdicts (" VERDICT_COLUMNS ") "
                      "VALUES (?, ?, ?, ?, ?)",
                      sha256, &st, err);
 

@@ -67,8 +67,9 @@ static unsigned distance_of_last(const char *wanted, const char *name)
 
 const char *near_best(const struct near *near, const char *wanted)
 {
-    /* A third of the letters may be wrong: past that a guess helps nobody. */
-    unsigned best_distance = (unsigned)strnlen(wanted, COMPARED_MAX) / 3 + 1;
+    /* A third of the letters may be wrong, of a short name half: past that a guess helps nobody. */
+    unsigned n = (unsigned)strnlen(wanted, COMPARED_MAX);
+    unsigned best_distance = (n / 2 < n / 3 + 1 ? n / 2 : n / 3 + 1) + 1;
     const char *best = NULL;
 
     for (size_t i = 0; i < near->n; i++) {
