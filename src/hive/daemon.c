@@ -210,6 +210,7 @@ static int make_models(struct hive *h, struct err *err)
     struct models_params params = {.base = h->base,
                                    .client = h->outside,
                                    .tasks = h->tasks,
+                                   .config = h->config,
                                    .dir = h->models_dir,
                                    .catalog = catalog,
                                    .endpoint = config_text(h->config, "hive", "hf_endpoint"),

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "hive/admit.h"
 #include "hive/download_internal.h"
 #include "hive/reply.h"
 #include "net/http_client.h"
@@ -44,6 +45,8 @@ static void halt(struct download *d)
     if (d->timer)
         event_free(d->timer);
     fetch_cancel(d->fetch);
+    admit_cancel(d->admit);
+    d->admit = NULL;
     d->call = NULL;
     d->timer = NULL;
     d->fetch = NULL;

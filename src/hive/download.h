@@ -26,6 +26,7 @@
 #define DOWNLOAD_API_MAX_TRIES 7
 #define DOWNLOAD_ETA_AFTER_MS  1000 /* a rate is worth telling from then on */
 
+struct admit;
 struct download;
 struct downloads;
 struct event_base;
@@ -41,6 +42,10 @@ struct downloads_params {
     const char *endpoint, *token; /* of the hub; token NULL = none */
     int64_t stall_ms;
     void *arg;
+    /* May it enter the catalog? As admit_start: `done` comes once, maybe at once. */
+    void (*judge)(void *arg, const struct card *card,
+                  void (*done)(void *done_arg, const struct api_error *e), void *done_arg,
+                  struct admit **out);
     /* All files of a model are in place. -1 with *e when it cannot be catalogued. */
     int (*on_complete)(void *arg, const char *model_ref, const struct card *card,
                        struct api_error *e);

@@ -88,13 +88,16 @@ static void start_fetch(struct download *d, const struct card_file *f)
     free(url);
 }
 
-static void complete(struct download *d)
+/* The last step. What cannot be run is kept, and told: a later rbee may be able to. */
+static void on_judged(void *arg, const struct api_error *verdict)
 {
+    struct download *d = arg;
     struct api_error e = {0};
-    struct err err = {0};
 
-    if (card_save(d->card, &err)) {
-        api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC, "%s", err.text);
+    d->admit = NULL;
+    if (verdict) {
+        api_error_set(&e, verdict->code, REPLY_SRC, "%.200s is here (%.300s), but: %.400s",
+                      d->model_ref, d->card->files[0].path, verdict->message);
     } else if (d->owner->p.on_complete(d->owner->p.arg, d->model_ref, d->card, &e) == 0) {
         download_tell(d, true);
         d->state = DOWNLOAD_COMPLETE;
@@ -103,6 +106,19 @@ static void complete(struct download *d)
         download_tell_end(d);
         return;
     }
+    download_fail(d, &e);
+}
+
+static void complete(struct download *d)
+{
+    struct api_error e = {0};
+    struct err err = {0};
+
+    if (card_save(d->card, &err) == 0) {
+        d->owner->p.judge(d->owner->p.arg, d->card, on_judged, d, &d->admit);
+        return;
+    }
+    api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC, "%s", err.text);
     download_fail(d, &e);
 }
 

@@ -40,7 +40,8 @@ struct download {
     bool from_card; /* the card was found on disk: its commit may be gone from the hub */
     size_t file;    /* index of the one under way */
     struct fetch *fetch;
-    uint64_t before; /* bytes of the files already done */
+    struct admit *admit; /* all is there, and is being judged */
+    uint64_t before;     /* bytes of the files already done */
 
     /* progress */
     uint64_t bytes, shown; /* true now; the most ever told */

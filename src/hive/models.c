@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/admit.h"
 #include "hive/models_internal.h"
 #include "hive/near.h"
 #include "hive/programs.h"
@@ -52,6 +53,30 @@ static int on_complete(void *arg, const char *model_ref, const struct card *card
     return -1;
 }
 
+static void judge(void *arg, const struct card *card,
+                  void (*done)(void *done_arg, const struct api_error *e), void *done_arg,
+                  struct admit **out)
+{
+    struct models *m = arg;
+    const struct admit_params params = {.base = m->base,
+                                        .config = m->config,
+                                        .models = m,
+                                        .path = card->files[0].path,
+                                        .sha256 = card->files[0].sha256,
+                                        .arg = done_arg,
+                                        .done = done};
+
+    admit_start(&params, out);
+}
+
+/* Was it refused when it came? */
+static bool is_refused(struct models *m, const struct card *card)
+{
+    struct catalog_verdict v;
+
+    return catalog_get_verdict(m->catalog, card->files[0].sha256, &v, NULL) == 0 && v.code[0];
+}
+
 /* What is on disk and not in the catalog enters it again. */
 static bool on_card(void *arg, struct card *card)
 {
@@ -59,7 +84,11 @@ static bool on_card(void *arg, struct card *card)
     struct catalog_row row = {0};
     struct err err;
 
-    for (size_t i = 0; i < card->n_refs && card_is_complete(card); i++) {
+    if (!card_is_complete(card) || is_refused(m, card)) {
+        card_free(card);
+        return true;
+    }
+    for (size_t i = 0; i < card->n_refs; i++) {
         if (catalog_get(m->catalog, card->refs[i], &row, NULL) == ERR_NOT_FOUND &&
             models_enter(m, card->refs[i], card, &err))
             log_warn("%s", err.text);
@@ -96,6 +125,7 @@ int models_create(const struct models_params *params, struct models **out, struc
                                          .token = params->token,
                                          .stall_ms = params->stall_ms,
                                          .arg = m,
+                                         .judge = judge,
                                          .on_complete = on_complete};
     int rc;
 
@@ -104,6 +134,8 @@ int models_create(const struct models_params *params, struct models **out, struc
         models_free(m);
         return err_no_memory(err, sizeof *m, "the models");
     }
+    m->base = params->base;
+    m->config = params->config;
     rc = open_catalog(m, params->catalog, err);
     if (rc == 0)
         rc = downloads_create(&downloads, &m->downloads, err);

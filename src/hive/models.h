@@ -14,6 +14,7 @@
 #include "api/modelref.h"
 #include "hive/download.h"
 
+struct config;
 struct event_base;
 struct http_client;
 struct models;
@@ -23,6 +24,7 @@ struct models_params {
     struct event_base *base;
     struct http_client *client;
     struct tasks *tasks;
+    const struct config *config;  /* [hive] worker: the program that judges new files */
     const char *dir;              /* of the models */
     const char *catalog;          /* path of models.db */
     const char *endpoint, *token; /* of the hub; token NULL = none */

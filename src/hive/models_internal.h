@@ -9,6 +9,8 @@
 struct models {
     struct catalog *catalog;
     struct downloads *downloads;
+    struct event_base *base;
+    const struct config *config;
     char *dir, *endpoint, *token; /* owned; token NULL = none */
 };
 

@@ -135,6 +135,32 @@ describe('what a repository offers', () => {
   });
 });
 
+describe('admission', () => {
+  test('what cannot be run does not enter, is kept, and is not fetched again', async () => {
+    const hive = await startWith();
+    try {
+      const noise = Buffer.alloc(5000, 'GGUF');
+      hub.put('org/noise', { 'n.Q4_0.gguf': noise });
+      for (const turn of [1, 2]) {
+        const end = await pull(hive, 'hf:org/noise');
+        assert.strictEqual(end.stage, 'error', JSON.stringify(end));
+        assert.strictEqual(end.code, 'INVALID_MODEL_FILE');
+        const [, file] = /is here \((\S+)\), but: /.exec(end.message);
+        assert.ok(fs.readFileSync(file).equals(noise));
+        assert.strictEqual(hub.cdn.calls.filter((c) => c.name === 'org/noise').length, 1, `turn ${turn}`);
+      }
+      assert.ok(!(await get(hive, '/v1/models')).json.models.some((m) => m.model_ref === 'hf:org/noise'));
+      assert.strictEqual((await post(hive, '/v1/workers/spawn', { model_ref: 'hf:org/noise' })).status, 404);
+    } finally {
+      await hive.stop();
+    }
+    const again = await startHive({ home: hive.home, env: { HF_ENDPOINT: hub.url } });
+    assert.ok(!(await get(again, '/v1/models')).json.models.some((m) => m.model_ref === 'hf:org/noise'),
+      'nor does it enter at the next start');
+    await again.stop();
+  });
+});
+
 describe('the token', () => {
   before(() => hub.put('org/closed', { 'c.Q4_0.gguf': model() }, { gated: true }));
 
