@@ -161,6 +161,29 @@ describe('admission', () => {
   });
 });
 
+describe('a file that rotted', () => {
+  test('is set aside by verify, and fetched again by pull: that one alone', async () => {
+    const hive = await startWith();
+    try {
+      const bytes = model();
+      hub.put('org/rot', { 'r.Q4_0.gguf': bytes });
+      const { local_path: file } = await pull(hive, 'hf:org/rot');
+      const fd = fs.openSync(file, 'r+');
+      fs.writeSync(fd, Buffer.from([1]), 0, 1, bytes.length - 9);
+      fs.closeSync(fd);
+      assert.strictEqual((await cli(hive, 'models', 'verify', 'hf:org/rot')).code, 1);
+      assert.ok(fs.existsSync(`${file}.bad`));
+      assert.strictEqual((await cli(hive, 'models', 'verify', 'hf:org/rot')).code, 1, 'it is not here now');
+      assert.strictEqual((await pull(hive, 'hf:org/rot')).local_path, file);
+      assert.ok(fs.readFileSync(file).equals(bytes));
+      assert.strictEqual((await cli(hive, 'models', 'verify', 'hf:org/rot')).code, 0);
+      assert.strictEqual(hub.cdn.calls.filter((c) => c.name === 'org/rot').length, 2);
+    } finally {
+      await hive.stop();
+    }
+  });
+});
+
 describe('the token', () => {
   before(() => hub.put('org/closed', { 'c.Q4_0.gguf': model() }, { gated: true }));
 
