@@ -202,10 +202,24 @@ static int listen_for_clients(struct hive *h, struct err *err)
     return rc;
 }
 
+/* The limit of all downloads, in bytes a second; 0 = none. */
+static int read_limit(const struct hive *h, uint64_t *out, struct err *err)
+{
+    const char *text = config_text(h->config, "hive", "download_limit_rate");
+
+    *out = 0;
+    if (!text[0] || str_to_bytes(text, out) == 0)
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "[hive] download_limit_rate takes bytes a second, as 500k or 10m, not '%.80s'",
+                   text);
+}
+
 static int make_models(struct hive *h, struct err *err)
 {
     const char *token = getenv("HF_TOKEN");
     char *catalog = path_join(h->home, "models.db");
+    uint64_t limit;
     struct models_params params = {.base = h->base,
                                    .client = h->outside,
                                    .tasks = h->tasks,
@@ -214,8 +228,14 @@ static int make_models(struct hive *h, struct err *err)
                                    .endpoint = config_text(h->config, "hive", "hf_endpoint"),
                                    .token = token && token[0] ? token : NULL,
                                    .stall_ms =
-                                       config_duration_ms(h->config, "hive", "download_stall")};
-    int rc = catalog ? models_create(&params, &h->models, err)
+                                       config_duration_ms(h->config, "hive", "download_stall"),
+                                   .connections = (unsigned)config_int(h->config, "hive",
+                                                                       "download_connections")};
+    int rc = read_limit(h, &limit, err);
+
+    params.limit_per_sec = limit;
+    if (rc == 0)
+        rc = catalog ? models_create(&params, &h->models, err)
                      : err_no_memory(err, strlen(h->home), "a path");
 
     free(catalog);

@@ -14,7 +14,8 @@ struct route {
 };
 
 /* Each ends with a NULL method. */
-extern const struct route routes_node[], routes_workers[], routes_models[], routes_gateway[];
+extern const struct route routes_node[], routes_workers[], routes_downloads[], routes_models[],
+    routes_gateway[];
 
 /* The host that URLs in an answer to `x` should have: the bound one, or the one that was asked. */
 const char *routes_public_host(const struct hive *h, const struct http_exchange *x,
