@@ -180,7 +180,7 @@ static void begin_parts(struct download *d)
         complete(d);
         return;
     }
-    d->shared.per_fetch = n_left < all ? (all + (unsigned)n_left - 1) / (unsigned)n_left : 1;
+    d->shared.per_fetch = n_left < all ? all / (unsigned)n_left : 1;
     for (size_t i = 0; i < d->card->n_files && n_idle && d->n_fetching < all; i++)
         if (!d->parts[i].done && !d->parts[i].fetch && !start_fetch(d, i))
             return;

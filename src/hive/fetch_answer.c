@@ -177,14 +177,14 @@ static bool judge_head(struct stream *s, int status)
         fetch_stream_failed(s, false, "the server sent another part of the file than asked for");
         return false;
     }
-    if (!check_tag(s))
+    if (f->pieces && !check_tag(s))
         return false;
     if (!learn(s)) {
         fetch_end(f, API_DOWNLOAD_FAILED,
                   "the hub gives another size or digest with the file than in its listing");
         return false;
     }
-    if (!open_pieces(s))
+    if (!open_pieces(s) || !check_tag(s)) /* the ledger knows the tag of its bytes */
         return false;
     if (status == 200 && s->hole && (s->hole->from > 0 || s->hole->to < f->want))
         fetch_stream_pours(s);
@@ -226,6 +226,7 @@ static bool write_bytes(struct fetch *f, const char *bytes, size_t n, uint64_t o
 static void count(struct stream *s, uint64_t n)
 {
     s->fresh += n;
+    s->got += n;
     fetch_tell_bytes(s->f, n);
 }
 
@@ -259,10 +260,16 @@ static void pour(struct stream *s, const char *bytes, size_t n)
         fetch_wake(f);
 }
 
+/* Something is to be done when a piece has its last byte: not before. */
+static bool ends_piece(const struct fetch *f, uint64_t from, uint64_t to)
+{
+    return to == f->want || from / f->found.piece_bytes != to / f->found.piece_bytes;
+}
+
 static void fill(struct stream *s, const char *bytes, size_t n)
 {
     struct fetch *f = s->f;
-    uint64_t left = s->hole->to - s->hole->from;
+    uint64_t from = s->hole->from, left = s->hole->to - s->hole->from;
     size_t take = n < left ? n : (size_t)left;
 
     if (!write_bytes(f, bytes, take, s->hole->from))
@@ -274,7 +281,7 @@ static void fill(struct stream *s, const char *bytes, size_t n)
                             (unsigned long long)f->want);
     else if (take == left && s->hole->to < s->asked_to)
         fetch_stream_idle(s); /* another has taken over the rest of its request */
-    else
+    else if (take == left || ends_piece(f, from, from + take))
         fetch_wake(f);
 }
 

@@ -90,7 +90,8 @@ int fetch_open_pieces(struct fetch *f, struct err *err)
     if ((uint64_t)st.st_size > f->want) /* of another file, or of none */
         return 0;
     f->read_twice = f->found.round > 0;
-    str_copy(f->tag, sizeof f->tag, f->found.tag);
+    if (f->found.tag[0])
+        str_copy(f->tag, sizeof f->tag, f->found.tag);
     if (f->found.known ? take_claims(f, (uint64_t)st.st_size) : adopt(f, (uint64_t)st.st_size))
         return err_no_memory(err, 0, "a file's pieces");
     if (st.st_size > 0)

@@ -29,6 +29,8 @@ struct stream {
     struct http_call *call;
     struct event *timer; /* the next try, or the rate's leave */
     struct hole *hole;   /* what it fills; NULL: it pours, or does nothing */
+    int64_t asked_ms;    /* when its request began */
+    uint64_t got;        /* bytes of it */
     uint64_t asked_to;   /* where the hole ended when it was asked for */
     bool active;         /* it has one of the shared streams */
     bool waiting;        /* for the next try */

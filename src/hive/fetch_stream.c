@@ -112,6 +112,8 @@ static void ask(struct stream *s)
     struct err err;
 
     s->answer = (struct fetch_answer){.retry_after_ms = 0};
+    s->asked_ms = clock_ms();
+    s->got = 0;
     s->asked_to = s->hole ? s->hole->to : 0;
     make_range(s, range);
     make_if_range(f, if_range);
@@ -125,16 +127,13 @@ static void ask(struct stream *s)
     }
 }
 
-/* How many streams are worth their request; one when ranges do not work, or nobody knows the size.
- */
+/* How many streams are worth their request: one for a small file, when ranges do not work, or when
+ * nobody knows the size. */
 static unsigned streams_wanted(const struct fetch *f)
 {
-    uint64_t n;
-
-    if (!f->pieces || f->no_ranges)
+    if (!f->pieces || f->no_ranges || f->want < 2 * FETCH_STREAM_BYTES)
         return 1;
-    n = (pieces_missing(f->pieces) + FETCH_STREAM_BYTES - 1) / FETCH_STREAM_BYTES;
-    return n < f->p.shared->per_fetch ? (unsigned)n : f->p.shared->per_fetch;
+    return f->p.shared->per_fetch;
 }
 
 static uint64_t ask_bytes(const struct fetch *f)
@@ -144,6 +143,35 @@ static uint64_t ask_bytes(const struct fetch *f)
     if (n > FETCH_ASK_BYTES)
         return FETCH_ASK_BYTES;
     return n < FETCH_STREAM_BYTES ? FETCH_STREAM_BYTES : n;
+}
+
+/* Milliseconds until a stream is through at the pace it has had; one that has had time and gave
+ * nothing needs for ever. */
+static double needs_ms(const struct stream *s, int64_t now_ms)
+{
+    int64_t passed = now_ms - s->asked_ms;
+
+    if (!s->call || !s->hole || passed < FETCH_LOOK_MS)
+        return 0;
+    return (double)(s->hole->to - s->hole->from) * (double)passed / ((double)s->got + 1);
+}
+
+/* Half of what the slowest has left, when that is worth throwing away what is in flight. */
+static struct hole *take_over(struct fetch *f)
+{
+    struct stream *slowest = NULL;
+    double most = FETCH_SLOW_MS;
+    int64_t now = clock_ms();
+
+    for (size_t i = 0; i < FETCH_STREAMS_MAX; i++) {
+        double needs = f->streams[i].f ? needs_ms(&f->streams[i], now) : 0;
+
+        if (needs <= most)
+            continue;
+        most = needs;
+        slowest = &f->streams[i];
+    }
+    return slowest ? pieces_split(f->pieces, slowest->hole) : NULL;
 }
 
 /* Gives it something to do. False: there is nothing. */
@@ -157,8 +185,9 @@ static bool begin(struct stream *s)
         s->pouring = true;
         s->pos = 0;
     } else {
-        s->hole = pieces_take(f->pieces, streams_wanted(f) > 1 ? ask_bytes(f) : UINT64_MAX,
-                              streams_wanted(f) > 1);
+        s->hole = pieces_take(f->pieces, streams_wanted(f) > 1 ? ask_bytes(f) : UINT64_MAX);
+        if (!s->hole && streams_wanted(f) > 1)
+            s->hole = take_over(f);
         if (!s->hole)
             return false;
     }
@@ -181,6 +210,15 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         fetch_stream_idle(s);
 }
 
+/* Whether one of those that work turns out to be slow. */
+static void look_again(struct fetch *f, unsigned n_busy)
+{
+    const struct timeval soon = {.tv_usec = FETCH_LOOK_MS * 1000};
+
+    if (n_busy > 0 && f->pieces && !event_pending(f->pump, EV_TIMEOUT, NULL))
+        event_add(f->pump, &soon);
+}
+
 void fetch_streams_begin(struct fetch *f)
 {
     unsigned n = count_alive(f), wanted = streams_wanted(f);
@@ -201,6 +239,7 @@ void fetch_streams_begin(struct fetch *f)
         if (!begin(s)) { /* all is taken: nobody is told of a stream that did nothing */
             s->active = false;
             f->p.shared->streams_left++;
+            look_again(f, n);
             return;
         }
         n++;

@@ -122,26 +122,22 @@ static struct hole *cut(struct hole *h, uint64_t at)
     return back;
 }
 
-static struct hole *split_largest(struct pieces *p)
+struct hole *pieces_split(struct pieces *p, struct hole *h)
 {
-    struct hole *best = NULL, *back;
-    uint64_t at;
+    uint64_t at = h->from + (h->to - h->from) / 2;
+    struct hole *back;
 
-    for (struct hole *h = p->holes; h; h = h->next)
-        if (!best || h->to - h->from > best->to - best->from)
-            best = h;
-    if (!best || best->to - best->from < 2 * PIECES_SPLIT_BYTES)
+    if (h->to - h->from < 2 * PIECES_SPLIT_BYTES)
         return NULL;
-    at = best->from + (best->to - best->from) / 2;
-    if (best->to - best->from > 2 * p->piece_bytes)
+    if (h->to - h->from > 2 * p->piece_bytes)
         at = at / p->piece_bytes * p->piece_bytes;
-    back = cut(best, at);
+    back = cut(h, at);
     if (back)
         back->taken = true;
     return back;
 }
 
-struct hole *pieces_take(struct pieces *p, uint64_t max_bytes, bool split)
+struct hole *pieces_take(struct pieces *p, uint64_t max_bytes)
 {
     struct hole *h = p->holes;
     uint64_t end;
@@ -149,7 +145,7 @@ struct hole *pieces_take(struct pieces *p, uint64_t max_bytes, bool split)
     while (h && h->taken)
         h = h->next;
     if (!h)
-        return split ? split_largest(p) : NULL;
+        return NULL;
     if (h->to - h->from > max_bytes) {
         end = (h->from + max_bytes) / p->piece_bytes * p->piece_bytes;
         if (end <= h->from)

@@ -23,7 +23,7 @@
 #define PIECES_MIN_BYTES   (64u << 10)
 #define PIECES_MAX_BYTES   (16u << 20)
 #define PIECES_AIM         64           /* as many pieces as a small file is cut into */
-#define PIECES_SPLIT_BYTES (256u << 10) /* a half of a hole is no smaller */
+#define PIECES_SPLIT_BYTES (128u << 10) /* a half of a hole is no smaller */
 #define PIECES_NONE        SIZE_MAX
 
 struct pieces;
@@ -49,9 +49,11 @@ size_t pieces_exactly(const struct pieces *p, uint64_t from, uint64_t to);
 
 /* ---- holes ---- */
 
-/* The first free hole, at most max_bytes of it and cut where a piece ends; else, with `split`, the
- * back half of the largest taken one; else NULL (also when out of memory). */
-struct hole *pieces_take(struct pieces *p, uint64_t max_bytes, bool split);
+/* The first free hole, at most max_bytes of it and cut where a piece ends; NULL when there is none,
+ * or no memory. */
+struct hole *pieces_take(struct pieces *p, uint64_t max_bytes);
+/* The back half of a taken one, taken by another; NULL when it is too small for that. */
+struct hole *pieces_split(struct pieces *p, struct hole *h);
 /* The source stops; an empty hole is no more afterwards. */
 void pieces_drop(struct pieces *p, struct hole *h);
 /* Its first n bytes are there: from += n. */

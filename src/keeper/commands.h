@@ -10,6 +10,8 @@ int cmd_workers_stop(const struct cli_command *self, int argc, char **argv);
 int cmd_models_list(const struct cli_command *self, int argc, char **argv);
 int cmd_models_show(const struct cli_command *self, int argc, char **argv);
 int cmd_models_pull(const struct cli_command *self, int argc, char **argv);
+int cmd_models_downloads(const struct cli_command *self, int argc, char **argv);
+int cmd_models_cancel(const struct cli_command *self, int argc, char **argv);
 int cmd_models_rm(const struct cli_command *self, int argc, char **argv);
 int cmd_node_add(const struct cli_command *self, int argc, char **argv);
 int cmd_node_list(const struct cli_command *self, int argc, char **argv);

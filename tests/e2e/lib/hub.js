@@ -158,7 +158,12 @@ class Hub {
     const told = (this.cdn.faults ? this.cdn.faults(req, file) : this.cdn.plan.shift()) || {};
     this.cdn.calls.push({ name, file, range: req.headers.range, ifRange: req.headers['if-range'], authorization: req.headers.authorization, told });
     this.cdn.openMost = Math.max(this.cdn.openMost, ++this.cdn.open);
-    res.on('close', () => { this.cdn.open--; });
+    let over = false; // all of it is with the system, or the client has gone
+    const leave = () => {
+      this.cdn.open -= over ? 0 : 1;
+      over = true;
+    };
+    res.on('finish', leave).on('close', leave);
     if (told.location) {
       res.writeHead(302, { location: told.location });
       return res.end();
@@ -225,9 +230,14 @@ class Hub {
       }
       return res.end();
     }
-    this.#count(key, Math.min(end, bytes.length));
-    if (end >= bytes.length) return res.end(bytes);
-    res.write(bytes.subarray(0, end));
+    for (let at = 0; at < Math.min(end, bytes.length) && !res.destroyed; at += 65536) {
+      const slice = bytes.subarray(at, Math.min(at + 65536, end, bytes.length));
+      this.#count(key, slice.length);
+      if (!res.write(slice)) {
+        await new Promise((resolve) => { res.once('drain', resolve); res.once('close', resolve); });
+      }
+    }
+    if (end >= bytes.length) return res.end();
     if (told.stall !== undefined) return undefined;
     await pause(30); // for the bytes to arrive
     if (res.destroyed) return undefined;
