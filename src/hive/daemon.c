@@ -220,17 +220,16 @@ static int make_models(struct hive *h, struct err *err)
     const char *token = getenv("HF_TOKEN");
     char *catalog = path_join(h->home, "models.db");
     uint64_t limit;
-    struct models_params params = {.base = h->base,
-                                   .client = h->outside,
-                                   .tasks = h->tasks,
-                                   .dir = h->models_dir,
-                                   .catalog = catalog,
-                                   .endpoint = config_text(h->config, "hive", "hf_endpoint"),
-                                   .token = token && token[0] ? token : NULL,
-                                   .stall_ms =
-                                       config_duration_ms(h->config, "hive", "download_stall"),
-                                   .connections = (unsigned)config_int(h->config, "hive",
-                                                                       "download_connections")};
+    struct models_params params = {
+        .base = h->base,
+        .client = h->outside,
+        .tasks = h->tasks,
+        .dir = h->models_dir,
+        .catalog = catalog,
+        .endpoint = config_text(h->config, "hive", "hf_endpoint"),
+        .token = token && token[0] ? token : NULL,
+        .stall_ms = config_duration_ms(h->config, "hive", "download_stall"),
+        .connections = (unsigned)config_int(h->config, "hive", "download_connections")};
     int rc = read_limit(h, &limit, err);
 
     params.limit_per_sec = limit;

@@ -2,9 +2,9 @@
  * download.h - the downloads of this hive: from a reference to files on disk, watched by many.
  *
  * One download a reference at a time; whoever asks for the same joins it. Its steps: ask the hub
- * which files are meant (or read it from the card that an earlier life left), fetch them side by side
- * with a number of connections that they share, tell. Ended ones are remembered for a while, so that a late watcher learns the end. Loop
- * thread only.
+ * which files are meant (or read it from the card that an earlier life left), fetch them side by
+ * side with a number of connections that they share, tell. Ended ones are remembered for a while,
+ * so that a late watcher learns the end. Loop thread only.
  */
 #ifndef RBEE_HIVE_DOWNLOAD_H
 #define RBEE_HIVE_DOWNLOAD_H
@@ -27,7 +27,7 @@
 #define DOWNLOAD_API_MAX_TRIES 7
 #define DOWNLOAD_ETA_AFTER_MS  1000 /* a rate is worth telling from then on */
 
-#define DOWNLOAD_CONNECTIONS   4    /* when nobody says otherwise */
+#define DOWNLOAD_CONNECTIONS 4 /* when nobody says otherwise */
 
 struct download;
 struct downloads;
@@ -43,8 +43,8 @@ struct downloads_params {
     const char *models_dir;
     const char *endpoint, *token; /* of the hub; token NULL = none */
     int64_t stall_ms;
-    unsigned connections;    /* of one download; 0 = DOWNLOAD_CONNECTIONS */
-    uint64_t limit_per_sec;  /* bytes, of all downloads together; 0 = none */
+    unsigned connections;   /* of one download; 0 = DOWNLOAD_CONNECTIONS */
+    uint64_t limit_per_sec; /* bytes, of all downloads together; 0 = none */
     void *arg;
     /* All files of a model are in place. -1 with *e when it cannot be catalogued. */
     int (*on_complete)(void *arg, const char *model_ref, const struct card *card,

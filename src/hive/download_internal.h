@@ -46,7 +46,7 @@ struct download {
 
     /* fetching */
     struct card *card;
-    bool from_card; /* the card was found on disk: its commit may be gone from the hub */
+    bool from_card;     /* the card was found on disk: its commit may be gone from the hub */
     struct part *parts; /* as the card's files */
     size_t n_fetching;
     unsigned connections;

@@ -171,10 +171,9 @@ static const char *state_name(const struct download *d)
 
 static json_t *row_json(struct download *d)
 {
-    json_t *row = d->state == DOWNLOAD_FETCHING ? progress_json(d)
-                  : d->state == DOWNLOAD_RESOLVING
-                      ? json_pack("{s:s}", "stage", "downloading")
-                      : end_json(d);
+    json_t *row = d->state == DOWNLOAD_FETCHING    ? progress_json(d)
+                  : d->state == DOWNLOAD_RESOLVING ? json_pack("{s:s}", "stage", "downloading")
+                                                   : end_json(d);
 
     if (!row)
         return NULL;

@@ -114,13 +114,9 @@ void fetch_end(struct fetch *f, enum api_code code, const char *fmt, ...)
 
 static void begin_round(struct fetch *f, size_t n)
 {
-    struct err err = {0};
-
     f->n_rounds++;
     log_info("download of %s: %zu pieces are suspect and fetched again, round %u", f->name, n,
              f->n_rounds);
-    if (f->read_twice && ledger_add_round(f->ledger, f->n_rounds, &err))
-        log_warn("download of %s: %s", f->name, err.text);
     f->hashed = 0;
     f->digest = digest_create();
     if (!f->digest) {
@@ -129,6 +125,36 @@ static void begin_round(struct fetch *f, size_t n)
     }
     fetch_tell_bytes(f, 0);
     fetch_wake(f);
+}
+
+/* Is anything suspect? Its pieces are missing again then. */
+static size_t suspect(struct fetch *f)
+{
+    size_t n;
+
+    if (f->n_rounds >= FETCH_ROUNDS)
+        return 0;
+    n = pieces_suspect(f->pieces, false);
+    if (n > 0 || f->read_twice)
+        return n;
+    f->read_twice = true;
+    return pieces_suspect(f->pieces, true);
+}
+
+/* The readings agree: the verdict is noted, so that the next ask need not read it all again. A life
+ * that ended in the middle of a reading has noted nothing. */
+static void give_verdict(struct fetch *f, const char *hex)
+{
+    struct err err = {0};
+
+    if (f->n_rounds > 0 && f->n_rounds < FETCH_ROUNDS &&
+        ledger_add_round(f->ledger, f->n_rounds, &err))
+        log_warn("download of %s: %s", f->name, err.text);
+    fetch_end(f, API_CHECKSUM_MISMATCH,
+              "the SHA-256 of what arrived is %s, the hub says %s; reading it again gave the same "
+              "bytes, which are kept as %s; cancelling with a discard, or removing the model, "
+              "deletes them",
+              hex, f->sha256, f->part);
 }
 
 static void complete(struct fetch *f)
@@ -144,20 +170,11 @@ static void complete(struct fetch *f)
         return;
     }
     log_warn("download of %s: the SHA-256 is %s, the hub says %s", f->name, hex, f->sha256);
-    n = f->n_rounds < FETCH_ROUNDS ? pieces_suspect(f->pieces, false) : 0;
-    if (n == 0 && !f->read_twice) {
-        n = pieces_suspect(f->pieces, true);
-        f->read_twice = true;
-    }
-    if (n > 0) {
+    n = suspect(f);
+    if (n > 0)
         begin_round(f, n);
-        return;
-    }
-    fetch_end(f, API_CHECKSUM_MISMATCH,
-              "the SHA-256 of what arrived is %s, the hub says %s; reading it again gave the same "
-              "bytes, which are kept as %s; cancelling with a discard, or removing the model, "
-              "deletes them",
-              hex, f->sha256, f->part);
+    else
+        give_verdict(f, hex);
 }
 
 /* ---- what is due ---- */

@@ -12,12 +12,13 @@
  * match its own digest is fetched again. A part file without a ledger, or with one of another
  * version, keeps its bytes too; they are unsure.
  *
- * When all is there and the SHA-256 is not the hub's, the good pieces are kept, and suspect ones are
- * fetched again, over the old bytes: first those that are unsure; if there are none, every piece
- * (once in the life of a ledger), then those whose two readings differ: one of these is wrong. The
- * whole is compared after each round, FETCH_ROUNDS at most. If the readings agree, the bytes are
- * what the source has: CHECKSUM_MISMATCH names both digests, the part and its ledger stay, and the
- * next ask hashes them and says the same without fetching anything; only a discard begins anew.
+ * When all is there and the SHA-256 is not the hub's, the good pieces are kept, and suspect ones
+ * are fetched again, over the old bytes: first those that are unsure; if there are none, every
+ * piece (once in the life of a ledger), then those whose two readings differ: one of these is
+ * wrong. The whole is compared after each round, FETCH_ROUNDS at most. If the readings agree, the
+ * bytes are what the source has: CHECKSUM_MISMATCH names both digests, the part and its ledger
+ * stay, and the next ask hashes them and says the same without fetching anything; only a discard
+ * begins anew.
  *
  * Has the hub told a digest, it alone decides what file this is. Has it not, the source's ETag or
  * date does: bytes of another tag are not mixed with ours, we begin anew. A source with neither is
@@ -43,9 +44,9 @@
 #define FETCH_STREAM_BYTES (1u << 20)  /* a file smaller than two of these has one stream */
 #define FETCH_ASK_BYTES    (64u << 20) /* at most so much in one request of several streams */
 #define FETCH_SLOW_MS      2000 /* a stream that needs longer gives half of it to an idle one */
-#define FETCH_LOOK_MS      500  /* how often that is looked at; a stream has so long to show its pace */
-#define FETCH_ROUNDS       3           /* of reading suspect pieces again */
-#define FETCH_CHANGES_MAX  3           /* times the source may change under us */
+#define FETCH_LOOK_MS      500 /* how often that is looked at; a stream has so long to show its pace */
+#define FETCH_ROUNDS       3 /* of reading suspect pieces again */
+#define FETCH_CHANGES_MAX  3 /* times the source may change under us */
 
 struct event_base;
 struct fetch;

@@ -77,8 +77,8 @@ static int adopt(struct fetch *f, uint64_t part_bytes)
 int fetch_open_pieces(struct fetch *f, struct err *err)
 {
     struct stat st;
-    int rc = ledger_open(f->ledger_path, f->want, pieces_size_for(f->want), &f->found, &f->ledger,
-                         err);
+    int rc =
+        ledger_open(f->ledger_path, f->want, pieces_size_for(f->want), &f->found, &f->ledger, err);
 
     if (rc == 0)
         rc = pieces_create(f->want, f->found.piece_bytes, &f->pieces, err);

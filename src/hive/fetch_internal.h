@@ -19,7 +19,7 @@ struct fetch_answer {
     uint64_t range_first, range_total, length, linked_size;
     int64_t retry_after_ms;
     char linked_sha256[CARD_SHA256_BYTES];
-    char tag[LEDGER_TAG_MAX]; /* ETag, else Last-Modified */
+    char tag[LEDGER_TAG_MAX];              /* ETag, else Last-Modified */
     char error_code[FETCH_ERROR_CODE_MAX]; /* X-Error-Code: "GatedRepo" ... */
 };
 

@@ -1,5 +1,6 @@
 /*
- * fetch_stream.c - the streams of a fetch: what each asks for, its tries and the waits between them.
+ * fetch_stream.c - the streams of a fetch: what each asks for, its tries and the waits between
+ * them.
  */
 #include <event2/event.h>
 #include <stdarg.h>

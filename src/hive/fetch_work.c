@@ -23,7 +23,7 @@
 #define WHOLE_BYTES (256u << 20) /* hashed of the whole file by one work */
 
 struct item {
-    struct ledger_claim claim; /* sha256: as it was found, filled in by the helper */
+    struct ledger_claim claim;        /* sha256: as it was found, filled in by the helper */
     char expected[CARD_SHA256_BYTES]; /* "" = not known: note it down */
 };
 

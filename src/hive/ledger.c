@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "hive/digest.h"
 
-#define SUM_LEN  8
+#define SUM_LEN        8
 #define LINE_MAX_BYTES (LEDGER_TAG_MAX + 64)
 
 struct ledger {
@@ -171,8 +171,7 @@ static size_t read_lines(char *text, uint64_t size, struct ledger_found *found)
         *end = '\0';
         if (end - line < SUM_LEN + 2 || line[SUM_LEN] != ' ' ||
             sum_of(line + SUM_LEN + 1, (size_t)(end - line) - SUM_LEN - 1, sum) ||
-            strncmp(line, sum, SUM_LEN) != 0 ||
-            !take_line(line + SUM_LEN + 1, size, found, &room))
+            strncmp(line, sum, SUM_LEN) != 0 || !take_line(line + SUM_LEN + 1, size, found, &room))
             break;
     }
     return (size_t)(line - text);

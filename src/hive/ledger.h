@@ -13,10 +13,10 @@
  *
  * A later line about the same bytes overrides an earlier one. No line is believed: whoever resumes
  * hashes the bytes again, so a line whose bytes did not reach the disk costs a second fetch of
- * these bytes and nothing else. Order to the disk: the bytes of the part file are synced first, then
- * the ledger (ledger_sync, every LEDGER_SYNC_BYTES); the finished file is synced, renamed, its folder
- * synced, and only then the ledger is removed. A ledger of another version or size is set aside
- * (replaced at once by a fresh one): the bytes it told of are then unverified, not lost.
+ * these bytes and nothing else. Order to the disk: the bytes of the part file are synced first,
+ * then the ledger (ledger_sync, every LEDGER_SYNC_BYTES); the finished file is synced, renamed, its
+ * folder synced, and only then the ledger is removed. A ledger of another version or size is set
+ * aside (replaced at once by a fresh one): the bytes it told of are then unverified, not lost.
  *
  * It does not matter here where the bytes come from. One thread at a time.
  */

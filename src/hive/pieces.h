@@ -2,10 +2,10 @@
  * pieces.h - which bytes of a file are still missing, who is getting them, and what of it is safe.
  *
  * A file is cut into pieces of equal size (the last may be shorter). What is missing is a sorted
- * list of holes; a hole is free, or taken by one source. A source fills its hole from the front; one
- * that fails drops what is left of it. A source that finds no free hole gets the back half of the
- * largest taken one, so that the slowest never decides when a file ends: a taken hole may become
- * shorter at any time, and whoever fills it looks at `to` before every write.
+ * list of holes; a hole is free, or taken by one source. A source fills its hole from the front;
+ * one that fails drops what is left of it. A source that finds no free hole gets the back half of
+ * the largest taken one, so that the slowest never decides when a file ends: a taken hole may
+ * become shorter at any time, and whoever fills it looks at `to` before every write.
  *
  * A piece without holes is whole; whole pieces are hashed by somebody and then safe. Nothing here
  * knows where bytes come from or go to. No locks: one thread.

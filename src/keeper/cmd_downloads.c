@@ -19,9 +19,9 @@ static int add_download(struct table *t, const json_t *d)
     int64_t total = keeper_number(d, "bytes_total", 0), eta = keeper_number(d, "eta_seconds", -1);
     double speed = json_number_value(json_object_get(d, "speed_mbps")) * 1e6 / 8;
     char id[SHORT_ID + 1], percent[8] = "-", size[16] = "-", rate[24] = "-", left[16] = "-",
-         number[16];
-    const char *const cells[] = {id,   keeper_text(d, "model_ref", "?"), keeper_cell(d, "state"),
-                                 percent, size, rate, left};
+                           number[16];
+    const char *const cells[] = {
+        id, keeper_text(d, "model_ref", "?"), keeper_cell(d, "state"), percent, size, rate, left};
 
     str_copy(id, sizeof id, keeper_text(d, "download_id", "?"));
     if (done >= 0 && total > 0)

@@ -234,7 +234,10 @@ class Hub {
       const slice = bytes.subarray(at, Math.min(at + 65536, end, bytes.length));
       this.#count(key, slice.length);
       if (!res.write(slice)) {
-        await new Promise((resolve) => { res.once('drain', resolve); res.once('close', resolve); });
+        await new Promise((resolve) => {
+          const go = () => resolve(res.off('drain', go).off('close', go));
+          res.on('drain', go).on('close', go);
+        });
       }
     }
     if (end >= bytes.length) return res.end();
