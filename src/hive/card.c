@@ -404,11 +404,15 @@ void card_remove_all(const struct card *c)
 
     for (size_t i = 0; i < c->n_files; i++) {
         char *part = str_printf("%s.part", c->files[i].path);
+        char *ledger = part ? str_printf("%s.ledger", part) : NULL;
 
         unlink(c->files[i].path);
         if (part)
             unlink(part);
+        if (ledger)
+            unlink(ledger);
         free(part);
+        free(ledger);
     }
     unlink(c->path);
     for (unsigned i = 0; dir && i < SCAN_DEPTH && rmdir(dir) == 0; i++)

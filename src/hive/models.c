@@ -124,6 +124,8 @@ int models_create(const struct models_params *params, struct models **out, struc
                                          .endpoint = params->endpoint,
                                          .token = params->token,
                                          .stall_ms = params->stall_ms,
+                                         .connections = params->connections,
+                                         .limit_per_sec = params->limit_per_sec,
                                          .arg = m,
                                          .judge = judge,
                                          .on_complete = on_complete};
@@ -307,8 +309,8 @@ void models_used(struct models *m, const char *canonical)
 
 /* ---- fetching ---- */
 
-int models_download(struct models *m, const char *text, char **path, char id[DOWNLOAD_ID_BYTES],
-                    struct api_error *e)
+int models_download(struct models *m, const char *text, const struct download_wish *wish,
+                    char **path, char id[DOWNLOAD_ID_BYTES], struct api_error *e)
 {
     struct api_error missing = {0};
     struct model_ref ref;
@@ -325,7 +327,7 @@ int models_download(struct models *m, const char *text, char **path, char id[DOW
     }
     if (ref.kind == MODEL_REF_HF) {
         api_error_done(&missing);
-        rc = downloads_begin(m->downloads, canonical, id, e);
+        rc = downloads_begin(m->downloads, canonical, wish, id, e);
     } else {
         *e = missing;
         rc = -1;
@@ -338,4 +340,9 @@ int models_download(struct models *m, const char *text, char **path, char id[DOW
 struct download *models_find_download(struct models *m, const char *id)
 {
     return downloads_find(m->downloads, id);
+}
+
+json_t *models_downloads_json(struct models *m)
+{
+    return downloads_json(m->downloads);
 }

@@ -29,6 +29,8 @@ struct models_params {
     const char *catalog;          /* path of models.db */
     const char *endpoint, *token; /* of the hub; token NULL = none */
     int64_t stall_ms;
+    unsigned connections;   /* of a download; 0 = the default */
+    uint64_t limit_per_sec; /* bytes of all downloads; 0 = none */
 };
 
 /* Opens the catalog; a damaged one is set aside and made again, with a line in the log. */
@@ -51,12 +53,15 @@ void models_used(struct models *m, const char *canonical);
 
 /*
  * Makes sure that a model is here: *path is set (free()) when it is already, else *id names the
- * download, new or under way.
+ * download, new or under way. A NULL wish is none.
  */
-int models_download(struct models *m, const char *text, char **path, char id[DOWNLOAD_ID_BYTES],
-                    struct api_error *e);
+int models_download(struct models *m, const char *text, const struct download_wish *wish,
+                    char **path, char id[DOWNLOAD_ID_BYTES], struct api_error *e);
 /* By its id, also for a while after its end; NULL when there is none. */
 struct download *models_find_download(struct models *m, const char *id);
+
+/* Those under way and those that ended lately: {"downloads":[...]}; NULL when out of memory. */
+json_t *models_downloads_json(struct models *m);
 
 /* {"models":[...]}; NULL when out of memory. */
 json_t *models_list_json(struct models *m);

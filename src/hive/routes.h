@@ -14,8 +14,8 @@ struct route {
 };
 
 /* Each ends with a NULL method. */
-extern const struct route routes_node[], routes_workers[], routes_models[], routes_catalog[],
-    routes_gateway[];
+extern const struct route routes_node[], routes_workers[], routes_downloads[], routes_models[],
+    routes_catalog[], routes_gateway[];
 
 /* routes_hub.c: what a repository of the hub offers. */
 void routes_get_files(struct hive *h, struct http_exchange *x, const char *id);

@@ -1,4 +1,4 @@
-/* routes_models.c - /v1/models/...: list, show, download, progress, remove. */
+/* routes_models.c - /v1/models/...: show, remove. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,50 +14,6 @@
 #include "hive/workers.h"
 
 #define SHOW_NUMBER_MAX 16777216 /* slots or positions */
-
-/* ---- download ---- */
-
-static void post_download(struct hive *h, struct http_exchange *x, const char *id)
-{
-    char download_id[DOWNLOAD_ID_BYTES], *path = NULL;
-    const char *text = NULL, *body;
-    struct api_error e = {0};
-    struct fields f;
-    size_t n;
-    int rc;
-
-    (void)id;
-    body = http_body(x, &n);
-    fields_begin(&f, body, n);
-    fields_text(&f, "model_ref", true, MODEL_REF_MAX, &text);
-    rc = fields_end(&f, &e, REPLY_SRC);
-    if (rc == 0)
-        rc = models_download(h->models, text, &path, download_id, &e);
-    fields_done(&f);
-    if (rc)
-        reply_error(x, 0, &e);
-    else
-        reply_json(x, 200,
-                   json_pack("{s:s, s:s?}", "download_id", path ? "cached" : download_id,
-                             "local_path", path));
-    free(path);
-}
-
-static void get_progress(struct hive *h, struct http_exchange *x, const char *id)
-{
-    const char *asked = http_query(x, "id");
-    struct download *d = asked ? models_find_download(h->models, asked) : NULL;
-
-    (void)id;
-    if (d && str_eq(http_method(x), "HEAD"))
-        http_reply(x, 200, "text/event-stream", NULL, 0);
-    else if (d)
-        download_watch(d, x);
-    else if (!asked)
-        reply_fail(x, API_INVALID_REQUEST, "the query needs id=, as POST /v1/models/download gave");
-    else
-        reply_fail(x, API_NOT_FOUND, "there is no download '%.60s'", asked);
-}
 
 /* ---- show: the row and what the file itself says ---- */
 
@@ -235,7 +191,5 @@ static void delete_model(struct hive *h, struct http_exchange *x, const char *id
 const struct route routes_models[] = {
     {"DELETE", "/v1/models", delete_model},
     {"GET", "/v1/models/show", get_show},
-    {"POST", "/v1/models/download", post_download},
-    {"GET", "/v1/models/download/progress", get_progress},
     {0},
 };

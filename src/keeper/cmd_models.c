@@ -7,25 +7,47 @@
 
 #define REMOVE_TIMEOUT_MS 30000
 
+/* "10m" -> bytes a second; CLI_GO or the exit code. */
+static int read_limit(struct one_model *o, const char *text, uint64_t *out)
+{
+    if (!text || (str_to_bytes(text, out) == 0 && *out > 0))
+        return CLI_GO;
+    return keeper_usage(&o->k, "--limit-rate takes bytes a second, as 500k or 10m, not '%.40s'",
+                        text);
+}
+
+static int pull(struct one_model *o, const struct download_wish *wish)
+{
+    struct download d;
+    struct api_error e;
+
+    if (download_run_as(&o->k, o->name.text, wish, &d, &e))
+        return keeper_fail(&o->k, &e);
+    if (d.was_there || !wish->background)
+        download_say(&o->k, &d);
+    else
+        out_printf(&o->k.out, "Downloading %s in the background, as %s.\n", o->name.text, d.id);
+    return CLI_DONE;
+}
+
 int cmd_models_pull(const struct cli_command *self, int argc, char **argv)
 {
     struct one_model o = {0};
+    struct download_wish wish = {0};
+    const char *limit = NULL;
     const struct cli_opt opts[] = {
         KEEPER_OPT_NODE(o.flags),
         {"quiet", 'q', CLI_FLAG, &o.flags.quiet, 0, 0, NULL, "no progress, only errors", 0},
+        {"background", 'b', CLI_FLAG, &wish.background, 0, 0, NULL, "begin it and do not wait", 0},
+        {"limit-rate", 0, CLI_STR, &limit, 0, 0, "R", "bytes a second, as 500k or 10m", 0},
+        {"connections", 0, CLI_INT, &wish.connections, 1, 16, "N", "connections it may use", 0},
         {0}};
-    struct download d;
-    struct api_error e;
     int rc = one_model_begin(&o, self, opts, argc, argv);
 
-    if (rc == CLI_GO) {
-        if (download_run(&o.k, o.name.text, &d, &e)) {
-            rc = keeper_fail(&o.k, &e);
-        } else {
-            download_say(&o.k, &d);
-            rc = CLI_DONE;
-        }
-    }
+    if (rc == CLI_GO)
+        rc = read_limit(&o, limit, &wish.limit_rate);
+    if (rc == CLI_GO)
+        rc = pull(&o, &wish);
     return one_model_end(&o, rc);
 }
 

@@ -16,6 +16,8 @@ int cmd_models_import(const struct cli_command *self, int argc, char **argv);
 int cmd_models_export(const struct cli_command *self, int argc, char **argv);
 int cmd_models_verify(const struct cli_command *self, int argc, char **argv);
 int cmd_models_prune(const struct cli_command *self, int argc, char **argv);
+int cmd_models_downloads(const struct cli_command *self, int argc, char **argv);
+int cmd_models_cancel(const struct cli_command *self, int argc, char **argv);
 int cmd_models_rm(const struct cli_command *self, int argc, char **argv);
 int cmd_node_add(const struct cli_command *self, int argc, char **argv);
 int cmd_node_list(const struct cli_command *self, int argc, char **argv);
