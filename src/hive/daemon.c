@@ -21,6 +21,7 @@
 #include "base/str.h"
 #include "hive/hive.h"
 #include "hive/home.h"
+#include "hive/hub_token.h"
 #include "hive/models.h"
 #include "hive/reaper.h"
 #include "hive/reply.h"
@@ -189,22 +190,48 @@ static int listen_for_clients(struct hive *h, struct err *err)
     return rc;
 }
 
+/* The limit of all downloads, in bytes a second; 0 = none. */
+static int read_limit(const struct hive *h, uint64_t *out, struct err *err)
+{
+    const char *text = config_text(h->config, "hive", "download_limit_rate");
+
+    *out = 0;
+    if (!text[0] || str_to_bytes(text, out) == 0)
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "[hive] download_limit_rate takes bytes a second, as 500k or 10m, not '%.80s'",
+                   text);
+}
+
 static int make_models(struct hive *h, struct err *err)
 {
-    const char *token = getenv("HF_TOKEN");
+    char *token = NULL, *from = NULL;
     char *catalog = path_join(h->home, "models.db");
-    struct models_params params = {.base = h->base,
-                                   .client = h->outside,
-                                   .tasks = h->tasks,
-                                   .dir = h->models_dir,
-                                   .catalog = catalog,
-                                   .endpoint = config_text(h->config, "hive", "hf_endpoint"),
-                                   .token = token && token[0] ? token : NULL,
-                                   .stall_ms =
-                                       config_duration_ms(h->config, "hive", "download_stall")};
-    int rc = catalog ? models_create(&params, &h->models, err)
+    uint64_t limit;
+    struct models_params params = {
+        .base = h->base,
+        .client = h->outside,
+        .tasks = h->tasks,
+        .config = h->config,
+        .dir = h->models_dir,
+        .catalog = catalog,
+        .endpoint = config_text(h->config, "hive", "hf_endpoint"),
+        .stall_ms = config_duration_ms(h->config, "hive", "download_stall"),
+        .connections = (unsigned)config_int(h->config, "hive", "download_connections")};
+    int rc = read_limit(h, &limit, err);
+
+    params.limit_per_sec = limit;
+    if (rc == 0)
+        rc = catalog ? hub_token_find(h->home, &token, &from, err)
                      : err_no_memory(err, strlen(h->home), "a path");
 
+    params.token = token;
+    if (rc == 0 && from)
+        log_info("the hub is asked with the token of %s", from);
+    if (rc == 0)
+        rc = models_create(&params, &h->models, err);
+    free(token);
+    free(from);
     free(catalog);
     return rc;
 }

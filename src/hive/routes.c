@@ -13,8 +13,9 @@
 #define ALLOW_MAX         64
 #define AUTHORIZATION_MAX (2 * ACCESS_KEY_MAX) /* longer keys are no key of ours */
 
-static const struct route *const tables[] = {routes_node, routes_workers, routes_models,
-                                             routes_gateway, routes_pair};
+static const struct route *const tables[] = {routes_node,    routes_workers, routes_downloads,
+                                             routes_models,  routes_catalog, routes_gateway,
+                                             routes_pair};
 
 /* True when the path fits the pattern; the part under '*' goes to id. */
 static bool fits(const char *pattern, const char *path, char id[ROUTE_ID_MAX])

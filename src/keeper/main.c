@@ -29,7 +29,26 @@ static const struct cli_command commands[] = {
      cmd_explain},
     {"models list", NULL, "show the models that a node has", NULL, cmd_models_list},
     {"models show", "MODEL", "tell what is known of a model", NULL, cmd_models_show},
-    {"models pull", "MODEL", "download a model", NULL, cmd_models_pull},
+    {"models pull", "MODEL", "download a model",
+     "What has come is kept however it ends; the next pull goes on from there.", cmd_models_pull},
+    {"models downloads", NULL, "show the downloads of a node", NULL, cmd_models_downloads},
+    {"models cancel", "DOWNLOAD", "end a download",
+     "DOWNLOAD is an id as 'models downloads' shows it, or the beginning of one, or the model.\n"
+     "What has come is kept for the next pull, unless --discard.",
+     cmd_models_cancel},
+    {"models files", "hf:ORG/REPO", "show what a repository of the hub offers", NULL,
+     cmd_models_files},
+    {"models import", "FILE|DIR|hf-cache|ollama", "take in models that are on the disk already",
+     "A file is shared, not copied, where the disk can do that. DIR is what 'models export' made.\n"
+     "hf-cache and ollama are what other programs keep here; hf-cache:NAME or ollama:NAME is one\n"
+     "model of them, by the name that --scan shows.",
+     cmd_models_import},
+    {"models export", "MODEL DIR", "put a model into a folder, with a list of digests", NULL,
+     cmd_models_export},
+    {"models verify", "[MODEL]", "read models again and compare their digests",
+     "Without MODEL all that were downloaded or imported. One that differs is set aside.",
+     cmd_models_verify},
+    {"models prune", NULL, "delete what is of no use in the models folder", NULL, cmd_models_prune},
     {"models rm", "MODEL", "remove a model from a node", NULL, cmd_models_rm},
     {"node add", "NAME HOST[:PORT]|LINK", "remember a machine by a name",
      "LINK is the rbee://... of the line that `rbee-hive pair` prints on that machine: the keeper\n"

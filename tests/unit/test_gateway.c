@@ -16,7 +16,7 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "hive/gateway/event.h"
-#include "hive/gateway/near.h"
+#include "hive/near.h"
 #include "hive/gateway/shape.h"
 
 #define SCRATCH_MAX (1u << 20)

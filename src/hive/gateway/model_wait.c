@@ -222,7 +222,7 @@ static void fetch(struct model_wait *w)
     struct api_error e;
     char *path = NULL;
 
-    if (models_download(w->p.hive->models, w->place.ref, &path, w->download_id, &e)) {
+    if (models_download(w->p.hive->models, w->place.ref, NULL, &path, w->download_id, &e)) {
         answer(w, NULL, &e, 0);
     } else if (path) { /* it came while we were asked */
         w->download_id[0] = '\0';
