@@ -26,6 +26,8 @@ const struct config_option config_table[CONFIG_N_OPTIONS] = {
      "threads a worker computes with; 0 = one for each usable core"},
     {"hive", "kv_type", CONFIG_CHOICE, "f16", 0, 0, "f16 q8_0", NULL,
      "how workers keep keys and values: f16, or q8_0 in half the memory"},
+    {"hive", "memory_limit", CONFIG_INT, "0", 0, 1 << 24, NULL, NULL,
+     "MiB of memory that all workers together may take; 0 = what the machine has"},
     {"hive", "prefix_cache", CONFIG_CHOICE, "on", 0, 0, "on off", NULL,
      "whether workers keep what they computed for prompts that begin the same: on or off"},
     {"hive", "speculate", CONFIG_CHOICE, "auto", 0, 0, "auto off", NULL,

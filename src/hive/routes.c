@@ -108,6 +108,8 @@ bool routes_filter(struct http_exchange *x, void *arg)
     enum shape shape = shape_of_path(http_path(x));
     struct api_error e;
 
+    if (shape == SHAPE_ANTHROPIC) /* where its clients look for it */
+        http_add_header(x, "request-id", http_request_id(x));
     if (is_too_large(x))
         api_error_set(&e, API_BODY_TOO_LARGE, REPLY_SRC,
                       "the request's body is over the %u bytes allowed at %.200s", HIVE_BODY_MAX,

@@ -138,5 +138,6 @@ void worker_ended(struct worker *w)
         log_info("%s ended (%s)", w->id, child_end_text(&end, how, sizeof how));
         worker_free(w);
     }
+    workers_room_freed(ws);
     workers_check_gone(ws);
 }

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "hive/environment.h"
 #include "hive/port.h"
+#include "hive/programs.h"
 #include "hive/reply.h"
 #include "hive/workers_internal.h"
 
@@ -62,11 +63,12 @@ static bool is_wildcard(const char *host)
     return str_eq(host, "0.0.0.0") || str_eq(host, "::");
 }
 
-static void make_args(struct args *a, const struct worker *w, const char *hive, const char *own)
+static void make_args(struct args *a, const struct worker *w, const char *program, const char *hive,
+                      const char *own)
 {
     const struct config *c = w->owner->params.config;
 
-    *a = (struct args){.words = {w->program, "serve"}, .n = 2};
+    *a = (struct args){.words = {program, "serve"}, .n = 2};
     put(a, "--model", w->model_path);
     put(a, "--model-ref", w->model_ref);
     put(a, "--worker-id", w->id);
@@ -99,20 +101,21 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
     worker_ended(arg);
 }
 
-static int run(struct worker *w, int listen_fd, int board_fd, int log_fd, struct err *err)
+static int run(struct worker *w, const char *program, int listen_fd, int board_fd, int log_fd,
+               struct err *err)
 {
     char hive[WORKER_URL_MAX], own[WORKER_URL_MAX];
     struct environment env;
     struct args args;
     struct child_params params = {
-        .path = w->program,
+        .path = program,
         .fds = {-1, log_fd, log_fd, listen_fd, w->owner->lease_read, board_fd},
         .n_fds = 6};
     int rc;
 
     hive_url(w, hive);
     worker_own_url(w, own);
-    make_args(&args, w, hive, own);
+    make_args(&args, w, program, hive, own);
     environment_make(&env);
     if (w->owner->params.key[0])
         environment_add(&env, "RBEE_API_KEY", w->owner->params.key);
@@ -141,6 +144,7 @@ static int make_and_run(struct worker *w, struct err *err)
 {
     const struct workers_params *p = &w->owner->params;
     int listen_fd = -1, board_fd = -1, rc;
+    char *program = NULL;
     int log_fd = open(w->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
     if (log_fd < 0)
@@ -151,7 +155,10 @@ static int make_and_run(struct worker *w, struct err *err)
     if (rc == 0)
         rc = board_create(&w->board, &board_fd, err);
     if (rc == 0)
-        rc = run(w, listen_fd, board_fd, log_fd, err);
+        rc = programs_find_worker(config_text(p->config, "hive", "worker"), &program, err);
+    if (rc == 0)
+        rc = run(w, program, listen_fd, board_fd, log_fd, err);
+    free(program);
     close_fd(listen_fd);
     close_fd(board_fd);
     close_fd(log_fd);

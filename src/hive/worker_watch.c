@@ -86,15 +86,23 @@ static void check_load(struct worker *w, int64_t now)
                 (unsigned long long)atomic_load(&w->board->bytes_total));
 }
 
+bool worker_is_unused(const struct worker *w)
+{
+    const struct board *b = w->board;
+    int64_t activity = atomic_load(&b->last_activity_ms);
+
+    if (activity < w->asked_ms)
+        return true;
+    return atomic_load(&b->tokens_out) == 0 &&
+           (w->ready_ms == 0 || activity == w->ready_activity_ms);
+}
+
 /* A worker that nobody has used since it was last given out is given time, also when keep_alive is
  * 0: who asked for it has to come first. */
 static bool is_idle_too_long(const struct worker *w, int64_t now)
 {
     const struct board *b = w->board;
-    int64_t activity = atomic_load(&b->last_activity_ms), since = activity,
-            limit = w->keep_alive_ms;
-    bool used = (activity != w->ready_activity_ms || atomic_load(&b->tokens_out) > 0) &&
-                activity >= w->asked_ms;
+    int64_t since = atomic_load(&b->last_activity_ms), limit = w->keep_alive_ms;
 
     if (limit < 0 || atomic_load(&b->slots_busy) || atomic_load(&b->queued))
         return false;
@@ -102,7 +110,7 @@ static bool is_idle_too_long(const struct worker *w, int64_t now)
         since = w->ready_ms;
     if (since < w->asked_ms)
         since = w->asked_ms;
-    if (!used && limit < WORKERS_UNUSED_MS)
+    if (worker_is_unused(w) && limit < WORKERS_UNUSED_MS)
         limit = WORKERS_UNUSED_MS;
     return now - since >= limit;
 }

@@ -34,6 +34,9 @@
 
 struct event_base;
 struct http_client;
+struct judge;
+struct model_facts;
+struct plan_need;
 struct worker;
 struct workers;
 
@@ -74,6 +77,16 @@ void workers_launch(struct workers *ws, const struct launch *l,
 void workers_forget(struct workers *ws, const void *arg);
 
 /* ---- looking ---- */
+/* What is wanted, where the request left it open: the configuration's. */
+void workers_fill_in(const struct workers *ws, struct launch *l);
+/* The one that workers_launch would give out, NULL when it would start a new one. */
+const struct worker *workers_usable(struct workers *ws, const struct launch *l);
+/* What is known of model files. */
+struct judge *workers_judge(struct workers *ws);
+/* The memory plan of a launch that is filled in. */
+int workers_plan(const struct workers *ws, const struct launch *l, const struct model_facts *facts,
+                 struct plan_need *out, struct err *err);
+
 /* All of them, or the one of that id (NULL when there is none). `host` is put into the URLs. */
 json_t *workers_list_json(struct workers *ws, const char *host);
 json_t *worker_json(const struct worker *w, const char *host);

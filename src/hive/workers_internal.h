@@ -8,8 +8,8 @@
 #include "base/uuid.h"
 #include "hive/child.h"
 #include "hive/fingerprint.h"
-#include "hive/inspect.h"
-#include "hive/verdicts.h"
+#include "hive/judge.h"
+#include "hive/plan.h"
 #include "hive/workers.h"
 
 #define WORKER_ID_BYTES (7 + UUID_BYTES) /* "worker-" and a UUID */
@@ -43,10 +43,9 @@ struct worker {
 
     /* preparing */
     TAILQ_HEAD(, waiter) waiters;
-    struct inspect *inspect;
-    struct verdict_key verdict_key; /* taken before it was looked into */
-    bool has_verdict_key;
-    char *program; /* owned: the worker's binary */
+    struct judge_ask *judging;
+    struct plan_need need; /* once it was judged: what it may take */
+    bool waits_for_room;   /* others are being ended for it */
 
     /* running */
     struct child child;
@@ -78,7 +77,7 @@ struct workers {
     struct workers_params params;
     char *logs_dir;           /* owned */
     TAILQ_HEAD(, worker) all; /* in the order of their start, dead ones too */
-    struct verdicts verdicts;
+    struct judge judge;
     int lease_read,
         lease_write; /* every worker holds the read end: EOF tells it the hive is gone */
     struct event *tick;
@@ -113,7 +112,12 @@ json_t *worker_log_tail(const struct worker *w);
 /* Gives back what only a living worker has. */
 void worker_release(struct worker *w);
 
+/* It was given to somebody who has not come to it yet. */
+bool worker_is_unused(const struct worker *w);
+
 /* workers.c */
+/* Memory was given back: whoever waits for it may start. */
+void workers_room_freed(struct workers *ws);
 void worker_free(struct worker *w); /* out of the list, too */
 void workers_check_gone(struct workers *ws);
 

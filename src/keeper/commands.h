@@ -4,6 +4,7 @@
 
 #include "base/cli.h"
 
+int cmd_chat(const struct cli_command *self, int argc, char **argv);
 int cmd_infer(const struct cli_command *self, int argc, char **argv);
 int cmd_workers_list(const struct cli_command *self, int argc, char **argv);
 int cmd_workers_stop(const struct cli_command *self, int argc, char **argv);
@@ -16,6 +17,7 @@ int cmd_models_rm(const struct cli_command *self, int argc, char **argv);
 int cmd_node_add(const struct cli_command *self, int argc, char **argv);
 int cmd_node_list(const struct cli_command *self, int argc, char **argv);
 int cmd_node_rm(const struct cli_command *self, int argc, char **argv);
+int cmd_explain(const struct cli_command *self, int argc, char **argv);
 int cmd_logs(const struct cli_command *self, int argc, char **argv);
 int cmd_config(const struct cli_command *self, int argc, char **argv);
 

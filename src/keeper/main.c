@@ -8,12 +8,25 @@ static const struct cli_command commands[] = {
      "Tokens go to standard output as they come, everything else to standard error. The text ends\n"
      "with a line feed, added if the model wrote none. Without --model the bundled model 'tiny' "
      "is\n"
-     "asked; without --prompt the prompt is read from standard input.\n"
+     "asked; without --prompt the prompt is read from standard input, with --stdin standard input\n"
+     "is read behind the prompt.\n"
      "Exit codes: 0 done, 1 error, 2 usage, 130 Ctrl+C, 141 nobody reads the output any more.",
      cmd_infer},
+    {"chat", NULL, "talk with a model",
+     "Lines are messages, and what begins with a slash a command: /help shows them. Three quotes\n"
+     "(\"\"\") begin and end a message of several lines. Ctrl+C stops an answer, Ctrl+D ends.\n"
+     "From a pipe or a file each line is a message, and only answers go to standard output.\n"
+     "Exit codes: 0 done, 1 error (of a script: a message was not answered), 2 usage, 130 Ctrl+C,\n"
+     "141 nobody reads the output any more.",
+     cmd_chat},
     {"workers list", NULL, "show the models that are loaded", NULL, cmd_workers_list},
     {"workers stop", "WORKER|all", "end a worker, or all of them",
      "WORKER is an id as 'workers list' shows it, or the beginning of one.", cmd_workers_stop},
+    {"explain", NULL, "tell whether a model would run, on which node, and why",
+     "Asks every node known (or --node alone) what a worker for the model would need, what memory\n"
+     "there is, and which idle workers would be ended to make room. Nothing is started or ended.\n"
+     "Exit codes: 0 a node would run it, 1 none would, 2 usage.",
+     cmd_explain},
     {"models list", NULL, "show the models that a node has", NULL, cmd_models_list},
     {"models show", "MODEL", "tell what is known of a model", NULL, cmd_models_show},
     {"models pull", "MODEL", "download a model",

@@ -44,13 +44,19 @@ static enum http_answer_wish on_header(void *arg, const char *name, const char *
 {
     struct http_call *call = arg;
 
-    if (call->params.on_header)
+    if (call->params.on_header && !call->cancelled)
         call->params.on_header(call->params.arg, call->status, name, value);
     return call->cancelled ? ANSWER_STOP : ANSWER_GO_ON;
 }
 
+/* Bytes may be waiting for a call that was cancelled in the same turn of the loop: nobody is there
+ * to take them. */
 static enum http_answer_wish on_body(void *arg, const char *bytes, size_t n)
 {
+    const struct http_call *call = arg;
+
+    if (call->cancelled)
+        return ANSWER_STOP;
     switch (http_call_take_body(arg, bytes, n)) {
     case HTTP_TAKEN:
         return ANSWER_GO_ON;

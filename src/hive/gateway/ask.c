@@ -1,6 +1,7 @@
 /* ask.c - see ask.h. */
 #include "hive/gateway/ask.h"
 
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,12 @@ struct ask {
     struct ask_params p;
     struct http_call *call;
     struct sse_reader *reader;
-    struct buf scratch; /* a text written anew */
-    struct buf refusal; /* an answer that is no stream */
-    bool begun;         /* an event came */
-    bool ended;         /* by an event */
-    bool failed;        /* by an event, or by one that could not be read */
+    struct event *pause; /* runs behind the read that activates it */
+    struct buf scratch;  /* a text written anew */
+    struct buf refusal;  /* an answer that is no stream */
+    bool begun;          /* an event came */
+    bool ended;          /* by an event */
+    bool failed;         /* by an event, or by one that could not be read */
     struct event_end end;
     struct api_error error;
 };
@@ -28,6 +30,8 @@ struct ask {
 static void ask_free(struct ask *a)
 {
     sse_reader_free(a->reader);
+    if (a->pause)
+        event_free(a->pause);
     buf_done(&a->scratch);
     buf_done(&a->refusal);
     api_error_done(&a->error);
@@ -77,6 +81,16 @@ static void on_comment(void *arg, const char *text)
     a->p.on_comment(a->p.arg);
 }
 
+static void on_pause(evutil_socket_t fd, short what, void *arg)
+{
+    struct ask *a = arg;
+
+    (void)fd, (void)what;
+    a->p.on_pause(a->p.arg);
+}
+
+/* A body comes chunk by chunk, and a worker's chunk is an event: of several that lie in one read
+ * the client gets one write. */
 static bool on_body(void *arg, int status, const char *bytes, size_t n)
 {
     struct ask *a = arg;
@@ -91,7 +105,7 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
         api_error_set(&a->error, API_INTERNAL, REPLY_SRC, "the worker's events: %s", err.text);
         a->failed = true;
     }
-    a->p.on_pause(a->p.arg);
+    event_active(a->pause, EV_TIMEOUT, 1);
     return true;
 }
 
@@ -159,7 +173,8 @@ int ask_start(const struct ask_params *params, struct ask **out, struct api_erro
         buf_init(&a->refusal, ASK_ERROR_MAX);
         a->reader = sse_reader_create(on_data, on_comment, a);
         snprintf(url, sizeof url, "%s/v1/inference", params->url);
-        if (a->reader && http_call_start(params->client, &call, &a->call, &err) == 0) {
+        a->pause = evtimer_new(params->base, on_pause, a);
+        if (a->reader && a->pause && http_call_start(params->client, &call, &a->call, &err) == 0) {
             *out = a;
             return 0;
         }

@@ -72,12 +72,12 @@ static void fail(struct model_wait *w, enum api_code code, const char *text)
 
 /* ---- patience ---- */
 
-/* A guess from how far it came in the time it took; a client that comes then is not too early. */
+/* A guess from how far it came in the time it took; where that is nowhere yet, as long again. */
 static int seconds_left(const struct model_progress *p)
 {
-    int64_t left = p->done ? (int64_t)((double)p->waited_ms / 1000 * (double)(p->total - p->done) /
-                                       (double)p->done)
-                           : MODEL_RETRY_MAX_S;
+    double waited_s = (double)p->waited_ms / 1000;
+    int64_t left =
+        (int64_t)(p->done ? waited_s * (double)(p->total - p->done) / (double)p->done : waited_s);
 
     if (left > MODEL_RETRY_MAX_S)
         left = MODEL_RETRY_MAX_S;
