@@ -326,8 +326,8 @@ void card_scan(const char *models_dir, const char *repo, bool (*each)(void *arg,
     free(dir);
 }
 
-/* "x.json.tmp-4711": what path_write_file leaves when the hive is killed in the middle of it. No file
- * of a model ends like this. */
+/* "x.json.tmp-4711": what path_write_file leaves when the hive is killed in the middle of it. No
+ * file of a model ends like this. */
 static bool is_left_over(const char *name)
 {
     const char *tail = strstr(name, ".tmp-");
