@@ -15,7 +15,7 @@ struct route {
 
 /* Each ends with a NULL method. */
 extern const struct route routes_node[], routes_workers[], routes_downloads[], routes_models[],
-    routes_gateway[];
+    routes_gateway[], routes_pair[];
 
 /* The host that URLs in an answer to `x` should have: the bound one, or the one that was asked. */
 const char *routes_public_host(const struct hive *h, const struct http_exchange *x,

@@ -2,8 +2,8 @@
  * worker_start.c - the process of a worker: its socket, its board, its words, its descriptors.
  *
  * The child's descriptors: 0 /dev/null, 1 and 2 its log, 3 the listening socket, 4 the lease (EOF
- * when the hive is gone), 5 the board. The hive keeps none of the socket: when the worker dies, the
- * kernel refuses its callers at once.
+ * when the hive is gone), 5 the board, 6 the keys and the certificate where they are needed. The
+ * hive keeps none of the socket: when the worker dies, the kernel refuses its callers at once.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -75,6 +75,8 @@ static void make_args(struct args *a, const struct worker *w, const char *progra
     put_num(a, "--listen-fd", 3);
     put_num(a, "--lease-fd", 4);
     put_num(a, "--board-fd", 5);
+    if (w->owner->params.share_fd >= 0)
+        put_num(a, "--access-fd", 6);
     put(a, "--hive-url", hive);
     if (!is_wildcard(w->owner->params.addr.host))
         put(a, "--public-url", own);
@@ -107,18 +109,16 @@ static int run(struct worker *w, const char *program, int listen_fd, int board_f
     char hive[WORKER_URL_MAX], own[WORKER_URL_MAX];
     struct environment env;
     struct args args;
-    struct child_params params = {
-        .path = program,
-        .fds = {-1, log_fd, log_fd, listen_fd, w->owner->lease_read, board_fd},
-        .n_fds = 6};
+    struct child_params params = {.path = program,
+                                  .fds = {-1, log_fd, log_fd, listen_fd, w->owner->lease_read,
+                                          board_fd, w->owner->params.share_fd},
+                                  .n_fds = w->owner->params.share_fd >= 0 ? 7 : 6};
     int rc;
 
     hive_url(w, hive);
     worker_own_url(w, own);
     make_args(&args, w, program, hive, own);
     environment_make(&env);
-    if (w->owner->params.key[0])
-        environment_add(&env, "RBEE_API_KEY", w->owner->params.key);
     params.argv = args.words;
     params.envp = env.vars;
     rc = child_start(&params, &w->child, err);

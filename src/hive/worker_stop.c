@@ -61,6 +61,7 @@ void worker_stop(struct worker *w)
     char base_url[WORKER_URL_MAX], url[WORKER_URL_MAX + 32];
     struct http_call_params call = {.method = "POST",
                                     .url = url,
+                                    .bearer = w->owner->params.key[0] ? w->owner->params.key : NULL,
                                     .body_max = ANSWER_MAX,
                                     .connect_timeout_ms = SHUTDOWN_CALL_MS,
                                     .timeout_ms = SHUTDOWN_CALL_MS,

@@ -117,7 +117,8 @@ const char *worker_own_url(const struct worker *w, char dst[WORKER_URL_MAX])
     if (str_eq(addr.host, "::"))
         str_copy(addr.host, sizeof addr.host, "::1");
     addr.port = w->port;
-    snprintf(dst, WORKER_URL_MAX, "http://%s", config_addr_text(&addr, text, sizeof text));
+    snprintf(dst, WORKER_URL_MAX, "%s://%s", w->owner->params.tls ? "https" : "http",
+             config_addr_text(&addr, text, sizeof text));
     return dst;
 }
 

@@ -45,7 +45,9 @@ struct workers_params {
     struct http_client *client;
     const struct config *config; /* [hive] worker, slots, ctx, threads, keep_alive ... */
     const char *logs_dir;
-    const char *key;         /* that workers are to ask for; "" = none. It must stay */
+    const char *key;         /* the link key, which opens every worker; "" = none. It must stay */
+    int share_fd;            /* for workers to inherit (api/access_share.h); -1 = none */
+    bool tls;                /* the hive and its workers speak https */
     struct config_addr addr; /* the hive's own, numeric, with its true port */
 };
 

@@ -22,7 +22,8 @@ static json_t *url_of(const struct worker *w, const char *host)
     char text[CONFIG_HOST_MAX + 9], url[CONFIG_HOST_MAX + 16];
 
     str_copy(addr.host, sizeof addr.host, host);
-    snprintf(url, sizeof url, "http://%s", config_addr_text(&addr, text, sizeof text));
+    snprintf(url, sizeof url, "%s://%s", w->owner->params.tls ? "https" : "http",
+             config_addr_text(&addr, text, sizeof text));
     return json_string(url);
 }
 

@@ -37,9 +37,26 @@ static const struct cli_command commands[] = {
      "What has come is kept for the next pull, unless --discard.",
      cmd_models_cancel},
     {"models rm", "MODEL", "remove a model from a node", NULL, cmd_models_rm},
-    {"node add", "NAME HOST[:PORT]", "remember a machine by a name", NULL, cmd_node_add},
+    {"node add", "NAME HOST[:PORT]|LINK", "remember a machine by a name",
+     "LINK is the rbee://... of the line that `rbee-hive pair` prints on that machine: the keeper\n"
+     "then gets a key of its own from it, and knows the hive by its certificate from then on.\n"
+     "https://HOST[:PORT] is for a hive whose certificate the system's authorities vouch for.",
+     cmd_node_add},
     {"node list", NULL, "show the machines and whether they answer", NULL, cmd_node_list},
     {"node rm", "NAME", "forget a machine", NULL, cmd_node_rm},
+    {"keys create", NULL, "make a key for the hive of this machine",
+     "The key is printed once. The hive of this home (RBEE_HOME) takes it at once.",
+     cmd_keys_create},
+    {"keys list", NULL, "show the keys of the hive of this machine", NULL, cmd_keys_list},
+    {"keys revoke", "FINGERPRINT", "have a key open nothing any more",
+     "FINGERPRINT as `keys list` shows it. The hive and its workers refuse the key from the next\n"
+     "request on.",
+     cmd_keys_revoke},
+    {"security verify", "[FILE]", "check that the security log is as it was written",
+     "FILE is logs/security.jsonl of this home; older ones beside it are checked with it. A cut "
+     "at\n"
+     "the end cannot be seen: keep the SHA-256 that is printed somewhere else to compare with.",
+     cmd_security_verify},
     {"logs", "[WORKER]", "show the end of a worker's log",
      "WORKER is an id, or the beginning of one; without it the newest worker is meant.", cmd_logs},
     {"config", NULL, "show every setting and where it comes from", NULL, cmd_config},

@@ -13,6 +13,7 @@
 #include "net/http_client.h"
 #include "net/http_resolve.h"
 #include "net/http_url.h"
+#include "worker/entrance.h"
 #include "worker/server.h"
 
 #define CALLBACK_PATH "/v1/workers/ready"
@@ -85,7 +86,8 @@ static void on_done(void *arg, int rc, const struct http_response *response, con
 static void try_once(struct callback *c)
 {
     static const char *const headers[] = {"Content-Type: application/json", NULL};
-    const char *key = c->server->access.key;
+    const char *link = entrance_link_key(c->server->entrance);
+    const char *key = link[0] ? link : c->server->access.key;
     char *body = message(c->server);
     struct http_call_params call = {.method = "POST",
                                     .url = c->url,
@@ -130,13 +132,11 @@ static int read_url(struct callback *c, const char *hive, struct err *err)
 
     if (rc == 0)
         rc = http_resolve(url.host, url.port, HTTP_NAMES_REFUSED, &addrs, err);
-    if (rc == 0 && url.tls)
-        rc = err_set(err, ERR_UNSUPPORTED, "https is not spoken between nodes");
     if (rc) {
         err_prefix(err, "the hive's URL is not http://ADDRESS:PORT");
         return ERR_INVALID;
     }
-    c->url = str_printf("http://%s" CALLBACK_PATH, url.place);
+    c->url = str_printf("%s://%s" CALLBACK_PATH, url.tls ? "https" : "http", url.place);
     return c->url ? 0 : err_no_memory(err, sizeof url.place, "the hive's URL");
 }
 
@@ -151,6 +151,8 @@ int callback_create(struct server *s, struct callback **out, struct err *err)
     rc = read_url(c, s->o.hive_url, err);
     if (rc == 0)
         rc = http_client_create_plain(s->base, HTTP_NAMES_REFUSED, &c->http, err);
+    if (rc == 0)
+        rc = entrance_trust(s->entrance, c->http, err);
     if (rc == 0 && !(c->pause = evtimer_new(s->base, on_pause_over, c)))
         rc = err_no_memory(err, 0, "the callback's timer");
     if (rc) {

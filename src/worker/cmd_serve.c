@@ -23,7 +23,7 @@ struct words {
     const char *model, *model_ref, *worker_id, *addr, *hive_url, *public_url, *backend, *kernels,
         *prefix_cache, *speculate, *kv_type, *log_level, *chat_template;
     enum engine_kv kv; /* what kv_type means */
-    int64_t listen_fd, lease_fd, board_fd, device, slots, ctx, threads, queue;
+    int64_t listen_fd, lease_fd, board_fd, access_fd, device, slots, ctx, threads, queue;
     bool in_place;
 };
 
@@ -36,6 +36,7 @@ static const struct words default_words = {
     .listen_fd = -1,
     .lease_fd = -1,
     .board_fd = -1,
+    .access_fd = -1,
     .slots = DEFAULT_SLOTS,
     .queue = -1,
 };
@@ -79,6 +80,8 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
          "inherited pipe; its end is the worker's end", NULL},
         {"board-fd", 0, CLI_INT, &w->board_fd, 3, FD_LARGEST, "N",
          "inherited memory for the worker's state", NULL},
+        {"access-fd", 0, CLI_INT, &w->access_fd, 3, FD_LARGEST, "N",
+         "inherited memory with the hive's keys and certificate", NULL},
         {0}};
 
     return cli_parse(WORKER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
@@ -112,6 +115,7 @@ static struct serve_options options_of(const struct words *w)
         .listen_fd = (int)w->listen_fd,
         .lease_fd = (int)w->lease_fd,
         .board_fd = (int)w->board_fd,
+        .access_fd = (int)w->access_fd,
         .hive_url = w->hive_url,
         .public_url = w->public_url,
         .device = w->device,

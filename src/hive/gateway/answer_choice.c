@@ -203,7 +203,7 @@ int choice_ask(struct choice *c, const char *url, struct api_error *e)
     struct ask_params params = {.base = c->answer->hive->base,
                                 .client = c->answer->hive->inside,
                                 .url = url,
-                                .key = c->answer->hive->access.key,
+                                .key = c->answer->hive->doors.access.link_key,
                                 .body = body,
                                 .n_body = body ? strlen(body) : 0,
                                 .arg = c,
