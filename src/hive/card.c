@@ -398,9 +398,32 @@ struct card *card_find(const char *models_dir, const char *repo, const char *mod
     return s.found;
 }
 
+/* "x.json.tmp-4711": what path_write_file leaves when the hive is killed in the middle of it. No
+ * file of a model ends like this. */
+static bool is_left_over(const char *name)
+{
+    const char *tail = strstr(name, ".tmp-");
+
+    return tail && tail[5] && strspn(tail + 5, "0123456789") == strlen(tail + 5);
+}
+
+void card_sweep(const struct card *c)
+{
+    DIR *d = opendir(c->dir);
+    struct dirent *entry;
+
+    while (d && (entry = readdir(d)))
+        if (is_left_over(entry->d_name))
+            unlinkat(dirfd(d), entry->d_name, 0);
+    if (d)
+        closedir(d);
+}
+
 void card_remove_all(const struct card *c)
 {
     char *dir = str_dup(c->dir);
+
+    card_sweep(c);
 
     for (size_t i = 0; i < c->n_files; i++) {
         char *part = str_printf("%s.part", c->files[i].path);

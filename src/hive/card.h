@@ -55,7 +55,10 @@ char *card_source(const struct card *c);
 
 /* Makes the folder and writes the card. */
 int card_save(const struct card *c, struct err *err);
-/* Removes the files, the unfinished parts, the card, and folders that become empty. */
+/* Removes half-written copies of cards and ledgers that a killed hive left in the folder. */
+void card_sweep(const struct card *c);
+/* Removes the files, the unfinished parts and their ledgers, the card, and folders that become
+ * empty. */
 void card_remove_all(const struct card *c);
 
 bool card_has_ref(const struct card *c, const char *model_ref);

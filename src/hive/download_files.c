@@ -311,8 +311,10 @@ void download_fetch(struct download *d)
     const struct download *other;
     struct api_error e = {0};
     struct err err = {0};
-    int rc = card_save(d->card, &err);
+    int rc;
 
+    card_sweep(d->card);
+    rc = card_save(d->card, &err);
     d->state = DOWNLOAD_FETCHING;
     if (rc)
         api_error_set(&e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, REPLY_SRC, "%s",

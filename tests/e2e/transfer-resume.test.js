@@ -7,7 +7,7 @@ const { test, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 
-const { MIB, PIECE, Hub, sha256, seeded, startWith, fetches, fails, leftOvers, partOf, until } = require('./lib/transfer.js');
+const { MIB, PIECE, Hub, sha256, seeded, startWith, fetches, fails, filesIn, leftOvers, partOf, until } = require('./lib/transfer.js');
 
 let hub, n = 0;
 before(async () => { hub = await Hub.start(); });
@@ -41,7 +41,12 @@ const COST = 8 * PIECE;
 
 test('kill -9: only pieces that were not whole are fetched again', async (t) => {
   const r = await interrupted(t, 'SIGKILL');
-  await r.goesOn();
+  // a kill while the card or the ledger is written leaves a half copy; 22 of 200 downloads of a soak did
+  for (const name of ['json.tmp-4711', 'part.ledger.tmp-4712']) {
+    fs.writeFileSync(r.part.replace(/part$/, name), 'half');
+  }
+  const next = await r.goesOn();
+  assert.deepStrictEqual(filesIn(next).filter((f) => f.includes('.tmp-')), []);
   assert.ok(r.sent() <= r.bytes.length - 1.5 * MIB + COST, `${r.sent()} bytes were sent again`);
 });
 

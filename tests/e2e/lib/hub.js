@@ -225,6 +225,7 @@ class Hub {
       for (let at = 0; at < bytes.length && !res.destroyed; at += told.pace) {
         const slice = bytes.subarray(at, at + told.pace);
         this.#count(key, slice.length);
+        if (at + told.pace >= bytes.length) return res.end(slice);
         res.write(slice);
         await pause(10);
       }
