@@ -2,7 +2,7 @@
 # Installs the Debian packages that are missing, and only those, saying which.
 #
 #   tools/install-deps.sh build      what the three programs need to be built
-#   tools/install-deps.sh test       that, and what the whole test suite needs; then tools/install-sdks.sh
+#   tools/install-deps.sh test       that, and what the whole test suite needs; then tools/install-npm.sh
 #
 # Runs apt-get as root, or through sudo. On another system it says what to install by hand.
 set -eu
@@ -23,7 +23,7 @@ say() { echo "rbee: $*" >&2; }
 
 # The end, with what comes from elsewhere than Debian.
 done_well() {
-    [ "${1:-build}" != test ] || "$(dirname "$0")/install-sdks.sh"
+    [ "${1:-build}" != test ] || "$(dirname "$0")/install-npm.sh"
     exit 0
 }
 

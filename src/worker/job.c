@@ -291,19 +291,26 @@ static void add_token(struct job *j, int32_t id)
         j->end.reasoning_tokens++;
 }
 
+/* The constraint lets the answer neither go on nor end. */
+static void fail_stuck(struct job *j, const struct err *why)
+{
+    enum api_code code = why->code == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_INVALID_REQUEST;
+
+    job_fail(j, code, "The answer's grammar leaves no way on behind %llu tokens: %s.",
+             (unsigned long long)j->end.tokens_out, why->text);
+}
+
 /* The next token, or -1: the constraint allows none, and the job has failed. */
 static int32_t choose(struct job *j, const float *logits)
 {
     const uint64_t *mask;
+    struct err err;
 
     if (!j->guard)
         return engine_sampler_next(j->sampler, logits);
-    mask = guard_mask(j->guard);
-    if (mask)
+    if (guard_mask(j->guard, &mask, &err) == 0)
         return engine_sampler_next_masked(j->sampler, logits, mask);
-    job_fail(
-        j, API_INTERNAL,
-        "The answer's grammar allows no token of this model here, or has too many ways to go on.");
+    fail_stuck(j, &err);
     return -1;
 }
 
@@ -311,11 +318,13 @@ static int32_t choose(struct job *j, const float *logits)
 static bool obey(struct job *j, int32_t id)
 {
     struct err err;
+    int rc = j->guard ? guard_take(j->guard, id, &err) : 0;
 
-    if (!j->guard || guard_take(j->guard, id, &err) == 0)
-        return true;
-    job_fail(j, API_INTERNAL, "The answer's grammar cannot go on: %s.", err.text);
-    return false;
+    if (rc == ERR_INVALID) /* though the mask had it */
+        job_fail(j, API_INTERNAL, "The answer's grammar cannot go on: %s.", err.text);
+    else if (rc)
+        fail_stuck(j, &err);
+    return rc == 0;
 }
 
 /* Is the answer over behind its newest token? The reason, or STOP_N: no. */

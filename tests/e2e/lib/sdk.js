@@ -1,7 +1,7 @@
 'use strict';
 /*
  * sdk.js - the clients that others publish, unmodified, for tests: from tests/sdk/node_modules, where
- * tools/install-sdks.sh puts them. Where they are not, the tests are skipped, and say so.
+ * tools/install-npm.sh puts them. Where they are not, the tests are skipped, and say so.
  */
 const assert = require('node:assert');
 const fs = require('node:fs');
@@ -28,7 +28,7 @@ function sdk(name) {
 
 /* Why its tests are skipped, or false. */
 function skipWithout(module) {
-  if (!module) return 'the package is not here: tools/install-sdks.sh fetches it';
+  if (!module) return 'the package is not here: tools/install-npm.sh fetches it';
   return testModel() ? false : 'no model: neither models/tiny.gguf nor the test data are there';
 }
 
