@@ -76,10 +76,9 @@ static struct worker *find_usable(struct workers *ws, const struct launch *l)
     {
         enum board_state state = worker_board_state(w);
 
-        if ((w->phase == WORKER_PREPARING || w->phase == WORKER_RUNNING) && !w->has_fate &&
-            state != BOARD_DRAINING && state != BOARD_FAILED &&
-            str_eq(w->model_ref, l->model_ref) && str_eq(w->backend, l->backend) &&
-            w->device == l->device)
+        if ((w->state == WORKER_PREPARING || worker_takes_work(w)) && state != BOARD_DRAINING &&
+            state != BOARD_FAILED && str_eq(w->model_ref, l->model_ref) &&
+            str_eq(w->backend, l->backend) && w->device == l->device)
             return w;
     }
     return NULL;
@@ -100,7 +99,7 @@ static int64_t cooling_ms(struct workers *ws, const struct launch *l, const stru
     {
         int64_t left = w->dead_ms + WORKERS_RETRY_MS - now;
 
-        if (w->phase == WORKER_DEAD && w->died_loading && left > longest &&
+        if (w->state == WORKER_DEAD && w->died_loading && left > longest &&
             str_eq(w->model_ref, l->model_ref) && str_eq(w->backend, l->backend) &&
             w->device == l->device) {
             longest = left;
@@ -282,7 +281,7 @@ void workers_launch(struct workers *ws, const struct launch *l,
         w->asked_ms = clock_ms();
         if (l->keep_alive_given)
             w->keep_alive_ms = l->keep_alive_ms;
-        if (w->phase == WORKER_RUNNING) {
+        if (worker_state_runs(w->state)) {
             done(arg, w, NULL, 0);
             return;
         }

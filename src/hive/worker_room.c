@@ -41,12 +41,12 @@ static bool is_expected(const struct worker *w, int64_t now)
 static struct room_worker facts_of(const struct worker *w, int64_t now)
 {
     struct room_worker f = {0};
-    uint64_t has = w->phase == WORKER_PREPARING ? 0 : worker_room_resident(w->child.pid);
+    uint64_t has = w->state == WORKER_PREPARING ? 0 : worker_room_resident(w->child.pid);
 
-    f.ending = w->phase == WORKER_STOPPING || w->has_fate;
+    f.ending = w->state == WORKER_DRAINING || w->state == WORKER_CONDEMNED;
     f.frees_bytes = has;
     f.wants_bytes = w->need.total_bytes > has ? w->need.total_bytes - has : 0;
-    if (w->phase == WORKER_RUNNING && !w->has_fate && worker_board_state(w) == BOARD_READY) {
+    if (worker_takes_work(w) && worker_board_state(w) == BOARD_READY) {
         struct worker_look look;
 
         worker_look(w, &look);

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "hive/reply.h"
 #include "hive/worker_room.h"
+#include "hive/cgroup.h"
 #include "hive/workers_internal.h"
 #include "net/http_client.h"
 
@@ -32,7 +33,9 @@ int workers_create(const struct workers_params *params, struct workers **out, st
     TAILQ_INIT(&ws->all);
     ws->lease_read = ws->lease_write = -1;
     ws->logs_dir = str_dup(params->logs_dir);
-    if (!ws->logs_dir)
+    ws->run_dir = str_dup(params->run_dir);
+    ws->cgroup_base = cgroup_base();
+    if (!ws->logs_dir || !ws->run_dir)
         rc = err_no_memory(err, strlen(params->logs_dir), "a path");
     else if (pipe2(lease, O_CLOEXEC) != 0)
         rc = err_errno(err, ERR_IO, errno, "cannot make the workers' lease");
@@ -64,12 +67,37 @@ void workers_free(struct workers *ws)
     if (ws->lease_write >= 0)
         close(ws->lease_write);
     free(ws->logs_dir);
+    free(ws->run_dir);
+    free(ws->cgroup_base);
     free(ws);
 }
 
 bool worker_is_alive(const struct worker *w)
 {
-    return w->phase != WORKER_DEAD;
+    return w->state != WORKER_DEAD;
+}
+
+bool worker_takes_work(const struct worker *w)
+{
+    return w->state == WORKER_LOADING || w->state == WORKER_READY;
+}
+
+void worker_move(struct worker *w, enum worker_event event)
+{
+    int next = worker_state_next(w->state, event);
+
+#ifdef NDEBUG
+    if (next < 0) {
+        log_error("%s is %s, where '%s' cannot happen", w->id, worker_state_name(w->state),
+                  worker_event_name(event));
+        return;
+    }
+#else
+    if (next < 0)
+        BUG("%s is %s, where '%s' cannot happen", w->id, worker_state_name(w->state),
+            worker_event_name(event));
+#endif
+    w->state = (enum worker_state)next;
 }
 
 enum board_state worker_board_state(const struct worker *w)
@@ -100,7 +128,23 @@ bool workers_use_path(const struct workers *ws, const char *model_path)
 
 bool worker_is_new(const struct worker *w)
 {
-    return w->phase == WORKER_RUNNING && !w->has_fate && w->ready_ms == 0;
+    return worker_takes_work(w) && w->ready_ms == 0;
+}
+
+bool workers_failure(const struct workers *ws, const char *id, enum api_code *code,
+                     char text[ERR_TEXT_MAX])
+{
+    const struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    {
+        if ((w->state != WORKER_DEAD && w->state != WORKER_CONDEMNED) || !str_eq(w->id, id))
+            continue;
+        *code = w->error.code;
+        str_copy(text, ERR_TEXT_MAX, w->error.message);
+        return true;
+    }
+    return false;
 }
 
 const char *worker_log_path(const struct worker *w)
@@ -118,7 +162,8 @@ const char *worker_own_url(const struct worker *w, char dst[WORKER_URL_MAX])
     if (str_eq(addr.host, "::"))
         str_copy(addr.host, sizeof addr.host, "::1");
     addr.port = w->port;
-    snprintf(dst, WORKER_URL_MAX, "http://%s", config_addr_text(&addr, text, sizeof text));
+    snprintf(dst, WORKER_URL_MAX, "%s://%s", w->owner->params.tls ? "https" : "http",
+             config_addr_text(&addr, text, sizeof text));
     return dst;
 }
 
@@ -163,6 +208,7 @@ void worker_free(struct worker *w)
     if (w->child.pidfd >= 0) {
         child_signal(&w->child, SIGKILL);
         child_reap(&w->child);
+        worker_tidy(w);
     }
     TAILQ_REMOVE(&w->owner->all, w, link);
     judge_cancel(w->judging);

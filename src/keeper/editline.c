@@ -108,6 +108,7 @@ static void look_after_terminal(struct editline *e)
         e->f.el_set(e->el, EL_REFRESH);
     }
     if (tcgetattr(STDIN_FILENO, &modes) == 0 && (modes.c_lflag & ICANON)) {
+        e->f.el_set(e->el, EL_PREP_TERM, 0); /* or it believes that it has it */
         e->f.el_set(e->el, EL_PREP_TERM, 1);
         e->f.el_set(e->el, EL_REFRESH);
     }
@@ -331,6 +332,9 @@ enum editor_end editline_read(struct editline *e, const char *prompt, struct buf
     int n = 0;
 
     e->prompt = prompt;
+    /* Before the prompt is seen: libedit would do it behind it, and a Ctrl+D in between was lost.
+     */
+    e->f.el_set(e->el, EL_PREP_TERM, 1);
     fputs(PASTE_ON, e->screen);
     e->f.el_resize(e->el);
     errno = 0;

@@ -234,7 +234,7 @@ describe('a model of a hub', () => {
 
   it('is listed, shown and removed', async () => {
     const list = await run(['models', 'list', '--node', hive.node]);
-    assert.match(list.stdout, /^hf:bees\/story +Q4_K_M +\S+ [kMG]?B +\d{4}-\d\d-\d\d \d\d:\d\d +\d{4}/m);
+    assert.match(list.stdout, /^hf:bees\/story +Q4_K_M +\S+ [kMG]?B +\d{4}-\d\d-\d\d \d\d:\d\d +yes +hf:bees\/story@[0-9a-f]{40}$/m);
     const show = await run(['models', 'show', 'hf:bees/story', '--node', hive.node]);
     assert.match(show.stdout, /^ +architecture: llama$/m);
     const used = await run(['models', 'rm', 'hf:bees/story', '--node', hive.node]);

@@ -8,6 +8,7 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const { spawn } = require('node:child_process');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 const { KEEPER, makeHome, environment } = require('./keeper.js');
 const { PATIENCE_MS } = require('./proc.js');
@@ -80,13 +81,17 @@ class Terminal {
 
   /* Its end; the exit code. */
   async end() {
-    await this.done;
+    const late = sleep(PATIENCE_MS, 'late', { ref: false });
+    if (await Promise.race([this.done, late]) === 'late') throw new Error(`it did not end:\n${this.screen}`);
     return this.code;
   }
 
-  /* For afterEach: nothing is left. */
+  /* For afterEach: nothing is left, and nothing waits for it. */
   async kill() {
-    this.child.kill('SIGKILL');
+    if (this.code !== undefined) return;
+    this.child.kill('SIGKILL'); // with it goes the terminal, and SIGHUP to whom it belongs
+    this.child.stdout.destroy();
+    this.child.stderr.destroy();
     await this.done;
   }
 }
