@@ -1,7 +1,7 @@
 /*
- * The sandbox, tried from within: each attempt is made by a process of its own that has entered it as a
- * worker does, with a listening socket, a connection and a file open beforehand. What the kernel lacks
- * is skipped, saying so, and so is everything where a sanitizer keeps its rights.
+ * The sandbox, tried from within: each attempt is made by a process of its own that has entered it
+ * as a worker does, with a listening socket, a connection and a file open beforehand. What the
+ * kernel lacks is skipped, saying so, and so is everything where a sanitizer keeps its rights.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -148,7 +148,8 @@ static int try_bind(struct rig *r)
 /* TCP Fast Open connects by sending. */
 static int try_connect_by_sending(struct rig *r)
 {
-    return refused(sendto(r->client, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&r->at, sizeof r->at));
+    return refused(
+        sendto(r->client, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&r->at, sizeof r->at));
 }
 
 static int can_accept(struct rig *r)
@@ -417,7 +418,7 @@ static int end_of(int (*attempt)(struct rig *r))
 /* An attempt whose test's state is the attempt: it must end with exit code 0. */
 static void test_is_refused(void **state)
 {
-    int (*attempt)(struct rig *r) = *(int (**)(struct rig *r))*state;
+    int (*attempt)(struct rig * r) = *(int (**)(struct rig * r)) * state;
     int status;
 
     need_seccomp();
@@ -429,7 +430,7 @@ static void test_is_refused(void **state)
 /* One that ends the process: by SIGSYS, not by anything it did itself. */
 static void test_is_fatal(void **state)
 {
-    int (*attempt)(struct rig *r) = *(int (**)(struct rig *r))*state;
+    int (*attempt)(struct rig * r) = *(int (**)(struct rig * r)) * state;
     int status;
 
     need_seccomp();
@@ -650,7 +651,8 @@ static void test_sandbox__levels_are_told_in_words(void **state)
 {
     (void)state;
     check_text((struct sandbox_level){0}, "", false);
-    check_text((struct sandbox_level){SANDBOX_ENTERED, 4, true}, "full (landlock 4 + seccomp)", true);
+    check_text((struct sandbox_level){SANDBOX_ENTERED, 4, true}, "full (landlock 4 + seccomp)",
+               true);
     check_text((struct sandbox_level){SANDBOX_ENTERED, 0, true}, "seccomp", false);
     check_text((struct sandbox_level){SANDBOX_ENTERED, 255, false}, "landlock 255", false);
     check_text((struct sandbox_level){SANDBOX_ENTERED, 0, false},
@@ -677,7 +679,10 @@ static void test_sandbox__a_variable_is_wiped(void **state)
 /* A test's state is a pointer to the attempt's address: functions do not fit into void *. */
 #define ATTEMPT(frame, attempt)                                                                    \
     {                                                                                              \
-        #attempt, frame, NULL, NULL, &(int (*[])(struct rig *)){attempt}                           \
+#attempt, frame, NULL, NULL, &(int (*[])(struct rig *))                                    \
+        {                                                                                          \
+            attempt                                                                                \
+        }                                                                                          \
     }
 
 int main(void)
