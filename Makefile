@@ -40,7 +40,7 @@ ubsan: asan
 tsan: ## the same under the thread sanitizer
 	@tests/run.sh tsan
 
-fuzz: ## every fuzz target for FUZZ_SECONDS (30)
+fuzz: ## every fuzz target, for FUZZ_SECONDS each or FUZZ_TOTAL_SECONDS (80) in all
 	@tests/run.sh fuzz
 
 # Rows and pairs: make bench ROWS=prefill,decode-tl-Q4_0 PAIRS=5

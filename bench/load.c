@@ -52,6 +52,11 @@ static const struct api apis[] = {
      "\"cache_prompt\":true}",
      "\"content\":", "\"stop\":true",
      "\"tokens_predicted\":", "\"tokens_evaluated\":", "\"error\":"},
+    {"openai", "/v1/completions",
+     "{\"prompt\":\"%s\",\"max_tokens\":%d,\"temperature\":0,\"seed\":1,\"stream\":true,"
+     "\"stream_options\":{\"include_usage\":true}}",
+     "\"text\":\"",
+     "\"total_tokens\":", "\"completion_tokens\":", "\"prompt_tokens\":", "\"error\":"},
 };
 
 /* Where the bytes of a chunked body (RFC 9112, section 7.1) are. */
@@ -409,7 +414,7 @@ static bool load_init(struct load *l, const char *api, const char *prompts)
             l->api = &apis[i];
     }
     if (!l->api) {
-        fprintf(stderr, "bench_load: --api is rbee or llama, not '%s'\n", api);
+        fprintf(stderr, "bench_load: --api is rbee, llama or openai, not '%s'\n", api);
         return false;
     }
     if (!l->n_requests)
@@ -440,7 +445,7 @@ int main(int argc, char **argv)
     const struct cli_command command = {"load", NULL, "times many clients of one server", NULL,
                                         NULL};
     const struct cli_opt opts[] = {
-        {"api", 0, CLI_STR, &api, 0, 0, "NAME", "rbee (default) or llama", NULL},
+        {"api", 0, CLI_STR, &api, 0, 0, "NAME", "rbee (default), llama or openai", NULL},
         {"port", 'p', CLI_INT, &l.port, 1, 65535, "N", "on 127.0.0.1 (needed)", NULL},
         {"clients", 'c', CLI_INT, &l.n_clients, 1, MAX_CLIENTS, "C", "at once; default 1", NULL},
         {"requests", 'r', CLI_INT, &l.n_requests, 1, MAX_REQUESTS, "R",

@@ -6,6 +6,10 @@
 #   tests/run.sh unit|e2e|check [BUILD]
 #   tests/run.sh asan|tsan|fuzz      in build folders of their own
 #
+# Unit programs, scripts and end-to-end files run as many at once as there are CPUs: many of them mostly
+# wait. JOBS=1 has them one by one. Fuzz targets share FUZZ_TOTAL_SECONDS, so that the sum stays what
+# it is when there are more; FUZZ_SECONDS is for each of them instead.
+#
 # Every test program speaks TAP; its output is kept in BUILD/test-logs/ and shown when it fails. The
 # last line is "N passed, N failed, N skipped"; the exit code is 0 only when nothing failed.
 set -u
@@ -13,10 +17,13 @@ cd "$(dirname "$0")/.."
 root=$PWD
 export RBEE_TEST_DATA=${RBEE_TEST_DATA:-$root/../shared/data}
 export CMOCKA_MESSAGE_OUTPUT=TAP
-FUZZ_SECONDS=${FUZZ_SECONDS:-30}
+FUZZ_TOTAL_SECONDS=${FUZZ_TOTAL_SECONDS:-80}
+FUZZ_SECONDS=${FUZZ_SECONDS:-}
+JOBS=${JOBS:-$(nproc)}
 SUITE_SECONDS=${SUITE_SECONDS:-900}
 
 passed=0 failed=0 skipped=0
+queued=() shown=0
 logs=$root/build/test-logs
 
 say() { printf '%s\n' "$*"; }
@@ -82,6 +89,7 @@ build_in() {
         meson setup "$dir" "$@" >"$logs/setup-$(basename "$dir").log" 2>&1 ||
             { tail -n 30 "$logs/setup-$(basename "$dir").log"; return 1; }
     fi
+    ninja -C "$dir" -t cleandead >/dev/null 2>&1 # programs that are no tests any more
     ninja -C "$dir" >"$logs/build-$(basename "$dir").log" 2>&1 ||
         { grep -E 'error|warning|FAILED' -A 6 "$logs/build-$(basename "$dir").log" | head -n 60; return 1; }
 }
@@ -104,26 +112,50 @@ kern_sets() {
     [ ! -f build/src/engine/kern/libkern.a ] || printf -- '-Dkern_sets_from=%s/build\n' "$root"
 }
 
-# Unit test programs, as many at once as there are CPUs; each one's counts wait in a file, so that they
-# are added and shown in order.
-units() {
-    local dir=$1 tag=$2 exe out
-    mkdir -p "$logs/units"
-    for exe in "$dir"/tests/unit/test_*; do
-        [ -f "$exe" ] && [ -x "$exe" ] || continue
-        while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+# Puts a suite on the list of those that run side by side: queue KIND NAME ARGUMENTS..., KIND being the
+# function run_KIND.
+queue() {
+    queued+=("$(printf '%q ' "run_$1" "${@:2}")")
+}
+
+# Runs what is queued, JOBS at once. Each one's lines and counts wait in a file until those before it are
+# done, so that they are added and shown in order.
+run_queue() {
+    local i
+    shown=0
+    rm -rf "$logs/queue"
+    mkdir -p "$logs/queue"
+    for i in "${!queued[@]}"; do
+        while [ "$(jobs -rp | wc -l)" -ge "$JOBS" ]; do
+            wait -n
+            show_done
+        done
         (
             passed=0 failed=0 skipped=0
-            run_tap "$tag/$(basename "$exe")" "$exe"
+            eval "${queued[$i]}"
             say "#counts $passed $failed $skipped"
-        ) >"$logs/units/$(basename "$exe").out" 2>&1 &
+        ) >"$logs/queue/$i.out" 2>&1 &
     done
     wait
+    while [ "$shown" -lt "${#queued[@]}" ]; do show_next; done
+    queued=()
+}
+
+show_next() {
+    local out=$logs/queue/$shown.out
+    grep -v '^#counts ' "$out"
+    add_counts $(sed -n 's/^#counts //p' "$out")
+    shown=$((shown + 1))
+}
+
+show_done() {
+    while grep -qs '^#counts ' "$logs/queue/$shown.out"; do show_next; done
+}
+
+queue_units() {
+    local dir=$1 tag=$2 exe
     for exe in "$dir"/tests/unit/test_*; do
-        [ -f "$exe" ] && [ -x "$exe" ] || continue
-        out=$logs/units/$(basename "$exe").out
-        grep -v '^#counts ' "$out"
-        add_counts $(sed -n 's/^#counts //p' "$out")
+        [ -f "$exe" ] && [ -x "$exe" ] && queue tap "$tag/$(basename "$exe")" "$exe"
     done
 }
 
@@ -132,19 +164,20 @@ add_counts() {
     passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1})) skipped=$((skipped + ${3:-0}))
 }
 
-scripts() {
+queue_scripts() {
     local script
     for script in tests/kern-*.sh; do
-        [ -x "$script" ] && run_one "script/$(basename "$script" .sh)" "$script" "$1"
+        [ -x "$script" ] && queue one "script/$(basename "$script" .sh)" "$script" "$1"
     done
-    run_one script/jinja-compare tests/golden/jinja-compare.py "$1" snippet
+    queue one script/jinja-compare tests/golden/jinja-compare.py "$1" snippet
 }
 
-e2e() {
+queue_e2e() {
     local dir=$1 tag=$2 file
     export RBEE_BUILD=$root/$dir
+    tools/install-npm.sh
     for file in tests/e2e/*.test.js; do
-        [ -f "$file" ] && run_node "$tag/$(basename "$file" .test.js)" "$file"
+        [ -f "$file" ] && queue node "$tag/$(basename "$file" .test.js)" "$file"
     done
 }
 
@@ -158,15 +191,35 @@ asan() {
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:strict_string_checks=1:allocator_may_return_null=1
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     built build-asan -Db_sanitize=address,undefined -Doptimization=1 -Dwerror=true $(kern_sets) || return
-    units build-asan asan
-    e2e build-asan asan-e2e
+    queue_units build-asan asan
+    queue_e2e build-asan asan-e2e
+    SCHEMAS=${SCHEMAS:-40} run_queue
+}
+
+# A unit program with threads that the thread sanitizer is not told of (tests/unit/meson.build).
+threads_named() {
+    local file name missing=0
+    for file in $(grep -lE 'pthread_create|http_rig\.h|http_peer\.h' tests/unit/test_*.c); do
+        name=$(basename "$file" .c)
+        sed -n '/^threaded = /,/]/p' tests/unit/meson.build | grep -q "'${name#test_}'" && continue
+        say "$file has threads: name it in \`threaded\` of tests/unit/meson.build"
+        missing=1
+    done
+    return "$missing"
 }
 
 tsan() {
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
     built build-tsan -Db_sanitize=thread -Doptimization=1 $(kern_sets) || return
-    units build-tsan tsan
-    e2e build-tsan tsan-e2e
+    if threads_named >"$logs/tsan-threads.log"; then
+        add tsan/threads-named 1 0 0 0
+    else
+        add tsan/threads-named 0 1 0 0
+        cat "$logs/tsan-threads.log"
+    fi
+    queue_units build-tsan tsan
+    queue_e2e build-tsan tsan-e2e
+    SCHEMAS=${SCHEMAS:-40} run_queue
 }
 
 fuzz_one() {
@@ -176,34 +229,37 @@ fuzz_one() {
     local seeds=() dict=()
     [ -d "fuzz/corpus/$name" ] && seeds=("fuzz/corpus/$name")
     [ -f "fuzz/dict/$name.dict" ] && dict=("-dict=fuzz/dict/$name.dict")
-    "$exe" -max_total_time="$FUZZ_SECONDS" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
+    "$exe" -max_total_time="$3" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
         -print_final_stats=1 -artifact_prefix="$logs/crash-$name-" "${dict[@]}" "$corpus" \
         "${seeds[@]}" >"$log" 2>&1 </dev/null
 }
 
 fuzz() {
-    local exe name start=$SECONDS pids=() names=() i
+    local exe name pids=() names=() i n seconds
     if ! command -v clang-14 >/dev/null 2>&1; then
         add fuzz 0 0 1 0
         say "        clang-14 is not there"
         return
     fi
+    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 # else a finding is but a line in a log
     CC=clang-14 built build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false \
         -Dtests=false -Doptimization=1 $(kern_sets) || return
+    n=$(find build-fuzz/fuzz -maxdepth 1 -name 'fuzz_*' -type f -executable | wc -l)
+    seconds=${FUZZ_SECONDS:-$((FUZZ_TOTAL_SECONDS * JOBS / (n > 0 ? n : 1) + 1))}
     for exe in build-fuzz/fuzz/fuzz_*; do
         [ -f "$exe" ] && [ -x "$exe" ] || continue
         name=$(basename "$exe")
         name=${name#fuzz_}
-        while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
-        fuzz_one "$exe" "$name" &
+        while [ "$(jobs -rp | wc -l)" -ge "$JOBS" ]; do wait -n; done
+        fuzz_one "$exe" "$name" "$seconds" &
         pids+=($!)
         names+=("$name")
     done
     for i in "${!pids[@]}"; do
         if wait "${pids[$i]}"; then
-            add "fuzz/${names[$i]}" 1 0 0 "$FUZZ_SECONDS"
+            add "fuzz/${names[$i]}" 1 0 0 "$seconds"
         else
-            add "fuzz/${names[$i]}" 0 1 0 "$FUZZ_SECONDS"
+            add "fuzz/${names[$i]}" 0 1 0 "$seconds"
             tail -n 40 "$logs/fuzz-${names[$i]}.log"
         fi
     done
@@ -216,9 +272,10 @@ case $group in
 all)
     if plain; then
         checks build
-        units build unit
-        scripts build
-        e2e build e2e
+        queue_scripts build
+        queue_e2e build e2e
+        queue_units build unit
+        run_queue
     fi
     asan
     tsan
@@ -227,13 +284,14 @@ all)
 quick)
     if plain; then
         checks build
-        units build unit
-        scripts build
-        e2e build e2e
+        queue_scripts build
+        queue_e2e build e2e
+        queue_units build unit
+        run_queue
     fi
     ;;
-unit) units "$dir" unit ;;
-e2e) e2e "$dir" e2e ;;
+unit) queue_units "$dir" unit && run_queue ;;
+e2e) queue_e2e "$dir" e2e && run_queue ;;
 check) checks "$dir" ;;
 asan) asan ;;
 tsan) tsan ;;

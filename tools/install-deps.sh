@@ -2,7 +2,7 @@
 # Installs the Debian packages that are missing, and only those, saying which.
 #
 #   tools/install-deps.sh build      what the three programs need to be built
-#   tools/install-deps.sh test       that, and what the whole test suite needs
+#   tools/install-deps.sh test       that, and what the whole test suite needs; then tools/install-npm.sh
 #
 # Runs apt-get as root, or through sudo. On another system it says what to install by hand.
 set -eu
@@ -21,10 +21,16 @@ esac
 
 say() { echo "rbee: $*" >&2; }
 
+# The end, with what comes from elsewhere than Debian.
+done_well() {
+    [ "${1:-build}" != test ] || "$(dirname "$0")/install-npm.sh"
+    exit 0
+}
+
 if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
     # Not Debian: go on when the tools are there, the build says what else it misses.
     if command -v meson >/dev/null 2>&1 && command -v ninja >/dev/null 2>&1; then
-        exit 0
+        done_well "$@"
     fi
     say "this system has no apt-get. Install the equivalents of these Debian packages by hand:"
     say $wanted
@@ -40,7 +46,7 @@ for package in $wanted; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$state" = installed ] || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
+[ -n "$missing" ] || done_well "$@"
 
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
@@ -61,3 +67,4 @@ if ! $as_root apt-get -q update >&2 || ! install; then
     say "the packages could not be installed; is there a network? By hand: apt-get install$missing"
     exit 1
 fi
+done_well "$@"

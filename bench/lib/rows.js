@@ -7,6 +7,7 @@ const { roof } = require('./roof.js');
 const { prefill, decode, batch, depth, busy } = require('./speed.js');
 const { clients, prefix, resident } = require('./serve.js');
 const { fromStart, keeper } = require('./begin.js');
+const { gateway } = require('./gateway.js');
 
 module.exports = [
   roof(1), roof(2),
@@ -22,6 +23,7 @@ module.exports = [
   keeper('cold', '<= 1'), keeper('warm', '<= 0.2'),
   ...['tl-Q4_0', 'tl-Q4_K_M', 'tl-Q8_0'].map((model) => resident(model, '<= 1.15')),
   prefix('tl-Q4_0', 512),
+  ...['tl-Q4_0', 's15-Q8_0'].flatMap((model) => [gateway(model, 1), gateway(model, 16)]),
   prefill('tiny', 128, ''), decode('tiny', 2, '', { gen: 128, cached: true }),
   depth('tl-Q4_0', 1900, ''), depth('qw05-Q4_0', 4096, ''), depth('qw05-Q4_0', 32000, ''),
   busy('tl-Q4_0'),

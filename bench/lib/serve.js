@@ -171,4 +171,4 @@ function resident(model, target) {
   };
 }
 
-module.exports = { clients, prefix, resident };
+module.exports = { clients, prefix, resident, randomWords, load, title };

@@ -10,6 +10,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "api/access_share.h"
+#include "api/keys.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/uuid.h"
@@ -112,37 +114,83 @@ static bool is_open_route(const char *path)
     return str_eq(path, "/v1/health") || str_eq(path, "/health");
 }
 
-int access_check(const struct access *a, const char *path, const char *host_header,
-                 const char *origin_header, const char *authorization, struct api_error *e,
-                 const char *src)
+/* Is `origin` a word of the list? An origin has no blanks. */
+static bool is_listed(const char *list, const char *origin)
 {
-    if (a->loopback_only && host_header && !names_loopback(host_header)) {
+    size_t n = strlen(origin);
+
+    for (const char *p = list; *p;) {
+        size_t len = strcspn(p, " ,");
+
+        if ((len == n && strncasecmp(p, origin, n) == 0) || (len == 1 && p[0] == '*'))
+            return true;
+        p += len + strspn(p + len, " ,");
+    }
+    return false;
+}
+
+bool access_origin_allowed(const struct access *a, const char *origin)
+{
+    return names_loopback(origin) || (a->origins && is_listed(a->origins, origin));
+}
+
+int access_check_place(const struct access *a, const struct access_ask *ask, const char *src,
+                       struct api_error *e)
+{
+    if (!a->loopback_only)
+        return 0;
+    if (ask->host && !names_loopback(ask->host)) {
         api_error_set(e, API_FORBIDDEN_HOST, src,
                       "The Host header '%.100s' names another place than this machine's loopback "
                       "address, on which this server listens.",
-                      host_header);
+                      ask->host);
         return -1;
     }
-    if (a->loopback_only && origin_header && !names_loopback(origin_header)) {
+    if (ask->origin && !access_origin_allowed(a, ask->origin)) {
         api_error_set(e, API_FORBIDDEN_HOST, src,
                       "Requests of pages from '%.100s' are refused on a loopback address.",
-                      origin_header);
-        return -1;
-    }
-    if (!a->key[0] || is_open_route(path))
-        return 0;
-    if (!authorization || !str_starts_nocase(authorization, BEARER)) {
-        api_error_set(e, API_MISSING_API_KEY, src, "This server asks for a key and none was sent.");
-        return -1;
-    }
-    if (!same_key(a->key, authorization + strlen(BEARER))) {
-        api_error_set(e, API_INVALID_API_KEY, src, "The key that was sent is not this server's.");
+                      ask->origin);
         return -1;
     }
     return 0;
 }
 
-static void make_key(char key[ACCESS_KEY_MAX + 1])
+/* Asks all places that may know the key, whatever the first ones say. */
+static bool is_right(const struct access *a, const char *path, const char *sent, int *entry)
+{
+    bool link_fits = !a->link_path || str_eq(a->link_path, path);
+    bool right = a->key[0] && same_key(a->key, sent);
+
+    if (a->keys)
+        *entry = keys_find(a->keys, sent);
+    if (a->share)
+        right |= access_share_opens(a->share, sent);
+    if (a->link_key[0] && same_key(a->link_key, sent) && link_fits)
+        *entry = ACCESS_BY_LINK;
+    return right || *entry != -1;
+}
+
+int access_check(const struct access *a, const struct access_ask *ask, const char *src, int *entry,
+                 struct api_error *e)
+{
+    *entry = -1;
+    if (access_check_place(a, ask, src, e))
+        return -1;
+    if (!a->key[0] && !a->keys && !a->share)
+        return 0;
+    if (is_open_route(ask->path) || (a->open_path && str_eq(a->open_path, ask->path)))
+        return 0;
+    if (!ask->authorization || !str_starts_nocase(ask->authorization, BEARER)) {
+        api_error_set(e, API_MISSING_API_KEY, src, "This server asks for a key and none was sent.");
+        return -1;
+    }
+    if (is_right(a, ask->path, ask->authorization + strlen(BEARER), entry))
+        return 0;
+    api_error_set(e, API_INVALID_API_KEY, src, "The key that was sent is not this server's.");
+    return -1;
+}
+
+void access_make_key(char key[ACCESS_KEY_MAX + 1])
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
     unsigned char bytes[ACCESS_KEY_BYTES];
@@ -187,7 +235,7 @@ int access_load_key(const char *path, bool make, char key[ACCESS_KEY_MAX + 1], b
             return err_errno(err, ERR_IO, errno, "cannot look at %s", path);
         if (!make)
             return err_set(err, ERR_NOT_FOUND, "there is no key file %s", path);
-        make_key(key);
+        access_make_key(key);
         *made = true;
         return path_write_file(path, key, strlen(key), 0600, err);
     }

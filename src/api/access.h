@@ -5,8 +5,12 @@
  * refused: a web page must not reach a local server by way of a name that resolves to 127.0.0.1
  * (DNS rebinding). On any other address a key is needed. Only the health routes are open to all.
  *
- * Pure decisions and a key file; the HTTP server's `filter` hook calls access_check. Immutable once
- * made, any thread.
+ * A key is right when the hive's list knows its hash (keys.h), or when it is one of two that are
+ * held in the clear: the key of a worker that a person started, and the link key, which a hive
+ * makes anew at each start for itself and its workers and which opens nothing of the hive but the
+ * route on which workers report. Every comparison takes the same time wherever the difference is.
+ *
+ * Pure decisions and a key file; the HTTP server's `filter` hook calls access_check. Any thread.
  */
 #ifndef RBEE_API_ACCESS_H
 #define RBEE_API_ACCESS_H
@@ -21,9 +25,27 @@
 #define ACCESS_KEY_MIN   16 /* shortest key accepted from a file */
 #define ACCESS_KEY_MAX   256
 
+#define ACCESS_BY_LINK (-2) /* for access_check's *entry */
+
+struct access_share;
+struct keys;
+
+/* What is needed to decide; the pointers are borrowed. No key, list or share: no key is asked for.
+ */
 struct access {
     bool loopback_only;           /* bound to a loopback address: Host and Origin are looked at */
-    char key[ACCESS_KEY_MAX + 1]; /* "" = none needed */
+    char key[ACCESS_KEY_MAX + 1]; /* one in the clear; "" = none */
+    const struct keys *keys;      /* a hive's list, or NULL */
+    const struct access_share *share;  /* a worker's view of its hive's list, or NULL */
+    char link_key[ACCESS_KEY_MAX + 1]; /* "" = none */
+    const char *link_path;             /* the only one that the link key opens; NULL = all */
+    const char *open_path; /* one more that is open to all, beside health; NULL = none */
+    const char *origins;   /* pages that may ask besides: origins with blanks between, or "*" */
+};
+
+/* Header values; NULL = not sent. */
+struct access_ask {
+    const char *path, *host, *origin, *authorization;
 };
 
 /* True for "127.0.0.1" (all of 127/8), "::1", "[::1]", "localhost" and "*.localhost". */
@@ -35,13 +57,23 @@ bool access_is_loopback(const char *host);
  */
 int access_split_host(const char *text, char *host, size_t host_size, int *port, struct err *err);
 
+/* Is a page of that origin one of this machine's own, or of the allowed? */
+bool access_origin_allowed(const struct access *a, const char *origin);
+
 /*
- * May this request pass? Header values may be NULL. 0, or -1 with *e as FORBIDDEN_HOST,
- * MISSING_API_KEY or INVALID_API_KEY. Keys are compared in constant time.
+ * May this request pass? 0, or -1 with *e as FORBIDDEN_HOST, MISSING_API_KEY or INVALID_API_KEY.
+ * *entry becomes the index in a->keys of the key that was shown, ACCESS_BY_LINK for the link key,
+ * else -1.
  */
-int access_check(const struct access *a, const char *path, const char *host_header,
-                 const char *origin_header, const char *authorization, struct api_error *e,
-                 const char *src);
+int access_check(const struct access *a, const struct access_ask *ask, const char *src, int *entry,
+                 struct api_error *e);
+
+/* The part of it that looks at Host and Origin. 0, or -1 with *e as FORBIDDEN_HOST. */
+int access_check_place(const struct access *a, const struct access_ask *ask, const char *src,
+                       struct api_error *e);
+
+/* A fresh key of ACCESS_KEY_BYTES characters. */
+void access_make_key(char key[ACCESS_KEY_MAX + 1]);
 
 /*
  * The key in the file `path`; with `make`, a missing file is made (0600) with a fresh key and *made

@@ -105,6 +105,23 @@ const char *board_state_name(const struct board *b)
     }
 }
 
+json_t *board_cancelled_json(const struct board *b)
+{
+    static const char *const phases[BOARD_N_PHASES] = {"queued", "prefill", "decode"};
+    static const char *const causes[BOARD_N_CANCELS] = {"disconnect", "delete", "deadline"};
+    json_t *out = json_object();
+
+    for (int i = 0; i < BOARD_N_PHASES; i++) {
+        json_t *row = json_object();
+
+        for (int k = 0; k < BOARD_N_CANCELS; k++)
+            json_object_set_new(row, causes[k],
+                                json_integer((json_int_t)atomic_load(&b->cancelled[i][k])));
+        json_object_set_new(out, phases[i], row);
+    }
+    return out;
+}
+
 void board_fail(struct board *b, const char *code, const char *text)
 {
     str_copy(b->error_code, sizeof b->error_code, code);

@@ -12,13 +12,14 @@
 #ifndef RBEE_API_BOARD_H
 #define RBEE_API_BOARD_H
 
+#include <jansson.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/err.h"
 
 #define BOARD_MAGIC     0x72626565u /* "rbee" */
-#define BOARD_VERSION   1
+#define BOARD_VERSION   2
 #define BOARD_ERROR_MAX 1024
 
 enum board_state {
@@ -28,6 +29,10 @@ enum board_state {
     BOARD_DRAINING = 3, /* takes no new work */
     BOARD_FAILED = 4    /* error_code and error_text say why; the process ends */
 };
+
+/* How far a job was when it was cancelled, and by what. */
+enum board_phase { BOARD_QUEUED, BOARD_PREFILL, BOARD_DECODE, BOARD_N_PHASES };
+enum board_cancel { BOARD_DISCONNECT, BOARD_DELETE, BOARD_DEADLINE, BOARD_N_CANCELS };
 
 struct board {
     uint32_t magic, version;
@@ -41,6 +46,12 @@ struct board {
     _Atomic uint32_t n_ctx; /* positions a sequence may have */
     char error_code[64];    /* an api_code's text */
     char error_text[BOARD_ERROR_MAX];
+    /* A pass is a step of the engine for all slots: one token each, and chunks of prompts. */
+    _Atomic uint64_t passes;      /* ended since the start */
+    _Atomic uint32_t pass_p99_ms; /* 99 of 100 took no longer; 0 = too few to tell (pace.h) */
+    /* The most passes that ended between the wish to cancel a job and the slot's being free. */
+    _Atomic uint32_t late_passes_max;
+    _Atomic uint64_t cancelled[BOARD_N_PHASES][BOARD_N_CANCELS];
     _Atomic uint32_t sandbox; /* sandbox_pack of its level (api/sandbox.h); 0 = not told yet */
 };
 
@@ -52,6 +63,9 @@ void board_detach(struct board *b);
 
 /* "starting" "loading" "idle" "busy" "draining" "failed": what people and programs are shown. */
 const char *board_state_name(const struct board *b);
+
+/* {"queued":{"disconnect":0,"delete":0,"deadline":0},"prefill":{...},"decode":{...}} */
+json_t *board_cancelled_json(const struct board *b);
 
 /* Writes the error and sets BOARD_FAILED. */
 void board_fail(struct board *b, const char *code, const char *text);

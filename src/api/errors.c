@@ -85,6 +85,16 @@ static const struct api_error_info table[API_N_CODES] = {
                              "Compare with the file api-key of the hive's RBEE_HOME."},
     [API_FORBIDDEN_HOST] = {"FORBIDDEN_HOST", 403, 1, false,
                             "Use the address that the hive listens on."},
+    [API_TOO_MANY_FAILURES] = {"TOO_MANY_FAILURES", 429, 1, true,
+                               "Wait as long as Retry-After says, and use a key that is right: "
+                               "`rbee-keeper keys list` on the hive's machine shows them."},
+    [API_CERTIFICATE_MISMATCH] =
+        {"CERTIFICATE_MISMATCH", 0, 1, false,
+         "If the hive's certificate was made anew on purpose, run the line that `rbee-hive pair` "
+         "prints on its machine; if not, somebody else answers in its place: send nothing there."},
+    [API_SECURITY_LOG_BROKEN] =
+        {"SECURITY_LOG_BROKEN", 0, 1, false,
+         "Somebody or something has changed the log there; what stands before that line holds."},
     [API_REQUEST_CANCELLED] = {"REQUEST_CANCELLED", 499, 130, false, ""},
     [API_REQUEST_TIMEOUT] = {"REQUEST_TIMEOUT", 408, 1, true,
                              "Ask for fewer tokens or allow more time."},

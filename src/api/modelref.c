@@ -148,6 +148,19 @@ static int parse_path(const char *text, const char *path, struct model_ref *out,
     return refuse(err, text, "the path names no file");
 }
 
+/* "llama3", "llama3:8b", "hf.co/org/repo:tag": parts of letters, digits, '.', '_', '-', ':'. */
+static int parse_local(const char *text, struct model_ref *out, struct err *err)
+{
+    const char *name = text + strlen(MODEL_REF_LOCAL_WORD);
+
+    out->kind = MODEL_REF_LOCAL;
+    if (!is_relative(name, "._-:", MODEL_REF_LOCAL_MAX) || strlen(name) > MODEL_REF_LOCAL_MAX)
+        return refuse(err, text,
+                      "behind local: stands the name of something imported, of letters, digits, "
+                      "'.', '_', '-' and ':'");
+    return set_text(&out->repo, text, err);
+}
+
 static int parse_file_url(const char *text, struct model_ref *out, struct err *err)
 {
     if (!str_starts(text, "file:///"))
@@ -206,6 +219,8 @@ int model_ref_parse(const char *text, struct model_ref *out, struct err *err)
         return parse_file_url(text, out, err);
     if (is_path(text))
         return parse_path(text, text, out, err);
+    if (str_starts(text, MODEL_REF_LOCAL_WORD))
+        return parse_local(text, out, err);
     if (!str_starts(text, "hf:"))
         return parse_unknown(text, err);
     out->kind = MODEL_REF_HF;
@@ -271,6 +286,9 @@ char *model_ref_text(const struct model_ref *r)
         break;
     case MODEL_REF_FILE:
         put_file(&out, r->path);
+        break;
+    case MODEL_REF_LOCAL:
+        buf_puts(&out, r->repo);
         break;
     case MODEL_REF_HF:
         buf_printf(&out, "hf:%s", r->repo);

@@ -3,6 +3,7 @@
  *
  *   hf:org/repo            hf:org/repo:Q4_K_M       hf:org/repo:file.gguf     @revision behind any
  *   file:///path/x.gguf    /path/x.gguf             ./x.gguf ../x.gguf ~/x.gguf
+ *   local:NAME             what was imported under that name
  *   tiny
  *
  * Refused, with what the right form is: empty parts, more than one slash in org/repo, characters
@@ -14,14 +15,16 @@
 
 #include "base/err.h"
 
-#define MODEL_REF_MAX 1024 /* bytes of a whole reference */
+#define MODEL_REF_MAX        1024 /* bytes of a whole reference */
+#define MODEL_REF_LOCAL_MAX  160  /* of the name behind "local:" */
+#define MODEL_REF_LOCAL_WORD "local:"
 
-enum model_ref_kind { MODEL_REF_TINY, MODEL_REF_FILE, MODEL_REF_HF };
+enum model_ref_kind { MODEL_REF_TINY, MODEL_REF_FILE, MODEL_REF_HF, MODEL_REF_LOCAL };
 
 struct model_ref {
     enum model_ref_kind kind;
     char *path;     /* FILE: as given, without "file://"; may be relative */
-    char *repo;     /* HF: "org/repo" */
+    char *repo;     /* HF: "org/repo"; LOCAL: "local:NAME" */
     char *quant;    /* HF: "Q4_K_M", upper case, or NULL */
     char *file;     /* HF: "x.gguf", or NULL */
     char *revision; /* HF: or NULL, which means "main" */

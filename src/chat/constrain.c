@@ -32,16 +32,18 @@ bool chat_constraint_is_asked(const struct inference_request *r)
 
 /* ---- grammars ------------------------------------------------------------ */
 
-static int from_text(struct buf *text, struct grammar **out, struct err *err)
+static int from_text(struct grammar_store *store, struct buf *text, struct grammar **out,
+                     struct err *err)
 {
     int rc = buf_failed(text) ? err_no_memory(err, text->len, "a tool call's grammar")
-                              : grammar_from_gbnf(buf_str(text), text->len, out, err);
+                              : grammar_store_gbnf(store, buf_str(text), text->len, out, err);
 
     buf_done(text);
     return rc;
 }
 
-static int make_thought(struct chat_constraint *c, const struct chat_think *think, struct err *err)
+static int make_thought(struct chat_constraint *c, struct grammar_store *store,
+                        const struct chat_think *think, struct err *err)
 {
     struct buf text;
 
@@ -49,7 +51,7 @@ static int make_thought(struct chat_constraint *c, const struct chat_think *thin
         return 0;
     buf_init(&text, GRAMMAR_MAX_BYTES);
     constrain_put_thought(&text, think->close);
-    return from_text(&text, &c->thought, err);
+    return from_text(store, &text, &c->thought, err);
 }
 
 /* The schema of a tool's arguments (the caller's reference): an object in any case. */
@@ -70,16 +72,17 @@ static bool is_strict(const json_t *tool)
 }
 
 /* A schema with what no grammar can hold to is held to as an object, unless it is to be strict. */
-static int make_args(const json_t *tool, struct grammar **out, struct err *err)
+static int make_args(struct grammar_store *store, const json_t *tool, struct grammar **out,
+                     struct err *err)
 {
     json_t *schema = schema_of(tool, false);
-    int rc =
-        schema ? grammar_from_schema(schema, out, err) : err_no_memory(err, 0, "a tool's schema");
+    int rc = schema ? grammar_store_schema(store, schema, out, err)
+                    : err_no_memory(err, 0, "a tool's schema");
 
     json_decref(schema);
     if (rc == ERR_UNSUPPORTED && !is_strict(tool)) {
         schema = schema_of(tool, true);
-        rc = schema ? grammar_from_schema(schema, out, err)
+        rc = schema ? grammar_store_schema(store, schema, out, err)
                     : err_no_memory(err, 0, "a tool's schema");
         json_decref(schema);
     }
@@ -89,7 +92,8 @@ static int make_args(const json_t *tool, struct grammar **out, struct err *err)
     return rc;
 }
 
-static int make_all_args(struct chat_constraint *c, const char *name, bool more, struct err *err)
+static int make_all_args(struct chat_constraint *c, struct grammar_store *store, const char *name,
+                         bool more, struct err *err)
 {
     int rc = 0;
 
@@ -99,11 +103,12 @@ static int make_all_args(struct chat_constraint *c, const char *name, bool more,
         return err_no_memory(err, c->n_args * sizeof(struct grammar *), "the tools' grammars");
     for (size_t i = 0; i < c->n_args && rc == 0; i++)
         if (more || !name || str_eq(inference_tool_name(c->tools, i), name))
-            rc = make_args(json_array_get(c->tools, i), &c->args[i], err);
+            rc = make_args(store, json_array_get(c->tools, i), &c->args[i], err);
     return rc;
 }
 
-static int make_calls(struct chat_constraint *c, const struct inference_request *r, struct err *err)
+static int make_calls(struct chat_constraint *c, struct grammar_store *store,
+                      const struct inference_request *r, struct err *err)
 {
     const char *name = r->tool_choice == TOOLS_NAMED ? r->tool_name : NULL;
     bool more = r->parallel_tool_calls && !name;
@@ -113,26 +118,27 @@ static int make_calls(struct chat_constraint *c, const struct inference_request 
     c->tools = json_incref(r->tools);
     buf_init(&text, GRAMMAR_MAX_BYTES);
     constrain_put_head(&text, c->format, c->tools, name);
-    rc = from_text(&text, &c->head, err);
+    rc = from_text(store, &text, &c->head, err);
     if (rc)
         return rc;
     constrain_put_tail(&text, c->format, c->tools, more);
-    rc = from_text(&text, &c->tail, err);
-    return rc ? rc : make_all_args(c, name, more, err);
+    rc = from_text(store, &text, &c->tail, err);
+    return rc ? rc : make_all_args(c, store, name, more, err);
 }
 
-static int make_grammars(struct chat_constraint *c, const struct inference_request *r,
-                         const struct chat_think *think, struct err *err)
+static int make_grammars(struct chat_constraint *c, struct grammar_store *store,
+                         const struct inference_request *r, const struct chat_think *think,
+                         struct err *err)
 {
-    int rc = make_thought(c, think, err);
+    int rc = make_thought(c, store, think, err);
 
     if (rc)
         return rc;
     if (r->json_schema)
-        return grammar_from_schema(r->json_schema, &c->text, err);
+        return grammar_store_schema(store, r->json_schema, &c->text, err);
     if (r->grammar)
-        return grammar_from_gbnf(r->grammar, strlen(r->grammar), &c->text, err);
-    return make_calls(c, r, err);
+        return grammar_store_gbnf(store, r->grammar, strlen(r->grammar), &c->text, err);
+    return make_calls(c, store, r, err);
 }
 
 /* ---- from stretch to stretch --------------------------------------------- */
@@ -198,7 +204,8 @@ int chat_constraint_put(struct chat_constraint *c, const char *bytes, size_t n, 
 
 int chat_constraint_create(const struct inference_request *r, const struct chat_format *format,
                            const struct chat_think *think, struct grammar_vocab *vocab,
-                           struct chat_constraint **out, struct err *err)
+                           struct grammar_store *store, struct chat_constraint **out,
+                           struct err *err)
 {
     struct chat_constraint *c = calloc(1, sizeof *c);
     int rc;
@@ -208,7 +215,7 @@ int chat_constraint_create(const struct inference_request *r, const struct chat_
     c->vocab = vocab;
     c->format = format;
     buf_init(&c->lead, GRAMMAR_MAX_BYTES);
-    rc = make_grammars(c, r, think, err);
+    rc = make_grammars(c, store, r, think, err);
     if (rc == 0)
         rc = c->thought ? enter(c, IN_THOUGHT, c->thought, err) : enter_body(c, err);
     if (rc)
@@ -238,6 +245,11 @@ void chat_constraint_free(struct chat_constraint *c)
 const uint64_t *chat_constraint_mask(struct chat_constraint *c)
 {
     return grammar_matcher_mask(c->matcher);
+}
+
+int chat_constraint_why(struct chat_constraint *c, struct err *err)
+{
+    return grammar_matcher_why(c->matcher, err);
 }
 
 bool chat_constraint_takes_marks(const struct chat_constraint *c)

@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "chat/format.h"
 #include "grammar/grammar.h"
+#include "grammar/store.h"
 
 struct chat_constraint;
 
@@ -28,18 +29,22 @@ struct chat_constraint;
 bool chat_constraint_is_asked(const struct inference_request *r);
 
 /*
- * Of a request that asks for one: compiles its grammars. `format` is needed for tool calls only;
- * `think` is NULL unless the prompt opened a thought. ERR_INVALID, ERR_UNSUPPORTED, ERR_LIMIT name
- * what in the grammar or schema is at fault; ERR_NO_MEMORY. The vocabulary must outlive it.
+ * Of a request that asks for one: its grammars, from the store or made for it. `format` is needed
+ * for tool calls only; `think` is NULL unless the prompt opened a thought. ERR_INVALID,
+ * ERR_UNSUPPORTED, ERR_LIMIT name what in the grammar or schema is at fault; ERR_NO_MEMORY. The
+ * vocabulary must outlive it; the store need not.
  */
 int chat_constraint_create(const struct inference_request *r, const struct chat_format *format,
                            const struct chat_think *think, struct grammar_vocab *vocab,
-                           struct chat_constraint **out, struct err *err);
+                           struct grammar_store *store, struct chat_constraint **out,
+                           struct err *err);
 void chat_constraint_free(struct chat_constraint *c); /* NULL is fine */
 
 /* As grammar_matcher_mask: the tokens that may come next, until the next call. NULL: past a limit.
  */
 const uint64_t *chat_constraint_mask(struct chat_constraint *c);
+/* As grammar_matcher_why, behind such a mask, or one that is empty. */
+int chat_constraint_why(struct chat_constraint *c, struct err *err);
 /* Marks of the template may be written here, as tokens of their own. */
 bool chat_constraint_takes_marks(const struct chat_constraint *c);
 

@@ -175,6 +175,11 @@ int config_node_add(struct config *c, const char *name, const char *address, str
     return change(c, name, config_addr_text(&addr, text, sizeof text), err);
 }
 
+int config_node_check(const char *name, struct err *err)
+{
+    return check_name(name, err);
+}
+
 int config_node_remove(struct config *c, const char *name, struct err *err)
 {
     return change(c, name, NULL, err);

@@ -137,6 +137,7 @@ static void put_file(struct buf *b, const struct gguf *g)
     put_u64(b, "parts", gguf_n_parts(g));
     put_value(b, "architecture", g, "general.architecture");
     put_value(b, "name", g, "general.name");
+    put_value(b, "license", g, "general.license");
     put_text(b, "file_type", totals.file_type);
     put_u64(b, "n_params", totals.n_params);
     put_u64(b, "weight_bytes", totals.bytes);

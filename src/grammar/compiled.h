@@ -11,6 +11,9 @@ int compiled_create(struct rules *r, uint32_t root, struct grammar **out, struct
 /* Another reference; grammar_free gives it back. */
 struct grammar *compiled_ref(const struct grammar *g);
 
+/* What it takes, with the places it has grown. Takes the places' locks. */
+size_t compiled_bytes(const struct grammar *g);
+
 /* The places for a vocabulary (or none), made when they are first asked for. They belong to the
  * grammar. */
 int compiled_places(const struct grammar *g, struct grammar_vocab *vocab, struct places **out,

@@ -95,6 +95,22 @@ void grammar_free(struct grammar *g)
     free(g);
 }
 
+size_t compiled_bytes(const struct grammar *g)
+{
+    const struct automaton *a = &g->a;
+    size_t bytes = sizeof *g + sizeof *g->shared + a->cap_states * sizeof *a->states +
+                   a->cap_edges * sizeof *a->edges;
+
+    pthread_mutex_lock(&g->shared->lock);
+    for (struct places *p = g->shared->places; p; p = p->next) {
+        pthread_mutex_lock(&p->lock);
+        bytes += places_bytes(p);
+        pthread_mutex_unlock(&p->lock);
+    }
+    pthread_mutex_unlock(&g->shared->lock);
+    return bytes;
+}
+
 int compiled_places(const struct grammar *g, struct grammar_vocab *vocab, struct places **out,
                     struct err *err)
 {

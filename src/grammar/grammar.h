@@ -35,7 +35,7 @@
 #define GRAMMAR_MAX_STACKS 4096 /* alternatives alive at once in a matcher */
 #define GRAMMAR_MAX_DEPTH                                                                          \
     1024 /* rules that wait for an inner one to end; what is deeper is not allowed */
-#define GRAMMAR_MAX_WORK (1u << 24) /* stacks looked at for one mask, about a second */
+#define GRAMMAR_MAX_WORK (1u << 22) /* stacks looked at for one mask, some tenths of a second */
 
 struct grammar;
 
@@ -83,9 +83,16 @@ bool grammar_matcher_must_end(const struct grammar_matcher *m);
 /*
  * The tokens allowed next: bit (id % 64) of word id / 64; bits past n_tokens are 0. The mask lives
  * until the next call on this matcher. Ends of text are the caller's: they are allowed where
- * may_end. NULL when out of memory, past a limit, or without a vocabulary.
+ * may_end. NULL when out of memory, past a limit, or without a vocabulary. Near GRAMMAR_MAX_STACKS
+ * a token of the mask may still be refused, with ERR_LIMIT: long repetitions are one for a mask.
  */
 const uint64_t *grammar_matcher_mask(struct grammar_matcher *m);
+
+/*
+ * Behind a mask that was NULL, or empty where the text may not end: why, and what to do about it.
+ * ERR_LIMIT, by name; ERR_INVALID: the vocabulary has no token for it; ERR_NO_MEMORY.
+ */
+int grammar_matcher_why(struct grammar_matcher *m, struct err *err);
 
 /* One token's question, without a mask; for guesses and greedy choices. */
 bool grammar_matcher_allows(struct grammar_matcher *m, uint32_t token);

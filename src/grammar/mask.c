@@ -140,7 +140,8 @@ static int walk_all(struct walk *w)
             w->depth--;
         w->root.n = w->depth + 1;
         i = look(w, i, &failed);
-        if (failed || w->p->work > w->max_work)
+        w->p->too_long = w->p->work > w->max_work;
+        if (failed || w->p->too_long)
             return -1;
     }
     return 0;
@@ -253,5 +254,6 @@ static struct mask *mask_for(struct places *p, const uint32_t *at, enum places_s
 
 struct mask *mask_of(struct places *p, const uint32_t *at)
 {
+    p->too_long = false;
     return mask_for(p, at, PLACES_ALL);
 }

@@ -13,6 +13,7 @@ struct grammar_matcher {
     uint32_t at[2];
     struct places_root root; /* of `at` */
     struct mask *mask;       /* a counted reference, or NULL */
+    bool too_long;           /* the mask asked for last passed GRAMMAR_MAX_WORK */
 };
 
 int grammar_matcher_create(const struct grammar *g, struct grammar_vocab *vocab,
@@ -145,8 +146,51 @@ const uint64_t *grammar_matcher_mask(struct grammar_matcher *m)
     }
     if (m->mask)
         m->mask->refs++;
+    m->too_long = normal != PLACE_NO_MEMORY && !m->mask && m->p->too_long;
     pthread_mutex_unlock(&m->p->lock);
     return m->mask ? m->mask->words : NULL;
+}
+
+/* What left out all that the grammar would allow. */
+static int say_why(enum places_why why, struct err *err)
+{
+    switch (why) {
+    case PLACES_TOO_DEEP:
+        return err_set(err, ERR_LIMIT,
+                       "all that may come next nests deeper than %d rules inside each other; let "
+                       "what refers to itself end earlier (bounds, null or another branch beside "
+                       "it)",
+                       GRAMMAR_MAX_DEPTH);
+    case PLACES_TOO_MANY:
+        return err_set(err, ERR_LIMIT,
+                       "all that may come next leaves more than %d alternatives open at once; let "
+                       "them differ nearer to their beginning",
+                       GRAMMAR_MAX_STACKS);
+    case PLACES_WHY_NO_MEMORY:
+        return err_no_memory(err, sizeof(struct place), "the places of a grammar");
+    case PLACES_NO_TOKEN:
+        break;
+    }
+    return err_set(err, ERR_INVALID,
+                   "this model's vocabulary has no token for what must come next; let other "
+                   "characters stand there");
+}
+
+int grammar_matcher_why(struct grammar_matcher *m, struct err *err)
+{
+    enum places_why why;
+
+    if (m->too_long)
+        return err_set(err, ERR_LIMIT,
+                       "to know which tokens may come next takes more than %u steps; let its "
+                       "alternatives be fewer",
+                       GRAMMAR_MAX_WORK);
+    if (!m->mask)
+        return err_no_memory(err, sizeof(struct place), "the mask of a grammar");
+    pthread_mutex_lock(&m->p->lock);
+    why = places_ask_why(m->p, &m->at[HERE]);
+    pthread_mutex_unlock(&m->p->lock);
+    return say_why(why, err);
 }
 
 bool grammar_matcher_allows(struct grammar_matcher *m, uint32_t token)

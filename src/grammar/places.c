@@ -166,8 +166,10 @@ uint32_t places_frame(struct places *p, uint32_t state, uint32_t parent, uint32_
     if (i)
         return i;
     f.depth = t->frames[parent].depth + 1;
-    if (f.depth > GRAMMAR_MAX_DEPTH)
+    if (f.depth > GRAMMAR_MAX_DEPTH) {
+        p->too_deep = true;
         return NO_FRAME;
+    }
     if (!room_for_frame(t)) {
         p->no_memory = true;
         return NO_FRAME;
@@ -284,7 +286,7 @@ uint32_t places_start(struct places *p)
     return p->t.start;
 }
 
-static uint32_t search_step(struct places *p, uint32_t at, unsigned char byte)
+uint32_t places_search_step(struct places *p, uint32_t at, unsigned char byte)
 {
     const struct automaton *a = p->automaton;
     struct place from = p->t.places[at];
@@ -310,7 +312,7 @@ uint32_t places_step(struct places *p, const uint32_t *at, unsigned char byte)
         return to;
     if (!p->keep && places_bytes(p) > p->limit_bytes && places_compact(p))
         return PLACE_NO_MEMORY;
-    to = search_step(p, *at, byte);
+    to = places_search_step(p, *at, byte);
     p->t.steps[(size_t)*at * n_classes + class] = to;
     return to;
 }

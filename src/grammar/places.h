@@ -95,6 +95,8 @@ struct places {
     uint32_t search, n_seen;             /* its number, and frames it looked at */
     bool may_end;                        /* it came to an end of the text */
     bool no_memory;                      /* it failed */
+    bool too_deep;                       /* it left out frames past GRAMMAR_MAX_DEPTH */
+    bool too_long;                       /* the last mask asked for passed GRAMMAR_MAX_WORK */
     bool keep;                           /* nothing may be thrown away for the moment */
     uint64_t work;                       /* frames looked at, ever */
     size_t max_bytes;                    /* PLACES_MAX_BYTES, or less */
@@ -121,6 +123,10 @@ uint32_t places_step(struct places *p, const uint32_t *at, unsigned char byte);
  * can take have turns without end. *at lies in a root.
  */
 uint32_t places_normal(struct places *p, const uint32_t *at, enum places_span span);
+
+/* Why no token leads on from a place that has bytes to come: what left some of them out. */
+enum places_why { PLACES_TOO_DEEP, PLACES_TOO_MANY, PLACES_NO_TOKEN, PLACES_WHY_NO_MEMORY };
+enum places_why places_ask_why(struct places *p, const uint32_t *at);
 
 /* Memory in use, masks included. */
 size_t places_bytes(const struct places *p);

@@ -25,6 +25,9 @@ void places_enter(struct places *p, uint32_t state, uint32_t parent);
 void places_put(struct places *p, uint32_t frame);
 uint32_t places_search(struct places *p);
 
+/* Where a byte leads from a place, looked for anew: places_step without what is noted. */
+uint32_t places_search_step(struct places *p, uint32_t at, unsigned char byte);
+
 /* The place of the frames in `found`, in any order, without doubles. */
 uint32_t places_intern(struct places *p, bool may_end);
 

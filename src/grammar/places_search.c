@@ -11,7 +11,7 @@ void places_search_begin(struct places *p)
         p->search = 1;
     }
     p->n_todo = p->n_found = p->n_seen = 0;
-    p->may_end = p->no_memory = false;
+    p->may_end = p->no_memory = p->too_deep = false;
 }
 
 void places_put(struct places *p, uint32_t frame)

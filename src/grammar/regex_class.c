@@ -176,7 +176,8 @@ static bool negate(struct regex *x)
 {
     uint32_t n = x->n_ranges, lo = 0;
 
-    qsort(x->ranges, n, sizeof *x->ranges, by_lo);
+    if (n > 1) /* there may be no array at all */
+        qsort(x->ranges, n, sizeof *x->ranges, by_lo);
     for (uint32_t i = 0; i < n; i++) {
         struct rules_range range = x->ranges[i];
 

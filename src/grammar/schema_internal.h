@@ -78,6 +78,8 @@ bool schema_check(struct schema *s, const json_t *schema);
 uint32_t schema_key_types(const char *key);
 /* The types that `type` and `nullable` allow. */
 uint32_t schema_types(const json_t *schema);
+/* The type of a value: 1.0 is an integer. */
+uint32_t schema_type_of(const json_t *value);
 bool schema_says_nothing(const json_t *schema, uint32_t done);
 
 /* schema_parts.c. A part is added once; `true` never. */

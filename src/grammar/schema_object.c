@@ -143,19 +143,25 @@ static uint32_t members(struct schema *s, const struct object *o)
     return rules_call(s->r, first);
 }
 
-/* No property has a name: only the number of members may have bounds. */
+/* No property has a name: only the number of members may have bounds. A grammar cannot tell that
+ * two names are not the same, so one member is the most that it can promise. */
 static uint32_t counted(struct schema *s, const struct object *o, uint32_t min, uint32_t max)
 {
     uint32_t rule, more, all;
 
+    if (min > 1 && max >= min && o->additional) {
+        schema_fail(s, ERR_UNSUPPORTED, o->p->items[0].schema, NULL,
+                    "a 'minProperties' of %u is not supported; the most is 1, as names may repeat",
+                    min);
+        return 0;
+    }
     if (!o->additional || !max || max < min)
         return min ? rules_alt(s->r) : rules_empty(s->r);
     rule = rules_new(s->r);
     rules_define(s->r, rule, other(s, o));
     more = schema_seq(s, comma(s), rules_call(s->r, rule), 0);
-    all = schema_seq(
-        s, rules_call(s->r, rule),
-        rules_repeat(s->r, more, min ? min - 1 : 0, max == RULES_NO_MAX ? max : max - 1), 0);
+    all = schema_seq(s, rules_call(s->r, rule),
+                     rules_repeat(s->r, more, 0, max == RULES_NO_MAX ? max : max - 1), 0);
     return min ? all : rules_repeat(s->r, all, 0, 1);
 }
 

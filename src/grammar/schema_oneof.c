@@ -21,16 +21,6 @@ static bool is_pending(const struct parts *p)
     return false;
 }
 
-/* The types that the standard lets a value have. */
-static uint32_t accepted_types(const struct parts *p)
-{
-    uint32_t types = TYPE_ANY;
-
-    for (uint32_t i = 0; i < p->n; i++)
-        types &= schema_types(p->items[i].schema);
-    return types;
-}
-
 /* The values that enum or const of a schema leave: a list or a value, and which. */
 static const json_t *choice_of(const json_t *schema, bool *list)
 {
@@ -40,16 +30,49 @@ static const json_t *choice_of(const json_t *schema, bool *list)
     return only ? only : json_object_get(schema, "enum");
 }
 
+static uint32_t chosen_types(const json_t *schema)
+{
+    bool list;
+    const json_t *choice = choice_of(schema, &list);
+    uint32_t types = 0;
+    size_t i;
+    json_t *one;
+
+    if (!choice || !list)
+        return choice ? schema_type_of(choice) : TYPE_ANY;
+    json_array_foreach(choice, i, one) types |= schema_type_of(one);
+    return types;
+}
+
+/* The types that the standard lets a value have. */
+static uint32_t accepted_types(const struct parts *p)
+{
+    uint32_t types = TYPE_ANY;
+
+    for (uint32_t i = 0; i < p->n; i++)
+        types &= schema_types(p->items[i].schema) & chosen_types(p->items[i].schema);
+    return types;
+}
+
+/* 1 and 1.0 are equal. */
+static bool same(const json_t *x, const json_t *y)
+{
+    if (json_is_number(x) && json_is_number(y))
+        return !(json_number_value(x) < json_number_value(y)) &&
+               !(json_number_value(x) > json_number_value(y));
+    return json_equal(x, y);
+}
+
 static bool holds(const json_t *choice, bool list, const json_t *value)
 {
     size_t i;
     json_t *one;
 
     if (!list)
-        return json_equal(choice, value);
+        return same(choice, value);
     json_array_foreach(choice, i, one)
     {
-        if (json_equal(one, value))
+        if (same(one, value))
             return true;
     }
     return false;
@@ -123,21 +146,26 @@ static bool has_property(const struct parts *p, const char *name)
     return requires(p, name);
 }
 
+/* Objects have no other properties than those that are named: the first part that speaks of others
+ * forbids them, or none does. */
+static bool is_closed(const struct parts *p)
+{
+    uint32_t i = 0, k = 0;
+    const json_t *others = parts_next(p, "additionalProperties", &i);
+
+    return others ? json_is_false(others) : parts_next(p, "properties", &k) != NULL;
+}
+
 /* A property that y requires and x's objects never have. */
 static bool lacks_property(const struct parts *x, const struct parts *y)
 {
     const json_t *list;
     size_t k;
     json_t *one;
-    uint32_t i = 0, j = 0;
 
-    if (is_pending(x) || parts_next(x, "additionalProperties", &i) ||
-        !parts_next(x, "properties", &j)) {
-        i = 0;
-        if (is_pending(x) || !json_is_false(parts_next(x, "additionalProperties", &i)))
-            return false;
-    }
-    for (i = 0; (list = parts_next(y, "required", &i)) != NULL;) {
+    if (is_pending(x) || !is_closed(x))
+        return false;
+    for (uint32_t i = 0; (list = parts_next(y, "required", &i)) != NULL;) {
         json_array_foreach(list, k, one)
         {
             if (!has_property(x, json_string_value(one)))
@@ -173,9 +201,10 @@ static bool closed_to(const struct parts *x, const struct parts *y)
 /* Is no text of x's valid for y? */
 static bool excludes(const struct parts *x, const struct parts *y)
 {
-    uint32_t types = is_pending(x) ? accepted_types(x) : parts_types(x);
+    uint32_t types = accepted_types(x) & accepted_types(y);
 
-    types &= accepted_types(y);
+    if (!is_pending(x))
+        types &= parts_types(x);
     if (!types || parts_impossible(x) || parts_impossible(y))
         return true;
     for (uint32_t i = 0; i < x->n; i++) {

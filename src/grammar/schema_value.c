@@ -3,7 +3,7 @@
 
 #include "grammar/schema_internal.h"
 
-static uint32_t type_of_value(const json_t *v)
+uint32_t schema_type_of(const json_t *v)
 {
     switch (json_typeof(v)) {
     case JSON_NULL:
@@ -140,17 +140,17 @@ uint32_t schema_chosen(struct schema *s, const struct parts *p, uint32_t types)
     i = 0;
     only = parts_next(p, "const", &i);
     if (only) {
-        if (in_all(p, only) && (type_of_value(only) & types)) {
+        if (in_all(p, only) && (schema_type_of(only) & types)) {
             rules_add(s->r, alt, text_of(s, only));
-            chosen |= type_of_value(only);
+            chosen |= schema_type_of(only);
         }
     } else {
         json_array_foreach(list, k, v)
         {
-            if (!in_all(p, v) || !(type_of_value(v) & types))
+            if (!in_all(p, v) || !(schema_type_of(v) & types))
                 continue;
             rules_add(s->r, alt, text_of(s, v));
-            chosen |= type_of_value(v);
+            chosen |= schema_type_of(v);
         }
     }
     return check_beside(s, p, chosen) ? alt : 0;

@@ -9,20 +9,41 @@
 
 #include <jansson.h>
 
+#include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
 
 #define CARD_VERSION 1
 
+static bool is_local(const char *repo)
+{
+    return str_starts(repo, MODEL_REF_LOCAL_WORD);
+}
+
+/* <models>/local/<name> */
+static int local_dir(const char *models_dir, const char *repo, char **out, struct err *err)
+{
+    char *safe;
+    int rc = path_safe_component(repo + strlen(MODEL_REF_LOCAL_WORD), &safe, err);
+
+    if (rc == 0 && !(*out = str_printf("%s/local/%s", models_dir, safe)))
+        rc = err_no_memory(err, strlen(models_dir), "a path");
+    if (rc == 0)
+        free(safe);
+    return rc;
+}
+
 /* <models>/hf/<org>/<repo>; NULL (with err) when a name cannot be one. */
 static int repo_dir(const char *models_dir, const char *repo, char **out, struct err *err)
 {
-    const char *slash = strchr(repo, '/');
+    const char *slash = is_local(repo) ? NULL : strchr(repo, '/');
     char *org = slash ? str_ndup(repo, (size_t)(slash - repo)) : NULL;
     char *safe_org = NULL, *safe_repo = NULL;
     int rc = 0;
 
     *out = NULL;
+    if (is_local(repo))
+        return local_dir(models_dir, repo, out, err);
     if (!slash)
         return err_set(err, ERR_INVALID, "'%.100s' is no repository", repo);
     if (!org)
@@ -161,7 +182,26 @@ void card_free(struct card *c)
     free(c->repo);
     free(c->commit);
     free(c->quantization);
+    free(c->origin);
     free(c);
+}
+
+int card_set_origin(struct card *c, const char *origin, struct err *err)
+{
+    char *copy = str_dup(origin);
+
+    if (!copy)
+        return err_no_memory(err, strlen(origin), "a model's origin");
+    free(c->origin);
+    c->origin = copy;
+    return 0;
+}
+
+char *card_source(const struct card *c)
+{
+    if (is_local(c->repo))
+        return str_dup(c->origin ? c->origin : c->repo);
+    return str_printf("hf:%s@%s", c->repo, c->commit);
 }
 
 uint64_t card_total_bytes(const struct card *c)
@@ -205,9 +245,9 @@ static json_t *to_json(const struct card *c)
                                                c->files[i].sha256));
     for (size_t i = 0; i < c->n_refs; i++)
         json_array_append_new(refs, json_string(c->refs[i]));
-    return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o}", "version", CARD_VERSION, "repo", c->repo,
-                     "commit", c->commit, "quantization", c->quantization, "refs", refs, "files",
-                     files);
+    return json_pack("{s:i, s:s, s:s, s:s, s:s*, s:o, s:o}", "version", CARD_VERSION, "repo",
+                     c->repo, "commit", c->commit, "quantization", c->quantization, "origin",
+                     c->origin, "refs", refs, "files", files);
 }
 
 int card_save(const struct card *c, struct err *err)
@@ -255,7 +295,7 @@ static bool take_refs(struct card *c, json_t *refs)
 /* The card at `path`, or NULL. Its place must be the one that its own content leads to. */
 static struct card *load(const char *models_dir, const char *path)
 {
-    const char *repo, *commit, *quantization;
+    const char *repo, *commit, *quantization, *origin = NULL;
     struct card *c = NULL;
     json_t *root, *refs, *files;
     char *text;
@@ -266,12 +306,13 @@ static struct card *load(const char *models_dir, const char *path)
         return NULL;
     root = json_loadb(text, n, 0, NULL);
     free(text);
-    if (json_unpack(root, "{s:i, s:s, s:s, s:s, s:o, s:o}", "version", &version, "repo", &repo,
-                    "commit", &commit, "quantization", &quantization, "refs", &refs, "files",
-                    &files) == 0 &&
+    if (json_unpack(root, "{s:i, s:s, s:s, s:s, s?s, s:o, s:o}", "version", &version, "repo", &repo,
+                    "commit", &commit, "quantization", &quantization, "origin", &origin, "refs",
+                    &refs, "files", &files) == 0 &&
         version == CARD_VERSION &&
         card_create(models_dir, repo, commit, quantization, &c, NULL) == 0 &&
-        (!take_files(c, files) || !take_refs(c, refs) || !str_eq(c->path, path))) {
+        (!take_files(c, files) || !take_refs(c, refs) ||
+         (origin && card_set_origin(c, origin, NULL)) || !str_eq(c->path, path))) {
         card_free(c);
         c = NULL;
     }
@@ -281,7 +322,8 @@ static struct card *load(const char *models_dir, const char *path)
 
 /* ---- the folders ---- */
 
-#define SCAN_DEPTH 3 /* org, repo, commit */
+#define SCAN_DEPTH       3 /* org, repo, commit */
+#define SCAN_LOCAL_DEPTH 2 /* name, digest */
 
 struct scan {
     const char *models_dir;
@@ -318,25 +360,82 @@ void card_scan(const char *models_dir, const char *repo, bool (*each)(void *arg,
                void *arg)
 {
     const struct scan s = {.models_dir = models_dir, .each = each, .arg = arg};
-    char *dir = NULL;
+    char *dir = NULL, *local;
+    bool more;
 
     if (repo ? repo_dir(models_dir, repo, &dir, NULL) : !(dir = path_join(models_dir, "hf")))
         return;
-    scan_dir(&s, dir, repo ? 1 : SCAN_DEPTH);
+    more = scan_dir(&s, dir, repo ? 1 : SCAN_DEPTH);
     free(dir);
+    local = repo || !more ? NULL : path_join(models_dir, "local");
+    if (local)
+        scan_dir(&s, local, SCAN_LOCAL_DEPTH);
+    free(local);
+}
+
+struct search {
+    const char *model_ref, *path;
+    struct card *found;
+};
+
+static bool on_found(void *arg, struct card *c)
+{
+    struct search *s = arg;
+
+    if ((s->model_ref && card_has_ref(c, s->model_ref)) || (s->path && str_eq(c->path, s->path)))
+        s->found = c;
+    else
+        card_free(c);
+    return s->found == NULL;
+}
+
+struct card *card_find(const char *models_dir, const char *repo, const char *model_ref,
+                       const char *path)
+{
+    struct search s = {.model_ref = model_ref, .path = path};
+
+    card_scan(models_dir, repo, on_found, &s);
+    return s.found;
+}
+
+/* "x.json.tmp-4711": what path_write_file leaves when the hive is killed in the middle of it. No
+ * file of a model ends like this. */
+static bool is_left_over(const char *name)
+{
+    const char *tail = strstr(name, ".tmp-");
+
+    return tail && tail[5] && strspn(tail + 5, "0123456789") == strlen(tail + 5);
+}
+
+void card_sweep(const struct card *c)
+{
+    DIR *d = opendir(c->dir);
+    struct dirent *entry;
+
+    while (d && (entry = readdir(d)))
+        if (is_left_over(entry->d_name))
+            unlinkat(dirfd(d), entry->d_name, 0);
+    if (d)
+        closedir(d);
 }
 
 void card_remove_all(const struct card *c)
 {
     char *dir = str_dup(c->dir);
 
+    card_sweep(c);
+
     for (size_t i = 0; i < c->n_files; i++) {
         char *part = str_printf("%s.part", c->files[i].path);
+        char *ledger = part ? str_printf("%s.ledger", part) : NULL;
 
         unlink(c->files[i].path);
         if (part)
             unlink(part);
+        if (ledger)
+            unlink(ledger);
         free(part);
+        free(ledger);
     }
     unlink(c->path);
     for (unsigned i = 0; dir && i < SCAN_DEPTH && rmdir(dir) == 0; i++)

@@ -5,6 +5,8 @@
  * pinned to the same commit; kept afterwards, so that the catalog can be made again from the disk.
  * Folders and names are made of remote texts by path_safe_component only:
  * <models>/hf/<org>/<repo>/<commit>/<file>, its card <file>.json, an unfinished part <file>.part.
+ * What was imported under a name of this machine lies in <models>/local/<name>/<digest>/; its
+ * repository is "local:NAME", its commit the digest of the first file.
  */
 #ifndef RBEE_HIVE_CARD_H
 #define RBEE_HIVE_CARD_H
@@ -30,6 +32,7 @@ struct card_file {
 struct card {
     char *dir, *path; /* the model's folder, the card itself */
     char *repo, *commit, *quantization;
+    char *origin; /* where an import took it from: "/home/ann/x.gguf", "ollama:x:8b"; else NULL */
     char *refs[CARD_REFS_MAX]; /* canonical references that mean this model */
     size_t n_refs;
     struct card_file *files;
@@ -44,11 +47,18 @@ int card_add_file(struct card *c, const char *name, uint64_t size_bytes, const c
 /* Does nothing when it is there. */
 int card_add_ref(struct card *c, const char *model_ref, struct err *err);
 void card_drop_ref(struct card *c, const char *model_ref);
+int card_set_origin(struct card *c, const char *origin, struct err *err);
 void card_free(struct card *c);
+
+/* "hf:org/repo@commit", or the origin of what was imported; free(), NULL when out of memory. */
+char *card_source(const struct card *c);
 
 /* Makes the folder and writes the card. */
 int card_save(const struct card *c, struct err *err);
-/* Removes the files, the unfinished parts, the card, and folders that become empty. */
+/* Removes half-written copies of cards and ledgers that a killed hive left in the folder. */
+void card_sweep(const struct card *c);
+/* Removes the files, the unfinished parts and their ledgers, the card, and folders that become
+ * empty. */
 void card_remove_all(const struct card *c);
 
 bool card_has_ref(const struct card *c, const char *model_ref);
@@ -57,6 +67,10 @@ bool card_is_complete(const struct card *c);
 /* Every file had a digest to be compared with before it was put into its place. */
 bool card_is_verified(const struct card *c);
 uint64_t card_total_bytes(const struct card *c);
+
+/* The card that has this reference, or lies at this path (the other NULL), or NULL. Owned. */
+struct card *card_find(const char *models_dir, const char *repo, const char *model_ref,
+                       const char *path);
 
 /*
  * Each card under the models folder, or of one repository (repo not NULL); those that cannot be

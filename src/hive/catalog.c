@@ -12,11 +12,12 @@
 #include "base/path.h"
 #include "base/str.h"
 
-#define SCHEMA_VERSION  1
+#define SCHEMA_VERSION  2
 #define BUSY_TIMEOUT_MS 2000
 #define COLUMNS                                                                                    \
     "model_ref, path, source, file, quantization, sha256, size_bytes, verified, downloaded_ms, "   \
     "last_used_ms"
+#define VERDICT_COLUMNS "sha256, judge, code, message, license"
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS models ("
@@ -24,7 +25,10 @@ static const char schema[] =
     "file TEXT NOT NULL, quantization TEXT NOT NULL, sha256 TEXT NOT NULL, "
     "size_bytes INTEGER NOT NULL, verified INTEGER NOT NULL, "
     "downloaded_ms INTEGER NOT NULL, last_used_ms INTEGER NOT NULL) STRICT;"
-    "PRAGMA user_version = 1;";
+    "CREATE TABLE IF NOT EXISTS verdicts ("
+    "sha256 TEXT PRIMARY KEY, judge TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, "
+    "license TEXT NOT NULL) STRICT;"
+    "PRAGMA user_version = 2;";
 
 struct catalog {
     sqlite3 *db;
@@ -102,7 +106,10 @@ static int set_up(struct catalog *c, struct err *err)
                        c->path, (long long)version, SCHEMA_VERSION);
     if (rc == 0 && version < SCHEMA_VERSION)
         rc = run(c, schema, err);
-    if (rc == 0 && ask_number(c, "SELECT count(last_used_ms) FROM models", &version, err))
+    if (rc == 0 &&
+        (ask_number(c, "SELECT count(*) FROM (SELECT " COLUMNS " FROM models)", &version, err) ||
+         ask_number(c, "SELECT count(*) FROM (SELECT " VERDICT_COLUMNS " FROM verdicts)", &version,
+                    err)))
         rc = err_set(err, ERR_INVALID, "%s is a database, but no catalog of models", c->path);
     return rc;
 }
@@ -294,6 +301,14 @@ int catalog_remove(struct catalog *c, const char *model_ref, struct err *err)
     return rc ? rc : finish(c, st, err);
 }
 
+int catalog_remove_path(struct catalog *c, const char *path, struct err *err)
+{
+    sqlite3_stmt *st;
+    int rc = prepare(c, "DELETE FROM models WHERE path = ?", path, &st, err);
+
+    return rc ? rc : finish(c, st, err);
+}
+
 int catalog_touch(struct catalog *c, const char *model_ref, int64_t now_ms, struct err *err)
 {
     sqlite3_stmt *st;
@@ -342,6 +357,56 @@ int catalog_each(struct catalog *c, bool (*each)(void *arg, const struct catalog
     }
     if (rc == 0 && more && step != SQLITE_DONE)
         rc = fail(c, err);
+    sqlite3_finalize(st);
+    return rc;
+}
+
+/* ---- verdicts ---- */
+
+int catalog_put_verdict(struct catalog *c, const char *sha256, const struct catalog_verdict *v,
+                        struct err *err)
+{
+    sqlite3_stmt *st;
+    int rc = prepare(c,
+                     "INSERT OR REPLACE INTO verdicts (" VERDICT_COLUMNS ") "
+                     "VALUES (?, ?, ?, ?, ?)",
+                     sha256, &st, err);
+
+    if (rc)
+        return rc;
+    bind_text(st, 2, v->judge);
+    bind_text(st, 3, v->code);
+    bind_text(st, 4, v->message);
+    bind_text(st, 5, v->license);
+    return finish(c, st, err);
+}
+
+static void copy_text(sqlite3_stmt *st, int i, char *dst, size_t dst_size)
+{
+    const char *text = (const char *)sqlite3_column_text(st, i);
+
+    str_copy(dst, dst_size, text ? text : "");
+}
+
+int catalog_get_verdict(struct catalog *c, const char *sha256, struct catalog_verdict *out,
+                        struct err *err)
+{
+    sqlite3_stmt *st;
+    int step, rc = prepare(c, "SELECT judge, code, message, license FROM verdicts WHERE sha256 = ?",
+                           sha256, &st, err);
+
+    if (rc)
+        return rc;
+    step = sqlite3_step(st);
+    if (step == SQLITE_ROW) {
+        copy_text(st, 0, out->judge, sizeof out->judge);
+        copy_text(st, 1, out->code, sizeof out->code);
+        copy_text(st, 2, out->message, sizeof out->message);
+        copy_text(st, 3, out->license, sizeof out->license);
+    } else {
+        rc = step == SQLITE_DONE ? err_set(err, ERR_NOT_FOUND, "no verdict on %s is kept", sha256)
+                                 : fail(c, err);
+    }
     sqlite3_finalize(st);
     return rc;
 }

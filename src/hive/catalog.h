@@ -30,6 +30,14 @@ struct catalog_row {
 };
 void catalog_row_done(struct catalog_row *row);
 
+/* What `llm-worker-rbee inspect` said of a file, by the file's digest. */
+struct catalog_verdict {
+    char judge[64];     /* which program judged */
+    char code[32];      /* "" = it can be run, else an error's code */
+    char message[1024]; /* what was wrong, "" */
+    char license[128];  /* as the file names it, "" */
+};
+
 /*
  * Opens or creates. A file that is no intact database is renamed to <path>.corrupt-<time> and a new
  * one begun; *set_aside (free()) is then its new name, else NULL. ERR_DENIED, ERR_IO, ERR_NO_SPACE;
@@ -42,9 +50,18 @@ int catalog_put(struct catalog *c, const struct catalog_row *row, struct err *er
 /* ERR_NOT_FOUND when there is no such row. */
 int catalog_get(struct catalog *c, const char *model_ref, struct catalog_row *out, struct err *err);
 int catalog_remove(struct catalog *c, const char *model_ref, struct err *err);
+/* All rows that name this file; it is no error when there is none. */
+int catalog_remove_path(struct catalog *c, const char *path, struct err *err);
 int catalog_touch(struct catalog *c, const char *model_ref, int64_t now_ms, struct err *err);
 /* How many rows name this file. */
 int catalog_count_path(struct catalog *c, const char *path, uint64_t *out, struct err *err);
+
+/* A later verdict replaces an earlier one. */
+int catalog_put_verdict(struct catalog *c, const char *sha256, const struct catalog_verdict *v,
+                        struct err *err);
+/* ERR_NOT_FOUND when the file with that digest was not judged. */
+int catalog_get_verdict(struct catalog *c, const char *sha256, struct catalog_verdict *out,
+                        struct err *err);
 
 /* Every row in the order of its reference; stops when `each` returns false. */
 int catalog_each(struct catalog *c, bool (*each)(void *arg, const struct catalog_row *row),

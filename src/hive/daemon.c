@@ -21,7 +21,9 @@
 #include "base/str.h"
 #include "hive/hive.h"
 #include "hive/home.h"
+#include "hive/hub_token.h"
 #include "hive/models.h"
+#include "hive/reaper.h"
 #include "hive/reply.h"
 #include "hive/task.h"
 #include "hive/workers.h"
@@ -33,7 +35,6 @@
 #define PROGRAM         "rbee-hive"
 #define DRAIN_POLL_MS   20
 #define FD_LIMIT_WANTED 65536
-#define HOST_NAME_BYTES 256
 
 /* ---- the command line ---- */
 
@@ -153,27 +154,11 @@ static int resolve_addr(struct hive *h, struct err *err)
     return 0;
 }
 
-/* On a loopback address the Host header is looked at; anywhere else a key is needed. */
-static int set_access(struct hive *h, struct err *err)
+static void on_tls_failed(void *arg, const char *peer, const char *why)
 {
-    char *path, name[HOST_NAME_BYTES] = "THIS-MACHINE";
-    bool made = false;
-    int rc;
+    struct hive *h = arg;
 
-    h->access.loopback_only = access_is_loopback(h->addr.host);
-    if (h->access.loopback_only)
-        return 0;
-    path = path_join(h->home, "api-key");
-    rc = path ? access_load_key(path, true, h->access.key, &made, err)
-              : err_no_memory(err, strlen(h->home), "a path");
-    gethostname(name, sizeof name - 1);
-    if (rc == 0)
-        fprintf(stderr,
-                "%s: other machines can reach %s, so a key is needed (%s %s). On the other machine "
-                "run:\n  export RBEE_API_KEY=$(ssh %s cat %s)\n",
-                PROGRAM, h->addr.host, made ? "made just now, in" : "in", path, name, path);
-    free(path);
-    return rc;
+    doors_tls_failed(&h->doors, peer, why);
 }
 
 static int listen_for_clients(struct hive *h, struct err *err)
@@ -186,7 +171,10 @@ static int listen_for_clients(struct hive *h, struct err *err)
                                         .arg = h,
                                         .handle = routes_handle,
                                         .filter = routes_filter,
-                                        .render_error = reply_render_error};
+                                        .render_error = reply_render_error,
+                                        .tls = h->doors.tls,
+                                        .tls_server = h->doors.tls_server,
+                                        .tls_failed = on_tls_failed};
     int rc;
 
     params.limits.body_max = HIVE_CHAT_MAX; /* less for most: routes_filter */
@@ -202,41 +190,74 @@ static int listen_for_clients(struct hive *h, struct err *err)
     return rc;
 }
 
+/* The limit of all downloads, in bytes a second; 0 = none. */
+static int read_limit(const struct hive *h, uint64_t *out, struct err *err)
+{
+    const char *text = config_text(h->config, "hive", "download_limit_rate");
+
+    *out = 0;
+    if (!text[0] || str_to_bytes(text, out) == 0)
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "[hive] download_limit_rate takes bytes a second, as 500k or 10m, not '%.80s'",
+                   text);
+}
+
 static int make_models(struct hive *h, struct err *err)
 {
-    const char *token = getenv("HF_TOKEN");
+    char *token = NULL, *from = NULL;
     char *catalog = path_join(h->home, "models.db");
-    struct models_params params = {.base = h->base,
-                                   .client = h->outside,
-                                   .tasks = h->tasks,
-                                   .dir = h->models_dir,
-                                   .catalog = catalog,
-                                   .endpoint = config_text(h->config, "hive", "hf_endpoint"),
-                                   .token = token && token[0] ? token : NULL,
-                                   .stall_ms =
-                                       config_duration_ms(h->config, "hive", "download_stall")};
-    int rc = catalog ? models_create(&params, &h->models, err)
+    uint64_t limit;
+    struct models_params params = {
+        .base = h->base,
+        .client = h->outside,
+        .tasks = h->tasks,
+        .config = h->config,
+        .dir = h->models_dir,
+        .catalog = catalog,
+        .endpoint = config_text(h->config, "hive", "hf_endpoint"),
+        .stall_ms = config_duration_ms(h->config, "hive", "download_stall"),
+        .connections = (unsigned)config_int(h->config, "hive", "download_connections")};
+    int rc = read_limit(h, &limit, err);
+
+    params.limit_per_sec = limit;
+    if (rc == 0)
+        rc = catalog ? hub_token_find(h->home, &token, &from, err)
                      : err_no_memory(err, strlen(h->home), "a path");
 
+    params.token = token;
+    if (rc == 0 && from)
+        log_info("the hub is asked with the token of %s", from);
+    if (rc == 0)
+        rc = models_create(&params, &h->models, err);
+    free(token);
+    free(from);
     free(catalog);
     return rc;
 }
 
 static int make_workers(struct hive *h, struct err *err)
 {
-    char *logs = path_join(h->home, "logs");
+    char *logs = path_join(h->home, "logs"), *run = path_join(h->home, "run");
     struct workers_params params = {.base = h->base,
                                     .client = h->inside,
                                     .config = h->config,
                                     .logs_dir = logs,
-                                    .key = h->access.key,
+                                    .run_dir = run,
+                                    .key = h->doors.access.link_key,
+                                    .share_fd = h->doors.share_fd,
+                                    .tls = h->doors.tls != NULL,
                                     .addr = h->addr};
-    int rc = logs ? workers_create(&params, &h->workers, err)
-                  : err_no_memory(err, strlen(h->home), "a path");
+    int rc;
 
+    if (run)
+        reaper_run(run);
+    rc = logs && run ? workers_create(&params, &h->workers, err)
+                     : err_no_memory(err, strlen(h->home), "a path");
     if (rc == 0)
         home_tidy_logs(logs);
     free(logs);
+    free(run);
     return rc;
 }
 
@@ -318,7 +339,7 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
     if (rc == 0)
         rc = resolve_addr(h, err);
     if (rc == 0)
-        rc = set_access(h, err);
+        rc = doors_open(&h->doors, h->config, h->home, h->addr.host, err);
     if (rc == 0 && !(h->base = event_base_new()))
         rc = err_no_memory(err, 4096, "the event loop");
     if (rc == 0)
@@ -329,6 +350,10 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
         rc = http_client_create_curl(h->base, &h->outside, err);
     if (rc == 0)
         rc = http_client_create_plain(h->base, HTTP_NAMES_REFUSED, &h->inside, err);
+    if (rc == 0 && h->doors.pin[0]) /* its workers show its own certificate */
+        rc = http_client_set_pin(h->inside, h->doors.pin, err);
+    if (rc == 0)
+        rc = doors_watch(&h->doors, h->base, err);
     if (rc == 0)
         rc = make_models(h, err);
     if (rc == 0)
@@ -337,6 +362,8 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
         rc = make_workers(h, err);
     if (rc == 0)
         rc = watch_signals(h, err);
+    if (rc == 0)
+        rc = doors_announce(&h->doors, &h->addr, err);
     return rc;
 }
 
@@ -350,6 +377,7 @@ static void take_apart(struct hive *h)
     http_client_free(h->inside);
     if (h->post)
         post_free(h->post);
+    doors_close(&h->doors);
     for (size_t i = 0; i < HIVE_N_SIGNALS; i++)
         if (h->signals[i])
             event_free(h->signals[i]);
@@ -368,14 +396,15 @@ static void announce(const struct hive *h)
 {
     char text[CONFIG_HOST_MAX + 9];
 
-    printf("%s %s listening on http://%s\n", PROGRAM, RBEE_VERSION,
+    printf("%s %s listening on %s://%s\n", PROGRAM, RBEE_VERSION, h->doors.tls ? "https" : "http",
            config_addr_text(&h->addr, text, sizeof text));
     fflush(stdout);
 }
 
 int cmd_daemon(const struct cli_command *self, int argc, char **argv)
 {
-    struct hive h = {.lock_fd = -1, .exit_code = CLI_DONE};
+    struct hive h = {
+        .lock_fd = -1, .exit_code = CLI_DONE, .doors = {.share_fd = -1, .watch_fd = -1}};
     struct flags flags = {0};
     struct err err = {0};
     int rc = parse_flags(self, argc, argv, &flags);

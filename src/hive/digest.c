@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SLICE_BYTES  (1u << 20)
+#define SLICE_BYTES  (256u << 10)
 #define SHA256_BYTES 32
 
 struct digest {
@@ -52,16 +52,16 @@ void digest_end(struct digest *d, char hex[CARD_SHA256_BYTES])
         snprintf(hex + 2 * i, 3, "%02x", raw[i]);
 }
 
-int digest_put_file(struct digest *d, int fd, uint64_t n_bytes, bool (*stop)(const void *arg),
-                    const void *arg, struct err *err)
+int digest_put_range(struct digest *d, int fd, uint64_t from, uint64_t to,
+                     bool (*stop)(const void *arg), const void *arg, struct err *err)
 {
     unsigned char *slice = malloc(SLICE_BYTES);
-    uint64_t done = 0;
+    uint64_t at = from;
     int rc = slice ? 0 : err_no_memory(err, SLICE_BYTES, "hashing");
 
-    while (rc == 0 && done < n_bytes) {
-        uint64_t left = n_bytes - done;
-        ssize_t n = pread(fd, slice, left < SLICE_BYTES ? (size_t)left : SLICE_BYTES, (off_t)done);
+    while (rc == 0 && at < to) {
+        uint64_t left = to - at;
+        ssize_t n = pread(fd, slice, left < SLICE_BYTES ? (size_t)left : SLICE_BYTES, (off_t)at);
 
         if (stop && stop(arg))
             rc = err_set(err, ERR_CANCELLED, "the hashing was given up");
@@ -69,12 +69,18 @@ int digest_put_file(struct digest *d, int fd, uint64_t n_bytes, bool (*stop)(con
             rc = err_errno(err, ERR_IO, errno, "cannot read back what was downloaded");
         else if (n == 0)
             rc = err_set(err, ERR_INVALID, "the file ended after %llu of %llu bytes",
-                         (unsigned long long)done, (unsigned long long)n_bytes);
+                         (unsigned long long)at, (unsigned long long)to);
         if (rc || n < 0)
             continue;
         digest_put(d, slice, (size_t)n);
-        done += (uint64_t)n;
+        at += (uint64_t)n;
     }
     free(slice);
     return rc;
+}
+
+int digest_put_file(struct digest *d, int fd, uint64_t n_bytes, bool (*stop)(const void *arg),
+                    const void *arg, struct err *err)
+{
+    return digest_put_range(d, fd, 0, n_bytes, stop, arg, err);
 }

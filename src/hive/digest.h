@@ -23,5 +23,8 @@ void digest_end(struct digest *d, char hex[CARD_SHA256_BYTES]);
  */
 int digest_put_file(struct digest *d, int fd, uint64_t n_bytes, bool (*stop)(const void *arg),
                     const void *arg, struct err *err);
+/* The same for [from, to). */
+int digest_put_range(struct digest *d, int fd, uint64_t from, uint64_t to,
+                     bool (*stop)(const void *arg), const void *arg, struct err *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "hive/admit.h"
 #include "hive/download_internal.h"
 #include "hive/reply.h"
 #include "net/http_client.h"
@@ -20,6 +21,11 @@ int downloads_create(const struct downloads_params *params, struct downloads **o
         return err_no_memory(err, sizeof *ds, "the list of downloads");
     TAILQ_INIT(&ds->all);
     ds->p = *params;
+    if (ds->p.connections == 0)
+        ds->p.connections = DOWNLOAD_CONNECTIONS;
+    if (ds->p.connections > FETCH_STREAMS_MAX)
+        ds->p.connections = FETCH_STREAMS_MAX;
+    ds->rate = (struct rate){.per_sec = params->limit_per_sec};
     ds->models_dir = str_dup(params->models_dir);
     ds->endpoint = str_dup(params->endpoint);
     ds->token = params->token ? str_dup(params->token) : NULL;
@@ -43,10 +49,11 @@ static void halt(struct download *d)
         http_call_cancel(d->call);
     if (d->timer)
         event_free(d->timer);
-    fetch_cancel(d->fetch);
+    download_stop_parts(d);
+    admit_cancel(d->admit);
+    d->admit = NULL;
     d->call = NULL;
     d->timer = NULL;
-    d->fetch = NULL;
 }
 
 static void free_download(struct download *d)
@@ -54,6 +61,7 @@ static void free_download(struct download *d)
     halt(d);
     TAILQ_REMOVE(&d->owner->all, d, link);
     card_free(d->card);
+    free(d->parts);
     model_ref_done(&d->ref);
     api_error_done(&d->error);
     free(d->model_ref);
@@ -108,6 +116,9 @@ static struct download *make(struct downloads *ds, const char *model_ref, struct
     if (d && (d->model_ref = str_dup(model_ref)) &&
         model_ref_parse(model_ref, &d->ref, NULL) == 0) {
         d->owner = ds;
+        d->rate.above = &ds->rate;
+        d->connections = d->shared.streams_left = ds->p.connections;
+        d->shared.rate = &d->rate;
         uuid_make(d->id);
         LIST_INIT(&d->watchers);
         TAILQ_INSERT_HEAD(&ds->all, d, link);
@@ -122,8 +133,17 @@ static struct download *make(struct downloads *ds, const char *model_ref, struct
     return NULL;
 }
 
-int downloads_begin(struct downloads *ds, const char *model_ref, char id[DOWNLOAD_ID_BYTES],
-                    struct api_error *e)
+static void grant(struct download *d, const struct download_wish *wish)
+{
+    if (wish && wish->limit_per_sec)
+        d->rate.per_sec = wish->limit_per_sec;
+    if (wish && wish->connections && d->state == DOWNLOAD_RESOLVING)
+        d->connections = d->shared.streams_left =
+            wish->connections < FETCH_STREAMS_MAX ? wish->connections : FETCH_STREAMS_MAX;
+}
+
+int downloads_begin(struct downloads *ds, const char *model_ref, const struct download_wish *wish,
+                    char id[DOWNLOAD_ID_BYTES], struct api_error *e)
 {
     struct download *d;
     size_t n = 0;
@@ -134,6 +154,7 @@ int downloads_begin(struct downloads *ds, const char *model_ref, char id[DOWNLOA
         n += is_active(d);
         if (is_active(d) && str_eq(d->model_ref, model_ref)) {
             str_copy(id, DOWNLOAD_ID_BYTES, d->id);
+            grant(d, wish);
             return 0;
         }
     }
@@ -148,6 +169,7 @@ int downloads_begin(struct downloads *ds, const char *model_ref, char id[DOWNLOA
         return -1;
     str_copy(id, DOWNLOAD_ID_BYTES, d->id);
     log_info("download of %s begins", model_ref);
+    grant(d, wish);
     download_resolve(d);
     return 0;
 }
@@ -160,6 +182,30 @@ struct download *downloads_find(struct downloads *ds, const char *id)
     if (str_eq(d->id, id))
         return d;
     return NULL;
+}
+
+const char *download_ref(const struct download *d)
+{
+    return d->model_ref;
+}
+
+bool download_is_complete(const struct download *d)
+{
+    return d->state == DOWNLOAD_COMPLETE;
+}
+
+bool downloads_stop(struct download *d)
+{
+    struct api_error e;
+
+    if (!is_active(d))
+        return false;
+    api_error_set(&e, API_REQUEST_CANCELLED, REPLY_SRC,
+                  "the download was cancelled; %llu bytes of %.200s are kept, asking again goes on "
+                  "from there",
+                  (unsigned long long)d->bytes, d->model_ref);
+    download_fail(d, &e);
+    return true;
 }
 
 void downloads_cancel(struct downloads *ds, const char *model_ref)

@@ -2,13 +2,14 @@
  * download.h - the downloads of this hive: from a reference to files on disk, watched by many.
  *
  * One download a reference at a time; whoever asks for the same joins it. Its steps: ask the hub
- * which files are meant (or read it from the card that an earlier life left), fetch one after the
- * other, tell. Ended ones are remembered for a while, so that a late watcher learns the end. Loop
- * thread only.
+ * which files are meant (or read it from the card that an earlier life left), fetch them side by
+ * side with a number of connections that they share, tell. Ended ones are remembered for a while,
+ * so that a late watcher learns the end. Loop thread only.
  */
 #ifndef RBEE_HIVE_DOWNLOAD_H
 #define RBEE_HIVE_DOWNLOAD_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@
 #define DOWNLOAD_API_MAX_TRIES 7
 #define DOWNLOAD_ETA_AFTER_MS  1000 /* a rate is worth telling from then on */
 
+#define DOWNLOAD_CONNECTIONS 4 /* when nobody says otherwise */
+
+struct admit;
 struct download;
 struct downloads;
 struct event_base;
@@ -40,7 +44,13 @@ struct downloads_params {
     const char *models_dir;
     const char *endpoint, *token; /* of the hub; token NULL = none */
     int64_t stall_ms;
+    unsigned connections;   /* of one download; 0 = DOWNLOAD_CONNECTIONS */
+    uint64_t limit_per_sec; /* bytes, of all downloads together; 0 = none */
     void *arg;
+    /* May it enter the catalog? As admit_start: `done` comes once, maybe at once. */
+    void (*judge)(void *arg, const struct card *card,
+                  void (*done)(void *done_arg, const struct api_error *e), void *done_arg,
+                  struct admit **out);
     /* All files of a model are in place. -1 with *e when it cannot be catalogued. */
     int (*on_complete)(void *arg, const char *model_ref, const struct card *card,
                        struct api_error *e);
@@ -51,10 +61,23 @@ int downloads_create(const struct downloads_params *params, struct downloads **o
 /* Ends all as downloads_stop_all does, and forgets them. */
 void downloads_free(struct downloads *ds);
 
-/* Begins or joins; the id is put to `id`. -1 with *e when it cannot begin. */
-int downloads_begin(struct downloads *ds, const char *model_ref, char id[DOWNLOAD_ID_BYTES],
-                    struct api_error *e);
+/* What whoever asks may wish; a download under way takes a new limit over. */
+struct download_wish {
+    uint64_t limit_per_sec; /* 0 = none of its own */
+    unsigned connections;   /* 0 = the hive's number */
+};
+/* Begins or joins; the id is put to `id`. A NULL wish is none. -1 with *e when it cannot begin. */
+int downloads_begin(struct downloads *ds, const char *model_ref, const struct download_wish *wish,
+                    char id[DOWNLOAD_ID_BYTES], struct api_error *e);
 struct download *downloads_find(struct downloads *ds, const char *id);
+
+/* {"downloads":[...]}, the newest first; NULL when out of memory. */
+json_t *downloads_json(struct downloads *ds);
+/* Its canonical reference; the download's own. */
+const char *download_ref(const struct download *d);
+bool download_is_complete(const struct download *d);
+/* Ends one; what has arrived is kept for the next ask. False when it has ended already. */
+bool downloads_stop(struct download *d);
 
 /* Ends the one of this reference, if it is under way; what has arrived is the caller's to delete.
  */

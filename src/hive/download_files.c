@@ -1,4 +1,4 @@
-/* download_files.c - the files of a card, one after the other; then the model is complete. */
+/* download_files.c - the files of a card, side by side; then the model is complete. */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,27 +12,58 @@
 #include "hive/hub.h"
 #include "hive/reply.h"
 
-static void next_file(struct download *d);
+static void begin_parts(struct download *d);
 
-static void on_bytes(void *arg, uint64_t n_bytes)
+static void add_up(struct download *d)
 {
-    struct download *d = arg;
-
-    d->bytes = d->before + n_bytes;
+    d->bytes = 0;
+    for (size_t i = 0; i < d->card->n_files; i++)
+        d->bytes += d->parts[i].bytes;
     download_count(d);
-    download_tell(d, false);
+}
+
+static void on_bytes(void *arg, uint64_t n_bytes, uint64_t n_new)
+{
+    struct part *p = arg;
+
+    p->bytes = n_bytes;
+    p->d->received += n_new;
+    add_up(p->d);
+    download_tell(p->d, false);
 }
 
 static void on_told(void *arg, uint64_t size_bytes, const char *sha256)
 {
-    struct download *d = arg;
-    struct card_file *f = &d->card->files[d->file];
+    struct part *p = arg;
+    struct download *d = p->d;
+    struct card_file *f = &d->card->files[p - d->parts];
     struct err err;
 
     f->size_bytes = size_bytes;
     str_copy(f->sha256, sizeof f->sha256, sha256);
     if (card_save(d->card, &err))
         log_warn("download of %s: %s", d->model_ref, err.text);
+}
+
+static void on_free_stream(void *arg)
+{
+    struct part *p = arg;
+    struct download *d = p->d;
+
+    for (size_t i = 0; i < d->card->n_files; i++)
+        if (d->parts[i].fetch && &d->parts[i] != p)
+            fetch_wake(d->parts[i].fetch);
+}
+
+void download_stop_parts(struct download *d)
+{
+    for (size_t i = 0; d->parts && i < d->card->n_files; i++) {
+        struct fetch *f = d->parts[i].fetch;
+
+        d->parts[i].fetch = NULL; /* it is not woken by the streams it frees */
+        fetch_cancel(f);
+    }
+    d->n_fetching = 0;
 }
 
 /* The commit that an old card names may be gone: then the hub is asked what the reference means
@@ -42,32 +73,46 @@ static bool may_ask_anew(const struct download *d, const struct api_error *e)
     return e->code == API_MODEL_NOT_FOUND && d->from_card;
 }
 
+static void ask_anew(struct download *d)
+{
+    log_info("download of %s: commit %s is gone from the hub", d->model_ref, d->card->commit);
+    download_stop_parts(d);
+    card_remove_all(d->card);
+    card_free(d->card);
+    free(d->parts);
+    d->card = NULL;
+    d->parts = NULL;
+    d->bytes = 0;
+    download_resolve(d);
+}
+
 static void on_done(void *arg, struct api_error *e)
 {
-    struct download *d = arg;
+    struct part *p = arg;
+    struct download *d = p->d;
 
-    d->fetch = NULL;
+    p->fetch = NULL;
+    d->n_fetching--;
     if (e && may_ask_anew(d, e)) {
-        log_info("download of %s: commit %s is gone from the hub", d->model_ref, d->card->commit);
-        card_remove_all(d->card);
-        card_free(d->card);
-        d->card = NULL;
-        d->before = d->bytes = 0;
-        download_resolve(d);
+        ask_anew(d);
     } else if (e) {
         download_fail(d, e);
     } else {
-        next_file(d);
+        p->done = true;
+        begin_parts(d);
     }
 }
 
-static void start_fetch(struct download *d, const struct card_file *f)
+/* False: the download has failed. */
+static bool start_fetch(struct download *d, size_t i)
 {
     struct downloads *ds = d->owner;
+    const struct card_file *f = &d->card->files[i];
     char *url = hub_file_url(ds->endpoint, d->card->repo, d->card->commit, f->name);
     struct fetch_params params = {.base = ds->p.base,
                                   .client = ds->p.client,
                                   .tasks = ds->p.tasks,
+                                  .shared = &d->shared,
                                   .url = url,
                                   .token = ds->token,
                                   .name = f->name,
@@ -75,26 +120,36 @@ static void start_fetch(struct download *d, const struct card_file *f)
                                   .size_bytes = f->size_bytes,
                                   .sha256 = f->sha256,
                                   .stall_ms = ds->p.stall_ms,
-                                  .arg = d,
+                                  .arg = &d->parts[i],
                                   .on_bytes = on_bytes,
                                   .on_told = on_told,
+                                  .on_free_stream = on_free_stream,
                                   .on_done = on_done};
     struct api_error e = {0};
+    int rc = -1;
 
-    if (!url)
+    if (url)
+        rc = fetch_start(&params, &d->parts[i].fetch, &e);
+    else
         api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-    if (!url || fetch_start(&params, &d->fetch, &e))
-        download_fail(d, &e);
     free(url);
+    if (rc)
+        download_fail(d, &e);
+    else
+        d->n_fetching++;
+    return rc == 0;
 }
 
-static void complete(struct download *d)
+/* The last step. What cannot be run is kept, and told: a later rbee may be able to. */
+static void on_judged(void *arg, const struct api_error *verdict)
 {
+    struct download *d = arg;
     struct api_error e = {0};
-    struct err err = {0};
 
-    if (card_save(d->card, &err)) {
-        api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC, "%s", err.text);
+    d->admit = NULL;
+    if (verdict) {
+        api_error_set(&e, verdict->code, REPLY_SRC, "%.200s is here (%.300s), but: %.400s",
+                      d->model_ref, d->card->files[0].path, verdict->message);
     } else if (d->owner->p.on_complete(d->owner->p.arg, d->model_ref, d->card, &e) == 0) {
         download_tell(d, true);
         d->state = DOWNLOAD_COMPLETE;
@@ -106,6 +161,19 @@ static void complete(struct download *d)
     download_fail(d, &e);
 }
 
+static void complete(struct download *d)
+{
+    struct api_error e = {0};
+    struct err err = {0};
+
+    if (card_save(d->card, &err) == 0) {
+        d->owner->p.judge(d->owner->p.arg, d->card, on_judged, d, &d->admit);
+        return;
+    }
+    api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC, "%s", err.text);
+    download_fail(d, &e);
+}
+
 /* True when the file is in its place already: its card vouches for it, the rename came last. */
 static bool is_there(const struct card_file *f)
 {
@@ -114,18 +182,47 @@ static bool is_there(const struct card_file *f)
     return f->size_bytes > 0 && path_file_size(f->path, &size, NULL) == 0 && size == f->size_bytes;
 }
 
-static void next_file(struct download *d)
+/* As many files at once as there are connections; each gets its share of them. */
+static void begin_parts(struct download *d)
 {
-    d->file = 0;
-    d->before = 0;
-    while (d->file < d->card->n_files && is_there(&d->card->files[d->file]))
-        d->before += d->card->files[d->file++].size_bytes;
-    d->bytes = d->before;
-    download_count(d);
-    if (d->file == d->card->n_files)
+    size_t n_left = 0, n_idle = 0;
+    unsigned all = d->connections;
+
+    for (size_t i = 0; i < d->card->n_files; i++) {
+        n_left += !d->parts[i].done;
+        n_idle += !d->parts[i].done && !d->parts[i].fetch;
+    }
+    if (n_left == 0) {
         complete(d);
-    else
-        start_fetch(d, &d->card->files[d->file]);
+        return;
+    }
+    d->shared.per_fetch = n_left < all ? all / (unsigned)n_left : 1;
+    for (size_t i = 0; i < d->card->n_files && n_idle && d->n_fetching < all; i++)
+        if (!d->parts[i].done && !d->parts[i].fetch && !start_fetch(d, i))
+            return;
+    on_free_stream(&d->parts[0]);
+    if (d->parts[0].fetch)
+        fetch_wake(d->parts[0].fetch);
+}
+
+static void begin_files(struct download *d)
+{
+    struct api_error e;
+
+    free(d->parts);
+    d->parts = calloc(d->card->n_files, sizeof *d->parts);
+    if (!d->parts) {
+        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+        download_fail(d, &e);
+        return;
+    }
+    for (size_t i = 0; i < d->card->n_files; i++) {
+        d->parts[i].d = d;
+        d->parts[i].done = is_there(&d->card->files[i]);
+        d->parts[i].bytes = d->parts[i].done ? d->card->files[i].size_bytes : 0;
+    }
+    add_up(d);
+    begin_parts(d);
 }
 
 /* ---- two references, one file ---- */
@@ -136,7 +233,7 @@ static const struct download *find_same(const struct download *d)
     const struct download *other;
 
     TAILQ_FOREACH(other, &d->owner->all, link)
-    if (other != d && other->fetch && str_eq(other->card->path, d->card->path))
+    if (other != d && other->n_fetching && str_eq(other->card->path, d->card->path))
         return other;
     return NULL;
 }
@@ -153,7 +250,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
     if (other)
         wait_for_same(d, other);
     else
-        next_file(d); /* all is there, or what the other one left is taken up */
+        begin_files(d); /* all is there, or what the other one left is taken up */
 }
 
 static void wait_for_same(struct download *d, const struct download *other)
@@ -162,6 +259,7 @@ static void wait_for_same(struct download *d, const struct download *other)
     struct api_error e;
 
     d->bytes = other->bytes;
+    d->received = other->received;
     download_count(d);
     download_tell(d, false);
     if (d->timer)
@@ -185,7 +283,7 @@ static uint64_t bytes_on_disk(const struct card *c)
         struct stat st;
 
         if (stat(c->files[i].path, &st) == 0 || (part && stat(part, &st) == 0))
-            sum += (uint64_t)st.st_size;
+            sum += (uint64_t)st.st_blocks * 512;
         free(part);
     }
     return sum;
@@ -213,8 +311,10 @@ void download_fetch(struct download *d)
     const struct download *other;
     struct api_error e = {0};
     struct err err = {0};
-    int rc = card_save(d->card, &err);
+    int rc;
 
+    card_sweep(d->card);
+    rc = card_save(d->card, &err);
     d->state = DOWNLOAD_FETCHING;
     if (rc)
         api_error_set(&e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, REPLY_SRC, "%s",
@@ -227,7 +327,7 @@ void download_fetch(struct download *d)
     if (other)
         wait_for_same(d, other);
     else
-        next_file(d);
+        begin_files(d);
     if (d->state == DOWNLOAD_FETCHING)
         download_tell(d, true);
 }

@@ -7,12 +7,21 @@
 
 #include "hive/download.h"
 #include "hive/fetch.h"
+#include "hive/rate.h"
 
 struct event;
 struct http_call;
 struct sse_stream;
 
 enum download_state { DOWNLOAD_RESOLVING, DOWNLOAD_FETCHING, DOWNLOAD_COMPLETE, DOWNLOAD_FAILED };
+
+/* One of the card's files. */
+struct part {
+    struct download *d;
+    struct fetch *fetch; /* NULL: not begun, or done */
+    uint64_t bytes;
+    bool done;
+};
 
 struct watcher {
     LIST_ENTRY(watcher) link;
@@ -37,15 +46,19 @@ struct download {
 
     /* fetching */
     struct card *card;
-    bool from_card; /* the card was found on disk: its commit may be gone from the hub */
-    size_t file;    /* index of the one under way */
-    struct fetch *fetch;
-    uint64_t before; /* bytes of the files already done */
+    bool from_card;     /* the card was found on disk: its commit may be gone from the hub */
+    struct part *parts; /* as the card's files */
+    size_t n_fetching;
+    unsigned connections;
+    struct admit *admit; /* all is there, and is being judged */
+    struct fetch_shared shared;
+    struct rate rate;
 
     /* progress */
     uint64_t bytes, shown; /* true now; the most ever told */
+    uint64_t received;     /* over the network, in all */
     double bytes_per_sec;
-    uint64_t rate_bytes; /* at rate_ms */
+    uint64_t rate_bytes; /* received at rate_ms */
     int64_t rate_ms, rate_since_ms, told_ms;
     LIST_HEAD(, watcher) watchers;
 
@@ -57,12 +70,14 @@ struct downloads {
     char *models_dir, *endpoint, *token; /* owned */
     TAILQ_HEAD(, download) all;
     bool closed;
+    struct rate rate; /* of all downloads together */
 };
 
 /* download.c: the end, by failure or not. The error is taken over. */
 void download_fail(struct download *d, struct api_error *e);
 /* download_files.c: the card is known; fetch what is missing. */
 void download_fetch(struct download *d);
+void download_stop_parts(struct download *d); /* what has arrived stays */
 /* download_resolve.c: find the card on disk or ask the hub. */
 void download_resolve(struct download *d);
 

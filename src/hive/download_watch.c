@@ -18,20 +18,20 @@ void download_count(struct download *d)
     int64_t now = clock_ms();
     double sample;
 
-    if (d->rate_ms == 0 || d->bytes < d->rate_bytes) { /* the first bytes, or begun anew */
+    if (d->rate_ms == 0) {
         d->rate_ms = d->rate_since_ms = now;
-        d->rate_bytes = d->bytes;
+        d->rate_bytes = d->received;
         d->bytes_per_sec = 0;
         return;
     }
     if (now - d->rate_ms < RATE_EVERY_MS)
         return;
-    sample = (double)(d->bytes - d->rate_bytes) * 1000 / (double)(now - d->rate_ms);
+    sample = (double)(d->received - d->rate_bytes) * 1000 / (double)(now - d->rate_ms);
     d->bytes_per_sec = d->bytes_per_sec > 0
                            ? d->bytes_per_sec + RATE_WEIGHT * (sample - d->bytes_per_sec)
                            : sample;
     d->rate_ms = now;
-    d->rate_bytes = d->bytes;
+    d->rate_bytes = d->received;
 }
 
 /* ---- events ---- */
@@ -145,8 +145,56 @@ void download_look(const struct download *d, struct download_look *out)
         return;
     out->bytes_total = card_total_bytes(d->card);
     out->path = d->card->files[0].path;
-    if (d->file < d->card->n_files) {
-        out->file = d->card->files[d->file].name;
-        out->sha256 = d->card->files[d->file].sha256;
+    for (size_t i = 0; d->parts && i < d->card->n_files; i++) {
+        if (d->parts[i].done)
+            continue;
+        out->file = d->card->files[i].name;
+        out->sha256 = d->card->files[i].sha256;
+        return;
     }
+}
+
+static const char *state_name(const struct download *d)
+{
+    switch (d->state) {
+    case DOWNLOAD_RESOLVING:
+        return "resolving";
+    case DOWNLOAD_FETCHING:
+        return "downloading";
+    case DOWNLOAD_COMPLETE:
+        return "complete";
+    case DOWNLOAD_FAILED:
+        break;
+    }
+    return "error";
+}
+
+static json_t *row_json(struct download *d)
+{
+    json_t *row = d->state == DOWNLOAD_FETCHING    ? progress_json(d)
+                  : d->state == DOWNLOAD_RESOLVING ? json_pack("{s:s}", "stage", "downloading")
+                                                   : end_json(d);
+
+    if (!row)
+        return NULL;
+    json_object_set_new(row, "download_id", json_string(d->id));
+    json_object_set_new(row, "model_ref", json_string(d->model_ref));
+    json_object_set_new(row, "state", json_string(state_name(d)));
+    json_object_del(row, "stage");
+    if (d->state == DOWNLOAD_FAILED && d->card) {
+        json_object_set_new(row, "bytes_downloaded", json_integer((json_int_t)d->shown));
+        json_object_set_new(row, "bytes_total",
+                            json_integer((json_int_t)card_total_bytes(d->card)));
+    }
+    return row;
+}
+
+json_t *downloads_json(struct downloads *ds)
+{
+    json_t *list = json_array();
+    struct download *d;
+
+    TAILQ_FOREACH(d, &ds->all, link)
+    json_array_append_new(list, row_json(d));
+    return list ? json_pack("{s:o}", "downloads", list) : NULL;
 }

@@ -1,17 +1,15 @@
 /*
- * fetch.c - see fetch.h: the tries, their ends and the waiting between them. What a single answer
- * must look like is in fetch_answer.c, the work in helper threads in fetch_work.c.
+ * fetch.c - see fetch.h: what is to be done next, and the end. One event, the pump, looks at all
+ * that may be due; whoever changes something wakes it.
  */
 #include "hive/fetch.h"
 
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -20,23 +18,27 @@
 #include "hive/fetch_internal.h"
 #include "hive/reply.h"
 
-static void begin_try(struct fetch *f);
-
 void fetch_free(struct fetch *f)
 {
-    if (f->call)
-        http_call_cancel(f->call);
-    if (f->timer)
-        event_free(f->timer);
+    fetch_streams_stop(f);
+    for (size_t i = 0; i < FETCH_STREAMS_MAX; i++)
+        if (f->streams[i].timer)
+            event_free(f->streams[i].timer);
+    if (f->pump)
+        event_free(f->pump);
     if (f->fd >= 0)
         close(f->fd);
     digest_free(f->digest);
+    ledger_close(f->ledger);
+    ledger_found_done(&f->found);
+    pieces_free(f->pieces);
     api_error_done(&f->error);
     free(f->url);
     free(f->token);
     free(f->name);
     free(f->path);
     free(f->part);
+    free(f->ledger_path);
     free(f);
 }
 
@@ -44,28 +46,43 @@ void fetch_cancel(struct fetch *f)
 {
     if (!f)
         return;
+    fetch_streams_stop(f);
+    if (!f->ended)
+        fetch_work_keep(f);
     fetch_work_abandon(f);
     fetch_free(f);
 }
 
-/* ---- what comes next, always from the loop ---- */
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+void fetch_wake(struct fetch *f)
 {
-    struct fetch *f = arg;
-
-    (void)fd;
-    (void)what;
-    f->next(f);
+    event_active(f->pump, EV_TIMEOUT, 1);
 }
 
-static void go_on(struct fetch *f, void (*next)(struct fetch *f), int64_t in_ms)
-{
-    struct timeval when = {.tv_sec = in_ms / 1000, .tv_usec = in_ms % 1000 * 1000};
+/* ---- how far ---- */
 
-    f->next = next;
-    evtimer_add(f->timer, &when);
+uint64_t fetch_bytes(const struct fetch *f)
+{
+    return f->pieces ? f->want - pieces_missing(f->pieces) - f->n_doubted : f->streams[0].pos;
 }
+
+void fetch_tell_bytes(struct fetch *f, uint64_t n_new)
+{
+    f->p.on_bytes(f->p.arg, fetch_bytes(f), n_new);
+}
+
+bool fetch_has_room(struct fetch *f)
+{
+    char need[32], have[32];
+    uint64_t left = f->pieces ? pieces_missing(f->pieces) : 0, room;
+
+    if (path_free_bytes(f->part, &room, NULL) || room >= left || f->n_rounds > 0)
+        return true;
+    fetch_end(f, API_DISK_FULL, "%s are still to come, the disk has room for %s",
+              str_human_bytes(left, need, sizeof need), str_human_bytes(room, have, sizeof have));
+    return false;
+}
+
+/* ---- the end ---- */
 
 static void tell_end(struct fetch *f)
 {
@@ -82,130 +99,68 @@ void fetch_end(struct fetch *f, enum api_code code, const char *fmt, ...)
     char text[ERR_TEXT_MAX];
     va_list ap;
 
+    if (f->ended)
+        return;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (f->call)
-        http_call_cancel(f->call);
-    f->call = NULL;
-    f->failed = true;
+    f->ended = f->failed = true;
     api_error_set(&f->error, code, REPLY_SRC, "%.200s: %s", f->name, text);
-    go_on(f, tell_end, 0);
-}
-
-void fetch_settled(struct fetch *f)
-{
-    go_on(f, tell_end, 0);
-}
-
-/* ---- a try that failed ---- */
-
-int fetch_start_over(struct fetch *f)
-{
-    struct digest *fresh = digest_create();
-
-    if (!fresh || ftruncate(f->fd, 0) != 0) {
-        digest_free(fresh);
-        return -1;
-    }
-    digest_free(f->digest);
-    f->digest = fresh;
-    f->have = f->fresh_from = 0;
-    f->resumed = false;
-    f->p.on_bytes(f->p.arg, 0);
-    return 0;
-}
-
-void fetch_try_failed(struct fetch *f, bool stalled, const char *fmt, ...)
-{
-    char why[ERR_TEXT_MAX / 2];
-    int64_t wait_ms;
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(why, sizeof why, fmt, ap);
-    va_end(ap);
-    if (f->call)
-        http_call_cancel(f->call);
-    f->call = NULL;
-    if (f->have >= f->fresh_from + FETCH_FRESH_BYTES)
-        f->tries = 0;
-    f->fresh_from = f->have;
-    f->tries++;
-    if (f->tries >= FETCH_TRIES) {
-        fetch_end(f, stalled ? API_DOWNLOAD_STALLED : API_DOWNLOAD_FAILED,
-                  "%s; tried %u times, %llu bytes are kept", why, f->tries,
-                  (unsigned long long)f->have);
-        return;
-    }
-    f->resumed = f->resumed || f->have > 0;
-    wait_ms = (int64_t)FETCH_BACKOFF_MS << (f->tries - 1);
-    if (wait_ms < f->answer.retry_after_ms)
-        wait_ms = f->answer.retry_after_ms;
-    log_info("download of %s: %s; try %u of %d from byte %llu in %lld ms", f->name, why,
-             f->tries + 1, FETCH_TRIES, (unsigned long long)f->have, (long long)wait_ms);
-    go_on(f, begin_try, wait_ms);
-}
-
-/* ---- a try ---- */
-
-bool fetch_has_room(struct fetch *f)
-{
-    char need[32], have[32];
-    uint64_t left = f->want_known ? f->want - f->have : 0, room;
-
-    if (path_free_bytes(f->part, &room, NULL) || room >= left)
-        return true;
-    fetch_end(f, API_DISK_FULL, "%s are still to come, the disk has room for %s",
-              str_human_bytes(left, need, sizeof need), str_human_bytes(room, have, sizeof have));
-    return false;
-}
-
-static void begin_try(struct fetch *f)
-{
-    char range[64];
-    const char *headers[] = {range, NULL};
-    struct http_call_params call = {.url = f->url,
-                                    .headers = f->have ? headers : NULL,
-                                    .bearer = f->token,
-                                    .follow = true,
-                                    .stall_ms = f->p.stall_ms > 0 ? f->p.stall_ms : 0,
-                                    .arg = f,
-                                    .on_header = fetch_on_header,
-                                    .on_body = fetch_on_body,
-                                    .on_done = fetch_on_done};
-    struct err err;
-
-    f->answer = (struct fetch_answer){.retry_after_ms = 0};
-    if (f->want_known && f->have == f->want) {
-        fetch_complete(f);
-        return;
-    }
-    if (!fetch_has_room(f))
-        return;
-    snprintf(range, sizeof range, "Range: bytes=%llu-", (unsigned long long)f->have);
-    if (http_call_start(f->p.client, &call, &f->call, &err))
-        fetch_end(f, API_DOWNLOAD_FAILED, "%s", err.text);
-}
-
-void fetch_hashed(struct fetch *f, int rc, const struct err *err)
-{
-    if (rc == 0) {
-        f->resumed = f->have > 0;
-    } else if (fetch_start_over(f)) {
-        fetch_end(f, API_DOWNLOAD_FAILED, "%s", err->text);
-        return;
-    }
-    f->fresh_from = f->have;
-    f->p.on_bytes(f->p.arg, f->have);
-    go_on(f, begin_try, 0);
+    fetch_streams_stop(f);
+    fetch_wake(f);
 }
 
 /* ---- all bytes are there ---- */
 
-void fetch_complete(struct fetch *f)
+static void begin_round(struct fetch *f, size_t n)
+{
+    f->n_rounds++;
+    log_info("download of %s: %zu pieces are suspect and fetched again, round %u", f->name, n,
+             f->n_rounds);
+    f->hashed = 0;
+    f->digest = digest_create();
+    if (!f->digest) {
+        fetch_end(f, API_INTERNAL, "the hive is out of memory");
+        return;
+    }
+    fetch_tell_bytes(f, 0);
+    fetch_wake(f);
+}
+
+/* Is anything suspect? Its pieces are missing again then. */
+static size_t suspect(struct fetch *f)
+{
+    size_t n;
+
+    if (f->n_rounds >= FETCH_ROUNDS)
+        return 0;
+    n = pieces_suspect(f->pieces, false);
+    if (n > 0 || f->read_twice)
+        return n;
+    f->read_twice = true;
+    return pieces_suspect(f->pieces, true);
+}
+
+/* The readings agree: the verdict is noted, so that the next ask need not read it all again. A life
+ * that ended in the middle of a reading has noted nothing. */
+static void give_verdict(struct fetch *f, const char *hex)
+{
+    struct err err = {0};
+
+    if (f->n_rounds > 0 && f->n_rounds < FETCH_ROUNDS &&
+        ledger_add_round(f->ledger, f->n_rounds, &err))
+        log_warn("download of %s: %s", f->name, err.text);
+    fetch_end(f, API_CHECKSUM_MISMATCH,
+              "the SHA-256 of what arrived is %s, the hub says %s; reading it again gave the same "
+              "bytes, which are kept as %s; cancelling with a discard, or removing the model, "
+              "deletes them",
+              hex, f->sha256, f->part);
+}
+
+static void complete(struct fetch *f)
 {
     char hex[CARD_SHA256_BYTES];
+    size_t n;
 
     digest_end(f->digest, hex);
     digest_free(f->digest);
@@ -215,35 +170,45 @@ void fetch_complete(struct fetch *f)
         return;
     }
     log_warn("download of %s: the SHA-256 is %s, the hub says %s", f->name, hex, f->sha256);
-    if (f->resumed && !f->started_over && fetch_start_over(f) == 0) {
-        f->started_over = true;
-        fetch_try_failed(f, false, "the bytes that were kept are wrong");
+    n = suspect(f);
+    if (n > 0)
+        begin_round(f, n);
+    else
+        give_verdict(f, hex);
+}
+
+/* ---- what is due ---- */
+
+static void on_pump(evutil_socket_t fd, short what, void *arg)
+{
+    struct fetch *f = arg;
+
+    (void)fd, (void)what;
+    if (f->ended) {
+        if (f->failed && !f->kept) {
+            f->kept = true;
+            fetch_work_keep(f); /* its end comes back here */
+        }
+        if (!f->piece_work && !f->whole_work && !f->keep_work)
+            tell_end(f);
         return;
     }
-    unlink(f->part);
-    fetch_end(f, API_CHECKSUM_MISMATCH,
-              "the SHA-256 of what arrived is %s, the hub says %s; it was thrown away", hex,
-              f->sha256);
+    if (f->settling)
+        return;
+    if (f->pieces) {
+        fetch_work_pieces(f);
+        fetch_work_whole(f);
+        if (!f->ended && f->ledger && f->digest && f->hashed == f->want &&
+            pieces_all_safe(f->pieces)) {
+            fetch_streams_stop(f);
+            complete(f);
+            return;
+        }
+    }
+    fetch_streams_begin(f);
 }
 
 /* ---- beginning ---- */
-
-static int open_part(struct fetch *f, struct err *err)
-{
-    struct stat st;
-
-    f->fd = open(f->part, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (f->fd < 0 || fstat(f->fd, &st) != 0)
-        return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot write %s",
-                         f->part);
-    f->have = (uint64_t)st.st_size;
-    if (f->want_known && f->have > f->want) {
-        if (ftruncate(f->fd, 0) != 0)
-            return err_errno(err, ERR_IO, errno, "cannot empty %s", f->part);
-        f->have = 0;
-    }
-    return 0;
-}
 
 static int make(const struct fetch_params *p, struct fetch **out, struct err *err)
 {
@@ -261,9 +226,10 @@ static int make(const struct fetch_params *p, struct fetch **out, struct err *er
                         .want = p->size_bytes,
                         .want_known = p->size_bytes > 0,
                         .digest = digest_create(),
-                        .timer = evtimer_new(p->base, on_timer, f)};
+                        .pump = event_new(p->base, -1, 0, on_pump, f)};
     str_copy(f->sha256, sizeof f->sha256, p->sha256);
-    if (f->url && f->name && f->path && f->part && f->digest && f->timer &&
+    f->ledger_path = f->part ? ledger_path(f->part) : NULL;
+    if (f->url && f->name && f->path && f->ledger_path && f->digest && f->pump &&
         (f->token || !p->token)) {
         *out = f;
         return 0;
@@ -279,12 +245,11 @@ int fetch_start(const struct fetch_params *params, struct fetch **out, struct ap
     int rc = make(params, &f, &err);
 
     if (rc == 0)
-        rc = open_part(f, &err);
-    if (rc == 0 && f->have)
-        rc = fetch_work_hash(f, &err);
-    else if (rc == 0)
-        go_on(f, begin_try, 0);
+        rc = fetch_open_part(f, &err);
+    if (rc == 0 && f->want_known)
+        rc = fetch_open_pieces(f, &err);
     if (rc == 0) {
+        fetch_wake(f);
         *out = f;
         return 0;
     }

@@ -3,7 +3,7 @@
  *
  * The hub answers a request for a file with a redirect that carries X-Linked-Size and X-Linked-ETag
  * (the SHA-256); the CDN behind it sends neither ETag nor Last-Modified. A server may ignore Range
- * and send all (200): the bytes that are here already are then passed over.
+ * and send all (200): the stream then pours, and what is here already is passed over.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -11,8 +11,13 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "hive/fetch_internal.h"
+#include "hive/rate.h"
 
 #define RETRY_AFTER_MAX_S (FETCH_RETRY_MAX_MS / 1000)
 
@@ -33,7 +38,7 @@ static void take_range(struct fetch_answer *a, const char *value)
 }
 
 /* "\"<64 hex digits>\"", perhaps weak; a file that is not in LFS has another kind of tag. */
-static void take_etag(struct fetch_answer *a, const char *value)
+static void take_linked_etag(struct fetch_answer *a, const char *value)
 {
     if (str_starts(value, "W/"))
         value += 2;
@@ -46,17 +51,34 @@ static void take_etag(struct fetch_answer *a, const char *value)
         a->linked_sha256[i] = (char)tolower((unsigned char)value[i]);
 }
 
+/* What tells one version of the file from another; a weak tag does not. */
+static void take_tag(struct fetch_answer *a, const char *name, const char *value)
+{
+    bool is_etag = str_eq(name, "etag");
+
+    if (!value[0] || strlen(value) >= LEDGER_TAG_MAX || (is_etag && value[0] != '"'))
+        return;
+    if (is_etag || !a->tag[0])
+        str_copy(a->tag, sizeof a->tag, value);
+}
+
+static bool is_file(int status)
+{
+    return status == 200 || status == 206;
+}
+
 void fetch_on_header(void *arg, int status, const char *name, const char *value)
 {
-    struct fetch *f = arg;
-    struct fetch_answer *a = &f->answer;
+    struct fetch_answer *a = &((struct stream *)arg)->answer;
     uint64_t n;
 
     if (str_eq(name, "x-linked-size") && str_to_u64(value, &n) == 0) {
         a->has_linked_size = true;
         a->linked_size = n;
     } else if (str_eq(name, "x-linked-etag")) {
-        take_etag(a, value);
+        take_linked_etag(a, value);
+    } else if (is_file(status) && (str_eq(name, "etag") || str_eq(name, "last-modified"))) {
+        take_tag(a, name, value);
     } else if (str_eq(name, "x-error-code")) {
         str_copy(a->error_code, sizeof a->error_code, value);
     } else if (str_eq(name, "content-range") && status == 206) {
@@ -70,15 +92,16 @@ void fetch_on_header(void *arg, int status, const char *name, const char *value)
 }
 
 /* Takes over what only the file's own answer tells. False when it contradicts what is known. */
-static bool learn(struct fetch *f)
+static bool learn(struct stream *s)
 {
-    const struct fetch_answer *a = &f->answer;
+    struct fetch *f = s->f;
+    const struct fetch_answer *a = &s->answer;
     uint64_t size = a->has_linked_size ? a->linked_size : a->has_range ? a->range_total : a->length;
     bool knows = a->has_linked_size || a->has_range || a->has_length, news = false;
 
     if (f->want_known && knows && size != f->want)
         return false;
-    if (!f->want_known && knows) {
+    if (!f->want_known && knows && size > 0) {
         f->want = size;
         f->want_known = news = true;
     }
@@ -91,23 +114,81 @@ static bool learn(struct fetch *f)
     return !a->linked_sha256[0] || str_eq(a->linked_sha256, f->sha256);
 }
 
-/* Looks at the head of a 200 or 206 before its first byte is taken. False: the try is over. */
-static bool judge_head(struct fetch *f, int status)
+/* The source has another version now than the one our bytes are of. */
+static void begin_anew(struct stream *s)
 {
-    struct fetch_answer *a = &f->answer;
+    struct fetch *f = s->f;
+    struct err err = {0};
 
-    a->judged = true;
-    if (status == 206 && (!a->has_range || a->range_first != f->have)) {
-        fetch_try_failed(f, false, "the server sent another part of the file than asked for");
+    log_warn("download of %s: it changed at its source, from %s to %s: beginning anew", f->name,
+             f->tag, s->answer.tag);
+    fetch_streams_stop(f);
+    if (++f->n_changes > FETCH_CHANGES_MAX)
+        fetch_end(f, API_DOWNLOAD_FAILED, "the file changed at its source %u times while it came",
+                  f->n_changes);
+    else if (fetch_start_over(f, &err))
+        fetch_end(f, API_DOWNLOAD_FAILED, "%s", err.text);
+    fetch_tell_bytes(f, 0);
+    fetch_wake(f);
+}
+
+/* False: the bytes are of another version, and the stream was stopped. */
+static bool check_tag(struct stream *s)
+{
+    struct fetch *f = s->f;
+    struct err err = {0};
+
+    if (f->sha256[0] || !s->answer.tag[0])
+        return true;
+    if (f->tag[0] && !str_eq(f->tag, s->answer.tag)) {
+        begin_anew(s);
         return false;
     }
-    if (status == 200)
-        a->skip = f->have;
-    if (learn(f))
-        return fetch_has_room(f);
-    fetch_end(f, API_DOWNLOAD_FAILED,
-              "the hub gives another size or digest with the file than in its listing");
+    if (!f->tag[0]) {
+        str_copy(f->tag, sizeof f->tag, s->answer.tag);
+        if (f->ledger && ledger_add_tag(f->ledger, f->tag, &err))
+            log_warn("download of %s: %s", f->name, err.text);
+    }
+    return true;
+}
+
+/* The size has just become known: the stream goes on as one that pours. */
+static bool open_pieces(struct stream *s)
+{
+    struct err err = {0};
+
+    if (s->f->pieces || !s->f->want_known)
+        return true;
+    if (fetch_open_pieces(s->f, &err) == 0)
+        return true;
+    fetch_end(s->f, err.code == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, "%s", err.text);
     return false;
+}
+
+/* Looks at the head of a 200 or 206 before its first byte is taken. False: the try is over. */
+static bool judge_head(struct stream *s, int status)
+{
+    struct fetch *f = s->f;
+    struct fetch_answer *a = &s->answer;
+    uint64_t from = s->hole ? s->hole->from : 0;
+
+    a->judged = true;
+    if (status == 206 && (!a->has_range || a->range_first != from)) {
+        fetch_stream_failed(s, false, "the server sent another part of the file than asked for");
+        return false;
+    }
+    if (f->pieces && !check_tag(s))
+        return false;
+    if (!learn(s)) {
+        fetch_end(f, API_DOWNLOAD_FAILED,
+                  "the hub gives another size or digest with the file than in its listing");
+        return false;
+    }
+    if (!open_pieces(s) || !check_tag(s)) /* the ledger knows the tag of its bytes */
+        return false;
+    if (status == 200 && s->hole && (s->hole->from > 0 || s->hole->to < f->want))
+        fetch_stream_pours(s);
+    return fetch_has_room(f);
 }
 
 /* ---- bytes ---- */
@@ -128,46 +209,108 @@ static int write_all(int fd, const char *bytes, size_t n, uint64_t offset)
     return 0;
 }
 
-static void write_failed(struct fetch *f, int error)
+/* False: the disk does not take them, the fetch has been ended. */
+static bool write_bytes(struct fetch *f, const char *bytes, size_t n, uint64_t offset)
 {
+    int error = write_all(f->fd, bytes, n, offset);
     struct err err;
 
-    err_errno(&err, ERR_IO, error, "cannot write %s after %llu bytes", f->part,
-              (unsigned long long)f->have);
+    if (error == 0)
+        return true;
+    err_errno(&err, ERR_IO, error, "cannot write %s after %llu bytes, which are kept", f->part,
+              (unsigned long long)fetch_bytes(f));
     fetch_end(f, err.code == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, "%s", err.text);
+    return false;
+}
+
+static void count(struct stream *s, uint64_t n)
+{
+    s->fresh += n;
+    s->got += n;
+    fetch_tell_bytes(s->f, n);
+}
+
+/* All of the file comes by, from its first byte; only what is missing is written. */
+static void pour(struct stream *s, const char *bytes, size_t n)
+{
+    struct fetch *f = s->f;
+    uint64_t at = s->pos, end = s->pos + n, first, last;
+
+    if (!f->pieces) {
+        if (!write_bytes(f, bytes, n, at))
+            return;
+        s->pos = end;
+        count(s, n);
+        return;
+    }
+    s->pos = end;
+    while (pieces_hole_in(f->pieces, at, end, &first, &last)) {
+        if (!write_bytes(f, bytes + (first - (end - n)), (size_t)(last - first), first))
+            return;
+        if (pieces_close(f->pieces, first, last)) {
+            fetch_end(f, API_INTERNAL, "the hive is out of memory");
+            return;
+        }
+        count(s, last - first);
+        at = last;
+    }
+    if (pieces_missing(f->pieces) == 0)
+        fetch_stream_idle(s);
+    else
+        fetch_wake(f);
+}
+
+/* Something is to be done when a piece has its last byte: not before. */
+static bool ends_piece(const struct fetch *f, uint64_t from, uint64_t to)
+{
+    return to == f->want || from / f->found.piece_bytes != to / f->found.piece_bytes;
+}
+
+static void fill(struct stream *s, const char *bytes, size_t n)
+{
+    struct fetch *f = s->f;
+    uint64_t from = s->hole->from, left = s->hole->to - s->hole->from;
+    size_t take = n < left ? n : (size_t)left;
+
+    if (!write_bytes(f, bytes, take, s->hole->from))
+        return;
+    pieces_fill(f->pieces, s->hole, take);
+    count(s, take);
+    if (n > left && s->hole->to == s->asked_to)
+        fetch_stream_failed(s, false, "the server sends more than the file's %llu bytes",
+                            (unsigned long long)f->want);
+    else if (take == left && s->hole->to < s->asked_to)
+        fetch_stream_idle(s); /* another has taken over the rest of its request */
+    else if (take == left || ends_piece(f, from, from + take))
+        fetch_wake(f);
+}
+
+/* False: not yet, the timer goes on. */
+static bool rate_allows(struct stream *s, size_t n)
+{
+    int64_t ms = rate_take(s->f->p.shared->rate, clock_ms(), n);
+    struct timeval when = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    if (ms <= 0)
+        return true;
+    evtimer_add(s->timer, &when);
+    return false;
 }
 
 bool fetch_on_body(void *arg, int status, const char *bytes, size_t n)
 {
-    struct fetch *f = arg;
-    struct fetch_answer *a = &f->answer;
-    size_t pass = n;
-    int error;
+    struct stream *s = arg;
 
-    if (status != 200 && status != 206)
+    if (!is_file(status))
         return true; /* the body of a refusal */
-    if (!a->judged && !judge_head(f, status))
+    if (!s->answer.judged && !judge_head(s, status))
         return true;
-    if (a->skip < pass)
-        pass = (size_t)a->skip;
-    a->skip -= pass;
-    bytes += pass;
-    n -= pass;
-    if (n == 0)
-        return true;
-    if (f->want_known && n > f->want - f->have) {
-        fetch_try_failed(f, false, "the server sends more than the file's %llu bytes",
-                         (unsigned long long)f->want);
-        return true;
-    }
-    error = write_all(f->fd, bytes, n, f->have);
-    if (error) {
-        write_failed(f, error);
-        return true;
-    }
-    digest_put(f->digest, bytes, n);
-    f->have += n;
-    f->p.on_bytes(f->p.arg, f->have);
+    if (!rate_allows(s, n))
+        return false;
+    if (s->pouring)
+        pour(s, bytes, n);
+    else
+        fill(s, bytes, n);
     return true;
 }
 
@@ -189,45 +332,69 @@ static bool is_from_hub(const struct fetch *f, const char *url)
     return !url || (origin_length(url) == n && strncasecmp(url, f->url, n) == 0);
 }
 
-static void refused(struct fetch *f, const struct http_response *r)
+static void refused(struct stream *s, const struct http_response *r)
 {
+    struct fetch *f = s->f;
     bool hub = is_from_hub(f, r->url);
-    const char *code = f->answer.error_code, *sep = code[0] ? ": " : "";
+    const char *code = s->answer.error_code, *sep = code[0] ? ": " : "";
 
-    if (hub && (r->status == 401 || r->status == 403))
+    if (hub && (r->status == 401 || r->status == 403)) {
         fetch_end(f, API_MODEL_ACCESS_DENIED, "the hub answers %d%s%s", r->status, sep, code);
-    else if (hub && (r->status == 404 || r->status == 410))
+    } else if (hub && (r->status == 404 || r->status == 410)) {
         fetch_end(f, API_MODEL_NOT_FOUND, "the hub does not have it (any more): status %d%s%s",
                   r->status, sep, code);
-    else if (r->status == 416 && fetch_start_over(f))
-        fetch_end(f, API_DOWNLOAD_FAILED, "cannot begin anew with %s", f->part);
-    else if (!hub || r->status == 408 || r->status == 416 || r->status == 425 || r->status == 429 ||
-             r->status >= 500)
-        fetch_try_failed(f, false, "%.200s answers %d%s%s", hub ? "the hub" : "the hub's store",
-                         r->status, sep, code);
-    else
+    } else if (!hub || r->status == 408 || r->status == 416 || r->status == 425 ||
+               r->status == 429 || r->status >= 500) {
+        f->no_ranges = f->no_ranges || r->status == 416; /* what it says of ranges is wrong */
+        fetch_stream_failed(s, false, "%.200s answers %d%s%s", hub ? "the hub" : "the hub's store",
+                            r->status, sep, code);
+    } else {
         fetch_end(f, API_DOWNLOAD_FAILED, "the hub answers %d%s%s", r->status, sep, code);
+    }
+}
+
+/* A whole answer has come, of a file whose size nobody told: that is it. */
+static void size_from_end(struct stream *s)
+{
+    struct fetch *f = s->f;
+    uint64_t size = s->pos;
+    struct err err = {0};
+
+    f->want = size;
+    f->want_known = true;
+    f->p.on_told(f->p.arg, f->want, f->sha256);
+    if (size == 0)
+        fetch_end(f, API_DOWNLOAD_FAILED, "the source sent no byte");
+    else if (fetch_open_pieces(f, &err) || pieces_close(f->pieces, 0, size))
+        fetch_end(f, API_DOWNLOAD_FAILED, "%s", err.text);
+    else
+        fetch_stream_idle(s);
+}
+
+static void ended_early(struct stream *s)
+{
+    fetch_stream_failed(s, false, "the connection ended after %llu of %llu bytes",
+                        (unsigned long long)fetch_bytes(s->f), (unsigned long long)s->f->want);
 }
 
 void fetch_on_done(void *arg, int rc, const struct http_response *response, const struct err *err)
 {
-    struct fetch *f = arg;
+    struct stream *s = arg;
+    struct fetch *f = s->f;
 
-    f->call = NULL;
-    if (rc == ERR_DENIED || rc == ERR_NO_MEMORY || rc == ERR_INVALID) {
+    s->call = NULL;
+    if (rc == ERR_DENIED || rc == ERR_NO_MEMORY || rc == ERR_INVALID)
         fetch_end(f, API_DOWNLOAD_FAILED, "%s", err->text);
-    } else if (rc) {
-        fetch_try_failed(f, rc == ERR_TIMEOUT, "%s", err->text);
-    } else if (response->status != 200 && response->status != 206) {
-        refused(f, response);
-    } else if (!f->answer.judged && !judge_head(f, response->status)) {
+    else if (rc)
+        fetch_stream_failed(s, rc == ERR_TIMEOUT, "%s", err->text);
+    else if (!is_file(response->status))
+        refused(s, response);
+    else if (!s->answer.judged && !judge_head(s, response->status))
         return;
-    } else if (f->want_known && f->have < f->want) {
-        fetch_try_failed(f, false, "the connection ended after %llu of %llu bytes",
-                         (unsigned long long)f->have, (unsigned long long)f->want);
-    } else {
-        f->want = f->have;
-        f->want_known = true;
-        fetch_complete(f);
-    }
+    else if (!f->pieces)
+        size_from_end(s);
+    else if (s->hole && s->hole->from == s->hole->to)
+        fetch_stream_idle(s);
+    else
+        ended_early(s);
 }

@@ -4,6 +4,8 @@
 
 #include "hive/digest.h"
 #include "hive/fetch.h"
+#include "hive/ledger.h"
+#include "hive/pieces.h"
 #include "net/http_client.h"
 
 #define FETCH_ERROR_CODE_MAX 64
@@ -12,57 +14,98 @@ struct fetch_work;
 
 /* What the heads of one try's answers said. */
 struct fetch_answer {
-    bool judged;   /* the last hop's head was looked at */
-    uint64_t skip; /* bytes to pass over: the server began at zero though asked for the rest */
+    bool judged; /* the last hop's head was looked at */
     bool has_range, has_length, has_linked_size;
     uint64_t range_first, range_total, length, linked_size;
     int64_t retry_after_ms;
     char linked_sha256[CARD_SHA256_BYTES];
+    char tag[LEDGER_TAG_MAX];              /* ETag, else Last-Modified */
     char error_code[FETCH_ERROR_CODE_MAX]; /* X-Error-Code: "GatedRepo" ... */
+};
+
+/* One request at a time, or a pause before the next. */
+struct stream {
+    struct fetch *f;
+    struct http_call *call;
+    struct event *timer; /* the next try, or the rate's leave */
+    struct hole *hole;   /* what it fills; NULL: it pours, or does nothing */
+    int64_t asked_ms;    /* when its request began */
+    uint64_t got;        /* bytes of it */
+    uint64_t asked_to;   /* where the hole ended when it was asked for */
+    bool active;         /* it has one of the shared streams */
+    bool waiting;        /* for the next try */
+    bool pouring;        /* all of the file comes; `pos` is where it is */
+    uint64_t pos;
+    unsigned tries;
+    uint64_t fresh; /* bytes since the tries were last counted */
+    bool given_up;
+    struct fetch_answer answer;
 };
 
 struct fetch {
     struct fetch_params p; /* its texts are not used: copies follow */
-    char *url, *token, *name, *path, *part;
+    char *url, *token, *name, *path, *part, *ledger_path;
     int fd;
-    struct digest *digest; /* of the first `have` bytes */
-    uint64_t have, want;
-    bool want_known;
+    struct event *pump;
+    uint64_t want;
+    bool want_known, sizeless; /* sizeless: nobody tells the size; one stream to its end */
     char sha256[CARD_SHA256_BYTES];
-    unsigned tries;
-    uint64_t fresh_from; /* `have` when the tries were last counted */
-    bool resumed;        /* some bytes came by another try than the last */
-    bool started_over;   /* once, because of a wrong digest */
-    struct http_call *call;
-    struct fetch_answer answer;
-    struct event *timer;
-    void (*next)(struct fetch *f); /* what the timer does */
-    struct fetch_work *work;       /* in a helper thread now */
+    struct pieces *pieces; /* once the size is known */
+    struct ledger *ledger; /* NULL while a helper has it */
+    struct ledger_found found;
+    size_t n_checked;   /* of the found claims */
+    uint64_t n_doubted; /* bytes of claims not checked yet */
+    char tag[LEDGER_TAG_MAX];
+    unsigned n_rounds, n_changes;
+    bool read_twice; /* every piece was, in this ledger's life */
+    bool no_ranges;
+    struct stream streams[FETCH_STREAMS_MAX];
+    struct digest *digest; /* of the first `hashed` bytes; NULL while a helper has it */
+    uint64_t hashed, unsynced;
+    struct fetch_work *piece_work, *whole_work, *keep_work; /* in helper threads now */
+    bool settling, ended, kept;
     bool failed;
     struct api_error error;
 };
 
 /* fetch.c */
 void fetch_free(struct fetch *f);
+/* The end, told once what is there has been noted down. May be called from anywhere. */
 void fetch_end(struct fetch *f, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-void fetch_try_failed(struct fetch *f, bool stalled, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-int fetch_start_over(struct fetch *f);
 /* False when the disk has no room for the rest: the fetch has been ended then. */
 bool fetch_has_room(struct fetch *f);
-void fetch_complete(struct fetch *f);
-void fetch_hashed(struct fetch *f, int rc, const struct err *err); /* fetch_work_hash is done */
-void fetch_settled(struct fetch *f);                               /* so is fetch_work_settle */
+/* Bytes on disk that are not known to be wrong; tells them. */
+uint64_t fetch_bytes(const struct fetch *f);
+void fetch_tell_bytes(struct fetch *f, uint64_t n_new);
 
-/* fetch_answer.c: libcurl's callbacks */
+/* fetch_begin.c */
+/* The size is known: pieces, ledger, what an earlier life left. */
+int fetch_open_pieces(struct fetch *f, struct err *err);
+int fetch_open_part(struct fetch *f, struct err *err);
+/* Forgets all bytes: another file is there now. */
+int fetch_start_over(struct fetch *f, struct err *err);
+
+/* fetch_stream.c */
+void fetch_streams_begin(struct fetch *f); /* as many as there is work and leave for */
+void fetch_streams_stop(struct fetch *f);
+void fetch_stream_failed(struct stream *s, bool stalled, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void fetch_stream_idle(struct stream *s); /* its request is over, well */
+/* All of the file comes by this one; the others stop. */
+void fetch_stream_pours(struct stream *s);
+
+/* fetch_answer.c: libcurl's callbacks; arg is the stream */
 void fetch_on_header(void *arg, int status, const char *name, const char *value);
 bool fetch_on_body(void *arg, int status, const char *bytes, size_t n);
 void fetch_on_done(void *arg, int rc, const struct http_response *response, const struct err *err);
 
-/* fetch_work.c: fd and digest are the helper's while it works */
-int fetch_work_hash(struct fetch *f, struct err *err);
-void fetch_work_settle(struct fetch *f);
+/* fetch_work.c */
+void fetch_work_pieces(struct fetch *f); /* hashes claims and whole pieces, if there are any */
+void fetch_work_whole(struct fetch *f);  /* goes on with the whole file's digest */
+void fetch_work_settle(struct fetch *f); /* syncs and renames; ends the fetch */
+/* Notes down what is there of unfinished pieces. */
+void fetch_work_keep(struct fetch *f);
 void fetch_work_abandon(struct fetch *f);
 
 #endif

@@ -1,6 +1,9 @@
 /*
- * fetch_work.c - what a download does in helper threads: hashing what is on disk already, and
- * syncing and renaming the finished file. A work owns its descriptor, digest and names until it is
+ * fetch_work.c - what a download does in helper threads: hashing pieces and noting them in the
+ * ledger, hashing the whole file in order, noting what is there of unfinished pieces when it stops,
+ * and putting the finished file into its place.
+ *
+ * A work owns its descriptor (a duplicate), the ledger or the digest, and its texts until it is
  * done; a fetch that ended meanwhile has taken itself out of `owner`.
  */
 #include <errno.h>
@@ -10,17 +13,32 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/str.h"
 #include "hive/fetch_internal.h"
 #include "hive/task.h"
 
+#define BATCH_ITEMS 64
+#define BATCH_BYTES (64u << 20)
+#define WHOLE_BYTES (256u << 20) /* hashed of the whole file by one work */
+
+struct item {
+    struct ledger_claim claim;        /* sha256: as it was found, filled in by the helper */
+    char expected[CARD_SHA256_BYTES]; /* "" = not known: note it down */
+};
+
 struct fetch_work {
     struct fetch *owner; /* loop thread only; NULL = nobody waits */
+    struct fetch_work **slot;
     struct task *task;
     int fd;
+    struct ledger *ledger;
     struct digest *digest;
-    uint64_t n_bytes;
-    char *part, *path;
+    uint64_t from, to; /* of the whole file */
+    struct item items[BATCH_ITEMS];
+    size_t n_items;
+    bool sync, may_stop;
+    char *part, *path, *ledger_path;
     int rc;
     struct err err;
 };
@@ -29,82 +47,285 @@ static void free_work(struct fetch_work *w)
 {
     if (w->fd >= 0)
         close(w->fd);
+    ledger_close(w->ledger);
     digest_free(w->digest);
     free(w->part);
     free(w->path);
+    free(w->ledger_path);
     free(w);
 }
 
-/* Moves descriptor and digest from the fetch to a new work. */
-static struct fetch_work *take_over(struct fetch *f)
+static struct fetch_work *make(struct fetch *f)
 {
     struct fetch_work *w = calloc(1, sizeof *w);
 
     if (!w)
         return NULL;
     *w = (struct fetch_work){.owner = f,
-                             .fd = f->fd,
-                             .digest = f->digest,
-                             .n_bytes = f->have,
+                             .fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0),
                              .part = str_dup(f->part),
-                             .path = str_dup(f->path)};
-    f->fd = -1;
-    f->digest = NULL;
-    if (w->part && w->path)
+                             .path = str_dup(f->path),
+                             .ledger_path = str_dup(f->ledger_path)};
+    if (w->fd >= 0 && w->part && w->path && w->ledger_path)
         return w;
     free_work(w);
     return NULL;
 }
 
-static int start(struct fetch *f, void (*work)(void *arg, const struct task *self),
-                 void (*done)(void *arg), struct err *err)
+/* The work is handed to a helper; on failure the fetch ends. NULL: there was no memory for one. */
+static void start(struct fetch *f, struct fetch_work *w, struct fetch_work **slot,
+                  void (*work)(void *arg, const struct task *self), void (*done)(void *arg))
 {
-    struct fetch_work *w = take_over(f);
-    int rc;
+    struct err err = {0};
 
-    if (!w)
-        return err_no_memory(err, sizeof *w, "a helper's work");
-    rc = tasks_start(f->p.tasks, work, done, w, &w->task, err);
-    if (rc)
+    if (!w) {
+        fetch_end(f, API_INTERNAL, "the hive is out of memory or descriptors");
+        return;
+    }
+    w->slot = slot;
+    if (tasks_start(f->p.tasks, work, done, w, &w->task, &err)) {
         free_work(w);
-    else
-        f->work = w;
-    return rc;
+        fetch_end(f, API_DOWNLOAD_FAILED, "%s", err.text);
+        return;
+    }
+    *slot = w;
 }
 
-/* ---- hashing what is there ---- */
+static void leave_slot(struct fetch_work *w)
+{
+    if (w->owner)
+        *w->slot = NULL;
+}
 
 static bool is_cancelled(const void *arg)
 {
     return task_cancelled(arg);
 }
 
-static void hash(void *arg, const struct task *self)
+static enum api_code code_of(int rc)
+{
+    return rc == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED;
+}
+
+/* ---- pieces ---- */
+
+static int hash_item(struct fetch_work *w, struct item *i, const struct task *self)
+{
+    struct digest *d = digest_create();
+    int rc = d ? digest_put_range(d, w->fd, i->claim.from, i->claim.to,
+                                  w->may_stop ? is_cancelled : NULL, self, &w->err)
+               : err_no_memory(&w->err, 1, "a digest");
+
+    if (rc == 0)
+        digest_end(d, i->claim.sha256);
+    digest_free(d);
+    if (rc == 0 && !i->expected[0])
+        rc = ledger_add(w->ledger, &i->claim, &w->err);
+    return rc;
+}
+
+static void hash_items(void *arg, const struct task *self)
 {
     struct fetch_work *w = arg;
 
-    w->rc = digest_put_file(w->digest, w->fd, w->n_bytes, is_cancelled, self, &w->err);
+    for (size_t i = 0; i < w->n_items && w->rc == 0; i++) {
+        w->rc = hash_item(w, &w->items[i], self);
+        if (!w->items[i].expected[0]) /* begin to write it, without waiting */
+            sync_file_range(w->fd, (off64_t)w->items[i].claim.from,
+                            (off64_t)(w->items[i].claim.to - w->items[i].claim.from),
+                            SYNC_FILE_RANGE_WRITE);
+    }
+    if (w->rc == 0 && w->sync)
+        w->rc = ledger_sync(w->ledger, w->fd, &w->err);
 }
 
-static void hashed(void *arg)
+/* A claim of the ledger was checked. */
+static void settle_claim(struct fetch *f, const struct item *i)
+{
+    const struct ledger_claim *c = &i->claim;
+    size_t piece = pieces_exactly(f->pieces, c->from, c->to);
+
+    pieces_doubt(f->pieces, c->from, -1);
+    f->n_doubted -= c->to - c->from;
+    if (!str_eq(c->sha256, i->expected)) {
+        log_warn("download of %s: bytes %llu to %llu on disk are not what they were; they are "
+                 "fetched again",
+                 f->name, (unsigned long long)c->from, (unsigned long long)c->to);
+        if (pieces_open(f->pieces, c->from, c->to))
+            fetch_end(f, API_INTERNAL, "the hive is out of memory");
+    } else if (piece != PIECES_NONE) {
+        pieces_safe(f->pieces, piece, c->sha256);
+    }
+}
+
+static void items_done(void *arg)
 {
     struct fetch_work *w = arg;
     struct fetch *f = w->owner;
 
+    leave_slot(w);
     if (f) {
-        f->work = NULL;
-        f->fd = w->fd;
-        f->digest = w->digest;
-        w->fd = -1;
-        w->digest = NULL;
-        fetch_hashed(f, w->rc, &w->err);
+        f->ledger = w->ledger;
+        w->ledger = NULL;
+    }
+    for (size_t i = 0; f && w->rc == 0 && i < w->n_items; i++) {
+        const struct ledger_claim *c = &w->items[i].claim;
+
+        if (w->items[i].expected[0])
+            settle_claim(f, &w->items[i]);
+        else
+            pieces_safe(f->pieces, pieces_exactly(f->pieces, c->from, c->to), c->sha256);
+    }
+    if (f && w->rc)
+        fetch_end(f, code_of(w->rc), "%s", w->err.text);
+    if (f) {
+        fetch_tell_bytes(f, 0);
+        fetch_wake(f);
     }
     free_work(w);
 }
 
-int fetch_work_hash(struct fetch *f, struct err *err)
+static void add_item(struct fetch_work *w, uint64_t from, uint64_t to, const char *expected)
 {
-    return start(f, hash, hashed, err);
+    struct item *i = &w->items[w->n_items++];
+
+    i->claim.from = from;
+    i->claim.to = to;
+    str_copy(i->expected, sizeof i->expected, expected);
+}
+
+/* What the ledger claims, first; else pieces that became whole. */
+static void collect(struct fetch *f, struct fetch_work *w)
+{
+    uint64_t sum = 0, from, to;
+    size_t piece;
+
+    w->may_stop = f->n_checked < f->found.n_claims;
+    while (f->n_checked < f->found.n_claims && w->n_items < BATCH_ITEMS && sum < BATCH_BYTES) {
+        const struct ledger_claim *c = &f->found.claims[f->n_checked++];
+
+        add_item(w, c->from, c->to, c->sha256);
+        sum += c->to - c->from;
+    }
+    while (!w->may_stop && w->n_items < BATCH_ITEMS && sum < BATCH_BYTES &&
+           (piece = pieces_next_whole(f->pieces)) != PIECES_NONE) {
+        pieces_bounds(f->pieces, piece, &from, &to);
+        add_item(w, from, to, "");
+        sum += to - from;
+    }
+    f->unsynced += w->may_stop ? 0 : sum;
+    w->sync = f->unsynced >= LEDGER_SYNC_BYTES;
+    if (w->sync)
+        f->unsynced = 0;
+}
+
+void fetch_work_pieces(struct fetch *f)
+{
+    struct fetch_work *w;
+
+    if (f->piece_work || !f->ledger)
+        return;
+    if (!(w = make(f))) {
+        fetch_end(f, API_INTERNAL, "the hive is out of memory or descriptors");
+        return;
+    }
+    collect(f, w);
+    if (w->n_items == 0) {
+        free_work(w);
+        return;
+    }
+    w->ledger = f->ledger;
+    f->ledger = NULL;
+    start(f, w, &f->piece_work, hash_items, items_done);
+}
+
+/* ---- the whole file ---- */
+
+static void hash_whole(void *arg, const struct task *self)
+{
+    struct fetch_work *w = arg;
+
+    w->rc = digest_put_range(w->digest, w->fd, w->from, w->to, is_cancelled, self, &w->err);
+}
+
+static void whole_done(void *arg)
+{
+    struct fetch_work *w = arg;
+    struct fetch *f = w->owner;
+
+    leave_slot(w);
+    if (f && w->rc) {
+        fetch_end(f, API_DOWNLOAD_FAILED, "%s", w->err.text);
+    } else if (f) {
+        f->digest = w->digest;
+        f->hashed = w->to;
+        w->digest = NULL;
+    }
+    if (f)
+        fetch_wake(f);
+    free_work(w);
+}
+
+void fetch_work_whole(struct fetch *f)
+{
+    struct fetch_work *w;
+    uint64_t from, to = f->hashed;
+
+    if (f->ended || f->whole_work || !f->digest)
+        return;
+    for (size_t i = (size_t)(f->hashed / f->found.piece_bytes);
+         pieces_is_safe(f->pieces, i) && to - f->hashed < WHOLE_BYTES; i++)
+        pieces_bounds(f->pieces, i, &from, &to);
+    if (to == f->hashed)
+        return;
+    w = make(f);
+    if (w) {
+        w->from = f->hashed;
+        w->to = to;
+        w->digest = f->digest;
+        f->digest = NULL;
+    }
+    start(f, w, &f->whole_work, hash_whole, whole_done);
+}
+
+/* ---- stopping ---- */
+
+static void keep(void *arg, const struct task *self)
+{
+    struct fetch_work *w = arg;
+
+    w->rc = ledger_reopen(w->ledger_path, &w->ledger, &w->err);
+    for (size_t i = 0; i < w->n_items && w->rc == 0; i++)
+        w->rc = hash_item(w, &w->items[i], self);
+    if (w->rc == 0)
+        w->rc = ledger_sync(w->ledger, w->fd, &w->err);
+}
+
+static void kept(void *arg)
+{
+    struct fetch_work *w = arg;
+
+    leave_slot(w);
+    if (w->rc && w->rc != ERR_NOT_FOUND)
+        log_warn("what came of %s last may have to be fetched again: %s", w->path, w->err.text);
+    if (w->owner)
+        fetch_wake(w->owner);
+    free_work(w);
+}
+
+void fetch_work_keep(struct fetch *f)
+{
+    struct fetch_work *w = f->pieces && !f->settling ? make(f) : NULL;
+    uint64_t cursor = 0, from, to;
+
+    if (!w)
+        return;
+    while (w->n_items < BATCH_ITEMS && pieces_next_partial(f->pieces, &cursor, &from, &to))
+        add_item(w, from, to, "");
+    if (w->n_items == 0)
+        free_work(w);
+    else
+        start(f, w, &f->keep_work, keep, kept);
 }
 
 /* ---- putting the file into its place ---- */
@@ -138,6 +359,8 @@ static void settle(void *arg, const struct task *self)
         w->rc = err_errno(&w->err, ERR_IO, errno, "cannot put %s into its place", w->path);
     else
         w->rc = sync_folder(w->path, &w->err);
+    if (w->rc == 0)
+        unlink(w->ledger_path);
 }
 
 static void settled(void *arg)
@@ -145,30 +368,39 @@ static void settled(void *arg)
     struct fetch_work *w = arg;
     struct fetch *f = w->owner;
 
+    leave_slot(w);
+    if (f && w->rc)
+        fetch_end(f, code_of(w->rc), "%s", w->err.text);
     if (f) {
-        f->work = NULL;
-        if (w->rc == 0)
-            fetch_settled(f);
-        else
-            fetch_end(f, w->rc == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, "%s",
-                      w->err.text);
+        f->ended = true;
+        fetch_wake(f);
     }
     free_work(w);
 }
 
 void fetch_work_settle(struct fetch *f)
 {
-    struct err err;
+    f->settling = true;
+    start(f, make(f), &f->whole_work, settle, settled);
+}
 
-    if (start(f, settle, settled, &err))
-        fetch_end(f, API_DOWNLOAD_FAILED, "%s", err.text);
+/* ---- nobody waits any more ---- */
+
+static void abandon(struct fetch_work **slot, bool cancel)
+{
+    struct fetch_work *w = *slot;
+
+    if (!w)
+        return;
+    w->owner = NULL;
+    if (cancel)
+        task_cancel(w->task);
+    *slot = NULL;
 }
 
 void fetch_work_abandon(struct fetch *f)
 {
-    if (!f->work)
-        return;
-    f->work->owner = NULL;
-    task_cancel(f->work->task);
-    f->work = NULL;
+    abandon(&f->piece_work, f->piece_work && f->piece_work->may_stop);
+    abandon(&f->whole_work, true);
+    abandon(&f->keep_work, false);
 }

@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "api/access.h"
 #include "base/cli.h"
 #include "config/config.h"
+#include "hive/doors.h"
 
 struct event;
 struct event_base;
@@ -37,7 +37,7 @@ struct hive {
     char *home, *models_dir; /* owned */
     int lock_fd;             /* held while the hive runs: one hive a home */
     struct config_addr addr; /* bound: numeric, with the true port */
-    struct access access;
+    struct doors doors;      /* keys, certificate, security log */
     struct event_base *base;
     struct post *post;
     struct tasks *tasks;
@@ -54,6 +54,7 @@ struct hive {
 };
 
 int cmd_daemon(const struct cli_command *self, int argc, char **argv);
+int cmd_pair(const struct cli_command *self, int argc, char **argv);
 
 /* routes.c: the HTTP server's handler; arg is the hive. */
 void routes_handle(struct http_exchange *x, void *arg);

@@ -13,6 +13,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/logrotate.h"
 
 static int make_under(const char *home, const char *name, struct err *err)
 {
@@ -128,7 +129,7 @@ void home_tidy_logs(const char *logs_dir)
         qsort(files, n, sizeof *files, newer_first);
     for (size_t i = 0; i < n; i++) {
         if (i >= HOME_LOGS_KEPT)
-            unlink(files[i].path);
+            logrotate_remove(files[i].path, LOGROTATE_KEPT);
         free(files[i].path);
     }
     free(files);

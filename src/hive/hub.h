@@ -9,6 +9,7 @@
 #ifndef RBEE_HIVE_HUB_H
 #define RBEE_HIVE_HUB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,9 @@ char *hub_file_url(const char *endpoint, const char *repo, const char *commit, c
 /* ERR_INVALID when the answer is not what the hub sends. hub_repo_done in either case. */
 int hub_parse(const char *body, size_t n, struct hub_repo *out, struct err *err);
 void hub_repo_done(struct hub_repo *r);
+
+/* It may stand for a model: it is no later part, no projector, no importance matrix. */
+bool hub_is_candidate(const struct hub_file *f);
 
 /* The files that are one model, all parts of a split one in order. Indices into the repository. */
 struct hub_choice {

@@ -4,38 +4,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/buf.h"
-#include "base/cli.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/hub.h"
+#include "hive/near.h"
 
-#define NAMES_SHOWN    12
-#define SPLIT_TAIL_LEN 15 /* "-00001-of-00002" */
-#define GGUF_TAIL_LEN  5  /* ".gguf" */
-#define SPLIT_DIGITS   5
-
-/* "…-00001-of-00003.gguf": its number and count, and the length of what stands before. */
-static bool read_split(const char *name, unsigned *number, unsigned *count, size_t *stem)
-{
-    size_t n = strlen(name);
-    const char *tail;
-    int used = 0;
-
-    if (n < SPLIT_TAIL_LEN + GGUF_TAIL_LEN + 1)
-        return false;
-    tail = name + n - SPLIT_TAIL_LEN - GGUF_TAIL_LEN;
-    for (int i = 0; i < SPLIT_DIGITS; i++)
-        if (!strchr("0123456789", tail[1 + i]) || !strchr("0123456789", tail[10 + i]))
-            return false;
-    if (sscanf(tail, "-%5u-of-%5u%n", number, count, &used) != 2 || used != SPLIT_TAIL_LEN)
-        return false;
-    *stem = n - SPLIT_TAIL_LEN - GGUF_TAIL_LEN;
-    return true;
-}
-
-/* A file that may stand for a model: no later part, no projector, no importance matrix. */
-static bool is_candidate(const struct hub_file *f)
+bool hub_is_candidate(const struct hub_file *f)
 {
     const char *base = path_base(f->name);
     unsigned number, count;
@@ -43,7 +17,7 @@ static bool is_candidate(const struct hub_file *f)
 
     if (strncasecmp(base, "mmproj", 6) == 0 || strcasestr(base, "imatrix"))
         return false;
-    return !read_split(f->name, &number, &count, &stem) || number == 1;
+    return !quant_split_of_name(f->name, &number, &count, &stem) || number == 1;
 }
 
 /* Of two that fit equally well: the shorter name, then the earlier in the alphabet. */
@@ -61,7 +35,7 @@ static const struct hub_file *find_quant(const struct hub_repo *r, const char *q
     for (size_t i = 0; i < r->n_files; i++) {
         const struct hub_file *f = &r->files[i];
 
-        if (is_candidate(f) && strcasecmp(f->quant, quant) == 0 &&
+        if (hub_is_candidate(f) && strcasecmp(f->quant, quant) == 0 &&
             (!best || is_simpler(f->name, best->name)))
             best = f;
     }
@@ -83,7 +57,7 @@ static const struct hub_file *find_nearest(const struct hub_repo *r)
     for (size_t i = 0; i < r->n_files; i++) {
         const struct hub_file *f = &r->files[i];
 
-        if (!is_candidate(f))
+        if (!hub_is_candidate(f))
             continue;
         if (!best || distance(f) < distance(best) ||
             (distance(f) <= distance(best) && is_simpler(f->name, best->name)))
@@ -106,53 +80,58 @@ static const struct hub_file *find_file(const struct hub_repo *r, const char *na
     return found;
 }
 
-/* Of the quantisations in the list the one whose size is nearest to the one asked for, or NULL. */
-static const char *nearest_quant(const char *asked, const char *const *names)
+/* Of these quantisations the one whose size is nearest to the one asked for, or NULL. */
+static const char *nearest_quant(const char *asked, const struct near *names)
 {
     double want = quant_bits(asked), best_distance = INFINITY;
     const char *best = NULL;
 
-    for (; want > 0 && *names; names++) {
-        double bits = quant_bits(*names);
+    for (size_t i = 0; want > 0 && i < names->n; i++) {
+        double bits = quant_bits(names->names[i]);
 
         if (bits > 0 && fabs(bits - want) < best_distance) {
             best_distance = fabs(bits - want);
-            best = *names;
+            best = names->names[i];
         }
     }
+    return best;
+}
+
+/* What a person may have meant: of quantisations the nearest in size, else the nearest name. */
+static const char *nearest(const struct model_ref *ref, const struct near *names)
+{
+    const char *best = NULL;
+
+    if (ref->quant)
+        best = nearest_quant(ref->quant, names);
+    if (!best)
+        best = near_best(names, ref->file ? ref->file : ref->quant ? ref->quant : "");
     return best;
 }
 
 /* The names that are there, for the person who asked for another one. */
 static int not_there(const struct hub_repo *r, const struct model_ref *ref, struct err *err)
 {
-    const char *names[NAMES_SHOWN + 1], *near = NULL, *asked = ref->file ? ref->file : ref->quant;
-    struct buf list;
-    size_t n = 0;
+    const char *asked = ref->file ? ref->file : ref->quant ? ref->quant : "model", *best;
+    char list[ERR_TEXT_MAX / 2];
+    struct near names = {0};
     int rc;
 
-    buf_init(&list, ERR_TEXT_MAX / 2);
     for (size_t i = 0; i < r->n_files; i++) {
         const struct hub_file *f = &r->files[i];
-        const char *name = ref->file || !f->quant[0] ? f->name : f->quant;
 
-        if (!is_candidate(f) || n == NAMES_SHOWN)
-            continue;
-        buf_printf(&list, "%s%s", n ? ", " : "", name);
-        names[n++] = name;
+        if (hub_is_candidate(f))
+            near_add(&names, ref->file || !f->quant[0] ? f->name : f->quant);
     }
-    names[n] = NULL;
-    if (ref->file)
-        near = cli_nearest(ref->file, names);
-    else if (ref->quant)
-        near = nearest_quant(ref->quant, names);
-    if (n == 0)
+    near_text(&names, asked, list, sizeof list);
+    best = nearest(ref, &names);
+    if (names.n == 0)
         rc = err_set(err, ERR_NOT_FOUND, "%.200s has no GGUF file", ref->repo);
     else
-        rc = err_set(err, ERR_NOT_FOUND, "%.200s has no %.120s%s%s%s; there are: %s", ref->repo,
-                     asked ? asked : "model", near ? " (did you mean " : "", near ? near : "",
-                     near ? "?)" : "", buf_str(&list));
-    buf_done(&list);
+        rc = err_set(err, ERR_NOT_FOUND, "%.200s has no %.120s%s%.200s%s; there %s: %s", ref->repo,
+                     asked, best ? " (did you mean " : "", best ? best : "", best ? "?)" : "",
+                     names.n > NEAR_SHOWN_MAX ? "are, among others" : "are", list);
+    near_done(&names);
     return rc;
 }
 
@@ -164,8 +143,8 @@ static const struct hub_file *find_part(const struct hub_repo *r, const char *fi
         unsigned n, c;
         size_t s;
 
-        if (read_split(r->files[i].name, &n, &c, &s) && n == number && c == count && s == stem &&
-            strncmp(r->files[i].name, first, stem) == 0)
+        if (quant_split_of_name(r->files[i].name, &n, &c, &s) && n == number && c == count &&
+            s == stem && strncmp(r->files[i].name, first, stem) == 0)
             return &r->files[i];
     }
     return NULL;
@@ -178,7 +157,7 @@ static int put_parts(const struct hub_repo *r, const struct hub_file *first, str
     size_t stem;
 
     *out = (struct hub_choice){.quant = first->quant};
-    if (!read_split(first->name, &number, &count, &stem)) {
+    if (!quant_split_of_name(first->name, &number, &count, &stem)) {
         out->files[out->n_files++] = (size_t)(first - r->files);
         return 0;
     }

@@ -9,6 +9,11 @@ static const struct cli_command commands[] = {
      "over HTTP. Every option can also stand in config.ini or the environment (RBEE_HIVE_...);\n"
      "`rbee-keeper config` shows all of them.",
      cmd_daemon},
+    {"pair", NULL, "print a line that lets another machine use this one",
+     "The line is to be run on the other machine, within an hour, and works once. The hive of "
+     "this\n"
+     "home has to run, on an address that others reach.",
+     cmd_pair},
     {"detect", NULL, "show what this machine can compute on", NULL, cmd_detect},
     {0}};
 

@@ -11,17 +11,17 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/admit.h"
 #include "hive/models_internal.h"
+#include "hive/near.h"
 #include "hive/programs.h"
 #include "hive/reply.h"
 
 /* ---- the catalog's rows, made from cards ---- */
 
-/* A row that borrows its texts. */
-static int put_row(struct models *m, const char *model_ref, const struct card *card,
-                   struct err *err)
+int models_enter(struct models *m, const char *model_ref, const struct card *card, struct err *err)
 {
-    char *source = str_printf("hf:%s@%s", card->repo, card->commit);
+    char *source = card_source(card);
     struct catalog_row row = {.path = card->files[0].path,
                               .source = source,
                               .file = card->files[0].name,
@@ -45,7 +45,7 @@ static int on_complete(void *arg, const char *model_ref, const struct card *card
                        struct api_error *e)
 {
     struct err err;
-    int rc = put_row(arg, model_ref, card, &err);
+    int rc = models_enter(arg, model_ref, card, &err);
 
     if (rc == 0)
         return 0;
@@ -53,14 +53,47 @@ static int on_complete(void *arg, const char *model_ref, const struct card *card
     return -1;
 }
 
+static void judge(void *arg, const struct card *card,
+                  void (*done)(void *done_arg, const struct api_error *e), void *done_arg,
+                  struct admit **out)
+{
+    struct models *m = arg;
+    const struct admit_params params = {.base = m->base,
+                                        .config = m->config,
+                                        .models = m,
+                                        .path = card->files[0].path,
+                                        .sha256 = card->files[0].sha256,
+                                        .arg = done_arg,
+                                        .done = done};
+
+    admit_start(&params, out);
+}
+
+/* Was it refused when it came? */
+static bool is_refused(struct models *m, const struct card *card)
+{
+    struct catalog_verdict v;
+
+    return catalog_get_verdict(m->catalog, card->files[0].sha256, &v, NULL) == 0 && v.code[0];
+}
+
+/* What is on disk and not in the catalog enters it again. */
 static bool on_card(void *arg, struct card *card)
 {
     struct models *m = arg;
+    struct catalog_row row = {0};
     struct err err;
 
-    for (size_t i = 0; i < card->n_refs && card_is_complete(card); i++)
-        if (put_row(m, card->refs[i], card, &err))
+    if (!card_is_complete(card) || is_refused(m, card)) {
+        card_free(card);
+        return true;
+    }
+    for (size_t i = 0; i < card->n_refs; i++) {
+        if (catalog_get(m->catalog, card->refs[i], &row, NULL) == ERR_NOT_FOUND &&
+            models_enter(m, card->refs[i], card, &err))
             log_warn("%s", err.text);
+        catalog_row_done(&row);
+    }
     card_free(card);
     return true;
 }
@@ -68,7 +101,6 @@ static bool on_card(void *arg, struct card *card)
 static int open_catalog(struct models *m, const char *path, struct err *err)
 {
     char *aside;
-    bool fresh = !path_is_file(path);
     int rc = catalog_open(path, &m->catalog, &aside, err);
 
     if (rc)
@@ -77,8 +109,7 @@ static int open_catalog(struct models *m, const char *path, struct err *err)
         log_warn("the catalog %s was damaged: it is now %s, and a new one is made from what is on "
                  "disk",
                  path, aside);
-    if (aside || fresh)
-        card_scan(m->dir, NULL, on_card, m);
+    card_scan(m->dir, NULL, on_card, m);
     free(aside);
     return 0;
 }
@@ -93,14 +124,20 @@ int models_create(const struct models_params *params, struct models **out, struc
                                          .endpoint = params->endpoint,
                                          .token = params->token,
                                          .stall_ms = params->stall_ms,
+                                         .connections = params->connections,
+                                         .limit_per_sec = params->limit_per_sec,
                                          .arg = m,
+                                         .judge = judge,
                                          .on_complete = on_complete};
     int rc;
 
-    if (!m || !(m->dir = str_dup(params->dir))) {
-        free(m);
+    if (!m || !(m->dir = str_dup(params->dir)) || !(m->endpoint = str_dup(params->endpoint)) ||
+        (params->token && !(m->token = str_dup(params->token)))) {
+        models_free(m);
         return err_no_memory(err, sizeof *m, "the models");
     }
+    m->base = params->base;
+    m->config = params->config;
     rc = open_catalog(m, params->catalog, err);
     if (rc == 0)
         rc = downloads_create(&downloads, &m->downloads, err);
@@ -124,6 +161,8 @@ void models_free(struct models *m)
     downloads_free(m->downloads);
     catalog_close(m->catalog);
     free(m->dir);
+    free(m->endpoint);
+    free(m->token);
     free(m);
 }
 
@@ -160,6 +199,25 @@ static int locate_file(const char *given, char **path, struct api_error *e)
     return -1;
 }
 
+static bool add_name(void *arg, const struct catalog_row *row)
+{
+    near_add(arg, row->model_ref);
+    return true;
+}
+
+void models_say_missing(struct models *m, const char *canonical, struct api_error *e)
+{
+    struct near names = {0};
+    const char *best;
+
+    catalog_each(m->catalog, add_name, &names, NULL);
+    best = near_best(&names, canonical);
+    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "%.300s is not on this machine%s%.200s%s%s",
+                  canonical, best ? "; did you mean " : "", best ? best : "", best ? "?" : "",
+                  str_starts(canonical, "hf:") ? "; POST /v1/models/download fetches it" : "");
+    near_done(&names);
+}
+
 /* The catalogued file, if it is on disk still. A row without its file is dropped. */
 static int locate_downloaded(struct models *m, const char *canonical, char **path,
                              struct api_error *e)
@@ -181,9 +239,7 @@ static int locate_downloaded(struct models *m, const char *canonical, char **pat
         catalog_row_done(&row);
         catalog_remove(m->catalog, canonical, NULL);
     } else if (rc == ERR_NOT_FOUND) {
-        api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC,
-                      "%.300s is not on this machine; POST /v1/models/download fetches it",
-                      canonical);
+        models_say_missing(m, canonical, e);
     } else {
         api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", err.text);
     }
@@ -226,6 +282,7 @@ int models_locate(struct models *m, const char *text, char **canonical, char **p
         rc = locate_file(ref.path, path, e);
         break;
     case MODEL_REF_HF:
+    case MODEL_REF_LOCAL:
         rc = locate_downloaded(m, *canonical, path, e);
         break;
     }
@@ -235,6 +292,11 @@ int models_locate(struct models *m, const char *text, char **canonical, char **p
         *canonical = NULL;
     }
     return rc;
+}
+
+bool models_is_kept(const char *canonical)
+{
+    return str_starts(canonical, "hf:") || str_starts(canonical, MODEL_REF_LOCAL_WORD);
 }
 
 void models_used(struct models *m, const char *canonical)
@@ -247,8 +309,8 @@ void models_used(struct models *m, const char *canonical)
 
 /* ---- fetching ---- */
 
-int models_download(struct models *m, const char *text, char **path, char id[DOWNLOAD_ID_BYTES],
-                    struct api_error *e)
+int models_download(struct models *m, const char *text, const struct download_wish *wish,
+                    char **path, char id[DOWNLOAD_ID_BYTES], struct api_error *e)
 {
     struct api_error missing = {0};
     struct model_ref ref;
@@ -265,7 +327,7 @@ int models_download(struct models *m, const char *text, char **path, char id[DOW
     }
     if (ref.kind == MODEL_REF_HF) {
         api_error_done(&missing);
-        rc = downloads_begin(m->downloads, canonical, id, e);
+        rc = downloads_begin(m->downloads, canonical, wish, id, e);
     } else {
         *e = missing;
         rc = -1;
@@ -278,4 +340,9 @@ int models_download(struct models *m, const char *text, char **path, char id[DOW
 struct download *models_find_download(struct models *m, const char *id)
 {
     return downloads_find(m->downloads, id);
+}
+
+json_t *models_downloads_json(struct models *m)
+{
+    return downloads_json(m->downloads);
 }

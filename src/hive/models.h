@@ -14,6 +14,7 @@
 #include "api/modelref.h"
 #include "hive/download.h"
 
+struct config;
 struct event_base;
 struct http_client;
 struct models;
@@ -23,10 +24,13 @@ struct models_params {
     struct event_base *base;
     struct http_client *client;
     struct tasks *tasks;
+    const struct config *config;  /* [hive] worker: the program that judges new files */
     const char *dir;              /* of the models */
     const char *catalog;          /* path of models.db */
     const char *endpoint, *token; /* of the hub; token NULL = none */
     int64_t stall_ms;
+    unsigned connections;   /* of a download; 0 = the default */
+    uint64_t limit_per_sec; /* bytes of all downloads; 0 = none */
 };
 
 /* Opens the catalog; a damaged one is set aside and made again, with a line in the log. */
@@ -41,17 +45,23 @@ void models_free(struct models *m);
  */
 int models_locate(struct models *m, const char *text, char **canonical, char **path,
                   struct api_error *e);
+/* Does the catalog keep it, so that it is rbee's to remove? Not the bundled one, nor a plain file.
+ */
+bool models_is_kept(const char *canonical);
 /* Somebody started a worker with it. */
 void models_used(struct models *m, const char *canonical);
 
 /*
  * Makes sure that a model is here: *path is set (free()) when it is already, else *id names the
- * download, new or under way.
+ * download, new or under way. A NULL wish is none.
  */
-int models_download(struct models *m, const char *text, char **path, char id[DOWNLOAD_ID_BYTES],
-                    struct api_error *e);
+int models_download(struct models *m, const char *text, const struct download_wish *wish,
+                    char **path, char id[DOWNLOAD_ID_BYTES], struct api_error *e);
 /* By its id, also for a while after its end; NULL when there is none. */
 struct download *models_find_download(struct models *m, const char *id);
+
+/* Those under way and those that ended lately: {"downloads":[...]}; NULL when out of memory. */
+json_t *models_downloads_json(struct models *m);
 
 /* {"models":[...]}; NULL when out of memory. */
 json_t *models_list_json(struct models *m);
@@ -61,7 +71,8 @@ json_t *models_json(struct models *m, const char *canonical, const char *path);
 /*
  * Forgets a downloaded model and deletes its files, unless another reference names them; ends its
  * download and deletes what has arrived. The bundled model and files of one's own are refused.
+ * *freed: bytes that the disk got back; none for what was only linked.
  */
-int models_remove(struct models *m, const char *text, struct api_error *e);
+int models_remove(struct models *m, const char *text, uint64_t *freed, struct api_error *e);
 
 #endif

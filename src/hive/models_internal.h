@@ -9,8 +9,19 @@
 struct models {
     struct catalog *catalog;
     struct downloads *downloads;
-    char *dir; /* owned */
+    struct event_base *base;
+    const struct config *config;
+    char *dir, *endpoint, *token; /* owned; token NULL = none */
 };
+
+/* Enters a model whose files are in place. */
+int models_enter(struct models *m, const char *model_ref, const struct card *card, struct err *err);
+
+/* *e for a model that is not here, with the names that come near. */
+void models_say_missing(struct models *m, const char *canonical, struct api_error *e);
+
+/* Is a download writing into this card's folder? (downloads_active.c) */
+bool downloads_write_to(const struct downloads *ds, const char *card_path);
 
 /*
  * A reference and its canonical spelling (free()); -1 with *e. A relative path is refused: it means

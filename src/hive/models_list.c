@@ -6,6 +6,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/models_internal.h"
+#include "hive/place.h"
 #include "hive/programs.h"
 #include "hive/reply.h"
 
@@ -77,7 +78,7 @@ json_t *models_json(struct models *m, const char *canonical, const char *path)
     struct catalog_row row;
     json_t *out;
 
-    if (!str_starts(canonical, "hf:"))
+    if (!models_is_kept(canonical))
         return plain_json(canonical, path, str_eq(canonical, "tiny") ? "bundled" : "file");
     if (catalog_get(m->catalog, canonical, &row, NULL))
         return NULL;
@@ -88,46 +89,46 @@ json_t *models_json(struct models *m, const char *canonical, const char *path)
 
 /* ---- removing ---- */
 
-struct removal {
-    const char *canonical;
-    struct card *card;
-};
-
-static bool find_card(void *arg, struct card *card)
+/* What the disk gets back when the card's files are deleted. */
+static uint64_t freed_by(const struct card *c)
 {
-    struct removal *r = arg;
+    uint64_t sum = 0;
 
-    if (card_has_ref(card, r->canonical))
-        r->card = card;
-    else
-        card_free(card);
-    return r->card == NULL;
+    for (size_t i = 0; i < c->n_files; i++) {
+        char *part = str_printf("%s.part", c->files[i].path);
+
+        sum += place_freed_by(c->files[i].path);
+        sum += part ? place_freed_by(part) : 0;
+        free(part);
+    }
+    return sum;
 }
 
 /* Deletes the files, or only forgets this reference when others mean them too. False when there is
  * nothing of it on disk, finished or not. */
-static bool remove_files(struct models *m, const struct model_ref *ref, const char *canonical)
+static bool remove_files(struct models *m, const struct model_ref *ref, const char *canonical,
+                         uint64_t *freed)
 {
-    struct removal r = {.canonical = canonical};
+    struct card *card = card_find(m->dir, ref->repo, canonical, NULL);
     struct err err;
     uint64_t n = 0;
 
-    card_scan(m->dir, ref->repo, find_card, &r);
-    if (!r.card)
+    if (!card)
         return false;
-    if (catalog_count_path(m->catalog, r.card->files[0].path, &n, NULL) == 0 && n == 0) {
-        card_remove_all(r.card);
+    if (catalog_count_path(m->catalog, card->files[0].path, &n, NULL) == 0 && n == 0) {
+        *freed = freed_by(card);
+        card_remove_all(card);
     } else {
-        card_drop_ref(r.card, canonical);
-        if (card_save(r.card, &err))
+        card_drop_ref(card, canonical);
+        if (card_save(card, &err))
             log_warn("%s", err.text);
     }
-    card_free(r.card);
+    card_free(card);
     return true;
 }
 
 static int remove_downloaded(struct models *m, const struct model_ref *ref, const char *canonical,
-                             struct api_error *e)
+                             uint64_t *freed, struct api_error *e)
 {
     struct catalog_row row = {0};
     struct err err = {0};
@@ -141,22 +142,23 @@ static int remove_downloaded(struct models *m, const struct model_ref *ref, cons
         return -1;
     }
     downloads_cancel(m->downloads, canonical);
-    if (remove_files(m, ref, canonical) || rc == 0)
+    if (remove_files(m, ref, canonical, freed) || rc == 0)
         return 0;
-    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "%s", err.text);
+    models_say_missing(m, canonical, e);
     return -1;
 }
 
-int models_remove(struct models *m, const char *text, struct api_error *e)
+int models_remove(struct models *m, const char *text, uint64_t *freed, struct api_error *e)
 {
     struct model_ref ref;
     char *canonical;
     int rc = -1;
 
+    *freed = 0;
     if (models_parse(text, &ref, &canonical, e))
         return -1;
-    if (ref.kind == MODEL_REF_HF)
-        rc = remove_downloaded(m, &ref, canonical, e);
+    if (models_is_kept(canonical))
+        rc = remove_downloaded(m, &ref, canonical, freed, e);
     else
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
                       ref.kind == MODEL_REF_TINY

@@ -34,6 +34,16 @@ int plan_memory(const struct model_facts *facts, uint64_t slots, uint64_t ctx, b
     return 0;
 }
 
+uint64_t plan_rough(uint64_t file_bytes)
+{
+    uint64_t sum;
+
+    if (__builtin_add_overflow(file_bytes, file_bytes / 4, &sum) ||
+        __builtin_add_overflow(sum, (uint64_t)PLAN_ROUGH_BYTES, &sum))
+        return UINT64_MAX;
+    return sum;
+}
+
 int plan_fits(const struct plan_need *need, uint64_t free_bytes, struct err *err)
 {
     char total[32], weights[32], kv[32], scratch[32], have[32];

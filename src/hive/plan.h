@@ -26,6 +26,13 @@ struct plan_need {
 int plan_memory(const struct model_facts *facts, uint64_t slots, uint64_t ctx, bool kv_q8_0,
                 struct plan_need *out, struct err *err);
 
+/*
+ * A guess for a model of which only the files' size is known: the weights, a quarter more for keys
+ * and values, and PLAN_ROUGH_BYTES to compute in.
+ */
+#define PLAN_ROUGH_BYTES (256u << 20)
+uint64_t plan_rough(uint64_t file_bytes);
+
 /* ERR_NO_MEMORY with both numbers when `need` is more than `free_bytes`. */
 int plan_fits(const struct plan_need *need, uint64_t free_bytes, struct err *err);
 

@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -26,6 +27,9 @@ static const struct {
     {"F16", 16},      {"FP16", 16},     {"BF16", 16},     {"F32", 32},      {"FP32", 32},
 };
 
+#define SPLIT_TAIL_LEN 15 /* "-00001-of-00002" */
+#define GGUF_TAIL_LEN  5  /* ".gguf" */
+#define SPLIT_DIGITS   5
 #define UNSLOTH_PREFIX "UD-" /* a maker's own mix of types, told apart by name */
 
 double quant_bits(const char *quant)
@@ -96,4 +100,22 @@ bool quant_of_name(const char *file_name, char dst[QUANT_NAME_BYTES])
         start = i + 1;
     }
     return found;
+}
+
+bool quant_split_of_name(const char *file_name, unsigned *number, unsigned *count, size_t *stem)
+{
+    size_t n = strlen(file_name);
+    const char *tail;
+    int used = 0;
+
+    if (n < SPLIT_TAIL_LEN + GGUF_TAIL_LEN + 1)
+        return false;
+    tail = file_name + n - SPLIT_TAIL_LEN - GGUF_TAIL_LEN;
+    for (int i = 0; i < SPLIT_DIGITS; i++)
+        if (!isdigit((unsigned char)tail[1 + i]) || !isdigit((unsigned char)tail[10 + i]))
+            return false;
+    if (sscanf(tail, "-%5u-of-%5u%n", number, count, &used) != 2 || used != SPLIT_TAIL_LEN)
+        return false;
+    *stem = n - SPLIT_TAIL_LEN - GGUF_TAIL_LEN;
+    return true;
 }

@@ -3,6 +3,7 @@
 #define RBEE_HIVE_QUANT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define QUANT_NAME_BYTES 32
 #define QUANT_DEFAULT    "Q4_K_M"
@@ -12,6 +13,12 @@
  * "x-q4_k_m-00001-of-00002.gguf", "UD-Q4_K_XL" of "x-UD-Q4_K_XL.gguf". False when it tells none.
  */
 bool quant_of_name(const char *file_name, char dst[QUANT_NAME_BYTES]);
+
+/*
+ * "x-00001-of-00003.gguf": its number, how many there are, and how many bytes stand before that.
+ * False when the name is none of a split model.
+ */
+bool quant_split_of_name(const char *file_name, unsigned *number, unsigned *count, size_t *stem);
 
 /* Bits a weight takes on average in files of this quantisation; 0 when it is not one that the
  * engine reads. */

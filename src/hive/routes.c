@@ -6,14 +6,16 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "hive/cors.h"
 #include "hive/gateway/shape.h"
 #include "hive/reply.h"
 
 #define ALLOW_MAX         64
 #define AUTHORIZATION_MAX (2 * ACCESS_KEY_MAX) /* longer keys are no key of ours */
 
-static const struct route *const tables[] = {routes_node, routes_workers, routes_models,
-                                             routes_gateway};
+static const struct route *const tables[] = {routes_node,   routes_workers, routes_downloads,
+                                             routes_models, routes_catalog, routes_gateway,
+                                             routes_pair};
 
 /* True when the path fits the pattern; the part under '*' goes to id. */
 static bool fits(const char *pattern, const char *path, char id[ROUTE_ID_MAX])
@@ -103,21 +105,36 @@ static bool is_too_large(struct http_exchange *x)
 
 bool routes_filter(struct http_exchange *x, void *arg)
 {
-    const struct hive *h = arg;
-    char bearer[AUTHORIZATION_MAX];
+    struct hive *h = arg;
+    char bearer[AUTHORIZATION_MAX], seconds[16];
     enum shape shape = shape_of_path(http_path(x));
+    const struct access_ask ask = {http_path(x), http_header(x, "host"), http_header(x, "origin"),
+                                   authorization_of(x, bearer)};
     struct api_error e;
+    int retry_after_s = 0;
 
-    if (is_too_large(x))
+    if (shape == SHAPE_ANTHROPIC) /* where its clients look for it */
+        http_add_header(x, "request-id", http_request_id(x));
+    if (cors_is_preflight(x)) {
+        if (doors_check_preflight(&h->doors, &ask, http_peer(x), &e) == 0) {
+            cors_answer(&h->doors.access, x);
+            return false;
+        }
+    } else if (is_too_large(x)) {
         api_error_set(&e, API_BODY_TOO_LARGE, REPLY_SRC,
                       "the request's body is over the %u bytes allowed at %.200s", HIVE_BODY_MAX,
                       http_path(x));
-    else if (access_check(&h->access, http_path(x), http_header(x, "host"),
-                          http_header(x, "origin"), authorization_of(x, bearer), &e,
-                          REPLY_SRC) == 0)
+    } else if (doors_check(&h->doors, &ask, http_peer(x), &e, &retry_after_s) == 0) {
+        cors_put(&h->doors.access, x);
         return true;
+    }
+    cors_put(&h->doors.access, x); /* a page may read why it was refused */
     if (api_error_info(e.code)->status == 401)
         http_add_header(x, "WWW-Authenticate", "Bearer");
+    if (retry_after_s > 0) {
+        snprintf(seconds, sizeof seconds, "%d", retry_after_s);
+        http_add_header(x, "Retry-After", seconds);
+    }
     shape_answer(x, shape, &e, 0);
     return false;
 }

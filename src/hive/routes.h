@@ -14,7 +14,11 @@ struct route {
 };
 
 /* Each ends with a NULL method. */
-extern const struct route routes_node[], routes_workers[], routes_models[], routes_gateway[];
+extern const struct route routes_node[], routes_workers[], routes_downloads[], routes_models[],
+    routes_catalog[], routes_gateway[], routes_pair[];
+
+/* routes_hub.c: what a repository of the hub offers. */
+void routes_get_files(struct hive *h, struct http_exchange *x, const char *id);
 
 /* The host that URLs in an answer to `x` should have: the bound one, or the one that was asked. */
 const char *routes_public_host(const struct hive *h, const struct http_exchange *x,

@@ -1,73 +1,55 @@
-/* routes_models.c - /v1/models/...: list, show, download, progress, remove. */
+/* routes_models.c - /v1/models/...: show, remove. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/fields.h"
 #include "base/str.h"
 #include "hive/inspect.h"
+#include "hive/machine.h"
 #include "hive/models.h"
+#include "hive/plan.h"
 #include "hive/programs.h"
 #include "hive/reply.h"
 #include "hive/routes.h"
 #include "hive/workers.h"
 
-/* ---- download ---- */
-
-static void post_download(struct hive *h, struct http_exchange *x, const char *id)
-{
-    char download_id[DOWNLOAD_ID_BYTES], *path = NULL;
-    const char *text = NULL, *body;
-    struct api_error e = {0};
-    struct fields f;
-    size_t n;
-    int rc;
-
-    (void)id;
-    body = http_body(x, &n);
-    fields_begin(&f, body, n);
-    fields_text(&f, "model_ref", true, MODEL_REF_MAX, &text);
-    rc = fields_end(&f, &e, REPLY_SRC);
-    if (rc == 0)
-        rc = models_download(h->models, text, &path, download_id, &e);
-    fields_done(&f);
-    if (rc)
-        reply_error(x, 0, &e);
-    else
-        reply_json(x, 200,
-                   json_pack("{s:s, s:s?}", "download_id", path ? "cached" : download_id,
-                             "local_path", path));
-    free(path);
-}
-
-static void get_progress(struct hive *h, struct http_exchange *x, const char *id)
-{
-    const char *asked = http_query(x, "id");
-    struct download *d = asked ? models_find_download(h->models, asked) : NULL;
-
-    (void)id;
-    if (d && str_eq(http_method(x), "HEAD"))
-        http_reply(x, 200, "text/event-stream", NULL, 0);
-    else if (d)
-        download_watch(d, x);
-    else if (!asked)
-        reply_fail(x, API_INVALID_REQUEST, "the query needs id=, as POST /v1/models/download gave");
-    else
-        reply_fail(x, API_NOT_FOUND, "there is no download '%.60s'", asked);
-}
+#define SHOW_NUMBER_MAX 16777216 /* slots or positions */
 
 /* ---- show: the row and what the file itself says ---- */
 
 struct showing {
+    struct hive *h;
     struct http_exchange *x;
     struct inspect *inspect;
     json_t *row;
+    int64_t slots, ctx; /* that memory is planned for; 0 = the worker's own choice */
 };
+
+/* What a worker with it would need, for the slots and positions asked for. */
+static json_t *plan_json(const struct showing *s, const struct model_facts *facts)
+{
+    bool q8_0 = str_eq(config_text(s->h->config, "hive", "kv_type"), "q8_0");
+    uint64_t total, free_bytes;
+    struct plan_need n;
+
+    if (plan_memory(facts, (uint64_t)s->slots, (uint64_t)s->ctx, q8_0, &n, NULL))
+        return json_null();
+    machine_memory(&total, &free_bytes);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "slots", (json_int_t)n.slots,
+                     "ctx", (json_int_t)n.ctx, "weight_bytes", (json_int_t)n.weight_bytes,
+                     "kv_bytes", (json_int_t)n.kv_bytes, "scratch_bytes",
+                     (json_int_t)n.scratch_bytes, "total_bytes", (json_int_t)n.total_bytes,
+                     "memory_free_bytes", (json_int_t)free_bytes, "fits",
+                     n.total_bytes <= free_bytes);
+}
 
 static void on_inspected(void *arg, const struct inspect_result *r)
 {
     struct showing *s = arg;
 
     json_object_set(s->row, "inspect", r->json ? r->json : json_null());
+    if (!r->error)
+        json_object_set_new(s->row, "plan", plan_json(s, &r->facts));
     if (r->error)
         json_object_set_new(s->row, "error",
                             json_pack("{s:s, s:s}", "code", api_error_info(r->error->code)->code,
@@ -86,8 +68,22 @@ static void on_gone(struct http_exchange *x, void *arg)
     free(s);
 }
 
+/* The number in the query, or the configuration's. -1: it is none, and the answer is out. */
+static int read_number(struct hive *h, struct http_exchange *x, const char *name, int64_t *out)
+{
+    const char *text = http_query(x, name);
+
+    *out = config_int(h->config, "hive", name);
+    if (!text || (str_to_i64(text, out) == 0 && *out >= 1 && *out <= SHOW_NUMBER_MAX))
+        return 0;
+    reply_fail(x, API_INVALID_REQUEST, "%s takes a whole number from 1 to %d, not '%.40s'", name,
+               SHOW_NUMBER_MAX, text);
+    return -1;
+}
+
 /* Takes `row` over. */
-static void show(struct hive *h, struct http_exchange *x, const char *path, json_t *row)
+static void show(struct hive *h, struct http_exchange *x, const char *path, json_t *row,
+                 int64_t slots, int64_t ctx)
 {
     struct showing *s = calloc(1, sizeof *s);
     struct api_error e = {0};
@@ -109,8 +105,11 @@ static void show(struct hive *h, struct http_exchange *x, const char *path, json
         reply_error(x, 0, &e);
         return;
     }
+    s->h = h;
     s->x = x;
     s->row = row;
+    s->slots = slots;
+    s->ctx = ctx;
     http_on_gone(x, on_gone, s);
 }
 
@@ -119,14 +118,19 @@ static void get_show(struct hive *h, struct http_exchange *x, const char *id)
     const char *asked = http_query(x, "model_ref");
     char *canonical, *path;
     struct api_error e = {0};
+    int64_t slots, ctx;
 
     (void)id;
     if (!asked) {
         reply_fail(x, API_INVALID_REQUEST, "the query needs model_ref=");
-    } else if (models_locate(h->models, asked, &canonical, &path, &e)) {
+        return;
+    }
+    if (read_number(h, x, "slots", &slots) || read_number(h, x, "ctx", &ctx))
+        return;
+    if (models_locate(h->models, asked, &canonical, &path, &e)) {
         reply_error(x, 0, &e);
     } else {
-        show(h, x, path, models_json(h->models, canonical, path));
+        show(h, x, path, models_json(h->models, canonical, path), slots, ctx);
         free(canonical);
         free(path);
     }
@@ -151,7 +155,7 @@ static bool may_remove(struct hive *h, struct http_exchange *x, const char *aske
         return true; /* nothing can use it; removing says what is wrong */
     }
     /* only what was downloaded is rbee's to remove; for the rest, removing says so */
-    in_use = str_starts(canonical, "hf:") && workers_use_path(h->workers, path);
+    in_use = models_is_kept(canonical) && workers_use_path(h->workers, path);
     if (in_use && forced)
         workers_stop_path(h->workers, path);
     if (in_use && !forced) {
@@ -169,6 +173,7 @@ static void delete_model(struct hive *h, struct http_exchange *x, const char *id
 {
     const char *asked = http_query(x, "model_ref");
     struct api_error e = {0};
+    uint64_t freed;
 
     (void)id;
     if (!asked) {
@@ -177,16 +182,15 @@ static void delete_model(struct hive *h, struct http_exchange *x, const char *id
     }
     if (!may_remove(h, x, asked))
         return;
-    if (models_remove(h->models, asked, &e))
+    if (models_remove(h->models, asked, &freed, &e))
         reply_error(x, 0, &e);
     else
-        http_reply(x, 204, NULL, NULL, 0);
+        reply_json(x, 200,
+                   json_pack("{s:s, s:I}", "removed", asked, "freed_bytes", (json_int_t)freed));
 }
 
 const struct route routes_models[] = {
     {"DELETE", "/v1/models", delete_model},
     {"GET", "/v1/models/show", get_show},
-    {"POST", "/v1/models/download", post_download},
-    {"GET", "/v1/models/download/progress", get_progress},
     {0},
 };

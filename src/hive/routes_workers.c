@@ -6,17 +6,16 @@
 #include "api/modelref.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "hive/detect.h"
+#include "hive/explain.h"
 #include "hive/logtail.h"
 #include "hive/models.h"
 #include "hive/reply.h"
 #include "hive/routes.h"
+#include "hive/spawn.h"
 #include "hive/workers.h"
 
 #define LOG_LINES_DEFAULT 100
 #define LOG_LINES_MAX     10000
-#define SPAWN_SLOTS_MAX   64
-#define SPAWN_CTX_MAX     16777216
 #define SHORT_TEXT_MAX    128
 
 static void get_list(struct hive *h, struct http_exchange *x, const char *id)
@@ -88,21 +87,6 @@ static void on_asker_gone(struct http_exchange *x, void *arg)
     free(ask);
 }
 
-/* The fields of a spawn, checked; the model's reference is parsed by the caller. */
-static int read_spawn(struct fields *f, const char **model_ref, const char **backend,
-                      struct launch *l, struct api_error *e)
-{
-    *backend = "auto";
-    fields_text(f, "model_ref", true, MODEL_REF_MAX, model_ref);
-    fields_text(f, "backend", false, SHORT_TEXT_MAX, backend);
-    fields_int(f, "device", false, 0, INT32_MAX, &l->device);
-    fields_int(f, "slots", false, 1, SPAWN_SLOTS_MAX, &l->slots);
-    fields_int(f, "ctx", false, 1, SPAWN_CTX_MAX, &l->ctx);
-    l->keep_alive_given = fields_duration_ms(f, "keep_alive", &l->keep_alive_ms);
-    fields_bool(f, "new", &l->fresh);
-    return fields_end(f, e, REPLY_SRC);
-}
-
 static void launch(struct hive *h, struct http_exchange *x, const struct launch *l)
 {
     struct ask *ask = calloc(1, sizeof *ask);
@@ -119,32 +103,15 @@ static void launch(struct hive *h, struct http_exchange *x, const struct launch 
 
 static void post_spawn(struct hive *h, struct http_exchange *x, const char *id)
 {
-    const char *text = NULL, *backend, *body;
-    char *ref = NULL, *path = NULL;
-    struct launch l = {0};
     struct api_error e = {0};
-    struct fields f;
-    size_t n;
-    int rc;
+    struct spawn s;
 
     (void)id;
-    body = http_body(x, &n);
-    fields_begin(&f, body, n);
-    rc = read_spawn(&f, &text, &backend, &l, &e);
-    if (rc == 0)
-        rc = detect_choose(backend, l.device, &l.backend, &e);
-    if (rc == 0)
-        rc = models_locate(h->models, text, &ref, &path, &e);
-    fields_done(&f);
-    if (rc == 0) {
-        l.model_ref = ref;
-        l.model_path = path;
-        launch(h, x, &l);
-    } else {
+    if (spawn_read(h, x, &s, &e))
         reply_error(x, 0, &e);
-    }
-    free(ref);
-    free(path);
+    else
+        launch(h, x, &s.launch);
+    spawn_done(&s);
 }
 
 /* ---- a worker speaks of itself ---- */
@@ -215,13 +182,9 @@ static void get_log(struct hive *h, struct http_exchange *x, const char *id)
 }
 
 const struct route routes_workers[] = {
-    {"GET", "/v1/workers/list", get_list},
-    {"POST", "/v1/workers/spawn", post_spawn},
-    {"POST", "/v1/workers/ready", post_ready},
-    {"GET", "/v1/workers/*/log", get_log},
-    {"POST", "/v1/workers/*/shutdown", stop_one},
-    {"DELETE", "/v1/workers/*/shutdown", stop_one},
-    {"GET", "/v1/workers/*", get_one},
-    {"DELETE", "/v1/workers/*", stop_one},
-    {0},
+    {"GET", "/v1/workers/list", get_list},           {"POST", "/v1/workers/spawn", post_spawn},
+    {"POST", "/v1/workers/explain", explain_answer}, {"POST", "/v1/workers/ready", post_ready},
+    {"GET", "/v1/workers/*/log", get_log},           {"POST", "/v1/workers/*/shutdown", stop_one},
+    {"DELETE", "/v1/workers/*/shutdown", stop_one},  {"GET", "/v1/workers/*", get_one},
+    {"DELETE", "/v1/workers/*", stop_one},           {0},
 };

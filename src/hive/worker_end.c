@@ -1,5 +1,6 @@
 /* worker_end.c - a worker's process has ended: why, what is kept of it, who is told. */
 #include <event2/event.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "hive/cgroup.h"
 #include "hive/logtail.h"
+#include "hive/procfs.h"
+#include "hive/reaper.h"
 #include "hive/reply.h"
 #include "hive/workers_internal.h"
 #include "net/http_client.h"
@@ -28,6 +32,14 @@ void worker_release(struct worker *w)
     w->health = w->shutdown = NULL;
     w->ended = w->stop_timer = NULL;
     w->board = NULL;
+}
+
+void worker_tidy(struct worker *w)
+{
+    cgroup_end(w->cgroup);
+    free(w->cgroup);
+    w->cgroup = NULL;
+    reaper_forget(w->owner->run_dir, w->id);
 }
 
 json_t *worker_log_tail(const struct worker *w)
@@ -63,15 +75,39 @@ void worker_board_error(const struct worker *w, struct api_error *e)
                   text[0] ? text : "the worker failed without saying why");
 }
 
+/*
+ * Was it killed by the kernel for want of memory? Its own cgroup knows. Without one, a SIGKILL that
+ * is not the hive's, while the machine's count of such kills went up, makes it likely.
+ */
+static bool judge_memory(struct worker *w, const struct child_end *end)
+{
+    int64_t own = cgroup_oom_kills(w->cgroup);
+    uint64_t n_now = procfs_oom_kills();
+    bool likely = n_now > w->owner->oom_before;
+
+    if (!end->by_signal || end->code != SIGKILL || own == 0 || (own < 0 && !likely))
+        return false;
+    api_error_set(&w->error, API_WORKER_CRASHED, REPLY_SRC,
+                  own > 0
+                      ? "the worker for %.200s was killed by the kernel because memory ran out: "
+                        "a smaller quantisation, context or number of slots needs less"
+                      : "the worker for %.200s was most likely killed by the kernel because "
+                        "memory ran out (SIGKILL, and the machine's count of such kills went "
+                        "up): a smaller quantisation, context or number of slots needs less",
+                  w->model_ref);
+    w->oom = own > 0 ? "certain" : "likely";
+    return true;
+}
+
 /* Sets w->error; false when this end is nobody's failure. */
 static bool judge(struct worker *w, const struct child_end *end, enum board_state state)
 {
     bool loading = state == BOARD_STARTING || state == BOARD_LOADING;
     char how[80];
 
-    if (w->has_fate)
+    if (w->state == WORKER_CONDEMNED)
         return true;
-    if (w->phase == WORKER_STOPPING)
+    if (w->state == WORKER_DRAINING)
         return false;
     if (state == BOARD_FAILED) {
         worker_board_error(w, &w->error);
@@ -80,6 +116,8 @@ static bool judge(struct worker *w, const struct child_end *end, enum board_stat
     if (state == BOARD_DRAINING && !end->by_signal && end->code == 0)
         return false; /* somebody else asked it to end */
     child_end_text(end, how, sizeof how);
+    if (judge_memory(w, end))
+        return true;
     if (loading)
         api_error_set(&w->error, end->by_signal ? API_WORKER_CRASHED : API_WORKER_START_FAILED,
                       REPLY_SRC, "the worker for %.200s ended with %s while it loaded the model",
@@ -92,14 +130,14 @@ static bool judge(struct worker *w, const struct child_end *end, enum board_stat
 
 static void keep_as_dead(struct worker *w, bool loading)
 {
-    w->phase = WORKER_DEAD;
+    worker_move(w, WORKER_FAIL);
     w->dead_ms = clock_ms();
     w->died_loading = loading;
     w->log_tail = worker_log_tail(w);
     if (w->error.details)
         return;
-    w->error.details = json_pack("{s:s, s:s, s:O*}", "worker_id", w->id, "log_path", w->log_path,
-                                 "log_tail", w->log_tail);
+    w->error.details = json_pack("{s:s, s:s, s:O*, s:s*}", "worker_id", w->id, "log_path",
+                                 w->log_path, "log_tail", w->log_tail, "out_of_memory", w->oom);
 }
 
 /* The oldest dead one goes when there are too many. */
@@ -110,14 +148,16 @@ static void prune_dead(struct workers *ws)
 
     TAILQ_FOREACH(w, &ws->all, link)
     {
-        if (w->phase != WORKER_DEAD)
+        if (w->state != WORKER_DEAD)
             continue;
         n++;
         if (!oldest || w->dead_ms < oldest->dead_ms)
             oldest = w;
     }
-    if (n > WORKERS_DEAD_MAX)
+    if (n > WORKERS_DEAD_MAX) {
+        worker_move(oldest, WORKER_FORGET);
         worker_free(oldest);
+    }
 }
 
 void worker_ended(struct worker *w)
@@ -129,14 +169,17 @@ void worker_ended(struct worker *w)
     char how[80];
 
     failed = judge(w, &end, state);
+    worker_tidy(w);
     worker_release(w);
     if (failed) {
         keep_as_dead(w, loading);
         log_warn("%s failed: %s: %s", w->id, api_error_info(w->error.code)->code, w->error.message);
         prune_dead(ws);
     } else {
+        worker_move(w, WORKER_END);
         log_info("%s ended (%s)", w->id, child_end_text(&end, how, sizeof how));
         worker_free(w);
     }
+    workers_room_freed(ws);
     workers_check_gone(ws);
 }

@@ -2,8 +2,8 @@
  * worker_start.c - the process of a worker: its socket, its board, its words, its descriptors.
  *
  * The child's descriptors: 0 /dev/null, 1 and 2 its log, 3 the listening socket, 4 the lease (EOF
- * when the hive is gone), 5 the board. The hive keeps none of the socket: when the worker dies, the
- * kernel refuses its callers at once.
+ * when the hive is gone), 5 the board, 6 the keys and the certificate where they are needed. The
+ * hive keeps none of the socket: when the worker dies, the kernel refuses its callers at once.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -11,18 +11,25 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "hive/cgroup.h"
 #include "hive/environment.h"
+#include "hive/logrotate.h"
 #include "hive/port.h"
+#include "hive/programs.h"
+#include "hive/reaper.h"
 #include "hive/reply.h"
 #include "hive/workers_internal.h"
 
 #define ARGS_MAX    40
 #define ARG_NUM_MAX 24
+#define OOM_SCORE   500 /* when memory runs out, a worker goes before the hive does */
 
 /* The words of a command line; numbers are kept in `nums`. */
 struct args {
@@ -62,17 +69,20 @@ static bool is_wildcard(const char *host)
     return str_eq(host, "0.0.0.0") || str_eq(host, "::");
 }
 
-static void make_args(struct args *a, const struct worker *w, const char *hive, const char *own)
+static void make_args(struct args *a, const struct worker *w, const char *program, const char *hive,
+                      const char *own)
 {
     const struct config *c = w->owner->params.config;
 
-    *a = (struct args){.words = {w->program, "serve"}, .n = 2};
+    *a = (struct args){.words = {program, "serve"}, .n = 2};
     put(a, "--model", w->model_path);
     put(a, "--model-ref", w->model_ref);
     put(a, "--worker-id", w->id);
     put_num(a, "--listen-fd", 3);
     put_num(a, "--lease-fd", 4);
     put_num(a, "--board-fd", 5);
+    if (w->owner->params.share_fd >= 0)
+        put_num(a, "--access-fd", 6);
     put(a, "--hive-url", hive);
     if (!is_wildcard(w->owner->params.addr.host))
         put(a, "--public-url", own);
@@ -100,23 +110,22 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
     worker_ended(arg);
 }
 
-static int run(struct worker *w, int listen_fd, int board_fd, int log_fd, struct err *err)
+static int run(struct worker *w, const char *program, int listen_fd, int board_fd, int log_fd,
+               struct err *err)
 {
     char hive[WORKER_URL_MAX], own[WORKER_URL_MAX];
     struct environment env;
     struct args args;
-    struct child_params params = {
-        .path = w->program,
-        .fds = {-1, log_fd, log_fd, listen_fd, w->owner->lease_read, board_fd},
-        .n_fds = 6};
+    struct child_params params = {.path = program,
+                                  .fds = {-1, log_fd, log_fd, listen_fd, w->owner->lease_read,
+                                          board_fd, w->owner->params.share_fd},
+                                  .n_fds = w->owner->params.share_fd >= 0 ? 7 : 6};
     int rc;
 
     hive_url(w, hive);
     worker_own_url(w, own);
-    make_args(&args, w, hive, own);
+    make_args(&args, w, program, hive, own);
     environment_make(&env);
-    if (w->owner->params.key[0])
-        environment_add(&env, "RBEE_API_KEY", w->owner->params.key);
     params.argv = args.words;
     params.envp = env.vars;
     rc = child_start(&params, &w->child, err);
@@ -142,6 +151,7 @@ static int make_and_run(struct worker *w, struct err *err)
 {
     const struct workers_params *p = &w->owner->params;
     int listen_fd = -1, board_fd = -1, rc;
+    char *program = NULL;
     int log_fd = open(w->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
     if (log_fd < 0)
@@ -152,11 +162,34 @@ static int make_and_run(struct worker *w, struct err *err)
     if (rc == 0)
         rc = board_create(&w->board, &board_fd, err);
     if (rc == 0)
-        rc = run(w, listen_fd, board_fd, log_fd, err);
+        rc = programs_find_worker(config_text(p->config, "hive", "worker"), &program, err);
+    if (rc == 0)
+        rc = run(w, program, listen_fd, board_fd, log_fd, err);
+    free(program);
     close_fd(listen_fd);
     close_fd(board_fd);
     close_fd(log_fd);
     return rc;
+}
+
+/* What is for the process's end in any case; none of it is needed for its life. */
+static void bind_process(struct worker *w)
+{
+    const struct rlimit most = {LOGROTATE_HARD_BYTES, LOGROTATE_HARD_BYTES};
+    char path[48], text[16];
+    struct err err;
+    int fd;
+
+    prlimit(w->child.pid, RLIMIT_FSIZE, &most, NULL); /* its log is the one file it writes */
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)w->child.pid);
+    snprintf(text, sizeof text, "%d", OOM_SCORE);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+        log_debug("%s: the kernel does not take %s: %s", w->id, path, strerror(errno));
+    close_fd(fd);
+    w->cgroup = cgroup_make(w->owner->cgroup_base, w->id, w->child.pid);
+    if (reaper_note(w->owner->run_dir, w->id, w->child.pid, w->cgroup ? w->cgroup : "", &err))
+        log_warn("%s has no note for a later hive: %s", w->id, err.text);
 }
 
 int worker_start(struct worker *w, struct api_error *e)
@@ -171,7 +204,8 @@ int worker_start(struct worker *w, struct api_error *e)
         return -1;
     }
     fingerprint_make(w->backend, w->model_path, w->fingerprint);
-    w->phase = WORKER_RUNNING;
+    worker_move(w, WORKER_START);
+    bind_process(w);
     w->started_ms = clock_ms();
     w->started_unix_ms = clock_unix_ms();
     w->next_health_ms =

@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "hive/procfs.h"
 #include "hive/reply.h"
 #include "hive/workers_internal.h"
 #include "net/http_client.h"
@@ -61,15 +63,16 @@ void worker_stop(struct worker *w)
     char base_url[WORKER_URL_MAX], url[WORKER_URL_MAX + 32];
     struct http_call_params call = {.method = "POST",
                                     .url = url,
+                                    .bearer = w->owner->params.key[0] ? w->owner->params.key : NULL,
                                     .body_max = ANSWER_MAX,
                                     .connect_timeout_ms = SHUTDOWN_CALL_MS,
                                     .timeout_ms = SHUTDOWN_CALL_MS,
                                     .arg = w,
                                     .on_done = on_asked};
 
-    if (w->phase != WORKER_RUNNING)
+    if (!worker_state_runs(w->state))
         return;
-    w->phase = WORKER_STOPPING;
+    worker_move(w, WORKER_STOP);
     w->stop_timer = evtimer_new(w->owner->params.base, on_step, w);
     next_step_in(w, WORKERS_DRAIN_MS);
     snprintf(url, sizeof url, "%s/v1/admin/shutdown", worker_own_url(w, base_url));
@@ -82,14 +85,32 @@ void worker_kill(struct worker *w, enum api_code code, const char *fmt, ...)
     char text[ERR_TEXT_MAX];
     va_list ap;
 
-    if (w->has_fate)
+    if (w->state == WORKER_CONDEMNED || w->state == WORKER_DEAD)
         return;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     api_error_set(&w->error, code, REPLY_SRC, "%s", text);
-    w->has_fate = true;
+    worker_move(w, WORKER_CONDEMN);
     child_signal(&w->child, SIGKILL);
+}
+
+void worker_kill_stuck(struct worker *w, int64_t silent_ms, int64_t limit_ms)
+{
+    FILE *log = fopen(w->log_path, "ae");
+
+    if (log) {
+        fprintf(log, "rbee-hive: no step for %lld ms; the threads:\n", (long long)silent_ms);
+        procfs_put_threads(w->child.pid, log);
+        fclose(log);
+    }
+    procfs_signal_threads(w->child.pid, SIGQUIT);
+    api_error_set(&w->error, API_WORKER_STALLED, REPLY_SRC,
+                  "the worker for %.200s had work and made no step for %.1f s (the limit was %.1f "
+                  "s), so it was ended; where its threads were is in its log",
+                  w->model_ref, (double)silent_ms / 1000, (double)limit_ms / 1000);
+    worker_move(w, WORKER_CONDEMN);
+    w->kill_ms = clock_ms() + WORKERS_STACKS_MS;
 }
 
 /* One that has no process yet is told off: those who wait get an error. */
@@ -106,12 +127,13 @@ static void give_up(struct worker *w)
         api_error_done(&e);
         free(waiter);
     }
+    worker_move(w, WORKER_GIVE_UP);
     worker_free(w);
 }
 
 static void stop_any(struct worker *w)
 {
-    if (w->phase == WORKER_PREPARING)
+    if (w->state == WORKER_PREPARING)
         give_up(w);
     else
         worker_stop(w);

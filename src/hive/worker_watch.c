@@ -5,15 +5,19 @@
  * there is a worker.
  */
 #include <event2/event.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "hive/logrotate.h"
+#include "hive/procfs.h"
 #include "hive/workers_internal.h"
 #include "net/http_client.h"
 
 #define TICK_MS         250
 #define HEALTH_BODY_MAX 4096
+#define OOM_LOOK_MS     1000
 
 static void schedule(struct workers *ws)
 {
@@ -30,9 +34,12 @@ static void strike(struct worker *w, const char *why)
     log_warn("%s did not answer its health check (%u of %d): %s", w->id, w->strikes,
              WORKERS_HEALTH_STRIKES, why);
     if (w->strikes >= WORKERS_HEALTH_STRIKES)
-        worker_kill(w, API_WORKER_STALLED,
-                    "the worker for %.200s did not answer %d health checks in a row and was ended",
-                    w->model_ref, WORKERS_HEALTH_STRIKES);
+        worker_kill(
+            w, API_WORKER_STALLED,
+            "the worker for %.200s %sdid not answer %d health checks in a row and was ended",
+            w->model_ref,
+            w->state == WORKER_SUSPENDED ? "had been stopped by a signal (SIGSTOP), " : "",
+            WORKERS_HEALTH_STRIKES);
 }
 
 static void on_health(void *arg, int rc, const struct http_response *response,
@@ -86,15 +93,23 @@ static void check_load(struct worker *w, int64_t now)
                 (unsigned long long)atomic_load(&w->board->bytes_total));
 }
 
+bool worker_is_unused(const struct worker *w)
+{
+    const struct board *b = w->board;
+    int64_t activity = atomic_load(&b->last_activity_ms);
+
+    if (activity < w->asked_ms)
+        return true;
+    return atomic_load(&b->tokens_out) == 0 &&
+           (w->ready_ms == 0 || activity == w->ready_activity_ms);
+}
+
 /* A worker that nobody has used since it was last given out is given time, also when keep_alive is
  * 0: who asked for it has to come first. */
 static bool is_idle_too_long(const struct worker *w, int64_t now)
 {
     const struct board *b = w->board;
-    int64_t activity = atomic_load(&b->last_activity_ms), since = activity,
-            limit = w->keep_alive_ms;
-    bool used = (activity != w->ready_activity_ms || atomic_load(&b->tokens_out) > 0) &&
-                activity >= w->asked_ms;
+    int64_t since = atomic_load(&b->last_activity_ms), limit = w->keep_alive_ms;
 
     if (limit < 0 || atomic_load(&b->slots_busy) || atomic_load(&b->queued))
         return false;
@@ -102,18 +117,78 @@ static bool is_idle_too_long(const struct worker *w, int64_t now)
         since = w->ready_ms;
     if (since < w->asked_ms)
         since = w->asked_ms;
-    if (!used && limit < WORKERS_UNUSED_MS)
+    if (worker_is_unused(w) && limit < WORKERS_UNUSED_MS)
         limit = WORKERS_UNUSED_MS;
     return now - since >= limit;
+}
+
+/* ---- steps ---- */
+
+/* SIGSTOP and SIGCONT are somebody else's doing: noted, and undone by nobody here. */
+static void see_stopped(struct worker *w, bool stopped)
+{
+    if (stopped && w->state != WORKER_SUSPENDED) {
+        worker_move(w, WORKER_SUSPEND);
+        log_warn("%s was stopped by a signal (process %ld)", w->id, (long)w->child.pid);
+    } else if (!stopped && w->state == WORKER_SUSPENDED) {
+        worker_move(w, WORKER_RESUME);
+        log_info("%s goes on", w->id);
+    }
+}
+
+/* Looks at its process and its steps; false when it was condemned. */
+static bool check_steps(struct worker *w, int64_t now)
+{
+    const struct board *b = w->board;
+    int64_t floor_ms = config_duration_ms(w->owner->params.config, "hive", "stall_after");
+    struct procfs_stat st;
+    struct stall_look seen = {.now_ms = now,
+                              .steps = atomic_load(&b->steps) + atomic_load(&b->passes),
+                              .has_work = atomic_load(&b->slots_busy) > 0,
+                              .p99_ms = atomic_load(&b->pass_p99_ms)};
+
+    if (procfs_stat(w->child.pid, &st))
+        return true;
+    seen.stopped = st.state == 'T' || st.state == 't';
+    seen.cpu_ms = st.cpu_ms;
+    seen.n_reads = st.major_faults;
+    if (seen.has_work && seen.steps == w->stall.last.steps) {
+        seen.on_disk = procfs_any_thread(w->child.pid, "D");
+        seen.runnable = procfs_any_thread(w->child.pid, "R");
+    }
+    see_stopped(w, seen.stopped);
+    if (stall_judge(&w->stall, &seen, floor_ms) != STALL_STUCK)
+        return true;
+    worker_kill_stuck(w, w->stall.silent_ms, stall_limit_ms(&w->stall, floor_ms));
+    return false;
+}
+
+static void check_log(struct worker *w)
+{
+    struct err err;
+    bool rotated;
+
+    if (logrotate_check(w->log_path, LOGROTATE_BYTES, LOGROTATE_KEPT, &rotated, &err))
+        log_warn("the log of %s: %s", w->id, err.text);
 }
 
 static void look(struct worker *w, int64_t now)
 {
     enum board_state state = worker_board_state(w);
 
-    if (w->has_fate || w->phase != WORKER_RUNNING)
+    if (w->state == WORKER_CONDEMNED && w->kill_ms && now >= w->kill_ms) {
+        w->kill_ms = 0;
+        child_signal(&w->child, SIGKILL);
+    }
+    if (w->child.pidfd >= 0)
+        check_log(w);
+    if (!worker_state_runs(w->state))
         return;
     ask_health(w, now);
+    if (!worker_state_runs(w->state) || !check_steps(w, now) || w->state == WORKER_SUSPENDED)
+        return;
+    if (state == BOARD_READY && w->state == WORKER_LOADING)
+        worker_move(w, WORKER_IS_READY);
     if (state == BOARD_STARTING || state == BOARD_LOADING) {
         check_load(w, now);
     } else if (state == BOARD_READY && w->ready_ms == 0) {
@@ -126,6 +201,16 @@ static void look(struct worker *w, int64_t now)
     }
 }
 
+/* Two samples, so that one of them is from before a death that is noticed now. */
+static void count_oom_kills(struct workers *ws, int64_t now)
+{
+    if (now - ws->oom_ms < OOM_LOOK_MS)
+        return;
+    ws->oom_before = ws->oom_lately;
+    ws->oom_lately = procfs_oom_kills();
+    ws->oom_ms = now;
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct workers *ws = arg;
@@ -135,9 +220,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    count_oom_kills(ws, now);
     for (w = TAILQ_FIRST(&ws->all); w; w = next) {
         next = TAILQ_NEXT(w, link);
-        if (w->phase == WORKER_DEAD && now - w->dead_ms > WORKERS_DEAD_KEPT_MS) {
+        if (w->state == WORKER_DEAD && now - w->dead_ms > WORKERS_DEAD_KEPT_MS) {
+            worker_move(w, WORKER_FORGET);
             worker_free(w);
             continue;
         }
@@ -157,6 +244,8 @@ int workers_watch_create(struct workers *ws, struct err *err)
 
 void workers_watch_wake(struct workers *ws)
 {
-    if (!ws->ticking)
-        schedule(ws);
+    if (ws->ticking)
+        return;
+    ws->oom_before = ws->oom_lately = procfs_oom_kills();
+    schedule(ws);
 }

@@ -26,14 +26,18 @@
 #define WORKERS_RETRY_MS        10000 /* a model whose load failed is not tried again for so long */
 #define WORKERS_HEALTH_LIMIT_MS 5000  /* for an answer; the interval when that is shorter */
 #define WORKERS_HEALTH_STRIKES  3
-#define WORKERS_DRAIN_MS        30000 /* from the ask to end to SIGTERM */
+#define WORKERS_DRAIN_MS        20000 /* from the ask to end to SIGTERM: with the next, 30 s in all */
 #define WORKERS_TERM_MS         10000 /* from SIGTERM to SIGKILL */
+#define WORKERS_STACKS_MS       500   /* for a stuck worker to write where it is */
 #define WORKERS_UNUSED_MS       30000 /* a worker not used yet stays at least so long */
 #define WORKER_URL_MAX          (CONFIG_HOST_MAX + 32)
 #define WORKERS_LOG_LINES       20 /* of a dead one's log that its record keeps */
 
 struct event_base;
 struct http_client;
+struct judge;
+struct model_facts;
+struct plan_need;
 struct worker;
 struct workers;
 
@@ -41,8 +45,10 @@ struct workers_params {
     struct event_base *base;
     struct http_client *client;
     const struct config *config; /* [hive] worker, slots, ctx, threads, keep_alive ... */
-    const char *logs_dir;
-    const char *key;         /* that workers are to ask for; "" = none. It must stay */
+    const char *logs_dir, *run_dir;
+    const char *key;         /* the link key, which opens every worker; "" = none. It must stay */
+    int share_fd;            /* for workers to inherit (api/access_share.h); -1 = none */
+    bool tls;                /* the hive and its workers speak https */
     struct config_addr addr; /* the hive's own, numeric, with its true port */
 };
 
@@ -74,6 +80,16 @@ void workers_launch(struct workers *ws, const struct launch *l,
 void workers_forget(struct workers *ws, const void *arg);
 
 /* ---- looking ---- */
+/* What is wanted, where the request left it open: the configuration's. */
+void workers_fill_in(const struct workers *ws, struct launch *l);
+/* The one that workers_launch would give out, NULL when it would start a new one. */
+const struct worker *workers_usable(struct workers *ws, const struct launch *l);
+/* What is known of model files. */
+struct judge *workers_judge(struct workers *ws);
+/* The memory plan of a launch that is filled in. */
+int workers_plan(const struct workers *ws, const struct launch *l, const struct model_facts *facts,
+                 struct plan_need *out, struct err *err);
+
 /* All of them, or the one of that id (NULL when there is none). `host` is put into the URLs. */
 json_t *workers_list_json(struct workers *ws, const char *host);
 json_t *worker_json(const struct worker *w, const char *host);
@@ -95,6 +111,9 @@ void worker_look(const struct worker *w, struct worker_look *out);
 /* In the order of their start, dead ones too; `each` returns false to stop, and changes nothing. */
 void workers_each(const struct workers *ws, bool (*each)(void *arg, const struct worker *w),
                   void *arg);
+/* Why the worker of that id failed, or is being ended for; false while nothing is known. */
+bool workers_failure(const struct workers *ws, const char *id, enum api_code *code,
+                     char text[ERR_TEXT_MAX]);
 /* "http://127.0.0.1:8081": where the hive itself reaches it. */
 const char *worker_own_url(const struct worker *w, char dst[WORKER_URL_MAX]);
 /* It was started, and has not been seen to be ready yet. */

@@ -8,20 +8,15 @@
 #include "base/uuid.h"
 #include "hive/child.h"
 #include "hive/fingerprint.h"
-#include "hive/inspect.h"
-#include "hive/verdicts.h"
+#include "hive/judge.h"
+#include "hive/plan.h"
+#include "hive/stall.h"
+#include "hive/worker_state.h"
 #include "hive/workers.h"
 
 #define WORKER_ID_BYTES (7 + UUID_BYTES) /* "worker-" and a UUID */
 
 struct http_call;
-
-enum worker_phase {
-    WORKER_PREPARING, /* its model is being looked into; no process yet */
-    WORKER_RUNNING,   /* the board says more */
-    WORKER_STOPPING,  /* asked to end */
-    WORKER_DEAD       /* failed; kept for those who ask */
-};
 
 /* Somebody who waits for a worker that is being prepared. */
 struct waiter {
@@ -33,7 +28,7 @@ struct waiter {
 struct worker {
     TAILQ_ENTRY(worker) link;
     struct workers *owner;
-    enum worker_phase phase;
+    enum worker_state state; /* changed by worker_move alone */
     char id[WORKER_ID_BYTES];
     char *model_ref, *model_path, *log_path; /* owned */
     const char *backend;
@@ -43,10 +38,9 @@ struct worker {
 
     /* preparing */
     TAILQ_HEAD(, waiter) waiters;
-    struct inspect *inspect;
-    struct verdict_key verdict_key; /* taken before it was looked into */
-    bool has_verdict_key;
-    char *program; /* owned: the worker's binary */
+    struct judge_ask *judging;
+    struct plan_need need; /* once it was judged: what it may take */
+    bool waits_for_room;   /* others are being ended for it */
 
     /* running */
     struct child child;
@@ -60,27 +54,35 @@ struct worker {
     struct http_call *health;
     int64_t next_health_ms;
     unsigned strikes;
+    struct stall stall; /* what its steps and its process looked like at the last look */
+    char *cgroup;       /* owned; NULL = none of its own */
 
     /* ending */
     struct http_call *shutdown;
     struct event *stop_timer;
     bool terminated; /* SIGTERM was sent: SIGKILL is next */
-    bool has_fate;   /* `error` was set before the end, by who killed it */
+    int64_t kill_ms; /* CONDEMNED: when SIGKILL follows; 0 = it was sent */
 
     /* dead */
     struct api_error error;
     json_t *log_tail; /* array of lines */
     int64_t dead_ms;
     bool died_loading;
+    const char *oom; /* "certain", "likely": killed for want of memory; else NULL */
 };
 
 struct workers {
     struct workers_params params;
     char *logs_dir;           /* owned */
     TAILQ_HEAD(, worker) all; /* in the order of their start, dead ones too */
-    struct verdicts verdicts;
+    struct judge judge;
     int lease_read,
         lease_write; /* every worker holds the read end: EOF tells it the hive is gone */
+    char *run_dir, *cgroup_base; /* owned; the second may be NULL */
+    /* How many processes the kernel had killed for want of memory, at least a second ago and
+     * lately. */
+    uint64_t oom_before, oom_lately;
+    int64_t oom_ms;
     struct event *tick;
     bool ticking, closed;
     void (*gone)(void *arg);
@@ -90,6 +92,10 @@ struct workers {
 /* The board's state, BOARD_STARTING without one. */
 enum board_state worker_board_state(const struct worker *w);
 bool worker_is_alive(const struct worker *w);
+/* A new request may be given to it: it runs, and is not stopped by a signal. */
+bool worker_takes_work(const struct worker *w);
+/* Its state changes by the table (worker_state.h); what the table does not know is a bug. */
+void worker_move(struct worker *w, enum worker_event event);
 
 /* worker_start.c: the process. 0, or -1 with *e and nothing left behind. */
 int worker_start(struct worker *w, struct api_error *e);
@@ -100,6 +106,8 @@ void workers_watch_wake(struct workers *ws);
 
 /* worker_stop.c */
 void worker_stop(struct worker *w);
+/* What is known of its threads goes to its log, and it writes their stacks there; then as below. */
+void worker_kill_stuck(struct worker *w, int64_t silent_ms, int64_t limit_ms);
 /* SIGKILL, and what to say about it when the end comes. */
 void worker_kill(struct worker *w, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -110,10 +118,17 @@ void worker_ended(struct worker *w);
 void worker_board_error(const struct worker *w, struct api_error *e);
 /* The last lines of its log, an array of texts. */
 json_t *worker_log_tail(const struct worker *w);
+/* Its process has ended: its note and its cgroup go, and whatever it left in there. */
+void worker_tidy(struct worker *w);
 /* Gives back what only a living worker has. */
 void worker_release(struct worker *w);
 
+/* It was given to somebody who has not come to it yet. */
+bool worker_is_unused(const struct worker *w);
+
 /* workers.c */
+/* Memory was given back: whoever waits for it may start. */
+void workers_room_freed(struct workers *ws);
 void worker_free(struct worker *w); /* out of the list, too */
 void workers_check_gone(struct workers *ws);
 

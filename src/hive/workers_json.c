@@ -10,10 +10,12 @@
 
 static const char *state_of(const struct worker *w)
 {
-    if (w->phase == WORKER_DEAD || w->has_fate)
+    if (w->state == WORKER_DEAD || w->state == WORKER_CONDEMNED)
         return "failed";
-    if (w->phase == WORKER_STOPPING)
+    if (w->state == WORKER_DRAINING)
         return "draining";
+    if (w->state == WORKER_SUSPENDED)
+        return "stopped";
     return w->board ? board_state_name(w->board) : "starting";
 }
 
@@ -23,7 +25,8 @@ static json_t *url_of(const struct worker *w, const char *host)
     char text[CONFIG_HOST_MAX + 9], url[CONFIG_HOST_MAX + 16];
 
     str_copy(addr.host, sizeof addr.host, host);
-    snprintf(url, sizeof url, "http://%s", config_addr_text(&addr, text, sizeof text));
+    snprintf(url, sizeof url, "%s://%s", w->owner->params.tls ? "https" : "http",
+             config_addr_text(&addr, text, sizeof text));
     return json_string(url);
 }
 
@@ -50,6 +53,10 @@ static void put_board(json_t *out, const struct worker *w)
     json_object_set_new(out, "n_ctx", json_integer(b ? atomic_load(&b->n_ctx) : 0));
     json_object_set_new(out, "tokens_out",
                         json_integer(b ? (json_int_t)atomic_load(&b->tokens_out) : 0));
+    json_object_set_new(out, "passes", json_integer(b ? (json_int_t)atomic_load(&b->passes) : 0));
+    json_object_set_new(out, "pass_p99_ms", json_integer(b ? atomic_load(&b->pass_p99_ms) : 0));
+    if (b)
+        json_object_set_new(out, "cancelled", board_cancelled_json(b));
     json_object_set_new(out, "last_activity_ms_ago",
                         json_integer(now > activity ? now - activity : 0));
     json_object_set_new(out, "sandbox", sandbox_json(b));
@@ -61,7 +68,7 @@ static json_t *error_json(const struct worker *w)
     struct api_error on_board = {0};
     const struct api_error *e = &w->error;
 
-    if (w->phase != WORKER_DEAD && !w->has_fate) {
+    if (w->state != WORKER_DEAD && w->state != WORKER_CONDEMNED) {
         worker_board_error(w, &on_board);
         e = &on_board;
     }
@@ -75,7 +82,7 @@ json_t *worker_json(const struct worker *w, const char *host)
     char when[CLOCK_ISO_BYTES];
     json_t *out = json_pack(
         "{s:s, s:o, s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:I}", "worker_id", w->id, "url",
-        url_of(w, host), "pid", (json_int_t)(w->phase == WORKER_DEAD ? 0 : w->child.pid), "state",
+        url_of(w, host), "pid", (json_int_t)(w->state == WORKER_DEAD ? 0 : w->child.pid), "state",
         state_of(w), "model_ref", w->model_ref, "model_path", w->model_path, "backend", w->backend,
         "device", (json_int_t)w->device, "started_at", clock_iso8601(w->started_unix_ms, when),
         "keep_alive_ms", (json_int_t)w->keep_alive_ms);
@@ -94,7 +101,7 @@ json_t *workers_list_json(struct workers *ws, const char *host)
     const struct worker *w;
 
     TAILQ_FOREACH(w, &ws->all, link)
-    if (w->phase != WORKER_PREPARING)
+    if (w->state != WORKER_PREPARING)
         json_array_append_new(list, worker_json(w, host));
     return json_pack("{s:o}", "workers", list);
 }
@@ -104,7 +111,7 @@ const struct worker *workers_find(struct workers *ws, const char *id)
     const struct worker *w;
 
     TAILQ_FOREACH(w, &ws->all, link)
-    if (w->phase != WORKER_PREPARING && str_eq(w->id, id))
+    if (w->state != WORKER_PREPARING && str_eq(w->id, id))
         return w;
     return NULL;
 }
@@ -115,7 +122,7 @@ void workers_each(const struct workers *ws, bool (*each)(void *arg, const struct
     const struct worker *w;
 
     TAILQ_FOREACH(w, &ws->all, link)
-    if (w->phase != WORKER_PREPARING && !each(arg, w))
+    if (w->state != WORKER_PREPARING && !each(arg, w))
         return;
 }
 
@@ -138,18 +145,17 @@ void worker_look(const struct worker *w, struct worker_look *out)
 {
     enum board_state state = worker_board_state(w);
 
-    *out = (struct worker_look){.id = w->id,
-                                .model_ref = w->model_ref,
-                                .model_path = w->model_path,
-                                .backend = w->backend,
-                                .fingerprint = w->fingerprint,
-                                .usable = w->phase == WORKER_RUNNING && !w->has_fate &&
-                                          state != BOARD_DRAINING && state != BOARD_FAILED,
-                                .failed = w->phase == WORKER_DEAD,
-                                .keep_alive_ms = w->keep_alive_ms,
-                                .idle_since_ms =
-                                    w->started_ms > w->asked_ms ? w->started_ms : w->asked_ms,
-                                .error = w->phase == WORKER_DEAD ? &w->error : NULL};
+    *out = (struct worker_look){
+        .id = w->id,
+        .model_ref = w->model_ref,
+        .model_path = w->model_path,
+        .backend = w->backend,
+        .fingerprint = w->fingerprint,
+        .usable = worker_takes_work(w) && state != BOARD_DRAINING && state != BOARD_FAILED,
+        .failed = w->state == WORKER_DEAD,
+        .keep_alive_ms = w->keep_alive_ms,
+        .idle_since_ms = w->started_ms > w->asked_ms ? w->started_ms : w->asked_ms,
+        .error = w->state == WORKER_DEAD ? &w->error : NULL};
     if (w->board)
         look_at_board(w, out);
 }

@@ -14,7 +14,13 @@
 #include "base/str.h"
 #include "keeper/client_internal.h"
 #include "keeper/interrupt.h"
+#include "net/http_server.h"
 #include "version.h"
+
+#define SPEAKS_HTTP_HINT                                                                           \
+    "This keeper has paired with a hive there that spoke https; was it started with [hive] tls = " \
+    "off? `rbee-keeper node add NAME HOST:PORT` has it spoken to in the clear."
+#define SPEAKS_HTTPS_HINT "Run `rbee-hive pair` on that machine, and here the line it prints."
 
 const char *const client_headers[] = {"User-Agent: rbee-keeper/" RBEE_VERSION,
                                       "Content-Type: application/json", NULL};
@@ -62,6 +68,11 @@ void client_close(struct client *c)
     free(c);
 }
 
+int client_set_pin(struct client *c, const char *pin, struct err *err)
+{
+    return http_client_set_pin(c->http, pin, err);
+}
+
 char *client_url_host(const char *url, char *dst, size_t dst_size)
 {
     const char *at = strstr(url, "://");
@@ -74,17 +85,18 @@ char *client_url_host(const char *url, char *dst, size_t dst_size)
 /* Puts the hint that names the real place into e->details. */
 static void hint_place(struct api_error *e, const char *url)
 {
+    const char *curl = str_starts(url, "https") ? "curl -k https" : "curl http";
     char place[512], *hint;
 
     client_url_host(url, place, sizeof place);
     if (e->code == API_CONNECTION_REFUSED)
-        hint = str_printf("Is rbee-hive running there? Ask with `curl http://%s/v1/health`, start "
+        hint = str_printf("Is rbee-hive running there? Ask with `%s://%s/v1/health`, start "
                           "it with `rbee-hive daemon --addr %s`.",
-                          place, place);
+                          curl, place, place);
     else
-        hint = str_printf("Is the machine on, and does it let port %s through? Ask with `curl "
-                          "http://%s/v1/health`.",
-                          strrchr(place, ':') ? strrchr(place, ':') + 1 : "8080", place);
+        hint = str_printf(
+            "Is the machine on, and does it let port %s through? Ask with `%s://%s/v1/health`.",
+            strrchr(place, ':') ? strrchr(place, ':') + 1 : "8080", curl, place);
     if (hint)
         e->details = json_pack("{s:s}", "hint", hint);
     free(hint);
@@ -97,10 +109,14 @@ void client_transport_error(struct api_error *e, int rc, const struct err *why, 
                          : rc == ERR_CANCELLED   ? API_REQUEST_CANCELLED
                          : rc == ERR_IO          ? API_CONNECTION_REFUSED
                          : rc == ERR_UNSUPPORTED ? API_INVALID_REQUEST
+                         : rc == ERR_DENIED      ? API_CERTIFICATE_MISMATCH
+                         : rc == ERR_CONFLICT    ? API_CONNECTION_REFUSED
                                                  : API_INTERNAL;
 
     api_error_set(e, code, "keeper", "%s", why->text);
-    if (code == API_CONNECTION_REFUSED || code == API_CONNECTION_TIMEOUT)
+    if (rc == ERR_CONFLICT)
+        e->details = json_pack("{s:s}", "hint", SPEAKS_HTTP_HINT);
+    else if (code == API_CONNECTION_REFUSED || code == API_CONNECTION_TIMEOUT)
         hint_place(e, url);
 }
 
@@ -120,6 +136,14 @@ static void keep_request_id(struct api_error *e, const char *body, size_t n)
 void client_status_error(struct api_error *e, int status, const struct buf *body)
 {
     api_error_parse(e, status, buf_str(body), body->len);
+    if (str_starts(e->message, HTTP_SPEAKS_HTTPS)) {
+        api_error_done(e);
+        api_error_set(
+            e, API_CONNECTION_REFUSED, "keeper",
+            "the hive there speaks https only, and this keeper has not been paired with it");
+        e->details = json_pack("{s:s}", "hint", SPEAKS_HTTPS_HINT);
+        return;
+    }
     if (e->code == API_INTERNAL)
         keep_request_id(e, buf_str(body), body->len);
 }

@@ -27,6 +27,8 @@ struct client;
 /* `key` (may be NULL) is borrowed until client_close. */
 int client_open(const char *key, struct client **out, struct err *err);
 void client_close(struct client *c); /* NULL is fine */
+/* Whom https trusts: see http_client_set_pin. NULL = the system's authorities. */
+int client_set_pin(struct client *c, const char *pin, struct err *err);
 
 struct client_ask {
     const char *method; /* NULL = GET */
@@ -76,8 +78,8 @@ void client_send(struct client *c, const char *method, const char *url);
 
 /* ---- several at once ---- */
 struct client_probe {
-    const char *url;
-    json_t *answer; /* owned by the caller afterwards; NULL = none came */
+    const char *url, *pin; /* as client_set_pin's */
+    json_t *answer;        /* owned by the caller afterwards; NULL = none came */
     struct api_error error;
 };
 /* GETs them all at the same time. False when it could not even begin. */

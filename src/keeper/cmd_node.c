@@ -7,6 +7,8 @@
 #include "keeper/commands.h"
 #include "keeper/interrupt.h"
 #include "keeper/keeper.h"
+#include "keeper/node_secrets.h"
+#include "keeper/pair.h"
 #include "keeper/preflight.h"
 #include "keeper/table.h"
 #include "version.h"
@@ -15,13 +17,24 @@
 
 struct machine {
     char name[CONFIG_HOST_MAX], where[CONFIG_HOST_MAX + 9], url[KEEPER_URL_MAX];
+    struct node_secret secret;
 };
 
-static void set_machine(struct machine *m, const char *name, const struct config_addr *addr)
+static void set_machine(const struct config *config, struct machine *m, const char *name,
+                        const struct config_addr *addr)
 {
+    const char *home = config_home(config);
+    bool found = false;
+
+    *m = (struct machine){0};
     str_copy(m->name, sizeof m->name, name);
     config_addr_text(addr, m->where, sizeof m->where);
-    snprintf(m->url, sizeof m->url, "http://%s/v1/health", m->where);
+    /* What cannot be read is said when the node is spoken to; here it only does not answer. */
+    node_secrets_find(home, name, &found, &m->secret, NULL);
+    if (!found && str_eq(name, "localhost"))
+        node_secrets_own_hive(home, addr->port, &m->secret, NULL);
+    snprintf(m->url, sizeof m->url, "%s://%s/v1/health", m->secret.tls ? "https" : "http",
+             m->where);
 }
 
 /* What a probe found, in a word or a sentence. dst_size >= 128. */
@@ -44,7 +57,9 @@ static bool probe(struct keeper *k, const struct machine *machines, struct clien
                   size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        probes[i] = (struct client_probe){.url = machines[i].url};
+        probes[i] =
+            (struct client_probe){.url = machines[i].url,
+                                  .pin = machines[i].secret.pin[0] ? machines[i].secret.pin : NULL};
     return client_probe_all(k->client, probes, n, PROBE_MS);
 }
 
@@ -63,7 +78,7 @@ static void warn_if_silent(struct keeper *k, const char *name, const struct conf
     struct machine m;
     char text[128];
 
-    set_machine(&m, name, addr);
+    set_machine(k->config, &m, name, addr);
     if (!probe(k, &m, &p, 1) || interrupt_seen()) {
         probes_done(&p, 1);
         return;
@@ -77,6 +92,61 @@ static void warn_if_silent(struct keeper *k, const char *name, const struct conf
     probes_done(&p, 1);
 }
 
+/* Remembers address and secret; without a secret an older one of that name goes. */
+static int remember(struct keeper *k, const char *name, const char *address,
+                    const struct node_secret *secret)
+{
+    struct err err = {0};
+    int rc = config_node_add(k->config, name, address, &err);
+
+    if (rc == 0)
+        rc = node_secrets_put(config_home(k->config), name, secret, &err);
+    if (rc == ERR_INVALID)
+        return keeper_usage(k, "%s", err.text);
+    return rc ? keeper_fail_err(k, API_INTERNAL, &err) : 0;
+}
+
+/* A name that cannot be kept must not cost the code, which works once. */
+static int check_name(struct keeper *k, const char *name)
+{
+    struct err err = {0};
+
+    return config_node_check(name, &err) ? keeper_usage(k, "%s", err.text) : 0;
+}
+
+static int add_paired(struct keeper *k, const char *name, const char *link)
+{
+    char where[CONFIG_HOST_MAX + 9], print[8];
+    struct node_secret secret;
+    struct pair_line line;
+    struct api_error e;
+    struct err err = {0};
+    int rc = check_name(k, name);
+
+    if (rc)
+        return rc;
+    if (pair_parse(link, &line, &err))
+        return keeper_usage(k, "%s", err.text);
+    if (pair_exchange(&line, &secret, print, &e))
+        return keeper_fail(k, &e);
+    rc = remember(k, name, config_addr_text(&line.addr, where, sizeof where), &secret);
+    explicit_bzero(&secret, sizeof secret);
+    if (rc == 0)
+        term_ok(&k->term, "Paired: the key %s was made for this keeper.", print);
+    return rc;
+}
+
+static int add(struct keeper *k, const char *name, const char *place)
+{
+    const struct node_secret by_authority = {.tls = true};
+
+    if (str_starts(place, PAIR_SCHEME))
+        return add_paired(k, name, place);
+    if (str_starts(place, "https://"))
+        return remember(k, name, place + strlen("https://"), &by_authority);
+    return remember(k, name, place, NULL);
+}
+
 int cmd_node_add(const struct cli_command *self, int argc, char **argv)
 {
     struct keeper_flags flags = {.node = "localhost"};
@@ -84,7 +154,6 @@ int cmd_node_add(const struct cli_command *self, int argc, char **argv)
     const char *words[2];
     const struct config_node *added;
     struct keeper k = {.command = self->name};
-    struct err err = {0};
     size_t n = 0;
     int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, words, 2, &n);
 
@@ -95,13 +164,8 @@ int cmd_node_add(const struct cli_command *self, int argc, char **argv)
     if (str_eq(words[0], "localhost"))
         return keeper_usage(&k, "'localhost' is this machine and cannot be another");
     rc = keeper_begin(&k, self, &flags);
-    if (rc == CLI_GO) {
-        rc = config_node_add(k.config, words[0], words[1], &err);
-        if (rc == ERR_INVALID)
-            rc = keeper_usage(&k, "%s", err.text);
-        else if (rc)
-            rc = keeper_fail_err(&k, API_INTERNAL, &err);
-    }
+    if (rc == CLI_GO)
+        rc = add(&k, words[0], words[1]);
     if (rc == 0 && (added = config_node_find(k.config, words[0])) != NULL)
         warn_if_silent(&k, words[0], &added->addr);
     return keeper_end(&k, rc);
@@ -115,11 +179,11 @@ static size_t gather(const struct config *config, struct machine *machines)
     size_t n = 0;
 
     if (!config_node_find(config, "localhost"))
-        set_machine(&machines[n++], "localhost", &here);
+        set_machine(config, &machines[n++], "localhost", &here);
     for (size_t i = 0; i < config_n_nodes(config); i++) {
         const struct config_node *node = config_node_at(config, i);
 
-        set_machine(&machines[n++], node->name, &node->addr);
+        set_machine(config, &machines[n++], node->name, &node->addr);
     }
     return n;
 }
@@ -223,6 +287,8 @@ int cmd_node_rm(const struct cli_command *self, int argc, char **argv)
     rc = keeper_open(&k, self, &flags);
     if (rc == CLI_GO) {
         rc = config_node_remove(k.config, word, &err);
+        if (rc == 0)
+            rc = node_secrets_put(config_home(k.config), word, NULL, &err);
         if (rc)
             rc = keeper_fail_err(&k, rc == ERR_NOT_FOUND ? API_NOT_FOUND : API_INTERNAL, &err);
         else

@@ -137,19 +137,32 @@ static int watch(struct watching *w, const char *id)
     return rc;
 }
 
-int download_run(struct keeper *k, const char *model_ref, struct download *d, struct api_error *e)
+static char *request_text(const char *model_ref, const struct download_wish *wish)
+{
+    json_t *request = json_pack("{s:s}", "model_ref", model_ref);
+    char *text = NULL;
+
+    if (request && wish->limit_rate)
+        json_object_set_new(request, "limit_rate", json_integer((json_int_t)wish->limit_rate));
+    if (request && wish->connections)
+        json_object_set_new(request, "connections", json_integer(wish->connections));
+    if (request)
+        text = json_dumps(request, JSON_COMPACT);
+    json_decref(request);
+    return text;
+}
+
+int download_run_as(struct keeper *k, const char *model_ref, const struct download_wish *wish,
+                    struct download *d, struct api_error *e)
 {
     struct watching w = {.k = k, .d = d, .e = e, .start_ms = clock_ms()};
-    char url[KEEPER_URL_MAX], *body = NULL;
+    char url[KEEPER_URL_MAX], *body = request_text(model_ref, wish);
     struct client_ask ask = {.method = "POST", .timeout_ms = DOWNLOAD_ASK_MS};
-    json_t *request = json_pack("{s:s}", "model_ref", model_ref), *answer = NULL;
-    const char *id;
+    json_t *answer = NULL;
     int rc = -1;
 
     *d = (struct download){0};
     str_copy(d->name, sizeof d->name, download_short_name(model_ref));
-    body = request ? json_dumps(request, JSON_COMPACT) : NULL;
-    json_decref(request);
     if (!body) {
         api_error_set(e, API_INVALID_MODEL_REF, "keeper", "the model reference is no UTF-8 text");
         return -1;
@@ -158,12 +171,19 @@ int download_run(struct keeper *k, const char *model_ref, struct download *d, st
     ask.body = body;
     if (client_json(k->client, &ask, &answer, e))
         goto out;
-    id = keeper_text(answer, "download_id", "");
-    d->was_there = str_eq(id, "cached");
+    str_copy(d->id, sizeof d->id, keeper_text(answer, "download_id", ""));
+    d->was_there = str_eq(d->id, "cached");
     str_copy(d->path, sizeof d->path, keeper_text(answer, "local_path", ""));
-    rc = d->was_there ? 0 : watch(&w, id);
+    rc = d->was_there || wish->background ? 0 : watch(&w, d->id);
 out:
     json_decref(answer);
     free(body);
     return rc;
+}
+
+int download_run(struct keeper *k, const char *model_ref, struct download *d, struct api_error *e)
+{
+    const struct download_wish none = {0};
+
+    return download_run_as(k, model_ref, &none, d, e);
 }

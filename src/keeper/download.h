@@ -14,9 +14,17 @@
 struct download {
     char name[256];  /* for people: the file's, once the hive has told it */
     char path[4096]; /* where the hive has it */
+    char id[64];     /* the hive's, of the download */
     bool was_there;  /* nothing had to be fetched */
     bool verified;   /* its digest was compared */
     uint64_t bytes;  /* of the model, 0 = not told */
+};
+
+/* What may be wished of the transfer; all 0 is nothing. */
+struct download_wish {
+    uint64_t limit_rate; /* bytes a second */
+    int64_t connections;
+    bool background; /* do not watch: *d is then only begun */
 };
 
 /*
@@ -24,6 +32,9 @@ struct download {
  * the watching, not the download: the hive keeps what has arrived.
  */
 int download_run(struct keeper *k, const char *model_ref, struct download *d, struct api_error *e);
+
+int download_run_as(struct keeper *k, const char *model_ref, const struct download_wish *wish,
+                    struct download *d, struct api_error *e);
 
 /* The line that says it is there. */
 void download_say(struct keeper *k, const struct download *d);

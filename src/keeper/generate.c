@@ -21,16 +21,13 @@ struct generating {
     struct keeper *k;
     const char *cancel_url;
     struct api_error *e;
-    bool json;
-    uint64_t n_tokens; /* token events */
-    int64_t start_ms, first_ms;
+    struct generate *how;
+    uint64_t n_tokens; /* events with text */
+    int64_t start_ms;
     int64_t cancelled_ms; /* when Ctrl+C was passed on, 0 = not */
     bool patient;         /* it was said that we wait */
     bool closed;          /* stdout takes no more */
     bool ended, failed;   /* by an event */
-    int64_t tokens_out, decode_ms, queue_ms;
-    char reason[32];
-    bool context_full;
 };
 
 int64_t generate_busy_ms(unsigned i)
@@ -38,26 +35,20 @@ int64_t generate_busy_ms(unsigned i)
     return INT64_C(1000) << i;
 }
 
-static void take_token(struct generating *g, const json_t *event)
+static void take_text(struct generating *g, const json_t *event, bool thought)
 {
     const json_t *text = json_object_get(event, "t");
 
     if (g->n_tokens++ == 0)
-        g->first_ms = clock_ms() - g->start_ms;
-    if (!g->json && !g->cancelled_ms && !interrupt_seen() && json_is_string(text))
-        out_put(&g->k->out, json_string_value(text), json_string_length(text));
+        g->how->figures.first_ms = clock_ms() - g->start_ms;
+    if (!g->how->json && !g->cancelled_ms && !interrupt_seen() && json_is_string(text)) {
+        if (thought)
+            answer_thought(g->how->answer, json_string_value(text), json_string_length(text));
+        else
+            answer_content(g->how->answer, json_string_value(text), json_string_length(text));
+    }
     if (g->n_tokens == 1)
         timings_phase(&g->k->timings, "first token");
-}
-
-static void take_end(struct generating *g, const json_t *event)
-{
-    g->ended = true;
-    g->tokens_out = keeper_number(event, "tokens_out", (int64_t)g->n_tokens);
-    g->decode_ms = keeper_number(event, "decode_time_ms", 0);
-    g->queue_ms = keeper_number(event, "queue_time_ms", 0);
-    g->context_full = json_is_true(json_object_get(event, "context_full"));
-    str_copy(g->reason, sizeof g->reason, keeper_text(event, "stop_reason", ""));
 }
 
 /* One line: an event that came as several data lines has line feeds between its parts. */
@@ -80,12 +71,13 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
     struct generating *g = arg;
     const char *type = keeper_text(event, "type", "");
 
-    if (g->json)
+    if (g->how->json)
         print_event(g, data, n);
-    if (str_eq(type, "token")) {
-        take_token(g, event);
+    if (str_eq(type, "token") || str_eq(type, "reasoning")) {
+        take_text(g, event, type[0] == 'r');
     } else if (str_eq(type, "end")) {
-        take_end(g, event);
+        g->ended = true;
+        figures_read(&g->how->figures, event, g->n_tokens);
     } else if (str_eq(type, "error") && !g->failed) {
         keeper_event_error(g->e, event, "worker");
         g->failed = true;
@@ -116,7 +108,7 @@ static bool on_tick(void *arg)
         g->cancelled_ms = clock_ms();
         client_send(g->k->client, "DELETE", g->cancel_url);
     }
-    return clock_ms() - g->cancelled_ms < GENERATE_CANCEL_MS;
+    return !interrupt_repeated() && clock_ms() - g->cancelled_ms < GENERATE_CANCEL_MS;
 }
 
 /* Tells the worker to stop, though we have stopped listening already. */
@@ -132,47 +124,6 @@ static void cancel_job(struct generating *g)
         api_error_done(&ignored);
 }
 
-static const char *reason_words(const struct generating *g)
-{
-    static const char *const words[][2] = {{"MAX_TOKENS", "the limit was reached"},
-                                           {"EOS", "the model ended its text"},
-                                           {"STOP_SEQUENCE", "a stop sequence came"},
-                                           {"CANCELLED", "cancelled"}};
-
-    if (g->context_full)
-        return "the context is full";
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (str_eq(words[i][0], g->reason))
-            return words[i][1];
-    return g->reason[0] ? g->reason : "ended";
-}
-
-static const char *plural(uint64_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
-/* "20 tokens, 42.5 tok/s, first token after 31 ms (the limit was reached)" */
-static void summarise(struct generating *g)
-{
-    char rate[48] = "", wait[64] = "";
-
-    out_end_line(&g->k->out);
-    if (g->tokens_out == 0) {
-        term_note(&g->k->term, "0 tokens (%s)", reason_words(g));
-        return;
-    }
-    if (g->decode_ms > 0)
-        snprintf(rate, sizeof rate, ", %.1f tok/s",
-                 (double)g->tokens_out * 1000 / (double)g->decode_ms);
-    if (g->queue_ms >= GENERATE_PATIENT_MS)
-        snprintf(wait, sizeof wait, ", %.1f s of them waiting for a slot",
-                 (double)g->queue_ms / 1000);
-    term_note(&g->k->term, "%lld token%s%s, first token after %lld ms%s (%s)",
-              (long long)g->tokens_out, plural((uint64_t)g->tokens_out), rate,
-              (long long)g->first_ms, wait, reason_words(g));
-}
-
 /* The stream broke off: says after how much, and what the hive knows of the worker. */
 static void explain_break(struct generating *g, const struct pool_worker *worker,
                           enum client_end end)
@@ -184,7 +135,7 @@ static void explain_break(struct generating *g, const struct pool_worker *worker
     api_error_set(g->e, end == CLIENT_TIMED_OUT ? API_WORKER_STALLED : API_WORKER_CRASHED, "keeper",
                   "the worker %s %s after %llu token%s", worker->id,
                   end == CLIENT_TIMED_OUT ? "fell silent" : "broke off",
-                  (unsigned long long)g->n_tokens, plural(g->n_tokens));
+                  (unsigned long long)g->n_tokens, figures_plural(g->n_tokens));
     pool_explain(g->k, worker->id, why, g->e);
 }
 
@@ -195,7 +146,7 @@ static void count_tokens(struct generating *g)
 
     if (g->n_tokens)
         snprintf(g->e->message + len, sizeof g->e->message - len, " (%llu token%s had come)",
-                 (unsigned long long)g->n_tokens, plural(g->n_tokens));
+                 (unsigned long long)g->n_tokens, figures_plural(g->n_tokens));
 }
 
 /* A worker on its way out refuses as a full one does, and says so. */
@@ -214,7 +165,8 @@ static enum generate_end judge(struct generating *g, const struct pool_worker *w
     if ((interrupt_seen() || g->closed) && !g->ended) {
         if (has_error)
             api_error_done(g->e);
-        cancel_job(g);
+        if (!interrupt_repeated())
+            cancel_job(g);
     }
     if (interrupt_seen())
         return GENERATE_CANCELLED;
@@ -223,7 +175,6 @@ static enum generate_end judge(struct generating *g, const struct pool_worker *w
     if (g->ended && !g->failed) {
         if (has_error)
             api_error_done(g->e);
-        summarise(g);
         return GENERATE_DONE;
     }
     if (g->failed) {
@@ -241,15 +192,16 @@ static enum generate_end judge(struct generating *g, const struct pool_worker *w
 }
 
 enum generate_end generate_run(struct keeper *k, const struct pool_worker *worker,
-                               const struct inference_request *request, bool json,
+                               const struct inference_request *request, struct generate *how,
                                struct api_error *e)
 {
     char url[KEEPER_URL_MAX], cancel_url[KEEPER_URL_MAX];
-    struct generating g = {.k = k, .e = e, .json = json};
+    struct generating g = {.k = k, .e = e, .how = how};
     struct client_watch w = {.method = "POST", .url = url, .stall_ms = GENERATE_STALL_MS};
     char *body = inference_request_text(request);
     enum client_end end;
 
+    how->figures = (struct figures){0};
     if (!body) {
         api_error_set(e, API_INTERNAL, "keeper", "the request could not be put into JSON");
         return GENERATE_FAILED;

@@ -5,6 +5,8 @@
 #define RBEE_KEEPER_GENERATE_H
 
 #include "api/inference.h"
+#include "keeper/answer.h"
+#include "keeper/figures.h"
 #include "keeper/pool.h"
 
 #define GENERATE_STALL_MS   60000 /* without a byte; workers send a comment every 10 s */
@@ -21,9 +23,15 @@ enum generate_end {
     GENERATE_CLOSED     /* nobody reads stdout, or it cannot be written */
 };
 
-/* `json`: the events themselves instead of the text. *e is set for FAILED and GONE. */
+struct generate {
+    bool json;              /* in: the events themselves instead of the text */
+    struct answer *answer;  /* in: where text goes; not used with json */
+    struct figures figures; /* out */
+};
+
+/* *e is set for FAILED and GONE. The answer is the caller's to end. */
 enum generate_end generate_run(struct keeper *k, const struct pool_worker *worker,
-                               const struct inference_request *request, bool json,
+                               const struct inference_request *request, struct generate *how,
                                struct api_error *e);
 
 /* The wait before the `i`th further try after ALL_SLOTS_BUSY: 1, 2, 4 s. */

@@ -8,11 +8,14 @@
 #include "base/clock.h"
 
 static volatile bool interrupted;
+static volatile sig_atomic_t n_interrupts;
+static volatile sig_atomic_t n_to_end = 2; /* the how many-th ends the process */
 
 static void on_interrupt(int signal_number)
 {
     (void)signal_number;
-    if (interrupted) {
+    n_interrupts = n_interrupts + 1;
+    if (n_interrupts >= n_to_end) {
         ssize_t n = write(STDERR_FILENO, "\n", 1); /* the shell's prompt gets a row of its own */
 
         (void)n;
@@ -31,9 +34,25 @@ void interrupt_install(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+void interrupt_session(void)
+{
+    n_to_end = INTERRUPT_SESSION_END;
+}
+
+void interrupt_clear(void)
+{
+    interrupted = false;
+    n_interrupts = 0;
+}
+
 bool interrupt_seen(void)
 {
     return interrupted;
+}
+
+bool interrupt_repeated(void)
+{
+    return n_interrupts > 1;
 }
 
 const volatile bool *interrupt_flag(void)

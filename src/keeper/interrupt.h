@@ -2,8 +2,10 @@
  * interrupt.h - Ctrl+C.
  *
  * The first SIGINT sets a flag that every wait of the keeper looks at, so that work is cancelled in
- * order; the second ends the process at once with CLI_INTERRUPTED. The flag is the one variable
- * here that a signal handler may touch. A SIGINT that was ignored at the start stays ignored.
+ * order; the second ends the process at once with CLI_INTERRUPTED. In a session (a conversation)
+ * each piece of work is cancelled by itself, and it takes INTERRUPT_SESSION_END of them during one
+ * to end the process. The variables here are the only ones that a signal handler touches. A SIGINT
+ * that was ignored at the start stays ignored.
  */
 #ifndef RBEE_KEEPER_INTERRUPT_H
 #define RBEE_KEEPER_INTERRUPT_H
@@ -14,10 +16,18 @@
 /* How long a wait may go on without a look at the flag. */
 #define INTERRUPT_LOOK_MS 50
 
+#define INTERRUPT_SESSION_END 4
+
 /* Also ignores SIGPIPE: a closed stdout is a failed write (see out.h). Main thread, once. */
 void interrupt_install(void);
 
+/* From now on: see above. */
+void interrupt_session(void);
+/* The work that was cancelled is over; the next is not cancelled. */
+void interrupt_clear(void);
+
 bool interrupt_seen(void);
+bool interrupt_repeated(void);             /* more than once: a person who does not want to wait */
 const volatile bool *interrupt_flag(void); /* for http_fetch's `stop` */
 
 /* False when the sleep was ended by an interrupt. */

@@ -61,6 +61,25 @@ static int node_error(struct keeper *k, int rc, const struct err *err)
     return keeper_fail(k, &e);
 }
 
+/* What `node add` has kept of this node, or what the hive of this home says of itself. */
+static int find_secret(struct keeper *k, struct err *err)
+{
+    const char *home = config_home(k->config);
+    bool found = false;
+    int rc = 0;
+
+    k->secret = (struct node_secret){0};
+    if (config_n_nodes(k->config) > 0)
+        rc = node_secrets_find(home, node_listed_as(k->config, &k->node), &found, &k->secret, err);
+    if (rc == 0 && !found && k->node.local) {
+        rc = node_secrets_own_hive(home, k->node.addr.port, &k->secret, err);
+        rc = rc == ERR_NOT_FOUND ? 0 : rc;
+    }
+    if (rc == 0 && k->secret.tls)
+        node_use_tls(&k->node);
+    return rc;
+}
+
 int keeper_connect(struct keeper *k, const struct keeper_flags *f)
 {
     const char *text = f->node ? f->node : config_text(k->config, "keeper", "node");
@@ -76,7 +95,12 @@ int keeper_connect(struct keeper *k, const struct keeper_flags *f)
     rc = node_resolve(k->config, text, node_known_by_resolver, NULL, &k->node, &err);
     if (rc)
         return node_error(k, rc, &err);
-    if (client_open(key, &k->client, &err))
+    if (find_secret(k, &err))
+        return keeper_fail_err(k, API_INTERNAL, &err);
+    if (!key && k->secret.key[0])
+        key = k->secret.key;
+    if (client_open(key, &k->client, &err) ||
+        client_set_pin(k->client, k->secret.pin[0] ? k->secret.pin : NULL, &err))
         return keeper_fail_err(k, API_INTERNAL, &err);
     return CLI_GO;
 }
@@ -150,8 +174,9 @@ static void show_log(struct keeper *k, const json_t *details)
 static const char *hint_of(const struct api_error *e)
 {
     if (e->code == API_MISSING_API_KEY || e->code == API_INVALID_API_KEY)
-        return "Set RBEE_API_KEY (or --api-key) to the key in the file api-key of the RBEE_HOME of "
-               "the hive.";
+        return "Run `rbee-hive pair` on the hive's machine and here the line it prints, or set "
+               "RBEE_API_KEY (or --api-key) to a key of the hive, such as the one in the file "
+               "api-key of its RBEE_HOME.";
     if (e->code == API_INVALID_REQUEST) /* the fields are shown; the table's hint speaks of JSON */
         return "";
     return keeper_text(e->details, "hint", api_error_info(e->code)->hint);

@@ -17,6 +17,7 @@
 #include "config/config.h"
 #include "keeper/client.h"
 #include "keeper/node.h"
+#include "keeper/node_secrets.h"
 #include "keeper/out.h"
 #include "keeper/term.h"
 
@@ -45,6 +46,7 @@ struct keeper {
     const char *command; /* its name, for messages */
     struct config *config;
     struct node node;
+    struct node_secret secret; /* what is known of the node beside its address */
     struct client *client;
     struct term term;
     struct out out;

@@ -133,3 +133,23 @@ int node_resolve(const struct config *config, const char *text,
     fill(out, text, "http");
     return 0;
 }
+
+const char *node_listed_as(const struct config *config, const struct node *n)
+{
+    if (config_node_find(config, n->name))
+        return n->name;
+    for (size_t i = 0; i < config_n_nodes(config); i++) {
+        const struct config_node *at = config_node_at(config, i);
+
+        if (at->addr.port == n->addr.port && strcasecmp(at->addr.host, n->addr.host) == 0)
+            return at->name;
+    }
+    return n->name;
+}
+
+void node_use_tls(struct node *n)
+{
+    char where[CONFIG_HOST_MAX + 9];
+
+    snprintf(n->url, sizeof n->url, "https://%s", config_addr_text(&n->addr, where, sizeof where));
+}

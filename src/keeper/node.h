@@ -34,6 +34,12 @@ int node_resolve(const struct config *config, const char *text,
                  bool (*known)(void *arg, const char *host), void *arg, struct node *out,
                  struct err *err);
 
+/* The name among the nodes that has this node's address, or the name that was typed. */
+const char *node_listed_as(const struct config *config, const struct node *n);
+
+/* From here on it is spoken to by https. */
+void node_use_tls(struct node *n);
+
 /* Loopback by its text: localhost, 127.0.0.0/8, ::1. */
 bool node_host_is_local(const char *host);
 

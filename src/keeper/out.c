@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -100,4 +101,13 @@ int out_printf(struct out *o, const char *fmt, ...)
 int out_end_line(struct out *o)
 {
     return o->mid_line ? out_put(o, "\n", 1) : 0;
+}
+
+int out_style(struct out *o, enum out_style style)
+{
+    static const char *const codes[] = {[OUT_PLAIN] = "\033[0m", [OUT_DIM] = "\033[2m"};
+
+    if (o->closed || o->error_errno)
+        return -1;
+    return o->tty ? write_all(o, codes[style], strlen(codes[style])) : 0;
 }

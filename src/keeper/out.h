@@ -35,4 +35,8 @@ int out_printf(struct out *o, const char *fmt, ...) __attribute__((format(printf
 /* A line feed if the last byte was none. */
 int out_end_line(struct out *o);
 
+/* How what follows is shown on a terminal; nothing elsewhere. */
+enum out_style { OUT_PLAIN, OUT_DIM };
+int out_style(struct out *o, enum out_style style);
+
 #endif

@@ -2,17 +2,33 @@
 #include "keeper/prompt.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "keeper/term.h"
 
-static int read_stdin(struct buf *text, struct err *err)
+/* What looks as if it hung should say what it waits for. */
+static void say_waiting(bool quiet)
+{
+    struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+    struct term term;
+
+    term_init(&term, quiet);
+    if (poll(&p, 1, PROMPT_PATIENT_MS) == 0)
+        term_note(&term, "Reading the prompt from standard input, to its end.");
+}
+
+static int read_stdin(struct buf *text, bool quiet, struct err *err)
 {
     char piece[16384];
 
+    say_waiting(quiet);
     for (;;) {
         ssize_t n = read(STDIN_FILENO, piece, sizeof piece);
 
@@ -42,23 +58,40 @@ static int check(const char *text, size_t n, struct err *err)
     return 0;
 }
 
-int prompt_read(const char *given, char **out, size_t *n, struct err *err)
+/* Puts the whole text of stdin, but for one line feed at its end. */
+static int put_stdin(struct buf *text, bool quiet, struct err *err)
 {
+    size_t before = text->len;
+    int rc = read_stdin(text, quiet, err);
+
+    if (rc == 0 && text->len > before && text->data[text->len - 1] == '\n')
+        text->data[--text->len] = '\0';
+    return rc;
+}
+
+static int put_all(const struct prompt_source *from, bool from_stdin, struct buf *text,
+                   struct err *err)
+{
+    if (from_stdin)
+        return put_stdin(text, from->quiet, err);
+    buf_puts(text, from->given);
+    if (from->add_stdin)
+        buf_puts(text, "\n\n");
+    if (buf_failed(text))
+        return err_set(err, ERR_LIMIT, "the prompt is longer than %u bytes", PROMPT_MAX);
+    return from->add_stdin ? put_stdin(text, from->quiet, err) : 0;
+}
+
+int prompt_read(const struct prompt_source *from, char **out, size_t *n, struct err *err)
+{
+    bool from_stdin = !from->given || str_eq(from->given, "-");
     struct buf text;
     int rc;
 
-    if (!given && isatty(STDIN_FILENO))
+    if (!from->given && !from->add_stdin && isatty(STDIN_FILENO))
         return err_set(err, ERR_NOT_FOUND, "--prompt TEXT is needed, or a text on standard input");
     buf_init(&text, PROMPT_MAX);
-    if (given && !str_eq(given, "-")) {
-        rc = buf_puts(&text, given)
-                 ? err_set(err, ERR_LIMIT, "the prompt is longer than %u bytes", PROMPT_MAX)
-                 : 0;
-    } else {
-        rc = read_stdin(&text, err);
-        if (rc == 0 && text.len && text.data[text.len - 1] == '\n')
-            text.data[--text.len] = '\0';
-    }
+    rc = put_all(from, from_stdin, &text, err);
     if (rc == 0)
         rc = check(buf_str(&text), text.len, err);
     if (rc == 0) {
@@ -67,4 +100,13 @@ int prompt_read(const char *given, char **out, size_t *n, struct err *err)
     }
     buf_done(&text);
     return rc;
+}
+
+bool prompt_has_unread(void)
+{
+    struct stat st;
+    int n = 0;
+
+    return fstat(STDIN_FILENO, &st) == 0 && S_ISFIFO(st.st_mode) &&
+           ioctl(STDIN_FILENO, FIONREAD, &n) == 0 && n > 0;
 }

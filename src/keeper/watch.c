@@ -188,6 +188,7 @@ static void start_probe(struct client *c, struct probing *p, int64_t timeout_ms)
     struct err err = {0};
     int rc;
 
+    params.pin = p->probe->pin;
     params.headers =
         client_headers; /* no key: health needs none, and not every node is its owner */
     params.body_max = CLIENT_ERROR_BODY_MAX;

@@ -38,6 +38,7 @@ void http_call_free(struct http_call *call)
     free(call->method);
     free(call->url);
     free(call->bearer);
+    free(call->pin);
     free(call->sent);
     buf_done(&call->body);
     free(call);
@@ -238,10 +239,11 @@ static int copy_params(struct http_call *call, const struct http_call_params *pa
     call->method = str_dup(params->method ? params->method : "GET");
     call->url = str_dup(params->url);
     call->bearer = params->bearer ? str_dup(params->bearer) : NULL;
+    call->pin = params->pin ? str_dup(params->pin) : NULL;
     call->sent = params->body ? str_ndup(params->body, params->body_bytes) : NULL;
     call->ev_timer = evtimer_new(call->client->base, on_time, call);
     if (!call->method || !call->url || (params->bearer && !call->bearer) ||
-        (params->body && !call->sent) || !call->ev_timer)
+        (params->pin && !call->pin) || (params->body && !call->sent) || !call->ev_timer)
         return err_no_memory(err, params->body_bytes, "an HTTP request");
     return copy_headers(call, params, err);
 }

@@ -1,10 +1,10 @@
 /*
  * http_client.h - HTTP requests on a libevent loop, over one of two transports.
  *
- * Plain HTTP, on libevent and llhttp, between the machines of one household: http://, addresses
- * and names, no redirects, never a proxy. And libcurl, for the world outside: https, redirects, the
- * environment's proxies (except for loopback). A program links the transport it creates; what comes
- * behind the creation is the same for both.
+ * The plain one, on libevent and llhttp, between the machines of one household: http:// and, by the
+ * module of tls.h, https://; addresses and names, no redirects, never a proxy. And libcurl, for the
+ * world outside: https, redirects, the environment's proxies (except for loopback). A program links
+ * the transport it creates; what comes behind the creation is the same for both.
  *
  * All in the loop's thread. A call's callbacks come from the loop, never from within a function
  * here; after on_done (called exactly once) or http_call_cancel the call is no more. HTTP/1.1, no
@@ -45,7 +45,8 @@ struct http_call_params {
     const char *url;
     const char *const *headers; /* "Name: value", NULL behind the last; may be NULL */
     const char *bearer;         /* sent as Authorization, dropped on another host; may be NULL */
-    const void *body;           /* copied; may be NULL */
+    const char *pin;  /* plain transport: whom https trusts (tls.h); NULL = the client's choice */
+    const void *body; /* copied; may be NULL */
     size_t body_bytes;
     size_t body_max; /* collect at most so many bytes into response.body; 0 = on_body only */
     bool follow;     /* redirects; libcurl only */
@@ -61,7 +62,8 @@ struct http_call_params {
     /*
      * The end. rc 0: an answer came (any status). Else ERR_UNREACHABLE (refused, name unknown,
      * reset before an answer), ERR_TIMEOUT (connect, whole or stall: the text says which),
-     * ERR_LIMIT (body_max), ERR_IO (broken off midway), ERR_DENIED (a redirect refused).
+     * ERR_LIMIT (body_max), ERR_IO (broken off midway), ERR_DENIED (a redirect refused, or the
+     * server's certificate), ERR_CONFLICT (https was asked for and the server speaks http).
      */
     void (*on_done)(void *arg, int rc, const struct http_response *response, const struct err *err);
 };
@@ -73,12 +75,20 @@ enum http_names {
 };
 
 /*
- * Plain HTTP. Connections are kept and used again; a request that only reads or may be repeated is
- * sent once more when its kept connection turns out to be closed. All addresses of a name are
- * tried in order. A call to https, or one that follows, is ERR_UNSUPPORTED.
+ * HTTP, and https once TLS is loaded. Connections are kept and used again; a request that only
+ * reads or may be repeated is sent once more when its kept connection turns out to be closed. All
+ * addresses of a name are tried in order. A call that follows is ERR_UNSUPPORTED.
  */
 int http_client_create_plain(struct event_base *base, enum http_names names,
                              struct http_client **out, struct err *err);
+/*
+ * For a plain client: the pin that https servers have to show, unless a call says another. Without
+ * one the system's authorities decide. NULL takes it away. ERR_INVALID for what is no pin.
+ */
+int http_client_set_pin(struct http_client *c, const char *pin, struct err *err);
+/* For a plain client: this TLS, which is loaded already, instead of loading it. Borrowed. */
+struct tls;
+void http_client_use_tls(struct http_client *c, const struct tls *tls);
 /* libcurl's multi interface; resolves names in threads of its own. */
 int http_client_create_curl(struct event_base *base, struct http_client **out, struct err *err);
 /* Cancels what is under way (no callbacks). Not from within a callback. NULL is fine. */

@@ -51,7 +51,7 @@ struct http_call {
     struct http_call *next, **link;
     struct http_call_params params; /* its texts are not kept: see below */
     char **given;                   /* the caller's headers, NULL behind the last */
-    char *method, *url, *bearer;
+    char *method, *url, *bearer, *pin;
     void *sent; /* the request's body */
     struct event *ev_timer;
     struct buf body;

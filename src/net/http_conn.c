@@ -21,8 +21,10 @@
 #include <event2/event.h>
 
 #include "base/str.h"
+#include "net/tls.h"
 
-#define KEY_PHASES 8 /* > the number of phases */
+#define KEY_PHASES  8           /* > the number of phases */
+#define PUSHED_KEPT (16u << 10) /* bytes of memory for sending by TLS that a connection keeps */
 
 static struct timeval to_timeval(int64_t ms)
 {
@@ -101,6 +103,8 @@ static void conn_settle(struct http_conn *c)
     }
     conn_watch(c);
     conn_arm(c);
+    if (c->reading && http_wire_has_pending(c))
+        event_active(c->ev_read, EV_READ, 1);
 }
 
 void http_conn_break(struct http_conn *c)
@@ -118,7 +122,7 @@ size_t http_conn_unsent(const struct http_conn *c)
 
 static void start_linger(struct http_conn *c)
 {
-    shutdown(c->fd, SHUT_WR);
+    http_wire_shut(c);
     c->phase = PHASE_LINGER;
     if (c->ended)
         http_conn_break(c);
@@ -139,7 +143,7 @@ static void conn_drained(struct http_conn *c)
 static void conn_flush(struct http_conn *c)
 {
     while (c->out_sent < c->out.len) {
-        ssize_t n = send(c->fd, c->out.data + c->out_sent, c->out.len - c->out_sent, MSG_NOSIGNAL);
+        ssize_t n = http_wire_send(c, c->out.data + c->out_sent, c->out.len - c->out_sent);
 
         if (n < 0) {
             if (!is_passing(errno))
@@ -157,12 +161,32 @@ static size_t send_now(struct http_conn *c, struct iovec *iov, int n_iov)
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)n_iov};
     ssize_t n;
 
-    if (http_conn_unsent(c) > 0)
+    if (c->tls || http_conn_unsent(c) > 0)
         return 0;
     n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
     if (n < 0 && !is_passing(errno))
         http_conn_break(c);
     return n < 0 ? 0 : (size_t)n;
+}
+
+/* By TLS: what was put into `out` in one piece, so that it becomes one record. */
+static void push(struct http_conn *c)
+{
+    while (c->out_sent < c->out.len) {
+        ssize_t n = http_wire_send(c, c->out.data + c->out_sent, http_conn_unsent(c));
+
+        if (n < 0) {
+            if (!is_passing(errno))
+                http_conn_break(c);
+            return;
+        }
+        c->out_sent += (size_t)n;
+    }
+    if (c->out.cap > PUSHED_KEPT)
+        buf_done(&c->out);
+    else
+        buf_clear(&c->out);
+    c->out_sent = 0;
 }
 
 void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov)
@@ -186,6 +210,8 @@ void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov)
             return;
         }
     }
+    if (c->tls && !event_pending(c->ev_write, EV_WRITE, NULL))
+        push(c);
     if (http_conn_unsent(c) > 0 && !event_pending(c->ev_write, EV_WRITE, NULL))
         event_add(c->ev_write, tv.tv_sec || tv.tv_usec ? &tv : NULL);
 }
@@ -227,9 +253,9 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
     struct http_conn *c = arg;
     char *scratch = c->server->scratch;
     size_t kept = c->phase < PHASE_CLOSING ? c->in.len : 0; /* closing, all is dropped */
-    ssize_t n = c->broken ? 0 : recv(fd, scratch, HTTP_READ_AHEAD_MAX - kept, 0);
+    ssize_t n = c->broken ? 0 : http_wire_recv(c, scratch, HTTP_READ_AHEAD_MAX - kept);
 
-    (void)what;
+    (void)fd, (void)what;
     if (n > 0 && c->phase < PHASE_CLOSING)
         http_take_bytes(c, scratch, (size_t)n);
     else if (n == 0)
@@ -248,6 +274,8 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
         c->broken = true;
     else if (!c->broken)
         conn_flush(c);
+    if (!c->broken && http_wire_wants_write(c))
+        event_active(c->ev_read, EV_READ, 1);
     conn_settle(c);
 }
 
@@ -266,6 +294,10 @@ static void conn_late(struct http_conn *c)
     static const struct http_fault late = {408, "The request did not arrive whole in time."};
     struct pollfd state = {.fd = c->fd, .events = POLLRDHUP};
 
+    if (!http_wire_is_up(c)) { /* nothing can be said yet */
+        c->broken = true;
+        return;
+    }
     switch (c->phase) {
     case PHASE_HEAD:
     case PHASE_BODY:
@@ -326,7 +358,7 @@ void http_conn_open(struct http_server *s, int fd, const char *peer, bool refuse
     s->conns = c;
     s->n_conns++;
     s->n_refused += refused;
-    if (conn_make_events(c))
+    if (conn_make_events(c) || http_wire_open(c) || (refused && c->tls))
         c->broken = true;
     else if (refused)
         http_reply_fault(c, &full);
@@ -356,6 +388,7 @@ void http_conn_destroy(struct http_conn *c)
     event_drop(c->ev_write);
     event_drop(c->ev_timer);
     event_drop(c->ev_later);
+    http_wire_close(c);
     close(c->fd);
     buf_done(&c->in);
     buf_done(&c->out);

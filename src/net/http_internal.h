@@ -28,8 +28,12 @@
 #define HTTP_UNSENT_BUSY    (64u << 10)  /* with so many unsent no further request is begun */
 #define HTTP_UNSENT_MAX     (256u << 20) /* the most a connection holds for its client */
 #define HTTP_PEER_BYTES     64
+#define HTTP_DEAD_IDLE_S    15 /* a silent client is asked for after so long ... */
+#define HTTP_DEAD_BETWEEN_S 5  /* ... so often ... */
+#define HTTP_DEAD_ASKS      3  /* ... and so many times: gone after 30 s */
 
 struct event;
+struct tls_session;
 
 enum http_phase {
     PHASE_IDLE,    /* between requests; no exchange */
@@ -64,7 +68,9 @@ struct http_conn {
     struct buf in;           /* read ahead of the parser */
     struct buf out;          /* the first out_sent bytes of it are sent */
     size_t out_sent;
-    uint64_t armed; /* what the timer was started for: see conn_arm */
+    uint64_t armed;          /* what the timer was started for: see conn_arm */
+    struct tls_session *tls; /* NULL: plain */
+    bool greeted;            /* its first byte was looked at: it does begin a handshake */
     bool keep_alive;
     bool refused; /* one past the limit */
     bool parsing; /* the parser is on the stack */
@@ -100,6 +106,17 @@ void http_conn_break(struct http_conn *c); /* the loop will destroy it */
 /* The exchange is answered whole: frees it and goes on with the next, or ends the connection. */
 void http_conn_answered(struct http_conn *c);
 bool http_conn_is_idle(const struct http_conn *c);
+
+/* ---- http_wire.c: as recv and send of a socket that does not block ---- */
+
+int http_wire_open(struct http_conn *c); /* 0, or -1: no memory */
+ssize_t http_wire_recv(struct http_conn *c, void *dst, size_t n);
+ssize_t http_wire_send(struct http_conn *c, const void *bytes, size_t n);
+bool http_wire_has_pending(const struct http_conn *c); /* bytes that no event tells of */
+bool http_wire_wants_write(const struct http_conn *c); /* to read on, TLS has to write */
+bool http_wire_is_up(const struct http_conn *c);       /* bytes of HTTP can be exchanged */
+void http_wire_shut(struct http_conn *c);              /* the sending side */
+void http_wire_close(struct http_conn *c);             /* not the socket */
 
 /* ---- http_take.c ---- */
 

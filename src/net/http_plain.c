@@ -3,12 +3,13 @@
  *
  * A kept connection may have been closed by its server a moment ago. A request that may be repeated
  * (RFC 9110, section 9.2.2) is then sent once more on a fresh one, if no byte of an answer came;
- * one that may not be is put on a kept connection only if that was in use just now. TLS between
- * nodes would come in http_plain_connect: another kind of bufferevent, everything else as it is.
+ * one that may not be is put on a kept connection only if that was in use just now. With TLS a
+ * connection is kept for calls that trust the same pin only.
  */
 #include "net/http_plain.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,13 +45,19 @@ static enum http_answer_wish on_header(void *arg, const char *name, const char *
 {
     struct http_call *call = arg;
 
-    if (call->params.on_header)
+    if (call->params.on_header && !call->cancelled)
         call->params.on_header(call->params.arg, call->status, name, value);
     return call->cancelled ? ANSWER_STOP : ANSWER_GO_ON;
 }
 
+/* Bytes may be waiting for a call that was cancelled in the same turn of the loop: nobody is there
+ * to take them. */
 static enum http_answer_wish on_body(void *arg, const char *bytes, size_t n)
 {
+    const struct http_call *call = arg;
+
+    if (call->cancelled)
+        return ANSWER_STOP;
     switch (http_call_take_body(arg, bytes, n)) {
     case HTTP_TAKEN:
         return ANSWER_GO_ON;
@@ -109,6 +116,11 @@ void http_plain_next_address(struct plain_call *t, bool late, const char *why)
     end(t, rc, &err);
 }
 
+void http_plain_refused(struct plain_call *t, int rc, const struct err *err)
+{
+    end(t, rc, err);
+}
+
 /* A name server that does not answer makes its own call late, not the ones beside it. */
 static int resolve(struct plain_call *t, struct err *err)
 {
@@ -149,6 +161,45 @@ void http_plain_failed(struct plain_call *t, const char *why)
     end(t, http_call_broken(&t->call, why, &err), &err);
 }
 
+/* ---- TLS ---- */
+
+const char *http_plain_pin(const struct plain_call *t)
+{
+    const struct plain_client *c = (const struct plain_client *)t->call.client;
+
+    if (t->call.pin)
+        return t->call.pin;
+    return c->pin[0] ? c->pin : NULL;
+}
+
+static int be_secure(struct plain_call *t, struct err *err)
+{
+    struct plain_client *c = (struct plain_client *)t->call.client;
+    const char *pin = http_plain_pin(t);
+    int rc = c->tls ? 0 : tls_load(&c->tls, err);
+
+    if (rc == 0 && !c->trust)
+        rc = c->tls->client_create(&c->trust, err);
+    snprintf(t->place, sizeof t->place, "https %s %s", t->url.place, pin ? pin : "");
+    return rc;
+}
+
+int http_client_set_pin(struct http_client *c, const char *pin, struct err *err)
+{
+    struct plain_client *plain = (struct plain_client *)c;
+
+    if (pin && !tls_is_pin(pin))
+        return err_set(err, ERR_INVALID, "'%.80s' is no SHA-256 of %d hex digits", pin,
+                       TLS_PIN_BYTES - 1);
+    str_copy(plain->pin, sizeof plain->pin, pin ? pin : "");
+    return 0;
+}
+
+void http_client_use_tls(struct http_client *c, const struct tls *tls)
+{
+    ((struct plain_client *)c)->tls = tls;
+}
+
 /* ---- the transport ---- */
 
 static int setup(struct http_call *call, struct err *err)
@@ -160,22 +211,20 @@ static int setup(struct http_call *call, struct err *err)
     if (rc)
         return rc;
     http_url_shown(call->url, shown, sizeof shown);
-    if (t->url.tls)
-        return err_set(err, ERR_UNSUPPORTED,
-                       "%s wants TLS, which is not spoken between nodes; use http://", shown);
+    str_copy(t->place, sizeof t->place, t->url.place);
     if (call->params.follow)
         return err_set(err, ERR_UNSUPPORTED, "redirects of %s are not followed here", shown);
     for (const char *c = call->method; *c; c++)
         if (*c < 'A' || *c > 'Z')
             return err_set(err, ERR_INVALID, "\"%s\" is not an HTTP method", call->method);
-    return 0;
+    return t->url.tls ? be_secure(t, err) : 0;
 }
 
 static void begin(struct http_call *call)
 {
     struct plain_call *t = (struct plain_call *)call;
     struct plain_conn *kept =
-        http_plain_kept((struct plain_client *)call->client, t->url.place,
+        http_plain_kept((struct plain_client *)call->client, t->place,
                         is_repeatable(t) ? PLAIN_IDLE_MS : PLAIN_POST_IDLE_MS);
 
     expect_answer(t);
@@ -211,6 +260,8 @@ static void client_close(struct http_client *base)
 
     while (c->conns)
         http_plain_close(c->conns);
+    if (c->trust)
+        c->tls->client_free(c->trust);
     http_client_done(base);
     free(c);
 }

@@ -12,11 +12,16 @@
 #include "net/http_client_internal.h"
 #include "net/http_resolve.h"
 #include "net/http_url.h"
+#include "net/tls.h"
 
-#define PLAIN_IDLE_MAX     8          /* connections kept for later */
-#define PLAIN_IDLE_MS      15000      /* no longer: servers close theirs too */
-#define PLAIN_POST_IDLE_MS 1000       /* for a request that may not be sent twice */
-#define PLAIN_REQUEST_MAX  (1u << 20) /* a request's head */
+#define PLAIN_IDLE_MAX       8          /* connections kept for later */
+#define PLAIN_IDLE_MS        15000      /* no longer: servers close theirs too */
+#define PLAIN_POST_IDLE_MS   1000       /* for a request that may not be sent twice */
+#define PLAIN_DEAD_IDLE_S    15         /* a silent server is asked for after so long, ... */
+#define PLAIN_DEAD_BETWEEN_S 5          /* ... so often ... */
+#define PLAIN_DEAD_ASKS      3          /* ... and so many times: gone after 30 s */
+#define PLAIN_REQUEST_MAX    (1u << 20) /* a request's head */
+#define PLAIN_PLACE_MAX      (HTTP_URL_HOST_MAX + TLS_PIN_BYTES + 24)
 
 struct bufferevent;
 
@@ -24,6 +29,9 @@ struct plain_client {
     struct http_client c; /* first */
     enum http_names names;
     struct plain_conn *conns; /* all */
+    const struct tls *tls;    /* NULL: not loaded yet */
+    struct tls_client *trust; /* made with the first https call */
+    char pin[TLS_PIN_BYTES];  /* "" = none */
 };
 
 struct plain_conn {
@@ -31,15 +39,17 @@ struct plain_conn {
     struct plain_conn *next, **link;
     struct bufferevent *bev;
     struct plain_call *call; /* NULL: kept for later */
-    char *place;             /* "host:port" */
-    bool connected;
-    bool used_before; /* by an earlier call: it may be closed without our knowing */
+    char *place;             /* for whom it can be used again: see plain_call */
+    bool secure;             /* bev speaks TLS */
+    bool connected;          /* and shaken hands */
+    bool used_before;        /* by an earlier call: it may be closed without our knowing */
     int64_t idle_since_ms;
 };
 
 struct plain_call {
     struct http_call call; /* first */
     struct http_url url;
+    char place[PLAIN_PLACE_MAX]; /* "host:port", with TLS "https host:port pin" */
     struct http_addrs addrs;
     size_t n_tried;        /* of the addresses */
     int64_t connect_by_ms; /* the end of connecting */
@@ -52,9 +62,14 @@ struct plain_call {
 
 /* ---- http_plain.c ---- */
 
+/* Whom the call trusts with https: a pin, or NULL for the system's authorities. */
+const char *http_plain_pin(const struct plain_call *t);
+
 /* The call's connection has failed before or within the answer: once more, or the end. */
 void http_plain_failed(struct plain_call *t, const char *why);
 /* An address does not work: the next one, or the end. */
+/* The other side is there, and is not to be spoken to: the end, as err says. */
+void http_plain_refused(struct plain_call *t, int rc, const struct err *err);
 void http_plain_next_address(struct plain_call *t, bool late, const char *why);
 
 /* ---- http_plain_conn.c ---- */

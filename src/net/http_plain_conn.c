@@ -171,11 +171,64 @@ static void on_read(struct bufferevent *bev, void *arg)
         http_plain_close(conn);
 }
 
+static void on_read(struct bufferevent *bev, void *arg);
+static void on_event(struct bufferevent *bev, short what, void *arg);
+
+/*
+ * The socket is connected: another bufferevent takes it over, and says that it is connected when
+ * the handshake is done. The request waits in it until then.
+ */
+static int begin_tls(struct plain_conn *conn, struct err *err)
+{
+    struct plain_client *c = conn->client;
+    struct plain_call *t = conn->call;
+    int64_t left = t->connect_by_ms - clock_ms();
+    struct timeval limit = {.tv_sec = left / 1000, .tv_usec = (left % 1000) * 1000};
+    struct bufferevent *secure =
+        left > 0 ? c->tls->connect(c->trust, c->c.base, bufferevent_getfd(conn->bev), t->url.host,
+                                   http_plain_pin(t), err)
+                 : NULL;
+
+    if (!secure)
+        return left > 0 ? ERR_NO_MEMORY : http_call_connect_late(&t->call, err);
+    bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
+    bufferevent_setfd(conn->bev, -1);
+    bufferevent_free(conn->bev);
+    conn->bev = secure;
+    conn->secure = true;
+    bufferevent_setcb(secure, on_read, NULL, on_event, conn);
+    bufferevent_set_max_single_read(secure, HTTP_CLIENT_BUFFER);
+    bufferevent_set_timeouts(secure, &limit, &limit);
+    bufferevent_enable(secure, EV_READ | EV_WRITE);
+    return http_plain_send(t, conn) ? err_no_memory(err, 0, "a request") : 0;
+}
+
 static void on_connected(struct plain_conn *conn)
 {
+    struct err err = {0};
+    int rc;
+
+    if (conn->call && conn->call->url.tls && !conn->secure) {
+        rc = begin_tls(conn, &err);
+        if (rc)
+            http_plain_refused(conn->call, rc, &err);
+        return;
+    }
     conn->connected = true;
     bufferevent_set_timeouts(conn->bev, NULL, NULL);
     bufferevent_enable(conn->bev, EV_READ);
+}
+
+static void handshake_failed(struct plain_conn *conn)
+{
+    struct plain_call *t = conn->call;
+    struct err err = {0};
+    int rc = conn->client->tls->explain(conn->bev, t->url.place, &err);
+
+    if (rc == ERR_UNREACHABLE)
+        http_plain_next_address(t, false, err.text);
+    else
+        http_plain_refused(t, rc, &err);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -186,6 +239,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     (void)bev;
     if (what & BEV_EVENT_CONNECTED)
         on_connected(conn);
+    else if (conn->secure && !conn->connected && !(what & BEV_EVENT_TIMEOUT))
+        handshake_failed(conn);
     else if (!conn->connected)
         http_plain_next_address(conn->call, (what & BEV_EVENT_TIMEOUT) != 0, why);
     else if (!conn->call)
@@ -201,13 +256,17 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 /* A socket on its way to the address, or -1 with errno. */
 static int socket_toward(const struct sockaddr_storage *at, socklen_t bytes)
 {
-    static const int yes = 1;
+    static const int yes = 1, idle_s = PLAIN_DEAD_IDLE_S, between_s = PLAIN_DEAD_BETWEEN_S,
+                     n_asks = PLAIN_DEAD_ASKS;
     int fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), why;
 
     if (fd < 0)
         return -1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between_s, sizeof between_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &n_asks, sizeof n_asks);
     if (connect(fd, (const struct sockaddr *)at, bytes) == 0 || errno == EINPROGRESS)
         return fd;
     why = errno;
@@ -241,6 +300,16 @@ static struct plain_conn *conn_create(struct plain_client *c, const char *place,
     return NULL;
 }
 
+/* With TLS the request is put on the connection when there is one that can keep it secret. */
+static int put_on(struct plain_call *t, struct plain_conn *conn)
+{
+    if (!t->url.tls)
+        return http_plain_send(t, conn);
+    conn->call = t;
+    t->conn = conn;
+    return 0;
+}
+
 int http_plain_connect(struct plain_call *t, size_t i, int64_t timeout_ms)
 {
     struct timeval limit = {.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
@@ -249,13 +318,13 @@ int http_plain_connect(struct plain_call *t, size_t i, int64_t timeout_ms)
 
     if (fd < 0)
         return -1;
-    conn = conn_create((struct plain_client *)t->call.client, t->url.place, fd);
+    conn = conn_create((struct plain_client *)t->call.client, t->place, fd);
     if (conn) {
         bufferevent_setcb(conn->bev, on_read, NULL, on_event, conn);
         bufferevent_set_max_single_read(conn->bev, HTTP_CLIENT_BUFFER);
         bufferevent_set_timeouts(conn->bev, NULL, &limit);
         /* No address: it is on its way, and on_event tells. */
-        if (http_plain_send(t, conn) == 0 && bufferevent_socket_connect(conn->bev, NULL, 0) == 0)
+        if (put_on(t, conn) == 0 && bufferevent_socket_connect(conn->bev, NULL, 0) == 0)
             return 0;
         http_plain_close(conn);
     }

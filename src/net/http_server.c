@@ -193,6 +193,22 @@ static int read_port(int fd, uint16_t *out, struct err *err)
     return 0;
 }
 
+/*
+ * A client whose cable was pulled says nothing, ever: the kernel asks for it, and gives up what it
+ * was sent. Connections inherit this of the listening socket.
+ */
+static void notice_dead_peers(int fd)
+{
+    int one = 1, idle_s = HTTP_DEAD_IDLE_S, between_s = HTTP_DEAD_BETWEEN_S, n = HTTP_DEAD_ASKS;
+    unsigned lost_ms = 1000u * (HTTP_DEAD_IDLE_S + HTTP_DEAD_BETWEEN_S * HTTP_DEAD_ASKS);
+
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between_s, sizeof between_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &n, sizeof n);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &lost_ms, sizeof lost_ms);
+}
+
 static int start_listening(struct http_server *s, int fd, struct err *err)
 {
     int one = 1, flags = fcntl(fd, F_GETFL), rc;
@@ -203,6 +219,7 @@ static int start_listening(struct http_server *s, int fd, struct err *err)
     if (rc)
         return rc;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    notice_dead_peers(fd);
     if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
         return err_errno(err, ERR_IO, errno, "cannot set up descriptor %d", fd);
     if (listen(fd, HTTP_BACKLOG))

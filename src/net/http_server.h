@@ -30,8 +30,12 @@
 
 struct event_base;
 struct http_server;
+struct tls;
+struct tls_server;
 struct http_exchange; /* one request and its answer */
 
+/* The beginning of what a port with TLS answers to plain HTTP. */
+#define HTTP_SPEAKS_HTTPS     "This port speaks https and was asked in plain http"
 #define HTTP_HEAD_MAX         (32u << 10)
 #define HTTP_HEADERS_MAX      100
 #define HTTP_REQUEST_ID_BYTES 37
@@ -77,6 +81,14 @@ struct http_server_params {
      */
     const char *(*render_error)(int status, const char *target, const char *text,
                                 const char *request_id, char *dst, size_t dst_size);
+    /*
+     * TLS (tls.h), both or neither; borrowed. The handshake counts as a part of the first head. Who
+     * asks in plain HTTP is answered 400 in plain HTTP. `tls_failed` (may be NULL) is told of every
+     * connection that ends before its handshake is done with bytes that are no TLS of ours.
+     */
+    const struct tls *tls;
+    struct tls_server *tls_server;
+    void (*tls_failed)(void *arg, const char *peer, const char *why);
 };
 
 /*

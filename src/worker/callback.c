@@ -18,7 +18,9 @@
 #include "net/http_answer.h"
 #include "net/http_resolve.h"
 #include "net/http_url.h"
+#include "net/http_client.h"
 #include "version.h"
+#include "worker/entrance.h"
 #include "worker/server.h"
 
 #define CALLBACK_PATH "/v1/workers/ready"
@@ -52,11 +54,22 @@ static json_t *state_of(const struct server *s)
     return m;
 }
 
+/* What the hive lets this worker in by, or NULL. */
+static const char *key_of(const struct server *s)
+{
+    const char *link = entrance_link_key(s->entrance);
+
+    if (link[0])
+        return link;
+    return s->access.key[0] ? s->access.key : NULL;
+}
+
 /* A whole request, put to `out`; -1 when there is no memory for it. */
 static int put_message(const struct server *s, const char *place, bool last, struct buf *out)
 {
     json_t *state = state_of(s);
     char *body = state ? json_dumps(state, JSON_COMPACT) : NULL;
+    const char *key = key_of(s);
 
     json_decref(state);
     if (!body)
@@ -65,8 +78,8 @@ static int put_message(const struct server *s, const char *place, bool last, str
                "POST " CALLBACK_PATH " HTTP/1.1\r\nHost: %s\r\nUser-Agent: rbee/" RBEE_VERSION
                "\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",
                place, strlen(body));
-    if (s->access.key[0])
-        buf_printf(out, "Authorization: Bearer %s\r\n", s->access.key);
+    if (key)
+        buf_printf(out, "Authorization: Bearer %s\r\n", key);
     buf_printf(out, "%s\r\n%s", last ? "Connection: close\r\n" : "", body);
     free(body);
     return buf_failed(out) ? -1 : 0;
@@ -285,6 +298,66 @@ static int keep_link(struct server *s, const char *place, int fd, struct callbac
     return 0;
 }
 
+/* ---- over TLS: one message, before anything else --------------------------- */
+
+static void on_said(void *arg, int rc, const struct http_response *response, const struct err *err)
+{
+    if (rc)
+        log_warn("the hive was not told of this worker: %s", err->text);
+    else if (response->status != 200)
+        log_warn("the hive was not told of this worker: its answer has status %d",
+                 response->status);
+    event_base_loopbreak(arg);
+}
+
+/* Begins the call; on_said ends the loop. */
+static int start_call(const struct server *s, struct event_base *base, struct http_client *http,
+                      const char *url, struct err *err)
+{
+    static const char *const headers[] = {"Content-Type: application/json", NULL};
+    json_t *state = state_of(s);
+    char *body = state ? json_dumps(state, JSON_COMPACT) : NULL;
+    struct http_call_params call = {.method = "POST",
+                                    .url = url,
+                                    .headers = headers,
+                                    .bearer = key_of(s),
+                                    .body = body,
+                                    .body_bytes = body ? strlen(body) : 0,
+                                    .timeout_ms = CALLBACK_TLS_MS,
+                                    .arg = base,
+                                    .on_done = on_said};
+    int rc = body ? 0 : err_no_memory(err, 0, "a message to the hive");
+
+    if (rc == 0)
+        rc = http_call_start(http, &call, NULL, err);
+    json_decref(state);
+    free(body);
+    return rc;
+}
+
+/* On a loop of its own: the server's must not run yet. */
+static int say_over_tls(const struct server *s, const char *place, struct err *err)
+{
+    struct event_base *base = event_base_new();
+    struct http_client *http = NULL;
+    char url[SERVER_URL_MAX + sizeof CALLBACK_PATH];
+    int rc = base ? 0 : err_no_memory(err, 0, "an event loop");
+
+    snprintf(url, sizeof url, "https://%.*s" CALLBACK_PATH, SERVER_URL_MAX - 16, place);
+    if (rc == 0)
+        rc = http_client_create_plain(base, HTTP_NAMES_REFUSED, &http, err);
+    if (rc == 0)
+        rc = entrance_trust(s->entrance, http, err);
+    if (rc == 0)
+        rc = start_call(s, base, http, url, err);
+    if (rc == 0)
+        event_base_dispatch(base);
+    http_client_free(http);
+    if (base)
+        event_base_free(base);
+    return rc;
+}
+
 int callback_create(struct server *s, struct callback **out, struct err *err)
 {
     struct http_addrs addrs;
@@ -294,12 +367,12 @@ int callback_create(struct server *s, struct callback **out, struct err *err)
     *out = NULL;
     if (rc == 0)
         rc = http_resolve(url.host, url.port, HTTP_NAMES_REFUSED, &addrs, err);
-    if (rc == 0 && url.tls)
-        rc = err_set(err, ERR_UNSUPPORTED, "https is not spoken between nodes");
     if (rc) {
-        err_prefix(err, "the hive's URL is not http://ADDRESS:PORT");
+        err_prefix(err, "the hive's URL is not http(s)://ADDRESS:PORT");
         return ERR_INVALID;
     }
+    if (url.tls)
+        return say_over_tls(s, url.place, err);
     fd = link_to(&addrs);
     if (fd < 0)
         log_warn("the hive at %s was not told of this worker: %s", url.place, strerror(errno));

@@ -2,6 +2,7 @@
  * cmd_serve.c - "serve": one model behind HTTP, until told to end. The words of its command line
  * are the hive's wire to it, and can be typed by hand.
  */
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -11,6 +12,7 @@
 #include "worker/commands.h"
 #include "worker/lifecycle.h"
 #include "worker/server.h"
+#include "worker/stacks.h"
 
 #define DEFAULT_ADDR   "127.0.0.1:8081"
 #define DEFAULT_SLOTS  4
@@ -24,7 +26,7 @@ struct words {
         *prefix_cache, *speculate, *kv_type, *log_level, *chat_template, *sandbox;
     enum engine_kv kv;         /* what kv_type means */
     enum sandbox_mode enclose; /* what sandbox means */
-    int64_t listen_fd, lease_fd, board_fd, device, slots, ctx, threads, queue;
+    int64_t listen_fd, lease_fd, board_fd, access_fd, device, slots, ctx, threads, queue;
     bool in_place;
 };
 
@@ -37,6 +39,7 @@ static const struct words default_words = {
     .listen_fd = -1,
     .lease_fd = -1,
     .board_fd = -1,
+    .access_fd = -1,
     .slots = DEFAULT_SLOTS,
     .queue = -1,
 };
@@ -81,6 +84,8 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
          "inherited pipe; its end is the worker's end", NULL},
         {"board-fd", 0, CLI_INT, &w->board_fd, 3, FD_LARGEST, "N",
          "inherited memory for the worker's state", NULL},
+        {"access-fd", 0, CLI_INT, &w->access_fd, 3, FD_LARGEST, "N",
+         "inherited memory with the hive's keys and certificate", NULL},
         {0}};
 
     return cli_parse(WORKER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
@@ -114,6 +119,7 @@ static struct serve_options options_of(const struct words *w)
         .listen_fd = (int)w->listen_fd,
         .lease_fd = (int)w->lease_fd,
         .board_fd = (int)w->board_fd,
+        .access_fd = (int)w->access_fd,
         .hive_url = w->hive_url,
         .public_url = w->public_url,
         .device = w->device,
@@ -166,6 +172,8 @@ int cmd_serve(const struct cli_command *self, int argc, char **argv)
     if (!str_eq(w.speculate, "auto") && !str_eq(w.speculate, "off"))
         return command_usage(self, "--speculate is auto or off");
     log_init(WORKER_PROGRAM, level);
+    signal(SIGXFSZ, SIG_IGN); /* a log as long as it may be: lines are lost, not the worker */
+    stacks_install();
     if (w.lease_fd >= 0)
         lifecycle_follow_parent();
     return serve(&w);

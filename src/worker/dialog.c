@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "grammar/grammar.h"
+#include "grammar/store.h"
+#include "jinja/jinja.h"
 #include "worker/sources.h"
 
 #define TOKEN_MAX_BYTES (1u << 16)
@@ -21,6 +22,7 @@ struct dialog {
     size_t n_ends;
     uint32_t n_vocab;
     struct grammar_vocab *vocab; /* NULL until asked for */
+    struct grammar_store *grammars;
     int32_t *lead; /* what stands before every text of this model: its BOS, or nothing */
     size_t n_lead;
 };
@@ -148,6 +150,8 @@ int dialog_create(const struct engine_model *m, struct sources *from, struct dia
         rc = sort_tokens(d, err);
     if (!rc)
         rc = find_lead(d, err);
+    if (!rc)
+        rc = grammar_store_create(&d->grammars, err);
     if (rc)
         dialog_free(d);
     else
@@ -162,6 +166,7 @@ void dialog_free(struct dialog *d)
     chat_template_free(d->template);
     free(d->marks);
     free(d->ends);
+    grammar_store_free(d->grammars);
     grammar_vocab_free(d->vocab);
     free(d->lead);
     free(d);
@@ -297,4 +302,9 @@ int dialog_vocab(struct dialog *d, struct grammar_vocab **out, size_t *n_words, 
     *out = d->vocab;
     *n_words = (d->n_vocab + 63) / 64;
     return rc;
+}
+
+struct grammar_store *dialog_grammars(struct dialog *d)
+{
+    return d->grammars;
 }

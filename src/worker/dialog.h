@@ -18,6 +18,7 @@
 #include "engine/engine.h"
 
 struct dialog;
+struct grammar_store;
 struct grammar_vocab;
 struct sources;
 
@@ -60,5 +61,7 @@ int dialog_bytes(const struct dialog *d, int32_t id, struct buf *out);
  * has. Made at the first call; the intake's thread only.
  */
 int dialog_vocab(struct dialog *d, struct grammar_vocab **out, size_t *n_words, struct err *err);
+/* The grammars of this model's answers, kept for those who ask for them again. */
+struct grammar_store *dialog_grammars(struct dialog *d);
 
 #endif

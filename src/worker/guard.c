@@ -34,7 +34,7 @@ int guard_create(struct dialog *d, const struct inference_request *r, bool think
     if (rc == 0)
         rc = chat_constraint_create(r, t ? chat_template_format(t) : NULL,
                                     t && thinking ? chat_template_think(t) : NULL, vocab,
-                                    &g->constraint, err);
+                                    dialog_grammars(d), &g->constraint, err);
     g->mask = malloc(g->n_words * sizeof *g->mask);
     if (rc == 0 && !g->mask)
         rc = err_no_memory(err, g->n_words * sizeof *g->mask, "a mask of tokens");
@@ -75,21 +75,24 @@ static bool is_empty(const struct guard *g)
     return true;
 }
 
-const uint64_t *guard_mask(struct guard *g)
+int guard_mask(struct guard *g, const uint64_t **out, struct err *err)
 {
     const uint64_t *mask = chat_constraint_mask(g->constraint);
     const int32_t *ids;
     size_t n;
 
     if (!mask)
-        return NULL;
+        return chat_constraint_why(g->constraint, err);
     memcpy(g->mask, mask, g->n_words * sizeof *mask);
     ids = dialog_marks(g->dialog, &n);
     if (!chat_constraint_takes_marks(g->constraint))
         set_bits(g, ids, n, false);
     ids = dialog_ends(g->dialog, &n);
     set_bits(g, ids, n, chat_constraint_may_end(g->constraint));
-    return is_empty(g) ? NULL : g->mask;
+    if (is_empty(g))
+        return chat_constraint_why(g->constraint, err);
+    *out = g->mask;
+    return 0;
 }
 
 int guard_take(struct guard *g, int32_t token, struct err *err)

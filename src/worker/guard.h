@@ -24,9 +24,11 @@ int guard_create(struct dialog *d, const struct inference_request *r, bool think
                  struct guard **out, struct err *err);
 void guard_free(struct guard *g); /* NULL is fine */
 
-/* The tokens that may come next; NULL when there are none, or a limit was passed. Until the next
- * call. */
-const uint64_t *guard_mask(struct guard *g);
+/*
+ * *mask: the tokens that may come next, at least one; until the next call. ERR_LIMIT (it is named),
+ * ERR_INVALID (the vocabulary has none), ERR_NO_MEMORY: none may, and the answer cannot go on.
+ */
+int guard_mask(struct guard *g, const uint64_t **mask, struct err *err);
 
 /* The token that was chosen, no end. ERR_LIMIT, ERR_NO_MEMORY, ERR_INVALID (it was not in the
  * mask). */

@@ -59,6 +59,8 @@ static void take_in(struct intake *in, const struct intake_model *with, struct j
         refuse_long(j, with->n_ctx);
     else if (j->n_tokens == 0)
         job_fail(j, API_INVALID_REQUEST, "The prompt has no tokens in this model's vocabulary.");
+    else if (job_wished(j)) /* while its prompt was made into tokens */
+        job_end_early(j, job_wished(j));
     else if (outbox_started(in->outbox, j))
         job_fail(j, API_INTERNAL, "There was no memory left for the answer.");
     if (j->over) {

@@ -42,7 +42,8 @@ void job_wish_end(struct job *j, enum job_wish wish)
 {
     int none = JOB_GO_ON;
 
-    atomic_compare_exchange_strong(&j->wish, &none, wish);
+    if (atomic_compare_exchange_strong(&j->wish, &none, wish) && j->passes)
+        j->wished_at_pass = atomic_load(j->passes);
 }
 
 enum job_wish job_wished(const struct job *j)
@@ -220,14 +221,25 @@ void job_fail(struct job *j, enum api_code code, const char *fmt, ...)
     set_times(j);
 }
 
+/* For the books on cancelled jobs (cancels.h). */
+static void note_end(struct job *j, enum job_wish wish)
+{
+    j->ended_by = wish;
+    j->ended_in = !j->begun_ms ? BOARD_QUEUED : !j->first_token_ms ? BOARD_PREFILL : BOARD_DECODE;
+    j->ended_at_pass = j->passes ? atomic_load(j->passes) : 0;
+}
+
 void job_end_early(struct job *j, enum job_wish wish)
 {
     unsigned long long n = j->end.tokens_out;
 
+    note_end(j, wish);
     switch (wish) {
     case JOB_GO_ON:
         BUG("a job was to end early without a wish");
-    case JOB_CANCEL:
+    case JOB_DISCONNECT:
+    case JOB_DELETE:
+    case JOB_DROP:
         j->end.stop_reason = STOP_CANCELLED;
         j->over = true;
         set_times(j);
@@ -291,19 +303,26 @@ static void add_token(struct job *j, int32_t id)
         j->end.reasoning_tokens++;
 }
 
+/* The constraint lets the answer neither go on nor end. */
+static void fail_stuck(struct job *j, const struct err *why)
+{
+    enum api_code code = why->code == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_INVALID_REQUEST;
+
+    job_fail(j, code, "The answer's grammar leaves no way on behind %llu tokens: %s.",
+             (unsigned long long)j->end.tokens_out, why->text);
+}
+
 /* The next token, or -1: the constraint allows none, and the job has failed. */
 static int32_t choose(struct job *j, const float *logits)
 {
     const uint64_t *mask;
+    struct err err;
 
     if (!j->guard)
         return engine_sampler_next(j->sampler, logits);
-    mask = guard_mask(j->guard);
-    if (mask)
+    if (guard_mask(j->guard, &mask, &err) == 0)
         return engine_sampler_next_masked(j->sampler, logits, mask);
-    job_fail(
-        j, API_INTERNAL,
-        "The answer's grammar allows no token of this model here, or has too many ways to go on.");
+    fail_stuck(j, &err);
     return -1;
 }
 
@@ -311,11 +330,13 @@ static int32_t choose(struct job *j, const float *logits)
 static bool obey(struct job *j, int32_t id)
 {
     struct err err;
+    int rc = j->guard ? guard_take(j->guard, id, &err) : 0;
 
-    if (!j->guard || guard_take(j->guard, id, &err) == 0)
-        return true;
-    job_fail(j, API_INTERNAL, "The answer's grammar cannot go on: %s.", err.text);
-    return false;
+    if (rc == ERR_INVALID) /* though the mask had it */
+        job_fail(j, API_INTERNAL, "The answer's grammar cannot go on: %s.", err.text);
+    else if (rc)
+        fail_stuck(j, &err);
+    return rc == 0;
 }
 
 /* Is the answer over behind its newest token? The reason, or STOP_N: no. */

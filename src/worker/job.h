@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/board.h"
 #include "api/errors.h"
 #include "api/inference.h"
 #include "engine/engine.h"
@@ -29,7 +30,14 @@ struct reply;
 struct speech;
 
 /* Why a job should end early; the first wish stays. */
-enum job_wish { JOB_GO_ON, JOB_CANCEL, JOB_TIME_OUT, JOB_SHUT_DOWN };
+enum job_wish {
+    JOB_GO_ON,
+    JOB_DISCONNECT, /* its client has left */
+    JOB_DELETE,     /* somebody asked for its end */
+    JOB_TIME_OUT,   /* its deadline passed */
+    JOB_DROP,       /* its answer cannot be given: no memory */
+    JOB_SHUT_DOWN   /* the worker ends */
+};
 
 /* Most jobs are inferences; most others end in the intake, and take its thread because it may be
  * long. */
@@ -48,6 +56,8 @@ struct job {
     struct embedding *embedding;                  /* owned: of JOB_EMBEDDING; else NULL */
     struct reply *reply;                          /* the loop's; opaque to everybody else */
     _Atomic int wish;                             /* enum job_wish */
+    const _Atomic uint64_t *passes;               /* the board's, or NULL */
+    uint64_t wished_at_pass;                      /* how many had ended when the wish was made */
     int64_t submitted_ms;
     struct job *next; /* in whatever list the holder has it */
 
@@ -71,7 +81,10 @@ struct job {
     int64_t begun_ms, first_token_ms;
 
     /* the end */
-    bool over, failed; /* failed: `error` counts, else `end` */
+    bool over, failed;         /* failed: `error` counts, else `end` */
+    enum job_wish ended_by;    /* JOB_GO_ON: by itself */
+    enum board_phase ended_in; /* with ended_by: how far it was */
+    uint64_t ended_at_pass;    /* with ended_by: passes ended by then */
     struct inference_end end;
     struct api_error error;
 };

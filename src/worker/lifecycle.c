@@ -2,9 +2,13 @@
 #include "worker/lifecycle.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -20,6 +24,7 @@
 struct lifecycle {
     struct server *server;
     struct event *on_term, *on_int, *on_lease, *on_limit, *on_poll;
+    bool signalled;    /* SIGTERM or SIGINT came */
     bool closing;      /* no job is left, the last bytes leave */
     int64_t closed_ms; /* when closing ends in any case */
     int exit_code;
@@ -128,9 +133,36 @@ static void signalled(evutil_socket_t fd, short what, void *arg)
     struct lifecycle *l = arg;
 
     (void)fd, (void)what;
-    if (l->server->draining)
+    if (l->signalled)
         _exit(CLI_ERROR);
-    lifecycle_drain(l, LIFECYCLE_SIGNAL_DRAIN_MS);
+    l->signalled = true;
+    if (l->server->draining) /* by request, and now there is less time */
+        limit_passed(-1, 0, l);
+    else
+        lifecycle_drain(l, LIFECYCLE_SIGNAL_DRAIN_MS);
+}
+
+/*
+ * The kernel is told to kill when the lease ends: that needs no thread of ours, be the loop's stuck
+ * or all of them stopped. The signal's owner belongs to an open file, which all workers inherit as
+ * one; so it is opened anew. Where that cannot be (no pipe, no /proc) the loop alone watches.
+ */
+static void bind_to_lease(int fd)
+{
+    char path[32];
+    struct stat st;
+    int own;
+
+    if (fstat(fd, &st) || !S_ISFIFO(st.st_mode))
+        return;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    own = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (own < 0)
+        return;
+    if (fcntl(own, F_SETSIG, SIGKILL) || fcntl(own, F_SETOWN, getpid()) ||
+        fcntl(own, F_SETFL, O_NONBLOCK | O_ASYNC))
+        log_warn("the kernel cannot watch the lease: %s", strerror(errno));
+    /* It stays open as long as the process lives. */
 }
 
 static void lease_moved(evutil_socket_t fd, short what, void *arg)
@@ -161,6 +193,7 @@ int lifecycle_create(struct server *s, struct lifecycle **out, struct err *err)
            event_add(l->on_term, NULL) == 0 && event_add(l->on_int, NULL) == 0;
     if (made && s->o.lease_fd >= 0) {
         evutil_make_socket_nonblocking(s->o.lease_fd);
+        bind_to_lease(s->o.lease_fd);
         l->on_lease = event_new(s->base, s->o.lease_fd, EV_READ | EV_PERSIST, lease_moved, l);
         made = l->on_lease && event_add(l->on_lease, NULL) == 0;
     }

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "worker/logits.h"
+
 #define TOKEN_MAX_BYTES (1u << 16)
 #define LEAST           (-9999.0) /* what JSON gets for minus infinity, as OpenAI does it */
 
@@ -10,18 +12,6 @@ struct likely {
     int32_t id[INFERENCE_TOP_LOGPROBS_MAX];
     uint32_t n;
 };
-
-/* ln(sum of e^logit), by way of the largest so that nothing overflows. NaN counts as nothing. */
-static double log_sum_exp(const float *logits, uint32_t n)
-{
-    double max = -INFINITY, sum = 0.0;
-
-    for (uint32_t i = 0; i < n; i++)
-        max = logits[i] > max ? logits[i] : max;
-    for (uint32_t i = 0; i < n; i++)
-        sum += logits[i] > -INFINITY ? exp(logits[i] - max) : 0.0;
-    return sum > 0.0 ? max + log(sum) : max;
-}
 
 /* Keeps the best so far in order; among equals the lower id, which came first, stays before. */
 static void find_best(struct likely *best, uint32_t n_top, const float *logits, uint32_t n_vocab)
@@ -60,7 +50,7 @@ static void put_token(struct buf *out, const struct engine_model *m, int32_t id,
 int logprobs_put(struct buf *out, const struct engine_model *m, uint32_t n_vocab,
                  const float *logits, int32_t token, uint32_t n_top)
 {
-    double sum = log_sum_exp(logits, n_vocab);
+    double sum = logits_log_sum(logits, n_vocab);
     struct likely best;
 
     find_best(&best, n_top, logits, n_vocab);

@@ -43,7 +43,7 @@ static void stream_gone(void *arg)
     struct reply *r = arg;
 
     r->sse = NULL;
-    job_wish_end(r->job, JOB_CANCEL);
+    job_wish_end(r->job, JOB_DISCONNECT);
 }
 
 static void exchange_gone(struct http_exchange *x, void *arg)
@@ -52,7 +52,7 @@ static void exchange_gone(struct http_exchange *x, void *arg)
 
     (void)x;
     r->x = NULL;
-    job_wish_end(r->job, JOB_CANCEL);
+    job_wish_end(r->job, JOB_DISCONNECT);
 }
 
 static void deadline_passed(evutil_socket_t fd, short what, void *arg)
@@ -89,6 +89,7 @@ int reply_create(struct server *s, struct http_exchange *x, struct job *j, struc
         free(r);
         return err_no_memory(err, 0, "an answer's deadline");
     }
+    j->passes = &s->board->passes;
     r->x = x;
     r->next = s->replies;
     r->link = &s->replies;
@@ -140,7 +141,7 @@ static void begin_stream(struct reply *r)
 {
     r->sse = sse_begin(r->server->base, take_exchange(r), stream_gone, r);
     if (!r->sse) {
-        job_wish_end(r->job, JOB_CANCEL);
+        job_wish_end(r->job, JOB_DROP);
         return;
     }
     inference_event_started(&r->server->json, &r->job->request, r->server->o.model_ref,
@@ -235,7 +236,7 @@ static void collect(struct reply *r, const struct outbox_note *note, const char 
     }
     if (rc || collect_scores(r, text + note->n, note->n_scores)) {
         r->text.failed = true;
-        job_wish_end(r->job, JOB_CANCEL);
+        job_wish_end(r->job, JOB_DROP);
     }
 }
 

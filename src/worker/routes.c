@@ -33,10 +33,15 @@ static void route_health(struct server *s, struct http_exchange *x, const char *
 
 static json_t *counts(const struct server *s)
 {
-    return json_pack(
-        "{s:I, s:I, s:I, s:I}", "slots_total", (json_int_t)atomic_load(&s->board->slots_total),
-        "slots_busy", (json_int_t)atomic_load(&s->board->slots_busy), "queued",
-        (json_int_t)atomic_load(&s->board->queued), "queue_max", (json_int_t)s->o.queue_max);
+    const struct board *b = s->board;
+
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:I}", "slots_total",
+                     (json_int_t)atomic_load(&b->slots_total), "slots_busy",
+                     (json_int_t)atomic_load(&b->slots_busy), "queued",
+                     (json_int_t)atomic_load(&b->queued), "queue_max", (json_int_t)s->o.queue_max,
+                     "passes", (json_int_t)atomic_load(&b->passes), "cancelled",
+                     board_cancelled_json(b), "late_passes_max",
+                     (json_int_t)atomic_load(&b->late_passes_max));
 }
 
 /* Bound to all addresses, the worker is known by the name that the client used. */

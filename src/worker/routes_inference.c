@@ -112,6 +112,6 @@ void route_cancel(struct server *s, struct http_exchange *x, const char *rest)
     struct job *j = reply_find_job(s, rest);
 
     if (j)
-        job_wish_end(j, JOB_CANCEL);
+        job_wish_end(j, JOB_DELETE);
     http_reply(x, 204, NULL, NULL, 0);
 }

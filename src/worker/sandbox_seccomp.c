@@ -164,6 +164,7 @@ static const struct condition conditions[] = {
     {__NR_fcntl, 1, ALL_BITS, F_SETFL},
     {__NR_fcntl, 1, ALL_BITS, F_DUPFD_CLOEXEC},
     {__NR_prctl, 0, ALL_BITS, PR_SET_NAME},
+    {__NR_prctl, 0, ALL_BITS, PR_GET_NAME},
     {__NR_prctl, 0, ALL_BITS, NAME_VMA},
 };
 

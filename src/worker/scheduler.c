@@ -18,6 +18,7 @@
 #include "worker/job.h"
 #include "worker/job_list.h"
 #include "worker/outbox.h"
+#include "worker/pace.h"
 #include "worker/pass.h"
 #include "worker/sources.h"
 
@@ -38,7 +39,8 @@ struct scheduler {
     struct embed_pass embeds; /* which this is for; zeroed else */
     struct job_list waiting;
     struct scheduler_facts facts;
-    bool tuned; /* engine_tune has no more to do */
+    struct pace pace; /* of the passes */
+    bool tuned;       /* engine_tune has no more to do */
 };
 
 /* ---- what comes in ------------------------------------------------------- */
@@ -277,6 +279,21 @@ static bool is_idle(const struct scheduler *s)
     return n_running(s) == 0 && !s->waiting.first;
 }
 
+/* One pass for all that run; there must be a job. */
+static void run_pass(struct scheduler *s)
+{
+    struct board *b = s->params.board;
+    uint64_t begun_ns = clock_ns();
+
+    if (s->pass.n_running)
+        pass_run(&s->pass);
+    else
+        embed_pass_run(&s->embeds);
+    pace_learn(&s->pace, clock_ns() - begun_ns);
+    atomic_store(&b->pass_p99_ms, pace_p99_ms(&s->pace));
+    atomic_fetch_add(&b->passes, 1);
+}
+
 static void work(struct scheduler *s)
 {
     while (!collect(s, is_idle(s) && s->tuned)) {
@@ -285,10 +302,8 @@ static void work(struct scheduler *s)
         sweep_waiting(s);
         start_waiting(s);
         show_work(s);
-        if (s->pass.n_running)
-            pass_run(&s->pass);
-        if (s->embeds.n_running)
-            embed_pass_run(&s->embeds);
+        if (n_running(s))
+            run_pass(s);
         if (n_running(s) == 0) {
             show_work(s);
             outbox_flush(s->params.outbox);

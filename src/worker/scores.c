@@ -4,24 +4,12 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "worker/logits.h"
+
 struct score {
     float logit;
     uint32_t id;
 };
-
-/* ln(sum of e^logit), by way of the largest so that nothing overflows. */
-static double log_sum_exp(const float *logits, uint32_t n)
-{
-    double max = -INFINITY, sum = 0.0;
-
-    for (uint32_t i = 0; i < n; i++)
-        max = fmax(max, logits[i]);
-    for (uint32_t i = 0; i < n; i++)
-        sum += exp(logits[i] - max);
-    // cppcheck-suppress invalidFunctionArg ; the largest adds 1 to the sum, and no vocabulary is
-    // empty
-    return max + log(sum);
-}
 
 static int by_logit(const void *a, const void *b)
 {
@@ -45,7 +33,7 @@ int scores_put(struct buf *out, uint32_t pos, int32_t token, const float *logits
                uint32_t n_top, struct err *err)
 {
     struct score *all = malloc(n_vocab * sizeof *all);
-    double sum = log_sum_exp(logits, n_vocab);
+    double sum = logits_log_sum(logits, n_vocab);
 
     if (!all)
         return err_no_memory(err, n_vocab * sizeof *all, "a token's scores");

@@ -25,7 +25,9 @@
 #include "version.h"
 #include "worker/answer.h"
 #include "worker/callback.h"
+#include "worker/cancels.h"
 #include "worker/commands.h"
+#include "worker/entrance.h"
 #include "worker/job.h"
 #include "worker/lifecycle.h"
 #include "worker/progress.h"
@@ -85,6 +87,7 @@ static void take_ended(struct server *s, struct job_list ended)
 
     while ((j = job_list_take(&ended))) {
         note_service(s, j);
+        cancels_note(s->board, j);
         s->n_jobs--;
         reply_end(j);
     }
@@ -172,8 +175,9 @@ static void make_url(struct server *s)
     if (s->o.public_url)
         str_copy(s->url, sizeof s->url, s->o.public_url);
     else
-        snprintf(s->url, sizeof s->url, "http://%s%s%s:%u", v6 ? "[" : "", s->host, v6 ? "]" : "",
-                 http_server_port(s->http));
+        snprintf(s->url, sizeof s->url, "%s://%s%s%s:%u",
+                 entrance_tls(s->entrance) ? "https" : "http", v6 ? "[" : "", s->host,
+                 v6 ? "]" : "", http_server_port(s->http));
 }
 
 /* Who may ask; the one place where that is decided for this server. */
@@ -181,10 +185,14 @@ static bool check_access(struct http_exchange *x, void *arg)
 {
     const struct server *s = arg;
     struct api_error e;
+    char seconds[16];
+    int wait_s;
 
-    if (access_check(&s->access, http_path(x), http_header(x, "host"), http_header(x, "origin"),
-                     http_header(x, "authorization"), &e, ANSWER_SRC) == 0)
+    if (entrance_check(s->entrance, &s->access, x, &e, &wait_s) == 0)
         return true;
+    snprintf(seconds, sizeof seconds, "%d", wait_s);
+    if (wait_s > 0)
+        http_add_header(x, "Retry-After", seconds);
     if (api_error_info(e.code)->status == 401)
         http_add_header(x, "WWW-Authenticate", "Bearer");
     answer_error(x, &e);
@@ -205,7 +213,7 @@ static int take_key(struct server *s, struct err *err)
         return err_set(err, ERR_INVALID,
                        "the key in " KEY_VARIABLE " must have %d to %d characters", ACCESS_KEY_MIN,
                        ACCESS_KEY_MAX);
-    if (!s->access.loopback_only && !s->access.key[0])
+    if (!s->access.loopback_only && !s->access.key[0] && !s->access.share)
         return err_set(err, ERR_DENIED,
                        "other machines can reach %s, so a key is needed: set " KEY_VARIABLE
                        " to one of %d to %d characters, or listen on 127.0.0.1",
@@ -227,11 +235,13 @@ static int listen_for_clients(struct server *s, struct err *err)
         .filter = check_access,
         .render_error = answer_render_error,
     };
-    int rc = 0;
+    int rc = entrance_create(s->o.access_fd, &s->access, &s->entrance, err);
 
-    if (s->o.listen_fd > 0)
+    if (rc == 0)
+        entrance_put(s->entrance, &params);
+    if (rc == 0 && s->o.listen_fd > 0)
         rc = name_socket(s->o.listen_fd, s->host, sizeof s->host, err);
-    else
+    else if (rc == 0)
         str_copy(s->host, sizeof s->host, s->o.host);
     if (rc == 0)
         rc = http_server_create(&params, &s->http, err);
@@ -311,6 +321,7 @@ static void take_apart(struct server *s, int exit_code)
     if (s->outbox)
         take_ended(s, outbox_take(s->outbox)->ended);
     http_server_free(s->http);
+    entrance_free(s->entrance);
     lifecycle_free(s->life);
     progress_free(s->progress);
     outbox_free(s->outbox);

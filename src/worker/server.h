@@ -31,6 +31,7 @@
 
 struct callback;
 struct event;
+struct entrance;
 struct event_base;
 struct http_exchange;
 struct http_server;
@@ -48,8 +49,8 @@ struct serve_options {
     const char *worker_id;
     const char *host; /* a literal address, or NULL with listen_fd */
     int port;
-    int listen_fd, lease_fd, board_fd; /* -1 = none */
-    const char *hive_url, *public_url; /* may be NULL */
+    int listen_fd, lease_fd, board_fd, access_fd; /* -1 = none */
+    const char *hive_url, *public_url;            /* may be NULL */
     int64_t device;
     uint32_t queue_max;
     bool guess; /* as in scheduler_params */
@@ -72,6 +73,7 @@ struct server {
     struct lifecycle *life;
     struct event *ticker; /* copies the engine's steps to the board while there is work */
     struct access access;
+    struct entrance *entrance;  /* keys and TLS of the hive, wrong keys: see entrance.h */
     char host[SERVER_HOST_MAX]; /* bound to */
     char url[SERVER_URL_MAX];
 

@@ -588,18 +588,18 @@ describe('reachable from other machines', () => {
     const hive = new Proc('unshare', ['-n', 'sh', '-c', 'ip link set lo up; exec "$0" "$@"', HIVE, 'daemon',
       '--addr', '0.0.0.0:0', '--home', home], { env: { HOME: home, RBEE_TINY: MODEL } });
     t.after(() => hive.stop());
-    const [, port] = await hive.says(/listening on http:\/\/0\.0\.0\.0:(\d+)/);
+    const [, port] = await hive.says(/listening on https:\/\/0\.0\.0\.0:(\d+)/);
     const keyFile = path.join(home, 'api-key');
     const key = fs.readFileSync(keyFile, 'utf8').trim();
     assert.strictEqual(fs.statSync(keyFile).mode & 0o777, 0o600);
-    assert.match(hive.stderr, /a key is needed .*api-key/);
+    assert.match(hive.stderr, /a key is needed: made in .*api-key/);
     assert.ok(!hive.stderr.includes(key), 'the key itself is not shown');
     const curl = (url, ...args) => {
-      const r = spawnSync('nsenter', ['-t', String(hive.pid), '-n', 'curl', '-s', '-w', '\n%{http_code}', url, ...args], { encoding: 'utf8' });
+      const r = spawnSync('nsenter', ['-t', String(hive.pid), '-n', 'curl', '-sk', '-w', '\n%{http_code}', url, ...args], { encoding: 'utf8' });
       const [text, status] = r.stdout.split(/\n(?=\d+$)/);
       return { status: Number(status), text };
     };
-    const base = `http://localhost:${port}`, bearer = ['-H', `Authorization: Bearer ${key}`];
+    const base = `https://localhost:${port}`, bearer = ['-H', `Authorization: Bearer ${key}`];
     assert.strictEqual(curl(`${base}/v1/health`).status, 200);
     assert.strictEqual(curl(`${base}/v1/workers/list`).status, 401);
     assert.strictEqual(curl(`${base}/v1/workers/list`, '-H', 'Authorization: Bearer wrong').status, 401);
@@ -607,7 +607,7 @@ describe('reachable from other machines', () => {
     const spawned = curl(`${base}/v1/workers/spawn`, ...bearer, '-d', '{"model_ref":"tiny"}');
     assert.strictEqual(spawned.status, 200, spawned.text);
     const { url } = JSON.parse(spawned.text);
-    assert.match(url, /^http:\/\/localhost:\d+$/, 'the host that was asked, not the wildcard');
+    assert.match(url, /^https:\/\/localhost:\d+$/, 'the host that was asked, not the wildcard');
     await until(() => curl(`${url}/v1/health`).status === 200, 'the worker');
     assert.strictEqual(curl(`${url}/v1/inference`, '-d', '{"prompt":"x","max_tokens":1}').status, 401);
     assert.strictEqual(curl(`${url}/v1/inference`, ...bearer, '-d', '{"prompt":"x","max_tokens":1}').status, 200);

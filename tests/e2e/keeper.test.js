@@ -752,10 +752,10 @@ describe('models', () => {
   test('list: a table', async () => {
     fake.on('GET /v1/models', (req, res) => json(res, 200, { models: [{ model_ref: 'hf:a/b:Q8_0',
       local_path: '/m/x.gguf', size_bytes: 1234567, quantization: 'Q8_0', sha256: 'x', source: 'hf',
-      downloaded_at: '2026-01-31T12:34:56.000Z', last_used_at: null, verified: true }] }));
+      downloaded_at: '2026-01-31T12:34:56.000Z', last_used_at: '2026-01-31T12:34:56.000Z', verified: true }] }));
     const r = await run(['models', 'list', '--node', fake.node]);
     assert.strictEqual(r.code, 0);
-    assert.match(r.stdout, /^MODEL +TYPE +SIZE +DOWNLOADED +LAST USED\nhf:a\/b:Q8_0 +Q8_0 +1\.2 MB +2026-01-31 12:34 +-\n$/);
+    assert.match(r.stdout, /^MODEL +TYPE +SIZE +LAST USED +VERIFIED +FROM\nhf:a\/b:Q8_0 +Q8_0 +1\.2 MB +2026-01-31 12:34 +yes +hf\n$/);
   });
 
   test('show and rm name the model in the query', async () => {

@@ -656,9 +656,9 @@ describe('the board', () => {
   /* A board in a file: the layout of struct board (src/api/board.h). */
   function makeBoard() {
     const file = path.join(makeFolder(), 'board');
-    const bytes = Buffer.alloc(1168);
+    const bytes = Buffer.alloc(4096);
     bytes.writeUInt32LE(0x72626565, 0);
-    bytes.writeUInt32LE(1, 4);
+    bytes.writeUInt32LE(2, 4);
     fs.writeFileSync(file, bytes);
     const fd = fs.openSync(file, 'r+');
     const text = (b, at, n) => b.subarray(at, at + n).toString().split('\0')[0];

@@ -11,16 +11,19 @@
 #include <cmocka.h>
 
 #include "api/access.h"
+#include "api/keys.h"
 #include "base/path.h"
 #include "base/str.h"
 
 static enum api_code verdict(const struct access *a, const char *path, const char *host,
                              const char *origin, const char *authorization)
 {
+    const struct access_ask ask = {path, host, origin, authorization};
     struct api_error e;
     enum api_code code;
+    int entry;
 
-    if (access_check(a, path, host, origin, authorization, &e, "hive") == 0)
+    if (access_check(a, &ask, "hive", &entry, &e) == 0)
         return API_N_CODES;
     code = e.code;
     api_error_done(&e);
@@ -97,6 +100,49 @@ static void test_access__key_is_asked_for(void **state)
     assert_int_equal(verdict(&a, "/v1/healthx", "host", NULL, NULL), API_MISSING_API_KEY);
 }
 
+static void test_access__pages_may_be_allowed(void **state)
+{
+    struct access a = {.loopback_only = true,
+                       .origins = "https://chat.example http://b.example:3000"};
+
+    (void)state;
+    assert_int_equal(verdict(&a, "/", "127.0.0.1", "https://chat.example", NULL), API_N_CODES);
+    assert_int_equal(verdict(&a, "/", "127.0.0.1", "http://B.example:3000", NULL), API_N_CODES);
+    assert_int_equal(verdict(&a, "/", "127.0.0.1", "http://b.example", NULL), API_FORBIDDEN_HOST);
+    assert_int_equal(verdict(&a, "/", "127.0.0.1", "https://chat.example.evil", NULL),
+                     API_FORBIDDEN_HOST);
+    assert_int_equal(verdict(&a, "/", "chat.example", NULL, NULL), API_FORBIDDEN_HOST);
+    a.origins = "*";
+    assert_int_equal(verdict(&a, "/", "127.0.0.1", "https://any.example", NULL), API_N_CODES);
+}
+
+/* The hive's own key for its workers opens one route of the hive, and all of a worker. */
+static void test_access__link_key_opens_its_route_only(void **state)
+{
+    struct keys list = {.n = 0};
+    struct access hive = {.keys = &list, .link_key = "link-0123456789", .link_path = "/ready"};
+    const struct access worker = {.key = "0123456789abcdef", .link_key = "link-0123456789"};
+    const struct access_ask ask = {"/x", "h", NULL, "Bearer one-of-the-list"};
+    struct api_error e;
+    int entry;
+
+    (void)state;
+    assert_int_equal(keys_add(&list, "zero", "z", 0, NULL), 0);
+    assert_int_equal(keys_add(&list, "one-of-the-list", "a", 0, NULL), 0);
+    assert_int_equal(access_check(&hive, &ask, "hive", &entry, &e), 0);
+    assert_int_equal(entry, 1);
+    assert_int_equal(verdict(&hive, "/ready", "h", NULL, "Bearer link-0123456789"), API_N_CODES);
+    assert_int_equal(verdict(&hive, "/x", "h", NULL, "Bearer link-0123456789"),
+                     API_INVALID_API_KEY);
+    assert_int_equal(verdict(&worker, "/x", "h", NULL, "Bearer link-0123456789"), API_N_CODES);
+    list.n = 0;
+    assert_int_equal(verdict(&hive, "/x", "h", NULL, "Bearer one-of-the-list"),
+                     API_INVALID_API_KEY);
+    hive.open_path = "/v1/pair";
+    assert_int_equal(verdict(&hive, "/v1/pair", "h", NULL, NULL), API_N_CODES);
+    assert_int_equal(verdict(&hive, "/v1/pairs", "h", NULL, NULL), API_MISSING_API_KEY);
+}
+
 static void test_access__key_file_is_made_private_and_kept(void **state)
 {
     char dir[] = "/tmp/rbee-test-XXXXXX", key[ACCESS_KEY_MAX + 1], again[ACCESS_KEY_MAX + 1];
@@ -139,6 +185,8 @@ int main(void)
         cmocka_unit_test(test_access__splits_hosts),
         cmocka_unit_test(test_access__rebinding_is_refused_on_loopback),
         cmocka_unit_test(test_access__key_is_asked_for),
+        cmocka_unit_test(test_access__pages_may_be_allowed),
+        cmocka_unit_test(test_access__link_key_opens_its_route_only),
         cmocka_unit_test(test_access__key_file_is_made_private_and_kept),
     };
 

@@ -197,6 +197,87 @@ static void test_catalog__another_programs_database_is_set_aside(void **state)
     catalog_close(open_ok(true));
 }
 
+/* Runs `sql` in the database as another program would. */
+static void change(const char *sql)
+{
+    sqlite3 *other;
+
+    assert_int_equal(sqlite3_open(db, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+}
+
+static void test_catalog__a_missing_table_or_column_is_set_aside(void **state)
+{
+    static const char *const damages[] = {"DROP TABLE models", "DROP TABLE verdicts",
+                                          "ALTER TABLE models RENAME COLUMN sha256 TO x",
+                                          "ALTER TABLE verdicts RENAME COLUMN message TO x"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        catalog_close(open_ok(false));
+        change(damages[i]);
+        catalog_close(open_ok(true));
+    }
+}
+
+static void test_catalog__an_older_version_is_brought_up(void **state)
+{
+    char ref[] = "hf:o/r", path[] = "/a";
+    struct catalog_row row = row_of(ref, path), got;
+    struct catalog *c = open_ok(false);
+
+    (void)state;
+    assert_int_equal(catalog_put(c, &row, NULL), 0);
+    catalog_close(c);
+    change("DROP TABLE verdicts; PRAGMA user_version = 1");
+    c = open_ok(false);
+    assert_int_equal(catalog_get(c, ref, &got, NULL), 0);
+    catalog_row_done(&got);
+    catalog_close(c);
+}
+
+static void test_catalog__one_that_another_program_holds_is_no_damage(void **state)
+{
+    struct catalog *c = NULL;
+    sqlite3 *other;
+    struct err err;
+    char *aside;
+
+    (void)state;
+    catalog_close(open_ok(false));
+    assert_int_equal(sqlite3_open(db, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other,
+                                  "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; "
+                                  "DELETE FROM models; COMMIT",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(catalog_open(db, &c, &aside, &err), ERR_IO);
+    assert_null(aside);
+    assert_non_null(strstr(err.text, "locked"));
+    sqlite3_close(other);
+    catalog_close(open_ok(false));
+}
+
+static void test_catalog__verdicts_are_kept_with_the_digest(void **state)
+{
+    struct catalog_verdict v = {.judge = "1", .code = "UNSUPPORTED_MODEL", .message = "no"}, got;
+    struct catalog *c = open_ok(false);
+
+    (void)state;
+    assert_int_equal(catalog_get_verdict(c, SHA, &got, NULL), ERR_NOT_FOUND);
+    assert_int_equal(catalog_put_verdict(c, SHA, &v, NULL), 0);
+    v = (struct catalog_verdict){.judge = "2", .license = "apache-2.0"};
+    assert_int_equal(catalog_put_verdict(c, SHA, &v, NULL), 0);
+    catalog_close(c);
+    c = open_ok(false);
+    assert_int_equal(catalog_get_verdict(c, SHA, &got, NULL), 0);
+    assert_string_equal(got.judge, "2");
+    assert_string_equal(got.code, "");
+    assert_string_equal(got.license, "apache-2.0");
+    catalog_close(c);
+}
+
 static void test_catalog__newer_version_is_refused_and_kept(void **state)
 {
     struct catalog *c = NULL;
@@ -277,6 +358,33 @@ static void test_card__is_found_again_as_it_was(void **state)
     card_free(c);
 }
 
+/* What was imported under a name of this machine has its own folder, and tells where it was. */
+static void test_card__local_ones_lie_apart(void **state)
+{
+    struct card *c = NULL, *got = NULL;
+    char *source;
+
+    (void)state;
+    assert_int_equal(card_create(dir, "local:ann/x:8b", SHA, "", &c, NULL), 0);
+    assert_int_equal(card_add_file(c, "x.gguf", 1, SHA, NULL), 0);
+    assert_int_equal(card_add_ref(c, "local:ann/x:8b", NULL), 0);
+    assert_int_equal(card_set_origin(c, "ollama:ann/x:8b", NULL), 0);
+    assert_int_equal(card_save(c, NULL), 0);
+    assert_non_null(strstr(c->path, "/local/ann%2Fx%3A8b/" SHA "/x.gguf.json"));
+    got = card_find(dir, NULL, "local:ann/x:8b", NULL);
+    assert_non_null(got);
+    source = card_source(got);
+    assert_string_equal(source, "ollama:ann/x:8b");
+    free(source);
+    card_free(got);
+    got = card_find(dir, "local:ann/x:8b", NULL, c->path);
+    assert_non_null(got);
+    card_remove_all(got);
+    assert_false(path_is_dir(c->dir));
+    card_free(got);
+    card_free(c);
+}
+
 static void test_card__names_stay_inside(void **state)
 {
     struct card *c = NULL;
@@ -320,9 +428,14 @@ int main(void)
         TEST(test_catalog__no_database_is_set_aside),
         TEST(test_catalog__broken_page_is_set_aside),
         TEST(test_catalog__another_programs_database_is_set_aside),
+        TEST(test_catalog__a_missing_table_or_column_is_set_aside),
+        TEST(test_catalog__an_older_version_is_brought_up),
+        TEST(test_catalog__one_that_another_program_holds_is_no_damage),
+        TEST(test_catalog__verdicts_are_kept_with_the_digest),
         TEST(test_catalog__newer_version_is_refused_and_kept),
         TEST(test_catalog__folder_in_its_place_is_an_error),
         TEST(test_card__is_found_again_as_it_was),
+        TEST(test_card__local_ones_lie_apart),
         TEST(test_card__names_stay_inside),
         TEST(test_card__moved_or_broken_ones_are_passed_over),
     };

@@ -16,7 +16,7 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "hive/gateway/event.h"
-#include "hive/gateway/near.h"
+#include "hive/near.h"
 #include "hive/gateway/shape.h"
 
 #define SCRATCH_MAX (1u << 20)
@@ -239,6 +239,43 @@ static void test_shape__one_error_in_each_shape(void **state)
     json_decref(root);
 }
 
+/* The list of models is read by rbee's clients and by OpenAI's: its errors are for both. */
+static void test_shape__errors_of_the_list_of_models_are_for_both(void **state)
+{
+    struct api_error e;
+    json_t *root;
+
+    (void)state;
+    api_error_set(&e, API_INVALID_API_KEY, "hive", "wrong");
+    root = shaped(SHAPE_MODELS, &e);
+    assert_string_equal(at(root, "error", "code"), "INVALID_API_KEY");
+    assert_string_equal(at(root, "error", "src"), "hive");
+    assert_string_equal(at(root, "error", "type"), "authentication_error");
+    assert_true(json_is_null(json_object_get(json_object_get(root, "error"), "param")));
+    json_decref(root);
+}
+
+/* How far a model is stands in every API's error, in OpenAI's inside, else beside it. */
+static void test_shape__loading_is_told_in_each_shape(void **state)
+{
+    static const enum shape all[] = {SHAPE_OPENAI, SHAPE_ANTHROPIC, SHAPE_OLLAMA};
+    struct api_error e;
+
+    (void)state;
+    api_error_set(&e, API_LOADING_TIMEOUT, "hive", "still being loaded");
+    e.details = json_pack("{s:{s:i, s:i}}", "loading", "done", 3, "total", 7);
+    for (size_t i = 0; i < 3; i++) {
+        json_t *root = shaped(all[i], &e), *where = root;
+
+        if (all[i] == SHAPE_OPENAI)
+            where = json_object_get(root, "error");
+        assert_int_equal(
+            json_integer_value(json_object_get(json_object_get(where, "loading"), "done")), 3);
+        json_decref(root);
+    }
+    api_error_done(&e);
+}
+
 static void test_shape__each_bad_field_is_told(void **state)
 {
     struct api_error e;
@@ -262,7 +299,14 @@ static void test_shape__paths(void **state)
     assert_int_equal(shape_of_path("/api/chat"), SHAPE_OLLAMA);
     assert_int_equal(shape_of_path("/v1/responses"), SHAPE_OPENAI);
     assert_int_equal(shape_of_path("/v1/workers/list"), SHAPE_RBEE);
+    assert_int_equal(shape_of_path("/v1/models"), SHAPE_MODELS);
+    assert_int_equal(shape_of_path("/v1/models?x=1"), SHAPE_MODELS);
+    assert_int_equal(shape_of_path("/v1/models/hf:org/repo"), SHAPE_MODELS);
+    assert_int_equal(shape_of_path("/v1/models/show?model_ref=x"), SHAPE_RBEE);
+    assert_int_equal(shape_of_path("/v1/models/download"), SHAPE_RBEE);
+    assert_int_equal(shape_of_path("/v1/modelsx"), SHAPE_RBEE);
     assert_int_equal(shape_of_path(NULL), SHAPE_RBEE);
+    assert_false(shape_is_large("/v1/models"));
     assert_false(shape_is_large("/v1/workers/spawn"));
 }
 
@@ -309,6 +353,8 @@ int main(void)
         cmocka_unit_test(test_event__what_is_none_is_refused),
         cmocka_unit_test(test_near__nearest_first),
         cmocka_unit_test(test_shape__one_error_in_each_shape),
+        cmocka_unit_test(test_shape__errors_of_the_list_of_models_are_for_both),
+        cmocka_unit_test(test_shape__loading_is_told_in_each_shape),
         cmocka_unit_test(test_shape__each_bad_field_is_told),
         cmocka_unit_test(test_shape__paths),
         cmocka_unit_test(test_shape__server_errors_fit_a_small_place),

@@ -264,6 +264,74 @@ static void test_mask__is_shared_by_threads(void **state)
     rig_vocab_done(&v);
 }
 
+/* Puts a text n times, or as often as it goes; then the mask must be empty, though nothing ended.
+ */
+static void walk_into(const char *gbnf, const char *text, int n, enum err_code code,
+                      const char *reason)
+{
+    struct grammar *g = rig_gbnf(gbnf);
+    struct grammar_matcher *m;
+    struct rig_vocab v;
+    const uint64_t *mask;
+    struct err err = {0};
+    uint64_t any = 0;
+
+    rig_vocab_make(&v, N_TOKENS, 7);
+    assert_int_equal(grammar_matcher_create(g, v.index, &m, &err), 0);
+    while (n-- && grammar_matcher_put(m, text, strlen(text), &err) == 0)
+        ;
+    mask = grammar_matcher_mask(m);
+    for (uint32_t i = 0; mask && i < (N_TOKENS + 63) / 64; i++)
+        any |= mask[i];
+    assert_int_equal(any, 0);
+    assert_false(grammar_matcher_may_end(m));
+    assert_int_equal(grammar_matcher_why(m, &err), code);
+    if (!strstr(err.text, reason))
+        fail_msg("'%s' does not say '%s'", err.text, reason);
+    grammar_matcher_free(m);
+    grammar_free(g);
+    rig_vocab_done(&v);
+}
+
+/* Inside the last brackets that may be, both ways on need one rule more. */
+static void test_why__names_the_limit_of_depth(void **state)
+{
+    (void)state;
+    walk_into("root ::= \"a\" (root \"b\" | \"c\" deep \"e\")\ndeep ::= \"d\"", "a", -1, ERR_LIMIT,
+              "deeper than 1024 rules");
+}
+
+/* Runs of one letter whose ends nothing shows: each letter opens more ways to have got there. */
+static void test_why__names_the_limit_of_alternatives(void **state)
+{
+    (void)state;
+    walk_into("root ::= (((((\"a\"{1,9}){1,9}){1,9}){1,9}){1,9}){16} \"b\"", "a", -1, ERR_LIMIT,
+              "more than 4096 alternatives");
+}
+
+/* A long token of the grammar that no token of the model begins with, as in a vocabulary without
+ * bytes. */
+static void test_why__names_a_vocabulary_without_the_token(void **state)
+{
+    struct grammar_token token = {"a", 1};
+    struct grammar *g = rig_gbnf("root ::= \"ab\"");
+    struct grammar_matcher *m;
+    struct grammar_vocab *v;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(grammar_vocab_create(&token, 1, &v, &err), 0);
+    assert_int_equal(grammar_matcher_create(g, v, &m, &err), 0);
+    assert_int_equal(grammar_matcher_mask(m)[0], 1);
+    assert_int_equal(grammar_matcher_put(m, "a", 1, &err), 0);
+    assert_int_equal(grammar_matcher_mask(m)[0], 0);
+    assert_int_equal(grammar_matcher_why(m, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "vocabulary has no token"));
+    grammar_matcher_free(m);
+    grammar_free(g);
+    grammar_vocab_free(v);
+}
+
 static void test_vocab__has_limits(void **state)
 {
     static char bytes[65536];
@@ -288,6 +356,9 @@ int main(void)
         cmocka_unit_test(test_mask__lives_until_the_next_call),
         cmocka_unit_test(test_places__stay_in_their_memory),
         cmocka_unit_test(test_mask__is_shared_by_threads),
+        cmocka_unit_test(test_why__names_the_limit_of_depth),
+        cmocka_unit_test(test_why__names_the_limit_of_alternatives),
+        cmocka_unit_test(test_why__names_a_vocabulary_without_the_token),
         cmocka_unit_test(test_vocab__has_limits),
     };
 

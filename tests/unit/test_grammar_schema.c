@@ -195,6 +195,8 @@ static void test_schema__strings(void **state)
         {"{\"type\":\"string\",\"minLength\":1}", {"\"a\""}, {"\"\""}},
         {"{\"type\":\"string\",\"maxLength\":0}", {"\"\""}, {"\"a\""}},
         {"{\"pattern\":\"^[a-c]+$\"}", {"\"a\"", "\"abc\""}, {"\"\"", "\"d\"", "\"ad\"", "1"}},
+        /* no character but none: an array of ranges that was never made was sorted */
+        {"{\"pattern\":\"^[^]$\"}", {"\"a\"", "\"\\n\""}, {"\"\"", "\"ab\""}},
         {"{\"pattern\":\"b+\"}", {"\"b\"", "\"abc\"", "\"bb\\n\""}, {"\"\"", "\"ac\""}},
         {"{\"pattern\":\"^a\"}", {"\"a\"", "\"ab\""}, {"\"ba\"", "\"\""}},
         {"{\"pattern\":\"a$\"}", {"\"a\"", "\"ba\""}, {"\"ab\"", "\"\""}},
@@ -344,6 +346,18 @@ static void test_schema__choices(void **state)
          {"{\"a\":1}", "{\"b\":1}"},
          {"{}", "{\"a\":1,\"b\":1}"}},
         {"{\"oneOf\":[{\"const\":1},{\"enum\":[2,3]}]}", {"1", "2", "3"}, {"4"}},
+        /* a constant's type is known without `type` */
+        {"{\"oneOf\":[{\"type\":\"object\"},{\"const\":1},{\"enum\":[null,\"a\"]},{\"type\":"
+         "\"boolean\"}]}",
+         {"{}", "1", "null", "\"a\"", "true"},
+         {"2", "[]"}},
+        /* Two closed objects once ended the worker: a macro of jansson's looked twice for what was
+         * found once. */
+        {"{\"oneOf\":[{\"properties\":{\"a\":{}},\"required\":[\"a\"],\"additionalProperties\":"
+         "false},"
+         "{\"properties\":{\"b\":{}},\"required\":[\"b\"],\"additionalProperties\":false}]}",
+         {"{\"a\":1}", "{\"b\":1}"},
+         {"{}", "{\"c\":1}"}},
         {"{\"allOf\":[{\"properties\":{\"a\":{\"type\":\"integer\"}},\"required\":[\"a\"]},"
          "{\"properties\":{\"b\":{\"type\":\"null\"},\"a\":{\"minimum\":5}}}]}",
          {"{\"a\":5}", "{\"a\":6,\"b\":null}"},
@@ -452,6 +466,11 @@ static void test_schema__refuses_by_name_and_place(void **state)
          "the schema at #/oneOf: branches 0 and 1 of this oneOf may both hold"},
         {"{\"oneOf\":[{\"properties\":{\"a\":{}}},{\"properties\":{\"b\":{}}}]}",
          "the schema at #/oneOf: branches 0 and 1"},
+        {"{\"oneOf\":[{\"const\":1},{\"type\":\"integer\"}]}",
+         "the schema at #/oneOf: branches 0 and 1"},
+        {"{\"oneOf\":[{\"const\":1},{\"const\":1.0}]}", "the schema at #/oneOf: branches 0 and 1"},
+        {"{\"oneOf\":[{\"const\":1.0},{\"type\":\"integer\"}]}",
+         "the schema at #/oneOf: branches 0 and 1"},
         {"{\"allOf\":[{\"pattern\":\"a\"},{\"pattern\":\"b\"}]}",
          "the schema at #/allOf/1/pattern: a second 'pattern' for the same value is not supported"},
         {"{\"pattern\":\"a\",\"format\":\"date\"}",
@@ -468,6 +487,9 @@ static void test_schema__refuses_by_name_and_place(void **state)
          "the schema at #/pattern: the pattern '^a|b+$' beside minLength"},
         {"{\"properties\":{\"a\":{}},\"minProperties\":1}",
          "the schema at #: 'minProperties' and 'maxProperties'"},
+        /* {"a":1,"a":1} has one member for most readers: a random model wrote such objects */
+        {"{\"properties\":{\"a\":{\"type\":\"object\",\"minProperties\":2}}}",
+         "the schema at #/properties/a: a 'minProperties' of 2 is not supported; the most is 1"},
         {"{\"minLength\":1,\"allOf\":[{\"anyOf\":[{\"$ref\":\"#\"},{\"type\":\"string\"}]}]}",
          "the schema at #: the schema refers to itself, or twice to the same, for one value"},
         {"{\"minimum\":1e30}",

@@ -159,13 +159,13 @@ static void test_http_client__whole_time_and_stall(void **state)
 /* Bytes that come slowly, but come, are no stall. */
 static void test_http_client__slow_is_not_stalled(void **state)
 {
-    struct peer *peer = PEER({OK("0123456789"), CLOSE, 10});
+    struct peer *peer = PEER({OK("0123456789"), CLOSE, 20}); /* longer than the stall, in all */
     struct told t;
 
     (void)state;
     open_client(&t);
     run_call(&t,
-             (struct http_call_params){.url = url_of(peer, "/"), .stall_ms = 300, .body_max = 100});
+             (struct http_call_params){.url = url_of(peer, "/"), .stall_ms = 800, .body_max = 100});
     assert_int_equal(t.rc, 0);
     assert_string_equal(t.body, "0123456789");
     close_client(&t);

@@ -146,7 +146,8 @@ static void test_http_plain__asks_no_proxy(void **state)
 
 static void test_http_plain__says_what_it_does_not_do(void **state)
 {
-    const struct http_call_params tls = {.url = "https://bee2:8080/v1/health?key=secret"};
+    const struct http_call_params tls = {.url = "https://bee2:8080/v1/health?key=secret",
+                                         .follow = true};
     const struct http_call_params follow = {.url = "http://bee2/", .follow = true};
     const struct http_call_params user = {.url = "http://ann:secret@bee2/"};
     const struct http_call_params method = {.url = "http://bee2/", .method = "GET /x"};
@@ -155,8 +156,7 @@ static void test_http_plain__says_what_it_does_not_do(void **state)
     (void)state;
     open_client(&t);
     assert_int_equal(http_call_start(t.client, &tls, NULL, &t.err), ERR_UNSUPPORTED);
-    assert_string_equal(t.err.text, "https://bee2:8080/v1/health wants TLS, which is not spoken "
-                                    "between nodes; use http://");
+    assert_null(strstr(t.err.text, "secret"));
     assert_int_equal(http_call_start(t.client, &follow, NULL, &t.err), ERR_UNSUPPORTED);
     assert_int_equal(http_call_start(t.client, &user, NULL, &t.err), ERR_INVALID);
     assert_null(strstr(t.err.text, "secret"));
@@ -482,6 +482,53 @@ static void test_http_plain__cancels_in_each_phase(void **state)
     }
 }
 
+static bool on_body_breaking(void *arg, int status, const char *bytes, size_t n)
+{
+    struct told *t = arg;
+
+    (void)status, (void)bytes, (void)n;
+    t->n_body++;
+    event_base_loopbreak(t->base);
+    return true;
+}
+
+static void on_time_to_cancel(evutil_socket_t fd, short what, void *arg)
+{
+    struct told *t = arg;
+
+    (void)fd, (void)what;
+    http_call_cancel(t->call);
+}
+
+/*
+ * A client of the hive's left in the turn of the loop in which more of its worker's answer had
+ * come: the answer's reader was gone and got it nevertheless, and the hive crashed. Here the call
+ * is cancelled by an event that runs before the one that reads.
+ */
+static void test_http_plain__a_cancelled_call_is_given_nothing_that_waits(void **state)
+{
+    struct peer *peer = PEER({"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabcdefghi", HOLD, 1});
+    struct http_call_params params = {
+        .url = url_of(peer, "/"), .on_body = on_body_breaking, .on_done = on_done};
+    struct timeval while_ms = {.tv_usec = 20000};
+    struct told t;
+
+    (void)state;
+    open_client(&t);
+    params.arg = &t;
+    assert_int_equal(http_call_start(t.client, &params, &t.call, &t.err), 0);
+    event_base_dispatch(t.base);
+    assert_int_equal(t.n_body, 1);
+    clock_sleep_ms(20); /* more comes meanwhile */
+    event_base_once(t.base, -1, EV_TIMEOUT, on_time_to_cancel, &t, NULL);
+    event_base_loopexit(t.base, &while_ms);
+    event_base_dispatch(t.base);
+    assert_int_equal(t.n_body, 1);
+    assert_int_equal(t.n_done, 0);
+    close_client(&t);
+    peer_stop(peer);
+}
+
 static int use_plain(void **state)
 {
     (void)state;
@@ -506,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_http_plain__a_slow_reader_holds_up_the_sender),
         cmocka_unit_test(test_http_plain__a_server_that_does_not_read_stalls),
         cmocka_unit_test(test_http_plain__cancels_in_each_phase),
+        cmocka_unit_test(test_http_plain__a_cancelled_call_is_given_nothing_that_waits),
     };
 
     return cmocka_run_group_tests(tests, use_plain, NULL);

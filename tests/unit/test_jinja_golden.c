@@ -2,10 +2,16 @@
  * Published chat templates with their conversations, and the texts they must give.
  *
  * The file is public (the tests of huggingface.js, packages/jinja) and not part of the sources: it
- * is looked for under RBEE_TEST_DATA, and the test is skipped, saying so, where it is missing. In
- * one case its text is not what a model was trained on: it prints a list as JSON where Python, and
- * with it Jinja and everyone's apply_chat_template, prints it as Python does. There we expect
- * Python's.
+ * is looked for under RBEE_TEST_DATA, and the test is skipped, saying so, where it is missing.
+ *
+ * In one case its text is not what the template's model was trained on. Hammer's template has
+ * {{ tools|string }}. The file's text for it is of an engine in JavaScript, whose `string` makes
+ * JSON of a list. The engine that templates are published for is Jinja2, as transformers sets it up
+ * for apply_chat_template: a sandbox with trim_blocks and lstrip_blocks, in which `tojson` alone is
+ * replaced, so that `string` is Python's str(), which prints a list as Python writes it: single
+ * quotes, True, None. No setting gives both, and to follow the file here would be to differ from
+ * Jinja2 wherever a template prints a list. We expect what Jinja2 gives for the same input, which
+ * differs from the file's text in nothing but that list; tests/golden/jinja-compare.py asks it.
  */
 #include "base/path.h"
 #include "base/str.h"

@@ -433,6 +433,45 @@ static void test_sampler__a_full_mask_changes_nothing(void **state)
     engine_sampler_free(masked);
 }
 
+/* Masks go by 64 tokens at a time: with words full, empty and mixed, and with and without a bias
+ * (which goes another way), the greedy token is the best of those that are allowed. */
+static void test_sampler__masks_of_any_words_leave_the_best_allowed(void **state)
+{
+    enum { N = 200 };
+    const uint64_t words[] = {0, UINT64_MAX, 0x8000000000000001u, 0x00FF00F0F0F0AAAAu};
+    struct engine_bias bias = {.id = 150, .bias = 0.25f};
+    float logits[N];
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        logits[i] = (float)((i * 89) % N) / 8; /* each its own */
+    for (uint32_t k = 0; k < 512; k++) {
+        uint64_t mask[4] = {words[k % 4], words[k / 4 % 4], words[k / 16 % 4],
+                            words[k / 64 % 4] & 0xFF};
+        struct engine_sampling how = engine_sampling_default();
+        int32_t best = -1;
+        bool biased = k >= 256;
+        struct engine_sampler *s;
+
+        for (int32_t i = 0; i < N; i++) {
+            float own = logits[i] + (biased && i == 150 ? 0.25f : 0);
+
+            if ((mask[i / 64] >> i % 64 & 1) &&
+                (best < 0 || own > logits[best] + (biased && best == 150 ? 0.25f : 0)))
+                best = i;
+        }
+        if (best < 0)
+            continue;
+        how.temperature = 0;
+        how.masked = true;
+        how.bias = biased ? &bias : NULL;
+        how.n_bias = biased;
+        s = create(N, how);
+        assert_int_equal(engine_sampler_next_masked(s, logits, mask), best);
+        engine_sampler_free(s);
+    }
+}
+
 static void test_rng__gives_the_published_numbers(void **state)
 {
     static const uint64_t expected[] = {11520u,
@@ -477,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_sampler__a_mask_leaves_its_own),
         cmocka_unit_test(test_sampler__the_only_token_of_a_mask_is_taken),
         cmocka_unit_test(test_sampler__a_full_mask_changes_nothing),
+        cmocka_unit_test(test_sampler__masks_of_any_words_leave_the_best_allowed),
         cmocka_unit_test(test_sampler__a_seed_fixes_the_row_of_tokens),
         cmocka_unit_test(test_sampler__refuses_what_is_out_of_range),
         cmocka_unit_test(test_rng__gives_the_published_numbers),

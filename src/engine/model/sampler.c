@@ -99,11 +99,10 @@ static int alloc_changes(struct engine_sampler *s, const struct engine_bias *bia
     }
     if (s->how.n_bias)
         s->bias = malloc(s->how.n_bias * sizeof *s->bias);
-    if (window || counts || s->how.n_bias || s->how.masked)
+    if (window || counts || s->how.n_bias)
         s->changed = malloc(n * sizeof *s->changed);
     if ((window && !s->window) || (counts && (!s->counts || !s->seen)) ||
-        (s->how.n_bias && !s->bias) ||
-        ((window || counts || s->bias || s->how.masked) && !s->changed))
+        (s->how.n_bias && !s->bias) || ((window || counts || s->bias) && !s->changed))
         return err_no_memory(err, n * sizeof *s->changed, "the sampler's penalties");
     if (s->bias)
         memcpy(s->bias, bias, s->how.n_bias * sizeof *s->bias);
@@ -200,15 +199,8 @@ static void penalise_answer(struct engine_sampler *s)
     }
 }
 
-static void apply_mask(struct engine_sampler *s, const uint64_t *mask)
-{
-    for (uint32_t i = 0; i < s->n_vocab; i++)
-        if (!(mask[i / 64] >> (i % 64) & 1))
-            s->changed[i] = -INFINITY;
-}
-
 /* The logits that are drawn from; those given where nothing changes them. */
-static const float *change(struct engine_sampler *s, const float *logits, const uint64_t *mask)
+static const float *change(struct engine_sampler *s, const float *logits)
 {
     if (!s->changed)
         return logits;
@@ -217,8 +209,6 @@ static const float *change(struct engine_sampler *s, const float *logits, const 
     penalise_answer(s);
     for (uint32_t i = 0; s->bias && i < s->how.n_bias; i++)
         s->changed[s->bias[i].id] += s->bias[i].bias;
-    if (mask)
-        apply_mask(s, mask);
     return s->changed;
 }
 
@@ -234,10 +224,29 @@ static float not_nan(float logit)
     return isnan(logit) ? -INFINITY : logit;
 }
 
+/*
+ * Masks are looked at where they matter: what is not allowed counts as minus infinity, but no
+ * logits are copied for it, and 64 tokens of which none is allowed are passed by at once.
+ */
+static bool allows(const uint64_t *mask, uint32_t id)
+{
+    return !mask || (mask[id / 64] >> id % 64 & 1);
+}
+
+/* Where the tokens end that can be looked at together with the i-th; *any: one of them is allowed.
+ */
+static uint32_t run_end(const uint64_t *mask, uint32_t i, uint32_t n, bool *any)
+{
+    uint32_t end = mask ? (i / 64 + 1) * 64 : n;
+
+    *any = !mask || mask[i / 64];
+    return end < n ? end : n;
+}
+
 /* Maxima of every sixteenth logit first: comparisons that depend on no others run side by side. */
 #define LANES 16
 
-static int32_t likeliest(const float *logits, uint32_t n)
+static float largest(const float *logits, uint32_t n)
 {
     float best[LANES], top = -INFINITY;
     uint32_t i = 0;
@@ -251,10 +260,35 @@ static int32_t likeliest(const float *logits, uint32_t n)
         top = logits[i] > top ? logits[i] : top;
     for (uint32_t k = 0; k < LANES; k++)
         top = best[k] > top ? best[k] : top;
-    for (i = 0; i < n && top > -INFINITY; i++)
-        if (logits[i] == top)
-            return (int32_t)i;
-    return 0;
+    return top;
+}
+
+/* The lowest id among the largest of a run that are allowed, where they pass *top. */
+static void look_for_larger(const float *logits, const uint64_t *mask, uint32_t from, uint32_t to,
+                            float *top, int32_t *id)
+{
+    float most = largest(logits + from, to - from);
+
+    for (uint32_t i = from; i < to && most > *top; i++) {
+        if (!(logits[i] > *top) || !allows(mask, i))
+            continue;
+        *top = logits[i];
+        *id = (int32_t)i;
+    }
+}
+
+static int32_t likeliest(const float *logits, const uint64_t *mask, uint32_t n)
+{
+    float top = -INFINITY;
+    int32_t id = 0;
+    bool any;
+
+    for (uint32_t i = 0, end; i < n; i = end) {
+        end = run_end(mask, i, n, &any);
+        if (any)
+            look_for_larger(logits, mask, i, end, &top, &id);
+    }
+    return id;
 }
 
 /* ---- heaps of candidates ------------------------------------------------- */
@@ -307,22 +341,36 @@ static struct candidate pop_best(struct candidate *c, uint32_t n)
     return best;
 }
 
+/* Among equals the lower id, which came first, stays. */
+static void offer(struct engine_sampler *s, const float *logits, const uint64_t *mask,
+                  uint32_t from, uint32_t to)
+{
+    struct candidate *c = s->candidates;
+
+    for (uint32_t i = from; i < to; i++) {
+        if (!(logits[i] > c[0].logit) || !allows(mask, i))
+            continue;
+        c[0] = (struct candidate){logits[i], (int32_t)i};
+        sift_down(c, s->n_candidates, 0, WORST_ON_TOP);
+    }
+}
+
 /* Fills the candidates with the n_candidates best of all logits, in no particular order. */
-static void choose_candidates(struct engine_sampler *s, const float *logits)
+static void choose_candidates(struct engine_sampler *s, const float *logits, const uint64_t *mask)
 {
     struct candidate *c = s->candidates;
     uint32_t n = s->n_candidates;
+    bool any;
 
     for (uint32_t i = 0; i < n; i++)
-        c[i] = (struct candidate){not_nan(logits[i]), (int32_t)i};
+        c[i] = (struct candidate){allows(mask, i) ? not_nan(logits[i]) : -INFINITY, (int32_t)i};
     if (n == s->n_vocab)
         return;
     heapify(c, n, WORST_ON_TOP);
-    for (uint32_t i = n; i < s->n_vocab; i++) {
-        if (!(logits[i] > c[0].logit)) /* among equals the lower id, which came first, stays */
-            continue;
-        c[0] = (struct candidate){logits[i], (int32_t)i};
-        sift_down(c, n, 0, WORST_ON_TOP);
+    for (uint32_t i = n, end; i < s->n_vocab; i = end) {
+        end = run_end(mask, i, s->n_vocab, &any);
+        if (any)
+            offer(s, logits, mask, i, end);
     }
 }
 
@@ -398,11 +446,11 @@ int32_t engine_sampler_next_masked(struct engine_sampler *s, const float *logits
     int32_t id;
 
     BUG_ON(mask && !s->how.masked);
-    logits = change(s, logits, mask);
+    logits = change(s, logits);
     if (s->how.temperature == 0.0f) {
-        id = likeliest(logits, s->n_vocab);
+        id = likeliest(logits, mask, s->n_vocab);
     } else {
-        choose_candidates(s, logits);
+        choose_candidates(s, logits, mask);
         id = draw(s);
     }
     if (mask)

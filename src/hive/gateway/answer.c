@@ -182,15 +182,17 @@ static int make_choices(struct answer *a)
 static void ask_worker(struct answer *a, const struct worker *w)
 {
     char url[WORKER_URL_MAX];
+    struct worker_look look;
     struct api_error e;
 
+    worker_look(w, &look);
     if (make_choices(a)) {
         fail_for_memory(a);
         return;
     }
     worker_own_url(w, url);
     for (unsigned i = 0; i < a->n_choices; i++) {
-        if (choice_ask(&a->choices[i], url, &e)) {
+        if (choice_ask(&a->choices[i], url, look.id, &e)) {
             answer_fail(a, &e);
             return;
         }

@@ -53,6 +53,9 @@ struct dialect {
     const char *id_prefix;                            /* of the answer's id */
     size_t state_bytes;                               /* of answer.state, zeroed */
     void (*read)(struct answer *a, struct fields *f); /* fills a->order */
+    /* What the API calls fields of the worker's that are refused there: {the worker's, the API's},
+     * NULL behind the last. May be NULL. */
+    const char *const (*names)[2];
     /* Before a model is looked for, and instead of asking its worker once that is ready; true = it
      * has answered. May be NULL. */
     bool (*early)(struct answer *a);

@@ -1,5 +1,6 @@
 /* answer_choice.c - one choice of an answer: what its worker is asked and what comes; see answer.h.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,39 @@ static void on_pause(void *arg)
 
 /* ---- the end ---- */
 
+/* What the API calls a field of the worker's; NULL when it calls it so, too. */
+static const char *api_name_of(const struct dialect *dialect, const char *field)
+{
+    size_t n = field ? strcspn(field, ".[") : 0;
+
+    for (const char *const(*name)[2] = dialect->names; n && name && (*name)[0]; name++)
+        if (strlen((*name)[0]) == n && strncmp(field, (*name)[0], n) == 0)
+            return (*name)[1];
+    return NULL;
+}
+
+/* The fields that the worker found at fault, under the names that the client knows. */
+static void rename_fields(const struct dialect *dialect, struct api_error *e)
+{
+    json_t *errors = json_object_get(e->details, "errors"), *one;
+    char text[ERR_TEXT_MAX];
+    size_t i;
+
+    json_array_foreach(errors, i, one)
+    {
+        const char *name = api_name_of(dialect, json_string_value(json_object_get(one, "field"))),
+                   *message = json_string_value(json_object_get(one, "message"));
+
+        if (!name || !message)
+            continue;
+        snprintf(text, sizeof text, "%s: %.*s", name, (int)(sizeof text - 64), message);
+        json_object_set_new(one, "field", json_string(name));
+        json_object_set_new(one, "message", json_string(text));
+        if (json_array_size(errors) == 1)
+            str_copy(e->message, sizeof e->message, text);
+    }
+}
+
 static void say_cancelled(struct api_error *e)
 {
     api_error_set(e, API_REQUEST_CANCELLED, REPLY_SRC, "the worker's job was cancelled");
@@ -117,6 +151,7 @@ static void on_end(void *arg, const struct event_end *end, struct api_error *e, 
         if (e) {
             mine = *e;
             *e = (struct api_error){0};
+            rename_fields(a->dialect, &mine);
         } else if (buf_failed(&c->text)) {
             api_error_set(&mine, API_INTERNAL, REPLY_SRC,
                           "the answer is over %u bytes, or its pieces do not fit together",
@@ -162,12 +197,15 @@ static char *body_of(const struct choice *c)
     return text;
 }
 
-int choice_ask(struct choice *c, const char *url, struct api_error *e)
+int choice_ask(struct choice *c, const char *url, const char *worker_id, struct api_error *e)
 {
     char *body = body_of(c);
-    struct ask_params params = {.client = c->answer->hive->inside,
+    struct ask_params params = {.base = c->answer->hive->base,
+                                .client = c->answer->hive->inside,
+                                .workers = c->answer->hive->workers,
+                                .worker_id = worker_id,
                                 .url = url,
-                                .key = c->answer->hive->access.key,
+                                .key = c->answer->hive->doors.access.link_key,
                                 .body = body,
                                 .n_body = body ? strlen(body) : 0,
                                 .arg = c,

@@ -7,7 +7,7 @@
 /* ---- answer_choice.c ---- */
 void choice_init(struct choice *c, struct answer *a, unsigned index);
 void choice_done(struct choice *c); /* its ask must have ended */
-int choice_ask(struct choice *c, const char *url, struct api_error *e);
+int choice_ask(struct choice *c, const char *url, const char *worker_id, struct api_error *e);
 
 /* ---- answer.c ---- */
 void answer_begin(struct answer *a); /* the stream and its first events, unless they are out */

@@ -57,29 +57,40 @@ struct turn {
     json_t *calls;
 };
 
-static void put_piece(struct buf *to, const json_t *block, const char *name)
+/* A text that a block must have. */
+static void put_piece(struct turn *t, struct buf *to, const json_t *block, size_t i,
+                      const char *name)
 {
     const json_t *text = json_object_get(block, name);
 
+    if (!json_is_string(text))
+        fields_fail(t->f, "messages", "string", "messages[%zu]: %s of a block must be a string.", i,
+                    name);
     buf_put(to, json_string_value(text), json_string_length(text));
 }
 
-static void take_call(struct turn *t, const json_t *block)
+static void take_call(struct turn *t, const json_t *block, size_t i)
 {
     json_t *input = json_object_get(block, "input");
 
-    json_array_append_new(t->calls,
-                          json_pack("{s:s, s:s, s:{s:s, s:o}}", "id", text_at(block, "id"), "type",
-                                    "function", "function", "name", text_at(block, "name"),
-                                    "arguments", input ? json_incref(input) : json_object()));
+    if (input && !json_is_object(input))
+        fields_fail(t->f, "messages", "object",
+                    "messages[%zu]: input of a tool_use block must be an object.", i);
+    json_array_append_new(
+        t->calls, json_pack("{s:s, s:s, s:{s:s, s:o}}", "id",
+                            order_text_at(t->f, "messages", i, block, "id"), "type", "function",
+                            "function", "name", order_text_at(t->f, "messages", i, block, "name"),
+                            "arguments", input ? json_incref(input) : json_object()));
 }
 
-static void take_result(struct turn *t, const json_t *block)
+static void take_result(struct turn *t, const json_t *block, size_t i)
 {
     json_t *text = text_of(t->f, "messages", json_object_get(block, "content"));
 
-    json_array_append_new(t->out, json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
-                                            text_at(block, "tool_use_id"), "content", text));
+    json_array_append_new(t->out,
+                          json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
+                                    order_text_at(t->f, "messages", i, block, "tool_use_id"),
+                                    "content", text));
 }
 
 static void take_block(struct turn *t, const json_t *block, size_t i)
@@ -87,13 +98,13 @@ static void take_block(struct turn *t, const json_t *block, size_t i)
     const char *type = text_at(block, "type");
 
     if (str_eq(type, "text"))
-        put_piece(&t->text, block, "text");
+        put_piece(t, &t->text, block, i, "text");
     else if (str_eq(type, "thinking"))
-        put_piece(&t->thinking, block, "thinking");
+        put_piece(t, &t->thinking, block, i, "thinking");
     else if (str_eq(type, "tool_use"))
-        take_call(t, block);
+        take_call(t, block, i);
     else if (str_eq(type, "tool_result"))
-        take_result(t, block);
+        take_result(t, block, i);
     else
         fields_fail(t->f, "messages", "text, thinking, tool_use, tool_result",
                     "messages[%zu] holds a block of type '%.40s', which is not taken here.", i,
@@ -187,6 +198,9 @@ static void read_tool_choice(struct fields *f, struct order *o)
     else
         fields_fail(f, "tool_choice", "auto, any, tool or none",
                     "tool_choice.type must be auto, any, tool or none.");
+    if (alone && !json_is_boolean(alone))
+        fields_fail(f, "tool_choice", "boolean",
+                    "tool_choice.disable_parallel_tool_use must be true or false.");
     if (alone)
         order_put(o, "parallel_tool_calls", json_boolean(!json_is_true(alone)));
 }

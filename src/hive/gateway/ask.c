@@ -1,12 +1,14 @@
 /* ask.c - see ask.h. */
 #include "hive/gateway/ask.h"
 
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "hive/reply.h"
+#include "hive/workers.h"
 #include "net/http_client.h"
 #include "net/sse.h"
 
@@ -16,11 +18,14 @@ struct ask {
     struct ask_params p;
     struct http_call *call;
     struct sse_reader *reader;
-    struct buf scratch; /* a text written anew */
-    struct buf refusal; /* an answer that is no stream */
-    bool begun;         /* an event came */
-    bool ended;         /* by an event */
-    bool failed;        /* by an event, or by one that could not be read */
+    struct event *pause; /* runs behind the read that activates it */
+    struct buf scratch;  /* a text written anew */
+    struct buf refusal;  /* an answer that is no stream */
+    char *worker_id;     /* owned */
+    uint64_t n_pieces;   /* events with text so far: a token each, but for those that show none */
+    bool begun;          /* an event came */
+    bool ended;          /* by an event */
+    bool failed;         /* by an event, or by one that could not be read */
     struct event_end end;
     struct api_error error;
 };
@@ -28,8 +33,11 @@ struct ask {
 static void ask_free(struct ask *a)
 {
     sse_reader_free(a->reader);
+    if (a->pause)
+        event_free(a->pause);
     buf_done(&a->scratch);
     buf_done(&a->refusal);
+    free(a->worker_id);
     api_error_done(&a->error);
     free(a);
 }
@@ -63,6 +71,7 @@ static bool on_data(void *arg, const char *data, size_t n)
         e.error = (struct api_error){0};
         a->failed = true;
     } else if (e.kind != EVENT_OTHER) {
+        a->n_pieces += e.kind == EVENT_TEXT || e.kind == EVENT_REASONING;
         a->p.on_event(a->p.arg, &e);
     }
     event_done(&e);
@@ -77,6 +86,16 @@ static void on_comment(void *arg, const char *text)
     a->p.on_comment(a->p.arg);
 }
 
+static void on_pause(evutil_socket_t fd, short what, void *arg)
+{
+    struct ask *a = arg;
+
+    (void)fd, (void)what;
+    a->p.on_pause(a->p.arg);
+}
+
+/* A body comes chunk by chunk, and a worker's chunk is an event: of several that lie in one read
+ * the client gets one write. */
 static bool on_body(void *arg, int status, const char *bytes, size_t n)
 {
     struct ask *a = arg;
@@ -91,7 +110,7 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
         api_error_set(&a->error, API_INTERNAL, REPLY_SRC, "the worker's events: %s", err.text);
         a->failed = true;
     }
-    a->p.on_pause(a->p.arg);
+    event_active(a->pause, EV_TIMEOUT, 1);
     return true;
 }
 
@@ -102,6 +121,22 @@ static bool is_draining(const struct api_error *e)
     const json_t *draining = json_object_get(e->details, "draining");
 
     return json_is_true(draining) || json_integer_value(draining) != 0;
+}
+
+/* The worker is ending, or the connection to it broke: why, where the hive knows, and how much of
+ * the answer there was. */
+static void explain_break(struct ask *a, int rc, const struct err *err)
+{
+    char why[ERR_TEXT_MAX];
+    enum api_code code = API_WORKER_CRASHED;
+
+    if (!workers_failure(a->p.workers, a->worker_id, &code, why))
+        snprintf(why, sizeof why, "the worker broke off in the middle of its answer%s%.900s",
+                 rc ? ": " : "", rc ? err->text : "");
+    api_error_set(&a->error, code, REPLY_SRC, "%.900s; %llu tokens had come", why,
+                  (unsigned long long)a->n_pieces);
+    a->error.details =
+        json_pack("{s:I, s:s}", "tokens_out", (json_int_t)a->n_pieces, "worker_id", a->worker_id);
 }
 
 /* What went wrong when neither an end nor an error event came; true when another may be asked. */
@@ -116,9 +151,7 @@ static bool explain(struct ask *a, int rc, const struct http_response *r, const 
                       err->text);
         return true;
     }
-    api_error_set(&a->error, API_WORKER_CRASHED, REPLY_SRC,
-                  "the worker broke off in the middle of its answer%s%s", rc ? ": " : "",
-                  rc ? err->text : "");
+    explain_break(a, rc, err);
     return false;
 }
 
@@ -155,11 +188,14 @@ int ask_start(const struct ask_params *params, struct ask **out, struct api_erro
 
     if (a) {
         a->p = *params;
+        a->worker_id = str_dup(params->worker_id);
         buf_init(&a->scratch, ASK_SCRATCH_MAX);
         buf_init(&a->refusal, ASK_ERROR_MAX);
         a->reader = sse_reader_create(on_data, on_comment, a);
         snprintf(url, sizeof url, "%s/v1/inference", params->url);
-        if (a->reader && http_call_start(params->client, &call, &a->call, &err) == 0) {
+        a->pause = evtimer_new(params->base, on_pause, a);
+        if (a->reader && a->pause && a->worker_id &&
+            http_call_start(params->client, &call, &a->call, &err) == 0) {
             *out = a;
             return 0;
         }

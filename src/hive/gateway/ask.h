@@ -13,18 +13,22 @@
 #define ASK_ERROR_MAX 65536 /* bytes of an answer that is an error */
 
 struct ask;
+struct event_base;
 struct http_client;
 
 struct ask_params {
+    struct event_base *base;
     struct http_client *client;
-    const char *url, *key; /* of the worker; key "" = none */
-    const char *body;      /* of the request; copied */
+    const struct workers *workers; /* to be asked why a worker broke off */
+    const char *worker_id;         /* copied */
+    const char *url, *key;         /* of the worker; key "" = none */
+    const char *body;              /* of the request; copied */
     size_t n_body;
     void *arg;
     /* Neither END nor ERROR. Everything in it is gone behind the call. */
     void (*on_event)(void *arg, const struct event *e);
     void (*on_comment)(void *arg); /* the worker is there, and has nothing to say */
-    void (*on_pause)(void *arg);   /* all that has come was given: time to write it out */
+    void (*on_pause)(void *arg);   /* all that came in one read was given: time to write it out */
     /*
      * One of the two: how it ended, or what went wrong (moved out or freed behind the call).
      * `untouched`: the worker has not begun on it, so that another one may be asked instead.

@@ -134,6 +134,7 @@ void embed_openai(struct hive *h, struct http_exchange *x, const char *id)
 {
     struct fields f;
     struct relay *r = begin(h, x, &f, SHAPE_OPENAI, "/v1/embeddings");
+    static const char *const texts[] = {"user", NULL};
     const char *format = "float";
     int64_t dimensions = 0;
 
@@ -148,7 +149,7 @@ void embed_openai(struct hive *h, struct http_exchange *x, const char *id)
         fields_fail(&f, "encoding_format", "float or base64",
                     "encoding_format must be float or base64.");
     fields_int(&f, "dimensions", false, 1, INT32_MAX, &dimensions);
-    fields_any(&f, "user", false);
+    order_ignore_texts(&f, texts);
     r->state = json_pack("{s:b, s:I}", "base64", str_eq(format, "base64"), "dimensions",
                          (json_int_t)dimensions);
     r->render = render_embeddings;
@@ -175,7 +176,9 @@ static void take_options(struct fields *f)
 {
     json_t *options = fields_any(f, "options", false);
 
-    if (options && json_object_size(options))
+    if (options && !json_is_object(options))
+        fields_fail(f, "options", "object", "options must be an object.");
+    else if (options && json_object_size(options))
         fields_fail(f, "options", "none", "options: none has a meaning for embeddings here.");
 }
 

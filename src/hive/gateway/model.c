@@ -7,7 +7,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/gateway/near.h"
+#include "hive/near.h"
 #include "hive/models.h"
 #include "hive/reply.h"
 
@@ -48,6 +48,9 @@ static bool fits(const char *name, const char *ref, const char *path)
     if (strcasecmp(name, ref) == 0)
         return true;
     if (str_starts(ref, "hf:") && strcasecmp(name, ref + 3) == 0)
+        return true;
+    if (str_starts(ref, MODEL_REF_LOCAL_WORD) &&
+        strcasecmp(name, ref + strlen(MODEL_REF_LOCAL_WORD)) == 0)
         return true;
     return path[0] && is_with_or_without(name, path_base(path), ".gguf");
 }

@@ -72,12 +72,12 @@ static void fail(struct model_wait *w, enum api_code code, const char *text)
 
 /* ---- patience ---- */
 
-/* A guess from how far it came in the time it took; a client that comes then is not too early. */
+/* A guess from how far it came in the time it took; where that is nowhere yet, as long again. */
 static int seconds_left(const struct model_progress *p)
 {
-    int64_t left = p->done ? (int64_t)((double)p->waited_ms / 1000 * (double)(p->total - p->done) /
-                                       (double)p->done)
-                           : MODEL_RETRY_MAX_S;
+    double waited_s = (double)p->waited_ms / 1000;
+    int64_t left =
+        (int64_t)(p->done ? waited_s * (double)(p->total - p->done) / (double)p->done : waited_s);
 
     if (left > MODEL_RETRY_MAX_S)
         left = MODEL_RETRY_MAX_S;
@@ -222,7 +222,7 @@ static void fetch(struct model_wait *w)
     struct api_error e;
     char *path = NULL;
 
-    if (models_download(w->p.hive->models, w->place.ref, &path, w->download_id, &e)) {
+    if (models_download(w->p.hive->models, w->place.ref, NULL, &path, w->download_id, &e)) {
         answer(w, NULL, &e, 0);
     } else if (path) { /* it came while we were asked */
         w->download_id[0] = '\0';

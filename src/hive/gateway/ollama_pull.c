@@ -139,7 +139,7 @@ static int begin(struct pull *p, const char *name, struct api_error *e)
     int rc = -1;
 
     if (ref)
-        rc = models_download(p->hive->models, ref, &path, p->id, e);
+        rc = models_download(p->hive->models, ref, NULL, &path, p->id, e);
     else
         api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
     if (path)

@@ -101,7 +101,7 @@ static void take_options(struct fields *f, struct order *o)
 
         snprintf(name, sizeof name, "options.%.100s",
                  json_string_value(json_object_get(one, "field")));
-        fields_fail(f, name, json_string_value(json_object_get(one, "constraint")), "%s",
+        fields_fail(f, name, json_string_value(json_object_get(one, "constraint")), "options: %s",
                     json_string_value(json_object_get(one, "message")));
     }
     api_error_done(&e);
@@ -179,6 +179,14 @@ static json_t *calls_of(const json_t *calls, struct numbering *n)
     return out;
 }
 
+static void check_array(struct fields *f, const json_t *message, size_t i, const char *name)
+{
+    const json_t *value = json_object_get(message, name);
+
+    if (value && !json_is_null(value) && !json_is_array(value))
+        fields_fail(f, "messages", "array", "messages[%zu].%s must be an array.", i, name);
+}
+
 static void check_names(struct fields *f, const json_t *message, size_t i)
 {
     static const char *const known[] = {"role",       "content",   "images",      "thinking",
@@ -196,6 +204,10 @@ static void check_names(struct fields *f, const json_t *message, size_t i)
             fields_fail(f, "messages", "known field", "messages[%zu] has no field '%.60s'.", i,
                         name);
     }
+    check_array(f, message, i, "images");
+    check_array(f, message, i, "tool_calls");
+    order_text_at(f, "messages", i, message, "thinking");
+    order_text_at(f, "messages", i, message, "tool_name");
     if (json_array_size(json_object_get(message, "images")))
         fields_fail(f, "messages", "text", "messages[%zu].images: models here take text only.", i);
 }

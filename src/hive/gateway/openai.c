@@ -7,16 +7,18 @@
 
 void openai_tolerate(struct fields *f)
 {
-    static const char *const names[] = {"user",
-                                        "metadata",
-                                        "store",
-                                        "service_tier",
-                                        "safety_identifier",
-                                        "prompt_cache_key",
-                                        "prompt_cache_retention",
-                                        NULL};
+    static const char *const texts[] = {"user", "safety_identifier", "prompt_cache_key", NULL},
+                             *const tiers[] = {"auto", "default", NULL},
+                             *const memory[] = {"in_memory", "in-memory", NULL};
+    bool store = false;
 
-    order_tolerate(f, names);
+    order_ignore_texts(f, texts);
+    order_ignore_object(f, "metadata");
+    order_only(f, "service_tier", tiers, "there is one tier here; send auto, default or nothing.");
+    order_only(f, "prompt_cache_retention", memory,
+               "prompts are kept as long as there is room; send in_memory or nothing.");
+    if (fields_bool(f, "store", &store) && store)
+        fields_fail(f, "store", "false", "store: nothing is stored here; send false or nothing.");
 }
 
 void openai_put_usage(const struct answer *a, struct buf *out)

@@ -240,10 +240,44 @@ void order_template_vars(struct fields *f, struct order *o)
 
 /* ---- what is nothing to us ---- */
 
-void order_tolerate(struct fields *f, const char *const *names)
+void order_ignore_texts(struct fields *f, const char *const *names)
 {
-    for (; *names; names++)
-        fields_any(f, *names, false);
+    for (; *names; names++) {
+        const json_t *value = fields_any(f, *names, false);
+
+        if (value && !json_is_string(value))
+            fields_fail(f, *names, "string", "%s must be a string.", *names);
+    }
+}
+
+void order_ignore_object(struct fields *f, const char *name)
+{
+    const json_t *value = fields_any(f, name, false);
+
+    if (value && !json_is_object(value))
+        fields_fail(f, name, "object", "%s must be an object.", name);
+}
+
+void order_only(struct fields *f, const char *name, const char *const *words, const char *why)
+{
+    const json_t *value = fields_any(f, name, false);
+
+    if (!value)
+        return;
+    for (const char *const *word = words; *word; word++)
+        if (str_eq(json_string_value(value), *word))
+            return;
+    fields_fail(f, name, words[0], "%s: %s", name, why);
+}
+
+const char *order_text_at(struct fields *f, const char *field, size_t i, const json_t *object,
+                          const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+
+    if (value && !json_is_null(value) && !json_is_string(value))
+        fields_fail(f, field, "string", "%s[%zu]: %s must be a string.", field, i, name);
+    return json_is_string(value) ? json_string_value(value) : "";
 }
 
 void order_refuse(struct fields *f, const char *name, const char *why)

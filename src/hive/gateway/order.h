@@ -63,8 +63,16 @@ void order_template_vars(struct fields *f, struct order *o);
 /* Sets one variable of the template; takes the value over. */
 void order_template_var(struct order *o, const char *name, json_t *value);
 
-/* Fields that are taken and mean nothing here; NULL behind the last. */
-void order_tolerate(struct fields *f, const char *const *names);
+/* Texts that clients send by themselves and that mean nothing here; NULL behind the last. */
+void order_ignore_texts(struct fields *f, const char *const *names);
+/* The same for an object. */
+void order_ignore_object(struct fields *f, const char *name);
+/* A text of which only some words (NULL behind the last) name what this server does anyway. */
+void order_only(struct fields *f, const char *name, const char *const *words, const char *why);
+/* The text `name` of an object that stands at number `i` of the field's array; "" when it is
+ * missing, also when it is no text, which is a failure then. */
+const char *order_text_at(struct fields *f, const char *field, size_t i, const json_t *object,
+                          const char *name);
 /* A field that is refused with a reason, unless it is missing or null. */
 void order_refuse(struct fields *f, const char *name, const char *why);
 

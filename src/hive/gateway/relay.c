@@ -95,7 +95,7 @@ static int ask(struct relay *r, const struct worker *w, struct err *err)
 {
     static const char *const headers[] = {"Content-Type: application/json", NULL};
     char base[WORKER_URL_MAX], url[WORKER_URL_MAX + 64];
-    const char *key = r->hive->access.key;
+    const char *key = r->hive->doors.access.link_key;
     char *body = json_dumps(r->body, JSON_COMPACT);
     struct http_call_params call = {.method = "POST",
                                     .url = url,

@@ -273,11 +273,15 @@ static void whole(struct answer *a, struct buf *out)
     openai_whole(a, "chat.completion", put_whole, out);
 }
 
+static const char *const names[][2] = {
+    {"json_schema", "response_format"}, {"template_vars", "chat_template_kwargs"}, {NULL, NULL}};
+
 const struct dialect dialect_chat = {.shape = SHAPE_OPENAI,
                                      .outlet = OUTLET_SSE,
                                      .id_prefix = "chatcmpl-",
                                      .state_bytes = sizeof(struct chat_state),
                                      .read = read_chat,
+                                     .names = names,
                                      .begin = begin,
                                      .event = on_event,
                                      .end = on_end,

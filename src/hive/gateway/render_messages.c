@@ -15,7 +15,9 @@ struct messages_state {
 
 static void read_messages(struct answer *a, struct fields *f)
 {
-    static const char *const harmless[] = {"metadata", "service_tier", "anthropic_version", NULL};
+    static const char *const texts[] = {"anthropic_version", NULL}, *const tiers[] = {
+                                                                        "auto", "standard_only",
+                                                                        NULL};
     struct order *o = &a->order;
     int64_t n = 1;
 
@@ -27,7 +29,9 @@ static void read_messages(struct answer *a, struct fields *f)
     order_number(f, o, "top_p", "top_p", 0, 1);
     order_int(f, o, "top_k", "top_k", 0, INT32_MAX);
     order_stop(f, o, "stop_sequences");
-    order_tolerate(f, harmless);
+    order_ignore_texts(f, texts);
+    order_ignore_object(f, "metadata");
+    order_only(f, "service_tier", tiers, "there is one tier here; send auto or nothing.");
 }
 
 /* ---- what both ways of answering say ---- */
@@ -224,11 +228,15 @@ static void whole(struct answer *a, struct buf *out)
     buf_putc(out, '}');
 }
 
+static const char *const names[][2] = {
+    {"template_vars", "thinking"}, {"stop", "stop_sequences"}, {NULL, NULL}};
+
 const struct dialect dialect_messages = {.shape = SHAPE_ANTHROPIC,
                                          .outlet = OUTLET_SSE,
                                          .id_prefix = "msg_",
                                          .state_bytes = sizeof(struct messages_state),
                                          .read = read_messages,
+                                         .names = names,
                                          .begin = begin,
                                          .event = on_event,
                                          .finish = finish,

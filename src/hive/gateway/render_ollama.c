@@ -73,6 +73,8 @@ static void read_generate(struct answer *a, struct fields *f)
     if (raw && preamble[0])
         fields_fail(f, "system", "without raw", "system has no place in a raw prompt.");
     images = fields_any(f, "images", false);
+    if (images && !json_is_array(images))
+        fields_fail(f, "images", "array", "images must be an array.");
     if (json_array_size(images))
         fields_fail(f, "images", "none", "images: models here take text only.");
     if (text_of(f, "suffix")[0])
@@ -283,11 +285,15 @@ static bool unload(struct answer *a)
     return true;
 }
 
+static const char *const names[][2] = {
+    {"json_schema", "format"}, {"template_vars", "think"}, {NULL, NULL}};
+
 #define OLLAMA_DIALECT(reader)                                                                     \
     {                                                                                              \
         .shape = SHAPE_OLLAMA, .outlet = OUTLET_LINES, .id_prefix = "",                            \
-        .state_bytes = sizeof(struct ollama_state), .read = (reader), .early = unload,             \
-        .instead = load_only, .event = on_event, .end = on_end, .finish = finish, .whole = whole   \
+        .state_bytes = sizeof(struct ollama_state), .read = (reader), .names = names,              \
+        .early = unload, .instead = load_only, .event = on_event, .end = on_end, .finish = finish, \
+        .whole = whole                                                                             \
     }
 
 const struct dialect dialect_ollama_chat = OLLAMA_DIALECT(read_chat);

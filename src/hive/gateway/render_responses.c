@@ -5,106 +5,11 @@
  * An answer is a list of items (thoughts, a message, calls). In a stream each is opened, filled and
  * closed with events of its own; the last event repeats them all.
  */
-#include <string.h>
-
 #include "hive/gateway/dialects.h"
 #include "hive/gateway/logprobs.h"
+#include "hive/gateway/response_items.h"
 #include "hive/gateway/responses.h"
 #include "net/http_server.h"
-
-#define ITEMS_MAX 512
-
-enum item_kind { ITEM_REASONING, ITEM_MESSAGE, ITEM_CALL };
-
-/* A stretch of the choice's text or thoughts, or one of its calls. */
-struct item {
-    enum item_kind kind;
-    size_t from, to;
-    unsigned tool;
-};
-
-struct responses_state {
-    uint64_t n_events;
-    struct item items[ITEMS_MAX];
-    unsigned n_items;
-    bool open; /* the last item is */
-};
-
-/* ---- items ---- */
-
-static const struct buf *text_of(const struct choice *c, const struct item *item)
-{
-    switch (item->kind) {
-    case ITEM_REASONING:
-        return &c->reasoning;
-    case ITEM_MESSAGE:
-        return &c->text;
-    case ITEM_CALL:
-        break;
-    }
-    return &c->tools[item->tool].args;
-}
-
-static void put_text(struct buf *out, const struct choice *c, const struct item *item)
-{
-    buf_putc(out, '"');
-    buf_put(out, buf_str(text_of(c, item)) + item->from, item->to - item->from);
-    buf_putc(out, '"');
-}
-
-static void put_id(struct buf *out, const struct answer *a, unsigned index)
-{
-    static const char *const prefixes[] = {"rs", "msg", "fc"};
-    const struct responses_state *state = a->state;
-
-    buf_printf(out, "\"%s_%s_%u\"", prefixes[state->items[index].kind], a->id + strlen("resp_"),
-               index);
-}
-
-/* {"type":"output_text","text":…}; its text only once it is whole. */
-static void put_part(struct buf *out, const struct choice *c, const struct item *item, bool whole)
-{
-    bool is_text = item->kind == ITEM_MESSAGE;
-
-    buf_printf(out, "{\"type\":\"%s\",\"text\":", is_text ? "output_text" : "reasoning_text");
-    if (whole)
-        put_text(out, c, item);
-    else
-        buf_puts(out, "\"\"");
-    if (is_text) {
-        buf_puts(out, ",\"annotations\":[],\"logprobs\":");
-        openai_put_json(out, whole && c->logprobs ? logprobs_content(c->logprobs) : json_array(),
-                        OPENAI_LOGPROB_DIGITS);
-    }
-    buf_putc(out, '}');
-}
-
-static void put_item(struct buf *out, const struct choice *c, unsigned index, bool whole)
-{
-    const struct answer *a = c->answer;
-    const struct responses_state *state = a->state;
-    const struct item *item = &state->items[index];
-
-    buf_puts(out, "{\"id\":");
-    put_id(out, a, index);
-    buf_printf(out, ",\"status\":\"%s\",", whole ? "completed" : "in_progress");
-    if (item->kind == ITEM_CALL) {
-        buf_puts(out, "\"type\":\"function_call\",\"call_id\":");
-        answer_put_string(out, c->tools[item->tool].id);
-        buf_puts(out, ",\"name\":");
-        answer_put_string(out, c->tools[item->tool].name);
-        buf_puts(out, ",\"arguments\":");
-        put_text(out, c, item);
-        buf_putc(out, '}');
-        return;
-    }
-    buf_puts(out, item->kind == ITEM_MESSAGE ? "\"type\":\"message\",\"role\":\"assistant\","
-                                             : "\"type\":\"reasoning\",\"summary\":[],");
-    buf_puts(out, "\"content\":[");
-    if (whole)
-        put_part(out, c, item, true);
-    buf_puts(out, "]}");
-}
 
 /* ---- the response object ---- */
 
@@ -113,8 +18,9 @@ static void put_usage(struct buf *out, const struct answer *a)
     struct usage u = answer_usage(a);
 
     buf_printf(out,
-               "{\"input_tokens\":%llu,\"input_tokens_details\":{\"cached_tokens\":%llu},"
-               "\"output_tokens\":%llu,\"output_tokens_details\":{\"reasoning_tokens\":%llu},"
+               "{\"input_tokens\":%llu,\"input_tokens_details\":{\"cached_tokens\":%llu,"
+               "\"cache_write_tokens\":0},\"output_tokens\":%llu,\"output_tokens_details\":{"
+               "\"reasoning_tokens\":%llu},"
                "\"total_tokens\":%llu}",
                (unsigned long long)u.prompt, (unsigned long long)u.cached,
                (unsigned long long)u.completion, (unsigned long long)u.reasoning,
@@ -160,13 +66,13 @@ static void put_response(struct buf *out, const struct answer *a, bool over)
     buf_puts(out, "\"output\":[");
     for (unsigned i = 0; over && i < state->n_items; i++) {
         buf_puts(out, i ? "," : "");
-        put_item(out, c, i, true);
+        response_put_item(out, c, i, true);
     }
-    buf_puts(out, "],\"usage\":");
-    if (over)
+    buf_putc(out, ']');
+    if (over) {
+        buf_puts(out, ",\"usage\":");
         put_usage(out, a);
-    else
-        buf_puts(out, "null");
+    }
     buf_putc(out, '}');
 }
 
@@ -205,7 +111,7 @@ static void item_event(struct choice *c, const char *type, bool whole)
     struct buf *out = event_begin(a, type);
 
     buf_printf(out, ",\"output_index\":%u,\"item\":", state->n_items - 1);
-    put_item(out, c, state->n_items - 1, whole);
+    response_put_item(out, c, state->n_items - 1, whole);
     event_end(a);
 }
 
@@ -217,7 +123,7 @@ static struct buf *content_begin(struct choice *c, const char *type)
     struct buf *out = event_begin(a, type);
 
     buf_puts(out, ",\"item_id\":");
-    put_id(out, a, state->n_items - 1);
+    response_put_id(out, a, state->n_items - 1);
     buf_printf(out, ",\"output_index\":%u", state->n_items - 1);
     if (state->items[state->n_items - 1].kind != ITEM_CALL)
         buf_puts(out, ",\"content_index\":0");
@@ -230,7 +136,7 @@ static void part_event(struct choice *c, const char *type, bool whole)
     struct buf *out = content_begin(c, type);
 
     buf_puts(out, ",\"part\":");
-    put_part(out, c, &state->items[state->n_items - 1], whole);
+    response_put_part(out, c, &state->items[state->n_items - 1], whole);
     event_end(c->answer);
 }
 
@@ -246,10 +152,16 @@ static void close_item(struct choice *c)
         return;
     item = &state->items[state->n_items - 1];
     out = content_begin(c, done[item->kind]);
+    if (item->kind == ITEM_CALL) {
+        buf_puts(out, ",\"name\":");
+        answer_put_string(out, c->tools[item->tool].name);
+    }
     buf_puts(out, item->kind == ITEM_CALL ? ",\"arguments\":" : ",\"text\":");
-    put_text(out, c, item);
-    if (item->kind == ITEM_MESSAGE)
-        buf_puts(out, ",\"logprobs\":[]");
+    response_put_text(out, c, item);
+    if (item->kind == ITEM_MESSAGE) {
+        buf_puts(out, ",\"logprobs\":");
+        response_put_scores(out, c, item);
+    }
     event_end(c->answer);
     if (item->kind != ITEM_CALL)
         part_event(c, "response.content_part.done", true);
@@ -257,13 +169,22 @@ static void close_item(struct choice *c)
     state->open = false;
 }
 
-static void open_item(struct choice *c, enum item_kind kind, size_t from, unsigned tool)
+/* The event that opens it is kept already: its text and scores are the item's first. */
+static void open_item(struct choice *c, enum item_kind kind, const struct event *e)
 {
     struct responses_state *state = c->answer->state;
+    size_t kept = kind == ITEM_MESSAGE ? c->text.len : c->reasoning.len,
+           from = kind == ITEM_CALL ? 0 : kept - e->n,
+           scores = json_array_size(c->logprobs) - json_array_size(e->logprobs);
+    unsigned tool = e->tool;
 
     close_item(c);
-    state->items[state->n_items++] =
-        (struct item){.kind = kind, .from = from, .to = from, .tool = tool};
+    state->items[state->n_items++] = (struct item){.kind = kind,
+                                                   .from = from,
+                                                   .to = from,
+                                                   .scores_from = scores,
+                                                   .scores_to = scores,
+                                                   .tool = tool};
     state->open = true;
     item_event(c, "response.output_item.added", false);
     if (kind != ITEM_CALL)
@@ -287,6 +208,7 @@ static void put_delta(struct choice *c, const struct event *e)
     struct buf *out = content_begin(c, delta[item->kind]);
 
     item->to += e->n;
+    item->scores_to += json_array_size(e->logprobs);
     buf_puts(out, ",\"delta\":\"");
     buf_put(out, e->raw, e->n);
     buf_putc(out, '"');
@@ -304,14 +226,12 @@ static void on_event(struct choice *c, const struct event *e)
 {
     struct responses_state *state = c->answer->state;
     enum item_kind kind = kind_of(e);
-    size_t before;
 
     if (!state->open || state->items[state->n_items - 1].kind != kind ||
         (kind == ITEM_CALL && state->items[state->n_items - 1].tool != e->tool)) {
-        before = kind == ITEM_MESSAGE ? c->text.len : c->reasoning.len; /* this piece included */
-        if (state->n_items == ITEMS_MAX)
+        if (state->n_items == RESPONSE_ITEMS_MAX)
             return;
-        open_item(c, kind, kind == ITEM_CALL ? 0 : before - e->n, e->tool);
+        open_item(c, kind, e);
     }
     if (e->kind != EVENT_TOOL_CALL)
         put_delta(c, e);
@@ -336,7 +256,9 @@ static void fail(struct answer *a, const struct api_error *e)
 {
     struct buf *out = event_begin(a, "error");
 
-    buf_printf(out, ",\"code\":\"%s\",\"param\":null,\"message\":", api_error_info(e->code)->code);
+    buf_puts(out, ",\"code\":\"");
+    shape_put_code(e, out);
+    buf_puts(out, "\",\"param\":null,\"message\":");
     answer_put_string(out, e->message);
     buf_putc(out, ',');
     shape_error_inside(e, http_request_id(a->x), out);
@@ -354,18 +276,26 @@ static void whole(struct answer *a, struct buf *out)
         state->items[state->n_items++] =
             (struct item){.kind = ITEM_REASONING, .to = c->reasoning.len};
     if (c->text.len || (!c->n_tools && !c->reasoning.len))
-        state->items[state->n_items++] = (struct item){.kind = ITEM_MESSAGE, .to = c->text.len};
+        state->items[state->n_items++] = (struct item){
+            .kind = ITEM_MESSAGE, .to = c->text.len, .scores_to = json_array_size(c->logprobs)};
     for (unsigned i = 0; i < c->n_tools; i++)
         state->items[state->n_items++] =
             (struct item){.kind = ITEM_CALL, .to = c->tools[i].args.len, .tool = i};
     put_response(out, a, true);
 }
 
+static const char *const names[][2] = {{"messages", "input"},
+                                       {"json_schema", "text"},
+                                       {"template_vars", "reasoning"},
+                                       {"max_tokens", "max_output_tokens"},
+                                       {NULL, NULL}};
+
 const struct dialect dialect_responses = {.shape = SHAPE_OPENAI,
                                           .outlet = OUTLET_SSE,
                                           .id_prefix = "resp_",
                                           .state_bytes = sizeof(struct responses_state),
                                           .read = responses_read,
+                                          .names = names,
                                           .begin = begin,
                                           .event = on_event,
                                           .finish = finish,

@@ -141,11 +141,15 @@ static void whole(struct answer *a, struct buf *out)
     openai_whole(a, "text_completion", put_whole, out);
 }
 
+static const char *const names[][2] = {
+    {"json_schema", "response_format"}, {"prompt_tokens", "prompt"}, {NULL, NULL}};
+
 const struct dialect dialect_text = {.shape = SHAPE_OPENAI,
                                      .outlet = OUTLET_SSE,
                                      .id_prefix = "cmpl-",
                                      .state_bytes = sizeof(struct text_state),
                                      .read = read_text,
+                                     .names = names,
                                      .begin = begin,
                                      .event = on_event,
                                      .end = on_end,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "hive/gateway/dialects.h"
 
 #define TEXT_MAX         (32u << 20)
 #define TOP_LOGPROBS_MAX 20
@@ -59,7 +60,7 @@ static json_t *assistant_turn(json_t *out)
     return last;
 }
 
-static void take_call(const json_t *item, json_t *out)
+static void take_call(struct fields *f, const json_t *item, size_t i, json_t *out)
 {
     json_t *turn = assistant_turn(out), *calls = json_object_get(turn, "tool_calls");
 
@@ -67,10 +68,11 @@ static void take_call(const json_t *item, json_t *out)
         calls = json_array();
         json_object_set_new(turn, "tool_calls", calls);
     }
-    json_array_append_new(calls,
-                          json_pack("{s:s, s:s, s:{s:s, s:s}}", "id", text_at(item, "call_id"),
-                                    "type", "function", "function", "name", text_at(item, "name"),
-                                    "arguments", text_at(item, "arguments")));
+    json_array_append_new(calls, json_pack("{s:s, s:s, s:{s:s, s:s}}", "id",
+                                           order_text_at(f, "input", i, item, "call_id"), "type",
+                                           "function", "function", "name",
+                                           order_text_at(f, "input", i, item, "name"), "arguments",
+                                           order_text_at(f, "input", i, item, "arguments")));
 }
 
 static void take_item(struct fields *f, json_t *item, size_t i, json_t *out)
@@ -82,11 +84,12 @@ static void take_item(struct fields *f, json_t *item, size_t i, json_t *out)
         json_array_append_new(out, json_pack("{s:s, s:o}", "role", text_at(item, "role"), "content",
                                              text_of(f, i, content)));
     } else if (str_eq(type, "function_call")) {
-        take_call(item, out);
+        take_call(f, item, i, out);
     } else if (str_eq(type, "function_call_output")) {
-        json_array_append_new(out, json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
-                                             text_at(item, "call_id"), "content",
-                                             text_of(f, i, json_object_get(item, "output"))));
+        json_array_append_new(out,
+                              json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
+                                        order_text_at(f, "input", i, item, "call_id"), "content",
+                                        text_of(f, i, json_object_get(item, "output"))));
     } else if (str_eq(type, "reasoning")) {
         if (json_array_size(content)) /* belongs to what the assistant says next */
             json_array_append_new(out, json_pack("{s:s, s:s, s:o}", "role", "assistant", "content",
@@ -131,11 +134,31 @@ static void read_input(struct fields *f, struct order *o)
 
 /* ---- tools and formats ---- */
 
+/* The tools as they are repeated: what OpenAI's description requires of each is always there. */
+static json_t *echo_of(const json_t *tools)
+{
+    json_t *out = json_deep_copy(tools), *tool;
+    size_t i;
+
+    json_array_foreach(out, i, tool)
+    {
+        if (!json_object_get(tool, "parameters"))
+            json_object_set_new(tool, "parameters", json_null());
+        if (!json_object_get(tool, "strict"))
+            json_object_set_new(tool, "strict", json_null());
+    }
+    return out;
+}
+
 static void read_tools(struct fields *f, struct order *o)
 {
     json_t *tools = fields_any(f, "tools", false), *tool, *out = json_array(), *choice;
     size_t i;
 
+    if (tools && !json_is_array(tools)) {
+        fields_fail(f, "tools", "array", "tools must be an array.");
+        tools = NULL;
+    }
     json_array_foreach(tools, i, tool)
     {
         if (!str_eq(text_at(tool, "type"), "function"))
@@ -152,7 +175,7 @@ static void read_tools(struct fields *f, struct order *o)
         order_put(o, "tools", json_incref(out));
     json_decref(out);
     if (tools)
-        json_object_set(o->echo, "tools", tools);
+        json_object_set_new(o->echo, "tools", echo_of(tools));
     choice = fields_any(f, "tool_choice", false);
     if (json_is_object(choice))
         order_put(o, "tool_choice",
@@ -164,32 +187,68 @@ static void read_tools(struct fields *f, struct order *o)
         json_object_set(o->echo, "tool_choice", choice);
 }
 
+static void check_text(struct fields *f, json_t *text)
+{
+    const char *name;
+    json_t *value;
+
+    if (text && !json_is_object(text))
+        fields_fail(f, "text", "object", "text must be an object.");
+    json_object_foreach(text, name, value)
+    {
+        if (!str_eq(name, "format") && !json_is_null(value))
+            fields_fail(f, "text", "format", "text has format here, not '%.60s'.", name);
+        else if (!json_is_object(value) && !json_is_null(value))
+            fields_fail(f, "text", "object", "text.format must be an object.");
+    }
+}
+
 static void read_format(struct fields *f, struct order *o)
 {
     json_t *text = fields_any(f, "text", false), *format = json_object_get(text, "format"),
            *schema = json_object_get(format, "schema");
     const char *type = text_at(format, "type");
 
-    if (json_object_get(text, "verbosity") && !json_is_null(json_object_get(text, "verbosity")))
-        fields_fail(f, "text", "format", "text.verbosity is not taken here.");
+    check_text(f, text);
     if (format)
         json_object_set_new(o->echo, "text", json_pack("{s:O}", "format", format));
     if (str_eq(type, "json_object"))
         order_put(o, "json_schema", json_pack("{s:s}", "type", "object"));
     else if (str_eq(type, "json_schema") && (json_is_object(schema) || json_is_boolean(schema)))
         order_schema(o, schema);
-    else if (type[0] && !str_eq(type, "text"))
+    else if (json_is_object(format) && !str_eq(type, "text"))
         fields_fail(f, "text", "text, json_object or json_schema",
                     "text.format must be of type text, json_object, or json_schema with a schema.");
+}
+
+static void check_reasoning(struct fields *f, json_t *reasoning)
+{
+    const char *name;
+    json_t *value;
+
+    if (!json_is_object(reasoning))
+        fields_fail(f, "reasoning", "object", "reasoning must be an object.");
+    json_object_foreach(reasoning, name, value)
+    {
+        if (!str_eq(name, "effort") && !str_eq(name, "summary"))
+            fields_fail(f, "reasoning", "effort, summary",
+                        "reasoning has effort and summary here, not '%.60s'.", name);
+        else if (!json_is_string(value) && !json_is_null(value))
+            fields_fail(f, "reasoning", "string", "reasoning.%s must be a string.", name);
+    }
 }
 
 static void read_reasoning(struct fields *f, struct order *o)
 {
     json_t *reasoning = fields_any(f, "reasoning", false);
-    const char *effort = text_at(reasoning, "effort");
+    const char *effort = text_at(reasoning, "effort"), *summary = text_at(reasoning, "summary");
 
     if (!reasoning)
         return;
+    check_reasoning(f, reasoning);
+    if (summary[0] && !str_eq(summary, "auto"))
+        fields_fail(f, "reasoning", "auto",
+                    "reasoning.summary: thoughts are given whole, not summed up; send auto.");
     json_object_set(o->echo, "reasoning", reasoning);
     if (!effort[0])
         return;
@@ -204,7 +263,10 @@ static void read_include(struct fields *f, struct order *o)
     int64_t top = 0;
     size_t i;
 
-    fields_int(f, "top_logprobs", false, 0, TOP_LOGPROBS_MAX, &top);
+    if (fields_int(f, "top_logprobs", false, 0, TOP_LOGPROBS_MAX, &top))
+        json_object_set_new(o->echo, "top_logprobs", json_integer(top));
+    if (include && !json_is_array(include))
+        fields_fail(f, "include", "array", "include must be an array.");
     json_array_foreach(include, i, one)
     {
         const char *name = json_string_value(one);
@@ -223,15 +285,13 @@ static void read_include(struct fields *f, struct order *o)
 
 static void refuse_memory(struct fields *f)
 {
-    bool store = false, background = false;
+    bool background = false;
     const char *truncation = "disabled";
 
     order_refuse(f, "previous_response_id", "nothing is stored here; send the whole input.");
     order_refuse(f, "conversation", "nothing is stored here; send the whole input.");
     order_refuse(f, "prompt", "there are no stored prompts here.");
     order_refuse(f, "max_tool_calls", "built-in tools are not to be had here.");
-    if (fields_bool(f, "store", &store) && store)
-        fields_fail(f, "store", "false", "store: nothing is stored here; send false or nothing.");
     if (fields_bool(f, "background", &background) && background)
         fields_fail(f, "background", "false", "background: answers are given at once only.");
     if (fields_text(f, "truncation", false, ORDER_TEXT_MAX, &truncation) &&
@@ -268,13 +328,6 @@ static void echo_fields(struct fields *f, struct order *o)
 
 void responses_read(struct answer *a, struct fields *f)
 {
-    static const char *const harmless[] = {"metadata",
-                                           "user",
-                                           "service_tier",
-                                           "safety_identifier",
-                                           "prompt_cache_key",
-                                           "prompt_cache_retention",
-                                           NULL};
     struct order *o = &a->order;
     int64_t n = ORDER_TOKENS_MAX;
 
@@ -292,6 +345,6 @@ void responses_read(struct answer *a, struct fields *f)
     order_number(f, o, "temperature", "temperature", 0, 2);
     order_number(f, o, "top_p", "top_p", 0, 1);
     order_stream(f, o);
-    order_tolerate(f, harmless);
+    openai_tolerate(f);
     echo_fields(f, o);
 }

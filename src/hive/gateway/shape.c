@@ -13,6 +13,17 @@
 #define MESSAGE_MAX 8192
 #define BODY_MAX    65536
 
+/* The list of models, or one of it; /show and /download are rbee's own. */
+static bool is_models(const char *target)
+{
+    static const char path[] = "/v1/models";
+    const char *tail = target && str_starts(target, path) ? target + sizeof path - 1 : NULL;
+
+    if (!tail || !strchr("?/", *tail)) /* the text's end is found there, too */
+        return false;
+    return !str_starts(tail, "/show") && !str_starts(tail, "/download");
+}
+
 enum shape shape_of_path(const char *target)
 {
     static const struct {
@@ -26,12 +37,14 @@ enum shape shape_of_path(const char *target)
     for (size_t i = 0; target && i < sizeof all / sizeof all[0]; i++)
         if (str_starts(target, all[i].prefix))
             return all[i].shape;
-    return SHAPE_RBEE;
+    return is_models(target) ? SHAPE_MODELS : SHAPE_RBEE;
 }
 
 bool shape_is_large(const char *path)
 {
-    return shape_of_path(path) != SHAPE_RBEE;
+    enum shape shape = shape_of_path(path);
+
+    return shape != SHAPE_RBEE && shape != SHAPE_MODELS;
 }
 
 int shape_status(const struct api_error *e)
@@ -105,17 +118,24 @@ static const char *first_field(const struct api_error *e)
         json_object_get(json_array_get(json_object_get(e->details, "errors"), 0), "field"));
 }
 
+/* `,"loading":{…}` when that is what it is about. */
+static void put_loading(const struct api_error *e, struct buf *out)
+{
+    const json_t *loading = json_object_get(e->details, "loading");
+    char *text = loading ? json_dumps(loading, JSON_COMPACT) : NULL;
+
+    if (text)
+        buf_printf(out, ",\"loading\":%s", text);
+    free(text);
+}
+
 static void put_details(const struct api_error *e, struct buf *out)
 {
     const struct api_error_info *info = api_error_info(e->code);
     json_t *details = e->details ? json_copy(e->details) : json_object();
-    const json_t *loading = json_object_get(details, "loading");
     char *text;
 
-    if (loading && (text = json_dumps(loading, JSON_COMPACT))) {
-        buf_printf(out, ",\"loading\":%s", text);
-        free(text);
-    }
+    put_loading(e, out);
     if (!json_object_get(details, "hint"))
         json_object_set_new(details, "hint", json_string(info->hint));
     if (!json_object_get(details, "retriable"))
@@ -127,9 +147,15 @@ static void put_details(const struct api_error *e, struct buf *out)
     json_decref(details);
 }
 
+void shape_put_code(const struct api_error *e, struct buf *out)
+{
+    for (const char *code = api_error_info(e->code)->code; *code; code++)
+        buf_putc(out, (char)tolower((unsigned char)*code));
+}
+
 void shape_error_inside(const struct api_error *e, const char *request_id, struct buf *out)
 {
-    const char *param = first_field(e), *code = api_error_info(e->code)->code;
+    const char *param = first_field(e);
 
     buf_puts(out, "\"error\":{\"message\":");
     put_message_string(e, out);
@@ -139,8 +165,7 @@ void shape_error_inside(const struct api_error *e, const char *request_id, struc
     else
         buf_puts(out, "null");
     buf_puts(out, ",\"code\":\"");
-    for (; *code; code++)
-        buf_putc(out, (char)tolower((unsigned char)*code));
+    shape_put_code(e, out);
     buf_printf(out, "\",\"request_id\":\"%s\"", request_id);
     put_details(e, out);
     buf_putc(out, '}');
@@ -170,16 +195,36 @@ static const char *anthropic_type(int status)
     }
 }
 
-static void put_anthropic(const struct api_error *e, const char *request_id, struct buf *out)
+static void put_anthropic(const struct api_error *e, int status, const char *request_id,
+                          struct buf *out)
 {
-    buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
-               anthropic_type(shape_status(e)));
+    buf_printf(
+        out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", anthropic_type(status));
     put_message_string(e, out);
-    buf_printf(out, "},\"request_id\":\"%s\"}", request_id);
+    buf_printf(out, "},\"request_id\":\"%s\"", request_id);
+    put_loading(e, out);
+    buf_putc(out, '}');
 }
 
-void shape_error(enum shape shape, const struct api_error *e, const char *request_id,
-                 struct buf *out)
+/* Ours, and what OpenAI's clients read beside `code` and `message`. */
+static void put_models(const struct api_error *e, const char *request_id, struct buf *out)
+{
+    char *text = api_error_body(e, request_id);
+    json_t *body = text ? json_loads(text, 0, NULL) : NULL, *inner = json_object_get(body, "error");
+    const char *param = first_field(e);
+
+    free(text);
+    json_object_set_new(inner, "type", json_string(openai_type(shape_status(e))));
+    json_object_set_new(inner, "param", param ? json_string(param) : json_null());
+    text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    buf_puts(out, text ? text : "{\"error\":{\"code\":\"INTERNAL\"}}");
+    free(text);
+    json_decref(body);
+}
+
+/* `status` is the one it is sent with. */
+static void put_error(enum shape shape, const struct api_error *e, int status,
+                      const char *request_id, struct buf *out)
 {
     char *text;
 
@@ -190,12 +235,16 @@ void shape_error(enum shape shape, const struct api_error *e, const char *reques
         buf_putc(out, '}');
         break;
     case SHAPE_ANTHROPIC:
-        put_anthropic(e, request_id, out);
+        put_anthropic(e, status, request_id, out);
         break;
     case SHAPE_OLLAMA:
         buf_puts(out, "{\"error\":");
         put_message_string(e, out);
+        put_loading(e, out);
         buf_putc(out, '}');
+        break;
+    case SHAPE_MODELS:
+        put_models(e, request_id, out);
         break;
     case SHAPE_RBEE:
         text = api_error_body(e, request_id);
@@ -203,6 +252,12 @@ void shape_error(enum shape shape, const struct api_error *e, const char *reques
         free(text);
         break;
     }
+}
+
+void shape_error(enum shape shape, const struct api_error *e, const char *request_id,
+                 struct buf *out)
+{
+    put_error(shape, e, shape_status(e), request_id, out);
 }
 
 void shape_render(enum shape shape, int status, const char *text, const char *request_id, char *dst,
@@ -236,7 +291,7 @@ void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e
         http_add_header(x, "Retry-After", seconds);
     }
     buf_init(&body, BODY_MAX);
-    shape_error(shape, e, http_request_id(x), &body);
+    put_error(shape, e, status, http_request_id(x), &body);
     http_reply(x, status, "application/json", buf_str(&body), body.len);
     buf_done(&body);
     api_error_done(e);

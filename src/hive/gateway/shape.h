@@ -4,7 +4,10 @@
  *   OpenAI     {"error":{"message","type","param","code","request_id","details"}}
  *   Anthropic  {"type":"error","error":{"type","message"},"request_id"}
  *   Ollama     {"error":"…"}
+ *   models     rbee's own with OpenAI's "type" and "param" in it: /v1/models has readers of both
+ * kinds
  *
+ * While a model loads, each has the object `loading` too: in OpenAI's `error`, else beside it.
  * The hint (what to do) is put behind the message. Pure; loop thread for shape_answer.
  */
 #ifndef RBEE_HIVE_GATEWAY_SHAPE_H
@@ -17,7 +20,7 @@
 
 struct http_exchange;
 
-enum shape { SHAPE_RBEE, SHAPE_OPENAI, SHAPE_ANTHROPIC, SHAPE_OLLAMA };
+enum shape { SHAPE_RBEE, SHAPE_MODELS, SHAPE_OPENAI, SHAPE_ANTHROPIC, SHAPE_OLLAMA };
 
 /* Of the API that a path (or a raw target, with its query) belongs to. */
 enum shape shape_of_path(const char *target);
@@ -29,6 +32,8 @@ void shape_error(enum shape shape, const struct api_error *e, const char *reques
                  struct buf *out);
 /* `"error":{…}` of OpenAI's shape, for an object that has more beside it. */
 void shape_error_inside(const struct api_error *e, const char *request_id, struct buf *out);
+/* The error's code as OpenAI's clients read it, in lower case. */
+void shape_put_code(const struct api_error *e, struct buf *out);
 int shape_status(const struct api_error *e);
 
 /* The error of a status that the server itself found, for http_server_params.render_error. */

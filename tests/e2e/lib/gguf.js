@@ -120,4 +120,21 @@ function writeVocabulary(file, tokens) {
   fs.writeFileSync(file, headOf([entry('general.architecture', STRING, 'bert'), ...wordpieceKeys(tokens)], []));
 }
 
-module.exports = { writeHollowModel, writeVocabulary, wordpieceTokens };
+/* A whole file: metadata entries, [name, dimensions] of each tensor, and weights(name, n) of its numbers. */
+function writeGguf(meta, shapes, weights) {
+  let offset = 0;
+  const infos = [];
+  const data = [];
+  for (const [name, dims] of shapes) {
+    const floats = weights(name, dims.reduce((a, b) => a * b, 1));
+    infos.push(Buffer.concat([string(name), u32(dims.length), ...dims.map(u64), u32(0), u64(offset)]));
+    const bytes = Buffer.alloc(Math.ceil(floats.byteLength / ALIGNMENT) * ALIGNMENT);
+    Buffer.from(floats.buffer).copy(bytes);
+    data.push(bytes);
+    offset += bytes.length;
+  }
+  const head = headOf(meta, infos);
+  return Buffer.concat([head, Buffer.alloc(-head.length & (ALIGNMENT - 1)), ...data]);
+}
+
+module.exports = { U32, I32, F32, STRING, entry, array, writeGguf, writeHollowModel, writeVocabulary, wordpieceTokens };

@@ -16,6 +16,14 @@
  *   { stall: n }          n bytes, then silence
  *   { pace: n }           n bytes every 10 ms
  *   { extra: n }          n bytes too many
+ *   { etag, lastModified } the answer carries them (the true CDN sends neither)
+ *   { noSize: true }      no Content-Length: the end of the connection is the end of the file
+ *   { hops: n }           n redirects before the file, each to the same store
+ *   { location: url }     a redirect to there
+ *   { unsatisfiable: true } 416, whatever was asked
+ *
+ * `cdn.faults(request, file)`, when it is a function, decides instead of the plan. `cdn.sent` counts
+ * the bytes of each "org/repo/file" that were handed to a socket, `cdn.openMost` the most answers at once.
  */
 const crypto = require('node:crypto');
 const http = require('node:http');
@@ -39,7 +47,9 @@ class Hub {
     hub.token = token;
     hub.repos = new Map();
     hub.api = { plan: [], calls: [] };
-    hub.cdn = { plan: [], calls: [] };
+    hub.cdn = { plan: [], calls: [], sent: new Map(), faults: null, open: 0, openMost: 0 };
+    hub.linked = true; // the redirect tells size and digest
+    hub.sized = true; // the API does
     hub.server = await listen((req, res) => hub.#answer(req, res));
     hub.store = await listen((req, res) => hub.#send(req, res));
     hub.url = `http://127.0.0.1:${hub.server.address().port}`;
@@ -110,7 +120,7 @@ class Hub {
     const siblings = ['.gitattributes', 'README.md'].map((rfilename) => ({ rfilename, size: 1519, blobId: sha1(rfilename) }));
     for (const [rfilename, { bytes, sha256: digest }] of repo.entries) {
       const entry = { rfilename };
-      if (query.get('blobs') === 'true') {
+      if (query.get('blobs') === 'true' && this.sized) {
         Object.assign(entry, { size: bytes.length, blobId: sha1(rfilename), lfs: { sha256: digest, size: bytes.length, pointerSize: 135 } });
       }
       siblings.push(entry);
@@ -136,7 +146,7 @@ class Hub {
     } else {
       res.writeHead(302, {
         'content-type': 'text/plain; charset=utf-8', 'x-repo-commit': repo.commit, 'accept-ranges': 'bytes',
-        'x-linked-size': String(entry.bytes.length), 'x-linked-etag': `"${entry.sha256}"`,
+        ...(this.linked ? { 'x-linked-size': String(entry.bytes.length), 'x-linked-etag': `"${entry.sha256}"` } : {}),
         location: `${this.storeUrl}/repos/ab/cd/${encodeURIComponent(name)}/${encodeURIComponent(file)}?X-Amz-Signature=0123&response-content-disposition=inline`,
       });
       res.end('Found. Redirecting');
@@ -145,43 +155,96 @@ class Hub {
 
   async #send(req, res) {
     const [, name, file] = /^\/repos\/ab\/cd\/([^/]+)\/([^/?]+)/.exec(req.url).map(decodeURIComponent);
-    const told = this.cdn.plan.shift() || {};
-    this.cdn.calls.push({ name, file, range: req.headers.range, authorization: req.headers.authorization });
+    const told = (this.cdn.faults ? this.cdn.faults(req, file) : this.cdn.plan.shift()) || {};
+    this.cdn.calls.push({ name, file, range: req.headers.range, ifRange: req.headers['if-range'], authorization: req.headers.authorization, told });
+    this.cdn.openMost = Math.max(this.cdn.openMost, ++this.cdn.open);
+    let over = false; // all of it is with the system, or the client has gone
+    const leave = () => {
+      this.cdn.open -= over ? 0 : 1;
+      over = true;
+    };
+    res.on('finish', leave).on('close', leave);
+    if (told.location) {
+      res.writeHead(302, { location: told.location });
+      return res.end();
+    }
+    if (told.hops) {
+      this.cdn.plan.unshift({ ...told, hops: told.hops - 1 });
+      res.writeHead(302, { location: `${this.storeUrl}${req.url}` });
+      return res.end();
+    }
     if (told.status) {
       res.writeHead(told.status, told.headers || {});
       return res.end('planned');
     }
-    let bytes = this.repos.get(name).entries.get(file).bytes;
-    const total = bytes.length;
-    const range = !told.ignoreRange && /^bytes=(\d+)-$/.exec(req.headers.range || '');
-    const from = range ? Number(range[1]) + (told.shift || 0) : 0;
-    if (range && from >= total) {
+    return this.#file(req, res, name, file, told);
+  }
+
+  /* [from, to) as the request asks for it and the fault lets it have; null: the range is refused. */
+  #range(req, total, told) {
+    const range = !told.ignoreRange && /^bytes=(\d+)-(\d*)$/.exec(req.headers.range || '');
+    const changed = req.headers['if-range'] && req.headers['if-range'] !== told.etag;
+    if (told.unsatisfiable) return null;
+    if (!range || changed) return { from: 0, to: total, whole: true };
+    const from = Number(range[1]) + (told.shift || 0);
+    const to = range[2] ? Math.min(total, Number(range[2]) + 1 + (told.shift || 0)) : total;
+    return from >= total ? null : { from, to, whole: false };
+  }
+
+  #file(req, res, name, file, told) {
+    const all = this.repos.get(name).entries.get(file).bytes;
+    const total = all.length;
+    const range = this.#range(req, total, told);
+    if (!range) {
       res.writeHead(416, { 'content-range': `bytes */${total}` });
       return res.end();
     }
-    bytes = Buffer.from(bytes.subarray(from));
-    if (told.corrupt) bytes[bytes.length >> 1] ^= 1;
+    let bytes = all.subarray(range.from, range.to);
+    if (told.corrupt) {
+      bytes = Buffer.from(bytes);
+      bytes[bytes.length >> 1] ^= 1;
+    }
     if (told.extra) bytes = Buffer.concat([bytes, Buffer.alloc(told.extra)]);
     const head = { 'content-type': 'binary/octet-stream', 'accept-ranges': 'bytes', 'x-cache': 'Hit from cloudfront' };
-    if (!told.extra) head['content-length'] = bytes.length;
-    if (range) head['content-range'] = `bytes ${from}-${total - 1}/${total}`;
-    res.writeHead(range ? 206 : 200, head);
-    return this.#pour(res, bytes, told);
+    if (!told.extra && !told.noSize) head['content-length'] = bytes.length;
+    if (told.noSize) head.connection = 'close';
+    if (told.etag) head.etag = told.etag;
+    if (told.lastModified) head['last-modified'] = told.lastModified;
+    if (!range.whole) head['content-range'] = `bytes ${range.from}-${range.to - 1}/${total}`;
+    res.writeHead(range.whole ? 200 : 206, head);
+    return this.#pour(res, bytes, told, `${name}/${file}`);
   }
 
-  async #pour(res, bytes, told) {
+  #count(key, n) {
+    this.cdn.sent.set(key, (this.cdn.sent.get(key) || 0) + n);
+  }
+
+  async #pour(res, bytes, told, key) {
     const end = told.reset ?? told.short ?? told.stall ?? bytes.length;
     if (told.pace) {
       for (let at = 0; at < bytes.length && !res.destroyed; at += told.pace) {
-        res.write(bytes.subarray(at, at + told.pace));
+        const slice = bytes.subarray(at, at + told.pace);
+        this.#count(key, slice.length);
+        if (at + told.pace >= bytes.length) return res.end(slice);
+        res.write(slice);
         await pause(10);
       }
       return res.end();
     }
-    if (end >= bytes.length) return res.end(bytes);
-    res.write(bytes.subarray(0, end));
+    for (let at = 0; at < Math.min(end, bytes.length) && !res.destroyed; at += 65536) {
+      const slice = bytes.subarray(at, Math.min(at + 65536, end, bytes.length));
+      this.#count(key, slice.length);
+      if (!res.write(slice)) {
+        await new Promise((resolve) => {
+          const go = () => resolve(res.off('drain', go).off('close', go));
+          res.on('drain', go).on('close', go);
+        });
+      }
+    }
+    if (end >= bytes.length) return res.end();
     if (told.stall !== undefined) return undefined;
     await pause(30); // for the bytes to arrive
+    if (res.destroyed) return undefined;
     if (told.reset !== undefined) res.socket.resetAndDestroy();
     else res.socket.end();
     return undefined;

@@ -123,4 +123,4 @@ function runOnTerminal(args, { env = {}, home = makeHome(), columns = 100 } = {}
 const noTerminal = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0
   ? false : 'no pseudo-terminal can be had here';
 
-module.exports = { BUILD, KEEPER, makeHome, run, start, runOnTerminal, noTerminal };
+module.exports = { BUILD, KEEPER, makeHome, environment, run, start, runOnTerminal, noTerminal };

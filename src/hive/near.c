@@ -1,6 +1,6 @@
 /* near.c - see near.h. Source: Levenshtein, Soviet Physics Doklady 10, 1966: fewest single edits.
  */
-#include "hive/gateway/near.h"
+#include "hive/near.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -55,6 +55,32 @@ static unsigned distance(const char *a, const char *b)
         }
     }
     return row[m];
+}
+
+static unsigned distance_of_last(const char *wanted, const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    unsigned whole = distance(wanted, name), last = slash ? distance(wanted, slash + 1) : whole;
+
+    return last < whole ? last : whole;
+}
+
+const char *near_best(const struct near *near, const char *wanted)
+{
+    /* A third of the letters may be wrong, of a short name half: past that a guess helps nobody. */
+    unsigned n = (unsigned)strnlen(wanted, COMPARED_MAX);
+    unsigned best_distance = (n / 2 < n / 3 + 1 ? n / 2 : n / 3 + 1) + 1;
+    const char *best = NULL;
+
+    for (size_t i = 0; i < near->n; i++) {
+        unsigned d = distance_of_last(wanted, near->names[i]);
+
+        if (d < best_distance) {
+            best_distance = d;
+            best = near->names[i];
+        }
+    }
+    return best;
 }
 
 void near_text(const struct near *near, const char *wanted, char *dst, size_t dst_size)

@@ -1,0 +1,179 @@
+/* access_share.c - see access_share.h. Linux: memfd, its seals, /proc/self/fd. */
+#include "api/access_share.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/access.h"
+#include "api/keys.h"
+#include "base/str.h"
+
+#define SHARE_MAGIC   0x6b657973u /* "keys" */
+#define SHARE_VERSION 1
+#define READ_TRIES    1000 /* a change takes a microsecond */
+#define WORDS         (SHA256_BYTES / sizeof(uint64_t))
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1: no new mapping may write */
+#endif
+
+struct access_share {
+    uint32_t magic, version;
+    char link_key[ACCESS_KEY_MAX + 1];
+    char certificate[ACCESS_SHARE_PEM_MAX], private_key[ACCESS_SHARE_PEM_MAX];
+    _Atomic uint32_t changes; /* odd: a change is under way */
+    _Atomic uint32_t n;
+    _Atomic uint64_t hashes[KEYS_MAX][WORDS];
+};
+
+/* ---- the hive's side ---- */
+
+static int put_secrets(struct access_share *s, const struct access_secrets *secrets,
+                       struct err *err)
+{
+    s->magic = SHARE_MAGIC;
+    s->version = SHARE_VERSION;
+    str_copy(s->link_key, sizeof s->link_key, secrets->link_key);
+    if (!secrets->certificate)
+        return 0;
+    if (str_copy(s->certificate, sizeof s->certificate, secrets->certificate) &&
+        str_copy(s->private_key, sizeof s->private_key, secrets->private_key))
+        return 0;
+    return err_set(
+        err, ERR_LIMIT, "the certificate has %zu bytes and its key %zu; each may have %u",
+        strlen(secrets->certificate), strlen(secrets->private_key), ACCESS_SHARE_PEM_MAX - 1);
+}
+
+/* The same memory by a descriptor that can only read. */
+static int reader_of(int fd, int *out, struct err *err)
+{
+    char path[40];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    *out = open(path, O_RDONLY | O_CLOEXEC);
+    return *out >= 0 ? 0 : err_errno(err, ERR_IO, errno, "cannot share the keys with workers");
+}
+
+static int map_made(int fd, struct access_share **out, struct err *err)
+{
+    void *at = MAP_FAILED;
+
+    if (ftruncate(fd, sizeof **out) == 0)
+        at = mmap(NULL, sizeof **out, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED)
+        return err_errno(err, ERR_IO, errno, "cannot map %zu bytes for the keys", sizeof **out);
+    *out = at;
+    /* Before Linux 5.1 the last seal is not known: the read-only descriptor has to do. */
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL))
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    return 0;
+}
+
+int access_share_create(const struct access_secrets *secrets, struct access_share **out, int *fd,
+                        struct err *err)
+{
+    int made = memfd_create("rbee-keys", MFD_CLOEXEC | MFD_ALLOW_SEALING), rc;
+
+    *out = NULL;
+    if (made < 0)
+        return err_errno(err, ERR_IO, errno, "cannot make memory for the keys");
+    rc = map_made(made, out, err);
+    if (rc == 0)
+        rc = put_secrets(*out, secrets, err);
+    if (rc == 0)
+        rc = reader_of(made, fd, err);
+    close(made);
+    if (rc) {
+        access_share_detach(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+void access_share_publish(struct access_share *s, const struct keys *k)
+{
+    atomic_fetch_add(&s->changes, 1);
+    for (size_t i = 0; i < k->n; i++) {
+        uint64_t words[WORDS];
+
+        memcpy(words, k->items[i].hash, sizeof words);
+        for (size_t j = 0; j < WORDS; j++)
+            atomic_store(&s->hashes[i][j], words[j]);
+    }
+    atomic_store(&s->n, (uint32_t)k->n);
+    atomic_fetch_add(&s->changes, 1);
+}
+
+/* ---- the worker's side ---- */
+
+int access_share_attach(int fd, struct access_share **out, struct err *err)
+{
+    struct stat st;
+    struct access_share *s;
+
+    if (fstat(fd, &st) != 0 || st.st_size != (off_t)sizeof *s)
+        return err_set(err, ERR_INVALID, "descriptor %d holds no keys of a hive", fd);
+    s = mmap(NULL, sizeof *s, PROT_READ, MAP_SHARED, fd, 0);
+    if (s == MAP_FAILED)
+        return err_errno(err, ERR_IO, errno, "cannot map the hive's keys");
+    if (s->magic != SHARE_MAGIC || s->version != SHARE_VERSION) {
+        int rc = err_set(err, ERR_CONFLICT,
+                         "descriptor %d holds keys of mark %08x, version %u; this worker knows "
+                         "mark %08x, version %u",
+                         fd, s->magic, s->version, SHARE_MAGIC, SHARE_VERSION);
+
+        munmap(s, sizeof *s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void access_share_detach(struct access_share *s)
+{
+    if (s)
+        munmap(s, sizeof *s);
+}
+
+struct access_secrets access_share_secrets(const struct access_share *s)
+{
+    return (struct access_secrets){.link_key = s->link_key,
+                                   .certificate = s->certificate[0] ? s->certificate : NULL,
+                                   .private_key = s->certificate[0] ? s->private_key : NULL};
+}
+
+/* A copy of the list as it was at one moment; nothing when there was no such moment. */
+static void take_copy(const struct access_share *s, struct keys *out)
+{
+    for (int i = 0; i < READ_TRIES; i++) {
+        uint32_t before = atomic_load(&s->changes), n = atomic_load(&s->n);
+
+        if (before % 2 != 0 || n > KEYS_MAX)
+            continue;
+        for (size_t k = 0; k < n; k++) {
+            uint64_t words[WORDS];
+
+            for (size_t j = 0; j < WORDS; j++)
+                words[j] = atomic_load(&s->hashes[k][j]);
+            memcpy(out->items[k].hash, words, sizeof words);
+        }
+        out->n = n;
+        if (atomic_load(&s->changes) == before)
+            return;
+    }
+    out->n = 0;
+}
+
+bool access_share_opens(const struct access_share *s, const char *key)
+{
+    struct keys now;
+
+    take_copy(s, &now);
+    return keys_find(&now, key) >= 0;
+}

@@ -1,0 +1,134 @@
+/* failed_keys.c - see failed_keys.h. A token bucket for each address, looked up in a row. */
+#include "api/failed_keys.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PREFIX_BYTES 8 /* of an IPv6 address that count */
+
+/* `debt_ms` falls with the time: each failure adds a refill's time, BURST of them are allowed. */
+struct culprit {
+    struct in6_addr who; /* IPv4: mapped; IPv6: the lower half is zero */
+    int64_t debt_until_ms, last_ms;
+    struct {
+        int64_t told_ms;
+        uint64_t n_untold;
+        bool told;
+    } of[FAILED_KINDS];
+};
+
+struct failed_keys {
+    struct culprit all[FAILED_KEYS_MAX];
+    size_t n;
+};
+
+struct failed_keys *failed_keys_create(void)
+{
+    return calloc(1, sizeof(struct failed_keys));
+}
+
+void failed_keys_free(struct failed_keys *f)
+{
+    free(f);
+}
+
+/* What is not understood is one address, too. */
+static struct in6_addr who_is(const char *peer)
+{
+    struct in6_addr out = {0};
+    struct in_addr v4;
+    char text[FAILED_KEYS_WHO_BYTES];
+    bool bracketed = peer[0] == '[';
+    size_t n = strcspn(peer + bracketed, bracketed ? "]%" : ":");
+
+    if (n >= sizeof text)
+        return out;
+    memcpy(text, peer + bracketed, n);
+    text[n] = '\0';
+    if (!bracketed && inet_pton(AF_INET, text, &v4) == 1) {
+        out.s6_addr[10] = out.s6_addr[11] = 0xff;
+        memcpy(&out.s6_addr[12], &v4, 4);
+    } else if (inet_pton(AF_INET6, text, &out) == 1 && !IN6_IS_ADDR_V4MAPPED(&out)) {
+        memset(&out.s6_addr[PREFIX_BYTES], 0, sizeof out - PREFIX_BYTES);
+    }
+    return out;
+}
+
+char *failed_keys_who(const char *peer, char dst[FAILED_KEYS_WHO_BYTES])
+{
+    struct in6_addr who = who_is(peer);
+    char text[INET6_ADDRSTRLEN] = "?";
+
+    if (IN6_IS_ADDR_V4MAPPED(&who))
+        inet_ntop(AF_INET, &who.s6_addr[12], text, sizeof text);
+    else
+        inet_ntop(AF_INET6, &who, text, sizeof text);
+    snprintf(dst, FAILED_KEYS_WHO_BYTES, "%s%s", text, IN6_IS_ADDR_V4MAPPED(&who) ? "" : "/64");
+    return dst;
+}
+
+static size_t find(const struct failed_keys *f, const struct in6_addr *who)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (memcmp(&f->all[i].who, who, sizeof *who) == 0)
+            return i;
+    return f->n;
+}
+
+int failed_keys_wait_s(const struct failed_keys *f, const char *peer, int64_t now_ms)
+{
+    struct in6_addr who = who_is(peer);
+    size_t i = find(f, &who);
+    int64_t over;
+
+    if (i == f->n)
+        return 0;
+    over =
+        f->all[i].debt_until_ms - now_ms - (FAILED_KEYS_BURST - 1) * (int64_t)FAILED_KEYS_REFILL_MS;
+    return over > 0 ? (int)((over + 999) / 1000) : 0;
+}
+
+/* A place for a new one. */
+static struct culprit *place(struct failed_keys *f)
+{
+    struct culprit *oldest = &f->all[0];
+
+    if (f->n < FAILED_KEYS_MAX)
+        return &f->all[f->n++];
+    for (size_t i = 1; i < f->n; i++)
+        if (f->all[i].last_ms < oldest->last_ms)
+            oldest = &f->all[i];
+    return oldest;
+}
+
+static bool is_to_be_told(struct culprit *c, enum failed_kind kind, int64_t now_ms, uint64_t *n)
+{
+    c->of[kind].n_untold++;
+    if (c->of[kind].told && now_ms - c->of[kind].told_ms < FAILED_KEYS_TELL_MS)
+        return false;
+    *n = c->of[kind].n_untold;
+    c->of[kind].told = true;
+    c->of[kind].told_ms = now_ms;
+    c->of[kind].n_untold = 0;
+    return true;
+}
+
+bool failed_keys_note(struct failed_keys *f, enum failed_kind kind, const char *peer,
+                      int64_t now_ms, uint64_t *n)
+{
+    struct in6_addr who = who_is(peer);
+    size_t i = find(f, &who);
+    bool known = i < f->n;
+    struct culprit *c = known ? &f->all[i] : place(f);
+
+    if (!known)
+        *c = (struct culprit){.who = who};
+    if (c->debt_until_ms < now_ms)
+        c->debt_until_ms = now_ms;
+    if (kind != FAILED_TLS)
+        c->debt_until_ms += FAILED_KEYS_REFILL_MS;
+    c->last_ms = now_ms;
+    return is_to_be_told(c, kind, now_ms, n);
+}

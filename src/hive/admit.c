@@ -1,0 +1,122 @@
+/* admit.c - see admit.h. */
+#include "hive/admit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "config/config.h"
+#include "hive/inspect.h"
+#include "hive/models_internal.h"
+#include "hive/programs.h"
+#include "hive/reply.h"
+#include "version.h"
+
+struct admit {
+    struct admit_params p;
+    char sha256[CARD_SHA256_BYTES];
+    char judge[64];
+    struct inspect *inspect;
+};
+
+/* Which program judges: another build of the same version is another judge. */
+static void judge_text(const char *program, char dst[64])
+{
+    struct stat st = {0};
+
+    stat(program, &st);
+    snprintf(dst, 64, "%s-%lld-%lld", RBEE_VERSION, (long long)st.st_size,
+             (long long)st.st_mtim.tv_sec);
+}
+
+/* The last word; the admission is no more. */
+static void finish(struct admit *a, const struct api_error *e)
+{
+    const struct admit_params p = a->p;
+
+    free(a);
+    p.done(p.arg, e);
+}
+
+static void keep(const struct admit *a, const struct inspect_result *r)
+{
+    const char *license = json_string_value(json_object_get(r->json, "license"));
+    struct catalog_verdict v = {0};
+    struct err err;
+
+    if (!a->sha256[0] || (r->error && r->error->code == API_WORKER_START_FAILED))
+        return;
+    str_copy(v.judge, sizeof v.judge, a->judge);
+    str_copy(v.license, sizeof v.license, license ? license : "");
+    if (r->error) {
+        str_copy(v.code, sizeof v.code, api_error_info(r->error->code)->code);
+        str_copy(v.message, sizeof v.message, r->error->message);
+    }
+    if (catalog_put_verdict(a->p.models->catalog, a->sha256, &v, &err))
+        log_warn("%s", err.text);
+}
+
+static void on_inspected(void *arg, const struct inspect_result *r)
+{
+    struct admit *a = arg;
+
+    keep(a, r);
+    finish(a, r->error);
+}
+
+/* True when the verdict is known. */
+static bool is_known(struct admit *a)
+{
+    struct catalog_verdict v = {0};
+    struct api_error e = {0};
+
+    if (!a->sha256[0] || catalog_get_verdict(a->p.models->catalog, a->sha256, &v, NULL) ||
+        !str_eq(v.judge, a->judge))
+        return false;
+    if (v.code[0])
+        api_error_set(&e, api_code_from(v.code, NULL), REPLY_SRC, "%s", v.message);
+    finish(a, v.code[0] ? &e : NULL);
+    return true;
+}
+
+void admit_start(const struct admit_params *params, struct admit **out)
+{
+    struct admit *a = calloc(1, sizeof *a);
+    struct api_error e = {0};
+    struct err err = {0};
+    char *program = NULL;
+
+    *out = NULL;
+    if (!a) {
+        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+        params->done(params->arg, &e);
+        return;
+    }
+    a->p = *params;
+    str_copy(a->sha256, sizeof a->sha256, params->sha256);
+    if (programs_find_worker(config_text(params->config, "hive", "worker"), &program, &err)) {
+        api_error_set(&e, API_WORKER_START_FAILED, REPLY_SRC, "%s", err.text);
+        finish(a, &e);
+        return;
+    }
+    judge_text(program, a->judge);
+    if (!is_known(a)) {
+        if (inspect_start(params->base, program, config_text(params->config, "hive", "sandbox"),
+                          params->path, on_inspected, a, &a->inspect, &e))
+            finish(a, &e);
+        else
+            *out = a;
+    }
+    free(program);
+    api_error_done(&e);
+}
+
+void admit_cancel(struct admit *a)
+{
+    if (!a)
+        return;
+    inspect_cancel(a->inspect);
+    free(a);
+}

@@ -1,0 +1,33 @@
+/*
+ * admit.h - may a new file enter the catalog? Judged by `llm-worker-rbee inspect`, in a process of
+ * its own that is thrown away; the hive itself never looks into a model.
+ *
+ * The verdict is kept with the file's digest, and holds as long as the judging program stays the
+ * same: a later one may run what this one cannot. Loop thread only.
+ */
+#ifndef RBEE_HIVE_ADMIT_H
+#define RBEE_HIVE_ADMIT_H
+
+#include "api/errors.h"
+
+struct admit;
+struct config;
+struct event_base;
+struct models;
+
+struct admit_params {
+    struct event_base *base;
+    const struct config *config; /* [hive] worker */
+    struct models *models;       /* whose catalog keeps the verdict */
+    const char *path;            /* the first part of a split model */
+    const char *sha256;          /* of that file; "" = not known: nothing is kept */
+    void *arg;
+    /* Once: from the loop, or before admit_start returns. NULL: it may enter. */
+    void (*done)(void *arg, const struct api_error *e);
+};
+
+/* *out is NULL when `done` has been called already. */
+void admit_start(const struct admit_params *params, struct admit **out);
+void admit_cancel(struct admit *a); /* `done` does not come; NULL is fine */
+
+#endif

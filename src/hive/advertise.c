@@ -1,0 +1,127 @@
+/* advertise.c - see advertise.h. */
+#include "hive/advertise.h"
+
+#include <ifaddrs.h>
+#include <jansson.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "base/str.h"
+
+#define FILE_NAME      "run/hive.json"
+#define FILE_MAX_BYTES 4096
+
+int advertise_write(const char *home, const struct advertise *a, struct err *err)
+{
+    json_t *j = json_pack("{s:s, s:i, s:b, s:s}", "host", a->addr.host, "port", (int)a->addr.port,
+                          "tls", a->tls, "pin", a->pin);
+    char *text = j ? json_dumps(j, JSON_INDENT(1)) : NULL, *path = path_join(home, FILE_NAME);
+    int rc = text && path ? path_write_file(path, text, strlen(text), 0600, err)
+                          : err_no_memory(err, FILE_MAX_BYTES, "run/hive.json");
+
+    json_decref(j);
+    free(text);
+    free(path);
+    return rc;
+}
+
+void advertise_remove(const char *home)
+{
+    char *path = path_join(home, FILE_NAME);
+
+    if (path)
+        unlink(path);
+    free(path);
+}
+
+static int parse(const char *path, const char *text, size_t n, struct advertise *out,
+                 struct err *err)
+{
+    const char *host = "", *pin = "";
+    int port = 0, tls = 0, rc = 0;
+    json_t *j = json_loadb(text, n, 0, NULL);
+
+    if (!j ||
+        json_unpack(j, "{s:s, s:i, s:b, s:s}", "host", &host, "port", &port, "tls", &tls, "pin",
+                    &pin) != 0 ||
+        !str_copy(out->addr.host, sizeof out->addr.host, host) || port < 1 || port > UINT16_MAX ||
+        (pin[0] && !tls_is_pin(pin)))
+        rc = err_set(err, ERR_INVALID, "%s is not what a hive writes there; restart it", path);
+    out->addr.port = (uint16_t)port;
+    out->tls = tls != 0;
+    str_copy(out->pin, sizeof out->pin, rc ? "" : pin);
+    json_decref(j);
+    return rc;
+}
+
+int advertise_read(const char *home, struct advertise *out, struct err *err)
+{
+    char *path = path_join(home, FILE_NAME), *text;
+    size_t n;
+    int rc;
+
+    *out = (struct advertise){0};
+    if (!path)
+        return err_no_memory(err, strlen(home), "a path");
+    rc = path_read_file(path, FILE_MAX_BYTES, &text, &n, err);
+    if (rc == 0) {
+        rc = parse(path, text, n, out, err);
+        free(text);
+    }
+    free(path);
+    return rc;
+}
+
+/* ---- the line ---- */
+
+/* An address of that family by which others reach this machine, as text; false for none. */
+static bool own_address(const struct ifaddrs *list, int family, char *dst, size_t dst_size)
+{
+    for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
+        socklen_t bytes =
+            family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+
+        if (!i->ifa_addr || i->ifa_addr->sa_family != family || (i->ifa_flags & IFF_LOOPBACK) ||
+            !(i->ifa_flags & IFF_UP))
+            continue;
+        if (getnameinfo(i->ifa_addr, bytes, dst, (socklen_t)dst_size, NULL, 0, NI_NUMERICHOST) ==
+                0 &&
+            !strchr(dst, '%')) /* a link-local address means nothing elsewhere */
+            return true;
+    }
+    return false;
+}
+
+static void public_host(const char *bound, char *dst, size_t dst_size)
+{
+    struct ifaddrs *list = NULL;
+    bool v6 = str_eq(bound, "::"), found;
+
+    str_copy(dst, dst_size, bound);
+    if (!v6 && !str_eq(bound, "0.0.0.0"))
+        return;
+    found = getifaddrs(&list) == 0 && (own_address(list, AF_INET, dst, dst_size) ||
+                                       (v6 && own_address(list, AF_INET6, dst, dst_size)));
+    if (list)
+        freeifaddrs(list);
+    if (!found && gethostname(dst, dst_size) != 0)
+        str_copy(dst, dst_size, "THIS-MACHINE");
+    dst[dst_size - 1] = '\0';
+}
+
+char *advertise_line(const struct advertise *a, const char *code, char dst[ADVERTISE_LINE_MAX])
+{
+    struct config_addr addr = a->addr;
+    char where[CONFIG_HOST_MAX + 9];
+
+    public_host(a->addr.host, addr.host, sizeof addr.host);
+    snprintf(dst, ADVERTISE_LINE_MAX, "rbee-keeper node add NAME rbee://%s/%s/%s",
+             config_addr_text(&addr, where, sizeof where), a->pin, code);
+    return dst;
+}

@@ -1,0 +1,211 @@
+/* certificate.c - see certificate.h. OpenSSL's libcrypto; RFC 5280 for what stands in it. */
+#include "hive/certificate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "base/uuid.h"
+
+#define PEM_FILE_MAX (64u << 10)
+#define DAY_S        86400L
+
+/* ---- making ---- */
+
+static int refused(const char *what, struct err *err)
+{
+    const char *why = ERR_reason_error_string(ERR_peek_last_error());
+
+    ERR_clear_error();
+    return err_set(err, ERR_IO, "%s could not be made: %s", what, why ? why : "OpenSSL says no");
+}
+
+static bool add_extension(X509 *x, int nid, const char *value)
+{
+    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
+    bool good = e && X509_add_ext(x, e, -1) == 1;
+
+    X509_EXTENSION_free(e);
+    return good;
+}
+
+static bool fill(X509 *x, EVP_PKEY *key)
+{
+    X509_NAME *name = X509_get_subject_name(x);
+
+    return X509_set_version(x, X509_VERSION_3) == 1 &&
+           ASN1_INTEGER_set_uint64(X509_get_serialNumber(x), random_u64() >> 1) == 1 &&
+           X509_gmtime_adj(X509_getm_notBefore(x), -DAY_S) && /* clocks differ */
+           X509_gmtime_adj(X509_getm_notAfter(x), CERTIFICATE_DAYS * DAY_S) &&
+           X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"rbee-hive",
+                                      -1, -1, 0) == 1 &&
+           X509_set_issuer_name(x, name) == 1 && X509_set_pubkey(x, key) == 1 &&
+           add_extension(x, NID_basic_constraints, "critical,CA:FALSE") &&
+           add_extension(x, NID_key_usage, "critical,digitalSignature") &&
+           add_extension(x, NID_ext_key_usage, "serverAuth") && X509_sign(x, key, EVP_sha256()) > 0;
+}
+
+/* What a memory BIO holds, as a text (free()), or NULL. */
+static char *text_of(BIO *bio)
+{
+    char *bytes;
+    long n = BIO_get_mem_data(bio, &bytes);
+
+    return n > 0 ? str_ndup(bytes, (size_t)n) : NULL;
+}
+
+static char *sign(EVP_PKEY *key)
+{
+    X509 *x = X509_new();
+    BIO *out = BIO_new(BIO_s_mem());
+    char *text = NULL;
+
+    if (x && out && fill(x, key) && PEM_write_bio_X509(out, x) == 1)
+        text = text_of(out);
+    X509_free(x);
+    BIO_free(out);
+    return text;
+}
+
+static char *key_text(EVP_PKEY *key)
+{
+    BIO *out = BIO_new(BIO_s_secmem());
+    char *text = NULL;
+
+    if (out && PEM_write_bio_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) == 1)
+        text = text_of(out);
+    BIO_free(out);
+    return text;
+}
+
+static EVP_PKEY *key_from(const char *pem)
+{
+    BIO *in = BIO_new_mem_buf(pem, -1);
+    EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, NULL, NULL) : NULL;
+
+    BIO_free(in);
+    return key;
+}
+
+/* Is it over soon, or no certificate at all? */
+static bool is_stale(const char *pem)
+{
+    BIO *in = BIO_new_mem_buf(pem, -1);
+    X509 *x = in ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
+    time_t then = time(NULL) + CERTIFICATE_RENEW_DAYS * DAY_S;
+    bool stale = !x || X509_cmp_time(X509_get0_notAfter(x), &then) <= 0;
+
+    X509_free(x);
+    BIO_free(in);
+    ERR_clear_error();
+    return stale;
+}
+
+/* ---- files ---- */
+
+static int read_key(const char *path, char **out, struct err *err)
+{
+    struct stat st;
+    size_t n;
+
+    if (stat(path, &st) == 0 && (st.st_mode & 077))
+        return err_set(err, ERR_DENIED,
+                       "the private key %s can be read by others (mode %03o): run `chmod 600 %s` "
+                       "first",
+                       path, (unsigned)st.st_mode & 0777, path);
+    return path_read_file(path, PEM_FILE_MAX, out, &n, err);
+}
+
+static int make_key(const char *path, struct certificate *out, struct err *err)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    int rc;
+
+    out->key = key ? key_text(key) : NULL;
+    EVP_PKEY_free(key);
+    rc = out->key ? path_write_file(path, out->key, strlen(out->key), 0600, err)
+                  : refused("a private key", err);
+    out->made = rc == 0;
+    return rc;
+}
+
+static int sign_and_keep(const char *path, struct certificate *out, struct err *err)
+{
+    EVP_PKEY *key = key_from(out->key);
+
+    free(out->chain);
+    out->chain = key ? sign(key) : NULL;
+    EVP_PKEY_free(key);
+    if (!out->chain)
+        return refused("a certificate", err);
+    return path_write_file(path, out->chain, strlen(out->chain), 0644, err);
+}
+
+/* The own one: made, or signed anew, as need be. */
+static int load_own(const char *dir, struct certificate *out, struct err *err)
+{
+    char *chain_path = path_join(dir, "certificate.pem"), *key_path = path_join(dir, "key.pem");
+    struct err why = {0};
+    size_t n;
+    int rc = chain_path && key_path ? path_make_dirs(dir, 0700, err)
+                                    : err_no_memory(err, strlen(dir), "a path");
+
+    if (rc == 0) {
+        rc = read_key(key_path, &out->key, &why);
+        if (rc == ERR_NOT_FOUND)
+            rc = make_key(key_path, out, err);
+        else if (rc)
+            err_set(err, rc, "%s", why.text);
+    }
+    if (rc == 0) {
+        rc = path_read_file(chain_path, PEM_FILE_MAX, &out->chain, &n, &why);
+        if (rc == ERR_NOT_FOUND || (rc == 0 && (out->made || is_stale(out->chain))))
+            rc = sign_and_keep(chain_path, out, err);
+        else if (rc)
+            err_set(err, rc, "%s", why.text);
+    }
+    free(chain_path);
+    free(key_path);
+    return rc;
+}
+
+int certificate_load(const char *home, const char *chain_path, const char *key_path,
+                     struct certificate *out, struct err *err)
+{
+    char *dir;
+    size_t n;
+    int rc;
+
+    *out = (struct certificate){0};
+    if (!chain_path[0] != !key_path[0])
+        return err_set(err, ERR_INVALID,
+                       "[hive] tls_cert and tls_key belong together: give both, or neither");
+    if (chain_path[0]) {
+        rc = read_key(key_path, &out->key, err);
+        return rc ? rc : path_read_file(chain_path, PEM_FILE_MAX, &out->chain, &n, err);
+    }
+    dir = path_join(home, "tls");
+    rc = dir ? load_own(dir, out, err) : err_no_memory(err, strlen(home), "a path");
+    free(dir);
+    return rc;
+}
+
+void certificate_done(struct certificate *c)
+{
+    if (c->key)
+        OPENSSL_cleanse(c->key, strlen(c->key));
+    free(c->key);
+    free(c->chain);
+    *c = (struct certificate){0};
+}

@@ -1,0 +1,27 @@
+/*
+ * cgroup.h - a cgroup of its own for each worker, where the hive may make some: never needed.
+ *
+ * With one, all that a worker's program has started ends with it (cgroup.kill), and the kernel
+ * tells for certain whether it was killed for want of memory (memory.events). Version 2 only; it
+ * must be writable, which systemd's Delegate=yes, a container, or being root gives. Linux 5.14.
+ */
+#ifndef RBEE_HIVE_CGROUP_H
+#define RBEE_HIVE_CGROUP_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Makes "<the hive's own cgroup>/rbee"; its path (free()), or NULL where that cannot be. */
+char *cgroup_base(void);
+
+/* Makes the worker's cgroup and moves its process there; the path (free()), or NULL. */
+char *cgroup_make(const char *base, const char *worker_id, pid_t pid);
+
+/* Of its processes the kernel has killed so many for want of memory; -1 where it is not told. */
+int64_t cgroup_oom_kills(const char *path);
+
+/* Kills what is left in it, and removes it. Only paths that end in /rbee/worker-...; else, and with
+ * NULL, nothing happens. */
+void cgroup_end(const char *path);
+
+#endif

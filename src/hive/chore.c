@@ -1,0 +1,199 @@
+/* chore.c - see chore.h. */
+#include "hive/chore.h"
+
+#include <event2/event.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "hive/admit.h"
+#include "hive/hive.h"
+#include "hive/reply.h"
+#include "hive/task.h"
+#include "net/sse.h"
+
+struct chore {
+    struct hive *h;
+    struct sse_stream *stream; /* NULL: the client has left */
+    struct event *timer;
+
+    struct chore_step step; /* its texts are owned */
+    char *stage, *name;
+    struct task *task;       /* NULL: no step is in a thread */
+    _Atomic uint64_t n_done; /* the step's thread counts, the loop reads */
+    atomic_bool stop;        /* the loop sets it, the step's thread looks at it */
+    int rc;                  /* the thread's until it has ended */
+    struct err err;
+
+    struct admit *admit; /* NULL: no file is being judged */
+    void (*judged)(void *arg, struct chore *c, const struct api_error *e);
+    void *judged_arg;
+};
+
+static void on_gone(void *arg)
+{
+    struct chore *c = arg;
+
+    c->stream = NULL;
+    atomic_store(&c->stop, true);
+    if (c->admit) {
+        admit_cancel(c->admit);
+        c->admit = NULL;
+        c->judged(c->judged_arg, c, NULL); /* may end the chore */
+    }
+}
+
+static void tell_progress(struct chore *c)
+{
+    chore_say(c, json_pack("{s:s, s:s, s:I, s:I}", "stage", c->stage, "name", c->name, "bytes_done",
+                           (json_int_t)atomic_load(&c->n_done), "bytes_total",
+                           (json_int_t)c->step.bytes_total));
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct chore *c = arg;
+
+    (void)fd;
+    (void)what;
+    if (c->task)
+        tell_progress(c);
+}
+
+struct chore *chore_begin(struct hive *h, struct http_exchange *x)
+{
+    const struct timeval often = {.tv_usec = CHORE_EVENT_MS * 1000};
+    struct chore *c = calloc(1, sizeof *c);
+
+    if (c)
+        c->timer = event_new(h->base, -1, EV_PERSIST, on_timer, c);
+    if (!c || !c->timer || event_add(c->timer, &often)) {
+        reply_fail(x, API_INTERNAL, "the hive is out of memory");
+        if (c && c->timer)
+            event_free(c->timer);
+        free(c);
+        return NULL;
+    }
+    c->h = h;
+    c->stream = sse_begin(h->base, x, on_gone, c);
+    if (c->stream)
+        return c;
+    event_free(c->timer);
+    free(c);
+    return NULL;
+}
+
+/* ---- a step in a thread ---- */
+
+bool chore_stopped(const void *c)
+{
+    return atomic_load(&((const struct chore *)c)->stop);
+}
+
+bool chore_count(struct chore *c, uint64_t n_more)
+{
+    atomic_fetch_add(&c->n_done, n_more);
+    return chore_stopped(c);
+}
+
+static void in_thread(void *arg, const struct task *self)
+{
+    struct chore *c = arg;
+
+    (void)self;
+    c->rc = c->step.work(c->step.arg, c, &c->err);
+}
+
+static void on_done(void *arg)
+{
+    struct chore *c = arg;
+
+    c->task = NULL;
+    if (c->rc == 0)
+        tell_progress(c);
+    c->step.done(c->step.arg, c, c->rc, &c->err);
+}
+
+void chore_run(struct chore *c, const struct chore_step *step)
+{
+    char *stage = str_dup(step->stage), *name = str_dup(step->name);
+
+    free(c->stage);
+    free(c->name);
+    c->stage = stage;
+    c->name = name;
+    c->step = *step;
+    c->rc = 0;
+    atomic_store(&c->n_done, 0);
+    if (!stage || !name)
+        c->rc = err_no_memory(&c->err, strlen(step->name), "a step");
+    else if (chore_is_gone(c))
+        c->rc = err_set(&c->err, ERR_CANCELLED, "the client has left");
+    else
+        c->rc = tasks_start(c->h->tasks, in_thread, on_done, c, &c->task, &c->err);
+    if (c->rc)
+        step->done(step->arg, c, c->rc, &c->err);
+}
+
+/* ---- a judgement ---- */
+
+static void on_judged(void *arg, const struct api_error *e)
+{
+    struct chore *c = arg;
+
+    c->admit = NULL;
+    c->judged(c->judged_arg, c, e);
+}
+
+void chore_judge(struct chore *c, const char *path, const char *sha256,
+                 void (*done)(void *arg, struct chore *c, const struct api_error *e), void *arg)
+{
+    const struct admit_params params = {.base = c->h->base,
+                                        .config = c->h->config,
+                                        .models = c->h->models,
+                                        .path = path,
+                                        .sha256 = sha256,
+                                        .arg = c,
+                                        .done = on_judged};
+
+    c->judged = done;
+    c->judged_arg = arg;
+    if (chore_is_gone(c))
+        done(arg, c, NULL);
+    else
+        admit_start(&params, &c->admit);
+}
+
+/* ---- events ---- */
+
+void chore_say(struct chore *c, json_t *event)
+{
+    char *text = event && c->stream ? json_dumps(event, JSON_COMPACT) : NULL;
+
+    if (text)
+        sse_send(c->stream, text, strlen(text));
+    free(text);
+    json_decref(event);
+}
+
+void chore_say_error(struct chore *c, const char *name, enum api_code code, const char *message)
+{
+    chore_say(c, json_pack("{s:s, s:s*, s:s, s:s}", "stage", "error", "name", name, "code",
+                           api_error_info(code)->code, "message", message));
+}
+
+bool chore_is_gone(const struct chore *c)
+{
+    return c->stream == NULL;
+}
+
+void chore_end(struct chore *c)
+{
+    if (c->stream)
+        sse_end(c->stream);
+    event_free(c->timer);
+    free(c->stage);
+    free(c->name);
+    free(c);
+}

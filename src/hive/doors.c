@@ -1,0 +1,261 @@
+/* doors.c - see doors.h: opening and closing, and what is decided for each request. */
+#include "hive/doors.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/access_share.h"
+#include "api/failed_keys.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/advertise.h"
+#include "hive/certificate.h"
+#include "hive/doors_internal.h"
+#include "hive/pairing.h"
+#include "hive/security_log.h"
+
+#define PROGRAM "rbee-hive"
+#define SRC     "hive"
+
+/* ---- opening ---- */
+
+/* The first start on an address that others reach: one key, in the clear in its own file. */
+static int make_first_key(struct doors *d, struct err *err)
+{
+    char key[ACCESS_KEY_MAX + 1], *path = path_join(d->home, DOORS_KEY_FILE);
+    bool made = false;
+    int rc = path ? access_load_key(path, true, key, &made, err)
+                  : err_no_memory(err, strlen(d->home), "a path");
+
+    if (rc == 0 && made)
+        fprintf(stderr, "%s: other machines can reach this one, so a key is needed: made in %s\n",
+                PROGRAM, path);
+    free(path);
+    return rc;
+}
+
+static int open_keys(struct doors *d, struct err *err)
+{
+    int rc = doors_read_keys(d, &d->keys, err);
+
+    if (rc == 0 && d->keys.n == 0) {
+        rc = make_first_key(d, err);
+        if (rc == 0)
+            rc = doors_read_keys(d, &d->keys, err);
+    }
+    if (rc)
+        return rc;
+    access_make_key(d->access.link_key);
+    d->access.link_path = DOORS_LINK_PATH;
+    d->access.keys = &d->keys;
+    return 0;
+}
+
+static bool wants_tls(const struct doors *d)
+{
+    const char *told = config_text(d->config, "hive", "tls");
+
+    return str_eq(told, "on") || (str_eq(told, "auto") && !d->access.loopback_only);
+}
+
+static int open_tls(struct doors *d, struct certificate *c, struct err *err)
+{
+    int rc = certificate_load(d->home, config_text(d->config, "hive", "tls_cert"),
+                              config_text(d->config, "hive", "tls_key"), c, err);
+
+    if (rc == 0)
+        rc = tls_load(&d->tls, err);
+    if (rc == 0)
+        rc = d->tls->server_create(c->chain, c->key, &d->tls_server, err);
+    if (rc == 0)
+        rc = d->tls->pin_of(c->chain, d->pin, err);
+    if (rc) {
+        err_prefix(err, "https cannot be spoken ([hive] tls = off does without)");
+        return rc;
+    }
+    if (c->made)
+        fprintf(stderr, "%s: a certificate was made; its key has the SHA-256 %s\n", PROGRAM,
+                d->pin);
+    return 0;
+}
+
+static int open_log(struct doors *d, struct err *err)
+{
+    char *dir = path_join(d->home, "logs");
+    int rc =
+        dir ? security_log_open(dir, &d->log, err) : err_no_memory(err, strlen(d->home), "a path");
+
+    free(dir);
+    return rc;
+}
+
+int doors_open(struct doors *d, const struct config *config, const char *home, const char *host,
+               struct err *err)
+{
+    struct certificate c = {0};
+    struct access_secrets secrets;
+    int rc;
+
+    *d = (struct doors){.config = config, .home = home, .share_fd = -1, .watch_fd = -1};
+    d->access.loopback_only = access_is_loopback(host);
+    d->access.origins = config_text(config, "hive", "origins");
+    rc = open_log(d, err);
+    if (rc == 0 && !d->access.loopback_only)
+        rc = open_keys(d, err);
+    d->failed = failed_keys_create();
+    if (rc == 0 && !d->failed)
+        rc = err_no_memory(err, 0, "the table of failed keys");
+    if (rc == 0 && wants_tls(d))
+        rc = open_tls(d, &c, err);
+    secrets = (struct access_secrets){d->access.link_key, c.chain, c.key};
+    if (rc == 0 && (d->access.keys || d->tls))
+        rc = access_share_create(&secrets, &d->share, &d->share_fd, err);
+    if (rc == 0 && d->share)
+        access_share_publish(d->share, &d->keys);
+    certificate_done(&c);
+    d->access.open_path = d->tls ? DOORS_PAIR_PATH : NULL;
+    return rc;
+}
+
+void doors_close(struct doors *d)
+{
+    doors_unwatch(d);
+    doors_note_used(d, true);
+    if (d->advertised)
+        advertise_remove(d->home);
+    security_log_event(d->log, "end", NULL);
+    security_log_close(d->log);
+    failed_keys_free(d->failed);
+    access_share_detach(d->share);
+    if (d->share_fd >= 0)
+        close(d->share_fd);
+    if (d->tls)
+        d->tls->server_free(d->tls_server);
+    explicit_bzero(&d->access, sizeof d->access);
+}
+
+/* ---- telling where it is ---- */
+
+static void show_line(const struct advertise *a, const char *code)
+{
+    char line[ADVERTISE_LINE_MAX];
+
+    fprintf(stderr,
+            "%s: to use this machine from another one, run there within an hour:\n  %s\n"
+            "(once; `rbee-hive pair` prints another line)\n",
+            PROGRAM, advertise_line(a, code, line));
+}
+
+int doors_announce(struct doors *d, const struct config_addr *addr, struct err *err)
+{
+    struct advertise a = {.addr = *addr, .tls = d->tls != NULL};
+    char code[PAIRING_CODE_BYTES];
+    int rc;
+
+    str_copy(a.pin, sizeof a.pin, d->pin);
+    security_log_event(d->log, "start",
+                       json_pack("{s:s, s:i, s:b, s:b, s:i}", "host", addr->host, "port",
+                                 (int)addr->port, "loopback", d->access.loopback_only, "tls", a.tls,
+                                 "keys", (int)d->keys.n));
+    if (d->access.loopback_only && !a.tls) {
+        advertise_remove(d->home); /* of a hive that was killed */
+        return 0;
+    }
+    rc = advertise_write(d->home, &a, err);
+    d->advertised = rc == 0;
+    if (rc || d->access.loopback_only)
+        return rc;
+    if (!a.tls) {
+        fprintf(stderr,
+                "%s: [hive] tls is off: keys and prompts cross the network in the clear. A key is "
+                "in %s/" DOORS_KEY_FILE "; the other machine needs it as RBEE_API_KEY.\n",
+                PROGRAM, d->home);
+        return 0;
+    }
+    rc = pairing_make(d->home, code, clock_unix_ms() / 1000, err);
+    if (rc == 0)
+        show_line(&a, code);
+    return rc;
+}
+
+/* ---- each request ---- */
+
+void doors_note_failure(struct doors *d, enum failed_kind kind, const char *peer)
+{
+    static const char *const events[FAILED_KINDS] = {"wrong_key", "pairing_failed", "tls_failed"};
+    char who[FAILED_KEYS_WHO_BYTES];
+    uint64_t n;
+
+    if (!failed_keys_note(d->failed, kind, peer, clock_ms(), &n))
+        return;
+    failed_keys_who(peer, who);
+    log_warn("%s from %s (%llu)", events[kind], who, (unsigned long long)n);
+    security_log_event(d->log, events[kind],
+                       json_pack("{s:s, s:I}", "from", who, "times", (json_int_t)n));
+}
+
+int doors_wait_s(const struct doors *d, const char *peer)
+{
+    return failed_keys_wait_s(d->failed, peer, clock_ms());
+}
+
+void doors_tls_failed(struct doors *d, const char *peer, const char *why)
+{
+    log_debug("TLS with %s failed: %s", peer, why);
+    doors_note_failure(d, FAILED_TLS, peer);
+}
+
+static void note_forbidden(struct doors *d, const struct access_ask *ask, const char *peer)
+{
+    char who[FAILED_KEYS_WHO_BYTES];
+
+    log_warn("a request from %s was refused for its Host or Origin", failed_keys_who(peer, who));
+    security_log_event(d->log, "forbidden_place",
+                       json_pack("{s:s, s:o*, s:o*}", "from", who, "host",
+                                 ask->host ? security_text(ask->host) : NULL, "origin",
+                                 ask->origin ? security_text(ask->origin) : NULL));
+}
+
+int doors_check(struct doors *d, const struct access_ask *ask, const char *peer,
+                struct api_error *e, int *retry_after_s)
+{
+    int entry, rc = access_check(&d->access, ask, SRC, &entry, e);
+
+    *retry_after_s = 0;
+    if (rc == 0 && entry == ACCESS_BY_LINK) /* too long to be guessed, and a worker's */
+        return 0;
+    *retry_after_s = ask->authorization ? failed_keys_wait_s(d->failed, peer, clock_ms()) : 0;
+    if (*retry_after_s > 0) {
+        if (rc)
+            api_error_done(e);
+        api_error_set(e, API_TOO_MANY_FAILURES, SRC,
+                      "Too many wrong keys came from this address; it is listened to again in %d "
+                      "seconds.",
+                      *retry_after_s);
+        return -1;
+    }
+    if (rc == 0) {
+        if (entry >= 0)
+            doors_note_use(d, &d->keys.items[entry]);
+        return 0;
+    }
+    if (e->code == API_INVALID_API_KEY)
+        doors_note_failure(d, FAILED_KEY, peer);
+    else if (e->code == API_FORBIDDEN_HOST)
+        note_forbidden(d, ask, peer);
+    return -1;
+}
+
+int doors_check_preflight(struct doors *d, const struct access_ask *ask, const char *peer,
+                          struct api_error *e)
+{
+    if (access_check_place(&d->access, ask, SRC, e) == 0)
+        return 0;
+    note_forbidden(d, ask, peer);
+    return -1;
+}

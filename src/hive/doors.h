@@ -1,0 +1,84 @@
+/*
+ * doors.h - how a hive is reached and by whom: its keys, its certificate, who failed, what is
+ * logged of it, and what its workers inherit of all that.
+ *
+ * On a loopback address there is nothing of it unless [hive] tls is "on": no key is asked for, no
+ * certificate made, OpenSSL not loaded. On any other address a key is asked for, and TLS is spoken
+ * unless tls is "off". The list of keys is read again when its file changes (inotify on the home),
+ * and put before the workers in the same turn of the loop (api/access_share.h).
+ *
+ * <home>/run/hive.json (0600) tells keepers of the same user where the hive is and by which pin;
+ * <home>/run/keys-used when each key was last used, to the minute. Loop thread only.
+ */
+#ifndef RBEE_HIVE_DOORS_H
+#define RBEE_HIVE_DOORS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/access.h"
+#include "api/failed_keys.h"
+#include "api/keys.h"
+#include "config/config.h"
+#include "net/tls.h"
+
+#define DOORS_USED_MS 60000 /* a key's use is noted at most once in so long */
+
+struct access_share;
+struct event;
+struct event_base;
+struct security_log;
+
+struct doors {
+    const struct config *config;
+    const char *home; /* borrowed */
+    struct access access;
+    struct keys keys;
+    struct access_share *share; /* NULL: workers inherit nothing */
+    int share_fd;               /* for workers to inherit; -1 = none */
+    const struct tls *tls;      /* NULL: plain HTTP */
+    struct tls_server *tls_server;
+    char pin[TLS_PIN_BYTES]; /* of the certificate; "" = none */
+    struct failed_keys *failed;
+    struct security_log *log;
+    struct event *watch; /* inotify on the home */
+    int watch_fd;
+    unsigned char used[KEYS_MAX][SHA256_BYTES]; /* keys seen since the start ... */
+    int64_t used_s[KEYS_MAX], noted_ms;         /* ... and when last; when that was written */
+    size_t n_used;
+    bool advertised; /* run/hive.json is there */
+};
+
+/* `addr` is the bound address' host. Says on stderr when a key was made. */
+int doors_open(struct doors *d, const struct config *config, const char *home, const char *host,
+               struct err *err);
+/* Begins to follow the key files; the loop is there now. */
+int doors_watch(struct doors *d, struct event_base *base, struct err *err);
+void doors_close(struct doors *d); /* zeros are fine, with share_fd and watch_fd -1 */
+
+/* The files anew; what cannot be read leaves the list as it was, and is logged. */
+void doors_reload(struct doors *d);
+
+/* The door is open at this port: writes run/hive.json, logs it, and shows the pairing line. */
+int doors_announce(struct doors *d, const struct config_addr *addr, struct err *err);
+
+/*
+ * May this request pass? As access_check, with the rate limit before it (*retry_after_s > 0) and
+ * the log behind it.
+ */
+int doors_check(struct doors *d, const struct access_ask *ask, const char *peer,
+                struct api_error *e, int *retry_after_s);
+
+/* The same for a browser's question beforehand, which carries no key. */
+int doors_check_preflight(struct doors *d, const struct access_ask *ask, const char *peer,
+                          struct api_error *e);
+
+/* Seconds until an address is listened to again; 0 = it is. */
+int doors_wait_s(const struct doors *d, const char *peer);
+/* Counts it, and logs it when it is time to. */
+void doors_note_failure(struct doors *d, enum failed_kind kind, const char *peer);
+
+/* For http_server_params.tls_failed; arg is the doors. */
+void doors_tls_failed(struct doors *d, const char *peer, const char *why);
+
+#endif

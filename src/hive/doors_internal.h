@@ -1,0 +1,21 @@
+/* doors_internal.h - what the files behind doors.h share; for nobody else. */
+#ifndef RBEE_HIVE_DOORS_INTERNAL_H
+#define RBEE_HIVE_DOORS_INTERNAL_H
+
+#include "hive/doors.h"
+
+#define DOORS_KEY_FILE  "api-key"
+#define DOORS_LINK_PATH "/v1/workers/ready" /* all that a worker asks of its hive */
+#define DOORS_PAIR_PATH "/v1/pair"
+
+/* The file of hashes, and the key of the older file beside it. */
+int doors_read_keys(const struct doors *d, struct keys *out, struct err *err);
+
+void doors_unwatch(struct doors *d);
+
+/* That key opened the door just now. */
+void doors_note_use(struct doors *d, const struct keys_entry *key);
+/* Writes run/keys-used when it is time for it, or `now`. */
+void doors_note_used(struct doors *d, bool now);
+
+#endif

@@ -1,0 +1,14 @@
+/* download_active.c - is a download at work in a model's folder? See models_internal.h. */
+#include "base/str.h"
+#include "hive/download_internal.h"
+#include "hive/models_internal.h"
+
+bool downloads_write_to(const struct downloads *ds, const char *card_path)
+{
+    const struct download *d;
+
+    TAILQ_FOREACH(d, &ds->all, link)
+    if (d->state == DOWNLOAD_FETCHING && d->card && str_eq(d->card->path, card_path))
+        return true;
+    return false;
+}

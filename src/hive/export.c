@@ -1,0 +1,270 @@
+/* export.c - see export.h. */
+#include "hive/export.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/chore.h"
+#include "hive/hive.h"
+#include "hive/manifest.h"
+#include "hive/models_internal.h"
+#include "hive/place.h"
+#include "hive/rehash.h"
+#include "hive/reply.h"
+
+struct export
+{
+    struct hive *h;
+    struct card *card;
+    char *model_ref, *dir;
+    char **names;         /* of the files in the folder */
+    enum place_how *hows; /* ... and how they got there */
+    bool *was_there;
+};
+
+static void export_free(struct export *ex)
+{
+    for (size_t i = 0; ex->names && ex->card && i < ex->card->n_files; i++)
+        free(ex->names[i]);
+    free(ex->names);
+    free(ex->hows);
+    free(ex->was_there);
+    card_free(ex->card);
+    free(ex->model_ref);
+    free(ex->dir);
+    free(ex);
+}
+
+static void finish(struct export *ex, struct chore *c)
+{
+    chore_end(c);
+    export_free(ex);
+}
+
+static void fail(struct export *ex, struct chore *c, enum api_code code, const char *message)
+{
+    chore_say_error(c, ex->model_ref, code, message);
+    finish(ex, c);
+}
+
+/* ---- last: the manifest ---- */
+
+static json_t *model_json(const struct export *ex, const char *license)
+{
+    const struct card *card = ex->card;
+    char *source = card_source(card);
+    json_t *files = json_array();
+
+    for (size_t i = 0; i < card->n_files; i++)
+        json_array_append_new(files, json_pack("{s:s, s:s, s:I, s:s}", "file", ex->names[i], "name",
+                                               card->files[i].name, "size_bytes",
+                                               (json_int_t)card->files[i].size_bytes, "sha256",
+                                               card->files[i].sha256));
+    files =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?, s:o}", "model_ref", ex->model_ref, "repo",
+                  card->repo, "commit", card->commit, "quantization", card->quantization, "source",
+                  source ? source : "", "license", license[0] ? license : NULL, "files", files);
+    free(source);
+    return files;
+}
+
+static void write_manifest(struct export *ex, struct chore *c)
+{
+    struct catalog_verdict v = {0};
+    struct err err = {0};
+    json_t *model;
+    int rc;
+
+    catalog_get_verdict(ex->h->models->catalog, ex->card->files[0].sha256, &v, NULL);
+    model = model_json(ex, v.license);
+    rc = model ? manifest_put(ex->dir, model, &err) : err_no_memory(&err, 1, "a manifest");
+    json_decref(model);
+    if (rc) {
+        fail(ex, c, rc == ERR_NO_SPACE ? API_DISK_FULL : API_INVALID_REQUEST, err.text);
+        return;
+    }
+    for (size_t i = 0; i < ex->card->n_files; i++)
+        chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "stage", "exported", "model_ref",
+                               ex->model_ref, "file", ex->names[i], "how",
+                               ex->was_there[i] ? "already there" : place_how_text(ex->hows[i]),
+                               "sha256", ex->card->files[i].sha256, "size_bytes",
+                               (json_int_t)ex->card->files[i].size_bytes));
+    chore_say(c, json_pack("{s:s, s:s}", "stage", "complete", "manifest", MANIFEST_NAME));
+    finish(ex, c);
+}
+
+static void on_judged(void *arg, struct chore *c, const struct api_error *e)
+{
+    struct export *ex = arg;
+
+    if (chore_is_gone(c))
+        finish(ex, c);
+    else if (e)
+        fail(ex, c, e->code, e->message);
+    else
+        write_manifest(ex, c);
+}
+
+/* ---- second: the files, in a thread ---- */
+
+static bool on_copied(void *arg, uint64_t n_more)
+{
+    return chore_count(arg, n_more);
+}
+
+/* What is there under that name must be the same. */
+static int check_there(const char *path, const char *sha256, struct chore *c, struct err *err)
+{
+    char found[CARD_SHA256_BYTES];
+    int rc = rehash_file(path, c, found, NULL, err);
+
+    if (rc == 0 && !str_eq(found, sha256))
+        rc = err_set(err, ERR_CONFLICT, "%s is there already, and is another file", path);
+    return rc;
+}
+
+static int place_all(void *arg, struct chore *c, struct err *err)
+{
+    const struct place_watch watch = {.copied = on_copied, .arg = c};
+    struct export *ex = arg;
+    int rc = path_make_dirs(ex->dir, 0755, err);
+
+    for (size_t i = 0; i < ex->card->n_files && rc == 0; i++) {
+        char *to = path_join(ex->dir, ex->names[i]), *from = NULL;
+
+        if (!to)
+            rc = err_no_memory(err, strlen(ex->dir), "a path");
+        else if ((ex->was_there[i] = path_is_file(to)))
+            rc = check_there(to, ex->card->files[i].sha256, c, err);
+        else if ((rc = path_real(ex->card->files[i].path, &from, err)) == 0)
+            rc = place_file(from, to, PLACE_WHOLE, &watch, &ex->hows[i], err);
+        free(from);
+        free(to);
+    }
+    return rc;
+}
+
+static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
+{
+    struct export *ex = arg;
+
+    if (chore_is_gone(c))
+        finish(ex, c);
+    else if (rc)
+        fail(ex, c, rc == ERR_NO_SPACE ? API_DISK_FULL : API_INVALID_REQUEST, err->text);
+    else
+        chore_judge(c, ex->card->files[0].path, ex->card->files[0].sha256, on_judged, ex);
+}
+
+/* ---- first: are the bytes right? ---- */
+
+static int hash_all(void *arg, struct chore *c, struct err *err)
+{
+    struct export *ex = arg;
+    int rc = 0;
+
+    for (size_t i = 0; i < ex->card->n_files && rc == 0; i++) {
+        struct card_file *f = &ex->card->files[i];
+        char found[CARD_SHA256_BYTES];
+
+        rc = rehash_file(f->path, c, found, NULL, err);
+        if (rc == 0 && f->sha256[0] && !str_eq(f->sha256, found))
+            rc = err_set(err, ERR_INVALID,
+                         "%.300s has the SHA-256 %s, it should be %s; `rbee-keeper models verify` "
+                         "sets it aside",
+                         f->path, found, f->sha256);
+        if (rc == 0)
+            str_copy(f->sha256, sizeof f->sha256, found);
+    }
+    return rc;
+}
+
+static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
+{
+    struct export *ex = arg;
+    const struct chore_step step = {.stage = "placing",
+                                    .name = ex->model_ref,
+                                    .bytes_total = card_total_bytes(ex->card),
+                                    .arg = ex,
+                                    .work = place_all,
+                                    .done = on_placed};
+
+    if (chore_is_gone(c))
+        finish(ex, c);
+    else if (rc)
+        fail(ex, c, rc == ERR_INVALID ? API_CHECKSUM_MISMATCH : API_INTERNAL, err->text);
+    else
+        chore_run(c, &step);
+}
+
+/* ---- begin ---- */
+
+static int find_card(struct export *ex, const char *text, struct api_error *e)
+{
+    struct model_ref ref;
+    char *path;
+
+    if (models_locate(ex->h->models, text, &ex->model_ref, &path, e))
+        return -1;
+    free(path);
+    if (!models_is_kept(ex->model_ref)) {
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
+                      "%.300s is no model that was downloaded or imported; import it first",
+                      ex->model_ref);
+        return -1;
+    }
+    if (model_ref_parse(ex->model_ref, &ref, NULL) == 0) {
+        ex->card = card_find(ex->h->models->dir, ref.repo, ex->model_ref, NULL);
+        model_ref_done(&ref);
+    }
+    if (ex->card)
+        return 0;
+    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "the card of %.300s is gone", ex->model_ref);
+    return -1;
+}
+
+static int name_files(struct export *ex, const char *dir, struct err *err)
+{
+    size_t n = ex->card->n_files;
+    int rc = 0;
+
+    ex->dir = str_dup(dir);
+    ex->names = calloc(n, sizeof *ex->names);
+    ex->hows = calloc(n, sizeof *ex->hows);
+    ex->was_there = calloc(n, sizeof *ex->was_there);
+    if (!ex->dir || !ex->names || !ex->hows || !ex->was_there)
+        return err_no_memory(err, n * sizeof *ex->names, "an export");
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = manifest_file_name(ex->card->files[i].name, &ex->names[i], err);
+    return rc;
+}
+
+void export_run(struct hive *h, struct http_exchange *x, const char *model_ref, const char *dir)
+{
+    struct export *ex = calloc(1, sizeof *ex);
+    struct chore_step step = {.stage = "hashing", .work = hash_all, .done = on_hashed, .arg = ex};
+    struct api_error e = {0};
+    struct err err = {0};
+    struct chore *c = NULL;
+
+    if (!ex) {
+        reply_fail(x, API_INTERNAL, "the hive is out of memory");
+        return;
+    }
+    ex->h = h;
+    if (find_card(ex, model_ref, &e))
+        reply_error(x, 0, &e);
+    else if (name_files(ex, dir, &err))
+        reply_fail(x, API_INVALID_REQUEST, "%s", err.text);
+    else
+        c = chore_begin(h, x);
+    if (!c) {
+        export_free(ex);
+        return;
+    }
+    step.name = ex->model_ref;
+    step.bytes_total = card_total_bytes(ex->card);
+    chore_run(c, &step);
+}

@@ -1,0 +1,42 @@
+/*
+ * response_items.h - what an answer of /v1/responses consists of: thoughts, messages, calls, in the
+ * order in which they came. Source: the OpenAI API reference, as of 2026. Loop thread only.
+ */
+#ifndef RBEE_HIVE_GATEWAY_RESPONSE_ITEMS_H
+#define RBEE_HIVE_GATEWAY_RESPONSE_ITEMS_H
+
+#include "hive/gateway/answer.h"
+
+#define RESPONSE_ITEMS_MAX 512
+
+enum item_kind { ITEM_REASONING, ITEM_MESSAGE, ITEM_CALL };
+
+/* A stretch of the choice's text or thoughts, or one of its calls. */
+struct item {
+    enum item_kind kind;
+    size_t from, to;               /* bytes */
+    size_t scores_from, scores_to; /* of the choice's log-probabilities */
+    unsigned tool;
+};
+
+/* answer.state of the dialect. */
+struct responses_state {
+    uint64_t n_events;
+    struct item items[RESPONSE_ITEMS_MAX];
+    unsigned n_items;
+    bool open; /* the last item is */
+};
+
+/* Each appends one JSON value. */
+
+void response_put_id(struct buf *out, const struct answer *a, unsigned index);
+/* The item's text, thoughts or arguments, as a string. */
+void response_put_text(struct buf *out, const struct choice *c, const struct item *item);
+/* The log-probabilities of an item's own tokens: [] when they were not asked for. */
+void response_put_scores(struct buf *out, const struct choice *c, const struct item *item);
+/* {"type":"output_text","text":…}; its text only once it is whole. */
+void response_put_part(struct buf *out, const struct choice *c, const struct item *item,
+                       bool whole);
+void response_put_item(struct buf *out, const struct choice *c, unsigned index, bool whole);
+
+#endif

@@ -1,0 +1,359 @@
+/* import.c - see import.h: the steps of each item. */
+#include "hive/import.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/chore.h"
+#include "hive/hive.h"
+#include "hive/models_internal.h"
+#include "hive/rehash.h"
+#include "hive/reply.h"
+
+struct import {
+    struct hive *h;
+    struct import_list list;
+    size_t i;                /* the item at work */
+    struct card *card;       /* of it, once its digests are known */
+    bool was_here;           /* the card and its files are there already */
+    struct file_mark *marks; /* of its files, when they were hashed */
+    enum place_how how;
+    unsigned n_imported, n_failed;
+};
+
+static void next_item(struct import *im, struct chore *c);
+
+static struct import_item *item_of(struct import *im)
+{
+    return &im->list.items[im->i];
+}
+
+static void import_free(struct import *im)
+{
+    import_list_done(&im->list);
+    card_free(im->card);
+    free(im->marks);
+    free(im);
+}
+
+/* On to the next one, whatever became of this one. */
+static void leave_item(struct import *im, struct chore *c)
+{
+    card_free(im->card);
+    free(im->marks);
+    im->card = NULL;
+    im->marks = NULL;
+    im->was_here = false;
+    im->i++;
+    next_item(im, c);
+}
+
+static void fail_item(struct import *im, struct chore *c, enum api_code code, const char *message)
+{
+    im->n_failed++;
+    chore_say_error(c, item_of(im)->m.name, code, message);
+    leave_item(im, c);
+}
+
+static enum api_code code_of(int rc)
+{
+    return rc == ERR_INVALID                                           ? API_CHECKSUM_MISMATCH
+           : rc == ERR_NO_SPACE                                        ? API_DISK_FULL
+           : rc == ERR_NOT_FOUND                                       ? API_MODEL_NOT_FOUND
+           : rc == ERR_CONFLICT || rc == ERR_LIMIT || rc == ERR_DENIED ? API_INVALID_REQUEST
+                                                                       : API_INTERNAL;
+}
+
+/* ---- last: into the catalog ---- */
+
+static void enter(struct import *im, struct chore *c)
+{
+    const struct import_item *item = item_of(im);
+    struct models *m = im->h->models;
+    struct err err = {0};
+    int rc = card_add_ref(im->card, item->m.model_ref, &err);
+
+    if (rc == 0)
+        rc = card_save(im->card, &err);
+    if (rc == 0)
+        rc = models_enter(m, item->m.model_ref, im->card, &err);
+    if (rc) {
+        fail_item(im, c, code_of(rc), err.text);
+        return;
+    }
+    im->n_imported++;
+    chore_say(
+        c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "stage", "imported", "model_ref",
+                     item->m.model_ref, "name", item->m.name, "local_path", im->card->files[0].path,
+                     "how", im->was_here ? "already here" : place_how_text(im->how), "size_bytes",
+                     (json_int_t)card_total_bytes(im->card), "sha256", im->card->files[0].sha256));
+    leave_item(im, c);
+}
+
+/* ---- third: into its place ---- */
+
+/* Takes back what was placed so far. */
+static void unplace(struct import *im, size_t n)
+{
+    const struct import_item *item = item_of(im);
+
+    for (size_t i = 0; i < n; i++) {
+        if (im->how != PLACED_MOVE)
+            unlink(im->card->files[i].path);
+        else if (rename(im->card->files[i].path, item->m.files[i].path) != 0)
+            place_file(im->card->files[i].path, item->m.files[i].path, PLACE_MOVE, NULL, &im->how,
+                       NULL);
+    }
+}
+
+static bool on_copied(void *arg, uint64_t n_more)
+{
+    return chore_count(arg, n_more);
+}
+
+/* In the step's thread. The file that goes in is the one that was hashed. */
+static int place_one(struct import *im, struct chore *c, size_t i, struct err *err)
+{
+    const struct place_watch watch = {.copied = on_copied, .arg = c};
+    const struct import_item *item = item_of(im);
+    char *real = NULL;
+    int rc = rehash_same(item->m.files[i].path, &im->marks[i], err);
+
+    if (rc == 0)
+        rc = path_real(item->m.files[i].path, &real, err);
+    if (rc == 0)
+        rc = place_file(real, im->card->files[i].path, item->wish, &watch, &im->how, err);
+    free(real);
+    return rc;
+}
+
+static int place_all(void *arg, struct chore *c, struct err *err)
+{
+    struct import *im = arg;
+    int rc = path_make_dirs(im->card->dir, 0755, err);
+
+    for (size_t i = 0; i < im->card->n_files && rc == 0; i++) {
+        if (path_is_file(im->card->files[i].path))
+            unlink(im->card->files[i].path); /* of another size, or no card vouches for it */
+        rc = place_one(im, c, i, err);
+        if (rc)
+            unplace(im, i);
+    }
+    return rc;
+}
+
+static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
+{
+    struct import *im = arg;
+
+    if (chore_is_gone(c)) {
+        next_item(im, c);
+    } else if (rc) {
+        fail_item(im, c, rc == ERR_INVALID ? API_INTERNAL : code_of(rc), err->text);
+    } else {
+        enter(im, c);
+    }
+}
+
+/* ---- second: may it enter? ---- */
+
+/* An unfinished download of the same files must not be disturbed. */
+static bool is_free(struct import *im, struct chore *c)
+{
+    if (!downloads_write_to(im->h->models->downloads, im->card->path))
+        return true;
+    fail_item(im, c, API_INVALID_REQUEST, "a download of the same files is under way");
+    return false;
+}
+
+static void on_judged(void *arg, struct chore *c, const struct api_error *e)
+{
+    struct import *im = arg;
+    struct chore_step step = {.stage = "placing", .name = "", .arg = im};
+
+    if (chore_is_gone(c)) {
+        next_item(im, c);
+    } else if (e) {
+        fail_item(im, c, e->code, e->message);
+    } else if (im->was_here) {
+        enter(im, c);
+    } else if (is_free(im, c)) {
+        step.name = item_of(im)->m.name;
+        step.bytes_total = card_total_bytes(im->card);
+        step.work = place_all;
+        step.done = on_placed;
+        chore_run(c, &step);
+    }
+}
+
+/* The name means another file already: a hub's is told apart by its commit, others are refused. */
+static int settle_ref(struct import *im, struct err *err)
+{
+    struct import_item *item = item_of(im);
+    struct catalog_row row = {0};
+    bool same;
+    char *more;
+
+    if (catalog_get(im->h->models->catalog, item->m.model_ref, &row, NULL))
+        return 0;
+    same = str_eq(row.path, im->card->files[0].path) || !path_is_file(row.path);
+    catalog_row_done(&row);
+    if (same)
+        return 0;
+    if (!str_starts(item->m.model_ref, "hf:") || strchr(item->m.model_ref, '@'))
+        return err_set(err, ERR_CONFLICT,
+                       "%.200s is another file already; import it under another name (--as), or "
+                       "remove that one first",
+                       item->m.model_ref);
+    more = str_printf("%s@%s", item->m.model_ref, item->m.commit);
+    if (!more)
+        return err_no_memory(err, strlen(item->m.model_ref), "a name");
+    free(item->m.model_ref);
+    item->m.model_ref = more;
+    return 0;
+}
+
+static bool has_same_files(const struct card *a, const struct card *b)
+{
+    bool same = a->n_files == b->n_files;
+
+    for (size_t i = 0; same && i < a->n_files; i++)
+        same = str_eq(a->files[i].sha256, b->files[i].sha256);
+    return same;
+}
+
+/* The card on disk, when it has the same digests. One of a download that is not done gives its
+ * references. */
+static int use_old_card(struct import *im, struct err *err)
+{
+    struct card *old = card_find(im->h->models->dir, im->card->repo, NULL, im->card->path);
+    int rc = 0;
+
+    if (old && card_is_complete(old) && has_same_files(old, im->card)) {
+        card_free(im->card);
+        im->card = old;
+        im->was_here = true;
+        return 0;
+    }
+    if (old && card_is_complete(old))
+        rc = err_set(err, ERR_CONFLICT, "%.300s is there already, with another SHA-256",
+                     old->files[0].path);
+    for (size_t i = 0; old && rc == 0 && i < old->n_refs; i++)
+        rc = card_add_ref(im->card, old->refs[i], err);
+    card_free(old);
+    return rc;
+}
+
+static int make_card(struct import *im, struct err *err)
+{
+    const struct import_item *item = item_of(im);
+    const char *commit = item->m.commit[0] ? item->m.commit : item->m.files[0].sha256;
+    int rc = card_create(im->h->models->dir, item->m.repo, commit, item->m.quant, &im->card, err);
+
+    for (size_t i = 0; i < item->m.n_files && rc == 0; i++)
+        rc = card_add_file(im->card, item->m.files[i].name, item->m.files[i].size_bytes,
+                           item->m.files[i].sha256, err);
+    if (rc == 0)
+        rc = card_set_origin(im->card, item->origin, err);
+    if (rc == 0)
+        rc = settle_ref(im, err);
+    return rc ? rc : use_old_card(im, err);
+}
+
+/* ---- first: what bytes are these? ---- */
+
+static int hash_all(void *arg, struct chore *c, struct err *err)
+{
+    struct import *im = arg;
+    struct store_model *m = &item_of(im)->m;
+    int rc = 0;
+
+    for (size_t i = 0; i < m->n_files && rc == 0; i++) {
+        struct store_file *f = &m->files[i];
+        char sha256[CARD_SHA256_BYTES];
+
+        rc = rehash_file(f->path, c, sha256, &im->marks[i], err);
+        if (rc == 0 && f->sha256[0] && !str_eq(f->sha256, sha256))
+            rc = err_set(err, ERR_INVALID, "%.300s has the SHA-256 %s, it should be %s", f->path,
+                         sha256, f->sha256);
+        if (rc)
+            break;
+        f->size_bytes = (uint64_t)im->marks[i].size_bytes;
+        str_copy(f->sha256, sizeof f->sha256, sha256);
+    }
+    return rc;
+}
+
+static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
+{
+    struct import *im = arg;
+    struct err why = {0};
+
+    if (chore_is_gone(c)) {
+        next_item(im, c);
+    } else if (rc) {
+        fail_item(im, c, code_of(rc), err->text);
+    } else if ((rc = make_card(im, &why))) {
+        fail_item(im, c, rc == ERR_INVALID ? API_INVALID_REQUEST : code_of(rc), why.text);
+    } else {
+        chore_judge(c, item_of(im)->m.files[0].path, item_of(im)->m.files[0].sha256, on_judged, im);
+    }
+}
+
+static bool is_ours(const struct import *im, const char *path)
+{
+    size_t n = strlen(im->h->models->dir);
+
+    return strncmp(path, im->h->models->dir, n) == 0 && path[n] == '/';
+}
+
+static void next_item(struct import *im, struct chore *c)
+{
+    struct chore_step step = {
+        .stage = "hashing", .name = "", .arg = im, .work = hash_all, .done = on_hashed};
+    const struct store_model *m;
+
+    if (im->i == im->list.n || chore_is_gone(c)) {
+        chore_say(c, json_pack("{s:s, s:I, s:I}", "stage", "complete", "imported",
+                               (json_int_t)im->n_imported, "failed", (json_int_t)im->n_failed));
+        chore_end(c);
+        import_free(im);
+        return;
+    }
+    m = &item_of(im)->m;
+    if (is_ours(im, m->files[0].path)) {
+        fail_item(im, c, API_INVALID_REQUEST, "it lies in rbee's own models folder already");
+        return;
+    }
+    im->marks = calloc(m->n_files, sizeof *im->marks);
+    if (!im->marks) {
+        fail_item(im, c, API_INTERNAL, "the hive is out of memory");
+        return;
+    }
+    step.name = m->name;
+    for (size_t i = 0; i < m->n_files; i++)
+        step.bytes_total += m->files[i].size_bytes;
+    chore_run(c, &step);
+}
+
+void import_run(struct hive *h, struct http_exchange *x, struct import_list *list)
+{
+    struct import *im = calloc(1, sizeof *im);
+    struct chore *c = im ? chore_begin(h, x) : NULL;
+
+    if (!c) {
+        if (!im)
+            reply_fail(x, API_INTERNAL, "the hive is out of memory");
+        free(im);
+        import_list_done(list);
+        return;
+    }
+    im->h = h;
+    im->list = *list;
+    *list = (struct import_list){0};
+    next_item(im, c);
+}

@@ -1,0 +1,53 @@
+/*
+ * import.h - models that are on this machine's disk already become models of rbee: a file of the
+ * user's, what other programs keep (stores.h), an exported folder (manifest.h).
+ *
+ * For each: its bytes are hashed and compared with the digest it is said to have; it is judged
+ * (admit.h); it is brought into the models folder, if possible without a copy (place.h); then it
+ * enters the catalog. One that fails is told, and the next one is taken. Loop thread only.
+ */
+#ifndef RBEE_HIVE_IMPORT_H
+#define RBEE_HIVE_IMPORT_H
+
+#include "hive/place.h"
+#include "hive/stores.h"
+
+struct hive;
+struct http_exchange;
+
+struct import_item {
+    struct store_model m; /* commit "" = the digest of its first file; owned */
+    char *origin;         /* where it was: a path, "ollama:llama3:8b"; owned */
+    enum place_wish wish;
+};
+
+struct import_list {
+    struct import_item *items; /* owned */
+    size_t n;
+};
+void import_list_done(struct import_list *l);
+
+/*
+ * One file (all parts of a split model), under the name `as` (NULL: the file's own). ERR_NOT_FOUND,
+ * ERR_INVALID.
+ */
+int import_list_file(const char *path, const char *as, enum place_wish wish,
+                     struct import_list *out, struct err *err);
+/* The models of a folder with a manifest. */
+int import_list_folder(const char *dir, enum place_wish wish, struct import_list *out,
+                       struct err *err);
+/*
+ * What a store holds; with `name` only that model (its name there). ERR_NOT_FOUND with near names.
+ */
+int import_list_store(const char *store, const char *name, enum place_wish wish,
+                      struct import_list *out, struct err *err);
+
+/*
+ * Takes them in, and tells the exchange as a stream: {"stage":"hashing"|"placing",...bytes},
+ * {"stage":"imported","model_ref","name","local_path","how","size_bytes","sha256"},
+ * {"stage":"error","name","code","message"}, at last
+ * {"stage":"complete","imported","failed"}. The list is taken over.
+ */
+void import_run(struct hive *h, struct http_exchange *x, struct import_list *list);
+
+#endif

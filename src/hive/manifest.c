@@ -1,0 +1,207 @@
+/* manifest.c - see manifest.h. */
+#include "hive/manifest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/modelref.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/stores_internal.h"
+
+int manifest_file_name(const char *name, char **out, struct err *err)
+{
+    return path_safe_component(path_base(name), out, err);
+}
+
+static void model_done(struct manifest_model *m)
+{
+    for (size_t i = 0; i < m->n_files; i++) {
+        free(m->files[i].file);
+        free(m->files[i].name);
+    }
+    free(m->files);
+    free(m->model_ref);
+    free(m->repo);
+    free(m->commit);
+    free(m->quantization);
+    free(m->source);
+    free(m->license);
+}
+
+void manifest_done(struct manifest *m)
+{
+    for (size_t i = 0; i < m->n_models; i++)
+        model_done(&m->models[i]);
+    free(m->models);
+    *m = (struct manifest){0};
+}
+
+/* One plain name, as manifest_file_name makes them. */
+static bool is_plain(const char *name)
+{
+    return name[0] && name[0] != '.' && strlen(name) <= PATH_COMPONENT_MAX &&
+           strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-%") ==
+               strlen(name);
+}
+
+static int take_file(const json_t *entry, struct manifest_file *f, struct err *err)
+{
+    const char *file = json_string_value(json_object_get(entry, "file"));
+    const char *name = json_string_value(json_object_get(entry, "name"));
+    const char *sha256 = json_string_value(json_object_get(entry, "sha256"));
+    json_int_t size = json_integer_value(json_object_get(entry, "size_bytes"));
+
+    if (!file || !is_plain(file))
+        return err_set(err, ERR_INVALID, "a file's name is missing, or is not one plain name");
+    if (!sha256 || !store_is_sha256(sha256) || size <= 0)
+        return err_set(err, ERR_INVALID, "%.100s has no size or no SHA-256 of 64 hex digits", file);
+    f->size_bytes = (uint64_t)size;
+    str_copy(f->sha256, sizeof f->sha256, sha256);
+    f->file = str_dup(file);
+    f->name = str_dup(name && name[0] ? name : file);
+    return f->file && f->name ? 0 : err_no_memory(err, strlen(file), "a manifest");
+}
+
+static int take_text(const json_t *entry, const char *key, char **out, struct err *err)
+{
+    const char *text = json_string_value(json_object_get(entry, key));
+
+    *out = str_dup(text ? text : "");
+    return *out ? 0 : err_no_memory(err, 1, "a manifest");
+}
+
+static int take_files(const json_t *entry, struct manifest_model *m, struct err *err)
+{
+    json_t *files = json_object_get(entry, "files"), *file;
+    size_t i, n = json_array_size(files);
+    int rc = 0;
+
+    if (n == 0 || n > CARD_FILES_MAX)
+        return err_set(err, ERR_INVALID, "%.200s has %zu files; 1 to %d are taken", m->model_ref, n,
+                       CARD_FILES_MAX);
+    m->files = calloc(n, sizeof *m->files);
+    if (!m->files)
+        return err_no_memory(err, n * sizeof *m->files, "a manifest");
+    m->n_files = n;
+    json_array_foreach(files, i, file) if (rc == 0) rc = take_file(file, &m->files[i], err);
+    return rc;
+}
+
+static int take_model(const json_t *entry, struct manifest_model *m, struct err *err)
+{
+    const char *text = json_string_value(json_object_get(entry, "model_ref"));
+    struct model_ref ref;
+    int rc;
+
+    if (!text)
+        return err_set(err, ERR_INVALID, "a model of the manifest has no model_ref");
+    rc = model_ref_parse(text, &ref, err);
+    if (rc == 0 && ref.kind != MODEL_REF_HF && ref.kind != MODEL_REF_LOCAL)
+        rc = err_set(err, ERR_INVALID, "'%.200s' is a reference that only its own machine knows",
+                     text);
+    if (rc == 0 && (!(m->model_ref = model_ref_text(&ref)) || !(m->repo = str_dup(ref.repo))))
+        rc = err_no_memory(err, strlen(text), "a manifest");
+    if (rc == 0)
+        rc = take_text(entry, "commit", &m->commit, err);
+    if (rc == 0 && (!m->commit[0] || strlen(m->commit) > 128))
+        rc = err_set(err, ERR_INVALID, "%.200s names no commit", m->model_ref);
+    if (rc == 0)
+        rc = take_text(entry, "quantization", &m->quantization, err);
+    if (rc == 0)
+        rc = take_text(entry, "source", &m->source, err);
+    if (rc == 0)
+        rc = take_text(entry, "license", &m->license, err);
+    model_ref_done(&ref);
+    return rc ? rc : take_files(entry, m, err);
+}
+
+static int take_all(json_t *root, struct manifest *out, struct err *err)
+{
+    json_t *models = json_object_get(root, "models"), *entry;
+    size_t i, n = json_array_size(models);
+    int rc = 0;
+
+    if (json_integer_value(json_object_get(root, "rbee_manifest")) != MANIFEST_VERSION)
+        return err_set(err, ERR_INVALID, "this is no manifest of version %d", MANIFEST_VERSION);
+    if (n == 0 || n > MANIFEST_MODELS_MAX)
+        return err_set(err, ERR_INVALID, "the manifest has %zu models; 1 to %d are taken", n,
+                       MANIFEST_MODELS_MAX);
+    out->models = calloc(n, sizeof *out->models);
+    if (!out->models)
+        return err_no_memory(err, n * sizeof *out->models, "a manifest");
+    out->n_models = n;
+    json_array_foreach(models, i, entry) if (rc == 0) rc = take_model(entry, &out->models[i], err);
+    return rc;
+}
+
+int manifest_parse(const char *text, size_t n, struct manifest *out, struct err *err)
+{
+    json_error_t why;
+    json_t *root = json_loadb(text, n, 0, &why);
+    int rc;
+
+    *out = (struct manifest){0};
+    if (!root)
+        return err_set(err, ERR_INVALID, "the manifest is no JSON (line %d)", why.line);
+    rc = take_all(root, out, err);
+    json_decref(root);
+    return rc;
+}
+
+int manifest_read(const char *dir, struct manifest *out, struct err *err)
+{
+    char *path = path_join(dir, MANIFEST_NAME), *text = NULL;
+    size_t n;
+    int rc = path ? path_read_file(path, MANIFEST_BYTES_MAX, &text, &n, err)
+                  : err_no_memory(err, strlen(dir), "a path");
+
+    *out = (struct manifest){0};
+    if (rc == 0 && (rc = manifest_parse(text, n, out, err)))
+        err_prefix(err, "%s", path);
+    free(text);
+    free(path);
+    return rc;
+}
+
+/* The list that is there already, else a new one. One that makes no sense is not written over. */
+static int load_for_put(const char *path, const char *dir, json_t **root, struct err *err)
+{
+    struct manifest there;
+    int rc = manifest_read(dir, &there, err);
+
+    manifest_done(&there);
+    if (rc && rc != ERR_NOT_FOUND)
+        return rc;
+    *root = rc ? json_pack("{s:i, s:[]}", "rbee_manifest", MANIFEST_VERSION, "models")
+               : json_load_file(path, 0, NULL);
+    return *root ? 0 : err_no_memory(err, 1, "a manifest");
+}
+
+int manifest_put(const char *dir, json_t *model, struct err *err)
+{
+    const char *ref = json_string_value(json_object_get(model, "model_ref"));
+    char *path = path_join(dir, MANIFEST_NAME), *text = NULL;
+    json_t *root = NULL, *models, *entry;
+    size_t i, at;
+    int rc = path ? load_for_put(path, dir, &root, err) : err_no_memory(err, 1, "a path");
+
+    if (rc == 0) {
+        models = json_object_get(root, "models");
+        at = json_array_size(models);
+        json_array_foreach(
+            models, i,
+            entry) if (str_eq(json_string_value(json_object_get(entry, "model_ref")), ref)) at = i;
+        if (at < json_array_size(models))
+            json_array_set(models, at, model);
+        else
+            json_array_append(models, model);
+        text = json_dumps(root, JSON_INDENT(2));
+        rc = text ? path_write_file(path, text, strlen(text), 0644, err)
+                  : err_no_memory(err, MANIFEST_BYTES_MAX, "a manifest");
+    }
+    free(text);
+    json_decref(root);
+    free(path);
+    return rc;
+}

@@ -1,0 +1,57 @@
+/*
+ * manifest.h - the list that lies beside exported models: what they are, and the digest of each
+ * file, so that another machine can take them back and know that no byte is wrong.
+ *
+ * <folder>/rbee-manifest.json, for people and programs:
+ *   {"rbee_manifest":1,"models":[{"model_ref","repo","commit","quantization","source","license",
+ *    "files":[{"file","name","size_bytes","sha256"}]}]}
+ * `file` is its name in the folder, `name` the one it has in its repository. Read back it is text
+ * from outside: names that are not one plain file name are refused. Any thread.
+ */
+#ifndef RBEE_HIVE_MANIFEST_H
+#define RBEE_HIVE_MANIFEST_H
+
+#include <jansson.h>
+
+#include "base/err.h"
+#include "hive/card.h"
+
+#define MANIFEST_NAME       "rbee-manifest.json"
+#define MANIFEST_VERSION    1
+#define MANIFEST_MODELS_MAX 1000
+#define MANIFEST_BYTES_MAX  (4u << 20)
+
+struct manifest_file {
+    char *file, *name;
+    uint64_t size_bytes;
+    char sha256[CARD_SHA256_BYTES];
+};
+
+struct manifest_model {
+    char *model_ref; /* canonical */
+    char *repo, *commit, *quantization, *source, *license;
+    struct manifest_file *files;
+    size_t n_files;
+};
+
+struct manifest {
+    struct manifest_model *models;
+    size_t n_models;
+};
+
+/* The name of a file in the folder: the last part of its own name, made harmless. free() */
+int manifest_file_name(const char *name, char **out, struct err *err);
+
+/* ERR_INVALID with the place that is wrong, ERR_LIMIT. manifest_done in either case. */
+int manifest_parse(const char *text, size_t n, struct manifest *out, struct err *err);
+/* ERR_NOT_FOUND when the folder has none. */
+int manifest_read(const char *dir, struct manifest *out, struct err *err);
+void manifest_done(struct manifest *m);
+
+/*
+ * Writes `model` (as in the list, borrowed) into the folder's manifest: in place of the one with
+ * the same reference, else behind the others.
+ */
+int manifest_put(const char *dir, json_t *model, struct err *err);
+
+#endif

@@ -1,0 +1,155 @@
+/* pairing.c - see pairing.h. */
+#include "hive/pairing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "base/uuid.h"
+
+#define FILE_NAME      "pairings"
+#define FILE_MAX_BYTES 4096
+
+/* ---- the list ---- */
+
+static void take_out(struct pairings *p, size_t i)
+{
+    p->n--;
+    memmove(&p->items[i], &p->items[i + 1], (p->n - i) * sizeof p->items[0]);
+}
+
+static void drop_old(struct pairings *p, int64_t now_s)
+{
+    for (size_t i = p->n; i-- > 0;)
+        if (p->items[i].until_s <= now_s)
+            take_out(p, i);
+}
+
+void pairings_add(struct pairings *p, const char *code, int64_t now_s)
+{
+    drop_old(p, now_s);
+    if (p->n == PAIRINGS_MAX)
+        take_out(p, 0);
+    sha256_of(code, strlen(code), p->items[p->n].hash);
+    p->items[p->n++].until_s = now_s + PAIRING_VALID_S;
+}
+
+bool pairings_use(struct pairings *p, const char *code, int64_t now_s)
+{
+    unsigned char hash[SHA256_BYTES];
+    size_t found = PAIRINGS_MAX;
+
+    drop_old(p, now_s);
+    sha256_of(code, strlen(code), hash);
+    for (size_t i = 0; i < p->n; i++)
+        found = sha256_same(p->items[i].hash, hash) ? i : found;
+    if (found == PAIRINGS_MAX)
+        return false;
+    take_out(p, found);
+    return true;
+}
+
+void pairings_parse(struct pairings *p, const char *text, size_t n)
+{
+    const char *end = text + n;
+
+    p->n = 0;
+    while (text < end && p->n < PAIRINGS_MAX) {
+        size_t len = strcspn(text, "\n");
+        char *until = len > 2 * SHA256_BYTES
+                          ? str_ndup(text + 2 * SHA256_BYTES + 1, len - 2 * SHA256_BYTES - 1)
+                          : NULL;
+
+        if (until && text[2 * SHA256_BYTES] == ' ' && sha256_from_hex(text, p->items[p->n].hash) &&
+            str_to_i64(until, &p->items[p->n].until_s) == 0)
+            p->n++;
+        free(until);
+        text += len + 1;
+    }
+}
+
+/* ---- the file ---- */
+
+static int load(const char *path, struct pairings *p, struct err *err)
+{
+    struct err why = {0};
+    char *text;
+    size_t n;
+    int rc = path_read_file(path, FILE_MAX_BYTES, &text, &n, &why);
+
+    p->n = 0;
+    if (rc == ERR_NOT_FOUND)
+        return 0;
+    if (rc)
+        return err_set(err, rc, "%s", why.text);
+    pairings_parse(p, text, n);
+    free(text);
+    return 0;
+}
+
+static int save(const char *path, const struct pairings *p, struct err *err)
+{
+    char hex[SHA256_HEX_BYTES];
+    struct buf text;
+    int rc;
+
+    buf_init(&text, FILE_MAX_BYTES);
+    for (size_t i = 0; i < p->n; i++)
+        buf_printf(&text, "%s %lld\n", sha256_hex(p->items[i].hash, hex),
+                   (long long)p->items[i].until_s);
+    rc = buf_failed(&text) ? err_no_memory(err, FILE_MAX_BYTES, "the open pairings")
+                           : path_write_file(path, buf_str(&text), text.len, 0600, err);
+    buf_done(&text);
+    return rc;
+}
+
+/* Adds the code, or uses it, while nobody else does. */
+static int change(const char *home, const char *code, bool use, int64_t now_s, struct err *err)
+{
+    char *dir = path_join(home, "run"), *path = dir ? path_join(dir, FILE_NAME) : NULL;
+    struct pairings p;
+    int lock = -1, rc = path ? 0 : err_no_memory(err, strlen(home), "a path");
+
+    if (rc == 0)
+        rc = path_make_dirs(dir, 0700, err);
+    if (rc == 0 &&
+        ((lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || flock(lock, LOCK_EX) != 0))
+        rc = err_errno(err, ERR_IO, errno, "cannot lock %s", dir);
+    if (rc == 0)
+        rc = load(path, &p, err);
+    if (rc == 0 && use && !pairings_use(&p, code, now_s))
+        rc = err_set(err, ERR_DENIED,
+                     "the pairing code is not one that is open: it is wrong, was "
+                     "used already, or is over");
+    if (rc == 0 && !use)
+        pairings_add(&p, code, now_s);
+    if (rc == 0)
+        rc = save(path, &p, err);
+    if (lock >= 0)
+        close(lock);
+    free(path);
+    free(dir);
+    return rc;
+}
+
+int pairing_make(const char *home, char code[PAIRING_CODE_BYTES], int64_t now_s, struct err *err)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+    random_bytes(code, PAIRING_CODE_BYTES);
+    for (size_t i = 0; i < PAIRING_CODE_BYTES - 1; i++)
+        code[i] = letters[(unsigned char)code[i] & 31];
+    code[PAIRING_CODE_BYTES - 1] = '\0';
+    return change(home, code, false, now_s, err);
+}
+
+int pairing_redeem(const char *home, const char *code, int64_t now_s, struct err *err)
+{
+    return change(home, code, true, now_s, err);
+}

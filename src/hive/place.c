@@ -1,0 +1,163 @@
+/* place.c - see place.h. Linux: FICLONE. */
+#include "hive/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+#define SLICE_BYTES (4u << 20)
+
+const char *place_how_text(enum place_how how)
+{
+    static const char *const texts[] = {[PLACED_REFLINK] = "reflink",
+                                        [PLACED_HARD_LINK] = "hard link",
+                                        [PLACED_REFERENCE] = "reference in place",
+                                        [PLACED_COPY] = "copy",
+                                        [PLACED_MOVE] = "move"};
+
+    return texts[how];
+}
+
+static int failed(const char *what, const char *from, const char *to, int error, struct err *err)
+{
+    return err_errno(err, error == EACCES || error == EPERM ? ERR_DENIED : ERR_IO, error,
+                     "cannot %s %s to %s", what, from, to);
+}
+
+static int copy_slices(int in, int out, const char *from, const char *to,
+                       const struct place_watch *watch, struct err *err)
+{
+    char *slice = malloc(SLICE_BYTES);
+    ssize_t n = 1;
+    int rc = slice ? 0 : err_no_memory(err, SLICE_BYTES, "a copy");
+
+    while (rc == 0 && n > 0) {
+        n = copy_file_range(in, NULL, out, NULL, SLICE_BYTES, 0);
+        if (n < 0) { /* another file system: by hand */
+            n = read(in, slice, SLICE_BYTES);
+            for (ssize_t put = 0, w = 0; n > 0 && put < n && w >= 0; put += w)
+                if ((w = write(out, slice + put, (size_t)(n - put))) < 0)
+                    rc = failed("copy", from, to, errno, err);
+        }
+        if (n < 0)
+            rc = failed("copy", from, to, errno, err);
+        else if (rc == 0 && watch && watch->copied(watch->arg, (uint64_t)n))
+            rc = err_set(err, ERR_CANCELLED, "the copy of %s was given up", from);
+    }
+    free(slice);
+    return rc;
+}
+
+/* Fills a new file beside `to`: by reflink, else (when allowed) by copy. ERR_UNSUPPORTED: neither.
+ */
+static int fill(int in, int out, bool may_copy, const char *from, const char *to,
+                const struct place_watch *watch, enum place_how *how, struct err *err)
+{
+    int rc = 0;
+
+    *how = PLACED_REFLINK;
+    if (ioctl(out, FICLONE, in) != 0) {
+        if (!may_copy)
+            return err_set(err, ERR_UNSUPPORTED, "no reflink from %s to %s", from, to);
+        *how = PLACED_COPY;
+        rc = copy_slices(in, out, from, to, watch, err);
+    }
+    if (rc == 0 && fsync(out) != 0)
+        rc = failed("copy", from, to, errno, err);
+    return rc;
+}
+
+/* A file of its own with the source's bytes; it gets its name last. */
+static int make_own(const char *from, const char *to, bool may_copy,
+                    const struct place_watch *watch, enum place_how *how, struct err *err)
+{
+    char *temp = str_printf("%s.tmp-%ld", to, (long)getpid());
+    int in = open(from, O_RDONLY | O_CLOEXEC), out = -1, rc = 0;
+
+    if (!temp)
+        rc = err_no_memory(err, 256, "a path");
+    else if (in < 0)
+        rc = failed("copy", from, to, errno, err);
+    else if ((out = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
+        rc = failed("copy", from, to, errno, err);
+    if (rc == 0)
+        rc = fill(in, out, may_copy, from, to, watch, how, err);
+    if (rc == 0 && rename(temp, to) != 0)
+        rc = failed("copy", from, to, errno, err);
+    if (rc && out >= 0)
+        unlink(temp);
+    if (in >= 0)
+        close(in);
+    if (out >= 0)
+        close(out);
+    free(temp);
+    return rc;
+}
+
+/* 0, or an error that another way may not have. */
+static int hard_link(const char *from, const char *to, enum place_how *how, struct err *err)
+{
+    *how = PLACED_HARD_LINK;
+    return link(from, to) == 0 ? 0 : failed("link", from, to, errno, err);
+}
+
+static int reference(const char *from, const char *to, enum place_how *how, struct err *err)
+{
+    *how = PLACED_REFERENCE;
+    return symlink(from, to) == 0 ? 0 : failed("link", from, to, errno, err);
+}
+
+static int move(const char *from, const char *to, const struct place_watch *watch,
+                enum place_how *how, struct err *err)
+{
+    int rc;
+
+    *how = PLACED_MOVE;
+    if (rename(from, to) == 0)
+        return 0;
+    if (errno != EXDEV)
+        return failed("move", from, to, errno, err);
+    rc = make_own(from, to, true, watch, how, err);
+    *how = PLACED_MOVE;
+    if (rc == 0 && unlink(from) != 0) {
+        rc = failed("move", from, to, errno, err);
+        unlink(to);
+    }
+    return rc;
+}
+
+int place_file(const char *from, const char *to, enum place_wish wish,
+               const struct place_watch *watch, enum place_how *how, struct err *err)
+{
+    struct stat st;
+    int rc;
+
+    if (lstat(to, &st) == 0)
+        return err_set(err, ERR_CONFLICT, "%s is there already", to);
+    if (wish == PLACE_MOVE)
+        return move(from, to, watch, how, err);
+    if (wish == PLACE_COPY)
+        return make_own(from, to, true, watch, how, err);
+    rc = make_own(from, to, false, watch, how, err);
+    if (rc == ERR_UNSUPPORTED)
+        rc = hard_link(from, to, how, err);
+    if (rc == 0 || wish == PLACE_SHARE)
+        return rc == 0 ? 0 : reference(from, to, how, err);
+    return make_own(from, to, true, watch, how, err);
+}
+
+uint64_t place_freed_by(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink > 1)
+        return 0;
+    return (uint64_t)st.st_size;
+}

@@ -1,0 +1,45 @@
+/*
+ * procfs.h - what Linux tells of a process in /proc. Every answer is of a moment; a process that
+ * has ended gives -1. Source: proc(5).
+ */
+#ifndef RBEE_HIVE_PROCFS_H
+#define RBEE_HIVE_PROCFS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define PROCFS_BOOT_BYTES 37 /* a UUID with its NUL */
+
+struct procfs_stat {
+    char state; /* R S D T t Z ... of its first thread */
+    uint64_t major_faults;
+    uint64_t cpu_ms;      /* of all threads */
+    uint64_t start_ticks; /* since boot */
+};
+
+int procfs_stat(pid_t pid, struct procfs_stat *out);
+/* The line of /proc/PID/stat; -1 when it is none. A name may hold blanks and brackets. */
+int procfs_parse_stat(const char *line, struct procfs_stat *out);
+
+/* Whether any thread is in one of these states ("R", "D", "RD"). */
+bool procfs_any_thread(pid_t pid, const char *states);
+
+/* A line for each thread: name, state, the call it waits in where that may be known. */
+void procfs_put_threads(pid_t pid, FILE *out);
+/* Sends the signal to every thread by itself. The process must be a child not yet reaped. */
+void procfs_signal_threads(pid_t pid, int signal_number);
+
+/* Its program's path, or -1. A program that was replaced on disk keeps its path. */
+int procfs_exe(pid_t pid, char *dst, size_t dst_size);
+bool procfs_has_arg(pid_t pid, const char *arg);
+
+/* Which start of the machine this is; "" where it is not told. */
+void procfs_boot_id(char dst[PROCFS_BOOT_BYTES]);
+
+/* How many processes the kernel has killed for want of memory since boot; 0 where it is not told.
+ */
+uint64_t procfs_oom_kills(void);
+
+#endif

@@ -1,0 +1,204 @@
+/* prune.c - see prune.h. */
+#include "hive/prune.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/digest.h"
+#include "hive/models_internal.h"
+#include "hive/place.h"
+#include "hive/reply.h"
+#include "hive/verify.h"
+
+#define FOLDER_DEPTH 8
+
+struct pruning {
+    struct models *m;
+    json_t *used;  /* object: paths that a card vouches for */
+    json_t *busy;  /* object: folders in which a download is at work */
+    json_t *items; /* array */
+    uint64_t freed_bytes;
+};
+
+static void use(json_t *set, const char *path)
+{
+    json_object_set_new(set, path, json_true());
+}
+
+static char *folder_of(const char *path)
+{
+    return str_ndup(path, (size_t)(path_base(path) - path - 1));
+}
+
+/* A card vouches for itself and for its files that are there; a download at work for its folder. */
+static bool on_card(void *arg, struct card *card)
+{
+    struct pruning *p = arg;
+    bool busy = downloads_write_to(p->m->downloads, card->path), any = false;
+    struct stat st;
+
+    for (size_t i = 0; i < card->n_files; i++) {
+        use(p->used, card->files[i].path);
+        any = any || lstat(card->files[i].path, &st) == 0;
+    }
+    if (busy)
+        use(p->busy, card->dir);
+    if (busy || any)
+        use(p->used, card->path);
+    card_free(card);
+    return true;
+}
+
+static const char *why_of(const char *name)
+{
+    if (str_ends(name, VERIFY_BAD_TAIL))
+        return "set aside: its digest was wrong";
+    if (strstr(name, ".part"))
+        return "an unfinished download; pulling it again would go on with it";
+    if (str_ends(name, ".json"))
+        return "the card of a download that was not finished";
+    if (strstr(name, ".tmp-"))
+        return "left over by a process that ended";
+    return "nothing refers to it";
+}
+
+static void add_item(struct pruning *p, const char *key, const char *text, const char *why,
+                     uint64_t size_bytes)
+{
+    if (json_array_size(p->items) == PRUNE_ITEMS_MAX)
+        return;
+    p->freed_bytes += size_bytes;
+    json_array_append_new(p->items, json_pack("{s:s, s:s, s:I}", key, text, "why", why,
+                                              "size_bytes", (json_int_t)size_bytes));
+}
+
+static void look_at_file(struct pruning *p, const char *path)
+{
+    char *folder = folder_of(path);
+    bool busy = folder && json_object_get(p->busy, folder);
+
+    if (folder && !busy && !json_object_get(p->used, path))
+        add_item(p, "path", path, why_of(path_base(path)), place_freed_by(path));
+    free(folder);
+}
+
+/* Links are files here: they are never followed. In the order of the names: a plan is the same as
+ * long as the folder is. */
+static void walk(struct pruning *p, const char *dir, unsigned depth)
+{
+    struct dirent **entries = NULL;
+    int n = scandir(dir, &entries, NULL, alphasort);
+
+    for (int i = 0; i < n; i++) {
+        const char *name = entries[i]->d_name;
+        char *path = path_join(dir, name);
+        struct stat st;
+
+        if (path && !str_eq(name, ".") && !str_eq(name, "..") && lstat(path, &st) == 0) {
+            if (S_ISDIR(st.st_mode) && depth > 0)
+                walk(p, path, depth - 1);
+            else if (!S_ISDIR(st.st_mode))
+                look_at_file(p, path);
+        }
+        free(path);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+static bool on_row(void *arg, const struct catalog_row *row)
+{
+    if (!path_is_file(row->path))
+        add_item(arg, "model_ref", row->model_ref, "its file is gone", 0);
+    return true;
+}
+
+/* The digest of all that is to be deleted: what was shown is what is done. */
+static void name_plan(const json_t *items, char hex[CARD_SHA256_BYTES])
+{
+    char *text = json_dumps(items, JSON_COMPACT);
+    struct digest *d = digest_create();
+
+    hex[0] = '\0';
+    if (text && d) {
+        digest_put(d, text, strlen(text));
+        digest_end(d, hex);
+    }
+    digest_free(d);
+    free(text);
+}
+
+static void look_everywhere(struct pruning *p)
+{
+    static const char *const folders[] = {"hf", "local"};
+    struct err err;
+
+    card_scan(p->m->dir, NULL, on_card, p);
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        char *dir = path_join(p->m->dir, folders[i]);
+
+        if (dir)
+            walk(p, dir, FOLDER_DEPTH);
+        free(dir);
+    }
+    if (catalog_each(p->m->catalog, on_row, p, &err))
+        log_warn("%s", err.text);
+}
+
+json_t *prune_plan(struct models *m)
+{
+    struct pruning p = {
+        .m = m, .used = json_object(), .busy = json_object(), .items = json_array()};
+    char hex[CARD_SHA256_BYTES];
+
+    if (p.used && p.busy && p.items)
+        look_everywhere(&p);
+    name_plan(p.items, hex);
+    json_decref(p.used);
+    json_decref(p.busy);
+    return json_pack("{s:s, s:I, s:o}", "plan", hex, "freed_bytes", (json_int_t)p.freed_bytes,
+                     "items", p.items);
+}
+
+/* The folders above it that have become empty, up to the models folder. */
+static void remove_empty(const char *models_dir, const char *path)
+{
+    char *dir = folder_of(path);
+
+    while (dir && strlen(dir) > strlen(models_dir) && rmdir(dir) == 0)
+        *strrchr(dir, '/') = '\0';
+    free(dir);
+}
+
+static void remove_item(struct models *m, const json_t *item)
+{
+    const char *path = json_string_value(json_object_get(item, "path"));
+    const char *ref = json_string_value(json_object_get(item, "model_ref"));
+
+    if (path && unlink(path) == 0)
+        remove_empty(m->dir, path);
+    if (ref)
+        catalog_remove(m->catalog, ref, NULL);
+}
+
+int prune_run(struct models *m, const char *plan, json_t **done, struct api_error *e)
+{
+    json_t *now = prune_plan(m), *item;
+    size_t i;
+
+    if (!now || !str_eq(json_string_value(json_object_get(now, "plan")), plan)) {
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
+                      "what is to be deleted is not what was shown any more; look again");
+        json_decref(now);
+        return -1;
+    }
+    json_array_foreach(json_object_get(now, "items"), i, item) remove_item(m, item);
+    *done = now;
+    return 0;
+}

@@ -1,0 +1,27 @@
+/*
+ * prune.h - what lies in the models folder and is of no use: shown first, deleted when told.
+ *
+ * Left-over parts of downloads that nobody works on, files that no card names, what `verify` set
+ * aside, catalog entries whose file is gone. Loop thread only.
+ */
+#ifndef RBEE_HIVE_PRUNE_H
+#define RBEE_HIVE_PRUNE_H
+
+#include <jansson.h>
+
+#include "api/errors.h"
+
+#define PRUNE_ITEMS_MAX 10000
+
+struct models;
+
+/* {"plan","freed_bytes","items":[{"path"|"model_ref","why","size_bytes"}]}; NULL: no memory. */
+json_t *prune_plan(struct models *m);
+
+/*
+ * Does what the plan of that name said; -1 with *e (INVALID_REQUEST) when the folder has changed
+ * since, so that nothing is deleted that was not shown. *done is the plan.
+ */
+int prune_run(struct models *m, const char *plan, json_t **done, struct api_error *e);
+
+#endif

@@ -1,0 +1,185 @@
+/* reaper.c - see reaper.h. No state but the notes. */
+#include "hive/reaper.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/cgroup.h"
+#include "hive/procfs.h"
+
+#define SUFFIX    ".worker"
+#define ID_MAX    80
+#define NOTE_MARK "rbee worker 1"
+
+struct note {
+    char id[ID_MAX];
+    char boot[PROCFS_BOOT_BYTES + 1]; /* with room for the newline */
+    char exe[PATH_MAX], cgroup[PATH_MAX];
+    int pid;
+    uint64_t start_ticks;
+};
+
+static char *note_path(const char *run_dir, const char *worker_id)
+{
+    return str_printf("%s/%s" SUFFIX, run_dir, worker_id);
+}
+
+/* ---- writing ---- */
+
+int reaper_note(const char *run_dir, const char *worker_id, pid_t pid, const char *cgroup,
+                struct err *err)
+{
+    char *path = note_path(run_dir, worker_id), boot[PROCFS_BOOT_BYTES], exe[PATH_MAX];
+    struct procfs_stat st;
+    FILE *f = NULL;
+    int rc = 0;
+
+    procfs_boot_id(boot);
+    if (!path)
+        return err_no_memory(err, strlen(run_dir), "a path");
+    if (procfs_exe(pid, exe, sizeof exe))
+        exe[0] = '\0'; /* a worker in its sandbox hides it from others than root */
+    if (procfs_stat(pid, &st))
+        rc = err_set(err, ERR_NOT_FOUND, "process %d cannot be looked at", (int)pid);
+    else if (!(f = fopen(path, "we")))
+        rc = err_errno(err, ERR_IO, errno, "cannot write %s", path);
+    if (f) {
+        fprintf(f, NOTE_MARK "\n%s\n%d\n%" PRIu64 "\n%s\n%s\n%s\n", worker_id, (int)pid,
+                st.start_ticks, boot, exe, cgroup);
+        if (fclose(f))
+            rc = err_errno(err, ERR_IO, errno, "cannot write %s", path);
+    }
+    free(path);
+    return rc;
+}
+
+void reaper_forget(const char *run_dir, const char *worker_id)
+{
+    char *path = note_path(run_dir, worker_id);
+
+    if (path)
+        unlink(path);
+    free(path);
+}
+
+/* ---- reading ---- */
+
+static bool read_line(FILE *f, char *dst, size_t dst_size)
+{
+    if (!fgets(dst, (int)dst_size, f) || !strchr(dst, '\n'))
+        return false;
+    dst[strcspn(dst, "\n")] = '\0';
+    return true;
+}
+
+/* False when the note is torn or none of ours. */
+static bool read_note(const char *path, struct note *n)
+{
+    FILE *f = fopen(path, "re");
+    char mark[32], pid[24], ticks[24];
+    uint64_t number;
+    bool whole;
+
+    if (!f)
+        return false;
+    whole = read_line(f, mark, sizeof mark) && str_eq(mark, NOTE_MARK) &&
+            read_line(f, n->id, sizeof n->id) && read_line(f, pid, sizeof pid) &&
+            read_line(f, ticks, sizeof ticks) && read_line(f, n->boot, sizeof n->boot) &&
+            read_line(f, n->exe, sizeof n->exe) && read_line(f, n->cgroup, sizeof n->cgroup);
+    fclose(f);
+    if (!whole || str_to_u64(pid, &number) || number <= 1 || number > INT_MAX)
+        return false;
+    n->pid = (int)number;
+    return str_to_u64(ticks, &n->start_ticks) == 0;
+}
+
+/* ---- judging and ending ---- */
+
+static bool has_ended(int pidfd, int wait_ms)
+{
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+    return poll(&p, 1, wait_ms) > 0;
+}
+
+/* As far as it can be seen: what is not dumpable shows its program to root alone. */
+static bool exe_agrees(const struct note *n)
+{
+    char exe[PATH_MAX];
+
+    if (procfs_exe(n->pid, exe, sizeof exe))
+        return errno == EACCES || errno == EPERM;
+    return n->exe[0] == '\0' || str_eq(exe, n->exe);
+}
+
+/* All that the note says is true of the process that has this id now. */
+static bool agrees(const struct note *n)
+{
+    char boot[PROCFS_BOOT_BYTES];
+    struct procfs_stat st;
+
+    procfs_boot_id(boot);
+    return boot[0] && str_eq(boot, n->boot) && procfs_stat(n->pid, &st) == 0 &&
+           st.start_ticks == n->start_ticks && exe_agrees(n) && procfs_has_arg(n->pid, n->id);
+}
+
+/* True when it was there and has been killed. */
+static bool end_leftover(const struct note *n)
+{
+    int pidfd = pidfd_open(n->pid, 0);
+    bool killed = false;
+
+    if (pidfd < 0)
+        return false;
+    /* What was read is of the process that the pidfd holds only if that still lives. */
+    if (agrees(n) && !has_ended(pidfd, 0)) {
+        killed = pidfd_send_signal(pidfd, SIGKILL, NULL, 0) == 0;
+        if (!killed)
+            log_warn("%s of an earlier hive (process %d) cannot be ended: %s", n->id, n->pid,
+                     strerror(errno));
+        else if (has_ended(pidfd, REAPER_WAIT_MS))
+            log_warn("%s of an earlier hive still lived (process %d) and was ended", n->id, n->pid);
+        else
+            log_warn("%s of an earlier hive (process %d) was killed and is not gone yet", n->id,
+                     n->pid);
+    }
+    close(pidfd);
+    return killed;
+}
+
+size_t reaper_run(const char *run_dir)
+{
+    DIR *d = opendir(run_dir);
+    struct dirent *entry;
+    size_t n_killed = 0;
+
+    while (d && (entry = readdir(d))) {
+        char *path = str_ends(entry->d_name, SUFFIX) ? path_join(run_dir, entry->d_name) : NULL;
+        struct note n = {0};
+
+        if (!path)
+            continue;
+        if (read_note(path, &n)) {
+            n_killed += end_leftover(&n);
+            cgroup_end(n.cgroup);
+        }
+        unlink(path);
+        free(path);
+    }
+    if (d)
+        closedir(d);
+    return n_killed;
+}

@@ -1,0 +1,32 @@
+/*
+ * reaper.h - what an earlier hive of this home may have left behind: found, ended, tidied up.
+ *
+ * A hive notes each process that it starts for a worker in run/ID.worker, and removes the note when
+ * that has ended. A process id alone means nothing a moment later, so a note also has: the id of
+ * the machine's boot, the process's start in ticks since then, its program where that can be seen,
+ * and the worker's id, which is one of its arguments. Only a process that agrees with all of it is
+ * one of ours. It is held by a pidfd before it is looked at, and only the pidfd is signalled: no
+ * other process can take its place in between. Linux.
+ */
+#ifndef RBEE_HIVE_REAPER_H
+#define RBEE_HIVE_REAPER_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+#define REAPER_WAIT_MS 1000 /* for those that were killed to be gone */
+
+/* Notes a child that runs, with the cgroup it is in ("" = none of its own). */
+int reaper_note(const char *run_dir, const char *worker_id, pid_t pid, const char *cgroup,
+                struct err *err);
+void reaper_forget(const char *run_dir, const char *worker_id);
+
+/*
+ * At a start, with the home's lock held: kills what the notes tell of and still lives, waits until
+ * it is gone, and removes the notes. How many were killed.
+ */
+size_t reaper_run(const char *run_dir);
+
+#endif

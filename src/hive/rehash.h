@@ -1,0 +1,22 @@
+/*
+ * rehash.h - the digest of a file on disk, as a chore's step tells of it; and whether the file is
+ * still the one that was read. From a step's thread.
+ */
+#ifndef RBEE_HIVE_REHASH_H
+#define RBEE_HIVE_REHASH_H
+
+#include "hive/chore.h"
+#include "hive/digest.h"
+#include "hive/verdicts.h"
+
+/*
+ * Reads the whole file. ERR_NOT_FOUND, ERR_DENIED, ERR_IO, ERR_CANCELLED; ERR_CONFLICT when it
+ * changed meanwhile. *mark (may be NULL) is what the system says of it.
+ */
+int rehash_file(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES],
+                struct file_mark *mark, struct err *err);
+
+/* ERR_CONFLICT when the file is not as it was at that mark. */
+int rehash_same(const char *path, const struct file_mark *mark, struct err *err);
+
+#endif

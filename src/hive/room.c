@@ -1,0 +1,86 @@
+/* room.c - see room.h. */
+#include "hive/room.h"
+
+/* Ending a worker gives back what it has, and what it would have taken. */
+static uint64_t gain(const struct room_worker *w)
+{
+    uint64_t sum;
+
+    return __builtin_add_overflow(w->frees_bytes, w->wants_bytes, &sum) ? UINT64_MAX : sum;
+}
+
+static uint64_t add(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+uint64_t room_promised(const struct room_worker *all, size_t n)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!all[i].chosen)
+            sum = add(sum, all[i].wants_bytes);
+    return sum;
+}
+
+/* The one that may end, is not chosen yet, and was used longest ago. */
+static struct room_worker *oldest(struct room_worker *all, size_t n)
+{
+    struct room_worker *found = NULL;
+
+    for (size_t i = 0; i < n; i++)
+        if (all[i].may_end && !all[i].ending && !all[i].chosen &&
+            (!found || all[i].idle_ms > found->idle_ms))
+            found = &all[i];
+    return found;
+}
+
+/* The chosen one that was used most lately and is no more than what is too much. */
+static struct room_worker *needless(struct room_worker *all, size_t n, uint64_t too_much)
+{
+    struct room_worker *found = NULL;
+
+    for (size_t i = 0; i < n; i++)
+        if (all[i].chosen && gain(&all[i]) <= too_much &&
+            (!found || all[i].idle_ms < found->idle_ms))
+            found = &all[i];
+    return found;
+}
+
+/* Nobody is chosen; what comes from those that end anyway. */
+static uint64_t begin(struct room_worker *all, size_t n)
+{
+    uint64_t freed = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        all[i].chosen = false;
+        if (all[i].ending)
+            freed = add(freed, gain(&all[i]));
+    }
+    return freed;
+}
+
+bool room_choose(struct room_worker *all, size_t n, uint64_t lack_bytes, uint64_t *freed_bytes)
+{
+    struct room_worker *w;
+    uint64_t freed = begin(all, n);
+    bool enough;
+
+    while (freed < lack_bytes && (w = oldest(all, n)) != NULL) {
+        w->chosen = true;
+        freed = add(freed, gain(w));
+    }
+    *freed_bytes = freed;
+    enough = freed >= lack_bytes;
+    if (!enough)
+        begin(all, n);
+    while (enough && (w = needless(all, n, freed - lack_bytes)) != NULL) {
+        w->chosen = false;
+        freed -= gain(w);
+        *freed_bytes = freed;
+    }
+    return enough;
+}

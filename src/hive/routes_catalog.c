@@ -1,0 +1,193 @@
+/* routes_catalog.c - /v1/models/...: verify, prune, import, export. The work is theirs. */
+#include <stdlib.h>
+
+#include "api/fields.h"
+#include "api/modelref.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/export.h"
+#include "hive/import.h"
+#include "hive/models.h"
+#include "hive/prune.h"
+#include "hive/reply.h"
+#include "hive/routes.h"
+#include "hive/verify.h"
+
+#define PATH_TEXT_MAX 4096
+
+static void post_verify(struct hive *h, struct http_exchange *x, const char *id)
+{
+    const char *ref = NULL, *body;
+    struct api_error e = {0};
+    struct fields f;
+    size_t n;
+
+    (void)id;
+    body = http_body(x, &n);
+    fields_begin(&f, body, n);
+    fields_text(&f, "model_ref", false, MODEL_REF_MAX, &ref);
+    if (fields_end(&f, &e, REPLY_SRC))
+        reply_error(x, 0, &e);
+    else
+        verify_run(h, x, ref);
+    fields_done(&f);
+}
+
+static void get_prune(struct hive *h, struct http_exchange *x, const char *id)
+{
+    (void)id;
+    reply_json(x, 200, prune_plan(h->models));
+}
+
+static void post_prune(struct hive *h, struct http_exchange *x, const char *id)
+{
+    const char *plan = NULL, *body;
+    struct api_error e = {0};
+    json_t *done = NULL;
+    struct fields f;
+    size_t n;
+    int rc;
+
+    (void)id;
+    body = http_body(x, &n);
+    fields_begin(&f, body, n);
+    fields_text(&f, "plan", true, 64, &plan);
+    rc = fields_end(&f, &e, REPLY_SRC);
+    if (rc)
+        reply_error(x, 0, &e);
+    else if (prune_run(h->models, plan, &done, &e))
+        reply_error(x, 409, &e);
+    else
+        reply_json(x, 200, done);
+    fields_done(&f);
+}
+
+static void post_export(struct hive *h, struct http_exchange *x, const char *id)
+{
+    const char *ref = NULL, *dir = NULL, *body;
+    struct api_error e = {0};
+    struct fields f;
+    size_t n;
+
+    (void)id;
+    body = http_body(x, &n);
+    fields_begin(&f, body, n);
+    fields_text(&f, "model_ref", true, MODEL_REF_MAX, &ref);
+    if (fields_text(&f, "dir", true, PATH_TEXT_MAX, &dir) && dir[0] != '/')
+        fields_fail(&f, "dir", "a full path", "the hive stands in another folder");
+    if (fields_end(&f, &e, REPLY_SRC))
+        reply_error(x, 0, &e);
+    else
+        export_run(h, x, ref, dir);
+    fields_done(&f);
+}
+
+/* ---- import ---- */
+
+struct asked {
+    const char *path, *store, *name, *as, *how;
+    enum place_wish wish;
+};
+
+/* "share", "copy", "move"; false when it is another word. */
+static bool read_wish(const char *how, enum place_wish *out)
+{
+    *out = PLACE_SHARE;
+    if (!how || str_eq(how, "share"))
+        return true;
+    *out = str_eq(how, "copy") ? PLACE_COPY : PLACE_MOVE;
+    return str_eq(how, "copy") || str_eq(how, "move");
+}
+
+static void read_fields(struct fields *f, struct asked *a)
+{
+    fields_text(f, "path", false, PATH_TEXT_MAX, &a->path);
+    fields_text(f, "store", false, 32, &a->store);
+    fields_text(f, "name", false, MODEL_REF_MAX, &a->name);
+    fields_text(f, "as", false, MODEL_REF_LOCAL_MAX, &a->as);
+    fields_text(f, "how", false, 16, &a->how);
+    if (!a->path == !a->store)
+        fields_fail(f, "path", "path or store", "one of them says what is to be imported");
+    if (a->path && a->path[0] != '/')
+        fields_fail(f, "path", "a full path", "the hive stands in another folder");
+    if (a->store && !str_eq(a->store, STORE_HF_WORD) && !str_eq(a->store, STORE_OLLAMA_WORD))
+        fields_fail(f, "store", STORE_HF_WORD " or " STORE_OLLAMA_WORD, "no other store is known");
+    if (!read_wish(a->how, &a->wish))
+        fields_fail(f, "how", "share, copy or move", "this is another word");
+    if (a->store && a->wish == PLACE_MOVE)
+        fields_fail(f, "how", "share or copy", "other programs' stores are only read");
+}
+
+static int make_list(const struct asked *a, struct import_list *list, struct err *err)
+{
+    if (a->store)
+        return import_list_store(a->store, a->name, a->wish, list, err);
+    if (path_is_dir(a->path)) /* it may be on a stick: nothing refers to it afterwards */
+        return import_list_folder(a->path, a->wish == PLACE_SHARE ? PLACE_WHOLE : a->wish, list,
+                                  err);
+    return import_list_file(a->path, a->as, a->wish, list, err);
+}
+
+static void post_import(struct hive *h, struct http_exchange *x, const char *id)
+{
+    struct import_list list = {0};
+    struct api_error e = {0};
+    struct err err = {0};
+    struct asked a = {0};
+    struct fields f;
+    const char *body;
+    size_t n;
+    int rc;
+
+    (void)id;
+    body = http_body(x, &n);
+    fields_begin(&f, body, n);
+    read_fields(&f, &a);
+    if (fields_end(&f, &e, REPLY_SRC))
+        reply_error(x, 0, &e);
+    else if ((rc = make_list(&a, &list, &err)))
+        reply_fail(x, rc == ERR_NOT_FOUND ? API_MODEL_NOT_FOUND : API_INVALID_REQUEST, "%s",
+                   err.text);
+    else
+        import_run(h, x, &list);
+    fields_done(&f);
+}
+
+static void add_found(json_t *rows, const struct import_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct store_model *m = &list->items[i].m;
+        uint64_t sum = 0;
+
+        for (size_t k = 0; k < m->n_files; k++)
+            sum += m->files[k].size_bytes;
+        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "store", m->store,
+                                              "name", m->name, "model_ref", m->model_ref,
+                                              "quantization", m->quant, "size_bytes",
+                                              (json_int_t)sum, "path", m->files[0].path));
+    }
+}
+
+/* What other programs keep here. */
+static void get_import(struct hive *h, struct http_exchange *x, const char *id)
+{
+    static const char *const stores[] = {STORE_HF_WORD, STORE_OLLAMA_WORD};
+    json_t *rows = json_array();
+    struct import_list list;
+
+    (void)h;
+    (void)id;
+    for (size_t i = 0; i < sizeof stores / sizeof stores[0]; i++) {
+        if (import_list_store(stores[i], NULL, PLACE_SHARE, &list, NULL) == 0)
+            add_found(rows, &list);
+        import_list_done(&list);
+    }
+    reply_json(x, 200, json_pack("{s:o}", "found", rows));
+}
+
+const struct route routes_catalog[] = {
+    {"POST", "/v1/models/verify", post_verify},    {"GET", "/v1/models/prune", get_prune},
+    {"POST", "/v1/models/prune", post_prune},      {"GET", "/v1/models/import", get_import},
+    {"POST", "/v1/models/import", post_import},    {"POST", "/v1/models/export", post_export},
+    {"GET", "/v1/models/files", routes_get_files}, {0},
+};

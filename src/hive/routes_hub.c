@@ -1,0 +1,238 @@
+/* routes_hub.c - GET /v1/models/files: what a repository of the hub offers, and what fits here. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/modelref.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/hub.h"
+#include "hive/machine.h"
+#include "hive/models_internal.h"
+#include "hive/plan.h"
+#include "hive/reply.h"
+#include "hive/routes.h"
+#include "net/http_client.h"
+
+#define FILES_LIMIT_MS 30000 /* for the hub's answer */
+
+struct asking {
+    struct hive *h;
+    struct http_exchange *x;
+    struct http_call *call;
+    struct model_ref ref;
+    char error_code[64]; /* the hub's X-Error-Code */
+};
+
+static void asking_free(struct asking *a)
+{
+    model_ref_done(&a->ref);
+    free(a);
+}
+
+static void on_gone(struct http_exchange *x, void *arg)
+{
+    struct asking *a = arg;
+
+    (void)x;
+    http_call_cancel(a->call);
+    asking_free(a);
+}
+
+/* ---- the list ---- */
+
+/* "yes", "not now" when other things hold the memory, "no". */
+static const char *fits_text(uint64_t need, uint64_t total, uint64_t free_bytes)
+{
+    return need <= free_bytes ? "yes" : need <= total ? "not now" : "no";
+}
+
+static bool is_here(const struct asking *a, const char *commit, const char *name)
+{
+    struct card *card = NULL;
+    bool here;
+
+    if (card_create(a->h->models->dir, a->ref.repo, commit, "", &card, NULL))
+        return false;
+    here = card_add_file(card, name, 0, "", NULL) == 0 && path_is_file(card->files[0].path);
+    card_free(card);
+    return here;
+}
+
+/* How `file` would be asked for: by its quantisation when that means it, else by its name. */
+static char *ref_of(const struct asking *a, const struct hub_repo *repo, const struct hub_file *f)
+{
+    struct hub_choice *choice = calloc(1, sizeof *choice);
+    char quant[QUANT_NAME_BYTES], *text;
+    struct model_ref ref = {
+        .kind = MODEL_REF_HF, .repo = a->ref.repo, .quant = quant, .revision = a->ref.revision};
+
+    str_copy(quant, sizeof quant, f->quant);
+    if (!choice || !f->quant[0] || hub_choose(repo, &ref, choice, NULL) ||
+        &repo->files[choice->files[0]] != f) {
+        ref.quant = NULL;
+        ref.file = f->name;
+    }
+    text = model_ref_text(&ref);
+    free(choice);
+    return text;
+}
+
+/* Bytes of the model that begins with this file, and its number of files; 0 = not all are there. */
+static size_t measure(const struct asking *a, const struct hub_repo *repo, struct hub_file *f,
+                      uint64_t *size_bytes)
+{
+    struct hub_choice *choice = calloc(1, sizeof *choice);
+    const struct model_ref ref = {.kind = MODEL_REF_HF, .repo = a->ref.repo, .file = f->name};
+    size_t n = 0;
+
+    *size_bytes = 0;
+    if (choice && hub_choose(repo, &ref, choice, NULL) == 0)
+        n = choice->n_files;
+    for (size_t i = 0; i < n; i++)
+        *size_bytes += repo->files[choice->files[i]].size_bytes;
+    free(choice);
+    return n;
+}
+
+static json_t *row_of(const struct asking *a, const struct hub_repo *repo, struct hub_file *f,
+                      uint64_t total, uint64_t free_bytes)
+{
+    uint64_t size, need;
+    size_t n = measure(a, repo, f, &size);
+    char *ref = n ? ref_of(a, repo, f) : NULL;
+    json_t *row;
+
+    if (!ref)
+        return NULL;
+    need = plan_rough(size);
+    row = json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:o, s:s, s:b, s:b}", "model_ref", ref, "file", f->name,
+        "quantization", f->quant, "files", (json_int_t)n, "size_bytes", (json_int_t)size,
+        "need_bytes", size ? json_integer((json_int_t)need) : json_null(), "fits",
+        size ? fits_text(need, total, free_bytes) : "unknown", "known_type",
+        !f->quant[0] || quant_bits(f->quant) > 0, "here", is_here(a, repo->commit, f->name));
+    free(ref);
+    return row;
+}
+
+static json_t *list_of(const struct asking *a, const struct hub_repo *repo)
+{
+    json_t *rows = json_array(), *row;
+    uint64_t total, free_bytes;
+
+    machine_memory(&total, &free_bytes);
+    for (size_t i = 0; i < repo->n_files; i++)
+        if (hub_is_candidate(&repo->files[i]) &&
+            (row = row_of(a, repo, &repo->files[i], total, free_bytes)))
+            json_array_append_new(rows, row);
+    return json_pack("{s:s, s:s, s:I, s:I, s:o}", "repo", a->ref.repo, "commit", repo->commit,
+                     "memory_bytes", (json_int_t)total, "memory_free_bytes", (json_int_t)free_bytes,
+                     "files", rows);
+}
+
+/* ---- the hub's answer ---- */
+
+static void refuse(const struct asking *a, int status)
+{
+    const char *token = a->h->models->token ? "with the token it was given" : "without a token";
+
+    if (status == 404 && str_eq(a->error_code, "RevisionNotFound"))
+        reply_fail(a->x, API_MODEL_NOT_FOUND, "the repository %.200s has no revision %.200s",
+                   a->ref.repo, a->ref.revision ? a->ref.revision : "main");
+    else if (status == 404)
+        reply_fail(a->x, API_MODEL_NOT_FOUND, "the hub %.200s has no repository %.200s",
+                   a->h->models->endpoint, a->ref.repo);
+    else if (status == 401 || status == 403)
+        reply_fail(
+            a->x, API_MODEL_ACCESS_DENIED,
+            "the hub shows no repository %.200s %s (status %d): it does not exist, or is not "
+            "open to you",
+            a->ref.repo, token, status);
+    else
+        reply_fail(a->x, API_DOWNLOAD_FAILED, "the hub %.200s answers %d when asked about %.200s",
+                   a->h->models->endpoint, status, a->ref.repo);
+}
+
+static void take_answer(const struct asking *a, const struct buf *body)
+{
+    struct hub_repo repo;
+    struct err err;
+
+    if (hub_parse(buf_str(body), body->len, &repo, &err))
+        reply_fail(a->x, API_DOWNLOAD_FAILED, "the hub's answer about %.200s makes no sense: %s",
+                   a->ref.repo, err.text);
+    else
+        reply_json(a->x, 200, list_of(a, &repo));
+    hub_repo_done(&repo);
+}
+
+static void on_answer(void *arg, int rc, const struct http_response *r, const struct err *err)
+{
+    struct asking *a = arg;
+
+    http_on_gone(a->x, NULL, NULL);
+    if (rc)
+        reply_fail(a->x, API_DOWNLOAD_FAILED, "the hub %.200s cannot be asked: %s",
+                   a->h->models->endpoint, err->text);
+    else if (r->status == 200)
+        take_answer(a, r->body);
+    else
+        refuse(a, r->status);
+    asking_free(a);
+}
+
+static void on_header(void *arg, int status, const char *name, const char *value)
+{
+    struct asking *a = arg;
+
+    (void)status;
+    if (str_eq(name, "x-error-code"))
+        str_copy(a->error_code, sizeof a->error_code, value);
+}
+
+static int ask(struct asking *a, struct err *err)
+{
+    char *url = hub_api_url(a->h->models->endpoint, a->ref.repo, a->ref.revision);
+    const struct http_call_params call = {.url = url,
+                                          .bearer = a->h->models->token,
+                                          .body_max = HUB_ANSWER_MAX,
+                                          .follow = true,
+                                          .timeout_ms = FILES_LIMIT_MS,
+                                          .arg = a,
+                                          .on_header = on_header,
+                                          .on_done = on_answer};
+    int rc = url ? http_call_start(a->h->outside, &call, &a->call, err)
+                 : err_no_memory(err, 1, "an URL");
+
+    free(url);
+    return rc;
+}
+
+void routes_get_files(struct hive *h, struct http_exchange *x, const char *id)
+{
+    const char *asked = http_query(x, "model_ref");
+    struct asking *a = calloc(1, sizeof *a);
+    struct err err = {0};
+
+    (void)id;
+    if (!a) {
+        reply_fail(x, API_INTERNAL, "the hive is out of memory");
+        return;
+    }
+    a->h = h;
+    a->x = x;
+    if (!asked)
+        reply_fail(x, API_INVALID_REQUEST, "the query needs model_ref=");
+    else if (model_ref_parse(asked, &a->ref, &err))
+        reply_fail(x, API_INVALID_MODEL_REF, "%s", err.text);
+    else if (a->ref.kind != MODEL_REF_HF)
+        reply_fail(x, API_INVALID_MODEL_REF, "'%.200s' is no repository of the hub: hf:org/repo",
+                   asked);
+    else if (ask(a, &err))
+        reply_fail(x, API_DOWNLOAD_FAILED, "the hub cannot be asked: %s", err.text);
+    else {
+        http_on_gone(x, on_gone, a);
+        return;
+    }
+    asking_free(a);
+}

@@ -1,0 +1,109 @@
+/* routes_pair.c - POST /v1/pair: a one-time code against a key. See pairing.h. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "hive/doors.h"
+#include "hive/pairing.h"
+#include "hive/reply.h"
+#include "hive/routes.h"
+#include "hive/security_log.h"
+
+/* The keeper's word for itself, as a key's name: what does not fit is left out. */
+static void name_of(const json_t *body, char dst[KEYS_NAME_BYTES])
+{
+    const char *name = json_string_value(json_object_get(body, "name"));
+    size_t n = 0;
+
+    for (; name && *name && n < KEYS_NAME_BYTES - 1; name++)
+        if ((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+            (*name >= '0' && *name <= '9') || *name == '-' || *name == '.')
+            dst[n++] = *name;
+    dst[n] = '\0';
+    if (n == 0)
+        str_copy(dst, KEYS_NAME_BYTES, "keeper");
+}
+
+static void refuse(struct hive *h, struct http_exchange *x, const struct err *err)
+{
+    doors_note_failure(&h->doors, FAILED_CODE, http_peer(x));
+    reply_fail(x, API_INVALID_API_KEY, "%s; `rbee-hive pair` on this machine prints a new line",
+               err->text);
+}
+
+static void give_key(struct hive *h, struct http_exchange *x, const char *name)
+{
+    char key[ACCESS_KEY_MAX + 1], print[KEYS_PRINT_BYTES];
+    unsigned char hash[SHA256_BYTES];
+    struct err err = {0};
+
+    if (keys_create(h->home, name, key, &err)) {
+        reply_fail(x, API_INTERNAL, "a key could not be made: %s", err.text);
+        return;
+    }
+    sha256_of(key, strlen(key), hash);
+    keys_print(hash, print);
+    security_log_event(h->doors.log, "pairing_used",
+                       json_pack("{s:s, s:s}", "key", print, "name", name));
+    doors_reload(&h->doors); /* it opens the door before the answer is out */
+    reply_json(x, 200, json_pack("{s:s, s:s}", "key", key, "fingerprint", print));
+    explicit_bzero(key, sizeof key);
+}
+
+/* A stranger may be wrong with codes as little as with keys. */
+static bool has_to_wait(struct hive *h, struct http_exchange *x)
+{
+    int wait_s = doors_wait_s(&h->doors, http_peer(x));
+    char seconds[16];
+
+    if (wait_s == 0)
+        return false;
+    snprintf(seconds, sizeof seconds, "%d", wait_s);
+    http_add_header(x, "Retry-After", seconds);
+    reply_fail(x, API_TOO_MANY_FAILURES,
+               "Too many wrong codes or keys came from this address; it is listened to again in %d "
+               "seconds.",
+               wait_s);
+    return true;
+}
+
+static void pair(struct hive *h, struct http_exchange *x, const char *id)
+{
+    size_t n;
+    const char *bytes = http_body(x, &n);
+    json_t *body = json_loadb(bytes, n, 0, NULL);
+    const char *code = json_string_value(json_object_get(body, "code"));
+    char name[KEYS_NAME_BYTES];
+    struct err err = {0};
+    int rc;
+
+    (void)id;
+    if (has_to_wait(h, x)) {
+        json_decref(body);
+        return;
+    }
+    if (!h->doors.tls || !h->doors.access.keys) {
+        reply_fail(x, API_NOT_FOUND,
+                   "there is nothing to pair with: this hive asks for no key, or "
+                   "does not speak https");
+    } else if (!code) {
+        reply_fail(x, API_INVALID_REQUEST,
+                   "a pairing is asked for with {\"code\": TEXT, \"name\": "
+                   "TEXT}");
+    } else {
+        rc = pairing_redeem(h->home, code, clock_unix_ms() / 1000, &err);
+        name_of(body, name);
+        if (rc == 0)
+            give_key(h, x, name);
+        else if (rc == ERR_DENIED)
+            refuse(h, x, &err);
+        else
+            reply_fail(x, API_INTERNAL, "%s", err.text);
+    }
+    json_decref(body);
+}
+
+const struct route routes_pair[] = {{"POST", "/v1/pair", pair}, {0}};

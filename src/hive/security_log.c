@@ -1,0 +1,180 @@
+/* security_log.c - see security_log.h. */
+#include "hive/security_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "api/security_chain.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+
+struct security_log {
+    char *path; /* owned */
+    int fd;
+    uint64_t n_bytes;
+    struct security_chain chain;
+    bool complained; /* of a write that failed */
+};
+
+/* ---- going on ---- */
+
+/* The last whole line of the file, into `line`; its length, 0 for none. */
+static size_t last_line(int fd, uint64_t n_bytes, char line[SECURITY_LINE_MAX])
+{
+    uint64_t from = n_bytes > SECURITY_LINE_MAX ? n_bytes - SECURITY_LINE_MAX : 0;
+    ssize_t n = pread(fd, line, SECURITY_LINE_MAX, (off_t)from);
+    size_t end, begin;
+
+    if (n <= 0)
+        return 0;
+    end = (size_t)n;
+    while (end > 0 && line[end - 1] != '\n') /* a line that was cut by a full disk */
+        end--;
+    if (end == 0)
+        return 0;
+    for (begin = --end; begin > 0 && line[begin - 1] != '\n';)
+        begin--;
+    memmove(line, line + begin, end - begin);
+    return end - begin;
+}
+
+static int open_file(struct security_log *l, struct err *err)
+{
+    struct stat st;
+
+    l->fd = open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (l->fd < 0 || fstat(l->fd, &st) != 0)
+        return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot open %s",
+                         l->path);
+    if (st.st_mode & 077)
+        return err_set(err, ERR_DENIED,
+                       "%s can be read by others (mode %03o): run `chmod 600 %s` first", l->path,
+                       (unsigned)st.st_mode & 0777, l->path);
+    l->n_bytes = (uint64_t)st.st_size;
+    return 0;
+}
+
+static void take_chain(struct security_log *l)
+{
+    struct security_chain found = {.open = true};
+    char line[SECURITY_LINE_MAX], last = '\n';
+    size_t n = last_line(l->fd, l->n_bytes, line);
+
+    security_chain_begin(&l->chain);
+    if (n > 0 && security_chain_check(&found, line, n, NULL) == 0)
+        l->chain = found;
+    /* What a full disk has cut stays a line of its own, and is named by who verifies. */
+    if (l->n_bytes > 0 && pread(l->fd, &last, 1, (off_t)l->n_bytes - 1) == 1 && last != '\n' &&
+        write(l->fd, "\n", 1) == 1)
+        l->n_bytes++;
+}
+
+int security_log_open(const char *logs_dir, struct security_log **out, struct err *err)
+{
+    struct security_log *l = calloc(1, sizeof *l);
+    int rc;
+
+    if (!l || !(l->path = path_join(logs_dir, SECURITY_FILE))) {
+        free(l);
+        return err_no_memory(err, strlen(logs_dir), "the security log");
+    }
+    rc = open_file(l, err);
+    if (rc) {
+        security_log_close(l);
+        return rc;
+    }
+    take_chain(l);
+    *out = l;
+    return 0;
+}
+
+void security_log_close(struct security_log *l)
+{
+    if (!l)
+        return;
+    if (l->fd >= 0)
+        close(l->fd);
+    free(l->path);
+    free(l);
+}
+
+/* ---- writing ---- */
+
+static void name_of(const struct security_log *l, int i, char *dst, size_t dst_size)
+{
+    if (i == 0)
+        str_copy(dst, dst_size, l->path);
+    else
+        snprintf(dst, dst_size, "%s.%d", l->path, i);
+}
+
+/* The chain stays: the new file's first line holds the old one's last. */
+static void rotate(struct security_log *l)
+{
+    char from[4096], to[4096];
+
+    for (int i = SECURITY_FILES_KEPT - 1; i > 0; i--) {
+        name_of(l, i - 1, from, sizeof from);
+        name_of(l, i, to, sizeof to);
+        rename(from, to);
+    }
+    close(l->fd);
+    if (open_file(l, NULL) != 0)
+        log_warn("%s cannot be begun anew after it was full", l->path);
+}
+
+static void complain(struct security_log *l)
+{
+    if (!l->complained)
+        log_error("%s cannot be written: %s; security events are not kept until it can", l->path,
+                  strerror(errno));
+    l->complained = true;
+}
+
+void security_log_event(struct security_log *l, const char *event, json_t *facts)
+{
+    struct security_chain before;
+    struct buf line;
+
+    if (!l) {
+        json_decref(facts);
+        return;
+    }
+    if (l->n_bytes > SECURITY_FILE_MAX)
+        rotate(l);
+    before = l->chain;
+    buf_init(&line, SECURITY_LINE_MAX);
+    if (security_chain_write(&l->chain, clock_unix_ms(), event, facts, &line) == 0) {
+        ssize_t n = write(l->fd, line.data, line.len);
+
+        if (n == (ssize_t)line.len) {
+            l->n_bytes += line.len;
+            l->complained = false;
+        } else {
+            l->chain = before;
+            if (n > 0 && ftruncate(l->fd, (off_t)l->n_bytes) != 0)
+                l->n_bytes += (uint64_t)n;
+            complain(l);
+        }
+    }
+    buf_done(&line);
+    json_decref(facts);
+}
+
+json_t *security_text(const char *text)
+{
+    char cut[SECURITY_TEXT_MAX + 1];
+    size_t n = 0;
+
+    for (; n < SECURITY_TEXT_MAX && text[n]; n++)
+        cut[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
+    cut[n] = '\0';
+    return json_string(cut);
+}

@@ -1,0 +1,80 @@
+/* stores.c - see stores.h: what both stores need. */
+#include "hive/stores.h"
+
+#include <stdlib.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/stores_internal.h"
+
+void store_model_done(struct store_model *m)
+{
+    for (size_t i = 0; i < m->n_files; i++) {
+        free(m->files[i].path);
+        free(m->files[i].name);
+    }
+    free(m->files);
+    free(m->store);
+    free(m->name);
+    free(m->model_ref);
+    free(m->repo);
+    free(m->commit);
+    *m = (struct store_model){0};
+}
+
+static bool copy_file(const struct store_file *from, struct store_file *to)
+{
+    *to = *from;
+    to->path = str_dup(from->path);
+    to->name = str_dup(from->name);
+    return to->path && to->name;
+}
+
+int store_model_copy(const struct store_model *m, struct store_model *out)
+{
+    bool ok;
+
+    *out = (struct store_model){.store = str_dup(m->store),
+                                .name = str_dup(m->name),
+                                .model_ref = str_dup(m->model_ref),
+                                .repo = str_dup(m->repo),
+                                .commit = str_dup(m->commit),
+                                .files = calloc(m->n_files, sizeof *out->files)};
+    str_copy(out->quant, sizeof out->quant, m->quant);
+    ok = out->store && out->name && out->model_ref && out->repo && out->commit && out->files;
+    for (size_t i = 0; i < m->n_files && ok; i++, out->n_files++)
+        ok = copy_file(&m->files[i], &out->files[i]);
+    if (!ok)
+        store_model_done(out);
+    return ok ? 0 : -1;
+}
+
+bool store_is_sha256(const char *text)
+{
+    size_t n = 0;
+
+    while ((text[n] >= '0' && text[n] <= '9') || (text[n] >= 'a' && text[n] <= 'f'))
+        n++;
+    return text[n] == '\0' && n == CARD_SHA256_BYTES - 1;
+}
+
+char *store_first_dir(char *const *choices, size_t n)
+{
+    char *found = NULL;
+
+    for (size_t i = 0; i < n; i++)
+        if (!found && choices[i] && path_is_dir(choices[i]))
+            found = choices[i];
+        else
+            free(choices[i]);
+    return found;
+}
+
+char *store_under(const char *variable, const char *name)
+{
+    const char *value = getenv(variable);
+
+    if (!value || value[0] != '/')
+        return NULL;
+    return name[0] ? path_join(value, name) : str_dup(value);
+}

@@ -1,0 +1,73 @@
+/*
+ * stores.h - model files that other programs keep on this machine: the Hugging Face cache and
+ * Ollama's store. They are read, never written to; what a name there says is checked like anything
+ * from outside. Any thread.
+ *
+ * Hugging Face (huggingface_hub, "Understand caching", as of 2026): <hub>/models--ORG--NAME/
+ * blobs/<sha256>, snapshots/<commit>/<file> -> ../../blobs/<sha256>, refs/<name> holding a commit.
+ * Ollama (github.com/ollama/ollama, as of 2026): <models>/manifests/HOST/NAMESPACE/MODEL/TAG, an
+ * OCI manifest, and <models>/blobs/sha256-<hex>.
+ */
+#ifndef RBEE_HIVE_STORES_H
+#define RBEE_HIVE_STORES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "hive/card.h"
+#include "hive/quant.h"
+
+#define STORE_MODELS_MAX   1000 /* looked at in one store */
+#define STORE_MANIFEST_MAX (256u << 10)
+#define STORE_HF_WORD      "hf-cache"
+#define STORE_OLLAMA_WORD  "ollama"
+
+struct store_file {
+    char *path; /* full; in the Hugging Face cache it is a link */
+    char *name; /* as it is to be called: "q4/x.gguf" */
+    uint64_t size_bytes;
+    char sha256[CARD_SHA256_BYTES]; /* as the store names it; "" = it does not */
+};
+
+/* A model of a store; all texts are owned. */
+struct store_model {
+    char *store;     /* "hf-cache", "ollama" */
+    char *name;      /* there: "org/repo/q4/x.gguf", "llama3:8b" */
+    char *model_ref; /* what it would be called here */
+    char *repo, *commit;
+    char quant[QUANT_NAME_BYTES];
+    struct store_file *files; /* the parts, in order */
+    size_t n_files;
+};
+void store_model_done(struct store_model *m);
+/* -1 when out of memory; *out is then empty. */
+int store_model_copy(const struct store_model *m, struct store_model *out);
+
+/* Where the stores lie, by the environment: free(), NULL when there is no such folder. */
+char *store_hf_dir(void);
+char *store_ollama_dir(void);
+
+/*
+ * Each model of a store, in the order of the folders; `each` owns nothing and returns false to
+ * stop. What cannot be read or makes no sense is passed over.
+ */
+void store_scan_hf(const char *dir, bool (*each)(void *arg, const struct store_model *m),
+                   void *arg);
+void store_scan_ollama(const char *dir, bool (*each)(void *arg, const struct store_model *m),
+                       void *arg);
+
+/* ---- pure parts, for tests ---- */
+
+/* "models--org--repo" -> "org/repo" (free()); NULL when it is none. */
+char *store_hf_repo_of(const char *folder);
+
+/* The model's layer of an Ollama manifest. ERR_INVALID. */
+int store_ollama_parse(const char *text, size_t n, char sha256[CARD_SHA256_BYTES],
+                       uint64_t *size_bytes, struct err *err);
+
+/* "registry.ollama.ai", "library", "llama3", "8b" -> "llama3:8b" (free()). */
+char *store_ollama_name(const char *host, const char *space, const char *model, const char *tag);
+
+#endif

@@ -1,0 +1,239 @@
+/* verify.c - see verify.h. */
+#include "hive/verify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/chore.h"
+#include "hive/hive.h"
+#include "hive/models_internal.h"
+#include "hive/rehash.h"
+#include "hive/reply.h"
+#include "hive/workers.h"
+
+struct verify {
+    struct hive *h;
+    struct card **cards; /* owned */
+    size_t n_cards, i;
+    char (*found)[CARD_SHA256_BYTES]; /* of the files of the card at work */
+    size_t bad_file;                  /* the first that differs; n_files = none */
+    unsigned n_verified, n_bad, n_noted;
+};
+
+static void next_card(struct verify *v, struct chore *c);
+
+static void verify_free(struct verify *v)
+{
+    for (size_t i = 0; i < v->n_cards; i++)
+        card_free(v->cards[i]);
+    free(v->cards);
+    free(v->found);
+    free(v);
+}
+
+static void leave_card(struct verify *v, struct chore *c)
+{
+    free(v->found);
+    v->found = NULL;
+    v->i++;
+    next_card(v, c);
+}
+
+static const char *ref_of(const struct card *card)
+{
+    return card->n_refs ? card->refs[0] : card->repo;
+}
+
+/* ---- what comes of it ---- */
+
+/* Out of use: renamed, out of the catalog, its workers stopped. */
+static void set_bad_aside(struct verify *v, struct chore *c, const char *why)
+{
+    struct card *card = v->cards[v->i];
+    const char *path = card->files[v->bad_file].path;
+    char *aside = str_printf("%s%s", path, VERIFY_BAD_TAIL);
+    bool kept = aside && rename(path, aside) == 0;
+    struct err err;
+
+    if (catalog_remove_path(v->h->models->catalog, card->files[0].path, &err))
+        log_warn("%s", err.text);
+    workers_stop_path(v->h->workers, card->files[0].path);
+    log_warn("%s: %s", ref_of(card), why);
+    v->n_bad++;
+    chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "stage", "bad", "model_ref", ref_of(card),
+                           "code", api_error_info(API_CHECKSUM_MISMATCH)->code, "message", why,
+                           "kept_as", kept ? aside : NULL));
+    free(aside);
+}
+
+/* The digests that nobody told are kept from now on. */
+static void note(struct verify *v, struct chore *c)
+{
+    struct card *card = v->cards[v->i];
+    struct err err;
+
+    for (size_t i = 0; i < card->n_files; i++)
+        str_copy(card->files[i].sha256, CARD_SHA256_BYTES, v->found[i]);
+    if (card_save(card, &err))
+        log_warn("%s", err.text);
+    v->n_noted++;
+    chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "noted", "model_ref", ref_of(card), "sha256",
+                           v->found[0]));
+}
+
+static void judge(struct verify *v, struct chore *c)
+{
+    struct card *card = v->cards[v->i];
+    char why[ERR_TEXT_MAX];
+    bool told = card_is_verified(card);
+
+    if (v->bad_file < card->n_files) {
+        const struct card_file *f = &card->files[v->bad_file];
+
+        snprintf(why, sizeof why, "%.300s has the SHA-256 %s now, it should be %s", f->name,
+                 v->found[v->bad_file], f->sha256);
+        set_bad_aside(v, c, why);
+    } else if (told) {
+        v->n_verified++;
+        chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "verified", "model_ref", ref_of(card),
+                               "sha256", card->files[0].sha256));
+    } else {
+        note(v, c);
+    }
+}
+
+/* ---- reading ---- */
+
+static int hash_all(void *arg, struct chore *c, struct err *err)
+{
+    struct verify *v = arg;
+    const struct card *card = v->cards[v->i];
+    int rc = 0;
+
+    v->bad_file = card->n_files;
+    for (size_t i = 0; i < card->n_files && rc == 0 && v->bad_file == card->n_files; i++) {
+        rc = rehash_file(card->files[i].path, c, v->found[i], NULL, err);
+        if (rc == 0 && card->files[i].sha256[0] && !str_eq(card->files[i].sha256, v->found[i]))
+            v->bad_file = i;
+    }
+    return rc;
+}
+
+static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
+{
+    struct verify *v = arg;
+
+    if (!chore_is_gone(c) && rc) {
+        v->n_bad++;
+        chore_say_error(c, ref_of(v->cards[v->i]),
+                        rc == ERR_NOT_FOUND ? API_MODEL_NOT_FOUND : API_INTERNAL, err->text);
+    } else if (!chore_is_gone(c)) {
+        judge(v, c);
+    }
+    leave_card(v, c);
+}
+
+static void next_card(struct verify *v, struct chore *c)
+{
+    struct chore_step step = {
+        .stage = "verifying", .name = "", .arg = v, .work = hash_all, .done = on_hashed};
+    const struct card *card;
+
+    if (v->i == v->n_cards || chore_is_gone(c)) {
+        chore_say(c, json_pack("{s:s, s:I, s:I, s:I}", "stage", "complete", "verified",
+                               (json_int_t)v->n_verified, "bad", (json_int_t)v->n_bad, "noted",
+                               (json_int_t)v->n_noted));
+        chore_end(c);
+        verify_free(v);
+        return;
+    }
+    card = v->cards[v->i];
+    v->found = calloc(card->n_files, sizeof *v->found);
+    if (!v->found) {
+        chore_say_error(c, ref_of(card), API_INTERNAL, "the hive is out of memory");
+        leave_card(v, c);
+        return;
+    }
+    step.name = ref_of(card);
+    step.bytes_total = card_total_bytes(card);
+    chore_run(c, &step);
+}
+
+/* ---- which ones ---- */
+
+static bool add_card(struct verify *v, struct card *card)
+{
+    struct card **more = realloc(v->cards, (v->n_cards + 1) * sizeof(struct card *));
+
+    if (!more) {
+        card_free(card);
+        return false;
+    }
+    v->cards = more;
+    more[v->n_cards++] = card;
+    return true;
+}
+
+/* A download that is not done yet is verified when it is. */
+static bool on_card(void *arg, struct card *card)
+{
+    if (card->n_refs && card_is_complete(card))
+        return add_card(arg, card);
+    card_free(card);
+    return true;
+}
+
+static int add_one(struct verify *v, const char *text, struct api_error *e)
+{
+    struct models *m = v->h->models;
+    struct model_ref ref;
+    struct card *card = NULL;
+    char *canonical, *path;
+
+    if (models_locate(m, text, &canonical, &path, e))
+        return -1;
+    if (!models_is_kept(canonical))
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
+                      "%.300s has no digest to be compared with: it was neither downloaded nor "
+                      "imported",
+                      canonical);
+    else if (model_ref_parse(canonical, &ref, NULL) == 0) {
+        card = card_find(m->dir, ref.repo, canonical, NULL);
+        model_ref_done(&ref);
+        if (!card)
+            api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "the card beside %.300s is gone",
+                          path);
+    }
+    free(canonical);
+    free(path);
+    return card && add_card(v, card) ? 0 : -1;
+}
+
+void verify_run(struct hive *h, struct http_exchange *x, const char *model_ref)
+{
+    struct verify *v = calloc(1, sizeof *v);
+    struct api_error e = {.code = API_INTERNAL, .src = REPLY_SRC};
+    struct chore *c;
+
+    if (!v) {
+        reply_fail(x, API_INTERNAL, "the hive is out of memory");
+        return;
+    }
+    v->h = h;
+    if (!model_ref)
+        card_scan(h->models->dir, NULL, on_card, v);
+    if (model_ref && add_one(v, model_ref, &e)) {
+        reply_error(x, 0, &e);
+        verify_free(v);
+        return;
+    }
+    c = chore_begin(h, x);
+    if (c)
+        next_card(v, c);
+    else
+        verify_free(v);
+}

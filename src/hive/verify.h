@@ -1,0 +1,26 @@
+/*
+ * verify.h - reads models again, and compares with the digests they had when they came.
+ *
+ * A file that differs is renamed to <file>.bad: it leaves the catalog and its workers are stopped,
+ * so that nothing uses it in silence; its card stays, so that a pull fetches that file again and
+ * nothing else. Loop thread only.
+ */
+#ifndef RBEE_HIVE_VERIFY_H
+#define RBEE_HIVE_VERIFY_H
+
+#include "api/errors.h"
+
+#define VERIFY_BAD_TAIL ".bad"
+
+struct hive;
+struct http_exchange;
+
+/*
+ * One model, or all that were downloaded or imported (model_ref NULL). Answers the exchange: an
+ * error, or a stream of {"stage":"verifying",...bytes}, {"stage":"verified","model_ref","sha256"},
+ * {"stage":"bad","model_ref","code","message","kept_as"}, {"stage":"noted"} for a model whose
+ * digest nobody told, at last {"stage":"complete","verified","bad","noted"}.
+ */
+void verify_run(struct hive *h, struct http_exchange *x, const char *model_ref);
+
+#endif

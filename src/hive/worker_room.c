@@ -1,0 +1,139 @@
+/* worker_room.c - see worker_room.h. Sources: proc_pid_status(5). */
+#include "hive/worker_room.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "hive/machine.h"
+#include "hive/workers_internal.h"
+
+#define STATUS_LINE_MAX 256
+
+uint64_t worker_room_resident(pid_t pid)
+{
+    static const char *const names[] = {"RssAnon:", "RssShmem:"};
+    char path[64], line[STATUS_LINE_MAX];
+    uint64_t bytes = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+    f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+            if (str_starts(line, names[i]))
+                bytes += strtoull(line + strlen(names[i]), NULL, 10) * 1024;
+    if (f)
+        fclose(f);
+    return bytes;
+}
+
+/* Nobody has come for it since it was last given to somebody, and there is time left to come. */
+static bool is_expected(const struct worker *w, int64_t now)
+{
+    int64_t since = w->ready_ms > w->asked_ms ? w->ready_ms : w->asked_ms;
+
+    return worker_is_unused(w) && (w->ready_ms == 0 || now - since < WORKERS_UNUSED_MS);
+}
+
+static struct room_worker facts_of(const struct worker *w, int64_t now)
+{
+    struct room_worker f = {0};
+    uint64_t has = w->state == WORKER_PREPARING ? 0 : worker_room_resident(w->child.pid);
+
+    f.ending = w->state == WORKER_DRAINING || w->state == WORKER_CONDEMNED;
+    f.frees_bytes = has;
+    f.wants_bytes = w->need.total_bytes > has ? w->need.total_bytes - has : 0;
+    if (worker_takes_work(w) && worker_board_state(w) == BOARD_READY) {
+        struct worker_look look;
+
+        worker_look(w, &look);
+        f.idle_ms = now - look.idle_since_ms;
+        f.may_end = atomic_load(&w->board->slots_busy) == 0 &&
+                    atomic_load(&w->board->queued) == 0 && w->keep_alive_ms >= 0 &&
+                    !is_expected(w, now);
+    }
+    return f;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* The owner of the machine may give us less of it. */
+static void apply_limit(const struct workers *ws, struct worker_room *r)
+{
+    uint64_t limit = (uint64_t)config_int(ws->params.config, "hive", "memory_limit") << 20;
+    uint64_t taken = 0;
+
+    if (limit == 0)
+        return;
+    for (size_t i = 0; i < r->n; i++)
+        taken += r->facts[i].frees_bytes;
+    if (r->total_bytes == 0 || limit < r->total_bytes) {
+        bool unknown = r->total_bytes == 0;
+
+        r->total_bytes = limit;
+        if (unknown || less(limit, taken) < r->free_bytes)
+            r->free_bytes = less(limit, taken);
+    }
+}
+
+void worker_room_look(const struct workers *ws, struct worker_room *out)
+{
+    const struct worker *w;
+    int64_t now = clock_ms();
+
+    memset(out, 0, sizeof *out);
+    machine_memory(&out->total_bytes, &out->free_bytes);
+    TAILQ_FOREACH(w, &ws->all, link)
+    {
+        struct room_worker *f = &out->facts[out->n];
+
+        if (!worker_is_alive(w) || w->need.total_bytes == 0 || out->n == WORKERS_MAX)
+            continue;
+        *f = facts_of(w, now);
+        out->workers[out->n++] = w;
+        if (f->may_end)
+            out->idle_bytes += f->frees_bytes + f->wants_bytes;
+    }
+    apply_limit(ws, out);
+    out->promised_bytes = room_promised(out->facts, out->n);
+    out->usable_bytes = less(out->free_bytes, out->promised_bytes);
+}
+
+enum room_answer worker_room_for(struct worker_room *r, const struct plan_need *need)
+{
+    uint64_t freed;
+
+    if (r->total_bytes == 0 || need->total_bytes <= r->usable_bytes)
+        return ROOM_IS_THERE;
+    return room_choose(r->facts, r->n, need->total_bytes + r->promised_bytes - r->free_bytes,
+                       &freed)
+               ? ROOM_BY_ENDING
+               : ROOM_NONE;
+}
+
+int worker_room_error(const struct worker_room *r, const struct plan_need *need, struct err *err)
+{
+    char promised[32], idle[32];
+    size_t n;
+    int rc = plan_fits(need, r->usable_bytes, err);
+
+    if (rc != ERR_NO_MEMORY || !err)
+        return rc;
+    n = strlen(err->text);
+    if (r->promised_bytes)
+        n += (size_t)snprintf(err->text + n, sizeof err->text - n,
+                              " beside the %s that running workers will take",
+                              str_human_bytes(r->promised_bytes, promised, sizeof promised));
+    if (n < sizeof err->text)
+        snprintf(err->text + n, sizeof err->text - n,
+                 r->idle_bytes ? ", and ending all idle workers would give only %s"
+                               : ", and no idle worker could be ended for it%.0s",
+                 str_human_bytes(r->idle_bytes, idle, sizeof idle));
+    return rc;
+}

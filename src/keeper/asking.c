@@ -1,0 +1,70 @@
+/* asking.c - see asking.h. */
+#include "keeper/asking.h"
+
+#include "base/str.h"
+#include "keeper/interrupt.h"
+
+#define WORKERS_TRIED 2
+
+static enum generate_end ask_patiently(struct keeper *k, const struct pool_worker *worker,
+                                       const struct inference_request *r, struct generate *how,
+                                       struct api_error *e)
+{
+    enum generate_end end = generate_run(k, worker, r, how, e);
+
+    for (unsigned i = 0; i < GENERATE_BUSY_TRIES; i++) {
+        int64_t ms = generate_busy_ms(i);
+
+        if (end != GENERATE_FAILED || e->code != API_ALL_SLOTS_BUSY)
+            return end;
+        term_note(&k->term, "All slots are busy; trying again in %d s (%u of %d).",
+                  (int)(ms / 1000), i + 1, GENERATE_BUSY_TRIES);
+        api_error_done(e);
+        if (!interrupt_sleep_ms(ms))
+            return GENERATE_CANCELLED;
+        end = generate_run(k, worker, r, how, e);
+    }
+    return end;
+}
+
+/* The second worker in a row that does not answer: the hive may know why. */
+static void explain_gone(struct keeper *k, const struct pool_worker *worker, struct api_error *e)
+{
+    char why[ERR_TEXT_MAX];
+
+    str_copy(why, sizeof why, e->message);
+    api_error_done(e);
+    api_error_set(e, API_WORKER_CRASHED, "keeper", "the worker %s is gone", worker->id);
+    pool_explain(k, worker->id, why, e);
+}
+
+enum generate_end asking_run(struct keeper *k, struct pool_want *want, struct pool_worker *worker,
+                             const struct inference_request *r, struct generate *how,
+                             struct api_error *e)
+{
+    enum generate_end end = GENERATE_GONE;
+    struct pool_worker gone;
+
+    for (unsigned i = 0; i < WORKERS_TRIED && end == GENERATE_GONE; i++) {
+        if (i > 0) {
+            term_note(&k->term, "The worker %s is gone; looking for another.", worker->id);
+            api_error_done(e);
+            gone = *worker;
+            want->avoid = gone.id;
+            worker->id[0] = '\0';
+        }
+        if (!worker->id[0] && pool_acquire(k, want, worker, e)) {
+            worker->id[0] = '\0';
+            end = GENERATE_FAILED;
+        } else {
+            end = ask_patiently(k, worker, r, how, e);
+        }
+    }
+    want->avoid = NULL; /* `gone` ends here */
+    if (end == GENERATE_GONE) {
+        explain_gone(k, worker, e);
+        worker->id[0] = '\0';
+        end = GENERATE_FAILED;
+    }
+    return end;
+}

@@ -1,0 +1,129 @@
+/* cmd_downloads.c - `models downloads` and `models cancel`: what a node is fetching. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "keeper/commands.h"
+#include "keeper/keeper.h"
+#include "keeper/listing.h"
+#include "keeper/progress.h"
+#include "keeper/table.h"
+
+#define CANCEL_TIMEOUT_MS 30000
+#define SHORT_ID          8 /* characters of an id that a table shows */
+
+static int add_download(struct table *t, const json_t *d)
+{
+    int64_t done = keeper_number(d, "bytes_downloaded", -1);
+    int64_t total = keeper_number(d, "bytes_total", 0), eta = keeper_number(d, "eta_seconds", -1);
+    double speed = json_number_value(json_object_get(d, "speed_mbps")) * 1e6 / 8;
+    char id[SHORT_ID + 1], percent[8] = "-", size[16] = "-", rate[24] = "-", left[16] = "-",
+                           number[16];
+    const char *const cells[] = {
+        id, keeper_text(d, "model_ref", "?"), keeper_cell(d, "state"), percent, size, rate, left};
+
+    str_copy(id, sizeof id, keeper_text(d, "download_id", "?"));
+    if (done >= 0 && total > 0)
+        snprintf(percent, sizeof percent, "%d%%", (int)((double)done * 100 / (double)total));
+    if (total > 0)
+        str_human_bytes((uint64_t)total, size, sizeof size);
+    if (speed >= 1) {
+        str_human_bytes((uint64_t)speed, number, sizeof number);
+        snprintf(rate, sizeof rate, "%s/s", number);
+    }
+    if (eta >= 0)
+        progress_time(eta, left, sizeof left);
+    return table_add(t, cells);
+}
+
+int cmd_models_downloads(const struct cli_command *self, int argc, char **argv)
+{
+    static const char *const heads[] = {"ID", "MODEL", "STATE", "DONE", "SIZE", "SPEED", "LEFT"};
+    static const struct listing listing = {
+        .path = "/v1/models/downloads",
+        .key = "downloads",
+        .heads = heads,
+        .n_columns = sizeof heads / sizeof heads[0],
+        .empty = "No download is under way, and none ended lately.",
+        .add = add_download,
+    };
+
+    return listing_run(&listing, self, argc, argv);
+}
+
+static bool is_under_way(const json_t *d)
+{
+    const char *state = keeper_text(d, "state", "");
+
+    return str_eq(state, "downloading") || str_eq(state, "resolving");
+}
+
+/* The one download that the word means: its id, the beginning of one, or its model. With `ended`
+ * also one that failed. "" when there is none or it is not clear. */
+static void find(const json_t *list, const char *word, bool ended, char id[64])
+{
+    const json_t *d;
+    size_t i, n = 0;
+
+    id[0] = '\0';
+    json_array_foreach(json_object_get(list, "downloads"), i, d)
+    {
+        const char *its = keeper_text(d, "download_id", "");
+
+        if ((!ended && !is_under_way(d)) || (n > 0 && !is_under_way(d)))
+            continue;
+        if (!str_starts(its, word) && !str_eq(keeper_text(d, "model_ref", ""), word))
+            continue;
+        str_copy(id, 64, ++n == 1 ? its : "");
+    }
+}
+
+static int cancel(struct keeper *k, const char *word, bool discard)
+{
+    char url[KEEPER_URL_MAX], id[64];
+    struct client_ask ask = {.method = "DELETE", .url = url, .timeout_ms = CANCEL_TIMEOUT_MS};
+    struct api_error e;
+    json_t *list = NULL;
+
+    if (keeper_get(k, "/v1/models/downloads", &list, &e))
+        return keeper_fail(k, &e);
+    find(list, word, discard, id);
+    json_decref(list);
+    if (!id[0]) {
+        api_error_set(&e, API_NOT_FOUND, "keeper",
+                      "no single download is '%.200s'; 'rbee-keeper models downloads' shows them",
+                      word);
+        return keeper_fail(k, &e);
+    }
+    keeper_url(k, url, "/v1/models/download/%s%s", id, discard ? "?discard=1" : "");
+    if (client_json(k->client, &ask, NULL, &e))
+        return keeper_fail(k, &e);
+    out_printf(&k->out, "Cancelled %s; %s.\n", word,
+               discard ? "what had come is deleted"
+                       : "what has come is kept, a pull goes on from there");
+    return CLI_DONE;
+}
+
+int cmd_models_cancel(const struct cli_command *self, int argc, char **argv)
+{
+    struct keeper_flags flags = {0};
+    bool discard = false;
+    const struct cli_opt opts[] = {
+        KEEPER_OPT_NODE(flags),
+        {"discard", 0, CLI_FLAG, &discard, 0, 0, NULL, "delete what has come", 0},
+        {0}};
+    const char *word = NULL;
+    struct keeper k = {.command = self->name};
+    size_t n = 0;
+    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, &word, 1, &n);
+
+    if (rc != CLI_GO)
+        return rc;
+    if (n == 0 || !word[0])
+        return keeper_usage(&k, "name a download, by its id or its model");
+    rc = keeper_begin(&k, self, &flags);
+    if (rc == CLI_GO)
+        rc = cancel(&k, word, discard);
+    return keeper_end(&k, rc);
+}

@@ -1,0 +1,197 @@
+/*
+ * cmd_keys.c - `keys create`, `keys list` and `keys revoke`: the keys of the hive of this home, in
+ * its file (api/keys.h). A hive that runs notices by itself.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/keys.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "keeper/commands.h"
+#include "keeper/keeper.h"
+#include "keeper/table.h"
+
+#define PLAIN_FILE    "api-key"
+#define USED_FILE     "run/keys-used"
+#define USED_FILE_MAX (16u << 10)
+
+static enum api_code code_of(int rc)
+{
+    return rc == ERR_INVALID || rc == ERR_CONFLICT ? API_INVALID_REQUEST
+           : rc == ERR_NOT_FOUND                   ? API_NOT_FOUND
+                                                   : API_INTERNAL;
+}
+
+/* ---- create ---- */
+int cmd_keys_create(const struct cli_command *self, int argc, char **argv)
+{
+    const struct keeper_flags flags = {0};
+    const char *name = "key";
+    const struct cli_opt opts[] = {
+        {"name", 0, CLI_STR, &name, 0, 0, "NAME", "what the key is called in lists and logs", 0},
+        {0}};
+    char key[ACCESS_KEY_MAX + 1];
+    struct keeper k = {.command = self->name};
+    struct err err = {0};
+    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
+
+    if (rc != CLI_GO)
+        return rc;
+    rc = keeper_open(&k, self, &flags);
+    if (rc != CLI_GO)
+        return keeper_end(&k, rc);
+    rc = keys_create(config_home(k.config), name, key, &err);
+    if (rc)
+        return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
+    out_printf(&k.out, "%s\n", key);
+    term_note(&k.term, "This is shown once: only its hash is kept.");
+    explicit_bzero(key, sizeof key);
+    return keeper_end(&k, CLI_DONE);
+}
+
+/* ---- list ---- */
+
+/* The key of the older file beside the list, when there is one. */
+static void add_plain(const char *home, struct keys *keys)
+{
+    char key[ACCESS_KEY_MAX + 1], *path = path_join(home, PLAIN_FILE);
+    bool made;
+
+    if (path && access_load_key(path, false, key, &made, NULL) == 0)
+        keys_add(keys, key, PLAIN_FILE, 0, NULL);
+    explicit_bzero(key, sizeof key);
+    free(path);
+}
+
+/* When a key was last used, of the hive's notes; 0 = never. */
+static int64_t used_s(const char *notes, const struct keys_entry *entry)
+{
+    char hex[SHA256_HEX_BYTES], seconds[24];
+    const char *line = strstr(notes, sha256_hex(entry->hash, hex));
+    int64_t s = 0;
+
+    if (!line || line[SHA256_HEX_BYTES - 1] != ' ')
+        return 0;
+    line += SHA256_HEX_BYTES;
+    snprintf(seconds, sizeof seconds, "%.*s", (int)strcspn(line, "\n"), line);
+    str_to_i64(seconds, &s);
+    return s;
+}
+
+static const char *when(int64_t s, char dst[CLOCK_ISO_BYTES])
+{
+    return s > 0 ? clock_iso8601(s * 1000, dst) : "-";
+}
+
+static void show(struct keeper *k, const struct keys *keys, const char *notes, bool json)
+{
+    static const char *const heads[] = {"KEY", "NAME", "CREATED", "LAST USED"};
+    struct table *t = table_create(heads, sizeof heads / sizeof heads[0]);
+    json_t *list = json_array(), *root = json_pack("{s:o}", "keys", list);
+
+    for (size_t i = 0; t && root && i < keys->n; i++) {
+        const struct keys_entry *e = &keys->items[i];
+        char print[KEYS_PRINT_BYTES], made[CLOCK_ISO_BYTES], used[CLOCK_ISO_BYTES];
+        const char *const cells[] = {keys_print(e->hash, print), e->name, when(e->made_s, made),
+                                     when(used_s(notes, e), used)};
+
+        table_add(t, cells);
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:s, s:s}", "fingerprint", cells[0], "name",
+                                        cells[1], "created", cells[2], "last_used", cells[3]));
+    }
+    if (json && root)
+        keeper_print_json(k, root);
+    else if (t)
+        table_print(t, "There are no keys.", &k->out);
+    table_free(t);
+    json_decref(root);
+}
+
+static char *read_notes(const char *home)
+{
+    char *path = path_join(home, USED_FILE), *text = NULL;
+    size_t n;
+
+    if (!path || path_read_file(path, USED_FILE_MAX, &text, &n, NULL) != 0)
+        text = str_dup("");
+    free(path);
+    return text;
+}
+
+int cmd_keys_list(const struct cli_command *self, int argc, char **argv)
+{
+    struct keeper_flags flags = {0};
+    const struct cli_opt opts[] = {KEEPER_OPT_JSON(flags), {0}};
+    struct keeper k = {.command = self->name};
+    struct err err = {0};
+    struct keys keys;
+    char *notes;
+    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
+
+    if (rc != CLI_GO)
+        return rc;
+    rc = keeper_open(&k, self, &flags);
+    if (rc != CLI_GO)
+        return keeper_end(&k, rc);
+    rc = keys_load(config_home(k.config), &keys, &err);
+    if (rc)
+        return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
+    add_plain(config_home(k.config), &keys);
+    notes = read_notes(config_home(k.config));
+    show(&k, &keys, notes ? notes : "", flags.json);
+    free(notes);
+    return keeper_end(&k, CLI_DONE);
+}
+
+/* ---- revoke ---- */
+
+/* Removes the older file when its key has that fingerprint. */
+static int revoke_plain(const char *home, const char *print, struct keys_entry *out)
+{
+    struct keys plain = {.n = 0};
+    char hex[SHA256_HEX_BYTES], *path = path_join(home, PLAIN_FILE);
+    int rc = ERR_NOT_FOUND;
+
+    add_plain(home, &plain);
+    if (path && plain.n == 1 &&
+        strncmp(sha256_hex(plain.items[0].hash, hex), print, strlen(print)) == 0 &&
+        unlink(path) == 0) {
+        *out = plain.items[0];
+        rc = 0;
+    }
+    free(path);
+    return rc;
+}
+
+int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
+{
+    const struct keeper_flags flags = {0};
+    const struct cli_opt opts[] = {{0}};
+    const char *word = NULL;
+    char print[KEYS_PRINT_BYTES];
+    struct keeper k = {.command = self->name};
+    struct keys_entry gone;
+    struct err err = {0};
+    size_t n = 0;
+    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, &word, 1, &n);
+
+    if (rc != CLI_GO)
+        return rc;
+    if (n == 0)
+        return keeper_usage(&k, "name a key by its fingerprint, as `keys list` shows it");
+    rc = keeper_open(&k, self, &flags);
+    if (rc != CLI_GO)
+        return keeper_end(&k, rc);
+    rc = keys_revoke(config_home(k.config), word, &gone, &err);
+    if (rc == ERR_NOT_FOUND)
+        rc = revoke_plain(config_home(k.config), word, &gone);
+    if (rc)
+        return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
+    out_printf(&k.out, "Revoked the key %s (%s).\n", keys_print(gone.hash, print), gone.name);
+    return keeper_end(&k, CLI_DONE);
+}

@@ -1,0 +1,158 @@
+/* cmd_models_care.c - `models verify` and `prune`: is all as it was, and what is of no use? */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "keeper/chore.h"
+#include "keeper/commands.h"
+#include "keeper/model.h"
+#include "keeper/table.h"
+
+/* ---- verify ---- */
+
+static void on_verified(void *arg, struct keeper *k, const json_t *event)
+{
+    const char *stage = keeper_text(event, "stage", ""),
+               *ref = keeper_text(event, "model_ref", "?");
+
+    (void)arg;
+    if (str_eq(stage, "verified"))
+        out_printf(&k->out, "%s: as it was, SHA-256 %s\n", ref, keeper_text(event, "sha256", "?"));
+    else if (str_eq(stage, "noted"))
+        out_printf(&k->out, "%s: nobody told its digest; from now on it is SHA-256 %s\n", ref,
+                   keeper_text(event, "sha256", "?"));
+    else
+        out_printf(
+            &k->out,
+            "%s: BAD: %s. It is out of use now (%s); `rbee-keeper models pull %s` fetches it "
+            "again.\n",
+            ref, keeper_text(event, "message", "?"), keeper_text(event, "kept_as", "-"), ref);
+}
+
+int cmd_models_verify(const struct cli_command *self, int argc, char **argv)
+{
+    struct keeper_flags flags = {0};
+    const struct cli_opt opts[] = {
+        KEEPER_OPT_NODE(flags),
+        KEEPER_OPT_JSON(flags),
+        {"quiet", 'q', CLI_FLAG, &flags.quiet, 0, 0, NULL, "no progress, only results", 0},
+        {0}};
+    struct chore chore = {.path = "/v1/models/verify", .on_result = on_verified};
+    struct model_name name = {0};
+    const char *word = NULL;
+    struct keeper k;
+    size_t n = 0;
+    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, &word, 1, &n);
+
+    if (rc != CLI_GO)
+        return rc;
+    rc = keeper_begin(&k, self, &flags);
+    if (rc == CLI_GO && word)
+        rc = model_name_read(&k, word, &name);
+    if (rc == CLI_GO) {
+        chore.json = flags.json;
+        chore.body = word ? json_pack("{s:s}", "model_ref", name.text) : json_object();
+        rc = chore_watch(&k, &chore);
+    }
+    model_name_done(&name);
+    return keeper_end(&k, rc);
+}
+
+/* ---- prune ---- */
+
+static void print_plan(struct keeper *k, const json_t *plan)
+{
+    static const char *const heads[] = {"WHAT", "FREES", "WHY"};
+    struct table *t = table_create(heads, sizeof heads / sizeof heads[0]);
+    char size[16];
+    json_t *item;
+    size_t i;
+
+    json_array_foreach(json_object_get(plan, "items"), i, item)
+    {
+        const char *const cells[] = {
+            keeper_text(item, "path", keeper_text(item, "model_ref", "?")),
+            str_human_bytes((uint64_t)keeper_number(item, "size_bytes", 0), size, sizeof size),
+            keeper_text(item, "why", "?")};
+
+        if (t)
+            table_add(t, cells);
+    }
+    if (t)
+        table_print(t, "There is nothing to delete.", &k->out);
+    table_free(t);
+}
+
+/* Asks a person who sits at a terminal. */
+static bool may_delete(struct keeper *k, const json_t *plan)
+{
+    char size[16], line[16];
+
+    str_human_bytes((uint64_t)keeper_number(plan, "freed_bytes", 0), size, sizeof size);
+    if (!isatty(STDIN_FILENO)) {
+        term_say(&k->term, "Nothing was deleted. --yes deletes this and frees %s.", size);
+        return false;
+    }
+    fprintf(stderr, "Delete this, which frees %s? [y/N] ", size);
+    fflush(stderr);
+    if (fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y'))
+        return true;
+    term_say(&k->term, "Nothing was deleted.");
+    return false;
+}
+
+static int delete_all(struct keeper *k, const json_t *plan, bool json)
+{
+    char url[KEEPER_URL_MAX], size[16];
+    json_t *body = json_pack("{s:s}", "plan", keeper_text(plan, "plan", "")), *done = NULL;
+    struct client_ask ask = {.method = "POST"};
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    struct api_error e = {0};
+    int rc;
+
+    json_decref(body);
+    ask.url = keeper_url(k, url, "/v1/models/prune");
+    ask.body = text;
+    rc = client_json(k->client, &ask, &done, &e) ? keeper_fail(k, &e) : CLI_DONE;
+    free(text);
+    if (rc == CLI_DONE && json)
+        keeper_print_json(k, done);
+    else if (rc == CLI_DONE)
+        term_ok(
+            &k->term, "Deleted; %s are free again.",
+            str_human_bytes((uint64_t)keeper_number(done, "freed_bytes", 0), size, sizeof size));
+    json_decref(done);
+    return rc;
+}
+
+int cmd_models_prune(const struct cli_command *self, int argc, char **argv)
+{
+    struct keeper_flags flags = {0};
+    bool yes = false;
+    const struct cli_opt opts[] = {
+        KEEPER_OPT_NODE(flags),
+        KEEPER_OPT_JSON(flags),
+        {"yes", 'y', CLI_FLAG, &yes, 0, 0, NULL, "delete without asking", 0},
+        {0}};
+    struct api_error e;
+    json_t *plan = NULL;
+    struct keeper k;
+    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
+
+    if (rc != CLI_GO)
+        return rc;
+    rc = keeper_begin(&k, self, &flags);
+    if (rc == CLI_GO && keeper_get(&k, "/v1/models/prune", &plan, &e))
+        rc = keeper_fail(&k, &e);
+    if (rc == CLI_GO && flags.json && !yes)
+        keeper_print_json(&k, plan);
+    else if (rc == CLI_GO && !flags.json)
+        print_plan(&k, plan);
+    if (rc == CLI_GO && json_array_size(json_object_get(plan, "items")) &&
+        (yes || (!flags.json && may_delete(&k, plan))))
+        rc = delete_all(&k, plan, flags.json);
+    json_decref(plan);
+    return keeper_end(&k, rc == CLI_GO ? CLI_DONE : rc);
+}

@@ -1,0 +1,100 @@
+/* cmd_security.c - `security verify`: is the security log as it was written? */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/security_chain.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "keeper/commands.h"
+#include "keeper/keeper.h"
+
+#define LOG_FILE   "logs/security.jsonl"
+#define KEPT_FILES 9 /* older ones that are looked for: FILE.1, FILE.2 ... */
+
+struct verifying {
+    struct security_chain chain;
+    uint64_t n_lines;
+    unsigned n_files;
+};
+
+/* 0, or ERR_INVALID with file and line of the first that does not follow; ERR_NOT_FOUND. */
+static int verify_file(struct verifying *v, const char *path, struct err *err)
+{
+    FILE *f = fopen(path, "re");
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+    uint64_t number = 0;
+    int rc = 0;
+
+    if (!f)
+        return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "cannot open %s",
+                         path);
+    while (rc == 0 && (n = getline(&line, &room, f)) > 0) {
+        number++;
+        if (line[n - 1] == '\n')
+            n--;
+        rc = security_chain_check(&v->chain, line, (size_t)n, err);
+        if (rc)
+            err_prefix(err, "%s, line %llu", path, (unsigned long long)number);
+    }
+    v->n_lines += number;
+    v->n_files++;
+    free(line);
+    fclose(f);
+    return rc;
+}
+
+/* The oldest first: each goes on where the one before it ends. The oldest that is kept may have
+ * lost its own beginning, so its first line is taken at its word. */
+static int verify(struct verifying *v, const char *path, struct err *err)
+{
+    int rc = 0;
+
+    for (int i = KEPT_FILES; i > 0 && rc == 0; i--) {
+        char *older = str_printf("%s.%d", path, i);
+
+        if (!older)
+            rc = err_no_memory(err, strlen(path), "a path");
+        else if (path_is_file(older))
+            rc = verify_file(v, older, err);
+        free(older);
+    }
+    if (rc == 0 && v->n_files == 0)
+        security_chain_begin(&v->chain);
+    return rc ? rc : verify_file(v, path, err);
+}
+
+int cmd_security_verify(const struct cli_command *self, int argc, char **argv)
+{
+    const struct keeper_flags flags = {0};
+    const struct cli_opt opts[] = {{0}};
+    const char *word = NULL;
+    struct keeper k = {.command = self->name};
+    struct verifying v = {.chain = {.open = true}};
+    struct err err = {0};
+    char *path = NULL;
+    size_t n = 0;
+    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, &word, 1, &n);
+
+    if (rc != CLI_GO)
+        return rc;
+    rc = keeper_open(&k, self, &flags);
+    if (rc != CLI_GO)
+        return keeper_end(&k, rc);
+    path = n ? str_dup(word) : path_join(config_home(k.config), LOG_FILE);
+    rc = path ? verify(&v, path, &err) : err_no_memory(&err, 64, "a path");
+    if (rc == 0)
+        out_printf(&k.out,
+                   "%llu lines in %u file%s are as they were written. The last has the "
+                   "SHA-256 %s.\n",
+                   (unsigned long long)v.n_lines, v.n_files, v.n_files == 1 ? "" : "s",
+                   v.chain.last);
+    else
+        rc = keeper_fail_err(&k, rc == ERR_NOT_FOUND ? API_NOT_FOUND : API_SECURITY_LOG_BROKEN,
+                             &err);
+    free(path);
+    return keeper_end(&k, rc);
+}

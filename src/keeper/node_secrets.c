@@ -1,0 +1,163 @@
+/* node_secrets.c - see node_secrets.h. Jansson for the file's text; one thread. */
+#include "keeper/node_secrets.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/path.h"
+#include "base/str.h"
+
+#define FILE_NAME      "nodes.json"
+#define OWN_HIVE       "run/hive.json"
+#define OWN_KEY        "api-key"
+#define FILE_MAX_BYTES (256u << 10)
+
+/* ---- the file ---- */
+
+static int check_mode(const char *path, struct err *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return errno == ENOENT ? ERR_NOT_FOUND
+                               : err_errno(err, ERR_IO, errno, "cannot look at %s", path);
+    if (st.st_mode & 077)
+        return err_set(err, ERR_DENIED,
+                       "%s holds keys and can be read by others (mode %03o): run `chmod 600 %s` "
+                       "first",
+                       path, (unsigned)st.st_mode & 0777, path);
+    return 0;
+}
+
+/* The object in the file, an empty one when there is no file. */
+static int load(const char *path, json_t **out, struct err *err)
+{
+    json_error_t why;
+    char *text;
+    size_t n;
+    int rc = check_mode(path, err);
+
+    if (rc == ERR_NOT_FOUND) {
+        *out = json_object();
+        return *out ? 0 : err_no_memory(err, 64, "the nodes' keys");
+    }
+    if (rc == 0)
+        rc = path_read_file(path, FILE_MAX_BYTES, &text, &n, err);
+    if (rc)
+        return rc;
+    *out = json_loadb(text, n, 0, &why);
+    free(text);
+    if (json_is_object(*out))
+        return 0;
+    json_decref(*out);
+    return err_set(err, ERR_INVALID, "%s, line %d: this is not what `node add` writes: %s", path,
+                   why.line, why.text);
+}
+
+static int save(const char *path, const json_t *all, struct err *err)
+{
+    char *text = json_dumps(all, JSON_INDENT(1) | JSON_SORT_KEYS);
+    int rc = text ? path_write_file(path, text, strlen(text), 0600, err)
+                  : err_no_memory(err, FILE_MAX_BYTES, "the nodes' keys");
+
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+    return rc;
+}
+
+/* Names of nodes know no case, here neither. */
+static void lower(const char *name, char *dst, size_t dst_size)
+{
+    size_t i = 0;
+
+    for (; i < dst_size - 1 && name[i]; i++)
+        dst[i] = (char)tolower((unsigned char)name[i]);
+    dst[i] = '\0';
+}
+
+static int read_entry(const json_t *entry, const char *name, struct node_secret *out,
+                      struct err *err)
+{
+    const char *pin = json_string_value(json_object_get(entry, "pin"));
+    const char *key = json_string_value(json_object_get(entry, "key"));
+
+    out->tls = json_is_true(json_object_get(entry, "tls"));
+    if ((pin && pin[0] && !tls_is_pin(pin)) ||
+        !str_copy(out->pin, sizeof out->pin, pin ? pin : "") ||
+        !str_copy(out->key, sizeof out->key, key ? key : ""))
+        return err_set(err, ERR_INVALID,
+                       "what is kept of the node '%.60s' in " FILE_NAME " is damaged; add it anew",
+                       name);
+    return 0;
+}
+
+int node_secrets_find(const char *home, const char *name, bool *found, struct node_secret *out,
+                      struct err *err)
+{
+    char *path = path_join(home, FILE_NAME), key[256];
+    json_t *all = NULL, *entry;
+    int rc = path ? load(path, &all, err) : err_no_memory(err, strlen(home), "a path");
+
+    *out = (struct node_secret){0};
+    lower(name, key, sizeof key);
+    entry = json_object_get(all, key);
+    *found = entry != NULL;
+    if (rc == 0 && entry)
+        rc = read_entry(entry, name, out, err);
+    json_decref(all);
+    free(path);
+    return rc;
+}
+
+int node_secrets_put(const char *home, const char *name, const struct node_secret *s,
+                     struct err *err)
+{
+    char *path = path_join(home, FILE_NAME), key[256];
+    json_t *all = NULL;
+    int rc = path ? load(path, &all, err) : err_no_memory(err, strlen(home), "a path");
+    bool changed = s != NULL;
+
+    lower(name, key, sizeof key);
+    if (rc == 0 && s)
+        json_object_set_new(
+            all, key, json_pack("{s:b, s:s, s:s}", "tls", s->tls, "pin", s->pin, "key", s->key));
+    else if (rc == 0)
+        changed = json_object_del(all, key) == 0;
+    if (rc == 0 && changed)
+        rc = path_make_dirs(home, 0700, err);
+    if (rc == 0 && changed)
+        rc = save(path, all, err);
+    json_decref(all);
+    free(path);
+    return rc;
+}
+
+/* ---- the hive beside us ---- */
+
+int node_secrets_own_hive(const char *home, uint16_t port, struct node_secret *out, struct err *err)
+{
+    char *path = path_join(home, OWN_HIVE), *key_path = path_join(home, OWN_KEY);
+    json_t *j = NULL;
+    bool made;
+    int rc = path && key_path ? check_mode(path, err) : err_no_memory(err, strlen(home), "a path");
+
+    *out = (struct node_secret){0};
+    if (rc == 0)
+        rc = load(path, &j, err);
+    if (rc == 0 && json_integer_value(json_object_get(j, "port")) != port)
+        rc = ERR_NOT_FOUND;
+    if (rc == 0)
+        rc = read_entry(j, "localhost", out, err);
+    /* Without TLS whoever listens there would get it; and one that was revoked is not there. */
+    if (rc == 0 && (!out->tls || access_load_key(key_path, false, out->key, &made, NULL) != 0))
+        out->key[0] = '\0';
+    json_decref(j);
+    free(path);
+    free(key_path);
+    return rc;
+}

@@ -1,0 +1,32 @@
+/*
+ * pair.h - the line that a hive prints for another machine's keeper: read, and exchanged for a key.
+ *
+ *     rbee://HOST:PORT/PIN/CODE
+ */
+#ifndef RBEE_KEEPER_PAIR_H
+#define RBEE_KEEPER_PAIR_H
+
+#include "config/config.h"
+#include "keeper/keeper.h"
+#include "keeper/node_secrets.h"
+
+#define PAIR_SCHEME   "rbee://"
+#define PAIR_CODE_MAX 64
+
+struct pair_line {
+    struct config_addr addr;
+    char pin[TLS_PIN_BYTES];
+    char code[PAIR_CODE_MAX];
+};
+
+/* ERR_INVALID for what is no such line. */
+int pair_parse(const char *text, struct pair_line *out, struct err *err);
+
+/*
+ * Asks the hive for a key of this keeper's own, if it has the key of the pin. 0 with *out, and the
+ * key's fingerprint; or -1 with *e.
+ */
+int pair_exchange(const struct pair_line *line, struct node_secret *out, char print[8],
+                  struct api_error *e);
+
+#endif

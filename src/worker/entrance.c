@@ -1,0 +1,137 @@
+/* entrance.c - see entrance.h. */
+#include "worker/entrance.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "api/access_share.h"
+#include "api/failed_keys.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "net/http_client.h"
+#include "net/http_server.h"
+#include "net/tls.h"
+#include "worker/answer.h"
+
+struct entrance {
+    struct access_share *share; /* NULL: nothing was inherited */
+    struct failed_keys *failed;
+    const struct tls *tls; /* NULL: plain HTTP */
+    struct tls_server *tls_server;
+    char pin[TLS_PIN_BYTES];
+};
+
+static int take_tls(struct entrance *e, const struct access_secrets *s, struct err *err)
+{
+    int rc = tls_load(&e->tls, err);
+
+    if (rc == 0)
+        rc = e->tls->server_create(s->certificate, s->private_key, &e->tls_server, err);
+    if (rc == 0)
+        rc = e->tls->pin_of(s->certificate, e->pin, err);
+    return rc;
+}
+
+static int take_share(struct entrance *e, int fd, struct access *a, struct err *err)
+{
+    struct access_secrets secrets;
+    int rc = access_share_attach(fd, &e->share, err);
+
+    close(fd);
+    if (rc)
+        return rc;
+    secrets = access_share_secrets(e->share);
+    if (secrets.link_key[0]) { /* else it is for the certificate only: a loopback address */
+        a->share = e->share;
+        str_copy(a->link_key, sizeof a->link_key, secrets.link_key);
+    }
+    return secrets.certificate ? take_tls(e, &secrets, err) : 0;
+}
+
+int entrance_create(int access_fd, struct access *a, struct entrance **out, struct err *err)
+{
+    struct entrance *e = calloc(1, sizeof *e);
+    int rc = 0;
+
+    if (!e || !(e->failed = failed_keys_create())) {
+        free(e);
+        return err_no_memory(err, sizeof *e, "the table of failed keys");
+    }
+    if (access_fd >= 0)
+        rc = take_share(e, access_fd, a, err);
+    if (rc)
+        entrance_free(e);
+    else
+        *out = e;
+    return rc;
+}
+
+void entrance_free(struct entrance *e)
+{
+    if (!e)
+        return;
+    if (e->tls)
+        e->tls->server_free(e->tls_server);
+    failed_keys_free(e->failed);
+    access_share_detach(e->share);
+    free(e);
+}
+
+void entrance_put(const struct entrance *e, struct http_server_params *params)
+{
+    params->tls = e->tls;
+    params->tls_server = e->tls_server;
+}
+
+bool entrance_tls(const struct entrance *e)
+{
+    return e->tls != NULL;
+}
+
+int entrance_trust(const struct entrance *e, struct http_client *c, struct err *err)
+{
+    if (!e->tls)
+        return 0;
+    http_client_use_tls(c, e->tls);
+    return http_client_set_pin(c, e->pin, err);
+}
+
+const char *entrance_link_key(const struct entrance *e)
+{
+    return e->share ? access_share_secrets(e->share).link_key : "";
+}
+
+static void note_failure(struct entrance *e, const char *peer)
+{
+    char who[FAILED_KEYS_WHO_BYTES];
+    uint64_t n;
+
+    if (failed_keys_note(e->failed, FAILED_KEY, peer, clock_ms(), &n))
+        log_warn("wrong keys from %s (%llu)", failed_keys_who(peer, who), (unsigned long long)n);
+}
+
+int entrance_check(struct entrance *e, const struct access *a, struct http_exchange *x,
+                   struct api_error *error, int *wait_s)
+{
+    const struct access_ask ask = {http_path(x), http_header(x, "host"), http_header(x, "origin"),
+                                   http_header(x, "authorization")};
+    int entry, rc = access_check(a, &ask, ANSWER_SRC, &entry, error);
+
+    *wait_s = 0;
+    if (rc == 0 && entry == ACCESS_BY_LINK) /* too long to be guessed, and the hive's own */
+        return 0;
+    *wait_s = ask.authorization ? failed_keys_wait_s(e->failed, http_peer(x), clock_ms()) : 0;
+    if (*wait_s > 0) {
+        if (rc)
+            api_error_done(error);
+        api_error_set(error, API_TOO_MANY_FAILURES, ANSWER_SRC,
+                      "Too many wrong keys came from this address; it is listened to again in %d "
+                      "seconds.",
+                      *wait_s);
+        return -1;
+    }
+    if (rc && error->code == API_INVALID_API_KEY)
+        note_failure(e, http_peer(x));
+    return rc;
+}

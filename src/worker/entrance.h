@@ -1,0 +1,36 @@
+/*
+ * entrance.h - the worker's door: what it inherits of its hive's keys and certificate, and who has
+ * shown wrong keys here.
+ *
+ * All that is needed is taken at the start, before the model is opened: the share is mapped, TLS
+ * loaded, the certificate read; nothing is opened afterwards. A worker that a person started has
+ * none of it but the count of wrong keys. Loop thread only.
+ */
+#ifndef RBEE_WORKER_ENTRANCE_H
+#define RBEE_WORKER_ENTRANCE_H
+
+#include <stdbool.h>
+
+#include "api/access.h"
+
+struct entrance;
+struct http_client;
+struct http_exchange;
+struct http_server_params;
+
+/* access_fd -1: no hive's. Puts share and link key into *a; closes the descriptor. */
+int entrance_create(int access_fd, struct access *a, struct entrance **out, struct err *err);
+void entrance_free(struct entrance *e); /* NULL is fine */
+
+/* What the server needs to speak TLS, if it is to. */
+void entrance_put(const struct entrance *e, struct http_server_params *params);
+bool entrance_tls(const struct entrance *e);
+/* A client of the hive's: it shows the same certificate, and TLS is here already. */
+int entrance_trust(const struct entrance *e, struct http_client *c, struct err *err);
+const char *entrance_link_key(const struct entrance *e); /* "" = none */
+
+/* As access_check; *wait_s > 0 when its address has to wait. */
+int entrance_check(struct entrance *e, const struct access *a, struct http_exchange *x,
+                   struct api_error *error, int *wait_s);
+
+#endif

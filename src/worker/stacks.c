@@ -1,0 +1,52 @@
+/*
+ * stacks.c - see stacks.h. One thread writes at a time, so that stacks do not mix; the wait for it
+ * is a spin, as nothing else may be called.
+ */
+#include "worker/stacks.h"
+
+#include <errno.h>
+#include <execinfo.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define NAME_BYTES 16        /* of a thread, its NUL included: prctl(2) */
+#define SPINS_MAX  200000000 /* somebody died within: write all the same */
+
+static atomic_flag writing = ATOMIC_FLAG_INIT;
+
+static void put(const char *text)
+{
+    if (write(STDERR_FILENO, text, strlen(text)) < 0)
+        return; /* there is nobody to be told */
+}
+
+static void on_quit(int signal_number)
+{
+    void *calls[STACKS_DEPTH];
+    char name[NAME_BYTES] = "";
+    int before = errno, n = backtrace(calls, STACKS_DEPTH);
+
+    (void)signal_number;
+    for (long i = 0; i < SPINS_MAX && atomic_flag_test_and_set(&writing); i++)
+        ;
+    prctl(PR_GET_NAME, name);
+    put("stack of thread ");
+    put(name);
+    put(":\n");
+    backtrace_symbols_fd(calls, n, STDERR_FILENO);
+    atomic_flag_clear(&writing);
+    errno = before;
+}
+
+void stacks_install(void)
+{
+    struct sigaction action = {.sa_handler = on_quit, .sa_flags = SA_RESTART};
+    void *first[1];
+
+    backtrace(first, 1); /* the first call loads a library */
+    sigfillset(&action.sa_mask);
+    sigaction(SIGQUIT, &action, NULL);
+}

@@ -1,0 +1,238 @@
+'use strict';
+/*
+ * catalog.test.js - what a hive knows of its models, and what becomes of it when files rot, the
+ * database is damaged, or two hives want one home. A real hive and a real keeper.
+ */
+const { test, describe, before, after } = require('node:test');
+const assert = require('node:assert');
+const crypto = require('node:crypto');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { HIVE, Proc, makeFolder, isAlive, until } = require('./lib/proc.js');
+const { startHive, get, post, remove, spawnReady } = require('./lib/hive.js');
+const { stream } = require('./lib/sse.js');
+const { writeHollowModel } = require('./lib/gguf.js');
+const keeper = require('./lib/keeper.js');
+
+const sha256 = (file) => crypto.createHash('sha256').update(fs.readFileSync(file)).digest('hex');
+const cli = (hive, ...args) => keeper.run([...args, '--node', hive.url]);
+const kept = async (hive) => (await get(hive, '/v1/models')).json.models.filter((m) => m.model_ref !== 'tiny');
+const row = async (hive, ref) => (await kept(hive)).find((m) => m.model_ref === ref);
+const files = (dir) => fs.readdirSync(dir, { recursive: true, withFileTypes: true })
+  .filter((e) => !e.isDirectory()).map((e) => e.name).sort();
+
+let made = 0;
+/* A model of its own in the hive's catalog. `copy`: it shares no byte with anything else. */
+async function add(hive, name) {
+  const file = path.join(makeFolder('rbee-mine-'), `${name}.gguf`);
+  writeHollowModel(file, { layers: 1, ctx: 200 + made++ });
+  const r = await cli(hive, 'models', 'import', file, '--copy');
+  assert.strictEqual(r.code, 0, r.stderr);
+  return row(hive, `local:${name}`);
+}
+
+function spoil(file) {
+  const fd = fs.openSync(file, 'r+');
+  fs.writeSync(fd, Buffer.from([0x55]), 0, 1, fs.fstatSync(fd).size - 100);
+  fs.closeSync(fd);
+}
+
+describe('list, show, rm', () => {
+  let hive;
+  before(async () => { hive = await startHive(); });
+  after(() => hive.stop());
+
+  test('list tells size, where from, whether verified, and when used', async () => {
+    const m = await add(hive, 'listed');
+    const none = await cli(hive, 'models', 'list');
+    assert.match(none.stdout, /^MODEL +TYPE +SIZE +LAST USED +VERIFIED +FROM$/m);
+    assert.match(none.stdout, /^local:listed +- +\d+\.\d kB +- +yes +\/.*listed\.gguf$/m);
+    await spawnReady(hive, 'local:listed', { slots: 1, ctx: 64 });
+    assert.ok(Math.abs(Date.parse((await row(hive, 'local:listed')).last_used_at) - Date.now()) < 60000);
+    assert.strictEqual(m.last_used_at, null);
+  });
+
+  test('show plans memory for the context and the slots that are asked for', async () => {
+    await add(hive, 'shown');
+    const plan = async (query) => (await get(hive, `/v1/models/show?model_ref=local:shown${query}`)).json.plan;
+    const one = await plan('&ctx=64&slots=1'), more = await plan('&ctx=128&slots=3');
+    // keys and values grow with positions times slots; weights do not (the plan's own definition)
+    assert.strictEqual(more.kv_bytes, one.kv_bytes * 6);
+    assert.strictEqual(more.weight_bytes, one.weight_bytes);
+    for (const p of [one, more]) assert.strictEqual(p.total_bytes, p.weight_bytes + p.kv_bytes + p.scratch_bytes);
+    const huge = await plan('&ctx=16777216&slots=16777216');
+    assert.ok(huge === null || huge.fits === false);
+    assert.strictEqual((await get(hive, '/v1/models/show?model_ref=local:shown&ctx=0')).status, 400);
+    const r = await cli(hive, 'models', 'show', 'local:shown', '--ctx', '64', '--slots', '1');
+    assert.match(r.stdout, /^plan:\n {2}slots: 1\n {2}ctx: 64$/m);
+    assert.match(r.stdout, /^ {2}architecture: llama$/m);
+  });
+
+  test('rm is refused while a worker uses it, unless --force; it says what it freed', async () => {
+    const m = await add(hive, 'gone');
+    const { worker_id: id } = await spawnReady(hive, 'local:gone', { slots: 1, ctx: 64 });
+    const refused = await cli(hive, 'models', 'rm', 'local:gone');
+    assert.strictEqual(refused.code, 1);
+    assert.match(refused.stderr, /in use by a worker/);
+    assert.ok(fs.existsSync(m.local_path));
+    const { pid } = (await get(hive, `/v1/workers/${id}`)).json;
+    const r = await cli(hive, 'models', 'rm', 'local:gone', '--force');
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.match(r.stdout, /^Removed local:gone; it freed \d+\.\d kB\.$/m);
+    assert.ok(!fs.existsSync(path.dirname(m.local_path)));
+    await until(() => !isAlive(pid), 'the end of its worker');
+  });
+
+  test('a model that was only linked frees nothing; the user\'s file stays', async () => {
+    const file = path.join(makeFolder('rbee-mine-'), 'mine.gguf');
+    writeHollowModel(file, { layers: 1, ctx: 999 });
+    const digest = sha256(file);
+    await cli(hive, 'models', 'import', file);
+    const { local_path: local } = await row(hive, 'local:mine');
+    const shares = fs.lstatSync(local).isSymbolicLink() || fs.lstatSync(local).nlink > 1;
+    const gone = (await remove(hive, '/v1/models?model_ref=local:mine')).json;
+    assert.strictEqual(gone.freed_bytes, shares ? 0 : fs.statSync(file).size);
+    assert.strictEqual(sha256(file), digest);
+  });
+
+  test('a name that nearly matches gets the near one', async () => {
+    await add(hive, 'alpaca-7b');
+    const r = await cli(hive, 'models', 'show', 'local:alpacca-7b');
+    assert.match(r.stderr, /MODEL_NOT_FOUND: .*did you mean local:alpaca-7b\?/);
+  });
+});
+
+describe('verify and prune', () => {
+  let hive;
+  before(async () => { hive = await startHive(); });
+  after(() => hive.stop());
+
+  test('a file that rotted is told, set aside, and not used again', async () => {
+    const bad = await add(hive, 'rotten');
+    await add(hive, 'fresh');
+    const { worker_id: id } = await spawnReady(hive, 'local:rotten', { slots: 1, ctx: 64 });
+    const { pid } = (await get(hive, `/v1/workers/${id}`)).json;
+    spoil(bad.local_path);
+    const r = await cli(hive, 'models', 'verify');
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stdout, new RegExp(`^local:fresh: as it was, SHA-256 ${(await row(hive, 'local:fresh')).sha256}$`, 'm'));
+    assert.match(r.stdout, new RegExp(`^local:rotten: BAD: .*has the SHA-256 [0-9a-f]{64} now, it should be ${bad.sha256}`, 'm'));
+    assert.strictEqual(await row(hive, 'local:rotten'), undefined);
+    assert.ok(fs.existsSync(`${bad.local_path}.bad`), 'no byte is lost');
+    assert.strictEqual((await post(hive, '/v1/workers/spawn', { model_ref: 'local:rotten' })).status, 404);
+    await until(() => !isAlive(pid), 'the end of the worker that used it');
+    assert.strictEqual((await cli(hive, 'models', 'verify', 'local:fresh')).code, 0);
+  });
+
+  test('a client that leaves ends the work; another one may begin', async () => {
+    const s = await stream(`${hive.url}/v1/models/verify`, { method: 'POST', body: {} });
+    s.leave();
+    const again = await stream(`${hive.url}/v1/models/verify`, { method: 'POST', body: {} });
+    const events = await again.all();
+    assert.strictEqual(events.at(-1).stage, 'complete');
+    assert.ok(events.at(-1).verified >= 1);
+  });
+
+  test('prune shows first, deletes what was shown and nothing else', async () => {
+    const folder = path.join(hive.home, 'models/hf/org/left/' + 'c'.repeat(40));
+    fs.mkdirSync(folder, { recursive: true });
+    fs.writeFileSync(path.join(folder, 'x.gguf.part'), Buffer.alloc(5000, 1));
+    fs.writeFileSync(path.join(folder, 'y.gguf.tmp-1'), 'y');
+    const outside = makeFolder('rbee-outside-');
+    fs.writeFileSync(path.join(outside, 'mine.txt'), 'mine');
+    fs.symlinkSync(outside, path.join(hive.home, 'models/hf/org/link'));
+    const lost = await add(hive, 'lost');
+    fs.rmSync(lost.local_path);
+    const before = files(path.join(hive.home, 'models'));
+
+    const shown = await cli(hive, 'models', 'prune');
+    assert.strictEqual(shown.code, 0, shown.stderr);
+    for (const what of [/x\.gguf\.part +5\.0 kB +an unfinished download/, /y\.gguf\.tmp-1/, /rotten\.gguf\.bad/, /local:lost +0 B +its file is gone/]) {
+      assert.match(shown.stdout, what);
+    }
+    assert.match(shown.stderr, /Nothing was deleted\. --yes/);
+    assert.deepStrictEqual(files(path.join(hive.home, 'models')), before);
+
+    const { plan } = (await get(hive, '/v1/models/prune')).json;
+    fs.writeFileSync(path.join(folder, 'z.gguf'), 'new');
+    const stale = await post(hive, '/v1/models/prune', { plan });
+    assert.strictEqual(stale.status, 409, 'what was not shown is not deleted');
+    assert.ok(fs.existsSync(path.join(folder, 'x.gguf.part')));
+
+    const done = await cli(hive, 'models', 'prune', '--yes');
+    assert.strictEqual(done.code, 0, done.stderr);
+    assert.match(done.stderr, /Deleted; .* are free again/);
+    assert.ok(!fs.existsSync(folder));
+    assert.ok(fs.existsSync(path.join(outside, 'mine.txt')), 'links are never followed');
+    assert.deepStrictEqual(files(path.join(hive.home, 'models')).filter((f) => !/^(listed|fresh)/.test(f)), []);
+    assert.match((await cli(hive, 'models', 'prune')).stdout, /nothing to delete/);
+    assert.strictEqual((await cli(hive, 'models', 'verify')).code, 0);
+  });
+});
+
+describe('the database', () => {
+  const home = makeFolder('rbee-db-');
+  const db = path.join(home, 'models.db');
+  let expected;
+  const start = () => startHive({ home });
+  const told = async (hive) => (await kept(hive)).map((m) => [m.model_ref, m.sha256, m.verified]);
+
+  before(async () => {
+    const hive = await start();
+    for (const name of ['one', 'two']) await add(hive, name);
+    expected = await told(hive);
+    await hive.stop();
+    assert.strictEqual(expected.length, 2);
+  });
+
+  const damages = {
+    'cut in the middle': () => fs.truncateSync(db, fs.statSync(db).size - 1000),
+    'cut to half a page': () => fs.truncateSync(db, 2000),
+    'noise for a header': () => { const fd = fs.openSync(db, 'r+'); fs.writeSync(fd, crypto.randomBytes(100), 0, 100, 0); fs.closeSync(fd); },
+    'noise all over': () => fs.writeFileSync(db, crypto.randomBytes(20000)),
+    'another kind of file': () => fs.writeFileSync(db, 'models:\n  - one\n'),
+    'the pages behind the first are zero': () => { const n = fs.statSync(db).size; const fd = fs.openSync(db, 'r+'); fs.writeSync(fd, Buffer.alloc(n - 4096), 0, n - 4096, 4096); fs.closeSync(fd); },
+  };
+  for (const [how, damage] of Object.entries(damages)) {
+    test(`${how}: set aside, and made again from what is on disk`, async () => {
+      fs.rmSync(`${db}-wal`, { force: true });
+      damage();
+      const damaged = fs.readFileSync(db);
+      const hive = await start();
+      try {
+        assert.deepStrictEqual(await told(hive), expected);
+        assert.match(hive.stderr, /the catalog \S+models\.db was damaged: it is now \S+\.corrupt-\d+/);
+        const aside = fs.readdirSync(home).filter((f) => /^models\.db\.corrupt-\d+$/.test(f));
+        assert.strictEqual(aside.length, 1);
+        assert.ok(fs.readFileSync(path.join(home, aside[0])).equals(damaged), 'nothing of it is lost');
+      } finally {
+        await hive.stop();
+        for (const f of fs.readdirSync(home).filter((n) => /corrupt/.test(n))) fs.rmSync(path.join(home, f));
+      }
+    });
+  }
+
+  test('empty, or gone: made again', async () => {
+    for (const damage of [() => fs.truncateSync(db, 0), () => fs.rmSync(db)]) {
+      damage();
+      fs.rmSync(`${db}-wal`, { force: true });
+      const hive = await start();
+      assert.deepStrictEqual(await told(hive), expected);
+      await hive.stop();
+    }
+  });
+
+  test('two hives on one home: the second one says whose it is', async () => {
+    const hive = await start();
+    const second = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], { env: { HOME: home } });
+    assert.strictEqual((await second.end()).code, 1);
+    assert.match(second.stderr, new RegExp(`another rbee-hive \\(process ${hive.pid}\\) uses the home`));
+    hive.signal('SIGKILL');
+    await hive.ended;
+    const third = await start(); // a dead one holds nothing
+    assert.deepStrictEqual(await told(third), expected);
+    await third.stop();
+  });
+});
+

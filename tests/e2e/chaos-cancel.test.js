@@ -1,0 +1,114 @@
+'use strict';
+/*
+ * chaos-cancel.test.js - cancelled in each phase and by each cause: counted once, where it belongs, and
+ * the slot is free after one more pass at most. No clock: what is counted is passes.
+ */
+const { test, describe, before, after } = require('node:test');
+const assert = require('node:assert');
+
+const { startWorker, until } = require('./lib/proc.js');
+const { ask, stream } = require('./lib/sse.js');
+const { startHive, spawnReady, list } = require('./lib/hive.js');
+const { slowModel } = require('../chaos/lib.js');
+
+const ready = async (worker) => (await ask(`${worker.url}/v1/ready`)).json;
+const infer = (worker, body) => stream(`${worker.url}/v1/inference`, { method: 'POST', body: { temperature: 0, max_tokens: 4000, prompt: 'a', ...body } });
+const remove = (worker, id) => ask(`${worker.url}/v1/inference/${id}`, { method: 'DELETE' });
+const free = (worker) => until(async () => {
+  const now = await ready(worker);
+  return now.slots_busy === 0 && now.queued === 0 && now;
+}, 'the slots are free');
+const inSlot = (worker) => until(async () => (await ready(worker)).slots_busy === 1, 'a slot is taken');
+
+/* What changed between two looks at the books, as "phase.cause": n. */
+function difference(from, to) {
+  const out = {};
+  for (const [phase, causes] of Object.entries(to)) {
+    for (const [cause, n] of Object.entries(causes)) if (n !== from[phase][cause]) out[`${phase}.${cause}`] = n - from[phase][cause];
+  }
+  return out;
+}
+
+/* By a deadline the phase is the clock's choice, but for what the client has seen. */
+function assertOne(then, now, phase, cause) {
+  const got = difference(then.cancelled, now.cancelled);
+  if (cause !== 'deadline') assert.deepStrictEqual(got, { [`${phase}.${cause}`]: 1 });
+  else assert.deepStrictEqual([Object.values(got), Object.keys(got).map((k) => k.split('.')[1])], [[1], [cause]]);
+  if (cause === 'deadline' && phase !== 'prefill') assert.ok(`${phase}.${cause}` in got, JSON.stringify(got));
+}
+
+/* Ends a job that is in the phase asked for, by the cause asked for. */
+const ends = {
+  disconnect: async (worker, s) => s.leave(),
+  delete: async (worker, s, id) => assert.strictEqual((await remove(worker, id)).status, 204),
+  deadline: async (worker, s) => { await s.find((e) => e.type === 'error' && e.code === 'REQUEST_TIMEOUT'); },
+};
+
+describe('one slot, and prompts that take their time', () => {
+  let worker;
+  before(async () => {
+    /* A pass of a few hundred million operations a row: a long prompt takes many long passes. */
+    worker = await startWorker({ model: slowModel({ layers: 12, embd: 512, ff: 2048 }), slots: 1, ctx: 4096, threads: 1 });
+    await until(async () => (await ready(worker)).ready, 'ready');
+  });
+  after(() => worker.stop());
+
+  for (const cause of Object.keys(ends)) {
+    test(`decode, ${cause}`, async () => {
+      const then = await ready(worker);
+      const s = await infer(worker, { job_id: `d-${cause}`, ...(cause === 'deadline' ? { timeout_seconds: 3 } : {}) });
+      await s.find((e) => e.type === 'token');
+      await ends[cause](worker, s, `d-${cause}`);
+      const now = await free(worker);
+      assertOne(then, now, 'decode', cause);
+      assert.ok(now.late_passes_max <= 1, `${now.late_passes_max}`);
+      assert.strictEqual((await ready(worker)).passes, now.passes, 'an idle engine makes no pass');
+    });
+
+    test(`prefill, ${cause}`, async () => {
+      const then = await ready(worker);
+      const prompt = `${cause} ${'bcd '.repeat(980)}`; // the beginning is one of its own: nothing is kept of it
+      const s = await infer(worker, { job_id: `p-${cause}`, prompt, ...(cause === 'deadline' ? { timeout_seconds: 0.3 } : {}) });
+      await inSlot(worker);
+      await ends[cause](worker, s, `p-${cause}`);
+      const now = await free(worker);
+      assertOne(then, now, 'prefill', cause);
+      assert.ok(now.late_passes_max <= 1, `${now.late_passes_max}`);
+    });
+
+    test(`queued, ${cause}`, async () => {
+      const first = await infer(worker, { job_id: 'first' });
+      await inSlot(worker);
+      const then = await ready(worker);
+      const s = await infer(worker, { job_id: `q-${cause}`, ...(cause === 'deadline' ? { timeout_seconds: 0.05 } : {}) });
+      await ends[cause](worker, s, `q-${cause}`);
+      const now = await until(async () => {
+        const row = await ready(worker);
+        return row.queued === 0 && row;
+      }, 'the queue is empty');
+      assertOne(then, now, 'queued', cause);
+      assert.strictEqual(now.slots_busy, 1, 'the first one goes on');
+      first.leave();
+      await free(worker);
+    });
+  }
+});
+
+test('by way of the hive: a client that leaves is counted, and shown in its list', async (t) => {
+  const model = slowModel({ layers: 12, embd: 512, ff: 2048 });
+  const hive = await startHive({ flags: { slots: 1, threads: 1 } });
+  t.after(() => hive.stop());
+  const worker = await spawnReady(hive, model);
+  const chat = () => stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model, prompt: 'a', max_tokens: 3000, stream: true } });
+  const running = await chat();
+  await running.find((e) => e.choices && e.choices[0].text);
+  const waiting = chat().catch(() => {}); // it has no answer before it is in a slot
+  await until(async () => (await ready(worker)).queued === 1, 'one waits');
+  running.leave();
+  (await waiting).leave();
+  const now = await free(worker);
+  const n = Object.values(now.cancelled).reduce((sum, phase) => sum + phase.disconnect, 0);
+  assert.strictEqual(n, 2, JSON.stringify(now.cancelled));
+  assert.ok(now.late_passes_max <= 1);
+  assert.deepStrictEqual((await list(hive))[0].cancelled, now.cancelled);
+});

@@ -1,0 +1,411 @@
+'use strict';
+/*
+ * doors.test.js - hives that other machines can reach: keys, https, pairing, wrong keys and wrong
+ * certificates, the security log. Each hive and its callers live in networks of their own
+ * (namespaces, root only), so that nobody else can reach them even for a moment.
+ */
+const { test, describe, before, after } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const tls = require('node:tls');
+const { spawnSync } = require('node:child_process');
+const { createHash, X509Certificate } = require('node:crypto');
+
+const { HIVE, KEEPER, Proc, testModel, makeFolder, until } = require('./lib/proc.js');
+
+const { ask } = require('./lib/sse.js');
+const { startHive } = require('./lib/hive.js');
+
+const MODEL = testModel();
+const apart = process.getuid() === 0 && spawnSync('unshare', ['-n', 'true']).status === 0 &&
+  spawnSync('sh', ['-c', 'command -v ip nsenter curl']).status === 0;
+const skip = !MODEL ? 'no model' : apart ? false : 'needs root, unshare, ip, nsenter, curl';
+const it = (what, how) => test(what, { skip, timeout: 60000 }, how);
+
+/* A process that holds a network namespace open until the test's end. */
+class Host {
+  constructor(address) {
+    this.address = address;
+    this.proc = new Proc('unshare', ['-n', 'sh', '-c', 'ip link set lo up; echo up; exec sleep 300']);
+  }
+
+  run(program, args, env = {}) {
+    return spawnSync('nsenter', ['-t', String(this.proc.pid), '-n', program, ...args],
+      { encoding: 'utf8', timeout: 30000, env: { PATH: process.env.PATH, LANG: 'C.UTF-8', ...sanitizers(), ...env } });
+  }
+
+  keeper(home, ...args) { return this.run(KEEPER, args, { RBEE_HOME: home }); }
+
+  /* { status, text, head } of a call by curl. */
+  curl(url, ...args) {
+    const r = this.run('curl', ['-sk', '-i', '--max-time', '20', url, ...args]);
+    const status = Number(/^HTTP\/1\.1 (\d+)/m.exec(r.stdout)?.[1] ?? 0);
+    const [head, ...body] = r.stdout.split('\r\n\r\n');
+    return { status, head, text: body.join('\r\n\r\n') };
+  }
+
+  async hive(home, more = {}) {
+    const hive = new Proc('nsenter', ['-t', String(this.proc.pid), '-n', HIVE, 'daemon', '--addr', '0.0.0.0:8080', '--home', home],
+      { env: { HOME: home, RBEE_TINY: MODEL, ...more } });
+    await hive.says(/listening on https?:\/\/0\.0\.0\.0:8080/);
+    hive.home = home;
+    return hive;
+  }
+}
+
+function sanitizers() {
+  const env = {};
+  for (const name of ['ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS', 'LSAN_OPTIONS']) {
+    if (process.env[name]) env[name] = process.env[name];
+  }
+  return env;
+}
+
+/* Two machines and a cable between them. */
+async function twoHosts() {
+  const a = new Host('10.77.0.1'), b = new Host('10.77.0.2');
+  await Promise.all([a.proc.says(/up/), b.proc.says(/up/)]);
+  const ip = (...args) => {
+    const r = spawnSync('ip', args, { encoding: 'utf8' });
+    assert.strictEqual(r.status, 0, r.stderr);
+  };
+  const name = `rb${process.pid % 100000}`;
+  ip('link', 'add', `${name}a`, 'type', 'veth', 'peer', 'name', `${name}b`);
+  ip('link', 'set', `${name}a`, 'netns', String(a.proc.pid));
+  ip('link', 'set', `${name}b`, 'netns', String(b.proc.pid));
+  for (const [host, end] of [[a, `${name}a`], [b, `${name}b`]]) {
+    host.end = end;
+    for (const args of [['addr', 'add', `${host.address}/24`, 'dev', end], ['link', 'set', end, 'up']]) {
+      const r = host.run('ip', args);
+      assert.strictEqual(r.status, 0, r.stderr);
+    }
+  }
+  return { a, b, stop: () => Promise.all([a.proc.stop(), b.proc.stop()]) };
+}
+
+/* The rbee:// of the line that a hive prints. */
+function newLink(host, home) {
+  const r = host.run(HIVE, ['pair', '--home', home]);
+  assert.strictEqual(r.status, 0, r.stderr);
+  const match = /^rbee-keeper node add NAME (rbee:\/\/10\.77\.0\.1:8080\/([0-9a-f]{64})\/[a-z2-7]{20})\n$/.exec(r.stdout);
+  assert.ok(match, r.stdout);
+  return { link: match[1], pin: match[2] };
+}
+
+const keysOf = (home) => JSON.parse(spawnSync(KEEPER, ['keys', 'list', '--json'], { encoding: 'utf8', env: { RBEE_HOME: home } }).stdout).keys;
+const infer = (host, home, ...more) => host.keeper(home, 'infer', '--node', 'bee2', '--model', 'tiny', '--prompt', 'Once upon a time', '--max-tokens', '8', '--temperature', '0', '--quiet', ...more);
+
+describe('pages in a browser', () => {
+  const allowed = 'https://chat.example';
+  let hive;
+  before(async () => { if (MODEL) hive = await startHive({ env: { RBEE_TINY: MODEL, RBEE_HIVE_ORIGINS: allowed } }); });
+  after(async () => { if (MODEL) await hive.stop(); });
+  const preflight = (origin) => ask(`${hive.url}/v1/chat/completions`, { method: 'OPTIONS',
+    headers: { Origin: origin, 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'authorization,content-type,x-stainless-os' } });
+
+  test('of an allowed place, and of this machine, may ask and read', { skip: !MODEL }, async () => {
+    for (const origin of [allowed, 'http://localhost:3000']) {
+      const before_ = await preflight(origin);
+      assert.strictEqual(before_.status, 204, origin);
+      assert.strictEqual(before_.headers['access-control-allow-origin'], origin);
+      assert.match(before_.headers['access-control-allow-methods'], /POST/);
+      assert.strictEqual(before_.headers['access-control-allow-headers'], 'authorization,content-type,x-stainless-os');
+      const models = await ask(`${hive.url}/v1/models`, { headers: { Origin: origin } });
+      assert.strictEqual(models.status, 200);
+      assert.strictEqual(models.headers['access-control-allow-origin'], origin);
+      assert.match(models.headers.vary, /Origin/i);
+    }
+  });
+
+  test('of other places may not, and a name that is not ours is refused all the same', { skip: !MODEL }, async () => {
+    for (const origin of ['https://evil.example', 'null', 'https://chat.example.evil']) {
+      const before_ = await preflight(origin);
+      assert.strictEqual(before_.status, 403, origin);
+      assert.strictEqual(before_.headers['access-control-allow-origin'], undefined);
+    }
+    const rebound = await ask(`${hive.url}/v1/models`, { headers: { Origin: allowed, Host: 'chat.example' } });
+    assert.strictEqual(rebound.status, 403);
+    const plain = await ask(`${hive.url}/v1/models`);
+    assert.strictEqual(plain.headers['access-control-allow-origin'], undefined);
+    assert.match(fs.readFileSync(path.join(hive.home, 'logs/security.jsonl'), 'utf8'), /"event":"forbidden_place".*evil\.example/);
+  });
+});
+
+describe('https on a loopback address', () => {
+  test('with files of the user\'s: what they show is what clients see; no key is asked for', { skip: !MODEL }, async (t) => {
+    const made = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', makeFolder('rbee-hive-')], { env: { RBEE_HIVE_TLS: 'on' } });
+    t.after(() => made.stop());
+    const [, port] = await made.says(/listening on https:\/\/127\.0\.0\.1:(\d+)/);
+    const files = path.join(made.child.spawnargs[5], 'tls');
+    const pem = fs.readFileSync(path.join(files, 'certificate.pem'), 'utf8');
+    const seen = await peerOf(port);
+    assert.strictEqual(seen, new X509Certificate(pem).fingerprint256);
+    const home = makeFolder('rbee-hive-');
+    const second = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], { env: { RBEE_HIVE_TLS: 'on', RBEE_TINY: MODEL,
+      RBEE_HIVE_TLS_CERT: path.join(files, 'certificate.pem'), RBEE_HIVE_TLS_KEY: path.join(files, 'key.pem') } });
+    t.after(() => second.stop());
+    const [, other] = await second.says(/listening on https:\/\/127\.0\.0\.1:(\d+)/);
+    assert.strictEqual(await peerOf(other), seen);
+    assert.ok(!fs.existsSync(path.join(home, 'tls')), 'none of its own was made');
+    const r = spawnSync(KEEPER, ['infer', '--node', `localhost:${other}`, '--model', 'tiny', '--prompt', 'Once', '--max-tokens', '4', '--quiet'],
+      { encoding: 'utf8', env: { RBEE_HOME: home, PATH: process.env.PATH } });
+    assert.strictEqual(r.status, 0, r.stderr);
+  });
+
+  test('half of it, or a key that does not fit, is refused with a sentence', () => {
+    const home = makeFolder('rbee-hive-'), bad = path.join(home, 'bad.pem');
+    fs.writeFileSync(bad, 'rubbish', { mode: 0o600 });
+    const start = (env) => spawnSync(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], { encoding: 'utf8', timeout: 20000, env: { RBEE_HIVE_TLS: 'on', ...env } });
+    for (const [env, says] of [[{ RBEE_HIVE_TLS_CERT: bad }, /belong together/],
+      [{ RBEE_HIVE_TLS_CERT: bad, RBEE_HIVE_TLS_KEY: bad }, /certificate cannot be used/],
+      [{ RBEE_HIVE_TLS_CERT: '/nowhere.pem', RBEE_HIVE_TLS_KEY: bad }, /nowhere\.pem/]]) {
+      const r = start(env);
+      assert.strictEqual(r.status, 1, r.stderr);
+      assert.match(r.stderr, says);
+      assert.match(r.stderr, /tls = off/);
+    }
+  });
+});
+
+/* The fingerprint of the certificate that is shown at a port. */
+function peerOf(port) {
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerX509Certificate().fingerprint256);
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}
+
+describe('two machines', () => {
+  let hosts, hive;
+  const home = makeFolder('rbee-hive-'), mine = makeFolder('rbee-keeper-');
+  before(async () => {
+    if (skip) return;
+    hosts = await twoHosts();
+    hive = await hosts.a.hive(home);
+  });
+  after(async () => {
+    if (skip) return;
+    await hive.stop();
+    await hosts.stop();
+  });
+
+  it('the line that the hive prints pairs a keeper, which then gets its answer by https', async () => {
+    const { a, b } = hosts;
+    const shown = /(rbee:\/\/10\.77\.0\.1:8080\/\S+)/.exec(hive.stderr);
+    assert.ok(shown, hive.stderr);
+    const added = b.keeper(mine, 'node', 'add', 'bee2', shown[1]);
+    assert.strictEqual(added.status, 0, added.stderr);
+    assert.match(added.stdout, /^bee2 is 10\.77\.0\.1:8080 \(alive/);
+    const kept = path.join(mine, 'nodes.json');
+    assert.strictEqual(fs.statSync(kept).mode & 0o777, 0o600);
+    const { key, pin } = JSON.parse(fs.readFileSync(kept, 'utf8')).bee2;
+    const cert = new X509Certificate(fs.readFileSync(path.join(home, 'tls/certificate.pem')));
+    assert.strictEqual(pin, createHash('sha256').update(cert.publicKey.export({ type: 'spki', format: 'der' })).digest('hex'));
+    const answer = infer(b, mine);
+    assert.strictEqual(answer.status, 0, answer.stderr);
+    assert.ok(answer.stdout.trim().length > 0);
+    const workers = JSON.parse(b.keeper(mine, 'workers', 'list', '--node', 'bee2', '--json').stdout).workers;
+    assert.match(workers[0].url, /^https:\/\/10\.77\.0\.1:\d+$/);
+    assert.ok(!hive.stderr.includes(key), 'the key is in no output');
+    const list = JSON.parse(b.keeper(mine, 'node', 'list', '--json').stdout).nodes;
+    assert.strictEqual(list.find((n) => n.name === 'bee2').alive, true);
+    /* On the hive's own machine nothing has to be set. */
+    const local = a.keeper(home, 'workers', 'list');
+    assert.strictEqual(local.status, 0, local.stderr);
+  });
+
+  it('a pairing line works once, and a wrong one not at all', () => {
+    const { a, b } = hosts, other = makeFolder('rbee-keeper-');
+    const { link } = newLink(a, home);
+    assert.strictEqual(b.keeper(other, 'node', 'add', 'bee2', link).status, 0);
+    const again = b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link);
+    assert.strictEqual(again.status, 1);
+    assert.match(again.stderr, /used already/);
+    const bad = b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link.slice(0, -3));
+    assert.notStrictEqual(bad.status, 0);
+    const cut = b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link.replace(/.{20}$/, ''));
+    assert.strictEqual(cut.status, 2);
+    assert.match(cut.stderr, /copy it once more/);
+  });
+
+  it('without pairing: told what to do, in https and in http', () => {
+    const { b } = hosts, stranger = makeFolder('rbee-keeper-');
+    const plain = b.keeper(stranger, 'workers', 'list', '--node', '10.77.0.1');
+    assert.strictEqual(plain.status, 1);
+    assert.match(plain.stderr, /https only.*\n.*rbee-hive pair/);
+    const unknown = b.keeper(stranger, 'workers', 'list', '--node', 'https://10.77.0.1:8080');
+    assert.strictEqual(unknown.status, 1);
+    assert.match(unknown.stderr, /CERTIFICATE_MISMATCH: the certificate of 10\.77\.0\.1:8080 cannot be trusted/);
+  });
+
+  it('a key that is revoked is refused at once, by the hive and by its workers', async () => {
+    const { b } = hosts;
+    const { key } = JSON.parse(fs.readFileSync(path.join(mine, 'nodes.json'), 'utf8')).bee2;
+    const bearer = ['-H', `Authorization: Bearer ${key}`];
+    const worker = JSON.parse(b.curl('https://10.77.0.1:8080/v1/workers/list', ...bearer).text).workers[0].url;
+    const ask = () => b.curl(`${worker}/v1/inference`, ...bearer, '-d', '{"prompt":"x","max_tokens":1}').status;
+    assert.strictEqual(ask(), 200);
+    const print = createHash('sha256').update(key).digest('hex').slice(0, 6);
+    const listed = keysOf(home).find((k) => k.fingerprint === print);
+    assert.match(listed.last_used, /^20/);
+    const revoked = spawnSync(KEEPER, ['keys', 'revoke', print], { encoding: 'utf8', env: { RBEE_HOME: home } });
+    assert.strictEqual(revoked.status, 0, revoked.stderr);
+    await until(() => /key_revoked/.test(hive.stderr), 'the hive notices');
+    assert.strictEqual(ask(), 401);
+    assert.strictEqual(b.curl('https://10.77.0.1:8080/v1/workers/list', ...bearer).status, 401);
+    const failed = infer(b, mine);
+    assert.strictEqual(failed.status, 1);
+    assert.match(failed.stderr, /INVALID_API_KEY/);
+  });
+
+  it('keys made on the hive\'s machine open it at once', async () => {
+    const made = spawnSync(KEEPER, ['keys', 'create', '--name', 'phone'], { encoding: 'utf8', env: { RBEE_HOME: home } });
+    assert.strictEqual(made.status, 0, made.stderr);
+    const key = made.stdout.trim();
+    assert.strictEqual(fs.statSync(path.join(home, 'keys')).mode & 0o777, 0o600);
+    assert.ok(!fs.readFileSync(path.join(home, 'keys'), 'utf8').includes(key));
+    await until(() => hosts.b.curl('https://10.77.0.1:8080/v1/workers/list', '-H', `Authorization: Bearer ${key}`).status === 200, 'the new key');
+  });
+
+  it('wrong keys: 429 with Retry-After for that address, nobody else waits', async () => {
+    const { a, b } = hosts;
+    const wrong = () => b.curl('https://10.77.0.1:8080/v1/workers/list', '-H', 'Authorization: Bearer wrong-wrong-wrong-wrong');
+    const right = ['-H', `Authorization: Bearer ${fs.readFileSync(path.join(home, 'api-key'), 'utf8')}`];
+    let last;
+    for (let i = 0; i < 14; i++) last = wrong();
+    assert.strictEqual(last.status, 429, last.text);
+    assert.match(last.head, /^Retry-After: [1-9]\d*\r?$/m);
+    assert.strictEqual(JSON.parse(last.text).error.code, 'TOO_MANY_FAILURES');
+    assert.strictEqual(b.curl('https://10.77.0.1:8080/v1/health').status, 200);
+    assert.strictEqual(a.curl('https://127.0.0.1:8080/v1/workers/list', ...right).status, 200);
+    assert.strictEqual(a.curl('https://10.77.0.1:8080/v1/workers/list', ...right).status, 200);
+  });
+
+  it('bytes that are no TLS cost a connection and nothing else', () => {
+    const { a, b } = hosts;
+    const send = `const net = require('node:net');
+      for (const hex of ['160301ffff', '80010203', '474554202f', '16', '']) {
+        const s = net.connect(8080, '10.77.0.1', () => s.end(Buffer.from(hex, 'hex')));
+        s.on('error', () => {}).resume();
+      }`;
+    assert.strictEqual(b.run(process.execPath, ['-e', send]).status, 0);
+    assert.strictEqual(b.curl('https://10.77.0.1:8080/v1/health').status, 200);
+    const plain = b.curl('http://10.77.0.1:8080/v1/health');
+    assert.strictEqual(plain.status, 400);
+    assert.match(plain.text, /speaks https/);
+    const old = a.run('curl', ['-sk', '--tls-max', '1.1', 'https://127.0.0.1:8080/v1/health']);
+    assert.notStrictEqual(old.status, 0, 'TLS 1.1 is not spoken');
+  });
+
+  it('the security log tells all that, holds no key and no prompt, and is a chain', () => {
+    const file = path.join(home, 'logs/security.jsonl'), text = fs.readFileSync(file, 'utf8');
+    assert.strictEqual(fs.statSync(file).mode & 0o777, 0o600);
+    const events = text.trim().split('\n').map((line) => JSON.parse(line).event);
+    for (const event of ['start', 'pairing_used', 'pairing_failed', 'key_created', 'key_first_used', 'key_revoked', 'wrong_key', 'tls_failed']) {
+      assert.ok(events.includes(event), `${event} in ${events}`);
+    }
+    assert.ok(events.filter((e) => e === 'wrong_key').length < 4, 'failures are told together');
+    const lines = text.trim().split('\n');
+    for (let i = 1; i < lines.length; i++) {
+      assert.strictEqual(JSON.parse(lines[i]).prev, createHash('sha256').update(lines[i - 1]).digest('hex'));
+    }
+    assert.ok(!text.includes('Once upon') && !/rbee-[a-z2-7]{38}/.test(text));
+    for (const log of fs.readdirSync(path.join(home, 'logs'))) {
+      assert.ok(!/rbee-[a-z2-7]{38}/.test(fs.readFileSync(path.join(home, 'logs', log), 'utf8')), log);
+    }
+    const verify = () => spawnSync(KEEPER, ['security', 'verify'], { encoding: 'utf8', env: { RBEE_HOME: home } });
+    assert.strictEqual(verify().status, 0, verify().stderr);
+    const copy = makeFolder('rbee-log-');
+    fs.mkdirSync(path.join(copy, 'logs'));
+    fs.writeFileSync(path.join(copy, 'logs/security.jsonl'), text.replace('"pairing_failed"', '"pairing_fooled"'));
+    const broken = spawnSync(KEEPER, ['security', 'verify'], { encoding: 'utf8', env: { RBEE_HOME: copy } });
+    assert.strictEqual(broken.status, 1);
+    const line = events.indexOf('pairing_failed') + 2;
+    assert.match(broken.stderr, new RegExp(`SECURITY_LOG_BROKEN: .*security\\.jsonl, line ${line}:`));
+  });
+
+  it('keys are in no command line and no environment of a worker', () => {
+    const key = fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim();
+    const { a } = hosts;
+    const workers = JSON.parse(a.keeper(home, 'workers', 'list', '--json').stdout).workers;
+    assert.ok(workers.length > 0);
+    for (const { pid } of workers) {
+      const seen = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8') + fs.readFileSync(`/proc/${pid}/environ`, 'utf8');
+      assert.ok(!seen.includes(key) && !/rbee-[a-z2-7]{38}/.test(seen) && !seen.includes('RBEE_API_KEY'));
+    }
+  });
+
+  it('a hive that was made anew is refused, with both fingerprints, until it is paired again', async () => {
+    const { a, b } = hosts;
+    const first = newLink(a, home);
+    await hive.stop();
+    hive = await a.hive(home); /* the same home: the same certificate, open pairings, no memory of failures */
+    assert.strictEqual(b.keeper(mine, 'node', 'add', 'bee2', first.link).status, 0);
+    await hive.stop();
+    fs.rmSync(path.join(home, 'tls'), { recursive: true });
+    hive = await a.hive(home);
+    const refused = infer(b, mine);
+    assert.strictEqual(refused.status, 1);
+    const { link, pin } = newLink(a, home);
+    assert.match(refused.stderr, /CERTIFICATE_MISMATCH/);
+    assert.ok(refused.stderr.includes(pin) && refused.stderr.includes(first.pin), refused.stderr);
+    assert.match(refused.stderr, /rbee-hive pair/);
+    assert.strictEqual(b.keeper(mine, 'node', 'add', 'bee2', link).status, 0);
+    assert.strictEqual(infer(b, mine).status, 0);
+  });
+
+  it('a hive that speaks plain http now is named as such; a plain node add undoes the pairing', async () => {
+    const { a, b } = hosts;
+    await hive.stop();
+    hive = await a.hive(home, { RBEE_HIVE_TLS: 'off' });
+    assert.match(hive.stderr, /in the clear/);
+    const refused = b.keeper(mine, 'workers', 'list', '--node', 'bee2');
+    assert.strictEqual(refused.status, 1);
+    assert.match(refused.stderr, /does not speak https\n.*tls = off/);
+    assert.strictEqual(b.keeper(mine, 'node', 'add', 'bee2', '10.77.0.1').status, 0);
+    assert.strictEqual(fs.readFileSync(path.join(mine, 'nodes.json'), 'utf8').includes('bee2'), false);
+    const key = fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim();
+    assert.strictEqual(b.keeper(mine, 'workers', 'list', '--node', 'bee2', '--api-key', key).status, 0);
+    assert.strictEqual(b.keeper(mine, 'workers', 'list', '--node', 'bee2').status, 1);
+  });
+
+  /* Takes half a minute: RBEE_TEST_LONG=1 runs it. */
+  test('a cable pulled in the middle of an answer ends it on both sides', { skip: skip || !process.env.RBEE_TEST_LONG, timeout: 120000 }, async () => {
+    const { a, b } = hosts;
+    await hive.stop();
+    hive = await a.hive(home);
+    assert.strictEqual(b.keeper(mine, 'node', 'add', 'bee2', newLink(a, home).link).status, 0);
+    assert.strictEqual(infer(b, mine).status, 0);
+    assert.strictEqual(a.run('tc', ['qdisc', 'add', 'dev', a.end, 'root', 'tbf', 'rate', '24kbit', 'burst', '2kb', 'latency', '20s']).status, 0);
+    const stream = new Proc('nsenter', ['-t', String(b.proc.pid), '-n', KEEPER, 'infer', '--node', 'bee2', '--model', 'tiny',
+      '--prompt', 'Once upon a time', '--max-tokens', '400', '--temperature', '0'], { env: { RBEE_HOME: mine } });
+    await until(() => stream.stdout.length > 100, 'some of the answer');
+    assert.strictEqual(b.run('ip', ['link', 'set', b.end, 'down']).status, 0);
+    assert.strictEqual((await stream.end(60000)).code, 1);
+    assert.match(stream.stderr, /broke off after \d+ tokens.*timed out/);
+    const open = () => a.run('ss', ['-Htn', 'state', 'established', 'dst', b.address]).stdout.trim();
+    await until(() => open() === '', () => `connections are left: ${open()}`, 60000);
+    const worker = JSON.parse(a.keeper(home, 'workers', 'list', '--json').stdout).workers[0];
+    assert.strictEqual(worker.slots_busy, 0);
+    assert.strictEqual(b.run('ip', ['link', 'set', b.end, 'up']).status, 0);
+    assert.strictEqual(a.run('tc', ['qdisc', 'del', 'dev', a.end, 'root']).status, 0);
+  });
+
+  it('files with keys that others may read are refused', async () => {
+    const { a } = hosts;
+    await hive.stop();
+    for (const [file, mode] of [['keys', 0o644], ['api-key', 0o640], ['tls/key.pem', 0o604]]) {
+      const full = path.join(home, file);
+      fs.chmodSync(full, mode);
+      const r = a.run(HIVE, ['daemon', '--addr', '0.0.0.0:8080', '--home', home]);
+      assert.strictEqual(r.status, 1, file);
+      assert.match(r.stderr, /chmod 600/);
+      fs.chmodSync(full, 0o600);
+    }
+    hive = await a.hive(home);
+  });
+});

@@ -1,0 +1,278 @@
+'use strict';
+/*
+ * import.test.js - models by disk instead of by net: files of the user's, what other programs keep,
+ * folders for machines without a network. A real hive and a real keeper; the stores are laid out here
+ * as their programs lay them out.
+ */
+const { test, describe, before, after } = require('node:test');
+const assert = require('node:assert');
+const crypto = require('node:crypto');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { makeFolder, testModel } = require('./lib/proc.js');
+const { startHive, get, post, spawnReady } = require('./lib/hive.js');
+const { stream } = require('./lib/sse.js');
+const { writeHollowModel } = require('./lib/gguf.js');
+const keeper = require('./lib/keeper.js');
+
+const sha256 = (file) => crypto.createHash('sha256').update(fs.readFileSync(file)).digest('hex');
+const inode = (file) => fs.lstatSync(file).ino;
+const kept = async (hive) => (await get(hive, '/v1/models')).json.models.filter((m) => m.model_ref !== 'tiny');
+const row = async (hive, ref) => (await kept(hive)).find((m) => m.model_ref === ref);
+
+let made = 0;
+/* A model that can be run; no two have the same bytes. */
+function model(file) {
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  writeHollowModel(file, { layers: 1, ctx: 128 + made++ });
+  return file;
+}
+
+/* All events of a chore, which must end in order. */
+async function chore(hive, where, body) {
+  const s = await stream(hive.url + where, { method: 'POST', body });
+  const events = await s.all();
+  assert.strictEqual(s.status, 200, s.raw);
+  assert.ok(s.done, s.raw);
+  return events.filter((e) => e.bytes_done === undefined);
+}
+const importing = (hive, body) => chore(hive, '/v1/models/import', body);
+
+/* What the keeper says, and its exit code. */
+const cli = (hive, ...args) => keeper.run([...args, '--node', hive.url]);
+
+describe('a file of the user\'s', () => {
+  let hive, folder;
+  before(async () => { hive = await startHive(); folder = makeFolder('rbee-mine-'); });
+  after(() => hive.stop());
+
+  test('is taken in without a copy, told how, and can be used by its name', async () => {
+    const file = model(path.join(folder, 'My tale.Q8_0.gguf'));
+    const r = await cli(hive, 'models', 'import', file);
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.match(r.stdout, /^local:My-tale\.Q8_0: .*(reflink|hard link|reference in place), from My tale\.Q8_0\.gguf$/m);
+    const m = await row(hive, 'local:My-tale.Q8_0');
+    assert.strictEqual(m.sha256, sha256(file));
+    assert.strictEqual(m.verified, true);
+    assert.strictEqual(m.quantization, 'Q8_0');
+    assert.strictEqual(m.source, file);
+    assert.strictEqual(m.size_bytes, fs.statSync(file).size);
+    assert.ok(m.local_path.startsWith(path.join(hive.home, 'models/local/')));
+    if (/hard link/.test(r.stdout)) assert.strictEqual(inode(m.local_path), inode(file));
+    const worker = await spawnReady(hive, 'local:My-tale.Q8_0', { slots: 1, ctx: 64 });
+    assert.ok(worker.url);
+  });
+
+  test('again: it is here already; under a name that is another file\'s: refused', async () => {
+    const file = model(path.join(folder, 'twice.gguf'));
+    assert.strictEqual((await importing(hive, { path: file })).at(-1).imported, 1);
+    assert.strictEqual((await importing(hive, { path: file }))[0].how, 'already here');
+    const other = model(path.join(folder, 'other/twice.gguf'));
+    const [error, end] = await importing(hive, { path: other });
+    assert.strictEqual(error.code, 'INVALID_REQUEST');
+    assert.match(error.message, /local:twice is another file already.*--as/);
+    assert.deepStrictEqual([end.imported, end.failed], [0, 1]);
+    const r = await cli(hive, 'models', 'import', other, '--as', 'third');
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.strictEqual((await row(hive, 'local:third')).sha256, sha256(other));
+  });
+
+  test('--copy shares nothing, --move takes it away, a relative path is the keeper\'s', async () => {
+    const a = model(path.join(folder, 'a.gguf')), b = model(path.join(folder, 'b.gguf'));
+    const digest = sha256(b);
+    const copy = await keeper.run(['models', 'import', './a.gguf', '--copy', '--node', hive.url], { cwd: folder });
+    assert.strictEqual(copy.code, 0, copy.stderr);
+    assert.match(copy.stdout, /copy|reflink/);
+    assert.notStrictEqual(inode((await row(hive, 'local:a')).local_path), inode(a));
+    assert.strictEqual((await cli(hive, 'models', 'import', b, '--move')).code, 0);
+    assert.ok(!fs.existsSync(b));
+    assert.strictEqual(sha256((await row(hive, 'local:b')).local_path), digest);
+  });
+
+  test('a split model is taken whole or not at all', async () => {
+    const first = model(path.join(folder, 'split/s-00001-of-00002.gguf'));
+    const [error] = await (async () => {
+      const answer = await post(hive, '/v1/models/import', { path: first });
+      return [answer.json.error];
+    })();
+    assert.strictEqual(error.code, 'MODEL_NOT_FOUND');
+    assert.match(error.message, /part 2 of 2/);
+  });
+
+  test('what cannot be run does not enter, and stays where it was', async () => {
+    for (const [name, bytes, code] of [['empty.gguf', Buffer.alloc(0), /INVALID_MODEL_FILE/],
+      ['noise.gguf', crypto.randomBytes(5000), /INVALID_MODEL_FILE/],
+      ['cut.gguf', fs.readFileSync(model(path.join(folder, 'whole.gguf'))).subarray(0, 3000), /INVALID_MODEL_FILE/]]) {
+      const file = path.join(folder, name);
+      fs.writeFileSync(file, bytes);
+      const r = await cli(hive, 'models', 'import', file);
+      assert.strictEqual(r.code, 1, r.stdout);
+      assert.match(r.stderr, code);
+      assert.ok(fs.readFileSync(file).equals(bytes));
+      assert.strictEqual(await row(hive, `local:${name.replace('.gguf', '')}`), undefined);
+    }
+    assert.strictEqual((await post(hive, '/v1/models/prune', { plan: 'x' })).status, 409);
+    assert.deepStrictEqual((await get(hive, '/v1/models/prune')).json.items, [], 'nothing was left behind');
+  });
+
+  test('bad asks are refused, with every field', async () => {
+    const bad = await post(hive, '/v1/models/import', { path: 'x.gguf', how: 'steal', store: 'attic' });
+    assert.strictEqual(bad.status, 400);
+    assert.ok(bad.json.error.details.errors.length >= 3, bad.text);
+    const move = await post(hive, '/v1/models/import', { store: 'ollama', how: 'move' });
+    assert.match(move.text, /only read/);
+    assert.strictEqual((await post(hive, '/v1/models/import', { path: path.join(folder, 'none.gguf') })).status, 404);
+    const own = (await kept(hive))[0].local_path;
+    assert.match((await importing(hive, { path: own }))[0].message, /own models folder/);
+  });
+});
+
+describe('what other programs keep', () => {
+  const COMMIT = 'a'.repeat(40), OLD = 'b'.repeat(40);
+  let hive, home, blobs, digest;
+
+  function putHf(repo, commit, name, { main = false } = {}) {
+    const folder = path.join(home, '.cache/huggingface/hub', `models--${repo.replace('/', '--')}`);
+    const file = model(path.join(folder, 'blobs/new'));
+    const blob = path.join(folder, 'blobs', sha256(file));
+    fs.renameSync(file, blob);
+    const link = path.join(folder, 'snapshots', commit, name);
+    fs.mkdirSync(path.dirname(link), { recursive: true });
+    fs.symlinkSync(path.relative(path.dirname(link), blob), link);
+    fs.mkdirSync(path.join(folder, 'refs'), { recursive: true });
+    if (main) fs.writeFileSync(path.join(folder, 'refs/main'), commit);
+    return blob;
+  }
+
+  function putOllama(where, { size = null, hex = null } = {}) {
+    const file = model(path.join(home, '.ollama/models/blobs/new'));
+    const found = sha256(file);
+    fs.renameSync(file, path.join(blobs, `sha256-${hex || found}`));
+    const manifest = path.join(home, '.ollama/models/manifests', where);
+    fs.mkdirSync(path.dirname(manifest), { recursive: true });
+    fs.writeFileSync(manifest, JSON.stringify({ schemaVersion: 2,
+      mediaType: 'application/vnd.docker.distribution.manifest.v2+json',
+      config: { mediaType: 'application/vnd.docker.container.image.v1+json', digest: `sha256:${'0'.repeat(64)}`, size: 3 },
+      layers: [{ mediaType: 'application/vnd.ollama.image.license', digest: `sha256:${'1'.repeat(64)}`, size: 9 },
+        { mediaType: 'application/vnd.ollama.image.model', digest: `sha256:${hex || found}`,
+          size: size ?? fs.statSync(path.join(blobs, `sha256-${hex || found}`)).size }] }));
+    return found;
+  }
+
+  before(async () => {
+    home = makeFolder('rbee-home-');
+    blobs = path.join(home, '.ollama/models/blobs');
+    putHf('org/tale', COMMIT, 'q4/tale.Q4_K_M.gguf', { main: true });
+    putHf('org/tale', OLD, 'tale.Q8_0.gguf');
+    fs.symlinkSync('/etc/hostname', path.join(home, '.cache/huggingface/hub/models--org--tale/snapshots', COMMIT, 'evil.gguf'));
+    fs.mkdirSync(path.join(home, '.cache/huggingface/hub/models--..--evil/snapshots/x'), { recursive: true });
+    digest = putOllama('registry.ollama.ai/library/tale/8b');
+    putOllama('registry.ollama.ai/ann/mine/latest');
+    putOllama('registry.ollama.ai/library/bad/1b', { hex: 'c'.repeat(64) });
+    putOllama('registry.ollama.ai/library/short/1b', { size: 12 });
+    fs.writeFileSync(path.join(home, '.ollama/models/manifests/registry.ollama.ai/library/tale/garbage'), '{"layers":[[]]');
+    hive = await startHive({ env: { HOME: home } });
+  });
+  after(() => hive.stop());
+
+  test('is listed: by name, with what it would be called here', async () => {
+    const r = await cli(hive, 'models', 'import', '--scan', '--json');
+    const found = JSON.parse(r.stdout).found;
+    assert.deepStrictEqual(found.map((f) => [f.store, f.name, f.model_ref, f.quantization]).sort(), [
+      ['hf-cache', 'org/tale/q4/tale.Q4_K_M.gguf', 'hf:org/tale:q4/tale.Q4_K_M.gguf', 'Q4_K_M'],
+      ['hf-cache', 'org/tale/tale.Q8_0.gguf', `hf:org/tale:tale.Q8_0.gguf@${OLD}`, 'Q8_0'],
+      ['ollama', 'ann/mine:latest', 'local:ann/mine:latest', ''],
+      ['ollama', 'bad:1b', 'local:bad:1b', ''],
+      ['ollama', 'tale:8b', 'local:tale:8b', ''],
+    ]);
+    assert.match((await cli(hive, 'models', 'import', '--scan')).stdout, /^ollama:tale:8b +- +\S+ \S+ +local:tale:8b$/m);
+  });
+
+  test('one model by its name; a wrong name gets the near ones', async () => {
+    const wrong = await cli(hive, 'models', 'import', 'ollama:tael:8b');
+    assert.strictEqual(wrong.code, 1);
+    assert.match(wrong.stderr, /there is no 'tael:8b'.*nearest: tale:8b/);
+    const r = await cli(hive, 'models', 'import', 'ollama:tale:8b');
+    assert.strictEqual(r.code, 0, r.stderr);
+    const m = await row(hive, 'local:tale:8b');
+    assert.strictEqual(m.sha256, digest);
+    assert.strictEqual(m.source, 'ollama:tale:8b');
+    assert.match(m.local_path, /tale-8b\.gguf$/);
+    assert.strictEqual((await importing(hive, { store: 'ollama', name: 'ann/mine' })).at(-1).imported, 1);
+  });
+
+  test('all of a store: a blob that is not what its name says is refused, the others are taken', async () => {
+    const before = fs.readdirSync(blobs).sort();
+    const events = await importing(hive, { store: 'ollama' });
+    const bad = events.find((e) => e.stage === 'error');
+    assert.strictEqual(bad.name, 'bad:1b');
+    assert.strictEqual(bad.code, 'CHECKSUM_MISMATCH');
+    assert.deepStrictEqual([events.at(-1).imported, events.at(-1).failed], [2, 1]);
+    assert.deepStrictEqual(fs.readdirSync(blobs).sort(), before, 'the store is only read');
+    assert.strictEqual((await importing(hive, { store: 'hf-cache' })).at(-1).imported, 2);
+    const m = await row(hive, 'hf:org/tale:q4/tale.Q4_K_M.gguf');
+    assert.strictEqual(m.source, `hf:org/tale@${COMMIT}`);
+    assert.ok(await row(hive, `hf:org/tale:tale.Q8_0.gguf@${OLD}`));
+  });
+});
+
+describe('a folder for a machine without a network', () => {
+  let here, there, folder;
+  before(async () => {
+    [here, there] = await Promise.all([startHive(), startHive()]);
+    folder = path.join(makeFolder('rbee-stick-'), 'models');
+    const mine = makeFolder('rbee-mine-');
+    for (const name of ['one.Q4_0.gguf', 'two.gguf', 'three.gguf']) {
+      assert.strictEqual((await cli(here, 'models', 'import', model(path.join(mine, name)))).code, 0);
+    }
+  });
+  after(() => Promise.all([here.stop(), there.stop()]));
+
+  test('export gives human names and a list of digests', async () => {
+    for (const name of ['one.Q4_0', 'two', 'three', 'two']) {
+      const r = await cli(here, 'models', 'export', `local:${name}`, folder);
+      assert.strictEqual(r.code, 0, r.stderr);
+    }
+    assert.deepStrictEqual(fs.readdirSync(folder).sort(), ['one.Q4_0.gguf', 'rbee-manifest.json', 'three.gguf', 'two.gguf']);
+    const manifest = JSON.parse(fs.readFileSync(path.join(folder, 'rbee-manifest.json')));
+    assert.deepStrictEqual(manifest.models.map((m) => m.model_ref), ['local:one.Q4_0', 'local:two', 'local:three']);
+    for (const m of manifest.models) {
+      assert.strictEqual(m.files[0].sha256, sha256(path.join(folder, m.files[0].file)));
+      assert.ok(!fs.lstatSync(path.join(folder, m.files[0].file)).isSymbolicLink());
+      assert.strictEqual(m.license, null);
+    }
+    assert.strictEqual((await post(here, '/v1/models/export', { model_ref: 'tiny', dir: folder })).status, testModel() ? 400 : 404);
+  });
+
+  test('import takes it back: the bad one is named, the good ones are taken', async () => {
+    const bytes = fs.readFileSync(path.join(folder, 'two.gguf'));
+    bytes[bytes.length - 1] ^= 1;
+    fs.rmSync(path.join(folder, 'two.gguf')); // it may share its bytes with the model at home
+    fs.writeFileSync(path.join(folder, 'two.gguf'), bytes);
+    const r = await cli(there, 'models', 'import', folder);
+    assert.strictEqual(r.code, 1, r.stdout);
+    assert.match(r.stderr, /local:two: CHECKSUM_MISMATCH: .*two\.gguf has the SHA-256/);
+    assert.deepStrictEqual((await kept(there)).map((m) => m.model_ref).sort(), ['local:one.Q4_0', 'local:three']);
+    const m = await row(there, 'local:one.Q4_0');
+    assert.strictEqual(m.sha256, sha256(path.join(folder, 'one.Q4_0.gguf')));
+    fs.rmSync(folder, { recursive: true }); // the stick is gone; the models stay
+    assert.strictEqual((await chore(there, '/v1/models/verify', {})).at(-1).verified, 2);
+  });
+
+  test('a list that makes no sense is refused', async () => {
+    const bad = makeFolder('rbee-bad-');
+    const manifest = (files) => JSON.stringify({ rbee_manifest: 1, models: [{ model_ref: 'local:x', commit: 'c', files }] });
+    for (const [text, why] of [['', /no JSON/], ['{"rbee_manifest":9}', /no manifest of version 1/],
+      [manifest([]), /0 files/],
+      [manifest([{ file: '../../etc/passwd', size_bytes: 1, sha256: 'a'.repeat(64) }]), /not one plain name/],
+      [manifest([{ file: 'x.gguf', size_bytes: 1, sha256: 'short' }]), /no size or no SHA-256/],
+      [manifest([{ file: 'x.gguf', size_bytes: -1, sha256: 'a'.repeat(64) }]), /no size or no SHA-256/],
+      [JSON.stringify({ rbee_manifest: 1, models: [{ model_ref: 'file:///etc/x.gguf', commit: 'c', files: [] }] }), /only its own machine/]]) {
+      fs.writeFileSync(path.join(bad, 'rbee-manifest.json'), text);
+      const answer = await post(there, '/v1/models/import', { path: bad });
+      assert.strictEqual(answer.status, 400, answer.text);
+      assert.match(answer.json.error.message, why);
+    }
+  });
+});

@@ -1,0 +1,441 @@
+'use strict';
+/*
+ * keeper-chat.test.js - `rbee-keeper chat`: conversations from a script and at a terminal, against a
+ * hive and a worker that do as told, and one against real ones. Real processes, sockets, terminals.
+ */
+const { test, describe, before, after, beforeEach, afterEach } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { execFileSync, spawnSync } = require('node:child_process');
+
+const { FakeHive, json, error, sse, sseHead, event, started, token, end } = require('./lib/fakehive.js');
+const { start, run, noTerminal } = require('./lib/keeper.js');
+const { Terminal, KEYS } = require('./lib/terminal.js');
+const { startHive } = require('./lib/hive.js');
+const { writeHollowModel } = require('./lib/gguf.js');
+const { makeFolder, until } = require('./lib/proc.js');
+
+let fake;
+beforeEach(async () => {
+  fake = await FakeHive.start();
+  fake.on('GET /v1/ready', (req, res) =>
+    json(res, 200, { ready: true, state: 'idle', model_loaded: true, chat: true, n_ctx: 2048 }));
+  fake.on('POST /v1/inference', (req, res, body) => answer(res, body, `answer ${asked().length}`));
+});
+afterEach(() => fake.stop());
+
+const asked = () => fake.of('POST', '/v1/inference').map((c) => c.body);
+const user = (content) => ({ role: 'user', content });
+const model = (content) => ({ role: 'assistant', content });
+const answer = (res, body, text, more = {}) => sse(res, [started(body), token(text, 0), { ...end(1, 'EOS'), ...more }]);
+
+function script(input, args = [], options = {}) {
+  return start(['chat', '--node', fake.node, ...args], { input, ...options });
+}
+
+describe('a script', () => {
+  test('each line and each quoted block is a turn; the answers alone are on stdout', async () => {
+    const r = await script('one\n\n"""two\n/lines"""\n  \nthree\\\nmore\nlast without a feed').done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.strictEqual(r.stdout, 'answer 1\nanswer 2\nanswer 3\nanswer 4\n');
+    const all = [user('one'), model('answer 1'), user('two\n/lines'), model('answer 2'), user('three\nmore'),
+      model('answer 3'), user('last without a feed')];
+    assert.deepStrictEqual(asked().map((b) => b.messages), [1, 3, 5, 7].map((n) => all.slice(0, n)));
+    assert.ok(asked().every((b) => b.prompt === undefined));
+    assert.strictEqual(new Set(asked().map((b) => b.job_id)).size, 4);
+    assert.strictEqual(fake.of('POST', '/v1/workers/spawn').length, 1, 'one worker for all of it');
+    assert.ok(!fs.existsSync(path.join(r.home, 'chat-history')), 'what a script says is no history');
+  });
+
+  test('options reach the worker; without a limit an answer may be as long as fits', async () => {
+    await script('hi', ['--system', 'Be brief.', '--temperature', '0', '--stop', 'END', '--seed', '7',
+      '--presence-penalty', '-1', '--json-schema', '{"type":"object"}']).done;
+    const { job_id, ...body } = asked()[0];
+    assert.deepStrictEqual(body, { messages: [{ role: 'system', content: 'Be brief.' }, user('hi')],
+      max_tokens: 2147483647, temperature: 0, top_p: 0.95, top_k: 40, min_p: 0.05, repetition_penalty: 1,
+      stop: ['END'], seed: 7, presence_penalty: -1, json_schema: { type: 'object' }, stream: true });
+  });
+
+  test('a command that nobody knows is told, and none of it is sent', async () => {
+    const r = await script('/modle tiny\n/etc/passwd\nhi\n').done;
+    assert.match(r.stderr, /no command '\/modle' \(did you mean '\/model'\?\)/);
+    assert.match(r.stderr, /no command '\/etc\/passwd'; \/help/);
+    assert.deepStrictEqual(asked().map((b) => b.messages), [[user('hi')]]);
+    assert.strictEqual(r.stdout, 'answer 1\n');
+    assert.strictEqual(r.code, 1);
+  });
+
+  test('a message without an answer is taken back, and the next one is asked', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => (asked().length === 2
+      ? error(res, 500, 'INTERNAL', 'The engine is out of order.') : answer(res, body, 'yes')));
+    const r = await script('one\ntwo\nthree\n').done;
+    assert.strictEqual(r.code, 1);
+    assert.strictEqual(r.stdout, 'yes\nyes\n');
+    assert.match(r.stderr, /INTERNAL: The engine is out of order\.[\s\S]*taken back/);
+    assert.deepStrictEqual(asked()[2].messages, [user('one'), model('yes'), user('three')]);
+  });
+
+  test('what had come of an answer that broke off is kept', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      if (asked().length > 1) { answer(res, body, 'yes'); return; }
+      sseHead(res);
+      res.write(event(started(body)) + event(token('half an', 0)));
+      setTimeout(() => res.destroy(), 20);
+    });
+    const r = await script('one\ntwo\n').done;
+    assert.strictEqual(r.stdout, 'half an\nyes\n');
+    assert.match(r.stderr, /WORKER_CRASHED[\s\S]*stays in the conversation/);
+    assert.deepStrictEqual(asked()[1].messages, [user('one'), model('half an'), user('two')]);
+  });
+
+  test('thoughts are marked, or left out, and go back with their answer', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => sse(res, [started(body),
+      { type: 'reasoning', t: 'hm', i: 0 }, { type: 'reasoning', t: 'm', i: 1 }, token('\n\nYes', 2), token('.', 3),
+      end(4, 'EOS')]));
+    const r = await script('one\ntwo\n').done;
+    assert.strictEqual(r.stdout, '<think>\nhmm\n</think>\nYes.\n'.repeat(2));
+    assert.deepStrictEqual(asked()[1].messages[1], { role: 'assistant', content: '\n\nYes.', reasoning_content: 'hmm' });
+    assert.strictEqual((await script('one\n', ['--quiet']).done).stdout, 'Yes.\n');
+  });
+
+  test('a full context is told with both numbers, and what to do', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => (asked().length > 1
+      ? error(res, 400, 'CONTEXT_LENGTH_EXCEEDED', 'The prompt has 2100 tokens and the context holds 2048.')
+      : answer(res, body, 'no end', { stop_reason: 'MAX_TOKENS', context_full: true, prompt_tokens: 2000, tokens_out: 48 })));
+    const r = await script('one\ntwo\n').done;
+    assert.match(r.stderr, /context is full: 2048 of 2048 tokens[^\n]*\n\/clear[^\n]*\/save/);
+    assert.match(r.stderr, /2100 tokens and the context holds 2048\.\n\/clear/);
+    assert.strictEqual(r.code, 1);
+  });
+
+  test('an answer that its limit ends is told to be cut', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => answer(res, body, 'and', { stop_reason: 'MAX_TOKENS', tokens_out: 9 }));
+    assert.match((await script('one\n', ['-n', '9']).done).stderr, /ends here: 9 tokens are its limit \(\/set max_tokens\)/);
+  });
+
+  test('bytes that are no text, and quotes that stay open, are refused whole', async () => {
+    let r = await script(Buffer.from('a\xff\nb\n', 'latin1')).done;
+    assert.match(r.stderr, /not UTF-8 text; none of it was sent/);
+    assert.deepStrictEqual(asked().map((b) => b.messages), [[user('b')]]);
+    assert.strictEqual(r.code, 1);
+    r = await script('"""never\nclosed').done;
+    assert.match(r.stderr, /ended within a text that """ began/);
+    assert.strictEqual(r.code, 1);
+    assert.strictEqual(asked().length, 1);
+  });
+
+  test('Ctrl+C cancels the answer and ends the script', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      sseHead(res);
+      res.write(event(started(body)) + event(token('Once', 0)));
+      fake.held = res;
+    });
+    fake.on('DELETE /v1/inference/*', (req, res) => {
+      res.writeHead(204); res.end();
+      fake.held.end(event(end(1, 'CANCELLED')) + event('[DONE]'));
+    });
+    const r = script('one\ntwo\n');
+    await r.says(/Once/);
+    r.interrupt();
+    await r.done;
+    assert.strictEqual(r.code, 130);
+    assert.strictEqual(asked().length, 1);
+    assert.strictEqual(fake.of('DELETE', '/v1/inference/')[0].path, `/v1/inference/${asked()[0].job_id}`);
+  });
+});
+
+describe('before the first line', () => {
+  test('a model without a chat template is refused, with what it can do', async () => {
+    fake.on('GET /v1/ready', (req, res) => json(res, 200, { ready: true, state: 'idle', chat: false, n_ctx: 512 }));
+    const r = await script('hi\n').done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /model tiny has no chat template[^\n]*\n[^\n]*rbee-keeper infer[^\n]*--chat-template FILE/);
+    assert.strictEqual(asked().length, 0);
+  });
+
+  test('wrong options are usage errors, and nobody is asked', async () => {
+    const folder = makeFolder();
+    fs.writeFileSync(path.join(folder, 'bad.json'), '{"rbee_chat": 1, "messages": 7}');
+    for (const [args, message] of [[['--temperature', '3'], /from 0 to 2/], [['--stop', ''], /1 to 256 bytes/],
+      [['--backend', 'tpu'], /not 'tpu'/], [['--json-schema', '/nowhere'], /--json-schema: .*\/nowhere/],
+      [['--resume', '/nowhere'], /\/nowhere/], [['--resume', path.join(folder, 'bad.json')], /messages are not an array/],
+      [['--logit-bias', 'x'], /15=-2\.5/], [['hi'], /one word too many/]]) {
+      const r = await script('hi\n', args).done;
+      assert.match(r.stderr, message);
+      assert.strictEqual(r.code, 2, args.join(' '));
+    }
+    assert.deepStrictEqual(fake.names(), []);
+  });
+
+  test('help tells of the options', async () => {
+    const r = await run(['chat', '--help']);
+    assert.match(r.stdout, /--system TEXT[\s\S]*--resume FILE[\s\S]*--temperature T/);
+    assert.strictEqual(r.code, 0);
+  });
+});
+
+describe('files', () => {
+  test('a conversation is saved, loaded and resumed with its model and settings', async () => {
+    const file = path.join(makeFolder(), 'talk.json');
+    await script(`one\n/set temperature 0.25\n/save ${file}\n`, ['--system', 'Be brief.', '-n', '50']).done;
+    assert.strictEqual(fs.statSync(file).mode & 0o777, 0o600);
+    assert.deepStrictEqual(JSON.parse(fs.readFileSync(file, 'utf8')), { rbee_chat: 1, model: 'tiny', system: 'Be brief.',
+      settings: { max_tokens: 50, temperature: 0.25 }, messages: [user('one'), model('answer 1')] });
+    const kept = [{ role: 'system', content: 'Be brief.' }, user('one'), model('answer 1'), user('two')];
+    await script(`/load ${file}\ntwo\n`).done;
+    assert.deepStrictEqual(asked()[1].messages, kept);
+    assert.strictEqual(asked()[1].temperature, 0.25);
+    await script('two\n', ['--resume', file, '--temperature', '1', '--system', 'Be long.']).done;
+    assert.deepStrictEqual(asked()[2].messages, [{ role: 'system', content: 'Be long.' }, ...kept.slice(1)]);
+    assert.strictEqual(asked()[2].temperature, 1, 'an option is over what the file says');
+    assert.strictEqual(asked()[2].max_tokens, 50);
+  });
+
+  test('a bad file is refused with a reason and changes nothing', async () => {
+    const folder = makeFolder();
+    const bad = path.join(folder, 'bad.json');
+    fs.writeFileSync(bad, '{"rbee_chat": 1, "messages": [{"role": "robot", "content": "x"}], "system": "evil"}');
+    const r = await script(`one\n/load ${bad}\n/load ${folder}/none\n/save ${bad}\n/save\ntwo\n`).done;
+    assert.match(r.stderr, /bad\.json: messages\[0\]\.role is neither/);
+    assert.match(r.stderr, /\/none/);
+    assert.match(r.stderr, /bad\.json is there already and holds no conversation/);
+    assert.match(r.stderr, /\/save needs a file's name/);
+    assert.match(fs.readFileSync(bad, 'utf8'), /robot/);
+    assert.deepStrictEqual(asked()[1].messages, [user('one'), model('answer 1'), user('two')]);
+    assert.deepStrictEqual(fs.readdirSync(folder), ['bad.json'], 'no half file is left');
+  });
+
+  test('/model goes on with another model, unless that one cannot', async () => {
+    const file = path.join(makeFolder(), 'other.gguf');
+    await script(`one\n/model ${file}\n/model\ntwo\n`).done.then((r) => assert.match(r.stderr, /other\.gguf on /));
+    assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.model_ref), ['tiny', `file://${file}`]);
+    assert.deepStrictEqual(asked()[1].messages, [user('one'), model('answer 1'), user('two')]);
+    fake.calls.length = 0;
+    fake.on('GET /v1/ready', (req, res) => json(res, 200,
+      { ready: true, state: 'idle', chat: fake.of('POST', '/v1/workers/spawn').at(-1).body.model_ref === 'tiny', n_ctx: 99 }));
+    const r = await script(`one\n/model ${file}\n/model\ntwo\n`).done;
+    assert.match(r.stderr, /no chat template/);
+    assert.match(r.stderr, /^tiny on /m);
+    assert.strictEqual(asked().length, 2);
+    assert.strictEqual(r.code, 1);
+  });
+
+  test('/set, /system, /stats and /clear', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => answer(res, body, 'yes',
+      { tokens_out: 20, decode_time_ms: 400, prompt_tokens: 57, cached_tokens: 48, prefill_time_ms: 12 }));
+    const r = await script('/set temperature 9\n/set temperature 0\n/set stop "\\n"\n/set\n/stats\n/stats on\n/system Be brief.\n' +
+      'one\n/stats off\n/clear\n/set temperature default\n/system -\ntwo\n').done;
+    assert.match(r.stderr, /temperature must be a number from 0 to 2/);
+    assert.match(r.stderr, /^ {2}temperature +0 [\s\S]*^ {2}stop +\["\\n"\][\s\S]*^ {2}min_p|^ {2}temperature +0 [\s\S]*^ {2}min_p[\s\S]*^ {2}stop +\["\\n"\]/m);
+    assert.match(r.stderr, /No answer yet; the context has room for 2048 tokens/);
+    assert.strictEqual(r.stderr.match(/20 tokens, 50\.0 tok\/s, first token after \d+ ms/g).length, 1);
+    assert.match(r.stderr, /prompt 57 tokens, 48 of them cached, in 12 ms; context 77 of 2048 tokens/);
+    assert.deepStrictEqual(asked()[0].messages, [{ role: 'system', content: 'Be brief.' }, user('one')]);
+    assert.strictEqual(asked()[0].temperature, 0);
+    assert.deepStrictEqual(asked()[0].stop, ['\n']);
+    assert.deepStrictEqual(asked()[1].messages, [user('two')]);
+    assert.strictEqual(asked()[1].temperature, 0.8);
+  });
+});
+
+describe('at a terminal', { skip: noTerminal }, () => {
+  let t;
+  const open = (args = [], options = {}) => { t = new Terminal(['chat', '--node', fake.node, ...args], options); return t; };
+  afterEach(() => t.kill());
+  const PROMPT = />>> $/;
+
+  test('lines are edited, remembered and called back; Ctrl+D ends', async () => {
+    const { home } = open();
+    await t.says(/You talk to tiny/);
+    await t.says(PROMPT);
+    t.keys(`helo${KEYS.left}l${KEYS.enter}`);
+    await t.says(/answer 1\r\n[\s\S]*>>> $/);
+    t.keys(KEYS.up);
+    await t.says(/hello/);
+    t.keys(`${KEYS.erase}p Gr\u00fc\u00dfe \u{1f41d}${KEYS.enter}`);
+    await t.says(/answer 2\r\n[\s\S]*>>> $/);
+    t.keys(KEYS.end);
+    assert.strictEqual(await t.end(), 0);
+    assert.deepStrictEqual(asked()[1].messages, [user('hello'), model('answer 1'), user('hellp Gr\u00fc\u00dfe \u{1f41d}')]);
+    const history = path.join(home, 'chat-history');
+    assert.strictEqual(fs.statSync(history).mode & 0o777, 0o600);
+    open([], { home });
+    await t.says(PROMPT);
+    t.keys(KEYS.up);
+    await t.says(/hellp/);
+    t.keys(KEYS.up + KEYS.enter);
+    await t.says(/answer 3/);
+    assert.deepStrictEqual(asked()[2].messages, [user('hello')]);
+    t.enter('/bye');
+    assert.strictEqual(await t.end(), 0);
+  });
+
+  test('a pasted text of several lines is one message, and waits for Enter', async () => {
+    open();
+    await t.says(PROMPT);
+    t.keys(KEYS.pasted('one\r/two\r\tthree\r'));
+    await t.says(/three/);
+    assert.strictEqual(asked().length, 0);
+    t.keys(KEYS.enter);
+    await t.says(/answer 1[\s\S]*>>> $/);
+    t.enter('"""four');
+    await t.says(/\.\.\. $/);
+    t.enter('five"""');
+    await t.says(/answer 2/);
+    assert.deepStrictEqual(asked()[1].messages.map((m) => m.content), ['one\n/two\n\tthree', 'answer 1', 'four\nfive']);
+  });
+
+  test('Ctrl+C stops the answer and not the session; what came is kept, marked as cut', async () => {
+    const file = path.join(makeFolder(), 'cut.json');
+    fake.on('POST /v1/inference', (req, res, body) => {
+      if (asked().length > 1) { answer(res, body, 'whole'); return; }
+      sseHead(res);
+      res.write(event(started(body)) + event(token('half an', 0)));
+      fake.held = res;
+    });
+    fake.on('DELETE /v1/inference/*', (req, res) => {
+      res.writeHead(204); res.end();
+      fake.held.end(event(end(1, 'CANCELLED')) + event('[DONE]'));
+    });
+    open();
+    await t.says(PROMPT);
+    t.enter('one');
+    await t.says(/half an/);
+    t.keys(KEYS.interrupt);
+    await t.says(/Cut: [\s\S]*>>> $/);
+    assert.strictEqual(fake.of('DELETE', '/v1/inference/').length, 1);
+    t.enter('two');
+    await t.says(/whole[\s\S]*>>> $/);
+    assert.deepStrictEqual(asked()[1].messages, [user('one'), model('half an'), user('two')]);
+    t.enter(`/save ${file}`);
+    await t.says(/Saved 4 messages/);
+    assert.deepStrictEqual(JSON.parse(fs.readFileSync(file, 'utf8')).messages[1], { ...model('half an'), cut: true });
+    t.enter('/bye');
+    assert.strictEqual(await t.end(), 0);
+  });
+
+  test('a worker that does not heed Ctrl+C is not waited for after the second', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      if (asked().length > 1) { answer(res, body, 'whole'); return; }
+      sseHead(res);
+      res.write(event(started(body)));
+    });
+    fake.on('DELETE /v1/inference/*', () => {});
+    open();
+    await t.says(PROMPT);
+    t.enter('one');
+    await until(() => asked().length === 1);
+    t.keys(KEYS.interrupt);
+    await until(() => fake.of('DELETE', '/v1/inference/').length === 1);
+    t.keys(KEYS.interrupt);
+    await t.says(/Cancelled before a word had come[\s\S]*>>> $/);
+    t.enter('two');
+    await t.says(/whole/);
+    assert.deepStrictEqual(asked()[1].messages, [user('two')]);
+  });
+
+  test('Ctrl+C at the prompt clears the line, and quotes that stand open', async () => {
+    open();
+    await t.says(PROMPT);
+    t.keys('half a line');
+    await t.says(/half a line/);
+    t.keys(KEYS.interrupt);
+    await t.says(PROMPT);
+    t.enter('"""open');
+    await t.says(/\.\.\. $/);
+    t.keys(KEYS.interrupt);
+    await t.says(PROMPT);
+    t.enter('whole');
+    await t.says(/answer 1/);
+    assert.deepStrictEqual(asked()[0].messages, [user('whole')]);
+  });
+
+  test('a hive that goes away: it is told, the conversation is kept, the next line tries again', async () => {
+    open();
+    await t.says(PROMPT);
+    t.enter('one');
+    await t.says(/answer 1[\s\S]*>>> $/);
+    await fake.stop();
+    t.enter('two');
+    await t.says(/worker worker-1111\S+ is gone[\s\S]*CONNECTION_REFUSED[\s\S]*rbee-hive[\s\S]*taken back[\s\S]*>>> $/);
+    await new Promise((resolve) => fake.server.listen(fake.port, '127.0.0.1', resolve));
+    t.enter('three');
+    await t.says(/answer 2/);
+    assert.deepStrictEqual(asked().at(-1).messages, [user('one'), model('answer 1'), user('three')]);
+    t.enter('/bye');
+    assert.strictEqual(await t.end(), 0, 'a person has read of it');
+  });
+
+  test('thoughts are dim, words of others move no cursor', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => sse(res, [started(body),
+      { type: 'reasoning', t: 'hm\x1b[2J', i: 0 }, token('\nYes\x07', 1), end(2, 'EOS')]));
+    open();
+    await t.says(PROMPT);
+    t.enter('one');
+    await t.says(/\x1b\[2mhm\?\[2J\r\n\x1b\[0mYes\?\r\n/);
+    await t.kill();
+    open([], { env: { NO_COLOR: '1' } });
+    await t.says(PROMPT);
+    t.enter('one');
+    await t.says(/<think>\r\nhm\?\[2J\r\n<\/think>\r\nYes\?\r\n/);
+  });
+
+  test('a line can be edited though somebody else changed the modes of the terminal', async () => {
+    // As a shell does when the keeper is stopped by Ctrl+Z and called back: it once edited no more.
+    open();
+    await t.says(PROMPT);
+    const { name } = t.keeper();
+    const stty = (...args) => execFileSync('stty', ['-F', name, ...args], { encoding: 'utf8' });
+    assert.match(stty('-a'), /-icanon/);
+    spawnSync('stty', ['-F', name, 'sane']); // it may complain that they are changed again already
+    await until(() => / -icanon/.test(stty('-a')), 'the modes of an edited line');
+    t.keys(`oen${KEYS.left}${KEYS.left}${KEYS.erase}on${KEYS.left}${KEYS.enter}`);
+    await t.says(/answer 1/);
+    assert.deepStrictEqual(asked()[0].messages, [user('onen')]);
+  });
+
+  test('a terminal that can do little still has a prompt', async () => {
+    open([], { env: { TERM: 'dumb' } });
+    await t.says(PROMPT);
+    t.enter('one');
+    await t.says(/answer 1\r\n>>> $/);
+    assert.doesNotMatch(t.screen, /\x1b/);
+    t.keys(KEYS.interrupt);
+    await t.says(PROMPT);
+    t.keys(KEYS.end);
+    assert.strictEqual(await t.end(), 0);
+  });
+});
+
+describe('a real hive and a model', () => {
+  let hive;
+  const file = path.join(makeFolder(), 'hollow.gguf');
+  /* All its logits are zero: greedy, it says "a" for ever. */
+  before(async () => {
+    writeHollowModel(file, { layers: 1, embd: 64, ff: 64, ctx: 512,
+      template: '{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:' });
+    hive = await startHive();
+  });
+  after(() => hive.stop());
+
+  test('the second turn goes on from the first, which is cached', async () => {
+    const r = await start(['chat', '--node', hive.url, '--model', file, '-n', '8', '--temperature', '0'],
+      { input: 'hi\n/stats\nand more\n/stats\n' }).done;
+    assert.strictEqual(r.stdout, 'aaaaaaaa\naaaaaaaa\n', r.stderr);
+    const [first, second] = [...r.stderr.matchAll(/prompt (\d+) tokens, (\d+) of them cached, .* context (\d+) of 512/g)]
+      .map((m) => m.slice(1).map(Number));
+    assert.strictEqual(first[2], first[0] + 8);
+    assert.ok(second[0] > first[2], 'both turns are in it');
+    assert.ok(second[1] >= first[0], `${second[1]} cached`);
+    assert.strictEqual(r.code, 0);
+  });
+
+  test('a conversation longer than the context is refused with numbers, and /clear helps', async () => {
+    const r = await start(['chat', '--node', hive.url, '--model', file, '-n', '4', '--temperature', '0'],
+      { input: `${'long '.repeat(200)}\n/clear\nshort\n` }).done;
+    assert.match(r.stderr, /CONTEXT_LENGTH_EXCEEDED: The prompt has \d+ tokens and the context holds 512/);
+    assert.strictEqual(r.stdout, 'aaaa\n');
+    assert.strictEqual(r.code, 1);
+  });
+});

@@ -1,0 +1,172 @@
+'use strict';
+/*
+ * memory.test.js - memory planned before a load: what explain tells, who is ended to make room, and
+ * who never is. The limit on memory is chosen by what a worker of this build really takes.
+ */
+const { test, describe, before, after } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { testModel, makeFolder, until } = require('./lib/proc.js');
+const { stream } = require('./lib/sse.js');
+const { startHive, get, post, spawn, spawnReady, list } = require('./lib/hive.js');
+const { run } = require('./lib/keeper.js');
+const { writeHollowModel } = require('./lib/gguf.js');
+
+const MODEL = testModel();
+const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
+const it = (what, how) => test(what, { skip }, how);
+const MIB = 2 ** 20;
+const CTX = 65536;
+
+const explain = (hive, model, more = {}) => post(hive, '/v1/workers/explain', { model_ref: model, ...more });
+const states = async (hive) => Object.fromEntries((await list(hive)).map((w) => [w.worker_id, w.state]));
+
+/* Bytes that only this process has, by the kernel's count. */
+function residentBytes(pid) {
+  const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
+  return ['RssAnon', 'RssShmem'].reduce((sum, name) => sum + 1024 * Number(status.match(`${name}:\\s+(\\d+)`)[1]), 0);
+}
+
+/* Asks it something, and waits until the hive can see that it was used and has nothing to do. */
+async function use(hive, worker) {
+  const events = await stream(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'a', max_tokens: 2, temperature: 0 } });
+  await until(() => events.over, 'the answer');
+  assert.ok(events.done, events.raw);
+  await until(async () => {
+    const row = (await get(hive, `/v1/workers/${worker.worker_id}`)).json;
+    return row.tokens_out > 0 && row.slots_busy === 0;
+  }, 'the board');
+}
+
+/* A model whose answers can be as long as a test needs, with a KV cache that counts. */
+function longModel(name) {
+  const file = path.join(makeFolder(), name);
+  writeHollowModel(file, { layers: 1, embd: 64, ff: 64, ctx: CTX });
+  return file;
+}
+
+/* MiB that hold one worker with such a model and not two. */
+async function limitForOne(model) {
+  const hive = await startHive();
+  const { need } = (await explain(hive, model, { ctx: CTX })).json;
+  const worker = await spawnReady(hive, model, { ctx: CTX });
+  await use(hive, worker);
+  const takes = Math.max(need.total_bytes, residentBytes((await list(hive))[0].pid));
+  await hive.stop();
+  return Math.ceil((need.total_bytes + takes / 2) / MIB);
+}
+
+describe('explain', () => {
+  let hive;
+  before(async () => { hive = await startHive({ env: { RBEE_TINY: MODEL || '' } }); });
+  after(() => hive.stop());
+
+  it('tells need and have, and starts nothing', async () => {
+    const answer = await explain(hive, 'tiny', { slots: 2, ctx: 128 });
+    assert.strictEqual(answer.status, 200, answer.text);
+    const { need, have } = answer.json;
+    assert.strictEqual(answer.json.decision, 'start');
+    assert.strictEqual(answer.json.worker_id, null);
+    assert.strictEqual(need.weights_bytes + need.kv_bytes + need.scratch_bytes, need.total_bytes);
+    assert.strictEqual(answer.json.slots, 2);
+    assert.strictEqual(answer.json.ctx, 128);
+    assert.ok(have.usable_bytes <= have.free_bytes && have.free_bytes <= have.total_bytes, answer.text);
+    const twice = (await explain(hive, 'tiny', { slots: 4, ctx: 128 })).json.need;
+    assert.strictEqual(twice.kv_bytes, 2 * need.kv_bytes);
+    assert.deepStrictEqual(await list(hive), []);
+  });
+
+  it('a worker that is there would be reused', async () => {
+    const worker = await spawnReady(hive, 'tiny');
+    const answer = (await explain(hive, 'tiny')).json;
+    assert.strictEqual(answer.decision, 'reuse');
+    assert.strictEqual(answer.worker_id, worker.worker_id);
+  });
+
+  test('refuses what cannot fit, with the numbers, as spawn does', async () => {
+    const file = path.join(makeFolder(), 'huge.gguf');
+    writeHollowModel(file, { layers: 64, embd: 4096, ff: 65536, ctx: 512 });
+    const answer = (await explain(hive, file)).json;
+    assert.strictEqual(answer.decision, 'refuse');
+    assert.strictEqual(answer.code, 'INSUFFICIENT_MEMORY');
+    assert.ok(answer.need.total_bytes > answer.have.usable_bytes);
+    assert.strictEqual((await spawn(hive, file)).status, 507);
+  });
+
+  test('bad asks', async () => {
+    assert.strictEqual((await explain(hive, 'tiny', { slots: 0 })).status, 400);
+    assert.strictEqual((await explain(hive, '/no/such.gguf')).json.error.code, 'MODEL_NOT_FOUND');
+    assert.strictEqual((await post(hive, '/v1/workers/explain', {})).status, 400);
+  });
+
+  it('the keeper shows it as a table, and as JSON', async () => {
+    const node = ['--node', new URL(hive.url).host];
+    const table = await run(['explain', '--model', 'tiny', ...node]);
+    assert.strictEqual(table.code, 0, table.stderr);
+    assert.match(table.stdout, /^NODE +DECISION +NEEDS +MAY TAKE +WHY\n127\.0\.0\.1:\d+ +(start|reuse) /);
+    assert.match(table.stdout, /^Weights [\d.]+ [KMG]?B, KV cache .* slots of .* positions/m);
+    const json = JSON.parse((await run(['explain', '--model', 'tiny', '--json', ...node])).stdout);
+    assert.strictEqual(json.nodes.length, 1);
+    assert.ok(json.nodes[0].need.total_bytes > 0);
+    const none = await run(['explain', '--model', 'hf:who/knows', ...node]);
+    assert.strictEqual(none.code, 1);
+    assert.match(none.stdout, /pull first/);
+  });
+});
+
+describe('room for one worker only', () => {
+  const models = ['one.gguf', 'two.gguf', 'three.gguf'].map(longModel);
+  let hive;
+  const bring = (i, more) => spawnReady(hive, models[i], { ctx: CTX, ...more });
+  before(async () => {
+    const limit = await limitForOne(models[0]);
+    hive = await startHive({ env: { RBEE_HIVE_MEMORY_LIMIT: String(limit) } });
+  });
+  after(() => hive.stop());
+
+  test('the idle one makes room, and that was announced', async () => {
+    const first = await bring(0);
+    await use(hive, first);
+    const told = (await explain(hive, models[1], { ctx: CTX })).json;
+    assert.strictEqual(told.decision, 'make_room', JSON.stringify(told));
+    assert.deepStrictEqual(told.ends.map((w) => w.worker_id), [first.worker_id]);
+    assert.deepStrictEqual(await states(hive), { [first.worker_id]: 'idle' });
+    const second = await bring(1);
+    assert.deepStrictEqual(Object.keys(await states(hive)), [second.worker_id]);
+    await use(hive, second);
+  });
+
+  test('a busy one is never ended; when it has nothing to do any more, it is', async () => {
+    const [busy] = await list(hive);
+    const job = await stream(`${busy.url}/v1/inference`, { method: 'POST',
+      body: { prompt: 'a', max_tokens: CTX - 100, ignore_eos: true, temperature: 0 } });
+    await until(() => job.events.some((e) => e.json?.type === 'token'), 'a token');
+    const refused = await spawn(hive, models[0], { ctx: CTX });
+    assert.strictEqual(refused.status, 507, refused.text);
+    assert.match(refused.json.error.message, /no idle worker could be ended/);
+    assert.ok(refused.json.error.details.need_bytes > refused.json.error.details.have_bytes);
+    assert.ok(!job.over, 'the job had ended before the question was answered');
+    job.request.destroy();
+    await until(async () => (await list(hive))[0].slots_busy === 0, 'a free slot');
+    const next = await bring(0);
+    assert.deepStrictEqual(Object.keys(await states(hive)), [next.worker_id]);
+  });
+
+  test('one that somebody was just given stays until he has come', async () => {
+    const [given] = await list(hive); // by the test above, and not used yet
+    const answer = (await explain(hive, models[1], { ctx: CTX })).json;
+    assert.strictEqual(answer.decision, 'refuse');
+    await use(hive, given);
+    assert.strictEqual((await explain(hive, models[1], { ctx: CTX })).json.decision, 'make_room');
+  });
+
+  test('a pinned one stays', async () => {
+    const pinned = await bring(2, { keep_alive: -1 });
+    await use(hive, pinned);
+    const refused = await spawn(hive, models[0], { ctx: CTX });
+    assert.strictEqual(refused.status, 507, refused.text);
+    assert.deepStrictEqual(await states(hive), { [pinned.worker_id]: 'idle' });
+  });
+});

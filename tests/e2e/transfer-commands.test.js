@@ -1,0 +1,139 @@
+'use strict';
+/*
+ * transfer-commands.test.js - pulling in the background, looking, cancelling, a limited rate, many
+ * watchers, and a disk that fills up: the routes and the keeper's commands for them.
+ */
+const { test, before, after } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const { spawnSync } = require('node:child_process');
+
+const { MIB, Hub, sha256, seeded, startWith, begin, watch, toTheEnd, fetches, leftOvers, makeFolder } = require('./lib/transfer.js');
+const { get, remove } = require('./lib/hive.js');
+const { run } = require('./lib/keeper.js');
+
+let hub, hive, n = 0;
+before(async () => { hub = await Hub.start(); hive = await startWith(hub); });
+after(async () => { await hive.stop(); await hub.stop(); });
+const keeper = (...args) => run([...args, '--node', hive.url.replace('http://', '')]);
+const slow = () => { hub.cdn.faults = () => ({ pace: 3000 }); };
+const fast = () => { hub.cdn.faults = null; };
+
+function fresh(size = 3 * MIB) {
+  const name = `commands/c${n++}`;
+  const bytes = seeded(name, size);
+  hub.put(name, { 'c.gguf': bytes });
+  return { ref: `hf:${name}`, bytes };
+}
+
+test('pull --background, downloads, cancel, and a pull that goes on', async () => {
+  const f = fresh();
+  slow();
+  const pulled = await keeper('models', 'pull', f.ref, '--background');
+  assert.strictEqual(pulled.code, 0, pulled.stderr);
+  const id = /as ([0-9a-f-]{36})/.exec(pulled.stdout)[1];
+  await (await watch(hive, id)).find((e) => e.bytes_downloaded > 200000);
+  const listed = await keeper('models', 'downloads');
+  assert.match(listed.stdout, /ID +MODEL +STATE +DONE +SIZE +SPEED +LEFT/);
+  assert.match(listed.stdout, new RegExp(`${id.slice(0, 8)} +${f.ref} +downloading +\\d+% +3\\.1 MB`));
+  const watching = await watch(hive, id);
+  const cancelled = await keeper('models', 'cancel', id.slice(0, 8));
+  assert.strictEqual(cancelled.code, 0, cancelled.stderr);
+  assert.match(cancelled.stdout, /kept/);
+  const end = (await toTheEnd(watching)).at(-1);
+  assert.strictEqual(end.code, 'REQUEST_CANCELLED');
+  assert.strictEqual(leftOvers(hive).length, 2, 'the part and its ledger');
+  assert.match((await keeper('models', 'downloads')).stdout, new RegExp(`${f.ref} +error +\\d+%`));
+  fast();
+  hub.cdn.sent.clear();
+  const done = await keeper('models', 'pull', f.ref);
+  assert.strictEqual(done.code, 0, done.stderr);
+  assert.match(done.stderr, /downloaded \(3\.1 MB, verified\)/);
+  assert.ok(hub.cdn.sent.get(`${f.ref.slice(3)}/c.gguf`) < f.bytes.length - 100000);
+  assert.deepStrictEqual(leftOvers(hive), []);
+});
+
+test('cancel --discard, by the model\'s name: nothing of it stays', async () => {
+  const f = fresh();
+  slow();
+  const { download_id: id } = await begin(hive, f.ref);
+  await (await watch(hive, id)).find((e) => e.bytes_downloaded > 100000);
+  const cancelled = await keeper('models', 'cancel', f.ref, '--discard');
+  fast();
+  assert.strictEqual(cancelled.code, 0, cancelled.stderr);
+  assert.deepStrictEqual(leftOvers(hive), []);
+  const again = await keeper('models', 'cancel', f.ref);
+  assert.notStrictEqual(again.code, 0);
+  assert.match(again.stderr, /models downloads/);
+});
+
+test('what cannot be cancelled is said', async () => {
+  const f = fresh(1000);
+  const { download_id: id } = await begin(hive, f.ref);
+  await toTheEnd(await watch(hive, id));
+  assert.strictEqual((await remove(hive, `/v1/models/download/${id}`)).status, 400);
+  assert.strictEqual((await remove(hive, '/v1/models/download/none')).status, 404);
+  assert.strictEqual((await remove(hive, `/v1/models/download/${id}?discard=perhaps`)).status, 400);
+  for (const bad of ['none', '0', '-5k']) {
+    const refused = await keeper('models', 'pull', f.ref, `--limit-rate=${bad}`);
+    assert.strictEqual(refused.code, 2, refused.stdout + refused.stderr);
+  }
+});
+
+test('--limit-rate holds over all connections together', async () => {
+  const f = fresh(3 * MIB);
+  const start = performance.now();
+  await fetches(hive, f.ref, f.bytes, { limit_rate: 2 * MIB, connections: 4 });
+  // a quarter of a second's worth is free at first, and each connection may hold one buffer more
+  assert.ok(performance.now() - start >= 1000, `${performance.now() - start} ms`);
+});
+
+test('the hive\'s own limit holds for all downloads together', async (t) => {
+  const own = await startWith(hub, { RBEE_HIVE_DOWNLOAD_LIMIT_RATE: '2m' });
+  t.after(() => own.stop());
+  const [f, g] = [fresh(2 * MIB), fresh(2 * MIB)];
+  const start = performance.now();
+  await Promise.all([fetches(own, f.ref, f.bytes), fetches(own, g.ref, g.bytes)]);
+  assert.ok(performance.now() - start >= 1300, `${performance.now() - start} ms`);
+});
+
+test('many watchers see one download; who leaves harms nobody; no time is told before it is known', async () => {
+  const f = fresh();
+  slow();
+  const { download_id: id } = await begin(hive, f.ref);
+  const streams = await Promise.all(Array.from({ length: 8 }, () => watch(hive, id)));
+  await streams[0].find((e) => e.bytes_downloaded > 0);
+  for (const s of streams.slice(4)) s.leave();
+  const first = streams[0].events[0].json;
+  assert.strictEqual(first.eta_seconds, undefined);
+  fast();
+  const all = await Promise.all(streams.slice(0, 4).map(toTheEnd));
+  for (const events of all) assert.deepStrictEqual(events.at(-1), all[0].at(-1));
+  assert.strictEqual(all[0].at(-1).stage, 'complete');
+  assert.strictEqual(sha256(fs.readFileSync(all[0].at(-1).local_path)), sha256(f.bytes));
+  assert.strictEqual((await get(hive, '/v1/models/downloads')).json.downloads[0].state, 'complete');
+});
+
+test('a disk that fills up under several connections: DISK_FULL, what came is kept', async (t) => {
+  if (process.getuid() !== 0) return t.skip('only root can mount a small file system');
+  const folder = makeFolder('rbee-disk-');
+  const r = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'none', folder], { encoding: 'utf8' });
+  if (r.status !== 0) return t.skip(`cannot mount: ${r.stderr}`);
+  t.after(() => spawnSync('umount', [folder]));
+  const own = await startWith(hub, { RBEE_HIVE_MODELS_DIR: folder });
+  t.after(() => own.stop());
+  const f = fresh(4 * MIB);
+  slow();
+  const { download_id: id } = await begin(own, f.ref);
+  const s = await watch(own, id);
+  await s.find((e) => e.bytes_downloaded > MIB);
+  fast();
+  assert.throws(() => fs.writeFileSync(`${folder}/blocker`, Buffer.alloc(8 * MIB)), /ENOSPC/);
+  const end = (await toTheEnd(s)).at(-1);
+  assert.strictEqual(end.code, 'DISK_FULL', JSON.stringify(end));
+  fs.unlinkSync(`${folder}/blocker`);
+  hub.cdn.sent.clear();
+  await fetches(own, f.ref, f.bytes);
+  assert.ok(hub.cdn.sent.get(`${f.ref.slice(3)}/c.gguf`) < f.bytes.length, 'with room again it goes on');
+  return undefined;
+});

@@ -1,0 +1,142 @@
+'use strict';
+/*
+ * transfer-resume.test.js - what is on disk after an end of any kind is worth its bytes: the ledger,
+ * parts without one, power cuts, versions to come, wrong digests. The hub counts what is sent again.
+ */
+const { test, before, after } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+
+const { MIB, PIECE, Hub, sha256, seeded, startWith, fetches, fails, filesIn, leftOvers, partOf, until } = require('./lib/transfer.js');
+
+let hub, n = 0;
+before(async () => { hub = await Hub.start(); });
+after(() => hub.stop());
+
+/* A hive that was ended by a signal in the middle of a file; what the hub sends from now on. */
+async function interrupted(t, signal, { size = 4 * MIB, past = 1.5 * MIB } = {}) {
+  const name = `resume/r${n++}`;
+  const bytes = seeded(name, size);
+  hub.put(name, { 'r.gguf': bytes });
+  hub.cdn.faults = () => ({ pace: 6000 });
+  const hive = await startWith(hub);
+  await until(hive, `hf:${name}`, past, signal);
+  hub.cdn.faults = null;
+  hub.cdn.sent.clear();
+  return {
+    ref: `hf:${name}`, bytes, hive, part: partOf(hive), ledger: `${partOf(hive)}.ledger`,
+    sent: () => hub.cdn.sent.get(`${name}/r.gguf`) || 0,
+    async goesOn() {
+      const next = await startWith(hub, {}, { home: hive.home });
+      t.after(() => next.stop());
+      await fetches(next, this.ref, bytes);
+      assert.deepStrictEqual(leftOvers(next), []);
+      return next;
+    },
+  };
+}
+
+/* Bytes on disk that a kill may cost: four unfinished pieces, and what waited for its digest. */
+const COST = 8 * PIECE;
+
+test('kill -9: only pieces that were not whole are fetched again', async (t) => {
+  const r = await interrupted(t, 'SIGKILL');
+  // a kill while the card or the ledger is written leaves a half copy; 22 of 200 downloads of a soak did
+  for (const name of ['json.tmp-4711', 'part.ledger.tmp-4712']) {
+    fs.writeFileSync(r.part.replace(/part$/, name), 'half');
+  }
+  const next = await r.goesOn();
+  assert.deepStrictEqual(filesIn(next).filter((f) => f.includes('.tmp-')), []);
+  assert.ok(r.sent() <= r.bytes.length - 1.5 * MIB + COST, `${r.sent()} bytes were sent again`);
+});
+
+test('SIGTERM: not even these; unfinished pieces are noted down', async (t) => {
+  const r = await interrupted(t, 'SIGTERM');
+  const lines = fs.readFileSync(r.ledger, 'utf8').trim().split('\n');
+  assert.match(lines[0], /^[0-9a-f]{8} rbee-ledger 1 4194304 65536$/);
+  let noted = 0;
+  for (const line of lines.slice(1)) { // each line is true: sum, range and digest
+    const [, sum, text] = /^([0-9a-f]{8}) (.*)$/.exec(line);
+    assert.strictEqual(sha256(text).slice(0, 8), sum);
+    const [, from, to, digest] = /^bytes (\d+) (\d+) ([0-9a-f]{64})$/.exec(text);
+    assert.strictEqual(digest, sha256(r.bytes.subarray(Number(from), Number(to))));
+    noted += Number(to) - Number(from);
+  }
+  assert.ok(noted > 1.5 * MIB, `${noted}`);
+  await r.goesOn();
+  assert.ok(r.sent() <= r.bytes.length - noted, `${r.sent()} sent, ${noted} were noted`);
+});
+
+test('a power cut: the tail is zeros and the ledger torn; the rest is kept', async (t) => {
+  const r = await interrupted(t, 'SIGKILL');
+  const lines = fs.readFileSync(r.ledger, 'utf8').trimEnd().split('\n');
+  fs.writeFileSync(r.ledger, `${lines.slice(0, -2).join('\n')}\n${lines.at(-2).slice(0, 30)}`);
+  const [, from, to] = /bytes (\d+) (\d+) /.exec(lines[3]).map(Number);
+  const fd = fs.openSync(r.part, 'r+'); // a piece the ledger tells of never reached the disk
+  fs.writeSync(fd, Buffer.alloc(to - from), 0, to - from, from);
+  fs.closeSync(fd);
+  const next = await r.goesOn();
+  assert.match(next.stderr, new RegExp(`bytes ${from} to ${to} on disk are not what they were`));
+  assert.ok(r.sent() <= r.bytes.length - 1.5 * MIB + COST + 3 * PIECE, `${r.sent()} bytes were sent again`);
+});
+
+test('a part that was cut off: what is left of it is used', async (t) => {
+  const r = await interrupted(t, 'SIGKILL');
+  fs.truncateSync(r.part, MIB);
+  await r.goesOn();
+  assert.ok(r.sent() < r.bytes.length, `${r.sent()} bytes were sent again`);
+});
+
+test('a ledger of a version to come: its bytes are unverified, not thrown away', async (t) => {
+  const r = await interrupted(t, 'SIGTERM');
+  const text = 'rbee-ledger 9 whatever comes';
+  fs.writeFileSync(r.ledger, `${sha256(text).slice(0, 8)} ${text}\n`);
+  await r.goesOn();
+  assert.ok(r.sent() < r.bytes.length - MIB, `${r.sent()} bytes were sent again`);
+});
+
+test('a part of the earlier format, a plain prefix, is taken over to its last byte', async (t) => {
+  const r = await interrupted(t, 'SIGTERM');
+  fs.unlinkSync(r.ledger);
+  fs.writeFileSync(r.part, r.bytes.subarray(0, 3000001));
+  await r.goesOn();
+  assert.ok(r.sent() <= r.bytes.length - 3000001, `${r.sent()} bytes were sent`);
+});
+
+test('a wrong byte in such a prefix: its pieces are suspect, the others are kept', async (t) => {
+  const r = await interrupted(t, 'SIGTERM');
+  fs.unlinkSync(r.ledger);
+  const prefix = Buffer.from(r.bytes.subarray(0, MIB));
+  prefix[77] ^= 1;
+  fs.writeFileSync(r.part, prefix);
+  await r.goesOn();
+  assert.ok(r.sent() <= r.bytes.length + COST, `${r.sent()} bytes were sent: the good ones too`);
+});
+
+test('rot: one byte of a noted piece costs one piece', async (t) => {
+  const r = await interrupted(t, 'SIGTERM');
+  const [, from] = /bytes (\d+) (\d+) /.exec(fs.readFileSync(r.ledger, 'utf8')).map(Number);
+  const fd = fs.openSync(r.part, 'r+');
+  fs.writeSync(fd, Buffer.from([r.bytes[from] ^ 255]), 0, 1, from);
+  fs.closeSync(fd);
+  await r.goesOn();
+  assert.ok(r.sent() <= r.bytes.length - 1.5 * MIB + COST, `${r.sent()} bytes were sent again`);
+});
+
+test('bytes that lie on the way: found by reading twice, and only what differs a third time', async (t) => {
+  const hive = await startWith(hub);
+  t.after(() => hive.stop());
+  const bytes = seeded('lies', 1500000);
+  hub.put('resume/lies', { 'r.gguf': bytes });
+  hub.cdn.plan = [{ corrupt: true }, { corrupt: true }]; // both readings are wrong in the same byte
+  await fails(hive, 'hf:resume/lies', 'CHECKSUM_MISMATCH');
+  hub.cdn.calls.length = 0;
+  await fails(hive, 'hf:resume/lies', 'CHECKSUM_MISMATCH');
+  assert.strictEqual(hub.cdn.calls.length, 0, 'nothing is fetched blindly');
+  const other = seeded('lies once', 1500000);
+  hub.put('resume/once', { 'r.gguf': other });
+  hub.cdn.plan = [{ corrupt: true }];
+  hub.cdn.sent.clear();
+  await fetches(hive, 'hf:resume/once', other);
+  assert.strictEqual(hub.cdn.sent.get('resume/once/r.gguf'), 2 * other.length);
+});

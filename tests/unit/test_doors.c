@@ -1,0 +1,318 @@
+/* test_doors.c - who failed and how long they wait, one-time codes, the chained log. Time is told.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "api/failed_keys.h"
+#include "api/security_chain.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/pairing.h"
+#include "hive/security_log.h"
+
+/* ---- wrong keys ---- */
+
+static bool note(struct failed_keys *f, const char *peer, int64_t now_ms)
+{
+    uint64_t n;
+
+    return failed_keys_note(f, FAILED_KEY, peer, now_ms, &n);
+}
+
+static void test_failed_keys__wait_after_a_burst_and_come_back(void **state)
+{
+    struct failed_keys *f = failed_keys_create();
+    int64_t now = 1000000;
+
+    (void)state;
+    assert_non_null(f);
+    for (int i = 0; i < FAILED_KEYS_BURST; i++) {
+        assert_int_equal(failed_keys_wait_s(f, "10.0.0.1:1", now), 0);
+        note(f, "10.0.0.1:2", now);
+    }
+    assert_int_equal(failed_keys_wait_s(f, "10.0.0.1:3", now), FAILED_KEYS_REFILL_MS / 1000);
+    /* Nobody else is touched, this machine's own users least of all. */
+    assert_int_equal(failed_keys_wait_s(f, "10.0.0.2:1", now), 0);
+    assert_int_equal(failed_keys_wait_s(f, "127.0.0.1:1", now), 0);
+    assert_int_equal(failed_keys_wait_s(f, "[::1]:1", now), 0);
+    now += FAILED_KEYS_REFILL_MS;
+    assert_int_equal(failed_keys_wait_s(f, "10.0.0.1:4", now), 0);
+    note(f, "10.0.0.1:4", now);
+    assert_true(failed_keys_wait_s(f, "10.0.0.1:4", now) > 0);
+    now += FAILED_KEYS_BURST * (int64_t)FAILED_KEYS_REFILL_MS;
+    for (int i = 0; i < FAILED_KEYS_BURST; i++) {
+        assert_int_equal(failed_keys_wait_s(f, "10.0.0.1:1", now), 0);
+        note(f, "10.0.0.1:2", now);
+    }
+    assert_true(failed_keys_wait_s(f, "10.0.0.1:4", now) > 0);
+    failed_keys_free(f);
+}
+
+static void test_failed_keys__an_ipv6_net_is_one_address(void **state)
+{
+    struct failed_keys *f = failed_keys_create();
+    char who[FAILED_KEYS_WHO_BYTES], peer[64];
+
+    (void)state;
+    for (int i = 0; i < FAILED_KEYS_BURST; i++) {
+        snprintf(peer, sizeof peer, "[2001:db8:1:2::%x]:%d", i + 1, i);
+        note(f, peer, 5);
+    }
+    assert_true(failed_keys_wait_s(f, "[2001:db8:1:2:ffff::9]:1", 5) > 0);
+    assert_int_equal(failed_keys_wait_s(f, "[2001:db8:1:3::1]:1", 5), 0);
+    assert_string_equal(failed_keys_who("[2001:db8:1:2::9]:80", who), "2001:db8:1:2::/64");
+    assert_string_equal(failed_keys_who("[fe80::1%eth0]:80", who), "fe80::/64");
+    assert_string_equal(failed_keys_who("1.2.3.4:80", who), "1.2.3.4");
+    assert_string_equal(failed_keys_who("[::ffff:1.2.3.4]:80", who), "1.2.3.4");
+    failed_keys_free(f);
+}
+
+/* A flood from more addresses than there is room for: bounded, and the newest are kept. */
+static void test_failed_keys__the_table_is_bounded(void **state)
+{
+    struct failed_keys *f = failed_keys_create();
+    char peer[64];
+
+    (void)state;
+    for (int i = 0; i < 3 * FAILED_KEYS_MAX; i++) {
+        snprintf(peer, sizeof peer, "10.%d.%d.1:1", i / 256, i % 256);
+        for (int k = 0; k < FAILED_KEYS_BURST; k++)
+            note(f, peer, 1000 + i);
+    }
+    assert_true(failed_keys_wait_s(f, peer, 1000) > 0);
+    assert_int_equal(failed_keys_wait_s(f, "10.0.0.1:1", 1000), 0);
+    failed_keys_free(f);
+}
+
+static void test_failed_keys__are_told_of_once_a_minute(void **state)
+{
+    struct failed_keys *f = failed_keys_create();
+    uint64_t n = 0;
+
+    (void)state;
+    assert_true(failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 5, &n));
+    assert_int_equal(n, 1);
+    for (int i = 0; i < 7; i++)
+        assert_false(failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 5 + i, &n));
+    /* Another kind is told of by itself, and handshakes keep nobody waiting. */
+    for (int i = 0; i < 3 * FAILED_KEYS_BURST; i++)
+        assert_true(failed_keys_note(f, FAILED_TLS, "10.0.0.2:1", 5, &n) == (i == 0));
+    assert_int_equal(failed_keys_wait_s(f, "10.0.0.2:1", 5), 0);
+    assert_true(failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 5 + FAILED_KEYS_TELL_MS, &n));
+    assert_int_equal(n, 8);
+    failed_keys_free(f);
+}
+
+/* ---- one-time codes ---- */
+
+static void test_pairings__work_once_and_in_time(void **state)
+{
+    struct pairings p = {.n = 0};
+
+    (void)state;
+    pairings_add(&p, "one", 1000);
+    pairings_add(&p, "two", 1000);
+    assert_false(pairings_use(&p, "three", 1001));
+    assert_false(pairings_use(&p, "", 1001));
+    assert_true(pairings_use(&p, "one", 1001));
+    assert_false(pairings_use(&p, "one", 1001));
+    assert_false(pairings_use(&p, "two", 1000 + PAIRING_VALID_S));
+    assert_int_equal(p.n, 0);
+    for (int i = 0; i < PAIRINGS_MAX + 1; i++) {
+        char code[16];
+
+        snprintf(code, sizeof code, "code %d", i);
+        pairings_add(&p, code, 2000 + i);
+    }
+    assert_int_equal(p.n, PAIRINGS_MAX);
+    assert_false(pairings_use(&p, "code 0", 2010)); /* the oldest made room */
+    assert_true(pairings_use(&p, "code 1", 2010));
+}
+
+static void test_pairings__file_holds_no_code_and_survives_damage(void **state)
+{
+    char dir[] = "/tmp/rbee-pair-XXXXXX", code[PAIRING_CODE_BYTES], other[PAIRING_CODE_BYTES];
+    char *file, *text, *run;
+    struct err err = {0};
+    struct stat st;
+    size_t n;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    run = path_join(dir, "run");
+    file = path_join(run, "pairings");
+    assert_int_equal(pairing_make(dir, code, 100, &err), 0);
+    assert_int_equal(pairing_make(dir, other, 100, &err), 0);
+    assert_int_equal(strlen(code), 20);
+    assert_string_not_equal(code, other);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(path_read_file(file, 4096, &text, &n, &err), 0);
+    assert_null(strstr(text, code));
+    free(text);
+    assert_int_equal(pairing_redeem(dir, "aaaaaaaaaaaaaaaaaaaa", 101, &err), ERR_DENIED);
+    assert_int_equal(pairing_redeem(dir, code, 101, &err), 0);
+    assert_int_equal(pairing_redeem(dir, code, 101, &err), ERR_DENIED);
+    assert_int_equal(path_write_file(file, "rubbish\n\n \0x", 12, 0600, &err), 0);
+    assert_int_equal(pairing_redeem(dir, other, 101, &err), ERR_DENIED);
+    assert_int_equal(pairing_make(dir, code, 102, &err), 0);
+    assert_int_equal(pairing_redeem(dir, code, 103, &err), 0);
+    unlink(file);
+    rmdir(run);
+    rmdir(dir);
+    free(file);
+    free(run);
+}
+
+/* ---- the chain ---- */
+
+static void test_security_chain__a_changed_line_is_found(void **state)
+{
+    struct security_chain c, check;
+    json_t *facts = json_pack("{s:s, s:s}", "key", "abcdef", "prev", "mine");
+    struct err err = {0};
+    size_t ends[4] = {0};
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 1 << 16);
+    security_chain_begin(&c);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(security_chain_write(&c, 1000 * i, "event", facts, &b), 0);
+        ends[i + 1] = b.len;
+    }
+    assert_int_equal(strncmp(b.data, "{\"prev\":\"0000000000000000", 25), 0);
+    assert_null(strstr(b.data, "mine")); /* facts do not replace what the chain stands on */
+    for (int broken = -1; broken < 3; broken++) {
+        char *copy = str_ndup(b.data, b.len);
+        int first_bad = -1;
+
+        if (broken >= 0)
+            *strstr(copy + ends[broken], "abcdef") = 'X';
+        security_chain_begin(&check);
+        for (int i = 0; i < 3 && first_bad < 0; i++)
+            if (security_chain_check(&check, copy + ends[i], ends[i + 1] - ends[i] - 1, &err))
+                first_bad = i;
+        /* A change shows in the line after it; that of the last one in the last hash. */
+        assert_int_equal(first_bad, broken < 0 || broken == 2 ? -1 : broken + 1);
+        assert_int_equal(str_eq(check.last, c.last), broken < 0);
+        free(copy);
+    }
+    security_chain_begin(&check);
+    assert_int_equal(security_chain_check(&check, b.data + ends[1], ends[2] - ends[1] - 1, &err),
+                     ERR_INVALID);
+    assert_int_equal(security_chain_check(&check, "{}", 2, &err), ERR_INVALID);
+    json_decref(facts);
+    buf_done(&b);
+}
+
+/* Reads the files, the oldest first, as one chain; returns the number of lines. */
+static unsigned check_files(const char *dir)
+{
+    struct security_chain c = {.open = true};
+    unsigned lines = 0;
+
+    for (int i = SECURITY_FILES_KEPT; i >= 0; i--) {
+        char path[128], *text;
+        struct err err = {0};
+        size_t n;
+
+        snprintf(path, sizeof path, i ? "%s/" SECURITY_FILE ".%d" : "%s/" SECURITY_FILE, dir, i);
+        if (path_read_file(path, 2 * SECURITY_FILE_MAX, &text, &n, NULL) != 0)
+            continue;
+        for (char *p = text; *p; lines++) {
+            size_t len = strcspn(p, "\n");
+
+            if (security_chain_check(&c, p, len, &err))
+                fail_msg("%s: %s", path, err.text);
+            p += len + 1;
+        }
+        free(text);
+    }
+    return lines;
+}
+
+static void remove_logs(const char *dir)
+{
+    for (int i = 0; i <= SECURITY_FILES_KEPT; i++) {
+        char path[128];
+
+        snprintf(path, sizeof path, i ? "%s/" SECURITY_FILE ".%d" : "%s/" SECURITY_FILE, dir, i);
+        unlink(path);
+    }
+    rmdir(dir);
+}
+
+static void test_security_log__goes_on_behind_the_last_line(void **state)
+{
+    char dir[] = "/tmp/rbee-log-XXXXXX", path[64];
+    struct security_log *l;
+    struct err err = {0};
+    struct stat st;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/" SECURITY_FILE, dir);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(security_log_open(dir, &l, &err), 0);
+        security_log_event(l, "start", NULL);
+        security_log_event(l, "x", json_pack("{s:o}", "host", security_text("evil\n\x01\xff.org")));
+        security_log_close(l);
+    }
+    assert_int_equal(check_files(dir), 6);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(security_log_open(dir, &l, &err), ERR_DENIED);
+    remove_logs(dir);
+}
+
+static void test_security_log__stays_a_chain_when_it_is_full(void **state)
+{
+    char dir[] = "/tmp/rbee-log-XXXXXX", path[64], text[SECURITY_TEXT_MAX + 1];
+    struct security_log *l;
+    struct err err = {0};
+    unsigned n = 0;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/" SECURITY_FILE ".1", dir);
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    assert_int_equal(security_log_open(dir, &l, &err), 0);
+    while (!path_is_file(path)) {
+        security_log_event(l, "long",
+                           json_pack("{s:s, s:s, s:s}", "a", text, "b", text, "c", text));
+        n++;
+        assert_true(n < 20000);
+    }
+    security_log_close(l);
+    assert_int_equal(check_files(dir), n);
+    remove_logs(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_failed_keys__wait_after_a_burst_and_come_back),
+        cmocka_unit_test(test_failed_keys__an_ipv6_net_is_one_address),
+        cmocka_unit_test(test_failed_keys__the_table_is_bounded),
+        cmocka_unit_test(test_failed_keys__are_told_of_once_a_minute),
+        cmocka_unit_test(test_pairings__work_once_and_in_time),
+        cmocka_unit_test(test_pairings__file_holds_no_code_and_survives_damage),
+        cmocka_unit_test(test_security_chain__a_changed_line_is_found),
+        cmocka_unit_test(test_security_log__goes_on_behind_the_last_line),
+        cmocka_unit_test(test_security_log__stays_a_chain_when_it_is_full),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,279 @@
+/* test_keys.c - SHA-256, the file of keys, and what workers see of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "api/access_share.h"
+#include "api/keys.h"
+#include "base/path.h"
+#include "base/sha256.h"
+#include "base/str.h"
+
+/* ---- SHA-256: the examples of FIPS 180-4 that NIST publishes ---- */
+
+static void expect_hash(const char *text, size_t n, const char *hex)
+{
+    unsigned char digest[SHA256_BYTES], back[SHA256_BYTES];
+    char shown[SHA256_HEX_BYTES];
+
+    sha256_of(text, n, digest);
+    assert_string_equal(sha256_hex(digest, shown), hex);
+    assert_true(sha256_from_hex(hex, back));
+    assert_true(sha256_same(digest, back));
+    back[31] ^= 1;
+    assert_false(sha256_same(digest, back));
+}
+
+static void test_sha256__gives_the_published_digests(void **state)
+{
+    char *million = malloc(1000000);
+
+    (void)state;
+    expect_hash("", 0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    expect_hash("abc", 3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    expect_hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56,
+                "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    assert_non_null(million);
+    memset(million, 'a', 1000000);
+    expect_hash(million, 1000000,
+                "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    free(million);
+}
+
+static void test_sha256__does_not_care_how_it_is_fed(void **state)
+{
+    char text[300];
+    unsigned char whole[SHA256_BYTES], pieces[SHA256_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)(i * 7);
+    for (size_t n = 0; n <= sizeof text; n++) {
+        struct sha256 s;
+
+        sha256_init(&s);
+        for (size_t at = 0, some = 1; at < n; at += some, some = some % 70 + 1) {
+            if (some > n - at)
+                some = n - at;
+            sha256_put(&s, text + at, some);
+        }
+        sha256_end(&s, pieces);
+        sha256_of(text, n, whole);
+        assert_memory_equal(pieces, whole, sizeof whole);
+    }
+    assert_false(sha256_from_hex("e3b0", whole));
+    assert_false(
+        sha256_from_hex("E3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", whole));
+}
+
+/* ---- the file ---- */
+
+struct home {
+    char dir[32];
+    char *file;
+};
+
+static void home_begin(struct home *h)
+{
+    str_copy(h->dir, sizeof h->dir, "/tmp/rbee-keys-XXXXXX");
+    assert_non_null(mkdtemp(h->dir));
+    h->file = path_join(h->dir, KEYS_FILE);
+}
+
+static void home_end(struct home *h)
+{
+    unlink(h->file);
+    rmdir(h->dir);
+    free(h->file);
+}
+
+static void test_keys__made_listed_and_revoked(void **state)
+{
+    char one[ACCESS_KEY_MAX + 1], two[ACCESS_KEY_MAX + 1], print[KEYS_PRINT_BYTES];
+    struct keys_entry gone;
+    struct err err = {0};
+    struct home h;
+    struct keys k;
+    struct stat st;
+    char *text;
+    size_t n;
+
+    (void)state;
+    home_begin(&h);
+    assert_int_equal(keys_load(h.dir, &k, &err), 0);
+    assert_int_equal(k.n, 0);
+    assert_int_equal(keys_create(h.dir, "laptop", one, &err), 0);
+    assert_int_equal(keys_create(h.dir, "phone", two, &err), 0);
+    assert_int_equal(strlen(one), ACCESS_KEY_BYTES);
+    assert_int_equal(stat(h.file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(path_read_file(h.file, 4096, &text, &n, &err), 0);
+    assert_null(strstr(text, one + 5)); /* the file holds no key */
+    free(text);
+    assert_int_equal(keys_load(h.dir, &k, &err), 0);
+    assert_int_equal(k.n, 2);
+    assert_string_equal(k.items[0].name, "laptop");
+    assert_int_equal(keys_find(&k, one), 0);
+    assert_int_equal(keys_find(&k, two), 1);
+    two[10] ^= 1;
+    assert_int_equal(keys_find(&k, two), -1);
+    assert_int_equal(keys_find(&k, ""), -1);
+    keys_print(k.items[0].hash, print);
+    assert_int_equal(keys_revoke(h.dir, "abc", &gone, &err), ERR_INVALID);
+    assert_int_equal(keys_revoke(h.dir, print, &gone, &err), 0);
+    assert_string_equal(gone.name, "laptop");
+    assert_int_equal(keys_revoke(h.dir, print, &gone, &err), ERR_NOT_FOUND);
+    assert_int_equal(keys_load(h.dir, &k, &err), 0);
+    assert_int_equal(k.n, 1);
+    assert_int_equal(keys_find(&k, one), -1);
+    home_end(&h);
+}
+
+static void test_keys__a_file_for_all_eyes_is_refused(void **state)
+{
+    char key[ACCESS_KEY_MAX + 1];
+    struct err err = {0};
+    struct home h;
+    struct keys k;
+
+    (void)state;
+    home_begin(&h);
+    assert_int_equal(keys_create(h.dir, "a", key, &err), 0);
+    assert_int_equal(chmod(h.file, 0640), 0);
+    assert_int_equal(keys_load(h.dir, &k, &err), ERR_DENIED);
+    assert_non_null(strstr(err.text, "chmod 600"));
+    assert_int_equal(keys_create(h.dir, "b", key, &err), ERR_DENIED);
+    home_end(&h);
+}
+
+static void test_keys__bad_lines_are_named(void **state)
+{
+#define HASH "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    static const struct {
+        const char *text;
+        const char *says;
+    } bad[] = {
+        {"x\n", "line 1"},
+        {"# fine\n" HASH " 1 a\n" HASH " 2 b\n", "line 3"},
+        {HASH " 1 a b\n", "line 1"},
+        {HASH " one a\n", "line 1"},
+        {HASH " 1\n", "line 1"},
+        {HASH "  a\n", "line 1"},
+        {"B" HASH " 1 a\n", "line 1"},
+        {HASH " 1 ../a\n", "line 1"},
+    };
+    struct err err = {0};
+    struct keys k;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_not_equal(keys_parse("keys", bad[i].text, strlen(bad[i].text), &k, &err), 0);
+        assert_non_null(strstr(err.text, bad[i].says));
+    }
+    assert_int_equal(keys_parse("keys", HASH " 5 a.b-c_d", 64 + 10, &k, &err), 0);
+    assert_int_equal(k.n, 1);
+    assert_int_equal(k.items[0].made_s, 5);
+    assert_int_equal(keys_parse("keys", HASH " 1 a\0b\n", 70, &k, &err), ERR_INVALID);
+}
+
+static void test_keys__there_is_a_limit(void **state)
+{
+    struct keys k = {.n = 0};
+    struct err err = {0};
+    char key[32];
+
+    (void)state;
+    for (int i = 0; i < KEYS_MAX; i++) {
+        snprintf(key, sizeof key, "key number %d", i);
+        assert_int_equal(keys_add(&k, key, "n", 0, &err), 0);
+    }
+    assert_int_equal(keys_add(&k, "one more", "n", 0, &err), ERR_LIMIT);
+    assert_non_null(strstr(err.text, "64"));
+    assert_int_equal(keys_find(&k, "key number 63"), 63);
+}
+
+/* ---- what workers see ---- */
+
+static void test_access_share__follows_the_list(void **state)
+{
+    const struct access_secrets secrets = {"link-key-of-the-hive", "CERT", "KEY"};
+    struct access_share *hive, *worker;
+    struct access_secrets seen;
+    struct keys k = {.n = 0};
+    struct err err = {0};
+    int fd;
+
+    (void)state;
+    assert_int_equal(access_share_create(&secrets, &hive, &fd, &err), 0);
+    assert_int_equal(access_share_attach(fd, &worker, &err), 0);
+    seen = access_share_secrets(worker);
+    assert_string_equal(seen.link_key, "link-key-of-the-hive");
+    assert_string_equal(seen.certificate, "CERT");
+    assert_string_equal(seen.private_key, "KEY");
+    assert_false(access_share_opens(worker, "one"));
+    keys_add(&k, "one", "a", 0, NULL);
+    keys_add(&k, "two", "b", 0, NULL);
+    access_share_publish(hive, &k);
+    assert_true(access_share_opens(worker, "one"));
+    assert_true(access_share_opens(worker, "two"));
+    assert_false(access_share_opens(worker, "three"));
+    k.items[0] = k.items[1];
+    k.n = 1;
+    access_share_publish(hive, &k);
+    assert_false(access_share_opens(worker, "one"));
+    assert_true(access_share_opens(worker, "two"));
+    access_share_detach(worker);
+    access_share_detach(hive);
+    close(fd);
+}
+
+/* A worker that was taken over must not be able to let others in. */
+static void test_access_share__workers_cannot_write(void **state)
+{
+    const struct access_secrets secrets = {"", NULL, NULL};
+    struct access_share *hive, *worker;
+    struct err err = {0};
+    struct stat st;
+    int fd;
+
+    (void)state;
+    assert_int_equal(access_share_create(&secrets, &hive, &fd, &err), 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+    assert_int_equal(write(fd, "x", 1), -1);
+    assert_int_equal(ftruncate(fd, 0), -1);
+    assert_int_equal(access_share_attach(fd, &worker, &err), 0);
+    assert_null(access_share_secrets(worker).certificate);
+    access_share_detach(worker);
+    access_share_detach(hive);
+    close(fd);
+    fd = memfd_create("other", MFD_CLOEXEC);
+    assert_int_equal(access_share_attach(fd, &worker, &err), ERR_INVALID);
+    assert_int_equal(ftruncate(fd, st.st_size), 0);
+    assert_int_equal(access_share_attach(fd, &worker, &err), ERR_CONFLICT);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sha256__gives_the_published_digests),
+        cmocka_unit_test(test_sha256__does_not_care_how_it_is_fed),
+        cmocka_unit_test(test_keys__made_listed_and_revoked),
+        cmocka_unit_test(test_keys__a_file_for_all_eyes_is_refused),
+        cmocka_unit_test(test_keys__bad_lines_are_named),
+        cmocka_unit_test(test_keys__there_is_a_limit),
+        cmocka_unit_test(test_access_share__follows_the_list),
+        cmocka_unit_test(test_access_share__workers_cannot_write),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

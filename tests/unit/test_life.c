@@ -1,0 +1,504 @@
+/*
+ * The life of workers, as far as it is arithmetic and files: the table of states, stuck told from
+ * slow, the pace of passes, logs that are kept within bounds, and notes of what was started.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "hive/logrotate.h"
+#include "hive/procfs.h"
+#include "hive/reaper.h"
+#include "hive/stall.h"
+#include "hive/worker_state.h"
+#include "worker/pace.h"
+
+/* ---- states ---- */
+
+static void test_state__a_whole_life(void **state)
+{
+    int s = WORKER_PREPARING;
+
+    (void)state;
+    s = worker_state_next((enum worker_state)s, WORKER_START);
+    assert_int_equal(s, WORKER_LOADING);
+    s = worker_state_next((enum worker_state)s, WORKER_IS_READY);
+    assert_int_equal(s, WORKER_READY);
+    s = worker_state_next((enum worker_state)s, WORKER_SUSPEND);
+    assert_int_equal(s, WORKER_SUSPENDED);
+    s = worker_state_next((enum worker_state)s, WORKER_RESUME);
+    assert_int_equal(s, WORKER_LOADING);
+    s = worker_state_next((enum worker_state)s, WORKER_CONDEMN);
+    assert_int_equal(s, WORKER_CONDEMNED);
+    s = worker_state_next((enum worker_state)s, WORKER_FAIL);
+    assert_int_equal(s, WORKER_DEAD);
+    assert_int_equal(worker_state_next((enum worker_state)s, WORKER_FORGET), WORKER_GONE);
+}
+
+static void test_state__what_cannot_be(void **state)
+{
+    static const struct {
+        enum worker_state from;
+        enum worker_event event;
+    } never[] = {{WORKER_PREPARING, WORKER_IS_READY}, {WORKER_PREPARING, WORKER_STOP},
+                 {WORKER_LOADING, WORKER_START},      {WORKER_LOADING, WORKER_RESUME},
+                 {WORKER_READY, WORKER_IS_READY},     {WORKER_DRAINING, WORKER_STOP},
+                 {WORKER_DRAINING, WORKER_IS_READY},  {WORKER_CONDEMNED, WORKER_CONDEMN},
+                 {WORKER_CONDEMNED, WORKER_END},      {WORKER_DEAD, WORKER_START},
+                 {WORKER_DEAD, WORKER_FAIL}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
+        assert_int_equal(worker_state_next(never[i].from, never[i].event), -1);
+    for (int e = 0; e < WORKER_N_EVENTS; e++)
+        assert_int_equal(worker_state_next(WORKER_GONE, (enum worker_event)e), -1);
+}
+
+/* Whatever its state, a process that ends is booked, and only the named three take part in work. */
+static void test_state__every_process_can_end(void **state)
+{
+    (void)state;
+    for (int s = WORKER_LOADING; s <= WORKER_CONDEMNED; s++)
+        assert_int_equal(worker_state_next((enum worker_state)s, WORKER_FAIL), WORKER_DEAD);
+    for (int s = 0; s < WORKER_N_STATES; s++) {
+        assert_int_equal(worker_state_runs((enum worker_state)s),
+                         s == WORKER_LOADING || s == WORKER_READY || s == WORKER_SUSPENDED);
+        assert_true(strlen(worker_state_name((enum worker_state)s)) > 3);
+    }
+    for (int e = 0; e < WORKER_N_EVENTS; e++)
+        assert_true(strlen(worker_event_name((enum worker_event)e)) > 2);
+}
+
+/* ---- stuck or slow ---- */
+
+#define FLOOR 1000
+
+/* Looks every 250 ms for `ms`; the last verdict. cpu_each: processor time a look. */
+static enum stall_verdict watch(struct stall *s, struct stall_look *look, int64_t ms,
+                                uint64_t cpu_each)
+{
+    enum stall_verdict v = STALL_FINE;
+
+    for (int64_t t = 0; t < ms; t += 250) {
+        look->now_ms += 250;
+        look->cpu_ms += cpu_each;
+        v = stall_judge(s, look, FLOOR);
+    }
+    return v;
+}
+
+static struct stall_look busy_look(void)
+{
+    return (struct stall_look){.now_ms = 5000, .steps = 7, .has_work = true, .p99_ms = 10};
+}
+
+static void test_stall__asleep_with_work_is_stuck_at_the_floor(void **state)
+{
+    struct stall s = {0};
+    struct stall_look look = busy_look();
+
+    (void)state;
+    assert_int_equal(stall_judge(&s, &look, FLOOR), STALL_FINE);
+    assert_int_equal(watch(&s, &look, 750, 0), STALL_SILENT);
+    assert_int_equal(watch(&s, &look, 250, 0), STALL_STUCK);
+}
+
+static void test_stall__a_step_begins_anew(void **state)
+{
+    struct stall s = {0};
+    struct stall_look look = busy_look();
+
+    (void)state;
+    stall_judge(&s, &look, FLOOR);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(watch(&s, &look, 750, 0), STALL_SILENT);
+        look.steps++;
+        assert_int_equal(watch(&s, &look, 250, 0), STALL_FINE);
+    }
+}
+
+static void test_stall__its_own_pace_counts(void **state)
+{
+    struct stall s = {0};
+    struct stall_look look = busy_look();
+
+    (void)state;
+    look.p99_ms = 200; /* 25 times that is 5 s */
+    stall_judge(&s, &look, FLOOR);
+    assert_int_equal(stall_limit_ms(&s, FLOOR), 5000);
+    assert_int_equal(watch(&s, &look, 4750, 250), STALL_SILENT);
+    assert_int_equal(watch(&s, &look, 250, 250), STALL_STUCK);
+}
+
+/* The first chunk of a huge model's prompt on a slow processor: nothing is known of it yet. */
+static void test_stall__new_and_computing_has_more_time(void **state)
+{
+    struct stall s = {0};
+    struct stall_look look = busy_look();
+
+    (void)state;
+    look.p99_ms = 0;
+    look.runnable = true;
+    stall_judge(&s, &look, FLOOR);
+    assert_int_equal(watch(&s, &look, 9750, 500), STALL_SILENT);
+    assert_int_equal(watch(&s, &look, 250, 500), STALL_STUCK);
+}
+
+static void test_stall__new_and_asleep_has_not(void **state)
+{
+    struct stall s = {0};
+    struct stall_look look = busy_look();
+
+    (void)state;
+    look.p99_ms = 0;
+    stall_judge(&s, &look, FLOOR);
+    assert_int_equal(watch(&s, &look, 1000, 0), STALL_STUCK);
+}
+
+static void test_stall__stopped_swapping_or_waiting_for_a_disk_is_not_stuck(void **state)
+{
+    struct stall s = {0};
+    struct stall_look look = busy_look();
+
+    (void)state;
+    stall_judge(&s, &look, FLOOR);
+    look.stopped = true;
+    assert_int_equal(watch(&s, &look, 600000, 0), STALL_SILENT);
+    look.stopped = false;
+    look.on_disk = true;
+    assert_int_equal(watch(&s, &look, 600000, 0), STALL_SILENT);
+    look.on_disk = false;
+    for (int i = 0; i < 1000; i++) {
+        look.n_reads += 3;
+        assert_int_equal(watch(&s, &look, 250, 0), STALL_SILENT);
+    }
+    assert_true(s.silent_ms == 0);
+    assert_int_equal(watch(&s, &look, 1000, 0), STALL_STUCK);
+}
+
+/* Ten milliseconds of processor in a quarter of a second: others have the rest. */
+static void test_stall__starved_is_slow(void **state)
+{
+    struct stall s = {0};
+    struct stall_look look = busy_look();
+
+    (void)state;
+    look.runnable = true;
+    stall_judge(&s, &look, FLOOR);
+    assert_int_equal(watch(&s, &look, 99 * 250, 10), STALL_SILENT);
+    assert_int_equal(watch(&s, &look, 250, 10),
+                     STALL_STUCK); /* after 25 s, of which 1 s was its own */
+}
+
+/* The machine slept, or the hive was stopped, for an hour. */
+static void test_stall__time_nobody_looked_does_not_count(void **state)
+{
+    struct stall s = {0};
+    struct stall_look look = busy_look();
+
+    (void)state;
+    stall_judge(&s, &look, 2 * FLOOR);
+    look.now_ms += 3600000;
+    assert_int_equal(stall_judge(&s, &look, 2 * FLOOR), STALL_SILENT);
+    assert_int_equal(s.silent_ms, STALL_LOOK_MS);
+}
+
+static void test_stall__without_work_or_limit_nothing_is_stuck(void **state)
+{
+    struct stall s = {0};
+    struct stall_look look = busy_look();
+
+    (void)state;
+    look.has_work = false;
+    assert_int_equal(watch(&s, &look, 3600000, 0), STALL_FINE);
+    look.has_work = true;
+    look.now_ms += 250;
+    assert_int_equal(stall_judge(&s, &look, FLOOR), STALL_FINE); /* work has only just come */
+    for (int i = 0; i < 100; i++) {
+        look.now_ms += 250;
+        assert_int_equal(stall_judge(&s, &look, -1), STALL_SILENT);
+    }
+}
+
+/* ---- pace ---- */
+
+static void test_pace__the_99th_of_100(void **state)
+{
+    struct pace p = {0};
+
+    (void)state;
+    for (int i = 0; i < PACE_LEAST - 1; i++)
+        pace_learn(&p, 5000000);
+    assert_int_equal(pace_p99_ms(&p), 0);
+    for (int i = 0; i < 980; i++)
+        pace_learn(&p, 5000000);
+    assert_in_range(pace_p99_ms(&p), 5, 6); /* never too little, at most a quarter too much */
+    pace_learn(&p, 900000000);              /* one in a thousand */
+    assert_in_range(pace_p99_ms(&p), 5, 6);
+    for (int i = 0; i < 20; i++)
+        pace_learn(&p, 900000000);
+    assert_in_range(pace_p99_ms(&p), 900, 1125);
+}
+
+static void test_pace__forgets_and_takes_any_time(void **state)
+{
+    struct pace p = {0};
+
+    (void)state;
+    pace_learn(&p, UINT64_MAX);
+    pace_learn(&p, 0);
+    for (int i = 0; i < 100; i++)
+        pace_learn(&p, 800000000);
+    for (int i = 0; i < 20 * PACE_KEEP; i++)
+        pace_learn(&p, 2000000);
+    assert_in_range(pace_p99_ms(&p), 2, 3);
+    assert_true(p.n <= PACE_KEEP);
+}
+
+/* ---- logs ---- */
+
+static void put_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void assert_file(const char *path, const char *text)
+{
+    char got[64] = "";
+    FILE *f = fopen(path, "r");
+
+    assert_non_null(f);
+    got[fread(got, 1, sizeof got - 1, f)] = '\0';
+    fclose(f);
+    assert_string_equal(got, text);
+}
+
+/* A folder of the test's own. */
+static char *enter_folder(char name[32])
+{
+    snprintf(name, 32, "/tmp/rbee-life-XXXXXX");
+    assert_non_null(mkdtemp(name));
+    assert_int_equal(chdir(name), 0);
+    return name;
+}
+
+static void test_logrotate__keeps_so_many_and_no_more(void **state)
+{
+    char folder[32], text[24];
+    bool rotated;
+
+    (void)state;
+    enter_folder(folder);
+    assert_int_equal(logrotate_check("w.log", 4, 2, &rotated, NULL), 0);
+    assert_false(rotated); /* there is none */
+    put_file("w.log", "1234");
+    assert_int_equal(logrotate_check("w.log", 4, 2, &rotated, NULL), 0);
+    assert_false(rotated);
+    for (int i = 1; i <= 4; i++) {
+        snprintf(text, sizeof text, "piece %d", i);
+        put_file("w.log", text);
+        assert_int_equal(logrotate_check("w.log", 4, 2, &rotated, NULL), 0);
+        assert_true(rotated);
+        assert_file("w.log", "");
+    }
+    assert_file("w.log.1", "piece 4");
+    assert_file("w.log.2", "piece 3");
+    assert_int_equal(access("w.log.3", F_OK), -1);
+    logrotate_remove("w.log", 2);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+/* Who writes keeps its descriptor: it goes on at the beginning of the emptied file. */
+static void test_logrotate__the_writer_goes_on(void **state)
+{
+    char folder[32];
+    bool rotated;
+    FILE *writer;
+
+    (void)state;
+    enter_folder(folder);
+    writer = fopen("w.log", "a");
+    assert_non_null(writer);
+    fputs("before", writer);
+    fflush(writer);
+    assert_int_equal(logrotate_check("w.log", 4, 1, &rotated, NULL), 0);
+    fputs("behind", writer);
+    fclose(writer);
+    assert_file("w.log.1", "before");
+    assert_file("w.log", "behind");
+    logrotate_remove("w.log", 1);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+/* ---- /proc and notes ---- */
+
+static void test_procfs__a_name_with_brackets_and_blanks(void **state)
+{
+    struct procfs_stat st;
+
+    (void)state;
+    assert_int_equal(
+        procfs_parse_stat("12 (a) b (c)) T 1 12 12 0 -1 4194560 100 0 17 0 200 100 0 0 "
+                          "20 0 3 0 987654 1 2 3\n",
+                          &st),
+        0);
+    assert_int_equal(st.state, 'T');
+    assert_int_equal(st.major_faults, 17);
+    assert_int_equal(st.start_ticks, 987654);
+    assert_int_equal(st.cpu_ms, 300 * 1000 / sysconf(_SC_CLK_TCK));
+    assert_int_equal(procfs_parse_stat("12 (cut short) S 1 2", &st), -1);
+    assert_int_equal(procfs_parse_stat("", &st), -1);
+    assert_int_equal(procfs_stat(getpid(), &st), 0);
+    assert_int_equal(st.state, 'R');
+}
+
+/* A child that waits for a line that never comes, with the worker's id among its arguments. */
+static pid_t start_waiter(const char *id, int *line)
+{
+    int ready[2], lines[2];
+    pid_t pid;
+    char byte;
+
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(lines, O_CLOEXEC), 0);
+    pid = fork();
+    if (pid == 0) {
+        dup2(lines[0], STDIN_FILENO);
+        execl("/bin/sh", "sh", "-c", "read line", id, (char *)NULL);
+        _exit(127);
+    }
+    close(ready[1]);
+    close(lines[0]);
+    assert_int_equal(read(ready[0], &byte, 1), 0); /* closed by exec */
+    close(ready[0]);
+    *line = lines[1];
+    return pid;
+}
+
+static bool has_ended(pid_t pid)
+{
+    return waitpid(pid, NULL, WNOHANG) == pid;
+}
+
+static void test_reaper__ends_what_the_note_tells_of(void **state)
+{
+    char folder[32];
+    int line;
+    pid_t pid = start_waiter("worker-one", &line);
+
+    (void)state;
+    enter_folder(folder);
+    assert_int_equal(reaper_note(folder, "worker-one", pid, "", NULL), 0);
+    assert_int_equal(reaper_run(folder), 1);
+    assert_true(has_ended(pid)); /* it waited until then */
+    assert_int_equal(reaper_run(folder), 0);
+    close(line);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0); /* the note is gone */
+}
+
+/* Replaces the first `from` in the note by `to`, of the same length. */
+static void change_note(const char *name, const char *from, const char *to)
+{
+    char text[4096] = "", *at;
+    FILE *f = fopen(name, "r+");
+
+    assert_non_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    at = strstr(text, from);
+    assert_non_null(at);
+    memcpy(at, to, strlen(to));
+    rewind(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* The process id is right in each case, and something else is not. */
+static void test_reaper__leaves_alone_who_is_somebody_else(void **state)
+{
+    char folder[32], boot[PROCFS_BOOT_BYTES], start[32];
+    int line;
+    pid_t pid = start_waiter("worker-two", &line);
+    struct procfs_stat st;
+
+    (void)state;
+    enter_folder(folder);
+    procfs_boot_id(boot);
+    assert_int_equal(procfs_stat(pid, &st), 0);
+    snprintf(start, sizeof start, "\n%llu\n", (unsigned long long)st.start_ticks);
+    for (int i = 0; i < 4; i++) {
+        char other[64];
+
+        assert_int_equal(reaper_note(folder, "worker-two", pid, "", NULL), 0);
+        snprintf(other, sizeof other, "%s", i == 1 ? boot : start);
+        if (i == 0) /* another start */
+            other[1] = other[1] == '9' ? '8' : '9';
+        if (i == 1) /* another boot */
+            other[0] = other[0] == 'a' ? 'b' : 'a';
+        if (i == 0)
+            change_note("worker-two.worker", start, other);
+        else if (i == 1)
+            change_note("worker-two.worker", boot, other);
+        else if (i == 2) /* another program */
+            change_note("worker-two.worker", "/bin/", "/bim/");
+        else /* another worker's id */
+            change_note("worker-two.worker", "worker-two", "worker-too");
+        assert_int_equal(reaper_run(folder), 0);
+        assert_false(has_ended(pid));
+        assert_int_equal(access("worker-two.worker", F_OK), -1);
+    }
+    put_file("torn.worker", "rbee worker 1\nworker-two\n");
+    put_file("binary.worker", "\377\376\n");
+    assert_int_equal(reaper_run(folder), 0);
+    assert_false(has_ended(pid));
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(line);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_state__a_whole_life),
+        cmocka_unit_test(test_state__what_cannot_be),
+        cmocka_unit_test(test_state__every_process_can_end),
+        cmocka_unit_test(test_stall__asleep_with_work_is_stuck_at_the_floor),
+        cmocka_unit_test(test_stall__a_step_begins_anew),
+        cmocka_unit_test(test_stall__its_own_pace_counts),
+        cmocka_unit_test(test_stall__new_and_computing_has_more_time),
+        cmocka_unit_test(test_stall__new_and_asleep_has_not),
+        cmocka_unit_test(test_stall__stopped_swapping_or_waiting_for_a_disk_is_not_stuck),
+        cmocka_unit_test(test_stall__starved_is_slow),
+        cmocka_unit_test(test_stall__time_nobody_looked_does_not_count),
+        cmocka_unit_test(test_stall__without_work_or_limit_nothing_is_stuck),
+        cmocka_unit_test(test_pace__the_99th_of_100),
+        cmocka_unit_test(test_pace__forgets_and_takes_any_time),
+        cmocka_unit_test(test_logrotate__keeps_so_many_and_no_more),
+        cmocka_unit_test(test_logrotate__the_writer_goes_on),
+        cmocka_unit_test(test_procfs__a_name_with_brackets_and_blanks),
+        cmocka_unit_test(test_reaper__ends_what_the_note_tells_of),
+        cmocka_unit_test(test_reaper__leaves_alone_who_is_somebody_else),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

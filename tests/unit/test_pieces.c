@@ -1,0 +1,303 @@
+/* test_pieces.c - which bytes are missing and whose they are; and the ledger that remembers. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/path.h"
+#include "hive/ledger.h"
+#include "hive/pieces.h"
+#include "hive/rate.h"
+
+#define KIB 1024u
+#define P   (64 * KIB) /* a piece */
+
+static const char A[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+static const char B[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+static struct pieces *make(uint64_t size)
+{
+    struct pieces *p = NULL;
+
+    assert_int_equal(pieces_create(size, P, &p, NULL), 0);
+    return p;
+}
+
+static void test_size__grows_with_the_file(void **state)
+{
+    (void)state;
+    assert_int_equal(pieces_size_for(1), P);
+    assert_int_equal(pieces_size_for(4 << 20), P);
+    assert_int_equal(pieces_size_for((4 << 20) + 64), 2 * P);
+    assert_int_equal(pieces_size_for(1ull << 40), 16u << 20);
+}
+
+static void test_take__covers_the_file_once(void **state)
+{
+    struct pieces *p = make(10 * P + 5);
+    uint64_t at = 0;
+    struct hole *h;
+
+    (void)state;
+    assert_int_equal(pieces_count(p), 11);
+    while ((h = pieces_take(p, 3 * P))) {
+        assert_int_equal(h->from, at);
+        assert_true(h->to - h->from <= 3 * P);
+        at = h->to;
+    }
+    assert_int_equal(at, 10 * P + 5);
+    assert_int_equal(pieces_missing(p), 10 * P + 5); /* taken is not there */
+    pieces_free(p);
+}
+
+static void test_drop__gives_the_rest_to_the_next(void **state)
+{
+    struct pieces *p = make(4 * P);
+    struct hole *h = pieces_take(p, UINT64_MAX);
+
+    (void)state;
+    pieces_fill(p, h, P + 1);
+    pieces_drop(p, h);
+    assert_int_equal(pieces_missing(p), 3 * P - 1);
+    h = pieces_take(p, UINT64_MAX);
+    assert_int_equal(h->from, P + 1);
+    assert_int_equal(h->to, 4 * P);
+    assert_int_equal(pieces_next_whole(p), 0);
+    assert_int_equal(pieces_next_whole(p), PIECES_NONE);
+    pieces_free(p);
+}
+
+static void test_split__leaves_the_front_with_who_has_it(void **state)
+{
+    struct pieces *p = make(16 * P);
+    struct hole *h = pieces_take(p, UINT64_MAX), *back = pieces_split(p, h);
+
+    (void)state;
+    assert_non_null(back);
+    assert_int_equal(h->to, back->from);
+    assert_int_equal(back->from, 8 * P);
+    assert_int_equal(back->to, 16 * P);
+    assert_null(pieces_take(p, UINT64_MAX));
+    pieces_fill(p, h, 8 * P - 10);
+    assert_null(pieces_split(p, h)); /* too little is left */
+    pieces_free(p);
+}
+
+static void test_open__makes_bytes_missing_again_but_once(void **state)
+{
+    struct pieces *p = make(4 * P);
+
+    (void)state;
+    assert_int_equal(pieces_close(p, 0, 4 * P), 0);
+    assert_int_equal(pieces_missing(p), 0);
+    for (size_t i = 0; i < 4; i++)
+        assert_false(pieces_safe(p, pieces_next_whole(p), A));
+    assert_true(pieces_all_safe(p));
+    assert_int_equal(pieces_open(p, P, 2 * P), 0);
+    assert_int_equal(pieces_open(p, P, 2 * P), 0);
+    assert_int_equal(pieces_missing(p), P);
+    assert_false(pieces_all_safe(p));
+    assert_false(pieces_is_safe(p, 1));
+    assert_true(pieces_is_safe(p, 2));
+    assert_int_equal(pieces_close(p, 0, 4 * P), 0);
+    assert_int_equal(pieces_next_whole(p), 1);
+    pieces_free(p);
+}
+
+static void test_suspect__the_unsure_then_the_differing_then_all(void **state)
+{
+    struct pieces *p = make(4 * P);
+
+    (void)state;
+    pieces_mark_unsure(p, 0, P);
+    assert_int_equal(pieces_close(p, 0, 4 * P), 0);
+    for (size_t i = 0; i < 4; i++)
+        pieces_safe(p, pieces_next_whole(p), A);
+    assert_int_equal(pieces_suspect(p, false), 1);
+    assert_int_equal(pieces_close(p, 0, P), 0);
+    assert_false(pieces_safe(p, pieces_next_whole(p), B)); /* nothing to compare with */
+    assert_int_equal(pieces_suspect(p, false), 0);
+    assert_int_equal(pieces_suspect(p, true), 4);
+    assert_int_equal(pieces_missing(p), 4 * P);
+    assert_int_equal(pieces_close(p, 0, 4 * P), 0);
+    assert_false(pieces_safe(p, pieces_next_whole(p), B));
+    assert_true(pieces_safe(p, pieces_next_whole(p), B)); /* was A before */
+    pieces_safe(p, pieces_next_whole(p), A);
+    pieces_safe(p, pieces_next_whole(p), A);
+    assert_int_equal(pieces_suspect(p, false), 1);
+    pieces_free(p);
+}
+
+static void test_doubt__a_piece_is_not_whole_while_a_claim_is_open(void **state)
+{
+    struct pieces *p = make(2 * P);
+    uint64_t cursor = 0, from, to;
+
+    (void)state;
+    assert_int_equal(pieces_close(p, 0, P + 100), 0);
+    pieces_doubt(p, 0, 1);
+    assert_int_equal(pieces_next_whole(p), PIECES_NONE);
+    assert_true(pieces_next_partial(p, &cursor, &from, &to));
+    assert_int_equal(from, P);
+    assert_int_equal(to, P + 100);
+    assert_false(pieces_next_partial(p, &cursor, &from, &to));
+    pieces_doubt(p, 0, -1);
+    assert_int_equal(pieces_next_whole(p), 0);
+    pieces_free(p);
+}
+
+/* ---- the ledger ---- */
+
+static char folder[] = "/tmp/rbee-ledger-XXXXXX";
+static char file[64];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(file, sizeof file, "%s/x.part.ledger", folder);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    unlink(file);
+    return rmdir(folder);
+}
+
+static void begin(uint64_t size)
+{
+    const struct ledger_claim one = {.from = 0, .to = P, .sha256 = "placeholder"};
+    struct ledger_claim c = one;
+    struct ledger_found found;
+    struct ledger *l = NULL;
+
+    unlink(file);
+    assert_int_equal(ledger_open(file, size, P, &found, &l, NULL), 0);
+    assert_false(found.known);
+    memcpy(c.sha256, A, sizeof A);
+    assert_int_equal(ledger_add(l, &c, NULL), 0);
+    c.from = P;
+    c.to = P + 7;
+    assert_int_equal(ledger_add(l, &c, NULL), 0);
+    c.to = 2 * P;
+    memcpy(c.sha256, B, sizeof B);
+    assert_int_equal(ledger_add(l, &c, NULL), 0);
+    assert_int_equal(ledger_add_tag(l, "\"v1\"", NULL), 0);
+    ledger_close(l);
+    ledger_found_done(&found);
+}
+
+static void test_ledger__comes_back_and_the_newest_word_counts(void **state)
+{
+    struct ledger_found found;
+    struct ledger *l = NULL;
+
+    (void)state;
+    begin(8 * P);
+    assert_int_equal(ledger_open(file, 8 * P, 4 * P, &found, &l, NULL), 0);
+    assert_true(found.known);
+    assert_int_equal(found.piece_bytes, P); /* its own, not the one that a new version would take */
+    assert_int_equal(found.n_claims, 2);
+    assert_int_equal(found.claims[1].to, 2 * P);
+    assert_string_equal(found.claims[1].sha256, B);
+    assert_string_equal(found.tag, "\"v1\"");
+    ledger_found_done(&found);
+    ledger_close(l);
+}
+
+static void test_ledger__of_another_size_is_not_believed(void **state)
+{
+    struct ledger_found found;
+    struct ledger *l = NULL;
+
+    (void)state;
+    begin(8 * P);
+    assert_int_equal(ledger_open(file, 9 * P, P, &found, &l, NULL), 0);
+    assert_false(found.known);
+    assert_int_equal(found.n_claims, 0);
+    ledger_close(l);
+}
+
+/* Cut off at every length, and with every byte changed: never more than was true, and what is added
+ * afterwards is read again. */
+static void test_ledger__torn_or_damaged_anywhere(void **state)
+{
+    char *text;
+    size_t n;
+
+    (void)state;
+    begin(8 * P);
+    assert_int_equal(path_read_file(file, 4096, &text, &n, NULL), 0);
+    for (size_t i = 0; i < 2 * n; i++) {
+        struct ledger_claim c = {.from = 4 * P, .to = 5 * P};
+        struct ledger_found found;
+        struct ledger *l = NULL;
+        size_t n_before;
+        FILE *f = fopen(file, "w");
+
+        if (i >= n)
+            text[i - n] ^= 1;
+        fwrite(text, 1, i < n ? i : n, f);
+        fclose(f);
+        if (i >= n)
+            text[i - n] ^= 1;
+        memcpy(c.sha256, A, sizeof A);
+        assert_int_equal(ledger_open(file, 8 * P, P, &found, &l, NULL), 0);
+        n_before = found.n_claims;
+        assert_true(n_before <= 2);
+        assert_int_equal(ledger_add(l, &c, NULL), 0);
+        ledger_close(l);
+        ledger_found_done(&found);
+        assert_int_equal(ledger_open(file, 8 * P, P, &found, &l, NULL), 0);
+        assert_true(found.known);
+        assert_int_equal(found.n_claims, n_before + 1);
+        ledger_close(l);
+        ledger_found_done(&found);
+    }
+    free(text);
+}
+
+/* ---- the rate ---- */
+
+static void test_rate__gives_what_it_says_over_time(void **state)
+{
+    struct rate all = {.per_sec = 1000}, one = {.above = &all};
+    uint64_t got = 0;
+    int64_t now = 1000, end = now + 10000;
+
+    (void)state;
+    while (now < end) {
+        int64_t ms = rate_take(&one, now, 100);
+
+        got += ms == 0 ? 100 : 0;
+        now += ms;
+    }
+    assert_in_range(got, 9900, 10500);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_size__grows_with_the_file),
+        cmocka_unit_test(test_take__covers_the_file_once),
+        cmocka_unit_test(test_drop__gives_the_rest_to_the_next),
+        cmocka_unit_test(test_split__leaves_the_front_with_who_has_it),
+        cmocka_unit_test(test_open__makes_bytes_missing_again_but_once),
+        cmocka_unit_test(test_suspect__the_unsure_then_the_differing_then_all),
+        cmocka_unit_test(test_doubt__a_piece_is_not_whole_while_a_claim_is_open),
+        cmocka_unit_test(test_ledger__comes_back_and_the_newest_word_counts),
+        cmocka_unit_test(test_ledger__of_another_size_is_not_believed),
+        cmocka_unit_test(test_ledger__torn_or_damaged_anywhere),
+        cmocka_unit_test(test_rate__gives_what_it_says_over_time),
+    };
+
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

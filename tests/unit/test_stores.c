@@ -1,0 +1,412 @@
+/* Tests of what brings models from the disk: src/hive/place.c, stores*.c, manifest.c, hub_token.c,
+ * near.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <ftw.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/hub_token.h"
+#include "hive/manifest.h"
+#include "hive/near.h"
+#include "hive/place.h"
+#include "hive/plan.h"
+#include "hive/stores.h"
+
+#define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static char dir[256];
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof dir, "%s/rbee-stores-XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* "<dir>/<name>", overwritten every fourth call. */
+static const char *in(const char *name)
+{
+    static char paths[4][512];
+    static unsigned n;
+
+    snprintf(paths[n % 4], sizeof paths[0], "%s/%s", dir, name);
+    return paths[n++ % 4];
+}
+
+static void put(const char *name, const char *text)
+{
+    struct err err;
+
+    if (path_write_file(in(name), text, strlen(text), 0644, &err))
+        fail_msg("%s", err.text);
+}
+
+static void assert_holds(const char *name, const char *text)
+{
+    char *got;
+    size_t n;
+
+    assert_int_equal(path_read_file(in(name), 1 << 20, &got, &n, NULL), 0);
+    assert_string_equal(got, text);
+    free(got);
+}
+
+static ino_t inode(const char *name)
+{
+    struct stat st;
+
+    assert_int_equal(lstat(in(name), &st), 0);
+    return st.st_ino;
+}
+
+/* ---- place ---- */
+
+static void test_place__share_leaves_the_source_and_says_how(void **state)
+{
+    enum place_how how;
+
+    (void)state;
+    put("a", "bytes");
+    assert_int_equal(place_file(in("a"), in("b"), PLACE_SHARE, NULL, &how, NULL), 0);
+    assert_holds("a", "bytes");
+    assert_holds("b", "bytes");
+    if (how == PLACED_HARD_LINK)
+        assert_int_equal(inode("a"), inode("b"));
+    else
+        assert_int_equal(how, PLACED_REFLINK);
+    assert_int_equal(place_freed_by(in("b")), how == PLACED_HARD_LINK ? 0 : 5);
+    unlink(in("a"));
+    assert_holds("b", "bytes");
+    assert_int_equal(place_freed_by(in("b")), 5);
+}
+
+static bool stop_at_once(void *arg, uint64_t n_more)
+{
+    *(uint64_t *)arg += n_more;
+    return true;
+}
+
+static void test_place__copy_is_a_file_of_its_own_and_can_be_given_up(void **state)
+{
+    uint64_t copied = 0;
+    struct place_watch watch = {.copied = stop_at_once, .arg = &copied};
+    enum place_how how;
+    int rc;
+
+    (void)state;
+    put("a", "bytes");
+    assert_int_equal(place_file(in("a"), in("b"), PLACE_COPY, NULL, &how, NULL), 0);
+    assert_true(how == PLACED_COPY || how == PLACED_REFLINK);
+    assert_int_not_equal(inode("a"), inode("b"));
+    assert_holds("b", "bytes");
+    rc = place_file(in("a"), in("c"), PLACE_COPY, &watch, &how, NULL);
+    assert_int_equal(rc, copied ? ERR_CANCELLED : 0); /* a reflink has nothing to stop */
+    assert_int_equal(path_is_file(in("c")), rc == 0);
+}
+
+static void test_place__move_and_what_is_there_already(void **state)
+{
+    enum place_how how;
+    struct err err;
+
+    (void)state;
+    put("a", "bytes");
+    put("b", "others");
+    for (int wish = PLACE_SHARE; wish <= PLACE_MOVE; wish++)
+        assert_int_equal(place_file(in("a"), in("b"), (enum place_wish)wish, NULL, &how, &err),
+                         ERR_CONFLICT);
+    assert_holds("b", "others");
+    assert_int_equal(symlink("nowhere", in("dangling")), 0);
+    assert_int_equal(place_file(in("a"), in("dangling"), PLACE_COPY, NULL, &how, NULL),
+                     ERR_CONFLICT);
+    assert_int_equal(place_freed_by(in("dangling")), 0);
+    assert_int_equal(place_file(in("a"), in("c"), PLACE_MOVE, NULL, &how, NULL), 0);
+    assert_int_equal(how, PLACED_MOVE);
+    assert_false(path_is_file(in("a")));
+    assert_holds("c", "bytes");
+    assert_true(place_file(in("gone"), in("d"), PLACE_WHOLE, NULL, &how, &err) < 0);
+    assert_false(path_is_file(in("d")));
+}
+
+/* ---- stores ---- */
+
+static void test_stores__names_of_folders(void **state)
+{
+    static const struct {
+        const char *folder, *repo;
+    } all[] = {{"models--org--repo", "org/repo"},
+               {"models--org--a--b", "org/a--b"},
+               {"models--org", NULL},
+               {"models--", NULL},
+               {"models----repo", NULL},
+               {"models--org--", NULL},
+               {"datasets--org--repo", NULL},
+               {"", NULL}};
+    char *name;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        name = store_hf_repo_of(all[i].folder);
+        assert_true(str_eq(name, all[i].repo));
+        free(name);
+    }
+    name = store_ollama_name("registry.ollama.ai", "library", "llama3", "8b");
+    assert_string_equal(name, "llama3:8b");
+    free(name);
+    name = store_ollama_name("registry.ollama.ai", "ann", "x", "latest");
+    assert_string_equal(name, "ann/x:latest");
+    free(name);
+    name = store_ollama_name("hf.co", "org", "repo", "Q4_0");
+    assert_string_equal(name, "hf.co/org/repo:Q4_0");
+    free(name);
+}
+
+#define MODEL_TYPE "\"mediaType\":\"application/vnd.ollama.image.model\""
+
+static int parse(const char *text, char sha256[CARD_SHA256_BYTES], uint64_t *size)
+{
+    return store_ollama_parse(text, strlen(text), sha256, size, NULL);
+}
+
+static void test_stores__manifests_of_ollama(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "[]",
+        "{\"layers\":3}",
+        "{\"layers\":[1,null,[],\"x\"]}",
+        "{\"layers\":[{\"mediaType\":\"application/"
+        "vnd.ollama.image.template\",\"digest\":\"sha256:" SHA "\",\"size\":3}]}",
+        "{\"layers\":[{" MODEL_TYPE ",\"digest\":\"sha256:../../etc/passwd\",\"size\":3}]}",
+        "{\"layers\":[{" MODEL_TYPE ",\"digest\":\"sha256:" SHA "0\",\"size\":3}]}",
+        "{\"layers\":[{" MODEL_TYPE ",\"digest\":\"sha512:" SHA "\",\"size\":3}]}",
+        "{\"layers\":[{" MODEL_TYPE ",\"digest\":\"sha256:" SHA "\",\"size\":0}]}",
+        "{\"layers\":[{" MODEL_TYPE ",\"digest\":\"sha256:" SHA "\",\"size\":-5}]}",
+        "{\"layers\":[{" MODEL_TYPE ",\"digest\":\"sha256:" SHA
+        "\",\"size\":9223372036854775807}]}",
+        "{\"layers\":[{" MODEL_TYPE ",\"digest\":\"sha256:" SHA "\"}]}",
+    };
+    char sha256[CARD_SHA256_BYTES];
+    uint64_t size = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(parse(bad[i], sha256, &size), ERR_INVALID);
+    assert_int_equal(parse("{\"layers\":[{},{" MODEL_TYPE ",\"digest\":\"sha256:" SHA
+                           "\",\"size\":41}]}",
+                           sha256, &size),
+                     0);
+    assert_string_equal(sha256, SHA);
+    assert_int_equal(size, 41);
+}
+
+static bool note(void *arg, const struct store_model *m)
+{
+    char *all = arg;
+
+    snprintf(all + strlen(all), 1024 - strlen(all), "%s|%s|%zu|%s\n", m->name, m->model_ref,
+             m->n_files, m->files[0].sha256);
+    return true;
+}
+
+/* A split model is one; half of one is none; a link that leaves the cache is not followed. */
+static void test_stores__hf_cache(void **state)
+{
+    char all[1024] = "";
+
+    (void)state;
+    path_make_dirs(in("hub/models--o--r/snapshots/c0/q"), 0755, NULL);
+    path_make_dirs(in("hub/models--o--r/refs"), 0755, NULL);
+    path_make_dirs(in("hub/models--o--r/blobs"), 0755, NULL);
+    put("hub/models--o--r/refs/main", "c0\n");
+    put("hub/models--o--r/blobs/" SHA, "one");
+    put("secret.gguf", "not yours");
+    assert_int_equal(symlink("../../../blobs/" SHA, in("hub/models--o--r/snapshots/c0/q/a.gguf")),
+                     0);
+    put("hub/models--o--r/snapshots/c0/x-00001-of-00002.gguf", "1");
+    put("hub/models--o--r/snapshots/c0/x-00002-of-00002.gguf", "2");
+    put("hub/models--o--r/snapshots/c0/y-00001-of-00002.gguf", "1");
+    put("hub/models--o--r/snapshots/c0/mmproj-x.gguf", "p");
+    put("hub/models--o--r/snapshots/c0/README.md", "r");
+    assert_int_equal(symlink(in("secret.gguf"), in("hub/models--o--r/snapshots/c0/z.gguf")), 0);
+    assert_int_equal(symlink("nowhere", in("hub/models--o--r/snapshots/c0/gone.gguf")), 0);
+    store_scan_hf(in("hub"), note, all);
+    assert_string_equal(all, "o/r/q/a.gguf|hf:o/r:q/a.gguf|1|" SHA "\n"
+                             "o/r/x-00001-of-00002.gguf|hf:o/r:x-00001-of-00002.gguf|2|\n");
+    store_scan_hf(in("none"), note, all);
+}
+
+/* ---- the manifest ---- */
+
+static json_t *entry(const char *ref, const char *file)
+{
+    return json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:i, s:s}]}", "model_ref", ref, "commit", "c0",
+                     "quantization", "Q4_0", "files", "file", file, "name", "q/x.gguf",
+                     "size_bytes", 3, "sha256", SHA);
+}
+
+static void put_entry(const char *ref, const char *file, int expected)
+{
+    json_t *model = entry(ref, file);
+
+    assert_int_equal(manifest_put(dir, model, NULL), expected);
+    json_decref(model);
+}
+
+static void test_manifest__is_read_as_it_was_written(void **state)
+{
+    struct manifest m;
+
+    (void)state;
+    put_entry("hf:o/r:Q4_0", "x.gguf", 0);
+    put_entry("local:y", "y.gguf", 0);
+    put_entry("hf:o/r:Q4_0", "again.gguf", 0);
+    assert_int_equal(manifest_read(dir, &m, NULL), 0);
+    assert_int_equal(m.n_models, 2);
+    assert_string_equal(m.models[0].model_ref, "hf:o/r:Q4_0");
+    assert_string_equal(m.models[0].repo, "o/r");
+    assert_string_equal(m.models[0].files[0].file, "again.gguf");
+    assert_string_equal(m.models[0].files[0].name, "q/x.gguf");
+    assert_string_equal(m.models[1].repo, "local:y");
+    assert_int_equal(m.models[1].files[0].size_bytes, 3);
+    manifest_done(&m);
+}
+
+static void test_manifest__refuses_what_leaves_the_folder(void **state)
+{
+    static const char *const files[] = {"../x.gguf", "/etc/passwd", ".",    "..",  "",   "a/b.gguf",
+                                        ".hidden",   "a\\b",        "a\nb", "a b", "C:x"};
+    static const char *const refs[] = {"tiny", "file:///x.gguf", "./x.gguf", "local:../x", "hf:o"};
+    struct manifest m;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof files[0] + sizeof refs / sizeof refs[0]; i++) {
+        bool by_file = i < sizeof files / sizeof files[0];
+        json_t *root =
+            json_pack("{s:i, s:[o]}", "rbee_manifest", 1, "models",
+                      by_file ? entry("local:x", files[i])
+                              : entry(refs[i - sizeof files / sizeof files[0]], "x.gguf"));
+        char *text = json_dumps(root, 0);
+
+        assert_int_equal(manifest_parse(text, strlen(text), &m, NULL), ERR_INVALID);
+        manifest_done(&m);
+        free(text);
+        json_decref(root);
+    }
+}
+
+/* A list that makes no sense is somebody's: it is not written over. */
+static void test_manifest__does_not_overwrite_what_it_does_not_understand(void **state)
+{
+    (void)state;
+    put(MANIFEST_NAME, "{\"rbee_manifest\":7}");
+    put_entry("local:y", "y.gguf", ERR_INVALID);
+    assert_holds(MANIFEST_NAME, "{\"rbee_manifest\":7}");
+}
+
+/* ---- the token ---- */
+
+static void assert_token(const char *text, int rc, const char *expected)
+{
+    char *token, *from;
+    struct err err;
+
+    put(HUB_TOKEN_FILE, text);
+    assert_int_equal(chmod(in(HUB_TOKEN_FILE), 0600), 0);
+    assert_int_equal(hub_token_find(dir, &token, &from, &err), rc);
+    if (rc)
+        assert_null(strstr(err.text, "hf_")); /* never shown */
+    else
+        assert_true(str_eq(token, expected));
+    free(token);
+    free(from);
+}
+
+static void test_token__files(void **state)
+{
+    static const char *const names[] = {"HF_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "XDG_CACHE_HOME",
+                                        "HOME"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        unsetenv(names[i]);
+    assert_token("hf_abc", 0, "hf_abc");
+    assert_token(" \n hf_abc \r\n", 0, "hf_abc");
+    assert_token("", 0, NULL);
+    assert_token("\n", 0, NULL);
+    assert_token("hf_a hf_b", ERR_INVALID, NULL);
+    assert_token("hf_a\r\nX-Evil: 1", ERR_INVALID, NULL);
+    assert_token("hf_\xff", ERR_INVALID, NULL);
+}
+
+/* ---- names and guesses ---- */
+
+static void test_near__the_best_is_near_or_none(void **state)
+{
+    struct near n = {0};
+
+    (void)state;
+    near_add(&n, "Q4_K_M");
+    near_add(&n, "q4/tale.Q8_0.gguf");
+    assert_string_equal(near_best(&n, "Q4KM"), "Q4_K_M");
+    assert_string_equal(near_best(&n, "tale.Q8_1.gguf"), "q4/tale.Q8_0.gguf");
+    assert_null(near_best(&n, "something"));
+    assert_null(near_best(&n, ""));
+    near_done(&n);
+    assert_null(near_best(&n, "x"));
+}
+
+static void test_plan__a_rough_need_never_wraps(void **state)
+{
+    (void)state;
+    assert_int_equal(plan_rough(0), PLAN_ROUGH_BYTES);
+    assert_int_equal(plan_rough(4000), 5000 + (uint64_t)PLAN_ROUGH_BYTES);
+    assert_true(plan_rough(UINT64_MAX) == UINT64_MAX);
+    assert_true(plan_rough(UINT64_MAX / 5 * 4) >= UINT64_MAX / 5 * 4);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_place__share_leaves_the_source_and_says_how),
+        TEST(test_place__copy_is_a_file_of_its_own_and_can_be_given_up),
+        TEST(test_place__move_and_what_is_there_already),
+        TEST(test_stores__names_of_folders),
+        TEST(test_stores__manifests_of_ollama),
+        TEST(test_stores__hf_cache),
+        TEST(test_manifest__is_read_as_it_was_written),
+        TEST(test_manifest__refuses_what_leaves_the_folder),
+        TEST(test_manifest__does_not_overwrite_what_it_does_not_understand),
+        TEST(test_token__files),
+        TEST(test_near__the_best_is_near_or_none),
+        TEST(test_plan__a_rough_need_never_wraps),
+    };
+
+    return cmocka_run_group_tests_name("stores", tests, NULL, NULL);
+}

@@ -1,0 +1,503 @@
+/*
+ * test_tls.c - a real server and a real client speak TLS: who is trusted, who is not, and what
+ * becomes of bytes that are no TLS. Certificates are made here, by OpenSSL itself.
+ */
+#include "http_peer.h"
+#include "http_rig.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <sys/stat.h>
+
+#include "base/path.h"
+#include "base/sha256.h"
+#include "hive/certificate.h"
+#include "net/tls.h"
+
+extern const struct tls rbee_tls; /* linked in, not loaded */
+
+static atomic_uint n_tls_failed;
+
+static void on_tls_failed(void *arg, const char *peer, const char *why)
+{
+    (void)arg, (void)peer, (void)why;
+    n_tls_failed++;
+}
+
+/* ---- what the tests share ---- */
+
+struct place {
+    char dir[32];
+    struct certificate c;
+    struct tls_server *server;
+    char pin[TLS_PIN_BYTES];
+};
+
+static void place_make(struct place *p)
+{
+    struct err err = {0};
+
+    str_copy(p->dir, sizeof p->dir, "/tmp/rbee-tls-XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    if (certificate_load(p->dir, "", "", &p->c, &err) ||
+        rbee_tls.server_create(p->c.chain, p->c.key, &p->server, &err) ||
+        rbee_tls.pin_of(p->c.chain, p->pin, &err))
+        fail_msg("%s", err.text);
+}
+
+static void place_end(struct place *p)
+{
+    static const char *const names[] = {"tls/key.pem", "tls/certificate.pem", "ca.pem"};
+
+    for (size_t i = 0; i < 3; i++) {
+        char *path = path_join(p->dir, names[i]);
+
+        unlink(path);
+        free(path);
+    }
+    rbee_tls.server_free(p->server);
+    certificate_done(&p->c);
+    char *tls = path_join(p->dir, "tls");
+
+    rmdir(tls);
+    rmdir(p->dir);
+    free(tls);
+}
+
+static struct rig *secure_rig(struct tls_server *server, int64_t head_timeout_ms)
+{
+    struct http_server_params params = {.limits = http_limits_default(),
+                                        .tls = &rbee_tls,
+                                        .tls_server = server,
+                                        .tls_failed = on_tls_failed};
+
+    if (head_timeout_ms)
+        params.limits.head_timeout_ms = head_timeout_ms;
+    return rig_start(params);
+}
+
+static void open_secure(struct told *t, const char *pin)
+{
+    peer_transport = PLAIN;
+    open_client(t);
+    http_client_use_tls(t->client, &rbee_tls);
+    assert_int_equal(http_client_set_pin(t->client, pin, &t->err), 0);
+}
+
+static void ask(struct told *t, const struct rig *rig, struct http_call_params params,
+                const char *path)
+{
+    static char url[256];
+
+    snprintf(url, sizeof url, "https://127.0.0.1:%u%s", rig->port, path);
+    params.url = url;
+    params.body_max = params.body_max ? params.body_max : 4 << 20;
+    t->n_done = 0;
+    t->body[0] = '\0';
+    run_call(t, params);
+}
+
+/* ---- who is trusted ---- */
+
+static void test_tls__carries_requests_to_whom_the_pin_means(void **state)
+{
+    const size_t n = 1000003; /* many records, and no round number of them */
+    char *large = malloc(n);
+    struct place p;
+    struct rig *rig;
+    struct told t;
+
+    (void)state;
+    assert_non_null(large);
+    memset(large, 'x', n);
+    place_make(&p);
+    rig = secure_rig(p.server, 0);
+    open_secure(&t, p.pin);
+    ask(&t, rig, (struct http_call_params){0}, "/hello");
+    assert_int_equal(t.rc, 0);
+    assert_string_equal(t.body, "hello");
+    ask(&t, rig, (struct http_call_params){.method = "POST", .body = large, .body_bytes = n},
+        "/echo");
+    assert_int_equal(t.rc, 0);
+    assert_int_equal(t.body_bytes, n);
+    ask(&t, rig, (struct http_call_params){0}, "/hello");
+    assert_int_equal(t.status, 200);
+    close_client(&t);
+    rig_stop(rig);
+    place_end(&p);
+    free(large);
+}
+
+/* A hive made anew has another key: both are named, and nothing was sent to it. */
+static void test_tls__refuses_another_certificate_and_names_both(void **state)
+{
+    struct place old, now;
+    struct rig *rig;
+    struct told t;
+
+    (void)state;
+    place_make(&old);
+    place_make(&now);
+    assert_string_not_equal(old.pin, now.pin);
+    rig = secure_rig(now.server, 0);
+    open_secure(&t, old.pin);
+    ask(&t, rig, (struct http_call_params){.bearer = "secret"}, "/hello");
+    assert_int_equal(t.rc, ERR_DENIED);
+    assert_non_null(strstr(t.err.text, old.pin));
+    assert_non_null(strstr(t.err.text, now.pin));
+    assert_null(strstr(t.err.text, "secret"));
+    assert_int_equal(rig->n_handled, 0);
+    close_client(&t);
+    rig_stop(rig);
+    place_end(&old);
+    place_end(&now);
+}
+
+static void test_tls__keeps_no_connection_for_another_pin(void **state)
+{
+    static const char other[] = "0000000000000000000000000000000000000000000000000000000000000000";
+    struct place p;
+    struct rig *rig;
+    struct told t;
+
+    (void)state;
+    place_make(&p);
+    rig = secure_rig(p.server, 0);
+    open_secure(&t, p.pin);
+    ask(&t, rig, (struct http_call_params){0}, "/hello");
+    assert_int_equal(t.rc, 0);
+    ask(&t, rig, (struct http_call_params){.pin = other}, "/hello");
+    assert_int_equal(t.rc, ERR_DENIED);
+    assert_int_equal(rig->n_handled, 1);
+    assert_int_equal(http_client_set_pin(t.client, "0123", &t.err), ERR_INVALID);
+    close_client(&t);
+    rig_stop(rig);
+    place_end(&p);
+}
+
+/* A self-signed certificate with that address in it, over after `days`; PEM texts to free(). */
+static void make_authority(long days, char **certificate, char **key)
+{
+    EVP_PKEY *k = EVP_EC_gen("P-256");
+    X509 *x = X509_new();
+    X509_EXTENSION *san = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "IP:127.0.0.1");
+    BIO *c_out = BIO_new(BIO_s_mem()), *k_out = BIO_new(BIO_s_mem());
+    char *bytes;
+    long n;
+
+    assert_true(k && x && san && c_out && k_out);
+    X509_set_version(x, X509_VERSION_3);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+    X509_gmtime_adj(X509_getm_notBefore(x), -30L * 86400);
+    X509_gmtime_adj(X509_getm_notAfter(x), days * 86400);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+                               (const unsigned char *)"test", -1, -1, 0);
+    X509_set_issuer_name(x, X509_get_subject_name(x));
+    X509_set_pubkey(x, k);
+    assert_int_equal(X509_add_ext(x, san, -1), 1);
+    assert_true(X509_sign(x, k, EVP_sha256()) > 0);
+    assert_int_equal(PEM_write_bio_X509(c_out, x), 1);
+    assert_int_equal(PEM_write_bio_PrivateKey(k_out, k, NULL, NULL, 0, NULL, NULL), 1);
+    n = BIO_get_mem_data(c_out, &bytes);
+    *certificate = str_ndup(bytes, (size_t)n);
+    n = BIO_get_mem_data(k_out, &bytes);
+    *key = str_ndup(bytes, (size_t)n);
+    X509_EXTENSION_free(san);
+    X509_free(x);
+    EVP_PKEY_free(k);
+    BIO_free(c_out);
+    BIO_free(k_out);
+}
+
+/* Asks a server with such a certificate, trusting `trusted` as the system would (NULL: itself). */
+static void ask_by_authority(long days, bool trusted, struct told *t)
+{
+    struct tls_server *server;
+    struct place p;
+    char *certificate, *key, *file;
+    struct rig *rig;
+
+    place_make(&p);
+    make_authority(days, &certificate, &key);
+    file = path_join(p.dir, "ca.pem");
+    assert_int_equal(path_write_file(file, trusted ? certificate : p.c.chain,
+                                     strlen(trusted ? certificate : p.c.chain), 0600, NULL),
+                     0);
+    setenv("SSL_CERT_FILE", file, 1);
+    setenv("SSL_CERT_DIR", "/nonexistent", 1);
+    assert_int_equal(rbee_tls.server_create(certificate, key, &server, NULL), 0);
+    rig = secure_rig(server, 0);
+    open_secure(t, NULL);
+    ask(t, rig, (struct http_call_params){0}, "/hello");
+    close_client(t);
+    rig_stop(rig);
+    rbee_tls.server_free(server);
+    place_end(&p);
+    free(certificate);
+    free(key);
+    free(file);
+}
+
+static void test_tls__without_a_pin_the_authorities_decide(void **state)
+{
+    struct told t;
+
+    (void)state;
+    ask_by_authority(2, true, &t);
+    assert_int_equal(t.rc, 0);
+    assert_string_equal(t.body, "hello");
+    ask_by_authority(2, false, &t);
+    assert_int_equal(t.rc, ERR_DENIED);
+    assert_non_null(strstr(t.err.text, "cannot be trusted"));
+    ask_by_authority(-1, true, &t);
+    assert_int_equal(t.rc, ERR_DENIED);
+    assert_non_null(strstr(t.err.text, "expired"));
+}
+
+/* ---- what is no TLS ---- */
+
+static void test_tls__plain_http_is_told_to_use_https(void **state)
+{
+    struct place p;
+    struct rig *rig;
+    const char *text;
+    int fd;
+
+    (void)state;
+    place_make(&p);
+    rig = secure_rig(p.server, 0);
+    n_tls_failed = 0;
+    fd = raw_connect(rig->port);
+    raw_say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n\r\n");
+    text = raw_hear_all(fd);
+    assert_int_equal(strncmp(text, "HTTP/1.1 400 ", 13), 0);
+    assert_non_null(strstr(text, HTTP_SPEAKS_HTTPS));
+    assert_null(strstr(text, "secret"));
+    close(fd);
+    rig_stop(rig);
+    assert_int_equal(n_tls_failed, 1);
+    place_end(&p);
+}
+
+/* Garbage, and a true hello cut at every length: the connection ends, the server goes on. */
+static void test_tls__malformed_bytes_cost_a_connection(void **state)
+{
+    static const char *const garbage[] = {"\x16\x03\x01\x02",
+                                          "\x16\x03\x01\xff\xff\x01",
+                                          "\x16\x03\x03\x40\x00\xff\xff\xff\xff",
+                                          "\x16\x16\x16\x16\x16\x16\x16\x16",
+                                          "\x80\x2e\x01\x03\x01",
+                                          "\x15\x03\x01\x02\x02\x28",
+                                          "\x17\x03\x03\x05\x01\x02\x03\x04\x05",
+                                          "\xff\xff\xff\xff\xff\xff\xff\xff"};
+    unsigned char noise[512];
+    uint64_t seed = 88172645463325252u;
+    struct place p;
+    struct rig *rig;
+    struct told t;
+
+    (void)state;
+    place_make(&p);
+    rig = secure_rig(p.server, 0);
+    for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++) {
+        int fd = raw_connect(rig->port);
+
+        raw_say(fd, garbage[i]);
+        shutdown(fd, SHUT_WR);
+        raw_hear_all(fd);
+        close(fd);
+    }
+    for (int i = 0; i < 200; i++) {
+        int fd = raw_connect(rig->port);
+
+        for (size_t k = 0; k < sizeof noise; k++) {
+            seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17; /* Marsaglia's xorshift */
+            noise[k] = (unsigned char)seed;
+        }
+        noise[0] = 0x16; /* goes into OpenSSL, not to the answer for plain HTTP */
+        noise[1] = 0x03;
+        noise[3] = (unsigned char)(i % 3);
+        raw_send(fd, noise, sizeof noise);
+        shutdown(fd, SHUT_WR);
+        raw_hear_all(fd);
+        close(fd);
+    }
+    open_secure(&t, p.pin);
+    ask(&t, rig, (struct http_call_params){0}, "/hello");
+    assert_int_equal(t.rc, 0);
+    assert_int_equal(rig->n_handled, 1);
+    close_client(&t);
+    rig_stop(rig);
+    place_end(&p);
+}
+
+static void test_tls__who_does_not_shake_hands_is_cut_off(void **state)
+{
+    struct place p;
+    struct rig *rig;
+    char byte;
+    int silent, slow;
+
+    (void)state;
+    place_make(&p);
+    rig = secure_rig(p.server, 150);
+    silent = raw_connect(rig->port);
+    slow = raw_connect(rig->port);
+    raw_send(slow, "\x16\x03\x01\x01\x00\x01\x00", 7);
+    assert_int_equal(raw_read(silent, &byte, 1, RAW_PATIENCE_MS), 0);
+    assert_int_equal(raw_read(slow, &byte, 1, RAW_PATIENCE_MS), 0);
+    close(silent);
+    close(slow);
+    rig_stop(rig);
+    place_end(&p);
+}
+
+static void test_tls__a_server_without_it_is_named(void **state)
+{
+    struct rig *rig = rig_start_default();
+    struct place p;
+    struct told t;
+
+    (void)state;
+    place_make(&p);
+    open_secure(&t, p.pin);
+    ask(&t, rig, (struct http_call_params){0}, "/hello");
+    assert_int_equal(t.rc, ERR_CONFLICT);
+    assert_non_null(strstr(t.err.text, "does not speak https"));
+    close_client(&t);
+    rig_stop(rig);
+    place_end(&p);
+}
+
+/* ---- streams ---- */
+
+static bool seen_piece(void *arg, int status, const char *bytes, size_t n)
+{
+    struct told *t = arg;
+
+    (void)status, (void)bytes;
+    t->n_body += (int)n;
+    event_base_loopbreak(t->base);
+    return true;
+}
+
+static void test_tls__pieces_of_a_stream_arrive_as_they_are_put(void **state)
+{
+    struct http_call_params params = {.on_body = seen_piece, .on_done = on_done};
+    struct timeval patience = {.tv_sec = RAW_PATIENCE_MS / 1000};
+    char url[64];
+    struct place p;
+    struct rig *rig;
+    struct told t;
+
+    (void)state;
+    place_make(&p);
+    rig = secure_rig(p.server, 0);
+    open_secure(&t, p.pin);
+    snprintf(url, sizeof url, "https://127.0.0.1:%u/stream", rig->port);
+    params.url = url;
+    params.arg = &t;
+    assert_int_equal(http_call_start(t.client, &params, &t.call, &t.err), 0);
+    event_base_loopexit(t.base, &patience);
+    while (t.n_body < 15 && t.n_done == 0) {
+        event_base_loop(t.base, EVLOOP_NONBLOCK);
+        if (t.n_body % 5 == 0 && rig->n_handled && t.n_body < 15)
+            rig_do(rig, rig_do_put);
+    }
+    assert_true(t.n_body >= 15);
+    rig_do(rig, rig_do_end);
+    event_base_dispatch(t.base);
+    assert_int_equal(t.n_done, 1);
+    assert_int_equal(t.rc, 0);
+    close_client(&t);
+    rig_stop(rig);
+    place_end(&p);
+}
+
+/* ---- certificates on disk ---- */
+
+static void test_certificate__own_one_is_private_and_stays(void **state)
+{
+    struct certificate again;
+    char *key_path, pin[TLS_PIN_BYTES];
+    struct err err = {0};
+    struct place p;
+    struct stat st;
+
+    (void)state;
+    place_make(&p);
+    assert_true(p.c.made);
+    key_path = path_join(p.dir, "tls/key.pem");
+    assert_int_equal(stat(key_path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(certificate_load(p.dir, "", "", &again, &err), 0);
+    assert_false(again.made);
+    assert_string_equal(again.chain, p.c.chain);
+    certificate_done(&again);
+    /* A lost certificate is signed anew with the same key: keepers go on trusting it. */
+    {
+        char *chain_path = path_join(p.dir, "tls/certificate.pem");
+
+        unlink(chain_path);
+        free(chain_path);
+    }
+    assert_int_equal(certificate_load(p.dir, "", "", &again, &err), 0);
+    assert_int_equal(rbee_tls.pin_of(again.chain, pin, &err), 0);
+    assert_string_equal(pin, p.pin);
+    certificate_done(&again);
+    assert_int_equal(chmod(key_path, 0640), 0);
+    assert_int_equal(certificate_load(p.dir, "", "", &again, &err), ERR_DENIED);
+    assert_non_null(strstr(err.text, "chmod 600"));
+    certificate_done(&again);
+    assert_int_equal(certificate_load(p.dir, "only-one", "", &again, &err), ERR_INVALID);
+    certificate_done(&again);
+    free(key_path);
+    place_end(&p);
+}
+
+/* The pin is what RFC 7469 calls one: `openssl x509 -pubkey | openssl pkey -pubin -outform der |
+ * sha256sum`, computed here by OpenSSL's own functions. */
+static void test_certificate__pin_is_the_hash_of_the_public_key(void **state)
+{
+    unsigned char *der = NULL, digest[EVP_MAX_MD_SIZE];
+    char hex[SHA256_HEX_BYTES];
+    struct place p;
+    BIO *in;
+    X509 *x;
+    int n;
+
+    (void)state;
+    place_make(&p);
+    in = BIO_new_mem_buf(p.c.chain, -1);
+    x = PEM_read_bio_X509(in, NULL, NULL, NULL);
+    n = i2d_PUBKEY(X509_get0_pubkey(x), &der);
+    assert_true(n > 0);
+    assert_int_equal(EVP_Digest(der, (size_t)n, digest, NULL, EVP_sha256(), NULL), 1);
+    assert_string_equal(sha256_hex(digest, hex), p.pin);
+    OPENSSL_free(der);
+    X509_free(x);
+    BIO_free(in);
+    place_end(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tls__carries_requests_to_whom_the_pin_means),
+        cmocka_unit_test(test_tls__refuses_another_certificate_and_names_both),
+        cmocka_unit_test(test_tls__keeps_no_connection_for_another_pin),
+        cmocka_unit_test(test_tls__without_a_pin_the_authorities_decide),
+        cmocka_unit_test(test_tls__plain_http_is_told_to_use_https),
+        cmocka_unit_test(test_tls__malformed_bytes_cost_a_connection),
+        cmocka_unit_test(test_tls__who_does_not_shake_hands_is_cut_off),
+        cmocka_unit_test(test_tls__a_server_without_it_is_named),
+        cmocka_unit_test(test_tls__pieces_of_a_stream_arrive_as_they_are_put),
+        cmocka_unit_test(test_certificate__own_one_is_private_and_stays),
+        cmocka_unit_test(test_certificate__pin_is_the_hash_of_the_public_key),
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
