@@ -214,7 +214,7 @@ int http_stream_put(struct http_exchange *x, const void *bytes, size_t n)
     else
         http_conn_send(c, iov + 1, 1);
     if (http_conn_unsent(c) > c->server->params.limits.stream_pending_max)
-        http_conn_break(c);
+        http_conn_cut_slow(c);
     return c->broken ? -1 : 0;
 }
 

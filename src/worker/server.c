@@ -267,7 +267,8 @@ static int make_parts(struct server *s, struct err *err)
     struct scheduler_params engine = {.model_path = s->o.model_path,
                                       .chat_template = s->o.chat_template,
                                       .engine = s->o.engine,
-                                      .guess = s->o.guess};
+                                      .guess = s->o.guess,
+                                      .queue_limit_ms = s->o.queue_limit_ms};
     int rc = board_attach(s->o.board_fd, &s->board, err);
 
     if (rc == 0)

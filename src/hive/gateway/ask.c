@@ -23,6 +23,8 @@ struct ask {
     struct buf refusal;  /* an answer that is no stream */
     char *worker_id;     /* owned */
     uint64_t n_pieces;   /* events with text so far: a token each, but for those that show none */
+    bool held;           /* nothing is to be read */
+    bool was_held;       /* ever */
     bool begun;          /* an event came */
     bool ended;          /* by an event */
     bool failed;         /* by an event, or by one that could not be read */
@@ -48,6 +50,21 @@ void ask_cancel(struct ask *a)
         return;
     http_call_cancel(a->call);
     ask_free(a);
+}
+
+void ask_hold(struct ask *a)
+{
+    if (a)
+        a->held = a->was_held = true;
+}
+
+void ask_go_on(struct ask *a)
+{
+    if (!a || !a->held)
+        return;
+    a->held = false;
+    if (a->call)
+        http_call_resume(a->call);
 }
 
 /* ---- what comes ---- */
@@ -101,6 +118,8 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
     struct ask *a = arg;
     struct err err;
 
+    if (a->held)
+        return false;
     if (status != 200) {
         if (n <= ASK_ERROR_MAX - a->refusal.len)
             buf_put(&a->refusal, bytes, n);
@@ -131,8 +150,11 @@ static void explain_break(struct ask *a, int rc, const struct err *err)
     enum api_code code = API_WORKER_CRASHED;
 
     if (!workers_failure(a->p.workers, a->worker_id, &code, why))
-        snprintf(why, sizeof why, "the worker broke off in the middle of its answer%s%.900s",
-                 rc ? ": " : "", rc ? err->text : "");
+        snprintf(why, sizeof why, "the worker broke off in the middle of its answer%s%.900s%s",
+                 rc ? ": " : "", rc ? err->text : "",
+                 a->was_held ? " (its client read slower than it came, and past a limit the worker "
+                               "keeps no more)"
+                             : "");
     api_error_set(&a->error, code, REPLY_SRC, "%.900s; %llu tokens had come", why,
                   (unsigned long long)a->n_pieces);
     a->error.details =
