@@ -46,7 +46,7 @@ function answer(asked, response) {
   let todo = { events: [{ type: 'token', t: 'hello', i: 0 }] };
   try {
     const told = JSON.parse(last);
-    if (told.events || told.status) todo = { events: [], ...told };
+    if (told.events || told.status || told.flood) todo = { events: [], ...told };
   } catch { /* not for us */ }
   if (todo.status) {
     response.writeHead(todo.status, { 'Content-Type': 'application/json' });
@@ -60,7 +60,7 @@ function answer(asked, response) {
   send({ type: 'started', job_id: 'j', model: 'm', started_at: '2026-01-01T00:00:00.000Z', seed: 1 });
   for (const e of todo.events) send(e);
   if (todo.flood) {
-    const piece = 'data: ' + JSON.stringify({ type: 'token', t: 'x'.repeat(1000), i: 0 }) + '\n\n';
+    const piece = 'data: ' + JSON.stringify({ type: 'token', t: '~'.repeat(1000), i: 0 }) + '\n\n';
     let left = todo.flood;
     const more = () => {
       while (left > 0 && !response.destroyed) {
