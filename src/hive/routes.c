@@ -13,8 +13,8 @@
 #define ALLOW_MAX         64
 #define AUTHORIZATION_MAX (2 * ACCESS_KEY_MAX) /* longer keys are no key of ours */
 
-static const struct route *const tables[] = {routes_node,    routes_workers, routes_downloads,
-                                             routes_models,  routes_catalog, routes_gateway,
+static const struct route *const tables[] = {routes_node,   routes_workers, routes_downloads,
+                                             routes_models, routes_catalog, routes_gateway,
                                              routes_pair};
 
 /* True when the path fits the pattern; the part under '*' goes to id. */

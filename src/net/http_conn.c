@@ -147,7 +147,7 @@ static void start_linger(struct http_conn *c)
 static void tell_drained(struct http_conn *c)
 {
     struct http_exchange *x = c->x;
-    void (*drained)(struct http_exchange *x, void *arg) = x ? x->drained : NULL;
+    void (*drained)(struct http_exchange * x, void *arg) = x ? x->drained : NULL;
 
     if (!drained || c->phase != PHASE_HANDLER)
         return;
@@ -233,6 +233,8 @@ void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov)
         size_t skip = sent < iov[i].iov_len ? sent : iov[i].iov_len;
 
         sent -= skip;
+        if (skip == iov[i].iov_len) /* not even an empty buffer is kept */
+            continue;
         if (buf_put(&c->out, (const char *)iov[i].iov_base + skip, iov[i].iov_len - skip)) {
             http_conn_break(c);
             return;

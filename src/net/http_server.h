@@ -130,9 +130,9 @@ int http_limit_body(struct http_exchange *x, size_t n);
 void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x, void *arg),
                   void *arg);
 /*
- * Of a stream: called once, from the loop, when the kernel has taken all that was put, for those who
- * make more only as fast as the client reads. NULL takes it away. It may put to the stream, and not
- * end it.
+ * Of a stream: called once, from the loop, when the kernel has taken all that was put, for those
+ * who make more only as fast as the client reads. NULL takes it away. It may put to the stream, and
+ * not end it.
  */
 void http_on_drained(struct http_exchange *x, void (*drained)(struct http_exchange *x, void *arg),
                      void *arg);

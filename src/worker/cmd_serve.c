@@ -26,7 +26,8 @@ struct words {
     const char *model, *model_ref, *worker_id, *addr, *hive_url, *public_url, *backend, *kernels,
         *prefix_cache, *speculate, *kv_type, *log_level, *chat_template;
     enum engine_kv kv; /* what kv_type means */
-    int64_t listen_fd, lease_fd, board_fd, access_fd, device, slots, ctx, threads, queue, queue_timeout;
+    int64_t listen_fd, lease_fd, board_fd, access_fd, device, slots, ctx, threads, queue,
+        queue_timeout;
     bool in_place;
 };
 

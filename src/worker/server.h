@@ -52,7 +52,7 @@ struct serve_options {
     int64_t device;
     uint32_t queue_max;
     int64_t queue_limit_ms; /* as in scheduler_params */
-    bool guess; /* as in scheduler_params */
+    bool guess;             /* as in scheduler_params */
     struct engine_params engine;
 };
 

@@ -3,8 +3,8 @@
  *
  * Events are gathered in `buf` and leave with outlet_flush, as one piece: once for all that came
  * from the worker at a time. Of a client that reads slowly the worker is not read further while
- * outlet_is_full; the server cuts it off past http_limits. Loop thread only. Source of the formats: WHATWG HTML 9.2;
- * ndjson.org.
+ * outlet_is_full; the server cuts it off past http_limits. Loop thread only. Source of the formats:
+ * WHATWG HTML 9.2; ndjson.org.
  */
 #ifndef RBEE_HIVE_GATEWAY_OUTLET_H
 #define RBEE_HIVE_GATEWAY_OUTLET_H
