@@ -52,6 +52,7 @@ struct board {
     /* The most passes that ended between the wish to cancel a job and the slot's being free. */
     _Atomic uint32_t late_passes_max;
     _Atomic uint64_t cancelled[BOARD_N_PHASES][BOARD_N_CANCELS];
+    _Atomic uint32_t sandbox; /* sandbox_pack of its level (api/sandbox.h); 0 = not told yet */
     _Atomic uint64_t queue_timeouts; /* jobs that waited for a slot too long */
 };
 

@@ -152,25 +152,22 @@ static int read_all(int fd, const char *path, char *dst, size_t size, size_t *n,
     return 0;
 }
 
-int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, struct err *err)
+int path_read_open(int fd, const char *path, size_t max_bytes, char **out, size_t *n,
+                   struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
     struct stat st;
-    char *text = NULL;
+    char *text;
+    int rc;
 
-    if (fd < 0)
-        return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "cannot open %s",
-                         path);
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        rc = err_set(err, ERR_INVALID, "%s is not a regular file", path);
-    else if ((uint64_t)st.st_size > max_bytes)
-        rc = err_set(err, ERR_LIMIT, "%s has %lld bytes, more than the limit of %zu", path,
-                     (long long)st.st_size, max_bytes);
-    else if (!(text = malloc((size_t)st.st_size + 1)))
-        rc = err_no_memory(err, (size_t)st.st_size + 1, path);
-    else
-        rc = read_all(fd, path, text, (size_t)st.st_size, n, err);
-    close(fd);
+        return err_set(err, ERR_INVALID, "%s is not a regular file", path);
+    if ((uint64_t)st.st_size > max_bytes)
+        return err_set(err, ERR_LIMIT, "%s has %lld bytes, more than the limit of %zu", path,
+                       (long long)st.st_size, max_bytes);
+    text = malloc((size_t)st.st_size + 1);
+    if (!text)
+        return err_no_memory(err, (size_t)st.st_size + 1, path);
+    rc = read_all(fd, path, text, (size_t)st.st_size, n, err);
     if (rc) {
         free(text);
         return rc;
@@ -178,6 +175,18 @@ int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, st
     text[*n] = '\0';
     *out = text;
     return 0;
+}
+
+int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+
+    if (fd < 0)
+        return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "cannot open %s",
+                         path);
+    rc = path_read_open(fd, path, max_bytes, out, n, err);
+    close(fd);
+    return rc;
 }
 
 static int write_all(int fd, const char *path, const char *bytes, size_t n, struct err *err)

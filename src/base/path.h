@@ -46,6 +46,9 @@ int path_safe_component(const char *text, char **out, struct err *err);
 
 /* A whole file of at most max_bytes, NUL-terminated (the NUL not counted in *n). */
 int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, struct err *err);
+/* The same from a descriptor at the file's beginning, which stays the caller's. */
+int path_read_open(int fd, const char *path, size_t max_bytes, char **out, size_t *n,
+                   struct err *err);
 
 /* Writes a temporary file beside it, fsyncs, renames: the old or the new content, never half. */
 int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);

@@ -40,6 +40,8 @@ const struct config_option config_table[CONFIG_N_OPTIONS] = {
      "whether workers keep what they computed for prompts that begin the same: on or off"},
     {"hive", "speculate", CONFIG_CHOICE, "auto", 0, 0, "auto off", NULL,
      "whether workers guess tokens from what was written before, where it pays: auto or off"},
+    {"hive", "sandbox", CONFIG_CHOICE, "auto", 0, 0, "auto required off", NULL,
+     "whether workers give up their rights before they read a model: auto, required or off"},
     {"hive", "auto_pull", CONFIG_CHOICE, "off", 0, 0, "on off", NULL,
      "whether a request's hf: model that is not here is downloaded: on or off"},
     {"hive", "load_wait", CONFIG_DURATION, "60s", 0, 0, NULL, NULL,

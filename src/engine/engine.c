@@ -416,6 +416,11 @@ void engine_stop(struct engine *e)
 
 /* ---- what is here -------------------------------------------------------- */
 
+unsigned engine_usable_cpus(void)
+{
+    return pool_usable_cpus();
+}
+
 #define MAX_SETS 8
 
 /* Written once, under `once` below; a fact about the CPU. */

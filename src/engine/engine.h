@@ -37,6 +37,16 @@ struct engine_model;
  * ERR_NO_MEMORY. Free with engine_model_close, after the engines that use it.
  */
 int engine_model_open(const char *path, struct engine_model **out, struct err *err);
+/*
+ * The files of a model, opened and not read: for a process that gives up the right to open files
+ * before it reads one. ERR_NOT_FOUND, ERR_IO, ERR_LIMIT, ERR_NO_MEMORY. Close them whatever was
+ * made of them; NULL is fine.
+ */
+struct gguf_files;
+int engine_files_open(const char *path, struct gguf_files **out, struct err *err);
+void engine_files_close(struct gguf_files *files);
+/* engine_model_open of them, once; errors as there. */
+int engine_model_open_files(struct gguf_files *files, struct engine_model **out, struct err *err);
 /* The same from descriptors already open, one a part; they may be closed afterwards. */
 int engine_model_open_fds(const int *fds, uint32_t n_fds, const char *name,
                           struct engine_model **out, struct err *err);
@@ -99,6 +109,7 @@ uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint
  * "supported" with the reason when not. Works on files whose architecture or types cannot be run.
  */
 int engine_inspect(const char *path, struct buf *out, struct err *err);
+int engine_inspect_files(struct gguf_files *files, struct buf *out, struct err *err);
 
 /* ---- text and tokens ------------------------------------------------------------------------- */
 
@@ -136,6 +147,7 @@ void engine_detok_free(struct engine_detok *d);
 /* A tokenizer alone, also from a vocabulary-only file (the tokenize/detokenize commands). */
 struct engine_vocab;
 int engine_vocab_open(const char *path, struct engine_vocab **out, struct err *err);
+int engine_vocab_open_files(struct gguf_files *files, struct engine_vocab **out, struct err *err);
 void engine_vocab_close(struct engine_vocab *v);
 int engine_vocab_tokenize(const struct engine_vocab *v, const char *text, size_t n_bytes,
                           unsigned flags, int32_t **ids, size_t *n_ids, struct err *err);
@@ -319,6 +331,12 @@ int32_t engine_sampler_next_masked(struct engine_sampler *s, const float *logits
                                    const uint64_t *mask);
 
 /* ---- what this build and this CPU have ----------------------------------- */
+
+/*
+ * CPUs this process may use: its affinity, and the quota of its control group as it was at the
+ * first call. That reads files of the kernel's; call it before the right to is given up.
+ */
+unsigned engine_usable_cpus(void);
 
 /* Names of the kernel sets that can run here, best first, NULL behind the last. */
 const char *const *engine_kernel_sets(void);

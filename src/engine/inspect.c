@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "engine/gguf/files.h"
 #include "engine/model/model.h"
 
 /* Type numbers that are told apart in the summary; published ones end near 40. */
@@ -145,16 +146,13 @@ static void put_file(struct buf *b, const struct gguf *g)
     put_types(b, g);
 }
 
-int engine_inspect(const char *path, struct buf *out, struct err *err)
+static int inspect(struct gguf *g, struct buf *out, struct err *err)
 {
     struct engine_model *m = NULL;
     struct err why = {0};
     struct hparams hp;
-    struct gguf *g;
-    int rc = gguf_open(path, &g, err);
+    int rc;
 
-    if (rc)
-        return rc;
     put_file(out, g);
     if (hparams_read(g, &hp, NULL) == 0)
         put_shape(out, &hp);
@@ -172,7 +170,30 @@ int engine_inspect(const char *path, struct buf *out, struct err *err)
         gguf_close(g);
     if (rc == ERR_NO_MEMORY)
         return err_set(err, ERR_NO_MEMORY, "%s", why.text);
-    if (buf_failed(out))
-        return err_set(err, ERR_LIMIT, "what '%s' holds does not fit in %zu bytes", path, out->max);
     return 0;
+}
+
+int engine_inspect_files(struct gguf_files *files, struct buf *out, struct err *err)
+{
+    struct gguf *g;
+    int rc = gguf_open_files(files, &g, err);
+
+    if (rc == 0)
+        rc = inspect(g, out, err);
+    if (rc == 0 && buf_failed(out))
+        rc = err_set(err, ERR_LIMIT, "what '%s' holds does not fit in %zu bytes", files->path,
+                     out->max);
+    return rc;
+}
+
+int engine_inspect(const char *path, struct buf *out, struct err *err)
+{
+    struct gguf_files *files;
+    int rc = gguf_files_open(path, &files, err);
+
+    if (rc)
+        return rc;
+    rc = engine_inspect_files(files, out, err);
+    gguf_files_close(files);
+    return rc;
 }

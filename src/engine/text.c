@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/gguf/files.h"
 #include "engine/model/model.h"
 
 _Static_assert((int)ENGINE_ADD_SPECIAL == (int)TOK_ADD_SPECIAL, "flags are handed through");
@@ -78,14 +79,14 @@ struct engine_vocab {
     struct tok *tok;
 };
 
-int engine_vocab_open(const char *path, struct engine_vocab **out, struct err *err)
+int engine_vocab_open_files(struct gguf_files *files, struct engine_vocab **out, struct err *err)
 {
     struct engine_vocab *v = calloc(1, sizeof *v);
     int rc;
 
     if (!v)
         return err_no_memory(err, sizeof *v, "the vocabulary");
-    rc = gguf_open(path, &v->gguf, err);
+    rc = gguf_open_files(files, &v->gguf, err);
     if (!rc)
         rc = tok_create(v->gguf, &v->tok, err);
     if (rc) {
@@ -94,6 +95,18 @@ int engine_vocab_open(const char *path, struct engine_vocab **out, struct err *e
     }
     *out = v;
     return 0;
+}
+
+int engine_vocab_open(const char *path, struct engine_vocab **out, struct err *err)
+{
+    struct gguf_files *files;
+    int rc = gguf_files_open(path, &files, err);
+
+    if (rc)
+        return rc;
+    rc = engine_vocab_open_files(files, out, err);
+    gguf_files_close(files);
+    return rc;
 }
 
 void engine_vocab_close(struct engine_vocab *v)

@@ -132,12 +132,13 @@ static void on_captured(void *arg, const struct capture_result *r)
     inspect_free(in);
 }
 
-int inspect_start(struct event_base *base, const char *worker_program, const char *model_path,
+int inspect_start(struct event_base *base, const char *worker_program, const char *sandbox,
+                  const char *model_path,
                   void (*done)(void *arg, const struct inspect_result *result), void *arg,
                   struct inspect **out, struct api_error *e)
 {
     struct inspect *in = calloc(1, sizeof *in);
-    const char *argv[] = {worker_program, "inspect", model_path, NULL};
+    const char *argv[] = {worker_program, "inspect", "--sandbox", sandbox, "--", model_path, NULL};
     struct capture_params params = {.path = worker_program,
                                     .argv = argv,
                                     .out_max = INSPECT_JSON_MAX,

@@ -33,8 +33,10 @@ struct inspect_result {
     json_t *json; /* all that was said; NULL when nothing was. Borrowed */
 };
 
-/* `done` comes once, from the loop, and the inspect is no more; -1: *e says why nothing began. */
-int inspect_start(struct event_base *base, const char *worker_program, const char *model_path,
+/* `sandbox` is [hive] sandbox. `done` comes once, from the loop, and the inspect is no more; -1: *e
+ * says why nothing began. */
+int inspect_start(struct event_base *base, const char *worker_program, const char *sandbox,
+                  const char *model_path,
                   void (*done)(void *arg, const struct inspect_result *result), void *arg,
                   struct inspect **out, struct api_error *e);
 void inspect_cancel(struct inspect *in); /* `done` does not come; NULL is fine */

@@ -11,6 +11,7 @@
 struct judge {
     struct event_base *base;
     const char *program; /* [hive] worker: where the worker's binary is; "" = beside the hive */
+    const char *sandbox; /* [hive] sandbox */
     struct verdicts verdicts;
 };
 

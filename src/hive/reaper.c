@@ -50,7 +50,9 @@ int reaper_note(const char *run_dir, const char *worker_id, pid_t pid, const cha
     procfs_boot_id(boot);
     if (!path)
         return err_no_memory(err, strlen(run_dir), "a path");
-    if (procfs_stat(pid, &st) || procfs_exe(pid, exe, sizeof exe))
+    if (procfs_exe(pid, exe, sizeof exe))
+        exe[0] = '\0'; /* a worker in its sandbox hides it from others than root */
+    if (procfs_stat(pid, &st))
         rc = err_set(err, ERR_NOT_FOUND, "process %d cannot be looked at", (int)pid);
     else if (!(f = fopen(path, "we")))
         rc = err_errno(err, ERR_IO, errno, "cannot write %s", path);
@@ -113,16 +115,25 @@ static bool has_ended(int pidfd, int wait_ms)
     return poll(&p, 1, wait_ms) > 0;
 }
 
+/* As far as it can be seen: what is not dumpable shows its program to root alone. */
+static bool exe_agrees(const struct note *n)
+{
+    char exe[PATH_MAX];
+
+    if (procfs_exe(n->pid, exe, sizeof exe))
+        return errno == EACCES || errno == EPERM;
+    return n->exe[0] == '\0' || str_eq(exe, n->exe);
+}
+
 /* All that the note says is true of the process that has this id now. */
 static bool agrees(const struct note *n)
 {
-    char boot[PROCFS_BOOT_BYTES], exe[PATH_MAX];
+    char boot[PROCFS_BOOT_BYTES];
     struct procfs_stat st;
 
     procfs_boot_id(boot);
     return boot[0] && str_eq(boot, n->boot) && procfs_stat(n->pid, &st) == 0 &&
-           st.start_ticks == n->start_ticks && procfs_exe(n->pid, exe, sizeof exe) == 0 &&
-           str_eq(exe, n->exe) && procfs_has_arg(n->pid, n->id);
+           st.start_ticks == n->start_ticks && exe_agrees(n) && procfs_has_arg(n->pid, n->id);
 }
 
 /* True when it was there and has been killed. */

@@ -3,10 +3,10 @@
  *
  * A hive notes each process that it starts for a worker in run/ID.worker, and removes the note when
  * that has ended. A process id alone means nothing a moment later, so a note also has: the id of
- * the machine's boot, the process's start in ticks since then, its program, and the worker's id,
- * which is one of its arguments. Only a process that agrees with all of it is one of ours. It is
- * held by a pidfd before it is looked at, and only the pidfd is signalled: no other process can
- * take its place in between. Linux.
+ * the machine's boot, the process's start in ticks since then, its program where that can be seen,
+ * and the worker's id, which is one of its arguments. Only a process that agrees with all of it is
+ * one of ours. It is held by a pidfd before it is looked at, and only the pidfd is signalled: no
+ * other process can take its place in between. Linux.
  */
 #ifndef RBEE_HIVE_REAPER_H
 #define RBEE_HIVE_REAPER_H

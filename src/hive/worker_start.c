@@ -100,6 +100,7 @@ static void make_args(struct args *a, const struct worker *w, const char *progra
     put(a, "--prefix-cache", config_text(c, "hive", "prefix_cache"));
     put(a, "--queue-timeout", config_text(c, "hive", "queue_timeout"));
     put(a, "--speculate", config_text(c, "hive", "speculate"));
+    put(a, "--sandbox", config_text(c, "hive", "sandbox"));
     put(a, "--log-level", config_text(c, "hive", "log_level"));
 }
 

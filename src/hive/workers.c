@@ -28,7 +28,8 @@ int workers_create(const struct workers_params *params, struct workers **out, st
         return err_no_memory(err, sizeof *ws, "the list of workers");
     ws->params = *params;
     ws->judge = (struct judge){.base = params->base,
-                               .program = config_text(params->config, "hive", "worker")};
+                               .program = config_text(params->config, "hive", "worker"),
+                               .sandbox = config_text(params->config, "hive", "sandbox")};
     TAILQ_INIT(&ws->all);
     ws->lease_read = ws->lease_write = -1;
     ws->logs_dir = str_dup(params->logs_dir);

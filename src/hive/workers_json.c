@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/sandbox.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "hive/workers_internal.h"
@@ -29,6 +30,15 @@ static json_t *url_of(const struct worker *w, const char *host)
     return json_string(url);
 }
 
+/* null until the worker has said it. */
+static json_t *sandbox_json(const struct board *b)
+{
+    struct sandbox_level level = sandbox_unpack(b ? atomic_load(&b->sandbox) : 0);
+    char text[SANDBOX_TEXT_BYTES];
+
+    return level.why == SANDBOX_UNTOLD ? json_null() : json_string(sandbox_text(&level, text));
+}
+
 /* The numbers of the board; a worker without one has none. */
 static void put_board(json_t *out, const struct worker *w)
 {
@@ -51,6 +61,7 @@ static void put_board(json_t *out, const struct worker *w)
         json_object_set_new(out, "cancelled", board_cancelled_json(b));
     json_object_set_new(out, "last_activity_ms_ago",
                         json_integer(now > activity ? now - activity : 0));
+    json_object_set_new(out, "sandbox", sandbox_json(b));
 }
 
 /* Why it failed: known from its end, or from who is ending it, or only from its board as yet. */

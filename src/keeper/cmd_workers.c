@@ -29,12 +29,18 @@ static const char *ago(int64_t ms, char *dst, size_t dst_size)
     return dst;
 }
 
+/* "full" of "full (landlock 4 + seccomp)". */
+static void first_word(const char *text, char *dst, size_t dst_size)
+{
+    snprintf(dst, dst_size, "%.*s", (int)strcspn(text, " "), text);
+}
+
 static int add_worker(struct table *t, const json_t *w)
 {
-    char id[WORKERS_SHORT_BYTES], slots[48], ctx[24], idle[24], device[64];
+    char id[WORKERS_SHORT_BYTES], slots[48], ctx[24], idle[24], device[64], sandbox[16];
     const char *const cells[] = {
         id,   keeper_text(w, "model_ref", "?"), device, keeper_text(w, "state", "?"), slots, ctx,
-        idle, keeper_text(w, "url", "?")};
+        idle, keeper_text(w, "url", "?"),       sandbox};
 
     workers_short_id(keeper_text(w, "worker_id", "?"), id);
     snprintf(device, sizeof device, "%.32s:%lld", keeper_text(w, "backend", "?"),
@@ -43,13 +49,14 @@ static int add_worker(struct table *t, const json_t *w)
              (long long)keeper_number(w, "slots_total", 0));
     snprintf(ctx, sizeof ctx, "%lld", (long long)keeper_number(w, "n_ctx", 0));
     ago(keeper_number(w, "last_activity_ms_ago", -1), idle, sizeof idle);
+    first_word(keeper_text(w, "sandbox", "-"), sandbox, sizeof sandbox);
     return table_add(t, cells);
 }
 
 int cmd_workers_list(const struct cli_command *self, int argc, char **argv)
 {
-    static const char *const heads[] = {"WORKER", "MODEL", "DEVICE", "STATE",
-                                        "BUSY",   "CTX",   "IDLE",   "URL"};
+    static const char *const heads[] = {"WORKER", "MODEL", "DEVICE", "STATE",  "BUSY",
+                                        "CTX",    "IDLE",  "URL",    "SANDBOX"};
     static const struct listing listing = {
         .path = "/v1/workers/list",
         .key = "workers",

@@ -91,7 +91,7 @@ static int run(const struct options *o, struct err *err)
     buf_init(&in, TEXT_MAX_BYTES);
     rc = command_read_stdin(&in, err);
     if (!rc)
-        rc = engine_model_open(o->engine.model_path, &m, err);
+        rc = command_open_model(&o->engine, &m, err);
     if (!rc)
         rc = command_open_engine(&o->engine, m, 1, 0, &e, err);
     if (!rc)

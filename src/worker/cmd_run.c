@@ -248,7 +248,7 @@ static int open_all(struct run *r, const struct engine_sampling *how, struct err
 {
     const struct options *o = r->o;
     struct engine_model_info info;
-    int rc = engine_model_open(o->engine.model_path, &r->m, err);
+    int rc = command_open_model(&o->engine, &r->m, err);
 
     if (!rc) {
         command_time_model(&r->timings, r->m);

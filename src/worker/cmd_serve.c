@@ -24,8 +24,9 @@
 
 struct words {
     const char *model, *model_ref, *worker_id, *addr, *hive_url, *public_url, *backend, *kernels,
-        *prefix_cache, *speculate, *kv_type, *log_level, *chat_template;
-    enum engine_kv kv; /* what kv_type means */
+        *prefix_cache, *speculate, *kv_type, *log_level, *chat_template, *sandbox;
+    enum engine_kv kv;         /* what kv_type means */
+    enum sandbox_mode enclose; /* what sandbox means */
     int64_t listen_fd, lease_fd, board_fd, access_fd, device, slots, ctx, threads, queue,
         queue_timeout;
     bool in_place;
@@ -73,6 +74,7 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
          "guess tokens from what was written before, where it pays (default auto)", NULL},
         {"chat-template", 0, CLI_STR, &w->chat_template, 0, 0, "FILE",
          "a Jinja template instead of the one in the model's file", NULL},
+        COMMAND_SANDBOX_OPT(&w->sandbox),
         {"model-ref", 0, CLI_STR, &w->model_ref, 0, 0, "REF", "what the model is called", NULL},
         {"backend", 0, CLI_STR, &w->backend, 0, 0, "NAME", "cpu or auto", NULL},
         {"device", 0, CLI_INT, &w->device, 0, INT32_MAX, "N", "0, the only one of cpu", NULL},
@@ -129,6 +131,7 @@ static struct serve_options options_of(const struct words *w)
         .queue_max = (uint32_t)queue,
         .queue_limit_ms = w->queue_timeout,
         .guess = str_eq(w->speculate, "auto"),
+        .sandbox = w->enclose,
         .engine = {.n_slots = (uint32_t)w->slots,
                    .n_ctx = (uint32_t)w->ctx,
                    .n_threads = (unsigned)w->threads,
@@ -145,7 +148,8 @@ static int serve(struct words *w)
     char host[SERVER_HOST_MAX], id[WORKER_ID_MAX], uuid[UUID_BYTES];
     struct err err;
 
-    if (check_backend(w, &err) || command_kv_type(w->kv_type, &w->kv, &err))
+    if (check_backend(w, &err) || command_kv_type(w->kv_type, &w->kv, &err) ||
+        sandbox_mode_from(w->sandbox, &w->enclose, &err))
         return command_fail(&err);
     o = options_of(w);
     if (access_split_host(w->addr, host, sizeof host, &o.port, &err))

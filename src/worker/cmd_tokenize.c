@@ -25,13 +25,13 @@ static int put_ids(struct buf *out, const int32_t *ids, size_t n, struct err *er
     return buf_failed(out) ? err_set(err, ERR_LIMIT, "%zu ids are too many to print", n) : 0;
 }
 
-static int tokenize(const char *path, const struct buf *in, unsigned flags, struct buf *out,
+static int tokenize(struct gguf_files *files, const struct buf *in, unsigned flags, struct buf *out,
                     struct err *err)
 {
     struct engine_vocab *v;
     int32_t *ids = NULL;
     size_t n = 0;
-    int rc = engine_vocab_open(path, &v, err);
+    int rc = engine_vocab_open_files(files, &v, err);
 
     if (rc)
         return rc;
@@ -88,13 +88,13 @@ int command_parse_ids(const char *text, int32_t **ids, size_t *n_ids, struct err
     return 0;
 }
 
-static int detokenize(const char *path, const struct buf *in, bool special, struct buf *out,
+static int detokenize(struct gguf_files *files, const struct buf *in, bool special, struct buf *out,
                       struct err *err)
 {
     struct engine_vocab *v;
     int32_t *ids = NULL;
     size_t n = 0;
-    int rc = engine_vocab_open(path, &v, err);
+    int rc = engine_vocab_open_files(files, &v, err);
 
     if (rc)
         return rc;
@@ -108,23 +108,27 @@ static int detokenize(const char *path, const struct buf *in, bool special, stru
 
 /* Both commands are: stdin, a conversion, stdout. */
 struct conversion {
-    const char *path;
+    const char *path, *sandbox;
     bool to_ids, special;
     unsigned flags;
 };
 
 static int convert(const struct conversion *c)
 {
+    struct gguf_files *files = NULL;
     struct err err = {0};
     struct buf in, out;
     int rc;
 
     buf_init(&in, TEXT_MAX_BYTES);
     buf_init(&out, TEXT_MAX_BYTES);
-    rc = command_read_stdin(&in, &err);
+    rc = command_open_files(c->path, c->sandbox, NULL, &files, &err);
     if (!rc)
-        rc = c->to_ids ? tokenize(c->path, &in, c->flags, &out, &err)
-                       : detokenize(c->path, &in, c->special, &out, &err);
+        rc = command_read_stdin(&in, &err);
+    if (!rc)
+        rc = c->to_ids ? tokenize(files, &in, c->flags, &out, &err)
+                       : detokenize(files, &in, c->special, &out, &err);
+    engine_files_close(files);
     if (!rc)
         rc = command_write(buf_str(&out), out.len, &err);
     buf_done(&in);
@@ -138,6 +142,7 @@ int cmd_tokenize(const struct cli_command *self, int argc, char **argv)
     struct conversion c = {.to_ids = true};
     const struct cli_opt opts[] = {
         {"model", 'm', CLI_STR, &c.path, 0, 0, "FILE", "the GGUF file (needed)", NULL},
+        COMMAND_SANDBOX_OPT(&c.sandbox),
         {"add-special", 0, CLI_FLAG, &add, 0, 0, NULL,
          "add BOS and EOS where the file asks for them", NULL},
         {"parse-special", 0, CLI_FLAG, &parse, 0, 0, NULL,
@@ -158,6 +163,7 @@ int cmd_detokenize(const struct cli_command *self, int argc, char **argv)
     struct conversion c = {.to_ids = false};
     const struct cli_opt opts[] = {
         {"model", 'm', CLI_STR, &c.path, 0, 0, "FILE", "the GGUF file (needed)", NULL},
+        COMMAND_SANDBOX_OPT(&c.sandbox),
         {"special", 0, CLI_FLAG, &c.special, 0, 0, NULL, "show control tokens, too", NULL},
         {0}};
     int rc = cli_parse(WORKER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/timings.h"
 #include "engine/engine.h"
+#include "worker/sandbox.h"
 
 #define WORKER_PROGRAM "llm-worker-rbee"
 
@@ -39,10 +40,25 @@ int command_write(const char *bytes, size_t n, struct err *err);
 /* Ids separated by white space. *ids is malloc'ed. ERR_INVALID shows the word at fault. */
 int command_parse_ids(const char *text, int32_t **ids, size_t *n_ids, struct err *err);
 
+/* Looks up what libraries would open files for later: CPUs, the time zone, random bytes. */
+void command_look_around(void);
+
+/*
+ * For commands without a server: opens a model's files, enters the sandbox ("auto", "off",
+ * "required"; NULL = auto) with the limits of `rules` (NULL = none), and only then lets them be
+ * read. Close them with engine_files_close; *out is NULL on failure.
+ */
+int command_open_files(const char *model_path, const char *sandbox,
+                       const struct sandbox_rules *rules, struct gguf_files **out, struct err *err);
+#define COMMAND_SANDBOX_OPT(to)                                                                    \
+    {                                                                                              \
+        "sandbox", 0, CLI_STR, to, 0, 0, "HOW", SANDBOX_MODE_HELP, NULL                            \
+    }
+
 /* Options that every command with an engine has; 0 and NULL are defaults. */
 struct command_engine {
     const char *model_path;
-    const char *kernels, *kv_type;
+    const char *kernels, *kv_type, *sandbox;
     int64_t n_threads, n_ctx;
     bool in_place;
 };
@@ -58,6 +74,7 @@ struct command_engine {
          0,          0,                                                                            \
          NULL,       "use the weights as they lie in the file: slower, no memory but the file's",  \
          NULL},                                                                                    \
+        COMMAND_SANDBOX_OPT(&(o)->sandbox),                                                        \
     {                                                                                              \
         "kernels", 0, CLI_STR, &(o)->kernels, 0, 0, "SET",                                         \
             "ref, avx2, avxvnni, avx512, neon or auto (default)", NULL                             \
@@ -66,7 +83,7 @@ struct command_engine {
 /* "f16", "q8_0", or NULL for the default. ERR_INVALID. */
 int command_kv_type(const char *name, enum engine_kv *out, struct err *err);
 
-/* Opens and loads the model of the options. */
+/* Opens the model of the options, behind the sandbox's door. */
 int command_open_model(const struct command_engine *o, struct engine_model **out, struct err *err);
 
 /* The phases of engine_model_open: "header", "weights", "tokenizer". */

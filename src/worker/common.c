@@ -1,7 +1,10 @@
 /* common.c - what the worker's commands share; see commands.h. */
 #include <errno.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
+
+#include <jansson.h>
 
 #include "worker/commands.h"
 
@@ -45,20 +48,45 @@ int command_write(const char *bytes, size_t n, struct err *err)
     return err_errno(err, ERR_IO, errno, "cannot write to the standard output");
 }
 
+/* jansson takes the seed of its hash tables from /dev/urandom, or else from the clock. */
+void command_look_around(void)
+{
+    tzset();
+    json_object_seed(0);
+    engine_usable_cpus();
+}
+
+int command_open_files(const char *model_path, const char *sandbox,
+                       const struct sandbox_rules *given, struct gguf_files **out, struct err *err)
+{
+    struct sandbox_rules rules = given ? *given : (struct sandbox_rules){0};
+    struct sandbox_level level;
+    int rc = sandbox_mode_from(sandbox, &rules.mode, err);
+
+    *out = NULL;
+    if (!rc)
+        rc = engine_files_open(model_path, out, err);
+    if (rc)
+        return rc;
+    command_look_around();
+    rc = sandbox_enter(&rules, &level, err);
+    if (rc) {
+        engine_files_close(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
 int command_open_model(const struct command_engine *o, struct engine_model **out, struct err *err)
 {
-    struct engine_model *m;
-    int rc = engine_model_open(o->model_path, &m, err);
+    struct gguf_files *files;
+    int rc = command_open_files(o->model_path, o->sandbox, NULL, &files, err);
 
     if (rc)
         return rc;
-    rc = engine_model_load(m, NULL, NULL, err);
-    if (rc) {
-        engine_model_close(m);
-        return rc;
-    }
-    *out = m;
-    return 0;
+    rc = engine_model_open_files(files, out, err);
+    engine_files_close(files);
+    return rc;
 }
 
 void command_time_model(struct timings *t, const struct engine_model *m)

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/path.h"
 #include "base/str.h"
 #include "grammar/store.h"
 #include "jinja/jinja.h"
+#include "worker/sources.h"
 
 #define TOKEN_MAX_BYTES (1u << 16)
 #define VOCAB_MAX_BYTES (1u << 30) /* of all tokens */
@@ -53,21 +53,6 @@ static int make_template(struct dialog *d, const char *text, size_t n_bytes, str
     return rc;
 }
 
-static int read_template(struct dialog *d, const char *path, struct err *err)
-{
-    char *text;
-    size_t n_bytes;
-    int rc = path_read_file(path, JINJA_MAX_TEMPLATE_BYTES, &text, &n_bytes, err);
-
-    if (rc)
-        return rc;
-    rc = make_template(d, text, n_bytes, err);
-    if (rc)
-        err_prefix(err, "the chat template '%.200s'", path);
-    free(text);
-    return rc;
-}
-
 /* A model runs without its template, too. */
 static int own_template(struct dialog *d, struct err *err)
 {
@@ -84,6 +69,22 @@ static int own_template(struct dialog *d, struct err *err)
     if (rc)
         str_copy(d->fault, sizeof d->fault, why.text);
     return 0;
+}
+
+/* The one that was given, else the model's own. */
+static int find_template(struct dialog *d, struct sources *from, struct err *err)
+{
+    char *text;
+    size_t n_bytes;
+    int rc = sources_template(from, &text, &n_bytes, err);
+
+    if (rc || !text)
+        return rc ? rc : own_template(d, err);
+    rc = make_template(d, text, n_bytes, err);
+    if (rc)
+        err_prefix(err, "the chat template '%.200s'", from->template_path);
+    free(text);
+    return rc;
 }
 
 static bool is_mark_text(const struct chat_template *t, const struct buf *text)
@@ -135,7 +136,7 @@ static int find_lead(struct dialog *d, struct err *err)
     return 0;
 }
 
-int dialog_create(const struct engine_model *m, const char *template_path, struct dialog **out,
+int dialog_create(const struct engine_model *m, struct sources *from, struct dialog **out,
                   struct err *err)
 {
     struct dialog *d = calloc(1, sizeof *d);
@@ -144,7 +145,7 @@ int dialog_create(const struct engine_model *m, const char *template_path, struc
     if (!d)
         return err_no_memory(err, sizeof *d, "the model's dialog");
     d->model = m;
-    rc = template_path ? read_template(d, template_path, err) : own_template(d, err);
+    rc = find_template(d, from, err);
     if (!rc)
         rc = sort_tokens(d, err);
     if (!rc)

@@ -20,13 +20,14 @@
 struct dialog;
 struct grammar_store;
 struct grammar_vocab;
+struct sources;
 
 /*
- * `template_path` NULL: the template in the model's file. One that was given must be good: ERR_IO,
- * ERR_INVALID, ERR_UNSUPPORTED, ERR_LIMIT. A model's own that is not, or is not there, leaves a
- * dialog that cannot chat. The model must outlive it.
+ * A template given beside the model (sources.h) must be good: ERR_IO, ERR_INVALID, ERR_UNSUPPORTED,
+ * ERR_LIMIT. A model's own that is not, or is not there, leaves a dialog that cannot chat. The
+ * model must outlive it.
  */
-int dialog_create(const struct engine_model *m, const char *template_path, struct dialog **out,
+int dialog_create(const struct engine_model *m, struct sources *from, struct dialog **out,
                   struct err *err);
 void dialog_free(struct dialog *d); /* NULL is fine */
 

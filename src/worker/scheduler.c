@@ -21,6 +21,7 @@
 #include "worker/pace.h"
 #include "worker/pass.h"
 #include "worker/queue_limit.h"
+#include "worker/sources.h"
 
 struct scheduler {
     struct scheduler_params params;
@@ -226,12 +227,12 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
     int rc;
 
     timings_begin(&s->facts.load);
-    rc = engine_model_open(s->params.model_path, &s->model, err);
+    rc = sources_model(s->params.sources, &s->model, err);
     *code = model_code(rc);
     if (rc)
         return rc;
     command_time_model(&s->facts.load, s->model);
-    rc = dialog_create(s->model, s->params.chat_template, &s->dialog, err);
+    rc = dialog_create(s->model, s->params.sources, &s->dialog, err);
     *code = rc == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_WORKER_START_FAILED;
     if (rc)
         return rc;

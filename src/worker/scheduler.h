@@ -22,10 +22,10 @@
 struct job;
 struct outbox;
 struct scheduler;
+struct sources;
 
 struct scheduler_params {
-    const char *model_path;    /* must stay */
-    const char *chat_template; /* a file instead of the model's own template, or NULL; must stay */
+    struct sources *sources;     /* of the model; must stay, and nobody else touches them */
     struct engine_params engine; /* n_slots as given; the texts must stay */
     bool guess;                  /* guess answers' next tokens where it pays (draft.h) */
     int64_t queue_limit_ms;      /* how long a job may wait for a slot; 0 or less = for ever */

@@ -25,8 +25,9 @@
 #include "version.h"
 #include "worker/answer.h"
 #include "worker/callback.h"
-#include "worker/entrance.h"
 #include "worker/cancels.h"
+#include "worker/commands.h"
+#include "worker/entrance.h"
 #include "worker/job.h"
 #include "worker/lifecycle.h"
 #include "worker/progress.h"
@@ -207,7 +208,7 @@ static int take_key(struct server *s, struct err *err)
     const char *key = getenv(KEY_VARIABLE);
     bool fits = !key || str_copy(s->access.key, sizeof s->access.key, key);
 
-    unsetenv(KEY_VARIABLE);
+    sandbox_forget(KEY_VARIABLE);
     if (!fits || (s->access.key[0] && strlen(s->access.key) < ACCESS_KEY_MIN))
         return err_set(err, ERR_INVALID,
                        "the key in " KEY_VARIABLE " must have %d to %d characters", ACCESS_KEY_MIN,
@@ -262,15 +263,34 @@ static int make_loop(struct server *s, struct err *err)
     return post_create(s->base, &s->post, err);
 }
 
+/*
+ * The door: all that is needed is open, nothing of the model was read, and there is one thread.
+ * What libraries would look up in files later is looked up now.
+ */
+static int enter_sandbox(struct server *s, struct err *err)
+{
+    const int keep[] = {s->o.listen_fd, s->o.lease_fd};
+    const struct sandbox_rules rules = {.mode = s->o.sandbox,
+                                        .keep = keep,
+                                        .n_keep = sizeof keep / sizeof keep[0],
+                                        .file_max = SANDBOX_LOG_MAX};
+    int rc;
+
+    command_look_around();
+    rc = sandbox_enter(&rules, &s->sandbox, err);
+    atomic_store(&s->board->sandbox, sandbox_pack(&s->sandbox));
+    return rc;
+}
+
 static int make_parts(struct server *s, struct err *err)
 {
-    struct scheduler_params engine = {.model_path = s->o.model_path,
-                                      .chat_template = s->o.chat_template,
+    struct scheduler_params engine = {.sources = &s->sources,
                                       .engine = s->o.engine,
                                       .guess = s->o.guess,
                                       .queue_limit_ms = s->o.queue_limit_ms};
     int rc = board_attach(s->o.board_fd, &s->board, err);
 
+    sources_open(&s->sources, s->o.model_path, s->o.chat_template);
     if (rc == 0)
         rc = make_loop(s, err);
     if (rc == 0)
@@ -283,6 +303,8 @@ static int make_parts(struct server *s, struct err *err)
         rc = lifecycle_create(s, &s->life, err);
     if (rc == 0 && s->o.hive_url)
         rc = callback_create(s, &s->callback, err);
+    if (rc == 0)
+        rc = enter_sandbox(s, err);
     engine.board = s->board;
     engine.outbox = s->outbox;
     if (rc == 0)
@@ -312,12 +334,14 @@ static void take_apart(struct server *s, int exit_code)
     if (s->base)
         event_base_free(s->base);
     board_detach(s->board);
+    sources_close(&s->sources);
     buf_done(&s->json);
 }
 
 int server_run(const struct serve_options *o)
 {
     struct server s = {.o = *o};
+    char level[SANDBOX_TEXT_BYTES];
     struct err err;
     int exit_code = CLI_ERROR;
 
@@ -327,8 +351,7 @@ int server_run(const struct serve_options *o)
         fprintf(stderr, "%s: %s.\n", SERVER_NAME, err.text);
     } else {
         fprintf(stderr, "%s %s listens on %s\n", SERVER_NAME, RBEE_VERSION, s.url);
-        if (s.callback)
-            callback_send(s.callback);
+        log_info("sandbox: %s", sandbox_text(&s.sandbox, level));
         event_base_dispatch(s.base);
         exit_code = lifecycle_exit_code(s.life);
     }

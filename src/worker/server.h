@@ -20,6 +20,8 @@
 #include "base/err.h"
 #include "engine/engine.h"
 #include "worker/outbox.h"
+#include "worker/sandbox.h"
+#include "worker/sources.h"
 
 #define SERVER_NAME      "llm-worker-rbee"
 #define SERVER_BACKEND   "cpu"
@@ -53,18 +55,21 @@ struct serve_options {
     uint32_t queue_max;
     int64_t queue_limit_ms; /* as in scheduler_params */
     bool guess;             /* as in scheduler_params */
+    enum sandbox_mode sandbox;
     struct engine_params engine;
 };
 
 struct server {
     struct serve_options o;
+    struct sources sources;
+    struct sandbox_level sandbox;
     struct event_base *base;
     struct post *post;
     struct outbox *outbox;
     struct scheduler *scheduler;
     struct board *board;
     struct http_server *http;
-    struct callback *callback; /* NULL without a hive */
+    struct callback *callback; /* NULL where there is no hive to speak to */
     struct progress *progress;
     struct lifecycle *life;
     struct event *ticker; /* copies the engine's steps to the board while there is work */

@@ -224,7 +224,8 @@ describe('a model of a hub', () => {
     assert.strictEqual(r.code, 0, r.stderr);
     assertOrder(r.stderr, ['ok Pool health check', 'ok Model ', 'story.Q4_K_M.gguf', 'ok Worker spawning',
       'ok Worker ready', '5 tokens']);
-    assert.strictEqual(hub.cdn.calls.length, 1);
+    const size = fs.statSync(MODEL).size, [sent] = hub.cdn.sent.values();
+    assert.ok(sent <= 1.25 * size, `${sent} bytes were sent of a file of ${size}`); // a slow stream is cut and shared
   });
 
   it('warm: found under the name that was typed', async () => {

@@ -1,5 +1,5 @@
 /*
- * gguf.c - opens and closes views: by path, by descriptors, over memory; joins split files.
+ * gguf.c - opens and closes views: by path, by open files, over memory; joins split files.
  *
  * Owns the mappings. Files are mapped private and read-only. Refuses what is no regular file, and
  * split files whose parts are missing, mixed up or of another set. One thread opens; once open, a
@@ -19,10 +19,9 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "engine/gguf/files.h"
 #include "engine/gguf/tensors.h"
 #include "engine/gguf/view.h"
-
-#define SPLIT_DIGITS 5 /* "-00001-of-00003.gguf" */
 
 static struct gguf *create(const char *name, uint32_t n_parts, struct err *err)
 {
@@ -62,7 +61,7 @@ void gguf_close(struct gguf *g)
     free(g);
 }
 
-/* Maps one regular file; the descriptor stays the caller's, the view keeps a copy. */
+/* Maps one regular file; the descriptor stays the caller's. */
 static int map_part(struct gguf_part *p, int fd, const char *name, struct err *err)
 {
     struct stat st;
@@ -87,7 +86,7 @@ static int map_part(struct gguf_part *p, int fd, const char *name, struct err *e
     p->bytes = bytes;
     p->size_bytes = (uint64_t)st.st_size;
     p->mapped = true;
-    p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    p->fd = -1;
     return 0;
 }
 
@@ -168,79 +167,41 @@ int gguf_open_fds(const int *fds, uint32_t n_fds, const char *name, struct gguf 
     g = create(name, n_fds, err);
     if (!g)
         return ERR_NO_MEMORY;
-    for (uint32_t i = 0; i < n_fds && rc == 0; i++)
+    for (uint32_t i = 0; i < n_fds && rc == 0; i++) {
         rc = map_part(&g->parts[i], fds[i], name, err);
+        if (rc == 0)
+            g->parts[i].fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+    }
     return deliver(g, rc ? rc : read_parts(g, err), out);
 }
 
-static int open_part(struct gguf_part *p, const char *path, struct err *err)
+int gguf_open_files(struct gguf_files *files, struct gguf **out, struct err *err)
 {
-    /* O_NONBLOCK: a named pipe is refused, not waited for */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc;
+    struct gguf *g = create(files->path, files->n, err);
+    int rc = 0;
 
-    if (fd < 0)
-        return err_errno(err, errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO, errno,
-                         "cannot open '%s'", path);
-    rc = map_part(p, fd, path, err);
-    close(fd);
-    return rc;
-}
-
-static bool read_digits(const char *s, uint32_t *out)
-{
-    *out = 0;
-    for (int i = 0; i < SPLIT_DIGITS; i++) {
-        if (s[i] < '0' || s[i] > '9')
-            return false;
-        *out = *out * 10 + (uint32_t)(s[i] - '0');
+    if (!g)
+        return ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < files->n && rc == 0; i++) {
+        rc = map_part(&g->parts[i], files->parts[i].fd, files->parts[i].path, err);
+        if (rc)
+            break;
+        g->parts[i].fd = files->parts[i].fd;
+        files->parts[i].fd = -1;
     }
-    return true;
-}
-
-/* For "x-00001-of-00003.gguf": 3, and the length of "x-"; else 1. */
-static uint32_t split_count(const char *path, size_t *stem_len)
-{
-    const size_t tail_len = strlen("00001-of-00003.gguf");
-    size_t len = strlen(path);
-    const char *tail;
-    uint32_t no, count;
-
-    if (len <= tail_len)
-        return 1;
-    tail = path + len - tail_len;
-    if (tail[-1] != '-' || !read_digits(tail, &no) ||
-        strncmp(tail + SPLIT_DIGITS, "-of-", 4) != 0 ||
-        !read_digits(tail + SPLIT_DIGITS + 4, &count) ||
-        strcmp(tail + 2 * SPLIT_DIGITS + 4, ".gguf") != 0 || no < 1 || no > count)
-        return 1;
-    *stem_len = len - tail_len;
-    return count;
+    return deliver(g, rc ? rc : read_parts(g, err), out);
 }
 
 int gguf_open(const char *path, struct gguf **out, struct err *err)
 {
-    size_t stem_len = 0;
-    uint32_t n_parts = split_count(path, &stem_len);
-    struct gguf *g;
-    int rc = 0;
+    struct gguf_files *files;
+    int rc = gguf_files_open(path, &files, err);
 
-    if (n_parts > GGUF_MAX_PARTS)
-        return err_set(err, ERR_LIMIT, "%s: split in %" PRIu32 " parts, the most is %d", path,
-                       n_parts, GGUF_MAX_PARTS);
-    g = create(path, n_parts, err);
-    if (!g)
-        return ERR_NO_MEMORY;
-    if (n_parts == 1)
-        rc = open_part(&g->parts[0], path, err);
-    for (uint32_t i = 0; n_parts > 1 && i < n_parts && rc == 0; i++) {
-        char *part_path = str_printf("%.*s%05" PRIu32 "-of-%05" PRIu32 ".gguf", (int)stem_len, path,
-                                     i + 1, n_parts);
-
-        rc = part_path ? open_part(&g->parts[i], part_path, err)
-                       : err_no_memory(err, strlen(path) + 1, "a file's name");
-        free(part_path);
-    }
-    return deliver(g, rc ? rc : read_parts(g, err), out);
+    if (rc)
+        return rc;
+    rc = gguf_open_files(files, out, err);
+    gguf_files_close(files);
+    return rc;
 }
 
 uint32_t gguf_version(const struct gguf *g)

@@ -79,8 +79,15 @@ struct gguf;
 int gguf_open(const char *path, struct gguf **out, struct err *err);
 
 /*
- * The same from descriptors already open (a sandboxed process), in part order; `name` is for
- * messages. The descriptors stay the caller's and may be closed once this has returned.
+ * The same from files that are open already (files.h; a sandboxed process). The view takes the
+ * descriptors over; `files` stays the caller's to close.
+ */
+struct gguf_files;
+int gguf_open_files(struct gguf_files *files, struct gguf **out, struct err *err);
+
+/*
+ * The same from descriptors, in part order; `name` is for messages. The descriptors stay the
+ * caller's and may be closed once this has returned.
  */
 int gguf_open_fds(const int *fds, uint32_t n_fds, const char *name, struct gguf **out,
                   struct err *err);

@@ -5,6 +5,7 @@
 #include "engine/kern/cpus.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -132,9 +133,18 @@ static unsigned affinity_cpus(void)
     return 1;
 }
 
+/* Written once, under `once` below: the process may lose the right to read it (a sandbox). */
+static unsigned quota_at_start;
+
+static void read_quota(void)
+{
+    quota_at_start = cpus_quota("/proc/self/cgroup", "/sys/fs/cgroup");
+}
+
 unsigned pool_usable_cpus(void)
 {
-    unsigned quota = cpus_quota("/proc/self/cgroup", "/sys/fs/cgroup");
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    return tighter(affinity_cpus(), quota);
+    pthread_once(&once, read_quota);
+    return tighter(affinity_cpus(), quota_at_start);
 }

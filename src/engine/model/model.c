@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "engine/gguf/files.h"
 
 int model_text(const struct gguf *g, const char *key, char **out, struct err *err)
 {
@@ -119,6 +120,25 @@ int engine_model_open(const char *path, struct engine_model **out, struct err *e
     uint64_t began_ns = clock_ns();
     struct gguf *g;
     int rc = gguf_open(path, &g, err);
+
+    return rc ? rc : build_or_close(g, began_ns, out, err);
+}
+
+int engine_files_open(const char *path, struct gguf_files **out, struct err *err)
+{
+    return gguf_files_open(path, out, err);
+}
+
+void engine_files_close(struct gguf_files *files)
+{
+    gguf_files_close(files);
+}
+
+int engine_model_open_files(struct gguf_files *files, struct engine_model **out, struct err *err)
+{
+    uint64_t began_ns = clock_ns();
+    struct gguf *g;
+    int rc = gguf_open_files(files, &g, err);
 
     return rc ? rc : build_or_close(g, began_ns, out, err);
 }

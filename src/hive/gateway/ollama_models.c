@@ -232,7 +232,8 @@ static int start(struct hive *h, struct showing *s, struct api_error *e)
         api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC, "%s", err.text);
         return -1;
     }
-    rc = inspect_start(h->base, program, s->path, on_inspected, s, &s->inspect, e);
+    rc = inspect_start(h->base, program, config_text(h->config, "hive", "sandbox"), s->path,
+                       on_inspected, s, &s->inspect, e);
     free(program);
     return rc;
 }

@@ -1,0 +1,80 @@
+'use strict';
+/*
+ * sandbox.test.js - what a real worker has left when it serves: the kernel's own account of it, and
+ * that nothing which a worker is for has been taken with the rest. What each right's loss means is
+ * tested call by call in tests/unit/test_sandbox.c.
+ */
+const { test, describe } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+
+const { testModel, startWorker, until } = require('./lib/proc.js');
+const { startHive, get, spawnReady, list } = require('./lib/hive.js');
+const { stream } = require('./lib/sse.js');
+const { run } = require('./lib/keeper.js');
+
+const MODEL = testModel();
+const BUILD = process.env.RBEE_BUILD || '';
+const sanitized = /asan|tsan/.test(BUILD);
+const skip = !MODEL ? 'no model: neither models/tiny.gguf nor the test data are there'
+  : sanitized ? 'sanitizers need the rights that are given up' : false;
+const it = (what, how) => test(what, { skip }, how);
+
+const status = (pid, name) => fs.readFileSync(`/proc/${pid}/status`, 'utf8').match(new RegExp(`^${name}:\\s+(.*)$`, 'm'))[1];
+/* What its descriptors are: "socket", "pipe", "anon_inode", or a path. */
+const descriptors = (pid) => fs.readdirSync(`/proc/${pid}/fd`).map((n) => {
+  try { return fs.readlinkSync(`/proc/${pid}/fd/${n}`); } catch { return 'gone'; }
+});
+
+/* Sockets, pipes, memory, its log and its model: nothing else is open. */
+function assertDescriptors(pid) {
+  const others = descriptors(pid).filter((d) => !/^(socket|pipe|anon_inode):|^\/dev\/null$|memfd:|^gone$/.test(d));
+  for (const path of others) assert.ok(path === MODEL || path.endsWith('.log'), `it has ${path} open`);
+}
+
+describe('a worker of a hive', () => {
+  it('has no rights left, and serves', async (t) => {
+    const hive = await startHive({ env: { RBEE_TINY: MODEL, RBEE_TEST_SECRET: 'not for workers' } });
+    t.after(() => hive.stop());
+    const worker = await spawnReady(hive, 'tiny');
+    const [row] = await list(hive);
+    assert.strictEqual(status(row.pid, 'NoNewPrivs'), '1');
+    assert.strictEqual(status(row.pid, 'Seccomp'), '2'); // a filter
+    assert.match(status(row.pid, 'CapEff'), /^0+$/);
+    for (const thread of fs.readdirSync(`/proc/${row.pid}/task`)) {
+      assert.match(fs.readFileSync(`/proc/${row.pid}/task/${thread}/status`, 'utf8'), /^Seccomp:\s+2$/m);
+    }
+    if (process.getuid() !== 0) { // others of the same user see nothing of it
+      assert.throws(() => fs.readFileSync(`/proc/${row.pid}/environ`), /EACCES/);
+      assert.throws(() => fs.readdirSync(`/proc/${row.pid}/fd`), /EACCES/);
+    } else {
+      assert.doesNotMatch(fs.readFileSync(`/proc/${row.pid}/environ`, 'latin1'), /[^\0]*(SECRET|PATH|HOME)=/);
+      assertDescriptors(row.pid);
+    }
+    const answer = await stream(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'Once', max_tokens: 3 } });
+    await until(() => answer.over, 'the answer');
+    assert.ok(answer.done, answer.raw);
+    assert.match(row.sandbox, /^(full \(landlock \d+ \+ seccomp\)|seccomp)$/);
+    const table = await run(['workers', 'list', '--node', new URL(hive.url).host]);
+    assert.match(table.stdout, /SANDBOX\n/);
+    assert.match(table.stdout, / (full|seccomp)\n$/);
+  });
+
+  it('says that it was switched off', async (t) => {
+    const hive = await startHive({ env: { RBEE_TINY: MODEL, RBEE_HIVE_SANDBOX: 'off' } });
+    t.after(() => hive.stop());
+    await spawnReady(hive, 'tiny');
+    const [row] = await list(hive);
+    assert.strictEqual(status(row.pid, 'Seccomp'), '0');
+    assert.match(row.sandbox, /^none/);
+  });
+});
+
+describe('a worker by hand', () => {
+  it('goes through the same door', async () => {
+    const worker = await startWorker({ model: MODEL });
+    await worker.says(/sandbox: (full|seccomp)/);
+    assert.strictEqual(status(worker.child.pid, 'Seccomp'), '2');
+    await worker.stop();
+  });
+});
