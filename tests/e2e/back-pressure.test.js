@@ -116,7 +116,7 @@ describe('over a worker that says what it is told', () => {
   let hive, fake, model;
   before(async () => {
     const folder = makeFolder();
-    fake = { ...makeFakeWorker(folder), left: () => Number(fs.readFileSync(path.join(folder, 'left'), 'utf8')) };
+    fake = { ...makeFakeWorker(folder), left: () => Number(fs.readFileSync(path.join(folder, 'left'), 'utf8') || NaN) /* being written: NaN */ };
     model = path.join(makeFolder(), 'any.gguf');
     fs.writeFileSync(model, 'any');
     hive = await startHive({ flags: { worker: fake.program } });
