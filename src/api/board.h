@@ -19,7 +19,7 @@
 #include "base/err.h"
 
 #define BOARD_MAGIC     0x72626565u /* "rbee" */
-#define BOARD_VERSION   2
+#define BOARD_VERSION   3
 #define BOARD_ERROR_MAX 1024
 
 enum board_state {
@@ -53,6 +53,7 @@ struct board {
     _Atomic uint32_t late_passes_max;
     _Atomic uint64_t cancelled[BOARD_N_PHASES][BOARD_N_CANCELS];
     _Atomic uint32_t sandbox; /* sandbox_pack of its level (api/sandbox.h); 0 = not told yet */
+    _Atomic uint64_t queue_timeouts; /* jobs that waited for a slot too long */
 };
 
 /* The hive's side: makes the memory; *fd is to be inherited by the worker. */

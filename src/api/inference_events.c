@@ -4,6 +4,7 @@
  * The token event is written for every token by hand, without a tree; the others use the same
  * writer. Any thread; no state.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/inference.h"
@@ -149,11 +150,22 @@ int inference_event_end(struct buf *out, const struct inference_end *end)
     return buf_putc(out, '}');
 }
 
+static void put_details(struct buf *out, const json_t *details)
+{
+    char *text = details ? json_dumps(details, JSON_COMPACT) : NULL;
+
+    if (text)
+        buf_printf(out, ",\"details\":%s", text);
+    free(text);
+}
+
 int inference_event_error(struct buf *out, const struct api_error *e)
 {
     const struct api_error_info *info = api_error_info(e->code);
 
     buf_printf(out, "{\"type\":\"error\",\"code\":\"%s\",\"message\":", info->code);
     put_text(out, e->message);
-    return buf_printf(out, ",\"retriable\":%s}", info->retriable ? "true" : "false");
+    buf_printf(out, ",\"retriable\":%s", info->retriable ? "true" : "false");
+    put_details(out, e->details);
+    return buf_putc(out, '}');
 }

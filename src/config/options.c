@@ -52,6 +52,8 @@ const struct config_option config_table[CONFIG_N_OPTIONS] = {
      "the hub that hf: models come from"},
     {"hive", "worker_port_first", CONFIG_INT, "8081", 1, 65535, NULL, NULL,
      "workers listen on the first free port from here up"},
+    {"hive", "queue_timeout", CONFIG_DURATION, "60s", 0, 0, NULL, NULL,
+     "how long a request may wait for a slot of its worker; -1 = for ever"},
     {"hive", "load_timeout", CONFIG_DURATION, "300s", 0, 0, NULL, NULL,
      "how long a worker may take to load its model; -1 = for ever"},
     {"hive", "health_interval", CONFIG_DURATION, "30s", 0, 0, NULL, NULL,

@@ -118,6 +118,7 @@ static void on_done(void *arg)
 void chore_run(struct chore *c, const struct chore_step *step)
 {
     char *stage = str_dup(step->stage), *name = str_dup(step->name);
+    int rc;
 
     free(c->stage);
     free(c->name);
@@ -127,13 +128,13 @@ void chore_run(struct chore *c, const struct chore_step *step)
     c->rc = 0;
     atomic_store(&c->n_done, 0);
     if (!stage || !name)
-        c->rc = err_no_memory(&c->err, strlen(step->name), "a step");
+        rc = err_no_memory(&c->err, strlen(step->name), "a step");
     else if (chore_is_gone(c))
-        c->rc = err_set(&c->err, ERR_CANCELLED, "the client has left");
+        rc = err_set(&c->err, ERR_CANCELLED, "the client has left");
     else
-        c->rc = tasks_start(c->h->tasks, in_thread, on_done, c, &c->task, &c->err);
-    if (c->rc)
-        step->done(step->arg, c, c->rc, &c->err);
+        rc = tasks_start(c->h->tasks, in_thread, on_done, c, &c->task, &c->err);
+    if (rc) /* there is no thread; where there is one, c->rc and c->err are its own until on_done */
+        step->done(step->arg, c, rc, &c->err);
 }
 
 /* ---- a judgement ---- */

@@ -142,19 +142,24 @@ static size_t suspect(struct fetch *f)
 }
 
 /* The readings agree: the verdict is noted, so that the next ask need not read it all again. A life
- * that ended in the middle of a reading has noted nothing. */
+ * that ended in the middle of a reading has noted nothing; nor are readings that go on to differ.
+ */
 static void give_verdict(struct fetch *f, const char *hex)
 {
+    bool settled = f->n_rounds < FETCH_ROUNDS;
     struct err err = {0};
 
-    if (f->n_rounds > 0 && f->n_rounds < FETCH_ROUNDS &&
-        ledger_add_round(f->ledger, f->n_rounds, &err))
+    if (f->n_rounds > 0 && settled && ledger_add_round(f->ledger, f->n_rounds, &err))
         log_warn("download of %s: %s", f->name, err.text);
     fetch_end(f, API_CHECKSUM_MISMATCH,
-              "the SHA-256 of what arrived is %s, the hub says %s; reading it again gave the same "
-              "bytes, which are kept as %s; cancelling with a discard, or removing the model, "
-              "deletes them",
-              hex, f->sha256, f->part);
+              "the SHA-256 of what arrived is %s, the hub says %s; %s, and it is kept as %s; "
+              "cancelling with a discard, or removing the model, deletes it",
+              hex, f->sha256,
+              settled
+                  ? "reading it again gave the same bytes"
+                  : "reading suspect pieces again gave other bytes each time, so the line or the "
+                    "source changes them",
+              f->part);
 }
 
 static void complete(struct fetch *f)

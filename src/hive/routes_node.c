@@ -11,6 +11,7 @@
 #include "hive/reply.h"
 #include "hive/routes.h"
 #include "hive/workers.h"
+#include "net/http_server.h"
 #include "version.h"
 
 #define HOST_NAME_MAX_BYTES 256
@@ -33,11 +34,12 @@ static void get_node(struct hive *h, struct http_exchange *x, const char *id)
     machine_read(&m);
     gethostname(name, sizeof name - 1);
     reply_json(x, 200,
-               json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:i}", "name", name, "version",
+               json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:i, s:I}", "name", name, "version",
                          RBEE_VERSION, "cpu", m.cpu_model, "cpus", (int)m.n_cores, "memory_bytes",
                          (json_int_t)m.memory_bytes, "memory_free_bytes",
                          (json_int_t)m.memory_free_bytes, "home", h->home, "workers",
-                         (int)workers_n_alive(h->workers)));
+                         (int)workers_n_alive(h->workers), "slow_clients_cut",
+                         (json_int_t)http_server_n_slow(h->server)));
 }
 
 /* ---- backends: asked of a process of a moment (see detect.h) ---- */

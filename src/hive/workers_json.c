@@ -55,6 +55,8 @@ static void put_board(json_t *out, const struct worker *w)
                         json_integer(b ? (json_int_t)atomic_load(&b->tokens_out) : 0));
     json_object_set_new(out, "passes", json_integer(b ? (json_int_t)atomic_load(&b->passes) : 0));
     json_object_set_new(out, "pass_p99_ms", json_integer(b ? atomic_load(&b->pass_p99_ms) : 0));
+    json_object_set_new(out, "queue_timeouts",
+                        json_integer(b ? (json_int_t)atomic_load(&b->queue_timeouts) : 0));
     if (b)
         json_object_set_new(out, "cancelled", board_cancelled_json(b));
     json_object_set_new(out, "last_activity_ms_ago",

@@ -159,6 +159,8 @@ static int on_head_end(llhttp_t *ll)
     if (a->chunked && a->has_length)
         return refuse(a, "it announces both a length and chunks");
     a->in_body = true;
+    buf_done(&a->name); /* an answer may go on for long: what its head took is free */
+    buf_done(&a->value);
     return a->is_head || a->status == 204 || a->status == 304;
 }
 

@@ -20,6 +20,7 @@
 
 #include <event2/event.h>
 
+#include "base/log.h"
 #include "base/str.h"
 #include "net/tls.h"
 
@@ -113,6 +114,20 @@ void http_conn_break(struct http_conn *c)
     event_active(c->ev_later, EV_TIMEOUT, 1);
 }
 
+void http_conn_cut_slow(struct http_conn *c)
+{
+    const struct http_limits *limits = &c->server->params.limits;
+
+    if (c->broken)
+        return;
+    c->server->n_slow++;
+    log_warn("%s reads too slowly and is cut off: %zu bytes wait for it; the limits are %zu bytes, "
+             "and %lld s without taking any",
+             c->peer, http_conn_unsent(c), limits->stream_pending_max,
+             (long long)(limits->write_timeout_ms / 1000));
+    http_conn_break(c);
+}
+
 /* ---- sending ---- */
 
 size_t http_conn_unsent(const struct http_conn *c)
@@ -128,6 +143,18 @@ static void start_linger(struct http_conn *c)
         http_conn_break(c);
 }
 
+/* Whoever makes the stream may go on. */
+static void tell_drained(struct http_conn *c)
+{
+    struct http_exchange *x = c->x;
+    void (*drained)(struct http_exchange * x, void *arg) = x ? x->drained : NULL;
+
+    if (!drained || c->phase != PHASE_HANDLER)
+        return;
+    x->drained = NULL;
+    drained(x, x->drained_arg);
+}
+
 /* The kernel has everything: the memory goes, and what waited for it goes on. */
 static void conn_drained(struct http_conn *c)
 {
@@ -138,6 +165,7 @@ static void conn_drained(struct http_conn *c)
         start_linger(c);
     else
         http_take_ahead(c);
+    tell_drained(c);
 }
 
 static void conn_flush(struct http_conn *c)
@@ -205,6 +233,8 @@ void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov)
         size_t skip = sent < iov[i].iov_len ? sent : iov[i].iov_len;
 
         sent -= skip;
+        if (skip == iov[i].iov_len) /* not even an empty buffer is kept */
+            continue;
         if (buf_put(&c->out, (const char *)iov[i].iov_base + skip, iov[i].iov_len - skip)) {
             http_conn_break(c);
             return;
@@ -271,7 +301,7 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     if (what & EV_TIMEOUT)
-        c->broken = true;
+        http_conn_cut_slow(c);
     else if (!c->broken)
         conn_flush(c);
     if (!c->broken && http_wire_wants_write(c))

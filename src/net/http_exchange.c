@@ -65,6 +65,13 @@ void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x,
     x->gone_arg = arg;
 }
 
+void http_on_drained(struct http_exchange *x, void (*drained)(struct http_exchange *x, void *arg),
+                     void *arg)
+{
+    x->drained = drained;
+    x->drained_arg = arg;
+}
+
 void http_set_user(struct http_exchange *x, void *user)
 {
     x->user = user;

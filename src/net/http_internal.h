@@ -52,6 +52,8 @@ struct http_exchange {
     void *user;
     void (*gone)(struct http_exchange *x, void *arg);
     void *gone_arg;
+    void (*drained)(struct http_exchange *x, void *arg);
+    void *drained_arg;
     bool streaming; /* http_stream_begin was called */
 };
 
@@ -87,6 +89,7 @@ struct http_server {
     struct event *ev_accept, *ev_rest;
     struct http_conn *conns;
     uint32_t n_conns, n_refused; /* n_conns counts the refused ones too */
+    uint64_t n_slow;             /* connections cut for reading too slowly */
     bool draining;
     int64_t date_at; /* the second `date` is for */
     char date[32];
@@ -102,7 +105,8 @@ void http_conn_destroy(struct http_conn *c); /* tells on_gone; only from the loo
 /* Sends, keeping what the kernel does not take; a failure marks the connection broken. */
 void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov);
 size_t http_conn_unsent(const struct http_conn *c);
-void http_conn_break(struct http_conn *c); /* the loop will destroy it */
+void http_conn_cut_slow(struct http_conn *c); /* breaks it, counts and logs it */
+void http_conn_break(struct http_conn *c);    /* the loop will destroy it */
 /* The exchange is answered whole: frees it and goes on with the next, or ends the connection. */
 void http_conn_answered(struct http_conn *c);
 bool http_conn_is_idle(const struct http_conn *c);

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define FIELDS_STEP 16 /* headers that memory is taken for at once */
+
 void http_request_init(struct http_request *req, const struct http_limits *limits)
 {
     memset(req, 0, sizeof *req);
@@ -23,8 +25,10 @@ void http_request_done(struct http_request *req)
 {
     buf_done(&req->head);
     buf_done(&req->body);
+    free(req->fields);
     free(req->path);
     free(req->query);
+    free(req->params);
 }
 
 const char *http_request_header(const struct http_request *req, const char *name)
@@ -47,6 +51,21 @@ static int on_url(llhttp_t *ll, const char *at, size_t n)
     return 0;
 }
 
+/* Room for one more header; -1 when there is no memory. */
+static int grow_fields(struct http_request *req)
+{
+    struct http_field *more;
+
+    if (req->n_fields % FIELDS_STEP)
+        return 0;
+    more = realloc(req->fields, (req->n_fields + FIELDS_STEP) * sizeof *more);
+    if (!more)
+        return -1;
+    memset(more + req->n_fields, 0, FIELDS_STEP * sizeof *more);
+    req->fields = more;
+    return 0;
+}
+
 static int on_field(llhttp_t *ll, const char *at, size_t n)
 {
     struct http_parser *p = ll->data;
@@ -60,6 +79,8 @@ static int on_field(llhttp_t *ll, const char *at, size_t n)
     if (req->n_fields == HTTP_HEADERS_MAX)
         return http_fault_set(&p->fault, 431, "The request has more than %d headers.",
                               HTTP_HEADERS_MAX);
+    if (grow_fields(req))
+        return http_fault_set(&p->fault, 503, "There is no memory for the request's headers.");
     req->fields[req->n_fields++].name = req->head.data + (at - req->head.data);
     return 0;
 }

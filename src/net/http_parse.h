@@ -68,11 +68,11 @@ struct http_request {
     struct buf head; /* raw; once parsed cut into texts, to which the pointers below lead */
     const char *method;
     char *target;
-    struct http_field fields[HTTP_HEADERS_MAX];
+    struct http_field *fields; /* owned; at most HTTP_HEADERS_MAX */
     size_t n_fields;
-    char *path;  /* decoded; owned */
-    char *query; /* decoded texts of `params`; owned, NULL without a query */
-    struct http_field params[HTTP_QUERY_MAX];
+    char *path;                /* decoded; owned */
+    char *query;               /* decoded texts of `params`; owned, NULL without a query */
+    struct http_field *params; /* owned; at most HTTP_QUERY_MAX, NULL without a query */
     size_t n_params;
     struct buf body;
     bool version_1_0;

@@ -89,9 +89,9 @@ static void try_address(struct plain_call *t)
     int64_t left = t->connect_by_ms - clock_ms();
     struct err err = {0};
 
-    while (t->n_tried < t->addrs.n && left > 0) {
+    while (t->n_tried < t->addrs->n && left > 0) {
         size_t i = t->n_tried++;
-        int64_t share = left / (int64_t)(t->addrs.n - i);
+        int64_t share = left / (int64_t)(t->addrs->n - i);
 
         if (http_plain_connect(t, i, share > 0 ? share : 1) == 0)
             return;
@@ -108,7 +108,7 @@ void http_plain_next_address(struct plain_call *t, bool late, const char *why)
     int rc;
 
     http_plain_close(t->conn);
-    if (t->n_tried < t->addrs.n) {
+    if (t->n_tried < t->addrs->n) {
         try_address(t);
         return;
     }
@@ -126,9 +126,12 @@ static int resolve(struct plain_call *t, struct err *err)
 {
     struct http_client *c = t->call.client;
     int64_t begun_ms = clock_ms();
-    int rc =
-        http_resolve(t->url.host, t->url.port, ((struct plain_client *)c)->names, &t->addrs, err);
+    int rc;
 
+    t->addrs = calloc(1, sizeof *t->addrs);
+    if (!t->addrs)
+        return err_no_memory(err, sizeof *t->addrs, "a host's addresses");
+    rc = http_resolve(t->url.host, t->url.port, ((struct plain_client *)c)->names, t->addrs, err);
     http_client_stood_still(c, clock_ms() - begun_ms);
     return rc;
 }
@@ -140,7 +143,7 @@ static void connect_fresh(struct plain_call *t)
 
     t->connect_by_ms = clock_ms() + http_call_connect_ms(&t->call);
     t->n_tried = 0;
-    rc = t->addrs.n ? 0 : resolve(t, &err);
+    rc = t->addrs ? 0 : resolve(t, &err);
     if (rc)
         end(t, rc, &err);
     else
@@ -252,6 +255,7 @@ static void done(struct http_call *call)
 
     if (t->has_answer)
         http_answer_done(&t->answer);
+    free(t->addrs);
 }
 
 static void client_close(struct http_client *base)

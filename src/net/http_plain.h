@@ -50,9 +50,9 @@ struct plain_call {
     struct http_call call; /* first */
     struct http_url url;
     char place[PLAIN_PLACE_MAX]; /* "host:port", with TLS "https host:port pin" */
-    struct http_addrs addrs;
-    size_t n_tried;        /* of the addresses */
-    int64_t connect_by_ms; /* the end of connecting */
+    struct http_addrs *addrs;    /* owned; NULL before they are needed, and once connected */
+    size_t n_tried;              /* of the addresses */
+    int64_t connect_by_ms;       /* the end of connecting */
     struct plain_conn *conn;
     struct http_answer answer;
     bool has_answer; /* `answer` is initialised */

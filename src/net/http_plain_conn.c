@@ -215,6 +215,10 @@ static void on_connected(struct plain_conn *conn)
         return;
     }
     conn->connected = true;
+    if (conn->call) {
+        free(conn->call->addrs);
+        conn->call->addrs = NULL;
+    }
     bufferevent_set_timeouts(conn->bev, NULL, NULL);
     bufferevent_enable(conn->bev, EV_READ);
 }
@@ -313,7 +317,7 @@ static int put_on(struct plain_call *t, struct plain_conn *conn)
 int http_plain_connect(struct plain_call *t, size_t i, int64_t timeout_ms)
 {
     struct timeval limit = {.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
-    int fd = socket_toward(&t->addrs.at[i], t->addrs.bytes[i]);
+    int fd = socket_toward(&t->addrs->at[i], t->addrs->bytes[i]);
     struct plain_conn *conn;
 
     if (fd < 0)

@@ -193,6 +193,7 @@ void http_stream_begin(struct http_exchange *x, int status, const char *content_
     else
         http_conn_send(c, &iov, 1);
     buf_done(&head);
+    buf_done(&x->headers);
 }
 
 int http_stream_put(struct http_exchange *x, const void *bytes, size_t n)
@@ -214,7 +215,7 @@ int http_stream_put(struct http_exchange *x, const void *bytes, size_t n)
     else
         http_conn_send(c, iov + 1, 1);
     if (http_conn_unsent(c) > c->server->params.limits.stream_pending_max)
-        http_conn_break(c);
+        http_conn_cut_slow(c);
     return c->broken ? -1 : 0;
 }
 

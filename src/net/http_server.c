@@ -308,6 +308,11 @@ void http_server_drain(struct http_server *s)
     }
 }
 
+uint64_t http_server_n_slow(const struct http_server *s)
+{
+    return s->n_slow;
+}
+
 uint32_t http_server_n_active(const struct http_server *s)
 {
     uint32_t n = 0;

@@ -106,6 +106,8 @@ uint16_t http_server_port(const struct http_server *s);
 void http_server_drain(struct http_server *s);
 /* Exchanges the handler has not answered, and answers the kernel has not wholly taken. */
 uint32_t http_server_n_active(const struct http_server *s);
+/* Connections cut because their clients read too slowly: by bytes or by time (http_limits). */
+uint64_t http_server_n_slow(const struct http_server *s);
 
 /* ---- the request; texts belong to the exchange ---- */
 const char *http_method(const struct http_exchange *x); /* "GET" */
@@ -127,6 +129,13 @@ int http_limit_body(struct http_exchange *x, size_t n);
  * replaces the previous one; NULL takes it away. After it was called `x` is no more. */
 void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x, void *arg),
                   void *arg);
+/*
+ * Of a stream: called once, from the loop, when the kernel has taken all that was put, for those
+ * who make more only as fast as the client reads. NULL takes it away. It may put to the stream, and
+ * not end it.
+ */
+void http_on_drained(struct http_exchange *x, void (*drained)(struct http_exchange *x, void *arg),
+                     void *arg);
 /* The handler's own pointer. */
 void http_set_user(struct http_exchange *x, void *user);
 void *http_user(const struct http_exchange *x);

@@ -70,7 +70,8 @@ static int parse_query(struct http_request *req, const char *query, struct http_
     char *rest;
 
     req->query = str_dup(query);
-    if (!req->query)
+    req->params = calloc(HTTP_QUERY_MAX, sizeof *req->params);
+    if (!req->query || !req->params)
         return http_fault_set(fault, 503, "There is no memory for the request's query.");
     rest = req->query;
     while (rest) {

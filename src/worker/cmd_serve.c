@@ -11,6 +11,7 @@
 #include "base/uuid.h"
 #include "worker/commands.h"
 #include "worker/lifecycle.h"
+#include "worker/queue_limit.h"
 #include "worker/server.h"
 #include "worker/stacks.h"
 
@@ -26,7 +27,8 @@ struct words {
         *prefix_cache, *speculate, *kv_type, *log_level, *chat_template, *sandbox;
     enum engine_kv kv;         /* what kv_type means */
     enum sandbox_mode enclose; /* what sandbox means */
-    int64_t listen_fd, lease_fd, board_fd, access_fd, device, slots, ctx, threads, queue;
+    int64_t listen_fd, lease_fd, board_fd, access_fd, device, slots, ctx, threads, queue,
+        queue_timeout;
     bool in_place;
 };
 
@@ -42,6 +44,7 @@ static const struct words default_words = {
     .access_fd = -1,
     .slots = DEFAULT_SLOTS,
     .queue = -1,
+    .queue_timeout = QUEUE_LIMIT_DEFAULT_S * 1000,
 };
 
 static int parse(const struct cli_command *self, int argc, char **argv, struct words *w)
@@ -63,6 +66,8 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
         {"kv-type", 0, CLI_STR, &w->kv_type, 0, 0, "TYPE", COMMAND_KV_HELP, NULL},
         {"queue", 0, CLI_INT, &w->queue, 0, SERVER_QUEUE_MAX, "N",
          "requests that may wait (default: 4 a slot, at least 16)", NULL},
+        {"queue-timeout", 0, CLI_DURATION, &w->queue_timeout, 0, 0, "TIME",
+         "how long one may wait for a slot (default 60s); -1 = for ever", NULL},
         {"prefix-cache", 0, CLI_STR, &w->prefix_cache, 0, 0, "on|off",
          "keep what was computed for prompts that begin the same (default on)", NULL},
         {"speculate", 0, CLI_STR, &w->speculate, 0, 0, "auto|off",
@@ -124,6 +129,7 @@ static struct serve_options options_of(const struct words *w)
         .public_url = w->public_url,
         .device = w->device,
         .queue_max = (uint32_t)queue,
+        .queue_limit_ms = w->queue_timeout,
         .guess = str_eq(w->speculate, "auto"),
         .sandbox = w->enclose,
         .engine = {.n_slots = (uint32_t)w->slots,

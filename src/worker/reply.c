@@ -14,6 +14,7 @@
 #include "net/sse.h"
 #include "worker/answer.h"
 #include "worker/job.h"
+#include "worker/queue_limit.h"
 #include "worker/server.h"
 
 #define REPLY_TEXT_MAX   (64u << 20) /* bytes of an answer without a stream */
@@ -356,6 +357,7 @@ void reply_end(struct job *j)
     if (buf_failed(&r->text))
         job_fail(j, API_INTERNAL, "The answer has over %u bytes: ask for it as a stream.",
                  REPLY_TEXT_MAX);
+    queue_limit_tell(r->server, j, r->x);
     if (r->x && j->failed)
         answer_error(take_exchange(r), &j->error);
     else if (r->x && j->answer)

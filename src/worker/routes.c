@@ -35,13 +35,15 @@ static json_t *counts(const struct server *s)
 {
     const struct board *b = s->board;
 
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:I}", "slots_total",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I}", "slots_total",
                      (json_int_t)atomic_load(&b->slots_total), "slots_busy",
                      (json_int_t)atomic_load(&b->slots_busy), "queued",
                      (json_int_t)atomic_load(&b->queued), "queue_max", (json_int_t)s->o.queue_max,
                      "passes", (json_int_t)atomic_load(&b->passes), "cancelled",
                      board_cancelled_json(b), "late_passes_max",
-                     (json_int_t)atomic_load(&b->late_passes_max));
+                     (json_int_t)atomic_load(&b->late_passes_max), "queue_timeouts",
+                     (json_int_t)atomic_load(&b->queue_timeouts), "slow_clients_cut",
+                     (json_int_t)http_server_n_slow(s->http));
 }
 
 /* Bound to all addresses, the worker is known by the name that the client used. */

@@ -22,9 +22,10 @@ static void set_busy(const struct server *s, struct api_error *e)
     api_error_set(e, API_ALL_SLOTS_BUSY, ANSWER_SRC,
                   "All places are taken: %u of %u slots are busy and %u of %u may wait.", busy,
                   total, s->n_jobs - busy, s->o.queue_max);
-    e->details = json_pack("{s:I, s:I, s:I, s:I}", "slots_total", (json_int_t)total, "slots_busy",
-                           (json_int_t)busy, "queued", (json_int_t)(s->n_jobs - busy), "queue_max",
-                           (json_int_t)s->o.queue_max);
+    e->details =
+        json_pack("{s:I, s:I, s:I, s:I, s:I}", "slots_total", (json_int_t)total, "slots_busy",
+                  (json_int_t)busy, "queued", (json_int_t)(s->n_jobs - busy), "queue_max",
+                  (json_int_t)s->o.queue_max, "retry_after_s", (json_int_t)server_retry_after(s));
 }
 
 /* Whether the worker takes any job now; -1 with *e when not. */

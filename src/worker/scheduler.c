@@ -20,6 +20,7 @@
 #include "worker/outbox.h"
 #include "worker/pace.h"
 #include "worker/pass.h"
+#include "worker/queue_limit.h"
 #include "worker/sources.h"
 
 struct scheduler {
@@ -38,6 +39,7 @@ struct scheduler {
     struct pass pass;         /* of inferences; zeroed where the model embeds, */
     struct embed_pass embeds; /* which this is for; zeroed else */
     struct job_list waiting;
+    struct queue_limit limit; /* of those */
     struct scheduler_facts facts;
     struct pace pace; /* of the passes */
     bool tuned;       /* engine_tune has no more to do */
@@ -106,6 +108,8 @@ static void sweep_waiting(struct scheduler *s)
     while ((j = job_list_take(&s->waiting))) {
         if (job_wished(j)) {
             job_end_early(j, job_wished(j));
+            outbox_end(s->params.outbox, j);
+        } else if (queue_limit_ends(&s->limit, j)) {
             outbox_end(s->params.outbox, j);
         } else {
             job_list_put(&kept, j);
@@ -296,6 +300,7 @@ static void run_pass(struct scheduler *s)
 
 static void work(struct scheduler *s)
 {
+    s->limit.open_ms = clock_ms();
     while (!collect(s, is_idle(s) && s->tuned)) {
         pass_sweep(&s->pass);
         embed_pass_sweep(&s->embeds);
@@ -372,6 +377,7 @@ int scheduler_create(const struct scheduler_params *params, struct scheduler **o
     if (!s)
         return err_no_memory(err, sizeof *s, "the worker's scheduler");
     s->params = *params;
+    s->limit = (struct queue_limit){.limit_ms = params->queue_limit_ms, .board = params->board};
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
     atomic_store(&params->board->slots_total, params->engine.n_slots);

@@ -28,6 +28,7 @@ struct scheduler_params {
     struct sources *sources;     /* of the model; must stay, and nobody else touches them */
     struct engine_params engine; /* n_slots as given; the texts must stay */
     bool guess;                  /* guess answers' next tokens where it pays (draft.h) */
+    int64_t queue_limit_ms;      /* how long a job may wait for a slot; 0 or less = for ever */
     struct board *board;
     struct outbox *outbox;
 };

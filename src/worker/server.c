@@ -284,8 +284,10 @@ static int enter_sandbox(struct server *s, struct err *err)
 
 static int make_parts(struct server *s, struct err *err)
 {
-    struct scheduler_params engine = {
-        .sources = &s->sources, .engine = s->o.engine, .guess = s->o.guess};
+    struct scheduler_params engine = {.sources = &s->sources,
+                                      .engine = s->o.engine,
+                                      .guess = s->o.guess,
+                                      .queue_limit_ms = s->o.queue_limit_ms};
     int rc = board_attach(s->o.board_fd, &s->board, err);
 
     sources_open(&s->sources, s->o.model_path, s->o.chat_template);

@@ -38,7 +38,7 @@ const hits = {
   },
 };
 /* What the record of the worker then says. */
-const told = { kill: /SIGKILL/, crash: /SIGSEGV/, stop: /stopped by a signal/, memory: /memory ran out/ };
+const told = { kill: /SIGKILL/, crash: /SIGSEGV|SIGABRT|exit code/, stop: /stopped by a signal/, memory: /memory ran out/ };
 
 async function client(hive, model) {
   try {

@@ -717,7 +717,7 @@ describe('workers', () => {
     const r = await run(['workers', 'list', '--node', fake.node]);
     assert.strictEqual(r.code, 0);
     const lines = r.stdout.split('\n');
-    assert.match(lines[0], /^WORKER +MODEL +DEVICE +STATE +BUSY +CTX +IDLE +URL$/);
+    assert.match(lines[0], /^WORKER +MODEL +DEVICE +STATE +BUSY +CTX +IDLE +URL +SANDBOX$/);
     assert.match(lines[1], /^worker-11111111 +tiny +cpu:0 +idle +0\/4 +2048 +1 s +http:/);
     assert.match(lines[2], /hf:a\/b\?\[31m/);
   });

@@ -135,7 +135,7 @@ describe('while a model loads', { skip }, () => {
 describe('with a key', { skip }, () => {
   test('a wrong one is an AuthenticationError, the right one is taken as x-api-key', async () => {
     const home = makeFolder('rbee-hive-');
-    const hive = new Proc(HIVE, ['daemon', '--addr', '0.0.0.0:0', '--home', home], { env: { HOME: home, RBEE_TINY: testModel() } });
+    const hive = new Proc(HIVE, ['daemon', '--addr', '0.0.0.0:0', '--home', home], { env: { HOME: home, RBEE_TINY: testModel(), RBEE_HIVE_TLS: 'off' } });
     try {
       const [, port] = await hive.says(/listening on http:\/\/0\.0\.0\.0:(\d+)$/m);
       hive.url = `http://127.0.0.1:${port}`;

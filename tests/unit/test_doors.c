@@ -128,7 +128,7 @@ static void test_pairings__work_once_and_in_time(void **state)
     assert_false(pairings_use(&p, "two", 1000 + PAIRING_VALID_S));
     assert_int_equal(p.n, 0);
     for (int i = 0; i < PAIRINGS_MAX + 1; i++) {
-        char code[16];
+        char code[32];
 
         snprintf(code, sizeof code, "code %d", i);
         pairings_add(&p, code, 2000 + i);

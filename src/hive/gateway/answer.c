@@ -146,12 +146,8 @@ void answer_finish(struct answer *a)
 
 void answer_fail(struct answer *a, struct api_error *e)
 {
-    int retry_after_s = 0;
-
     cancel_asks(a);
-    if (shape_status(e) == 503)
-        retry_after_s = 1;
-    fail(a, e, retry_after_s);
+    fail(a, e, 0);
 }
 
 /* ---- asking ---- */

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "hive/gateway/answer_internal.h"
 #include "hive/reply.h"
+#include "net/http_server.h"
 
 void choice_init(struct choice *c, struct answer *a, unsigned index)
 {
@@ -91,11 +92,30 @@ static void on_comment(void *arg)
         outlet_comment(&c->answer->out, "keep-alive");
 }
 
+static void on_drained(struct http_exchange *x, void *arg)
+{
+    struct answer *a = arg;
+
+    (void)x;
+    for (unsigned i = 0; i < a->n_choices; i++)
+        ask_go_on(a->choices[i].ask);
+}
+
+/* The client takes less than comes: the worker is not read until it has taken what there is. */
+static void hold(struct answer *a)
+{
+    for (unsigned i = 0; i < a->n_choices; i++)
+        ask_hold(a->choices[i].ask);
+    http_on_drained(a->x, on_drained, a);
+}
+
 static void on_pause(void *arg)
 {
     struct choice *c = arg;
 
     outlet_flush(&c->answer->out);
+    if (outlet_is_full(&c->answer->out))
+        hold(c->answer);
 }
 
 /* ---- the end ---- */

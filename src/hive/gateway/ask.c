@@ -23,11 +23,13 @@ struct ask {
     struct buf refusal;  /* an answer that is no stream */
     char *worker_id;     /* owned */
     uint64_t n_pieces;   /* events with text so far: a token each, but for those that show none */
+    bool held;           /* nothing is to be read */
+    bool was_held;       /* ever */
     bool begun;          /* an event came */
     bool ended;          /* by an event */
     bool failed;         /* by an event, or by one that could not be read */
     struct event_end end;
-    struct api_error error;
+    struct api_error *error; /* owned: of `failed`; NULL = none, or no memory for it */
 };
 
 static void ask_free(struct ask *a)
@@ -38,7 +40,8 @@ static void ask_free(struct ask *a)
     buf_done(&a->scratch);
     buf_done(&a->refusal);
     free(a->worker_id);
-    api_error_done(&a->error);
+    api_error_done(a->error);
+    free(a->error);
     free(a);
 }
 
@@ -50,7 +53,41 @@ void ask_cancel(struct ask *a)
     ask_free(a);
 }
 
+void ask_hold(struct ask *a)
+{
+    if (a)
+        a->held = a->was_held = true;
+}
+
+void ask_go_on(struct ask *a)
+{
+    if (!a || !a->held)
+        return;
+    a->held = false;
+    if (a->call)
+        http_call_resume(a->call);
+}
+
 /* ---- what comes ---- */
+
+/* Takes over what *e holds. Most asks never need the room of an error. */
+static void fail_with(struct ask *a, struct api_error *e)
+{
+    a->failed = true;
+    a->error = malloc(sizeof *a->error);
+    if (!a->error)
+        return;
+    *a->error = *e;
+    *e = (struct api_error){0};
+}
+
+static void fail(struct ask *a, const char *what, const char *why)
+{
+    struct api_error e;
+
+    api_error_set(&e, API_INTERNAL, REPLY_SRC, "%s%s", what, why);
+    fail_with(a, &e);
+}
 
 static bool on_data(void *arg, const char *data, size_t n)
 {
@@ -61,15 +98,12 @@ static bool on_data(void *arg, const char *data, size_t n)
         return true;
     a->begun = true;
     if (event_read(data, n, &a->scratch, &e)) {
-        api_error_set(&a->error, API_INTERNAL, REPLY_SRC, "the worker sent what is no event");
-        a->failed = true;
+        fail(a, "the worker sent what is no event", "");
     } else if (e.kind == EVENT_END) {
         a->end = e.end;
         a->ended = true;
     } else if (e.kind == EVENT_ERROR) {
-        a->error = e.error;
-        e.error = (struct api_error){0};
-        a->failed = true;
+        fail_with(a, &e.error);
     } else if (e.kind != EVENT_OTHER) {
         a->n_pieces += e.kind == EVENT_TEXT || e.kind == EVENT_REASONING;
         a->p.on_event(a->p.arg, &e);
@@ -101,15 +135,15 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
     struct ask *a = arg;
     struct err err;
 
+    if (a->held)
+        return false;
     if (status != 200) {
         if (n <= ASK_ERROR_MAX - a->refusal.len)
             buf_put(&a->refusal, bytes, n);
         return true;
     }
-    if (sse_reader_put(a->reader, bytes, n, &err) && !a->failed) {
-        api_error_set(&a->error, API_INTERNAL, REPLY_SRC, "the worker's events: %s", err.text);
-        a->failed = true;
-    }
+    if (sse_reader_put(a->reader, bytes, n, &err) && !a->failed)
+        fail(a, "the worker's events: ", err.text);
     event_active(a->pause, EV_TIMEOUT, 1);
     return true;
 }
@@ -125,33 +159,36 @@ static bool is_draining(const struct api_error *e)
 
 /* The worker is ending, or the connection to it broke: why, where the hive knows, and how much of
  * the answer there was. */
-static void explain_break(struct ask *a, int rc, const struct err *err)
+static void explain_break(const struct ask *a, int rc, const struct err *err, struct api_error *e)
 {
     char why[ERR_TEXT_MAX];
     enum api_code code = API_WORKER_CRASHED;
 
     if (!workers_failure(a->p.workers, a->worker_id, &code, why))
-        snprintf(why, sizeof why, "the worker broke off in the middle of its answer%s%.900s",
-                 rc ? ": " : "", rc ? err->text : "");
-    api_error_set(&a->error, code, REPLY_SRC, "%.900s; %llu tokens had come", why,
+        snprintf(why, sizeof why, "the worker broke off in the middle of its answer%s%.800s%s",
+                 rc ? ": " : "", rc ? err->text : "",
+                 a->was_held ? " (its client read slower than it came, and past a limit the worker "
+                               "keeps no more)"
+                             : "");
+    api_error_set(e, code, REPLY_SRC, "%.900s; %llu tokens had come", why,
                   (unsigned long long)a->n_pieces);
-    a->error.details =
+    e->details =
         json_pack("{s:I, s:s}", "tokens_out", (json_int_t)a->n_pieces, "worker_id", a->worker_id);
 }
 
 /* What went wrong when neither an end nor an error event came; true when another may be asked. */
-static bool explain(struct ask *a, int rc, const struct http_response *r, const struct err *err)
+static bool explain(const struct ask *a, int rc, const struct http_response *r,
+                    const struct err *err, struct api_error *e)
 {
     if (rc == 0 && r->status != 200) {
-        api_error_parse(&a->error, r->status, buf_str(&a->refusal), a->refusal.len);
-        return is_draining(&a->error);
+        api_error_parse(e, r->status, buf_str(&a->refusal), a->refusal.len);
+        return is_draining(e);
     }
     if (rc == ERR_UNREACHABLE && !a->begun) {
-        api_error_set(&a->error, API_WORKER_CRASHED, REPLY_SRC, "the worker is gone: %s",
-                      err->text);
+        api_error_set(e, API_WORKER_CRASHED, REPLY_SRC, "the worker is gone: %s", err->text);
         return true;
     }
-    explain_break(a, rc, err);
+    explain_break(a, rc, err, e);
     return false;
 }
 
@@ -159,14 +196,17 @@ static void on_done(void *arg, int rc, const struct http_response *response, con
 {
     struct ask *a = arg;
     bool untouched = false;
+    struct api_error mine;
 
+    api_error_set(&mine, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
     if (!a->ended && !a->failed)
-        untouched = explain(a, rc, response, err);
+        untouched = explain(a, rc, response, err, &mine);
     a->call = NULL;
     if (a->ended && !a->failed)
         a->p.on_end(a->p.arg, &a->end, NULL, false);
     else
-        a->p.on_end(a->p.arg, NULL, &a->error, untouched);
+        a->p.on_end(a->p.arg, NULL, a->error ? a->error : &mine, untouched);
+    api_error_done(&mine);
     ask_free(a);
 }
 

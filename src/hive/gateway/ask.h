@@ -40,4 +40,11 @@ struct ask_params {
 int ask_start(const struct ask_params *params, struct ask **out, struct api_error *e);
 void ask_cancel(struct ask *a); /* NULL is fine */
 
+/*
+ * Its client is slow: no more is read of the worker's answer until ask_go_on. What the worker makes
+ * meanwhile waits in the kernel and, bounded, in the worker. NULL is fine.
+ */
+void ask_hold(struct ask *a);
+void ask_go_on(struct ask *a);
+
 #endif

@@ -53,6 +53,11 @@ void outlet_flush(struct outlet *o)
     buf_clear(&o->buf);
 }
 
+bool outlet_is_full(const struct outlet *o)
+{
+    return o->open && http_stream_pending(o->x) > OUTLET_FULL;
+}
+
 void outlet_close(struct outlet *o, const char *last)
 {
     if (last) {

@@ -2,9 +2,9 @@
  * outlet.h - a streamed answer on its way to a client: server-sent events, or a JSON line each.
  *
  * Events are gathered in `buf` and leave with outlet_flush, as one piece: once for all that came
- * from the worker at a time. A client that reads too slowly is cut off by the server
- * (http_limits.stream_pending_max). Loop thread only. Source of the formats: WHATWG HTML 9.2;
- * ndjson.org.
+ * from the worker at a time. Of a client that reads slowly the worker is not read further while
+ * outlet_is_full; the server cuts it off past http_limits. Loop thread only. Source of the formats:
+ * WHATWG HTML 9.2; ndjson.org.
  */
 #ifndef RBEE_HIVE_GATEWAY_OUTLET_H
 #define RBEE_HIVE_GATEWAY_OUTLET_H
@@ -14,6 +14,7 @@
 #include "base/buf.h"
 
 #define OUTLET_PIECE_MAX (32u << 20)
+#define OUTLET_FULL      (128u << 10) /* with so many bytes unsent no more should be made */
 
 struct http_exchange;
 
@@ -40,6 +41,8 @@ void outlet_end(struct outlet *o);
 void outlet_comment(struct outlet *o, const char *text);
 
 void outlet_flush(struct outlet *o);
+/* The client takes its answer slower than it is made. */
+bool outlet_is_full(const struct outlet *o);
 /* Flushes and ends the answer: the exchange is no more. `last` (may be NULL) is a last event. */
 void outlet_close(struct outlet *o, const char *last);
 

@@ -13,6 +13,8 @@
 #define MESSAGE_MAX 8192
 #define BODY_MAX    65536
 
+#define RETRY_AFTER_MAX_S 3600 /* more than that is no worker's word */
+
 /* The list of models, or one of it; /show and /download are rbee's own. */
 static bool is_models(const char *target)
 {
@@ -278,6 +280,14 @@ void shape_render(enum shape shape, int status, const char *text, const char *re
     buf_done(&body);
 }
 
+/* When a worker says that there may be a place again; a second where it says nothing. */
+static int told_after_s(const struct api_error *e)
+{
+    json_int_t s = json_integer_value(json_object_get(e->details, "retry_after_s"));
+
+    return s >= 1 && s <= RETRY_AFTER_MAX_S ? (int)s : 1;
+}
+
 void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e, int retry_after_s)
 {
     int status = retry_after_s > 0 ? 503 : shape_status(e);
@@ -285,7 +295,7 @@ void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e
     struct buf body;
 
     if (status == 503 && retry_after_s <= 0)
-        retry_after_s = 1;
+        retry_after_s = told_after_s(e);
     if (retry_after_s > 0) {
         snprintf(seconds, sizeof seconds, "%d", retry_after_s);
         http_add_header(x, "Retry-After", seconds);

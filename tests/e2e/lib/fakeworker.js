@@ -3,7 +3,8 @@
  * fakeworker.js - a program that a hive takes for llm-worker-rbee and that answers what a test wants.
  *
  * What the last message (or the prompt) holds as JSON is what it does: { events: [...] } sends these
- * events and [DONE]; with `cut` it breaks off behind them; with `status` and `body` it refuses. Each
+ * events and [DONE]; with `cut` it breaks off behind them, with `hang` it says nothing more, with `flood`
+ * (a number) so many texts of 1,000 bytes follow, as fast as they are read (those to come: the file left); with `status` and `body` it refuses. Each
  * request is noted in the file asked.jsonl beside the program. While there is a file `hold` it loads,
  * at layer 12 of 23. The board's fields lie as src/api/board.h has them.
  */
@@ -45,7 +46,7 @@ function answer(asked, response) {
   let todo = { events: [{ type: 'token', t: 'hello', i: 0 }] };
   try {
     const told = JSON.parse(last);
-    if (told.events || told.status) todo = told;
+    if (told.events || told.status || told.flood) todo = { events: [], ...told };
   } catch { /* not for us */ }
   if (todo.status) {
     response.writeHead(todo.status, { 'Content-Type': 'application/json' });
@@ -58,6 +59,20 @@ function answer(asked, response) {
   const send = (e) => response.write('data: ' + JSON.stringify(e) + '\n\n');
   send({ type: 'started', job_id: 'j', model: 'm', started_at: '2026-01-01T00:00:00.000Z', seed: 1 });
   for (const e of todo.events) send(e);
+  if (todo.flood) {
+    const piece = 'data: ' + JSON.stringify({ type: 'token', t: '~'.repeat(1000), i: 0 }) + '\n\n';
+    let left = todo.flood;
+    const more = () => {
+      while (left > 0 && !response.destroyed) {
+        left--;
+        if (!response.write(piece)) { response.once('drain', more); break; }
+      }
+      fs.writeFileSync(beside('left'), String(left));
+      if (left === 0 && !response.writableEnded) { send({ type: 'end', tokens_out: todo.flood, stop_reason: 'EOS' }); response.end('data: [DONE]\n\n'); }
+    };
+    more();
+    return;
+  }
   if (todo.hang) return;
   if (todo.cut) { setTimeout(() => response.destroy(), 20); return; }
   if (!todo.events.some((e) => e.type === 'end' || e.type === 'error')) {

@@ -1,0 +1,38 @@
+/* queue_limit.c - see queue_limit.h. */
+#include "worker/queue_limit.h"
+
+#include <stdio.h>
+
+#include "api/board.h"
+#include "base/clock.h"
+#include "net/http_server.h"
+#include "worker/job.h"
+#include "worker/server.h"
+
+bool queue_limit_ends(const struct queue_limit *q, struct job *j)
+{
+    int64_t since = j->submitted_ms > q->open_ms ? j->submitted_ms : q->open_ms;
+    int64_t waited = clock_ms() - since;
+
+    if (q->limit_ms <= 0 || !q->open_ms || waited <= q->limit_ms)
+        return false;
+    job_fail(j, API_QUEUE_TIMEOUT,
+             "No slot became free within the %.10g seconds that a request may wait: it waited for "
+             "%.1f",
+             (double)q->limit_ms / 1000, (double)waited / 1000);
+    atomic_fetch_add(&q->board->queue_timeouts, 1);
+    return true;
+}
+
+void queue_limit_tell(const struct server *s, struct job *j, struct http_exchange *x)
+{
+    int64_t after_s = server_retry_after(s);
+    char seconds[24];
+
+    if (!j->failed || j->error.code != API_QUEUE_TIMEOUT)
+        return;
+    json_object_set_new(j->error.details, "retry_after_s", json_integer(after_s));
+    snprintf(seconds, sizeof seconds, "%lld", (long long)after_s);
+    if (x)
+        http_add_header(x, "Retry-After", seconds);
+}

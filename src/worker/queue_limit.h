@@ -1,0 +1,38 @@
+/*
+ * queue_limit.h - how long a job may wait for a slot, and what it is told when that was too long.
+ *
+ * A job that waited longer ends with QUEUE_TIMEOUT: as a 503 with Retry-After where nothing of its
+ * answer was sent, else as the stream's error event. The time counts from the job's admission, or
+ * from the model's being ready where that was later: a load has limits of its own. Judged by the
+ * engine's thread between two passes, where no other thread can begin the job meanwhile.
+ */
+#ifndef RBEE_WORKER_QUEUE_LIMIT_H
+#define RBEE_WORKER_QUEUE_LIMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct board;
+struct http_exchange;
+struct job;
+struct server;
+
+#define QUEUE_LIMIT_DEFAULT_S 60
+
+struct queue_limit {
+    int64_t limit_ms; /* 0 or less = none */
+    int64_t open_ms;  /* since when jobs are begun (clock_ms); 0 = not yet */
+    struct board *board;
+};
+
+/* True, and the job has failed and is counted, when it has waited too long. The engine's thread. */
+bool queue_limit_ends(const struct queue_limit *q, struct job *j);
+
+/*
+ * Of a job that failed so: puts into its error after how many seconds there may be a place, and
+ * into the answer's Retry-After where no stream has begun (x not NULL). Other jobs are left as they
+ * are. The loop's thread.
+ */
+void queue_limit_tell(const struct server *s, struct job *j, struct http_exchange *x);
+
+#endif

@@ -1,0 +1,195 @@
+'use strict';
+/*
+ * back-pressure.test.js - more is asked than can be done: those who wait too long are told so, and when to
+ * come again; those who read too slowly hold up nobody and no memory, and are cut with a reason.
+ *
+ * The work is done by a hollow model (lib/gguf.js), which goes on for thousands of tokens, or by a program
+ * that says what it is told (lib/fakeworker.js). Nothing here depends on how fast it is.
+ */
+const { test, describe, before, after } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const net = require('node:net');
+const path = require('node:path');
+
+const { startWorker, makeFolder, sleep, until } = require('./lib/proc.js');
+const { ask, stream } = require('./lib/sse.js');
+const { startHive, get, post, list } = require('./lib/hive.js');
+const { writeHollowModel } = require('./lib/gguf.js');
+const { makeFakeWorker } = require('./lib/fakeworker.js');
+
+const HOLLOW = path.join(makeFolder(), 'hollow.gguf');
+writeHollowModel(HOLLOW, { layers: 4, embd: 256, ff: 704, ctx: 16384 });
+const SLOW = { model: HOLLOW, threads: 1, ctx: 16384, speculate: 'off' };
+const ENDLESS = { prompt: 'abc', max_tokens: 16000, temperature: 0 };
+
+const state = async (worker) => (await ask(`${worker.url}/v1/ready`)).json;
+const isIdle = async (worker) => { const s = await state(worker); return s.ready && !s.slots_busy && !s.queued; };
+const infer = (worker, body) => ask(`${worker.url}/v1/inference`, { method: 'POST', body });
+const rssMiB = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+
+/* A client that sends a request and reads only when it is told to. */
+function lazyClient(url, body) {
+  const { port, pathname } = new URL(url), text = JSON.stringify(body);
+  const socket = net.connect(Number(port), '127.0.0.1');
+  const client = { socket, n: 0, tail: '', closed: false }; // how many ~ came, and the last bytes
+  socket.on('error', () => {});
+  socket.on('close', () => { client.closed = true; });
+  socket.pause();
+  socket.write(`POST ${pathname} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`);
+  client.readOn = () => {
+    socket.setEncoding('latin1');
+    socket.on('data', (piece) => {
+      client.n += piece.split('~').length - 1;
+      client.tail = (client.tail + piece).slice(-100);
+    });
+    socket.resume();
+  };
+  return client;
+}
+
+describe('the queue has a deadline', () => {
+  let worker, running;
+  before(async () => {
+    worker = await startWorker({ ...SLOW, slots: 1, queue: 4, 'queue-timeout': '300ms' });
+    await until(() => isIdle(worker), 'ready');
+    running = await stream(`${worker.url}/v1/inference`, { method: 'POST', body: ENDLESS });
+    await running.find((e) => e.type === 'token');
+  });
+  after(async () => { running.leave(); await worker.stop(); });
+
+  test('nothing sent yet: 503 with Retry-After, and it is counted', async () => {
+    const answer = await infer(worker, { ...ENDLESS, stream: false });
+    assert.strictEqual(answer.status, 503, answer.text);
+    const { error } = answer.json;
+    assert.strictEqual(error.code, 'QUEUE_TIMEOUT');
+    assert.match(error.message, /within the 0\.3 seconds .* waited for \d+\.\d/);
+    const after = Number(answer.headers['retry-after']);
+    assert.ok(Number.isInteger(after) && after >= 1 && after <= 60);
+    assert.strictEqual(error.details.retry_after_s, after);
+    assert.strictEqual(error.details.tokens_out, 0);
+    assert.strictEqual((await state(worker)).queue_timeouts, 1);
+  });
+
+  test('a stream: the error event and [DONE]', async () => {
+    const before_n = (await state(worker)).queue_timeouts;
+    const s = await stream(`${worker.url}/v1/inference`, { method: 'POST', body: ENDLESS });
+    const events = await s.all();
+    assert.deepStrictEqual(events.map((e) => e.type), ['started', 'error']);
+    assert.strictEqual(events[1].code, 'QUEUE_TIMEOUT');
+    assert.ok(events[1].details.retry_after_s >= 1);
+    assert.ok(s.done);
+    assert.strictEqual((await state(worker)).queue_timeouts, before_n + 1);
+    assert.ok(!running.over); // who has a slot keeps it
+  });
+});
+
+test('a wait within the limit is none: the next in line gets its answer', async (t) => {
+  const worker = await startWorker({ ...SLOW, slots: 1, queue: 4, 'queue-timeout': '-1' });
+  t.after(() => worker.stop());
+  await until(() => isIdle(worker), 'ready');
+  const [first, second] = await Promise.all([1, 2].map(() => infer(worker, { ...ENDLESS, max_tokens: 50, stream: false })));
+  assert.deepStrictEqual([first.status, second.status], [200, 200]);
+  assert.strictEqual((await state(worker)).queue_timeouts, 0);
+});
+
+test('through the hive: [hive] queue_timeout, counted in the list', async (t) => {
+  const hive = await startHive({ flags: { slots: 1, threads: 1, ctx: 16384 },
+    env: { RBEE_HIVE_QUEUE_TIMEOUT: '300ms', RBEE_HIVE_SPECULATE: 'off' } });
+  t.after(() => hive.stop());
+  const body = { model: HOLLOW, ...ENDLESS };
+  const running = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { ...body, stream: true } });
+  await running.find((e) => e.choices && e.choices[0].text);
+  const answer = await post(hive, '/v1/completions', body);
+  assert.strictEqual(answer.status, 503, answer.text);
+  assert.strictEqual(answer.json.error.code, 'queue_timeout');
+  assert.ok(Number(answer.headers['retry-after']) >= 1);
+  const s = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { ...body, stream: true } });
+  await s.all();
+  assert.ok(s.done);
+  assert.strictEqual(s.events.at(-2).json.error.code, 'queue_timeout', s.raw);
+  assert.strictEqual((await list(hive))[0].queue_timeouts, 2);
+  running.leave();
+});
+
+describe('over a worker that says what it is told', () => {
+  let hive, fake, model;
+  before(async () => {
+    const folder = makeFolder();
+    fake = { ...makeFakeWorker(folder), left: () => Number(fs.readFileSync(path.join(folder, 'left'), 'utf8') || NaN) /* being written: NaN */ };
+    model = path.join(makeFolder(), 'any.gguf');
+    fs.writeFileSync(model, 'any');
+    hive = await startHive({ flags: { worker: fake.program } });
+  });
+  after(() => hive && hive.stop());
+
+  test("each API's shape of it, with the worker's own word of when to come again", async () => {
+    const told = { status: 503, body: { error: { code: 'QUEUE_TIMEOUT', message: 'No slot', src: 'worker', details: { retry_after_s: 7 } } } };
+    const prompt = JSON.stringify(told), messages = [{ role: 'user', content: prompt }];
+    const find = { '/v1/chat/completions': [{ messages }, (j) => j.error.code, 'queue_timeout'],
+      '/v1/completions': [{ prompt }, (j) => j.error.code, 'queue_timeout'],
+      '/v1/messages': [{ messages, max_tokens: 9 }, (j) => j.error.type, 'overloaded_error'],
+      '/api/chat': [{ messages }, (j) => /No slot/.test(j.error), true] };
+    for (const [where, [body, look, want]] of Object.entries(find)) {
+      for (const streamed of [true, false]) {
+        const answer = await post(hive, where, { model, stream: streamed, ...body });
+        assert.strictEqual(answer.status, 503, `${where}: ${answer.text}`);
+        assert.strictEqual(answer.headers['retry-after'], '7', where);
+        assert.strictEqual(look(answer.json), want, `${where}: ${answer.text}`);
+      }
+    }
+  });
+
+  test('of a client that does not read the worker is not read further; once it reads, it gets all', async () => {
+    const FLOOD = 30000; // of over 1,000 bytes: far more than kernels keep
+    const before_mib = rssMiB(hive.pid);
+    const lazy = lazyClient(`${hive.url}/v1/completions`, { model, stream: true, prompt: JSON.stringify({ flood: FLOOD }) });
+    let last = -1;
+    await until(async () => { // until nothing moves any more
+      await sleep(200);
+      let now = last;
+      try { now = fake.left(); } catch { return false; }
+      const still = now === last;
+      last = now;
+      return still;
+    }, 'the flood stands');
+    assert.ok(last > FLOOD / 2, `only ${last} of ${FLOOD} are still to come: who keeps the others?`);
+    assert.ok(!lazy.closed);
+    const grown = rssMiB(hive.pid) - before_mib;
+    assert.ok(grown < 4, `the hive grew by ${grown.toFixed(1)} MiB`);
+    for (let i = 0; i < 5; i++) { // the others are served
+      const other = await post(hive, '/v1/completions', { model, prompt: JSON.stringify({ events: [{ type: 'token', t: 'hello', i: 0 }] }) });
+      assert.strictEqual(other.status, 200, other.text);
+    }
+    lazy.readOn();
+    await until(() => /data: \[DONE\]/.test(lazy.tail), () => `[DONE]: ${lazy.n} ~`);
+    assert.strictEqual(lazy.n, 1000 * FLOOD);
+    lazy.socket.destroy();
+  });
+
+  test('a client that does not read and leaves: the worker is told', async () => {
+    const lazy = lazyClient(`${hive.url}/v1/completions`, { model, stream: true, prompt: JSON.stringify({ flood: 1e6 }) });
+    await until(async () => (await list(hive))[0].slots_busy === 1, 'busy');
+    lazy.socket.destroy();
+    await until(async () => (await list(hive))[0].slots_busy === 0, 'free');
+  });
+});
+
+test('a worker cuts a client that reads nothing, past the limit: logged, counted, its slot freed', async (t) => {
+  const worker = await startWorker({ ...SLOW, slots: 2 });
+  t.after(() => worker.stop());
+  await until(() => isIdle(worker), 'ready');
+  const before_mib = rssMiB(worker.pid);
+  const lazy = lazyClient(`${worker.url}/v1/inference`, { ...ENDLESS, logprobs: true, top_logprobs: 20, stream: true });
+  const other = await stream(`${worker.url}/v1/inference`, { method: 'POST', body: { ...ENDLESS, max_tokens: 100 } });
+  assert.strictEqual((await other.all()).at(-1).tokens_out, 100);
+  await until(async () => (await state(worker)).slow_clients_cut === 1, () => `cut:\n${worker.stderr}`, 60000);
+  await until(() => isIdle(worker), 'free');
+  const [, port, bytes, limit] = await worker.says(/127\.0\.0\.1:(\d+) reads too slowly and is cut off: (\d+) bytes wait for it; the limits are (\d+) bytes/);
+  assert.strictEqual(Number(port), lazy.socket.localPort);
+  assert.strictEqual(Number(limit), 1 << 20);
+  assert.ok(Number(bytes) > limit && Number(bytes) < 2 * limit, bytes);
+  const grown = rssMiB(worker.pid) - before_mib;
+  assert.ok(grown < 150, `the worker grew by ${grown.toFixed(1)} MiB`); // its caches of 16,384 positions are filled meanwhile
+  lazy.socket.destroy();
+});
