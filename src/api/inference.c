@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "api/inference_checks.h"
+#include "api/json_copy.h"
 #include "base/str.h"
 #include "base/uuid.h"
 
@@ -188,7 +189,7 @@ static void take_bias(struct checks *c, const struct field *f, const json_t *val
 static void take_schema(struct checks *c, const struct field *f, const json_t *value)
 {
     if (json_is_object(value) || json_is_boolean(value))
-        c->r->json_schema = json_deep_copy(value);
+        c->r->json_schema = json_copy_all(value);
     else
         checks_fail(c, f->name, "JSON Schema", "json_schema must be an object, true or false.");
     c->no_memory = c->no_memory || (json_is_object(value) && !c->r->json_schema);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_copy.h"
 #include "base/buf.h"
 #include "base/str.h"
 #include "chat/constrain_text.h"
@@ -58,8 +59,7 @@ static int make_thought(struct chat_constraint *c, struct grammar_store *store,
 static json_t *schema_of(const json_t *tool, bool any)
 {
     const json_t *parameters = json_object_get(json_object_get(tool, "function"), "parameters");
-    json_t *schema =
-        json_is_object(parameters) && !any ? json_deep_copy(parameters) : json_object();
+    json_t *schema = json_is_object(parameters) && !any ? json_copy_all(parameters) : json_object();
 
     if (schema && !json_object_get(schema, "type"))
         json_object_set_new(schema, "type", json_string("object"));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_copy.h"
 #include "base/buf.h"
 #include "base/str.h"
 
@@ -106,8 +107,8 @@ static json_t *arguments_of(const json_t *function, const struct chat_abilities 
 
 static int add_call(json_t *calls, const json_t *call, const struct chat_abilities *a)
 {
-    json_t *copy = json_copy((json_t *)(uintptr_t)call);
-    json_t *function = json_copy(json_object_get(call, "function"));
+    json_t *copy = json_copy_top(call);
+    json_t *function = json_copy_top(json_object_get(call, "function"));
     int rc = json_object_set_new(function, "arguments", arguments_of(function, a));
 
     rc |= json_object_set_new(copy, "function", function);
@@ -307,7 +308,7 @@ static int set_thoughts(json_t *message)
 
 static int add_normal(json_t *out, const json_t *message, const struct chat_abilities *a)
 {
-    json_t *copy = json_copy((json_t *)(uintptr_t)message);
+    json_t *copy = json_copy_top(message);
     int rc;
 
     drop_nulls(copy);

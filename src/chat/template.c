@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "api/json_copy.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "jinja/jinja.h"
@@ -26,7 +27,7 @@ static json_t *variables(const struct chat_template *t, json_t *messages, const 
     json_t *vars = json_pack("{s:O, s:n, s:b, s:s, s:s}", "messages", messages, "documents",
                              "add_generation_prompt", !c->no_generation_prompt, "bos_token", t->bos,
                              "eos_token", t->eos);
-    int rc = json_object_set_new(vars, "tools", tools ? json_deep_copy(tools) : json_null());
+    int rc = json_object_set_new(vars, "tools", tools ? json_copy_all(tools) : json_null());
 
     if (c->vars)
         rc |= json_object_update(vars, (json_t *)(uintptr_t)c->vars);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_copy.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "hive/gateway/answer_internal.h"
@@ -199,7 +200,7 @@ static void on_end(void *arg, const struct event_end *end, struct api_error *e, 
 static char *body_of(const struct choice *c)
 {
     const struct order *o = &c->answer->order;
-    json_t *body = json_copy(o->body), *prompt;
+    json_t *body = json_copy_top(o->body), *prompt;
     char *text;
 
     if (!body)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "api/json_copy.h"
 #include "base/str.h"
 #include "hive/gateway/dialects.h"
 
@@ -137,7 +138,7 @@ static void read_input(struct fields *f, struct order *o)
 /* The tools as they are repeated: what OpenAI's description requires of each is always there. */
 static json_t *echo_of(const json_t *tools)
 {
-    json_t *out = json_deep_copy(tools), *tool;
+    json_t *out = json_copy_all(tools), *tool;
     size_t i;
 
     json_array_foreach(out, i, tool)
