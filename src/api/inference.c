@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "api/inference_checks.h"
-#include "api/json_copy.h"
+#include "api/json_whole.h"
 #include "base/str.h"
 #include "base/uuid.h"
 

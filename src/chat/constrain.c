@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/json_copy.h"
+#include "api/json_whole.h"
 #include "base/buf.h"
 #include "base/str.h"
 #include "chat/constrain_text.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/json_copy.h"
+#include "api/json_whole.h"
 #include "base/buf.h"
 #include "base/str.h"
 
@@ -85,23 +85,31 @@ static json_t *short_id(const char *id)
     return json_stringn(out, sizeof out);
 }
 
-/* Arguments as the template wants them; a text that holds no object stays one. */
+static json_t *text_of_json(const json_t *value)
+{
+    struct buf text;
+
+    buf_init(&text, TEXT_MAX);
+    json_put_value(&text, value, 0);
+    return take_text(&text);
+}
+
+/* Arguments as the template wants them; a text that holds no object stays one. NULL: no memory. */
 static json_t *arguments_of(const json_t *function, const struct chat_abilities *a)
 {
     json_t *args = json_object_get(function, "arguments"), *made = NULL;
-    char *text;
+    json_error_t why = {0};
 
     if (json_is_string(args) && json_string_length(args) == 0)
         args = NULL;
+    if (json_is_object(args) && a->arguments_as_text)
+        return text_of_json(args);
     if (json_is_string(args) && !a->arguments_as_text)
-        made = json_loadb(json_string_value(args), json_string_length(args), 0, NULL);
-    if (json_is_object(args) && a->arguments_as_text) {
-        text = json_dumps(args, 0);
-        made = text ? json_string(text) : NULL;
-        free(text);
-    }
+        made = json_loadb(json_string_value(args), json_string_length(args), 0, &why);
     if (!args)
         return a->arguments_as_text ? json_string("{}") : json_object();
+    if (!made && json_error_code(&why) == json_error_out_of_memory)
+        return NULL;
     return made ? made : json_incref(args);
 }
 
@@ -141,11 +149,9 @@ static void put_call(struct buf *out, const json_t *call)
     const json_t *function = json_object_get(call, "function");
     json_t *shown = json_pack("{s:O, s:O}", "name", json_object_get(function, "name"), "arguments",
                               json_object_get(function, "arguments"));
-    char *text = json_dumps(shown, 0);
 
     buf_puts(out, out->len ? "\n" : "");
-    buf_puts(out, text ? text : "");
-    free(text);
+    json_put_value(out, shown, 0);
     json_decref(shown);
 }
 
@@ -241,11 +247,8 @@ static void put_tools(struct buf *out, const json_t *tools, const struct chat_fo
     buf_puts(out, tools_head);
     json_array_foreach(tools, i, tool)
     {
-        char *text = json_dumps(json_object_get(tool, "function"), 0);
-
-        buf_puts(out, text ? text : "");
+        json_put_value(out, json_object_get(tool, "function"), 0);
         buf_putc(out, '\n');
-        free(text);
     }
     buf_puts(out, "To call one, answer with nothing but this:\n");
     put_example(out, f);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "api/json_copy.h"
+#include "api/json_whole.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "jinja/jinja.h"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "api/inference.h"
-#include "api/json_copy.h"
+#include "api/json_whole.h"
 #include "api/modelref.h"
 #include "base/buf.h"
 #include "base/json.h"
@@ -168,16 +168,25 @@ static void test_oom__http(void **state)
     oom_run(read_events, false);
 }
 
-/* jansson's copies leave out what there was no memory for: a message went without its text. */
+/* jansson's copies and texts leave out what there was no memory for: a message went without its
+ * text, a call without the names of its arguments. */
+#define ORIGINAL "{\"a\": [1, {\"b\": \"c\"}], \"d\": {\"e\": [[]]}, \"f\": 1.5}"
 static json_t *original;
 
 static int copy_json(void)
 {
     json_t *all = json_copy_all(original), *top = json_copy_top(original);
-    int rc = all && top ? 0 : ERR_NO_MEMORY;
+    struct buf text;
+    int rc;
 
-    if ((all && !json_equal(all, original)) || (top && !json_equal(top, original)))
+    buf_init(&text, TEXT_MAX);
+    rc = json_put_value(&text, original, 0);
+    if (!all || !top)
+        rc = ERR_NO_MEMORY;
+    if ((all && !json_equal(all, original)) || (top && !json_equal(top, original)) ||
+        (rc == 0 && !str_eq(buf_str(&text), ORIGINAL)))
         rc = OOM_WRONG;
+    buf_done(&text);
     json_decref(all);
     json_decref(top);
     return rc;
@@ -186,8 +195,7 @@ static int copy_json(void)
 static void test_oom__copies_are_whole(void **state)
 {
     (void)state;
-    original =
-        json_loads("{\"a\": [1, {\"b\": \"c\"}], \"d\": {\"e\": [[]]}, \"f\": 1.5}", 0, NULL);
+    original = json_loads(ORIGINAL, 0, NULL);
     assert_non_null(original);
     oom_run(copy_json, false);
     json_decref(original);

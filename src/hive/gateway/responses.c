@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "api/json_copy.h"
+#include "api/json_whole.h"
 #include "base/str.h"
 #include "hive/gateway/dialects.h"
 
