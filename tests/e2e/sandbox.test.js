@@ -7,10 +7,13 @@
 const { test, describe } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
+const path = require('node:path');
+const { spawnSync } = require('node:child_process');
 
-const { testModel, startWorker, until } = require('./lib/proc.js');
+const { WORKER, testModel, makeFolder, startWorker, until } = require('./lib/proc.js');
 const { startHive, get, spawnReady, list } = require('./lib/hive.js');
-const { stream } = require('./lib/sse.js');
+const { ask, stream } = require('./lib/sse.js');
+const { writeHollowModel } = require('./lib/gguf.js');
 const { run } = require('./lib/keeper.js');
 
 const MODEL = testModel();
@@ -75,6 +78,41 @@ describe('a worker by hand', () => {
     const worker = await startWorker({ model: MODEL });
     await worker.says(/sandbox: (full|seccomp)/);
     assert.strictEqual(status(worker.child.pid, 'Seccomp'), '2');
+    const limits = fs.readFileSync(`/proc/${worker.child.pid}/limits`, 'utf8');
+    assert.match(limits, /^Max core file size +0 +0 /m);
+    assert.match(limits, /^Max file size +1073741824 +1073741824 /m); // its log is a file
     await worker.stop();
+  });
+
+  /* All parts and the template are opened at the door, by their names, and read behind it. */
+  it('has a split model and a template of its own', async () => {
+    const folder = makeFolder();
+    const template = path.join(folder, 't.jinja');
+    writeHollowModel(path.join(folder, 'm.gguf'), { layers: 2, embd: 64, ff: 64, parts: 2 });
+    fs.writeFileSync(template, '{% for m in messages %}{{ m.content }}{% endfor %}');
+    const worker = await startWorker({ model: path.join(folder, 'm-00001-of-00002.gguf'), 'chat-template': template });
+    await until(async () => (await ask(`${worker.url}/v1/ready`)).json.ready, () => worker.stderr);
+    assert.strictEqual(status(worker.child.pid, 'Seccomp'), '2');
+    const { json, text } = await ask(`${worker.url}/v1/inference`, { method: 'POST',
+      body: { messages: [{ role: 'user', content: 'abc' }], max_tokens: 4, temperature: 0, stream: false } });
+    assert.ok(json && json.tokens_out === 4 && text.includes('aaaa'), text);
+    await worker.stop();
+  });
+});
+
+describe('commands', () => {
+  const inspect = (...args) => spawnSync(WORKER, ['inspect', ...args], { encoding: 'utf8' });
+
+  it('are the same with the sandbox and without', () => {
+    const inside = inspect(MODEL), without = inspect('--sandbox', 'off', MODEL);
+    assert.deepStrictEqual([inside.status, without.status], [0, 0], inside.stderr + without.stderr);
+    assert.strictEqual(inside.stdout, without.stdout);
+    assert.ok(JSON.parse(inside.stdout).supported);
+  });
+
+  it('say which words there are for it', () => {
+    const wrong = inspect('--sandbox', 'perhaps', MODEL);
+    assert.strictEqual(wrong.status, 1);
+    assert.match(wrong.stderr, /'perhaps'; there are auto, off and required/);
   });
 });

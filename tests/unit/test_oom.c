@@ -250,15 +250,12 @@ static int parse_reference(void)
 {
     struct model_ref r;
     struct err err = {0};
-    char *text;
     int rc = model_ref_parse("hf:org/repo:Q4_K_M@v1", &r, &err);
+    char *text = rc ? NULL : model_ref_text(&r);
 
-    if (rc)
-        return rc;
-    text = model_ref_text(&r);
-    if (!text)
+    if (rc == 0 && !text)
         rc = ERR_NO_MEMORY;
-    else if (!str_eq(text, "hf:org/repo:Q4_K_M@v1"))
+    else if (rc == 0 && !str_eq(text, "hf:org/repo:Q4_K_M@v1"))
         rc = OOM_WRONG;
     free(text);
     model_ref_done(&r);

@@ -41,8 +41,9 @@ function vocabulary() {
 }
 const N_VOCAB = 27 + 3 + 256;
 
-/* Writes the model; its size in bytes. Every weight is zero. */
-function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null } = {}) {
+/* Writes the model; its (first part's) size in bytes. Every weight is zero. With `parts` 2 the file
+ * x.gguf becomes x-00001-of-00002.gguf and x-00002-of-00002.gguf. */
+function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null, parts = 1 } = {}) {
   const meta = [
     entry('general.architecture', STRING, 'llama'),
     entry('general.name', STRING, 'hollow'),
@@ -67,6 +68,23 @@ function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, te
       [`blk.${i}.ffn_down.weight`, [ff, embd]], [`blk.${i}.attn_norm.weight`, [embd]],
       [`blk.${i}.ffn_norm.weight`, [embd]]);
   }
+  return writeParts(file, meta, shapes, parts)[0].size;
+}
+
+/* Tensors without bytes on the disk, in so many files; [{ file, size }]. Source of the split keys and
+ * names: ggml's published split naming. */
+function writeParts(file, meta, shapes, n) {
+  const share = Math.ceil(shapes.length / n);
+  return Array.from({ length: n }, (_, i) => {
+    const split = n === 1 ? [] : [entry('split.no', U32, i), entry('split.count', U32, n)];
+    const number = (k) => String(k).padStart(5, '0');
+    const name = n === 1 ? file : file.replace(/\.gguf$/, `-${number(i + 1)}-of-${number(n)}.gguf`);
+    const all = [...(i === 0 ? meta : []), ...split];
+    return { file: name, size: writeHollow(name, all, shapes.slice(i * share, (i + 1) * share)) };
+  });
+}
+
+function writeHollow(file, meta, shapes) {
   let offset = 0;
   const infos = shapes.map(([name, dims]) => {
     const info = Buffer.concat([string(name), u32(dims.length), ...dims.map(u64), u32(0), u64(offset)]);
