@@ -313,9 +313,7 @@ void editline_close(struct editline *e)
         e->f.history_end(e->history);
     if (e->screen)
         fclose(e->screen);
-    if (e->library)
-        dlclose(e->library);
-    free(e);
+    free(e); /* the library stays: it and those behind it keep memory of their own until the end */
 }
 
 void editline_remember(struct editline *e, const char *text)

@@ -26,6 +26,7 @@ const ENDLESS = { prompt: 'abc', max_tokens: 16000, temperature: 0 };
 const state = async (worker) => (await ask(`${worker.url}/v1/ready`)).json;
 const isIdle = async (worker) => { const s = await state(worker); return s.ready && !s.slots_busy && !s.queued; };
 const infer = (worker, body) => ask(`${worker.url}/v1/inference`, { method: 'POST', body });
+const sanitized = /asan|tsan/.test(process.env.RBEE_BUILD || ''); // a sanitizer keeps what was freed
 const rssMiB = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
 
 /* A client that sends a request and reads only when it is told to. */
@@ -156,7 +157,7 @@ describe('over a worker that says what it is told', () => {
     assert.ok(last > FLOOD / 2, `only ${last} of ${FLOOD} are still to come: who keeps the others?`);
     assert.ok(!lazy.closed);
     const grown = rssMiB(hive.pid) - before_mib;
-    assert.ok(grown < 4, `the hive grew by ${grown.toFixed(1)} MiB`);
+    assert.ok(sanitized || grown < 4, `the hive grew by ${grown.toFixed(1)} MiB`);
     for (let i = 0; i < 5; i++) { // the others are served
       const other = await post(hive, '/v1/completions', { model, prompt: JSON.stringify({ events: [{ type: 'token', t: 'hello', i: 0 }] }) });
       assert.strictEqual(other.status, 200, other.text);
@@ -190,6 +191,6 @@ test('a worker cuts a client that reads nothing, past the limit: logged, counted
   assert.strictEqual(Number(limit), 1 << 20);
   assert.ok(Number(bytes) > limit && Number(bytes) < 2 * limit, bytes);
   const grown = rssMiB(worker.pid) - before_mib;
-  assert.ok(grown < 150, `the worker grew by ${grown.toFixed(1)} MiB`); // its caches of 16,384 positions are filled meanwhile
+  assert.ok(sanitized || grown < 150, `the worker grew by ${grown.toFixed(1)} MiB`); // its caches of 16,384 positions are filled meanwhile
   lazy.socket.destroy();
 });

@@ -276,7 +276,7 @@ describe('two machines', () => {
     const wrong = () => b.curl('https://10.77.0.1:8080/v1/workers/list', '-H', 'Authorization: Bearer wrong-wrong-wrong-wrong');
     const right = ['-H', `Authorization: Bearer ${fs.readFileSync(path.join(home, 'api-key'), 'utf8')}`];
     let last;
-    for (let i = 0; i < 14; i++) last = wrong();
+    for (let i = 0; i < 40 && last?.status !== 429; i++) last = wrong(); // one in 6 s is forgiven meanwhile
     assert.strictEqual(last.status, 429, last.text);
     assert.match(last.head, /^Retry-After: [1-9]\d*\r?$/m);
     assert.strictEqual(JSON.parse(last.text).error.code, 'TOO_MANY_FAILURES');
@@ -402,7 +402,7 @@ describe('two machines', () => {
       const full = path.join(home, file);
       fs.chmodSync(full, mode);
       const r = a.run(HIVE, ['daemon', '--addr', '0.0.0.0:8080', '--home', home]);
-      assert.strictEqual(r.status, 1, file);
+      assert.strictEqual(r.status, 1, `${file}: ${r.signal} ${r.error} ${r.stderr}`);
       assert.match(r.stderr, /chmod 600/);
       fs.chmodSync(full, 0o600);
     }

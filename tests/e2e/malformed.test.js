@@ -110,6 +110,7 @@ function exchange(port, bytes, cut) {
 }
 
 const statusesOf = (heard) => [...heard.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((m) => Number(m[1]));
+const sanitized = /asan|tsan/.test(process.env.RBEE_BUILD || '');
 const rssKiB = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 const fdsOf = (pid) => fs.readdirSync(`/proc/${pid}/fd`).length;
 
@@ -149,6 +150,7 @@ test(`${N} malformed requests: refused or closed, none taken`, async () => {
   while (fdsOf(hive.pid) > descriptors && Date.now() < end) await new Promise((r) => setTimeout(r, 20));
   assert.ok(fdsOf(hive.pid) <= descriptors, `${fdsOf(hive.pid)} descriptors, ${descriptors} before`);
   const growth = rssKiB(hive.pid) - memory;
-  assert.ok(growth < GROWTH_MAX_KIB, `the hive grew by ${growth} KiB`);
+  // a sanitizer keeps what was freed
+  assert.ok(sanitized || growth < GROWTH_MAX_KIB, `the hive grew by ${growth} KiB`);
   console.log(`malformed: ${N}, seed ${SEED}: ${JSON.stringify(ends)}, ${growth} KiB more memory`);
 });
