@@ -115,6 +115,25 @@ static bool is_to_be_told(struct culprit *c, enum failed_kind kind, int64_t now_
     return true;
 }
 
+int failed_keys_check(const struct failed_keys *f, const struct access *a,
+                      const struct access_ask *ask, const char *peer, const char *src,
+                      int64_t now_ms, int *entry, struct api_error *e, int *wait_s)
+{
+    int rc = access_check(a, ask, src, entry, e);
+    bool by_link = rc == 0 && *entry == ACCESS_BY_LINK;
+
+    *wait_s = ask->authorization && !by_link ? failed_keys_wait_s(f, peer, now_ms) : 0;
+    if (*wait_s == 0)
+        return rc;
+    if (rc)
+        api_error_done(e);
+    api_error_set(e, API_TOO_MANY_FAILURES, src,
+                  "Too many wrong keys came from this address; it is listened to again in %d "
+                  "seconds.",
+                  *wait_s);
+    return -1;
+}
+
 bool failed_keys_note(struct failed_keys *f, enum failed_kind kind, const char *peer,
                       int64_t now_ms, uint64_t *n)
 {

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "api/access.h"
+
 #define FAILED_KEYS_BURST     10
 #define FAILED_KEYS_REFILL_MS 6000
 #define FAILED_KEYS_MAX       1024  /* addresses remembered */
@@ -36,6 +38,14 @@ void failed_keys_free(struct failed_keys *f);
 
 /* `peer` is "1.2.3.4:567" or "[::1]:567". Seconds until it is listened to again; 0 = now. */
 int failed_keys_wait_s(const struct failed_keys *f, const char *peer, int64_t now_ms);
+
+/*
+ * access_check, for an address that may have to wait: TOO_MANY_FAILURES with *wait_s > 0 when it
+ * has to and shows any key but the link key, which is too long to be guessed. Notes nothing.
+ */
+int failed_keys_check(const struct failed_keys *f, const struct access *a,
+                      const struct access_ask *ask, const char *peer, const char *src,
+                      int64_t now_ms, int *entry, struct api_error *e, int *wait_s);
 
 /*
  * It was wrong. True when that should be told now: *n is then how often it was so since last told.

@@ -224,21 +224,9 @@ static void note_forbidden(struct doors *d, const struct access_ask *ask, const 
 int doors_check(struct doors *d, const struct access_ask *ask, const char *peer,
                 struct api_error *e, int *retry_after_s)
 {
-    int entry, rc = access_check(&d->access, ask, SRC, &entry, e);
+    int entry, rc = failed_keys_check(d->failed, &d->access, ask, peer, SRC, clock_ms(), &entry, e,
+                                      retry_after_s);
 
-    *retry_after_s = 0;
-    if (rc == 0 && entry == ACCESS_BY_LINK) /* too long to be guessed, and a worker's */
-        return 0;
-    *retry_after_s = ask->authorization ? failed_keys_wait_s(d->failed, peer, clock_ms()) : 0;
-    if (*retry_after_s > 0) {
-        if (rc)
-            api_error_done(e);
-        api_error_set(e, API_TOO_MANY_FAILURES, SRC,
-                      "Too many wrong keys came from this address; it is listened to again in %d "
-                      "seconds.",
-                      *retry_after_s);
-        return -1;
-    }
     if (rc == 0) {
         if (entry >= 0)
             doors_note_use(d, &d->keys.items[entry]);

@@ -32,29 +32,10 @@ static void fail(struct download *d, enum api_code code, const char *fmt, ...)
 
 /* ---- the card ---- */
 
-/* A search among cards: for a reference, or for the card of a path. */
-struct search {
-    const char *model_ref, *path;
-    struct card *found;
-};
-
-static bool on_card(void *arg, struct card *c)
-{
-    struct search *s = arg;
-
-    if ((s->model_ref && card_has_ref(c, s->model_ref)) || (s->path && str_eq(c->path, s->path)))
-        s->found = c;
-    else
-        card_free(c);
-    return s->found == NULL;
-}
-
+/* The one on disk of a reference, or at a path. */
 static struct card *find_card(const struct download *d, const char *model_ref, const char *path)
 {
-    struct search s = {.model_ref = model_ref, .path = path};
-
-    card_scan(d->owner->models_dir, d->ref.repo, on_card, &s);
-    return s.found;
+    return card_find(d->owner->models_dir, d->ref.repo, model_ref, path);
 }
 
 /* The card of what was chosen: the one on disk when another reference made it, else a new one. */

@@ -203,7 +203,6 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
 
 static int find_card(struct export *ex, const char *text, struct api_error *e)
 {
-    struct model_ref ref;
     char *path;
 
     if (models_locate(ex->h->models, text, &ex->model_ref, &path, e))
@@ -215,10 +214,7 @@ static int find_card(struct export *ex, const char *text, struct api_error *e)
                       ex->model_ref);
         return -1;
     }
-    if (model_ref_parse(ex->model_ref, &ref, NULL) == 0) {
-        ex->card = card_find(ex->h->models->dir, ref.repo, ex->model_ref, NULL);
-        model_ref_done(&ref);
-    }
+    ex->card = models_card(ex->h->models, ex->model_ref);
     if (ex->card)
         return 0;
     api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "the card of %.300s is gone", ex->model_ref);

@@ -205,6 +205,17 @@ static bool add_name(void *arg, const struct catalog_row *row)
     return true;
 }
 
+struct card *models_card(const struct models *m, const char *canonical)
+{
+    struct model_ref ref;
+    struct card *card = model_ref_parse(canonical, &ref, NULL) == 0
+                            ? card_find(m->dir, ref.repo, canonical, NULL)
+                            : NULL;
+
+    model_ref_done(&ref);
+    return card;
+}
+
 void models_say_missing(struct models *m, const char *canonical, struct api_error *e)
 {
     struct near names = {0};

@@ -17,6 +17,9 @@ struct models {
 /* Enters a model whose files are in place. */
 int models_enter(struct models *m, const char *model_ref, const struct card *card, struct err *err);
 
+/* The card of a downloaded or imported model (card_free), or NULL when it is gone. */
+struct card *models_card(const struct models *m, const char *canonical);
+
 /* *e for a model that is not here, with the names that come near. */
 void models_say_missing(struct models *m, const char *canonical, struct api_error *e);
 

@@ -190,7 +190,6 @@ static bool on_card(void *arg, struct card *card)
 static int add_one(struct verify *v, const char *text, struct api_error *e)
 {
     struct models *m = v->h->models;
-    struct model_ref ref;
     struct card *card = NULL;
     char *canonical, *path;
 
@@ -201,13 +200,8 @@ static int add_one(struct verify *v, const char *text, struct api_error *e)
                       "%.300s has no digest to be compared with: it was neither downloaded nor "
                       "imported",
                       canonical);
-    else if (model_ref_parse(canonical, &ref, NULL) == 0) {
-        card = card_find(m->dir, ref.repo, canonical, NULL);
-        model_ref_done(&ref);
-        if (!card)
-            api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "the card beside %.300s is gone",
-                          path);
-    }
+    else if (!(card = models_card(m, canonical)))
+        api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "the card beside %.300s is gone", path);
     free(canonical);
     free(path);
     return card && add_card(v, card) ? 0 : -1;

@@ -116,21 +116,9 @@ int entrance_check(struct entrance *e, const struct access *a, struct http_excha
 {
     const struct access_ask ask = {http_path(x), http_header(x, "host"), http_header(x, "origin"),
                                    http_header(x, "authorization")};
-    int entry, rc = access_check(a, &ask, ANSWER_SRC, &entry, error);
+    int entry, rc = failed_keys_check(e->failed, a, &ask, http_peer(x), ANSWER_SRC, clock_ms(),
+                                      &entry, error, wait_s);
 
-    *wait_s = 0;
-    if (rc == 0 && entry == ACCESS_BY_LINK) /* too long to be guessed, and the hive's own */
-        return 0;
-    *wait_s = ask.authorization ? failed_keys_wait_s(e->failed, http_peer(x), clock_ms()) : 0;
-    if (*wait_s > 0) {
-        if (rc)
-            api_error_done(error);
-        api_error_set(error, API_TOO_MANY_FAILURES, ANSWER_SRC,
-                      "Too many wrong keys came from this address; it is listened to again in %d "
-                      "seconds.",
-                      *wait_s);
-        return -1;
-    }
     if (rc && error->code == API_INVALID_API_KEY)
         note_failure(e, http_peer(x));
     return rc;
