@@ -56,12 +56,23 @@ int security_chain_write(struct security_chain *c, int64_t at_unix_ms, const cha
     return rc;
 }
 
+/* Is text's beginning a hash and the quote behind it? The caller has HEX_DIGITS + 1 bytes. */
+static bool is_quoted_hash(const char *text)
+{
+    size_t i = 0;
+
+    while (i < HEX_DIGITS &&
+           ((text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f')))
+        i++;
+    return i == HEX_DIGITS && text[i] == '"';
+}
+
 int security_chain_check(struct security_chain *c, const char *line, size_t n, struct err *err)
 {
     const size_t head = strlen(PREFIX);
 
     if (n < head + HEX_DIGITS + 2 || memcmp(line, PREFIX, head) != 0 || line[n - 1] != '}' ||
-        strspn(line + head, "0123456789abcdef") != HEX_DIGITS)
+        !is_quoted_hash(line + head))
         return err_set(err, ERR_INVALID, "this is no line of a security log");
     if (!c->open && memcmp(line + head, c->last, HEX_DIGITS) != 0)
         return err_set(err, ERR_INVALID,

@@ -215,6 +215,27 @@ static void test_security_chain__a_changed_line_is_found(void **state)
     buf_done(&b);
 }
 
+/* A line is n bytes and no string: a search for a NUL once ran on into what lay behind it. */
+static void test_security_chain__a_line_ends_where_it_ends(void **state)
+{
+    static const char hex[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    char text[128];
+
+    (void)state;
+    for (size_t n = 1; n < sizeof hex + 12; n++) {
+        int whole = snprintf(text, sizeof text, "{\"prev\":\"%s\"}", hex);
+        struct security_chain c = {.open = true};
+        char *line = malloc(n);
+
+        assert_non_null(line);
+        memcpy(line, text, n);
+        line[n - 1] = '}';
+        assert_int_equal(security_chain_check(&c, line, n, NULL),
+                         n == (size_t)whole ? 0 : ERR_INVALID);
+        free(line);
+    }
+}
+
 /* Reads the files, the oldest first, as one chain; returns the number of lines. */
 static unsigned check_files(const char *dir)
 {
@@ -310,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_pairings__work_once_and_in_time),
         cmocka_unit_test(test_pairings__file_holds_no_code_and_survives_damage),
         cmocka_unit_test(test_security_chain__a_changed_line_is_found),
+        cmocka_unit_test(test_security_chain__a_line_ends_where_it_ends),
         cmocka_unit_test(test_security_log__goes_on_behind_the_last_line),
         cmocka_unit_test(test_security_log__stays_a_chain_when_it_is_full),
     };
