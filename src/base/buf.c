@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 
-#define BUF_FIRST_CAP 256
+#define BUF_FIRST_CAP 64 /* a thousand open streams hold ten thousand of them */
 
 void buf_init(struct buf *b, size_t max_bytes)
 {

@@ -347,7 +347,7 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
     if (rc == 0)
         rc = tasks_create(h->post, &h->tasks, err);
     if (rc == 0)
-        rc = http_client_create_curl(h->base, &h->outside, err);
+        rc = http_client_create_curl_late(h->base, &h->outside, err);
     if (rc == 0)
         rc = http_client_create_plain(h->base, HTTP_NAMES_REFUSED, &h->inside, err);
     if (rc == 0 && h->doors.pin[0]) /* its workers show its own certificate */

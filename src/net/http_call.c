@@ -251,10 +251,15 @@ static int copy_params(struct http_call *call, const struct http_call_params *pa
 int http_call_start(struct http_client *c, const struct http_call_params *params,
                     struct http_call **out, struct err *err)
 {
-    struct http_call *call = calloc(1, c->via->call_bytes);
     struct timeval now = {0, 0};
-    int rc;
+    struct http_call *call;
+    int rc = c->via->make_real && !c->real ? c->via->make_real(c, err) : 0;
 
+    if (rc)
+        return rc;
+    if (c->real)
+        c = c->real;
+    call = calloc(1, c->via->call_bytes);
     if (!call)
         return err_no_memory(err, c->via->call_bytes, "an HTTP request");
     call->client = c;

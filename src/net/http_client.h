@@ -91,6 +91,12 @@ struct tls;
 void http_client_use_tls(struct http_client *c, const struct tls *tls);
 /* libcurl's multi interface; resolves names in threads of its own. */
 int http_client_create_curl(struct event_base *base, struct http_client **out, struct err *err);
+/*
+ * The same, but libcurl is loaded with the first call, with the 30 libraries that it brings along:
+ * http_call_start is then ERR_UNSUPPORTED where our module with it is not installed.
+ */
+int http_client_create_curl_late(struct event_base *base, struct http_client **out,
+                                 struct err *err);
 /* Cancels what is under way (no callbacks). Not from within a callback. NULL is fine. */
 void http_client_free(struct http_client *c);
 

@@ -36,6 +36,8 @@ struct http_transport {
     void (*remove)(struct http_call *call);   /* ends its transport in silence; also unbegun */
     void (*done)(struct http_call *call);     /* frees what setup made; also half-built */
     void (*close)(struct http_client *c);     /* frees the client; it has no calls */
+    /* Not NULL: makes c->real, which gets the calls; nothing above but `close` is there then. */
+    int (*make_real)(struct http_client *c, struct err *err);
 };
 
 struct http_client {
@@ -43,7 +45,8 @@ struct http_client {
     const struct http_transport *via;
     struct event *ev_later;
     struct http_call *calls;
-    unsigned n_entered; /* > 0: a transport that calls back is on the stack */
+    unsigned n_entered;       /* > 0: a transport that calls back is on the stack */
+    struct http_client *real; /* owned: of one that is made with the first call */
 };
 
 struct http_call {

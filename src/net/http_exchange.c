@@ -35,6 +35,11 @@ const char *http_body(const struct http_exchange *x, size_t *n)
     return buf_str(&x->req.body);
 }
 
+void http_drop_body(struct http_exchange *x)
+{
+    buf_done(&x->req.body);
+}
+
 int http_limit_body(struct http_exchange *x, size_t n)
 {
     const char *text = http_request_header(&x->req, "content-length");

@@ -183,7 +183,7 @@ static int be_secure(struct plain_call *t, struct err *err)
 
     if (rc == 0 && !c->trust)
         rc = c->tls->client_create(&c->trust, err);
-    snprintf(t->place, sizeof t->place, "https %s %s", t->url.place, pin ? pin : "");
+    t->place = str_printf("https %s %s", t->url.place, pin ? pin : "");
     return rc;
 }
 
@@ -214,13 +214,16 @@ static int setup(struct http_call *call, struct err *err)
     if (rc)
         return rc;
     http_url_shown(call->url, shown, sizeof shown);
-    str_copy(t->place, sizeof t->place, t->url.place);
     if (call->params.follow)
         return err_set(err, ERR_UNSUPPORTED, "redirects of %s are not followed here", shown);
     for (const char *c = call->method; *c; c++)
         if (*c < 'A' || *c > 'Z')
             return err_set(err, ERR_INVALID, "\"%s\" is not an HTTP method", call->method);
-    return t->url.tls ? be_secure(t, err) : 0;
+    if (t->url.tls)
+        rc = be_secure(t, err);
+    else
+        t->place = str_dup(t->url.place);
+    return rc || t->place ? rc : err_no_memory(err, strlen(t->url.place), "an HTTP call");
 }
 
 static void begin(struct http_call *call)
@@ -256,6 +259,7 @@ static void done(struct http_call *call)
     if (t->has_answer)
         http_answer_done(&t->answer);
     free(t->addrs);
+    free(t->place);
 }
 
 static void client_close(struct http_client *base)

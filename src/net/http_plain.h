@@ -21,7 +21,6 @@
 #define PLAIN_DEAD_BETWEEN_S 5          /* ... so often ... */
 #define PLAIN_DEAD_ASKS      3          /* ... and so many times: gone after 30 s */
 #define PLAIN_REQUEST_MAX    (1u << 20) /* a request's head */
-#define PLAIN_PLACE_MAX      (HTTP_URL_HOST_MAX + TLS_PIN_BYTES + 24)
 
 struct bufferevent;
 
@@ -49,10 +48,10 @@ struct plain_conn {
 struct plain_call {
     struct http_call call; /* first */
     struct http_url url;
-    char place[PLAIN_PLACE_MAX]; /* "host:port", with TLS "https host:port pin" */
-    struct http_addrs *addrs;    /* owned; NULL before they are needed, and once connected */
-    size_t n_tried;              /* of the addresses */
-    int64_t connect_by_ms;       /* the end of connecting */
+    char *place;              /* owned: "host:port", with TLS "https host:port pin" */
+    struct http_addrs *addrs; /* owned; NULL before they are needed, and once connected */
+    size_t n_tried;           /* of the addresses */
+    int64_t connect_by_ms;    /* the end of connecting */
     struct plain_conn *conn;
     struct http_answer answer;
     bool has_answer; /* `answer` is initialised */

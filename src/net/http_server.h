@@ -115,6 +115,7 @@ const char *http_path(const struct http_exchange *x);   /* decoded, without the 
 const char *http_query(const struct http_exchange *x, const char *name);  /* decoded, or NULL */
 const char *http_header(const struct http_exchange *x, const char *name); /* or NULL; any case */
 const char *http_body(const struct http_exchange *x, size_t *n);          /* NUL-terminated */
+void http_drop_body(struct http_exchange *x); /* read and needed no more: a stream may last */
 const char *http_request_id(const struct http_exchange *x);
 const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:53210" */
 

@@ -11,7 +11,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 
-const { testModel, makeFolder, sleep, until } = require('./lib/proc.js');
+const { testModel, makeFolder, sleep, until, BUILD, HIVE } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
 const { startHive, get, post, remove, spawn, spawnReady, list } = require('./lib/hive.js');
 const { Hub, sha256 } = require('./lib/hub.js');
@@ -55,6 +55,13 @@ async function downloadFails(hive, ref, code) {
   assert.strictEqual(end.stage, 'error', JSON.stringify(end));
   assert.strictEqual(end.code, code, JSON.stringify(end));
   return end;
+}
+
+/* Where `meson install` would put it. */
+function installedModules() {
+  const options = JSON.parse(fs.readFileSync(path.join(BUILD, 'meson-info/intro-buildoptions.json'), 'utf8'));
+  const value = (name) => options.find((o) => o.name === name).value;
+  return [path.join(value('prefix'), value('libdir'), 'rbee', 'librbee-curl.so')];
 }
 
 const partsIn = (hive) => spawnSync('find', [path.join(hive.home, 'models'), '-type', 'f'], { encoding: 'utf8' })
@@ -456,6 +463,22 @@ describe('the hive ends on the way', () => {
     assert.strictEqual((await download(hive, 'hf:end/deleted')).at(-1).stage, 'complete');
     assert.ok(fs.existsSync(file));
   });
+});
+
+test('without the module that holds libcurl the hive runs, and says what is missing when it is needed', async (t) => {
+  if (installedModules().some((file) => fs.existsSync(file))) return t.skip('the module is installed on this machine');
+  const alone = path.join(makeFolder('rbee-alone-'), 'rbee-hive');
+  fs.copyFileSync(HIVE, alone);
+  const hive = await startHive({ program: alone, flags: { worker: WORKER }, env: { HF_ENDPOINT: hub.url } });
+  t.after(() => hive.stop());
+  hub.put('alone/m', { 'm.gguf': random(1000) });
+  for (let i = 0; i < 2; i++) {
+    const end = (await download(hive, 'hf:alone/m')).at(-1);
+    assert.strictEqual(end.stage, 'error', JSON.stringify(end));
+    assert.match(end.message, /librbee-curl\.so is neither beside the program in .*; install it, or libcurl/);
+  }
+  assert.strictEqual((await get(hive, '/v1/models')).status, 200);
+  return undefined;
 });
 
 describe('a full disk', () => {

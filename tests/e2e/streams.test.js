@@ -11,9 +11,10 @@ const { startHive, list } = require('./lib/hive.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 
 const N = 1000, BATCH = 100;
-const STREAM_KIB = 14; // a connection, a request, a call to the worker; measured: 11.3
+const STREAM_KIB = 10; // a connection, a request, a call to the worker; measured: 8.4
+const HIVE_MB = 20;    // all of the hive, in 1e6 bytes; measured: 17.0
 
-const ownKiB = (pid) => Number(/^Anonymous:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]);
+const kib = (pid, what) => Number(new RegExp(`^${what}:\\s+(\\d+)`, 'm').exec(fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]);
 const sanitized = Boolean(process.env.ASAN_OPTIONS || process.env.TSAN_OPTIONS);
 
 test(`${N} open streams: their memory, and they all end`, { skip: sanitized && 'a sanitizer has memory of its own' }, async (t) => {
@@ -30,11 +31,13 @@ test(`${N} open streams: their memory, and they all end`, { skip: sanitized && '
     s.write(`POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
   });
   await open();
-  const before = ownKiB(hive.pid);
+  const before = kib(hive.pid, 'Anonymous');
   for (let i = 0; i < N / BATCH; i++) await Promise.all(Array.from({ length: BATCH }, open));
-  const each = (ownKiB(hive.pid) - before) / N;
+  const each = (kib(hive.pid, 'Anonymous') - before) / N;
   assert.strictEqual((await list(hive))[0].slots_busy, N + 1);
   assert.ok(each < STREAM_KIB, `${each.toFixed(1)} KiB a stream`);
+  const mb = kib(hive.pid, 'Rss') * 1024 / 1e6;
+  assert.ok(mb < HIVE_MB, `the hive has ${mb.toFixed(1)} MB resident`);
   for (const s of all) s.destroy();
   await until(async () => (await list(hive))[0].slots_busy === 0, 'all have ended');
 });

@@ -353,6 +353,7 @@ void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *
     check_choices(a, &f);
     rc = fields_end(&f, &e, REPLY_SRC);
     fields_done(&f);
+    http_drop_body(x);
     if (rc)
         fail(a, &e, 0);
     else if (!dialect->early || !dialect->early(a))

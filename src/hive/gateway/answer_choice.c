@@ -27,6 +27,7 @@ void choice_done(struct choice *c)
     }
     free(c->tools);
     json_decref(c->logprobs);
+    free(c->end.stop_sequence);
     buf_done(&c->text);
     buf_done(&c->reasoning);
 }
@@ -159,7 +160,7 @@ static void say_cancelled(struct api_error *e)
     api_error_set(e, API_REQUEST_CANCELLED, REPLY_SRC, "the worker's job was cancelled");
 }
 
-static void on_end(void *arg, const struct event_end *end, struct api_error *e, bool untouched)
+static void on_end(void *arg, struct event_end *end, struct api_error *e, bool untouched)
 {
     struct choice *c = arg;
     struct answer *a = c->answer;
@@ -185,6 +186,7 @@ static void on_end(void *arg, const struct event_end *end, struct api_error *e, 
     }
     answer_begin(a);
     c->end = *end;
+    end->stop_sequence = NULL;
     c->ended = true;
     a->n_open--;
     if (a->order.stream && a->dialect->end)

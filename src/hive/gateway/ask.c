@@ -40,6 +40,7 @@ static void ask_free(struct ask *a)
     buf_done(&a->scratch);
     buf_done(&a->refusal);
     free(a->worker_id);
+    free(a->end.stop_sequence);
     api_error_done(a->error);
     free(a->error);
     free(a);
@@ -100,7 +101,9 @@ static bool on_data(void *arg, const char *data, size_t n)
     if (event_read(data, n, &a->scratch, &e)) {
         fail(a, "the worker sent what is no event", "");
     } else if (e.kind == EVENT_END) {
+        free(a->end.stop_sequence);
         a->end = e.end;
+        e.end.stop_sequence = NULL;
         a->ended = true;
     } else if (e.kind == EVENT_ERROR) {
         fail_with(a, &e.error);

@@ -30,10 +30,11 @@ struct ask_params {
     void (*on_comment)(void *arg); /* the worker is there, and has nothing to say */
     void (*on_pause)(void *arg);   /* all that came in one read was given: time to write it out */
     /*
-     * One of the two: how it ended, or what went wrong (moved out or freed behind the call).
+     * One of the two: how it ended, or what went wrong (what they hold is moved out, or freed
+     * behind the call).
      * `untouched`: the worker has not begun on it, so that another one may be asked instead.
      */
-    void (*on_end)(void *arg, const struct event_end *end, struct api_error *e, bool untouched);
+    void (*on_end)(void *arg, struct event_end *end, struct api_error *e, bool untouched);
 };
 
 /* -1 with *e when nothing began. */

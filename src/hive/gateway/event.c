@@ -6,6 +6,7 @@
  */
 #include "hive/gateway/event.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -95,10 +96,8 @@ static void read_end(const json_t *root, struct buf *scratch, struct event_end *
     if (!json_is_string(matched))
         return;
     json_put_string(scratch, json_string_value(matched), json_string_length(matched));
-    if (scratch->len >= 2 && scratch->len - 2 < sizeof end->stop_sequence) {
-        memcpy(end->stop_sequence, scratch->data + 1, scratch->len - 2);
-        end->stop_sequence[scratch->len - 2] = '\0';
-    }
+    if (!buf_failed(scratch) && scratch->len >= 2)
+        end->stop_sequence = str_ndup(scratch->data + 1, scratch->len - 2);
 }
 
 static void read_error(const json_t *root, struct api_error *e)
@@ -180,6 +179,8 @@ int event_read(const char *data, size_t n, struct buf *scratch, struct event *ou
 void event_done(struct event *e)
 {
     api_error_done(&e->error);
+    free(e->end.stop_sequence);
+    e->end.stop_sequence = NULL;
     json_decref(e->root);
     e->root = NULL;
 }

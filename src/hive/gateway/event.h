@@ -16,8 +16,6 @@
 #include "api/errors.h"
 #include "base/buf.h"
 
-#define EVENT_STOP_MAX 1024 /* bytes of a stop sequence that matched, escaped */
-
 enum event_kind {
     EVENT_STARTED,   /* the prompt was accepted */
     EVENT_TEXT,      /* of the answer */
@@ -35,7 +33,7 @@ struct event_end {
     uint64_t prompt_tokens, cached_tokens, tokens_out, reasoning_tokens, tool_calls;
     int64_t prefill_ms, decode_ms, queue_ms;
     enum event_stop stop;
-    char stop_sequence[EVENT_STOP_MAX]; /* raw, "" = none */
+    char *stop_sequence; /* owned, raw; NULL = none, or no memory for it */
 };
 
 struct event {
@@ -45,8 +43,8 @@ struct event {
     unsigned tool;          /* TOOL_CALL, TOOL_ARGS: which */
     const char *id, *name;  /* TOOL_CALL */
     const json_t *logprobs; /* TEXT: an array, or NULL */
-    struct event_end end;
-    struct api_error error; /* ERROR; whoever is told may move it elsewhere */
+    struct event_end end;   /* END; whoever is told may move its text elsewhere */
+    struct api_error error; /* ERROR; likewise */
     json_t *root;           /* owned: what the texts lie in; NULL on the quick way */
 };
 

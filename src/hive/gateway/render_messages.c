@@ -48,7 +48,7 @@ static const char *stop_reason(const struct choice *c)
 static void put_stop(struct buf *out, const struct choice *c)
 {
     buf_printf(out, "\"stop_reason\":\"%s\",\"stop_sequence\":", stop_reason(c));
-    if (c->end.stop == EVENT_STOP_SEQUENCE)
+    if (c->end.stop == EVENT_STOP_SEQUENCE && c->end.stop_sequence)
         buf_printf(out, "\"%s\"", c->end.stop_sequence);
     else
         buf_puts(out, "null");

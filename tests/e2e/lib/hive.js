@@ -8,10 +8,10 @@ const { HIVE, Proc, makeFolder, until } = require('./proc.js');
 const { ask } = require('./sse.js');
 
 /* Flags as an object: { slots: 2 } is --slots 2. `home` may be one that an earlier hive had. */
-async function startHive({ flags = {}, env = {}, home = makeFolder('rbee-hive-') } = {}) {
+async function startHive({ flags = {}, env = {}, home = makeFolder('rbee-hive-'), program = HIVE } = {}) {
   const args = ['daemon', '--addr', '127.0.0.1:0', '--home', home];
   for (const [name, value] of Object.entries(flags)) args.push(`--${name}`, String(value));
-  const hive = new Proc(HIVE, args, { env: { HOME: home, ...env } });
+  const hive = new Proc(program, args, { env: { HOME: home, ...env } });
   hive.home = home;
   [, hive.url] = await hive.says(/^rbee-hive \S+ listening on (http:\/\/127\.0\.0\.1:\d+)$/m);
   return hive;
