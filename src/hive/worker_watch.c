@@ -87,10 +87,12 @@ static void check_load(struct worker *w, int64_t now)
 
     if (limit <= 0 || now - w->started_ms < limit)
         return;
-    worker_kill(w, API_LOADING_TIMEOUT,
-                "%.200s was not loaded within %lld s (%llu of %llu bytes were read)", w->model_ref,
-                (long long)(limit / 1000), (unsigned long long)atomic_load(&w->board->bytes_loaded),
-                (unsigned long long)atomic_load(&w->board->bytes_total));
+    worker_kill(
+        w, API_LOADING_TIMEOUT,
+        "%.200s was not loaded within %lld s (%llu of %llu bytes were read)%s", w->model_ref,
+        (long long)(limit / 1000), (unsigned long long)atomic_load(&w->board->bytes_loaded),
+        (unsigned long long)atomic_load(&w->board->bytes_total),
+        w->state == WORKER_SUSPENDED ? "; its worker had been stopped by a signal (SIGSTOP)" : "");
 }
 
 bool worker_is_unused(const struct worker *w)
@@ -185,13 +187,15 @@ static void look(struct worker *w, int64_t now)
     if (!worker_state_runs(w->state))
         return;
     ask_health(w, now);
-    if (!worker_state_runs(w->state) || !check_steps(w, now) || w->state == WORKER_SUSPENDED)
+    if (!worker_state_runs(w->state) || !check_steps(w, now))
+        return;
+    if (state == BOARD_STARTING || state == BOARD_LOADING)
+        check_load(w, now); /* also of one that is stopped: its clients wait all the same */
+    if (w->state == WORKER_SUSPENDED)
         return;
     if (state == BOARD_READY && w->state == WORKER_LOADING)
         worker_move(w, WORKER_IS_READY);
-    if (state == BOARD_STARTING || state == BOARD_LOADING) {
-        check_load(w, now);
-    } else if (state == BOARD_READY && w->ready_ms == 0) {
+    if (state == BOARD_READY && w->ready_ms == 0) {
         w->ready_ms = now;
         w->ready_activity_ms = atomic_load(&w->board->last_activity_ms);
         log_info("%s is ready after %lld ms", w->id, (long long)(now - w->started_ms));
