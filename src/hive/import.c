@@ -1,6 +1,8 @@
 /* import.c - see import.h: the steps of each item. */
 #include "hive/import.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 #include "hive/models_internal.h"
 #include "hive/rehash.h"
 #include "hive/reply.h"
+#include "hive/upload.h"
 
 struct import {
     struct hive *h;
@@ -86,6 +89,12 @@ static void enter(struct import *im, struct chore *c)
         return;
     }
     im->n_imported++;
+    for (size_t i = 0; i < item->m.n_files; i++)
+        if (upload_is_part(m, item->m.files[i].path)) {
+            if (im->was_here)
+                unlink(item->m.files[i].path);
+            upload_moved(item->m.files[i].path);
+        }
     chore_say(
         c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "stage", "imported", "model_ref",
                      item->m.model_ref, "name", item->m.name, "local_path", im->card->files[0].path,
@@ -115,6 +124,18 @@ static bool on_copied(void *arg, uint64_t n_more)
     return chore_count(arg, n_more);
 }
 
+/* A move is one rename: after a power cut the name shall not be there without the bytes. */
+static int sync_file(const char *path, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+
+    if (fd < 0 || fsync(fd) != 0)
+        rc = err_errno(err, ERR_IO, errno, "cannot bring %s to the disk", path);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 /* In the step's thread. The file that goes in is the one that was hashed. */
 static int place_one(struct import *im, struct chore *c, size_t i, struct err *err)
 {
@@ -125,6 +146,8 @@ static int place_one(struct import *im, struct chore *c, size_t i, struct err *e
 
     if (rc == 0)
         rc = path_real(item->m.files[i].path, &real, err);
+    if (rc == 0 && item->wish == PLACE_MOVE)
+        rc = sync_file(real, err);
     if (rc == 0)
         rc = place_file(real, im->card->files[i].path, item->wish, &watch, &im->how, err);
     free(real);
@@ -308,7 +331,8 @@ static bool is_ours(const struct import *im, const char *path)
 {
     size_t n = strlen(im->h->models->dir);
 
-    return strncmp(path, im->h->models->dir, n) == 0 && path[n] == '/';
+    return strncmp(path, im->h->models->dir, n) == 0 && path[n] == '/' &&
+           !upload_is_part(im->h->models, path);
 }
 
 static void next_item(struct import *im, struct chore *c)

@@ -14,6 +14,7 @@
 
 struct hive;
 struct http_exchange;
+struct manifest_model;
 
 struct import_item {
     struct store_model m; /* commit "" = the digest of its first file; owned */
@@ -33,6 +34,9 @@ void import_list_done(struct import_list *l);
  */
 int import_list_file(const char *path, const char *as, enum place_wish wish,
                      struct import_list *out, struct err *err);
+/* One model of a manifest; its files lie in `dir`, under the names that the manifest gives. */
+int import_list_model(const char *dir, const struct manifest_model *model, enum place_wish wish,
+                      struct import_list *out, struct err *err);
 /* The models of a folder with a manifest. */
 int import_list_folder(const char *dir, enum place_wish wish, struct import_list *out,
                        struct err *err);

@@ -175,6 +175,18 @@ static int take_model(const char *dir, const struct manifest_model *from, enum p
     return 0;
 }
 
+int import_list_model(const char *dir, const struct manifest_model *model, enum place_wish wish,
+                      struct import_list *out, struct err *err)
+{
+    int rc;
+
+    *out = (struct import_list){0};
+    rc = take_model(dir, model, wish, out, err);
+    if (rc)
+        import_list_done(out);
+    return rc;
+}
+
 int import_list_folder(const char *dir, enum place_wish wish, struct import_list *out,
                        struct err *err)
 {

@@ -37,8 +37,7 @@ void manifest_done(struct manifest *m)
     *m = (struct manifest){0};
 }
 
-/* One plain name, as manifest_file_name makes them. */
-static bool is_plain(const char *name)
+bool manifest_is_plain(const char *name)
 {
     return name[0] && name[0] != '.' && strlen(name) <= PATH_COMPONENT_MAX &&
            strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-%") ==
@@ -52,7 +51,7 @@ static int take_file(const json_t *entry, struct manifest_file *f, struct err *e
     const char *sha256 = json_string_value(json_object_get(entry, "sha256"));
     json_int_t size = json_integer_value(json_object_get(entry, "size_bytes"));
 
-    if (!file || !is_plain(file))
+    if (!file || !manifest_is_plain(file))
         return err_set(err, ERR_INVALID, "a file's name is missing, or is not one plain name");
     if (!sha256 || !store_is_sha256(sha256) || size <= 0)
         return err_set(err, ERR_INVALID, "%.100s has no size or no SHA-256 of 64 hex digits", file);

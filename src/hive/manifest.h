@@ -42,6 +42,9 @@ struct manifest {
 /* The name of a file in the folder: the last part of its own name, made harmless. free() */
 int manifest_file_name(const char *name, char **out, struct err *err);
 
+/* One plain name, as that makes them: no slash, no dot in front. */
+bool manifest_is_plain(const char *name);
+
 /* ERR_INVALID with the place that is wrong, ERR_LIMIT. manifest_done in either case. */
 int manifest_parse(const char *text, size_t n, struct manifest *out, struct err *err);
 /* ERR_NOT_FOUND when the folder has none. */

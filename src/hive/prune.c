@@ -14,6 +14,7 @@
 #include "hive/models_internal.h"
 #include "hive/place.h"
 #include "hive/reply.h"
+#include "hive/upload.h"
 #include "hive/verify.h"
 
 #define FOLDER_DEPTH 8
@@ -55,8 +56,12 @@ static bool on_card(void *arg, struct card *card)
     return true;
 }
 
-static const char *why_of(const char *name)
+static const char *why_of(const struct pruning *p, const char *path)
 {
+    const char *name = path_base(path);
+
+    if (upload_is_part(p->m, path))
+        return "an unfinished push; pushing it again would go on with it";
     if (str_ends(name, VERIFY_BAD_TAIL))
         return "set aside: its digest was wrong";
     if (strstr(name, ".part"))
@@ -84,7 +89,7 @@ static void look_at_file(struct pruning *p, const char *path)
     bool busy = folder && json_object_get(p->busy, folder);
 
     if (folder && !busy && !json_object_get(p->used, path))
-        add_item(p, "path", path, why_of(path_base(path)), place_freed_by(path));
+        add_item(p, "path", path, why_of(p, path), place_freed_by(path));
     free(folder);
 }
 
@@ -136,7 +141,7 @@ static void name_plan(const json_t *items, char hex[CARD_SHA256_BYTES])
 
 static void look_everywhere(struct pruning *p)
 {
-    static const char *const folders[] = {"hf", "local"};
+    static const char *const folders[] = {"hf", "local", UPLOAD_FOLDER};
     struct err err;
 
     card_scan(p->m->dir, NULL, on_card, p);

@@ -15,7 +15,7 @@
 
 static const struct route *const tables[] = {routes_node,   routes_workers, routes_downloads,
                                              routes_models, routes_catalog, routes_gateway,
-                                             routes_pair};
+                                             routes_pair,   routes_upload};
 
 /* True when the path fits the pattern; the part under '*' goes to id. */
 static bool fits(const char *pattern, const char *path, char id[ROUTE_ID_MAX])

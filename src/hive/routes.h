@@ -15,7 +15,7 @@ struct route {
 
 /* Each ends with a NULL method. */
 extern const struct route routes_node[], routes_workers[], routes_downloads[], routes_models[],
-    routes_catalog[], routes_gateway[], routes_pair[];
+    routes_catalog[], routes_upload[], routes_gateway[], routes_pair[];
 
 /* routes_hub.c: what a repository of the hub offers. */
 void routes_get_files(struct hive *h, struct http_exchange *x, const char *id);

@@ -152,13 +152,19 @@ int client_text(struct client *c, const struct client_ask *ask, struct buf *body
                 struct api_error *e)
 {
     struct http_call_params params = {.method = ask->method, .url = ask->url};
+    const char *headers[] = {client_headers[0], client_headers[1], ask->header, NULL};
     struct err err = {0};
+    char type[128];
     int status = 0, rc;
 
-    params.headers = client_headers;
+    if (ask->type) {
+        snprintf(type, sizeof type, "Content-Type: %s", ask->type);
+        headers[1] = type;
+    }
+    params.headers = headers;
     params.bearer = c->key;
     params.body = ask->body;
-    params.body_bytes = ask->body ? strlen(ask->body) : 0;
+    params.body_bytes = ask->body_bytes ? ask->body_bytes : ask->body ? strlen(ask->body) : 0;
     params.body_max = body->max;
     params.timeout_ms = ask->timeout_ms ? ask->timeout_ms : CLIENT_TIMEOUT_MS;
     params.connect_timeout_ms =

@@ -34,6 +34,9 @@ struct client_ask {
     const char *method; /* NULL = GET */
     const char *url;
     const char *body;           /* JSON, or NULL */
+    size_t body_bytes;          /* 0 = to its NUL */
+    const char *type;           /* of the body; NULL = JSON */
+    const char *header;         /* one more, "Name: value", or NULL */
     int64_t timeout_ms;         /* of the whole call; 0 = CLIENT_TIMEOUT_MS */
     int64_t connect_timeout_ms; /* 0 = as timeout_ms */
     bool after_interrupt;       /* goes on though Ctrl+C was pressed: what cleans up */

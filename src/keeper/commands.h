@@ -11,6 +11,7 @@ int cmd_workers_stop(const struct cli_command *self, int argc, char **argv);
 int cmd_models_list(const struct cli_command *self, int argc, char **argv);
 int cmd_models_show(const struct cli_command *self, int argc, char **argv);
 int cmd_models_pull(const struct cli_command *self, int argc, char **argv);
+int cmd_models_push(const struct cli_command *self, int argc, char **argv);
 int cmd_models_files(const struct cli_command *self, int argc, char **argv);
 int cmd_models_import(const struct cli_command *self, int argc, char **argv);
 int cmd_models_export(const struct cli_command *self, int argc, char **argv);

@@ -31,6 +31,9 @@ static const struct cli_command commands[] = {
     {"models show", "MODEL", "tell what is known of a model", NULL, cmd_models_show},
     {"models pull", "MODEL", "download a model",
      "What has come is kept however it ends; the next pull goes on from there.", cmd_models_pull},
+    {"models push", "MODEL", "send a model of this machine to another node",
+     "What has arrived is kept however it ends; the next push goes on from there.",
+     cmd_models_push},
     {"models downloads", NULL, "show the downloads of a node", NULL, cmd_models_downloads},
     {"models cancel", "DOWNLOAD", "end a download",
      "DOWNLOAD is an id as 'models downloads' shows it, or the beginning of one, or the model.\n"

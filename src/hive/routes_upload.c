@@ -1,0 +1,149 @@
+/* routes_upload.c - /v1/models/manifest, /v1/models/upload...: models from hive to hive. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "hive/models_internal.h"
+#include "hive/reply.h"
+#include "hive/routes.h"
+#include "hive/upload.h"
+
+/* ---- the sender's side: what a model is made of ---- */
+
+static json_t *file_json(const struct card_file *f)
+{
+    char *name = NULL;
+    json_t *file = NULL;
+
+    if (manifest_file_name(f->name, &name, NULL) == 0)
+        file = json_pack("{s:s, s:s, s:s, s:I, s:s}", "file", name, "name", f->name, "path",
+                         f->path, "size_bytes", (json_int_t)f->size_bytes, "sha256", f->sha256);
+    free(name);
+    return file;
+}
+
+static json_t *manifest_json(const char *ref, const struct card *card)
+{
+    char *source = card_source(card);
+    json_t *files = json_array(), *model;
+
+    for (size_t i = 0; i < card->n_files; i++)
+        json_array_append_new(files, file_json(&card->files[i]));
+    model = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "model_ref", ref, "repo", card->repo,
+                      "commit", card->commit, "quantization", card->quantization, "source",
+                      source ? source : "", "files", files);
+    free(source);
+    return json_pack("{s:i, s:[o]}", "rbee_manifest", MANIFEST_VERSION, "models", model);
+}
+
+/* As an export's, and with the files' paths. */
+static void get_manifest(struct hive *h, struct http_exchange *x, const char *id)
+{
+    const char *asked = http_query(x, "model_ref");
+    char *canonical = NULL, *path = NULL;
+    struct api_error e = {0};
+    struct card *card = NULL;
+
+    (void)id;
+    if (!asked) {
+        reply_fail(x, API_INVALID_REQUEST, "the query needs model_ref=");
+        return;
+    }
+    if (models_locate(h->models, asked, &canonical, &path, &e)) {
+        reply_error(x, 0, &e);
+    } else if (!models_is_kept(canonical) || !(card = models_card(h->models, canonical))) {
+        reply_fail(x, API_INVALID_REQUEST,
+                   "%.300s is no model of the catalog, which alone knows digests: `rbee-keeper "
+                   "models import FILE` takes a file in, as local:NAME",
+                   canonical);
+    } else if (!card->files[0].sha256[0]) {
+        reply_fail(x, API_INVALID_REQUEST,
+                   "the SHA-256 of %.300s is not known, as its hub told none: `rbee-keeper models "
+                   "export` and `models import` by hand",
+                   canonical);
+    } else {
+        reply_json(x, 200, manifest_json(canonical, card));
+    }
+    card_free(card);
+    free(canonical);
+    free(path);
+}
+
+/* ---- the receiver's side ---- */
+
+static void with_manifest(struct hive *h, struct http_exchange *x,
+                          void (*run)(struct hive *, struct http_exchange *, struct manifest *))
+{
+    struct manifest manifest = {0};
+    struct err err = {0};
+    const char *body;
+    size_t n;
+
+    body = http_body(x, &n);
+    if (manifest_parse(body, n, &manifest, &err)) {
+        reply_fail(x, API_INVALID_REQUEST, "%s", err.text);
+        manifest_done(&manifest);
+    } else {
+        run(h, x, &manifest);
+    }
+}
+
+static void post_upload(struct hive *h, struct http_exchange *x, const char *id)
+{
+    (void)id;
+    with_manifest(h, x, upload_begin);
+}
+
+static void post_commit(struct hive *h, struct http_exchange *x, const char *id)
+{
+    (void)id;
+    with_manifest(h, x, upload_commit);
+}
+
+static void fail(struct http_exchange *x, int rc, const struct err *err)
+{
+    reply_fail(x,
+               rc == ERR_NO_SPACE    ? API_DISK_FULL
+               : rc == ERR_NOT_FOUND ? API_NOT_FOUND
+               : rc == ERR_INVALID   ? API_INVALID_REQUEST
+                                     : API_INTERNAL,
+               "%s", err->text);
+}
+
+static void put_piece(struct hive *h, struct http_exchange *x, const char *id)
+{
+    const char *said = http_header(x, "X-Content-SHA256"), *from = http_query(x, "from"),
+               *file = http_query(x, "file"), *body;
+    struct err err = {0};
+    uint64_t at = 0;
+    size_t n;
+    int rc;
+
+    body = http_body(x, &n);
+    if (!from || str_to_u64(from, &at) != 0) {
+        reply_fail(x, API_INVALID_REQUEST, "the query needs from=, where the piece begins");
+        return;
+    }
+    rc = upload_put(h->models, id, file ? file : "", at, body, n, said ? said : "", &err);
+    if (rc)
+        fail(x, rc, &err);
+    else
+        http_reply(x, 204, NULL, NULL, 0);
+}
+
+static void delete_upload(struct hive *h, struct http_exchange *x, const char *id)
+{
+    struct err err = {0};
+    int rc = upload_drop(h->models, id, &err);
+
+    if (rc)
+        fail(x, rc, &err);
+    else
+        http_reply(x, 204, NULL, NULL, 0);
+}
+
+const struct route routes_upload[] = {
+    {"GET", "/v1/models/manifest", get_manifest},      {"POST", "/v1/models/upload", post_upload},
+    {"POST", "/v1/models/upload/commit", post_commit}, {"PUT", "/v1/models/upload/*", put_piece},
+    {"DELETE", "/v1/models/upload/*", delete_upload},  {0},
+};

@@ -1,0 +1,260 @@
+/* upload.c - see upload.h: files and their pieces. */
+#include "hive/upload.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "base/sha256.h"
+#include "base/str.h"
+#include "hive/digest.h"
+#include "hive/ledger.h"
+#include "hive/models_internal.h"
+#include "hive/stores_internal.h"
+#include "hive/upload_internal.h"
+
+char *upload_folder(const struct models *m, const char *id)
+{
+    return store_is_sha256(id) ? str_printf("%s/" UPLOAD_FOLDER "/%s", m->dir, id) : NULL;
+}
+
+char *upload_part(const struct models *m, const char *id, const char *file)
+{
+    char *dir = manifest_is_plain(file) ? upload_folder(m, id) : NULL;
+    char *path = dir ? path_join(dir, file) : NULL;
+
+    free(dir);
+    return path;
+}
+
+bool upload_is_part(const struct models *m, const char *path)
+{
+    size_t n = strlen(m->dir);
+
+    return strncmp(path, m->dir, n) == 0 && str_starts(path + n, "/" UPLOAD_FOLDER "/");
+}
+
+void upload_moved(const char *part)
+{
+    char *ledger = ledger_path(part), *dir = str_ndup(part, (size_t)(path_base(part) - part - 1));
+
+    if (ledger)
+        unlink(ledger);
+    if (dir)
+        rmdir(dir);
+    free(ledger);
+    free(dir);
+}
+
+int upload_drop(const struct models *m, const char *id, struct err *err)
+{
+    char *dir = upload_folder(m, id);
+    DIR *d = dir ? opendir(dir) : NULL;
+    struct dirent *entry;
+
+    if (!d) {
+        free(dir);
+        return err_set(err, ERR_NOT_FOUND, "no upload '%.64s' is here", id);
+    }
+    while ((entry = readdir(d)))
+        unlinkat(dirfd(d), entry->d_name, 0);
+    closedir(d);
+    rmdir(dir);
+    free(dir);
+    return 0;
+}
+
+/* ---- one piece ---- */
+
+static int compare(const char *bytes, size_t n, const char *said, struct err *err)
+{
+    char hex[CARD_SHA256_BYTES];
+    struct digest *d = digest_create();
+
+    if (!d)
+        return err_no_memory(err, 1, "a digest");
+    digest_put(d, bytes, n);
+    digest_end(d, hex);
+    digest_free(d);
+    if (str_eq(hex, said))
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "the %zu bytes of this piece have the SHA-256 %s, the sender said %.64s: send "
+                   "it again",
+                   n, hex, said);
+}
+
+static int write_all(int fd, const char *bytes, size_t n, uint64_t at, const char *path,
+                     struct err *err)
+{
+    while (n > 0) {
+        ssize_t put = pwrite(fd, bytes, n, (off_t)at);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return err_errno(err, errno == ENOSPC || errno == EDQUOT ? ERR_NO_SPACE : ERR_IO, errno,
+                             "cannot write to %s", path);
+        bytes += put;
+        at += (uint64_t)put;
+        n -= (size_t)put;
+    }
+    return 0;
+}
+
+static int note(const char *part, const struct ledger_claim *claim, struct err *err)
+{
+    char *path = ledger_path(part);
+    struct ledger *l = NULL;
+    int rc = path ? ledger_reopen(path, &l, err) : err_no_memory(err, strlen(part), "a path");
+
+    if (rc == 0)
+        rc = ledger_add(l, claim, err);
+    ledger_close(l);
+    free(path);
+    return rc;
+}
+
+static int put_into(const char *part, struct ledger_claim *claim, const char *bytes,
+                    struct err *err)
+{
+    int fd = open(part, O_WRONLY | O_CLOEXEC | O_NOFOLLOW), rc;
+    struct stat st;
+
+    if (fd < 0)
+        return errno == ENOENT
+                   ? err_set(err, ERR_NOT_FOUND,
+                             "no upload of this file was begun: POST /v1/models/upload first")
+                   : err_errno(err, ERR_IO, errno, "cannot write to %s", part);
+    if (fstat(fd, &st) != 0)
+        rc = err_errno(err, ERR_IO, errno, "cannot look at %s", part);
+    else if (claim->to > (uint64_t)st.st_size)
+        rc = err_set(err, ERR_INVALID, "bytes %llu to %llu lie beyond the file's end at %llu",
+                     (unsigned long long)claim->from, (unsigned long long)claim->to,
+                     (unsigned long long)st.st_size);
+    else
+        rc = write_all(fd, bytes, (size_t)(claim->to - claim->from), claim->from, part, err);
+    close(fd);
+    return rc ? rc : note(part, claim, err);
+}
+
+int upload_put(const struct models *m, const char *id, const char *file, uint64_t from,
+               const char *bytes, size_t n, const char *said, struct err *err)
+{
+    struct ledger_claim claim = {.from = from, .to = from + n};
+    char *part;
+    int rc;
+
+    if (n == 0 || from > INT64_MAX - n || !store_is_sha256(id) || !store_is_sha256(said) ||
+        !manifest_is_plain(file))
+        return err_set(err, ERR_INVALID,
+                       "a piece is one byte and more, of an upload's id (the SHA-256 of its first "
+                       "file, 64 hex digits), with file= and its own SHA-256 in "
+                       "X-Content-SHA256");
+    if (from / UPLOAD_PIECE_BYTES != (from + n - 1) / UPLOAD_PIECE_BYTES)
+        return err_set(err, ERR_INVALID,
+                       "bytes %llu to %llu lie in two pieces: a piece ends where a MiB of the file "
+                       "ends",
+                       (unsigned long long)from, (unsigned long long)(from + n));
+    rc = compare(bytes, n, said, err);
+    if (rc)
+        return rc;
+    str_copy(claim.sha256, sizeof claim.sha256, said);
+    part = upload_part(m, id, file);
+    rc = part ? put_into(part, &claim, bytes, err) : err_no_memory(err, strlen(m->dir), "a path");
+    free(part);
+    return rc;
+}
+
+/* ---- what is there ---- */
+
+/* In a step's thread. Of the claims, those whose bytes are so; true when some are not. */
+static int check_claims(struct upload_file *f, int fd, struct ledger_found *found, struct chore *c,
+                        bool *some_bad, struct err *err)
+{
+    size_t kept = 0;
+    int rc = 0;
+
+    for (size_t i = 0; i < found->n_claims && rc == 0; i++) {
+        const struct ledger_claim *claim = &found->claims[i];
+        struct digest *d = digest_create();
+        char hex[CARD_SHA256_BYTES] = "";
+
+        rc = d ? digest_put_range(d, fd, claim->from, claim->to, chore_stopped, c, err)
+               : err_no_memory(err, 1, "a digest");
+        if (rc == 0)
+            digest_end(d, hex);
+        digest_free(d);
+        if (rc == 0 && str_eq(hex, claim->sha256)) {
+            if (pieces_close(f->pieces, claim->from, claim->to))
+                rc = err_no_memory(err, 1, "a file's pieces");
+            found->claims[kept++] = *claim;
+        }
+        chore_count(c, claim->to - claim->from);
+    }
+    *some_bad = kept < found->n_claims;
+    found->n_claims = kept;
+    return rc;
+}
+
+/* The ledger anew, with what holds. */
+static int rewrite(const char *path, const struct upload_file *f, const struct ledger_found *good,
+                   struct ledger **l, struct err *err)
+{
+    struct ledger_found none = {0};
+    int rc;
+
+    ledger_close(*l);
+    *l = NULL;
+    unlink(path);
+    rc = ledger_open(path, f->size_bytes, good->piece_bytes, &none, l, err);
+    for (size_t i = 0; i < good->n_claims && rc == 0; i++)
+        rc = ledger_add(*l, &good->claims[i], err);
+    ledger_found_done(&none);
+    return rc;
+}
+
+static int look(struct upload_file *f, int fd, struct chore *c, struct err *err)
+{
+    char *path = ledger_path(f->part);
+    struct ledger_found found = {0};
+    struct ledger *l = NULL;
+    bool some_bad = false;
+    int rc = path ? ledger_open(path, f->size_bytes, UPLOAD_PIECE_BYTES, &found, &l, err)
+                  : err_no_memory(err, strlen(f->part), "a path");
+
+    if (rc == 0)
+        rc = pieces_create(f->size_bytes, found.piece_bytes, &f->pieces, err);
+    if (rc == 0)
+        rc = check_claims(f, fd, &found, c, &some_bad, err);
+    if (rc == 0 && some_bad)
+        rc = rewrite(path, f, &found, &l, err);
+    ledger_close(l);
+    ledger_found_done(&found);
+    free(path);
+    return rc;
+}
+
+int upload_look(struct upload_file *f, struct chore *c, struct err *err)
+{
+    int fd = open(f->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644), rc;
+    struct stat st;
+
+    if (fd < 0)
+        return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot write %s",
+                         f->part);
+    if (fstat(fd, &st) != 0 ||
+        ((uint64_t)st.st_size != f->size_bytes && ftruncate(fd, (off_t)f->size_bytes) != 0))
+        rc =
+            err_errno(err, errno == EFBIG ? ERR_NO_SPACE : ERR_IO, errno,
+                      "cannot make %s %llu bytes long", f->part, (unsigned long long)f->size_bytes);
+    else
+        rc = look(f, fd, c, err);
+    close(fd);
+    return rc;
+}

@@ -1,0 +1,322 @@
+/* push.c - see push.h. */
+#include "keeper/push.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/sha256.h"
+#include "base/str.h"
+#include "keeper/interrupt.h"
+
+#define WATCH_STALL_MS 60000 /* without a byte from the hive; it sends comments meanwhile */
+
+struct push {
+    struct keeper *to;
+    const char *model_ref;
+    json_t *manifest; /* owned: of the hive here, with paths */
+    char *body;       /* owned: the same without, as it is sent */
+    struct api_error *e;
+    uint64_t limit_rate;
+
+    json_t *missing; /* owned: of the last beginning; NULL = none yet */
+    uint64_t n_total, n_there, n_sent;
+    int64_t started_ms;
+    struct progress_rate rate;
+    bool here, done, failed; /* failed: *e is set */
+    char *piece;             /* owned: PUSH_PIECE_BYTES */
+};
+
+static void show(struct push *p, const char *verb, uint64_t done, uint64_t total)
+{
+    struct progress line = {.verb = verb, .name = p->model_ref, .done = done, .total = total};
+
+    line.per_sec = progress_rate_add(&p->rate, clock_ms(), done);
+    term_progress(&p->to->term, &line);
+}
+
+/* ---- what the hive there says ---- */
+
+static bool on_event(void *arg, json_t *event, const char *data, size_t n)
+{
+    struct push *p = arg;
+    const char *stage = keeper_text(event, "stage", "");
+
+    (void)data;
+    (void)n;
+    if (str_eq(stage, "missing")) {
+        json_decref(p->missing);
+        p->missing = json_incref(event);
+        p->n_total = (uint64_t)keeper_number(event, "bytes_total", 0);
+        p->n_there = p->n_total - (uint64_t)keeper_number(event, "bytes_missing", 0);
+    } else if (str_eq(stage, "here")) {
+        p->here = true;
+    } else if (str_eq(stage, "imported")) {
+        p->done = true;
+    } else if (str_eq(stage, "error") && !p->failed) {
+        p->failed = true;
+        keeper_event_error(p->e, event, "hive");
+    } else if (str_eq(stage, "checking") || str_eq(stage, "hashing")) {
+        show(p, "Checking", (uint64_t)keeper_number(event, "bytes_done", 0),
+             (uint64_t)keeper_number(event, "bytes_total", 0));
+    }
+    return true;
+}
+
+/* POST of the manifest, and its stream. 0, or -1 with *e. */
+static int ask(struct push *p, const char *path)
+{
+    char url[KEEPER_URL_MAX];
+    struct client_watch watch = {.method = "POST",
+                                 .url = keeper_url(p->to, url, "%s", path),
+                                 .body = p->body,
+                                 .head_ms = WATCH_STALL_MS,
+                                 .stall_ms = WATCH_STALL_MS,
+                                 .arg = p,
+                                 .on_event = on_event};
+    enum client_end end;
+
+    p->rate = (struct progress_rate){0};
+    end = client_watch(p->to->client, &watch, p->e);
+    term_progress_end(&p->to->term);
+    p->rate = (struct progress_rate){0};
+    if (end == CLIENT_STOPPED)
+        api_error_set(p->e, API_REQUEST_CANCELLED, "keeper", "the push was cancelled");
+    else if (end == CLIENT_REFUSED && p->e->code == API_NOT_FOUND)
+        api_error_set(p->e, API_INVALID_REQUEST, "keeper",
+                      "the hive there takes no models from others: it is older than this rbee");
+    return end == CLIENT_DONE && !p->failed ? 0 : -1;
+}
+
+/* ---- pieces ---- */
+
+static const json_t *files_of(const struct push *p)
+{
+    return json_object_get(json_array_get(json_object_get(p->manifest, "models"), 0), "files");
+}
+
+/* How both sides call the upload: the first file's SHA-256. */
+static const char *id_of(const struct push *p)
+{
+    return keeper_text(json_array_get(files_of(p), 0), "sha256", "");
+}
+
+static int read_piece(struct push *p, int fd, const char *path, uint64_t from, size_t n)
+{
+    size_t got = 0;
+
+    while (got < n) {
+        ssize_t more = pread(fd, p->piece + got, n - got, (off_t)(from + got));
+
+        if (more < 0 && errno == EINTR)
+            continue;
+        if (more <= 0) {
+            api_error_set(p->e, API_INTERNAL, "keeper", "%.300s cannot be read at byte %llu: %s",
+                          path, (unsigned long long)(from + got),
+                          more < 0 ? strerror(errno) : "it is shorter than its hive says");
+            return -1;
+        }
+        got += (size_t)more;
+    }
+    return 0;
+}
+
+/* Does it make sense to send the same again? */
+static bool is_passing(const struct api_error *e)
+{
+    return e->code == API_CONNECTION_REFUSED || e->code == API_CONNECTION_TIMEOUT ||
+           api_error_info(e->code)->status == 503 || api_error_info(e->code)->status == 429;
+}
+
+/* `file`: its name, fit for an URL. */
+static int put_piece(struct push *p, const char *file, uint64_t from, size_t n)
+{
+    char url[KEEPER_URL_MAX], header[96], hex[SHA256_HEX_BYTES];
+    unsigned char digest[SHA256_BYTES];
+    struct client_ask put = {.method = "PUT",
+                             .body = p->piece,
+                             .body_bytes = n,
+                             .type = "application/octet-stream",
+                             .header = header};
+    int64_t pause_ms = PUSH_PAUSE_MS;
+
+    sha256_of(p->piece, n, digest);
+    snprintf(header, sizeof header, "X-Content-SHA256: %s", sha256_hex(digest, hex));
+    put.url = keeper_url(p->to, url, "/v1/models/upload/%s?file=%s&from=%llu", id_of(p), file,
+                         (unsigned long long)from);
+    for (unsigned i = 1;; i++) {
+        if (client_json(p->to->client, &put, NULL, p->e) == 0)
+            return 0;
+        if (!is_passing(p->e) || i == PUSH_TRIES || !interrupt_sleep_ms(pause_ms))
+            return -1;
+        api_error_done(p->e);
+        pause_ms *= 2;
+    }
+}
+
+/* Waits until the bytes sent are no more than the rate allows. False: interrupted. */
+static bool keep_to_rate(const struct push *p)
+{
+    int64_t due_ms;
+
+    if (!p->limit_rate)
+        return true;
+    due_ms = p->started_ms + (int64_t)((double)p->n_sent * 1000 / (double)p->limit_rate);
+    return due_ms <= clock_ms() || interrupt_sleep_ms(due_ms - clock_ms());
+}
+
+static int send_range(struct push *p, int fd, const char *path, const char *file, uint64_t from,
+                      uint64_t to)
+{
+    while (from < to) {
+        size_t left = PUSH_PIECE_BYTES - (size_t)(from % PUSH_PIECE_BYTES);
+        size_t n = to - from < left ? (size_t)(to - from) : left;
+
+        if (read_piece(p, fd, path, from, n) || put_piece(p, file, from, n))
+            return -1;
+        from += n;
+        p->n_sent += n;
+        show(p, "Sending", p->n_there + p->n_sent, p->n_total);
+        if (!keep_to_rate(p) || interrupt_seen()) {
+            api_error_set(p->e, API_REQUEST_CANCELLED, "keeper", "the push was cancelled");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int send_file(struct push *p, const json_t *file, const json_t *ranges)
+{
+    const char *path = keeper_text(file, "path", "");
+    char *name = keeper_escape(keeper_text(file, "file", ""));
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = name ? 0 : -1;
+    json_t *range;
+    size_t i;
+
+    if (fd < 0) {
+        api_error_set(p->e, API_INTERNAL, "keeper", "cannot read %.300s: %s", path,
+                      strerror(errno));
+        free(name);
+        return -1;
+    }
+    if (!name)
+        api_error_set(p->e, API_INTERNAL, "keeper", "out of memory");
+    json_array_foreach(ranges, i, range) if (rc == 0) rc =
+        send_range(p, fd, path, name, (uint64_t)json_integer_value(json_array_get(range, 0)),
+                   (uint64_t)json_integer_value(json_array_get(range, 1)));
+    close(fd);
+    free(name);
+    return rc;
+}
+
+static int send_all(struct push *p)
+{
+    const json_t *files = files_of(p), *answers = json_object_get(p->missing, "files");
+    size_t n = json_array_size(files);
+    int rc = 0;
+
+    p->piece = malloc(PUSH_PIECE_BYTES);
+    if (!p->piece || n != json_array_size(answers)) {
+        api_error_set(p->e, API_INTERNAL, "keeper",
+                      "the hive there tells of %zu files, sent are %zu", json_array_size(answers),
+                      n);
+        return -1;
+    }
+    p->started_ms = clock_ms();
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = send_file(p, json_array_get(files, i),
+                       json_object_get(json_array_get(answers, i), "missing"));
+    term_progress_end(&p->to->term);
+    return rc;
+}
+
+/* ---- from the beginning to the end ---- */
+
+/* The whole did not have the digest it should have: what is there is of no use to a next push. */
+static void drop_parts(struct push *p)
+{
+    char url[KEEPER_URL_MAX];
+    struct client_ask ask = {.method = "DELETE",
+                             .url = keeper_url(p->to, url, "/v1/models/upload/%s", id_of(p))};
+    struct api_error ignored;
+
+    if (client_json(p->to->client, &ask, NULL, &ignored))
+        api_error_done(&ignored);
+}
+
+static int run(struct push *p)
+{
+    char size[16], total[16];
+
+    if (ask(p, "/v1/models/upload"))
+        return -1;
+    if (p->here)
+        return 0;
+    if (p->n_there > 0)
+        term_note(&p->to->term, "Going on: %s of %s are there already.",
+                  str_human_bytes(p->n_there, size, sizeof size),
+                  str_human_bytes(p->n_total, total, sizeof total));
+    if (send_all(p) || ask(p, "/v1/models/upload/commit")) {
+        if (p->failed && p->e->code == API_CHECKSUM_MISMATCH)
+            drop_parts(p);
+        return -1;
+    }
+    if (p->done)
+        return 0;
+    api_error_set(p->e, API_INTERNAL, "keeper", "the hive there did not say what became of it");
+    return -1;
+}
+
+/* The manifest that the hive here has of the model, and what is sent of it. */
+static int get_manifest(struct keeper *from, struct push *p)
+{
+    char *escaped = keeper_escape(p->model_ref), *path = NULL;
+    json_t *sent, *file;
+    size_t i;
+    int rc = -1;
+
+    if (escaped)
+        path = str_printf("/v1/models/manifest?model_ref=%s", escaped);
+    free(escaped);
+    if (path)
+        rc = keeper_get(from, path, &p->manifest, p->e);
+    else
+        api_error_set(p->e, API_INTERNAL, "keeper", "out of memory");
+    free(path);
+    if (rc)
+        return rc;
+    sent = json_deep_copy(p->manifest);
+    json_array_foreach(json_object_get(json_array_get(json_object_get(sent, "models"), 0), "files"),
+                       i, file) json_object_del(file, "path");
+    p->body = sent ? json_dumps(sent, JSON_COMPACT) : NULL;
+    json_decref(sent);
+    if (p->body)
+        return 0;
+    api_error_set(p->e, API_INTERNAL, "keeper", "out of memory");
+    return -1;
+}
+
+int push_model(struct keeper *from, struct keeper *to, const char *model_ref, uint64_t limit_rate)
+{
+    struct api_error e = {0};
+    struct push p = {.to = to, .model_ref = model_ref, .limit_rate = limit_rate, .e = &e};
+    int rc = get_manifest(from, &p);
+    char size[16];
+
+    if (rc == 0)
+        rc = run(&p);
+    if (rc == 0 && p.here)
+        term_ok(&to->term, "%s is there already.", model_ref);
+    else if (rc == 0)
+        term_ok(&to->term, "Sent %s to %s (%s, verified).", model_ref, to->node.name,
+                str_human_bytes(p.n_total, size, sizeof size));
+    json_decref(p.manifest);
+    json_decref(p.missing);
+    free(p.body);
+    free(p.piece);
+    return rc == 0 ? CLI_DONE : keeper_fail(to, &e);
+}

@@ -1,0 +1,26 @@
+/*
+ * push.h - sends a model of this machine's hive to another hive, in pieces with their digests.
+ *
+ * The keeper carries the bytes, as it knows both hives: a workstation's hive is often to be reached
+ * from its own machine only. What is there already, whole or in pieces, is not sent again, so a
+ * push that was ended in any way is gone on with by asking for it again. A piece that does not
+ * arrive is sent again, PUSH_TRIES times in all, with growing pauses.
+ */
+#ifndef RBEE_KEEPER_PUSH_H
+#define RBEE_KEEPER_PUSH_H
+
+#include "keeper/keeper.h"
+
+#define PUSH_PIECE_BYTES                                                                           \
+    (1u << 20)           /* of one request at most; it ends where a MiB of the file ends */
+#define PUSH_TRIES     7 /* the first and six more: after 0.2 s, 0.4 s ... 6.4 s */
+#define PUSH_PAUSE_MS  200
+#define PUSH_FILES_MAX 1000
+
+/*
+ * `from` must be this machine's hive: its files are read from the disk. limit_rate: bytes a second,
+ * 0 = none. Says what came of it. CLI_DONE or the exit code.
+ */
+int push_model(struct keeper *from, struct keeper *to, const char *model_ref, uint64_t limit_rate);
+
+#endif
