@@ -20,7 +20,8 @@ static bool is_code(const char *code)
 
 int pair_parse(const char *text, struct pair_line *out, struct err *err)
 {
-    const char *at = text + strlen(PAIR_SCHEME), *pin = strchr(at, '/');
+    const char *at = str_starts(text, PAIR_SCHEME) ? text + strlen(PAIR_SCHEME) : "";
+    const char *pin = strchr(at, '/');
     const char *code = pin ? strchr(pin + 1, '/') : NULL;
     char host[CONFIG_HOST_MAX + 9] = "", pin_text[TLS_PIN_BYTES] = "";
 

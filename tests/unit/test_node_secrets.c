@@ -34,6 +34,9 @@ static void test_pair__reads_the_line_whole_or_not_at_all(void **state)
         "rbee:///" PIN "/" CODE,
         "rbee://h:99999/" PIN "/" CODE,
         "rbee://h@x:1/" PIN "/" CODE,
+        "",
+        "rbee:",
+        "http://h:1/" PIN "/" CODE,
     };
     struct pair_line line;
     struct err err = {0};

@@ -1,0 +1,42 @@
+/* fuzz_places.c - where something is, as a person or a hub writes it: a pairing line, an address,
+ * an URL. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "config/config.h"
+#include "keeper/pair.h"
+#include "net/http_url.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_host(const char *host, size_t room)
+{
+    BUG_ON(memchr(host, '\0', room) == NULL || host[0] == '\0' || strpbrk(host, "/?#@ \r\n"));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text = str_ndup((const char *)data, size);
+    struct config_addr addr = {0};
+    struct pair_line line;
+    struct http_url url;
+
+    BUG_ON(!text);
+    if (pair_parse(text, &line, NULL) == 0) {
+        check_host(line.addr.host, sizeof line.addr.host);
+        BUG_ON(!tls_is_pin(line.pin) || !line.code[0] || strchr(line.code, '/'));
+    }
+    if (config_addr_parse(text, 8080, &addr, NULL) == 0)
+        check_host(addr.host, sizeof addr.host);
+    if (http_url_parse(text, &url, NULL) == 0) {
+        check_host(url.host, sizeof url.host);
+        BUG_ON(strlen(url.place) < strlen(url.host));
+        BUG_ON(url.target_bytes < 0 || url.target < text ||
+               url.target + url.target_bytes > text + strlen(text));
+    }
+    free(text);
+    return 0;
+}
