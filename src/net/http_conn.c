@@ -366,7 +366,7 @@ static int conn_make_events(struct http_conn *c)
     return c->ev_read && c->ev_write && c->ev_timer && c->ev_later ? 0 : -1;
 }
 
-void http_conn_open(struct http_server *s, int fd, const char *peer, bool refused)
+void http_conn_open(struct http_server *s, int fd, const char *peer, uint64_t place, bool refused)
 {
     static const struct http_fault full = {503, "The server has all the connections it may have."};
     struct http_conn *c = calloc(1, sizeof *c);
@@ -378,6 +378,7 @@ void http_conn_open(struct http_server *s, int fd, const char *peer, bool refuse
     c->server = s;
     c->fd = fd;
     c->refused = refused;
+    c->place = place;
     str_copy(c->peer, sizeof c->peer, peer);
     buf_init(&c->in, HTTP_READ_AHEAD_MAX);
     buf_init(&c->out, HTTP_UNSENT_MAX);

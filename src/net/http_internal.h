@@ -33,6 +33,7 @@
 #define HTTP_DEAD_ASKS      3  /* ... and so many times: gone after 30 s */
 
 struct event;
+struct sockaddr_storage;
 struct tls_session;
 
 enum http_phase {
@@ -62,6 +63,7 @@ struct http_conn {
     struct http_conn *next, **link; /* in the server's list */
     int fd;
     char peer[HTTP_PEER_BYTES];
+    uint64_t place; /* whose it is: see http_place.c */
     enum http_phase phase;
     struct event *ev_read, *ev_write, *ev_timer, *ev_later;
     struct http_parser parser;
@@ -99,7 +101,7 @@ struct http_server {
 /* ---- http_conn.c ---- */
 
 /* Takes over the socket (closed on failure too). */
-void http_conn_open(struct http_server *s, int fd, const char *peer, bool refused);
+void http_conn_open(struct http_server *s, int fd, const char *peer, uint64_t place, bool refused);
 void http_conn_destroy(struct http_conn *c); /* tells on_gone; only from the loop */
 
 /* Sends, keeping what the kernel does not take; a failure marks the connection broken. */
@@ -110,6 +112,14 @@ void http_conn_break(struct http_conn *c);    /* the loop will destroy it */
 /* The exchange is answered whole: frees it and goes on with the next, or ends the connection. */
 void http_conn_answered(struct http_conn *c);
 bool http_conn_is_idle(const struct http_conn *c);
+
+/* ---- http_place.c ---- */
+
+/* An IPv4 address, or the /64 net of an IPv6 one: what counts as one client. */
+uint64_t http_place_of(const struct sockaddr_storage *from);
+/* All connections are taken: ends one for a newcomer from there; false when none should make room.
+ */
+bool http_place_make(struct http_server *s, uint64_t place);
 
 /* ---- http_wire.c: as recv and send of a socket that does not block ---- */
 

@@ -95,6 +95,7 @@ static bool accept_one(struct http_server *s)
     socklen_t n = sizeof from;
     int fd = accept4(s->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
     char peer[HTTP_PEER_BYTES];
+    uint64_t place;
     bool full;
 
     if (fd < 0) {
@@ -105,13 +106,15 @@ static bool accept_one(struct http_server *s)
         }
         return errno == ECONNABORTED || errno == EINTR;
     }
-    full = s->n_conns - s->n_refused >= s->params.limits.connections_max;
+    place = http_place_of(&from);
+    full = s->n_conns - s->n_refused >= s->params.limits.connections_max &&
+           !http_place_make(s, place);
     if (full && s->n_refused >= HTTP_REFUSED_MAX) {
         close(fd);
         return true;
     }
     peer_text(&from, peer);
-    http_conn_open(s, fd, peer, full);
+    http_conn_open(s, fd, peer, place, full);
     return true;
 }
 

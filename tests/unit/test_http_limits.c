@@ -282,6 +282,55 @@ static void test_http_limits__connections_past_the_limit_are_told_503(void **sta
     rig_stop(rig);
 }
 
+/* A connection from an address of one's choice on the loopback net. */
+static int connect_from(const char *address, uint16_t port)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(inet_pton(AF_INET, address, &from.sin_addr), 1);
+    assert_int_equal(inet_pton(AF_INET, "127.0.0.1", &to.sin_addr), 1);
+    to.sin_port = htons(port);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+/* One address holds every place, by heads that do not end: another one gets in all the same. */
+static void test_http_limits__one_address_cannot_keep_the_others_out(void **state)
+{
+    struct http_server_params params = with_limits();
+    int greedy[4], works, other, more;
+    struct rig *rig;
+
+    (void)state;
+    params.limits.connections_max = 4;
+    rig = rig_start(params);
+    works = greedy[0] = connect_from("127.0.0.2", rig->port); /* the oldest, but it has work */
+    raw_say(works, GET("/park"));
+    RAW_WAIT(rig->n_handled == 1);
+    for (int i = 1; i < 4; i++) {
+        greedy[i] = connect_from("127.0.0.2", rig->port);
+        raw_say(greedy[i], "GET /hello HTTP/1.1\r\nHost: ");
+        clock_sleep_ms(5);
+    }
+    other = connect_from("127.0.0.3", rig->port);
+    raw_say(other, GET("/hello"));
+    assert_int_equal(raw_hear_reply(other, NULL), 200);
+    assert_string_equal(raw_hear_all(greedy[1]), ""); /* the oldest without a request */
+    more = connect_from("127.0.0.2", rig->port);      /* who has them all gets no more */
+    raw_say(more, GET("/hello"));
+    check_last(more, "HTTP/1.1 503 ");
+    raw_say(greedy[2], "127.0.0.1\r\n\r\n");
+    assert_int_equal(raw_hear_reply(greedy[2], NULL), 200);
+    rig_do(rig, rig_do_answer);
+    assert_int_equal(raw_hear_reply(works, NULL), 200);
+    for (int i = 0; i < 4; i++)
+        close(greedy[i]);
+    close(other);
+    rig_stop(rig);
+}
+
 /* Whether the kernel itself knows the limit: under valgrind it does not. */
 static bool kernel_limits_files_to(int n)
 {
@@ -547,6 +596,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__idle_connections_end_waiting_ones_do_not),
         cmocka_unit_test(test_http_limits__a_slow_download_is_not_idle),
         cmocka_unit_test(test_http_limits__connections_past_the_limit_are_told_503),
+        cmocka_unit_test(test_http_limits__one_address_cannot_keep_the_others_out),
         cmocka_unit_test(test_http_limits__survives_a_shortage_of_descriptors),
         cmocka_unit_test(test_http_limits__cuts_a_slow_reader),
         cmocka_unit_test(test_http_limits__cuts_a_reader_that_takes_nothing_in_time),
