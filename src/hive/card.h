@@ -67,6 +67,8 @@ bool card_is_complete(const struct card *c);
 /* Every file had a digest to be compared with before it was put into its place. */
 bool card_is_verified(const struct card *c);
 uint64_t card_total_bytes(const struct card *c);
+/* What the disk holds of them, in finished files and parts. */
+uint64_t card_bytes_on_disk(const struct card *c);
 
 /* The card that has this reference, or lies at this path (the other NULL), or NULL. Owned. */
 struct card *card_find(const char *models_dir, const char *repo, const char *model_ref,

@@ -2,7 +2,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -273,26 +272,10 @@ static void wait_for_same(struct download *d, const struct download *other)
 
 /* ---- begin ---- */
 
-/* Bytes on disk of this card, finished files and parts. */
-static uint64_t bytes_on_disk(const struct card *c)
-{
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < c->n_files; i++) {
-        char *part = str_printf("%s.part", c->files[i].path);
-        struct stat st;
-
-        if (stat(c->files[i].path, &st) == 0 || (part && stat(part, &st) == 0))
-            sum += (uint64_t)st.st_blocks * 512;
-        free(part);
-    }
-    return sum;
-}
-
 /* Is there room for what is still to come? Asked once for all files, before the first byte. */
 static bool has_room(const struct download *d, struct api_error *e)
 {
-    uint64_t total = card_total_bytes(d->card), here = bytes_on_disk(d->card), room;
+    uint64_t total = card_total_bytes(d->card), here = card_bytes_on_disk(d->card), room;
     char need[32], have[32];
 
     if (here >= total || path_free_bytes(d->card->dir, &room, NULL) || room >= total - here)

@@ -75,6 +75,8 @@ struct downloads {
 
 /* download.c: the end, by failure or not. The error is taken over. */
 void download_fail(struct download *d, struct api_error *e);
+/* download_left.c: a row for each that an earlier life of the hive left unfinished. */
+void downloads_add_left(const struct downloads *ds, json_t *list);
 /* download_files.c: the card is known; fetch what is missing. */
 void download_fetch(struct download *d);
 void download_stop_parts(struct download *d); /* what has arrived stays */

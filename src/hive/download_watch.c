@@ -196,5 +196,7 @@ json_t *downloads_json(struct downloads *ds)
 
     TAILQ_FOREACH(d, &ds->all, link)
     json_array_append_new(list, row_json(d));
+    if (list)
+        downloads_add_left(ds, list);
     return list ? json_pack("{s:o}", "downloads", list) : NULL;
 }

@@ -23,7 +23,7 @@ static int add_download(struct table *t, const json_t *d)
     const char *const cells[] = {
         id, keeper_text(d, "model_ref", "?"), keeper_cell(d, "state"), percent, size, rate, left};
 
-    str_copy(id, sizeof id, keeper_text(d, "download_id", "?"));
+    str_copy(id, sizeof id, keeper_text(d, "download_id", "-"));
     if (done >= 0 && total > 0)
         snprintf(percent, sizeof percent, "%d%%", (int)((double)done * 100 / (double)total));
     if (total > 0)
@@ -72,6 +72,8 @@ static void find(const json_t *list, const char *word, bool ended, char id[64])
         const char *its = keeper_text(d, "download_id", "");
 
         if ((!ended && !is_under_way(d)) || (n > 0 && !is_under_way(d)))
+            continue;
+        if (!its[0]) /* left by an earlier life of the hive: nothing is under way */
             continue;
         if (!str_starts(its, word) && !str_eq(keeper_text(d, "model_ref", ""), word))
             continue;

@@ -8,6 +8,8 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 
 const { MIB, PIECE, Hub, sha256, seeded, startWith, fetches, fails, filesIn, leftOvers, partOf, until } = require('./lib/transfer.js');
+const { get } = require('./lib/hive.js');
+const { run } = require('./lib/keeper.js');
 
 let hub, n = 0;
 before(async () => { hub = await Hub.start(); });
@@ -48,6 +50,21 @@ test('kill -9: only pieces that were not whole are fetched again', async (t) => 
   const next = await r.goesOn();
   assert.deepStrictEqual(filesIn(next).filter((f) => f.includes('.tmp-')), []);
   assert.ok(r.sent() <= r.bytes.length - 1.5 * MIB + COST, `${r.sent()} bytes were sent again`);
+});
+
+test('a new hive shows what the one before left, until it is gone on with or removed', async (t) => {
+  const r = await interrupted(t, 'SIGKILL');
+  const next = await startWith(hub, {}, { home: r.hive.home });
+  t.after(() => next.stop());
+  const rows = async () => (await get(next, '/v1/models/downloads')).json.downloads;
+  const [row, ...more] = await rows();
+  assert.deepStrictEqual(more, []);
+  assert.deepStrictEqual([row.model_ref, row.state, row.download_id, row.bytes_total], [r.ref, 'interrupted', null, r.bytes.length]);
+  assert.ok(row.bytes_downloaded > MIB && row.bytes_downloaded < r.bytes.length, JSON.stringify(row));
+  const shown = await run(['models', 'downloads', '--node', next.url.replace('http://', '')]);
+  assert.match(shown.stdout, new RegExp(`- +${r.ref} +interrupted +\\d+% +4\\.2 MB`));
+  await fetches(next, r.ref, r.bytes);
+  assert.deepStrictEqual((await rows()).map((d) => d.state), ['complete']);
 });
 
 test('SIGTERM: not even these; unfinished pieces are noted down', async (t) => {

@@ -1,0 +1,21 @@
+/* card_disk.c - what of a card's files is on the disk. */
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/str.h"
+#include "hive/card.h"
+
+uint64_t card_bytes_on_disk(const struct card *c)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < c->n_files; i++) {
+        char *part = str_printf("%s.part", c->files[i].path);
+        struct stat st;
+
+        if (stat(c->files[i].path, &st) == 0 || (part && stat(part, &st) == 0))
+            sum += (uint64_t)st.st_blocks * 512;
+        free(part);
+    }
+    return sum;
+}
