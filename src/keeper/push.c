@@ -12,6 +12,7 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "keeper/interrupt.h"
+#include "net/tls.h"
 
 #define WATCH_STALL_MS 60000 /* without a byte from the hive; it sends comments meanwhile */
 
@@ -22,6 +23,7 @@ struct push {
     char *body;       /* owned: the same without, as it is sent */
     struct api_error *e;
     uint64_t limit_rate;
+    void (*sha256_of)(const void *bytes, size_t n, unsigned char digest[SHA256_BYTES]);
 
     json_t *missing; /* owned: of the last beginning; NULL = none yet */
     uint64_t n_total, n_there, n_sent;
@@ -144,7 +146,7 @@ static int put_piece(struct push *p, const char *file, uint64_t from, size_t n)
                              .header = header};
     int64_t pause_ms = PUSH_PAUSE_MS;
 
-    sha256_of(p->piece, n, digest);
+    p->sha256_of(p->piece, n, digest);
     snprintf(header, sizeof header, "X-Content-SHA256: %s", sha256_hex(digest, hex));
     put.url = keeper_url(p->to, url, "/v1/models/upload/%s?file=%s&from=%llu", id_of(p), file,
                          (unsigned long long)from);
@@ -304,9 +306,11 @@ int push_model(struct keeper *from, struct keeper *to, const char *model_ref, ui
 {
     struct api_error e = {0};
     struct push p = {.to = to, .model_ref = model_ref, .limit_rate = limit_rate, .e = &e};
+    const struct tls *tls = NULL;
     int rc = get_manifest(from, &p);
     char size[16];
 
+    p.sha256_of = tls_load(&tls, NULL) == 0 ? tls->sha256_of : sha256_of;
     if (rc == 0)
         rc = run(&p);
     if (rc == 0 && p.here)
