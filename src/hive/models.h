@@ -60,7 +60,8 @@ int models_download(struct models *m, const char *text, const struct download_wi
 /* By its id, also for a while after its end; NULL when there is none. */
 struct download *models_find_download(struct models *m, const char *id);
 
-/* Those under way, those that ended lately, and what an earlier life of the hive left unfinished: {"downloads":[...]}; NULL when out of memory. */
+/* Those under way, those that ended lately, and what an earlier life of the hive left unfinished:
+ * {"downloads":[...]}; NULL when out of memory. */
 json_t *models_downloads_json(struct models *m);
 
 /* {"models":[...]}; NULL when out of memory. */

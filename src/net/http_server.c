@@ -107,8 +107,8 @@ static bool accept_one(struct http_server *s)
         return errno == ECONNABORTED || errno == EINTR;
     }
     place = http_place_of(&from);
-    full = s->n_conns - s->n_refused >= s->params.limits.connections_max &&
-           !http_place_make(s, place);
+    full =
+        s->n_conns - s->n_refused >= s->params.limits.connections_max && !http_place_make(s, place);
     if (full && s->n_refused >= HTTP_REFUSED_MAX) {
         close(fd);
         return true;

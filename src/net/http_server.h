@@ -41,7 +41,7 @@ struct http_exchange; /* one request and its answer */
 #define HTTP_REQUEST_ID_BYTES 37
 
 struct http_limits {
-    size_t body_max; /* bytes of a request's body */
+    size_t body_max;          /* bytes of a request's body */
     uint32_t connections_max; /* taken, one of the address that has most makes room for another */
     int64_t head_timeout_ms;  /* from the first byte (or accept) to a whole head */
     int64_t body_timeout_ms;  /* from the head to a whole body */
