@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/path.h"
@@ -124,16 +125,20 @@ static bool on_copied(void *arg, uint64_t n_more)
     return chore_count(arg, n_more);
 }
 
-/* A move is one rename: after a power cut the name shall not be there without the bytes. */
-static int sync_file(const char *path, struct err *err)
+/*
+ * A move is one rename: after a power cut the name shall not be there without the bytes. The lock
+ * (closing it lets go) keeps pieces of an upload from being written between the last look at the
+ * file and the rename. *fd is -1 where there is nothing to do.
+ */
+static int hold_still(const char *path, enum place_wish wish, int *fd, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
-
-    if (fd < 0 || fsync(fd) != 0)
-        rc = err_errno(err, ERR_IO, errno, "cannot bring %s to the disk", path);
-    if (fd >= 0)
-        close(fd);
-    return rc;
+    *fd = -1;
+    if (wish != PLACE_MOVE)
+        return 0;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0 || flock(*fd, LOCK_EX) != 0 || fsync(*fd) != 0)
+        return err_errno(err, ERR_IO, errno, "cannot bring %s to the disk", path);
+    return 0;
 }
 
 /* In the step's thread. The file that goes in is the one that was hashed. */
@@ -142,14 +147,16 @@ static int place_one(struct import *im, struct chore *c, size_t i, struct err *e
     const struct place_watch watch = {.copied = on_copied, .arg = c};
     const struct import_item *item = item_of(im);
     char *real = NULL;
-    int rc = rehash_same(item->m.files[i].path, &im->marks[i], err);
+    int fd, rc = hold_still(item->m.files[i].path, item->wish, &fd, err);
 
     if (rc == 0)
+        rc = rehash_same(item->m.files[i].path, &im->marks[i], err);
+    if (rc == 0)
         rc = path_real(item->m.files[i].path, &real, err);
-    if (rc == 0 && item->wish == PLACE_MOVE)
-        rc = sync_file(real, err);
     if (rc == 0)
         rc = place_file(real, im->card->files[i].path, item->wish, &watch, &im->how, err);
+    if (fd >= 0)
+        close(fd);
     free(real);
     return rc;
 }

@@ -103,10 +103,10 @@ static void post_commit(struct hive *h, struct http_exchange *x, const char *id)
 static void fail(struct http_exchange *x, int rc, const struct err *err)
 {
     reply_fail(x,
-               rc == ERR_NO_SPACE    ? API_DISK_FULL
-               : rc == ERR_NOT_FOUND ? API_NOT_FOUND
-               : rc == ERR_INVALID   ? API_INVALID_REQUEST
-                                     : API_INTERNAL,
+               rc == ERR_NO_SPACE                        ? API_DISK_FULL
+               : rc == ERR_NOT_FOUND                     ? API_NOT_FOUND
+               : rc == ERR_INVALID || rc == ERR_CONFLICT ? API_INVALID_REQUEST
+                                                         : API_INTERNAL,
                "%s", err->text);
 }
 

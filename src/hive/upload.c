@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,16 +132,19 @@ static int put_into(const char *part, struct ledger_claim *claim, const char *by
                    ? err_set(err, ERR_NOT_FOUND,
                              "no upload of this file was begun: POST /v1/models/upload first")
                    : err_errno(err, ERR_IO, errno, "cannot write to %s", part);
-    if (fstat(fd, &st) != 0)
-        rc = err_errno(err, ERR_IO, errno, "cannot look at %s", part);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &st) != 0 || st.st_nlink == 0 ||
+        !path_is_file(part)) /* a commit has hashed it, or moved it away meanwhile */
+        rc = err_set(err, ERR_CONFLICT, "the file is being taken in: no piece can be written now");
     else if (claim->to > (uint64_t)st.st_size)
         rc = err_set(err, ERR_INVALID, "bytes %llu to %llu lie beyond the file's end at %llu",
                      (unsigned long long)claim->from, (unsigned long long)claim->to,
                      (unsigned long long)st.st_size);
     else
         rc = write_all(fd, bytes, (size_t)(claim->to - claim->from), claim->from, part, err);
+    if (rc == 0)
+        rc = note(part, claim, err);
     close(fd);
-    return rc ? rc : note(part, claim, err);
+    return rc;
 }
 
 int upload_put(const struct models *m, const char *id, const char *file, uint64_t from,

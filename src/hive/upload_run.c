@@ -113,6 +113,8 @@ static void on_checked(void *arg, struct chore *c, int rc, const struct err *err
                         rc == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, err->text);
     else if (!rc && has_room(u, c))
         say_missing(u, c);
+    else if (!rc && missing_of(u) == total_of(model_of(u))) /* nothing has come: nothing is left */
+        upload_drop(u->h->models, model_of(u)->files[0].sha256, NULL);
     chore_end(c);
     upload_free(u);
 }

@@ -2,12 +2,13 @@
  * http_place.c - a place for a newcomer when all connections are taken: fairness between addresses.
  *
  * One address could hold every place, by intent or by a mistake, and keep all others out for as
- * long as the time limits let a connection be slow. So the connection that has been here longest
- * without a request under way makes room, if its address has more places than the newcomer's
- * would have. A request that is being worked on is never ended for it, and who fills the
+ * long as the time limits let a connection be slow. So a connection of the address that has most
+ * makes room, the oldest without a request under way, if that address has more places than the
+ * newcomer's would have. A request that is being worked on is never ended for it, and who fills the
  * places alone is told 503 as ever.
  */
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net/http_internal.h"
@@ -37,24 +38,55 @@ static bool may_go(const struct http_conn *c)
     return !c->broken && !c->refused && c->phase != PHASE_HANDLER && c->phase != PHASE_CLOSING;
 }
 
-static uint32_t count_of(const struct http_server *s, uint64_t place)
+/* How many connections an address has; n = 0: an empty place of the table. */
+struct tally {
+    uint64_t place;
+    uint32_t n;
+};
+
+static struct tally *tally_of(struct tally *all, size_t n_all, uint64_t place)
 {
-    uint32_t n = 0;
+    size_t i = (size_t)((place * 0x9e3779b97f4a7c15u) >> 32) & (n_all - 1);
+
+    while (all[i].n && all[i].place != place)
+        i = (i + 1) & (n_all - 1);
+    all[i].place = place;
+    return &all[i];
+}
+
+/* The oldest of those that may go, of the address that has most; NULL when none should. */
+static struct http_conn *choose(const struct http_server *s, uint64_t place, struct tally *all,
+                                size_t n_all)
+{
+    struct http_conn *chosen = NULL;
+    uint32_t most = 0, n;
 
     for (const struct http_conn *c = s->conns; c; c = c->next)
-        n += !c->broken && !c->refused && c->place == place;
-    return n;
+        if (!c->broken && !c->refused)
+            tally_of(all, n_all, c->place)->n++;
+    for (struct http_conn *c = s->conns; c; c = c->next) { /* the newest is the first */
+        if (!may_go(c) || c->place == place || (n = tally_of(all, n_all, c->place)->n) < most)
+            continue;
+        most = n;
+        chosen = c;
+    }
+    return most > tally_of(all, n_all, place)->n + 1 ? chosen : NULL;
 }
 
 bool http_place_make(struct http_server *s, uint64_t place)
 {
-    struct http_conn *oldest = NULL;
+    struct http_conn *chosen;
+    struct tally *all;
+    size_t n_all = 16;
 
-    for (struct http_conn *c = s->conns; c; c = c->next) /* the newest is the first */
-        if (may_go(c) && c->place != place)
-            oldest = c;
-    if (!oldest || count_of(s, oldest->place) <= count_of(s, place) + 1)
+    while (n_all < 2 * ((size_t)s->n_conns + 1))
+        n_all *= 2;
+    all = calloc(n_all, sizeof *all);
+    if (!all)
         return false;
-    http_conn_break(oldest);
-    return true;
+    chosen = choose(s, place, all, n_all);
+    free(all);
+    if (chosen)
+        http_conn_break(chosen);
+    return chosen != NULL;
 }

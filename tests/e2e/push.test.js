@@ -223,5 +223,6 @@ test('a full disk there is said before a byte is sent, with both numbers', async
   const sent = await push(m.ref, hive);
   assert.strictEqual(sent.code, 1, sent.stderr);
   assert.match(sent.stderr, /DISK_FULL: [\d.]+ MB are still to come, and the disk of the models has room for [\d.]+ MB/);
+  assert.deepStrictEqual(fs.readdirSync(path.join(small, 'push')), [], 'what cannot come leaves nothing');
   return undefined;
 });
