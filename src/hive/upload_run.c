@@ -146,13 +146,16 @@ static bool is_free(struct http_exchange *x, const struct manifest_model *m,
     return false;
 }
 
-/* Two files of one name would be written into each other. */
-static const char *name_twice(const struct manifest_model *m)
+/* Two files of one name would be written into each other, and so would a file and a ledger. */
+static const char *bad_name(const struct manifest_model *m)
 {
-    for (size_t i = 0; i < m->n_files; i++)
+    for (size_t i = 0; i < m->n_files; i++) {
+        if (str_ends(m->files[i].file, ".ledger"))
+            return m->files[i].file;
         for (size_t k = 0; k < i; k++)
             if (str_eq(m->files[i].file, m->files[k].file))
                 return m->files[i].file;
+    }
     return NULL;
 }
 
@@ -162,13 +165,16 @@ static struct upload *prepare(struct hive *h, struct http_exchange *x, struct ma
     struct upload *u = calloc(1, sizeof *u);
     bool ok = u != NULL;
 
-    if (manifest->n_models != 1 || name_twice(&manifest->models[0])) {
+    if (manifest->n_models != 1 || bad_name(&manifest->models[0])) {
         if (manifest->n_models != 1)
             reply_fail(x, API_INVALID_REQUEST, "a manifest of one model is taken, this has %zu",
                        manifest->n_models);
         else
-            reply_fail(x, API_INVALID_REQUEST, "two files of the manifest are called %.200s",
-                       name_twice(&manifest->models[0]));
+            reply_fail(
+                x, API_INVALID_REQUEST,
+                "a file of the manifest cannot be called %.200s: another is, or it is the name of "
+                "a ledger",
+                bad_name(&manifest->models[0]));
         manifest_done(manifest);
         free(u);
         return NULL;

@@ -177,6 +177,8 @@ test('names that lead elsewhere, and manifests that are none, are refused', asyn
   await wrong((x) => { x.models[0].files[0].file = '../x.gguf'; });
   await wrong((x) => { x.models[0].files[0].sha256 = '../x'; });
   await wrong((x) => { x.models[0].model_ref = '/etc/passwd'; });
+  await wrong((x) => { x.models[0].files[0].file = 'x.gguf.ledger'; });
+  await wrong((x) => { x.models[0].files.push(x.models[0].files[0]); });
   await wrong((x) => { x.models.push(x.models[0]); });
   await wrong((x) => { delete x.rbee_manifest; });
   assert.strictEqual((await ask(`${there.url}/v1/models/upload`, { method: 'POST', body: 'no' })).status, 400);
