@@ -206,6 +206,24 @@ static int write_all(int fd, const char *path, const char *bytes, size_t n, stru
     return 0;
 }
 
+int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset)
+{
+    const char *at = bytes;
+
+    while (n) {
+        ssize_t put = pwrite(fd, at, n, (off_t)offset);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return errno;
+        at += put;
+        offset += (uint64_t)put;
+        n -= (size_t)put;
+    }
+    return 0;
+}
+
 int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err)
 {
     char *temp = str_printf("%s.tmp-%ld", path, (long)getpid());

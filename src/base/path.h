@@ -50,6 +50,9 @@ int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, st
 int path_read_open(int fd, const char *path, size_t max_bytes, char **out, size_t *n,
                    struct err *err);
 
+/* All n bytes at that place of an open file: 0, or the errno that stopped it. */
+int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset);
+
 /* Writes a temporary file beside it, fsyncs, renames: the old or the new content, never half. */
 int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);
 

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "hive/fetch_internal.h"
 #include "hive/rate.h"
@@ -193,26 +194,10 @@ static bool judge_head(struct stream *s, int status)
 
 /* ---- bytes ---- */
 
-static int write_all(int fd, const char *bytes, size_t n, uint64_t offset)
-{
-    while (n) {
-        ssize_t put = pwrite(fd, bytes, n, (off_t)offset);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return errno;
-        bytes += put;
-        offset += (uint64_t)put;
-        n -= (size_t)put;
-    }
-    return 0;
-}
-
 /* False: the disk does not take them, the fetch has been ended. */
 static bool write_bytes(struct fetch *f, const char *bytes, size_t n, uint64_t offset)
 {
-    int error = write_all(f->fd, bytes, n, offset);
+    int error = path_write_at(f->fd, bytes, n, offset);
     struct err err;
 
     if (error == 0)

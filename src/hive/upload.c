@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/path.h"
-#include "base/sha256.h"
 #include "base/str.h"
 #include "hive/digest.h"
 #include "hive/ledger.h"
@@ -90,24 +89,6 @@ static int compare(const char *bytes, size_t n, const char *said, struct err *er
                    n, hex, said);
 }
 
-static int write_all(int fd, const char *bytes, size_t n, uint64_t at, const char *path,
-                     struct err *err)
-{
-    while (n > 0) {
-        ssize_t put = pwrite(fd, bytes, n, (off_t)at);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return err_errno(err, errno == ENOSPC || errno == EDQUOT ? ERR_NO_SPACE : ERR_IO, errno,
-                             "cannot write to %s", path);
-        bytes += put;
-        at += (uint64_t)put;
-        n -= (size_t)put;
-    }
-    return 0;
-}
-
 static int note(const char *part, const struct ledger_claim *claim, struct err *err)
 {
     char *path = ledger_path(part);
@@ -124,7 +105,7 @@ static int note(const char *part, const struct ledger_claim *claim, struct err *
 static int put_into(const char *part, struct ledger_claim *claim, const char *bytes,
                     struct err *err)
 {
-    int fd = open(part, O_WRONLY | O_CLOEXEC | O_NOFOLLOW), rc;
+    int error, fd = open(part, O_WRONLY | O_CLOEXEC | O_NOFOLLOW), rc;
     struct stat st;
 
     if (fd < 0)
@@ -139,9 +120,9 @@ static int put_into(const char *part, struct ledger_claim *claim, const char *by
         rc = err_set(err, ERR_INVALID, "bytes %llu to %llu lie beyond the file's end at %llu",
                      (unsigned long long)claim->from, (unsigned long long)claim->to,
                      (unsigned long long)st.st_size);
+    else if ((error = path_write_at(fd, bytes, (size_t)(claim->to - claim->from), claim->from)))
+        rc = err_errno(err, ERR_IO, error, "cannot write to %s", part);
     else
-        rc = write_all(fd, bytes, (size_t)(claim->to - claim->from), claim->from, part, err);
-    if (rc == 0)
         rc = note(part, claim, err);
     close(fd);
     return rc;
