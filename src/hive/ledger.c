@@ -28,14 +28,10 @@ char *ledger_path(const char *part)
 
 static int sum_of(const char *text, size_t n, char sum[SUM_LEN + 1])
 {
-    struct digest *d = digest_create();
     char hex[CARD_SHA256_BYTES];
 
-    if (!d)
+    if (digest_of(text, n, hex, NULL))
         return -1;
-    digest_put(d, text, n);
-    digest_end(d, hex);
-    digest_free(d);
     memcpy(sum, hex, SUM_LEN);
     sum[SUM_LEN] = '\0';
     return 0;

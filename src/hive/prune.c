@@ -128,14 +128,10 @@ static bool on_row(void *arg, const struct catalog_row *row)
 static void name_plan(const json_t *items, char hex[CARD_SHA256_BYTES])
 {
     char *text = json_dumps(items, JSON_COMPACT);
-    struct digest *d = digest_create();
 
     hex[0] = '\0';
-    if (text && d) {
-        digest_put(d, text, strlen(text));
-        digest_end(d, hex);
-    }
-    digest_free(d);
+    if (text)
+        digest_of(text, strlen(text), hex, NULL);
     free(text);
 }
 

@@ -74,15 +74,10 @@ int upload_drop(const struct models *m, const char *id, struct err *err)
 static int compare(const char *bytes, size_t n, const char *said, struct err *err)
 {
     char hex[CARD_SHA256_BYTES];
-    struct digest *d = digest_create();
+    int rc = digest_of(bytes, n, hex, err);
 
-    if (!d)
-        return err_no_memory(err, 1, "a digest");
-    digest_put(d, bytes, n);
-    digest_end(d, hex);
-    digest_free(d);
-    if (str_eq(hex, said))
-        return 0;
+    if (rc || str_eq(hex, said))
+        return rc;
     return err_set(err, ERR_INVALID,
                    "the %zu bytes of this piece have the SHA-256 %s, the sender said %.64s: send "
                    "it again",
@@ -167,14 +162,9 @@ static int check_claims(struct upload_file *f, int fd, struct ledger_found *foun
 
     for (size_t i = 0; i < found->n_claims && rc == 0; i++) {
         const struct ledger_claim *claim = &found->claims[i];
-        struct digest *d = digest_create();
         char hex[CARD_SHA256_BYTES] = "";
 
-        rc = d ? digest_put_range(d, fd, claim->from, claim->to, chore_stopped, c, err)
-               : err_no_memory(err, 1, "a digest");
-        if (rc == 0)
-            digest_end(d, hex);
-        digest_free(d);
+        rc = digest_of_range(fd, claim->from, claim->to, chore_stopped, c, hex, err);
         if (rc == 0 && str_eq(hex, claim->sha256)) {
             if (pieces_close(f->pieces, claim->from, claim->to))
                 rc = err_no_memory(err, 1, "a file's pieces");
