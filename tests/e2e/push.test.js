@@ -40,7 +40,7 @@ async function take(more = {}) {
   return { ref: `local:${name}`, file, bytes: fs.statSync(file).size, sha256: digest(fs.readFileSync(file)) };
 }
 
-const manifest = async (ref) => (await get(here, `/v1/models/manifest?model_ref=${encodeURIComponent(ref)}`)).json;
+const manifest = async (ref, hive = here) => (await get(hive, `/v1/models/manifest?model_ref=${encodeURIComponent(ref)}`)).json;
 
 /* What the other hive misses of it, as it says itself. */
 async function begin(hive, m) {
@@ -70,6 +70,20 @@ test('the file arrives with its digest, is judged, and can be used; again it is 
   const again = await push(m.ref);
   assert.strictEqual(again.code, 0, again.stderr);
   assert.match(again.stderr, /is there already/);
+});
+
+test('what the catalog here knows of it, its licence too, is known there', async () => {
+  const m = await take({ license: 'llama3.2' }), ours = await manifest(m.ref);
+  assert.strictEqual(ours.models[0].license, 'llama3.2');
+  assert.strictEqual(ours.models[0].source, m.file);
+  const r = await push(m.ref);
+  assert.strictEqual(r.code, 0, r.stderr);
+  const theirs = await manifest(m.ref, there);
+  for (const x of [ours, theirs]) delete x.models[0].files[0].path;
+  assert.deepStrictEqual(theirs, ours);
+  const out = path.join(folder, 'out'), e = await keeper.run(['models', 'export', m.ref, out, '--node', addr(there)]);
+  assert.strictEqual(e.code, 0, e.stderr);
+  assert.deepStrictEqual(JSON.parse(fs.readFileSync(path.join(out, 'rbee-manifest.json'), 'utf8')), ours);
 });
 
 test('a kill -9 of the hive there, midway: the next push sends what is missing, and no more', async (t) => {
