@@ -157,6 +157,39 @@ static bool take_line(const char *text, uint64_t size, struct ledger_found *foun
     return sscanf(text, "round %5u", &found->round) == 1;
 }
 
+/* "<sum> bytes <from> <to> <sha256>" about any of the claim's bytes; *same: it says the same. */
+static bool is_about(const char *line, const struct ledger_claim *claim, bool *same)
+{
+    const char *at = line + SUM_LEN + 1;
+    unsigned long long from, to;
+    char *end;
+
+    if (!str_starts(at, "bytes "))
+        return false;
+    from = strtoull(at + strlen("bytes "), &end, 10);
+    to = strtoull(end, &end, 10);
+    if (to <= claim->from || from >= claim->to)
+        return false;
+    *same = from == claim->from && to == claim->to && end[0] == ' ' &&
+            strncmp(end + 1, claim->sha256, CARD_SHA256_BYTES - 1) == 0;
+    return true;
+}
+
+bool ledger_has(const char *path, const struct ledger_claim *claim)
+{
+    char *text = NULL;
+    bool same = false;
+    size_t n;
+
+    if (path_read_file(path, LEDGER_BYTES_MAX, &text, &n, NULL))
+        return false;
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1)
+        if (end - line > SUM_LEN + 1)
+            is_about(line, claim, &same);
+    free(text);
+    return same;
+}
+
 /* How much of the text is whole lines that say something. */
 static size_t read_lines(char *text, uint64_t size, struct ledger_found *found)
 {
