@@ -10,7 +10,7 @@
  *   'leave'    the connections on both sides are reset as soon as the answer begins
  *   'lose'     the whole answer is taken from the hive, then the client's connection is reset
  *
- * Every call is kept in `calls`, as "METHOD path".
+ * Every call is kept in `calls`, as "METHOD path". `to` (an URL) may be changed: the hive has moved.
  */
 const http = require('node:http');
 
