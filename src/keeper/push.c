@@ -246,7 +246,8 @@ static int send_all(struct push *p)
     size_t n = json_array_size(files);
     int rc = 0;
 
-    p->piece = malloc(PUSH_PIECE_BYTES);
+    if (!p->piece)
+        p->piece = malloc(PUSH_PIECE_BYTES);
     if (!p->piece || n != json_array_size(answers)) {
         api_error_set(p->e, API_INTERNAL, "keeper",
                       "the hive there tells of %zu files, sent are %zu", json_array_size(answers),
@@ -254,6 +255,7 @@ static int send_all(struct push *p)
         return -1;
     }
     p->started_ms = clock_ms();
+    p->n_sent = 0;
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = send_file(p, json_array_get(files, i),
                        json_object_get(json_array_get(answers, i), "missing"));
@@ -275,20 +277,43 @@ static void drop_parts(struct push *p)
         api_error_done(&ignored);
 }
 
-static int run(struct push *p, bool *was_there)
+/* What is missing there, and all of that. 0 also when nothing was to be sent: p->here. */
+static int bring(struct push *p)
 {
     char size[16], total[16];
 
     if (ask(p, "/v1/models/upload"))
         return -1;
-    *was_there = p->here;
     if (p->here)
         return 0;
     if (p->n_there > 0)
         term_note(&p->to->term, "Going on: %s of %s are there already.",
                   str_human_bytes(p->n_there, size, sizeof size),
                   str_human_bytes(p->n_total, total, sizeof total));
-    if (send_all(p) || ask(p, "/v1/models/upload/commit")) {
+    return send_all(p);
+}
+
+/* A piece found no upload: somebody has deleted there what had come, as `models prune` does. */
+static bool is_gone(const struct push *p)
+{
+    const struct client_last *last = client_last(p->to->client);
+
+    return p->e->code == API_NOT_FOUND && last->rc == 0 && last->status == 404;
+}
+
+static int run(struct push *p, bool *was_there)
+{
+    int rc = bring(p);
+
+    for (unsigned i = 1; rc && i < PUSH_ROUNDS && is_gone(p); i++) {
+        term_note(&p->to->term, "What had come was deleted there; beginning anew.");
+        api_error_done(p->e);
+        rc = bring(p);
+    }
+    *was_there = p->here;
+    if (rc || p->here)
+        return rc;
+    if (ask(p, "/v1/models/upload/commit")) {
         if (p->failed && p->e->code == API_CHECKSUM_MISMATCH)
             drop_parts(p);
         return -1;

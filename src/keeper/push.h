@@ -13,8 +13,8 @@
 #include "keeper/keeper.h"
 
 #define PUSH_PIECE_BYTES                                                                           \
-    (1u << 20) /* of one request at most; it ends where a MiB of the file ends */
-#define PUSH_FILES_MAX 1000
+    (1u << 20)        /* of one request at most; it ends where a MiB of the file ends */
+#define PUSH_ROUNDS 3 /* begun anew twice when what had come was deleted there meanwhile */
 
 /*
  * `from` must be this machine's hive: its files are read from the disk. limit_rate: bytes a second,

@@ -221,6 +221,17 @@ test('a model that is being downloaded there is refused at the beginning, and at
   assert.strictEqual(fs.statSync(partOf(hive, m)).size, m.bytes, 'what came is kept');
 });
 
+test('what had come is deleted there midway: it is begun anew', async () => {
+  const m = await take({ layers: 3, embd: 256, ff: 1024 }), ledger = `${partOf(there, m)}.ledger`;
+  const sending = startPush(m.ref, there, '--limit-rate', '8m');
+  await until(() => fs.existsSync(ledger) && fs.readFileSync(ledger, 'utf8').split('bytes ').length > 3, 'three pieces');
+  assert.strictEqual((await remove(there, `/v1/models/upload/${m.sha256}`)).status, 204);
+  await sending.done;
+  assert.strictEqual(sending.code, 0, sending.stderr);
+  assert.match(sending.stderr, /beginning anew/);
+  assert.strictEqual(digest(fs.readFileSync((await row(there, m.ref)).local_path)), m.sha256);
+});
+
 test('a kill -9 of the keeper midway: the next push sends what is missing', async () => {
   const m = await take({ layers: 3, embd: 256, ff: 1024 });
   const first = startPush(m.ref, there, '--limit-rate', '4m');
