@@ -225,6 +225,15 @@ bool card_is_complete(const struct card *c)
     return c->n_files > 0;
 }
 
+bool card_same_files(const struct card *a, const struct card *b)
+{
+    bool same = a->n_files == b->n_files;
+
+    for (size_t i = 0; same && i < a->n_files; i++)
+        same = str_eq(a->files[i].sha256, b->files[i].sha256);
+    return same;
+}
+
 bool card_is_verified(const struct card *c)
 {
     for (size_t i = 0; i < c->n_files; i++)

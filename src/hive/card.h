@@ -64,6 +64,8 @@ void card_remove_all(const struct card *c);
 bool card_has_ref(const struct card *c, const char *model_ref);
 /* Every file is there in its full size. */
 bool card_is_complete(const struct card *c);
+/* The files of both have the same digests, in the same order. */
+bool card_same_files(const struct card *a, const struct card *b);
 /* Every file had a digest to be compared with before it was put into its place. */
 bool card_is_verified(const struct card *c);
 uint64_t card_total_bytes(const struct card *c);

@@ -110,3 +110,28 @@ int digest_put_file(struct digest *d, int fd, uint64_t n_bytes, bool (*stop)(con
 {
     return digest_put_range(d, fd, 0, n_bytes, stop, arg, err);
 }
+
+int digest_of(const void *bytes, size_t n, char hex[CARD_SHA256_BYTES], struct err *err)
+{
+    struct digest *d = digest_create();
+
+    if (!d)
+        return err_no_memory(err, sizeof *d, "a digest");
+    digest_put(d, bytes, n);
+    digest_end(d, hex);
+    digest_free(d);
+    return 0;
+}
+
+int digest_of_range(int fd, uint64_t from, uint64_t to, bool (*stop)(const void *arg),
+                    const void *arg, char hex[CARD_SHA256_BYTES], struct err *err)
+{
+    struct digest *d = digest_create();
+    int rc = d ? digest_put_range(d, fd, from, to, stop, arg, err)
+               : err_no_memory(err, sizeof *d, "a digest");
+
+    if (rc == 0)
+        digest_end(d, hex);
+    digest_free(d);
+    return rc;
+}

@@ -24,6 +24,12 @@ void digest_put(struct digest *d, const void *bytes, size_t n);
 /* The hex digits, 64 or 32; nothing may be put afterwards. */
 void digest_end(struct digest *d, char hex[CARD_SHA256_BYTES]);
 
+/* Of bytes in memory, all at once. ERR_NO_MEMORY. */
+int digest_of(const void *bytes, size_t n, char hex[CARD_SHA256_BYTES], struct err *err);
+/* Of [from, to) of an open file, as digest_put_range reads it. */
+int digest_of_range(int fd, uint64_t from, uint64_t to, bool (*stop)(const void *arg),
+                    const void *arg, char hex[CARD_SHA256_BYTES], struct err *err);
+
 /*
  * Puts the first n_bytes of an open file, in slices; between them `stop` (may be NULL) is asked
  * whether to give up. ERR_IO, ERR_INVALID when the file is shorter, ERR_CANCELLED.

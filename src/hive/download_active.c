@@ -12,3 +12,15 @@ bool downloads_write_to(const struct downloads *ds, const char *card_path)
         return true;
     return false;
 }
+
+const char *downloads_under_way(const struct downloads *ds, const char *model_ref,
+                                const char *card_path)
+{
+    const struct download *d;
+
+    TAILQ_FOREACH(d, &ds->all, link)
+    if ((d->state == DOWNLOAD_RESOLVING || d->state == DOWNLOAD_FETCHING) &&
+        (str_eq(d->model_ref, model_ref) || (d->card && str_eq(d->card->path, card_path))))
+        return d->model_ref;
+    return NULL;
+}

@@ -51,25 +51,6 @@ static void fail(struct export *ex, struct chore *c, enum api_code code, const c
 
 /* ---- last: the manifest ---- */
 
-static json_t *model_json(const struct export *ex, const char *license)
-{
-    const struct card *card = ex->card;
-    char *source = card_source(card);
-    json_t *files = json_array();
-
-    for (size_t i = 0; i < card->n_files; i++)
-        json_array_append_new(files, json_pack("{s:s, s:s, s:I, s:s}", "file", ex->names[i], "name",
-                                               card->files[i].name, "size_bytes",
-                                               (json_int_t)card->files[i].size_bytes, "sha256",
-                                               card->files[i].sha256));
-    files =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?, s:o}", "model_ref", ex->model_ref, "repo",
-                  card->repo, "commit", card->commit, "quantization", card->quantization, "source",
-                  source ? source : "", "license", license[0] ? license : NULL, "files", files);
-    free(source);
-    return files;
-}
-
 static void write_manifest(struct export *ex, struct chore *c)
 {
     struct catalog_verdict v = {0};
@@ -78,7 +59,7 @@ static void write_manifest(struct export *ex, struct chore *c)
     int rc;
 
     catalog_get_verdict(ex->h->models->catalog, ex->card->files[0].sha256, &v, NULL);
-    model = model_json(ex, v.license);
+    model = manifest_model_json(ex->model_ref, ex->card, v.license, false);
     rc = model ? manifest_put(ex->dir, model, &err) : err_no_memory(&err, 1, "a manifest");
     json_decref(model);
     if (rc) {

@@ -26,6 +26,7 @@ struct import {
     bool was_here;           /* the card and its files are there already */
     struct file_mark *marks; /* of its files, when they were hashed */
     enum place_how how;
+    struct at_work from, to; /* what is an upload's folder; where the files are being placed */
     unsigned n_imported, n_failed;
 };
 
@@ -38,6 +39,8 @@ static struct import_item *item_of(struct import *im)
 
 static void import_free(struct import *im)
 {
+    at_work_end(&im->from);
+    at_work_end(&im->to);
     import_list_done(&im->list);
     card_free(im->card);
     free(im->marks);
@@ -47,6 +50,8 @@ static void import_free(struct import *im)
 /* On to the next one, whatever became of this one. */
 static void leave_item(struct import *im, struct chore *c)
 {
+    at_work_end(&im->from);
+    at_work_end(&im->to);
     card_free(im->card);
     free(im->marks);
     im->card = NULL;
@@ -176,14 +181,19 @@ static int place_all(void *arg, struct chore *c, struct err *err)
     return rc;
 }
 
+/*
+ * What is in its place enters though the client has left meanwhile: one who did not hear of it, and
+ * asks again, finds the model. At the hive's end it goes back to where it was.
+ */
 static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
 {
     struct import *im = arg;
 
-    if (chore_is_gone(c)) {
-        next_item(im, c);
-    } else if (rc) {
+    if (rc) {
         fail_item(im, c, rc == ERR_INVALID ? API_INTERNAL : code_of(rc), err->text);
+    } else if (!im->to.dir) {
+        unplace(im, im->card->n_files);
+        fail_item(im, c, API_INTERNAL, "the hive is ending");
     } else {
         enter(im, c);
     }
@@ -216,6 +226,7 @@ static void on_judged(void *arg, struct chore *c, const struct api_error *e)
         step.bytes_total = card_total_bytes(im->card);
         step.work = place_all;
         step.done = on_placed;
+        at_work_begin(&im->h->models->at_work, &im->to, im->card->dir, false);
         chore_run(c, &step);
     }
 }
@@ -247,15 +258,6 @@ static int settle_ref(struct import *im, struct err *err)
     return 0;
 }
 
-static bool has_same_files(const struct card *a, const struct card *b)
-{
-    bool same = a->n_files == b->n_files;
-
-    for (size_t i = 0; same && i < a->n_files; i++)
-        same = str_eq(a->files[i].sha256, b->files[i].sha256);
-    return same;
-}
-
 /* The card on disk, when it has the same digests. One of a download that is not done gives its
  * references. */
 static int use_old_card(struct import *im, struct err *err)
@@ -263,7 +265,7 @@ static int use_old_card(struct import *im, struct err *err)
     struct card *old = card_find(im->h->models->dir, im->card->repo, NULL, im->card->path);
     int rc = 0;
 
-    if (old && card_is_complete(old) && has_same_files(old, im->card)) {
+    if (old && card_is_complete(old) && card_same_files(old, im->card)) {
         card_free(im->card);
         im->card = old;
         im->was_here = true;
@@ -342,6 +344,18 @@ static bool is_ours(const struct import *im, const char *path)
            !upload_is_part(im->h->models, path);
 }
 
+/* An upload's folder is nobody else's until it is empty. */
+static void mark_source(struct import *im, const char *path)
+{
+    char *dir = upload_is_part(im->h->models, path)
+                    ? str_ndup(path, (size_t)(path_base(path) - path - 1))
+                    : NULL;
+
+    if (dir)
+        at_work_begin(&im->h->models->at_work, &im->from, dir, true);
+    free(dir);
+}
+
 static void next_item(struct import *im, struct chore *c)
 {
     struct chore_step step = {
@@ -360,6 +374,7 @@ static void next_item(struct import *im, struct chore *c)
         fail_item(im, c, API_INVALID_REQUEST, "it lies in rbee's own models folder already");
         return;
     }
+    mark_source(im, m->files[0].path);
     im->marks = calloc(m->n_files, sizeof *im->marks);
     if (!im->marks) {
         fail_item(im, c, API_INTERNAL, "the hive is out of memory");

@@ -28,14 +28,10 @@ char *ledger_path(const char *part)
 
 static int sum_of(const char *text, size_t n, char sum[SUM_LEN + 1])
 {
-    struct digest *d = digest_create();
     char hex[CARD_SHA256_BYTES];
 
-    if (!d)
+    if (digest_of(text, n, hex, NULL))
         return -1;
-    digest_put(d, text, n);
-    digest_end(d, hex);
-    digest_free(d);
     memcpy(sum, hex, SUM_LEN);
     sum[SUM_LEN] = '\0';
     return 0;
@@ -166,6 +162,40 @@ static bool take_line(const char *text, uint64_t size, struct ledger_found *foun
     if (str_starts(text, "tag "))
         return str_copy(found->tag, sizeof found->tag, text + 4);
     return sscanf(text, "round %5u", &found->round) == 1;
+}
+
+/* "<sum> bytes <from> <to> <digest>" about any of the claim's bytes; *same: it says the same. */
+static bool is_about(const char *line, const struct ledger_claim *claim, bool *same)
+{
+    const char *at = line + SUM_LEN + 1;
+    size_t n_digits = strlen(claim->digest);
+    unsigned long long from, to;
+    char *end;
+
+    if (!str_starts(at, "bytes "))
+        return false;
+    from = strtoull(at + strlen("bytes "), &end, 10);
+    to = strtoull(end, &end, 10);
+    if (to <= claim->from || from >= claim->to)
+        return false;
+    *same = from == claim->from && to == claim->to && end[0] == ' ' &&
+            strncmp(end + 1, claim->digest, n_digits) == 0 && end[1 + n_digits] == '\n';
+    return true;
+}
+
+bool ledger_has(const char *path, const struct ledger_claim *claim)
+{
+    char *text = NULL;
+    bool same = false;
+    size_t n;
+
+    if (path_read_file(path, LEDGER_BYTES_MAX, &text, &n, NULL))
+        return false;
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1)
+        if (end - line > SUM_LEN + 1)
+            is_about(line, claim, &same);
+    free(text);
+    return same;
 }
 
 /* How much of the text is whole lines that say something. */

@@ -69,6 +69,8 @@ void ledger_close(struct ledger *l);
 int ledger_add(struct ledger *l, const struct ledger_claim *claim, struct err *err);
 int ledger_add_tag(struct ledger *l, const char *tag, struct err *err);
 int ledger_add_round(struct ledger *l, unsigned round, struct err *err);
+/* Is the last word about these bytes this very claim? Reads the file; no line is believed more. */
+bool ledger_has(const char *path, const struct ledger_claim *claim);
 /* The part file's bytes first, then the ledger's. */
 int ledger_sync(struct ledger *l, int data_fd, struct err *err);
 

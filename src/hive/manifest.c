@@ -148,6 +148,50 @@ int manifest_parse(const char *text, size_t n, struct manifest *out, struct err 
     return rc;
 }
 
+/* ---- written ---- */
+
+static json_t *file_json(const struct card_file *f, bool with_path)
+{
+    char *name = NULL;
+    json_t *file = NULL;
+
+    if (manifest_file_name(f->name, &name, NULL) == 0)
+        file = json_pack("{s:s, s:s, s:s*, s:I, s:s}", "file", name, "name", f->name, "path",
+                         with_path ? f->path : NULL, "size_bytes", (json_int_t)f->size_bytes,
+                         "sha256", f->sha256);
+    free(name);
+    return file;
+}
+
+/* The catalog keeps the beginning of a long text: it may end within a character. */
+static json_t *license_json(const char *text)
+{
+    size_t n = strlen(text);
+    json_t *json = NULL;
+
+    while (n > 0 && !(json = json_stringn(text, n)))
+        n--;
+    return json ? json : json_null();
+}
+
+json_t *manifest_model_json(const char *model_ref, const struct card *card, const char *license,
+                            bool with_paths)
+{
+    char *source = card_source(card);
+    json_t *files = json_array(), *model = NULL;
+    bool ok = source && files;
+
+    for (size_t i = 0; ok && i < card->n_files; i++)
+        ok = json_array_append_new(files, file_json(&card->files[i], with_paths)) == 0;
+    if (ok)
+        model = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:O}", "model_ref", model_ref, "repo",
+                          card->repo, "commit", card->commit, "quantization", card->quantization,
+                          "source", source, "license", license_json(license), "files", files);
+    json_decref(files);
+    free(source);
+    return model;
+}
+
 int manifest_read(const char *dir, struct manifest *out, struct err *err)
 {
     char *path = path_join(dir, MANIFEST_NAME), *text = NULL;

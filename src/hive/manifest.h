@@ -52,6 +52,14 @@ int manifest_read(const char *dir, struct manifest *out, struct err *err);
 void manifest_done(struct manifest *m);
 
 /*
+ * A model as it stands in the list, of its card; `license` is the catalog's word, "" = not known.
+ * With `with_paths` each file has its "path" on this machine too. NULL when out of memory, or a
+ * file's name makes no plain one.
+ */
+json_t *manifest_model_json(const char *model_ref, const struct card *card, const char *license,
+                            bool with_paths);
+
+/*
  * Writes `model` (as in the list, borrowed) into the folder's manifest: in place of the one with
  * the same reference, else behind the others.
  */

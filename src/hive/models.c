@@ -136,6 +136,7 @@ int models_create(const struct models_params *params, struct models **out, struc
         models_free(m);
         return err_no_memory(err, sizeof *m, "the models");
     }
+    LIST_INIT(&m->at_work);
     m->base = params->base;
     m->config = params->config;
     rc = open_catalog(m, params->catalog, err);
@@ -159,6 +160,7 @@ void models_free(struct models *m)
     if (!m)
         return;
     downloads_free(m->downloads);
+    at_work_end_all(&m->at_work);
     catalog_close(m->catalog);
     free(m->dir);
     free(m->endpoint);

@@ -2,6 +2,7 @@
 #ifndef RBEE_HIVE_MODELS_INTERNAL_H
 #define RBEE_HIVE_MODELS_INTERNAL_H
 
+#include "hive/at_work.h"
 #include "hive/card.h"
 #include "hive/catalog.h"
 #include "hive/models.h"
@@ -9,6 +10,7 @@
 struct models {
     struct catalog *catalog;
     struct downloads *downloads;
+    struct at_work_list at_work;
     struct event_base *base;
     const struct config *config;
     char *dir, *endpoint, *token; /* owned; token NULL = none */
@@ -23,8 +25,12 @@ struct card *models_card(const struct models *m, const char *canonical);
 /* *e for a model that is not here, with the names that come near. */
 void models_say_missing(struct models *m, const char *canonical, struct api_error *e);
 
-/* Is a download writing into this card's folder? (downloads_active.c) */
+/* Is a download writing into this card's folder? (download_active.c) */
 bool downloads_write_to(const struct downloads *ds, const char *card_path);
+/* The reference of the one that is under way for this reference, or writes into this card's folder;
+ * NULL. (download_active.c) */
+const char *downloads_under_way(const struct downloads *ds, const char *model_ref,
+                                const char *card_path);
 
 /*
  * A reference and its canonical spelling (free()); -1 with *e. A relative path is refused: it means

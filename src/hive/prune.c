@@ -22,7 +22,7 @@
 struct pruning {
     struct models *m;
     json_t *used;  /* object: paths that a card vouches for */
-    json_t *busy;  /* object: folders in which a download is at work */
+    json_t *busy;  /* object: folders in which somebody is at work */
     json_t *items; /* array */
     uint64_t freed_bytes;
 };
@@ -54,6 +54,21 @@ static bool on_card(void *arg, struct card *card)
         use(p->used, card->path);
     card_free(card);
     return true;
+}
+
+static void on_busy(void *arg, const char *dir)
+{
+    use(((struct pruning *)arg)->busy, dir);
+}
+
+/* Chores, and pushes. */
+static void find_busy(struct pruning *p)
+{
+    const struct at_work *w;
+
+    LIST_FOREACH(w, &p->m->at_work, link)
+    on_busy(p, w->dir);
+    upload_each_active(p->m, on_busy, p);
 }
 
 static const char *why_of(const struct pruning *p, const char *path)
@@ -128,14 +143,10 @@ static bool on_row(void *arg, const struct catalog_row *row)
 static void name_plan(const json_t *items, char hex[CARD_SHA256_BYTES])
 {
     char *text = json_dumps(items, JSON_COMPACT);
-    struct digest *d = digest_create();
 
     hex[0] = '\0';
-    if (text && d) {
-        digest_put(d, text, strlen(text));
-        digest_end(d, hex);
-    }
-    digest_free(d);
+    if (text)
+        digest_of(text, strlen(text), hex, NULL);
     free(text);
 }
 
@@ -144,6 +155,7 @@ static void look_everywhere(struct pruning *p)
     static const char *const folders[] = {"hf", "local", UPLOAD_FOLDER};
     struct err err;
 
+    find_busy(p);
     card_scan(p->m->dir, NULL, on_card, p);
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         char *dir = path_join(p->m->dir, folders[i]);

@@ -10,30 +10,15 @@
 
 /* ---- the sender's side: what a model is made of ---- */
 
-static json_t *file_json(const struct card_file *f)
+static json_t *manifest_json(struct hive *h, const char *ref, const struct card *card)
 {
-    char *name = NULL;
-    json_t *file = NULL;
+    struct catalog_verdict v = {0};
+    json_t *model;
 
-    if (manifest_file_name(f->name, &name, NULL) == 0)
-        file = json_pack("{s:s, s:s, s:s, s:I, s:s}", "file", name, "name", f->name, "path",
-                         f->path, "size_bytes", (json_int_t)f->size_bytes, "sha256", f->sha256);
-    free(name);
-    return file;
-}
-
-static json_t *manifest_json(const char *ref, const struct card *card)
-{
-    char *source = card_source(card);
-    json_t *files = json_array(), *model;
-
-    for (size_t i = 0; i < card->n_files; i++)
-        json_array_append_new(files, file_json(&card->files[i]));
-    model = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "model_ref", ref, "repo", card->repo,
-                      "commit", card->commit, "quantization", card->quantization, "source",
-                      source ? source : "", "files", files);
-    free(source);
-    return json_pack("{s:i, s:[o]}", "rbee_manifest", MANIFEST_VERSION, "models", model);
+    catalog_get_verdict(h->models->catalog, card->files[0].sha256, &v, NULL);
+    model = manifest_model_json(ref, card, v.license, true);
+    return model ? json_pack("{s:i, s:[o]}", "rbee_manifest", MANIFEST_VERSION, "models", model)
+                 : NULL;
 }
 
 /* As an export's, and with the files' paths. */
@@ -62,7 +47,7 @@ static void get_manifest(struct hive *h, struct http_exchange *x, const char *id
                    "export` and `models import` by hand",
                    canonical);
     } else {
-        reply_json(x, 200, manifest_json(canonical, card));
+        reply_json(x, 200, manifest_json(h, canonical, card));
     }
     card_free(card);
     free(canonical);

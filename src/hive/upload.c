@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/path.h"
@@ -17,6 +18,8 @@
 #include "hive/models_internal.h"
 #include "hive/stores_internal.h"
 #include "hive/upload_internal.h"
+
+#define BEING_TAKEN "it is being taken in"
 
 char *upload_folder(const struct models *m, const char *id)
 {
@@ -51,22 +54,34 @@ void upload_moved(const char *part)
     free(dir);
 }
 
+static bool is_being_taken(const struct models *m, const char *id)
+{
+    char *dir = upload_folder(m, id);
+    bool taken = dir && at_work_takes(&m->at_work, dir);
+
+    free(dir);
+    return taken;
+}
+
 int upload_drop(const struct models *m, const char *id, struct err *err)
 {
     char *dir = upload_folder(m, id);
     DIR *d = dir ? opendir(dir) : NULL;
     struct dirent *entry;
+    int rc = 0;
 
-    if (!d) {
-        free(dir);
-        return err_set(err, ERR_NOT_FOUND, "no upload '%.64s' is here", id);
-    }
-    while ((entry = readdir(d)))
+    if (!d)
+        rc = err_set(err, ERR_NOT_FOUND, "no upload '%.64s' is here", id);
+    else if (is_being_taken(m, id))
+        rc = err_set(err, ERR_CONFLICT, BEING_TAKEN ": nothing can be dropped now");
+    while (rc == 0 && (entry = readdir(d)))
         unlinkat(dirfd(d), entry->d_name, 0);
-    closedir(d);
-    rmdir(dir);
+    if (d)
+        closedir(d);
+    if (rc == 0)
+        rmdir(dir);
     free(dir);
-    return 0;
+    return rc;
 }
 
 /* ---- one piece ---- */
@@ -74,19 +89,41 @@ int upload_drop(const struct models *m, const char *id, struct err *err)
 static int compare(const char *bytes, size_t n, const char *said, struct err *err)
 {
     char hex[CARD_SHA256_BYTES];
-    struct digest *d = digest_create();
+    int rc = digest_of(bytes, n, hex, err);
 
-    if (!d)
-        return err_no_memory(err, 1, "a digest");
-    digest_put(d, bytes, n);
-    digest_end(d, hex);
-    digest_free(d);
-    if (str_eq(hex, said))
-        return 0;
+    if (rc || str_eq(hex, said))
+        return rc;
     return err_set(err, ERR_INVALID,
                    "the %zu bytes of this piece have the SHA-256 %s, the sender said %.64s: send "
                    "it again",
                    n, hex, said);
+}
+
+static bool has_bytes(int fd, uint64_t from, const char *bytes, size_t n)
+{
+    char slice[64 << 10];
+
+    while (n) {
+        size_t want = n < sizeof slice ? n : sizeof slice;
+
+        if (pread(fd, slice, want, (off_t)from) != (ssize_t)want || memcmp(slice, bytes, want) != 0)
+            return false;
+        from += want;
+        bytes += want;
+        n -= want;
+    }
+    return true;
+}
+
+/* The same piece once more, because its answer did not arrive: nothing is to be done. */
+static bool is_noted(const char *part, int fd, const struct ledger_claim *claim, const char *bytes)
+{
+    bool there = has_bytes(fd, claim->from, bytes, (size_t)(claim->to - claim->from));
+    char *path = there ? ledger_path(part) : NULL;
+
+    there = path && ledger_has(path, claim);
+    free(path);
+    return there;
 }
 
 static int note(const char *part, const struct ledger_claim *claim, struct err *err)
@@ -105,7 +142,7 @@ static int note(const char *part, const struct ledger_claim *claim, struct err *
 static int put_into(const char *part, struct ledger_claim *claim, const char *bytes,
                     struct err *err)
 {
-    int error, fd = open(part, O_WRONLY | O_CLOEXEC | O_NOFOLLOW), rc;
+    int error, fd = open(part, O_RDWR | O_CLOEXEC | O_NOFOLLOW), rc;
     struct stat st;
 
     if (fd < 0)
@@ -115,11 +152,13 @@ static int put_into(const char *part, struct ledger_claim *claim, const char *by
                    : err_errno(err, ERR_IO, errno, "cannot write to %s", part);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &st) != 0 || st.st_nlink == 0 ||
         !path_is_file(part)) /* a commit has hashed it, or moved it away meanwhile */
-        rc = err_set(err, ERR_CONFLICT, "the file is being taken in: no piece can be written now");
+        rc = err_set(err, ERR_CONFLICT, BEING_TAKEN ": no piece can be written now");
     else if (claim->to > (uint64_t)st.st_size)
         rc = err_set(err, ERR_INVALID, "bytes %llu to %llu lie beyond the file's end at %llu",
                      (unsigned long long)claim->from, (unsigned long long)claim->to,
                      (unsigned long long)st.st_size);
+    else if (is_noted(part, fd, claim, bytes))
+        rc = 0;
     else if ((error = path_write_at(fd, bytes, (size_t)(claim->to - claim->from), claim->from)))
         rc = err_errno(err, ERR_IO, error, "cannot write to %s", part);
     else
@@ -149,6 +188,8 @@ int upload_put(const struct models *m, const char *id, const char *file, uint64_
     rc = compare(bytes, n, said, err);
     if (rc)
         return rc;
+    if (is_being_taken(m, id))
+        return err_set(err, ERR_CONFLICT, BEING_TAKEN ": no piece can be written now");
     str_copy(claim.digest, sizeof claim.digest, said);
     part = upload_part(m, id, file);
     rc = part ? put_into(part, &claim, bytes, err) : err_no_memory(err, strlen(m->dir), "a path");
@@ -167,14 +208,9 @@ static int check_claims(struct upload_file *f, int fd, struct ledger_found *foun
 
     for (size_t i = 0; i < found->n_claims && rc == 0; i++) {
         const struct ledger_claim *claim = &found->claims[i];
-        struct digest *d = digest_create();
         char hex[CARD_SHA256_BYTES] = "";
 
-        rc = d ? digest_put_range(d, fd, claim->from, claim->to, chore_stopped, c, err)
-               : err_no_memory(err, 1, "a digest");
-        if (rc == 0)
-            digest_end(d, hex);
-        digest_free(d);
+        rc = digest_of_range(fd, claim->from, claim->to, chore_stopped, c, hex, err);
         if (rc == 0 && str_eq(hex, claim->digest)) {
             if (pieces_close(f->pieces, claim->from, claim->to))
                 rc = err_no_memory(err, 1, "a file's pieces");
@@ -240,6 +276,45 @@ int upload_look(struct upload_file *f, struct chore *c, struct err *err)
                       "cannot make %s %llu bytes long", f->part, (unsigned long long)f->size_bytes);
     else
         rc = look(f, fd, c, err);
+    futimens(fd, NULL); /* somebody goes on with it */
     close(fd);
     return rc;
+}
+
+/* ---- who is at it ---- */
+
+/* When anything last came, in Unix seconds; 0 = nothing did. */
+static int64_t newest_in(const char *dir)
+{
+    DIR *d = opendir(dir);
+    struct dirent *entry;
+    int64_t newest = 0;
+    struct stat st;
+
+    while (d && (entry = readdir(d)))
+        if (entry->d_name[0] != '.' &&
+            fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            st.st_mtim.tv_sec > newest)
+            newest = st.st_mtim.tv_sec;
+    if (d)
+        closedir(d);
+    return newest;
+}
+
+void upload_each_active(const struct models *m, void (*each)(void *arg, const char *dir), void *arg)
+{
+    char *all = path_join(m->dir, UPLOAD_FOLDER);
+    DIR *d = all ? opendir(all) : NULL;
+    struct dirent *entry;
+
+    while (d && (entry = readdir(d))) {
+        char *dir = upload_folder(m, entry->d_name);
+
+        if (dir && llabs(time(NULL) - newest_in(dir)) < UPLOAD_ACTIVE_S)
+            each(arg, dir);
+        free(dir);
+    }
+    if (d)
+        closedir(d);
+    free(all);
 }

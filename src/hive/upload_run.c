@@ -15,6 +15,9 @@ struct upload {
     struct hive *h;
     struct manifest manifest;
     struct upload_file *files;
+    char *dir;         /* owned: where they lie */
+    struct card *card; /* owned: as the model would have it here */
+    struct at_work mark;
 };
 
 static const struct manifest_model *model_of(const struct upload *u)
@@ -28,7 +31,10 @@ static void upload_free(struct upload *u)
         free(u->files[i].part);
         pieces_free(u->files[i].pieces);
     }
+    at_work_end(&u->mark);
     free(u->files);
+    free(u->dir);
+    card_free(u->card);
     manifest_done(&u->manifest);
     free(u);
 }
@@ -95,12 +101,10 @@ static bool has_room(struct upload *u, struct chore *c)
 static int check_all(void *arg, struct chore *c, struct err *err)
 {
     struct upload *u = arg;
-    char *dir = upload_folder(u->h->models, model_of(u)->files[0].sha256);
-    int rc = dir ? path_make_dirs(dir, 0755, err) : err_no_memory(err, 1, "a path");
+    int rc = path_make_dirs(u->dir, 0755, err);
 
     for (size_t i = 0; i < model_of(u)->n_files && rc == 0; i++)
         rc = upload_look(&u->files[i], c, err);
-    free(dir);
     return rc;
 }
 
@@ -121,30 +125,108 @@ static void on_checked(void *arg, struct chore *c, int rc, const struct err *err
 
 /* ---- is it here? ---- */
 
-static bool same_files(const struct card *card, const struct manifest_model *m)
+/* The card of the same files, all there, that the reference means here; NULL. */
+static struct card *card_here(const struct upload *u, const char *model_ref)
 {
-    bool same = card->n_files == m->n_files;
+    struct card *card = models_card(u->h->models, model_ref);
 
-    for (size_t i = 0; same && i < m->n_files; i++)
-        same = str_eq(card->files[i].sha256, m->files[i].sha256);
-    return same;
+    if (card && card_is_complete(card) && card_same_files(card, u->card))
+        return card;
+    card_free(card);
+    return NULL;
 }
 
-/*
- * False, and the exchange is answered, when the name means another file here. A hub's model of
- * another commit is no other file: import tells them apart.
- */
-static bool is_free(struct http_exchange *x, const struct manifest_model *m,
-                    const struct card *card)
+/* A hub's model may have come in under its commit, as import does where the name was taken. */
+static struct card *find_here(const struct upload *u)
 {
-    if (!card || (!str_starts(m->model_ref, "local:") && !str_eq(card->commit, m->commit)))
-        return true;
-    reply_fail(x, API_INVALID_REQUEST,
-               "%.200s is another file here: its SHA-256 is %s, that of the one to come %s; remove "
-               "it here, or import yours under another name",
-               m->model_ref, card->files[0].sha256, m->files[0].sha256);
-    return false;
+    const struct manifest_model *m = model_of(u);
+    struct card *card = card_here(u, m->model_ref);
+    char *pinned = NULL;
+
+    if (!card && str_starts(m->model_ref, "hf:") && !strchr(m->model_ref, '@'))
+        pinned = str_printf("%s@%s", m->model_ref, m->commit);
+    if (pinned)
+        card = card_here(u, pinned);
+    free(pinned);
+    return card;
 }
+
+static void say_here(struct upload *u, struct http_exchange *x, const struct card *card)
+{
+    struct chore *c = chore_begin(u->h, x);
+
+    if (!c)
+        return;
+    chore_say(c, json_pack("{s:s, s:s}", "stage", "here", "local_path", card->files[0].path));
+    chore_end(c);
+}
+
+/* The name means another file here. A hub's model of another commit is none: import tells them
+ * apart. */
+static bool is_other(const struct upload *u, struct http_exchange *x)
+{
+    const struct manifest_model *m = model_of(u);
+    struct card *card = models_card(u->h->models, m->model_ref);
+    bool other = card && card_is_complete(card) && !card_same_files(card, u->card) &&
+                 (str_starts(m->model_ref, "local:") || str_eq(card->commit, m->commit));
+
+    if (other)
+        reply_fail(x, API_INVALID_REQUEST,
+                   "%.200s is another file here: its SHA-256 is %s, that of the one to come %s; "
+                   "remove it here, or import yours under another name",
+                   m->model_ref, card->files[0].sha256, m->files[0].sha256);
+    card_free(card);
+    return other;
+}
+
+/* 409 with what to do about it. */
+static bool is_downloading(const struct upload *u, struct http_exchange *x)
+{
+    const char *ref =
+        downloads_under_way(u->h->models->downloads, model_of(u)->model_ref, u->card->path);
+    struct api_error e;
+
+    if (!ref)
+        return false;
+    api_error_set(&e, API_INVALID_REQUEST, REPLY_SRC,
+                  "%.200s is being downloaded here at this moment: wait until that is done, or end "
+                  "it with `rbee-keeper models cancel %.200s`, then push again",
+                  ref, ref);
+    e.details = json_pack("{s:s}", "hint", "`rbee-keeper models downloads` shows how far it is.");
+    reply_error(x, 409, &e);
+    return true;
+}
+
+/* 503: whoever asks again learns what became of it. */
+static bool is_being_taken(const struct upload *u, struct http_exchange *x)
+{
+    struct api_error e;
+
+    if (!at_work_takes(&u->h->models->at_work, u->dir))
+        return false;
+    http_add_header(x, "Retry-After", UPLOAD_RETRY_S);
+    api_error_set(&e, API_ALL_SLOTS_BUSY, REPLY_SRC,
+                  "%.200s has come, and is being hashed and taken in at this moment",
+                  model_of(u)->model_ref);
+    e.details = json_pack("{s:s}", "hint", "Ask again in a while: it is there then.");
+    reply_error(x, 0, &e);
+    return true;
+}
+
+/* What the beginning and the end have in common: true when the exchange is answered. */
+static bool is_answered(struct upload *u, struct http_exchange *x)
+{
+    struct card *card = find_here(u);
+
+    if (card)
+        say_here(u, x, card);
+    else if (!is_other(u, x) && !is_downloading(u, x) && !is_being_taken(u, x))
+        return false;
+    card_free(card);
+    return true;
+}
+
+/* ---- the manifest ---- */
 
 /* Two files of one name would be written into each other, and so would a file and a ledger. */
 static const char *bad_name(const struct manifest_model *m)
@@ -159,70 +241,78 @@ static const char *bad_name(const struct manifest_model *m)
     return NULL;
 }
 
+/* The exchange is answered when it is false. */
+static bool is_fit(const struct manifest *manifest, struct http_exchange *x)
+{
+    const char *bad = manifest->n_models == 1 ? bad_name(&manifest->models[0]) : NULL;
+
+    if (manifest->n_models != 1)
+        reply_fail(x, API_INVALID_REQUEST, "a manifest of one model is taken, this has %zu",
+                   manifest->n_models);
+    else if (bad)
+        reply_fail(x, API_INVALID_REQUEST,
+                   "a file of the manifest cannot be called %.200s: another is, or it is the name "
+                   "of a ledger",
+                   bad);
+    return manifest->n_models == 1 && !bad;
+}
+
+/* The paths of the parts, and the card; false without memory. */
+static bool fill(struct upload *u)
+{
+    const struct manifest_model *m = model_of(u);
+    bool ok;
+
+    u->dir = upload_folder(u->h->models, m->files[0].sha256);
+    u->files = calloc(m->n_files, sizeof *u->files);
+    ok = u->dir && u->files &&
+         card_create(u->h->models->dir, m->repo, m->commit, m->quantization, &u->card, NULL) == 0;
+    for (size_t i = 0; ok && i < m->n_files; i++) {
+        const struct manifest_file *f = &m->files[i];
+
+        u->files[i].size_bytes = f->size_bytes;
+        u->files[i].part = upload_part(u->h->models, m->files[0].sha256, f->file);
+        ok = u->files[i].part &&
+             card_add_file(u->card, f->name, f->size_bytes, f->sha256, NULL) == 0;
+    }
+    return ok;
+}
+
 /* One model, and the paths of its parts; NULL, and the exchange is answered. */
 static struct upload *prepare(struct hive *h, struct http_exchange *x, struct manifest *manifest)
 {
-    struct upload *u = calloc(1, sizeof *u);
-    bool ok = u != NULL;
+    bool fit = is_fit(manifest, x);
+    struct upload *u = fit ? calloc(1, sizeof *u) : NULL;
 
-    if (manifest->n_models != 1 || bad_name(&manifest->models[0])) {
-        if (manifest->n_models != 1)
-            reply_fail(x, API_INVALID_REQUEST, "a manifest of one model is taken, this has %zu",
-                       manifest->n_models);
-        else
-            reply_fail(
-                x, API_INVALID_REQUEST,
-                "a file of the manifest cannot be called %.200s: another is, or it is the name of "
-                "a ledger",
-                bad_name(&manifest->models[0]));
-        manifest_done(manifest);
-        free(u);
-        return NULL;
-    }
     if (u) {
         *u = (struct upload){.h = h, .manifest = *manifest};
         *manifest = (struct manifest){0};
-        u->files = calloc(model_of(u)->n_files, sizeof *u->files);
-        ok = u->files != NULL;
-    }
-    for (size_t i = 0; ok && i < model_of(u)->n_files; i++) {
-        u->files[i].size_bytes = model_of(u)->files[i].size_bytes;
-        u->files[i].part =
-            upload_part(h->models, model_of(u)->files[0].sha256, model_of(u)->files[i].file);
-        ok = u->files[i].part != NULL;
-    }
-    if (ok)
-        return u;
-    reply_fail(x, API_INTERNAL, "the hive is out of memory");
-    if (u)
+        if (fill(u))
+            return u;
         upload_free(u);
-    else
-        manifest_done(manifest);
+    }
+    manifest_done(manifest);
+    if (fit)
+        reply_fail(x, API_INTERNAL, "the hive is out of memory");
     return NULL;
 }
 
 void upload_begin(struct hive *h, struct http_exchange *x, struct manifest *manifest)
 {
     struct upload *u = prepare(h, x, manifest);
-    struct card *card = u ? models_card(h->models, model_of(u)->model_ref) : NULL;
-    bool whole = card && card_is_complete(card), here = whole && same_files(card, model_of(u));
     struct chore_step step = {.stage = "checking", .arg = u, .work = check_all, .done = on_checked};
     struct chore *c = NULL;
 
-    if (u && (here || is_free(x, model_of(u), whole ? card : NULL)))
+    if (u && !is_answered(u, x))
         c = chore_begin(h, x);
-    if (c && here) {
-        chore_say(c, json_pack("{s:s, s:s}", "stage", "here", "local_path", card->files[0].path));
-        chore_end(c);
-    } else if (c) {
+    if (c) {
+        at_work_begin(&h->models->at_work, &u->mark, u->dir, false);
         step.name = model_of(u)->model_ref;
         step.bytes_total = total_of(model_of(u));
         chore_run(c, &step);
-        u = NULL; /* its own now */
-    }
-    if (u)
+    } else if (u) {
         upload_free(u);
-    card_free(card);
+    }
 }
 
 /* ---- the end ---- */
@@ -232,18 +322,13 @@ void upload_commit(struct hive *h, struct http_exchange *x, struct manifest *man
     struct upload *u = prepare(h, x, manifest);
     struct import_list list = {0};
     struct err err = {0};
-    char *dir;
-    int rc;
 
-    if (!u)
-        return;
-    dir = upload_folder(h->models, model_of(u)->files[0].sha256);
-    rc = dir ? import_list_model(dir, model_of(u), PLACE_MOVE, &list, &err)
-             : err_no_memory(&err, 1, "a path");
-    if (rc)
-        reply_fail(x, API_INTERNAL, "%s", err.text);
-    else
-        import_run(h, x, &list);
-    free(dir);
-    upload_free(u);
+    if (u && !is_answered(u, x)) {
+        if (import_list_model(u->dir, model_of(u), PLACE_MOVE, &list, &err))
+            reply_fail(x, API_INTERNAL, "%s", err.text);
+        else
+            import_run(h, x, &list);
+    }
+    if (u)
+        upload_free(u);
 }

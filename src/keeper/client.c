@@ -17,6 +17,8 @@
 #include "net/http_server.h"
 #include "version.h"
 
+#define RETRY_AFTER_MAX_S 3600 /* longer ones are as good as this */
+
 #define SPEAKS_HTTP_HINT                                                                           \
     "This keeper has paired with a hive there that spoke https; was it started with [hive] tls = " \
     "off? `rbee-keeper node add NAME HOST:PORT` has it spoken to in the clear."
@@ -148,6 +150,31 @@ void client_status_error(struct api_error *e, int status, const struct buf *body
         keep_request_id(e, buf_str(body), body->len);
 }
 
+const struct client_last *client_last(const struct client *c)
+{
+    return &c->last;
+}
+
+void client_last_begin(struct client *c)
+{
+    c->last = (struct client_last){.retry_after_ms = -1};
+}
+
+void client_last_header(struct client *c, const char *name, const char *value)
+{
+    uint64_t seconds;
+
+    if (str_eq(name, "retry-after") && str_to_u64(value, &seconds) == 0)
+        c->last.retry_after_ms =
+            (int64_t)(seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S) * 1000;
+}
+
+static void on_header(void *arg, int status, const char *name, const char *value)
+{
+    (void)status;
+    client_last_header(arg, name, value);
+}
+
 int client_text(struct client *c, const struct client_ask *ask, struct buf *body,
                 struct api_error *e)
 {
@@ -169,8 +196,13 @@ int client_text(struct client *c, const struct client_ask *ask, struct buf *body
     params.timeout_ms = ask->timeout_ms ? ask->timeout_ms : CLIENT_TIMEOUT_MS;
     params.connect_timeout_ms =
         ask->connect_timeout_ms ? ask->connect_timeout_ms : params.timeout_ms;
+    params.arg = c;
+    params.on_header = on_header;
+    client_last_begin(c);
     rc = http_fetch(c->http, &params, ask->after_interrupt ? NULL : interrupt_flag(), &status, body,
                     &err);
+    c->last.rc = rc;
+    c->last.status = status;
     if (rc) {
         client_transport_error(e, rc, &err, ask->url);
         return -1;

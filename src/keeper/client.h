@@ -30,6 +30,14 @@ void client_close(struct client *c); /* NULL is fine */
 /* Whom https trusts: see http_client_set_pin. NULL = the system's authorities. */
 int client_set_pin(struct client *c, const char *pin, struct err *err);
 
+/* How the last call of client_json, client_text or client_watch ended, for who may ask again. */
+struct client_last {
+    int rc;                 /* 0: a whole answer; else as http_client.h's on_done has it */
+    int status;             /* 0 = no answer */
+    int64_t retry_after_ms; /* what its Retry-After says in seconds; -1 = nothing */
+};
+const struct client_last *client_last(const struct client *c);
+
 struct client_ask {
     const char *method; /* NULL = GET */
     const char *url;

@@ -10,10 +10,15 @@ struct client {
     struct event *tick;       /* owned: wakes the loop */
     struct http_client *http; /* owned */
     const char *key;          /* borrowed, may be NULL */
+    struct client_last last;
 };
 
 /* The headers of every call, NULL behind the last. */
 extern const char *const client_headers[];
+
+/* A call begins: what `last` is to tell of it. For http_call_params.on_header. */
+void client_last_begin(struct client *c);
+void client_last_header(struct client *c, const char *name, const char *value);
 
 /* *e for a call that got no whole answer: rc and why as http_client.h gives them. */
 void client_transport_error(struct api_error *e, int rc, const struct err *why, const char *url);

@@ -12,7 +12,9 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "keeper/interrupt.h"
+#include "keeper/retry.h"
 #include "net/tls.h"
+#include "version.h"
 
 #define WATCH_STALL_MS 60000 /* without a byte from the hive; it sends comments meanwhile */
 
@@ -28,15 +30,21 @@ struct push {
     json_t *missing; /* owned: of the last beginning; NULL = none yet */
     uint64_t n_total, n_there, n_sent;
     int64_t started_ms;
+    const char *verb; /* of the progress line; the rate is its own */
     struct progress_rate rate;
-    bool here, done, failed; /* failed: *e is set */
-    char *piece;             /* owned: PUSH_PIECE_BYTES */
+    bool here;             /* the hive there has the model */
+    bool failed;           /* it said an error in its stream: */
+    struct api_error said; /* ... this */
+    char *piece;           /* owned: PUSH_PIECE_BYTES */
 };
 
 static void show(struct push *p, const char *verb, uint64_t done, uint64_t total)
 {
     struct progress line = {.verb = verb, .name = p->model_ref, .done = done, .total = total};
 
+    if (verb != p->verb)
+        p->rate = (struct progress_rate){0};
+    p->verb = verb;
     line.per_sec = progress_rate_add(&p->rate, clock_ms(), done);
     term_progress(&p->to->term, &line);
 }
@@ -55,13 +63,11 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
         p->missing = json_incref(event);
         p->n_total = (uint64_t)keeper_number(event, "bytes_total", 0);
         p->n_there = p->n_total - (uint64_t)keeper_number(event, "bytes_missing", 0);
-    } else if (str_eq(stage, "here")) {
+    } else if (str_eq(stage, "here") || str_eq(stage, "imported")) {
         p->here = true;
-    } else if (str_eq(stage, "imported")) {
-        p->done = true;
     } else if (str_eq(stage, "error") && !p->failed) {
         p->failed = true;
-        keeper_event_error(p->e, event, "hive");
+        keeper_event_error(&p->said, event, "hive");
     } else if (str_eq(stage, "checking") || str_eq(stage, "hashing")) {
         show(p, "Checking", (uint64_t)keeper_number(event, "bytes_done", 0),
              (uint64_t)keeper_number(event, "bytes_total", 0));
@@ -69,29 +75,58 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
     return true;
 }
 
-/* POST of the manifest, and its stream. 0, or -1 with *e. */
+/* What it says is the last word, also where the stream broke off behind it. */
+static void take_said(struct push *p, enum client_end end)
+{
+    if (end != CLIENT_DONE)
+        api_error_done(p->e);
+    *p->e = p->said;
+    p->said = (struct api_error){0};
+}
+
+/* *e for people, where it is not yet. */
+static void explain(struct push *p, enum client_end end)
+{
+    int status = client_last(p->to->client)->status;
+
+    if (end == CLIENT_STOPPED) {
+        api_error_set(p->e, API_REQUEST_CANCELLED, "keeper", "the push was cancelled");
+    } else if (end == CLIENT_REFUSED && (status == 404 || status == 405)) {
+        api_error_done(p->e);
+        api_error_set(
+            p->e, API_VERSION_MISMATCH, "keeper",
+            "the hive at %s takes no models from others (it answers %d): it is older than "
+            "this rbee-keeper, %s; upgrade rbee on that machine and push again",
+            p->to->node.url, status, RBEE_VERSION);
+    }
+}
+
+/* POST of the manifest, and its stream; again where that may help. 0, or -1 with *e. */
 static int ask(struct push *p, const char *path)
 {
     char url[KEEPER_URL_MAX];
-    struct client_watch watch = {.method = "POST",
-                                 .url = keeper_url(p->to, url, "%s", path),
-                                 .body = p->body,
-                                 .head_ms = WATCH_STALL_MS,
-                                 .stall_ms = WATCH_STALL_MS,
-                                 .arg = p,
-                                 .on_event = on_event};
+    const struct client_watch watch = {.method = "POST",
+                                       .url = keeper_url(p->to, url, "%s", path),
+                                       .body = p->body,
+                                       .head_ms = WATCH_STALL_MS,
+                                       .stall_ms = WATCH_STALL_MS,
+                                       .arg = p,
+                                       .on_event = on_event};
     enum client_end end;
 
-    p->rate = (struct progress_rate){0};
-    end = client_watch(p->to->client, &watch, p->e);
-    term_progress_end(&p->to->term);
-    p->rate = (struct progress_rate){0};
-    if (end == CLIENT_STOPPED)
-        api_error_set(p->e, API_REQUEST_CANCELLED, "keeper", "the push was cancelled");
-    else if (end == CLIENT_REFUSED && p->e->code == API_NOT_FOUND)
-        api_error_set(p->e, API_INVALID_REQUEST, "keeper",
-                      "the hive there takes no models from others: it is older than this rbee");
-    return end == CLIENT_DONE && !p->failed ? 0 : -1;
+    for (unsigned i = 1;; i++) {
+        end = client_watch(p->to->client, &watch, p->e);
+        term_progress_end(&p->to->term);
+        if (p->failed)
+            take_said(p, end);
+        else if (end == CLIENT_DONE)
+            return 0;
+        else if (end == CLIENT_STOPPED || !retry_wait(p->to, i, p->e))
+            explain(p, end);
+        else
+            continue;
+        return -1;
+    }
 }
 
 /* ---- pieces ---- */
@@ -127,13 +162,6 @@ static int read_piece(struct push *p, int fd, const char *path, uint64_t from, s
     return 0;
 }
 
-/* Does it make sense to send the same again? */
-static bool is_passing(const struct api_error *e)
-{
-    return e->code == API_CONNECTION_REFUSED || e->code == API_CONNECTION_TIMEOUT ||
-           api_error_info(e->code)->status == 503 || api_error_info(e->code)->status == 429;
-}
-
 /* `file`: its name, fit for an URL. */
 static int put_piece(struct push *p, const char *file, uint64_t from, size_t n)
 {
@@ -144,7 +172,6 @@ static int put_piece(struct push *p, const char *file, uint64_t from, size_t n)
                              .body_bytes = n,
                              .type = "application/octet-stream",
                              .header = header};
-    int64_t pause_ms = PUSH_PAUSE_MS;
 
     p->sha256_of(p->piece, n, digest);
     snprintf(header, sizeof header, "X-Content-SHA256: %s", sha256_hex(digest, hex));
@@ -153,10 +180,8 @@ static int put_piece(struct push *p, const char *file, uint64_t from, size_t n)
     for (unsigned i = 1;; i++) {
         if (client_json(p->to->client, &put, NULL, p->e) == 0)
             return 0;
-        if (!is_passing(p->e) || i == PUSH_TRIES || !interrupt_sleep_ms(pause_ms))
+        if (!retry_wait(p->to, i, p->e))
             return -1;
-        api_error_done(p->e);
-        pause_ms *= 2;
     }
 }
 
@@ -221,7 +246,8 @@ static int send_all(struct push *p)
     size_t n = json_array_size(files);
     int rc = 0;
 
-    p->piece = malloc(PUSH_PIECE_BYTES);
+    if (!p->piece)
+        p->piece = malloc(PUSH_PIECE_BYTES);
     if (!p->piece || n != json_array_size(answers)) {
         api_error_set(p->e, API_INTERNAL, "keeper",
                       "the hive there tells of %zu files, sent are %zu", json_array_size(answers),
@@ -229,6 +255,7 @@ static int send_all(struct push *p)
         return -1;
     }
     p->started_ms = clock_ms();
+    p->n_sent = 0;
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = send_file(p, json_array_get(files, i),
                        json_object_get(json_array_get(answers, i), "missing"));
@@ -250,7 +277,8 @@ static void drop_parts(struct push *p)
         api_error_done(&ignored);
 }
 
-static int run(struct push *p)
+/* What is missing there, and all of that. 0 also when nothing was to be sent: p->here. */
+static int bring(struct push *p)
 {
     char size[16], total[16];
 
@@ -262,12 +290,35 @@ static int run(struct push *p)
         term_note(&p->to->term, "Going on: %s of %s are there already.",
                   str_human_bytes(p->n_there, size, sizeof size),
                   str_human_bytes(p->n_total, total, sizeof total));
-    if (send_all(p) || ask(p, "/v1/models/upload/commit")) {
+    return send_all(p);
+}
+
+/* A piece found no upload: somebody has deleted there what had come, as `models prune` does. */
+static bool is_gone(const struct push *p)
+{
+    const struct client_last *last = client_last(p->to->client);
+
+    return p->e->code == API_NOT_FOUND && last->rc == 0 && last->status == 404;
+}
+
+static int run(struct push *p, bool *was_there)
+{
+    int rc = bring(p);
+
+    for (unsigned i = 1; rc && i < PUSH_ROUNDS && is_gone(p); i++) {
+        term_note(&p->to->term, "What had come was deleted there; beginning anew.");
+        api_error_done(p->e);
+        rc = bring(p);
+    }
+    *was_there = p->here;
+    if (rc || p->here)
+        return rc;
+    if (ask(p, "/v1/models/upload/commit")) {
         if (p->failed && p->e->code == API_CHECKSUM_MISMATCH)
             drop_parts(p);
         return -1;
     }
-    if (p->done)
+    if (p->here)
         return 0;
     api_error_set(p->e, API_INTERNAL, "keeper", "the hive there did not say what became of it");
     return -1;
@@ -308,12 +359,13 @@ int push_model(struct keeper *from, struct keeper *to, const char *model_ref, ui
     struct push p = {.to = to, .model_ref = model_ref, .limit_rate = limit_rate, .e = &e};
     const struct tls *tls = NULL;
     int rc = get_manifest(from, &p);
+    bool was_there = false;
     char size[16];
 
     p.sha256_of = tls_load(&tls, NULL) == 0 ? tls->sha256_of : sha256_of;
     if (rc == 0)
-        rc = run(&p);
-    if (rc == 0 && p.here)
+        rc = run(&p, &was_there);
+    if (was_there)
         term_ok(&to->term, "%s is there already.", model_ref);
     else if (rc == 0)
         term_ok(&to->term, "Sent %s to %s (%s, verified).", model_ref, to->node.name,

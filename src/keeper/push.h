@@ -3,8 +3,9 @@
  *
  * The keeper carries the bytes, as it knows both hives: a workstation's hive is often to be reached
  * from its own machine only. What is there already, whole or in pieces, is not sent again, so a
- * push that was ended in any way is gone on with by asking for it again. A piece that does not
- * arrive is sent again, PUSH_TRIES times in all, with growing pauses.
+ * push that was ended in any way is gone on with by asking for it again. The beginning, a piece and
+ * the end are each asked again where their failure may pass (retry.h); an end whose answer was lost
+ * is no harm, as the hive then says that the model is there.
  */
 #ifndef RBEE_KEEPER_PUSH_H
 #define RBEE_KEEPER_PUSH_H
@@ -12,10 +13,8 @@
 #include "keeper/keeper.h"
 
 #define PUSH_PIECE_BYTES                                                                           \
-    (1u << 20)           /* of one request at most; it ends where a MiB of the file ends */
-#define PUSH_TRIES     7 /* the first and six more: after 0.2 s, 0.4 s ... 6.4 s */
-#define PUSH_PAUSE_MS  200
-#define PUSH_FILES_MAX 1000
+    (1u << 20)        /* of one request at most; it ends where a MiB of the file ends */
+#define PUSH_ROUNDS 3 /* begun anew twice when what had come was deleted there meanwhile */
 
 /*
  * `from` must be this machine's hive: its files are read from the disk. limit_rate: bytes a second,

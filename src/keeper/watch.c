@@ -11,6 +11,7 @@
 #include "net/sse.h"
 
 struct watching {
+    struct client *c;
     const struct client_watch *w;
     struct sse_reader *reader;
     struct buf refusal; /* the body of an answer that is no stream */
@@ -43,6 +44,12 @@ static bool on_data(void *arg, const char *data, size_t n)
     }
     json_decref(event);
     return !s->garbage && !s->stopped;
+}
+
+static void on_header(void *arg, int status, const char *name, const char *value)
+{
+    (void)status;
+    client_last_header(((struct watching *)arg)->c, name, value);
 }
 
 static bool on_body(void *arg, int status, const char *bytes, size_t n)
@@ -125,7 +132,7 @@ static enum client_end judge(const struct watching *s, const struct client_watch
 
 enum client_end client_watch(struct client *c, const struct client_watch *w, struct api_error *e)
 {
-    struct watching s = {.w = w};
+    struct watching s = {.c = c, .w = w};
     struct http_call_params params = {.method = w->method, .url = w->url, .arg = &s};
     struct http_call *call = NULL;
     enum client_end end;
@@ -138,8 +145,10 @@ enum client_end client_watch(struct client *c, const struct client_watch *w, str
     params.body_bytes = w->body ? strlen(w->body) : 0;
     params.timeout_ms = w->timeout_ms;
     s.last_ms = clock_ms();
+    params.on_header = on_header;
     params.on_body = on_body;
     params.on_done = on_done;
+    client_last_begin(c);
     buf_init(&s.refusal, CLIENT_ERROR_BODY_MAX);
     s.reader = sse_reader_create(on_data, NULL, &s);
     if (!s.reader)
@@ -152,7 +161,10 @@ enum client_end client_watch(struct client *c, const struct client_watch *w, str
     } else {
         client_transport_error(e, rc, &err, w->url);
         end = CLIENT_UNREACHABLE;
+        s.rc = rc;
     }
+    c->last.rc = end == CLIENT_BROKEN && s.rc == 0 ? ERR_IO : s.rc;
+    c->last.status = s.status;
     sse_reader_free(s.reader);
     buf_done(&s.refusal);
     return end;

@@ -1,11 +1,10 @@
 'use strict';
 /*
  * push.test.js - a model goes from this machine's hive to another one: two real hives with homes of
- * their own, and a real keeper between them.
+ * their own, and a real keeper between them. What goes wrong on the way: push-trouble.test.js.
  */
 const { test, before, after } = require('node:test');
 const assert = require('node:assert');
-const crypto = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
@@ -15,46 +14,13 @@ const { startHive, get, post, remove, spawnReady } = require('./lib/hive.js');
 const { ask, stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const keeper = require('./lib/keeper.js');
+const lib = require('./lib/push.js');
 
-const MIB = 1 << 20;
-const digest = (bytes) => crypto.createHash('sha256').update(bytes).digest('hex');
+const { MIB, digest, addr, push, startPush, row, parts, partOf, take, manifest, begin, put, age } = lib;
 
-let here, there, folder, made = 0;
-before(async () => { here = await startHive(); there = await startHive(); folder = makeFolder('rbee-push-'); });
-after(() => Promise.all([here.stop(), there.stop()]));
-
-const addr = (hive) => hive.url.replace('http://', '');
-const env = () => ({ RBEE_KEEPER_NODE: addr(here) });
-const push = (ref, to = there, ...more) => keeper.run(['models', 'push', ref, '--node', addr(to), ...more], { env: env() });
-const row = async (hive, ref) => (await get(hive, '/v1/models')).json.models.find((m) => m.model_ref === ref);
-const uploads = (hive) => path.join(hive.home, 'models', 'push');
-const parts = (hive) => { try { return fs.readdirSync(uploads(hive)); } catch { return []; } };
-const partOf = (hive, m) => path.join(uploads(hive), m.sha256, path.basename(m.file));
-
-/* A model of about so many bytes in the catalog of this machine's hive; its reference and digest. */
-async function take(more = {}) {
-  const name = `m${made++}`, file = path.join(folder, `${name}.gguf`);
-  writeHollowModel(file, { layers: 1, ctx: 128 + made, ...more });
-  const r = await keeper.run(['models', 'import', file, '--node', addr(here)]);
-  assert.strictEqual(r.code, 0, r.stderr);
-  return { ref: `local:${name}`, file, bytes: fs.statSync(file).size, sha256: digest(fs.readFileSync(file)) };
-}
-
-const manifest = async (ref) => (await get(here, `/v1/models/manifest?model_ref=${encodeURIComponent(ref)}`)).json;
-
-/* What the other hive misses of it, as it says itself. */
-async function begin(hive, m) {
-  const s = await stream(`${hive.url}/v1/models/upload`, { method: 'POST', body: m });
-  const events = await s.all();
-  assert.ok(s.done, s.raw);
-  return events.find((e) => e.stage !== 'checking');
-}
-
-/* A piece of m, or of another upload or file. */
-function put(hive, m, from, bytes, { said = digest(bytes), id = m.sha256, file = path.basename(m.file) } = {}) {
-  return fetch(`${hive.url}/v1/models/upload/${id}?file=${file}&from=${from}`, { method: 'PUT', body: bytes,
-    headers: { 'content-type': 'application/octet-stream', 'x-content-sha256': said } });
-}
+let here, there, folder;
+before(async () => { ({ here, there, folder } = await lib.start()); });
+after(lib.stop);
 
 test('the file arrives with its digest, is judged, and can be used; again it is there already', async () => {
   const m = await take();
@@ -72,13 +38,27 @@ test('the file arrives with its digest, is judged, and can be used; again it is 
   assert.match(again.stderr, /is there already/);
 });
 
+test('what the catalog here knows of it, its licence too, is known there', async () => {
+  const m = await take({ license: 'llama3.2' }), ours = await manifest(m.ref);
+  assert.strictEqual(ours.models[0].license, 'llama3.2');
+  assert.strictEqual(ours.models[0].source, m.file);
+  const r = await push(m.ref);
+  assert.strictEqual(r.code, 0, r.stderr);
+  const theirs = await manifest(m.ref, there);
+  for (const x of [ours, theirs]) delete x.models[0].files[0].path;
+  assert.deepStrictEqual(theirs, ours);
+  const out = path.join(folder, 'out'), e = await keeper.run(['models', 'export', m.ref, out, '--node', addr(there)]);
+  assert.strictEqual(e.code, 0, e.stderr);
+  assert.deepStrictEqual(JSON.parse(fs.readFileSync(path.join(out, 'rbee-manifest.json'), 'utf8')), ours);
+});
+
 test('a kill -9 of the hive there, midway: the next push sends what is missing, and no more', async (t) => {
   const m = await take({ layers: 3, embd: 256, ff: 1024 });
   assert.ok(m.bytes > 8 * MIB, `${m.bytes} bytes`);
   const home = makeFolder('rbee-hive-');
   let hive = await startHive({ home });
   t.after(() => hive.stop());
-  const first = keeper.start(['models', 'push', m.ref, '--node', addr(hive), '--limit-rate', '4m'], { env: env() });
+  const first = startPush(m.ref, hive, '--limit-rate', '4m');
   const part = `${partOf(hive, m)}.ledger`;
   await until(() => fs.existsSync(part) && fs.readFileSync(part, 'utf8').split('bytes ').length > 3, 'three pieces');
   hive.signal('SIGKILL');
@@ -122,13 +102,27 @@ test('a split model: all its parts, each under its name', async () => {
   for (const i of [1, 2, 3]) assert.strictEqual(digest(fs.readFileSync(path.join(got, part(i)))), digest(fs.readFileSync(path.join(folder, part(i)))));
 });
 
-test('what was begun and not finished is found by prune', async () => {
-  const m = await take();
-  await begin(there, await manifest(m.ref));
-  const shown = (await get(there, '/v1/models/prune')).json.items;
-  assert.deepStrictEqual(shown.map((i) => i.path), [partOf(there, m), `${partOf(there, m)}.ledger`]);
-  assert.match(shown[0].why, /unfinished push/);
-  assert.strictEqual((await remove(there, `/v1/models/upload/${m.sha256}`)).status, 204);
+test('prune leaves a push under way alone, and finds one that nobody goes on with', async () => {
+  const m = await take(), says = await manifest(m.ref), both = [partOf(there, m), `${partOf(there, m)}.ledger`];
+  const plan = async () => (await get(there, '/v1/models/prune')).json;
+  const paths = async () => (await plan()).items.map((i) => i.path);
+  await begin(there, says);
+  assert.deepStrictEqual(await paths(), [], 'it was begun a moment ago');
+  age(there, m);
+  const shown = await plan();
+  assert.deepStrictEqual(shown.items.map((i) => i.path), both);
+  assert.match(shown.items[0].why, /unfinished push/);
+  assert.strictEqual((await put(there, m, 0, fs.readFileSync(m.file).subarray(0, 4096))).status, 204);
+  assert.deepStrictEqual(await paths(), [], 'somebody goes on with it');
+  const late = await post(there, '/v1/models/prune', { plan: shown.plan });
+  assert.strictEqual(late.status, 409, 'what was shown before is not deleted now');
+  for (const file of both) assert.ok(fs.existsSync(file), file);
+  age(there, m);
+  await begin(there, says);
+  assert.deepStrictEqual(await paths(), [], 'it was asked for again');
+  age(there, m);
+  assert.strictEqual((await post(there, '/v1/models/prune', { plan: (await plan()).plan })).status, 200);
+  assert.deepStrictEqual(parts(there), []);
 });
 
 test('a piece that is not what it says is refused, and nothing of it is written', async () => {
@@ -204,7 +198,7 @@ test('the same name for another file there is refused before a byte is sent', as
 
 test('what the command says to wrong words', async () => {
   const m = await take();
-  const none = await keeper.run(['models', 'push', m.ref], { env: env() });
+  const none = await keeper.run(['models', 'push', m.ref], { env: { RBEE_KEEPER_NODE: addr(here) } });
   assert.strictEqual(none.code, 2);
   assert.match(none.stderr, /--node/);
   const missing = await push('local:nothing');

@@ -21,6 +21,7 @@
 #include "keeper/pool.h"
 #include "keeper/preflight.h"
 #include "keeper/progress.h"
+#include "keeper/retry.h"
 #include "keeper/workers.h"
 
 /* ---- nodes ---- */
@@ -368,6 +369,46 @@ static void test_pool__takes_no_harm_from_a_strange_list(void **state)
     assert_null(pool_choose(NULL, &want));
 }
 
+/* ---- calls made again ---- */
+static bool passes(int rc, int status)
+{
+    const struct client_last last = {rc, status, -1};
+
+    return retry_may_pass(&last);
+}
+
+static void test_retry__what_may_pass_and_what_does_not(void **state)
+{
+    static const int may[] = {408, 429, 500, 502, 503, 504, 520};
+    static const int never[] = {200, 400, 401, 403, 404, 405, 409, 413, 422, 501, 505, 507};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof may / sizeof may[0]; i++)
+        assert_true(passes(0, may[i]));
+    for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
+        assert_false(passes(0, never[i]));
+    assert_true(passes(ERR_UNREACHABLE, 0));
+    assert_true(passes(ERR_TIMEOUT, 0));
+    assert_true(passes(ERR_IO, 200)); /* broken off within an answer that began well */
+    assert_false(passes(ERR_DENIED, 0));
+    assert_false(passes(ERR_CONFLICT, 0));
+    assert_false(passes(ERR_CANCELLED, 0));
+}
+
+static void test_retry__pauses_grow_and_retry_after_is_heeded_within_reason(void **state)
+{
+    int64_t sum_ms = 0;
+
+    (void)state;
+    for (unsigned i = 1; i < RETRY_TRIES; i++)
+        sum_ms += retry_pause_ms(i, -1);
+    assert_int_equal(sum_ms, 200 + 400 + 800 + 1600 + 3200 + 6400);
+    assert_int_equal(retry_pause_ms(1, 0), 200);
+    assert_int_equal(retry_pause_ms(1, 5000), 5000);
+    assert_int_equal(retry_pause_ms(6, 5000), 6400);
+    assert_int_equal(retry_pause_ms(1, 3600000), 30000);
+}
+
 /* ---- small things ---- */
 static void test_workers__ids_are_fit_for_a_path(void **state)
 {
@@ -413,6 +454,8 @@ int main(void)
         cmocka_unit_test(test_pool__chooses_an_idle_or_not_full_worker_of_the_same_model),
         cmocka_unit_test(test_pool__heeds_backend_device_context_and_slots),
         cmocka_unit_test(test_pool__takes_no_harm_from_a_strange_list),
+        cmocka_unit_test(test_retry__what_may_pass_and_what_does_not),
+        cmocka_unit_test(test_retry__pauses_grow_and_retry_after_is_heeded_within_reason),
         cmocka_unit_test(test_workers__ids_are_fit_for_a_path),
         cmocka_unit_test(test_client__names_the_place_of_a_url),
     };

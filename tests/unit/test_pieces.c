@@ -269,6 +269,31 @@ static void test_digest__of_both_kinds(void **state)
     }
 }
 
+static bool has(uint64_t from, uint64_t to, const char *sha256)
+{
+    struct ledger_claim c = {.from = from, .to = to};
+
+    memcpy(c.digest, sha256, sizeof c.digest);
+    return ledger_has(file, &c);
+}
+
+/* As reading it does, without reading it all: a claim that a later one touches is none any more. */
+static void test_ledger__has_what_the_last_word_about_these_bytes_says(void **state)
+{
+    (void)state;
+    begin(8 * P);
+    assert_true(has(0, P, A));
+    assert_true(has(P, 2 * P, B));
+    assert_false(has(P, P + 7, A)); /* it stands there, and what took its place behind it */
+    assert_false(has(0, P, B));
+    assert_false(has(0, P - 1, A));
+    assert_false(has(2 * P, 3 * P, A));
+    assert_int_equal(truncate(file, 40), 0); /* within the second line */
+    assert_false(has(0, P, A));
+    unlink(file);
+    assert_false(has(0, P, A));
+}
+
 static void test_ledger__of_another_size_is_not_believed(void **state)
 {
     struct ledger_found found;
@@ -352,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_ledger__comes_back_and_the_newest_word_counts),
         cmocka_unit_test(test_ledger__of_the_first_version_is_gone_on_with),
         cmocka_unit_test(test_digest__of_both_kinds),
+        cmocka_unit_test(test_ledger__has_what_the_last_word_about_these_bytes_says),
         cmocka_unit_test(test_ledger__of_another_size_is_not_believed),
         cmocka_unit_test(test_ledger__torn_or_damaged_anywhere),
         cmocka_unit_test(test_rate__gives_what_it_says_over_time),

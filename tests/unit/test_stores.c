@@ -297,6 +297,44 @@ static void test_manifest__is_read_as_it_was_written(void **state)
     manifest_done(&m);
 }
 
+/* The card of the one and the manifest that the other reads say the same of the model. */
+static void test_manifest__of_a_card_says_all_that_is_known(void **state)
+{
+    char license[128], *text;
+    struct manifest m;
+    struct card *card;
+    json_t *model;
+
+    (void)state;
+    memset(license, 'x', sizeof license);
+    memcpy(license + sizeof license - 3, "\xe2\x82", 3); /* a euro sign that was cut */
+    assert_int_equal(card_create(dir, "o/r", "c0", "Q4_0", &card, NULL), 0);
+    assert_int_equal(card_add_file(card, "q/a b.gguf", 3, SHA, NULL), 0);
+    model = manifest_model_json("hf:o/r:Q4_0", card, license, true);
+    assert_string_equal(json_string_value(json_object_get(
+                            json_array_get(json_object_get(model, "files"), 0), "path")),
+                        card->files[0].path);
+    json_decref(model);
+    model = manifest_model_json("hf:o/r:Q4_0", card, license, false);
+    assert_null(json_object_get(json_array_get(json_object_get(model, "files"), 0), "path"));
+    model = json_pack("{s:i, s:[o]}", "rbee_manifest", MANIFEST_VERSION, "models", model);
+    text = json_dumps(model, 0);
+    assert_int_equal(manifest_parse(text, strlen(text), &m, NULL), 0);
+    assert_string_equal(m.models[0].model_ref, "hf:o/r:Q4_0");
+    assert_string_equal(m.models[0].commit, "c0");
+    assert_string_equal(m.models[0].quantization, "Q4_0");
+    assert_string_equal(m.models[0].source, "hf:o/r@c0");
+    assert_int_equal(strspn(m.models[0].license, "x"), sizeof license - 3);
+    assert_int_equal(strlen(m.models[0].license), sizeof license - 3);
+    assert_string_equal(m.models[0].files[0].name, "q/a b.gguf");
+    assert_true(manifest_is_plain(m.models[0].files[0].file));
+    assert_string_equal(m.models[0].files[0].sha256, SHA);
+    manifest_done(&m);
+    card_free(card);
+    json_decref(model);
+    free(text);
+}
+
 static void test_manifest__refuses_what_leaves_the_folder(void **state)
 {
     static const char *const files[] = {"../x.gguf", "/etc/passwd", ".",    "..",  "",   "a/b.gguf",
@@ -401,6 +439,7 @@ int main(void)
         TEST(test_stores__manifests_of_ollama),
         TEST(test_stores__hf_cache),
         TEST(test_manifest__is_read_as_it_was_written),
+        TEST(test_manifest__of_a_card_says_all_that_is_known),
         TEST(test_manifest__refuses_what_leaves_the_folder),
         TEST(test_manifest__does_not_overwrite_what_it_does_not_understand),
         TEST(test_token__files),

@@ -43,7 +43,7 @@ const N_VOCAB = 27 + 3 + 256;
 
 /* Writes the model; its (first part's) size in bytes. Every weight is zero. With `parts` 2 the file
  * x.gguf becomes x-00001-of-00002.gguf and x-00002-of-00002.gguf. */
-function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null, parts = 1 } = {}) {
+function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null, parts = 1, license = null } = {}) {
   const meta = [
     entry('general.architecture', STRING, 'llama'),
     entry('general.name', STRING, 'hollow'),
@@ -56,6 +56,7 @@ function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, te
     entry('llama.attention.layer_norm_rms_epsilon', F32, 1e-5),
     entry('llama.rope.dimension_count', U32, 64),
     ...vocabulary(),
+    ...(license === null ? [] : [entry('general.license', STRING, license)]),
     ...(template === null ? [] : [entry('tokenizer.chat_template', STRING, template)]),
   ];
   const shapes = [['token_embd.weight', [embd, N_VOCAB]], ['output.weight', [embd, N_VOCAB]],
