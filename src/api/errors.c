@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/utf8.h"
 
 static const struct api_error_info table[API_N_CODES] = {
     [API_CONNECTION_REFUSED] =
@@ -169,6 +170,7 @@ void api_error_set(struct api_error *e, enum api_code code, const char *src, con
     va_start(ap, fmt);
     vsnprintf(e->message, sizeof e->message, fmt, ap);
     va_end(ap);
+    utf8_mend(e->message);
 }
 
 void api_error_done(struct api_error *e)
