@@ -45,10 +45,10 @@ function fromStart(model, target) {
 }
 
 /* A hive in a home of its own, on a free port, with these lines as its configuration; { url, home, proc }. */
-async function startHive(config = '') {
+async function startHive(config = '', env = {}) {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'rbee-bench-'));
   fs.writeFileSync(path.join(home, 'config.ini'), config);
-  const proc = start([ours.hive, 'daemon', '--addr', '127.0.0.1:0', '--home', home], { env: { RBEE_HOME: home } });
+  const proc = start([ours.hive, 'daemon', '--addr', '127.0.0.1:0', '--home', home], { env: { ...env, RBEE_HOME: home } });
   const [, url] = await until(() => /listening on (http:\S+)/.exec(proc.stderr + proc.stdout), 'a hive listens');
   return { url, home, proc };
 }

@@ -8,6 +8,7 @@ const { prefill, decode, batch, depth, busy } = require('./speed.js');
 const { clients, prefix, resident } = require('./serve.js');
 const { fromStart, keeper } = require('./begin.js');
 const { gateway } = require('./gateway.js');
+const { download } = require('./download.js');
 
 module.exports = [
   roof(1), roof(2),
@@ -24,6 +25,7 @@ module.exports = [
   ...['tl-Q4_0', 'tl-Q4_K_M', 'tl-Q8_0'].map((model) => resident(model, '<= 1.15')),
   prefix('tl-Q4_0', 512),
   ...['tl-Q4_0', 's15-Q8_0'].flatMap((model) => [gateway(model, 1), gateway(model, 16)]),
+  download('tl-Q4_0'),
   prefill('tiny', 128, ''), decode('tiny', 2, '', { gen: 128, cached: true }),
   depth('tl-Q4_0', 1900, ''), depth('qw05-Q4_0', 4096, ''), depth('qw05-Q4_0', 32000, ''),
   busy('tl-Q4_0'),
