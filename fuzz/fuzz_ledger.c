@@ -21,7 +21,9 @@ static void check(const struct ledger_found *f, uint64_t size)
     for (size_t i = 0; i < f->n_claims; i++) {
         const struct ledger_claim *c = &f->claims[i];
 
-        BUG_ON(c->from >= c->to || c->to > size || strlen(c->sha256) != CARD_SHA256_BYTES - 1);
+        BUG_ON(c->from >= c->to || c->to > size ||
+               (strlen(c->digest) != CARD_SHA256_BYTES - 1 &&
+                strlen(c->digest) != DIGEST_XXH3_BYTES - 1));
         BUG_ON(c->from / f->piece_bytes != (c->to - 1) / f->piece_bytes);
         for (size_t k = 0; k < i; k++)
             BUG_ON(c->from < f->claims[k].to && f->claims[k].from < c->to);
@@ -33,7 +35,7 @@ static void append(struct ledger *l, const struct ledger_found *before, uint64_t
     struct ledger_claim c = {.from = 0,
                              .to = size < before->piece_bytes ? size : before->piece_bytes};
 
-    memset(c.sha256, 'a', sizeof c.sha256 - 1);
+    memset(c.digest, 'a', sizeof c.digest - 1);
     BUG_ON(ledger_add(l, &c, NULL));
 }
 

@@ -194,7 +194,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
             f->kept = true;
             fetch_work_keep(f); /* its end comes back here */
         }
-        if (!f->piece_work && !f->whole_work && !f->keep_work)
+        if (!f->piece_work && !f->whole_work && !f->keep_work && !f->sync_work)
             tell_end(f);
         return;
     }
@@ -202,6 +202,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
         return;
     if (f->pieces) {
         fetch_work_pieces(f);
+        fetch_work_sync(f);
         fetch_work_whole(f);
         if (!f->ended && f->ledger && f->digest && f->hashed == f->want &&
             pieces_all_safe(f->pieces)) {

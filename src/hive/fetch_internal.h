@@ -62,7 +62,7 @@ struct fetch {
     struct stream streams[FETCH_STREAMS_MAX];
     struct digest *digest; /* of the first `hashed` bytes; NULL while a helper has it */
     uint64_t hashed, unsynced;
-    struct fetch_work *piece_work, *whole_work, *keep_work; /* in helper threads now */
+    struct fetch_work *piece_work, *whole_work, *keep_work, *sync_work; /* in helper threads now */
     bool settling, ended, kept;
     bool failed;
     struct api_error error;
@@ -102,6 +102,8 @@ void fetch_on_done(void *arg, int rc, const struct http_response *response, cons
 
 /* fetch_work.c */
 void fetch_work_pieces(struct fetch *f); /* hashes claims and whole pieces, if there are any */
+/* Brings bytes and ledger to the disk, every LEDGER_SYNC_BYTES. */
+void fetch_work_sync(struct fetch *f);
 void fetch_work_whole(struct fetch *f);  /* goes on with the whole file's digest */
 void fetch_work_settle(struct fetch *f); /* syncs and renames; ends the fetch */
 /* Notes down what is there of unfinished pieces. */

@@ -1,7 +1,9 @@
 /*
  * fetch_work.c - what a download does in helper threads: hashing pieces and noting them in the
- * ledger, hashing the whole file in order, noting what is there of unfinished pieces when it stops,
- * and putting the finished file into its place.
+ * ledger, bringing both to the disk, hashing the whole file in order, noting what is there of
+ * unfinished pieces when it stops, and putting the finished file into its place.
+ *
+ * The disk is the slowest of these and has a thread of its own, so that no hashing waits for it.
  *
  * A work owns its descriptor (a duplicate), the ledger or the digest, and its texts until it is
  * done; a fetch that ended meanwhile has taken itself out of `owner`.
@@ -23,8 +25,9 @@
 #define WHOLE_BYTES (256u << 20) /* hashed of the whole file by one work */
 
 struct item {
-    struct ledger_claim claim;        /* sha256: as it was found, filled in by the helper */
-    char expected[CARD_SHA256_BYTES]; /* "" = not known: note it down */
+    struct ledger_claim claim;        /* digest: its XXH3, filled in by the helper */
+    char expected[CARD_SHA256_BYTES]; /* of a claim; "" = not known: note it down */
+    bool holds;                       /* it is as expected */
 };
 
 struct fetch_work {
@@ -37,7 +40,7 @@ struct fetch_work {
     uint64_t from, to; /* of the whole file */
     struct item items[BATCH_ITEMS];
     size_t n_items;
-    bool sync, may_stop;
+    bool may_stop;
     char *part, *path, *ledger_path;
     int rc;
     struct err err;
@@ -109,18 +112,33 @@ static enum api_code code_of(int rc)
 
 /* ---- pieces ---- */
 
-static int hash_item(struct fetch_work *w, struct item *i, const struct task *self)
+/* `d` is taken over. */
+static int hash_range(struct fetch_work *w, const struct ledger_claim *c, struct digest *d,
+                      const struct task *self, char *hex)
 {
-    struct digest *d = digest_create();
-    int rc = d ? digest_put_range(d, w->fd, i->claim.from, i->claim.to,
-                                  w->may_stop ? is_cancelled : NULL, self, &w->err)
+    int rc = d ? digest_put_range(d, w->fd, c->from, c->to, w->may_stop ? is_cancelled : NULL, self,
+                                  &w->err)
                : err_no_memory(&w->err, 1, "a digest");
 
     if (rc == 0)
-        digest_end(d, i->claim.sha256);
+        digest_end(d, hex);
     digest_free(d);
+    return rc;
+}
+
+/* A claim of a ledger's first version is checked by its SHA-256. */
+static int hash_item(struct fetch_work *w, struct item *i, const struct task *self)
+{
+    char sha256[CARD_SHA256_BYTES];
+    int rc = hash_range(w, &i->claim, digest_create_xxh3(), self, i->claim.digest);
+
     if (rc == 0 && !i->expected[0])
-        rc = ledger_add(w->ledger, &i->claim, &w->err);
+        return ledger_add(w->ledger, &i->claim, &w->err);
+    i->holds = str_eq(i->claim.digest, i->expected);
+    if (rc == 0 && ledger_is_sha256(i->expected)) {
+        rc = hash_range(w, &i->claim, digest_create(), self, sha256);
+        i->holds = rc == 0 && str_eq(sha256, i->expected);
+    }
     return rc;
 }
 
@@ -135,8 +153,6 @@ static void hash_items(void *arg, const struct task *self)
                             (off64_t)(w->items[i].claim.to - w->items[i].claim.from),
                             SYNC_FILE_RANGE_WRITE);
     }
-    if (w->rc == 0 && w->sync)
-        w->rc = ledger_sync(w->ledger, w->fd, &w->err);
 }
 
 /* A claim of the ledger was checked. */
@@ -147,14 +163,14 @@ static void settle_claim(struct fetch *f, const struct item *i)
 
     pieces_doubt(f->pieces, c->from, -1);
     f->n_doubted -= c->to - c->from;
-    if (!str_eq(c->sha256, i->expected)) {
+    if (!i->holds) {
         log_warn("download of %s: bytes %llu to %llu on disk are not what they were; they are "
                  "fetched again",
                  f->name, (unsigned long long)c->from, (unsigned long long)c->to);
         if (pieces_open(f->pieces, c->from, c->to))
             fetch_end(f, API_INTERNAL, "the hive is out of memory");
     } else if (piece != PIECES_NONE) {
-        pieces_safe(f->pieces, piece, c->sha256);
+        pieces_safe(f->pieces, piece, c->digest);
     }
 }
 
@@ -174,7 +190,7 @@ static void items_done(void *arg)
         if (w->items[i].expected[0])
             settle_claim(f, &w->items[i]);
         else
-            pieces_safe(f->pieces, pieces_exactly(f->pieces, c->from, c->to), c->sha256);
+            pieces_safe(f->pieces, pieces_exactly(f->pieces, c->from, c->to), c->digest);
     }
     if (f && w->rc)
         fetch_end(f, code_of(w->rc), "%s", w->err.text);
@@ -204,7 +220,7 @@ static void collect(struct fetch *f, struct fetch_work *w)
     while (f->n_checked < f->found.n_claims && w->n_items < BATCH_ITEMS && sum < BATCH_BYTES) {
         const struct ledger_claim *c = &f->found.claims[f->n_checked++];
 
-        add_item(w, c->from, c->to, c->sha256);
+        add_item(w, c->from, c->to, c->digest);
         sum += c->to - c->from;
     }
     while (!w->may_stop && w->n_items < BATCH_ITEMS && sum < BATCH_BYTES &&
@@ -214,9 +230,6 @@ static void collect(struct fetch *f, struct fetch_work *w)
         sum += to - from;
     }
     f->unsynced += w->may_stop ? 0 : sum;
-    w->sync = f->unsynced >= LEDGER_SYNC_BYTES;
-    if (w->sync)
-        f->unsynced = 0;
 }
 
 void fetch_work_pieces(struct fetch *f)
@@ -237,6 +250,47 @@ void fetch_work_pieces(struct fetch *f)
     w->ledger = f->ledger;
     f->ledger = NULL;
     start(f, w, &f->piece_work, hash_items, items_done);
+}
+
+/* ---- to the disk ---- */
+
+static void sync_all(void *arg, const struct task *self)
+{
+    struct fetch_work *w = arg;
+
+    (void)self;
+    w->rc = ledger_sync(w->ledger, w->fd, &w->err);
+}
+
+static void synced(void *arg)
+{
+    struct fetch_work *w = arg;
+    struct fetch *f = w->owner;
+
+    leave_slot(w);
+    if (f && w->rc)
+        fetch_end(f, code_of(w->rc), "%s", w->err.text);
+    if (f)
+        fetch_wake(f);
+    free_work(w);
+}
+
+void fetch_work_sync(struct fetch *f)
+{
+    struct fetch_work *w;
+    struct err err;
+
+    if (f->ended || f->sync_work || f->unsynced < LEDGER_SYNC_BYTES)
+        return;
+    f->unsynced = 0;
+    w = make(f);
+    if (w &&
+        ledger_reopen(w->ledger_path, &w->ledger, &err)) { /* the other one is being added to */
+        free_work(w);
+        fetch_end(f, API_DOWNLOAD_FAILED, "%s", err.text);
+        return;
+    }
+    start(f, w, &f->sync_work, sync_all, synced);
 }
 
 /* ---- the whole file ---- */
@@ -403,4 +457,5 @@ void fetch_work_abandon(struct fetch *f)
     abandon(&f->piece_work, f->piece_work && f->piece_work->may_stop);
     abandon(&f->whole_work, true);
     abandon(&f->keep_work, false);
+    abandon(&f->sync_work, false);
 }

@@ -62,7 +62,7 @@ int ledger_add(struct ledger *l, const struct ledger_claim *claim, struct err *e
     char text[LINE_MAX_BYTES];
 
     snprintf(text, sizeof text, "bytes %llu %llu %s", (unsigned long long)claim->from,
-             (unsigned long long)claim->to, claim->sha256);
+             (unsigned long long)claim->to, claim->digest);
     return put_line(l, text, err);
 }
 
@@ -91,10 +91,17 @@ int ledger_sync(struct ledger *l, int data_fd, struct err *err)
 
 /* ---- reading ---- */
 
-static bool is_sha256(const char *text)
+bool ledger_is_sha256(const char *digest)
 {
-    return strlen(text) == CARD_SHA256_BYTES - 1 &&
-           strspn(text, "0123456789abcdef") == CARD_SHA256_BYTES - 1;
+    return strlen(digest) == CARD_SHA256_BYTES - 1;
+}
+
+static bool is_digest(const char *text)
+{
+    size_t n = strlen(text);
+
+    return (n == CARD_SHA256_BYTES - 1 || n == DIGEST_XXH3_BYTES - 1) &&
+           strspn(text, "0123456789abcdef") == n;
 }
 
 /* The newest word about a byte counts: claims that overlap are dropped. */
@@ -124,8 +131,8 @@ static bool is_claim(const char *text, uint64_t size, uint64_t piece_bytes, stru
     unsigned long long from, to;
     int used = 0;
 
-    if (sscanf(text, "bytes %20llu %20llu %64s%n", &from, &to, c->sha256, &used) != 3 ||
-        text[used] || !is_sha256(c->sha256) || from >= to || to > size ||
+    if (sscanf(text, "bytes %20llu %20llu %64s%n", &from, &to, c->digest, &used) != 3 ||
+        text[used] || !is_digest(c->digest) || from >= to || to > size ||
         from / piece_bytes != (to - 1) / piece_bytes)
         return false;
     c->from = from;
@@ -140,8 +147,8 @@ static bool take_head(const char *text, uint64_t size, struct ledger_found *foun
 
     if (sscanf(text, "rbee-ledger %5llu %20llu %20llu%n", &version, &its_size, &piece, &used) !=
             3 ||
-        text[used] || version != LEDGER_VERSION || its_size != size || piece < (64u << 10) ||
-        piece > (1u << 30))
+        text[used] || version < 1 || version > LEDGER_VERSION || its_size != size ||
+        piece < (64u << 10) || piece > (1u << 30))
         return false;
     found->known = true;
     found->piece_bytes = piece;

@@ -1,13 +1,13 @@
 /*
- * ledger.h - the ledger of an unfinished file: which bytes are on disk, and their SHA-256.
+ * ledger.h - the ledger of an unfinished file: which bytes are on disk, and their digests.
  *
  * A text file beside <path>.part, only ever appended to. A line is "<sum> <text>\n", the sum being
  * the first eight hex digits of the text's SHA-256; reading ends at the first line that does not
  * keep to this (one cut off by a power cut), and what follows is cut away before anything is
  * appended. The texts:
  *
- *     rbee-ledger 1 <size> <piece size>       the first line
- *     bytes <from> <to> <sha256>              [from, to) is there
+ *     rbee-ledger 2 <size> <piece size>       the first line
+ *     bytes <from> <to> <digest>              [from, to) is there; its XXH3 (32 digits), or SHA-256
  *     tag <text>                              the ETag or date that the source gave these bytes
  *     round <n>                               so many times suspect pieces were read again
  *
@@ -15,7 +15,8 @@
  * hashes the bytes again, so a line whose bytes did not reach the disk costs a second fetch of
  * these bytes and nothing else. Order to the disk: the bytes of the part file are synced first,
  * then the ledger (ledger_sync, every LEDGER_SYNC_BYTES); the finished file is synced, renamed, its
- * folder synced, and only then the ledger is removed. A ledger of another version or size is set
+ * folder synced, and only then the ledger is removed. Version 1, which knew SHA-256 alone, is read
+ * and gone on with; a ledger of any other version, or of another size, is set
  * aside (replaced at once by a fresh one): the bytes it told of are then unverified, not lost.
  *
  * It does not matter here where the bytes come from. One thread at a time.
@@ -23,12 +24,13 @@
 #ifndef RBEE_HIVE_LEDGER_H
 #define RBEE_HIVE_LEDGER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "hive/card.h"
 
-#define LEDGER_VERSION    1
+#define LEDGER_VERSION    2
 #define LEDGER_BYTES_MAX  (64u << 20)
 #define LEDGER_TAG_MAX    256
 #define LEDGER_SYNC_BYTES (256u << 20) /* a power cut costs about so much */
@@ -37,8 +39,11 @@ struct ledger;
 
 struct ledger_claim {
     uint64_t from, to;
-    char sha256[CARD_SHA256_BYTES];
+    char digest[CARD_SHA256_BYTES]; /* 64 hex digits: SHA-256; 32: XXH3 */
 };
+
+/* Which of the two it is. */
+bool ledger_is_sha256(const char *digest);
 
 /* What an earlier life left. ledger_found_done in any case. */
 struct ledger_found {

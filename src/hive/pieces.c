@@ -7,7 +7,7 @@
 #include "base/str.h"
 
 struct piece {
-    char sha256[CARD_SHA256_BYTES]; /* of the last reading; "" = none yet */
+    char digest[DIGEST_XXH3_BYTES]; /* of the last reading; "" = none yet */
     unsigned n_doubts;
     bool hashing, safe, unsure, differs;
 };
@@ -279,12 +279,12 @@ size_t pieces_next_whole(struct pieces *p)
     return PIECES_NONE;
 }
 
-bool pieces_safe(struct pieces *p, size_t i, const char sha256[CARD_SHA256_BYTES])
+bool pieces_safe(struct pieces *p, size_t i, const char digest[DIGEST_XXH3_BYTES])
 {
     struct piece *piece = &p->all[i];
 
-    piece->differs = piece->sha256[0] && !str_eq(piece->sha256, sha256);
-    str_copy(piece->sha256, sizeof piece->sha256, sha256);
+    piece->differs = piece->digest[0] && !str_eq(piece->digest, digest);
+    str_copy(piece->digest, sizeof piece->digest, digest);
     piece->safe = true;
     piece->hashing = false;
     return piece->differs;
@@ -320,7 +320,7 @@ static size_t open_where(struct pieces *p, bool unsure, bool differs)
         if ((unsure && !piece->unsure) || (differs && !piece->differs))
             continue;
         if (piece->unsure)
-            piece->sha256[0] = '\0'; /* nothing to compare with */
+            piece->digest[0] = '\0'; /* nothing to compare with */
         piece->unsure = piece->differs = false;
         pieces_bounds(p, i, &from, &to);
         if (pieces_open(p, from, to) == 0)

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "hive/card.h"
+#include "hive/digest.h"
 
 #define PIECES_MIN_BYTES   (64u << 10)
 #define PIECES_MAX_BYTES   (16u << 20)
@@ -77,7 +77,7 @@ void pieces_doubt(struct pieces *p, uint64_t from, int change);
 /* The next whole piece that is not yet being hashed, marked as such; PIECES_NONE. */
 size_t pieces_next_whole(struct pieces *p);
 /* Its digest: it is safe. True when an earlier reading had another digest. */
-bool pieces_safe(struct pieces *p, size_t i, const char sha256[CARD_SHA256_BYTES]);
+bool pieces_safe(struct pieces *p, size_t i, const char digest[DIGEST_XXH3_BYTES]);
 bool pieces_is_safe(const struct pieces *p, size_t i);
 bool pieces_all_safe(const struct pieces *p);
 

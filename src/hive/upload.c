@@ -155,7 +155,7 @@ int upload_put(const struct models *m, const char *id, const char *file, uint64_
     rc = compare(bytes, n, said, err);
     if (rc)
         return rc;
-    str_copy(claim.sha256, sizeof claim.sha256, said);
+    str_copy(claim.digest, sizeof claim.digest, said);
     part = upload_part(m, id, file);
     rc = part ? put_into(part, &claim, bytes, err) : err_no_memory(err, strlen(m->dir), "a path");
     free(part);
@@ -181,7 +181,7 @@ static int check_claims(struct upload_file *f, int fd, struct ledger_found *foun
         if (rc == 0)
             digest_end(d, hex);
         digest_free(d);
-        if (rc == 0 && str_eq(hex, claim->sha256)) {
+        if (rc == 0 && str_eq(hex, claim->digest)) {
             if (pieces_close(f->pieces, claim->from, claim->to))
                 rc = err_no_memory(err, 1, "a file's pieces");
             found->claims[kept++] = *claim;

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "base/path.h"
+#include "base/str.h"
+#include "hive/digest.h"
 #include "hive/ledger.h"
 #include "hive/pieces.h"
 #include "hive/rate.h"
@@ -17,6 +19,7 @@
 #define KIB 1024u
 #define P   (64 * KIB) /* a piece */
 
+/* As long as a SHA-256; from their 32nd letter on as an XXH3. */
 static const char A[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 static const char B[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
@@ -96,7 +99,7 @@ static void test_open__makes_bytes_missing_again_but_once(void **state)
     assert_int_equal(pieces_close(p, 0, 4 * P), 0);
     assert_int_equal(pieces_missing(p), 0);
     for (size_t i = 0; i < 4; i++)
-        assert_false(pieces_safe(p, pieces_next_whole(p), A));
+        assert_false(pieces_safe(p, pieces_next_whole(p), A + 32));
     assert_true(pieces_all_safe(p));
     assert_int_equal(pieces_open(p, P, 2 * P), 0);
     assert_int_equal(pieces_open(p, P, 2 * P), 0);
@@ -117,18 +120,18 @@ static void test_suspect__the_unsure_then_the_differing_then_all(void **state)
     pieces_mark_unsure(p, 0, P);
     assert_int_equal(pieces_close(p, 0, 4 * P), 0);
     for (size_t i = 0; i < 4; i++)
-        pieces_safe(p, pieces_next_whole(p), A);
+        pieces_safe(p, pieces_next_whole(p), A + 32);
     assert_int_equal(pieces_suspect(p, false), 1);
     assert_int_equal(pieces_close(p, 0, P), 0);
-    assert_false(pieces_safe(p, pieces_next_whole(p), B)); /* nothing to compare with */
+    assert_false(pieces_safe(p, pieces_next_whole(p), B + 32)); /* nothing to compare with */
     assert_int_equal(pieces_suspect(p, false), 0);
     assert_int_equal(pieces_suspect(p, true), 4);
     assert_int_equal(pieces_missing(p), 4 * P);
     assert_int_equal(pieces_close(p, 0, 4 * P), 0);
-    assert_false(pieces_safe(p, pieces_next_whole(p), B));
-    assert_true(pieces_safe(p, pieces_next_whole(p), B)); /* was A before */
-    pieces_safe(p, pieces_next_whole(p), A);
-    pieces_safe(p, pieces_next_whole(p), A);
+    assert_false(pieces_safe(p, pieces_next_whole(p), B + 32));
+    assert_true(pieces_safe(p, pieces_next_whole(p), B + 32)); /* was A before */
+    pieces_safe(p, pieces_next_whole(p), A + 32);
+    pieces_safe(p, pieces_next_whole(p), A + 32);
     assert_int_equal(pieces_suspect(p, false), 1);
     pieces_free(p);
 }
@@ -174,7 +177,7 @@ static int remove_folder(void **state)
 
 static void begin(uint64_t size)
 {
-    const struct ledger_claim one = {.from = 0, .to = P, .sha256 = "placeholder"};
+    const struct ledger_claim one = {.from = 0, .to = P, .digest = "placeholder"};
     struct ledger_claim c = one;
     struct ledger_found found;
     struct ledger *l = NULL;
@@ -182,13 +185,13 @@ static void begin(uint64_t size)
     unlink(file);
     assert_int_equal(ledger_open(file, size, P, &found, &l, NULL), 0);
     assert_false(found.known);
-    memcpy(c.sha256, A, sizeof A);
+    memcpy(c.digest, A, sizeof A);
     assert_int_equal(ledger_add(l, &c, NULL), 0);
     c.from = P;
     c.to = P + 7;
     assert_int_equal(ledger_add(l, &c, NULL), 0);
     c.to = 2 * P;
-    memcpy(c.sha256, B, sizeof B);
+    memcpy(c.digest, B, sizeof B);
     assert_int_equal(ledger_add(l, &c, NULL), 0);
     assert_int_equal(ledger_add_tag(l, "\"v1\"", NULL), 0);
     ledger_close(l);
@@ -207,10 +210,63 @@ static void test_ledger__comes_back_and_the_newest_word_counts(void **state)
     assert_int_equal(found.piece_bytes, P); /* its own, not the one that a new version would take */
     assert_int_equal(found.n_claims, 2);
     assert_int_equal(found.claims[1].to, 2 * P);
-    assert_string_equal(found.claims[1].sha256, B);
+    assert_string_equal(found.claims[1].digest, B);
     assert_string_equal(found.tag, "\"v1\"");
     ledger_found_done(&found);
     ledger_close(l);
+}
+
+/* As the first version wrote it: SHA-256, and what is added now behind it is an XXH3. */
+static void test_ledger__of_the_first_version_is_gone_on_with(void **state)
+{
+    static const char text[] =
+        "481de59e rbee-ledger 1 524288 65536\n"
+        "4369c46a bytes 0 65536 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n";
+    struct ledger_claim c = {.from = P, .to = 2 * P};
+    struct ledger_found found;
+    struct ledger *l = NULL;
+
+    (void)state;
+    assert_int_equal(path_write_file(file, text, sizeof text - 1, 0644, NULL), 0);
+    assert_int_equal(ledger_open(file, 8 * P, P, &found, &l, NULL), 0);
+    assert_true(found.known);
+    assert_int_equal(found.n_claims, 1);
+    assert_true(ledger_is_sha256(found.claims[0].digest));
+    str_copy(c.digest, sizeof c.digest, B + 32);
+    assert_int_equal(ledger_add(l, &c, NULL), 0);
+    ledger_close(l);
+    ledger_found_done(&found);
+    assert_int_equal(ledger_open(file, 8 * P, P, &found, &l, NULL), 0);
+    assert_int_equal(found.n_claims, 2);
+    assert_string_equal(found.claims[0].digest, A);
+    assert_string_equal(found.claims[1].digest, B + 32);
+    assert_false(ledger_is_sha256(found.claims[1].digest));
+    ledger_found_done(&found);
+    ledger_close(l);
+}
+
+/* The digests that the algorithms' authors publish for "" and "abc". */
+static void test_digest__of_both_kinds(void **state)
+{
+    static const struct {
+        struct digest *(*create)(void);
+        const char *text, *hex;
+    } cases[] = {
+        {digest_create, "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {digest_create_xxh3, "", "99aa06d3014798d86001c324468d497f"},
+        {digest_create_xxh3, "abc", "06b05ab6733a618578af5f94892f3950"},
+    };
+    char hex[CARD_SHA256_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct digest *d = cases[i].create();
+
+        digest_put(d, cases[i].text, strlen(cases[i].text));
+        digest_end(d, hex);
+        assert_string_equal(hex, cases[i].hex);
+        digest_free(d);
+    }
 }
 
 static void test_ledger__of_another_size_is_not_believed(void **state)
@@ -249,7 +305,7 @@ static void test_ledger__torn_or_damaged_anywhere(void **state)
         fclose(f);
         if (i >= n)
             text[i - n] ^= 1;
-        memcpy(c.sha256, A, sizeof A);
+        memcpy(c.digest, A, sizeof A);
         assert_int_equal(ledger_open(file, 8 * P, P, &found, &l, NULL), 0);
         n_before = found.n_claims;
         assert_true(n_before <= 2);
@@ -294,6 +350,8 @@ int main(void)
         cmocka_unit_test(test_suspect__the_unsure_then_the_differing_then_all),
         cmocka_unit_test(test_doubt__a_piece_is_not_whole_while_a_claim_is_open),
         cmocka_unit_test(test_ledger__comes_back_and_the_newest_word_counts),
+        cmocka_unit_test(test_ledger__of_the_first_version_is_gone_on_with),
+        cmocka_unit_test(test_digest__of_both_kinds),
         cmocka_unit_test(test_ledger__of_another_size_is_not_believed),
         cmocka_unit_test(test_ledger__torn_or_damaged_anywhere),
         cmocka_unit_test(test_rate__gives_what_it_says_over_time),
