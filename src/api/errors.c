@@ -271,7 +271,7 @@ void api_error_parse(struct api_error *e, int status, const char *body, size_t n
         enum api_code known_code = api_code_from(code, &known);
 
         api_error_set(e, known_code, known_src(src), "%s%s%s", known ? "" : code, known ? "" : ": ",
-                      message);
+                      message[0] ? message : "no reason was told");
         e->details = json_is_object(details) ? json_incref(details) : NULL;
     } else {
         api_error_set(e, API_INTERNAL, "", "the answer has status %d and no error body: %.*s",
