@@ -20,6 +20,15 @@
 #define KEY_FILE_MAX 1024
 #define BEARER       "Bearer "
 
+/* "x.localhost", but not "evil.example/.localhost": what is no name is no name of ours. */
+static bool ends_in_localhost(const char *name)
+{
+    size_t n = strlen(name);
+
+    return n > 10 && strcasecmp(name + n - 10, ".localhost") == 0 &&
+           strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._") == n;
+}
+
 bool access_is_loopback(const char *host)
 {
     struct in_addr v4;
@@ -39,9 +48,7 @@ bool access_is_loopback(const char *host)
         return (ntohl(v4.s_addr) >> 24) == 127;
     if (inet_pton(AF_INET6, bare, &v6) == 1)
         return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
-    n = strlen(bare);
-    return strcasecmp(bare, "localhost") == 0 ||
-           (n > 10 && strcasecmp(bare + n - 10, ".localhost") == 0);
+    return strcasecmp(bare, "localhost") == 0 || ends_in_localhost(bare);
 }
 
 static int parse_port(const char *text, const char *whole, int *port, struct err *err)

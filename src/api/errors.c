@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/utf8.h"
 
 static const struct api_error_info table[API_N_CODES] = {
     [API_CONNECTION_REFUSED] =
@@ -169,6 +170,7 @@ void api_error_set(struct api_error *e, enum api_code code, const char *src, con
     va_start(ap, fmt);
     vsnprintf(e->message, sizeof e->message, fmt, ap);
     va_end(ap);
+    utf8_mend(e->message);
 }
 
 void api_error_done(struct api_error *e)
@@ -269,7 +271,7 @@ void api_error_parse(struct api_error *e, int status, const char *body, size_t n
         enum api_code known_code = api_code_from(code, &known);
 
         api_error_set(e, known_code, known_src(src), "%s%s%s", known ? "" : code, known ? "" : ": ",
-                      message);
+                      message[0] ? message : "no reason was told");
         e->details = json_is_object(details) ? json_incref(details) : NULL;
     } else {
         api_error_set(e, API_INTERNAL, "", "the answer has status %d and no error body: %.*s",

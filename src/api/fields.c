@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/utf8.h"
 
 #define NAME_SHOWN_MAX 64 /* bytes of a name from outside that an error repeats */
 
@@ -38,7 +39,7 @@ void fields_begin_object(struct fields *f, json_t *object)
 
 void fields_fail(struct fields *f, const char *name, const char *constraint, const char *fmt, ...)
 {
-    char message[ERR_TEXT_MAX];
+    char message[ERR_TEXT_MAX], field[NAME_SHOWN_MAX * 2];
     va_list ap;
 
     if (json_array_size(f->errors) >= FIELDS_ERRORS_MAX)
@@ -46,7 +47,10 @@ void fields_fail(struct fields *f, const char *name, const char *constraint, con
     va_start(ap, fmt);
     vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);
-    json_array_append_new(f->errors, json_pack("{s:s, s:s, s:s}", "field", name, "constraint",
+    str_copy(field, sizeof field, name);
+    utf8_mend(field); /* what comes from outside may be cut within a character */
+    utf8_mend(message);
+    json_array_append_new(f->errors, json_pack("{s:s, s:s, s:s}", "field", field, "constraint",
                                                constraint, "message", message));
 }
 

@@ -1,6 +1,8 @@
 /* utf8.c - see utf8.h. Refuses overlong forms, surrogates and what lies above U+10FFFF. */
 #include "base/utf8.h"
 
+#include <string.h>
+
 /* What the second byte may be depends on the first; the others are always 80..BF. */
 static int lead(unsigned char b, unsigned char *low, unsigned char *high)
 {
@@ -48,6 +50,22 @@ size_t utf8_valid(const char *s, size_t n)
         i += (size_t)len;
     }
     return i;
+}
+
+void utf8_mend(char *text)
+{
+    size_t n = strlen(text);
+
+    while (n > 0) {
+        int len = utf8_len(text, n);
+
+        if (len <= 0) {
+            *text = '?';
+            len = 1;
+        }
+        text += len;
+        n -= (size_t)len;
+    }
 }
 
 uint32_t utf8_code(const char *s, int len)

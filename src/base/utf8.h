@@ -17,6 +17,9 @@ int utf8_len(const char *s, size_t n);
 /* How many of the n bytes, from the first, are well-formed whole characters. */
 size_t utf8_valid(const char *s, size_t n);
 
+/* Puts '?' where a byte of the text is no part of a well-formed character. */
+void utf8_mend(char *text);
+
 /* The code point of a well-formed character of `len` bytes. */
 uint32_t utf8_code(const char *s, int len);
 

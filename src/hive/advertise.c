@@ -17,15 +17,22 @@
 #define FILE_NAME      "run/hive.json"
 #define FILE_MAX_BYTES 4096
 
-int advertise_write(const char *home, const struct advertise *a, struct err *err)
+char *advertise_text(const struct advertise *a)
 {
     json_t *j = json_pack("{s:s, s:i, s:b, s:s}", "host", a->addr.host, "port", (int)a->addr.port,
                           "tls", a->tls, "pin", a->pin);
-    char *text = j ? json_dumps(j, JSON_INDENT(1)) : NULL, *path = path_join(home, FILE_NAME);
+    char *text = j ? json_dumps(j, JSON_INDENT(1)) : NULL;
+
+    json_decref(j);
+    return text;
+}
+
+int advertise_write(const char *home, const struct advertise *a, struct err *err)
+{
+    char *text = advertise_text(a), *path = path_join(home, FILE_NAME);
     int rc = text && path ? path_write_file(path, text, strlen(text), 0600, err)
                           : err_no_memory(err, FILE_MAX_BYTES, "run/hive.json");
 
-    json_decref(j);
     free(text);
     free(path);
     return rc;
@@ -40,22 +47,37 @@ void advertise_remove(const char *home)
     free(path);
 }
 
-static int parse(const char *path, const char *text, size_t n, struct advertise *out,
-                 struct err *err)
+/* An address as people write it, and not what would come to a terminal or into a line as more. */
+static bool is_addr(const struct config_addr *a)
+{
+    char text[CONFIG_HOST_MAX + 9];
+    struct config_addr back;
+
+    config_addr_text(a, text, sizeof text);
+    return a->port && config_addr_parse(text, 0, &back, NULL) == 0 && str_eq(back.host, a->host);
+}
+
+int advertise_parse(const char *path, const char *text, size_t n, struct advertise *out,
+                    struct err *err)
 {
     const char *host = "", *pin = "";
     int port = 0, tls = 0, rc = 0;
     json_t *j = json_loadb(text, n, 0, NULL);
 
+    *out = (struct advertise){0};
     if (!j ||
         json_unpack(j, "{s:s, s:i, s:b, s:s}", "host", &host, "port", &port, "tls", &tls, "pin",
                     &pin) != 0 ||
         !str_copy(out->addr.host, sizeof out->addr.host, host) || port < 1 || port > UINT16_MAX ||
         (pin[0] && !tls_is_pin(pin)))
-        rc = err_set(err, ERR_INVALID, "%s is not what a hive writes there; restart it", path);
+        rc = ERR_INVALID;
     out->addr.port = (uint16_t)port;
     out->tls = tls != 0;
     str_copy(out->pin, sizeof out->pin, rc ? "" : pin);
+    if (rc || !is_addr(&out->addr)) {
+        *out = (struct advertise){0};
+        rc = err_set(err, ERR_INVALID, "%s is not what a hive writes there; restart it", path);
+    }
     json_decref(j);
     return rc;
 }
@@ -66,12 +88,11 @@ int advertise_read(const char *home, struct advertise *out, struct err *err)
     size_t n;
     int rc;
 
-    *out = (struct advertise){0};
     if (!path)
         return err_no_memory(err, strlen(home), "a path");
     rc = path_read_file(path, FILE_MAX_BYTES, &text, &n, err);
     if (rc == 0) {
-        rc = parse(path, text, n, out, err);
+        rc = advertise_parse(path, text, n, out, err);
         free(text);
     }
     free(path);

@@ -18,6 +18,11 @@ struct advertise {
     char pin[TLS_PIN_BYTES]; /* "" without TLS */
 };
 
+/* The file's text, and back: free(), NULL when out of memory; `path` is only for the error. */
+char *advertise_text(const struct advertise *a);
+int advertise_parse(const char *path, const char *text, size_t n, struct advertise *out,
+                    struct err *err);
+
 /* Writes the file (0600); an ended hive's is taken away by advertise_remove. */
 int advertise_write(const char *home, const struct advertise *a, struct err *err);
 void advertise_remove(const char *home);

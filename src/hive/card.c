@@ -259,17 +259,24 @@ static json_t *to_json(const struct card *c)
                      c->origin, "refs", refs, "files", files);
 }
 
-int card_save(const struct card *c, struct err *err)
+char *card_text(const struct card *c)
 {
     json_t *root = to_json(c);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+
+    json_decref(root);
+    return text;
+}
+
+int card_save(const struct card *c, struct err *err)
+{
+    char *text = card_text(c);
     int rc =
         text ? path_make_dirs(c->dir, 0755, err) : err_no_memory(err, CARD_BYTES_MAX, "a card");
 
     if (rc == 0)
         rc = path_write_file(c->path, text, strlen(text), 0644, err);
     free(text);
-    json_decref(root);
     return rc;
 }
 
@@ -301,32 +308,42 @@ static bool take_refs(struct card *c, json_t *refs)
     return true;
 }
 
-/* The card at `path`, or NULL. Its place must be the one that its own content leads to. */
-static struct card *load(const char *models_dir, const char *path)
+struct card *card_parse(const char *models_dir, const char *text, size_t n)
 {
     const char *repo, *commit, *quantization, *origin = NULL;
     struct card *c = NULL;
-    json_t *root, *refs, *files;
-    char *text;
-    size_t n;
+    json_t *root = json_loadb(text, n, 0, NULL), *refs, *files;
     int version;
 
-    if (path_read_file(path, CARD_BYTES_MAX, &text, &n, NULL))
-        return NULL;
-    root = json_loadb(text, n, 0, NULL);
-    free(text);
     if (json_unpack(root, "{s:i, s:s, s:s, s:s, s?s, s:o, s:o}", "version", &version, "repo", &repo,
                     "commit", &commit, "quantization", &quantization, "origin", &origin, "refs",
                     &refs, "files", &files) == 0 &&
         version == CARD_VERSION &&
         card_create(models_dir, repo, commit, quantization, &c, NULL) == 0 &&
         (!take_files(c, files) || !take_refs(c, refs) ||
-         (origin && card_set_origin(c, origin, NULL)) || !str_eq(c->path, path))) {
+         (origin && card_set_origin(c, origin, NULL)))) {
         card_free(c);
         c = NULL;
     }
     json_decref(root);
     return c;
+}
+
+/* The card at `path`, or NULL. Its place must be the one that its own content leads to. */
+static struct card *load(const char *models_dir, const char *path)
+{
+    struct card *c;
+    char *text;
+    size_t n;
+
+    if (path_read_file(path, CARD_BYTES_MAX, &text, &n, NULL))
+        return NULL;
+    c = card_parse(models_dir, text, n);
+    free(text);
+    if (!c || str_eq(c->path, path))
+        return c;
+    card_free(c);
+    return NULL;
 }
 
 /* ---- the folders ---- */

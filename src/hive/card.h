@@ -53,6 +53,11 @@ void card_free(struct card *c);
 /* "hf:org/repo@commit", or the origin of what was imported; free(), NULL when out of memory. */
 char *card_source(const struct card *c);
 
+/* The card's text: free(), NULL when out of memory. And back: NULL when it is none, or without
+ * memory; what it says is checked like anything from outside. */
+char *card_text(const struct card *c);
+struct card *card_parse(const char *models_dir, const char *text, size_t n);
+
 /* Makes the folder and writes the card. */
 int card_save(const struct card *c, struct err *err);
 /* Removes half-written copies of cards and ledgers that a killed hive left in the folder. */

@@ -1,7 +1,6 @@
 /* hub_token.c - see hub_token.h. Source: huggingface_hub's environment variables, as of 2026. */
 #include "hive/hub_token.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,9 +8,7 @@
 #include "base/path.h"
 #include "base/str.h"
 
-/* Blanks and line ends around it are taken away. False when something else than one printable
- * ASCII word is left: it would not pass as a header. */
-static bool trim(char *text)
+bool hub_token_trim(char *text)
 {
     size_t start = strspn(text, " \t\r\n"), n = strlen(text + start);
 
@@ -21,7 +18,7 @@ static bool trim(char *text)
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)text[i] <= 0x20 || (unsigned char)text[i] > 0x7e)
             return false;
-    return n <= HUB_TOKEN_MAX;
+    return n > 0 && n <= HUB_TOKEN_MAX;
 }
 
 /* ERR_NOT_FOUND when the file is not there, or empty. */
@@ -32,7 +29,7 @@ static int read_file(const char *path, char **token, struct err *err)
 
     if (rc)
         return rc;
-    if (trim(*token) && (*token)[0])
+    if (hub_token_trim(*token))
         return 0;
     rc = (*token)[0]
              ? err_set(err, ERR_INVALID, "%s holds more than one word, which is no token", path)
@@ -77,6 +74,27 @@ static void look_at_hub(char **token, char **from)
     }
 }
 
+static int take_told(const char *told, char **token, char **from, struct err *err)
+{
+    int rc = 0;
+
+    *token = str_dup(told);
+    *from = str_dup("environment HF_TOKEN");
+    if (!*token || !*from)
+        rc = err_no_memory(err, strlen(told), "a token");
+    else if (!hub_token_trim(*token))
+        rc = err_set(err, ERR_INVALID,
+                     "HF_TOKEN in the environment is not one word of at most %d "
+                     "printable characters, which a token is",
+                     HUB_TOKEN_MAX);
+    if (rc == 0)
+        return 0;
+    free(*token);
+    free(*from);
+    *token = *from = NULL;
+    return rc;
+}
+
 int hub_token_find(const char *home, char **token, char **from, struct err *err)
 {
     const char *told = getenv("HF_TOKEN");
@@ -84,11 +102,8 @@ int hub_token_find(const char *home, char **token, char **from, struct err *err)
     int rc;
 
     *token = *from = NULL;
-    if (told && told[0]) {
-        *token = str_dup(told);
-        *from = str_dup("environment HF_TOKEN");
-        return *token && *from ? 0 : err_no_memory(err, strlen(told), "a token");
-    }
+    if (told && told[0])
+        return take_told(told, token, from, err);
     own = path_join(home, HUB_TOKEN_FILE);
     if (!own)
         return err_no_memory(err, strlen(home), "a path");

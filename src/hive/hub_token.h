@@ -8,14 +8,20 @@
 #ifndef RBEE_HIVE_HUB_TOKEN_H
 #define RBEE_HIVE_HUB_TOKEN_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 #define HUB_TOKEN_FILE "hf-token" /* in rbee's home */
 #define HUB_TOKEN_MAX  512        /* bytes */
 
+/* Blanks and line ends around it are taken away. False when something else than one printable
+ * ASCII word of at most HUB_TOKEN_MAX is left, or nothing: it would not pass as a header. */
+bool hub_token_trim(char *text);
+
 /*
  * *token and *from ("environment HF_TOKEN", a path): free(); both NULL when there is none.
- * ERR_DENIED for a file of ours that others may read, ERR_INVALID for one that holds no token.
+ * ERR_DENIED for a file of ours that others may read, ERR_INVALID for what holds no token.
  */
 int hub_token_find(const char *home, char **token, char **from, struct err *err);
 

@@ -8,7 +8,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/uuid.h"
@@ -74,6 +73,15 @@ void pairings_parse(struct pairings *p, const char *text, size_t n)
     }
 }
 
+void pairings_put(const struct pairings *p, struct buf *out)
+{
+    char hex[SHA256_HEX_BYTES];
+
+    for (size_t i = 0; i < p->n; i++)
+        buf_printf(out, "%s %lld\n", sha256_hex(p->items[i].hash, hex),
+                   (long long)p->items[i].until_s);
+}
+
 /* ---- the file ---- */
 
 static int load(const char *path, struct pairings *p, struct err *err)
@@ -95,14 +103,11 @@ static int load(const char *path, struct pairings *p, struct err *err)
 
 static int save(const char *path, const struct pairings *p, struct err *err)
 {
-    char hex[SHA256_HEX_BYTES];
     struct buf text;
     int rc;
 
     buf_init(&text, FILE_MAX_BYTES);
-    for (size_t i = 0; i < p->n; i++)
-        buf_printf(&text, "%s %lld\n", sha256_hex(p->items[i].hash, hex),
-                   (long long)p->items[i].until_s);
+    pairings_put(p, &text);
     rc = buf_failed(&text) ? err_no_memory(err, FILE_MAX_BYTES, "the open pairings")
                            : path_write_file(path, buf_str(&text), text.len, 0600, err);
     buf_done(&text);

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/sha256.h"
 
@@ -40,6 +41,8 @@ void pairings_add(struct pairings *p, const char *code, int64_t now_s);
 bool pairings_use(struct pairings *p, const char *code, int64_t now_s);
 /* "<hash> <until>" lines. Lines that are none are left out: the worst is a code that is over. */
 void pairings_parse(struct pairings *p, const char *text, size_t n);
+/* Appends those lines. */
+void pairings_put(const struct pairings *p, struct buf *out);
 
 /* ---- <home>/run/pairings ---- */
 

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +14,78 @@
 #define OWN_HIVE       "run/hive.json"
 #define OWN_KEY        "api-key"
 #define FILE_MAX_BYTES (256u << 10)
+
+/* ---- the text ---- */
+
+int node_secrets_parse(const char *path, const char *text, size_t n, json_t **out, struct err *err)
+{
+    json_error_t why = {0};
+
+    *out = json_loadb(text, n, 0, &why);
+    if (json_is_object(*out))
+        return 0;
+    json_decref(*out);
+    *out = NULL;
+    return err_set(err, ERR_INVALID, "%s, line %d: this is not what `node add` writes: %s", path,
+                   why.line, why.text);
+}
+
+/* Names of nodes know no case, here neither. */
+static void lower(const char *name, char *dst, size_t dst_size)
+{
+    size_t i = 0;
+
+    for (; i < dst_size - 1 && name[i]; i++)
+        dst[i] = (char)tolower((unsigned char)name[i]);
+    dst[i] = '\0';
+}
+
+/* What is damaged must not become less than it was: an entry without its pin would trust anyone
+ * with a certificate, one without TLS would send the key in the clear. The key may be elsewhere. */
+static int read_entry(const json_t *entry, const char *name, struct node_secret *out,
+                      struct err *err)
+{
+    const json_t *tls = json_object_get(entry, "tls"), *key = json_object_get(entry, "key");
+    const char *pin = json_string_value(json_object_get(entry, "pin"));
+
+    out->tls = json_is_true(tls);
+    if (!json_is_boolean(tls) || !pin || (pin[0] && !tls_is_pin(pin)) ||
+        (key && !json_is_string(key)) || !str_copy(out->pin, sizeof out->pin, pin) ||
+        !str_copy(out->key, sizeof out->key, key ? json_string_value(key) : ""))
+        return err_set(err, ERR_INVALID,
+                       "what is kept of the node '%.60s' in " FILE_NAME " is damaged; add it anew",
+                       name);
+    return 0;
+}
+
+int node_secrets_get(const json_t *all, const char *name, bool *found, struct node_secret *out,
+                     struct err *err)
+{
+    const json_t *entry;
+    char key[256];
+
+    *out = (struct node_secret){0};
+    lower(name, key, sizeof key);
+    entry = json_object_get(all, key);
+    *found = entry != NULL;
+    return entry ? read_entry(entry, name, out, err) : 0;
+}
+
+int node_secrets_set(json_t *all, const char *name, const struct node_secret *s, bool *changed,
+                     struct err *err)
+{
+    char key[256];
+
+    lower(name, key, sizeof key);
+    *changed = true;
+    if (!s)
+        *changed = json_object_del(all, key) == 0;
+    else if (json_object_set_new(
+                 all, key,
+                 json_pack("{s:b, s:s, s:s}", "tls", s->tls, "pin", s->pin, "key", s->key)))
+        return err_no_memory(err, sizeof *s, "a node's key");
+    return 0;
+}
 
 /* ---- the file ---- */
 
@@ -36,7 +107,6 @@ static int check_mode(const char *path, struct err *err)
 /* The object in the file, an empty one when there is no file. */
 static int load(const char *path, json_t **out, struct err *err)
 {
-    json_error_t why;
     char *text;
     size_t n;
     int rc = check_mode(path, err);
@@ -49,13 +119,9 @@ static int load(const char *path, json_t **out, struct err *err)
         rc = path_read_file(path, FILE_MAX_BYTES, &text, &n, err);
     if (rc)
         return rc;
-    *out = json_loadb(text, n, 0, &why);
+    rc = node_secrets_parse(path, text, n, out, err);
     free(text);
-    if (json_is_object(*out))
-        return 0;
-    json_decref(*out);
-    return err_set(err, ERR_INVALID, "%s, line %d: this is not what `node add` writes: %s", path,
-                   why.line, why.text);
+    return rc;
 }
 
 static int save(const char *path, const json_t *all, struct err *err)
@@ -70,45 +136,17 @@ static int save(const char *path, const json_t *all, struct err *err)
     return rc;
 }
 
-/* Names of nodes know no case, here neither. */
-static void lower(const char *name, char *dst, size_t dst_size)
-{
-    size_t i = 0;
-
-    for (; i < dst_size - 1 && name[i]; i++)
-        dst[i] = (char)tolower((unsigned char)name[i]);
-    dst[i] = '\0';
-}
-
-static int read_entry(const json_t *entry, const char *name, struct node_secret *out,
-                      struct err *err)
-{
-    const char *pin = json_string_value(json_object_get(entry, "pin"));
-    const char *key = json_string_value(json_object_get(entry, "key"));
-
-    out->tls = json_is_true(json_object_get(entry, "tls"));
-    if ((pin && pin[0] && !tls_is_pin(pin)) ||
-        !str_copy(out->pin, sizeof out->pin, pin ? pin : "") ||
-        !str_copy(out->key, sizeof out->key, key ? key : ""))
-        return err_set(err, ERR_INVALID,
-                       "what is kept of the node '%.60s' in " FILE_NAME " is damaged; add it anew",
-                       name);
-    return 0;
-}
-
 int node_secrets_find(const char *home, const char *name, bool *found, struct node_secret *out,
                       struct err *err)
 {
-    char *path = path_join(home, FILE_NAME), key[256];
-    json_t *all = NULL, *entry;
+    char *path = path_join(home, FILE_NAME);
+    json_t *all = NULL;
     int rc = path ? load(path, &all, err) : err_no_memory(err, strlen(home), "a path");
 
     *out = (struct node_secret){0};
-    lower(name, key, sizeof key);
-    entry = json_object_get(all, key);
-    *found = entry != NULL;
-    if (rc == 0 && entry)
-        rc = read_entry(entry, name, out, err);
+    *found = false;
+    if (rc == 0)
+        rc = node_secrets_get(all, name, found, out, err);
     json_decref(all);
     free(path);
     return rc;
@@ -117,17 +155,13 @@ int node_secrets_find(const char *home, const char *name, bool *found, struct no
 int node_secrets_put(const char *home, const char *name, const struct node_secret *s,
                      struct err *err)
 {
-    char *path = path_join(home, FILE_NAME), key[256];
+    char *path = path_join(home, FILE_NAME);
     json_t *all = NULL;
     int rc = path ? load(path, &all, err) : err_no_memory(err, strlen(home), "a path");
-    bool changed = s != NULL;
+    bool changed = false;
 
-    lower(name, key, sizeof key);
-    if (rc == 0 && s)
-        json_object_set_new(
-            all, key, json_pack("{s:b, s:s, s:s}", "tls", s->tls, "pin", s->pin, "key", s->key));
-    else if (rc == 0)
-        changed = json_object_del(all, key) == 0;
+    if (rc == 0)
+        rc = node_secrets_set(all, name, s, &changed, err);
     if (rc == 0 && changed)
         rc = path_make_dirs(home, 0700, err);
     if (rc == 0 && changed)

@@ -10,6 +10,7 @@
 #ifndef RBEE_KEEPER_NODE_SECRETS_H
 #define RBEE_KEEPER_NODE_SECRETS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +23,19 @@ struct node_secret {
     char pin[TLS_PIN_BYTES];      /* "" = the system's certificate authorities decide */
     char key[ACCESS_KEY_MAX + 1]; /* "" = none */
 };
+
+/* ---- the text of nodes.json ---- */
+
+/* A new object; ERR_INVALID for what is none, with `path` in the sentence. */
+int node_secrets_parse(const char *path, const char *text, size_t n, json_t **out, struct err *err);
+/* As node_secrets_find. */
+int node_secrets_get(const json_t *all, const char *name, bool *found, struct node_secret *out,
+                     struct err *err);
+/* As node_secrets_put; *changed: the text is another now. ERR_NO_MEMORY. */
+int node_secrets_set(json_t *all, const char *name, const struct node_secret *s, bool *changed,
+                     struct err *err);
+
+/* ---- the files ---- */
 
 /* False with zeros when there is none. ERR_DENIED, ERR_INVALID, ERR_IO. */
 int node_secrets_find(const char *home, const char *name, bool *found, struct node_secret *out,

@@ -39,6 +39,8 @@ struct embedding {
  * answer. */
 int embedding_parse(const char *body, size_t n, const char *model, struct embedding **out,
                     struct api_error *e, const char *src);
+/* Its input number i as it came, a text or ids. Borrowed. */
+const json_t *embedding_input(const struct embedding *em, uint32_t i);
 void embedding_free(struct embedding *em); /* NULL is fine */
 
 /*

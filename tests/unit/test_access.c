@@ -34,9 +34,19 @@ static void test_access__loopback_names(void **state)
 {
     static const char *const yes[] = {"127.0.0.1", "127.9.9.9", "::1",         "[::1]",
                                       "localhost", "LOCALHOST", "a.localhost", "::ffff:127.0.0.1"};
-    static const char *const no[] = {
-        "128.0.0.1", "localhost.evil.example", "evil.example", "127.0.0.1.evil", "0.0.0.0", "",
-        "::2",       "notlocalhost",           ".localhost"};
+    static const char *const no[] = {"128.0.0.1",
+                                     "localhost.evil.example",
+                                     "evil.example",
+                                     "127.0.0.1.evil",
+                                     "0.0.0.0",
+                                     "",
+                                     "::2",
+                                     "notlocalhost",
+                                     ".localhost",
+                                     "evil.example/.localhost",
+                                     "evil.example#.localhost",
+                                     "me@x.localhost",
+                                     "\xff.localhost"};
 
     (void)state;
     for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++)

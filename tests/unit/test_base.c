@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "base/uuid.h"
 
 static void test_err__carries_code_and_sentence(void **state)
@@ -144,6 +145,15 @@ static void test_str__durations_and_sizes(void **state)
     assert_int_equal(str_to_bytes("2GiB", &n), 0);
     assert_true(n == UINT64_C(2) << 30);
     assert_int_equal(str_to_bytes("4x", &n), -1);
+}
+
+static void test_utf8__what_is_none_is_mended(void **state)
+{
+    char text[] = "a\xc3\xa9\xf0\x9f\x90\x9d\xc3'\xff\xe2\x82";
+
+    (void)state;
+    utf8_mend(text);
+    assert_string_equal(text, "a\xc3\xa9\xf0\x9f\x90\x9d?'???");
 }
 
 static void test_str__utf8_wholeness(void **state)
@@ -336,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_buf__refuses_past_its_maximum_and_remembers),
         cmocka_unit_test(test_str__numbers_are_taken_whole_or_not_at_all),
         cmocka_unit_test(test_str__durations_and_sizes),
+        cmocka_unit_test(test_utf8__what_is_none_is_mended),
         cmocka_unit_test(test_str__utf8_wholeness),
         cmocka_unit_test(test_path__components_are_harmless_and_distinct),
         cmocka_unit_test(test_path__files_are_written_whole),

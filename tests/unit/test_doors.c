@@ -16,6 +16,7 @@
 #include "api/security_chain.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/advertise.h"
 #include "hive/pairing.h"
 #include "hive/security_log.h"
 
@@ -321,6 +322,34 @@ static void test_security_log__stays_a_chain_when_it_is_full(void **state)
     remove_logs(dir);
 }
 
+/* ---- where the hive is ---- */
+
+/* Only an address that people may write gets from the file into a line or onto a terminal. */
+static void test_advertise__takes_addresses_only(void **state)
+{
+    static const char *const bad[] = {
+        "{\"host\":\"\",\"port\":1,\"tls\":false,\"pin\":\"\"}",
+        "{\"host\":\"a\\u001b[2J\",\"port\":1,\"tls\":false,\"pin\":\"\"}",
+        "{\"host\":\"a/b\",\"port\":1,\"tls\":false,\"pin\":\"\"}",
+        "{\"host\":\"a\",\"port\":0,\"tls\":false,\"pin\":\"\"}",
+        "{\"host\":\"a\",\"port\":65536,\"tls\":false,\"pin\":\"\"}",
+        "{\"host\":\"a\",\"port\":1,\"tls\":true,\"pin\":\"12\"}",
+        "[]",
+        "",
+    };
+    static const char good[] = "{\"host\":\"::1\",\"port\":81,\"tls\":false,\"pin\":\"\"}";
+    struct advertise a;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(advertise_parse("hive.json", good, strlen(good), &a, &err), 0);
+    assert_string_equal(a.addr.host, "::1");
+    assert_int_equal(a.addr.port, 81);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (advertise_parse("hive.json", bad[i], strlen(bad[i]), &a, &err) != ERR_INVALID)
+            fail_msg("taken: %s", bad[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_failed_keys__the_table_is_bounded),
         cmocka_unit_test(test_failed_keys__are_told_of_once_a_minute),
         cmocka_unit_test(test_pairings__work_once_and_in_time),
+        cmocka_unit_test(test_advertise__takes_addresses_only),
         cmocka_unit_test(test_pairings__file_holds_no_code_and_survives_damage),
         cmocka_unit_test(test_security_chain__a_changed_line_is_found),
         cmocka_unit_test(test_security_chain__a_line_ends_where_it_ends),

@@ -93,6 +93,19 @@ static void test_errors__code_of_a_newer_version_is_shown(void **state)
     api_error_done(&e);
 }
 
+/* An error without a word came to the user as an empty sentence. */
+static void test_errors__an_empty_message_becomes_a_sentence(void **state)
+{
+    static const char body[] = "{\"error\":{\"code\":\"DISK_FULL\",\"message\":\"\"}}";
+    struct api_error e;
+
+    (void)state;
+    api_error_parse(&e, 507, body, strlen(body));
+    assert_int_equal(e.code, API_DISK_FULL);
+    assert_string_equal(e.message, "no reason was told");
+    api_error_done(&e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +113,7 @@ int main(void)
         cmocka_unit_test(test_errors__body_goes_there_and_back),
         cmocka_unit_test(test_errors__message_that_is_no_utf8_is_still_told),
         cmocka_unit_test(test_errors__foreign_bodies_are_no_crash),
+        cmocka_unit_test(test_errors__an_empty_message_becomes_a_sentence),
         cmocka_unit_test(test_errors__code_of_a_newer_version_is_shown),
     };
 

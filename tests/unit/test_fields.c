@@ -162,6 +162,25 @@ static void test_fields__names_from_outside_are_cut(void **state)
     fields_done(&f);
 }
 
+/* A failure that quotes part of a character must be told all the same, and not be lost on its way
+ * into JSON: the request would be taken as a good one. */
+static void test_fields__a_name_cut_within_a_character_still_fails(void **state)
+{
+    struct api_error e = {0};
+    struct fields f;
+    const json_t *one;
+
+    (void)state;
+    fields_begin(&f, "{}", 2);
+    fields_fail(&f, "a\xc3", "none", "there is no '%.2s'", "b\xc3\xa9");
+    assert_int_equal(fields_end(&f, &e, "hive"), -1);
+    one = json_array_get(json_object_get(e.details, "errors"), 0);
+    assert_string_equal(json_string_value(json_object_get(one, "field")), "a?");
+    assert_string_equal(json_string_value(json_object_get(one, "message")), "there is no 'b?'");
+    api_error_done(&e);
+    fields_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_fields__tells_all_failures_at_once),
         cmocka_unit_test(test_fields__says_where_the_json_breaks),
         cmocka_unit_test(test_fields__names_from_outside_are_cut),
+        cmocka_unit_test(test_fields__a_name_cut_within_a_character_still_fails),
     };
 
     return cmocka_run_group_tests_name("fields", tests, NULL, NULL);

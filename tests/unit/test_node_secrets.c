@@ -101,6 +101,33 @@ static void test_node_secrets__are_kept_private(void **state)
     free(file);
 }
 
+/* An entry that lost its pin was taken as one that trusts any authority, one that lost "tls" as a
+ * node that is asked, with its key, in the clear. */
+static void test_node_secrets__damage_makes_nothing_weaker(void **state)
+{
+    static const char *const bad[] = {
+        "{\"bee2\":5}",
+        "{\"bee2\":{}}",
+        "{\"bee2\":{\"tls\":true,\"key\":\"rbee-key-of-a-node\"}}",
+        "{\"bee2\":{\"tls\":true,\"pin\":null,\"key\":\"rbee-key-of-a-node\"}}",
+        "{\"bee2\":{\"pin\":\"" PIN "\",\"key\":\"rbee-key-of-a-node\"}}",
+        "{\"bee2\":{\"tls\":\"true\",\"pin\":\"\",\"key\":\"rbee-key-of-a-node\"}}",
+        "{\"bee2\":{\"tls\":true,\"pin\":\"\",\"key\":1}}",
+    };
+    struct node_secret back;
+    bool found;
+    json_t *all;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(node_secrets_parse("nodes.json", bad[i], strlen(bad[i]), &all, NULL), 0);
+        if (node_secrets_get(all, "bee2", &found, &back, NULL) != ERR_INVALID)
+            fail_msg("taken: %s", bad[i]);
+        assert_true(found);
+        json_decref(all);
+    }
+}
+
 /* The hive of the same home tells its port; a keeper for another port gets nothing of it. */
 static void test_node_secrets__own_hive_is_known_by_its_port(void **state)
 {
@@ -139,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pair__reads_the_line_whole_or_not_at_all),
         cmocka_unit_test(test_node_secrets__are_kept_private),
+        cmocka_unit_test(test_node_secrets__damage_makes_nothing_weaker),
         cmocka_unit_test(test_node_secrets__own_hive_is_known_by_its_port),
     };
 

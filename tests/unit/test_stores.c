@@ -402,6 +402,26 @@ static void test_token__files(void **state)
     assert_token("hf_\xff", ERR_INVALID, NULL);
 }
 
+/* What the environment says was taken as it is: a line's end behind it made every request fail. */
+static void test_token__of_the_environment(void **state)
+{
+    char *token, *from;
+    struct err err;
+
+    (void)state;
+    setenv("HF_TOKEN", "hf_abc\n", 1);
+    assert_int_equal(hub_token_find(dir, &token, &from, &err), 0);
+    assert_string_equal(token, "hf_abc");
+    free(token);
+    free(from);
+    setenv("HF_TOKEN", "hf_a hf_b", 1);
+    assert_int_equal(hub_token_find(dir, &token, &from, &err), ERR_INVALID);
+    assert_null(token);
+    assert_null(from);
+    assert_null(strstr(err.text, "hf_"));
+    unsetenv("HF_TOKEN");
+}
+
 /* ---- names and guesses ---- */
 
 static void test_near__the_best_is_near_or_none(void **state)
@@ -443,6 +463,7 @@ int main(void)
         TEST(test_manifest__refuses_what_leaves_the_folder),
         TEST(test_manifest__does_not_overwrite_what_it_does_not_understand),
         TEST(test_token__files),
+        TEST(test_token__of_the_environment),
         TEST(test_near__the_best_is_near_or_none),
         TEST(test_plan__a_rough_need_never_wraps),
     };

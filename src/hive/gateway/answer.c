@@ -322,21 +322,10 @@ static struct answer *answer_create(struct hive *h, struct http_exchange *x,
     return NULL;
 }
 
-static int check_choices(const struct answer *a, struct fields *f)
-{
-    if (order_n_choices(&a->order) <= ORDER_CHOICES_MAX)
-        return 0;
-    fields_fail(f, "n", "at most 32 answers",
-                "n times the number of prompts is %u, the limit is %d.", order_n_choices(&a->order),
-                ORDER_CHOICES_MAX);
-    return -1;
-}
-
 void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *dialect)
 {
     struct answer *a = answer_create(h, x, dialect);
     struct api_error e;
-    struct fields f;
     const char *body;
     size_t n;
     int rc;
@@ -348,11 +337,7 @@ void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *
     }
     http_on_gone(x, on_gone, a);
     body = http_body(x, &n);
-    fields_begin(&f, body, n);
-    dialect->read(a, &f);
-    check_choices(a, &f);
-    rc = fields_end(&f, &e, REPLY_SRC);
-    fields_done(&f);
+    rc = request_read(dialect->request, body, n, &a->order, &e, REPLY_SRC);
     http_drop_body(x);
     if (rc)
         fail(a, &e, 0);

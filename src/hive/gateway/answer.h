@@ -4,11 +4,11 @@
  *   read (dialect) -> find the model -> wait for its worker -> ask it, once a choice
  *        -> events (ask.h) -> the dialect's text -> the client
  *
- * A dialect is an API's way to read a request and to say what comes of it. The answer does the
- * rest: it collects each choice's text, begins the stream when the worker has accepted the prompt
- * (so that what is wrong with a request is told by a status, not in a stream) or has been loading
- * for ANSWER_QUIET_MS, cancels what runs when the client leaves, and asks another worker when the
- * first turns out to be on its way out. Loop thread only.
+ * A dialect is an API's way to read a request (request.h) and to say what comes of it. The answer
+ * does the rest: it collects each choice's text, begins the stream when the worker has accepted the
+ * prompt (so that what is wrong with a request is told by a status, not in a stream) or has been
+ * loading for ANSWER_QUIET_MS, cancels what runs when the client leaves, and asks another worker
+ * when the first turns out to be on its way out. Loop thread only.
  */
 #ifndef RBEE_HIVE_GATEWAY_ANSWER_H
 #define RBEE_HIVE_GATEWAY_ANSWER_H
@@ -18,6 +18,7 @@
 #include "hive/gateway/model.h"
 #include "hive/gateway/order.h"
 #include "hive/gateway/outlet.h"
+#include "hive/gateway/request.h"
 #include "hive/gateway/shape.h"
 
 #define ANSWER_QUIET_MS   1000 /* a load of less than this is not worth a stream of comments */
@@ -50,12 +51,9 @@ struct choice {
 struct dialect {
     enum shape shape; /* of its errors */
     enum outlet_kind outlet;
-    const char *id_prefix;                            /* of the answer's id */
-    size_t state_bytes;                               /* of answer.state, zeroed */
-    void (*read)(struct answer *a, struct fields *f); /* fills a->order */
-    /* What the API calls fields of the worker's that are refused there: {the worker's, the API's},
-     * NULL behind the last. May be NULL. */
-    const char *const (*names)[2];
+    const char *id_prefix;              /* of the answer's id */
+    size_t state_bytes;                 /* of answer.state, zeroed */
+    const struct request_kind *request; /* how it is read */
     /* Before a model is looked for, and instead of asking its worker once that is ready; true = it
      * has answered. May be NULL. */
     bool (*early)(struct answer *a);

@@ -1,10 +1,8 @@
 /* answer_choice.c - one choice of an answer: what its worker is asked and what comes; see answer.h.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/json_whole.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "hive/gateway/answer_internal.h"
@@ -122,39 +120,6 @@ static void on_pause(void *arg)
 
 /* ---- the end ---- */
 
-/* What the API calls a field of the worker's; NULL when it calls it so, too. */
-static const char *api_name_of(const struct dialect *dialect, const char *field)
-{
-    size_t n = field ? strcspn(field, ".[") : 0;
-
-    for (const char *const(*name)[2] = dialect->names; n && name && (*name)[0]; name++)
-        if (strlen((*name)[0]) == n && strncmp(field, (*name)[0], n) == 0)
-            return (*name)[1];
-    return NULL;
-}
-
-/* The fields that the worker found at fault, under the names that the client knows. */
-static void rename_fields(const struct dialect *dialect, struct api_error *e)
-{
-    json_t *errors = json_object_get(e->details, "errors"), *one;
-    char text[ERR_TEXT_MAX];
-    size_t i;
-
-    json_array_foreach(errors, i, one)
-    {
-        const char *name = api_name_of(dialect, json_string_value(json_object_get(one, "field"))),
-                   *message = json_string_value(json_object_get(one, "message"));
-
-        if (!name || !message)
-            continue;
-        snprintf(text, sizeof text, "%s: %.*s", name, (int)(sizeof text - 64), message);
-        json_object_set_new(one, "field", json_string(name));
-        json_object_set_new(one, "message", json_string(text));
-        if (json_array_size(errors) == 1)
-            str_copy(e->message, sizeof e->message, text);
-    }
-}
-
 static void say_cancelled(struct api_error *e)
 {
     api_error_set(e, API_REQUEST_CANCELLED, REPLY_SRC, "the worker's job was cancelled");
@@ -173,7 +138,7 @@ static void on_end(void *arg, struct event_end *end, struct api_error *e, bool u
         if (e) {
             mine = *e;
             *e = (struct api_error){0};
-            rename_fields(a->dialect, &mine);
+            request_rename(a->dialect->request, &mine);
         } else if (buf_failed(&c->text)) {
             api_error_set(&mine, API_INTERNAL, REPLY_SRC,
                           "the answer is over %u bytes, or its pieces do not fit together",
@@ -198,31 +163,9 @@ static void on_end(void *arg, struct event_end *end, struct api_error *e, bool u
 
 /* ---- asking ---- */
 
-/* The request of this choice: the order's, with its own prompt and seed. */
-static char *body_of(const struct choice *c)
-{
-    const struct order *o = &c->answer->order;
-    json_t *body = json_copy_top(o->body), *prompt;
-    char *text;
-
-    if (!body)
-        return NULL;
-    if (o->prompts) {
-        prompt = json_array_get(o->prompts, c->index / o->n);
-        json_object_set(body, json_is_array(prompt) ? "prompt_tokens" : "prompt", prompt);
-    }
-    if (o->seed_given)
-        json_object_set_new(body, "seed",
-                            json_integer((o->seed + c->index % o->n) & ORDER_SEED_MAX));
-    json_object_set_new(body, "stream", json_true());
-    text = json_dumps(body, JSON_COMPACT);
-    json_decref(body);
-    return text;
-}
-
 int choice_ask(struct choice *c, const char *url, const char *worker_id, struct api_error *e)
 {
-    char *body = body_of(c);
+    char *body = order_body(&c->answer->order, c->index);
     struct ask_params params = {.base = c->answer->hive->base,
                                 .client = c->answer->hive->inside,
                                 .workers = c->answer->hive->workers,

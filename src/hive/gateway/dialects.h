@@ -14,9 +14,6 @@ extern const struct dialect dialect_ollama_generate; /* POST /api/generate */
 
 /* ---- openai.c: what chat and completions have in common ---- */
 
-/* Fields that OpenAI's clients send by themselves and that change nothing here; what they would
- * change elsewhere is refused. */
-void openai_tolerate(struct fields *f);
 /* `"usage":{…}` of the whole answer. */
 void openai_put_usage(const struct answer *a, struct buf *out);
 /* `{"id":…,"object":OBJECT,"created":…,"model":…,"system_fingerprint":…,` */

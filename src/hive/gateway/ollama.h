@@ -7,16 +7,6 @@
 
 #include "hive/gateway/answer.h"
 
-/* ---- ollama_request.c ---- */
-
-/* The fields that chat and generate have in common: model, stream, format, options, keep_alive,
- * think. */
-void ollama_read_common(struct answer *a, struct fields *f);
-/* `messages`, brought to OpenAI's shape. */
-void ollama_read_messages(struct fields *f, struct order *o);
-/* Model names come as `model`, in old clients as `name`; NULL when neither is there. */
-const char *ollama_model(struct fields *f);
-
 /* ---- ollama_models.c ---- */
 void ollama_tags(struct hive *h, struct http_exchange *x, const char *id);
 void ollama_ps(struct hive *h, struct http_exchange *x, const char *id);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "hive/gateway/ollama.h"
+#include "hive/gateway/request.h"
 #include "hive/inspect.h"
 #include "hive/models.h"
 #include "hive/programs.h"
@@ -276,7 +277,7 @@ void ollama_show(struct hive *h, struct http_exchange *x, const char *id)
     (void)id;
     body = http_body(x, &n);
     fields_begin(&f, body, n);
-    name = ollama_model(&f);
+    name = request_ollama_model(&f);
     fields_bool(&f, "verbose", &verbose);
     if (!name)
         fields_fail(&f, "model", "required", "model is missing.");

@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "hive/gateway/ollama.h"
+#include "hive/gateway/request.h"
 #include "hive/models.h"
 #include "hive/reply.h"
 #include "net/http_server.h"
@@ -177,7 +178,7 @@ static int read_pull(struct pull *p, struct api_error *e)
 
     body = http_body(p->x, &n);
     fields_begin(&f, body, n);
-    name = ollama_model(&f);
+    name = request_ollama_model(&f);
     if (!name)
         fields_fail(&f, "model", "required", "model is missing.");
     fields_bool(&f, "stream", &p->stream);

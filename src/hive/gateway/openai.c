@@ -5,22 +5,6 @@
 
 #include "hive/gateway/dialects.h"
 
-void openai_tolerate(struct fields *f)
-{
-    static const char *const texts[] = {"user", "safety_identifier", "prompt_cache_key", NULL},
-                             *const tiers[] = {"auto", "default", NULL},
-                             *const memory[] = {"in_memory", "in-memory", NULL};
-    bool store = false;
-
-    order_ignore_texts(f, texts);
-    order_ignore_object(f, "metadata");
-    order_only(f, "service_tier", tiers, "there is one tier here; send auto, default or nothing.");
-    order_only(f, "prompt_cache_retention", memory,
-               "prompts are kept as long as there is room; send in_memory or nothing.");
-    if (fields_bool(f, "store", &store) && store)
-        fields_fail(f, "store", "false", "store: nothing is stored here; send false or nothing.");
-}
-
 void openai_put_usage(const struct answer *a, struct buf *out)
 {
     struct usage u = answer_usage(a);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_whole.h"
 #include "api/modelref.h"
 #include "base/str.h"
 
@@ -31,6 +32,26 @@ unsigned order_n_choices(const struct order *o)
 void order_put(struct order *o, const char *name, json_t *value)
 {
     json_object_set_new(o->body, name, value);
+}
+
+/* With its own prompt and seed. */
+char *order_body(const struct order *o, unsigned index)
+{
+    json_t *body = json_copy_top(o->body), *prompt;
+    char *text;
+
+    if (!body)
+        return NULL;
+    if (o->prompts) {
+        prompt = json_array_get(o->prompts, index / o->n);
+        json_object_set(body, json_is_array(prompt) ? "prompt_tokens" : "prompt", prompt);
+    }
+    if (o->seed_given)
+        json_object_set_new(body, "seed", json_integer((o->seed + index % o->n) & ORDER_SEED_MAX));
+    json_object_set_new(body, "stream", json_true());
+    text = json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    return text;
 }
 
 void order_model(struct fields *f, struct order *o)
@@ -274,10 +295,12 @@ const char *order_text_at(struct fields *f, const char *field, size_t i, const j
                           const char *name)
 {
     const json_t *value = json_object_get(object, name);
+    const char *text = json_string_value(value);
 
-    if (value && !json_is_null(value) && !json_is_string(value))
-        fields_fail(f, field, "string", "%s[%zu]: %s must be a string.", field, i, name);
-    return json_is_string(value) ? json_string_value(value) : "";
+    if (value && !json_is_null(value) && (!text || strlen(text) != json_string_length(value)))
+        fields_fail(f, field, "string", "%s[%zu]: %s must be a string without a NUL.", field, i,
+                    name);
+    return text ? text : "";
 }
 
 void order_refuse(struct fields *f, const char *name, const char *why)

@@ -30,6 +30,7 @@ struct order {
     int64_t seed;
     bool keep_alive_given;
     int64_t keep_alive_ms;
+    bool only_load;  /* there is nothing to answer: the model is to be there, or to go */
     int64_t ctx_min; /* positions of context that the request wants; 0 = any */
     json_t *echo;    /* owned: what some APIs repeat in their answers, or NULL */
 };
@@ -37,6 +38,8 @@ struct order {
 int order_init(struct order *o); /* -1: no memory */
 void order_done(struct order *o);
 unsigned order_n_choices(const struct order *o);
+/* The worker's request of one of these choices (free()); NULL when out of memory. */
+char *order_body(const struct order *o, unsigned index);
 
 /* Puts a value of the worker's request; takes it over. */
 void order_put(struct order *o, const char *name, json_t *value);
@@ -70,7 +73,7 @@ void order_ignore_object(struct fields *f, const char *name);
 /* A text of which only some words (NULL behind the last) name what this server does anyway. */
 void order_only(struct fields *f, const char *name, const char *const *words, const char *why);
 /* The text `name` of an object that stands at number `i` of the field's array; "" when it is
- * missing, also when it is no text, which is a failure then. */
+ * missing, also when it is no text, which is a failure then, as a NUL in it is. */
 const char *order_text_at(struct fields *f, const char *field, size_t i, const json_t *object,
                           const char *name);
 /* A field that is refused with a reason, unless it is missing or null. */

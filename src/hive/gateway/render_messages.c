@@ -1,8 +1,7 @@
 /* render_messages.c - POST /v1/messages. Source: Anthropic's Messages API and its streaming, as of
- * 2026. The request's reading is in anthropic.c. */
+ * 2026. The request's reading is in request_messages.c. */
 #include <string.h>
 
-#include "hive/gateway/anthropic.h"
 #include "hive/gateway/dialects.h"
 
 enum block { BLOCK_NONE, BLOCK_TEXT, BLOCK_THINKING, BLOCK_TOOL };
@@ -12,27 +11,6 @@ struct messages_state {
     enum block open;
     unsigned index;
 };
-
-static void read_messages(struct answer *a, struct fields *f)
-{
-    static const char *const texts[] = {"anthropic_version", NULL}, *const tiers[] = {
-                                                                        "auto", "standard_only",
-                                                                        NULL};
-    struct order *o = &a->order;
-    int64_t n = 1;
-
-    anthropic_read_prompt(f, o);
-    fields_int(f, "max_tokens", true, 1, ORDER_TOKENS_MAX, &n);
-    order_put(o, "max_tokens", json_integer(n));
-    fields_bool(f, "stream", &o->stream);
-    order_number(f, o, "temperature", "temperature", 0, 1);
-    order_number(f, o, "top_p", "top_p", 0, 1);
-    order_int(f, o, "top_k", "top_k", 0, INT32_MAX);
-    order_stop(f, o, "stop_sequences");
-    order_ignore_texts(f, texts);
-    order_ignore_object(f, "metadata");
-    order_only(f, "service_tier", tiers, "there is one tier here; send auto or nothing.");
-}
 
 /* ---- what both ways of answering say ---- */
 
@@ -228,15 +206,11 @@ static void whole(struct answer *a, struct buf *out)
     buf_putc(out, '}');
 }
 
-static const char *const names[][2] = {
-    {"template_vars", "thinking"}, {"stop", "stop_sequences"}, {NULL, NULL}};
-
 const struct dialect dialect_messages = {.shape = SHAPE_ANTHROPIC,
                                          .outlet = OUTLET_SSE,
                                          .id_prefix = "msg_",
                                          .state_bytes = sizeof(struct messages_state),
-                                         .read = read_messages,
-                                         .names = names,
+                                         .request = &request_messages,
                                          .begin = begin,
                                          .event = on_event,
                                          .finish = finish,

@@ -11,81 +11,8 @@
 #include "hive/gateway/ollama.h"
 
 struct ollama_state {
-    bool only_load;  /* there is nothing to answer */
     unsigned n_told; /* tool calls that went out */
 };
-
-/* ---- requests ---- */
-
-static void read_chat(struct answer *a, struct fields *f)
-{
-    struct ollama_state *state = a->state;
-    json_t *tools;
-
-    ollama_read_common(a, f);
-    ollama_read_messages(f, &a->order);
-    tools = fields_any(f, "tools", false);
-    if (tools && !json_is_array(tools))
-        fields_fail(f, "tools", "array", "tools must be an array.");
-    else if (json_array_size(tools))
-        order_put(&a->order, "tools", json_incref(tools));
-    state->only_load = json_array_size(json_object_get(a->order.body, "messages")) == 0;
-}
-
-/* A text that may be empty, "" when it is not there. */
-static const char *text_of(struct fields *f, const char *name)
-{
-    json_t *value = fields_any(f, name, false);
-
-    if (value && !json_is_string(value))
-        fields_fail(f, name, "text", "%s must be a text.", name);
-    return json_is_string(value) ? json_string_value(value) : "";
-}
-
-static void put_prompt(struct order *o, const char *prompt, const char *preamble, bool raw)
-{
-    json_t *messages;
-
-    if (raw) {
-        order_put(o, "prompt", json_string(prompt));
-        json_object_del(o->body, "template_vars");
-        return;
-    }
-    messages = json_array();
-    if (preamble[0])
-        json_array_append_new(messages,
-                              json_pack("{s:s, s:s}", "role", "system", "content", preamble));
-    json_array_append_new(messages, json_pack("{s:s, s:s}", "role", "user", "content", prompt));
-    order_put(o, "messages", messages);
-}
-
-static void read_generate(struct answer *a, struct fields *f)
-{
-    struct ollama_state *state = a->state;
-    const char *prompt, *preamble;
-    json_t *images;
-    bool raw = false;
-
-    ollama_read_common(a, f);
-    prompt = text_of(f, "prompt");
-    preamble = text_of(f, "system");
-    fields_bool(f, "raw", &raw);
-    if (raw && preamble[0])
-        fields_fail(f, "system", "without raw", "system has no place in a raw prompt.");
-    images = fields_any(f, "images", false);
-    if (images && !json_is_array(images))
-        fields_fail(f, "images", "array", "images must be an array.");
-    if (json_array_size(images))
-        fields_fail(f, "images", "none", "images: models here take text only.");
-    if (text_of(f, "suffix")[0])
-        fields_fail(f, "suffix", "none", "suffix: this server does not fill in the middle.");
-    if (text_of(f, "template")[0])
-        fields_fail(f, "template", "none",
-                    "template: a template is the model's, or [hive] chat_template; send raw.");
-    order_refuse(f, "context", "is Ollama's own form of a history; use /api/chat.");
-    state->only_load = prompt[0] == '\0';
-    put_prompt(&a->order, prompt, preamble, raw);
-}
 
 /* ---- lines ---- */
 
@@ -236,10 +163,8 @@ static json_t *done_line(const struct answer *a, const char *reason)
 
 static bool load_only(struct answer *a, const struct worker *w)
 {
-    const struct ollama_state *state = a->state;
-
     (void)w;
-    if (!state->only_load)
+    if (!a->order.only_load)
         return false;
     answer_reply(a, done_line(a, "load"));
     return true;
@@ -264,12 +189,11 @@ static bool find_loaded(void *arg, const struct worker *w)
 
 static bool unload(struct answer *a)
 {
-    const struct ollama_state *state = a->state;
     struct unloading u = {0};
     struct model_place place;
     struct api_error e;
 
-    if (!state->only_load || !a->order.keep_alive_given || a->order.keep_alive_ms != 0)
+    if (!a->order.only_load || !a->order.keep_alive_given || a->order.keep_alive_ms != 0)
         return false;
     if (model_find(a->hive, a->order.model, &place, &e)) {
         answer_refuse(a, &e);
@@ -285,16 +209,12 @@ static bool unload(struct answer *a)
     return true;
 }
 
-static const char *const names[][2] = {
-    {"json_schema", "format"}, {"template_vars", "think"}, {NULL, NULL}};
-
-#define OLLAMA_DIALECT(reader)                                                                     \
+#define OLLAMA_DIALECT(kind)                                                                       \
     {                                                                                              \
         .shape = SHAPE_OLLAMA, .outlet = OUTLET_LINES, .id_prefix = "",                            \
-        .state_bytes = sizeof(struct ollama_state), .read = (reader), .names = names,              \
-        .early = unload, .instead = load_only, .event = on_event, .end = on_end, .finish = finish, \
-        .whole = whole                                                                             \
+        .state_bytes = sizeof(struct ollama_state), .request = &(kind), .early = unload,           \
+        .instead = load_only, .event = on_event, .end = on_end, .finish = finish, .whole = whole   \
     }
 
-const struct dialect dialect_ollama_chat = OLLAMA_DIALECT(read_chat);
-const struct dialect dialect_ollama_generate = OLLAMA_DIALECT(read_generate);
+const struct dialect dialect_ollama_chat = OLLAMA_DIALECT(request_ollama_chat);
+const struct dialect dialect_ollama_generate = OLLAMA_DIALECT(request_ollama_generate);

@@ -8,7 +8,6 @@
 #include "hive/gateway/dialects.h"
 #include "hive/gateway/logprobs.h"
 #include "hive/gateway/response_items.h"
-#include "hive/gateway/responses.h"
 #include "net/http_server.h"
 
 /* ---- the response object ---- */
@@ -284,18 +283,11 @@ static void whole(struct answer *a, struct buf *out)
     put_response(out, a, true);
 }
 
-static const char *const names[][2] = {{"messages", "input"},
-                                       {"json_schema", "text"},
-                                       {"template_vars", "reasoning"},
-                                       {"max_tokens", "max_output_tokens"},
-                                       {NULL, NULL}};
-
 const struct dialect dialect_responses = {.shape = SHAPE_OPENAI,
                                           .outlet = OUTLET_SSE,
                                           .id_prefix = "resp_",
                                           .state_bytes = sizeof(struct responses_state),
-                                          .read = responses_read,
-                                          .names = names,
+                                          .request = &request_responses,
                                           .begin = begin,
                                           .event = on_event,
                                           .finish = finish,

@@ -1,12 +1,13 @@
-/* ollama_request.c - Ollama's requests to orders; see ollama.h. */
+/* request_ollama.c - the requests of /api/chat and /api/generate; see request.h. Source: Ollama's
+ * docs/api.md, as of 2026. */
 #include <stdio.h>
 #include <string.h>
 
 #include "api/modelref.h"
 #include "base/str.h"
-#include "hive/gateway/ollama.h"
+#include "hive/gateway/request.h"
 
-const char *ollama_model(struct fields *f)
+const char *request_ollama_model(struct fields *f)
 {
     const char *model = NULL, *name = NULL;
 
@@ -139,10 +140,9 @@ static void take_think(struct fields *f, struct order *o)
         order_template_var(o, "enable_thinking", json_boolean(!json_is_false(think)));
 }
 
-void ollama_read_common(struct answer *a, struct fields *f)
+static void read_common(struct fields *f, struct order *o)
 {
-    struct order *o = &a->order;
-    const char *model = ollama_model(f);
+    const char *model = request_ollama_model(f);
 
     o->model = model ? str_dup(model) : NULL;
     o->stream = true;
@@ -232,7 +232,7 @@ static json_t *message_of(const json_t *message, struct numbering *n)
     return out;
 }
 
-void ollama_read_messages(struct fields *f, struct order *o)
+static void read_messages(struct fields *f, struct order *o)
 {
     json_t *messages = fields_any(f, "messages", false), *out = json_array(), *message;
     struct numbering n = {0};
@@ -250,3 +250,80 @@ void ollama_read_messages(struct fields *f, struct order *o)
     }
     order_put(o, "messages", out);
 }
+
+/* ---- the two of them ---- */
+
+static void read_chat(struct fields *f, struct order *o)
+{
+    json_t *tools;
+
+    read_common(f, o);
+    read_messages(f, o);
+    tools = fields_any(f, "tools", false);
+    if (tools && !json_is_array(tools))
+        fields_fail(f, "tools", "array", "tools must be an array.");
+    else if (json_array_size(tools))
+        order_put(o, "tools", json_incref(tools));
+    o->only_load = json_array_size(json_object_get(o->body, "messages")) == 0;
+}
+
+/* A text that may be empty, "" when it is not there. */
+static const char *text_of(struct fields *f, const char *name)
+{
+    const json_t *value = fields_any(f, name, false);
+    const char *text = json_string_value(value);
+
+    if (value && (!text || strlen(text) != json_string_length(value)))
+        fields_fail(f, name, "text", "%s must be a text without a NUL.", name);
+    return text ? text : "";
+}
+
+static void put_prompt(struct order *o, const char *prompt, const char *preamble, bool raw)
+{
+    json_t *messages;
+
+    if (raw) {
+        order_put(o, "prompt", json_string(prompt));
+        json_object_del(o->body, "template_vars");
+        return;
+    }
+    messages = json_array();
+    if (preamble[0])
+        json_array_append_new(messages,
+                              json_pack("{s:s, s:s}", "role", "system", "content", preamble));
+    json_array_append_new(messages, json_pack("{s:s, s:s}", "role", "user", "content", prompt));
+    order_put(o, "messages", messages);
+}
+
+static void read_generate(struct fields *f, struct order *o)
+{
+    const char *prompt, *preamble;
+    json_t *images;
+    bool raw = false;
+
+    read_common(f, o);
+    prompt = text_of(f, "prompt");
+    preamble = text_of(f, "system");
+    fields_bool(f, "raw", &raw);
+    if (raw && preamble[0])
+        fields_fail(f, "system", "without raw", "system has no place in a raw prompt.");
+    images = fields_any(f, "images", false);
+    if (images && !json_is_array(images))
+        fields_fail(f, "images", "array", "images must be an array.");
+    if (json_array_size(images))
+        fields_fail(f, "images", "none", "images: models here take text only.");
+    if (text_of(f, "suffix")[0])
+        fields_fail(f, "suffix", "none", "suffix: this server does not fill in the middle.");
+    if (text_of(f, "template")[0])
+        fields_fail(f, "template", "none",
+                    "template: a template is the model's, or [hive] chat_template; send raw.");
+    order_refuse(f, "context", "is Ollama's own form of a history; use /api/chat.");
+    o->only_load = prompt[0] == '\0';
+    put_prompt(o, prompt, preamble, raw);
+}
+
+static const char *const names[][2] = {
+    {"json_schema", "format"}, {"template_vars", "think"}, {NULL, NULL}};
+
+const struct request_kind request_ollama_chat = {read_chat, names};
+const struct request_kind request_ollama_generate = {read_generate, names};

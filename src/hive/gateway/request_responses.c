@@ -1,11 +1,8 @@
-/* responses.c - see responses.h. Source: the OpenAI API reference, as of 2026. */
-#include "hive/gateway/responses.h"
-
-#include <string.h>
-
+/* request_responses.c - the request of /v1/responses, answered from what it holds alone: nothing is
+ * stored between requests. See request.h. Source: the OpenAI API reference, as of 2026. */
 #include "api/json_whole.h"
 #include "base/str.h"
-#include "hive/gateway/dialects.h"
+#include "hive/gateway/request.h"
 
 #define TEXT_MAX         (32u << 20)
 #define TOP_LOGPROBS_MAX 20
@@ -327,9 +324,9 @@ static void echo_fields(struct fields *f, struct order *o)
     }
 }
 
-void responses_read(struct answer *a, struct fields *f)
+/* The order's `echo` becomes what the response object repeats of the request. */
+static void read_whole(struct fields *f, struct order *o)
 {
-    struct order *o = &a->order;
     int64_t n = ORDER_TOKENS_MAX;
 
     o->echo = echo_defaults();
@@ -346,6 +343,14 @@ void responses_read(struct answer *a, struct fields *f)
     order_number(f, o, "temperature", "temperature", 0, 2);
     order_number(f, o, "top_p", "top_p", 0, 1);
     order_stream(f, o);
-    openai_tolerate(f);
+    request_openai_tolerate(f);
     echo_fields(f, o);
 }
+
+static const char *const names[][2] = {{"messages", "input"},
+                                       {"json_schema", "text"},
+                                       {"template_vars", "reasoning"},
+                                       {"max_tokens", "max_output_tokens"},
+                                       {NULL, NULL}};
+
+const struct request_kind request_responses = {read_whole, names};

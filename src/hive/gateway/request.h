@@ -1,0 +1,47 @@
+/*
+ * request.h - the requests to generate, as each API's clients write them, brought to orders.
+ *
+ * Nothing here knows of a connection or a worker: bytes in, an order or an error out. What an order
+ * holds may still be refused by its worker (a schema, a message's parts, a template's variable),
+ * which says so in the names of its own fields. One thread.
+ */
+#ifndef RBEE_HIVE_GATEWAY_REQUEST_H
+#define RBEE_HIVE_GATEWAY_REQUEST_H
+
+#include "hive/gateway/order.h"
+
+struct request_kind {
+    void (*read)(struct fields *f, struct order *o);
+    /* What the API calls fields of the worker's: {the worker's, the API's}, NULL behind the last.
+     */
+    const char *const (*names)[2];
+};
+
+extern const struct request_kind request_text;            /* POST /v1/completions */
+extern const struct request_kind request_chat;            /* POST /v1/chat/completions */
+extern const struct request_kind request_responses;       /* POST /v1/responses */
+extern const struct request_kind request_messages;        /* POST /v1/messages */
+extern const struct request_kind request_ollama_chat;     /* POST /api/chat */
+extern const struct request_kind request_ollama_generate; /* POST /api/generate */
+
+/* Reads a body into an initialised order; -1 with *e (INVALID_REQUEST) tells every failing field.
+ * The order is to be freed either way. */
+int request_read(const struct request_kind *kind, const char *body, size_t n, struct order *o,
+                 struct api_error *e, const char *src);
+
+/* The fields that a worker found at fault, under the names that the API's clients know. */
+void request_rename(const struct request_kind *kind, struct api_error *e);
+
+/* ---- parts of requests ---- */
+
+/* Of /v1/messages, model, system, messages, tools, tool_choice, thinking: what makes up the prompt.
+ */
+void request_messages_prompt(struct fields *f, struct order *o);
+/* Ollama's name of a model comes as `model`, in old clients as `name`; NULL when neither is there.
+ */
+const char *request_ollama_model(struct fields *f);
+/* Fields that OpenAI's clients send by themselves and that change nothing here; what they would
+ * change elsewhere is refused. */
+void request_openai_tolerate(struct fields *f);
+
+#endif

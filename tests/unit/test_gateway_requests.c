@@ -1,0 +1,126 @@
+/*
+ * test_gateway_requests.c - what the APIs' clients write becomes the worker's request: read without
+ * a loss, or refused by name.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/str.h"
+#include "hive/gateway/request.h"
+
+/* Reads a body that is good. */
+static void read_good(const struct request_kind *kind, const char *body, struct order *o)
+{
+    struct api_error e = {0};
+
+    assert_int_equal(order_init(o), 0);
+    if (request_read(kind, body, strlen(body), o, &e, "hive"))
+        fail_msg("%s: %s", body, e.message);
+}
+
+/* The field that a body is refused for, which must be the only one. */
+static void assert_refused(const struct request_kind *kind, const char *body, const char *field)
+{
+    struct api_error e = {0};
+    struct order o;
+    json_t *errors;
+
+    assert_int_equal(order_init(&o), 0);
+    if (request_read(kind, body, strlen(body), &o, &e, "hive") == 0)
+        fail_msg("taken: %s", body);
+    assert_int_equal(e.code, API_INVALID_REQUEST);
+    errors = json_object_get(e.details, "errors");
+    assert_int_equal(json_array_size(errors), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(errors, 0), "field")),
+                        field);
+    api_error_done(&e);
+    order_done(&o);
+}
+
+static json_t *body_of(const struct order *o, unsigned index)
+{
+    char *text = order_body(o, index);
+    json_t *body = json_loads(text, 0, NULL);
+
+    free(text);
+    assert_true(json_is_object(body));
+    return body;
+}
+
+static void test_request__each_choice_has_its_prompt_and_seed(void **state)
+{
+    struct order o;
+    json_t *body;
+
+    (void)state;
+    read_good(&request_text, "{\"prompt\":[\"a\",[5,6]],\"n\":2,\"seed\":7}", &o);
+    assert_int_equal(order_n_choices(&o), 4);
+    body = body_of(&o, 1);
+    assert_string_equal(json_string_value(json_object_get(body, "prompt")), "a");
+    assert_int_equal(json_integer_value(json_object_get(body, "seed")), 8);
+    assert_null(json_object_get(body, "prompt_tokens"));
+    json_decref(body);
+    body = body_of(&o, 2);
+    assert_int_equal(json_array_size(json_object_get(body, "prompt_tokens")), 2);
+    assert_int_equal(json_integer_value(json_object_get(body, "seed")), 7);
+    assert_null(json_object_get(body, "prompt"));
+    json_decref(body);
+    order_done(&o);
+    assert_refused(&request_text, "{\"prompt\":[\"a\",\"b\",\"c\",\"d\",\"e\"],\"n\":8}", "n");
+}
+
+/* A text ended at its first NUL on the way: the model was asked something else, or nothing. */
+static void test_request__a_nul_does_not_end_a_text(void **state)
+{
+    (void)state;
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\\u0000b\"}", "prompt");
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"system\":\"\\u0000b\"}",
+                   "system");
+    assert_refused(&request_responses,
+                   "{\"input\":[{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\","
+                   "\"arguments\":\"{\\u0000}\"}]}",
+                   "input");
+}
+
+/* An unknown name was quoted up to the middle of its last character, which JSON does not take: the
+ * failure was lost, and the request was answered as if the name meant nothing. */
+static void test_request__long_names_of_any_letters_are_refused(void **state)
+{
+    (void)state;
+    assert_refused(&request_chat,
+                   "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"response_format\":"
+                   "{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{},"
+                   "\"xéééééééééééééééééééééééééééééé\":1}}}",
+                   "response_format");
+}
+
+static void test_request__worker_names_become_the_clients(void **state)
+{
+    struct api_error e;
+
+    (void)state;
+    api_error_set(&e, API_INVALID_REQUEST, "worker", "one bad field");
+    e.details = json_pack("{s:[{s:s, s:s}]}", "errors", "field", "messages[0].role", "message",
+                          "messages[0].role must be known.");
+    request_rename(&request_responses, &e);
+    assert_string_equal(e.message, "input: messages[0].role must be known.");
+    api_error_done(&e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_request__each_choice_has_its_prompt_and_seed),
+        cmocka_unit_test(test_request__a_nul_does_not_end_a_text),
+        cmocka_unit_test(test_request__long_names_of_any_letters_are_refused),
+        cmocka_unit_test(test_request__worker_names_become_the_clients),
+    };
+
+    return cmocka_run_group_tests_name("gateway_requests", tests, NULL, NULL);
+}

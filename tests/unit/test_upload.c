@@ -1,0 +1,138 @@
+/* test_upload.c - one piece of an upload: where it may be written, and where not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/path.h"
+#include "base/sha256.h"
+#include "base/str.h"
+#include "hive/ledger.h"
+#include "hive/models_internal.h"
+#include "hive/upload_internal.h"
+
+#define ID "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+
+/* Nobody's step runs here. */
+bool chore_count(struct chore *c, uint64_t n_more)
+{
+    (void)c, (void)n_more;
+    return false;
+}
+
+bool chore_stopped(const void *c)
+{
+    (void)c;
+    return false;
+}
+
+/* An upload of one file of 8 bytes that was begun: its part and its ledger are there. */
+struct rig {
+    char dir[32];
+    struct models m;
+    char *part, *ledger;
+};
+
+static void rig_init(struct rig *r)
+{
+    struct ledger_found found = {0};
+    struct ledger *l;
+    char *folder;
+
+    *r = (struct rig){.dir = "/tmp/rbee-upload-XXXXXX"};
+    assert_non_null(mkdtemp(r->dir));
+    r->m.dir = r->dir;
+    folder = upload_folder(&r->m, ID);
+    r->part = upload_part(&r->m, ID, "x.gguf");
+    assert_non_null(r->part);
+    r->ledger = ledger_path(r->part);
+    assert_int_equal(path_make_dirs(folder, 0755, NULL), 0);
+    assert_int_equal(path_write_file(r->part, "........", 8, 0600, NULL), 0);
+    assert_int_equal(ledger_open(r->ledger, 8, UPLOAD_PIECE_BYTES, &found, &l, NULL), 0);
+    ledger_close(l);
+    ledger_found_done(&found);
+    free(folder);
+}
+
+static void rig_done(struct rig *r)
+{
+    char *push = path_join(r->dir, UPLOAD_FOLDER);
+
+    assert_int_equal(upload_drop(&r->m, ID, NULL), 0);
+    rmdir(push);
+    rmdir(r->dir);
+    free(push);
+    free(r->part);
+    free(r->ledger);
+}
+
+static int put(const struct rig *r, const char *file, uint64_t from, const char *bytes)
+{
+    unsigned char hash[SHA256_BYTES];
+    char said[SHA256_HEX_BYTES];
+
+    sha256_of(bytes, strlen(bytes), hash);
+    return upload_put(&r->m, ID, file, from, bytes, strlen(bytes), sha256_hex(hash, said), NULL);
+}
+
+static void assert_file(const char *path, const char *text)
+{
+    char *is;
+    size_t n;
+
+    assert_int_equal(path_read_file(path, 4096, &is, &n, NULL), 0);
+    assert_string_equal(is, text);
+    free(is);
+}
+
+static void test_upload__a_piece_is_written_where_it_belongs(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_init(&r);
+    assert_int_equal(put(&r, "x.gguf", 3, "abc"), 0);
+    assert_file(r.part, "...abc..");
+    assert_int_equal(put(&r, "x.gguf", 6, "abc"), ERR_INVALID);
+    assert_int_equal(put(&r, "x.gguf", UINT64_MAX - 1, "abc"), ERR_INVALID);
+    assert_int_equal(put(&r, "x.gguf", INT64_MAX, "abc"), ERR_INVALID);
+    assert_int_equal(put(&r, "x.gguf", UPLOAD_PIECE_BYTES - 1, "abc"), ERR_INVALID);
+    assert_int_equal(put(&r, "x.gguf", 0, ""), ERR_INVALID);
+    assert_int_equal(put(&r, "y.gguf", 0, "abc"), ERR_NOT_FOUND);
+    assert_int_equal(put(&r, "../x.gguf", 0, "abc"), ERR_INVALID);
+    assert_file(r.part, "...abc..");
+    rig_done(&r);
+}
+
+/* The ledger lies beside the part under a plain name: a piece for it was written into it, though no
+ * manifest may name a file so. */
+static void test_upload__no_piece_is_written_into_a_ledger(void **state)
+{
+    struct rig r;
+    char *before;
+    size_t n;
+
+    (void)state;
+    rig_init(&r);
+    assert_int_equal(path_read_file(r.ledger, 4096, &before, &n, NULL), 0);
+    assert_int_equal(put(&r, "x.gguf.ledger", 0, "abc"), ERR_INVALID);
+    assert_file(r.ledger, before);
+    assert_null(upload_part(&r.m, ID, "x.gguf.ledger"));
+    free(before);
+    rig_done(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_upload__a_piece_is_written_where_it_belongs),
+        cmocka_unit_test(test_upload__no_piece_is_written_into_a_ledger),
+    };
+
+    return cmocka_run_group_tests_name("upload", tests, NULL, NULL);
+}
