@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "hive/digest.h"
 #include "hive/ledger.h"
 
 #define UNIT (64u << 10)
