@@ -433,6 +433,18 @@ static bool is_left_over(const char *name)
     return tail && tail[5] && strspn(tail + 5, "0123456789") == strlen(tail + 5);
 }
 
+/* The hive was killed between putting the file into its place and forgetting the ledger. */
+static void sweep_ledger(const char *path)
+{
+    char *part = path_is_file(path) ? str_printf("%s.part", path) : NULL;
+    char *ledger = part && !path_is_file(part) ? str_printf("%s.ledger", part) : NULL;
+
+    if (ledger)
+        unlink(ledger);
+    free(part);
+    free(ledger);
+}
+
 void card_sweep(const struct card *c)
 {
     DIR *d = opendir(c->dir);
@@ -443,6 +455,8 @@ void card_sweep(const struct card *c)
             unlinkat(dirfd(d), entry->d_name, 0);
     if (d)
         closedir(d);
+    for (size_t i = 0; i < c->n_files; i++)
+        sweep_ledger(c->files[i].path);
 }
 
 void card_remove_all(const struct card *c)

@@ -60,7 +60,8 @@ struct card *card_parse(const char *models_dir, const char *text, size_t n);
 
 /* Makes the folder and writes the card. */
 int card_save(const struct card *c, struct err *err);
-/* Removes half-written copies of cards and ledgers that a killed hive left in the folder. */
+/* Removes what a killed hive left in the folder: half-written copies of cards and ledgers, and the
+ * ledgers of files that are in their place. */
 void card_sweep(const struct card *c);
 /* Removes the files, the unfinished parts and their ledgers, the card, and folders that become
  * empty. */

@@ -84,6 +84,7 @@ static bool on_card(void *arg, struct card *card)
     struct catalog_row row = {0};
     struct err err;
 
+    card_sweep(card);
     if (!card_is_complete(card) || is_refused(m, card)) {
         card_free(card);
         return true;

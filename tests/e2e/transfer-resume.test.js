@@ -52,6 +52,21 @@ test('kill -9: only pieces that were not whole are fetched again', async (t) => 
   assert.ok(r.sent() <= r.bytes.length - 1.5 * MIB + COST, `${r.sent()} bytes were sent again`);
 });
 
+test('kill -9 in the last moment: a finished file has nothing of the download beside it when the next hive is up', async (t) => {
+  const bytes = seeded('last', MIB);
+  hub.put('resume/last', { 'r.gguf': bytes });
+  const hive = await startWith(hub);
+  const [end] = (await fetches(hive, 'hf:resume/last', bytes)).slice(-1);
+  hive.signal('SIGKILL');
+  await hive.ended;
+  // behind the rename, before the ledger was forgotten; while the card was written: 2 of 200 downloads of a soak
+  fs.writeFileSync(`${end.local_path}.part.ledger`, 'whatever');
+  fs.writeFileSync(`${end.local_path}.json.tmp-4711`, 'half');
+  const next = await startWith(hub, {}, { home: hive.home });
+  t.after(() => next.stop());
+  assert.deepStrictEqual(filesIn(next), [end.local_path, `${end.local_path}.json`]);
+});
+
 test('a new hive shows what the one before left, until it is gone on with or removed', async (t) => {
   const r = await interrupted(t, 'SIGKILL');
   const next = await startWith(hub, {}, { home: r.hive.home });
