@@ -9,8 +9,8 @@ const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 
 const { modelFile } = require('./setting.js');
-const { start, run, stop, until, residentBytes, sleep } = require('./proc.js');
-const { inTurn, pick } = require('./pairs.js');
+const { start, run, stop, until } = require('./proc.js');
+const { inTurn } = require('./pairs.js');
 const { startHive, endHive } = require('./begin.js');
 
 const hasCurl = () => spawnSync('curl', ['--version']).status === 0;
@@ -32,30 +32,18 @@ async function forget(hive, ref) {
   await run(['sync']); // what the last one left to the disk is not the next one's time
 }
 
-/* The most that a process has resident while `work` goes on. */
-async function watched(pid, work) {
-  let most = 0, isOver = false;
-  const looking = (async () => {
-    for (; !isOver; await sleep(20)) most = Math.max(most, residentBytes(pid));
-  })();
-  try {
-    await work();
-  } finally {
-    isOver = true;
-    await looking;
-  }
-  return most;
+/* The most that the process has had resident (Linux), as the kernel counts it. */
+function peakBytes(pid) {
+  const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+)/m.exec(status)[1]) * 1024;
 }
 
 async function rbee(hive, ref, bytes) {
-  let rate = 0;
-  const resident = await watched(hive.proc.pid, async () => {
-    const began = performance.now();
-    await pull(hive, ref);
-    rate = perSec(bytes, began);
-  });
+  const began = performance.now();
+  await pull(hive, ref);
+  const rate = perSec(bytes, began);
   await forget(hive, ref);
-  return { rate, resident };
+  return rate;
 }
 
 async function curl(url, file, bytes, isVerified) {
@@ -65,7 +53,7 @@ async function curl(url, file, bytes, isVerified) {
   const rate = perSec(bytes, began);
   fs.rmSync(file);
   await run(['sync']);
-  return { rate };
+  return rate;
 }
 
 function download(model) {
@@ -87,8 +75,7 @@ function download(model) {
           checked: () => curl(link, to, bytes, true),
         };
         await inTurn(1, sides);
-        const told = await inTurn(pairs * 3, sides), samples = pick(told, 'rate');
-        const resident = Math.max(...told.map((sample) => sample.rbee.resident));
+        const samples = await inTurn(pairs * 3, sides), resident = peakBytes(hive.proc.pid);
         const beside = (peer) => samples.map((s) => ({ rbee: s.rbee, [peer]: s[peer] }));
         emit({ row: this.name, what: `download of ${name}`, unit: 'MB/s', samples: beside('curl'), better: 'more', target: '>= 0.8',
           note: `the hive's largest resident size: ${(resident / 1e6).toFixed(1)} MB; target: under 30` });
