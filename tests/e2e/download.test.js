@@ -11,7 +11,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 
-const { testModel, makeFolder, sleep, until, BUILD, HIVE } = require('./lib/proc.js');
+const { testModel, makeFolder, smallDisk, sleep, until, BUILD, HIVE } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
 const { startHive, get, post, remove, spawn, spawnReady, list } = require('./lib/hive.js');
 const { Hub, sha256 } = require('./lib/hub.js');
@@ -482,21 +482,13 @@ test('without the module that holds libcurl the hive runs, and says what is miss
 });
 
 describe('a full disk', () => {
-  let mounted = null;
-  const mount = () => {
-    if (process.getuid() !== 0) return 'only root can mount a small file system';
-    const folder = makeFolder('rbee-disk-');
-    const r = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', folder], { encoding: 'utf8' });
-    if (r.status !== 0) return `cannot mount: ${r.stderr}`;
-    mounted = folder;
-    return null;
-  };
-  after(() => { if (mounted) spawnSync('umount', [mounted]); });
+  let disk = {};
+  after(() => { if (disk.end) disk.end(); });
 
   test('too little room is said before the first byte, with both numbers; less room later is met', async (t) => {
-    const why = mount();
-    if (why) return t.skip(why);
-    const hive = await startWith({ RBEE_HIVE_MODELS_DIR: mounted });
+    disk = smallDisk('2m');
+    if (disk.why) return t.skip(disk.why);
+    const hive = await startWith({ RBEE_HIVE_MODELS_DIR: disk.folder });
     t.after(() => hive.stop());
     hub.put('full/big', { 'b.gguf': random(3 << 20) });
     const from = hub.cdn.calls.length;
@@ -507,7 +499,7 @@ describe('a full disk', () => {
     const { json } = await ask(hive, 'hf:full/later');
     const watching = await watch(hive, json.download_id);
     await watching.find((e) => e.bytes_downloaded > 0);
-    const blocker = path.join(mounted, 'blocker');
+    const blocker = path.join(disk.folder, 'blocker');
     assert.throws(() => fs.writeFileSync(blocker, random(2 << 20)), /ENOSPC/);
     assert.strictEqual((await toTheEnd(watching)).at(-1).code, 'DISK_FULL');
     fs.unlinkSync(blocker);

@@ -7,9 +7,8 @@ const { test, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
-const { spawnSync } = require('node:child_process');
 
-const { makeFolder, until } = require('./lib/proc.js');
+const { makeFolder, smallDisk, until } = require('./lib/proc.js');
 const { startHive, get, post, remove, spawnReady } = require('./lib/hive.js');
 const { ask, stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
@@ -209,12 +208,10 @@ test('what the command says to wrong words', async () => {
 });
 
 test('a full disk there is said before a byte is sent, with both numbers', async (t) => {
-  if (process.getuid() !== 0) return t.skip('only root can mount a small file system');
-  const small = makeFolder('rbee-disk-');
-  const r = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'none', small], { encoding: 'utf8' });
-  if (r.status !== 0) return t.skip(`cannot mount: ${r.stderr}`);
+  const { folder: small, end, why } = smallDisk('2m');
+  if (why) return t.skip(why);
   const hive = await startHive({ env: { RBEE_HIVE_MODELS_DIR: small } });
-  t.after(async () => { await hive.stop(); spawnSync('umount', [small]); });
+  t.after(async () => { await hive.stop(); end(); });
   const m = await take({ layers: 2, embd: 256, ff: 1024 });
   const sent = await push(m.ref, hive);
   assert.strictEqual(sent.code, 1, sent.stderr);

@@ -6,9 +6,9 @@
 const { test, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
-const { spawnSync } = require('node:child_process');
 
-const { MIB, Hub, sha256, seeded, startWith, begin, watch, toTheEnd, fetches, leftOvers, makeFolder } = require('./lib/transfer.js');
+const { MIB, Hub, sha256, seeded, startWith, begin, watch, toTheEnd, fetches, leftOvers } = require('./lib/transfer.js');
+const { smallDisk } = require('./lib/proc.js');
 const { get, remove } = require('./lib/hive.js');
 const { run } = require('./lib/keeper.js');
 
@@ -115,11 +115,9 @@ test('many watchers see one download; who leaves harms nobody; no time is told b
 });
 
 test('a disk that fills up under several connections: DISK_FULL, what came is kept', async (t) => {
-  if (process.getuid() !== 0) return t.skip('only root can mount a small file system');
-  const folder = makeFolder('rbee-disk-');
-  const r = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'none', folder], { encoding: 'utf8' });
-  if (r.status !== 0) return t.skip(`cannot mount: ${r.stderr}`);
-  t.after(() => spawnSync('umount', [folder]));
+  const disk = smallDisk('6m'), { folder } = disk;
+  if (disk.why) return t.skip(disk.why);
+  t.after(disk.end);
   const own = await startWith(hub, { RBEE_HIVE_MODELS_DIR: folder });
   t.after(() => own.stop());
   const f = fresh(4 * MIB);

@@ -8,7 +8,7 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { spawn, execFileSync } = require('node:child_process');
+const { spawn, spawnSync, execFileSync } = require('node:child_process');
 
 const ROOT = path.resolve(__dirname, '../../..');
 const BUILD = path.resolve(process.env.RBEE_BUILD || path.join(ROOT, 'build'));
@@ -162,7 +162,16 @@ function runWorker(flags) {
   return execFileSync(WORKER, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
 }
 
+/* A file system of its own, so large ("2m"): { folder, end }, or { why } where there can be none. */
+function smallDisk(size) {
+  if (process.getuid() !== 0) return { why: 'only root can mount a small file system' };
+  const folder = makeFolder('rbee-disk-');
+  const r = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'none', folder], { encoding: 'utf8' });
+  if (r.status !== 0) return { why: `cannot mount: ${r.stderr}` };
+  return { folder, end: () => spawnSync('umount', [folder]) };
+}
+
 module.exports = {
   ROOT, BUILD, DATA, WORKER, HIVE, KEEPER, PATIENCE_MS,
-  Proc, startWorker, runWorker, testModel, makeFolder, isAlive, sleep, until,
+  Proc, startWorker, runWorker, testModel, makeFolder, smallDisk, isAlive, sleep, until,
 };
