@@ -12,24 +12,12 @@
 
 #include "api/access.h"
 #include "base/str.h"
+#include "lines.h"
 
 #define KEY     "rbee-abcdefghijklmnopqrstuvwxyz234567abcdef"
 #define ORIGINS "https://chat.example http://10.0.0.9:3000"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* The text up to a line feed, in memory of its own. */
-static char *take_line(const uint8_t **at, size_t *left)
-{
-    const uint8_t *end = memchr(*at, '\n', *left);
-    size_t n = end ? (size_t)(end - *at) : *left;
-    char *line = str_ndup((const char *)*at, n);
-
-    BUG_ON(!line);
-    *at += end ? n + 1 : n;
-    *left -= end ? n + 1 : n;
-    return line;
-}
 
 static const char *sent(const char *line)
 {

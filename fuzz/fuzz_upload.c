@@ -13,36 +13,11 @@
 #include "base/str.h"
 #include "hive/models_internal.h"
 #include "hive/upload_internal.h"
+#include "lines.h"
 
 #define MODELS "/nonexistent/models"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Nobody's step runs here. */
-bool chore_count(struct chore *c, uint64_t n_more)
-{
-    (void)c, (void)n_more;
-    return false;
-}
-
-bool chore_stopped(const void *c)
-{
-    (void)c;
-    return false;
-}
-
-/* The text up to a line feed, in memory of its own. */
-static char *take_line(const uint8_t **at, size_t *left)
-{
-    const uint8_t *end = memchr(*at, '\n', *left);
-    size_t n = end ? (size_t)(end - *at) : *left;
-    char *line = str_ndup((const char *)*at, n);
-
-    BUG_ON(!line);
-    *at += end ? n + 1 : n;
-    *left -= end ? n + 1 : n;
-    return line;
-}
 
 static bool is_digest(const char *text)
 {

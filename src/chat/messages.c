@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_text.h"
 #include "api/json_whole.h"
 #include "base/buf.h"
 #include "base/str.h"
@@ -12,16 +13,9 @@
 #define TEXT_MAX       (256u << 20)
 
 static const char tools_head[] = "You can call these functions. Each line describes one as JSON:\n";
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-
-    return text ? text : "";
-}
-
 static bool has_role(const json_t *message, const char *role)
 {
-    return str_eq(text_of(message, "role"), role);
+    return str_eq(json_text(message, "role"), role);
 }
 
 static json_t *take_text(struct buf *b)
@@ -123,7 +117,7 @@ static int add_call(json_t *calls, const json_t *call, const struct chat_abiliti
     if (!json_object_get(copy, "type"))
         rc |= json_object_set_new(copy, "type", json_string("function"));
     if (a->short_ids)
-        rc |= json_object_set_new(copy, "id", short_id(text_of(call, "id")));
+        rc |= json_object_set_new(copy, "id", short_id(json_text(call, "id")));
     return json_array_append_new(calls, copy) | rc;
 }
 
@@ -178,8 +172,8 @@ static int say_result(json_t *message)
     int rc;
 
     buf_init(&text, TEXT_MAX);
-    buf_printf(&text, "The function's result%s%s:\n", text_of(message, "name")[0] ? " of " : "",
-               text_of(message, "name"));
+    buf_printf(&text, "The function's result%s%s:\n", json_text(message, "name")[0] ? " of " : "",
+               json_text(message, "name"));
     buf_put(&text, json_string_value(content), json_string_length(content));
     json_object_del(message, "tool_call_id");
     json_object_del(message, "name");
@@ -320,7 +314,7 @@ static int add_normal(json_t *out, const json_t *message, const struct chat_abil
         rc |= json_object_set_new(copy, "role", json_string("system"));
     rc |= set_calls(copy, a) | set_thoughts(copy);
     if (a->short_ids && json_object_get(copy, "tool_call_id"))
-        rc |= json_object_set_new(copy, "tool_call_id", short_id(text_of(copy, "tool_call_id")));
+        rc |= json_object_set_new(copy, "tool_call_id", short_id(json_text(copy, "tool_call_id")));
     if (!a->knows_calls)
         rc |= say_plainly(copy);
     return add_message(out, copy, !a->knows_calls && has_role(message, "tool")) | rc;

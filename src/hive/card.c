@@ -12,6 +12,7 @@
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/ledger.h"
 
 #define CARD_VERSION 1
 
@@ -437,7 +438,7 @@ static bool is_left_over(const char *name)
 static void sweep_ledger(const char *path)
 {
     char *part = path_is_file(path) ? str_printf("%s.part", path) : NULL;
-    char *ledger = part && !path_is_file(part) ? str_printf("%s.ledger", part) : NULL;
+    char *ledger = part && !path_is_file(part) ? ledger_path(part) : NULL;
 
     if (ledger)
         unlink(ledger);
@@ -467,7 +468,7 @@ void card_remove_all(const struct card *c)
 
     for (size_t i = 0; i < c->n_files; i++) {
         char *part = str_printf("%s.part", c->files[i].path);
-        char *ledger = part ? str_printf("%s.ledger", part) : NULL;
+        char *ledger = part ? ledger_path(part) : NULL;
 
         unlink(c->files[i].path);
         if (part)

@@ -123,10 +123,10 @@ int digest_of(const void *bytes, size_t n, char hex[CARD_SHA256_BYTES], struct e
     return 0;
 }
 
-int digest_of_range(int fd, uint64_t from, uint64_t to, bool (*stop)(const void *arg),
-                    const void *arg, char hex[CARD_SHA256_BYTES], struct err *err)
+int digest_of_range(struct digest *d, int fd, uint64_t from, uint64_t to,
+                    bool (*stop)(const void *arg), const void *arg, char hex[CARD_SHA256_BYTES],
+                    struct err *err)
 {
-    struct digest *d = digest_create();
     int rc = d ? digest_put_range(d, fd, from, to, stop, arg, err)
                : err_no_memory(err, sizeof *d, "a digest");
 

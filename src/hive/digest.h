@@ -26,9 +26,11 @@ void digest_end(struct digest *d, char hex[CARD_SHA256_BYTES]);
 
 /* Of bytes in memory, all at once. ERR_NO_MEMORY. */
 int digest_of(const void *bytes, size_t n, char hex[CARD_SHA256_BYTES], struct err *err);
-/* Of [from, to) of an open file, as digest_put_range reads it. */
-int digest_of_range(int fd, uint64_t from, uint64_t to, bool (*stop)(const void *arg),
-                    const void *arg, char hex[CARD_SHA256_BYTES], struct err *err);
+/* Of [from, to) of an open file, as digest_put_range reads it, by a fresh digest `d`, which is
+ * taken over; NULL: ERR_NO_MEMORY. */
+int digest_of_range(struct digest *d, int fd, uint64_t from, uint64_t to,
+                    bool (*stop)(const void *arg), const void *arg, char hex[CARD_SHA256_BYTES],
+                    struct err *err);
 
 /*
  * Puts the first n_bytes of an open file, in slices; between them `stop` (may be NULL) is asked

@@ -110,20 +110,26 @@ static enum api_code code_of(int rc)
     return rc == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED;
 }
 
+/* What is done is done: the fetch looks what is due, or ends when it failed. It, or NULL. */
+static struct fetch *leave(struct fetch_work *w)
+{
+    struct fetch *f = w->owner;
+
+    leave_slot(w);
+    if (f && w->rc)
+        fetch_end(f, code_of(w->rc), "%s", w->err.text);
+    if (f)
+        fetch_wake(f);
+    return f;
+}
+
 /* ---- pieces ---- */
 
-/* `d` is taken over. */
 static int hash_range(struct fetch_work *w, const struct ledger_claim *c, struct digest *d,
                       const struct task *self, char *hex)
 {
-    int rc = d ? digest_put_range(d, w->fd, c->from, c->to, w->may_stop ? is_cancelled : NULL, self,
-                                  &w->err)
-               : err_no_memory(&w->err, 1, "a digest");
-
-    if (rc == 0)
-        digest_end(d, hex);
-    digest_free(d);
-    return rc;
+    return digest_of_range(d, w->fd, c->from, c->to, w->may_stop ? is_cancelled : NULL, self, hex,
+                           &w->err);
 }
 
 /* A claim of a ledger's first version is checked by its SHA-256. */
@@ -177,9 +183,8 @@ static void settle_claim(struct fetch *f, const struct item *i)
 static void items_done(void *arg)
 {
     struct fetch_work *w = arg;
-    struct fetch *f = w->owner;
+    struct fetch *f = leave(w);
 
-    leave_slot(w);
     if (f) {
         f->ledger = w->ledger;
         w->ledger = NULL;
@@ -192,12 +197,8 @@ static void items_done(void *arg)
         else
             pieces_safe(f->pieces, pieces_exactly(f->pieces, c->from, c->to), c->digest);
     }
-    if (f && w->rc)
-        fetch_end(f, code_of(w->rc), "%s", w->err.text);
-    if (f) {
+    if (f)
         fetch_tell_bytes(f, 0);
-        fetch_wake(f);
-    }
     free_work(w);
 }
 
@@ -265,13 +266,8 @@ static void sync_all(void *arg, const struct task *self)
 static void synced(void *arg)
 {
     struct fetch_work *w = arg;
-    struct fetch *f = w->owner;
 
-    leave_slot(w);
-    if (f && w->rc)
-        fetch_end(f, code_of(w->rc), "%s", w->err.text);
-    if (f)
-        fetch_wake(f);
+    leave(w);
     free_work(w);
 }
 
@@ -305,18 +301,13 @@ static void hash_whole(void *arg, const struct task *self)
 static void whole_done(void *arg)
 {
     struct fetch_work *w = arg;
-    struct fetch *f = w->owner;
+    struct fetch *f = leave(w);
 
-    leave_slot(w);
-    if (f && w->rc) {
-        fetch_end(f, API_DOWNLOAD_FAILED, "%s", w->err.text);
-    } else if (f) {
+    if (f && w->rc == 0) {
         f->digest = w->digest;
         f->hashed = w->to;
         w->digest = NULL;
     }
-    if (f)
-        fetch_wake(f);
     free_work(w);
 }
 
@@ -420,15 +411,10 @@ static void settle(void *arg, const struct task *self)
 static void settled(void *arg)
 {
     struct fetch_work *w = arg;
-    struct fetch *f = w->owner;
+    struct fetch *f = leave(w);
 
-    leave_slot(w);
-    if (f && w->rc)
-        fetch_end(f, code_of(w->rc), "%s", w->err.text);
-    if (f) {
+    if (f)
         f->ended = true;
-        fetch_wake(f);
-    }
     free_work(w);
 }
 

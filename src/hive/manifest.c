@@ -7,6 +7,7 @@
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "hive/stores_internal.h"
 
 int manifest_file_name(const char *name, char **out, struct err *err)
@@ -166,12 +167,9 @@ static json_t *file_json(const struct card_file *f, bool with_path)
 /* The catalog keeps the beginning of a long text: it may end within a character. */
 static json_t *license_json(const char *text)
 {
-    size_t n = strlen(text);
-    json_t *json = NULL;
+    size_t n = utf8_valid(text, strlen(text));
 
-    while (n > 0 && !(json = json_stringn(text, n)))
-        n--;
-    return json ? json : json_null();
+    return n > 0 ? json_stringn(text, n) : json_null();
 }
 
 json_t *manifest_model_json(const char *model_ref, const struct card *card, const char *license,

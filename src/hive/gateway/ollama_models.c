@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "api/json_text.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "hive/gateway/ollama.h"
@@ -143,20 +144,13 @@ static void on_gone(struct http_exchange *x, void *arg)
     showing_free(s);
 }
 
-static const char *text_in(const json_t *root, const char *name)
-{
-    const char *text = json_string_value(json_object_get(root, name));
-
-    return text ? text : "";
-}
-
 /* What can be asked of it, as far as its file says. */
 static json_t *capabilities_of(const json_t *said)
 {
-    const char *template = text_in(said, "chat_template");
+    const char *template = json_text(said, "chat_template");
     json_t *out = json_array();
 
-    if (strstr(text_in(said, "architecture"), "bert")) {
+    if (strstr(json_text(said, "architecture"), "bert")) {
         json_array_append_new(out, json_string("embedding"));
         return out;
     }
@@ -176,7 +170,7 @@ static json_t *info_of(const json_t *said)
         {"block_count", "n_layers"},          {"feed_forward_length", "n_ff"},
         {"attention.head_count", "n_heads"},  {"attention.head_count_kv", "n_kv_heads"},
         {"rope.freq_base", "rope_freq_base"}, {"vocab_size", "n_vocab"}};
-    const char *arch = text_in(said, "architecture");
+    const char *arch = json_text(said, "architecture");
     json_t *out = json_pack("{s:s, s:O*, s:O*}", "general.architecture", arch,
                             "general.parameter_count", json_object_get(said, "n_params"),
                             "general.basename", json_object_get(said, "name"));
@@ -200,9 +194,9 @@ static json_t *shown(const struct showing *s, const json_t *said)
     snprintf(size, sizeof size, "%.1f%c", params >= 1e9 ? params / 1e9 : params / 1e6,
              params >= 1e9 ? 'B' : 'M');
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "modelfile", "", "parameters", "",
-                     "template", text_in(said, "chat_template"), "details",
-                     details_of(text_in(said, "architecture"), size,
-                                s->quant[0] ? s->quant : text_in(said, "file_type")),
+                     "template", json_text(said, "chat_template"), "details",
+                     details_of(json_text(said, "architecture"), size,
+                                s->quant[0] ? s->quant : json_text(said, "file_type")),
                      "model_info", info_of(said), "capabilities", capabilities_of(said),
                      "modified_at", time_json(s->path));
 }
@@ -250,7 +244,7 @@ static void show(struct hive *h, struct http_exchange *x, const struct model_pla
     if (s) {
         s->x = x;
         s->path = str_dup(place->path);
-        s->quant = str_dup(text_in(model, "quantization"));
+        s->quant = str_dup(json_text(model, "quantization"));
         if (s->path && s->quant)
             rc = start(h, s, &e);
     }

@@ -1,18 +1,12 @@
 /* request_messages.c - the request of /v1/messages; see request.h. A message of theirs may become
  * several: results of tools are messages of their own here. Source: Anthropic's Messages API
  * reference, as of 2026. */
+#include "api/json_text.h"
 #include "base/buf.h"
 #include "base/str.h"
 #include "hive/gateway/request.h"
 
 #define TEXT_MAX (32u << 20)
-
-static const char *text_at(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-
-    return text ? text : "";
-}
 
 /* ---- blocks ---- */
 
@@ -32,12 +26,12 @@ static json_t *text_of(struct fields *f, const char *field, json_t *content)
     {
         const json_t *piece = json_object_get(block, "text");
 
-        if (str_eq(text_at(block, "type"), "text") && json_is_string(piece))
+        if (str_eq(json_text(block, "type"), "text") && json_is_string(piece))
             buf_put(&text, json_string_value(piece), json_string_length(piece));
         else
             fields_fail(f, field, "text blocks",
                         "%s holds a block of type '%.40s'; only text is taken there.", field,
-                        text_at(block, "type"));
+                        json_text(block, "type"));
     }
     out = json_stringn(buf_str(&text), text.len);
     buf_done(&text);
@@ -90,7 +84,7 @@ static void take_result(struct turn *t, const json_t *block, size_t i)
 
 static void take_block(struct turn *t, const json_t *block, size_t i)
 {
-    const char *type = text_at(block, "type");
+    const char *type = json_text(block, "type");
 
     if (str_eq(type, "text"))
         put_piece(t, &t->text, block, i, "text");
@@ -123,7 +117,7 @@ static void end_turn(struct turn *t, const char *role)
 
 static void read_message(struct fields *f, const json_t *message, size_t i, json_t *out)
 {
-    const char *role = text_at(message, "role");
+    const char *role = json_text(message, "role");
     json_t *content = json_object_get(message, "content"), *block;
     struct turn t = {.f = f, .out = out, .calls = json_array()};
     size_t k;
@@ -158,7 +152,7 @@ static void read_tools(struct fields *f, struct order *o)
         fields_fail(f, "tools", "array", "tools must be an array.");
     json_array_foreach(tools, i, tool)
     {
-        const char *type = text_at(tool, "type");
+        const char *type = json_text(tool, "type");
 
         if (type[0] && !str_eq(type, "custom"))
             fields_fail(f, "tools", "custom", "tools[%zu]: there is no '%.60s' on this server.", i,
@@ -177,7 +171,7 @@ static void read_tools(struct fields *f, struct order *o)
 static void read_tool_choice(struct fields *f, struct order *o)
 {
     json_t *choice = fields_any(f, "tool_choice", false);
-    const char *type = text_at(choice, "type");
+    const char *type = json_text(choice, "type");
     json_t *alone = json_object_get(choice, "disable_parallel_tool_use");
 
     if (!choice)
@@ -189,7 +183,7 @@ static void read_tool_choice(struct fields *f, struct order *o)
     else if (str_eq(type, "tool"))
         order_put(o, "tool_choice",
                   json_pack("{s:s, s:{s:s}}", "type", "function", "function", "name",
-                            text_at(choice, "name")));
+                            json_text(choice, "name")));
     else
         fields_fail(f, "tool_choice", "auto, any, tool or none",
                     "tool_choice.type must be auto, any, tool or none.");
@@ -203,7 +197,7 @@ static void read_tool_choice(struct fields *f, struct order *o)
 static void read_thinking(struct fields *f, struct order *o)
 {
     json_t *thinking = fields_any(f, "thinking", false);
-    const char *type = text_at(thinking, "type");
+    const char *type = json_text(thinking, "type");
 
     if (!thinking)
         return;

@@ -1,18 +1,12 @@
 /* request_responses.c - the request of /v1/responses, answered from what it holds alone: nothing is
  * stored between requests. See request.h. Source: the OpenAI API reference, as of 2026. */
+#include "api/json_text.h"
 #include "api/json_whole.h"
 #include "base/str.h"
 #include "hive/gateway/request.h"
 
 #define TEXT_MAX         (32u << 20)
 #define TOP_LOGPROBS_MAX 20
-
-static const char *text_at(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-
-    return text ? text : "";
-}
 
 /* ---- input ---- */
 
@@ -30,7 +24,7 @@ static json_t *text_of(struct fields *f, size_t i, json_t *content)
     buf_init(&text, TEXT_MAX);
     json_array_foreach(content, k, part)
     {
-        const char *type = text_at(part, "type");
+        const char *type = json_text(part, "type");
         const json_t *piece = json_object_get(part, "text");
 
         if (json_is_string(piece) &&
@@ -51,7 +45,7 @@ static json_t *assistant_turn(json_t *out)
 {
     json_t *last = json_array_get(out, json_array_size(out) - 1);
 
-    if (str_eq(text_at(last, "role"), "assistant"))
+    if (str_eq(json_text(last, "role"), "assistant"))
         return last;
     last = json_pack("{s:s, s:n}", "role", "assistant", "content");
     json_array_append_new(out, last);
@@ -75,12 +69,12 @@ static void take_call(struct fields *f, const json_t *item, size_t i, json_t *ou
 
 static void take_item(struct fields *f, json_t *item, size_t i, json_t *out)
 {
-    const char *type = text_at(item, "type");
+    const char *type = json_text(item, "type");
     json_t *content = json_object_get(item, "content");
 
-    if (str_eq(type, "message") || (type[0] == '\0' && text_at(item, "role")[0])) {
-        json_array_append_new(out, json_pack("{s:s, s:o}", "role", text_at(item, "role"), "content",
-                                             text_of(f, i, content)));
+    if (str_eq(type, "message") || (type[0] == '\0' && json_text(item, "role")[0])) {
+        json_array_append_new(out, json_pack("{s:s, s:o}", "role", json_text(item, "role"),
+                                             "content", text_of(f, i, content)));
     } else if (str_eq(type, "function_call")) {
         take_call(f, item, i, out);
     } else if (str_eq(type, "function_call_output")) {
@@ -105,7 +99,7 @@ static void join_thoughts(json_t *messages)
         json_t *thought = json_array_get(messages, i), *next = json_array_get(messages, i + 1);
 
         if (!json_object_get(thought, "reasoning_content") ||
-            json_object_get(thought, "tool_calls") || !str_eq(text_at(next, "role"), "assistant"))
+            json_object_get(thought, "tool_calls") || !str_eq(json_text(next, "role"), "assistant"))
             continue;
         json_object_set(next, "reasoning_content", json_object_get(thought, "reasoning_content"));
         json_array_remove(messages, i);
@@ -159,9 +153,9 @@ static void read_tools(struct fields *f, struct order *o)
     }
     json_array_foreach(tools, i, tool)
     {
-        if (!str_eq(text_at(tool, "type"), "function"))
+        if (!str_eq(json_text(tool, "type"), "function"))
             fields_fail(f, "tools", "function", "tools[%zu]: there is no tool '%.40s' here.", i,
-                        text_at(tool, "type"));
+                        json_text(tool, "type"));
         json_array_append_new(out,
                               json_pack("{s:s, s:{s:O*, s:O*, s:O*, s:O*}}", "type", "function",
                                         "function", "name", json_object_get(tool, "name"),
@@ -177,8 +171,8 @@ static void read_tools(struct fields *f, struct order *o)
     choice = fields_any(f, "tool_choice", false);
     if (json_is_object(choice))
         order_put(o, "tool_choice",
-                  json_pack("{s:s, s:{s:s}}", "type", text_at(choice, "type"), "function", "name",
-                            text_at(choice, "name")));
+                  json_pack("{s:s, s:{s:s}}", "type", json_text(choice, "type"), "function", "name",
+                            json_text(choice, "name")));
     else if (choice)
         order_put(o, "tool_choice", json_incref(choice));
     if (choice)
@@ -205,7 +199,7 @@ static void read_format(struct fields *f, struct order *o)
 {
     json_t *text = fields_any(f, "text", false), *format = json_object_get(text, "format"),
            *schema = json_object_get(format, "schema");
-    const char *type = text_at(format, "type");
+    const char *type = json_text(format, "type");
 
     check_text(f, text);
     if (format)
@@ -239,7 +233,7 @@ static void check_reasoning(struct fields *f, json_t *reasoning)
 static void read_reasoning(struct fields *f, struct order *o)
 {
     json_t *reasoning = fields_any(f, "reasoning", false);
-    const char *effort = text_at(reasoning, "effort"), *summary = text_at(reasoning, "summary");
+    const char *effort = json_text(reasoning, "effort"), *summary = json_text(reasoning, "summary");
 
     if (!reasoning)
         return;
