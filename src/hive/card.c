@@ -198,9 +198,14 @@ int card_set_origin(struct card *c, const char *origin, struct err *err)
     return 0;
 }
 
+bool card_is_local(const struct card *c)
+{
+    return is_local(c->repo);
+}
+
 char *card_source(const struct card *c)
 {
-    if (is_local(c->repo))
+    if (card_is_local(c))
         return str_dup(c->origin ? c->origin : c->repo);
     return str_printf("hf:%s@%s", c->repo, c->commit);
 }
@@ -460,12 +465,19 @@ void card_sweep(const struct card *c)
         sweep_ledger(c->files[i].path);
 }
 
-void card_remove_all(const struct card *c)
+void card_remove(const struct card *c)
 {
     char *dir = str_dup(c->dir);
 
-    card_sweep(c);
+    unlink(c->path);
+    for (unsigned i = 0; dir && i < SCAN_DEPTH && rmdir(dir) == 0; i++)
+        *strrchr(dir, '/') = '\0'; /* the folder above; a folder in use stays */
+    free(dir);
+}
 
+void card_remove_all(const struct card *c)
+{
+    card_sweep(c);
     for (size_t i = 0; i < c->n_files; i++) {
         char *part = str_printf("%s.part", c->files[i].path);
         char *ledger = part ? ledger_path(part) : NULL;
@@ -478,8 +490,5 @@ void card_remove_all(const struct card *c)
         free(part);
         free(ledger);
     }
-    unlink(c->path);
-    for (unsigned i = 0; dir && i < SCAN_DEPTH && rmdir(dir) == 0; i++)
-        *strrchr(dir, '/') = '\0'; /* the folder above; a folder in use stays */
-    free(dir);
+    card_remove(c);
 }

@@ -1,8 +1,9 @@
 /*
  * card.h - a small JSON file beside each downloaded model: what it is and where it came from.
  *
- * Written before the first byte is fetched, so that a download can go on after any end of the hive,
- * pinned to the same commit; kept afterwards, so that the catalog can be made again from the disk.
+ * Written before the first byte is fetched or the first file is brought in, so that a download can
+ * go on after any end of the hive, pinned to the same commit, and no file is in its place that no
+ * card knows; kept afterwards, so that the catalog can be made again from the disk.
  * Folders and names are made of remote texts by path_safe_component only:
  * <models>/hf/<org>/<repo>/<commit>/<file>, its card <file>.json, an unfinished part <file>.part.
  * What was imported under a name of this machine lies in <models>/local/<name>/<digest>/; its
@@ -63,11 +64,16 @@ int card_save(const struct card *c, struct err *err);
 /* Removes what a killed hive left in the folder: half-written copies of cards and ledgers, and the
  * ledgers of files that are in their place. */
 void card_sweep(const struct card *c);
+/* Removes the card, and folders that become empty. */
+void card_remove(const struct card *c);
 /* Removes the files, the unfinished parts and their ledgers, the card, and folders that become
  * empty. */
 void card_remove_all(const struct card *c);
 
 bool card_has_ref(const struct card *c, const char *model_ref);
+bool card_is_local(const struct card *c); /* it was imported under a name of this machine */
+/* How many of its files' names are there, whatever is behind them. */
+size_t card_n_there(const struct card *c);
 /* Every file is there in its full size. */
 bool card_is_complete(const struct card *c);
 /* The files of both have the same digests, in the same order. */

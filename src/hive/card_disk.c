@@ -19,3 +19,13 @@ uint64_t card_bytes_on_disk(const struct card *c)
     }
     return sum;
 }
+
+size_t card_n_there(const struct card *c)
+{
+    struct stat st;
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n_files; i++)
+        n += lstat(c->files[i].path, &st) == 0;
+    return n;
+}

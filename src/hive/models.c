@@ -16,6 +16,7 @@
 #include "hive/near.h"
 #include "hive/programs.h"
 #include "hive/reply.h"
+#include "hive/upload.h"
 
 /* ---- the catalog's rows, made from cards ---- */
 
@@ -77,6 +78,19 @@ static bool is_refused(struct models *m, const struct card *card)
     return catalog_get_verdict(m->catalog, card->files[0].sha256, &v, NULL) == 0 && v.code[0];
 }
 
+/* The hive was killed before all files of an import were here, or some were lost later. */
+static void look_at_import(const struct card *card)
+{
+    size_t n = card_n_there(card);
+
+    if (n == 0)
+        card_remove(card);
+    else if (n < card->n_files)
+        log_warn("%s: %zu of its %zu files are here, in %s: import it again, or delete them with "
+                 "`rbee-keeper models rm %s`",
+                 card->refs[0], n, card->n_files, card->dir, card->refs[0]);
+}
+
 /* What is on disk and not in the catalog enters it again. */
 static bool on_card(void *arg, struct card *card)
 {
@@ -85,10 +99,13 @@ static bool on_card(void *arg, struct card *card)
     struct err err;
 
     card_sweep(card);
+    if (card_is_local(card) && card->n_refs > 0)
+        look_at_import(card);
     if (!card_is_complete(card) || is_refused(m, card)) {
         card_free(card);
         return true;
     }
+    upload_sweep(m, card);
     for (size_t i = 0; i < card->n_refs; i++) {
         if (catalog_get(m->catalog, card->refs[i], &row, NULL) == ERR_NOT_FOUND &&
             models_enter(m, card->refs[i], card, &err))
