@@ -250,6 +250,23 @@ bool card_is_verified(const struct card *c)
 
 /* ---- JSON ---- */
 
+/* The text up to where it was cut within a character. */
+static json_t *text_json(const char *text)
+{
+    json_t *whole = json_stringn(text, str_utf8_whole(text, strlen(text)));
+
+    return whole ? whole : json_string("");
+}
+
+/* NULL where there is none. */
+static json_t *verdict_json(const struct catalog_verdict *v)
+{
+    return v->judge[0] ? json_pack("{s:o, s:o, s:o, s:o}", "judge", text_json(v->judge), "code",
+                                   text_json(v->code), "message", text_json(v->message), "license",
+                                   text_json(v->license))
+                       : NULL;
+}
+
 static json_t *to_json(const struct card *c)
 {
     json_t *files = json_array(), *refs = json_array();
@@ -260,9 +277,9 @@ static json_t *to_json(const struct card *c)
                                                c->files[i].sha256));
     for (size_t i = 0; i < c->n_refs; i++)
         json_array_append_new(refs, json_string(c->refs[i]));
-    return json_pack("{s:i, s:s, s:s, s:s, s:s*, s:o, s:o}", "version", CARD_VERSION, "repo",
+    return json_pack("{s:i, s:s, s:s, s:s, s:s*, s:o, s:o, s:o*}", "version", CARD_VERSION, "repo",
                      c->repo, "commit", c->commit, "quantization", c->quantization, "origin",
-                     c->origin, "refs", refs, "files", files);
+                     c->origin, "refs", refs, "files", files, "verdict", verdict_json(&c->verdict));
 }
 
 char *card_text(const struct card *c)
@@ -314,6 +331,27 @@ static bool take_refs(struct card *c, json_t *refs)
     return true;
 }
 
+static bool fits(const char *text, size_t size)
+{
+    return strlen(text) < size;
+}
+
+/* One that makes no sense is none: the file is judged again when it comes to that. */
+static void take_verdict(struct catalog_verdict *v, json_t *verdict)
+{
+    const char *judge, *code, *message, *license;
+
+    if (json_unpack(verdict, "{s:s, s:s, s:s, s:s}", "judge", &judge, "code", &code, "message",
+                    &message, "license", &license) ||
+        !fits(judge, sizeof v->judge) || !fits(code, sizeof v->code) ||
+        !fits(message, sizeof v->message) || !fits(license, sizeof v->license))
+        return;
+    str_copy(v->judge, sizeof v->judge, judge);
+    str_copy(v->code, sizeof v->code, code);
+    str_copy(v->message, sizeof v->message, message);
+    str_copy(v->license, sizeof v->license, license);
+}
+
 struct card *card_parse(const char *models_dir, const char *text, size_t n)
 {
     const char *repo, *commit, *quantization, *origin = NULL;
@@ -331,6 +369,8 @@ struct card *card_parse(const char *models_dir, const char *text, size_t n)
         card_free(c);
         c = NULL;
     }
+    if (c)
+        take_verdict(&c->verdict, json_object_get(root, "verdict"));
     json_decref(root);
     return c;
 }

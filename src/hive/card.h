@@ -3,7 +3,8 @@
  *
  * Written before the first byte is fetched or the first file is brought in, so that a download can
  * go on after any end of the hive, pinned to the same commit, and no file is in its place that no
- * card knows; kept afterwards, so that the catalog can be made again from the disk.
+ * card knows; kept afterwards, with the verdict on the file, so that the catalog can be made again
+ * from the disk.
  * Folders and names are made of remote texts by path_safe_component only:
  * <models>/hf/<org>/<repo>/<commit>/<file>, its card <file>.json, an unfinished part <file>.part.
  * What was imported under a name of this machine lies in <models>/local/<name>/<digest>/; its
@@ -17,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "hive/catalog.h"
 
 #define CARD_FILES_MAX    1000 /* parts of a split model */
 #define CARD_REFS_MAX     64
@@ -38,6 +40,7 @@ struct card {
     size_t n_refs;
     struct card_file *files;
     size_t n_files;
+    struct catalog_verdict verdict; /* on the first file; judge "" = not judged yet */
 };
 
 /* An empty card for a commit; then card_add_file in order (the first gives the card its name). */

@@ -47,8 +47,9 @@ struct downloads_params {
     unsigned connections;   /* of one download; 0 = DOWNLOAD_CONNECTIONS */
     uint64_t limit_per_sec; /* bytes, of all downloads together; 0 = none */
     void *arg;
-    /* May it enter the catalog? As admit_start: `done` comes once, maybe at once. */
-    void (*judge)(void *arg, const struct card *card,
+    /* May it enter the catalog? As admit_start: `done` comes once, maybe at once; the card has the
+     * verdict then. */
+    void (*judge)(void *arg, struct card *card,
                   void (*done)(void *done_arg, const struct api_error *e), void *done_arg,
                   struct admit **out);
     /* All files of a model are in place. -1 with *e when it cannot be catalogued. */

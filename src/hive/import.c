@@ -125,11 +125,16 @@ static void on_judged(void *arg, struct chore *c, const struct api_error *e)
     struct import *im = arg;
     struct chore_step step = {.stage = "placing", .name = "", .arg = im};
 
-    if (chore_is_gone(c)) {
-        next_item(im, c);
-    } else if (e) {
-        fail_item(im, c, e->code, e->message);
-    } else if (im->was_here) {
+    if (chore_is_gone(c) || e) {
+        if (e)
+            fail_item(im, c, e->code, e->message);
+        else
+            next_item(im, c);
+        return;
+    }
+    catalog_get_verdict(im->h->models->catalog, im->card->files[0].sha256, &im->card->verdict,
+                        NULL);
+    if (im->was_here) {
         enter(im, c);
     } else if (is_free(im, c)) {
         step.name = import_item_of(im)->m.name;

@@ -54,7 +54,7 @@ static int on_complete(void *arg, const char *model_ref, const struct card *card
     return -1;
 }
 
-static void judge(void *arg, const struct card *card,
+static void judge(void *arg, struct card *card,
                   void (*done)(void *done_arg, const struct api_error *e), void *done_arg,
                   struct admit **out)
 {
@@ -64,18 +64,32 @@ static void judge(void *arg, const struct card *card,
                                         .models = m,
                                         .path = card->files[0].path,
                                         .sha256 = card->files[0].sha256,
+                                        .verdict = &card->verdict,
                                         .arg = done_arg,
                                         .done = done};
 
     admit_start(&params, out);
 }
 
-/* Was it refused when it came? */
-static bool is_refused(struct models *m, const struct card *card)
+/* The catalog's word, if it has one, goes to the card, else the card's to the catalog. */
+static void settle_verdict(struct models *m, struct card *card)
 {
-    struct catalog_verdict v;
+    const char *sha256 = card->files[0].sha256;
+    struct catalog_verdict v = {0};
+    struct err err = {0};
+    int rc = sha256[0] ? catalog_get_verdict(m->catalog, sha256, &v, &err) : ERR_UNSUPPORTED;
 
-    return catalog_get_verdict(m->catalog, card->files[0].sha256, &v, NULL) == 0 && v.code[0];
+    if (rc == ERR_NOT_FOUND && card->verdict.judge[0]) {
+        rc = catalog_put_verdict(m->catalog, sha256, &card->verdict, &err);
+    } else if (rc == 0 &&
+               !(str_eq(card->verdict.judge, v.judge) && str_eq(card->verdict.code, v.code))) {
+        card->verdict = v;
+        rc = card_save(card, &err);
+    } else {
+        rc = 0;
+    }
+    if (rc)
+        log_warn("%s", err.text);
 }
 
 /* The hive was killed before all files of an import were here, or some were lost later. */
@@ -101,7 +115,9 @@ static bool on_card(void *arg, struct card *card)
     card_sweep(card);
     if (card_is_local(card) && card->n_refs > 0)
         look_at_import(card);
-    if (!card_is_complete(card) || is_refused(m, card)) {
+    if (card_is_complete(card))
+        settle_verdict(m, card);
+    if (!card_is_complete(card) || card->verdict.code[0]) {
         card_free(card);
         return true;
     }

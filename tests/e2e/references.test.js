@@ -158,6 +158,26 @@ describe('admission', () => {
     assert.ok(!(await get(again, '/v1/models')).json.models.some((m) => m.model_ref === 'hf:org/noise'),
       'nor does it enter at the next start');
     await again.stop();
+    fs.rmSync(path.join(hive.home, 'models.db'));
+    const anew = await startHive({ home: hive.home, env: { HF_ENDPOINT: hub.url } });
+    assert.ok(!(await get(anew, '/v1/models')).json.models.some((m) => m.model_ref === 'hf:org/noise'),
+      'nor when the catalog is made again from the disk');
+    await anew.stop();
+  });
+
+  test('what has no digest is refused at the next start all the same', async () => {
+    const hive = await startWith();
+    hub.put('org/nameless', { 'n.Q4_0.gguf': Buffer.alloc(6000, 'GGUF') });
+    hub.linked = hub.sized = false;
+    try {
+      assert.strictEqual((await pull(hive, 'hf:org/nameless')).code, 'INVALID_MODEL_FILE');
+    } finally {
+      hub.linked = hub.sized = true;
+      await hive.stop();
+    }
+    const again = await startHive({ home: hive.home, env: { HF_ENDPOINT: hub.url } });
+    assert.ok(!(await get(again, '/v1/models')).json.models.some((m) => m.model_ref === 'hf:org/nameless'));
+    await again.stop();
   });
 });
 

@@ -358,6 +358,40 @@ static void test_card__is_found_again_as_it_was(void **state)
     card_free(c);
 }
 
+/* A verdict stands on the card; one that makes no sense is none, and no text makes it unwritable.
+ */
+static void test_card__keeps_the_verdict_on_its_file(void **state)
+{
+    static const char *const nonsense[] = {"7", "{}", "{\"judge\":1}",
+                                           "{\"judge\":\"1\",\"code\":\"\",\"message\":\"\"}"};
+    struct card *c = make_card("abc"), *got;
+    char *text = card_text(c), *more;
+
+    (void)state;
+    assert_null(strstr(text, "verdict"));
+    for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++) {
+        more = str_printf("{\"verdict\": %s,%s", nonsense[i], text + 1);
+        got = card_parse(dir, more, strlen(more));
+        assert_non_null(got);
+        assert_string_equal(got->verdict.judge, "");
+        card_free(got);
+        free(more);
+    }
+    free(text);
+    c->verdict = (struct catalog_verdict){
+        .judge = "1-2-3", .code = "UNSUPPORTED_MODEL", .message = "no", .license = "caf\xc3"};
+    text = card_text(c);
+    got = card_parse(dir, text, strlen(text));
+    assert_non_null(got);
+    assert_string_equal(got->verdict.judge, "1-2-3");
+    assert_string_equal(got->verdict.code, "UNSUPPORTED_MODEL");
+    assert_string_equal(got->verdict.message, "no");
+    assert_string_equal(got->verdict.license, "caf"); /* it was cut within a character */
+    card_free(got);
+    card_free(c);
+    free(text);
+}
+
 /* What was imported under a name of this machine has its own folder, and tells where it was. */
 static void test_card__local_ones_lie_apart(void **state)
 {
@@ -435,6 +469,7 @@ int main(void)
         TEST(test_catalog__newer_version_is_refused_and_kept),
         TEST(test_catalog__folder_in_its_place_is_an_error),
         TEST(test_card__is_found_again_as_it_was),
+        TEST(test_card__keeps_the_verdict_on_its_file),
         TEST(test_card__local_ones_lie_apart),
         TEST(test_card__names_stay_inside),
         TEST(test_card__moved_or_broken_ones_are_passed_over),
