@@ -18,7 +18,7 @@ const { Between } = require('./lib/between.js');
 const { Hub, startWith } = require('./lib/transfer.js');
 const lib = require('./lib/push.js');
 
-const { MIB, digest, addr, push, startPush, row, parts, partOf, take, manifest, begin, put, age, bring } = lib;
+const { MIB, digest, addr, push, startPush, row, parts, partOf, noted, take, manifest, begin, put, age, bring } = lib;
 
 let there;
 before(async () => { ({ there } = await lib.start()); });
@@ -112,6 +112,18 @@ test('a connection that is reset within every third piece, and after one, does n
   const m = await take({ layers: 3, embd: 256, ff: 1024 });
   const between = await pushThrough(t, m, (method, where, n) => (method !== 'PUT' ? undefined : n % 3 === 0 ? 'cut' : n === 4 ? 'lose' : undefined));
   assert.ok(between.of(`PUT /v1/models/upload/${m.sha256}`) > m.bytes / MIB + 2, between.calls.join('\n'));
+});
+
+/*
+ * Every piece was a MiB, for which a hive waits 30 s: over a line of less than 35 kB/s nothing ever
+ * arrived. Here the line brings 40,000 bytes in that time.
+ */
+test('a line that is too slow for a large piece gets small ones', async (t) => {
+  const m = await take(), most = 40000;
+  const between = await pushThrough(t, m, (method, where, n, bytes) => (method === 'PUT' && bytes > most ? 'late' : undefined));
+  const pieces = between.pieces;
+  assert.ok(Math.max(...pieces) <= most && pieces.length >= m.bytes / most, pieces.join(' '));
+  assert.strictEqual(pieces.reduce((sum, n) => sum + n, 0), m.bytes, 'each byte arrived once');
 });
 
 test('an end whose answer was lost, or whose client was lost midway, is asked for again: the model is there', async (t) => {
@@ -224,7 +236,7 @@ test('a model that is being downloaded there is refused at the beginning, and at
 test('what had come is deleted there midway: it is begun anew', async () => {
   const m = await take({ layers: 3, embd: 256, ff: 1024 }), ledger = `${partOf(there, m)}.ledger`;
   const sending = startPush(m.ref, there, '--limit-rate', '8m');
-  await until(() => fs.existsSync(ledger) && fs.readFileSync(ledger, 'utf8').split('bytes ').length > 3, 'three pieces');
+  await until(() => noted(ledger) >= 3 * MIB, 'three MiB');
   assert.strictEqual((await remove(there, `/v1/models/upload/${m.sha256}`)).status, 204);
   await sending.done;
   assert.strictEqual(sending.code, 0, sending.stderr);
@@ -236,7 +248,7 @@ test('a kill -9 of the keeper midway: the next push sends what is missing', asyn
   const m = await take({ layers: 3, embd: 256, ff: 1024 });
   const first = startPush(m.ref, there, '--limit-rate', '4m');
   const ledger = `${partOf(there, m)}.ledger`;
-  await until(() => fs.existsSync(ledger) && fs.readFileSync(ledger, 'utf8').split('bytes ').length > 3, 'three pieces');
+  await until(() => noted(ledger) >= 3 * MIB, 'three MiB');
   first.child.kill('SIGKILL');
   await first.done;
   const { bytes_missing: missing } = await begin(there, await manifest(m.ref));
@@ -245,7 +257,7 @@ test('a kill -9 of the keeper midway: the next push sends what is missing', asyn
   const r = await push(m.ref, between).finally(() => between.stop());
   assert.strictEqual(r.code, 0, r.stderr);
   assert.match(r.stderr, /Going on: .* are there already/);
-  assert.strictEqual(between.of(`PUT /v1/models/upload/${m.sha256}`), Math.ceil(missing / MIB), 'no piece more');
+  assert.strictEqual(between.pieces.reduce((sum, n) => sum + n, 0), missing, 'no byte more');
   assert.strictEqual((await row(there, m.ref)).sha256, m.sha256);
 });
 
@@ -257,7 +269,7 @@ test('a disk that fills up midway there: DISK_FULL at once, what came is kept', 
   const m = await take({ layers: 3, embd: 256, ff: 1024 });
   const part = path.join(small, 'push', m.sha256, path.basename(m.file)), ledger = `${part}.ledger`;
   const first = startPush(m.ref, hive, '--limit-rate', '4m');
-  await until(() => fs.existsSync(ledger) && fs.readFileSync(ledger, 'utf8').split('bytes ').length > 3, 'three pieces');
+  await until(() => noted(ledger) >= 3 * MIB, 'three MiB');
   assert.throws(() => fs.writeFileSync(path.join(small, 'blocker'), Buffer.alloc(16 * MIB)), /ENOSPC/);
   await first.done;
   assert.strictEqual(first.code, 1, first.stderr);

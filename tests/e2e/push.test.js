@@ -15,7 +15,7 @@ const { writeHollowModel } = require('./lib/gguf.js');
 const keeper = require('./lib/keeper.js');
 const lib = require('./lib/push.js');
 
-const { MIB, digest, addr, push, startPush, row, parts, partOf, take, manifest, begin, put, age } = lib;
+const { MIB, digest, addr, push, startPush, row, parts, partOf, noted, take, manifest, begin, put, age } = lib;
 
 let here, there, folder;
 before(async () => { ({ here, there, folder } = await lib.start()); });
@@ -59,7 +59,7 @@ test('a kill -9 of the hive there, midway: the next push sends what is missing, 
   t.after(() => hive.stop());
   const first = startPush(m.ref, hive, '--limit-rate', '4m');
   const part = `${partOf(hive, m)}.ledger`;
-  await until(() => fs.existsSync(part) && fs.readFileSync(part, 'utf8').split('bytes ').length > 3, 'three pieces');
+  await until(() => noted(part) >= 3 * MIB, 'three MiB');
   hive.signal('SIGKILL');
   await hive.ended;
   first.interrupt();

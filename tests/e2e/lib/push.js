@@ -45,6 +45,13 @@ async function take(more = {}) {
   return { ref: `local:${name}`, file, bytes: fs.statSync(file).size, sha256: digest(fs.readFileSync(file)) };
 }
 
+/* The bytes that have come, as a part's ledger has them. */
+function noted(ledger) {
+  let text = '';
+  try { text = fs.readFileSync(ledger, 'utf8'); } catch { /* not yet */ }
+  return [...text.matchAll(/ bytes (\d+) (\d+) /g)].reduce((sum, [, from, to]) => sum + Number(to) - Number(from), 0);
+}
+
 const manifest = async (ref, hive = here) => (await get(hive, `/v1/models/manifest?model_ref=${encodeURIComponent(ref)}`)).json;
 
 /* What the other hive misses of it, as it says itself. */
@@ -74,4 +81,4 @@ async function bring(hive, m, says) {
   for (let at = 0; at < m.bytes; at += MIB) assert.strictEqual((await put(hive, m, at, bytes.subarray(at, at + MIB))).status, 204);
 }
 
-module.exports = { MIB, digest, start, stop, addr, push, startPush, row, parts, partOf, take, manifest, begin, put, age, bring };
+module.exports = { MIB, digest, start, stop, addr, push, startPush, row, parts, partOf, noted, take, manifest, begin, put, age, bring };
