@@ -18,7 +18,7 @@ const { Between } = require('./lib/between.js');
 const { Hub, startWith } = require('./lib/transfer.js');
 const lib = require('./lib/push.js');
 
-const { MIB, digest, addr, push, startPush, row, parts, partOf, noted, take, manifest, begin, put, age, bring } = lib;
+const { MIB, digest, addr, push, startPush, row, parts, partOf, noted, take, manifest, begin, put, age, bring, pushThrough } = lib;
 
 let there;
 before(async () => { ({ there } = await lib.start()); });
@@ -96,34 +96,10 @@ test('a hive that is too old to take models is named so', async (t) => {
   assert.strictEqual(fake.of('POST', '/v1/models/upload').length, 1);
 });
 
-/* A push by way of a proxy that makes trouble. */
-async function pushThrough(t, m, trouble) {
-  const between = await Between.start(there.url, trouble);
-  t.after(() => between.stop());
-  const r = await push(m.ref, between);
-  assert.strictEqual(r.code, 0, r.stderr);
-  assert.match(r.stderr, /Sent local:m\d+ to .* verified/);
-  assert.strictEqual(digest(fs.readFileSync((await row(there, m.ref)).local_path)), m.sha256);
-  assert.deepStrictEqual(parts(there), []);
-  return between;
-}
-
 test('a connection that is reset within every third piece, and after one, does no harm', async (t) => {
   const m = await take({ layers: 3, embd: 256, ff: 1024 });
   const between = await pushThrough(t, m, (method, where, n) => (method !== 'PUT' ? undefined : n % 3 === 0 ? 'cut' : n === 4 ? 'lose' : undefined));
   assert.ok(between.of(`PUT /v1/models/upload/${m.sha256}`) > m.bytes / MIB + 2, between.calls.join('\n'));
-});
-
-/*
- * Every piece was a MiB, for which a hive waits 30 s: over a line of less than 35 kB/s nothing ever
- * arrived. Here the line brings 40,000 bytes in that time.
- */
-test('a line that is too slow for a large piece gets small ones', async (t) => {
-  const m = await take(), most = 40000;
-  const between = await pushThrough(t, m, (method, where, n, bytes) => (method === 'PUT' && bytes > most ? 'late' : undefined));
-  const pieces = between.pieces;
-  assert.ok(Math.max(...pieces) <= most && pieces.length >= m.bytes / most, pieces.join(' '));
-  assert.strictEqual(pieces.reduce((sum, n) => sum + n, 0), m.bytes, 'each byte arrived once');
 });
 
 test('an end whose answer was lost, or whose client was lost midway, is asked for again: the model is there', async (t) => {

@@ -12,6 +12,7 @@ const { makeFolder } = require('./proc.js');
 const { startHive, get } = require('./hive.js');
 const { stream } = require('./sse.js');
 const { writeHollowModel } = require('./gguf.js');
+const { Between } = require('./between.js');
 const keeper = require('./keeper.js');
 
 const MIB = 1 << 20;
@@ -81,4 +82,16 @@ async function bring(hive, m, says) {
   for (let at = 0; at < m.bytes; at += MIB) assert.strictEqual((await put(hive, m, at, bytes.subarray(at, at + MIB))).status, 204);
 }
 
-module.exports = { MIB, digest, start, stop, addr, push, startPush, row, parts, partOf, noted, take, manifest, begin, put, age, bring };
+/* A push by way of a proxy that makes trouble. */
+async function pushThrough(t, m, trouble) {
+  const between = await Between.start(there.url, trouble);
+  t.after(() => between.stop());
+  const r = await push(m.ref, between);
+  assert.strictEqual(r.code, 0, r.stderr);
+  assert.match(r.stderr, /Sent local:m\d+ to .* verified/);
+  assert.strictEqual(digest(fs.readFileSync((await row(there, m.ref)).local_path)), m.sha256);
+  assert.deepStrictEqual(parts(there), []);
+  return between;
+}
+
+module.exports = { MIB, digest, start, stop, addr, push, startPush, row, parts, partOf, noted, take, manifest, begin, put, age, bring, pushThrough };
