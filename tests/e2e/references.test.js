@@ -96,7 +96,7 @@ describe('what a repository offers', () => {
     assert.match(revision.json.error.message, /no revision nope/);
     hub.api.plan.push({ body: '<html>' });
     assert.match((await offer(hive, 'hf:org/many')).json.error.message, /makes no sense/);
-    hub.api.plan.push({ status: 503 });
+    hub.api.plan.push({ status: 400 });
     assert.strictEqual((await offer(hive, 'hf:org/many')).json.error.code, 'DOWNLOAD_FAILED');
     assert.strictEqual((await offer(hive, '/tmp/x.gguf')).status, 400);
     assert.strictEqual((await get(hive, '/v1/models/files')).status, 400);

@@ -95,13 +95,14 @@ class Hub {
 
   #answer(req, res) {
     const url = new URL(req.url, this.url);
-    const call = { path: url.pathname, search: url.search, authorization: req.headers.authorization };
+    const call = { at: Date.now(), path: url.pathname, search: url.search, authorization: req.headers.authorization };
     this.api.calls.push(call);
     const told = this.api.plan.shift();
     if (told && told.status) {
       res.writeHead(told.status, told.headers || {});
       return res.end('{"error":"planned"}');
     }
+    if (told && told.reset) return req.socket.resetAndDestroy();
     if (told && told.body !== undefined) return res.end(told.body);
     const info = /^\/api\/models\/([^/]+\/[^/]+)\/revision\/([^/]+)$/.exec(url.pathname);
     if (info) return this.#tell(req, res, info[1], decodeURIComponent(info[2]), url.searchParams);
