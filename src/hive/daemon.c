@@ -195,6 +195,9 @@ static int listen_for_clients(struct hive *h, struct err *err)
     int rc;
 
     params.limits.body_max = HIVE_CHAT_MAX; /* less for most: routes_filter */
+    params.limits.head_timeout_ms = config_duration_ms(h->config, "hive", "head_timeout");
+    params.limits.body_timeout_ms = config_duration_ms(h->config, "hive", "body_timeout");
+    params.limits.write_timeout_ms = config_duration_ms(h->config, "hive", "write_timeout");
     rc = http_server_create(&params, &h->server, err);
     if (rc == ERR_BUSY) {
         size_t n = strlen(err->text);

@@ -28,10 +28,10 @@ struct http_limits http_limits_default(void)
     return (struct http_limits){
         .body_max = 16u << 20,
         .connections_max = 4096,
-        .head_timeout_ms = 10000,
-        .body_timeout_ms = 30000,
+        .head_timeout_ms = HTTP_HEAD_TIMEOUT_MS,
+        .body_timeout_ms = HTTP_BODY_TIMEOUT_MS,
         .idle_timeout_ms = 75000,
-        .write_timeout_ms = 60000,
+        .write_timeout_ms = HTTP_WRITE_TIMEOUT_MS,
         .stream_pending_max = 1u << 20,
     };
 }

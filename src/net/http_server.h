@@ -39,10 +39,14 @@ struct http_exchange; /* one request and its answer */
 #define HTTP_HEAD_MAX         (32u << 10)
 #define HTTP_HEADERS_MAX      100
 #define HTTP_REQUEST_ID_BYTES 37
+#define HTTP_HEAD_TIMEOUT_MS  10000
+#define HTTP_BODY_TIMEOUT_MS  30000
+#define HTTP_WRITE_TIMEOUT_MS 60000
 
 struct http_limits {
     size_t body_max;          /* bytes of a request's body */
     uint32_t connections_max; /* taken, one of the address that has most makes room for another */
+    /* Times, in ms; 0 or less = no limit. */
     int64_t head_timeout_ms;  /* from the first byte (or accept) to a whole head */
     int64_t body_timeout_ms;  /* from the head to a whole body */
     int64_t idle_timeout_ms;  /* a kept-alive connection between requests */

@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/uuid.h"
+#include "net/http_server.h"
 #include "worker/commands.h"
 #include "worker/lifecycle.h"
 #include "worker/queue_limit.h"
@@ -28,7 +29,7 @@ struct words {
     enum engine_kv kv;         /* what kv_type means */
     enum sandbox_mode enclose; /* what sandbox means */
     int64_t listen_fd, lease_fd, board_fd, access_fd, device, slots, ctx, threads, queue,
-        queue_timeout;
+        queue_timeout, head_timeout, body_timeout, write_timeout;
     bool in_place;
 };
 
@@ -45,6 +46,9 @@ static const struct words default_words = {
     .slots = DEFAULT_SLOTS,
     .queue = -1,
     .queue_timeout = QUEUE_LIMIT_DEFAULT_S * 1000,
+    .head_timeout = HTTP_HEAD_TIMEOUT_MS,
+    .body_timeout = HTTP_BODY_TIMEOUT_MS,
+    .write_timeout = HTTP_WRITE_TIMEOUT_MS,
 };
 
 static int parse(const struct cli_command *self, int argc, char **argv, struct words *w)
@@ -68,6 +72,12 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
          "requests that may wait (default: 4 a slot, at least 16)", NULL},
         {"queue-timeout", 0, CLI_DURATION, &w->queue_timeout, 0, 0, "TIME",
          "how long one may wait for a slot (default 60s); -1 = for ever", NULL},
+        {"head-timeout", 0, CLI_DURATION, &w->head_timeout, 0, 0, "TIME",
+         "how long a request's head may take (default 10s); -1 = for ever", NULL},
+        {"body-timeout", 0, CLI_DURATION, &w->body_timeout, 0, 0, "TIME",
+         "how long its body may take (default 30s); -1 = for ever", NULL},
+        {"write-timeout", 0, CLI_DURATION, &w->write_timeout, 0, 0, "TIME",
+         "a client that takes nothing for so long is cut off (default 60s); -1 = never", NULL},
         {"prefix-cache", 0, CLI_STR, &w->prefix_cache, 0, 0, "on|off",
          "keep what was computed for prompts that begin the same (default on)", NULL},
         {"speculate", 0, CLI_STR, &w->speculate, 0, 0, "auto|off",
@@ -130,6 +140,9 @@ static struct serve_options options_of(const struct words *w)
         .device = w->device,
         .queue_max = (uint32_t)queue,
         .queue_limit_ms = w->queue_timeout,
+        .head_timeout_ms = w->head_timeout,
+        .body_timeout_ms = w->body_timeout,
+        .write_timeout_ms = w->write_timeout,
         .guess = str_eq(w->speculate, "auto"),
         .sandbox = w->enclose,
         .engine = {.n_slots = (uint32_t)w->slots,

@@ -238,6 +238,9 @@ static int listen_for_clients(struct server *s, struct err *err)
     };
     int rc = entrance_create(s->o.access_fd, &s->access, &s->entrance, err);
 
+    params.limits.head_timeout_ms = s->o.head_timeout_ms;
+    params.limits.body_timeout_ms = s->o.body_timeout_ms;
+    params.limits.write_timeout_ms = s->o.write_timeout_ms;
     if (rc == 0)
         entrance_put(s->entrance, &params);
     if (rc == 0 && s->o.listen_fd > 0)

@@ -53,8 +53,9 @@ struct serve_options {
     const char *hive_url, *public_url;            /* may be NULL */
     int64_t device;
     uint32_t queue_max;
-    int64_t queue_limit_ms; /* as in scheduler_params */
-    bool guess;             /* as in scheduler_params */
+    int64_t queue_limit_ms;                                     /* as in scheduler_params */
+    int64_t head_timeout_ms, body_timeout_ms, write_timeout_ms; /* as in http_limits */
+    bool guess;                                                 /* as in scheduler_params */
     enum sandbox_mode sandbox;
     struct engine_params engine;
 };
