@@ -25,7 +25,8 @@
 
 struct words {
     const char *model, *model_ref, *worker_id, *addr, *hive_url, *public_url, *backend, *kernels,
-        *prefix_cache, *speculate, *kv_type, *log_level, *chat_template, *sandbox;
+        *prefix_cache, *speculate, *kv_type, *log_level, *chat_template, *sandbox, *tls, *tls_cert,
+        *tls_key;
     enum engine_kv kv;         /* what kv_type means */
     enum sandbox_mode enclose; /* what sandbox means */
     int64_t listen_fd, lease_fd, board_fd, access_fd, device, slots, ctx, threads, queue,
@@ -38,6 +39,7 @@ static const struct words default_words = {
     .backend = "auto",
     .prefix_cache = "on",
     .speculate = "auto",
+    .tls = "auto",
     .log_level = "info",
     .listen_fd = -1,
     .lease_fd = -1,
@@ -57,6 +59,12 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
         {"model", 'm', CLI_STR, &w->model, 0, 0, "FILE", "the GGUF file (needed)", NULL},
         {"addr", 'a', CLI_STR, &w->addr, 0, 0, "HOST:PORT",
          "default " DEFAULT_ADDR "; port 0 = any free one", NULL},
+        {"tls-cert", 0, CLI_STR, &w->tls_cert, 0, 0, "FILE",
+         "https with this certificate (PEM, with those behind it) ...", NULL},
+        {"tls-key", 0, CLI_STR, &w->tls_key, 0, 0, "FILE", "... and its private key (mode 0600)",
+         NULL},
+        {"tls", 0, CLI_STR, &w->tls, 0, 0, "auto|off",
+         "off = plain http also where other machines reach it (default auto)", NULL},
         {"slots", 0, CLI_INT, &w->slots, 1, ENGINE_MAX_SLOTS, "N",
          "sequences decoded at once; default 4", NULL},
         {"ctx", 'c', CLI_INT, &w->ctx, 1, INT32_MAX, "N",
@@ -131,6 +139,9 @@ static struct serve_options options_of(const struct words *w)
         .chat_template = w->chat_template,
         .model_ref = w->model_ref ? w->model_ref : path_base(w->model),
         .worker_id = w->worker_id,
+        .tls_cert = w->tls_cert,
+        .tls_key = w->tls_key,
+        .plain_http = str_eq(w->tls, "off"),
         .listen_fd = (int)w->listen_fd,
         .lease_fd = (int)w->lease_fd,
         .board_fd = (int)w->board_fd,
@@ -186,6 +197,12 @@ int cmd_serve(const struct cli_command *self, int argc, char **argv)
         return command_usage(self, "--model FILE is needed");
     if (log_level_from(w.log_level, &level))
         return command_usage(self, "--log-level is debug, info, warn, error or silent");
+    if (!str_eq(w.tls, "auto") && !str_eq(w.tls, "off"))
+        return command_usage(self, "--tls is auto or off");
+    if (!w.tls_cert != !w.tls_key)
+        return command_usage(self, "--tls-cert and --tls-key belong together");
+    if (w.tls_cert && w.access_fd >= 0)
+        return command_usage(self, "--tls-cert is the hive's, with --access-fd");
     if (!str_eq(w.prefix_cache, "on") && !str_eq(w.prefix_cache, "off"))
         return command_usage(self, "--prefix-cache is on or off");
     if (!str_eq(w.speculate, "auto") && !str_eq(w.speculate, "off"))

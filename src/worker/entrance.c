@@ -2,12 +2,15 @@
 #include "worker/entrance.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "api/access_share.h"
 #include "api/failed_keys.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
@@ -48,6 +51,37 @@ static int take_share(struct entrance *e, int fd, struct access *a, struct err *
         str_copy(a->link_key, sizeof a->link_key, secrets.link_key);
     }
     return secrets.certificate ? take_tls(e, &secrets, err) : 0;
+}
+
+static int read_pem(const char *path, bool is_private, char **out, struct err *err)
+{
+    struct stat st;
+    size_t n;
+
+    if (is_private && stat(path, &st) == 0 && (st.st_mode & 077))
+        return err_set(err, ERR_DENIED,
+                       "the private key %s can be read by others (mode %03o): run `chmod 600 %s` "
+                       "first",
+                       path, (unsigned)st.st_mode & 0777, path);
+    return path_read_file(path, ACCESS_SHARE_PEM_MAX, out, &n, err);
+}
+
+int entrance_show(struct entrance *e, const char *cert_path, const char *key_path, struct err *err)
+{
+    char *cert = NULL, *key = NULL;
+    int rc = read_pem(key_path, true, &key, err);
+
+    if (rc == 0)
+        rc = read_pem(cert_path, false, &cert, err);
+    if (rc == 0)
+        rc = take_tls(e, &(struct access_secrets){.certificate = cert, .private_key = key}, err);
+    if (rc)
+        err_prefix(err, "https cannot be spoken (--tls off does without)");
+    if (key)
+        explicit_bzero(key, strlen(key));
+    free(key);
+    free(cert);
+    return rc;
 }
 
 int entrance_create(int access_fd, struct access *a, struct entrance **out, struct err *err)
@@ -92,7 +126,7 @@ bool entrance_tls(const struct entrance *e)
 
 int entrance_trust(const struct entrance *e, struct http_client *c, struct err *err)
 {
-    if (!e->tls)
+    if (!e->share || !e->tls) /* a certificate of one's own says nothing of a hive */
         return 0;
     http_client_use_tls(c, e->tls);
     return http_client_set_pin(c, e->pin, err);

@@ -23,6 +23,10 @@ struct http_server_params;
 int entrance_create(int access_fd, struct access *a, struct entrance **out, struct err *err);
 void entrance_free(struct entrance *e); /* NULL is fine */
 
+/* For a worker without a hive: https with these PEM files. ERR_DENIED when others may read the key.
+ */
+int entrance_show(struct entrance *e, const char *cert_path, const char *key_path, struct err *err);
+
 /* What the server needs to speak TLS, if it is to. */
 void entrance_put(const struct entrance *e, struct http_server_params *params);
 bool entrance_tls(const struct entrance *e);
