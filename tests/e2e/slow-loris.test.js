@@ -45,7 +45,7 @@ async function endure(t, all, pid, dripMs, limitMs, serve) {
     assert.ok(Date.now() - begun < 60000, `${open} are open still`);
     await sleep(200);
   }
-  assert.ok(served > 0, `${served} requests were answered meanwhile`);
+  assert.ok(served > limitMs / 1000, `${served} requests were answered meanwhile`);
   assert.ok(Date.now() - begun > limitMs / 2, 'they were ended by the limit, and not refused');
   return most;
 }
