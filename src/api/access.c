@@ -13,7 +13,6 @@
 #include "api/access_share.h"
 #include "api/keys.h"
 #include "base/path.h"
-#include "base/sha256.h"
 #include "base/str.h"
 #include "base/uuid.h"
 
@@ -196,48 +195,6 @@ int access_check(const struct access *a, const struct access_ask *ask, const cha
         return 0;
     api_error_set(e, API_INVALID_API_KEY, src, "The key that was sent is not this server's.");
     return -1;
-}
-
-/* ---- on whose word ---- */
-
-static uint64_t number_of(const unsigned char hash[SHA256_BYTES])
-{
-    uint64_t n;
-
-    memcpy(&n, hash, sizeof n);
-    return n ? n : 1;
-}
-
-static bool lists(const struct keys *k, uint64_t asker)
-{
-    for (size_t i = 0; i < k->n; i++)
-        if (number_of(k->items[i].hash) == asker)
-            return true;
-    return false;
-}
-
-uint64_t access_asker(const struct access *a, const struct access_ask *ask)
-{
-    unsigned char hash[SHA256_BYTES];
-    const char *sent = ask->authorization;
-
-    if ((!a->keys && !a->share) || !sent || !str_starts_nocase(sent, BEARER))
-        return 0;
-    sent += strlen(BEARER);
-    sha256_of(sent, strlen(sent), hash);
-    return access_holds(a, number_of(hash)) ? number_of(hash) : 0;
-}
-
-bool access_holds(const struct access *a, uint64_t asker)
-{
-    struct keys shared;
-
-    if (asker == 0 || (a->keys && lists(a->keys, asker)))
-        return true;
-    if (!a->share)
-        return false;
-    access_share_list(a->share, &shared);
-    return lists(&shared, asker);
 }
 
 void access_make_key(char key[ACCESS_KEY_MAX + 1])

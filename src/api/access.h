@@ -17,7 +17,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "api/errors.h"
 #include "base/err.h"
@@ -72,12 +71,6 @@ int access_check(const struct access *a, const struct access_ask *ask, const cha
 /* The part of it that looks at Host and Origin. 0, or -1 with *e as FORBIDDEN_HOST. */
 int access_check_place(const struct access *a, const struct access_ask *ask, const char *src,
                        struct api_error *e);
-
-/* On whose word a request is let in that access_check lets pass: a number for the key of the hive's
- * list that was shown; 0 = that of no such key. */
-uint64_t access_asker(const struct access *a, const struct access_ask *ask);
-/* Is the key of that number still in the list? Of 0: true. */
-bool access_holds(const struct access *a, uint64_t asker);
 
 /* A fresh key of ACCESS_KEY_BYTES characters. */
 void access_make_key(char key[ACCESS_KEY_MAX + 1]);

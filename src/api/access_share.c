@@ -149,7 +149,7 @@ struct access_secrets access_share_secrets(const struct access_share *s)
 }
 
 /* A copy of the list as it was at one moment; nothing when there was no such moment. */
-void access_share_list(const struct access_share *s, struct keys *out)
+static void take_copy(const struct access_share *s, struct keys *out)
 {
     for (int i = 0; i < READ_TRIES; i++) {
         uint32_t before = atomic_load(&s->changes), n = atomic_load(&s->n);
@@ -170,15 +170,10 @@ void access_share_list(const struct access_share *s, struct keys *out)
     out->n = 0;
 }
 
-uint32_t access_share_changes(const struct access_share *s)
-{
-    return atomic_load(&s->changes);
-}
-
 bool access_share_opens(const struct access_share *s, const char *key)
 {
     struct keys now;
 
-    access_share_list(s, &now);
+    take_copy(s, &now);
     return keys_find(&now, key) >= 0;
 }

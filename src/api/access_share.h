@@ -17,7 +17,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "base/err.h"
 
@@ -46,10 +45,6 @@ void access_share_detach(struct access_share *s); /* NULL is fine; both sides */
 
 /* The texts lie in the share. */
 struct access_secrets access_share_secrets(const struct access_share *s);
-/* The hashes of the hive's keys as they are at this moment; nothing else of *out is set. */
-void access_share_list(const struct access_share *s, struct keys *out);
-/* Another number whenever the list has changed. */
-uint32_t access_share_changes(const struct access_share *s);
 /* Is this key one of the hive's, now? */
 bool access_share_opens(const struct access_share *s, const char *key);
 

@@ -25,7 +25,6 @@
 #include "hive/models.h"
 #include "hive/reaper.h"
 #include "hive/reply.h"
-#include "hive/security_log.h"
 #include "hive/task.h"
 #include "hive/workers.h"
 #include "net/http_client.h"
@@ -162,22 +161,6 @@ static void on_tls_failed(void *arg, const char *peer, const char *why)
     doors_tls_failed(&h->doors, peer, why);
 }
 
-static bool key_holds(void *arg, uint64_t asker)
-{
-    return access_holds(&((struct hive *)arg)->doors.access, asker);
-}
-
-static void on_revoked(void *arg)
-{
-    struct hive *h = arg;
-    uint32_t n = http_server_cut(h->server, key_holds, h);
-
-    if (n == 0)
-        return;
-    log_info("%u requests were cut off: their key was revoked", n);
-    security_log_event(h->doors.log, "requests_cut", json_pack("{s:I}", "times", (json_int_t)n));
-}
-
 static int listen_for_clients(struct hive *h, struct err *err)
 {
     struct http_server_params params = {.base = h->base,
@@ -205,12 +188,9 @@ static int listen_for_clients(struct hive *h, struct err *err)
         snprintf(err->text + n, sizeof err->text - n,
                  "; is another rbee-hive running there? --addr HOST:PORT chooses another place");
     }
-    if (rc)
-        return rc;
-    h->addr.port = http_server_port(h->server);
-    h->doors.on_revoked = on_revoked;
-    h->doors.arg = h;
-    return 0;
+    if (rc == 0)
+        h->addr.port = http_server_port(h->server);
+    return rc;
 }
 
 /* The limit of all downloads, in bytes a second; 0 = none. */

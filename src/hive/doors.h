@@ -41,8 +41,6 @@ struct doors {
     char pin[TLS_PIN_BYTES]; /* of the certificate; "" = none */
     struct failed_keys *failed;
     struct security_log *log;
-    void (*on_revoked)(void *arg); /* a key opens nothing any more; NULL = nobody is told */
-    void *arg;
     struct event *watch; /* inotify on the home */
     int watch_fd;
     unsigned char used[KEYS_MAX][SHA256_BYTES]; /* keys seen since the start ... */

@@ -57,23 +57,20 @@ static bool has(const struct keys *k, const struct keys_entry *entry)
     return false;
 }
 
-/* An event for each key of `a` that is not in `b`; whether there was one. */
-static bool tell_difference(struct doors *d, const struct keys *a, const struct keys *b,
+/* An event for each key of `a` that is not in `b`. */
+static void tell_difference(struct doors *d, const struct keys *a, const struct keys *b,
                             const char *event)
 {
     char print[KEYS_PRINT_BYTES];
-    bool any = false;
 
     for (size_t i = 0; i < a->n; i++) {
         if (has(b, &a->items[i]))
             continue;
-        any = true;
         keys_print(a->items[i].hash, print);
         log_info("%s: %s (%s)", event, print, a->items[i].name);
         security_log_event(d->log, event,
                            json_pack("{s:s, s:s}", "key", print, "name", a->items[i].name));
     }
-    return any;
 }
 
 void doors_reload(struct doors *d)
@@ -90,8 +87,7 @@ void doors_reload(struct doors *d)
     d->keys = now;
     access_share_publish(d->share, &d->keys);
     tell_difference(d, &now, &before, "key_created");
-    if (tell_difference(d, &before, &now, "key_revoked") && d->on_revoked)
-        d->on_revoked(d->arg);
+    tell_difference(d, &before, &now, "key_revoked");
 }
 
 /* ---- following the files ---- */

@@ -125,7 +125,6 @@ bool routes_filter(struct http_exchange *x, void *arg)
                       "the request's body is over the %u bytes allowed at %.200s", HIVE_BODY_MAX,
                       http_path(x));
     } else if (doors_check(&h->doors, &ask, http_peer(x), &e, &retry_after_s) == 0) {
-        http_set_asker(x, access_asker(&h->doors.access, &ask));
         cors_put(&h->doors.access, x);
         return true;
     }

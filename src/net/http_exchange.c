@@ -63,11 +63,6 @@ const char *http_peer(const struct http_exchange *x)
     return x->conn->peer;
 }
 
-void http_set_asker(struct http_exchange *x, uint64_t asker)
-{
-    x->asker = asker;
-}
-
 void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x, void *arg),
                   void *arg)
 {

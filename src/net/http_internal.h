@@ -50,7 +50,6 @@ struct http_exchange {
     struct http_request req;
     char id[HTTP_REQUEST_ID_BYTES];
     struct buf headers; /* added by the handler */
-    uint64_t asker;     /* on whose word it was let in; 0 = nobody's */
     void *user;
     void (*gone)(struct http_exchange *x, void *arg);
     void *gone_arg;

@@ -311,19 +311,6 @@ void http_server_drain(struct http_server *s)
     }
 }
 
-uint32_t http_server_cut(struct http_server *s, bool (*holds)(void *arg, uint64_t asker), void *arg)
-{
-    uint32_t n = 0;
-
-    for (struct http_conn *c = s->conns; c; c = c->next) {
-        if (!c->x || !c->x->asker || c->broken || holds(arg, c->x->asker))
-            continue;
-        http_conn_break(c); /* runs nothing of it now */
-        n++;
-    }
-    return n;
-}
-
 uint64_t http_server_n_slow(const struct http_server *s)
 {
     return s->n_slow;

@@ -108,12 +108,6 @@ uint16_t http_server_port(const struct http_server *s);
 
 /* Accepts no more, closes idle connections; requests under way are answered, then closed. */
 void http_server_drain(struct http_server *s);
-/*
- * Ends the connections whose request was let in on a word (http_set_asker) that holds no more, as
- * if their clients had left: on_gone comes from the loop, not from within. Returns how many.
- */
-uint32_t http_server_cut(struct http_server *s, bool (*holds)(void *arg, uint64_t asker),
-                         void *arg);
 /* Exchanges the handler has not answered, and answers the kernel has not wholly taken. */
 uint32_t http_server_n_active(const struct http_server *s);
 /* Connections cut because their clients read too slowly: by bytes or by time (http_limits). */
@@ -135,9 +129,6 @@ const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:53210" */
  * turns out longer is refused by the server, 413.
  */
 int http_limit_body(struct http_exchange *x, size_t n);
-
-/* For `filter`: on whose word the request is let in, a number of the caller's; 0 = nobody's. */
-void http_set_asker(struct http_exchange *x, uint64_t asker);
 
 /* Called once if the client leaves, or the server ends, before the answer was complete. Setting it
  * replaces the previous one; NULL takes it away. After it was called `x` is no more. */

@@ -19,7 +19,6 @@
 
 struct entrance {
     struct access_share *share; /* NULL: nothing was inherited */
-    uint32_t changes;           /* of the share, as last looked at */
     struct failed_keys *failed;
     const struct tls *tls; /* NULL: plain HTTP */
     struct tls_server *tls_server;
@@ -137,23 +136,6 @@ const char *entrance_link_key(const struct entrance *e)
     return e->share ? access_share_secrets(e->share).link_key : "";
 }
 
-static bool holds(void *arg, uint64_t asker)
-{
-    return access_holds(arg, asker);
-}
-
-void entrance_cut_revoked(struct entrance *e, const struct access *a, struct http_server *http)
-{
-    uint32_t changes = a->share ? access_share_changes(a->share) : e->changes, n;
-
-    if (changes == e->changes)
-        return;
-    e->changes = changes;
-    n = http_server_cut(http, holds, (void *)(uintptr_t)a);
-    if (n > 0)
-        log_info("%u requests were cut off: their key was revoked", n);
-}
-
 static void note_failure(struct entrance *e, const char *peer)
 {
     char who[FAILED_KEYS_WHO_BYTES];
@@ -171,8 +153,6 @@ int entrance_check(struct entrance *e, const struct access *a, struct http_excha
     int entry, rc = failed_keys_check(e->failed, a, &ask, http_peer(x), ANSWER_SRC, clock_ms(),
                                       &entry, error, wait_s);
 
-    if (rc == 0)
-        http_set_asker(x, access_asker(a, &ask));
     if (rc && error->code == API_INVALID_API_KEY)
         note_failure(e, http_peer(x));
     return rc;

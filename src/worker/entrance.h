@@ -16,7 +16,6 @@
 struct entrance;
 struct http_client;
 struct http_exchange;
-struct http_server;
 struct http_server_params;
 
 /* access_fd -1: no hive's. Puts share and link key into *a; closes the descriptor. */
@@ -33,9 +32,6 @@ bool entrance_tls(const struct entrance *e);
 /* A client of the hive's: it shows the same certificate, and TLS is here already. */
 int entrance_trust(const struct entrance *e, struct http_client *c, struct err *err);
 const char *entrance_link_key(const struct entrance *e); /* "" = none */
-
-/* Ends the requests of keys that the hive has revoked since it was last called. */
-void entrance_cut_revoked(struct entrance *e, const struct access *a, struct http_server *http);
 
 /* As access_check; *wait_s > 0 when its address has to wait. */
 int entrance_check(struct entrance *e, const struct access *a, struct http_exchange *x,

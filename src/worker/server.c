@@ -66,7 +66,6 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd, (void)what;
     atomic_store(&s->board->steps, scheduler_steps(s->scheduler));
-    entrance_cut_revoked(s->entrance, &s->access, s->http);
 }
 
 void server_jobs_changed(struct server *s)
