@@ -18,7 +18,6 @@
 
 #define HOST_MAX     256
 #define KEY_FILE_MAX 1024
-#define BEARER       "Bearer "
 
 /* "x.localhost", but not "evil.example/.localhost": what is no name is no name of ours. */
 static bool ends_in_localhost(const char *name)
@@ -171,7 +170,7 @@ static bool is_right(const struct access *a, const char *path, const char *sent,
     if (a->keys)
         *entry = keys_find(a->keys, sent);
     if (a->share)
-        right |= access_share_opens(a->share, sent);
+        *entry = access_share_opens(a->share, sent) ? ACCESS_BY_SHARE : -1;
     if (a->link_key[0] && same_key(a->link_key, sent) && link_fits)
         *entry = ACCESS_BY_LINK;
     return right || *entry != -1;
@@ -187,11 +186,11 @@ int access_check(const struct access *a, const struct access_ask *ask, const cha
         return 0;
     if (is_open_route(ask->path) || (a->open_path && str_eq(a->open_path, ask->path)))
         return 0;
-    if (!ask->authorization || !str_starts_nocase(ask->authorization, BEARER)) {
+    if (!ask->authorization || !str_starts_nocase(ask->authorization, ACCESS_BEARER)) {
         api_error_set(e, API_MISSING_API_KEY, src, "This server asks for a key and none was sent.");
         return -1;
     }
-    if (is_right(a, ask->path, ask->authorization + strlen(BEARER), entry))
+    if (is_right(a, ask->path, ask->authorization + strlen(ACCESS_BEARER), entry))
         return 0;
     api_error_set(e, API_INVALID_API_KEY, src, "The key that was sent is not this server's.");
     return -1;

@@ -25,7 +25,12 @@
 #define ACCESS_KEY_MIN   16 /* shortest key accepted from a file */
 #define ACCESS_KEY_MAX   256
 
-#define ACCESS_BY_LINK (-2) /* for access_check's *entry */
+#define ACCESS_BY_LINK  (-2) /* for access_check's *entry */
+#define ACCESS_BY_SHARE (-3)
+#define ACCESS_BEARER   "Bearer " /* before the key, in any case */
+
+/* What those are told whose request was let in and is ended now. */
+#define ACCESS_REVOKED_TEXT "The key under which this was asked was revoked."
 
 struct access_share;
 struct keys;
@@ -63,7 +68,7 @@ bool access_origin_allowed(const struct access *a, const char *origin);
 /*
  * May this request pass? 0, or -1 with *e as FORBIDDEN_HOST, MISSING_API_KEY or INVALID_API_KEY.
  * *entry becomes the index in a->keys of the key that was shown, ACCESS_BY_LINK for the link key,
- * else -1.
+ * ACCESS_BY_SHARE for one that a->share knows, else -1.
  */
 int access_check(const struct access *a, const struct access_ask *ask, const char *src, int *entry,
                  struct api_error *e);

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -47,5 +48,12 @@ void access_share_detach(struct access_share *s); /* NULL is fine; both sides */
 struct access_secrets access_share_secrets(const struct access_share *s);
 /* Is this key one of the hive's, now? */
 bool access_share_opens(const struct access_share *s, const char *key);
+/*
+ * The hashes of the list as it was at one moment, now; names are left out. False when there was no
+ * such moment: the hive is in the middle of a change.
+ */
+bool access_share_keys(const struct access_share *s, struct keys *out);
+/* Another number after each change. */
+uint32_t access_share_changes(const struct access_share *s);
 
 #endif

@@ -188,9 +188,11 @@ static int listen_for_clients(struct hive *h, struct err *err)
         snprintf(err->text + n, sizeof err->text - n,
                  "; is another rbee-hive running there? --addr HOST:PORT chooses another place");
     }
-    if (rc == 0)
-        h->addr.port = http_server_port(h->server);
-    return rc;
+    if (rc)
+        return rc;
+    h->addr.port = http_server_port(h->server);
+    h->doors.server = h->server;
+    return 0;
 }
 
 /* The limit of all downloads, in bytes a second; 0 = none. */
@@ -372,6 +374,7 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
 
 static void take_apart(struct hive *h)
 {
+    h->doors.server = NULL;
     http_server_free(h->server); /* first: whoever waits is told to forget it */
     workers_free(h->workers);
     models_free(h->models);

@@ -63,6 +63,16 @@ const char *http_peer(const struct http_exchange *x)
     return x->conn->peer;
 }
 
+void http_set_pass(struct http_exchange *x, uint64_t pass)
+{
+    x->pass = pass;
+}
+
+bool http_is_cut(const struct http_exchange *x)
+{
+    return x->cut;
+}
+
 void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x, void *arg),
                   void *arg)
 {

@@ -55,7 +55,9 @@ struct http_exchange {
     void *gone_arg;
     void (*drained)(struct http_exchange *x, void *arg);
     void *drained_arg;
+    uint64_t pass;  /* see http_set_pass */
     bool streaming; /* http_stream_begin was called */
+    bool cut;       /* by http_server_cut */
 };
 
 struct http_conn {

@@ -104,6 +104,23 @@ int http_server_create(const struct http_server_params *params, struct http_serv
                        struct err *err);
 void http_server_free(struct http_server *s);
 
+/*
+ * Ends requests from outside, each by the pass that let it in (http_set_pass): those for which
+ * `is_over` says so, from the moment the filter has let them in until they are answered whole.
+ */
+struct http_cut {
+    bool (*is_over)(void *arg, uint64_t pass);
+    /* Must answer at once: a stream that has begun (http_stream_begun) gets its last bytes. */
+    void (*farewell)(struct http_exchange *x, void *arg);
+    void *arg;
+};
+/*
+ * on_gone is called first: a handler that finds http_is_cut may answer `x` there by itself, and
+ * `farewell` is for those that have not. Returns how many requests were ended. In the loop's
+ * thread, but not from within the handler of a request that has a pass.
+ */
+uint32_t http_server_cut(struct http_server *s, const struct http_cut *cut);
+
 uint16_t http_server_port(const struct http_server *s);
 
 /* Accepts no more, closes idle connections; requests under way are answered, then closed. */
@@ -130,8 +147,13 @@ const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:53210" */
  */
 int http_limit_body(struct http_exchange *x, size_t n);
 
-/* Called once if the client leaves, or the server ends, before the answer was complete. Setting it
- * replaces the previous one; NULL takes it away. After it was called `x` is no more. */
+/* For `filter`: by what right the request passes, a number of the owner's; 0 = none. */
+void http_set_pass(struct http_exchange *x, uint64_t pass);
+bool http_is_cut(const struct http_exchange *x); /* on_gone is called by http_server_cut */
+
+/* Called once if the client leaves, the request is cut, or the server ends, before the answer was
+ * complete. Setting it replaces the previous one; NULL takes it away. After it was called `x` is no
+ * more. */
 void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x, void *arg),
                   void *arg);
 /*

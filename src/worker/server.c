@@ -269,7 +269,9 @@ static int listen_for_clients(struct server *s, struct err *err)
         return rc;
     s->access.loopback_only = access_is_loopback(s->host);
     make_url(s);
-    rc = take_key(s, err);
+    rc = entrance_follow(s->entrance, s->base, s->http, err);
+    if (rc == 0)
+        rc = take_key(s, err);
     return rc ? rc : check_plain(s, err);
 }
 
