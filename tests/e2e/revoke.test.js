@@ -25,6 +25,11 @@ let host, hive, mine, theirs;
 /* A hub that takes connections and never says a word. */
 const mute = `require('node:net').createServer((s) => s.on('error', () => {})).listen(${MUTE}, '127.0.0.1', () => console.log('up'))`;
 
+/* A push that has sent the head of a piece, and of its body 3 bytes. */
+const half = (key) => `require('node:tls').connect({ port: 8080, host: '127.0.0.1', rejectUnauthorized: false }, function () {
+  this.on('data', (piece) => process.stdout.write(piece)).write('PUT /v1/models/upload/x?from=0 HTTP/1.1\\r\\nHost: x\\r\\n' +
+    'Authorization: Bearer ${key}\\r\\nExpect: 100-continue\\r\\nContent-Length: 1000\\r\\n\\r\\nabc'); })`;
+
 const print = (key) => createHash('sha256').update(key).digest('hex').slice(0, 6);
 const keeper = (...args) => {
   const r = spawnSync(KEEPER, args, { encoding: 'utf8', env: { RBEE_HOME: home } });
@@ -92,7 +97,7 @@ test('what runs under it ends, told each in its own way; the slots are free; ano
     worker: go(mine, `${direct}/v1/inference`, ...data({ ...ENDLESS, stream: false })),
   };
   await until(() => busy() === 6, () => `6 at work: ${busy()}`);
-  const push = host.start('sh', '-c', `sleep 60 | curl -skNi --max-time 60 -T . '${HIVE}/v1/models/upload/x?from=0' -H 'Authorization: Bearer ${mine}' -H 'Expect: 100-continue'`);
+  const push = host.start(process.execPath, '-e', half(mine));
   started.push(push);
   await push.says(/100 Continue/);
 
