@@ -68,7 +68,8 @@ int access_split_host(const char *text, char *host, size_t host_size, int *port,
 
     if (text[0] == '[') {
         end = strchr(text, ']');
-        if (!end || (end[1] != '\0' && end[1] != ':'))
+        if (!end || (end[1] != '\0' && end[1] != ':') ||
+            !memchr(text, ':', (size_t)(end - text))) /* "[localhost]" is nobody's name */
             return err_set(err, ERR_INVALID, "'%.100s' is no [IPv6]:PORT", text);
         n = (size_t)(end - text) - 1;
         text++;

@@ -75,6 +75,10 @@ static void test_access__splits_hosts(void **state)
     assert_int_equal(access_split_host(":80", host, sizeof host, &port, NULL), ERR_INVALID);
     assert_int_equal(access_split_host("[::1]x", host, sizeof host, &port, NULL), ERR_INVALID);
     assert_int_equal(access_split_host("[::1", host, sizeof host, &port, NULL), ERR_INVALID);
+    /* Brackets are for IPv6 addresses (RFC 3986, 3.2.2): "[x.localhost]" once passed as a Host. */
+    assert_int_equal(access_split_host("[x.localhost]:80", host, sizeof host, &port, NULL),
+                     ERR_INVALID);
+    assert_int_equal(access_split_host("[127.0.0.1]", host, sizeof host, &port, NULL), ERR_INVALID);
 }
 
 /* A page of evil.example whose name was made to resolve to 127.0.0.1 sends its own name as Host. */
