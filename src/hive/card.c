@@ -74,6 +74,7 @@ int card_create(const char *models_dir, const char *repo, const char *commit,
         rc = path_safe_component(commit, &safe, err);
     if (rc == 0) {
         c->dir = path_join(above, safe);
+        c->n_root = strlen(models_dir);
         c->repo = str_dup(repo);
         c->commit = str_dup(commit);
         c->quantization = str_dup(quantization);
@@ -294,8 +295,10 @@ char *card_text(const struct card *c)
 int card_save(const struct card *c, struct err *err)
 {
     char *text = card_text(c);
-    int rc =
-        text ? path_make_dirs(c->dir, 0755, err) : err_no_memory(err, CARD_BYTES_MAX, "a card");
+    int rc = text ? card_check_place(c, err) : err_no_memory(err, CARD_BYTES_MAX, "a card");
+
+    if (rc == 0)
+        rc = path_make_dirs(c->dir, 0755, err);
 
     if (rc == 0)
         rc = path_write_file(c->path, text, strlen(text), 0644, err);

@@ -34,6 +34,7 @@ struct card_file {
 
 struct card {
     char *dir, *path; /* the model's folder, the card itself */
+    size_t n_root;    /* bytes of them that are the models folder */
     char *repo, *commit, *quantization;
     char *origin; /* where an import took it from: "/home/ann/x.gguf", "ollama:x:8b"; else NULL */
     char *refs[CARD_REFS_MAX]; /* canonical references that mean this model */
@@ -62,7 +63,12 @@ char *card_source(const struct card *c);
 char *card_text(const struct card *c);
 struct card *card_parse(const char *models_dir, const char *text, size_t n);
 
-/* Makes the folder and writes the card. */
+/*
+ * May the card lie there? ERR_CONFLICT where its folder or its name is another model's, on a file
+ * system that folds case.
+ */
+int card_check_place(const struct card *c, struct err *err);
+/* Makes the folder and writes the card, if it may lie there. */
 int card_save(const struct card *c, struct err *err);
 /* Removes what a killed hive left in the folder: half-written copies of cards and ledgers, and the
  * ledgers of files that are in their place. */

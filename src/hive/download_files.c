@@ -299,8 +299,9 @@ void download_fetch(struct download *d)
     struct err err = {0};
     int rc;
 
-    card_sweep(d->card);
     rc = card_save(d->card, &err);
+    if (rc == 0)
+        card_sweep(d->card);
     d->state = DOWNLOAD_FETCHING;
     if (rc)
         api_error_set(&e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, REPLY_SRC, "%s",

@@ -112,8 +112,10 @@ static int place_one(struct import *im, struct chore *c, size_t i, struct err *e
 int import_place(void *arg, struct chore *c, struct err *err)
 {
     struct import *im = arg;
-    int rc = path_make_dirs(im->card->dir, 0755, err);
+    int rc = card_check_place(im->card, err);
 
+    if (rc == 0)
+        rc = path_make_dirs(im->card->dir, 0755, err);
     /* before the card, which would vouch for them: of another size, nobody's, or a link to nothing
      */
     for (size_t i = 0; i < im->card->n_files && rc == 0; i++)
