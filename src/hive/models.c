@@ -105,29 +105,47 @@ static void look_at_import(const struct card *card)
                  card->refs[0], n, card->n_files, card->dir, card->refs[0]);
 }
 
-/* What is on disk and not in the catalog enters it again. */
+static bool is_entered(struct models *m, const char *model_ref)
+{
+    struct catalog_row row = {0};
+    int rc = catalog_get(m->catalog, model_ref, &row, NULL);
+
+    catalog_row_done(&row);
+    return rc != ERR_NOT_FOUND;
+}
+
+void models_enter_all(struct models *m, const struct card *card)
+{
+    struct err err;
+
+    for (size_t i = 0; i < card->n_refs; i++)
+        if (!is_entered(m, card->refs[i]) && models_enter(m, card->refs[i], card, &err))
+            log_warn("%s", err.text);
+}
+
+/* What is on disk and not in the catalog enters it again, once it is judged. */
 static bool on_card(void *arg, struct card *card)
 {
     struct models *m = arg;
-    struct catalog_row row = {0};
-    struct err err;
+    bool known = false;
 
     card_sweep(card);
     if (card_is_local(card) && card->n_refs > 0)
         look_at_import(card);
-    if (card_is_complete(card))
-        settle_verdict(m, card);
-    if (!card_is_complete(card) || card->verdict.code[0]) {
+    if (!card_is_complete(card)) {
         card_free(card);
         return true;
     }
+    settle_verdict(m, card);
     upload_sweep(m, card);
-    for (size_t i = 0; i < card->n_refs; i++) {
-        if (catalog_get(m->catalog, card->refs[i], &row, NULL) == ERR_NOT_FOUND &&
-            models_enter(m, card->refs[i], card, &err))
-            log_warn("%s", err.text);
-        catalog_row_done(&row);
+    for (size_t i = 0; i < card->n_refs; i++)
+        known = known || is_entered(m, card->refs[i]);
+    if (!known && !card->verdict.judge[0]) {
+        models_judge_late(m, card);
+        return true;
     }
+    if (!card->verdict.code[0])
+        models_enter_all(m, card);
     card_free(card);
     return true;
 }
@@ -165,12 +183,15 @@ int models_create(const struct models_params *params, struct models **out, struc
                                          .on_complete = on_complete};
     int rc;
 
+    if (m) {
+        LIST_INIT(&m->at_work);
+        STAILQ_INIT(&m->late);
+    }
     if (!m || !(m->dir = str_dup(params->dir)) || !(m->endpoint = str_dup(params->endpoint)) ||
         (params->token && !(m->token = str_dup(params->token)))) {
         models_free(m);
         return err_no_memory(err, sizeof *m, "the models");
     }
-    LIST_INIT(&m->at_work);
     m->base = params->base;
     m->config = params->config;
     rc = open_catalog(m, params->catalog, err);
@@ -193,6 +214,7 @@ void models_free(struct models *m)
 {
     if (!m)
         return;
+    models_late_stop(m);
     downloads_free(m->downloads);
     at_work_end_all(&m->at_work);
     catalog_close(m->catalog);

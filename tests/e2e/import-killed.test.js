@@ -15,11 +15,11 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { execFileSync, spawn, spawnSync } = require('node:child_process');
 
-const { makeFolder, until } = require('./lib/proc.js');
-const { startHive, get } = require('./lib/hive.js');
+const { WORKER, makeFolder, until } = require('./lib/proc.js');
+const { startHive, get, post } = require('./lib/hive.js');
 const { stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
-const { filesIn } = require('./lib/transfer.js');
+const { Hub, filesIn } = require('./lib/transfer.js');
 const keeper = require('./lib/keeper.js');
 const push = require('./lib/push.js');
 
@@ -143,6 +143,30 @@ test('a placing that goes wrong leaves nothing, and what lay there before as it 
   assert.deepStrictEqual([events.at(-1).imported, events.at(-1).failed], [0, 1]);
   assert.ok(fs.existsSync(file));
   assert.deepStrictEqual(filesIn(hive), []);
+});
+
+/*
+ * It entered at the next start, though nobody had judged it.
+ */
+test('a download, between its last byte and the verdict: judged after the next start, and in the list if it is fit', async (t) => {
+  const hub = await Hub.start(), folder = makeFolder('rbee-judge-'), worker = path.join(folder, 'worker'), slow = path.join(folder, 'slow');
+  t.after(() => hub.stop());
+  fs.writeFileSync(worker, `#!/bin/sh\nif [ -e '${slow}' ]; then echo x >> '${slow}'; exec sleep 5; fi\nexec '${WORKER}' "$@"\n`, { mode: 0o755 });
+  fs.writeFileSync(slow, '');
+  const options = { env: { HF_ENDPOINT: hub.url, RBEE_HIVE_WORKER: worker } };
+  let hive = await startHive(options);
+  t.after(() => hive.stop());
+  hub.put('org/good', { 'g.Q8_0.gguf': fs.readFileSync(model('good')) }).put('org/bad', { 'b.Q8_0.gguf': Buffer.alloc(5000, 'GGUF') });
+  for (const name of ['good', 'bad']) assert.strictEqual((await post(hive, '/v1/models/download', { model_ref: `hf:org/${name}` })).status, 200);
+  await until(() => fs.readFileSync(slow, 'utf8') === 'x\nx\n', 'both are being judged');
+  hive.signal('SIGKILL');
+  await hive.ended;
+  fs.unlinkSync(slow);
+  hive = await startHive({ home: hive.home, ...options });
+  await hive.says(/b\.Q8_0\.gguf\.json is on the disk, but does not enter the catalog: /);
+  await until(async () => (await kept(hive)).length > 0, 'the good one');
+  assert.deepStrictEqual((await kept(hive)).map((m) => m.model_ref), ['hf:org/good']);
+  assert.strictEqual(hub.cdn.calls.length, 2, 'no byte is fetched again');
 });
 
 test('a push, between the files\' move and the catalog: the model is there, and is not sent again', { skip: noLock }, async (t) => {
