@@ -31,7 +31,6 @@ static void on_judged(void *arg, const struct api_error *e)
     struct models *m = arg;
     struct card *card = STAILQ_FIRST(&m->late)->card;
     struct err err = {0};
-
     bool there = card_is_complete(card); /* or it was removed meanwhile */
 
     m->late_admit = NULL;
