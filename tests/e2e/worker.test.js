@@ -807,6 +807,18 @@ describe('beginnings and ends', { skip }, () => {
     assert.strictEqual((await worker.end(1000)).code, 1);
   });
 
+  test('a pipe as the lease: the kernel ends the worker, also one whose threads all stand still', async () => {
+    const fifo = path.join(makeFolder(), 'lease');
+    assert.strictEqual(spawnSync('mkfifo', [fifo]).status, 0);
+    const both = fs.openSync(fifo, 'r+'), end = fs.openSync(fifo, 'r');
+    const worker = await ready(await startWorker({ 'lease-fd': 3 }, { stdio: [end] }));
+    worker.signal('SIGSTOP');
+    await until(() => /^State:\s+T/m.test(fs.readFileSync(`/proc/${worker.pid}/status`, 'utf8')), 'it stands still');
+    fs.closeSync(end);
+    fs.closeSync(both); // the last who could write; its parent, which is this process, lives
+    assert.deepStrictEqual(await worker.end(1000), { code: null, killedBy: 'SIGKILL' });
+  });
+
   test('a parent killed takes its worker along, also while the lease is held by another', async () => {
     const shell = new Proc('/bin/sh', ['-c', '"$@" & echo "pid $!"; wait', 'sh', WORKER, 'serve', '--model',
       MODEL, '--addr', '127.0.0.1:0', '--lease-fd', '3'], { stdio: ['pipe'] });
