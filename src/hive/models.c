@@ -185,7 +185,7 @@ int models_create(const struct models_params *params, struct models **out, struc
 
     if (m) {
         LIST_INIT(&m->at_work);
-        STAILQ_INIT(&m->late);
+        TAILQ_INIT(&m->late);
     }
     if (!m || !(m->dir = str_dup(params->dir)) || !(m->endpoint = str_dup(params->endpoint)) ||
         (params->token && !(m->token = str_dup(params->token)))) {

@@ -16,7 +16,7 @@ struct models {
     struct event_base *base;
     const struct config *config;
     char *dir, *endpoint, *token; /* owned; token NULL = none */
-    STAILQ_HEAD(, late) late;     /* models_late.c's: whole, and not judged; the first is at work */
+    TAILQ_HEAD(, late) late;      /* models_late.c's: whole, and not judged; the first is at work */
     struct admit *late_admit;
     struct event *late_timer;
 };

@@ -11,7 +11,7 @@
 #include "hive/models_internal.h"
 
 struct late {
-    STAILQ_ENTRY(late) link;
+    TAILQ_ENTRY(late) link;
     struct card *card;
 };
 
@@ -19,9 +19,9 @@ static void next(struct models *m);
 
 static void forget_first(struct models *m)
 {
-    struct late *l = STAILQ_FIRST(&m->late);
+    struct late *l = TAILQ_FIRST(&m->late);
 
-    STAILQ_REMOVE_HEAD(&m->late, link);
+    TAILQ_REMOVE(&m->late, l, link);
     card_free(l->card);
     free(l);
 }
@@ -29,7 +29,7 @@ static void forget_first(struct models *m)
 static void on_judged(void *arg, const struct api_error *e)
 {
     struct models *m = arg;
-    struct card *card = STAILQ_FIRST(&m->late)->card;
+    struct card *card = TAILQ_FIRST(&m->late)->card;
     struct err err = {0};
     bool there = card_is_complete(card); /* or it was removed meanwhile */
 
@@ -48,7 +48,7 @@ static void on_judged(void *arg, const struct api_error *e)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct models *m = arg;
-    struct card *card = STAILQ_FIRST(&m->late)->card;
+    struct card *card = TAILQ_FIRST(&m->late)->card;
     const struct admit_params params = {.base = m->base,
                                         .config = m->config,
                                         .models = m,
@@ -67,7 +67,7 @@ static void next(struct models *m)
 {
     static const struct timeval now = {0};
 
-    if (STAILQ_EMPTY(&m->late))
+    if (TAILQ_EMPTY(&m->late))
         return;
     if (!m->late_timer)
         m->late_timer = evtimer_new(m->base, on_timer, m);
@@ -78,7 +78,7 @@ static void next(struct models *m)
 void models_judge_late(struct models *m, struct card *card)
 {
     struct late *l = calloc(1, sizeof *l);
-    bool first = STAILQ_EMPTY(&m->late);
+    bool first = TAILQ_EMPTY(&m->late);
 
     if (!l) {
         log_warn("out of memory: %s is not judged, and not in the catalog", card->path);
@@ -86,7 +86,7 @@ void models_judge_late(struct models *m, struct card *card)
         return;
     }
     l->card = card;
-    STAILQ_INSERT_TAIL(&m->late, l, link);
+    TAILQ_INSERT_TAIL(&m->late, l, link);
     if (first)
         next(m);
 }
@@ -98,6 +98,6 @@ void models_late_stop(struct models *m)
     if (m->late_timer)
         event_free(m->late_timer);
     m->late_timer = NULL;
-    while (!STAILQ_EMPTY(&m->late))
+    while (!TAILQ_EMPTY(&m->late))
         forget_first(m);
 }
