@@ -253,8 +253,8 @@ static const struct asked commands[] = {
 
 static bool takes_json(const struct asked *a)
 {
-    return a->run != cmd_models_cancel && a->run != cmd_models_rm && a->run != cmd_workers_stop &&
-           a->run != cmd_logs;
+    return a->run != cmd_models_cancel && a->run != cmd_models_pull && a->run != cmd_models_rm &&
+           a->run != cmd_workers_stop && a->run != cmd_logs;
 }
 
 static int run(const struct asked *a, bool json)
@@ -316,8 +316,8 @@ static void check_json(const struct buf *printed)
 
 static void check_code(int rc)
 {
-    BUG_ON(rc != CLI_DONE && rc != CLI_ERROR && rc != CLI_INTERRUPTED);
-    BUG_ON(rc == CLI_ERROR && world.errors.len == 0 && world.out.len == 0);
+    BUG_ON(rc != CLI_DONE && rc != CLI_ERROR && rc != CLI_USAGE && rc != CLI_INTERRUPTED);
+    BUG_ON((rc == CLI_ERROR || rc == CLI_USAGE) && world.errors.len == 0 && world.out.len == 0);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
