@@ -100,12 +100,6 @@ void worker_move(struct worker *w, enum worker_event event)
     w->state = (enum worker_state)next;
 }
 
-enum board_state worker_board_state(const struct worker *w)
-{
-    return w->board ? (enum board_state)atomic_load_explicit(&w->board->state, memory_order_acquire)
-                    : BOARD_STARTING;
-}
-
 uint32_t workers_n_alive(const struct workers *ws)
 {
     const struct worker *w;
