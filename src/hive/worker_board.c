@@ -27,6 +27,15 @@ void worker_board_error(const struct worker *w, struct api_error *e)
                   text[0] ? text : "the worker failed without saying why");
 }
 
+int64_t worker_activity_ms(const struct worker *w, int64_t now)
+{
+    int64_t said = atomic_load(&w->board->last_activity_ms);
+
+    if (said < 0)
+        return 0;
+    return said < now ? said : now;
+}
+
 bool worker_is_unused(const struct worker *w)
 {
     const struct board *b = w->board;
@@ -43,7 +52,7 @@ bool worker_is_unused(const struct worker *w)
 bool worker_is_idle_too_long(const struct worker *w, int64_t now)
 {
     const struct board *b = w->board;
-    int64_t since = atomic_load(&b->last_activity_ms), limit = w->keep_alive_ms;
+    int64_t since = worker_activity_ms(w, now), limit = w->keep_alive_ms;
 
     if (limit < 0 || atomic_load(&b->slots_busy) || atomic_load(&b->queued))
         return false;

@@ -1,7 +1,6 @@
 /* worker_end.c - a worker's process has ended: why, what is kept of it, who is told. */
 #include <event2/event.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

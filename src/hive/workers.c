@@ -77,11 +77,6 @@ bool worker_is_alive(const struct worker *w)
     return w->state != WORKER_DEAD;
 }
 
-bool worker_takes_work(const struct worker *w)
-{
-    return w->state == WORKER_LOADING || w->state == WORKER_READY;
-}
-
 void worker_move(struct worker *w, enum worker_event event)
 {
     int next = worker_state_next(w->state, event);

@@ -124,6 +124,8 @@ void worker_release(struct worker *w);
 enum board_state worker_board_state(const struct worker *w);
 /* What a failed worker wrote on its board. */
 void worker_board_error(const struct worker *w, struct api_error *e);
+/* When it last did something, by its own word: never in the future. */
+int64_t worker_activity_ms(const struct worker *w, int64_t now);
 /* It was given to somebody who has not come to it yet. */
 bool worker_is_unused(const struct worker *w);
 /* It has had nothing to do for its keep-alive. */
