@@ -12,13 +12,16 @@
 
 #include "base/str.h"
 #include "exchange.h"
+#include "hive/gateway/anthropic.h"
 #include "hive/gateway/embed.h"
 #include "hive/gateway/model.h"
 #include "hive/hive.h"
 #include "hive/workers.h"
 #include "net/http_client.h"
 
-#define FORM_FEED '\f'
+#define FORM_FEED       '\f'
+#define LAST_OF_VECTORS 2 /* routes */
+#define COUNT           5
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -172,7 +175,19 @@ static void check_vectors(const json_t *reply, const json_t *answer)
         check_vector(data ? json_object_get(one, "embedding") : one, json_array_get(said, i));
 }
 
-static void check_reply(const struct http_exchange *x, bool vectors)
+static void check_good(unsigned route, const json_t *reply, const json_t *answer)
+{
+    const json_t *count = json_object_get(reply, "input_tokens");
+
+    if (route <= LAST_OF_VECTORS)
+        check_vectors(reply, answer);
+    else if (route == COUNT)
+        BUG_ON(!json_is_integer(count) || !json_equal(count, json_object_get(answer, "tokens")));
+    else
+        BUG_ON(!json_equal(reply, answer));
+}
+
+static void check_reply(const struct http_exchange *x, unsigned route)
 {
     json_t *reply = json_loadb(buf_str(&x->reply), x->reply.len, JSON_ALLOW_NUL, NULL);
     json_t *request = json_loadb(x->body, x->body_bytes, JSON_ALLOW_NUL, NULL);
@@ -184,14 +199,11 @@ static void check_reply(const struct http_exchange *x, bool vectors)
     if (x->status == 500 && worker.status == 200 &&
         strstr(buf_str(&x->reply), "the hive is out of memory"))
         BUG("an answer that makes no sense is no lack of memory: %.200s", buf_str(&x->reply));
-    if (worker.asked)
+    if (worker.asked && route != COUNT) /* whose question fuzz_dialects looks at */
         check_question(request);
     if (x->status == 200) {
         BUG_ON(!worker.asked || worker.status != 200 || !json_is_object(answer));
-        if (vectors)
-            check_vectors(reply, answer);
-        else
-            BUG_ON(!json_equal(reply, answer));
+        check_good(route, reply, answer);
     }
     json_decref(answer);
     json_decref(request);
@@ -201,7 +213,8 @@ static void check_reply(const struct http_exchange *x, bool vectors)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const routes[])(struct hive * h, struct http_exchange * x, const char *id) = {
-        embed_openai, embed_ollama, embed_ollama_old, embed_tokenize, embed_detokenize};
+        embed_openai,   embed_ollama,     embed_ollama_old,
+        embed_tokenize, embed_detokenize, anthropic_count};
     static struct hive hive;
     const uint8_t *end = size ? memchr(data + 1, FORM_FEED, size - 1) : NULL;
     struct http_exchange x;
@@ -220,7 +233,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     worker.n = (size_t)(data + size - end) - 2;
     exchange_begin(&x, body, (size_t)(end - data - 1));
     routes[route](&hive, &x, NULL);
-    check_reply(&x, route < 3);
+    check_reply(&x, route);
     exchange_done(&x);
     free(worker.asked);
     worker.asked = NULL;

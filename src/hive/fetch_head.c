@@ -6,7 +6,6 @@
  * (the SHA-256); the CDN behind it sends neither ETag nor Last-Modified.
  */
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -14,14 +13,28 @@
 
 #define RETRY_AFTER_MAX_S (FETCH_RETRY_MAX_MS / 1000)
 
+/* A size or place of a file: digits alone, and no more than a file can have. */
+static bool is_place(const char *text, size_t n, uint64_t *out)
+{
+    char digits[21];
+
+    if (n == 0 || n >= sizeof digits || strspn(text, "0123456789") < n)
+        return false;
+    memcpy(digits, text, n);
+    digits[n] = '\0';
+    return str_to_u64(digits, out) == 0 && *out <= INT64_MAX;
+}
+
 /* "bytes 5-9/10"; other forms leave has_range false. */
 static void take_range(struct fetch_answer *a, const char *value)
 {
-    unsigned long long first, last, total;
-    int used = 0;
+    const char *at = str_starts(value, "bytes ") ? value + 6 : "";
+    const char *dash = strchr(at, '-'), *slash = dash ? strchr(dash, '/') : NULL;
+    uint64_t first, last, total;
 
-    if (sscanf(value, "bytes %20llu-%20llu/%20llu%n", &first, &last, &total, &used) != 3 ||
-        value[used] || first > last || last >= total)
+    if (!slash || !is_place(at, (size_t)(dash - at), &first) ||
+        !is_place(dash + 1, (size_t)(slash - dash - 1), &last) ||
+        !is_place(slash + 1, strlen(slash + 1), &total) || first > last || last >= total)
         return;
     a->has_range = true;
     a->range_first = first;
@@ -63,7 +76,7 @@ void fetch_on_header(void *arg, int status, const char *name, const char *value)
     struct fetch_answer *a = &((struct stream *)arg)->answer;
     uint64_t n;
 
-    if (str_eq(name, "x-linked-size") && str_to_u64(value, &n) == 0) {
+    if (str_eq(name, "x-linked-size") && is_place(value, strlen(value), &n)) {
         a->has_linked_size = true;
         a->linked_size = n;
     } else if (str_eq(name, "x-linked-etag")) {
@@ -74,7 +87,8 @@ void fetch_on_header(void *arg, int status, const char *name, const char *value)
         str_copy(a->error_code, sizeof a->error_code, value);
     } else if (str_eq(name, "content-range") && status == 206) {
         take_range(a, value);
-    } else if (str_eq(name, "content-length") && status == 200 && str_to_u64(value, &n) == 0) {
+    } else if (str_eq(name, "content-length") && status == 200 &&
+               is_place(value, strlen(value), &n)) {
         a->has_length = true;
         a->length = n;
     } else if (str_eq(name, "retry-after") && str_to_u64(value, &n) == 0) {
