@@ -248,13 +248,14 @@ static const struct asked commands[] = {
     {cmd_logs, {"logs"}, false},
     {cmd_infer, {"infer", "--model", "hf:o/r:Q4_K_M", "--prompt", "x"}, false},
     {cmd_node_list, {"list"}, true},
+    {cmd_models_push, {"push", "hf:o/r:Q4_K_M"}, false},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
 static bool takes_json(const struct asked *a)
 {
-    return a->run != cmd_models_cancel && a->run != cmd_models_pull && a->run != cmd_models_rm &&
-           a->run != cmd_workers_stop && a->run != cmd_logs;
+    return a->run != cmd_models_cancel && a->run != cmd_models_pull && a->run != cmd_models_push &&
+           a->run != cmd_models_rm && a->run != cmd_workers_stop && a->run != cmd_logs;
 }
 
 static int run(const struct asked *a, bool json)
