@@ -38,11 +38,9 @@ static void check_local(const char *header)
         n = strcspn(host, "]");
         BUG_ON(n >= sizeof text || host[n] != ']');
         memcpy(text, host + 1, n - 1);
-        if (inet_pton(AF_INET6, text, &v6) == 1) {
-            BUG_ON(!IN6_IS_ADDR_LOOPBACK(&v6) && !IN6_IS_ADDR_V4MAPPED(&v6));
-            return;
-        }
-        host++, n--;
+        BUG_ON(inet_pton(AF_INET6, text, &v6) != 1);
+        BUG_ON(!IN6_IS_ADDR_LOOPBACK(&v6) && !IN6_IS_ADDR_V4MAPPED(&v6));
+        return;
     }
     if (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == n)
         return;

@@ -81,7 +81,7 @@ run_one() {
     esac
 }
 
-# Configures (once) and builds a folder: build_in FOLDER MESON-ARGUMENTS...
+# Configures (once) and builds a folder, or only BUILD_TARGET of it: build_in FOLDER MESON-ARGUMENTS...
 build_in() {
     local dir=$1
     shift
@@ -90,7 +90,7 @@ build_in() {
             { tail -n 30 "$logs/setup-$(basename "$dir").log"; return 1; }
     fi
     ninja -C "$dir" -t cleandead >/dev/null 2>&1 # programs that are no tests any more
-    ninja -C "$dir" >"$logs/build-$(basename "$dir").log" 2>&1 ||
+    ninja -C "$dir" ${BUILD_TARGET:-} >"$logs/build-$(basename "$dir").log" 2>&1 ||
         { grep -E 'error|warning|FAILED' -A 6 "$logs/build-$(basename "$dir").log" | head -n 60; return 1; }
 }
 
@@ -243,7 +243,7 @@ fuzz() {
         return
     fi
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 # else a finding is but a line in a log
-    CC=clang-14 built build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false \
+    BUILD_TARGET=fuzzers CC=clang-14 built build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false \
         -Dtests=false -Doptimization=1 $(kern_sets) || return
     n=$(find build-fuzz/fuzz -maxdepth 1 -name 'fuzz_*' -type f -executable | wc -l)
     seconds=${FUZZ_SECONDS:-$((FUZZ_TOTAL_SECONDS * JOBS / (n > 0 ? n : 1) + 1))}

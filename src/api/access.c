@@ -13,13 +13,11 @@
 #include "api/access_share.h"
 #include "api/keys.h"
 #include "base/path.h"
-#include "base/sha256.h"
 #include "base/str.h"
 #include "base/uuid.h"
 
 #define HOST_MAX     256
 #define KEY_FILE_MAX 1024
-#define BEARER       "Bearer "
 
 /* "x.localhost", but not "evil.example/.localhost": what is no name is no name of ours. */
 static bool ends_in_localhost(const char *name)
@@ -70,7 +68,8 @@ int access_split_host(const char *text, char *host, size_t host_size, int *port,
 
     if (text[0] == '[') {
         end = strchr(text, ']');
-        if (!end || (end[1] != '\0' && end[1] != ':'))
+        if (!end || (end[1] != '\0' && end[1] != ':') ||
+            !memchr(text, ':', (size_t)(end - text))) /* "[localhost]" is nobody's name */
             return err_set(err, ERR_INVALID, "'%.100s' is no [IPv6]:PORT", text);
         n = (size_t)(end - text) - 1;
         text++;
@@ -172,7 +171,7 @@ static bool is_right(const struct access *a, const char *path, const char *sent,
     if (a->keys)
         *entry = keys_find(a->keys, sent);
     if (a->share)
-        right |= access_share_opens(a->share, sent);
+        *entry = access_share_opens(a->share, sent) ? ACCESS_BY_SHARE : -1;
     if (a->link_key[0] && same_key(a->link_key, sent) && link_fits)
         *entry = ACCESS_BY_LINK;
     return right || *entry != -1;
@@ -188,56 +187,14 @@ int access_check(const struct access *a, const struct access_ask *ask, const cha
         return 0;
     if (is_open_route(ask->path) || (a->open_path && str_eq(a->open_path, ask->path)))
         return 0;
-    if (!ask->authorization || !str_starts_nocase(ask->authorization, BEARER)) {
+    if (!ask->authorization || !str_starts_nocase(ask->authorization, ACCESS_BEARER)) {
         api_error_set(e, API_MISSING_API_KEY, src, "This server asks for a key and none was sent.");
         return -1;
     }
-    if (is_right(a, ask->path, ask->authorization + strlen(BEARER), entry))
+    if (is_right(a, ask->path, ask->authorization + strlen(ACCESS_BEARER), entry))
         return 0;
     api_error_set(e, API_INVALID_API_KEY, src, "The key that was sent is not this server's.");
     return -1;
-}
-
-/* ---- on whose word ---- */
-
-static uint64_t number_of(const unsigned char hash[SHA256_BYTES])
-{
-    uint64_t n;
-
-    memcpy(&n, hash, sizeof n);
-    return n ? n : 1;
-}
-
-static bool lists(const struct keys *k, uint64_t asker)
-{
-    for (size_t i = 0; i < k->n; i++)
-        if (number_of(k->items[i].hash) == asker)
-            return true;
-    return false;
-}
-
-uint64_t access_asker(const struct access *a, const struct access_ask *ask)
-{
-    unsigned char hash[SHA256_BYTES];
-    const char *sent = ask->authorization;
-
-    if ((!a->keys && !a->share) || !sent || !str_starts_nocase(sent, BEARER))
-        return 0;
-    sent += strlen(BEARER);
-    sha256_of(sent, strlen(sent), hash);
-    return access_holds(a, number_of(hash)) ? number_of(hash) : 0;
-}
-
-bool access_holds(const struct access *a, uint64_t asker)
-{
-    struct keys shared;
-
-    if (asker == 0 || (a->keys && lists(a->keys, asker)))
-        return true;
-    if (!a->share)
-        return false;
-    access_share_list(a->share, &shared);
-    return lists(&shared, asker);
 }
 
 void access_make_key(char key[ACCESS_KEY_MAX + 1])

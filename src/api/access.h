@@ -17,7 +17,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "api/errors.h"
 #include "base/err.h"
@@ -26,7 +25,12 @@
 #define ACCESS_KEY_MIN   16 /* shortest key accepted from a file */
 #define ACCESS_KEY_MAX   256
 
-#define ACCESS_BY_LINK (-2) /* for access_check's *entry */
+#define ACCESS_BY_LINK  (-2) /* for access_check's *entry */
+#define ACCESS_BY_SHARE (-3)
+#define ACCESS_BEARER   "Bearer " /* before the key, in any case */
+
+/* What those are told whose request was let in and is ended now. */
+#define ACCESS_REVOKED_TEXT "The key under which this was asked was revoked."
 
 struct access_share;
 struct keys;
@@ -64,7 +68,7 @@ bool access_origin_allowed(const struct access *a, const char *origin);
 /*
  * May this request pass? 0, or -1 with *e as FORBIDDEN_HOST, MISSING_API_KEY or INVALID_API_KEY.
  * *entry becomes the index in a->keys of the key that was shown, ACCESS_BY_LINK for the link key,
- * else -1.
+ * ACCESS_BY_SHARE for one that a->share knows, else -1.
  */
 int access_check(const struct access *a, const struct access_ask *ask, const char *src, int *entry,
                  struct api_error *e);
@@ -72,12 +76,6 @@ int access_check(const struct access *a, const struct access_ask *ask, const cha
 /* The part of it that looks at Host and Origin. 0, or -1 with *e as FORBIDDEN_HOST. */
 int access_check_place(const struct access *a, const struct access_ask *ask, const char *src,
                        struct api_error *e);
-
-/* On whose word a request is let in that access_check lets pass: a number for the key of the hive's
- * list that was shown; 0 = that of no such key. */
-uint64_t access_asker(const struct access *a, const struct access_ask *ask);
-/* Is the key of that number still in the list? Of 0: true. */
-bool access_holds(const struct access *a, uint64_t asker);
 
 /* A fresh key of ACCESS_KEY_BYTES characters. */
 void access_make_key(char key[ACCESS_KEY_MAX + 1]);

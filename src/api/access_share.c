@@ -148,8 +148,7 @@ struct access_secrets access_share_secrets(const struct access_share *s)
                                    .private_key = s->certificate[0] ? s->private_key : NULL};
 }
 
-/* A copy of the list as it was at one moment; nothing when there was no such moment. */
-void access_share_list(const struct access_share *s, struct keys *out)
+bool access_share_keys(const struct access_share *s, struct keys *out)
 {
     for (int i = 0; i < READ_TRIES; i++) {
         uint32_t before = atomic_load(&s->changes), n = atomic_load(&s->n);
@@ -165,9 +164,10 @@ void access_share_list(const struct access_share *s, struct keys *out)
         }
         out->n = n;
         if (atomic_load(&s->changes) == before)
-            return;
+            return true;
     }
     out->n = 0;
+    return false;
 }
 
 uint32_t access_share_changes(const struct access_share *s)
@@ -179,6 +179,5 @@ bool access_share_opens(const struct access_share *s, const char *key)
 {
     struct keys now;
 
-    access_share_list(s, &now);
-    return keys_find(&now, key) >= 0;
+    return access_share_keys(s, &now) && keys_find(&now, key) >= 0;
 }

@@ -46,11 +46,14 @@ void access_share_detach(struct access_share *s); /* NULL is fine; both sides */
 
 /* The texts lie in the share. */
 struct access_secrets access_share_secrets(const struct access_share *s);
-/* The hashes of the hive's keys as they are at this moment; nothing else of *out is set. */
-void access_share_list(const struct access_share *s, struct keys *out);
-/* Another number whenever the list has changed. */
-uint32_t access_share_changes(const struct access_share *s);
 /* Is this key one of the hive's, now? */
 bool access_share_opens(const struct access_share *s, const char *key);
+/*
+ * The hashes of the list as it was at one moment, now; names are left out. False when there was no
+ * such moment: the hive is in the middle of a change.
+ */
+bool access_share_keys(const struct access_share *s, struct keys *out);
+/* Another number after each change. */
+uint32_t access_share_changes(const struct access_share *s);
 
 #endif

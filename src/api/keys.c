@@ -30,6 +30,30 @@ char *keys_print(const unsigned char hash[SHA256_BYTES], char dst[KEYS_PRINT_BYT
     return dst;
 }
 
+uint64_t keys_mark(const unsigned char hash[SHA256_BYTES])
+{
+    uint64_t mark;
+
+    memcpy(&mark, hash, sizeof mark);
+    return mark ? mark : 1;
+}
+
+uint64_t keys_mark_of(const char *key)
+{
+    unsigned char hash[SHA256_BYTES];
+
+    sha256_of(key, strlen(key), hash);
+    return keys_mark(hash);
+}
+
+bool keys_has_mark(const struct keys *k, uint64_t mark)
+{
+    for (size_t i = 0; i < k->n; i++)
+        if (keys_mark(k->items[i].hash) == mark)
+            return true;
+    return false;
+}
+
 int keys_find(const struct keys *k, const char *key)
 {
     unsigned char hash[SHA256_BYTES];

@@ -43,6 +43,11 @@ struct keys {
 /* The first digits of a key's hash; returns dst. */
 char *keys_print(const unsigned char hash[SHA256_BYTES], char dst[KEYS_PRINT_BYTES]);
 
+/* What stands for a key where its hash would be long: the first 64 bits of it, never 0. */
+uint64_t keys_mark(const unsigned char hash[SHA256_BYTES]);
+uint64_t keys_mark_of(const char *key);
+bool keys_has_mark(const struct keys *k, uint64_t mark);
+
 /* The entry that `key` opens, or -1. Looks at all of them, in a time that does not tell which. */
 int keys_find(const struct keys *k, const char *key);
 

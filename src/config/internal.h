@@ -6,7 +6,7 @@
 
 #include "config/config.h"
 
-#define CONFIG_N_OPTIONS 30
+#define CONFIG_N_OPTIONS 33
 
 #define CONFIG_ENV_NAME_MAX 64
 

@@ -25,7 +25,6 @@
 #include "hive/models.h"
 #include "hive/reaper.h"
 #include "hive/reply.h"
-#include "hive/security_log.h"
 #include "hive/task.h"
 #include "hive/workers.h"
 #include "net/http_client.h"
@@ -162,22 +161,6 @@ static void on_tls_failed(void *arg, const char *peer, const char *why)
     doors_tls_failed(&h->doors, peer, why);
 }
 
-static bool key_holds(void *arg, uint64_t asker)
-{
-    return access_holds(&((struct hive *)arg)->doors.access, asker);
-}
-
-static void on_revoked(void *arg)
-{
-    struct hive *h = arg;
-    uint32_t n = http_server_cut(h->server, key_holds, h);
-
-    if (n == 0)
-        return;
-    log_info("%u requests were cut off: their key was revoked", n);
-    security_log_event(h->doors.log, "requests_cut", json_pack("{s:I}", "times", (json_int_t)n));
-}
-
 static int listen_for_clients(struct hive *h, struct err *err)
 {
     struct http_server_params params = {.base = h->base,
@@ -195,6 +178,9 @@ static int listen_for_clients(struct hive *h, struct err *err)
     int rc;
 
     params.limits.body_max = HIVE_CHAT_MAX; /* less for most: routes_filter */
+    params.limits.head_timeout_ms = config_duration_ms(h->config, "hive", "head_timeout");
+    params.limits.body_timeout_ms = config_duration_ms(h->config, "hive", "body_timeout");
+    params.limits.write_timeout_ms = config_duration_ms(h->config, "hive", "write_timeout");
     rc = http_server_create(&params, &h->server, err);
     if (rc == ERR_BUSY) {
         size_t n = strlen(err->text);
@@ -205,8 +191,7 @@ static int listen_for_clients(struct hive *h, struct err *err)
     if (rc)
         return rc;
     h->addr.port = http_server_port(h->server);
-    h->doors.on_revoked = on_revoked;
-    h->doors.arg = h;
+    h->doors.server = h->server;
     return 0;
 }
 
@@ -389,6 +374,7 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
 
 static void take_apart(struct hive *h)
 {
+    h->doors.server = NULL;
     http_server_free(h->server); /* first: whoever waits is told to forget it */
     workers_free(h->workers);
     models_free(h->models);

@@ -221,12 +221,13 @@ static void note_forbidden(struct doors *d, const struct access_ask *ask, const 
                                  ask->origin ? security_text(ask->origin) : NULL));
 }
 
-int doors_check(struct doors *d, const struct access_ask *ask, const char *peer,
+int doors_check(struct doors *d, const struct access_ask *ask, const char *peer, uint64_t *pass,
                 struct api_error *e, int *retry_after_s)
 {
     int entry, rc = failed_keys_check(d->failed, &d->access, ask, peer, SRC, clock_ms(), &entry, e,
                                       retry_after_s);
 
+    *pass = rc == 0 && entry >= 0 ? keys_mark(d->keys.items[entry].hash) : 0;
     if (rc == 0) {
         if (entry >= 0)
             doors_note_use(d, &d->keys.items[entry]);

@@ -27,6 +27,7 @@
 struct access_share;
 struct event;
 struct event_base;
+struct http_server;
 struct security_log;
 
 struct doors {
@@ -41,9 +42,8 @@ struct doors {
     char pin[TLS_PIN_BYTES]; /* of the certificate; "" = none */
     struct failed_keys *failed;
     struct security_log *log;
-    void (*on_revoked)(void *arg); /* a key opens nothing any more; NULL = nobody is told */
-    void *arg;
-    struct event *watch; /* inotify on the home */
+    struct http_server *server; /* borrowed: whose requests end with their keys; NULL = none yet */
+    struct event *watch;        /* inotify on the home */
     int watch_fd;
     unsigned char used[KEYS_MAX][SHA256_BYTES]; /* keys seen since the start ... */
     int64_t used_s[KEYS_MAX], noted_ms;         /* ... and when last; when that was written */
@@ -58,7 +58,10 @@ int doors_open(struct doors *d, const struct config *config, const char *home, c
 int doors_watch(struct doors *d, struct event_base *base, struct err *err);
 void doors_close(struct doors *d); /* zeros are fine, with share_fd and watch_fd -1 */
 
-/* The files anew; what cannot be read leaves the list as it was, and is logged. */
+/*
+ * The files anew; what cannot be read leaves the list as it was, and is logged. What runs under a
+ * key that is gone ends (revoke.h).
+ */
 void doors_reload(struct doors *d);
 
 /* The door is open at this port: writes run/hive.json, logs it, and shows the pairing line. */
@@ -66,9 +69,9 @@ int doors_announce(struct doors *d, const struct config_addr *addr, struct err *
 
 /*
  * May this request pass? As access_check, with the rate limit before it (*retry_after_s > 0) and
- * the log behind it.
+ * the log behind it. *pass becomes the mark of the key that opened, 0 without one of the list.
  */
-int doors_check(struct doors *d, const struct access_ask *ask, const char *peer,
+int doors_check(struct doors *d, const struct access_ask *ask, const char *peer, uint64_t *pass,
                 struct api_error *e, int *retry_after_s);
 
 /* The same for a browser's question beforehand, which carries no key. */

@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/doors_internal.h"
+#include "hive/revoke.h"
 #include "hive/security_log.h"
 
 #define USED_FILE      "run/keys-used"
@@ -57,23 +58,36 @@ static bool has(const struct keys *k, const struct keys_entry *entry)
     return false;
 }
 
-/* An event for each key of `a` that is not in `b`; whether there was one. */
-static bool tell_difference(struct doors *d, const struct keys *a, const struct keys *b,
-                            const char *event)
+static void tell_created(struct doors *d, const struct keys_entry *key)
 {
     char print[KEYS_PRINT_BYTES];
-    bool any = false;
 
-    for (size_t i = 0; i < a->n; i++) {
-        if (has(b, &a->items[i]))
-            continue;
-        any = true;
-        keys_print(a->items[i].hash, print);
-        log_info("%s: %s (%s)", event, print, a->items[i].name);
-        security_log_event(d->log, event,
-                           json_pack("{s:s, s:s}", "key", print, "name", a->items[i].name));
-    }
-    return any;
+    keys_print(key->hash, print);
+    log_info("key_created: %s (%s)", print, key->name);
+    security_log_event(d->log, "key_created",
+                       json_pack("{s:s, s:s}", "key", print, "name", key->name));
+}
+
+/* What it let in ends with it. */
+static void end_revoked(struct doors *d, const struct keys_entry *key)
+{
+    uint32_t n = revoke_end(d->server, key->hash);
+    char print[KEYS_PRINT_BYTES];
+
+    keys_print(key->hash, print);
+    log_info("key_revoked: %s (%s); %u requests under it were ended", print, key->name, n);
+    security_log_event(
+        d->log, "key_revoked",
+        json_pack("{s:s, s:s, s:i}", "key", print, "name", key->name, "ended", (int)n));
+}
+
+/* For each key of `a` that is not in `b`. */
+static void each_missing(struct doors *d, const struct keys *a, const struct keys *b,
+                         void (*tell)(struct doors *, const struct keys_entry *))
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (!has(b, &a->items[i]))
+            tell(d, &a->items[i]);
 }
 
 void doors_reload(struct doors *d)
@@ -89,9 +103,8 @@ void doors_reload(struct doors *d)
     }
     d->keys = now;
     access_share_publish(d->share, &d->keys);
-    tell_difference(d, &now, &before, "key_created");
-    if (tell_difference(d, &before, &now, "key_revoked") && d->on_revoked)
-        d->on_revoked(d->arg);
+    each_missing(d, &now, &before, tell_created);
+    each_missing(d, &before, &now, end_revoked);
 }
 
 /* ---- following the files ---- */

@@ -111,6 +111,7 @@ bool routes_filter(struct http_exchange *x, void *arg)
     const struct access_ask ask = {http_path(x), http_header(x, "host"), http_header(x, "origin"),
                                    authorization_of(x, bearer)};
     struct api_error e;
+    uint64_t pass = 0;
     int retry_after_s = 0;
 
     if (shape == SHAPE_ANTHROPIC) /* where its clients look for it */
@@ -124,14 +125,12 @@ bool routes_filter(struct http_exchange *x, void *arg)
         api_error_set(&e, API_BODY_TOO_LARGE, REPLY_SRC,
                       "the request's body is over the %u bytes allowed at %.200s", HIVE_BODY_MAX,
                       http_path(x));
-    } else if (doors_check(&h->doors, &ask, http_peer(x), &e, &retry_after_s) == 0) {
-        http_set_asker(x, access_asker(&h->doors.access, &ask));
+    } else if (doors_check(&h->doors, &ask, http_peer(x), &pass, &e, &retry_after_s) == 0) {
+        http_set_pass(x, pass);
         cors_put(&h->doors.access, x);
         return true;
     }
     cors_put(&h->doors.access, x); /* a page may read why it was refused */
-    if (api_error_info(e.code)->status == 401)
-        http_add_header(x, "WWW-Authenticate", "Bearer");
     if (retry_after_s > 0) {
         snprintf(seconds, sizeof seconds, "%d", retry_after_s);
         http_add_header(x, "Retry-After", seconds);

@@ -27,7 +27,7 @@
 #include "hive/reply.h"
 #include "hive/workers_internal.h"
 
-#define ARGS_MAX    48
+#define ARGS_MAX    64
 #define ARG_NUM_MAX 24
 #define OOM_SCORE   500 /* when memory runs out, a worker goes before the hive does */
 
@@ -99,6 +99,9 @@ static void make_args(struct args *a, const struct worker *w, const char *progra
         put(a, "--chat-template", config_text(c, "hive", "chat_template"));
     put(a, "--prefix-cache", config_text(c, "hive", "prefix_cache"));
     put(a, "--queue-timeout", config_text(c, "hive", "queue_timeout"));
+    put(a, "--head-timeout", config_text(c, "hive", "head_timeout"));
+    put(a, "--body-timeout", config_text(c, "hive", "body_timeout"));
+    put(a, "--write-timeout", config_text(c, "hive", "write_timeout"));
     put(a, "--speculate", config_text(c, "hive", "speculate"));
     put(a, "--sandbox", config_text(c, "hive", "sandbox"));
     put(a, "--log-level", config_text(c, "hive", "log_level"));

@@ -122,9 +122,9 @@ void http_conn_cut_slow(struct http_conn *c)
         return;
     c->server->n_slow++;
     log_warn("%s reads too slowly and is cut off: %zu bytes wait for it; the limits are %zu bytes, "
-             "and %lld s without taking any",
+             "and %g s without taking any",
              c->peer, http_conn_unsent(c), limits->stream_pending_max,
-             (long long)(limits->write_timeout_ms / 1000));
+             (double)limits->write_timeout_ms / 1000);
     http_conn_break(c);
 }
 
@@ -219,7 +219,8 @@ static void push(struct http_conn *c)
 
 void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov)
 {
-    struct timeval tv = to_timeval(c->server->params.limits.write_timeout_ms);
+    int64_t patience = c->server->params.limits.write_timeout_ms;
+    struct timeval tv = to_timeval(patience);
     size_t sent;
 
     if (c->broken)
@@ -243,7 +244,7 @@ void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov)
     if (c->tls && !event_pending(c->ev_write, EV_WRITE, NULL))
         push(c);
     if (http_conn_unsent(c) > 0 && !event_pending(c->ev_write, EV_WRITE, NULL))
-        event_add(c->ev_write, tv.tv_sec || tv.tv_usec ? &tv : NULL);
+        event_add(c->ev_write, patience > 0 ? &tv : NULL);
 }
 
 void http_conn_answered(struct http_conn *c)

@@ -63,9 +63,14 @@ const char *http_peer(const struct http_exchange *x)
     return x->conn->peer;
 }
 
-void http_set_asker(struct http_exchange *x, uint64_t asker)
+void http_set_pass(struct http_exchange *x, uint64_t pass)
 {
-    x->asker = asker;
+    x->pass = pass;
+}
+
+bool http_is_cut(const struct http_exchange *x)
+{
+    return x->cut;
 }
 
 void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x, void *arg),

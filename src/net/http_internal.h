@@ -50,13 +50,14 @@ struct http_exchange {
     struct http_request req;
     char id[HTTP_REQUEST_ID_BYTES];
     struct buf headers; /* added by the handler */
-    uint64_t asker;     /* on whose word it was let in; 0 = nobody's */
     void *user;
     void (*gone)(struct http_exchange *x, void *arg);
     void *gone_arg;
     void (*drained)(struct http_exchange *x, void *arg);
     void *drained_arg;
+    uint64_t pass;  /* see http_set_pass */
     bool streaming; /* http_stream_begin was called */
+    bool cut;       /* by http_server_cut */
 };
 
 struct http_conn {

@@ -28,10 +28,10 @@ struct http_limits http_limits_default(void)
     return (struct http_limits){
         .body_max = 16u << 20,
         .connections_max = 4096,
-        .head_timeout_ms = 10000,
-        .body_timeout_ms = 30000,
+        .head_timeout_ms = HTTP_HEAD_TIMEOUT_MS,
+        .body_timeout_ms = HTTP_BODY_TIMEOUT_MS,
         .idle_timeout_ms = 75000,
-        .write_timeout_ms = 60000,
+        .write_timeout_ms = HTTP_WRITE_TIMEOUT_MS,
         .stream_pending_max = 1u << 20,
     };
 }
@@ -309,19 +309,6 @@ void http_server_drain(struct http_server *s)
         if (http_conn_is_idle(c))
             http_conn_break(c);
     }
-}
-
-uint32_t http_server_cut(struct http_server *s, bool (*holds)(void *arg, uint64_t asker), void *arg)
-{
-    uint32_t n = 0;
-
-    for (struct http_conn *c = s->conns; c; c = c->next) {
-        if (!c->x || !c->x->asker || c->broken || holds(arg, c->x->asker))
-            continue;
-        http_conn_break(c); /* runs nothing of it now */
-        n++;
-    }
-    return n;
 }
 
 uint64_t http_server_n_slow(const struct http_server *s)

@@ -39,10 +39,14 @@ struct http_exchange; /* one request and its answer */
 #define HTTP_HEAD_MAX         (32u << 10)
 #define HTTP_HEADERS_MAX      100
 #define HTTP_REQUEST_ID_BYTES 37
+#define HTTP_HEAD_TIMEOUT_MS  10000
+#define HTTP_BODY_TIMEOUT_MS  30000
+#define HTTP_WRITE_TIMEOUT_MS 60000
 
 struct http_limits {
     size_t body_max;          /* bytes of a request's body */
     uint32_t connections_max; /* taken, one of the address that has most makes room for another */
+    /* Times, in ms; 0 or less = no limit. */
     int64_t head_timeout_ms;  /* from the first byte (or accept) to a whole head */
     int64_t body_timeout_ms;  /* from the head to a whole body */
     int64_t idle_timeout_ms;  /* a kept-alive connection between requests */
@@ -100,16 +104,27 @@ int http_server_create(const struct http_server_params *params, struct http_serv
                        struct err *err);
 void http_server_free(struct http_server *s);
 
+/*
+ * Ends requests from outside, each by the pass that let it in (http_set_pass): those for which
+ * `is_over` says so, from the moment the filter has let them in until they are answered whole.
+ */
+struct http_cut {
+    bool (*is_over)(void *arg, uint64_t pass);
+    /* Must answer at once: a stream that has begun (http_stream_begun) gets its last bytes. */
+    void (*farewell)(struct http_exchange *x, void *arg);
+    void *arg;
+};
+/*
+ * on_gone is called first: a handler that finds http_is_cut may answer `x` there by itself, and
+ * `farewell` is for those that have not. Returns how many requests were ended. In the loop's
+ * thread, but not from within the handler of a request that has a pass.
+ */
+uint32_t http_server_cut(struct http_server *s, const struct http_cut *cut);
+
 uint16_t http_server_port(const struct http_server *s);
 
 /* Accepts no more, closes idle connections; requests under way are answered, then closed. */
 void http_server_drain(struct http_server *s);
-/*
- * Ends the connections whose request was let in on a word (http_set_asker) that holds no more, as
- * if their clients had left: on_gone comes from the loop, not from within. Returns how many.
- */
-uint32_t http_server_cut(struct http_server *s, bool (*holds)(void *arg, uint64_t asker),
-                         void *arg);
 /* Exchanges the handler has not answered, and answers the kernel has not wholly taken. */
 uint32_t http_server_n_active(const struct http_server *s);
 /* Connections cut because their clients read too slowly: by bytes or by time (http_limits). */
@@ -132,11 +147,13 @@ const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:53210" */
  */
 int http_limit_body(struct http_exchange *x, size_t n);
 
-/* For `filter`: on whose word the request is let in, a number of the caller's; 0 = nobody's. */
-void http_set_asker(struct http_exchange *x, uint64_t asker);
+/* For `filter`: by what right the request passes, a number of the owner's; 0 = none. */
+void http_set_pass(struct http_exchange *x, uint64_t pass);
+bool http_is_cut(const struct http_exchange *x); /* on_gone is called by http_server_cut */
 
-/* Called once if the client leaves, or the server ends, before the answer was complete. Setting it
- * replaces the previous one; NULL takes it away. After it was called `x` is no more. */
+/* Called once if the client leaves, the request is cut, or the server ends, before the answer was
+ * complete. Setting it replaces the previous one; NULL takes it away. After it was called `x` is no
+ * more. */
 void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x, void *arg),
                   void *arg);
 /*

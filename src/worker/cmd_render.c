@@ -1,7 +1,7 @@
 /*
  * cmd_render.c - "render": a chat template with JSON variables from stdin, as text on stdout. The
  * template is a file of its own, or the one that a model's file carries (whether or not the model
- * could be run here).
+ * could be run here). Templates are programs of strangers: they run in the sandbox.
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -16,27 +16,59 @@
 #define VARIABLES_MAX_BYTES (64u << 20)
 #define INSPECT_MAX_BYTES   (8u << 20)
 
-/* The template in a GGUF file; free() it. */
-static int template_of_model(const char *path, char **text, struct err *err)
+struct render {
+    const char *file, *model, *sandbox; /* the options */
+    int64_t now;                        /* seconds since 1970; 0 = the present moment */
+    struct tm local;                    /* that moment in the zone of this machine */
+    char *text;                         /* the template */
+    size_t n_bytes;
+    json_t *vars;
+};
+
+/* The template in what `inspect` tells of a model. */
+static int take_template(struct render *r, const struct buf *told, struct err *err)
 {
     json_error_t where;
-    json_t *told = NULL, *value;
-    struct buf out;
+    json_t *root = json_loadb(buf_str(told), told->len, 0, &where);
+    const char *text = json_string_value(json_object_get(root, "chat_template"));
+    int rc = 0;
+
+    if (!text)
+        rc = err_set(err, ERR_NOT_FOUND, "'%s' has no chat template", r->model);
+    else if (!(r->text = str_dup(text)))
+        rc = err_no_memory(err, strlen(text), "the template");
+    else
+        r->n_bytes = strlen(text);
+    json_decref(root);
+    return rc;
+}
+
+static int template_of_model(struct render *r, struct err *err)
+{
+    struct gguf_files *files;
+    struct buf told;
+    int rc = command_open_files(r->model, r->sandbox, NULL, &files, err);
+
+    if (rc)
+        return rc;
+    buf_init(&told, INSPECT_MAX_BYTES);
+    rc = engine_inspect_files(files, &told, err);
+    engine_files_close(files);
+    if (!rc)
+        rc = take_template(r, &told, err);
+    buf_done(&told);
+    return rc;
+}
+
+/* Behind it the process is in the sandbox. */
+static int read_template(struct render *r, struct err *err)
+{
     int rc;
 
-    buf_init(&out, INSPECT_MAX_BYTES);
-    rc = engine_inspect(path, &out, err);
-    if (!rc) {
-        told = json_loadb(buf_str(&out), out.len, 0, &where);
-        value = json_object_get(told, "chat_template");
-        if (!json_is_string(value))
-            rc = err_set(err, ERR_NOT_FOUND, "'%s' has no chat template", path);
-        else if (!(*text = str_dup(json_string_value(value))))
-            rc = err_no_memory(err, json_string_length(value), "the template");
-    }
-    json_decref(told);
-    buf_done(&out);
-    return rc;
+    if (r->model)
+        return template_of_model(r, err);
+    rc = path_read_file(r->file, JINJA_MAX_TEMPLATE_BYTES, &r->text, &r->n_bytes, err);
+    return rc ? rc : command_enclose(r->sandbox, NULL, err);
 }
 
 static int read_variables(json_t **vars, struct err *err)
@@ -59,68 +91,59 @@ static int read_variables(json_t **vars, struct err *err)
     return rc;
 }
 
-/* `now` 0 is the present moment, in the zone of this machine. */
-static int render(const char *text, size_t n_bytes, const json_t *vars, int64_t now,
-                  struct buf *out, struct err *err)
+static int render(const struct render *r, struct buf *out, struct err *err)
 {
     struct jinja_program *program;
     struct jinja_options options;
-    time_t present = (time_t)(clock_unix_ms() / 1000);
-    int rc = jinja_compile(text, n_bytes, &program, err);
+    int rc = jinja_compile(r->text, r->n_bytes, &program, err);
 
     if (rc)
         return rc;
-    jinja_options_init(&options, now);
-    if (now == 0)
-        localtime_r(&present, &options.now);
-    rc = jinja_render(program, vars, &options, out, err);
+    jinja_options_init(&options, r->now);
+    if (r->now == 0)
+        options.now = r->local;
+    rc = jinja_render(program, r->vars, &options, out, err);
     jinja_free(program);
     return rc;
 }
 
-static int read_template(const char *file, const char *model, char **text, size_t *n_bytes,
-                         struct err *err)
+static int run(struct render *r, struct err *err)
 {
+    time_t present = (time_t)(clock_unix_ms() / 1000);
+    struct buf out;
     int rc;
 
-    if (file)
-        return path_read_file(file, JINJA_MAX_TEMPLATE_BYTES, text, n_bytes, err);
-    rc = template_of_model(model, text, err);
-    *n_bytes = rc ? 0 : strlen(*text);
+    localtime_r(&present, &r->local); /* the zone is a file */
+    buf_init(&out, JINJA_MAX_OUTPUT_BYTES);
+    rc = read_template(r, err);
+    if (!rc)
+        rc = read_variables(&r->vars, err);
+    if (!rc)
+        rc = render(r, &out, err);
+    if (!rc)
+        rc = command_write(buf_str(&out), out.len, err);
+    buf_done(&out);
+    free(r->text);
+    json_decref(r->vars);
     return rc;
 }
 
 int cmd_render(const struct cli_command *self, int argc, char **argv)
 {
-    const char *file = NULL, *model = NULL;
-    int64_t now = 0;
+    struct render r = {0};
     const struct cli_opt opts[] = {
-        {"template", 0, CLI_STR, &file, 0, 0, "FILE", "a file with a Jinja template", NULL},
-        {"model", 'm', CLI_STR, &model, 0, 0, "FILE", "a GGUF file with a template in it", NULL},
-        {"now", 0, CLI_INT, &now, 1, 1e11, "SECONDS", "the moment strftime_now shows, since 1970",
+        {"template", 0, CLI_STR, &r.file, 0, 0, "FILE", "a file with a Jinja template", NULL},
+        {"model", 'm', CLI_STR, &r.model, 0, 0, "FILE", "a GGUF file with a template in it", NULL},
+        {"now", 0, CLI_INT, &r.now, 1, 1e11, "SECONDS", "the moment strftime_now shows, since 1970",
          NULL},
+        COMMAND_SANDBOX_OPT(&r.sandbox),
         {0}};
     struct err err = {0};
-    json_t *vars = NULL;
-    char *text = NULL;
-    size_t n_bytes = 0;
-    struct buf out;
     int rc = cli_parse(WORKER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
 
     if (rc != CLI_GO)
         return rc;
-    if (!file == !model)
+    if (!r.file == !r.model)
         return command_usage(self, "--template FILE or --model FILE is needed");
-    buf_init(&out, JINJA_MAX_OUTPUT_BYTES);
-    rc = read_template(file, model, &text, &n_bytes, &err);
-    if (!rc)
-        rc = read_variables(&vars, &err);
-    if (!rc)
-        rc = render(text, n_bytes, vars, now, &out, &err);
-    if (!rc)
-        rc = command_write(buf_str(&out), out.len, &err);
-    buf_done(&out);
-    free(text);
-    json_decref(vars);
-    return rc ? command_fail(&err) : CLI_DONE;
+    return run(&r, &err) ? command_fail(&err) : CLI_DONE;
 }

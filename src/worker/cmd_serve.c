@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/uuid.h"
+#include "net/http_server.h"
 #include "worker/commands.h"
 #include "worker/lifecycle.h"
 #include "worker/queue_limit.h"
@@ -24,11 +25,12 @@
 
 struct words {
     const char *model, *model_ref, *worker_id, *addr, *hive_url, *public_url, *backend, *kernels,
-        *prefix_cache, *speculate, *kv_type, *log_level, *chat_template, *sandbox;
+        *prefix_cache, *speculate, *kv_type, *log_level, *chat_template, *sandbox, *tls, *tls_cert,
+        *tls_key;
     enum engine_kv kv;         /* what kv_type means */
     enum sandbox_mode enclose; /* what sandbox means */
     int64_t listen_fd, lease_fd, board_fd, access_fd, device, slots, ctx, threads, queue,
-        queue_timeout;
+        queue_timeout, head_timeout, body_timeout, write_timeout;
     bool in_place;
 };
 
@@ -37,6 +39,7 @@ static const struct words default_words = {
     .backend = "auto",
     .prefix_cache = "on",
     .speculate = "auto",
+    .tls = "auto",
     .log_level = "info",
     .listen_fd = -1,
     .lease_fd = -1,
@@ -45,6 +48,9 @@ static const struct words default_words = {
     .slots = DEFAULT_SLOTS,
     .queue = -1,
     .queue_timeout = QUEUE_LIMIT_DEFAULT_S * 1000,
+    .head_timeout = HTTP_HEAD_TIMEOUT_MS,
+    .body_timeout = HTTP_BODY_TIMEOUT_MS,
+    .write_timeout = HTTP_WRITE_TIMEOUT_MS,
 };
 
 static int parse(const struct cli_command *self, int argc, char **argv, struct words *w)
@@ -53,6 +59,12 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
         {"model", 'm', CLI_STR, &w->model, 0, 0, "FILE", "the GGUF file (needed)", NULL},
         {"addr", 'a', CLI_STR, &w->addr, 0, 0, "HOST:PORT",
          "default " DEFAULT_ADDR "; port 0 = any free one", NULL},
+        {"tls-cert", 0, CLI_STR, &w->tls_cert, 0, 0, "FILE",
+         "https with this certificate (PEM, with those behind it) ...", NULL},
+        {"tls-key", 0, CLI_STR, &w->tls_key, 0, 0, "FILE", "... and its private key (mode 0600)",
+         NULL},
+        {"tls", 0, CLI_STR, &w->tls, 0, 0, "auto|off",
+         "off = plain http also where other machines reach it (default auto)", NULL},
         {"slots", 0, CLI_INT, &w->slots, 1, ENGINE_MAX_SLOTS, "N",
          "sequences decoded at once; default 4", NULL},
         {"ctx", 'c', CLI_INT, &w->ctx, 1, INT32_MAX, "N",
@@ -68,6 +80,12 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
          "requests that may wait (default: 4 a slot, at least 16)", NULL},
         {"queue-timeout", 0, CLI_DURATION, &w->queue_timeout, 0, 0, "TIME",
          "how long one may wait for a slot (default 60s); -1 = for ever", NULL},
+        {"head-timeout", 0, CLI_DURATION, &w->head_timeout, 0, 0, "TIME",
+         "how long a request's head may take (default 10s); -1 = for ever", NULL},
+        {"body-timeout", 0, CLI_DURATION, &w->body_timeout, 0, 0, "TIME",
+         "how long its body may take (default 30s); -1 = for ever", NULL},
+        {"write-timeout", 0, CLI_DURATION, &w->write_timeout, 0, 0, "TIME",
+         "a client that takes nothing for so long is cut off (default 60s); -1 = never", NULL},
         {"prefix-cache", 0, CLI_STR, &w->prefix_cache, 0, 0, "on|off",
          "keep what was computed for prompts that begin the same (default on)", NULL},
         {"speculate", 0, CLI_STR, &w->speculate, 0, 0, "auto|off",
@@ -121,6 +139,9 @@ static struct serve_options options_of(const struct words *w)
         .chat_template = w->chat_template,
         .model_ref = w->model_ref ? w->model_ref : path_base(w->model),
         .worker_id = w->worker_id,
+        .tls_cert = w->tls_cert,
+        .tls_key = w->tls_key,
+        .plain_http = str_eq(w->tls, "off"),
         .listen_fd = (int)w->listen_fd,
         .lease_fd = (int)w->lease_fd,
         .board_fd = (int)w->board_fd,
@@ -130,6 +151,9 @@ static struct serve_options options_of(const struct words *w)
         .device = w->device,
         .queue_max = (uint32_t)queue,
         .queue_limit_ms = w->queue_timeout,
+        .head_timeout_ms = w->head_timeout,
+        .body_timeout_ms = w->body_timeout,
+        .write_timeout_ms = w->write_timeout,
         .guess = str_eq(w->speculate, "auto"),
         .sandbox = w->enclose,
         .engine = {.n_slots = (uint32_t)w->slots,
@@ -173,6 +197,12 @@ int cmd_serve(const struct cli_command *self, int argc, char **argv)
         return command_usage(self, "--model FILE is needed");
     if (log_level_from(w.log_level, &level))
         return command_usage(self, "--log-level is debug, info, warn, error or silent");
+    if (!str_eq(w.tls, "auto") && !str_eq(w.tls, "off"))
+        return command_usage(self, "--tls is auto or off");
+    if (!w.tls_cert != !w.tls_key)
+        return command_usage(self, "--tls-cert and --tls-key belong together");
+    if (w.tls_cert && w.access_fd >= 0)
+        return command_usage(self, "--tls-cert is the hive's, with --access-fd");
     if (!str_eq(w.prefix_cache, "on") && !str_eq(w.prefix_cache, "off"))
         return command_usage(self, "--prefix-cache is on or off");
     if (!str_eq(w.speculate, "auto") && !str_eq(w.speculate, "off"))

@@ -43,10 +43,13 @@ int command_parse_ids(const char *text, int32_t **ids, size_t *n_ids, struct err
 /* Looks up what libraries would open files for later: CPUs, the time zone, random bytes. */
 void command_look_around(void);
 
+/* Enters the sandbox ("auto", "off", "required"; NULL = auto) with the limits of `rules` (NULL =
+ * none).
+ */
+int command_enclose(const char *sandbox, const struct sandbox_rules *rules, struct err *err);
 /*
- * For commands without a server: opens a model's files, enters the sandbox ("auto", "off",
- * "required"; NULL = auto) with the limits of `rules` (NULL = none), and only then lets them be
- * read. Close them with engine_files_close; *out is NULL on failure.
+ * For commands without a server: opens a model's files, enters the sandbox, and only then lets them
+ * be read. Close them with engine_files_close; *out is NULL on failure.
  */
 int command_open_files(const char *model_path, const char *sandbox,
                        const struct sandbox_rules *rules, struct gguf_files **out, struct err *err);

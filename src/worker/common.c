@@ -56,20 +56,28 @@ void command_look_around(void)
     engine_usable_cpus();
 }
 
-int command_open_files(const char *model_path, const char *sandbox,
-                       const struct sandbox_rules *given, struct gguf_files **out, struct err *err)
+int command_enclose(const char *sandbox, const struct sandbox_rules *given, struct err *err)
 {
     struct sandbox_rules rules = given ? *given : (struct sandbox_rules){0};
     struct sandbox_level level;
     int rc = sandbox_mode_from(sandbox, &rules.mode, err);
 
-    *out = NULL;
-    if (!rc)
-        rc = engine_files_open(model_path, out, err);
     if (rc)
         return rc;
     command_look_around();
-    rc = sandbox_enter(&rules, &level, err);
+    return sandbox_enter(&rules, &level, err);
+}
+
+int command_open_files(const char *model_path, const char *sandbox,
+                       const struct sandbox_rules *rules, struct gguf_files **out, struct err *err)
+{
+    int rc = engine_files_open(model_path, out, err);
+
+    if (rc) {
+        *out = NULL;
+        return rc;
+    }
+    rc = command_enclose(sandbox, rules, err);
     if (rc) {
         engine_files_close(*out);
         *out = NULL;

@@ -2,25 +2,37 @@
 #include "worker/entrance.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <event2/event.h>
 
 #include "api/access_share.h"
 #include "api/failed_keys.h"
+#include "api/inference.h"
+#include "api/keys.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
 #include "net/tls.h"
 #include "worker/answer.h"
 
+#define EVENT_MAX 4096
+
 struct entrance {
     struct access_share *share; /* NULL: nothing was inherited */
-    uint32_t changes;           /* of the share, as last looked at */
     struct failed_keys *failed;
     const struct tls *tls; /* NULL: plain HTTP */
     struct tls_server *tls_server;
     char pin[TLS_PIN_BYTES];
+    struct event *look; /* NULL until keys are followed */
+    struct http_server *http;
+    uint32_t changes; /* of the share, when it was last looked at */
 };
 
 static int take_tls(struct entrance *e, const struct access_secrets *s, struct err *err)
@@ -50,6 +62,37 @@ static int take_share(struct entrance *e, int fd, struct access *a, struct err *
     return secrets.certificate ? take_tls(e, &secrets, err) : 0;
 }
 
+static int read_pem(const char *path, bool is_private, char **out, struct err *err)
+{
+    struct stat st;
+    size_t n;
+
+    if (is_private && stat(path, &st) == 0 && (st.st_mode & 077))
+        return err_set(err, ERR_DENIED,
+                       "the private key %s can be read by others (mode %03o): run `chmod 600 %s` "
+                       "first",
+                       path, (unsigned)st.st_mode & 0777, path);
+    return path_read_file(path, ACCESS_SHARE_PEM_MAX, out, &n, err);
+}
+
+int entrance_show(struct entrance *e, const char *cert_path, const char *key_path, struct err *err)
+{
+    char *cert = NULL, *key = NULL;
+    int rc = read_pem(key_path, true, &key, err);
+
+    if (rc == 0)
+        rc = read_pem(cert_path, false, &cert, err);
+    if (rc == 0)
+        rc = take_tls(e, &(struct access_secrets){.certificate = cert, .private_key = key}, err);
+    if (rc)
+        err_prefix(err, "https cannot be spoken (--tls off does without)");
+    if (key)
+        explicit_bzero(key, strlen(key));
+    free(key);
+    free(cert);
+    return rc;
+}
+
 int entrance_create(int access_fd, struct access *a, struct entrance **out, struct err *err)
 {
     struct entrance *e = calloc(1, sizeof *e);
@@ -72,6 +115,8 @@ void entrance_free(struct entrance *e)
 {
     if (!e)
         return;
+    if (e->look)
+        event_free(e->look);
     if (e->tls)
         e->tls->server_free(e->tls_server);
     failed_keys_free(e->failed);
@@ -92,7 +137,7 @@ bool entrance_tls(const struct entrance *e)
 
 int entrance_trust(const struct entrance *e, struct http_client *c, struct err *err)
 {
-    if (!e->tls)
+    if (!e->share || !e->tls) /* a certificate of one's own says nothing of a hive */
         return 0;
     http_client_use_tls(c, e->tls);
     return http_client_set_pin(c, e->pin, err);
@@ -101,23 +146,6 @@ int entrance_trust(const struct entrance *e, struct http_client *c, struct err *
 const char *entrance_link_key(const struct entrance *e)
 {
     return e->share ? access_share_secrets(e->share).link_key : "";
-}
-
-static bool holds(void *arg, uint64_t asker)
-{
-    return access_holds(arg, asker);
-}
-
-void entrance_cut_revoked(struct entrance *e, const struct access *a, struct http_server *http)
-{
-    uint32_t changes = a->share ? access_share_changes(a->share) : e->changes, n;
-
-    if (changes == e->changes)
-        return;
-    e->changes = changes;
-    n = http_server_cut(http, holds, (void *)(uintptr_t)a);
-    if (n > 0)
-        log_info("%u requests were cut off: their key was revoked", n);
 }
 
 static void note_failure(struct entrance *e, const char *peer)
@@ -129,6 +157,85 @@ static void note_failure(struct entrance *e, const char *peer)
         log_warn("wrong keys from %s (%llu)", failed_keys_who(peer, who), (unsigned long long)n);
 }
 
+/* ---- keys that are gone ---- */
+
+static void farewell(struct http_exchange *x, void *arg)
+{
+    struct api_error e;
+    struct buf text;
+
+    (void)arg;
+    api_error_set(&e, API_INVALID_API_KEY, ANSWER_SRC, ACCESS_REVOKED_TEXT);
+    if (!http_stream_begun(x)) {
+        http_add_header(x, "WWW-Authenticate", "Bearer");
+        answer_error(x, &e);
+        return;
+    }
+    buf_init(&text, EVENT_MAX);
+    buf_puts(&text, "data: ");
+    if (str_eq(http_path(x), "/v1/loading/progress"))
+        buf_printf(&text, "{\"stage\":\"error\",\"code\":\"%s\",\"message\":\"%s\"}",
+                   api_error_info(e.code)->code, e.message);
+    else
+        inference_event_error(&text, &e);
+    buf_puts(&text, "\n\ndata: [DONE]\n\n");
+    http_stream_put(x, buf_str(&text), text.len);
+    buf_done(&text);
+    http_stream_end(x);
+}
+
+/* What a look finds. */
+struct look {
+    struct keys now;
+    bool changed; /* `now` holds */
+    unsigned n;   /* requests under a key of the hive's */
+};
+
+static bool is_over(void *arg, uint64_t pass)
+{
+    struct look *look = arg;
+
+    look->n++;
+    return look->changed && !keys_has_mark(&look->now, pass);
+}
+
+static void look_on(struct entrance *e)
+{
+    const struct timeval soon = {.tv_usec = ENTRANCE_LOOK_MS * 1000};
+
+    if (e->look && !event_pending(e->look, EV_TIMEOUT, NULL))
+        event_add(e->look, &soon);
+}
+
+/* A change that is under way is seen by the next look. */
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    struct entrance *e = arg;
+    uint32_t changes = access_share_changes(e->share), n;
+    struct look look = {.n = 0};
+    const struct http_cut cut = {is_over, farewell, &look};
+
+    (void)fd, (void)what;
+    look.changed = changes != e->changes && access_share_keys(e->share, &look.now);
+    if (look.changed)
+        e->changes = changes;
+    n = http_server_cut(e->http, &cut);
+    if (n)
+        log_info("%u requests were ended: their keys were revoked", n);
+    if (look.n > n)
+        look_on(e);
+}
+
+int entrance_follow(struct entrance *e, struct event_base *base, struct http_server *http,
+                    struct err *err)
+{
+    if (!e->share)
+        return 0;
+    e->http = http;
+    e->look = evtimer_new(base, on_look, e);
+    return e->look ? 0 : err_no_memory(err, 128, "following changes of the keys");
+}
+
 int entrance_check(struct entrance *e, const struct access *a, struct http_exchange *x,
                    struct api_error *error, int *wait_s)
 {
@@ -137,9 +244,11 @@ int entrance_check(struct entrance *e, const struct access *a, struct http_excha
     int entry, rc = failed_keys_check(e->failed, a, &ask, http_peer(x), ANSWER_SRC, clock_ms(),
                                       &entry, error, wait_s);
 
-    if (rc == 0)
-        http_set_asker(x, access_asker(a, &ask));
     if (rc && error->code == API_INVALID_API_KEY)
         note_failure(e, http_peer(x));
+    if (rc == 0 && entry == ACCESS_BY_SHARE) {
+        http_set_pass(x, keys_mark_of(ask.authorization + strlen(ACCESS_BEARER)));
+        look_on(e);
+    }
     return rc;
 }

@@ -66,7 +66,6 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd, (void)what;
     atomic_store(&s->board->steps, scheduler_steps(s->scheduler));
-    entrance_cut_revoked(s->entrance, &s->access, s->http);
 }
 
 void server_jobs_changed(struct server *s)
@@ -222,6 +221,21 @@ static int take_key(struct server *s, struct err *err)
     return 0;
 }
 
+/* Beyond loopback a worker without a hive speaks https, unless it was told not to. */
+static int check_plain(const struct server *s, struct err *err)
+{
+    if (s->access.loopback_only || s->o.access_fd >= 0 || entrance_tls(s->entrance))
+        return 0;
+    if (!s->o.plain_http)
+        return err_set(err, ERR_DENIED,
+                       "other machines can reach %s, and without https keys and prompts cross the "
+                       "network in the clear: give --tls-cert FILE and --tls-key FILE, say --tls "
+                       "off, or listen on 127.0.0.1",
+                       s->host);
+    log_warn("--tls is off: keys and prompts cross the network in the clear");
+    return 0;
+}
+
 static int listen_for_clients(struct server *s, struct err *err)
 {
     struct http_server_params params = {
@@ -238,6 +252,11 @@ static int listen_for_clients(struct server *s, struct err *err)
     };
     int rc = entrance_create(s->o.access_fd, &s->access, &s->entrance, err);
 
+    params.limits.head_timeout_ms = s->o.head_timeout_ms;
+    params.limits.body_timeout_ms = s->o.body_timeout_ms;
+    params.limits.write_timeout_ms = s->o.write_timeout_ms;
+    if (rc == 0 && s->o.tls_cert && !s->o.plain_http)
+        rc = entrance_show(s->entrance, s->o.tls_cert, s->o.tls_key, err);
     if (rc == 0)
         entrance_put(s->entrance, &params);
     if (rc == 0 && s->o.listen_fd > 0)
@@ -250,7 +269,10 @@ static int listen_for_clients(struct server *s, struct err *err)
         return rc;
     s->access.loopback_only = access_is_loopback(s->host);
     make_url(s);
-    return take_key(s, err);
+    rc = entrance_follow(s->entrance, s->base, s->http, err);
+    if (rc == 0)
+        rc = take_key(s, err);
+    return rc ? rc : check_plain(s, err);
 }
 
 /* ---- life ---------------------------------------------------------------- */

@@ -47,14 +47,17 @@ struct serve_options {
     const char *chat_template; /* a file, or NULL */
     const char *model_ref;     /* what the model is called in answers */
     const char *worker_id;
-    const char *host; /* a literal address, or NULL with listen_fd */
+    const char *host;               /* a literal address, or NULL with listen_fd */
+    const char *tls_cert, *tls_key; /* PEM files; NULL = none */
+    bool plain_http;                /* also where others reach it: so told */
     int port;
     int listen_fd, lease_fd, board_fd, access_fd; /* -1 = none */
     const char *hive_url, *public_url;            /* may be NULL */
     int64_t device;
     uint32_t queue_max;
-    int64_t queue_limit_ms; /* as in scheduler_params */
-    bool guess;             /* as in scheduler_params */
+    int64_t queue_limit_ms;                                     /* as in scheduler_params */
+    int64_t head_timeout_ms, body_timeout_ms, write_timeout_ms; /* as in http_limits */
+    bool guess;                                                 /* as in scheduler_params */
     enum sandbox_mode sandbox;
     struct engine_params engine;
 };

@@ -1,6 +1,6 @@
 /*
- * stacks.c - see stacks.h. One thread writes at a time, so that stacks do not mix; the wait for it
- * is a spin, as nothing else may be called.
+ * stacks.c - see stacks.h. One thread writes at a time, so that stacks do not mix; the others sleep
+ * a little and look again, as no lock may be taken (nanosleep is async-signal-safe).
  */
 #include "worker/stacks.h"
 
@@ -10,10 +10,12 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
-#define NAME_BYTES 16        /* of a thread, its NUL included: prctl(2) */
-#define SPINS_MAX  200000000 /* somebody died within: write all the same */
+#define NAME_BYTES 16 /* of a thread, its NUL included: prctl(2) */
+#define LOOK_NS    1000000
+#define LOOKS_MAX  200 /* somebody died within: write all the same */
 
 static atomic_flag writing = ATOMIC_FLAG_INIT;
 
@@ -26,12 +28,13 @@ static void put(const char *text)
 static void on_quit(int signal_number)
 {
     void *calls[STACKS_DEPTH];
+    const struct timespec pause = {.tv_nsec = LOOK_NS};
     char name[NAME_BYTES] = "";
     int before = errno, n = backtrace(calls, STACKS_DEPTH);
 
     (void)signal_number;
-    for (long i = 0; i < SPINS_MAX && atomic_flag_test_and_set(&writing); i++)
-        ;
+    for (int i = 0; i < LOOKS_MAX && atomic_flag_test_and_set(&writing); i++)
+        nanosleep(&pause, NULL);
     prctl(PR_GET_NAME, name);
     put("stack of thread ");
     put(name);

@@ -8,10 +8,11 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { makeFolder, startWorker, testModel, isAlive, until } = require('./lib/proc.js');
+const { makeFolder, startWorker, testModel, isAlive, until, WORKER } = require('./lib/proc.js');
 const { ask, stream } = require('./lib/sse.js');
 const { startHive, get, spawn, list } = require('./lib/hive.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
+const { findFunction, loopForever, whyNoLoop } = require('./lib/stuck.js');
 
 const LOG_BYTES = 4 << 20, LOG_KEPT = 3, LOG_HARD = 4 * LOG_BYTES; // src/hive/logrotate.h
 
@@ -40,6 +41,34 @@ test('no step with work: WORKER_STALLED and [DONE], the threads in the log, a ne
   assert.ok(next.done && !next.events.some((e) => e.json && e.json.error), next.raw);
   assert.notStrictEqual((await list(hive)).find((w) => w.state !== 'failed').worker_id, row.worker_id);
 });
+
+test('a real worker that is in a loop for ever: its stack is in the log, the next request works',
+  { skip: !testModel() && 'no model' }, async (t) => {
+    const hive = await startHive({ env: { RBEE_TINY: testModel(), RBEE_HIVE_STALL_AFTER: '600ms' } });
+    t.after(() => hive.stop());
+    const ask = (max_tokens) => stream(`${hive.url}/v1/completions`, { method: 'POST',
+      body: { model: 'tiny', stream: true, prompt: 'Once', max_tokens, ignore_eos: true } });
+    const first = await ask(100); // so that its own pace is known
+    await first.all();
+    const worker = (await list(hive))[0], why = whyNoLoop(worker.pid);
+    if (why) return void t.skip(why);
+    loopForever(worker.pid, WORKER, 'engine_decode');
+    const s = await ask(50);
+    await s.all();
+    assert.ok(s.done, s.raw);
+    assert.strictEqual(s.events.at(-2).json.error.code, 'worker_stalled', s.raw);
+        const row = await until(async () => (await list(hive)).find((w) => w.worker_id === worker.worker_id && w.state === 'failed'));
+    await until(() => !isAlive(worker.pid), 'it is gone'); // it had half a second to write its stacks
+        const log = fs.readFileSync(row.error.log_path, 'utf8'), { offset, bytes } = findFunction(WORKER, 'engine_decode');
+    const stacks = log.slice(log.indexOf('no step for'));
+    assert.match(stacks, /thread \d+ \(.+\): state R/, 'it runs, and is told so');
+    const places = [...stacks.matchAll(/llm-worker-rbee\(.*\+0x([0-9a-f]+)\)/g)].map((m) => parseInt(m[1], 16));
+    assert.ok(places.some((at) => at >= offset && at < offset + bytes), `the loop's place is among the stacks:\n${stacks}`);
+    const next = await ask(3);
+    await next.all();
+    assert.ok(next.done && !next.events.some((e) => e.json && e.json.error), next.raw);
+    assert.notStrictEqual((await list(hive)).find((w) => w.state !== 'failed').worker_id, worker.worker_id);
+  });
 
 test('SIGQUIT: a thread writes its stack, and the worker goes on', { skip: !testModel() }, async (t) => {
   const worker = await startWorker();

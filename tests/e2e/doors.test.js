@@ -16,52 +16,11 @@ const { HIVE, KEEPER, Proc, testModel, makeFolder, until } = require('./lib/proc
 
 const { ask } = require('./lib/sse.js');
 const { startHive } = require('./lib/hive.js');
-const { writeHollowModel } = require('./lib/gguf.js');
+const { Host, notApart } = require('./lib/host.js');
 
 const MODEL = testModel();
-const apart = process.getuid() === 0 && spawnSync('unshare', ['-n', 'true']).status === 0 &&
-  spawnSync('sh', ['-c', 'command -v ip nsenter curl']).status === 0;
-const skip = !MODEL ? 'no model' : apart ? false : 'needs root, unshare, ip, nsenter, curl';
+const skip = !MODEL ? 'no model' : notApart;
 const it = (what, how) => test(what, { skip, timeout: 60000 }, how);
-
-/* A process that holds a network namespace open until the test's end. */
-class Host {
-  constructor(address) {
-    this.address = address;
-    this.proc = new Proc('unshare', ['-n', 'sh', '-c', 'ip link set lo up; echo up; exec sleep 300']);
-  }
-
-  run(program, args, env = {}) {
-    return spawnSync('nsenter', ['-t', String(this.proc.pid), '-n', program, ...args],
-      { encoding: 'utf8', timeout: 30000, env: { PATH: process.env.PATH, LANG: 'C.UTF-8', ...sanitizers(), ...env } });
-  }
-
-  keeper(home, ...args) { return this.run(KEEPER, args, { RBEE_HOME: home }); }
-
-  /* { status, text, head } of a call by curl. */
-  curl(url, ...args) {
-    const r = this.run('curl', ['-sk', '-i', '--max-time', '20', url, ...args]);
-    const status = Number(/^HTTP\/1\.1 (\d+)/m.exec(r.stdout)?.[1] ?? 0);
-    const [head, ...body] = r.stdout.split('\r\n\r\n');
-    return { status, head, text: body.join('\r\n\r\n') };
-  }
-
-  async hive(home, more = {}) {
-    const hive = new Proc('nsenter', ['-t', String(this.proc.pid), '-n', HIVE, 'daemon', '--addr', '0.0.0.0:8080', '--home', home],
-      { env: { HOME: home, RBEE_TINY: MODEL, ...more } });
-    await hive.says(/listening on https?:\/\/0\.0\.0\.0:8080/);
-    hive.home = home;
-    return hive;
-  }
-}
-
-function sanitizers() {
-  const env = {};
-  for (const name of ['ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS', 'LSAN_OPTIONS']) {
-    if (process.env[name]) env[name] = process.env[name];
-  }
-  return env;
-}
 
 /* Two machines and a cable between them. */
 async function twoHosts() {
@@ -261,38 +220,6 @@ describe('two machines', () => {
     const failed = infer(b, mine);
     assert.strictEqual(failed.status, 1);
     assert.match(failed.stderr, /INVALID_API_KEY/);
-  });
-
-  it('what runs under a key that is revoked is cut off, by the hive and by its workers; the rest goes on', async (t) => {
-    const { b } = hosts, model = path.join(home, 'endless.gguf');
-    writeHollowModel(model, { layers: 4, embd: 256, ff: 704, ctx: 16384 });
-    const create = (name) => spawnSync(KEEPER, ['keys', 'create', '--name', name], { encoding: 'utf8', env: { RBEE_HOME: home } }).stdout.trim();
-    const doomed = create('doomed'), kept = create('kept');
-    await until(() => (hive.stderr.match(/key_created/g) || []).length >= 2, 'the hive knows both');
-    const asks = (key, url, body) => {
-      const proc = new Proc('nsenter', ['-t', String(b.proc.pid), '-n', 'curl', '-skN', '--max-time', '60', '-H', `Authorization: Bearer ${key}`, url, '-d', JSON.stringify(body)]);
-      t.after(() => proc.stop());
-      return proc;
-    };
-    const complete = (key) => asks(key, 'https://10.77.0.1:8080/v1/completions', { model, prompt: 'a', max_tokens: 16000, temperature: 0, stream: true });
-    const other = complete(kept), first = complete(doomed);
-    await Promise.all([other, first].map((proc) => proc.says(/data: \{.*"text":"/)));
-    const workers = () => JSON.parse(b.curl('https://10.77.0.1:8080/v1/workers/list', '-H', `Authorization: Bearer ${kept}`).text).workers;
-    const { url } = workers().find((w) => w.model_ref.includes('endless'));
-    const second = asks(doomed, `${url}/v1/inference`, { prompt: 'a', max_tokens: 16000, temperature: 0 });
-    await second.says(/event: token|data: /);
-    const print = createHash('sha256').update(doomed).digest('hex').slice(0, 6);
-    const revoked = spawnSync(KEEPER, ['keys', 'revoke', print], { encoding: 'utf8', env: { RBEE_HOME: home } });
-    assert.strictEqual(revoked.status, 0, revoked.stderr);
-    for (const proc of [first, second]) {
-      await proc.ended;
-      assert.ok(proc.code > 0 && proc.code !== 28, `curl ends with ${proc.code}, 28 is its own time limit`);
-      assert.doesNotMatch(proc.stdout, /\[DONE\]/);
-    }
-    assert.strictEqual(other.code, null, 'another key\'s stream goes on');
-    await until(() => workers().find((w) => w.url === url).slots_busy === 1, 'the slots are free but for that one');
-    assert.match(fs.readFileSync(path.join(home, 'logs/security.jsonl'), 'utf8'), /"event":"requests_cut","times":1/);
-    other.signal('SIGKILL');
   });
 
   it('keys made on the hive\'s machine open it at once', async () => {

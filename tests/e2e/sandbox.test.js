@@ -8,7 +8,7 @@ const { test, describe } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
-const { spawnSync } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 
 const { WORKER, testModel, makeFolder, startWorker, until } = require('./lib/proc.js');
 const { startHive, get, spawnReady, list } = require('./lib/hive.js');
@@ -108,6 +108,22 @@ describe('commands', () => {
     assert.deepStrictEqual([inside.status, without.status], [0, 0], inside.stderr + without.stderr);
     assert.strictEqual(inside.stdout, without.stdout);
     assert.ok(JSON.parse(inside.stdout).supported);
+  });
+
+  it('have it around a chat template, which is a program of a stranger', async () => {
+    const folder = makeFolder(), file = path.join(folder, 't.jinja'), model = path.join(folder, 'm.gguf');
+    fs.writeFileSync(file, '{{ strftime_now("%Y") }}');
+    writeHollowModel(model, { template: 'x' });
+    const options = { env: { ...process.env, TZ: 'Asia/Kolkata' } };
+    for (const from of [['--template', file], ['--model', model]]) {
+      const proc = spawn(WORKER, ['render', ...from], options); // it waits for the variables
+      await until(() => status(proc.pid, 'Seccomp') === '2', `${from[0]}: a filter`);
+      proc.kill();
+    }
+    const once = spawnSync(WORKER, ['render', '--template', file, '--sandbox', 'required'], { ...options, input: '{}', encoding: 'utf8' });
+    if (once.status === 0) assert.match(once.stdout, /^20\d\d$/);
+    else assert.match(once.stderr, /sandbox/); // an older kernel
+    assert.strictEqual(spawnSync(WORKER, ['render', '--template', file], { ...options, input: '{}', encoding: 'utf8' }).stdout.length, 4);
   });
 
   it('say which words there are for it', () => {

@@ -1,18 +1,20 @@
 'use strict';
 /*
- * slow-loris.test.js - a thousand clients that send their request's head a byte at a time: they cost some
- * memory each, nobody waits for them, and the time limit ends them.
+ * slow-loris.test.js - clients that send their request a byte at a time, a thousand the head, hundreds the
+ * body, to a hive and to a worker: they cost some memory each, nobody waits for them, and the time limits
+ * end them.
  */
 const { test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const net = require('node:net');
 
-const { sleep } = require('./lib/proc.js');
+const { startWorker, testModel, sleep, until } = require('./lib/proc.js');
+const { ask } = require('./lib/sse.js');
 const { startHive, get } = require('./lib/hive.js');
 
 const N = 1000, DRIP_MS = 250, EACH_KIB = 4;
-const HEAD_LIMIT_MS = 10000; // net/http_server.h
+const HEAD_LIMIT_MS = 4000; // less than the 10 s of net/http_server.h, for time
 const sanitized = /asan|tsan/.test(process.env.RBEE_BUILD || ''); // a sanitizer has memory of its own
 
 const rssKiB = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
@@ -29,25 +31,74 @@ function drip(port, whole, then) {
   return slow;
 }
 
-test(`${N} clients that send their head a byte at a time: others are served, all are closed`, async (t) => {
-  const hive = await startHive(), port = Number(new URL(hive.url).port), before = rssKiB(hive.pid), all = [];
-  t.after(() => { for (const slow of all) slow.socket.destroy(); return hive.stop(); });
-  const head = `OST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ${'a'.repeat(1000)}`;
-  for (let i = 0; i < N; i++) all.push(drip(port, 'P', head));
-  const timer = setInterval(() => all.forEach((slow) => slow.next()), DRIP_MS);
-  t.after(() => clearInterval(timer));
+/* Drips until all are closed by the server; `serve` is an honest client's request. The most KiB meanwhile. */
+async function endure(t, all, pid, dripMs, limitMs, serve) {
+  const timer = setInterval(() => all.forEach((slow) => slow.next()), dripMs);
+  t.after(() => { clearInterval(timer); for (const slow of all) slow.socket.destroy(); });
   const begun = Date.now();
-  let served = 0, most = before;
+  let served = 0, most = 0;
   while (all.some((slow) => !slow.closed)) {
     const open = all.filter((slow) => !slow.closed).length;
-    assert.strictEqual((await get(hive, '/v1/health')).status, 200, `${open} are open`);
+    await serve(`${open} are open`);
     served++;
-    most = Math.max(most, rssKiB(hive.pid));
-    assert.ok(Date.now() - begun < 6 * HEAD_LIMIT_MS, `${open} are open still`);
+    most = Math.max(most, rssKiB(pid));
+    assert.ok(Date.now() - begun < 60000, `${open} are open still`);
     await sleep(200);
   }
-  assert.ok(served > 10, `${served} requests were answered meanwhile`);
-  assert.ok(Date.now() - begun > HEAD_LIMIT_MS / 2, 'they were ended by the limit, and not refused');
+  assert.ok(served > limitMs / 1000, `${served} requests were answered meanwhile`);
+  assert.ok(Date.now() - begun > limitMs / 2, 'they were ended by the limit, and not refused');
+  return most;
+}
+
+test(`${N} clients that send their head a byte at a time: others are served, all are closed`, async (t) => {
+  const hive = await startHive({ env: { RBEE_HIVE_HEAD_TIMEOUT: `${HEAD_LIMIT_MS}ms` } }), all = [];
+  const port = Number(new URL(hive.url).port), before = rssKiB(hive.pid);
+  t.after(() => hive.stop());
+  const head = `OST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ${'a'.repeat(1000)}`;
+  for (let i = 0; i < N; i++) all.push(drip(port, 'P', head));
+  const most = await endure(t, all, hive.pid, DRIP_MS, HEAD_LIMIT_MS, async (what) => {
+    assert.strictEqual((await get(hive, '/v1/health')).status, 200, what);
+  });
   assert.ok(sanitized || most - before < N * EACH_KIB, `${most - before} KiB for ${N} connections`);
   assert.strictEqual((await get(hive, '/v1/models')).status, 200);
+});
+
+const LIMIT_MS = 3000, LIMIT = `${LIMIT_MS}ms`;
+
+/* A whole head that promises a megabyte, and its body a byte a second. */
+const dripBody = (port, where) => drip(port, `POST ${where} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n`, '{"prompt":"');
+
+/* Who was told something was told why. */
+function checkTold(all) {
+  const told = all.filter((slow) => slow.heard);
+  assert.ok(told.length > 0, 'nobody was told');
+  for (const slow of told) assert.match(slow.heard, /^HTTP\/1\.1 408 .*REQUEST_TIMEOUT|^HTTP\/1\.1 408 .*request_timeout/s);
+}
+
+test('500 clients that send their body a byte a second, to a hive', async (t) => {
+  const hive = await startHive({ env: { RBEE_HIVE_BODY_TIMEOUT: LIMIT } }), all = [];
+  t.after(() => hive.stop());
+  const port = Number(new URL(hive.url).port), before = rssKiB(hive.pid);
+  for (let i = 0; i < 500; i++) all.push(dripBody(port, i % 2 ? '/v1/chat/completions' : '/v1/workers/spawn'));
+  const most = await endure(t, all, hive.pid, 1000, LIMIT_MS, async (what) => {
+    assert.strictEqual((await get(hive, '/v1/models')).status, 200, what);
+  });
+  assert.ok(sanitized || most - before < all.length * EACH_KIB, `${most - before} KiB for ${all.length} connections`);
+  checkTold(all);
+});
+
+test('100 clients that send their body so and 100 their head, to a worker', { skip: !testModel() && 'no model' }, async (t) => {
+  const worker = await startWorker({ 'head-timeout': LIMIT, 'body-timeout': LIMIT, threads: 1 }), all = [];
+  t.after(() => worker.stop());
+  const infer = async (what) => {
+    const answer = await ask(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'Once', max_tokens: 2, stream: false } });
+    assert.strictEqual(answer.status, 200, `${what}: ${answer.text}`);
+  };
+  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.ready, 'ready');
+  for (let i = 0; i < 3; i++) await infer('warm');
+  const port = Number(new URL(worker.url).port), before = rssKiB(worker.pid);
+  for (let i = 0; i < 100; i++) all.push(dripBody(port, '/v1/inference'), drip(port, 'P', 'OST /v1/inference HTTP/1.1\r\nHost: x\r\nX-Long: aaaaaaaaaa'));
+  const most = await endure(t, all, worker.pid, 1000, LIMIT_MS, infer);
+  assert.ok(sanitized || most - before < all.length * EACH_KIB + 4096, `${most - before} KiB for ${all.length} connections`); // and what answers take
+  checkTold(all);
 });

@@ -10,8 +10,11 @@ const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const http = require('node:http');
+const https = require('node:https');
 const net = require('node:net');
 const path = require('node:path');
+const { spawnSync } = require('node:child_process');
+const { X509Certificate } = require('node:crypto');
 
 const { ROOT, WORKER, Proc, startWorker, runWorker, testModel, makeFolder, isAlive, sleep, until } =
   require('./lib/proc.js');
@@ -804,6 +807,18 @@ describe('beginnings and ends', { skip }, () => {
     assert.strictEqual((await worker.end(1000)).code, 1);
   });
 
+  test('a pipe as the lease: the kernel ends the worker, also one whose threads all stand still', async () => {
+    const fifo = path.join(makeFolder(), 'lease');
+    assert.strictEqual(spawnSync('mkfifo', [fifo]).status, 0);
+    const both = fs.openSync(fifo, 'r+'), end = fs.openSync(fifo, 'r');
+    const worker = await ready(await startWorker({ 'lease-fd': 3 }, { stdio: [end] }));
+    worker.signal('SIGSTOP');
+    await until(() => /^State:\s+T/m.test(fs.readFileSync(`/proc/${worker.pid}/status`, 'utf8')), 'it stands still');
+    fs.closeSync(end);
+    fs.closeSync(both); // the last who could write; its parent, which is this process, lives
+    assert.deepStrictEqual(await worker.end(1000), { code: null, killedBy: 'SIGKILL' });
+  });
+
   test('a parent killed takes its worker along, also while the lease is held by another', async () => {
     const shell = new Proc('/bin/sh', ['-c', '"$@" & echo "pid $!"; wait', 'sh', WORKER, 'serve', '--model',
       MODEL, '--addr', '127.0.0.1:0', '--lease-fd', '3'], { stdio: ['pipe'] });
@@ -831,8 +846,11 @@ describe('beginnings and ends', { skip }, () => {
     const none = new Proc(WORKER, ['serve', '--model', MODEL, '--addr', '0.0.0.0:0']);
     assert.strictEqual((await none.end()).code, 1);
     assert.match(none.stderr, /key is needed: set RBEE_API_KEY/);
+    const plain = new Proc(WORKER, ['serve', '--model', MODEL, '--addr', '0.0.0.0:0'], { env: { RBEE_API_KEY: key } });
+    assert.strictEqual((await plain.end()).code, 1);
+    assert.match(plain.stderr, /keys and prompts cross the network in the clear: give --tls-cert FILE and --tls-key FILE, say --tls off/);
     const hive = await startHive();
-    const worker = await startWorker({ addr: '0.0.0.0:0', 'hive-url': hive.url }, { env: { RBEE_API_KEY: key } });
+    const worker = await startWorker({ addr: '0.0.0.0:0', 'hive-url': hive.url, tls: 'off' }, { env: { RBEE_API_KEY: key } });
     worker.url = worker.url.replace('0.0.0.0', '127.0.0.1');
     const health = await ask(`${worker.url}/v1/health`, { headers: { Host: 'bee2.home.arpa:8081' } });
     assert.strictEqual(health.status, 200);
@@ -847,6 +865,29 @@ describe('beginnings and ends', { skip }, () => {
     assert.ok(!worker.stderr.includes(key));
     await worker.stop();
     hive.stop();
+  });
+
+  test('by hand beyond loopback: https with files of one\'s own', { skip: spawnSync('openssl', ['version']).status !== 0 && 'needs openssl' }, async () => {
+    const key = 'rbee-test-key-of-34-characters-xyz', folder = makeFolder();
+    const cert = path.join(folder, 'cert.pem'), secret = path.join(folder, 'key.pem');
+    const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=w', '-days', '2', '-keyout', secret, '-out', cert], { encoding: 'utf8' });
+    assert.strictEqual(made.status, 0, made.stderr);
+    const args = ['serve', '--model', MODEL, '--addr', '0.0.0.0:0', '--tls-cert', cert, '--tls-key', secret], env = { RBEE_API_KEY: key };
+    fs.chmodSync(secret, 0o644);
+    const open = new Proc(WORKER, args, { env });
+    assert.strictEqual((await open.end()).code, 1);
+    assert.match(open.stderr, /can be read by others \(mode 644\): run `chmod 600/);
+    fs.chmodSync(secret, 0o600);
+    const worker = new Proc(WORKER, args, { env });
+    const [, port] = await worker.says(/listens on https:\/\/0\.0\.0\.0:(\d+)/);
+    const seen = await new Promise((resolve, reject) => {
+      https.get({ port, host: '127.0.0.1', path: '/v1/ready', rejectUnauthorized: false, headers: { Authorization: `Bearer ${key}` } }, (response) => {
+        resolve({ status: response.statusCode, fingerprint: response.socket.getPeerX509Certificate().fingerprint256 });
+        response.resume();
+      }).on('error', reject);
+    });
+    assert.deepStrictEqual(seen, { status: 200, fingerprint: new X509Certificate(fs.readFileSync(cert)).fingerprint256 });
+    await worker.stop();
   });
 
   test('a port in use: one sentence, exit 1', async () => {
@@ -867,6 +908,8 @@ describe('beginnings and ends', { skip }, () => {
       [['--model', MODEL, '--ctx', '-1'], 2, /--ctx/],
       [['--model', MODEL, '--log-level', 'loud'], 2, /--log-level/],
       [['--model', MODEL, '--prefix-cache', 'maybe'], 2, /--prefix-cache/],
+      [['--model', MODEL, '--tls', 'on'], 2, /--tls is auto or off/],
+      [['--model', MODEL, '--tls-cert', 'a.pem'], 2, /belong together/],
       [['--model', MODEL, '--speculate', 'on'], 2, /--speculate/],
       [['--model', MODEL, '--addr', 'nowhere.invalid:1'], 1, /nowhere\.invalid/],
       [['--model', MODEL, '--addr', '127.0.0.1:99999'], 1, /port/],

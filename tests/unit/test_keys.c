@@ -207,8 +207,9 @@ static void test_access_share__follows_the_list(void **state)
     const struct access_secrets secrets = {"link-key-of-the-hive", "CERT", "KEY"};
     struct access_share *hive, *worker;
     struct access_secrets seen;
-    struct keys k = {.n = 0};
+    struct keys k = {.n = 0}, now;
     struct err err = {0};
+    uint32_t changes;
     int fd;
 
     (void)state;
@@ -225,11 +226,16 @@ static void test_access_share__follows_the_list(void **state)
     assert_true(access_share_opens(worker, "one"));
     assert_true(access_share_opens(worker, "two"));
     assert_false(access_share_opens(worker, "three"));
+    changes = access_share_changes(worker);
     k.items[0] = k.items[1];
     k.n = 1;
     access_share_publish(hive, &k);
     assert_false(access_share_opens(worker, "one"));
     assert_true(access_share_opens(worker, "two"));
+    assert_int_not_equal(access_share_changes(worker), changes);
+    assert_true(access_share_keys(worker, &now));
+    assert_true(keys_has_mark(&now, keys_mark_of("two")));
+    assert_false(keys_has_mark(&now, keys_mark_of("one")));
     access_share_detach(worker);
     access_share_detach(hive);
     close(fd);

@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#include "base/path.h"
+#include "hive/cgroup.h"
 #include "hive/logrotate.h"
 #include "hive/procfs.h"
 #include "hive/reaper.h"
@@ -370,6 +372,36 @@ static void test_procfs__a_name_with_brackets_and_blanks(void **state)
     assert_int_equal(st.state, 'R');
 }
 
+/* memory.events as the kernel's cgroup-v2.rst has it: "oom" is how often memory ran out, and
+ * "oom_group_kill" whole groups; neither is a process killed. */
+static void test_cgroup__kills_for_want_of_memory(void **state)
+{
+    static const struct {
+        const char *events;
+        int64_t kills;
+    } cases[] = {
+        {"low 0\nhigh 0\nmax 12\noom 3\noom_kill 2\noom_group_kill 1\n", 2},
+        {"low 0\nhigh 0\nmax 12\noom 3\noom_kill 0\noom_group_kill 1\n", 0},
+        {"low 0\nhigh 0\nmax 12\noom 3\n", -1}, /* Linux before 4.13 */
+        {"", -1},
+    };
+    char name[32];
+
+    (void)state;
+    enter_folder(name);
+    assert_int_equal(cgroup_oom_kills(name), -1); /* no memory controller */
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(
+            path_write_file("memory.events", cases[i].events, strlen(cases[i].events), 0600, NULL),
+            0);
+        assert_int_equal(cgroup_oom_kills(name), cases[i].kills);
+    }
+    assert_int_equal(cgroup_oom_kills(NULL), -1);
+    assert_int_equal(unlink("memory.events"), 0);
+    cgroup_end(name); /* it is none of ours: nothing happens */
+    assert_int_equal(rmdir(name), 0);
+}
+
 /* A child that waits for a line that never comes, with the worker's id among its arguments. */
 static pid_t start_waiter(const char *id, int *line)
 {
@@ -496,6 +528,7 @@ int main(void)
         cmocka_unit_test(test_logrotate__keeps_so_many_and_no_more),
         cmocka_unit_test(test_logrotate__the_writer_goes_on),
         cmocka_unit_test(test_procfs__a_name_with_brackets_and_blanks),
+        cmocka_unit_test(test_cgroup__kills_for_want_of_memory),
         cmocka_unit_test(test_reaper__ends_what_the_note_tells_of),
         cmocka_unit_test(test_reaper__leaves_alone_who_is_somebody_else),
     };

@@ -11,6 +11,7 @@
 #include "base/uuid.h"
 #include "hive/gateway/answer_internal.h"
 #include "hive/reply.h"
+#include "hive/revoke.h"
 #include "net/http_server.h"
 
 /* ---- life ---- */
@@ -47,8 +48,14 @@ static void answer_free(struct answer *a)
 
 static void on_gone(struct http_exchange *x, void *arg)
 {
-    (void)x;
-    answer_free(arg);
+    struct api_error e;
+
+    if (!http_is_cut(x)) {
+        answer_free(arg);
+        return;
+    }
+    revoke_error(&e);
+    answer_fail(arg, &e);
 }
 
 /* Before the last bytes: nobody tells any more that the client has left. */

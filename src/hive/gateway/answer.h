@@ -40,6 +40,7 @@ struct choice {
     struct answer *answer;
     unsigned index;
     struct ask *ask; /* NULL once it has ended */
+    /* All that came; of a stream only where the dialect `repeats` it. */
     struct buf text, reasoning;
     json_t *logprobs; /* owned array, NULL when none came */
     struct tool_call *tools;
@@ -65,7 +66,8 @@ struct dialect {
     void (*finish)(struct answer *a); /* all are */
     /* An error in the stream; NULL = the shape's object, alone. */
     void (*fail)(struct answer *a, const struct api_error *e);
-    const char *last;                                 /* the last event's data, NULL = none */
+    const char *last; /* the last event's data, NULL = none */
+    bool repeats;     /* a stream's last events hold the whole text again: choices keep it */
     void (*whole)(struct answer *a, struct buf *out); /* the body without a stream */
 };
 

@@ -49,9 +49,19 @@ static int add_tool(struct choice *c, const struct event *e)
     return t->id && t->name ? 0 : -1;
 }
 
+/* Is what a stream has shown still needed when it ends? A client may take hours over megabytes. */
+static bool is_repeated(const struct answer *a)
+{
+    return !a->order.stream || a->dialect->repeats;
+}
+
 /* Keeps what came; -1 when it does not fit. */
 static int keep(struct choice *c, const struct event *e)
 {
+    bool is_text = e->kind == EVENT_TEXT || e->kind == EVENT_REASONING;
+
+    if (is_text && !is_repeated(c->answer))
+        return 0;
     switch (e->kind) {
     case EVENT_TEXT:
         if (e->logprobs && !c->logprobs)

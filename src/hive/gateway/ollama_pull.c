@@ -13,6 +13,7 @@
 #include "hive/gateway/request.h"
 #include "hive/models.h"
 #include "hive/reply.h"
+#include "hive/revoke.h"
 #include "net/http_server.h"
 
 #define LOOK_MS 250
@@ -32,12 +33,6 @@ static void pull_free(struct pull *p)
         event_free(p->timer);
     outlet_done(&p->out);
     free(p);
-}
-
-static void on_gone(struct http_exchange *x, void *arg)
-{
-    (void)x;
-    pull_free(arg);
 }
 
 /* Takes the line over. */
@@ -82,6 +77,18 @@ static void fail(struct pull *p, struct api_error *e)
         shape_answer(p->x, SHAPE_OLLAMA, e, 0);
     }
     pull_free(p);
+}
+
+static void on_gone(struct http_exchange *x, void *arg)
+{
+    struct api_error e;
+
+    if (!http_is_cut(x)) {
+        pull_free(arg);
+        return;
+    }
+    revoke_error(&e);
+    fail(arg, &e);
 }
 
 static json_t *progress_line(const struct download_look *look)

@@ -292,4 +292,5 @@ const struct dialect dialect_responses = {.shape = SHAPE_OPENAI,
                                           .event = on_event,
                                           .finish = finish,
                                           .fail = fail,
+                                          .repeats = true,
                                           .whole = whole};

@@ -294,6 +294,8 @@ void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e
     char seconds[16];
     struct buf body;
 
+    if (status == 401)
+        http_add_header(x, "WWW-Authenticate", "Bearer");
     if (status == 503 && retry_after_s <= 0)
         retry_after_s = told_after_s(e);
     if (retry_after_s > 0) {

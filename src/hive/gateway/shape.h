@@ -40,7 +40,8 @@ int shape_status(const struct api_error *e);
 void shape_render(enum shape shape, int status, const char *text, const char *request_id, char *dst,
                   size_t dst_size);
 
-/* Answers the exchange, with Retry-After when that is not 0. Frees what *e holds. */
+/* Answers the exchange, with Retry-After when that is not 0, and a 401 with WWW-Authenticate.
+ * Frees what *e holds. */
 void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e,
                   int retry_after_s);
 
