@@ -187,6 +187,7 @@ static void fill(struct stream *s, const char *bytes, size_t n)
 
     if (!write_bytes(f, bytes, take, s->hole->from))
         return;
+    fetch_arrival_put(&s->arrival, f->pieces, from, bytes, take);
     pieces_fill(f->pieces, s->hole, take);
     count(s, take);
     if (n > left && s->hole->to == s->asked_to)

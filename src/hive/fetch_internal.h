@@ -4,6 +4,7 @@
 
 #include "hive/digest.h"
 #include "hive/fetch.h"
+#include "hive/fetch_arrival.h"
 #include "hive/ledger.h"
 #include "hive/pieces.h"
 #include "net/http_client.h"
@@ -37,7 +38,8 @@ struct stream {
     bool pouring;        /* all of the file comes; `pos` is where it is */
     uint64_t pos;
     unsigned tries;
-    uint64_t fresh; /* bytes since the tries were last counted */
+    struct fetch_arrival arrival; /* of the piece it brings, while it fills a hole */
+    uint64_t fresh;               /* bytes since the tries were last counted */
     bool given_up;
     struct fetch_answer answer;
 };

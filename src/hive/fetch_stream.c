@@ -39,6 +39,7 @@ static void halt(struct stream *s)
         event_del(s->timer);
     if (s->hole && f->pieces)
         pieces_drop(f->pieces, s->hole);
+    fetch_arrival_forget(&s->arrival);
     s->call = NULL;
     s->hole = NULL;
     s->waiting = s->pouring = false;

@@ -1,7 +1,7 @@
 /*
- * fetch_work.c - what a download does in helper threads: hashing pieces and noting them in the
- * ledger, bringing both to the disk, hashing the whole file in order, noting what is there of
- * unfinished pieces when it stops, and putting the finished file into its place.
+ * fetch_work.c - what a download does in helper threads: noting pieces in the ledger (hashing those
+ * that fetch_arrival.h did not), bringing both to the disk, hashing the whole file in order, noting
+ * what is there of unfinished pieces when it stops, and putting the finished file into its place.
  *
  * The disk is the slowest of these and has a thread of its own, so that no hashing waits for it.
  *
@@ -25,7 +25,7 @@
 #define WHOLE_BYTES (256u << 20) /* hashed of the whole file by one work */
 
 struct item {
-    struct ledger_claim claim;        /* digest: its XXH3, filled in by the helper */
+    struct ledger_claim claim;        /* digest: its XXH3; "" = the helper reads it */
     char expected[CARD_SHA256_BYTES]; /* of a claim; "" = not known: note it down */
     bool holds;                       /* it is as expected */
 };
@@ -136,8 +136,10 @@ static int hash_range(struct fetch_work *w, const struct ledger_claim *c, struct
 static int hash_item(struct fetch_work *w, struct item *i, const struct task *self)
 {
     char sha256[CARD_SHA256_BYTES];
-    int rc = hash_range(w, &i->claim, digest_create_xxh3(), self, i->claim.digest);
+    int rc = 0;
 
+    if (!i->claim.digest[0])
+        rc = hash_range(w, &i->claim, digest_create_xxh3(), self, i->claim.digest);
     if (rc == 0 && !i->expected[0])
         return ledger_add(w->ledger, &i->claim, &w->err);
     i->holds = str_eq(i->claim.digest, i->expected);
@@ -202,19 +204,31 @@ static void items_done(void *arg)
     free_work(w);
 }
 
-static void add_item(struct fetch_work *w, uint64_t from, uint64_t to, const char *expected)
+static struct item *add_item(struct fetch_work *w, uint64_t from, uint64_t to, const char *expected)
 {
     struct item *i = &w->items[w->n_items++];
 
     i->claim.from = from;
     i->claim.to = to;
     str_copy(i->expected, sizeof i->expected, expected);
+    return i;
+}
+
+static uint64_t add_piece(struct fetch_work *w, const struct pieces *pieces, size_t piece)
+{
+    uint64_t from, to;
+    struct item *i;
+
+    pieces_bounds(pieces, piece, &from, &to);
+    i = add_item(w, from, to, "");
+    str_copy(i->claim.digest, sizeof i->claim.digest, pieces_arrived_as(pieces, piece));
+    return to - from;
 }
 
 /* What the ledger claims, first; else pieces that became whole. */
 static void collect(struct fetch *f, struct fetch_work *w)
 {
-    uint64_t sum = 0, from, to;
+    uint64_t sum = 0;
     size_t piece;
 
     w->may_stop = f->n_checked < f->found.n_claims;
@@ -225,11 +239,8 @@ static void collect(struct fetch *f, struct fetch_work *w)
         sum += c->to - c->from;
     }
     while (!w->may_stop && w->n_items < BATCH_ITEMS && sum < BATCH_BYTES &&
-           (piece = pieces_next_whole(f->pieces)) != PIECES_NONE) {
-        pieces_bounds(f->pieces, piece, &from, &to);
-        add_item(w, from, to, "");
-        sum += to - from;
-    }
+           (piece = pieces_next_whole(f->pieces)) != PIECES_NONE)
+        sum += add_piece(w, f->pieces, piece);
     f->unsynced += w->may_stop ? 0 : sum;
 }
 

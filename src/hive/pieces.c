@@ -7,7 +7,8 @@
 #include "base/str.h"
 
 struct piece {
-    char digest[DIGEST_XXH3_BYTES]; /* of the last reading; "" = none yet */
+    char digest[DIGEST_XXH3_BYTES];  /* of the last reading; "" = none yet */
+    char arrived[DIGEST_XXH3_BYTES]; /* of the bytes as they came; "" = not in order, or not yet */
     unsigned n_doubts;
     bool hashing, safe, unsure, differs;
 };
@@ -86,6 +87,11 @@ void pieces_bounds(const struct pieces *p, size_t i, uint64_t *from, uint64_t *t
 {
     *from = i * p->piece_bytes;
     *to = *from + p->piece_bytes < p->size ? *from + p->piece_bytes : p->size;
+}
+
+size_t pieces_at(const struct pieces *p, uint64_t at)
+{
+    return (size_t)(at / p->piece_bytes);
 }
 
 size_t pieces_exactly(const struct pieces *p, uint64_t from, uint64_t to)
@@ -246,6 +252,7 @@ int pieces_open(struct pieces *p, uint64_t from, uint64_t to)
         pieces_drop(p, before);
     for (size_t i = (size_t)(from / p->piece_bytes); i < p->n && i * p->piece_bytes < to; i++) {
         p->all[i].safe = p->all[i].hashing = false;
+        p->all[i].arrived[0] = '\0';
         if (i < p->first_unsafe)
             p->first_unsafe = i;
     }
@@ -277,6 +284,16 @@ size_t pieces_next_whole(struct pieces *p)
         return i;
     }
     return PIECES_NONE;
+}
+
+void pieces_arrived(struct pieces *p, size_t i, const char digest[DIGEST_XXH3_BYTES])
+{
+    str_copy(p->all[i].arrived, sizeof p->all[i].arrived, digest);
+}
+
+const char *pieces_arrived_as(const struct pieces *p, size_t i)
+{
+    return p->all[i].arrived;
 }
 
 bool pieces_safe(struct pieces *p, size_t i, const char digest[DIGEST_XXH3_BYTES])

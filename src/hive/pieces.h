@@ -44,6 +44,7 @@ void pieces_free(struct pieces *p);
 size_t pieces_count(const struct pieces *p);
 uint64_t pieces_missing(const struct pieces *p); /* bytes in holes */
 void pieces_bounds(const struct pieces *p, size_t i, uint64_t *from, uint64_t *to);
+size_t pieces_at(const struct pieces *p, uint64_t at); /* the one that holds this byte */
 /* The piece that is exactly [from, to), or PIECES_NONE. */
 size_t pieces_exactly(const struct pieces *p, uint64_t from, uint64_t to);
 
@@ -76,6 +77,10 @@ void pieces_drop_all(struct pieces *p);
 void pieces_doubt(struct pieces *p, uint64_t from, int change);
 /* The next whole piece that is not yet being hashed, marked as such; PIECES_NONE. */
 size_t pieces_next_whole(struct pieces *p);
+/* One source brought all of it, in order, and hashed it as it went by: nobody has to read it back.
+ */
+void pieces_arrived(struct pieces *p, size_t i, const char digest[DIGEST_XXH3_BYTES]);
+const char *pieces_arrived_as(const struct pieces *p, size_t i); /* that digest; "" = read it */
 /* Its digest: it is safe. True when an earlier reading had another digest. */
 bool pieces_safe(struct pieces *p, size_t i, const char digest[DIGEST_XXH3_BYTES]);
 bool pieces_is_safe(const struct pieces *p, size_t i);

@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <xxhash.h>
 
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/digest.h"
+#include "hive/fetch_arrival.h"
 #include "hive/ledger.h"
 #include "hive/pieces.h"
 #include "hive/rate.h"
@@ -364,6 +366,96 @@ static void test_rate__gives_what_it_says_over_time(void **state)
     assert_in_range(got, 9900, 10500);
 }
 
+/* ---- digests as bytes arrive ---- */
+
+#define ARRIVALS_BYTES (5 * P + 1000)
+
+static unsigned char arriving[ARRIVALS_BYTES];
+
+/* xxHash's own answer for all of a piece at once. */
+static void reference_of(uint64_t from, uint64_t to, char hex[DIGEST_XXH3_BYTES])
+{
+    XXH128_canonical_t all;
+
+    XXH128_canonicalFromHash(&all, XXH3_128bits(arriving + from, (size_t)(to - from)));
+    for (unsigned i = 0; i < sizeof all.digest; i++)
+        snprintf(hex + 2 * i, 3, "%02x", all.digest[i]);
+}
+
+/* [from, to) comes in chunks of up to 100,000 bytes. */
+static void arrive(struct fetch_arrival *a, struct pieces *p, uint64_t from, uint64_t to)
+{
+    while (from < to) {
+        size_t n = (size_t)rand() % 100000 + 1;
+
+        if (n > to - from)
+            n = (size_t)(to - from);
+        fetch_arrival_put(a, p, from, arriving + from, n);
+        from += n;
+    }
+}
+
+/* Which pieces have a digest: a text of 1 and 0. Those there are must be right. */
+static const char *arrived(const struct pieces *p, char text[8])
+{
+    for (size_t i = 0; i < pieces_count(p); i++) {
+        char hex[DIGEST_XXH3_BYTES];
+        uint64_t from, to;
+
+        pieces_bounds(p, i, &from, &to);
+        reference_of(from, to, hex);
+        text[i] = pieces_arrived_as(p, i)[0] ? '1' : '0';
+        if (text[i] == '1')
+            assert_string_equal(pieces_arrived_as(p, i), hex);
+    }
+    text[pieces_count(p)] = '\0';
+    return text;
+}
+
+static void test_arrival__whole_pieces_in_order_and_no_others(void **state)
+{
+    struct fetch_arrival one = {0}, two = {0};
+    char text[8];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof arriving; i++)
+        arriving[i] = (unsigned char)rand();
+    for (int round = 0; round < 50; round++) {
+        struct pieces *p = make(ARRIVALS_BYTES);
+
+        arrive(&one, p, P / 2, 3 * P); /* it begins within the first */
+        assert_string_equal(arrived(p, text), "011000");
+        arrive(&two, p, 3 * P, 4 * P - 1);     /* it stops before the end of the fourth ... */
+        arrive(&one, p, 4 * P - 1, 5 * P + 9); /* ... which another brings */
+        assert_string_equal(arrived(p, text), "011010");
+        arrive(&one, p, 0, P); /* the first once more: from its beginning */
+        arrive(&two, p, 5 * P, ARRIVALS_BYTES);
+        assert_string_equal(arrived(p, text), "111011");
+        assert_int_equal(pieces_open(p, P + 5, P + 6),
+                         0); /* a byte of the second is missing again */
+        assert_string_equal(arrived(p, text), "101011");
+        pieces_free(p);
+    }
+    fetch_arrival_forget(&one);
+    fetch_arrival_forget(&two);
+}
+
+/* A stream that is halted and asked anew goes on in the middle of a piece: no bytes are skipped. */
+static void test_arrival__what_was_forgotten_is_not_gone_on_with(void **state)
+{
+    struct fetch_arrival a = {0};
+    struct pieces *p = make(ARRIVALS_BYTES);
+    char text[8];
+
+    (void)state;
+    arrive(&a, p, 0, P / 2);
+    fetch_arrival_forget(&a);
+    arrive(&a, p, P / 2, 2 * P);
+    assert_string_equal(arrived(p, text), "010000");
+    fetch_arrival_forget(&a);
+    pieces_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +472,8 @@ int main(void)
         cmocka_unit_test(test_ledger__has_what_the_last_word_about_these_bytes_says),
         cmocka_unit_test(test_ledger__of_another_size_is_not_believed),
         cmocka_unit_test(test_ledger__torn_or_damaged_anywhere),
+        cmocka_unit_test(test_arrival__whole_pieces_in_order_and_no_others),
+        cmocka_unit_test(test_arrival__what_was_forgotten_is_not_gone_on_with),
         cmocka_unit_test(test_rate__gives_what_it_says_over_time),
     };
 
