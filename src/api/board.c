@@ -105,6 +105,13 @@ const char *board_state_name(const struct board *b)
     }
 }
 
+int64_t board_count(const _Atomic uint64_t *count)
+{
+    uint64_t n = atomic_load(count);
+
+    return n < INT64_MAX ? (int64_t)n : INT64_MAX;
+}
+
 json_t *board_cancelled_json(const struct board *b)
 {
     static const char *const phases[BOARD_N_PHASES] = {"queued", "prefill", "decode"};
@@ -115,8 +122,7 @@ json_t *board_cancelled_json(const struct board *b)
         json_t *row = json_object();
 
         for (int k = 0; k < BOARD_N_CANCELS; k++)
-            json_object_set_new(row, causes[k],
-                                json_integer((json_int_t)atomic_load(&b->cancelled[i][k])));
+            json_object_set_new(row, causes[k], json_integer(board_count(&b->cancelled[i][k])));
         json_object_set_new(out, phases[i], row);
     }
     return out;

@@ -65,6 +65,9 @@ void board_detach(struct board *b);
 /* "starting" "loading" "idle" "busy" "draining" "failed": what people and programs are shown. */
 const char *board_state_name(const struct board *b);
 
+/* One of the counts as JSON can hold it: a worker may write any number there. */
+int64_t board_count(const _Atomic uint64_t *count);
+
 /* {"queued":{"disconnect":0,"delete":0,"deadline":0},"prefill":{...},"decode":{...}} */
 json_t *board_cancelled_json(const struct board *b);
 

@@ -29,13 +29,14 @@ int64_t clock_unix_ms(void)
 
 char *clock_iso8601(int64_t unix_ms, char dst[CLOCK_ISO_BYTES])
 {
-    time_t seconds = (time_t)(unix_ms / 1000);
+    int64_t told = unix_ms < 0 ? 0 : unix_ms < CLOCK_ISO_MAX_MS ? unix_ms : CLOCK_ISO_MAX_MS;
+    time_t seconds = (time_t)(told / 1000);
     struct tm tm;
     char day[20];
 
     gmtime_r(&seconds, &tm);
     strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(dst, CLOCK_ISO_BYTES, "%s.%03uZ", day, (unsigned)(unix_ms % 1000) % 1000);
+    snprintf(dst, CLOCK_ISO_BYTES, "%s.%03uZ", day, (unsigned)(told % 1000));
     return dst;
 }
 

@@ -1,11 +1,9 @@
 /*
  * fetch_answer.c - what the hub and its CDN answer to one try, and what is made of it.
  *
- * The hub answers a request for a file with a redirect that carries X-Linked-Size and X-Linked-ETag
- * (the SHA-256); the CDN behind it sends neither ETag nor Last-Modified. A server may ignore Range
- * and send all (200): the stream then pours, and what is here already is passed over.
+ * What heads say is read in fetch_head.c. A server may ignore Range and send all (200): the stream
+ * then pours, and what is here already is passed over.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -20,77 +18,7 @@
 #include "hive/fetch_internal.h"
 #include "hive/rate.h"
 
-#define RETRY_AFTER_MAX_S (FETCH_RETRY_MAX_MS / 1000)
-
 /* ---- heads ---- */
-
-/* "bytes 5-9/10"; other forms leave has_range false. */
-static void take_range(struct fetch_answer *a, const char *value)
-{
-    unsigned long long first, last, total;
-    int used = 0;
-
-    if (sscanf(value, "bytes %20llu-%20llu/%20llu%n", &first, &last, &total, &used) != 3 ||
-        value[used] || first > last || last >= total)
-        return;
-    a->has_range = true;
-    a->range_first = first;
-    a->range_total = total;
-}
-
-/* "\"<64 hex digits>\"", perhaps weak; a file that is not in LFS has another kind of tag. */
-static void take_linked_etag(struct fetch_answer *a, const char *value)
-{
-    if (str_starts(value, "W/"))
-        value += 2;
-    if (*value == '"')
-        value++;
-    if (strspn(value, "0123456789abcdefABCDEF") != CARD_SHA256_BYTES - 1 ||
-        (value[CARD_SHA256_BYTES - 1] != '"' && value[CARD_SHA256_BYTES - 1] != '\0'))
-        return;
-    for (size_t i = 0; i < CARD_SHA256_BYTES - 1; i++)
-        a->linked_sha256[i] = (char)tolower((unsigned char)value[i]);
-}
-
-/* What tells one version of the file from another; a weak tag does not. */
-static void take_tag(struct fetch_answer *a, const char *name, const char *value)
-{
-    bool is_etag = str_eq(name, "etag");
-
-    if (!value[0] || strlen(value) >= LEDGER_TAG_MAX || (is_etag && value[0] != '"'))
-        return;
-    if (is_etag || !a->tag[0])
-        str_copy(a->tag, sizeof a->tag, value);
-}
-
-static bool is_file(int status)
-{
-    return status == 200 || status == 206;
-}
-
-void fetch_on_header(void *arg, int status, const char *name, const char *value)
-{
-    struct fetch_answer *a = &((struct stream *)arg)->answer;
-    uint64_t n;
-
-    if (str_eq(name, "x-linked-size") && str_to_u64(value, &n) == 0) {
-        a->has_linked_size = true;
-        a->linked_size = n;
-    } else if (str_eq(name, "x-linked-etag")) {
-        take_linked_etag(a, value);
-    } else if (is_file(status) && (str_eq(name, "etag") || str_eq(name, "last-modified"))) {
-        take_tag(a, name, value);
-    } else if (str_eq(name, "x-error-code")) {
-        str_copy(a->error_code, sizeof a->error_code, value);
-    } else if (str_eq(name, "content-range") && status == 206) {
-        take_range(a, value);
-    } else if (str_eq(name, "content-length") && status == 200 && str_to_u64(value, &n) == 0) {
-        a->has_length = true;
-        a->length = n;
-    } else if (str_eq(name, "retry-after") && str_to_u64(value, &n) == 0) {
-        a->retry_after_ms = n < RETRY_AFTER_MAX_S ? (int64_t)n * 1000 : FETCH_RETRY_MAX_MS;
-    }
-}
 
 /* Takes over what only the file's own answer tells. False when it contradicts what is known. */
 static bool learn(struct stream *s)
@@ -287,7 +215,7 @@ bool fetch_on_body(void *arg, int status, const char *bytes, size_t n)
 {
     struct stream *s = arg;
 
-    if (!is_file(status))
+    if (!fetch_is_file(status))
         return true; /* the body of a refusal */
     if (!s->answer.judged && !judge_head(s, status))
         return true;
@@ -373,7 +301,7 @@ void fetch_on_done(void *arg, int rc, const struct http_response *response, cons
         fetch_end(f, API_DOWNLOAD_FAILED, "%s", err->text);
     else if (rc)
         fetch_stream_failed(s, rc == ERR_TIMEOUT, "%s", err->text);
-    else if (!is_file(response->status))
+    else if (!fetch_is_file(response->status))
         refused(s, response);
     else if (!s->answer.judged && !judge_head(s, response->status))
         return;

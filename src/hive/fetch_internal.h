@@ -97,8 +97,12 @@ void fetch_stream_idle(struct stream *s); /* its request is over, well */
 /* All of the file comes by this one; the others stop. */
 void fetch_stream_pours(struct stream *s);
 
-/* fetch_answer.c: libcurl's callbacks; arg is the stream */
+/* fetch_head.c: libcurl's callback; arg is the stream, of which it touches `answer` alone */
 void fetch_on_header(void *arg, int status, const char *name, const char *value);
+/* A status that brings bytes of the file. */
+bool fetch_is_file(int status);
+
+/* fetch_answer.c: libcurl's callbacks; arg is the stream */
 bool fetch_on_body(void *arg, int status, const char *bytes, size_t n);
 void fetch_on_done(void *arg, int rc, const struct http_response *response, const struct err *err);
 

@@ -1,7 +1,6 @@
 /* worker_end.c - a worker's process has ended: why, what is kept of it, who is told. */
 #include <event2/event.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,20 +58,6 @@ json_t *worker_log_tail(const struct worker *w)
     }
     buf_done(&text);
     return lines;
-}
-
-void worker_board_error(const struct worker *w, struct api_error *e)
-{
-    char code[sizeof w->board->error_code + 1], text[BOARD_ERROR_MAX + 1];
-    bool known;
-    enum api_code api;
-
-    /* The worker may write anything there: bound by size, not by a NUL. */
-    snprintf(code, sizeof code, "%.*s", (int)sizeof w->board->error_code, w->board->error_code);
-    snprintf(text, sizeof text, "%.*s", BOARD_ERROR_MAX, w->board->error_text);
-    api = api_code_from(code, &known);
-    api_error_set(e, known ? api : API_WORKER_START_FAILED, "worker", "%s",
-                  text[0] ? text : "the worker failed without saying why");
 }
 
 /*

@@ -95,35 +95,6 @@ static void check_load(struct worker *w, int64_t now)
         w->state == WORKER_SUSPENDED ? "; its worker had been stopped by a signal (SIGSTOP)" : "");
 }
 
-bool worker_is_unused(const struct worker *w)
-{
-    const struct board *b = w->board;
-    int64_t activity = atomic_load(&b->last_activity_ms);
-
-    if (activity < w->asked_ms)
-        return true;
-    return atomic_load(&b->tokens_out) == 0 &&
-           (w->ready_ms == 0 || activity == w->ready_activity_ms);
-}
-
-/* A worker that nobody has used since it was last given out is given time, also when keep_alive is
- * 0: who asked for it has to come first. */
-static bool is_idle_too_long(const struct worker *w, int64_t now)
-{
-    const struct board *b = w->board;
-    int64_t since = atomic_load(&b->last_activity_ms), limit = w->keep_alive_ms;
-
-    if (limit < 0 || atomic_load(&b->slots_busy) || atomic_load(&b->queued))
-        return false;
-    if (since < w->ready_ms)
-        since = w->ready_ms;
-    if (since < w->asked_ms)
-        since = w->asked_ms;
-    if (worker_is_unused(w) && limit < WORKERS_UNUSED_MS)
-        limit = WORKERS_UNUSED_MS;
-    return now - since >= limit;
-}
-
 /* ---- steps ---- */
 
 /* SIGSTOP and SIGCONT are somebody else's doing: noted, and undone by nobody here. */
@@ -199,7 +170,7 @@ static void look(struct worker *w, int64_t now)
         w->ready_ms = now;
         w->ready_activity_ms = atomic_load(&w->board->last_activity_ms);
         log_info("%s is ready after %lld ms", w->id, (long long)(now - w->started_ms));
-    } else if (state == BOARD_READY && is_idle_too_long(w, now)) {
+    } else if (state == BOARD_READY && worker_is_idle_too_long(w, now)) {
         log_info("%s was idle for its keep-alive and is ended", w->id);
         worker_stop(w);
     }

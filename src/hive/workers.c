@@ -77,11 +77,6 @@ bool worker_is_alive(const struct worker *w)
     return w->state != WORKER_DEAD;
 }
 
-bool worker_takes_work(const struct worker *w)
-{
-    return w->state == WORKER_LOADING || w->state == WORKER_READY;
-}
-
 void worker_move(struct worker *w, enum worker_event event)
 {
     int next = worker_state_next(w->state, event);
@@ -98,12 +93,6 @@ void worker_move(struct worker *w, enum worker_event event)
             worker_event_name(event));
 #endif
     w->state = (enum worker_state)next;
-}
-
-enum board_state worker_board_state(const struct worker *w)
-{
-    return w->board ? (enum board_state)atomic_load_explicit(&w->board->state, memory_order_acquire)
-                    : BOARD_STARTING;
 }
 
 uint32_t workers_n_alive(const struct workers *ws)

@@ -89,8 +89,6 @@ struct workers {
     void *gone_arg;
 };
 
-/* The board's state, BOARD_STARTING without one. */
-enum board_state worker_board_state(const struct worker *w);
 bool worker_is_alive(const struct worker *w);
 /* A new request may be given to it: it runs, and is not stopped by a signal. */
 bool worker_takes_work(const struct worker *w);
@@ -114,8 +112,6 @@ void worker_kill(struct worker *w, enum api_code code, const char *fmt, ...)
 
 /* worker_end.c: called when the pidfd says that the process has ended. */
 void worker_ended(struct worker *w);
-/* What a failed worker wrote on its board; a board that is not NULL. */
-void worker_board_error(const struct worker *w, struct api_error *e);
 /* The last lines of its log, an array of texts. */
 json_t *worker_log_tail(const struct worker *w);
 /* Its process has ended: its note and its cgroup go, and whatever it left in there. */
@@ -123,8 +119,17 @@ void worker_tidy(struct worker *w);
 /* Gives back what only a living worker has. */
 void worker_release(struct worker *w);
 
+/* worker_board.c; but for the first, of a worker with a board */
+/* The board's state, BOARD_STARTING without one. */
+enum board_state worker_board_state(const struct worker *w);
+/* What a failed worker wrote on its board. */
+void worker_board_error(const struct worker *w, struct api_error *e);
+/* When it last did something, by its own word: never in the future. */
+int64_t worker_activity_ms(const struct worker *w, int64_t now);
 /* It was given to somebody who has not come to it yet. */
 bool worker_is_unused(const struct worker *w);
+/* It has had nothing to do for its keep-alive. */
+bool worker_is_idle_too_long(const struct worker *w, int64_t now);
 
 /* workers.c */
 /* Memory was given back: whoever waits for it may start. */

@@ -43,7 +43,7 @@ static json_t *sandbox_json(const struct board *b)
 static void put_board(json_t *out, const struct worker *w)
 {
     const struct board *b = w->board;
-    int64_t activity = b ? atomic_load(&b->last_activity_ms) : 0, now = clock_ms();
+    int64_t now = clock_ms(), activity = b ? worker_activity_ms(w, now) : 0;
 
     if (activity < w->started_ms)
         activity = w->started_ms;
@@ -51,12 +51,11 @@ static void put_board(json_t *out, const struct worker *w)
     json_object_set_new(out, "slots_busy", json_integer(b ? atomic_load(&b->slots_busy) : 0));
     json_object_set_new(out, "queued", json_integer(b ? atomic_load(&b->queued) : 0));
     json_object_set_new(out, "n_ctx", json_integer(b ? atomic_load(&b->n_ctx) : 0));
-    json_object_set_new(out, "tokens_out",
-                        json_integer(b ? (json_int_t)atomic_load(&b->tokens_out) : 0));
-    json_object_set_new(out, "passes", json_integer(b ? (json_int_t)atomic_load(&b->passes) : 0));
+    json_object_set_new(out, "tokens_out", json_integer(b ? board_count(&b->tokens_out) : 0));
+    json_object_set_new(out, "passes", json_integer(b ? board_count(&b->passes) : 0));
     json_object_set_new(out, "pass_p99_ms", json_integer(b ? atomic_load(&b->pass_p99_ms) : 0));
     json_object_set_new(out, "queue_timeouts",
-                        json_integer(b ? (json_int_t)atomic_load(&b->queue_timeouts) : 0));
+                        json_integer(b ? board_count(&b->queue_timeouts) : 0));
     if (b)
         json_object_set_new(out, "cancelled", board_cancelled_json(b));
     json_object_set_new(out, "last_activity_ms_ago",
@@ -128,10 +127,15 @@ void workers_each(const struct workers *ws, bool (*each)(void *arg, const struct
         return;
 }
 
+bool worker_takes_work(const struct worker *w)
+{
+    return w->state == WORKER_LOADING || w->state == WORKER_READY;
+}
+
 static void look_at_board(const struct worker *w, struct worker_look *out)
 {
     const struct board *b = w->board;
-    int64_t activity = atomic_load(&b->last_activity_ms);
+    int64_t activity = worker_activity_ms(w, clock_ms());
 
     out->ready = out->usable && worker_board_state(w) == BOARD_READY;
     out->layers_loaded = atomic_load(&b->layers_loaded);

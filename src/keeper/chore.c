@@ -102,7 +102,12 @@ int chore_watch(struct keeper *k, const struct chore *chore)
     term_progress_end(&k->term);
     if (end == CLIENT_STOPPED)
         return keeper_cancelled(k);
+    if (end == CLIENT_DONE && !w.complete && !w.failed) {
+        api_error_set(&e, API_INTERNAL, "keeper",
+                      "the hive ended its account without a word of how it went");
+        end = CLIENT_BROKEN;
+    }
     if (end != CLIENT_DONE)
         return keeper_fail(k, &e);
-    return w.failed || !w.complete ? CLI_ERROR : CLI_DONE;
+    return w.failed ? CLI_ERROR : CLI_DONE;
 }

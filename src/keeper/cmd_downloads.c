@@ -5,13 +5,15 @@
 
 #include "base/str.h"
 #include "keeper/commands.h"
+#include "keeper/figures.h"
 #include "keeper/keeper.h"
 #include "keeper/listing.h"
 #include "keeper/progress.h"
 #include "keeper/table.h"
 
 #define CANCEL_TIMEOUT_MS 30000
-#define SHORT_ID          8 /* characters of an id that a table shows */
+#define SHORT_ID          8             /* characters of an id that a table shows */
+#define ETA_MAX_S         (100 * 86400) /* nobody knows so much longer ahead */
 
 static int add_download(struct table *t, const json_t *d)
 {
@@ -25,14 +27,15 @@ static int add_download(struct table *t, const json_t *d)
 
     str_copy(id, sizeof id, keeper_text(d, "download_id", "-"));
     if (done >= 0 && total > 0)
-        snprintf(percent, sizeof percent, "%d%%", (int)((double)done * 100 / (double)total));
+        snprintf(percent, sizeof percent, "%d%%",
+                 (int)((double)(done < total ? done : total) * 100 / (double)total));
     if (total > 0)
         str_human_bytes((uint64_t)total, size, sizeof size);
     if (speed >= 1) {
-        str_human_bytes((uint64_t)speed, number, sizeof number);
+        str_human_bytes(figures_whole(speed), number, sizeof number);
         snprintf(rate, sizeof rate, "%s/s", number);
     }
-    if (eta >= 0)
+    if (eta >= 0 && eta < ETA_MAX_S)
         progress_time(eta, left, sizeof left);
     return table_add(t, cells);
 }

@@ -15,7 +15,7 @@ static const char *day(const json_t *value, char dst[DAY_BYTES])
 
     if (json_is_string(value))
         str_copy(iso, sizeof iso, json_string_value(value));
-    else if (json_is_integer(value) && json_integer_value(value) > 0)
+    else if (json_integer_value(value) > 0 && json_integer_value(value) <= CLOCK_ISO_MAX_MS / 1000)
         clock_iso8601(json_integer_value(value) * 1000, iso);
     if (strlen(iso) < DAY_BYTES - 1)
         return "-";

@@ -18,6 +18,13 @@ void figures_read(struct figures *f, const json_t *event, uint64_t n_texts)
     str_copy(f->reason, sizeof f->reason, keeper_text(event, "stop_reason", ""));
 }
 
+uint64_t figures_whole(double number)
+{
+    if (number <= 0)
+        return 0;
+    return number < 18446744073709551616.0 ? (uint64_t)number : UINT64_MAX; /* 2^64 */
+}
+
 const char *figures_plural(uint64_t n)
 {
     return n == 1 ? "" : "s";
@@ -54,7 +61,10 @@ void figures_line(const struct figures *f, struct buf *out)
 /* The very last token of a full context is told, but has no place in it any more. */
 int64_t figures_used(const struct figures *f, int64_t n_ctx)
 {
-    int64_t used = f->prompt_tokens + f->tokens_out;
+    int64_t used;
+
+    if (__builtin_add_overflow(f->prompt_tokens, f->tokens_out, &used))
+        used = INT64_MAX; /* a worker that counts so does not count */
 
     return n_ctx > 0 && used > n_ctx ? n_ctx : used;
 }

@@ -38,18 +38,23 @@ static int keep(struct history *h, const char *text, struct err *err)
     return 0;
 }
 
-static int read_lines(struct history *h, const char *text, struct err *err)
+/* By its length: a machine that lost its power may have left zeros in the file. */
+static int read_lines(struct history *h, const char *text, size_t left, struct err *err)
 {
     int rc = 0;
 
-    while (*text && rc == 0) {
-        size_t n = strcspn(text, "\n");
+    h->torn = left && text[left - 1] != '\n';
+    while (left && rc == 0) {
+        const char *end = memchr(text, '\n', left);
+        size_t n = end ? (size_t)(end - text) : left;
         json_t *item = json_loadb(text, n, JSON_DECODE_ANY, NULL);
 
         if (json_string_length(item))
             rc = keep(h, json_string_value(item), err);
         json_decref(item);
-        text += n + (text[n] == '\n');
+        n += end ? 1 : 0;
+        text += n;
+        left -= n;
     }
     return rc;
 }
@@ -74,6 +79,7 @@ static int cut(struct history *h, struct err *err)
     }
     rc = buf_failed(&text) ? err_no_memory(err, text.len, "the history")
                            : path_write_file(h->path, buf_str(&text), text.len, FILE_MODE, err);
+    h->torn = h->torn && rc;
     buf_done(&text);
     return rc;
 }
@@ -90,7 +96,7 @@ int history_open(const char *path, struct history *h, struct err *err)
     if (path_is_file(path))
         rc = path_read_file(path, HISTORY_FILE_MAX, &text, &n, err);
     if (rc == 0 && text)
-        rc = read_lines(h, text, err);
+        rc = read_lines(h, text, n, err);
     if (rc == 0)
         rc = cut(h, err);
     free(text);
@@ -149,11 +155,14 @@ int history_add(struct history *h, const char *text, struct err *err)
         rc = make_folder(h->path, err);
     if (rc)
         return rc;
-    buf_init(&line, 6 * HISTORY_ENTRY_MAX + 3); /* a control character takes six bytes */
+    buf_init(&line, 6 * HISTORY_ENTRY_MAX + 4); /* a control character takes six bytes */
+    if (h->torn)
+        buf_putc(&line, '\n');
     json_put_string(&line, text, strlen(text));
     buf_putc(&line, '\n');
     rc = buf_failed(&line) ? err_no_memory(err, line.len, "a line of the history")
                            : append(h->path, buf_str(&line), line.len, err);
+    h->torn = h->torn && rc;
     buf_done(&line);
     return rc;
 }

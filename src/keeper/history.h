@@ -9,6 +9,7 @@
 #ifndef RBEE_KEEPER_HISTORY_H
 #define RBEE_KEEPER_HISTORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -21,6 +22,7 @@ struct history {
     char *path;   /* owned */
     char **items; /* owned, HISTORY_MAX at most when opened */
     size_t n, cap;
+    bool torn; /* the file's last line has no end: the next one begins with it */
 };
 
 /* A missing file is an empty one. On an error *h is empty and remembers nothing. */

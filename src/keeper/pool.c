@@ -32,7 +32,12 @@ static bool is_large_enough(const json_t *worker, const struct pool_want *want)
 
 static int64_t free_slots(const json_t *worker)
 {
-    return keeper_number(worker, "slots_total", 1) - keeper_number(worker, "slots_busy", 0);
+    int64_t n_free;
+
+    return __builtin_sub_overflow(keeper_number(worker, "slots_total", 1),
+                                  keeper_number(worker, "slots_busy", 0), &n_free)
+               ? 0
+               : n_free;
 }
 
 static bool is_loaded(const json_t *worker)

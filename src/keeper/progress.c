@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "keeper/figures.h"
 
 #define BAR_MIN        8    /* columns; a shorter bar says nothing */
 #define BAR_MAX        30   /* columns */
@@ -91,7 +92,7 @@ static void make_parts(const struct progress *p, struct parts *out)
     if (p->per_sec < 1)
         return;
     snprintf(out->speed, sizeof out->speed, "  %s/s",
-             str_human_bytes((uint64_t)p->per_sec, a, sizeof a));
+             str_human_bytes(figures_whole(p->per_sec), a, sizeof a));
     if (p->total > p->done && (double)(p->total - p->done) / p->per_sec < DAY_S)
         snprintf(
             out->left, sizeof out->left, "  %s left",

@@ -236,13 +236,51 @@ static int send_range(struct push *p, int fd, const char *path, const char *file
     return 0;
 }
 
+/*
+ * The i-th of the ranges that the hive there lacks, which begins where the one before it ended or
+ * behind that, and lies in the file: whatever it asks for, nothing is sent twice.
+ */
+static bool take_range(const json_t *ranges, size_t i, int64_t size_bytes, int64_t *at,
+                       uint64_t *from)
+{
+    const json_t *range = json_array_get(ranges, i), *first = json_array_get(range, 0),
+                 *last = json_array_get(range, 1);
+
+    if (!json_is_integer(first) || !json_is_integer(last) || json_integer_value(first) < *at ||
+        json_integer_value(last) < json_integer_value(first) ||
+        json_integer_value(last) > size_bytes)
+        return false;
+    *from = (uint64_t)json_integer_value(first);
+    *at = json_integer_value(last);
+    return true;
+}
+
+static int send_ranges(struct push *p, int fd, const json_t *file, const char *name,
+                       const json_t *ranges)
+{
+    const char *path = keeper_text(file, "path", "");
+    int64_t size_bytes = keeper_number(file, "size_bytes", 0), at = 0;
+    uint64_t from;
+
+    for (size_t i = 0; i < json_array_size(ranges); i++) {
+        if (!take_range(ranges, i, size_bytes, &at, &from)) {
+            api_error_set(p->e, API_INTERNAL, "keeper",
+                          "the hive there asks for what is no part of %.200s, or for a part of its "
+                          "%lld bytes twice",
+                          path, (long long)size_bytes);
+            return -1;
+        }
+        if (send_range(p, fd, path, name, from, (uint64_t)at))
+            return -1;
+    }
+    return 0;
+}
+
 static int send_file(struct push *p, const json_t *file, const json_t *ranges)
 {
     const char *path = keeper_text(file, "path", "");
     char *name = keeper_escape(keeper_text(file, "file", ""));
     int fd = open(path, O_RDONLY | O_CLOEXEC), rc = name ? 0 : -1;
-    json_t *range;
-    size_t i;
 
     if (fd < 0) {
         api_error_set(p->e, API_INTERNAL, "keeper", "cannot read %.300s: %s", path,
@@ -252,9 +290,8 @@ static int send_file(struct push *p, const json_t *file, const json_t *ranges)
     }
     if (!name)
         api_error_set(p->e, API_INTERNAL, "keeper", "out of memory");
-    json_array_foreach(ranges, i, range) if (rc == 0) rc =
-        send_range(p, fd, path, name, (uint64_t)json_integer_value(json_array_get(range, 0)),
-                   (uint64_t)json_integer_value(json_array_get(range, 1)));
+    if (rc == 0)
+        rc = send_ranges(p, fd, file, name, ranges);
     close(fd);
     free(name);
     return rc;

@@ -831,3 +831,10 @@ describe('nodes, logs, config', () => {
     assert.match(table.stdout, /^hive\.slots +3 +\S*config\.ini/m);
   });
 });
+
+test('a chore whose stream ends without a word of how it went is an error with a sentence', async () => {
+  fake.on('POST /v1/models/verify', (req, res) => sse(res, [{ stage: 'hashing', name: 'x', bytes_done: 1, bytes_total: 2 }]));
+  const r = await run(['models', 'verify', '--node', fake.node]);
+  assert.strictEqual(r.code, 1);
+  assert.match(r.stderr, /INTERNAL: the hive ended its account without a word of how it went/);
+});

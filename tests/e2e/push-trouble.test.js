@@ -87,6 +87,22 @@ test('what does not pass ends the push at once, with what the hive says', async 
   }
 });
 
+test('a hive that asks for bytes twice, or for what is no part of the file, is told off and gets no more', async (t) => {
+  const m = await take(), { fake } = await fakeThere(t, m, {});
+  const asks = [[[0, m.bytes], [0, m.bytes]], [[0, 1], [-1, 1]], [[0, 1], [1, m.bytes + 1]], [[0, 1], [1, 2 ** 60]], [[0, 1], 'x']];
+  let put = 0;
+  fake.on('PUT /v1/models/upload/*', (req, res) => { put += Number(req.headers['content-length']); res.writeHead(204).end(); });
+  for (const missing of asks) {
+    const files = [{ file: path.basename(m.file), missing }];
+    put = 0;
+    fake.on('POST /v1/models/upload', (req, res) => sse(res, [{ stage: 'missing', bytes_missing: 1, bytes_total: m.bytes, files }]));
+    const r = await push(m.ref, fake);
+    assert.strictEqual(r.code, 1, r.stderr);
+    assert.match(r.stderr, /the hive there asks for what is no part of .*, or for a part of its \d+ bytes twice/);
+    assert.strictEqual(put, missing[0][1]);
+  }
+});
+
 test('a hive that is too old to take models is named so', async (t) => {
   const m = await take(), fake = await FakeHive.start();
   t.after(() => fake.stop());

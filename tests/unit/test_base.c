@@ -296,6 +296,11 @@ static void test_clock__iso_form(void **state)
 
     (void)state;
     assert_string_equal(clock_iso8601(1769860800123, text), "2026-01-31T12:00:00.123Z");
+    /* There is no room for a year of five digits, and a time no calendar knows was read from
+     * memory that nobody had written. */
+    assert_string_equal(clock_iso8601(CLOCK_ISO_MAX_MS, text), "9999-12-31T23:59:59.999Z");
+    assert_string_equal(clock_iso8601(INT64_MAX, text), "9999-12-31T23:59:59.999Z");
+    assert_string_equal(clock_iso8601(-1, text), "1970-01-01T00:00:00.000Z");
     assert_true(clock_ms() >= 0);
 }
 

@@ -15,6 +15,7 @@
 #include "api/inference.h"
 #include "base/base64.h"
 #include "base/json.h"
+#include "hive/gateway/embed_answer.h"
 #include "hive/gateway/event.h"
 #include "hive/near.h"
 #include "hive/gateway/shape.h"
@@ -342,6 +343,42 @@ static void test_base64__vectors_of_the_rfc(void **state)
     buf_done(&b);
 }
 
+/* ---- vectors ---- */
+
+/* A worker's answer without its counts was told as a lack of memory; nulls and numbers beyond a
+ * float went on to the client. */
+static void test_vectors__are_what_the_worker_says_they_are(void **state)
+{
+    static const char *const good[] = {
+        "{\"embeddings\":[[1,-2.5]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1],[3.4028234e38]],\"dimensions\":1,\"prompt_tokens\":0}"};
+    static const char *const bad[] = {
+        "{}",
+        "{\"embeddings\":[[1,2]],\"dimensions\":2}",
+        "{\"embeddings\":[[1,2]],\"prompt_tokens\":3}",
+        "{\"embeddings\":[],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":{\"a\":1},\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,2],[3]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,null]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,3.5e38]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,2]],\"dimensions\":2,\"prompt_tokens\":-1}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        json_t *answer = json_loads(good[i], 0, NULL);
+
+        assert_true(embed_answer_is_vectors(answer));
+        json_decref(answer);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        json_t *answer = json_loads(bad[i], 0, NULL);
+
+        if (!answer || embed_answer_is_vectors(answer))
+            fail_msg("taken, or no JSON: %s", bad[i]);
+        json_decref(answer);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_shape__paths),
         cmocka_unit_test(test_shape__server_errors_fit_a_small_place),
         cmocka_unit_test(test_base64__vectors_of_the_rfc),
+        cmocka_unit_test(test_vectors__are_what_the_worker_says_they_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -521,6 +521,34 @@ static void test_history__passes_over_lines_that_are_none(void **state)
     remove_folder(folder, files);
 }
 
+/* A machine that lost its power leaves zeros in a file, or half a line at its end. The zeros hid
+ * all that stood behind them; what was typed next became the rest of the half line, and both were
+ * lost. */
+static void test_history__loses_no_line_to_zeros_or_half_a_line(void **state)
+{
+    static const char *const files[] = {"h", NULL};
+    static const char zeros[] = "\"a\"\n\0\0\0\n\"b\"\n\"half a l";
+    char *folder = make_folder(), *path = path_join(folder, files[0]);
+    struct history h;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(path_write_file(path, zeros, sizeof zeros - 1, 0600, &err), 0);
+    assert_int_equal(history_open(path, &h, &err), 0);
+    assert_int_equal(h.n, 2);
+    assert_int_equal(history_add(&h, "c", &err), 0);
+    assert_int_equal(history_add(&h, "d", &err), 0);
+    history_close(&h);
+    assert_int_equal(history_open(path, &h, &err), 0);
+    assert_int_equal(h.n, 4);
+    assert_string_equal(h.items[1], "b");
+    assert_string_equal(h.items[2], "c");
+    assert_string_equal(h.items[3], "d");
+    history_close(&h);
+    free(path);
+    remove_folder(folder, files);
+}
+
 static void test_history__is_cut_down_when_it_is_opened(void **state)
 {
     static const char *const files[] = {"h", NULL};
@@ -589,6 +617,21 @@ static void test_figures__say_what_an_answer_took(void **state)
     json_decref(event);
 }
 
+/* A worker's numbers are not the keeper's: their sum is not to overflow, nor a cast. */
+static void test_figures__of_a_worker_that_cannot_count(void **state)
+{
+    const struct figures f = {.prompt_tokens = INT64_MAX, .tokens_out = INT64_MAX};
+
+    (void)state;
+    assert_int_equal(figures_used(&f, 4096), 4096);
+    assert_int_equal(figures_used(&f, 0), INT64_MAX);
+    assert_true(figures_whole(-1e300) == 0);
+    assert_true(figures_whole(0.5) == 0);
+    assert_true(figures_whole(4096.9) == 4096);
+    assert_true(figures_whole(1e300) == UINT64_MAX);
+    assert_true(figures_whole(18446744073709551616.0) == UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -610,9 +653,11 @@ int main(void)
         cmocka_unit_test(test_conversation__refuses_a_bad_file_with_a_reason),
         cmocka_unit_test(test_history__is_kept_for_its_owner),
         cmocka_unit_test(test_history__passes_over_lines_that_are_none),
+        cmocka_unit_test(test_history__loses_no_line_to_zeros_or_half_a_line),
         cmocka_unit_test(test_history__is_cut_down_when_it_is_opened),
         cmocka_unit_test(test_answer__keeps_both_texts_apart),
         cmocka_unit_test(test_figures__say_what_an_answer_took),
+        cmocka_unit_test(test_figures__of_a_worker_that_cannot_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

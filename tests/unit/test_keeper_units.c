@@ -368,6 +368,9 @@ static void test_pool__takes_no_harm_from_a_strange_list(void **state)
     expect_choice("{\"model_ref\":\"tiny\",\"state\":\"idle\",\"url\":7,\"worker_id\":\"a\"}",
                   &want, NULL);
     assert_null(pool_choose(NULL, &want));
+    /* Slots whose difference no number holds are none that are free. */
+    expect_choice(WORKER("a", "tiny", "idle", -1, 9223372036854775807), &want, NULL);
+    expect_choice(WORKER("a", "tiny", "idle", 9223372036854775807, -2), &want, NULL);
 }
 
 /* ---- calls made again ---- */

@@ -10,8 +10,14 @@
 static void render_count(struct relay *r, json_t *answer)
 {
     json_t *tokens = json_object_get(answer, "tokens");
+    struct api_error e;
 
-    reply_json(r->x, 200, json_pack("{s:O}", "input_tokens", tokens));
+    if (json_is_integer(tokens) && json_integer_value(tokens) >= 0) {
+        reply_json(r->x, 200, json_pack("{s:O}", "input_tokens", tokens));
+        return;
+    }
+    api_error_set(&e, API_INTERNAL, REPLY_SRC, "the worker's answer holds no count of tokens");
+    shape_answer(r->x, r->shape, &e, 0);
 }
 
 static void keep(json_t *to, const json_t *from, const char *name)

@@ -14,6 +14,7 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "hive/gateway/embed_answer.h"
 #include "hive/gateway/order.h"
 #include "hive/gateway/relay.h"
 #include "hive/reply.h"
@@ -117,12 +118,25 @@ static bool has_dimensions(const struct relay *r, const json_t *answer)
     return false;
 }
 
+/* False, and the exchange is answered: it holds none, or not what was asked for. */
+static bool has_vectors(const struct relay *r, const json_t *answer)
+{
+    struct api_error e;
+
+    if (embed_answer_is_vectors(answer))
+        return has_dimensions(r, answer);
+    api_error_set(&e, API_INTERNAL, REPLY_SRC,
+                  "the worker's answer holds no vectors of the length that it tells");
+    shape_answer(r->x, r->shape, &e, 0);
+    return false;
+}
+
 static void render_embeddings(struct relay *r, json_t *answer)
 {
     json_t *tokens = json_object_get(answer, "prompt_tokens");
     bool base64 = json_is_true(json_object_get(r->state, "base64"));
 
-    if (!has_dimensions(r, answer))
+    if (!has_vectors(r, answer))
         return;
     reply_vectors(r->x,
                   json_pack("{s:s, s:o, s:s, s:{s:O, s:O}}", "object", "list", "data",
@@ -162,7 +176,7 @@ static void render_ollama(struct relay *r, json_t *answer)
 {
     int64_t now = clock_ms();
 
-    if (!has_dimensions(r, answer))
+    if (!has_vectors(r, answer))
         return;
     reply_vectors(r->x, json_pack("{s:s, s:O*, s:I, s:I, s:O*}", "model", r->model, "embeddings",
                                   json_object_get(answer, "embeddings"), "total_duration",
@@ -205,9 +219,9 @@ void embed_ollama(struct hive *h, struct http_exchange *x, const char *id)
 
 static void render_ollama_old(struct relay *r, json_t *answer)
 {
-    json_t *first = json_array_get(json_object_get(answer, "embeddings"), 0);
-
-    reply_vectors(r->x, json_pack("{s:O*}", "embedding", first));
+    if (has_vectors(r, answer))
+        reply_vectors(r->x, json_pack("{s:O}", "embedding",
+                                      json_array_get(json_object_get(answer, "embeddings"), 0)));
 }
 
 void embed_ollama_old(struct hive *h, struct http_exchange *x, const char *id)

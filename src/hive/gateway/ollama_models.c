@@ -76,7 +76,7 @@ static json_t *expiry_of(const struct worker_look *look)
 {
     char when[CLOCK_ISO_BYTES];
 
-    if (look->keep_alive_ms < 0)
+    if (look->keep_alive_ms < 0 || look->keep_alive_ms > CLOCK_ISO_MAX_MS)
         return json_string(FOREVER);
     return json_string(clock_iso8601(
         clock_unix_ms() + look->idle_since_ms + look->keep_alive_ms - clock_ms(), when));

@@ -117,7 +117,8 @@ class FakeHive {
     req.setEncoding('utf8');
     req.on('data', (data) => { text += data; });
     req.on('end', () => {
-      const body = text ? JSON.parse(text) : undefined;
+      const isBytes = req.headers['content-type'] === 'application/octet-stream'; // a piece of a model
+      const body = text && !isBytes ? JSON.parse(text) : undefined;
       const call = { method: req.method, path: url.pathname, query: url.searchParams, body, headers: req.headers };
       this.calls.push(call);
       const handler = this.#find(req.method, url.pathname);

@@ -1,0 +1,242 @@
+/*
+ * fuzz_relay.c - questions with one answer (embeddings, tokens) on their way through the hive: a
+ * letter of the route, a client's body, a form feed, a byte of the status, and what the worker
+ * answers. The client gets one answer, in JSON, and a good one only for a good one; what the worker
+ * is asked is what the client wrote, and vectors arrive as they were said.
+ */
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "exchange.h"
+#include "hive/gateway/anthropic.h"
+#include "hive/gateway/embed.h"
+#include "hive/gateway/model.h"
+#include "hive/hive.h"
+#include "hive/workers.h"
+#include "net/http_client.h"
+
+#define FORM_FEED       '\f'
+#define LAST_OF_VECTORS 2 /* routes */
+#define COUNT           5
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What the worker answers, and what it was asked. */
+static struct {
+    int status;
+    const char *bytes;
+    size_t n;
+    char *asked; /* NULL = nothing */
+} worker;
+
+/* ---- in the place of models and workers: the one there is, ready ---- */
+
+int model_find(struct hive *h, const char *name, struct model_place *out, struct api_error *e)
+{
+    (void)h;
+    *out = (struct model_place){0};
+    if (!str_eq(name, "none"))
+        return 0;
+    api_error_set(e, API_MODEL_NOT_FOUND, "hive", "there is no model named %s", name);
+    return -1;
+}
+
+struct model_wait *model_wait_start(const struct model_wait_params *params,
+                                    struct model_place *place)
+{
+    static int one;
+
+    (void)place;
+    params->on_ready(params->arg, (const struct worker *)(const void *)&one, NULL, 0);
+    return NULL;
+}
+
+void model_wait_cancel(struct model_wait *w)
+{
+    BUG_ON(w);
+}
+
+void worker_look(const struct worker *w, struct worker_look *out)
+{
+    (void)w;
+    *out = (struct worker_look){.model_ref = "tiny"};
+}
+
+const char *worker_own_url(const struct worker *w, char dst[WORKER_URL_MAX])
+{
+    (void)w;
+    str_copy(dst, WORKER_URL_MAX, "http://127.0.0.1:1");
+    return dst;
+}
+
+int http_call_start(struct http_client *c, const struct http_call_params *params,
+                    struct http_call **out, struct err *err)
+{
+    struct http_response r = {.status = worker.status};
+    struct buf body;
+
+    (void)c;
+    (void)err;
+    *out = NULL;
+    BUG_ON(worker.asked);
+    worker.asked = str_ndup(params->body, params->body_bytes);
+    buf_init(&body, params->body_max);
+    BUG_ON(!worker.asked || buf_put(&body, worker.bytes, worker.n));
+    r.body = &body;
+    params->on_done(params->arg, 0, &r, NULL);
+    buf_done(&body);
+    return 0;
+}
+
+void http_call_cancel(struct http_call *call)
+{
+    BUG_ON(call);
+}
+
+/* ---- the checks ---- */
+
+/* What the client wrote, the worker is asked, and nothing else. */
+static void check_question(const json_t *request)
+{
+    json_t *asked = json_loads(worker.asked, JSON_ALLOW_NUL, NULL), *value;
+    const char *name;
+
+    BUG_ON(!json_is_object(asked));
+    json_object_foreach(asked, name, value)
+    {
+        const json_t *wrote = json_object_get(request, name);
+
+        if (!wrote && str_eq(name, "input"))
+            wrote = json_object_get(request, "prompt");
+        BUG_ON(!json_equal(value, wrote));
+    }
+    json_decref(asked);
+}
+
+static unsigned base64_value(char c)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *at = strchr(digits, c);
+
+    return c && at ? (unsigned)(at - digits) : 0;
+}
+
+/* The i-th little-endian float of a base64 text, written a second time. */
+static float base64_float(const char *text, size_t i)
+{
+    uint32_t bits = 0;
+    float v;
+
+    for (size_t k = 4; k-- > 0;) {
+        size_t bit = (4 * i + k) * 8;
+        unsigned two = base64_value(text[bit / 6]) << 6 | base64_value(text[bit / 6 + 1]);
+
+        bits = bits << 8 | ((two >> (4 - bit % 6)) & 0xff);
+    }
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+static void check_vector(const json_t *told, const json_t *said)
+{
+    size_t n = json_array_size(said);
+
+    BUG_ON(!json_is_array(said));
+    if (json_is_string(told))
+        BUG_ON(json_string_length(told) != (4 * n + 2) / 3 * 4);
+    else
+        BUG_ON(json_array_size(told) != n);
+    for (size_t i = 0; i < n; i++) {
+        double v = json_number_value(json_array_get(said, i));
+        double got = json_is_string(told) ? (double)base64_float(json_string_value(told), i)
+                                          : json_number_value(json_array_get(told, i));
+
+        BUG_ON(!isfinite(got) || fabs(got - v) > fabs(v) * 1e-6 + 1e-38);
+    }
+}
+
+static void check_vectors(const json_t *reply, const json_t *answer)
+{
+    const json_t *said = json_object_get(answer, "embeddings"), *one;
+    const json_t *data = json_object_get(reply, "data"),
+                 *all = json_object_get(reply, "embeddings");
+    size_t i;
+
+    BUG_ON(json_array_size(said) == 0);
+    if (json_object_get(reply, "embedding"))
+        check_vector(json_object_get(reply, "embedding"), json_array_get(said, 0));
+    else
+        BUG_ON(json_array_size(data ? data : all) != json_array_size(said));
+    json_array_foreach(data ? data : all, i, one)
+        check_vector(data ? json_object_get(one, "embedding") : one, json_array_get(said, i));
+}
+
+static void check_good(unsigned route, const json_t *reply, const json_t *answer)
+{
+    const json_t *count = json_object_get(reply, "input_tokens");
+
+    if (route <= LAST_OF_VECTORS)
+        check_vectors(reply, answer);
+    else if (route == COUNT)
+        BUG_ON(!json_is_integer(count) || !json_equal(count, json_object_get(answer, "tokens")));
+    else
+        BUG_ON(!json_equal(reply, answer));
+}
+
+static void check_reply(const struct http_exchange *x, unsigned route)
+{
+    json_t *reply = json_loadb(buf_str(&x->reply), x->reply.len, JSON_ALLOW_NUL, NULL);
+    json_t *request = json_loadb(x->body, x->body_bytes, JSON_ALLOW_NUL, NULL);
+    json_t *answer = json_loadb(worker.bytes, worker.n, JSON_ALLOW_NUL, NULL);
+
+    BUG_ON(x->status == 0);
+    if (!json_is_object(reply))
+        BUG("status %d with what is no JSON: %.200s", x->status, buf_str(&x->reply));
+    if (x->status == 500 && worker.status == 200 &&
+        strstr(buf_str(&x->reply), "the hive is out of memory"))
+        BUG("an answer that makes no sense is no lack of memory: %.200s", buf_str(&x->reply));
+    if (worker.asked && route != COUNT) /* whose question fuzz_dialects looks at */
+        check_question(request);
+    if (x->status == 200) {
+        BUG_ON(!worker.asked || worker.status != 200 || !json_is_object(answer));
+        check_good(route, reply, answer);
+    }
+    json_decref(answer);
+    json_decref(request);
+    json_decref(reply);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static void (*const routes[])(struct hive * h, struct http_exchange * x, const char *id) = {
+        embed_openai,   embed_ollama,     embed_ollama_old,
+        embed_tokenize, embed_detokenize, anthropic_count};
+    static struct hive hive;
+    const uint8_t *end = size ? memchr(data + 1, FORM_FEED, size - 1) : NULL;
+    struct http_exchange x;
+    unsigned route;
+    char *body;
+
+    if (!end || end + 1 == data + size)
+        return 0;
+    route = (unsigned)(data[0] - 'a') % (sizeof routes / sizeof routes[0]);
+    body = malloc((size_t)(end - data));
+    BUG_ON(!body);
+    memcpy(body, data + 1, (size_t)(end - data - 1));
+    body[end - data - 1] = '\0';
+    worker.status = end[1] == '5' ? 503 : 200;
+    worker.bytes = (const char *)end + 2;
+    worker.n = (size_t)(data + size - end) - 2;
+    exchange_begin(&x, body, (size_t)(end - data - 1));
+    routes[route](&hive, &x, NULL);
+    check_reply(&x, route);
+    exchange_done(&x);
+    free(worker.asked);
+    worker.asked = NULL;
+    free(body);
+    return 0;
+}

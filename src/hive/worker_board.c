@@ -1,0 +1,66 @@
+/*
+ * worker_board.c - what the hive reads of a worker's board. The worker is a process that has read a
+ * file of unknown hands, and its board is memory that it may write anything to, at any moment: each
+ * number is read once and taken for no more than a number, each text is bound by its room.
+ */
+#include <stdio.h>
+
+#include "hive/workers_internal.h"
+
+enum board_state worker_board_state(const struct worker *w)
+{
+    return w->board ? (enum board_state)atomic_load_explicit(&w->board->state, memory_order_acquire)
+                    : BOARD_STARTING;
+}
+
+void worker_board_error(const struct worker *w, struct api_error *e)
+{
+    char code[sizeof w->board->error_code + 1], text[BOARD_ERROR_MAX + 1];
+    bool known;
+    enum api_code api;
+
+    /* The worker may write anything there: bound by size, not by a NUL. */
+    snprintf(code, sizeof code, "%.*s", (int)sizeof w->board->error_code, w->board->error_code);
+    snprintf(text, sizeof text, "%.*s", BOARD_ERROR_MAX, w->board->error_text);
+    api = api_code_from(code, &known);
+    api_error_set(e, known ? api : API_WORKER_START_FAILED, "worker", "%s",
+                  text[0] ? text : "the worker failed without saying why");
+}
+
+int64_t worker_activity_ms(const struct worker *w, int64_t now)
+{
+    int64_t said = atomic_load(&w->board->last_activity_ms);
+
+    if (said < 0)
+        return 0;
+    return said < now ? said : now;
+}
+
+bool worker_is_unused(const struct worker *w)
+{
+    const struct board *b = w->board;
+    int64_t activity = atomic_load(&b->last_activity_ms);
+
+    if (activity < w->asked_ms)
+        return true;
+    return atomic_load(&b->tokens_out) == 0 &&
+           (w->ready_ms == 0 || activity == w->ready_activity_ms);
+}
+
+/* A worker that nobody has used since it was last given out is given time, also when keep_alive is
+ * 0: who asked for it has to come first. */
+bool worker_is_idle_too_long(const struct worker *w, int64_t now)
+{
+    const struct board *b = w->board;
+    int64_t since = worker_activity_ms(w, now), limit = w->keep_alive_ms;
+
+    if (limit < 0 || atomic_load(&b->slots_busy) || atomic_load(&b->queued))
+        return false;
+    if (since < w->ready_ms)
+        since = w->ready_ms;
+    if (since < w->asked_ms)
+        since = w->asked_ms;
+    if (worker_is_unused(w) && limit < WORKERS_UNUSED_MS)
+        limit = WORKERS_UNUSED_MS;
+    return now - since >= limit;
+}

@@ -1,0 +1,111 @@
+/* test_worker_board.c - a worker's board with what no honest worker writes there. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "hive/workers_internal.h"
+
+#define STARTED_MS 1000
+
+static char ref[] = "tiny", path[] = "/models/tiny.gguf", log_path[] = "/nonexistent";
+
+/* Of worker_end.c, which is not here. */
+json_t *worker_log_tail(const struct worker *w)
+{
+    (void)w;
+    return json_array();
+}
+
+static struct worker made(struct workers *owner)
+{
+    struct worker w = {.owner = owner,
+                       .state = WORKER_READY,
+                       .id = "worker-a",
+                       .model_ref = ref,
+                       .model_path = path,
+                       .log_path = log_path,
+                       .backend = "cpu",
+                       .keep_alive_ms = 5000,
+                       .started_ms = STARTED_MS};
+
+    assert_int_equal(board_attach(-1, &w.board, NULL), 0);
+    atomic_store(&w.board->state, BOARD_READY);
+    return w;
+}
+
+/* A time that is still to come made what was computed of it overflow, and its worker one that is
+ * never idle. */
+static void test_worker_board__no_activity_is_in_the_future(void **state)
+{
+    static const int64_t said[] = {INT64_MAX, INT64_MIN, -1, 0};
+    struct workers owner = {.closed = false};
+    struct worker w = made(&owner);
+    struct worker_look look;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        int64_t now = clock_ms();
+
+        atomic_store(&w.board->last_activity_ms, said[i]);
+        assert_true(worker_activity_ms(&w, now) >= 0 && worker_activity_ms(&w, now) <= now);
+        worker_look(&w, &look);
+        assert_true(look.idle_since_ms >= STARTED_MS && look.idle_since_ms <= clock_ms());
+    }
+    board_detach(w.board);
+}
+
+static void test_worker_board__no_count_is_below_zero(void **state)
+{
+    struct workers owner = {.closed = false};
+    struct worker w = made(&owner);
+    json_t *told;
+
+    (void)state;
+    atomic_store(&w.board->tokens_out, UINT64_MAX);
+    atomic_store(&w.board->cancelled[BOARD_DECODE][BOARD_DELETE], UINT64_MAX);
+    told = worker_json(&w, "127.0.0.1");
+    assert_true(json_integer_value(json_object_get(told, "tokens_out")) == INT64_MAX);
+    assert_true(json_integer_value(json_object_get(
+                    json_object_get(json_object_get(told, "cancelled"), "decode"), "delete")) ==
+                INT64_MAX);
+    json_decref(told);
+    board_detach(w.board);
+}
+
+/* Texts without an end, and without sense: there is a sentence all the same. */
+static void test_worker_board__a_failure_has_a_sentence(void **state)
+{
+    struct workers owner = {.closed = false};
+    struct worker w = made(&owner);
+    const char *message;
+    json_t *told;
+
+    (void)state;
+    memset(w.board->error_code, 'A', sizeof w.board->error_code);
+    memset(w.board->error_text, 0xff, sizeof w.board->error_text);
+    atomic_store(&w.board->state, BOARD_FAILED);
+    told = worker_json(&w, "127.0.0.1");
+    message = json_string_value(json_object_get(json_object_get(told, "error"), "message"));
+    assert_non_null(message);
+    assert_true(message[0] && strlen(message) <= ERR_TEXT_MAX * 2);
+    json_decref(told);
+    board_detach(w.board);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_worker_board__no_activity_is_in_the_future),
+        cmocka_unit_test(test_worker_board__no_count_is_below_zero),
+        cmocka_unit_test(test_worker_board__a_failure_has_a_sentence),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
