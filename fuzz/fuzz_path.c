@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/path.h"
 #include "base/str.h"
@@ -27,6 +28,18 @@ static void check_plain(const char *name, size_t max)
     BUG_ON(name[0] == '.' || strchr(name, '/') || strchr(name, '\\'));
     for (const char *p = name; *p; p++) /* nothing that a shell, Windows or a terminal minds */
         BUG_ON(!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-%", *p));
+}
+
+/* FAT, exFAT and Windows take it, too. */
+static void check_portable(const char *name)
+{
+    static const char *const devices[] = {"con", "prn", "aux", "nul", "com1", "lpt9"};
+    size_t n = strcspn(name, ".");
+
+    check_plain(name, PATH_COMPONENT_MAX);
+    BUG_ON(str_ends(name, "."));
+    for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++)
+        BUG_ON(n == strlen(devices[i]) && strncasecmp(name, devices[i], n) == 0);
 }
 
 /* What the name was made of: "%XX" is a byte, a lone '%' the empty text. */
@@ -64,7 +77,7 @@ static void check_name(const char *text)
     free(name);
     name = NULL;
     if (manifest_file_name(text, &name, NULL) == 0)
-        check_plain(name, PATH_COMPONENT_MAX);
+        check_portable(name);
     free(name);
 }
 

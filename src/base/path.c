@@ -2,12 +2,14 @@
 #include "base/path.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -133,6 +135,63 @@ int path_safe_component(const char *text, char **out, struct err *err)
         name[len++] = '%'; /* the empty text: no other text gives a lone '%' */
     *out = str_ndup(name, len);
     return *out ? 0 : err_no_memory(err, len, "a file name");
+}
+
+char *path_other_spelling(const char *dir, const char *name)
+{
+    DIR *d = opendir(dir);
+    struct dirent *entry;
+    char *other = NULL;
+
+    while (d && !other && (entry = readdir(d)))
+        if (strcasecmp(entry->d_name, name) == 0 && !str_eq(entry->d_name, name))
+            other = str_dup(entry->d_name);
+    if (d)
+        closedir(d);
+    return other;
+}
+
+/* Is the name there, and does the folder list it so? *there is false too where nobody can look. */
+static int check_part(const char *dir, const char *name, bool *there, struct err *err)
+{
+    DIR *d = opendir(dir);
+    struct dirent *entry;
+    bool listed = false;
+    struct stat st;
+    char *other;
+
+    *there = d && fstatat(dirfd(d), name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    while (*there && !listed && (entry = readdir(d)))
+        listed = str_eq(entry->d_name, name);
+    if (d)
+        closedir(d);
+    if (!*there || listed)
+        return 0;
+    other = path_other_spelling(dir, name);
+    err_set(err, ERR_CONFLICT,
+            "%s in %s is there already as '%s', and the file system does not tell the two apart",
+            name, dir, other ? other : "another name");
+    free(other);
+    return ERR_CONFLICT;
+}
+
+int path_check_spelling(const char *path, size_t n_root, struct err *err)
+{
+    char *dir = str_dup(path), *name = dir ? dir + n_root : NULL;
+    bool there = true;
+    int rc = dir ? 0 : err_no_memory(err, strlen(path), "a path");
+
+    while (rc == 0 && there && *name == '/') {
+        char *end = name + 1 + strcspn(name + 1, "/"), after = *end;
+
+        *name = *end = '\0'; /* the folder; its entry behind it */
+        rc = check_part(dir, name + 1, &there, err);
+        *name = '/';
+        *end = after;
+        name = end;
+    }
+    free(dir);
+    return rc;
 }
 
 static int read_all(int fd, const char *path, char *dst, size_t size, size_t *n, struct err *err)

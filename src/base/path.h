@@ -44,6 +44,16 @@ int path_real(const char *path, char **out, struct err *err);
  */
 int path_safe_component(const char *text, char **out, struct err *err);
 
+/*
+ * Some file systems (macOS's, exFAT) do not tell "Ann" from "ann": a name of one text then leads to
+ * what was put there under another. path_other_spelling: an entry of the folder that differs from
+ * `name` by the case of letters only (free()), or NULL. path_check_spelling: is each part of `path`
+ * behind its first n_root bytes, as far as it is there, there under this very name? ERR_CONFLICT
+ * with both names when it is not.
+ */
+char *path_other_spelling(const char *dir, const char *name);
+int path_check_spelling(const char *path, size_t n_root, struct err *err);
+
 /* A whole file of at most max_bytes, NUL-terminated (the NUL not counted in *n). */
 int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, struct err *err);
 /* The same from a descriptor at the file's beginning, which stays the caller's. */

@@ -46,7 +46,7 @@ static void keep(const struct admit *a, const struct inspect_result *r)
     struct catalog_verdict v = {0};
     struct err err;
 
-    if (!a->sha256[0] || (r->error && r->error->code == API_WORKER_START_FAILED))
+    if (r->error && r->error->code == API_WORKER_START_FAILED)
         return;
     str_copy(v.judge, sizeof v.judge, a->judge);
     str_copy(v.license, sizeof v.license, license ? license : "");
@@ -54,7 +54,9 @@ static void keep(const struct admit *a, const struct inspect_result *r)
         str_copy(v.code, sizeof v.code, api_error_info(r->error->code)->code);
         str_copy(v.message, sizeof v.message, r->error->message);
     }
-    if (catalog_put_verdict(a->p.models->catalog, a->sha256, &v, &err))
+    if (a->p.verdict)
+        *a->p.verdict = v;
+    if (a->sha256[0] && catalog_put_verdict(a->p.models->catalog, a->sha256, &v, &err))
         log_warn("%s", err.text);
 }
 
@@ -75,6 +77,8 @@ static bool is_known(struct admit *a)
     if (!a->sha256[0] || catalog_get_verdict(a->p.models->catalog, a->sha256, &v, NULL) ||
         !str_eq(v.judge, a->judge))
         return false;
+    if (a->p.verdict)
+        *a->p.verdict = v;
     if (v.code[0])
         api_error_set(&e, api_code_from(v.code, NULL), REPLY_SRC, "%s", v.message);
     finish(a, v.code[0] ? &e : NULL);

@@ -74,6 +74,7 @@ int card_create(const char *models_dir, const char *repo, const char *commit,
         rc = path_safe_component(commit, &safe, err);
     if (rc == 0) {
         c->dir = path_join(above, safe);
+        c->n_root = strlen(models_dir);
         c->repo = str_dup(repo);
         c->commit = str_dup(commit);
         c->quantization = str_dup(quantization);
@@ -198,9 +199,14 @@ int card_set_origin(struct card *c, const char *origin, struct err *err)
     return 0;
 }
 
+bool card_is_local(const struct card *c)
+{
+    return is_local(c->repo);
+}
+
 char *card_source(const struct card *c)
 {
-    if (is_local(c->repo))
+    if (card_is_local(c))
         return str_dup(c->origin ? c->origin : c->repo);
     return str_printf("hf:%s@%s", c->repo, c->commit);
 }
@@ -245,6 +251,23 @@ bool card_is_verified(const struct card *c)
 
 /* ---- JSON ---- */
 
+/* The text up to where it was cut within a character. */
+static json_t *text_json(const char *text)
+{
+    json_t *whole = json_stringn(text, str_utf8_whole(text, strlen(text)));
+
+    return whole ? whole : json_string("");
+}
+
+/* NULL where there is none. */
+static json_t *verdict_json(const struct catalog_verdict *v)
+{
+    return v->judge[0] ? json_pack("{s:o, s:o, s:o, s:o}", "judge", text_json(v->judge), "code",
+                                   text_json(v->code), "message", text_json(v->message), "license",
+                                   text_json(v->license))
+                       : NULL;
+}
+
 static json_t *to_json(const struct card *c)
 {
     json_t *files = json_array(), *refs = json_array();
@@ -255,9 +278,9 @@ static json_t *to_json(const struct card *c)
                                                c->files[i].sha256));
     for (size_t i = 0; i < c->n_refs; i++)
         json_array_append_new(refs, json_string(c->refs[i]));
-    return json_pack("{s:i, s:s, s:s, s:s, s:s*, s:o, s:o}", "version", CARD_VERSION, "repo",
+    return json_pack("{s:i, s:s, s:s, s:s, s:s*, s:o, s:o, s:o*}", "version", CARD_VERSION, "repo",
                      c->repo, "commit", c->commit, "quantization", c->quantization, "origin",
-                     c->origin, "refs", refs, "files", files);
+                     c->origin, "refs", refs, "files", files, "verdict", verdict_json(&c->verdict));
 }
 
 char *card_text(const struct card *c)
@@ -272,8 +295,10 @@ char *card_text(const struct card *c)
 int card_save(const struct card *c, struct err *err)
 {
     char *text = card_text(c);
-    int rc =
-        text ? path_make_dirs(c->dir, 0755, err) : err_no_memory(err, CARD_BYTES_MAX, "a card");
+    int rc = text ? card_check_place(c, err) : err_no_memory(err, CARD_BYTES_MAX, "a card");
+
+    if (rc == 0)
+        rc = path_make_dirs(c->dir, 0755, err);
 
     if (rc == 0)
         rc = path_write_file(c->path, text, strlen(text), 0644, err);
@@ -309,6 +334,27 @@ static bool take_refs(struct card *c, json_t *refs)
     return true;
 }
 
+static bool fits(const char *text, size_t size)
+{
+    return strlen(text) < size;
+}
+
+/* One that makes no sense is none: the file is judged again when it comes to that. */
+static void take_verdict(struct catalog_verdict *v, json_t *verdict)
+{
+    const char *judge, *code, *message, *license;
+
+    if (json_unpack(verdict, "{s:s, s:s, s:s, s:s}", "judge", &judge, "code", &code, "message",
+                    &message, "license", &license) ||
+        !fits(judge, sizeof v->judge) || !fits(code, sizeof v->code) ||
+        !fits(message, sizeof v->message) || !fits(license, sizeof v->license))
+        return;
+    str_copy(v->judge, sizeof v->judge, judge);
+    str_copy(v->code, sizeof v->code, code);
+    str_copy(v->message, sizeof v->message, message);
+    str_copy(v->license, sizeof v->license, license);
+}
+
 struct card *card_parse(const char *models_dir, const char *text, size_t n)
 {
     const char *repo, *commit, *quantization, *origin = NULL;
@@ -326,6 +372,8 @@ struct card *card_parse(const char *models_dir, const char *text, size_t n)
         card_free(c);
         c = NULL;
     }
+    if (c)
+        take_verdict(&c->verdict, json_object_get(root, "verdict"));
     json_decref(root);
     return c;
 }
@@ -460,12 +508,19 @@ void card_sweep(const struct card *c)
         sweep_ledger(c->files[i].path);
 }
 
-void card_remove_all(const struct card *c)
+void card_remove(const struct card *c)
 {
     char *dir = str_dup(c->dir);
 
-    card_sweep(c);
+    unlink(c->path);
+    for (unsigned i = 0; dir && i < SCAN_DEPTH && rmdir(dir) == 0; i++)
+        *strrchr(dir, '/') = '\0'; /* the folder above; a folder in use stays */
+    free(dir);
+}
 
+void card_remove_all(const struct card *c)
+{
+    card_sweep(c);
     for (size_t i = 0; i < c->n_files; i++) {
         char *part = str_printf("%s.part", c->files[i].path);
         char *ledger = part ? ledger_path(part) : NULL;
@@ -478,8 +533,5 @@ void card_remove_all(const struct card *c)
         free(part);
         free(ledger);
     }
-    unlink(c->path);
-    for (unsigned i = 0; dir && i < SCAN_DEPTH && rmdir(dir) == 0; i++)
-        *strrchr(dir, '/') = '\0'; /* the folder above; a folder in use stays */
-    free(dir);
+    card_remove(c);
 }

@@ -1,8 +1,10 @@
 /*
  * card.h - a small JSON file beside each downloaded model: what it is and where it came from.
  *
- * Written before the first byte is fetched, so that a download can go on after any end of the hive,
- * pinned to the same commit; kept afterwards, so that the catalog can be made again from the disk.
+ * Written before the first byte is fetched or the first file is brought in, so that a download can
+ * go on after any end of the hive, pinned to the same commit, and no file is in its place that no
+ * card knows; kept afterwards, with the verdict on the file, so that the catalog can be made again
+ * from the disk.
  * Folders and names are made of remote texts by path_safe_component only:
  * <models>/hf/<org>/<repo>/<commit>/<file>, its card <file>.json, an unfinished part <file>.part.
  * What was imported under a name of this machine lies in <models>/local/<name>/<digest>/; its
@@ -16,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "hive/catalog.h"
 
 #define CARD_FILES_MAX    1000 /* parts of a split model */
 #define CARD_REFS_MAX     64
@@ -31,12 +34,14 @@ struct card_file {
 
 struct card {
     char *dir, *path; /* the model's folder, the card itself */
+    size_t n_root;    /* bytes of them that are the models folder */
     char *repo, *commit, *quantization;
     char *origin; /* where an import took it from: "/home/ann/x.gguf", "ollama:x:8b"; else NULL */
     char *refs[CARD_REFS_MAX]; /* canonical references that mean this model */
     size_t n_refs;
     struct card_file *files;
     size_t n_files;
+    struct catalog_verdict verdict; /* on the first file; judge "" = not judged yet */
 };
 
 /* An empty card for a commit; then card_add_file in order (the first gives the card its name). */
@@ -58,16 +63,26 @@ char *card_source(const struct card *c);
 char *card_text(const struct card *c);
 struct card *card_parse(const char *models_dir, const char *text, size_t n);
 
-/* Makes the folder and writes the card. */
+/*
+ * May the card lie there? ERR_CONFLICT where its folder or its name is another model's, on a file
+ * system that folds case.
+ */
+int card_check_place(const struct card *c, struct err *err);
+/* Makes the folder and writes the card, if it may lie there. */
 int card_save(const struct card *c, struct err *err);
 /* Removes what a killed hive left in the folder: half-written copies of cards and ledgers, and the
  * ledgers of files that are in their place. */
 void card_sweep(const struct card *c);
+/* Removes the card, and folders that become empty. */
+void card_remove(const struct card *c);
 /* Removes the files, the unfinished parts and their ledgers, the card, and folders that become
  * empty. */
 void card_remove_all(const struct card *c);
 
 bool card_has_ref(const struct card *c, const char *model_ref);
+bool card_is_local(const struct card *c); /* it was imported under a name of this machine */
+/* How many of its files' names are there, whatever is behind them. */
+size_t card_n_there(const struct card *c);
 /* Every file is there in its full size. */
 bool card_is_complete(const struct card *c);
 /* The files of both have the same digests, in the same order. */

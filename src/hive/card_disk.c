@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/path.h"
 #include "base/str.h"
 #include "hive/card.h"
 
@@ -18,4 +19,27 @@ uint64_t card_bytes_on_disk(const struct card *c)
         free(part);
     }
     return sum;
+}
+
+int card_check_place(const struct card *c, struct err *err)
+{
+    struct err why = {0};
+    int rc = path_check_spelling(c->path, c->n_root, &why);
+
+    if (rc == ERR_CONFLICT)
+        return err_set(err, rc,
+                       "%s: name the model as it is spelled there, or choose a folder on another "
+                       "file system ([hive] models_dir)",
+                       why.text);
+    return rc ? err_set(err, rc, "%s", why.text) : 0;
+}
+
+size_t card_n_there(const struct card *c)
+{
+    struct stat st;
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n_files; i++)
+        n += lstat(c->files[i].path, &st) == 0;
+    return n;
 }

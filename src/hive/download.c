@@ -10,8 +10,8 @@
 #include "base/str.h"
 #include "hive/admit.h"
 #include "hive/download_internal.h"
+#include "hive/hub_ask.h"
 #include "hive/reply.h"
-#include "net/http_client.h"
 
 int downloads_create(const struct downloads_params *params, struct downloads **out, struct err *err)
 {
@@ -45,14 +45,13 @@ static bool is_active(const struct download *d)
 /* Ends whatever it is waiting for. */
 static void halt(struct download *d)
 {
-    if (d->call)
-        http_call_cancel(d->call);
+    hub_ask_cancel(d->ask);
     if (d->timer)
         event_free(d->timer);
     download_stop_parts(d);
     admit_cancel(d->admit);
     d->admit = NULL;
-    d->call = NULL;
+    d->ask = NULL;
     d->timer = NULL;
 }
 

@@ -18,14 +18,12 @@
 #include "base/uuid.h"
 #include "hive/card.h"
 
-#define DOWNLOAD_ID_BYTES      UUID_BYTES
-#define DOWNLOADS_ACTIVE_MAX   16
-#define DOWNLOADS_ENDED_MAX    64
-#define DOWNLOADS_KEPT_MS      600000
-#define DOWNLOAD_EVENT_MS      250   /* progress is told at most so often */
-#define DOWNLOAD_API_LIMIT_MS  30000 /* for an answer of the hub's API */
-#define DOWNLOAD_API_MAX_TRIES 7
-#define DOWNLOAD_ETA_AFTER_MS  1000 /* a rate is worth telling from then on */
+#define DOWNLOAD_ID_BYTES     UUID_BYTES
+#define DOWNLOADS_ACTIVE_MAX  16
+#define DOWNLOADS_ENDED_MAX   64
+#define DOWNLOADS_KEPT_MS     600000
+#define DOWNLOAD_EVENT_MS     250  /* progress is told at most so often */
+#define DOWNLOAD_ETA_AFTER_MS 1000 /* a rate is worth telling from then on */
 
 #define DOWNLOAD_CONNECTIONS 4 /* when nobody says otherwise */
 
@@ -47,8 +45,9 @@ struct downloads_params {
     unsigned connections;   /* of one download; 0 = DOWNLOAD_CONNECTIONS */
     uint64_t limit_per_sec; /* bytes, of all downloads together; 0 = none */
     void *arg;
-    /* May it enter the catalog? As admit_start: `done` comes once, maybe at once. */
-    void (*judge)(void *arg, const struct card *card,
+    /* May it enter the catalog? As admit_start: `done` comes once, maybe at once; the card has the
+     * verdict then. */
+    void (*judge)(void *arg, struct card *card,
                   void (*done)(void *done_arg, const struct api_error *e), void *done_arg,
                   struct admit **out);
     /* All files of a model are in place. -1 with *e when it cannot be catalogued. */

@@ -144,8 +144,11 @@ static void on_judged(void *arg, const struct api_error *verdict)
 {
     struct download *d = arg;
     struct api_error e = {0};
+    struct err err = {0};
 
     d->admit = NULL;
+    if (d->card->verdict.judge[0] && card_save(d->card, &err))
+        log_warn("download of %s: %s", d->model_ref, err.text);
     if (verdict) {
         api_error_set(&e, verdict->code, REPLY_SRC, "%.200s is here (%.300s), but: %.400s",
                       d->model_ref, d->card->files[0].path, verdict->message);
@@ -296,8 +299,9 @@ void download_fetch(struct download *d)
     struct err err = {0};
     int rc;
 
-    card_sweep(d->card);
     rc = card_save(d->card, &err);
+    if (rc == 0)
+        card_sweep(d->card);
     d->state = DOWNLOAD_FETCHING;
     if (rc)
         api_error_set(&e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, REPLY_SRC, "%s",

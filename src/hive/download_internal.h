@@ -10,7 +10,7 @@
 #include "hive/rate.h"
 
 struct event;
-struct http_call;
+struct hub_ask;
 struct sse_stream;
 
 enum download_state { DOWNLOAD_RESOLVING, DOWNLOAD_FETCHING, DOWNLOAD_COMPLETE, DOWNLOAD_FAILED };
@@ -38,11 +38,8 @@ struct download {
     int64_t ended_ms;
 
     /* resolving */
-    struct http_call *call;
-    struct event *timer; /* until the next try, or the next look at another download */
-    unsigned tries;
-    int64_t retry_after_ms;
-    char error_code[64]; /* the hub's X-Error-Code */
+    struct hub_ask *ask;
+    struct event *timer; /* until the next look at another download */
 
     /* fetching */
     struct card *card;

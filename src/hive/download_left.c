@@ -24,7 +24,8 @@ static bool on_card(void *arg, struct card *card)
     struct looking *l = arg;
     uint64_t total = card_total_bytes(card), here = card_bytes_on_disk(card);
 
-    if (card->n_refs > 0 && !card_is_complete(card) && !is_known(l->ds, card))
+    if (card->n_refs > 0 && !card_is_local(card) && !card_is_complete(card) &&
+        !is_known(l->ds, card))
         json_array_append_new(l->list,
                               json_pack("{s:n, s:s, s:s, s:I, s:I}", "download_id", "model_ref",
                                         card->refs[0], "state", "interrupted", "bytes_downloaded",

@@ -106,24 +106,44 @@ static int check_there(const char *path, const char *sha256, struct chore *c, st
     return rc;
 }
 
-static int place_all(void *arg, struct chore *c, struct err *err)
+/* Where the folder goes, "Tale.gguf" and "tale.gguf" may be one file. */
+static int check_spelling(const char *dir, const char *name, struct err *err)
+{
+    char *other = path_other_spelling(dir, name);
+    int rc = 0;
+
+    if (other)
+        rc = err_set(err, ERR_CONFLICT,
+                     "%s has a file %s already, and many sticks and disks do not tell %s from it: "
+                     "export into another folder",
+                     dir, other, name);
+    free(other);
+    return rc;
+}
+
+static int place_one(struct export *ex, size_t i, struct chore *c, struct err *err)
 {
     const struct place_watch watch = {.copied = on_copied, .arg = c};
+    char *to = path_join(ex->dir, ex->names[i]), *from = NULL;
+    int rc = to ? check_spelling(ex->dir, ex->names[i], err)
+                : err_no_memory(err, strlen(ex->dir), "a path");
+
+    if (rc == 0 && (ex->was_there[i] = path_is_file(to)))
+        rc = check_there(to, ex->card->files[i].sha256, c, err);
+    else if (rc == 0 && (rc = path_real(ex->card->files[i].path, &from, err)) == 0)
+        rc = place_file(from, to, PLACE_WHOLE, &watch, &ex->hows[i], err);
+    free(from);
+    free(to);
+    return rc;
+}
+
+static int place_all(void *arg, struct chore *c, struct err *err)
+{
     struct export *ex = arg;
     int rc = path_make_dirs(ex->dir, 0755, err);
 
-    for (size_t i = 0; i < ex->card->n_files && rc == 0; i++) {
-        char *to = path_join(ex->dir, ex->names[i]), *from = NULL;
-
-        if (!to)
-            rc = err_no_memory(err, strlen(ex->dir), "a path");
-        else if ((ex->was_there[i] = path_is_file(to)))
-            rc = check_there(to, ex->card->files[i].sha256, c, err);
-        else if ((rc = path_real(ex->card->files[i].path, &from, err)) == 0)
-            rc = place_file(from, to, PLACE_WHOLE, &watch, &ex->hows[i], err);
-        free(from);
-        free(to);
-    }
+    for (size_t i = 0; i < ex->card->n_files && rc == 0; i++)
+        rc = place_one(ex, i, c, err);
     return rc;
 }
 

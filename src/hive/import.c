@@ -1,41 +1,21 @@
-/* import.c - see import.h: the steps of each item. */
+/* import.c - see import.h: the steps of each item. Bringing its files in is in import_place.c. */
 #include "hive/import.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/chore.h"
 #include "hive/hive.h"
+#include "hive/import_internal.h"
 #include "hive/models_internal.h"
 #include "hive/rehash.h"
 #include "hive/reply.h"
 #include "hive/upload.h"
 
-struct import {
-    struct hive *h;
-    struct import_list list;
-    size_t i;                /* the item at work */
-    struct card *card;       /* of it, once its digests are known */
-    bool was_here;           /* the card and its files are there already */
-    struct file_mark *marks; /* of its files, when they were hashed */
-    enum place_how how;
-    struct at_work from, to; /* what is an upload's folder; where the files are being placed */
-    unsigned n_imported, n_failed;
-};
-
 static void next_item(struct import *im, struct chore *c);
-
-static struct import_item *item_of(struct import *im)
-{
-    return &im->list.items[im->i];
-}
 
 static void import_free(struct import *im)
 {
@@ -43,6 +23,7 @@ static void import_free(struct import *im)
     at_work_end(&im->to);
     import_list_done(&im->list);
     card_free(im->card);
+    card_free(im->before);
     free(im->marks);
     free(im);
 }
@@ -53,8 +34,9 @@ static void leave_item(struct import *im, struct chore *c)
     at_work_end(&im->from);
     at_work_end(&im->to);
     card_free(im->card);
+    card_free(im->before);
     free(im->marks);
-    im->card = NULL;
+    im->card = im->before = NULL;
     im->marks = NULL;
     im->was_here = false;
     im->i++;
@@ -64,7 +46,7 @@ static void leave_item(struct import *im, struct chore *c)
 static void fail_item(struct import *im, struct chore *c, enum api_code code, const char *message)
 {
     im->n_failed++;
-    chore_say_error(c, item_of(im)->m.name, code, message);
+    chore_say_error(c, import_item_of(im)->m.name, code, message);
     leave_item(im, c);
 }
 
@@ -81,26 +63,22 @@ static enum api_code code_of(int rc)
 
 static void enter(struct import *im, struct chore *c)
 {
-    const struct import_item *item = item_of(im);
-    struct models *m = im->h->models;
+    const struct import_item *item = import_item_of(im);
     struct err err = {0};
-    int rc = card_add_ref(im->card, item->m.model_ref, &err);
+    int rc = 0;
 
-    if (rc == 0)
+    if (im->was_here)
+        rc = card_add_ref(im->card, item->m.model_ref, &err);
+    if (rc == 0 && im->was_here)
         rc = card_save(im->card, &err);
     if (rc == 0)
-        rc = models_enter(m, item->m.model_ref, im->card, &err);
+        rc = models_enter(im->h->models, item->m.model_ref, im->card, &err);
     if (rc) {
         fail_item(im, c, code_of(rc), err.text);
         return;
     }
     im->n_imported++;
-    for (size_t i = 0; i < item->m.n_files; i++)
-        if (upload_is_part(m, item->m.files[i].path)) {
-            if (im->was_here)
-                unlink(item->m.files[i].path);
-            upload_moved(item->m.files[i].path);
-        }
+    import_leave_sources(im);
     chore_say(
         c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "stage", "imported", "model_ref",
                      item->m.model_ref, "name", item->m.name, "local_path", im->card->files[0].path,
@@ -110,76 +88,6 @@ static void enter(struct import *im, struct chore *c)
 }
 
 /* ---- third: into its place ---- */
-
-/* Takes back what was placed so far. */
-static void unplace(struct import *im, size_t n)
-{
-    const struct import_item *item = item_of(im);
-
-    for (size_t i = 0; i < n; i++) {
-        if (im->how != PLACED_MOVE)
-            unlink(im->card->files[i].path);
-        else if (rename(im->card->files[i].path, item->m.files[i].path) != 0)
-            place_file(im->card->files[i].path, item->m.files[i].path, PLACE_MOVE, NULL, &im->how,
-                       NULL);
-    }
-}
-
-static bool on_copied(void *arg, uint64_t n_more)
-{
-    return chore_count(arg, n_more);
-}
-
-/*
- * A move is one rename: after a power cut the name shall not be there without the bytes. The lock
- * (closing it lets go) keeps pieces of an upload from being written between the last look at the
- * file and the rename. *fd is -1 where there is nothing to do.
- */
-static int hold_still(const char *path, enum place_wish wish, int *fd, struct err *err)
-{
-    *fd = -1;
-    if (wish != PLACE_MOVE)
-        return 0;
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (*fd < 0 || flock(*fd, LOCK_EX) != 0 || fsync(*fd) != 0)
-        return err_errno(err, ERR_IO, errno, "cannot bring %s to the disk", path);
-    return 0;
-}
-
-/* In the step's thread. The file that goes in is the one that was hashed. */
-static int place_one(struct import *im, struct chore *c, size_t i, struct err *err)
-{
-    const struct place_watch watch = {.copied = on_copied, .arg = c};
-    const struct import_item *item = item_of(im);
-    char *real = NULL;
-    int fd, rc = hold_still(item->m.files[i].path, item->wish, &fd, err);
-
-    if (rc == 0)
-        rc = rehash_same(item->m.files[i].path, &im->marks[i], err);
-    if (rc == 0)
-        rc = path_real(item->m.files[i].path, &real, err);
-    if (rc == 0)
-        rc = place_file(real, im->card->files[i].path, item->wish, &watch, &im->how, err);
-    if (fd >= 0)
-        close(fd);
-    free(real);
-    return rc;
-}
-
-static int place_all(void *arg, struct chore *c, struct err *err)
-{
-    struct import *im = arg;
-    int rc = path_make_dirs(im->card->dir, 0755, err);
-
-    for (size_t i = 0; i < im->card->n_files && rc == 0; i++) {
-        if (path_is_file(im->card->files[i].path))
-            unlink(im->card->files[i].path); /* of another size, or no card vouches for it */
-        rc = place_one(im, c, i, err);
-        if (rc)
-            unplace(im, i);
-    }
-    return rc;
-}
 
 /*
  * What is in its place enters though the client has left meanwhile: one who did not hear of it, and
@@ -192,8 +100,10 @@ static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
     if (rc) {
         fail_item(im, c, rc == ERR_INVALID ? API_INTERNAL : code_of(rc), err->text);
     } else if (!im->to.dir) {
-        unplace(im, im->card->n_files);
+        import_take_back(im, im->card->n_files);
         fail_item(im, c, API_INTERNAL, "the hive is ending");
+    } else if (!card_is_complete(im->card)) {
+        fail_item(im, c, API_INTERNAL, "its files were deleted as soon as they were here");
     } else {
         enter(im, c);
     }
@@ -215,16 +125,21 @@ static void on_judged(void *arg, struct chore *c, const struct api_error *e)
     struct import *im = arg;
     struct chore_step step = {.stage = "placing", .name = "", .arg = im};
 
-    if (chore_is_gone(c)) {
-        next_item(im, c);
-    } else if (e) {
-        fail_item(im, c, e->code, e->message);
-    } else if (im->was_here) {
+    if (chore_is_gone(c) || e) {
+        if (e)
+            fail_item(im, c, e->code, e->message);
+        else
+            next_item(im, c);
+        return;
+    }
+    catalog_get_verdict(im->h->models->catalog, im->card->files[0].sha256, &im->card->verdict,
+                        NULL);
+    if (im->was_here) {
         enter(im, c);
     } else if (is_free(im, c)) {
-        step.name = item_of(im)->m.name;
+        step.name = import_item_of(im)->m.name;
         step.bytes_total = card_total_bytes(im->card);
-        step.work = place_all;
+        step.work = import_place;
         step.done = on_placed;
         at_work_begin(&im->h->models->at_work, &im->to, im->card->dir, false);
         chore_run(c, &step);
@@ -234,7 +149,7 @@ static void on_judged(void *arg, struct chore *c, const struct api_error *e)
 /* The name means another file already: a hub's is told apart by its commit, others are refused. */
 static int settle_ref(struct import *im, struct err *err)
 {
-    struct import_item *item = item_of(im);
+    struct import_item *item = import_item_of(im);
     struct catalog_row row = {0};
     bool same;
     char *more;
@@ -259,7 +174,7 @@ static int settle_ref(struct import *im, struct err *err)
 }
 
 /* The card on disk, when it has the same digests. One of a download that is not done gives its
- * references. */
+ * references, and stands again should this go wrong. */
 static int use_old_card(struct import *im, struct err *err)
 {
     struct card *old = card_find(im->h->models->dir, im->card->repo, NULL, im->card->path);
@@ -276,13 +191,15 @@ static int use_old_card(struct import *im, struct err *err)
                      old->files[0].path);
     for (size_t i = 0; old && rc == 0 && i < old->n_refs; i++)
         rc = card_add_ref(im->card, old->refs[i], err);
-    card_free(old);
+    if (rc == 0)
+        rc = card_add_ref(im->card, import_item_of(im)->m.model_ref, err);
+    im->before = old;
     return rc;
 }
 
 static int make_card(struct import *im, struct err *err)
 {
-    const struct import_item *item = item_of(im);
+    const struct import_item *item = import_item_of(im);
     const char *commit = item->m.commit[0] ? item->m.commit : item->m.files[0].sha256;
     int rc = card_create(im->h->models->dir, item->m.repo, commit, item->m.quant, &im->card, err);
 
@@ -301,7 +218,7 @@ static int make_card(struct import *im, struct err *err)
 static int hash_all(void *arg, struct chore *c, struct err *err)
 {
     struct import *im = arg;
-    struct store_model *m = &item_of(im)->m;
+    struct store_model *m = &import_item_of(im)->m;
     int rc = 0;
 
     for (size_t i = 0; i < m->n_files && rc == 0; i++) {
@@ -332,7 +249,8 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
     } else if ((rc = make_card(im, &why))) {
         fail_item(im, c, rc == ERR_INVALID ? API_INVALID_REQUEST : code_of(rc), why.text);
     } else {
-        chore_judge(c, item_of(im)->m.files[0].path, item_of(im)->m.files[0].sha256, on_judged, im);
+        chore_judge(c, import_item_of(im)->m.files[0].path, import_item_of(im)->m.files[0].sha256,
+                    on_judged, im);
     }
 }
 
@@ -369,7 +287,7 @@ static void next_item(struct import *im, struct chore *c)
         import_free(im);
         return;
     }
-    m = &item_of(im)->m;
+    m = &import_item_of(im)->m;
     if (is_ours(im, m->files[0].path)) {
         fail_item(im, c, API_INVALID_REQUEST, "it lies in rbee's own models folder already");
         return;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "api/modelref.h"
 #include "base/path.h"
@@ -10,9 +11,54 @@
 #include "base/utf8.h"
 #include "hive/stores_internal.h"
 
+/*
+ * Windows takes these for devices, whatever stands behind the first dot. Source: Microsoft, "Naming
+ * Files, Paths, and Namespaces".
+ */
+static bool is_device(const char *name)
+{
+    static const char *const devices[] = {"con", "prn", "aux", "nul"};
+    size_t n = strcspn(name, ".");
+
+    for (size_t i = 0; n == 3 && i < sizeof devices / sizeof devices[0]; i++)
+        if (strncasecmp(name, devices[i], n) == 0)
+            return true;
+    return n == 4 && name[3] >= '0' && name[3] <= '9' &&
+           (strncasecmp(name, "com", 3) == 0 || strncasecmp(name, "lpt", 3) == 0);
+}
+
+/* Its byte at `at` as "%XX". */
+static int escape_byte(char **name, size_t at, struct err *err)
+{
+    char *more =
+        str_printf("%.*s%%%02X%s", (int)at, *name, (unsigned char)(*name)[at], *name + at + 1);
+
+    if (!more)
+        return err_no_memory(err, strlen(*name) + 3, "a file name");
+    free(*name);
+    *name = more;
+    return 0;
+}
+
 int manifest_file_name(const char *name, char **out, struct err *err)
 {
-    return path_safe_component(path_base(name), out, err);
+    char *safe;
+    int rc = path_safe_component(path_base(name), &safe, err);
+
+    if (rc)
+        return rc;
+    if (is_device(safe))
+        rc = escape_byte(&safe, 0, err);
+    if (rc == 0 && str_ends(safe, "."))
+        rc = escape_byte(&safe, strlen(safe) - 1, err);
+    if (rc == 0 && strlen(safe) > PATH_COMPONENT_MAX)
+        rc = err_set(err, ERR_LIMIT, "a name of %zu bytes is too long for a file (limit %d)",
+                     strlen(safe), PATH_COMPONENT_MAX);
+    if (rc == 0)
+        *out = safe;
+    else
+        free(safe);
+    return rc;
 }
 
 static void model_done(struct manifest_model *m)

@@ -39,7 +39,11 @@ struct manifest {
     size_t n_models;
 };
 
-/* The name of a file in the folder: the last part of its own name, made harmless. free() */
+/*
+ * The name of a file in the folder: the last part of its own name, made harmless (path.h), also for
+ * the sticks and disks that go to other systems: no letter, dot or word that FAT, exFAT or Windows
+ * does not take. free()
+ */
 int manifest_file_name(const char *name, char **out, struct err *err);
 
 /* One plain name, as that makes them: no slash, no dot in front. */

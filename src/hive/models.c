@@ -16,6 +16,7 @@
 #include "hive/near.h"
 #include "hive/programs.h"
 #include "hive/reply.h"
+#include "hive/upload.h"
 
 /* ---- the catalog's rows, made from cards ---- */
 
@@ -53,7 +54,7 @@ static int on_complete(void *arg, const char *model_ref, const struct card *card
     return -1;
 }
 
-static void judge(void *arg, const struct card *card,
+static void judge(void *arg, struct card *card,
                   void (*done)(void *done_arg, const struct api_error *e), void *done_arg,
                   struct admit **out)
 {
@@ -63,38 +64,88 @@ static void judge(void *arg, const struct card *card,
                                         .models = m,
                                         .path = card->files[0].path,
                                         .sha256 = card->files[0].sha256,
+                                        .verdict = &card->verdict,
                                         .arg = done_arg,
                                         .done = done};
 
     admit_start(&params, out);
 }
 
-/* Was it refused when it came? */
-static bool is_refused(struct models *m, const struct card *card)
+/* The catalog's word, if it has one, goes to the card, else the card's to the catalog. */
+static void settle_verdict(struct models *m, struct card *card)
 {
-    struct catalog_verdict v;
+    const char *sha256 = card->files[0].sha256;
+    struct catalog_verdict v = {0};
+    struct err err = {0};
+    int rc = sha256[0] ? catalog_get_verdict(m->catalog, sha256, &v, &err) : ERR_UNSUPPORTED;
 
-    return catalog_get_verdict(m->catalog, card->files[0].sha256, &v, NULL) == 0 && v.code[0];
+    if (rc == ERR_NOT_FOUND && card->verdict.judge[0]) {
+        rc = catalog_put_verdict(m->catalog, sha256, &card->verdict, &err);
+    } else if (rc == 0 &&
+               !(str_eq(card->verdict.judge, v.judge) && str_eq(card->verdict.code, v.code))) {
+        card->verdict = v;
+        rc = card_save(card, &err);
+    } else {
+        rc = 0;
+    }
+    if (rc)
+        log_warn("%s", err.text);
 }
 
-/* What is on disk and not in the catalog enters it again. */
+/* The hive was killed before all files of an import were here, or some were lost later. */
+static void look_at_import(const struct card *card)
+{
+    size_t n = card_n_there(card);
+
+    if (n == 0)
+        card_remove(card);
+    else if (n < card->n_files)
+        log_warn("%s: %zu of its %zu files are here, in %s: import it again, or delete them with "
+                 "`rbee-keeper models rm %s`",
+                 card->refs[0], n, card->n_files, card->dir, card->refs[0]);
+}
+
+static bool is_entered(struct models *m, const char *model_ref)
+{
+    struct catalog_row row = {0};
+    int rc = catalog_get(m->catalog, model_ref, &row, NULL);
+
+    catalog_row_done(&row);
+    return rc != ERR_NOT_FOUND;
+}
+
+void models_enter_all(struct models *m, const struct card *card)
+{
+    struct err err;
+
+    for (size_t i = 0; i < card->n_refs; i++)
+        if (!is_entered(m, card->refs[i]) && models_enter(m, card->refs[i], card, &err))
+            log_warn("%s", err.text);
+}
+
+/* What is on disk and not in the catalog enters it again, once it is judged. */
 static bool on_card(void *arg, struct card *card)
 {
     struct models *m = arg;
-    struct catalog_row row = {0};
-    struct err err;
+    bool known = false;
 
     card_sweep(card);
-    if (!card_is_complete(card) || is_refused(m, card)) {
+    if (card_is_local(card) && card->n_refs > 0)
+        look_at_import(card);
+    if (!card_is_complete(card)) {
         card_free(card);
         return true;
     }
-    for (size_t i = 0; i < card->n_refs; i++) {
-        if (catalog_get(m->catalog, card->refs[i], &row, NULL) == ERR_NOT_FOUND &&
-            models_enter(m, card->refs[i], card, &err))
-            log_warn("%s", err.text);
-        catalog_row_done(&row);
+    settle_verdict(m, card);
+    upload_sweep(m, card);
+    for (size_t i = 0; i < card->n_refs; i++)
+        known = known || is_entered(m, card->refs[i]);
+    if (!known && !card->verdict.judge[0]) {
+        models_judge_late(m, card);
+        return true;
     }
+    if (!card->verdict.code[0])
+        models_enter_all(m, card);
     card_free(card);
     return true;
 }
@@ -132,12 +183,15 @@ int models_create(const struct models_params *params, struct models **out, struc
                                          .on_complete = on_complete};
     int rc;
 
+    if (m) {
+        LIST_INIT(&m->at_work);
+        TAILQ_INIT(&m->late);
+    }
     if (!m || !(m->dir = str_dup(params->dir)) || !(m->endpoint = str_dup(params->endpoint)) ||
         (params->token && !(m->token = str_dup(params->token)))) {
         models_free(m);
         return err_no_memory(err, sizeof *m, "the models");
     }
-    LIST_INIT(&m->at_work);
     m->base = params->base;
     m->config = params->config;
     rc = open_catalog(m, params->catalog, err);
@@ -160,6 +214,7 @@ void models_free(struct models *m)
 {
     if (!m)
         return;
+    models_late_stop(m);
     downloads_free(m->downloads);
     at_work_end_all(&m->at_work);
     catalog_close(m->catalog);

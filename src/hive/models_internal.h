@@ -2,6 +2,8 @@
 #ifndef RBEE_HIVE_MODELS_INTERNAL_H
 #define RBEE_HIVE_MODELS_INTERNAL_H
 
+#include <sys/queue.h>
+
 #include "hive/at_work.h"
 #include "hive/card.h"
 #include "hive/catalog.h"
@@ -14,10 +16,20 @@ struct models {
     struct event_base *base;
     const struct config *config;
     char *dir, *endpoint, *token; /* owned; token NULL = none */
+    TAILQ_HEAD(, late) late;      /* models_late.c's: whole, and not judged; the first is at work */
+    struct admit *late_admit;
+    struct event *late_timer;
 };
 
 /* Enters a model whose files are in place. */
 int models_enter(struct models *m, const char *model_ref, const struct card *card, struct err *err);
+
+/* Under each of its references that the catalog does not have; what fails is logged. */
+void models_enter_all(struct models *m, const struct card *card);
+
+/* models_late.c: has a model judged once the loop runs, and entered. Takes the card over. */
+void models_judge_late(struct models *m, struct card *card);
+void models_late_stop(struct models *m);
 
 /* The card of a downloaded or imported model (card_free), or NULL when it is gone. */
 struct card *models_card(const struct models *m, const char *canonical);

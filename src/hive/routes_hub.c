@@ -6,21 +6,20 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/hub.h"
+#include "hive/hub_ask.h"
 #include "hive/machine.h"
 #include "hive/models_internal.h"
 #include "hive/plan.h"
 #include "hive/reply.h"
 #include "hive/routes.h"
-#include "net/http_client.h"
 
-#define FILES_LIMIT_MS 30000 /* for the hub's answer */
+#define FILES_PATIENCE_MS 40000 /* for the hub; the keeper waits 45 s */
 
 struct asking {
     struct hive *h;
     struct http_exchange *x;
-    struct http_call *call;
+    struct hub_ask *ask;
     struct model_ref ref;
-    char error_code[64]; /* the hub's X-Error-Code */
 };
 
 static void asking_free(struct asking *a)
@@ -34,7 +33,7 @@ static void on_gone(struct http_exchange *x, void *arg)
     struct asking *a = arg;
 
     (void)x;
-    http_call_cancel(a->call);
+    hub_ask_cancel(a->ask);
     asking_free(a);
 }
 
@@ -132,27 +131,6 @@ static json_t *list_of(const struct asking *a, const struct hub_repo *repo)
 
 /* ---- the hub's answer ---- */
 
-static void refuse(const struct asking *a, int status)
-{
-    const char *token = a->h->models->token ? "with the token it was given" : "without a token";
-
-    if (status == 404 && str_eq(a->error_code, "RevisionNotFound"))
-        reply_fail(a->x, API_MODEL_NOT_FOUND, "the repository %.200s has no revision %.200s",
-                   a->ref.repo, a->ref.revision ? a->ref.revision : "main");
-    else if (status == 404)
-        reply_fail(a->x, API_MODEL_NOT_FOUND, "the hub %.200s has no repository %.200s",
-                   a->h->models->endpoint, a->ref.repo);
-    else if (status == 401 || status == 403)
-        reply_fail(
-            a->x, API_MODEL_ACCESS_DENIED,
-            "the hub shows no repository %.200s %s (status %d): it does not exist, or is not "
-            "open to you",
-            a->ref.repo, token, status);
-    else
-        reply_fail(a->x, API_DOWNLOAD_FAILED, "the hub %.200s answers %d when asked about %.200s",
-                   a->h->models->endpoint, status, a->ref.repo);
-}
-
 static void take_answer(const struct asking *a, const struct buf *body)
 {
     struct hub_repo repo;
@@ -166,52 +144,38 @@ static void take_answer(const struct asking *a, const struct buf *body)
     hub_repo_done(&repo);
 }
 
-static void on_answer(void *arg, int rc, const struct http_response *r, const struct err *err)
+static void on_answer(void *arg, const struct buf *body, struct api_error *e)
 {
     struct asking *a = arg;
 
     http_on_gone(a->x, NULL, NULL);
-    if (rc)
-        reply_fail(a->x, API_DOWNLOAD_FAILED, "the hub %.200s cannot be asked: %s",
-                   a->h->models->endpoint, err->text);
-    else if (r->status == 200)
-        take_answer(a, r->body);
+    if (body)
+        take_answer(a, body);
     else
-        refuse(a, r->status);
+        reply_error(a->x, 0, e);
     asking_free(a);
 }
 
-static void on_header(void *arg, int status, const char *name, const char *value)
+static int ask(struct asking *a, struct api_error *e)
 {
-    struct asking *a = arg;
-
-    (void)status;
-    if (str_eq(name, "x-error-code"))
-        str_copy(a->error_code, sizeof a->error_code, value);
-}
-
-static int ask(struct asking *a, struct err *err)
-{
-    char *url = hub_api_url(a->h->models->endpoint, a->ref.repo, a->ref.revision);
-    const struct http_call_params call = {.url = url,
-                                          .bearer = a->h->models->token,
-                                          .body_max = HUB_ANSWER_MAX,
-                                          .follow = true,
-                                          .timeout_ms = FILES_LIMIT_MS,
+    const struct hub_ask_params params = {.base = a->h->base,
+                                          .client = a->h->outside,
+                                          .endpoint = a->h->models->endpoint,
+                                          .token = a->h->models->token,
+                                          .repo = a->ref.repo,
+                                          .revision = a->ref.revision,
+                                          .patience_ms = FILES_PATIENCE_MS,
                                           .arg = a,
-                                          .on_header = on_header,
-                                          .on_done = on_answer};
-    int rc = url ? http_call_start(a->h->outside, &call, &a->call, err)
-                 : err_no_memory(err, 1, "an URL");
+                                          .done = on_answer};
 
-    free(url);
-    return rc;
+    return hub_ask_start(&params, &a->ask, e);
 }
 
 void routes_get_files(struct hive *h, struct http_exchange *x, const char *id)
 {
     const char *asked = http_query(x, "model_ref");
     struct asking *a = calloc(1, sizeof *a);
+    struct api_error e = {0};
     struct err err = {0};
 
     (void)id;
@@ -228,8 +192,8 @@ void routes_get_files(struct hive *h, struct http_exchange *x, const char *id)
     else if (a->ref.kind != MODEL_REF_HF)
         reply_fail(x, API_INVALID_MODEL_REF, "'%.200s' is no repository of the hub: hf:org/repo",
                    asked);
-    else if (ask(a, &err))
-        reply_fail(x, API_DOWNLOAD_FAILED, "the hub cannot be asked: %s", err.text);
+    else if (ask(a, &e))
+        reply_error(x, 0, &e);
     else {
         http_on_gone(x, on_gone, a);
         return;

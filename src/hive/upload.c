@@ -60,6 +60,32 @@ void upload_moved(const char *part)
     free(dir);
 }
 
+/* The part was moved, or has become a second name of the model's file. */
+static bool has_moved(const char *part, const char *file)
+{
+    struct stat a, b;
+
+    if (lstat(part, &a) != 0)
+        return errno == ENOENT;
+    return stat(file, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+void upload_sweep(const struct models *m, const struct card *card)
+{
+    for (size_t i = 0; i < card->n_files; i++) {
+        char *name = NULL, *part = NULL;
+
+        if (manifest_file_name(card->files[i].name, &name, NULL) == 0)
+            part = upload_part(m, card->files[0].sha256, name);
+        if (part && has_moved(part, card->files[i].path)) {
+            unlink(part);
+            upload_moved(part);
+        }
+        free(name);
+        free(part);
+    }
+}
+
 static bool is_being_taken(const struct models *m, const char *id)
 {
     char *dir = upload_folder(m, id);

@@ -29,6 +29,7 @@
 #define UPLOAD_ACTIVE_S    600
 #define UPLOAD_RETRY_S     "5" /* Retry-After while the model is being taken in */
 
+struct card;
 struct hive;
 struct http_exchange;
 struct models;
@@ -68,5 +69,7 @@ void upload_each_active(const struct models *m, void (*each)(void *arg, const ch
  */
 bool upload_is_part(const struct models *m, const char *path);
 void upload_moved(const char *part);
+/* At the start: of an upload that has become this model, what a killed hive did not tidy up. */
+void upload_sweep(const struct models *m, const struct card *card);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/path.h"
 #include "base/str.h"
@@ -228,14 +229,15 @@ static bool is_answered(struct upload *u, struct http_exchange *x)
 
 /* ---- the manifest ---- */
 
-/* Two files of one name would be written into each other, and so would a file and a ledger. */
+/* Two files of one name, but for the case of letters, may be written into each other, and so would
+ * a file and a ledger. */
 static const char *bad_name(const struct manifest_model *m)
 {
     for (size_t i = 0; i < m->n_files; i++) {
         if (str_ends(m->files[i].file, ".ledger"))
             return m->files[i].file;
         for (size_t k = 0; k < i; k++)
-            if (str_eq(m->files[i].file, m->files[k].file))
+            if (strcasecmp(m->files[i].file, m->files[k].file) == 0)
                 return m->files[i].file;
     }
     return NULL;

@@ -12,6 +12,7 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "keeper/interrupt.h"
+#include "keeper/piece_size.h"
 #include "keeper/retry.h"
 #include "net/tls.h"
 #include "version.h"
@@ -36,6 +37,7 @@ struct push {
     bool failed;           /* it said an error in its stream: */
     struct api_error said; /* ... this */
     char *piece;           /* owned: PUSH_PIECE_BYTES */
+    struct piece_size size;
 };
 
 static void show(struct push *p, const char *verb, uint64_t done, uint64_t total)
@@ -162,8 +164,8 @@ static int read_piece(struct push *p, int fd, const char *path, uint64_t from, s
     return 0;
 }
 
-/* `file`: its name, fit for an URL. */
-static int put_piece(struct push *p, const char *file, uint64_t from, size_t n)
+/* Once. `file`: its name, fit for an URL. */
+static int put_once(struct push *p, const char *file, uint64_t from, size_t n)
 {
     char url[KEEPER_URL_MAX], header[96], hex[SHA256_HEX_BYTES];
     unsigned char digest[SHA256_BYTES];
@@ -177,9 +179,28 @@ static int put_piece(struct push *p, const char *file, uint64_t from, size_t n)
     snprintf(header, sizeof header, "X-Content-SHA256: %s", sha256_hex(digest, hex));
     put.url = keeper_url(p->to, url, "/v1/models/upload/%s?file=%s&from=%llu", id_of(p), file,
                          (unsigned long long)from);
+    return client_json(p->to->client, &put, NULL, p->e);
+}
+
+/* Its time was over, or the connection broke. */
+static bool is_too_large(const struct client_last *last)
+{
+    return last->rc ? retry_may_pass(last) : last->status == 408;
+}
+
+/* The next piece, of at most *n bytes; *n: how many they were. */
+static int put_piece(struct push *p, const char *file, uint64_t from, size_t *n)
+{
     for (unsigned i = 1;; i++) {
-        if (client_json(p->to->client, &put, NULL, p->e) == 0)
+        int64_t began_ms = clock_ms();
+
+        *n = piece_size_at(&p->size, from, from + *n, PUSH_PIECE_BYTES);
+        if (put_once(p, file, from, *n) == 0) {
+            piece_size_sent(&p->size, *n, clock_ms() - began_ms);
             return 0;
+        }
+        if (is_too_large(client_last(p->to->client)))
+            piece_size_failed(&p->size);
         if (!retry_wait(p->to, i, p->e))
             return -1;
     }
@@ -200,10 +221,9 @@ static int send_range(struct push *p, int fd, const char *path, const char *file
                       uint64_t to)
 {
     while (from < to) {
-        size_t left = PUSH_PIECE_BYTES - (size_t)(from % PUSH_PIECE_BYTES);
-        size_t n = to - from < left ? (size_t)(to - from) : left;
+        size_t n = piece_size_at(&p->size, from, to, PUSH_PIECE_BYTES);
 
-        if (read_piece(p, fd, path, from, n) || put_piece(p, file, from, n))
+        if (read_piece(p, fd, path, from, n) || put_piece(p, file, from, &n))
             return -1;
         from += n;
         p->n_sent += n;
@@ -393,7 +413,11 @@ static int get_manifest(struct keeper *from, struct push *p)
 int push_model(struct keeper *from, struct keeper *to, const char *model_ref, uint64_t limit_rate)
 {
     struct api_error e = {0};
-    struct push p = {.to = to, .model_ref = model_ref, .limit_rate = limit_rate, .e = &e};
+    struct push p = {.to = to,
+                     .model_ref = model_ref,
+                     .limit_rate = limit_rate,
+                     .e = &e,
+                     .size = {.next = PIECE_BYTES_FIRST}};
     const struct tls *tls = NULL;
     int rc = get_manifest(from, &p);
     bool was_there = false;

@@ -4,8 +4,9 @@
  * The keeper carries the bytes, as it knows both hives: a workstation's hive is often to be reached
  * from its own machine only. What is there already, whole or in pieces, is not sent again, so a
  * push that was ended in any way is gone on with by asking for it again. The beginning, a piece and
- * the end are each asked again where their failure may pass (retry.h); an end whose answer was lost
- * is no harm, as the hive then says that the model is there.
+ * the end are each asked again where their failure may pass (retry.h), a piece in a smaller size
+ * (piece_size.h); an end whose answer was lost is no harm, as the hive then says that the model is
+ * there.
  */
 #ifndef RBEE_KEEPER_PUSH_H
 #define RBEE_KEEPER_PUSH_H

@@ -9,7 +9,7 @@ const crypto = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { HIVE, Proc, makeFolder, isAlive, until } = require('./lib/proc.js');
+const { HIVE, WORKER, Proc, makeFolder, isAlive, until } = require('./lib/proc.js');
 const { startHive, get, post, remove, spawnReady } = require('./lib/hive.js');
 const { stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
@@ -212,6 +212,31 @@ describe('the database', () => {
       }
     });
   }
+
+  test('what was judged stays judged: the licence is known, a file is not looked at again', async () => {
+    const folder = makeFolder('rbee-judge-'), worker = path.join(folder, 'worker'), looks = path.join(folder, 'looks');
+    fs.writeFileSync(worker, `#!/bin/sh\necho "$1" >> '${looks}'\nexec '${WORKER}' "$@"\n`, { mode: 0o755 });
+    fs.writeFileSync(looks, '');
+    const own = makeFolder('rbee-db-'), file = path.join(folder, 'lic.gguf');
+    const begin = () => startHive({ home: own, env: { RBEE_HIVE_WORKER: worker } });
+    const manifest = async (hive) => (await get(hive, '/v1/models/manifest?model_ref=local:lic')).json.models[0];
+    writeHollowModel(file, { layers: 1, ctx: 777, license: 'llama3.2' });
+    let hive = await begin();
+    assert.strictEqual((await cli(hive, 'models', 'import', file)).code, 0);
+    assert.strictEqual(fs.readFileSync(looks, 'utf8'), 'inspect\n');
+    const before = await manifest(hive);
+    assert.strictEqual(before.license, 'llama3.2');
+    for (const damage of [(f) => fs.writeFileSync(f, crypto.randomBytes(20000)), (f) => fs.rmSync(f)]) {
+      await hive.stop();
+      fs.rmSync(path.join(own, 'models.db-wal'), { force: true });
+      damage(path.join(own, 'models.db'));
+      hive = await begin();
+      assert.deepStrictEqual(await manifest(hive), before);
+      assert.strictEqual((await cli(hive, 'models', 'import', file)).code, 0); // asks for the verdict
+      assert.strictEqual(fs.readFileSync(looks, 'utf8'), 'inspect\n', 'once in all');
+    }
+    await hive.stop();
+  });
 
   test('empty, or gone: made again', async () => {
     for (const damage of [() => fs.truncateSync(db, 0), () => fs.rmSync(db)]) {

@@ -245,6 +245,26 @@ describe('a folder for a machine without a network', () => {
     assert.strictEqual((await post(here, '/v1/models/export', { model_ref: 'tiny', dir: folder })).status, testModel() ? 400 : 404);
   });
 
+  test('names that differ by case only are not put side by side: many sticks take them for one', async () => {
+    const stick = path.join(makeFolder('rbee-stick-'), 'models'), mine = makeFolder('rbee-mine-');
+    for (const name of ['Fold.gguf', 'fold.gguf', 'con.gguf']) {
+      assert.strictEqual((await cli(here, 'models', 'import', model(path.join(mine, name)))).code, 0);
+    }
+    assert.strictEqual((await cli(here, 'models', 'export', 'local:Fold', stick)).code, 0);
+    const digest = sha256(path.join(stick, 'Fold.gguf'));
+    const r = await cli(here, 'models', 'export', 'local:fold', stick);
+    assert.strictEqual(r.code, 1, r.stdout);
+    assert.match(r.stderr, /has a file Fold\.gguf already, and many sticks and disks do not tell fold\.gguf from it: export into another folder/);
+    assert.strictEqual((await cli(here, 'models', 'export', 'local:con', stick)).code, 0);
+    assert.deepStrictEqual(fs.readdirSync(stick).sort(), ['%63on.gguf', 'Fold.gguf', 'rbee-manifest.json']);
+    assert.strictEqual(sha256(path.join(stick, 'Fold.gguf')), digest);
+    for (const ref of ['local:Fold', 'local:fold', 'local:con']) assert.strictEqual((await cli(here, 'models', 'rm', ref)).code, 0);
+    assert.strictEqual((await cli(here, 'models', 'import', stick)).code, 0); // and back
+    assert.strictEqual((await row(here, 'local:Fold')).sha256, digest);
+    assert.match((await row(here, 'local:con')).local_path, /con\.gguf$/);
+    for (const ref of ['local:Fold', 'local:con']) assert.strictEqual((await cli(here, 'models', 'rm', ref)).code, 0);
+  });
+
   test('import takes it back: the bad one is named, the good ones are taken', async () => {
     const bytes = fs.readFileSync(path.join(folder, 'two.gguf'));
     bytes[bytes.length - 1] ^= 1;

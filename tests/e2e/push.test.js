@@ -15,7 +15,7 @@ const { writeHollowModel } = require('./lib/gguf.js');
 const keeper = require('./lib/keeper.js');
 const lib = require('./lib/push.js');
 
-const { MIB, digest, addr, push, startPush, row, parts, partOf, take, manifest, begin, put, age } = lib;
+const { MIB, digest, addr, push, startPush, row, parts, partOf, noted, take, manifest, begin, put, age, pushThrough } = lib;
 
 let here, there, folder;
 before(async () => { ({ here, there, folder } = await lib.start()); });
@@ -59,7 +59,7 @@ test('a kill -9 of the hive there, midway: the next push sends what is missing, 
   t.after(() => hive.stop());
   const first = startPush(m.ref, hive, '--limit-rate', '4m');
   const part = `${partOf(hive, m)}.ledger`;
-  await until(() => fs.existsSync(part) && fs.readFileSync(part, 'utf8').split('bytes ').length > 3, 'three pieces');
+  await until(() => noted(part) >= 3 * MIB, 'three MiB');
   hive.signal('SIGKILL');
   await hive.ended;
   first.interrupt();
@@ -74,6 +74,18 @@ test('a kill -9 of the hive there, midway: the next push sends what is missing, 
   assert.match(r.stderr, /Going on: .* are there already/);
   assert.strictEqual((await row(hive, m.ref)).sha256, m.sha256);
   assert.deepStrictEqual(parts(hive), []);
+});
+
+/*
+ * Every piece was a MiB, for which a hive waits 30 s: over a line of less than 35 kB/s nothing ever
+ * arrived. Here the line brings 40,000 bytes in that time.
+ */
+test('a line that is too slow for a large piece gets small ones', async (t) => {
+  const m = await take(), most = 40000;
+  const between = await pushThrough(t, m, (method, where, n, bytes) => (method === 'PUT' && bytes > most ? 'late' : undefined));
+  const pieces = between.pieces;
+  assert.ok(Math.max(...pieces) <= most && pieces.length >= m.bytes / most, pieces.join(' '));
+  assert.strictEqual(pieces.reduce((sum, n) => sum + n, 0), m.bytes, 'each byte arrived once');
 });
 
 test('bytes that went bad on the disk there are asked for again, no others', async () => {

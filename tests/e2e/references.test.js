@@ -96,7 +96,7 @@ describe('what a repository offers', () => {
     assert.match(revision.json.error.message, /no revision nope/);
     hub.api.plan.push({ body: '<html>' });
     assert.match((await offer(hive, 'hf:org/many')).json.error.message, /makes no sense/);
-    hub.api.plan.push({ status: 503 });
+    hub.api.plan.push({ status: 400 });
     assert.strictEqual((await offer(hive, 'hf:org/many')).json.error.code, 'DOWNLOAD_FAILED');
     assert.strictEqual((await offer(hive, '/tmp/x.gguf')).status, 400);
     assert.strictEqual((await get(hive, '/v1/models/files')).status, 400);
@@ -157,6 +157,26 @@ describe('admission', () => {
     const again = await startHive({ home: hive.home, env: { HF_ENDPOINT: hub.url } });
     assert.ok(!(await get(again, '/v1/models')).json.models.some((m) => m.model_ref === 'hf:org/noise'),
       'nor does it enter at the next start');
+    await again.stop();
+    fs.rmSync(path.join(hive.home, 'models.db'));
+    const anew = await startHive({ home: hive.home, env: { HF_ENDPOINT: hub.url } });
+    assert.ok(!(await get(anew, '/v1/models')).json.models.some((m) => m.model_ref === 'hf:org/noise'),
+      'nor when the catalog is made again from the disk');
+    await anew.stop();
+  });
+
+  test('what has no digest is refused at the next start all the same', async () => {
+    const hive = await startWith();
+    hub.put('org/nameless', { 'n.Q4_0.gguf': Buffer.alloc(6000, 'GGUF') });
+    hub.linked = hub.sized = false;
+    try {
+      assert.strictEqual((await pull(hive, 'hf:org/nameless')).code, 'INVALID_MODEL_FILE');
+    } finally {
+      hub.linked = hub.sized = true;
+      await hive.stop();
+    }
+    const again = await startHive({ home: hive.home, env: { HF_ENDPOINT: hub.url } });
+    assert.ok(!(await get(again, '/v1/models')).json.models.some((m) => m.model_ref === 'hf:org/nameless'));
     await again.stop();
   });
 });

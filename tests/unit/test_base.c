@@ -1,4 +1,5 @@
 /* test_base.c - the small tools everything else stands on. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -197,6 +199,47 @@ static void test_path__components_are_harmless_and_distinct(void **state)
     free(name);
 }
 
+/* A thread's number has a folder in /proc that no list of /proc shows: so it looks where a name
+ * leads to what was put there under another spelling. Source: proc(5). */
+static void *check_own_folder(void *arg)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "/proc/%ld/comm", (long)syscall(SYS_gettid));
+    *(int *)arg = path_check_spelling(name, strlen("/proc"), NULL);
+    return NULL;
+}
+
+static void test_path__a_name_that_leads_elsewhere_is_noticed(void **state)
+{
+    char dir[] = "/tmp/rbee-test-XXXXXX", *file, *deeper, *other;
+    int of_thread = 0;
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, check_own_folder, &of_thread), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(of_thread, ERR_CONFLICT);
+    assert_non_null(mkdtemp(dir));
+    file = path_join(dir, "Ann");
+    deeper = path_join(file, "x/y");
+    assert_int_equal(path_check_spelling(deeper, strlen(dir), NULL), 0);
+    assert_int_equal(path_make_dirs(file, 0700, NULL), 0);
+    assert_int_equal(path_check_spelling(file, strlen(dir), NULL), 0);
+    assert_int_equal(path_check_spelling(deeper, strlen(dir), NULL), 0);
+    assert_int_equal(path_check_spelling(dir, strlen(dir), NULL), 0);
+    assert_null(path_other_spelling(dir, "Ann"));
+    assert_null(path_other_spelling(dir, "Anna"));
+    assert_null(path_other_spelling(deeper, "x"));
+    other = path_other_spelling(dir, "aNN");
+    assert_string_equal(other, "Ann");
+    rmdir(file);
+    rmdir(dir);
+    free(other);
+    free(file);
+    free(deeper);
+}
+
 static void test_path__files_are_written_whole(void **state)
 {
     char dir[] = "/tmp/rbee-test-XXXXXX", *deep, *file, *text;
@@ -354,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_utf8__what_is_none_is_mended),
         cmocka_unit_test(test_str__utf8_wholeness),
         cmocka_unit_test(test_path__components_are_harmless_and_distinct),
+        cmocka_unit_test(test_path__a_name_that_leads_elsewhere_is_noticed),
         cmocka_unit_test(test_path__files_are_written_whole),
         cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
         cmocka_unit_test(test_clock__iso_form),

@@ -1,4 +1,5 @@
 /* Tests of src/hive/catalog.c and card.c: rows that last, damage that is survived. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -358,6 +360,40 @@ static void test_card__is_found_again_as_it_was(void **state)
     card_free(c);
 }
 
+/* A verdict stands on the card; one that makes no sense is none, and no text makes it unwritable.
+ */
+static void test_card__keeps_the_verdict_on_its_file(void **state)
+{
+    static const char *const nonsense[] = {"7", "{}", "{\"judge\":1}",
+                                           "{\"judge\":\"1\",\"code\":\"\",\"message\":\"\"}"};
+    struct card *c = make_card("abc"), *got;
+    char *text = card_text(c), *more;
+
+    (void)state;
+    assert_null(strstr(text, "verdict"));
+    for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++) {
+        more = str_printf("{\"verdict\": %s,%s", nonsense[i], text + 1);
+        got = card_parse(dir, more, strlen(more));
+        assert_non_null(got);
+        assert_string_equal(got->verdict.judge, "");
+        card_free(got);
+        free(more);
+    }
+    free(text);
+    c->verdict = (struct catalog_verdict){
+        .judge = "1-2-3", .code = "UNSUPPORTED_MODEL", .message = "no", .license = "caf\xc3"};
+    text = card_text(c);
+    got = card_parse(dir, text, strlen(text));
+    assert_non_null(got);
+    assert_string_equal(got->verdict.judge, "1-2-3");
+    assert_string_equal(got->verdict.code, "UNSUPPORTED_MODEL");
+    assert_string_equal(got->verdict.message, "no");
+    assert_string_equal(got->verdict.license, "caf"); /* it was cut within a character */
+    card_free(got);
+    card_free(c);
+    free(text);
+}
+
 /* What was imported under a name of this machine has its own folder, and tells where it was. */
 static void test_card__local_ones_lie_apart(void **state)
 {
@@ -383,6 +419,39 @@ static void test_card__local_ones_lie_apart(void **state)
     assert_false(path_is_dir(c->dir));
     card_free(got);
     card_free(c);
+}
+
+/* As test_path__a_name_that_leads_elsewhere_is_noticed: the owner is there, and no list shows it.
+ */
+static void *save_unlisted(void *arg)
+{
+    char repo[64];
+    struct err *err = arg;
+    struct card *c = NULL;
+
+    snprintf(repo, sizeof repo, "%ld/repo", (long)syscall(SYS_gettid));
+    if (card_create(dir, repo, "abc", "", &c, NULL) == 0 &&
+        card_add_file(c, "x.gguf", 1, "", NULL) == 0)
+        card_save(c, err);
+    card_free(c);
+    return NULL;
+}
+
+/* On a file system that folds case one model's card was written over another's. */
+static void test_card__is_not_written_where_a_name_leads_elsewhere(void **state)
+{
+    char *hf = path_join(dir, "hf");
+    struct err err = {0};
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(symlink("/proc", hf), 0);
+    assert_int_equal(pthread_create(&thread, NULL, save_unlisted, &err), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(err.code, ERR_CONFLICT);
+    assert_non_null(strstr(err.text, "does not tell the two apart: name the model as it is"));
+    unlink(hf);
+    free(hf);
 }
 
 static void test_card__names_stay_inside(void **state)
@@ -435,7 +504,9 @@ int main(void)
         TEST(test_catalog__newer_version_is_refused_and_kept),
         TEST(test_catalog__folder_in_its_place_is_an_error),
         TEST(test_card__is_found_again_as_it_was),
+        TEST(test_card__keeps_the_verdict_on_its_file),
         TEST(test_card__local_ones_lie_apart),
+        TEST(test_card__is_not_written_where_a_name_leads_elsewhere),
         TEST(test_card__names_stay_inside),
         TEST(test_card__moved_or_broken_ones_are_passed_over),
     };

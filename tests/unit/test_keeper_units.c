@@ -18,6 +18,7 @@
 #include "keeper/client.h"
 #include "keeper/generate.h"
 #include "keeper/node.h"
+#include "keeper/piece_size.h"
 #include "keeper/pool.h"
 #include "keeper/preflight.h"
 #include "keeper/progress.h"
@@ -437,6 +438,66 @@ static void test_client__names_the_place_of_a_url(void **state)
     assert_string_equal(client_url_host("bare", text, sizeof text), "bare");
 }
 
+/* ---- pieces of a push ---- */
+
+#define MIB ((size_t)1 << 20)
+
+/* The time that so many bytes take at a steady pace, the way there and back included. */
+static int64_t time_of(size_t n, unsigned bytes_per_sec)
+{
+    return 40 + (int64_t)n * 1000 / bytes_per_sec;
+}
+
+static void test_pieces__are_as_large_as_the_line_is_fast(void **state)
+{
+    static const unsigned paces[] = {1000, 5000, 35000, 200000, 1000000000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof paces / sizeof paces[0]; i++) {
+        struct piece_size s = {.next = PIECE_BYTES_FIRST};
+        uint64_t at = 0, end = 40 * MIB;
+        unsigned n_failed = 0;
+
+        for (unsigned k = 0; k < 60 && at < end; k++) {
+            size_t n = piece_size_at(&s, at, end, MIB);
+
+            assert_true(n > 0 && at / MIB == (at + n - 1) / MIB);
+            if (time_of(n, paces[i]) > 30000) { /* the hive waits no longer */
+                piece_size_failed(&s);
+                n_failed++;
+                continue;
+            }
+            piece_size_sent(&s, n, time_of(n, paces[i]));
+            at += n;
+        }
+        assert_true(n_failed <= 1 && at > 0);
+        assert_true(time_of(piece_size_at(&s, 0, end, MIB), paces[i]) < 10000);
+        if (paces[i] >= 1000000)
+            assert_int_equal(at, end); /* soon a MiB each: 40 of them take no 60 pieces */
+    }
+}
+
+static void test_pieces__are_smaller_after_a_failure_to_a_least_one(void **state)
+{
+    struct piece_size s = {.next = PIECE_BYTES_FIRST};
+
+    (void)state;
+    piece_size_failed(&s);
+    assert_true(s.next < PIECE_BYTES_FIRST);
+    for (unsigned i = 0; i < 40; i++)
+        piece_size_failed(&s);
+    assert_int_equal(s.next, PIECE_BYTES_MIN);
+    piece_size_sent(&s, PIECE_BYTES_MIN, 0);
+    assert_true(s.next > PIECE_BYTES_MIN);
+    for (unsigned i = 0; i < 100; i++)
+        piece_size_sent(&s, s.next, 0);
+    assert_int_equal(piece_size_at(&s, 5, UINT64_MAX, MIB), MIB - 5);
+    s.next = MIB;
+    piece_size_sent(&s, 10, 1000); /* an end of a file: it says nothing of the line */
+    assert_int_equal(s.next, MIB);
+    assert_int_equal(piece_size_at(&s, 7, 10, MIB), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +522,8 @@ int main(void)
         cmocka_unit_test(test_retry__pauses_grow_and_retry_after_is_heeded_within_reason),
         cmocka_unit_test(test_workers__ids_are_fit_for_a_path),
         cmocka_unit_test(test_client__names_the_place_of_a_url),
+        cmocka_unit_test(test_pieces__are_as_large_as_the_line_is_fast),
+        cmocka_unit_test(test_pieces__are_smaller_after_a_failure_to_a_least_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

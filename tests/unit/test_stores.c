@@ -278,6 +278,45 @@ static void put_entry(const char *ref, const char *file, int expected)
     json_decref(model);
 }
 
+/* On a stick for other systems: no device of Windows', no dot at the end, no byte that FAT minds;
+ * and two names only become one if they were. Source: Microsoft, "Naming Files, Paths, and
+ * Namespaces". */
+static void test_manifest__names_are_fit_for_any_stick(void **state)
+{
+    static const char *const names[][2] = {
+        {"q4/Tale.Q4_K_M.gguf", "Tale.Q4_K_M.gguf"},
+        {"CON.gguf", "%43ON.gguf"},
+        {"%43ON.gguf", "%2543ON.gguf"},
+        {"x/aux", "%61ux"},
+        {"nul.tar.gguf", "%6Eul.tar.gguf"},
+        {"Lpt9.gguf", "%4Cpt9.gguf"},
+        {"com0", "%63om0"},
+        {"console.gguf", "console.gguf"},
+        {"com10.gguf", "com10.gguf"},
+        {"x.CON", "x.CON"},
+        {"name.", "name%2E"},
+        {"name..", "name.%2E"},
+        {"nul.", "%6Eul%2E"},
+        {"a:b?.gguf", "a%3Ab%3F.gguf"},
+        {"end ", "end%20"},
+    };
+    char longest[PATH_COMPONENT_MAX + 1], *name;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_int_equal(manifest_file_name(names[i][0], &name, NULL), 0);
+        assert_string_equal(name, names[i][1]);
+        assert_true(manifest_is_plain(name));
+        free(name);
+    }
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    assert_int_equal(manifest_file_name(longest, &name, NULL), 0);
+    free(name);
+    longest[sizeof longest - 2] = '.';
+    assert_int_equal(manifest_file_name(longest, &name, NULL), ERR_LIMIT);
+}
+
 static void test_manifest__is_read_as_it_was_written(void **state)
 {
     struct manifest m;
@@ -458,6 +497,7 @@ int main(void)
         TEST(test_stores__names_of_folders),
         TEST(test_stores__manifests_of_ollama),
         TEST(test_stores__hf_cache),
+        TEST(test_manifest__names_are_fit_for_any_stick),
         TEST(test_manifest__is_read_as_it_was_written),
         TEST(test_manifest__of_a_card_says_all_that_is_known),
         TEST(test_manifest__refuses_what_leaves_the_folder),

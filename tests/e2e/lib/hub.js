@@ -23,14 +23,26 @@
  *   { unsatisfiable: true } 416, whatever was asked
  *
  * `cdn.faults(request, file)`, when it is a function, decides instead of the plan. `cdn.sent` counts
- * the bytes of each "org/repo/file" that were handed to a socket, `cdn.openMost` the most answers at once.
+ * the bytes of each "org/repo/file" that were handed to a socket, `cdn.openMost` the most answers at once:
+ * those that are not over and whose client has not closed its connection, as the kernel says (Node hears
+ * of that later, maybe after the client's next request).
  */
 const crypto = require('node:crypto');
+const fs = require('node:fs');
 const http = require('node:http');
 
 const sha256 = (bytes) => crypto.createHash('sha256').update(bytes).digest('hex');
 const sha1 = (text) => crypto.createHash('sha1').update(text).digest('hex');
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/* How many of a port's connections stand, both sides open; proc(5): state 01, ports in hex. */
+function nStanding(port, remotePorts) {
+  const hex = (n) => n.toString(16).toUpperCase().padStart(4, '0');
+  const standing = new Set([...fs.readFileSync('/proc/net/tcp', 'utf8')
+    .matchAll(/^ *\d+: [0-9A-F]{8}:([0-9A-F]{4}) [0-9A-F]{8}:([0-9A-F]{4}) 01 /gm)]
+    .filter(([, local]) => local === hex(port)).map(([, , remote]) => remote));
+  return remotePorts.filter((p) => standing.has(hex(p))).length;
+}
 
 function listen(handler) {
   const server = http.createServer((req, res) => {
@@ -47,7 +59,7 @@ class Hub {
     hub.token = token;
     hub.repos = new Map();
     hub.api = { plan: [], calls: [] };
-    hub.cdn = { plan: [], calls: [], sent: new Map(), faults: null, open: 0, openMost: 0 };
+    hub.cdn = { plan: [], calls: [], sent: new Map(), faults: null, under: new Map(), openMost: 0 };
     hub.linked = true; // the redirect tells size and digest
     hub.sized = true; // the API does
     hub.server = await listen((req, res) => hub.#answer(req, res));
@@ -95,13 +107,14 @@ class Hub {
 
   #answer(req, res) {
     const url = new URL(req.url, this.url);
-    const call = { path: url.pathname, search: url.search, authorization: req.headers.authorization };
+    const call = { at: Date.now(), path: url.pathname, search: url.search, authorization: req.headers.authorization };
     this.api.calls.push(call);
     const told = this.api.plan.shift();
     if (told && told.status) {
       res.writeHead(told.status, told.headers || {});
       return res.end('{"error":"planned"}');
     }
+    if (told && told.reset) return req.socket.resetAndDestroy();
     if (told && told.body !== undefined) return res.end(told.body);
     const info = /^\/api\/models\/([^/]+\/[^/]+)\/revision\/([^/]+)$/.exec(url.pathname);
     if (info) return this.#tell(req, res, info[1], decodeURIComponent(info[2]), url.searchParams);
@@ -157,12 +170,9 @@ class Hub {
     const [, name, file] = /^\/repos\/ab\/cd\/([^/]+)\/([^/?]+)/.exec(req.url).map(decodeURIComponent);
     const told = (this.cdn.faults ? this.cdn.faults(req, file) : this.cdn.plan.shift()) || {};
     this.cdn.calls.push({ name, file, range: req.headers.range, ifRange: req.headers['if-range'], authorization: req.headers.authorization, told });
-    this.cdn.openMost = Math.max(this.cdn.openMost, ++this.cdn.open);
-    let over = false; // all of it is with the system, or the client has gone
-    const leave = () => {
-      this.cdn.open -= over ? 0 : 1;
-      over = true;
-    };
+    this.cdn.under.set(res, req.socket.remotePort);
+    this.cdn.openMost = Math.max(this.cdn.openMost, nStanding(this.store.address().port, [...this.cdn.under.values()]));
+    const leave = () => this.cdn.under.delete(res); // all of it is with the system, or the client has gone
     res.on('finish', leave).on('close', leave);
     if (told.location) {
       res.writeHead(302, { location: told.location });

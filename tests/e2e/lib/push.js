@@ -12,6 +12,7 @@ const { makeFolder } = require('./proc.js');
 const { startHive, get } = require('./hive.js');
 const { stream } = require('./sse.js');
 const { writeHollowModel } = require('./gguf.js');
+const { Between } = require('./between.js');
 const keeper = require('./keeper.js');
 
 const MIB = 1 << 20;
@@ -45,6 +46,13 @@ async function take(more = {}) {
   return { ref: `local:${name}`, file, bytes: fs.statSync(file).size, sha256: digest(fs.readFileSync(file)) };
 }
 
+/* The bytes that have come, as a part's ledger has them. */
+function noted(ledger) {
+  let text = '';
+  try { text = fs.readFileSync(ledger, 'utf8'); } catch { /* not yet */ }
+  return [...text.matchAll(/ bytes (\d+) (\d+) /g)].reduce((sum, [, from, to]) => sum + Number(to) - Number(from), 0);
+}
+
 const manifest = async (ref, hive = here) => (await get(hive, `/v1/models/manifest?model_ref=${encodeURIComponent(ref)}`)).json;
 
 /* What the other hive misses of it, as it says itself. */
@@ -74,4 +82,16 @@ async function bring(hive, m, says) {
   for (let at = 0; at < m.bytes; at += MIB) assert.strictEqual((await put(hive, m, at, bytes.subarray(at, at + MIB))).status, 204);
 }
 
-module.exports = { MIB, digest, start, stop, addr, push, startPush, row, parts, partOf, take, manifest, begin, put, age, bring };
+/* A push by way of a proxy that makes trouble. */
+async function pushThrough(t, m, trouble) {
+  const between = await Between.start(there.url, trouble);
+  t.after(() => between.stop());
+  const r = await push(m.ref, between);
+  assert.strictEqual(r.code, 0, r.stderr);
+  assert.match(r.stderr, /Sent local:m\d+ to .* verified/);
+  assert.strictEqual(digest(fs.readFileSync((await row(there, m.ref)).local_path)), m.sha256);
+  assert.deepStrictEqual(parts(there), []);
+  return between;
+}
+
+module.exports = { MIB, digest, start, stop, addr, push, startPush, row, parts, partOf, noted, take, manifest, begin, put, age, bring, pushThrough };

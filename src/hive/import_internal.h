@@ -1,0 +1,40 @@
+/* import_internal.h - what the files behind import.h share; for nobody else. */
+#ifndef RBEE_HIVE_IMPORT_INTERNAL_H
+#define RBEE_HIVE_IMPORT_INTERNAL_H
+
+#include "hive/at_work.h"
+#include "hive/card.h"
+#include "hive/chore.h"
+#include "hive/import.h"
+#include "hive/verdicts.h"
+
+struct import {
+    struct hive *h;
+    struct import_list list;
+    size_t i;                /* the item at work */
+    struct card *card;       /* of it, once its digests are known */
+    struct card *before;     /* what lay in the card's place: of a download that is not done */
+    bool was_here;           /* the card and its files are there already */
+    struct file_mark *marks; /* of its files, when they were hashed */
+    enum place_how how;
+    struct at_work from, to; /* what is an upload's folder; where the files are being placed */
+    unsigned n_imported, n_failed;
+};
+
+static inline struct import_item *import_item_of(const struct import *im)
+{
+    return &im->list.items[im->i];
+}
+
+/*
+ * The item's card, then its files: from the first byte on there is somebody who vouches for what
+ * lies there, so that a hive which is killed finds it at its next start. In the step's thread; on
+ * failure all is as it was.
+ */
+int import_place(void *arg, struct chore *c, struct err *err);
+/* All is as before the first n files were placed. */
+void import_take_back(struct import *im, size_t n);
+/* It has entered the catalog: what was to be moved goes from where it was. */
+void import_leave_sources(struct import *im);
+
+#endif

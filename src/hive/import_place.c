@@ -1,0 +1,156 @@
+/*
+ * import_place.c - an item's files into their places: see import_internal.h.
+ *
+ * The order is what a kill of the hive may meet anywhere: the card, the files one by one, the
+ * catalog, the sources' names. Where the card has all its files, the next start enters the model;
+ * before that the sources are whole. So the files of a split model that moves get a second name
+ * first (a link), where the file system has such: half of them here and half there would be no
+ * model in either place.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "hive/hive.h"
+#include "hive/import_internal.h"
+#include "hive/models_internal.h"
+#include "hive/rehash.h"
+#include "hive/upload.h"
+
+/* Two names of one file. */
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat of_a, of_b;
+
+    return stat(a, &of_a) == 0 && stat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
+           of_a.st_ino == of_b.st_ino;
+}
+
+/* False: it could not go back to where it was, and stays. */
+static bool unplace(struct import *im, size_t i)
+{
+    const char *at = im->card->files[i].path, *was = import_item_of(im)->m.files[i].path;
+    enum place_how how;
+
+    if (im->how != PLACED_MOVE || is_same_file(at, was))
+        return unlink(at) == 0;
+    return rename(at, was) == 0 || place_file(at, was, PLACE_MOVE, NULL, &how, NULL) == 0;
+}
+
+void import_take_back(struct import *im, size_t n)
+{
+    bool all = true;
+
+    for (size_t i = 0; i < n; i++)
+        all = unplace(im, i) && all;
+    if (all && im->before)
+        card_save(im->before, NULL);
+    else if (all)
+        card_remove(im->card);
+}
+
+/*
+ * A move is one rename: after a power cut the name shall not be there without the bytes. The lock
+ * (closing it lets go) keeps pieces of an upload from being written between the last look at the
+ * file and the rename. *fd is -1 where there is nothing to do.
+ */
+static int hold_still(const char *path, enum place_wish wish, int *fd, struct err *err)
+{
+    *fd = -1;
+    if (wish != PLACE_MOVE)
+        return 0;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0 || flock(*fd, LOCK_EX) != 0 || fsync(*fd) != 0)
+        return err_errno(err, ERR_IO, errno, "cannot bring %s to the disk", path);
+    return 0;
+}
+
+static bool on_copied(void *arg, uint64_t n_more)
+{
+    return chore_count(arg, n_more);
+}
+
+/* `from`: links resolved. */
+static int put_there(struct import *im, struct chore *c, size_t i, const char *from,
+                     struct err *err)
+{
+    const struct place_watch watch = {.copied = on_copied, .arg = c};
+    const struct import_item *item = import_item_of(im);
+    const char *to = im->card->files[i].path;
+
+    if (item->wish == PLACE_MOVE && im->card->n_files > 1 && link(from, to) == 0) {
+        im->how = PLACED_MOVE;
+        return 0;
+    }
+    return place_file(from, to, item->wish, &watch, &im->how, err);
+}
+
+/* The file that goes in is the one that was hashed. */
+static int place_one(struct import *im, struct chore *c, size_t i, struct err *err)
+{
+    const struct import_item *item = import_item_of(im);
+    char *real = NULL;
+    int fd, rc = hold_still(item->m.files[i].path, item->wish, &fd, err);
+
+    if (rc == 0)
+        rc = rehash_same(item->m.files[i].path, &im->marks[i], err);
+    if (rc == 0)
+        rc = path_real(item->m.files[i].path, &real, err);
+    if (rc == 0)
+        rc = put_there(im, c, i, real, err);
+    if (fd >= 0)
+        close(fd);
+    free(real);
+    return rc;
+}
+
+int import_place(void *arg, struct chore *c, struct err *err)
+{
+    struct import *im = arg;
+    int rc = card_check_place(im->card, err);
+
+    if (rc == 0)
+        rc = path_make_dirs(im->card->dir, 0755, err);
+    /* before the card, which would vouch for them: of another size, nobody's, or a link to nothing
+     */
+    for (size_t i = 0; i < im->card->n_files && rc == 0; i++)
+        unlink(im->card->files[i].path);
+    if (rc == 0)
+        rc = card_save(im->card, err);
+    for (size_t i = 0; i < im->card->n_files && rc == 0; i++) {
+        rc = place_one(im, c, i, err);
+        if (rc)
+            import_take_back(im, i);
+    }
+    return rc;
+}
+
+/* An upload's part: its ledger goes too, and an empty folder. */
+static void leave_part(const struct import *im, size_t i, const char *part)
+{
+    if (im->was_here || is_same_file(part, im->card->files[i].path))
+        unlink(part);
+    upload_moved(part);
+}
+
+void import_leave_sources(struct import *im)
+{
+    const struct import_item *item = import_item_of(im);
+
+    for (size_t i = 0; i < item->m.n_files; i++) {
+        const char *path = item->m.files[i].path;
+        char *real = NULL;
+
+        if (upload_is_part(im->h->models, path))
+            leave_part(im, i, path);
+        else if (item->wish == PLACE_MOVE && !im->was_here &&
+                 is_same_file(path, im->card->files[i].path) && path_real(path, &real, NULL) == 0)
+            unlink(real);
+        free(real);
+    }
+}

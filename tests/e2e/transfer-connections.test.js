@@ -1,0 +1,72 @@
+'use strict';
+/*
+ * transfer-connections.test.js - never more requests at once than docs/models.md says: so many for one
+ * model, each model for itself. The hub counts, while requests end early, are repeated, and are shared
+ * out anew.
+ */
+const { test, before, after } = require('node:test');
+const assert = require('node:assert');
+
+const { MIB, Hub, seeded, startWith, fetches } = require('./lib/transfer.js');
+
+let hub, hive, n = 0;
+before(async () => { hub = await Hub.start(); hive = await startWith(hub); });
+after(async () => { await hive.stop(); await hub.stop(); });
+
+function fresh(size) {
+  const name = `connections/c${n++}`, bytes = seeded(name, size);
+  hub.put(name, { 'c.gguf': bytes });
+  return { ref: `hf:${name}`, bytes };
+}
+
+/* From here on the hub makes trouble, and counts. */
+function trouble() {
+  let k = 0;
+  hub.cdn.openMost = 0;
+  hub.cdn.faults = () => [{ pace: 60000 }, { pace: 60000, ...(k % 3 ? {} : { reset: 200000 }) }, { status: 503 }, { pace: 20000 }, {}][k++ % 5];
+}
+function atMost(allowed) {
+  const most = hub.cdn.openMost;
+  assert.ok(most <= allowed && most >= Math.min(allowed, 2), `${most} at once, ${allowed} are allowed`);
+}
+
+for (const connections of [1, 2, 3]) {
+  test(`one file, ${connections}`, async () => {
+    const f = fresh(3 * MIB);
+    trouble();
+    await fetches(hive, f.ref, f.bytes, { connections });
+    atMost(connections);
+  });
+}
+
+test('many files of one model share them', async () => {
+  const files = {};
+  for (const i of [1, 2, 3, 4, 5]) files[`y-Q4_K_M-0000${i}-of-00005.gguf`] = seeded(`y${i}`, (MIB >> 1) + i);
+  hub.put('connections/shared', files);
+  trouble();
+  await fetches(hive, 'hf:connections/shared', files['y-Q4_K_M-00001-of-00005.gguf'], { connections: 3 });
+  atMost(3);
+});
+
+test('two models at once have each their own', async () => {
+  const a = fresh(2 * MIB + 5), b = fresh(2 * MIB + 5);
+  trouble();
+  await Promise.all([a, b].map((f) => fetches(hive, f.ref, f.bytes, { connections: 2 })));
+  atMost(4);
+});
+
+test('without a word, as many as the hive was told; and the option\'s default is 4', async () => {
+  const two = await startWith(hub, { RBEE_HIVE_DOWNLOAD_CONNECTIONS: '2' });
+  try {
+    const f = fresh(2 * MIB + 5);
+    trouble();
+    await fetches(two, f.ref, f.bytes);
+    atMost(2);
+  } finally {
+    await two.stop();
+  }
+  const f = fresh(5 * MIB);
+  trouble();
+  await fetches(hive, f.ref, f.bytes);
+  atMost(4);
+});
