@@ -27,6 +27,12 @@ void fixture_open(struct fixture *f, const struct random_model *d, const struct 
 void fixture_open_plain(struct fixture *f, const struct random_model *d);
 void fixture_close(struct fixture *f);
 
+/*
+ * The names of the kernel sets, NULL at the end, as engine_kernel_sets has them. For the thread
+ * sanitizer the reference alone: the others are not built for it, and it is slow.
+ */
+const char *const *fixture_kernel_sets(void);
+
 void random_text(int32_t ids[N_TEXT], uint64_t seed);
 int open_seq(struct engine *e);
 

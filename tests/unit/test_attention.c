@@ -30,6 +30,12 @@ static const struct {
               {&simple_model, ENGINE_KV_Q8_0},
               {&k_model, ENGINE_KV_Q8_0}};
 
+#ifdef __SANITIZE_THREAD__
+#define STEP 3 /* it is slow: one of each type of KV */
+#else
+#define STEP 1
+#endif
+
 static bool is_seen(uint32_t pos)
 {
     return pos % EVERY == EVERY - 1 || pos == N_LONG - 1;
@@ -91,7 +97,7 @@ static int find_truths(void **state)
 {
     (void)state;
     fill_text();
-    for (size_t i = 0; i < COUNT(models); i++) {
+    for (size_t i = 0; i < COUNT(models); i += STEP) {
         struct fixture f;
 
         open_with(&f, i, "ref", 1);
@@ -112,8 +118,8 @@ static void test_attention__long_contexts_give_the_same_bits_everywhere(void **s
     static const uint32_t chunks[] = {N_LONG, 61, 256, 7, 300};
 
     (void)state;
-    for (size_t i = 0; i < COUNT(models); i++) {
-        for (const char *const *k = engine_kernel_sets(); *k; k++) {
+    for (size_t i = 0; i < COUNT(models); i += STEP) {
+        for (const char *const *k = fixture_kernel_sets(); *k; k++) {
             unsigned most = strcmp(*k, "ref") == 0 ? 2 : 5; /* it takes its time */
 
             for (unsigned n_threads = most == 2 ? 2 : 1; n_threads <= most; n_threads++) {
@@ -132,7 +138,7 @@ static void test_attention__long_contexts_give_the_same_bits_everywhere(void **s
 static void test_attention__single_rows_behind_a_long_prompt_give_the_same_bits(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(models); i++) {
+    for (size_t i = 0; i < COUNT(models); i += STEP) {
         for (unsigned n_threads = 1; n_threads <= 4; n_threads++) {
             struct fixture f;
             int seq;
@@ -154,7 +160,7 @@ static void test_attention__forks_of_a_long_context_give_the_same_bits(void **st
     static const uint32_t shared[] = {512, 520, 256, 3};
 
     (void)state;
-    for (size_t i = 0; i < COUNT(models); i++) {
+    for (size_t i = 0; i < COUNT(models); i += STEP) {
         struct fixture f;
         int first;
         open_with(&f, i, NULL, 3);
@@ -183,7 +189,7 @@ static void test_attention__mixed_long_batches_give_the_same_bits(void **state)
     uint32_t n;
 
     (void)state;
-    open_with(&f, 1, NULL, 2);
+    open_with(&f, 0, NULL, 2);
     for (int s = 0; s < 3; s++)
         decode_to(f.e, open_seq(f.e), begin[s], 128, each[s]);
     do {
@@ -205,7 +211,7 @@ static void test_attention__mixed_long_batches_give_the_same_bits(void **state)
             keep_seen(f.e, i, pos[i], each[rows[i].seq]);
     } while (n > 0);
     for (int s = 0; s < 3; s++)
-        assert_same_bits(truths[1], each[s], N_SEEN);
+        assert_same_bits(truths[0], each[s], N_SEEN);
     fixture_close(&f);
 }
 

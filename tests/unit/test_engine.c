@@ -77,7 +77,7 @@ static void check_tuning(const struct random_model *d, const char *kernels, unsi
 static void test_engine__packed_weights_give_the_same_bits(void **state)
 {
     (void)state;
-    for (const char *const *set = engine_kernel_sets(); *set; set++) {
+    for (const char *const *set = fixture_kernel_sets(); *set; set++) {
         for (size_t i = 0; i < COUNT(fixture_models); i++)
             check_tuning(fixture_models[i], *set, 1 + 2 * (i % 2));
     }
@@ -451,7 +451,7 @@ static void test_engine__survives_weights_of_nonsense(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(fixture_models); i++)
-        for (const char *const *k = engine_kernel_sets(); *k; k++) {
+        for (const char *const *k = fixture_kernel_sets(); *k; k++) {
             check_nonsense(fixture_models[i], *k, true);
             check_nonsense(fixture_models[i], *k, false);
         }

@@ -131,6 +131,12 @@ static void test_forward__each_type_alone_matches_the_reference(void **state)
 
 /* ---- bit for bit ------------------------------------------------------------------------- */
 
+#ifdef __SANITIZE_THREAD__
+#define FORWARD_THREADS 2 /* it is slow */
+#else
+#define FORWARD_THREADS 4
+#endif
+
 /* The first n_chunks ways to cut the text. */
 static void check_chunks(const struct random_model *d, const char *kernels, unsigned n_threads,
                          size_t n_chunks)
@@ -162,8 +168,8 @@ static void test_forward__bits_do_not_depend_on_kernels_threads_or_chunks(void *
 
         random_text(ids, fixture_models[i]->seed);
         plain_logits(fixture_models[i], ids, N_TEXT, text_logits);
-        for (const char *const *k = engine_kernel_sets(); *k; k++)
-            for (unsigned n_threads = 1; n_threads <= 4; n_threads++)
+        for (const char *const *k = fixture_kernel_sets(); *k; k++)
+            for (unsigned n_threads = 1; n_threads <= FORWARD_THREADS; n_threads++)
                 check_chunks(fixture_models[i], *k, n_threads, n_threads == 2 ? 5 : 1);
     }
 }
