@@ -10,6 +10,7 @@
 #include "keeper/clean.h"
 
 #define CELL_MAX 4096 /* bytes */
+#define MORE     "…"
 
 struct row {
     char *cells[TABLE_COLUMNS_MAX]; /* owned */
@@ -56,15 +57,21 @@ static size_t columns(const char *s)
     return n;
 }
 
-/* A cleaned copy, free(); NULL when out of memory or too long. */
+/* A cleaned copy, free(), of a text that is too long its beginning; NULL when out of memory. */
 static char *cell(const char *text)
 {
+    size_t n = strlen(text);
     struct buf b;
 
-    if (!text[0])
+    if (n == 0)
         return str_dup("");
     buf_init(&b, CELL_MAX);
-    clean_put_line(&b, text, strlen(text));
+    if (n <= CELL_MAX) {
+        clean_put_line(&b, text, n);
+    } else {
+        clean_put_line(&b, text, str_utf8_whole(text, CELL_MAX - strlen(MORE)));
+        buf_puts(&b, MORE);
+    }
     return buf_take(&b);
 }
 

@@ -18,7 +18,8 @@ struct table;
 struct table *table_create(const char *const *heads, size_t n_columns);
 void table_free(struct table *t); /* NULL is fine */
 
-/* Copies the cells. 0, or -1 when out of memory or past TABLE_ROWS_MAX. */
+/* Copies the cells; of one that is longer than 4096 bytes, its beginning. 0, or -1 when out of
+ * memory or past TABLE_ROWS_MAX. */
 int table_add(struct table *t, const char *const *cells);
 
 /* With no rows beyond the heads: prints `empty` instead. */

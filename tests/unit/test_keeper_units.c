@@ -23,6 +23,7 @@
 #include "keeper/preflight.h"
 #include "keeper/progress.h"
 #include "keeper/retry.h"
+#include "keeper/table.h"
 #include "keeper/workers.h"
 
 /* ---- nodes ---- */
@@ -322,6 +323,48 @@ static void expect_choice(const char *workers, const struct pool_want *want, con
     "\",\"backend\":\"cpu\",\"device\":0,\"state\":\"" state "\",\"slots_busy\":" #busy            \
     ",\"slots_total\":" #total ",\"n_ctx\":2048}"
 
+/* What a table puts on the standard output; free it. */
+static char *printed(const struct table *t)
+{
+    FILE *file = tmpfile();
+    int before = dup(STDOUT_FILENO);
+    char *text = calloc(1, 1 << 16);
+    struct out out;
+
+    assert_non_null(file);
+    fflush(stdout);
+    dup2(fileno(file), STDOUT_FILENO);
+    out_init(&out);
+    table_print(t, "none", &out);
+    dup2(before, STDOUT_FILENO);
+    close(before);
+    rewind(file);
+    assert_true(fread(text, 1, (1 << 16) - 1, file) > 0);
+    fclose(file);
+    return text;
+}
+
+/* A model whose name had 5,000 letters left the rest of its row empty. */
+static void test_table__a_cell_too_long_is_cut_and_the_row_goes_on(void **state)
+{
+    static const char *const heads[] = {"NAME", "SIZE"};
+    struct table *t = table_create(heads, 2);
+    char name[5001], *text, *row;
+    const char *cells[] = {name, "1.9 GB"};
+
+    (void)state;
+    memset(name, 'x', 5000);
+    memcpy(name + 4092, "\xc3\xa9", 2); /* over the place where it is cut */
+    name[5000] = '\0';
+    assert_int_equal(table_add(t, cells), 0);
+    text = printed(t);
+    row = strchr(text, '\n') + 1;
+    assert_int_equal(strspn(row, "x"), 4092);
+    assert_string_equal(row + 4092, "…  1.9 GB\n");
+    free(text);
+    table_free(t);
+}
+
 static void test_pool__chooses_an_idle_or_not_full_worker_of_the_same_model(void **state)
 {
     struct pool_want want = {.model_ref = "tiny", .backend = "auto", .device = -1};
@@ -515,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_progress__time_is_read_like_a_clock),
         cmocka_unit_test(test_progress__rate_settles_on_the_true_speed),
         cmocka_unit_test(test_clean__lets_no_control_character_through),
+        cmocka_unit_test(test_table__a_cell_too_long_is_cut_and_the_row_goes_on),
         cmocka_unit_test(test_pool__chooses_an_idle_or_not_full_worker_of_the_same_model),
         cmocka_unit_test(test_pool__heeds_backend_device_context_and_slots),
         cmocka_unit_test(test_pool__takes_no_harm_from_a_strange_list),
