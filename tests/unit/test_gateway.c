@@ -213,6 +213,32 @@ static const char *at(const json_t *root, const char *name, const char *inner)
     return json_string_value(inner ? json_object_get(v, inner) : v);
 }
 
+/* A worker's details may be as long as its answer: the sentence got lost with them. */
+static void test_shape__the_sentence_arrives_whatever_the_details(void **state)
+{
+    static char long_text[200001];
+    static const enum shape shapes[] = {SHAPE_OPENAI, SHAPE_ANTHROPIC, SHAPE_OLLAMA, SHAPE_MODELS,
+                                        SHAPE_RBEE};
+
+    (void)state;
+    memset(long_text, 'x', sizeof long_text - 1);
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        struct api_error e;
+        json_t *out, *error;
+
+        api_error_set(&e, API_WORKER_CRASHED, "worker", "it fell");
+        e.details = json_pack("{s:{s:s}}", "loading", "stage", long_text);
+        out = shaped(shapes[i], &e);
+        error = json_object_get(out, "error");
+        assert_non_null(
+            strstr(json_is_string(error) ? json_string_value(error) : at(out, "error", "message"),
+                   "it fell"));
+        assert_true(json_dumpb(out, NULL, 0, 0) < 65536); /* it fits where answers are made */
+        json_decref(out);
+        api_error_done(&e);
+    }
+}
+
 static void test_shape__one_error_in_each_shape(void **state)
 {
     struct api_error e;
@@ -393,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_shape__errors_of_the_list_of_models_are_for_both),
         cmocka_unit_test(test_shape__loading_is_told_in_each_shape),
         cmocka_unit_test(test_shape__each_bad_field_is_told),
+        cmocka_unit_test(test_shape__the_sentence_arrives_whatever_the_details),
         cmocka_unit_test(test_shape__paths),
         cmocka_unit_test(test_shape__server_errors_fit_a_small_place),
         cmocka_unit_test(test_base64__vectors_of_the_rfc),

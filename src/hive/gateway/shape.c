@@ -11,7 +11,9 @@
 #include "net/http_server.h"
 
 #define MESSAGE_MAX 8192
-#define BODY_MAX    65536
+#define DETAILS_MAX 65536 /* as JSON; longer ones are left out */
+/* A message whose letters take six bytes each, and details that are told up to three times. */
+#define BODY_MAX (4 * DETAILS_MAX)
 
 #define RETRY_AFTER_MAX_S 3600 /* more than that is no worker's word */
 
@@ -225,7 +227,7 @@ static void put_models(const struct api_error *e, const char *request_id, struct
 }
 
 /* `status` is the one it is sent with. */
-static void put_error(enum shape shape, const struct api_error *e, int status,
+static void put_whole(enum shape shape, const struct api_error *e, int status,
                       const char *request_id, struct buf *out)
 {
     char *text;
@@ -254,6 +256,17 @@ static void put_error(enum shape shape, const struct api_error *e, int status,
         free(text);
         break;
     }
+}
+
+/* The sentence must arrive, whatever a worker puts into its details. */
+static void put_error(enum shape shape, const struct api_error *e, int status,
+                      const char *request_id, struct buf *out)
+{
+    struct api_error told = *e;
+
+    if (json_dumpb(e->details, NULL, 0, JSON_COMPACT) > DETAILS_MAX)
+        told.details = NULL;
+    put_whole(shape, &told, status, request_id, out);
 }
 
 void shape_error(enum shape shape, const struct api_error *e, const char *request_id,
