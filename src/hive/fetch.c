@@ -21,9 +21,12 @@
 void fetch_free(struct fetch *f)
 {
     fetch_streams_stop(f);
-    for (size_t i = 0; i < FETCH_STREAMS_MAX; i++)
+    for (size_t i = 0; i < FETCH_STREAMS_MAX; i++) {
         if (f->streams[i].timer)
             event_free(f->streams[i].timer);
+        if (f->streams[i].due)
+            event_free(f->streams[i].due);
+    }
     if (f->pump)
         event_free(f->pump);
     if (f->fd >= 0)

@@ -4,7 +4,6 @@
  * What heads say is read in fetch_head.c. A server may ignore Range and send all (200): the stream
  * then pours, and what is here already is passed over.
  */
-#include <errno.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -122,27 +121,6 @@ static bool judge_head(struct stream *s, int status)
 
 /* ---- bytes ---- */
 
-/* False: the disk does not take them, the fetch has been ended. */
-static bool write_bytes(struct fetch *f, const char *bytes, size_t n, uint64_t offset)
-{
-    int error = path_write_at(f->fd, bytes, n, offset);
-    struct err err;
-
-    if (error == 0)
-        return true;
-    err_errno(&err, ERR_IO, error, "cannot write %s after %llu bytes, which are kept", f->part,
-              (unsigned long long)fetch_bytes(f));
-    fetch_end(f, err.code == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, "%s", err.text);
-    return false;
-}
-
-static void count(struct stream *s, uint64_t n)
-{
-    s->fresh += n;
-    s->got += n;
-    fetch_tell_bytes(s->f, n);
-}
-
 /* All of the file comes by, from its first byte; only what is missing is written. */
 static void pour(struct stream *s, const char *bytes, size_t n)
 {
@@ -150,21 +128,21 @@ static void pour(struct stream *s, const char *bytes, size_t n)
     uint64_t at = s->pos, end = s->pos + n, first, last;
 
     if (!f->pieces) {
-        if (!write_bytes(f, bytes, n, at))
+        if (!fetch_write(f, bytes, n, at))
             return;
         s->pos = end;
-        count(s, n);
+        fetch_count(s, n);
         return;
     }
     s->pos = end;
     while (pieces_hole_in(f->pieces, at, end, &first, &last)) {
-        if (!write_bytes(f, bytes + (first - (end - n)), (size_t)(last - first), first))
+        if (!fetch_write(f, bytes + (first - (end - n)), (size_t)(last - first), first))
             return;
         if (pieces_close(f->pieces, first, last)) {
             fetch_end(f, API_INTERNAL, "the hive is out of memory");
             return;
         }
-        count(s, last - first);
+        fetch_count(s, last - first);
         at = last;
     }
     if (pieces_missing(f->pieces) == 0)
@@ -173,29 +151,20 @@ static void pour(struct stream *s, const char *bytes, size_t n)
         fetch_wake(f);
 }
 
-/* Something is to be done when a piece has its last byte: not before. */
-static bool ends_piece(const struct fetch *f, uint64_t from, uint64_t to)
-{
-    return to == f->want || from / f->found.piece_bytes != to / f->found.piece_bytes;
-}
-
 static void fill(struct stream *s, const char *bytes, size_t n)
 {
     struct fetch *f = s->f;
-    uint64_t from = s->hole->from, left = s->hole->to - s->hole->from;
+    uint64_t left = s->hole->to - s->hole->from - s->n_held;
     size_t take = n < left ? n : (size_t)left;
 
-    if (!write_bytes(f, bytes, take, s->hole->from))
+    if (!fetch_hold_put(s, bytes, take) || (take == left && !fetch_hold_flush(s)))
         return;
-    fetch_arrival_put(&s->arrival, f->pieces, from, bytes, take);
-    pieces_fill(f->pieces, s->hole, take);
-    count(s, take);
     if (n > left && s->hole->to == s->asked_to)
         fetch_stream_failed(s, false, "the server sends more than the file's %llu bytes",
                             (unsigned long long)f->want);
     else if (take == left && s->hole->to < s->asked_to)
         fetch_stream_idle(s); /* another has taken over the rest of its request */
-    else if (take == left || ends_piece(f, from, from + take))
+    else if (take == left)
         fetch_wake(f);
 }
 
@@ -297,6 +266,8 @@ void fetch_on_done(void *arg, int rc, const struct http_response *response, cons
     struct fetch *f = s->f;
 
     s->call = NULL;
+    if (!fetch_hold_flush(s))
+        return;
     if (rc == ERR_DENIED || rc == ERR_NO_MEMORY || rc == ERR_INVALID)
         fetch_end(f, API_DOWNLOAD_FAILED, "%s", err->text);
     else if (rc)

@@ -10,6 +10,7 @@
 #include "net/http_client.h"
 
 #define FETCH_ERROR_CODE_MAX 64
+#define FETCH_HOLD_BYTES     (256u << 10) /* a stream's bytes on their way to the disk, at most */
 
 struct fetch_work;
 
@@ -38,6 +39,9 @@ struct stream {
     bool pouring;        /* all of the file comes; `pos` is where it is */
     uint64_t pos;
     unsigned tries;
+    char *held; /* bytes behind hole->from that are not written yet; NULL = none were */
+    size_t n_held;
+    struct event *due;            /* they are to be written now */
     struct fetch_arrival arrival; /* of the piece it brings, while it fills a hole */
     uint64_t fresh;               /* bytes since the tries were last counted */
     bool given_up;
@@ -105,6 +109,15 @@ bool fetch_is_file(int status);
 /* fetch_answer.c: libcurl's callbacks; arg is the stream */
 bool fetch_on_body(void *arg, int status, const char *bytes, size_t n);
 void fetch_on_done(void *arg, int rc, const struct http_response *response, const struct err *err);
+
+/* fetch_hold.c; false: the disk does not take them, the fetch has been ended */
+int fetch_hold_open(struct stream *s); /* -1: out of memory */
+bool fetch_hold_put(struct stream *s, const char *bytes, size_t n);
+bool fetch_hold_flush(struct stream *s);
+void fetch_hold_close(struct stream *s);
+bool fetch_write(struct fetch *f, const char *bytes, size_t n, uint64_t offset);
+/* So many of a stream's bytes are on the disk. */
+void fetch_count(struct stream *s, uint64_t n);
 
 /* fetch_work.c */
 void fetch_work_pieces(struct fetch *f); /* hashes claims and whole pieces, if there are any */

@@ -33,6 +33,7 @@ static void halt(struct stream *s)
 {
     struct fetch *f = s->f;
 
+    fetch_hold_flush(s); /* before the hole goes; should that fail, this comes by once more */
     if (s->call)
         http_call_cancel(s->call);
     if (s->timer)
@@ -40,6 +41,7 @@ static void halt(struct stream *s)
     if (s->hole && f->pieces)
         pieces_drop(f->pieces, s->hole);
     fetch_arrival_forget(&s->arrival);
+    fetch_hold_close(s);
     s->call = NULL;
     s->hole = NULL;
     s->waiting = s->pouring = false;
@@ -173,7 +175,7 @@ static struct hole *take_over(struct fetch *f)
         most = needs;
         slowest = &f->streams[i];
     }
-    return slowest ? pieces_split(f->pieces, slowest->hole) : NULL;
+    return slowest && fetch_hold_flush(slowest) ? pieces_split(f->pieces, slowest->hole) : NULL;
 }
 
 /* Gives it something to do. False: there is nothing. */
@@ -231,7 +233,8 @@ void fetch_streams_begin(struct fetch *f)
         if (is_busy(s) || s->given_up || (!s->active && f->p.shared->streams_left == 0))
             continue;
         s->f = f;
-        if (!s->timer && !(s->timer = evtimer_new(f->p.base, on_timer, s))) {
+        if ((!s->timer && !(s->timer = evtimer_new(f->p.base, on_timer, s))) ||
+            fetch_hold_open(s)) {
             fetch_end(f, API_INTERNAL, "the hive is out of memory");
             return;
         }
