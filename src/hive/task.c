@@ -2,6 +2,7 @@
 #include "hive/task.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -61,6 +62,23 @@ void tasks_free(struct tasks *ts)
     free(ts);
 }
 
+/* With every signal blocked: they are the loop's thread's, and this one may be long in one call. */
+static int start_thread(struct task *t, void *(*run)(void *arg))
+{
+    sigset_t all, before;
+    pthread_attr_t attr;
+    int error;
+
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&t->thread, &attr, run, t);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return error;
+}
+
 static void *run(void *arg)
 {
     struct task *t = arg;
@@ -74,18 +92,14 @@ int tasks_start(struct tasks *ts, void (*work)(void *arg, const struct task *sel
                 void (*done)(void *arg), void *arg, struct task **out, struct err *err)
 {
     struct task *t = calloc(1, sizeof *t);
-    pthread_attr_t attr;
     int error;
 
     if (!t)
         return err_no_memory(err, sizeof *t, "a helper thread");
     *t = (struct task){.owner = ts, .work = work, .done = done, .arg = arg};
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
     TAILQ_INSERT_TAIL(&ts->all, t, link);
     *out = t; /* before the thread runs: `done` may come as soon as the loop goes on */
-    error = pthread_create(&t->thread, &attr, run, t);
-    pthread_attr_destroy(&attr);
+    error = start_thread(t, run);
     if (error == 0)
         return 0;
     TAILQ_REMOVE(&ts->all, t, link);
