@@ -172,12 +172,15 @@ queue_scripts() {
     queue one script/jinja-compare tests/golden/jinja-compare.py "$1" snippet
 }
 
+# queue_e2e FOLDER TAG [NAMES-TO-LEAVE-OUT]
 queue_e2e() {
-    local dir=$1 tag=$2 file
+    local dir=$1 tag=$2 without=" ${3:-} " file name
     export RBEE_BUILD=$root/$dir
     tools/install-npm.sh
     for file in tests/e2e/*.test.js; do
-        [ -f "$file" ] && queue node "$tag/$(basename "$file" .test.js)" "$file"
+        name=$(basename "$file" .test.js)
+        case $without in *" $name "*) continue ;; esac
+        [ -f "$file" ] && queue node "$tag/$name" "$file"
     done
 }
 
@@ -209,6 +212,11 @@ threads_named() {
     return "$missing"
 }
 
+# What they ask of hive and worker is asked, with threads that meet in the same places, by others, and
+# the keeper has one thread: plain and under the address sanitizer they run all the same.
+NO_TSAN='golden keeper keeper-chat keeper-infer-flags malformed quickstart references render sandbox schemas
+    sdk-anthropic sdk-ollama sdk-openai wordpiece'
+
 tsan() {
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
     built build-tsan -Db_sanitize=thread -Doptimization=1 $(kern_sets) || return
@@ -219,7 +227,7 @@ tsan() {
         cat "$logs/tsan-threads.log"
     fi
     queue_units build-tsan tsan
-    queue_e2e build-tsan tsan-e2e
+    queue_e2e build-tsan tsan-e2e "$(echo $NO_TSAN)"
     SCHEMAS=${SCHEMAS:-40} run_queue
 }
 
