@@ -299,8 +299,8 @@ quick)
         run_queue
     fi
     ;;
-unit) queue_units "$dir" unit && run_queue ;;
-e2e) queue_e2e "$dir" e2e && run_queue ;;
+unit) queue_units "$dir" unit; run_queue ;;
+e2e) queue_e2e "$dir" e2e; run_queue ;;
 check) checks "$dir" ;;
 asan) asan ;;
 tsan) tsan ;;
