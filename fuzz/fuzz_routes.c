@@ -225,10 +225,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 1)
         return 0;
-    body = malloc(size);
-    BUG_ON(!body);
-    memcpy(body, data + 1, size - 1);
-    body[size - 1] = '\0';
+    body = exchange_body(data, size);
     exchange_begin(&x, body, size - 1);
     find(paths[(size_t)(data[0] - 'a') % (sizeof paths / sizeof paths[0])])
         ->handle(&hive, &x, NULL);

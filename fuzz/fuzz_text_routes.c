@@ -94,10 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 1)
         return 0;
-    body = malloc(size);
-    BUG_ON(!body);
-    memcpy(body, data + 1, size - 1);
-    body[size - 1] = '\0';
+    body = exchange_body(data, size);
     exchange_begin(&x, body, size - 1);
     routes[(size_t)(data[0] - 'a') % (sizeof routes / sizeof routes[0])](NULL, &x, "");
     if (admitted) {

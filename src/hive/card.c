@@ -334,25 +334,19 @@ static bool take_refs(struct card *c, json_t *refs)
     return true;
 }
 
-static bool fits(const char *text, size_t size)
-{
-    return strlen(text) < size;
-}
-
 /* One that makes no sense is none: the file is judged again when it comes to that. */
 static void take_verdict(struct catalog_verdict *v, json_t *verdict)
 {
     const char *judge, *code, *message, *license;
+    struct catalog_verdict told = {0};
 
     if (json_unpack(verdict, "{s:s, s:s, s:s, s:s}", "judge", &judge, "code", &code, "message",
-                    &message, "license", &license) ||
-        !fits(judge, sizeof v->judge) || !fits(code, sizeof v->code) ||
-        !fits(message, sizeof v->message) || !fits(license, sizeof v->license))
-        return;
-    str_copy(v->judge, sizeof v->judge, judge);
-    str_copy(v->code, sizeof v->code, code);
-    str_copy(v->message, sizeof v->message, message);
-    str_copy(v->license, sizeof v->license, license);
+                    &message, "license", &license) == 0 &&
+        str_copy(told.judge, sizeof told.judge, judge) &&
+        str_copy(told.code, sizeof told.code, code) &&
+        str_copy(told.message, sizeof told.message, message) &&
+        str_copy(told.license, sizeof told.license, license))
+        *v = told;
 }
 
 struct card *card_parse(const char *models_dir, const char *text, size_t n)

@@ -5,7 +5,6 @@
  * a write of so few bytes costs several times what they do in a larger one. So they are put
  * together, and written when the loop has come round: nothing stays in memory while a line is slow.
  */
-#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>

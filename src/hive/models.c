@@ -54,7 +54,7 @@ static int on_complete(void *arg, const char *model_ref, const struct card *card
     return -1;
 }
 
-static void judge(void *arg, struct card *card,
+void models_judge(void *arg, struct card *card,
                   void (*done)(void *done_arg, const struct api_error *e), void *done_arg,
                   struct admit **out)
 {
@@ -179,7 +179,7 @@ int models_create(const struct models_params *params, struct models **out, struc
                                          .connections = params->connections,
                                          .limit_per_sec = params->limit_per_sec,
                                          .arg = m,
-                                         .judge = judge,
+                                         .judge = models_judge,
                                          .on_complete = on_complete};
     int rc;
 

@@ -27,6 +27,10 @@ int models_enter(struct models *m, const char *model_ref, const struct card *car
 /* Under each of its references that the catalog does not have; what fails is logged. */
 void models_enter_all(struct models *m, const struct card *card);
 
+/* May the card's model enter? admit.h, with the verdict for the card; `arg` is the models. */
+void models_judge(void *arg, struct card *card,
+                  void (*done)(void *done_arg, const struct api_error *e), void *done_arg,
+                  struct admit **out);
 /* models_late.c: has a model judged once the loop runs, and entered. Takes the card over. */
 void models_judge_late(struct models *m, struct card *card);
 void models_late_stop(struct models *m);

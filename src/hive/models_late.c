@@ -48,19 +48,10 @@ static void on_judged(void *arg, const struct api_error *e)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct models *m = arg;
-    struct card *card = TAILQ_FIRST(&m->late)->card;
-    const struct admit_params params = {.base = m->base,
-                                        .config = m->config,
-                                        .models = m,
-                                        .path = card->files[0].path,
-                                        .sha256 = card->files[0].sha256,
-                                        .verdict = &card->verdict,
-                                        .arg = m,
-                                        .done = on_judged};
 
     (void)fd;
     (void)what;
-    admit_start(&params, &m->late_admit);
+    models_judge(m, TAILQ_FIRST(&m->late)->card, on_judged, m, &m->late_admit);
 }
 
 static void next(struct models *m)
