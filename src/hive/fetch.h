@@ -2,11 +2,12 @@
  * fetch.h - brings one file from the hub to the disk, whatever happens on the way.
  *
  * Bytes go to <path>.part, wherever in it they belong; which are there stands in its ledger
- * (ledger.h). Several streams, each a request for a range, share what is missing (pieces.h); a
- * server that ignores ranges is read by one stream, which passes over what is here. A stream that
- * fails is repeated from its last byte, on its own; it is given up after FETCH_TRIES tries without
- * news, the fetch when no stream is left. Helper threads hash each piece once it is whole, and
- * the whole file in order behind that, so that the end comes soon after the last byte.
+ * (ledger.h). Several streams, each a request for a range, share what is missing (pieces.h), unless
+ * one fills the line by itself (fetch_pace.h); a server that ignores ranges is read by one stream,
+ * which passes over what is here. A stream that fails is repeated from its last byte, on its own;
+ * it is given up after FETCH_TRIES tries without news, the fetch when no stream is left. Helper
+ * threads note each piece once it is whole, and hash the whole file in order, up to the first byte
+ * that is missing, so that the end comes soon after the last byte.
  *
  * Begun again, the fetch hashes what the ledger tells of while it gets the rest; only what does not
  * match its own digest is fetched again. A part file without a ledger, or with one of another

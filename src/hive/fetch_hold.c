@@ -29,13 +29,16 @@ void fetch_count(struct stream *s, uint64_t n)
 {
     s->fresh += n;
     s->got += n;
+    fetch_pace_count(&s->f->pace, n);
     fetch_tell_bytes(s->f, n);
 }
 
-/* Something is to be done when a piece has its last byte: not before. */
-static bool ends_piece(const struct fetch *f, uint64_t from, uint64_t to)
+/* Something is to be done when a piece has its last byte, or the digest a step to take: not before.
+ */
+static bool is_due(const struct fetch *f, uint64_t from, uint64_t to)
 {
-    return to == f->want || from / f->found.piece_bytes != to / f->found.piece_bytes;
+    return to == f->want || from / f->found.piece_bytes != to / f->found.piece_bytes ||
+           from / FETCH_STEP_BYTES != to / FETCH_STEP_BYTES;
 }
 
 bool fetch_hold_flush(struct stream *s)
@@ -52,7 +55,8 @@ bool fetch_hold_flush(struct stream *s)
     fetch_arrival_put(&s->arrival, f->pieces, from, s->held, n);
     pieces_fill(f->pieces, s->hole, n);
     fetch_count(s, n);
-    if (ends_piece(f, from, from + n))
+    fetch_work_more(f);
+    if (is_due(f, from, from + n))
         fetch_wake(f);
     return true;
 }

@@ -5,12 +5,15 @@
 #include "hive/digest.h"
 #include "hive/fetch.h"
 #include "hive/fetch_arrival.h"
+#include "hive/fetch_pace.h"
 #include "hive/ledger.h"
 #include "hive/pieces.h"
 #include "net/http_client.h"
 
 #define FETCH_ERROR_CODE_MAX 64
 #define FETCH_HOLD_BYTES     (256u << 10) /* a stream's bytes on their way to the disk, at most */
+
+#define FETCH_STEP_BYTES (4u << 20) /* so much of a file is worth a look at what is due */
 
 struct fetch_work;
 
@@ -31,8 +34,8 @@ struct stream {
     struct http_call *call;
     struct event *timer; /* the next try, or the rate's leave */
     struct hole *hole;   /* what it fills; NULL: it pours, or does nothing */
-    int64_t asked_ms;    /* when its request began */
-    uint64_t got;        /* bytes of it */
+    int64_t asked_ms;    /* when its request began, or the line became slow */
+    uint64_t got;        /* bytes of it since */
     uint64_t asked_to;   /* where the hole ended when it was asked for */
     bool active;         /* it has one of the shared streams */
     bool waiting;        /* for the next try */
@@ -65,6 +68,7 @@ struct fetch {
     unsigned n_rounds, n_changes;
     bool read_twice; /* every piece was, in this ledger's life */
     bool no_ranges;
+    struct fetch_pace pace;
     struct stream streams[FETCH_STREAMS_MAX];
     struct digest *digest; /* of the first `hashed` bytes; NULL while a helper has it */
     uint64_t hashed, unsynced;
@@ -124,6 +128,7 @@ void fetch_work_pieces(struct fetch *f); /* hashes claims and whole pieces, if t
 /* Brings bytes and ledger to the disk, every LEDGER_SYNC_BYTES. */
 void fetch_work_sync(struct fetch *f);
 void fetch_work_whole(struct fetch *f);  /* goes on with the whole file's digest */
+void fetch_work_more(struct fetch *f);   /* more bytes are there for one that goes on */
 void fetch_work_settle(struct fetch *f); /* syncs and renames; ends the fetch */
 /* Notes down what is there of unfinished pieces. */
 void fetch_work_keep(struct fetch *f);

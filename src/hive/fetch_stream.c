@@ -131,19 +131,47 @@ static void ask(struct stream *s)
     }
 }
 
-/* How many streams are worth their request: one for a small file, when ranges do not work, or when
- * nobody knows the size. */
+/* Several streams could be worth their requests: not those of a small file, nor when ranges do not
+ * work, or when nobody knows the size. */
+static bool can_spread(const struct fetch *f)
+{
+    return f->pieces && !f->no_ranges && f->want >= 2 * FETCH_STREAM_BYTES &&
+           f->p.shared->per_fetch > 1;
+}
+
 static unsigned streams_wanted(const struct fetch *f)
 {
-    if (!f->pieces || f->no_ranges || f->want < 2 * FETCH_STREAM_BYTES)
-        return 1;
-    return f->p.shared->per_fetch;
+    return can_spread(f) && f->pace.pace == PACE_SLOW ? f->p.shared->per_fetch : 1;
+}
+
+/* What a line brought while it was quick does not speak for it now. */
+static void forget_pace(struct fetch *f)
+{
+    for (size_t i = 0; i < FETCH_STREAMS_MAX; i++) {
+        f->streams[i].asked_ms = clock_ms();
+        f->streams[i].got = 0;
+    }
+}
+
+static void look_at_pace(struct fetch *f)
+{
+    const struct timeval soon = {.tv_usec = FETCH_ALONE_MS * 1000};
+    enum pace before = f->pace.pace;
+
+    if (!can_spread(f) || before == PACE_SLOW)
+        return;
+    if (fetch_pace_look(&f->pace, clock_ms()) == PACE_SLOW && before == PACE_FAST)
+        forget_pace(f);
+    else if (!event_pending(f->pump, EV_TIMEOUT, NULL))
+        event_add(f->pump, &soon);
 }
 
 static uint64_t ask_bytes(const struct fetch *f)
 {
     uint64_t n = pieces_missing(f->pieces) / FETCH_STREAMS_MAX;
 
+    if (!can_spread(f) || f->pace.pace == PACE_FAST)
+        return UINT64_MAX;
     if (n > FETCH_ASK_BYTES)
         return FETCH_ASK_BYTES;
     return n < FETCH_STREAM_BYTES ? FETCH_STREAM_BYTES : n;
@@ -189,7 +217,7 @@ static bool begin(struct stream *s)
         s->pouring = true;
         s->pos = 0;
     } else {
-        s->hole = pieces_take(f->pieces, streams_wanted(f) > 1 ? ask_bytes(f) : UINT64_MAX);
+        s->hole = pieces_take(f->pieces, ask_bytes(f));
         if (!s->hole && streams_wanted(f) > 1)
             s->hole = take_over(f);
         if (!s->hole)
@@ -225,8 +253,10 @@ static void look_again(struct fetch *f, unsigned n_busy)
 
 void fetch_streams_begin(struct fetch *f)
 {
-    unsigned n = count_alive(f), wanted = streams_wanted(f);
+    unsigned n = count_alive(f), wanted;
 
+    look_at_pace(f);
+    wanted = streams_wanted(f);
     for (size_t i = 0; i < FETCH_STREAMS_MAX && n < wanted && !f->ended; i++) {
         struct stream *s = &f->streams[i];
 

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,6 @@
 
 #define BATCH_ITEMS 64
 #define BATCH_BYTES (64u << 20)
-#define WHOLE_BYTES (256u << 20) /* hashed of the whole file by one work */
 
 struct item {
     struct ledger_claim claim;        /* digest: its XXH3; "" = the helper reads it */
@@ -37,7 +37,8 @@ struct fetch_work {
     int fd;
     struct ledger *ledger;
     struct digest *digest;
-    uint64_t from, to; /* of the whole file */
+    uint64_t hashed;         /* of the whole file */
+    _Atomic uint64_t may_to; /* it may be hashed so far; grows while the work goes on */
     struct item items[BATCH_ITEMS];
     size_t n_items;
     bool may_stop;
@@ -302,11 +303,17 @@ void fetch_work_sync(struct fetch *f)
 
 /* ---- the whole file ---- */
 
+/* Goes on while bytes keep coming: a word of the loop's for each stretch would cost more than its
+ * digest on a busy machine. */
 static void hash_whole(void *arg, const struct task *self)
 {
     struct fetch_work *w = arg;
+    uint64_t to;
 
-    w->rc = digest_put_range(w->digest, w->fd, w->from, w->to, is_cancelled, self, &w->err);
+    while (w->rc == 0 && (to = atomic_load(&w->may_to)) > w->hashed) {
+        w->rc = digest_put_range(w->digest, w->fd, w->hashed, to, is_cancelled, self, &w->err);
+        w->hashed = to;
+    }
 }
 
 static void whole_done(void *arg)
@@ -316,28 +323,34 @@ static void whole_done(void *arg)
 
     if (f && w->rc == 0) {
         f->digest = w->digest;
-        f->hashed = w->to;
+        f->hashed = w->hashed;
         w->digest = NULL;
     }
     free_work(w);
 }
 
+void fetch_work_more(struct fetch *f)
+{
+    struct fetch_work *w = f->whole_work;
+
+    if (w && w->digest)
+        atomic_store(&w->may_to, pieces_there_until(f->pieces, atomic_load(&w->may_to)));
+}
+
 void fetch_work_whole(struct fetch *f)
 {
     struct fetch_work *w;
-    uint64_t from, to = f->hashed;
+    uint64_t to;
 
     if (f->ended || f->whole_work || !f->digest)
         return;
-    for (size_t i = (size_t)(f->hashed / f->found.piece_bytes);
-         pieces_is_safe(f->pieces, i) && to - f->hashed < WHOLE_BYTES; i++)
-        pieces_bounds(f->pieces, i, &from, &to);
-    if (to == f->hashed)
+    to = pieces_there_until(f->pieces, f->hashed);
+    if (to == f->hashed || (to < f->want && to - f->hashed < FETCH_STEP_BYTES))
         return;
     w = make(f);
     if (w) {
-        w->from = f->hashed;
-        w->to = to;
+        w->hashed = f->hashed;
+        w->may_to = to;
         w->digest = f->digest;
         f->digest = NULL;
     }

@@ -208,6 +208,18 @@ bool pieces_hole_in(const struct pieces *p, uint64_t from, uint64_t to, uint64_t
     return false;
 }
 
+uint64_t pieces_there_until(const struct pieces *p, uint64_t from)
+{
+    uint64_t end = p->size, first, last;
+
+    if (pieces_hole_in(p, from, p->size, &first, &last))
+        end = first;
+    for (uint64_t at = from; at < end; at = (at / p->piece_bytes + 1) * p->piece_bytes)
+        if (p->all[at / p->piece_bytes].n_doubts)
+            return at;
+    return end;
+}
+
 int pieces_close(struct pieces *p, uint64_t from, uint64_t to)
 {
     struct hole *next;

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "hive/digest.h"
 #include "hive/fetch_arrival.h"
+#include "hive/fetch_pace.h"
 #include "hive/ledger.h"
 #include "hive/pieces.h"
 #include "hive/rate.h"
@@ -153,6 +154,37 @@ static void test_doubt__a_piece_is_not_whole_while_a_claim_is_open(void **state)
     assert_false(pieces_next_partial(p, &cursor, &from, &to));
     pieces_doubt(p, 0, -1);
     assert_int_equal(pieces_next_whole(p), 0);
+    pieces_free(p);
+}
+
+/* The digest of the whole file goes on to the first byte that is missing, and past none that a
+ * ledger only tells of. */
+static void test_there__to_the_first_that_is_missing_or_doubted(void **state)
+{
+    struct pieces *p = make(4 * P + 7);
+    struct hole *h;
+
+    (void)state;
+    assert_int_equal(pieces_there_until(p, 0), 0);
+    assert_int_equal(pieces_close(p, 2 * P, 4 * P), 0);
+    assert_int_equal(pieces_there_until(p, 0), 0);
+    assert_int_equal(pieces_there_until(p, 2 * P + 1), 4 * P);
+    h = pieces_take(p, UINT64_MAX);
+    pieces_fill(p, h, P + 3);
+    assert_int_equal(pieces_there_until(p, 0), P + 3);
+    assert_int_equal(pieces_there_until(p, P + 3), P + 3);
+    pieces_fill(p, h, P - 3); /* an empty hole that is still somebody's is none */
+    assert_int_equal(pieces_there_until(p, 5), 4 * P);
+    pieces_doubt(p, 3 * P, 1);
+    assert_int_equal(pieces_there_until(p, 5), 3 * P);
+    assert_int_equal(pieces_there_until(p, 3 * P), 3 * P);
+    pieces_doubt(p, 3 * P, -1);
+    assert_int_equal(pieces_close(p, 4 * P, 4 * P + 7), 0);
+    assert_int_equal(pieces_there_until(p, 5), 4 * P + 7);
+    assert_int_equal(pieces_there_until(p, 4 * P + 7), 4 * P + 7);
+    assert_int_equal(pieces_open(p, P, 2 * P), 0);
+    assert_int_equal(pieces_there_until(p, 0), P);
+    pieces_drop_all(p);
     pieces_free(p);
 }
 
@@ -456,6 +488,50 @@ static void test_arrival__what_was_forgotten_is_not_gone_on_with(void **state)
     pieces_free(p);
 }
 
+/* ---- one connection, or several ---- */
+
+#define MIB (1u << 20)
+
+static void test_pace__a_stream_that_fills_the_line_stays_alone(void **state)
+{
+    struct fetch_pace p = {0};
+
+    (void)state;
+    assert_int_equal(fetch_pace_look(&p, 1000), PACE_UNKNOWN);
+    fetch_pace_count(&p, FETCH_SHOW_BYTES - 1);
+    assert_int_equal(fetch_pace_look(&p, 1010), PACE_UNKNOWN); /* fast, but of what? */
+    fetch_pace_count(&p, 1);
+    assert_int_equal(fetch_pace_look(&p, 1010), PACE_FAST);
+    fetch_pace_count(&p, 50 * MIB);
+    assert_int_equal(fetch_pace_look(&p, 1010 + FETCH_ALONE_MS), PACE_FAST); /* just so */
+    fetch_pace_count(&p, 50 * MIB - 1);
+    assert_int_equal(fetch_pace_look(&p, 1010 + 2 * FETCH_ALONE_MS), PACE_SLOW);
+    fetch_pace_count(&p, 900 * MIB);
+    assert_int_equal(fetch_pace_look(&p, 1010 + 3 * FETCH_ALONE_MS), PACE_SLOW); /* for good */
+}
+
+static void test_pace__a_server_that_keeps_silent_gets_others(void **state)
+{
+    struct fetch_pace p = {0};
+
+    (void)state;
+    assert_int_equal(fetch_pace_look(&p, 1), PACE_UNKNOWN);
+    assert_int_equal(fetch_pace_look(&p, FETCH_ALONE_MS), PACE_UNKNOWN);
+    assert_int_equal(fetch_pace_look(&p, 1 + FETCH_ALONE_MS), PACE_SLOW);
+}
+
+/* What came before the first look is nobody's pace: 16 MiB at once in no time. */
+static void test_pace__counts_from_the_first_look(void **state)
+{
+    struct fetch_pace p = {0};
+
+    (void)state;
+    fetch_pace_count(&p, FETCH_SHOW_BYTES);
+    assert_int_equal(fetch_pace_look(&p, 77), PACE_UNKNOWN);
+    assert_int_equal(fetch_pace_look(&p, 77), PACE_UNKNOWN);
+    assert_int_equal(fetch_pace_look(&p, 77 + FETCH_ALONE_MS), PACE_SLOW);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,6 +542,7 @@ int main(void)
         cmocka_unit_test(test_open__makes_bytes_missing_again_but_once),
         cmocka_unit_test(test_suspect__the_unsure_then_the_differing_then_all),
         cmocka_unit_test(test_doubt__a_piece_is_not_whole_while_a_claim_is_open),
+        cmocka_unit_test(test_there__to_the_first_that_is_missing_or_doubted),
         cmocka_unit_test(test_ledger__comes_back_and_the_newest_word_counts),
         cmocka_unit_test(test_ledger__of_the_first_version_is_gone_on_with),
         cmocka_unit_test(test_digest__of_both_kinds),
@@ -474,6 +551,9 @@ int main(void)
         cmocka_unit_test(test_ledger__torn_or_damaged_anywhere),
         cmocka_unit_test(test_arrival__whole_pieces_in_order_and_no_others),
         cmocka_unit_test(test_arrival__what_was_forgotten_is_not_gone_on_with),
+        cmocka_unit_test(test_pace__a_stream_that_fills_the_line_stays_alone),
+        cmocka_unit_test(test_pace__a_server_that_keeps_silent_gets_others),
+        cmocka_unit_test(test_pace__counts_from_the_first_look),
         cmocka_unit_test(test_rate__gives_what_it_says_over_time),
     };
 

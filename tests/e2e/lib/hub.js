@@ -14,7 +14,7 @@
  *   { shift: n }          206, but of another range
  *   { corrupt: true }     a wrong byte in it
  *   { stall: n }          n bytes, then silence
- *   { pace: n }           n bytes every 10 ms
+ *   { pace: n }           n bytes every 10 ms; with { quick: m } after m bytes without a pause
  *   { extra: n }          n bytes too many
  *   { etag, lastModified } the answer carries them (the true CDN sends neither)
  *   { noSize: true }      no Content-Length: the end of the connection is the end of the file
@@ -34,6 +34,11 @@ const http = require('node:http');
 const sha256 = (bytes) => crypto.createHash('sha256').update(bytes).digest('hex');
 const sha1 = (text) => crypto.createHash('sha1').update(text).digest('hex');
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const drained = (res) => new Promise((resolve) => {
+  const go = () => resolve(res.off('drain', go).off('close', go));
+  res.on('drain', go).on('close', go);
+});
 
 /* How many of a port's connections stand, both sides open; proc(5): state 01, ports in hex. */
 function nStanding(port, remotePorts) {
@@ -230,28 +235,16 @@ class Hub {
   }
 
   async #pour(res, bytes, told, key) {
-    const end = told.reset ?? told.short ?? told.stall ?? bytes.length;
-    if (told.pace) {
-      for (let at = 0; at < bytes.length && !res.destroyed; at += told.pace) {
-        const slice = bytes.subarray(at, at + told.pace);
-        this.#count(key, slice.length);
-        if (at + told.pace >= bytes.length) return res.end(slice);
-        res.write(slice);
-        await pause(10);
-      }
-      return res.end();
+    const end = Math.min(told.reset ?? told.short ?? told.stall ?? bytes.length, bytes.length);
+    for (let at = 0, n = 0; at < end && !res.destroyed; at += n) {
+      const isPaced = told.pace && at >= (told.quick || 0);
+      n = Math.min(isPaced ? told.pace : 65536, end - at);
+      this.#count(key, n);
+      const isTaken = res.write(bytes.subarray(at, at + n));
+      if (isPaced) await pause(10);
+      else if (!isTaken) await drained(res);
     }
-    for (let at = 0; at < Math.min(end, bytes.length) && !res.destroyed; at += 65536) {
-      const slice = bytes.subarray(at, Math.min(at + 65536, end, bytes.length));
-      this.#count(key, slice.length);
-      if (!res.write(slice)) {
-        await new Promise((resolve) => {
-          const go = () => resolve(res.off('drain', go).off('close', go));
-          res.on('drain', go).on('close', go);
-        });
-      }
-    }
-    if (end >= bytes.length) return res.end();
+    if (end === bytes.length) return res.end();
     if (told.stall !== undefined) return undefined;
     await pause(30); // for the bytes to arrive
     if (res.destroyed) return undefined;
