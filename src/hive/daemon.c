@@ -340,6 +340,7 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
 {
     int rc = configure(h, f, err);
 
+    TAILQ_INIT(&h->pieces);
     raise_fd_limit();
     if (rc == 0)
         rc = resolve_addr(h, err);
@@ -377,8 +378,8 @@ static void take_apart(struct hive *h)
     h->doors.server = NULL;
     http_server_free(h->server); /* first: whoever waits is told to forget it */
     workers_free(h->workers);
+    tasks_free(h->tasks); /* what helpers still do is about the models */
     models_free(h->models);
-    tasks_free(h->tasks);
     http_client_free(h->outside);
     http_client_free(h->inside);
     if (h->post)

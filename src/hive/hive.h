@@ -1,8 +1,9 @@
 /*
  * hive.h - the daemon: what its parts share, and its command.
  *
- * One thread runs the event loop and owns everything here; helper threads only hash and sync files
- * (task.h) and look up names (libcurl). It must be the process's main thread, because workers are
+ * One thread runs the event loop and owns everything here; downloads have one of their own
+ * (fetch_thread.h), and helpers hash, write and sync files (task.h) and look up names (libcurl). It
+ * must be the process's main thread, because workers are
  * bound to the life of the thread that started them.
  */
 #ifndef RBEE_HIVE_HIVE_H
@@ -10,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/cli.h"
 #include "config/config.h"
@@ -46,6 +48,7 @@ struct hive {
     struct http_server *server;
     struct workers *workers;
     struct models *models;
+    TAILQ_HEAD(, upload_piece) pieces; /* upload_piece.c's */
     struct event *signals[HIVE_N_SIGNALS];
     struct event *drain_poll; /* looks whether the last answers are out */
     int64_t drain_until_ms;

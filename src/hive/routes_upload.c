@@ -7,6 +7,7 @@
 #include "hive/reply.h"
 #include "hive/routes.h"
 #include "hive/upload.h"
+#include "hive/upload_piece.h"
 
 /* ---- the sender's side: what a model is made of ---- */
 
@@ -85,35 +86,16 @@ static void post_commit(struct hive *h, struct http_exchange *x, const char *id)
     with_manifest(h, x, upload_commit);
 }
 
-static void fail(struct http_exchange *x, int rc, const struct err *err)
-{
-    reply_fail(x,
-               rc == ERR_NO_SPACE                        ? API_DISK_FULL
-               : rc == ERR_NOT_FOUND                     ? API_NOT_FOUND
-               : rc == ERR_INVALID || rc == ERR_CONFLICT ? API_INVALID_REQUEST
-                                                         : API_INTERNAL,
-               "%s", err->text);
-}
-
 static void put_piece(struct hive *h, struct http_exchange *x, const char *id)
 {
     const char *said = http_header(x, "X-Content-SHA256"), *from = http_query(x, "from"),
-               *file = http_query(x, "file"), *body;
-    struct err err = {0};
+               *file = http_query(x, "file");
     uint64_t at = 0;
-    size_t n;
-    int rc;
 
-    body = http_body(x, &n);
-    if (!from || str_to_u64(from, &at) != 0) {
+    if (!from || str_to_u64(from, &at) != 0)
         reply_fail(x, API_INVALID_REQUEST, "the query needs from=, where the piece begins");
-        return;
-    }
-    rc = upload_put(h->models, id, file ? file : "", at, body, n, said ? said : "", &err);
-    if (rc)
-        fail(x, rc, &err);
     else
-        http_reply(x, 204, NULL, NULL, 0);
+        upload_piece(h, x, id, file ? file : "", at, said ? said : "");
 }
 
 static void delete_upload(struct hive *h, struct http_exchange *x, const char *id)
@@ -122,7 +104,7 @@ static void delete_upload(struct hive *h, struct http_exchange *x, const char *i
     int rc = upload_drop(h->models, id, &err);
 
     if (rc)
-        fail(x, rc, &err);
+        upload_fail(x, rc, &err);
     else
         http_reply(x, 204, NULL, NULL, 0);
 }

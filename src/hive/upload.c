@@ -199,6 +199,13 @@ static int put_into(const char *part, struct ledger_claim *claim, const char *by
     return rc;
 }
 
+int upload_may_put(const struct models *m, const char *id, struct err *err)
+{
+    return is_being_taken(m, id)
+               ? err_set(err, ERR_CONFLICT, BEING_TAKEN ": no piece can be written now")
+               : 0;
+}
+
 int upload_put(const struct models *m, const char *id, const char *file, uint64_t from,
                const char *bytes, size_t n, const char *said, struct err *err)
 {
@@ -220,8 +227,6 @@ int upload_put(const struct models *m, const char *id, const char *file, uint64_
     rc = compare(bytes, n, said, err);
     if (rc)
         return rc;
-    if (is_being_taken(m, id))
-        return err_set(err, ERR_CONFLICT, BEING_TAKEN ": no piece can be written now");
     str_copy(claim.digest, sizeof claim.digest, said);
     part = upload_part(m, id, file);
     rc = part ? put_into(part, &claim, bytes, err) : err_no_memory(err, strlen(m->dir), "a path");

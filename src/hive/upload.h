@@ -43,11 +43,14 @@ struct models;
  */
 void upload_begin(struct hive *h, struct http_exchange *x, struct manifest *manifest);
 
+/* May a piece be written now? ERR_CONFLICT while the upload is being taken in. */
+int upload_may_put(const struct models *m, const char *id, struct err *err);
+
 /*
- * Bytes of the upload's file, from `from`, within one MiB of it. `said` is their SHA-256 in hex.
- * ERR_INVALID when it is not, or they lie across two of these or beyond the file's end;
- * ERR_NOT_FOUND when no upload of it was begun; ERR_CONFLICT; ERR_NO_SPACE. The same piece once
- * more changes nothing.
+ * In any thread, one at a time. Bytes of the upload's file, from `from`, within one MiB of it.
+ * `said` is their SHA-256 in hex. ERR_INVALID when it is not, or they lie across two of these or
+ * beyond the file's end; ERR_NOT_FOUND when no upload of it was begun; ERR_CONFLICT; ERR_NO_SPACE.
+ * The same piece once more changes nothing.
  */
 int upload_put(const struct models *m, const char *id, const char *file, uint64_t from,
                const char *bytes, size_t n, const char *said, struct err *err);
@@ -57,6 +60,9 @@ int upload_put(const struct models *m, const char *id, const char *file, uint64_
  * model is here, so that it may be asked again.
  */
 void upload_commit(struct hive *h, struct http_exchange *x, struct manifest *manifest);
+
+/* Answers with what these functions return; *err has the text. */
+void upload_fail(struct http_exchange *x, int rc, const struct err *err);
 
 /* Forgets what came. ERR_NOT_FOUND, ERR_CONFLICT. */
 int upload_drop(const struct models *m, const char *id, struct err *err);

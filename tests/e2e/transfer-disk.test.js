@@ -13,8 +13,10 @@ const { HIVE, testModel, until } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
 const { get } = require('./lib/hive.js');
 const { loopForever, whyNoLoop } = require('./lib/stuck.js');
+const push = require('./lib/push.js');
 const { MIB, Hub, sha256, seeded, startWith, begin, watch } = require('./lib/transfer.js');
 
+const PIECES_MAX = 64; // src/hive/upload_piece.h
 const SPIN_TICKS = 20; // a thread that has run so long since we looked does nothing else
 
 /* Ticks that each thread has run in user space, by its id: proc(5), field 14. */
@@ -23,6 +25,12 @@ function ticks(pid) {
     const stat = fs.readFileSync(`/proc/${pid}/task/${tid}/stat`, 'utf8');
     return [tid, Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[11])];
   }));
+}
+
+/* Until a thread of the process does nothing but run. */
+async function spins(pid) {
+  const before = ticks(pid);
+  await until(() => [...ticks(pid)].some(([tid, n]) => n - (before.get(tid) ?? 0) > SPIN_TICKS), 'a write that does not return');
 }
 
 test('while a write does not return, tokens come and the hive answers; then the download goes on', { skip: !testModel() && 'no model' },
@@ -36,8 +44,8 @@ test('while a write does not return, tokens come and the hive answers; then the 
     hub.put('disk/slow', { 's.gguf': bytes });
     letGo = loopForever(hive.pid, HIVE, 'path_write_at');
     const { download_id: id } = await begin(hive, 'hf:disk/slow');
-    const progress = await watch(hive, id), before = ticks(hive.pid);
-    await until(() => [...ticks(hive.pid)].some(([tid, n]) => n - (before.get(tid) ?? 0) > SPIN_TICKS), 'a write that does not return');
+    const progress = await watch(hive, id);
+    await spins(hive.pid);
     const s = await stream(`${hive.url}/v1/completions`, { method: 'POST',
       body: { model: 'tiny', stream: true, prompt: 'Once', max_tokens: 20, ignore_eos: true } });
     await s.all();
@@ -50,3 +58,30 @@ test('while a write does not return, tokens come and the hive answers; then the 
     assert.strictEqual(end.stage, 'complete', JSON.stringify(end));
     assert.strictEqual(sha256(fs.readFileSync(end.local_path)), sha256(bytes));
   });
+
+test('while a piece of a push is not written, the hive answers; so many wait, the others are to come again', async (t) => {
+  const { there } = await push.start();
+  const m = await push.take(), says = await push.manifest(m.ref);
+  let letGo = () => {};
+  t.after(async () => { letGo(); await push.stop(); });
+  const why = whyNoLoop(there.pid);
+  if (why) return void t.skip(why);
+  await push.begin(there, says);
+  letGo = loopForever(there.pid, HIVE, 'path_write_at');
+  const bytes = fs.readFileSync(m.file).subarray(0, 65536), first = push.put(there, m, 0, bytes);
+  await spins(there.pid);
+  const leaver = new AbortController(), left = push.put(there, m, 0, bytes, { signal: leaver.signal }).catch((error) => error.name);
+  const others = Array.from({ length: PIECES_MAX + 10 }, () => push.put(there, m, 0, bytes));
+  const refused = await Promise.any(others.map(async (o) => { const a = await o; return a.status === 503 ? a : Promise.reject(a); }));
+  assert.ok(Number(refused.headers.get('retry-after')) > 0);
+  assert.match((await refused.json()).error.message, new RegExp(`${PIECES_MAX} pieces of uploads wait`));
+  leaver.abort();
+  const end = await left; // unless all the others were quicker
+  assert.ok(end === 'AbortError' || end.status === 503, `${end}`);
+  assert.strictEqual((await get(there, '/health')).status, 200);
+  letGo();
+  const statuses = (await Promise.all([first, ...others])).map((a) => a.status);
+  assert.strictEqual(statuses[0], 204);
+  assert.ok(statuses.every((s) => s === 204 || s === 503), `${statuses}`);
+  assert.ok(statuses.filter((s) => s === 204).length >= PIECES_MAX - 1, `${statuses}`);
+});

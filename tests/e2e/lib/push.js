@@ -64,8 +64,8 @@ async function begin(hive, m) {
 }
 
 /* A piece of m, or of another upload or file. */
-function put(hive, m, from, bytes, { said = digest(bytes), id = m.sha256, file = path.basename(m.file) } = {}) {
-  return fetch(`${hive.url}/v1/models/upload/${id}?file=${file}&from=${from}`, { method: 'PUT', body: bytes,
+function put(hive, m, from, bytes, { said = digest(bytes), id = m.sha256, file = path.basename(m.file), signal } = {}) {
+  return fetch(`${hive.url}/v1/models/upload/${id}?file=${file}&from=${from}`, { method: 'PUT', body: bytes, signal,
     headers: { 'content-type': 'application/octet-stream', 'x-content-sha256': said } });
 }
 
