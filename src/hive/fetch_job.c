@@ -1,9 +1,12 @@
 /* fetch_job.c - see fetch_thread.h: one fetch in the thread, and what the asker is told of it. */
+#include <event2/event.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/fetch_thread_internal.h"
+#include "hive/reply.h"
 
 /* ---- the thread's side ---- */
 
@@ -15,16 +18,35 @@ static void note(struct fetch_job *job)
     job->is_noted = true;
 }
 
+static void tell_bytes(struct fetch_job *job)
+{
+    job->told_ms = clock_ms();
+    pthread_mutex_lock(&job->lock);
+    note(job);
+    pthread_mutex_unlock(&job->lock);
+}
+
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    tell_bytes(arg);
+}
+
 static void on_bytes(void *arg, uint64_t n_bytes, uint64_t n_new)
 {
     struct fetch_job *job = arg;
+    int64_t left_ms = job->told_ms + FETCH_NEWS_MS - clock_ms();
+    const struct timeval soon = {.tv_usec = FETCH_NEWS_MS * 1000};
 
     pthread_mutex_lock(&job->lock);
     job->untold.has_bytes = true;
     job->untold.n_bytes = n_bytes;
     job->untold.n_new += n_new;
-    note(job);
     pthread_mutex_unlock(&job->lock);
+    if (left_ms <= 0)
+        tell_bytes(job);
+    else if (job->due && !event_pending(job->due, EV_TIMEOUT, NULL))
+        evtimer_add(job->due, &soon);
 }
 
 static void on_told(void *arg, uint64_t size_bytes, const char *sha256)
@@ -63,12 +85,23 @@ static void tell_done(struct fetch_job *job, struct api_error *e)
     pthread_mutex_unlock(&job->lock);
 }
 
+/* The thread has nothing to do with it any more, but to say so; its fetch has ended, or ends now.
+ */
+static void let_go(struct fetch_job *job)
+{
+    if (job->fetch)
+        LIST_REMOVE(job, in_flow); /* it is not woken by the streams it frees */
+    job->fetch = NULL;
+    if (job->due)
+        event_free(job->due);
+    job->due = NULL;
+}
+
 static void on_done(void *arg, struct api_error *e)
 {
     struct fetch_job *job = arg;
 
-    LIST_REMOVE(job, in_flow);
-    job->fetch = NULL;
+    let_go(job);
     tell_done(job, e);
 }
 
@@ -96,21 +129,24 @@ static void start(void *arg)
 
     if (atomic_load(&job->is_unwanted))
         return;
-    if (fetch_start(&p, &job->fetch, &e))
-        tell_done(job, &e);
-    else
+    job->due = evtimer_new(t->base, on_due, job);
+    if (!job->due)
+        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    if (job->due && fetch_start(&p, &job->fetch, &e) == 0) {
         LIST_INSERT_HEAD(&job->flow->jobs, job, in_flow);
+    } else {
+        let_go(job);
+        tell_done(job, &e);
+    }
 }
 
 static void cancel(void *arg)
 {
     struct fetch_job *job = arg;
+    struct fetch *f = job->fetch;
 
-    if (job->fetch) {
-        LIST_REMOVE(job, in_flow); /* it is not woken by the streams it frees */
-        fetch_cancel(job->fetch);
-    }
-    job->fetch = NULL;
+    let_go(job);
+    fetch_cancel(f);
     if (!path_is_file(job->p.known_by))
         fetch_remove(job->p.path);
     pthread_mutex_lock(&job->lock);

@@ -18,6 +18,9 @@
 #include "api/errors.h"
 #include "base/err.h"
 
+#define FETCH_NEWS_MS                                                                              \
+    50 /* a word for each write would cost the asker's loop as much as the write */
+
 struct fetch_flow;
 struct fetch_job;
 struct fetch_thread;
@@ -45,7 +48,7 @@ struct fetch_job_params { /* texts are copied */
     const char *known_by;
     uint64_t size_bytes;
     void *arg;
-    /* As fetch.h's; what is true when it is told: several may come as one. */
+    /* As fetch.h's, but at most every FETCH_NEWS_MS: several come as one, the last one true. */
     void (*on_bytes)(void *arg, uint64_t n_bytes, uint64_t n_new);
     void (*on_told)(void *arg, uint64_t size_bytes, const char *sha256);
     void (*on_done)(void *arg, struct api_error *e); /* the job is no more */

@@ -69,6 +69,8 @@ struct fetch_job {
     LIST_ENTRY(fetch_job) in_thread; /* the asker's */
     LIST_ENTRY(fetch_job) in_flow;   /* the thread's */
     struct fetch *fetch;             /* the thread's; NULL: not begun, or no more */
+    struct event *due;               /* the thread's: bytes are to be told */
+    int64_t told_ms;                 /* the thread's: when they were last */
 };
 
 /* fetch_job.c */
