@@ -216,7 +216,7 @@ static int make_models(struct hive *h, struct err *err)
     struct models_params params = {
         .base = h->base,
         .client = h->outside,
-        .tasks = h->tasks,
+        .post = h->post,
         .config = h->config,
         .dir = h->models_dir,
         .catalog = catalog,

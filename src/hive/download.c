@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "hive/admit.h"
 #include "hive/download_internal.h"
+#include "hive/fetch.h"
 #include "hive/hub_ask.h"
 #include "hive/reply.h"
 
@@ -25,7 +26,6 @@ int downloads_create(const struct downloads_params *params, struct downloads **o
         ds->p.connections = DOWNLOAD_CONNECTIONS;
     if (ds->p.connections > FETCH_STREAMS_MAX)
         ds->p.connections = FETCH_STREAMS_MAX;
-    ds->rate = (struct rate){.per_sec = params->limit_per_sec};
     ds->models_dir = str_dup(params->models_dir);
     ds->endpoint = str_dup(params->endpoint);
     ds->token = params->token ? str_dup(params->token) : NULL;
@@ -76,6 +76,7 @@ void downloads_free(struct downloads *ds)
     downloads_stop_all(ds);
     while ((d = TAILQ_FIRST(&ds->all)))
         free_download(d);
+    fetch_thread_free(ds->thread);
     free(ds->models_dir);
     free(ds->endpoint);
     free(ds->token);
@@ -115,9 +116,7 @@ static struct download *make(struct downloads *ds, const char *model_ref, struct
     if (d && (d->model_ref = str_dup(model_ref)) &&
         model_ref_parse(model_ref, &d->ref, NULL) == 0) {
         d->owner = ds;
-        d->rate.above = &ds->rate;
-        d->connections = d->shared.streams_left = ds->p.connections;
-        d->shared.rate = &d->rate;
+        d->connections = ds->p.connections;
         uuid_make(d->id);
         LIST_INIT(&d->watchers);
         TAILQ_INSERT_HEAD(&ds->all, d, link);
@@ -134,10 +133,13 @@ static struct download *make(struct downloads *ds, const char *model_ref, struct
 
 static void grant(struct download *d, const struct download_wish *wish)
 {
-    if (wish && wish->limit_per_sec)
-        d->rate.per_sec = wish->limit_per_sec;
+    if (wish && wish->limit_per_sec) {
+        d->limit_per_sec = wish->limit_per_sec;
+        if (d->flow)
+            fetch_flow_limit(d->flow, d->limit_per_sec);
+    }
     if (wish && wish->connections && d->state == DOWNLOAD_RESOLVING)
-        d->connections = d->shared.streams_left =
+        d->connections =
             wish->connections < FETCH_STREAMS_MAX ? wish->connections : FETCH_STREAMS_MAX;
 }
 

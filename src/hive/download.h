@@ -33,12 +33,12 @@ struct downloads;
 struct event_base;
 struct http_client;
 struct http_exchange;
-struct tasks;
+struct post;
 
 struct downloads_params {
     struct event_base *base;
-    struct http_client *client;
-    struct tasks *tasks;
+    struct http_client *client; /* asks the hub */
+    struct post *post;          /* of the loop */
     const char *models_dir;
     const char *endpoint, *token; /* of the hub; token NULL = none */
     int64_t stall_ms;

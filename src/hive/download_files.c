@@ -13,6 +13,14 @@
 
 static void begin_parts(struct download *d);
 
+static void out_of_memory(struct download *d)
+{
+    struct api_error e;
+
+    api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    download_fail(d, &e);
+}
+
 static void add_up(struct download *d)
 {
     d->bytes = 0;
@@ -44,25 +52,15 @@ static void on_told(void *arg, uint64_t size_bytes, const char *sha256)
         log_warn("download of %s: %s", d->model_ref, err.text);
 }
 
-static void on_free_stream(void *arg)
-{
-    struct part *p = arg;
-    struct download *d = p->d;
-
-    for (size_t i = 0; i < d->card->n_files; i++)
-        if (d->parts[i].fetch && &d->parts[i] != p)
-            fetch_wake(d->parts[i].fetch);
-}
-
 void download_stop_parts(struct download *d)
 {
     for (size_t i = 0; d->parts && i < d->card->n_files; i++) {
-        struct fetch *f = d->parts[i].fetch;
-
-        d->parts[i].fetch = NULL; /* it is not woken by the streams it frees */
-        fetch_cancel(f);
+        fetch_job_cancel(d->parts[i].fetch);
+        d->parts[i].fetch = NULL;
     }
     d->n_fetching = 0;
+    fetch_flow_free(d->flow);
+    d->flow = NULL;
 }
 
 /* The commit that an old card names may be gone: then the hub is asked what the reference means
@@ -108,35 +106,27 @@ static bool start_fetch(struct download *d, size_t i)
     struct downloads *ds = d->owner;
     const struct card_file *f = &d->card->files[i];
     char *url = hub_file_url(ds->endpoint, d->card->repo, d->card->commit, f->name);
-    struct fetch_params params = {.base = ds->p.base,
-                                  .client = ds->p.client,
-                                  .tasks = ds->p.tasks,
-                                  .shared = &d->shared,
-                                  .url = url,
-                                  .token = ds->token,
-                                  .name = f->name,
-                                  .path = f->path,
-                                  .size_bytes = f->size_bytes,
-                                  .sha256 = f->sha256,
-                                  .stall_ms = ds->p.stall_ms,
-                                  .arg = &d->parts[i],
-                                  .on_bytes = on_bytes,
-                                  .on_told = on_told,
-                                  .on_free_stream = on_free_stream,
-                                  .on_done = on_done};
-    struct api_error e = {0};
-    int rc = -1;
+    struct fetch_job_params params = {.url = url,
+                                      .token = ds->token,
+                                      .name = f->name,
+                                      .path = f->path,
+                                      .size_bytes = f->size_bytes,
+                                      .sha256 = f->sha256,
+                                      .known_by = d->card->path,
+                                      .arg = &d->parts[i],
+                                      .on_bytes = on_bytes,
+                                      .on_told = on_told,
+                                      .on_done = on_done};
 
     if (url)
-        rc = fetch_start(&params, &d->parts[i].fetch, &e);
-    else
-        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+        d->parts[i].fetch = fetch_job_start(d->flow, &params);
     free(url);
-    if (rc)
-        download_fail(d, &e);
-    else
-        d->n_fetching++;
-    return rc == 0;
+    if (!d->parts[i].fetch) {
+        out_of_memory(d);
+        return false;
+    }
+    d->n_fetching++;
+    return true;
 }
 
 /* The last step. What cannot be run is kept, and told: a later rbee may be able to. */
@@ -198,26 +188,43 @@ static void begin_parts(struct download *d)
         complete(d);
         return;
     }
-    d->shared.per_fetch = n_left < all ? all / (unsigned)n_left : 1;
+    fetch_flow_share(d->flow, n_left < all ? all / (unsigned)n_left : 1);
     for (size_t i = 0; i < d->card->n_files && n_idle && d->n_fetching < all; i++)
         if (!d->parts[i].done && !d->parts[i].fetch && !start_fetch(d, i))
             return;
-    on_free_stream(&d->parts[0]);
-    if (d->parts[0].fetch)
-        fetch_wake(d->parts[0].fetch);
+}
+
+/* The thread is begun with the first download: most hives' lives have none. False: the download
+ * has failed. */
+static bool open_flow(struct download *d)
+{
+    struct downloads *ds = d->owner;
+    struct api_error e;
+    struct err err;
+
+    if (!ds->thread &&
+        fetch_thread_create(ds->p.post, ds->p.limit_per_sec, ds->p.stall_ms, &ds->thread, &err)) {
+        api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC, "%s", err.text);
+        download_fail(d, &e);
+        return false;
+    }
+    if (!d->flow)
+        d->flow = fetch_flow_create(ds->thread, d->connections, d->limit_per_sec);
+    if (!d->flow)
+        out_of_memory(d);
+    return d->flow != NULL;
 }
 
 static void begin_files(struct download *d)
 {
-    struct api_error e;
-
     free(d->parts);
     d->parts = calloc(d->card->n_files, sizeof *d->parts);
     if (!d->parts) {
-        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-        download_fail(d, &e);
+        out_of_memory(d);
         return;
     }
+    if (!open_flow(d))
+        return;
     for (size_t i = 0; i < d->card->n_files; i++) {
         d->parts[i].d = d;
         d->parts[i].done = is_there(&d->card->files[i]);
@@ -258,7 +265,6 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 static void wait_for_same(struct download *d, const struct download *other)
 {
     const struct timeval soon = {.tv_usec = DOWNLOAD_EVENT_MS * 1000};
-    struct api_error e;
 
     d->bytes = other->bytes;
     d->received = other->received;
@@ -267,10 +273,8 @@ static void wait_for_same(struct download *d, const struct download *other)
     if (d->timer)
         event_free(d->timer);
     d->timer = evtimer_new(d->owner->p.base, on_look, d);
-    if (d->timer && evtimer_add(d->timer, &soon) == 0)
-        return;
-    api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-    download_fail(d, &e);
+    if (!d->timer || evtimer_add(d->timer, &soon))
+        out_of_memory(d);
 }
 
 /* ---- begin ---- */

@@ -6,8 +6,7 @@
 #include <sys/queue.h>
 
 #include "hive/download.h"
-#include "hive/fetch.h"
-#include "hive/rate.h"
+#include "hive/fetch_thread.h"
 
 struct event;
 struct hub_ask;
@@ -18,7 +17,7 @@ enum download_state { DOWNLOAD_RESOLVING, DOWNLOAD_FETCHING, DOWNLOAD_COMPLETE, 
 /* One of the card's files. */
 struct part {
     struct download *d;
-    struct fetch *fetch; /* NULL: not begun, or done */
+    struct fetch_job *fetch; /* NULL: not begun, or done */
     uint64_t bytes;
     bool done;
 };
@@ -47,9 +46,9 @@ struct download {
     struct part *parts; /* as the card's files */
     size_t n_fetching;
     unsigned connections;
-    struct admit *admit; /* all is there, and is being judged */
-    struct fetch_shared shared;
-    struct rate rate;
+    struct admit *admit;     /* all is there, and is being judged */
+    uint64_t limit_per_sec;  /* 0 = none of its own */
+    struct fetch_flow *flow; /* NULL: nothing has been fetched yet */
 
     /* progress */
     uint64_t bytes, shown; /* true now; the most ever told */
@@ -67,7 +66,7 @@ struct downloads {
     char *models_dir, *endpoint, *token; /* owned */
     TAILQ_HEAD(, download) all;
     bool closed;
-    struct rate rate; /* of all downloads together */
+    struct fetch_thread *thread; /* NULL: nothing has been fetched yet */
 };
 
 /* download.c: the end, by failure or not. The error is taken over. */

@@ -27,7 +27,7 @@
  *
  * The part is not allocated beforehand: runs are long enough for the file system to lay them out
  * well, and a download that is kept for later shall not hold the disk that it does not use.
- * Loop thread only; nothing blocks it longer than a write to the page cache.
+ * All in the thread of `base`, which waits for the page cache: fetch_thread.h has one for this.
  */
 #ifndef RBEE_HIVE_FETCH_H
 #define RBEE_HIVE_FETCH_H
@@ -92,5 +92,7 @@ int fetch_start(const struct fetch_params *params, struct fetch **out, struct ap
 void fetch_wake(struct fetch *f);
 /* Ends it; what has arrived stays. No callback comes any more. NULL is fine. */
 void fetch_cancel(struct fetch *f);
+/* The file, its part and its ledger, whatever there is of them. */
+void fetch_remove(const char *path);
 
 #endif

@@ -124,14 +124,16 @@ bool fetch_write(struct fetch *f, const char *bytes, size_t n, uint64_t offset);
 void fetch_count(struct stream *s, uint64_t n);
 
 /* fetch_work.c */
-void fetch_work_pieces(struct fetch *f); /* hashes claims and whole pieces, if there are any */
+void fetch_work_pieces(struct fetch *f); /* notes and hashes claims and whole pieces, if any */
 /* Brings bytes and ledger to the disk, every LEDGER_SYNC_BYTES. */
 void fetch_work_sync(struct fetch *f);
-void fetch_work_whole(struct fetch *f);  /* goes on with the whole file's digest */
-void fetch_work_more(struct fetch *f);   /* more bytes are there for one that goes on */
-void fetch_work_settle(struct fetch *f); /* syncs and renames; ends the fetch */
 /* Notes down what is there of unfinished pieces. */
 void fetch_work_keep(struct fetch *f);
 void fetch_work_abandon(struct fetch *f);
+
+/* fetch_whole.c */
+void fetch_work_whole(struct fetch *f);  /* goes on with the whole file's digest */
+void fetch_work_more(struct fetch *f);   /* more bytes are there for one that goes on */
+void fetch_work_settle(struct fetch *f); /* syncs and renames; ends the fetch */
 
 #endif

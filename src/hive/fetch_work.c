@@ -1,16 +1,12 @@
 /*
- * fetch_work.c - what a download does in helper threads: noting pieces in the ledger (hashing those
- * that fetch_arrival.h did not), bringing both to the disk, hashing the whole file in order, noting
- * what is there of unfinished pieces when it stops, and putting the finished file into its place.
+ * fetch_work.c - what a download does in helper threads with its pieces: noting them in the ledger
+ * (hashing those that fetch_arrival.h did not), bringing both to the disk, and noting what is there
+ * of unfinished ones when it stops.
  *
  * The disk is the slowest of these and has a thread of its own, so that no hashing waits for it.
- *
- * A work owns its descriptor (a duplicate), the ledger or the digest, and its texts until it is
- * done; a fetch that ended meanwhile has taken itself out of `owner`.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,36 +14,11 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "hive/fetch_internal.h"
-#include "hive/task.h"
+#include "hive/fetch_work.h"
 
-#define BATCH_ITEMS 64
 #define BATCH_BYTES (64u << 20)
 
-struct item {
-    struct ledger_claim claim;        /* digest: its XXH3; "" = the helper reads it */
-    char expected[CARD_SHA256_BYTES]; /* of a claim; "" = not known: note it down */
-    bool holds;                       /* it is as expected */
-};
-
-struct fetch_work {
-    struct fetch *owner; /* loop thread only; NULL = nobody waits */
-    struct fetch_work **slot;
-    struct task *task;
-    int fd;
-    struct ledger *ledger;
-    struct digest *digest;
-    uint64_t hashed;         /* of the whole file */
-    _Atomic uint64_t may_to; /* it may be hashed so far; grows while the work goes on */
-    struct item items[BATCH_ITEMS];
-    size_t n_items;
-    bool may_stop;
-    char *part, *path, *ledger_path;
-    int rc;
-    struct err err;
-};
-
-static void free_work(struct fetch_work *w)
+void fetch_work_free(struct fetch_work *w)
 {
     if (w->fd >= 0)
         close(w->fd);
@@ -59,7 +30,7 @@ static void free_work(struct fetch_work *w)
     free(w);
 }
 
-static struct fetch_work *make(struct fetch *f)
+struct fetch_work *fetch_work_make(struct fetch *f)
 {
     struct fetch_work *w = calloc(1, sizeof *w);
 
@@ -72,13 +43,12 @@ static struct fetch_work *make(struct fetch *f)
                              .ledger_path = str_dup(f->ledger_path)};
     if (w->fd >= 0 && w->part && w->path && w->ledger_path)
         return w;
-    free_work(w);
+    fetch_work_free(w);
     return NULL;
 }
 
-/* The work is handed to a helper; on failure the fetch ends. NULL: there was no memory for one. */
-static void start(struct fetch *f, struct fetch_work *w, struct fetch_work **slot,
-                  void (*work)(void *arg, const struct task *self), void (*done)(void *arg))
+void fetch_work_start(struct fetch *f, struct fetch_work *w, struct fetch_work **slot,
+                      void (*work)(void *arg, const struct task *self), void (*done)(void *arg))
 {
     struct err err = {0};
 
@@ -88,7 +58,7 @@ static void start(struct fetch *f, struct fetch_work *w, struct fetch_work **slo
     }
     w->slot = slot;
     if (tasks_start(f->p.tasks, work, done, w, &w->task, &err)) {
-        free_work(w);
+        fetch_work_free(w);
         fetch_end(f, API_DOWNLOAD_FAILED, "%s", err.text);
         return;
     }
@@ -101,7 +71,7 @@ static void leave_slot(struct fetch_work *w)
         *w->slot = NULL;
 }
 
-static bool is_cancelled(const void *arg)
+bool fetch_work_cancelled(const void *arg)
 {
     return task_cancelled(arg);
 }
@@ -111,8 +81,7 @@ static enum api_code code_of(int rc)
     return rc == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED;
 }
 
-/* What is done is done: the fetch looks what is due, or ends when it failed. It, or NULL. */
-static struct fetch *leave(struct fetch_work *w)
+struct fetch *fetch_work_leave(struct fetch_work *w)
 {
     struct fetch *f = w->owner;
 
@@ -129,12 +98,12 @@ static struct fetch *leave(struct fetch_work *w)
 static int hash_range(struct fetch_work *w, const struct ledger_claim *c, struct digest *d,
                       const struct task *self, char *hex)
 {
-    return digest_of_range(d, w->fd, c->from, c->to, w->may_stop ? is_cancelled : NULL, self, hex,
-                           &w->err);
+    return digest_of_range(d, w->fd, c->from, c->to, w->may_stop ? fetch_work_cancelled : NULL,
+                           self, hex, &w->err);
 }
 
 /* A claim of a ledger's first version is checked by its SHA-256. */
-static int hash_item(struct fetch_work *w, struct item *i, const struct task *self)
+static int hash_item(struct fetch_work *w, struct fetch_item *i, const struct task *self)
 {
     char sha256[CARD_SHA256_BYTES];
     int rc = 0;
@@ -165,7 +134,7 @@ static void hash_items(void *arg, const struct task *self)
 }
 
 /* A claim of the ledger was checked. */
-static void settle_claim(struct fetch *f, const struct item *i)
+static void settle_claim(struct fetch *f, const struct fetch_item *i)
 {
     const struct ledger_claim *c = &i->claim;
     size_t piece = pieces_exactly(f->pieces, c->from, c->to);
@@ -186,7 +155,7 @@ static void settle_claim(struct fetch *f, const struct item *i)
 static void items_done(void *arg)
 {
     struct fetch_work *w = arg;
-    struct fetch *f = leave(w);
+    struct fetch *f = fetch_work_leave(w);
 
     if (f) {
         f->ledger = w->ledger;
@@ -202,12 +171,13 @@ static void items_done(void *arg)
     }
     if (f)
         fetch_tell_bytes(f, 0);
-    free_work(w);
+    fetch_work_free(w);
 }
 
-static struct item *add_item(struct fetch_work *w, uint64_t from, uint64_t to, const char *expected)
+static struct fetch_item *add_item(struct fetch_work *w, uint64_t from, uint64_t to,
+                                   const char *expected)
 {
-    struct item *i = &w->items[w->n_items++];
+    struct fetch_item *i = &w->items[w->n_items++];
 
     i->claim.from = from;
     i->claim.to = to;
@@ -218,7 +188,7 @@ static struct item *add_item(struct fetch_work *w, uint64_t from, uint64_t to, c
 static uint64_t add_piece(struct fetch_work *w, const struct pieces *pieces, size_t piece)
 {
     uint64_t from, to;
-    struct item *i;
+    struct fetch_item *i;
 
     pieces_bounds(pieces, piece, &from, &to);
     i = add_item(w, from, to, "");
@@ -233,13 +203,14 @@ static void collect(struct fetch *f, struct fetch_work *w)
     size_t piece;
 
     w->may_stop = f->n_checked < f->found.n_claims;
-    while (f->n_checked < f->found.n_claims && w->n_items < BATCH_ITEMS && sum < BATCH_BYTES) {
+    while (f->n_checked < f->found.n_claims && w->n_items < FETCH_BATCH_ITEMS &&
+           sum < BATCH_BYTES) {
         const struct ledger_claim *c = &f->found.claims[f->n_checked++];
 
         add_item(w, c->from, c->to, c->digest);
         sum += c->to - c->from;
     }
-    while (!w->may_stop && w->n_items < BATCH_ITEMS && sum < BATCH_BYTES &&
+    while (!w->may_stop && w->n_items < FETCH_BATCH_ITEMS && sum < BATCH_BYTES &&
            (piece = pieces_next_whole(f->pieces)) != PIECES_NONE)
         sum += add_piece(w, f->pieces, piece);
     f->unsynced += w->may_stop ? 0 : sum;
@@ -251,18 +222,18 @@ void fetch_work_pieces(struct fetch *f)
 
     if (f->piece_work || !f->ledger)
         return;
-    if (!(w = make(f))) {
+    if (!(w = fetch_work_make(f))) {
         fetch_end(f, API_INTERNAL, "the hive is out of memory or descriptors");
         return;
     }
     collect(f, w);
     if (w->n_items == 0) {
-        free_work(w);
+        fetch_work_free(w);
         return;
     }
     w->ledger = f->ledger;
     f->ledger = NULL;
-    start(f, w, &f->piece_work, hash_items, items_done);
+    fetch_work_start(f, w, &f->piece_work, hash_items, items_done);
 }
 
 /* ---- to the disk ---- */
@@ -279,8 +250,8 @@ static void synced(void *arg)
 {
     struct fetch_work *w = arg;
 
-    leave(w);
-    free_work(w);
+    fetch_work_leave(w);
+    fetch_work_free(w);
 }
 
 void fetch_work_sync(struct fetch *f)
@@ -291,70 +262,14 @@ void fetch_work_sync(struct fetch *f)
     if (f->ended || f->sync_work || f->unsynced < LEDGER_SYNC_BYTES)
         return;
     f->unsynced = 0;
-    w = make(f);
+    w = fetch_work_make(f);
     if (w &&
         ledger_reopen(w->ledger_path, &w->ledger, &err)) { /* the other one is being added to */
-        free_work(w);
+        fetch_work_free(w);
         fetch_end(f, API_DOWNLOAD_FAILED, "%s", err.text);
         return;
     }
-    start(f, w, &f->sync_work, sync_all, synced);
-}
-
-/* ---- the whole file ---- */
-
-/* Goes on while bytes keep coming: a word of the loop's for each stretch would cost more than its
- * digest on a busy machine. */
-static void hash_whole(void *arg, const struct task *self)
-{
-    struct fetch_work *w = arg;
-    uint64_t to;
-
-    while (w->rc == 0 && (to = atomic_load(&w->may_to)) > w->hashed) {
-        w->rc = digest_put_range(w->digest, w->fd, w->hashed, to, is_cancelled, self, &w->err);
-        w->hashed = to;
-    }
-}
-
-static void whole_done(void *arg)
-{
-    struct fetch_work *w = arg;
-    struct fetch *f = leave(w);
-
-    if (f && w->rc == 0) {
-        f->digest = w->digest;
-        f->hashed = w->hashed;
-        w->digest = NULL;
-    }
-    free_work(w);
-}
-
-void fetch_work_more(struct fetch *f)
-{
-    struct fetch_work *w = f->whole_work;
-
-    if (w && w->digest)
-        atomic_store(&w->may_to, pieces_there_until(f->pieces, atomic_load(&w->may_to)));
-}
-
-void fetch_work_whole(struct fetch *f)
-{
-    struct fetch_work *w;
-    uint64_t to;
-
-    if (f->ended || f->whole_work || !f->digest)
-        return;
-    to = pieces_there_until(f->pieces, f->hashed);
-    if (to == f->hashed || (to < f->want && to - f->hashed < FETCH_STEP_BYTES))
-        return;
-    w = make(f);
-    if (w) {
-        w->hashed = f->hashed;
-        w->may_to = to;
-        w->digest = f->digest;
-        f->digest = NULL;
-    }
-    start(f, w, &f->whole_work, hash_whole, whole_done);
+    fetch_work_start(f, w, &f->sync_work, sync_all, synced);
 }
 
 /* ---- stopping ---- */
@@ -379,73 +294,22 @@ static void kept(void *arg)
         log_warn("what came of %s last may have to be fetched again: %s", w->path, w->err.text);
     if (w->owner)
         fetch_wake(w->owner);
-    free_work(w);
+    fetch_work_free(w);
 }
 
 void fetch_work_keep(struct fetch *f)
 {
-    struct fetch_work *w = f->pieces && !f->settling ? make(f) : NULL;
+    struct fetch_work *w = f->pieces && !f->settling ? fetch_work_make(f) : NULL;
     uint64_t cursor = 0, from, to;
 
     if (!w)
         return;
-    while (w->n_items < BATCH_ITEMS && pieces_next_partial(f->pieces, &cursor, &from, &to))
+    while (w->n_items < FETCH_BATCH_ITEMS && pieces_next_partial(f->pieces, &cursor, &from, &to))
         add_item(w, from, to, "");
     if (w->n_items == 0)
-        free_work(w);
+        fetch_work_free(w);
     else
-        start(f, w, &f->keep_work, keep, kept);
-}
-
-/* ---- putting the file into its place ---- */
-
-static int sync_folder(const char *path, struct err *err)
-{
-    char *dir = str_dup(path), *slash = dir ? strrchr(dir, '/') : NULL;
-    int fd = -1, rc = 0;
-
-    if (slash)
-        *slash = '\0';
-    if (slash)
-        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0)
-        rc = err_errno(err, ERR_IO, errno, "cannot sync the folder of %s", path);
-    if (fd >= 0)
-        close(fd);
-    free(dir);
-    return rc;
-}
-
-static void settle(void *arg, const struct task *self)
-{
-    struct fetch_work *w = arg;
-
-    if (fsync(w->fd) != 0)
-        w->rc = err_errno(&w->err, ERR_IO, errno, "cannot bring %s to the disk", w->part);
-    else if (task_cancelled(self))
-        w->rc = err_set(&w->err, ERR_CANCELLED, "nobody wants %s any more", w->path);
-    else if (rename(w->part, w->path) != 0)
-        w->rc = err_errno(&w->err, ERR_IO, errno, "cannot put %s into its place", w->path);
-    else
-        w->rc = sync_folder(w->path, &w->err);
-    if (w->rc == 0)
-        unlink(w->ledger_path);
-}
-
-static void settled(void *arg)
-{
-    struct fetch_work *w = arg;
-    struct fetch *f = leave(w);
-
-    if (f)
-        f->ended = true;
-    free_work(w);
-}
-
-void fetch_work_settle(struct fetch *f)
-{
-    f->settling = true;
-    start(f, make(f), &f->whole_work, settle, settled);
+        fetch_work_start(f, w, &f->keep_work, keep, kept);
 }
 
 /* ---- nobody waits any more ---- */

@@ -171,7 +171,7 @@ int models_create(const struct models_params *params, struct models **out, struc
     struct models *m = calloc(1, sizeof *m);
     struct downloads_params downloads = {.base = params->base,
                                          .client = params->client,
-                                         .tasks = params->tasks,
+                                         .post = params->post,
                                          .models_dir = params->dir,
                                          .endpoint = params->endpoint,
                                          .token = params->token,

@@ -18,12 +18,12 @@ struct config;
 struct event_base;
 struct http_client;
 struct models;
-struct tasks;
+struct post;
 
 struct models_params {
     struct event_base *base;
     struct http_client *client;
-    struct tasks *tasks;
+    struct post *post;            /* of the loop */
     const struct config *config;  /* [hive] worker: the program that judges new files */
     const char *dir;              /* of the models */
     const char *catalog;          /* path of models.db */

@@ -2,11 +2,11 @@
 #include "hive/task.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "hive/thread.h"
 #include "net/post.h"
 
 #define STACK_BYTES (256u << 10)
@@ -19,6 +19,7 @@ struct task {
     void (*work)(void *arg, const struct task *self);
     void (*done)(void *arg);
     void *arg;
+    struct post_item end;
 };
 
 struct tasks {
@@ -44,6 +45,7 @@ static void finish(void *arg)
     struct task *t = arg;
 
     pthread_join(t->thread, NULL);
+    post_withdraw(t->owner->post, &t->end); /* tasks_free does not wait for the loop */
     TAILQ_REMOVE(&t->owner->all, t, link);
     t->done(t->arg);
     free(t);
@@ -62,29 +64,12 @@ void tasks_free(struct tasks *ts)
     free(ts);
 }
 
-/* With every signal blocked: they are the loop's thread's, and this one may be long in one call. */
-static int start_thread(struct task *t, void *(*run)(void *arg))
-{
-    sigset_t all, before;
-    pthread_attr_t attr;
-    int error;
-
-    sigfillset(&all);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&t->thread, &attr, run, t);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return error;
-}
-
 static void *run(void *arg)
 {
     struct task *t = arg;
 
     t->work(t->arg, t);
-    post_send(t->owner->post, finish, t);
+    post_put(t->owner->post, &t->end);
     return NULL;
 }
 
@@ -92,20 +77,21 @@ int tasks_start(struct tasks *ts, void (*work)(void *arg, const struct task *sel
                 void (*done)(void *arg), void *arg, struct task **out, struct err *err)
 {
     struct task *t = calloc(1, sizeof *t);
-    int error;
+    int rc;
 
     if (!t)
         return err_no_memory(err, sizeof *t, "a helper thread");
-    *t = (struct task){.owner = ts, .work = work, .done = done, .arg = arg};
+    *t = (struct task){
+        .owner = ts, .work = work, .done = done, .arg = arg, .end = {.fn = finish, .arg = t}};
     TAILQ_INSERT_TAIL(&ts->all, t, link);
     *out = t; /* before the thread runs: `done` may come as soon as the loop goes on */
-    error = start_thread(t, run);
-    if (error == 0)
+    rc = thread_start(&t->thread, STACK_BYTES, run, t, err);
+    if (rc == 0)
         return 0;
     TAILQ_REMOVE(&ts->all, t, link);
     free(t);
     *out = NULL;
-    return err_errno(err, ERR_IO, error, "cannot start a helper thread");
+    return rc;
 }
 
 void task_cancel(struct task *t)

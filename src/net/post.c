@@ -13,12 +13,6 @@
 
 #include <event2/event.h>
 
-struct post_item {
-    struct post_item *next;
-    void (*fn)(void *arg);
-    void *arg;
-};
-
 struct post {
     pthread_mutex_t lock; /* guards first and last */
     struct post_item *first, **last;
@@ -40,6 +34,12 @@ static struct post_item *post_take_first(struct post *p)
     return item;
 }
 
+static void drop(struct post_item *item)
+{
+    if (item->is_posts)
+        free(item);
+}
+
 /* Runs what was sent before this turn of the loop; what comes meanwhile wakes the loop again. */
 static void post_run(evutil_socket_t fd, short what, void *arg)
 {
@@ -50,12 +50,13 @@ static void post_run(evutil_socket_t fd, short what, void *arg)
     if (read(fd, &n_sent, sizeof n_sent) != (ssize_t)sizeof n_sent)
         return;
     while (n_sent--) {
-        struct post_item *item = post_take_first(p);
+        struct post_item *item = post_take_first(p), now;
 
         if (!item)
             return;
-        item->fn(item->arg);
-        free(item);
+        now = *item;
+        drop(item);
+        now.fn(now.arg);
     }
 }
 
@@ -90,20 +91,17 @@ void post_free(struct post *p)
     if (p->ev)
         event_free(p->ev);
     while ((item = post_take_first(p)))
-        free(item);
+        drop(item);
     close(p->fd);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }
 
-int post_send(struct post *p, void (*fn)(void *arg), void *arg)
+void post_put(struct post *p, struct post_item *item)
 {
-    struct post_item *item = malloc(sizeof *item);
     uint64_t one = 1;
 
-    if (!item)
-        return -1;
-    *item = (struct post_item){NULL, fn, arg};
+    item->next = NULL;
     pthread_mutex_lock(&p->lock);
     *p->last = item;
     p->last = &item->next;
@@ -111,5 +109,30 @@ int post_send(struct post *p, void (*fn)(void *arg), void *arg)
     /* One count per item: it can neither overflow nor, before it, fail. */
     if (write(p->fd, &one, sizeof one) != (ssize_t)sizeof one)
         BUG("an eventfd refused a count");
+}
+
+void post_withdraw(struct post *p, struct post_item *item)
+{
+    struct post_item **link = &p->first;
+
+    pthread_mutex_lock(&p->lock);
+    while (*link && *link != item)
+        link = &(*link)->next;
+    if (*link) {
+        *link = item->next;
+        if (p->last == &item->next)
+            p->last = link;
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+int post_send(struct post *p, void (*fn)(void *arg), void *arg)
+{
+    struct post_item *item = malloc(sizeof *item);
+
+    if (!item)
+        return -1;
+    *item = (struct post_item){NULL, fn, arg, true};
+    post_put(p, item);
     return 0;
 }

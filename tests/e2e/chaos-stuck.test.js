@@ -58,9 +58,9 @@ test('a real worker that is in a loop for ever: its stack is in the log, the nex
     await s.all();
     assert.ok(s.done, s.raw);
     assert.strictEqual(s.events.at(-2).json.error.code, 'worker_stalled', s.raw);
-        const row = await until(async () => (await list(hive)).find((w) => w.worker_id === worker.worker_id && w.state === 'failed'));
+    const row = await until(async () => (await list(hive)).find((w) => w.worker_id === worker.worker_id && w.state === 'failed'));
     await until(() => !isAlive(worker.pid), 'it is gone'); // it had half a second to write its stacks
-        const log = fs.readFileSync(row.error.log_path, 'utf8'), { offset, bytes } = findFunction(WORKER, 'engine_decode');
+    const log = fs.readFileSync(row.error.log_path, 'utf8'), { offset, bytes } = findFunction(WORKER, 'engine_decode');
     const stacks = log.slice(log.indexOf('no step for'));
     assert.match(stacks, /thread \d+ \(.+\): state R/, 'it runs, and is told so');
     const places = [...stacks.matchAll(/llm-worker-rbee\(.*\+0x([0-9a-f]+)\)/g)].map((m) => parseInt(m[1], 16));

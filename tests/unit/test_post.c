@@ -87,7 +87,7 @@ static void test_post__runs_all_in_order_in_the_loops_thread(void **state)
 struct chain {
     struct event_base *base;
     struct post *post;
-    int n, order[3];
+    int n, order[4];
 };
 
 static void second(void *arg)
@@ -134,11 +134,87 @@ static void test_post__functions_may_send(void **state)
     event_base_free(chain.base);
 }
 
+/* Its own place in the queue: it may be put again from within, and be taken out before it runs. */
+struct again {
+    struct chain *chain;
+    struct post_item item;
+    int n_left;
+};
+
+static void put_again(void *arg)
+{
+    struct again *again = arg;
+
+    again->chain->order[again->chain->n++] = again->n_left;
+    if (again->n_left-- > 0)
+        post_put(again->chain->post, &again->item);
+    else
+        event_base_loopbreak(again->chain->base);
+}
+
+static void run_chain(struct chain *chain)
+{
+    struct timeval patience = {.tv_sec = 10};
+
+    event_base_loopexit(chain->base, &patience);
+    event_base_dispatch(chain->base);
+}
+
+static void test_post__an_item_of_the_senders_may_be_put_again(void **state)
+{
+    struct chain chain = {.base = event_base_new()};
+    struct again again = {.chain = &chain, .n_left = 2};
+    struct err err;
+
+    (void)state;
+    assert_int_equal(post_create(chain.base, &chain.post, &err), 0);
+    again.item = (struct post_item){.fn = put_again, .arg = &again};
+    post_put(chain.post, &again.item);
+    run_chain(&chain);
+    assert_int_equal(chain.n, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(chain.order[i], 2 - i);
+    post_free(chain.post);
+    event_base_free(chain.base);
+}
+
+static void test_post__what_was_withdrawn_does_not_run(void **state)
+{
+    struct chain chain = {.base = event_base_new()};
+    struct post_item items[3];
+    struct err err;
+
+    (void)state;
+    assert_int_equal(post_create(chain.base, &chain.post, &err), 0);
+    for (int i = 0; i < 3; i++) {
+        items[i] = (struct post_item){.fn = second, .arg = &chain};
+        post_put(chain.post, &items[i]);
+    }
+    post_withdraw(chain.post, &items[1]); /* in the middle, the last, and one that is not there */
+    post_withdraw(chain.post, &items[2]);
+    post_withdraw(chain.post, &items[2]);
+    post_send(chain.post, third, &chain); /* behind what is now the last */
+    run_chain(&chain);
+    assert_int_equal(chain.n, 2);
+    assert_int_equal(chain.order[0], 2);
+    assert_int_equal(chain.order[1], 3);
+    post_put(chain.post, &items[0]);
+    post_withdraw(chain.post, &items[0]); /* the only one */
+    post_put(chain.post, &items[1]);
+    post_send(chain.post, third, &chain);
+    run_chain(&chain);
+    assert_int_equal(chain.n, 4);
+    post_free(chain.post);
+    event_base_free(chain.base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_post__runs_all_in_order_in_the_loops_thread),
         cmocka_unit_test(test_post__functions_may_send),
+        cmocka_unit_test(test_post__an_item_of_the_senders_may_be_put_again),
+        cmocka_unit_test(test_post__what_was_withdrawn_does_not_run),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,14 +23,21 @@ function baseOf(pid, program) {
   return parseInt(line, 16);
 }
 
-/* From the next call of the function on the caller is in it for ever. */
+/* From the next call of the function on the caller is in it for ever: until what is returned is called. */
 function loopForever(pid, program, name) {
-  const { offset } = findFunction(program, name), fd = fs.openSync(`/proc/${pid}/mem`, 'r+');
-  try {
-    fs.writeSync(fd, Buffer.from(JUMP_TO_ITSELF), 0, JUMP_TO_ITSELF.length, baseOf(pid, program) + offset);
-  } finally {
-    fs.closeSync(fd);
-  }
+  const at = baseOf(pid, program) + findFunction(program, name).offset;
+  const jump = Buffer.from(JUMP_TO_ITSELF), before = Buffer.alloc(jump.length);
+  const reach = (what, bytes) => {
+    const fd = fs.openSync(`/proc/${pid}/mem`, 'r+');
+    try {
+      what(fd, bytes, 0, bytes.length, at);
+    } finally {
+      fs.closeSync(fd);
+    }
+  };
+  reach(fs.readSync, before);
+  reach(fs.writeSync, jump);
+  return () => reach(fs.writeSync, before);
 }
 
 /* Where a system forbids it, say so: "" = it may be done to this process. */
