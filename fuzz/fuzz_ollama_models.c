@@ -193,6 +193,26 @@ static void check_begun(const struct http_exchange *x)
     json_decref(body);
 }
 
+/* What these routes know is read, and does what it says. Sentences of the input's own count not. */
+static void check_read(const struct http_exchange *x, unsigned route)
+{
+    static const char *const known[] = {"model", "name", "stream", "insecure", "verbose"};
+    json_t *body = json_loadb(x->body, x->body_bytes, 0, NULL);
+    bool begun = world.n_inspects || world.n_pulls;
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        char text[64];
+
+        if ((route == SHOW && (i == 2 || i == 3)) || (route == PULL && i == 4))
+            continue;
+        snprintf(text, sizeof text, "There is no field named '%s'", known[i]);
+        BUG_ON(!begun && strstr(buf_str(&x->reply), text) && !strstr(x->body, "There is no"));
+    }
+    if (route == PULL && json_is_object(body))
+        BUG_ON(world.stream && json_is_false(json_object_get(body, "stream")));
+    json_decref(body);
+}
+
 static void check_answer(const struct http_exchange *x, unsigned route)
 {
     json_t *reply;
@@ -202,6 +222,7 @@ static void check_answer(const struct http_exchange *x, unsigned route)
         check_begun(x);
     if (world.gone)
         return;
+    check_read(x, route);
     BUG_ON(x->status == 0 || world.armed || x->gone);
     if (world.stream) {
         check_lines(&x->reply);
