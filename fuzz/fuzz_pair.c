@@ -1,9 +1,10 @@
 /*
  * fuzz_pair.c - POST /v1/pair, which anybody may send who reaches the hive: a byte of flags (1: it
  * does not speak https, 2: it asks for no key, 4: its list of keys is full, 8: lines that are none
- * stand in the file of codes), then, a form feed between them, bodies, "~N" for N seconds that
- * pass, and "@X" for another address to ask from. Route, codes, keys, doors and the security log
- * are the hive's, on files of the target's.
+ * stand in the file of codes, 16: there is the older file with a key, 32: one more fills the list),
+ * then, a form feed between them, bodies, "~N" for N seconds that pass, and "@X" for another
+ * address to ask from. Route, codes, keys, doors and the security log are the hive's, on files of
+ * the target's.
  *
  * A code that is open gives one key, which opens the door before the answer is out; any other body
  * gives none, and a sentence that is the same whatever was sent. Who was wrong too often waits,
@@ -20,7 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "exchange.h"
-#include "hive/doors.h"
+#include "hive/doors_internal.h"
 #include "hive/hive.h"
 #include "hive/pairing.h"
 #include "hive/routes.h"
@@ -36,7 +37,14 @@
 #define REFILL_S  (FAILED_KEYS_REFILL_MS / 1000)
 #define KEYS_TOLD 64 /* remembered of a run */
 
-enum { FLAG_PLAIN = 1, FLAG_KEYLESS = 2, FLAG_FULL = 4, FLAG_LITTER = 8 };
+enum {
+    FLAG_PLAIN = 1,
+    FLAG_KEYLESS = 2,
+    FLAG_FULL = 4,
+    FLAG_LITTER = 8,
+    FLAG_OLDER = 16,
+    FLAG_NEARLY = 32
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -60,7 +68,7 @@ static struct {
     int64_t debt_s[N_PEERS];    /* for what was wrong, until when */
     struct access_share *share; /* made once */
     char *keys[KEYS_TOLD];      /* given out in this run; owned */
-    size_t n_keys;
+    size_t n_keys, n_listed;    /* of them; in the file */
 } world;
 
 /* ---- in the place of the clock, the server and what ends requests ---- */
@@ -123,12 +131,19 @@ static void write_codes(bool litter)
     buf_done(&text);
 }
 
-static void write_keys(bool full)
+/* The list, and the key of the older file beside it. */
+static void write_keys(size_t n, bool older)
 {
+    char path[SCRATCH_PATH_MAX];
     struct buf text;
 
+    unlink(scratch_path(path, DOORS_KEY_FILE));
     buf_init(&text, FILE_MAX);
-    for (size_t i = 0; i < (full ? KEYS_MAX : 1); i++)
+    buf_puts(&text, "the-key-of-an-older-file\n");
+    if (older)
+        write_text(DOORS_KEY_FILE, &text);
+    buf_clear(&text);
+    for (size_t i = 0; i < n; i++)
         buf_printf(&text, "%064zx %d key%zu\n", i + 1, START_S, i);
     write_text(KEYS_FILE, &text);
     buf_done(&text);
@@ -142,12 +157,15 @@ static void open_hive(struct hive *h, unsigned flags)
 
     scratch_clear(scratch_path(path, "logs"));
     write_codes(flags & FLAG_LITTER);
-    write_keys(flags & FLAG_FULL);
+    world.n_listed = flags & FLAG_FULL     ? KEYS_LISTED_MAX
+                     : flags & FLAG_NEARLY ? KEYS_LISTED_MAX - 1
+                                           : 1;
+    write_keys(world.n_listed, flags & FLAG_OLDER);
     *h = (struct hive){.home = scratch_dir};
     *d = (struct doors){.home = scratch_dir, .share_fd = -1, .watch_fd = -1};
     d->tls = flags & FLAG_PLAIN ? NULL : (const struct tls *)(const void *)&any;
     d->access.keys = flags & FLAG_KEYLESS ? NULL : &d->keys;
-    BUG_ON(keys_load(h->home, &d->keys, NULL));
+    BUG_ON(doors_read_keys(d, &d->keys, NULL));
     BUG_ON(path_make_dirs(path, 0700, NULL) || security_log_open(path, &d->log, NULL));
     d->failed = failed_keys_create();
     d->share = world.share;
@@ -204,7 +222,7 @@ static int expected_status(const struct hive *h, const json_t *body)
         return 401;
     }
     codes[i].used = true;
-    return h->doors.keys.n == KEYS_MAX ? 500 : 200;
+    return world.n_listed == KEYS_LISTED_MAX ? 500 : 200;
 }
 
 static void check_name(const char *name)
@@ -231,6 +249,7 @@ static void check_key(const struct hive *h, const json_t *reply, size_t n_before
     BUG_ON(!access_share_opens(world.share, key));
     BUG_ON(keys_load(h->home, &file, NULL) || keys_find(&file, key) < 0);
     BUG_ON(world.n_keys == KEYS_TOLD);
+    world.n_listed++;
     world.keys[world.n_keys++] = str_dup(key);
 }
 
