@@ -18,6 +18,8 @@ struct http_exchange {
     size_t body_bytes;
     int status; /* of the reply; 0 = none yet */
     struct buf reply;
+    void (*gone)(struct http_exchange *x, void *arg); /* NULL: the handler waits for nothing */
+    void *gone_arg;
 };
 
 static void exchange_begin(struct http_exchange *x, const char *body, size_t n)
@@ -63,9 +65,8 @@ void http_add_header(struct http_exchange *x, const char *name, const char *valu
 void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x, void *arg),
                   void *arg)
 {
-    (void)x;
-    (void)gone;
-    (void)arg;
+    x->gone = gone;
+    x->gone_arg = arg;
 }
 
 /* Once. */

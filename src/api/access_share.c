@@ -15,7 +15,7 @@
 #include "base/str.h"
 
 #define SHARE_MAGIC   0x6b657973u /* "keys" */
-#define SHARE_VERSION 1
+#define SHARE_VERSION 2
 #define READ_TRIES    1000 /* a change takes a microsecond */
 #define WORDS         (SHA256_BYTES / sizeof(uint64_t))
 

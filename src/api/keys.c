@@ -76,6 +76,13 @@ static bool is_name(const char *name)
     return n > 0 && n < KEYS_NAME_BYTES;
 }
 
+static int too_many(struct err *err)
+{
+    return err_set(err, ERR_LIMIT,
+                   "there are %d keys already, which is the limit: revoke one that is not used",
+                   KEYS_LISTED_MAX);
+}
+
 static int put(struct keys *k, const struct keys_entry *entry, struct err *err)
 {
     char print[KEYS_PRINT_BYTES];
@@ -89,9 +96,7 @@ static int put(struct keys *k, const struct keys_entry *entry, struct err *err)
             return err_set(err, ERR_CONFLICT, "the key %s is there twice",
                            keys_print(entry->hash, print));
     if (k->n == KEYS_MAX)
-        return err_set(err, ERR_LIMIT,
-                       "there are %d keys already, which is the limit: revoke one that is not used",
-                       KEYS_MAX);
+        return too_many(err);
     k->items[k->n++] = *entry;
     return 0;
 }
@@ -147,6 +152,8 @@ int keys_parse(const char *path, const char *text, size_t n, struct keys *out, s
                      ? put(out, &entry, err)
                      : err_set(err, ERR_INVALID, "this is no \"HASH SECONDS NAME\"");
         }
+        if (rc == 0 && out->n > KEYS_LISTED_MAX)
+            rc = too_many(err);
         if (rc) {
             err_prefix(err, "%s, line %u", path, number);
             return rc;
@@ -246,6 +253,8 @@ static int add_made(struct keys *k, void *arg, struct err *err)
 {
     const struct creation *c = arg;
 
+    if (k->n >= KEYS_LISTED_MAX)
+        return too_many(err);
     return keys_add(k, c->key, c->name, clock_unix_ms() / 1000, err);
 }
 

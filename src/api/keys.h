@@ -24,9 +24,10 @@
 #include "base/err.h"
 #include "base/sha256.h"
 
-#define KEYS_MAX         64
-#define KEYS_NAME_BYTES  48 /* letters, digits, '.', '_', '-'; with the NUL */
-#define KEYS_PRINT_BYTES 7  /* a fingerprint and its NUL */
+#define KEYS_LISTED_MAX  64                    /* in the file */
+#define KEYS_MAX         (KEYS_LISTED_MAX + 1) /* of a hive: `api-key` is one more */
+#define KEYS_NAME_BYTES  48                    /* letters, digits, '.', '_', '-'; with the NUL */
+#define KEYS_PRINT_BYTES 7                     /* a fingerprint and its NUL */
 #define KEYS_FILE        "keys"
 
 struct keys_entry {
@@ -62,7 +63,8 @@ int keys_parse(const char *path, const char *text, size_t n, struct keys *out, s
 
 /* A missing one is an empty list. ERR_DENIED when others than the owner may read it. */
 int keys_load(const char *home, struct keys *out, struct err *err);
-/* Makes a key, writes it into the list and hands it over: nobody can ask for it again. */
+/* Makes a key, writes it into the list and hands it over: nobody can ask for it again. ERR_LIMIT
+ * past KEYS_LISTED_MAX. */
 int keys_create(const char *home, const char *name, char key[ACCESS_KEY_MAX + 1], struct err *err);
 /*
  * Takes the key of that fingerprint (6 or more digits of its hash) out. ERR_NOT_FOUND, ERR_CONFLICT

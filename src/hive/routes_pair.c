@@ -34,6 +34,21 @@ static void refuse(struct hive *h, struct http_exchange *x, const struct err *er
                err->text);
 }
 
+/* The code has been used for it. A full list is nobody's fault, and can be helped. */
+static void have_no_key(struct http_exchange *x, const struct err *err)
+{
+    struct api_error e;
+
+    api_error_set(&e, API_INTERNAL, REPLY_SRC, "a key could not be made: %s", err->text);
+    if (err->code == ERR_LIMIT)
+        e.details =
+            json_pack("{s:s}", "hint",
+                      "On the hive's machine: `rbee-keeper keys list` shows the keys, `keys "
+                      "revoke` takes one away; then `rbee-hive pair` prints a new line, for "
+                      "this one is used.");
+    reply_error(x, 0, &e);
+}
+
 static void give_key(struct hive *h, struct http_exchange *x, const char *name)
 {
     char key[ACCESS_KEY_MAX + 1], print[KEYS_PRINT_BYTES];
@@ -41,7 +56,7 @@ static void give_key(struct hive *h, struct http_exchange *x, const char *name)
     struct err err = {0};
 
     if (keys_create(h->home, name, key, &err)) {
-        reply_fail(x, API_INTERNAL, "a key could not be made: %s", err.text);
+        have_no_key(x, &err);
         return;
     }
     sha256_of(key, strlen(key), hash);

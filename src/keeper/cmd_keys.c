@@ -21,9 +21,9 @@
 
 static enum api_code code_of(int rc)
 {
-    return rc == ERR_INVALID || rc == ERR_CONFLICT ? API_INVALID_REQUEST
-           : rc == ERR_NOT_FOUND                   ? API_NOT_FOUND
-                                                   : API_INTERNAL;
+    return rc == ERR_INVALID || rc == ERR_CONFLICT || rc == ERR_LIMIT ? API_INVALID_REQUEST
+           : rc == ERR_NOT_FOUND                                      ? API_NOT_FOUND
+                                                                      : API_INTERNAL;
 }
 
 /* ---- create ---- */

@@ -89,6 +89,17 @@ static enum turn_step take_line(struct turn *t, const char *line, size_t n)
     return take_plain(t, line, n);
 }
 
+/* What was pasted behind the closing quotes belongs to the turn, on a line of its own; also when
+ * between the quotes was nothing, which has been forgotten. */
+static enum turn_step take_rest(struct turn *t, const char *text, size_t n)
+{
+    if (t->text.len && t->text.data[t->text.len - 1] != '\n')
+        buf_putc(&t->text, '\n');
+    buf_put(&t->text, text, n);
+    t->literal = true;
+    return ready(t);
+}
+
 /* A pasted text with quotes around it is read as if it had been typed. */
 static enum turn_step take_lines(struct turn *t, const char *text, size_t n)
 {
@@ -102,9 +113,7 @@ static enum turn_step take_lines(struct turn *t, const char *text, size_t n)
         text += len + (end ? 1 : 0);
         n -= len + (end ? 1 : 0);
     }
-    if (step == TURN_READY && n)
-        buf_put(&t->text, text, n);
-    return step;
+    return n ? take_rest(t, text, n) : step;
 }
 
 static enum turn_step take(struct turn *t, const char *text, size_t n)

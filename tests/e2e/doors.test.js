@@ -231,6 +231,19 @@ describe('two machines', () => {
     await until(() => hosts.b.curl('https://10.77.0.1:8080/v1/workers/list', '-H', `Authorization: Bearer ${key}`).status === 200, 'the new key');
   });
 
+  it('pairing where 64 keys are: told what to do, not that it is a fault of rbee', () => {
+    const { a, b } = hosts, file = path.join(home, 'keys'), kept = fs.readFileSync(file, 'utf8');
+    const more = Array.from({ length: 64 - kept.trim().split('\n').filter((line) => !line.startsWith('#')).length }, (_, i) => `${String(i + 1).padStart(64, '0')} 1800000000 more${i}\n`);
+    const put = (text) => { fs.writeFileSync(`${file}.new`, text, { mode: 0o600 }); fs.renameSync(`${file}.new`, file); };
+    const { link } = newLink(a, home);
+    put(kept + more.join(''));
+    const full = b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link);
+    put(kept);
+    assert.strictEqual(full.status, 1);
+    assert.match(full.stderr, /there are 64 keys already.*\n.*keys revoke.*rbee-hive pair/);
+    assert.doesNotMatch(full.stderr, /rbee's fault/);
+  });
+
   it('wrong keys: 429 with Retry-After for that address, nobody else waits', async () => {
     const { a, b } = hosts;
     const wrong = () => b.curl('https://10.77.0.1:8080/v1/workers/list', '-H', 'Authorization: Bearer wrong-wrong-wrong-wrong');

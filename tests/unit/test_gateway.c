@@ -1,6 +1,6 @@
 /*
  * test_gateway.c - the gateway's parts that need no hive: a worker's events, names that come near,
- * errors in each API's shape, base64.
+ * errors in each API's shape, base64, what Ollama's clients are told.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +15,10 @@
 #include "api/inference.h"
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "hive/gateway/embed_answer.h"
 #include "hive/gateway/event.h"
+#include "hive/gateway/ollama.h"
 #include "hive/near.h"
 #include "hive/gateway/shape.h"
 
@@ -405,6 +407,48 @@ static void test_vectors__are_what_the_worker_says_they_are(void **state)
     }
 }
 
+/* ---- Ollama's words ---- */
+
+/* 59 letters and one that takes two bytes: a cut at 60 goes through it. Such an architecture left
+ * "block_count" and all the others out of /api/show, without a word. */
+static void test_ollama__numbers_stay_with_a_long_architecture(void **state)
+{
+    char arch[62];
+    json_t *said, *info, *value;
+    const char *name;
+
+    (void)state;
+    memset(arch, 'a', 59);
+    memcpy(arch + 59, "\xc3\xa9", 3);
+    said = json_pack("{s:s, s:i, s:f}", "architecture", arch, "n_layers", 4, "rope_freq_base", 1e4);
+    info = ollama_info(said);
+    assert_int_equal(json_object_size(info), 3);
+    assert_string_equal(json_string_value(json_object_get(info, "general.architecture")), arch);
+    json_object_del(info, "general.architecture");
+    json_object_foreach(info, name, value)
+        assert_true(str_ends(name, ".block_count") || str_ends(name, ".rope.freq_base"));
+    json_decref(info);
+    json_decref(said);
+}
+
+/* The same at 100 bytes of a file's name: no line told of that download before its end. */
+static void test_ollama__progress_is_told_of_a_long_name(void **state)
+{
+    char name[128];
+    const struct download_look look = {
+        .file = name, .sha256 = "", .path = "", .bytes_done = 5, .bytes_total = 9};
+    json_t *line;
+
+    (void)state;
+    memset(name, 'a', 99);
+    str_copy(name + 99, sizeof name - 99, "\xc3\xa9.gguf");
+    line = ollama_progress(&look);
+    assert_int_equal(json_integer_value(json_object_get(line, "completed")), 5);
+    assert_int_equal(json_integer_value(json_object_get(line, "total")), 9);
+    assert_int_equal(json_string_length(json_object_get(line, "status")), strlen("pulling ") + 100);
+    json_decref(line);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +468,8 @@ int main(void)
         cmocka_unit_test(test_shape__server_errors_fit_a_small_place),
         cmocka_unit_test(test_base64__vectors_of_the_rfc),
         cmocka_unit_test(test_vectors__are_what_the_worker_says_they_are),
+        cmocka_unit_test(test_ollama__numbers_stay_with_a_long_architecture),
+        cmocka_unit_test(test_ollama__progress_is_told_of_a_long_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,8 +142,24 @@ static void test_turn__that_is_pasted_is_one(void **state)
     assert_int_equal(say(&t, "\"\"\"a\nb"), TURN_MORE);
     assert_int_equal(say(&t, "c\nd\"\"\""), TURN_READY);
     assert_turn(&t, "a\nb\nc\nd", true);
+    turn_done(&t);
+}
+
+/* Lines behind the closing quotes were glued to the last one before them, and were lost without a
+ * word when nothing stood between the quotes. */
+static void test_turn__keeps_what_is_pasted_behind_the_quotes(void **state)
+{
+    struct turn t;
+
+    (void)state;
+    turn_init(&t);
     assert_int_equal(say(&t, "\"\"\"a\"\"\"\nrest"), TURN_READY);
-    assert_turn(&t, "arest", true);
+    assert_turn(&t, "a\nrest", true);
+    assert_int_equal(say(&t, "\"\"\"\na\n\"\"\"\nrest\nmore"), TURN_READY);
+    assert_turn(&t, "a\nrest\nmore", true);
+    assert_int_equal(say(&t, "\"\"\"\n\"\"\"\n/rest"), TURN_READY);
+    assert_turn(&t, "/rest", true);
+    assert_int_equal(say(&t, "\"\"\"\n\"\"\"\n \n"), TURN_BLANK);
     turn_done(&t);
 }
 
@@ -639,6 +655,7 @@ int main(void)
         cmocka_unit_test(test_turn__goes_on_behind_a_backslash),
         cmocka_unit_test(test_turn__is_what_stands_between_quotes),
         cmocka_unit_test(test_turn__that_is_pasted_is_one),
+        cmocka_unit_test(test_turn__keeps_what_is_pasted_behind_the_quotes),
         cmocka_unit_test(test_turn__refuses_what_is_no_text),
         cmocka_unit_test(test_turn__has_a_limit),
         cmocka_unit_test(test_settings__take_what_a_person_types),

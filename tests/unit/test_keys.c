@@ -200,6 +200,29 @@ static void test_keys__there_is_a_limit(void **state)
     assert_int_equal(keys_find(&k, "key number 63"), 63);
 }
 
+/* The 64th key of a hive that has `api-key` too made 65: the hive did not take its list any more,
+ * so the key that a pairing had just given did not open it, and the next start failed. */
+static void test_keys__a_full_file_leaves_room_for_the_older_key(void **state)
+{
+    char home[] = "/tmp/rbee-keys-XXXXXX", key[ACCESS_KEY_MAX + 1], *path;
+    struct err err = {0};
+    struct keys k;
+
+    (void)state;
+    assert_non_null(mkdtemp(home));
+    for (int i = 0; i < 64; i++)
+        assert_int_equal(keys_create(home, "n", key, &err), 0);
+    assert_int_equal(keys_create(home, "n", key, &err), ERR_LIMIT);
+    assert_non_null(strstr(err.text, "64"));
+    assert_int_equal(keys_load(home, &k, &err), 0);
+    assert_int_equal(k.n, 64);
+    assert_int_equal(keys_add(&k, "the key of the older file", "api-key", 0, &err), 0);
+    path = path_join(home, KEYS_FILE);
+    unlink(path);
+    free(path);
+    rmdir(home);
+}
+
 /* ---- what workers see ---- */
 
 static void test_access_share__follows_the_list(void **state)
@@ -277,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_keys__a_file_for_all_eyes_is_refused),
         cmocka_unit_test(test_keys__bad_lines_are_named),
         cmocka_unit_test(test_keys__there_is_a_limit),
+        cmocka_unit_test(test_keys__a_full_file_leaves_room_for_the_older_key),
         cmocka_unit_test(test_access_share__follows_the_list),
         cmocka_unit_test(test_access_share__workers_cannot_write),
     };

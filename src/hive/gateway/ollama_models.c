@@ -21,15 +21,6 @@
 
 /* ---- rows ---- */
 
-static json_t *details_of(const char *family, const char *size, const char *quant)
-{
-    json_t *families = family[0] ? json_pack("[s]", family) : json_array();
-
-    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s}", "parent_model", "", "format", "gguf",
-                     "family", family, "families", families, "parameter_size", size,
-                     "quantization_level", quant);
-}
-
 static json_t *time_json(const char *path)
 {
     char when[CLOCK_ISO_BYTES];
@@ -50,7 +41,7 @@ static json_t *row_of(const json_t *model)
 
     return json_pack("{s:s, s:s, s:o, s:O, s:O, s:o}", "name", ref, "model", ref, "modified_at",
                      time_json(path), "size", json_object_get(model, "size_bytes"), "digest",
-                     json_object_get(model, "sha256"), "details", details_of("", "", quant));
+                     json_object_get(model, "sha256"), "details", ollama_details("", "", quant));
 }
 
 void ollama_tags(struct hive *h, struct http_exchange *x, const char *id)
@@ -144,48 +135,6 @@ static void on_gone(struct http_exchange *x, void *arg)
     showing_free(s);
 }
 
-/* What can be asked of it, as far as its file says. */
-static json_t *capabilities_of(const json_t *said)
-{
-    const char *template = json_text(said, "chat_template");
-    json_t *out = json_array();
-
-    if (strstr(json_text(said, "architecture"), "bert")) {
-        json_array_append_new(out, json_string("embedding"));
-        return out;
-    }
-    json_array_append_new(out, json_string("completion"));
-    if (strstr(template, "tools"))
-        json_array_append_new(out, json_string("tools"));
-    if (strstr(template, "<think>") || strstr(template, "enable_thinking"))
-        json_array_append_new(out, json_string("thinking"));
-    return out;
-}
-
-/* The file's numbers under the names that GGUF has for them. */
-static json_t *info_of(const json_t *said)
-{
-    static const char *const names[][2] = {
-        {"context_length", "context_length"}, {"embedding_length", "n_embd"},
-        {"block_count", "n_layers"},          {"feed_forward_length", "n_ff"},
-        {"attention.head_count", "n_heads"},  {"attention.head_count_kv", "n_kv_heads"},
-        {"rope.freq_base", "rope_freq_base"}, {"vocab_size", "n_vocab"}};
-    const char *arch = json_text(said, "architecture");
-    json_t *out = json_pack("{s:s, s:O*, s:O*}", "general.architecture", arch,
-                            "general.parameter_count", json_object_get(said, "n_params"),
-                            "general.basename", json_object_get(said, "name"));
-    char key[128];
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        json_t *value = json_object_get(said, names[i][1]);
-
-        snprintf(key, sizeof key, "%.60s.%s", arch, names[i][0]);
-        if (value)
-            json_object_set(out, key, value);
-    }
-    return out;
-}
-
 static json_t *shown(const struct showing *s, const json_t *said)
 {
     double params = json_number_value(json_object_get(said, "n_params"));
@@ -195,9 +144,9 @@ static json_t *shown(const struct showing *s, const json_t *said)
              params >= 1e9 ? 'B' : 'M');
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "modelfile", "", "parameters", "",
                      "template", json_text(said, "chat_template"), "details",
-                     details_of(json_text(said, "architecture"), size,
-                                s->quant[0] ? s->quant : json_text(said, "file_type")),
-                     "model_info", info_of(said), "capabilities", capabilities_of(said),
+                     ollama_details(json_text(said, "architecture"), size,
+                                    s->quant[0] ? s->quant : json_text(said, "file_type")),
+                     "model_info", ollama_info(said), "capabilities", ollama_capabilities(said),
                      "modified_at", time_json(s->path));
 }
 

@@ -91,18 +91,6 @@ static void on_gone(struct http_exchange *x, void *arg)
     fail(arg, &e);
 }
 
-static json_t *progress_line(const struct download_look *look)
-{
-    char digest[96], status[128];
-
-    if (!look->file[0])
-        return json_pack("{s:s}", "status", "pulling manifest");
-    snprintf(digest, sizeof digest, "sha256:%.64s", look->sha256);
-    snprintf(status, sizeof status, "pulling %.100s", look->sha256[0] ? look->sha256 : look->file);
-    return json_pack("{s:s, s:s, s:I, s:I}", "status", status, "digest", digest, "total",
-                     (json_int_t)look->bytes_total, "completed", (json_int_t)look->bytes_done);
-}
-
 static void look_on(struct pull *p)
 {
     const struct timeval soon = {.tv_usec = LOOK_MS * 1000};
@@ -123,7 +111,7 @@ static void look_on(struct pull *p)
     } else if (look.complete) {
         succeed(p);
     } else {
-        tell(p, progress_line(&look));
+        tell(p, ollama_progress(&look));
         evtimer_add(p->timer, &soon);
     }
 }
