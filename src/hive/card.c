@@ -514,7 +514,6 @@ void card_remove(const struct card *c)
 
 void card_remove_all(const struct card *c)
 {
-    card_sweep(c);
     for (size_t i = 0; i < c->n_files; i++) {
         char *part = str_printf("%s.part", c->files[i].path);
         char *ledger = part ? ledger_path(part) : NULL;

@@ -71,7 +71,7 @@ int card_check_place(const struct card *c, struct err *err);
 /* Makes the folder and writes the card, if it may lie there. */
 int card_save(const struct card *c, struct err *err);
 /* Removes what a killed hive left in the folder: half-written copies of cards and ledgers, and the
- * ledgers of files that are in their place. */
+ * ledgers of files that are in their place. Not while anything is being written there. */
 void card_sweep(const struct card *c);
 /* Removes the card, and folders that become empty. */
 void card_remove(const struct card *c);
@@ -92,6 +92,9 @@ bool card_is_verified(const struct card *c);
 uint64_t card_total_bytes(const struct card *c);
 /* What the disk holds of them, in finished files and parts. */
 uint64_t card_bytes_on_disk(const struct card *c);
+
+/* When the model came, Unix ms: the card was last written then. Now, if there is none. */
+int64_t card_arrived_ms(const struct card *c);
 
 /* The card that has this reference, or lies at this path (the other NULL), or NULL. Owned. */
 struct card *card_find(const char *models_dir, const char *repo, const char *model_ref,

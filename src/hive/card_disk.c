@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/card.h"
@@ -42,4 +43,15 @@ size_t card_n_there(const struct card *c)
     for (size_t i = 0; i < c->n_files; i++)
         n += lstat(c->files[i].path, &st) == 0;
     return n;
+}
+
+int64_t card_arrived_ms(const struct card *c)
+{
+    int64_t now = clock_unix_ms(), then;
+    struct stat st;
+
+    if (stat(c->path, &st) != 0)
+        return now;
+    then = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+    return then < now ? then : now;
 }

@@ -13,6 +13,23 @@ bool downloads_write_to(const struct downloads *ds, const char *card_path)
     return false;
 }
 
+/* Somebody's fetch is in that folder. */
+static bool is_written_in(const struct downloads *ds, const char *dir)
+{
+    const struct download *d;
+
+    TAILQ_FOREACH(d, &ds->all, link)
+    if (d->n_fetching && str_eq(d->card->dir, dir))
+        return true;
+    return false;
+}
+
+void downloads_sweep(const struct downloads *ds, const struct card *card)
+{
+    if (!is_written_in(ds, card->dir))
+        card_sweep(card);
+}
+
 const char *downloads_under_way(const struct downloads *ds, const char *model_ref,
                                 const char *card_path)
 {

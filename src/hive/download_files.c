@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "hive/download_internal.h"
 #include "hive/hub.h"
+#include "hive/models_internal.h"
 #include "hive/reply.h"
 
 static void begin_parts(struct download *d);
@@ -74,6 +75,7 @@ static void ask_anew(struct download *d)
 {
     log_info("download of %s: commit %s is gone from the hub", d->model_ref, d->card->commit);
     download_stop_parts(d);
+    downloads_sweep(d->owner, d->card);
     card_remove_all(d->card);
     card_free(d->card);
     free(d->parts);
@@ -305,7 +307,7 @@ void download_fetch(struct download *d)
 
     rc = card_save(d->card, &err);
     if (rc == 0)
-        card_sweep(d->card);
+        downloads_sweep(d->owner, d->card);
     d->state = DOWNLOAD_FETCHING;
     if (rc)
         api_error_set(&e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, REPLY_SRC, "%s",

@@ -30,7 +30,7 @@ int models_enter(struct models *m, const char *model_ref, const struct card *car
                               .sha256 = card->files[0].sha256,
                               .size_bytes = card_total_bytes(card),
                               .verified = card_is_verified(card),
-                              .downloaded_ms = clock_unix_ms()};
+                              .downloaded_ms = card_arrived_ms(card)};
     char *ref = str_dup(model_ref);
     int rc;
 

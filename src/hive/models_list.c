@@ -117,6 +117,7 @@ static bool remove_files(struct models *m, const struct model_ref *ref, const ch
         return false;
     if (catalog_count_path(m->catalog, card->files[0].path, &n, NULL) == 0 && n == 0) {
         *freed = freed_by(card);
+        downloads_sweep(m->downloads, card);
         card_remove_all(card);
     } else {
         card_drop_ref(card, canonical);

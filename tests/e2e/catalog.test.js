@@ -177,6 +177,7 @@ describe('the database', () => {
   let expected;
   const start = () => startHive({ home });
   const told = async (hive) => (await kept(hive)).map((m) => [m.model_ref, m.sha256, m.verified]);
+  const came = new Date('2026-01-02T03:04:05.678Z'); // so the cards say
 
   before(async () => {
     const hive = await start();
@@ -184,6 +185,8 @@ describe('the database', () => {
     expected = await told(hive);
     await hive.stop();
     assert.strictEqual(expected.length, 2);
+    const models = path.join(home, 'models');
+    for (const card of fs.readdirSync(models, { recursive: true }).filter((f) => f.endsWith('.json'))) fs.utimesSync(path.join(models, card), came, came);
   });
 
   const damages = {
@@ -202,6 +205,7 @@ describe('the database', () => {
       const hive = await start();
       try {
         assert.deepStrictEqual(await told(hive), expected);
+        for (const m of await kept(hive)) assert.strictEqual(Math.floor(Date.parse(m.downloaded_at) / 1000), Math.floor(came / 1000), JSON.stringify(m));
         assert.match(hive.stderr, /the catalog \S+models\.db was damaged: it is now \S+\.corrupt-\d+/);
         const aside = fs.readdirSync(home).filter((f) => /^models\.db\.corrupt-\d+$/.test(f));
         assert.strictEqual(aside.length, 1);
