@@ -512,19 +512,22 @@ void card_remove(const struct card *c)
     free(dir);
 }
 
+void card_remove_file(const char *path)
+{
+    char *part = str_printf("%s.part", path), *ledger = part ? ledger_path(part) : NULL;
+
+    unlink(path);
+    if (part)
+        unlink(part);
+    if (ledger)
+        unlink(ledger);
+    free(part);
+    free(ledger);
+}
+
 void card_remove_all(const struct card *c)
 {
-    for (size_t i = 0; i < c->n_files; i++) {
-        char *part = str_printf("%s.part", c->files[i].path);
-        char *ledger = part ? ledger_path(part) : NULL;
-
-        unlink(c->files[i].path);
-        if (part)
-            unlink(part);
-        if (ledger)
-            unlink(ledger);
-        free(part);
-        free(ledger);
-    }
+    for (size_t i = 0; i < c->n_files; i++)
+        card_remove_file(c->files[i].path);
     card_remove(c);
 }

@@ -75,6 +75,8 @@ int card_save(const struct card *c, struct err *err);
 void card_sweep(const struct card *c);
 /* Removes the card, and folders that become empty. */
 void card_remove(const struct card *c);
+/* A file of a model, its unfinished part and that one's ledger, whatever there is of them. */
+void card_remove_file(const char *path);
 /* Removes the files, the unfinished parts and their ledgers, the card, and folders that become
  * empty. */
 void card_remove_all(const struct card *c);

@@ -92,7 +92,5 @@ int fetch_start(const struct fetch_params *params, struct fetch **out, struct ap
 void fetch_wake(struct fetch *f);
 /* Ends it; what has arrived stays. No callback comes any more. NULL is fine. */
 void fetch_cancel(struct fetch *f);
-/* The file, its part and its ledger, whatever there is of them. */
-void fetch_remove(const char *path);
 
 #endif

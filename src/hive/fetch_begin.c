@@ -122,16 +122,3 @@ int fetch_start_over(struct fetch *f, struct err *err)
         return err_no_memory(err, 1, "a digest");
     return f->want_known ? fetch_open_pieces(f, err) : 0;
 }
-
-void fetch_remove(const char *path)
-{
-    char *part = str_printf("%s.part", path), *ledger = part ? ledger_path(part) : NULL;
-
-    if (ledger)
-        unlink(ledger);
-    if (part)
-        unlink(part);
-    unlink(path);
-    free(ledger);
-    free(part);
-}

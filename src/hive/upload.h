@@ -61,9 +61,6 @@ int upload_put(const struct models *m, const char *id, const char *file, uint64_
  */
 void upload_commit(struct hive *h, struct http_exchange *x, struct manifest *manifest);
 
-/* Answers with what these functions return; *err has the text. */
-void upload_fail(struct http_exchange *x, int rc, const struct err *err);
-
 /* Forgets what came. ERR_NOT_FOUND, ERR_CONFLICT. */
 int upload_drop(const struct models *m, const char *id, struct err *err);
 

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "base/err.h"
+
 #define UPLOAD_PIECES_MAX 64 /* that wait to be written; who comes behind them is to try again */
 
 struct hive;
@@ -15,5 +17,8 @@ struct http_exchange;
 /* Answers the exchange, whose body it is: 204 once upload_put has it, or why not. */
 void upload_piece(struct hive *h, struct http_exchange *x, const char *id, const char *file,
                   uint64_t from, const char *said);
+
+/* Answers with what a function of upload.h returned; *err has the text. */
+void upload_fail(struct http_exchange *x, int rc, const struct err *err);
 
 #endif
