@@ -40,13 +40,14 @@ const drained = (res) => new Promise((resolve) => {
   res.on('drain', go).on('close', go);
 });
 
-/* How many of a port's connections stand, both sides open; proc(5): state 01, ports in hex. */
+/* How many of a port's connections stand, both sides open; proc(5): state 01, ports in hex. One that has
+ * been handed its next request already counts once. */
 function nStanding(port, remotePorts) {
   const hex = (n) => n.toString(16).toUpperCase().padStart(4, '0');
   const standing = new Set([...fs.readFileSync('/proc/net/tcp', 'utf8')
     .matchAll(/^ *\d+: [0-9A-F]{8}:([0-9A-F]{4}) [0-9A-F]{8}:([0-9A-F]{4}) 01 /gm)]
     .filter(([, local]) => local === hex(port)).map(([, , remote]) => remote));
-  return remotePorts.filter((p) => standing.has(hex(p))).length;
+  return [...new Set(remotePorts)].filter((p) => standing.has(hex(p))).length;
 }
 
 function listen(handler) {
@@ -241,6 +242,7 @@ class Hub {
       n = Math.min(isPaced ? told.pace : 65536, end - at);
       this.#count(key, n);
       const isTaken = res.write(bytes.subarray(at, at + n));
+      if (at + n === bytes.length) break; // the client has it all: the answer is over without a pause
       if (isPaced) await pause(10);
       else if (!isTaken) await drained(res);
     }
