@@ -116,9 +116,11 @@ void verify_run(struct hive *h, struct http_exchange *x, const char *model_ref)
     done(x);
 }
 
-int prune_run(struct models *m, const char *plan, json_t **out, struct api_error *e)
+int prune_run(struct models *m, const char *plan, struct unlinked *u, json_t **out,
+              struct api_error *e)
 {
     (void)m;
+    (void)u;
     (void)e;
     check_text(plan, 64);
     *out = json_object();

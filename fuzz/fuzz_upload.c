@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sha256_hex(hash, said);
     if (str_to_u64(from, &at) == 0)
         put(&m, id, file, at, (const char *)data, size, own ? said : id);
-    BUG_ON(upload_drop(&m, id, NULL) != ERR_NOT_FOUND);
+    BUG_ON(upload_drop(&m, id, NULL, NULL) != ERR_NOT_FOUND);
     free(from);
     free(file);
     free(id);

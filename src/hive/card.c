@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/ledger.h"
+#include "hive/unlinked.h"
 
 #define CARD_VERSION 1
 
@@ -512,22 +513,22 @@ void card_remove(const struct card *c)
     free(dir);
 }
 
-void card_remove_file(const char *path)
+void card_remove_file(const char *path, struct unlinked *u)
 {
     char *part = str_printf("%s.part", path), *ledger = part ? ledger_path(part) : NULL;
 
-    unlink(path);
+    unlinked_add(u, path);
     if (part)
-        unlink(part);
+        unlinked_add(u, part);
     if (ledger)
         unlink(ledger);
     free(part);
     free(ledger);
 }
 
-void card_remove_all(const struct card *c)
+void card_remove_all(const struct card *c, struct unlinked *u)
 {
     for (size_t i = 0; i < c->n_files; i++)
-        card_remove_file(c->files[i].path);
+        card_remove_file(c->files[i].path, u);
     card_remove(c);
 }

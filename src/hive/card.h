@@ -25,6 +25,8 @@
 #define CARD_BYTES_MAX    (1u << 20)
 #define CARD_SHA256_BYTES 65 /* hex digits and the NUL */
 
+struct unlinked;
+
 struct card_file {
     char *name;                     /* in the repository: "q4/x.gguf" */
     char *path;                     /* here, full */
@@ -75,11 +77,12 @@ int card_save(const struct card *c, struct err *err);
 void card_sweep(const struct card *c);
 /* Removes the card, and folders that become empty. */
 void card_remove(const struct card *c);
-/* A file of a model, its unfinished part and that one's ledger, whatever there is of them. */
-void card_remove_file(const char *path);
+/* A file of a model, its unfinished part and that one's ledger, whatever there is of them; what is
+ * large is put to *u, which may be NULL (unlinked.h). */
+void card_remove_file(const char *path, struct unlinked *u);
 /* Removes the files, the unfinished parts and their ledgers, the card, and folders that become
  * empty. */
-void card_remove_all(const struct card *c);
+void card_remove_all(const struct card *c, struct unlinked *u);
 
 bool card_has_ref(const struct card *c, const char *model_ref);
 bool card_is_local(const struct card *c); /* it was imported under a name of this machine */

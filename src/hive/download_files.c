@@ -76,7 +76,7 @@ static void ask_anew(struct download *d)
     log_info("download of %s: commit %s is gone from the hub", d->model_ref, d->card->commit);
     download_stop_parts(d);
     downloads_sweep(d->owner, d->card);
-    card_remove_all(d->card);
+    card_remove_all(d->card, NULL);
     card_free(d->card);
     free(d->parts);
     d->card = NULL;

@@ -20,6 +20,7 @@
 #include "hive/import_internal.h"
 #include "hive/models_internal.h"
 #include "hive/rehash.h"
+#include "hive/unlinked_reply.h"
 #include "hive/upload.h"
 
 /* Two names of one file. */
@@ -131,26 +132,28 @@ int import_place(void *arg, struct chore *c, struct err *err)
 }
 
 /* An upload's part: its ledger goes too, and an empty folder. */
-static void leave_part(const struct import *im, size_t i, const char *part)
+static void leave_part(const struct import *im, size_t i, const char *part, struct unlinked *u)
 {
     if (im->was_here || is_same_file(part, im->card->files[i].path))
-        unlink(part);
+        unlinked_add(u, part);
     upload_moved(part);
 }
 
 void import_leave_sources(struct import *im)
 {
     const struct import_item *item = import_item_of(im);
+    struct unlinked u = {0};
 
     for (size_t i = 0; i < item->m.n_files; i++) {
         const char *path = item->m.files[i].path;
         char *real = NULL;
 
         if (upload_is_part(im->h->models, path))
-            leave_part(im, i, path);
+            leave_part(im, i, path, &u);
         else if (item->wish == PLACE_MOVE && !im->was_here &&
                  is_same_file(path, im->card->files[i].path) && path_real(path, &real, NULL) == 0)
             unlink(real);
         free(real);
     }
+    unlinked_reply(&u, im->h->tasks, NULL, 0, NULL);
 }

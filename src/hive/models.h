@@ -19,6 +19,7 @@ struct event_base;
 struct http_client;
 struct models;
 struct post;
+struct unlinked;
 
 struct models_params {
     struct event_base *base;
@@ -72,8 +73,9 @@ json_t *models_json(struct models *m, const char *canonical, const char *path);
 /*
  * Forgets a downloaded model and deletes its files, unless another reference names them; ends its
  * download and deletes what has arrived. The bundled model and files of one's own are refused.
- * *freed: bytes that the disk got back; none for what was only linked.
+ * *freed: bytes that the disk gets back once *u is closed; none for what was only linked.
  */
-int models_remove(struct models *m, const char *text, uint64_t *freed, struct api_error *e);
+int models_remove(struct models *m, const char *text, struct unlinked *u, uint64_t *freed,
+                  struct api_error *e);
 
 #endif

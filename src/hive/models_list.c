@@ -107,7 +107,7 @@ static uint64_t freed_by(const struct card *c)
 /* Deletes the files, or only forgets this reference when others mean them too. False when there is
  * nothing of it on disk, finished or not. */
 static bool remove_files(struct models *m, const struct model_ref *ref, const char *canonical,
-                         uint64_t *freed)
+                         struct unlinked *u, uint64_t *freed)
 {
     struct card *card = card_find(m->dir, ref->repo, canonical, NULL);
     struct err err;
@@ -118,7 +118,7 @@ static bool remove_files(struct models *m, const struct model_ref *ref, const ch
     if (catalog_count_path(m->catalog, card->files[0].path, &n, NULL) == 0 && n == 0) {
         *freed = freed_by(card);
         downloads_sweep(m->downloads, card);
-        card_remove_all(card);
+        card_remove_all(card, u);
     } else {
         card_drop_ref(card, canonical);
         if (card_save(card, &err))
@@ -129,7 +129,7 @@ static bool remove_files(struct models *m, const struct model_ref *ref, const ch
 }
 
 static int remove_downloaded(struct models *m, const struct model_ref *ref, const char *canonical,
-                             uint64_t *freed, struct api_error *e)
+                             struct unlinked *u, uint64_t *freed, struct api_error *e)
 {
     struct catalog_row row = {0};
     struct err err = {0};
@@ -143,13 +143,14 @@ static int remove_downloaded(struct models *m, const struct model_ref *ref, cons
         return -1;
     }
     downloads_cancel(m->downloads, canonical);
-    if (remove_files(m, ref, canonical, freed) || rc == 0)
+    if (remove_files(m, ref, canonical, u, freed) || rc == 0)
         return 0;
     models_say_missing(m, canonical, e);
     return -1;
 }
 
-int models_remove(struct models *m, const char *text, uint64_t *freed, struct api_error *e)
+int models_remove(struct models *m, const char *text, struct unlinked *u, uint64_t *freed,
+                  struct api_error *e)
 {
     struct model_ref ref;
     char *canonical;
@@ -159,7 +160,7 @@ int models_remove(struct models *m, const char *text, uint64_t *freed, struct ap
     if (models_parse(text, &ref, &canonical, e))
         return -1;
     if (models_is_kept(canonical))
-        rc = remove_downloaded(m, &ref, canonical, freed, e);
+        rc = remove_downloaded(m, &ref, canonical, u, freed, e);
     else
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
                       ref.kind == MODEL_REF_TINY

@@ -14,6 +14,7 @@
 #include "hive/models_internal.h"
 #include "hive/place.h"
 #include "hive/reply.h"
+#include "hive/unlinked.h"
 #include "hive/upload.h"
 #include "hive/verify.h"
 
@@ -193,18 +194,19 @@ static void remove_empty(const char *models_dir, const char *path)
     free(dir);
 }
 
-static void remove_item(struct models *m, const json_t *item)
+static void remove_item(struct models *m, const json_t *item, struct unlinked *u)
 {
     const char *path = json_string_value(json_object_get(item, "path"));
     const char *ref = json_string_value(json_object_get(item, "model_ref"));
 
-    if (path && unlink(path) == 0)
+    if (path && unlinked_add(u, path) == 0)
         remove_empty(m->dir, path);
     if (ref)
         catalog_remove(m->catalog, ref, NULL);
 }
 
-int prune_run(struct models *m, const char *plan, json_t **done, struct api_error *e)
+int prune_run(struct models *m, const char *plan, struct unlinked *u, json_t **done,
+              struct api_error *e)
 {
     json_t *now = prune_plan(m), *item;
     size_t i;
@@ -215,7 +217,7 @@ int prune_run(struct models *m, const char *plan, json_t **done, struct api_erro
         json_decref(now);
         return -1;
     }
-    json_array_foreach(json_object_get(now, "items"), i, item) remove_item(m, item);
+    json_array_foreach(json_object_get(now, "items"), i, item) remove_item(m, item, u);
     *done = now;
     return 0;
 }

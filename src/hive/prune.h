@@ -14,14 +14,16 @@
 #define PRUNE_ITEMS_MAX 10000
 
 struct models;
+struct unlinked;
 
 /* {"plan","freed_bytes","items":[{"path"|"model_ref","why","size_bytes"}]}; NULL: no memory. */
 json_t *prune_plan(struct models *m);
 
 /*
  * Does what the plan of that name said; -1 with *e (INVALID_REQUEST) when the folder has changed
- * since, so that nothing is deleted that was not shown. *done is the plan.
+ * since, so that nothing is deleted that was not shown. *done is the plan, true once *u is closed.
  */
-int prune_run(struct models *m, const char *plan, json_t **done, struct api_error *e);
+int prune_run(struct models *m, const char *plan, struct unlinked *u, json_t **done,
+              struct api_error *e);
 
 #endif

@@ -11,6 +11,7 @@
 #include "hive/prune.h"
 #include "hive/reply.h"
 #include "hive/routes.h"
+#include "hive/unlinked_reply.h"
 #include "hive/verify.h"
 
 #define PATH_TEXT_MAX 4096
@@ -42,6 +43,7 @@ static void get_prune(struct hive *h, struct http_exchange *x, const char *id)
 static void post_prune(struct hive *h, struct http_exchange *x, const char *id)
 {
     const char *plan = NULL, *body;
+    struct unlinked u = {0};
     struct api_error e = {0};
     json_t *done = NULL;
     struct fields f;
@@ -55,10 +57,10 @@ static void post_prune(struct hive *h, struct http_exchange *x, const char *id)
     rc = fields_end(&f, &e, REPLY_SRC);
     if (rc)
         reply_error(x, 0, &e);
-    else if (prune_run(h->models, plan, &done, &e))
+    else if (prune_run(h->models, plan, &u, &done, &e))
         reply_error(x, 409, &e);
     else
-        reply_json(x, 200, done);
+        unlinked_reply(&u, h->tasks, x, 200, done);
     fields_done(&f);
 }
 

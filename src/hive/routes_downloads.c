@@ -7,6 +7,7 @@
 #include "hive/models.h"
 #include "hive/reply.h"
 #include "hive/routes.h"
+#include "hive/unlinked_reply.h"
 
 #define LIMIT_MAX 1000000000000000 /* bytes a second */
 
@@ -70,6 +71,7 @@ static void delete_download(struct hive *h, struct http_exchange *x, const char 
     const char *text = http_query(x, "discard");
     struct download *d = models_find_download(h->models, id);
     struct api_error e = {0};
+    struct unlinked u = {0};
     bool discard = false;
     uint64_t freed;
 
@@ -81,13 +83,13 @@ static void delete_download(struct hive *h, struct http_exchange *x, const char 
         reply_fail(x, API_INVALID_REQUEST,
                    "the download of %.200s is complete; DELETE /v1/models removes the model",
                    download_ref(d));
-    else if (discard && models_remove(h->models, download_ref(d), &freed, &e))
+    else if (discard && models_remove(h->models, download_ref(d), &u, &freed, &e))
         reply_error(x, 0, &e);
     else if (!discard && !downloads_stop(d))
         reply_fail(x, API_INVALID_REQUEST, "the download of %.200s has ended already",
                    download_ref(d));
     else
-        http_reply(x, 204, NULL, NULL, 0);
+        unlinked_reply(&u, h->tasks, x, 204, NULL);
 }
 
 const struct route routes_downloads[] = {

@@ -11,6 +11,7 @@
 #include "hive/programs.h"
 #include "hive/reply.h"
 #include "hive/routes.h"
+#include "hive/unlinked_reply.h"
 #include "hive/workers.h"
 
 #define SHOW_NUMBER_MAX 16777216 /* slots or positions */
@@ -172,6 +173,7 @@ static bool may_remove(struct hive *h, struct http_exchange *x, const char *aske
 static void delete_model(struct hive *h, struct http_exchange *x, const char *id)
 {
     const char *asked = http_query(x, "model_ref");
+    struct unlinked u = {0};
     struct api_error e = {0};
     uint64_t freed;
 
@@ -182,11 +184,11 @@ static void delete_model(struct hive *h, struct http_exchange *x, const char *id
     }
     if (!may_remove(h, x, asked))
         return;
-    if (models_remove(h->models, asked, &freed, &e))
+    if (models_remove(h->models, asked, &u, &freed, &e))
         reply_error(x, 0, &e);
     else
-        reply_json(x, 200,
-                   json_pack("{s:s, s:I}", "removed", asked, "freed_bytes", (json_int_t)freed));
+        unlinked_reply(&u, h->tasks, x, 200,
+                       json_pack("{s:s, s:I}", "removed", asked, "freed_bytes", (json_int_t)freed));
 }
 
 const struct route routes_models[] = {

@@ -6,6 +6,7 @@
 #include "hive/models_internal.h"
 #include "hive/reply.h"
 #include "hive/routes.h"
+#include "hive/unlinked_reply.h"
 #include "hive/upload.h"
 #include "hive/upload_piece.h"
 
@@ -100,13 +101,14 @@ static void put_piece(struct hive *h, struct http_exchange *x, const char *id)
 
 static void delete_upload(struct hive *h, struct http_exchange *x, const char *id)
 {
+    struct unlinked u = {0};
     struct err err = {0};
-    int rc = upload_drop(h->models, id, &err);
+    int rc = upload_drop(h->models, id, &u, &err);
 
     if (rc)
         upload_fail(x, rc, &err);
     else
-        http_reply(x, 204, NULL, NULL, 0);
+        unlinked_reply(&u, h->tasks, x, 204, NULL);
 }
 
 const struct route routes_upload[] = {

@@ -17,6 +17,7 @@
 #include "hive/ledger.h"
 #include "hive/models_internal.h"
 #include "hive/stores_internal.h"
+#include "hive/unlinked.h"
 #include "hive/upload_internal.h"
 
 #define BEING_TAKEN "it is being taken in"
@@ -95,7 +96,17 @@ static bool is_being_taken(const struct models *m, const char *id)
     return taken;
 }
 
-int upload_drop(const struct models *m, const char *id, struct err *err)
+/* One entry of an upload's folder. */
+static void drop_entry(const char *dir, const char *name, struct unlinked *u)
+{
+    char *path = path_join(dir, name);
+
+    if (path)
+        unlinked_add(u, path);
+    free(path);
+}
+
+int upload_drop(const struct models *m, const char *id, struct unlinked *u, struct err *err)
 {
     char *dir = upload_folder(m, id);
     DIR *d = dir ? opendir(dir) : NULL;
@@ -107,7 +118,7 @@ int upload_drop(const struct models *m, const char *id, struct err *err)
     else if (is_being_taken(m, id))
         rc = err_set(err, ERR_CONFLICT, BEING_TAKEN ": nothing can be dropped now");
     while (rc == 0 && (entry = readdir(d)))
-        unlinkat(dirfd(d), entry->d_name, 0);
+        drop_entry(dir, entry->d_name, u);
     if (d)
         closedir(d);
     if (rc == 0)

@@ -33,6 +33,7 @@ struct card;
 struct hive;
 struct http_exchange;
 struct models;
+struct unlinked;
 
 /*
  * `manifest` (taken over) holds one model. Answers the exchange: an error (409 while it is being
@@ -61,8 +62,8 @@ int upload_put(const struct models *m, const char *id, const char *file, uint64_
  */
 void upload_commit(struct hive *h, struct http_exchange *x, struct manifest *manifest);
 
-/* Forgets what came. ERR_NOT_FOUND, ERR_CONFLICT. */
-int upload_drop(const struct models *m, const char *id, struct err *err);
+/* Forgets what came; what is large is put to *u, which may be NULL. ERR_NOT_FOUND, ERR_CONFLICT. */
+int upload_drop(const struct models *m, const char *id, struct unlinked *u, struct err *err);
 
 /* The folder of each upload to which something came within UPLOAD_ACTIVE_S. */
 void upload_each_active(const struct models *m, void (*each)(void *arg, const char *dir),

@@ -119,7 +119,7 @@ static void on_checked(void *arg, struct chore *c, int rc, const struct err *err
     else if (!rc && has_room(u, c))
         say_missing(u, c);
     else if (!rc && missing_of(u) == total_of(model_of(u))) /* nothing has come: nothing is left */
-        upload_drop(u->h->models, model_of(u)->files[0].sha256, NULL);
+        upload_drop(u->h->models, model_of(u)->files[0].sha256, NULL, NULL);
     chore_end(c);
     upload_free(u);
 }

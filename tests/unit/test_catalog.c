@@ -353,7 +353,7 @@ static void test_card__is_found_again_as_it_was(void **state)
     assert_int_equal(path_write_file(got->files[0].path, "12345", 5, 0600, NULL), 0);
     assert_int_equal(path_write_file(got->files[1].path, "123456", 6, 0600, NULL), 0);
     assert_true(card_is_complete(got));
-    card_remove_all(got);
+    card_remove_all(got, NULL);
     assert_false(path_is_dir(c->dir));
     assert_true(path_is_dir(dir));
     card_free(got);
@@ -415,7 +415,7 @@ static void test_card__local_ones_lie_apart(void **state)
     card_free(got);
     got = card_find(dir, "local:ann/x:8b", NULL, c->path);
     assert_non_null(got);
-    card_remove_all(got);
+    card_remove_all(got, NULL);
     assert_false(path_is_dir(c->dir));
     card_free(got);
     card_free(c);

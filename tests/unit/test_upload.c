@@ -50,7 +50,7 @@ static void rig_done(struct rig *r)
 {
     char *push = path_join(r->dir, UPLOAD_FOLDER);
 
-    assert_int_equal(upload_drop(&r->m, ID, NULL), 0);
+    assert_int_equal(upload_drop(&r->m, ID, NULL, NULL), 0);
     rmdir(push);
     rmdir(r->dir);
     free(push);
