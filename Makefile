@@ -4,7 +4,7 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 NINJA  := ninja
 
-.PHONY: all test unit check format lint layers asan ubsan tsan fuzz bench bench-kern install clean help
+.PHONY: all test unit check format lint layers asan ubsan tsan fuzz fuzz-hours bench bench-kern install clean help
 
 all: $(BUILD)/build.ninja
 	@$(NINJA) -C $(BUILD)
@@ -42,6 +42,12 @@ tsan: ## the same under the thread sanitizer
 
 fuzz: ## every fuzz target, for FUZZ_SECONDS each or FUZZ_TOTAL_SECONDS (80) in all
 	@tests/run.sh fuzz
+
+fuzz-hours: ## each target until it has had an hour of CPU; fuzz/hours.txt keeps count
+	@[ -f build-fuzz/build.ninja ] || CC=clang-14 meson setup build-fuzz -Dfuzzers=true \
+	  -Db_sanitize=address,undefined -Db_lundef=false -Dtests=false >/dev/null
+	@$(NINJA) -C build-fuzz fuzzers
+	@fuzz/hours.py build-fuzz build-fuzz/found
 
 # Rows and pairs: make bench ROWS=prefill,decode-tl-Q4_0 PAIRS=5
 bench: all ## models and programs beside their peers; see docs/performance.md
