@@ -70,10 +70,10 @@ class Turn:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self):
-        """SIGINT has it end well; one that does not hear that is killed."""
+        """SIGUSR1 has it end well, and is no Ctrl+C to what is tried; one that does not hear it is killed."""
         if self.stopped_at is None:
             self.stopped_at = time.monotonic()
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGUSR1)
         elif time.monotonic() - self.stopped_at > 10:
             self.process.kill()
 

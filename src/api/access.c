@@ -116,9 +116,10 @@ static bool same_key(const char *key, const char *sent)
     return difference == 0;
 }
 
-static bool is_open_route(const char *path)
+bool access_is_open(const struct access *a, const char *path)
 {
-    return str_eq(path, "/v1/health") || str_eq(path, "/health");
+    return str_eq(path, "/v1/health") || str_eq(path, "/health") ||
+           (a->open_path && str_eq(a->open_path, path));
 }
 
 /* Is `origin` a word of the list? An origin has no blanks. */
@@ -185,7 +186,7 @@ int access_check(const struct access *a, const struct access_ask *ask, const cha
         return -1;
     if (!a->key[0] && !a->keys && !a->share)
         return 0;
-    if (is_open_route(ask->path) || (a->open_path && str_eq(a->open_path, ask->path)))
+    if (access_is_open(a, ask->path))
         return 0;
     if (!ask->authorization || !str_starts_nocase(ask->authorization, ACCESS_BEARER)) {
         api_error_set(e, API_MISSING_API_KEY, src, "This server asks for a key and none was sent.");

@@ -25,6 +25,9 @@
 #define ACCESS_KEY_MIN   16 /* shortest key accepted from a file */
 #define ACCESS_KEY_MAX   256
 
+/* A body may have so many bytes where nobody has shown a key yet. */
+#define ACCESS_OPEN_BODY_MAX 4096
+
 #define ACCESS_BY_LINK  (-2) /* for access_check's *entry */
 #define ACCESS_BY_SHARE (-3)
 #define ACCESS_BEARER   "Bearer " /* before the key, in any case */
@@ -72,6 +75,9 @@ bool access_origin_allowed(const struct access *a, const char *origin);
  */
 int access_check(const struct access *a, const struct access_ask *ask, const char *src, int *entry,
                  struct api_error *e);
+
+/* Does a path need no key, whatever there are? */
+bool access_is_open(const struct access *a, const char *path);
 
 /* The part of it that looks at Host and Origin. 0, or -1 with *e as FORBIDDEN_HOST. */
 int access_check_place(const struct access *a, const struct access_ask *ask, const char *src,

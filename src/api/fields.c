@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/json_load.h"
 #include "base/str.h"
 #include "base/utf8.h"
 
@@ -19,8 +20,10 @@ void fields_begin(struct fields *f, const char *body, size_t n)
         f->root = json_object();
         return;
     }
-    f->root = json_loadb(body, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-    if (!f->root) {
+    f->root = json_load_bounded(body, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    if (!f->root && json_is_too_many(&why)) {
+        snprintf(f->not_json, sizeof f->not_json, "the body cannot be taken: %s", why.text);
+    } else if (!f->root) {
         snprintf(f->not_json, sizeof f->not_json,
                  "the body is not valid JSON: line %d, column %d (byte %d)", why.line, why.column,
                  why.position);

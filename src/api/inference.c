@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "api/inference_checks.h"
+#include "api/json_load.h"
 #include "api/json_whole.h"
 #include "base/str.h"
 #include "base/uuid.h"
@@ -389,7 +390,7 @@ static const char *json_fault(const json_error_t *at)
 static json_t *load_body(const char *body, size_t n, json_error_t *at)
 {
     const size_t flags = JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES;
-    json_t *root = json_loadb(body, n, flags, at);
+    json_t *root = json_load_bounded(body, n, flags, at);
 
     /* An integer beyond 64 bits is a failing field, not a failing body. */
     if (!root && json_error_code(at) == json_error_numeric_overflow)
@@ -423,7 +424,9 @@ int inference_request_parse(const char *body, size_t n, struct inference_request
     json_error_t at = {.line = 0};
     json_t *root = load_body(body, n, &at);
 
-    if (!root)
+    if (!root && json_is_too_many(&at))
+        checks_fail(&c, "body", "JSON object", "The body cannot be taken: %s.", at.text);
+    else if (!root)
         checks_fail(&c, "body", "JSON object", "The body is not JSON: %s (line %d, column %d).",
                     json_fault(&at), at.line, at.column);
     else if (!json_is_object(root))

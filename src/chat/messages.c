@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_load.h"
 #include "api/json_text.h"
 #include "api/json_whole.h"
 #include "base/buf.h"
@@ -88,7 +89,8 @@ static json_t *text_of_json(const json_t *value)
     return take_text(&text);
 }
 
-/* Arguments as the template wants them; a text that holds no object stays one. NULL: no memory. */
+/* Arguments as the template wants them; a text that holds no object, or too large a one, stays one.
+ * NULL: no memory. */
 static json_t *arguments_of(const json_t *function, const struct chat_abilities *a)
 {
     json_t *args = json_object_get(function, "arguments"), *made = NULL;
@@ -99,10 +101,10 @@ static json_t *arguments_of(const json_t *function, const struct chat_abilities 
     if (json_is_object(args) && a->arguments_as_text)
         return text_of_json(args);
     if (json_is_string(args) && !a->arguments_as_text)
-        made = json_loadb(json_string_value(args), json_string_length(args), 0, &why);
+        made = json_load_bounded(json_string_value(args), json_string_length(args), 0, &why);
     if (!args)
         return a->arguments_as_text ? json_string("{}") : json_object();
-    if (!made && json_error_code(&why) == json_error_out_of_memory)
+    if (!made && json_error_code(&why) == json_error_out_of_memory && !json_is_too_many(&why))
         return NULL;
     return made ? made : json_incref(args);
 }

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "api/json_load.h"
 #include "base/buf.h"
 #include "base/str.h"
 
@@ -159,10 +160,12 @@ int hub_parse(const char *body, size_t n, struct hub_repo *out, struct err *err)
 {
     json_error_t why;
     /* The hub's answers hold numbers past 64 bits; as reals they are no trouble. */
-    json_t *root = json_loadb(body, n, JSON_DECODE_INT_AS_REAL, &why);
+    json_t *root = json_load_bounded(body, n, JSON_DECODE_INT_AS_REAL, &why);
     int rc;
 
     *out = (struct hub_repo){0};
+    if (!root && json_is_too_many(&why))
+        return err_set(err, ERR_INVALID, "the hub's answer cannot be taken: %s", why.text);
     if (!root)
         return err_set(err, ERR_INVALID, "the hub's answer is no JSON (byte %d)", why.position);
     rc = take_all(out, root, err);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/json_load.h"
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -184,10 +185,12 @@ static int take_all(json_t *root, struct manifest *out, struct err *err)
 int manifest_parse(const char *text, size_t n, struct manifest *out, struct err *err)
 {
     json_error_t why;
-    json_t *root = json_loadb(text, n, 0, &why);
+    json_t *root = json_load_bounded(text, n, 0, &why);
     int rc;
 
     *out = (struct manifest){0};
+    if (!root && json_is_too_many(&why))
+        return err_set(err, ERR_INVALID, "the manifest cannot be taken: %s", why.text);
     if (!root)
         return err_set(err, ERR_INVALID, "the manifest is no JSON (line %d)", why.line);
     rc = take_all(root, out, err);

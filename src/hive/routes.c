@@ -97,10 +97,12 @@ static const char *authorization_of(const struct http_exchange *x, char dst[AUTH
     return dst;
 }
 
-/* Conversations are large; nothing else is. */
-static bool is_too_large(struct http_exchange *x)
+/* Conversations are large; nothing else is, and least what everybody may send. */
+static size_t body_limit(const struct hive *h, const char *path)
 {
-    return !shape_is_large(http_path(x)) && http_limit_body(x, HIVE_BODY_MAX) != 0;
+    if (access_is_open(&h->doors.access, path))
+        return ACCESS_OPEN_BODY_MAX;
+    return shape_is_large(path) ? HIVE_CHAT_MAX : HIVE_BODY_MAX;
 }
 
 bool routes_filter(struct http_exchange *x, void *arg)
@@ -108,6 +110,7 @@ bool routes_filter(struct http_exchange *x, void *arg)
     struct hive *h = arg;
     char bearer[AUTHORIZATION_MAX], seconds[16];
     enum shape shape = shape_of_path(http_path(x));
+    size_t most = body_limit(h, http_path(x));
     const struct access_ask ask = {http_path(x), http_header(x, "host"), http_header(x, "origin"),
                                    authorization_of(x, bearer)};
     struct api_error e;
@@ -121,9 +124,9 @@ bool routes_filter(struct http_exchange *x, void *arg)
             cors_answer(&h->doors.access, x);
             return false;
         }
-    } else if (is_too_large(x)) {
+    } else if (http_limit_body(x, most)) {
         api_error_set(&e, API_BODY_TOO_LARGE, REPLY_SRC,
-                      "the request's body is over the %u bytes allowed at %.200s", HIVE_BODY_MAX,
+                      "the request's body is over the %zu bytes allowed at %.200s", most,
                       http_path(x));
     } else if (doors_check(&h->doors, &ask, http_peer(x), &pass, &e, &retry_after_s) == 0) {
         http_set_pass(x, pass);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_load.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -89,7 +90,7 @@ static void pair(struct hive *h, struct http_exchange *x, const char *id)
 {
     size_t n;
     const char *bytes = http_body(x, &n);
-    json_t *body = json_loadb(bytes, n, 0, NULL);
+    json_t *body = json_load_bounded(bytes, n, 0, NULL);
     const char *code = json_string_value(json_object_get(body, "code"));
     char name[KEYS_NAME_BYTES];
     struct err err = {0};

@@ -10,6 +10,7 @@
 
 #include <event2/event.h>
 
+#include "api/json_load.h"
 #include "base/cli.h"
 #include "base/str.h"
 #include "keeper/client_internal.h"
@@ -217,6 +218,7 @@ int client_text(struct client *c, const struct client_ask *ask, struct buf *body
 int client_json(struct client *c, const struct client_ask *ask, json_t **out, struct api_error *e)
 {
     char place[512];
+    json_error_t why = {0};
     struct buf body;
     json_t *root;
     int rc = -1;
@@ -224,7 +226,12 @@ int client_json(struct client *c, const struct client_ask *ask, json_t **out, st
     buf_init(&body, CLIENT_BODY_MAX);
     if (client_text(c, ask, &body, e))
         goto out;
-    root = body.len ? json_loadb(body.data, body.len, 0, NULL) : json_object();
+    root = body.len ? json_load_bounded(body.data, body.len, 0, &why) : json_object();
+    if (!root && json_is_too_many(&why)) {
+        api_error_set(e, API_INTERNAL, "keeper", "the answer of %s cannot be taken: %s",
+                      client_url_host(ask->url, place, sizeof place), why.text);
+        goto out;
+    }
     if (!json_is_object(root)) {
         api_error_set(e, API_INTERNAL, "keeper",
                       "the answer of %s (%zu bytes) is not a JSON object",

@@ -241,8 +241,17 @@ int entrance_check(struct entrance *e, const struct access *a, struct http_excha
 {
     const struct access_ask ask = {http_path(x), http_header(x, "host"), http_header(x, "origin"),
                                    http_header(x, "authorization")};
-    int entry, rc = failed_keys_check(e->failed, a, &ask, http_peer(x), ANSWER_SRC, clock_ms(),
-                                      &entry, error, wait_s);
+    int entry, rc;
+
+    if (access_is_open(a, ask.path) && http_limit_body(x, ACCESS_OPEN_BODY_MAX)) {
+        *wait_s = 0;
+        api_error_set(error, API_BODY_TOO_LARGE, ANSWER_SRC,
+                      "the request's body is over the %d bytes allowed at %s", ACCESS_OPEN_BODY_MAX,
+                      ask.path);
+        return -1;
+    }
+    rc = failed_keys_check(e->failed, a, &ask, http_peer(x), ANSWER_SRC, clock_ms(), &entry, error,
+                           wait_s);
 
     if (rc && error->code == API_INVALID_API_KEY)
         note_failure(e, http_peer(x));

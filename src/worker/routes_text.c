@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/fields.h"
+#include "api/json_load.h"
 #include "base/str.h"
 #include "base/uuid.h"
 #include "net/http_server.h"
@@ -102,7 +103,7 @@ void route_tokenize(struct server *s, struct http_exchange *x, const char *rest)
 /* {"tokens": [...]} is what an inference's prompt_tokens are, but may be empty. */
 static int take_tokens(const char *body, size_t n, struct inference_request *r)
 {
-    json_t *root = json_loadb(body, n, JSON_REJECT_DUPLICATES, NULL), *id;
+    json_t *root = json_load_bounded(body, n, JSON_REJECT_DUPLICATES, NULL), *id;
     json_t *tokens = json_object_get(root, "tokens");
     bool good = json_is_array(tokens) && json_object_size(root) == 1;
     size_t i;

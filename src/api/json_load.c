@@ -1,0 +1,80 @@
+/* json_load.c - see json_load.h. No state. */
+#include "api/json_load.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define TOO_MANY "<too many values>" /* in the place of jansson's "<buffer>" */
+
+/* Bytes by jansson 2.14 and the allocator: what each mark makes or announces. */
+enum {
+    OBJECT_BYTES = 224, /* with the table of its keys */
+    ARRAY_BYTES = 128,  /* with its first places */
+    TEXT_BYTES = 48,
+    KEY_BYTES = 32,  /* beside its text */
+    NEXT_BYTES = 48, /* a number or a text's value, and its place */
+};
+
+/* Where the text that begins behind a quote ends: at its closing quote, or `end`. */
+static const char *end_of_text(const char *p, const char *end)
+{
+    const char *quote = p;
+
+    while ((quote = memchr(quote, '"', (size_t)(end - quote)))) {
+        const char *back = quote;
+
+        while (back > p && back[-1] == '\\')
+            back--;
+        if ((quote - back) % 2 == 0)
+            return quote;
+        quote++;
+    }
+    return end;
+}
+
+uint64_t json_tree_bytes(const char *text, size_t n)
+{
+    static const unsigned char takes[256] = {['{'] = OBJECT_BYTES,
+                                             ['['] = ARRAY_BYTES,
+                                             [':'] = KEY_BYTES,
+                                             [','] = NEXT_BYTES,
+                                             ['"'] = TEXT_BYTES};
+    uint64_t sum = 0;
+
+    for (const char *p = text, *end = text + n; p < end; p++) {
+        sum += takes[(unsigned char)*p];
+        if (*p == '"' && (p = end_of_text(p + 1, end)) == end)
+            break;
+    }
+    return sum;
+}
+
+static void say_too_many(uint64_t bytes, json_error_t *why)
+{
+    char takes[32], most[32];
+
+    *why = (json_error_t){.line = 1, .source = TOO_MANY};
+    snprintf(why->text, sizeof why->text,
+             "it has so many values that they would take %s of memory, and %s are allowed",
+             str_human_bytes(bytes, takes, sizeof takes),
+             str_human_bytes(JSON_TREE_MAX, most, sizeof most));
+    why->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory;
+}
+
+json_t *json_load_bounded(const char *text, size_t n, size_t flags, json_error_t *why)
+{
+    uint64_t bytes = json_tree_bytes(text, n);
+
+    if (bytes <= JSON_TREE_MAX)
+        return json_loadb(text, n, flags, why);
+    if (why)
+        say_too_many(bytes, why);
+    return NULL;
+}
+
+bool json_is_too_many(const json_error_t *why)
+{
+    return str_eq(why->source, TOO_MANY);
+}

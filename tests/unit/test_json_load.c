@@ -1,0 +1,166 @@
+/*
+ * test_json_load.c - what a text's values take is told before they are made: beside what jansson
+ * really asks the allocator for, which is counted here.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <malloc.h>
+
+#include "api/json_load.h"
+#include "base/buf.h"
+#include "base/str.h"
+
+#define BYTES_MAX ((size_t)64 << 20)
+
+static size_t now, most;
+
+static void *counted_malloc(size_t n)
+{
+    void *p = malloc(n);
+
+    now += malloc_usable_size(p) + sizeof(size_t);
+    most = now > most ? now : most;
+    return p;
+}
+
+static void counted_free(void *p)
+{
+    if (p)
+        now -= malloc_usable_size(p) + sizeof(size_t);
+    free(p);
+}
+
+static int count(void **state)
+{
+    (void)state;
+    json_set_alloc_funcs(counted_malloc, counted_free);
+    return 0;
+}
+
+/* {"a":[one,one,...]}, n of them; free(). */
+static char *list_of(const char *one, size_t n)
+{
+    struct buf b;
+    char *text;
+
+    buf_init(&b, BYTES_MAX);
+    buf_puts(&b, "{\"a\":[");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, "%s%s", i ? "," : "", one);
+    buf_puts(&b, "]}");
+    text = str_dup(buf_str(&b));
+    buf_done(&b);
+    return text;
+}
+
+/* {"k0":one,"k1":one,...}; free(). */
+static char *object_of(const char *one, size_t n)
+{
+    struct buf b;
+    char *text;
+
+    buf_init(&b, BYTES_MAX);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, "%c\"k%zu\":%s", i ? ',' : '{', i, one);
+    buf_puts(&b, "}");
+    text = str_dup(buf_str(&b));
+    buf_done(&b);
+    return text;
+}
+
+/* A tenth less may be told, three tenths more. Takes the text over. */
+static void check(char *text)
+{
+    size_t n = strlen(text);
+    uint64_t told = json_tree_bytes(text, n);
+    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+
+    assert_non_null(root);
+    assert_in_range(told, now * 9 / 10, now * 13 / 10);
+    json_decref(root);
+    assert_int_equal(now, 0);
+    free(text);
+}
+
+static void test_json_tree__is_about_what_the_values_take(void **state)
+{
+    static const char *const values[] = {
+        "0",    "1.5",        "[]",     "{}",
+        "\"\"", "[[1,2],[]]", "[null]", "{\"role\":\"user\",\"content\":\"hi\"}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        check(list_of(values[i], 10000));
+        check(object_of(values[i], 10000));
+    }
+}
+
+static void test_json_tree__marks_within_texts_are_none(void **state)
+{
+    static const char *const same[] = {"{\"a\":\"{[,:,]}\"}", "{\"a\":\"\\\"{,\"}",
+                                       "{\"a\":\"\\\\\\\"[[\"}", "{\"a\":\"x\\\\\"}",
+                                       "{\"{[:,\":\"\"}"};
+    uint64_t plain = json_tree_bytes("{\"a\":\"\"}", 8);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
+        assert_int_equal(json_tree_bytes(same[i], strlen(same[i])), plain);
+    assert_true(json_tree_bytes("{\"a\":\"x\\\\\",", 11) > plain); /* the text has ended */
+}
+
+static void test_json_tree__no_json_is_some_number(void **state)
+{
+    static const char *const odd[] = {"", "\"", "\"\\", "\"\\\"", "\\\"", "\"\"\"", "}{"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
+        assert_true(json_tree_bytes(odd[i], strlen(odd[i])) < 1000);
+}
+
+static void test_json_load__too_many_values_are_refused_with_both_numbers(void **state)
+{
+    char *text = list_of("{}", JSON_TREE_MAX / 224);
+    json_error_t why;
+
+    (void)state;
+    most = now;
+    assert_null(json_load_bounded(text, strlen(text), 0, &why));
+    assert_true(json_is_too_many(&why));
+    assert_non_null(strstr(why.text, "40.7 MB of memory, and 33.6 MB"));
+    assert_null(json_load_bounded(text, strlen(text), 0, NULL));
+    assert_int_equal(most, 0); /* nothing was made */
+    free(text);
+}
+
+static void test_json_load__what_fits_is_as_ever(void **state)
+{
+    json_error_t why;
+    json_t *root = json_load_bounded("{\"a\":[1,2]}", 11, 0, &why);
+
+    (void)state;
+    assert_int_equal(json_array_size(json_object_get(root, "a")), 2);
+    json_decref(root);
+    assert_null(json_load_bounded("{\"a\":", 5, 0, &why));
+    assert_false(json_is_too_many(&why));
+    assert_int_equal(json_error_code(&why), json_error_premature_end_of_input);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_json_tree__is_about_what_the_values_take),
+        cmocka_unit_test(test_json_tree__marks_within_texts_are_none),
+        cmocka_unit_test(test_json_tree__no_json_is_some_number),
+        cmocka_unit_test(test_json_load__too_many_values_are_refused_with_both_numbers),
+        cmocka_unit_test(test_json_load__what_fits_is_as_ever),
+    };
+
+    return cmocka_run_group_tests_name("json_load", tests, count, NULL);
+}
