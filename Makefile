@@ -40,7 +40,7 @@ ubsan: asan
 tsan: ## the same under the thread sanitizer
 	@tests/run.sh tsan
 
-fuzz: ## every fuzz target, for FUZZ_SECONDS each or FUZZ_TOTAL_SECONDS (80) in all
+fuzz: ## every fuzz target, for FUZZ_SECONDS each or FUZZ_TOTAL_SECONDS (40) in all
 	@tests/run.sh fuzz
 
 fuzz-hours: ## each target until it has had an hour of CPU; fuzz/hours.txt keeps count

@@ -6,8 +6,8 @@
 #   tests/run.sh unit|e2e|check [BUILD]
 #   tests/run.sh asan|tsan|fuzz      in build folders of their own
 #
-# Unit programs, scripts and end-to-end files run as many at once as there are CPUs: many of them mostly
-# wait. JOBS=1 has them one by one. Fuzz targets share FUZZ_TOTAL_SECONDS, so that the sum stays what
+# Unit programs, scripts and end-to-end files run one more at once than there are CPUs: many of them
+# mostly wait. JOBS=1 has them one by one. Fuzz targets share FUZZ_TOTAL_SECONDS, so that the sum stays what
 # it is when there are more; FUZZ_SECONDS is for each of them instead.
 #
 # Every test program speaks TAP; its output is kept in BUILD/test-logs/ and shown when it fails. The
@@ -17,9 +17,9 @@ cd "$(dirname "$0")/.."
 root=$PWD
 export RBEE_TEST_DATA=${RBEE_TEST_DATA:-$root/../shared/data}
 export CMOCKA_MESSAGE_OUTPUT=TAP
-FUZZ_TOTAL_SECONDS=${FUZZ_TOTAL_SECONDS:-80}
+FUZZ_TOTAL_SECONDS=${FUZZ_TOTAL_SECONDS:-40}
 FUZZ_SECONDS=${FUZZ_SECONDS:-}
-JOBS=${JOBS:-$(nproc)}
+JOBS=${JOBS:-$(($(nproc) + 1))}
 SUITE_SECONDS=${SUITE_SECONDS:-900}
 
 passed=0 failed=0 skipped=0
