@@ -18,6 +18,7 @@
 #include "hive/prune.h"
 #include "hive/reply.h"
 #include "hive/routes.h"
+#include "hive/unlinked_reply.h"
 #include "hive/verify.h"
 #include "hive/workers.h"
 
@@ -114,6 +115,14 @@ void verify_run(struct hive *h, struct http_exchange *x, const char *model_ref)
     if (model_ref)
         check_text(model_ref, MODEL_REF_MAX);
     done(x);
+}
+
+void unlinked_reply(struct unlinked *u, struct tasks *ts, struct http_exchange *x, int status,
+                    json_t *body)
+{
+    (void)ts;
+    BUG_ON(u->n > 0);
+    reply_json(x, status, body);
 }
 
 int prune_run(struct models *m, const char *plan, struct unlinked *u, json_t **out,

@@ -38,6 +38,7 @@ const char *http_body(const struct http_exchange *x, size_t *n)
 void http_drop_body(struct http_exchange *x)
 {
     buf_done(&x->req.body);
+    http_bodies_forget(x);
 }
 
 int http_limit_body(struct http_exchange *x, size_t n)

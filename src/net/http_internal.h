@@ -55,9 +55,10 @@ struct http_exchange {
     void *gone_arg;
     void (*drained)(struct http_exchange *x, void *arg);
     void *drained_arg;
-    uint64_t pass;  /* see http_set_pass */
-    bool streaming; /* http_stream_begin was called */
-    bool cut;       /* by http_server_cut */
+    uint64_t pass;    /* see http_set_pass */
+    size_t n_counted; /* bytes of its body, in the server's n_body_bytes */
+    bool streaming;   /* http_stream_begin was called */
+    bool cut;         /* by http_server_cut */
 };
 
 struct http_conn {
@@ -94,6 +95,7 @@ struct http_server {
     struct http_conn *conns;
     uint32_t n_conns, n_refused; /* n_conns counts the refused ones too */
     uint64_t n_slow;             /* connections cut for reading too slowly */
+    size_t n_body_bytes;         /* held of requests' bodies */
     bool draining;
     int64_t date_at; /* the second `date` is for */
     char date[32];
@@ -133,6 +135,12 @@ bool http_wire_wants_write(const struct http_conn *c); /* to read on, TLS has to
 bool http_wire_is_up(const struct http_conn *c);       /* bytes of HTTP can be exchanged */
 void http_wire_shut(struct http_conn *c);              /* the sending side */
 void http_wire_close(struct http_conn *c);             /* not the socket */
+
+/* ---- http_bodies.c ---- */
+
+/* Behind each step of the parser, before what comes of it. False: this request has been refused. */
+bool http_bodies_count(struct http_conn *c);
+void http_bodies_forget(struct http_exchange *x); /* its body is no more, or ends with it */
 
 /* ---- http_take.c ---- */
 

@@ -159,6 +159,8 @@ void http_reply_fault(struct http_conn *c, const struct http_fault *fault)
             params->render_error(fault->status, target_of(c), fault->text, id, body, sizeof body);
     n = strnlen(body, sizeof body);
     put_head(&head, c, fault->status, id, type);
+    if (fault->status == 503)
+        buf_puts(&head, "Retry-After: 1\r\n");
     buf_printf(&head, "Content-Length: %zu\r\n\r\n", n);
     reply_send(c, &head, body, is_head(c->x) ? 0 : n);
 }

@@ -27,6 +27,7 @@ struct http_limits http_limits_default(void)
 {
     return (struct http_limits){
         .body_max = 16u << 20,
+        .bodies_max = 256u << 20,
         .connections_max = 4096,
         .head_timeout_ms = HTTP_HEAD_TIMEOUT_MS,
         .body_timeout_ms = HTTP_BODY_TIMEOUT_MS,

@@ -45,6 +45,7 @@ struct http_exchange; /* one request and its answer */
 
 struct http_limits {
     size_t body_max;          /* bytes of a request's body */
+    size_t bodies_max;        /* of all that are held at once; past it the largest goes, 503 */
     uint32_t connections_max; /* taken, one of the address that has most makes room for another */
     /* Times, in ms; 0 or less = no limit. */
     int64_t head_timeout_ms;  /* from the first byte (or accept) to a whole head */
@@ -54,7 +55,8 @@ struct http_limits {
     /* bytes a slow reader may leave waiting; past it the stream is cut */
     size_t stream_pending_max;
 };
-struct http_limits http_limits_default(void); /* 16 MiB, 4096, 10 s, 30 s, 75 s, 60 s, 1 MiB */
+struct http_limits
+http_limits_default(void); /* 16 MiB, 256 MiB, 4096, 10 s, 30 s, 75 s, 60 s, 1 MiB */
 
 struct http_server_params {
     struct event_base *base;

@@ -12,6 +12,7 @@ static void exchange_free(struct http_exchange *x)
 {
     if (!x)
         return;
+    http_bodies_forget(x);
     http_request_done(&x->req);
     buf_done(&x->headers);
     free(x);
@@ -92,7 +93,8 @@ static size_t take_parse(struct http_conn *c, const char *bytes, size_t n)
         }
         step = http_parse_put(&c->parser, bytes + used, n - used, &taken);
         used += taken;
-        take_step(c, step);
+        if (http_bodies_count(c))
+            take_step(c, step);
     }
     c->parsing = false;
     return c->phase >= PHASE_CLOSING ? n : used;

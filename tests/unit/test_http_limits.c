@@ -141,6 +141,81 @@ static void test_http_limits__bodies_up_to_the_limit(void **state)
     rig_stop(rig);
 }
 
+/* So many bytes of a longer body, which then does not go on; or of one that is whole. */
+static int begin_body(const struct rig *rig, const char *path, size_t n, size_t n_announced)
+{
+    int fd = raw_connect(rig->port);
+    char head[120], *body = malloc(n);
+
+    assert_non_null(body);
+    memset(body, 'b', n);
+    snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", path,
+             n_announced);
+    raw_say(fd, head);
+    raw_send(fd, body, n);
+    free(body);
+    return fd;
+}
+
+static void check_no_room(int fd)
+{
+    const char *all = raw_hear_all(fd);
+
+    if (!str_starts(all, "HTTP/1.1 503 ") || !strstr(all, "\r\nRetry-After: 1\r\n") ||
+        !strstr(all, "bytes of requests' bodies, and 300000 are allowed"))
+        fail_msg("not refused for want of room, but: %s", all);
+    close(fd);
+}
+
+static struct rig *start_with_room(void)
+{
+    struct http_server_params params = with_limits();
+
+    params.limits.bodies_max = 300000;
+    return rig_start(params);
+}
+
+/* Three hundred clients that sent nearly 16 MiB each, and then nothing, took 5 GB until their time
+ * was over. Those who send little are not kept out by them. */
+static void test_http_limits__of_all_bodies_the_largest_that_still_comes_goes(void **state)
+{
+    struct rig *rig = start_with_room();
+    int hog = begin_body(rig, "/echo", 200000, 250000), small, next;
+
+    (void)state;
+    small = begin_body(rig, "/echo", 50000, 60000);
+    clock_sleep_ms(20); /* the hog's is there */
+    next = begin_body(rig, "/echo", 120000, 120000);
+    check_no_room(hog);
+    check_echo(next, 120000);
+    raw_send(small, "bbbbbbbbbb", 10); /* it is still served */
+    close(next);
+    close(small);
+    next = begin_body(rig, "/echo", 299000, 299000); /* and nothing is left behind */
+    check_echo(next, 299000);
+    close(next);
+    rig_stop(rig);
+}
+
+static void test_http_limits__bodies_being_worked_on_stay(void **state)
+{
+    struct rig *rig = start_with_room();
+    int parked = begin_body(rig, "/park", 200000, 200000), next;
+    const char *body;
+
+    (void)state;
+    RAW_WAIT(rig->n_handled == 1);
+    check_no_room(begin_body(rig, "/echo", 150000, 150000));
+    rig_do(rig, rig_do_answer);
+    assert_int_equal(raw_hear_reply(parked, &body), 200);
+    assert_string_equal(body, "parked");
+    next = begin_body(rig, "/echo", 150000, 150000);
+    check_echo(next, 150000);
+    close(parked);
+    close(next);
+    rig_stop(rig);
+}
+
 /* A chunk's size alone is enough to refuse it. */
 static void test_http_limits__refuses_a_huge_chunk_by_its_size(void **state)
 {
@@ -597,6 +672,8 @@ int main(void)
         cmocka_unit_test(test_http_limits__heads_up_to_the_limit),
         cmocka_unit_test(test_http_limits__headers_up_to_the_limit),
         cmocka_unit_test(test_http_limits__bodies_up_to_the_limit),
+        cmocka_unit_test(test_http_limits__of_all_bodies_the_largest_that_still_comes_goes),
+        cmocka_unit_test(test_http_limits__bodies_being_worked_on_stay),
         cmocka_unit_test(test_http_limits__refuses_a_huge_chunk_by_its_size),
         cmocka_unit_test(test_http_limits__refuses_chunks_that_are_all_framing),
         cmocka_unit_test(test_http_limits__time_for_a_head_and_a_body),

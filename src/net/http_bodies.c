@@ -1,0 +1,49 @@
+/*
+ * http_bodies.c - the bytes of requests' bodies that a server holds, of all connections together.
+ *
+ * A limit for each body bounds nothing while thousands may come at once. Past the limit for all the
+ * largest of those that are still coming is refused: who sends little is not kept out by those who
+ * send much, or begin much and never end it.
+ */
+#include "net/http_internal.h"
+
+static struct http_conn *largest_coming(struct http_server *s)
+{
+    struct http_conn *largest = NULL;
+
+    for (struct http_conn *c = s->conns; c; c = c->next)
+        if (c->phase == PHASE_BODY && (!largest || c->x->n_counted > largest->x->n_counted))
+            largest = c;
+    return largest;
+}
+
+static void refuse(struct http_conn *c)
+{
+    const struct http_server *s = c->server;
+    struct http_fault full = {0};
+
+    http_fault_set(&full, 503,
+                   "The server holds %zu bytes of requests' bodies, and %zu are allowed at once.",
+                   s->n_body_bytes, s->params.limits.bodies_max);
+    http_reply_fault(c, &full);
+}
+
+void http_bodies_forget(struct http_exchange *x)
+{
+    x->conn->server->n_body_bytes -= x->n_counted;
+    x->n_counted = 0;
+}
+
+bool http_bodies_count(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+    struct http_conn *largest;
+
+    s->n_body_bytes += c->x->req.body.len - c->x->n_counted;
+    c->x->n_counted = c->x->req.body.len;
+    if (c->phase != PHASE_BODY || s->n_body_bytes <= s->params.limits.bodies_max)
+        return true;
+    largest = largest_coming(s);
+    refuse(largest);
+    return largest != c;
+}
