@@ -217,6 +217,10 @@ static enum http_parse_step parse_head_whole(struct http_parser *p)
 
     if (!parse_ran(p, rc))
         return HTTP_PARSE_REFUSED;
+    if (!req->target) {
+        http_fault_set(&p->fault, 400, "The request is malformed: its target is missing.");
+        return HTTP_PARSE_REFUSED;
+    }
     p->head_done = true;
     parse_cut(req);
     if (http_check_head(req, p->limits, &p->fault) || http_target_parse(req, &p->fault))

@@ -44,6 +44,7 @@ enum http_scan_state {
     SCAN_START,
     SCAN_SKIP_LF,
     SCAN_METHOD,
+    SCAN_TARGET_START,
     SCAN_TARGET,
     SCAN_VERSION,
     SCAN_LINE_LF,

@@ -70,8 +70,11 @@ static const char *scan_request_line(struct http_scan *scan, unsigned char c)
         return c == '\n' ? NULL : "a CR stands without its LF";
     case SCAN_METHOD:
         if (c == ' ')
-            scan->state = SCAN_TARGET;
+            scan->state = SCAN_TARGET_START;
         return c == ' ' || c == '-' || is_upper(c) ? NULL : "the method holds a wrong byte";
+    case SCAN_TARGET_START: /* llhttp takes an empty one, of CONNECT, without a word */
+        scan->state = SCAN_TARGET;
+        return c > 0x20 && c < 0x7f ? NULL : "its target is missing";
     case SCAN_TARGET:
         if (c == ' ')
             scan->state = SCAN_VERSION;

@@ -77,6 +77,8 @@ const FAULTS = {
   'a chunk that is longer': ({ pick }) => chunked(pick('4\r\nabcde\r\n0\r\n\r\n', '5\r\nabcdeX0\r\n\r\n', '5\r\nabcde0\r\n\r\n') + NEXT),
   'trailers': ({ pick }) => chunked(`0\r\n${pick('A: b', 'Content-Length: 5', HOST)}\r\n\r\n` + NEXT),
   'no path': ({ pick }) => target(pick('v1/health', '*', '../v1/health', '?a=b', '#', ':80', '127.0.0.1:80', '\\v1\\health')),
+  'no target, of any method': ({ pick }) => `${pick('CONNECT', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE', 'PATCH', 'PROPFIND', 'PURGE', 'SOURCE')} ${pick('', ' ', '\t')}HTTP/1.1\r\n${HOST}\r\n\r\n`,
+  'CONNECT': ({ pick }) => `CONNECT ${pick('127.0.0.1:80', '[::1]:80', 'x', '*', ':')} HTTP/1.1\r\n${HOST}\r\n\r\n${NEXT}`,
   'a broken escape': ({ pick }) => target('/v1/health' + pick('%', '%2', '%zz', '%g0', '%0', '?a=%', '?a=%1x')),
   'no ASCII in the target': ({ n }) => target(`/v1/health${latin(128 + n(128))}${latin(128 + n(128))}`),
   "another's absolute target": ({ pick }) => target(pick('http://evil.example/v1/health', 'http://127.0.0.1@evil.example/', 'http://', 'http:///v1/health', 'ftp://127.0.0.1/v1/health', 'file:///etc/passwd', 'http://127.0.0.1:1/v1/health')),

@@ -85,6 +85,9 @@ static const struct refusal lines[] = {
     REFUSED("a target of another scheme", "GET ftp://x/ HTTP/1.1\r\n" HOST "\r\n" NEXT),
     REFUSED("an asterisk", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n" NEXT),
     REFUSED("CONNECT", "CONNECT x:80 HTTP/1.1\r\n" HOST "\r\n" NEXT),
+    /* ended the process: llhttp takes it, and says nothing of a target */
+    REFUSED("CONNECT to nowhere", "CONNECT  HTTP/1.1\r\n" HOST "\r\n" NEXT),
+    REFUSED("an empty target", "OPTIONS  HTTP/1.1\r\n" HOST "\r\n" NEXT),
     REFUSED("a relative target", "GET a HTTP/1.1\r\n" HOST "\r\n" NEXT),
     REFUSED("a fragment", "GET /a#b HTTP/1.1\r\n" HOST "\r\n" NEXT),
     REFUSED("a target beyond ASCII", "GET /\xc3\xa4 HTTP/1.1\r\n" HOST "\r\n" NEXT),
