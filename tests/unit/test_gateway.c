@@ -379,32 +379,91 @@ static void test_vectors__are_what_the_worker_says_they_are(void **state)
 {
     static const char *const good[] = {
         "{\"embeddings\":[[1,-2.5]],\"dimensions\":2,\"prompt_tokens\":3}",
-        "{\"embeddings\":[[1],[3.4028234e38]],\"dimensions\":1,\"prompt_tokens\":0}"};
+        "{\"embeddings\":[[1],[3.4028234e38]],\"dimensions\":1,\"prompt_tokens\":0}",
+        " {\"a\":[{\"embeddings\":1}],\"model\":\"\\\"embeddings\\\":[\",\"dimensions\":1,"
+        "\"prompt_tokens\":0,\n\"embeddings\" : [ [ 1 ] , [ 0.5E+1 ] ] } ",
+        "{\"embeddings\":[[99999999999999999999999999999999999999,-0,0.0,1e-999]],"
+        "\"dimensions\":4,\"prompt_tokens\":3}"};
     static const char *const bad[] = {
+        "",
         "{}",
+        "{\"embeddings\"",
+        "{\"embeddings",
+        "{\"embeddings\":[[1",
+        "{\"embeddings\":[[1]",
+        "[\"embeddings\",[[1]]]",
         "{\"embeddings\":[[1,2]],\"dimensions\":2}",
         "{\"embeddings\":[[1,2]],\"prompt_tokens\":3}",
         "{\"embeddings\":[],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[]],\"dimensions\":0,\"prompt_tokens\":3}",
         "{\"embeddings\":{\"a\":1},\"dimensions\":2,\"prompt_tokens\":3}",
         "{\"embeddings\":[[1,2],[3]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,2]],\"dimensions\":3,\"prompt_tokens\":3}",
         "{\"embeddings\":[[1,null]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,\"2\"]],\"dimensions\":2,\"prompt_tokens\":3}",
         "{\"embeddings\":[[1,3.5e38]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,999999999999999999999999999999999999999]],\"dimensions\":2,"
+        "\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,02]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,2.]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,.2]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,+2]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,2e]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,0x2]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,nan]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,2,]],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,2],],\"dimensions\":2,\"prompt_tokens\":3}",
+        "{\"embeddings\":[[1,2]],\"dimensions\":2,\"prompt_tokens\":3",
+        "{\"embeddings\":[[1,2]],\"dimensions\":2,\"prompt_tokens\":3}}",
+        "{\"embeddings\":[[1,2]],\"embeddings\":[[1,2]],\"dimensions\":2,\"prompt_tokens\":3}",
         "{\"embeddings\":[[1,2]],\"dimensions\":2,\"prompt_tokens\":-1}"};
+    struct embed_answer a;
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        json_t *answer = json_loads(good[i], 0, NULL);
-
-        assert_true(embed_answer_is_vectors(answer));
-        json_decref(answer);
+        if (embed_answer_read(good[i], strlen(good[i]), &a))
+            fail_msg("not taken: %s", good[i]);
+        embed_answer_done(&a);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        json_t *answer = json_loads(bad[i], 0, NULL);
+        char *exact = str_dup(bad[i]); /* a sanitizer sees what is read behind it */
 
-        if (!answer || embed_answer_is_vectors(answer))
-            fail_msg("taken, or no JSON: %s", bad[i]);
-        json_decref(answer);
+        if (embed_answer_read(exact, strlen(exact), &a) != ERR_INVALID)
+            fail_msg("taken: %s", bad[i]);
+        assert_null(a.vectors);
+        free(exact);
     }
+}
+
+static void check_put(const struct embed_answer *a, size_t i, const char *numbers,
+                      const char *base64)
+{
+    struct buf out;
+
+    buf_init(&out, 256);
+    assert_int_equal(embed_answer_put(a, i, &out), 0);
+    assert_string_equal(buf_str(&out), numbers);
+    buf_clear(&out);
+    assert_int_equal(embed_answer_put_base64(a, i, &out), 0);
+    assert_string_equal(buf_str(&out), base64);
+    buf_done(&out);
+}
+
+/* Numbers as they came. The base64 is Python's: b64encode(struct.pack("<2f", ...)). */
+static void test_vectors__are_written_as_numbers_or_as_their_bytes(void **state)
+{
+    static const char text[] = "{\"embeddings\":[[0.183634624,-2.5e-05], [ 1 , 3.4028234e38 ]],"
+                               "\"dimensions\":2,\"prompt_tokens\":7}";
+    struct embed_answer a;
+
+    (void)state;
+    assert_int_equal(embed_answer_read(text, strlen(text), &a), 0);
+    assert_int_equal(a.n_vectors, 2);
+    assert_int_equal(a.n_dimensions, 2);
+    assert_int_equal(a.prompt_tokens, 7);
+    check_put(&a, 0, "[0.183634624,-2.5e-05]", "\"two8Phe30bc=\"");
+    check_put(&a, 1, "[ 1 , 3.4028234e38 ]", "\"AACAP///f38=\"");
+    embed_answer_done(&a);
 }
 
 /* ---- Ollama's words ---- */
@@ -468,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_shape__server_errors_fit_a_small_place),
         cmocka_unit_test(test_base64__vectors_of_the_rfc),
         cmocka_unit_test(test_vectors__are_what_the_worker_says_they_are),
+        cmocka_unit_test(test_vectors__are_written_as_numbers_or_as_their_bytes),
         cmocka_unit_test(test_ollama__numbers_stay_with_a_long_architecture),
         cmocka_unit_test(test_ollama__progress_is_told_of_a_long_name),
     };

@@ -11,8 +11,9 @@
 
 #include "api/fields.h"
 #include "api/modelref.h"
-#include "base/base64.h"
+#include "base/buf.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "hive/gateway/embed_answer.h"
 #include "hive/gateway/order.h"
@@ -49,69 +50,27 @@ static void pass(struct relay *r, struct fields *f, const char *name, bool requi
 
 /* ---- the vectors ---- */
 
-/* The vector as base64 of its floats; NULL: no memory. */
-static json_t *base64_of(const json_t *vector)
+/* Takes `out` over. */
+static void reply_text(struct http_exchange *x, struct buf *out)
 {
-    size_t n = json_array_size(vector);
-    unsigned char *bytes = malloc(n * 4 + 1);
-    struct buf text;
-    json_t *out = NULL;
-
-    buf_init(&text, SIZE_MAX / 2);
-    for (size_t i = 0; bytes && i < n; i++) {
-        float v = (float)json_number_value(json_array_get(vector, i));
-        uint32_t bits;
-
-        memcpy(&bits, &v, sizeof bits);
-        for (unsigned k = 0; k < 4; k++)
-            bytes[i * 4 + k] = (unsigned char)(bits >> (8 * k));
-    }
-    if (bytes && base64_put(&text, bytes, n * 4) == 0)
-        out = json_stringn(buf_str(&text), text.len);
-    buf_done(&text);
-    free(bytes);
-    return out;
-}
-
-/* A vector's numbers are floats: nine digits say all of them. */
-#define FLOAT_DIGITS 9
-
-/* Takes `body` over. */
-static void reply_vectors(struct http_exchange *x, json_t *body)
-{
-    char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(FLOAT_DIGITS)) : NULL;
-
-    if (text)
-        http_reply(x, 200, "application/json", text, strlen(text));
-    else
+    if (buf_failed(out))
         reply_fail(x, API_INTERNAL, "the hive is out of memory");
-    free(text);
-    json_decref(body);
-}
-
-static json_t *rows_of(const json_t *vectors, bool base64)
-{
-    json_t *rows = json_array(), *vector;
-    size_t i;
-
-    json_array_foreach(vectors, i, vector) json_array_append_new(
-        rows, json_pack("{s:s, s:I, s:o}", "object", "embedding", "index", (json_int_t)i,
-                        "embedding", base64 ? base64_of(vector) : json_incref(vector)));
-    return rows;
+    else
+        http_reply(x, 200, "application/json", buf_str(out), out->len);
+    buf_done(out);
 }
 
 /* Only the model's own number of dimensions can be had. */
-static bool has_dimensions(const struct relay *r, const json_t *answer)
+static bool has_dimensions(const struct relay *r, const struct embed_answer *a)
 {
-    json_int_t asked = json_integer_value(json_object_get(r->state, "dimensions")),
-               have = json_integer_value(json_object_get(answer, "dimensions"));
+    json_int_t asked = json_integer_value(json_object_get(r->state, "dimensions"));
     struct api_error e;
 
-    if (asked == 0 || asked == have)
+    if (asked == 0 || (uint64_t)asked == a->n_dimensions)
         return true;
     api_error_set(&e, API_INVALID_REQUEST, REPLY_SRC,
-                  "dimensions is %lld, and the model's vectors have %lld; they are not shortened",
-                  (long long)asked, (long long)have);
+                  "dimensions is %lld, and the model's vectors have %zu; they are not shortened",
+                  (long long)asked, a->n_dimensions);
     e.details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "dimensions", "constraint",
                           "the model's own", "message", e.message);
     shape_answer(r->x, r->shape, &e, 0);
@@ -119,29 +78,47 @@ static bool has_dimensions(const struct relay *r, const json_t *answer)
 }
 
 /* False, and the exchange is answered: it holds none, or not what was asked for. */
-static bool has_vectors(const struct relay *r, const json_t *answer)
+static bool read_vectors(const struct relay *r, const char *text, size_t n, struct embed_answer *a)
 {
+    int rc = embed_answer_read(text, n, a);
     struct api_error e;
 
-    if (embed_answer_is_vectors(answer))
-        return has_dimensions(r, answer);
-    api_error_set(&e, API_INTERNAL, REPLY_SRC,
-                  "the worker's answer holds no vectors of the length that it tells");
-    shape_answer(r->x, r->shape, &e, 0);
+    if (rc == 0 && has_dimensions(r, a))
+        return true;
+    if (rc) {
+        api_error_set(&e, API_INTERNAL, REPLY_SRC, "%s",
+                      rc == ERR_NO_MEMORY
+                          ? "the hive is out of memory"
+                          : "the worker's answer holds no vectors of the length that it tells");
+        shape_answer(r->x, r->shape, &e, 0);
+    }
+    embed_answer_done(a);
     return false;
 }
 
-static void render_embeddings(struct relay *r, json_t *answer)
+static void render_embeddings(struct relay *r, const char *text, size_t n)
 {
-    json_t *tokens = json_object_get(answer, "prompt_tokens");
     bool base64 = json_is_true(json_object_get(r->state, "base64"));
+    struct embed_answer a;
+    struct buf out;
 
-    if (!has_vectors(r, answer))
+    if (!read_vectors(r, text, n, &a))
         return;
-    reply_vectors(r->x,
-                  json_pack("{s:s, s:o, s:s, s:{s:O, s:O}}", "object", "list", "data",
-                            rows_of(json_object_get(answer, "embeddings"), base64), "model",
-                            r->model, "usage", "prompt_tokens", tokens, "total_tokens", tokens));
+    buf_init(&out, SIZE_MAX / 2);
+    buf_puts(&out, "{\"object\":\"list\",\"data\":[");
+    for (size_t i = 0; i < a.n_vectors && !buf_failed(&out); i++) {
+        buf_printf(&out, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", i ? "," : "",
+                   i);
+        if (base64 ? embed_answer_put_base64(&a, i, &out) : embed_answer_put(&a, i, &out))
+            out.failed = true;
+        buf_putc(&out, '}');
+    }
+    buf_puts(&out, "],\"model\":");
+    json_put_string(&out, r->model, strlen(r->model));
+    buf_printf(&out, ",\"usage\":{\"prompt_tokens\":%lld,\"total_tokens\":%lld}}",
+               (long long)a.prompt_tokens, (long long)a.prompt_tokens);
+    reply_text(r->x, &out);
+    embed_answer_done(&a);
 }
 
 void embed_openai(struct hive *h, struct http_exchange *x, const char *id)
@@ -166,23 +143,33 @@ void embed_openai(struct hive *h, struct http_exchange *x, const char *id)
     order_ignore_texts(&f, texts);
     r->state = json_pack("{s:b, s:I}", "base64", str_eq(format, "base64"), "dimensions",
                          (json_int_t)dimensions);
-    r->render = render_embeddings;
+    r->render_text = render_embeddings;
     relay_go(r, &f);
 }
 
 /* ---- Ollama's ---- */
 
-static void render_ollama(struct relay *r, json_t *answer)
+static void render_ollama(struct relay *r, const char *text, size_t n)
 {
     int64_t now = clock_ms();
+    struct embed_answer a;
+    struct buf out;
 
-    if (!has_vectors(r, answer))
+    if (!read_vectors(r, text, n, &a))
         return;
-    reply_vectors(r->x, json_pack("{s:s, s:O*, s:I, s:I, s:O*}", "model", r->model, "embeddings",
-                                  json_object_get(answer, "embeddings"), "total_duration",
-                                  (json_int_t)(now - r->started_ms) * 1000000, "load_duration",
-                                  (json_int_t)(r->ready_ms - r->started_ms) * 1000000,
-                                  "prompt_eval_count", json_object_get(answer, "prompt_tokens")));
+    buf_init(&out, SIZE_MAX / 2);
+    buf_puts(&out, "{\"model\":");
+    json_put_string(&out, r->model, strlen(r->model));
+    buf_puts(&out, ",\"embeddings\":");
+    for (size_t i = 0; i < a.n_vectors; i++) {
+        buf_putc(&out, i ? ',' : '[');
+        embed_answer_put(&a, i, &out);
+    }
+    buf_printf(&out, "],\"total_duration\":%lld,\"load_duration\":%lld,\"prompt_eval_count\":%lld}",
+               (long long)(now - r->started_ms) * 1000000,
+               (long long)(r->ready_ms - r->started_ms) * 1000000, (long long)a.prompt_tokens);
+    reply_text(r->x, &out);
+    embed_answer_done(&a);
 }
 
 /* An options object that sets nothing is what some clients always send. */
@@ -213,15 +200,23 @@ void embed_ollama(struct hive *h, struct http_exchange *x, const char *id)
     r->keep_alive_given = fields_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
     take_options(&f);
     r->state = json_pack("{s:I}", "dimensions", (json_int_t)dimensions);
-    r->render = render_ollama;
+    r->render_text = render_ollama;
     relay_go(r, &f);
 }
 
-static void render_ollama_old(struct relay *r, json_t *answer)
+static void render_ollama_old(struct relay *r, const char *text, size_t n)
 {
-    if (has_vectors(r, answer))
-        reply_vectors(r->x, json_pack("{s:O}", "embedding",
-                                      json_array_get(json_object_get(answer, "embeddings"), 0)));
+    struct embed_answer a;
+    struct buf out;
+
+    if (!read_vectors(r, text, n, &a))
+        return;
+    buf_init(&out, SIZE_MAX / 2);
+    buf_puts(&out, "{\"embedding\":");
+    embed_answer_put(&a, 0, &out);
+    buf_putc(&out, '}');
+    reply_text(r->x, &out);
+    embed_answer_done(&a);
 }
 
 void embed_ollama_old(struct hive *h, struct http_exchange *x, const char *id)
@@ -238,7 +233,7 @@ void embed_ollama_old(struct hive *h, struct http_exchange *x, const char *id)
         json_object_set(r->body, "input", prompt);
     r->keep_alive_given = fields_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
     take_options(&f);
-    r->render = render_ollama_old;
+    r->render_text = render_ollama_old;
     relay_go(r, &f);
 }
 

@@ -1,37 +1,276 @@
-/* embed_answer.c - see embed_answer.h. */
+/* embed_answer.c - see embed_answer.h. Source: RFC 8259, sections 2 to 6. No state. */
 #include "hive/gateway/embed_answer.h"
 
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "api/json_load.h"
+#include "base/base64.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+#define MEMBER          "embeddings"
+#define FLOAT_DIGITS    38 /* a whole number of so many is within a float */
+#define VECTORS_AT_ONCE 64
+
+/* What is left of a text. */
+struct rest {
+    const char *at, *end;
+};
+
+static char next(const struct rest *r)
+{
+    return r->at < r->end ? *r->at : '\0';
+}
+
+static void skip_blanks(struct rest *r)
+{
+    while (next(r) == ' ' || next(r) == '\t' || next(r) == '\n' || next(r) == '\r')
+        r->at++;
+}
+
+static bool take(struct rest *r, char c)
+{
+    skip_blanks(r);
+    if (next(r) != c)
+        return false;
+    r->at++;
+    return true;
+}
+
+static size_t take_digits(struct rest *r)
+{
+    const char *from = r->at;
+
+    while (next(r) >= '0' && next(r) <= '9')
+        r->at++;
+    return (size_t)(r->at - from);
+}
+
+/* ---- the vectors ---- */
+
+/* 1, 0 or -1: the exponent's sign; -2: it is none. */
+static int take_exponent(struct rest *r)
+{
+    int sign = 1;
+
+    if (next(r) != 'e' && next(r) != 'E')
+        return 0;
+    r->at++;
+    if (next(r) == '-')
+        sign = -1;
+    if (next(r) == '-' || next(r) == '+')
+        r->at++;
+    return take_digits(r) > 0 ? sign : -2;
+}
+
+/* A number within a float. Only what could be beyond is computed. */
+static bool take_number(struct rest *r)
+{
+    const char *from;
+    size_t n_whole;
+    int exponent;
+
+    skip_blanks(r);
+    from = r->at;
+    if (next(r) == '-')
+        r->at++;
+    if (next(r) == '0') {
+        r->at++;
+        n_whole = 1;
+    } else {
+        n_whole = take_digits(r);
+    }
+    if (n_whole == 0)
+        return false;
+    if (next(r) == '.') {
+        r->at++;
+        if (take_digits(r) == 0)
+            return false;
+    }
+    exponent = take_exponent(r);
+    if (exponent == -2)
+        return false;
+    return (exponent <= 0 && n_whole <= FLOAT_DIGITS) || fabs(strtod(from, NULL)) <= FLT_MAX;
+}
+
+/* Its numbers; 0: it is no vector. */
+static size_t take_vector(struct rest *r, struct embed_vector *out)
+{
+    size_t n = 0;
+
+    if (!take(r, '['))
+        return 0;
+    out->text = r->at - 1;
+    do {
+        if (!take_number(r))
+            return 0;
+        n++;
+    } while (take(r, ','));
+    if (!take(r, ']'))
+        return 0;
+    out->n = (size_t)(r->at - out->text);
+    return n;
+}
+
+static int grow(struct embed_answer *a)
+{
+    struct embed_vector *more;
+
+    if (a->n_vectors % VECTORS_AT_ONCE)
+        return 0;
+    more = realloc(a->vectors, (a->n_vectors + VECTORS_AT_ONCE) * sizeof *more);
+    if (!more)
+        return ERR_NO_MEMORY;
+    a->vectors = more;
+    return 0;
+}
+
+static int take_vectors(struct rest *r, struct embed_answer *a)
+{
+    if (!take(r, '['))
+        return ERR_INVALID;
+    do {
+        int rc = grow(a);
+        size_t n;
+
+        if (rc)
+            return rc;
+        n = take_vector(r, &a->vectors[a->n_vectors]);
+        if (n == 0 || (a->n_vectors > 0 && n != a->n_dimensions))
+            return ERR_INVALID;
+        a->n_dimensions = n;
+        a->n_vectors++;
+    } while (take(r, ','));
+    return take(r, ']') ? 0 : ERR_INVALID;
+}
+
+/* ---- what is around them ---- */
+
+/* Goes behind the colon of the outermost object's member. That the text is JSON is seen later. */
+static bool find_member(struct rest *r)
+{
+    int depth = 0;
+
+    while (r->at < r->end) {
+        char c = *r->at++;
+        const char *text = r->at;
+
+        if (c == '{' || c == '[')
+            depth++;
+        if (c == '}' || c == ']')
+            depth--;
+        if (c != '"')
+            continue;
+        r->at = json_text_end(text, r->end);
+        if (r->at == r->end)
+            return false;
+        if (depth == 1 && (size_t)(r->at - text) == strlen(MEMBER) &&
+            memcmp(text, MEMBER, strlen(MEMBER)) == 0)
+            return r->at++, take(r, ':');
+        r->at++;
+    }
+    return false;
+}
+
+/* The answer with a 0 in its vectors' place: NULL when that is no object. */
+static json_t *parse_others(const char *text, size_t n, const char *vectors, const char *behind)
+{
+    struct buf others;
+    json_t *root = NULL;
+
+    buf_init(&others, n + 1);
+    buf_put(&others, text, (size_t)(vectors - text));
+    buf_putc(&others, '0');
+    buf_put(&others, behind, (size_t)(text + n - behind));
+    if (!buf_failed(&others))
+        root = json_load_bounded(buf_str(&others), others.len, JSON_REJECT_DUPLICATES, NULL);
+    buf_done(&others);
+    if (json_is_integer(json_object_get(root, MEMBER)))
+        return root;
+    json_decref(root);
+    return NULL;
+}
 
 static bool is_count(const json_t *value)
 {
     return json_is_integer(value) && json_integer_value(value) >= 0;
 }
 
-static bool is_vector(const json_t *vector, size_t n_dimensions)
+static int take_others(struct embed_answer *a, const char *text, size_t n, const char *vectors,
+                       const char *behind)
 {
-    const json_t *number;
-    size_t i;
+    json_t *others = parse_others(text, n, vectors, behind);
+    const json_t *dimensions = json_object_get(others, "dimensions"),
+                 *tokens = json_object_get(others, "prompt_tokens");
+    bool good = is_count(dimensions) && is_count(tokens) &&
+                (uint64_t)json_integer_value(dimensions) == a->n_dimensions;
 
-    if (!json_is_array(vector) || json_array_size(vector) != n_dimensions)
-        return false;
-    json_array_foreach(vector, i,
-                       number) if (!json_is_number(number) ||
-                                   fabs(json_number_value(number)) > FLT_MAX) return false;
-    return true;
+    a->prompt_tokens = json_integer_value(tokens);
+    json_decref(others);
+    return good ? 0 : ERR_INVALID;
 }
 
-bool embed_answer_is_vectors(const json_t *answer)
+int embed_answer_read(const char *text, size_t n, struct embed_answer *out)
 {
-    const json_t *vectors = json_object_get(answer, "embeddings"), *vector,
-                 *dimensions = json_object_get(answer, "dimensions");
-    size_t i;
+    struct rest r = {text, text + n};
+    const char *vectors;
+    int rc;
 
-    if (json_array_size(vectors) == 0 || !is_count(dimensions) ||
-        !is_count(json_object_get(answer, "prompt_tokens")))
-        return false;
-    json_array_foreach(vectors, i, vector) if (!is_vector(vector, (size_t)json_integer_value(
-                                                                      dimensions))) return false;
-    return true;
+    *out = (struct embed_answer){0};
+    if (!find_member(&r))
+        return ERR_INVALID;
+    vectors = r.at;
+    rc = take_vectors(&r, out);
+    if (rc == 0)
+        rc = take_others(out, text, n, vectors, r.at);
+    if (rc)
+        embed_answer_done(out);
+    return rc;
+}
+
+void embed_answer_done(struct embed_answer *a)
+{
+    free(a->vectors);
+    *a = (struct embed_answer){0};
+}
+
+/* ---- written ---- */
+
+int embed_answer_put(const struct embed_answer *a, size_t i, struct buf *out)
+{
+    return buf_put(out, a->vectors[i].text, a->vectors[i].n);
+}
+
+static void put_float(unsigned char bytes[4], float v)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &v, sizeof bits);
+    for (unsigned k = 0; k < 4; k++)
+        bytes[k] = (unsigned char)(bits >> (8 * k));
+}
+
+int embed_answer_put_base64(const struct embed_answer *a, size_t i, struct buf *out)
+{
+    unsigned char *bytes = malloc(a->n_dimensions * 4);
+    const char *at = a->vectors[i].text;
+    int rc = bytes ? 0 : -1;
+
+    for (size_t k = 0; rc == 0 && k < a->n_dimensions; k++) {
+        char *behind;
+
+        put_float(bytes + k * 4, strtof(at + 1, &behind)); /* behind '[' or ',', maybe blanks */
+        at = behind + strcspn(behind, ",]");
+    }
+    if (rc == 0 &&
+        (buf_putc(out, '"') || base64_put(out, bytes, a->n_dimensions * 4) || buf_putc(out, '"')))
+        rc = -1;
+    free(bytes);
+    return rc;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/fields.h"
+#include "api/json_load.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "hive/reply.h"
@@ -61,11 +62,36 @@ static void fail(struct relay *r, struct api_error *e, int retry_after_s)
 
 /* ---- the worker's answer ---- */
 
+static void render_text(struct relay *r, const struct buf *body)
+{
+    http_on_gone(r->x, NULL, NULL);
+    r->render_text(r, buf_str(body), body->len);
+    relay_free(r);
+}
+
+static void render_json(struct relay *r, const struct buf *body)
+{
+    json_error_t why = {0};
+    json_t *answer = json_load_bounded(buf_str(body), body->len, JSON_ALLOW_NUL, &why);
+    struct api_error e;
+
+    if (json_is_object(answer)) {
+        http_on_gone(r->x, NULL, NULL);
+        r->render(r, answer);
+        relay_free(r);
+    } else {
+        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the worker's answer %s%s",
+                      json_is_too_many(&why) ? "cannot be taken: " : "is no JSON object",
+                      json_is_too_many(&why) ? why.text : "");
+        fail(r, &e, 0);
+    }
+    json_decref(answer);
+}
+
 static void on_done(void *arg, int rc, const struct http_response *response, const struct err *err)
 {
     struct relay *r = arg;
     struct api_error e;
-    json_t *answer;
 
     r->call = NULL;
     if (rc) {
@@ -79,16 +105,10 @@ static void on_done(void *arg, int rc, const struct http_response *response, con
         fail(r, &e, 0);
         return;
     }
-    answer = json_loadb(buf_str(response->body), response->body->len, JSON_ALLOW_NUL, NULL);
-    if (!json_is_object(answer)) {
-        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the worker's answer is no JSON object");
-        fail(r, &e, 0);
-    } else {
-        http_on_gone(r->x, NULL, NULL);
-        r->render(r, answer);
-        relay_free(r);
-    }
-    json_decref(answer);
+    if (r->render_text)
+        render_text(r, response->body);
+    else
+        render_json(r, response->body);
 }
 
 static int ask(struct relay *r, const struct worker *w, struct err *err)

@@ -27,6 +27,8 @@ struct relay {
     json_t *state; /* owned: the caller's own, or NULL */
     /* Answers r->x with what the worker said (borrowed). The relay is freed behind it. */
     void (*render)(struct relay *r, json_t *answer);
+    /* Or with its text, which may be no JSON; a NUL is behind it. Instead of `render`, if set. */
+    void (*render_text)(struct relay *r, const char *text, size_t n);
     /* private */
     struct model_wait *wait;
     struct http_call *call;
