@@ -117,45 +117,35 @@ static void check_question(const json_t *request)
     json_decref(asked);
 }
 
-static unsigned base64_value(char c)
+/* Its numbers; or, of base64, as many bytes as floats have, in the alphabet, padded at the end. */
+static size_t dimensions_of(const json_t *vector)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = strchr(digits, c);
+    const char *text = json_string_value(vector);
+    size_t n = text ? strspn(text, digits) : 0;
 
-    return c && at ? (unsigned)(at - digits) : 0;
+    if (!text)
+        return json_array_size(vector);
+    BUG_ON(strspn(text + n, "=") != strlen(text + n) || strlen(text) % 4 || n * 6 / 8 % 4);
+    return n * 6 / 8 / 4;
 }
 
-/* The i-th little-endian float of a base64 text, written a second time. */
-static float base64_float(const char *text, size_t i)
+static void check_vector(const json_t *told, const json_t *said, json_int_t n_dimensions)
 {
-    uint32_t bits = 0;
-    float v;
+    const json_t *number;
+    size_t i;
 
-    for (size_t k = 4; k-- > 0;) {
-        size_t bit = (4 * i + k) * 8;
-        unsigned two = base64_value(text[bit / 6]) << 6 | base64_value(text[bit / 6 + 1]);
-
-        bits = bits << 8 | ((two >> (4 - bit % 6)) & 0xff);
-    }
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
-
-static void check_vector(const json_t *told, const json_t *said)
-{
-    size_t n = json_array_size(said);
-
-    BUG_ON(!json_is_array(said));
+    BUG_ON(json_typeof(told) != json_typeof(said) || dimensions_of(told) != dimensions_of(said) ||
+           dimensions_of(told) != (size_t)n_dimensions);
     if (json_is_string(told))
-        BUG_ON(json_string_length(told) != (4 * n + 2) / 3 * 4);
-    else
-        BUG_ON(json_array_size(told) != n);
-    for (size_t i = 0; i < n; i++) {
-        double v = json_number_value(json_array_get(said, i));
-        double got = json_is_string(told) ? (double)base64_float(json_string_value(told), i)
-                                          : json_number_value(json_array_get(told, i));
+        BUG_ON(!json_equal(told, said));
+    json_array_foreach(told, i, number)
+    {
+        double v = json_number_value(number);
 
-        BUG_ON(!isfinite(got) || fabs(got - v) > fabs(v) * 1e-6 + 1e-38);
+        BUG_ON(!json_is_number(number) || !isfinite((float)v) ||
+               v < json_number_value(json_array_get(said, i)) ||
+               v > json_number_value(json_array_get(said, i)));
     }
 }
 
@@ -164,15 +154,16 @@ static void check_vectors(const json_t *reply, const json_t *answer)
     const json_t *said = json_object_get(answer, "embeddings"), *one;
     const json_t *data = json_object_get(reply, "data"),
                  *all = json_object_get(reply, "embeddings");
+    json_int_t n = json_integer_value(json_object_get(answer, "dimensions"));
     size_t i;
 
     BUG_ON(json_array_size(said) == 0);
     if (json_object_get(reply, "embedding"))
-        check_vector(json_object_get(reply, "embedding"), json_array_get(said, 0));
+        check_vector(json_object_get(reply, "embedding"), json_array_get(said, 0), n);
     else
         BUG_ON(json_array_size(data ? data : all) != json_array_size(said));
     json_array_foreach(data ? data : all, i, one)
-        check_vector(data ? json_object_get(one, "embedding") : one, json_array_get(said, i));
+        check_vector(data ? json_object_get(one, "embedding") : one, json_array_get(said, i), n);
 }
 
 static void check_good(unsigned route, const json_t *reply, const json_t *answer)

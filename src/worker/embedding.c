@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "worker/intake_text.h"
 #include "worker/job.h"
+
+#define BASE64_AT_ONCE 96 /* floats; a multiple of three leaves no bytes over */
 
 /* ---- the intake's part ----------------------------------------------------------------------- */
 
@@ -98,16 +101,47 @@ void embedding_take_in(const struct intake_model *with, struct job *j)
 
 /* ---- the engine's part ----------------------------------------------------------------------- */
 
-/* Numbers that are read back as the same floats. One that is none fails the buffer. */
+/* Numbers that are read back as the same floats. */
+static void put_numbers(struct buf *out, const float *vector, uint32_t n)
+{
+    buf_putc(out, '[');
+    for (uint32_t i = 0; i < n; i++)
+        buf_printf(out, i ? ",%.9g" : "%.9g", (double)vector[i]);
+    buf_putc(out, ']');
+}
+
+/* Their bytes, the lowest first, whatever the machine's order. */
+static void put_base64(struct buf *out, const float *vector, uint32_t n)
+{
+    unsigned char bytes[BASE64_AT_ONCE * 4];
+
+    buf_putc(out, '"');
+    for (uint32_t i = 0; i < n; i += BASE64_AT_ONCE) {
+        uint32_t some = n - i < BASE64_AT_ONCE ? n - i : BASE64_AT_ONCE;
+
+        for (uint32_t k = 0; k < some * 4; k++) {
+            uint32_t bits;
+
+            memcpy(&bits, &vector[i + k / 4], sizeof bits);
+            bytes[k] = (unsigned char)(bits >> 8 * (k % 4));
+        }
+        base64_put(out, bytes, some * 4);
+    }
+    buf_putc(out, '"');
+}
+
+/* One that holds no number fails the buffer. */
 void embedding_put(struct embedding *em, const float *vector, uint32_t n)
 {
-    buf_puts(&em->answer, em->n_done++ ? ",[" : "[");
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n; i++)
         if (!isfinite(vector[i]))
             em->answer.failed = true;
-        buf_printf(&em->answer, i ? ",%.9g" : "%.9g", (double)vector[i]);
-    }
-    buf_putc(&em->answer, ']');
+    if (em->n_done++)
+        buf_putc(&em->answer, ',');
+    if (em->base64)
+        put_base64(&em->answer, vector, n);
+    else
+        put_numbers(&em->answer, vector, n);
 }
 
 void embedding_finish(struct job *j, uint32_t n_embd)

@@ -63,6 +63,17 @@ static void take_pooling(struct fields *f, struct embedding *em)
         fields_fail(f, "pooling", "mean, cls or last", "pooling must be mean, cls or last.");
 }
 
+static void take_encoding(struct fields *f, struct embedding *em)
+{
+    const char *format = "float";
+
+    fields_text(f, "encoding_format", false, 16, &format);
+    em->base64 = str_eq(format, "base64");
+    if (!em->base64 && !str_eq(format, "float"))
+        fields_fail(f, "encoding_format", "float or base64",
+                    "encoding_format must be float or base64.");
+}
+
 /* The answer up to its vectors. */
 static int begin(struct embedding *em, const char *model)
 {
@@ -89,6 +100,7 @@ int embedding_parse(const char *body, size_t n, const char *model, struct embedd
     fields_begin(&f, body, n);
     take_input(&f, em);
     take_pooling(&f, em);
+    take_encoding(&f, em);
     fields_bool(&f, "normalize", &em->normalize);
     rc = fields_end(&f, e, src);
     fields_done(&f);

@@ -98,6 +98,18 @@ describe('a worker with an embedding model', () => {
     assert.ok(Math.abs(length(answer.embeddings[0]) - 1) < 1e-6);
   });
 
+  test('as base64: the same floats', async () => {
+    const texts = ['a', 'hello there'], numbers = await embed(worker, { input: texts, encoding_format: 'float' });
+    const coded = await embed(worker, { input: texts, encoding_format: 'base64' });
+    assert.strictEqual(coded.dimensions, DIMENSIONS);
+    for (const [i, text] of coded.embeddings.entries()) {
+      assert.match(text, /^[A-Za-z0-9+/]+={0,2}$/);
+      const bytes = Buffer.from(text, 'base64');
+      assert.strictEqual(bytes.length, 4 * DIMENSIONS);
+      assert.deepStrictEqual(numbers.embeddings[i].map(Math.fround), Array.from({ length: DIMENSIONS }, (_, k) => bytes.readFloatLE(4 * k)));
+    }
+  });
+
   test('embeds many texts in their order, each with the same bits as alone', async () => {
     const texts = oracle['small-bert.gguf'].map(({ text }) => text);
     const many = [];
@@ -155,6 +167,7 @@ describe('a worker with an embedding model', () => {
       [{ input: [-1] }, /input must be/],
       [{ input: Array(2049).fill('a') }, /2049 texts; 2048 are the most/],
       [{ input: 'a', pooling: 'median' }, /mean, cls or last/],
+      [{ input: 'a', encoding_format: 'hex' }, /float or base64/],
       [{ input: 'a', normalize: 1 }, /normalize must be true or false/],
       [{ input: 'a', dimension: 3 }, /dimension/],
       [{ input: [[5], [90]] }, /Input 1 .*names the token 90, but the vocabulary has 90/],

@@ -421,48 +421,70 @@ static void test_vectors__are_what_the_worker_says_they_are(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        if (embed_answer_read(good[i], strlen(good[i]), &a))
+        if (embed_answer_read(good[i], strlen(good[i]), false, &a))
             fail_msg("not taken: %s", good[i]);
         embed_answer_done(&a);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char *exact = str_dup(bad[i]); /* a sanitizer sees what is read behind it */
 
-        if (embed_answer_read(exact, strlen(exact), &a) != ERR_INVALID)
+        if (embed_answer_read(exact, strlen(exact), false, &a) != ERR_INVALID)
             fail_msg("taken: %s", bad[i]);
         assert_null(a.vectors);
         free(exact);
     }
 }
 
-static void check_put(const struct embed_answer *a, size_t i, const char *numbers,
-                      const char *base64)
+static void check_put(const char *text, bool base64, const char *first, const char *second)
 {
+    struct embed_answer a;
     struct buf out;
 
-    buf_init(&out, 256);
-    assert_int_equal(embed_answer_put(a, i, &out), 0);
-    assert_string_equal(buf_str(&out), numbers);
-    buf_clear(&out);
-    assert_int_equal(embed_answer_put_base64(a, i, &out), 0);
-    assert_string_equal(buf_str(&out), base64);
-    buf_done(&out);
-}
-
-/* Numbers as they came. The base64 is Python's: b64encode(struct.pack("<2f", ...)). */
-static void test_vectors__are_written_as_numbers_or_as_their_bytes(void **state)
-{
-    static const char text[] = "{\"embeddings\":[[0.183634624,-2.5e-05], [ 1 , 3.4028234e38 ]],"
-                               "\"dimensions\":2,\"prompt_tokens\":7}";
-    struct embed_answer a;
-
-    (void)state;
-    assert_int_equal(embed_answer_read(text, strlen(text), &a), 0);
+    assert_int_equal(embed_answer_read(text, strlen(text), base64, &a), 0);
     assert_int_equal(a.n_vectors, 2);
     assert_int_equal(a.n_dimensions, 2);
     assert_int_equal(a.prompt_tokens, 7);
-    check_put(&a, 0, "[0.183634624,-2.5e-05]", "\"two8Phe30bc=\"");
-    check_put(&a, 1, "[ 1 , 3.4028234e38 ]", "\"AACAP///f38=\"");
+    buf_init(&out, 256);
+    assert_int_equal(embed_answer_put(&a, 0, &out), 0);
+    assert_string_equal(buf_str(&out), first);
+    buf_clear(&out);
+    assert_int_equal(embed_answer_put(&a, 1, &out), 0);
+    assert_string_equal(buf_str(&out), second);
+    buf_done(&out);
+    embed_answer_done(&a);
+}
+
+static void test_vectors__are_handed_on_as_they_came(void **state)
+{
+    (void)state;
+    check_put("{\"embeddings\":[[0.183634624,-2.5e-05], [ 1 , 3.4028234e38 ]],\"dimensions\":2,"
+              "\"prompt_tokens\":7}",
+              false, "[0.183634624,-2.5e-05]", "[ 1 , 3.4028234e38 ]");
+    check_put("{\"embeddings\":[\"two8Phe30bc=\" ,\"AACAP///f38=\"],\"dimensions\":2,"
+              "\"prompt_tokens\":7}",
+              true, "\"two8Phe30bc=\"", "\"AACAP///f38=\"");
+}
+
+/* Of one float each: too little, too much, no base64, padding in the wrong place. */
+static void test_vectors__that_are_no_base64_of_floats_are_refused(void **state)
+{
+    static const char *const bad[] = {
+        "",          "AACAPw=",  "AACAPw",   "AACAPw===",  "AACAPwA=", "AACAPwAA",
+        "AAC PPw==", "AACAP-==", "AAC=Pw==", "AACA\\/w==", "====",     "AACAPw==AACAPw=="};
+    struct embed_answer a;
+    char text[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(text, sizeof text,
+                 "{\"embeddings\":[\"%s\"],\"dimensions\":1,\"prompt_tokens\":7}", bad[i]);
+        if (embed_answer_read(text, strlen(text), true, &a) != ERR_INVALID)
+            fail_msg("taken: %s", bad[i]);
+    }
+    snprintf(text, sizeof text,
+             "{\"embeddings\":[\"AACAPw==\"],\"dimensions\":1,\"prompt_tokens\":7}");
+    assert_int_equal(embed_answer_read(text, strlen(text), false, &a), ERR_INVALID);
+    assert_int_equal(embed_answer_read(text, strlen(text), true, &a), 0);
     embed_answer_done(&a);
 }
 
@@ -527,7 +549,8 @@ int main(void)
         cmocka_unit_test(test_shape__server_errors_fit_a_small_place),
         cmocka_unit_test(test_base64__vectors_of_the_rfc),
         cmocka_unit_test(test_vectors__are_what_the_worker_says_they_are),
-        cmocka_unit_test(test_vectors__are_written_as_numbers_or_as_their_bytes),
+        cmocka_unit_test(test_vectors__are_handed_on_as_they_came),
+        cmocka_unit_test(test_vectors__that_are_no_base64_of_floats_are_refused),
         cmocka_unit_test(test_ollama__numbers_stay_with_a_long_architecture),
         cmocka_unit_test(test_ollama__progress_is_told_of_a_long_name),
     };

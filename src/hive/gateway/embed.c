@@ -80,7 +80,8 @@ static bool has_dimensions(const struct relay *r, const struct embed_answer *a)
 /* False, and the exchange is answered: it holds none, or not what was asked for. */
 static bool read_vectors(const struct relay *r, const char *text, size_t n, struct embed_answer *a)
 {
-    int rc = embed_answer_read(text, n, a);
+    bool base64 = json_is_true(json_object_get(r->state, "base64"));
+    int rc = embed_answer_read(text, n, base64, a);
     struct api_error e;
 
     if (rc == 0 && has_dimensions(r, a))
@@ -98,7 +99,6 @@ static bool read_vectors(const struct relay *r, const char *text, size_t n, stru
 
 static void render_embeddings(struct relay *r, const char *text, size_t n)
 {
-    bool base64 = json_is_true(json_object_get(r->state, "base64"));
     struct embed_answer a;
     struct buf out;
 
@@ -109,8 +109,7 @@ static void render_embeddings(struct relay *r, const char *text, size_t n)
     for (size_t i = 0; i < a.n_vectors && !buf_failed(&out); i++) {
         buf_printf(&out, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", i ? "," : "",
                    i);
-        if (base64 ? embed_answer_put_base64(&a, i, &out) : embed_answer_put(&a, i, &out))
-            out.failed = true;
+        embed_answer_put(&a, i, &out);
         buf_putc(&out, '}');
     }
     buf_puts(&out, "],\"model\":");
@@ -135,7 +134,8 @@ void embed_openai(struct hive *h, struct http_exchange *x, const char *id)
     pass(r, &f, "input", true);
     pass(r, &f, "pooling", false);
     pass(r, &f, "normalize", false);
-    fields_text(&f, "encoding_format", false, ORDER_TEXT_MAX, &format);
+    if (fields_text(&f, "encoding_format", false, ORDER_TEXT_MAX, &format))
+        pass(r, &f, "encoding_format", false);
     if (!str_eq(format, "float") && !str_eq(format, "base64"))
         fields_fail(&f, "encoding_format", "float or base64",
                     "encoding_format must be float or base64.");

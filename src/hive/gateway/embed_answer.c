@@ -3,14 +3,12 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
 #include "api/json_load.h"
-#include "base/base64.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -118,6 +116,35 @@ static size_t take_vector(struct rest *r, struct embed_vector *out)
     return n;
 }
 
+static bool is_digit64(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '/';
+}
+
+/* The floats whose bytes a base64 text holds (RFC 4648, section 4); 0: it is none of whole ones. */
+static size_t take_text(struct rest *r, struct embed_vector *out)
+{
+    size_t n_digits, n_pads = 0, n_bytes;
+
+    if (!take(r, '"'))
+        return 0;
+    out->text = r->at - 1;
+    while (is_digit64(next(r)))
+        r->at++;
+    n_digits = (size_t)(r->at - out->text) - 1;
+    while (next(r) == '=' && n_pads < 2) {
+        r->at++;
+        n_pads++;
+    }
+    if ((n_digits + n_pads) % 4 || next(r) != '"')
+        return 0;
+    r->at++;
+    out->n = (size_t)(r->at - out->text);
+    n_bytes = (n_digits + n_pads) / 4 * 3 - n_pads;
+    return n_bytes % 4 ? 0 : n_bytes / 4;
+}
+
 static int grow(struct embed_answer *a)
 {
     struct embed_vector *more;
@@ -131,17 +158,19 @@ static int grow(struct embed_answer *a)
     return 0;
 }
 
-static int take_vectors(struct rest *r, struct embed_answer *a)
+static int take_vectors(struct rest *r, bool base64, struct embed_answer *a)
 {
     if (!take(r, '['))
         return ERR_INVALID;
     do {
+        struct embed_vector *v;
         int rc = grow(a);
         size_t n;
 
         if (rc)
             return rc;
-        n = take_vector(r, &a->vectors[a->n_vectors]);
+        v = &a->vectors[a->n_vectors];
+        n = base64 ? take_text(r, v) : take_vector(r, v);
         if (n == 0 || (a->n_vectors > 0 && n != a->n_dimensions))
             return ERR_INVALID;
         a->n_dimensions = n;
@@ -216,7 +245,7 @@ static int take_others(struct embed_answer *a, const char *text, size_t n, const
     return good ? 0 : ERR_INVALID;
 }
 
-int embed_answer_read(const char *text, size_t n, struct embed_answer *out)
+int embed_answer_read(const char *text, size_t n, bool base64, struct embed_answer *out)
 {
     struct rest r = {text, text + n};
     const char *vectors;
@@ -226,7 +255,7 @@ int embed_answer_read(const char *text, size_t n, struct embed_answer *out)
     if (!find_member(&r))
         return ERR_INVALID;
     vectors = r.at;
-    rc = take_vectors(&r, out);
+    rc = take_vectors(&r, base64, out);
     if (rc == 0)
         rc = take_others(out, text, n, vectors, r.at);
     if (rc)
@@ -240,37 +269,7 @@ void embed_answer_done(struct embed_answer *a)
     *a = (struct embed_answer){0};
 }
 
-/* ---- written ---- */
-
 int embed_answer_put(const struct embed_answer *a, size_t i, struct buf *out)
 {
     return buf_put(out, a->vectors[i].text, a->vectors[i].n);
-}
-
-static void put_float(unsigned char bytes[4], float v)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &v, sizeof bits);
-    for (unsigned k = 0; k < 4; k++)
-        bytes[k] = (unsigned char)(bits >> (8 * k));
-}
-
-int embed_answer_put_base64(const struct embed_answer *a, size_t i, struct buf *out)
-{
-    unsigned char *bytes = malloc(a->n_dimensions * 4);
-    const char *at = a->vectors[i].text;
-    int rc = bytes ? 0 : -1;
-
-    for (size_t k = 0; rc == 0 && k < a->n_dimensions; k++) {
-        char *behind;
-
-        put_float(bytes + k * 4, strtof(at + 1, &behind)); /* behind '[' or ',', maybe blanks */
-        at = behind + strcspn(behind, ",]");
-    }
-    if (rc == 0 &&
-        (buf_putc(out, '"') || base64_put(out, bytes, a->n_dimensions * 4) || buf_putc(out, '"')))
-        rc = -1;
-    free(bytes);
-    return rc;
 }

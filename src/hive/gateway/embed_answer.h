@@ -9,13 +9,14 @@
 #ifndef RBEE_HIVE_GATEWAY_EMBED_ANSWER_H
 #define RBEE_HIVE_GATEWAY_EMBED_ANSWER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct buf;
 
 struct embed_vector {
-    const char *text; /* "[number,number,...]", in the answer's text */
+    const char *text; /* "[number,number,...]" or a quoted text, in the answer's text */
     size_t n;         /* bytes of it */
 };
 
@@ -27,15 +28,14 @@ struct embed_answer {
 
 /*
  * {"embeddings": [[number, ...], ...], "dimensions": N, "prompt_tokens": N}, and more if it likes:
- * vectors of that many numbers, each within a float, and none missing. `text` ends with a NUL
- * behind its n bytes and has to last as long as *out. ERR_INVALID when it is something else,
- * ERR_NO_MEMORY.
+ * vectors of that many numbers, each within a float, and none missing; or, for base64, texts of
+ * the bytes of so many floats. `text` ends with a NUL behind its n bytes and has to last as long as
+ * *out. ERR_INVALID when it is something else, ERR_NO_MEMORY.
  */
-int embed_answer_read(const char *text, size_t n, struct embed_answer *out);
+int embed_answer_read(const char *text, size_t n, bool base64, struct embed_answer *out);
 void embed_answer_done(struct embed_answer *a);
 
-/* Puts vector i as JSON: as numbers, or as a text, the base64 of its floats (little-endian). */
+/* Puts vector i as it came. */
 int embed_answer_put(const struct embed_answer *a, size_t i, struct buf *out);
-int embed_answer_put_base64(const struct embed_answer *a, size_t i, struct buf *out);
 
 #endif

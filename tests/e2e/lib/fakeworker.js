@@ -98,6 +98,11 @@ http.createServer((request, response) => {
     if (request.method === 'GET') { response.end('{}'); return; }
     const asked = JSON.parse(text);
     fs.appendFileSync(beside('asked.jsonl'), JSON.stringify({ url: request.url, ...asked }) + '\n');
+    if (request.url === '/v1/embeddings' && asked.encoding_format === 'base64') {
+      const embeddings = whole[request.url].embeddings.map((v) => Buffer.from(Float32Array.from(v).buffer).toString('base64'));
+      response.end(JSON.stringify({ ...whole[request.url], embeddings }));
+      return;
+    }
     if (whole[request.url]) { response.end(JSON.stringify(whole[request.url])); return; }
     answer(asked, response);
   });
