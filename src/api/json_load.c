@@ -17,7 +17,8 @@ enum {
     NEXT_BYTES = 48, /* a number or a text's value, and its place */
 };
 
-const char *json_text_end(const char *p, const char *end)
+/* Where the text that begins behind a quote ends: at its closing quote, or `end`. */
+static const char *end_of_text(const char *p, const char *end)
 {
     const char *quote = p;
 
@@ -44,7 +45,7 @@ uint64_t json_tree_bytes(const char *text, size_t n)
 
     for (const char *p = text, *end = text + n; p < end; p++) {
         sum += takes[(unsigned char)*p];
-        if (*p == '"' && (p = json_text_end(p + 1, end)) == end)
+        if (*p == '"' && (p = end_of_text(p + 1, end)) == end)
             break;
     }
     return sum;

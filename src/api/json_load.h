@@ -15,9 +15,6 @@
 
 #define JSON_TREE_MAX ((uint64_t)32 << 20) /* bytes of the values, beside their texts */
 
-/* Where the text that begins at p, behind its quote, ends: at the closing quote, or `end`. */
-const char *json_text_end(const char *p, const char *end);
-
 /* What the values of a text take, by the marks between them: as jansson lays them out on 64 bits.
  * Of what is no JSON, some number. */
 uint64_t json_tree_bytes(const char *text, size_t n);

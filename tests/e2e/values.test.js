@@ -57,6 +57,13 @@ describe('a hive', () => {
     assert.strictEqual(answer.status, 404, answer.text.slice(0, 300));
   });
 
+  /* The bound is for what strangers send: a worker's answer is looked at and handed on, however long. */
+  test('hands on a million tokens of a text', { skip: !testModel() && 'no model' }, async () => {
+    const answer = await post(hive, '/tokenize', { model: 'tiny', content: 'a'.repeat(MB) });
+    assert.strictEqual(answer.status, 200, answer.text.slice(0, 300));
+    assert.ok(answer.json.tokens.length > MB / 4 && answer.json.tokens.every(Number.isInteger), `${answer.json.tokens.length}`);
+  });
+
   test('gives back what a large body took', { skip: sanitized && 'a sanitizer keeps what was freed' }, async () => {
     await until(() => nowMB(hive.pid) < 20, () => `${nowMB(hive.pid)} MB`);
   });

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "api/fields.h"
+#include "api/json_scan.h"
 #include "api/modelref.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -239,9 +240,17 @@ void embed_ollama_old(struct hive *h, struct http_exchange *x, const char *id)
 
 /* ---- tokens ---- */
 
-static void render_as_is(struct relay *r, json_t *answer)
+/* However many: a text of megabytes has a million. */
+static void render_as_is(struct relay *r, const char *text, size_t n)
 {
-    reply_json(r->x, 200, json_incref(answer));
+    struct api_error e;
+
+    if (json_scan_is_object(text, n)) {
+        http_reply(r->x, 200, "application/json", text, n);
+        return;
+    }
+    api_error_set(&e, API_INTERNAL, REPLY_SRC, "the worker's answer is no JSON object");
+    shape_answer(r->x, r->shape, &e, 0);
 }
 
 void embed_tokenize(struct hive *h, struct http_exchange *x, const char *id)
@@ -257,7 +266,7 @@ void embed_tokenize(struct hive *h, struct http_exchange *x, const char *id)
     pass(r, &f, "add_special", false);
     pass(r, &f, "parse_special", false);
     pass(r, &f, "with_pieces", false);
-    r->render = render_as_is;
+    r->render_text = render_as_is;
     relay_go(r, &f);
 }
 
@@ -270,6 +279,6 @@ void embed_detokenize(struct hive *h, struct http_exchange *x, const char *id)
     if (!r)
         return;
     pass(r, &f, "tokens", true);
-    r->render = render_as_is;
+    r->render_text = render_as_is;
     relay_go(r, &f);
 }

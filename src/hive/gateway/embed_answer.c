@@ -2,115 +2,35 @@
 #include "hive/gateway/embed_answer.h"
 
 #include <float.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
 #include "api/json_load.h"
+#include "api/json_scan.h"
 #include "base/buf.h"
 #include "base/err.h"
 
 #define MEMBER          "embeddings"
-#define FLOAT_DIGITS    38 /* a whole number of so many is within a float */
 #define VECTORS_AT_ONCE 64
-
-/* What is left of a text. */
-struct rest {
-    const char *at, *end;
-};
-
-static char next(const struct rest *r)
-{
-    return r->at < r->end ? *r->at : '\0';
-}
-
-static void skip_blanks(struct rest *r)
-{
-    while (next(r) == ' ' || next(r) == '\t' || next(r) == '\n' || next(r) == '\r')
-        r->at++;
-}
-
-static bool take(struct rest *r, char c)
-{
-    skip_blanks(r);
-    if (next(r) != c)
-        return false;
-    r->at++;
-    return true;
-}
-
-static size_t take_digits(struct rest *r)
-{
-    const char *from = r->at;
-
-    while (next(r) >= '0' && next(r) <= '9')
-        r->at++;
-    return (size_t)(r->at - from);
-}
 
 /* ---- the vectors ---- */
 
-/* 1, 0 or -1: the exponent's sign; -2: it is none. */
-static int take_exponent(struct rest *r)
-{
-    int sign = 1;
-
-    if (next(r) != 'e' && next(r) != 'E')
-        return 0;
-    r->at++;
-    if (next(r) == '-')
-        sign = -1;
-    if (next(r) == '-' || next(r) == '+')
-        r->at++;
-    return take_digits(r) > 0 ? sign : -2;
-}
-
-/* A number within a float. Only what could be beyond is computed. */
-static bool take_number(struct rest *r)
-{
-    const char *from;
-    size_t n_whole;
-    int exponent;
-
-    skip_blanks(r);
-    from = r->at;
-    if (next(r) == '-')
-        r->at++;
-    if (next(r) == '0') {
-        r->at++;
-        n_whole = 1;
-    } else {
-        n_whole = take_digits(r);
-    }
-    if (n_whole == 0)
-        return false;
-    if (next(r) == '.') {
-        r->at++;
-        if (take_digits(r) == 0)
-            return false;
-    }
-    exponent = take_exponent(r);
-    if (exponent == -2)
-        return false;
-    return (exponent <= 0 && n_whole <= FLOAT_DIGITS) || fabs(strtod(from, NULL)) <= FLT_MAX;
-}
-
 /* Its numbers; 0: it is no vector. */
-static size_t take_vector(struct rest *r, struct embed_vector *out)
+static size_t take_vector(struct json_scan *r, struct embed_vector *out)
 {
     size_t n = 0;
 
-    if (!take(r, '['))
+    if (!json_scan_take(r, '['))
         return 0;
     out->text = r->at - 1;
     do {
-        if (!take_number(r))
+        if (!json_scan_number(r, FLT_MAX))
             return 0;
         n++;
-    } while (take(r, ','));
-    if (!take(r, ']'))
+    } while (json_scan_take(r, ','));
+    if (!json_scan_take(r, ']'))
         return 0;
     out->n = (size_t)(r->at - out->text);
     return n;
@@ -123,21 +43,21 @@ static bool is_digit64(char c)
 }
 
 /* The floats whose bytes a base64 text holds (RFC 4648, section 4); 0: it is none of whole ones. */
-static size_t take_text(struct rest *r, struct embed_vector *out)
+static size_t take_text(struct json_scan *r, struct embed_vector *out)
 {
     size_t n_digits, n_pads = 0, n_bytes;
 
-    if (!take(r, '"'))
+    if (!json_scan_take(r, '"'))
         return 0;
     out->text = r->at - 1;
-    while (is_digit64(next(r)))
+    while (is_digit64(json_scan_next(r)))
         r->at++;
     n_digits = (size_t)(r->at - out->text) - 1;
-    while (next(r) == '=' && n_pads < 2) {
+    while (json_scan_next(r) == '=' && n_pads < 2) {
         r->at++;
         n_pads++;
     }
-    if ((n_digits + n_pads) % 4 || next(r) != '"')
+    if ((n_digits + n_pads) % 4 || json_scan_next(r) != '"')
         return 0;
     r->at++;
     out->n = (size_t)(r->at - out->text);
@@ -158,9 +78,9 @@ static int grow(struct embed_answer *a)
     return 0;
 }
 
-static int take_vectors(struct rest *r, bool base64, struct embed_answer *a)
+static int take_vectors(struct json_scan *r, bool base64, struct embed_answer *a)
 {
-    if (!take(r, '['))
+    if (!json_scan_take(r, '['))
         return ERR_INVALID;
     do {
         struct embed_vector *v;
@@ -175,35 +95,31 @@ static int take_vectors(struct rest *r, bool base64, struct embed_answer *a)
             return ERR_INVALID;
         a->n_dimensions = n;
         a->n_vectors++;
-    } while (take(r, ','));
-    return take(r, ']') ? 0 : ERR_INVALID;
+    } while (json_scan_take(r, ','));
+    return json_scan_take(r, ']') ? 0 : ERR_INVALID;
 }
 
 /* ---- what is around them ---- */
 
-/* Goes behind the colon of the outermost object's member. That the text is JSON is seen later. */
-static bool find_member(struct rest *r)
+/* Goes behind the colon of the object's member that holds them. */
+static bool find_member(struct json_scan *r)
 {
-    int depth = 0;
+    if (!json_scan_take(r, '{'))
+        return false;
+    do {
+        const char *name;
+        size_t n;
 
-    while (r->at < r->end) {
-        char c = *r->at++;
-        const char *text = r->at;
-
-        if (c == '{' || c == '[')
-            depth++;
-        if (c == '}' || c == ']')
-            depth--;
-        if (c != '"')
-            continue;
-        r->at = json_text_end(text, r->end);
-        if (r->at == r->end)
+        json_scan_blanks(r);
+        name = r->at;
+        if (!json_scan_text(r))
             return false;
-        if (depth == 1 && (size_t)(r->at - text) == strlen(MEMBER) &&
-            memcmp(text, MEMBER, strlen(MEMBER)) == 0)
-            return r->at++, take(r, ':');
-        r->at++;
-    }
+        n = (size_t)(r->at - name);
+        if (!json_scan_take(r, ':'))
+            return false;
+        if (n == strlen(MEMBER) + 2 && memcmp(name + 1, MEMBER, n - 2) == 0)
+            return true;
+    } while (json_scan_value(r) && json_scan_take(r, ','));
     return false;
 }
 
@@ -247,7 +163,7 @@ static int take_others(struct embed_answer *a, const char *text, size_t n, const
 
 int embed_answer_read(const char *text, size_t n, bool base64, struct embed_answer *out)
 {
-    struct rest r = {text, text + n};
+    struct json_scan r = {text, text + n};
     const char *vectors;
     int rc;
 
