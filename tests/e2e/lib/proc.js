@@ -68,6 +68,14 @@ function isAlive(pid) {
   }
 }
 
+/* What a test says of it may be no more than that a connection broke: the log keeps what it said itself. */
+const SANITIZED = 66; // the exit code of the thread sanitizer's reports
+const CRASHES = new Set(['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGSYS']);
+function tellCrash(proc, program) {
+  const said = proc.stderr.slice(-12000).trimEnd().split('\n').map((line) => `| ${line}`).join('\n');
+  process.stderr.write(`CRASHED: ${path.basename(program)} (${proc.code ?? proc.killedBy})\n${said}\n`);
+}
+
 class Proc {
   /* stdio: what follows the three standard descriptors ('pipe' or descriptors), from number 3 on. */
   constructor(program, args = [], { env = {}, cwd = os.tmpdir(), stdio = [] } = {}) {
@@ -89,6 +97,7 @@ class Proc {
         alive.delete(this);
         this.code = code;
         this.killedBy = signal;
+        if (code === SANITIZED || CRASHES.has(signal)) tellCrash(this, program);
         resolve(this);
       });
     });
