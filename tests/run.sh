@@ -218,7 +218,7 @@ NO_TSAN='golden keeper keeper-chat keeper-infer-flags malformed quickstart refer
     sdk-anthropic sdk-ollama sdk-openai wordpiece'
 
 tsan() {
-    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$root/tests/tsan.supp
     built build-tsan -Db_sanitize=thread -Doptimization=1 $(kern_sets) || return
     if threads_named >"$logs/tsan-threads.log"; then
         add tsan/threads-named 1 0 0 0
