@@ -82,22 +82,13 @@ bool json_scan_number(struct json_scan *s, double most)
 
 /* ---- texts ---- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Four digits behind "\u"; -1: there are not. */
 static int32_t unit(struct json_scan *s)
 {
     int32_t v = 0;
 
     for (int i = 0; i < 4; i++, s->at++) {
-        int digit = hex_digit(json_scan_next(s));
+        int digit = str_hex_digit(json_scan_next(s));
 
         if (digit < 0)
             return -1;

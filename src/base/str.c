@@ -201,6 +201,15 @@ int str_to_bytes(const char *s, uint64_t *out)
     return __builtin_mul_overflow(n, factor, out) ? -1 : 0;
 }
 
+int str_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 char *str_human_bytes(uint64_t n_bytes, char *dst, size_t dst_size)
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};

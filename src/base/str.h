@@ -29,6 +29,7 @@ int str_to_i64(const char *s, int64_t *out);
 int str_to_u64(const char *s, uint64_t *out);
 int str_to_f64(const char *s, double *out); /* finite decimal numbers only */
 int str_to_bool(const char *s, bool *out);  /* true false yes no on off 1 0 */
+int str_hex_digit(char c);                  /* 0 to 15; -1: it is none */
 
 /* "90", "90s", "5m", "2h", "250ms" (a bare number is seconds), "-1" = never -> *out_ms = -1. */
 int str_to_duration_ms(const char *s, int64_t *out_ms);

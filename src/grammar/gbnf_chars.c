@@ -2,19 +2,11 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/str.h"
 #include "grammar/gbnf_internal.h"
 #include "grammar/grammar.h"
 #include "grammar/chars.h"
 #include "grammar/vec.h"
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 /* Behind \x, \u or \U: n digits. */
 static bool read_hex(struct gbnf *g, unsigned n, uint32_t *out)
@@ -22,7 +14,7 @@ static bool read_hex(struct gbnf *g, unsigned n, uint32_t *out)
     uint32_t c = 0;
 
     for (unsigned i = 0; i < n; i++) {
-        int digit = hex_value(gbnf_peek(g, i));
+        int digit = str_hex_digit(gbnf_peek(g, i));
 
         if (digit < 0) {
             gbnf_fail(g, ERR_INVALID, "an escape needs %u hexadecimal digits but has %u", n, i);

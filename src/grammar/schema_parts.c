@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/str.h"
 #include "grammar/grammar.h"
 #include "grammar/schema_internal.h"
 #include "grammar/vec.h"
@@ -50,13 +51,6 @@ bool parts_impossible(const struct parts *p)
     return false;
 }
 
-static int hex_value(char c)
-{
-    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
-
-    return at ? (int)(at - digits) : -1;
-}
-
 /* One step of a JSON pointer in a fragment (RFC 6901, section 6), up to the next '/'. */
 static const char *read_step(const char *at, struct buf *step)
 {
@@ -64,8 +58,8 @@ static const char *read_step(const char *at, struct buf *step)
     for (; *at && *at != '/'; at++) {
         if (*at == '~' && (at[1] == '0' || at[1] == '1'))
             buf_putc(step, *++at == '0' ? '~' : '/');
-        else if (*at == '%' && hex_value(at[1]) >= 0 && hex_value(at[2]) >= 0) {
-            buf_putc(step, (char)(hex_value(at[1]) << 4 | hex_value(at[2])));
+        else if (*at == '%' && str_hex_digit(at[1]) >= 0 && str_hex_digit(at[2]) >= 0) {
+            buf_putc(step, (char)(str_hex_digit(at[1]) << 4 | str_hex_digit(at[2])));
             at += 2;
         } else
             buf_putc(step, *at);

@@ -64,21 +64,13 @@ struct node *parse_number(struct parser *p)
     return n;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The character that n_digits hexadecimal digits name; *s moves behind them. */
 static int hex_escape(struct parser *p, const char **s, const char *end, int n_digits,
                       uint32_t *code)
 {
     *code = 0;
     for (int i = 0; i < n_digits; i++) {
-        int v = *s < end ? hex_value(**s) : -1;
+        int v = *s < end ? str_hex_digit(**s) : -1;
 
         if (v < 0)
             return parser_fail(p, ERR_INVALID, "an escape in a string lacks digits");

@@ -13,17 +13,6 @@
 
 #include "base/str.h"
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* Decodes s in place; -1 for a broken escape or a NUL. */
 static int decode(char *s, bool plus_is_blank)
 {
@@ -31,7 +20,7 @@ static int decode(char *s, bool plus_is_blank)
 
     for (; *s; s++) {
         if (*s == '%') {
-            int high = hex_value(s[1]), low = high < 0 ? -1 : hex_value(s[2]);
+            int high = str_hex_digit(s[1]), low = high < 0 ? -1 : str_hex_digit(s[2]);
 
             if (low < 0 || (high == 0 && low == 0))
                 return -1;
