@@ -120,7 +120,8 @@ static int start_child(struct capture *c, const struct capture_params *params, s
                                      .argv = params->argv,
                                      .envp = env.vars,
                                      .fds = {-1, out[1], errors[1]},
-                                     .n_fds = 3};
+                                     .n_fds = 3,
+                                     .cgroup_fd = -1};
 
         fcntl(out[0], F_SETFL, O_NONBLOCK);
         fcntl(errors[0], F_SETFL, O_NONBLOCK);

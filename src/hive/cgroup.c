@@ -78,15 +78,14 @@ char *cgroup_base(void)
     return NULL;
 }
 
-char *cgroup_make(const char *base, const char *worker_id, pid_t pid)
+char *cgroup_make(const char *base, const char *worker_id, int *fd)
 {
-    char *path = base ? str_printf("%s/%s", base, worker_id) : NULL, number[16];
+    char *path = base ? str_printf("%s/%s", base, worker_id) : NULL;
 
-    if (!path)
-        return NULL;
-    snprintf(number, sizeof number, "%d", (int)pid);
-    if (mkdir(path, MODE) == 0) {
-        if (write_file(path, "cgroup.procs", number) == 0)
+    *fd = -1;
+    if (path && mkdir(path, MODE) == 0) {
+        *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (*fd >= 0)
             return path;
         rmdir(path);
     }

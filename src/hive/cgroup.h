@@ -9,13 +9,13 @@
 #define RBEE_HIVE_CGROUP_H
 
 #include <stdint.h>
-#include <sys/types.h>
 
 /* Makes "<the hive's own cgroup>/rbee"; its path (free()), or NULL where that cannot be. */
 char *cgroup_base(void);
 
-/* Makes the worker's cgroup and moves its process there; the path (free()), or NULL. */
-char *cgroup_make(const char *base, const char *worker_id, pid_t pid);
+/* Makes the worker's cgroup: the path (free()) and its folder, open, in which a process can be born
+ * (child.h); NULL and -1 where that cannot be, or base is NULL. */
+char *cgroup_make(const char *base, const char *worker_id, int *fd);
 
 /* Of its processes the kernel has killed so many for want of memory; -1 where it is not told. */
 int64_t cgroup_oom_kills(const char *path);

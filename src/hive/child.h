@@ -4,7 +4,7 @@
  * The child gets exactly the descriptors and the environment that are named, a session of its own
  * (a Ctrl+C at the hive's terminal is not its business), default signals, and SIGKILL from the
  * kernel when the thread that started it ends. That thread must therefore be the main one. Linux:
- * pidfd, prctl, close_range.
+ * pidfd, prctl, close_range, clone3.
  */
 #ifndef RBEE_HIVE_CHILD_H
 #define RBEE_HIVE_CHILD_H
@@ -23,11 +23,13 @@ struct child_params {
     const char *const *envp; /* the whole environment, NULL behind the last */
     int fds[CHILD_FDS_MAX];  /* fds[i] becomes the child's descriptor i; -1 = /dev/null */
     size_t n_fds;            /* at least 3 */
+    int cgroup_fd;           /* the folder of a cgroup it is to be born in; -1 = the hive's own */
 };
 
 struct child {
     pid_t pid;
-    int pidfd; /* readable once the process has ended; -1 = none */
+    int pidfd;      /* readable once the process has ended; -1 = none */
+    bool in_cgroup; /* false, too, where the kernel does not take cgroup_fd: it runs all the same */
 };
 
 struct child_end {

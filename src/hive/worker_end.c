@@ -33,11 +33,16 @@ void worker_release(struct worker *w)
     w->board = NULL;
 }
 
-void worker_tidy(struct worker *w)
+void worker_end_cgroup(struct worker *w)
 {
     cgroup_end(w->cgroup);
     free(w->cgroup);
     w->cgroup = NULL;
+}
+
+void worker_tidy(struct worker *w)
+{
+    worker_end_cgroup(w);
     reaper_forget(w->owner->run_dir, w->id);
 }
 

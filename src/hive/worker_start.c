@@ -114,16 +114,36 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
     worker_ended(arg);
 }
 
-static int run(struct worker *w, const char *program, int listen_fd, int board_fd, int log_fd,
-               struct err *err)
+/* What the hive opens for one worker, and closes once that has it. */
+struct handed {
+    int log_fd, listen_fd, board_fd, cgroup_fd; /* -1 = none */
+};
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+static void close_handed(const struct handed *h)
+{
+    close_fd(h->log_fd);
+    close_fd(h->listen_fd);
+    close_fd(h->board_fd);
+    close_fd(h->cgroup_fd);
+}
+
+static int run(struct worker *w, const char *program, const struct handed *h, struct err *err)
 {
     char hive[WORKER_URL_MAX], own[WORKER_URL_MAX];
     struct environment env;
     struct args args;
     struct child_params params = {.path = program,
-                                  .fds = {-1, log_fd, log_fd, listen_fd, w->owner->lease_read,
-                                          board_fd, w->owner->params.share_fd},
-                                  .n_fds = w->owner->params.share_fd >= 0 ? 7 : 6};
+                                  .fds = {-1, h->log_fd, h->log_fd, h->listen_fd,
+                                          w->owner->lease_read, h->board_fd,
+                                          w->owner->params.share_fd},
+                                  .n_fds = w->owner->params.share_fd >= 0 ? 7 : 6,
+                                  .cgroup_fd = h->cgroup_fd};
     int rc;
 
     hive_url(w, hive);
@@ -144,35 +164,34 @@ static int run(struct worker *w, const char *program, int listen_fd, int board_f
     return err_no_memory(err, sizeof *w, "watching a worker");
 }
 
-static void close_fd(int fd)
-{
-    if (fd >= 0)
-        close(fd);
-}
-
 /* Makes what the worker gets, runs it, and closes what is the worker's alone. */
 static int make_and_run(struct worker *w, struct err *err)
 {
     const struct workers_params *p = &w->owner->params;
-    int listen_fd = -1, board_fd = -1, rc;
+    struct handed h = {.log_fd = open(w->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600),
+                       .listen_fd = -1,
+                       .board_fd = -1,
+                       .cgroup_fd = -1};
     char *program = NULL;
-    int log_fd = open(w->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int rc;
 
-    if (log_fd < 0)
+    if (h.log_fd < 0)
         rc = err_errno(err, ERR_IO, errno, "cannot write the log %s", w->log_path);
     else
         rc = port_listen(p->addr.host, (uint16_t)config_int(p->config, "hive", "worker_port_first"),
-                         &listen_fd, &w->port, err);
+                         &h.listen_fd, &w->port, err);
     if (rc == 0)
-        rc = board_create(&w->board, &board_fd, err);
+        rc = board_create(&w->board, &h.board_fd, err);
     if (rc == 0)
         rc = programs_find_worker(config_text(p->config, "hive", "worker"), &program, err);
-    if (rc == 0)
-        rc = run(w, program, listen_fd, board_fd, log_fd, err);
+    if (rc == 0) {
+        w->cgroup = cgroup_make(w->owner->cgroup_base, w->id, &h.cgroup_fd);
+        rc = run(w, program, &h, err);
+        if (rc || !w->child.in_cgroup)
+            worker_end_cgroup(w);
+    }
     free(program);
-    close_fd(listen_fd);
-    close_fd(board_fd);
-    close_fd(log_fd);
+    close_handed(&h);
     return rc;
 }
 
@@ -191,7 +210,6 @@ static void bind_process(struct worker *w)
     if (fd >= 0 && write(fd, text, strlen(text)) < 0)
         log_debug("%s: the kernel does not take %s: %s", w->id, path, strerror(errno));
     close_fd(fd);
-    w->cgroup = cgroup_make(w->owner->cgroup_base, w->id, w->child.pid);
     if (reaper_note(w->owner->run_dir, w->id, w->child.pid, w->cgroup ? w->cgroup : "", &err))
         log_warn("%s has no note for a later hive: %s", w->id, err.text);
 }

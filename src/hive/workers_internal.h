@@ -116,6 +116,8 @@ void worker_ended(struct worker *w);
 json_t *worker_log_tail(const struct worker *w);
 /* Its process has ended: its note and its cgroup go, and whatever it left in there. */
 void worker_tidy(struct worker *w);
+/* Its cgroup goes, and whatever is in there. Nothing happens without one. */
+void worker_end_cgroup(struct worker *w);
 /* Gives back what only a living worker has. */
 void worker_release(struct worker *w);
 

@@ -32,6 +32,13 @@ function assertError(answer, status, code) {
   return error;
 }
 
+/* The folder of the cgroup (version 2) that a process is in, or null where there is none. */
+function cgroupOf(pid) {
+  const mount = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n').find((line) => line.includes(' - cgroup2 '));
+  const own = /^0::(.*)$/m.exec(fs.readFileSync(`/proc/${pid}/cgroup`, 'utf8'));
+  return mount && own && path.join(mount.split(' ')[4], own[1]);
+}
+
 /* A copy of the model that a test may damage or delete. */
 function copyModel(name = 'copy.gguf') {
   const file = path.join(makeFolder(), name);
@@ -113,6 +120,17 @@ describe('a hive and its workers', () => {
     await until(async () => (await get(hive, `/v1/workers/${worker.worker_id}`)).status === 404);
     const again = await remove(hive, `/v1/workers/${worker.worker_id}`);
     assertError(again, 404, 'NOT_FOUND');
+  });
+
+  it('a worker is born in a cgroup of its own, which goes with it', async (t) => {
+    const base = cgroupOf(hive.pid) && path.join(cgroupOf(hive.pid), 'rbee');
+    if (!base || !fs.existsSync(base)) { t.skip('the hive can make no cgroups here'); return; }
+    const worker = await spawnReady(hive, copyModel());
+    const folder = path.join(base, worker.worker_id);
+    assert.strictEqual(cgroupOf(worker.pid), folder);
+    assert.strictEqual(fs.readFileSync(path.join(folder, 'cgroup.procs'), 'utf8'), `${worker.pid}\n`);
+    await remove(hive, `/v1/workers/${worker.worker_id}`);
+    await until(() => !fs.existsSync(folder), 'its cgroup has gone');
   });
 
   it('the log of a worker, by lines', async () => {

@@ -20,6 +20,7 @@
 
 #include "base/path.h"
 #include "hive/cgroup.h"
+#include "hive/child.h"
 #include "hive/logrotate.h"
 #include "hive/procfs.h"
 #include "hive/reaper.h"
@@ -402,6 +403,28 @@ static void test_cgroup__kills_for_want_of_memory(void **state)
     assert_int_equal(rmdir(name), 0);
 }
 
+/* Where the kernel does not take the cgroup (here: a folder that is none), a program runs all the
+ * same. */
+static void test_child__runs_without_its_cgroup(void **state)
+{
+    static const char *const argv[] = {"/bin/sh", "-c", "exit 7", NULL}, *const envp[] = {NULL};
+    struct child_params params = {
+        .path = argv[0], .argv = argv, .envp = envp, .fds = {-1, -1, -1}, .n_fds = 3};
+    struct child_end end;
+    struct child c;
+    struct err err;
+
+    (void)state;
+    params.cgroup_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(params.cgroup_fd >= 0);
+    assert_int_equal(child_start(&params, &c, &err), 0);
+    assert_false(c.in_cgroup);
+    end = child_reap(&c);
+    assert_false(end.by_signal);
+    assert_int_equal(end.code, 7);
+    close(params.cgroup_fd);
+}
+
 /* A child that waits for a line that never comes, with the worker's id among its arguments. */
 static pid_t start_waiter(const char *id, int *line)
 {
@@ -529,6 +552,7 @@ int main(void)
         cmocka_unit_test(test_logrotate__the_writer_goes_on),
         cmocka_unit_test(test_procfs__a_name_with_brackets_and_blanks),
         cmocka_unit_test(test_cgroup__kills_for_want_of_memory),
+        cmocka_unit_test(test_child__runs_without_its_cgroup),
         cmocka_unit_test(test_reaper__ends_what_the_note_tells_of),
         cmocka_unit_test(test_reaper__leaves_alone_who_is_somebody_else),
     };
