@@ -1,5 +1,6 @@
 /*
- * http_bodies.c - the bytes of requests' bodies that a server holds, of all connections together.
+ * http_bodies.c - the bytes of requests' bodies that a server holds, of all connections together,
+ * and of what handlers keep of them.
  *
  * A limit for each body bounds nothing while thousands may come at once. Past the limit for all the
  * largest of those that are still coming is refused: who sends little is not kept out by those who
@@ -32,6 +33,19 @@ void http_bodies_forget(struct http_exchange *x)
 {
     x->conn->server->n_body_bytes -= x->n_counted;
     x->n_counted = 0;
+}
+
+bool http_hold(struct http_exchange *x, size_t n)
+{
+    struct http_server *s = x->conn->server;
+    size_t others = s->n_body_bytes - x->n_counted;
+
+    if (n > x->n_counted &&
+        (n > s->params.limits.bodies_max || others > s->params.limits.bodies_max - n))
+        return false;
+    s->n_body_bytes = others + n;
+    x->n_counted = n;
+    return true;
 }
 
 bool http_bodies_count(struct http_conn *c)

@@ -55,7 +55,7 @@ struct http_call {
     struct http_call_params params; /* its texts are not kept: see below */
     char **given;                   /* the caller's headers, NULL behind the last */
     char *method, *url, *bearer, *pin;
-    void *sent; /* the request's body */
+    void *sent; /* the request's body; a transport may free it once it has left */
     struct event *ev_timer;
     struct buf body;
     uint64_t body_bytes;

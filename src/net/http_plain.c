@@ -164,6 +164,14 @@ void http_plain_failed(struct plain_call *t, const char *why)
     end(t, http_call_broken(&t->call, why, &err), &err);
 }
 
+void http_plain_sent(struct plain_call *t)
+{
+    if (is_repeatable(t))
+        return;
+    free(t->call.sent);
+    t->call.sent = NULL;
+}
+
 /* ---- TLS ---- */
 
 const char *http_plain_pin(const struct plain_call *t)

@@ -66,9 +66,11 @@ const char *http_plain_pin(const struct plain_call *t);
 
 /* The call's connection has failed before or within the answer: once more, or the end. */
 void http_plain_failed(struct plain_call *t, const char *why);
-/* An address does not work: the next one, or the end. */
+/* The whole request has left. */
+void http_plain_sent(struct plain_call *t);
 /* The other side is there, and is not to be spoken to: the end, as err says. */
 void http_plain_refused(struct plain_call *t, int rc, const struct err *err);
+/* An address does not work: the next one, or the end. */
 void http_plain_next_address(struct plain_call *t, bool late, const char *why);
 
 /* ---- http_plain_conn.c ---- */

@@ -171,7 +171,16 @@ static void on_read(struct bufferevent *bev, void *arg)
         http_plain_close(conn);
 }
 
-static void on_read(struct bufferevent *bev, void *arg);
+/* All that there was to send is with the kernel. An answer may take hours: its request's body is
+ * not kept meanwhile, unless it may have to be sent once more. */
+static void on_sent(struct bufferevent *bev, void *arg)
+{
+    struct plain_conn *conn = arg;
+
+    if (conn->call && conn->connected && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+        http_plain_sent(conn->call);
+}
+
 static void on_event(struct bufferevent *bev, short what, void *arg);
 
 /*
@@ -196,7 +205,7 @@ static int begin_tls(struct plain_conn *conn, struct err *err)
     bufferevent_free(conn->bev);
     conn->bev = secure;
     conn->secure = true;
-    bufferevent_setcb(secure, on_read, NULL, on_event, conn);
+    bufferevent_setcb(secure, on_read, on_sent, on_event, conn);
     bufferevent_set_max_single_read(secure, HTTP_CLIENT_BUFFER);
     bufferevent_set_timeouts(secure, &limit, &limit);
     bufferevent_enable(secure, EV_READ | EV_WRITE);
@@ -324,7 +333,7 @@ int http_plain_connect(struct plain_call *t, size_t i, int64_t timeout_ms)
         return -1;
     conn = conn_create((struct plain_client *)t->call.client, t->place, fd);
     if (conn) {
-        bufferevent_setcb(conn->bev, on_read, NULL, on_event, conn);
+        bufferevent_setcb(conn->bev, on_read, on_sent, on_event, conn);
         bufferevent_set_max_single_read(conn->bev, HTTP_CLIENT_BUFFER);
         bufferevent_set_timeouts(conn->bev, NULL, &limit);
         /* No address: it is on its way, and on_event tells. */

@@ -139,6 +139,12 @@ const char *http_query(const struct http_exchange *x, const char *name);  /* dec
 const char *http_header(const struct http_exchange *x, const char *name); /* or NULL; any case */
 const char *http_body(const struct http_exchange *x, size_t *n);          /* NUL-terminated */
 void http_drop_body(struct http_exchange *x); /* read and needed no more: a stream may last */
+/*
+ * What a handler made of a body that it has dropped, and still holds, counts as bodies do: so many
+ * bytes, until it says another number or the exchange ends. False, and nothing has changed, when
+ * that is over limits.bodies_max.
+ */
+bool http_hold(struct http_exchange *x, size_t n);
 const char *http_request_id(const struct http_exchange *x);
 const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:53210" */
 

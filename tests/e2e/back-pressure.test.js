@@ -168,6 +168,28 @@ describe('over a worker that says what it is told', () => {
     lazy.socket.destroy();
   });
 
+  /* 8 answers to 15 MB each are 120 MB on their way to a worker, and 15 MB of the order itself. */
+  test('what all requests hold together is bounded: past it 503, and those who ask for little are served', async (t) => {
+    const prompt = 'p'.repeat(15e6), costly = { model, n: 8, prompt }, little = { model, prompt: 'x' };
+    const mine = await startHive({ flags: { worker: fake.program } });
+    t.after(() => mine.stop());
+    assert.strictEqual((await post(mine, '/v1/completions', little)).status, 200);
+    const [worker] = await list(mine);
+    process.kill(worker.pid, 'SIGSTOP'); // it reads nothing: what is for it stays in the hive
+    const first = lazyClient(`${mine.url}/v1/completions`, costly);
+    await until(() => rssMiB(mine.pid) > 120, 'the first has been taken');
+    const second = await post(mine, '/v1/completions', costly);
+    assert.strictEqual(second.status, 503, second.text.slice(0, 300));
+    assert.match(second.text, /the requests that wait here hold nearly all the memory they may have together; this one needs \d+ bytes more/);
+    assert.ok(Number(second.headers['retry-after']) >= 1);
+    assert.ok(sanitized || rssMiB(mine.pid) < 350, `${rssMiB(mine.pid)} MiB`);
+    first.socket.destroy();
+    await until(() => sanitized || rssMiB(mine.pid) < 40, () => `${rssMiB(mine.pid)} MiB when it has left`);
+    process.kill(worker.pid, 'SIGCONT');
+    const after_all = await post(mine, '/v1/completions', little);
+    assert.strictEqual(after_all.status, 200, after_all.text);
+  });
+
   test('a client that does not read and leaves: the worker is told', async () => {
     const lazy = lazyClient(`${hive.url}/v1/completions`, { model, stream: true, prompt: JSON.stringify({ flood: 1e6 }) });
     await until(async () => (await list(hive))[0].slots_busy === 1, 'busy');

@@ -1,5 +1,8 @@
 'use strict';
-/* streams.test.js - a thousand open streams through the hive: what each costs it in memory. */
+/*
+ * streams.test.js - a thousand open streams through the hive: what each costs it in memory, however long
+ * its prompt. A hive kept each prompt twice for as long as its answer took.
+ */
 const { test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
@@ -12,6 +15,7 @@ const { makeFakeWorker } = require('./lib/fakeworker.js');
 
 const N = 1000, BATCH = 100;
 const STREAM_KIB = 10; // a connection, a request, a call to the worker; measured: 8.4
+const PROMPT = 8000;   // bytes
 const HIVE_MB = 20;    // all of the hive, in 1e6 bytes; measured: 17.0
 
 const kib = (pid, what) => Number(new RegExp(`^${what}:\\s+(\\d+)`, 'm').exec(fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))[1]);
@@ -22,7 +26,7 @@ test(`${N} open streams: their memory, and they all end`, { skip: sanitized && '
   fs.writeFileSync(model, 'any');
   const hive = await startHive({ flags: { worker: fake.program } });
   t.after(() => { for (const s of all) s.destroy(); return hive.stop(); });
-  const body = JSON.stringify({ model, stream: true, prompt: JSON.stringify({ events: [{ type: 'token', t: 'x', i: 0 }], hang: true }) });
+  const body = JSON.stringify({ model, stream: true, prompt: JSON.stringify({ events: [{ type: 'token', t: 'x', i: 0 }], hang: true, pad: 'p'.repeat(PROMPT) }) });
   const open = () => new Promise((resolve, reject) => {
     const s = net.connect(Number(new URL(hive.url).port), '127.0.0.1');
     all.push(s);

@@ -216,6 +216,67 @@ static void test_http_limits__bodies_being_worked_on_stay(void **state)
     rig_stop(rig);
 }
 
+/* Keeps ?q= bytes of a body that it has dropped, and waits; answers when they are too many. */
+static void keep_and_wait(struct http_exchange *x, void *arg)
+{
+    struct rig *rig = arg;
+    size_t n = strtoul(http_query(x, "q"), NULL, 10);
+
+    rig->n_handled++;
+    http_drop_body(x);
+    if (http_hold(x, n)) {
+        rig->waiting = x;
+        http_on_gone(x, rig_gone, rig);
+    } else {
+        http_reply(x, 200, "text/plain", "no room", 7);
+    }
+}
+
+static void check_body(int fd, const char *want)
+{
+    const char *body;
+
+    assert_int_equal(raw_hear_reply(fd, &body), 200);
+    assert_string_equal(body, want);
+    close(fd);
+}
+
+static void rig_do_let_go(struct rig *rig)
+{
+    assert_non_null(rig->waiting);
+    assert_true(http_hold(rig->waiting, 0));
+}
+
+/* A hive kept a request's text three times for as long as its answer took, and counted none. */
+static void test_http_limits__what_handlers_keep_counts_too(void **state)
+{
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+    int holder, next;
+
+    (void)state;
+    params.limits.bodies_max = 300000;
+    params.handle = keep_and_wait;
+    rig = rig_start(params);
+    holder = begin_body(rig, "/x?q=250000", 10, 10);
+    RAW_WAIT(rig->n_handled == 1);
+    check_body(begin_body(rig, "/x?q=50001", 10, 10), "no room");
+    check_body(begin_body(rig, "/x?q=18446744073709551615", 10, 10), "no room");
+    check_no_room(begin_body(rig, "/x?q=0", 60000, 60000)); /* nor is there for a body */
+    rig_do(rig, rig_do_let_go);
+    rig_do(rig, rig_do_answer);
+    check_body(holder, "parked");
+    holder = begin_body(rig, "/x?q=300000", 10, 10); /* all of it is free again */
+    RAW_WAIT(rig->n_handled == 4);
+    close(holder); /* and also behind a client that leaves */
+    RAW_WAIT(rig->n_gone == 1);
+    next = begin_body(rig, "/x?q=300000", 10, 10);
+    RAW_WAIT(rig->n_handled == 5);
+    rig_do(rig, rig_do_answer);
+    check_body(next, "parked");
+    rig_stop(rig);
+}
+
 /* A chunk's size alone is enough to refuse it. */
 static void test_http_limits__refuses_a_huge_chunk_by_its_size(void **state)
 {
@@ -674,6 +735,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__bodies_up_to_the_limit),
         cmocka_unit_test(test_http_limits__of_all_bodies_the_largest_that_still_comes_goes),
         cmocka_unit_test(test_http_limits__bodies_being_worked_on_stay),
+        cmocka_unit_test(test_http_limits__what_handlers_keep_counts_too),
         cmocka_unit_test(test_http_limits__refuses_a_huge_chunk_by_its_size),
         cmocka_unit_test(test_http_limits__refuses_chunks_that_are_all_framing),
         cmocka_unit_test(test_http_limits__time_for_a_head_and_a_body),

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_load.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "base/uuid.h"
@@ -30,7 +31,7 @@ static void drop_choices(struct answer *a)
         choice_done(&a->choices[i]);
     free(a->choices);
     a->choices = NULL;
-    a->n_choices = a->n_open = 0;
+    a->n_choices = a->n_open = a->n_begun = 0;
 }
 
 static void answer_free(struct answer *a)
@@ -155,6 +156,33 @@ void answer_fail(struct answer *a, struct api_error *e)
 {
     cancel_asks(a);
     fail(a, e, 0);
+}
+
+/* ---- what is held of requests ---- */
+
+/*
+ * A request waits for a model that loads, for minutes maybe, and then for its worker; meanwhile its
+ * text lies here, once as the order and once for each choice on its way. All of that counts as the
+ * bodies do that still come.
+ */
+bool answer_hold(struct answer *a, size_t n, struct api_error *e)
+{
+    if (http_hold(a->x, a->n_held + n)) {
+        a->n_held += n;
+        return true;
+    }
+    api_error_set(e, API_ALL_SLOTS_BUSY, REPLY_SRC,
+                  "the requests that wait here hold nearly all the memory they may have together; "
+                  "this one needs %zu bytes more",
+                  n);
+    return false;
+}
+
+void answer_asked(struct answer *a)
+{
+    order_forget_text(&a->order);
+    a->n_held = 0;
+    http_hold(a->x, 0);
 }
 
 /* ---- asking ---- */
@@ -290,10 +318,12 @@ static void find_worker(struct answer *a)
 
 bool answer_try_another(struct answer *a)
 {
-    if (a->begun || ++a->n_tries >= ANSWER_TRIES_MAX)
+    if (a->begun || !a->order.body || ++a->n_tries >= ANSWER_TRIES_MAX)
         return false;
     cancel_asks(a);
     drop_choices(a);
+    a->n_held = a->n_order;
+    http_hold(a->x, a->n_held);
     find_worker(a);
     return true;
 }
@@ -345,8 +375,9 @@ void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *
     http_on_gone(x, on_gone, a);
     body = http_body(x, &n);
     rc = request_read(dialect->request, body, n, &a->order, &e, REPLY_SRC);
+    a->n_order = rc ? 0 : n + (size_t)json_tree_bytes(body, n);
     http_drop_body(x);
-    if (rc)
+    if (rc || !answer_hold(a, a->n_order, &e))
         fail(a, &e, 0);
     else if (!dialect->early || !dialect->early(a))
         find_worker(a);

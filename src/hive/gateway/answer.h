@@ -46,7 +46,7 @@ struct choice {
     struct tool_call *tools;
     unsigned n_tools;
     struct event_end end;
-    bool ended;
+    bool begun, ended; /* its worker has taken it; it is over */
 };
 
 struct dialect {
@@ -88,7 +88,8 @@ struct answer {
     int64_t comment_ms;
     unsigned n_tries;
     struct choice *choices;
-    unsigned n_choices, n_open;
+    unsigned n_choices, n_open, n_begun;
+    size_t n_order, n_held; /* bytes of the order; with what is on its way to workers (http_hold) */
 };
 
 /* Takes the exchange: reads its body the dialect's way and answers, now or later. */

@@ -86,6 +86,11 @@ static void on_event(void *arg, const struct event *e)
     struct answer *a = c->answer;
 
     answer_begin(a);
+    if (!c->begun) {
+        c->begun = true;
+        if (++a->n_begun == a->n_choices)
+            answer_asked(a);
+    }
     if (keep(c, e)) { /* the end will say so; what is shown was always kept before */
         c->text.failed = true;
         return;
@@ -191,10 +196,10 @@ int choice_ask(struct choice *c, const char *url, const char *worker_id, struct 
                                 .on_end = on_end};
     int rc = -1;
 
-    if (body)
-        rc = ask_start(&params, &c->ask, e);
-    else
+    if (!body)
         api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    else if (answer_hold(c->answer, params.n_body, e))
+        rc = ask_start(&params, &c->ask, e);
     if (rc == 0)
         c->answer->n_open++;
     free(body);

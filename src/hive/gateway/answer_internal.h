@@ -10,6 +10,11 @@ void choice_done(struct choice *c); /* its ask must have ended */
 int choice_ask(struct choice *c, const char *url, const char *worker_id, struct api_error *e);
 
 /* ---- answer.c ---- */
+/* So many bytes more are held of what was asked; false when all requests together hold too much,
+ * *e says so then. */
+bool answer_hold(struct answer *a, size_t n, struct api_error *e);
+/* All workers have what was asked: it is held no more. */
+void answer_asked(struct answer *a);
 void answer_begin(struct answer *a); /* the stream and its first events, unless they are out */
 /* Each ends the answer: it is no more. */
 void answer_finish(struct answer *a);

@@ -15,10 +15,16 @@ int order_init(struct order *o)
     return o->body ? 0 : -1;
 }
 
-void order_done(struct order *o)
+void order_forget_text(struct order *o)
 {
     json_decref(o->body);
     json_decref(o->prompts);
+    o->body = o->prompts = NULL;
+}
+
+void order_done(struct order *o)
+{
+    order_forget_text(o);
     json_decref(o->echo);
     free(o->model);
     *o = (struct order){0};

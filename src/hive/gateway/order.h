@@ -37,6 +37,7 @@ struct order {
 
 int order_init(struct order *o); /* -1: no memory */
 void order_done(struct order *o);
+void order_forget_text(struct order *o); /* the workers have it: body and prompts go */
 unsigned order_n_choices(const struct order *o);
 /* The worker's request of one of these choices (free()); NULL when out of memory. */
 char *order_body(const struct order *o, unsigned index);
