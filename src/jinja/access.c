@@ -116,7 +116,10 @@ int access_attr(struct run *r, struct value v, struct value name, struct value *
         return rc;
     if (v.kind == VALUE_NAMESPACE) {
         known = dict_get(v.u.dict, name.u.s, name.len);
-        return known ? (*out = *known, 0) : missing(name, out);
+        rc = run_bytes(r, v.u.dict->n);
+        if (known)
+            *out = *known;
+        return rc || known ? rc : missing(name, out);
     }
     rc = own_attr(r, v, name, out, &found);
     if (!rc && !found)

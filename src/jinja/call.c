@@ -223,6 +223,8 @@ static int bind_param(struct run *r, const struct node *param, const struct call
         } else if (param->a) {
             rc = eval(r, param->a, &v);
         }
+        if (!rc)
+            rc = run_bytes(r, k);
     }
     return rc ? rc : run_set(r, param->name, v);
 }

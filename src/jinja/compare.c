@@ -44,6 +44,8 @@ static int equal_dicts(struct run *r, const struct dict *a, const struct dict *b
 
 static int equal_kinds(struct run *r, struct value a, struct value b, bool *out)
 {
+    int rc;
+
     switch (a.kind) {
     case VALUE_NONE:
     case VALUE_MISSING:
@@ -51,8 +53,9 @@ static int equal_kinds(struct run *r, struct value a, struct value b, bool *out)
         *out = true;
         return 0;
     case VALUE_TEXT:
-        *out = a.len == b.len && memcmp(a.u.s, b.u.s, a.len) == 0;
-        return *out ? run_bytes(r, a.len) : 0;
+        rc = a.len == b.len ? run_bytes(r, a.len) : 0; /* also when they differ: maybe at the end */
+        *out = !rc && a.len == b.len && memcmp(a.u.s, b.u.s, a.len) == 0;
+        return rc;
     case VALUE_LIST:
     case VALUE_TUPLE:
         return equal_lists(r, a.u.list, b.u.list, out);

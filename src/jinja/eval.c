@@ -201,8 +201,7 @@ static int eval_node(struct run *r, const struct node *n, struct value *out)
         *out = n->value;
         return 0;
     case NODE_NAME:
-        run_get(r, n->name, out);
-        return 0;
+        return run_get(r, n->name, out);
     case NODE_LIST:
     case NODE_TUPLE:
         return eval_list(r, n, out);

@@ -25,8 +25,10 @@ static int assign_items(struct run *r, const struct node *targets, struct value 
 static int assign_in_namespace(struct run *r, const struct node *target, struct value v)
 {
     struct value ns = {0};
+    int rc = run_get(r, target->name, &ns);
 
-    run_get(r, target->name, &ns);
+    if (rc)
+        return rc;
     if (ns.kind != VALUE_NAMESPACE)
         return run_fail(r, ERR_INVALID, "an attribute can be set of a namespace only, not of %s",
                         value_kind_name(ns));

@@ -32,10 +32,11 @@ static int several_keys(struct run *r, const struct order *o, struct value item,
     int rc = list_create(r, 0, &keys);
 
     while (!rc && at <= o->attribute.len) {
-        comma = text_find(o->attribute, value_text(",", 1), at);
+        rc = text_find(r, o->attribute, value_text(",", 1), at, &comma);
         if (comma == (size_t)-1)
             comma = o->attribute.len;
-        rc = access_path(r, item, text_part(o->attribute, at, comma), &v);
+        if (!rc)
+            rc = access_path(r, item, text_part(o->attribute, at, comma), &v);
         if (!rc)
             rc = fold_case(r, o, v, &v);
         if (!rc)

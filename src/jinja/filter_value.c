@@ -244,6 +244,8 @@ static int filter_int(struct run *r, struct call *c, struct value *out)
         rc = run_fail(r, ERR_INVALID, "'int' has bases from 2 to 36, not %lld", (long long)base);
     if (rc)
         return rc;
+    if (c->self.kind == VALUE_TEXT && run_chars(r, c->self.len))
+        return ERR_LIMIT;
     *out = c->args[0].kind == VALUE_MISSING ? value_int(0) : c->args[0];
     if (c->self.kind == VALUE_TEXT && number_text(c->self, text) && parse_int(text, base, &i))
         *out = value_int(i);
@@ -259,6 +261,8 @@ static int filter_float(struct run *r, struct call *c, struct value *out)
     double f;
     int rc = ops_defined(r, c->self);
 
+    if (!rc && c->self.kind == VALUE_TEXT)
+        rc = run_chars(r, c->self.len);
     if (to_float(c->self, &f))
         *out = value_float(f);
     else
@@ -323,6 +327,8 @@ static int filter_filesizeformat(struct run *r, struct call *c, struct value *ou
     char text[ROUND_BYTES];
     int i = 0;
 
+    if (c->self.kind == VALUE_TEXT && run_chars(r, c->self.len))
+        return ERR_LIMIT;
     if (!to_float(c->self, &n))
         return run_fail(r, ERR_INVALID, "'filesizeformat' needs a number");
     if (n == 1) {

@@ -57,12 +57,14 @@ static int filter_truncate(struct run *r, struct call *c, struct value *out)
     if (arg_self_text(r, c, &v) || arg_int(r, c, 0, 255, &length) ||
         arg_text(r, c, 2, "...", &end) || arg_int(r, c, 3, 5, &leeway))
         return ERR_INVALID;
+    if (run_bytes(r, v.len + end.len))
+        return ERR_LIMIT;
     n = unicode_count(end.u.s, end.len);
     if (length < (int64_t)n || leeway < 0 || leeway > INT32_MAX || length > INT32_MAX)
         return run_fail(r, ERR_INVALID, "'truncate' to %lld characters", (long long)length);
     if ((int64_t)unicode_count(v.u.s, v.len) <= length + leeway) {
         *out = v;
-        return run_bytes(r, v.len);
+        return 0;
     }
     cut = unicode_offset(v.u.s, v.len, (size_t)length - n);
     if (!arg_truth(c, 1, false)) {
@@ -76,6 +78,20 @@ static int filter_truncate(struct run *r, struct call *c, struct value *out)
 
 /* ---- striptags ------------------------------------------------------------------------------- */
 
+/* *n: bytes of the tag or comment that begins at byte `at` with a "<"; 0 for none. */
+static int tag_at(struct run *r, struct value v, size_t at, size_t *n)
+{
+    struct value rest = text_part(v, at, v.len);
+    size_t end = TEXT_NOWHERE;
+    bool comment;
+    int rc = text_starts(r, rest, value_text("<!--", 4), &comment);
+
+    if (!rc)
+        rc = text_find(r, rest, comment ? value_text("-->", 3) : value_text(">", 1), 0, &end);
+    *n = end == TEXT_NOWHERE ? 0 : end + (comment ? 3 : 1);
+    return rc;
+}
+
 /* Without <...> and comments, white space as single blanks. */
 static int filter_striptags(struct run *r, struct call *c, struct value *out)
 {
@@ -86,14 +102,14 @@ static int filter_striptags(struct run *r, struct call *c, struct value *out)
 
     for (size_t at = 0, n; !rc && at < v.len; at += n) {
         uint32_t code = unicode_at(v.u.s + at, &n);
-        struct value rest = text_part(v, at, v.len);
-        bool comment = text_starts(rest, value_text("<!--", 4));
-        size_t end = code != '<'
-                         ? (size_t)-1
-                         : text_find(rest, comment ? value_text("-->", 3) : value_text(">", 1), 0);
+        size_t tag = 0;
 
-        if (end != (size_t)-1) {
-            n = end + (comment ? 3 : 1);
+        if (code == '<')
+            rc = tag_at(r, v, at, &tag);
+        if (rc)
+            break;
+        if (tag) {
+            n = tag;
             continue;
         }
         if (unicode_space(code)) {

@@ -78,8 +78,10 @@ static int field_value(struct run *r, struct braces *b, struct value *out)
     for (size_t i = 0; i < b->call->n_keywords; i++) {
         struct value name = b->call->keywords[i].name;
 
-        if (name.len == (size_t)(b->s - from) && memcmp(name.u.s, from, name.len) == 0)
-            return *out = b->call->keywords[i].value, 0;
+        if (name.len == (size_t)(b->s - from) && memcmp(name.u.s, from, name.len) == 0) {
+            *out = b->call->keywords[i].value;
+            return run_bytes(r, i + name.len);
+        }
     }
     return format_fail(r, "it names a value that is not there");
 }

@@ -36,7 +36,7 @@ static int named_value(struct run *r, struct percent *p, struct value *out)
         return format_fail(r, "it names a key that is not there");
     p->s++;
     *out = *v;
-    return 0;
+    return run_bytes(r, p->named->n);
 }
 
 static int percent_flags(struct run *r, struct percent *p, struct format_spec *f)

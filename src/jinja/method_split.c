@@ -3,8 +3,6 @@
 #include "jinja/text.h"
 #include "jinja/unicode.h"
 
-#define NOWHERE ((size_t)-1)
-
 /* At white space, any amount of it; what is left over after `max` cuts stays as it is. */
 static int split_words(struct run *r, struct value v, int64_t max, struct list *l)
 {
@@ -28,7 +26,10 @@ static int split_at(struct run *r, struct value v, struct value separator, int64
     size_t at = 0, next;
     int rc = 0;
 
-    while (!rc && max-- != 0 && (next = text_find(v, separator, at)) != NOWHERE) {
+    while (!rc && max-- != 0) {
+        rc = text_find(r, v, separator, at, &next);
+        if (rc || next == TEXT_NOWHERE)
+            break;
         rc = list_append(r, l, value_text(v.u.s + at, next - at));
         at = next + separator.len;
     }
@@ -71,7 +72,10 @@ static int rsplit_at(struct run *r, struct value v, struct value separator, int6
     size_t end = v.len, at;
     int rc = 0;
 
-    while (!rc && max-- != 0 && (at = text_find_last(v, separator, end)) != NOWHERE) {
+    while (!rc && max-- != 0) {
+        rc = text_find_last(r, v, separator, end, &at);
+        if (rc || at == TEXT_NOWHERE)
+            break;
         rc = list_append(r, l, value_text(v.u.s + at + separator.len, end - at - separator.len));
         end = at;
     }
@@ -164,11 +168,13 @@ static int partition(struct run *r, struct call *c, bool last, struct value *out
         rc = run_fail(r, ERR_INVALID, "a string cannot be split at an empty one");
     if (!rc)
         rc = list_create(r, 3, &l);
+    if (!rc)
+        rc =
+            last ? text_find_last(r, v, separator, v.len, &at) : text_find(r, v, separator, 0, &at);
     if (rc)
         return rc;
-    at = last ? text_find_last(v, separator, v.len) : text_find(v, separator, 0);
     parts[0] = parts[1] = parts[2] = value_text("", 0);
-    if (at == NOWHERE) {
+    if (at == TEXT_NOWHERE) {
         parts[last ? 2 : 0] = v;
     } else {
         parts[0] = text_part(v, 0, at);

@@ -4,8 +4,6 @@
 #include "jinja/text.h"
 #include "jinja/unicode.h"
 
-#define NOWHERE ((size_t)-1)
-
 static int strip(struct run *r, struct call *c, int sides, struct value *out)
 {
     struct value chars;
@@ -46,7 +44,7 @@ static int range_of(struct run *r, struct call *c, size_t at, size_t *from, size
         return ERR_INVALID;
     a = a < 0 ? (a + n < 0 ? 0 : a + n) : a;
     b = b < 0 ? (b + n < 0 ? 0 : b + n) : b > n ? n : b;
-    *from = a > n ? NOWHERE : unicode_offset(v.u.s, v.len, (size_t)a);
+    *from = a > n ? TEXT_NOWHERE : unicode_offset(v.u.s, v.len, (size_t)a);
     *to = unicode_offset(v.u.s, v.len, (size_t)b);
     return run_bytes(r, v.len);
 }
@@ -54,20 +52,22 @@ static int range_of(struct run *r, struct call *c, size_t at, size_t *from, size
 static int find(struct run *r, struct call *c, bool last, bool must, struct value *out)
 {
     struct value what, part;
-    size_t from, to, at = NOWHERE;
+    size_t from, to, at = TEXT_NOWHERE;
     int rc = arg_text(r, c, 0, NULL, &what);
 
     if (!rc)
         rc = range_of(r, c, 1, &from, &to);
     if (rc)
         return rc;
-    if (from != NOWHERE && from <= to) {
+    if (from != TEXT_NOWHERE && from <= to) {
         part = text_part(c->self, from, to);
-        at = last ? text_find_last(part, what, part.len) : text_find(part, what, 0);
+        rc = last ? text_find_last(r, part, what, part.len, &at) : text_find(r, part, what, 0, &at);
+        if (rc)
+            return rc;
     }
-    if (at == NOWHERE && must)
+    if (at == TEXT_NOWHERE && must)
         return run_fail(r, ERR_INVALID, "what 'index' looks for is not in the string");
-    *out = value_int(at == NOWHERE ? -1 : (int64_t)unicode_count(c->self.u.s, from + at));
+    *out = value_int(at == TEXT_NOWHERE ? -1 : (int64_t)unicode_count(c->self.u.s, from + at));
     return 0;
 }
 
@@ -101,44 +101,51 @@ static int method_count(struct run *r, struct call *c, struct value *out)
         rc = range_of(r, c, 1, &from, &to);
     if (rc)
         return rc;
-    if (from != NOWHERE && from <= to) {
+    if (from != TEXT_NOWHERE && from <= to) {
         part = text_part(c->self, from, to);
         if (what.len == 0)
             n = unicode_count(part.u.s, part.len) + 1;
-        for (size_t at = 0; what.len && (next = text_find(part, what, at)) != NOWHERE; n++)
-            at = next + what.len;
+        for (size_t at = 0; !rc && what.len; at = next + what.len) {
+            rc = text_find(r, part, what, at, &next);
+            if (rc || next == TEXT_NOWHERE)
+                break;
+            n++;
+        }
     }
     *out = value_int((int64_t)n);
-    return run_steps(r, n);
+    return rc ? rc : run_steps(r, n);
 }
 
 /* A string, or a tuple of strings of which one will do. */
-static int has_end(struct run *r, struct call *c, bool (*has)(struct value, struct value),
-                   struct value *out)
+static int has_end(struct run *r, struct call *c,
+                   int (*has)(struct run *, struct value, struct value, bool *), struct value *out)
 {
     struct list one = {.items = c->args, .n = 1}, *ends = &one;
     struct value v;
     size_t from, to;
-    bool inside;
+    bool inside, found = false;
     int rc = range_of(r, c, 1, &from, &to);
 
     if (rc)
         return rc;
-    inside = from != NOWHERE && from <= to;
+    inside = from != TEXT_NOWHERE && from <= to;
     v = inside ? text_part(c->self, from, to) : value_text("", 0);
     if (c->args[0].kind == VALUE_TUPLE)
         ends = c->args[0].u.list;
-    *out = value_bool(false);
-    for (size_t i = 0; i < ends->n; i++) {
+    for (size_t i = 0; !rc && i < ends->n; i++) {
+        bool has_it = false;
+
         if (ends->items[i].kind == VALUE_UNDEFINED)
             return ops_defined(r, ends->items[i]);
         if (ends->items[i].kind != VALUE_TEXT)
             return run_fail(r, ERR_INVALID, "'%s' needs a string, not %s", c->builtin->name,
                             value_kind_name(ends->items[i]));
-        if (inside && has(v, ends->items[i]))
-            *out = value_bool(true);
+        if (inside)
+            rc = has(r, v, ends->items[i], &has_it);
+        found |= has_it;
     }
-    return run_steps(r, ends->n);
+    *out = value_bool(found);
+    return rc ? rc : run_steps(r, ends->n);
 }
 
 static int method_startswith(struct run *r, struct call *c, struct value *out)
@@ -154,10 +161,13 @@ static int method_endswith(struct run *r, struct call *c, struct value *out)
 static int method_removeprefix(struct run *r, struct call *c, struct value *out)
 {
     struct value end;
+    bool has = false;
     int rc = arg_text(r, c, 0, NULL, &end);
 
     *out = c->self;
-    if (!rc && text_starts(c->self, end))
+    if (!rc)
+        rc = text_starts(r, c->self, end, &has);
+    if (has)
         *out = text_part(c->self, end.len, c->self.len);
     return rc;
 }
@@ -165,10 +175,13 @@ static int method_removeprefix(struct run *r, struct call *c, struct value *out)
 static int method_removesuffix(struct run *r, struct call *c, struct value *out)
 {
     struct value end;
+    bool has = false;
     int rc = arg_text(r, c, 0, NULL, &end);
 
     *out = c->self;
-    if (!rc && text_ends(c->self, end))
+    if (!rc)
+        rc = text_ends(r, c->self, end, &has);
+    if (has)
         *out = text_part(c->self, 0, c->self.len - end.len);
     return rc;
 }

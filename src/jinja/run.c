@@ -8,6 +8,8 @@
 #include "jinja/unicode.h"
 
 #define BYTES_PER_STEP 16
+#define CHARS_PER_STEP 4
+#define NAMES_PER_STEP 16
 #define FIRST_ITEMS    8
 
 int run_fail(struct run *r, enum err_code code, const char *fmt, ...)
@@ -35,6 +37,11 @@ int run_steps(struct run *r, size_t n)
 int run_bytes(struct run *r, size_t n_bytes)
 {
     return run_steps(r, n_bytes / BYTES_PER_STEP);
+}
+
+int run_chars(struct run *r, size_t n_bytes)
+{
+    return run_steps(r, n_bytes / CHARS_PER_STEP);
 }
 
 int run_enter(struct run *r)
@@ -135,25 +142,28 @@ static struct value *find_in(struct scope *s, uint32_t name)
     return NULL;
 }
 
-void run_get(struct run *r, uint32_t name, struct value *out)
+int run_get(struct run *r, uint32_t name, struct value *out)
 {
     struct value text = r->program->names[name];
     const struct builtin *global;
+    size_t n_looked = 0;
 
     for (struct scope *s = r->scope; s; s = s->parent) {
         struct value *v = find_in(s, name);
 
+        n_looked += s->n;
         if (v) {
             *out = *v;
-            return;
+            return run_steps(r, n_looked / NAMES_PER_STEP);
         }
     }
     *out = r->top[name];
     if (out->kind != VALUE_MISSING)
-        return;
+        return run_steps(r, n_looked / NAMES_PER_STEP);
     global = builtin_global(text.u.s, text.len);
     *out = global ? (struct value){.kind = VALUE_BUILTIN, .u.builtin = global}
                   : value_undefined(text.u.s, text.len);
+    return run_steps(r, n_looked / NAMES_PER_STEP);
 }
 
 int run_set(struct run *r, uint32_t name, struct value v)

@@ -53,9 +53,10 @@ struct macro {
 int run_fail(struct run *r, enum err_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Counts n steps; for bytes looked at, n / 16. ERR_LIMIT. */
+/* Counts n steps; for bytes looked at, n / 16; for those taken one by one, n / 4. ERR_LIMIT. */
 int run_steps(struct run *r, size_t n);
 int run_bytes(struct run *r, size_t n_bytes);
+int run_chars(struct run *r, size_t n_bytes);
 /* Guards recursion; each success is paired with r->depth--. */
 int run_enter(struct run *r);
 
@@ -72,7 +73,7 @@ int run_put_char(struct run *r, uint32_t code);
 int run_take(struct run *r, size_t mark, struct value *out);
 
 /* Variables. An unknown name gives VALUE_UNDEFINED, or a global function. */
-void run_get(struct run *r, uint32_t name, struct value *out);
+int run_get(struct run *r, uint32_t name, struct value *out);
 int run_set(struct run *r, uint32_t name, struct value v);
 /* Puts a new scope inside `parent` and makes it the current one; *old is what was. */
 int run_open_scope(struct run *r, struct scope *parent, struct scope **old);

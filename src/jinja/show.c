@@ -169,7 +169,7 @@ int show_text(struct run *r, struct value v, struct value *out)
 
 int show_put_escaped(struct run *r, struct value text)
 {
-    int rc = 0;
+    int rc = run_chars(r, text.len);
 
     for (uint32_t i = 0; !rc && i < text.len; i++) {
         switch (text.u.s[i]) {

@@ -3,8 +3,6 @@
 
 #include "jinja/unicode.h"
 
-#define NOWHERE ((size_t)-1)
-
 /* ---- case ------------------------------------------------------------------------------------ */
 
 static int put_upper(struct run *r, uint32_t code)
@@ -39,7 +37,7 @@ int text_recase(struct run *r, struct value v, enum text_case to, struct value *
 {
     size_t mark = run_mark(r);
     bool inside = false;
-    int rc = 0;
+    int rc = run_chars(r, v.len);
 
     for (size_t at = 0, n; !rc && at < v.len; at += n) {
         uint32_t code = unicode_at(v.u.s + at, &n);
@@ -58,9 +56,11 @@ int text_recase(struct run *r, struct value v, enum text_case to, struct value *
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-static bool has_char(struct value chars, const char *s, size_t n)
+/* Is the character at s one of `chars`? */
+static int has_char(struct run *r, struct value chars, const char *s, size_t n, bool *out)
 {
-    return memmem(chars.u.s, chars.len, s, n) != NULL;
+    *out = memmem(chars.u.s, chars.len, s, n) != NULL;
+    return run_steps(r, 1 + chars.len / 16);
 }
 
 /* The last character's first byte. */
@@ -72,74 +72,92 @@ static size_t last_char(struct value v, size_t end)
     return end;
 }
 
-static void strip_chars(struct value v, struct value chars, int sides, size_t *from, size_t *to)
+static int strip_chars(struct run *r, struct value v, struct value chars, int sides, size_t *from,
+                       size_t *to)
 {
+    bool has = (sides & TEXT_LEFT) != 0;
     size_t n, at;
+    int rc = 0;
 
-    while ((sides & TEXT_LEFT) && *from < *to) {
+    while (!rc && has && *from < *to) {
         unicode_at(v.u.s + *from, &n);
-        if (!has_char(chars, v.u.s + *from, n))
-            break;
-        *from += n;
+        rc = has_char(r, chars, v.u.s + *from, n, &has);
+        *from += has ? n : 0;
     }
-    while ((sides & TEXT_RIGHT) && *from < *to) {
+    has = (sides & TEXT_RIGHT) != 0;
+    while (!rc && has && *from < *to) {
         at = last_char(v, *to);
-        if (!has_char(chars, v.u.s + at, *to - at))
-            break;
-        *to = at;
+        rc = has_char(r, chars, v.u.s + at, *to - at, &has);
+        *to = has ? at : *to;
     }
+    return rc;
 }
 
 int text_strip(struct run *r, struct value v, const struct value *chars, int sides,
                struct value *out)
 {
     size_t from = 0, to = v.len;
+    int rc = 0;
 
     if (chars) {
-        strip_chars(v, *chars, sides, &from, &to);
+        rc = strip_chars(r, v, *chars, sides, &from, &to);
     } else {
         if (sides & TEXT_LEFT)
             from = unicode_leading_space(v.u.s, v.len);
         if (sides & TEXT_RIGHT)
             to -= unicode_trailing_space(v.u.s + from, v.len - from);
+        rc = run_steps(r, from + v.len - to);
     }
     *out = text_part(v, from, to);
-    return run_steps(r, (v.len - out->len) * (chars ? 1 + chars->len / 64 : 1));
+    return rc;
 }
 
-bool text_starts(struct value v, struct value with)
+int text_starts(struct run *r, struct value v, struct value with, bool *out)
 {
-    return with.len <= v.len && memcmp(v.u.s, with.u.s, with.len) == 0;
+    int rc = with.len <= v.len ? run_bytes(r, with.len) : 0;
+
+    *out = !rc && with.len <= v.len && memcmp(v.u.s, with.u.s, with.len) == 0;
+    return rc;
 }
 
-bool text_ends(struct value v, struct value with)
+int text_ends(struct run *r, struct value v, struct value with, bool *out)
 {
-    return with.len <= v.len && memcmp(v.u.s + v.len - with.len, with.u.s, with.len) == 0;
+    int rc = with.len <= v.len ? run_bytes(r, with.len) : 0;
+
+    *out = !rc && with.len <= v.len && memcmp(v.u.s + v.len - with.len, with.u.s, with.len) == 0;
+    return rc;
 }
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-size_t text_find(struct value v, struct value what, size_t at)
+int text_find(struct run *r, struct value v, struct value what, size_t at, size_t *found)
 {
     const char *p;
 
+    *found = TEXT_NOWHERE;
     if (at > v.len || what.len > v.len - at)
-        return NOWHERE;
-    if (what.len == 0)
-        return at;
-    p = memmem(v.u.s + at, v.len - at, what.u.s, what.len);
-    return p ? (size_t)(p - v.u.s) : NOWHERE;
+        return 0;
+    p = what.len ? memmem(v.u.s + at, v.len - at, what.u.s, what.len) : v.u.s + at;
+    if (p)
+        *found = (size_t)(p - v.u.s);
+    return run_bytes(r, (p ? *found : v.len) - at + what.len);
 }
 
-size_t text_find_last(struct value v, struct value what, size_t n)
+int text_find_last(struct run *r, struct value v, struct value what, size_t n, size_t *found)
 {
-    if (what.len > n)
-        return NOWHERE;
-    for (size_t at = n - what.len + 1; at-- > 0;)
-        if (what.len == 0 ||
-            (v.u.s[at] == what.u.s[0] && memcmp(v.u.s + at, what.u.s, what.len) == 0))
-            return at;
-    return NOWHERE;
+    size_t end = what.len <= n ? n - what.len + 1 : 0, at = end;
+    int rc = 0;
+
+    *found = TEXT_NOWHERE;
+    while (!rc && at > 0 && *found == TEXT_NOWHERE) {
+        at--;
+        if (what.len && v.u.s[at] != what.u.s[0])
+            continue;
+        rc = run_bytes(r, what.len);
+        if (!rc && memcmp(v.u.s + at, what.u.s, what.len) == 0)
+            *found = at;
+    }
+    return rc ? rc : run_bytes(r, end - at);
 }
 
 /* `to` before every character and at the end. */
@@ -167,11 +185,16 @@ int text_replace(struct run *r, struct value v, struct value from, struct value 
         rc = spread(r, v, to, count);
         return rc ? rc : run_take(r, mark, out);
     }
-    if (text_find(v, from, 0) == NOWHERE || count == 0) {
+    if (!rc)
+        rc = text_find(r, v, from, 0, &next);
+    if (rc || next == TEXT_NOWHERE || count == 0) {
         *out = v;
         return rc;
     }
-    while (!rc && count-- != 0 && (next = text_find(v, from, at)) != NOWHERE) {
+    while (!rc && count-- != 0) {
+        rc = text_find(r, v, from, at, &next);
+        if (rc || next == TEXT_NOWHERE)
+            break;
         rc = run_put(r, v.u.s + at, next - at) || run_put(r, to.u.s, to.len) || run_steps(r, 1)
                  ? ERR_LIMIT
                  : 0;

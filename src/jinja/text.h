@@ -1,4 +1,9 @@
-/* text.h - what filters and methods do to texts. Source: the Python Library Reference, "str". */
+/*
+ * text.h - what filters and methods do to texts. Source: the Python Library Reference, "str".
+ *
+ * Every byte that is looked at counts, also where nothing is found: a template may ask for it as
+ * often as its steps allow.
+ */
 #ifndef RBEE_JINJA_TEXT_H
 #define RBEE_JINJA_TEXT_H
 
@@ -23,13 +28,14 @@ int text_strip(struct run *r, struct value v, const struct value *chars, int sid
 int text_replace(struct run *r, struct value v, struct value from, struct value to, int64_t count,
                  struct value *out);
 
-/* Where `what` begins at or behind byte `at`; (size_t)-1 when it does not. */
-size_t text_find(struct value v, struct value what, size_t at);
+/* *found: where `what` begins at or behind byte `at`; TEXT_NOWHERE when it does not. */
+#define TEXT_NOWHERE ((size_t)-1)
+int text_find(struct run *r, struct value v, struct value what, size_t at, size_t *found);
 /* The last place at which `what` begins and ends within the first n bytes. */
-size_t text_find_last(struct value v, struct value what, size_t n);
+int text_find_last(struct run *r, struct value v, struct value what, size_t n, size_t *found);
 
-bool text_starts(struct value v, struct value with);
-bool text_ends(struct value v, struct value with);
+int text_starts(struct run *r, struct value v, struct value with, bool *out);
+int text_ends(struct run *r, struct value v, struct value with, bool *out);
 
 /* The bytes from..to of a text. */
 static inline struct value text_part(struct value v, size_t from, size_t to)

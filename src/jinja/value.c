@@ -119,8 +119,10 @@ static int hash_key(struct run *r, struct value key, uint64_t *hash)
 {
     uint64_t h = 14695981039346656037u;
     double number;
-    int rc = run_enter(r);
+    int rc = run_steps(r, 1); /* a tuple of tuples may hold the same one 2^n times */
 
+    if (!rc)
+        rc = run_enter(r);
     if (rc)
         return rc;
     if (key.kind == VALUE_TEXT) {

@@ -115,6 +115,102 @@ static void test_jinja__ends_what_does_not_end(void **state)
     buf_done(&out);
 }
 
+/* Asked for so often that what it looks at must count, also where nothing comes of it. */
+#define OFTEN(what)                                                                                \
+    "{% set a = 'a' * 32000 %}{% set x = a ~ 'x' %}{% set y = a ~ 'y' %}{% set b = ' ' * 32000 %}" \
+    "{% for i in range(100) %}" what "{% endfor %}"
+
+/*
+ * A template in a model's file held up all requests of its worker for good: some of what templates
+ * do was as long as they made it, and counted as one step.
+ */
+static void test_jinja__counts_what_it_looks_at(void **state)
+{
+    static const char *const templates[] = {
+        /* 2^18 tuples that are two each of one before */
+        "{% set n = namespace(x=(1,)) %}{% for i in range(18) %}{% set n.x = (n.x, n.x) %}"
+        "{% endfor %}{% set d = {n.x: 1} %}",
+        OFTEN("{% if x == y %}{% endif %}"),
+        OFTEN("{% if x is ne y %}{% endif %}"),
+        OFTEN("{% if {'k': x} == {'k': y} %}{% endif %}"),
+        OFTEN("{% if y in [x] %}{% endif %}"),
+        OFTEN("{% set z = x.removeprefix(y) %}"),
+        OFTEN("{% set z = ('x' ~ a).removesuffix('y' ~ a) %}"),
+        OFTEN("{% set z = x.startswith((y,)) %}"),
+        OFTEN("{% set z = 'b'.strip(a) %}"),
+        OFTEN("{% set z = 'b'|trim(a) %}"),
+        OFTEN("{% set z = a|truncate(5) %}"),
+        OFTEN("{% set z = 'b'|truncate(40000, false, a) %}"),
+        OFTEN("{% set z = b|int %}"),
+        OFTEN("{% set z = b|float %}"),
+        OFTEN("{% set z = a.rpartition('b') %}"),
+        /* 4,000 places of which each looks right for 4,000 bytes */
+        "{{ ('a' * 8000).rfind('a' * 4000 ~ 'b') }}",
+        "{{ ('a' * 8000).rsplit('a' * 4000 ~ 'b') }}",
+        "{{ ('<' * 4000)|striptags }}",
+    };
+    struct jinja_options o;
+    struct err err = {0};
+    struct buf out;
+
+    (void)state;
+    jinja_options_init(&o, RIG_NOW);
+    o.max_steps = 100000;
+    buf_init(&out, RIG_MAX_BYTES);
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++)
+        if (rig_render(templates[i], "{}", &o, &out, &err) != ERR_LIMIT ||
+            !strstr(err.text, "the template took more than 100000 steps"))
+            fail_msg("not told as too much: %s", templates[i]);
+    buf_done(&out);
+}
+
+/* The names of a scope are looked through one by one. */
+static void test_jinja__counts_the_names_it_looks_through(void **state)
+{
+    struct buf template;
+    struct jinja_options o;
+    struct err err = {0};
+    struct buf out;
+
+    (void)state;
+    jinja_options_init(&o, RIG_NOW);
+    o.max_steps = 100000;
+    buf_init(&template, RIG_MAX_BYTES);
+    buf_init(&out, RIG_MAX_BYTES);
+    buf_puts(&template, "{% for i in [1] %}");
+    for (int i = 0; i < 900; i++)
+        buf_printf(&template, "{%% set v%d = 1 %%}", i);
+    buf_puts(&template, "{% for j in range(3000) %}{{ n }}{% endfor %}{% endfor %}");
+    assert_int_equal(rig_render(buf_str(&template), "{\"n\": 1}", &o, &out, &err), ERR_LIMIT);
+    buf_done(&template);
+    buf_done(&out);
+}
+
+/* What is honest costs no more than it did: searches from the end begin where the last one ended.
+ */
+static void test_jinja__honest_templates_have_their_steps(void **state)
+{
+    static const char *const templates[] = {
+        "{{ ('a b ' * 10000).rsplit(' ')|length }}",
+        "{{ ('a b ' * 10000).split(' ')|length }}",
+        "{{ ('a<b>c ' * 4000)|striptags|length }}",
+        "{{ ('a b ' * 10000)|replace('a', 'c')|length }}",
+        "{{ (' ' * 10000 ~ 'a' ~ ' ' * 10000).strip() }}",
+    };
+    struct jinja_options o;
+    struct err err = {0};
+    struct buf out;
+
+    (void)state;
+    jinja_options_init(&o, RIG_NOW);
+    o.max_steps = 100000;
+    buf_init(&out, RIG_MAX_BYTES);
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++)
+        if (rig_render(templates[i], "{}", &o, &out, &err))
+            fail_msg("%s: %s", templates[i], err.text);
+    buf_done(&out);
+}
+
 static void test_jinja__bounds_memory_and_output(void **state)
 {
     static const char *const templates[] = {
@@ -258,6 +354,9 @@ int main(void)
         cmocka_unit_test(test_jinja__refuses_what_is_no_template),
         cmocka_unit_test(test_jinja__says_in_which_line_a_template_fails),
         cmocka_unit_test(test_jinja__ends_what_does_not_end),
+        cmocka_unit_test(test_jinja__counts_what_it_looks_at),
+        cmocka_unit_test(test_jinja__counts_the_names_it_looks_through),
+        cmocka_unit_test(test_jinja__honest_templates_have_their_steps),
         cmocka_unit_test(test_jinja__bounds_memory_and_output),
         cmocka_unit_test(test_jinja__bounds_depth),
         cmocka_unit_test(test_jinja__bounds_what_a_text_nests),
