@@ -34,6 +34,7 @@ struct reply {
     struct buf scores;          /* of one, commas between */
     json_t *calls;              /* of one: {"id","name","arguments"} */
     struct buf args;            /* of the last of them, which has none yet */
+    bool lost;                  /* an event could not be sent: the answer ends with an error */
     uint64_t n_events;          /* events with text sent */
     uint64_t first_count;       /* tokens the first text came with */
     int64_t first_ms, metrics_ms;
@@ -118,13 +119,16 @@ static void reply_free(struct reply *r)
     free(r);
 }
 
-/* Sends what was put into the server's scratch; a client too slow for it will be gone. */
+/* Sends what was put into the server's scratch; a client too slow for it will be gone. What is too
+ * long for an event is not left out in silence. */
 static void send_event(struct reply *r)
 {
     struct buf *json = &r->server->json;
 
-    if (r->sse && !buf_failed(json))
-        sse_send(r->sse, json->data, json->len);
+    if (r->sse && (buf_failed(json) || sse_send(r->sse, json->data, json->len))) {
+        r->lost = true;
+        job_wish_end(r->job, JOB_DROP);
+    }
     buf_clear(json);
 }
 
@@ -350,6 +354,14 @@ static void answer_whole(struct reply *r)
     answer_text(take_exchange(r), 200, buf_take(&body));
 }
 
+static char *take_answer(struct job *j)
+{
+    char *answer = j->answer;
+
+    j->answer = NULL;
+    return answer;
+}
+
 void reply_end(struct job *j)
 {
     struct reply *r = j->reply;
@@ -357,11 +369,14 @@ void reply_end(struct job *j)
     if (buf_failed(&r->text))
         job_fail(j, API_INTERNAL, "The answer has over %u bytes: ask for it as a stream.",
                  REPLY_TEXT_MAX);
+    else if (r->lost)
+        job_fail(j, API_INTERNAL, "An event of the answer has over %u bytes and cannot be sent.",
+                 SSE_EVENT_MAX);
     queue_limit_tell(r->server, j, r->x);
     if (r->x && j->failed)
         answer_error(take_exchange(r), &j->error);
     else if (r->x && j->answer)
-        answer_text(take_exchange(r), 200, str_dup(j->answer));
+        answer_text(take_exchange(r), 200, take_answer(j));
     else if (r->x && !j->request.stream)
         answer_whole(r);
     else if (r->x)

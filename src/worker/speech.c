@@ -10,6 +10,8 @@
 
 #define PIECE_MAX  (1u << 20) /* bytes of one token's text, and of what stop strings held back */
 #define SCORES_MAX (8u << 20) /* bytes of scores that wait for text */
+/* With so many they go alone: an event may have 1 MiB, and a token's scores have 0.9 at most. */
+#define SCORES_FULL (64u << 10)
 
 struct speech {
     struct speech_params p;
@@ -60,7 +62,7 @@ static int give(struct speech *s, struct outbox *out, uint64_t tokens_out, bool 
                   (last && split_end(s->split));
     else if (s->ready.len)
         note(s, NOTE_TEXT, s->ready.data, s->ready.len, 0);
-    if (last && s->scores.len)
+    if (s->scores.len > (last ? 0 : SCORES_FULL)) /* of tokens without text, or a call's */
         note(s, NOTE_TEXT, "", 0, 0);
     buf_clear(&s->piece);
     buf_clear(&s->ready);

@@ -192,6 +192,21 @@ describe('a model that thinks nothing', () => {
     }
   });
 
+  /* They waited for text to go with; past a megabyte they and that text were left out, and nobody was told. */
+  test('scores of tokens without text come too, in any number', async () => {
+    const N = 1500;
+    const body = { messages: USER, max_tokens: N, temperature: 0, logit_bias: { [EOS]: 100 }, ignore_eos: true, logprobs: true, top_logprobs: 20 };
+    const all = await events(worker, body);
+    assert.strictEqual(all.at(-1).tokens_out, N, JSON.stringify(all.at(-1)));
+    const scores = all.flatMap((e) => e.logprobs || []);
+    assert.strictEqual(scores.length, N);
+    assert.ok(scores.every((s) => s.id === EOS));
+    const numbered = all.filter((e) => e.i !== undefined).map((e) => e.i);
+    assert.ok(numbered.length > 1);
+    assert.deepStrictEqual(numbered, numbered.map((_, i) => i));
+    assert.strictEqual((await whole(worker, body)).logprobs.length, N);
+  });
+
   test('penalties take what was said already', async () => {
     assert.strictEqual((await greedy({ presence_penalty: 0.1 })).text, 'abcdefghijkl');
     assert.strictEqual((await greedy({ frequency_penalty: 0.1 })).text, 'abcdefghijkl');
