@@ -79,8 +79,9 @@ struct engine_model_info {
     uint32_t n_ctx_train;        /* context the model was trained for */
     uint64_t kv_bytes_per_token; /* as F16; 0 for an encoder */
     float rope_freq_base;
-    bool embeds;         /* an encoder: engine_embed works, and engine_decode does not */
-    const char *pooling; /* of an encoder: "mean", "cls", "last"; else "" */
+    uint32_t longest_token; /* bytes of text that one stands for at most; 0 = any number */
+    bool embeds;            /* an encoder: engine_embed works, and engine_decode does not */
+    const char *pooling;    /* of an encoder: "mean", "cls", "last"; else "" */
 };
 /* Nanoseconds that the parts of engine_model_open took. */
 struct engine_open_times {

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <event2/event.h>
-#include <malloc.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -36,7 +36,6 @@
 #define PROGRAM         "rbee-hive"
 #define DRAIN_POLL_MS   20
 #define FD_LIMIT_WANTED 65536
-#define LARGE_BYTES     (1 << 20)
 
 /* ---- the command line ---- */
 
@@ -410,18 +409,6 @@ static void announce(const struct hive *h)
     fflush(stdout);
 }
 
-/*
- * What large bodies took goes back to the system at once. By itself glibc keeps more of it the
- * larger they were: 50 MB for ever after one of 16 MiB. (mallopt(3))
- */
-static void keep_little(void)
-{
-#ifdef __GLIBC__
-    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
-    mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
-#endif
-}
-
 int cmd_daemon(const struct cli_command *self, int argc, char **argv)
 {
     struct hive h = {
@@ -432,7 +419,7 @@ int cmd_daemon(const struct cli_command *self, int argc, char **argv)
 
     if (rc != CLI_GO)
         return rc;
-    keep_little();
+    heap_keep_little();
     if (put_together(&h, &flags, &err)) {
         fprintf(stderr, "%s: %s\n", PROGRAM, err.text);
         h.exit_code = CLI_ERROR;

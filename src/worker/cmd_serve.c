@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -172,6 +173,7 @@ static int serve(struct words *w)
     char host[SERVER_HOST_MAX], id[WORKER_ID_MAX], uuid[UUID_BYTES];
     struct err err;
 
+    heap_keep_little();
     if (check_backend(w, &err) || command_kv_type(w->kv_type, &w->kv, &err) ||
         sandbox_mode_from(w->sandbox, &w->enclose, &err))
         return command_fail(&err);

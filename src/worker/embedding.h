@@ -14,7 +14,7 @@
 #include "engine/engine.h"
 
 #define EMBEDDING_MAX_INPUTS 2048
-#define EMBEDDING_MAX_ANSWER (512u << 20) /* bytes of JSON */
+#define EMBEDDING_MAX_ANSWER (128u << 20) /* bytes of JSON; a connection holds twice as much */
 
 struct intake_model;
 struct job;

@@ -31,17 +31,6 @@ static void return_job(struct intake *in, struct job *j)
     outbox_flush(in->outbox);
 }
 
-static void refuse_long(struct job *j, uint32_t n_ctx)
-{
-    job_fail(
-        j, API_CONTEXT_LENGTH_EXCEEDED,
-        "The prompt has %zu tokens and the context holds %u: at most %u can be a prompt's, one "
-        "is for the answer.",
-        j->n_tokens, n_ctx, n_ctx - 1);
-    if (j->error.details)
-        json_object_set_new(j->error.details, "n_ctx", json_integer(n_ctx));
-}
-
 /* Outside the lock: the model does not change any more. */
 static void take_in(struct intake *in, const struct intake_model *with, struct job *j)
 {
@@ -51,12 +40,10 @@ static void take_in(struct intake *in, const struct intake_model *with, struct j
         BUG_ON(!j->over);
     else if (j->kind == JOB_EMBEDDING)
         embedding_take_in(with, j);
-    else if (j->kind != JOB_INFERENCE)
+    else if (job_is_question(j))
         intake_answer(with, j);
     else if (intake_prompt(with, j))
         BUG_ON(!j->over);
-    else if (j->n_tokens >= with->n_ctx)
-        refuse_long(j, with->n_ctx);
     else if (j->n_tokens == 0)
         job_fail(j, API_INVALID_REQUEST, "The prompt has no tokens in this model's vocabulary.");
     else if (job_wished(j)) /* while its prompt was made into tokens */
@@ -148,6 +135,25 @@ void intake_put(struct intake *in, struct job *j)
     job_list_put(&in->jobs, j);
     pthread_cond_signal(&in->changed);
     pthread_mutex_unlock(&in->lock);
+}
+
+void intake_sweep(struct intake *in)
+{
+    struct job_list kept = {0};
+    struct job *j;
+
+    pthread_mutex_lock(&in->lock);
+    while ((j = job_list_take(&in->jobs))) {
+        if (!job_wished(j)) {
+            job_list_put(&kept, j);
+            continue;
+        }
+        job_end_early(j, job_wished(j));
+        outbox_end(in->outbox, j);
+    }
+    in->jobs = kept;
+    pthread_mutex_unlock(&in->lock);
+    outbox_flush_own(in->outbox);
 }
 
 /* Under the lock; the first reason stays. */

@@ -33,6 +33,10 @@ void intake_open(struct intake *in, const struct engine_model *model, struct dia
 /* Any thread; takes the job over. */
 void intake_put(struct intake *in, struct job *j);
 
+/* Jobs that wait here and should end (job_wish_end) do so now, and not when their turn has come.
+ * The loop's thread. */
+void intake_sweep(struct intake *in);
+
 /* From now on every job that waits or comes fails with this error. Any thread. */
 void intake_close(struct intake *in, enum api_code code, const char *text);
 

@@ -10,7 +10,8 @@
 #include "worker/guard.h"
 #include "worker/job.h"
 
-#define ANSWER_MAX (512u << 20) /* bytes of JSON of an answer about text and tokens */
+/* Bytes of JSON of an answer about text and tokens: half of what a connection holds. */
+#define ANSWER_MAX (128u << 20)
 #define TOKEN_MAX  (1u << 16)
 
 /* Fails the job as `field`'s fault, or as ours. */
@@ -27,6 +28,30 @@ static int refuse(struct job *j, const char *field, const struct err *err)
         json_object_set_new(j->error.details, "errors",
                             json_pack("[{s:s, s:s, s:s}]", "field", field, "constraint",
                                       "what this model can take", "message", err->text));
+    return -1;
+}
+
+/*
+ * A text that cannot fit is refused before it is made into tokens: 16 MB take 16 s and more, in
+ * which no other request is taken in. -1: the job is over.
+ */
+static int check_length(const struct intake_model *with, struct job *j, size_t n_bytes)
+{
+    struct engine_model_info info;
+    size_t least;
+
+    engine_model_info(with->model, &info);
+    if (info.embeds || !info.longest_token || n_bytes / info.longest_token < with->n_ctx)
+        return 0;
+    least = n_bytes / info.longest_token;
+    job_fail(j, API_CONTEXT_LENGTH_EXCEEDED,
+             "The prompt has %zu bytes, which are at least %zu tokens, and the context holds %u: "
+             "at most %u can be a prompt's, one is for the answer.",
+             n_bytes, least, with->n_ctx, with->n_ctx - 1);
+    if (j->error.details) {
+        json_object_set_new(j->error.details, "n_ctx", json_integer(with->n_ctx));
+        json_object_set_new(j->error.details, "prompt_tokens", json_integer((json_int_t)least));
+    }
     return -1;
 }
 
@@ -74,6 +99,18 @@ static int copy_tokens(const struct intake_model *with, struct job *j, struct er
     return 0;
 }
 
+static int refuse_long(struct job *j, uint32_t n_ctx)
+{
+    job_fail(
+        j, API_CONTEXT_LENGTH_EXCEEDED,
+        "The prompt has %zu tokens and the context holds %u: at most %u can be a prompt's, one "
+        "is for the answer.",
+        j->n_tokens, n_ctx, n_ctx - 1);
+    if (j->error.details)
+        json_object_set_new(j->error.details, "n_ctx", json_integer(n_ctx));
+    return -1;
+}
+
 static int render(const struct intake_model *with, struct job *j, struct err *err)
 {
     struct buf text;
@@ -81,11 +118,36 @@ static int render(const struct intake_model *with, struct job *j, struct err *er
 
     buf_init(&text, CHAT_MAX_PROMPT_BYTES);
     rc = dialog_render(with->dialog, &j->request, &text, &j->thinking, err);
-    if (rc == 0)
+    if (rc == 0 && check_length(with, j, text.len) == 0)
         rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &j->tokens, &j->n_tokens, err);
     buf_done(&text);
     j->dialog = with->dialog;
     return rc;
+}
+
+static int tokenize(const struct intake_model *with, struct job *j, struct err *err)
+{
+    const struct inference_request *r = &j->request;
+
+    if (check_length(with, j, r->prompt_bytes))
+        return 0;
+    return engine_tokenize(with->model, r->prompt, r->prompt_bytes, ENGINE_ADD_SPECIAL, &j->tokens,
+                           &j->n_tokens, err);
+}
+
+/* The prompt is tokens: an answer may take long, and needs of the rest no more than what kind it is
+ * and the tools. */
+static void forget_text(struct inference_request *r)
+{
+    free(r->prompt);
+    free(r->prompt_tokens);
+    r->prompt = NULL;
+    r->prompt_tokens = NULL;
+    r->prompt_bytes = r->n_prompt_tokens = 0;
+    json_array_clear(r->messages);
+    json_object_clear(r->json_schema);
+    json_decref(r->template_vars);
+    r->template_vars = NULL;
 }
 
 int intake_prompt(const struct intake_model *with, struct job *j)
@@ -99,14 +161,18 @@ int intake_prompt(const struct intake_model *with, struct job *j)
     else if (r->prompt_tokens)
         rc = copy_tokens(with, j, &err);
     else
-        rc = engine_tokenize(with->model, r->prompt, r->prompt_bytes, ENGINE_ADD_SPECIAL,
-                             &j->tokens, &j->n_tokens, &err);
+        rc = tokenize(with, j, &err);
+    if (j->over)
+        return -1;
     if (rc)
         return refuse(j, r->messages ? "messages" : "prompt", &err);
+    if (j->n_tokens >= with->n_ctx)
+        return refuse_long(j, with->n_ctx);
     if (check_bias(with, j, &err))
         return refuse(j, "logit_bias", &err);
     if (chat_constraint_is_asked(r) && guard_create(with->dialog, r, j->thinking, &j->guard, &err))
         return refuse(j, r->json_schema ? "json_schema" : r->grammar ? "grammar" : "tools", &err);
+    forget_text(&j->request);
     return 0;
 }
 
@@ -238,7 +304,8 @@ void intake_answer(const struct intake_model *with, struct job *j)
     }
     j->over = true;
     if (rc == 0 && buf_failed(&out))
-        rc = err_no_memory(&err, out.len, "the answer");
+        rc = err_set(&err, ERR_LIMIT, "the answer would have over %u bytes: send less at once",
+                     ANSWER_MAX);
     if (rc)
         refuse(j, j->kind == JOB_RENDER ? "messages" : "tokens", &err);
     else

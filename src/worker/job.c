@@ -38,6 +38,11 @@ void job_free(struct job *j)
     free(j);
 }
 
+bool job_is_question(const struct job *j)
+{
+    return j->kind != JOB_INFERENCE && j->kind != JOB_EMBEDDING;
+}
+
 void job_wish_end(struct job *j, enum job_wish wish)
 {
     int none = JOB_GO_ON;

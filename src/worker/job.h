@@ -89,6 +89,9 @@ struct job {
     struct api_error error;
 };
 
+/* It ends in the intake, with an answer about text or tokens. */
+bool job_is_question(const struct job *j);
+
 /* Takes over *request (which is then as after init). NULL when out of memory. */
 struct job *job_create(struct inference_request *request);
 /* Frees; the engine's things must have been given back. NULL is fine. */

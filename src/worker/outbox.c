@@ -138,7 +138,8 @@ static bool is_empty(const struct outbox_batch *b)
     return b->n_notes == 0 && !b->ended.first && b->stage == LOAD_NO_NEWS;
 }
 
-void outbox_flush(struct outbox *o)
+/* True when it is the caller who has to wake the loop. */
+static bool must_wake(struct outbox *o)
 {
     bool wake;
 
@@ -146,8 +147,24 @@ void outbox_flush(struct outbox *o)
     wake = !o->posted && !is_empty(&o->filling);
     o->posted = o->posted || wake;
     pthread_mutex_unlock(&o->lock);
+    return wake;
+}
+
+void outbox_flush(struct outbox *o)
+{
+    bool wake = must_wake(o);
+
     while (wake && post_send(o->post, o->deliver, o->arg))
         clock_sleep_ms(OUTBOX_RETRY_MS);
+}
+
+void outbox_flush_own(struct outbox *o)
+{
+    if (!must_wake(o) || post_send(o->post, o->deliver, o->arg) == 0)
+        return;
+    pthread_mutex_lock(&o->lock);
+    o->posted = false;
+    pthread_mutex_unlock(&o->lock);
 }
 
 const struct outbox_batch *outbox_take(struct outbox *o)

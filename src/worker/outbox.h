@@ -6,8 +6,8 @@
  * allocation. The text of a job always comes before its end. The end of a job and the news about
  * loading need no memory, so they cannot get lost.
  *
- * Threads: outbox_take is the loop's alone; everything else is for the engine's thread and the
- * intake.
+ * Threads: outbox_take and outbox_flush_own are the loop's alone; everything else is for the
+ * engine's thread and the intake, outbox_end for all.
  */
 #ifndef RBEE_WORKER_OUTBOX_H
 #define RBEE_WORKER_OUTBOX_H
@@ -72,6 +72,9 @@ void outbox_load(struct outbox *o, enum load_stage stage, const struct engine_lo
 
 /* Wakes the loop when something waits; goes on trying while there is no memory for it. */
 void outbox_flush(struct outbox *o);
+/* The same from the loop's thread, which cannot wait for itself: where there is no memory the next
+ * flush does it. */
+void outbox_flush_own(struct outbox *o);
 
 /* All that has come; valid until the next take. The caller takes over the list `ended`. */
 const struct outbox_batch *outbox_take(struct outbox *o);

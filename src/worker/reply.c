@@ -15,6 +15,7 @@
 #include "worker/answer.h"
 #include "worker/job.h"
 #include "worker/queue_limit.h"
+#include "worker/scheduler.h"
 #include "worker/server.h"
 
 #define REPLY_TEXT_MAX   (64u << 20) /* bytes of an answer without a stream */
@@ -45,7 +46,7 @@ static void stream_gone(void *arg)
     struct reply *r = arg;
 
     r->sse = NULL;
-    job_wish_end(r->job, JOB_DISCONNECT);
+    scheduler_end_early(r->server->scheduler, r->job, JOB_DISCONNECT);
 }
 
 static void exchange_gone(struct http_exchange *x, void *arg)
@@ -54,7 +55,7 @@ static void exchange_gone(struct http_exchange *x, void *arg)
 
     (void)x;
     r->x = NULL;
-    job_wish_end(r->job, JOB_DISCONNECT);
+    scheduler_end_early(r->server->scheduler, r->job, JOB_DISCONNECT);
 }
 
 static void deadline_passed(evutil_socket_t fd, short what, void *arg)
@@ -62,7 +63,7 @@ static void deadline_passed(evutil_socket_t fd, short what, void *arg)
     struct reply *r = arg;
 
     (void)fd, (void)what;
-    job_wish_end(r->job, JOB_TIME_OUT);
+    scheduler_end_early(r->server->scheduler, r->job, JOB_TIME_OUT);
 }
 
 static int set_deadline(struct reply *r, int64_t ms)
@@ -291,6 +292,8 @@ void reply_note(const struct outbox_note *note, const char *text)
     bool stream = note->job->request.stream;
 
     if (note->kind == NOTE_STARTED) {
+        if (r->x && note->job->kind == JOB_INFERENCE)
+            http_hold(r->x, 0); /* its prompt is tokens now */
         if (stream && r->x)
             begin_stream(r);
     } else if (!stream) {
@@ -397,5 +400,5 @@ struct job *reply_find_job(const struct server *s, const char *job_id)
 void reply_shut_down_all(struct server *s)
 {
     for (const struct reply *r = s->replies; r; r = r->next)
-        job_wish_end(r->job, JOB_SHUT_DOWN);
+        scheduler_end_early(r->server->scheduler, r->job, JOB_SHUT_DOWN);
 }

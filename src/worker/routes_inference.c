@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "api/json_load.h"
 #include "base/str.h"
 #include "net/http_server.h"
 #include "worker/answer.h"
@@ -14,6 +15,8 @@
 #include "worker/routes.h"
 #include "worker/scheduler.h"
 #include "worker/server.h"
+
+#define LARGE_BYTES (4u << 20) /* of a request: what it took is worth giving back */
 
 static void set_busy(const struct server *s, struct api_error *e)
 {
@@ -72,11 +75,29 @@ static void refuse(const struct server *s, struct http_exchange *x, struct api_e
     answer_error(x, e);
 }
 
+/* The body is read; what was made of it counts as it did, until the job is taken in. */
+static int hold_request(struct server *s, struct http_exchange *x, struct api_error *e)
+{
+    size_t n, held;
+    const char *body = http_body(x, &n);
+
+    held = n + (size_t)json_tree_bytes(body, n);
+    http_drop_body(x);
+    s->was_large |= held >= LARGE_BYTES;
+    if (http_hold(x, held))
+        return 0;
+    api_error_set(e, API_ALL_SLOTS_BUSY, ANSWER_SRC,
+                  "The requests that wait here hold nearly all the memory they may have together; "
+                  "this one needs %zu bytes more.",
+                  held);
+    return -1;
+}
+
 void route_admit(struct server *s, struct http_exchange *x, struct job *j)
 {
     struct api_error e;
 
-    if (j && (check_open(s, &e) || check_id(s, j->request.job_id, &e))) {
+    if (j && (check_open(s, &e) || check_id(s, j->request.job_id, &e) || hold_request(s, x, &e))) {
         job_free(j);
         refuse(s, x, &e);
         return;
@@ -113,6 +134,6 @@ void route_cancel(struct server *s, struct http_exchange *x, const char *rest)
     struct job *j = reply_find_job(s, rest);
 
     if (j)
-        job_wish_end(j, JOB_DELETE);
+        scheduler_end_early(s->scheduler, j, JOB_DELETE);
     http_reply(x, 204, NULL, NULL, 0);
 }

@@ -6,6 +6,7 @@
  */
 #include "worker/scheduler.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -25,7 +26,7 @@
 
 struct scheduler {
     struct scheduler_params params;
-    struct intake *intake;
+    struct intake *intake, *questions; /* the second for what needs no slot, and may take long */
     pthread_t thread;
 
     pthread_mutex_t lock;
@@ -61,7 +62,13 @@ static void accept_job(void *arg, struct job *j)
 void scheduler_submit(struct scheduler *s, struct job *j)
 {
     atomic_store(&s->params.board->last_activity_ms, clock_ms());
-    intake_put(s->intake, j);
+    intake_put(job_is_question(j) ? s->questions : s->intake, j);
+}
+
+void scheduler_end_early(struct scheduler *s, struct job *j, enum job_wish wish)
+{
+    job_wish_end(j, wish);
+    intake_sweep(job_is_question(j) ? s->questions : s->intake);
 }
 
 void scheduler_stop(struct scheduler *s)
@@ -248,6 +255,7 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
     if (rc)
         return rc;
     intake_open(s->intake, s->model, s->dialog, s->facts.n_ctx);
+    intake_open(s->questions, s->model, s->dialog, s->facts.n_ctx);
     timings_phase(&s->facts.load, "engine");
     rc = engine_model_load(s->model, load_progress, s, err);
     timings_phase(&s->facts.load, "reading");
@@ -324,6 +332,7 @@ static void refuse_all(struct scheduler *s, enum api_code code, const char *text
     outbox_load(s->params.outbox, LOAD_FAILED, NULL);
     outbox_flush(s->params.outbox);
     intake_close(s->intake, code, text);
+    intake_close(s->questions, code, text);
     do
         fail_waiting(s, code, text);
     while (!collect(s, true));
@@ -334,6 +343,7 @@ static void tidy_up(struct scheduler *s)
     struct engine *engine = s->engine;
 
     intake_free(s->intake);
+    intake_free(s->questions);
     collect(s, false);
     fail_waiting(s, API_WORKER_CRASHED, "The worker was shut down before the answer was begun.");
     if (s->pass.engine)
@@ -382,15 +392,15 @@ int scheduler_create(const struct scheduler_params *params, struct scheduler **o
     pthread_cond_init(&s->changed, NULL);
     atomic_store(&params->board->slots_total, params->engine.n_slots);
     rc = intake_create(params->outbox, accept_job, s, &s->intake, err);
+    if (rc == 0)
+        rc = intake_create(params->outbox, accept_job, s, &s->questions, err);
+    if (rc == 0 && pthread_create(&s->thread, NULL, scheduler_main, s))
+        rc = err_errno(err, ERR_IO, EAGAIN, "cannot start the engine's thread");
     if (rc) {
-        free(s);
-        return rc;
-    }
-    rc = pthread_create(&s->thread, NULL, scheduler_main, s);
-    if (rc) {
+        intake_free(s->questions);
         intake_free(s->intake);
         free(s);
-        return err_errno(err, ERR_IO, rc, "cannot start the engine's thread");
+        return rc;
     }
     *out = s;
     return 0;

@@ -3,9 +3,10 @@
  *
  * The thread is the one owner of the engine. Jobs come in by scheduler_submit (through the intake,
  * see intake.h), wait in the order they came until a slot is free, run (see pass.h), and go back to
- * the loop by the outbox. How many may wait is the loop's decision. An early end that was wished is
- * looked for before every pass, in those that wait, too; while the model loads, after each of its
- * layers.
+ * the loop by the outbox. Questions about text and tokens have an intake of their own: they may
+ * take long, and an inference does not wait for them. How many may wait is the loop's decision. An
+ * early end that was wished is looked for before every pass, in those that wait, too; while the
+ * model loads, after each of its layers.
  *
  * The board is kept up to date from here: state, loading, slots, tokens, steps, activity.
  */
@@ -18,8 +19,8 @@
 #include "base/err.h"
 #include "base/timings.h"
 #include "engine/engine.h"
+#include "worker/job.h"
 
-struct job;
 struct outbox;
 struct scheduler;
 struct sources;
@@ -39,6 +40,8 @@ int scheduler_create(const struct scheduler_params *params, struct scheduler **o
 
 /* The loop's: takes the job over. It comes back by the outbox in any case. */
 void scheduler_submit(struct scheduler *s, struct job *j);
+/* Asks for a job's early end; what has not been looked at yet ends at once. The loop's thread. */
+void scheduler_end_early(struct scheduler *s, struct job *j, enum job_wish wish);
 
 /* Ends all that runs, loading too. Any thread; returns at once. */
 void scheduler_stop(struct scheduler *s);

@@ -18,6 +18,7 @@
 
 #include "api/inference.h"
 #include "base/cli.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "net/http_server.h"
@@ -90,6 +91,10 @@ static void take_ended(struct server *s, struct job_list ended)
         cancels_note(s->board, j);
         s->n_jobs--;
         reply_end(j);
+    }
+    if (s->n_jobs == 0 && s->was_large) {
+        s->was_large = false;
+        heap_give_back();
     }
 }
 

@@ -83,6 +83,7 @@ struct server {
 
     struct reply *replies; /* one for each job that exists */
     uint32_t n_jobs;
+    bool was_large;         /* a request since the last time there were none */
     double mean_service_ms; /* of the jobs so far: begin to end */
     struct buf json;        /* scratch for one event */
 

@@ -195,6 +195,7 @@ void engine_model_info(const struct engine_model *m, struct engine_model_info *o
         .n_ctx_train = hp->n_ctx_train,
         .kv_bytes_per_token = hparams_kv_bytes_per_token(hp, KERN_KV_F16),
         .rope_freq_base = hp->rope.freq_base,
+        .longest_token = tok_longest(m->tok),
         .embeds = hparams_is_encoder(hp),
         .pooling = hparams_is_encoder(hp) ? hparams_pooling_name(hp->pooling) : "",
     };

@@ -22,7 +22,7 @@ static int by_text(const void *a, const void *b)
     return order ? order : (s->len > t->len) - (s->len < t->len);
 }
 
-int special_build(struct specials *s, const struct vocab *v, struct err *err)
+int special_build(struct specials *s, const struct vocab *v, const char *file, struct err *err)
 {
     size_t n = 0;
 
@@ -36,6 +36,9 @@ int special_build(struct specials *s, const struct vocab *v, struct err *err)
 
         if (!is_special(v->kinds[i]) || v->texts[i].len == 0)
             continue;
+        if (v->texts[i].len > TOK_MAX_SPECIAL_BYTES)
+            return err_set(err, ERR_LIMIT, "%s: the special token %u has %zu bytes, the most is %d",
+                           file, i, (size_t)v->texts[i].len, TOK_MAX_SPECIAL_BYTES);
         s->v[s->n++] = (struct special){v->texts[i], (int32_t)i, control};
         s->first[(uint8_t)v->texts[i].bytes[0]] |= control ? FIRST_CONTROL : FIRST_USER;
     }

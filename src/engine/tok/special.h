@@ -21,7 +21,8 @@ struct specials {
     uint8_t first[256]; /* bit 0: a user-defined one begins with this byte; bit 1: a control one */
 };
 
-int special_build(struct specials *s, const struct vocab *v, struct err *err);
+/* `file` is for what is said of one that is too long. */
+int special_build(struct specials *s, const struct vocab *v, const char *file, struct err *err);
 void special_done(struct specials *s);
 
 /*

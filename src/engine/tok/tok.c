@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "engine/tok/impl.h"
 
 #define KEY(name) "tokenizer.ggml." name
@@ -191,7 +192,7 @@ static int read_all(struct tok *t, const struct gguf *g, struct err *err)
     if (rc == 0)
         rc = read_ends(t, g, err);
     if (rc == 0)
-        rc = special_build(&t->specials, &t->vocab, err);
+        rc = special_build(&t->specials, &t->vocab, gguf_name(g), err);
     return rc;
 }
 
@@ -222,6 +223,16 @@ void tok_free(struct tok *t)
     free(t->eog);
     vocab_done(&t->vocab);
     free(t);
+}
+
+uint32_t tok_longest(const struct tok *t)
+{
+    if (t->model == TOK_WPM)
+        return 0;
+    for (size_t i = 0; i < 256; i++)
+        if (t->byte_ids[i] == TOK_NONE && t->unk == TOK_NONE)
+            return 0;
+    return t->vocab.max_bytes > UTF8_MAX_BYTES ? t->vocab.max_bytes : UTF8_MAX_BYTES;
 }
 
 uint32_t tok_n_vocab(const struct tok *t)

@@ -22,9 +22,11 @@
 #include "base/err.h"
 #include "engine/gguf/gguf.h"
 
-#define TOK_MAX_VOCAB       (2u << 20)
-#define TOK_MAX_TOKEN_BYTES 4096
-#define TOK_NONE            (-1) /* no such token */
+#define TOK_MAX_VOCAB         (2u << 20)
+#define TOK_MAX_TOKEN_BYTES   4096
+#define TOK_MAX_SPECIAL_BYTES 128 /* of a special one: each place of a text looks for all of them  \
+                                   */
+#define TOK_NONE (-1)             /* no such token */
 
 /* The numbers are those of tokenizer.ggml.token_type. */
 enum tok_kind {
@@ -46,6 +48,9 @@ int tok_create(const struct gguf *g, struct tok **out, struct err *err);
 void tok_free(struct tok *t);
 
 uint32_t tok_n_vocab(const struct tok *t);
+/* Bytes of text that one token stands for at most; 0 = any number (WPM's unknown words, bytes that
+ * a vocabulary has no token for and leaves out). */
+uint32_t tok_longest(const struct tok *t);
 const char *tok_model_name(const struct tok *t); /* "spm", "bpe" or "wpm" */
 const char *tok_pre_name(const struct tok *t);   /* "llama-bpe"; "" but for BPE */
 

@@ -1,0 +1,93 @@
+'use strict';
+/*
+ * worker-intake.test.js - requests on their way into a worker: what takes long to read holds up no
+ * others, those who wait for it can end, and what waits is bounded in memory.
+ *
+ * What takes long is a chat template that counts up to millions when it is told to.
+ */
+const { test, before, after } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { startWorker, makeFolder, until } = require('./lib/proc.js');
+const { ask, stream } = require('./lib/sse.js');
+const { writeHollowModel } = require('./lib/gguf.js');
+
+const FOLDER = makeFolder(), MODEL = path.join(FOLDER, 'hollow.gguf'), TEMPLATE = path.join(FOLDER, 't.jinja');
+const SLOW = 'count', sanitized = /asan|tsan/.test(process.env.RBEE_BUILD || ''); // a sanitizer keeps what was freed
+writeHollowModel(MODEL, { layers: 1, embd: 64, ff: 64, ctx: 512 });
+fs.writeFileSync(TEMPLATE, '{% for m in messages %}{{ m.content }}{% endfor %}' +
+  `{% if messages[0].content == '${SLOW}' %}{% for a in range(1000) %}{% for b in range(700) %}{% endfor %}{% endfor %}{% endif %}`);
+const asked = (content, more) => ({ messages: [{ role: 'user', content }], max_tokens: 2, temperature: 0, ...more });
+const rssMB = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1000;
+
+let worker;
+before(async () => {
+  worker = await startWorker({ model: MODEL, 'chat-template': TEMPLATE, ctx: 512, slots: 2, queue: 64 });
+  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.ready, 'ready');
+});
+after(() => worker.stop());
+const post = (where, body) => ask(worker.url + where, { method: 'POST', body });
+/* So many slow requests; `left` of them have no answer yet. */
+function slowOnes(n, where = '/v1/inference') {
+  const all = { left: n };
+  all.done = Promise.all(Array.from({ length: n }, async () => {
+    const answer = await post(where, where === '/v1/render' ? { messages: asked(SLOW).messages } : asked(SLOW, { stream: false }));
+    all.left--;
+    return answer.status;
+  }));
+  return all;
+}
+
+test('an inference does not wait for questions about text', async () => {
+  const slow = slowOnes(6, '/v1/render');
+  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.queued > 0 || slow.left < 6, 'they are there');
+  const answer = await post('/v1/inference', asked('hi', { stream: false }));
+  assert.strictEqual(answer.status, 200, answer.text);
+  assert.ok(slow.left > 1, `${slow.left} of 6 questions are without an answer`);
+  assert.deepStrictEqual(await slow.done, Array(6).fill(200));
+});
+
+/* DELETE, the deadline and leaving were heard only when the request's turn had come. */
+test('who waits to be read ends at once when it should', async () => {
+  const slow = slowOnes(8);
+  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.queued >= 8, 'they wait');
+  const deleted = post('/v1/inference', asked('hi', { job_id: 'deleted', stream: false }));
+  const late = post('/v1/inference', asked('hi', { timeout_seconds: 0.01, stream: false }));
+  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.queued >= 9, 'they wait, too');
+  assert.strictEqual((await ask(`${worker.url}/v1/inference/deleted`, { method: 'DELETE' })).status, 204);
+  assert.strictEqual((await late).status, 408, (await late).text);
+  assert.strictEqual((await deleted).json.stop_reason, 'CANCELLED', (await deleted).text);
+  assert.ok(slow.left > 1, `${slow.left} of 8 slow ones are without an answer`);
+  assert.deepStrictEqual(await slow.done, Array(8).fill(200));
+});
+
+/*
+ * 18 requests of 11 MB that waited took 1.3 GB, of which 0.9 stayed: body, texts and values of each. These here
+ * have 1.4 MB each, and 27 of values.
+ */
+test('what waits is bounded in memory: past it 503, and little goes on', async () => {
+  const slow = slowOnes(20), before_mb = rssMB(worker.pid);
+  const long = JSON.stringify({ messages: Array(40000).fill({ role: 'user', content: 'q' }), max_tokens: 1 });
+  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.queued >= 20, 'they wait');
+  let most = 0;
+  const timer = setInterval(() => { most = Math.max(most, rssMB(worker.pid)); }, 20);
+  const many = await Promise.all(Array.from({ length: 25 }, () => post('/v1/inference', long)));
+  clearInterval(timer);
+  const refused = many.filter((a) => a.status === 503), taken = many.filter((a) => a.status === 400);
+  assert.strictEqual(refused.length + taken.length, 25, many.map((a) => a.status).join());
+  assert.ok(refused.length > 0 && taken.length > 0, `${refused.length} refused`);
+  for (const answer of refused) assert.ok(answer.json.error.code === 'ALL_SLOTS_BUSY' && Number(answer.headers['retry-after']) >= 1, answer.text);
+  for (const answer of taken) assert.strictEqual(answer.json.error.code, 'CONTEXT_LENGTH_EXCEEDED', answer.text);
+  assert.ok(sanitized || most - before_mb < 600, `${most} MB`);
+  assert.deepStrictEqual(await slow.done, Array(20).fill(200));
+  await until(() => sanitized || rssMB(worker.pid) < before_mb + 30, () => `${rssMB(worker.pid)} MB are left of ${before_mb}`);
+});
+
+/* Such an answer broke the connection behind its head: 200, a length, and then nothing. */
+test('an answer about text that would be too long is refused', { skip: sanitized && 'it takes too long' }, async () => {
+  const answer = await post('/v1/tokenize', { content: 'a'.repeat(7e6), with_pieces: true });
+  assert.strictEqual(answer.status, 400, answer.text.slice(0, 200));
+  assert.match(answer.json.error.message, /over 134217728 bytes: send less at once/);
+});
