@@ -89,10 +89,14 @@ static json_t *text_of_json(const json_t *value)
     return take_text(&text);
 }
 
-/* Arguments as the template wants them; a text that holds no object, or too large a one, stays one.
- * NULL: no memory. */
-static json_t *arguments_of(const json_t *function, const struct chat_abilities *a)
+/*
+ * Arguments as the template wants them; a text that holds no object, or too large a one, stays one.
+ * *left: bytes that the values of all arguments of the conversation may still take; a limit for
+ * each of them bounded nothing. NULL: no memory.
+ */
+static json_t *arguments_of(const json_t *function, const struct chat_abilities *a, uint64_t *left)
 {
+    uint64_t need;
     json_t *args = json_object_get(function, "arguments"), *made = NULL;
     json_error_t why = {0};
 
@@ -100,8 +104,12 @@ static json_t *arguments_of(const json_t *function, const struct chat_abilities 
         args = NULL;
     if (json_is_object(args) && a->arguments_as_text)
         return text_of_json(args);
-    if (json_is_string(args) && !a->arguments_as_text)
-        made = json_load_bounded(json_string_value(args), json_string_length(args), 0, &why);
+    if (json_is_string(args) && !a->arguments_as_text) {
+        need = json_tree_bytes(json_string_value(args), json_string_length(args));
+        if (need <= *left)
+            made = json_load_bounded(json_string_value(args), json_string_length(args), 0, &why);
+        *left -= made ? need : 0;
+    }
     if (!args)
         return a->arguments_as_text ? json_string("{}") : json_object();
     if (!made && json_error_code(&why) == json_error_out_of_memory && !json_is_too_many(&why))
@@ -109,11 +117,12 @@ static json_t *arguments_of(const json_t *function, const struct chat_abilities 
     return made ? made : json_incref(args);
 }
 
-static int add_call(json_t *calls, const json_t *call, const struct chat_abilities *a)
+static int add_call(json_t *calls, const json_t *call, const struct chat_abilities *a,
+                    uint64_t *left)
 {
     json_t *copy = json_copy_top(call);
     json_t *function = json_copy_top(json_object_get(call, "function"));
-    int rc = json_object_set_new(function, "arguments", arguments_of(function, a));
+    int rc = json_object_set_new(function, "arguments", arguments_of(function, a, left));
 
     rc |= json_object_set_new(copy, "function", function);
     if (!json_object_get(copy, "type"))
@@ -123,7 +132,7 @@ static int add_call(json_t *calls, const json_t *call, const struct chat_abiliti
     return json_array_append_new(calls, copy) | rc;
 }
 
-static int set_calls(json_t *message, const struct chat_abilities *a)
+static int set_calls(json_t *message, const struct chat_abilities *a, uint64_t *left)
 {
     json_t *calls = json_object_get(message, "tool_calls"), *made, *call;
     int rc = 0;
@@ -134,7 +143,7 @@ static int set_calls(json_t *message, const struct chat_abilities *a)
         return 0;
     }
     made = json_array();
-    json_array_foreach(calls, i, call) rc |= add_call(made, call, a);
+    json_array_foreach(calls, i, call) rc |= add_call(made, call, a, left);
     return json_object_set_new(message, "tool_calls", made) | rc;
 }
 
@@ -305,7 +314,8 @@ static int set_thoughts(json_t *message)
     return rc;
 }
 
-static int add_normal(json_t *out, const json_t *message, const struct chat_abilities *a)
+static int add_normal(json_t *out, const json_t *message, const struct chat_abilities *a,
+                      uint64_t *left)
 {
     json_t *copy = json_copy_top(message);
     int rc;
@@ -314,7 +324,7 @@ static int add_normal(json_t *out, const json_t *message, const struct chat_abil
     rc = json_object_set_new(copy, "content", content_of(copy));
     if (has_role(copy, "developer") && !a->knows_developer)
         rc |= json_object_set_new(copy, "role", json_string("system"));
-    rc |= set_calls(copy, a) | set_thoughts(copy);
+    rc |= set_calls(copy, a, left) | set_thoughts(copy);
     if (a->short_ids && json_object_get(copy, "tool_call_id"))
         rc |= json_object_set_new(copy, "tool_call_id", short_id(json_text(copy, "tool_call_id")));
     if (!a->knows_calls)
@@ -326,10 +336,11 @@ int chat_messages_make(const json_t *messages, const json_t *tools, const struct
                        json_t **out, struct err *err)
 {
     json_t *made = json_array(), *message;
+    uint64_t left = JSON_TREE_MAX;
     int rc = 0;
     size_t i;
 
-    json_array_foreach(messages, i, message) rc |= add_normal(made, message, a);
+    json_array_foreach(messages, i, message) rc |= add_normal(made, message, a, &left);
     if (tools && !a->knows_tools)
         rc |= tell_tools(made, tools, a);
     if (rc || !made) {

@@ -32,14 +32,15 @@ static void put_text(struct buf *b, const char *key, const char *text)
         buf_puts(b, "null");
 }
 
-/* A string value of the file, or null when it is absent or no string. */
+/* A string value of the file, or null when it is absent or no string. It ends at a NUL, as it does
+ * for the engine. */
 static void put_value(struct buf *b, const char *key, const struct gguf *g, const char *gguf_key)
 {
     struct gguf_str s;
 
     put_key(b, key);
     if (gguf_get_str(g, gguf_key, &s, NULL) == 0)
-        json_put_string(b, s.bytes, s.len);
+        json_put_string(b, s.bytes, strnlen(s.bytes, s.len));
     else
         buf_puts(b, "null");
 }
@@ -163,6 +164,8 @@ static int inspect(struct gguf *g, struct buf *out, struct err *err)
     put_key(out, "supported");
     buf_puts(out, rc == 0 ? "true" : "false");
     put_text(out, "reason", rc == 0 ? NULL : why.text);
+    put_key(out, "damaged");
+    buf_puts(out, rc == 0 || rc == ERR_UNSUPPORTED ? "false" : "true");
     buf_putc(out, '}');
     if (m)
         engine_model_close(m);

@@ -12,7 +12,7 @@
 #include "api/errors.h"
 
 #define INSPECT_TIMEOUT_MS 10000
-#define INSPECT_JSON_MAX   (4u << 20) /* a chat template may be long */
+#define INSPECT_JSON_MAX   (8u << 20) /* as in the worker: a chat template of 1 MiB, escaped */
 
 struct event_base;
 struct inspect;

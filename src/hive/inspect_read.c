@@ -92,8 +92,10 @@ static int judge(const char *path, const struct capture_result *r, json_t *root,
     }
     if (json_is_true(json_object_get(root, "supported")))
         return 0;
-    api_error_set(e, API_UNSUPPORTED_MODEL, REPLY_SRC, "%s",
-                  reason && reason[0] ? reason : "the model cannot be run here");
+    api_error_set(e,
+                  json_is_true(json_object_get(root, "damaged")) ? API_INVALID_MODEL_FILE
+                                                                 : API_UNSUPPORTED_MODEL,
+                  REPLY_SRC, "%s", reason && reason[0] ? reason : "the model cannot be run here");
     return -1;
 }
 

@@ -136,7 +136,7 @@ static void message_over(struct callback *c)
 
 static void judge(struct callback *c, int status)
 {
-    if (status != 200 && status != 404 && c->tries < CALLBACK_TRIES) {
+    if (status != 200 && status != 404 && c->tries > 0 && c->tries < CALLBACK_TRIES) {
         look_again_in(c, (int64_t)CALLBACK_PAUSE_MS << (c->tries - 1));
         return;
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/utf8.h"
 #include "grammar/store.h"
 #include "jinja/jinja.h"
 #include "worker/sources.h"
@@ -38,6 +39,8 @@ static char *spelling(const struct engine_model *m, int32_t id)
         engine_token_bytes(m, id, true, &text);
     copy = str_ndup(buf_str(&text), text.len);
     buf_done(&text);
+    if (copy)
+        utf8_mend(copy); /* any bytes may be a token; JSON takes text alone */
     return copy;
 }
 

@@ -39,6 +39,8 @@ int sources_model(struct sources *s, struct engine_model **out, struct err *err)
     rc = engine_model_open_files(s->model, out, err);
     engine_files_close(s->model);
     s->model = NULL;
+    if (rc == ERR_NOT_FOUND) /* a key or a tensor: the file itself was found before */
+        rc = err->code = ERR_INVALID;
     return rc;
 }
 

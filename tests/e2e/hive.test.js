@@ -254,6 +254,24 @@ describe('what a hive refuses', () => {
     assert.deepStrictEqual(await list(hive), []);
   });
 
+  /* The file was told as one of an architecture that is not known. */
+  test('a tensor that is missing makes a damaged file', async () => {
+    const file = path.join(makeFolder(), 'lacks.gguf');
+    writeHollowModel(file);
+    const bytes = fs.readFileSync(file);
+    bytes.write('output_nurm', bytes.indexOf('output_norm'));
+    fs.writeFileSync(file, bytes);
+    assert.match(assertError(await spawn(hive, file), 422, 'INVALID_MODEL_FILE').message, /output_norm/);
+  });
+
+  /* What the worker said of it was no JSON for the hive: 500. */
+  test('a NUL in a text of the file ends that text', async () => {
+    const file = path.join(makeFolder(), 'nul.gguf');
+    writeHollowModel(file, { layers: 1, license: 'MIT\0 or so' });
+    const worker = await spawnReady(hive, file);
+    assert.strictEqual((await remove(hive, `/v1/workers/${worker.worker_id}`)).status, 202);
+  });
+
   test('architectures that the engine does not know', (t) => {
     const gpt2 = path.join(DATA, 'vocab/ggml-vocab-gpt-2.gguf');
     if (!fs.existsSync(gpt2)) return t.skip('the vocabulary files are not there');

@@ -254,6 +254,18 @@ describe('templates that fail', () => {
     await worker.stop();
   });
 
+  /* Any bytes may be a token; to the template they go as text. Every chat was "Out of memory: 0 bytes". */
+  test('a BOS that is no UTF-8 is no fault of the conversation', async () => {
+    const file = path.join(FOLDER, 'bos.gguf'), bytes = fs.readFileSync(HOLLOW), at = bytes.indexOf('<s>');
+    bytes[at + 1] = 0xff;
+    fs.writeFileSync(file, bytes);
+    const worker = await start({ model: file, 'chat-template': templateFile(PLAIN) });
+    const { prompt } = (await post(worker, '/v1/render', { messages: USER })).json;
+    assert.strictEqual(prompt, '<?>user: hi\nassistant:');
+    assert.strictEqual((await whole(worker, { messages: USER, max_tokens: 2, temperature: 0 })).text, 'aa');
+    await worker.stop();
+  });
+
   test('one that was given and is none ends the worker', async () => {
     const worker = await startWorker({ model: HOLLOW, 'chat-template': templateFile('a\n{% if %}') });
     assert.strictEqual((await worker.end()).code, 1);

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/json.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "chat/template.h"
@@ -134,6 +135,39 @@ static void test_template__arguments_as_the_template_wants_them(void **state)
                               "{% for k, v in c.function.arguments.items() %}{{ k }}={{ v }};"
                               "{% endfor %}{% endfor %}{% endfor %}",
                   CALLS, TOOLS, "Tb=1;a=x;");
+}
+
+/* Each call's arguments had a limit of memory, and the calls of a conversation none together: 20 of
+ * them took 620 MB of a worker. Those that are too much stay texts. */
+static void test_template__arguments_have_one_limit_together(void **state)
+{
+    const size_t n_calls = 20, n_values = 10000; /* 2.5 MB of values each: 12 fit */
+    struct buf args, messages, quoted;
+
+    (void)state;
+    buf_init(&args, 1u << 20);
+    buf_init(&quoted, 1u << 20);
+    buf_init(&messages, 16u << 20);
+    buf_puts(&args, "{\"a\":[");
+    for (size_t i = 0; i < n_values; i++)
+        buf_puts(&args, i ? ",{}" : "{}");
+    buf_puts(&args, "]}");
+    json_put_string(&quoted, buf_str(&args), args.len);
+    buf_puts(&messages, "[{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[");
+    for (size_t i = 0; i < n_calls; i++)
+        buf_printf(&messages, "%s{\"id\":\"%zu\",\"function\":{\"name\":\"f\",\"arguments\":%s}}",
+                   i ? "," : "", i, buf_str(&quoted));
+    buf_puts(&messages, "]}]");
+    assert_prompt(HERMES_SIGN
+                  "{% for m in messages %}{% for c in m.tool_calls %}"
+                  "{{ 't' if c.function.arguments is string else 'o' }}"
+                  "{% endfor %}{% endfor %}"
+                  "{% if false %}{{ messages[0].tool_calls[0].function.arguments|tojson }}"
+                  "{% endif %}",
+                  buf_str(&messages), TOOLS, "Tooooooooooootttttttt");
+    buf_done(&args);
+    buf_done(&quoted);
+    buf_done(&messages);
 }
 
 /* Mistral's templates take ids of nine letters and digits only, and the same one at both ends. */
@@ -321,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_template__variables_are_those_of_transformers),
         cmocka_unit_test(test_template__contents_are_texts),
         cmocka_unit_test(test_template__arguments_as_the_template_wants_them),
+        cmocka_unit_test(test_template__arguments_have_one_limit_together),
         cmocka_unit_test(test_template__short_ids),
         cmocka_unit_test(test_template__tools_are_told_where_the_template_has_none),
         cmocka_unit_test(test_template__tools_without_a_system_role),

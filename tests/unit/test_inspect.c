@@ -77,6 +77,8 @@ static void test_inspect__every_other_end_has_its_reason(void **state)
     assert_error("{\"supported\":false,\"reason\":\"\"}", "", 0, API_UNSUPPORTED_MODEL,
                  "the model cannot be run here"); /* never an error without a word */
     assert_error("{}", "", 0, API_UNSUPPORTED_MODEL, "cannot be run");
+    assert_error("{\"supported\":false,\"reason\":\"a tensor is missing\",\"damaged\":true}", "", 0,
+                 API_INVALID_MODEL_FILE, "a tensor is missing");
     assert_error("[true]", "", 0, API_WORKER_START_FAILED, "not JSON");
     assert_error("", "note\nllm-worker-rbee: it is cut off\n", 1, API_INVALID_MODEL_FILE,
                  "it is cut off");

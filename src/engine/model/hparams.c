@@ -102,6 +102,7 @@ static int may_f32(const struct reader *r, const char *name, float min, float ma
 
 static int read_family(const struct gguf *g, enum family *out, struct err *err)
 {
+    char shown[GGUF_SHOWN_BYTES];
     struct gguf_str arch;
     int rc = gguf_get_str(g, "general.architecture", &arch, err);
 
@@ -115,9 +116,9 @@ static int read_family(const struct gguf *g, enum family *out, struct err *err)
         }
     }
     return err_set(err, ERR_UNSUPPORTED,
-                   "%s: the architecture '%.*s' is not supported; llama, qwen2, bert and "
+                   "%s: the architecture '%s' is not supported; llama, qwen2, bert and "
                    "nomic-bert are",
-                   gguf_name(g), (int)(arch.len < 64 ? arch.len : 64), arch.bytes);
+                   gguf_name(g), gguf_show(arch, shown));
 }
 
 /* Mixtral calls itself "llama", too, but routes each token through experts. */
@@ -192,6 +193,7 @@ static int read_heads(const struct reader *r, struct hparams *hp)
 static int read_scaling_type(const struct reader *r, enum rope_scaling *out)
 {
     char key[KEY_MAX];
+    char shown[GGUF_SHOWN_BYTES];
     struct gguf_str s;
     int rc;
 
@@ -212,9 +214,9 @@ static int read_scaling_type(const struct reader *r, enum rope_scaling *out)
         *out = ROPE_YARN;
     else
         return err_set(r->err, ERR_UNSUPPORTED,
-                       "%s: the rotary scaling '%.*s' (the key '%s') is not supported; none, "
+                       "%s: the rotary scaling '%s' (the key '%s') is not supported; none, "
                        "linear and yarn are",
-                       gguf_name(r->g), (int)(s.len < 64 ? s.len : 64), s.bytes, key);
+                       gguf_name(r->g), gguf_show(s, shown), key);
     return 0;
 }
 

@@ -24,9 +24,8 @@
 
 #define TOK_MAX_VOCAB         (2u << 20)
 #define TOK_MAX_TOKEN_BYTES   4096
-#define TOK_MAX_SPECIAL_BYTES 128 /* of a special one: each place of a text looks for all of them  \
-                                   */
-#define TOK_NONE (-1)             /* no such token */
+#define TOK_MAX_SPECIAL_BYTES 128  /* each place of a text looks for all special ones */
+#define TOK_NONE              (-1) /* no such token */
 
 /* The numbers are those of tokenizer.ggml.token_type. */
 enum tok_kind {
