@@ -2,6 +2,7 @@
 #include "config/internal.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -88,6 +89,8 @@ static int read_now(const char *path, char **text, size_t *n, mode_t *mode, stru
     *mode = 0600;
     *n = 0;
     if (stat(path, &st) != 0) {
+        if (errno != ENOENT)
+            return err_errno(err, ERR_IO, errno, "cannot look at %s", path);
         *text = str_dup("");
         return *text ? 0 : err_no_memory(err, 1, "an empty text");
     }

@@ -2,7 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
+#include "base/path.h"
 #include "base/str.h"
 #include "keeper/commands.h"
 #include "keeper/interrupt.h"
@@ -92,26 +95,59 @@ static void warn_if_silent(struct keeper *k, const char *name, const struct conf
     probes_done(&p, 1);
 }
 
+/*
+ * Two files are changed, and at no moment between may an address stand without its secret: what is
+ * asked then would go out without TLS, with a key. So a secret is written before its address, and
+ * removed behind it. Under the home's lock: keepers that add at once lost each other's lines.
+ */
+static int change(struct keeper *k, const char *name, const char *address,
+                  const struct node_secret *secret, struct err *err)
+{
+    const char *home = config_home(k->config);
+    int lock, rc = path_lock_folder(home, &lock, err);
+
+    if (rc == 0 && secret)
+        rc = node_secrets_put(home, name, secret, err);
+    if (rc == 0)
+        rc = address ? config_node_add(k->config, name, address, err)
+                     : config_node_remove(k->config, name, err);
+    if (rc == 0 && !secret)
+        rc = node_secrets_put(home, name, NULL, err);
+    if (lock >= 0)
+        close(lock);
+    return rc;
+}
+
 /* Remembers address and secret; without a secret an older one of that name goes. */
 static int remember(struct keeper *k, const char *name, const char *address,
                     const struct node_secret *secret)
 {
     struct err err = {0};
-    int rc = config_node_add(k->config, name, address, &err);
+    int rc = config_node_check(name, &err);
 
     if (rc == 0)
-        rc = node_secrets_put(config_home(k->config), name, secret, &err);
+        rc = change(k, name, address, secret, &err);
     if (rc == ERR_INVALID)
         return keeper_usage(k, "%s", err.text);
     return rc ? keeper_fail_err(k, API_INTERNAL, &err) : 0;
 }
 
-/* A name that cannot be kept must not cost the code, which works once. */
-static int check_name(struct keeper *k, const char *name)
+/* A name that cannot be kept, or files that cannot be written, must not cost the code, which works
+ * once. */
+static int check_place(struct keeper *k, const char *name)
 {
+    const char *home = config_home(k->config);
     struct err err = {0};
+    int lock, rc;
 
-    return config_node_check(name, &err) ? keeper_usage(k, "%s", err.text) : 0;
+    if (config_node_check(name, &err))
+        return keeper_usage(k, "%s", err.text);
+    rc = path_lock_folder(home, &lock, &err);
+    if (rc == 0)
+        rc = node_secrets_touch(home, &err);
+    if (lock >= 0)
+        close(lock);
+    return rc ? keeper_fail_err(k, API_INTERNAL, &err) : 0;
 }
 
 static int add_paired(struct keeper *k, const char *name, const char *link)
@@ -121,7 +157,7 @@ static int add_paired(struct keeper *k, const char *name, const char *link)
     struct pair_line line;
     struct api_error e;
     struct err err = {0};
-    int rc = check_name(k, name);
+    int rc = check_place(k, name);
 
     if (rc)
         return rc;
@@ -161,7 +197,7 @@ int cmd_node_add(const struct cli_command *self, int argc, char **argv)
         return rc;
     if (n < 2)
         return keeper_usage(&k, "give a name and a host, such as 'bee2 192.168.1.20'");
-    if (str_eq(words[0], "localhost"))
+    if (strcasecmp(words[0], "localhost") == 0) /* names know no case */
         return keeper_usage(&k, "'localhost' is this machine and cannot be another");
     rc = keeper_begin(&k, self, &flags);
     if (rc == CLI_GO)
@@ -286,9 +322,7 @@ int cmd_node_rm(const struct cli_command *self, int argc, char **argv)
         return keeper_usage(&k, "name a node");
     rc = keeper_open(&k, self, &flags);
     if (rc == CLI_GO) {
-        rc = config_node_remove(k.config, word, &err);
-        if (rc == 0)
-            rc = node_secrets_put(config_home(k.config), word, NULL, &err);
+        rc = change(&k, word, NULL, NULL, &err);
         if (rc)
             rc = keeper_fail_err(&k, rc == ERR_NOT_FOUND ? API_NOT_FOUND : API_INTERNAL, &err);
         else

@@ -152,6 +152,19 @@ int node_secrets_find(const char *home, const char *name, bool *found, struct no
     return rc;
 }
 
+int node_secrets_touch(const char *home, struct err *err)
+{
+    char *path = path_join(home, FILE_NAME);
+    json_t *all = NULL;
+    int rc = path ? load(path, &all, err) : err_no_memory(err, strlen(home), "a path");
+
+    if (rc == 0)
+        rc = save(path, all, err);
+    json_decref(all);
+    free(path);
+    return rc;
+}
+
 int node_secrets_put(const char *home, const char *name, const struct node_secret *s,
                      struct err *err)
 {
