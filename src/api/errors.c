@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_load.h"
 #include "base/str.h"
 #include "base/utf8.h"
 
@@ -261,7 +262,7 @@ static const char *known_src(const char *src)
 
 void api_error_parse(struct api_error *e, int status, const char *body, size_t n)
 {
-    json_t *root = json_loadb(body, n, 0, NULL), *error = json_object_get(root, "error");
+    json_t *root = json_load_bounded(body, n, 0, NULL), *error = json_object_get(root, "error");
     const char *code = NULL, *message = NULL, *src = NULL;
     json_t *details = NULL;
     bool known = false;

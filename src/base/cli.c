@@ -258,7 +258,9 @@ static int unknown_option(const char *program, const struct cli_command *command
         bare[strcspn(bare, "=")] = '\0';
         near = cli_nearest(bare, names);
     }
-    snprintf(why, sizeof why, "there is no option '%.60s'%s%s%s", word,
+    /* What stands behind "=" may be a key. */
+    snprintf(why, sizeof why, "there is no option '%.*s'%s%s%s",
+             (int)strcspn(word, "=") < 60 ? (int)strcspn(word, "=") : 60, word,
              near ? " (did you mean '--" : "", near ? near : "", near ? "'?)" : "");
     return usage_error(program, command, why);
 }

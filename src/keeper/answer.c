@@ -54,10 +54,23 @@ static void close_thoughts(struct answer *a)
         show(a, "</think>\n");
 }
 
+/* A kept text ends at no NUL: what is behind one would be lost to the next question. */
+static void put_kept(struct buf *kept, const char *text, size_t n)
+{
+    static const char sign[] = "\uFFFD";
+
+    for (size_t i = 0, part; i < n; i += part + 1) {
+        part = strnlen(text + i, n - i);
+        buf_put(kept, text + i, part);
+        if (i + part < n)
+            buf_puts(kept, sign);
+    }
+}
+
 void answer_thought(struct answer *a, const char *text, size_t n)
 {
     if (a->keep)
-        buf_put(&a->thoughts, text, n);
+        put_kept(&a->thoughts, text, n);
     if (n == 0)
         return;
     open_thoughts(a);
@@ -82,7 +95,7 @@ void answer_content(struct answer *a, const char *text, size_t n)
     size_t skipped = skip_blank(a, text, n);
 
     if (a->keep)
-        buf_put(&a->text, text, n);
+        put_kept(&a->text, text, n);
     if (!a->out || n == skipped)
         return;
     close_thoughts(a);

@@ -126,7 +126,7 @@ void client_transport_error(struct api_error *e, int rc, const struct err *why, 
 /* INTERNAL asks for the request id: it goes beside the hint. */
 static void keep_request_id(struct api_error *e, const char *body, size_t n)
 {
-    json_t *root = json_loadb(body, n, 0, NULL);
+    json_t *root = json_load_bounded(body, n, 0, NULL);
     json_t *id = json_object_get(json_object_get(root, "error"), "request_id");
 
     if (!e->details)

@@ -1,6 +1,9 @@
 /* cmd_config.c - `config`: every option, its value, and who said so. */
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/str.h"
+#include "base/utf8.h"
 #include "keeper/commands.h"
 #include "keeper/keeper.h"
 #include "keeper/table.h"
@@ -33,21 +36,35 @@ static void print_table(struct keeper *k)
     table_free(t);
 }
 
+/* A name of a file may be any bytes, JSON takes text alone. */
+static json_t *text_of(const char *bytes)
+{
+    char *copy = str_dup(bytes);
+    json_t *text;
+
+    if (copy)
+        utf8_mend(copy);
+    text = json_string(copy ? copy : "");
+    free(copy);
+    return text;
+}
+
 static void print_json(struct keeper *k)
 {
     json_t *list = json_array(), *root;
     size_t n;
     const struct config_option *options = config_options(&n);
 
-    root = json_pack("{s:s, s:o}", "file", config_file_path(k->config), "options", list);
+    root = json_pack("{s:o, s:o}", "file", text_of(config_file_path(k->config)), "options", list);
     for (size_t i = 0; root && i < n; i++) {
         const struct config_option *o = &options[i];
         char source[SOURCE_MAX];
 
         config_source_text(k->config, o->section, o->key, source, sizeof source);
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:s}", "section", o->section, "key", o->key, "value",
-                            config_text(k->config, o->section, o->key), "from", source));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "section", o->section, "key",
+                                              o->key, "value",
+                                              text_of(config_text(k->config, o->section, o->key)),
+                                              "from", text_of(source)));
     }
     if (root)
         keeper_print_json(k, root);

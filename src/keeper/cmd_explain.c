@@ -81,7 +81,8 @@ static void note(struct explain *o, const char *node, json_t *answer)
                                  bytes_of(answer, "have", "usable_bytes", have),
                                  keeper_text(answer, "reason", "")};
 
-    o->n_would += !str_eq(decision, "refuse") && !str_eq(decision, "pull first");
+    o->n_would +=
+        str_eq(decision, "reuse") || str_eq(decision, "start") || str_eq(decision, "make_room");
     if (o->table)
         table_add(o->table, cells);
     json_object_set_new(answer, "asked_node", json_string(node));

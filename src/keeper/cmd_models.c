@@ -54,7 +54,7 @@ int cmd_models_pull(const struct cli_command *self, int argc, char **argv)
 /* A model in use is refused as a bad request, though the command was right. */
 static int fail_to_remove(struct keeper *k, struct api_error *e)
 {
-    bool in_use = e->code == API_INVALID_REQUEST;
+    bool in_use = client_last(k->client)->status == 409;
     int rc = keeper_fail(k, e);
 
     if (in_use && rc == CLI_USAGE)

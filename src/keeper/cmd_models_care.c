@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "keeper/chore.h"
 #include "keeper/commands.h"
+#include "keeper/interrupt.h"
 #include "keeper/model.h"
 #include "keeper/table.h"
 
@@ -99,7 +100,8 @@ static bool may_delete(struct keeper *k, const json_t *plan)
     fflush(stderr);
     if (fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y'))
         return true;
-    term_say(&k->term, "Nothing was deleted.");
+    if (!interrupt_seen())
+        term_say(&k->term, "Nothing was deleted.");
     return false;
 }
 
@@ -153,6 +155,8 @@ int cmd_models_prune(const struct cli_command *self, int argc, char **argv)
     if (rc == CLI_GO && json_array_size(json_object_get(plan, "items")) &&
         (yes || (!flags.json && may_delete(&k, plan))))
         rc = delete_all(&k, plan, flags.json);
+    else if (rc == CLI_GO && interrupt_seen())
+        rc = keeper_cancelled(&k);
     json_decref(plan);
     return keeper_end(&k, rc == CLI_GO ? CLI_DONE : rc);
 }

@@ -32,6 +32,7 @@ static int verify_file(struct verifying *v, const char *path, struct err *err)
     if (!f)
         return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "cannot open %s",
                          path);
+    errno = 0;
     while (rc == 0 && (n = getline(&line, &room, f)) > 0) {
         number++;
         if (line[n - 1] == '\n')
@@ -40,6 +41,9 @@ static int verify_file(struct verifying *v, const char *path, struct err *err)
         if (rc)
             err_prefix(err, "%s, line %llu", path, (unsigned long long)number);
     }
+    if (rc == 0 && ferror(f)) /* what could not be read is not as it was written */
+        rc = err_errno(err, ERR_IO, errno, "%s cannot be read behind line %llu", path,
+                       (unsigned long long)number);
     v->n_lines += number;
     v->n_files++;
     free(line);
@@ -93,7 +97,10 @@ int cmd_security_verify(const struct cli_command *self, int argc, char **argv)
                    (unsigned long long)v.n_lines, v.n_files, v.n_files == 1 ? "" : "s",
                    v.chain.last);
     else
-        rc = keeper_fail_err(&k, rc == ERR_NOT_FOUND ? API_NOT_FOUND : API_SECURITY_LOG_BROKEN,
+        rc = keeper_fail_err(&k,
+                             rc == ERR_NOT_FOUND ? API_NOT_FOUND
+                             : rc == ERR_INVALID ? API_SECURITY_LOG_BROKEN
+                                                 : API_INTERNAL,
                              &err);
     free(path);
     return keeper_end(&k, rc);

@@ -122,7 +122,7 @@ int cmd_workers_stop(const struct cli_command *self, int argc, char **argv)
 
     if (rc != CLI_GO)
         return rc;
-    if (n == 0)
+    if (n == 0 || !word[0]) /* an empty word would mean the newest */
         return keeper_usage(&k, "name a worker, or 'all'");
     rc = keeper_begin(&k, self, &flags);
     if (rc == CLI_GO && str_eq(word, "all"))

@@ -27,7 +27,9 @@
 #include "keeper/keeper.h"
 #include "keeper/prompt.h"
 
-#define LOOK_MS     250
+#define LOOK_MS 250
+#define COLUMNS_MIN                                                                                \
+    10 /* in fewer the library loses its way, and crashes on marks that join letters */
 #define PASTE_ON    "\033[?2004h"
 #define PASTE_OFF   "\033[?2004l"
 #define PASTE_START "\033[200~"
@@ -194,16 +196,28 @@ static bool ends_paste(const struct buf *text)
     return text->len >= n && memcmp(text->data + text->len - n, PASTE_END, n) == 0;
 }
 
-/* Reads up to the mark of the end, and puts it into `text` in our terms. */
+/* Reads up to the mark of the end, and puts it into `text` in our terms: nothing of what is too
+ * long. */
 static void read_paste(struct editline *e, struct buf *text)
 {
     struct buf raw;
     char c[UTF8_MAX_BYTES];
+    bool too_long = false;
     int len;
 
-    buf_init(&raw, PROMPT_MAX);
-    while (!ends_paste(&raw) && (len = next_char(e, c)) > 0)
+    buf_init(&raw, PROMPT_MAX + sizeof PASTE_END + UTF8_MAX_BYTES);
+    while (!ends_paste(&raw) && (len = next_char(e, c)) > 0) {
+        if (raw.len >= PROMPT_MAX + sizeof PASTE_END) { /* its end must be seen all the same */
+            too_long = true;
+            buf_drop(&raw, raw.len - sizeof PASTE_END);
+        }
         buf_put(&raw, c, (size_t)len);
+    }
+    if (too_long) {
+        fprintf(e->screen, "\r\nThe paste has over %u bytes: nothing of it was taken.\r\n",
+                PROMPT_MAX);
+        buf_clear(&raw);
+    }
     if (ends_paste(&raw))
         raw.len -= sizeof PASTE_END - 1;
     for (size_t i = 0; i < raw.len; i += (size_t)len) {
@@ -234,16 +248,25 @@ static unsigned char take_paste(EditLine *el, int key)
 static void bind_keys(struct editline *e)
 {
     static const char *const keys[][2] = {
-        {"^W", "ed-delete-prev-word"},     {"^R", "em-inc-search-prev"},
-        {"\\e[3~", "ed-delete-next-char"}, {"\\e[1~", "ed-move-to-beg"},
-        {"\\e[4~", "ed-move-to-end"},      {"\\e[H", "ed-move-to-beg"},
-        {"\\e[F", "ed-move-to-end"},       {"\\e[1;5D", "ed-prev-word"},
-        {"\\e[1;5C", "em-next-word"},      {"\\e[200~", "rbee-paste"},
+        {"^W", "ed-delete-prev-word"},
+        {"^R", "em-inc-search-prev"},
+        {"\\e[3~", "ed-delete-next-char"},
+        {"\\e[1~", "ed-move-to-beg"},
+        {"\\e[4~", "ed-move-to-end"},
+        {"\\e[H", "ed-move-to-beg"},
+        {"\\e[F", "ed-move-to-end"},
+        {"\\e[1;5D", "ed-prev-word"},
+        {"\\e[1;5C", "em-next-word"},
+        {"\\e[200~", "rbee-paste"},
+        /* Commands of the library's own: on an unbalanced quote it crashes in them. */
+        {"\\ex", "ed-unassigned"},
+        {"\\eX", "ed-unassigned"},
     };
 
     e->f.el_set(e->el, EL_ADDFN, "rbee-paste", "take a pasted text", take_paste);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         e->f.el_set(e->el, EL_BIND, keys[i][0], keys[i][1], NULL);
+    e->f.el_set(e->el, EL_BIND, "-a", ":", "ed-unassigned", NULL); /* of an .editrc's "bind -v" */
 }
 
 static void set_up(struct editline *e)
@@ -292,11 +315,12 @@ struct editline *editline_open(const struct history *history)
         setlocale(LC_CTYPE, "C.UTF-8");
     opened = e;
     e->prompt = "";
-    if (!load(e) || !open_parts(e)) {
+    if ((ioctl(STDERR_FILENO, TIOCGWINSZ, &e->size) == 0 && e->size.ws_col > 0 &&
+         e->size.ws_col < COLUMNS_MIN) ||
+        !load(e) || !open_parts(e)) {
         editline_close(e);
         return NULL;
     }
-    ioctl(STDERR_FILENO, TIOCGWINSZ, &e->size);
     set_up_history(e, history);
     set_up(e);
     return e;

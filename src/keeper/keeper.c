@@ -210,7 +210,12 @@ int keeper_fail_err(struct keeper *k, enum api_code code, const struct err *err)
 {
     struct api_error e;
 
+    if (code == API_INTERNAL && err->code == ERR_NO_SPACE)
+        code = API_DISK_FULL;
     api_error_set(&e, code, "keeper", "%s", err->text);
+    if (code == API_INTERNAL &&
+        err->code != ERR_NO_MEMORY) /* files of the user's: no fault of ours */
+        e.details = json_pack("{s:s}", "hint", "See to what it names, and try again.");
     return keeper_fail(k, &e);
 }
 

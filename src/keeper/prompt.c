@@ -34,6 +34,10 @@ static int read_stdin(struct buf *text, bool quiet, struct err *err)
 
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno == EAGAIN) { /* shared with a program that does not want to wait */
+            poll(&(struct pollfd){.fd = STDIN_FILENO, .events = POLLIN}, 1, -1);
+            continue;
+        }
         if (n < 0)
             return err_errno(err, ERR_IO, errno, "cannot read the prompt from standard input");
         if (n == 0)

@@ -17,7 +17,7 @@ struct row {
 };
 
 struct table {
-    size_t n_columns, n_rows;
+    size_t n_columns, n_rows, n_left_out, room;
     size_t width[TABLE_COLUMNS_MAX]; /* columns of the terminal */
     struct row *rows;                /* owned; the first is the heads */
 };
@@ -75,24 +75,40 @@ static char *cell(const char *text)
     return buf_take(&b);
 }
 
-int table_add(struct table *t, const char *const *cells)
+/* Room for one more; -1 when there is none. */
+static int make_room(struct table *t)
 {
+    size_t room = t->room ? 2 * t->room : 64;
     struct row *rows;
 
     if (t->n_rows == TABLE_ROWS_MAX)
         return -1;
-    rows = realloc(t->rows, (t->n_rows + 1) * sizeof *rows);
+    if (t->n_rows < t->room)
+        return 0;
+    rows = realloc(t->rows, room * sizeof *rows);
     if (!rows)
         return -1;
     t->rows = rows;
-    rows[t->n_rows] = (struct row){0};
-    t->n_rows++;
+    t->room = room;
+    return 0;
+}
+
+int table_add(struct table *t, const char *const *cells)
+{
+    struct row *row;
+
+    if (make_room(t)) {
+        t->n_left_out++;
+        return -1;
+    }
+    row = &t->rows[t->n_rows++];
+    *row = (struct row){0};
     for (size_t c = 0; c < t->n_columns; c++) {
         char *copy = cell(cells[c]);
 
         if (!copy)
             return -1;
-        rows[t->n_rows - 1].cells[c] = copy;
+        row->cells[c] = copy;
         if (columns(copy) > t->width[c])
             t->width[c] = columns(copy);
     }
@@ -118,4 +134,6 @@ void table_print(const struct table *t, const char *empty, struct out *out)
     }
     for (size_t r = 0; r < t->n_rows; r++)
         print_row(t, &t->rows[r], out);
+    if (t->n_left_out)
+        out_printf(out, "... and %zu more\n", t->n_left_out);
 }

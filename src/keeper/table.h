@@ -10,7 +10,7 @@
 #include "keeper/out.h"
 
 #define TABLE_COLUMNS_MAX 12
-#define TABLE_ROWS_MAX    4096
+#define TABLE_ROWS_MAX    65536
 
 struct table;
 
@@ -19,7 +19,7 @@ struct table *table_create(const char *const *heads, size_t n_columns);
 void table_free(struct table *t); /* NULL is fine */
 
 /* Copies the cells; of one that is longer than 4096 bytes, its beginning. 0, or -1 when out of
- * memory or past TABLE_ROWS_MAX. */
+ * memory or past TABLE_ROWS_MAX: the table says at its end how many rows it lacks. */
 int table_add(struct table *t, const char *const *cells);
 
 /* With no rows beyond the heads: prints `empty` instead. */

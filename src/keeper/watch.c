@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 
+#include "api/json_load.h"
 #include "base/clock.h"
 #include "keeper/client_internal.h"
 #include "keeper/interrupt.h"
@@ -35,7 +36,7 @@ static bool on_data(void *arg, const char *data, size_t n)
         s->closed = true;
         return false;
     }
-    event = json_loadb(data, n, JSON_ALLOW_NUL, NULL);
+    event = json_load_bounded(data, n, JSON_ALLOW_NUL, NULL);
     if (!json_is_object(event)) {
         s->garbage = true;
         err_set(&s->err, ERR_INVALID, "an event of %zu bytes is not a JSON object", n);
@@ -65,6 +66,8 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
     } else if (sse_reader_put(s->reader, bytes, n, &s->err)) {
         s->garbage = true;
     }
+    s->last_ms =
+        clock_ms(); /* a terminal that was stopped (Ctrl+S) is no silence of the worker's */
     return true;
 }
 
@@ -189,7 +192,7 @@ static void on_probed(void *arg, int rc, const struct http_response *response,
     else if (response->status != 200)
         client_status_error(&p->probe->error, response->status, response->body);
     else
-        p->probe->answer = json_loadb(buf_str(response->body), response->body->len, 0, NULL);
+        p->probe->answer = json_load_bounded(buf_str(response->body), response->body->len, 0, NULL);
     if (rc == 0 && response->status == 200 && !p->probe->answer)
         api_error_set(&p->probe->error, API_INTERNAL, "keeper", "the answer is not JSON");
 }

@@ -48,6 +48,12 @@ describe('a script', () => {
     assert.ok(!fs.existsSync(path.join(r.home, 'chat-history')), 'what a script says is no history');
   });
 
+  test('a NUL in an answer does not end what is kept of it', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => answer(res, body, 'abc\u0000def'));
+    await script('one\ntwo\n').done;
+    assert.strictEqual(asked()[1].messages[1].content, 'abc\ufffddef');
+  });
+
   test('options reach the worker; without a limit an answer may be as long as fits', async () => {
     await script('hi', ['--system', 'Be brief.', '--temperature', '0', '--stop', 'END', '--seed', '7',
       '--presence-penalty', '-1', '--json-schema', '{"type":"object"}']).done;
@@ -393,6 +399,17 @@ describe('at a terminal', { skip: noTerminal }, () => {
     t.keys(`oen${KEYS.left}${KEYS.left}${KEYS.erase}on${KEYS.left}${KEYS.enter}`);
     await t.says(/answer 1/);
     assert.deepStrictEqual(asked()[0].messages, [user('onen')]);
+  });
+
+  /* The library has commands of its own behind Alt+X; on an open quote it crashed in them, and took the talk along. */
+  test("the editing library's own commands cannot be asked for", async () => {
+    open();
+    await t.says(PROMPT);
+    t.keys(`\x1bxit's "${KEYS.enter}`);
+    await t.says(/answer 1\r\n[\s\S]*>>> $/);
+    assert.match(asked()[0].messages[0].content, /it's "$/);
+    t.keys(KEYS.end);
+    assert.strictEqual(await t.end(), 0);
   });
 
   test('a terminal that can do little still has a prompt', async () => {

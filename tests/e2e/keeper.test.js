@@ -612,6 +612,95 @@ describe('Ctrl+C', () => {
   });
 });
 
+describe('Ctrl+C and a worker that says nothing more', () => {
+  test('one DELETE, five seconds, and the end', async () => { // it was told twice, and had ten
+    fake.on('POST /v1/inference', (req, res, body) => {
+      sseHead(res);
+      res.write(event(started(body)) + event(token('Once', 0)));
+    });
+    fake.on('DELETE /v1/inference/*', () => {}); // no answer
+    const r = infer();
+    await r.says(/Once/);
+    r.interrupt();
+    await r.done;
+    assert.strictEqual(r.code, 130);
+    assert.strictEqual(fake.of('DELETE', '/v1/inference/').length, 1);
+  });
+});
+
+describe('what must not be', () => {
+  test('an empty word for a worker is no worker: the newest was stopped', async () => {
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [fake.worker()] }));
+    const r = await run(['workers', 'stop', '', '--node', fake.node]);
+    assert.strictEqual(r.code, 2);
+    assert.match(r.stderr, /name a worker/);
+    assert.strictEqual(fake.of('POST', '/v1/workers/').length + fake.of('DELETE', '/v1/workers/').length, 0);
+  });
+
+  test('a mistyped option does not show its value, which may be a key', async () => {
+    const r = await run(['infer', '--api_key=rbee_SECRET', '--prompt', 'x']);
+    assert.strictEqual(r.code, 2);
+    assert.match(r.stderr, /no option '--api_key'/);
+    assert.doesNotMatch(r.stderr, /SECRET/);
+  });
+
+  test('what cannot be read is not "as it was written"', async () => {
+    const r = await run(['security', 'verify', makeHome()]); // a folder
+    assert.strictEqual(r.code, 1, r.stdout);
+    assert.doesNotMatch(r.stdout, /as they were written/);
+    assert.match(r.stderr, /cannot be read/);
+  });
+
+  test('a long list is shown whole', async () => { // it ended behind 4,095 rows, without a word
+    const models = Array.from({ length: 5000 }, (_, i) => ({ model_ref: `hf:a/m${i}`, path: `/m/${i}`, bytes: 1, state: 'cached' }));
+    fake.on('GET /v1/models', (req, res) => json(res, 200, { models }));
+    const r = await run(['models', 'list', '--node', fake.node]);
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.match(r.stdout, /hf:a\/m4999/);
+  });
+
+  test('explain takes only words that it knows for a yes', async () => {
+    fake.on('POST /v1/workers/explain', (req, res) => json(res, 200, {}));
+    assert.strictEqual((await run(['explain', '--node', fake.node])).code, 1);
+    for (const decision of ['reuse', 'start', 'make_room']) {
+      fake.on('POST /v1/workers/explain', (req, res) => json(res, 200, { decision }));
+      assert.strictEqual((await run(['explain', '--node', fake.node])).code, 0, decision);
+    }
+  });
+});
+
+describe('the list of nodes', () => {
+  /* Each read the files, changed them and wrote them: of 30 at once 8 remained. Worse, a node could keep its
+   * address and lose its secret, and was then asked without TLS, with the key. */
+  test('keepers that add at once all do', async () => {
+    const home = makeHome(), names = Array.from({ length: 12 }, (_, i) => `bee${i}`);
+    const port = await deadPort();
+    const runs = await Promise.all(names.map((name) => run(['node', 'add', name, `https://127.0.0.1:${port}`], { home })));
+    for (const r of runs) assert.strictEqual(r.code, 0, r.stderr);
+    const ini = fs.readFileSync(path.join(home, 'config.ini'), 'utf8');
+    const secrets = JSON.parse(fs.readFileSync(path.join(home, 'nodes.json'), 'utf8'));
+    for (const name of names) {
+      assert.match(ini, new RegExp(`^${name} *=`, 'm'));
+      assert.strictEqual(secrets[name].tls, true, name);
+    }
+    await Promise.all(names.map((name) => run(['node', 'rm', name], { home })));
+    assert.deepStrictEqual(JSON.parse(fs.readFileSync(path.join(home, 'nodes.json'), 'utf8')), {});
+  });
+
+  /* The code of a pairing line works once: it was spent, and then the file could not be written. */
+  test('files that cannot be written are found before a pairing code is spent', async () => {
+    const home = makeHome(), port = await deadPort();
+    fs.writeFileSync(path.join(home, 'nodes.json'), '{}', { mode: 0o644 });
+    fs.chmodSync(path.join(home, 'nodes.json'), 0o644);
+    const line = `rbee://127.0.0.1:${port}/${'ab'.repeat(32)}/tkskohzkwj3j3jtaevhk`;
+    const r = await run(['node', 'add', 'bee', line], { home });
+    assert.notStrictEqual(r.code, 0);
+    assert.match(r.stderr, /chmod 600/, r.stderr);
+    assert.doesNotMatch(r.stderr, /CONNECTION|rbee's fault/);
+    assert.ok(!fs.existsSync(path.join(home, 'config.ini')), 'no address without its secret');
+  });
+});
+
 describe('a stdout that is closed', () => {
   test('the job is cancelled and the end is quiet', async () => {
     fake.on('POST /v1/inference', (req, res, body) => {

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "api/errors.h"
+#include "base/buf.h"
 #include "base/str.h"
 
 static void test_errors__every_row_is_filled(void **state)
@@ -81,6 +82,25 @@ static void test_errors__foreign_bodies_are_no_crash(void **state)
     }
 }
 
+/* 16 MB of "{}," as an error's body took 1.3 GB of a keeper, which had asked for a list. */
+static void test_errors__a_body_of_many_values_is_no_error_body(void **state)
+{
+    struct api_error e;
+    struct buf body;
+
+    (void)state;
+    buf_init(&body, 1u << 20);
+    buf_puts(&body, "{\"error\":{\"code\":\"INTERNAL\",\"message\":\"m\",\"details\":{\"a\":[{}");
+    for (int i = 0; i < 200000; i++)
+        buf_puts(&body, ",{}");
+    buf_puts(&body, "]}}}");
+    api_error_parse(&e, 500, buf_str(&body), body.len);
+    assert_null(e.details);
+    assert_non_null(strstr(e.message, "no error body"));
+    api_error_done(&e);
+    buf_done(&body);
+}
+
 static void test_errors__code_of_a_newer_version_is_shown(void **state)
 {
     static const char body[] = "{\"error\":{\"code\":\"BRAND_NEW\",\"message\":\"m\"}}";
@@ -114,6 +134,7 @@ int main(void)
         cmocka_unit_test(test_errors__message_that_is_no_utf8_is_still_told),
         cmocka_unit_test(test_errors__foreign_bodies_are_no_crash),
         cmocka_unit_test(test_errors__an_empty_message_becomes_a_sentence),
+        cmocka_unit_test(test_errors__a_body_of_many_values_is_no_error_body),
         cmocka_unit_test(test_errors__code_of_a_newer_version_is_shown),
     };
 
