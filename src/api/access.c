@@ -18,6 +18,7 @@
 
 #define HOST_MAX     256
 #define KEY_FILE_MAX 1024
+#define KEY_BEGIN    "rbee-"
 
 /* "x.localhost", but not "evil.example/.localhost": what is no name is no name of ours. */
 static bool ends_in_localhost(const char *name)
@@ -160,6 +161,12 @@ int access_check_place(const struct access *a, const struct access_ask *ask, con
                       ask->origin);
         return -1;
     }
+    if (ask->fetch_site && !ask->origin && str_eq(ask->fetch_site, "cross-site")) {
+        api_error_set(e, API_FORBIDDEN_HOST, src,
+                      "What a browser asks for pages of other sites is refused on a loopback "
+                      "address.");
+        return -1;
+    }
     return 0;
 }
 
@@ -198,13 +205,20 @@ int access_check(const struct access *a, const struct access_ask *ask, const cha
     return -1;
 }
 
+static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+bool access_is_made_key(const char *key)
+{
+    return str_starts(key, KEY_BEGIN) && strlen(key) == ACCESS_KEY_BYTES &&
+           strspn(key + strlen(KEY_BEGIN), letters) == ACCESS_KEY_BYTES - strlen(KEY_BEGIN);
+}
+
 void access_make_key(char key[ACCESS_KEY_MAX + 1])
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
     unsigned char bytes[ACCESS_KEY_BYTES];
 
     random_bytes(bytes, sizeof bytes);
-    memcpy(key, "rbee-", 5);
+    memcpy(key, KEY_BEGIN, strlen(KEY_BEGIN));
     for (size_t i = 5; i < ACCESS_KEY_BYTES; i++)
         key[i] = letters[bytes[i] & 31];
     key[ACCESS_KEY_BYTES] = '\0';

@@ -3,7 +3,8 @@
  *
  * On a loopback address no key is needed, but a Host or Origin header that names another place is
  * refused: a web page must not reach a local server by way of a name that resolves to 127.0.0.1
- * (DNS rebinding). On any other address a key is needed. Only the health routes are open to all.
+ * (DNS rebinding). So is what a browser asks for a page of another site: an image's address has no
+ * Origin. On any other address a key is needed. Only the health routes are open to all.
  *
  * A key is right when the hive's list knows its hash (keys.h), or when it is one of two that are
  * held in the clear: the key of a worker that a person started, and the link key, which a hive
@@ -54,6 +55,7 @@ struct access {
 /* Header values; NULL = not sent. */
 struct access_ask {
     const char *path, *host, *origin, *authorization;
+    const char *fetch_site; /* Sec-Fetch-Site, by which a browser tells who made it ask */
 };
 
 /* True for "127.0.0.1" (all of 127/8), "::1", "[::1]", "localhost" and "*.localhost". */
@@ -85,6 +87,8 @@ int access_check_place(const struct access *a, const struct access_ask *ask, con
 
 /* A fresh key of ACCESS_KEY_BYTES characters. */
 void access_make_key(char key[ACCESS_KEY_MAX + 1]);
+/* Does it look like one? Nobody guesses one of those. */
+bool access_is_made_key(const char *key);
 
 /*
  * The key in the file `path`; with `make`, a missing file is made (0600) with a fresh key and *made

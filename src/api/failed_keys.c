@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+
 #define PREFIX_BYTES 8 /* of an IPv6 address that count */
 
 /* `debt_ms` falls with the time: each failure adds a refill's time, BURST of them are allowed. */
@@ -22,6 +24,8 @@ struct culprit {
 struct failed_keys {
     struct culprit all[FAILED_KEYS_MAX];
     size_t n;
+    int64_t told_until_ms; /* of all together, as debt_until_ms */
+    uint64_t n_unsaid;
 };
 
 struct failed_keys *failed_keys_create(void)
@@ -103,10 +107,26 @@ static struct culprit *place(struct failed_keys *f)
     return oldest;
 }
 
-static bool is_to_be_told(struct culprit *c, enum failed_kind kind, int64_t now_ms, uint64_t *n)
+/* Is there room in what may be told of all together? */
+static bool may_tell(struct failed_keys *f, int64_t now_ms)
+{
+    const int64_t most = (int64_t)FAILED_KEYS_TELL_BURST * FAILED_KEYS_TELL_REFILL_MS;
+
+    if (f->told_until_ms < now_ms)
+        f->told_until_ms = now_ms;
+    if (f->told_until_ms + FAILED_KEYS_TELL_REFILL_MS - now_ms > most)
+        return false;
+    f->told_until_ms += FAILED_KEYS_TELL_REFILL_MS;
+    return true;
+}
+
+static bool is_to_be_told(struct failed_keys *f, struct culprit *c, enum failed_kind kind,
+                          int64_t now_ms, uint64_t *n)
 {
     c->of[kind].n_untold++;
     if (c->of[kind].told && now_ms - c->of[kind].told_ms < FAILED_KEYS_TELL_MS)
+        return false;
+    if (!may_tell(f, now_ms))
         return false;
     *n = c->of[kind].n_untold;
     c->of[kind].told = true;
@@ -115,14 +135,23 @@ static bool is_to_be_told(struct culprit *c, enum failed_kind kind, int64_t now_
     return true;
 }
 
+/* Of what may pass: nobody learns anything of a key by it. */
+static bool is_sure(const struct access *a, const struct access_ask *ask, int entry)
+{
+    return entry == ACCESS_BY_LINK || access_is_open(a, ask->path) ||
+           (str_starts_nocase(ask->authorization, ACCESS_BEARER) &&
+            access_is_made_key(ask->authorization + strlen(ACCESS_BEARER)));
+}
+
 int failed_keys_check(const struct failed_keys *f, const struct access *a,
                       const struct access_ask *ask, const char *peer, const char *src,
                       int64_t now_ms, int *entry, struct api_error *e, int *wait_s)
 {
     int rc = access_check(a, ask, src, entry, e);
-    bool by_link = rc == 0 && *entry == ACCESS_BY_LINK;
 
-    *wait_s = ask->authorization && !by_link ? failed_keys_wait_s(f, peer, now_ms) : 0;
+    *wait_s = ask->authorization && !(rc == 0 && is_sure(a, ask, *entry))
+                  ? failed_keys_wait_s(f, peer, now_ms)
+                  : 0;
     if (*wait_s == 0)
         return rc;
     if (rc)
@@ -142,12 +171,23 @@ bool failed_keys_note(struct failed_keys *f, enum failed_kind kind, const char *
     bool known = i < f->n;
     struct culprit *c = known ? &f->all[i] : place(f);
 
-    if (!known)
+    if (!known) {
+        for (int k = 0; k < FAILED_KINDS; k++) /* of the one that is forgotten */
+            f->n_unsaid += c->of[k].n_untold;
         *c = (struct culprit){.who = who};
+    }
     if (c->debt_until_ms < now_ms)
         c->debt_until_ms = now_ms;
-    if (kind != FAILED_TLS)
+    if (kind == FAILED_KEY || kind == FAILED_CODE)
         c->debt_until_ms += FAILED_KEYS_REFILL_MS;
     c->last_ms = now_ms;
-    return is_to_be_told(c, kind, now_ms, n);
+    return is_to_be_told(f, c, kind, now_ms, n);
+}
+
+uint64_t failed_keys_unsaid(struct failed_keys *f)
+{
+    uint64_t n = f->n_unsaid;
+
+    f->n_unsaid = 0;
+    return n;
 }

@@ -3,9 +3,14 @@
  *
  * Each address (IPv6: its /64, which one household or attacker has to itself) may be wrong
  * FAILED_KEYS_BURST times, and once more every FAILED_KEYS_REFILL_MS. Past that it is told to come
- * again later, whatever key it shows: a guess is then not even looked at. Other addresses are not
- * touched by it. The table is bounded: when it is full, the one that was quiet longest is
- * forgotten, so a flood from many addresses costs its own members' memory and nobody else's.
+ * again later: a guess is then not even looked at. Who shows a right key of those that rbee makes
+ * passes all the same, as nobody guesses one of 190 bits: a program with a wrong key must not keep
+ * out the people behind the same address. Other addresses are not touched by it. The table is
+ * bounded: when it is full, the one that was quiet longest is forgotten, so a flood from many
+ * addresses costs its own members' memory and nobody else's.
+ *
+ * What is told of strangers is bounded, too, for each address and for all together: it must not
+ * wash out of a log what was written before.
  *
  * Pure: the time comes with each call, in milliseconds. One thread.
  */
@@ -23,11 +28,15 @@
 #define FAILED_KEYS_MAX       1024  /* addresses remembered */
 #define FAILED_KEYS_TELL_MS   60000 /* each kind of an address is told once in so long */
 #define FAILED_KEYS_WHO_BYTES 64
+/* Of all addresses together so many are told at once, and then one in so long. */
+#define FAILED_KEYS_TELL_BURST     60
+#define FAILED_KEYS_TELL_REFILL_MS 10000
 
 enum failed_kind {
     FAILED_KEY,
-    FAILED_CODE, /* of a pairing: counts as a key does */
-    FAILED_TLS,  /* a handshake: told of, but keeps nobody waiting */
+    FAILED_CODE,  /* of a pairing: counts as a key does */
+    FAILED_TLS,   /* a handshake: told of, but keeps nobody waiting */
+    FAILED_PLACE, /* a Host or Origin of elsewhere: likewise */
     FAILED_KINDS
 };
 
@@ -41,7 +50,8 @@ int failed_keys_wait_s(const struct failed_keys *f, const char *peer, int64_t no
 
 /*
  * access_check, for an address that may have to wait: TOO_MANY_FAILURES with *wait_s > 0 when it
- * has to and shows any key but the link key, which is too long to be guessed. Notes nothing.
+ * has to and shows any key but a right one that cannot be guessed: the link key, or one that rbee
+ * made. What is open to all is never refused. Notes nothing.
  */
 int failed_keys_check(const struct failed_keys *f, const struct access *a,
                       const struct access_ask *ask, const char *peer, const char *src,
@@ -49,9 +59,13 @@ int failed_keys_check(const struct failed_keys *f, const struct access *a,
 
 /*
  * It was wrong. True when that should be told now: *n is then how often it was so since last told.
+ * What was not told as there was too much is told with one of the next: failed_keys_unsaid.
  */
 bool failed_keys_note(struct failed_keys *f, enum failed_kind kind, const char *peer,
                       int64_t now_ms, uint64_t *n);
+
+/* How often others were wrong of whom nothing was told since this was last asked. */
+uint64_t failed_keys_unsaid(struct failed_keys *f);
 
 /* The address that is counted, without the port: "1.2.3.4", "2001:db8::/64". Returns dst. */
 char *failed_keys_who(const char *peer, char dst[FAILED_KEYS_WHO_BYTES]);

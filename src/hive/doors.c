@@ -185,18 +185,34 @@ int doors_announce(struct doors *d, const struct config_addr *addr, struct err *
 
 /* ---- each request ---- */
 
+/* `more` (taken over, may be NULL) is put beside who it was, and how often. */
+static void note_stranger(struct doors *d, enum failed_kind kind, const char *peer, json_t *more)
+{
+    static const char *const events[FAILED_KINDS] = {"wrong_key", "pairing_failed", "tls_failed",
+                                                     "forbidden_place"};
+    char who[FAILED_KEYS_WHO_BYTES];
+    uint64_t n, unsaid;
+    json_t *facts;
+
+    if (!failed_keys_note(d->failed, kind, peer, clock_ms(), &n)) {
+        json_decref(more);
+        return;
+    }
+    failed_keys_who(peer, who);
+    unsaid = failed_keys_unsaid(d->failed);
+    log_warn("%s from %s (%llu)", events[kind], who, (unsigned long long)n);
+    facts = json_pack("{s:s, s:I}", "from", who, "times", (json_int_t)n);
+    if (facts && unsaid)
+        json_object_set_new(facts, "others", json_integer((json_int_t)unsaid));
+    if (facts && more)
+        json_object_update(facts, more);
+    json_decref(more);
+    security_log_event(d->log, events[kind], facts);
+}
+
 void doors_note_failure(struct doors *d, enum failed_kind kind, const char *peer)
 {
-    static const char *const events[FAILED_KINDS] = {"wrong_key", "pairing_failed", "tls_failed"};
-    char who[FAILED_KEYS_WHO_BYTES];
-    uint64_t n;
-
-    if (!failed_keys_note(d->failed, kind, peer, clock_ms(), &n))
-        return;
-    failed_keys_who(peer, who);
-    log_warn("%s from %s (%llu)", events[kind], who, (unsigned long long)n);
-    security_log_event(d->log, events[kind],
-                       json_pack("{s:s, s:I}", "from", who, "times", (json_int_t)n));
+    note_stranger(d, kind, peer, NULL);
 }
 
 int doors_wait_s(const struct doors *d, const char *peer)
@@ -212,13 +228,9 @@ void doors_tls_failed(struct doors *d, const char *peer, const char *why)
 
 static void note_forbidden(struct doors *d, const struct access_ask *ask, const char *peer)
 {
-    char who[FAILED_KEYS_WHO_BYTES];
-
-    log_warn("a request from %s was refused for its Host or Origin", failed_keys_who(peer, who));
-    security_log_event(d->log, "forbidden_place",
-                       json_pack("{s:s, s:o*, s:o*}", "from", who, "host",
-                                 ask->host ? security_text(ask->host) : NULL, "origin",
-                                 ask->origin ? security_text(ask->origin) : NULL));
+    note_stranger(d, FAILED_PLACE, peer,
+                  json_pack("{s:o*, s:o*}", "host", ask->host ? security_text(ask->host) : NULL,
+                            "origin", ask->origin ? security_text(ask->origin) : NULL));
 }
 
 int doors_check(struct doors *d, const struct access_ask *ask, const char *peer, uint64_t *pass,

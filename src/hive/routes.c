@@ -112,7 +112,7 @@ bool routes_filter(struct http_exchange *x, void *arg)
     enum shape shape = shape_of_path(http_path(x));
     size_t most = body_limit(h, http_path(x));
     const struct access_ask ask = {http_path(x), http_header(x, "host"), http_header(x, "origin"),
-                                   authorization_of(x, bearer)};
+                                   authorization_of(x, bearer), http_header(x, "sec-fetch-site")};
     struct api_error e;
     uint64_t pass = 0;
     int retry_after_s = 0;

@@ -15,6 +15,8 @@
 #include "base/path.h"
 #include "base/str.h"
 
+#define FILE_FLAGS (O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
+
 struct security_log {
     char *path; /* owned */
     int fd;
@@ -49,7 +51,7 @@ static int open_file(struct security_log *l, struct err *err)
 {
     struct stat st;
 
-    l->fd = open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    l->fd = open(l->path, FILE_FLAGS, 0600);
     if (l->fd < 0 || fstat(l->fd, &st) != 0)
         return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot open %s",
                          l->path);
@@ -61,11 +63,38 @@ static int open_file(struct security_log *l, struct err *err)
     return 0;
 }
 
+static void name_of(const struct security_log *l, int i, char *dst, size_t dst_size)
+{
+    if (i == 0)
+        str_copy(dst, dst_size, l->path);
+    else
+        snprintf(dst, dst_size, "%s.%d", l->path, i);
+}
+
+/* Of the file before this one: a hive that ended (or whose disk was full) between the two has left
+ * this one empty. */
+static size_t last_of_older(const struct security_log *l, char line[SECURITY_LINE_MAX])
+{
+    char name[4096];
+    struct stat st;
+    size_t n = 0;
+    int fd;
+
+    name_of(l, 1, name, sizeof name);
+    fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return 0;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        n = last_line(fd, (uint64_t)st.st_size, line);
+    close(fd);
+    return n;
+}
+
 static void take_chain(struct security_log *l)
 {
     struct security_chain found = {.open = true};
     char line[SECURITY_LINE_MAX], last = '\n';
-    size_t n = last_line(l->fd, l->n_bytes, line);
+    size_t n = l->n_bytes ? last_line(l->fd, l->n_bytes, line) : last_of_older(l, line);
 
     security_chain_begin(&l->chain);
     if (n > 0 && security_chain_check(&found, line, n, NULL) == 0)
@@ -107,27 +136,33 @@ void security_log_close(struct security_log *l)
 
 /* ---- writing ---- */
 
-static void name_of(const struct security_log *l, int i, char *dst, size_t dst_size)
-{
-    if (i == 0)
-        str_copy(dst, dst_size, l->path);
-    else
-        snprintf(dst, dst_size, "%s.%d", l->path, i);
-}
-
-/* The chain stays: the new file's first line holds the old one's last. */
+/*
+ * The chain stays: the new file's first line holds the old one's last. The new file is there before
+ * the old ones move: where none can be had (no descriptor left) all stays as it was, and the old
+ * one grows on.
+ */
 static void rotate(struct security_log *l)
 {
-    char from[4096], to[4096];
+    char from[4096], to[4096], fresh[4096];
+    int fd;
 
+    snprintf(fresh, sizeof fresh, "%s.new", l->path);
+    fd = open(fresh, FILE_FLAGS | O_TRUNC, 0600);
+    if (fd < 0)
+        return;
     for (int i = SECURITY_FILES_KEPT - 1; i > 0; i--) {
         name_of(l, i - 1, from, sizeof from);
         name_of(l, i, to, sizeof to);
         rename(from, to);
     }
+    if (rename(fresh, l->path) != 0) {
+        log_warn("%s cannot be begun anew after it was full: %s", l->path, strerror(errno));
+        close(fd);
+        return;
+    }
     close(l->fd);
-    if (open_file(l, NULL) != 0)
-        log_warn("%s cannot be begun anew after it was full", l->path);
+    l->fd = fd;
+    l->n_bytes = 0;
 }
 
 static void complain(struct security_log *l)
@@ -159,9 +194,11 @@ void security_log_event(struct security_log *l, const char *event, json_t *facts
             l->complained = false;
         } else {
             l->chain = before;
+            if (n >= 0) /* a part of it: no more room */
+                errno = ENOSPC;
+            complain(l);
             if (n > 0 && ftruncate(l->fd, (off_t)l->n_bytes) != 0)
                 l->n_bytes += (uint64_t)n;
-            complain(l);
         }
     }
     buf_done(&line);

@@ -240,7 +240,8 @@ int entrance_check(struct entrance *e, const struct access *a, struct http_excha
                    struct api_error *error, int *wait_s)
 {
     const struct access_ask ask = {http_path(x), http_header(x, "host"), http_header(x, "origin"),
-                                   http_header(x, "authorization")};
+                                   http_header(x, "authorization"),
+                                   http_header(x, "sec-fetch-site")};
     int entry, rc;
 
     if (access_is_open(a, ask.path) && http_limit_body(x, ACCESS_OPEN_BODY_MAX)) {

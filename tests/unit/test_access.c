@@ -55,6 +55,30 @@ static void test_access__loopback_names(void **state)
         assert_false(access_is_loopback(no[i]));
 }
 
+/* <img src="http://x.localhost:8080/v1/backends"> sends no Origin; 200 of them started 188
+ * processes. */
+static void test_access__what_other_sites_pages_ask_for(void **state)
+{
+    const struct access here = {.loopback_only = true, .origins = "https://chat.example"};
+    const struct access there = {.loopback_only = false};
+    struct access_ask ask = {"/v1/backends", "x.localhost:8080", NULL, NULL, "cross-site"};
+    struct api_error e;
+
+    (void)state;
+    assert_int_equal(access_check_place(&here, &ask, "hive", &e), -1);
+    assert_int_equal(e.code, API_FORBIDDEN_HOST);
+    api_error_done(&e);
+    assert_int_equal(access_check_place(&there, &ask, "hive", &e),
+                     0);                 /* a key is asked for there */
+    ask.origin = "https://chat.example"; /* a page that may */
+    assert_int_equal(access_check_place(&here, &ask, "hive", &e), 0);
+    ask.origin = NULL;
+    ask.fetch_site = "same-site"; /* a page at another port of this machine */
+    assert_int_equal(access_check_place(&here, &ask, "hive", &e), 0);
+    ask.fetch_site = "none"; /* typed by a person */
+    assert_int_equal(access_check_place(&here, &ask, "hive", &e), 0);
+}
+
 static void test_access__splits_hosts(void **state)
 {
     char host[32];
@@ -196,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_access__loopback_names),
+        cmocka_unit_test(test_access__what_other_sites_pages_ask_for),
         cmocka_unit_test(test_access__splits_hosts),
         cmocka_unit_test(test_access__rebinding_is_refused_on_loopback),
         cmocka_unit_test(test_access__key_is_asked_for),

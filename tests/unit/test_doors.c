@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -110,6 +111,74 @@ static void test_failed_keys__are_told_of_once_a_minute(void **state)
     assert_int_equal(failed_keys_wait_s(f, "10.0.0.2:1", 5), 0);
     assert_true(failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 5 + FAILED_KEYS_TELL_MS, &n));
     assert_int_equal(n, 8);
+    failed_keys_free(f);
+}
+
+/* 45,000 refused requests washed in three seconds out of a log what was written before. */
+static void test_failed_keys__of_all_together_little_is_told(void **state)
+{
+    struct failed_keys *f = failed_keys_create();
+    char peer[64];
+    uint64_t n;
+    int told = 0;
+
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        snprintf(peer, sizeof peer, "[2001:db8:0:%x::1]:1", i);
+        told += failed_keys_note(f, i % 2 ? FAILED_TLS : FAILED_PLACE, peer, 1000, &n);
+    }
+    assert_int_equal(told, FAILED_KEYS_TELL_BURST);
+    assert_false(failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 1000, &n));
+    assert_true(
+        failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 1000 + FAILED_KEYS_TELL_REFILL_MS, &n));
+    assert_int_equal(n, 2);
+    /* of those that are forgotten, and were not told, the number is kept */
+    assert_true(failed_keys_unsaid(f) >= 3000 - FAILED_KEYS_TELL_BURST - FAILED_KEYS_MAX);
+    assert_int_equal(failed_keys_unsaid(f), 0);
+    failed_keys_free(f);
+}
+
+static enum api_code ask_with(const struct failed_keys *f, const struct access *a, const char *path,
+                              const char *authorization, int *wait_s)
+{
+    const struct access_ask ask = {path, "h", NULL, authorization, NULL};
+    struct api_error e;
+    enum api_code code = API_N_CODES;
+    int entry;
+
+    if (failed_keys_check(f, a, &ask, "10.0.0.1:1", "hive", 5, &entry, &e, wait_s)) {
+        code = e.code;
+        api_error_done(&e);
+    }
+    return code;
+}
+
+/* A forgotten script with a revoked key kept all right keys of its address out for as long as it
+ * ran. */
+static void test_failed_keys__who_is_right_beyond_doubt_is_heard(void **state)
+{
+    struct access made = {.key = ""}, typed = {.key = "correct horse battery"};
+    struct failed_keys *f = failed_keys_create();
+    char right[ACCESS_KEY_MAX + 16];
+    int wait_s;
+
+    (void)state;
+    access_make_key(made.key);
+    assert_true(access_is_made_key(made.key));
+    assert_false(access_is_made_key("rbee-"));
+    snprintf(right, sizeof right, "Bearer %s", made.key);
+    for (int i = 0; i < 3 * FAILED_KEYS_BURST; i++)
+        note(f, "10.0.0.1:2", 5);
+    assert_int_equal(ask_with(f, &made, "/x", right, &wait_s), API_N_CODES);
+    assert_int_equal(wait_s, 0);
+    right[strlen(right) - 1] ^= 1; /* one that is wrong learns nothing */
+    assert_int_equal(ask_with(f, &made, "/x", right, &wait_s), API_TOO_MANY_FAILURES);
+    assert_true(wait_s > 0);
+    /* a key that a person chose may be guessed: it waits, as a guess would */
+    assert_int_equal(ask_with(f, &typed, "/x", "Bearer correct horse battery", &wait_s),
+                     API_TOO_MANY_FAILURES);
+    assert_int_equal(ask_with(f, &made, "/v1/health", right, &wait_s), API_N_CODES);
+    assert_int_equal(ask_with(f, &made, "/x", "Basic", &wait_s), API_TOO_MANY_FAILURES);
     failed_keys_free(f);
 }
 
@@ -322,6 +391,77 @@ static void test_security_log__stays_a_chain_when_it_is_full(void **state)
     remove_logs(dir);
 }
 
+static void fill(struct security_log *l, const char *until_there)
+{
+    char text[SECURITY_TEXT_MAX + 1];
+
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    for (int n = 0; !path_is_file(until_there); n++) {
+        security_log_event(l, "long",
+                           json_pack("{s:s, s:s, s:s}", "a", text, "b", text, "c", text));
+        assert_true(n < 20000);
+    }
+}
+
+/* A hive that was killed when the old file had moved and the new one was empty began its chain
+ * anew: "somebody has changed the log", said who verified it. */
+static void test_security_log__an_empty_file_goes_on_from_the_older_one(void **state)
+{
+    char dir[] = "/tmp/rbee-log-XXXXXX", path[64], older[64];
+    struct security_log *l;
+    struct err err = {0};
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/" SECURITY_FILE, dir);
+    snprintf(older, sizeof older, "%s/" SECURITY_FILE ".1", dir);
+    assert_int_equal(security_log_open(dir, &l, &err), 0);
+    fill(l, older);
+    security_log_close(l);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(security_log_open(dir, &l, &err), 0);
+    security_log_event(l, "start", NULL);
+    security_log_close(l);
+    assert_true(check_files(dir) > 1);
+    remove_logs(dir);
+}
+
+/* Without a descriptor each event moved the files once more, until the older ones were gone. */
+static void test_security_log__does_not_move_without_a_new_file(void **state)
+{
+    char dir[] = "/tmp/rbee-log-XXXXXX", older[64];
+    struct rlimit limit, none;
+    struct security_log *l;
+    struct err err = {0};
+    unsigned lines;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(older, sizeof older, "%s/" SECURITY_FILE ".1", dir);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(security_log_open(dir, &l, &err), 0);
+    none = (struct rlimit){0, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    for (int i = 0; i < 12000; i++) /* over 4 MiB */
+        security_log_event(l, "long",
+                           json_pack("{s:s}", "a",
+                                     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                                     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                                     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                                     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                                     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                                     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_false(path_is_file(older));
+    security_log_event(l, "last", NULL); /* and now it moves */
+    assert_true(path_is_file(older));
+    security_log_close(l);
+    lines = check_files(dir);
+    assert_int_equal(lines, 12001);
+    remove_logs(dir);
+}
+
 /* ---- where the hive is ---- */
 
 /* Only an address that people may write gets from the file into a line or onto a terminal. */
@@ -360,6 +500,10 @@ int main(void)
         cmocka_unit_test(test_pairings__work_once_and_in_time),
         cmocka_unit_test(test_advertise__takes_addresses_only),
         cmocka_unit_test(test_pairings__file_holds_no_code_and_survives_damage),
+        cmocka_unit_test(test_failed_keys__of_all_together_little_is_told),
+        cmocka_unit_test(test_failed_keys__who_is_right_beyond_doubt_is_heard),
+        cmocka_unit_test(test_security_log__an_empty_file_goes_on_from_the_older_one),
+        cmocka_unit_test(test_security_log__does_not_move_without_a_new_file),
         cmocka_unit_test(test_security_chain__a_changed_line_is_found),
         cmocka_unit_test(test_security_chain__a_line_ends_where_it_ends),
         cmocka_unit_test(test_security_log__goes_on_behind_the_last_line),
