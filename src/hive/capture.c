@@ -1,14 +1,14 @@
-/* capture.c - see capture.h. The process ends with the capture: SIGKILL on any way out. */
+/* capture.c - see capture.h. SIGKILL on any way out; nobody waits until it has died of that. */
 #include "hive/capture.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "hive/environment.h"
+#include "hive/leftover.h"
 
 #define READ_CHUNK 16384
 
@@ -21,6 +21,7 @@ struct stream {
 };
 
 struct capture {
+    struct event_base *base;
     struct child child;
     struct stream out, errors;
     struct event *ended, *timeout;
@@ -48,14 +49,15 @@ static void capture_free(struct capture *c)
     free(c);
 }
 
-/* Ends the process, if it has not ended, then tells. */
+/* Tells. A process that has not ended (rc is not 0) is killed. */
 static void finish(struct capture *c, int rc)
 {
     struct capture_result result = {.rc = rc, .out = &c->out.text, .errors = &c->errors.text};
 
     if (rc)
-        child_signal(&c->child, SIGKILL);
-    result.end = child_reap(&c->child);
+        leftover_leave(c->base, &c->child);
+    else
+        result.end = child_reap(&c->child);
     c->done(c->arg, &result);
     capture_free(c);
 }
@@ -158,6 +160,7 @@ int capture_start(struct event_base *base, const struct capture_params *params,
 
     if (!c)
         return err_no_memory(err, sizeof *c, "a process");
+    c->base = base;
     c->arg = params->arg;
     c->done = params->done;
     c->child.pidfd = -1;
@@ -182,7 +185,6 @@ void capture_cancel(struct capture *c)
 {
     if (!c)
         return;
-    child_signal(&c->child, SIGKILL);
-    child_reap(&c->child);
+    leftover_leave(c->base, &c->child);
     capture_free(c);
 }

@@ -2,7 +2,8 @@
  * capture.h - runs a short-lived program on the event loop and hands over what it printed.
  *
  * The hive's way to ask questions that it must not answer itself: what a model file holds, which
- * accelerators a driver sees. Whatever happens to that process, the hive lives on. Loop thread
+ * accelerators a driver sees. Whatever happens to that process, the hive lives on, and waits for it
+ * only as long as it was told: also when it hangs and cannot be killed (leftover.h). Loop thread
  * only.
  */
 #ifndef RBEE_HIVE_CAPTURE_H
@@ -22,7 +23,7 @@ struct capture;
 
 struct capture_result {
     int rc; /* 0: the program ended by itself; ERR_TIMEOUT, ERR_LIMIT (too much output) */
-    struct child_end end;
+    struct child_end end;           /* with rc 0 */
     const struct buf *out, *errors; /* stdout; the beginning of stderr */
 };
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,6 +21,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 #define FD_FLOOR    64  /* where descriptors are parked, out of the way of the child's numbers */
 #define EXIT_NO_RUN 127 /* the shell's exit code for "cannot run it" */
@@ -215,23 +218,37 @@ int child_start(const struct child_params *params, struct child *out, struct err
     return err_errno(err, ERR_IO, error, "cannot watch the process of %s", params->path);
 }
 
-void child_signal(const struct child *c, int signal_number)
+void child_signal(struct child *c, int signal_number)
 {
-    if (c->pidfd >= 0)
-        pidfd_send_signal(c->pidfd, signal_number, NULL, 0);
+    if (c->pidfd < 0)
+        return;
+    pidfd_send_signal(c->pidfd, signal_number, NULL, 0);
+    if (signal_number == SIGKILL && c->killed_ms == 0)
+        c->killed_ms = clock_ms();
+}
+
+bool child_has_ended(const struct child *c, int64_t wait_ms)
+{
+    struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
+    int64_t until = clock_ms() + wait_ms, left = wait_ms;
+    int n;
+
+    do
+        n = poll(&p, 1, left > 0 ? (int)left : 0);
+    while (n < 0 && errno == EINTR && (left = until - clock_ms()) > 0);
+    return n > 0;
 }
 
 struct child_end child_reap(struct child *c)
 {
-    struct child_end end = {0};
+    struct child_end end = {.code = CHILD_END_UNKNOWN};
     siginfo_t info = {0};
-    int rc;
 
-    do
-        rc = waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED);
-    while (rc < 0 && errno == EINTR);
-    end.by_signal = rc == 0 && info.si_code != CLD_EXITED;
-    end.code = info.si_status;
+    /* si_pid stays 0 where a debugger has it still. */
+    if (waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0) {
+        end.by_signal = info.si_code != CLD_EXITED;
+        end.code = info.si_status;
+    }
     close_fd(&c->pidfd);
     return end;
 }
@@ -240,7 +257,9 @@ const char *child_end_text(const struct child_end *end, char *dst, size_t dst_si
 {
     const char *name = end->by_signal ? sigabbrev_np(end->code) : NULL;
 
-    if (!end->by_signal)
+    if (end->code == CHILD_END_UNKNOWN)
+        snprintf(dst, dst_size, "an end that the system does not tell");
+    else if (!end->by_signal)
         snprintf(dst, dst_size, "exit code %d", end->code);
     else if (name)
         snprintf(dst, dst_size, "signal SIG%s (%s)", name, sigdescr_np(end->code));

@@ -11,11 +11,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
 
-#define CHILD_FDS_MAX 8
+#define CHILD_FDS_MAX     8
+#define CHILD_END_UNKNOWN (-1) /* the kernel did not tell how it ended */
 
 struct child_params {
     const char *path;        /* of the program; not looked up */
@@ -30,11 +32,12 @@ struct child {
     pid_t pid;
     int pidfd;      /* readable once the process has ended; -1 = none */
     bool in_cgroup; /* false, too, where the kernel does not take cgroup_fd: it runs all the same */
+    int64_t killed_ms; /* when SIGKILL was first sent (clock_ms); 0 = it was not */
 };
 
 struct child_end {
     bool by_signal;
-    int code; /* the signal's number or the exit code */
+    int code; /* the signal's number or the exit code; CHILD_END_UNKNOWN */
 };
 
 /*
@@ -44,10 +47,15 @@ struct child_end {
  */
 int child_start(const struct child_params *params, struct child *out, struct err *err);
 
-/* Nothing happens when it has ended already. */
-void child_signal(const struct child *c, int signal_number);
+/* Nothing happens when it has ended already. SIGKILL ends it some time later: a process that waits
+ * for a disk or a filesystem dies when that has answered, which may be never. */
+void child_signal(struct child *c, int signal_number);
 
-/* Waits for the end (at once, when pidfd is readable), gives the pidfd back. */
+/* Has it ended? Waits for that, at most so long. */
+bool child_has_ended(const struct child *c, int64_t wait_ms);
+
+/* How it ended, once it has; gives the pidfd back. Never waits: for one that may live see
+ * leftover.h. */
 struct child_end child_reap(struct child *c);
 
 /* "exit code 1", "signal SIGSEGV (Segmentation fault)"; dst_size >= 64. Returns dst. */

@@ -136,28 +136,37 @@ static bool agrees(const struct note *n)
            st.start_ticks == n->start_ticks && exe_agrees(n) && procfs_has_arg(n->pid, n->id);
 }
 
-/* True when it was there and has been killed. */
-static bool end_leftover(const struct note *n)
+/* It lives, and is ours; 1 is added to *n_killed when it was killed. True when it is gone. */
+static bool end_living(const struct note *n, int pidfd, size_t *n_killed)
+{
+    if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0)) {
+        log_warn("%s of an earlier hive (process %d) cannot be ended: %s", n->id, n->pid,
+                 strerror(errno));
+        return false;
+    }
+    ++*n_killed;
+    if (!has_ended(pidfd, REAPER_WAIT_MS)) {
+        log_warn("%s of an earlier hive (process %d) was killed and is not gone yet", n->id,
+                 n->pid);
+        return false;
+    }
+    log_warn("%s of an earlier hive still lived (process %d) and was ended", n->id, n->pid);
+    return true;
+}
+
+/* True when nothing of it is there any more. */
+static bool end_leftover(const struct note *n, size_t *n_killed)
 {
     int pidfd = pidfd_open(n->pid, 0);
-    bool killed = false;
+    bool gone = true;
 
     if (pidfd < 0)
-        return false;
+        return true;
     /* What was read is of the process that the pidfd holds only if that still lives. */
-    if (agrees(n) && !has_ended(pidfd, 0)) {
-        killed = pidfd_send_signal(pidfd, SIGKILL, NULL, 0) == 0;
-        if (!killed)
-            log_warn("%s of an earlier hive (process %d) cannot be ended: %s", n->id, n->pid,
-                     strerror(errno));
-        else if (has_ended(pidfd, REAPER_WAIT_MS))
-            log_warn("%s of an earlier hive still lived (process %d) and was ended", n->id, n->pid);
-        else
-            log_warn("%s of an earlier hive (process %d) was killed and is not gone yet", n->id,
-                     n->pid);
-    }
+    if (agrees(n) && !has_ended(pidfd, 0))
+        gone = end_living(n, pidfd, n_killed);
     close(pidfd);
-    return killed;
+    return gone;
 }
 
 size_t reaper_run(const char *run_dir)
@@ -169,14 +178,16 @@ size_t reaper_run(const char *run_dir)
     while (d && (entry = readdir(d))) {
         char *path = str_ends(entry->d_name, SUFFIX) ? path_join(run_dir, entry->d_name) : NULL;
         struct note n = {0};
+        bool gone = true;
 
         if (!path)
             continue;
         if (read_note(path, &n)) {
-            n_killed += end_leftover(&n);
+            gone = end_leftover(&n, &n_killed);
             cgroup_end(n.cgroup);
         }
-        unlink(path);
+        if (gone)
+            unlink(path);
         free(path);
     }
     if (d)

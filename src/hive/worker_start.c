@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "hive/cgroup.h"
 #include "hive/environment.h"
+#include "hive/leftover.h"
 #include "hive/logrotate.h"
 #include "hive/port.h"
 #include "hive/programs.h"
@@ -159,8 +160,7 @@ static int run(struct worker *w, const char *program, const struct handed *h, st
     w->ended = event_new(w->owner->params.base, w->child.pidfd, EV_READ, on_ended, w);
     if (w->ended && event_add(w->ended, NULL) == 0)
         return 0;
-    child_signal(&w->child, SIGKILL);
-    child_reap(&w->child);
+    leftover_leave(w->owner->params.base, &w->child);
     return err_no_memory(err, sizeof *w, "watching a worker");
 }
 

@@ -164,11 +164,24 @@ void workers_stop_path(struct workers *ws, const char *model_path)
     }
 }
 
+/* One that hangs in a disk or a filesystem does not die of SIGKILL; the hive's end is not its. */
+static bool is_waited_for(const struct worker *w, int64_t now)
+{
+    int64_t killed_ms = w->child.killed_ms;
+
+    return worker_is_alive(w) && (killed_ms == 0 || now - killed_ms < WORKERS_KILL_MS);
+}
+
 void workers_check_gone(struct workers *ws)
 {
     void (*gone)(void *arg) = ws->gone;
+    const struct worker *w;
+    int64_t now = clock_ms();
 
-    if (!gone || workers_n_alive(ws) > 0)
+    if (!gone)
+        return;
+    TAILQ_FOREACH(w, &ws->all, link)
+    if (is_waited_for(w, now))
         return;
     ws->gone = NULL;
     gone(ws->gone_arg);
@@ -186,12 +199,4 @@ void workers_stop_all(struct workers *ws, void (*gone)(void *arg), void *arg)
     ws->gone = gone;
     ws->gone_arg = arg;
     workers_check_gone(ws);
-}
-
-void workers_kill_all(struct workers *ws)
-{
-    struct worker *w;
-
-    TAILQ_FOREACH(w, &ws->all, link)
-    child_signal(&w->child, SIGKILL);
 }

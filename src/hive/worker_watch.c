@@ -207,6 +207,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         look(w, now);
     }
     ws->ticking = false;
+    workers_check_gone(ws);
     if (any)
         schedule(ws);
 }

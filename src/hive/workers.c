@@ -16,6 +16,7 @@
 #include "hive/reply.h"
 #include "hive/worker_room.h"
 #include "hive/cgroup.h"
+#include "hive/leftover.h"
 #include "hive/workers_internal.h"
 #include "net/http_client.h"
 
@@ -52,12 +53,35 @@ int workers_create(const struct workers_params *params, struct workers **out, st
     return 0;
 }
 
+static void end_processes(struct workers *ws)
+{
+    int64_t until = clock_ms() + WORKERS_FREE_MS;
+    struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    child_signal(&w->child, SIGKILL);
+    TAILQ_FOREACH(w, &ws->all, link)
+    {
+        if (w->child.pidfd < 0)
+            continue;
+        if (child_has_ended(&w->child, until - clock_ms())) {
+            child_reap(&w->child);
+            worker_tidy(w);
+        } else {
+            log_warn("%s (process %ld) was killed and does not end: it waits for a disk or a "
+                     "filesystem; the hive ends without it",
+                     w->id, (long)w->child.pid);
+        }
+    }
+}
+
 void workers_free(struct workers *ws)
 {
     struct worker *w;
 
     if (!ws)
         return;
+    end_processes(ws);
     while ((w = TAILQ_FIRST(&ws->all)))
         worker_free(w);
     if (ws->tick)
@@ -194,11 +218,7 @@ static void free_waiters(struct worker *w)
 
 void worker_free(struct worker *w)
 {
-    if (w->child.pidfd >= 0) {
-        child_signal(&w->child, SIGKILL);
-        child_reap(&w->child);
-        worker_tidy(w);
-    }
+    leftover_leave(w->owner->params.base, &w->child);
     TAILQ_REMOVE(&w->owner->all, w, link);
     judge_cancel(w->judging);
     worker_release(w);
@@ -208,5 +228,6 @@ void worker_free(struct worker *w)
     free(w->model_ref);
     free(w->model_path);
     free(w->log_path);
+    free(w->cgroup);
     free(w);
 }

@@ -28,6 +28,8 @@
 #define WORKERS_HEALTH_STRIKES  3
 #define WORKERS_DRAIN_MS        20000 /* from the ask to end to SIGTERM: with the next, 30 s in all */
 #define WORKERS_TERM_MS         10000 /* from SIGTERM to SIGKILL */
+#define WORKERS_KILL_MS         3000  /* from SIGKILL until an ending hive waits no longer */
+#define WORKERS_FREE_MS         1000  /* workers_free waits at most so long */
 #define WORKERS_STACKS_MS       500   /* for a stuck worker to write where it is */
 #define WORKERS_UNUSED_MS       30000 /* a worker not used yet stays at least so long */
 #define WORKER_URL_MAX          (CONFIG_HOST_MAX + 32)
@@ -53,7 +55,8 @@ struct workers_params {
 };
 
 int workers_create(const struct workers_params *params, struct workers **out, struct err *err);
-/* Kills what still lives. */
+/* Kills what still lives, and waits a moment until it is gone. What is not (it hangs in a disk or a
+ * filesystem) is left to the system, with its note for the next hive (reaper.h). */
 void workers_free(struct workers *ws);
 
 /* ---- starting ---- */
@@ -126,8 +129,8 @@ uint32_t workers_n_alive(const struct workers *ws);
 /* ERR_NOT_FOUND. A worker that has ended or is on its way counts as stopped. */
 int workers_stop(struct workers *ws, const char *id, struct err *err);
 void workers_stop_path(struct workers *ws, const char *model_path);
-/* All of them, and no new ones; `gone` is called from the loop (or now) when none is left. */
+/* All of them, and no new ones; `gone` is called from the loop (or now) when none is left but those
+ * that SIGKILL does not end (WORKERS_KILL_MS). */
 void workers_stop_all(struct workers *ws, void (*gone)(void *arg), void *arg);
-void workers_kill_all(struct workers *ws);
 
 #endif

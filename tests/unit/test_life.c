@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -419,6 +420,7 @@ static void test_child__runs_without_its_cgroup(void **state)
     assert_true(params.cgroup_fd >= 0);
     assert_int_equal(child_start(&params, &c, &err), 0);
     assert_false(c.in_cgroup);
+    assert_true(child_has_ended(&c, 30000));
     end = child_reap(&c);
     assert_false(end.by_signal);
     assert_int_equal(end.code, 7);
@@ -468,6 +470,41 @@ static void test_reaper__ends_what_the_note_tells_of(void **state)
     close(line);
     assert_int_equal(chdir("/"), 0);
     assert_int_equal(rmdir(folder), 0); /* the note is gone */
+}
+
+/*
+ * A process that hangs in a disk does not die of SIGKILL at once. Its note was taken away all the
+ * same, so no later hive knew of it. Here a tracer (this process) holds it on its way out.
+ */
+static void test_reaper__keeps_the_note_of_what_does_not_die(void **state)
+{
+    char folder[32];
+    int line, status = 0;
+    pid_t pid = start_waiter("worker-one", &line);
+    size_t n_killed;
+    bool noted;
+
+    (void)state;
+    if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(uintptr_t)PTRACE_O_TRACEEXIT)) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        close(line);
+        skip(); /* no process may be held here */
+    }
+    enter_folder(folder);
+    assert_int_equal(reaper_note(folder, "worker-one", pid, "", NULL), 0);
+    n_killed = reaper_run(folder);
+    noted = access("worker-one.worker", F_OK) == 0;
+    assert_int_equal(waitpid(pid, &status, __WALL), pid);
+    assert_int_equal(status >> 8, SIGTRAP | PTRACE_EVENT_EXIT << 8);
+    ptrace(PTRACE_DETACH, pid, NULL, NULL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(n_killed, 1);
+    assert_true(noted);
+    assert_int_equal(reaper_run(folder), 0);
+    close(line);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0); /* it is gone, and its note, too */
 }
 
 /* Replaces the first `from` in the note by `to`, of the same length. */
@@ -554,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_cgroup__kills_for_want_of_memory),
         cmocka_unit_test(test_child__runs_without_its_cgroup),
         cmocka_unit_test(test_reaper__ends_what_the_note_tells_of),
+        cmocka_unit_test(test_reaper__keeps_the_note_of_what_does_not_die),
         cmocka_unit_test(test_reaper__leaves_alone_who_is_somebody_else),
     };
 

@@ -1,0 +1,196 @@
+/* Programs that the hive runs to ask them something: what becomes of those that do not end. */
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "hive/capture.h"
+
+#define PATIENCE_MS 30000
+
+/* Says its process id, and waits for a line; then it says too much, and waits again. */
+#define PROGRAM "echo $$ >pid; read line <go; echo too much; read line <go"
+
+static char dir[] = "/tmp/rbee-capture-XXXXXX";
+
+/* ---- in the hive's place: a process with a loop ---- */
+
+struct place {
+    struct event_base *base;
+    struct capture *capture;
+    int told_fd;
+};
+
+static void tell(const struct place *p)
+{
+    if (write(p->told_fd, "t", 1) != 1)
+        _exit(3);
+}
+
+static void on_done(void *arg, const struct capture_result *result)
+{
+    if (result->rc != ERR_LIMIT)
+        _exit(4);
+    tell(arg);
+}
+
+static void on_cancel(evutil_socket_t fd, short what, void *arg)
+{
+    struct place *p = arg;
+
+    (void)fd;
+    (void)what;
+    capture_cancel(p->capture);
+    tell(p);
+}
+
+static _Noreturn void be_the_hive(int told_fd, int cancel_fd)
+{
+    static const char *const argv[] = {"/bin/sh", "-c", PROGRAM, NULL};
+    struct place p = {.base = event_base_new(), .told_fd = told_fd};
+    struct capture_params params = {.path = argv[0],
+                                    .argv = argv,
+                                    .out_max = 4,
+                                    .timeout_ms = 10 * PATIENCE_MS,
+                                    .arg = &p,
+                                    .done = on_done};
+
+    if (!p.base || capture_start(p.base, &params, &p.capture, NULL) ||
+        event_base_once(p.base, cancel_fd, EV_READ, on_cancel, &p, NULL))
+        _exit(2);
+    event_base_loop(p.base, EVLOOP_NO_EXIT_ON_EMPTY);
+    _exit(0);
+}
+
+/* ---- the test's own process ---- */
+
+static pid_t read_pid(void)
+{
+    int64_t until = clock_ms() + PATIENCE_MS;
+    char text[32] = "";
+
+    while (!strchr(text, '\n') && clock_ms() < until) {
+        int fd = open("pid", O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+
+        text[n > 0 ? n : 0] = '\0';
+        if (fd >= 0)
+            close(fd);
+        clock_sleep_ms(2);
+    }
+    return (pid_t)strtol(text, NULL, 10);
+}
+
+static bool was_told(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, PATIENCE_MS) == 1;
+}
+
+static bool goes_away(pid_t pid)
+{
+    int64_t until = clock_ms() + PATIENCE_MS;
+
+    while (kill(pid, 0) == 0 && clock_ms() < until)
+        clock_sleep_ms(2);
+    return kill(pid, 0) != 0;
+}
+
+/*
+ * A model on a filesystem that hangs: the process that looks into it waits for a disk and does not
+ * die of SIGKILL. The hive waited for its death all the same, in its loop, and stood still: no
+ * health, no streams, no SIGTERM, until the filesystem answered. Here a tracer holds the process on
+ * its way out (PTRACE_EVENT_EXIT), which looks the same from outside.
+ */
+static void check_held(bool cancelled)
+{
+    int told[2], cancel[2], go, status = 0;
+    bool traced, heard, alive, gone;
+    pid_t hive, pid;
+
+    unlink("pid");
+    assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(cancel, O_CLOEXEC), 0);
+    go = open("go", O_RDWR | O_CLOEXEC);
+    assert_true(go >= 0);
+    hive = fork();
+    if (hive == 0)
+        be_the_hive(told[1], cancel[0]);
+    pid = read_pid();
+    assert_true(pid > 1);
+    traced = ptrace(PTRACE_SEIZE, pid, NULL, (void *)(uintptr_t)PTRACE_O_TRACEEXIT) == 0;
+    assert_int_equal(write(cancelled ? cancel[1] : go, "\n", 1), 1);
+    heard = was_told(told[0]);
+    alive = kill(pid, 0) == 0;
+    gone = false;
+    if (traced && heard) {
+        assert_int_equal(waitpid(pid, &status, __WALL), pid);
+        assert_int_equal(status >> 8, SIGTRAP | PTRACE_EVENT_EXIT << 8);
+        ptrace(PTRACE_DETACH, pid, NULL, NULL);
+        gone = goes_away(pid);
+    }
+    kill(hive, SIGKILL);
+    waitpid(hive, NULL, 0);
+    close(go);
+    for (int i = 0; i < 2; i++) {
+        close(told[i]);
+        close(cancel[i]);
+    }
+    if (!traced)
+        skip(); /* no process may be held here */
+    assert_true(heard);
+    assert_true(alive);
+    assert_true(gone); /* reaped by the loop, once it could die */
+}
+
+static void test_capture__tells_though_the_process_does_not_die(void **state)
+{
+    (void)state;
+    check_held(false);
+}
+
+static void test_capture__is_cancelled_though_the_process_does_not_die(void **state)
+{
+    (void)state;
+    check_held(true);
+}
+
+static int enter_dir(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) && chdir(dir) == 0 ? mkfifo("go", 0600) : -1;
+}
+
+static int leave_dir(void **state)
+{
+    (void)state;
+    unlink("pid");
+    unlink("go");
+    return chdir("/") || rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_capture__tells_though_the_process_does_not_die),
+        cmocka_unit_test(test_capture__is_cancelled_though_the_process_does_not_die),
+    };
+
+    return cmocka_run_group_tests(tests, enter_dir, leave_dir);
+}
