@@ -79,21 +79,22 @@ static void check_look(const struct worker *w, int64_t now)
 }
 
 /* Steps that never move are silence, whatever else the page says. */
-static void check_stall(const struct board *b)
+static void check_stall(const struct worker *w)
 {
+    const struct board *b = w->board;
     struct stall s = {0};
     enum stall_verdict verdict = STALL_FINE;
 
     for (int64_t now = 0; now < 20; now++) {
         const struct stall_look look = {.now_ms = now * STALL_LOOK_MS,
                                         .steps = atomic_load(&b->steps) + atomic_load(&b->passes),
-                                        .has_work = atomic_load(&b->slots_busy) > 0,
+                                        .has_work = worker_has_work(w),
                                         .p99_ms = atomic_load(&b->pass_p99_ms)};
 
         verdict = stall_judge(&s, &look, STALL_LOOK_MS);
         BUG_ON(stall_limit_ms(&s, STALL_LOOK_MS) < STALL_LOOK_MS);
     }
-    BUG_ON((verdict == STALL_FINE) == (atomic_load(&b->slots_busy) > 0));
+    BUG_ON((verdict == STALL_FINE) == worker_has_work(w));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -123,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         api_error_set(&w.error, API_WORKER_STALLED, "hive", "it was stuck");
     check_told(&w);
     check_look(&w, now);
-    check_stall(board);
+    check_stall(&w);
     board_detach(board);
     return 0;
 }

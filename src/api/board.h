@@ -19,7 +19,7 @@
 #include "base/err.h"
 
 #define BOARD_MAGIC     0x72626565u /* "rbee" */
-#define BOARD_VERSION   3
+#define BOARD_VERSION   4
 #define BOARD_ERROR_MAX 1024
 
 enum board_state {
@@ -54,6 +54,8 @@ struct board {
     _Atomic uint64_t cancelled[BOARD_N_PHASES][BOARD_N_CANCELS];
     _Atomic uint32_t sandbox; /* sandbox_pack of its level (api/sandbox.h); 0 = not told yet */
     _Atomic uint64_t queue_timeouts; /* jobs that waited for a slot too long */
+    /* Of those queued: their prompts are tokens, and it is the engine's thread that has them. */
+    _Atomic uint32_t engine_queued;
 };
 
 /* The hive's side: makes the memory; *fd is to be inherited by the worker. */

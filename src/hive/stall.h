@@ -1,8 +1,8 @@
 /*
  * stall.h - is a worker stuck, or only slow? Pure: what is seen goes in, a verdict comes out.
  *
- * The rule. A worker that has jobs in its slots makes a step whenever a layer has been computed or
- * a pass has ended. Its silence is the time without a step, counted from look to look, and of that
+ * The rule. A worker whose engine has jobs makes a step whenever a layer has been computed or a
+ * pass has ended. Its silence is the time without a step, counted from look to look, and of that
  * only what it could have used:
  *
  * 1. At most STALL_LOOK_MS of a look: a hive that could not look (machine asleep, swapping, the
@@ -19,8 +19,8 @@
  * the floor not to decide alone. While that pace is not known and the worker computes, it is given
  * STALL_NEW_TIMES the floor.
  *
- * Not seen here: a worker that has no job in a slot (its prompts are being rendered, or it loads:
- * [hive] load_timeout), and one whose loop hangs (health checks).
+ * Not seen here: a worker whose engine has no job (prompts are being rendered, or it loads: [hive]
+ * load_timeout), and one whose loop hangs (health checks).
  */
 #ifndef RBEE_HIVE_STALL_H
 #define RBEE_HIVE_STALL_H
@@ -36,7 +36,7 @@
 struct stall_look {
     int64_t now_ms;
     uint64_t steps;   /* any number that changes with each step */
-    bool has_work;    /* jobs in its slots */
+    bool has_work;    /* its engine has jobs */
     uint32_t p99_ms;  /* of its passes; 0 = not known */
     bool stopped;     /* by a signal */
     bool on_disk;     /* one of its threads waits for a disk */

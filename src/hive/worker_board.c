@@ -47,6 +47,14 @@ bool worker_is_unused(const struct worker *w)
            (w->ready_ms == 0 || activity == w->ready_activity_ms);
 }
 
+bool worker_has_work(const struct worker *w)
+{
+    const struct board *b = w->board;
+
+    return atomic_load(&b->slots_busy) > 0 ||
+           (worker_board_state(w) == BOARD_READY && atomic_load(&b->engine_queued) > 0);
+}
+
 /* A worker that nobody has used since it was last given out is given time, also when keep_alive is
  * 0: who asked for it has to come first. */
 bool worker_is_idle_too_long(const struct worker *w, int64_t now)

@@ -117,7 +117,7 @@ static bool check_steps(struct worker *w, int64_t now)
     struct procfs_stat st;
     struct stall_look seen = {.now_ms = now,
                               .steps = atomic_load(&b->steps) + atomic_load(&b->passes),
-                              .has_work = atomic_load(&b->slots_busy) > 0,
+                              .has_work = worker_has_work(w),
                               .p99_ms = atomic_load(&b->pass_p99_ms)};
 
     if (procfs_stat(w->child.pid, &st))

@@ -128,6 +128,9 @@ enum board_state worker_board_state(const struct worker *w);
 void worker_board_error(const struct worker *w, struct api_error *e);
 /* When it last did something, by its own word: never in the future. */
 int64_t worker_activity_ms(const struct worker *w, int64_t now);
+/* Its engine has jobs, and should make steps: in slots or, once the model is loaded, on their way
+ * into one. Those whose prompts are being rendered are not the engine's yet. */
+bool worker_has_work(const struct worker *w);
 /* It was given to somebody who has not come to it yet. */
 bool worker_is_unused(const struct worker *w);
 /* It has had nothing to do for its keep-alive. */

@@ -53,6 +53,7 @@ static void accept_job(void *arg, struct job *j)
 {
     struct scheduler *s = arg;
 
+    atomic_fetch_add(&s->params.board->engine_queued, 1);
     pthread_mutex_lock(&s->lock);
     job_list_put(&s->inbox, j);
     pthread_cond_signal(&s->changed);
@@ -107,6 +108,19 @@ static bool collect(struct scheduler *s, bool sleep)
 
 /* ---- those that wait ----------------------------------------------------- */
 
+/* So many of those that waited do so no longer. */
+static void note_left(struct scheduler *s, uint32_t n)
+{
+    atomic_fetch_sub(&s->params.board->engine_queued, n);
+}
+
+/* One of those that waited is over. */
+static void end_waiting(struct scheduler *s, struct job *j)
+{
+    note_left(s, 1);
+    outbox_end(s->params.outbox, j);
+}
+
 static void sweep_waiting(struct scheduler *s)
 {
     struct job_list kept = {0};
@@ -115,9 +129,9 @@ static void sweep_waiting(struct scheduler *s)
     while ((j = job_list_take(&s->waiting))) {
         if (job_wished(j)) {
             job_end_early(j, job_wished(j));
-            outbox_end(s->params.outbox, j);
+            end_waiting(s, j);
         } else if (queue_limit_ends(&s->limit, j)) {
-            outbox_end(s->params.outbox, j);
+            end_waiting(s, j);
         } else {
             job_list_put(&kept, j);
         }
@@ -126,12 +140,16 @@ static void sweep_waiting(struct scheduler *s)
     outbox_flush(s->params.outbox);
 }
 
-static void start_waiting(struct scheduler *s)
+/* How many were put into slots. */
+static uint32_t start_waiting(struct scheduler *s)
 {
-    while (s->waiting.first && s->embeds.engine && embed_pass_has_room(&s->embeds))
+    uint32_t n = 0;
+
+    for (; s->waiting.first && s->embeds.engine && embed_pass_has_room(&s->embeds); n++)
         embed_pass_add(&s->embeds, job_list_take(&s->waiting));
-    while (s->waiting.first && s->pass.engine && pass_has_room(&s->pass))
+    for (; s->waiting.first && s->pass.engine && pass_has_room(&s->pass); n++)
         pass_add(&s->pass, job_list_take(&s->waiting));
+    return n;
 }
 
 /* Each of the waiting jobs fails with the same error. */
@@ -144,7 +162,7 @@ static void fail_waiting(struct scheduler *s, enum api_code code, const char *te
             job_end_early(j, job_wished(j));
         else
             job_fail(j, code, "%s", text);
-        outbox_end(s->params.outbox, j);
+        end_waiting(s, j);
     }
     outbox_flush(s->params.outbox);
 }
@@ -308,13 +326,16 @@ static void run_pass(struct scheduler *s)
 
 static void work(struct scheduler *s)
 {
+    uint32_t n_started;
+
     s->limit.open_ms = clock_ms();
     while (!collect(s, is_idle(s) && s->tuned)) {
         pass_sweep(&s->pass);
         embed_pass_sweep(&s->embeds);
         sweep_waiting(s);
-        start_waiting(s);
+        n_started = start_waiting(s);
         show_work(s);
+        note_left(s, n_started); /* behind it: there is no moment in which nobody has them */
         if (n_running(s))
             run_pass(s);
         if (n_running(s) == 0) {

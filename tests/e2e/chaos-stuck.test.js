@@ -71,6 +71,29 @@ test('a real worker that is in a loop for ever: its stack is in the log, the nex
     assert.notStrictEqual((await list(hive)).find((w) => w.state !== 'failed').worker_id, worker.worker_id);
   });
 
+/*
+ * The engine's thread hung while it took a job into a slot. No slot was busy, so no silence was seen; the
+ * same thread looks for jobs that wait too long; and health was fine. All who came waited there for ever.
+ */
+test('a real worker that hangs before a job has its slot is found out, too', { skip: !testModel() && 'no model' }, async (t) => {
+  const hive = await startHive({ env: { RBEE_TINY: testModel(), RBEE_HIVE_STALL_AFTER: '600ms' } });
+  t.after(() => hive.stop());
+  const ask = (max_tokens) => stream(`${hive.url}/v1/completions`, { method: 'POST',
+    body: { model: 'tiny', stream: true, prompt: 'Once', max_tokens, ignore_eos: true } });
+  await (await ask(100)).all(); // so that its own pace is known
+  const worker = (await list(hive))[0], why = whyNoLoop(worker.pid);
+  if (why) return void t.skip(why);
+  loopForever(worker.pid, WORKER, 'pass_add');
+  const s = await ask(3);
+  await s.all();
+  assert.ok(s.done, s.raw);
+  assert.strictEqual(s.events.at(-2).json.error.code, 'worker_stalled', s.raw);
+  const next = await ask(3);
+  await next.all();
+  assert.ok(next.done && !next.events.some((e) => e.json && e.json.error), next.raw);
+  assert.notStrictEqual((await list(hive)).find((w) => w.state !== 'failed').worker_id, worker.worker_id);
+});
+
 test('SIGQUIT: a thread writes its stack, and the worker goes on', { skip: !testModel() }, async (t) => {
   const worker = await startWorker();
   t.after(() => worker.stop());

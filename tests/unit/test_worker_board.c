@@ -61,6 +61,27 @@ static void test_worker_board__no_activity_is_in_the_future(void **state)
     board_detach(w.board);
 }
 
+/*
+ * An engine that hung while it took a job into a slot counted as one without work: no slot was
+ * busy. So it was never found out, and kept all who came.
+ */
+static void test_worker_board__a_job_before_its_slot_is_work(void **state)
+{
+    struct workers owner = {.closed = false};
+    struct worker w = made(&owner);
+
+    (void)state;
+    atomic_store(&w.board->queued, 1); /* its prompt is being rendered */
+    assert_false(worker_has_work(&w));
+    atomic_store(&w.board->engine_queued, 1);
+    assert_true(worker_has_work(&w));
+    atomic_store(&w.board->state, BOARD_LOADING);
+    assert_false(worker_has_work(&w));
+    atomic_store(&w.board->slots_busy, 1);
+    assert_true(worker_has_work(&w));
+    board_detach(w.board);
+}
+
 static void test_worker_board__no_count_is_below_zero(void **state)
 {
     struct workers owner = {.closed = false};
@@ -103,6 +124,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_worker_board__no_activity_is_in_the_future),
+        cmocka_unit_test(test_worker_board__a_job_before_its_slot_is_work),
         cmocka_unit_test(test_worker_board__no_count_is_below_zero),
         cmocka_unit_test(test_worker_board__a_failure_has_a_sentence),
     };
