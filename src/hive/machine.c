@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "hive/cgroup_memory.h"
 
 #define LINE_MAX_BYTES 8192
+#define CGROUP_ROOT    "/sys/fs/cgroup"
 
 /* Feature flags as /proc/cpuinfo spells them, that some kernel of the engine may use. */
 static const char *const wanted_features[] = {
@@ -87,34 +89,27 @@ static bool read_line(const char *path, char *dst, size_t dst_size)
     return ok;
 }
 
-/* This process's folder in the cgroup v2 tree. */
-static bool cgroup_dir(char *dst, size_t dst_size)
+/* This process's place in the cgroup v2 tree; the root where it is not told. */
+static void cgroup_own(char *dst, size_t dst_size)
 {
     char line[1024];
 
-    if (!read_line("/proc/self/cgroup", line, sizeof line) || !str_starts(line, "0::/"))
-        return false;
-    return snprintf(dst, dst_size, "/sys/fs/cgroup%s", line + 3) < (int)dst_size;
+    if (!read_line("/proc/self/cgroup", line, sizeof line) || !str_starts(line, "0::/") ||
+        !str_copy(dst, dst_size, line + 3))
+        str_copy(dst, dst_size, "/");
 }
 
 /* A file of the folder or, where a container shows only its own part of the tree, of the root. */
 static bool cgroup_line(const char *name, char *dst, size_t dst_size)
 {
-    char dir[1200], path[1300];
+    char own[1024], path[1300];
 
-    if (cgroup_dir(dir, sizeof dir) &&
-        snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path &&
+    cgroup_own(own, sizeof own);
+    if (snprintf(path, sizeof path, CGROUP_ROOT "%s/%s", own, name) < (int)sizeof path &&
         read_line(path, dst, dst_size))
         return true;
-    snprintf(path, sizeof path, "/sys/fs/cgroup/%s", name);
+    snprintf(path, sizeof path, CGROUP_ROOT "/%s", name);
     return read_line(path, dst, dst_size);
-}
-
-static bool cgroup_u64(const char *name, uint64_t *out)
-{
-    char text[64];
-
-    return cgroup_line(name, text, sizeof text) && str_to_u64(text, out) == 0;
 }
 
 /* "QUOTA PERIOD" in microseconds, or "max PERIOD". */
@@ -150,8 +145,8 @@ static uint64_t meminfo_bytes(char *line, const char *name)
 void machine_memory(uint64_t *total_bytes, uint64_t *free_bytes)
 {
     FILE *f = fopen("/proc/meminfo", "re");
-    char line[256];
-    uint64_t limit, used, v;
+    char line[256], own[1024];
+    uint64_t v;
 
     *total_bytes = *free_bytes = 0;
     while (f && fgets(line, sizeof line, f)) {
@@ -162,15 +157,8 @@ void machine_memory(uint64_t *total_bytes, uint64_t *free_bytes)
     }
     if (f)
         fclose(f);
-    if (!cgroup_u64("memory.max", &limit) || limit >= *total_bytes)
-        return;
-    *total_bytes = limit;
-    if (cgroup_u64("memory.current", &used)) {
-        uint64_t left = used < limit ? limit - used : 0;
-
-        if (left < *free_bytes)
-            *free_bytes = left;
-    }
+    cgroup_own(own, sizeof own);
+    cgroup_memory_apply(CGROUP_ROOT, own, total_bytes, free_bytes);
 }
 
 void machine_read(struct machine *out)
