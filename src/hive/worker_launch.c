@@ -89,6 +89,21 @@ const struct worker *workers_usable(struct workers *ws, const struct launch *l)
     return find_usable(ws, l);
 }
 
+/* For how long it keeps others from being tried, because it failed while it loaded. One whose
+ * process has not ended yet has all of that time before it. */
+static int64_t cooling_left_ms(const struct worker *w, int64_t now)
+{
+    enum board_state state = worker_board_state(w);
+
+    if (w->state == WORKER_DEAD)
+        return w->died_loading ? w->dead_ms + WORKERS_RETRY_MS - now : 0;
+    if (w->ready_ms != 0)
+        return 0;
+    if (w->state == WORKER_CONDEMNED)
+        return state != BOARD_READY && state != BOARD_DRAINING ? WORKERS_RETRY_MS : 0;
+    return worker_state_runs(w->state) && state == BOARD_FAILED ? WORKERS_RETRY_MS : 0;
+}
+
 /* The milliseconds for which this model is not to be tried again, 0 when it may. */
 static int64_t cooling_ms(struct workers *ws, const struct launch *l, const struct worker **why)
 {
@@ -97,11 +112,10 @@ static int64_t cooling_ms(struct workers *ws, const struct launch *l, const stru
 
     TAILQ_FOREACH(w, &ws->all, link)
     {
-        int64_t left = w->dead_ms + WORKERS_RETRY_MS - now;
+        int64_t left = cooling_left_ms(w, now);
 
-        if (w->state == WORKER_DEAD && w->died_loading && left > longest &&
-            str_eq(w->model_ref, l->model_ref) && str_eq(w->backend, l->backend) &&
-            w->device == l->device) {
+        if (left > longest && str_eq(w->model_ref, l->model_ref) &&
+            str_eq(w->backend, l->backend) && w->device == l->device) {
             longest = left;
             *why = w;
         }
@@ -239,6 +253,22 @@ static int add_waiter(struct worker *w,
     return 0;
 }
 
+/* The last one failed: how, and when the next may start. */
+static void say_cooling(const struct launch *l, const struct worker *why, int retry_after_s,
+                        struct api_error *e)
+{
+    struct api_error cause = why->error;
+
+    if (worker_state_runs(why->state)) /* its process has not ended yet */
+        worker_board_error(why, &cause);
+    api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
+                  "the last worker for %.200s failed while it loaded, and the next one may "
+                  "start in %d s: %s",
+                  l->model_ref, retry_after_s, cause.message);
+    e->details =
+        json_pack("{s:s, s:s}", "worker_id", why->id, "cause", api_error_info(cause.code)->code);
+}
+
 /* May a new one be started at all? 0, or -1 with *e. */
 static int may_start(struct workers *ws, const struct launch *l, struct api_error *e,
                      int *retry_after_s)
@@ -252,12 +282,7 @@ static int may_start(struct workers *ws, const struct launch *l, struct api_erro
     }
     if (left_ms > 0) {
         *retry_after_s = (int)((left_ms + 999) / 1000);
-        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
-                      "the last worker for %.200s failed while it loaded, and the next one may "
-                      "start in %d s: %s",
-                      l->model_ref, *retry_after_s, why->error.message);
-        e->details = json_pack("{s:s, s:s}", "worker_id", why->id, "cause",
-                               api_error_info(why->error.code)->code);
+        say_cooling(l, why, *retry_after_s, e);
         return -1;
     }
     if (workers_n_alive(ws) >= WORKERS_MAX) {

@@ -372,6 +372,22 @@ describe('a worker that does not come up', () => {
     assert.strictEqual(row.error.code, 'INVALID_MODEL_FILE');
     assert.match(row.error.message, /any\.gguf|GGUF|bytes/);
   });
+
+  /* A worker whose load failed stays half a second, to tell its clients. The ten seconds began only when it
+   * had ended, so each ask in between started one more process: some thirty of them. */
+  it('a failed load is not tried again, also while its worker is still there to tell', async (t) => {
+    const { WORKER } = require('./lib/proc.js');
+    const hive = await startHive({ flags: { worker: standIn(`exec ${WORKER} "$@"`) } });
+    t.after(() => hive.stop());
+    const first = (await spawn(hive, model)).json.worker_id;
+    await failed(hive, first);
+    const second = await spawn(hive, model), error = assertError(second, 503, 'WORKER_START_FAILED');
+    assert.ok(Number(second.headers['retry-after']) >= 5, 'the time is ahead');
+    assert.deepStrictEqual({ ...error.details, hint: '', retriable: '' },
+      { worker_id: first, cause: 'INVALID_MODEL_FILE', hint: '', retriable: '' });
+    assert.match(error.message, /any\.gguf/);
+    assert.strictEqual((await list(hive)).length, 1);
+  });
 });
 
 describe('a model file that was judged before', () => {
