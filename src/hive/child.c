@@ -51,13 +51,14 @@ static void done_plan(struct plan *p)
 
 static int park(int fd, int *out, struct err *err)
 {
-    int source = fd >= 0 ? fd : open("/dev/null", O_RDWR | O_CLOEXEC);
+    int source = fd >= 0 ? fd : open("/dev/null", O_RDWR | O_CLOEXEC), error;
 
     *out = source >= 0 ? fcntl(source, F_DUPFD_CLOEXEC, FD_FLOOR) : -1;
-    if (*out < 0)
-        return err_errno(err, ERR_IO, errno, "cannot make a descriptor for a new process");
+    error = errno;
     if (fd < 0)
-        close(source);
+        close_fd(&source);
+    if (*out < 0)
+        return err_errno(err, ERR_IO, error, "cannot make a descriptor for a new process");
     return 0;
 }
 

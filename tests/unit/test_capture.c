@@ -12,6 +12,7 @@
 
 #include <event2/event.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -171,6 +172,36 @@ static void test_capture__is_cancelled_though_the_process_does_not_die(void **st
     check_held(true);
 }
 
+/* Each try to start a program while descriptors ran short left one more of /dev/null open. */
+static void test_child__leaves_no_descriptor_where_it_cannot_start(void **state)
+{
+    static const char *const argv[] = {"/bin/true", NULL}, *const envp[] = {NULL};
+    const struct child_params params = {.path = argv[0],
+                                        .argv = argv,
+                                        .envp = envp,
+                                        .fds = {-1, -1, -1},
+                                        .n_fds = 3,
+                                        .cgroup_fd = -1};
+    struct rlimit before, few;
+    int lowest, rc, then;
+    struct child c;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){.rlim_cur = 64, .rlim_max = before.rlim_max}; /* FD_FLOOR */
+    lowest = open("/", O_RDONLY | O_CLOEXEC);
+    close(lowest);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    rc = child_start(&params, &c, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    then = open("/", O_RDONLY | O_CLOEXEC);
+    close(then);
+    assert_int_equal(rc, ERR_IO);
+    assert_non_null(strstr(err.text, "descriptor"));
+    assert_int_equal(then, lowest);
+}
+
 static int enter_dir(void **state)
 {
     (void)state;
@@ -190,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_capture__tells_though_the_process_does_not_die),
         cmocka_unit_test(test_capture__is_cancelled_though_the_process_does_not_die),
+        cmocka_unit_test(test_child__leaves_no_descriptor_where_it_cannot_start),
     };
 
     return cmocka_run_group_tests(tests, enter_dir, leave_dir);
