@@ -2,7 +2,7 @@
  * daemon.c - `rbee-hive daemon`: puts the parts together, runs the loop, takes them apart.
  *
  * Signals: SIGTERM and SIGINT end the hive in order (workers are asked, downloads kept); a second
- * one ends it at once. SIGPIPE is ignored.
+ * one ends it at once. SIGPIPE is ignored; what the parent ignored or blocked is not.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -326,6 +326,17 @@ static int watch_signals(struct hive *h, struct err *err)
 
 /* ---- life ---- */
 
+/* What a parent may have handed down: with SIGCHLD ignored the kernel keeps no word of how a child
+ * ended, and a blocked SIGTERM never comes. */
+static void reset_signals(void)
+{
+    sigset_t none;
+
+    signal(SIGCHLD, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 /* Each connection and each worker takes descriptors; the usual soft limit of 1024 is too few. */
 static void raise_fd_limit(void)
 {
@@ -419,6 +430,7 @@ int cmd_daemon(const struct cli_command *self, int argc, char **argv)
 
     if (rc != CLI_GO)
         return rc;
+    reset_signals();
     heap_keep_little();
     if (put_together(&h, &flags, &err)) {
         fprintf(stderr, "%s: %s\n", PROGRAM, err.text);

@@ -337,6 +337,21 @@ describe('a worker that does not come up', () => {
     assert.match(row.error.message, /SIGSEGV/);
   });
 
+  /* SIGCHLD ignored in the hive's parent is so in the hive: how a child ended was not told, and read as
+   * "exit code 0". Signals that the parent had blocked stayed blocked: SIGTERM never came. */
+  test('signals that the hive\'s parent ignored or blocked change nothing', async (t) => {
+    const program = path.join(makeFolder(), 'hive.sh');
+    fs.writeFileSync(program, `#!/bin/sh\nexec env --ignore-signal=CHLD --block-signal=TERM ${HIVE} "$@"\n`);
+    fs.chmodSync(program, 0o755);
+    const hive = await startHive({ program, flags: { worker: standIn('kill -SEGV $$') } });
+    t.after(() => hive.stop());
+    const row = await failed(hive, (await spawn(hive, model)).json.worker_id);
+    assert.strictEqual(row.error.code, 'WORKER_CRASHED');
+    assert.match(row.error.message, /SIGSEGV/);
+    hive.signal('SIGTERM');
+    assert.strictEqual((await hive.ended).code, 0);
+  });
+
   test('a load that never ends is ended: LOADING_TIMEOUT', async (t) => {
     const hive = await startHive({ flags: { worker: standIn('exec sleep 60') }, env: { RBEE_HIVE_LOAD_TIMEOUT: '300ms' } });
     t.after(() => hive.stop());

@@ -202,6 +202,34 @@ static void test_child__leaves_no_descriptor_where_it_cannot_start(void **state)
     assert_int_equal(then, lowest);
 }
 
+/* An end that nobody told was "exit code 0", whatever it had been. */
+static void test_child__an_end_that_is_not_told_is_no_success(void **state)
+{
+    static const char *const argv[] = {"/bin/sleep", "60", NULL}, *const envp[] = {NULL};
+    const struct child_params params = {.path = argv[0],
+                                        .argv = argv,
+                                        .envp = envp,
+                                        .fds = {-1, -1, -1},
+                                        .n_fds = 3,
+                                        .cgroup_fd = -1};
+    struct child_end end;
+    struct child c;
+    char text[64];
+
+    (void)state;
+    signal(SIGCHLD, SIG_IGN); /* children are reaped by the kernel */
+    assert_int_equal(child_start(&params, &c, NULL), 0);
+    assert_false(child_has_ended(&c, 0));
+    child_signal(&c, SIGKILL);
+    assert_true(child_has_ended(&c, PATIENCE_MS));
+    end = child_reap(&c);
+    signal(SIGCHLD, SIG_DFL);
+    assert_int_equal(c.pidfd, -1);
+    assert_false(end.by_signal);
+    assert_int_equal(end.code, CHILD_END_UNKNOWN);
+    assert_null(strstr(child_end_text(&end, text, sizeof text), "exit code"));
+}
+
 static int enter_dir(void **state)
 {
     (void)state;
@@ -222,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_capture__tells_though_the_process_does_not_die),
         cmocka_unit_test(test_capture__is_cancelled_though_the_process_does_not_die),
         cmocka_unit_test(test_child__leaves_no_descriptor_where_it_cannot_start),
+        cmocka_unit_test(test_child__an_end_that_is_not_told_is_no_success),
     };
 
     return cmocka_run_group_tests(tests, enter_dir, leave_dir);
