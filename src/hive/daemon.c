@@ -261,7 +261,7 @@ static int make_workers(struct hive *h, struct err *err)
     rc = logs && run ? workers_create(&params, &h->workers, err)
                      : err_no_memory(err, strlen(h->home), "a path");
     if (rc == 0)
-        home_tidy_logs(logs);
+        home_tidy_logs(logs, NULL, NULL);
     free(logs);
     free(run);
     return rc;

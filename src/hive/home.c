@@ -117,7 +117,7 @@ static size_t collect(DIR *d, const char *dir, struct log_file **files)
     return n;
 }
 
-void home_tidy_logs(const char *logs_dir)
+void home_tidy_logs(const char *logs_dir, bool (*keep)(void *arg, const char *path), void *arg)
 {
     struct log_file *files = NULL;
     DIR *d = opendir(logs_dir);
@@ -128,7 +128,7 @@ void home_tidy_logs(const char *logs_dir)
     if (n > 0)
         qsort(files, n, sizeof *files, newer_first);
     for (size_t i = 0; i < n; i++) {
-        if (i >= HOME_LOGS_KEPT)
+        if (i >= HOME_LOGS_KEPT && !(keep && keep(arg, files[i].path)))
             logrotate_remove(files[i].path, LOGROTATE_KEPT);
         free(files[i].path);
     }

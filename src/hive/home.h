@@ -6,9 +6,11 @@
 #ifndef RBEE_HIVE_HOME_H
 #define RBEE_HIVE_HOME_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
-#define HOME_LOGS_KEPT 200 /* workers' logs; older ones are deleted at a start */
+#define HOME_LOGS_KEPT 200 /* workers' logs; older ones are deleted now and then */
 
 /* Makes the folders; *full (free()) is the path without links. ERR_DENIED, ERR_IO ... */
 int home_make(const char *home, char **full, struct err *err);
@@ -19,7 +21,8 @@ int home_make(const char *home, char **full, struct err *err);
  */
 int home_lock(const char *home, int *fd, struct err *err);
 
-/* Deletes the oldest logs beyond HOME_LOGS_KEPT. What cannot be deleted is left. */
-void home_tidy_logs(const char *logs_dir);
+/* Deletes the oldest logs beyond HOME_LOGS_KEPT, but for those that `keep` (NULL = nobody) wants.
+ * What cannot be deleted is left. */
+void home_tidy_logs(const char *logs_dir, bool (*keep)(void *arg, const char *path), void *arg);
 
 #endif

@@ -217,8 +217,10 @@ static void bind_process(struct worker *w)
 int worker_start(struct worker *w, struct api_error *e)
 {
     struct err err = {0};
-    int rc = make_and_run(w, &err);
+    int rc;
 
+    workers_tidy_logs(w->owner);
+    rc = make_and_run(w, &err);
     if (rc) {
         worker_release(w);
         api_error_set(e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_WORKER_START_FAILED, REPLY_SRC,

@@ -16,6 +16,7 @@
 #include "hive/reply.h"
 #include "hive/worker_room.h"
 #include "hive/cgroup.h"
+#include "hive/home.h"
 #include "hive/leftover.h"
 #include "hive/workers_internal.h"
 #include "net/http_client.h"
@@ -202,6 +203,27 @@ int workers_plan(const struct workers *ws, const struct launch *l, const struct 
     if (facts->context_length && ctx > facts->context_length)
         ctx = facts->context_length;
     return plan_memory(facts, (uint64_t)l->slots, ctx, kv_q8_0, out, err);
+}
+
+/* ---- logs ---- */
+
+static bool is_log_of_one(void *arg, const char *path)
+{
+    const struct workers *ws = arg;
+    const struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    if (str_eq(w->log_path, path))
+        return true;
+    return false;
+}
+
+void workers_tidy_logs(struct workers *ws)
+{
+    if (++ws->n_logs < WORKERS_LOGS_EACH)
+        return;
+    ws->n_logs = 0;
+    home_tidy_logs(ws->logs_dir, is_log_of_one, ws);
 }
 
 /* ---- life of a record ---- */

@@ -34,6 +34,7 @@
 #define WORKERS_UNUSED_MS       30000 /* a worker not used yet stays at least so long */
 #define WORKER_URL_MAX          (CONFIG_HOST_MAX + 32)
 #define WORKERS_LOG_LINES       20 /* of a dead one's log that its record keeps */
+#define WORKERS_LOGS_EACH       16 /* so many new logs later old ones are deleted (home.h) */
 
 struct event_base;
 struct http_client;

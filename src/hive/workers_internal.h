@@ -84,6 +84,7 @@ struct workers {
     uint64_t oom_before, oom_lately;
     int64_t oom_ms;
     struct event *tick;
+    unsigned n_logs; /* begun since the folder was last tidied */
     bool ticking, closed;
     void (*gone)(void *arg);
     void *gone_arg;
@@ -140,6 +141,9 @@ bool worker_is_idle_too_long(const struct worker *w, int64_t now);
 /* Memory was given back: whoever waits for it may start. */
 void workers_room_freed(struct workers *ws);
 void worker_free(struct worker *w); /* out of the list, too */
+/* One more log is about to be begun: now and then the oldest go, of those whose workers are not
+ * known any more. */
+void workers_tidy_logs(struct workers *ws);
 void workers_check_gone(struct workers *ws);
 
 #endif

@@ -22,6 +22,7 @@
 #include "base/path.h"
 #include "hive/cgroup.h"
 #include "hive/child.h"
+#include "hive/home.h"
 #include "hive/logrotate.h"
 #include "hive/procfs.h"
 #include "hive/reaper.h"
@@ -352,6 +353,47 @@ static void test_logrotate__the_writer_goes_on(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+static bool is_told(void *arg, const char *path)
+{
+    const char *const *wanted = arg;
+
+    return strcmp(path, *wanted) == 0;
+}
+
+/*
+ * Old logs were deleted at a hive's start only, so those of one that ran for weeks grew without
+ * bound. While it runs, a log that is old may be that of a worker which has said nothing for long.
+ */
+static void test_home__the_newest_logs_stay_and_those_that_are_wanted(void **state)
+{
+    const int n = HOME_LOGS_KEPT + 5;
+    char folder[32], path[64], oldest[64];
+    const char *wanted = oldest;
+
+    (void)state;
+    enter_folder(folder);
+    snprintf(oldest, sizeof oldest, "%s/worker-000.log", folder);
+    for (int i = 0; i < n; i++) {
+        const struct timespec times[2] = {{.tv_sec = 1000 + i}, {.tv_sec = 1000 + i}};
+
+        snprintf(path, sizeof path, "worker-%03d.log", i);
+        put_file(path, "x");
+        assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    }
+    put_file("worker-001.log.1", "x");
+    home_tidy_logs(folder, is_told, &wanted);
+    for (int i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "worker-%03d.log", i);
+        assert_int_equal(access(path, F_OK), i == 0 || i >= n - HOME_LOGS_KEPT ? 0 : -1);
+        if (i > 0)
+            unlink(path);
+    }
+    assert_int_equal(access("worker-001.log.1", F_OK), -1);
+    assert_int_equal(unlink("worker-000.log"), 0);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* ---- /proc and notes ---- */
 
 static void test_procfs__a_name_with_brackets_and_blanks(void **state)
@@ -587,6 +629,7 @@ int main(void)
         cmocka_unit_test(test_pace__forgets_and_takes_any_time),
         cmocka_unit_test(test_logrotate__keeps_so_many_and_no_more),
         cmocka_unit_test(test_logrotate__the_writer_goes_on),
+        cmocka_unit_test(test_home__the_newest_logs_stay_and_those_that_are_wanted),
         cmocka_unit_test(test_procfs__a_name_with_brackets_and_blanks),
         cmocka_unit_test(test_cgroup__kills_for_want_of_memory),
         cmocka_unit_test(test_child__runs_without_its_cgroup),
