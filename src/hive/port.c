@@ -21,7 +21,7 @@ static void set_port(struct addrinfo *ai, uint16_t port)
  * SO_REUSEADDR can be bound to one port as long as none of them listens. */
 static int try_port(const struct addrinfo *ai)
 {
-    int on = 1, fd, error;
+    int on = 1, off = 0, fd, error;
 
     fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -29,7 +29,7 @@ static int try_port(const struct addrinfo *ai)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (ai->ai_family == AF_INET6)
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, PORT_BACKLOG) == 0)
         return fd;
     error = errno;

@@ -10,8 +10,10 @@
 
 /*
  * A listening TCP socket on the numeric address `host` at the first free port from `first` up; bind
- * and listen decide what is free. *fd is close-on-exec and non-blocking, the caller's to close.
- * ERR_BUSY when all up to 65535 are taken, ERR_INVALID for a bad address, ERR_DENIED, ERR_IO.
+ * and listen decide what is free. "::" takes IPv4, too, as the hive's own socket does: its clients
+ * go on to the worker by the address they came by. *fd is close-on-exec and non-blocking, the
+ * caller's to close. ERR_BUSY when all up to 65535 are taken, ERR_INVALID for a bad address,
+ * ERR_DENIED, ERR_IO.
  */
 int port_listen(const char *host, uint16_t first, int *fd, uint16_t *port, struct err *err);
 

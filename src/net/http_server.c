@@ -165,7 +165,7 @@ static int bind_socket(const struct http_server_params *params, int *out, struct
 {
     struct sockaddr_storage to;
     socklen_t n = 0;
-    int one = 1, fd, rc = parse_address(params->address, params->port, &to, &n, err);
+    int one = 1, off = 0, fd, rc = parse_address(params->address, params->port, &to, &n, err);
 
     if (rc)
         return rc;
@@ -173,6 +173,8 @@ static int bind_socket(const struct http_server_params *params, int *out, struct
     if (fd < 0)
         return err_errno(err, ERR_IO, errno, "cannot make a socket for %s", params->address);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (to.ss_family == AF_INET6) /* "::" is every address, whatever net.ipv6.bindv6only says */
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     if (bind(fd, (struct sockaddr *)&to, n) == 0) {
         *out = fd;
         return 0;
