@@ -26,6 +26,13 @@ uint64_t room_promised(const struct room_worker *all, size_t n)
     return sum;
 }
 
+uint64_t room_lack(uint64_t need_bytes, uint64_t promised_bytes, uint64_t free_bytes)
+{
+    uint64_t wanted = add(need_bytes, promised_bytes);
+
+    return wanted > free_bytes ? wanted - free_bytes : 0;
+}
+
 /* The one that may end, is not chosen yet, and was used longest ago. */
 static struct room_worker *oldest(struct room_worker *all, size_t n)
 {

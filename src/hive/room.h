@@ -27,6 +27,9 @@ struct room_worker {
 /* The bytes that those which stay are planned to take still. */
 uint64_t room_promised(const struct room_worker *all, size_t n);
 
+/* What is missing for `need_bytes` more; sums past 64 bits count as the most there is. */
+uint64_t room_lack(uint64_t need_bytes, uint64_t promised_bytes, uint64_t free_bytes);
+
 /*
  * Can `lack_bytes` more be had? Marks the workers to be chosen for it: none where those that end
  * anyway are enough, and none when it cannot be. *freed_bytes: what these, or all that may end,

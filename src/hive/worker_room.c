@@ -111,8 +111,8 @@ enum room_answer worker_room_for(struct worker_room *r, const struct plan_need *
 
     if (r->total_bytes == 0 || need->total_bytes <= r->usable_bytes)
         return ROOM_IS_THERE;
-    return room_choose(r->facts, r->n, need->total_bytes + r->promised_bytes - r->free_bytes,
-                       &freed)
+    return room_choose(r->facts, r->n,
+                       room_lack(need->total_bytes, r->promised_bytes, r->free_bytes), &freed)
                ? ROOM_BY_ENDING
                : ROOM_NONE;
 }

@@ -50,6 +50,21 @@ static void test_room__never_a_busy_or_pinned_one(void **state)
     assert_int_equal(freed, 2 * GIB);
 }
 
+/* A model that claims nearly 2^64 bytes: the sum with what is promised wrapped round to a lack of a
+ * few bytes, and idle workers were ended for it. */
+static void test_room__a_need_past_all_bounds_ends_nobody(void **state)
+{
+    struct room_worker all[] = {idle(10, 4), idle(300, 4)};
+    uint64_t lack = room_lack(UINT64_MAX - GIB, 4 * GIB, 2 * GIB), freed;
+
+    (void)state;
+    assert_true(lack == UINT64_MAX - 2 * GIB);
+    assert_false(room_choose(all, 2, lack, &freed));
+    assert_false(all[0].chosen || all[1].chosen);
+    assert_true(room_lack(3 * GIB, 4 * GIB, 2 * GIB) == 5 * GIB);
+    assert_true(room_lack(1 * GIB, 0, 2 * GIB) == 0);
+}
+
 /* Two small old ones are not ended when the large one behind them is needed and enough. */
 static void test_room__nobody_is_ended_without_need(void **state)
 {
@@ -128,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_room__the_longest_unused_goes_first),
         cmocka_unit_test(test_room__never_a_busy_or_pinned_one),
+        cmocka_unit_test(test_room__a_need_past_all_bounds_ends_nobody),
         cmocka_unit_test(test_room__nobody_is_ended_without_need),
         cmocka_unit_test(test_room__those_on_their_way_out_come_first),
         cmocka_unit_test(test_room__what_was_promised_counts),
