@@ -69,9 +69,10 @@ static void end_processes(struct workers *ws)
             child_reap(&w->child);
             worker_tidy(w);
         } else {
-            log_warn("%s (process %ld) was killed and does not end: it waits for a disk or a "
-                     "filesystem; the hive ends without it",
-                     w->id, (long)w->child.pid);
+            log_warn(
+                "%s (process %ld) was killed and is not gone yet, as when a disk or a filesystem "
+                "does not answer; the hive ends without it",
+                w->id, (long)w->child.pid);
         }
     }
 }

@@ -556,6 +556,38 @@ describe('the end', () => {
     assert.strictEqual(isAlive(worker.pid), false);
   });
 
+  /*
+   * A worker whose model lies on a filesystem that hangs does not die of SIGKILL before that has answered. The
+   * hive waited for its death, also behind a second signal: it never ended. Here a tracer holds a process on its
+   * way out, which looks the same from outside.
+   */
+  test('a worker that does not die holds up nobody, and keeps its note', async (t) => {
+    const folder = makeFolder(), worker = path.join(folder, 'worker.sh'), model = path.join(folder, 'any.gguf');
+    const libc = 'import ctypes, time; libc = ctypes.CDLL(None); long = ctypes.c_ulong;';
+    fs.writeFileSync(model, 'any');
+    fs.writeFileSync(worker, `#!/bin/sh
+[ "$1" = inspect ] && { echo '{"supported":true}'; exit 0; }
+exec python3 -c '${libc} libc.prctl(0x59616d61, long(2**64 - 1), 0, 0, 0); open("${folder}/up", "w"); time.sleep(60)'
+`, { mode: 0o755 }); // PR_SET_PTRACER: whoever likes may hold it
+    const hive = await startHive({ flags: { worker } });
+    t.after(() => hive.signal('SIGKILL'));
+    const { worker_id: id, pid } = (await spawn(hive, model)).json;
+    await until(() => fs.existsSync(`${folder}/up`), 'the worker');
+    // PTRACE_SEIZE with PTRACE_O_TRACEEXIT
+    const holder = new Proc('python3', ['-c', `${libc} print("held", libc.ptrace(0x4206, long(${pid}), 0, long(0x40)), flush=True); time.sleep(60)`]);
+    t.after(async () => { holder.signal('SIGKILL'); await holder.ended; });
+    if ((await holder.says(/held (\S+)/))[1] !== '0') return void t.skip('no process may be held here');
+    hive.signal('SIGTERM');
+    await hive.says(/its workers are asked to finish/);
+    hive.signal('SIGTERM');
+    await hive.end(15000);
+    assert.ok(isAlive(pid));
+    assert.match(hive.stderr, new RegExp(`${id} \\(process ${pid}\\) was killed and is not gone yet`));
+    assert.ok(fs.existsSync(path.join(hive.home, 'run', `${id}.worker`)), 'the next hive knows of it');
+    holder.signal('SIGKILL');
+    await until(() => !isAlive(pid), 'once it is let go it dies');
+  });
+
   it('SIGKILL: no worker lives one second later', async () => {
     const hive = await startHive({ env: { RBEE_TINY: MODEL } });
     const ready = await spawnReady(hive, 'tiny');
