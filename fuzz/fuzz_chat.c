@@ -186,8 +186,10 @@ static struct said friendly(const struct http_call_params *p, bool infer)
         return say(200, "{\"workers\":[{\"worker_id\":\"worker-a\",\"model_ref\":\"tiny\","
                         "\"backend\":\"cpu\",\"state\":\"idle\",\"slots_total\":4,\"slots_busy\":0,"
                         "\"url\":\"http://192.0.2.1:8081\"}]}");
+    if (str_ends(p->url, "/v1/workers/worker-a"))
+        return say(200, "{\"worker_id\":\"worker-a\",\"state\":\"idle\"}");
     if (str_ends(p->url, "/v1/ready"))
-        return say(200, "{\"n_ctx\":4096,\"chat\":true}");
+        return say(200, "{\"worker_id\":\"worker-a\",\"n_ctx\":4096,\"chat\":true}");
     return say(404, "{\"error\":{\"code\":\"MODEL_NOT_FOUND\",\"message\":\"there is none\"}}");
 }
 

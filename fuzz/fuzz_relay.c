@@ -63,7 +63,7 @@ void model_wait_cancel(struct model_wait *w)
 void worker_look(const struct worker *w, struct worker_look *out)
 {
     (void)w;
-    *out = (struct worker_look){.model_ref = "tiny"};
+    *out = (struct worker_look){.id = "worker-1", .model_ref = "tiny"};
 }
 
 const char *worker_own_url(const struct worker *w, char dst[WORKER_URL_MAX])

@@ -69,6 +69,9 @@ static const struct api_error_info table[API_N_CODES] = {
          "one's."},
     [API_WORKER_STALLED] = {"WORKER_STALLED", 504, 1, true,
                             "Ask again; `rbee-keeper logs` shows what the worker did last."},
+    [API_WRONG_WORKER] = {"WRONG_WORKER", 421, 1, true,
+                          "Ask the hive where that worker is, or whether it has ended: "
+                          "`rbee-keeper workers list`."},
     [API_ALL_SLOTS_BUSY] = {"ALL_SLOTS_BUSY", 503, 1, true,
                             "Try again in a moment, or start the worker with more slots."},
     [API_QUEUE_TIMEOUT] = {"QUEUE_TIMEOUT", 503, 1, true, "Try again in a moment."},

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/addressee.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -61,8 +62,11 @@ static void on_asked(void *arg, int rc, const struct http_response *response, co
 void worker_stop(struct worker *w)
 {
     char base_url[WORKER_URL_MAX], url[WORKER_URL_MAX + 32];
+    char named[ADDRESSEE_LINE_MAX];
+    const char *const headers[] = {addressee_line(named, w->id), NULL};
     struct http_call_params call = {.method = "POST",
                                     .url = url,
+                                    .headers = headers,
                                     .bearer = w->owner->params.key[0] ? w->owner->params.key : NULL,
                                     .body_max = ANSWER_MAX,
                                     .connect_timeout_ms = SHUTDOWN_CALL_MS,

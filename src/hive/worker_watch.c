@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "api/addressee.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "hive/logrotate.h"
@@ -61,9 +62,12 @@ static void ask_health(struct worker *w, int64_t now)
 {
     const struct workers_params *p = &w->owner->params;
     char base_url[WORKER_URL_MAX], url[WORKER_URL_MAX + 16];
+    char named[ADDRESSEE_LINE_MAX];
+    const char *const headers[] = {addressee_line(named, w->id), NULL};
     int64_t interval = config_duration_ms(p->config, "hive", "health_interval");
     int64_t limit = interval < WORKERS_HEALTH_LIMIT_MS ? interval : WORKERS_HEALTH_LIMIT_MS;
     struct http_call_params call = {.url = url,
+                                    .headers = headers,
                                     .body_max = HEALTH_BODY_MAX,
                                     .connect_timeout_ms = limit,
                                     .timeout_ms = limit,

@@ -6,11 +6,29 @@
 
 #define WORKERS_TRIED 2
 
-static enum generate_end ask_patiently(struct keeper *k, const struct pool_worker *worker,
-                                       const struct inference_request *r, struct generate *how,
-                                       struct api_error *e)
+/*
+ * Asks a worker that was found a while ago. It may have ended since, and its port be another
+ * program's, that would get key and prompt: so the hive is asked first.
+ */
+static enum generate_end ask_again(struct keeper *k, const struct pool_worker *worker,
+                                   const struct inference_request *r, struct generate *how,
+                                   struct api_error *e)
 {
-    enum generate_end end = generate_run(k, worker, r, how, e);
+    if (pool_has(k, worker->id))
+        return generate_run(k, worker, r, how, e);
+    if (interrupt_seen())
+        return GENERATE_CANCELLED;
+    api_error_set(e, API_WORKER_CRASHED, "keeper", "its hive says no more that it runs");
+    return GENERATE_GONE;
+}
+
+/* `found`: just now. */
+static enum generate_end ask_patiently(struct keeper *k, const struct pool_worker *worker,
+                                       bool found, const struct inference_request *r,
+                                       struct generate *how, struct api_error *e)
+{
+    enum generate_end end =
+        found ? generate_run(k, worker, r, how, e) : ask_again(k, worker, r, how, e);
 
     for (unsigned i = 0; i < GENERATE_BUSY_TRIES; i++) {
         int64_t ms = generate_busy_ms(i);
@@ -22,7 +40,7 @@ static enum generate_end ask_patiently(struct keeper *k, const struct pool_worke
         api_error_done(e);
         if (!interrupt_sleep_ms(ms))
             return GENERATE_CANCELLED;
-        end = generate_run(k, worker, r, how, e);
+        end = ask_again(k, worker, r, how, e);
     }
     return end;
 }
@@ -44,6 +62,7 @@ enum generate_end asking_run(struct keeper *k, struct pool_want *want, struct po
 {
     enum generate_end end = GENERATE_GONE;
     struct pool_worker gone;
+    bool found;
 
     for (unsigned i = 0; i < WORKERS_TRIED && end == GENERATE_GONE; i++) {
         if (i > 0) {
@@ -53,11 +72,12 @@ enum generate_end asking_run(struct keeper *k, struct pool_want *want, struct po
             want->avoid = gone.id;
             worker->id[0] = '\0';
         }
-        if (!worker->id[0] && pool_acquire(k, want, worker, e)) {
+        found = !worker->id[0];
+        if (found && pool_acquire(k, want, worker, e)) {
             worker->id[0] = '\0';
             end = GENERATE_FAILED;
         } else {
-            end = ask_patiently(k, worker, r, how, e);
+            end = ask_patiently(k, worker, found, r, how, e);
         }
     }
     want->avoid = NULL; /* `gone` ends here */

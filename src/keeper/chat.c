@@ -1,7 +1,6 @@
 /* chat.c - see chat.h. */
 #include "keeper/chat.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -31,13 +30,10 @@ static int no_template(struct api_error *e, const char *model)
 static int ask_abilities(struct keeper *k, const struct pool_worker *worker, const char *model,
                          int64_t *n_ctx, struct api_error *e)
 {
-    char url[KEEPER_URL_MAX];
-    const struct client_ask ask = {.url = url, .timeout_ms = CHAT_READY_MS};
     json_t *answer = NULL;
     int rc = 0;
 
-    snprintf(url, sizeof url, "%.*s/v1/ready", KEEPER_URL_MAX / 2, worker->url);
-    if (client_json(k->client, &ask, &answer, e))
+    if (pool_ask_ready(k, worker, CHAT_READY_MS, &answer, e))
         return -1;
     *n_ctx = keeper_number(answer, "n_ctx", 0);
     if (json_is_false(json_object_get(answer, "chat")))

@@ -257,12 +257,13 @@ static void sent(void *arg, int rc, const struct http_response *response, const 
     (void)err;
 }
 
-void client_send(struct client *c, const char *method, const char *url)
+void client_send(struct client *c, const char *method, const char *url, const char *header)
 {
     struct http_call_params params = {.method = method, .url = url, .on_done = sent};
+    const char *headers[] = {client_headers[0], client_headers[1], header, NULL};
     struct http_call *call;
 
-    params.headers = client_headers;
+    params.headers = headers;
     params.bearer = c->key;
     params.timeout_ms = CLIENT_TIMEOUT_MS;
     http_call_start(c->http, &params, &call, NULL);

@@ -62,6 +62,7 @@ int client_text(struct client *c, const struct client_ask *ask, struct buf *body
 /* ---- streams ---- */
 struct client_watch {
     const char *method, *url, *body;
+    const char *header; /* one more, "Name: value", or NULL */
     int64_t timeout_ms; /* of the whole stream; 0 = none */
     int64_t head_ms;    /* until the first byte of the answer; 0 = none */
     int64_t stall_ms;   /* without a byte afterwards; 0 = none */
@@ -84,8 +85,9 @@ enum client_end {
 /* *e is set for the last five. */
 enum client_end client_watch(struct client *c, const struct client_watch *w, struct api_error *e);
 
-/* Starts a call that nobody waits for; it is made while a client_watch runs. For DELETE. */
-void client_send(struct client *c, const char *method, const char *url);
+/* Starts a call that nobody waits for; it is made while a client_watch runs. For DELETE. `header`
+ * as in client_ask. */
+void client_send(struct client *c, const char *method, const char *url, const char *header);
 
 /* ---- several at once ---- */
 struct client_probe {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/addressee.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "keeper/interrupt.h"
@@ -20,6 +21,7 @@
 struct generating {
     struct keeper *k;
     const char *cancel_url;
+    const char *named; /* the header that says which worker is meant */
     struct api_error *e;
     struct generate *how;
     uint64_t n_tokens; /* events with text */
@@ -106,7 +108,7 @@ static bool on_tick(void *arg)
     }
     if (g->cancelled_ms == 0) {
         g->cancelled_ms = clock_ms();
-        client_send(g->k->client, "DELETE", g->cancel_url);
+        client_send(g->k->client, "DELETE", g->cancel_url, g->named);
     }
     return !interrupt_repeated() && clock_ms() - g->cancelled_ms < GENERATE_CANCEL_MS;
 }
@@ -116,6 +118,7 @@ static void cancel_job(struct generating *g)
 {
     const struct client_ask ask = {.method = "DELETE",
                                    .url = g->cancel_url,
+                                   .header = g->named,
                                    .timeout_ms = GENERATE_CANCEL_MS,
                                    .after_interrupt = true};
     struct api_error ignored;
@@ -149,12 +152,14 @@ static void count_tokens(struct generating *g)
                  (unsigned long long)g->n_tokens, figures_plural(g->n_tokens));
 }
 
-/* A worker on its way out refuses as a full one does, and says so. */
-static bool is_draining(const struct api_error *e)
+/* A worker on its way out refuses as a full one does, and says so; where it has ended, another one
+ * may have its port and does not take what is not its own. */
+static bool is_gone(const struct api_error *e)
 {
     const json_t *draining = json_object_get(e->details, "draining");
 
-    return json_is_true(draining) || json_integer_value(draining) != 0;
+    return e->code == API_WRONG_WORKER || json_is_true(draining) ||
+           json_integer_value(draining) != 0;
 }
 
 static enum generate_end judge(struct generating *g, const struct pool_worker *worker,
@@ -181,7 +186,7 @@ static enum generate_end judge(struct generating *g, const struct pool_worker *w
         count_tokens(g);
         return GENERATE_FAILED;
     }
-    if (end == CLIENT_UNREACHABLE || (end == CLIENT_REFUSED && is_draining(g->e)))
+    if (end == CLIENT_UNREACHABLE || (end == CLIENT_REFUSED && is_gone(g->e)))
         return GENERATE_GONE;
     if (end == CLIENT_REFUSED)
         return GENERATE_FAILED;
@@ -195,7 +200,7 @@ enum generate_end generate_run(struct keeper *k, const struct pool_worker *worke
                                const struct inference_request *request, struct generate *how,
                                struct api_error *e)
 {
-    char url[KEEPER_URL_MAX], cancel_url[KEEPER_URL_MAX];
+    char url[KEEPER_URL_MAX], cancel_url[KEEPER_URL_MAX], named[ADDRESSEE_LINE_MAX];
     struct generating g = {.k = k, .e = e, .how = how};
     struct client_watch w = {.method = "POST", .url = url, .stall_ms = GENERATE_STALL_MS};
     char *body = inference_request_text(request);
@@ -210,6 +215,7 @@ enum generate_end generate_run(struct keeper *k, const struct pool_worker *worke
     snprintf(cancel_url, sizeof cancel_url, "%.*s/v1/inference/%s", KEEPER_URL_MAX / 2, worker->url,
              request->job_id);
     g.cancel_url = cancel_url;
+    g.named = w.header = addressee_line(named, worker->id);
     g.start_ms = clock_ms();
     w.body = body;
     w.timeout_ms = request->timeout_ms ? request->timeout_ms + GENERATE_GRACE_MS : 0;

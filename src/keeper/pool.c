@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/addressee.h"
 #include "base/str.h"
 #include "keeper/download.h"
 #include "keeper/interrupt.h"
@@ -229,6 +230,41 @@ out:
 }
 
 /* ---- afterwards ---- */
+bool pool_has(struct keeper *k, const char *worker_id)
+{
+    char path[KEEPER_URL_MAX];
+    json_t *answer = NULL;
+    struct api_error e;
+    bool has;
+
+    snprintf(path, sizeof path, "/v1/workers/%s", worker_id);
+    if (keeper_get(k, path, &answer, &e)) {
+        api_error_done(&e);
+        return false;
+    }
+    has = is_loaded(answer);
+    json_decref(answer);
+    return has;
+}
+
+int pool_ask_ready(struct keeper *k, const struct pool_worker *worker, int64_t timeout_ms,
+                   json_t **out, struct api_error *e)
+{
+    char url[KEEPER_URL_MAX], named[ADDRESSEE_LINE_MAX];
+    const struct client_ask ask = {
+        .url = url, .header = addressee_line(named, worker->id), .timeout_ms = timeout_ms};
+
+    snprintf(url, sizeof url, "%.*s/v1/ready", KEEPER_URL_MAX / 2, worker->url);
+    if (client_json(k->client, &ask, out, e))
+        return -1;
+    if (str_eq(keeper_text(*out, "worker_id", ""), worker->id))
+        return 0;
+    json_decref(*out);
+    api_error_set(e, API_WRONG_WORKER, "keeper", "it is not the worker %s that answers at %.200s",
+                  worker->id, worker->url);
+    return -1;
+}
+
 /* The hive's "error" of an ended worker (owned by the caller), or NULL. */
 static json_t *ask_fate(struct keeper *k, const char *worker_id)
 {

@@ -38,6 +38,20 @@ int pool_acquire(struct keeper *k, const struct pool_want *want, struct pool_wor
                  struct api_error *e);
 
 /*
+ * Does the hive say that this worker runs and has loaded its model? Of one that was found a while
+ * ago nothing is known but its URL, and that may be anybody's by now. False, too, where the hive
+ * does not answer: without it there are no workers.
+ */
+bool pool_has(struct keeper *k, const char *worker_id);
+
+/*
+ * What the worker says of itself at /v1/ready: 0 with *out owned by the caller, or -1 with *e,
+ * WRONG_WORKER when somebody else answers.
+ */
+int pool_ask_ready(struct keeper *k, const struct pool_worker *worker, int64_t timeout_ms,
+                   json_t **out, struct api_error *e);
+
+/*
  * Why did this worker end? Adds to *e, which holds what the keeper saw, what the hive knows of it
  * (error, log), or `otherwise` when that is nothing.
  */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/addressee.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "keeper/interrupt.h"
@@ -65,12 +66,20 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
     return !l->failed && !l->ready;
 }
 
-/* Watches the progress until it ends; unless that says ready, the worker is asked again. */
-static int watch(struct loading *l)
+enum look { LOOK_READY, LOOK_LOADING, LOOK_LOST, LOOK_FAILED };
+
+/*
+ * Watches the progress until it ends. One that breaks off may be the worker's end, and its port
+ * another's: the hive is asked before anybody is asked there again.
+ */
+static enum look watch(struct loading *l)
 {
-    char url[KEEPER_URL_MAX];
-    struct client_watch w = {
-        .url = url, .timeout_ms = left_ms(l), .head_ms = LOAD_STALL_MS, .stall_ms = LOAD_STALL_MS};
+    char url[KEEPER_URL_MAX], named[ADDRESSEE_LINE_MAX];
+    struct client_watch w = {.url = url,
+                             .header = addressee_line(named, l->worker->id),
+                             .timeout_ms = left_ms(l),
+                             .head_ms = LOAD_STALL_MS,
+                             .stall_ms = LOAD_STALL_MS};
     struct api_error broken = {0};
     enum client_end end;
 
@@ -78,32 +87,34 @@ static int watch(struct loading *l)
     w.arg = l;
     w.on_event = on_event;
     end = client_watch(l->k->client, &w, &broken);
-    if (end != CLIENT_DONE && end != CLIENT_STOPPED)
+    if (end != CLIENT_DONE && end != CLIENT_STOPPED) {
         api_error_done(&broken);
-    return l->failed ? -1 : 0;
+        return LOOK_LOST;
+    }
+    return l->failed ? LOOK_FAILED : l->ready ? LOOK_READY : LOOK_LOADING;
 }
 
-enum look { LOOK_READY, LOOK_LOADING, LOOK_LOST, LOOK_FAILED };
+static bool is_lost(enum api_code code)
+{
+    return code == API_CONNECTION_REFUSED || code == API_CONNECTION_TIMEOUT ||
+           code == API_WRONG_WORKER;
+}
 
 static enum look look(struct loading *l)
 {
-    char url[KEEPER_URL_MAX];
-    struct client_ask ask = {.url = url, .timeout_ms = ASK_MS};
+    int64_t limit = left_ms(l) < ASK_MS ? left_ms(l) : ASK_MS;
     json_t *answer = NULL;
     bool ready;
 
-    if (left_ms(l) < ask.timeout_ms)
-        ask.timeout_ms = left_ms(l);
-    snprintf(url, sizeof url, "%.*s/v1/ready", KEEPER_URL_MAX / 2, l->worker->url);
-    if (client_json(l->k->client, &ask, &answer, l->e)) {
-        if (l->e->code != API_CONNECTION_REFUSED && l->e->code != API_CONNECTION_TIMEOUT)
+    if (pool_ask_ready(l->k, l->worker, limit, &answer, l->e)) {
+        if (!is_lost(l->e->code))
             return LOOK_FAILED;
         api_error_done(l->e);
         return LOOK_LOST;
     }
     ready = json_is_true(json_object_get(answer, "ready"));
     json_decref(answer);
-    return ready ? LOOK_READY : LOOK_LOADING;
+    return ready ? LOOK_READY : watch(l);
 }
 
 /* What the hive says of a worker that it calls failed. */
@@ -139,6 +150,12 @@ static bool is_dead(struct loading *l)
         }
         return true;
     }
+    if (str_eq(keeper_text(answer, "state", ""), "draining")) {
+        json_decref(answer);
+        api_error_set(l->e, API_WORKER_START_FAILED, "keeper",
+                      "the worker %s was told to end while it was loading", l->worker->id);
+        return true;
+    }
     failed = json_object_get(answer, "error") ||
              (str_eq(keeper_text(answer, "state", ""), "failed") && ++l->n_failed == FAILED_LOOKS);
     if (failed)
@@ -158,10 +175,6 @@ static int wait_loop(struct loading *l)
         case LOOK_FAILED:
             return -1;
         case LOOK_LOADING:
-            if (watch(l))
-                return -1;
-            if (l->ready)
-                return 0;
             break;
         case LOOK_LOST:
             if (is_dead(l))

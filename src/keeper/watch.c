@@ -137,12 +137,13 @@ enum client_end client_watch(struct client *c, const struct client_watch *w, str
 {
     struct watching s = {.c = c, .w = w};
     struct http_call_params params = {.method = w->method, .url = w->url, .arg = &s};
+    const char *headers[] = {client_headers[0], client_headers[1], w->header, NULL};
     struct http_call *call = NULL;
     enum client_end end;
     struct err err = {0};
     int rc = ERR_NO_MEMORY;
 
-    params.headers = client_headers;
+    params.headers = headers;
     params.bearer = c->key;
     params.body = w->body;
     params.body_bytes = w->body ? strlen(w->body) : 0;

@@ -84,6 +84,7 @@ static void route_ready(struct server *s, struct http_exchange *x, const char *r
         state = "draining";
     else if (!loaded && s->stage != LOAD_FAILED)
         state = "loading";
+    json_object_set_new(body, "worker_id", json_string(s->o.worker_id));
     json_object_set_new(body, "ready", json_boolean(loaded && !s->draining));
     json_object_set_new(body, "state", json_string(state));
     json_object_set_new(body, "model_loaded", json_boolean(loaded));

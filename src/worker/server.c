@@ -16,6 +16,7 @@
 
 #include <event2/event.h>
 
+#include "api/addressee.h"
 #include "api/inference.h"
 #include "base/cli.h"
 #include "base/heap.h"
@@ -185,15 +186,19 @@ static void make_url(struct server *s)
                  v6 ? "]" : "", http_server_port(s->http));
 }
 
-/* Who may ask; the one place where that is decided for this server. */
+/*
+ * Who may ask; the one place where that is decided for this server. What is for another worker is
+ * refused first: its key may well be one that this worker does not know.
+ */
 static bool check_access(struct http_exchange *x, void *arg)
 {
     const struct server *s = arg;
     struct api_error e;
     char seconds[16];
-    int wait_s;
+    int wait_s = 0;
 
-    if (entrance_check(s->entrance, &s->access, x, &e, &wait_s) == 0)
+    if (addressee_check(http_header(x, ADDRESSEE_HEADER), s->o.worker_id, ANSWER_SRC, &e) == 0 &&
+        entrance_check(s->entrance, &s->access, x, &e, &wait_s) == 0)
         return true;
     snprintf(seconds, sizeof seconds, "%d", wait_s);
     if (wait_s > 0)

@@ -174,6 +174,14 @@ describe('over a worker that says what it is told', () => {
       }
     });
 
+    it('a worker that has another\'s port by now: the right one is looked for, not for ever', async () => {
+      const body = { error: { code: 'WRONG_WORKER', message: 'not me', details: {}, src: 'worker' } };
+      const before = worker.asked().length;
+      const answer = await chat({ messages: say({ status: 421, body }) });
+      assert.strictEqual(answer.status, 421, answer.text);
+      assert.strictEqual(worker.asked().length - before, 3);
+    });
+
     it('a full worker: 503 with Retry-After', async () => {
       const body = { error: { code: 'ALL_SLOTS_BUSY', message: 'full', details: {}, src: 'worker' } };
       const answer = await chat({ messages: say({ status: 503, body }) });

@@ -9,7 +9,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { execFileSync, spawnSync } = require('node:child_process');
 
-const { FakeHive, json, error, sse, sseHead, event, started, token, end } = require('./lib/fakehive.js');
+const { FakeHive, WORKER_ID, json, error, sse, sseHead, event, started, token, end } = require('./lib/fakehive.js');
 const { start, run, noTerminal } = require('./lib/keeper.js');
 const { Terminal, KEYS } = require('./lib/terminal.js');
 const { startHive } = require('./lib/hive.js');
@@ -20,7 +20,7 @@ let fake;
 beforeEach(async () => {
   fake = await FakeHive.start();
   fake.on('GET /v1/ready', (req, res) =>
-    json(res, 200, { ready: true, state: 'idle', model_loaded: true, chat: true, n_ctx: 2048 }));
+    json(res, 200, { worker_id: WORKER_ID, ready: true, state: 'idle', model_loaded: true, chat: true, n_ctx: 2048 }));
   fake.on('POST /v1/inference', (req, res, body) => answer(res, body, `answer ${asked().length}`));
 });
 afterEach(() => fake.stop());
@@ -105,6 +105,25 @@ describe('a script', () => {
     assert.strictEqual((await script('one\n', ['--quiet']).done).stdout, 'Yes.\n');
   });
 
+  /*
+   * Its worker had ended by its keep-alive while the person thought, and another program of the machine had
+   * the port: it got key and conversation, and what it said was shown.
+   */
+  test('between two turns the worker ends: nothing goes to its old port', async (t) => {
+    const thief = await FakeHive.start();
+    t.after(() => thief.stop());
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => (thief.of('POST', '/v1/inference').length
+      ? error(res, 404, 'NOT_FOUND', 'There is no such worker.') : json(res, 200, fake.worker())));
+    fake.on('POST /v1/workers/spawn', (req, res) => json(res, 200, { worker_id: WORKER_ID, state: 'loading',
+      url: fake.of('POST', '/v1/workers/spawn').length === 1 ? thief.url : fake.url }));
+    const r = await script('one\ntwo\n').done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.match(r.stderr, /is gone; looking for another/);
+    assert.deepStrictEqual(thief.of('POST', '/v1/inference').map((c) => c.body.messages), [[user('one')]]);
+    assert.strictEqual(thief.calls.at(-1).path, '/v1/inference', 'it was not looked at after that');
+    assert.deepStrictEqual(asked().map((b) => b.messages.at(-1)), [user('two')]);
+  });
+
   test('a full context is told with both numbers, and what to do', async () => {
     fake.on('POST /v1/inference', (req, res, body) => (asked().length > 1
       ? error(res, 400, 'CONTEXT_LENGTH_EXCEEDED', 'The prompt has 2100 tokens and the context holds 2048.')
@@ -153,7 +172,7 @@ describe('a script', () => {
 
 describe('before the first line', () => {
   test('a model without a chat template is refused, with what it can do', async () => {
-    fake.on('GET /v1/ready', (req, res) => json(res, 200, { ready: true, state: 'idle', chat: false, n_ctx: 512 }));
+    fake.on('GET /v1/ready', (req, res) => json(res, 200, { worker_id: WORKER_ID, ready: true, state: 'idle', chat: false, n_ctx: 512 }));
     const r = await script('hi\n').done;
     assert.strictEqual(r.code, 1);
     assert.match(r.stderr, /model tiny has no chat template[^\n]*\n[^\n]*rbee-keeper infer[^\n]*--chat-template FILE/);
@@ -219,7 +238,7 @@ describe('files', () => {
     assert.deepStrictEqual(asked()[1].messages, [user('one'), model('answer 1'), user('two')]);
     fake.calls.length = 0;
     fake.on('GET /v1/ready', (req, res) => json(res, 200,
-      { ready: true, state: 'idle', chat: fake.of('POST', '/v1/workers/spawn').at(-1).body.model_ref === 'tiny', n_ctx: 99 }));
+      { worker_id: WORKER_ID, ready: true, state: 'idle', chat: fake.of('POST', '/v1/workers/spawn').at(-1).body.model_ref === 'tiny', n_ctx: 99 }));
     const r = await script(`one\n/model ${file}\n/model\ntwo\n`).done;
     assert.match(r.stderr, /no chat template/);
     assert.match(r.stderr, /^tiny on /m);

@@ -50,8 +50,8 @@ describe('infer, phase by phase', () => {
   test('cold: checks, spawns, waits, infers, sums up', async () => {
     let asked = 0;
     fake.on('GET /v1/ready', (req, res) => json(res, 200, asked++ === 0
-      ? { ready: false, state: 'loading', progress_url: '/v1/loading/progress' }
-      : { ready: true, state: 'idle', model_loaded: true }));
+      ? { worker_id: WORKER_ID, ready: false, state: 'loading', progress_url: '/v1/loading/progress' }
+      : { worker_id: WORKER_ID, ready: true, state: 'idle', model_loaded: true }));
     fake.on('GET /v1/loading/progress', (req, res) => sse(res, [
       { stage: 'loading_to_ram', layers_loaded: 1, layers_total: 2, bytes_loaded: 500000, bytes_total: 1000000 },
       { stage: 'ready' }]));
@@ -415,12 +415,61 @@ describe('errors', () => {
   });
 
   test('a worker that says itself why it cannot load', async () => {
-    fake.on('GET /v1/ready', (req, res) => json(res, 200, { ready: false, state: 'loading', progress_url: 'x' }));
+    fake.on('GET /v1/ready', (req, res) => json(res, 200, { worker_id: WORKER_ID, ready: false, state: 'loading', progress_url: 'x' }));
     fake.on('GET /v1/loading/progress', (req, res) => sse(res, [
       { stage: 'error', code: 'UNSUPPORTED_MODEL', message: 'The architecture is mamba.' }]));
     const r = await infer().done;
     assert.strictEqual(r.code, 1);
     assert.match(r.stderr, /UNSUPPORTED_MODEL: The architecture is mamba\./);
+  });
+
+  /*
+   * It was killed while it loaded, and its port was another model's worker's before the keeper looked again:
+   * that one was ready, and answered.
+   */
+  test('a worker that dies while it loads, and another has its port: the hive is asked, and nobody infers', async () => {
+    let dead = false;
+    fake.on('GET /v1/ready', (req, res) => json(res, 200, dead
+      ? { worker_id: 'worker-2', ready: true, state: 'idle', model_loaded: true }
+      : { worker_id: WORKER_ID, ready: false, state: 'loading', progress_url: 'x' }));
+    fake.on('GET /v1/loading/progress', (req, res) => {
+      sseHead(res);
+      res.write(event({ stage: 'loading_to_ram', layers_loaded: 1, layers_total: 2, bytes_loaded: 1, bytes_total: 2 }));
+      dead = true;
+      setTimeout(() => res.destroy(), 20);
+    });
+    // a hive needs a moment to notice, and the keeper looks at the port once more
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => json(res, 200, fake.of('GET', '/v1/workers/worker-').length < 2
+      ? fake.worker({ state: 'loading' })
+      : { ...fake.worker({ state: 'failed' }), error: { code: 'WORKER_CRASHED', message: 'It was ended by signal 9.' } }));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /WORKER_CRASHED: It was ended by signal 9/);
+    assert.strictEqual(fake.of('POST', '/v1/inference').length, 0);
+  });
+
+  test('a worker whose port another one has by now is replaced, and each request says whom it is for', async () => {
+    let asked = 0;
+    fake.on('POST /v1/inference', (req, res, body) => (asked++ === 0
+      ? error(res, 421, 'WRONG_WORKER', 'The request is for another.')
+      : sse(res, [started(body), token('ok', 0), end(1)])));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.match(r.stderr, /is gone; looking for another/);
+    const told = fake.calls.filter((c) => ['/v1/ready', '/v1/inference'].includes(c.path));
+    assert.deepStrictEqual(told.map((c) => c.headers['x-rbee-worker']), Array(4).fill(WORKER_ID));
+  });
+
+  test('all slots busy, and meanwhile the worker ends: its port is anybody\'s, so the hive is asked before the next try', async () => {
+    let asked = 0;
+    fake.on('POST /v1/inference', (req, res, body) => (asked++ === 0
+      ? error(res, 503, 'ALL_SLOTS_BUSY', 'Full.') : sse(res, [started(body), token('ok', 0), end(1)])));
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => error(res, 404, 'NOT_FOUND', 'There is no such worker.'));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assertOrder(r.stderr, ['trying again in 1 s', 'is gone; looking for another']);
+    assert.deepStrictEqual(fake.names().filter((n) => /workers.worker-|inference|spawn/.test(n)), ['POST /v1/workers/spawn',
+      'POST /v1/inference', `GET /v1/workers/${WORKER_ID}`, 'POST /v1/workers/spawn', 'POST /v1/inference']);
   });
 
   test('all slots busy: says so, waits, asks again', async () => {
@@ -559,7 +608,7 @@ describe('Ctrl+C', () => {
   });
 
   test('while a worker loads', async () => {
-    fake.on('GET /v1/ready', (req, res) => json(res, 200, { ready: false, state: 'loading', progress_url: 'x' }));
+    fake.on('GET /v1/ready', (req, res) => json(res, 200, { worker_id: WORKER_ID, ready: false, state: 'loading', progress_url: 'x' }));
     fake.on('GET /v1/loading/progress', (req, res) => {
       sseHead(res);
       res.write(event({ stage: 'loading_to_ram', bytes_loaded: 1, bytes_total: 4 }));

@@ -421,6 +421,22 @@ describe('refusals', { skip }, () => {
     assertError(page, 403, 'FORBIDDEN_HOST');
   });
 
+  /*
+   * A worker ended, and the next one got its port: it answered what was meant for the other, with its own
+   * model, and ended when the other was told to.
+   */
+  test('what is for another worker is refused, whatever it is', async () => {
+    const { worker_id } = await state(worker);
+    const other = { 'X-Rbee-Worker': `${worker_id.slice(0, -1)}x` };
+    const error = assertError(await post(worker, { prompt: PROMPT, max_tokens: 1 }, other), 421, 'WRONG_WORKER');
+    assert.ok(error.message.includes(other['X-Rbee-Worker']), error.message);
+    for (const [method, where] of [['GET', '/v1/ready'], ['GET', '/v1/health'], ['POST', '/v1/admin/shutdown'],
+      ['GET', '/v1/loading/progress'], ['DELETE', '/v1/inference/x']])
+      assertError(await ask(worker.url + where, { method, headers: other }), 421, 'WRONG_WORKER');
+    const own = await post(worker, { prompt: PROMPT, max_tokens: 1, stream: false }, { 'x-rbee-worker': worker_id });
+    assert.strictEqual(own.status, 200, own.text);
+  });
+
   test('nothing of a prompt or an answer is in the log', async () => {
     await post(worker, { prompt: 'Zebra quagga okapi', max_tokens: 5, stream: false });
     await post(worker, { prompt: 'Zebra quagga okapi', max_tokens: 0 });
@@ -860,6 +876,8 @@ describe('beginnings and ends', { skip }, () => {
     assert.strictEqual(missing.headers['www-authenticate'], 'Bearer');
     assertError(await post(worker, { prompt: 'a' }, { Authorization: `Bearer ${key}x` }), 401, 'INVALID_API_KEY');
     const { status } = await post(worker, { prompt: 'a', max_tokens: 1, stream: false }, { Authorization: `Bearer ${key}` });
+    // of another hive's worker no key is looked at: it is not a wrong one
+    assertError(await post(worker, { prompt: 'a' }, { 'X-Rbee-Worker': 'worker-x', Authorization: `Bearer ${key}x` }), 421, 'WRONG_WORKER');
     assert.strictEqual(status, 200);
     await until(() => hive.asked.length > 0, 'the callback');
     assert.strictEqual(hive.asked[0].authorization, `Bearer ${key}`);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/addressee.h"
 #include "base/str.h"
 #include "hive/reply.h"
 #include "hive/workers.h"
@@ -153,11 +154,13 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
 
 /* ---- the end ---- */
 
+/* Also one that has ended, and whose port another one has by now. */
 static bool is_draining(const struct api_error *e)
 {
     const json_t *draining = json_object_get(e->details, "draining");
 
-    return json_is_true(draining) || json_integer_value(draining) != 0;
+    return e->code == API_WRONG_WORKER || json_is_true(draining) ||
+           json_integer_value(draining) != 0;
 }
 
 /* The worker is ending, or the connection to it broke: why, where the hive knows, and how much of
@@ -215,8 +218,9 @@ static void on_done(void *arg, int rc, const struct http_response *response, con
 
 int ask_start(const struct ask_params *params, struct ask **out, struct api_error *e)
 {
-    static const char *const headers[] = {"Content-Type: application/json", NULL};
-    char url[512];
+    char url[512], named[ADDRESSEE_LINE_MAX];
+    const char *const headers[] = {"Content-Type: application/json",
+                                   addressee_line(named, params->worker_id), NULL};
     struct ask *a = calloc(1, sizeof *a);
     struct http_call_params call = {.method = "POST",
                                     .url = url,

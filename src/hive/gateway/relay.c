@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/addressee.h"
 #include "api/fields.h"
 #include "api/json_load.h"
 #include "base/clock.h"
@@ -113,8 +114,9 @@ static void on_done(void *arg, int rc, const struct http_response *response, con
 
 static int ask(struct relay *r, const struct worker *w, struct err *err)
 {
-    static const char *const headers[] = {"Content-Type: application/json", NULL};
-    char base[WORKER_URL_MAX], url[WORKER_URL_MAX + 64];
+    char base[WORKER_URL_MAX], url[WORKER_URL_MAX + 64], named[ADDRESSEE_LINE_MAX];
+    struct worker_look look;
+    const char *const headers[] = {"Content-Type: application/json", named, NULL};
     const char *key = r->hive->doors.access.link_key;
     char *body = json_dumps(r->body, JSON_COMPACT);
     struct http_call_params call = {.method = "POST",
@@ -128,6 +130,8 @@ static int ask(struct relay *r, const struct worker *w, struct err *err)
                                     .on_done = on_done};
     int rc;
 
+    worker_look(w, &look);
+    addressee_line(named, look.id);
     snprintf(url, sizeof url, "%s%s", worker_own_url(w, base), r->path);
     rc = body ? http_call_start(r->hive->inside, &call, &r->call, err)
               : err_no_memory(err, 0, "a question to the worker");

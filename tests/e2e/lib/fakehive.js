@@ -99,7 +99,8 @@ class FakeHive {
     this.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [] }));
     this.on('POST /v1/workers/spawn', (req, res) =>
       json(res, 200, { worker_id: WORKER_ID, url: this.url, state: 'loading' }));
-    this.on('GET /v1/ready', (req, res) => json(res, 200, { ready: true, state: 'idle', model_loaded: true }));
+    this.on('GET /v1/ready', (req, res) => json(res, 200, { worker_id: WORKER_ID, ready: true, state: 'idle', model_loaded: true }));
+    this.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => json(res, 200, this.worker()));
     this.on('POST /v1/inference', (req, res, body) =>
       sse(res, [started(body), token('Once', 0), token(' upon', 1), token(' a time', 2), end(3)]));
     this.on('DELETE /v1/inference/*', (req, res) => { res.writeHead(204); res.end(); });

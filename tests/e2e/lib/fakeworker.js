@@ -40,6 +40,7 @@ const load = () => {
 };
 load();
 
+const own = process.argv[process.argv.indexOf('--worker-id') + 1];
 let busy = 0;
 function answer(asked, response) {
   const last = asked.messages ? asked.messages.at(-1).content : asked.prompt;
@@ -94,6 +95,7 @@ http.createServer((request, response) => {
   request.on('data', (piece) => pieces.push(piece));
   request.on('end', () => {
     const text = Buffer.concat(pieces).toString();
+    if (request.headers['x-rbee-worker'] !== own) { response.writeHead(421); response.end(); return; } // the hive says whom it means
     if (request.url === '/v1/admin/shutdown') { response.end('{}'); process.exit(0); }
     if (request.method === 'GET') { response.end('{}'); return; }
     const asked = JSON.parse(text);
