@@ -55,6 +55,8 @@ static void on_asked(void *arg, int rc, const struct http_response *response, co
     w->shutdown = NULL;
     if (rc == 0 && response->status / 100 == 2)
         return; /* it drains; the timer sees to the rest */
+    if (worker_board_state(w) == BOARD_DRAINING)
+        return; /* by somebody else's wish: its port is closed already */
     if (!w->terminated)
         on_step(-1, 0, w);
 }
@@ -79,6 +81,8 @@ void worker_stop(struct worker *w)
     worker_move(w, WORKER_STOP);
     w->stop_timer = evtimer_new(w->owner->params.base, on_step, w);
     next_step_in(w, WORKERS_DRAIN_MS);
+    if (worker_board_state(w) == BOARD_DRAINING)
+        return; /* by its own: it does not listen any more */
     snprintf(url, sizeof url, "%s/v1/admin/shutdown", worker_own_url(w, base_url));
     if (http_call_start(w->owner->params.client, &call, &w->shutdown, NULL))
         on_step(-1, 0, w);

@@ -24,9 +24,11 @@
 struct lifecycle {
     struct server *server;
     struct event *on_term, *on_int, *on_lease, *on_limit, *on_poll;
-    bool signalled;    /* SIGTERM or SIGINT came */
-    bool closing;      /* no job is left, the last bytes leave */
-    int64_t closed_ms; /* when closing ends in any case */
+    unsigned n_signals; /* that came, SIGTERM and SIGINT */
+    bool interrupted;   /* SIGINT was among them */
+    int64_t limit_ms;   /* of the drain: when its jobs are told to end */
+    bool closing;       /* no job is left, the last bytes leave */
+    int64_t closed_ms;  /* when closing ends in any case */
     int exit_code;
 };
 
@@ -101,6 +103,17 @@ static void set_draining(struct lifecycle *l)
     http_server_drain(l->server->http);
 }
 
+/* A drain may get less time than it has, never more. */
+static void set_limit(struct lifecycle *l, int64_t limit_ms)
+{
+    int64_t at_ms = clock_ms() + limit_ms;
+
+    if (l->limit_ms && l->limit_ms <= at_ms)
+        return;
+    l->limit_ms = at_ms;
+    start_timer(l->on_limit, limit_ms);
+}
+
 void lifecycle_drain(struct lifecycle *l, int64_t limit_ms)
 {
     struct board *b = l->server->board;
@@ -110,7 +123,7 @@ void lifecycle_drain(struct lifecycle *l, int64_t limit_ms)
     log_info("ending: %u answers go on for up to %lld ms", l->server->n_jobs, (long long)limit_ms);
     if (atomic_load(&b->state) != BOARD_FAILED)
         atomic_store(&b->state, BOARD_DRAINING);
-    start_timer(l->on_limit, limit_ms);
+    set_limit(l, limit_ms);
     set_draining(l);
     lifecycle_job_ended(l);
 }
@@ -128,16 +141,24 @@ int lifecycle_exit_code(const struct lifecycle *l)
     return l->exit_code;
 }
 
-static void signalled(evutil_socket_t fd, short what, void *arg)
+/*
+ * One wish may come several times: a service manager signals all processes of a service, and the
+ * hive among them asks or signals, too. So the first signal ends no answer, drain or not, and the
+ * second one none without a word.
+ */
+static void signalled(evutil_socket_t number, short what, void *arg)
 {
     struct lifecycle *l = arg;
+    bool interrupt = number == SIGINT;
 
-    (void)fd, (void)what;
-    if (l->signalled)
+    (void)what;
+    if (++l->n_signals > 2 || (interrupt && l->interrupted))
         _exit(CLI_ERROR);
-    l->signalled = true;
-    if (l->server->draining) /* by request, and now there is less time */
+    l->interrupted |= interrupt;
+    if (l->n_signals == 2)
         limit_passed(-1, 0, l);
+    else if (l->server->draining)
+        set_limit(l, LIFECYCLE_SIGNAL_DRAIN_MS);
     else
         lifecycle_drain(l, LIFECYCLE_SIGNAL_DRAIN_MS);
 }

@@ -536,6 +536,26 @@ describe('the end', () => {
     assert.deepStrictEqual([isAlive(a.pid), isAlive(b.pid)], [false, false]);
   });
 
+  /*
+   * A service manager signals all processes of a service at once. The worker closed its port; the hive, whose
+   * wish was refused there, sent a second SIGTERM, and that cut every answer off without a word.
+   */
+  for (const order of [['hive', 'worker'], ['worker', 'hive']])
+    test(`SIGTERM to ${order.join(' and ')} at once: what runs is answered to its end`, async () => {
+      const file = path.join(makeFolder(), 'hollow.gguf');
+      writeHollowModel(file, { layers: 8, embd: 512, ff: 2048, ctx: 1024 });
+      const hive = await startHive({ flags: { threads: 1 } });
+      const worker = await spawnReady(hive, file);
+      const { pid } = (await get(hive, `/v1/workers/${worker.worker_id}`)).json;
+      const running = await infer(worker, { prompt: 'a', max_tokens: 60, temperature: 0 });
+      await running.find((e) => e.type === 'token');
+      for (const who of order) process.kill(who === 'hive' ? hive.pid : pid, 'SIGTERM');
+      const last = (await running.all()).at(-1);
+      assert.deepStrictEqual([last.type, last.tokens_out, running.done], ['end', 60, true]);
+      assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
+      assert.strictEqual(isAlive(pid), false);
+    });
+
   it('SIGTERM while a worker loads: nothing is left', async () => {
     const hive = await startHive({ env: { RBEE_TINY: MODEL } });
     const answer = await spawn(hive, 'tiny');

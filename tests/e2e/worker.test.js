@@ -796,7 +796,7 @@ describe('beginnings and ends', { skip }, () => {
     await assert.rejects(get(worker, '/v1/health'), { code: 'ECONNREFUSED' });
   });
 
-  test('SIGTERM drains, and a second one ends it at once', async () => {
+  test('SIGTERM drains, and a second one ends its answers, each with its last word', async () => {
     const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
     const running = await infer(worker, ENDLESS);
     await firstToken(running);
@@ -805,6 +805,31 @@ describe('beginnings and ends', { skip }, () => {
     const count = running.events.length;
     await until(() => running.events.length > count, 'the answer goes on');
     worker.signal('SIGTERM');
+    const last = await lastOf(running);
+    assert.deepStrictEqual([last.type, last.code], ['error', 'WORKER_CRASHED']);
+    assert.ok(running.done);
+    assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
+  });
+
+  test('a drain by request, then SIGTERM: what runs goes on', async () => {
+    const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
+    const running = await infer(worker, { ...ENDLESS, max_tokens: 100 });
+    await firstToken(running);
+    await ask(`${worker.url}/v1/admin/shutdown`, { method: 'POST' });
+    worker.signal('SIGTERM');
+    const end = await lastOf(running);
+    assert.deepStrictEqual([end.type, end.tokens_out], ['end', 100]);
+    assert.ok(running.done);
+    assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
+  });
+
+  test('Ctrl+C drains, and a second one ends it at once', async () => {
+    const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
+    const running = await infer(worker, ENDLESS);
+    await firstToken(running);
+    worker.signal('SIGINT');
+    await worker.says(/ending: 1 answer/);
+    worker.signal('SIGINT');
     assert.deepStrictEqual(await worker.end(), { code: 1, killedBy: null });
   });
 
