@@ -161,6 +161,11 @@ static void look(struct worker *w, int64_t now)
         check_log(w);
     if (!worker_state_runs(w->state))
         return;
+    if (state == BOARD_DRAINING) { /* somebody else told it to end: it gets the time that ours do */
+        log_info("%s ends by another's wish", w->id);
+        worker_stop(w);
+        return;
+    }
     ask_health(w, now);
     if (!worker_state_runs(w->state) || !check_steps(w, now))
         return;

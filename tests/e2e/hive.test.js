@@ -537,6 +537,30 @@ describe('the end', () => {
   });
 
   /*
+   * Somebody else had told it to end. Its port was free, the next worker took it, and "stop" went there: the
+   * first worker's end was the second one's. So were the answers to its health checks.
+   */
+  it('of a worker that drains already: the one that has its port by now lives on', async () => {
+    const first = path.join(makeFolder(), 'first.gguf');
+    writeHollowModel(first, { layers: 8, embd: 512, ff: 2048, ctx: 4096 });
+    const hive = await startHive({ flags: { threads: 1, 'worker-port-first': 21000 + process.pid % 1000 * 10 }, env: { RBEE_TINY: MODEL } });
+    const a = await spawnReady(hive, first);
+    const row = async (w) => (await get(hive, `/v1/workers/${w.worker_id}`)).json;
+    const running = await infer(a, { prompt: 'a', max_tokens: 4000, temperature: 0 });
+    await running.find((e) => e.type === 'token');
+    process.kill((await row(a)).pid, 'SIGTERM');
+    await until(async () => (await row(a)).state === 'draining');
+    const b = await spawnReady(hive, 'tiny');
+    assert.strictEqual(b.url, a.url);
+    assert.strictEqual((await remove(hive, `/v1/workers/${a.worker_id}`)).status, 202);
+    running.leave();
+    await until(async () => (await get(hive, `/v1/workers/${a.worker_id}`)).status === 404, 'the end of the first');
+    assert.strictEqual((await row(b)).state, 'idle');
+    assert.strictEqual((await post(b, '/v1/inference', { prompt: 'Once', max_tokens: 2, stream: false })).status, 200);
+    await hive.stop();
+  });
+
+  /*
    * A service manager signals all processes of a service at once. The worker closed its port; the hive, whose
    * wish was refused there, sent a second SIGTERM, and that cut every answer off without a word.
    */
