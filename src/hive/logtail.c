@@ -41,6 +41,22 @@ static size_t find_start(const struct buf *text, size_t n_lines)
     return at;
 }
 
+/* Where what fits into `room` bytes begins: at a line, or, where the last one is longer, in it. */
+static size_t find_fit(const struct buf *text, size_t from, size_t room)
+{
+    size_t at = text->len - room;
+    const char *feed;
+
+    if (text->len - from <= room)
+        return from;
+    feed = memchr(text->data + at - 1, '\n', room); /* at - 1: a line may begin at `at` */
+    if (feed)
+        return (size_t)(feed - text->data) + 1;
+    while (at < text->len && ((unsigned char)text->data[at] & 0xc0) == 0x80)
+        at++; /* no part of a character */
+    return at;
+}
+
 int logtail_read(const char *path, size_t n_lines, struct buf *out, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
@@ -53,10 +69,10 @@ int logtail_read(const char *path, size_t n_lines, struct buf *out, struct err *
     rc = read_end(fd, path, &text, err);
     close(fd);
     if (rc == 0 && text.len && n_lines) {
-        size_t from = find_start(&text, n_lines);
+        size_t from = find_fit(&text, find_start(&text, n_lines), out->max - out->len);
 
         if (buf_put(out, text.data + from, text.len - from))
-            rc = err_set(err, ERR_LIMIT, "the log's lines do not fit in %zu bytes", out->max);
+            rc = err_no_memory(err, text.len - from, path);
     }
     buf_done(&text);
     return rc;
