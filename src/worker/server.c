@@ -38,7 +38,7 @@
 #include "worker/scheduler.h"
 
 #define EVENT_MAX       (8u << 20) /* bytes of one event's JSON */
-#define TICK_MS         250        /* how fresh the board's steps are within a pass */
+#define TICK_MS         250        /* how fresh the board's steps and queue are within a pass */
 #define JOIN_MS         3000       /* for the engine to end behind the last answer */
 #define MEAN_WEIGHT     0.2        /* of the newest job in the mean service time */
 #define RETRY_AFTER_MAX 60.0
@@ -62,20 +62,28 @@ int64_t server_retry_after(const struct server *s)
     return (int64_t)ceil(fmin(fmax(seconds, 1.0), RETRY_AFTER_MAX));
 }
 
+static void note_queued(struct server *s)
+{
+    uint32_t busy = atomic_load(&s->board->slots_busy);
+
+    atomic_store(&s->board->queued, s->n_jobs > busy ? s->n_jobs - busy : 0);
+}
+
+/* The engine takes jobs into slots without a word to the loop. */
 static void tick(evutil_socket_t fd, short what, void *arg)
 {
     struct server *s = arg;
 
     (void)fd, (void)what;
     atomic_store(&s->board->steps, scheduler_steps(s->scheduler));
+    note_queued(s);
 }
 
 void server_jobs_changed(struct server *s)
 {
     const struct timeval each = {.tv_usec = TICK_MS * 1000};
-    uint32_t busy = atomic_load(&s->board->slots_busy);
 
-    atomic_store(&s->board->queued, s->n_jobs > busy ? s->n_jobs - busy : 0);
+    note_queued(s);
     if (s->n_jobs == 0)
         event_del(s->ticker);
     else if (!event_pending(s->ticker, EV_TIMEOUT, NULL))

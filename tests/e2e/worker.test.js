@@ -721,6 +721,16 @@ describe('the board', () => {
     fs.closeSync(board.fd);
   });
 
+  /* The list told of a queue as long as a lone request's prompt was read. */
+  test('a request that is alone is not told to wait while its prompt is read', async () => {
+    const worker = await ready(await startWorker({ ...SLOW, slots: 4 }));
+    const running = await infer(worker, { ...ENDLESS, prompt: 'abcdefgh'.repeat(1500) });
+    await until(async () => { const s = await state(worker); return s.slots_busy === 1 && s.queued === 0; }, 'it has its slot');
+    assert.strictEqual(running.events.filter((e) => e.json && e.json.type === 'token').length, 0);
+    running.leave();
+    await worker.stop();
+  });
+
   test('says why loading failed', async () => {
     const board = makeBoard();
     const worker = await startWorker({ model: '/no/such.gguf', 'board-fd': 3 }, { stdio: [board.fd] });
