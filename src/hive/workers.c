@@ -162,6 +162,16 @@ bool workers_failure(const struct workers *ws, const char *id, enum api_code *co
     return false;
 }
 
+bool workers_is_over(const struct workers *ws, const char *id)
+{
+    const struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    if (str_eq(w->id, id))
+        return w->state != WORKER_PREPARING && !worker_state_runs(w->state);
+    return true;
+}
+
 const char *worker_log_path(const struct worker *w)
 {
     return w->log_path;

@@ -118,6 +118,8 @@ void workers_each(const struct workers *ws, bool (*each)(void *arg, const struct
 /* Why the worker of that id failed, or is being ended for; false while nothing is known. */
 bool workers_failure(const struct workers *ws, const char *id, enum api_code *code,
                      char text[ERR_TEXT_MAX]);
+/* It has ended, or is on its way to it. */
+bool workers_is_over(const struct workers *ws, const char *id);
 /* "http://127.0.0.1:8081": where the hive itself reaches it. */
 const char *worker_own_url(const struct worker *w, char dst[WORKER_URL_MAX]);
 /* It was started, and has not been seen to be ready yet. */

@@ -307,7 +307,8 @@ static void find_worker(struct answer *a)
     struct model_place place;
     struct api_error e;
 
-    if (model_find(a->hive, a->order.model, &place, &e)) {
+    /* Once it has been found, it is the same for good, also when none was named. */
+    if (model_find(a->hive, a->model ? a->model : a->order.model, &place, &e)) {
         fail(a, &e, 0);
         return;
     }
@@ -316,10 +317,12 @@ static void find_worker(struct answer *a)
         a->wait = wait;
 }
 
-bool answer_try_another(struct answer *a)
+bool answer_try_another(struct answer *a, enum ask_left left)
 {
-    if (a->begun || !a->order.body || ++a->n_tries >= ANSWER_TRIES_MAX)
+    if (a->begun || !a->order.body || ++a->n_tries >= ANSWER_TRIES_MAX ||
+        (left == ASK_UNANSWERED && a->was_unanswered))
         return false;
+    a->was_unanswered |= left == ASK_UNANSWERED;
     cancel_asks(a);
     drop_choices(a);
     a->n_held = a->n_order;

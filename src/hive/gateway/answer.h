@@ -87,6 +87,7 @@ struct answer {
     bool begun;      /* the dialect's first events are out */
     int64_t comment_ms;
     unsigned n_tries;
+    bool was_unanswered; /* a worker has died with it: that is not tried a third time */
     struct choice *choices;
     unsigned n_choices, n_open, n_begun;
     size_t n_order, n_held; /* bytes of the order; with what is on its way to workers (http_hold) */

@@ -140,7 +140,7 @@ static void say_cancelled(struct api_error *e)
     api_error_set(e, API_REQUEST_CANCELLED, REPLY_SRC, "the worker's job was cancelled");
 }
 
-static void on_end(void *arg, struct event_end *end, struct api_error *e, bool untouched)
+static void on_end(void *arg, struct event_end *end, struct api_error *e, enum ask_left left)
 {
     struct choice *c = arg;
     struct answer *a = c->answer;
@@ -148,7 +148,7 @@ static void on_end(void *arg, struct event_end *end, struct api_error *e, bool u
 
     c->ask = NULL;
     if (!end || end->stop == EVENT_STOP_CANCELLED || buf_failed(&c->text)) {
-        if (untouched && answer_try_another(a))
+        if (left != ASK_BEGUN && answer_try_another(a, left))
             return;
         if (e) {
             mine = *e;

@@ -20,6 +20,6 @@ void answer_begin(struct answer *a); /* the stream and its first events, unless 
 void answer_finish(struct answer *a);
 void answer_fail(struct answer *a, struct api_error *e); /* takes what *e holds */
 /* Looks for another worker; false when that has been tried enough, or text is out already. */
-bool answer_try_another(struct answer *a);
+bool answer_try_another(struct answer *a, enum ask_left left);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "api/addressee.h"
 #include "base/str.h"
+#include "hive/gateway/inquest.h"
 #include "hive/reply.h"
 #include "hive/workers.h"
 #include "net/http_client.h"
@@ -31,10 +32,12 @@ struct ask {
     bool failed;         /* by an event, or by one that could not be read */
     struct event_end end;
     struct api_error *error; /* owned: of `failed`; NULL = none, or no memory for it */
+    struct inquest *inquest; /* the connection broke: is the worker gone? */
 };
 
 static void ask_free(struct ask *a)
 {
+    inquest_cancel(a->inquest);
     sse_reader_free(a->reader);
     if (a->pause)
         event_free(a->pause);
@@ -163,57 +166,87 @@ static bool is_draining(const struct api_error *e)
            json_integer_value(draining) != 0;
 }
 
-/* The worker is ending, or the connection to it broke: why, where the hive knows, and how much of
- * the answer there was. */
+/* An answer was due, and none came or only a part of it. What is said here holds for a worker that
+ * is still there; else the inquest knows better. */
 static void explain_break(const struct ask *a, int rc, const struct err *err, struct api_error *e)
 {
-    char why[ERR_TEXT_MAX];
-    enum api_code code = API_WORKER_CRASHED;
-
-    if (!workers_failure(a->p.workers, a->worker_id, &code, why))
-        snprintf(why, sizeof why, "the worker broke off in the middle of its answer%s%.800s%s",
-                 rc ? ": " : "", rc ? err->text : "",
-                 a->was_held ? " (its client read slower than it came, and past a limit the worker "
-                               "keeps no more)"
-                             : "");
-    api_error_set(e, code, REPLY_SRC, "%.900s; %llu tokens had come", why,
-                  (unsigned long long)a->n_pieces);
+    if (rc == ERR_UNREACHABLE && !a->begun)
+        api_error_set(e, API_WORKER_CRASHED, REPLY_SRC, "the worker is gone: %s", err->text);
+    else
+        api_error_set(e, API_WORKER_CRASHED, REPLY_SRC,
+                      "the worker broke off in the middle of its answer%s%.800s%s; %llu tokens had "
+                      "come",
+                      rc ? ": " : "", rc ? err->text : "",
+                      a->was_held ? " (its client read slower than it came, and past a limit the "
+                                    "worker keeps no more)"
+                                  : "",
+                      (unsigned long long)a->n_pieces);
     e->details =
         json_pack("{s:I, s:s}", "tokens_out", (json_int_t)a->n_pieces, "worker_id", a->worker_id);
 }
 
-/* What went wrong when neither an end nor an error event came; true when another may be asked. */
-static bool explain(const struct ask *a, int rc, const struct http_response *r,
-                    const struct err *err, struct api_error *e)
+/* The end of all that ended neither by an event nor by a refusal; the ask is no more. */
+static void tell_failure(struct ask *a, enum ask_left left)
 {
+    struct api_error no_memory;
+
+    api_error_set(&no_memory, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    a->p.on_end(a->p.arg, NULL, a->error ? a->error : &no_memory, left);
+    ask_free(a);
+}
+
+static void on_finding(void *arg, const struct inquest_finding *f)
+{
+    struct ask *a = arg;
+
+    a->inquest = NULL;
+    if (f->over && a->error) {
+        json_t *details = a->error->details;
+
+        if (a->begun)
+            api_error_set(a->error, f->code, REPLY_SRC, "%.900s; %llu tokens had come", f->why,
+                          (unsigned long long)a->n_pieces);
+        else
+            api_error_set(a->error, f->code, REPLY_SRC, "%.900s before it had begun to answer",
+                          f->why);
+        a->error->details = details;
+    }
+    tell_failure(a, a->begun ? ASK_BEGUN : ASK_UNANSWERED);
+}
+
+/* Neither an end nor an error event came. */
+static void on_broken(struct ask *a, int rc, const struct http_response *r, const struct err *err)
+{
+    enum ask_left left = ASK_BEGUN;
+    struct api_error e;
+
     if (rc == 0 && r->status != 200) {
-        api_error_parse(e, r->status, buf_str(&a->refusal), a->refusal.len);
-        return is_draining(e);
+        api_error_parse(&e, r->status, buf_str(&a->refusal), a->refusal.len);
+        left = is_draining(&e) ? ASK_UNTOUCHED : ASK_BEGUN;
+    } else {
+        explain_break(a, rc, err, &e);
     }
-    if (rc == ERR_UNREACHABLE && !a->begun) {
-        api_error_set(e, API_WORKER_CRASHED, REPLY_SRC, "the worker is gone: %s", err->text);
-        return true;
-    }
-    explain_break(a, rc, err, e);
-    return false;
+    fail_with(a, &e);
+    api_error_done(&e);
+    if (rc == ERR_UNREACHABLE || rc == ERR_IO)
+        a->inquest = inquest_start(a->p.base, a->p.workers, a->worker_id, on_finding, a);
+    if (!a->inquest)
+        tell_failure(a, left);
 }
 
 static void on_done(void *arg, int rc, const struct http_response *response, const struct err *err)
 {
     struct ask *a = arg;
-    bool untouched = false;
-    struct api_error mine;
 
-    api_error_set(&mine, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-    if (!a->ended && !a->failed)
-        untouched = explain(a, rc, response, err, &mine);
     a->call = NULL;
-    if (a->ended && !a->failed)
-        a->p.on_end(a->p.arg, &a->end, NULL, false);
-    else
-        a->p.on_end(a->p.arg, NULL, a->error ? a->error : &mine, untouched);
-    api_error_done(&mine);
-    ask_free(a);
+    if (a->failed) {
+        tell_failure(a, ASK_BEGUN);
+    } else if (!a->ended) {
+        on_broken(a, rc, response, err);
+    } else {
+        a->p.on_end(a->p.arg, &a->end, NULL, ASK_BEGUN);
+        ask_free(a);
+    }
 }
 
 int ask_start(const struct ask_params *params, struct ask **out, struct api_error *e)

@@ -16,10 +16,17 @@ struct ask;
 struct event_base;
 struct http_client;
 
+/* What a worker left of a request that it did not end. */
+enum ask_left {
+    ASK_BEGUN,     /* it had begun on it, or refused it */
+    ASK_UNTOUCHED, /* it takes no more requests: another one may be asked */
+    ASK_UNANSWERED /* it went without a word: of something else, or of this very request */
+};
+
 struct ask_params {
     struct event_base *base;
     struct http_client *client;
-    const struct workers *workers; /* to be asked why a worker broke off */
+    const struct workers *workers; /* to be asked why a worker broke off (inquest.h) */
     const char *worker_id;         /* copied */
     const char *url, *key;         /* of the worker; key "" = none */
     const char *body;              /* of the request; copied */
@@ -32,9 +39,8 @@ struct ask_params {
     /*
      * One of the two: how it ended, or what went wrong (what they hold is moved out, or freed
      * behind the call).
-     * `untouched`: the worker has not begun on it, so that another one may be asked instead.
      */
-    void (*on_end)(void *arg, struct event_end *end, struct api_error *e, bool untouched);
+    void (*on_end)(void *arg, struct event_end *end, struct api_error *e, enum ask_left left);
 };
 
 /* -1 with *e when nothing began. */

@@ -10,6 +10,7 @@
 #include "api/json_load.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "hive/gateway/inquest.h"
 #include "hive/reply.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
@@ -18,6 +19,8 @@ static void relay_free(struct relay *r)
 {
     model_wait_cancel(r->wait);
     http_call_cancel(r->call);
+    inquest_cancel(r->inquest);
+    free(r->worker_id);
     json_decref(r->body);
     json_decref(r->state);
     free(r->model);
@@ -89,6 +92,46 @@ static void render_json(struct relay *r, const struct buf *body)
     json_decref(answer);
 }
 
+/* ---- the worker's end ---- */
+
+static void find_worker(struct relay *r);
+
+/* Nothing has been shown of an answer, so the question may be asked anew. */
+static void on_finding(void *arg, const struct inquest_finding *f)
+{
+    struct relay *r = arg;
+    struct api_error e;
+
+    r->inquest = NULL;
+    if (!r->was_unanswered) {
+        r->was_unanswered = true;
+        find_worker(r);
+        return;
+    }
+    if (f->over)
+        api_error_set(&e, f->code, REPLY_SRC, "%.900s before it had answered", f->why);
+    else
+        api_error_set(&e, API_WORKER_CRASHED, REPLY_SRC, "the worker gave no answer: %s",
+                      r->broken);
+    e.details = json_pack("{s:s}", "worker_id", r->worker_id);
+    fail(r, &e, 0);
+}
+
+static void on_broken(struct relay *r, int rc, const struct err *err)
+{
+    struct api_error e;
+
+    if (rc == ERR_UNREACHABLE || rc == ERR_IO) {
+        str_copy(r->broken, sizeof r->broken, err->text);
+        r->inquest = inquest_start(r->hive->base, r->hive->workers, r->worker_id, on_finding, r);
+    }
+    if (r->inquest)
+        return;
+    api_error_set(&e, rc == ERR_LIMIT ? API_INTERNAL : API_WORKER_CRASHED, REPLY_SRC,
+                  "the worker gave no answer: %s", err->text);
+    fail(r, &e, 0);
+}
+
 static void on_done(void *arg, int rc, const struct http_response *response, const struct err *err)
 {
     struct relay *r = arg;
@@ -96,9 +139,7 @@ static void on_done(void *arg, int rc, const struct http_response *response, con
 
     r->call = NULL;
     if (rc) {
-        api_error_set(&e, rc == ERR_LIMIT ? API_INTERNAL : API_WORKER_CRASHED, REPLY_SRC,
-                      "the worker gave no answer: %s", err->text);
-        fail(r, &e, 0);
+        on_broken(r, rc, err);
         return;
     }
     if (response->status != 200) {
@@ -111,6 +152,8 @@ static void on_done(void *arg, int rc, const struct http_response *response, con
     else
         render_json(r, response->body);
 }
+
+/* ---- asking ---- */
 
 static int ask(struct relay *r, const struct worker *w, struct err *err)
 {
@@ -157,13 +200,15 @@ static void on_ready(void *arg, const struct worker *w, struct api_error *e, int
     worker_look(w, &look);
     if (!r->model)
         r->model = str_dup(look.model_ref);
-    if (r->model && ask(r, w, &err) == 0)
+    free(r->worker_id);
+    r->worker_id = str_dup(look.id);
+    if (r->model && r->worker_id && ask(r, w, &err) == 0)
         return;
     api_error_set(&mine, API_INTERNAL, REPLY_SRC, "the worker cannot be asked: %s", err.text);
     fail(r, &mine, 0);
 }
 
-void relay_go(struct relay *r, struct fields *f)
+static void find_worker(struct relay *r)
 {
     struct model_wait_params params = {.hive = r->hive,
                                        .keep_alive_given = r->keep_alive_given,
@@ -173,14 +218,24 @@ void relay_go(struct relay *r, struct fields *f)
     struct model_wait *wait;
     struct model_place place;
     struct api_error e;
-    int rc = fields_end(f, &e, REPLY_SRC);
 
-    fields_done(f);
-    if (rc || model_find(r->hive, r->model, &place, &e)) {
+    if (model_find(r->hive, r->model, &place, &e)) {
         fail(r, &e, 0);
         return;
     }
     wait = model_wait_start(&params, &place);
     if (wait) /* else it has been answered, and `r` may be no more */
         r->wait = wait;
+}
+
+void relay_go(struct relay *r, struct fields *f)
+{
+    struct api_error e;
+    int rc = fields_end(f, &e, REPLY_SRC);
+
+    fields_done(f);
+    if (rc)
+        fail(r, &e, 0);
+    else
+        find_worker(r);
 }

@@ -1,6 +1,7 @@
 /*
  * relay.h - one question to a model's worker whose answer is one JSON object: embeddings, tokens,
- * a prompt's length. Finds and loads the model as for a generation. Loop thread only.
+ * a prompt's length. Finds and loads the model as for a generation; when its worker ends meanwhile,
+ * another one is asked, once. Loop thread only.
  */
 #ifndef RBEE_HIVE_GATEWAY_RELAY_H
 #define RBEE_HIVE_GATEWAY_RELAY_H
@@ -32,6 +33,10 @@ struct relay {
     /* private */
     struct model_wait *wait;
     struct http_call *call;
+    char *worker_id; /* owned: who is asked */
+    struct inquest *inquest;
+    bool was_unanswered;       /* a worker has died with it: that is not tried a third time */
+    char broken[ERR_TEXT_MAX]; /* how the connection ended */
 };
 
 /* A relay to be filled; NULL = no memory (answered). */

@@ -5,6 +5,8 @@
  * What the last message (or the prompt) holds as JSON is what it does: { events: [...] } sends these
  * events and [DONE]; with `cut` it breaks off behind them, with `hang` it says nothing more, with `flood`
  * (a number) so many texts of 1,000 bytes follow, as fast as they are read (those to come: the file left); with `status` and `body` it refuses. Each
+ * request that holds "die at once" kills it before a word, one with "die once" if no other one has; how often is
+ * in the file deaths; with `die` it is killed behind the events. Each
  * request is noted in the file asked.jsonl beside the program. While there is a file `hold` it loads,
  * at layer 12 of 23. The board's fields lie as src/api/board.h has them.
  */
@@ -75,6 +77,7 @@ function answer(asked, response) {
     return;
   }
   if (todo.hang) return;
+  if (todo.die) { setTimeout(() => process.kill(process.pid, 'SIGKILL'), 20); return; }
   if (todo.cut) { setTimeout(() => response.destroy(), 20); return; }
   if (!todo.events.some((e) => e.type === 'end' || e.type === 'error')) {
     send({ type: 'end', tokens_out: 2, decode_time_ms: 7, stop_reason: 'EOS', prompt_tokens: 11,
@@ -98,6 +101,10 @@ http.createServer((request, response) => {
     if (request.headers['x-rbee-worker'] !== own) { response.writeHead(421); response.end(); return; } // the hive says whom it means
     if (request.url === '/v1/admin/shutdown') { response.end('{}'); process.exit(0); }
     if (request.method === 'GET') { response.end('{}'); return; }
+    if (text.includes('die at once') || (text.includes('die once') && !fs.existsSync(beside('deaths')))) {
+      fs.appendFileSync(beside('deaths'), 'x');
+      process.kill(process.pid, 'SIGKILL');
+    }
     const asked = JSON.parse(text);
     fs.appendFileSync(beside('asked.jsonl'), JSON.stringify({ url: request.url, ...asked }) + '\n');
     if (request.url === '/v1/embeddings' && asked.encoding_format === 'base64') {
@@ -112,13 +119,17 @@ http.createServer((request, response) => {
 new net.Socket({ fd: 4, writable: false }).on('close', () => process.exit(0)).resume(); // the lease
 `;
 
-/* Puts the program into a folder; { program, asked(), hold(), release() }. */
+/* Puts the program into a folder; { program, deaths(), revive(), asked(), hold(), release() }. */
 function makeFakeWorker(folder) {
   const program = path.join(folder, 'fake-worker.js');
   const hold = path.join(folder, 'hold');
+  const deaths = path.join(folder, 'deaths');
   fs.writeFileSync(program, `#!${process.execPath}\n'use strict';${PROGRAM}`, { mode: 0o755 });
   return {
     program,
+    /* How many died of "die at once" and "die once". */
+    deaths: () => (fs.existsSync(deaths) ? fs.statSync(deaths).size : 0),
+    revive: () => fs.rmSync(deaths, { force: true }),
     /* The requests that it got so far. */
     asked: () => fs.readFileSync(path.join(folder, 'asked.jsonl'), 'utf8').trim().split('\n').map(JSON.parse),
     hold: () => fs.writeFileSync(hold, ''),

@@ -1,0 +1,38 @@
+/*
+ * inquest.h - the connection to a worker broke: has the worker ended, and of what?
+ *
+ * The kernel closes the sockets of a process that ends a moment before it says that the process has
+ * ended. Asked at once, the hive's workers would know no cause, and give out the same dead worker
+ * again. So their word is waited for. Loop thread only.
+ */
+#ifndef RBEE_HIVE_GATEWAY_INQUEST_H
+#define RBEE_HIVE_GATEWAY_INQUEST_H
+
+#include <stdbool.h>
+
+#include "api/errors.h"
+
+#define INQUEST_STEP_MS 5
+#define INQUEST_MAX_MS  200 /* for the end of a process whose sockets are closed */
+
+struct event_base;
+struct inquest;
+struct workers;
+
+struct inquest_finding {
+    bool over; /* it takes no more requests */
+    /* Then: of what; REQUEST_CANCELLED when somebody wanted it to end. */
+    enum api_code code;
+    char why[ERR_TEXT_MAX];
+};
+
+/*
+ * `done` comes once, from the loop, when the worker has ended, is on its way, or is alive after
+ * INQUEST_MAX_MS all the same; the inquest is no more then. NULL = no memory, and no `done`.
+ */
+struct inquest *inquest_start(struct event_base *base, const struct workers *workers,
+                              const char *worker_id,
+                              void (*done)(void *arg, const struct inquest_finding *f), void *arg);
+void inquest_cancel(struct inquest *q); /* NULL is fine */
+
+#endif
