@@ -111,6 +111,18 @@ struct inquest *inquest_start(struct event_base *base, const struct workers *wor
     return NULL;
 }
 
+void workers_visit(struct workers *ws, const char *id)
+{
+    (void)ws;
+    (void)id;
+}
+
+void workers_leave(struct workers *ws, const char *id)
+{
+    (void)ws;
+    (void)id;
+}
+
 void inquest_cancel(struct inquest *q)
 {
     BUG_ON(q);

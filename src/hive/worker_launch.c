@@ -67,28 +67,6 @@ static void answer_waiters(struct worker *w, const struct api_error *e)
     }
 }
 
-/* What may be shared: the same model at the same place, and able to take work now or soon. */
-static struct worker *find_usable(struct workers *ws, const struct launch *l)
-{
-    struct worker *w;
-
-    TAILQ_FOREACH(w, &ws->all, link)
-    {
-        enum board_state state = worker_board_state(w);
-
-        if ((w->state == WORKER_PREPARING || worker_takes_work(w)) && state != BOARD_DRAINING &&
-            state != BOARD_FAILED && str_eq(w->model_ref, l->model_ref) &&
-            str_eq(w->backend, l->backend) && w->device == l->device)
-            return w;
-    }
-    return NULL;
-}
-
-const struct worker *workers_usable(struct workers *ws, const struct launch *l)
-{
-    return find_usable(ws, l);
-}
-
 /* For how long it keeps others from being tried, because it failed while it loaded. One whose
  * process has not ended yet has all of that time before it. */
 static int64_t cooling_left_ms(const struct worker *w, int64_t now)
@@ -298,7 +276,7 @@ void workers_launch(struct workers *ws, const struct launch *l,
                                  int retry_after_s),
                     void *arg)
 {
-    struct worker *w = l->fresh ? NULL : find_usable(ws, l);
+    struct worker *w = l->fresh ? NULL : worker_choose(ws, l);
     struct api_error error = {0};
     int retry_after_s = 0, rc = 0;
 

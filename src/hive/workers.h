@@ -70,6 +70,7 @@ struct launch {
     bool keep_alive_given; /* else the configuration's */
     int64_t keep_alive_ms; /* -1 = for ever */
     bool fresh;            /* do not take one that is there */
+    int64_t ctx_min;       /* rather one with so many positions; 0 = any */
 };
 
 /*
@@ -86,7 +87,8 @@ void workers_forget(struct workers *ws, const void *arg);
 /* ---- looking ---- */
 /* What is wanted, where the request left it open: the configuration's. */
 void workers_fill_in(const struct workers *ws, struct launch *l);
-/* The one that workers_launch would give out, NULL when it would start a new one. */
+/* The one that workers_launch would give out, NULL when it would start a new one. Of several it is
+ * one with context enough, that is loaded, with most free slots, that was used last. */
 const struct worker *workers_usable(struct workers *ws, const struct launch *l);
 /* What is known of model files. */
 struct judge *workers_judge(struct workers *ws);
@@ -127,6 +129,12 @@ bool worker_is_new(const struct worker *w);
 const char *worker_log_path(const struct worker *w);
 bool workers_use_path(const struct workers *ws, const char *model_path);
 uint32_t workers_n_alive(const struct workers *ws);
+
+/* ---- visiting ---- */
+/* The hive has a request under way at a worker, and has it no more: its board says so late, and is
+ * not the one to count the hive's own. Nothing happens when it is not there any more. */
+void workers_visit(struct workers *ws, const char *id);
+void workers_leave(struct workers *ws, const char *id);
 
 /* ---- stopping ---- */
 /* ERR_NOT_FOUND. A worker that has ended or is on its way counts as stopped. */

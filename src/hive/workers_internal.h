@@ -35,6 +35,7 @@ struct worker {
     int64_t device, slots, ctx, keep_alive_ms;
     bool ctx_asked;   /* ctx came with the request, not from the configuration */
     int64_t asked_ms; /* when it was last given to somebody who asked for a worker */
+    int64_t n_visits; /* requests that the hive itself has under way there */
 
     /* preparing */
     TAILQ_HEAD(, waiter) waiters;
@@ -95,6 +96,9 @@ bool worker_is_alive(const struct worker *w);
 bool worker_takes_work(const struct worker *w);
 /* Its state changes by the table (worker_state.h); what the table does not know is a bug. */
 void worker_move(struct worker *w, enum worker_event event);
+
+/* worker_choose.c: what workers_usable says, to be changed. */
+struct worker *worker_choose(struct workers *ws, const struct launch *l);
 
 /* worker_start.c: the process. 0, or -1 with *e and nothing left behind. */
 int worker_start(struct worker *w, struct api_error *e);

@@ -7,13 +7,18 @@ const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
 
 const { makeFolder, testModel, until } = require('./lib/proc.js');
-const { startHive, get, post, list } = require('./lib/hive.js');
+const { startHive, get, post, list, spawn } = require('./lib/hive.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 const sse = require('./lib/sse.js');
 
 const skip = testModel() ? false : 'no model: neither models/tiny.gguf nor the test data are there';
 
 const tokens = (...texts) => texts.map((t, i) => ({ type: 'token', t, i }));
+/* A fake's /v1/ready says nothing. */
+async function spawnReady(hive, model, more) {
+  const { worker_id: id } = (await spawn(hive, model, more)).json;
+  await until(async () => (await get(hive, `/v1/workers/${id}`)).json.state === 'idle', () => `idle:\n${hive.stderr}`);
+}
 const messages = (what) => [{ role: 'user', content: typeof what === 'string' ? what : JSON.stringify(what) }];
 
 async function startFake(options = {}) {
@@ -75,5 +80,50 @@ describe('a worker that dies', { skip }, () => {
       assert.match(answer.json.error.details.worker_id, /^worker-/);
       assert.strictEqual(worker.deaths(), 2);
     }
+  });
+});
+
+/*
+ * The gateway knew only the first worker of a model: requests queued there while the second had nothing to do,
+ * a num_ctx that only the second has was refused, and "unload" was said of a model that stayed.
+ */
+describe('two workers of one model', { skip }, () => {
+  let hive;
+  before(async () => {
+    ({ hive } = await startFake());
+    await spawnReady(hive, 'tiny', { ctx: 128 });
+    await spawnReady(hive, 'tiny', { ctx: 512, new: true });
+  });
+  after(() => hive.stop());
+
+  const idle = async () => (await list(hive)).every((w) => w.state === 'idle');
+
+  test('many requests at once are shared by both', async () => {
+    const streams = await Promise.all(Array.from({ length: 8 }, () => sse.stream(`${hive.url}/v1/chat/completions`,
+      { method: 'POST', body: { model: 'tiny', stream: true, messages: messages({ events: tokens('a'), hang: true }) } })));
+    try {
+      await until(async () => (await list(hive)).every((w) => w.slots_busy === 4),
+        () => `4 at each:\n${hive.stderr}`);
+    } finally {
+      for (const stream of streams) stream.leave();
+    }
+    await until(idle, 'both idle');
+  });
+
+  test('a context goes to the one that has it', async () => {
+    const ask = (num_ctx) => post(hive, '/api/generate', { model: 'tiny', prompt: 'x', stream: false, options: { num_ctx } });
+    for (const num_ctx of [128, 512, 129]) {
+      const answer = await ask(num_ctx);
+      assert.strictEqual(answer.status, 200, answer.text);
+    }
+    const answer = await ask(513);
+    assert.strictEqual(answer.status, 400, answer.text);
+    await until(idle, 'both idle');
+  });
+
+  test('unload ends both', async () => {
+    const answer = await post(hive, '/api/generate', { model: 'tiny', keep_alive: 0 });
+    assert.strictEqual(answer.json.done_reason, 'unload');
+    assert.deepStrictEqual((await get(hive, '/api/ps')).json.models, []);
   });
 });

@@ -120,6 +120,62 @@ static void test_worker_board__a_failure_has_a_sentence(void **state)
     board_detach(w.board);
 }
 
+/* ---- which of several is given out ---- */
+
+static struct worker *chosen(struct workers *ws, int64_t ctx_min)
+{
+    const struct launch l = {.model_ref = ref, .backend = "cpu", .ctx_min = ctx_min};
+
+    return worker_choose(ws, &l);
+}
+
+/* The first that had the model was given out for good: requests queued there, up to 503, beside one
+ * with nothing to do, and a context that only the second had was refused. */
+static void test_worker_choose__takes_the_one_with_most_to_give(void **state)
+{
+    struct workers owner = {.all = TAILQ_HEAD_INITIALIZER(owner.all)};
+    struct worker a = made(&owner), b = made(&owner);
+
+    (void)state;
+    str_copy(b.id, sizeof b.id, "worker-b");
+    assert_null(chosen(&owner, 0));
+    TAILQ_INSERT_TAIL(&owner.all, &a, link);
+    TAILQ_INSERT_TAIL(&owner.all, &b, link);
+    atomic_store(&a.board->slots_total, 4);
+    atomic_store(&b.board->slots_total, 4);
+    atomic_store(&a.board->n_ctx, 128);
+    atomic_store(&b.board->n_ctx, 512);
+    assert_ptr_equal(chosen(&owner, 0), &a);
+    assert_ptr_equal(chosen(&owner, 129), &b);
+    assert_ptr_equal(chosen(&owner, 513), &a); /* whose context is refused with its number */
+
+    b.asked_ms = 7; /* among equals the one that has beginnings in its cache */
+    assert_ptr_equal(chosen(&owner, 0), &b);
+    atomic_store(&b.board->slots_busy, 1);
+    assert_ptr_equal(chosen(&owner, 0), &a);
+    workers_visit(&owner, a.id); /* known here before the board says it */
+    workers_visit(&owner, a.id);
+    assert_ptr_equal(chosen(&owner, 0), &b);
+    atomic_store(&a.board->slots_busy, 2); /* the same two */
+    atomic_store(&b.board->slots_busy, 4);
+    assert_ptr_equal(chosen(&owner, 0), &a);
+    workers_leave(&owner, a.id);
+    workers_leave(&owner, a.id);
+    workers_leave(&owner, "worker-of-old");
+    atomic_store(&a.board->slots_busy, 4);
+    atomic_store(&a.board->queued, 3);
+    assert_ptr_equal(chosen(&owner, 0), &b);
+
+    atomic_store(&b.board->state, BOARD_LOADING);
+    assert_ptr_equal(chosen(&owner, 0), &a);
+    atomic_store(&a.board->state, BOARD_DRAINING);
+    assert_ptr_equal(chosen(&owner, 0), &b);
+    b.state = WORKER_SUSPENDED;
+    assert_null(chosen(&owner, 0));
+    board_detach(a.board);
+    board_detach(b.board);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +183,7 @@ int main(void)
         cmocka_unit_test(test_worker_board__a_job_before_its_slot_is_work),
         cmocka_unit_test(test_worker_board__no_count_is_below_zero),
         cmocka_unit_test(test_worker_board__a_failure_has_a_sentence),
+        cmocka_unit_test(test_worker_choose__takes_the_one_with_most_to_give),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

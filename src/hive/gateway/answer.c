@@ -299,6 +299,7 @@ static void find_worker(struct answer *a)
     struct model_wait_params params = {.hive = a->hive,
                                        .keep_alive_given = a->order.keep_alive_given,
                                        .keep_alive_ms = a->order.keep_alive_ms,
+                                       .ctx_min = a->order.ctx_min,
                                        .patient = a->order.stream,
                                        .arg = a,
                                        .on_progress = on_progress,

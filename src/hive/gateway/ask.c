@@ -33,11 +33,14 @@ struct ask {
     struct event_end end;
     struct api_error *error; /* owned: of `failed`; NULL = none, or no memory for it */
     struct inquest *inquest; /* the connection broke: is the worker gone? */
+    bool visits;             /* the workers were told */
 };
 
 static void ask_free(struct ask *a)
 {
     inquest_cancel(a->inquest);
+    if (a->visits)
+        workers_leave(a->p.workers, a->worker_id);
     sse_reader_free(a->reader);
     if (a->pause)
         event_free(a->pause);
@@ -276,6 +279,8 @@ int ask_start(const struct ask_params *params, struct ask **out, struct api_erro
         a->pause = evtimer_new(params->base, on_pause, a);
         if (a->reader && a->pause && a->worker_id &&
             http_call_start(params->client, &call, &a->call, &err) == 0) {
+            a->visits = true;
+            workers_visit(a->p.workers, a->worker_id);
             *out = a;
             return 0;
         }

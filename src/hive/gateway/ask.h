@@ -26,10 +26,10 @@ enum ask_left {
 struct ask_params {
     struct event_base *base;
     struct http_client *client;
-    const struct workers *workers; /* to be asked why a worker broke off (inquest.h) */
-    const char *worker_id;         /* copied */
-    const char *url, *key;         /* of the worker; key "" = none */
-    const char *body;              /* of the request; copied */
+    struct workers *workers; /* whose worker it is; told of the visit, asked why it broke off */
+    const char *worker_id;   /* copied */
+    const char *url, *key;   /* of the worker; key "" = none */
+    const char *body;        /* of the request; copied */
     size_t n_body;
     void *arg;
     /* Neither END nor ERROR. Everything in it is gone behind the call. */

@@ -39,7 +39,8 @@ struct model_wait_params {
     struct hive *hive;
     bool keep_alive_given;
     int64_t keep_alive_ms;
-    bool patient; /* waits as long as it takes; else [hive] load_wait */
+    int64_t ctx_min; /* rather a worker with so many positions; 0 = any */
+    bool patient;    /* waits as long as it takes; else [hive] load_wait */
     void *arg;
     /* Now and then while it is not ready; may be NULL. */
     void (*on_progress)(void *arg, const struct model_progress *p);

@@ -171,7 +171,8 @@ static void launch(struct model_wait *w)
     struct launch l = {.model_ref = w->place.ref,
                        .model_path = w->place.path,
                        .keep_alive_given = w->p.keep_alive_given,
-                       .keep_alive_ms = w->p.keep_alive_ms};
+                       .keep_alive_ms = w->p.keep_alive_ms,
+                       .ctx_min = w->p.ctx_min};
     struct api_error e;
 
     if (detect_choose("auto", 0, &l.backend, &e)) {

@@ -15,12 +15,28 @@
 #include "net/http_client.h"
 #include "net/http_server.h"
 
+static void leave(struct relay *r)
+{
+    if (r->worker_id)
+        workers_leave(r->hive->workers, r->worker_id);
+    free(r->worker_id);
+    r->worker_id = NULL;
+}
+
+static void visit(struct relay *r, const char *worker_id)
+{
+    leave(r);
+    r->worker_id = str_dup(worker_id);
+    if (r->worker_id)
+        workers_visit(r->hive->workers, r->worker_id);
+}
+
 static void relay_free(struct relay *r)
 {
     model_wait_cancel(r->wait);
     http_call_cancel(r->call);
     inquest_cancel(r->inquest);
-    free(r->worker_id);
+    leave(r);
     json_decref(r->body);
     json_decref(r->state);
     free(r->model);
@@ -200,8 +216,7 @@ static void on_ready(void *arg, const struct worker *w, struct api_error *e, int
     worker_look(w, &look);
     if (!r->model)
         r->model = str_dup(look.model_ref);
-    free(r->worker_id);
-    r->worker_id = str_dup(look.id);
+    visit(r, look.id);
     if (r->model && r->worker_id && ask(r, w, &err) == 0)
         return;
     api_error_set(&mine, API_INTERNAL, REPLY_SRC, "the worker cannot be asked: %s", err.text);

@@ -33,7 +33,7 @@ struct relay {
     /* private */
     struct model_wait *wait;
     struct http_call *call;
-    char *worker_id; /* owned: who is asked */
+    char *worker_id; /* owned: who is asked, and visited; NULL = nobody yet */
     struct inquest *inquest;
     bool was_unanswered;       /* a worker has died with it: that is not tried a third time */
     char broken[ERR_TEXT_MAX]; /* how the connection ended */

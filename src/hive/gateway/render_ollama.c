@@ -200,9 +200,12 @@ static bool unload(struct answer *a)
         return true;
     }
     u.ref = place.ref;
-    workers_each(a->hive->workers, find_loaded, &u);
-    if (u.id[0])
-        workers_stop(a->hive->workers, u.id, NULL);
+    do { /* one that is stopped is not usable any more */
+        u.id[0] = '\0';
+        workers_each(a->hive->workers, find_loaded, &u);
+        if (u.id[0])
+            workers_stop(a->hive->workers, u.id, NULL);
+    } while (u.id[0]);
     a->model = str_dup(a->order.model ? a->order.model : place.ref);
     model_place_done(&place);
     answer_reply(a, done_line(a, "unload"));

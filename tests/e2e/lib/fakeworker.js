@@ -33,7 +33,7 @@ const active = () => {
 };
 const [STATE, SLOTS, BUSY, LAYERS, LAYERS_ALL, CTX] = [8, 12, 16, 64, 68, 72];
 
-u32(SLOTS, 4); u32(LAYERS, 12); u32(LAYERS_ALL, 23); u32(CTX, 4096); u32(STATE, 1);
+u32(SLOTS, 4); u32(LAYERS, 12); u32(LAYERS_ALL, 23); u32(CTX, Number(process.argv[process.argv.indexOf('--ctx') + 1]) || 4096); u32(STATE, 1);
 active();
 const load = () => {
   if (fs.existsSync(beside('hold'))) return setTimeout(load, 5);

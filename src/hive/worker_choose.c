@@ -1,0 +1,100 @@
+/* worker_choose.c - see workers.h: which of several workers of a model is given out. */
+#include "base/str.h"
+#include "hive/workers_internal.h"
+
+/* What speaks for a worker: the first number that differs decides, and more is better. */
+struct claim {
+    int64_t enough;  /* its context */
+    int64_t stage;   /* ready before loading before being prepared */
+    int64_t n_free;  /* slots; below zero where requests wait */
+    int64_t used_ms; /* the one used last has most of a conversation's beginning in its cache */
+};
+
+/* What may be shared: the same model at the same place, and able to take work now or soon. */
+static bool fits(const struct worker *w, const struct launch *l)
+{
+    enum board_state state = worker_board_state(w);
+
+    return (w->state == WORKER_PREPARING || worker_takes_work(w)) && state != BOARD_DRAINING &&
+           state != BOARD_FAILED && str_eq(w->model_ref, l->model_ref) &&
+           str_eq(w->backend, l->backend) && w->device == l->device;
+}
+
+/* The board says it a moment late: of many requests at once it knows none yet. */
+static int64_t free_slots(const struct worker *w)
+{
+    const struct board *b = w->board;
+    int64_t n_there = b ? (int64_t)atomic_load(&b->slots_busy) + atomic_load(&b->queued) : 0;
+    int64_t n_slots = b ? atomic_load(&b->slots_total) : 0;
+
+    if (w->n_visits > n_there)
+        n_there = w->n_visits;
+    return (n_slots ? n_slots : w->slots) - n_there;
+}
+
+static struct claim claim_of(const struct worker *w, const struct launch *l)
+{
+    int64_t n_ctx = w->board ? atomic_load(&w->board->n_ctx) : 0;
+
+    if (n_ctx == 0)
+        n_ctx = w->ctx ? w->ctx : INT64_MAX; /* as planned; its model's own is not known yet */
+    return (struct claim){
+        .enough = n_ctx >= l->ctx_min,
+        .stage = w->state == WORKER_PREPARING ? 0 : 1 + (worker_board_state(w) == BOARD_READY),
+        .n_free = free_slots(w),
+        .used_ms = w->asked_ms};
+}
+
+static bool is_better(const struct claim *a, const struct claim *b)
+{
+    if (a->enough != b->enough)
+        return a->enough > b->enough;
+    if (a->stage != b->stage)
+        return a->stage > b->stage;
+    if (a->n_free != b->n_free)
+        return a->n_free > b->n_free;
+    return a->used_ms > b->used_ms;
+}
+
+struct worker *worker_choose(struct workers *ws, const struct launch *l)
+{
+    struct worker *w, *best = NULL;
+    struct claim most = {0};
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    {
+        struct claim mine = claim_of(w, l);
+
+        if (!fits(w, l) || (best && !is_better(&mine, &most)))
+            continue;
+        best = w;
+        most = mine;
+    }
+    return best;
+}
+
+const struct worker *workers_usable(struct workers *ws, const struct launch *l)
+{
+    return worker_choose(ws, l);
+}
+
+/* ---- visits ---- */
+
+static void count_visit(struct workers *ws, const char *id, int change)
+{
+    struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    if (str_eq(w->id, id))
+        w->n_visits += change;
+}
+
+void workers_visit(struct workers *ws, const char *id)
+{
+    count_visit(ws, id, 1);
+}
+
+void workers_leave(struct workers *ws, const char *id)
+{
+    count_visit(ws, id, -1);
+}
