@@ -127,3 +127,33 @@ describe('two workers of one model', { skip }, () => {
     assert.deepStrictEqual((await get(hive, '/api/ps')).json.models, []);
   });
 });
+
+/*
+ * Only the load itself was watched by a clock. While the file was looked into (up to 10 s) or others were ended
+ * to make room (up to 30 s), a request waited past load_wait, and a stream had neither head nor comments.
+ */
+describe('a worker that is still being prepared', { skip }, () => {
+  let hive, worker;
+  before(async () => { ({ hive, worker } = await startFake({ env: { RBEE_HIVE_LOAD_WAIT: '300ms' } })); });
+  after(() => hive.stop());
+
+  test('load_wait holds, streams have comments, and the preparing goes on', async () => {
+    worker.ponder();
+    const chat = { model: 'tiny', messages: messages('x') };
+    const opened = sse.stream(`${hive.url}/v1/chat/completions`, { method: 'POST', body: { ...chat, stream: true } });
+    const whole = await post(hive, '/v1/chat/completions', chat);
+    assert.strictEqual(whole.status, 503, whole.text);
+    assert.match(whole.json.error.message, /^a worker for tiny is still being prepared/);
+    assert.strictEqual(whole.json.error.details.loading.stage, 'loading');
+    assert.ok(Number(whole.headers['retry-after']) >= 1);
+    assert.strictEqual((await post(hive, '/tokenize', { model: 'tiny', content: 'x' })).status, 503);
+
+    const events = await opened;
+    await until(() => events.comments.length, 'a comment');
+    assert.match(events.comments[0], /loading 0\/0 layers/);
+    worker.decide();
+    await until(() => events.over, 'the answer');
+    assert.match(events.raw, /hello/);
+    assert.strictEqual((await post(hive, '/tokenize', { model: 'tiny', content: 'x' })).status, 200);
+  });
+});

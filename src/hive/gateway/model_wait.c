@@ -2,7 +2,8 @@
  * model_wait.c - waits until a model is here and a worker has loaded it; see model.h.
  *
  * Three steps, each left out when there is nothing to do: the download, the worker's start, its
- * loading. The first and the last are watched by a timer: what it looks at is memory.
+ * loading. All are watched by a timer: what it looks at is memory. The start tells its end by
+ * itself, but may take long, too: while the file is looked into, or others end to make room.
  */
 #include <event2/event.h>
 #include <stdio.h>
@@ -90,21 +91,34 @@ static void give_up(struct model_wait *w, const struct model_progress *p)
                *unit = p->downloading ? "bytes" : "layers";
     struct api_error e;
 
-    api_error_set(&e, API_LOADING_TIMEOUT, REPLY_SRC,
-                  "%.200s is still being %s: %llu of %llu %s after %lld s", w->place.ref, what,
-                  (unsigned long long)p->done, (unsigned long long)p->total, unit,
-                  (long long)(p->waited_ms / 1000));
+    if (w->launching)
+        api_error_set(&e, API_LOADING_TIMEOUT, REPLY_SRC,
+                      "a worker for %.200s is still being prepared after %lld s", w->place.ref,
+                      (long long)(p->waited_ms / 1000));
+    else
+        api_error_set(&e, API_LOADING_TIMEOUT, REPLY_SRC,
+                      "%.200s is still being %s: %llu of %llu %s after %lld s", w->place.ref, what,
+                      (unsigned long long)p->done, (unsigned long long)p->total, unit,
+                      (long long)(p->waited_ms / 1000));
     e.details = json_pack("{s:{s:s, s:s, s:I, s:I, s:s, s:I}, s:b}", "loading", "model",
                           w->place.ref, "stage", p->downloading ? "downloading" : "loading", "done",
                           (json_int_t)p->done, "total", (json_int_t)p->total, "unit", unit,
                           "waited_ms", (json_int_t)p->waited_ms, "retriable", 1);
+    if (w->launching)
+        workers_forget(w->p.hive->workers, w);
     answer(w, NULL, &e, seconds_left(p));
+}
+
+static void look_soon(struct model_wait *w)
+{
+    const struct timeval soon = {.tv_usec = MODEL_POLL_MS * 1000};
+
+    evtimer_add(w->timer, &soon);
 }
 
 /* Not ready yet: tells how far it is, and looks again soon, or gives up. */
 static void not_yet(struct model_wait *w, struct model_progress *p)
 {
-    const struct timeval soon = {.tv_usec = MODEL_POLL_MS * 1000};
     int64_t limit = config_duration_ms(w->p.hive->config, "hive", "load_wait");
 
     p->waited_ms = clock_ms() - w->started_ms;
@@ -112,7 +126,7 @@ static void not_yet(struct model_wait *w, struct model_progress *p)
         give_up(w, p);
         return;
     }
-    evtimer_add(w->timer, &soon);
+    look_soon(w);
     if (w->p.on_progress)
         w->p.on_progress(w->p.arg, p);
 }
@@ -182,6 +196,7 @@ static void launch(struct model_wait *w)
     if (!workers_use_path(h->workers, w->place.path))
         models_used(h->models, w->place.ref);
     w->launching = true;
+    look_soon(w); /* before: it may answer at once, and `w` be no more */
     workers_launch(h->workers, &l, on_launched, w);
 }
 
@@ -239,9 +254,13 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct model_wait *w = arg;
 
+    struct model_progress none = {0};
+
     (void)fd;
     (void)what;
-    if (w->download_id[0])
+    if (w->launching)
+        not_yet(w, &none);
+    else if (w->download_id[0])
         look_at_download(w);
     else
         look_at_worker(w);
