@@ -246,12 +246,12 @@ int programs_find_worker(const char *configured, char **out, struct err *err)
     return 0;
 }
 
-int inspect_start(struct event_base *base, const char *worker_program, const char *sandbox,
+int inspect_start(struct looks *looks, const char *worker_program, const char *sandbox,
                   const char *model_path,
                   void (*done)(void *arg, const struct inspect_result *result), void *arg,
                   struct inspect **out, struct api_error *e)
 {
-    (void)base;
+    (void)looks;
     (void)e;
     BUG_ON(!worker_program || !sandbox || model_path[0] != '/' || world.n_inspects);
     world.n_inspects++;

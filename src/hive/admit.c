@@ -107,7 +107,7 @@ void admit_start(const struct admit_params *params, struct admit **out)
     }
     judge_text(program, a->judge);
     if (!is_known(a)) {
-        if (inspect_start(params->base, program, config_text(params->config, "hive", "sandbox"),
+        if (inspect_start(params->looks, program, config_text(params->config, "hive", "sandbox"),
                           params->path, on_inspected, a, &a->inspect, &e))
             finish(a, &e);
         else

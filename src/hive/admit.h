@@ -13,11 +13,11 @@
 struct admit;
 struct catalog_verdict;
 struct config;
-struct event_base;
+struct looks;
 struct models;
 
 struct admit_params {
-    struct event_base *base;
+    struct looks *looks;
     const struct config *config; /* [hive] worker */
     struct models *models;       /* whose catalog keeps the verdict */
     const char *path;            /* the first part of a split model */

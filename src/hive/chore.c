@@ -150,7 +150,7 @@ static void on_judged(void *arg, const struct api_error *e)
 void chore_judge(struct chore *c, const char *path, const char *sha256,
                  void (*done)(void *arg, struct chore *c, const struct api_error *e), void *arg)
 {
-    const struct admit_params params = {.base = c->h->base,
+    const struct admit_params params = {.looks = c->h->looks,
                                         .config = c->h->config,
                                         .models = c->h->models,
                                         .path = path,

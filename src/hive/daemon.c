@@ -23,6 +23,7 @@
 #include "hive/hive.h"
 #include "hive/home.h"
 #include "hive/hub_token.h"
+#include "hive/looks.h"
 #include "hive/models.h"
 #include "hive/reaper.h"
 #include "hive/reply.h"
@@ -216,6 +217,7 @@ static int make_models(struct hive *h, struct err *err)
     uint64_t limit;
     struct models_params params = {
         .base = h->base,
+        .looks = h->looks,
         .client = h->outside,
         .post = h->post,
         .config = h->config,
@@ -247,6 +249,7 @@ static int make_workers(struct hive *h, struct err *err)
     char *logs = path_join(h->home, "logs"), *run = path_join(h->home, "run");
     struct workers_params params = {.base = h->base,
                                     .client = h->inside,
+                                    .looks = h->looks,
                                     .config = h->config,
                                     .logs_dir = logs,
                                     .run_dir = run,
@@ -365,6 +368,8 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
     if (rc == 0)
         rc = tasks_create(h->post, &h->tasks, err);
     if (rc == 0)
+        rc = looks_create(h->base, &h->looks, err);
+    if (rc == 0)
         rc = http_client_create_curl_late(h->base, &h->outside, err);
     if (rc == 0)
         rc = http_client_create_plain(h->base, HTTP_NAMES_REFUSED, &h->inside, err);
@@ -392,6 +397,7 @@ static void take_apart(struct hive *h)
     workers_free(h->workers);
     tasks_free(h->tasks); /* what helpers still do is about the models */
     models_free(h->models);
+    looks_free(h->looks);
     http_client_free(h->outside);
     http_client_free(h->inside);
     if (h->post)

@@ -22,6 +22,7 @@ struct event_base;
 struct http_client;
 struct http_exchange;
 struct http_server;
+struct looks;
 struct models;
 struct post;
 struct tasks;
@@ -43,6 +44,7 @@ struct hive {
     struct event_base *base;
     struct post *post;
     struct tasks *tasks;
+    struct looks *looks;         /* programs of a moment */
     struct http_client *outside; /* by libcurl: the hub */
     struct http_client *inside;  /* plain: this hive's workers */
     struct http_server *server;

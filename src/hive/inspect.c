@@ -6,10 +6,12 @@
 
 #include "base/str.h"
 #include "hive/inspect_read.h"
+#include "hive/looks.h"
 #include "hive/reply.h"
+#include "hive/verdicts.h"
 
 struct inspect {
-    struct capture *capture;
+    struct look *look;
     char *model_path;
     void (*done)(void *arg, const struct inspect_result *result);
     void *arg;
@@ -34,7 +36,7 @@ static void on_captured(void *arg, const struct capture_result *r)
     inspect_free(in);
 }
 
-int inspect_start(struct event_base *base, const char *worker_program, const char *sandbox,
+int inspect_start(struct looks *looks, const char *worker_program, const char *sandbox,
                   const char *model_path,
                   void (*done)(void *arg, const struct inspect_result *result), void *arg,
                   struct inspect **out, struct api_error *e)
@@ -48,15 +50,18 @@ int inspect_start(struct event_base *base, const char *worker_program, const cha
                                     .arg = in,
                                     .done = on_captured};
     struct err err = {0};
+    bool settled;
+    char *same = verdict_key_text(worker_program, model_path, &settled);
     int rc;
 
     if (in) {
         *in = (struct inspect){.model_path = str_dup(model_path), .done = done, .arg = arg};
-        rc = in->model_path ? capture_start(base, &params, &in->capture, &err)
+        rc = in->model_path ? look_start(looks, &params, same, !settled, &in->look, &err)
                             : err_no_memory(&err, strlen(model_path), "a path");
     } else {
         rc = err_no_memory(&err, sizeof *in, "a look into a model");
     }
+    free(same);
     if (rc == 0) {
         *out = in;
         return 0;
@@ -71,6 +76,6 @@ void inspect_cancel(struct inspect *in)
 {
     if (!in)
         return;
-    capture_cancel(in->capture);
+    look_cancel(in->look);
     inspect_free(in);
 }

@@ -14,8 +14,8 @@
 #define INSPECT_TIMEOUT_MS 10000
 #define INSPECT_JSON_MAX   (8u << 20) /* as in the worker: a chat template of 1 MiB, escaped */
 
-struct event_base;
 struct inspect;
+struct looks;
 
 /* What the memory plan needs; zero where the file does not say. */
 struct model_facts {
@@ -33,9 +33,10 @@ struct inspect_result {
     json_t *json; /* all that was said; NULL when nothing was. Borrowed */
 };
 
-/* `sandbox` is [hive] sandbox. `done` comes once, from the loop, and the inspect is no more; -1: *e
- * says why nothing began. */
-int inspect_start(struct event_base *base, const char *worker_program, const char *sandbox,
+/* `sandbox` is [hive] sandbox, the same for all. Those who ask about the same file at the same time
+ * get the answer of one process (looks.h). `done` comes once, from the loop, and the inspect is no
+ * more; -1: *e says why nothing began. */
+int inspect_start(struct looks *looks, const char *worker_program, const char *sandbox,
                   const char *model_path,
                   void (*done)(void *arg, const struct inspect_result *result), void *arg,
                   struct inspect **out, struct api_error *e);

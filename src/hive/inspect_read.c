@@ -62,6 +62,8 @@ static void say_failed(const char *path, const struct capture_result *r, struct 
         api_error_set(e, API_INVALID_MODEL_FILE, REPLY_SRC,
                       "the look into %.300s took more than %d s and was given up", path,
                       INSPECT_TIMEOUT_MS / 1000);
+    else if (r->rc && r->rc != ERR_LIMIT) /* nothing was looked at: it did not start */
+        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC, "%s", line);
     else if (r->rc)
         api_error_set(e, API_INVALID_MODEL_FILE, REPLY_SRC,
                       "the description of %.300s is longer than %u bytes", path, INSPECT_JSON_MAX);

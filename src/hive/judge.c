@@ -91,7 +91,7 @@ int judge_model(struct judge *j, const char *model_path,
         return 0;
     }
     if (rc == 0)
-        rc = inspect_start(j->base, ask->program, j->sandbox, model_path, on_inspected, ask,
+        rc = inspect_start(j->looks, ask->program, j->sandbox, model_path, on_inspected, ask,
                            &ask->inspect, e);
     if (rc == 0)
         *out = ask;

@@ -9,7 +9,7 @@
 #include "hive/verdicts.h"
 
 struct judge {
-    struct event_base *base;
+    struct looks *looks;
     const char *program; /* [hive] worker: where the worker's binary is; "" = beside the hive */
     const char *sandbox; /* [hive] sandbox */
     struct verdicts verdicts;

@@ -59,7 +59,7 @@ void models_judge(void *arg, struct card *card,
                   struct admit **out)
 {
     struct models *m = arg;
-    const struct admit_params params = {.base = m->base,
+    const struct admit_params params = {.looks = m->looks,
                                         .config = m->config,
                                         .models = m,
                                         .path = card->files[0].path,
@@ -193,6 +193,7 @@ int models_create(const struct models_params *params, struct models **out, struc
         return err_no_memory(err, sizeof *m, "the models");
     }
     m->base = params->base;
+    m->looks = params->looks;
     m->config = params->config;
     rc = open_catalog(m, params->catalog, err);
     if (rc == 0)

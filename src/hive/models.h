@@ -23,6 +23,7 @@ struct unlinked;
 
 struct models_params {
     struct event_base *base;
+    struct looks *looks;
     struct http_client *client;
     struct post *post;            /* of the loop */
     const struct config *config;  /* [hive] worker: the program that judges new files */

@@ -14,6 +14,7 @@ struct models {
     struct downloads *downloads;
     struct at_work_list at_work;
     struct event_base *base;
+    struct looks *looks;
     const struct config *config;
     char *dir, *endpoint, *token; /* owned; token NULL = none */
     TAILQ_HEAD(, late) late;      /* models_late.c's: whole, and not judged; the first is at work */

@@ -97,7 +97,7 @@ static void show(struct hive *h, struct http_exchange *x, const char *path, json
     else if (programs_find_worker(config_text(h->config, "hive", "worker"), &program, &err))
         api_error_set(&e, API_WORKER_START_FAILED, REPLY_SRC, "%s", err.text);
     else
-        rc = inspect_start(h->base, program, config_text(h->config, "hive", "sandbox"), path,
+        rc = inspect_start(h->looks, program, config_text(h->config, "hive", "sandbox"), path,
                            on_inspected, s, &s->inspect, &e);
     free(program);
     if (rc) {

@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "hive/capture.h"
 #include "hive/detect.h"
+#include "hive/looks.h"
 #include "hive/machine.h"
 #include "hive/programs.h"
 #include "hive/reply.h"
@@ -46,7 +46,7 @@ static void get_node(struct hive *h, struct http_exchange *x, const char *id)
 
 struct asking {
     struct http_exchange *x;
-    struct capture *capture;
+    struct look *look;
 };
 
 /* A driver that crashes or hangs takes only the process that asked it with it. */
@@ -59,9 +59,12 @@ static void on_detected(void *arg, const struct capture_result *r)
     if (r->rc == 0 && !r->end.by_signal && r->end.code == 0)
         found = json_loadb(buf_str(r->out), r->out->len, 0, NULL);
     if (!found) {
-        snprintf(reason, sizeof reason, "the look for devices ended with %s",
-                 r->rc == ERR_TIMEOUT ? "no answer in time"
-                                      : child_end_text(&r->end, end, sizeof end));
+        if (r->rc && r->rc != ERR_TIMEOUT && r->rc != ERR_LIMIT)
+            snprintf(reason, sizeof reason, "no look for devices began: %s", buf_str(r->errors));
+        else
+            snprintf(reason, sizeof reason, "the look for devices ended with %s",
+                     r->rc == ERR_TIMEOUT ? "no answer in time"
+                                          : child_end_text(&r->end, end, sizeof end));
         log_warn("%s", reason);
         found = detect_without_drivers(reason);
     }
@@ -74,7 +77,7 @@ static void on_gone(struct http_exchange *x, void *arg)
     struct asking *a = arg;
 
     (void)x;
-    capture_cancel(a->capture);
+    look_cancel(a->look);
     free(a);
 }
 
@@ -93,7 +96,7 @@ static void get_backends(struct hive *h, struct http_exchange *x, const char *id
         a->x = x;
         params.path = self;
         params.argv = argv;
-        rc = capture_start(h->base, &params, &a->capture, &err);
+        rc = look_start(h->looks, &params, "detect", false, &a->look, &err);
     }
     free(self);
     if (rc == 0) {

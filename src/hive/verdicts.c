@@ -1,9 +1,11 @@
 /* verdicts.c - see verdicts.h. */
 #include "hive/verdicts.h"
 
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 
 static bool mark_of(const char *path, struct file_mark *out)
 {
@@ -41,6 +43,32 @@ static bool is_settled(const struct file_mark *m)
     int64_t changed_ms = (int64_t)m->changed.tv_sec * 1000 + m->changed.tv_nsec / 1000000;
 
     return changed_ms + VERDICTS_SETTLED_MS < clock_unix_ms();
+}
+
+static char *mark_text(const struct file_mark *m)
+{
+    return str_printf("%llu %llu %lld %lld.%09ld %lld.%09ld", (unsigned long long)m->device,
+                      (unsigned long long)m->number, (long long)m->size_bytes,
+                      (long long)m->modified.tv_sec, m->modified.tv_nsec,
+                      (long long)m->changed.tv_sec, m->changed.tv_nsec);
+}
+
+char *verdict_key_text(const char *program, const char *model, bool *settled)
+{
+    struct verdict_key key;
+    char *of_program, *of_model, *text = NULL;
+
+    *settled = false;
+    if (!verdict_key_of(program, model, &key))
+        return NULL;
+    *settled = is_settled(&key.program) && is_settled(&key.model);
+    of_program = mark_text(&key.program);
+    of_model = mark_text(&key.model);
+    if (of_program && of_model)
+        text = str_printf("%s %s %s", of_program, of_model, model);
+    free(of_program);
+    free(of_model);
+    return text;
 }
 
 const struct model_facts *verdicts_find(const struct verdicts *v, const struct verdict_key *key)

@@ -44,6 +44,13 @@ struct verdicts {
 /* False when one of them is not there. */
 bool verdict_key_of(const char *program, const char *model, struct verdict_key *out);
 
+/*
+ * What two asks about the same files, as they are, have in common, and nobody else; NULL when one
+ * of the files is not there. *settled: neither has changed so lately that one could not tell.
+ * free().
+ */
+char *verdict_key_text(const char *program, const char *model, bool *settled);
+
 /* The facts of a file judged runnable, or NULL. */
 const struct model_facts *verdicts_find(const struct verdicts *v, const struct verdict_key *key);
 

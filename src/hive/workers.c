@@ -29,7 +29,7 @@ int workers_create(const struct workers_params *params, struct workers **out, st
     if (!ws)
         return err_no_memory(err, sizeof *ws, "the list of workers");
     ws->params = *params;
-    ws->judge = (struct judge){.base = params->base,
+    ws->judge = (struct judge){.looks = params->looks,
                                .program = config_text(params->config, "hive", "worker"),
                                .sandbox = config_text(params->config, "hive", "sandbox")};
     TAILQ_INIT(&ws->all);

@@ -39,6 +39,7 @@
 struct event_base;
 struct http_client;
 struct judge;
+struct looks;
 struct model_facts;
 struct plan_need;
 struct worker;
@@ -47,6 +48,7 @@ struct workers;
 struct workers_params {
     struct event_base *base;
     struct http_client *client;
+    struct looks *looks;
     const struct config *config; /* [hive] worker, slots, ctx, threads, keep_alive ... */
     const char *logs_dir, *run_dir;
     const char *key;         /* the link key, which opens every worker; "" = none. It must stay */

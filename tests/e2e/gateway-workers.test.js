@@ -5,6 +5,8 @@
  */
 const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
 
 const { makeFolder, testModel, until } = require('./lib/proc.js');
 const { startHive, get, post, list, spawn } = require('./lib/hive.js');
@@ -155,5 +157,36 @@ describe('a worker that is still being prepared', { skip }, () => {
     await until(() => events.over, 'the answer');
     assert.match(events.raw, /hello/);
     assert.strictEqual((await post(hive, '/tokenize', { model: 'tiny', content: 'x' })).status, 200);
+  });
+});
+
+/* Each of these questions was a process of its own: 400 asked of one file were 400 at once. */
+describe('looks into model files', { skip }, () => {
+  let hive, worker;
+  before(async () => { ({ hive, worker } = await startFake({ env: { RBEE_HIVE_AUTO_PULL: 'on', HF_ENDPOINT: 'http://127.0.0.1:9' } })); });
+  after(() => hive.stop());
+
+  test('few at once, and one for all who ask the same', async () => {
+    const folder = makeFolder();
+    const files = Array.from({ length: 8 }, (_, i) => path.join(folder, `${i}.gguf`));
+    for (const file of files) fs.writeFileSync(file, 'x');
+    worker.ponder();
+    const asks = [...files, ...Array(12).fill('tiny')].flatMap((model) => [
+      post(hive, '/v1/workers/explain', { model_ref: model }), post(hive, '/api/show', { model })]);
+    await until(() => worker.looks().length >= 4, () => `looks: ${worker.looks()}\n${hive.stderr}`);
+    for (let i = 0; i < 3; i++) await get(hive, '/v1/health'); // those that came with the first are in
+    worker.decide();
+    const statuses = (await Promise.all(asks)).map((a) => a.status);
+    assert.deepStrictEqual(statuses, Array(asks.length).fill(200));
+    let n = 0, most = 0;
+    for (const c of worker.looks()) most = Math.max(most, n += c === '(' ? 1 : -1);
+    assert.strictEqual(most, 4, worker.looks());
+    assert.ok(worker.looks().length / 2 < asks.length - 8, worker.looks());
+  });
+
+  test('/api/show of a model that could be pulled says that it is not here', async () => {
+    const answer = await post(hive, '/api/show', { model: 'hf:no/such:Q4_K_M' });
+    assert.strictEqual(answer.status, 404, answer.text);
+    assert.match(answer.json.error, /^hf:no\/such:Q4_K_M is not on this machine/);
   });
 });

@@ -176,7 +176,7 @@ static int start(struct hive *h, struct showing *s, struct api_error *e)
         api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC, "%s", err.text);
         return -1;
     }
-    rc = inspect_start(h->base, program, config_text(h->config, "hive", "sandbox"), s->path,
+    rc = inspect_start(h->looks, program, config_text(h->config, "hive", "sandbox"), s->path,
                        on_inspected, s, &s->inspect, e);
     free(program);
     return rc;
@@ -228,6 +228,11 @@ void ollama_show(struct hive *h, struct http_exchange *x, const char *id)
     if (rc == 0)
         rc = model_find(h, name, &place, &e);
     fields_done(&f);
+    if (rc == 0 && !place.path[0]) { /* it could be pulled */
+        api_error_set(&e, API_MODEL_NOT_FOUND, REPLY_SRC, "%.300s is not on this machine",
+                      place.ref);
+        rc = -1;
+    }
     if (rc)
         shape_answer(x, SHAPE_OLLAMA, &e, 0);
     else

@@ -8,7 +8,8 @@
  * request that holds "die at once" kills it before a word, one with "die once" if no other one has; how often is
  * in the file deaths; with `die` it is killed behind the events. Each
  * request is noted in the file asked.jsonl beside the program. While there is a file `hold` it loads,
- * at layer 12 of 23; while there is one `ponder` its look into a model's file does not end. The board's fields lie as src/api/board.h has them.
+ * at layer 12 of 23; while there is one `ponder` its look into a model's file does not end
+ * (each is a pair of parentheses in the file looks). The board's fields lie as src/api/board.h has them.
  */
 const fs = require('node:fs');
 const path = require('node:path');
@@ -21,8 +22,10 @@ const path = require('node:path');
 const beside = (name) => path.join(__dirname, name);
 
 if (process.argv[2] === 'inspect') {
+  fs.appendFileSync(beside('looks'), '(');
   const look = () => {
     if (fs.existsSync(beside('ponder'))) return setTimeout(look, 5);
+    fs.appendFileSync(beside('looks'), ')');
     console.log(JSON.stringify({ supported: true, architecture: 'llama', context_length: 4096, parts: 1 }));
     process.exit(0);
   };
@@ -124,10 +127,11 @@ http.createServer((request, response) => {
 new net.Socket({ fd: 4, writable: false }).on('close', () => process.exit(0)).resume(); // the lease
 `;
 
-/* Puts the program into a folder; { program, deaths(), revive(), asked(), ponder(), decide(), hold(), release() }. */
+/* Puts the program into a folder; { program, deaths(), revive(), asked(), looks(), ponder(), decide(), hold(), release() }. */
 function makeFakeWorker(folder) {
   const program = path.join(folder, 'fake-worker.js');
   const hold = path.join(folder, 'hold');
+  const looks = path.join(folder, 'looks');
   const ponder = path.join(folder, 'ponder');
   const deaths = path.join(folder, 'deaths');
   fs.writeFileSync(program, `#!${process.execPath}\n'use strict';${PROGRAM}`, { mode: 0o755 });
@@ -138,6 +142,7 @@ function makeFakeWorker(folder) {
     revive: () => fs.rmSync(deaths, { force: true }),
     /* The requests that it got so far. */
     asked: () => fs.readFileSync(path.join(folder, 'asked.jsonl'), 'utf8').trim().split('\n').map(JSON.parse),
+    looks: () => (fs.existsSync(looks) ? fs.readFileSync(looks, 'utf8') : ''),
     ponder: () => fs.writeFileSync(ponder, ''),
     decide: () => fs.rmSync(ponder, { force: true }),
     hold: () => fs.writeFileSync(hold, ''),
