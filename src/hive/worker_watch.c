@@ -50,6 +50,10 @@ static void on_health(void *arg, int rc, const struct http_response *response,
     char why[64];
 
     w->health = NULL;
+    if (rc == ERR_BUSY) { /* the hive could not ask: nothing against the worker */
+        log_warn("%s cannot be asked for its health: %s", w->id, err->text);
+        return;
+    }
     if (rc == 0 && response->status == 200) {
         w->strikes = 0;
         return;

@@ -63,7 +63,8 @@ struct http_call_params {
      * The end. rc 0: an answer came (any status). Else ERR_UNREACHABLE (refused, name unknown,
      * reset before an answer), ERR_TIMEOUT (connect, whole or stall: the text says which),
      * ERR_LIMIT (body_max), ERR_IO (broken off midway), ERR_DENIED (a redirect refused, or the
-     * server's certificate), ERR_CONFLICT (https was asked for and the server speaks http).
+     * server's certificate), ERR_CONFLICT (https was asked for and the server speaks http),
+     * ERR_BUSY (plain: no descriptor, port or memory is left here; nothing was sent).
      */
     void (*on_done)(void *arg, int rc, const struct http_response *response, const struct err *err);
 };

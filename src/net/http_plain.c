@@ -83,6 +83,15 @@ static void expect_answer(struct plain_call *t)
 
 /* ---- connecting ---- */
 
+/* No connection even began: for want of something here, or the other side refuses at once. */
+static int not_begun(const struct plain_call *t, int why, struct err *err)
+{
+    if (why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM || why == EADDRNOTAVAIL)
+        return err_set(err, ERR_BUSY, "there is nothing left for a connection to %s: %s",
+                       t->url.place, strerror(why));
+    return http_call_broken(&t->call, strerror(why), err);
+}
+
 /* Each address gets its share of the time that is left. */
 static void try_address(struct plain_call *t)
 {
@@ -99,7 +108,7 @@ static void try_address(struct plain_call *t)
     if (left <= 0)
         end(t, http_call_connect_late(&t->call, &err), &err);
     else
-        end(t, http_call_broken(&t->call, strerror(errno), &err), &err);
+        end(t, not_begun(t, errno, &err), &err);
 }
 
 void http_plain_next_address(struct plain_call *t, bool late, const char *why)

@@ -5,6 +5,7 @@
  */
 const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
+const { execFileSync, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 
@@ -13,6 +14,7 @@ const { startHive, get, post, list, spawn } = require('./lib/hive.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 const sse = require('./lib/sse.js');
 
+const noPrlimit = spawnSync('prlimit', ['--version']).status === 0 ? false : 'prlimit is not there';
 const skip = testModel() ? false : 'no model: neither models/tiny.gguf nor the test data are there';
 
 const tokens = (...texts) => texts.map((t, i) => ({ type: 'token', t, i }));
@@ -189,4 +191,20 @@ describe('looks into model files', { skip }, () => {
     assert.strictEqual(answer.status, 404, answer.text);
     assert.match(answer.json.error, /^hf:no\/such:Q4_K_M is not on this machine/);
   });
+});
+
+/* The hive said "the worker is gone: Too many open files" and "another worker is started" of a healthy worker. */
+test('a hive without descriptors says that it is the hive', { skip: skip || noPrlimit }, async (t) => {
+  const { hive } = await startFake();
+  t.after(() => hive.stop());
+  const ask = (n) => post(hive, '/v1/completions', { model: 'tiny', prompt: 'x', n });
+  assert.strictEqual((await ask(1)).status, 200);
+  const n = fs.readdirSync(`/proc/${hive.pid}/fd`).length + 4; // for the client, and three choices
+  execFileSync('prlimit', ['--pid', String(hive.pid), `--nofile=${n}:`]);
+  const answer = await ask(8);
+  assert.strictEqual(answer.status, 503, answer.text);
+  assert.match(answer.json.error.message, /^the hive cannot ask the worker: .*Too many open files/);
+  assert.strictEqual(answer.json.error.code, 'all_slots_busy');
+  assert.strictEqual((await ask(1)).status, 200);
+  assert.strictEqual((await list(hive)).length, 1);
 });

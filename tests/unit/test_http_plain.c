@@ -4,6 +4,8 @@
  */
 #include "http_peer.h"
 
+#include <sys/resource.h>
+
 #include "net/http_resolve.h"
 #include "net/http_url.h"
 
@@ -529,6 +531,30 @@ static void test_http_plain__a_cancelled_call_is_given_nothing_that_waits(void *
     peer_stop(peer);
 }
 
+/* It was told as a server that does not answer; the hive said of its worker that it was gone. */
+static void test_http_plain__no_descriptor_is_nobody_elses_fault(void **state)
+{
+    const struct http_call_params call = {.url = "http://127.0.0.1:1/", .body_max = 9};
+    struct rlimit before, none;
+    struct told t;
+
+    (void)state;
+    open_client(&t);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    run_call(&t, call);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(t.rc, ERR_BUSY);
+    assert_non_null(strstr(t.err.text, "Too many open files"));
+    close_client(&t);
+    open_client(&t);
+    run_call(&t, call);
+    assert_int_equal(t.rc, ERR_UNREACHABLE);
+    close_client(&t);
+}
+
 static int use_plain(void **state)
 {
     (void)state;
@@ -554,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_http_plain__a_server_that_does_not_read_stalls),
         cmocka_unit_test(test_http_plain__cancels_in_each_phase),
         cmocka_unit_test(test_http_plain__a_cancelled_call_is_given_nothing_that_waits),
+        cmocka_unit_test(test_http_plain__no_descriptor_is_nobody_elses_fault),
     };
 
     return cmocka_run_group_tests(tests, use_plain, NULL);

@@ -173,7 +173,10 @@ static bool is_draining(const struct api_error *e)
  * is still there; else the inquest knows better. */
 static void explain_break(const struct ask *a, int rc, const struct err *err, struct api_error *e)
 {
-    if (rc == ERR_UNREACHABLE && !a->begun)
+    if (rc == ERR_BUSY)
+        api_error_set(e, API_ALL_SLOTS_BUSY, REPLY_SRC, "the hive cannot ask the worker: %s",
+                      err->text);
+    else if (rc == ERR_UNREACHABLE && !a->begun)
         api_error_set(e, API_WORKER_CRASHED, REPLY_SRC, "the worker is gone: %s", err->text);
     else
         api_error_set(e, API_WORKER_CRASHED, REPLY_SRC,

@@ -143,8 +143,12 @@ static void on_broken(struct relay *r, int rc, const struct err *err)
     }
     if (r->inquest)
         return;
-    api_error_set(&e, rc == ERR_LIMIT ? API_INTERNAL : API_WORKER_CRASHED, REPLY_SRC,
-                  "the worker gave no answer: %s", err->text);
+    if (rc == ERR_BUSY)
+        api_error_set(&e, API_ALL_SLOTS_BUSY, REPLY_SRC, "the hive cannot ask the worker: %s",
+                      err->text);
+    else
+        api_error_set(&e, rc == ERR_LIMIT ? API_INTERNAL : API_WORKER_CRASHED, REPLY_SRC,
+                      "the worker gave no answer: %s", err->text);
     fail(r, &e, 0);
 }
 
