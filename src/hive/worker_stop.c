@@ -129,7 +129,8 @@ static void give_up(struct worker *w)
 
     while ((waiter = TAILQ_FIRST(&w->waiters))) {
         api_error_set(&e, API_REQUEST_CANCELLED, REPLY_SRC,
-                      "the worker was stopped before it was started");
+                      w->owner->closed ? "the hive ends, and the worker was not started"
+                                       : "the worker was stopped before it was started");
         TAILQ_REMOVE(&w->waiters, waiter, link);
         waiter->done(waiter->arg, NULL, &e, 0);
         api_error_done(&e);

@@ -10,7 +10,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { makeFolder, testModel, until } = require('./lib/proc.js');
-const { startHive, get, post, list, spawn } = require('./lib/hive.js');
+const { startHive, get, post, remove, list, spawn } = require('./lib/hive.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 const sse = require('./lib/sse.js');
 
@@ -207,4 +207,39 @@ test('a hive without descriptors says that it is the hive', { skip: skip || noPr
   assert.strictEqual(answer.json.error.code, 'all_slots_busy');
   assert.strictEqual((await ask(1)).status, 200);
   assert.strictEqual((await list(hive)).length, 1);
+});
+
+/* A worker that somebody ended was told as one that crashed, with "another worker is started". */
+describe('a worker that is asked to end', { skip }, () => {
+  const asks = (hive, what) => [post(hive, '/v1/chat/completions', { model: 'tiny', messages: messages(what) }),
+    post(hive, '/v1/chat/completions', { model: 'tiny', stream: true, messages: messages(what) }),
+    post(hive, '/api/chat', { model: 'tiny', stream: false, messages: messages(what) })];
+  const check = async (answers, said) => {
+    for (const { text } of await Promise.all(answers)) {
+      assert.match(text, said);
+      assert.doesNotMatch(text, /crashed|another worker/);
+    }
+  };
+
+  test('while it answers, while it loads, and with its hive', async (t) => {
+    const { hive, worker } = await startFake();
+    t.after(() => hive.stop());
+    const only = async () => (await list(hive))[0];
+
+    const cut = asks(hive, { events: tokens('a'), hang: true });
+    await until(async () => (await only())?.slots_busy === 3, '3 at work');
+    await remove(hive, `/v1/workers/${(await only()).worker_id}`);
+    await check(cut, /the worker was asked to end, and has ended; 1 tokens had come/);
+
+    worker.hold();
+    const unloaded = asks(hive, 'x');
+    await until(async () => (await only())?.state === 'loading', 'loading');
+    await remove(hive, `/v1/workers/${(await only()).worker_id}`);
+    await check(unloaded, /the worker was stopped while it loaded the model/);
+
+    const left = asks(hive, 'x');
+    await until(async () => (await only())?.state === 'loading', 'loading');
+    hive.signal('SIGTERM');
+    await check(left, /the hive ends, and its worker has not loaded the model/);
+  });
 });

@@ -139,7 +139,9 @@ static void look_at_worker(struct model_wait *w)
     struct worker_look look;
 
     if (!worker) {
-        fail(w, API_WORKER_CRASHED, "the worker was stopped while it loaded the model");
+        fail(w, API_REQUEST_CANCELLED,
+             w->p.hive->ending ? "the hive ends, and its worker has not loaded the model"
+                               : "the worker was stopped while it loaded the model");
         return;
     }
     worker_look(worker, &look);
@@ -253,7 +255,6 @@ static void fetch(struct model_wait *w)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct model_wait *w = arg;
-
     struct model_progress none = {0};
 
     (void)fd;
