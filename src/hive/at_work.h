@@ -1,7 +1,7 @@
 /*
  * at_work.h - the folders in which a chore is at work on model files, for others to leave alone:
  * `models prune` deletes nothing there, and what is being taken in is neither taken in a second
- * time nor written to.
+ * time nor written to; nor is a model brought twice at once, or removed while it comes.
  *
  * A mark lives within the chore's own memory. Loop thread only.
  */
@@ -13,18 +13,25 @@
 
 struct at_work {
     LIST_ENTRY(at_work) link;
-    char *dir;  /* owned; NULL = not at work */
-    bool takes; /* the files are being taken away from there */
+    char *dir;       /* owned; NULL = not at work */
+    char *card;      /* owned; the path of a model's card: it is being brought there; else NULL */
+    char *model_ref; /* owned; ... under this reference */
+    bool takes;      /* the files are being taken away from there */
 };
 LIST_HEAD(at_work_list, at_work);
 
 /* `dir` is copied. Without memory for that nothing is marked. */
 void at_work_begin(struct at_work_list *l, struct at_work *w, const char *dir, bool takes);
+/* A model is brought into `dir`. False without memory: nothing is marked. */
+bool at_work_bring(struct at_work_list *l, struct at_work *w, const char *dir, const char *card,
+                   const char *model_ref);
 /* Nothing happens when it is not at work (any more). */
 void at_work_end(struct at_work *w);
 /* Ends all: the list is about to go. */
 void at_work_end_all(struct at_work_list *l);
 
 bool at_work_takes(const struct at_work_list *l, const char *dir);
+/* Is a model being brought whose card lies at that path (may be NULL), or under that reference? */
+bool at_work_brings(const struct at_work_list *l, const char *card, const char *model_ref);
 
 #endif

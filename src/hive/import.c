@@ -59,6 +59,33 @@ static enum api_code code_of(int rc)
                                                                        : API_INTERNAL;
 }
 
+/* The name means another file already: a hub's is told apart by its commit, others are refused. */
+static int settle_ref(struct import *im, struct err *err)
+{
+    struct import_item *item = import_item_of(im);
+    struct catalog_row row = {0};
+    bool same;
+    char *more;
+
+    if (catalog_get(im->h->models->catalog, item->m.model_ref, &row, NULL))
+        return 0;
+    same = str_eq(row.path, im->card->files[0].path) || !path_is_file(row.path);
+    catalog_row_done(&row);
+    if (same)
+        return 0;
+    if (!str_starts(item->m.model_ref, "hf:") || strchr(item->m.model_ref, '@'))
+        return err_set(err, ERR_CONFLICT,
+                       "%.200s is another file already; import it under another name (--as), or "
+                       "remove that one first",
+                       item->m.model_ref);
+    more = str_printf("%s@%s", item->m.model_ref, item->m.commit);
+    if (!more)
+        return err_no_memory(err, strlen(item->m.model_ref), "a name");
+    free(item->m.model_ref);
+    item->m.model_ref = more;
+    return 0;
+}
+
 /* ---- last: into the catalog ---- */
 
 static void enter(struct import *im, struct chore *c)
@@ -89,6 +116,23 @@ static void enter(struct import *im, struct chore *c)
 
 /* ---- third: into its place ---- */
 
+/* A download under the same name may have ended meanwhile: its model keeps the name. */
+static int settle_again(struct import *im, struct err *err)
+{
+    const struct import_item *item = import_item_of(im);
+    char *before = str_dup(item->m.model_ref);
+    int rc = before ? settle_ref(im, err) : err_no_memory(err, 1, "a name");
+
+    if (rc == 0 && !str_eq(before, item->m.model_ref)) {
+        card_drop_ref(im->card, before);
+        rc = card_add_ref(im->card, item->m.model_ref, err);
+        if (rc == 0)
+            rc = card_save(im->card, err);
+    }
+    free(before);
+    return rc;
+}
+
 /*
  * What is in its place enters though the client has left meanwhile: one who did not hear of it, and
  * asks again, finds the model. At the hive's end it goes back to where it was.
@@ -96,6 +140,7 @@ static void enter(struct import *im, struct chore *c)
 static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
 {
     struct import *im = arg;
+    struct err why = {0};
 
     if (rc) {
         fail_item(im, c, rc == ERR_INVALID ? API_INTERNAL : code_of(rc), err->text);
@@ -104,6 +149,9 @@ static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
         fail_item(im, c, API_INTERNAL, "the hive is ending");
     } else if (!card_is_complete(im->card)) {
         fail_item(im, c, API_INTERNAL, "its files were deleted as soon as they were here");
+    } else if ((rc = settle_again(im, &why))) {
+        import_take_back(im, im->card->n_files);
+        fail_item(im, c, code_of(rc), why.text);
     } else {
         enter(im, c);
     }
@@ -141,36 +189,8 @@ static void on_judged(void *arg, struct chore *c, const struct api_error *e)
         step.bytes_total = card_total_bytes(im->card);
         step.work = import_place;
         step.done = on_placed;
-        at_work_begin(&im->h->models->at_work, &im->to, im->card->dir, false);
         chore_run(c, &step);
     }
-}
-
-/* The name means another file already: a hub's is told apart by its commit, others are refused. */
-static int settle_ref(struct import *im, struct err *err)
-{
-    struct import_item *item = import_item_of(im);
-    struct catalog_row row = {0};
-    bool same;
-    char *more;
-
-    if (catalog_get(im->h->models->catalog, item->m.model_ref, &row, NULL))
-        return 0;
-    same = str_eq(row.path, im->card->files[0].path) || !path_is_file(row.path);
-    catalog_row_done(&row);
-    if (same)
-        return 0;
-    if (!str_starts(item->m.model_ref, "hf:") || strchr(item->m.model_ref, '@'))
-        return err_set(err, ERR_CONFLICT,
-                       "%.200s is another file already; import it under another name (--as), or "
-                       "remove that one first",
-                       item->m.model_ref);
-    more = str_printf("%s@%s", item->m.model_ref, item->m.commit);
-    if (!more)
-        return err_no_memory(err, strlen(item->m.model_ref), "a name");
-    free(item->m.model_ref);
-    item->m.model_ref = more;
-    return 0;
 }
 
 /* The card on disk, when it has the same digests. One of a download that is not done gives its
@@ -197,6 +217,25 @@ static int use_old_card(struct import *im, struct err *err)
     return rc;
 }
 
+/*
+ * From here on the model is this import's alone to bring. Two at one file took the one's for what
+ * an earlier life had left, and of a file that moves that was the only one there was; two under one
+ * name both became its file.
+ */
+static int claim(struct import *im, struct err *err)
+{
+    struct at_work_list *l = &im->h->models->at_work;
+    const char *ref = import_item_of(im)->m.model_ref;
+
+    if (at_work_brings(l, im->card->path, ref))
+        return err_set(err, ERR_CONFLICT,
+                       "%.200s is being imported at this moment: look again when that is done",
+                       ref);
+    return at_work_bring(l, &im->to, im->card->dir, im->card->path, ref)
+               ? 0
+               : err_no_memory(err, strlen(ref), "an import");
+}
+
 static int make_card(struct import *im, struct err *err)
 {
     const struct import_item *item = import_item_of(im);
@@ -210,6 +249,8 @@ static int make_card(struct import *im, struct err *err)
         rc = card_set_origin(im->card, item->origin, err);
     if (rc == 0)
         rc = settle_ref(im, err);
+    if (rc == 0)
+        rc = claim(im, err);
     return rc ? rc : use_old_card(im, err);
 }
 

@@ -17,7 +17,7 @@ struct import {
     bool was_here;           /* the card and its files are there already */
     struct file_mark *marks; /* of its files, when they were hashed */
     enum place_how how;
-    struct at_work from, to; /* what is an upload's folder; where the files are being placed */
+    struct at_work from, to; /* what is an upload's folder; where it is being brought to */
     unsigned n_imported, n_failed;
 };
 

@@ -128,13 +128,31 @@ static bool remove_files(struct models *m, const struct model_ref *ref, const ch
     return true;
 }
 
+/* An import moves the user's files there at this moment: they are not rbee's to delete yet. */
+static bool is_being_imported(const struct models *m, const struct model_ref *ref,
+                              const char *canonical)
+{
+    struct card *card = card_find(m->dir, ref->repo, canonical, NULL);
+    bool it_is = at_work_brings(&m->at_work, card ? card->path : NULL, canonical);
+
+    card_free(card);
+    return it_is;
+}
+
 static int remove_downloaded(struct models *m, const struct model_ref *ref, const char *canonical,
                              struct unlinked *u, uint64_t *freed, struct api_error *e)
 {
     struct catalog_row row = {0};
     struct err err = {0};
-    int rc = catalog_get(m->catalog, canonical, &row, &err);
+    int rc;
 
+    if (is_being_imported(m, ref, canonical)) {
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
+                      "%.200s is being imported at this moment: remove it when that is done",
+                      canonical);
+        return -1;
+    }
+    rc = catalog_get(m->catalog, canonical, &row, &err);
     catalog_row_done(&row);
     if (rc == 0)
         rc = catalog_remove(m->catalog, canonical, &err);

@@ -13,13 +13,14 @@ const assert = require('node:assert');
 const crypto = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
-const { execFileSync, spawn, spawnSync } = require('node:child_process');
+const { execFileSync, spawnSync } = require('node:child_process');
 
 const { WORKER, makeFolder, until } = require('./lib/proc.js');
 const { startHive, get, post } = require('./lib/hive.js');
 const { stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const { Hub, filesIn } = require('./lib/transfer.js');
+const { hold, holding } = require('./lib/hold.js');
 const keeper = require('./lib/keeper.js');
 const push = require('./lib/push.js');
 
@@ -36,13 +37,6 @@ function model(name, more = {}) {
   return more.parts === 2 ? file.replace(/\.gguf$/, '-00001-of-00002.gguf') : file;
 }
 
-/* A child that holds something; a function that lets go. */
-async function holding(program, args) {
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  await new Promise((resolve, reject) => { child.on('error', reject); child.stdout.once('data', resolve); });
-  return () => new Promise((resolve) => child.on('close', resolve).stdin.end());
-}
-const hold = (file) => holding('flock', [file, 'sh', '-c', 'echo held; exec cat']);
 const lockCatalog = (hive) => holding('python3', ['-c', `import sqlite3, sys
 db = sqlite3.connect(sys.argv[1], isolation_level=None)
 db.execute("BEGIN IMMEDIATE")

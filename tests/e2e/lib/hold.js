@@ -1,0 +1,18 @@
+'use strict';
+/*
+ * hold.js - children that hold something a hive needs, so that it stands at the very point a test is about.
+ */
+const { spawn } = require('node:child_process');
+
+/* A child that holds something, and says so; a function that lets go. */
+async function holding(program, args) {
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  await new Promise((resolve, reject) => { child.on('error', reject); child.stdout.once('data', resolve); });
+  const over = new Promise((resolve) => { child.on('close', resolve); });
+  return () => { child.stdin.end(); return over; };
+}
+
+/* The lock of a file: who would move it waits. */
+const hold = (file) => holding('flock', [file, 'sh', '-c', 'echo held; exec cat']);
+
+module.exports = { hold, holding };
