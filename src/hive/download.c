@@ -37,7 +37,7 @@ int downloads_create(const struct downloads_params *params, struct downloads **o
     return err_no_memory(err, strlen(params->models_dir), "the list of downloads");
 }
 
-static bool is_active(const struct download *d)
+bool download_is_active(const struct download *d)
 {
     return d->state == DOWNLOAD_RESOLVING || d->state == DOWNLOAD_FETCHING;
 }
@@ -103,7 +103,7 @@ static void prune(struct downloads *ds)
 
     for (d = TAILQ_FIRST(&ds->all); d; d = next) {
         next = TAILQ_NEXT(d, link);
-        if (!is_active(d) &&
+        if (!download_is_active(d) &&
             (clock_ms() - d->ended_ms > DOWNLOADS_KEPT_MS || ++n > DOWNLOADS_ENDED_MAX))
             free_download(d);
     }
@@ -152,8 +152,8 @@ int downloads_begin(struct downloads *ds, const char *model_ref, const struct do
     prune(ds);
     TAILQ_FOREACH(d, &ds->all, link)
     {
-        n += is_active(d);
-        if (is_active(d) && str_eq(d->model_ref, model_ref)) {
+        n += download_is_active(d);
+        if (download_is_active(d) && str_eq(d->model_ref, model_ref)) {
             str_copy(id, DOWNLOAD_ID_BYTES, d->id);
             grant(d, wish);
             return 0;
@@ -199,7 +199,7 @@ bool downloads_stop(struct download *d)
 {
     struct api_error e;
 
-    if (!is_active(d))
+    if (!download_is_active(d))
         return false;
     api_error_set(&e, API_REQUEST_CANCELLED, REPLY_SRC,
                   "the download was cancelled; %llu bytes of %.200s are kept, asking again goes on "
@@ -209,20 +209,21 @@ bool downloads_stop(struct download *d)
     return true;
 }
 
-void downloads_cancel(struct downloads *ds, const char *model_ref)
+bool downloads_cancel(struct downloads *ds, const char *model_ref)
 {
     struct download *d;
     struct api_error e;
 
     TAILQ_FOREACH(d, &ds->all, link)
     {
-        if (!is_active(d) || !str_eq(d->model_ref, model_ref))
+        if (!download_is_active(d) || !str_eq(d->model_ref, model_ref))
             continue;
         api_error_set(&e, API_REQUEST_CANCELLED, REPLY_SRC, "%.200s was removed while it came",
                       model_ref);
         download_fail(d, &e);
-        return;
+        return true;
     }
+    return false;
 }
 
 void downloads_stop_all(struct downloads *ds)
@@ -233,7 +234,7 @@ void downloads_stop_all(struct downloads *ds)
     ds->closed = true;
     TAILQ_FOREACH(d, &ds->all, link)
     {
-        if (!is_active(d))
+        if (!download_is_active(d))
             continue;
         api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC,
                       "the hive ends; %llu bytes of %.200s are kept", (unsigned long long)d->bytes,

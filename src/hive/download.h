@@ -75,12 +75,13 @@ json_t *downloads_json(struct downloads *ds);
 /* Its canonical reference; the download's own. */
 const char *download_ref(const struct download *d);
 bool download_is_complete(const struct download *d);
+bool download_is_active(const struct download *d); /* it has not ended */
 /* Ends one; what has arrived is kept for the next ask. False when it has ended already. */
 bool downloads_stop(struct download *d);
 
-/* Ends the one of this reference, if it is under way; what has arrived is the caller's to delete.
- */
-void downloads_cancel(struct downloads *ds, const char *model_ref);
+/* Ends the one of this reference; what has arrived is the caller's to delete. False when none is
+ * under way. */
+bool downloads_cancel(struct downloads *ds, const char *model_ref);
 /* Ends all; what has arrived is kept; watchers are told so. No new ones begin. */
 void downloads_stop_all(struct downloads *ds);
 

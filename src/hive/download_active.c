@@ -30,14 +30,28 @@ void downloads_sweep(const struct downloads *ds, const struct card *card)
         card_sweep(card);
 }
 
+bool downloads_drop_ref(struct downloads *ds, const char *card_path, const char *model_ref)
+{
+    struct download *d;
+    bool any = false;
+
+    TAILQ_FOREACH(d, &ds->all, link)
+    if (d->state == DOWNLOAD_FETCHING && d->card && str_eq(d->card->path, card_path) &&
+        !str_eq(d->model_ref, model_ref)) {
+        card_drop_ref(d->card, model_ref); /* it writes its card again */
+        any = true;
+    }
+    return any;
+}
+
 const char *downloads_under_way(const struct downloads *ds, const char *model_ref,
                                 const char *card_path)
 {
     const struct download *d;
 
     TAILQ_FOREACH(d, &ds->all, link)
-    if ((d->state == DOWNLOAD_RESOLVING || d->state == DOWNLOAD_FETCHING) &&
-        (str_eq(d->model_ref, model_ref) || (d->card && str_eq(d->card->path, card_path))))
+    if (download_is_active(d) && (str_eq(d->model_ref, model_ref) ||
+                                  (d->card && card_path && str_eq(d->card->path, card_path))))
         return d->model_ref;
     return NULL;
 }

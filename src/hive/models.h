@@ -78,5 +78,10 @@ json_t *models_json(struct models *m, const char *canonical, const char *path);
  */
 int models_remove(struct models *m, const char *text, struct unlinked *u, uint64_t *freed,
                   struct api_error *e);
+/*
+ * Ends a download and deletes what has arrived. Refused where the reference means a whole model by
+ * now, or a later download is under way: they are not its own.
+ */
+int models_discard(struct models *m, struct download *d, struct unlinked *u, struct api_error *e);
 
 #endif

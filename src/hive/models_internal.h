@@ -47,8 +47,10 @@ void models_say_missing(struct models *m, const char *canonical, struct api_erro
 void downloads_sweep(const struct downloads *ds, const struct card *card);
 /* Is a download bringing this card's files? (download_active.c) */
 bool downloads_write_to(const struct downloads *ds, const char *card_path);
-/* The reference of the one that is under way for this reference, or writes into this card's folder;
- * NULL. (download_active.c) */
+/* The same, under another reference than this one, which its card forgets. (download_active.c) */
+bool downloads_drop_ref(struct downloads *ds, const char *card_path, const char *model_ref);
+/* The reference of the one that is under way for this reference, or brings the files of the
+ * card at that path (may be NULL); NULL. (download_active.c) */
 const char *downloads_under_way(const struct downloads *ds, const char *model_ref,
                                 const char *card_path);
 

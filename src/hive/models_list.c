@@ -104,18 +104,21 @@ static uint64_t freed_by(const struct card *c)
     return sum;
 }
 
-/* Deletes the files, or only forgets this reference when others mean them too. False when there is
- * nothing of it on disk, finished or not. */
+/* Deletes the files, or only forgets this reference when others mean or bring them too. False when
+ * there is nothing of it on disk, finished or not. */
 static bool remove_files(struct models *m, const struct model_ref *ref, const char *canonical,
                          struct unlinked *u, uint64_t *freed)
 {
     struct card *card = card_find(m->dir, ref->repo, canonical, NULL);
     struct err err;
     uint64_t n = 0;
+    bool shared;
 
     if (!card)
         return false;
-    if (catalog_count_path(m->catalog, card->files[0].path, &n, NULL) == 0 && n == 0) {
+    shared = downloads_drop_ref(m->downloads, card->path, canonical) ||
+             catalog_count_path(m->catalog, card->files[0].path, &n, NULL) != 0 || n > 0;
+    if (!shared) {
         *freed = freed_by(card);
         downloads_sweep(m->downloads, card);
         card_remove_all(card, u);
@@ -144,6 +147,7 @@ static int remove_downloaded(struct models *m, const struct model_ref *ref, cons
 {
     struct catalog_row row = {0};
     struct err err = {0};
+    bool ended;
     int rc;
 
     if (is_being_imported(m, ref, canonical)) {
@@ -160,8 +164,8 @@ static int remove_downloaded(struct models *m, const struct model_ref *ref, cons
         api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", err.text);
         return -1;
     }
-    downloads_cancel(m->downloads, canonical);
-    if (remove_files(m, ref, canonical, u, freed) || rc == 0)
+    ended = downloads_cancel(m->downloads, canonical);
+    if (remove_files(m, ref, canonical, u, freed) || ended || rc == 0)
         return 0;
     models_say_missing(m, canonical, e);
     return -1;
@@ -187,4 +191,31 @@ int models_remove(struct models *m, const char *text, struct unlinked *u, uint64
     free(canonical);
     model_ref_done(&ref);
     return rc;
+}
+
+int models_discard(struct models *m, struct download *d, struct unlinked *u, struct api_error *e)
+{
+    const char *ref = download_ref(d);
+    struct api_error missing = {0};
+    char *canonical, *path;
+    uint64_t freed;
+
+    if (models_locate(m, ref, &canonical, &path, &missing) == 0) {
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
+                      "%.200s is here, and complete: nothing of this download is left to discard; "
+                      "DELETE /v1/models removes the model",
+                      ref);
+        free(canonical);
+        free(path);
+        return -1;
+    }
+    api_error_done(&missing);
+    if (!download_is_active(d) && downloads_under_way(m->downloads, ref, NULL)) {
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
+                      "another download of %.200s is under way, and goes on with what this one "
+                      "left: discard that one",
+                      ref);
+        return -1;
+    }
+    return models_remove(m, ref, u, &freed, e);
 }

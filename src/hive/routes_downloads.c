@@ -65,7 +65,7 @@ static void get_downloads(struct hive *h, struct http_exchange *x, const char *i
     reply_json(x, 200, models_downloads_json(h->models));
 }
 
-/* What came is kept; with discard=1 it is deleted, as removing the model would. */
+/* What came is kept; with discard=1 it is deleted. */
 static void delete_download(struct hive *h, struct http_exchange *x, const char *id)
 {
     const char *text = http_query(x, "discard");
@@ -73,7 +73,6 @@ static void delete_download(struct hive *h, struct http_exchange *x, const char 
     struct api_error e = {0};
     struct unlinked u = {0};
     bool discard = false;
-    uint64_t freed;
 
     if (text && str_to_bool(text, &discard))
         reply_fail(x, API_INVALID_REQUEST, "discard takes 1 or 0");
@@ -83,7 +82,7 @@ static void delete_download(struct hive *h, struct http_exchange *x, const char 
         reply_fail(x, API_INVALID_REQUEST,
                    "the download of %.200s is complete; DELETE /v1/models removes the model",
                    download_ref(d));
-    else if (discard && models_remove(h->models, download_ref(d), &u, &freed, &e))
+    else if (discard && models_discard(h->models, d, &u, &e))
         reply_error(x, 0, &e);
     else if (!discard && !downloads_stop(d))
         reply_fail(x, API_INVALID_REQUEST, "the download of %.200s has ended already",

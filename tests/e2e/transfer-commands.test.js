@@ -7,7 +7,7 @@ const { test, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 
-const { MIB, Hub, sha256, seeded, startWith, begin, watch, toTheEnd, fetches, leftOvers } = require('./lib/transfer.js');
+const { MIB, Hub, sha256, seeded, startWith, begin, watch, toTheEnd, fetches, filesIn, leftOvers } = require('./lib/transfer.js');
 const { smallDisk } = require('./lib/proc.js');
 const { get, remove } = require('./lib/hive.js');
 const { run } = require('./lib/keeper.js');
@@ -65,6 +65,59 @@ test('cancel --discard, by the model\'s name: nothing of it stays', async () => 
   const again = await keeper('models', 'cancel', f.ref);
   assert.notStrictEqual(again.code, 0);
   assert.match(again.stderr, /models downloads/);
+});
+
+/* It removed whatever the reference meant by then: a complete model, under the worker that ran it. */
+test('an ended download that is discarded takes nothing with it that came later', async () => {
+  const f = fresh(), discard = (d) => remove(hive, `/v1/models/download/${d.download_id}?discard=1`);
+  hub.api.plan = [{ status: 403 }];
+  const old = await begin(hive, f.ref);
+  assert.strictEqual((await toTheEnd(await watch(hive, old.download_id))).at(-1).stage, 'error');
+  slow();
+  const second = await begin(hive, f.ref), watching = await watch(hive, second.download_id);
+  await watching.find((e) => e.bytes_downloaded > 100000);
+  const refused = await discard(old);
+  assert.strictEqual(refused.status, 400, refused.text);
+  assert.match(refused.json.error.message, /another download of .* is under way/);
+  fast();
+  assert.strictEqual((await remove(hive, `/v1/models/download/${second.download_id}`)).status, 204);
+  const { local_path: file } = (await fetches(hive, f.ref, f.bytes)).at(-1);
+  for (const d of [old, second]) {
+    const kept = await discard(d);
+    assert.strictEqual(kept.status, 400, kept.text);
+    assert.match(kept.json.error.message, /is here, and complete.*DELETE \/v1\/models/);
+  }
+  assert.ok(fs.existsSync(file));
+  assert.strictEqual((await get(hive, `/v1/models/show?model_ref=${f.ref}`)).status, 200);
+});
+
+/* The part and its ledger went from under the download that wrote them, which failed at its end. */
+test('of two downloads of one file, one that is discarded leaves the other what has come', async () => {
+  for (const which of [0, 1]) { // the one that fetches; the one that waits for it
+    const f = fresh();
+    slow();
+    const both = [await begin(hive, f.ref)];
+    await (await watch(hive, both[0].download_id)).find((e) => e.bytes_downloaded > 100000);
+    both.push(await begin(hive, `${f.ref}:c.gguf`));
+    const streams = await Promise.all(both.map((d) => watch(hive, d.download_id)));
+    await streams[1].find((e) => e.bytes_downloaded > 200000);
+    fast();
+    assert.strictEqual((await remove(hive, `/v1/models/download/${both[which].download_id}?discard=1`)).status, 204);
+    assert.strictEqual((await toTheEnd(streams[which])).at(-1).code, 'REQUEST_CANCELLED');
+    assert.strictEqual(leftOvers(hive).length, 2, 'the part and its ledger');
+    if (which === 1) { // not so slowly on
+      assert.strictEqual((await remove(hive, `/v1/models/download/${both[0].download_id}`)).status, 204);
+      await fetches(hive, f.ref, f.bytes);
+    } else {
+      const end = (await toTheEnd(streams[1])).at(-1);
+      assert.strictEqual(end.stage, 'complete', JSON.stringify(end));
+      assert.strictEqual(sha256(fs.readFileSync(end.local_path)), sha256(f.bytes));
+    }
+    const refs = (await get(hive, '/v1/models')).json.models.map((m) => m.model_ref).filter((r) => r.startsWith(f.ref));
+    assert.deepStrictEqual(refs, [which === 1 ? f.ref : `${f.ref}:c.gguf`]);
+    const card = JSON.parse(fs.readFileSync(`${filesIn(hive).find((p) => p.includes(`/${f.ref.slice(3)}/`) && p.endsWith('.json'))}`));
+    assert.deepStrictEqual(card.refs, refs);
+  }
 });
 
 test('what cannot be cancelled is said', async () => {
