@@ -98,6 +98,15 @@ static bool is_sha256(const char *text)
            strspn(text, "0123456789abcdef") == strlen(text);
 }
 
+/* "x.json.tmp-4711": what path_write_file leaves when the hive is killed in the middle of it. A
+ * file of a model is not called so. */
+static bool is_left_over(const char *name)
+{
+    const char *tail = strstr(name, ".tmp-");
+
+    return tail && tail[5] && strspn(tail + 5, "0123456789") == strlen(tail + 5);
+}
+
 /* Fills a row; on failure what was allocated stays in it for card_free. */
 static int fill_file(struct card *c, struct card_file *f, const char *name, struct err *err)
 {
@@ -106,6 +115,14 @@ static int fill_file(struct card *c, struct card_file *f, const char *name, stru
 
     if (rc)
         return rc;
+    if (is_left_over(safe)) {
+        free(safe);
+        return err_set(
+            err, ERR_INVALID,
+            "a model's file cannot be called '%.200s': as a left-over of a write it would "
+            "be swept away; give it another name",
+            name);
+    }
     f->name = str_dup(name);
     f->path = path_join(c->dir, safe);
     if (!c->path)
@@ -466,15 +483,6 @@ struct card *card_find(const char *models_dir, const char *repo, const char *mod
 
     card_scan(models_dir, repo, on_found, &s);
     return s.found;
-}
-
-/* "x.json.tmp-4711": what path_write_file leaves when the hive is killed in the middle of it. No
- * file of a model ends like this. */
-static bool is_left_over(const char *name)
-{
-    const char *tail = strstr(name, ".tmp-");
-
-    return tail && tail[5] && strspn(tail + 5, "0123456789") == strlen(tail + 5);
 }
 
 /* The hive was killed between putting the file into its place and forgetting the ledger. */

@@ -46,7 +46,8 @@ struct card {
     struct catalog_verdict verdict; /* on the first file; judge "" = not judged yet */
 };
 
-/* An empty card for a commit; then card_add_file in order (the first gives the card its name). */
+/* An empty card for a commit; then card_add_file in order (the first gives the card its name). A
+ * name that ends in ".tmp-" and digits is refused (ERR_INVALID): card_sweep would delete it. */
 int card_create(const char *models_dir, const char *repo, const char *commit,
                 const char *quantization, struct card **out, struct err *err);
 int card_add_file(struct card *c, const char *name, uint64_t size_bytes, const char *sha256,

@@ -469,6 +469,32 @@ static void test_card__names_stay_inside(void **state)
     card_free(c);
 }
 
+/*
+ * A model that was imported from "tale.gguf.tmp-4711" was gone after the hive's next start: swept
+ * away, as what a process had left behind.
+ */
+static void test_card__takes_no_file_that_its_sweep_would_delete(void **state)
+{
+    static const char *const bad[] = {"tale.gguf.tmp-4711", "q4/tale.tmp-1", "tale.tmp-0"};
+    static const char *const good[] = {"tale.tmp-4711.gguf", "tale.tmp-", "tale.tmp-x1"};
+    struct card *c = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(card_create(dir, "local:tale", SHA, "", &c, NULL), 0);
+        assert_int_equal(card_add_file(c, bad[i], 1, SHA, NULL), ERR_INVALID);
+        card_free(c);
+        assert_int_equal(card_create(dir, "local:tale", SHA, "", &c, NULL), 0);
+        assert_int_equal(card_add_file(c, good[i], 1, SHA, NULL), 0);
+        assert_int_equal(card_save(c, NULL), 0);
+        assert_int_equal(path_write_file(c->files[0].path, "x", 1, 0600, NULL), 0);
+        card_sweep(c);
+        assert_true(card_is_complete(c));
+        card_remove_all(c, NULL);
+        card_free(c);
+    }
+}
+
 static void test_card__moved_or_broken_ones_are_passed_over(void **state)
 {
     struct card *c = make_card("abc"), *got = NULL;
@@ -508,6 +534,7 @@ int main(void)
         TEST(test_card__local_ones_lie_apart),
         TEST(test_card__is_not_written_where_a_name_leads_elsewhere),
         TEST(test_card__names_stay_inside),
+        TEST(test_card__takes_no_file_that_its_sweep_would_delete),
         TEST(test_card__moved_or_broken_ones_are_passed_over),
     };
 
