@@ -49,6 +49,16 @@ void at_work_end_all(struct at_work_list *l)
         at_work_end(w);
 }
 
+bool at_work_is_at(const struct at_work_list *l, const char *dir)
+{
+    const struct at_work *w;
+
+    LIST_FOREACH(w, l, link)
+    if (str_eq(w->dir, dir))
+        return true;
+    return false;
+}
+
 bool at_work_takes(const struct at_work_list *l, const char *dir)
 {
     const struct at_work *w;

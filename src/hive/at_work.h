@@ -30,6 +30,7 @@ void at_work_end(struct at_work *w);
 /* Ends all: the list is about to go. */
 void at_work_end_all(struct at_work_list *l);
 
+bool at_work_is_at(const struct at_work_list *l, const char *dir);
 bool at_work_takes(const struct at_work_list *l, const char *dir);
 /* Is a model being brought whose card lies at that path (may be NULL), or under that reference? */
 bool at_work_brings(const struct at_work_list *l, const char *card, const char *model_ref);

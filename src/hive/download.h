@@ -28,6 +28,7 @@
 #define DOWNLOAD_CONNECTIONS 4 /* when nobody says otherwise */
 
 struct admit;
+struct at_work_list;
 struct download;
 struct downloads;
 struct event_base;
@@ -40,7 +41,8 @@ struct downloads_params {
     struct http_client *client; /* asks the hub */
     struct post *post;          /* of the loop */
     const char *models_dir;
-    const char *endpoint, *token; /* of the hub; token NULL = none */
+    const struct at_work_list *at_work; /* where others are at work */
+    const char *endpoint, *token;       /* of the hub; token NULL = none */
     int64_t stall_ms;
     unsigned connections;   /* of one download; 0 = DOWNLOAD_CONNECTIONS */
     uint64_t limit_per_sec; /* bytes, of all downloads together; 0 = none */

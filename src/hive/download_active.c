@@ -26,7 +26,7 @@ static bool is_written_in(const struct downloads *ds, const char *dir)
 
 void downloads_sweep(const struct downloads *ds, const struct card *card)
 {
-    if (!is_written_in(ds, card->dir))
+    if (!is_written_in(ds, card->dir) && !at_work_is_at(ds->p.at_work, card->dir))
         card_sweep(card);
 }
 

@@ -25,6 +25,7 @@ static void import_free(struct import *im)
     card_free(im->card);
     card_free(im->before);
     free(im->marks);
+    free(im->kept);
     free(im);
 }
 
@@ -36,8 +37,11 @@ static void leave_item(struct import *im, struct chore *c)
     card_free(im->card);
     card_free(im->before);
     free(im->marks);
+    free(im->kept);
     im->card = im->before = NULL;
     im->marks = NULL;
+    im->kept = NULL;
+    im->n_placed = 0;
     im->was_here = false;
     im->i++;
     next_item(im, c);
@@ -109,7 +113,7 @@ static void enter(struct import *im, struct chore *c)
     chore_say(
         c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "stage", "imported", "model_ref",
                      item->m.model_ref, "name", item->m.name, "local_path", im->card->files[0].path,
-                     "how", im->was_here ? "already here" : place_how_text(im->how), "size_bytes",
+                     "how", im->n_placed ? place_how_text(im->how) : "already here", "size_bytes",
                      (json_int_t)card_total_bytes(im->card), "sha256", im->card->files[0].sha256));
     leave_item(im, c);
 }
@@ -335,7 +339,8 @@ static void next_item(struct import *im, struct chore *c)
     }
     mark_source(im, m->files[0].path);
     im->marks = calloc(m->n_files, sizeof *im->marks);
-    if (!im->marks) {
+    im->kept = calloc(m->n_files, sizeof *im->kept);
+    if (!im->marks || !im->kept) {
         fail_item(im, c, API_INTERNAL, "the hive is out of memory");
         return;
     }

@@ -16,6 +16,8 @@ struct import {
     struct card *before;     /* what lay in the card's place: of a download that is not done */
     bool was_here;           /* the card and its files are there already */
     struct file_mark *marks; /* of its files, when they were hashed */
+    bool *kept;              /* which of them lay in their places already, and stay */
+    size_t n_placed;         /* the others */
     enum place_how how;
     struct at_work from, to; /* what is an upload's folder; where it is being brought to */
     unsigned n_imported, n_failed;
@@ -29,7 +31,7 @@ static inline struct import_item *import_item_of(const struct import *im)
 /*
  * The item's card, then its files: from the first byte on there is somebody who vouches for what
  * lies there, so that a hive which is killed finds it at its next start. In the step's thread; on
- * failure all is as it was.
+ * failure all is as it was, but for what lay in a file's place and was not that file.
  */
 int import_place(void *arg, struct chore *c, struct err *err);
 /* All is as before the first n files were placed. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/path.h"
+#include "base/str.h"
 #include "hive/hive.h"
 #include "hive/import_internal.h"
 #include "hive/models_internal.h"
@@ -48,7 +49,7 @@ void import_take_back(struct import *im, size_t n)
     bool all = true;
 
     for (size_t i = 0; i < n; i++)
-        all = unplace(im, i) && all;
+        all = (im->kept[i] || unplace(im, i)) && all;
     if (all && im->before)
         card_save(im->before, NULL);
     else if (all)
@@ -110,6 +111,40 @@ static int place_one(struct import *im, struct chore *c, size_t i, struct err *e
     return rc;
 }
 
+/*
+ * A file that a download has finished is not brought again: were it cleared away for this, and the
+ * import failed, the download would have lost it. Not one that is a link, or has other names: it
+ * may be what this import is not to share. Nor is anything cleared away that could not be read.
+ */
+static int look_at_place(struct import *im, struct chore *c, size_t i, struct err *err)
+{
+    const struct card_file *f = &im->card->files[i];
+    char sha256[CARD_SHA256_BYTES];
+    struct stat st;
+    int rc;
+
+    im->kept[i] = false;
+    if (lstat(f->path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink > 1 ||
+        (uint64_t)st.st_size != f->size_bytes)
+        return 0;
+    rc = rehash_file(f->path, c, sha256, NULL, err);
+    im->kept[i] = rc == 0 && str_eq(sha256, f->sha256);
+    return rc;
+}
+
+/* Before the card, which would vouch for them: of another size, nobody's, or a link to nothing. */
+static int clear_places(struct import *im, struct chore *c, struct err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < im->card->n_files && rc == 0; i++)
+        rc = look_at_place(im, c, i, err);
+    for (size_t i = 0; i < im->card->n_files && rc == 0; i++)
+        if (!im->kept[i])
+            unlink(im->card->files[i].path);
+    return rc;
+}
+
 int import_place(void *arg, struct chore *c, struct err *err)
 {
     struct import *im = arg;
@@ -117,16 +152,18 @@ int import_place(void *arg, struct chore *c, struct err *err)
 
     if (rc == 0)
         rc = path_make_dirs(im->card->dir, 0755, err);
-    /* before the card, which would vouch for them: of another size, nobody's, or a link to nothing
-     */
-    for (size_t i = 0; i < im->card->n_files && rc == 0; i++)
-        unlink(im->card->files[i].path);
+    if (rc == 0)
+        rc = clear_places(im, c, err);
     if (rc == 0)
         rc = card_save(im->card, err);
     for (size_t i = 0; i < im->card->n_files && rc == 0; i++) {
+        if (im->kept[i])
+            continue;
         rc = place_one(im, c, i, err);
         if (rc)
             import_take_back(im, i);
+        else
+            im->n_placed++;
     }
     return rc;
 }
@@ -134,7 +171,7 @@ int import_place(void *arg, struct chore *c, struct err *err)
 /* An upload's part: its ledger goes too, and an empty folder. */
 static void leave_part(const struct import *im, size_t i, const char *part, struct unlinked *u)
 {
-    if (im->was_here || is_same_file(part, im->card->files[i].path))
+    if (im->was_here || im->kept[i] || is_same_file(part, im->card->files[i].path))
         unlinked_add(u, part);
     upload_moved(part);
 }

@@ -173,6 +173,7 @@ int models_create(const struct models_params *params, struct models **out, struc
                                          .client = params->client,
                                          .post = params->post,
                                          .models_dir = params->dir,
+                                         .at_work = &m->at_work,
                                          .endpoint = params->endpoint,
                                          .token = params->token,
                                          .stall_ms = params->stall_ms,

@@ -42,8 +42,8 @@ struct card *models_card(const struct models *m, const char *canonical);
 /* *e for a model that is not here, with the names that come near. */
 void models_say_missing(struct models *m, const char *canonical, struct api_error *e);
 
-/* card_sweep, unless a download writes into the card's folder: what is being written there would be
- * swept, too. (download_active.c) */
+/* card_sweep, unless a download or an import writes into the card's folder: what is being written
+ * there would be swept, too. (download_active.c) */
 void downloads_sweep(const struct downloads *ds, const struct card *card);
 /* Is a download bringing this card's files? (download_active.c) */
 bool downloads_write_to(const struct downloads *ds, const char *card_path);

@@ -9,15 +9,25 @@ const crypto = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { makeFolder } = require('./lib/proc.js');
+const { makeFolder, until } = require('./lib/proc.js');
 const { startHive, get, remove } = require('./lib/hive.js');
 const { stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
-const { filesIn } = require('./lib/transfer.js');
+const { MIB, Hub, begin, fetches, filesIn, seeded, startWith } = require('./lib/transfer.js');
 const { hold } = require('./lib/hold.js');
 
 const sha256 = (file) => crypto.createHash('sha256').update(fs.readFileSync(file)).digest('hex');
 const kept = async (hive) => (await get(hive, '/v1/models')).json.models.filter((m) => m.model_ref !== 'tiny');
+
+/* A folder as `models export` writes it, for a machine that may have the hub's repository already. */
+function stick(hub, repo, files, tag) {
+  const folder = makeFolder('rbee-stick-'), { commit } = hub.repos.get(repo);
+  for (const [name, bytes] of Object.entries(files)) fs.writeFileSync(path.join(folder, name), bytes);
+  fs.writeFileSync(path.join(folder, 'rbee-manifest.json'), JSON.stringify({ rbee_manifest: 1, models: [{
+    model_ref: `hf:${repo}${tag}`, repo, commit, quantization: 'Q4_K_M', source: `hf:${repo}@${commit}`, license: null,
+    files: Object.keys(files).map((name) => ({ file: name, name, size_bytes: files[name].length, sha256: sha256(path.join(folder, name)) })) }] }));
+  return folder;
+}
 const importing = (hive, file, how) => stream(`${hive.url}/v1/models/import`, { method: 'POST', body: { path: file, how } });
 
 let made = 0;
@@ -66,4 +76,54 @@ test('a model that is being imported is not brought a second time, nor another u
   assert.match((await refused(await importing(hive, other, 'move'))).message, /local:one is another file already/);
   assert.strictEqual((await remove(hive, '/v1/models?model_ref=local:one')).status, 200);
   assert.deepStrictEqual(filesIn(hive), []);
+});
+
+/* The finished part was deleted to make room for the import's, which then did not come. */
+test('an import that fails leaves an unfinished download the files that it has', async (t) => {
+  const hub = await Hub.start(), hive = await startWith(hub);
+  t.after(() => Promise.all([hive.stop(), hub.stop()]));
+  const [first, second] = ['s-00001-of-00002.gguf', 's-00002-of-00002.gguf'];
+  const files = { [first]: seeded('1', MIB), [second]: seeded('2', MIB) };
+  hub.put('at/once', files);
+  hub.cdn.faults = (req, file) => (file === second ? { pace: 100 } : {});
+  const { download_id: id } = await begin(hive, 'hf:at/once'), finished = () => filesIn(hive).find((f) => f.endsWith(first));
+  await until(finished, 'the first part');
+  assert.strictEqual((await remove(hive, `/v1/models/download/${id}`)).status, 204);
+  const done = finished(), { ino } = fs.lstatSync(done);
+  const folder = stick(hub, 'at/once', files, ''), letMove = await hold(path.join(folder, second));
+  t.after(letMove);
+  const failing = await importing(hive, folder, 'move');
+  await failing.find((e) => e.stage === 'placing');
+  fs.appendFileSync(path.join(folder, second), 'x'); // not what was hashed any more
+  await letMove();
+  assert.strictEqual((await failing.all()).at(-1).failed, 1, failing.raw);
+  assert.strictEqual(fs.lstatSync(done).ino, ino);
+  assert.deepStrictEqual(fs.readdirSync(folder).sort(), ['rbee-manifest.json', first, second]);
+  // and one that goes well brings what is missing
+  fs.writeFileSync(path.join(folder, second), files[second]);
+  const ends = await (await importing(hive, folder, 'copy')).all();
+  assert.strictEqual(ends.at(-1).imported, 1, JSON.stringify(ends));
+  assert.strictEqual(fs.lstatSync(done).ino, ino);
+  assert.strictEqual((await begin(hive, 'hf:at/once')).download_id, 'cached');
+});
+
+/* The sweep of the folder they share deleted the copy that was being made: "No such file or directory". */
+test('while a file of a repository is imported, a pull and a removal of another leave its folder alone', async (t) => {
+  const hub = await Hub.start(), hive = await startWith(hub);
+  t.after(() => Promise.all([hive.stop(), hub.stop()]));
+  const bytes = seeded('q4', MIB), commit = hub.put('at/work', { 'm.Q4_K_M.gguf': bytes }).repos.get('at/work').commit;
+  const folder = stick(hub, 'at/work', { 'm.Q8_0.gguf': seeded('q8', MIB) }, ':Q8_0');
+  const letMove = await hold(path.join(folder, 'm.Q8_0.gguf'));
+  t.after(letMove);
+  const held = await importing(hive, folder, 'move');
+  await held.find((e) => e.stage === 'placing');
+  const dir = path.join(hive.home, 'models/hf/at/work', commit), copy = path.join(dir, 'm.Q8_0.gguf.tmp-4711');
+  await until(() => fs.existsSync(dir), 'its folder');
+  fs.writeFileSync(copy, 'as a copy begins');
+  await fetches(hive, 'hf:at/work', bytes);
+  assert.ok(fs.existsSync(copy));
+  assert.strictEqual((await remove(hive, '/v1/models?model_ref=hf:at/work')).status, 200);
+  assert.ok(fs.existsSync(copy));
+  await letMove();
+  assert.strictEqual((await held.all()).at(-1).imported, 1, held.raw);
 });
