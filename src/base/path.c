@@ -256,7 +256,7 @@ int path_read_open(int fd, const char *path, size_t max_bytes, char **out, size_
 
 int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), rc;
 
     if (fd < 0)
         return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "cannot open %s",

@@ -58,7 +58,8 @@ int path_safe_component(const char *text, char **out, struct err *err);
 char *path_other_spelling(const char *dir, const char *name);
 int path_check_spelling(const char *path, size_t n_root, struct err *err);
 
-/* A whole file of at most max_bytes, NUL-terminated (the NUL not counted in *n). */
+/* A whole file of at most max_bytes, NUL-terminated (the NUL not counted in *n). ERR_INVALID for
+ * what is no regular file; a pipe is not waited for. */
 int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, struct err *err);
 /* The same from a descriptor at the file's beginning, which stays the caller's. */
 int path_read_open(int fd, const char *path, size_t max_bytes, char **out, size_t *n,

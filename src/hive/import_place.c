@@ -66,7 +66,7 @@ static int hold_still(const char *path, enum place_wish wish, int *fd, struct er
     *fd = -1;
     if (wish != PLACE_MOVE)
         return 0;
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (*fd < 0 || flock(*fd, LOCK_EX) != 0 || fsync(*fd) != 0)
         return err_errno(err, ERR_IO, errno, "cannot bring %s to the disk", path);
     return 0;

@@ -79,12 +79,15 @@ static int make_own(const char *from, const char *to, bool may_copy,
                     const struct place_watch *watch, enum place_how *how, struct err *err)
 {
     char *temp = str_printf("%s.tmp-%ld", to, (long)getpid());
-    int in = open(from, O_RDONLY | O_CLOEXEC), out = -1, rc = 0;
+    int in = open(from, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), out = -1, rc = 0;
+    struct stat st;
 
     if (!temp)
         rc = err_no_memory(err, 256, "a path");
     else if (in < 0)
         rc = failed("copy", from, to, errno, err);
+    else if (fstat(in, &st) != 0 || !S_ISREG(st.st_mode))
+        rc = err_set(err, ERR_CONFLICT, "%s is not a regular file any more", from);
     else if ((out = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
         rc = failed("copy", from, to, errno, err);
     if (rc == 0)

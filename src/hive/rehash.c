@@ -62,7 +62,7 @@ static int put_all(int fd, const char *path, struct digest *d, struct chore *c, 
 int rehash_file(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES],
                 struct file_mark *mark, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), rc;
     struct digest *d = digest_create();
     struct file_mark before;
     struct stat st;
@@ -76,7 +76,7 @@ int rehash_file(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES
     else if (!d)
         rc = err_no_memory(err, 256, "hashing");
     else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        rc = err_set(err, ERR_INVALID, "%s is not a regular file", path);
+        rc = err_set(err, ERR_CONFLICT, "%s is not a regular file", path);
     else
         rc = put_all(fd, path, d, c, err);
     if (rc == 0) {

@@ -10,8 +10,9 @@
 #include "hive/verdicts.h"
 
 /*
- * Reads the whole file. ERR_NOT_FOUND, ERR_DENIED, ERR_IO, ERR_CANCELLED; ERR_CONFLICT when it
- * changed meanwhile. *mark (may be NULL) is what the system says of it.
+ * Reads the whole file. ERR_NOT_FOUND, ERR_DENIED, ERR_IO, ERR_CANCELLED; ERR_CONFLICT when it is
+ * no regular file (a pipe is not waited for), or changed meanwhile. *mark (may be NULL) is what the
+ * system says of it.
  */
 int rehash_file(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES],
                 struct file_mark *mark, struct err *err);

@@ -9,6 +9,7 @@ const assert = require('node:assert');
 const crypto = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
+const { execFileSync } = require('node:child_process');
 
 const { makeFolder, testModel } = require('./lib/proc.js');
 const { startHive, get, post, spawnReady } = require('./lib/hive.js');
@@ -278,6 +279,25 @@ describe('a folder for a machine without a network', () => {
     assert.strictEqual(m.sha256, sha256(path.join(folder, 'one.Q4_0.gguf')));
     fs.rmSync(folder, { recursive: true }); // the stick is gone; the models stay
     assert.strictEqual((await chore(there, '/v1/models/verify', {})).at(-1).verified, 2);
+  });
+
+  /* Whoever opened it waited for a writer: the hive's loop, or a helper that its end waited for. */
+  test('a named pipe in the place of the list, or of a model, holds up nothing', async () => {
+    const bad = makeFolder('rbee-bad-'), list = path.join(bad, 'rbee-manifest.json');
+    execFileSync('mkfifo', [list, path.join(bad, 'x.gguf')]);
+    const answer = await post(there, '/v1/models/import', { path: bad });
+    assert.strictEqual(answer.status, 400, answer.text);
+    assert.match(answer.json.error.message, /rbee-manifest\.json is not a regular file/);
+    const r = await cli(here, 'models', 'export', 'local:one.Q4_0', bad);
+    assert.strictEqual(r.code, 1, r.stdout);
+    assert.match(r.stderr, /rbee-manifest\.json is not a regular file/);
+    fs.unlinkSync(list);
+    fs.writeFileSync(list, JSON.stringify({ rbee_manifest: 1, models: [{ model_ref: 'local:x', commit: 'c',
+      files: [{ file: 'x.gguf', size_bytes: 5, sha256: 'a'.repeat(64) }] }] }));
+    const [error, end] = await importing(there, { path: bad });
+    assert.strictEqual(error.code, 'INVALID_REQUEST');
+    assert.match(error.message, /x\.gguf is not a regular file/);
+    assert.deepStrictEqual([end.imported, end.failed], [0, 1]);
   });
 
   test('a list that makes no sense is refused', async () => {

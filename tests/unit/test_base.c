@@ -265,6 +265,11 @@ static void test_path__files_are_written_whole(void **state)
     assert_int_equal(path_read_file(deep, 3, &text, &n, &err), ERR_INVALID);
     assert_int_equal(unlink(file), 0);
     assert_int_equal(path_read_file(file, 3, &text, &n, &err), ERR_NOT_FOUND);
+    assert_int_equal(mkfifo(file, 0600), 0); /* whoever opened it waited for a writer, for ever */
+    alarm(20);
+    assert_int_equal(path_read_file(file, 3, &text, &n, &err), ERR_INVALID);
+    alarm(0);
+    assert_int_equal(unlink(file), 0);
     assert_int_equal(rmdir(deep), 0); /* fails when a temporary file was left behind */
     free(deep);
     free(file);
