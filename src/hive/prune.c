@@ -20,6 +20,12 @@
 
 #define FOLDER_DEPTH 8
 
+/* In the models folder: files of models lie so many levels down, above them are folders only. */
+static const struct {
+    const char *name;
+    unsigned levels;
+} folders[] = {{"hf", 3}, {"local", 2}, {UPLOAD_FOLDER, 1}};
+
 struct pruning {
     struct models *m;
     json_t *used;  /* object: paths that a card vouches for */
@@ -109,9 +115,16 @@ static void look_at_file(struct pruning *p, const char *path)
     free(folder);
 }
 
-/* Links are files here: they are never followed. In the order of the names: a plan is the same as
- * long as the folder is. */
-static void walk(struct pruning *p, const char *dir, unsigned depth)
+/* The owner has put models onto another disk, which may not be there at the moment. rbee makes
+ * links to files only. */
+static bool is_owners_link(const char *path, const struct stat *st, bool above)
+{
+    return S_ISLNK(st->st_mode) && (above || path_is_dir(path));
+}
+
+/* Links are never followed. In the order of the names: a plan is the same as long as the folder is.
+ * The first n_above levels should have folders only. */
+static void walk(struct pruning *p, const char *dir, unsigned n_above, unsigned depth)
 {
     struct dirent **entries = NULL;
     int n = scandir(dir, &entries, NULL, alphasort);
@@ -123,8 +136,8 @@ static void walk(struct pruning *p, const char *dir, unsigned depth)
 
         if (path && !str_eq(name, ".") && !str_eq(name, "..") && lstat(path, &st) == 0) {
             if (S_ISDIR(st.st_mode) && depth > 0)
-                walk(p, path, depth - 1);
-            else if (!S_ISDIR(st.st_mode))
+                walk(p, path, n_above ? n_above - 1 : 0, depth - 1);
+            else if (!S_ISDIR(st.st_mode) && !is_owners_link(path, &st, n_above > 0))
                 look_at_file(p, path);
         }
         free(path);
@@ -153,16 +166,15 @@ static void name_plan(const json_t *items, char hex[CARD_SHA256_BYTES])
 
 static void look_everywhere(struct pruning *p)
 {
-    static const char *const folders[] = {"hf", "local", UPLOAD_FOLDER};
     struct err err;
 
     find_busy(p);
     card_scan(p->m->dir, NULL, on_card, p);
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
-        char *dir = path_join(p->m->dir, folders[i]);
+        char *dir = path_join(p->m->dir, folders[i].name);
 
         if (dir)
-            walk(p, dir, FOLDER_DEPTH);
+            walk(p, dir, folders[i].levels, FOLDER_DEPTH);
         free(dir);
     }
     if (catalog_each(p->m->catalog, on_row, p, &err))

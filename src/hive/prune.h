@@ -2,7 +2,8 @@
  * prune.h - what lies in the models folder and is of no use: shown first, deleted when told.
  *
  * Left-over parts of downloads and pushes that nobody works on, files that no card names, what
- * `verify` set aside, catalog entries whose file is gone. Loop thread only.
+ * `verify` set aside, catalog entries whose file is gone. A link to a folder is its owner's. Loop
+ * thread only.
  */
 #ifndef RBEE_HIVE_PRUNE_H
 #define RBEE_HIVE_PRUNE_H

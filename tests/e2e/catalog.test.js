@@ -165,10 +165,26 @@ describe('verify and prune', () => {
     assert.match(done.stderr, /Deleted; .* are free again/);
     assert.ok(!fs.existsSync(folder));
     assert.ok(fs.existsSync(path.join(outside, 'mine.txt')), 'links are never followed');
-    assert.deepStrictEqual(files(path.join(hive.home, 'models')).filter((f) => !/^(listed|fresh)/.test(f)), []);
+    assert.deepStrictEqual(files(path.join(hive.home, 'models')).filter((f) => !/^(listed|fresh|link$)/.test(f)), []);
     assert.match((await cli(hive, 'models', 'prune')).stdout, /nothing to delete/);
     assert.strictEqual((await cli(hive, 'models', 'verify')).code, 0);
   });
+});
+
+/* It said that nothing refers to the link, and deleted it: the models on that disk were lost sight of. */
+test('prune leaves alone what leads to models on another disk, also while that is away', async (t) => {
+  const hive = await startHive(), disk = makeFolder('rbee-disk-');
+  t.after(() => hive.stop());
+  const m = await add(hive, 'elsewhere'), folder = path.dirname(path.dirname(m.local_path));
+  const pruned = async () => (await get(hive, '/v1/models/prune')).json.items.map((i) => i.path ?? i.model_ref);
+  fs.cpSync(folder, path.join(disk, 'there'), { recursive: true });
+  fs.rmSync(folder, { recursive: true });
+  fs.symlinkSync(path.join(disk, 'there'), folder);
+  assert.deepStrictEqual(await pruned(), []);
+  fs.renameSync(path.join(disk, 'there'), path.join(disk, 'away'));
+  assert.deepStrictEqual(await pruned(), ['local:elsewhere']);
+  assert.strictEqual((await cli(hive, 'models', 'prune', '--yes')).code, 0);
+  assert.ok(fs.lstatSync(folder).isSymbolicLink());
 });
 
 describe('the database', () => {
