@@ -113,6 +113,20 @@ static int find_models_dir(struct hive *h, struct err *err)
     return rc;
 }
 
+/* One that cannot be locked is used all the same: models may lie on a disk that is only read. */
+static int lock_models_dir(struct hive *h, struct err *err)
+{
+    struct err why = {0};
+    int rc = home_lock_models(h->models_dir, &h->models_lock_fd, &why);
+
+    if (rc == ERR_BUSY)
+        return err_set(err, rc, "%s", why.text);
+    if (rc)
+        log_warn("%s: no other rbee-hive may use this folder of models while this one runs",
+                 why.text);
+    return 0;
+}
+
 static int configure(struct hive *h, const struct flags *f, struct err *err)
 {
     enum log_level level = LOG_INFO;
@@ -127,9 +141,9 @@ static int configure(struct hive *h, const struct flags *f, struct err *err)
     log_level_from(config_text(h->config, "hive", "log_level"), &level);
     log_init(PROGRAM, level);
     rc = find_models_dir(h, err);
-    if (rc)
-        return rc;
-    return home_lock(h->home, &h->lock_fd, err);
+    if (rc == 0)
+        rc = home_lock(h->home, &h->lock_fd, err);
+    return rc ? rc : lock_models_dir(h, err);
 }
 
 /* A name such as localhost becomes the first address it has. */
@@ -413,6 +427,8 @@ static void take_apart(struct hive *h)
     config_close(h->config);
     if (h->lock_fd >= 0)
         close(h->lock_fd);
+    if (h->models_lock_fd >= 0)
+        close(h->models_lock_fd);
     free(h->home);
     free(h->models_dir);
 }
@@ -428,8 +444,10 @@ static void announce(const struct hive *h)
 
 int cmd_daemon(const struct cli_command *self, int argc, char **argv)
 {
-    struct hive h = {
-        .lock_fd = -1, .exit_code = CLI_DONE, .doors = {.share_fd = -1, .watch_fd = -1}};
+    struct hive h = {.lock_fd = -1,
+                     .models_lock_fd = -1,
+                     .exit_code = CLI_DONE,
+                     .doors = {.share_fd = -1, .watch_fd = -1}};
     struct flags flags = {0};
     struct err err = {0};
     int rc = parse_flags(self, argc, argv, &flags);

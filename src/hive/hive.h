@@ -39,6 +39,7 @@ struct hive {
     struct config *config;
     char *home, *models_dir; /* owned */
     int lock_fd;             /* held while the hive runs: one hive a home */
+    int models_lock_fd;      /* ... and a folder of models; -1 where nothing can be locked */
     struct config_addr addr; /* bound: numeric, with the true port */
     struct doors doors;      /* keys, certificate, security log */
     struct event_base *base;

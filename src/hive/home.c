@@ -35,6 +35,9 @@ int home_make(const char *home, char **full, struct err *err)
     return rc ? rc : path_real(home, full, err);
 }
 
+#define HOLDER_BYTES 24
+#define MODELS_LOCK  ".hive.lock"
+
 /* The process id that the holder wrote, or "?". */
 static void read_holder(int fd, char *dst, size_t dst_size)
 {
@@ -46,34 +49,65 @@ static void read_holder(int fd, char *dst, size_t dst_size)
         str_copy(dst, dst_size, "?");
 }
 
+static int write_holder(int fd, const char *path, struct err *err)
+{
+    char holder[HOLDER_BYTES];
+    int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
+
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, holder, (size_t)n, 0) == n)
+        return 0;
+    return err_errno(err, ERR_IO, errno, "cannot write %s", path);
+}
+
+/* ERR_BUSY with nothing in *err: `holder` has it. */
+static int lock_file(const char *path, int *fd, char holder[HOLDER_BYTES], struct err *err)
+{
+    int rc;
+
+    *fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (*fd < 0)
+        return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot open %s", path);
+    if (flock(*fd, LOCK_EX | LOCK_NB) == 0) {
+        rc = write_holder(*fd, path, err);
+    } else if (errno == EWOULDBLOCK) {
+        read_holder(*fd, holder, HOLDER_BYTES);
+        rc = ERR_BUSY;
+    } else {
+        rc = err_errno(err, ERR_UNSUPPORTED, errno, "cannot lock %s", path);
+    }
+    if (rc) {
+        close(*fd);
+        *fd = -1;
+    }
+    return rc;
+}
+
 int home_lock(const char *home, int *fd, struct err *err)
 {
-    char *path = path_join(home, "run/hive.lock"), holder[24];
-    int rc = 0;
+    char *path = path_join(home, "run/hive.lock"), holder[HOLDER_BYTES];
+    int rc = path ? lock_file(path, fd, holder, err) : err_no_memory(err, strlen(home), "a path");
 
-    if (!path)
-        return err_no_memory(err, strlen(home), "a path");
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (*fd < 0) {
-        rc = err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot open %s", path);
-    } else if (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-        read_holder(*fd, holder, sizeof holder);
-        rc = err_set(err, ERR_BUSY,
-                     "another rbee-hive (process %s) uses the home %s; give this one a home of its "
-                     "own with --home",
-                     holder, home);
-        close(*fd);
-    } else {
-        int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
-
-        if (ftruncate(*fd, 0) != 0 || pwrite(*fd, holder, (size_t)n, 0) != n)
-            rc = err_errno(err, ERR_IO, errno, "cannot write %s", path);
-        if (rc)
-            close(*fd);
-    }
+    if (rc == ERR_BUSY)
+        err_set(err, ERR_BUSY,
+                "another rbee-hive (process %s) uses the home %s; give this one a home of its own "
+                "with --home",
+                holder, home);
     free(path);
-    if (rc)
-        *fd = -1;
+    return rc;
+}
+
+int home_lock_models(const char *models_dir, int *fd, struct err *err)
+{
+    char *path = path_join(models_dir, MODELS_LOCK), holder[HOLDER_BYTES];
+    int rc =
+        path ? lock_file(path, fd, holder, err) : err_no_memory(err, strlen(models_dir), "a path");
+
+    if (rc == ERR_BUSY)
+        err_set(err, ERR_BUSY,
+                "another rbee-hive (process %s) keeps its models in %s; give this one a folder of "
+                "its own ([hive] models_dir), or end that one",
+                holder, models_dir);
+    free(path);
     return rc;
 }
 

@@ -1,7 +1,8 @@
 /*
  * home.h - the hive's folder: made, locked for one hive at a time, kept tidy.
  *
- * <home>: config.ini, models/, models.db, logs/, run/hive.lock.
+ * <home>: config.ini, models/, models.db, logs/, run/hive.lock. In the folder of the models:
+ * .hive.lock.
  */
 #ifndef RBEE_HIVE_HOME_H
 #define RBEE_HIVE_HOME_H
@@ -14,6 +15,13 @@
 
 /* Makes the folders; *full (free()) is the path without links. ERR_DENIED, ERR_IO ... */
 int home_make(const char *home, char **full, struct err *err);
+
+/*
+ * Takes the lock of the folder of the models, which may be elsewhere: two hives that do not know of
+ * each other there write into each other's files. As home_lock; another error than ERR_BUSY means
+ * that it cannot be locked, as on a disk that is only read, or a file system without locks.
+ */
+int home_lock_models(const char *models_dir, int *fd, struct err *err);
 
 /*
  * Takes the lock. *fd keeps it until closed, or until the process ends by any means. ERR_BUSY when

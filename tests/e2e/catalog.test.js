@@ -1,7 +1,7 @@
 'use strict';
 /*
  * catalog.test.js - what a hive knows of its models, and what becomes of it when files rot, the
- * database is damaged, or two hives want one home. A real hive and a real keeper.
+ * database is damaged, its folder is moved, or two hives want one home. A real hive and a real keeper.
  */
 const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
@@ -20,7 +20,7 @@ const cli = (hive, ...args) => keeper.run([...args, '--node', hive.url]);
 const kept = async (hive) => (await get(hive, '/v1/models')).json.models.filter((m) => m.model_ref !== 'tiny');
 const row = async (hive, ref) => (await kept(hive)).find((m) => m.model_ref === ref);
 const files = (dir) => fs.readdirSync(dir, { recursive: true, withFileTypes: true })
-  .filter((e) => !e.isDirectory()).map((e) => e.name).sort();
+  .filter((e) => !e.isDirectory() && e.name !== '.hive.lock').map((e) => e.name).sort();
 
 let made = 0;
 /* A model of its own in the hive's catalog. `copy`: it shares no byte with anything else. */
@@ -279,5 +279,24 @@ describe('the database', () => {
     assert.deepStrictEqual(await told(third), expected);
     await third.stop();
   });
-});
 
+  /* Both fetched into the same part, and one put the other's wrong bytes over a model that was verified. */
+  test('two hives with homes of their own on one folder of models: neither', async (t) => {
+    const hive = await startHive(), other = makeFolder('rbee-hive-'), models = path.join(hive.home, 'models');
+    t.after(() => hive.stop());
+    const env = { HOME: other, RBEE_HIVE_MODELS_DIR: models }, args = ['daemon', '--addr', '127.0.0.1:0', '--home', other];
+    const second = new Proc(HIVE, args, { env });
+    assert.strictEqual((await second.end()).code, 1);
+    assert.match(second.stderr, new RegExp(`another rbee-hive \\(process ${hive.pid}\\) keeps its models in ${models}; .*models_dir`));
+    hive.signal('SIGKILL');
+    await hive.ended;
+    const third = await startHive({ home: other, env }); // a dead one holds nothing
+    assert.doesNotMatch(third.stderr, /lock/);
+    await third.stop();
+    fs.rmSync(path.join(models, '.hive.lock')); // where nothing can be locked, it is said, and goes on
+    fs.symlinkSync('/nowhere', path.join(models, '.hive.lock'));
+    const fourth = await startHive({ home: other, env });
+    assert.match(fourth.stderr, /cannot open .*\.hive\.lock: .*: no other rbee-hive may use this folder/);
+    await fourth.stop();
+  });
+});

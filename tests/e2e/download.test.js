@@ -64,7 +64,7 @@ function installedModules() {
   return [path.join(value('prefix'), value('libdir'), 'rbee', 'librbee-curl.so')];
 }
 
-const partsIn = (hive) => spawnSync('find', [path.join(hive.home, 'models'), '-type', 'f'], { encoding: 'utf8' })
+const partsIn = (hive) => spawnSync('find', [path.join(hive.home, 'models'), '-type', 'f', '!', '-name', '.hive.lock'], { encoding: 'utf8' })
   .stdout.trim().split('\n').filter(Boolean).map((f) => path.basename(f)).sort();
 
 let hub;

@@ -170,9 +170,9 @@ test('many watchers see one download; who leaves harms nobody; no time is told b
 test('a disk that fills up under several connections: DISK_FULL, what came is kept', async (t) => {
   const disk = smallDisk('6m'), { folder } = disk;
   if (disk.why) return t.skip(disk.why);
-  t.after(disk.end);
-  const own = await startWith(hub, { RBEE_HIVE_MODELS_DIR: folder });
-  t.after(() => own.stop());
+  let own;
+  t.after(async () => { if (own) await own.stop(); disk.end(); });
+  own = await startWith(hub, { RBEE_HIVE_MODELS_DIR: folder });
   const f = fresh(4 * MIB);
   slow();
   const { download_id: id } = await begin(own, f.ref);

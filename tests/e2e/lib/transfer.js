@@ -71,12 +71,12 @@ async function fails(hive, ref, code) {
   return end;
 }
 
-/* Every file under the models folder, by its full path. */
+/* Every file under the models folder but the hive's lock, by its full path. */
 function filesIn(hive) {
   const folder = path.join(hive.home, 'models');
   if (!fs.existsSync(folder)) return [];
   return fs.readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((f) => f.isFile()).map((f) => path.join(f.parentPath ?? f.path, f.name)).sort();
+    .filter((f) => f.isFile() && f.name !== '.hive.lock').map((f) => path.join(f.parentPath ?? f.path, f.name)).sort();
 }
 const partOf = (hive) => filesIn(hive).find((f) => f.endsWith('.part'));
 const leftOvers = (hive) => filesIn(hive).filter((f) => /\.(part|ledger)$/.test(f));
