@@ -31,9 +31,13 @@ int models_enter(struct models *m, const char *model_ref, const struct card *car
                               .size_bytes = card_total_bytes(card),
                               .verified = card_is_verified(card),
                               .downloaded_ms = card_arrived_ms(card)};
+    struct catalog_row before = {0};
     char *ref = str_dup(model_ref);
     int rc;
 
+    if (catalog_get(m->catalog, model_ref, &before, NULL) == 0 && str_eq(before.sha256, row.sha256))
+        row.last_used_ms = before.last_used_ms;
+    catalog_row_done(&before);
     row.model_ref = ref;
     rc = source && ref ? catalog_put(m->catalog, &row, err)
                        : err_no_memory(err, strlen(model_ref), "a row of the catalog");
@@ -105,13 +109,24 @@ static void look_at_import(const struct card *card)
                  card->refs[0], n, card->n_files, card->dir, card->refs[0]);
 }
 
-static bool is_entered(struct models *m, const char *model_ref)
+/* Where the folder of the models has moved, a row may lead to where the card's files were. */
+static bool leads_elsewhere(const struct models *m, const struct catalog_row *row,
+                            const struct card *card)
+{
+    size_t n = strlen(m->dir);
+    bool inside = strncmp(row->path, m->dir, n) == 0 && row->path[n] == '/';
+
+    return !str_eq(row->path, card->files[0].path) && !(inside && path_is_file(row->path));
+}
+
+static bool is_entered(struct models *m, const char *model_ref, const struct card *card)
 {
     struct catalog_row row = {0};
     int rc = catalog_get(m->catalog, model_ref, &row, NULL);
+    bool entered = rc == 0 ? !leads_elsewhere(m, &row, card) : rc != ERR_NOT_FOUND;
 
     catalog_row_done(&row);
-    return rc != ERR_NOT_FOUND;
+    return entered;
 }
 
 void models_enter_all(struct models *m, const struct card *card)
@@ -119,7 +134,7 @@ void models_enter_all(struct models *m, const struct card *card)
     struct err err;
 
     for (size_t i = 0; i < card->n_refs; i++)
-        if (!is_entered(m, card->refs[i]) && models_enter(m, card->refs[i], card, &err))
+        if (!is_entered(m, card->refs[i], card) && models_enter(m, card->refs[i], card, &err))
             log_warn("%s", err.text);
 }
 
@@ -139,7 +154,7 @@ static bool on_card(void *arg, struct card *card)
     settle_verdict(m, card);
     upload_sweep(m, card);
     for (size_t i = 0; i < card->n_refs; i++)
-        known = known || is_entered(m, card->refs[i]);
+        known = known || is_entered(m, card->refs[i], card);
     if (!known && !card->verdict.judge[0]) {
         models_judge_late(m, card);
         return true;

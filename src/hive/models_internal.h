@@ -25,7 +25,8 @@ struct models {
 /* Enters a model whose files are in place. */
 int models_enter(struct models *m, const char *model_ref, const struct card *card, struct err *err);
 
-/* Under each of its references that the catalog does not have; what fails is logged. */
+/* Under each of its references that the catalog does not have, or has at a place where it was
+ * before the models folder moved; what fails is logged. */
 void models_enter_all(struct models *m, const struct card *card);
 
 /* May the card's model enter? admit.h, with the verdict for the card; `arg` is the models. */

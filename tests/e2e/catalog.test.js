@@ -187,6 +187,33 @@ test('prune leaves alone what leads to models on another disk, also while that i
   assert.ok(fs.lstatSync(folder).isSymbolicLink());
 });
 
+/*
+ * The rows kept the paths of before: the list showed them, the first request for a model got "its file is no
+ * longer there", the next ones "not on this machine", until the hive was started once more.
+ */
+test('models that were moved, with their folder or with the home, are served from where they are', async (t) => {
+  let hive = await startHive();
+  t.after(() => hive.stop());
+  await add(hive, 'nomad');
+  await spawnReady(hive, 'local:nomad', { slots: 1, ctx: 64 });
+  const { last_used_at: used, downloaded_at: came } = await row(hive, 'local:nomad');
+  assert.ok(used);
+  const data = path.join(makeFolder('rbee-data-'), 'models'), home = path.join(makeFolder('rbee-data-'), 'home');
+  const moves = [
+    [() => fs.renameSync(path.join(hive.home, 'models'), data), () => ({ home: hive.home, env: { RBEE_HIVE_MODELS_DIR: data } }), data],
+    [() => { fs.renameSync(data, path.join(hive.home, 'models')); fs.renameSync(hive.home, home); }, () => ({ home }), home],
+  ];
+  for (const [move, options, where] of moves) {
+    await hive.stop();
+    move();
+    hive = await startHive(options());
+    const m = await row(hive, 'local:nomad');
+    assert.ok(m.local_path.startsWith(`${where}/`) && fs.existsSync(m.local_path), m.local_path);
+    assert.deepStrictEqual([m.last_used_at, m.downloaded_at], [used, came]);
+    assert.strictEqual((await post(hive, '/v1/models/download', { model_ref: 'local:nomad' })).json.local_path, m.local_path);
+  }
+});
+
 describe('the database', () => {
   const home = makeFolder('rbee-db-');
   const db = path.join(home, 'models.db');
