@@ -12,8 +12,9 @@
  * certificate authorities, with the host's name or address checked.
  *
  * Sessions of a server are read and written as sockets are, without blocking; the client's side is
- * a bufferevent. No renegotiation, no tickets, no compression. The program ignores SIGPIPE. One
- * thread uses an object at a time.
+ * a bufferevent. One recv takes one record, and who sends nothing but handshakes (new keys, hellos
+ * that are not wanted) is broken off after TLS_TALK_MAX of them. No renegotiation, no tickets, no
+ * compression. The program ignores SIGPIPE. One thread uses an object at a time.
  */
 #ifndef RBEE_NET_TLS_H
 #define RBEE_NET_TLS_H
@@ -26,6 +27,7 @@
 
 #define TLS_VERSION   2
 #define TLS_PIN_BYTES 65 /* 64 hex digits and the NUL */
+#define TLS_TALK_MAX  64 /* messages of handshakes in a row; a handshake has 3 from a client */
 #define TLS_MODULE    "librbee-tls.so"
 #define TLS_SYMBOL    "rbee_tls"
 

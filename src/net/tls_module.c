@@ -67,5 +67,8 @@ SSL_CTX *tls_context(const SSL_METHOD *method)
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
+    /* A record without data ends a read: else one goes on for as long as they come, and holds the
+     * loop. */
+    SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
     return ctx;
 }

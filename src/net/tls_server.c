@@ -15,6 +15,7 @@ struct tls_server {
 
 struct tls_session {
     SSL *ssl;
+    unsigned n_talk; /* messages of handshakes, changes of keys among them, since the last data */
     bool wants_write;
     bool broken; /* OpenSSL wants no more calls, not even SSL_shutdown */
     const char *fault;
@@ -111,12 +112,24 @@ void tls_server_free(struct tls_server *s)
 
 /* ---- sessions ---- */
 
+/* Called by OpenSSL with each message and record header, both ways. */
+static void on_message(int write_p, int version, int content_type, const void *bytes, size_t n,
+                       SSL *ssl, void *arg)
+{
+    struct tls_session *t = arg;
+
+    (void)version, (void)bytes, (void)n, (void)ssl;
+    t->n_talk += !write_p && content_type == SSL3_RT_HANDSHAKE;
+}
+
 struct tls_session *tls_accept(struct tls_server *s, int fd)
 {
     struct tls_session *t = calloc(1, sizeof *t);
 
     if (t && (t->ssl = SSL_new(s->ctx)) && SSL_set_fd(t->ssl, fd) == 1) {
         SSL_set_accept_state(t->ssl);
+        SSL_set_msg_callback(t->ssl, on_message);
+        SSL_set_msg_callback_arg(t->ssl, t);
         return t;
     }
     tls_session_free(t);
@@ -152,6 +165,16 @@ static ssize_t judge(struct tls_session *t, int rc)
     }
 }
 
+/* New keys without end, or handshakes that are not wanted: work for us, and nothing to serve. */
+static ssize_t end_talk(struct tls_session *t)
+{
+    ERR_clear_error();
+    t->broken = true;
+    t->fault = "nothing but handshakes";
+    errno = EPROTO;
+    return -1;
+}
+
 ssize_t tls_recv(struct tls_session *t, void *dst, size_t n)
 {
     int rc;
@@ -160,6 +183,10 @@ ssize_t tls_recv(struct tls_session *t, void *dst, size_t n)
     ERR_clear_error();
     errno = 0;
     rc = SSL_read(t->ssl, dst, n < INT_MAX ? (int)n : INT_MAX);
+    if (rc > 0)
+        t->n_talk = 0;
+    else if (t->n_talk > TLS_TALK_MAX)
+        return end_talk(t);
     return rc > 0 ? rc : judge(t, rc);
 }
 

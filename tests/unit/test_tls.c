@@ -371,6 +371,101 @@ static void test_tls__a_server_without_it_is_named(void **state)
     place_end(&p);
 }
 
+/* ---- who has nothing to say ---- */
+
+/* A session of the server's, and the client at its other end; no server's loop between them. */
+struct pair {
+    struct place p;
+    struct tls_session *session;
+    SSL_CTX *ctx;
+    SSL *client;
+    int fds[2];
+};
+
+static void pair_make(struct pair *pair)
+{
+    char byte;
+
+    place_make(&pair->p);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair->fds),
+                     0);
+    pair->session = rbee_tls.accept(pair->p.server, pair->fds[0]);
+    pair->ctx = SSL_CTX_new(TLS_client_method());
+    assert_true(pair->session && pair->ctx);
+    assert_int_equal(SSL_CTX_set_min_proto_version(pair->ctx, TLS1_3_VERSION), 1);
+    pair->client = SSL_new(pair->ctx);
+    assert_non_null(pair->client);
+    assert_int_equal(SSL_set_fd(pair->client, pair->fds[1]), 1);
+    for (int i = 0; i < 20 && (SSL_connect(pair->client) != 1 || !rbee_tls.is_up(pair->session));
+         i++)
+        assert_int_equal(rbee_tls.recv(pair->session, &byte, 1), -1);
+    assert_true(rbee_tls.is_up(pair->session));
+}
+
+static void pair_end(struct pair *pair)
+{
+    rbee_tls.session_free(pair->session);
+    SSL_free(pair->client);
+    SSL_CTX_free(pair->ctx);
+    close(pair->fds[0]);
+    close(pair->fds[1]);
+    place_end(&pair->p);
+}
+
+static void send_new_keys(struct pair *pair, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(SSL_key_update(pair->client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(pair->client), 1);
+    }
+}
+
+/*
+ * A client without a key sent new keys without end, a little faster than the server could read
+ * them. OpenSSL goes on reading in the same call until data comes: the whole hive stood still for
+ * as long as that client wished.
+ */
+static void test_tls__a_record_without_data_ends_a_read(void **state)
+{
+    const unsigned n = TLS_TALK_MAX / 2;
+    unsigned n_calls = 0;
+    struct pair pair;
+    char byte = 0;
+    ssize_t got;
+
+    (void)state;
+    pair_make(&pair);
+    for (int i = 0; i < 3; i++) { /* data between them: there is no end to what is allowed */
+        send_new_keys(&pair, n);
+        assert_int_equal(SSL_write(pair.client, "x", 1), 1);
+        for (n_calls = 1; (got = rbee_tls.recv(pair.session, &byte, 1)) < 0; n_calls++)
+            assert_int_equal(errno, EAGAIN);
+        assert_int_equal(got, 1);
+        assert_int_equal(byte, 'x');
+        assert_true(n_calls > n); /* others could be served between any two */
+    }
+    pair_end(&pair);
+}
+
+/* And it need not be listened to: it says nothing that could be served. */
+static void test_tls__who_sends_nothing_but_new_keys_is_broken_off(void **state)
+{
+    struct pair pair;
+    unsigned n = 0;
+    char byte;
+
+    (void)state;
+    pair_make(&pair);
+    send_new_keys(&pair, 2 * TLS_TALK_MAX);
+    errno = EAGAIN;
+    for (; n < 2 * TLS_TALK_MAX && errno == EAGAIN; n++)
+        assert_int_equal(rbee_tls.recv(pair.session, &byte, 1), -1);
+    assert_int_equal(errno, EPROTO);
+    assert_string_equal(rbee_tls.fault(pair.session), "nothing but handshakes");
+    assert_in_range(n, TLS_TALK_MAX / 2, TLS_TALK_MAX + 1);
+    pair_end(&pair);
+}
+
 /* ---- streams ---- */
 
 static bool seen_piece(void *arg, int status, const char *bytes, size_t n)
@@ -493,6 +588,8 @@ int main(void)
         cmocka_unit_test(test_tls__malformed_bytes_cost_a_connection),
         cmocka_unit_test(test_tls__who_does_not_shake_hands_is_cut_off),
         cmocka_unit_test(test_tls__a_server_without_it_is_named),
+        cmocka_unit_test(test_tls__a_record_without_data_ends_a_read),
+        cmocka_unit_test(test_tls__who_sends_nothing_but_new_keys_is_broken_off),
         cmocka_unit_test(test_tls__pieces_of_a_stream_arrive_as_they_are_put),
         cmocka_unit_test(test_certificate__own_one_is_private_and_stays),
         cmocka_unit_test(test_certificate__pin_is_the_hash_of_the_public_key),
