@@ -13,7 +13,8 @@ static struct http_conn *largest_coming(struct http_server *s)
     struct http_conn *largest = NULL;
 
     for (struct http_conn *c = s->conns; c; c = c->next)
-        if (c->phase == PHASE_BODY && (!largest || c->x->n_counted > largest->x->n_counted))
+        if (!c->broken && c->phase == PHASE_BODY &&
+            (!largest || c->x->n_counted > largest->x->n_counted))
             largest = c;
     return largest;
 }

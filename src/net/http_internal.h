@@ -70,7 +70,7 @@ struct http_conn {
     enum http_phase phase;
     struct event *ev_read, *ev_write, *ev_timer, *ev_later;
     struct http_parser parser;
-    struct http_exchange *x; /* NULL in PHASE_IDLE and behind PHASE_HANDLER */
+    struct http_exchange *x; /* NULL in PHASE_IDLE and behind PHASE_HANDLER, or of a broken one */
     uint64_t n_requests;     /* begun */
     struct buf in;           /* read ahead of the parser */
     struct buf out;          /* the first out_sent bytes of it are sent */
