@@ -244,6 +244,14 @@ static void handshake_failed(struct plain_conn *conn)
         http_plain_refused(t, rc, &err);
 }
 
+/* A write has failed. With TLS libevent reads no more behind that: nothing would ever come. */
+static void listen_on(struct plain_conn *conn)
+{
+    bufferevent_disable(conn->bev, EV_WRITE);
+    if (!conn->call->call.paused) /* else go_on does */
+        bufferevent_enable(conn->bev, EV_READ);
+}
+
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     struct plain_conn *conn = arg;
@@ -262,6 +270,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         act(conn->call, http_answer_end(&conn->call->answer));
     else if (what & BEV_EVENT_READING)
         http_plain_failed(conn->call, why);
+    else if (conn->secure)
+        listen_on(conn);
 }
 
 /* ---- connecting and sending ---- */

@@ -371,6 +371,72 @@ static void test_tls__a_server_without_it_is_named(void **state)
     place_end(&p);
 }
 
+/* ---- who breaks off ---- */
+
+/* Shakes hands with one client, hears a little of its request, may say something, and resets. */
+struct breaker {
+    struct place p;
+    int fd;
+    uint16_t port;
+    const char *says;
+    pthread_t thread;
+};
+
+static void *breaker_run(void *arg)
+{
+    struct linger hard = {.l_onoff = 1, .l_linger = 0};
+    struct breaker *b = arg;
+    int fd = accept(b->fd, NULL, NULL);
+    struct tls_session *t = rbee_tls.accept(b->p.server, fd);
+    char some[1000];
+
+    if (t && rbee_tls.recv(t, some, sizeof some) > 0 && b->says)
+        rbee_tls.send(t, b->says, strlen(b->says));
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    rbee_tls.session_free(t);
+    close(fd);
+    return NULL;
+}
+
+static void ask_breaker(const char *says, struct told *t)
+{
+    const size_t n = 32u << 20; /* far more than kernels keep */
+    struct breaker b = {.says = says};
+    char url[64], *large = calloc(1, n);
+    int small = 65536;
+
+    assert_non_null(large);
+    place_make(&b.p);
+    b.fd = raw_listen(&b.port);
+    setsockopt(b.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    assert_int_equal(pthread_create(&b.thread, NULL, breaker_run, &b), 0);
+    open_secure(t, b.p.pin);
+    snprintf(url, sizeof url, "https://127.0.0.1:%u/", b.port);
+    run_call(t, (struct http_call_params){
+                    .method = "POST", .url = url, .body = large, .body_bytes = n, .body_max = 100});
+    close_client(t);
+    pthread_join(b.thread, NULL);
+    close(b.fd);
+    place_end(&b.p);
+    free(large);
+}
+
+/* A worker died while its hive was sending it a long prompt: the call never ended, and the client
+ * waited for ever. With TLS libevent stops reading, too, when a write fails. */
+static void test_tls__a_request_that_is_broken_off_ends(void **state)
+{
+    struct told t;
+
+    (void)state;
+    ask_breaker(NULL, &t);
+    assert_int_not_equal(t.rc, 0);
+    assert_int_equal(t.status, 0);
+    ask_breaker("HTTP/1.1 401 Not You\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno", &t);
+    assert_int_equal(t.rc, 0); /* what was said before it is heard */
+    assert_int_equal(t.status, 401);
+    assert_string_equal(t.body, "no");
+}
+
 /* ---- who has nothing to say ---- */
 
 /* A session of the server's, and the client at its other end; no server's loop between them. */
@@ -588,6 +654,7 @@ int main(void)
         cmocka_unit_test(test_tls__malformed_bytes_cost_a_connection),
         cmocka_unit_test(test_tls__who_does_not_shake_hands_is_cut_off),
         cmocka_unit_test(test_tls__a_server_without_it_is_named),
+        cmocka_unit_test(test_tls__a_request_that_is_broken_off_ends),
         cmocka_unit_test(test_tls__a_record_without_data_ends_a_read),
         cmocka_unit_test(test_tls__who_sends_nothing_but_new_keys_is_broken_off),
         cmocka_unit_test(test_tls__pieces_of_a_stream_arrive_as_they_are_put),
