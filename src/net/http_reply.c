@@ -212,12 +212,13 @@ int http_stream_put(struct http_exchange *x, const void *bytes, size_t n)
         return -1;
     if (n == 0 || is_head(x))
         return 0;
-    if (is_chunked(x))
+    /* Of what comes now nobody can have read anything: it says nothing about the reader. */
+    if (http_conn_unsent(c) > c->server->params.limits.stream_pending_max)
+        http_conn_cut_slow(c);
+    else if (is_chunked(x))
         http_conn_send(c, iov, 3);
     else
         http_conn_send(c, iov + 1, 1);
-    if (http_conn_unsent(c) > c->server->params.limits.stream_pending_max)
-        http_conn_cut_slow(c);
     return c->broken ? -1 : 0;
 }
 

@@ -52,7 +52,8 @@ struct http_limits {
     int64_t body_timeout_ms;  /* from the head to a whole body */
     int64_t idle_timeout_ms;  /* a kept-alive connection between requests */
     int64_t write_timeout_ms; /* no byte accepted by the client while some wait to be sent */
-    /* bytes a slow reader may leave waiting; past it the stream is cut */
+    /* bytes a slow reader may leave waiting; who has more when the next piece comes is cut. So it
+     * is this and one piece that a stream holds at most. */
     size_t stream_pending_max;
 };
 struct http_limits

@@ -633,6 +633,45 @@ static void test_http_limits__cuts_a_slow_reader(void **state)
     rig_stop(rig);
 }
 
+#define LARGE (32u << 20) /* far more than kernels keep */
+
+static void put_large(struct http_exchange *x, void *arg)
+{
+    char *piece = malloc(LARGE);
+
+    (void)arg;
+    assert_non_null(piece);
+    memset(piece, '~', LARGE);
+    http_stream_begin(x, 200, "text/plain");
+    if (http_stream_put(x, piece, LARGE) == 0)
+        http_stream_end(x);
+    free(piece);
+}
+
+/* One piece over the limit made a client slow before it could have read a byte of it: an answer
+ * with large vectors was cut, however fast it was read. */
+static void test_http_limits__a_large_piece_makes_nobody_slow(void **state)
+{
+    struct http_server_params params = with_limits();
+    static char some[1 << 18];
+    struct rig *rig;
+    size_t got = 0;
+    ssize_t n;
+    int fd;
+
+    (void)state;
+    params.handle = put_large;
+    rig = rig_start(params);
+    fd = raw_connect(rig->port);
+    raw_say(fd, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    while ((n = raw_read(fd, some, sizeof some, RAW_PATIENCE_MS)) > 0)
+        for (ssize_t i = 0; i < n; i++)
+            got += some[i] == '~';
+    assert_int_equal(got, LARGE);
+    close(fd);
+    rig_stop(rig);
+}
+
 static void test_http_limits__cuts_a_reader_that_takes_nothing_in_time(void **state)
 {
     struct http_server_params params = with_limits();
@@ -821,6 +860,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__one_address_cannot_keep_the_others_out),
         cmocka_unit_test(test_http_limits__survives_a_shortage_of_descriptors),
         cmocka_unit_test(test_http_limits__cuts_a_slow_reader),
+        cmocka_unit_test(test_http_limits__a_large_piece_makes_nobody_slow),
         cmocka_unit_test(test_http_limits__cuts_a_reader_that_takes_nothing_in_time),
         cmocka_unit_test(test_http_limits__answers_nobody_reads_do_not_pile_up),
         cmocka_unit_test(test_http_limits__filter_answers_before_the_body),
