@@ -28,9 +28,10 @@
 #define HTTP_UNSENT_BUSY    (64u << 10)  /* with so many unsent no further request is begun */
 #define HTTP_UNSENT_MAX     (256u << 20) /* the most a connection holds for its client */
 #define HTTP_PEER_BYTES     64
-#define HTTP_DEAD_IDLE_S    15 /* a silent client is asked for after so long ... */
-#define HTTP_DEAD_BETWEEN_S 5  /* ... so often ... */
-#define HTTP_DEAD_ASKS      3  /* ... and so many times: gone after 30 s */
+#define HTTP_DEAD_IDLE_S    15   /* a silent client is asked for after so long ... */
+#define HTTP_DEAD_BETWEEN_S 5    /* ... so often ... */
+#define HTTP_DEAD_ASKS      3    /* ... and so many times: gone after 30 s, or write_timeout_ms */
+#define HTTP_LOST_BEHIND_MS 5000 /* the kernel gives up so much later than the loop */
 
 struct event;
 struct sockaddr_storage;

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -200,19 +201,36 @@ static int read_port(int fd, uint16_t *out, struct err *err)
 }
 
 /*
- * A client whose cable was pulled says nothing, ever: the kernel asks for it, and gives up what it
- * was sent. Connections inherit this of the listening socket.
+ * How long a client may leave unanswered what it was sent. The kernel counts a client that is there
+ * and reads nothing, too; that one has write_timeout_ms, and the loop says so when it is over: the
+ * kernel comes behind it. 0: as long as the kernel does by itself.
  */
-static void notice_dead_peers(int fd)
+static int lost_ms(const struct http_limits *limits)
 {
-    int one = 1, idle_s = HTTP_DEAD_IDLE_S, between_s = HTTP_DEAD_BETWEEN_S, n = HTTP_DEAD_ASKS;
-    unsigned lost_ms = 1000u * (HTTP_DEAD_IDLE_S + HTTP_DEAD_BETWEEN_S * HTTP_DEAD_ASKS);
+    int64_t dead_ms = 1000 * (HTTP_DEAD_IDLE_S + HTTP_DEAD_BETWEEN_S * HTTP_DEAD_ASKS),
+            slow_ms = limits->write_timeout_ms;
+
+    if (slow_ms <= 0 || slow_ms > INT_MAX - HTTP_LOST_BEHIND_MS)
+        return 0;
+    slow_ms += HTTP_LOST_BEHIND_MS;
+    return (int)(slow_ms > dead_ms ? slow_ms : dead_ms);
+}
+
+/*
+ * A client whose cable was pulled says nothing, ever: the kernel asks for it, and gives up what it
+ * was sent. With TCP_USER_TIMEOUT that decides how long it is asked, too. Connections inherit this
+ * of the listening socket.
+ */
+static void notice_dead_peers(int fd, const struct http_limits *limits)
+{
+    int one = 1, idle_s = HTTP_DEAD_IDLE_S, between_s = HTTP_DEAD_BETWEEN_S, n = HTTP_DEAD_ASKS,
+        lost = lost_ms(limits);
 
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between_s, sizeof between_s);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &n, sizeof n);
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &lost_ms, sizeof lost_ms);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &lost, sizeof lost);
 }
 
 static int start_listening(struct http_server *s, int fd, struct err *err)
@@ -225,7 +243,7 @@ static int start_listening(struct http_server *s, int fd, struct err *err)
     if (rc)
         return rc;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    notice_dead_peers(fd);
+    notice_dead_peers(fd, &s->params.limits);
     if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
         return err_errno(err, ERR_IO, errno, "cannot set up descriptor %d", fd);
     if (listen(fd, HTTP_BACKLOG))

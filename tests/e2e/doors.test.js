@@ -346,7 +346,7 @@ describe('two machines', () => {
     assert.strictEqual(b.keeper(mine, 'workers', 'list', '--node', 'bee2').status, 1);
   });
 
-  /* Takes half a minute: RBEE_TEST_LONG=1 runs it. */
+  /* Takes a minute: RBEE_TEST_LONG=1 runs it. */
   test('a cable pulled in the middle of an answer ends it on both sides', { skip: skip || !process.env.RBEE_TEST_LONG, timeout: 120000 }, async () => {
     const { a, b } = hosts;
     await hive.stop();

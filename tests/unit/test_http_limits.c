@@ -4,6 +4,7 @@
  */
 #include "http_rig.h"
 
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 
 #include "base/str.h"
@@ -690,6 +691,32 @@ static void test_http_limits__cuts_a_reader_that_takes_nothing_in_time(void **st
     rig_stop(rig);
 }
 
+/*
+ * The kernel gave a client that read nothing 30 s, whatever was configured, and without a word in
+ * the log: it is told to come behind the loop, and not at all where there is no limit.
+ */
+static void test_http_limits__the_kernel_is_as_patient_as_the_loop(void **state)
+{
+    static const struct {
+        int64_t write_timeout_ms;
+        int kernel_ms;
+    } cases[] = {{60000, 65000}, {100, 30000}, {300000, 305000}, {0, 0}, {-1, 0}, {INT64_MAX, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct http_server_params params = with_limits();
+        int ms = -1;
+        socklen_t n = sizeof ms;
+        struct rig *rig;
+
+        params.limits.write_timeout_ms = cases[i].write_timeout_ms;
+        rig = rig_start(params);
+        assert_int_equal(getsockopt(rig->server->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &n), 0);
+        assert_int_equal(ms, cases[i].kernel_ms);
+        rig_stop(rig);
+    }
+}
+
 /* A client that asks on and on, and never reads, must not fill the server's memory with answers. */
 static void test_http_limits__answers_nobody_reads_do_not_pile_up(void **state)
 {
@@ -862,6 +889,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__cuts_a_slow_reader),
         cmocka_unit_test(test_http_limits__a_large_piece_makes_nobody_slow),
         cmocka_unit_test(test_http_limits__cuts_a_reader_that_takes_nothing_in_time),
+        cmocka_unit_test(test_http_limits__the_kernel_is_as_patient_as_the_loop),
         cmocka_unit_test(test_http_limits__answers_nobody_reads_do_not_pile_up),
         cmocka_unit_test(test_http_limits__filter_answers_before_the_body),
         cmocka_unit_test(test_http_limits__asks_for_an_expected_body),
