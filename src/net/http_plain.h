@@ -41,7 +41,8 @@ struct plain_conn {
     char *place;             /* for whom it can be used again: see plain_call */
     bool secure;             /* bev speaks TLS */
     bool connected;          /* and shaken hands */
-    bool used_before;        /* by an earlier call: it may be closed without our knowing */
+    bool used_before;        /* or made long ago: it may be closed without our knowing */
+    int64_t connect_by_ms;   /* its share of the call's time */
     int64_t idle_since_ms;
 };
 
@@ -81,6 +82,8 @@ int http_plain_connect(struct plain_call *t, size_t i, int64_t timeout_ms);
 int http_plain_send(struct plain_call *t, struct plain_conn *conn);
 bool http_plain_has_sent(struct plain_call *t); /* since last asked */
 void http_plain_read_on(struct plain_call *t);  /* behind a pause */
+/* The loop was held up for so long: those that are being connected have that time still. */
+void http_plain_stood_still(struct plain_client *c, int64_t ms);
 void http_plain_close(struct plain_conn *conn); /* NULL is fine; its call is not told */
 /* A kept connection to the place that is not known to be closed, not idle longer than so; NULL. */
 struct plain_conn *http_plain_kept(struct plain_client *c, const char *place, int64_t idle_ms);

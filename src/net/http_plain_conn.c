@@ -181,6 +181,30 @@ static void on_sent(struct bufferevent *bev, void *arg)
         http_plain_sent(conn->call);
 }
 
+/* ---- time to connect ---- */
+
+static void limit_connecting(struct plain_conn *conn, int64_t ms)
+{
+    struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+
+    conn->connect_by_ms = clock_ms() + ms;
+    bufferevent_set_timeouts(conn->bev, conn->secure ? &limit : NULL, &limit);
+}
+
+void http_plain_stood_still(struct plain_client *c, int64_t ms)
+{
+    event_base_update_cache_time(c->c.base); /* or limits would count from before */
+    for (struct plain_conn *conn = c->conns; conn; conn = conn->next) {
+        int64_t left = conn->connect_by_ms + ms - clock_ms();
+
+        if (conn->connected || !conn->call)
+            continue;
+        conn->call->connect_by_ms += ms;
+        conn->used_before = true; /* by nobody, but a server does not wait for ever */
+        limit_connecting(conn, left > 0 ? left : 1);
+    }
+}
+
 static void on_event(struct bufferevent *bev, short what, void *arg);
 
 /*
@@ -192,7 +216,6 @@ static int begin_tls(struct plain_conn *conn, struct err *err)
     struct plain_client *c = conn->client;
     struct plain_call *t = conn->call;
     int64_t left = t->connect_by_ms - clock_ms();
-    struct timeval limit = {.tv_sec = left / 1000, .tv_usec = (left % 1000) * 1000};
     struct bufferevent *secure =
         left > 0 ? c->tls->connect(c->trust, c->c.base, bufferevent_getfd(conn->bev), t->url.host,
                                    http_plain_pin(t), err)
@@ -207,7 +230,7 @@ static int begin_tls(struct plain_conn *conn, struct err *err)
     conn->secure = true;
     bufferevent_setcb(secure, on_read, on_sent, on_event, conn);
     bufferevent_set_max_single_read(secure, HTTP_CLIENT_BUFFER);
-    bufferevent_set_timeouts(secure, &limit, &limit);
+    limit_connecting(conn, left);
     bufferevent_enable(secure, EV_READ | EV_WRITE);
     return http_plain_send(t, conn) ? err_no_memory(err, 0, "a request") : 0;
 }
@@ -335,7 +358,6 @@ static int put_on(struct plain_call *t, struct plain_conn *conn)
 
 int http_plain_connect(struct plain_call *t, size_t i, int64_t timeout_ms)
 {
-    struct timeval limit = {.tv_sec = timeout_ms / 1000, .tv_usec = (timeout_ms % 1000) * 1000};
     int fd = socket_toward(&t->addrs->at[i], t->addrs->bytes[i]);
     struct plain_conn *conn;
 
@@ -345,7 +367,7 @@ int http_plain_connect(struct plain_call *t, size_t i, int64_t timeout_ms)
     if (conn) {
         bufferevent_setcb(conn->bev, on_read, on_sent, on_event, conn);
         bufferevent_set_max_single_read(conn->bev, HTTP_CLIENT_BUFFER);
-        bufferevent_set_timeouts(conn->bev, NULL, &limit);
+        limit_connecting(conn, timeout_ms);
         /* No address: it is on its way, and on_event tells. */
         if (put_on(t, conn) == 0 && bufferevent_socket_connect(conn->bev, NULL, 0) == 0)
             return 0;

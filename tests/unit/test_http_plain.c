@@ -4,6 +4,7 @@
  */
 #include "http_peer.h"
 
+#include <netdb.h>
 #include <sys/resource.h>
 
 #include "net/http_resolve.h"
@@ -131,6 +132,99 @@ static void test_http_plain__tries_all_addresses(void **state)
 }
 
 /* Nodes are asked directly, whatever the environment says of proxies. */
+/* The linker puts this in the place of getaddrinfo: a name server that does not answer. */
+#define SLOW_MS 300
+int __real_getaddrinfo(const char *host, const char *service, const struct addrinfo *want,
+                       struct addrinfo **found);
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *want,
+                       struct addrinfo **found);
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *want,
+                       struct addrinfo **found)
+{
+    if (!str_eq(host, "slow.test") || want->ai_flags & AI_NUMERICHOST)
+        return __real_getaddrinfo(host, service, want, found);
+    clock_sleep_ms(SLOW_MS);
+    return EAI_AGAIN;
+}
+
+static void start_to(struct told *t, const char *url)
+{
+    struct http_call_params params = {
+        .url = url, .arg = t, .on_done = on_done, .connect_timeout_ms = SLOW_MS / 2};
+
+    assert_int_equal(http_call_start(t->client, &params, NULL, &t->err), 0);
+}
+
+/* With two nodes in the list, one behind a name that nobody resolved in time, the other was
+ * CONNECTION_TIMEOUT though it was alive: its time to connect ran while the loop stood still. */
+static void test_http_plain__a_slow_name_server_makes_no_other_call_late(void **state)
+{
+    (void)state;
+    for (int slow_first = 0; slow_first < 2; slow_first++) { /* and two are begun in either order */
+        struct peer *peer = PEER({OK("alive"), CLOSE, 0});
+        struct told slow, t;
+
+        open_client(&t);
+        memset(&slow, 0, sizeof slow);
+        slow.base = t.base;
+        slow.client = t.client;
+        if (slow_first)
+            start_to(&slow, "http://slow.test/");
+        start_to(&t, url_of(peer, "/"));
+        if (!slow_first)
+            start_to(&slow, "http://slow.test/");
+        while (t.n_done + slow.n_done < 2)
+            assert_int_equal(event_base_loop(t.base, EVLOOP_ONCE), 0);
+        assert_int_equal(slow.rc, ERR_UNREACHABLE);
+        assert_int_equal(t.rc, 0);
+        assert_int_equal(t.status, 200);
+        close_client(&t);
+        peer_stop(peer);
+    }
+}
+
+/* Waits for nobody who has connected and says nothing; the second one is quick enough. */
+static void *impatient(void *arg)
+{
+    char seen[4096];
+    int fd = accept(*(int *)arg, NULL, NULL);
+
+    close(fd);
+    fd = accept(*(int *)arg, NULL, NULL);
+    if (peer_hear(fd, seen, sizeof seen))
+        raw_say(fd, OK("alive"));
+    close(fd);
+    return NULL;
+}
+
+/* A hive waits 10 s for a request: behind a name server that took 12 it was CONNECTION_REFUSED. */
+static void test_http_plain__asks_again_who_lost_patience_meanwhile(void **state)
+{
+    struct told slow, t;
+    pthread_t thread;
+    char url[64];
+    uint16_t port;
+    int fd = raw_listen(&port);
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, impatient, &fd), 0);
+    open_client(&t);
+    memset(&slow, 0, sizeof slow);
+    slow.base = t.base;
+    slow.client = t.client;
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", port);
+    start_to(&slow, "http://slow.test/");
+    start_to(&t, url); /* the last one is begun first */
+    while (t.n_done + slow.n_done < 2)
+        assert_int_equal(event_base_loop(t.base, EVLOOP_ONCE), 0);
+    assert_int_equal(t.rc, 0);
+    assert_int_equal(t.status, 200);
+    close_client(&t);
+    shutdown(fd, SHUT_RDWR);
+    pthread_join(thread, NULL);
+    close(fd);
+}
+
 static void test_http_plain__asks_no_proxy(void **state)
 {
     struct peer *peer = PEER({OK("direct"), CLOSE, 0});
@@ -568,6 +662,8 @@ int main(void)
         cmocka_unit_test(test_http_plain__reads_urls),
         cmocka_unit_test(test_http_plain__localhost_and_addresses_ask_nobody),
         cmocka_unit_test(test_http_plain__tries_all_addresses),
+        cmocka_unit_test(test_http_plain__a_slow_name_server_makes_no_other_call_late),
+        cmocka_unit_test(test_http_plain__asks_again_who_lost_patience_meanwhile),
         cmocka_unit_test(test_http_plain__asks_no_proxy),
         cmocka_unit_test(test_http_plain__says_what_it_does_not_do),
         cmocka_unit_test(test_http_plain__asks_again_when_a_kept_connection_was_closed),
