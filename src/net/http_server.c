@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,12 +25,24 @@
 #include "base/clock.h"
 #include "base/str.h"
 
+/* Half of the descriptors at most: places would else never be all taken, and then nobody makes room
+ * (http_place.c) but everybody waits in the backlog; nor would any be left for the program's work.
+ */
+static uint32_t connections_max(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur / 2 >= HTTP_CONNECTIONS_MAX)
+        return HTTP_CONNECTIONS_MAX;
+    return (uint32_t)(files.rlim_cur / 2);
+}
+
 struct http_limits http_limits_default(void)
 {
     return (struct http_limits){
         .body_max = 16u << 20,
         .bodies_max = 256u << 20,
-        .connections_max = 4096,
+        .connections_max = connections_max(),
         .head_timeout_ms = HTTP_HEAD_TIMEOUT_MS,
         .body_timeout_ms = HTTP_BODY_TIMEOUT_MS,
         .idle_timeout_ms = 75000,

@@ -39,6 +39,7 @@ struct http_exchange; /* one request and its answer */
 #define HTTP_HEAD_MAX         (32u << 10)
 #define HTTP_HEADERS_MAX      100
 #define HTTP_REQUEST_ID_BYTES 37
+#define HTTP_CONNECTIONS_MAX  4096
 #define HTTP_HEAD_TIMEOUT_MS  10000
 #define HTTP_BODY_TIMEOUT_MS  30000
 #define HTTP_WRITE_TIMEOUT_MS 60000
@@ -56,8 +57,9 @@ struct http_limits {
      * is this and one piece that a stream holds at most. */
     size_t stream_pending_max;
 };
-struct http_limits
-http_limits_default(void); /* 16 MiB, 256 MiB, 4096, 10 s, 30 s, 75 s, 60 s, 1 MiB */
+/* 16 MiB, 256 MiB, 4096 or half of the descriptors that the process may have, 10 s, 30 s, 75 s,
+ * 60 s, 1 MiB */
+struct http_limits http_limits_default(void);
 
 struct http_server_params {
     struct event_base *base;

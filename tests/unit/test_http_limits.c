@@ -565,6 +565,30 @@ static bool kernel_limits_files_to(int n)
     return limit == n;
 }
 
+/*
+ * Where a process may have 4,096 descriptors or fewer, one address took all of them before there
+ * were 4,096 connections: no place was made for others, who waited for as long as it wished.
+ */
+static void test_http_limits__connections_leave_descriptors_for_others(void **state)
+{
+    static const struct {
+        rlim_t files;
+        uint32_t connections;
+    } cases[] = {{512, 256}, {1024, 512}, {4096, 2048}, {8191, 4095}, {8192, 4096}, {65536, 4096}};
+    struct rlimit old, now;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (cases[i].files > old.rlim_max)
+            continue;
+        now = (struct rlimit){.rlim_cur = cases[i].files, .rlim_max = old.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+        assert_int_equal(http_limits_default().connections_max, cases[i].connections);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+}
+
 /* Few descriptors: the server rests and goes on once there are some, and nobody is turned away. */
 static void test_http_limits__survives_a_shortage_of_descriptors(void **state)
 {
@@ -885,6 +909,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__a_slow_download_is_not_idle),
         cmocka_unit_test(test_http_limits__connections_past_the_limit_are_told_503),
         cmocka_unit_test(test_http_limits__one_address_cannot_keep_the_others_out),
+        cmocka_unit_test(test_http_limits__connections_leave_descriptors_for_others),
         cmocka_unit_test(test_http_limits__survives_a_shortage_of_descriptors),
         cmocka_unit_test(test_http_limits__cuts_a_slow_reader),
         cmocka_unit_test(test_http_limits__a_large_piece_makes_nobody_slow),
