@@ -4,7 +4,8 @@
  *
  * A limit for each body bounds nothing while thousands may come at once. Past the limit for all the
  * largest of those that are still coming is refused: who sends little is not kept out by those who
- * send much, or begin much and never end it.
+ * send much, or begin much and never end it. What handlers keep may wait for minutes: a quarter is
+ * left for bodies that come, and for handlers that keep little.
  */
 #include "net/http_internal.h"
 
@@ -33,19 +34,29 @@ static void refuse(struct http_conn *c)
 void http_bodies_forget(struct http_exchange *x)
 {
     x->conn->server->n_body_bytes -= x->n_counted;
-    x->n_counted = 0;
+    x->conn->server->n_held_bytes -= x->n_held;
+    x->n_counted = x->n_held = 0;
+}
+
+/* Are n bytes more than there is room for, beside those of others? */
+static bool is_over(size_t n, size_t others, size_t max)
+{
+    return n > max || others > max - n;
 }
 
 bool http_hold(struct http_exchange *x, size_t n)
 {
     struct http_server *s = x->conn->server;
-    size_t others = s->n_body_bytes - x->n_counted;
+    size_t max = s->params.limits.bodies_max, others = s->n_body_bytes - x->n_counted,
+           others_held = s->n_held_bytes - x->n_held;
 
-    if (n > x->n_counted &&
-        (n > s->params.limits.bodies_max || others > s->params.limits.bodies_max - n))
+    if (n > x->n_counted && is_over(n, others, max))
+        return false;
+    if (n > x->n_held && n > HTTP_HOLD_LITTLE && is_over(n, others_held, max - max / 4))
         return false;
     s->n_body_bytes = others + n;
-    x->n_counted = n;
+    s->n_held_bytes = others_held + n;
+    x->n_counted = x->n_held = n;
     return true;
 }
 

@@ -28,8 +28,9 @@
 #define HTTP_UNSENT_BUSY    (64u << 10)  /* with so many unsent no further request is begun */
 #define HTTP_UNSENT_MAX     (256u << 20) /* the most a connection holds for its client */
 #define HTTP_PEER_BYTES     64
-#define HTTP_DEAD_IDLE_S    15   /* a silent client is asked for after so long ... */
-#define HTTP_DEAD_BETWEEN_S 5    /* ... so often ... */
+#define HTTP_HOLD_LITTLE    (64u << 10) /* 4096 connections together: bodies_max */
+#define HTTP_DEAD_IDLE_S    15          /* a silent client is asked for after so long ... */
+#define HTTP_DEAD_BETWEEN_S 5           /* ... so often ... */
 #define HTTP_DEAD_ASKS      3    /* ... and so many times: gone after 30 s, or write_timeout_ms */
 #define HTTP_LOST_BEHIND_MS 5000 /* the kernel gives up so much later than the loop */
 
@@ -58,6 +59,7 @@ struct http_exchange {
     void *drained_arg;
     uint64_t pass;    /* see http_set_pass */
     size_t n_counted; /* bytes of its body, in the server's n_body_bytes */
+    size_t n_held;    /* those that the handler keeps: n_counted, or 0 while that is a body */
     bool streaming;   /* http_stream_begin was called */
     bool cut;         /* by http_server_cut */
 };
@@ -96,7 +98,8 @@ struct http_server {
     struct http_conn *conns;
     uint32_t n_conns, n_refused; /* n_conns counts the refused ones too */
     uint64_t n_slow;             /* connections cut for reading too slowly */
-    size_t n_body_bytes;         /* held of requests' bodies */
+    size_t n_body_bytes;         /* of requests' bodies, and what handlers keep of them */
+    size_t n_held_bytes;         /* the latter alone */
     bool draining;
     int64_t date_at; /* the second `date` is for */
     char date[32];

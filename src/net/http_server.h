@@ -145,7 +145,8 @@ void http_drop_body(struct http_exchange *x); /* read and needed no more: a stre
 /*
  * What a handler made of a body that it has dropped, and still holds, counts as bodies do: so many
  * bytes, until it says another number or the exchange ends. False, and nothing has changed, when
- * that is over limits.bodies_max.
+ * that is over limits.bodies_max; or, for more than 64 KiB, when handlers would keep over three
+ * quarters of it.
  */
 bool http_hold(struct http_exchange *x, size_t n);
 const char *http_request_id(const struct http_exchange *x);

@@ -292,7 +292,8 @@ static void test_http_limits__bodies_being_worked_on_stay(void **state)
     rig_stop(rig);
 }
 
-/* Keeps ?q= bytes of a body that it has dropped, and waits; answers when they are too many. */
+/* Keeps ?q= bytes of a body that it has dropped, and waits; answers when they are too many, and
+ * /try in any case. */
 static void keep_and_wait(struct http_exchange *x, void *arg)
 {
     struct rig *rig = arg;
@@ -300,11 +301,13 @@ static void keep_and_wait(struct http_exchange *x, void *arg)
 
     rig->n_handled++;
     http_drop_body(x);
-    if (http_hold(x, n)) {
+    if (!http_hold(x, n)) {
+        http_reply(x, 200, "text/plain", "no room", 7);
+    } else if (str_eq(http_path(x), "/try")) {
+        http_reply(x, 200, "text/plain", "held", 4);
+    } else {
         rig->waiting = x;
         http_on_gone(x, rig_gone, rig);
-    } else {
-        http_reply(x, 200, "text/plain", "no room", 7);
     }
 }
 
@@ -334,22 +337,45 @@ static void test_http_limits__what_handlers_keep_counts_too(void **state)
     params.limits.bodies_max = 300000;
     params.handle = keep_and_wait;
     rig = rig_start(params);
-    holder = begin_body(rig, "/x?q=250000", 10, 10);
+    holder = begin_body(rig, "/x?q=220000", 10, 10);
     RAW_WAIT(rig->n_handled == 1);
-    check_body(begin_body(rig, "/x?q=50001", 10, 10), "no room");
-    check_body(begin_body(rig, "/x?q=18446744073709551615", 10, 10), "no room");
-    check_no_room(begin_body(rig, "/x?q=0", 60000, 60000)); /* nor is there for a body */
+    check_body(begin_body(rig, "/try?q=90000", 10, 10), "no room");
+    check_body(begin_body(rig, "/try?q=18446744073709551615", 10, 10), "no room");
+    check_no_room(begin_body(rig, "/try?q=0", 90000, 90000)); /* nor is there for a body */
     rig_do(rig, rig_do_let_go);
     rig_do(rig, rig_do_answer);
     check_body(holder, "parked");
-    holder = begin_body(rig, "/x?q=300000", 10, 10); /* all of it is free again */
+    holder = begin_body(rig, "/x?q=225000", 10, 10); /* all of it is free again */
     RAW_WAIT(rig->n_handled == 4);
     close(holder); /* and also behind a client that leaves */
     RAW_WAIT(rig->n_gone == 1);
-    next = begin_body(rig, "/x?q=300000", 10, 10);
+    next = begin_body(rig, "/x?q=225000", 10, 10);
     RAW_WAIT(rig->n_handled == 5);
     rig_do(rig, rig_do_answer);
     check_body(next, "parked");
+    rig_stop(rig);
+}
+
+/* Requests that waited for a model could have all the room: each body that came was then the
+ * largest that comes, and refused for as long as they waited, were it of ten bytes. */
+static void test_http_limits__handlers_leave_room_for_those_who_send_little(void **state)
+{
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+    int holder;
+
+    (void)state;
+    params.limits.bodies_max = 300000;
+    params.handle = keep_and_wait;
+    rig = rig_start(params);
+    check_body(begin_body(rig, "/try?q=225001", 10, 10), "no room");
+    holder = begin_body(rig, "/x?q=225000", 10, 10);
+    RAW_WAIT(rig->n_handled == 2);
+    check_body(begin_body(rig, "/try?q=65537", 10, 10), "no room");
+    check_body(begin_body(rig, "/try?q=65536", 10, 10), "held"); /* so little is not kept out */
+    check_body(begin_body(rig, "/try?q=0", 70000, 70000), "held");
+    rig_do(rig, rig_do_answer);
+    check_body(holder, "parked");
     rig_stop(rig);
 }
 
@@ -902,6 +928,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__the_largest_may_have_left),
         cmocka_unit_test(test_http_limits__bodies_being_worked_on_stay),
         cmocka_unit_test(test_http_limits__what_handlers_keep_counts_too),
+        cmocka_unit_test(test_http_limits__handlers_leave_room_for_those_who_send_little),
         cmocka_unit_test(test_http_limits__refuses_a_huge_chunk_by_its_size),
         cmocka_unit_test(test_http_limits__refuses_chunks_that_are_all_framing),
         cmocka_unit_test(test_http_limits__time_for_a_head_and_a_body),
