@@ -67,6 +67,8 @@ const char *http_peer(const struct http_exchange *x)
 void http_set_pass(struct http_exchange *x, uint64_t pass)
 {
     x->pass = pass;
+    if (pass)
+        x->conn->had_pass = true;
 }
 
 bool http_is_cut(const struct http_exchange *x)

@@ -82,11 +82,12 @@ struct http_conn {
     struct tls_session *tls; /* NULL: plain */
     bool greeted;            /* its first byte was looked at: it does begin a handshake */
     bool keep_alive;
-    bool refused; /* one past the limit */
-    bool parsing; /* the parser is on the stack */
-    bool reading; /* false: the read-ahead is full, or the client has ended */
-    bool ended;   /* the client has shut its sending side */
-    bool broken;  /* to be destroyed by the loop */
+    bool refused;  /* one past the limit */
+    bool had_pass; /* one of its requests: who is there has shown a key */
+    bool parsing;  /* the parser is on the stack */
+    bool reading;  /* false: the read-ahead is full, or the client has ended */
+    bool ended;    /* the client has shut its sending side */
+    bool broken;   /* to be destroyed by the loop */
 };
 
 struct http_server {

@@ -54,6 +54,29 @@ static struct tally *tally_of(struct tally *all, size_t n_all, uint64_t place)
     return &all[i];
 }
 
+static bool has_shown_a_key(const struct http_server *s, uint64_t place)
+{
+    for (const struct http_conn *c = s->conns; c; c = c->next)
+        if (c->place == place && c->had_pass)
+            return true;
+    return false;
+}
+
+/* The oldest stranger that should make room, or NULL. */
+static struct http_conn *choose_stranger(const struct http_server *s, uint64_t place,
+                                         struct tally *all, size_t n_all)
+{
+    uint32_t n = tally_of(all, n_all, place)->n;
+    bool trusted = has_shown_a_key(s, place);
+    struct http_conn *chosen = NULL;
+
+    for (struct http_conn *c = s->conns; c; c = c->next) /* the newest is the first */
+        if (may_go(c) && !c->had_pass && c->place != place &&
+            (trusted || tally_of(all, n_all, c->place)->n > n))
+            chosen = c;
+    return chosen;
+}
+
 /* The oldest of those that may go, of the address that has most; NULL when none should. */
 static struct http_conn *choose(const struct http_server *s, uint64_t place, struct tally *all,
                                 size_t n_all)
@@ -64,13 +87,15 @@ static struct http_conn *choose(const struct http_server *s, uint64_t place, str
     for (const struct http_conn *c = s->conns; c; c = c->next)
         if (!c->broken && !c->refused)
             tally_of(all, n_all, c->place)->n++;
-    for (struct http_conn *c = s->conns; c; c = c->next) { /* the newest is the first */
+    for (struct http_conn *c = s->conns; c; c = c->next) {
         if (!may_go(c) || c->place == place || (n = tally_of(all, n_all, c->place)->n) < most)
             continue;
         most = n;
         chosen = c;
     }
-    return most > tally_of(all, n_all, place)->n + 1 ? chosen : NULL;
+    if (most > tally_of(all, n_all, place)->n + 1)
+        return chosen;
+    return choose_stranger(s, place, all, n_all);
 }
 
 bool http_place_make(struct http_server *s, uint64_t place)

@@ -47,7 +47,7 @@ struct http_exchange; /* one request and its answer */
 struct http_limits {
     size_t body_max;          /* bytes of a request's body */
     size_t bodies_max;        /* of all that are held at once; past it the largest goes, 503 */
-    uint32_t connections_max; /* taken, one of the address that has most makes room for another */
+    uint32_t connections_max; /* taken, one makes room for another: see http_place.c */
     /* Times, in ms; 0 or less = no limit. */
     int64_t head_timeout_ms;  /* from the first byte (or accept) to a whole head */
     int64_t body_timeout_ms;  /* from the head to a whole body */
@@ -159,7 +159,8 @@ const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:53210" */
  */
 int http_limit_body(struct http_exchange *x, size_t n);
 
-/* For `filter`: by what right the request passes, a number of the owner's; 0 = none. */
+/* For `filter`: by what right the request passes, a number of the owner's; 0 = none. A connection
+ * that had one is not ended to make room for strangers. */
 void http_set_pass(struct http_exchange *x, uint64_t pass);
 bool http_is_cut(const struct http_exchange *x); /* on_gone is called by http_server_cut */
 

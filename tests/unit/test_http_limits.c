@@ -576,6 +576,67 @@ static void test_http_limits__one_address_cannot_keep_the_others_out(void **stat
     rig_stop(rig);
 }
 
+/* A key is not needed here, but who shows one is known. */
+static bool filter_known(struct http_exchange *x, void *arg)
+{
+    (void)arg;
+    http_set_pass(x, http_header(x, "authorization") ? 1 : 0);
+    return true;
+}
+
+static int ask_from(const struct rig *rig, const char *address, const char *key)
+{
+    int fd = connect_from(address, rig->port);
+
+    raw_say(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n");
+    raw_say(fd, key);
+    raw_say(fd, "\r\n");
+    return fd;
+}
+
+/*
+ * Who has many nets of IPv6 held every place with one connection from each. No address had more
+ * than another, so nobody made room: the hive's owner was told 503, with the right key in the hand.
+ */
+static void test_http_limits__strangers_make_room_for_others(void **state)
+{
+    static const char key[] = "Authorization: Bearer k\r\n";
+    struct http_server_params params = with_limits();
+    int known, strangers[3], other, second, more;
+    char address[] = "127.0.0.3";
+    struct rig *rig;
+
+    (void)state;
+    params.limits.connections_max = 4;
+    params.filter = filter_known;
+    rig = rig_start(params);
+    known = ask_from(rig, "127.0.0.2", key);
+    assert_int_equal(raw_hear_reply(known, NULL), 200);
+    for (int i = 0; i < 3; i++) {
+        strangers[i] = ask_from(rig, address, "");
+        assert_int_equal(raw_hear_reply(strangers[i], NULL), 200);
+        address[sizeof address - 2]++;
+    }
+    other = ask_from(rig, "127.0.0.6", key);
+    assert_int_equal(raw_hear_reply(other, NULL), 200);
+    assert_string_equal(raw_hear_all(strangers[0]), ""); /* the oldest that is not known */
+    second = ask_from(rig, "127.0.0.2", key);            /* who is known may have more */
+    assert_int_equal(raw_hear_reply(second, NULL), 200);
+    assert_string_equal(raw_hear_all(strangers[1]), "");
+    more = ask_from(rig, "127.0.0.5", ""); /* strangers may not */
+    check_last(more, "HTTP/1.1 503 ");
+    for (int i = 0; i < 2; i++) { /* and those who are known are all there still */
+        raw_say(i ? other : known, GET("/hello"));
+        assert_int_equal(raw_hear_reply(i ? other : known, NULL), 200);
+    }
+    for (int i = 0; i < 3; i++)
+        close(strangers[i]);
+    close(known);
+    close(other);
+    close(second);
+    rig_stop(rig);
+}
+
 /* Whether the kernel itself knows the limit: under valgrind it does not. */
 static bool kernel_limits_files_to(int n)
 {
@@ -936,6 +997,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__a_slow_download_is_not_idle),
         cmocka_unit_test(test_http_limits__connections_past_the_limit_are_told_503),
         cmocka_unit_test(test_http_limits__one_address_cannot_keep_the_others_out),
+        cmocka_unit_test(test_http_limits__strangers_make_room_for_others),
         cmocka_unit_test(test_http_limits__connections_leave_descriptors_for_others),
         cmocka_unit_test(test_http_limits__survives_a_shortage_of_descriptors),
         cmocka_unit_test(test_http_limits__cuts_a_slow_reader),
