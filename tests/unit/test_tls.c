@@ -6,6 +6,8 @@
 #include "http_rig.h"
 
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -448,7 +450,7 @@ struct pair {
     int fds[2];
 };
 
-static void pair_make(struct pair *pair)
+static void pair_make(struct pair *pair, int version)
 {
     char byte;
 
@@ -458,7 +460,9 @@ static void pair_make(struct pair *pair)
     pair->session = rbee_tls.accept(pair->p.server, pair->fds[0]);
     pair->ctx = SSL_CTX_new(TLS_client_method());
     assert_true(pair->session && pair->ctx);
-    assert_int_equal(SSL_CTX_set_min_proto_version(pair->ctx, TLS1_3_VERSION), 1);
+    assert_int_equal(SSL_CTX_set_min_proto_version(pair->ctx, version), 1);
+    assert_int_equal(SSL_CTX_set_max_proto_version(pair->ctx, version), 1);
+    assert_int_equal(SSL_CTX_set_cipher_list(pair->ctx, "ECDHE-ECDSA-AES128-GCM-SHA256"), 1);
     pair->client = SSL_new(pair->ctx);
     assert_non_null(pair->client);
     assert_int_equal(SSL_set_fd(pair->client, pair->fds[1]), 1);
@@ -500,7 +504,7 @@ static void test_tls__a_record_without_data_ends_a_read(void **state)
     ssize_t got;
 
     (void)state;
-    pair_make(&pair);
+    pair_make(&pair, TLS1_3_VERSION);
     for (int i = 0; i < 3; i++) { /* data between them: there is no end to what is allowed */
         send_new_keys(&pair, n);
         assert_int_equal(SSL_write(pair.client, "x", 1), 1);
@@ -513,23 +517,73 @@ static void test_tls__a_record_without_data_ends_a_read(void **state)
     pair_end(&pair);
 }
 
-/* And it need not be listened to: it says nothing that could be served. */
-static void test_tls__who_sends_nothing_but_new_keys_is_broken_off(void **state)
+/* The keys of a connection by TLS 1.2 (RFC 5246, section 6.3): 16 bytes for what the client
+ * encrypts, 16 for the server, and 4 each to begin their nonces with. */
+static void keys_of(SSL *ssl, unsigned char keys[40])
 {
-    struct pair pair;
-    unsigned n = 0;
-    char byte;
+    unsigned char master[48], seed[13 + 2 * SSL3_RANDOM_SIZE] = "key expansion";
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
+    EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string("digest", (char[]){"SHA256"}, 0),
+        OSSL_PARAM_construct_octet_string("secret", master, sizeof master),
+        OSSL_PARAM_construct_octet_string("seed", seed, sizeof seed),
+        OSSL_PARAM_END,
+    };
 
+    assert_non_null(ctx);
+    assert_int_equal(SSL_SESSION_get_master_key(SSL_get_session(ssl), master, sizeof master), 48);
+    SSL_get_server_random(ssl, seed + 13, SSL3_RANDOM_SIZE);
+    SSL_get_client_random(ssl, seed + 13 + SSL3_RANDOM_SIZE, SSL3_RANDOM_SIZE);
+    assert_int_equal(EVP_KDF_derive(ctx, keys, 40, params), 1);
+    EVP_KDF_CTX_free(ctx);
+    EVP_KDF_free(kdf);
+}
+
+/* Hellos without end: no client of OpenSSL's would send more than one. */
+static void send_hellos(struct pair *pair, unsigned n)
+{
+    static const unsigned char hello[] = {1, 0, 0, 0}; /* its type, and that it is empty */
+    unsigned char keys[40], nonce[12],
+        about[13] = {[8] = 0x16, 3, 3, 0, sizeof hello},
+        record[5 + 8 + sizeof hello + 16] = {0x16, 3, 3, 0, sizeof record - 5};
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int len;
+
+    keys_of(pair->client, keys);
+    memcpy(nonce, keys + 32, 4);
+    for (unsigned i = 1; i <= n; i++) { /* 0 was the end of the handshake */
+        about[7] = record[12] = nonce[11] = (unsigned char)i;
+        memset(nonce + 4, 0, 7);
+        assert_int_equal(EVP_EncryptInit_ex(ctx, EVP_aes_128_gcm(), NULL, keys, nonce), 1);
+        assert_int_equal(EVP_EncryptUpdate(ctx, NULL, &len, about, sizeof about), 1);
+        assert_int_equal(EVP_EncryptUpdate(ctx, record + 13, &len, hello, sizeof hello), 1);
+        assert_int_equal(EVP_EncryptFinal_ex(ctx, record + 13 + len, &len), 1);
+        assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, 16, record + 17), 1);
+        raw_send(pair->fds[1], record, sizeof record);
+    }
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+/* And it need not be listened to: it says nothing that could be served. */
+static void test_tls__who_sends_nothing_but_handshakes_is_broken_off(void **state)
+{
     (void)state;
-    pair_make(&pair);
-    send_new_keys(&pair, 2 * TLS_TALK_MAX);
-    errno = EAGAIN;
-    for (; n < 2 * TLS_TALK_MAX && errno == EAGAIN; n++)
-        assert_int_equal(rbee_tls.recv(pair.session, &byte, 1), -1);
-    assert_int_equal(errno, EPROTO);
-    assert_string_equal(rbee_tls.fault(pair.session), "nothing but handshakes");
-    assert_in_range(n, TLS_TALK_MAX / 2, TLS_TALK_MAX + 1);
-    pair_end(&pair);
+    for (int old = 0; old < 2; old++) {
+        struct pair pair;
+        unsigned n = 0;
+        char byte;
+
+        pair_make(&pair, old ? TLS1_2_VERSION : TLS1_3_VERSION);
+        (old ? send_hellos : send_new_keys)(&pair, 2 * TLS_TALK_MAX);
+        errno = EAGAIN;
+        for (; n < 2 * TLS_TALK_MAX && errno == EAGAIN; n++)
+            assert_int_equal(rbee_tls.recv(pair.session, &byte, 1), -1);
+        assert_int_equal(errno, EPROTO);
+        assert_string_equal(rbee_tls.fault(pair.session), "nothing but handshakes");
+        assert_in_range(n, TLS_TALK_MAX / 2, TLS_TALK_MAX + 1);
+        pair_end(&pair);
+    }
 }
 
 /* ---- streams ---- */
@@ -656,7 +710,7 @@ int main(void)
         cmocka_unit_test(test_tls__a_server_without_it_is_named),
         cmocka_unit_test(test_tls__a_request_that_is_broken_off_ends),
         cmocka_unit_test(test_tls__a_record_without_data_ends_a_read),
-        cmocka_unit_test(test_tls__who_sends_nothing_but_new_keys_is_broken_off),
+        cmocka_unit_test(test_tls__who_sends_nothing_but_handshakes_is_broken_off),
         cmocka_unit_test(test_tls__pieces_of_a_stream_arrive_as_they_are_put),
         cmocka_unit_test(test_certificate__own_one_is_private_and_stays),
         cmocka_unit_test(test_certificate__pin_is_the_hash_of_the_public_key),
