@@ -162,10 +162,10 @@ static void open_hive(struct hive *h, unsigned flags)
                                            : 1;
     write_keys(world.n_listed, flags & FLAG_OLDER);
     *h = (struct hive){.home = scratch_dir};
-    *d = (struct doors){.home = scratch_dir, .share_fd = -1, .watch_fd = -1};
+    *d = (struct doors){.home = scratch_dir, .share_fd = -1, .watch_fd = -1, .spare_fd = -1};
     d->tls = flags & FLAG_PLAIN ? NULL : (const struct tls *)(const void *)&any;
     d->access.keys = flags & FLAG_KEYLESS ? NULL : &d->keys;
-    BUG_ON(doors_read_keys(d, &d->keys, NULL));
+    BUG_ON(doors_read_keys(d, NULL));
     BUG_ON(path_make_dirs(path, 0700, NULL) || security_log_open(path, &d->log, NULL));
     d->failed = failed_keys_create();
     d->share = world.share;
@@ -174,6 +174,7 @@ static void open_hive(struct hive *h, unsigned flags)
 
 static void close_hive(struct hive *h)
 {
+    doors_unwatch(&h->doors);
     security_log_close(h->doors.log);
     failed_keys_free(h->doors.failed);
     while (world.n_keys)

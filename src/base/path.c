@@ -259,8 +259,11 @@ int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, st
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), rc;
 
     if (fd < 0)
-        return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "cannot open %s",
-                         path);
+        return err_errno(err,
+                         errno == ENOENT   ? ERR_NOT_FOUND
+                         : errno == EACCES ? ERR_DENIED
+                                           : ERR_IO,
+                         errno, "cannot open %s", path);
     rc = path_read_open(fd, path, max_bytes, out, n, err);
     close(fd);
     return rc;

@@ -447,7 +447,7 @@ int cmd_daemon(const struct cli_command *self, int argc, char **argv)
     struct hive h = {.lock_fd = -1,
                      .models_lock_fd = -1,
                      .exit_code = CLI_DONE,
-                     .doors = {.share_fd = -1, .watch_fd = -1}};
+                     .doors = {.share_fd = -1, .watch_fd = -1, .spare_fd = -1}};
     struct flags flags = {0};
     struct err err = {0};
     int rc = parse_flags(self, argc, argv, &flags);

@@ -41,12 +41,12 @@ static int make_first_key(struct doors *d, struct err *err)
 
 static int open_keys(struct doors *d, struct err *err)
 {
-    int rc = doors_read_keys(d, &d->keys, err);
+    int rc = doors_read_keys(d, err);
 
     if (rc == 0 && d->keys.n == 0) {
         rc = make_first_key(d, err);
         if (rc == 0)
-            rc = doors_read_keys(d, &d->keys, err);
+            rc = doors_read_keys(d, err);
     }
     if (rc)
         return rc;
@@ -101,7 +101,8 @@ int doors_open(struct doors *d, const struct config *config, const char *home, c
     struct access_secrets secrets;
     int rc;
 
-    *d = (struct doors){.config = config, .home = home, .share_fd = -1, .watch_fd = -1};
+    *d = (struct doors){
+        .config = config, .home = home, .share_fd = -1, .watch_fd = -1, .spare_fd = -1};
     d->access.loopback_only = access_is_loopback(host);
     d->access.origins = config_text(config, "hive", "origins");
     rc = open_log(d, err);

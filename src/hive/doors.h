@@ -22,7 +22,9 @@
 #include "config/config.h"
 #include "net/tls.h"
 
-#define DOORS_USED_MS 60000 /* a key's use is noted at most once in so long */
+#define DOORS_USED_MS  60000 /* a key's use is noted at most once in so long */
+#define DOORS_RETRY_MS 1000  /* until a file of keys that could not be read is read again */
+#define DOORS_N_FILES  2     /* `keys` and `api-key`, see api/keys.h */
 
 struct access_share;
 struct event;
@@ -30,11 +32,18 @@ struct event_base;
 struct http_server;
 struct security_log;
 
+/* One of the files with keys. */
+struct doors_file {
+    struct keys keys; /* as it could last be read */
+    int failed;       /* the error for which it cannot be read now; 0 = it can */
+};
+
 struct doors {
     const struct config *config;
     const char *home; /* borrowed */
     struct access access;
-    struct keys keys;
+    struct doors_file files[DOORS_N_FILES];
+    struct keys keys;           /* of both files: who is let in */
     struct access_share *share; /* NULL: workers inherit nothing */
     int share_fd;               /* for workers to inherit; -1 = none */
     const struct tls *tls;      /* NULL: plain HTTP */
@@ -44,7 +53,8 @@ struct doors {
     struct security_log *log;
     struct http_server *server; /* borrowed: whose requests end with their keys; NULL = none yet */
     struct event *watch;        /* inotify on the home */
-    int watch_fd;
+    struct event *retry;        /* reads the files again that could not be read */
+    int watch_fd, spare_fd;     /* the second is kept for reading them; -1 = none */
     unsigned char used[KEYS_MAX][SHA256_BYTES]; /* keys seen since the start ... */
     int64_t used_s[KEYS_MAX], noted_ms;         /* ... and when last; when that was written */
     size_t n_used;
@@ -56,11 +66,13 @@ int doors_open(struct doors *d, const struct config *config, const char *home, c
                struct err *err);
 /* Begins to follow the key files; the loop is there now. */
 int doors_watch(struct doors *d, struct event_base *base, struct err *err);
-void doors_close(struct doors *d); /* zeros are fine, with share_fd and watch_fd -1 */
+void doors_close(struct doors *d); /* zeros are fine, with the descriptors -1 */
 
 /*
- * The files anew; what cannot be read leaves the list as it was, and is logged. What runs under a
- * key that is gone ends (revoke.h).
+ * The files anew, each for itself: what can be read is in force, whatever the other one is. The
+ * keys of one that cannot be read stay, and it is tried again each DOORS_RETRY_MS; but an `api-key`
+ * that would not be taken at a start opens nothing. Both are logged. What runs under a key that is
+ * gone ends (revoke.h).
  */
 void doors_reload(struct doors *d);
 

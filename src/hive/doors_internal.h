@@ -8,8 +8,8 @@
 #define DOORS_LINK_PATH "/v1/workers/ready" /* all that a worker asks of its hive */
 #define DOORS_PAIR_PATH "/v1/pair"
 
-/* The file of hashes, and the key of the older file beside it. */
-int doors_read_keys(const struct doors *d, struct keys *out, struct err *err);
+/* The file of hashes, and the key of the older file beside it, at a start: both or an error. */
+int doors_read_keys(struct doors *d, struct err *err);
 
 void doors_unwatch(struct doors *d);
 

@@ -2,6 +2,7 @@
  * when it was used. See doors.h. Linux: inotify. */
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +22,11 @@
 #define USED_FILE      "run/keys-used"
 #define USED_FILE_MAX  (16u << 10)
 #define EVENTS_BYTES   4096
-#define WATCHED_EVENTS (IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE)
+#define WATCHED_EVENTS (IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE | IN_ATTRIB)
 
 /* ---- reading ---- */
 
-static int add_plain(const char *home, struct keys *out, struct err *err)
+static int read_plain(const char *home, struct keys *out, struct err *err)
 {
     char key[ACCESS_KEY_MAX + 1], *path = path_join(home, DOORS_KEY_FILE);
     struct err why = {0};
@@ -34,28 +35,112 @@ static int add_plain(const char *home, struct keys *out, struct err *err)
                   : err_no_memory(&why, strlen(home), "a path");
 
     free(path);
+    out->n = 0;
     if (rc == ERR_NOT_FOUND)
         return 0;
     if (rc)
         return err_set(err, rc, "%s", why.text);
     rc = keys_add(out, key, DOORS_KEY_FILE, 0, err);
     explicit_bzero(key, sizeof key);
-    return rc == ERR_CONFLICT ? 0 : rc; /* it is in the list of hashes, too */
+    return rc;
 }
 
-int doors_read_keys(const struct doors *d, struct keys *out, struct err *err)
-{
-    int rc = keys_load(d->home, out, err);
+static const struct source {
+    const char *name;
+    int (*read)(const char *home, struct keys *out, struct err *err); /* not there: no keys */
+} sources[DOORS_N_FILES] = {{KEYS_FILE, keys_load}, {DOORS_KEY_FILE, read_plain}};
 
-    return rc ? rc : add_plain(d->home, out, err);
-}
-
-static bool has(const struct keys *k, const struct keys_entry *entry)
+static bool has(const struct keys *k, const unsigned char hash[SHA256_BYTES])
 {
     for (size_t i = 0; i < k->n; i++)
-        if (sha256_same(k->items[i].hash, entry->hash))
+        if (sha256_same(k->items[i].hash, hash))
             return true;
     return false;
+}
+
+/* One list of what stands in the files; a key may stand in both. */
+static void put_together(struct doors *d)
+{
+    d->keys.n = 0;
+    for (size_t f = 0; f < DOORS_N_FILES; f++)
+        for (size_t i = 0; i < d->files[f].keys.n; i++)
+            if (!has(&d->keys, d->files[f].keys.items[i].hash)) {
+                BUG_ON(d->keys.n == KEYS_MAX);
+                d->keys.items[d->keys.n++] = d->files[f].keys.items[i];
+            }
+}
+
+int doors_read_keys(struct doors *d, struct err *err)
+{
+    int rc = 0;
+
+    for (size_t f = 0; f < DOORS_N_FILES && rc == 0; f++)
+        rc = sources[f].read(d->home, &d->files[f].keys, err);
+    if (rc == 0)
+        put_together(d);
+    return rc;
+}
+
+/* ---- reading again ---- */
+
+/*
+ * A key in the clear is dropped when its file is not what is taken at a start: who overwrote it
+ * wants the old one gone. The list stays, for `keys revoke` does not change one that is bad, and
+ * says so; and all keys would be shut out by a slip of an editor.
+ */
+static bool is_dropped(size_t f, int rc)
+{
+    return str_eq(sources[f].name, DOORS_KEY_FILE) &&
+           (rc == ERR_DENIED || rc == ERR_INVALID || rc == ERR_LIMIT);
+}
+
+static void tell_failed(struct doors *d, const char *name, bool dropped, const struct err *why)
+{
+    log_error("the keys of the file %s %s: %s", name,
+              dropped ? "open nothing any more" : "stay as they were, until it can be read",
+              why->text);
+    security_log_event(d->log, "keys_reload_failed",
+                       json_pack("{s:s, s:b}", "file", name, "dropped", dropped));
+}
+
+static void read_again(struct doors *d, size_t f)
+{
+    struct doors_file *file = &d->files[f];
+    struct err err = {0};
+    struct keys now;
+    int rc = sources[f].read(d->home, &now, &err);
+    bool dropped = is_dropped(f, rc);
+
+    if (rc == 0)
+        file->keys = now;
+    else if (dropped)
+        file->keys.n = 0;
+    if (rc && rc != file->failed) /* once, not each second */
+        tell_failed(d, sources[f].name, dropped, &err);
+    else if (rc == 0 && file->failed)
+        log_info("the file %s can be read again", sources[f].name);
+    file->failed = rc;
+}
+
+/* Strangers may hold all descriptors just now: one is kept for this. */
+static void read_all_again(struct doors *d)
+{
+    if (d->spare_fd >= 0)
+        close(d->spare_fd);
+    for (size_t f = 0; f < DOORS_N_FILES; f++)
+        read_again(d, f);
+    d->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void retry_later(struct doors *d)
+{
+    const struct timeval later = {.tv_sec = DOORS_RETRY_MS / 1000};
+    bool failed = false;
+
+    for (size_t f = 0; f < DOORS_N_FILES; f++)
+        failed |= d->files[f].failed != 0;
+    if (failed && d->retry)
+        event_add(d->retry, &later);
 }
 
 static void tell_created(struct doors *d, const struct keys_entry *key)
@@ -86,25 +171,22 @@ static void each_missing(struct doors *d, const struct keys *a, const struct key
                          void (*tell)(struct doors *, const struct keys_entry *))
 {
     for (size_t i = 0; i < a->n; i++)
-        if (!has(b, &a->items[i]))
+        if (!has(b, a->items[i].hash))
             tell(d, &a->items[i]);
 }
 
 void doors_reload(struct doors *d)
 {
-    struct keys before = d->keys, now;
-    struct err err = {0};
+    const struct keys before = d->keys;
 
     if (!d->access.keys)
         return;
-    if (doors_read_keys(d, &now, &err)) {
-        log_error("the keys stay as they were: %s", err.text);
-        return;
-    }
-    d->keys = now;
+    read_all_again(d);
+    put_together(d);
     access_share_publish(d->share, &d->keys);
-    each_missing(d, &now, &before, tell_created);
-    each_missing(d, &before, &now, end_revoked);
+    each_missing(d, &d->keys, &before, tell_created);
+    each_missing(d, &before, &d->keys, end_revoked);
+    retry_later(d);
 }
 
 /* ---- following the files ---- */
@@ -132,10 +214,20 @@ static void on_change(evutil_socket_t fd, short what, void *arg)
         doors_reload(arg);
 }
 
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    doors_reload(arg);
+}
+
 int doors_watch(struct doors *d, struct event_base *base, struct err *err)
 {
     if (!d->access.keys)
         return 0;
+    d->retry = evtimer_new(base, on_retry, d);
+    if (!d->retry)
+        return err_no_memory(err, 128, "a timer");
     d->watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (d->watch_fd < 0 || inotify_add_watch(d->watch_fd, d->home, WATCHED_EVENTS) < 0)
         return err_errno(err, ERR_IO, errno, "cannot follow changes of the keys in %s", d->home);
@@ -150,10 +242,14 @@ void doors_unwatch(struct doors *d)
 {
     if (d->watch)
         event_free(d->watch);
+    if (d->retry)
+        event_free(d->retry);
     if (d->watch_fd >= 0)
         close(d->watch_fd);
-    d->watch = NULL;
-    d->watch_fd = -1;
+    if (d->spare_fd >= 0)
+        close(d->spare_fd);
+    d->watch = d->retry = NULL;
+    d->watch_fd = d->spare_fd = -1;
 }
 
 /* ---- when they were used ---- */
@@ -196,13 +292,10 @@ static void keep_older(const struct doors *d, const char *path, struct buf *text
     for (const char *p = old; *p;) {
         unsigned char hash[SHA256_BYTES];
         size_t len = strcspn(p, "\n");
-        struct keys_entry entry;
 
-        if (len > 2 * SHA256_BYTES && sha256_from_hex(p, hash)) {
-            memcpy(entry.hash, hash, sizeof hash);
-            if (find_used(d, hash) == d->n_used && has(&d->keys, &entry))
-                buf_printf(text, "%.*s\n", (int)len, p);
-        }
+        if (len > 2 * SHA256_BYTES && sha256_from_hex(p, hash) && find_used(d, hash) == d->n_used &&
+            has(&d->keys, hash))
+            buf_printf(text, "%.*s\n", (int)len, p);
         p += len + (p[len] == '\n');
     }
     free(old);

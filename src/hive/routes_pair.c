@@ -50,22 +50,38 @@ static void have_no_key(struct http_exchange *x, const struct err *err)
     reply_error(x, 0, &e);
 }
 
+/* A key in the file that opens the door before the answer is out; what does not is taken back. */
+static int make_key(struct hive *h, const char *name, char key[ACCESS_KEY_MAX + 1],
+                    unsigned char hash[SHA256_BYTES], struct err *err)
+{
+    char hex[SHA256_HEX_BYTES];
+    struct keys_entry gone;
+    int rc = keys_create(h->home, name, key, err);
+
+    if (rc)
+        return rc;
+    sha256_of(key, strlen(key), hash);
+    doors_reload(&h->doors);
+    if (keys_find(&h->doors.keys, key) >= 0)
+        return 0;
+    keys_revoke(h->home, sha256_hex(hash, hex), &gone, NULL);
+    return err_set(err, ERR_IO, "the hive cannot read its list of keys at the moment");
+}
+
 static void give_key(struct hive *h, struct http_exchange *x, const char *name)
 {
     char key[ACCESS_KEY_MAX + 1], print[KEYS_PRINT_BYTES];
     unsigned char hash[SHA256_BYTES];
     struct err err = {0};
 
-    if (keys_create(h->home, name, key, &err)) {
+    if (make_key(h, name, key, hash, &err)) {
         have_no_key(x, &err);
-        return;
+    } else {
+        keys_print(hash, print);
+        security_log_event(h->doors.log, "pairing_used",
+                           json_pack("{s:s, s:s}", "key", print, "name", name));
+        reply_json(x, 200, json_pack("{s:s, s:s}", "key", key, "fingerprint", print));
     }
-    sha256_of(key, strlen(key), hash);
-    keys_print(hash, print);
-    security_log_event(h->doors.log, "pairing_used",
-                       json_pack("{s:s, s:s}", "key", print, "name", name));
-    doors_reload(&h->doors); /* it opens the door before the answer is out */
-    reply_json(x, 200, json_pack("{s:s, s:s}", "key", key, "fingerprint", print));
     explicit_bzero(key, sizeof key);
 }
 

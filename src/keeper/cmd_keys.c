@@ -2,6 +2,7 @@
  * cmd_keys.c - `keys create`, `keys list` and `keys revoke`: the keys of the hive of this home, in
  * its file (api/keys.h). A hive that runs notices by itself.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,9 +22,17 @@
 
 static enum api_code code_of(int rc)
 {
-    return rc == ERR_INVALID || rc == ERR_CONFLICT || rc == ERR_LIMIT ? API_INVALID_REQUEST
-           : rc == ERR_NOT_FOUND                                      ? API_NOT_FOUND
-                                                                      : API_INTERNAL;
+    switch (rc) {
+    case ERR_NOT_FOUND:
+        return API_NOT_FOUND;
+    case ERR_INVALID:
+    case ERR_CONFLICT:
+    case ERR_LIMIT:
+    case ERR_DENIED: /* the mode of a file, which its owner can mend */
+        return API_INVALID_REQUEST;
+    default:
+        return API_INTERNAL;
+    }
 }
 
 /* ---- create ---- */
@@ -55,16 +64,23 @@ int cmd_keys_create(const struct cli_command *self, int argc, char **argv)
 
 /* ---- list ---- */
 
-/* The key of the older file beside the list, when there is one. */
-static void add_plain(const char *home, struct keys *keys)
+/* The key of the older file beside the list, when there is one; it may be in the list, too. */
+static int add_plain(const char *home, struct keys *keys, struct err *err)
 {
     char key[ACCESS_KEY_MAX + 1], *path = path_join(home, PLAIN_FILE);
+    struct err why = {0};
     bool made;
+    int rc = path ? access_load_key(path, false, key, &made, &why)
+                  : err_no_memory(&why, strlen(home), "a path");
 
-    if (path && access_load_key(path, false, key, &made, NULL) == 0)
-        keys_add(keys, key, PLAIN_FILE, 0, NULL);
-    explicit_bzero(key, sizeof key);
     free(path);
+    if (rc == ERR_NOT_FOUND)
+        return 0;
+    if (rc)
+        return err_set(err, rc, "%s", why.text);
+    keys_add(keys, key, PLAIN_FILE, 0, NULL);
+    explicit_bzero(key, sizeof key);
+    return 0;
 }
 
 /* When a key was last used, of the hive's notes; 0 = never. */
@@ -141,7 +157,8 @@ int cmd_keys_list(const struct cli_command *self, int argc, char **argv)
     rc = keys_load(config_home(k.config), &keys, &err);
     if (rc)
         return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
-    add_plain(config_home(k.config), &keys);
+    if (add_plain(config_home(k.config), &keys, &err))
+        term_say(&k.term, "The key of the file " PLAIN_FILE " is not shown: %s.", err.text);
     notes = read_notes(config_home(k.config));
     show(&k, &keys, notes ? notes : "", flags.json);
     free(notes);
@@ -151,19 +168,24 @@ int cmd_keys_list(const struct cli_command *self, int argc, char **argv)
 /* ---- revoke ---- */
 
 /* Removes the older file when its key has that fingerprint. */
-static int revoke_plain(const char *home, const char *print, struct keys_entry *out)
+static int revoke_plain(const char *home, const char *print, struct keys_entry *out,
+                        struct err *err)
 {
     struct keys plain = {.n = 0};
-    char hex[SHA256_HEX_BYTES], *path = path_join(home, PLAIN_FILE);
-    int rc = ERR_NOT_FOUND;
+    char hex[SHA256_HEX_BYTES], *path;
+    int rc = add_plain(home, &plain, err);
 
-    add_plain(home, &plain);
-    if (path && plain.n == 1 &&
-        strncmp(sha256_hex(plain.items[0].hash, hex), print, strlen(print)) == 0 &&
-        unlink(path) == 0) {
+    if (rc)
+        return rc;
+    if (plain.n == 0 || strncmp(sha256_hex(plain.items[0].hash, hex), print, strlen(print)) != 0)
+        return ERR_NOT_FOUND;
+    path = path_join(home, PLAIN_FILE);
+    if (!path)
+        rc = err_no_memory(err, strlen(home), "a path");
+    else if (unlink(path) != 0)
+        rc = err_errno(err, ERR_IO, errno, "cannot remove %s", path);
+    else
         *out = plain.items[0];
-        rc = 0;
-    }
     free(path);
     return rc;
 }
@@ -188,8 +210,14 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
     if (rc != CLI_GO)
         return keeper_end(&k, rc);
     rc = keys_revoke(config_home(k.config), word, &gone, &err);
-    if (rc == ERR_NOT_FOUND)
-        rc = revoke_plain(config_home(k.config), word, &gone);
+    if (rc == ERR_NOT_FOUND) {
+        rc = revoke_plain(config_home(k.config), word, &gone, &err);
+        if (rc != ERR_NOT_FOUND && rc != 0)
+            err_prefix(&err,
+                       "there is no key %s in the list, and that of the file " PLAIN_FILE
+                       " is not known",
+                       word);
+    }
     if (rc)
         return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
     out_printf(&k.out, "Revoked the key %s (%s).\n", keys_print(gone.hash, print), gone.name);

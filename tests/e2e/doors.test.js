@@ -92,6 +92,28 @@ describe('pages in a browser', () => {
   });
 });
 
+describe('keys at the shell', () => {
+  const keys = (home, ...args) => spawnSync(KEEPER, ['keys', ...args], { encoding: 'utf8', env: { RBEE_HOME: home } });
+  const printOf = (key) => createHash('sha256').update(key).digest('hex').slice(0, 6);
+  const older = 'the-key-of-the-older-file';
+
+  /* It was left out of the list without a word, and "there is no key" was all that a revocation said of it. */
+  test('an older file that cannot be taken is told of', () => {
+    const home = makeFolder('rbee-keys-');
+    fs.writeFileSync(path.join(home, 'api-key'), older, { mode: 0o644 });
+    const list = keys(home, 'list');
+    assert.strictEqual(list.status, 0);
+    assert.match(list.stderr, /api-key is not shown: .*mode 644.*chmod 600/);
+    const revoked = keys(home, 'revoke', printOf(older));
+    assert.notStrictEqual(revoked.status, 0);
+    assert.match(revoked.stderr, /no key [0-9a-f]{6} in the list.*api-key is not known.*chmod 600/);
+    assert.doesNotMatch(revoked.stderr, /rbee's fault/);
+    fs.chmodSync(path.join(home, 'api-key'), 0o600);
+    assert.strictEqual(keys(home, 'revoke', printOf(older)).status, 0);
+    assert.ok(!fs.existsSync(path.join(home, 'api-key')));
+  });
+});
+
 describe('https on a loopback address', () => {
   test('with files of the user\'s: what they show is what clients see; no key is asked for', { skip: !MODEL }, async (t) => {
     const made = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', makeFolder('rbee-hive-')], { env: { RBEE_HIVE_TLS: 'on' } });

@@ -1,0 +1,317 @@
+/* test_doors_keys.c - the keys of a hive that runs, while the files they stand in change or cannot
+ * be read. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include "api/access_share.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/doors_internal.h"
+#include "hive/revoke.h"
+#include "hive/security_log.h"
+
+#define PLAIN       "the-key-of-the-older-file"
+#define PATH_BYTES  64
+#define FEW_FDS     64
+#define LOG_MAX     (1u << 20)
+#define PATIENCE_MS 20000
+
+uint32_t revoke_end(struct http_server *s, const unsigned char hash[SHA256_BYTES])
+{
+    (void)s;
+    (void)hash;
+    return 0;
+}
+
+/* ---- a hive's doors, with one key in each file ---- */
+
+struct rig {
+    struct doors d;
+    struct event_base *base;
+    char home[32], list[PATH_BYTES], plain[PATH_BYTES], logs[PATH_BYTES];
+    char key[ACCESS_KEY_MAX + 1];
+};
+
+static void write_plain(const struct rig *r, const char *text, mode_t mode)
+{
+    unlink(r->plain);
+    assert_int_equal(path_write_file(r->plain, text, strlen(text), 0600, NULL), 0);
+    assert_int_equal(chmod(r->plain, mode), 0);
+}
+
+static void rig_begin(struct rig *r)
+{
+    const struct access_secrets secrets = {"link-key-of-the-hive", NULL, NULL};
+
+    *r = (struct rig){.d = {.watch_fd = -1, .spare_fd = -1}, .home = "/tmp/rbee-doors-XXXXXX"};
+    assert_non_null(mkdtemp(r->home));
+    snprintf(r->list, sizeof r->list, "%s/" KEYS_FILE, r->home);
+    snprintf(r->plain, sizeof r->plain, "%s/" DOORS_KEY_FILE, r->home);
+    snprintf(r->logs, sizeof r->logs, "%s/logs", r->home);
+    assert_int_equal(path_make_dirs(r->logs, 0700, NULL), 0);
+    assert_int_equal(keys_create(r->home, "listed", r->key, NULL), 0);
+    write_plain(r, PLAIN, 0600);
+    r->d.home = r->home;
+    r->d.access.keys = &r->d.keys;
+    assert_int_equal(security_log_open(r->logs, &r->d.log, NULL), 0);
+    assert_int_equal(access_share_create(&secrets, &r->d.share, &r->d.share_fd, NULL), 0);
+    assert_int_equal(doors_read_keys(&r->d, NULL), 0);
+    r->base = event_base_new();
+    assert_non_null(r->base);
+    assert_int_equal(doors_watch(&r->d, r->base, NULL), 0);
+    assert_int_equal(r->d.keys.n, 2);
+}
+
+static void rig_end(struct rig *r)
+{
+    char path[2 * PATH_BYTES];
+
+    doors_unwatch(&r->d);
+    event_base_free(r->base);
+    access_share_detach(r->d.share);
+    close(r->d.share_fd);
+    security_log_close(r->d.log);
+    snprintf(path, sizeof path, "%s/" SECURITY_FILE, r->logs);
+    unlink(path);
+    rmdir(r->logs);
+    unlink(r->list);
+    if (unlink(r->plain) != 0)
+        rmdir(r->plain);
+    rmdir(r->home);
+}
+
+/* Both the hive and its workers say so. */
+static bool opens(const struct rig *r, const char *key)
+{
+    bool here = keys_find(&r->d.keys, key) >= 0;
+
+    assert_int_equal(access_share_opens(r->d.share, key), here);
+    return here;
+}
+
+static void take_back(const struct rig *r, const char *key)
+{
+    unsigned char hash[SHA256_BYTES];
+    char hex[SHA256_HEX_BYTES];
+    struct keys_entry gone;
+
+    sha256_of(key, strlen(key), hash);
+    assert_int_equal(keys_revoke(r->home, sha256_hex(hash, hex), &gone, NULL), 0);
+}
+
+static void on_time(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+}
+
+/* Runs the loop until the key opens, or does not. */
+static void wait_until(struct rig *r, const char *key, bool open)
+{
+    const struct timeval often = {.tv_usec = 20000};
+    int64_t end = clock_ms() + PATIENCE_MS;
+
+    while (opens(r, key) != open) {
+        if (clock_ms() > end)
+            fail_msg("the key %s opens%s", key, open ? " not" : "");
+        event_base_once(r->base, -1, EV_TIMEOUT, on_time, NULL, &often);
+        event_base_loop(r->base, EVLOOP_ONCE);
+    }
+}
+
+static int count_log(const struct rig *r, const char *event)
+{
+    char path[2 * PATH_BYTES], *text;
+    size_t len;
+    int n = 0;
+
+    snprintf(path, sizeof path, "%s/" SECURITY_FILE, r->logs);
+    assert_int_equal(path_read_file(path, LOG_MAX, &text, &len, NULL), 0);
+    for (const char *p = text; (p = strstr(p, event)); p++)
+        n++;
+    free(text);
+    return n;
+}
+
+/* ---- tests ---- */
+
+static void spoil_mode(const struct rig *r)
+{
+    assert_int_equal(chmod(r->plain, 0644), 0);
+}
+
+static void spoil_short(const struct rig *r)
+{
+    write_plain(r, "hunter2\n", 0600);
+}
+
+static void spoil_replaced(const struct rig *r)
+{
+    write_plain(r, "another-key-which-others-may-read\n", 0644);
+}
+
+static void spoil_folder(const struct rig *r)
+{
+    assert_int_equal(unlink(r->plain), 0);
+    assert_int_equal(mkdir(r->plain, 0700), 0);
+}
+
+/*
+ * An `api-key` with the wrong mode (restored from a copy, a umask) or a short key in it kept both
+ * files from being read: `keys revoke` said "Revoked", and the key went on opening the hive, as did
+ * the one in the older file that had been overwritten because it had leaked.
+ */
+static void test_doors__a_bad_older_file_keeps_no_key_alive(void **state)
+{
+    static void (*const spoils[])(const struct rig *) = {spoil_mode, spoil_short, spoil_replaced,
+                                                         spoil_folder};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof spoils / sizeof spoils[0]; i++) {
+        char later[ACCESS_KEY_MAX + 1];
+        struct rig r;
+
+        rig_begin(&r);
+        assert_true(opens(&r, r.key) && opens(&r, PLAIN));
+        spoils[i](&r);
+        wait_until(&r, PLAIN, false); /* nothing else has changed */
+        assert_true(opens(&r, r.key));
+        take_back(&r, r.key);
+        wait_until(&r, r.key, false);
+        assert_int_equal(keys_create(r.home, "later", later, NULL), 0);
+        wait_until(&r, later, true);
+        assert_false(opens(&r, PLAIN));
+        doors_reload(&r.d);
+        assert_int_equal(count_log(&r, "keys_reload_failed"), 1); /* not each second */
+        if (spoils[i] == spoil_mode) {
+            assert_int_equal(chmod(r.plain, 0600), 0);
+            wait_until(&r, PLAIN, true);
+        }
+        rig_end(&r);
+    }
+}
+
+/* The list itself is not changed by `keys revoke` while it is bad: what was in force stays. */
+static void test_doors__a_bad_list_stays_and_the_older_file_counts(void **state)
+{
+    char hex[SHA256_HEX_BYTES];
+    unsigned char hash[SHA256_BYTES];
+    struct keys_entry gone;
+    struct rig r;
+
+    (void)state;
+    rig_begin(&r);
+    assert_int_equal(chmod(r.list, 0644), 0);
+    write_plain(&r, "the-key-that-replaces-it", 0600);
+    wait_until(&r, "the-key-that-replaces-it", true);
+    assert_true(opens(&r, r.key));
+    assert_false(opens(&r, PLAIN));
+    sha256_of(r.key, strlen(r.key), hash);
+    assert_int_equal(keys_revoke(r.home, sha256_hex(hash, hex), &gone, NULL), ERR_DENIED);
+    assert_int_equal(chmod(r.list, 0600), 0);
+    take_back(&r, r.key);
+    wait_until(&r, r.key, false);
+    rig_end(&r);
+}
+
+struct taken {
+    int fds[FEW_FDS];
+    size_t n;
+    struct rlimit before;
+};
+
+/* No descriptor is left. */
+static void take_all(struct taken *t)
+{
+    struct rlimit few;
+    int fd;
+
+    t->n = 0;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &t->before), 0);
+    few = t->before;
+    few.rlim_cur = FEW_FDS;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (t->n < FEW_FDS && (fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+        t->fds[t->n++] = fd;
+}
+
+static void give_all(struct taken *t)
+{
+    while (t->n)
+        close(t->fds[--t->n]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &t->before), 0);
+}
+
+/*
+ * Strangers who held all of the hive's descriptors when a key was revoked kept it alive for good:
+ * the files could not be opened, and were never tried again.
+ */
+static void test_doors__a_revocation_needs_no_free_descriptor(void **state)
+{
+    struct taken t;
+    struct rig r;
+
+    (void)state;
+    rig_begin(&r);
+    take_back(&r, r.key);
+    take_all(&t);
+    wait_until(&r, r.key, false);
+    assert_true(opens(&r, PLAIN));
+    give_all(&t);
+    assert_int_equal(count_log(&r, "keys_reload_failed"), 0);
+    rig_end(&r);
+}
+
+/* Somebody was quicker than the hive, and took the one descriptor that it keeps for this. */
+static void test_doors__what_cannot_be_read_is_tried_again(void **state)
+{
+    char later[ACCESS_KEY_MAX + 1];
+    struct taken t;
+    struct rig r;
+
+    (void)state;
+    rig_begin(&r);
+    take_back(&r, r.key);
+    assert_int_equal(keys_create(r.home, "later", later, NULL), 0);
+    close(r.d.spare_fd);
+    r.d.spare_fd = -1;
+    take_all(&t);
+    assert_int_equal(event_base_loop(r.base, EVLOOP_ONCE), 0);
+    for (size_t f = 0; f < DOORS_N_FILES; f++)
+        assert_int_equal(r.d.files[f].failed, ERR_IO);
+    assert_true(opens(&r, r.key) && opens(&r, PLAIN));
+    give_all(&t);
+    wait_until(&r, later, true);
+    assert_false(opens(&r, r.key));
+    assert_true(opens(&r, PLAIN) && r.d.spare_fd >= 0);
+    assert_int_equal(count_log(&r, "keys_reload_failed"), DOORS_N_FILES);
+    rig_end(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_doors__a_bad_older_file_keeps_no_key_alive),
+        cmocka_unit_test(test_doors__a_bad_list_stays_and_the_older_file_counts),
+        cmocka_unit_test(test_doors__a_revocation_needs_no_free_descriptor),
+        cmocka_unit_test(test_doors__what_cannot_be_read_is_tried_again),
+    };
+
+    log_init("test_doors_keys", LOG_SILENT);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
