@@ -190,6 +190,34 @@ static int revoke_plain(const char *home, const char *print, struct keys_entry *
     return rc;
 }
 
+/*
+ * A key may stand in both files, and opens until it is in neither. A file that a hive does not take
+ * either is only told of.
+ */
+static int revoke_twin(struct keeper *k, const struct keys_entry *gone, struct err *err)
+{
+    char hex[SHA256_HEX_BYTES];
+    struct keys_entry twin;
+    int rc = revoke_plain(config_home(k->config), sha256_hex(gone->hash, hex), &twin, err);
+
+    switch (rc) {
+    case 0:
+        out_printf(&k->out, "It was the key of the file " PLAIN_FILE " as well, which is gone.\n");
+        return 0;
+    case ERR_NOT_FOUND:
+        return 0;
+    case ERR_DENIED:
+    case ERR_INVALID:
+    case ERR_LIMIT:
+        term_say(&k->term, "Whether the file " PLAIN_FILE " holds it as well is not known: %s.",
+                 err->text);
+        return 0;
+    default:
+        err_prefix(err, "the file " PLAIN_FILE " may hold it as well");
+        return rc;
+    }
+}
+
 int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
 {
     const struct keeper_flags flags = {0};
@@ -221,5 +249,7 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
     if (rc)
         return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
     out_printf(&k.out, "Revoked the key %s (%s).\n", keys_print(gone.hash, print), gone.name);
+    if (revoke_twin(&k, &gone, &err))
+        return keeper_end(&k, keeper_fail_err(&k, API_INTERNAL, &err));
     return keeper_end(&k, CLI_DONE);
 }

@@ -112,6 +112,21 @@ describe('keys at the shell', () => {
     assert.strictEqual(keys(home, 'revoke', printOf(older)).status, 0);
     assert.ok(!fs.existsSync(path.join(home, 'api-key')));
   });
+
+  /* One that stood in both files was taken out of the list alone, and went on opening the hive. */
+  test('a key that stands in both files is revoked in both', () => {
+    const home = makeFolder('rbee-keys-'), file = path.join(home, 'api-key');
+    const key = keys(home, 'create', '--name', 'me').stdout.trim(), other = keys(home, 'create', '--name', 'other').stdout.trim();
+    fs.writeFileSync(file, `${key}\n`, { mode: 0o600 });
+    const first = keys(home, 'revoke', printOf(other));
+    assert.strictEqual(first.stdout, `Revoked the key ${printOf(other)} (other).\n`);
+    assert.ok(fs.existsSync(file));
+    const both = keys(home, 'revoke', printOf(key));
+    assert.strictEqual(both.status, 0, both.stderr);
+    assert.match(both.stdout, /Revoked the key [0-9a-f]{6} \(me\)\.\n.*api-key as well/);
+    assert.ok(!fs.existsSync(file));
+    assert.deepStrictEqual(JSON.parse(keys(home, 'list', '--json').stdout).keys, []);
+  });
 });
 
 describe('https on a loopback address', () => {
