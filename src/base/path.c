@@ -269,7 +269,8 @@ int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, st
     return rc;
 }
 
-static int write_all(int fd, const char *path, const char *bytes, size_t n, struct err *err)
+static int write_all(int fd, const char *path, const char *bytes, size_t n, bool sync,
+                     struct err *err)
 {
     while (n) {
         ssize_t put = write(fd, bytes, n);
@@ -281,7 +282,7 @@ static int write_all(int fd, const char *path, const char *bytes, size_t n, stru
         bytes += put;
         n -= (size_t)put;
     }
-    if (fsync(fd) != 0)
+    if (sync && fsync(fd) != 0)
         return err_errno(err, ERR_IO, errno, "cannot write %s to disk", path);
     return 0;
 }
@@ -304,7 +305,8 @@ int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset)
     return 0;
 }
 
-int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err)
+static int replace(const char *path, const void *bytes, size_t n, mode_t mode, bool sync,
+                   struct err *err)
 {
     char *temp = str_printf("%s.tmp-%ld", path, (long)getpid());
     int fd, rc;
@@ -317,7 +319,7 @@ int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, 
         free(temp);
         return rc;
     }
-    rc = write_all(fd, path, bytes, n, err);
+    rc = write_all(fd, path, bytes, n, sync, err);
     close(fd);
     if (rc == 0 && rename(temp, path) != 0)
         rc = err_errno(err, ERR_IO, errno, "cannot put %s in its place", path);
@@ -325,6 +327,16 @@ int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, 
         unlink(temp);
     free(temp);
     return rc;
+}
+
+int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err)
+{
+    return replace(path, bytes, n, mode, true, err);
+}
+
+int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err)
+{
+    return replace(path, bytes, n, mode, false, err);
 }
 
 int path_program_dir(char **out, struct err *err)

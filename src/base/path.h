@@ -70,6 +70,8 @@ int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset);
 
 /* Writes a temporary file beside it, fsyncs, renames: the old or the new content, never half. */
 int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);
+/* The same without waiting for the disk: what a power cut may take. */
+int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);
 
 /* The folder of the running program's own file ("/usr/bin"), to find its siblings. */
 int path_program_dir(char **out, struct err *err);

@@ -55,7 +55,7 @@ struct doors {
     struct event *watch;        /* inotify on the home */
     struct event *retry;        /* reads the files again that could not be read */
     int watch_fd, spare_fd;     /* the second is kept for reading them; -1 = none */
-    unsigned char used[KEYS_MAX][SHA256_BYTES]; /* keys seen since the start ... */
+    unsigned char used[KEYS_MAX][SHA256_BYTES]; /* of the keys those seen since the start ... */
     int64_t used_s[KEYS_MAX], noted_ms;         /* ... and when last; when that was written */
     size_t n_used;
     bool advertised; /* run/hive.json is there */

@@ -175,6 +175,20 @@ static void each_missing(struct doors *d, const struct keys *a, const struct key
             tell(d, &a->items[i]);
 }
 
+/* Those that are gone leave their places to others. */
+static void forget_used(struct doors *d)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n_used; i++) {
+        if (!has(&d->keys, d->used[i]))
+            continue;
+        memmove(d->used[n], d->used[i], SHA256_BYTES);
+        d->used_s[n++] = d->used_s[i];
+    }
+    d->n_used = n;
+}
+
 void doors_reload(struct doors *d)
 {
     const struct keys before = d->keys;
@@ -183,6 +197,7 @@ void doors_reload(struct doors *d)
         return;
     read_all_again(d);
     put_together(d);
+    forget_used(d);
     access_share_publish(d->share, &d->keys);
     each_missing(d, &d->keys, &before, tell_created);
     each_missing(d, &before, &d->keys, end_revoked);
@@ -268,10 +283,10 @@ void doors_note_use(struct doors *d, const struct keys_entry *key)
     char print[KEYS_PRINT_BYTES];
     bool first = i == d->n_used;
 
-    if (first && d->n_used == KEYS_MAX)
-        i = 0; /* as many were revoked meanwhile */
-    else if (first)
+    if (first) { /* there is room: it is one of the list, and so are all that were used */
+        BUG_ON(d->n_used == KEYS_MAX);
         d->n_used++;
+    }
     memcpy(d->used[i], key->hash, SHA256_BYTES);
     d->used_s[i] = clock_unix_ms() / 1000;
     if (first)
@@ -316,7 +331,7 @@ void doors_note_used(struct doors *d, bool now)
     if (path)
         keep_older(d, path, &text);
     if (path && !buf_failed(&text))
-        path_write_file(path, text.data, text.len, 0600, NULL);
+        path_write_note(path, text.data, text.len, 0600, NULL);
     buf_done(&text);
     free(path);
 }

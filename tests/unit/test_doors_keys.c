@@ -37,12 +37,22 @@ uint32_t revoke_end(struct http_server *s, const unsigned char hash[SHA256_BYTES
     return 0;
 }
 
+static unsigned n_syncs;
+
+/* In the place of the system's: a disk that is busy with a download takes seconds. */
+int fsync(int fd)
+{
+    (void)fd;
+    n_syncs++;
+    return 0;
+}
+
 /* ---- a hive's doors, with one key in each file ---- */
 
 struct rig {
     struct doors d;
     struct event_base *base;
-    char home[32], list[PATH_BYTES], plain[PATH_BYTES], logs[PATH_BYTES];
+    char home[32], list[PATH_BYTES], plain[PATH_BYTES], logs[PATH_BYTES], run[PATH_BYTES];
     char key[ACCESS_KEY_MAX + 1];
 };
 
@@ -62,7 +72,9 @@ static void rig_begin(struct rig *r)
     snprintf(r->list, sizeof r->list, "%s/" KEYS_FILE, r->home);
     snprintf(r->plain, sizeof r->plain, "%s/" DOORS_KEY_FILE, r->home);
     snprintf(r->logs, sizeof r->logs, "%s/logs", r->home);
+    snprintf(r->run, sizeof r->run, "%s/run", r->home);
     assert_int_equal(path_make_dirs(r->logs, 0700, NULL), 0);
+    assert_int_equal(path_make_dirs(r->run, 0700, NULL), 0);
     assert_int_equal(keys_create(r->home, "listed", r->key, NULL), 0);
     write_plain(r, PLAIN, 0600);
     r->d.home = r->home;
@@ -88,6 +100,9 @@ static void rig_end(struct rig *r)
     snprintf(path, sizeof path, "%s/" SECURITY_FILE, r->logs);
     unlink(path);
     rmdir(r->logs);
+    snprintf(path, sizeof path, "%s/keys-used", r->run);
+    unlink(path);
+    rmdir(r->run);
     unlink(r->list);
     if (unlink(r->plain) != 0)
         rmdir(r->plain);
@@ -303,6 +318,67 @@ static void test_doors__what_cannot_be_read_is_tried_again(void **state)
     rig_end(&r);
 }
 
+/* The key of that text opened the door. */
+static void use(struct rig *r, const char *key)
+{
+    int i = keys_find(&r->d.keys, key);
+
+    assert_true(i >= 0);
+    doors_note_use(&r->d, &r->d.keys.items[i]);
+}
+
+/*
+ * When 65 keys had been used since the start, revoked ones among them, a key that was used for the
+ * first time took the place of the first, which took it back with the next request: each request
+ * was a first use, with a line of the log and a file to write.
+ */
+static void test_doors__keys_come_and_go(void **state)
+{
+    char other[ACCESS_KEY_MAX + 1];
+    struct rig r;
+    int before;
+
+    (void)state;
+    rig_begin(&r);
+    use(&r, r.key);
+    for (int i = 0; i < KEYS_MAX; i++) {
+        assert_int_equal(keys_create(r.home, "short", other, NULL), 0);
+        doors_reload(&r.d);
+        use(&r, other);
+        take_back(&r, other);
+        doors_reload(&r.d);
+    }
+    use(&r, PLAIN);
+    before = count_log(&r, "key_first_used");
+    assert_int_equal(before, KEYS_MAX + 2);
+    for (int i = 0; i < 3; i++) {
+        use(&r, PLAIN);
+        use(&r, r.key);
+    }
+    assert_int_equal(count_log(&r, "key_first_used"), before);
+    assert_int_equal(r.d.n_used, 2);
+    rig_end(&r);
+}
+
+/* When a key was used is a mere note: it held the loop, and all streams, for an fsync a minute. */
+static void test_doors__a_use_is_noted_without_waiting_for_the_disk(void **state)
+{
+    char path[2 * PATH_BYTES], *text;
+    struct rig r;
+    size_t n;
+
+    (void)state;
+    rig_begin(&r);
+    n_syncs = 0;
+    use(&r, r.key);
+    assert_int_equal(n_syncs, 0);
+    snprintf(path, sizeof path, "%s/keys-used", r.run);
+    assert_int_equal(path_read_file(path, LOG_MAX, &text, &n, NULL), 0);
+    assert_true(n > 2 * SHA256_BYTES);
+    free(text);
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +386,8 @@ int main(void)
         cmocka_unit_test(test_doors__a_bad_list_stays_and_the_older_file_counts),
         cmocka_unit_test(test_doors__a_revocation_needs_no_free_descriptor),
         cmocka_unit_test(test_doors__what_cannot_be_read_is_tried_again),
+        cmocka_unit_test(test_doors__keys_come_and_go),
+        cmocka_unit_test(test_doors__a_use_is_noted_without_waiting_for_the_disk),
     };
 
     log_init("test_doors_keys", LOG_SILENT);
