@@ -102,6 +102,29 @@ static bool has_to_wait(struct hive *h, struct http_exchange *x)
     return true;
 }
 
+static bool is_json(const char *type)
+{
+    return type && str_starts_nocase(type, "application/json") &&
+           strchr("; \t", type[strlen("application/json")]);
+}
+
+/*
+ * A page in a visitor's browser may send here without being asked beforehand; what it guesses would
+ * be counted against the visitor. Keepers say that they send JSON, and are no pages.
+ */
+static bool is_of_page(struct http_exchange *x)
+{
+    if (http_header(x, "origin"))
+        reply_fail(x, API_FORBIDDEN_HOST,
+                   "a pairing is not for pages in a browser, of which this Origin tells");
+    else if (!is_json(http_header(x, "content-type")))
+        reply_fail(x, API_INVALID_REQUEST,
+                   "a pairing is asked for with Content-Type: application/json");
+    else
+        return false;
+    return true;
+}
+
 static void pair(struct hive *h, struct http_exchange *x, const char *id)
 {
     size_t n;
@@ -121,6 +144,8 @@ static void pair(struct hive *h, struct http_exchange *x, const char *id)
         reply_fail(x, API_NOT_FOUND,
                    "there is nothing to pair with: this hive asks for no key, or "
                    "does not speak https");
+    } else if (is_of_page(x)) {
+        /* answered */
     } else if (!code) {
         reply_fail(x, API_INVALID_REQUEST,
                    "a pairing is asked for with {\"code\": TEXT, \"name\": "

@@ -281,6 +281,18 @@ describe('two machines', () => {
     assert.doesNotMatch(full.stderr, /rbee's fault/);
   });
 
+  it('a page that sends wrong codes from its visitor\'s browser does not lock the visitor out', () => {
+    const { b } = hosts, url = 'https://10.77.0.1:8080/v1/pair';
+    const key = ['-H', `Authorization: Bearer ${fs.readFileSync(path.join(home, 'api-key'), 'utf8')}`];
+    const page = (...headers) => b.curl(url, '-d', '{"code":"a"}', ...headers.flatMap((h) => ['-H', h]));
+    for (let i = 0; i < 7; i++) {
+      assert.strictEqual(page('Origin: https://evil.example', 'Content-Type: application/json').status, 403);
+      assert.strictEqual(page('Content-Type: text/plain;charset=UTF-8').status, 400);
+    }
+    assert.strictEqual(b.curl('https://10.77.0.1:8080/v1/workers/list', ...key).status, 200);
+    assert.strictEqual(page('Content-Type: application/json; charset=utf-8').status, 401);
+  });
+
   it('wrong keys: 429 with Retry-After for that address, nobody else waits', async () => {
     const { a, b } = hosts;
     const wrong = () => b.curl('https://10.77.0.1:8080/v1/workers/list', '-H', 'Authorization: Bearer wrong-wrong-wrong-wrong');
