@@ -3,11 +3,9 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -220,8 +218,9 @@ static int save(const char *path, const struct keys *k, struct err *err)
 }
 
 /* A change of the list, made while nobody else makes one. */
-static int change(const char *home, int (*make)(struct keys *k, void *arg, struct err *err),
-                  void *arg, struct err *err)
+static int change(const char *home, int wait_ms,
+                  int (*make)(struct keys *k, void *arg, struct err *err), void *arg,
+                  struct err *err)
 {
     char *path = path_join(home, KEYS_FILE);
     struct keys k;
@@ -230,15 +229,16 @@ static int change(const char *home, int (*make)(struct keys *k, void *arg, struc
     if (!path)
         return err_no_memory(err, strlen(home), "a path");
     rc = path_make_dirs(home, 0700, err);
-    if (rc == 0 &&
-        ((lock = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || flock(lock, LOCK_EX) != 0))
-        rc = err_errno(err, ERR_IO, errno, "cannot lock %s", home);
+    if (rc == 0)
+        rc = path_lock_dir(home, wait_ms, &lock, err);
     if (rc == 0)
         rc = load_path(path, &k, err);
     if (rc == 0)
         rc = make(&k, arg, err);
     if (rc == 0)
         rc = save(path, &k, err);
+    if (rc == 0 && fsync(lock) != 0) /* else a power cut may bring the old list back */
+        rc = err_errno(err, ERR_IO, errno, "cannot write %s to disk", home);
     if (lock >= 0)
         close(lock);
     free(path);
@@ -258,12 +258,13 @@ static int add_made(struct keys *k, void *arg, struct err *err)
     return keys_add(k, c->key, c->name, clock_unix_ms() / 1000, err);
 }
 
-int keys_create(const char *home, const char *name, char key[ACCESS_KEY_MAX + 1], struct err *err)
+int keys_create(const char *home, const char *name, int wait_ms, char key[ACCESS_KEY_MAX + 1],
+                struct err *err)
 {
     struct creation c = {name, key};
 
     access_make_key(key);
-    return change(home, add_made, &c, err);
+    return change(home, wait_ms, add_made, &c, err);
 }
 
 struct revocation {
@@ -298,9 +299,10 @@ static int take_out(struct keys *k, void *arg, struct err *err)
     return 0;
 }
 
-int keys_revoke(const char *home, const char *print, struct keys_entry *out, struct err *err)
+int keys_revoke(const char *home, const char *print, int wait_ms, struct keys_entry *out,
+                struct err *err)
 {
     struct revocation r = {print, out};
 
-    return change(home, take_out, &r, err);
+    return change(home, wait_ms, take_out, &r, err);
 }

@@ -30,6 +30,10 @@
 #define KEYS_PRINT_BYTES 7                     /* a fingerprint and its NUL */
 #define KEYS_FILE        "keys"
 
+/* So long a change waits for another one to end: at the shell, and on a loop. */
+#define KEYS_WAIT_MS      10000
+#define KEYS_WAIT_LOOP_MS 100
+
 struct keys_entry {
     unsigned char hash[SHA256_BYTES];
     int64_t made_s; /* unix seconds; 0 = not known */
@@ -63,13 +67,17 @@ int keys_parse(const char *path, const char *text, size_t n, struct keys *out, s
 
 /* A missing one is an empty list. ERR_DENIED when others than the owner may read it. */
 int keys_load(const char *home, struct keys *out, struct err *err);
-/* Makes a key, writes it into the list and hands it over: nobody can ask for it again. ERR_LIMIT
- * past KEYS_LISTED_MAX. */
-int keys_create(const char *home, const char *name, char key[ACCESS_KEY_MAX + 1], struct err *err);
 /*
- * Takes the key of that fingerprint (6 or more digits of its hash) out. ERR_NOT_FOUND, ERR_CONFLICT
- * when several begin so.
+ * Makes a key, writes it into the list and hands it over: nobody can ask for it again. ERR_LIMIT
+ * past KEYS_LISTED_MAX, ERR_BUSY when another change takes longer than wait_ms.
  */
-int keys_revoke(const char *home, const char *print, struct keys_entry *out, struct err *err);
+int keys_create(const char *home, const char *name, int wait_ms, char key[ACCESS_KEY_MAX + 1],
+                struct err *err);
+/*
+ * Takes the key of that fingerprint (6 or more digits of its hash) out; no power cut brings it
+ * back. ERR_NOT_FOUND, ERR_CONFLICT when several begin so, ERR_BUSY.
+ */
+int keys_revoke(const char *home, const char *print, int wait_ms, struct keys_entry *out,
+                struct err *err);
 
 #endif

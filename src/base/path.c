@@ -15,7 +15,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/str.h"
+
+#define LOCK_POLL_MS 10
 
 char *path_join(const char *dir, const char *name)
 {
@@ -337,6 +340,29 @@ int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, 
 int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err)
 {
     return replace(path, bytes, n, mode, false, err);
+}
+
+int path_lock_dir(const char *dir, int wait_ms, int *fd, struct err *err)
+{
+    int rc = 0;
+
+    *fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0)
+        return err_errno(err, ERR_IO, errno, "cannot open %s", dir);
+    for (int left_ms = wait_ms; flock(*fd, LOCK_EX | LOCK_NB) != 0; left_ms -= LOCK_POLL_MS) {
+        if (errno != EWOULDBLOCK)
+            rc = err_errno(err, ERR_IO, errno, "cannot lock %s", dir);
+        else if (left_ms <= 0)
+            rc = err_set(err, ERR_BUSY, "cannot lock %s: another process has held it for %d ms",
+                         dir, wait_ms);
+        if (rc) {
+            close(*fd);
+            *fd = -1;
+            return rc;
+        }
+        clock_sleep_ms(LOCK_POLL_MS);
+    }
+    return 0;
 }
 
 int path_program_dir(char **out, struct err *err)

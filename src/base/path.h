@@ -73,6 +73,12 @@ int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, 
 /* The same without waiting for the disk: what a power cut may take. */
 int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);
 
+/*
+ * The lock of a folder, which programs of rbee take to change files in it: *fd is the folder, and
+ * holds the lock until it is closed. ERR_BUSY when another has it for longer than wait_ms.
+ */
+int path_lock_dir(const char *dir, int wait_ms, int *fd, struct err *err);
+
 /* The folder of the running program's own file ("/usr/bin"), to find its siblings. */
 int path_program_dir(char **out, struct err *err);
 

@@ -2,10 +2,8 @@
 #include "hive/pairing.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/path.h"
@@ -26,7 +24,8 @@ static void take_out(struct pairings *p, size_t i)
 static void drop_old(struct pairings *p, int64_t now_s)
 {
     for (size_t i = p->n; i-- > 0;)
-        if (p->items[i].until_s <= now_s)
+        if (p->items[i].until_s <= now_s ||
+            p->items[i].until_s > now_s + PAIRING_VALID_S + PAIRING_BACK_S)
             take_out(p, i);
 }
 
@@ -115,7 +114,8 @@ static int save(const char *path, const struct pairings *p, struct err *err)
 }
 
 /* Adds the code, or uses it, while nobody else does. */
-static int change(const char *home, const char *code, bool use, int64_t now_s, struct err *err)
+static int change(const char *home, const char *code, bool use, int wait_ms, int64_t now_s,
+                  struct err *err)
 {
     char *dir = path_join(home, "run"), *path = dir ? path_join(dir, FILE_NAME) : NULL;
     struct pairings p;
@@ -123,9 +123,8 @@ static int change(const char *home, const char *code, bool use, int64_t now_s, s
 
     if (rc == 0)
         rc = path_make_dirs(dir, 0700, err);
-    if (rc == 0 &&
-        ((lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || flock(lock, LOCK_EX) != 0))
-        rc = err_errno(err, ERR_IO, errno, "cannot lock %s", dir);
+    if (rc == 0)
+        rc = path_lock_dir(dir, wait_ms, &lock, err);
     if (rc == 0)
         rc = load(path, &p, err);
     if (rc == 0 && use && !pairings_use(&p, code, now_s))
@@ -136,6 +135,8 @@ static int change(const char *home, const char *code, bool use, int64_t now_s, s
         pairings_add(&p, code, now_s);
     if (rc == 0)
         rc = save(path, &p, err);
+    if (rc == 0 && fsync(lock) != 0) /* else a power cut may bring a used code back */
+        rc = err_errno(err, ERR_IO, errno, "cannot write %s to disk", dir);
     if (lock >= 0)
         close(lock);
     free(path);
@@ -151,10 +152,10 @@ int pairing_make(const char *home, char code[PAIRING_CODE_BYTES], int64_t now_s,
     for (size_t i = 0; i < PAIRING_CODE_BYTES - 1; i++)
         code[i] = letters[(unsigned char)code[i] & 31];
     code[PAIRING_CODE_BYTES - 1] = '\0';
-    return change(home, code, false, now_s, err);
+    return change(home, code, false, PAIRING_WAIT_MS, now_s, err);
 }
 
 int pairing_redeem(const char *home, const char *code, int64_t now_s, struct err *err)
 {
-    return change(home, code, true, now_s, err);
+    return change(home, code, true, PAIRING_WAIT_LOOP_MS, now_s, err);
 }

@@ -25,7 +25,12 @@
 
 #define PAIRING_CODE_BYTES 21 /* 20 letters and the NUL */
 #define PAIRING_VALID_S    3600
-#define PAIRINGS_MAX       8 /* open at once; one more closes the oldest */
+#define PAIRING_BACK_S     60 /* the clock may be set back so far, and the codes stay open */
+#define PAIRINGS_MAX       8  /* open at once; one more closes the oldest */
+
+/* So long a change waits for another one to end: when a code is made, and on the hive's loop. */
+#define PAIRING_WAIT_MS      10000
+#define PAIRING_WAIT_LOOP_MS 100
 
 struct pairings {
     struct {
@@ -35,7 +40,7 @@ struct pairings {
     size_t n;
 };
 
-/* Adds a code; those that are over go. */
+/* Adds a code; those go that are over, or of a clock that was ahead. */
 void pairings_add(struct pairings *p, const char *code, int64_t now_s);
 /* Takes a code out, whole and in time; false when it is none of them. Looks at all of them. */
 bool pairings_use(struct pairings *p, const char *code, int64_t now_s);
@@ -47,7 +52,7 @@ void pairings_put(const struct pairings *p, struct buf *out);
 /* ---- <home>/run/pairings ---- */
 
 int pairing_make(const char *home, char code[PAIRING_CODE_BYTES], int64_t now_s, struct err *err);
-/* 0 once for each code; ERR_DENIED for one that is wrong, used or over; ERR_IO. */
+/* 0 once for each code; ERR_DENIED for one that is wrong, used or over; ERR_BUSY, ERR_IO. */
 int pairing_redeem(const char *home, const char *code, int64_t now_s, struct err *err);
 
 #endif

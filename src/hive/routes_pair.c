@@ -35,7 +35,7 @@ static void refuse(struct hive *h, struct http_exchange *x, const struct err *er
                err->text);
 }
 
-/* The code has been used for it. A full list is nobody's fault, and can be helped. */
+/* The code has been used for it. Some of the reasons are nobody's fault, and can be helped. */
 static void have_no_key(struct http_exchange *x, const struct err *err)
 {
     struct api_error e;
@@ -47,7 +47,11 @@ static void have_no_key(struct http_exchange *x, const struct err *err)
                       "On the hive's machine: `rbee-keeper keys list` shows the keys, `keys "
                       "revoke` takes one away; then `rbee-hive pair` prints a new line, for "
                       "this one is used.");
-    reply_error(x, 0, &e);
+    else if (err->code == ERR_BUSY)
+        e.details = json_pack("{s:s}", "hint",
+                              "On the hive's machine `rbee-hive pair` prints a new line, for this "
+                              "one is used.");
+    reply_error(x, err->code == ERR_BUSY ? 503 : 0, &e);
 }
 
 /* A key in the file that opens the door before the answer is out; what does not is taken back. */
@@ -56,7 +60,7 @@ static int make_key(struct hive *h, const char *name, char key[ACCESS_KEY_MAX + 
 {
     char hex[SHA256_HEX_BYTES];
     struct keys_entry gone;
-    int rc = keys_create(h->home, name, key, err);
+    int rc = keys_create(h->home, name, KEYS_WAIT_LOOP_MS, key, err);
 
     if (rc)
         return rc;
@@ -64,8 +68,8 @@ static int make_key(struct hive *h, const char *name, char key[ACCESS_KEY_MAX + 
     doors_reload(&h->doors);
     if (keys_find(&h->doors.keys, key) >= 0)
         return 0;
-    keys_revoke(h->home, sha256_hex(hash, hex), &gone, NULL);
-    return err_set(err, ERR_IO, "the hive cannot read its list of keys at the moment");
+    keys_revoke(h->home, sha256_hex(hash, hex), KEYS_WAIT_LOOP_MS, &gone, NULL);
+    return err_set(err, ERR_BUSY, "the hive cannot read its list of keys at the moment");
 }
 
 static void give_key(struct hive *h, struct http_exchange *x, const char *name)
@@ -157,6 +161,8 @@ static void pair(struct hive *h, struct http_exchange *x, const char *id)
             give_key(h, x, name);
         else if (rc == ERR_DENIED)
             refuse(h, x, &err);
+        else if (rc == ERR_BUSY)
+            reply_fail(x, API_QUEUE_TIMEOUT, "%s", err.text);
         else
             reply_fail(x, API_INTERNAL, "%s", err.text);
     }

@@ -30,6 +30,8 @@ static enum api_code code_of(int rc)
     case ERR_LIMIT:
     case ERR_DENIED: /* the mode of a file, which its owner can mend */
         return API_INVALID_REQUEST;
+    case ERR_BUSY:
+        return API_QUEUE_TIMEOUT;
     default:
         return API_INTERNAL;
     }
@@ -53,7 +55,7 @@ int cmd_keys_create(const struct cli_command *self, int argc, char **argv)
     rc = keeper_open(&k, self, &flags);
     if (rc != CLI_GO)
         return keeper_end(&k, rc);
-    rc = keys_create(config_home(k.config), name, key, &err);
+    rc = keys_create(config_home(k.config), name, KEYS_WAIT_MS, key, &err);
     if (rc)
         return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
     out_printf(&k.out, "%s\n", key);
@@ -167,27 +169,35 @@ int cmd_keys_list(const struct cli_command *self, int argc, char **argv)
 
 /* ---- revoke ---- */
 
+/* No power cut brings it back. */
+static int remove_plain(const char *home, struct err *err)
+{
+    char *path = path_join(home, PLAIN_FILE);
+    int lock = -1, rc = path ? path_lock_dir(home, KEYS_WAIT_MS, &lock, err)
+                             : err_no_memory(err, strlen(home), "a path");
+
+    if (rc == 0 && (unlink(path) != 0 || fsync(lock) != 0))
+        rc = err_errno(err, ERR_IO, errno, "cannot remove %s", path);
+    if (lock >= 0)
+        close(lock);
+    free(path);
+    return rc;
+}
+
 /* Removes the older file when its key has that fingerprint. */
 static int revoke_plain(const char *home, const char *print, struct keys_entry *out,
                         struct err *err)
 {
     struct keys plain = {.n = 0};
-    char hex[SHA256_HEX_BYTES], *path;
+    char hex[SHA256_HEX_BYTES];
     int rc = add_plain(home, &plain, err);
 
     if (rc)
         return rc;
     if (plain.n == 0 || strncmp(sha256_hex(plain.items[0].hash, hex), print, strlen(print)) != 0)
         return ERR_NOT_FOUND;
-    path = path_join(home, PLAIN_FILE);
-    if (!path)
-        rc = err_no_memory(err, strlen(home), "a path");
-    else if (unlink(path) != 0)
-        rc = err_errno(err, ERR_IO, errno, "cannot remove %s", path);
-    else
-        *out = plain.items[0];
-    free(path);
-    return rc;
+    *out = plain.items[0];
+    return remove_plain(home, err);
 }
 
 /*
@@ -237,7 +247,7 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
     rc = keeper_open(&k, self, &flags);
     if (rc != CLI_GO)
         return keeper_end(&k, rc);
-    rc = keys_revoke(config_home(k.config), word, &gone, &err);
+    rc = keys_revoke(config_home(k.config), word, KEYS_WAIT_MS, &gone, &err);
     if (rc == ERR_NOT_FOUND) {
         rc = revoke_plain(config_home(k.config), word, &gone, &err);
         if (rc != ERR_NOT_FOUND && rc != 0)

@@ -208,6 +208,42 @@ static void test_pairings__work_once_and_in_time(void **state)
     assert_true(pairings_use(&p, "code 1", 2010));
 }
 
+/* A code made while the clock was years ahead opened for as many years. */
+static void test_pairings__of_a_clock_that_was_ahead_are_over(void **state)
+{
+    struct pairings p = {.n = 0};
+
+    (void)state;
+    pairings_add(&p, "ahead", 2000000000);
+    assert_false(pairings_use(&p, "ahead", 1800000000));
+    assert_int_equal(p.n, 0);
+    pairings_add(&p, "a little", 1800000000);
+    assert_true(pairings_use(&p, "a little", 1800000000 - PAIRING_BACK_S));
+}
+
+/* Who held the lock and did not go on held the hive's loop, with the next pairing of anybody. */
+static void test_pairings__do_not_wait_for_ever(void **state)
+{
+    char dir[] = "/tmp/rbee-pair-XXXXXX", code[PAIRING_CODE_BYTES], *run, *file;
+    struct err err = {0};
+    int lock;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    run = path_join(dir, "run");
+    file = path_join(run, "pairings");
+    assert_int_equal(pairing_make(dir, code, 100, &err), 0);
+    assert_int_equal(path_lock_dir(run, 0, &lock, &err), 0);
+    assert_int_equal(pairing_redeem(dir, code, 101, &err), ERR_BUSY);
+    close(lock);
+    assert_int_equal(pairing_redeem(dir, code, 101, &err), 0);
+    unlink(file);
+    rmdir(run);
+    rmdir(dir);
+    free(file);
+    free(run);
+}
+
 static void test_pairings__file_holds_no_code_and_survives_damage(void **state)
 {
     char dir[] = "/tmp/rbee-pair-XXXXXX", code[PAIRING_CODE_BYTES], other[PAIRING_CODE_BYTES];
@@ -498,6 +534,8 @@ int main(void)
         cmocka_unit_test(test_failed_keys__the_table_is_bounded),
         cmocka_unit_test(test_failed_keys__are_told_of_once_a_minute),
         cmocka_unit_test(test_pairings__work_once_and_in_time),
+        cmocka_unit_test(test_pairings__of_a_clock_that_was_ahead_are_over),
+        cmocka_unit_test(test_pairings__do_not_wait_for_ever),
         cmocka_unit_test(test_advertise__takes_addresses_only),
         cmocka_unit_test(test_pairings__file_holds_no_code_and_survives_damage),
         cmocka_unit_test(test_failed_keys__of_all_together_little_is_told),

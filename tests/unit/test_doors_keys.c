@@ -37,13 +37,15 @@ uint32_t revoke_end(struct http_server *s, const unsigned char hash[SHA256_BYTES
     return 0;
 }
 
-static unsigned n_syncs;
+static unsigned n_syncs, n_folder_syncs;
 
 /* In the place of the system's: a disk that is busy with a download takes seconds. */
 int fsync(int fd)
 {
-    (void)fd;
+    struct stat st;
+
     n_syncs++;
+    n_folder_syncs += fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
     return 0;
 }
 
@@ -75,7 +77,7 @@ static void rig_begin(struct rig *r)
     snprintf(r->run, sizeof r->run, "%s/run", r->home);
     assert_int_equal(path_make_dirs(r->logs, 0700, NULL), 0);
     assert_int_equal(path_make_dirs(r->run, 0700, NULL), 0);
-    assert_int_equal(keys_create(r->home, "listed", r->key, NULL), 0);
+    assert_int_equal(keys_create(r->home, "listed", KEYS_WAIT_MS, r->key, NULL), 0);
     write_plain(r, PLAIN, 0600);
     r->d.home = r->home;
     r->d.access.keys = &r->d.keys;
@@ -125,7 +127,7 @@ static void take_back(const struct rig *r, const char *key)
     struct keys_entry gone;
 
     sha256_of(key, strlen(key), hash);
-    assert_int_equal(keys_revoke(r->home, sha256_hex(hash, hex), &gone, NULL), 0);
+    assert_int_equal(keys_revoke(r->home, sha256_hex(hash, hex), KEYS_WAIT_MS, &gone, NULL), 0);
 }
 
 static void on_time(evutil_socket_t fd, short what, void *arg)
@@ -208,7 +210,7 @@ static void test_doors__a_bad_older_file_keeps_no_key_alive(void **state)
         assert_true(opens(&r, r.key));
         take_back(&r, r.key);
         wait_until(&r, r.key, false);
-        assert_int_equal(keys_create(r.home, "later", later, NULL), 0);
+        assert_int_equal(keys_create(r.home, "later", KEYS_WAIT_MS, later, NULL), 0);
         wait_until(&r, later, true);
         assert_false(opens(&r, PLAIN));
         doors_reload(&r.d);
@@ -237,7 +239,8 @@ static void test_doors__a_bad_list_stays_and_the_older_file_counts(void **state)
     assert_true(opens(&r, r.key));
     assert_false(opens(&r, PLAIN));
     sha256_of(r.key, strlen(r.key), hash);
-    assert_int_equal(keys_revoke(r.home, sha256_hex(hash, hex), &gone, NULL), ERR_DENIED);
+    assert_int_equal(keys_revoke(r.home, sha256_hex(hash, hex), KEYS_WAIT_MS, &gone, NULL),
+                     ERR_DENIED);
     assert_int_equal(chmod(r.list, 0600), 0);
     take_back(&r, r.key);
     wait_until(&r, r.key, false);
@@ -302,7 +305,7 @@ static void test_doors__what_cannot_be_read_is_tried_again(void **state)
     (void)state;
     rig_begin(&r);
     take_back(&r, r.key);
-    assert_int_equal(keys_create(r.home, "later", later, NULL), 0);
+    assert_int_equal(keys_create(r.home, "later", KEYS_WAIT_MS, later, NULL), 0);
     close(r.d.spare_fd);
     r.d.spare_fd = -1;
     take_all(&t);
@@ -342,7 +345,7 @@ static void test_doors__keys_come_and_go(void **state)
     rig_begin(&r);
     use(&r, r.key);
     for (int i = 0; i < KEYS_MAX; i++) {
-        assert_int_equal(keys_create(r.home, "short", other, NULL), 0);
+        assert_int_equal(keys_create(r.home, "short", KEYS_WAIT_MS, other, NULL), 0);
         doors_reload(&r.d);
         use(&r, other);
         take_back(&r, other);
@@ -379,6 +382,20 @@ static void test_doors__a_use_is_noted_without_waiting_for_the_disk(void **state
     rig_end(&r);
 }
 
+/* The list was synced and not its name: a power cut could bring the list of before back. */
+static void test_doors__a_revocation_is_on_the_disk(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_begin(&r);
+    n_syncs = n_folder_syncs = 0;
+    take_back(&r, r.key);
+    assert_int_equal(n_folder_syncs, 1);
+    assert_int_equal(n_syncs, 2);
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_doors__what_cannot_be_read_is_tried_again),
         cmocka_unit_test(test_doors__keys_come_and_go),
         cmocka_unit_test(test_doors__a_use_is_noted_without_waiting_for_the_disk),
+        cmocka_unit_test(test_doors__a_revocation_is_on_the_disk),
     };
 
     log_init("test_doors_keys", LOG_SILENT);
