@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "hive/advertise.h"
 #include "hive/hive.h"
+#include "hive/home.h"
 #include "hive/pairing.h"
 
 #define PROGRAM "rbee-hive"
@@ -17,8 +18,8 @@ static int make_line(const char *home, struct err *err)
     struct advertise a;
     int rc = advertise_read(home, &a, err);
 
-    if (rc == ERR_NOT_FOUND)
-        return err_set(err, rc,
+    if (rc == ERR_NOT_FOUND || !home_is_locked(home)) /* one that was killed left its file */
+        return err_set(err, ERR_NOT_FOUND,
                        "no hive that other machines can reach runs with the home %s; start it with "
                        "`rbee-hive daemon --addr 0.0.0.0:8080`",
                        home);

@@ -11,9 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/logrotate.h"
+
+#define LOCK_FILE    "run/hive.lock"
+#define LOCK_TRIES   3
+#define LOCK_POLL_MS 10
 
 static int make_under(const char *home, const char *name, struct err *err)
 {
@@ -49,6 +54,17 @@ static void read_holder(int fd, char *dst, size_t dst_size)
         str_copy(dst, dst_size, "?");
 }
 
+/* Who only asks (home_is_locked) has it for a moment. False with errno. */
+static bool try_lock(int fd)
+{
+    for (int i = 1; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+            return false;
+        clock_sleep_ms(LOCK_POLL_MS);
+    }
+    return true;
+}
+
 static int write_holder(int fd, const char *path, struct err *err)
 {
     char holder[HOLDER_BYTES];
@@ -67,7 +83,7 @@ static int lock_file(const char *path, int *fd, char holder[HOLDER_BYTES], struc
     *fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (*fd < 0)
         return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot open %s", path);
-    if (flock(*fd, LOCK_EX | LOCK_NB) == 0) {
+    if (try_lock(*fd)) {
         rc = write_holder(*fd, path, err);
     } else if (errno == EWOULDBLOCK) {
         read_holder(*fd, holder, HOLDER_BYTES);
@@ -84,7 +100,7 @@ static int lock_file(const char *path, int *fd, char holder[HOLDER_BYTES], struc
 
 int home_lock(const char *home, int *fd, struct err *err)
 {
-    char *path = path_join(home, "run/hive.lock"), holder[HOLDER_BYTES];
+    char *path = path_join(home, LOCK_FILE), holder[HOLDER_BYTES];
     int rc = path ? lock_file(path, fd, holder, err) : err_no_memory(err, strlen(home), "a path");
 
     if (rc == ERR_BUSY)
@@ -109,6 +125,18 @@ int home_lock_models(const char *models_dir, int *fd, struct err *err)
                 holder, models_dir);
     free(path);
     return rc;
+}
+
+bool home_is_locked(const char *home)
+{
+    char *path = path_join(home, LOCK_FILE);
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    bool locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return locked;
 }
 
 /* ---- logs ---- */

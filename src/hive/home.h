@@ -29,6 +29,9 @@ int home_lock_models(const char *models_dir, int *fd, struct err *err);
  */
 int home_lock(const char *home, int *fd, struct err *err);
 
+/* Does a hive have the lock? Says so without keeping one from starting. */
+bool home_is_locked(const char *home);
+
 /* Deletes the oldest logs beyond HOME_LOGS_KEPT, but for those that `keep` (NULL = nobody) wants.
  * What cannot be deleted is left. */
 void home_tidy_logs(const char *logs_dir, bool (*keep)(void *arg, const char *path), void *arg);

@@ -417,6 +417,17 @@ describe('two machines', () => {
     assert.strictEqual(a.run('tc', ['qdisc', 'del', 'dev', a.end, 'root']).status, 0);
   });
 
+  it('there is no line for a hive that was killed', async () => {
+    const { a } = hosts;
+    hive.signal('SIGKILL');
+    await hive.ended;
+    const r = a.run(HIVE, ['pair', '--home', home]);
+    assert.strictEqual(r.status, 1, r.stdout);
+    assert.match(r.stderr, /no hive .* runs with the home/);
+    hive = await a.hive(home);
+    newLink(a, home);
+  });
+
   it('files with keys that others may read are refused', async () => {
     const { a } = hosts;
     await hive.stop();
