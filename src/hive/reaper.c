@@ -39,6 +39,17 @@ static char *note_path(const char *run_dir, const char *worker_id)
 
 /* ---- writing ---- */
 
+/* For nobody else's eyes, as all of the folder, and least for their pens. */
+static FILE *open_note(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+
+    if (fd >= 0 && !f)
+        close(fd);
+    return f;
+}
+
 int reaper_note(const char *run_dir, const char *worker_id, pid_t pid, const char *cgroup,
                 struct err *err)
 {
@@ -54,7 +65,7 @@ int reaper_note(const char *run_dir, const char *worker_id, pid_t pid, const cha
         exe[0] = '\0'; /* a worker in its sandbox hides it from others than root */
     if (procfs_stat(pid, &st))
         rc = err_set(err, ERR_NOT_FOUND, "process %d cannot be looked at", (int)pid);
-    else if (!(f = fopen(path, "we")))
+    else if (!(f = open_note(path)))
         rc = err_errno(err, ERR_IO, errno, "cannot write %s", path);
     if (f) {
         fprintf(f, NOTE_MARK "\n%s\n%d\n%" PRIu64 "\n%s\n%s\n%s\n", worker_id, (int)pid,

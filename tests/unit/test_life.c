@@ -502,10 +502,15 @@ static void test_reaper__ends_what_the_note_tells_of(void **state)
     char folder[32];
     int line;
     pid_t pid = start_waiter("worker-one", &line);
+    mode_t mask = umask(0);
+    struct stat st;
 
     (void)state;
     enter_folder(folder);
     assert_int_equal(reaper_note(folder, "worker-one", pid, "", NULL), 0);
+    umask(mask);
+    assert_int_equal(stat("worker-one.worker", &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600); /* it says what the next hive kills */
     assert_int_equal(reaper_run(folder), 1);
     assert_true(has_ended(pid)); /* it waited until then */
     assert_int_equal(reaper_run(folder), 0);
