@@ -365,6 +365,20 @@ static void raise_fd_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/*
+ * Its memory holds the TLS key, the hub's token and what people write: a crash leaves none of that
+ * on a disk. The hard limit stays, so that `prlimit --core=unlimited --pid PID` can ask for it.
+ */
+static void leave_no_core(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_CORE, &limit) != 0)
+        return;
+    limit.rlim_cur = 0;
+    setrlimit(RLIMIT_CORE, &limit);
+}
+
 static int put_together(struct hive *h, const struct flags *f, struct err *err)
 {
     int rc = configure(h, f, err);
@@ -456,6 +470,7 @@ int cmd_daemon(const struct cli_command *self, int argc, char **argv)
         return rc;
     reset_signals();
     heap_keep_little();
+    leave_no_core();
     if (put_together(&h, &flags, &err)) {
         fprintf(stderr, "%s: %s\n", PROGRAM, err.text);
         h.exit_code = CLI_ERROR;

@@ -165,6 +165,15 @@ describe('https on a loopback address', () => {
   });
 });
 
+/* The TLS key, the hub's token and prompts were in it, wherever the system keeps cores. */
+test('a hive that crashes leaves no core, though the shell would allow it', async (t) => {
+  const hive = new Proc('sh', ['-c', 'ulimit -S -c "$(ulimit -H -c)"; ulimit -c; exec "$0" daemon --addr 127.0.0.1:0 --home "$1"', HIVE, makeFolder('rbee-hive-')]);
+  t.after(() => hive.stop());
+  await hive.says(/listening on/);
+  if (/^0$/m.test(hive.stdout)) return t.skip('no cores are allowed here');
+  assert.match(fs.readFileSync(`/proc/${hive.pid}/limits`, 'utf8'), /^Max core file size +0 /m);
+});
+
 /* The fingerprint of the certificate that is shown at a port. */
 function peerOf(port) {
   return new Promise((resolve, reject) => {
