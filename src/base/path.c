@@ -308,6 +308,20 @@ int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset)
     return 0;
 }
 
+/*
+ * What root writes anew in another's folder stays that other's, who could not read it else; where
+ * root has no right to that, it is root's. Only a file that has no other name is given away: it may
+ * have waited for root under this one.
+ */
+static void keep_owner(int fd, const char *path)
+{
+    struct stat old, made;
+
+    if (geteuid() == 0 && stat(path, &old) == 0 && old.st_uid != 0 && fstat(fd, &made) == 0 &&
+        S_ISREG(made.st_mode) && made.st_nlink == 1 && fchown(fd, old.st_uid, old.st_gid) != 0)
+        errno = 0;
+}
+
 static int replace(const char *path, const void *bytes, size_t n, mode_t mode, bool sync,
                    struct err *err)
 {
@@ -316,12 +330,13 @@ static int replace(const char *path, const void *bytes, size_t n, mode_t mode, b
 
     if (!temp)
         return err_no_memory(err, strlen(path) + 32, "a path");
-    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0) {
         rc = err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot create %s", temp);
         free(temp);
         return rc;
     }
+    keep_owner(fd, path);
     rc = write_all(fd, path, bytes, n, sync, err);
     close(fd);
     if (rc == 0 && rename(temp, path) != 0)

@@ -68,7 +68,10 @@ int path_read_open(int fd, const char *path, size_t max_bytes, char **out, size_
 /* All n bytes at that place of an open file: 0, or the errno that stopped it. */
 int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset);
 
-/* Writes a temporary file beside it, fsyncs, renames: the old or the new content, never half. */
+/*
+ * Writes a temporary file beside it, fsyncs, renames: the old or the new content, never half. A
+ * file that root writes anew keeps its owner.
+ */
 int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);
 /* The same without waiting for the disk: what a power cut may take. */
 int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);

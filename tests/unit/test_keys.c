@@ -154,6 +154,32 @@ static void test_keys__a_change_waits_for_another_only_so_long(void **state)
     home_end(&h);
 }
 
+/*
+ * `sudo rbee-keeper keys revoke` made the list root's: the hive of another user could not read it,
+ * and let the revoked key in as before.
+ */
+static void test_keys__stay_their_owners_when_root_changes_them(void **state)
+{
+    char one[ACCESS_KEY_MAX + 1], two[ACCESS_KEY_MAX + 1];
+    const uid_t nobody = 65534;
+    struct err err = {0};
+    struct home h;
+    struct stat st;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    home_begin(&h);
+    assert_int_equal(keys_create(h.dir, "one", KEYS_WAIT_MS, one, &err), 0);
+    assert_int_equal(chown(h.file, nobody, nobody), 0);
+    assert_int_equal(keys_create(h.dir, "two", KEYS_WAIT_MS, two, &err), 0);
+    assert_int_equal(stat(h.file, &st), 0);
+    assert_int_equal(st.st_uid, nobody);
+    assert_int_equal(st.st_gid, nobody);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    home_end(&h);
+}
+
 static void test_keys__a_file_for_all_eyes_is_refused(void **state)
 {
     char key[ACCESS_KEY_MAX + 1];
@@ -315,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_sha256__does_not_care_how_it_is_fed),
         cmocka_unit_test(test_keys__made_listed_and_revoked),
         cmocka_unit_test(test_keys__a_change_waits_for_another_only_so_long),
+        cmocka_unit_test(test_keys__stay_their_owners_when_root_changes_them),
         cmocka_unit_test(test_keys__a_file_for_all_eyes_is_refused),
         cmocka_unit_test(test_keys__bad_lines_are_named),
         cmocka_unit_test(test_keys__there_is_a_limit),
