@@ -74,23 +74,6 @@ int path_make_dirs(const char *path, mode_t mode, struct err *err)
     return rc;
 }
 
-int path_lock_folder(const char *path, int *fd, struct err *err)
-{
-    int rc = path_make_dirs(path, 0700, err);
-
-    *fd = -1;
-    if (rc)
-        return rc;
-    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*fd >= 0 && flock(*fd, LOCK_EX) == 0)
-        return 0;
-    rc = err_errno(err, ERR_IO, errno, "cannot lock %s", path);
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-    return rc;
-}
-
 bool path_is_file(const char *path)
 {
     struct stat st;

@@ -28,10 +28,6 @@ int path_rbee_home(char **out, struct err *err);
 /* mkdir -p. Existing folders are fine, an existing file is not. */
 int path_make_dirs(const char *path, mode_t mode, struct err *err);
 
-/* Waits until no other program has the folder's lock (flock(2)), makes the folder if need be. *fd
- * is to be closed, which lets go. */
-int path_lock_folder(const char *path, int *fd, struct err *err);
-
 bool path_is_file(const char *path);
 bool path_is_dir(const char *path);
 int path_file_size(const char *path, uint64_t *out, struct err *err);

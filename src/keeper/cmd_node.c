@@ -16,7 +16,8 @@
 #include "keeper/table.h"
 #include "version.h"
 
-#define PROBE_MS 3000 /* a machine that takes longer is shown as not answering */
+#define PROBE_MS     3000  /* a machine that takes longer is shown as not answering */
+#define LOCK_WAIT_MS 10000 /* for another command that changes the same files */
 
 struct machine {
     char name[CONFIG_HOST_MAX], where[CONFIG_HOST_MAX + 9], url[KEEPER_URL_MAX];
@@ -95,6 +96,15 @@ static void warn_if_silent(struct keeper *k, const char *name, const struct conf
     probes_done(&p, 1);
 }
 
+/* The lock under which the files of this home are changed. */
+static int lock_home(const char *home, int *lock, struct err *err)
+{
+    int rc = path_make_dirs(home, 0700, err);
+
+    *lock = -1;
+    return rc ? rc : path_lock_dir(home, LOCK_WAIT_MS, lock, err);
+}
+
 /*
  * Two files are changed, and at no moment between may an address stand without its secret: what is
  * asked then would go out without TLS, with a key. So a secret is written before its address, and
@@ -104,7 +114,7 @@ static int change(struct keeper *k, const char *name, const char *address,
                   const struct node_secret *secret, struct err *err)
 {
     const char *home = config_home(k->config);
-    int lock, rc = path_lock_folder(home, &lock, err);
+    int lock, rc = lock_home(home, &lock, err);
 
     if (rc == 0 && secret)
         rc = node_secrets_put(home, name, secret, err);
@@ -142,7 +152,7 @@ static int check_place(struct keeper *k, const char *name)
 
     if (config_node_check(name, &err))
         return keeper_usage(k, "%s", err.text);
-    rc = path_lock_folder(home, &lock, &err);
+    rc = lock_home(home, &lock, &err);
     if (rc == 0)
         rc = node_secrets_touch(home, &err);
     if (lock >= 0)
