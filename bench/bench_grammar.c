@@ -191,7 +191,7 @@ static int bench(const struct vocab *v, const struct sample *s)
     double start = cpu_seconds();
     int rc;
 
-    if (grammar_from_schema(schema, &g, &err))
+    if (grammar_from_schema(schema, NULL, &g, &err))
         return puts(err.text), 1;
     printf("%s: compiled in %.0f us\n", s->name, (cpu_seconds() - start) * 1e6);
     rc = run(v, g, s->answer, "first visit") || run(v, g, s->answer, "known");

@@ -90,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     n = ((size_t)data[0] << 8 | data[1]) % (MAX_TEXT + 1);
     if (n > size - 2)
         n = size - 2;
-    if (grammar_from_gbnf((const char *)data + 2 + n, size - 2 - n, &g, &err)) {
+    if (grammar_from_gbnf((const char *)data + 2 + n, size - 2 - n, NULL, &g, &err)) {
         BUG_ON(err.text[0] == '\0');
         return 0;
     }

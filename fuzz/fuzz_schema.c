@@ -91,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
     if (!schema)
         return 0;
-    if (grammar_from_schema(schema, &g, &err) == 0) {
+    if (grammar_from_schema(schema, NULL, &g, &err) == 0) {
         walk(g, v, tokens, data, (size_t)(zero - data));
         grammar_free(g);
     } else {

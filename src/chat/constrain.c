@@ -11,6 +11,12 @@
 
 enum stretch { IN_THOUGHT, IN_TEXT, IN_HEAD, IN_ARGS, IN_TAIL };
 
+/* Where grammars come from. */
+struct source {
+    struct grammar_store *store;
+    const struct grammar_stop *stop;
+};
+
 struct chat_constraint {
     struct grammar_vocab *vocab;
     const struct chat_format *format; /* with tools */
@@ -33,17 +39,18 @@ bool chat_constraint_is_asked(const struct inference_request *r)
 
 /* ---- grammars ------------------------------------------------------------ */
 
-static int from_text(struct grammar_store *store, struct buf *text, struct grammar **out,
+static int from_text(const struct source *from, struct buf *text, struct grammar **out,
                      struct err *err)
 {
-    int rc = buf_failed(text) ? err_no_memory(err, text->len, "a tool call's grammar")
-                              : grammar_store_gbnf(store, buf_str(text), text->len, out, err);
+    int rc = buf_failed(text)
+                 ? err_no_memory(err, text->len, "a tool call's grammar")
+                 : grammar_store_gbnf(from->store, buf_str(text), text->len, from->stop, out, err);
 
     buf_done(text);
     return rc;
 }
 
-static int make_thought(struct chat_constraint *c, struct grammar_store *store,
+static int make_thought(struct chat_constraint *c, const struct source *from,
                         const struct chat_think *think, struct err *err)
 {
     struct buf text;
@@ -52,7 +59,7 @@ static int make_thought(struct chat_constraint *c, struct grammar_store *store,
         return 0;
     buf_init(&text, GRAMMAR_MAX_BYTES);
     constrain_put_thought(&text, think->close);
-    return from_text(store, &text, &c->thought, err);
+    return from_text(from, &text, &c->thought, err);
 }
 
 /* The schema of a tool's arguments (the caller's reference): an object in any case. */
@@ -72,17 +79,17 @@ static bool is_strict(const json_t *tool)
 }
 
 /* A schema with what no grammar can hold to is held to as an object, unless it is to be strict. */
-static int make_args(struct grammar_store *store, const json_t *tool, struct grammar **out,
+static int make_args(const struct source *from, const json_t *tool, struct grammar **out,
                      struct err *err)
 {
     json_t *schema = schema_of(tool, false);
-    int rc = schema ? grammar_store_schema(store, schema, out, err)
+    int rc = schema ? grammar_store_schema(from->store, schema, from->stop, out, err)
                     : err_no_memory(err, 0, "a tool's schema");
 
     json_decref(schema);
     if (rc == ERR_UNSUPPORTED && !is_strict(tool)) {
         schema = schema_of(tool, true);
-        rc = schema ? grammar_store_schema(store, schema, out, err)
+        rc = schema ? grammar_store_schema(from->store, schema, from->stop, out, err)
                     : err_no_memory(err, 0, "a tool's schema");
         json_decref(schema);
     }
@@ -92,7 +99,7 @@ static int make_args(struct grammar_store *store, const json_t *tool, struct gra
     return rc;
 }
 
-static int make_all_args(struct chat_constraint *c, struct grammar_store *store, const char *name,
+static int make_all_args(struct chat_constraint *c, const struct source *from, const char *name,
                          bool more, struct err *err)
 {
     int rc = 0;
@@ -103,11 +110,11 @@ static int make_all_args(struct chat_constraint *c, struct grammar_store *store,
         return err_no_memory(err, c->n_args * sizeof(struct grammar *), "the tools' grammars");
     for (size_t i = 0; i < c->n_args && rc == 0; i++)
         if (more || !name || str_eq(inference_tool_name(c->tools, i), name))
-            rc = make_args(store, json_array_get(c->tools, i), &c->args[i], err);
+            rc = make_args(from, json_array_get(c->tools, i), &c->args[i], err);
     return rc;
 }
 
-static int make_calls(struct chat_constraint *c, struct grammar_store *store,
+static int make_calls(struct chat_constraint *c, const struct source *from,
                       const struct inference_request *r, struct err *err)
 {
     const char *name = r->tool_choice == TOOLS_NAMED ? r->tool_name : NULL;
@@ -118,27 +125,28 @@ static int make_calls(struct chat_constraint *c, struct grammar_store *store,
     c->tools = json_incref(r->tools);
     buf_init(&text, GRAMMAR_MAX_BYTES);
     constrain_put_head(&text, c->format, c->tools, name);
-    rc = from_text(store, &text, &c->head, err);
+    rc = from_text(from, &text, &c->head, err);
     if (rc)
         return rc;
     constrain_put_tail(&text, c->format, c->tools, more);
-    rc = from_text(store, &text, &c->tail, err);
-    return rc ? rc : make_all_args(c, store, name, more, err);
+    rc = from_text(from, &text, &c->tail, err);
+    return rc ? rc : make_all_args(c, from, name, more, err);
 }
 
-static int make_grammars(struct chat_constraint *c, struct grammar_store *store,
+static int make_grammars(struct chat_constraint *c, const struct source *from,
                          const struct inference_request *r, const struct chat_think *think,
                          struct err *err)
 {
-    int rc = make_thought(c, store, think, err);
+    int rc = make_thought(c, from, think, err);
 
     if (rc)
         return rc;
     if (r->json_schema)
-        return grammar_store_schema(store, r->json_schema, &c->text, err);
+        return grammar_store_schema(from->store, r->json_schema, from->stop, &c->text, err);
     if (r->grammar)
-        return grammar_store_gbnf(store, r->grammar, strlen(r->grammar), &c->text, err);
-    return make_calls(c, store, r, err);
+        return grammar_store_gbnf(from->store, r->grammar, strlen(r->grammar), from->stop, &c->text,
+                                  err);
+    return make_calls(c, from, r, err);
 }
 
 /* ---- from stretch to stretch --------------------------------------------- */
@@ -204,10 +212,11 @@ int chat_constraint_put(struct chat_constraint *c, const char *bytes, size_t n, 
 
 int chat_constraint_create(const struct inference_request *r, const struct chat_format *format,
                            const struct chat_think *think, struct grammar_vocab *vocab,
-                           struct grammar_store *store, struct chat_constraint **out,
-                           struct err *err)
+                           struct grammar_store *store, const struct grammar_stop *stop,
+                           struct chat_constraint **out, struct err *err)
 {
     struct chat_constraint *c = calloc(1, sizeof *c);
+    struct source from = {store, stop};
     int rc;
 
     if (!c)
@@ -215,7 +224,7 @@ int chat_constraint_create(const struct inference_request *r, const struct chat_
     c->vocab = vocab;
     c->format = format;
     buf_init(&c->lead, GRAMMAR_MAX_BYTES);
-    rc = make_grammars(c, store, r, think, err);
+    rc = make_grammars(c, &from, r, think, err);
     if (rc == 0)
         rc = c->thought ? enter(c, IN_THOUGHT, c->thought, err) : enter_body(c, err);
     if (rc)

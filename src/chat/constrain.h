@@ -31,13 +31,14 @@ bool chat_constraint_is_asked(const struct inference_request *r);
 /*
  * Of a request that asks for one: its grammars, from the store or made for it. `format` is needed
  * for tool calls only; `think` is NULL unless the prompt opened a thought. ERR_INVALID,
- * ERR_UNSUPPORTED, ERR_LIMIT name what in the grammar or schema is at fault; ERR_NO_MEMORY. The
- * vocabulary must outlive it; the store need not.
+ * ERR_UNSUPPORTED, ERR_LIMIT name what in the grammar or schema is at fault; ERR_NO_MEMORY;
+ * ERR_CANCELLED when `stop` (grammar.h, may be NULL) asked for an end. The vocabulary must outlive
+ * it; the store need not.
  */
 int chat_constraint_create(const struct inference_request *r, const struct chat_format *format,
                            const struct chat_think *think, struct grammar_vocab *vocab,
-                           struct grammar_store *store, struct chat_constraint **out,
-                           struct err *err);
+                           struct grammar_store *store, const struct grammar_stop *stop,
+                           struct chat_constraint **out, struct err *err);
 void chat_constraint_free(struct chat_constraint *c); /* NULL is fine */
 
 /* As grammar_matcher_mask: the tokens that may come next, until the next call. NULL: past a limit.

@@ -15,11 +15,20 @@
 
 static uint32_t build(struct builder *b, uint32_t node, uint32_t from);
 
+bool automaton_work(struct builder *b, uint64_t n)
+{
+    if (!b->failed && !rules_work(b->r, n))
+        b->failed = b->r->err.code;
+    return !b->failed;
+}
+
 uint32_t automaton_new_state(struct builder *b)
 {
     struct automaton *a = b->a;
 
     if (b->failed)
+        return 0;
+    if (!automaton_work(b, 1))
         return 0;
     if (a->n_states >= AUTOMATON_MAX_STATES)
         b->failed = ERR_LIMIT;
@@ -69,14 +78,18 @@ void automaton_add_empty(struct builder *b, uint32_t from, uint32_t to)
 /* The state behind one byte, which is the same for the same byte: a trie grows at `from`. */
 static uint32_t trie_step(struct builder *b, uint32_t from, unsigned char byte)
 {
-    uint32_t to;
+    uint32_t to, looked_at = 0;
 
     if (b->failed)
         return 0;
     for (uint32_t e = b->a->states[from].bytes; e; e = b->a->edges[e].next) {
-        if (b->a->edges[e].lo == byte)
+        looked_at++;
+        if (b->a->edges[e].lo == byte) {
+            automaton_work(b, looked_at);
             return b->a->edges[e].to;
+        }
     }
+    automaton_work(b, looked_at);
     to = automaton_new_state(b);
     automaton_add_bytes(b, from, byte, byte, to);
     return to;
@@ -187,17 +200,23 @@ static uint32_t build_loop(struct builder *b, const struct rules_node *n, uint32
     return next;
 }
 
-/* How many parts building a node makes, or more than MAX_WRITTEN_OUT where that is too many. */
-static uint32_t size_of(const struct builder *b, uint32_t node)
+/* How many parts building a node makes, or more than MAX_WRITTEN_OUT where that is too many. Each
+ * repetition on the way up asks again, so it is noted. */
+static uint32_t size_of(struct builder *b, uint32_t node)
 {
     const struct rules_node *n = &b->r->nodes[node];
     uint32_t size = n->kind == RULES_TEXT ? n->b : n->kind == RULES_CLASS ? 1 + n->b : 1;
 
+    if (b->sizes[node])
+        return b->sizes[node];
     for (uint32_t c = n->first; c && size <= MAX_WRITTEN_OUT; c = b->r->nodes[c].next)
         size += size_of(b, c);
     if (n->kind == RULES_REPEAT && n->b != RULES_NO_MAX && n->b > 1)
         size = n->b > MAX_WRITTEN_OUT ? n->b : size * n->b;
-    return size > MAX_WRITTEN_OUT ? MAX_WRITTEN_OUT + 1 : size;
+    if (size > MAX_WRITTEN_OUT)
+        size = MAX_WRITTEN_OUT + 1;
+    b->sizes[node] = (uint8_t)size;
+    return size;
 }
 
 static uint32_t build_repeat(struct builder *b, const struct rules_node *n, uint32_t from)
@@ -217,7 +236,7 @@ static uint32_t build(struct builder *b, uint32_t node, uint32_t from)
     const struct rules_node *n = &b->r->nodes[node];
     uint32_t start;
 
-    if (b->failed)
+    if (!automaton_work(b, 1))
         return 0;
     switch (n->kind) {
     case RULES_EMPTY:
@@ -240,19 +259,31 @@ static uint32_t build(struct builder *b, uint32_t node, uint32_t from)
     BUG("node of kind %d", (int)n->kind);
 }
 
-/* Does a state do nothing but return? */
-static bool only_returns(const struct automaton *a, uint32_t state)
+/* The one state to which a state leads without doing anything; 0: it does more. */
+static uint32_t passes_to(const struct automaton *a, uint32_t state)
 {
-    for (uint32_t steps = 0; steps < a->n_states; steps++) {
-        const struct automaton_state *s = &a->states[state];
+    const struct automaton_state *s = &a->states[state];
 
-        if (state == AUTOMATON_END)
-            return true;
-        if (s->kind != AUTOMATON_PLAIN || s->bytes || !s->empties || a->edges[s->empties].next)
-            return false;
-        state = a->edges[s->empties].to;
+    if (s->kind != AUTOMATON_PLAIN || s->bytes || !s->empties || a->edges[s->empties].next)
+        return 0;
+    return a->edges[s->empties].to;
+}
+
+/* Does a state do nothing but return? What is found holds for all states on the way, and is noted
+ * there: ways of many calls run together. A state that is met again on the way does not return. */
+static bool only_returns(struct automaton *a, uint32_t from)
+{
+    uint32_t state = from, next;
+    enum automaton_returns found;
+
+    while (state && state != AUTOMATON_END && a->states[state].returns == RETURNS_UNKNOWN) {
+        a->states[state].returns = RETURNS_NOT;
+        state = passes_to(a, state);
     }
-    return false;
+    found = !state ? RETURNS_NOT : state == AUTOMATON_END ? RETURNS : a->states[state].returns;
+    for (next = from; found == RETURNS && next != state; next = passes_to(a, next))
+        a->states[next].returns = RETURNS;
+    return found == RETURNS;
 }
 
 static void find_tails(struct automaton *a)
@@ -298,16 +329,21 @@ static void build_rules(struct builder *b, uint32_t root)
     b->a->start = b->starts[root];
 }
 
-int automaton_build(struct automaton *a, const struct rules *r, uint32_t root, struct err *err)
+int automaton_build(struct automaton *a, struct rules *r, uint32_t root, struct err *err)
 {
-    struct builder b = {.a = a, .r = r, .starts = calloc(r->n_rules, sizeof *b.starts)};
+    struct builder b = {.a = a, .r = r};
 
     *a = (struct automaton){0};
-    if (b.starts)
+    b.starts = calloc(r->n_rules, sizeof *b.starts);
+    b.sizes = calloc(r->n_nodes, sizeof *b.sizes);
+    if (b.starts && b.sizes)
         build_rules(&b, root);
     else
         b.failed = ERR_NO_MEMORY;
     free(b.starts);
+    free(b.sizes);
+    if (rules_failed(r))
+        return err_set(err, r->err.code, "%s", r->err.text);
     if (b.failed == ERR_LIMIT)
         return err_set(err, ERR_LIMIT, "the grammar needs more than %u states; make it smaller",
                        AUTOMATON_MAX_STATES);

@@ -20,6 +20,9 @@
 
 enum automaton_kind { AUTOMATON_PLAIN, AUTOMATON_CALL, AUTOMATON_LOOP, AUTOMATON_STOP };
 
+/* Does a state do nothing but return? Known of those that were asked for. */
+enum automaton_returns { RETURNS_UNKNOWN, RETURNS_NOT, RETURNS };
+
 struct automaton_edge {
     uint32_t to, next; /* next edge of the same state; 0: none */
     uint8_t lo, hi;    /* not for edges over nothing */
@@ -30,7 +33,7 @@ struct automaton_state {
     uint32_t into;           /* CALL: the rule's, LOOP: the body's first state */
     uint32_t next;           /* CALL, LOOP: where it goes on */
     uint32_t min, max;       /* LOOP; max may be AUTOMATON_NO_MAX */
-    uint8_t kind;
+    uint8_t kind, returns;
     bool tail;     /* `next` does nothing but return */
     bool nullable; /* LOOP: the body may be empty (then min is 0) */
 };
@@ -47,8 +50,9 @@ struct automaton {
     uint8_t byte_of[256]; /* one byte of each class */
 };
 
-/* From settled rules. ERR_LIMIT, ERR_NO_MEMORY; *a is to be given to automaton_done in any case. */
-int automaton_build(struct automaton *a, const struct rules *r, uint32_t root, struct err *err);
+/* From settled rules, whose steps go on being counted. ERR_LIMIT, ERR_NO_MEMORY, ERR_CANCELLED; *a
+ * is to be given to automaton_done in any case. */
+int automaton_build(struct automaton *a, struct rules *r, uint32_t root, struct err *err);
 void automaton_done(struct automaton *a);
 
 #endif

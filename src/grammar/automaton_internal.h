@@ -6,11 +6,14 @@
 
 struct builder {
     struct automaton *a;
-    const struct rules *r;
+    struct rules *r;
     uint32_t *starts;     /* of each rule */
+    uint8_t *sizes;       /* of each node, as size_of finds them; 0: not known */
     enum err_code failed; /* sticks: every later call does nothing */
 };
 
+/* As rules_work, which it is. */
+bool automaton_work(struct builder *b, uint64_t n);
 uint32_t automaton_new_state(struct builder *b);
 void automaton_add_bytes(struct builder *b, uint32_t from, unsigned lo, unsigned hi, uint32_t to);
 void automaton_add_empty(struct builder *b, uint32_t from, uint32_t to);

@@ -59,13 +59,14 @@ int compiled_create(struct rules *r, uint32_t root, struct grammar **out, struct
     return 0;
 }
 
-int grammar_from_gbnf(const char *text, size_t n_bytes, struct grammar **out, struct err *err)
+int grammar_from_gbnf(const char *text, size_t n_bytes, const struct grammar_stop *stop,
+                      struct grammar **out, struct err *err)
 {
     struct rules r;
     uint32_t root;
     int rc;
 
-    rules_init(&r);
+    rules_init(&r, stop);
     rc = gbnf_read(&r, text, n_bytes, &root, err);
     if (!rc)
         rc = compiled_create(&r, root, out, err);

@@ -39,15 +39,28 @@
 
 struct grammar;
 
-/* ERR_INVALID "grammar line N: ..."; ERR_LIMIT; ERR_NO_MEMORY. The start is the rule `root`. */
-int grammar_from_gbnf(const char *text, size_t n_bytes, struct grammar **out, struct err *err);
+/*
+ * Asked every now and then while a grammar is made, by the thread that makes it: true ends that
+ * with ERR_CANCELLED. How much there may be to make is limited in any case, by RULES_MAX_WORK. NULL
+ * for the whole: nobody asks.
+ */
+struct grammar_stop {
+    bool (*is_asked)(void *arg);
+    void *arg;
+};
+
+/* ERR_INVALID "grammar line N: ..."; ERR_LIMIT; ERR_NO_MEMORY; ERR_CANCELLED. The start is the rule
+ * `root`. */
+int grammar_from_gbnf(const char *text, size_t n_bytes, const struct grammar_stop *stop,
+                      struct grammar **out, struct err *err);
 
 /*
  * The JSON texts that are valid against a schema (2020-12, the subset named in schema.h). Members
  * come in the schema's order. A keyword that cannot be honoured is ERR_UNSUPPORTED and named with
  * its place ("#/properties/a/not"); a schema that is none, ERR_INVALID.
  */
-int grammar_from_schema(const json_t *schema, struct grammar **out, struct err *err);
+int grammar_from_schema(const json_t *schema, const struct grammar_stop *stop, struct grammar **out,
+                        struct err *err);
 void grammar_free(struct grammar *g);
 
 /* ---- vocabulary ---- */

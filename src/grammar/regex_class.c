@@ -7,6 +7,8 @@
 #include "grammar/chars.h"
 #include "grammar/vec.h"
 
+#define AS_JSON_STEPS 8 /* to look through a range for each character that is escaped */
+
 static bool add(struct regex *x, uint32_t lo, uint32_t hi)
 {
     if (vec_room(&x->ranges, &x->cap_ranges, x->n_ranges + 1, sizeof *x->ranges))
@@ -130,7 +132,7 @@ static bool read_atom(struct regex *x, uint32_t *c, bool *single)
         }
         return read_escaped(x, letter, c);
     }
-    n = utf8_decode(x->at, strlen(x->at), c);
+    n = utf8_decode(x->at, strnlen(x->at, UTF8_MAX_BYTES), c);
     x->at += n;
     return n || regex_fail(x, ERR_INVALID, "a class has no ']'");
 }
@@ -215,6 +217,8 @@ static uint32_t as_json(struct regex *x)
     struct rules *r = x->s->r;
     uint32_t alt = rules_alt(r);
 
+    if (!rules_work(r, AS_JSON_STEPS * (uint64_t)x->n_ranges))
+        return 0;
     for (size_t i = 0; escaped[i]; i++) {
         const char text[2] = {'\\', letters[i]};
 

@@ -12,10 +12,11 @@
 #include "grammar/vec.h"
 
 #define FIRST_NAMES 64
+#define ASK_EVERY   (1u << 16) /* steps: a fraction of a millisecond */
 
-void rules_init(struct rules *r)
+void rules_init(struct rules *r, const struct grammar_stop *stop)
 {
-    *r = (struct rules){0};
+    *r = (struct rules){.stop = stop};
 }
 
 void rules_done(struct rules *r)
@@ -27,7 +28,7 @@ void rules_done(struct rules *r)
     free(r->ranges);
     free(r->bytes);
     free(r->names);
-    rules_init(r);
+    rules_init(r, NULL);
 }
 
 int rules_fail(struct rules *r, enum err_code code, const char *fmt, ...)
@@ -43,6 +44,24 @@ int rules_fail(struct rules *r, enum err_code code, const char *fmt, ...)
     return err_set(&r->err, code, "%s", text);
 }
 
+bool rules_work(struct rules *r, uint64_t n)
+{
+    if (rules_failed(r))
+        return false;
+    r->work += n;
+    if (r->work < r->ask_at)
+        return true;
+    r->ask_at = r->work + ASK_EVERY;
+    if (r->work > RULES_MAX_WORK)
+        rules_fail(r, ERR_LIMIT,
+                   "the grammar's parts hang together too closely: %u steps were not enough to "
+                   "read it; make it smaller",
+                   RULES_MAX_WORK);
+    else if (r->stop && r->stop->is_asked(r->stop->arg))
+        rules_fail(r, ERR_CANCELLED, "the reading of the grammar was given up");
+    return !rules_failed(r);
+}
+
 static uint32_t no_memory(struct rules *r)
 {
     rules_fail(r, ERR_NO_MEMORY, "there is no memory for a grammar of %u nodes", r->n_nodes);
@@ -51,7 +70,7 @@ static uint32_t no_memory(struct rules *r)
 
 static uint32_t new_node(struct rules *r, enum rules_kind kind, uint32_t a, uint32_t b)
 {
-    if (rules_failed(r))
+    if (!rules_work(r, 1))
         return 0;
     if (r->n_nodes >= RULES_MAX_NODES) {
         rules_fail(r, ERR_LIMIT, "the grammar has more than %u parts; make it smaller",
@@ -90,16 +109,20 @@ static uint32_t hash_name(const char *name, size_t n)
     return h;
 }
 
-/* The place of a name in the table, which has a free one. */
-static uint32_t *name_place(const struct rules *r, const char *name, size_t n)
+/* The place of a name in the table, which has a free one. Names may be made to have one hash:
+ * places looked at are steps. */
+static uint32_t *name_place(struct rules *r, const char *name, size_t n)
 {
-    uint32_t i = hash_name(name, n) & (r->cap_names - 1);
+    uint32_t i = hash_name(name, n) & (r->cap_names - 1), looked_at = 0;
 
     for (;; i = (i + 1) & (r->cap_names - 1)) {
         const char *other = r->names[i] ? r->rules[r->names[i] - 1].name : NULL;
 
-        if (!other || (strlen(other) == n && memcmp(other, name, n) == 0))
-            return &r->names[i];
+        looked_at++;
+        if (other && (strlen(other) != n || memcmp(other, name, n) != 0))
+            continue;
+        rules_work(r, looked_at);
+        return &r->names[i];
     }
 }
 
@@ -135,6 +158,8 @@ uint32_t rules_named(struct rules *r, const char *name, size_t n, uint32_t line)
     if (!room_for_name(r))
         return no_memory(r), RULES_NONE;
     place = name_place(r, name, n);
+    if (rules_failed(r))
+        return RULES_NONE;
     if (*place)
         return *place - 1;
     rule = rules_new(r);
@@ -229,8 +254,14 @@ uint32_t rules_class(struct rules *r, const struct rules_range *ranges, uint32_t
 {
     uint32_t first = r->n_ranges;
 
-    if (rules_failed(r))
+    if (!rules_work(r, 4ull * n))
         return 0;
+    if (n >= RULES_MAX_RANGES - first) {
+        rules_fail(r, ERR_LIMIT,
+                   "the grammar's classes have more than %u ranges of characters; make it smaller",
+                   RULES_MAX_RANGES);
+        return 0;
+    }
     if (vec_room(&r->ranges, &r->cap_ranges, first + n + 1, sizeof *r->ranges))
         return no_memory(r);
     if (n)

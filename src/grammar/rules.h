@@ -15,13 +15,14 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "grammar/grammar.h"
 
-#define RULES_MAX_NODES (1u << 20) /* of all rules together */
-#define RULES_MAX_BYTES (8u << 20) /* of all texts together */
-#define RULES_MAX_WORK                                                                             \
-    (64u << 20)                 /* nodes looked at by rules_settle: what is more is too tangled */
-#define RULES_NO_MAX UINT32_MAX /* a repetition without an end */
-#define RULES_NONE   UINT32_MAX /* no rule */
+#define RULES_MAX_NODES  (1u << 20)  /* of all rules together */
+#define RULES_MAX_BYTES  (8u << 20)  /* of all texts together */
+#define RULES_MAX_RANGES (1u << 20)  /* of all classes together */
+#define RULES_MAX_WORK   (32u << 20) /* steps from a text to its automaton: see rules_work */
+#define RULES_NO_MAX     UINT32_MAX  /* a repetition without an end */
+#define RULES_NONE       UINT32_MAX  /* no rule */
 
 enum rules_kind {
     RULES_EMPTY,  /* matches nothing's text */
@@ -63,10 +64,12 @@ struct rules {
     uint32_t n_bytes, cap_bytes;
     uint32_t *names; /* hash table of named rules: rule + 1, 0 for a free place */
     uint32_t cap_names, n_names;
-    struct err err; /* of the first failure; code ERR_NONE while there is none */
+    const struct grammar_stop *stop; /* grammar.h; NULL: nobody asks for an end */
+    uint64_t work, ask_at;           /* steps so far; at how many to look at the limit next */
+    struct err err;                  /* of the first failure; code ERR_NONE while there is none */
 };
 
-void rules_init(struct rules *r);
+void rules_init(struct rules *r, const struct grammar_stop *stop);
 void rules_done(struct rules *r);
 
 /* Notes a failure of the builder's own, with err_set's words in r->err. Returns its code. */
@@ -76,6 +79,14 @@ static inline bool rules_failed(const struct rules *r)
 {
     return r->err.code != ERR_NONE;
 }
+
+/*
+ * Counts n steps of some nanoseconds each: whatever is done once for each of two things together is
+ * counted here, so that no text, however it is made, holds up who reads it for more than some
+ * tenths of a second. False, and noted, past RULES_MAX_WORK (ERR_LIMIT) or when an end is asked for
+ * (ERR_CANCELLED).
+ */
+bool rules_work(struct rules *r, uint64_t n);
 
 /* The rule of a name, made without a body when it is new; a rule without a name. RULES_NONE. */
 uint32_t rules_named(struct rules *r, const char *name, size_t n, uint32_t line);

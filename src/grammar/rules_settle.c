@@ -1,12 +1,13 @@
 /*
  * rules_settle.c - what is said of rules as a whole: which may be empty, which can come to an end,
  * and whether one begins with itself. The first two are least fixed points, found by passes in turn
- * forward and backward, with a limit on all the work; left recursion is what remains when rules
- * that begin with no remaining rule are taken away again and again (Kahn 1962).
+ * forward and backward, each of them steps that are counted; left recursion is what remains when
+ * rules that begin with no remaining rule are taken away again and again (Kahn 1962).
  */
 #include "grammar/rules.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "grammar/grammar.h"
 #include "grammar/vec.h"
@@ -84,19 +85,14 @@ static bool settle_rule(struct rules *r, uint32_t rule)
 
 static int settle_all(struct rules *r, struct err *err)
 {
-    uint64_t work = 0;
     bool changed = true;
 
     for (uint32_t pass = 0; changed; pass++) {
         changed = false;
         for (uint32_t i = 0; i < r->n_rules; i++)
             changed |= settle_rule(r, pass % 2 ? r->n_rules - 1 - i : i);
-        work += r->n_nodes;
-        if (work > RULES_MAX_WORK)
-            return err_set(err, ERR_LIMIT,
-                           "the grammar's rules hang together too closely: %u passes over %u parts "
-                           "were not enough",
-                           pass + 1, r->n_nodes);
+        if (!rules_work(r, r->n_nodes))
+            return err_set(err, r->err.code, "%s", r->err.text);
     }
     return 0;
 }
@@ -153,15 +149,20 @@ static uint32_t take_away(const struct rules *r, const struct lefts *l, struct l
     return taken;
 }
 
-/* A rule on a circle: every rule with a count begins with another one that has a count. */
-static uint32_t on_circle(const struct rules *r, const struct lefts *l, const uint32_t *count)
+/* A rule on a circle: every rule with a count begins with another one that has a count, and the
+ * first that is met again is on it. So no rule's edges are walked twice. */
+static uint32_t on_circle(const struct rules *r, const struct lefts *l, const uint32_t *count,
+                          uint32_t *met)
 {
     uint32_t rule = 0;
 
+    memset(met, 0, r->n_rules * sizeof *met);
     while (!count[rule])
         rule++;
-    for (uint32_t step = 0; step < r->n_rules; step++) {
+    while (!met[rule]) {
         uint32_t e = l->heads[rule];
+
+        met[rule] = 1;
 
         while (!count[l->edges[e - 1].to])
             e = l->edges[e - 1].next;
@@ -185,7 +186,7 @@ static int judge_lefts(const struct rules *r, struct lefts *l, struct lefts *bac
         return 0;
     if (back->failed)
         return err_no_memory(err, l->n * sizeof *l->edges, "a grammar's rules");
-    x = &r->rules[on_circle(r, l, count)];
+    x = &r->rules[on_circle(r, l, count, todo)];
     if (!x->name)
         return err_set(err, ERR_INVALID, "the schema refers to itself without end");
     return err_set(err, ERR_INVALID,

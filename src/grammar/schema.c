@@ -13,6 +13,7 @@
 
 #define MAX_PLACE_BYTES 512
 #define MAX_KEY_BYTES   ((size_t)1 << 16)
+#define PRINT_STEPS     32 /* to print a part */
 
 /* ---- where an error is ---- */
 
@@ -104,10 +105,11 @@ static int by_schema(const void *a, const void *b)
 }
 
 /* A text for a set of parts, in which those that say nothing have no place. */
-static char *key_of(const struct parts *p)
+static char *key_of(struct schema *s, const struct parts *p)
 {
     struct buf b;
 
+    rules_work(s->r, (uint64_t)PRINT_STEPS * p->n);
     buf_init(&b, MAX_KEY_BYTES);
     buf_puts(&b, "parts");
     for (uint32_t i = 0; i < p->n; i++)
@@ -133,7 +135,7 @@ static void drop_idle(struct parts *p)
 /* The rule of a set of parts, which is noted to be done when it is new. Takes the parts. */
 static uint32_t rule_of(struct schema *s, struct parts *p)
 {
-    char *key = key_of(p);
+    char *key = key_of(s, p);
     const json_t *known = key ? json_object_get(s->known, key) : NULL;
     uint32_t rule = known ? (uint32_t)json_integer_value(known) : RULES_NONE;
 
@@ -313,8 +315,12 @@ int schema_read(struct rules *r, const json_t *schema, uint32_t *root, struct er
     if (rc)
         return rc;
     s.known = json_object();
-    if (!s.known)
+    s.set_of = json_object();
+    if (!s.known || !s.set_of) {
+        json_decref(s.known);
+        json_decref(s.set_of);
         return err_no_memory(err, sizeof *schema, "a schema's rules");
+    }
     for (size_t i = 0; i < SHARED_N; i++)
         s.shared[i] = RULES_NONE;
     *root = rules_new(r);
@@ -322,16 +328,18 @@ int schema_read(struct rules *r, const json_t *schema, uint32_t *root, struct er
     do_all(&s);
     free(s.todo);
     json_decref(s.known);
+    schema_values_done(&s);
     return rules_failed(r) ? err_set(err, r->err.code, "%s", r->err.text) : 0;
 }
 
-int grammar_from_schema(const json_t *schema, struct grammar **out, struct err *err)
+int grammar_from_schema(const json_t *schema, const struct grammar_stop *stop, struct grammar **out,
+                        struct err *err)
 {
     struct rules r;
     uint32_t root;
     int rc;
 
-    rules_init(&r);
+    rules_init(&r, stop);
     rc = schema_read(&r, schema, &root, err);
     if (!rc)
         rc = compiled_create(&r, root, out, err);

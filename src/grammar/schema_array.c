@@ -2,6 +2,8 @@
  * schema.h. */
 #include "grammar/schema_internal.h"
 
+#define LOOK_STEPS 8 /* to look for an item in a part */
+
 struct array {
     uint32_t n_prefix; /* items with schemas of their own */
     uint32_t min, max;
@@ -18,7 +20,8 @@ static uint32_t item(struct schema *s, const struct parts *p, uint32_t i)
 {
     struct parts all = {0};
 
-    for (uint32_t k = 0; k < p->n; k++) {
+    rules_work(s->r, (uint64_t)LOOK_STEPS * p->n);
+    for (uint32_t k = 0; k < p->n && !rules_failed(s->r); k++) {
         const json_t *schema =
             json_array_get(json_object_get(p->items[k].schema, "prefixItems"), i);
 

@@ -5,6 +5,8 @@
 #include "grammar/grammar.h"
 #include "grammar/schema_internal.h"
 
+#define MEMBER_STEPS 4 /* to look at a type, a name, a value */
+
 enum value_kind {
     V_SAID, /* anything: an annotation */
     V_TYPE, /* a type's name, or a list of them */
@@ -253,6 +255,11 @@ static bool check_keyword(struct schema *s, const json_t *schema, const char *ke
     return !rules_failed(s->r);
 }
 
+static uint64_t steps_of(const json_t *value)
+{
+    return MEMBER_STEPS * (1 + json_array_size(value) + json_object_size(value));
+}
+
 bool schema_check(struct schema *s, const json_t *schema)
 {
     const char *key;
@@ -262,7 +269,7 @@ bool schema_check(struct schema *s, const json_t *schema)
         return true;
     json_object_foreach((json_t *)(uintptr_t)schema, key, value)
     {
-        if (!check_keyword(s, schema, key, value))
+        if (!rules_work(s->r, steps_of(value)) || !check_keyword(s, schema, key, value))
             return false;
     }
     return true;

@@ -32,6 +32,7 @@ struct part {
     const json_t *schema; /* an object, true or false of the document */
     uint32_t done;
     uint32_t from; /* the part whose $ref or allOf named it, + 1; 0: none */
+    bool checked;  /* by schema_check */
     bool open;     /* a branch of it, or of what it names, is among the parts */
 };
 
@@ -65,6 +66,9 @@ struct schema {
     struct schema_todo *todo;
     uint32_t n_todo, cap_todo;
     uint32_t shared[SHARED_N];
+    json_t *set_of; /* lists of values, by their place in memory, with the number of their set */
+    struct schema_values **sets; /* owned */
+    uint32_t n_sets, cap_sets;
 };
 
 /* Notes "the schema at #/...: ...", with the place of a value of the document and a keyword in it
@@ -106,6 +110,21 @@ uint32_t parts_types(const struct parts *p);
 /* schema.c: calls of the rule for parts, which are taken; for a single schema. */
 uint32_t schema_call(struct schema *s, struct parts *p);
 uint32_t schema_call_one(struct schema *s, const json_t *schema);
+
+/*
+ * schema_values.c: the values of an array of the document (or, with `one`, a value as the only one)
+ * as a set, made once; it belongs to the schema. NULL: noted. Where steps run out, nothing is in a
+ * set, none is apart from another, and it is noted.
+ */
+struct schema_values;
+const struct schema_values *schema_values(struct schema *s, const json_t *list, bool one);
+void schema_values_done(struct schema *s);
+/* Is a value in it, as json_equal sees it; is a text? */
+bool schema_values_have(struct schema *s, const struct schema_values *set, const json_t *value);
+bool schema_values_name(struct schema *s, const struct schema_values *set, const char *name);
+/* Is no value in both? Numbers are equal by what they are: 1 and 1.0. */
+bool schema_values_apart(struct schema *s, const struct schema_values *x,
+                         const struct schema_values *y);
 
 /* schema_oneof.c: may branches i and j of a oneOf beside `base` both hold? Else it is noted. */
 bool schema_exclusive(struct schema *s, const struct parts *base, const json_t *branches);

@@ -52,6 +52,7 @@ static uint32_t leaving(struct schema *s, const struct rules_range *taken, uint3
         rules_fail(s->r, ERR_NO_MEMORY, "there is no memory for an object's names");
         return 0;
     }
+    rules_work(s->r, 8ull * n);
     not_plain[0] = (struct rules_range){0, 0x1F};
     not_plain[1] = (struct rules_range){'"', '"'};
     not_plain[2] = (struct rules_range){'\\', '\\'};
@@ -123,6 +124,7 @@ static uint32_t avoid(struct schema *s, const struct name *names, size_t n, size
         rules_fail(s->r, ERR_NO_MEMORY, "there is no memory for an object's names");
         return 0;
     }
+    rules_work(s->r, n);
     going_on(s, names + ends, n - ends, depth, taken, &n_taken, alt);
     rules_add(s->r, alt, schema_seq(s, leaving(s, taken, n_taken), any_end(s), 0));
     if (!ends)

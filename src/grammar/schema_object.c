@@ -12,14 +12,23 @@
 
 #include "grammar/schema_internal.h"
 
+#define NAME_STEPS 8
+#define LOOK_STEPS 8 /* to look for a property in a part */
+
 struct object {
     const struct parts *p;
     json_t *names;   /* of all properties, in order: each with true when it is required */
     bool additional; /* others may follow */
 };
 
-/* Notes names in the order in which they are met. */
-static bool note_names(struct object *o)
+/* A name is hashed and copied. */
+static bool name_work(struct schema *s, const char *name)
+{
+    return rules_work(s->r, NAME_STEPS + strlen(name));
+}
+
+/* Notes names in the order in which they are met. False: no memory. */
+static bool note_names(struct schema *s, struct object *o)
 {
     const char *key;
     json_t *value;
@@ -29,6 +38,8 @@ static bool note_names(struct object *o)
     for (uint32_t i = 0; (map = parts_next(o->p, "properties", &i)) != NULL;) {
         json_object_foreach((json_t *)(uintptr_t)map, key, value)
         {
+            if (!name_work(s, key))
+                return true;
             if (!json_object_get(o->names, key) && json_object_set_new(o->names, key, json_false()))
                 return false;
         }
@@ -36,6 +47,8 @@ static bool note_names(struct object *o)
     for (uint32_t i = 0; (list = parts_next(o->p, "required", &i)) != NULL;) {
         json_array_foreach(list, k, value)
         {
+            if (!name_work(s, json_string_value(value)))
+                return true;
             if (json_object_set_new(o->names, json_string_value(value), json_true()))
                 return false;
         }
@@ -46,7 +59,8 @@ static bool note_names(struct object *o)
 /* What all parts say of a property; of one that has no name here when name is NULL. */
 static void gather(struct schema *s, const struct object *o, const char *name, struct parts *out)
 {
-    for (uint32_t i = 0; i < o->p->n; i++) {
+    rules_work(s->r, (uint64_t)LOOK_STEPS * o->p->n);
+    for (uint32_t i = 0; i < o->p->n && !rules_failed(s->r); i++) {
         const json_t *schema = o->p->items[i].schema, *own = NULL;
 
         if (name)
@@ -182,7 +196,7 @@ static uint32_t inner(struct schema *s, struct object *o)
 {
     uint32_t min, max;
 
-    if (!note_names(o)) {
+    if (!note_names(s, o)) {
         rules_fail(s->r, ERR_NO_MEMORY, "there is no memory for an object's properties");
         return 0;
     }

@@ -9,10 +9,14 @@
 #include "grammar/schema_internal.h"
 #include "grammar/vec.h"
 
+#define KEYWORD_STEPS 16 /* to ask what a keyword is among all of them, some times */
+
 bool parts_add(struct schema *s, struct parts *p, struct part part)
 {
-    if (rules_failed(s->r) || !schema_check(s, part.schema))
+    if (!rules_work(s->r, p->n / 4 + 1 + KEYWORD_STEPS * json_object_size(part.schema)) ||
+        (!part.checked && !schema_check(s, part.schema)))
         return false;
+    part.checked = true;
     if (json_is_true(part.schema))
         return true;
     for (uint32_t i = 0; i < p->n; i++) {
@@ -92,6 +96,7 @@ const json_t *parts_resolve(struct schema *s, const json_t *from)
                     "'%.128s' is not supported; a reference is \"#\" or begins with \"#/\"", ref);
         return NULL;
     }
+    rules_work(s->r, 4 * strlen(ref));
     buf_init(&step, GRAMMAR_MAX_BYTES);
     while (value && *at == '/') {
         at = read_step(at + 1, &step);
@@ -106,9 +111,9 @@ const json_t *parts_resolve(struct schema *s, const json_t *from)
 }
 
 /* Was a schema named by what it names itself? */
-static bool is_circle(const struct parts *p, uint32_t part, const json_t *schema)
+static bool is_circle(struct schema *s, const struct parts *p, uint32_t part, const json_t *schema)
 {
-    for (uint32_t i = part + 1; i; i = p->items[i - 1].from) {
+    for (uint32_t i = part + 1; i && rules_work(s->r, 1); i = p->items[i - 1].from) {
         if (p->items[i - 1].schema == schema)
             return true;
     }
@@ -117,7 +122,7 @@ static bool is_circle(const struct parts *p, uint32_t part, const json_t *schema
 
 static bool add_named(struct schema *s, struct parts *p, uint32_t part, const json_t *schema)
 {
-    if (is_circle(p, part, schema)) {
+    if (is_circle(s, p, part, schema)) {
         schema_fail(s, ERR_INVALID, schema, NULL, "the schema refers to itself without end");
         return false;
     }

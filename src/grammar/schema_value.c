@@ -3,6 +3,8 @@
 
 #include "grammar/schema_internal.h"
 
+#define LOOK_STEPS 16 /* to look for enum and const in a part */
+
 uint32_t schema_type_of(const json_t *v)
 {
     switch (json_typeof(v)) {
@@ -32,22 +34,21 @@ bool schema_has_choice(const struct parts *p)
     return parts_next(p, "enum", &i) || parts_next(p, "const", &k);
 }
 
-/* Do the other parts' enum and const have the value too? */
-static bool in_all(const struct parts *p, const json_t *v)
+/* Do the parts' enum and const, but the list that the value is of, have it too? */
+static bool in_all(struct schema *s, const struct parts *p, const json_t *from, const json_t *v)
 {
+    const struct schema_values *set;
     const json_t *list, *other;
-    size_t k;
-    json_t *one;
 
+    if (!rules_work(s->r, (uint64_t)LOOK_STEPS * p->n))
+        return false;
     for (uint32_t i = 0; (other = parts_next(p, "const", &i)) != NULL;) {
         if (!json_equal(v, other))
             return false;
     }
     for (uint32_t i = 0; (list = parts_next(p, "enum", &i)) != NULL;) {
-        bool found = false;
-
-        json_array_foreach(list, k, one) found |= json_equal(v, one);
-        if (!found)
+        set = list == from ? NULL : schema_values(s, list, false);
+        if (list != from && (!set || !schema_values_have(s, set, v)))
             return false;
     }
     return true;
@@ -140,14 +141,14 @@ uint32_t schema_chosen(struct schema *s, const struct parts *p, uint32_t types)
     i = 0;
     only = parts_next(p, "const", &i);
     if (only) {
-        if (in_all(p, only) && (schema_type_of(only) & types)) {
+        if (in_all(s, p, NULL, only) && (schema_type_of(only) & types)) {
             rules_add(s->r, alt, text_of(s, only));
             chosen |= schema_type_of(only);
         }
     } else {
         json_array_foreach(list, k, v)
         {
-            if (!in_all(p, v) || !(schema_type_of(v) & types))
+            if (!in_all(s, p, list, v) || !(schema_type_of(v) & types))
                 continue;
             rules_add(s->r, alt, text_of(s, v));
             chosen |= schema_type_of(v);

@@ -148,7 +148,7 @@ static void put(struct grammar_store *s, const struct key *k, struct grammar **g
 }
 
 int grammar_store_gbnf(struct grammar_store *s, const char *text, size_t n_bytes,
-                       struct grammar **out, struct err *err)
+                       const struct grammar_stop *stop, struct grammar **out, struct err *err)
 {
     struct key k = {KIND_GBNF, text, n_bytes};
     int rc;
@@ -156,24 +156,24 @@ int grammar_store_gbnf(struct grammar_store *s, const char *text, size_t n_bytes
     *out = take(s, &k);
     if (*out)
         return 0;
-    rc = grammar_from_gbnf(text, n_bytes, out, err);
+    rc = grammar_from_gbnf(text, n_bytes, stop, out, err);
     if (rc == 0)
         put(s, &k, out);
     return rc;
 }
 
-int grammar_store_schema(struct grammar_store *s, const json_t *schema, struct grammar **out,
-                         struct err *err)
+int grammar_store_schema(struct grammar_store *s, const json_t *schema,
+                         const struct grammar_stop *stop, struct grammar **out, struct err *err)
 {
     char *text = json_dumps(schema, JSON_COMPACT | JSON_ENCODE_ANY);
     struct key k = {KIND_SCHEMA, text, text ? strlen(text) : 0};
     int rc = 0;
 
     if (!text) /* nothing to look for; what is wrong with it, the reader says */
-        return grammar_from_schema(schema, out, err);
+        return grammar_from_schema(schema, stop, out, err);
     *out = take(s, &k);
     if (!*out) {
-        rc = grammar_from_schema(schema, out, err);
+        rc = grammar_from_schema(schema, stop, out, err);
         if (rc == 0)
             put(s, &k, out);
     }

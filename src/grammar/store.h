@@ -26,9 +26,9 @@ void grammar_store_free(struct grammar_store *s); /* NULL is fine */
 /* As grammar_from_gbnf and grammar_from_schema; the caller's reference is given back by
  * grammar_free. */
 int grammar_store_gbnf(struct grammar_store *s, const char *text, size_t n_bytes,
-                       struct grammar **out, struct err *err);
-int grammar_store_schema(struct grammar_store *s, const json_t *schema, struct grammar **out,
-                         struct err *err);
+                       const struct grammar_stop *stop, struct grammar **out, struct err *err);
+int grammar_store_schema(struct grammar_store *s, const json_t *schema,
+                         const struct grammar_stop *stop, struct grammar **out, struct err *err);
 
 struct grammar_store_use {
     uint32_t n;      /* grammars kept now */

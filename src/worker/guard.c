@@ -34,7 +34,7 @@ int guard_create(struct dialog *d, const struct inference_request *r, bool think
     if (rc == 0)
         rc = chat_constraint_create(r, t ? chat_template_format(t) : NULL,
                                     t && thinking ? chat_template_think(t) : NULL, vocab,
-                                    dialog_grammars(d), &g->constraint, err);
+                                    dialog_grammars(d), NULL, &g->constraint, err);
     g->mask = malloc(g->n_words * sizeof *g->mask);
     if (rc == 0 && !g->mask)
         rc = err_no_memory(err, g->n_words * sizeof *g->mask, "a mask of tokens");

@@ -37,7 +37,7 @@ static inline struct grammar *rig_gbnf(const char *text)
     struct grammar *g = NULL;
     struct err err = {0};
 
-    if (grammar_from_gbnf(text, strlen(text), &g, &err))
+    if (grammar_from_gbnf(text, strlen(text), NULL, &g, &err))
         fail_msg("%s\n  in: %s", err.text, text);
     return g;
 }

@@ -143,7 +143,7 @@ static void check_refused(const char *text, int code, const char *beginning)
     struct grammar *g = NULL;
     struct err err = {0};
 
-    if (grammar_from_gbnf(text, strlen(text), &g, &err) != code)
+    if (grammar_from_gbnf(text, strlen(text), NULL, &g, &err) != code)
         fail_msg("'%s' gave %d: %s", text, (int)err.code, err.text);
     if (!str_starts(err.text, beginning))
         fail_msg("'%s' gave: %s", text, err.text);

@@ -262,7 +262,7 @@ static int try_schema(const json_t *schema, const struct rig_vocab *v, uint64_t 
 {
     struct grammar *g;
     struct err err = {0};
-    int rc = grammar_from_schema(schema, &g, &err), n = 0;
+    int rc = grammar_from_schema(schema, NULL, &g, &err), n = 0;
 
     if (rc) { /* no value at all, or bounds and patterns that cannot be joined */
         assert_true(rc == ERR_UNSUPPORTED || (rc == ERR_INVALID && strstr(err.text, "schema")));

@@ -22,7 +22,7 @@ static struct grammar *compile(const char *text)
     struct grammar *g = NULL;
     struct err err = {0};
 
-    if (grammar_from_schema(schema, &g, &err))
+    if (grammar_from_schema(schema, NULL, &g, &err))
         fail_msg("%s\n  in: %s", err.text, text);
     json_decref(schema);
     return g;
@@ -434,7 +434,7 @@ static void check_refused(const char *text, int code, const char *message)
     json_t *schema = parse(text);
     struct grammar *g = NULL;
     struct err err = {0};
-    int rc = grammar_from_schema(schema, &g, &err);
+    int rc = grammar_from_schema(schema, NULL, &g, &err);
 
     if (rc != code || !str_starts(err.text, message))
         fail_msg("%s gave %d: %s", text, rc, err.text);
@@ -561,7 +561,7 @@ static void test_schema__has_limits(void **state)
         json_object_set_new(outer, "items", deep);
         deep = outer;
     }
-    assert_int_equal(grammar_from_schema(deep, &g, &err), ERR_LIMIT);
+    assert_int_equal(grammar_from_schema(deep, NULL, &g, &err), ERR_LIMIT);
     assert_string_equal(err.text, "the schema is nested deeper than 256");
     json_decref(deep);
     g = compile("{\"type\":\"string\",\"minLength\":16777216,\"maxLength\":16777216}");

@@ -17,7 +17,7 @@ static struct grammar *schema_of(struct grammar_store *s, const char *text)
     struct err err = {0};
 
     assert_non_null(schema);
-    if (grammar_store_schema(s, schema, &g, &err))
+    if (grammar_store_schema(s, schema, NULL, &g, &err))
         fail_msg("%s", err.text);
     json_decref(schema);
     return g;
@@ -28,7 +28,7 @@ static struct grammar *gbnf_of(struct grammar_store *s, const char *text)
     struct grammar *g = NULL;
     struct err err = {0};
 
-    if (grammar_store_gbnf(s, text, strlen(text), &g, &err))
+    if (grammar_store_gbnf(s, text, strlen(text), NULL, &g, &err))
         fail_msg("%s", err.text);
     return g;
 }
@@ -85,7 +85,7 @@ static void test_store__tells_kinds_apart_and_keeps_no_errors(void **state)
     (void)state;
     for (int i = 0; i < 2; i++) {
         err.text[0] = '\0';
-        assert_int_equal(grammar_store_gbnf(s, "true", 4, &none, &err), ERR_INVALID);
+        assert_int_equal(grammar_store_gbnf(s, "true", 4, NULL, &none, &err), ERR_INVALID);
         assert_non_null(strstr(err.text, "line 1"));
     }
     grammar_store_look(s, &use);
@@ -203,7 +203,7 @@ static void *keep_asking(void *arg)
         char text[64];
 
         snprintf(text, sizeof text, "root ::= [a-%c]* \"!\"", 'b' + i * 7 % N_TEXTS);
-        if (grammar_store_gbnf(a->s, text, strlen(text), &g, &err))
+        if (grammar_store_gbnf(a->s, text, strlen(text), NULL, &g, &err))
             return NULL;
         if (grammar_matcher_create(g, a->v->index, &m, &err) == 0) {
             a->n_good += grammar_matcher_put(m, "ab", 2, &err) == 0 && grammar_matcher_mask(m);

@@ -370,7 +370,7 @@ static int match_gbnf(void)
     static const char text[] = "root ::= \"ab\" item{2,3} [x-z]*\nitem ::= (\"c\" | \"d\")+ \",\"";
     struct grammar *g;
     struct err err = {0};
-    int rc = grammar_from_gbnf(text, sizeof text - 1, &g, &err);
+    int rc = grammar_from_gbnf(text, sizeof text - 1, NULL, &g, &err);
 
     if (rc)
         return rc;
@@ -385,7 +385,7 @@ static int match_schema(void)
 {
     struct grammar *g;
     struct err err = {0};
-    int rc = grammar_from_schema(schema, &g, &err);
+    int rc = grammar_from_schema(schema, NULL, &g, &err);
 
     if (rc)
         return rc;
