@@ -30,8 +30,24 @@ static bool all_are(const unsigned char *bytes, size_t n, unsigned char value)
 }
 
 /*
+ * The state behind one byte with which not all characters go on. Ranges come rising, so what begins
+ * with the same byte as the range before goes on at the same state, by the edge made last: a class
+ * of thousands of ranges is a tree in which a byte has one way.
+ */
+static uint32_t behind(struct builder *b, uint32_t from, unsigned byte)
+{
+    uint32_t last = b->failed ? 0 : b->a->states[from].bytes, to;
+
+    if (last && b->a->edges[last].lo == byte && b->a->edges[last].hi == byte)
+        return b->a->edges[last].to;
+    to = automaton_new_state(b);
+    automaton_add_bytes(b, from, byte, byte, to);
+    return to;
+}
+
+/*
  * Edges for the encodings from lo to hi, n bytes each: where first bytes differ, those between take
- * any continuation, and the first and the last are looked at on their own.
+ * any continuation, and the first and the last are looked at on their own, in this order.
  */
 static void add_encodings(struct builder *b, struct run *run, uint32_t from,
                           const unsigned char *lo, const unsigned char *hi, size_t n)
@@ -40,30 +56,21 @@ static void add_encodings(struct builder *b, struct run *run, uint32_t from,
     static const unsigned char most[UTF8_MAX_BYTES] = {0xBF, 0xBF, 0xBF, 0xBF};
     bool from_first = all_are(lo + 1, n - 1, 0x80), to_last = all_are(hi + 1, n - 1, 0xBF);
     unsigned first = lo[0], last = hi[0];
-    uint32_t mid;
 
     if (b->failed)
         return;
     if (n > 1 && first == last && !(from_first && to_last)) {
-        mid = automaton_new_state(b);
-        automaton_add_bytes(b, from, first, first, mid);
-        add_encodings(b, run, mid, lo + 1, hi + 1, n - 1);
+        add_encodings(b, run, behind(b, from, first), lo + 1, hi + 1, n - 1);
         return;
     }
     if (n > 1 && !from_first) {
-        mid = automaton_new_state(b);
-        automaton_add_bytes(b, from, first, first, mid);
-        add_encodings(b, run, mid, lo + 1, most, n - 1);
+        add_encodings(b, run, behind(b, from, first), lo + 1, most, n - 1);
         first++;
     }
-    if (n > 1 && !to_last) {
-        mid = automaton_new_state(b);
-        automaton_add_bytes(b, from, last, last, mid);
-        add_encodings(b, run, mid, least, hi + 1, n - 1);
-        last--;
-    }
-    if (first <= last)
-        automaton_add_bytes(b, from, first, last, continued(b, run, n - 1));
+    if (first + (n > 1 && !to_last) <= last)
+        automaton_add_bytes(b, from, first, last - (n > 1 && !to_last), continued(b, run, n - 1));
+    if (n > 1 && !to_last)
+        add_encodings(b, run, behind(b, from, last), least, hi + 1, n - 1);
 }
 
 static void add_range(struct builder *b, struct run *run, uint32_t from, struct rules_range range)
@@ -85,6 +92,7 @@ uint32_t automaton_build_class(struct builder *b, const struct rules_node *n, ui
     uint32_t start = automaton_new_state(b);
 
     automaton_add_empty(b, from, start);
+    automaton_work(b, n->b);
     for (uint32_t i = 0; i < n->b && !b->failed; i++)
         add_range(b, &run, start, b->r->ranges[n->a + i]);
     return run.more[0];

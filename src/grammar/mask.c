@@ -28,9 +28,20 @@ struct walk {
     uint32_t *places; /* of each node on the way down, in a root; [0]: where the walk began */
     uint32_t *ends;   /* of those nodes' subtrees */
     uint32_t depth;
-    uint64_t max_work;
     struct places_root root;
 };
+
+static bool is_spent(const struct places *p)
+{
+    return p->work > p->max_work;
+}
+
+/* Nothing is thrown away while loops are looked for, so that there is a limit to what that may
+ * take. */
+static bool is_too_much(const struct places *p)
+{
+    return is_spent(p) || places_bytes(p) > p->limit_bytes + p->max_bytes;
+}
 
 /* Do bytes from lo to hi, and n more of any continuation, lead from a place to `home`? */
 static bool lead_home(struct places *p, uint32_t from, unsigned lo, unsigned hi, unsigned n,
@@ -46,7 +57,8 @@ static bool lead_home(struct places *p, uint32_t from, unsigned lo, unsigned hi,
         to = places_step(p, &from, (unsigned char)byte);
         if (to == good)
             continue;
-        if (to < PLACE_FIRST || (n ? !lead_home(p, to, 0x80, 0xBF, n - 1, home) : to != home))
+        if (to < PLACE_FIRST || is_too_much(p) ||
+            (n ? !lead_home(p, to, 0x80, 0xBF, n - 1, home) : to != home))
             return false;
         good = to;
     }
@@ -61,19 +73,21 @@ static bool wide_leads_home(struct places *p, const struct wide *w, uint32_t hom
         if (byte > w->lo && p->automaton->class_of[byte] == p->automaton->class_of[byte - 1])
             continue;
         to = places_step(p, &home, (unsigned char)byte);
-        if (to < PLACE_FIRST || !lead_home(p, to, w->second_lo, w->second_hi, w->n - 2u, home))
+        if (to < PLACE_FIRST || is_too_much(p) ||
+            !lead_home(p, to, w->second_lo, w->second_hi, w->n - 2u, home))
             return false;
     }
     return true;
 }
 
-/* The groups of bytes all of which lead from a place back to it. */
+/* The groups of bytes all of which lead from a place back to it. None, and not noted, when it is
+ * too much to find out. */
 static uint64_t find_loops(struct places *p, uint32_t place)
 {
     uint64_t loops = (1ull << VOCAB_GROUP_OTHER) - 1;
 
     p->keep = true;
-    for (unsigned byte = 0; byte < 0x80; byte++) {
+    for (unsigned byte = 0; byte < 0x80 && !is_too_much(p); byte++) {
         uint64_t group = 1ull << vocab_group((unsigned char)byte);
 
         if ((loops & group) && places_step(p, &place, (unsigned char)byte) != place)
@@ -84,6 +98,8 @@ static uint64_t find_loops(struct places *p, uint32_t place)
             loops &= ~(1ull << VOCAB_GROUP_WIDE);
     }
     p->keep = false;
+    if (is_too_much(p))
+        return 0;
     p->t.places[place].loops = loops;
     p->t.places[place].loops_known = true;
     return loops;
@@ -140,7 +156,7 @@ static int walk_all(struct walk *w)
             w->depth--;
         w->root.n = w->depth + 1;
         i = look(w, i, &failed);
-        w->p->too_long = w->p->work > w->max_work;
+        w->p->too_long = is_spent(w->p);
         if (failed || w->p->too_long)
             return -1;
     }
@@ -235,7 +251,7 @@ static struct mask *walk_from(struct walk *w, uint32_t place, enum places_span s
 static struct mask *mask_for(struct places *p, const uint32_t *at, enum places_span span)
 {
     struct grammar_vocab *v = p->vocab;
-    struct walk w = {.p = p, .v = v, .max_work = p->work + GRAMMAR_MAX_WORK};
+    struct walk w = {.p = p, .v = v};
     struct mask *mask = p->t.places[*at].masks[span];
 
     if (mask)
@@ -255,5 +271,6 @@ static struct mask *mask_for(struct places *p, const uint32_t *at, enum places_s
 struct mask *mask_of(struct places *p, const uint32_t *at)
 {
     p->too_long = false;
+    p->max_work = p->work + GRAMMAR_MAX_WORK;
     return mask_for(p, at, PLACES_ALL);
 }

@@ -16,11 +16,42 @@ struct grammar_matcher {
     bool too_long;           /* the mask asked for last passed GRAMMAR_MAX_WORK */
 };
 
+/* What left out all that the grammar would allow. */
+static int say_why(enum places_why why, struct err *err)
+{
+    switch (why) {
+    case PLACES_TOO_DEEP:
+        return err_set(err, ERR_LIMIT,
+                       "all that may come next nests deeper than %d rules inside each other; let "
+                       "what refers to itself end earlier (bounds, null or another branch beside "
+                       "it)",
+                       GRAMMAR_MAX_DEPTH);
+    case PLACES_TOO_MANY:
+        return err_set(err, ERR_LIMIT,
+                       "all that may come next leaves more than %d alternatives open at once; let "
+                       "them differ nearer to their beginning",
+                       GRAMMAR_MAX_STACKS);
+    case PLACES_TOO_LONG:
+        return err_set(err, ERR_LIMIT,
+                       "to know which tokens may come next takes more than %u steps; let its "
+                       "alternatives be fewer",
+                       GRAMMAR_MAX_WORK);
+    case PLACES_WHY_NO_MEMORY:
+        return err_no_memory(err, sizeof(struct place), "the places of a grammar");
+    case PLACES_NO_TOKEN:
+        break;
+    }
+    return err_set(err, ERR_INVALID,
+                   "this model's vocabulary has no token for what must come next; let other "
+                   "characters stand there");
+}
+
 int grammar_matcher_create(const struct grammar *g, struct grammar_vocab *vocab,
                            struct grammar_matcher **out, struct err *err)
 {
     struct grammar_matcher *m = calloc(1, sizeof *m);
     uint32_t start;
+    bool too_deep;
     int rc;
 
     if (!m)
@@ -35,16 +66,18 @@ int grammar_matcher_create(const struct grammar *g, struct grammar_vocab *vocab,
     m->root.n = 2;
     pthread_mutex_lock(&m->p->lock);
     start = m->at[HERE] = m->at[TRIED] = places_start(m->p); /* from here on it may be renamed */
+    too_deep = m->p->too_deep;
     places_hold(m->p, &m->root);
     pthread_mutex_unlock(&m->p->lock);
     if (start >= PLACE_FIRST) {
         *out = m;
         return 0;
     }
-    rc = start == PLACE_OVER
-             ? err_set(err, ERR_LIMIT, "the grammar begins with more than %d alternatives at once",
-                       GRAMMAR_MAX_STACKS)
-             : err_no_memory(err, sizeof *m, "a matcher");
+    if (start == PLACE_OVER)
+        rc = err_set(err, ERR_LIMIT, "the grammar begins with more than %d alternatives at once",
+                     GRAMMAR_MAX_STACKS);
+    else
+        rc = say_why(start == PLACE_DEAD && too_deep ? PLACES_TOO_DEEP : PLACES_WHY_NO_MEMORY, err);
     grammar_matcher_free(m);
     return rc;
 }
@@ -151,40 +184,12 @@ const uint64_t *grammar_matcher_mask(struct grammar_matcher *m)
     return m->mask ? m->mask->words : NULL;
 }
 
-/* What left out all that the grammar would allow. */
-static int say_why(enum places_why why, struct err *err)
-{
-    switch (why) {
-    case PLACES_TOO_DEEP:
-        return err_set(err, ERR_LIMIT,
-                       "all that may come next nests deeper than %d rules inside each other; let "
-                       "what refers to itself end earlier (bounds, null or another branch beside "
-                       "it)",
-                       GRAMMAR_MAX_DEPTH);
-    case PLACES_TOO_MANY:
-        return err_set(err, ERR_LIMIT,
-                       "all that may come next leaves more than %d alternatives open at once; let "
-                       "them differ nearer to their beginning",
-                       GRAMMAR_MAX_STACKS);
-    case PLACES_WHY_NO_MEMORY:
-        return err_no_memory(err, sizeof(struct place), "the places of a grammar");
-    case PLACES_NO_TOKEN:
-        break;
-    }
-    return err_set(err, ERR_INVALID,
-                   "this model's vocabulary has no token for what must come next; let other "
-                   "characters stand there");
-}
-
 int grammar_matcher_why(struct grammar_matcher *m, struct err *err)
 {
     enum places_why why;
 
     if (m->too_long)
-        return err_set(err, ERR_LIMIT,
-                       "to know which tokens may come next takes more than %u steps; let its "
-                       "alternatives be fewer",
-                       GRAMMAR_MAX_WORK);
+        return say_why(PLACES_TOO_LONG, err);
     if (!m->mask)
         return err_no_memory(err, sizeof(struct place), "the mask of a grammar");
     pthread_mutex_lock(&m->p->lock);

@@ -7,7 +7,9 @@
 #include "grammar/places_internal.h"
 #include "grammar/vec.h"
 
-#define FIRST_HEADS 256
+#define FIRST_HEADS    256
+#define NEW_FRAME_WORK 32 /* in edges that are looked at */
+#define NEW_PLACE_WORK 64 /* and one for each frame */
 
 static uint32_t mix(uint32_t h, uint32_t x)
 {
@@ -174,6 +176,7 @@ uint32_t places_frame(struct places *p, uint32_t state, uint32_t parent, uint32_
         p->no_memory = true;
         return NO_FRAME;
     }
+    p->work += NEW_FRAME_WORK;
     head = &t->frame_heads[hash_frame(&f) & (t->n_frame_heads - 1)];
     f.chain = *head;
     t->frames[t->n_frames] = f;
@@ -264,6 +267,7 @@ uint32_t places_intern(struct places *p, bool may_end)
         return place;
     if (!room_for_place(t, p->n_found, n_classes))
         return PLACE_NO_MEMORY;
+    p->work += NEW_PLACE_WORK + p->n_found;
     place = t->n_places++;
     head = &t->place_heads[hash & (t->n_place_heads - 1)];
     t->places[place] =
@@ -278,12 +282,15 @@ uint32_t places_intern(struct places *p, bool may_end)
 
 uint32_t places_start(struct places *p)
 {
-    if (!p->t.start) {
+    uint32_t start = p->t.start;
+
+    if (!start) {
         places_search_begin(p);
         places_enter(p, p->automaton->start, 0);
-        p->t.start = places_search(p);
+        start = places_search(p);
+        p->t.start = start < PLACE_FIRST ? 0 : start;
     }
-    return p->t.start;
+    return start;
 }
 
 uint32_t places_search_step(struct places *p, uint32_t at, unsigned char byte)
@@ -292,13 +299,15 @@ uint32_t places_search_step(struct places *p, uint32_t at, unsigned char byte)
     struct place from = p->t.places[at];
 
     places_search_begin(p);
-    for (uint32_t i = 0; i < from.n; i++) {
+    for (uint32_t i = 0; i < from.n && !p->over; i++) {
         struct frame f = p->t.frames[p->t.sets[from.first + i]];
+        uint32_t n_edges = 0;
 
-        for (uint32_t e = a->states[f.state].bytes; e; e = a->edges[e].next) {
+        for (uint32_t e = a->states[f.state].bytes; e; e = a->edges[e].next, n_edges++) {
             if (byte >= a->edges[e].lo && byte <= a->edges[e].hi)
                 places_enter(p, a->edges[e].to, f.parent);
         }
+        places_edges(p, n_edges);
     }
     return places_search(p);
 }

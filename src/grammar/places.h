@@ -25,12 +25,13 @@
 #include "grammar/vocab.h"
 
 #define PLACES_MAX_BYTES ((size_t)48 << 20)
-#define PLACES_MAX_SEEN  65536 /* frames looked at for one byte */
+#define PLACES_MAX_SEEN  65536      /* frames looked at, or waiting to be, for one byte */
+#define PLACES_MAX_EDGES (1u << 20) /* edges looked at for one byte */
 
 /* Numbers of places that are none. */
 #define PLACE_NO_MEMORY 0u
 #define PLACE_DEAD      1u /* the grammar does not allow this */
-#define PLACE_OVER      2u /* past GRAMMAR_MAX_STACKS or PLACES_MAX_SEEN */
+#define PLACE_OVER      2u /* past GRAMMAR_MAX_STACKS, PLACES_MAX_SEEN or PLACES_MAX_EDGES */
 #define PLACE_FIRST     3u /* the first that is one */
 
 /* Tokens up to VOCAB_BRIEF bytes, and all. */
@@ -92,13 +93,15 @@ struct places {
     struct places_table t;
     uint32_t *todo, n_todo, cap_todo;    /* scratch of a search: frames to look at, */
     uint32_t *found, n_found, cap_found; /* and those found */
-    uint32_t search, n_seen;             /* its number, and frames it looked at */
+    uint32_t search, n_seen, n_edges;    /* its number, and what it looked at */
     bool may_end;                        /* it came to an end of the text */
     bool no_memory;                      /* it failed */
+    bool over;                           /* it passed a limit of what is looked at for one byte */
     bool too_deep;                       /* it left out frames past GRAMMAR_MAX_DEPTH */
     bool too_long;                       /* the last mask asked for passed GRAMMAR_MAX_WORK */
     bool keep;                           /* nothing may be thrown away for the moment */
-    uint64_t work;                       /* frames looked at, ever */
+    uint64_t work;                       /* what was looked at, ever: see GRAMMAR_MAX_WORK */
+    uint64_t max_work;                   /* what that may be when the mask at hand is made */
     size_t max_bytes;                    /* PLACES_MAX_BYTES, or less */
     size_t limit_bytes;                  /* when to throw away: more while what is held needs it */
     struct places_root roots;            /* a ring */
@@ -125,7 +128,13 @@ uint32_t places_step(struct places *p, const uint32_t *at, unsigned char byte);
 uint32_t places_normal(struct places *p, const uint32_t *at, enum places_span span);
 
 /* Why no token leads on from a place that has bytes to come: what left some of them out. */
-enum places_why { PLACES_TOO_DEEP, PLACES_TOO_MANY, PLACES_NO_TOKEN, PLACES_WHY_NO_MEMORY };
+enum places_why {
+    PLACES_TOO_DEEP,
+    PLACES_TOO_MANY,
+    PLACES_TOO_LONG, /* to find out takes more than GRAMMAR_MAX_WORK */
+    PLACES_NO_TOKEN,
+    PLACES_WHY_NO_MEMORY
+};
 enum places_why places_ask_why(struct places *p, const uint32_t *at);
 
 /* Memory in use, masks included. */

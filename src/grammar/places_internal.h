@@ -21,6 +21,8 @@ uint32_t places_find(const struct places *p, uint32_t state, uint32_t parent, ui
 /* A search: frames are put in, places_search follows them over nothing and makes the place of what
  * it finds. */
 void places_search_begin(struct places *p);
+/* Counts edges; false when there were too many. */
+bool places_edges(struct places *p, uint32_t n);
 void places_enter(struct places *p, uint32_t state, uint32_t parent);
 void places_put(struct places *p, uint32_t frame);
 uint32_t places_search(struct places *p);

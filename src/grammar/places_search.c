@@ -3,6 +3,8 @@
 
 #include "grammar/vec.h"
 
+#define FRAME_WORK 8 /* a frame is looked for in a table; an edge is two comparisons */
+
 void places_search_begin(struct places *p)
 {
     if (++p->search == 0) { /* numbers begin again: nothing was seen */
@@ -10,8 +12,16 @@ void places_search_begin(struct places *p)
             p->t.frames[i].seen = 0;
         p->search = 1;
     }
-    p->n_todo = p->n_found = p->n_seen = 0;
-    p->may_end = p->no_memory = p->too_deep = false;
+    p->n_todo = p->n_found = p->n_seen = p->n_edges = 0;
+    p->may_end = p->no_memory = p->too_deep = p->over = false;
+}
+
+bool places_edges(struct places *p, uint32_t n)
+{
+    p->work += n;
+    p->n_edges += n;
+    p->over |= p->n_edges > PLACES_MAX_EDGES;
+    return !p->over;
 }
 
 void places_put(struct places *p, uint32_t frame)
@@ -30,7 +40,8 @@ void places_enter(struct places *p, uint32_t state, uint32_t parent)
     const struct automaton_state *s = &p->automaton->states[state];
     bool loop = s->kind == AUTOMATON_LOOP;
 
-    if (parent != NO_FRAME)
+    p->over |= p->n_todo >= PLACES_MAX_SEEN; /* before more frames are made */
+    if (parent != NO_FRAME && !p->over)
         places_put(p, places_frame(p, state, parent, loop ? s->min : 0, loop ? s->max : 0));
 }
 
@@ -86,10 +97,10 @@ static void visit(struct places *p, uint32_t frame)
         return;
     p->t.frames[frame].seen = p->search;
     p->n_seen++;
-    p->work++;
+    p->work += FRAME_WORK;
     if (s->bytes)
         found(p, frame);
-    for (uint32_t e = s->empties; e; e = a->edges[e].next)
+    for (uint32_t e = s->empties; e && places_edges(p, 1); e = a->edges[e].next)
         places_enter(p, a->edges[e].to, f.parent);
     if (s->kind == AUTOMATON_CALL)
         call(p, s, f);
@@ -103,11 +114,11 @@ static void visit(struct places *p, uint32_t frame)
 
 uint32_t places_search(struct places *p)
 {
-    while (p->n_todo && p->n_seen <= PLACES_MAX_SEEN && !p->no_memory)
+    while (p->n_todo && p->n_seen <= PLACES_MAX_SEEN && !p->no_memory && !p->over)
         visit(p, p->todo[--p->n_todo]);
     if (p->no_memory)
         return PLACE_NO_MEMORY;
-    if (p->n_found > GRAMMAR_MAX_STACKS || p->n_seen > PLACES_MAX_SEEN)
+    if (p->over || p->n_found > GRAMMAR_MAX_STACKS || p->n_seen > PLACES_MAX_SEEN)
         return PLACE_OVER;
     if (!p->n_found && !p->may_end)
         return PLACE_DEAD;

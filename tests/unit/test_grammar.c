@@ -256,6 +256,31 @@ static void test_matcher__bounds_its_stacks(void **state)
     grammar_free(g);
 }
 
+/* Rules that begin with rules, deeper than the limit: it was said to be out of memory, and the
+ * client was told to take a smaller model. */
+static void test_matcher__says_that_a_beginning_is_too_deep(void **state)
+{
+    struct grammar_matcher *m;
+    struct grammar *g;
+    struct err err = {0};
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, (size_t)1 << 20);
+    buf_puts(&b, "root ::= r0 \"b\"\n");
+    for (unsigned i = 0; i < 1100; i++)
+        buf_printf(&b, "r%u ::= r%u \"b\"\n", i, i + 1);
+    buf_puts(&b, "r1100 ::= \"a\"\n");
+    g = rig_gbnf(buf_str(&b));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(grammar_matcher_create(g, NULL, &m, &err), ERR_LIMIT);
+        assert_true(str_starts(
+            err.text, "all that may come next nests deeper than 1024 rules inside each other"));
+    }
+    grammar_free(g);
+    buf_done(&b);
+}
+
 /* Every number of turns of both loops is another stack. */
 static void test_matcher__limits_alternatives(void **state)
 {
@@ -306,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_gbnf__says_in_which_line_a_grammar_is_wrong),
         cmocka_unit_test(test_gbnf__has_limits),
         cmocka_unit_test(test_matcher__bounds_its_stacks),
+        cmocka_unit_test(test_matcher__says_that_a_beginning_is_too_deep),
         cmocka_unit_test(test_matcher__limits_alternatives),
         cmocka_unit_test(test_matcher__stays_where_it_was_when_bytes_are_refused),
     };

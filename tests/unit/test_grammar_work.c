@@ -7,6 +7,8 @@
 #include <jansson.h>
 
 #include "grammar_rig.h"
+#include "grammar/chars.h"
+#include "grammar/compiled.h"
 
 #define ASKED_EVERY 65536 /* steps, about */
 
@@ -305,6 +307,177 @@ static void test_work__of_a_class_of_many_ranges_used_often(void **state)
     buf_done(&b);
 }
 
+/* ---- masks ---- */
+
+/* The places of a grammar behind its first mask: what was looked at, and what they take. */
+struct cost {
+    uint64_t work;
+    size_t bytes;
+};
+
+/* The first mask, which there is not when `why` is given: its error. */
+static struct cost first_mask(const struct grammar *g, const char *why)
+{
+    struct rig_vocab v;
+    struct grammar_matcher *m;
+    struct places *p;
+    struct cost cost;
+    struct err err = {0};
+
+    rig_vocab_make(&v, 2000, 1);
+    assert_int_equal(grammar_matcher_create(g, v.index, &m, &err), 0);
+    assert_int_equal(compiled_places(g, v.index, &p, &err), 0);
+    assert_int_equal(grammar_matcher_mask(m) != NULL, !why);
+    if (why) {
+        assert_int_equal(grammar_matcher_why(m, &err), ERR_LIMIT);
+        assert_non_null(strstr(err.text, why));
+    }
+    cost = (struct cost){p->work, places_bytes(p)};
+    grammar_matcher_free(m);
+    rig_vocab_done(&v);
+    return cost;
+}
+
+/* [...] with every other character from U+10000 on. */
+static void put_class(struct buf *b, const char *beginning, uint32_t n)
+{
+    char c[UTF8_MAX_BYTES];
+
+    buf_puts(b, beginning);
+    for (uint32_t i = 0; i < n; i++)
+        buf_put(b, c, utf8_encode(0x10000 + 2 * i, c));
+    buf_puts(b, "]\n");
+}
+
+static struct grammar *alternatives(const char *one, size_t n, const char *rules, uint32_t n_class)
+{
+    char *text = repeated("root ::= \"x\"", one, n, rules);
+    struct grammar *g;
+    struct buf b;
+
+    buf_init(&b, (size_t)2 << 20);
+    buf_puts(&b, text);
+    put_class(&b, "c ::= [a-z ", n_class);
+    g = rig_gbnf(buf_str(&b));
+    buf_done(&b);
+    free(text);
+    return g;
+}
+
+/*
+ * A class had an edge for each of its ranges, all for the same first byte, so that one byte led
+ * each of many alternatives to thousands of frames, and nobody counted: 83 KB of text stopped the
+ * engine, and all answers with it, for 41 s, and took 490 MB.
+ */
+static void test_work__of_a_mask_of_many_classes(void **state)
+{
+    struct grammar *g = alternatives("|c\"a\"", 500, "\n", 20000);
+    struct cost cost = first_mask(g, NULL);
+
+    (void)state;
+    assert_true(cost.work < GRAMMAR_MAX_WORK / 4);
+    assert_true(cost.bytes < (size_t)8 << 20);
+    grammar_free(g);
+}
+
+/* Edges did not count, so that the limit of a mask's work was none where they are what costs. */
+static void test_work__of_a_mask_that_is_too_much(void **state)
+{
+    struct grammar *g =
+        alternatives("|d\"0\"", 4000, "\nd ::= c c c c c c c c c c c c c c c c\n", 8000);
+    struct cost cost = first_mask(g, "to know which tokens may come next takes more than 16777216");
+
+    (void)state;
+    assert_true(cost.work < GRAMMAR_MAX_WORK + PLACES_MAX_EDGES + 64ull * PLACES_MAX_SEEN);
+    assert_true(cost.bytes < 2 * PLACES_MAX_BYTES);
+    grammar_free(g);
+}
+
+/* What leads where was looked for past the limit: for each of many bytes, to find characters that
+ * lead back. */
+static void test_work__of_looking_for_loops(void **state)
+{
+    struct buf b;
+    struct grammar *g;
+    struct cost cost;
+
+    (void)state;
+    buf_init(&b, (size_t)2 << 20);
+    buf_puts(&b, "root ::= (");
+    for (unsigned i = 0; i < 4000; i++)
+        buf_printf(&b, "%s[^\\u%04x]*", i ? "|" : "", 0x100 + 3 * i);
+    buf_puts(&b, ") \".\"\n");
+    g = rig_gbnf(buf_str(&b));
+    cost = first_mask(g, "to know which tokens may come next takes more than 16777216 steps");
+    assert_true(cost.work < GRAMMAR_MAX_WORK + PLACES_MAX_EDGES + 64ull * PLACES_MAX_SEEN);
+    grammar_free(g);
+    buf_done(&b);
+}
+
+/* Frames that wait to be looked at were not counted: 8 million from 4000 calls with 2000 empty
+ * ways. */
+static void test_work__of_empty_ways(void **state)
+{
+    char *ways = repeated("y ::= ((\"\"", "|z", 2000, "))\nz ::= \"a\"|\"b\"\n");
+    char *text = repeated("root ::= \"q\" (y", "|y \"c\"", 4000, ")\n");
+    struct grammar *g;
+    struct grammar_matcher *m;
+    struct places *p;
+    struct err err = {0};
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, (size_t)2 << 20);
+    buf_printf(&b, "%s%s", text, ways);
+    g = rig_gbnf(buf_str(&b));
+    assert_int_equal(grammar_matcher_create(g, NULL, &m, &err), 0);
+    assert_int_equal(grammar_matcher_put(m, "q", 1, &err), ERR_LIMIT);
+    assert_int_equal(compiled_places(g, NULL, &p, &err), 0);
+    assert_true(places_bytes(p) < (size_t)32 << 20);
+    grammar_matcher_free(m);
+    grammar_free(g);
+    buf_done(&b);
+    free(text);
+    free(ways);
+}
+
+/* A class as a tree of bytes holds the same characters: those at the ends of its ranges are in it,
+ * their neighbours are not. */
+static void test_work__of_classes_as_trees(void **state)
+{
+    uint64_t seed = 5;
+    struct buf b;
+
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        uint32_t at = rig_below(&seed, 0x80), n = 0, ends[2 * 300],
+                 span = 1u << rig_below(&seed, 14);
+        struct grammar *g;
+
+        buf_init(&b, (size_t)1 << 20);
+        buf_puts(&b, "root ::= [");
+        for (at += 1; n < 600 && at < UTF8_MAX_CHAR - 4 * span; at++) {
+            ends[n++] = at += 1 + rig_below(&seed, span);
+            ends[n++] = at += rig_below(&seed, span);
+            buf_printf(&b, "\\U%08x-\\U%08x", utf8_is_char(ends[n - 2]) ? ends[n - 2] : 0xE000,
+                       utf8_is_char(at) ? at : 0xE000);
+        }
+        buf_puts(&b, "]\n");
+        g = rig_gbnf(buf_str(&b));
+        for (uint32_t i = 0; i < n; i++) {
+            char in[UTF8_MAX_BYTES], out[UTF8_MAX_BYTES];
+            uint32_t beside = i % 2 ? ends[i] + 1 : ends[i] - 1;
+
+            if (!utf8_is_char(ends[i]) || !utf8_is_char(beside) || beside == 0xE000)
+                continue;
+            assert_int_equal(rig_match_bytes(g, in, utf8_encode(ends[i], in)), 1);
+            assert_int_equal(rig_match_bytes(g, out, utf8_encode(beside, out)), -1);
+        }
+        grammar_free(g);
+        buf_done(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +491,11 @@ int main(void)
         cmocka_unit_test(test_work__of_calls_before_a_long_way),
         cmocka_unit_test(test_work__of_a_rule_that_begins_with_itself),
         cmocka_unit_test(test_work__of_repetitions_of_repetitions),
+        cmocka_unit_test(test_work__of_a_mask_of_many_classes),
+        cmocka_unit_test(test_work__of_a_mask_that_is_too_much),
+        cmocka_unit_test(test_work__of_looking_for_loops),
+        cmocka_unit_test(test_work__of_empty_ways),
+        cmocka_unit_test(test_work__of_classes_as_trees),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
