@@ -77,6 +77,16 @@ static uint32_t read_call(struct gbnf *g)
     return rules_call(g->r, rule);
 }
 
+/* One more bracket or repetition around the item read last. What is made of a grammar is walked by
+ * recursion, so that all of these together have a limit. */
+static bool raise_height(struct gbnf *g)
+{
+    if (++g->height > GRAMMAR_MAX_HEIGHT)
+        gbnf_fail(g, ERR_LIMIT, "more than %d parentheses and repetitions stand around one item",
+                  GRAMMAR_MAX_HEIGHT);
+    return !rules_failed(g->r);
+}
+
 static uint32_t read_group(struct gbnf *g)
 {
     uint32_t node;
@@ -88,7 +98,7 @@ static uint32_t read_group(struct gbnf *g)
     skip_space(g, true);
     node = read_alternatives(g, true);
     g->nesting--;
-    if (rules_failed(g->r))
+    if (!raise_height(g))
         return 0;
     if (gbnf_peek(g, 0) != ')')
         return gbnf_fail(g, ERR_INVALID, "expected ')' but found '%c'",
@@ -100,6 +110,7 @@ static uint32_t read_group(struct gbnf *g)
 /* The item at the place, or 0 when none begins there (or one fails). */
 static uint32_t read_item(struct gbnf *g)
 {
+    g->height = 0;
     switch (gbnf_peek(g, 0)) {
     case '"':
         return gbnf_literal(g);
@@ -186,21 +197,22 @@ static uint32_t read_repeats(struct gbnf *g, uint32_t item, bool nested)
         if (++depth > GRAMMAR_MAX_NESTING)
             return gbnf_fail(g, ERR_LIMIT, "more than %u repetitions of one item",
                              GRAMMAR_MAX_NESTING);
+        if (!raise_height(g))
+            return 0;
         item = rules_repeat(g->r, item, min, max);
     }
 }
 
 static uint32_t read_sequence(struct gbnf *g, bool nested)
 {
-    uint32_t seq = rules_seq(g->r), item;
+    uint32_t seq = rules_seq(g->r), item, highest = 0;
 
-    while (!rules_failed(g->r)) {
-        item = read_item(g);
-        if (!item)
-            return seq;
+    while (!rules_failed(g->r) && (item = read_item(g)) != 0) {
         rules_add(g->r, seq, read_repeats(g, item, nested));
+        highest = g->height > highest ? g->height : highest;
     }
-    return 0;
+    g->height = highest;
+    return rules_failed(g->r) ? 0 : seq;
 }
 
 /* A '|' may stand at the beginning of the next line: no rule begins with one. */
@@ -219,14 +231,17 @@ static bool another(struct gbnf *g)
 
 static uint32_t read_alternatives(struct gbnf *g, bool nested)
 {
-    uint32_t alt = rules_alt(g->r);
+    uint32_t alt = rules_alt(g->r), highest;
 
     rules_add(g->r, alt, read_sequence(g, nested));
+    highest = g->height;
     while (!rules_failed(g->r) && another(g)) {
         g->at++;
         skip_space(g, true);
         rules_add(g->r, alt, read_sequence(g, nested));
+        highest = g->height > highest ? g->height : highest;
     }
+    g->height = highest;
     return alt;
 }
 

@@ -9,8 +9,9 @@ struct gbnf {
     struct rules *r; /* failures are noted there */
     const char *text;
     size_t n, at;
-    uint32_t line;              /* of `at`, from 1 */
-    uint32_t nesting;           /* parentheses open at `at` */
+    uint32_t line;    /* of `at`, from 1 */
+    uint32_t nesting; /* parentheses open at `at` */
+    uint32_t height;  /* of the item read last: parentheses and repetitions around an item */
     struct rules_range *ranges; /* of the class being read; owned */
     uint32_t cap_ranges;
 };

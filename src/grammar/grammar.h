@@ -28,7 +28,8 @@
 
 #define GRAMMAR_MAX_BYTES   (1u << 20) /* of GBNF text, or of a schema as text */
 #define GRAMMAR_MAX_RULES   65536
-#define GRAMMAR_MAX_NESTING 256 /* brackets, schemas inside each other */
+#define GRAMMAR_MAX_NESTING 256  /* brackets, schemas inside each other */
+#define GRAMMAR_MAX_HEIGHT  1024 /* brackets and repetitions around one item */
 #define GRAMMAR_MAX_REPEAT                                                                         \
     (1u << 24)                  /* {m,n}, minItems, maxLength ...: counted, not written out        \
                                  */

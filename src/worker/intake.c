@@ -10,6 +10,7 @@
 #include "worker/job.h"
 #include "worker/job_list.h"
 #include "worker/outbox.h"
+#include "worker/thread.h"
 
 struct intake {
     struct outbox *outbox;
@@ -111,7 +112,7 @@ int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j
     in->arg = arg;
     pthread_mutex_init(&in->lock, NULL);
     pthread_cond_init(&in->changed, NULL);
-    rc = pthread_create(&in->thread, NULL, intake_main, in);
+    rc = worker_thread_start(&in->thread, intake_main, in);
     if (rc) {
         free(in);
         return err_errno(err, ERR_IO, rc, "cannot start the intake's thread");

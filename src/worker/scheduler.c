@@ -23,6 +23,7 @@
 #include "worker/pass.h"
 #include "worker/queue_limit.h"
 #include "worker/sources.h"
+#include "worker/thread.h"
 
 struct scheduler {
     struct scheduler_params params;
@@ -415,7 +416,7 @@ int scheduler_create(const struct scheduler_params *params, struct scheduler **o
     rc = intake_create(params->outbox, accept_job, s, &s->intake, err);
     if (rc == 0)
         rc = intake_create(params->outbox, accept_job, s, &s->questions, err);
-    if (rc == 0 && pthread_create(&s->thread, NULL, scheduler_main, s))
+    if (rc == 0 && worker_thread_start(&s->thread, scheduler_main, s))
         rc = err_errno(err, ERR_IO, EAGAIN, "cannot start the engine's thread");
     if (rc) {
         intake_free(s->questions);

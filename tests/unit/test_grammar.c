@@ -232,6 +232,12 @@ static void test_gbnf__has_limits(void **state)
                  "grammar line 1: more than 256 repetitions of one item");
     check_nested("root ::= \"a\" #", "xxxxxxxxxxxxxxxx", "", "", 65536, ERR_LIMIT,
                  "the grammar has 1048590 bytes; the most is 1048576");
+    check_nested(
+        "root ::= ", "(", "\"a\"", "+*)+*", 256, ERR_LIMIT,
+        "grammar line 1: more than 1024 parentheses and repetitions stand around one item");
+    check_nested(
+        "root ::= ", "(\"b\" | ", "\"a\"******", " \"c\"*)+*+* | \"d\"", 255, ERR_LIMIT,
+        "grammar line 1: more than 1024 parentheses and repetitions stand around one item");
     text = nested("root ::= ", "(", "\"a\"", "+)+", 256);
     g = rig_gbnf(text);
     assert_int_equal(rig_match(g, "aaa"), 1);

@@ -307,6 +307,52 @@ static void test_work__of_a_class_of_many_ranges_used_often(void **state)
     buf_done(&b);
 }
 
+struct deep {
+    char *text;
+    int rc;
+};
+
+static void *read_deep(void *arg)
+{
+    struct deep *d = arg;
+    struct grammar *g = NULL;
+
+    d->rc = grammar_from_gbnf(d->text, strlen(d->text), NULL, &g, NULL);
+    grammar_free(g);
+    return NULL;
+}
+
+/* 256 repetitions might stand behind each of 256 brackets: what walks them went 65,000 deep, and a
+ * thread with a stack of 2 MiB, as `ulimit -s unlimited` makes them, died of 66 KB. */
+static void test_work__of_what_nests_in_a_small_stack(void **state)
+{
+    char *many = repeated("", "?", 255, "");
+    struct {
+        const char *behind;
+        int code;
+    } cases[] = {{many, ERR_LIMIT}, {"?", 0}, {"{2}{3}", 0}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *opening = repeated("root ::= ", "(", 255, "\"a\"");
+        char *closing = repeated(")", cases[i].behind, 1, "");
+        struct deep d = {.text = repeated(opening, closing, 255, "\n")};
+        pthread_attr_t attr;
+        pthread_t thread;
+
+        pthread_attr_init(&attr);
+        pthread_attr_setstacksize(&attr, (size_t)2 << 20);
+        assert_int_equal(pthread_create(&thread, &attr, read_deep, &d), 0);
+        pthread_join(thread, NULL);
+        assert_int_equal(d.rc, cases[i].code);
+        pthread_attr_destroy(&attr);
+        free(d.text);
+        free(opening);
+        free(closing);
+    }
+    free(many);
+}
+
 /* ---- masks ---- */
 
 /* The places of a grammar behind its first mask: what was looked at, and what they take. */
@@ -491,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_work__of_calls_before_a_long_way),
         cmocka_unit_test(test_work__of_a_rule_that_begins_with_itself),
         cmocka_unit_test(test_work__of_repetitions_of_repetitions),
+        cmocka_unit_test(test_work__of_what_nests_in_a_small_stack),
         cmocka_unit_test(test_work__of_a_mask_of_many_classes),
         cmocka_unit_test(test_work__of_a_mask_that_is_too_much),
         cmocka_unit_test(test_work__of_looking_for_loops),
