@@ -36,6 +36,9 @@
 #define GRAMMAR_MAX_STACKS 4096 /* alternatives alive at once in a matcher */
 #define GRAMMAR_MAX_DEPTH                                                                          \
     1024 /* rules that wait for an inner one to end; what is deeper is not allowed */
+#define GRAMMAR_MAX_VOCAB_BYTES                                                                    \
+    ((size_t)8 << 20) /* of all tokens; those of known models, up to 262,144 of them, have 2 MiB   \
+                       */
 #define GRAMMAR_MAX_WORK                                                                           \
     (1u << 24) /* edges looked at for one mask, 0.05 to 0.1 s; a stack is 32                       \
                 */
@@ -74,7 +77,8 @@ struct grammar_token {
     size_t n;
 };
 
-/* Copies what it needs. */
+/* Copies what it needs: 16 bytes and more for each byte of the tokens. ERR_LIMIT past
+ * GRAMMAR_MAX_VOCAB_BYTES. */
 int grammar_vocab_create(const struct grammar_token *tokens, uint32_t n_tokens,
                          struct grammar_vocab **out, struct err *err);
 void grammar_vocab_free(struct grammar_vocab *v);

@@ -172,6 +172,11 @@ static int check_tokens(const struct grammar_token *tokens, uint32_t n_tokens, s
                            VOCAB_MAX_TOKEN_BYTES);
         *n_bytes += tokens[i].bytes ? tokens[i].n : 0;
     }
+    if (*n_bytes > GRAMMAR_MAX_VOCAB_BYTES)
+        return err_set(err, ERR_LIMIT,
+                       "the vocabulary's tokens have %zu bytes together; the most for answers that "
+                       "must have a form is %zu",
+                       *n_bytes, GRAMMAR_MAX_VOCAB_BYTES);
     return 0;
 }
 

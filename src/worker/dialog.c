@@ -11,7 +11,6 @@
 #include "worker/sources.h"
 
 #define TOKEN_MAX_BYTES (1u << 16)
-#define VOCAB_MAX_BYTES (1u << 30) /* of all tokens */
 
 struct dialog {
     const struct engine_model *model;
@@ -260,11 +259,16 @@ int dialog_bytes(const struct dialog *d, int32_t id, struct buf *out)
 /* ---- the vocabulary of constraints --------------------------------------- */
 
 /* All tokens' texts behind each other, and where each of them ends. */
-static int put_texts(const struct dialog *d, struct buf *all, size_t *ends)
+static int put_texts(const struct dialog *d, struct buf *all, size_t *ends, struct err *err)
 {
     for (uint32_t i = 0; i < d->n_vocab; i++) {
         if (dialog_bytes(d, (int32_t)i, all))
-            return -1;
+            return err_no_memory(err, all->len, "the vocabulary's texts");
+        if (all->len > GRAMMAR_MAX_VOCAB_BYTES)
+            return err_set(err, ERR_LIMIT,
+                           "the first %u of this model's %u tokens have %zu bytes together; the "
+                           "most for answers that must have a form is %zu",
+                           i + 1, d->n_vocab, all->len, GRAMMAR_MAX_VOCAB_BYTES);
         ends[i] = all->len;
     }
     return 0;
@@ -275,8 +279,8 @@ static int make_vocab(struct dialog *d, struct grammar_token *tokens, size_t *en
     struct buf all;
     int rc;
 
-    buf_init(&all, VOCAB_MAX_BYTES);
-    rc = put_texts(d, &all, ends) ? err_no_memory(err, all.len, "the vocabulary's texts") : 0;
+    buf_init(&all, GRAMMAR_MAX_VOCAB_BYTES + TOKEN_MAX_BYTES);
+    rc = put_texts(d, &all, ends, err);
     for (uint32_t i = 0; i < d->n_vocab && rc == 0; i++) {
         size_t from = i ? ends[i - 1] : 0;
 
