@@ -93,24 +93,58 @@ static int make_args(const struct source *from, const json_t *tool, struct gramm
                     : err_no_memory(err, 0, "a tool's schema");
         json_decref(schema);
     }
+    if (rc == ERR_LIMIT && !*from->stop->steps_left)
+        return err_set(
+            err, ERR_LIMIT,
+            "the parameters of the tools take more than %llu steps to read together; make "
+            "them smaller",
+            (unsigned long long)CHAT_CONSTRAINT_MAX_STEPS);
     if (rc)
         err_prefix(err, "the parameters of the tool '%.100s'",
                    json_string_value(json_object_get(json_object_get(tool, "function"), "name")));
     return rc;
 }
 
+/* Does argument grammar i stand among those before it? Then it takes no more memory. */
+static bool is_again(const struct chat_constraint *c, size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (c->args[k] == c->args[i])
+            return true;
+    }
+    return false;
+}
+
+static int check_bytes(const struct chat_constraint *c, size_t n_tools, size_t bytes,
+                       struct err *err)
+{
+    if (bytes <= CHAT_CONSTRAINT_MAX_BYTES)
+        return 0;
+    return err_set(err, ERR_LIMIT,
+                   "the parameters of the first %zu of %zu tools make grammars of %zu bytes "
+                   "together; the most is %zu",
+                   n_tools, c->n_args, bytes, CHAT_CONSTRAINT_MAX_BYTES);
+}
+
 static int make_all_args(struct chat_constraint *c, const struct source *from, const char *name,
                          bool more, struct err *err)
 {
+    size_t bytes = 0;
     int rc = 0;
 
     c->n_args = json_array_size(c->tools);
     c->args = calloc(c->n_args, sizeof(struct grammar *));
     if (!c->args)
         return err_no_memory(err, c->n_args * sizeof(struct grammar *), "the tools' grammars");
-    for (size_t i = 0; i < c->n_args && rc == 0; i++)
-        if (more || !name || str_eq(inference_tool_name(c->tools, i), name))
-            rc = make_args(from, json_array_get(c->tools, i), &c->args[i], err);
+    for (size_t i = 0; i < c->n_args && rc == 0; i++) {
+        if (!more && name && !str_eq(inference_tool_name(c->tools, i), name))
+            continue;
+        rc = make_args(from, json_array_get(c->tools, i), &c->args[i], err);
+        if (rc == 0 && !is_again(c, i))
+            bytes += grammar_bytes(c->args[i]);
+        if (rc == 0)
+            rc = check_bytes(c, i + 1, bytes, err);
+    }
     return rc;
 }
 
@@ -216,7 +250,10 @@ int chat_constraint_create(const struct inference_request *r, const struct chat_
                            struct chat_constraint **out, struct err *err)
 {
     struct chat_constraint *c = calloc(1, sizeof *c);
-    struct source from = {store, stop};
+    uint64_t steps_left = CHAT_CONSTRAINT_MAX_STEPS;
+    struct grammar_stop counted = {stop ? stop->is_asked : NULL, stop ? stop->arg : NULL,
+                                   &steps_left};
+    struct source from = {store, &counted};
     int rc;
 
     if (!c)

@@ -23,6 +23,11 @@
 #include "grammar/grammar.h"
 #include "grammar/store.h"
 
+/* What the grammars of one request may take together, in memory and to make. Those of usual tools
+ * have some tens of KiB each. */
+#define CHAT_CONSTRAINT_MAX_BYTES ((size_t)64 << 20)
+#define CHAT_CONSTRAINT_MAX_STEPS ((uint64_t)64 << 20) /* see grammar/rules.h */
+
 struct chat_constraint;
 
 /* Does a request ask for one? */

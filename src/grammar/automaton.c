@@ -329,6 +329,17 @@ static void build_rules(struct builder *b, uint32_t root)
     b->a->start = b->starts[root];
 }
 
+/* Gives back the room for more, which may be half of it. */
+static void *fitted(void *items, uint32_t n, size_t item_bytes, uint32_t *cap)
+{
+    void *less = realloc(items, n * item_bytes);
+
+    if (!less)
+        return items;
+    *cap = n;
+    return less;
+}
+
 int automaton_build(struct automaton *a, struct rules *r, uint32_t root, struct err *err)
 {
     struct builder b = {.a = a, .r = r};
@@ -349,6 +360,8 @@ int automaton_build(struct automaton *a, struct rules *r, uint32_t root, struct 
                        AUTOMATON_MAX_STATES);
     if (b.failed)
         return err_no_memory(err, a->n_states * sizeof *a->states, "a grammar");
+    a->states = fitted(a->states, a->n_states, sizeof *a->states, &a->cap_states);
+    a->edges = fitted(a->edges, a->n_edges, sizeof *a->edges, &a->cap_edges);
     find_tails(a);
     find_classes(a);
     return 0;

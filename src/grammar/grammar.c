@@ -96,11 +96,17 @@ void grammar_free(struct grammar *g)
     free(g);
 }
 
-size_t compiled_bytes(const struct grammar *g)
+size_t grammar_bytes(const struct grammar *g)
 {
     const struct automaton *a = &g->a;
-    size_t bytes = sizeof *g + sizeof *g->shared + a->cap_states * sizeof *a->states +
-                   a->cap_edges * sizeof *a->edges;
+
+    return sizeof *g + sizeof *g->shared + a->cap_states * sizeof *a->states +
+           a->cap_edges * sizeof *a->edges;
+}
+
+size_t compiled_bytes(const struct grammar *g)
+{
+    size_t bytes = grammar_bytes(g);
 
     pthread_mutex_lock(&g->shared->lock);
     for (struct places *p = g->shared->places; p; p = p->next) {

@@ -47,12 +47,14 @@ struct grammar;
 
 /*
  * Asked every now and then while a grammar is made, by the thread that makes it: true ends that
- * with ERR_CANCELLED. How much there may be to make is limited in any case, by RULES_MAX_WORK. NULL
- * for the whole: nobody asks.
+ * with ERR_CANCELLED. How much there may be to make is limited in any case, by RULES_MAX_WORK; who
+ * makes several grammars for one request gives them a number of steps together. NULL for the whole:
+ * nobody asks.
  */
 struct grammar_stop {
-    bool (*is_asked)(void *arg);
+    bool (*is_asked)(void *arg); /* may be NULL */
     void *arg;
+    uint64_t *steps_left; /* ERR_LIMIT when these are spent; NULL: no such number */
 };
 
 /* ERR_INVALID "grammar line N: ..."; ERR_LIMIT; ERR_NO_MEMORY; ERR_CANCELLED. The start is the rule
@@ -68,6 +70,9 @@ int grammar_from_gbnf(const char *text, size_t n_bytes, const struct grammar_sto
 int grammar_from_schema(const json_t *schema, const struct grammar_stop *stop, struct grammar **out,
                         struct err *err);
 void grammar_free(struct grammar *g);
+
+/* What it takes in memory, without what matchers add to it (which PLACES_MAX_BYTES bounds). */
+size_t grammar_bytes(const struct grammar *g);
 
 /* ---- vocabulary ---- */
 struct grammar_vocab;

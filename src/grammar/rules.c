@@ -16,11 +16,15 @@
 
 void rules_init(struct rules *r, const struct grammar_stop *stop)
 {
-    *r = (struct rules){.stop = stop};
+    *r = (struct rules){.stop = stop, .max_work = RULES_MAX_WORK};
+    if (stop && stop->steps_left && *stop->steps_left < RULES_MAX_WORK)
+        r->max_work = *stop->steps_left;
 }
 
 void rules_done(struct rules *r)
 {
+    if (r->stop && r->stop->steps_left)
+        *r->stop->steps_left -= r->work < *r->stop->steps_left ? r->work : *r->stop->steps_left;
     for (uint32_t i = 0; i < r->n_rules; i++)
         free(r->rules[i].name);
     free(r->rules);
@@ -52,12 +56,12 @@ bool rules_work(struct rules *r, uint64_t n)
     if (r->work < r->ask_at)
         return true;
     r->ask_at = r->work + ASK_EVERY;
-    if (r->work > RULES_MAX_WORK)
+    if (r->work > r->max_work)
         rules_fail(r, ERR_LIMIT,
-                   "the grammar's parts hang together too closely: %u steps were not enough to "
+                   "the grammar's parts hang together too closely: %llu steps were not enough to "
                    "read it; make it smaller",
-                   RULES_MAX_WORK);
-    else if (r->stop && r->stop->is_asked(r->stop->arg))
+                   (unsigned long long)r->max_work);
+    else if (r->stop && r->stop->is_asked && r->stop->is_asked(r->stop->arg))
         rules_fail(r, ERR_CANCELLED, "the reading of the grammar was given up");
     return !rules_failed(r);
 }

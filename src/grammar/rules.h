@@ -65,7 +65,8 @@ struct rules {
     uint32_t *names; /* hash table of named rules: rule + 1, 0 for a free place */
     uint32_t cap_names, n_names;
     const struct grammar_stop *stop; /* grammar.h; NULL: nobody asks for an end */
-    uint64_t work, ask_at;           /* steps so far; at how many to look at the limit next */
+    uint64_t work, max_work;         /* steps so far, and the most */
+    uint64_t ask_at;                 /* at how many to look at the limit next */
     struct err err;                  /* of the first failure; code ERR_NONE while there is none */
 };
 
