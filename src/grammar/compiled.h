@@ -11,7 +11,8 @@ int compiled_create(struct rules *r, uint32_t root, struct grammar **out, struct
 /* Another reference; grammar_free gives it back. */
 struct grammar *compiled_ref(const struct grammar *g);
 
-/* What it takes, with the places it has grown. Takes the places' locks. */
+/* What it takes, with the places it has grown. Waits for no mask: the places' locks are not taken.
+ */
 size_t compiled_bytes(const struct grammar *g);
 
 /* The places for a vocabulary (or none), made when they are first asked for. They belong to the

@@ -109,11 +109,8 @@ size_t compiled_bytes(const struct grammar *g)
     size_t bytes = grammar_bytes(g);
 
     pthread_mutex_lock(&g->shared->lock);
-    for (struct places *p = g->shared->places; p; p = p->next) {
-        pthread_mutex_lock(&p->lock);
-        bytes += places_bytes(p);
-        pthread_mutex_unlock(&p->lock);
-    }
+    for (struct places *p = g->shared->places; p; p = p->next)
+        bytes += atomic_load_explicit(&p->noted_bytes, memory_order_relaxed);
     pthread_mutex_unlock(&g->shared->lock);
     return bytes;
 }

@@ -68,7 +68,7 @@ int grammar_matcher_create(const struct grammar *g, struct grammar_vocab *vocab,
     start = m->at[HERE] = m->at[TRIED] = places_start(m->p); /* from here on it may be renamed */
     too_deep = m->p->too_deep;
     places_hold(m->p, &m->root);
-    pthread_mutex_unlock(&m->p->lock);
+    places_unlock(m->p);
     if (start >= PLACE_FIRST) {
         *out = m;
         return 0;
@@ -97,7 +97,7 @@ void grammar_matcher_free(struct grammar_matcher *m)
     pthread_mutex_lock(&m->p->lock);
     drop_mask(m);
     places_let_go(m->p, &m->root);
-    pthread_mutex_unlock(&m->p->lock);
+    places_unlock(m->p);
     grammar_free(m->g);
     free(m);
 }
@@ -128,7 +128,7 @@ int grammar_matcher_put(struct grammar_matcher *m, const char *bytes, size_t n, 
     to = try_bytes(m, bytes, n, &good);
     if (to >= PLACE_FIRST)
         m->at[HERE] = to;
-    pthread_mutex_unlock(&m->p->lock);
+    places_unlock(m->p);
     if (to >= PLACE_FIRST)
         return 0;
     if (to == PLACE_DEAD)
@@ -148,7 +148,7 @@ bool grammar_matcher_may_end(const struct grammar_matcher *m)
 
     pthread_mutex_lock(&m->p->lock);
     may_end = m->p->t.places[m->at[HERE]].may_end;
-    pthread_mutex_unlock(&m->p->lock);
+    places_unlock(m->p);
     return may_end;
 }
 
@@ -160,7 +160,7 @@ bool grammar_matcher_must_end(const struct grammar_matcher *m)
     pthread_mutex_lock(&m->p->lock);
     x = &m->p->t.places[m->at[HERE]];
     must_end = x->may_end && !x->n;
-    pthread_mutex_unlock(&m->p->lock);
+    places_unlock(m->p);
     return must_end;
 }
 
@@ -180,7 +180,7 @@ const uint64_t *grammar_matcher_mask(struct grammar_matcher *m)
     if (m->mask)
         m->mask->refs++;
     m->too_long = normal != PLACE_NO_MEMORY && !m->mask && m->p->too_long;
-    pthread_mutex_unlock(&m->p->lock);
+    places_unlock(m->p);
     return m->mask ? m->mask->words : NULL;
 }
 
@@ -194,7 +194,7 @@ int grammar_matcher_why(struct grammar_matcher *m, struct err *err)
         return err_no_memory(err, sizeof(struct place), "the mask of a grammar");
     pthread_mutex_lock(&m->p->lock);
     why = places_ask_why(m->p, &m->at[HERE]);
-    pthread_mutex_unlock(&m->p->lock);
+    places_unlock(m->p);
     return say_why(why, err);
 }
 
@@ -209,6 +209,6 @@ bool grammar_matcher_allows(struct grammar_matcher *m, uint32_t token)
     n = v->at[token + 1] - v->at[token];
     pthread_mutex_lock(&m->p->lock);
     allowed = n && try_bytes(m, v->bytes + v->at[token], n, &good) >= PLACE_FIRST;
-    pthread_mutex_unlock(&m->p->lock);
+    places_unlock(m->p);
     return allowed;
 }

@@ -72,6 +72,7 @@ int places_create(const struct automaton *a, struct grammar_vocab *vocab, struct
         free(p);
         return err_no_memory(err, sizeof *p, "the places of a grammar");
     }
+    atomic_init(&p->noted_bytes, places_bytes(p));
     pthread_mutex_init(&p->lock, NULL);
     p->vocab = vocab;
     if (vocab)
@@ -115,6 +116,12 @@ size_t places_bytes(const struct places *p)
            (size_t)t->cap_places * sizeof *t->places +
            ((size_t)t->cap_steps + t->cap_sets + t->n_frame_heads + t->n_place_heads) *
                sizeof(uint32_t);
+}
+
+void places_unlock(struct places *p)
+{
+    atomic_store_explicit(&p->noted_bytes, places_bytes(p), memory_order_relaxed);
+    pthread_mutex_unlock(&p->lock);
 }
 
 static uint32_t hash_frame(const struct frame *f)

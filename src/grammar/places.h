@@ -19,6 +19,7 @@
 #define RBEE_GRAMMAR_PLACES_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "grammar/automaton.h"
 #include "grammar/grammar.h"
@@ -87,7 +88,8 @@ struct places_table {
 };
 
 struct places {
-    pthread_mutex_t lock; /* guards everything in here */
+    pthread_mutex_t lock;      /* guards everything in here, but for: */
+    atomic_size_t noted_bytes; /* what it took when the lock was last given back */
     const struct automaton *automaton;
     struct grammar_vocab *vocab; /* a counted reference, or NULL */
     struct places_table t;
@@ -139,5 +141,9 @@ enum places_why places_ask_why(struct places *p, const uint32_t *at);
 
 /* Memory in use, masks included. */
 size_t places_bytes(const struct places *p);
+
+/* Gives the lock back, which a mask may take a tenth of a second with. What is in use is noted for
+ * who only asks for that: he need not wait. */
+void places_unlock(struct places *p);
 
 #endif

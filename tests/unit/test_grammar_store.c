@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "grammar/compiled.h"
 #include "grammar/store.h"
 
 #define N_TOKENS 1000
@@ -239,6 +240,30 @@ static void test_store__is_shared_by_threads(void **state)
     rig_vocab_done(&v);
 }
 
+/* A mask takes a tenth of a second under the lock of its grammar's places. Who asked the store for
+ * any grammar waited for it, with the store's lock, to be told how large those places are. */
+static void test_store__does_not_wait_for_masks(void **state)
+{
+    struct grammar_store *s = store();
+    struct grammar *g = numbered(s, 0);
+    struct grammar_store_use use;
+    struct grammar_matcher *m;
+    struct places *p;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(grammar_matcher_create(g, NULL, &m, &err), 0);
+    assert_int_equal(compiled_places(g, NULL, &p, &err), 0);
+    pthread_mutex_lock(&p->lock); /* as while a mask is made */
+    grammar_free(numbered(s, 1));
+    grammar_store_look(s, &use);
+    assert_int_equal(use.n, 2);
+    pthread_mutex_unlock(&p->lock);
+    grammar_matcher_free(m);
+    grammar_free(g);
+    grammar_store_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_store__drops_what_was_asked_for_the_longest_ago),
         cmocka_unit_test(test_store__holds_no_more_than_its_number),
         cmocka_unit_test(test_store__counts_masks_among_its_bytes),
+        cmocka_unit_test(test_store__does_not_wait_for_masks),
         cmocka_unit_test(test_store__is_shared_by_threads),
     };
 
