@@ -96,6 +96,15 @@ int buf_printf(struct buf *b, const char *fmt, ...)
     return 0;
 }
 
+void buf_cut(struct buf *b, size_t n)
+{
+    BUG_ON(n > b->len);
+    b->len = n;
+    b->failed = false;
+    if (b->data)
+        b->data[n] = '\0';
+}
+
 void buf_drop(struct buf *b, size_t n)
 {
     BUG_ON(n > b->len);

@@ -38,6 +38,9 @@ int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf
 /* Makes room for `n` more bytes, so that the next puts of up to `n` bytes cannot fail. */
 int buf_reserve(struct buf *b, size_t n);
 
+/* Removes what is behind the first `n` bytes (n <= len); clears a failure. */
+void buf_cut(struct buf *b, size_t n);
+
 /* Removes the first `n` bytes (n <= len). */
 void buf_drop(struct buf *b, size_t n);
 

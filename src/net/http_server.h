@@ -172,7 +172,7 @@ void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x,
 /*
  * Of a stream: called once, from the loop, when the kernel has taken all that was put, for those
  * who make more only as fast as the client reads. NULL takes it away. It may put to the stream, and
- * not end it.
+ * end it.
  */
 void http_on_drained(struct http_exchange *x, void (*drained)(struct http_exchange *x, void *arg),
                      void *arg);

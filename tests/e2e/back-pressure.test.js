@@ -168,6 +168,30 @@ describe('over a worker that says what it is told', () => {
     lazy.socket.destroy();
   });
 
+  /* The last events of /v1/responses repeat its text, four times in all. They went to the server at once, which
+   * found more than its 1 MiB unsent and cut the client off, as too slow, before the answer's end. */
+  test('the last events of a response wait for who reads slowly, however large they are', async () => {
+    const FLOOD = 5000, WHOLE = 5 * 1000 * FLOOD; // as deltas, and in each of the last four: 25 MB
+    const lazy = lazyClient(`${hive.url}/v1/responses`, { model, stream: true, input: [{ type: 'message', role: 'user', content: JSON.stringify({ flood: FLOOD }) }] });
+    lazy.readOn();
+    await until(() => lazy.n === WHOLE || lazy.closed, () => `${lazy.n} of ${WHOLE}`);
+    await until(() => lazy.tail.endsWith('\r\n0\r\n\r\n') || lazy.closed, () => lazy.tail);
+    assert.ok(!lazy.closed, `cut off behind ${lazy.n} of ${WHOLE}: ${hive.stderr.split('\n').filter((line) => /slow/.test(line))}`);
+    assert.match(lazy.tail, /"total_tokens":5000\}\}\}\n\n\r\n0/);
+    lazy.socket.destroy();
+  });
+
+  test('a client that leaves before the end of its response: nothing of it is kept', async () => {
+    const FLOOD = 5000, before_mib = rssMiB(hive.pid);
+    const lazy = lazyClient(`${hive.url}/v1/responses`, { model, stream: true, input: [{ type: 'message', role: 'user', content: JSON.stringify({ flood: FLOOD }) }] });
+    lazy.readOn();
+    await until(() => lazy.n > 1000 * FLOOD, () => `${lazy.n}: the last events have begun`);
+    lazy.socket.destroy();
+    await until(() => sanitized || rssMiB(hive.pid) - before_mib < 4, () => `${rssMiB(hive.pid)} MiB of ${before_mib}`);
+    const other = await post(hive, '/v1/completions', { model, prompt: 'x' });
+    assert.strictEqual(other.status, 200, other.text);
+  });
+
   /* 8 answers to 15 MB each are 120 MB on their way to a worker, and 15 MB of the order itself. */
   test('what all requests hold together is bounded: past it 503, and those who ask for little are served', async (t) => {
     const prompt = 'p'.repeat(15e6), costly = { model, n: 8, prompt }, little = { model, prompt: 'x' };

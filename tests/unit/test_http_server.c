@@ -198,6 +198,59 @@ static void test_http_server__streams_piece_by_piece(void **state)
     rig_stop(rig);
 }
 
+#define FOLLOWED 1024 /* pieces: more than kernels keep for a client */
+
+/* Puts as much as its client reads, and ends the stream where it is told that all was read. */
+static void follow(struct http_exchange *x, void *arg)
+{
+    static const char piece[RIG_PIECE];
+    struct rig *rig = arg;
+
+    while (rig->n_put < FOLLOWED && http_stream_pending(x) < RIG_PIECE) {
+        http_stream_put(x, piece, sizeof piece);
+        rig->n_put++;
+    }
+    if (http_stream_pending(x))
+        http_on_drained(x, follow, rig);
+    else
+        http_stream_end(x);
+}
+
+static void handle_follow(struct http_exchange *x, void *arg)
+{
+    if (strcmp(http_path(x), "/follow") != 0) {
+        rig_handle(x, arg);
+        return;
+    }
+    http_stream_begin(x, 200, "text/plain");
+    follow(x, arg);
+}
+
+static void test_http_server__a_stream_may_end_where_it_has_drained(void **state)
+{
+    struct rig *rig = rig_start(
+        (struct http_server_params){.limits = http_limits_default(), .handle = handle_follow});
+    int fd = raw_connect(rig->port);
+    size_t left = FOLLOWED * (strlen("4000\r\n\r\n") + RIG_PIECE) + strlen("0\r\n\r\n");
+    static char bytes[RIG_PIECE];
+    const char *body;
+
+    (void)state;
+    raw_say(fd, GET("/follow"));
+    raw_hear_until(fd, "\r\n\r\n");
+    while (left) {
+        ssize_t n = raw_read(fd, bytes, left < sizeof bytes ? left : sizeof bytes, RAW_PATIENCE_MS);
+
+        assert_true(n > 0);
+        left -= (size_t)n;
+    }
+    raw_say(fd, GET("/hello")); /* the connection lives on */
+    assert_int_equal(raw_hear_reply(fd, &body), 200);
+    assert_string_equal(body, "hello");
+    close(fd);
+    rig_stop(rig);
+}
+
 static void test_http_server__notices_a_client_that_leaves_while_waiting(void **state)
 {
     struct rig *rig = rig_start_default();
@@ -424,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_http_server__takes_bytes_one_by_one),
         cmocka_unit_test(test_http_server__decodes_paths_and_own_absolute_targets),
         cmocka_unit_test(test_http_server__streams_piece_by_piece),
+        cmocka_unit_test(test_http_server__a_stream_may_end_where_it_has_drained),
         cmocka_unit_test(test_http_server__notices_a_client_that_leaves_while_waiting),
         cmocka_unit_test(test_http_server__notices_a_client_that_leaves_a_stream),
         cmocka_unit_test(test_http_server__notices_a_leaver_behind_a_full_read_ahead),

@@ -1,5 +1,5 @@
-/* answer.c - see answer.h: the way of a request. What comes from the worker is in answer_choice.c.
- */
+/* answer.c - see answer.h: the way of a request. What comes from the worker is in answer_choice.c,
+ * the end in answer_end.c. */
 #include "hive/gateway/answer.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@
 
 /* ---- life ---- */
 
-static void cancel_asks(struct answer *a)
+void answer_cancel_asks(struct answer *a)
 {
     for (unsigned i = 0; i < a->n_choices; i++) {
         ask_cancel(a->choices[i].ask);
@@ -34,10 +34,10 @@ static void drop_choices(struct answer *a)
     a->n_choices = a->n_open = a->n_begun = 0;
 }
 
-static void answer_free(struct answer *a)
+void answer_free(struct answer *a)
 {
     model_wait_cancel(a->wait);
-    cancel_asks(a);
+    answer_cancel_asks(a);
     drop_choices(a);
     order_done(&a->order);
     outlet_done(&a->out);
@@ -45,117 +45,6 @@ static void answer_free(struct answer *a)
     free(a->state);
     free(a->model);
     free(a);
-}
-
-static void on_gone(struct http_exchange *x, void *arg)
-{
-    struct api_error e;
-
-    if (!http_is_cut(x)) {
-        answer_free(arg);
-        return;
-    }
-    revoke_error(&e);
-    answer_fail(arg, &e);
-}
-
-/* Before the last bytes: nobody tells any more that the client has left. */
-static void let_go(struct answer *a)
-{
-    http_on_gone(a->x, NULL, NULL);
-}
-
-static void put_failure(struct answer *a, const struct api_error *e)
-{
-    if (a->dialect->fail) {
-        a->dialect->fail(a, e);
-        return;
-    }
-    outlet_begin(&a->out, a->dialect->shape == SHAPE_ANTHROPIC ? "error" : NULL);
-    shape_error(a->dialect->shape, e, http_request_id(a->x), &a->out.buf);
-    outlet_end(&a->out);
-}
-
-/* Tells the error, by a status or in the stream, and ends. Takes what *e holds. */
-static void fail(struct answer *a, struct api_error *e, int retry_after_s)
-{
-    let_go(a);
-    if (!a->out.open) {
-        shape_answer(a->x, a->dialect->shape, e, retry_after_s);
-    } else {
-        put_failure(a, e);
-        outlet_close(&a->out, a->dialect->last);
-        api_error_done(e);
-    }
-    answer_free(a);
-}
-
-void answer_refuse(struct answer *a, struct api_error *e)
-{
-    fail(a, e, 0);
-}
-
-static void fail_for_memory(struct answer *a)
-{
-    struct api_error e;
-
-    api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-    fail(a, &e, 0);
-}
-
-void answer_reply(struct answer *a, json_t *body)
-{
-    let_go(a);
-    if (a->out.open) { /* a stream that waited for the model */
-        char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-
-        outlet_close(&a->out, text);
-        free(text);
-        json_decref(body);
-    } else {
-        reply_json(a->x, 200, body);
-    }
-    answer_free(a);
-}
-
-/* ---- the end ---- */
-
-static void finish_stream(struct answer *a)
-{
-    answer_begin(a);
-    if (a->dialect->finish)
-        a->dialect->finish(a);
-    let_go(a);
-    outlet_close(&a->out, a->dialect->last);
-}
-
-static void finish_whole(struct answer *a)
-{
-    struct buf body;
-
-    buf_init(&body, 2 * (size_t)ANSWER_TEXT_MAX);
-    a->dialect->whole(a, &body);
-    let_go(a);
-    if (buf_failed(&body))
-        reply_fail(a->x, API_INTERNAL, "the answer is over %zu bytes", body.max);
-    else
-        http_reply(a->x, 200, "application/json", buf_str(&body), body.len);
-    buf_done(&body);
-}
-
-void answer_finish(struct answer *a)
-{
-    if (a->order.stream)
-        finish_stream(a);
-    else
-        finish_whole(a);
-    answer_free(a);
-}
-
-void answer_fail(struct answer *a, struct api_error *e)
-{
-    cancel_asks(a);
-    fail(a, e, 0);
 }
 
 /* ---- what is held of requests ---- */
@@ -178,11 +67,16 @@ bool answer_hold(struct answer *a, size_t n, struct api_error *e)
     return false;
 }
 
+void answer_forget_held(struct answer *a)
+{
+    a->n_held = 0;
+    http_hold(a->x, 0);
+}
+
 void answer_asked(struct answer *a)
 {
     order_forget_text(&a->order);
-    a->n_held = 0;
-    http_hold(a->x, 0);
+    answer_forget_held(a);
 }
 
 /* ---- asking ---- */
@@ -218,7 +112,7 @@ static void ask_worker(struct answer *a, const struct worker *w)
 
     worker_look(w, &look);
     if (make_choices(a)) {
-        fail_for_memory(a);
+        answer_fail_for_memory(a);
         return;
     }
     worker_own_url(w, url);
@@ -264,7 +158,7 @@ static bool is_context_short(struct answer *a, const struct worker_look *look)
                   (long long)a->order.ctx_min, (long long)look->n_ctx);
     e.details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "options.num_ctx",
                           "constraint", "at most the worker's context", "message", e.message);
-    fail(a, &e, 0);
+    answer_fail_with(a, &e, 0);
     return true;
 }
 
@@ -278,7 +172,7 @@ static void on_ready(void *arg, const struct worker *w, struct api_error *e, int
         struct api_error mine = *e;
 
         *e = (struct api_error){0};
-        fail(a, &mine, retry_after_s);
+        answer_fail_with(a, &mine, retry_after_s);
         return;
     }
     worker_look(w, &look);
@@ -289,7 +183,7 @@ static void on_ready(void *arg, const struct worker *w, struct api_error *e, int
     if (!a->model)
         a->model = str_dup(a->order.model ? a->order.model : look.model_ref);
     if (!a->model)
-        fail_for_memory(a);
+        answer_fail_for_memory(a);
     else if (!a->dialect->instead || !a->dialect->instead(a, w))
         ask_worker(a, w);
 }
@@ -310,7 +204,7 @@ static void find_worker(struct answer *a)
 
     /* Once it has been found, it is the same for good, also when none was named. */
     if (model_find(a->hive, a->model ? a->model : a->order.model, &place, &e)) {
-        fail(a, &e, 0);
+        answer_fail_with(a, &e, 0);
         return;
     }
     wait = model_wait_start(&params, &place);
@@ -324,7 +218,7 @@ bool answer_try_another(struct answer *a, enum ask_left left)
         (left == ASK_UNANSWERED && a->was_unanswered))
         return false;
     a->was_unanswered |= left == ASK_UNANSWERED;
-    cancel_asks(a);
+    answer_cancel_asks(a);
     drop_choices(a);
     a->n_held = a->n_order;
     http_hold(a->x, a->n_held);
@@ -349,7 +243,9 @@ static struct answer *answer_create(struct hive *h, struct http_exchange *x,
     a->created_s = clock_unix_ms() / 1000;
     a->started_ms = a->loaded_ms = clock_ms();
     outlet_init(&a->out, x, dialect->outlet);
-    buf_init(&a->head, OUTLET_PIECE_MAX);
+    a->out.on_room = answer_on_room;
+    a->out.arg = a;
+    buf_init(&a->head, ANSWER_HEAD_MAX);
     uuid_make(uuid);
     for (const char *p = uuid; *p; p++) /* an id without dashes, as the APIs' own have */
         if (*p != '-')
@@ -376,13 +272,13 @@ void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *
         shape_answer(x, dialect->shape, &e, 0);
         return;
     }
-    http_on_gone(x, on_gone, a);
+    http_on_gone(x, answer_on_gone, a);
     body = http_body(x, &n);
     rc = request_read(dialect->request, body, n, &a->order, &e, REPLY_SRC);
     a->n_order = rc ? 0 : n + (size_t)json_tree_bytes(body, n);
     http_drop_body(x);
     if (rc || !answer_hold(a, a->n_order, &e))
-        fail(a, &e, 0);
+        answer_fail_with(a, &e, 0);
     else if (!dialect->early || !dialect->early(a))
         find_worker(a);
 }

@@ -24,6 +24,7 @@
 #define ANSWER_QUIET_MS   1000 /* a load of less than this is not worth a stream of comments */
 #define ANSWER_COMMENT_MS 1000 /* between comments while a model loads */
 #define ANSWER_TEXT_MAX   (64u << 20) /* bytes of one choice's text, escaped */
+#define ANSWER_HEAD_MAX   65536       /* what each event begins with */
 #define ANSWER_TOOLS_MAX  128         /* tool calls of one choice */
 #define ANSWER_TRIES_MAX  3           /* workers asked for one request */
 #define ANSWER_ID_BYTES   64
@@ -42,12 +43,16 @@ struct choice {
     struct ask *ask; /* NULL once it has ended */
     /* All that came; of a stream only where the dialect `repeats` it. */
     struct buf text, reasoning;
-    json_t *logprobs; /* owned array, NULL when none came */
+    json_t *logprobs;  /* owned array, NULL when none came; of a whole answer only */
+    struct buf scores; /* the same as the text that a dialect makes of it, where it keeps that */
     struct tool_call *tools;
     unsigned n_tools;
     struct event_end end;
     bool begun, ended; /* its worker has taken it; it is over */
+    const char *wrong; /* why it cannot be told; NULL = it can */
 };
+
+#define CHOICE_TOO_LARGE "the answer is over a limit, or there is no memory for it"
 
 struct dialect {
     enum shape shape; /* of its errors */
@@ -62,13 +67,20 @@ struct dialect {
     /* Streams, all put to a->out; each may be NULL. */
     void (*begin)(struct answer *a); /* the first events */
     void (*event)(struct choice *c, const struct event *e);
-    void (*end)(struct choice *c);    /* one choice is over */
-    void (*finish)(struct answer *a); /* all are */
+    void (*end)(struct choice *c); /* one choice is over */
+    /* All are. True = there are more last events: called again once these are out. */
+    bool (*finish)(struct answer *a);
     /* An error in the stream; NULL = the shape's object, alone. */
     void (*fail)(struct answer *a, const struct api_error *e);
     const char *last; /* the last event's data, NULL = none */
     bool repeats;     /* a stream's last events hold the whole text again: choices keep it */
     void (*whole)(struct answer *a, struct buf *out); /* the body without a stream */
+};
+
+enum answer_stage {
+    ANSWER_RUNS,
+    ANSWER_ENDS, /* all choices are over: the dialect's last events go out */
+    ANSWER_OVER  /* all that will be said is in the outlet */
 };
 
 struct answer {
@@ -82,6 +94,7 @@ struct answer {
     char *model;                              /* owned: as it was asked for, else the worker's */
     char fingerprint[FINGERPRINT_BYTES];
     struct model_wait *wait;
+    enum answer_stage stage;
     struct outlet out;
     struct buf head; /* the dialect's: what each of its events begins with */
     bool begun;      /* the dialect's first events are out */
@@ -103,6 +116,9 @@ void answer_reply(struct answer *a, json_t *body);
 void answer_refuse(struct answer *a, struct api_error *e);
 
 /* ---- for dialects ---- */
+
+/* The choice cannot be told, and its answer will end with this sentence (a literal). */
+void choice_spoil(struct choice *c, const char *why);
 
 /* Appends `"…"`: the text of a value in a JSON string's quotes. */
 void answer_put_string(struct buf *out, const char *text);

@@ -14,6 +14,7 @@ void choice_init(struct choice *c, struct answer *a, unsigned index)
     *c = (struct choice){.answer = a, .index = index};
     buf_init(&c->text, ANSWER_TEXT_MAX);
     buf_init(&c->reasoning, ANSWER_TEXT_MAX);
+    buf_init(&c->scores, ANSWER_TEXT_MAX);
 }
 
 void choice_done(struct choice *c)
@@ -28,6 +29,13 @@ void choice_done(struct choice *c)
     free(c->end.stop_sequence);
     buf_done(&c->text);
     buf_done(&c->reasoning);
+    buf_done(&c->scores);
+}
+
+void choice_spoil(struct choice *c, const char *why)
+{
+    if (!c->wrong)
+        c->wrong = why;
 }
 
 /* ---- what comes ---- */
@@ -55,6 +63,13 @@ static bool is_repeated(const struct answer *a)
     return !a->order.stream || a->dialect->repeats;
 }
 
+static int keep_logprobs(struct choice *c, const json_t *logprobs)
+{
+    if (!c->logprobs)
+        c->logprobs = json_array();
+    return json_array_extend(c->logprobs, (json_t *)(uintptr_t)logprobs);
+}
+
 /* Keeps what came; -1 when it does not fit. */
 static int keep(struct choice *c, const struct event *e)
 {
@@ -64,9 +79,7 @@ static int keep(struct choice *c, const struct event *e)
         return 0;
     switch (e->kind) {
     case EVENT_TEXT:
-        if (e->logprobs && !c->logprobs)
-            c->logprobs = json_array();
-        if (e->logprobs && json_array_extend(c->logprobs, (json_t *)(uintptr_t)e->logprobs))
+        if (e->logprobs && !c->answer->order.stream && keep_logprobs(c, e->logprobs))
             return -1;
         return buf_put(&c->text, e->raw, e->n);
     case EVENT_REASONING:
@@ -91,11 +104,9 @@ static void on_event(void *arg, const struct event *e)
         if (++a->n_begun == a->n_choices)
             answer_asked(a);
     }
-    if (keep(c, e)) { /* the end will say so; what is shown was always kept before */
-        c->text.failed = true;
-        return;
-    }
-    if (a->order.stream && e->kind != EVENT_STARTED && a->dialect->event)
+    if (keep(c, e)) /* what is shown was always kept before */
+        choice_spoil(c, CHOICE_TOO_LARGE);
+    if (!c->wrong && a->order.stream && e->kind != EVENT_STARTED && a->dialect->event)
         a->dialect->event(c, e);
 }
 
@@ -107,30 +118,39 @@ static void on_comment(void *arg)
         outlet_comment(&c->answer->out, "keep-alive");
 }
 
-static void on_drained(struct http_exchange *x, void *arg)
+static void say_wrong(const struct choice *c, struct api_error *e)
 {
-    struct answer *a = arg;
-
-    (void)x;
-    for (unsigned i = 0; i < a->n_choices; i++)
-        ask_go_on(a->choices[i].ask);
+    api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", c->wrong);
 }
 
-/* The client takes less than comes: the worker is not read until it has taken what there is. */
-static void hold(struct answer *a)
+/* Writes out what came. Of a client that takes less than comes the worker is not read until it has
+ * taken what there is (answer_on_room). -1, and the answer has failed, when something did not fit.
+ */
+static int write_out(struct answer *a)
 {
-    for (unsigned i = 0; i < a->n_choices; i++)
+    struct api_error e;
+
+    if (outlet_flush(&a->out)) {
+        answer_say_too_large(&e);
+        answer_fail(a, &e);
+        return -1;
+    }
+    for (unsigned i = 0; i < a->n_choices && outlet_is_full(&a->out); i++)
         ask_hold(a->choices[i].ask);
-    http_on_drained(a->x, on_drained, a);
+    return 0;
 }
 
 static void on_pause(void *arg)
 {
     struct choice *c = arg;
+    struct api_error e;
 
-    outlet_flush(&c->answer->out);
-    if (outlet_is_full(&c->answer->out))
-        hold(c->answer);
+    if (!c->wrong) {
+        write_out(c->answer);
+        return;
+    }
+    say_wrong(c, &e);
+    answer_fail(c->answer, &e);
 }
 
 /* ---- the end ---- */
@@ -147,17 +167,15 @@ static void on_end(void *arg, struct event_end *end, struct api_error *e, enum a
     struct api_error mine;
 
     c->ask = NULL;
-    if (!end || end->stop == EVENT_STOP_CANCELLED || buf_failed(&c->text)) {
+    if (!end || end->stop == EVENT_STOP_CANCELLED || c->wrong) {
         if (left != ASK_BEGUN && answer_try_another(a, left))
             return;
         if (e) {
             mine = *e;
             *e = (struct api_error){0};
             request_rename(a->dialect->request, &mine);
-        } else if (buf_failed(&c->text)) {
-            api_error_set(&mine, API_INTERNAL, REPLY_SRC,
-                          "the answer is over %u bytes, or its pieces do not fit together",
-                          ANSWER_TEXT_MAX);
+        } else if (c->wrong) {
+            say_wrong(c, &mine);
         } else {
             say_cancelled(&mine);
         }
@@ -171,8 +189,7 @@ static void on_end(void *arg, struct event_end *end, struct api_error *e, enum a
     a->n_open--;
     if (a->order.stream && a->dialect->end)
         a->dialect->end(c);
-    outlet_flush(&a->out);
-    if (a->n_open == 0)
+    if (write_out(a) == 0 && a->n_open == 0)
         answer_finish(a);
 }
 

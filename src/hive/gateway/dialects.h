@@ -27,6 +27,6 @@ void openai_put_json(struct buf *out, json_t *value, unsigned digits);
 void openai_whole(const struct answer *a, const char *object,
                   void (*put)(const struct choice *c, struct buf *out), struct buf *out);
 /* The stream's last chunk of a client that wants to know the usage: no choices in it. */
-void openai_finish(struct answer *a);
+bool openai_finish(struct answer *a);
 
 #endif

@@ -58,7 +58,7 @@ static void succeed(struct pull *p)
         tell(p, json_pack("{s:s}", "status", last[i]));
     http_on_gone(p->x, NULL, NULL);
     if (p->stream)
-        outlet_close(&p->out, NULL);
+        outlet_close(&p->out);
     else
         reply_json(p->x, 200, json_pack("{s:s}", "status", "success"));
     pull_free(p);
@@ -71,7 +71,7 @@ static void fail(struct pull *p, struct api_error *e)
     if (p->out.open) {
         shape_error(SHAPE_OLLAMA, e, http_request_id(p->x), &p->out.buf);
         outlet_end(&p->out);
-        outlet_close(&p->out, NULL);
+        outlet_close(&p->out);
         api_error_done(e);
     } else {
         shape_answer(p->x, SHAPE_OLLAMA, e, 0);

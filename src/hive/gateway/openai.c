@@ -44,18 +44,19 @@ void openai_put_json(struct buf *out, json_t *value, unsigned digits)
     json_decref(value);
 }
 
-void openai_finish(struct answer *a)
+bool openai_finish(struct answer *a)
 {
     struct buf *out = &a->out.buf;
 
     if (!a->order.include_usage)
-        return;
+        return false;
     outlet_begin(&a->out, NULL);
     buf_put(out, a->head.data, a->head.len);
     buf_puts(out, "\"choices\":[],");
     openai_put_usage(a, out);
     buf_putc(out, '}');
     outlet_end(&a->out);
+    return false;
 }
 
 void openai_whole(const struct answer *a, const char *object,

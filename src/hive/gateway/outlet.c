@@ -6,7 +6,7 @@
 void outlet_init(struct outlet *o, struct http_exchange *x, enum outlet_kind kind)
 {
     *o = (struct outlet){.x = x, .kind = kind};
-    buf_init(&o->buf, OUTLET_PIECE_MAX);
+    buf_init(&o->buf, OUTLET_MAX);
 }
 
 void outlet_done(struct outlet *o)
@@ -25,6 +25,14 @@ void outlet_open(struct outlet *o)
                       o->kind == OUTLET_SSE ? "text/event-stream" : "application/x-ndjson");
 }
 
+/* ---- events ---- */
+
+static void mark_whole(struct outlet *o)
+{
+    if (!buf_failed(&o->buf))
+        o->n_whole = o->buf.len;
+}
+
 void outlet_begin(struct outlet *o, const char *name)
 {
     if (o->kind == OUTLET_LINES)
@@ -37,34 +45,95 @@ void outlet_begin(struct outlet *o, const char *name)
 void outlet_end(struct outlet *o)
 {
     buf_put(&o->buf, "\n\n", o->kind == OUTLET_SSE ? 2 : 1);
+    mark_whole(o);
 }
 
 void outlet_comment(struct outlet *o, const char *text)
 {
     if (o->kind == OUTLET_SSE)
         buf_printf(&o->buf, ": %s\n\n", text);
+    mark_whole(o);
 }
 
-void outlet_flush(struct outlet *o)
+void outlet_put(struct outlet *o, const char *data)
 {
-    if (!o->open || o->buf.len == 0)
-        return;
-    http_stream_put(o->x, o->buf.data, o->buf.len);
-    buf_clear(&o->buf);
+    outlet_begin(o, NULL);
+    buf_puts(&o->buf, data);
+    outlet_end(o);
+}
+
+/* ---- out ---- */
+
+size_t outlet_n_left(const struct outlet *o)
+{
+    return o->n_whole - o->n_sent;
+}
+
+void outlet_drop(struct outlet *o)
+{
+    buf_done(&o->buf);
+    o->n_whole = o->n_sent = 0;
+}
+
+/* Nothing waits; what a large event took is given back. */
+static void empty(struct outlet *o)
+{
+    if (o->buf.cap > OUTLET_FULL)
+        buf_done(&o->buf);
+    else
+        buf_clear(&o->buf);
+    o->n_whole = o->n_sent = 0;
+}
+
+static void on_drained(struct http_exchange *x, void *arg);
+
+/* As much as the server should hold for its client. */
+static void write_out(struct outlet *o)
+{
+    while (outlet_n_left(o) && http_stream_pending(o->x) <= OUTLET_FULL) {
+        size_t n = outlet_n_left(o);
+
+        if (n > OUTLET_PIECE)
+            n = OUTLET_PIECE;
+        if (http_stream_put(o->x, o->buf.data + o->n_sent, n)) /* it has left: we are told soon */
+            n = outlet_n_left(o);
+        o->n_sent += n;
+    }
+    if (outlet_n_left(o) == 0)
+        empty(o);
+    if (outlet_is_full(o))
+        http_on_drained(o->x, on_drained, o);
+}
+
+static void on_drained(struct http_exchange *x, void *arg)
+{
+    struct outlet *o = arg;
+
+    (void)x;
+    write_out(o);
+    if (!outlet_is_full(o) && o->on_room)
+        o->on_room(o->arg);
+}
+
+int outlet_flush(struct outlet *o)
+{
+    bool failed = buf_failed(&o->buf);
+
+    if (!o->open)
+        return 0;
+    buf_cut(&o->buf, o->n_whole);
+    write_out(o);
+    return failed ? -1 : 0;
 }
 
 bool outlet_is_full(const struct outlet *o)
 {
-    return o->open && http_stream_pending(o->x) > OUTLET_FULL;
+    return o->open && (outlet_n_left(o) || http_stream_pending(o->x) > OUTLET_FULL);
 }
 
-void outlet_close(struct outlet *o, const char *last)
+void outlet_close(struct outlet *o)
 {
-    if (last) {
-        outlet_begin(o, NULL);
-        buf_puts(&o->buf, last);
-        outlet_end(o);
-    }
-    outlet_flush(o);
+    if (outlet_n_left(o))
+        http_stream_put(o->x, o->buf.data + o->n_sent, outlet_n_left(o));
     http_stream_end(o->x);
 }

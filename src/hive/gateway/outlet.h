@@ -1,10 +1,11 @@
 /*
  * outlet.h - a streamed answer on its way to a client: server-sent events, or a JSON line each.
  *
- * Events are gathered in `buf` and leave with outlet_flush, as one piece: once for all that came
- * from the worker at a time. Of a client that reads slowly the worker is not read further while
- * outlet_is_full; the server cuts it off past http_limits. Loop thread only. Source of the formats:
- * WHATWG HTML 9.2; ndjson.org.
+ * Events are gathered in `buf` and leave with outlet_flush: once for all that came from the worker
+ * at a time. However large they are, the server holds little more than OUTLET_FULL bytes of them
+ * (past http_limits it cuts a client off that only needs time): the rest waits here and follows as
+ * the client reads. Of one that reads slowly the worker is not read further while outlet_is_full.
+ * Loop thread only. Source of the formats: WHATWG HTML 9.2; ndjson.org.
  */
 #ifndef RBEE_HIVE_GATEWAY_OUTLET_H
 #define RBEE_HIVE_GATEWAY_OUTLET_H
@@ -13,8 +14,9 @@
 
 #include "base/buf.h"
 
-#define OUTLET_PIECE_MAX (32u << 20)
-#define OUTLET_FULL      (128u << 10) /* with so many bytes unsent no more should be made */
+#define OUTLET_MAX   (128u << 20) /* bytes gathered at most: a last event may repeat all the text */
+#define OUTLET_FULL  (128u << 10) /* with so many bytes unsent no more should be made */
+#define OUTLET_PIECE (64u << 10)  /* given to the server at a time */
 
 struct http_exchange;
 
@@ -25,6 +27,10 @@ struct outlet {
     enum outlet_kind kind;
     bool open;
     struct buf buf;
+    size_t n_whole, n_sent; /* bytes of `buf`: of events that are whole; that the server has */
+    /* Told, once, after the outlet was full: the client has read all. May be NULL. */
+    void (*on_room)(void *arg);
+    void *arg;
 };
 
 void outlet_init(struct outlet *o, struct http_exchange *x, enum outlet_kind kind);
@@ -39,11 +45,19 @@ void outlet_begin(struct outlet *o, const char *name);
 void outlet_end(struct outlet *o);
 /* ": text"; lines have no comments, nothing is sent there. */
 void outlet_comment(struct outlet *o, const char *text);
+/* A whole event. */
+void outlet_put(struct outlet *o, const char *data);
 
-void outlet_flush(struct outlet *o);
-/* The client takes its answer slower than it is made. */
+/* -1 when an event did not fit, or had no memory: it and those behind it are left out, and the
+ * stream should say so and end. */
+int outlet_flush(struct outlet *o);
+/* Behind outlet_flush: the client takes its answer slower than it is made. */
 bool outlet_is_full(const struct outlet *o);
-/* Flushes and ends the answer: the exchange is no more. `last` (may be NULL) is a last event. */
-void outlet_close(struct outlet *o, const char *last);
+/* Bytes that wait here. */
+size_t outlet_n_left(const struct outlet *o);
+/* What waits here is left out, and given back. */
+void outlet_drop(struct outlet *o);
+/* Gives the server all that waits, at once, and ends the answer: the exchange is no more. */
+void outlet_close(struct outlet *o);
 
 #endif

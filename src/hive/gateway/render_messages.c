@@ -144,7 +144,7 @@ static void on_event(struct choice *c, const struct event *e)
     }
 }
 
-static void finish(struct answer *a)
+static bool finish(struct answer *a)
 {
     struct buf *out = &a->out.buf;
 
@@ -159,6 +159,7 @@ static void finish(struct answer *a)
     outlet_begin(&a->out, "message_stop");
     buf_puts(out, "{\"type\":\"message_stop\"}");
     outlet_end(&a->out);
+    return false;
 }
 
 /* ---- the whole ---- */

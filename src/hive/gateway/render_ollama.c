@@ -121,7 +121,7 @@ static void on_end(struct choice *c)
     tell_tools(c, c->n_tools);
 }
 
-static void finish(struct answer *a)
+static bool finish(struct answer *a)
 {
     struct buf *out = &a->out.buf;
 
@@ -130,6 +130,7 @@ static void finish(struct answer *a)
     close_texts(a, out);
     put_times(a, out);
     outlet_end(&a->out);
+    return false;
 }
 
 static void whole(struct answer *a, struct buf *out)

@@ -6,7 +6,6 @@
  * closed with events of its own; the last event repeats them all.
  */
 #include "hive/gateway/dialects.h"
-#include "hive/gateway/logprobs.h"
 #include "hive/gateway/response_items.h"
 #include "net/http_server.h"
 
@@ -139,18 +138,14 @@ static void part_event(struct choice *c, const char *type, bool whole)
     event_end(c->answer);
 }
 
-static void close_item(struct choice *c)
+static void text_done_event(struct choice *c)
 {
     static const char *const done[] = {"response.reasoning_text.done", "response.output_text.done",
                                        "response.function_call_arguments.done"};
-    struct responses_state *state = c->answer->state;
-    struct item *item;
-    struct buf *out;
+    const struct responses_state *state = c->answer->state;
+    const struct item *item = &state->items[state->n_items - 1];
+    struct buf *out = content_begin(c, done[item->kind]);
 
-    if (!state->open)
-        return;
-    item = &state->items[state->n_items - 1];
-    out = content_begin(c, done[item->kind]);
     if (item->kind == ITEM_CALL) {
         buf_puts(out, ",\"name\":");
         answer_put_string(out, c->tools[item->tool].name);
@@ -159,22 +154,46 @@ static void close_item(struct choice *c)
     response_put_text(out, c, item);
     if (item->kind == ITEM_MESSAGE) {
         buf_puts(out, ",\"logprobs\":");
-        response_put_scores(out, c, item);
+        response_put_scores(out, c, item->scores_from, item->scores_to);
     }
     event_end(c->answer);
-    if (item->kind != ITEM_CALL)
-        part_event(c, "response.content_part.done", true);
-    item_event(c, "response.output_item.done", true);
-    state->open = false;
 }
 
-/* The event that opens it is kept already: its text and scores are the item's first. */
+/* One of the events that close an open item, each of which holds all of it; false when it is. */
+static bool close_item_more(struct choice *c)
+{
+    struct responses_state *state = c->answer->state;
+
+    if (!state->open)
+        return false;
+    switch (state->n_closed++) {
+    case 0:
+        text_done_event(c);
+        return true;
+    case 1:
+        if (state->items[state->n_items - 1].kind != ITEM_CALL)
+            part_event(c, "response.content_part.done", true);
+        return true;
+    default:
+        item_event(c, "response.output_item.done", true);
+        state->open = false;
+        state->n_closed = 0;
+        return true;
+    }
+}
+
+static void close_item(struct choice *c)
+{
+    while (close_item_more(c))
+        ;
+}
+
+/* The event that opens it is kept already: its text is the item's first. */
 static void open_item(struct choice *c, enum item_kind kind, const struct event *e)
 {
     struct responses_state *state = c->answer->state;
     size_t kept = kind == ITEM_MESSAGE ? c->text.len : c->reasoning.len,
-           from = kind == ITEM_CALL ? 0 : kept - e->n,
-           scores = json_array_size(c->logprobs) - json_array_size(e->logprobs);
+           from = kind == ITEM_CALL ? 0 : kept - e->n, scores = c->scores.len;
     unsigned tool = e->tool;
 
     close_item(c);
@@ -205,18 +224,16 @@ static void put_delta(struct choice *c, const struct event *e)
     struct responses_state *state = c->answer->state;
     struct item *item = &state->items[state->n_items - 1];
     struct buf *out = content_begin(c, delta[item->kind]);
+    size_t scores = c->scores.len;
 
     item->to += e->n;
-    item->scores_to += json_array_size(e->logprobs);
+    response_keep_scores(c, item, e->logprobs);
     buf_puts(out, ",\"delta\":\"");
     buf_put(out, e->raw, e->n);
     buf_putc(out, '"');
     if (item->kind == ITEM_MESSAGE) {
         buf_puts(out, ",\"logprobs\":");
-        if (e->logprobs)
-            openai_put_json(out, logprobs_content(e->logprobs), OPENAI_LOGPROB_DIGITS);
-        else
-            buf_puts(out, "[]");
+        response_put_scores(out, c, scores + 1, c->scores.len);
     }
     event_end(c->answer);
 }
@@ -242,12 +259,14 @@ static void begin(struct answer *a)
     response_event(a, "response.in_progress", false);
 }
 
-static void finish(struct answer *a)
+static bool finish(struct answer *a)
 {
     struct choice *c = &a->choices[0];
 
-    close_item(c);
+    if (close_item_more(c))
+        return true;
     response_event(a, is_cut(c) ? "response.incomplete" : "response.completed", true);
+    return false;
 }
 
 /* The SDKs raise on `error` in it; others read the event's own fields. */
@@ -269,14 +288,15 @@ static void fail(struct answer *a, const struct api_error *e)
 static void whole(struct answer *a, struct buf *out)
 {
     struct responses_state *state = a->state;
-    const struct choice *c = &a->choices[0];
+    struct choice *c = &a->choices[0];
 
     if (c->reasoning.len)
         state->items[state->n_items++] =
             (struct item){.kind = ITEM_REASONING, .to = c->reasoning.len};
-    if (c->text.len || (!c->n_tools && !c->reasoning.len))
-        state->items[state->n_items++] = (struct item){
-            .kind = ITEM_MESSAGE, .to = c->text.len, .scores_to = json_array_size(c->logprobs)};
+    if (c->text.len || (!c->n_tools && !c->reasoning.len)) {
+        state->items[state->n_items++] = (struct item){.kind = ITEM_MESSAGE, .to = c->text.len};
+        response_keep_scores(c, &state->items[state->n_items - 1], c->logprobs);
+    }
     for (unsigned i = 0; i < c->n_tools; i++)
         state->items[state->n_items++] =
             (struct item){.kind = ITEM_CALL, .to = c->tools[i].args.len, .tool = i};

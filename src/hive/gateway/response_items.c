@@ -35,14 +35,32 @@ void response_put_id(struct buf *out, const struct answer *a, unsigned index)
                index);
 }
 
-void response_put_scores(struct buf *out, const struct choice *c, const struct item *item)
+/* What is put behind the others is an array: its first bracket becomes a comma, or is left out. */
+void response_keep_scores(struct choice *c, struct item *item, const json_t *logprobs)
 {
-    json_t *rows = json_array();
+    struct buf *kept = &c->scores;
+    size_t at = kept->len;
 
-    for (size_t i = item->scores_from; i < item->scores_to; i++)
-        json_array_append(rows, json_array_get(c->logprobs, i));
-    openai_put_json(out, logprobs_content(rows), OPENAI_LOGPROB_DIGITS);
-    json_decref(rows);
+    if (json_array_size(logprobs) == 0)
+        return;
+    openai_put_json(kept, logprobs_content(logprobs), OPENAI_LOGPROB_DIGITS);
+    if (buf_failed(kept) || kept->data[at] != '[') {
+        choice_spoil(c, CHOICE_TOO_LARGE);
+        return;
+    }
+    kept->data[at] = ',';
+    buf_cut(kept, kept->len - 1);
+    if (item->scores_from == item->scores_to)
+        item->scores_from = at + 1;
+    item->scores_to = kept->len;
+}
+
+void response_put_scores(struct buf *out, const struct choice *c, size_t from, size_t to)
+{
+    buf_putc(out, '[');
+    if (from < to)
+        buf_put(out, c->scores.data + from, to - from);
+    buf_putc(out, ']');
 }
 
 void response_put_part(struct buf *out, const struct choice *c, const struct item *item, bool whole)
@@ -57,7 +75,7 @@ void response_put_part(struct buf *out, const struct choice *c, const struct ite
     if (is_text) {
         buf_puts(out, ",\"annotations\":[],\"logprobs\":");
         if (whole)
-            response_put_scores(out, c, item);
+            response_put_scores(out, c, item->scores_from, item->scores_to);
         else
             buf_puts(out, "[]");
     }

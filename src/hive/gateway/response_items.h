@@ -15,7 +15,7 @@ enum item_kind { ITEM_REASONING, ITEM_MESSAGE, ITEM_CALL };
 struct item {
     enum item_kind kind;
     size_t from, to;               /* bytes */
-    size_t scores_from, scores_to; /* of the choice's log-probabilities */
+    size_t scores_from, scores_to; /* bytes of the choice's scores */
     unsigned tool;
 };
 
@@ -24,7 +24,8 @@ struct responses_state {
     uint64_t n_events;
     struct item items[RESPONSE_ITEMS_MAX];
     unsigned n_items;
-    bool open; /* the last item is */
+    bool open;         /* the last item is */
+    unsigned n_closed; /* of the events that close it are out */
 };
 
 /* Each appends one JSON value. */
@@ -32,8 +33,11 @@ struct responses_state {
 void response_put_id(struct buf *out, const struct answer *a, unsigned index);
 /* The item's text, thoughts or arguments, as a string. */
 void response_put_text(struct buf *out, const struct choice *c, const struct item *item);
-/* The log-probabilities of an item's own tokens: [] when they were not asked for. */
-void response_put_scores(struct buf *out, const struct choice *c, const struct item *item);
+/* Keeps log-probabilities of the choice's last item, as the text that goes out; an array or NULL.
+ */
+void response_keep_scores(struct choice *c, struct item *item, const json_t *logprobs);
+/* Those log-probabilities, of tokens from one place to another: [] when there are none. */
+void response_put_scores(struct buf *out, const struct choice *c, size_t from, size_t to);
 /* {"type":"output_text","text":…}; its text only once it is whole. */
 void response_put_part(struct buf *out, const struct choice *c, const struct item *item,
                        bool whole);
