@@ -123,8 +123,14 @@ void choice_spoil(struct choice *c, const char *why);
 /* Appends `"…"`: the text of a value in a JSON string's quotes. */
 void answer_put_string(struct buf *out, const char *text);
 void answer_put_raw(struct buf *out, const struct buf *raw); /* the same for raw text */
-/* Raw text as a JSON value: decodes, parses; NULL when it is none. */
-json_t *answer_parse_raw(const struct buf *raw);
+/*
+ * A call's arguments as the value that they are, as the model wrote it: no number is rounded, no
+ * name is lost. None at all are {}. -1, and nothing is put, when they are no JSON object.
+ */
+int answer_put_arguments(struct buf *out, const struct tool_call *t);
+#define CHOICE_BAD_CALL "the model called a tool with arguments that are no JSON object"
+/* The answer's limit of tokens ended it within this call. */
+bool choice_is_cut_call(const struct choice *c, unsigned tool);
 
 struct usage {
     uint64_t prompt, cached, completion, reasoning;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_scan.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "hive/gateway/answer_internal.h"
@@ -118,7 +119,7 @@ static void on_comment(void *arg)
         outlet_comment(&c->answer->out, "keep-alive");
 }
 
-static void say_wrong(const struct choice *c, struct api_error *e)
+void choice_say_wrong(const struct choice *c, struct api_error *e)
 {
     api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", c->wrong);
 }
@@ -149,7 +150,7 @@ static void on_pause(void *arg)
         write_out(c->answer);
         return;
     }
-    say_wrong(c, &e);
+    choice_say_wrong(c, &e);
     answer_fail(c->answer, &e);
 }
 
@@ -175,7 +176,7 @@ static void on_end(void *arg, struct event_end *end, struct api_error *e, enum a
             *e = (struct api_error){0};
             request_rename(a->dialect->request, &mine);
         } else if (c->wrong) {
-            say_wrong(c, &mine);
+            choice_say_wrong(c, &mine);
         } else {
             say_cancelled(&mine);
         }
@@ -189,6 +190,11 @@ static void on_end(void *arg, struct event_end *end, struct api_error *e, enum a
     a->n_open--;
     if (a->order.stream && a->dialect->end)
         a->dialect->end(c);
+    if (c->wrong) {
+        choice_say_wrong(c, &mine);
+        answer_fail(a, &mine);
+        return;
+    }
     if (write_out(a) == 0 && a->n_open == 0)
         answer_finish(a);
 }
@@ -237,20 +243,38 @@ void answer_put_raw(struct buf *out, const struct buf *raw)
     buf_putc(out, '"');
 }
 
-json_t *answer_parse_raw(const struct buf *raw)
+/* An object's text on one line: what breaks lines in it stands between values. */
+static void put_on_a_line(struct buf *out, const char *text, size_t n)
+{
+    if (buf_reserve(out, n))
+        return;
+    for (size_t i = 0; i < n; i++)
+        buf_putc(out, (unsigned char)text[i] < ' ' ? ' ' : text[i]);
+}
+
+int answer_put_arguments(struct buf *out, const struct tool_call *t)
 {
     struct buf quoted;
-    json_t *text, *value = NULL;
+    json_t *text;
+    int rc = -1;
 
-    buf_init(&quoted, raw->len + 2);
-    answer_put_raw(&quoted, raw);
+    if (t->args.len == 0)
+        return buf_puts(out, "{}");
+    buf_init(&quoted, t->args.len + 2);
+    answer_put_raw(&quoted, &t->args);
     text = json_loadb(buf_str(&quoted), quoted.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    if (text)
-        value = json_loadb(json_string_value(text), json_string_length(text),
-                           JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    if (text && json_scan_is_object(json_string_value(text), json_string_length(text))) {
+        put_on_a_line(out, json_string_value(text), json_string_length(text));
+        rc = 0;
+    }
     json_decref(text);
     buf_done(&quoted);
-    return value;
+    return rc;
+}
+
+bool choice_is_cut_call(const struct choice *c, unsigned tool)
+{
+    return c->ended && c->end.stop == EVENT_STOP_LENGTH && tool + 1 == c->n_tools;
 }
 
 struct usage answer_usage(const struct answer *a)

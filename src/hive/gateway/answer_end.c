@@ -180,14 +180,27 @@ void answer_reply(struct answer *a, json_t *body)
     answer_free(a);
 }
 
+static const struct choice *first_wrong(const struct answer *a)
+{
+    for (unsigned i = 0; i < a->n_choices; i++)
+        if (a->choices[i].wrong)
+            return &a->choices[i];
+    return NULL;
+}
+
 static void finish_whole(struct answer *a)
 {
+    const struct choice *wrong;
     struct api_error e;
     struct buf body;
 
     buf_init(&body, OUTLET_MAX);
     a->dialect->whole(a, &body);
-    if (buf_failed(&body)) {
+    wrong = first_wrong(a);
+    if (wrong) {
+        choice_say_wrong(wrong, &e);
+        answer_fail(a, &e);
+    } else if (buf_failed(&body)) {
         answer_say_too_large(&e);
         answer_fail(a, &e);
     } else {

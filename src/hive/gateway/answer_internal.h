@@ -8,6 +8,7 @@
 void choice_init(struct choice *c, struct answer *a, unsigned index);
 void choice_done(struct choice *c); /* its ask must have ended */
 int choice_ask(struct choice *c, const char *url, const char *worker_id, struct api_error *e);
+void choice_say_wrong(const struct choice *c, struct api_error *e); /* of one that is spoilt */
 
 /* ---- answer.c ---- */
 void answer_free(struct answer *a);        /* the exchange is another's, or no more */

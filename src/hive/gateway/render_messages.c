@@ -164,22 +164,28 @@ static bool finish(struct answer *a)
 
 /* ---- the whole ---- */
 
-static void put_tool(struct buf *out, const struct tool_call *t)
+/* The input of a call that was cut off is lost: stop_reason says so, and their clients expect the
+ * block. */
+static void put_tool(struct buf *out, struct choice *c, unsigned index)
 {
-    json_t *input = answer_parse_raw(&t->args);
+    const struct tool_call *t = &c->tools[index];
 
     buf_puts(out, "{\"type\":\"tool_use\",\"id\":");
     answer_put_string(out, t->id);
     buf_puts(out, ",\"name\":");
     answer_put_string(out, t->name);
     buf_puts(out, ",\"input\":");
-    openai_put_json(out, input ? input : json_object(), 0);
+    if (answer_put_arguments(out, t)) {
+        if (!choice_is_cut_call(c, index))
+            choice_spoil(c, CHOICE_BAD_CALL);
+        buf_puts(out, "{}");
+    }
     buf_putc(out, '}');
 }
 
 static void whole(struct answer *a, struct buf *out)
 {
-    const struct choice *c = &a->choices[0];
+    struct choice *c = &a->choices[0];
     const char *comma = "";
 
     put_head(out, a);
@@ -197,7 +203,7 @@ static void whole(struct answer *a, struct buf *out)
     }
     for (unsigned i = 0; i < c->n_tools; i++) {
         buf_puts(out, comma);
-        put_tool(out, &c->tools[i]);
+        put_tool(out, c, i);
         comma = ",";
     }
     buf_puts(out, "],");

@@ -60,19 +60,31 @@ static void put_texts(const struct answer *a, struct buf *out, const char *text,
     }
 }
 
-static void put_tools(struct buf *out, const struct choice *c, unsigned from, unsigned to)
+/* Puts the calls, if there are any. One that was cut off is none for Ollama's clients: the reason
+ * of the end says so. */
+static void put_tools(struct buf *out, struct choice *c, unsigned from, unsigned to)
 {
-    buf_puts(out, ",\"tool_calls\":[");
-    for (unsigned i = from; i < to; i++) {
-        json_t *args = answer_parse_raw(&c->tools[i].args);
+    struct buf args;
+    unsigned n = 0;
 
-        buf_puts(out, i > from ? ",{\"function\":{\"name\":" : "{\"function\":{\"name\":");
+    buf_init(&args, ANSWER_TEXT_MAX);
+    for (unsigned i = from; i < to; i++) {
+        buf_clear(&args);
+        if (answer_put_arguments(&args, &c->tools[i])) {
+            if (!choice_is_cut_call(c, i))
+                choice_spoil(c, CHOICE_BAD_CALL);
+            continue;
+        }
+        buf_puts(out, n++ ? "," : ",\"tool_calls\":[");
+        buf_puts(out, "{\"function\":{\"name\":");
         answer_put_string(out, c->tools[i].name);
         buf_puts(out, ",\"arguments\":");
-        openai_put_json(out, args ? args : json_object(), 0);
+        buf_put(out, buf_str(&args), args.len);
         buf_puts(out, "}}");
     }
-    buf_putc(out, ']');
+    if (n)
+        buf_putc(out, ']');
+    buf_done(&args);
 }
 
 static void close_texts(const struct answer *a, struct buf *out)
@@ -86,17 +98,22 @@ static void tell_tools(struct choice *c, unsigned n_whole)
 {
     struct answer *a = c->answer;
     struct ollama_state *state = a->state;
-    struct buf *out = &a->out.buf;
+    struct buf *out = &a->out.buf, calls;
 
-    if (state->n_told >= n_whole)
-        return;
-    put_head(a, out);
-    put_texts(a, out, "", 0, "", 0);
-    put_tools(out, c, state->n_told, n_whole);
-    close_texts(a, out);
-    buf_puts(out, ",\"done\":false}");
-    outlet_end(&a->out);
+    buf_init(&calls, ANSWER_TEXT_MAX);
+    put_tools(&calls, c, state->n_told, n_whole);
     state->n_told = n_whole;
+    if (calls.len && !c->wrong) {
+        put_head(a, out);
+        put_texts(a, out, "", 0, "", 0);
+        buf_put(out, calls.data, calls.len);
+        close_texts(a, out);
+        buf_puts(out, ",\"done\":false}");
+        outlet_end(&a->out);
+    }
+    if (buf_failed(&calls))
+        choice_spoil(c, CHOICE_TOO_LARGE);
+    buf_done(&calls);
 }
 
 static void on_event(struct choice *c, const struct event *e)
@@ -135,12 +152,11 @@ static bool finish(struct answer *a)
 
 static void whole(struct answer *a, struct buf *out)
 {
-    const struct choice *c = &a->choices[0];
+    struct choice *c = &a->choices[0];
 
     put_head(a, out);
     put_texts(a, out, buf_str(&c->text), c->text.len, buf_str(&c->reasoning), c->reasoning.len);
-    if (c->n_tools)
-        put_tools(out, c, 0, c->n_tools);
+    put_tools(out, c, 0, c->n_tools);
     close_texts(a, out);
     put_times(a, out);
 }
