@@ -24,6 +24,19 @@ after(() => hive && hive.stop());
 const say = (todo) => [{ role: 'user', content: JSON.stringify(todo) }];
 const lines = (answer) => answer.text.trim().split('\n').map((line) => JSON.parse(line));
 
+/* ---- workers that leave ---- */
+
+/* The one model that had a worker was meant; asked once more, without a worker, the hive said that it knew of
+ * no model: 400, for a request that was right. */
+test('a request without a model finds it again when its worker is on its way out', async () => {
+  assert.strictEqual((await post(hive, '/v1/completions', { model, prompt: 'x' })).status, 200);
+  const n = fake.asked().length;
+  fake.leave();
+  const answer = await post(hive, '/v1/completions', { prompt: 'x' });
+  assert.strictEqual(answer.status, 200, answer.text);
+  assert.strictEqual(fake.asked().length, n + 2); // of the one that left, and of another
+});
+
 /* ---- arguments of calls ---- */
 
 const call = (index, t) => [{ type: 'tool_call', index, id: `call_${index}`, name: 'f' }, { type: 'tool_args', index, t }];

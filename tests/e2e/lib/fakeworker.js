@@ -9,7 +9,8 @@
  * in the file deaths; with `die` it is killed behind the events. Each
  * request is noted in the file asked.jsonl beside the program. While there is a file `hold` it loads,
  * at layer 12 of 23; while there is one `ponder` its look into a model's file does not end
- * (each is a pair of parentheses in the file looks). The board's fields lie as src/api/board.h has them.
+ * (each is a pair of parentheses in the file looks). Once there is a file `leave` it takes it away, refuses what it
+ * is asked, as a worker that is ending does, and ends. The board's fields lie as src/api/board.h has them.
  */
 const fs = require('node:fs');
 const path = require('node:path');
@@ -52,7 +53,15 @@ load();
 
 const own = process.argv[process.argv.indexOf('--worker-id') + 1];
 let busy = 0;
+function leave(response) {
+  fs.rmSync(beside('leave'));
+  u32(STATE, 3);
+  response.on('close', () => process.exit(0));
+  response.writeHead(503, { 'Content-Type': 'application/json', Connection: 'close' });
+  response.end(JSON.stringify({ error: { code: 'ALL_SLOTS_BUSY', message: 'This worker is ending', details: { draining: true } } }));
+}
 function answer(asked, response) {
+  if (fs.existsSync(beside('leave'))) { leave(response); return; }
   const last = asked.messages ? asked.messages.at(-1).content : asked.prompt;
   let todo = { events: [{ type: 'token', t: 'hello', i: 0 }] };
   try {
@@ -147,6 +156,7 @@ function makeFakeWorker(folder) {
     decide: () => fs.rmSync(ponder, { force: true }),
     hold: () => fs.writeFileSync(hold, ''),
     release: () => fs.rmSync(hold, { force: true }),
+    leave: () => fs.writeFileSync(path.join(folder, 'leave'), ''),
   };
 }
 
