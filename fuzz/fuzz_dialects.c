@@ -52,8 +52,8 @@ static void check_names(const struct request_kind *kind, const json_t *asked, st
     }
 }
 
-static void check_choice(const struct request_kind *kind, const struct order *o,
-                         const json_t *asked, unsigned index)
+static void check_choice(const struct request_kind *kind, struct order *o, const json_t *asked,
+                         unsigned index)
 {
     struct inference_request r;
     struct api_error e = {0};
@@ -72,8 +72,7 @@ static void check_choice(const struct request_kind *kind, const struct order *o,
     free(text);
 }
 
-static void check_accepted(const struct request_kind *kind, const struct order *o,
-                           const json_t *asked)
+static void check_accepted(const struct request_kind *kind, struct order *o, const json_t *asked)
 {
     unsigned n = order_n_choices(o);
 

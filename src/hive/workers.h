@@ -110,6 +110,7 @@ struct worker_look {
     bool failed;                          /* see `error` */
     uint32_t layers_loaded, layers_total; /* of the model, while it is being loaded */
     uint64_t bytes_loaded, bytes_total;
+    uint32_t n_slots;      /* 0 = not known yet */
     int64_t n_ctx;         /* positions of a slot; 0 = not known yet */
     int64_t keep_alive_ms; /* -1 = for ever */
     int64_t idle_since_ms; /* monotonic; its last activity, or its start */

@@ -142,6 +142,7 @@ static void look_at_board(const struct worker *w, struct worker_look *out)
     out->layers_total = atomic_load(&b->layers_total);
     out->bytes_loaded = atomic_load(&b->bytes_loaded);
     out->bytes_total = atomic_load(&b->bytes_total);
+    out->n_slots = atomic_load(&b->slots_total);
     out->n_ctx = atomic_load(&b->n_ctx);
     if (activity > out->idle_since_ms)
         out->idle_since_ms = activity;

@@ -1,15 +1,16 @@
 'use strict';
 /*
  * answers.test.js - what a model's answer may turn out to be, and how each API's clients get it: arguments
- * that are no JSON or that no number type holds. Over a worker that says what it is told.
+ * that are no JSON or that no number type holds; more choices than the worker has places for. Over a worker that says what it is told.
  */
 const { test, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { makeFolder } = require('./lib/proc.js');
-const { startHive, post } = require('./lib/hive.js');
+const { makeFolder, until } = require('./lib/proc.js');
+const { stream } = require('./lib/sse.js');
+const { startHive, post, list } = require('./lib/hive.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 
 let hive, fake, model;
@@ -35,6 +36,85 @@ test('a request without a model finds it again when its worker is on its way out
   const answer = await post(hive, '/v1/completions', { prompt: 'x' });
   assert.strictEqual(answer.status, 200, answer.text);
   assert.strictEqual(fake.asked().length, n + 2); // of the one that left, and of another
+});
+
+/* ---- choices ---- */
+
+const one = (t, more) => JSON.stringify({ events: [{ type: 'token', t, i: 0 }], ...more });
+const texts = (answer) => answer.json.choices.map((c) => `${c.index}:${c.text}`);
+const NAMES = Array.from('abcdefgh');
+
+/* All choices were asked at once: a worker has room for its slots and 16 more, so requests of 21 to 32 choices,
+ * which are allowed, were refused each time, by a worker that had nothing to do. */
+test('no more choices are asked at a time than the worker has slots', async () => {
+  const before_n = fake.asked().length;
+  const answer = await post(hive, '/v1/completions', { model, n: 4, seed: 5, prompt: NAMES.map((name) => one(name, { slow: 3 })) });
+  assert.strictEqual(answer.status, 200, answer.text);
+  assert.deepStrictEqual(texts(answer), NAMES.flatMap((name, i) => [0, 1, 2, 3].map((k) => `${4 * i + k}:${name}`)));
+  const asked = fake.asked().slice(before_n);
+  assert.deepStrictEqual(asked.map((a) => `${JSON.parse(a.prompt).events[0].t}${a.seed}`).sort(), NAMES.flatMap((name) => [5, 6, 7, 8].map((seed) => name + seed)));
+  assert.ok(fake.peak() > 1 && fake.peak() <= 4, `${fake.peak()} ran at once`);
+});
+
+test('a choice that gets no place is asked when another has ended', async () => {
+  fake.places(2);
+  for (const streamed of [false, true]) {
+    const before_n = fake.asked().length, body = { model, n: 8, prompt: one('x', { slow: 50 }) };
+    if (streamed) {
+      const events = await (await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { ...body, stream: true } })).all();
+      assert.deepStrictEqual(events.filter((e) => e.choices[0].finish_reason).map((e) => e.choices[0].index).sort(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    } else {
+      assert.deepStrictEqual(texts(await post(hive, '/v1/completions', body)), NAMES.map((_, i) => `${i}:x`));
+    }
+    const n_asked = fake.asked().length - before_n;
+    assert.ok(n_asked > 8 && n_asked <= 32, `asked ${n_asked} times`); // refused as others end, not all the time
+  }
+  fake.places(0);
+  assert.strictEqual((await post(hive, '/v1/completions', { model, n: 2, prompt: one('x') })).status, 503); // nothing has begun: told at once
+  fake.places(99);
+});
+
+test('others take the places while none of it runs: it is asked again', async () => {
+  const before_n = fake.asked().length, prompts = [one('a', { slow: 400 }), one('b'), one('c')];
+  fake.places(1);
+  const s = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model, prompt: prompts, stream: true } });
+  await s.find((e) => e.choices[0].text === 'a');
+  fake.places(0);
+  await until(() => fake.asked().length >= before_n + 4, 'once behind a, and when that has ended, and again');
+  assert.ok(!s.over);
+  fake.places(99);
+  assert.deepStrictEqual((await s.all()).map((e) => e.choices[0].text).filter(Boolean), ['a', 'b', 'c']);
+});
+
+test('choices that still wait when their worker leaves go to another', async () => {
+  const before_n = fake.asked().length;
+  fake.places(1);
+  const s = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model, n: 3, prompt: one('a', { slow: 400 }), stream: true } });
+  await until(() => fake.asked().length === before_n + 3, 'the two others have been refused');
+  fake.places(99);
+  fake.leave();
+  const events = await s.all();
+  assert.deepStrictEqual(events.map((e) => (e.error ? e.error.message : e.choices[0].text)).filter(Boolean), ['a', 'a', 'a']);
+  assert.ok(s.done);
+});
+
+test('one choice that fails ends them all, and so does a client that leaves', async () => {
+  const refusal = JSON.stringify({ status: 400, body: { error: { code: 'CONTEXT_LENGTH_EXCEEDED', message: 'too long', src: 'worker' } } });
+  const idle = async () => (await list(hive)).every((w) => w.slots_busy === 0);
+  let before_n = fake.asked().length;
+  const answer = await post(hive, '/v1/completions', { model, prompt: [one('a', { hang: true }), refusal, ...NAMES.map((name) => one(name, { hang: true }))] });
+  assert.strictEqual(answer.status, 400, answer.text);
+  await until(idle, 'the others are cancelled');
+  assert.strictEqual(fake.asked().length, before_n + 4);
+  before_n = fake.asked().length;
+  assert.strictEqual((await post(hive, '/v1/completions', { model, n: 8, prompt: refusal })).status, 400);
+  assert.strictEqual(fake.asked().length, before_n + 1); // what is hopeless is asked once
+  const s = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model, n: 8, prompt: one('x', { hang: true }), stream: true } });
+  await until(async () => (await list(hive)).some((w) => w.slots_busy === 4), 'four run');
+  before_n = fake.asked().length;
+  s.leave();
+  await until(idle, 'and end');
+  assert.strictEqual(fake.asked().length, before_n);
 });
 
 /* ---- arguments of calls ---- */

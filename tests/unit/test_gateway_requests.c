@@ -43,10 +43,10 @@ static void assert_refused(const struct request_kind *kind, const char *body, co
     order_done(&o);
 }
 
-static json_t *body_of(const struct order *o, unsigned index)
+static json_t *body_of(struct order *o, unsigned index)
 {
     char *text = order_body(o, index);
-    json_t *body = json_loads(text, 0, NULL);
+    json_t *body = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 
     free(text);
     assert_true(json_is_object(body));
@@ -71,6 +71,13 @@ static void test_request__each_choice_has_its_prompt_and_seed(void **state)
     assert_int_equal(json_integer_value(json_object_get(body, "seed")), 7);
     assert_null(json_object_get(body, "prompt"));
     json_decref(body);
+    body = body_of(&o, 1); /* asked once more, of another worker */
+    assert_string_equal(json_string_value(json_object_get(body, "prompt")), "a");
+    assert_true(json_is_true(json_object_get(body, "stream")));
+    json_decref(body);
+    assert_true(order_has_text(&o));
+    order_forget_text(&o);
+    assert_false(order_has_text(&o));
     order_done(&o);
     assert_refused(&request_text, "{\"prompt\":[\"a\",\"b\",\"c\",\"d\",\"e\"],\"n\":8}", "n");
 }

@@ -1,5 +1,5 @@
-/* answer.c - see answer.h: the way of a request. What comes from the worker is in answer_choice.c,
- * the end in answer_end.c. */
+/* answer.c - see answer.h: the way of a request to its worker. What is asked when is in
+ * answer_ask.c, what comes in answer_choice.c, the end in answer_end.c. */
 #include "hive/gateway/answer.h"
 
 #include <stdio.h>
@@ -17,33 +17,18 @@
 
 /* ---- life ---- */
 
-void answer_cancel_asks(struct answer *a)
-{
-    for (unsigned i = 0; i < a->n_choices; i++) {
-        ask_cancel(a->choices[i].ask);
-        a->choices[i].ask = NULL;
-    }
-}
-
-static void drop_choices(struct answer *a)
-{
-    for (unsigned i = 0; i < a->n_choices; i++)
-        choice_done(&a->choices[i]);
-    free(a->choices);
-    a->choices = NULL;
-    a->n_choices = a->n_open = a->n_begun = 0;
-}
-
 void answer_free(struct answer *a)
 {
     model_wait_cancel(a->wait);
     answer_cancel_asks(a);
-    drop_choices(a);
+    answer_drop_choices(a);
     order_done(&a->order);
     outlet_done(&a->out);
     buf_done(&a->head);
     free(a->state);
     free(a->model);
+    free(a->worker_id);
+    free(a->worker_url);
     free(a);
 }
 
@@ -67,6 +52,12 @@ bool answer_hold(struct answer *a, size_t n, struct api_error *e)
     return false;
 }
 
+void answer_let_go(struct answer *a, size_t n)
+{
+    a->n_held -= n;
+    http_hold(a->x, a->n_held);
+}
+
 void answer_forget_held(struct answer *a)
 {
     a->n_held = 0;
@@ -79,7 +70,7 @@ void answer_asked(struct answer *a)
     answer_forget_held(a);
 }
 
-/* ---- asking ---- */
+/* ---- the worker ---- */
 
 void answer_begin(struct answer *a)
 {
@@ -90,41 +81,6 @@ void answer_begin(struct answer *a)
     if (a->dialect->begin)
         a->dialect->begin(a);
 }
-
-static int make_choices(struct answer *a)
-{
-    unsigned n = order_n_choices(&a->order);
-
-    a->choices = calloc(n, sizeof *a->choices);
-    if (!a->choices)
-        return -1;
-    a->n_choices = n;
-    for (unsigned i = 0; i < n; i++)
-        choice_init(&a->choices[i], a, i);
-    return 0;
-}
-
-static void ask_worker(struct answer *a, const struct worker *w)
-{
-    char url[WORKER_URL_MAX];
-    struct worker_look look;
-    struct api_error e;
-
-    worker_look(w, &look);
-    if (make_choices(a)) {
-        answer_fail_for_memory(a);
-        return;
-    }
-    worker_own_url(w, url);
-    for (unsigned i = 0; i < a->n_choices; i++) {
-        if (choice_ask(&a->choices[i], url, look.id, &e)) {
-            answer_fail(a, &e);
-            return;
-        }
-    }
-}
-
-/* ---- the worker ---- */
 
 static void on_progress(void *arg, const struct model_progress *p)
 {
@@ -185,10 +141,10 @@ static void on_ready(void *arg, const struct worker *w, struct api_error *e, int
     if (!a->model)
         answer_fail_for_memory(a);
     else if (!a->dialect->instead || !a->dialect->instead(a, w))
-        ask_worker(a, w);
+        answer_ask_worker(a, w);
 }
 
-static void find_worker(struct answer *a)
+void answer_find_worker(struct answer *a)
 {
     struct model_wait_params params = {.hive = a->hive,
                                        .keep_alive_given = a->order.keep_alive_given,
@@ -210,20 +166,6 @@ static void find_worker(struct answer *a)
     wait = model_wait_start(&params, &place);
     if (wait) /* else it has been answered, and `a` may be no more */
         a->wait = wait;
-}
-
-bool answer_try_another(struct answer *a, enum ask_left left)
-{
-    if (a->begun || !a->order.body || ++a->n_tries >= ANSWER_TRIES_MAX ||
-        (left == ASK_UNANSWERED && a->was_unanswered))
-        return false;
-    a->was_unanswered |= left == ASK_UNANSWERED;
-    answer_cancel_asks(a);
-    drop_choices(a);
-    a->n_held = a->n_order;
-    http_hold(a->x, a->n_held);
-    find_worker(a);
-    return true;
 }
 
 /* ---- the beginning ---- */
@@ -280,5 +222,5 @@ void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *
     if (rc || !answer_hold(a, a->n_order, &e))
         answer_fail_with(a, &e, 0);
     else if (!dialect->early || !dialect->early(a))
-        find_worker(a);
+        answer_find_worker(a);
 }

@@ -1,7 +1,7 @@
 /*
  * answer.h - one request to generate, from the body to the last byte, whichever API it came by.
  *
- *   read (dialect) -> find the model -> wait for its worker -> ask it, once a choice
+ *   read (dialect) -> find the model -> wait for its worker -> ask it, once a choice (answer_ask.c)
  *        -> events (ask.h) -> the dialect's text -> the client
  *
  * A dialect is an API's way to read a request (request.h) and to say what comes of it. The answer
@@ -48,7 +48,11 @@ struct choice {
     struct tool_call *tools;
     unsigned n_tools;
     struct event_end end;
-    bool begun, ended; /* its worker has taken it; it is over */
+    /* Its worker has taken it; something of it came, or for an only choice the word that it is
+     * taken; it is over. */
+    bool begun, shown, ended;
+    unsigned worker;   /* asked of the answer's worker of this number */
+    size_t n_held;     /* bytes on their way to it */
     const char *wrong; /* why it cannot be told; NULL = it can */
 };
 
@@ -99,10 +103,14 @@ struct answer {
     struct buf head; /* the dialect's: what each of its events begins with */
     bool begun;      /* the dialect's first events are out */
     int64_t comment_ms;
-    unsigned n_tries;
     bool was_unanswered; /* a worker has died with it: that is not tried a third time */
     struct choice *choices;
-    unsigned n_choices, n_open, n_begun;
+    unsigned n_choices, n_open, n_shown; /* all; those not over; those of which something came */
+    /* Of its worker: how many it is (from 1), slots, places that it may fill at the moment. */
+    unsigned n_workers, n_slots, n_places;
+    char *worker_id, *worker_url; /* owned */
+    struct event *again;          /* none of it runs, and there was no place */
+    int64_t no_place_ms;          /* since when; 0 = there was one */
     size_t n_order, n_held; /* bytes of the order; with what is on its way to workers (http_hold) */
 };
 

@@ -94,17 +94,38 @@ static int keep(struct choice *c, const struct event *e)
     }
 }
 
+/* Its worker has the request, which is held no more. */
+static void note_begun(struct choice *c)
+{
+    if (c->begun)
+        return;
+    c->begun = true;
+    answer_let_go(c->answer, c->n_held);
+    c->n_held = 0;
+}
+
+/* It has a slot. Until then it may come back (answer_ask_later), unless it is the only one. */
+static void note_shown(struct choice *c)
+{
+    struct answer *a = c->answer;
+
+    if (c->shown)
+        return;
+    c->shown = true;
+    answer_got_place(a);
+    if (++a->n_shown == a->n_choices)
+        answer_asked(a);
+}
+
 static void on_event(void *arg, const struct event *e)
 {
     struct choice *c = arg;
     struct answer *a = c->answer;
 
     answer_begin(a);
-    if (!c->begun) {
-        c->begun = true;
-        if (++a->n_begun == a->n_choices)
-            answer_asked(a);
-    }
+    note_begun(c);
+    if (e->kind != EVENT_STARTED || a->n_choices == 1)
+        note_shown(c);
     if (keep(c, e)) /* what is shown was always kept before */
         choice_spoil(c, CHOICE_TOO_LARGE);
     if (!c->wrong && a->order.stream && e->kind != EVENT_STARTED && a->dialect->event)
@@ -147,7 +168,8 @@ static void on_pause(void *arg)
     struct api_error e;
 
     if (!c->wrong) {
-        write_out(c->answer);
+        if (write_out(c->answer) == 0)
+            answer_ask_more(c->answer);
         return;
     }
     choice_say_wrong(c, &e);
@@ -168,8 +190,10 @@ static void on_end(void *arg, struct event_end *end, struct api_error *e, enum a
     struct api_error mine;
 
     c->ask = NULL;
+    note_begun(c);
     if (!end || end->stop == EVENT_STOP_CANCELLED || c->wrong) {
-        if (left != ASK_BEGUN && answer_try_another(a, left))
+        if (left != ASK_BEGUN ? answer_try_another(a, c, left)
+                              : e && !c->shown && answer_ask_later(a, e))
             return;
         if (e) {
             mine = *e;
@@ -188,6 +212,8 @@ static void on_end(void *arg, struct event_end *end, struct api_error *e, enum a
     end->stop_sequence = NULL;
     c->ended = true;
     a->n_open--;
+    note_shown(c);
+    answer_place_free(a);
     if (a->order.stream && a->dialect->end)
         a->dialect->end(c);
     if (c->wrong) {
@@ -195,21 +221,26 @@ static void on_end(void *arg, struct event_end *end, struct api_error *e, enum a
         answer_fail(a, &mine);
         return;
     }
-    if (write_out(a) == 0 && a->n_open == 0)
+    if (write_out(a))
+        return;
+    if (a->n_open == 0)
         answer_finish(a);
+    else
+        answer_ask_more(a);
 }
 
 /* ---- asking ---- */
 
-int choice_ask(struct choice *c, const char *url, const char *worker_id, struct api_error *e)
+int choice_ask(struct choice *c, struct api_error *e)
 {
-    char *body = order_body(&c->answer->order, c->index);
-    struct ask_params params = {.base = c->answer->hive->base,
-                                .client = c->answer->hive->inside,
-                                .workers = c->answer->hive->workers,
-                                .worker_id = worker_id,
-                                .url = url,
-                                .key = c->answer->hive->doors.access.link_key,
+    struct answer *a = c->answer;
+    char *body = order_body(&a->order, c->index);
+    struct ask_params params = {.base = a->hive->base,
+                                .client = a->hive->inside,
+                                .workers = a->hive->workers,
+                                .worker_id = a->worker_id,
+                                .url = a->worker_url,
+                                .key = a->hive->doors.access.link_key,
                                 .body = body,
                                 .n_body = body ? strlen(body) : 0,
                                 .arg = c,
@@ -221,10 +252,12 @@ int choice_ask(struct choice *c, const char *url, const char *worker_id, struct 
 
     if (!body)
         api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-    else if (answer_hold(c->answer, params.n_body, e))
+    else if (answer_hold(a, params.n_body, e)) {
         rc = ask_start(&params, &c->ask, e);
-    if (rc == 0)
-        c->answer->n_open++;
+        c->n_held = params.n_body;
+    }
+    c->begun = false;
+    c->worker = a->n_workers;
     free(body);
     return rc;
 }

@@ -112,6 +112,7 @@ void answer_say_too_large(struct api_error *e)
 
 void answer_fail_with(struct answer *a, struct api_error *e, int retry_after_s)
 {
+    answer_cancel_asks(a);
     if (!a->out.open) {
         let_go(a);
         shape_answer(a->x, a->dialect->shape, e, retry_after_s);
@@ -127,7 +128,6 @@ void answer_fail_with(struct answer *a, struct api_error *e, int retry_after_s)
 
 void answer_fail(struct answer *a, struct api_error *e)
 {
-    answer_cancel_asks(a);
     answer_fail_with(a, e, 0);
 }
 

@@ -7,27 +7,42 @@
 /* ---- answer_choice.c ---- */
 void choice_init(struct choice *c, struct answer *a, unsigned index);
 void choice_done(struct choice *c); /* its ask must have ended */
-int choice_ask(struct choice *c, const char *url, const char *worker_id, struct api_error *e);
+int choice_ask(struct choice *c, struct api_error *e);
 void choice_say_wrong(const struct choice *c, struct api_error *e); /* of one that is spoilt */
 
 /* ---- answer.c ---- */
-void answer_free(struct answer *a);        /* the exchange is another's, or no more */
-void answer_cancel_asks(struct answer *a); /* nothing comes of workers any more */
+void answer_free(struct answer *a); /* the exchange is another's, or no more */
 /* So many bytes more are held of what was asked; false when all requests together hold too much,
  * *e says so then. */
 bool answer_hold(struct answer *a, size_t n, struct api_error *e);
-void answer_forget_held(struct answer *a); /* nothing is held */
+void answer_let_go(struct answer *a, size_t n); /* so many bytes fewer */
+void answer_forget_held(struct answer *a);      /* nothing is held */
 /* All workers have what was asked: it is held no more. */
 void answer_asked(struct answer *a);
 void answer_begin(struct answer *a); /* the stream and its first events, unless they are out */
-/* Looks for another worker; false when that has been tried enough, or text is out already. */
-bool answer_try_another(struct answer *a, enum ask_left left);
+void answer_find_worker(struct answer *a); /* and asks it; `a` may be no more */
+
+/* ---- answer_ask.c ---- */
+void answer_ask_worker(struct answer *a, const struct worker *w); /* `a` may be no more */
+/* Asks of the choices that wait as many as there are places for; -1, and the answer has failed. */
+int answer_ask_more(struct answer *a);
+void answer_got_place(struct answer *a);  /* one of its choices did: something of it came */
+void answer_place_free(struct answer *a); /* one of its choices has ended */
+/* A choice got no place: it is asked later. False when this error has to be told; else *e is
+ * done. */
+bool answer_ask_later(struct answer *a, struct api_error *e);
+/* The choice's worker is on its way out, or has died without a word of it: another one is asked,
+ * for it and all that still wait. False when that has been tried enough: once, behind a death, as a
+ * request that kills its worker must not kill three. True: `a` may be no more. */
+bool answer_try_another(struct answer *a, const struct choice *c, enum ask_left left);
+void answer_cancel_asks(struct answer *a); /* nothing comes of workers any more */
+void answer_drop_choices(struct answer *a);
 
 /* ---- answer_end.c ---- */
 /* Each ends the answer: for the caller it is no more. Those with an error take what *e holds. */
 void answer_finish(struct answer *a);                    /* all its choices are over */
 void answer_fail(struct answer *a, struct api_error *e); /* whatever is asked is cancelled */
-void answer_fail_with(struct answer *a, struct api_error *e, int retry_after_s); /* none is */
+void answer_fail_with(struct answer *a, struct api_error *e, int retry_after_s); /* the same */
 void answer_fail_for_memory(struct answer *a);
 void answer_say_too_large(struct api_error *e);
 void answer_on_gone(struct http_exchange *x, void *arg); /* the exchange's word, see http_on_gone */

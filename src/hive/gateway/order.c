@@ -2,12 +2,15 @@
  * allows more. */
 #include "hive/gateway/order.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/json_whole.h"
 #include "api/modelref.h"
 #include "base/str.h"
+
+#define ORDER_SEED_BYTES 32
 
 int order_init(struct order *o)
 {
@@ -19,7 +22,14 @@ void order_forget_text(struct order *o)
 {
     json_decref(o->body);
     json_decref(o->prompts);
+    free(o->text);
     o->body = o->prompts = NULL;
+    o->text = NULL;
+}
+
+bool order_has_text(const struct order *o)
+{
+    return o->body || o->text;
 }
 
 void order_done(struct order *o)
@@ -40,24 +50,45 @@ void order_put(struct order *o, const char *name, json_t *value)
     json_object_set_new(o->body, name, value);
 }
 
-/* With its own prompt and seed. */
-char *order_body(const struct order *o, unsigned index)
+/* What all choices have in common is written once: it may be megabytes. */
+static int make_text(struct order *o)
 {
-    json_t *body = json_copy_top(o->body), *prompt;
-    char *text;
+    if (o->text)
+        return 0;
+    json_object_set_new(o->body, "stream", json_true());
+    o->text = json_dumps(o->body, JSON_COMPACT);
+    if (!o->text)
+        return -1;
+    o->text[strlen(o->text) - 1] = '\0';
+    json_decref(o->body);
+    o->body = NULL;
+    return 0;
+}
 
-    if (!body)
+/* With its own prompt and seed. */
+char *order_body(struct order *o, unsigned index)
+{
+    const json_t *prompt = json_array_get(o->prompts, index / o->n);
+    const char *name = !prompt                 ? ""
+                       : json_is_array(prompt) ? ",\"prompt_tokens\":"
+                                               : ",\"prompt\":";
+    char seed[ORDER_SEED_BYTES] = "", *own, *body;
+    size_t n;
+
+    if (make_text(o))
         return NULL;
-    if (o->prompts) {
-        prompt = json_array_get(o->prompts, index / o->n);
-        json_object_set(body, json_is_array(prompt) ? "prompt_tokens" : "prompt", prompt);
-    }
+    own = prompt ? json_dumps(prompt, JSON_COMPACT | JSON_ENCODE_ANY) : str_dup("");
+    if (!own)
+        return NULL;
     if (o->seed_given)
-        json_object_set_new(body, "seed", json_integer((o->seed + index % o->n) & ORDER_SEED_MAX));
-    json_object_set_new(body, "stream", json_true());
-    text = json_dumps(body, JSON_COMPACT);
-    json_decref(body);
-    return text;
+        snprintf(seed, sizeof seed, ",\"seed\":%lld",
+                 (long long)((o->seed + index % o->n) & ORDER_SEED_MAX));
+    n = strlen(o->text) + strlen(seed) + strlen(name) + strlen(own) + sizeof "}";
+    body = malloc(n);
+    if (body)
+        snprintf(body, n, "%s%s%s%s}", o->text, seed, name, own);
+    free(own);
+    return body;
 }
 
 void order_model(struct fields *f, struct order *o)

@@ -23,6 +23,7 @@
 
 struct order {
     json_t *body;    /* owned: the worker's request, without prompt when `prompts` is set */
+    char *text;      /* owned: the same as text, without its last brace; then `body` is NULL */
     json_t *prompts; /* owned: texts and arrays of token ids; NULL = one, in the body */
     char *model;     /* owned, as it was asked for; NULL = none */
     unsigned n;      /* answers to each prompt */
@@ -37,10 +38,12 @@ struct order {
 
 int order_init(struct order *o); /* -1: no memory */
 void order_done(struct order *o);
-void order_forget_text(struct order *o); /* the workers have it: body and prompts go */
+void order_forget_text(struct order *o); /* the workers have it: body, text and prompts go */
+bool order_has_text(const struct order *o);
 unsigned order_n_choices(const struct order *o);
-/* The worker's request of one of these choices (free()); NULL when out of memory. */
-char *order_body(const struct order *o, unsigned index);
+/* The worker's request of one of these choices (free()); NULL when out of memory. Nothing is put
+ * behind the first one. */
+char *order_body(struct order *o, unsigned index);
 
 /* Puts a value of the worker's request; takes it over. */
 void order_put(struct order *o, const char *name, json_t *value);

@@ -10,7 +10,9 @@
  * request is noted in the file asked.jsonl beside the program. While there is a file `hold` it loads,
  * at layer 12 of 23; while there is one `ponder` its look into a model's file does not end
  * (each is a pair of parentheses in the file looks). Once there is a file `leave` it takes it away, refuses what it
- * is asked, as a worker that is ending does, and ends. The board's fields lie as src/api/board.h has them.
+ * is asked, as a worker that is ending does, and ends once nothing runs. A file `places` holds how many requests it
+ * takes at a time; past them it is full. With `slow` the end of an answer comes after so many ms. The file peak: the
+ * most that ran at once. The board's fields lie as src/api/board.h has them.
  */
 const fs = require('node:fs');
 const path = require('node:path');
@@ -52,16 +54,24 @@ const load = () => {
 load();
 
 const own = process.argv[process.argv.indexOf('--worker-id') + 1];
-let busy = 0;
+let busy = 0, peak = 0, leaving = false;
 function leave(response) {
   fs.rmSync(beside('leave'));
+  leaving = true;
   u32(STATE, 3);
-  response.on('close', () => process.exit(0));
+  response.on('close', () => { if (!busy) process.exit(0); });
+  refuse(response, { message: 'This worker is ending', details: { draining: true } });
+}
+function refuse(response, error) {
   response.writeHead(503, { 'Content-Type': 'application/json', Connection: 'close' });
-  response.end(JSON.stringify({ error: { code: 'ALL_SLOTS_BUSY', message: 'This worker is ending', details: { draining: true } } }));
+  response.end(JSON.stringify({ error: { code: 'ALL_SLOTS_BUSY', ...error } }));
+}
+function places() {
+  try { return Number(fs.readFileSync(beside('places'), 'utf8')); } catch { return Infinity; }
 }
 function answer(asked, response) {
   if (fs.existsSync(beside('leave'))) { leave(response); return; }
+  if (busy >= places()) { refuse(response, { message: 'All places are taken' }); return; }
   const last = asked.messages ? asked.messages.at(-1).content : asked.prompt;
   let todo = { events: [{ type: 'token', t: 'hello', i: 0 }] };
   try {
@@ -74,7 +84,15 @@ function answer(asked, response) {
     return;
   }
   u32(BUSY, ++busy);
-  response.on('close', () => { u32(BUSY, --busy); active(); });
+  if (busy > peak) fs.writeFileSync(beside('peak'), String(peak = busy));
+  let over = false;
+  const free = () => {
+    if (over) return;
+    over = true;
+    u32(BUSY, --busy);
+    active();
+  };
+  response.on('close', () => { free(); if (leaving && !busy) process.exit(0); });
   response.writeHead(200, { 'Content-Type': 'text/event-stream' });
   const send = (e) => response.write('data: ' + JSON.stringify(e) + '\n\n');
   send({ type: 'started', job_id: 'j', model: 'm', started_at: '2026-01-01T00:00:00.000Z', seed: 1 });
@@ -96,12 +114,17 @@ function answer(asked, response) {
   if (todo.hang) return;
   if (todo.die) { setTimeout(() => process.kill(process.pid, 'SIGKILL'), 20); return; }
   if (todo.cut) { setTimeout(() => response.destroy(), 20); return; }
-  if (!todo.events.some((e) => e.type === 'end' || e.type === 'error')) {
-    send({ type: 'end', tokens_out: 2, decode_time_ms: 7, stop_reason: 'EOS', prompt_tokens: 11,
-      cached_tokens: 4, prefill_time_ms: 5, queue_time_ms: 0,
-      ...(todo.events.some((e) => e.type === 'tool_call') ? { tool_calls: 1 } : {}), ...todo.end });
-  }
-  response.end('data: [DONE]\n\n');
+  const end = () => {
+    if (!todo.events.some((e) => e.type === 'end' || e.type === 'error')) {
+      send({ type: 'end', tokens_out: 2, decode_time_ms: 7, stop_reason: 'EOS', prompt_tokens: 11,
+        cached_tokens: 4, prefill_time_ms: 5, queue_time_ms: 0,
+        ...(todo.events.some((e) => e.type === 'tool_call') ? { tool_calls: 1 } : {}), ...todo.end });
+    }
+    free();
+    response.end('data: [DONE]\n\n');
+  };
+  if (todo.slow) setTimeout(end, todo.slow);
+  else end();
 }
 
 const whole = {
@@ -157,6 +180,8 @@ function makeFakeWorker(folder) {
     hold: () => fs.writeFileSync(hold, ''),
     release: () => fs.rmSync(hold, { force: true }),
     leave: () => fs.writeFileSync(path.join(folder, 'leave'), ''),
+    places: (n) => fs.writeFileSync(path.join(folder, 'places'), String(n)),
+    peak: () => Number(fs.readFileSync(path.join(folder, 'peak'), 'utf8')),
   };
 }
 
