@@ -1,7 +1,7 @@
 'use strict';
 /*
  * answers.test.js - what a model's answer may turn out to be, and how each API's clients get it: arguments
- * that are no JSON or that no number type holds; more choices than the worker has places for. Over a worker that says what it is told.
+ * that are no JSON or that no number type holds; more choices than the worker has places for; too many items. Over a worker that says what it is told.
  */
 const { test, before, after } = require('node:test');
 const assert = require('node:assert');
@@ -115,6 +115,17 @@ test('one choice that fails ends them all, and so does a client that leaves', as
   s.leave();
   await until(idle, 'and end');
   assert.strictEqual(fake.asked().length, before_n);
+});
+
+/* What came behind the 512th item was left out in silence, and the response called completed. */
+test('a response of more items than it may have ends with an error', async () => {
+  const turns = (n) => ({ events: Array.from({ length: n }, (_, i) => [{ type: 'reasoning', t: `r${i} `, i: 0 }, { type: 'token', t: `t${i} `, i: 0 }]).flat() });
+  const ask = async (n) => (await stream(`${hive.url}/v1/responses`, { method: 'POST', body: { model, stream: true, input: [{ type: 'message', ...say(turns(n))[0] }] } })).all();
+  const whole = (await ask(256)).at(-1);
+  assert.deepStrictEqual([whole.type, whole.response.output.length], ['response.completed', 512]);
+  const over = (await ask(257)).at(-1);
+  assert.strictEqual(over.type, 'error', JSON.stringify(over).slice(0, 300));
+  assert.match(over.message, /more often than a response may have items/);
 });
 
 /* ---- arguments of calls ---- */

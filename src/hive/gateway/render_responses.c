@@ -245,8 +245,11 @@ static void on_event(struct choice *c, const struct event *e)
 
     if (!state->open || state->items[state->n_items - 1].kind != kind ||
         (kind == ITEM_CALL && state->items[state->n_items - 1].tool != e->tool)) {
-        if (state->n_items == RESPONSE_ITEMS_MAX)
+        if (state->n_items == RESPONSE_ITEMS_MAX) {
+            choice_spoil(c, "the answer changes between thoughts, text and calls more often than "
+                            "a response may have items");
             return;
+        }
         open_item(c, kind, e);
     }
     if (e->kind != EVENT_TOOL_CALL)
