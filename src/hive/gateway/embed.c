@@ -52,12 +52,16 @@ static void pass(struct relay *r, struct fields *f, const char *name, bool requi
 /* ---- the vectors ---- */
 
 /* Takes `out` over. */
-static void reply_text(struct http_exchange *x, struct buf *out)
+static void reply_text(struct relay *r, struct buf *out)
 {
-    if (buf_failed(out))
-        reply_fail(x, API_INTERNAL, "the hive is out of memory");
-    else
-        http_reply(x, 200, "application/json", buf_str(out), out->len);
+    struct api_error e;
+
+    if (buf_failed(out)) {
+        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+        shape_answer(r->x, r->shape, &e, 0);
+    } else {
+        http_reply(r->x, 200, "application/json", buf_str(out), out->len);
+    }
     buf_done(out);
 }
 
@@ -117,7 +121,7 @@ static void render_embeddings(struct relay *r, const char *text, size_t n)
     json_put_string(&out, r->model, strlen(r->model));
     buf_printf(&out, ",\"usage\":{\"prompt_tokens\":%lld,\"total_tokens\":%lld}}",
                (long long)a.prompt_tokens, (long long)a.prompt_tokens);
-    reply_text(r->x, &out);
+    reply_text(r, &out);
     embed_answer_done(&a);
 }
 
@@ -169,7 +173,7 @@ static void render_ollama(struct relay *r, const char *text, size_t n)
     buf_printf(&out, "],\"total_duration\":%lld,\"load_duration\":%lld,\"prompt_eval_count\":%lld}",
                (long long)(now - r->started_ms) * 1000000,
                (long long)(r->ready_ms - r->started_ms) * 1000000, (long long)a.prompt_tokens);
-    reply_text(r->x, &out);
+    reply_text(r, &out);
     embed_answer_done(&a);
 }
 
@@ -216,7 +220,7 @@ static void render_ollama_old(struct relay *r, const char *text, size_t n)
     buf_puts(&out, "{\"embedding\":");
     embed_answer_put(&a, 0, &out);
     buf_putc(&out, '}');
-    reply_text(r->x, &out);
+    reply_text(r, &out);
     embed_answer_done(&a);
 }
 
