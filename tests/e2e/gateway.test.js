@@ -408,6 +408,14 @@ describe('over a worker that says what it is told', () => {
       assert.match(lines(cut).at(-1).error, /broke off/);
     });
 
+    it('a client that asks first whether a server is there', async () => { // Ollama's command line does: it was told 404
+      for (const method of ['GET', 'HEAD']) {
+        const answer = await ask(`${hive.url}/`, { method });
+        assert.deepStrictEqual([answer.status, answer.text, answer.headers['content-length']], [200, method === 'GET' ? 'rbee is running' : '', '15']);
+      }
+      assert.strictEqual((await ask(`${hive.url}/`, { headers: { Host: 'evil.example' } })).status, 403);
+    });
+
     it('lists, a pull of what is here, loading and unloading', async () => {
       assert.strictEqual((await get(hive, '/api/tags')).json.models[0].name, 'tiny');
       assert.match((await get(hive, '/api/version')).json.version, /^\d+\.\d+\.\d+$/);

@@ -53,7 +53,19 @@ static void get_health(struct hive *h, struct http_exchange *x, const char *id)
     reply_json(x, 200, json_pack("{s:s}", "status", "ok"));
 }
 
+/* Some clients ask so before anything else whether a server is there, Ollama's command line by
+ * HEAD. */
+static void get_root(struct hive *h, struct http_exchange *x, const char *id)
+{
+    static const char text[] = "rbee is running";
+
+    (void)h;
+    (void)id;
+    http_reply(x, 200, "text/plain; charset=utf-8", text, sizeof text - 1);
+}
+
 const struct route routes_gateway[] = {
+    {"GET", "/", get_root},
     {"GET", "/health", get_health},
     {"GET", "/v1/models", model_rows_openai},
     {"GET", "/v1/models/**", model_rows_one},
