@@ -11,7 +11,7 @@
  * at layer 12 of 23; while there is one `ponder` its look into a model's file does not end
  * (each is a pair of parentheses in the file looks). Once there is a file `leave` it takes it away, refuses what it
  * is asked, as a worker that is ending does, and ends once nothing runs. A file `places` holds how many requests it
- * takes at a time; past them it is full. With `slow` the end of an answer comes after so many ms. The file peak: the
+ * takes at a time; past them it is full. While there is one `deaf` it reads no request further than its head. With `slow` the end of an answer comes after so many ms. The file peak: the
  * most that ran at once. The board's fields lie as src/api/board.h has them.
  */
 const fs = require('node:fs');
@@ -134,6 +134,7 @@ const whole = {
   '/v1/embeddings': { model: 'm', embeddings: [[0.5, -1.25, 2], [1, 0, 0]], prompt_tokens: 6, dimensions: 3 },
 };
 http.createServer((request, response) => {
+  if (request.method === 'POST' && fs.existsSync(beside('deaf'))) { fs.appendFileSync(beside('deaf'), '.'); return; }
   const pieces = [];
   request.on('data', (piece) => pieces.push(piece));
   request.on('end', () => {
@@ -180,6 +181,9 @@ function makeFakeWorker(folder) {
     hold: () => fs.writeFileSync(hold, ''),
     release: () => fs.rmSync(hold, { force: true }),
     leave: () => fs.writeFileSync(path.join(folder, 'leave'), ''),
+    deaf: () => fs.writeFileSync(path.join(folder, 'deaf'), ''),
+    heard: () => fs.statSync(path.join(folder, 'deaf')).size, // heads, while it is deaf
+    listen: () => fs.rmSync(path.join(folder, 'deaf')),
     places: (n) => fs.writeFileSync(path.join(folder, 'places'), String(n)),
     peak: () => Number(fs.readFileSync(path.join(folder, 'peak'), 'utf8')),
   };
