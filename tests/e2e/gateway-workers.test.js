@@ -7,9 +7,10 @@ const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
 const { execFileSync, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
+const net = require('node:net');
 const path = require('node:path');
 
-const { makeFolder, testModel, until } = require('./lib/proc.js');
+const { makeFolder, sleep, testModel, until } = require('./lib/proc.js');
 const { startHive, get, post, remove, list, spawn } = require('./lib/hive.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 const sse = require('./lib/sse.js');
@@ -197,15 +198,30 @@ describe('looks into model files', { skip }, () => {
 test('a hive without descriptors says that it is the hive', { skip: skip || noPrlimit }, async (t) => {
   const { hive } = await startFake();
   t.after(() => hive.stop());
-  const ask = (n) => post(hive, '/v1/completions', { model: 'tiny', prompt: 'x', n });
-  assert.strictEqual((await ask(1)).status, 200);
-  const n = fs.readdirSync(`/proc/${hive.pid}/fd`).length + 4; // for the client, and three choices
+  const ask = () => post(hive, '/v1/completions', { model: 'tiny', prompt: 'x' });
+  assert.strictEqual((await ask()).status, 200);
+  post(hive, '/v1/completions', { model: 'tiny', stream: true, prompt: JSON.stringify({ events: tokens('a'), hang: true }) }).catch(() => {});
+  await until(async () => (await list(hive))[0].slots_busy === 1, 'the kept connection to the worker is in use');
+  const body = JSON.stringify({ model: 'tiny', prompt: 'x' });
+  const client = net.connect(Number(new URL(hive.url).port), '127.0.0.1');
+  let heard = '';
+  client.on('data', (piece) => { heard += piece; });
+  client.write('POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n');
+  let n = 0, before = -1;
+  await until(async () => { // its connection is there, and those of before are closed
+    await sleep(100);
+    [before, n] = [n, fs.readdirSync(`/proc/${hive.pid}/fd`).length];
+    return before === n;
+  }, 'the number of descriptors stays');
   execFileSync('prlimit', ['--pid', String(hive.pid), `--nofile=${n}:`]);
-  const answer = await ask(8);
-  assert.strictEqual(answer.status, 503, answer.text);
-  assert.match(answer.json.error.message, /^the hive cannot ask the worker: .*Too many open files/);
-  assert.strictEqual(answer.json.error.code, 'all_slots_busy');
-  assert.strictEqual((await ask(1)).status, 200);
+  client.write(`Content-Length: ${body.length}\r\n\r\n${body}`);
+  await until(() => /"request_id"|"usage"/.test(heard), 'an answer');
+  client.destroy();
+  assert.match(heard, /^HTTP\/1\.1 503 /);
+  assert.match(heard, /"message":"the hive cannot ask the worker: [^"]*Too many open files/);
+  assert.match(heard, /"code":"all_slots_busy"/);
+  execFileSync('prlimit', ['--pid', String(hive.pid), `--nofile=${n + 9}:`]);
+  assert.strictEqual((await ask()).status, 200);
   assert.strictEqual((await list(hive)).length, 1);
 });
 

@@ -168,7 +168,7 @@ bool answer_try_another(struct answer *a, const struct choice *c, enum ask_left 
         (newest && died && a->was_unanswered && !a->wait))
         return false;
     a->was_unanswered |= died;
-    if (c->worker != a->n_workers) /* another one is asked already */
+    if (!newest) /* another one is asked already */
         answer_ask_more(a);
     else if (!a->wait)
         answer_find_worker(a);
