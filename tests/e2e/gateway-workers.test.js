@@ -207,12 +207,15 @@ test('a hive without descriptors says that it is the hive', { skip: skip || noPr
   let heard = '';
   client.on('data', (piece) => { heard += piece; });
   client.write('POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n');
+  const open = () => fs.readdirSync(`/proc/${hive.pid}/fd`).map(Number);
   let n = 0, before = -1;
   await until(async () => { // its connection is there, and those of before are closed
     await sleep(100);
-    [before, n] = [n, fs.readdirSync(`/proc/${hive.pid}/fd`).length];
+    [before, n] = [n, open().length];
     return before === n;
   }, 'the number of descriptors stays');
+  const taken = new Set(open());
+  for (n = 0; taken.has(n); n++); // none below it is free
   execFileSync('prlimit', ['--pid', String(hive.pid), `--nofile=${n}:`]);
   client.write(`Content-Length: ${body.length}\r\n\r\n${body}`);
   await until(() => /"request_id"|"usage"/.test(heard), 'an answer');
@@ -220,7 +223,7 @@ test('a hive without descriptors says that it is the hive', { skip: skip || noPr
   assert.match(heard, /^HTTP\/1\.1 503 /);
   assert.match(heard, /"message":"the hive cannot ask the worker: [^"]*Too many open files/);
   assert.match(heard, /"code":"all_slots_busy"/);
-  execFileSync('prlimit', ['--pid', String(hive.pid), `--nofile=${n + 9}:`]);
+  execFileSync('prlimit', ['--pid', String(hive.pid), `--nofile=${n + 99}:`]);
   assert.strictEqual((await ask()).status, 200);
   assert.strictEqual((await list(hive)).length, 1);
 });
