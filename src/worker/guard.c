@@ -19,7 +19,7 @@ struct guard {
 };
 
 int guard_create(struct dialog *d, const struct inference_request *r, bool thinking,
-                 struct guard **out, struct err *err)
+                 const struct grammar_stop *stop, struct guard **out, struct err *err)
 {
     const struct chat_template *t = r->messages ? dialog_template(d) : NULL;
     struct guard *g = calloc(1, sizeof *g);
@@ -34,7 +34,7 @@ int guard_create(struct dialog *d, const struct inference_request *r, bool think
     if (rc == 0)
         rc = chat_constraint_create(r, t ? chat_template_format(t) : NULL,
                                     t && thinking ? chat_template_think(t) : NULL, vocab,
-                                    dialog_grammars(d), NULL, &g->constraint, err);
+                                    dialog_grammars(d), stop, &g->constraint, err);
     g->mask = malloc(g->n_words * sizeof *g->mask);
     if (rc == 0 && !g->mask)
         rc = err_no_memory(err, g->n_words * sizeof *g->mask, "a mask of tokens");

@@ -15,13 +15,14 @@
 #include "base/err.h"
 
 struct dialog;
+struct grammar_stop;
 struct guard;
 
-/* Of a request that asks for a constraint (chat_constraint_is_asked). Errors as
- * chat_constraint_create's.
+/* Of a request that asks for a constraint (chat_constraint_is_asked). `stop` (may be NULL) and
+ * errors as chat_constraint_create's.
  */
 int guard_create(struct dialog *d, const struct inference_request *r, bool thinking,
-                 struct guard **out, struct err *err);
+                 const struct grammar_stop *stop, struct guard **out, struct err *err);
 void guard_free(struct guard *g); /* NULL is fine */
 
 /*

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "chat/constrain.h"
+#include "grammar/grammar.h"
 #include "worker/dialog.h"
 #include "worker/guard.h"
 #include "worker/job.h"
@@ -135,6 +136,22 @@ static int tokenize(const struct intake_model *with, struct job *j, struct err *
                            &j->n_tokens, err);
 }
 
+static bool is_wished(void *arg)
+{
+    return job_wished(arg) != JOB_GO_ON;
+}
+
+/* A grammar may take its time to make: nobody waits for one that nobody waits for. */
+static int make_guard(const struct intake_model *with, struct job *j, struct err *err)
+{
+    const struct grammar_stop stop = {.is_asked = is_wished, .arg = j};
+    int rc = guard_create(with->dialog, &j->request, j->thinking, &stop, &j->guard, err);
+
+    if (rc == ERR_CANCELLED)
+        job_end_early(j, job_wished(j));
+    return rc;
+}
+
 /* The prompt is tokens: an answer may take long, and needs of the rest no more than what kind it is
  * and the tools. */
 static void forget_text(struct inference_request *r)
@@ -170,8 +187,13 @@ int intake_prompt(const struct intake_model *with, struct job *j)
         return refuse_long(j, with->n_ctx);
     if (check_bias(with, j, &err))
         return refuse(j, "logit_bias", &err);
-    if (chat_constraint_is_asked(r) && guard_create(with->dialog, r, j->thinking, &j->guard, &err))
-        return refuse(j, r->json_schema ? "json_schema" : r->grammar ? "grammar" : "tools", &err);
+    if (chat_constraint_is_asked(r) && make_guard(with, j, &err))
+        return j->over ? -1
+                       : refuse(j,
+                                r->json_schema ? "json_schema"
+                                : r->grammar   ? "grammar"
+                                               : "tools",
+                                &err);
     forget_text(&j->request);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "api/json_load.h"
+#include "base/heap.h"
 #include "base/str.h"
 #include "net/http_server.h"
 #include "worker/answer.h"
@@ -15,8 +16,6 @@
 #include "worker/routes.h"
 #include "worker/scheduler.h"
 #include "worker/server.h"
-
-#define LARGE_BYTES (4u << 20) /* of a request: what it took is worth giving back */
 
 static void set_busy(const struct server *s, struct api_error *e)
 {
@@ -83,7 +82,7 @@ static int hold_request(struct server *s, struct http_exchange *x, struct api_er
 
     held = n + (size_t)json_tree_bytes(body, n);
     http_drop_body(x);
-    s->was_large |= held >= LARGE_BYTES;
+    s->was_large |= held >= HEAP_LARGE_BYTES;
     if (http_hold(x, held))
         return 0;
     api_error_set(e, API_ALL_SLOTS_BUSY, ANSWER_SRC,

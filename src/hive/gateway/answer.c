@@ -8,6 +8,7 @@
 
 #include "api/json_load.h"
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/str.h"
 #include "base/uuid.h"
 #include "hive/gateway/answer_internal.h"
@@ -19,6 +20,8 @@
 
 void answer_free(struct answer *a)
 {
+    bool large = a->n_order >= HEAP_LARGE_BYTES;
+
     model_wait_cancel(a->wait);
     answer_cancel_asks(a);
     answer_drop_choices(a);
@@ -30,6 +33,8 @@ void answer_free(struct answer *a)
     free(a->worker_id);
     free(a->worker_url);
     free(a);
+    if (large)
+        heap_give_back();
 }
 
 /* ---- what is held of requests ---- */

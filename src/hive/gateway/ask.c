@@ -160,8 +160,7 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
 
 /* ---- the end ---- */
 
-/* Also one that has ended, and whose port another one has by now. */
-static bool is_draining(const struct api_error *e)
+bool ask_is_gone(const struct api_error *e)
 {
     const json_t *draining = json_object_get(e->details, "draining");
 
@@ -228,7 +227,7 @@ static void on_broken(struct ask *a, int rc, const struct http_response *r, cons
 
     if (rc == 0 && r->status != 200) {
         api_error_parse(&e, r->status, buf_str(&a->refusal), a->refusal.len);
-        left = is_draining(&e) ? ASK_UNTOUCHED : ASK_BEGUN;
+        left = ask_is_gone(&e) ? ASK_UNTOUCHED : ASK_BEGUN;
     } else {
         explain_break(a, rc, err, &e);
     }
