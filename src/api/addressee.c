@@ -22,3 +22,11 @@ int addressee_check(const char *named, const char *own_id, const char *src, stru
                   NAMED_SHOWN, named);
     return -1;
 }
+
+bool addressee_is_gone(const struct api_error *e)
+{
+    const json_t *draining = json_object_get(e->details, "draining");
+
+    return e->code == API_WRONG_WORKER || json_is_true(draining) ||
+           json_integer_value(draining) != 0;
+}

@@ -9,6 +9,8 @@
 #ifndef RBEE_API_ADDRESSEE_H
 #define RBEE_API_ADDRESSEE_H
 
+#include <stdbool.h>
+
 #include "api/errors.h"
 
 #define ADDRESSEE_HEADER   "X-Rbee-Worker"
@@ -20,5 +22,9 @@ const char *addressee_line(char dst[ADDRESSEE_LINE_MAX], const char *worker_id);
 /* `named` is the header's value, NULL when it was not sent. 0 when the worker `own_id` may answer,
  * or -1 with *e as WRONG_WORKER. */
 int addressee_check(const char *named, const char *own_id, const char *src, struct api_error *e);
+
+/* Does a worker's refusal say that another worker is to be asked? One on its way out refuses as a
+ * full one does, and says so in the details; where it has ended, another one has its port. */
+bool addressee_is_gone(const struct api_error *e);
 
 #endif

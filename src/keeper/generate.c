@@ -152,16 +152,6 @@ static void count_tokens(struct generating *g)
                  (unsigned long long)g->n_tokens, figures_plural(g->n_tokens));
 }
 
-/* A worker on its way out refuses as a full one does, and says so; where it has ended, another one
- * may have its port and does not take what is not its own. */
-static bool is_gone(const struct api_error *e)
-{
-    const json_t *draining = json_object_get(e->details, "draining");
-
-    return e->code == API_WRONG_WORKER || json_is_true(draining) ||
-           json_integer_value(draining) != 0;
-}
-
 static enum generate_end judge(struct generating *g, const struct pool_worker *worker,
                                enum client_end end)
 {
@@ -186,7 +176,7 @@ static enum generate_end judge(struct generating *g, const struct pool_worker *w
         count_tokens(g);
         return GENERATE_FAILED;
     }
-    if (end == CLIENT_UNREACHABLE || (end == CLIENT_REFUSED && is_gone(g->e)))
+    if (end == CLIENT_UNREACHABLE || (end == CLIENT_REFUSED && addressee_is_gone(g->e)))
         return GENERATE_GONE;
     if (end == CLIENT_REFUSED)
         return GENERATE_FAILED;

@@ -160,14 +160,6 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
 
 /* ---- the end ---- */
 
-bool ask_is_gone(const struct api_error *e)
-{
-    const json_t *draining = json_object_get(e->details, "draining");
-
-    return e->code == API_WRONG_WORKER || json_is_true(draining) ||
-           json_integer_value(draining) != 0;
-}
-
 /* An answer was due, and none came or only a part of it. What is said here holds for a worker that
  * is still there; else the inquest knows better. */
 static void explain_break(const struct ask *a, int rc, const struct err *err, struct api_error *e)
@@ -227,7 +219,7 @@ static void on_broken(struct ask *a, int rc, const struct http_response *r, cons
 
     if (rc == 0 && r->status != 200) {
         api_error_parse(&e, r->status, buf_str(&a->refusal), a->refusal.len);
-        left = ask_is_gone(&e) ? ASK_UNTOUCHED : ASK_BEGUN;
+        left = addressee_is_gone(&e) ? ASK_UNTOUCHED : ASK_BEGUN;
     } else {
         explain_break(a, rc, err, &e);
     }

@@ -43,9 +43,6 @@ struct ask_params {
     void (*on_end)(void *arg, struct event_end *end, struct api_error *e, enum ask_left left);
 };
 
-/* Does a worker say so of itself: it is ending, or has ended, and its port is another one's now? */
-bool ask_is_gone(const struct api_error *e);
-
 /* -1 with *e when nothing began. */
 int ask_start(const struct ask_params *params, struct ask **out, struct api_error *e);
 void ask_cancel(struct ask *a); /* NULL is fine */

@@ -10,7 +10,6 @@
 #include "api/json_load.h"
 #include "base/clock.h"
 #include "base/str.h"
-#include "hive/gateway/ask.h"
 #include "hive/gateway/inquest.h"
 #include "hive/reply.h"
 #include "net/http_client.h"
@@ -165,7 +164,7 @@ static void on_done(void *arg, int rc, const struct http_response *response, con
     }
     if (response->status != 200) {
         api_error_parse(&e, response->status, buf_str(response->body), response->body->len);
-        if (ask_is_gone(&e) && !r->was_unanswered) {
+        if (addressee_is_gone(&e) && !r->was_unanswered) {
             api_error_done(&e);
             r->was_unanswered = true;
             find_worker(r);
