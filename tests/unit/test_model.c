@@ -330,7 +330,7 @@ static void test_inspect__tells_what_a_good_file_holds(void **state)
                                         "\"n_vocab\":288",
                                         "{\"type\":\"Q8_0\",\"supported\":true,\"tensors\":8,",
                                         "\"chat_template\":null",
-                                        "\"supported\":true,\"reason\":null}",
+                                        "\"supported\":true,\"reason\":null,\"damaged\":false}",
                                         NULL};
 
     (void)state;
