@@ -50,6 +50,12 @@ int engine_model_open_files(struct gguf_files *files, struct engine_model **out,
 /* The same from descriptors already open, one a part; they may be closed afterwards. */
 int engine_model_open_fds(const int *fds, uint32_t n_fds, const char *name,
                           struct engine_model **out, struct err *err);
+/*
+ * A file that is overwritten in place shows in what was mapped, beside what was copied before: the
+ * numbers are then of no model at all. 0 while the files are as they were when the model was
+ * opened, as far as the system tells; else ERR_IO, and which is not. Some microseconds; any thread.
+ */
+int engine_model_check(const struct engine_model *m, struct err *err);
 void engine_model_close(struct engine_model *m);
 
 /* What has truly been read of the weights so far. */

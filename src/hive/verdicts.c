@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-static bool mark_of(const char *path, struct file_mark *out)
+bool file_mark_of(const char *path, struct file_mark *out)
 {
     struct stat st;
 
@@ -19,7 +19,7 @@ static bool mark_of(const char *path, struct file_mark *out)
 
 bool verdict_key_of(const char *program, const char *model, struct verdict_key *out)
 {
-    return mark_of(program, &out->program) && mark_of(model, &out->model);
+    return file_mark_of(program, &out->program) && file_mark_of(model, &out->model);
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)
@@ -27,10 +27,15 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
     return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-static bool same_file(const struct file_mark *a, const struct file_mark *b)
+bool file_mark_same_bytes(const struct file_mark *a, const struct file_mark *b)
 {
     return a->device == b->device && a->number == b->number && a->size_bytes == b->size_bytes &&
-           same_time(&a->modified, &b->modified) && same_time(&a->changed, &b->changed);
+           same_time(&a->modified, &b->modified);
+}
+
+static bool same_file(const struct file_mark *a, const struct file_mark *b)
+{
+    return file_mark_same_bytes(a, b) && same_time(&a->changed, &b->changed);
 }
 
 static bool same_key(const struct verdict_key *a, const struct verdict_key *b)

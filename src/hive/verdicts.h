@@ -28,6 +28,12 @@ struct file_mark {
     struct timespec modified, changed;
 };
 
+/* What the system says of a file; false when it is not there. */
+bool file_mark_of(const char *path, struct file_mark *out);
+/* One file, with the same bytes. Its name, its owner and who may read it can be others: so a model
+ * that moved is the same. */
+bool file_mark_same_bytes(const struct file_mark *a, const struct file_mark *b);
+
 /* Of the judge and the judged. */
 struct verdict_key {
     struct file_mark program, model;

@@ -62,6 +62,8 @@ bool worker_is_idle_too_long(const struct worker *w, int64_t now)
     const struct board *b = w->board;
     int64_t since = worker_activity_ms(w, now), limit = w->keep_alive_ms;
 
+    if (w->replaced && (limit < 0 || limit > WORKERS_UNUSED_MS))
+        limit = WORKERS_UNUSED_MS;
     if (limit < 0 || atomic_load(&b->slots_busy) || atomic_load(&b->queued))
         return false;
     if (since < w->ready_ms)

@@ -10,14 +10,24 @@ struct claim {
     int64_t used_ms; /* the one used last has most of a conversation's beginning in its cache */
 };
 
+/*
+ * Whoever asks for a model means the file that is at its place now: not what another one was
+ * overwritten with or made room for. A file that cannot be looked at says nothing.
+ */
+static bool has_file(struct worker *w, const struct file_mark *now)
+{
+    w->replaced = now && w->file.number && !file_mark_same_bytes(&w->file, now);
+    return !w->replaced;
+}
+
 /* What may be shared: the same model at the same place, and able to take work now or soon. */
-static bool fits(const struct worker *w, const struct launch *l)
+static bool fits(struct worker *w, const struct launch *l, const struct file_mark *now)
 {
     enum board_state state = worker_board_state(w);
 
     return (w->state == WORKER_PREPARING || worker_takes_work(w)) && state != BOARD_DRAINING &&
            state != BOARD_FAILED && str_eq(w->model_ref, l->model_ref) &&
-           str_eq(w->backend, l->backend) && w->device == l->device;
+           str_eq(w->backend, l->backend) && w->device == l->device && has_file(w, now);
 }
 
 /* The board says it a moment late: of many requests at once it knows none yet. */
@@ -60,12 +70,14 @@ struct worker *worker_choose(struct workers *ws, const struct launch *l)
 {
     struct worker *w, *best = NULL;
     struct claim most = {0};
+    struct file_mark mark;
+    bool there = l->model_path && file_mark_of(l->model_path, &mark);
 
     TAILQ_FOREACH(w, &ws->all, link)
     {
         struct claim mine = claim_of(w, l);
 
-        if (!fits(w, l) || (best && !is_better(&mine, &most)))
+        if (!fits(w, l, there ? &mark : NULL) || (best && !is_better(&mine, &most)))
             continue;
         best = w;
         most = mine;

@@ -45,6 +45,8 @@ static struct worker *make_worker(struct workers *ws, const struct launch *l)
     w->ctx = filled.ctx;
     w->keep_alive_ms =
         l->keep_alive_given ? l->keep_alive_ms : config_duration_ms(c, "hive", "keep_alive");
+    if (w->model_path)
+        file_mark_of(w->model_path, &w->file);
     if (w->model_ref && w->model_path && w->log_path)
         return w;
     worker_free(w);

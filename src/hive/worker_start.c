@@ -220,6 +220,7 @@ int worker_start(struct worker *w, struct api_error *e)
     int rc;
 
     workers_tidy_logs(w->owner);
+    file_mark_of(w->model_path, &w->file); /* the judge has taken its time */
     rc = make_and_run(w, &err);
     if (rc) {
         worker_release(w);

@@ -11,6 +11,7 @@
 #include "hive/judge.h"
 #include "hive/plan.h"
 #include "hive/stall.h"
+#include "hive/verdicts.h"
 #include "hive/worker_state.h"
 #include "hive/workers.h"
 
@@ -33,9 +34,11 @@ struct worker {
     char *model_ref, *model_path, *log_path; /* owned */
     const char *backend;
     int64_t device, slots, ctx, keep_alive_ms;
-    bool ctx_asked;   /* ctx came with the request, not from the configuration */
-    int64_t asked_ms; /* when it was last given to somebody who asked for a worker */
-    int64_t n_visits; /* requests that the hive itself has under way there */
+    bool ctx_asked;        /* ctx came with the request, not from the configuration */
+    int64_t asked_ms;      /* when it was last given to somebody who asked for a worker */
+    int64_t n_visits;      /* requests that the hive itself has under way there */
+    struct file_mark file; /* of its model (the first part); all 0 = not known */
+    bool replaced;         /* another file is at the model's place now: given to nobody */
 
     /* preparing */
     TAILQ_HEAD(, waiter) waiters;
@@ -97,7 +100,7 @@ bool worker_takes_work(const struct worker *w);
 /* Its state changes by the table (worker_state.h); what the table does not know is a bug. */
 void worker_move(struct worker *w, enum worker_event event);
 
-/* worker_choose.c: what workers_usable says, to be changed. */
+/* worker_choose.c: what workers_usable says, to be changed; those found replaced are marked. */
 struct worker *worker_choose(struct workers *ws, const struct launch *l);
 
 /* worker_start.c: the process. 0, or -1 with *e and nothing left behind. */
@@ -138,7 +141,7 @@ int64_t worker_activity_ms(const struct worker *w, int64_t now);
 bool worker_has_work(const struct worker *w);
 /* It was given to somebody who has not come to it yet. */
 bool worker_is_unused(const struct worker *w);
-/* It has had nothing to do for its keep-alive. */
+/* It has had nothing to do for its keep-alive; one that was replaced is not kept long. */
 bool worker_is_idle_too_long(const struct worker *w, int64_t now);
 
 /* workers.c */

@@ -65,6 +65,14 @@ void embed_pass_sweep(struct embed_pass *p)
     send_off(p);
 }
 
+void embed_pass_fail_all(struct embed_pass *p, enum api_code code, const char *text)
+{
+    embed_pass_sweep(p);
+    for (uint32_t i = 0; i < p->n_running; i++)
+        job_fail(p->running[i], code, "%s", text);
+    send_off(p);
+}
+
 void embed_pass_end_all(struct embed_pass *p)
 {
     for (uint32_t i = 0; i < p->n_running; i++)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/errors.h"
 #include "base/err.h"
 #include "engine/engine.h"
 
@@ -45,6 +46,8 @@ void embed_pass_sweep(struct embed_pass *p);
 /* There must be a job. Flushes the outbox. */
 void embed_pass_run(struct embed_pass *p);
 
+/* Ends every job, by its wish or with this error. */
+void embed_pass_fail_all(struct embed_pass *p, enum api_code code, const char *text);
 /* Ends every job, by its wish or by JOB_SHUT_DOWN. */
 void embed_pass_end_all(struct embed_pass *p);
 

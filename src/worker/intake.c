@@ -2,6 +2,7 @@
 #include "worker/intake.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/str.h"
@@ -15,6 +16,7 @@
 struct intake {
     struct outbox *outbox;
     void (*accept)(void *arg, struct job *j);
+    void (*changed_file)(void *arg);
     void *arg;
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */
@@ -32,11 +34,33 @@ static void return_job(struct intake *in, struct job *j)
     outbox_flush(in->outbox);
 }
 
+void intake_changed_text(const struct err *why, char text[ERR_TEXT_MAX])
+{
+    snprintf(text, ERR_TEXT_MAX,
+             "The model's file was changed while this worker had it loaded: %.400s.", why->text);
+}
+
+/* The vocabulary is in the file. False when that has changed: the job is over, with its error. */
+static bool file_stands(struct intake *in, const struct intake_model *with, struct job *j)
+{
+    char text[ERR_TEXT_MAX];
+    struct err why;
+
+    if (engine_model_check(with->model, &why) == 0)
+        return true;
+    intake_changed_text(&why, text);
+    job_fail(j, API_WORKER_CRASHED, "%s", text);
+    in->changed_file(in->arg);
+    return false;
+}
+
 /* Outside the lock: the model does not change any more. */
 static void take_in(struct intake *in, const struct intake_model *with, struct job *j)
 {
     if (job_wished(j))
         job_end_early(j, job_wished(j));
+    else if (!file_stands(in, with, j))
+        BUG_ON(!j->over);
     else if (embedding_refuses(with, j))
         BUG_ON(!j->over);
     else if (j->kind == JOB_EMBEDDING)
@@ -99,8 +123,8 @@ static void *intake_main(void *arg)
     return NULL;
 }
 
-int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j), void *arg,
-                  struct intake **out, struct err *err)
+int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j),
+                  void (*changed)(void *arg), void *arg, struct intake **out, struct err *err)
 {
     struct intake *in = calloc(1, sizeof *in);
     int rc;
@@ -109,6 +133,7 @@ int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j
         return err_no_memory(err, sizeof *in, "the worker's intake");
     in->outbox = outbox;
     in->accept = accept;
+    in->changed_file = changed;
     in->arg = arg;
     pthread_mutex_init(&in->lock, NULL);
     pthread_cond_init(&in->changed, NULL);

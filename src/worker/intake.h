@@ -22,9 +22,15 @@ struct intake;
 struct job;
 struct outbox;
 
-/* Starts the thread. `accept` is called from it. */
-int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j), void *arg,
-                  struct intake **out, struct err *err);
+/*
+ * Starts the thread. From it are called `accept`, and `changed` when the model's files are not what
+ * they were (engine_model_check): a job that comes then has failed.
+ */
+int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j),
+                  void (*changed)(void *arg), void *arg, struct intake **out, struct err *err);
+/* That the model's file was changed while this worker had it, by what engine_model_check has said.
+ */
+void intake_changed_text(const struct err *why, char text[ERR_TEXT_MAX]);
 
 /* The model is open: work may begin. Both must stay until intake_free. Once; any thread. */
 void intake_open(struct intake *in, const struct engine_model *model, struct dialog *dialog,

@@ -75,6 +75,14 @@ void pass_sweep(struct pass *p)
     send_off(p);
 }
 
+void pass_fail_all(struct pass *p, enum api_code code, const char *text)
+{
+    pass_sweep(p);
+    for (uint32_t i = 0; i < p->n_running; i++)
+        job_fail(p->running[i], code, "%s", text);
+    send_off(p);
+}
+
 void pass_end_all(struct pass *p)
 {
     for (uint32_t i = 0; i < p->n_running; i++)

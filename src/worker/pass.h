@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/errors.h"
 #include "base/err.h"
 #include "engine/engine.h"
 #include "worker/draft.h"
@@ -60,6 +61,8 @@ void pass_sweep(struct pass *p);
 /* Plans a batch, decodes it and deals out the logits. There must be a job. Flushes the outbox. */
 void pass_run(struct pass *p);
 
+/* Ends every job, by its wish or with this error. */
+void pass_fail_all(struct pass *p, enum api_code code, const char *text);
 /* Ends every job, by its wish or by JOB_SHUT_DOWN. */
 void pass_end_all(struct pass *p);
 

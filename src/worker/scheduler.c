@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "worker/commands.h"
 #include "worker/dialog.h"
 #include "worker/embed_pass.h"
@@ -25,6 +26,8 @@
 #include "worker/sources.h"
 #include "worker/thread.h"
 
+#define LOOK_MS 250 /* from one look at the model's files to the next, while jobs run */
+
 struct scheduler {
     struct scheduler_params params;
     struct intake *intake, *questions; /* the second for what needs no slot, and may take long */
@@ -33,8 +36,8 @@ struct scheduler {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct job_list inbox;
-    bool stopping;
-    struct engine *engine; /* NULL while there is none */
+    bool stopping, changed_file; /* the second: somebody found the model's file changed */
+    struct engine *engine;       /* NULL while there is none */
 
     struct engine_model *model;
     struct dialog *dialog;
@@ -43,8 +46,9 @@ struct scheduler {
     struct job_list waiting;
     struct queue_limit limit; /* of those */
     struct scheduler_facts facts;
-    struct pace pace; /* of the passes */
-    bool tuned;       /* engine_tune has no more to do */
+    struct pace pace;  /* of the passes */
+    bool tuned;        /* engine_tune has no more to do */
+    int64_t looked_ms; /* at the model's files */
 };
 
 /* ---- what comes in ------------------------------------------------------- */
@@ -57,6 +61,17 @@ static void accept_job(void *arg, struct job *j)
     atomic_fetch_add(&s->params.board->engine_queued, 1);
     pthread_mutex_lock(&s->lock);
     job_list_put(&s->inbox, j);
+    pthread_cond_signal(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* From the intake's thread. */
+static void note_changed_file(void *arg)
+{
+    struct scheduler *s = arg;
+
+    pthread_mutex_lock(&s->lock);
+    s->changed_file = true;
     pthread_cond_signal(&s->changed);
     pthread_mutex_unlock(&s->lock);
 }
@@ -99,9 +114,12 @@ static bool collect(struct scheduler *s, bool sleep)
     bool stopping;
 
     pthread_mutex_lock(&s->lock);
-    while (sleep && !s->stopping && !s->inbox.first)
+    while (sleep && !s->stopping && !s->changed_file && !s->inbox.first)
         pthread_cond_wait(&s->changed, &s->lock);
     job_list_join(&s->waiting, &s->inbox);
+    if (s->changed_file)
+        s->looked_ms = 0;
+    s->changed_file = false;
     stopping = s->stopping;
     pthread_mutex_unlock(&s->lock);
     return stopping;
@@ -141,15 +159,23 @@ static void sweep_waiting(struct scheduler *s)
     outbox_flush(s->params.outbox);
 }
 
+static bool may_start(const struct scheduler *s)
+{
+    return s->waiting.first &&
+           (s->embeds.engine ? embed_pass_has_room(&s->embeds) : pass_has_room(&s->pass));
+}
+
 /* How many were put into slots. */
 static uint32_t start_waiting(struct scheduler *s)
 {
     uint32_t n = 0;
 
-    for (; s->waiting.first && s->embeds.engine && embed_pass_has_room(&s->embeds); n++)
-        embed_pass_add(&s->embeds, job_list_take(&s->waiting));
-    for (; s->waiting.first && s->pass.engine && pass_has_room(&s->pass); n++)
-        pass_add(&s->pass, job_list_take(&s->waiting));
+    for (; may_start(s); n++) {
+        if (s->embeds.engine)
+            embed_pass_add(&s->embeds, job_list_take(&s->waiting));
+        else
+            pass_add(&s->pass, job_list_take(&s->waiting));
+    }
     return n;
 }
 
@@ -325,7 +351,19 @@ static void run_pass(struct scheduler *s)
     atomic_fetch_add(&b->passes, 1);
 }
 
-static void work(struct scheduler *s)
+/* The model's files, where it is time to look at them; as engine_model_check. */
+static int look(struct scheduler *s, struct err *err)
+{
+    int64_t now = clock_ms();
+
+    if (!may_start(s) && s->looked_ms && now - s->looked_ms < LOOK_MS)
+        return 0;
+    s->looked_ms = now;
+    return engine_model_check(s->model, err);
+}
+
+/* 0 when it was told to stop; else the model's files have changed. */
+static int work(struct scheduler *s, struct err *err)
 {
     uint32_t n_started;
 
@@ -334,6 +372,8 @@ static void work(struct scheduler *s)
         pass_sweep(&s->pass);
         embed_pass_sweep(&s->embeds);
         sweep_waiting(s);
+        if (look(s, err))
+            return ERR_IO;
         n_started = start_waiting(s);
         show_work(s);
         note_left(s, n_started); /* behind it: there is no moment in which nobody has them */
@@ -345,9 +385,11 @@ static void work(struct scheduler *s)
         }
         s->tuned = s->tuned || !engine_tune(s->engine);
     }
+    return 0;
 }
 
-/* Loading failed: whoever comes is told so until the process ends. */
+/* Loading failed, or the file did later: whoever is there or comes is told so until the process
+ * ends. */
 static void refuse_all(struct scheduler *s, enum api_code code, const char *text)
 {
     board_fail(s->params.board, api_error_info(code)->code, text);
@@ -355,6 +397,9 @@ static void refuse_all(struct scheduler *s, enum api_code code, const char *text
     outbox_flush(s->params.outbox);
     intake_close(s->intake, code, text);
     intake_close(s->questions, code, text);
+    pass_fail_all(&s->pass, code, text);
+    embed_pass_fail_all(&s->embeds, code, text);
+    atomic_store(&s->params.board->slots_busy, 0);
     do
         fail_waiting(s, code, text);
     while (!collect(s, true));
@@ -383,6 +428,7 @@ static void tidy_up(struct scheduler *s)
 static void *scheduler_main(void *arg)
 {
     struct scheduler *s = arg;
+    char text[ERR_TEXT_MAX];
     enum api_code code;
     struct err err;
     int rc;
@@ -393,10 +439,15 @@ static void *scheduler_main(void *arg)
         change_state(s->params.board, BOARD_LOADING, BOARD_READY);
         outbox_load(s->params.outbox, LOAD_DONE, NULL);
         outbox_flush(s->params.outbox);
-        work(s);
-    } else if (rc != ERR_CANCELLED) {
-        refuse_all(s, code, err.text);
+        rc = work(s, &err);
+        code = API_WORKER_CRASHED;
+        if (rc)
+            intake_changed_text(&err, text);
+    } else {
+        str_copy(text, sizeof text, err.text);
     }
+    if (rc && rc != ERR_CANCELLED)
+        refuse_all(s, code, text);
     tidy_up(s);
     return NULL;
 }
@@ -413,9 +464,9 @@ int scheduler_create(const struct scheduler_params *params, struct scheduler **o
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
     atomic_store(&params->board->slots_total, params->engine.n_slots);
-    rc = intake_create(params->outbox, accept_job, s, &s->intake, err);
+    rc = intake_create(params->outbox, accept_job, note_changed_file, s, &s->intake, err);
     if (rc == 0)
-        rc = intake_create(params->outbox, accept_job, s, &s->questions, err);
+        rc = intake_create(params->outbox, accept_job, note_changed_file, s, &s->questions, err);
     if (rc == 0 && worker_thread_start(&s->thread, scheduler_main, s))
         rc = err_errno(err, ERR_IO, EAGAIN, "cannot start the engine's thread");
     if (rc) {

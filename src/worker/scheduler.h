@@ -8,6 +8,9 @@
  * early end that was wished is looked for before every pass, in those that wait, too; while the
  * model loads, after each of its layers.
  *
+ * The model's files are looked at before jobs begin, and now and then within a pass's turn: one
+ * that was overwritten or cut is no model any more. All jobs fail then, and the worker ends.
+ *
  * The board is kept up to date from here: state, loading, slots, tokens, steps, activity.
  */
 #ifndef RBEE_WORKER_SCHEDULER_H

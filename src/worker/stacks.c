@@ -44,12 +44,25 @@ static void on_quit(int signal_number)
     errno = before;
 }
 
+/* Several threads may come to the same place at once; none ends the process before its line is
+ * written. What another process sent tells nothing of the file. */
+static void on_bus(int signal_number, siginfo_t *info, void *where)
+{
+    (void)where;
+    if (info->si_code > 0)
+        put("SIGBUS: the model's file was cut, or cannot be read any more, while it is mapped\n");
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
 void stacks_install(void)
 {
     struct sigaction action = {.sa_handler = on_quit, .sa_flags = SA_RESTART};
+    struct sigaction bus = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
     void *first[1];
 
     backtrace(first, 1); /* the first call loads a library */
     sigfillset(&action.sa_mask);
     sigaction(SIGQUIT, &action, NULL);
+    sigaction(SIGBUS, &bus, NULL);
 }

@@ -5,7 +5,9 @@
  * every thread by itself. A worker that is well goes on behind it. Each line is a program, an
  * offset and an address; `addr2line -fe llm-worker-rbee OFFSET` names the place.
  *
- * The handler calls nothing but write() and what walks the stack, so that it works in a sandbox,
+ * SIGBUS, which comes of a mapped file that was cut, says so there before it ends the process.
+ *
+ * The handlers call nothing but write() and what walks the stack, so that it works in a sandbox,
  * and under any lock that the thread may hold. Linux, glibc.
  */
 #ifndef RBEE_WORKER_STACKS_H

@@ -5,6 +5,7 @@
  * Images are opened from heap copies of their exact size, so that a sanitizer sees any read past
  * their end.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -811,6 +813,62 @@ static void test_gguf__refuses_what_is_no_regular_file(void **state)
     free(dir);
 }
 
+static void set_modified(const char *path, time_t s)
+{
+    const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = s}};
+
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/*
+ * A model's file that was copied over went on in what was mapped, beside what was packed of the old
+ * one: answers of neither. What changes no byte must not count: a name, a link, a mode, a reader.
+ */
+static void test_gguf__tells_when_a_part_was_written_to(void **state)
+{
+    char *dir = fresh_dir(), *one = path_join(dir, "m-00001-of-00002.gguf"),
+         *two = path_join(dir, "m-00002-of-00002.gguf"), *moved = path_join(dir, "moved.gguf"),
+         *link_to = path_join(dir, "link.gguf");
+    const struct timespec read_now[] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
+    struct gguf *g;
+    struct err err;
+
+    (void)state;
+    write_part(one, 0, 2, "a");
+    write_part(two, 1, 2, "b");
+    set_modified(one, 1000);
+    set_modified(two, 1000);
+    assert_int_equal(gguf_open(one, &g, &err), 0);
+    assert_int_equal(gguf_check(g, &err), 0);
+    assert_int_equal(utimensat(AT_FDCWD, two, read_now, 0), 0);
+    assert_int_equal(chmod(two, 0600), 0);
+    assert_int_equal(link(two, link_to), 0);
+    assert_int_equal(rename(two, moved), 0);
+    write_part(two, 1, 2, "b"); /* another file at its place */
+    assert_int_equal(gguf_check(g, &err), 0);
+
+    set_modified(moved, 1001);
+    assert_int_equal(gguf_check(g, &err), ERR_IO);
+    assert_non_null(strstr(err.text, "m-00002-of-00002.gguf: the file was written to"));
+    set_modified(moved, 1000);
+    assert_int_equal(gguf_check(g, &err), 0);
+    assert_int_equal(truncate(moved, 100), 0);
+    set_modified(moved, 1000);
+    assert_int_equal(gguf_check(g, &err), ERR_IO);
+    assert_non_null(strstr(err.text, "has 100 bytes now, and had"));
+    gguf_close(g);
+    unlink(one);
+    unlink(two);
+    unlink(moved);
+    unlink(link_to);
+    rmdir(dir);
+    free(one);
+    free(two);
+    free(moved);
+    free(link_to);
+    free(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -837,6 +895,7 @@ int main(void)
         cmocka_unit_test(test_gguf__joins_the_parts_of_a_split_file),
         cmocka_unit_test(test_gguf__refuses_one_part_named_like_a_whole_file),
         cmocka_unit_test(test_gguf__refuses_what_is_no_regular_file),
+        cmocka_unit_test(test_gguf__tells_when_a_part_was_written_to),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

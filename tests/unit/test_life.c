@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,6 +31,7 @@
 #include "hive/stall.h"
 #include "hive/worker_state.h"
 #include "worker/pace.h"
+#include "worker/stacks.h"
 
 /* ---- states ---- */
 
@@ -615,6 +618,37 @@ static void test_reaper__leaves_alone_who_is_somebody_else(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* A model's file that was cut ended its worker by a signal, and its log said nothing of why. */
+static void test_stacks__a_cut_file_is_named(void **state)
+{
+    char path[] = "/tmp/rbee-test-cut-XXXXXX", said[200] = "";
+    int pipe_of[2], file = mkstemp(path), status;
+    pid_t child;
+
+    (void)state;
+    assert_true(file >= 0 && pipe(pipe_of) == 0);
+    assert_int_equal(ftruncate(file, 4096), 0);
+    child = fork();
+    if (child == 0) {
+        const struct rlimit no_core = {0, 0};
+        volatile char *bytes = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0);
+
+        setrlimit(RLIMIT_CORE, &no_core);
+        dup2(pipe_of[1], STDERR_FILENO);
+        stacks_install();
+        _exit(ftruncate(file, 0) == 0 ? bytes[0] : 1);
+    }
+    assert_true(child > 0);
+    close(pipe_of[1]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+    assert_true(read(pipe_of[0], said, sizeof said - 1) > 0);
+    assert_non_null(strstr(said, "the model's file was cut"));
+    close(pipe_of[0]);
+    close(file);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -641,6 +675,7 @@ int main(void)
         cmocka_unit_test(test_reaper__ends_what_the_note_tells_of),
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_does_not_die),
         cmocka_unit_test(test_reaper__leaves_alone_who_is_somebody_else),
+        cmocka_unit_test(test_stacks__a_cut_file_is_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,11 +4,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "hive/workers_internal.h"
 
@@ -176,6 +179,48 @@ static void test_worker_choose__takes_the_one_with_most_to_give(void **state)
     board_detach(b.board);
 }
 
+/*
+ * After a model's file was overwritten, or another one was renamed to its place, the worker that
+ * had loaded the old one was given out as before. A model that moved is the same one still.
+ */
+static void test_worker_choose__means_the_file_that_is_there(void **state)
+{
+    char dir[] = "/tmp/rbee-test-choose-XXXXXX", *file, *moved;
+    struct workers owner = {.all = TAILQ_HEAD_INITIALIZER(owner.all)};
+    struct worker a = made(&owner);
+    struct launch l = {.model_ref = ref, .backend = "cpu"};
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    l.model_path = file = path_join(dir, "a.gguf");
+    moved = path_join(dir, "moved.gguf");
+    assert_int_equal(path_write_file(file, "old", 3, 0600, NULL), 0);
+    assert_true(file_mark_of(file, &a.file));
+    a.ready_ms = a.asked_ms = 1000;
+    a.keep_alive_ms = -1;
+    TAILQ_INSERT_TAIL(&owner.all, &a, link);
+    assert_ptr_equal(worker_choose(&owner, &l), &a);
+    assert_int_equal(rename(file, moved), 0);
+    assert_ptr_equal(worker_choose(&owner, &l), &a); /* nobody can say */
+    l.model_path = moved;
+    assert_ptr_equal(worker_choose(&owner, &l), &a);
+    assert_false(worker_is_idle_too_long(&a, 1000 + WORKERS_UNUSED_MS));
+
+    assert_int_equal(path_write_file(file, "new", 3, 0600, NULL), 0); /* by a rename */
+    l.model_path = file;
+    assert_null(worker_choose(&owner, &l));
+    assert_true(worker_is_idle_too_long(&a, 1000 + WORKERS_UNUSED_MS));
+    assert_int_equal(truncate(moved, 2), 0); /* in place */
+    l.model_path = moved;
+    assert_null(worker_choose(&owner, &l));
+    unlink(file);
+    unlink(moved);
+    rmdir(dir);
+    free(file);
+    free(moved);
+    board_detach(a.board);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_worker_board__no_count_is_below_zero),
         cmocka_unit_test(test_worker_board__a_failure_has_a_sentence),
         cmocka_unit_test(test_worker_choose__takes_the_one_with_most_to_give),
+        cmocka_unit_test(test_worker_choose__means_the_file_that_is_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,7 @@ static int map_part(struct gguf_part *p, int fd, const char *name, struct err *e
     p->bytes = bytes;
     p->size_bytes = (uint64_t)st.st_size;
     p->mapped = true;
+    p->modified = st.st_mtim;
     p->fd = -1;
     return 0;
 }
@@ -280,6 +281,34 @@ bool gguf_copy(const struct gguf *g, const void *at, size_t n, void *dst)
         n -= (size_t)got;
     }
     return true;
+}
+
+/* Another name, another owner or another reader change st_ctim as well, and no byte: it does not
+ * count. A server that knows the file no more has another one by its name. */
+static int check_part(const struct gguf_part *p, struct err *err)
+{
+    struct stat st;
+
+    if (!p->mapped || p->fd < 0)
+        return 0;
+    if (fstat(p->fd, &st) != 0)
+        return errno == ESTALE ? err_set(err, ERR_IO, "%s: the file was removed", p->name) : 0;
+    if ((uint64_t)st.st_size != p->size_bytes)
+        return err_set(err, ERR_IO,
+                       "%s: the file has %jd bytes now, and had %" PRIu64 " when it was opened",
+                       p->name, (intmax_t)st.st_size, p->size_bytes);
+    if (st.st_mtim.tv_sec != p->modified.tv_sec || st.st_mtim.tv_nsec != p->modified.tv_nsec)
+        return err_set(err, ERR_IO, "%s: the file was written to after it was opened", p->name);
+    return 0;
+}
+
+int gguf_check(const struct gguf *g, struct err *err)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; i < g->n_parts && rc == 0; i++)
+        rc = check_part(&g->parts[i], err);
+    return rc;
 }
 
 void gguf_expect(const struct gguf *g, const void *at, size_t n)

@@ -116,6 +116,12 @@ const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *nam
  * that a file cut short meanwhile is a false here and no signal. Any thread.
  */
 bool gguf_copy(const struct gguf *g, const void *at, size_t n, void *dst);
+/*
+ * Asks the system whether the files are as they were when they were opened, by their sizes and the
+ * times of their last writes: 0, or ERR_IO and which is not. What it cannot tell counts as
+ * unchanged. Any thread.
+ */
+int gguf_check(const struct gguf *g, struct err *err);
 /* Has the system begin to read these bytes from the disk, without waiting for them. */
 void gguf_expect(const struct gguf *g, const void *at, size_t n);
 /* Lets go of the mapping's pages that hold nothing but these bytes; they can still be read. */

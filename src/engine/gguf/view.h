@@ -7,6 +7,8 @@
 #ifndef RBEE_ENGINE_GGUF_VIEW_H
 #define RBEE_ENGINE_GGUF_VIEW_H
 
+#include <time.h>
+
 #include "engine/gguf/cursor.h"
 #include "engine/gguf/gguf.h"
 
@@ -25,6 +27,7 @@ struct gguf_part {
     uint64_t size_bytes;
     bool mapped; /* unmapped when closed; else the bytes are the caller's */
     int fd;      /* of a mapped file, to read it without the mapping; -1 = none could be had */
+    struct timespec modified; /* of a mapped file, when it was mapped */
     uint32_t version;
     uint32_t n_keys;
     uint32_t n_tensors;

@@ -153,6 +153,11 @@ int engine_model_open_fds(const int *fds, uint32_t n_fds, const char *name,
     return rc ? rc : build_or_close(g, began_ns, out, err);
 }
 
+int engine_model_check(const struct engine_model *m, struct err *err)
+{
+    return gguf_check(m->gguf, err);
+}
+
 void engine_model_close(struct engine_model *m)
 {
     if (!m)

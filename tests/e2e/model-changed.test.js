@@ -1,0 +1,95 @@
+'use strict';
+/*
+ * model-changed.test.js - a model's file is overwritten, cut or replaced while a worker has it.
+ *
+ * What a worker has packed is the old file's, what it reads in the mapping is the new one's: it went
+ * on with numbers of neither, and status 200. A file that was cut ended it by SIGBUS.
+ */
+const { test, describe, before, after } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { ROOT, startWorker, makeFolder, testModel, until } = require('./lib/proc.js');
+const { ask, stream } = require('./lib/sse.js');
+const { writeHollowModel } = require('./lib/gguf.js');
+const { startHive, post, list } = require('./lib/hive.js');
+
+const MODEL = testModel();
+const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
+const MIXED = path.join(ROOT, 'tests/golden/mixed-llama.gguf'); // random weights
+const WHY = /The model's file was changed while this worker had it loaded: .*a\.gguf: the file/;
+
+const copyOf = (model) => {
+  const file = path.join(makeFolder(), 'a.gguf');
+  fs.copyFileSync(model, file);
+  return file;
+};
+
+describe('a worker whose file is overwritten in place', { skip }, () => {
+  const start = async (model) => {
+    const worker = await startWorker({ model });
+    await until(async () => (await ask(`${worker.url}/v1/ready`)).json.ready, () => `ready:\n${worker.stderr}`);
+    return worker;
+  };
+
+  for (const [route, body] of [['inference', { prompt: 'abc', max_tokens: 2, stream: false }],
+    ['tokenize', { text: 'abc' }]]) {
+    test(`answers no ${route}, says why and ends`, async () => {
+      const model = copyOf(MIXED);
+      const worker = await start(model);
+      assert.strictEqual((await ask(`${worker.url}/v1/${route}`, { method: 'POST', body })).status, 200);
+      fs.copyFileSync(MODEL, model);
+      const { status, json } = await ask(`${worker.url}/v1/${route}`, { method: 'POST', body });
+      assert.strictEqual(status, 500);
+      assert.match(json.error.message, WHY);
+      assert.strictEqual(json.error.code, 'WORKER_CRASHED');
+      assert.strictEqual(json.error.details.retriable, true);
+      assert.deepStrictEqual(await worker.end(), { code: 1, killedBy: null });
+      assert.match(worker.stderr, WHY);
+    });
+  }
+
+  test('ends the answer that is under way', async () => {
+    const model = path.join(makeFolder(), 'a.gguf');
+    writeHollowModel(model, { layers: 4, embd: 256, ff: 704, ctx: 16384 });
+    const worker = await startWorker({ model, threads: 1, ctx: 16384, speculate: 'off' });
+    const s = await stream(`${worker.url}/v1/inference`, { method: 'POST',
+      body: { prompt: 'abc', max_tokens: 16000, temperature: 0 } });
+    await s.find((e) => e.type === 'token');
+    fs.utimesSync(model, new Date(), new Date(1e12)); // as if it had been written to
+    const last = (await s.all()).at(-1);
+    assert.strictEqual(last.type, 'error');
+    assert.match(last.message, WHY);
+    assert.deepStrictEqual(await worker.end(), { code: 1, killedBy: null });
+  });
+});
+
+describe('a hive whose model is another file now', { skip }, () => {
+  let hive;
+  before(async () => { hive = await startHive(); });
+  after(() => hive.stop());
+
+  const answer = async (model) => {
+    const { status, json, text } = await post(hive, '/v1/completions',
+      { model, prompt: 'Once', max_tokens: 8, temperature: 0 });
+    assert.strictEqual(status, 200, text);
+    return json.choices[0].text;
+  };
+
+  test('answers by that one', async () => {
+    const model = copyOf(MIXED);
+    const old = await answer(model);
+    const other = await answer(MODEL);
+    assert.notStrictEqual(old, other);
+    fs.copyFileSync(MODEL, model); // in place
+    assert.strictEqual(await answer(model), other);
+    fs.copyFileSync(MIXED, `${model}.new`);
+    fs.renameSync(`${model}.new`, model);
+    assert.strictEqual(await answer(model), old);
+    const n = (await list(hive)).length;
+    fs.chmodSync(model, 0o600); // which changes no byte
+    assert.strictEqual(await answer(model), old);
+    assert.strictEqual((await list(hive)).length, n);
+  });
+});
