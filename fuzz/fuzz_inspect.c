@@ -15,10 +15,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_facts(const struct model_facts *f)
 {
-    const uint64_t all[] = {f->file_bytes,     f->weight_bytes,
-                            f->context_length, f->kv_bytes_per_token,
-                            f->scratch_bytes,  f->kv_bytes_per_token_q8_0,
-                            f->n_parts,        f->scratch_bytes_per_slot};
+    const uint64_t all[] = {f->file_bytes,
+                            f->weight_bytes,
+                            f->context_length,
+                            f->kv_bytes_per_token,
+                            f->scratch_bytes,
+                            f->kv_bytes_per_token_q8_0,
+                            f->n_parts,
+                            f->scratch_bytes_per_slot,
+                            f->scratch_bytes_per_position};
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         BUG_ON(all[i] > INT64_MAX);

@@ -108,7 +108,21 @@ static void put_shape(struct buf *b, const struct hparams *hp)
         put_text(b, "pooling", hparams_pooling_name(hp->pooling));
 }
 
-/* What an engine needs besides weights and KV: for one sequence, and for each one more. */
+/* What a position past the default context takes of an encoder: a text goes through in one piece,
+ * and its keys and values are of that pass. Rounded up. */
+static uint64_t scratch_per_position(const struct engine_model *m, uint64_t at_default)
+{
+    uint32_t n_ctx = m->hp.n_ctx_train, n_default = ENGINE_DEFAULT_CTX;
+    uint64_t whole;
+
+    if (!hparams_is_encoder(&m->hp) || n_ctx <= n_default)
+        return 0;
+    whole = engine_memory_need(m, 1, n_ctx, 0);
+    return (whole - at_default + n_ctx - n_default - 1) / (n_ctx - n_default);
+}
+
+/* What an engine needs besides weights and KV: for one sequence, for each one more, and for each
+ * position more. */
 static void put_scratch(struct buf *b, const struct engine_model *m)
 {
     uint64_t kv_page = ENGINE_PAGE_TOKENS * hparams_kv_bytes_per_token(&m->hp, KERN_KV_F16);
@@ -117,6 +131,7 @@ static void put_scratch(struct buf *b, const struct engine_model *m)
 
     put_u64(b, "scratch_bytes", one - kv_page);
     put_u64(b, "scratch_bytes_per_slot", two - one - kv_page);
+    put_u64(b, "scratch_bytes_per_position", scratch_per_position(m, one));
 }
 
 static void put_runnable(struct buf *b, const struct engine_model *m)

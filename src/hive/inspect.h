@@ -22,7 +22,8 @@ struct model_facts {
     uint64_t file_bytes, weight_bytes, context_length;
     uint64_t kv_bytes_per_token, kv_bytes_per_token_q8_0; /* keys and values as F16, as Q8_0 */
     uint64_t scratch_bytes, scratch_bytes_per_slot;
-    uint64_t n_parts; /* files the model is split in */
+    uint64_t scratch_bytes_per_position; /* past PLAN_DEFAULT_CTX, of encoders */
+    uint64_t n_parts;                    /* files the model is split in */
 };
 
 struct inspect_result {

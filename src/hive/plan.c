@@ -8,12 +8,23 @@ static bool mul3(uint64_t a, uint64_t b, uint64_t c, uint64_t *out)
     return !__builtin_mul_overflow(a, b, out) && !__builtin_mul_overflow(*out, c, out);
 }
 
+/* To compute in: more for each slot but the first, and each position past the default. */
+static bool scratch_of(const struct model_facts *facts, const struct plan_need *n, uint64_t *out)
+{
+    uint64_t more_slots = n->slots - 1, slots, positions;
+    uint64_t more_ctx = n->ctx > PLAN_DEFAULT_CTX ? n->ctx - PLAN_DEFAULT_CTX : 0;
+
+    return !__builtin_mul_overflow(facts->scratch_bytes_per_slot, more_slots, &slots) &&
+           !__builtin_mul_overflow(facts->scratch_bytes_per_position, more_ctx, &positions) &&
+           !__builtin_add_overflow(facts->scratch_bytes, slots, out) &&
+           !__builtin_add_overflow(*out, positions, out);
+}
+
 int plan_memory(const struct model_facts *facts, uint64_t slots, uint64_t ctx, bool kv_q8_0,
                 struct plan_need *out, struct err *err)
 {
     struct plan_need n = {.weight_bytes = facts->weight_bytes, .slots = slots, .ctx = ctx};
     uint64_t kv = kv_q8_0 ? facts->kv_bytes_per_token_q8_0 : facts->kv_bytes_per_token;
-    uint64_t more_scratch;
 
     if (n.slots == 0)
         n.slots = PLAN_DEFAULT_SLOTS;
@@ -21,9 +32,7 @@ int plan_memory(const struct model_facts *facts, uint64_t slots, uint64_t ctx, b
         n.ctx = facts->context_length && facts->context_length < PLAN_DEFAULT_CTX
                     ? facts->context_length
                     : PLAN_DEFAULT_CTX;
-    if (!mul3(kv, n.ctx, n.slots, &n.kv_bytes) ||
-        !mul3(facts->scratch_bytes_per_slot, n.slots - 1, 1, &more_scratch) ||
-        __builtin_add_overflow(facts->scratch_bytes, more_scratch, &n.scratch_bytes) ||
+    if (!mul3(kv, n.ctx, n.slots, &n.kv_bytes) || !scratch_of(facts, &n, &n.scratch_bytes) ||
         __builtin_add_overflow(n.weight_bytes, n.kv_bytes, &n.total_bytes) ||
         __builtin_add_overflow(n.total_bytes, n.scratch_bytes, &n.total_bytes))
         return err_set(err, ERR_LIMIT,

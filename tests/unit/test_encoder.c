@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "encoder_internal.h"
 #include "encoder_model.h"
 #include "random_model.h"
 
@@ -411,6 +414,49 @@ static void test_encoder__faulty_files_are_refused_by_name(void **state)
     }
 }
 
+static uint64_t told(const char *json, const char *key)
+{
+    const char *at = strstr(json, key);
+
+    assert_non_null(at);
+    return strtoull(at + strlen(key), NULL, 10);
+}
+
+/* The plan was made for the default context, whatever was asked for: a text goes through in one
+ * piece, and what it is computed in grows with it. */
+static void test_encoder__inspect_tells_what_a_position_takes(void **state)
+{
+    struct encoder_model d = half_nomic;
+    const uint32_t ctx[] = {ENGINE_DEFAULT_CTX, 8192, 20000};
+    int fd = memfd_create("an encoder", MFD_CLOEXEC);
+    struct engine_model *m = NULL;
+    struct buf json;
+    uint8_t *bytes;
+    size_t n_bytes;
+    char path[32];
+
+    (void)state;
+    d.n_ctx = 20000;
+    encoder_model_bytes(&d, &bytes, &n_bytes);
+    assert_true(fd >= 0 && write(fd, bytes, n_bytes) == (ssize_t)n_bytes);
+    free(bytes);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    buf_init(&json, 1 << 16);
+    assert_int_equal(engine_inspect(path, &json, NULL), 0);
+    assert_int_equal(engine_model_open(path, &m, NULL), 0);
+    for (size_t i = 0; i < COUNT(ctx); i++) {
+        uint64_t need = engine_memory_need(m, 1, ctx[i], 0);
+        uint64_t plan =
+            told(buf_str(&json), "\"scratch_bytes\":") +
+            (ctx[i] - ENGINE_DEFAULT_CTX) * told(buf_str(&json), "\"scratch_bytes_per_position\":");
+
+        assert_true(plan >= need && plan - need < need / 50);
+    }
+    engine_model_close(m);
+    buf_done(&json);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_encoder__an_encoder_generates_nothing),
         cmocka_unit_test(test_encoder__a_decoder_embeds_nothing),
         cmocka_unit_test(test_encoder__faulty_files_are_refused_by_name),
+        cmocka_unit_test(test_encoder__inspect_tells_what_a_position_takes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
