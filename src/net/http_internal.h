@@ -27,6 +27,7 @@
 #define HTTP_READ_AHEAD_MAX (64u << 10)  /* bytes read but not yet taken by the parser */
 #define HTTP_UNSENT_BUSY    (64u << 10)  /* with so many unsent no further request is begun */
 #define HTTP_UNSENT_MAX     (256u << 20) /* the most a connection holds for its client */
+#define HTTP_ANSWER_LARGE   (1u << 20)   /* a whole one: see http_reply */
 #define HTTP_PEER_BYTES     64
 #define HTTP_HOLD_LITTLE    (64u << 10) /* 4096 connections together: bodies_max */
 #define HTTP_DEAD_IDLE_S    15          /* a silent client is asked for after so long ... */

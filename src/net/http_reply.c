@@ -112,6 +112,35 @@ static void reply_send(struct http_conn *c, struct buf *head, const void *body, 
     http_conn_answered(c);
 }
 
+/* What is kept for clients that have not read it yet, theirs who read slowly and theirs who never
+ * will. */
+static size_t unread_bytes(const struct http_server *s)
+{
+    size_t n = 0;
+
+    for (const struct http_conn *c = s->conns; c; c = c->next)
+        n += c->out.len;
+    return n;
+}
+
+/* A limit for each answer bounds nothing while thousands may wait for their readers. One alone is
+ * let through, however large. */
+static bool has_room(struct http_conn *c, size_t n)
+{
+    size_t others = n > HTTP_ANSWER_LARGE ? unread_bytes(c->server) : 0;
+    size_t max = c->server->params.limits.bodies_max;
+    struct http_fault full = {0};
+
+    if (others == 0 || (n <= max && others <= max - n))
+        return true;
+    http_fault_set(&full, 503,
+                   "The answer has %zu bytes, %zu of others wait to be read by their clients, and "
+                   "%zu are allowed at once.",
+                   n, others, max);
+    http_reply_fault(c, &full);
+    return false;
+}
+
 void http_reply(struct http_exchange *x, int status, const char *content_type, const void *body,
                 size_t n)
 {
@@ -125,6 +154,8 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, c
         n = 0;
         buf_clear(&x->headers);
     }
+    if (!is_head(x) && !has_no_body(status) && !has_room(c, n))
+        return;
     decide_keep_alive(c);
     put_head(&head, c, status, x->id, content_type);
     if (!has_no_body(status))

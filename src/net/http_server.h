@@ -184,7 +184,11 @@ void *http_user(const struct http_exchange *x);
 /* Adds a header to the coming reply; name and value must hold no CR or LF (a BUG otherwise). */
 void http_add_header(struct http_exchange *x, const char *name, const char *value);
 
-/* The whole answer at once; `x` is no more afterwards. content_type NULL for an empty body. */
+/*
+ * The whole answer at once; `x` is no more afterwards. content_type NULL for an empty body. One of
+ * over 1 MiB becomes a 503 when it and what other clients have not read yet are over
+ * limits.bodies_max.
+ */
 void http_reply(struct http_exchange *x, int status, const char *content_type, const void *body,
                 size_t n);
 

@@ -863,6 +863,55 @@ static void test_http_limits__answers_nobody_reads_do_not_pile_up(void **state)
     rig_stop(rig);
 }
 
+static void reply_large(struct http_exchange *x, void *arg)
+{
+    char *body = malloc(LARGE);
+
+    (void)arg;
+    assert_non_null(body);
+    memset(body, '~', LARGE);
+    http_reply(x, 200, "text/plain", body, strcmp(http_path(x), "/large") == 0 ? LARGE : 5);
+    free(body);
+}
+
+/* Each client that asked for a large answer and did not read it had it kept for itself: a few
+ * hundred of them took all memory there was. */
+static void test_http_limits__answers_nobody_reads_have_a_limit_together(void **state)
+{
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+    int unread, fd;
+    bool is_full;
+    int64_t until = clock_ms() + RAW_PATIENCE_MS;
+
+    (void)state;
+    params.handle = reply_large;
+    params.limits.bodies_max = LARGE + LARGE / 2;
+    rig = rig_start(params);
+    unread = raw_connect(rig->port);
+    raw_say(unread, GET("/large"));
+    assert_true(str_starts(raw_hear_until(unread, "\r\n\r\n"), "HTTP/1.1 200 "));
+
+    fd = raw_connect(rig->port);
+    raw_say(fd, GET("/large"));
+    assert_non_null(strstr(raw_hear_until(fd, "\r\n\r\n"), "\r\nRetry-After: 1\r\n"));
+    close(fd);
+    fd = raw_connect(rig->port);
+    raw_say(fd, GET("/little")); /* who asks for little is answered */
+    assert_int_equal(raw_hear_reply(fd, NULL), 200);
+    close(fd);
+
+    close(unread);
+    do { /* the server is told of it a little later */
+        fd = raw_connect(rig->port);
+        raw_say(fd, GET("/large"));
+        is_full = str_starts(raw_hear_until(fd, "\r\n\r\n"), "HTTP/1.1 503 ");
+        close(fd);
+    } while (is_full && clock_ms() < until);
+    assert_false(is_full);
+    rig_stop(rig);
+}
+
 /* ---- the filter ---- */
 
 static bool filter_key(struct http_exchange *x, void *arg)
@@ -1005,6 +1054,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__cuts_a_reader_that_takes_nothing_in_time),
         cmocka_unit_test(test_http_limits__the_kernel_is_as_patient_as_the_loop),
         cmocka_unit_test(test_http_limits__answers_nobody_reads_do_not_pile_up),
+        cmocka_unit_test(test_http_limits__answers_nobody_reads_have_a_limit_together),
         cmocka_unit_test(test_http_limits__filter_answers_before_the_body),
         cmocka_unit_test(test_http_limits__asks_for_an_expected_body),
         cmocka_unit_test(test_http_limits__errors_are_rendered_by_the_program),
