@@ -150,7 +150,12 @@ static const struct condition conditions[] = {
     {__NR_clone, 0, THREAD | NO_THREAD, THREAD},
     {__NR_mmap, 2, PROT_EXEC, 0},
     {__NR_mprotect, 2, PROT_EXEC, 0},
-    /* fstat is newfstatat with this flag in some C libraries; a path's would be one without */
+    /*
+     * fstat is newfstatat with this flag and an empty path in C libraries such as glibc 2.36, and
+     * they have no other way. A filter cannot see the path, and the kernel resolves one that is not
+     * empty in spite of the flag; Landlock does not know stat. So whether a path is there, its
+     * size, owner and times can be learnt; what is in it cannot.
+     */
     {__NR_newfstatat, 3, AT_EMPTY_PATH, AT_EMPTY_PATH},
     {__NR_sendto, 3, MSG_FASTOPEN, 0}, /* which connects */
     {__NR_sendmsg, 2, MSG_FASTOPEN, 0},
