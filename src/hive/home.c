@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +18,10 @@
 #include "base/str.h"
 #include "hive/logrotate.h"
 
-#define LOCK_FILE    "run/hive.lock"
-#define LOCK_TRIES   3
-#define LOCK_POLL_MS 10
+#define LOCK_FILE         "run/hive.lock"
+#define LOCK_TRIES        3
+#define LOCK_TRIES_ORPHAN 200
+#define LOCK_POLL_MS      10
 
 static int make_under(const char *home, const char *name, struct err *err)
 {
@@ -54,12 +57,31 @@ static void read_holder(int fd, char *dst, size_t dst_size)
         str_copy(dst, dst_size, "?");
 }
 
-/* Who only asks (home_is_locked) has it for a moment. False with errno. */
+/* The process that wrote its id there is no more. */
+static bool holder_is_gone(int fd)
+{
+    char text[HOLDER_BYTES];
+    uint64_t pid;
+
+    read_holder(fd, text, sizeof text);
+    return str_to_u64(text, &pid) == 0 && pid > 1 && pid <= INT32_MAX && kill((pid_t)pid, 0) != 0 &&
+           errno == ESRCH;
+}
+
+/*
+ * Who only asks (home_is_locked) has it for a moment. So has a process that a hive was about to
+ * start when it was killed: it goes by itself, but is the hive's image, lock and all, until then.
+ * False with errno.
+ */
 static bool try_lock(int fd)
 {
     for (int i = 1; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
-        if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+        int error = errno, tries = holder_is_gone(fd) ? LOCK_TRIES_ORPHAN : LOCK_TRIES;
+
+        if (error != EWOULDBLOCK || i >= tries) {
+            errno = error;
             return false;
+        }
         clock_sleep_ms(LOCK_POLL_MS);
     }
     return true;
