@@ -91,11 +91,14 @@ void client_send(struct client *c, const char *method, const char *url, const ch
 
 /* ---- several at once ---- */
 struct client_probe {
-    const char *url, *pin; /* as client_set_pin's */
-    json_t *answer;        /* owned by the caller afterwards; NULL = none came */
+    const char *url, *pin;      /* as client_set_pin's */
+    const char *key;            /* NULL = none goes there */
+    const char *body;           /* JSON to POST; NULL = GET */
+    int64_t connect_timeout_ms; /* 0 = http_client.h's */
+    json_t *answer;             /* owned by the caller afterwards; NULL = none came */
     struct api_error error;
 };
-/* GETs them all at the same time. False when it could not even begin. */
+/* Asks them all at the same time. False when it could not even begin. */
 bool client_probe_all(struct client *c, struct client_probe *probes, size_t n, int64_t timeout_ms);
 
 /* "host:port" of a URL for people; returns dst. */

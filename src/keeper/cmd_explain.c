@@ -11,14 +11,25 @@
 #include "keeper/table.h"
 #include "keeper/workers.h"
 
-#define EXPLAIN_MS 30000 /* the hive has the file looked into before it answers */
+#define EXPLAIN_MS         30000 /* the hive has the file looked into before it answers */
+#define EXPLAIN_CONNECT_MS 3000  /* a machine that takes longer is off, as for `node list` */
+
+/* A node's part: how it is asked, or its answer already. */
+struct asked {
+    char name[CONFIG_HOST_MAX], url[KEEPER_URL_MAX];
+    struct node_secret secret; /* with the key that goes there */
+    char *body;                /* owned; NULL: nothing is asked */
+    json_t *answer;            /* owned */
+};
 
 struct explain {
     struct keeper_flags flags;
     const char *model, *backend;
     int64_t device, slots, ctx;
+    struct asked *asked; /* in the order of the table */
+    size_t n_asked;
     struct table *table;
-    json_t *answers; /* one for each node that was asked, in the order of the table */
+    json_t *answers; /* one for each node that was asked */
     size_t n_would;  /* nodes that would run it */
 };
 
@@ -73,11 +84,12 @@ static const char *bytes_of(const json_t *answer, const char *group, const char 
     return n < 0 ? "-" : str_human_bytes((uint64_t)n, dst, 16);
 }
 
-static void note(struct explain *o, const char *node, json_t *answer)
+static void note(struct explain *o, const struct asked *a)
 {
+    json_t *answer = a->answer;
     char need[16], have[16];
     const char *decision = keeper_text(answer, "decision", "?");
-    const char *const cells[] = {node, decision, bytes_of(answer, "need", "total_bytes", need),
+    const char *const cells[] = {a->name, decision, bytes_of(answer, "need", "total_bytes", need),
                                  bytes_of(answer, "have", "usable_bytes", have),
                                  keeper_text(answer, "reason", "")};
 
@@ -85,76 +97,166 @@ static void note(struct explain *o, const char *node, json_t *answer)
         str_eq(decision, "reuse") || str_eq(decision, "start") || str_eq(decision, "make_room");
     if (o->table)
         table_add(o->table, cells);
-    json_object_set_new(answer, "asked_node", json_string(node));
-    json_array_append_new(o->answers, answer);
+    json_object_set_new(answer, "asked_node", json_string(a->name));
+    json_array_append(o->answers, answer);
 }
 
-/* Asks the node that the keeper is connected to. CLI_GO, or an exit code. */
-static int ask_node(struct keeper *k, struct explain *o, const char *node)
+/* ---- asking ---- */
+/*
+ * A path that begins in our folder means nothing on another machine. To a person who named that
+ * machine model_name_read says so; among others it is this node's answer.
+ */
+static json_t *answer_without_asking(const struct keeper *k, const struct explain *o)
 {
-    char url[KEEPER_URL_MAX], *body = NULL;
-    struct client_ask ask = {.method = "POST", .timeout_ms = EXPLAIN_MS};
-    struct model_name model;
-    struct api_error e = {0};
-    json_t *answer = NULL;
-    int rc = model_name_read(k, o->model, &model);
+    struct api_error e;
 
-    if (rc == CLI_GO && !(body = question(o, model.text))) {
-        struct err err;
+    if (o->flags.node || k->node.local || !model_name_is_relative(o->model))
+        return NULL;
+    api_error_set(&e, API_INVALID_MODEL_REF, "keeper",
+                  "the path '%.200s' is relative, and this node is another machine", o->model);
+    return refusal(&e);
+}
 
+/* What goes to the node that the keeper is connected to. CLI_GO, or an exit code. */
+static int prepare(struct keeper *k, const struct explain *o, struct asked *a)
+{
+    struct model_name model = {0};
+    struct err err = {0};
+    int rc = CLI_GO;
+
+    a->secret = k->secret;
+    str_copy(a->secret.key, sizeof a->secret.key, k->key ? k->key : "");
+    keeper_url(k, a->url, "/v1/workers/explain");
+    a->answer = answer_without_asking(k, o);
+    if (!a->answer)
+        rc = model_name_read(k, o->model, &model);
+    if (!a->answer && rc == CLI_GO && !(a->body = question(o, model.text))) {
         err_no_memory(&err, strlen(model.text), "the question");
         rc = keeper_fail_err(k, API_INTERNAL, &err);
     }
-    if (rc == CLI_GO) {
-        ask.url = keeper_url(k, url, "/v1/workers/explain");
-        ask.body = body;
-        if (client_json(k->client, &ask, &answer, &e)) {
-            if (interrupt_seen())
-                rc = keeper_fail(k, &e);
-            else
-                answer = refusal(&e);
-            api_error_done(&e);
-        }
-    }
-    if (answer)
-        note(o, node, answer);
-    free(body);
     model_name_done(&model);
     return rc;
 }
 
-/* One node, connected to for this question alone. */
-static int visit(struct keeper *k, struct explain *o, const char *node)
+/* One node: how it is to be asked is in its place then. */
+static int add_node(struct keeper *k, struct explain *o, const char *name)
 {
     struct keeper_flags flags = o->flags;
+    struct asked *a = &o->asked[o->n_asked];
     int rc;
 
-    flags.node = node;
+    flags.node = name;
     rc = keeper_connect(k, &flags);
     if (rc == CLI_GO)
-        rc = ask_node(k, o, node);
+        rc = prepare(k, o, a);
     client_close(k->client);
     k->client = NULL;
+    if (rc == CLI_GO) {
+        str_copy(a->name, sizeof a->name, name);
+        o->n_asked++;
+    }
     return rc;
 }
 
-/* The node that was named, or this machine and all that the keeper knows. */
-static int visit_all(struct keeper *k, struct explain *o)
+/* The node that was named, or this machine and all that the keeper knows. One that cannot be asked
+ * keeps nobody from asking the others. */
+static int gather(struct keeper *k, struct explain *o)
 {
+    size_t n = config_n_nodes(k->config);
+    struct err err;
     int rc = CLI_GO;
 
+    o->asked = calloc(n + 1, sizeof *o->asked);
+    if (!o->asked) {
+        err_no_memory(&err, (n + 1) * sizeof *o->asked, "the list of nodes");
+        return keeper_fail_err(k, API_INTERNAL, &err);
+    }
     if (o->flags.node)
-        return visit(k, o, o->flags.node);
+        return add_node(k, o, o->flags.node);
     if (!config_node_find(k->config, "localhost"))
-        rc = visit(k, o, "localhost");
-    for (size_t i = 0; i < config_n_nodes(k->config) && !interrupt_seen(); i++) {
-        int one = visit(k, o, config_node_at(k->config, i)->name);
+        rc = add_node(k, o, "localhost");
+    for (size_t i = 0; i < n && !interrupt_seen() && rc != CLI_USAGE; i++) {
+        int one = add_node(k, o, config_node_at(k->config, i)->name);
 
         rc = rc == CLI_GO ? one : rc;
     }
     return rc;
 }
 
+static struct client_probe probe_of(const struct asked *a)
+{
+    return (struct client_probe){.url = a->url,
+                                 .pin = a->secret.pin[0] ? a->secret.pin : NULL,
+                                 .key = a->secret.key[0] ? a->secret.key : NULL,
+                                 .body = a->body,
+                                 .connect_timeout_ms = EXPLAIN_CONNECT_MS};
+}
+
+/* The caller's. What is no object says nothing that could be shown. */
+static json_t *answer_of(struct client_probe *p)
+{
+    json_t *answer = p->answer;
+
+    if (answer && !json_is_object(answer)) {
+        json_decref(answer);
+        answer = NULL;
+        api_error_set(&p->error, API_INTERNAL, "keeper", "the answer is not a JSON object");
+    }
+    if (!answer)
+        answer = refusal(&p->error);
+    api_error_done(&p->error);
+    return answer;
+}
+
+/* The questions that are left, all at the same time: a machine that is off costs the others
+ * nothing. */
+static void ask_all(struct client *c, struct explain *o, struct client_probe *probes)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < o->n_asked; i++)
+        if (o->asked[i].body)
+            probes[n++] = probe_of(&o->asked[i]);
+    client_probe_all(c, probes, n, EXPLAIN_MS);
+    n = 0;
+    for (size_t i = 0; i < o->n_asked; i++)
+        if (o->asked[i].body)
+            o->asked[i].answer = answer_of(&probes[n++]);
+}
+
+/* CLI_GO with all that they say in the table, or an exit code. */
+static int ask(struct keeper *k, struct explain *o)
+{
+    struct client_probe *probes = calloc(o->n_asked + 1, sizeof *probes);
+    struct err err = {0};
+    int rc = CLI_GO;
+
+    if (!probes)
+        err_no_memory(&err, (o->n_asked + 1) * sizeof *probes, "the questions");
+    if (!probes || client_open(NULL, &k->client, &err))
+        rc = keeper_fail_err(k, API_INTERNAL, &err);
+    else
+        ask_all(k->client, o, probes);
+    free(probes);
+    if (rc == CLI_GO && interrupt_seen())
+        return keeper_cancelled(k);
+    for (size_t i = 0; rc == CLI_GO && i < o->n_asked; i++)
+        if (o->asked[i].answer)
+            note(o, &o->asked[i]);
+    return rc;
+}
+
+static void forget(struct explain *o)
+{
+    for (size_t i = 0; i < o->n_asked; i++) {
+        explicit_bzero(&o->asked[i].secret, sizeof o->asked[i].secret);
+        json_decref(o->asked[i].answer);
+        free(o->asked[i].body);
+    }
+    free(o->asked);
+}
+
+/* ---- telling ---- */
 /* What the need is made of, and who would be ended: for one node there is place for it. */
 static void print_details(struct keeper *k, const json_t *a)
 {
@@ -204,7 +306,12 @@ int cmd_explain(const struct cli_command *self, int argc, char **argv)
     o.answers = json_array();
     rc = keeper_open(&k, self, &o.flags);
     if (rc == CLI_GO && o.table && o.answers) {
-        rc = visit_all(&k, &o);
+        rc = gather(&k, &o);
+        if (o.n_asked > 0 && rc != CLI_USAGE && !interrupt_seen()) {
+            int asked = ask(&k, &o);
+
+            rc = rc == CLI_GO ? asked : rc;
+        }
         if (json_array_size(o.answers) > 0)
             print(&k, &o);
         if (rc == CLI_GO)
@@ -212,5 +319,6 @@ int cmd_explain(const struct cli_command *self, int argc, char **argv)
     }
     table_free(o.table);
     json_decref(o.answers);
+    forget(&o);
     return keeper_end(&k, rc);
 }

@@ -99,6 +99,7 @@ int keeper_connect(struct keeper *k, const struct keeper_flags *f)
         return keeper_fail_err(k, API_INTERNAL, &err);
     if (!key && k->secret.key[0])
         key = k->secret.key;
+    k->key = key;
     if (client_open(key, &k->client, &err) ||
         client_set_pin(k->client, k->secret.pin[0] ? k->secret.pin : NULL, &err))
         return keeper_fail_err(k, API_INTERNAL, &err);

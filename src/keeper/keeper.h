@@ -47,6 +47,7 @@ struct keeper {
     struct config *config;
     struct node node;
     struct node_secret secret; /* what is known of the node beside its address */
+    const char *key;           /* the client's: borrowed from a flag, the environment or `secret` */
     struct client *client;
     struct term term;
     struct out out;

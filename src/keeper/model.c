@@ -16,6 +16,21 @@ static int refuse(struct keeper *k, const struct err *err)
     return keeper_fail(k, &e);
 }
 
+static bool is_relative(const struct model_ref *ref)
+{
+    return ref->kind == MODEL_REF_FILE && ref->path[0] != '/';
+}
+
+bool model_name_is_relative(const char *typed)
+{
+    struct model_ref ref;
+    struct err err;
+    bool is = model_ref_parse(typed, &ref, &err) == 0 && is_relative(&ref);
+
+    model_ref_done(&ref);
+    return is;
+}
+
 int model_name_read(struct keeper *k, const char *typed, struct model_name *out)
 {
     struct model_ref ref;
@@ -25,7 +40,7 @@ int model_name_read(struct keeper *k, const char *typed, struct model_name *out)
     *out = (struct model_name){0};
     if (model_ref_parse(typed, &ref, &err)) {
         rc = refuse(k, &err);
-    } else if (ref.kind == MODEL_REF_FILE && ref.path[0] != '/' && !k->node.local) {
+    } else if (is_relative(&ref) && !k->node.local) {
         rc = keeper_usage(k,
                           "the model's path '%.200s' is relative, but the node %.100s is another "
                           "machine; write the full path it has there",

@@ -15,6 +15,8 @@ struct model_name {
  * why. model_name_done in either case.
  */
 int model_name_read(struct keeper *k, const char *typed, struct model_name *out);
+/* A path that begins in the folder we are in: only this machine knows what it means. */
+bool model_name_is_relative(const char *typed);
 void model_name_done(struct model_name *m);
 
 #endif

@@ -205,8 +205,12 @@ static void start_probe(struct client *c, struct probing *p, int64_t timeout_ms)
     int rc;
 
     params.pin = p->probe->pin;
-    params.headers =
-        client_headers; /* no key: health needs none, and not every node is its owner */
+    params.headers = client_headers;
+    params.bearer = p->probe->key; /* not the client's: not every node is that key's owner */
+    params.method = p->probe->body ? "POST" : NULL;
+    params.body = p->probe->body;
+    params.body_bytes = p->probe->body ? strlen(p->probe->body) : 0;
+    params.connect_timeout_ms = p->probe->connect_timeout_ms;
     params.body_max = CLIENT_ERROR_BODY_MAX;
     params.timeout_ms = timeout_ms;
     rc = http_call_start(c->http, &params, &p->call, &err);

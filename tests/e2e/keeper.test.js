@@ -716,6 +716,39 @@ describe('what must not be', () => {
       assert.strictEqual((await run(['explain', '--node', fake.node])).code, 0, decision);
     }
   });
+
+  /* They were asked one after the other: three machines that said nothing were 90 s without a line. Here nobody
+   * gets an answer before all have asked. */
+  test('explain asks all nodes at the same time, each with its key', { timeout: 20000 }, async () => {
+    const home = makeHome(), asked = [];
+    fs.writeFileSync(path.join(home, 'config.ini'),
+      `[nodes]\n${['localhost', 'bee1', 'bee2'].map((name) => `${name} = ${fake.node}\n`).join('')}`);
+    fake.on('POST /v1/workers/explain', (req, res) => {
+      assert.strictEqual(req.headers.authorization, 'Bearer our-key');
+      asked.push(res);
+      if (asked.length === 3) asked.forEach((r, i) => json(r, 200, { decision: i === 1 ? 'refuse' : 'start' }));
+    });
+    const r = await run(['explain', '--api-key', 'our-key'], { home });
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.match(r.stdout, /localhost .*start .*\nbee1 .*(start|refuse).*\nbee2 /);
+  });
+
+  /* One remote node among the known made the whole command a usage error, though the table said that this
+   * machine would run it. (0.0.0.0 is no address of this machine's to the keeper.) */
+  test('explain says of a relative path in the row of each other machine that it means nothing there', async () => {
+    const home = makeHome();
+    fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nlocalhost = ${fake.node}\nfar = 0.0.0.0:${fake.port}\n`);
+    fake.on('POST /v1/workers/explain', (req, res) => json(res, 200, { decision: 'start' }));
+    const r = await run(['explain', '--model', './x.gguf', '--json'], { home });
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.strictEqual(r.stderr, '');
+    const [here, far] = JSON.parse(r.stdout).nodes;
+    assert.deepStrictEqual([here.asked_node, here.decision], ['localhost', 'start']);
+    assert.deepStrictEqual([far.asked_node, far.decision, far.code], ['far', 'refuse', 'INVALID_MODEL_REF']);
+    assert.strictEqual(fake.of('POST', '/v1/workers/explain').length, 1);
+    const named = await run(['explain', '--model', './x.gguf', '--node', 'far'], { home });
+    assert.strictEqual(named.code, 2); // who names that machine alone has typed it wrong
+  });
 });
 
 describe('the list of nodes', () => {
