@@ -3,8 +3,9 @@
  * "Bracketed Paste Mode".
  *
  * libedit gets its characters from take_char, which waits for them in poll(2): so Ctrl+C ends a
- * line at once, a terminal that changed its size is drawn anew, and one whose modes a shell changed
- * while we were stopped gets ours again, all without signal handlers of libedit's.
+ * line at once, SIGTERM finds the terminal's modes put back, a terminal that changed its size is
+ * drawn anew, and one whose modes a shell changed while we were stopped gets ours again, all
+ * without signal handlers of libedit's.
  */
 #include "keeper/editline.h"
 
@@ -126,7 +127,7 @@ static int refill(struct editline *e)
     e->n -= e->at;
     e->at = 0;
     for (;;) {
-        if (interrupt_seen()) {
+        if (interrupt_seen() || interrupt_end_wanted()) {
             errno = EINTR;
             return -1;
         }
@@ -354,6 +355,7 @@ enum editor_end editline_read(struct editline *e, const char *prompt, struct buf
     int n = 0;
 
     e->prompt = prompt;
+    interrupt_put_off_end();
     /* Before the prompt is seen: libedit would do it behind it, and a Ctrl+D in between was lost.
      */
     e->f.el_set(e->el, EL_PREP_TERM, 1);
@@ -365,6 +367,7 @@ enum editor_end editline_read(struct editline *e, const char *prompt, struct buf
         e->f.el_reset(e->el); /* the terminal's modes as they were */
     fputs(text ? PASTE_OFF : PASTE_OFF "\r\n", e->screen);
     fflush(e->screen);
+    interrupt_take_end();
     if (!text && interrupt_seen())
         return EDITOR_INTERRUPTED;
     if (!text)

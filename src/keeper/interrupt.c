@@ -11,6 +11,11 @@ static volatile bool interrupted;
 static volatile sig_atomic_t n_interrupts;
 static volatile sig_atomic_t n_to_end = 2; /* the how many-th ends the process */
 
+static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT};
+#define N_ENDS (sizeof ends / sizeof ends[0])
+static struct sigaction before[N_ENDS];
+static volatile sig_atomic_t end_signal; /* the one that came while it was put off, 0 = none */
+
 static void on_interrupt(int signal_number)
 {
     (void)signal_number;
@@ -32,6 +37,35 @@ void interrupt_install(void)
     if (sigaction(SIGINT, NULL, &was) == 0 && was.sa_handler != SIG_IGN)
         sigaction(SIGINT, &now, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+static void on_end(int signal_number)
+{
+    end_signal = signal_number;
+}
+
+void interrupt_put_off_end(void)
+{
+    struct sigaction later = {.sa_handler = on_end}; /* no SA_RESTART: waits end */
+
+    sigemptyset(&later.sa_mask);
+    for (size_t i = 0; i < N_ENDS; i++)
+        if (sigaction(ends[i], NULL, &before[i]) == 0 && before[i].sa_handler != SIG_IGN)
+            sigaction(ends[i], &later, NULL);
+}
+
+void interrupt_take_end(void)
+{
+    for (size_t i = 0; i < N_ENDS; i++)
+        sigaction(ends[i], &before[i], NULL);
+    if (end_signal)
+        raise(end_signal);
+    end_signal = 0;
+}
+
+bool interrupt_end_wanted(void)
+{
+    return end_signal != 0;
 }
 
 void interrupt_session(void)

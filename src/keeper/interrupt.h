@@ -4,8 +4,9 @@
  * The first SIGINT sets a flag that every wait of the keeper looks at, so that work is cancelled in
  * order; the second ends the process at once with CLI_INTERRUPTED. In a session (a conversation)
  * each piece of work is cancelled by itself, and it takes INTERRUPT_SESSION_END of them during one
- * to end the process. The variables here are the only ones that a signal handler touches. A SIGINT
- * that was ignored at the start stays ignored.
+ * to end the process. SIGTERM and its like end it at once, but for the moments in which the
+ * terminal is not as the shell wants it: there they wait until it is. The variables here are the
+ * only ones that a signal handler touches. A SIGINT that was ignored at the start stays ignored.
  */
 #ifndef RBEE_KEEPER_INTERRUPT_H
 #define RBEE_KEEPER_INTERRUPT_H
@@ -25,6 +26,12 @@ void interrupt_install(void);
 void interrupt_session(void);
 /* The work that was cancelled is over; the next is not cancelled. */
 void interrupt_clear(void);
+
+/* Between the two SIGTERM, SIGHUP and SIGQUIT only set a flag, that who has the terminal looks at;
+ * the second then ends the process as the signal would have. Those that are ignored stay so. */
+void interrupt_put_off_end(void);
+void interrupt_take_end(void);
+bool interrupt_end_wanted(void);
 
 bool interrupt_seen(void);
 bool interrupt_repeated(void);             /* more than once: a person who does not want to wait */

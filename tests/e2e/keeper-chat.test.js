@@ -420,6 +420,21 @@ describe('at a terminal', { skip: noTerminal }, () => {
     assert.deepStrictEqual(asked()[0].messages, [user('onen')]);
   });
 
+  /* A shell that came back from a chat which `kill` had ended showed nothing of what was typed, and marked pastes. */
+  test('SIGTERM at the prompt leaves the terminal as it was', async () => {
+    for (const [signal, code] of [['SIGTERM', 143], ['SIGHUP', 129]]) {
+      open([], { behind: 'echo "ended with $?"; stty -a; echo over' });
+      await t.says(PROMPT);
+      process.kill(t.keeper().pid, signal);
+      const [shown] = await t.says(/[\s\S]*\nover/);
+      assert.match(shown, new RegExp(`ended with ${code}`));
+      assert.match(shown, / icanon/);
+      assert.match(shown, / echo /);
+      assert.match(shown, /\x1b\[\?2004l[\s\S]*ended with/);
+      await t.end();
+    }
+  });
+
   /* The library has commands of its own behind Alt+X; on an open quote it crashed in them, and took the talk along. */
   test("the editing library's own commands cannot be asked for", async () => {
     open();

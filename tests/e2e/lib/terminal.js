@@ -18,14 +18,21 @@ const KEYS = {
   pasted: (text) => `\x1b[200~${text}\x1b[201~`,
 };
 
+/* The first child of a process. */
+function childOf(pid) {
+  return Number(fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+}
+
 class Terminal {
-  constructor(args, { env = {}, home = makeHome(), cwd = os.tmpdir() } = {}) {
+  /* `behind`: what a shell does on the same terminal once the keeper has ended. */
+  constructor(args, { env = {}, home = makeHome(), cwd = os.tmpdir(), behind = '' } = {}) {
     const quoted = [KEEPER, ...args].map((a) => `'${a.replace(/'/g, `'\\''`)}'`).join(' ');
     this.home = home;
+    this.behind = behind;
     this.screen = '';
     this.seen = 0; // how far `says` has come
     this.waiting = null;
-    this.child = spawn('script', ['-qec', `stty cols 100 rows 40; exec ${quoted}`, '/dev/null'], {
+    this.child = spawn('script', ['-qec', `stty cols 100 rows 40; ${behind ? `${quoted}; ${behind}` : `exec ${quoted}`}`, '/dev/null'], {
       cwd, env: environment({ RBEE_HOME: home, TERM: 'xterm-256color', LC_ALL: 'C.UTF-8', ...env }),
       stdio: ['pipe', 'pipe', 'pipe'],
     });
@@ -75,7 +82,7 @@ class Terminal {
 
   /* The keeper's process, and the name of its terminal. */
   keeper() {
-    const pid = Number(fs.readFileSync(`/proc/${this.child.pid}/task/${this.child.pid}/children`, 'utf8').trim());
+    const pid = this.behind ? childOf(childOf(this.child.pid)) : childOf(this.child.pid);
     return { pid, name: fs.readlinkSync(`/proc/${pid}/fd/0`) };
   }
 
