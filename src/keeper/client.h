@@ -21,6 +21,7 @@
 #define CLIENT_BODY_MAX       (16u << 20) /* bytes of an answer */
 #define CLIENT_ERROR_BODY_MAX (256u << 10)
 #define CLIENT_TIMEOUT_MS     30000
+#define CLIENT_REFUSAL_MS     10000 /* for all of the answer that a stream's place is taken by */
 
 struct client;
 
@@ -76,7 +77,7 @@ struct client_watch {
 enum client_end {
     CLIENT_DONE,        /* [DONE] came */
     CLIENT_STOPPED,     /* on_event or on_tick said so */
-    CLIENT_REFUSED,     /* an answer that is no stream: *e is what it says */
+    CLIENT_REFUSED,     /* an answer that is no stream: *e is what it says, as far as it came */
     CLIENT_UNREACHABLE, /* no answer: *e */
     CLIENT_BROKEN,      /* the stream ended without [DONE]: *e */
     CLIENT_TIMED_OUT,   /* timeout_ms or stall_ms passed: *e */

@@ -20,6 +20,7 @@
 
 struct generating {
     struct keeper *k;
+    const struct pool_worker *worker;
     const char *cancel_url;
     const char *named; /* the header that says which worker is meant */
     struct api_error *e;
@@ -27,7 +28,10 @@ struct generating {
     uint64_t n_tokens; /* events with text */
     int64_t start_ms;
     int64_t cancelled_ms; /* when Ctrl+C was passed on, 0 = not */
+    int64_t asked_ms;     /* when the worker was asked, or later whether it has work */
     bool patient;         /* it was said that we wait */
+    bool heard;           /* an event came: a slot is ours */
+    bool idle;            /* without a word, the worker has no work: it is not ours it is at */
     bool closed;          /* stdout takes no more */
     bool ended, failed;   /* by an event */
 };
@@ -73,6 +77,7 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
     struct generating *g = arg;
     const char *type = keeper_text(event, "type", "");
 
+    g->heard = true;
     if (g->how->json)
         print_event(g, data, n);
     if (str_eq(type, "token") || str_eq(type, "reasoning")) {
@@ -97,6 +102,20 @@ static void say_waiting(struct generating *g)
     term_note(&g->k->term, "No token yet: the worker is busy, or the prompt is long.");
 }
 
+/*
+ * Before there is a slot a worker says nothing, and how long that may be is for its hive to say
+ * (queue_timeout). So no limit is put on that wait, but every now and then the hive is asked
+ * whether the worker has any work at all: one without would be silent for ever.
+ */
+static bool waits_in_vain(struct generating *g)
+{
+    if (g->heard || clock_ms() - g->asked_ms < GENERATE_STALL_MS)
+        return false;
+    g->idle = !pool_has_work(g->k, g->worker->id);
+    g->asked_ms = clock_ms();
+    return g->idle && !g->heard && !interrupt_seen();
+}
+
 /* Passes Ctrl+C on to the worker once, then waits for its last word, but not for ever. */
 static bool on_tick(void *arg)
 {
@@ -104,7 +123,7 @@ static bool on_tick(void *arg)
 
     if (!interrupt_seen()) {
         say_waiting(g);
-        return true;
+        return !waits_in_vain(g);
     }
     if (g->cancelled_ms == 0) {
         g->cancelled_ms = clock_ms();
@@ -152,6 +171,23 @@ static void count_tokens(struct generating *g)
                  (unsigned long long)g->n_tokens, figures_plural(g->n_tokens));
 }
 
+/* An end that is not the model's: half a text is no answer. True with *e. */
+static bool was_cut(struct generating *g)
+{
+    const char *reason = g->how->figures.reason;
+
+    if (str_eq(reason, "CANCELLED"))
+        api_error_set(g->e, API_REQUEST_CANCELLED, "worker",
+                      "somebody else has cancelled the answer");
+    else if (str_eq(reason, "ERROR"))
+        api_error_set(g->e, API_INTERNAL, "worker",
+                      "the answer ended in an error that was not told");
+    else
+        return false;
+    count_tokens(g);
+    return true;
+}
+
 static enum generate_end judge(struct generating *g, const struct pool_worker *worker,
                                enum client_end end)
 {
@@ -170,7 +206,7 @@ static enum generate_end judge(struct generating *g, const struct pool_worker *w
     if (g->ended && !g->failed) {
         if (has_error)
             api_error_done(g->e);
-        return GENERATE_DONE;
+        return was_cut(g) ? GENERATE_FAILED : GENERATE_DONE;
     }
     if (g->failed) {
         count_tokens(g);
@@ -191,7 +227,7 @@ enum generate_end generate_run(struct keeper *k, const struct pool_worker *worke
                                struct api_error *e)
 {
     char url[KEEPER_URL_MAX], cancel_url[KEEPER_URL_MAX], named[ADDRESSEE_LINE_MAX];
-    struct generating g = {.k = k, .e = e, .how = how};
+    struct generating g = {.k = k, .worker = worker, .e = e, .how = how};
     struct client_watch w = {.method = "POST", .url = url, .stall_ms = GENERATE_STALL_MS};
     char *body = inference_request_text(request);
     enum client_end end;
@@ -206,7 +242,7 @@ enum generate_end generate_run(struct keeper *k, const struct pool_worker *worke
              request->job_id);
     g.cancel_url = cancel_url;
     g.named = w.header = addressee_line(named, worker->id);
-    g.start_ms = clock_ms();
+    g.start_ms = g.asked_ms = clock_ms();
     w.body = body;
     w.timeout_ms = request->timeout_ms ? request->timeout_ms + GENERATE_GRACE_MS : 0;
     w.arg = &g;
@@ -214,5 +250,11 @@ enum generate_end generate_run(struct keeper *k, const struct pool_worker *worke
     w.on_tick = on_tick;
     end = client_watch(k->client, &w, e);
     free(body);
+    if (end == CLIENT_STOPPED && g.idle && !g.heard && !interrupt_seen()) {
+        end = CLIENT_TIMED_OUT;
+        api_error_set(e, API_WORKER_STALLED, "keeper",
+                      "it said nothing for %d s, and its hive knows of no work that it has",
+                      GENERATE_STALL_MS / 1000);
+    }
     return judge(&g, worker, end);
 }

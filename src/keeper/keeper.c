@@ -204,7 +204,7 @@ int keeper_fail(struct keeper *k, struct api_error *e)
     if (id)
         term_say(&k->term, "The request's id: %s", id);
     api_error_done(e);
-    return info->exit_code;
+    return info->exit_code == CLI_INTERRUPTED ? CLI_ERROR : info->exit_code; /* not by Ctrl+C */
 }
 
 int keeper_fail_err(struct keeper *k, enum api_code code, const struct err *err)

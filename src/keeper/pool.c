@@ -230,19 +230,33 @@ out:
 }
 
 /* ---- afterwards ---- */
-bool pool_has(struct keeper *k, const char *worker_id)
+/* What the hive says of it: the caller's, NULL when that is nothing. */
+static json_t *look_up(struct keeper *k, const char *worker_id)
 {
     char path[KEEPER_URL_MAX];
     json_t *answer = NULL;
     struct api_error e;
-    bool has;
 
     snprintf(path, sizeof path, "/v1/workers/%s", worker_id);
-    if (keeper_get(k, path, &answer, &e)) {
+    if (keeper_get(k, path, &answer, &e))
         api_error_done(&e);
-        return false;
-    }
-    has = is_loaded(answer);
+    return answer;
+}
+
+bool pool_has(struct keeper *k, const char *worker_id)
+{
+    json_t *answer = look_up(k, worker_id);
+    bool has = answer && is_loaded(answer);
+
+    json_decref(answer);
+    return has;
+}
+
+bool pool_has_work(struct keeper *k, const char *worker_id)
+{
+    json_t *answer = look_up(k, worker_id);
+    bool has = keeper_number(answer, "slots_busy", 0) > 0 || keeper_number(answer, "queued", 0) > 0;
+
     json_decref(answer);
     return has;
 }

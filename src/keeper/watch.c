@@ -15,15 +15,17 @@ struct watching {
     struct client *c;
     const struct client_watch *w;
     struct sse_reader *reader;
-    struct buf refusal; /* the body of an answer that is no stream */
+    struct buf refusal; /* the body of an answer that is no stream, as much as is kept */
     struct err err;
     int status, rc;
-    int64_t last_ms; /* when the last byte came, at first when it was asked */
-    bool heard;      /* a byte has come */
-    bool silent;     /* head_ms or stall_ms has passed */
-    bool over;       /* the call has ended: rc, err */
-    bool closed;     /* [DONE] came */
-    bool stopped;    /* on_event wants no more */
+    int64_t last_ms;    /* when the last byte came, at first when it was asked */
+    int64_t refused_ms; /* when an answer that is no stream began; 0 = none has */
+    bool heard;         /* a byte has come */
+    bool silent;        /* head_ms or stall_ms has passed */
+    bool refused;       /* of an answer that is no stream no more is awaited */
+    bool over;          /* the call has ended: rc, err */
+    bool closed;        /* [DONE] came */
+    bool stopped;       /* on_event wants no more */
     bool garbage;
 };
 
@@ -47,10 +49,30 @@ static bool on_data(void *arg, const char *data, size_t n)
     return !s->garbage && !s->stopped;
 }
 
+/* An answer that is no stream has begun, by its head or its body. */
+static void begin_refusal(struct watching *s, int status)
+{
+    s->status = status;
+    if (!s->refused_ms)
+        s->refused_ms = clock_ms();
+}
+
 static void on_header(void *arg, int status, const char *name, const char *value)
 {
-    (void)status;
-    client_last_header(((struct watching *)arg)->c, name, value);
+    struct watching *s = arg;
+
+    if (status > 200)
+        begin_refusal(s, status);
+    client_last_header(s->c, name, value);
+}
+
+/* Keeps what fits; what goes on behind that is no error's text. */
+static void put_refusal(struct watching *s, const char *bytes, size_t n)
+{
+    size_t room = s->refusal.max - s->refusal.len;
+
+    buf_put(&s->refusal, bytes, n < room ? n : room);
+    s->refused = n > room || buf_failed(&s->refusal);
 }
 
 static bool on_body(void *arg, int status, const char *bytes, size_t n)
@@ -61,8 +83,8 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
     s->last_ms = clock_ms();
     s->heard = true;
     if (status != 200) {
-        if (buf_reserve(&s->refusal, n) == 0)
-            buf_put(&s->refusal, bytes, n);
+        begin_refusal(s, status);
+        put_refusal(s, bytes, n);
     } else if (sse_reader_put(s->reader, bytes, n, &s->err)) {
         s->garbage = true;
     }
@@ -87,7 +109,9 @@ static void check_silence(struct watching *s)
     int64_t limit = s->heard ? s->w->stall_ms : s->w->head_ms;
     char place[512];
 
-    if (limit == 0 || clock_ms() - s->last_ms < limit)
+    if (s->refused_ms && clock_ms() - s->refused_ms >= CLIENT_REFUSAL_MS)
+        s->refused = true;
+    if (s->refused || limit == 0 || clock_ms() - s->last_ms < limit)
         return;
     s->silent = true;
     s->rc = err_set(&s->err, ERR_TIMEOUT, "%s sent nothing for %lld s",
@@ -99,7 +123,8 @@ static void run(struct client *c, struct watching *s, struct http_call *call)
 {
     bool goes_on = true;
 
-    while (!s->over && !s->closed && !s->stopped && !s->garbage && !s->silent && goes_on) {
+    while (!s->over && !s->closed && !s->stopped && !s->garbage && !s->silent && !s->refused &&
+           goes_on) {
         event_base_loop(c->base, EVLOOP_ONCE);
         check_silence(s);
         goes_on = s->w->on_tick ? s->w->on_tick(s->w->arg) : !interrupt_seen();
@@ -117,9 +142,9 @@ static enum client_end judge(const struct watching *s, const struct client_watch
     }
     if (s->closed)
         return CLIENT_DONE;
-    if (s->stopped || (!s->over && !s->silent))
+    if (s->stopped || (!s->over && !s->silent && !s->refused))
         return CLIENT_STOPPED;
-    if (s->status != 0 && s->status != 200 && s->rc == 0) {
+    if (s->refused || (s->status != 0 && s->status != 200 && s->rc == 0)) {
         client_status_error(e, s->status, &s->refusal);
         return CLIENT_REFUSED;
     }

@@ -549,6 +549,50 @@ describe('errors', () => {
     assert.match(r.stderr, /not a JSON object/);
   });
 
+  /* Nobody looked at how long an error's text is: a server that went on and on held the keeper for ever. */
+  test('an error that never ends: its beginning is shown, and that is it', { timeout: 20000 }, async () => {
+    let over;
+    const gone = new Promise((resolve) => { over = resolve; });
+    fake.on('POST /v1/inference', (req, res) => {
+      const more = () => { while (!res.destroyed && res.write('x'.repeat(20000))); };
+      res.on('drain', more).on('close', over);
+      res.writeHead(500, { 'content-type': 'text/html' });
+      more();
+    });
+    const r = await infer().done;
+    await gone;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /status 500 and no error body: xxx/);
+  });
+
+  test('an error that comes in drops, or not at all', { timeout: 40000, skip:
+    process.env.RBEE_SLOW ? false : 'takes 20 s; set RBEE_SLOW=1' }, async () => {
+    for (const drop of ['x', '']) {
+      fake.on('POST /v1/inference', (req, res) => {
+        res.writeHead(502, { 'content-type': 'text/html' });
+        res.flushHeaders();
+        const timer = setInterval(() => drop && res.write(drop), 200);
+        res.on('close', () => clearInterval(timer));
+      });
+      const r = await infer().done;
+      assert.strictEqual(r.code, 1);
+      assert.match(r.stderr, /status 502 and no error body: x*$/m);
+    }
+  });
+
+  /* Before it has a slot a worker says nothing, for as long as its hive lets it: what tells that from a worker that
+   * has lost the request is whether it has any work. It was waited for without an end. */
+  test('a worker that takes the request and says nothing at all is waited for while it has work', { timeout: 150000,
+    skip: process.env.RBEE_SLOW ? false : 'takes 120 s; set RBEE_SLOW=1' }, async () => {
+    let asked = 0;
+    fake.on('POST /v1/inference', () => {});
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => json(res, 200, fake.worker({ queued: ++asked === 1 ? 1 : 0 })));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /WORKER_STALLED: the worker .* fell silent after 0 tokens/);
+    assert.ok(asked >= 2, `${asked} questions`);
+  });
+
   test('an error event after some tokens', async () => {
     fake.on('POST /v1/inference', (req, res, body) => sse(res, [started(body), token('Once', 0),
       { type: 'error', code: 'REQUEST_TIMEOUT', message: 'The 2 s are over.', retriable: true }]));
@@ -556,6 +600,21 @@ describe('errors', () => {
     assert.strictEqual(r.code, 1);
     assert.strictEqual(r.stdout, 'Once');
     assert.match(r.stderr, /REQUEST_TIMEOUT: The 2 s are over\. \(1 token/);
+  });
+
+  /* Half a text with exit 0 was taken for an answer by every script. 130 is for the Ctrl+C of our own person. */
+  test('an answer that somebody else cancelled, or that ended in an error, is a failure', async () => {
+    for (const [ending, words] of [
+      [end(1, 'CANCELLED'), /REQUEST_CANCELLED: somebody else has cancelled the answer \(1 token had come\)/],
+      [end(1, 'ERROR'), /INTERNAL: the answer ended in an error that was not told \(1 token had come\)/],
+      [{ type: 'error', code: 'REQUEST_CANCELLED', message: 'It was cancelled.', retriable: false }, /REQUEST_CANCELLED: It was cancelled\./],
+    ]) {
+      fake.on('POST /v1/inference', (req, res, body) => sse(res, [started(body), token('half of ', 0), ending]));
+      const r = await infer().done;
+      assert.strictEqual(r.code, 1, r.stderr);
+      assert.strictEqual(r.stdout, 'half of ');
+      assert.match(r.stderr, words);
+    }
   });
 
   test('a configuration that is wrong names its line', async () => {
