@@ -1,6 +1,7 @@
 /* cli.c - see cli.h. Prints help to stdout, usage errors to stderr; that is its whole purpose. */
 #include "base/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +55,20 @@ const char *cli_nearest(const char *word, const char *const *names)
         }
     }
     return best;
+}
+
+/* The end of what was asked to be shown: it is out, or that is an error. */
+static int shown(const char *program)
+{
+    bool failed = ferror(stdout) != 0;
+    struct err err = {0};
+
+    errno = 0;
+    if (fflush(stdout) == 0 && !failed)
+        return CLI_DONE;
+    err_errno(&err, ERR_IO, errno ? errno : EIO, "cannot write to standard output");
+    fprintf(stderr, "%s: %s\n", program, err.text);
+    return CLI_ERROR;
 }
 
 static void show_commands(const char *program, const char *about,
@@ -123,11 +138,11 @@ int cli_main(const char *program, const char *about, const struct cli_command *c
     }
     if (str_eq(argv[1], "--help") || str_eq(argv[1], "-h") || str_eq(argv[1], "help")) {
         show_commands(program, about, commands);
-        return CLI_DONE;
+        return shown(program);
     }
     if (str_eq(argv[1], "--version") || str_eq(argv[1], "-V")) {
         printf("%s %s\n", program, RBEE_VERSION);
-        return CLI_DONE;
+        return shown(program);
     }
     for (const struct cli_command *c = commands; c->name; c++) {
         int n = words_matched(c->name, argc, argv);
@@ -323,7 +338,7 @@ int cli_parse(const char *program, const struct cli_command *command, const stru
             options_over = true;
         } else if (str_eq(word, "--help") || str_eq(word, "-h")) {
             show_help(program, command, opts);
-            return CLI_DONE;
+            return shown(program);
         } else {
             rc = parse_option(program, command, opts, argc, argv, &i);
         }

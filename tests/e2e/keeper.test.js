@@ -8,7 +8,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
-const { spawn } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 
 const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started, token, end } =
   require('./lib/fakehive.js');
@@ -873,6 +873,16 @@ describe('a stdout that is closed', () => {
     fs.closeSync(full);
     assert.strictEqual(code, 1);
     assert.match(err, /DISK_FULL: cannot write to standard output/);
+  });
+
+  test('help that cannot be written was not given', () => { // it was exit 0, and an empty file
+    const full = fs.openSync('/dev/full', 'w');
+    for (const args of [['--help'], ['--version'], ['infer', '--help']]) {
+      const r = spawnSync(KEEPER, args, { stdio: ['ignore', full, 'pipe'], encoding: 'utf8' });
+      assert.strictEqual(r.status, 1, args.join(' '));
+      assert.match(r.stderr, /^rbee-keeper: cannot write to standard output: No space left/);
+    }
+    fs.closeSync(full);
   });
 });
 
