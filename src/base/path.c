@@ -17,8 +17,10 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/uuid.h"
 
 #define LOCK_POLL_MS 10
+#define TEMP_TRIES   8
 
 char *path_join(const char *dir, const char *name)
 {
@@ -305,15 +307,36 @@ static void keep_owner(int fd, const char *path)
         errno = 0;
 }
 
+/*
+ * A new file beside `path`: its descriptor, or -1 with errno, and *temp its name (free(), NULL: no
+ * memory). A name that is taken is left alone, as whose it is may be writing: process ids are one's
+ * own only within a container, and a home may be in several.
+ */
+static int create_beside(const char *path, mode_t mode, char **temp)
+{
+    uint64_t tail = (uint64_t)getpid();
+    int fd = -1;
+
+    for (int i = 0; i < TEMP_TRIES; i++) {
+        *temp = str_printf("%s.tmp-%llu", path, (unsigned long long)tail);
+        if (*temp)
+            fd = open(*temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        if (fd >= 0 || !*temp || errno != EEXIST || i + 1 == TEMP_TRIES)
+            break;
+        free(*temp);
+        tail = random_u64() % 10000000000;
+    }
+    return fd;
+}
+
 static int replace(const char *path, const void *bytes, size_t n, mode_t mode, bool sync,
                    struct err *err)
 {
-    char *temp = str_printf("%s.tmp-%ld", path, (long)getpid());
-    int fd, rc;
+    char *temp;
+    int fd = create_beside(path, mode, &temp), rc;
 
     if (!temp)
         return err_no_memory(err, strlen(path) + 32, "a path");
-    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0) {
         rc = err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot create %s", temp);
         free(temp);

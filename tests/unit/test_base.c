@@ -282,6 +282,35 @@ static void test_path__files_are_written_whole(void **state)
     rmdir(dir);
 }
 
+/*
+ * Two containers with one home have the same process ids: both wrote into one temporary file, and
+ * what one of them had half written was renamed into place by the other. A name that is taken is
+ * left to whose it is.
+ */
+static void test_path__a_write_of_somebody_else_is_left_alone(void **state)
+{
+    char dir[] = "/tmp/rbee-test-XXXXXX", theirs[128], *file, *text;
+    struct err err;
+    size_t n;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    file = path_join(dir, "f");
+    snprintf(theirs, sizeof theirs, "%s.tmp-%ld", file, (long)getpid());
+    assert_int_equal(path_write_file(theirs, "half", 4, 0600, &err), 0);
+    assert_int_equal(path_write_file(file, "ours", 4, 0600, &err), 0);
+    assert_int_equal(path_read_file(file, 100, &text, &n, &err), 0);
+    assert_string_equal(text, "ours");
+    free(text);
+    assert_int_equal(path_read_file(theirs, 100, &text, &n, &err), 0);
+    assert_string_equal(text, "half");
+    free(text);
+    assert_int_equal(unlink(theirs), 0);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(dir), 0); /* fails when a temporary file was left behind */
+    free(file);
+}
+
 static void test_uuid__is_version_4_and_never_twice(void **state)
 {
     char a[UUID_BYTES], b[UUID_BYTES];
@@ -404,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_path__components_are_harmless_and_distinct),
         cmocka_unit_test(test_path__a_name_that_leads_elsewhere_is_noticed),
         cmocka_unit_test(test_path__files_are_written_whole),
+        cmocka_unit_test(test_path__a_write_of_somebody_else_is_left_alone),
         cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
         cmocka_unit_test(test_clock__iso_form),
         cmocka_unit_test(test_cli__values_land_in_their_variables),
