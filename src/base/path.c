@@ -363,6 +363,13 @@ int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, 
     return replace(path, bytes, n, mode, false, err);
 }
 
+char *path_behind_link(const char *path)
+{
+    char *real = realpath(path, NULL);
+
+    return real ? real : str_dup(path);
+}
+
 int path_lock_dir(const char *dir, int wait_ms, int *fd, struct err *err)
 {
     int rc = 0;

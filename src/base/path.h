@@ -72,6 +72,10 @@ int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, 
 /* The same without waiting for the disk: what a power cut may take. */
 int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);
 
+/* The name to give these for a file of a person's, which may be a link: the file behind it, so that
+ * the link stays. free(); NULL when out of memory. */
+char *path_behind_link(const char *path);
+
 /*
  * The lock of a folder, which programs of rbee take to change files in it: *fd is the folder, and
  * holds the lock until it is closed. ERR_BUSY when another has it for longer than wait_ms.

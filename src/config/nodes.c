@@ -98,14 +98,6 @@ static int read_now(const char *path, char **text, size_t *n, mode_t *mode, stru
     return path_read_file(path, CONFIG_FILE_MAX, text, n, err);
 }
 
-/* Where the bytes go: behind a link, when config.ini is one. free(); NULL when out of memory. */
-static char *write_target(const char *path)
-{
-    char *real = realpath(path, NULL);
-
-    return real ? real : str_dup(path);
-}
-
 static int write_back(const struct config *c, const char *text, mode_t mode, struct err *err)
 {
     char *target;
@@ -113,7 +105,7 @@ static int write_back(const struct config *c, const char *text, mode_t mode, str
 
     if (rc)
         return rc;
-    target = write_target(c->path);
+    target = path_behind_link(c->path);
     if (!target)
         return err_no_memory(err, strlen(c->path), "a path");
     rc = path_write_file(target, text, strlen(text), mode, err);

@@ -117,7 +117,7 @@ static char *to_text(const struct conversation *c)
 int conversation_save(const struct conversation *c, const char *path, struct err *err)
 {
     struct conversation there;
-    char *text;
+    char *text, *target;
     int rc;
 
     if (path_is_dir(path))
@@ -130,9 +130,12 @@ int conversation_save(const struct conversation *c, const char *path, struct err
         conversation_done(&there);
     }
     text = to_text(c);
-    if (!text)
-        return err_no_memory(err, 1, "the conversation's text");
-    rc = path_write_file(path, text, strlen(text), FILE_MODE, err);
+    target = path_behind_link(path);
+    if (text && target)
+        rc = path_write_file(target, text, strlen(text), FILE_MODE, err);
+    else
+        rc = err_no_memory(err, 1, "the conversation's text");
+    free(target);
     free(text);
     return rc;
 }

@@ -46,7 +46,8 @@ int conversation_set_system(struct conversation *c, const char *text, struct err
 /* The messages as a model gets them: the system's first, no marks of ours. Owned by the caller. */
 json_t *conversation_messages(const struct conversation *c);
 
-/* ERR_CONFLICT where something else is in its place, ERR_IO, ERR_NO_SPACE, ERR_DENIED. */
+/* Follows a link. ERR_CONFLICT where something else is in its place, ERR_IO, ERR_NO_SPACE,
+ * ERR_DENIED. */
 int conversation_save(const struct conversation *c, const char *path, struct err *err);
 
 /* A file's text: ERR_INVALID says what is wrong with it, and *out is as it was. */

@@ -412,6 +412,34 @@ static void test_conversation__comes_back_as_it_was_saved(void **state)
     remove_folder(folder, files);
 }
 
+/* The link was replaced by a file of its own, and the one that it pointed to stayed as it was: to
+ * whoever keeps conversations in another folder, /save had done nothing. */
+static void test_conversation__is_saved_behind_a_link(void **state)
+{
+    static const char *const files[] = {"real.json", "link.json", NULL};
+    char *folder = make_folder(), *real = path_join(folder, files[0]),
+         *name = path_join(folder, files[1]);
+    struct conversation c, again;
+    struct stat st;
+    struct err err;
+
+    (void)state;
+    fill(&c);
+    assert_int_equal(conversation_save(&c, real, &err), 0);
+    conversation_drop(&c);
+    assert_int_equal(symlink(files[0], name), 0);
+    assert_int_equal(conversation_save(&c, name, &err), 0);
+    assert_int_equal(lstat(name, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(conversation_load(real, &again, &err), 0);
+    assert_int_equal(conversation_count(&again), 1);
+    conversation_done(&again);
+    conversation_done(&c);
+    free(real);
+    free(name);
+    remove_folder(folder, files);
+}
+
 static void test_conversation__is_sent_without_our_marks(void **state)
 {
     struct conversation c;
@@ -665,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_settings__of_the_command_line),
         cmocka_unit_test(test_sampling__refuses_what_no_worker_takes),
         cmocka_unit_test(test_conversation__comes_back_as_it_was_saved),
+        cmocka_unit_test(test_conversation__is_saved_behind_a_link),
         cmocka_unit_test(test_conversation__is_sent_without_our_marks),
         cmocka_unit_test(test_conversation__never_overwrites_anything_else),
         cmocka_unit_test(test_conversation__refuses_a_bad_file_with_a_reason),
