@@ -78,6 +78,14 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
     return true;
 }
 
+/* What a hive will not do with a model, it refuses as a bad request, though the command was right. */
+static int fail(struct keeper *k, struct api_error *e)
+{
+    int rc = keeper_fail(k, e);
+
+    return rc == CLI_USAGE ? CLI_ERROR : rc;
+}
+
 int chore_watch(struct keeper *k, const struct chore *chore)
 {
     struct watching w = {.k = k, .chore = chore};
@@ -108,6 +116,6 @@ int chore_watch(struct keeper *k, const struct chore *chore)
         end = CLIENT_BROKEN;
     }
     if (end != CLIENT_DONE)
-        return keeper_fail(k, &e);
+        return fail(k, &e);
     return w.failed ? CLI_ERROR : CLI_DONE;
 }

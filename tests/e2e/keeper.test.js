@@ -1078,3 +1078,14 @@ test('a chore whose stream ends without a word of how it went is an error with a
   assert.strictEqual(r.code, 1);
   assert.match(r.stderr, /INTERNAL: the hive ended its account without a word of how it went/);
 });
+
+/* Exit 2 is for a command that was typed wrong; of these only the hive knew that they could not be. */
+test('a chore that the hive refuses for the model that is named is an error, not a usage error', async () => {
+  const refuse = (req, res) => error(res, 400, 'INVALID_REQUEST', 'x was neither downloaded nor imported');
+  fake.on('POST /v1/models/verify', refuse).on('POST /v1/models/export', refuse);
+  for (const args of [['verify', 'tiny'], ['export', 'tiny', '/tmp/x']]) {
+    const r = await run(['models', ...args, '--node', fake.node]);
+    assert.strictEqual(r.code, 1, r.stderr);
+    assert.match(r.stderr, /INVALID_REQUEST: x was neither downloaded nor imported/);
+  }
+});
