@@ -2,11 +2,13 @@
  * edit.c - changes one line of [nodes] in a config file and leaves every other byte alone.
  *
  * Works on text that config_parse_text has accepted. Lines are told apart as inih does: blanks
- * around, ';' and '#' begin comments, "[x]" a section, '=' or ':' ends a key.
+ * around, ';' and '#' begin comments, behind a value a blank and ';' do, "[x]" a section, '=' or
+ * ':' ends a key.
  */
 #include "config/internal.h"
 
 #include <ctype.h>
+#include <ini.h>
 #include <string.h>
 #include <strings.h>
 
@@ -78,10 +80,44 @@ static bool find_place(const char *text, const char *name, size_t *from, size_t 
     return found;
 }
 
+/* Of a line of a node's: the comment behind its value with the blanks before it; "" = none. */
+static struct line comment_of(const char *line)
+{
+    const char *end = line + strcspn(line, "\n");
+    struct line l = {.start = end, .next = end};
+
+    for (const char *p = line + 1; p < end && l.n == 0; p++) {
+        if (*p != ';' || !isspace((unsigned char)p[-1]))
+            continue;
+        while (p > line && isspace((unsigned char)p[-1]))
+            p--;
+        l.start = p;
+        l.n = (size_t)(end - p);
+    }
+    return l;
+}
+
+/* "name = value", and behind it, or above it, the old line's comment. */
+static void put_node(struct buf *out, const char *name, const char *value,
+                     const struct line *comment)
+{
+    bool fits = strlen(name) + strlen(" = ") + strlen(value) + comment->n <= CONFIG_LINE_MAX;
+
+    if (!fits) {
+        buf_put(out, comment->start, comment->n);
+        buf_putc(out, '\n');
+    }
+    buf_printf(out, "%s = %s", name, value);
+    if (fits)
+        buf_put(out, comment->start, comment->n);
+    buf_putc(out, '\n');
+}
+
 char *config_edit_node(const char *text, const char *name, const char *value)
 {
     size_t n = strlen(text), from = n, to = n;
     bool have_section = find_place(text, name, &from, &to);
+    struct line comment = comment_of(from < to ? text + from : "");
     struct buf out;
 
     buf_init(&out, 2 * (size_t)CONFIG_FILE_MAX);
@@ -91,7 +127,7 @@ char *config_edit_node(const char *text, const char *name, const char *value)
     if (value && !have_section)
         buf_puts(&out, out.len ? "\n[nodes]\n" : "[nodes]\n");
     if (value)
-        buf_printf(&out, "%s = %s\n", name, value);
+        put_node(&out, name, value, &comment);
     buf_put(&out, text + to, n - to);
     if (out.len == 0 && !out.failed) {
         buf_done(&out);

@@ -38,9 +38,14 @@ int config_nodes_put(struct config_nodes *nodes, const char *name, const char *a
 int config_parse_text(struct config *c, const char *path, const char *text, size_t n,
                       struct config_nodes *nodes, struct err *err);
 
+/* Of a line without its '\n': inih's buffer holds that, too, a mark, its NUL and a byte to spare.
+ */
+#define CONFIG_LINE_MAX (INI_MAX_LINE - 6)
+
 /*
  * The file's text with the line of node `name` set to `value`, or without it (value NULL); all
- * other lines as they were. free(); NULL when out of memory.
+ * other lines as they were, and a comment behind the old value, too: on a line of its own where the
+ * new one would be too long. free(); NULL when out of memory.
  */
 char *config_edit_node(const char *text, const char *name, const char *value);
 

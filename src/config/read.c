@@ -16,10 +16,6 @@
 
 #define BOM "\xef\xbb\xbf" /* the byte order mark of UTF-8 */
 
-/* Of a line without its '\n': inih's buffer holds that, too, a mark, its NUL and a byte to spare.
- */
-#define LINE_MAX_BYTES (INI_MAX_LINE - 6)
-
 /* ---- the file ---- */
 
 struct reading {
@@ -104,10 +100,10 @@ static int unindent(const char *text, size_t n, char **out, struct err *err)
 
         while (p < stop && *p != '\n' && isspace((unsigned char)*p))
             p++;
-        if (stop - (end != NULL) - p > LINE_MAX_BYTES || memchr(p, '\0', (size_t)(stop - p))) {
+        if (stop - (end != NULL) - p > CONFIG_LINE_MAX || memchr(p, '\0', (size_t)(stop - p))) {
             free(copy);
             return err_set(err, ERR_INVALID, "line %zu is longer than %d bytes or holds a NUL",
-                           line, LINE_MAX_BYTES);
+                           line, CONFIG_LINE_MAX);
         }
         memcpy(dst, p, (size_t)(stop - p));
         dst += stop - p;

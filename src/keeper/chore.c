@@ -78,7 +78,8 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
     return true;
 }
 
-/* What a hive will not do with a model, it refuses as a bad request, though the command was right. */
+/* What a hive will not do with a model, it refuses as a bad request, though the command was right.
+ */
 static int fail(struct keeper *k, struct api_error *e)
 {
     int rc = keeper_fail(k, e);

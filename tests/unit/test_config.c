@@ -256,8 +256,8 @@ static void test_config__node_add_keeps_the_rest_of_the_file(void **state)
     assert_file("# my machines\n[nodes]\nbig = 10.0.0.9 ; the tall one\nsmall = 10.0.0.8:9000\n\n"
                 "[hive]\nslots = 2");
     assert_int_equal(config_node_add(c, "big", "example.org", NULL), 0);
-    assert_file("# my machines\n[nodes]\nbig = example.org:8080\nsmall = 10.0.0.8:9000\n\n"
-                "[hive]\nslots = 2");
+    assert_file("# my machines\n[nodes]\nbig = example.org:8080 ; the tall one\n"
+                "small = 10.0.0.8:9000\n\n[hive]\nslots = 2");
     assert_int_equal(config_n_nodes(c), 2);
     node = config_node_find(c, "BIG");
     assert_non_null(node);
@@ -268,6 +268,34 @@ static void test_config__node_add_keeps_the_rest_of_the_file(void **state)
     assert_int_equal(config_node_remove(c, "big", NULL), ERR_NOT_FOUND);
     assert_int_equal(config_n_nodes(c), 0);
     config_close(c);
+}
+
+/* A machine that moved lost what was said of it; and a comment may be too long for a longer
+ * address. */
+static void test_config__node_add_keeps_the_comment_of_its_line(void **state)
+{
+    static const char comment[] =
+        "; a comment of so many words that beside a longer address it would "
+        "be over what a line of this file may have, and yet it is worth "
+        "as much as any other comment that is in here";
+    char *text = str_printf("[nodes]\n a: h \t%s\nb = h2\r\n", comment),
+         *above = str_printf("[nodes]\n \t%s\na = longer.example.org:8080\nb = h2\r\n", comment);
+    struct config *c;
+
+    (void)state;
+    write_file("[nodes]\na=h\t;one; two\nb = h2 ;; b");
+    c = open_ok();
+    assert_int_equal(config_node_add(c, "A", "i", NULL), 0);
+    assert_int_equal(config_node_add(c, "b", "j", NULL), 0);
+    assert_file("[nodes]\nA = i:8080\t;one; two\nb = j:8080 ;; b\n");
+    config_close(c);
+    write_file(text);
+    c = open_ok();
+    assert_int_equal(config_node_add(c, "a", "longer.example.org", NULL), 0);
+    assert_file(above);
+    config_close(c);
+    free(text);
+    free(above);
 }
 
 static void test_config__node_add_makes_file_and_section(void **state)
@@ -377,6 +405,7 @@ int main(void)
         TEST(test_config__folder_in_place_of_the_file),
         TEST(test_config__addresses),
         TEST(test_config__node_add_keeps_the_rest_of_the_file),
+        TEST(test_config__node_add_keeps_the_comment_of_its_line),
         TEST(test_config__node_add_makes_file_and_section),
         TEST(test_config__line_behind_a_carriage_return_stays_a_line),
         TEST(test_config__longest_line_may_be_the_last),
