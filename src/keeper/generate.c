@@ -196,7 +196,8 @@ static enum generate_end judge(struct generating *g, const struct pool_worker *w
     if ((interrupt_seen() || g->closed) && !g->ended) {
         if (has_error)
             api_error_done(g->e);
-        if (!interrupt_repeated() && g->cancelled_ms == 0) /* else it was told, and had its time */
+        /* Else it was told and had its time, or has never heard of the job. */
+        if (!interrupt_repeated() && g->cancelled_ms == 0 && end != CLIENT_UNREACHABLE)
             cancel_job(g);
     }
     if (interrupt_seen())

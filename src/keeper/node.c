@@ -1,24 +1,23 @@
-/* node.c - see node.h. Blocks in the resolver; no state. */
+/* node.c - see node.h. Waits for the resolver, or for Ctrl+C; no state. */
 #include "keeper/node.h"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
 #include "base/str.h"
+#include "keeper/interrupt.h"
+#include "net/http_resolve.h"
 
 bool node_known_by_resolver(void *arg, const char *host)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+    struct http_addrs addrs;
 
     (void)arg;
-    if (getaddrinfo(host, NULL, &hints, &list) != 0)
-        return false;
-    freeaddrinfo(list);
-    return true;
+    return http_resolve(host, CONFIG_DEFAULT_PORT, HTTP_NAMES_WAIT, interrupt_flag(), &addrs,
+                        NULL) == 0;
 }
 
 static bool is_literal(const char *host)

@@ -173,6 +173,7 @@ enum client_end client_watch(struct client *c, const struct client_watch *w, str
     params.body = w->body;
     params.body_bytes = w->body ? strlen(w->body) : 0;
     params.timeout_ms = w->timeout_ms;
+    params.stop = interrupt_flag();
     s.last_ms = clock_ms();
     params.on_header = on_header;
     params.on_body = on_body;
@@ -238,6 +239,7 @@ static void start_probe(struct client *c, struct probing *p, int64_t timeout_ms)
     params.connect_timeout_ms = p->probe->connect_timeout_ms;
     params.body_max = CLIENT_ERROR_BODY_MAX;
     params.timeout_ms = timeout_ms;
+    params.stop = interrupt_flag();
     rc = http_call_start(c->http, &params, &p->call, &err);
     if (rc)
         client_transport_error(&p->probe->error, rc, &err, p->probe->url);

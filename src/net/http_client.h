@@ -53,6 +53,8 @@ struct http_call_params {
     int64_t connect_timeout_ms; /* 0 = 10 s */
     int64_t timeout_ms;         /* of the whole call; 0 = none */
     int64_t stall_ms;           /* end when no byte came for so long; 0 = never */
+    /* Plain transport: true ends the wait for a name server (ERR_CANCELLED). May be NULL. */
+    const volatile bool *stop;
     void *arg;
     /* A header of any hop, also of a redirect: status of that hop, name lower-case. May be NULL. */
     void (*on_header)(void *arg, int status, const char *name, const char *value);
@@ -63,8 +65,8 @@ struct http_call_params {
      * The end. rc 0: an answer came (any status). Else ERR_UNREACHABLE (refused, name unknown,
      * reset before an answer), ERR_TIMEOUT (connect, whole or stall: the text says which),
      * ERR_LIMIT (body_max), ERR_IO (broken off midway), ERR_DENIED (a redirect refused, or the
-     * server's certificate), ERR_CONFLICT (https was asked for and the server speaks http),
-     * ERR_BUSY (plain: no descriptor, port or memory is left here; nothing was sent).
+     * server's certificate), ERR_CANCELLED (stop), ERR_CONFLICT (https was asked for and the server
+     * speaks http), ERR_BUSY (plain: no descriptor, port or memory is left here; nothing was sent).
      */
     void (*on_done)(void *arg, int rc, const struct http_response *response, const struct err *err);
 };
@@ -114,7 +116,7 @@ void http_call_resume(struct http_call *call); /* nothing happens when it is not
 /*
  * Runs the loop until one call has ended; for command lines. *status and *body (caller-initialised,
  * its max is the limit) are filled; returns the rc of on_done. `stop` (may be NULL) is looked at
- * ten times a second and ends the call with ERR_CANCELLED when true.
+ * ten times a second and ends the call with ERR_CANCELLED when true; it is the params' stop, too.
  */
 int http_fetch(struct http_client *c, const struct http_call_params *params,
                const volatile bool *stop, int *status, struct buf *body, struct err *err);

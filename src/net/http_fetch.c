@@ -86,6 +86,7 @@ int http_fetch(struct http_client *c, const struct http_call_params *params,
     int rc;
 
     mine.arg = &f;
+    mine.stop = stop;
     mine.on_header = on_header;
     mine.on_body = on_body;
     mine.on_done = on_done;

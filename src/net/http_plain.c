@@ -140,7 +140,8 @@ static int resolve(struct plain_call *t, struct err *err)
     t->addrs = calloc(1, sizeof *t->addrs);
     if (!t->addrs)
         return err_no_memory(err, sizeof *t->addrs, "a host's addresses");
-    rc = http_resolve(t->url.host, t->url.port, ((struct plain_client *)c)->names, t->addrs, err);
+    rc = http_resolve(t->url.host, t->url.port, ((struct plain_client *)c)->names,
+                      t->call.params.stop, t->addrs, err);
     http_client_stood_still(c, clock_ms() - begun_ms);
     http_plain_stood_still((struct plain_client *)c, clock_ms() - begun_ms);
     return rc;

@@ -2,6 +2,7 @@
 #ifndef RBEE_NET_HTTP_RESOLVE_H
 #define RBEE_NET_HTTP_RESOLVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -20,9 +21,9 @@ struct http_addrs {
 /*
  * Literal addresses, and localhost (127.0.0.1, then ::1), ask nobody. Another name asks the
  * system's resolver and waits for it, or is ERR_UNSUPPORTED, as `names` says. ERR_UNREACHABLE for a
- * name that is not known.
+ * name that is not known; ERR_CANCELLED when `stop` (may be NULL) became true before it was.
  */
-int http_resolve(const char *host, uint16_t port, enum http_names names, struct http_addrs *out,
-                 struct err *err);
+int http_resolve(const char *host, uint16_t port, enum http_names names, const volatile bool *stop,
+                 struct http_addrs *out, struct err *err);
 
 #endif

@@ -366,7 +366,7 @@ int callback_create(struct server *s, struct callback **out, struct err *err)
 
     *out = NULL;
     if (rc == 0)
-        rc = http_resolve(url.host, url.port, HTTP_NAMES_REFUSED, &addrs, err);
+        rc = http_resolve(url.host, url.port, HTTP_NAMES_REFUSED, NULL, &addrs, err);
     if (rc) {
         err_prefix(err, "the hive's URL is not http(s)://ADDRESS:PORT");
         return ERR_INVALID;

@@ -75,11 +75,13 @@ static void test_http_plain__localhost_and_addresses_ask_nobody(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        assert_int_equal(http_resolve(known[i].host, 80, HTTP_NAMES_REFUSED, &addrs, NULL), 0);
+        assert_int_equal(http_resolve(known[i].host, 80, HTTP_NAMES_REFUSED, NULL, &addrs, NULL),
+                         0);
         assert_int_equal(addrs.n, known[i].n);
     }
-    assert_int_equal(http_resolve("bee2", 80, HTTP_NAMES_REFUSED, &addrs, &err), ERR_UNSUPPORTED);
-    assert_int_equal(http_resolve("no.such.name.invalid", 80, HTTP_NAMES_WAIT, &addrs, &err),
+    assert_int_equal(http_resolve("bee2", 80, HTTP_NAMES_REFUSED, NULL, &addrs, &err),
+                     ERR_UNSUPPORTED);
+    assert_int_equal(http_resolve("no.such.name.invalid", 80, HTTP_NAMES_WAIT, NULL, &addrs, &err),
                      ERR_UNREACHABLE);
     assert_non_null(strstr(err.text, "no.such.name.invalid"));
 }
