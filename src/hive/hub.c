@@ -10,6 +10,7 @@
 
 #include "api/json_load.h"
 #include "base/buf.h"
+#include "base/path.h"
 #include "base/str.h"
 
 #define URL_MAX           8192
@@ -116,14 +117,24 @@ static void take_sha256(const json_t *lfs, char dst[CARD_SHA256_BYTES])
     dst[n] = '\0';
 }
 
-/* One entry of "siblings"; those that are no GGUF files are passed over. */
+static bool is_candidate(const struct hub_file *f)
+{
+    const char *base = path_base(f->name);
+
+    if (strncasecmp(base, "mmproj", 6) == 0 || strcasestr(base, "imatrix"))
+        return false;
+    return !f->is_part || f->number == 1;
+}
+
+/* One entry of "siblings"; those that are no GGUF files are passed over, and those whose names are
+ * too long for a file here. */
 static int take_file(struct hub_repo *r, const json_t *entry, struct err *err)
 {
     const char *name = json_string_value(json_object_get(entry, "rfilename"));
     const json_t *lfs = json_object_get(entry, "lfs");
     struct hub_file *f = &r->files[r->n_files];
 
-    if (!name || !is_gguf(name) || !is_file_name(name))
+    if (!name || strlen(name) > PATH_COMPONENT_MAX || !is_gguf(name) || !is_file_name(name))
         return 0;
     *f = (struct hub_file){.name = str_dup(name)};
     if (!f->name)
@@ -132,9 +143,73 @@ static int take_file(struct hub_repo *r, const json_t *entry, struct err *err)
     take_sha256(lfs, f->sha256);
     if (!quant_of_name(name, f->quant))
         f->quant[0] = '\0';
+    f->is_part = quant_split_of_name(name, &f->number, &f->count, &f->stem);
+    f->is_candidate = is_candidate(f);
     r->n_files++;
     return 0;
 }
+
+/* ---- in order ---- */
+
+/* A name comes before what it is the beginning of. */
+static int by_name(const void *x, const void *y)
+{
+    const struct hub_file *a = x, *b = y;
+
+    return strcmp(a->name, b->name);
+}
+
+static void drop_doubles(struct hub_repo *r)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < r->n_files; i++) {
+        if (kept > 0 && str_eq(r->files[kept - 1].name, r->files[i].name))
+            free(r->files[i].name);
+        else
+            r->files[kept++] = r->files[i];
+    }
+    r->n_files = kept;
+}
+
+/* By quantisation; of one the shorter name, then the earlier in the alphabet, which stands first.
+ */
+static int by_quant(const void *x, const void *y)
+{
+    const struct hub_file *a = *(struct hub_file *const *)x, *b = *(struct hub_file *const *)y;
+    int order = strcmp(a->quant, b->quant);
+    size_t n = strlen(a->name), m = strlen(b->name);
+
+    if (order)
+        return order;
+    return n != m ? (n < m ? -1 : 1) : strcmp(a->name, b->name);
+}
+
+static int find_meant(struct hub_repo *r, struct err *err)
+{
+    struct hub_file **list = calloc(r->n_files + 1, sizeof(struct hub_file *));
+    size_t n = 0;
+
+    if (!list)
+        return err_no_memory(err, r->n_files * sizeof *list, "the list of files");
+    for (size_t i = 0; i < r->n_files; i++)
+        if (r->files[i].is_candidate && r->files[i].quant[0])
+            list[n++] = &r->files[i];
+    qsort(list, n, sizeof *list, by_quant);
+    for (size_t i = 0; i < n; i++)
+        list[i]->is_meant = i == 0 || !str_eq(list[i - 1]->quant, list[i]->quant);
+    free(list);
+    return 0;
+}
+
+static int put_in_order(struct hub_repo *r, struct err *err)
+{
+    qsort(r->files, r->n_files, sizeof *r->files, by_name);
+    drop_doubles(r);
+    return find_meant(r, err);
+}
+
+/* ---- the whole answer ---- */
 
 static int take_all(struct hub_repo *r, const json_t *root, struct err *err)
 {
@@ -153,7 +228,7 @@ static int take_all(struct hub_repo *r, const json_t *root, struct err *err)
     if (!r->files)
         return err_no_memory(err, n * sizeof *r->files, "the list of files");
     json_array_foreach(siblings, i, entry) if (rc == 0) rc = take_file(r, entry, err);
-    return rc;
+    return rc ? rc : put_in_order(r, err);
 }
 
 int hub_parse(const char *body, size_t n, struct hub_repo *out, struct err *err)

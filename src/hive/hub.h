@@ -26,9 +26,14 @@ struct hub_file {
     uint64_t size_bytes;            /* 0 = not told */
     char sha256[CARD_SHA256_BYTES]; /* "" = not told */
     char quant[QUANT_NAME_BYTES];   /* "" = the name tells none */
+    size_t stem;                    /* bytes of a part's name before "-00001-of-00003.gguf" */
+    unsigned number, count;         /* 1 and 3 of that one */
+    bool is_part;                   /* of a split model; else the three above say nothing */
+    bool is_candidate; /* it may stand for a model: no later part, projector, importance matrix */
+    bool is_meant;     /* the candidate that its quantisation's name means */
 };
 
-/* The GGUF files of a repository at one commit. */
+/* The GGUF files of a repository at one commit, in the order of their names, each once. */
 struct hub_repo {
     char commit[128];
     struct hub_file *files;
@@ -39,12 +44,12 @@ struct hub_repo {
 char *hub_api_url(const char *endpoint, const char *repo, const char *revision);
 char *hub_file_url(const char *endpoint, const char *repo, const char *commit, const char *file);
 
-/* ERR_INVALID when the answer is not what the hub sends. hub_repo_done in either case. */
+/* ERR_INVALID when the answer is not what the hub sends. hub_repo_done in either case. Anybody may
+ * put thousands of files into a repository: what is asked about each of them is found out here,
+ * once.
+ */
 int hub_parse(const char *body, size_t n, struct hub_repo *out, struct err *err);
 void hub_repo_done(struct hub_repo *r);
-
-/* It may stand for a model: it is no later part, no projector, no importance matrix. */
-bool hub_is_candidate(const struct hub_file *f);
 
 /* The files that are one model, all parts of a split one in order. Indices into the repository. */
 struct hub_choice {
@@ -60,5 +65,8 @@ struct hub_choice {
  */
 int hub_choose(const struct hub_repo *r, const struct model_ref *ref, struct hub_choice *out,
                struct err *err);
+/* The model that begins with this candidate. ERR_INVALID as above. */
+int hub_choose_from(const struct hub_repo *r, const struct hub_file *first, struct hub_choice *out,
+                    struct err *err);
 
 #endif

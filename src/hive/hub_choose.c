@@ -1,6 +1,7 @@
 /* hub_choose.c - which files of a repository a reference means; see hub.h. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -9,16 +10,7 @@
 #include "hive/hub.h"
 #include "hive/near.h"
 
-bool hub_is_candidate(const struct hub_file *f)
-{
-    const char *base = path_base(f->name);
-    unsigned number, count;
-    size_t stem;
-
-    if (strncasecmp(base, "mmproj", 6) == 0 || strcasestr(base, "imatrix"))
-        return false;
-    return !quant_split_of_name(f->name, &number, &count, &stem) || number == 1;
-}
+#define GGUF_TAIL_LEN 5 /* ".gguf" */
 
 /* Of two that fit equally well: the shorter name, then the earlier in the alphabet. */
 static bool is_simpler(const char *a, const char *b)
@@ -30,16 +22,10 @@ static bool is_simpler(const char *a, const char *b)
 
 static const struct hub_file *find_quant(const struct hub_repo *r, const char *quant)
 {
-    const struct hub_file *best = NULL;
-
-    for (size_t i = 0; i < r->n_files; i++) {
-        const struct hub_file *f = &r->files[i];
-
-        if (hub_is_candidate(f) && strcasecmp(f->quant, quant) == 0 &&
-            (!best || is_simpler(f->name, best->name)))
-            best = f;
-    }
-    return best;
+    for (size_t i = 0; i < r->n_files; i++)
+        if (r->files[i].is_meant && strcasecmp(r->files[i].quant, quant) == 0)
+            return &r->files[i];
+    return NULL;
 }
 
 /* How far from the default; files that the engine cannot read, or that do not tell, come last. */
@@ -57,7 +43,7 @@ static const struct hub_file *find_nearest(const struct hub_repo *r)
     for (size_t i = 0; i < r->n_files; i++) {
         const struct hub_file *f = &r->files[i];
 
-        if (!hub_is_candidate(f))
+        if (!f->is_candidate)
             continue;
         if (!best || distance(f) < distance(best) ||
             (distance(f) <= distance(best) && is_simpler(f->name, best->name)))
@@ -120,7 +106,7 @@ static int not_there(const struct hub_repo *r, const struct model_ref *ref, stru
     for (size_t i = 0; i < r->n_files; i++) {
         const struct hub_file *f = &r->files[i];
 
-        if (hub_is_candidate(f))
+        if (f->is_candidate)
             near_add(&names, ref->file || !f->quant[0] ? f->name : f->quant);
     }
     near_text(&names, asked, list, sizeof list);
@@ -135,41 +121,41 @@ static int not_there(const struct hub_repo *r, const struct model_ref *ref, stru
     return rc;
 }
 
-/* Finds part `number` of the split model that `first` begins. */
-static const struct hub_file *find_part(const struct hub_repo *r, const char *first, size_t stem,
-                                        unsigned number, unsigned count)
+static int name_order(const void *name, const void *file)
 {
-    for (size_t i = 0; i < r->n_files; i++) {
-        unsigned n, c;
-        size_t s;
-
-        if (quant_split_of_name(r->files[i].name, &n, &c, &s) && n == number && c == count &&
-            s == stem && strncmp(r->files[i].name, first, stem) == 0)
-            return &r->files[i];
-    }
-    return NULL;
+    return strcmp(name, ((const struct hub_file *)file)->name);
 }
 
-static int put_parts(const struct hub_repo *r, const struct hub_file *first, struct hub_choice *out,
-                     struct err *err)
+/* Part `number` of the split model that `first` begins: its name is the first's but for that. */
+static const struct hub_file *find_part(const struct hub_repo *r, const struct hub_file *first,
+                                        unsigned number)
 {
-    unsigned number = 1, count = 1;
-    size_t stem;
+    char name[PATH_COMPONENT_MAX + 1];
 
-    *out = (struct hub_choice){.quant = first->quant};
-    if (!quant_split_of_name(first->name, &number, &count, &stem)) {
+    str_copy(name, sizeof name, first->name);
+    snprintf(name + first->stem, sizeof name - first->stem, "-%05u-of-%05u%s", number, first->count,
+             first->name + strlen(first->name) - GGUF_TAIL_LEN);
+    return bsearch(name, r->files, r->n_files, sizeof *r->files, name_order);
+}
+
+int hub_choose_from(const struct hub_repo *r, const struct hub_file *first, struct hub_choice *out,
+                    struct err *err)
+{
+    out->quant = first->quant;
+    out->n_files = 0;
+    if (!first->is_part) {
         out->files[out->n_files++] = (size_t)(first - r->files);
         return 0;
     }
-    if (count == 0 || count > CARD_FILES_MAX)
+    if (first->count == 0 || first->count > CARD_FILES_MAX)
         return err_set(err, ERR_LIMIT, "%.200s says it is one of %u parts, the limit is %d",
-                       first->name, count, CARD_FILES_MAX);
-    for (unsigned i = 1; i <= count; i++) {
-        const struct hub_file *part = find_part(r, first->name, stem, i, count);
+                       first->name, first->count, CARD_FILES_MAX);
+    for (unsigned i = 1; i <= first->count; i++) {
+        const struct hub_file *part = find_part(r, first, i);
 
         if (!part)
             return err_set(err, ERR_INVALID, "part %u of %u of %.200s is not in the repository", i,
-                           count, first->name);
+                           first->count, first->name);
         out->files[out->n_files++] = (size_t)(part - r->files);
     }
     return 0;
@@ -188,5 +174,5 @@ int hub_choose(const struct hub_repo *r, const struct model_ref *ref, struct hub
         f = find_nearest(r);
     if (!f)
         return not_there(r, ref, err);
-    return put_parts(r, f, out, err);
+    return hub_choose_from(r, f, out, err);
 }

@@ -4,7 +4,6 @@
 
 #include "api/modelref.h"
 #include "base/path.h"
-#include "base/str.h"
 #include "hive/hub.h"
 #include "hive/hub_ask.h"
 #include "hive/machine.h"
@@ -39,10 +38,14 @@ static void on_gone(struct http_exchange *x, void *arg)
 
 /* ---- the list ---- */
 
+struct memory {
+    uint64_t total, free_bytes;
+};
+
 /* "yes", "not now" when other things hold the memory, "no". */
-static const char *fits_text(uint64_t need, uint64_t total, uint64_t free_bytes)
+static const char *fits_text(uint64_t need, const struct memory *m)
 {
-    return need <= free_bytes ? "yes" : need <= total ? "not now" : "no";
+    return need <= m->free_bytes ? "yes" : need <= m->total ? "not now" : "no";
 }
 
 static bool is_here(const struct asking *a, const char *commit, const char *name)
@@ -57,58 +60,44 @@ static bool is_here(const struct asking *a, const char *commit, const char *name
     return here;
 }
 
-/* How `file` would be asked for: by its quantisation when that means it, else by its name. */
-static char *ref_of(const struct asking *a, const struct hub_repo *repo, const struct hub_file *f)
+/* How the file would be asked for: by its quantisation when that means it, else by its name. */
+static char *ref_of(const struct asking *a, struct hub_file *f)
 {
-    struct hub_choice *choice = calloc(1, sizeof *choice);
-    char quant[QUANT_NAME_BYTES], *text;
-    struct model_ref ref = {
-        .kind = MODEL_REF_HF, .repo = a->ref.repo, .quant = quant, .revision = a->ref.revision};
+    const struct model_ref ref = {.kind = MODEL_REF_HF,
+                                  .repo = a->ref.repo,
+                                  .quant = f->is_meant ? f->quant : NULL,
+                                  .file = f->is_meant ? NULL : f->name,
+                                  .revision = a->ref.revision};
 
-    str_copy(quant, sizeof quant, f->quant);
-    if (!choice || !f->quant[0] || hub_choose(repo, &ref, choice, NULL) ||
-        &repo->files[choice->files[0]] != f) {
-        ref.quant = NULL;
-        ref.file = f->name;
-    }
-    text = model_ref_text(&ref);
-    free(choice);
-    return text;
+    return model_ref_text(&ref);
 }
 
-/* Bytes of the model that begins with this file, and its number of files; 0 = not all are there. */
-static size_t measure(const struct asking *a, const struct hub_repo *repo, struct hub_file *f,
-                      uint64_t *size_bytes)
+static uint64_t bytes_of(const struct hub_repo *repo, const struct hub_choice *choice)
 {
-    struct hub_choice *choice = calloc(1, sizeof *choice);
-    const struct model_ref ref = {.kind = MODEL_REF_HF, .repo = a->ref.repo, .file = f->name};
-    size_t n = 0;
+    uint64_t sum = 0;
 
-    *size_bytes = 0;
-    if (choice && hub_choose(repo, &ref, choice, NULL) == 0)
-        n = choice->n_files;
-    for (size_t i = 0; i < n; i++)
-        *size_bytes += repo->files[choice->files[i]].size_bytes;
-    free(choice);
-    return n;
+    for (size_t i = 0; i < choice->n_files; i++)
+        sum += repo->files[choice->files[i]].size_bytes;
+    return sum;
 }
 
+/* NULL when not all files of the model are there. */
 static json_t *row_of(const struct asking *a, const struct hub_repo *repo, struct hub_file *f,
-                      uint64_t total, uint64_t free_bytes)
+                      struct hub_choice *choice, const struct memory *m)
 {
     uint64_t size, need;
-    size_t n = measure(a, repo, f, &size);
-    char *ref = n ? ref_of(a, repo, f) : NULL;
+    char *ref = hub_choose_from(repo, f, choice, NULL) ? NULL : ref_of(a, f);
     json_t *row;
 
     if (!ref)
         return NULL;
+    size = bytes_of(repo, choice);
     need = plan_rough(size);
     row = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:o, s:s, s:b, s:b}", "model_ref", ref, "file", f->name,
-        "quantization", f->quant, "files", (json_int_t)n, "size_bytes", (json_int_t)size,
-        "need_bytes", size ? json_integer((json_int_t)need) : json_null(), "fits",
-        size ? fits_text(need, total, free_bytes) : "unknown", "known_type",
+        "quantization", f->quant, "files", (json_int_t)choice->n_files, "size_bytes",
+        (json_int_t)size, "need_bytes", size ? json_integer((json_int_t)need) : json_null(), "fits",
+        size ? fits_text(need, m) : "unknown", "known_type",
         !f->quant[0] || quant_bits(f->quant) > 0, "here", is_here(a, repo->commit, f->name));
     free(ref);
     return row;
@@ -116,17 +105,18 @@ static json_t *row_of(const struct asking *a, const struct hub_repo *repo, struc
 
 static json_t *list_of(const struct asking *a, const struct hub_repo *repo)
 {
+    struct hub_choice *choice = calloc(1, sizeof *choice);
     json_t *rows = json_array(), *row;
-    uint64_t total, free_bytes;
+    struct memory m;
 
-    machine_memory(&total, &free_bytes);
-    for (size_t i = 0; i < repo->n_files; i++)
-        if (hub_is_candidate(&repo->files[i]) &&
-            (row = row_of(a, repo, &repo->files[i], total, free_bytes)))
+    machine_memory(&m.total, &m.free_bytes);
+    for (size_t i = 0; choice && i < repo->n_files; i++)
+        if (repo->files[i].is_candidate && (row = row_of(a, repo, &repo->files[i], choice, &m)))
             json_array_append_new(rows, row);
+    free(choice);
     return json_pack("{s:s, s:s, s:I, s:I, s:o}", "repo", a->ref.repo, "commit", repo->commit,
-                     "memory_bytes", (json_int_t)total, "memory_free_bytes", (json_int_t)free_bytes,
-                     "files", rows);
+                     "memory_bytes", (json_int_t)m.total, "memory_free_bytes",
+                     (json_int_t)m.free_bytes, "files", rows);
 }
 
 /* ---- the hub's answer ---- */

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "hive/hub.h"
 #include "hive/plan.h"
@@ -229,6 +231,79 @@ static void test_hub__split_models(void **state)
     assert_no_choice("x-Q4_0-00001-of-00000.gguf", "hf:o/r", "limit");
 }
 
+/* ---- many files ---- */
+
+#define MANY           10000 /* HUB_FILES_MAX */
+#define MANY_PER_SPLIT CARD_FILES_MAX
+#define SOON_S         2
+
+/* 10,000 files: each of a quantisation of its own, or ten split models of 1,000 parts. */
+static void make_many(bool split, struct hub_repo *r)
+{
+    struct buf body;
+
+    buf_init(&body, 4 << 20);
+    buf_puts(&body, "{\"sha\":\"x\",\"siblings\":[");
+    for (int i = 0; i < MANY; i++)
+        if (split)
+            buf_printf(&body, "%s{\"rfilename\":\"m%d-Q4_0-%05d-of-%05d.gguf\",\"size\":1}",
+                       i ? "," : "", i / MANY_PER_SPLIT, i % MANY_PER_SPLIT + 1, MANY_PER_SPLIT);
+        else
+            buf_printf(&body, "%s{\"rfilename\":\"m.Q4_%d.gguf\"}", i ? "," : "", MANY - i);
+    buf_puts(&body, "]}");
+    assert_int_equal(hub_parse(buf_str(&body), body.len, r, NULL), 0);
+    buf_done(&body);
+}
+
+/* Anybody may put that many files into a repository. Each line of `models files` looked at all the
+ * other names, and at each part's twice: the hive's loop stood still for 7 to 20 seconds, a minute
+ * with long names. The answers are all there, and come in a few milliseconds. */
+static void test_hub__many_files_take_no_time(void **state)
+{
+    static struct hub_choice choice;
+    clock_t began = clock(); /* of the processor: others may use it too */
+    size_t n_models = 0, n_files = 0, n_meant = 0;
+
+    (void)state;
+    for (int split = 0; split < 2; split++) {
+        struct hub_repo r;
+
+        make_many(split, &r);
+        for (size_t i = 0; i < r.n_files; i++) {
+            if (!r.files[i].is_candidate)
+                continue;
+            assert_int_equal(hub_choose_from(&r, &r.files[i], &choice, NULL), 0);
+            assert_ptr_equal(&r.files[choice.files[0]], &r.files[i]);
+            n_models++;
+            n_files += choice.n_files;
+            n_meant += r.files[i].is_meant;
+        }
+        hub_repo_done(&r);
+    }
+    assert_int_equal(n_models, MANY + MANY / MANY_PER_SPLIT);
+    assert_int_equal(n_files, 2 * MANY);
+    assert_int_equal(n_meant, MANY + 1); /* the ten split ones are of one quantisation */
+    assert_true(clock() - began < SOON_S * CLOCKS_PER_SEC);
+}
+
+static void test_hub__names_once_and_no_longer_than_a_file_may_have(void **state)
+{
+    char longest[PATH_COMPONENT_MAX + 1], names[2 * sizeof longest + 64];
+    struct hub_repo r;
+
+    (void)state;
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    memcpy(longest + sizeof longest - 6, ".gguf", 5);
+    snprintf(names, sizeof names, "b.gguf x%s %s b.gguf a.gguf", longest, longest);
+    make_repo(names, &r);
+    assert_int_equal(r.n_files, 3);
+    assert_string_equal(r.files[0].name, "a.gguf");
+    assert_string_equal(r.files[1].name, "b.gguf");
+    assert_string_equal(r.files[2].name, longest);
+    hub_repo_done(&r);
+}
+
 /* ---- memory ---- */
 
 static void test_plan__sums_and_says_both_numbers(void **state)
@@ -303,6 +378,8 @@ int main(void)
         cmocka_unit_test(test_hub__default_is_q4_k_m_else_nearest),
         cmocka_unit_test(test_hub__named_quantisation_or_file),
         cmocka_unit_test(test_hub__split_models),
+        cmocka_unit_test(test_hub__many_files_take_no_time),
+        cmocka_unit_test(test_hub__names_once_and_no_longer_than_a_file_may_have),
         cmocka_unit_test(test_plan__sums_and_says_both_numbers),
         cmocka_unit_test(test_plan__an_encoder_works_in_its_context),
         cmocka_unit_test(test_plan__refuses_sums_past_64_bits),
