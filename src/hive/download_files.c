@@ -64,8 +64,9 @@ void download_stop_parts(struct download *d)
     d->flow = NULL;
 }
 
-/* The commit that an old card names may be gone: then the hub is asked what the reference means
- * today. */
+/* The commit that an old card names may be gone: then the hub is asked, once, what the reference
+ * means today. A hub that lags behind itself says the same of one that is there: nothing is deleted
+ * before its answer (download_resolve.c). */
 static bool may_ask_anew(const struct download *d, const struct api_error *e)
 {
     return e->code == API_MODEL_NOT_FOUND && d->from_card;
@@ -73,16 +74,12 @@ static bool may_ask_anew(const struct download *d, const struct api_error *e)
 
 static void ask_anew(struct download *d)
 {
-    log_info("download of %s: commit %s is gone from the hub", d->model_ref, d->card->commit);
+    log_info("download of %s: the hub does not show commit %s", d->model_ref, d->card->commit);
     download_stop_parts(d);
-    downloads_sweep(d->owner, d->card);
-    card_remove_all(d->card, NULL);
-    card_free(d->card);
     free(d->parts);
-    d->card = NULL;
     d->parts = NULL;
     d->bytes = 0;
-    download_resolve(d);
+    download_resolve_anew(d);
 }
 
 static void on_done(void *arg, struct api_error *e)

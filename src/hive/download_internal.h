@@ -41,7 +41,7 @@ struct download {
     struct event *timer; /* until the next look at another download */
 
     /* fetching */
-    struct card *card;
+    struct card *card;  /* while the hub is asked anew, still the old one */
     bool from_card;     /* the card was found on disk: its commit may be gone from the hub */
     struct part *parts; /* as the card's files */
     size_t n_fetching;
@@ -78,6 +78,8 @@ void download_fetch(struct download *d);
 void download_stop_parts(struct download *d); /* what has arrived stays */
 /* download_resolve.c: find the card on disk or ask the hub. */
 void download_resolve(struct download *d);
+/* Asks the hub, whatever the card says; what that has is kept if it is the same still. */
+void download_resolve_anew(struct download *d);
 
 /* download_watch.c */
 void download_tell(struct download *d, bool now); /* progress, when it is due or `now` */

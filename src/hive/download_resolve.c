@@ -9,6 +9,7 @@
 #include "hive/download_internal.h"
 #include "hive/hub.h"
 #include "hive/hub_ask.h"
+#include "hive/models_internal.h"
 #include "hive/reply.h"
 
 static void fail(struct download *d, enum api_code code, const char *fmt, ...)
@@ -35,6 +36,27 @@ static struct card *find_card(const struct download *d, const char *model_ref, c
     return card_find(d->owner->models_dir, d->ref.repo, model_ref, path);
 }
 
+/* The hub has another commit now than an earlier life took files of: these are of no use. */
+static void drop_former(struct download *d, const struct card *former)
+{
+    log_info("download of %s: commit %s is gone from the hub, %s is there now", d->model_ref,
+             former->commit, d->card->commit);
+    if (downloads_write_to(d->owner, former->path))
+        return; /* another reference's, which will hear of it */
+    downloads_sweep(d->owner, former);
+    card_remove_all(former, NULL);
+}
+
+static void take_card(struct download *d, struct card *c)
+{
+    struct card *former = d->card;
+
+    d->card = c;
+    if (former && !str_eq(former->path, c->path))
+        drop_former(d, former);
+    card_free(former);
+}
+
 /* The card of what was chosen: the one on disk when another reference made it, else a new one. */
 static int make_card(struct download *d, const struct hub_repo *repo,
                      const struct hub_choice *choice, struct err *err)
@@ -58,7 +80,7 @@ static int make_card(struct download *d, const struct hub_repo *repo,
     if (rc)
         card_free(c);
     else
-        d->card = c;
+        take_card(d, c);
     return rc;
 }
 
@@ -126,4 +148,11 @@ void download_resolve(struct download *d)
     } else {
         ask_hub(d);
     }
+}
+
+void download_resolve_anew(struct download *d)
+{
+    d->state = DOWNLOAD_RESOLVING;
+    d->from_card = false;
+    ask_hub(d);
 }

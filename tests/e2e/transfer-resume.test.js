@@ -52,6 +52,31 @@ test('kill -9: only pieces that were not whole are fetched again', async (t) => 
   assert.ok(r.sent() <= r.bytes.length - 1.5 * MIB + COST, `${r.sent()} bytes were sent again`);
 });
 
+/* A hub that lags behind itself (a mirror, a deployment under way) says 404 once of a commit that is there. All
+ * that had come was deleted for it, before the hub was asked what there is; with the hub away, nothing was left. */
+for (const [what, plan, goesOn] of [
+  ['', [{ status: 404 }], true],
+  [', and then not at all', [{ status: 404 }, { status: 403 }], false],
+]) {
+  test(`the hub does not know the file for a moment${what}: what is there stays`, async (t) => {
+    const r = await interrupted(t, 'SIGTERM');
+    const had = fs.statSync(r.part).size;
+    hub.api.plan = [...plan];
+    if (goesOn) {
+      await r.goesOn();
+    } else {
+      const next = await startWith(hub, {}, { home: r.hive.home });
+      t.after(() => next.stop());
+      await fails(next, r.ref, 'MODEL_ACCESS_DENIED');
+      assert.strictEqual(fs.statSync(r.part).size, had);
+      await next.stop();
+      await r.goesOn();
+    }
+    assert.strictEqual(hub.api.plan.length, 0);
+    assert.ok(r.sent() <= r.bytes.length - 1.5 * MIB + COST, `${r.sent()} bytes were sent again`);
+  });
+}
+
 test('kill -9 in the last moment: a finished file has nothing of the download beside it when the next hive is up', async (t) => {
   const bytes = seeded('last', MIB);
   hub.put('resume/last', { 'r.gguf': bytes });
