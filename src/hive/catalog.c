@@ -13,6 +13,7 @@
 #include "base/str.h"
 
 #define SCHEMA_VERSION  2
+#define IN_MEMORY       ":memory:" /* sqlite.org/inmemorydb.html */
 #define BUSY_TIMEOUT_MS 2000
 #define COLUMNS                                                                                    \
     "model_ref, path, source, file, quantization, sha256, size_bytes, verified, downloaded_ms, "   \
@@ -35,13 +36,36 @@ struct catalog {
     char *path;
 };
 
+/* SQLite has its own word for it only where it writes rows: what it needs before it can do so at
+ * all (the log, the index of that) it calls an I/O error. */
+static bool is_disk_full(const struct catalog *c, int rc)
+{
+    int why = sqlite3_system_errno(c->db);
+
+    return rc == SQLITE_FULL ||
+           ((rc == SQLITE_IOERR || rc == SQLITE_CANTOPEN) && (why == ENOSPC || why == EDQUOT));
+}
+
+static int fail_full(const struct catalog *c, struct err *err)
+{
+    char room[32] = "an unknown number of bytes";
+    uint64_t n;
+
+    if (path_free_bytes(c->path, &n, NULL) == 0)
+        str_human_bytes(n, room, sizeof room);
+    return err_set(err, ERR_NO_SPACE,
+                   "the catalog %s cannot be written: its disk is full, it has room for %s",
+                   c->path, room);
+}
+
 static int fail(const struct catalog *c, struct err *err)
 {
     int rc = sqlite3_errcode(c->db);
 
+    if (is_disk_full(c, rc))
+        return fail_full(c, err);
     return err_set(err,
-                   rc == SQLITE_FULL                             ? ERR_NO_SPACE
-                   : rc == SQLITE_READONLY || rc == SQLITE_PERM  ? ERR_DENIED
+                   rc == SQLITE_READONLY || rc == SQLITE_PERM    ? ERR_DENIED
                    : rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB ? ERR_INVALID
                                                                  : ERR_IO,
                    "the catalog %s cannot be used: %s", c->path, sqlite3_errmsg(c->db));
@@ -150,6 +174,13 @@ static int set_file_aside(const char *path, char **aside, struct err *err)
         free(to);
     }
     return 0;
+}
+
+int catalog_open_in_memory(struct catalog **out, struct err *err)
+{
+    char *aside;
+
+    return catalog_open(IN_MEMORY, out, &aside, err);
 }
 
 int catalog_open(const char *path, struct catalog **out, char **set_aside, struct err *err)

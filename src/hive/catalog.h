@@ -44,6 +44,8 @@ struct catalog_verdict {
  * ERR_CONFLICT when a newer rbee wrote it.
  */
 int catalog_open(const char *path, struct catalog **out, char **set_aside, struct err *err);
+/* An empty one that ends with the hive, for a disk that has no room for any. */
+int catalog_open_in_memory(struct catalog **out, struct err *err);
 void catalog_close(struct catalog *c);
 
 int catalog_put(struct catalog *c, const struct catalog_row *row, struct err *err);

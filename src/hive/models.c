@@ -165,11 +165,18 @@ static bool on_card(void *arg, struct card *card)
     return true;
 }
 
+/* On a full disk the hive comes up all the same: what is there serves, and can be removed. */
 static int open_catalog(struct models *m, const char *path, struct err *err)
 {
     char *aside;
     int rc = catalog_open(path, &m->catalog, &aside, err);
 
+    if (rc == ERR_NO_SPACE) {
+        log_warn("%s: it is made from what is on disk, and kept in memory until the hive ends; "
+                 "make room, e.g. with `rbee-keeper models rm`",
+                 err->text);
+        rc = catalog_open_in_memory(&m->catalog, err);
+    }
     if (rc)
         return rc;
     if (aside)

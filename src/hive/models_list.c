@@ -52,9 +52,11 @@ static json_t *plain_json(const char *model_ref, const char *path, const char *s
     return out;
 }
 
+/* A row whose file is gone is no model that is here; it goes when somebody asks for it. */
 static bool add_row(void *arg, const struct catalog_row *row)
 {
-    json_array_append_new(arg, row_json(row));
+    if (path_is_file(row->path))
+        json_array_append_new(arg, row_json(row));
     return true;
 }
 
@@ -104,10 +106,10 @@ static uint64_t freed_by(const struct card *c)
     return sum;
 }
 
-/* Deletes the files, or only forgets this reference when others mean or bring them too. False when
- * there is nothing of it on disk, finished or not. */
+/* Deletes the files, or only forgets this reference when others mean or bring them too; n_own rows
+ * are its own still. False when there is nothing of it on disk, finished or not. */
 static bool remove_files(struct models *m, const struct model_ref *ref, const char *canonical,
-                         struct unlinked *u, uint64_t *freed)
+                         uint64_t n_own, struct unlinked *u, uint64_t *freed)
 {
     struct card *card = card_find(m->dir, ref->repo, canonical, NULL);
     struct err err;
@@ -117,7 +119,7 @@ static bool remove_files(struct models *m, const struct model_ref *ref, const ch
     if (!card)
         return false;
     shared = downloads_drop_ref(m->downloads, card->path, canonical) ||
-             catalog_count_path(m->catalog, card->files[0].path, &n, NULL) != 0 || n > 0;
+             catalog_count_path(m->catalog, card->files[0].path, &n, NULL) != 0 || n > n_own;
     if (!shared) {
         *freed = freed_by(card);
         downloads_sweep(m->downloads, card);
@@ -142,12 +144,29 @@ static bool is_being_imported(const struct models *m, const struct model_ref *re
     return it_is;
 }
 
+/* A full disk takes no change of the catalog: to remove a model is how one makes room, so its files
+ * went first. If that was not enough yet, a row without its file is found out later. */
+static int remove_row_late(struct models *m, const char *canonical, uint64_t freed,
+                           struct api_error *e)
+{
+    struct err err = {0};
+    int rc = catalog_remove(m->catalog, canonical, &err);
+
+    if (rc == 0)
+        return 0;
+    log_warn("%s", err.text);
+    if (freed > 0)
+        return 0;
+    api_error_set(e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, REPLY_SRC, "%s", err.text);
+    return -1;
+}
+
 static int remove_downloaded(struct models *m, const struct model_ref *ref, const char *canonical,
                              struct unlinked *u, uint64_t *freed, struct api_error *e)
 {
     struct catalog_row row = {0};
     struct err err = {0};
-    bool ended;
+    bool ended, removed, full = false;
     int rc;
 
     if (is_being_imported(m, ref, canonical)) {
@@ -158,14 +177,19 @@ static int remove_downloaded(struct models *m, const struct model_ref *ref, cons
     }
     rc = catalog_get(m->catalog, canonical, &row, &err);
     catalog_row_done(&row);
-    if (rc == 0)
+    if (rc == 0) {
         rc = catalog_remove(m->catalog, canonical, &err);
-    if (rc && rc != ERR_NOT_FOUND) {
+        full = rc == ERR_NO_SPACE;
+    }
+    if (rc && rc != ERR_NOT_FOUND && !full) {
         api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", err.text);
         return -1;
     }
     ended = downloads_cancel(m->downloads, canonical);
-    if (remove_files(m, ref, canonical, u, freed) || ended || rc == 0)
+    removed = remove_files(m, ref, canonical, full, u, freed);
+    if (full)
+        return remove_row_late(m, canonical, *freed, e);
+    if (removed || ended || rc == 0)
         return 0;
     models_say_missing(m, canonical, e);
     return -1;

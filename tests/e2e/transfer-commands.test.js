@@ -188,3 +188,35 @@ test('a disk that fills up under several connections: DISK_FULL, what came is ke
   assert.ok(hub.cdn.sent.get(`${f.ref.slice(3)}/c.gguf`) < f.bytes.length, 'with room again it goes on');
   return undefined;
 });
+
+/* On a full disk SQLite cannot write: `models rm`, which DISK_FULL tells one to use, failed with INTERNAL, and a hive did
+ * not start, as a catalog that is only read needs a few pages beside it, too. */
+test('on a full disk a hive starts, serves what is there, and `models rm` makes room', async (t) => {
+  const disk = smallDisk('12m'), { folder } = disk;
+  if (disk.why) return t.skip(disk.why);
+  const hives = [];
+  t.after(async () => {
+    for (const h of hives) await h.stop();
+    disk.end();
+  });
+  const home = `${folder}/home`, fill = () => assert.throws(() => fs.writeFileSync(`${folder}/blocker`, Buffer.alloc(16 * MIB)), /ENOSPC/);
+  const listed = async (h) => (await get(h, '/v1/models')).json.models.map((m) => m.model_ref).filter((r) => r.startsWith('hf:'));
+  const one = fresh(2 * MIB), two = fresh(2 * MIB);
+  const first = await startWith(hub, {}, { home });
+  hives.push(first);
+  await fetches(first, one.ref, one.bytes);
+  await fetches(first, two.ref, two.bytes);
+  fill();
+  const gone = await remove(first, `/v1/models?model_ref=${one.ref}`);
+  assert.strictEqual(gone.status, 200, gone.text);
+  assert.deepStrictEqual(await listed(first), [two.ref]);
+  await first.stop();
+  fill();
+  const next = await startWith(hub, {}, { home });
+  hives.push(next);
+  assert.match(next.stderr, /its disk is full, it has room for 0 /);
+  assert.deepStrictEqual(await listed(next), [two.ref]);
+  assert.strictEqual((await remove(next, `/v1/models?model_ref=${two.ref}`)).status, 200);
+  assert.deepStrictEqual(await listed(next), []);
+  return undefined;
+});
