@@ -17,19 +17,30 @@
 #include "hive/fetch_internal.h"
 #include "hive/rate.h"
 
+#define UNTOLD UINT64_MAX
+
 /* ---- heads ---- */
+
+/* The whole file's, as the answer tells it, or UNTOLD. */
+static uint64_t told_size(const struct fetch_answer *a)
+{
+    return a->has_linked_size ? a->linked_size
+           : a->has_range     ? a->range_total
+           : a->has_length    ? a->length
+                              : UNTOLD;
+}
 
 /* Takes over what only the file's own answer tells. False when it contradicts what is known. */
 static bool learn(struct stream *s)
 {
     struct fetch *f = s->f;
     const struct fetch_answer *a = &s->answer;
-    uint64_t size = a->has_linked_size ? a->linked_size : a->has_range ? a->range_total : a->length;
-    bool knows = a->has_linked_size || a->has_range || a->has_length, news = false;
+    uint64_t size = told_size(a);
+    bool news = false;
 
-    if (f->want_known && knows && size != f->want)
+    if (f->want_known && size != UNTOLD && size != f->want)
         return false;
-    if (!f->want_known && knows && size > 0) {
+    if (!f->want_known && size != UNTOLD && size > 0) {
         f->want = size;
         f->want_known = news = true;
     }
@@ -42,11 +53,13 @@ static bool learn(struct stream *s)
     return !a->linked_sha256[0] || str_eq(a->linked_sha256, f->sha256);
 }
 
-/* The source has another version now than the one our bytes are of. */
+/* The source has another version now than the one our bytes are of. That may have another size;
+ * without a digest to hold it to, it is as good as the one before. */
 static void begin_anew(struct stream *s)
 {
     struct fetch *f = s->f;
     struct err err = {0};
+    uint64_t size = told_size(&s->answer);
 
     log_warn("download of %s: it changed at its source, from %s to %s: beginning anew", f->name,
              f->tag, s->answer.tag);
@@ -54,7 +67,7 @@ static void begin_anew(struct stream *s)
     if (++f->n_changes > FETCH_CHANGES_MAX)
         fetch_end(f, API_DOWNLOAD_FAILED, "the file changed at its source %u times while it came",
                   f->n_changes);
-    else if (fetch_start_over(f, &err))
+    else if (fetch_start_over(f, size != UNTOLD && size > 0 ? size : f->want, &err))
         fetch_end(f, API_DOWNLOAD_FAILED, "%s", err.text);
     fetch_tell_bytes(f, 0);
     fetch_wake(f);

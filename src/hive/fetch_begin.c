@@ -102,7 +102,7 @@ int fetch_open_pieces(struct fetch *f, struct err *err)
     return 0;
 }
 
-int fetch_start_over(struct fetch *f, struct err *err)
+int fetch_start_over(struct fetch *f, uint64_t size_bytes, struct err *err)
 {
     fetch_work_abandon(f);
     if (ftruncate(f->fd, 0) != 0)
@@ -117,6 +117,10 @@ int fetch_start_over(struct fetch *f, struct err *err)
     f->n_checked = 0;
     f->n_doubted = f->hashed = 0;
     f->tag[0] = '\0';
+    if (f->want_known && size_bytes != f->want) {
+        f->want = size_bytes;
+        f->p.on_told(f->p.arg, f->want, f->sha256);
+    }
     f->digest = digest_create();
     if (!f->digest)
         return err_no_memory(err, 1, "a digest");

@@ -96,8 +96,8 @@ void fetch_tell_bytes(struct fetch *f, uint64_t n_new);
 /* The size is known: pieces, ledger, what an earlier life left. */
 int fetch_open_pieces(struct fetch *f, struct err *err);
 int fetch_open_part(struct fetch *f, struct err *err);
-/* Forgets all bytes: another file is there now. */
-int fetch_start_over(struct fetch *f, struct err *err);
+/* Forgets all bytes: another file is there now, of that size. */
+int fetch_start_over(struct fetch *f, uint64_t size_bytes, struct err *err);
 
 /* fetch_stream.c */
 void fetch_streams_begin(struct fetch *f); /* as many as there is work and leave for */
