@@ -18,12 +18,11 @@
 #include "base/uuid.h"
 #include "hive/card.h"
 
-#define DOWNLOAD_ID_BYTES     UUID_BYTES
-#define DOWNLOADS_ACTIVE_MAX  16
-#define DOWNLOADS_ENDED_MAX   64
-#define DOWNLOADS_KEPT_MS     600000
-#define DOWNLOAD_EVENT_MS     250  /* progress is told at most so often */
-#define DOWNLOAD_ETA_AFTER_MS 1000 /* a rate is worth telling from then on */
+#define DOWNLOAD_ID_BYTES    UUID_BYTES
+#define DOWNLOADS_ACTIVE_MAX 16
+#define DOWNLOADS_ENDED_MAX  64
+#define DOWNLOADS_KEPT_MS    600000
+#define DOWNLOAD_EVENT_MS    250 /* progress is told at most so often */
 
 #define DOWNLOAD_CONNECTIONS 4 /* when nobody says otherwise */
 

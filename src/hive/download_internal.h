@@ -7,6 +7,7 @@
 
 #include "hive/download.h"
 #include "hive/fetch_thread.h"
+#include "hive/speed.h"
 
 struct event;
 struct hub_ask;
@@ -53,9 +54,8 @@ struct download {
     /* progress */
     uint64_t bytes, shown; /* true now; the most ever told */
     uint64_t received;     /* over the network, in all */
-    double bytes_per_sec;
-    uint64_t rate_bytes; /* received at rate_ms */
-    int64_t rate_ms, rate_since_ms, told_ms;
+    struct speed speed;
+    int64_t told_ms;
     LIST_HEAD(, watcher) watchers;
 
     struct api_error error; /* DOWNLOAD_FAILED */
@@ -83,7 +83,7 @@ void download_resolve_anew(struct download *d);
 
 /* download_watch.c */
 void download_tell(struct download *d, bool now); /* progress, when it is due or `now` */
-void download_count(struct download *d);          /* after d->bytes changed */
+void download_count(struct download *d);          /* bytes have come, or time has passed */
 void download_tell_end(struct download *d);       /* the last event, [DONE], no watchers left */
 
 #endif

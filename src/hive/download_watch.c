@@ -8,30 +8,9 @@
 #include "net/http_server.h"
 #include "net/sse.h"
 
-#define RATE_EVERY_MS 500
-#define RATE_WEIGHT   0.3 /* of the newest sample in the running mean */
-
-/* ---- the rate ---- */
-
 void download_count(struct download *d)
 {
-    int64_t now = clock_ms();
-    double sample;
-
-    if (d->rate_ms == 0) {
-        d->rate_ms = d->rate_since_ms = now;
-        d->rate_bytes = d->received;
-        d->bytes_per_sec = 0;
-        return;
-    }
-    if (now - d->rate_ms < RATE_EVERY_MS)
-        return;
-    sample = (double)(d->received - d->rate_bytes) * 1000 / (double)(now - d->rate_ms);
-    d->bytes_per_sec = d->bytes_per_sec > 0
-                           ? d->bytes_per_sec + RATE_WEIGHT * (sample - d->bytes_per_sec)
-                           : sample;
-    d->rate_ms = now;
-    d->rate_bytes = d->received;
+    speed_count(&d->speed, d->received, clock_ms());
 }
 
 /* ---- events ---- */
@@ -41,18 +20,18 @@ static json_t *progress_json(struct download *d)
 {
     uint64_t total = card_total_bytes(d->card);
     json_t *event;
+    int64_t eta;
 
+    download_count(d);
     if (d->bytes > d->shown)
         d->shown = d->bytes;
     event = json_pack("{s:s, s:I, s:o, s:f, s:s}", "stage", "downloading", "bytes_downloaded",
                       (json_int_t)d->shown, "bytes_total",
                       total ? json_integer((json_int_t)total) : json_null(), "speed_mbps",
-                      d->bytes_per_sec * 8 / 1e6, "file", d->card->files[0].name);
-    if (total > d->bytes && d->bytes_per_sec > 0 &&
-        clock_ms() - d->rate_since_ms >= DOWNLOAD_ETA_AFTER_MS)
-        json_object_set_new(
-            event, "eta_seconds",
-            json_integer((json_int_t)((double)(total - d->bytes) / d->bytes_per_sec + 0.5)));
+                      d->speed.bytes_per_sec * 8 / 1e6, "file", d->card->files[0].name);
+    eta = speed_eta_s(&d->speed, total > d->bytes ? total - d->bytes : 0, clock_ms());
+    if (eta >= 0)
+        json_object_set_new(event, "eta_seconds", json_integer((json_int_t)eta));
     return event;
 }
 

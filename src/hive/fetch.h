@@ -90,6 +90,8 @@ struct fetch_params {
 int fetch_start(const struct fetch_params *params, struct fetch **out, struct api_error *e);
 /* shared->streams_left has grown. */
 void fetch_wake(struct fetch *f);
+/* The same, or shared->rate has another limit: whoever waits for the old one's leave asks anew. */
+void fetch_rate_changed(struct fetch *f);
 /* Ends it; what has arrived stays. No callback comes any more. NULL is fine. */
 void fetch_cancel(struct fetch *f);
 

@@ -242,6 +242,17 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         fetch_stream_idle(s);
 }
 
+void fetch_rate_changed(struct fetch *f)
+{
+    for (size_t i = 0; i < FETCH_STREAMS_MAX; i++) {
+        struct stream *s = &f->streams[i];
+
+        if (s->call && event_pending(s->timer, EV_TIMEOUT, NULL))
+            event_active(s->timer, EV_TIMEOUT, 1);
+    }
+    fetch_wake(f);
+}
+
 /* Whether one of those that work turns out to be slow. */
 static void look_again(struct fetch *f, unsigned n_busy)
 {

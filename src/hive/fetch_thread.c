@@ -31,7 +31,7 @@ static void take_wishes(void *arg)
     flow->shared.per_fetch = flow->wanted_share;
     pthread_mutex_unlock(&flow->lock);
     LIST_FOREACH(job, &flow->jobs, in_flow)
-    fetch_wake(job->fetch);
+    fetch_rate_changed(job->fetch);
 }
 
 static void flow_gone(void *arg)

@@ -8,7 +8,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 
 const { MIB, Hub, sha256, seeded, startWith, begin, watch, toTheEnd, fetches, filesIn, leftOvers } = require('./lib/transfer.js');
-const { smallDisk } = require('./lib/proc.js');
+const { smallDisk, until } = require('./lib/proc.js');
 const { get, remove } = require('./lib/hive.js');
 const { run } = require('./lib/keeper.js');
 
@@ -139,6 +139,38 @@ test('--limit-rate holds over all connections together', async () => {
   await fetches(hive, f.ref, f.bytes, { limit_rate: 2 * MIB, connections: 4 });
   // a quarter of a second's worth is free at first, and each connection may hold one buffer more
   assert.ok(performance.now() - start >= 1000, `${performance.now() - start} ms`);
+});
+
+/* A stream that the old limit held back slept to the end of what that asked for: at 100 bytes/s for minutes. */
+test('a limit that is raised midway holds at once', async (t) => {
+  const own = await startWith(hub, { RBEE_HIVE_DOWNLOAD_STALL: '600s' });
+  t.after(() => own.stop());
+  const f = fresh(), sent = () => hub.cdn.sent.get(`${f.ref.slice(3)}/c.gguf`) || 0;
+  const { download_id: id } = await begin(own, f.ref, { limit_rate: 100 });
+  let before = 0;
+  await until(() => { // no more goes into the line: it is held back
+    const stands = sent() > 0 && sent() === before;
+    before = sent();
+    return stands;
+  }, 'a line that is full');
+  assert.strictEqual((await begin(own, f.ref, { limit_rate: 1e9 })).download_id, id);
+  await until(async () => (await get(own, '/v1/models/downloads')).json.downloads[0].state === 'complete', 'the end');
+});
+
+/* It showed the speed it last had for as long as nothing came. */
+test('a download that stands still is not shown as one that runs', async (t) => {
+  const own = await startWith(hub, { RBEE_HIVE_DOWNLOAD_STALL: '600s' });
+  t.after(() => own.stop());
+  const f = fresh();
+  hub.cdn.faults = () => ({ stall: 2 * MIB });
+  t.after(fast);
+  await begin(own, f.ref, { connections: 1 });
+  let most = 0;
+  await until(async () => {
+    const now = (await get(own, '/v1/models/downloads')).json.downloads[0].speed_mbps || 0;
+    most = Math.max(most, now);
+    return most > 0 && now < most / 2;
+  }, 'a speed that falls');
 });
 
 test('the hive\'s own limit holds for all downloads together', async (t) => {

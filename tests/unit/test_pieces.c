@@ -18,6 +18,7 @@
 #include "hive/ledger.h"
 #include "hive/pieces.h"
 #include "hive/rate.h"
+#include "hive/speed.h"
 
 #define KIB 1024u
 #define P   (64 * KIB) /* a piece */
@@ -532,6 +533,35 @@ static void test_pace__counts_from_the_first_look(void **state)
     assert_int_equal(fetch_pace_look(&p, 77 + FETCH_ALONE_MS), PACE_SLOW);
 }
 
+/* ---- the speed that is told ---- */
+
+/* A download whose line fell silent showed the speed it last had, for ever; where a look at it came
+ * by in between, the speed went to nothing in ever smaller steps, and eta_seconds to
+ * -9223372036854775808. */
+static void test_speed__of_what_stands_still_is_none_and_has_no_end(void **state)
+{
+    struct speed s = {0}, often;
+    int64_t now = 1000;
+
+    (void)state;
+    for (uint64_t n = 0; n <= 10000000; n += 1000000, now += 1000)
+        speed_count(&s, n, now);
+    now -= 1000;
+    assert_true(s.bytes_per_sec > 999000 && s.bytes_per_sec < 1001000);
+    assert_int_equal(speed_eta_s(&s, 5000000, now), 5);
+    assert_int_equal(speed_eta_s(&s, 0, now), -1);
+    assert_int_equal(speed_eta_s(&s, UINT64_MAX, now), -1);
+    often = s;
+    for (int64_t ms = 500; ms <= 60000; ms += 500)
+        speed_count(&often, 10000000, now + ms);
+    speed_count(&s, 10000000, now + 60000); /* one look is worth as much as many */
+    assert_true(s.bytes_per_sec < SPEED_LEAST && often.bytes_per_sec < SPEED_LEAST);
+    assert_int_equal(speed_eta_s(&s, 5000000, now + 60000), -1);
+    assert_int_equal(speed_eta_s(&often, UINT64_MAX, now + 60000), -1);
+    speed_count(&s, 20000000, now + 70000);
+    assert_true(s.bytes_per_sec > 900000); /* it goes on */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -555,6 +585,7 @@ int main(void)
         cmocka_unit_test(test_pace__a_server_that_keeps_silent_gets_others),
         cmocka_unit_test(test_pace__counts_from_the_first_look),
         cmocka_unit_test(test_rate__gives_what_it_says_over_time),
+        cmocka_unit_test(test_speed__of_what_stands_still_is_none_and_has_no_end),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
