@@ -12,11 +12,14 @@
 #include "hive/hub.h"
 #include "hive/reply.h"
 #include "net/http_client.h"
+#include "net/http_url.h"
 
+#define URL_SHOWN_BYTES  256
 #define AFTER_TOLD_MAX_S 86400 /* longer ones are as good as this */
 
 struct hub_ask {
     struct hub_ask_params p;
+    char shown[URL_SHOWN_BYTES]; /* the endpoint, as it may be told: without a password */
     char *endpoint, *repo, *token, *revision; /* owned: what p points to */
     struct http_call *call;
     struct event *timer; /* until the next try */
@@ -92,8 +95,8 @@ static void give_up(struct hub_ask *a, const char *why)
         snprintf(wait, sizeof wait, " and wants to be asked again in %lld s",
                  (long long)a->retry_after_ms / 1000);
     fail(a, API_DOWNLOAD_FAILED,
-         "the hub %.200s does not tell about %.200s: %.300s%s; tried %u time%s", a->endpoint,
-         a->repo, why, wait, a->n_tries, a->n_tries == 1 ? "" : "s");
+         "the hub %.200s does not tell about %.200s: %.300s%s; tried %u time%s", a->shown, a->repo,
+         why, wait, a->n_tries, a->n_tries == 1 ? "" : "s");
 }
 
 static void try_again(struct hub_ask *a, const char *why)
@@ -140,8 +143,7 @@ static void say_not_found(struct hub_ask *a)
         fail(a, API_MODEL_NOT_FOUND, "the repository %.200s has no revision %.200s", a->repo,
              a->revision ? a->revision : "main");
     else
-        fail(a, API_MODEL_NOT_FOUND, "the hub %.200s has no repository %.200s", a->endpoint,
-             a->repo);
+        fail(a, API_MODEL_NOT_FOUND, "the hub %.200s has no repository %.200s", a->shown, a->repo);
 }
 
 /* The body is the call's, and stays until this returns. */
@@ -160,7 +162,7 @@ static void on_answer(void *arg, int rc, const struct http_response *r, const st
 
     a->call = NULL;
     if (rc == ERR_DENIED || rc == ERR_INVALID || rc == ERR_LIMIT) {
-        fail(a, API_DOWNLOAD_FAILED, "the hub %.200s cannot be asked: %s", a->endpoint, err->text);
+        fail(a, API_DOWNLOAD_FAILED, "the hub %.200s cannot be asked: %s", a->shown, err->text);
     } else if (rc) {
         try_again(a, err->text);
     } else if (r->status == 200) {
@@ -173,8 +175,8 @@ static void on_answer(void *arg, int rc, const struct http_response *r, const st
         snprintf(why, sizeof why, "it answers %d", r->status);
         try_again(a, why);
     } else {
-        fail(a, API_DOWNLOAD_FAILED, "the hub %.200s answers %d when asked about %.200s",
-             a->endpoint, r->status, a->repo);
+        fail(a, API_DOWNLOAD_FAILED, "the hub %.200s answers %d when asked about %.200s", a->shown,
+             r->status, a->repo);
     }
 }
 
@@ -231,6 +233,7 @@ int hub_ask_start(const struct hub_ask_params *params, struct hub_ask **out, str
     if (a) {
         a->p = *params;
         a->began_ms = clock_ms();
+        http_url_shown(params->endpoint, a->shown, sizeof a->shown);
     }
     if (!a || !copy_texts(a))
         api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");

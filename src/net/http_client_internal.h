@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "net/http_client.h"
+#include "net/http_url.h"
 
 #define HTTP_CLIENT_HEAD_MAX   (256u << 10) /* of one hop's answer */
 #define HTTP_CLIENT_BUFFER     (64u << 10)  /* what is read at once */
@@ -101,10 +102,5 @@ int64_t http_call_connect_ms(const struct http_call *call);
 
 /* "Name: value" lines. */
 bool http_line_is(const char *line, const char *name);
-
-/* ---- http_url.c ---- */
-
-/* An URL as it may be shown: without user, query and fragment; dst as it is for a broken one. */
-const char *http_url_shown(const char *url, char *dst, size_t dst_size);
 
 #endif

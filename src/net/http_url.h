@@ -3,6 +3,7 @@
 #define RBEE_NET_HTTP_URL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -23,5 +24,8 @@ struct http_url {
  * non-ASCII bytes. *out points into `url`.
  */
 int http_url_parse(const char *url, struct http_url *out, struct err *err);
+
+/* An URL as it may be shown: without user, query and fragment; dst as it is for a broken one. */
+const char *http_url_shown(const char *url, char *dst, size_t dst_size);
 
 #endif
