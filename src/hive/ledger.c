@@ -100,24 +100,45 @@ static bool is_digest(const char *text)
            strspn(text, "0123456789abcdef") == n;
 }
 
-/* The newest word about a byte counts: claims that overlap are dropped. */
-static bool add_claim(struct ledger_found *found, const struct ledger_claim *c, size_t *room)
+/* What is being read. */
+struct reading {
+    struct ledger_found *found;
+    size_t room;       /* for claims */
+    uint64_t furthest; /* no claim says anything of a byte from here on */
+};
+
+/* The newest word about a byte counts: claims that overlap are dropped. Most come in the order of
+ * their bytes, and have nothing to overlap. */
+static void drop_overlapped(struct reading *r, const struct ledger_claim *c)
 {
+    struct ledger_found *found = r->found;
     size_t kept = 0;
 
+    if (c->from >= r->furthest)
+        return;
     for (size_t i = 0; i < found->n_claims; i++)
         if (found->claims[i].to <= c->from || found->claims[i].from >= c->to)
             found->claims[kept++] = found->claims[i];
     found->n_claims = kept;
-    if (kept == *room) {
-        struct ledger_claim *more = realloc(found->claims, (2 * kept + 16) * sizeof *more);
+}
+
+static bool add_claim(struct reading *r, const struct ledger_claim *c)
+{
+    struct ledger_found *found = r->found;
+
+    drop_overlapped(r, c);
+    if (found->n_claims == r->room) {
+        size_t room = 2 * r->room + 16;
+        struct ledger_claim *more = realloc(found->claims, room * sizeof *more);
 
         if (!more)
             return false;
         found->claims = more;
-        *room = 2 * kept + 16;
+        r->room = room;
     }
     found->claims[found->n_claims++] = *c;
+    if (c->to > r->furthest)
+        r->furthest = c->to;
     return true;
 }
 
@@ -151,14 +172,15 @@ static bool take_head(const char *text, uint64_t size, struct ledger_found *foun
     return true;
 }
 
-static bool take_line(const char *text, uint64_t size, struct ledger_found *found, size_t *room)
+static bool take_line(const char *text, uint64_t size, struct reading *r)
 {
+    struct ledger_found *found = r->found;
     struct ledger_claim claim;
 
     if (!found->known)
         return take_head(text, size, found);
     if (is_claim(text, size, found->piece_bytes, &claim))
-        return add_claim(found, &claim, room);
+        return add_claim(r, &claim);
     if (str_starts(text, "tag "))
         return str_copy(found->tag, sizeof found->tag, text + 4);
     return sscanf(text, "round %5u", &found->round) == 1;
@@ -201,14 +223,14 @@ bool ledger_has(const char *path, const struct ledger_claim *claim)
 /* How much of the text is whole lines that say something. */
 static size_t read_lines(char *text, uint64_t size, struct ledger_found *found)
 {
-    size_t room = 0;
+    struct reading r = {.found = found};
     char *line = text, sum[SUM_LEN + 1];
 
     for (char *end; (end = strchr(line, '\n')); line = end + 1) {
         *end = '\0';
         if (end - line < SUM_LEN + 2 || line[SUM_LEN] != ' ' ||
             sum_of(line + SUM_LEN + 1, (size_t)(end - line) - SUM_LEN - 1, sum) ||
-            strncmp(line, sum, SUM_LEN) != 0 || !take_line(line + SUM_LEN + 1, size, found, &room))
+            strncmp(line, sum, SUM_LEN) != 0 || !take_line(line + SUM_LEN + 1, size, &r))
             break;
     }
     return (size_t)(line - text);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -533,6 +534,34 @@ static void test_pace__counts_from_the_first_look(void **state)
     assert_int_equal(fetch_pace_look(&p, 77 + FETCH_ALONE_MS), PACE_SLOW);
 }
 
+/* Each line of a ledger was compared with all before it: one of 80,000 pieces, as a slow line
+ * leaves them, took 16 s to be read, and a push that was to go on stood at 0 % for as long. */
+static void test_ledger__of_many_pieces_is_read_in_no_time(void **state)
+{
+    enum { MANY = 80000, BYTES = 512 };
+    struct ledger_claim c = {.digest = "0123456789abcdef0123456789abcdef"};
+    struct ledger_found found;
+    struct ledger *l = NULL;
+    clock_t began;
+
+    (void)state;
+    unlink(file);
+    assert_int_equal(ledger_open(file, (uint64_t)MANY * BYTES, P, &found, &l, NULL), 0);
+    ledger_found_done(&found);
+    for (uint64_t i = 0; i < MANY; i++) {
+        c.from = i * BYTES;
+        c.to = c.from + BYTES;
+        assert_int_equal(ledger_add(l, &c, NULL), 0);
+    }
+    ledger_close(l);
+    began = clock();
+    assert_int_equal(ledger_open(file, (uint64_t)MANY * BYTES, P, &found, &l, NULL), 0);
+    assert_int_equal(found.n_claims, MANY);
+    assert_true(clock() - began < 2 * CLOCKS_PER_SEC);
+    ledger_found_done(&found);
+    ledger_close(l);
+}
+
 /* ---- the speed that is told ---- */
 
 /* A download whose line fell silent showed the speed it last had, for ever; where a look at it came
@@ -585,6 +614,7 @@ int main(void)
         cmocka_unit_test(test_pace__a_server_that_keeps_silent_gets_others),
         cmocka_unit_test(test_pace__counts_from_the_first_look),
         cmocka_unit_test(test_rate__gives_what_it_says_over_time),
+        cmocka_unit_test(test_ledger__of_many_pieces_is_read_in_no_time),
         cmocka_unit_test(test_speed__of_what_stands_still_is_none_and_has_no_end),
     };
 
