@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -235,7 +234,6 @@ static void test_hub__split_models(void **state)
 
 #define MANY           10000 /* HUB_FILES_MAX */
 #define MANY_PER_SPLIT CARD_FILES_MAX
-#define SOON_S         2
 
 /* 10,000 files: each of a quantisation of its own, or ten split models of 1,000 parts. */
 static void make_many(bool split, struct hub_repo *r)
@@ -257,11 +255,11 @@ static void make_many(bool split, struct hub_repo *r)
 
 /* Anybody may put that many files into a repository. Each line of `models files` looked at all the
  * other names, and at each part's twice: the hive's loop stood still for 7 to 20 seconds, a minute
- * with long names. The answers are all there, and come in a few milliseconds. */
-static void test_hub__many_files_take_no_time(void **state)
+ * with long names. The answers are all there; what makes them slow again is seen by how long this
+ * program takes. */
+static void test_hub__many_files_are_told_apart(void **state)
 {
     static struct hub_choice choice;
-    clock_t began = clock(); /* of the processor: others may use it too */
     size_t n_models = 0, n_files = 0, n_meant = 0;
 
     (void)state;
@@ -283,7 +281,6 @@ static void test_hub__many_files_take_no_time(void **state)
     assert_int_equal(n_models, MANY + MANY / MANY_PER_SPLIT);
     assert_int_equal(n_files, 2 * MANY);
     assert_int_equal(n_meant, MANY + 1); /* the ten split ones are of one quantisation */
-    assert_true(clock() - began < SOON_S * CLOCKS_PER_SEC);
 }
 
 static void test_hub__names_once_and_no_longer_than_a_file_may_have(void **state)
@@ -378,7 +375,7 @@ int main(void)
         cmocka_unit_test(test_hub__default_is_q4_k_m_else_nearest),
         cmocka_unit_test(test_hub__named_quantisation_or_file),
         cmocka_unit_test(test_hub__split_models),
-        cmocka_unit_test(test_hub__many_files_take_no_time),
+        cmocka_unit_test(test_hub__many_files_are_told_apart),
         cmocka_unit_test(test_hub__names_once_and_no_longer_than_a_file_may_have),
         cmocka_unit_test(test_plan__sums_and_says_both_numbers),
         cmocka_unit_test(test_plan__an_encoder_works_in_its_context),

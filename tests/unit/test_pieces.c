@@ -535,14 +535,14 @@ static void test_pace__counts_from_the_first_look(void **state)
 }
 
 /* Each line of a ledger was compared with all before it: one of 80,000 pieces, as a slow line
- * leaves them, took 16 s to be read, and a push that was to go on stood at 0 % for as long. */
-static void test_ledger__of_many_pieces_is_read_in_no_time(void **state)
+ * leaves them, took 16 s to be read, and a push that was to go on stood at 0 % for as long. What
+ * makes it slow again is seen by how long this program takes. */
+static void test_ledger__of_many_pieces_is_read(void **state)
 {
     enum { MANY = 80000, BYTES = 512 };
     struct ledger_claim c = {.digest = "0123456789abcdef0123456789abcdef"};
     struct ledger_found found;
     struct ledger *l = NULL;
-    clock_t began;
 
     (void)state;
     unlink(file);
@@ -554,10 +554,9 @@ static void test_ledger__of_many_pieces_is_read_in_no_time(void **state)
         assert_int_equal(ledger_add(l, &c, NULL), 0);
     }
     ledger_close(l);
-    began = clock();
     assert_int_equal(ledger_open(file, (uint64_t)MANY * BYTES, P, &found, &l, NULL), 0);
     assert_int_equal(found.n_claims, MANY);
-    assert_true(clock() - began < 2 * CLOCKS_PER_SEC);
+    assert_int_equal(found.claims[MANY - 1].from, (uint64_t)(MANY - 1) * BYTES);
     ledger_found_done(&found);
     ledger_close(l);
 }
@@ -614,7 +613,7 @@ int main(void)
         cmocka_unit_test(test_pace__a_server_that_keeps_silent_gets_others),
         cmocka_unit_test(test_pace__counts_from_the_first_look),
         cmocka_unit_test(test_rate__gives_what_it_says_over_time),
-        cmocka_unit_test(test_ledger__of_many_pieces_is_read_in_no_time),
+        cmocka_unit_test(test_ledger__of_many_pieces_is_read),
         cmocka_unit_test(test_speed__of_what_stands_still_is_none_and_has_no_end),
     };
 
