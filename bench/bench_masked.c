@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "worker/dialog.h"
 #include "worker/guard.h"
+#include "worker/sources.h"
 #include "timing.h"
 
 #define MAX_STEPS     1024
@@ -138,14 +139,18 @@ static int open_rig(struct rig *r, const char *path, int64_t threads, int64_t se
 {
     struct engine_params p = {
         .n_slots = (uint32_t)sequences, .n_ctx = 1024, .n_threads = (unsigned)threads};
-    int rc = engine_model_open(path, &r->model, err);
+    struct sources sources;
+    int rc;
 
+    sources_open(&sources, path, template);
+    rc = sources_model(&sources, &r->model, err);
     if (!rc)
         rc = engine_model_load(r->model, NULL, NULL, err);
     if (!rc)
         rc = engine_create(r->model, &p, &r->engine, err);
     if (!rc)
-        rc = dialog_create(r->model, template, &r->dialog, err);
+        rc = dialog_create(r->model, &sources, &r->dialog, err);
+    sources_close(&sources);
     if (rc)
         return rc;
     while (engine_tune(r->engine))
@@ -186,7 +191,7 @@ static int begin(struct rig *r, struct answer *a, const struct inference_request
                  struct err *err)
 {
     struct engine_sampling how = engine_sampling_default();
-    int rc = guard_create(r->dialog, q, false, &a->guard, err);
+    int rc = guard_create(r->dialog, q, false, NULL, &a->guard, err);
 
     if (!rc)
         rc = engine_sampler_create(r->model, &how, &a->plain, err);
