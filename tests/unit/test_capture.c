@@ -172,16 +172,24 @@ static void test_capture__is_cancelled_though_the_process_does_not_die(void **st
     check_held(true);
 }
 
-/* Each try to start a program while descriptors ran short left one more of /dev/null open. */
-static void test_child__leaves_no_descriptor_where_it_cannot_start(void **state)
+/* A program with no environment, on /dev/null, in this process's cgroup. */
+static int start(const char *const *argv, struct child *c, struct err *err)
 {
-    static const char *const argv[] = {"/bin/true", NULL}, *const envp[] = {NULL};
+    static const char *const envp[] = {NULL};
     const struct child_params params = {.path = argv[0],
                                         .argv = argv,
                                         .envp = envp,
                                         .fds = {-1, -1, -1},
                                         .n_fds = 3,
                                         .cgroup_fd = -1};
+
+    return child_start(&params, c, err);
+}
+
+/* Each try to start a program while descriptors ran short left one more of /dev/null open. */
+static void test_child__leaves_no_descriptor_where_it_cannot_start(void **state)
+{
+    static const char *const argv[] = {"/bin/true", NULL};
     struct rlimit before, few;
     int lowest, rc, then;
     struct child c;
@@ -193,7 +201,7 @@ static void test_child__leaves_no_descriptor_where_it_cannot_start(void **state)
     lowest = open("/", O_RDONLY | O_CLOEXEC);
     close(lowest);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-    rc = child_start(&params, &c, &err);
+    rc = start(argv, &c, &err);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     then = open("/", O_RDONLY | O_CLOEXEC);
     close(then);
@@ -205,20 +213,14 @@ static void test_child__leaves_no_descriptor_where_it_cannot_start(void **state)
 /* An end that nobody told was "exit code 0", whatever it had been. */
 static void test_child__an_end_that_is_not_told_is_no_success(void **state)
 {
-    static const char *const argv[] = {"/bin/sleep", "60", NULL}, *const envp[] = {NULL};
-    const struct child_params params = {.path = argv[0],
-                                        .argv = argv,
-                                        .envp = envp,
-                                        .fds = {-1, -1, -1},
-                                        .n_fds = 3,
-                                        .cgroup_fd = -1};
+    static const char *const argv[] = {"/bin/sleep", "60", NULL};
     struct child_end end;
     struct child c;
     char text[64];
 
     (void)state;
     signal(SIGCHLD, SIG_IGN); /* children are reaped by the kernel */
-    assert_int_equal(child_start(&params, &c, NULL), 0);
+    assert_int_equal(start(argv, &c, NULL), 0);
     assert_false(child_has_ended(&c, 0));
     child_signal(&c, SIGKILL);
     assert_true(child_has_ended(&c, PATIENCE_MS));
