@@ -11,9 +11,9 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
+#include "base/thread.h"
 #include "hive/fetch_thread_internal.h"
 #include "hive/task.h"
-#include "hive/thread.h"
 #include "net/http_client.h"
 
 #define STACK_BYTES (1u << 20) /* libcurl with TLS */

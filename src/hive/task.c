@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
-#include "hive/thread.h"
+#include "base/thread.h"
 #include "net/post.h"
 
 #define STACK_BYTES (256u << 10)

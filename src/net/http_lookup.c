@@ -3,11 +3,11 @@
 
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/str.h"
+#include "base/thread.h"
 
 #define LOOK_NS 50000000
 
@@ -73,20 +73,14 @@ static void *ask(void *arg)
     return NULL;
 }
 
-/* Signals are for those who wait. */
 static bool begin(struct lookup *l)
 {
-    sigset_t all, before;
     pthread_t thread;
-    bool begun;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    begun = pthread_create(&thread, NULL, ask, l) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (begun)
-        pthread_detach(thread);
-    return begun;
+    if (thread_start(&thread, 0, ask, l, NULL))
+        return false;
+    pthread_detach(thread);
+    return true;
 }
 
 /* A little while, or until it is over. */

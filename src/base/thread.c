@@ -1,5 +1,5 @@
 /* thread.c - see thread.h. */
-#include "hive/thread.h"
+#include "base/thread.h"
 
 #include <signal.h>
 
@@ -12,7 +12,8 @@ int thread_start(pthread_t *out, size_t stack_bytes, void *(*run)(void *arg), vo
 
     sigfillset(&all);
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, stack_bytes);
+    if (stack_bytes)
+        pthread_attr_setstacksize(&attr, stack_bytes);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_create(out, &attr, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
