@@ -15,6 +15,7 @@
  *   { corrupt: true }     a wrong byte in it
  *   { stall: n }          n bytes, then silence
  *   { pace: n }           n bytes every 10 ms; with { quick: m } after m bytes without a pause
+ *   { until: f }          half of it, and the rest once f() is true (after 20 s it goes on all the same)
  *   { extra: n }          n bytes too many
  *   { etag, lastModified } the answer carries them (the true CDN sends neither)
  *   { noSize: true }      no Content-Length: the end of the connection is the end of the file
@@ -235,6 +236,11 @@ class Hub {
     this.cdn.sent.set(key, (this.cdn.sent.get(key) || 0) + n);
   }
 
+  async #until(res, isTrue) {
+    const end = Date.now() + 20000;
+    while (isTrue && !isTrue() && !res.destroyed && Date.now() < end) await pause(5);
+  }
+
   async #pour(res, bytes, told, key) {
     const end = Math.min(told.reset ?? told.short ?? told.stall ?? bytes.length, bytes.length);
     for (let at = 0, n = 0; at < end && !res.destroyed; at += n) {
@@ -242,6 +248,7 @@ class Hub {
       n = Math.min(isPaced ? told.pace : 65536, end - at);
       this.#count(key, n);
       const isTaken = res.write(bytes.subarray(at, at + n));
+      if (at < end / 2 && at + n >= end / 2) await this.#until(res, told.until);
       if (at + n === bytes.length) break; // the client has it all: the answer is over without a pause
       if (isPaced) await pause(10);
       else if (!isTaken) await drained(res);
