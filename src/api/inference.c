@@ -158,6 +158,12 @@ static void take_prompt_tokens(struct checks *c, const struct field *f, const js
     }
 }
 
+/* Spelt in one way only: "7" and "07" would be two members for one token. */
+static bool is_id_name(const char *key, uint64_t *id)
+{
+    return str_to_u64(key, id) == 0 && *id <= INT32_MAX && (key[0] != '0' || !key[1]);
+}
+
 static void take_bias(struct checks *c, const struct field *f, const json_t *value)
 {
     static const char *const constraint = "object of token id: number from -100 to 100";
@@ -176,8 +182,7 @@ static void take_bias(struct checks *c, const struct field *f, const json_t *val
     {
         double bias = json_number_value(item);
 
-        if (str_to_u64(key, &id) || id > INT32_MAX || !json_is_number(item) || bias < -100 ||
-            bias > 100)
+        if (!is_id_name(key, &id) || !json_is_number(item) || bias < -100 || bias > 100)
             checks_fail(
                 c, f->name, constraint,
                 "logit_bias must map token ids, such as \"15\", to numbers from -100 to 100.");

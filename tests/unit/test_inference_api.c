@@ -483,6 +483,8 @@ static void test_inference__sampling_of_openai(void **state)
     assert_refused("\"logit_bias\":[]", "logit_bias");
     assert_refused("\"logit_bias\":{\"x\":1}", "logit_bias");
     assert_refused("\"logit_bias\":{\"-1\":1}", "logit_bias");
+    assert_refused("\"logit_bias\":{\"7\":1,\"07\":-1}", "logit_bias"); /* which one? */
+    assert_refused("\"logit_bias\":{\"00\":1}", "logit_bias");
     assert_refused("\"logit_bias\":{\"1\":100.5}", "logit_bias");
 }
 
