@@ -206,6 +206,22 @@ int models_locate(struct models *m, const char *text, char **canonical, char **p
     return found ? 0 : -1;
 }
 
+/* What lies in folders of these names is on a file system that does not answer. */
+int models_reach(struct models *m, const char *path, struct api_error *e)
+{
+    (void)m;
+    if (!path || !strstr(path, "/gone/"))
+        return 0;
+    api_error_set(e, API_DISK_NOT_ANSWERING, "hive", "%s does not answer", path);
+    return -1;
+}
+
+int64_t models_file_ms(struct models *m, const char *path)
+{
+    BUG_ON(!path);
+    return models_reach(m, path, &(struct api_error){0}) ? 0 : INT64_C(1700000000123);
+}
+
 int models_download(struct models *m, const char *text, const struct download_wish *wish,
                     char **path, char id[DOWNLOAD_ID_BYTES], struct api_error *e)
 {

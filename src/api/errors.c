@@ -41,6 +41,11 @@ static const struct api_error_info table[API_N_CODES] = {
     [API_DISK_FULL] = {"DISK_FULL", 507, 1, false,
                        "Free some space, for example with `rbee-keeper models rm MODEL`, and ask "
                        "again."},
+    [API_DISK_NOT_ANSWERING] =
+        {"DISK_NOT_ANSWERING", 503, 1, true,
+         "Is the machine that it comes from on, and the network? `ls` of that folder, on the "
+         "hive's "
+         "machine, waits until it answers; models that lie elsewhere are served meanwhile."},
     [API_INVALID_MODEL_FILE] =
         {"INVALID_MODEL_FILE", 422, 1, false,
          "The file is damaged or no GGUF: fetch it again, or look at it with "

@@ -25,6 +25,7 @@
 #include "hive/hub_token.h"
 #include "hive/looks.h"
 #include "hive/models.h"
+#include "hive/reach.h"
 #include "hive/reaper.h"
 #include "hive/reply.h"
 #include "hive/task.h"
@@ -105,8 +106,10 @@ static int find_models_dir(struct hive *h, struct err *err)
 {
     const char *told = config_text(h->config, "hive", "models_dir");
     char *dir = told[0] ? str_dup(told) : path_join(h->home, "models");
-    int rc = dir ? path_make_dirs(dir, 0755, err) : err_no_memory(err, strlen(h->home), "a path");
+    int rc = dir ? reach_check(h->reach, dir, err) : err_no_memory(err, strlen(h->home), "a path");
 
+    if (rc == 0)
+        rc = path_make_dirs(dir, 0755, err);
     if (rc == 0)
         rc = path_real(dir, &h->models_dir, err);
     free(dir);
@@ -232,6 +235,7 @@ static int make_models(struct hive *h, struct err *err)
     struct models_params params = {
         .base = h->base,
         .looks = h->looks,
+        .reach = h->reach,
         .client = h->outside,
         .post = h->post,
         .config = h->config,
@@ -264,6 +268,7 @@ static int make_workers(struct hive *h, struct err *err)
     struct workers_params params = {.base = h->base,
                                     .client = h->inside,
                                     .looks = h->looks,
+                                    .reach = h->reach,
                                     .config = h->config,
                                     .logs_dir = logs,
                                     .run_dir = run,
@@ -381,16 +386,20 @@ static void leave_no_core(void)
 
 static int put_together(struct hive *h, const struct flags *f, struct err *err)
 {
-    int rc = configure(h, f, err);
+    int rc = 0;
 
     TAILQ_INIT(&h->pieces);
+    if (!(h->base = event_base_new()))
+        rc = err_no_memory(err, 4096, "the event loop");
+    if (rc == 0)
+        rc = reach_create(h->base, &h->reach, err);
+    if (rc == 0)
+        rc = configure(h, f, err);
     raise_fd_limit();
     if (rc == 0)
         rc = resolve_addr(h, err);
     if (rc == 0)
         rc = doors_open(&h->doors, h->config, h->home, h->addr.host, err);
-    if (rc == 0 && !(h->base = event_base_new()))
-        rc = err_no_memory(err, 4096, "the event loop");
     if (rc == 0)
         rc = post_create(h->base, &h->post, err);
     if (rc == 0)
@@ -426,6 +435,7 @@ static void take_apart(struct hive *h)
     tasks_free(h->tasks); /* what helpers still do is about the models */
     models_free(h->models);
     looks_free(h->looks);
+    reach_free(h->reach);
     http_client_free(h->outside);
     http_client_free(h->inside);
     if (h->post)

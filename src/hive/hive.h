@@ -25,6 +25,7 @@ struct http_server;
 struct looks;
 struct models;
 struct post;
+struct reach;
 struct tasks;
 struct workers;
 
@@ -46,6 +47,7 @@ struct hive {
     struct post *post;
     struct tasks *tasks;
     struct looks *looks;         /* programs of a moment */
+    struct reach *reach;         /* which file systems answer */
     struct http_client *outside; /* by libcurl: the hub */
     struct http_client *inside;  /* plain: this hive's workers */
     struct http_server *server;

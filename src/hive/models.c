@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,6 +16,7 @@
 #include "hive/models_internal.h"
 #include "hive/near.h"
 #include "hive/programs.h"
+#include "hive/reach.h"
 #include "hive/reply.h"
 #include "hive/upload.h"
 
@@ -217,6 +219,7 @@ int models_create(const struct models_params *params, struct models **out, struc
     }
     m->base = params->base;
     m->looks = params->looks;
+    m->reach = params->reach;
     m->config = params->config;
     rc = open_catalog(m, params->catalog, err);
     if (rc == 0)
@@ -250,6 +253,25 @@ void models_free(struct models *m)
 
 /* ---- finding ---- */
 
+int models_reach(struct models *m, const char *path, struct api_error *e)
+{
+    struct err err;
+
+    if (reach_check(m->reach, path ? path : m->dir, &err) == 0)
+        return 0;
+    api_error_set(e, API_DISK_NOT_ANSWERING, REPLY_SRC, "%s", err.text);
+    return -1;
+}
+
+int64_t models_file_ms(struct models *m, const char *path)
+{
+    struct stat st;
+
+    if (reach_check(m->reach, path, NULL) || stat(path, &st) != 0)
+        return 0;
+    return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+}
+
 static int locate_tiny(char **path, struct api_error *e)
 {
     struct err err;
@@ -261,10 +283,12 @@ static int locate_tiny(char **path, struct api_error *e)
 }
 
 /* The user's own file: it must be there, a regular file, and readable by the hive. */
-static int locate_file(const char *given, char **path, struct api_error *e)
+static int locate_file(struct models *m, const char *given, char **path, struct api_error *e)
 {
     struct err err;
 
+    if (models_reach(m, given, e))
+        return -1;
     if (path_real(given, path, &err)) {
         api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "%s", err.text);
         return -1;
@@ -319,6 +343,10 @@ static int locate_downloaded(struct models *m, const char *canonical, char **pat
     struct err err;
     int rc = catalog_get(m->catalog, canonical, &row, &err);
 
+    if (rc == 0 && models_reach(m, row.path, e)) {
+        catalog_row_done(&row);
+        return -1;
+    }
     if (rc == 0 && path_is_file(row.path)) {
         *path = row.path;
         row.path = NULL;
@@ -372,7 +400,7 @@ int models_locate(struct models *m, const char *text, char **canonical, char **p
         rc = locate_tiny(path, e);
         break;
     case MODEL_REF_FILE:
-        rc = locate_file(ref.path, path, e);
+        rc = locate_file(m, ref.path, path, e);
         break;
     case MODEL_REF_HF:
     case MODEL_REF_LOCAL:
@@ -420,7 +448,9 @@ int models_download(struct models *m, const char *text, const struct download_wi
     }
     if (ref.kind == MODEL_REF_HF) {
         api_error_done(&missing);
-        rc = downloads_begin(m->downloads, canonical, wish, id, e);
+        rc = models_reach(m, NULL, e);
+        if (rc == 0)
+            rc = downloads_begin(m->downloads, canonical, wish, id, e);
     } else {
         *e = missing;
         rc = -1;

@@ -19,11 +19,13 @@ struct event_base;
 struct http_client;
 struct models;
 struct post;
+struct reach;
 struct unlinked;
 
 struct models_params {
     struct event_base *base;
     struct looks *looks;
+    struct reach *reach;
     struct http_client *client;
     struct post *post;            /* of the loop */
     const struct config *config;  /* [hive] worker: the program that judges new files */
@@ -42,8 +44,16 @@ void models_stop(struct models *m);
 void models_free(struct models *m);
 
 /*
+ * May the loop touch what lies there (reach.h)? The folder of the models where path is NULL. -1
+ * with *e as DISK_NOT_ANSWERING. To be asked before anything that looks into that folder.
+ */
+int models_reach(struct models *m, const char *path, struct api_error *e);
+/* When a model's file was put there, Unix time; 0 when it is not there, or cannot be asked. */
+int64_t models_file_ms(struct models *m, const char *path);
+
+/*
  * The file of a reference that is here already. *canonical and *path: free(). -1 with *e as
- * INVALID_MODEL_REF or MODEL_NOT_FOUND.
+ * INVALID_MODEL_REF, MODEL_NOT_FOUND or DISK_NOT_ANSWERING.
  */
 int models_locate(struct models *m, const char *text, char **canonical, char **path,
                   struct api_error *e);

@@ -15,6 +15,7 @@ struct models {
     struct at_work_list at_work;
     struct event_base *base;
     struct looks *looks;
+    struct reach *reach;
     const struct config *config;
     char *dir, *endpoint, *token; /* owned; token NULL = none */
     TAILQ_HEAD(, late) late;      /* models_late.c's: whole, and not judged; the first is at work */

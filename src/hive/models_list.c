@@ -8,6 +8,7 @@
 #include "hive/models_internal.h"
 #include "hive/place.h"
 #include "hive/programs.h"
+#include "hive/reach.h"
 #include "hive/reply.h"
 
 /* ---- telling ---- */
@@ -30,7 +31,8 @@ static json_t *row_json(const struct catalog_row *row)
 }
 
 /* A model that no catalog knows: the bundled one, or a file of the user's. */
-static json_t *plain_json(const char *model_ref, const char *path, const char *source)
+static json_t *plain_json(struct models *m, const char *model_ref, const char *path,
+                          const char *source)
 {
     char *ref = str_dup(model_ref), *copy = str_dup(path);
     char none[] = "", from[16], *file = str_dup(path_base(path));
@@ -43,7 +45,8 @@ static json_t *plain_json(const char *model_ref, const char *path, const char *s
     json_t *out = NULL;
 
     str_copy(from, sizeof from, source);
-    path_file_size(path, &row.size_bytes, NULL);
+    if (reach_check(m->reach, path, NULL) == 0)
+        path_file_size(path, &row.size_bytes, NULL);
     if (ref && copy && file)
         out = row_json(&row);
     free(ref);
@@ -52,27 +55,35 @@ static json_t *plain_json(const char *model_ref, const char *path, const char *s
     return out;
 }
 
-/* A row whose file is gone is no model that is here; it goes when somebody asks for it. */
+struct listing {
+    struct models *m;
+    json_t *rows;
+};
+
+/* A row whose file is gone is no model that is here; it goes when somebody asks for it. One whose
+ * file system does not answer is, as far as anybody knows. */
 static bool add_row(void *arg, const struct catalog_row *row)
 {
-    if (path_is_file(row->path))
-        json_array_append_new(arg, row_json(row));
+    struct listing *l = arg;
+
+    if (reach_check(l->m->reach, row->path, NULL) || path_is_file(row->path))
+        json_array_append_new(l->rows, row_json(row));
     return true;
 }
 
 json_t *models_list_json(struct models *m)
 {
-    json_t *list = json_array();
+    struct listing l = {m, json_array()};
     struct err err;
     char *tiny;
 
     if (programs_find_tiny(&tiny, NULL) == 0) {
-        json_array_append_new(list, plain_json("tiny", tiny, "bundled"));
+        json_array_append_new(l.rows, plain_json(m, "tiny", tiny, "bundled"));
         free(tiny);
     }
-    if (catalog_each(m->catalog, add_row, list, &err))
+    if (catalog_each(m->catalog, add_row, &l, &err))
         log_warn("%s", err.text);
-    return json_pack("{s:o}", "models", list);
+    return json_pack("{s:o}", "models", l.rows);
 }
 
 json_t *models_json(struct models *m, const char *canonical, const char *path)
@@ -81,7 +92,7 @@ json_t *models_json(struct models *m, const char *canonical, const char *path)
     json_t *out;
 
     if (!models_is_kept(canonical))
-        return plain_json(canonical, path, str_eq(canonical, "tiny") ? "bundled" : "file");
+        return plain_json(m, canonical, path, str_eq(canonical, "tiny") ? "bundled" : "file");
     if (catalog_get(m->catalog, canonical, &row, NULL))
         return NULL;
     out = row_json(&row);
@@ -206,7 +217,7 @@ int models_remove(struct models *m, const char *text, struct unlinked *u, uint64
     if (models_parse(text, &ref, &canonical, e))
         return -1;
     if (models_is_kept(canonical))
-        rc = remove_downloaded(m, &ref, canonical, u, freed, e);
+        rc = models_reach(m, NULL, e) ? -1 : remove_downloaded(m, &ref, canonical, u, freed, e);
     else
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
                       ref.kind == MODEL_REF_TINY

@@ -8,14 +8,18 @@
 #include "base/str.h"
 #include "hive/cors.h"
 #include "hive/gateway/shape.h"
+#include "hive/models.h"
 #include "hive/reply.h"
 
 #define ALLOW_MAX         64
 #define AUTHORIZATION_MAX (2 * ACCESS_KEY_MAX) /* longer keys are no key of ours */
 
-static const struct route *const tables[] = {routes_node,   routes_workers, routes_downloads,
-                                             routes_models, routes_catalog, routes_gateway,
-                                             routes_pair,   routes_upload};
+static const struct {
+    const struct route *rows;
+    bool in_models; /* all of them look into the folder of the models */
+} tables[] = {{routes_node, false},  {routes_workers, false}, {routes_downloads, true},
+              {routes_models, true}, {routes_catalog, true},  {routes_gateway, false},
+              {routes_pair, false},  {routes_upload, true}};
 
 /* True when the path fits the pattern; the part under '*' goes to id. */
 static bool fits(const char *pattern, const char *path, char id[ROUTE_ID_MAX])
@@ -55,17 +59,28 @@ static void answer_unknown(struct http_exchange *x, const struct buf *allow)
     shape_answer(x, shape_of_path(http_path(x)), &e, 0);
 }
 
+static void answer(struct hive *h, struct http_exchange *x, const struct route *r, bool in_models,
+                   const char *id)
+{
+    struct api_error e;
+
+    if (in_models && models_reach(h->models, NULL, &e))
+        reply_error(x, 0, &e);
+    else
+        r->handle(h, x, id);
+}
+
 /* Looks through the routes with, or without, a '*'. True when one was found and has answered. */
 static bool try_routes(struct hive *h, struct http_exchange *x, bool with_star, struct buf *allow)
 {
     char id[ROUTE_ID_MAX] = "";
 
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
-        for (const struct route *r = tables[t]; r->method; r++) {
+        for (const struct route *r = tables[t].rows; r->method; r++) {
             if ((strchr(r->path, '*') != NULL) != with_star || !fits(r->path, http_path(x), id))
                 continue;
             if (is_method(r, http_method(x))) {
-                r->handle(h, x, id);
+                answer(h, x, r, tables[t].in_models, id);
                 return true;
             }
             buf_printf(allow, "%s%s", allow->len ? ", " : "", r->method);

@@ -77,7 +77,7 @@ static void post_export(struct hive *h, struct http_exchange *x, const char *id)
     fields_text(&f, "model_ref", true, MODEL_REF_MAX, &ref);
     if (fields_text(&f, "dir", true, PATH_TEXT_MAX, &dir) && dir[0] != '/')
         fields_fail(&f, "dir", "a full path", "the hive stands in another folder");
-    if (fields_end(&f, &e, REPLY_SRC))
+    if (fields_end(&f, &e, REPLY_SRC) || models_reach(h->models, dir, &e))
         reply_error(x, 0, &e);
     else
         export_run(h, x, ref, dir);
@@ -145,7 +145,7 @@ static void post_import(struct hive *h, struct http_exchange *x, const char *id)
     body = http_body(x, &n);
     fields_begin(&f, body, n);
     read_fields(&f, &a);
-    if (fields_end(&f, &e, REPLY_SRC))
+    if (fields_end(&f, &e, REPLY_SRC) || (a.path && models_reach(h->models, a.path, &e)))
         reply_error(x, 0, &e);
     else if ((rc = make_list(&a, &list, &err)))
         reply_fail(x, rc == ERR_NOT_FOUND ? API_MODEL_NOT_FOUND : API_INVALID_REQUEST, "%s",

@@ -1,5 +1,6 @@
 /* worker_choose.c - see workers.h: which of several workers of a model is given out. */
 #include "base/str.h"
+#include "hive/reach.h"
 #include "hive/workers_internal.h"
 
 /* What speaks for a worker: the first number that differs decides, and more is better. */
@@ -71,7 +72,8 @@ struct worker *worker_choose(struct workers *ws, const struct launch *l)
     struct worker *w, *best = NULL;
     struct claim most = {0};
     struct file_mark mark;
-    bool there = l->model_path && file_mark_of(l->model_path, &mark);
+    bool there = l->model_path && reach_check(ws->params.reach, l->model_path, NULL) == 0 &&
+                 file_mark_of(l->model_path, &mark);
 
     TAILQ_FOREACH(w, &ws->all, link)
     {

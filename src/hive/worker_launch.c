@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "hive/reach.h"
 #include "hive/reply.h"
 #include "hive/worker_room.h"
 #include "hive/workers_internal.h"
@@ -255,6 +256,7 @@ static int may_start(struct workers *ws, const struct launch *l, struct api_erro
 {
     const struct worker *why = NULL;
     int64_t left_ms = cooling_ms(ws, l, &why);
+    struct err err;
 
     if (ws->closed) {
         api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC, "the hive is about to end");
@@ -268,6 +270,10 @@ static int may_start(struct workers *ws, const struct launch *l, struct api_erro
     if (workers_n_alive(ws) >= WORKERS_MAX) {
         api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
                       "there are %d workers already, which is the limit", WORKERS_MAX);
+        return -1;
+    }
+    if (reach_check(ws->params.reach, l->model_path, &err)) {
+        api_error_set(e, API_DISK_NOT_ANSWERING, REPLY_SRC, "%s", err.text);
         return -1;
     }
     return 0;

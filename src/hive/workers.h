@@ -42,6 +42,7 @@ struct judge;
 struct looks;
 struct model_facts;
 struct plan_need;
+struct reach;
 struct worker;
 struct workers;
 
@@ -49,6 +50,7 @@ struct workers_params {
     struct event_base *base;
     struct http_client *client;
     struct looks *looks;
+    struct reach *reach;
     const struct config *config; /* [hive] worker, slots, ctx, threads, keep_alive ... */
     const char *logs_dir, *run_dir;
     const char *key;         /* the link key, which opens every worker; "" = none. It must stay */

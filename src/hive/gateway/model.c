@@ -154,16 +154,17 @@ static bool may_pull(struct hive *h, const char *name)
     return str_starts(name, "hf:") && str_eq(config_text(h->config, "hive", "auto_pull"), "on");
 }
 
-/* By its reference, in whatever spelling; false when it is none, or not here. */
-static bool locate(struct hive *h, const char *name, struct model_place *out)
+/* By its reference, in whatever spelling; *out stays empty when it is none, or not here. -1 with *e
+ * when that cannot be told. */
+static int locate(struct hive *h, const char *name, struct model_place *out, struct api_error *e)
 {
-    struct api_error ignored = {0};
-
-    if (models_locate(h->models, name, &out->ref, &out->path, &ignored) == 0)
-        return true;
+    if (models_locate(h->models, name, &out->ref, &out->path, e) == 0)
+        return 0;
     *out = (struct model_place){0};
-    api_error_done(&ignored);
-    return false;
+    if (e->code == API_DISK_NOT_ANSWERING)
+        return -1;
+    api_error_done(e);
+    return 0;
 }
 
 static int find_named(struct hive *h, struct search *s, struct model_place *out,
@@ -173,11 +174,11 @@ static int find_named(struct hive *h, struct search *s, struct model_place *out,
     char *canonical = NULL;
     int rc = -1;
 
-    if (locate(h, s->name, out))
-        return 0;
+    if (locate(h, s->name, out, e) || out->ref)
+        return out->ref ? 0 : -1;
     look_at_models(s, h);
     if (s->n_fit == 1)
-        return set_place(out, s->ref, s->path, e);
+        return models_reach(h->models, s->path, e) ? -1 : set_place(out, s->ref, s->path, e);
     if (s->n_fit > 1) {
         say_ambiguous(s, e);
         return -1;

@@ -1,28 +1,24 @@
 /* model_rows.c - see model_rows.h. Source: the OpenAI API reference, as of 2026. */
 #include "hive/gateway/model_rows.h"
 
-#include <sys/stat.h>
-
 #include "base/str.h"
 #include "hive/gateway/model.h"
 #include "hive/gateway/shape.h"
 #include "hive/models.h"
 #include "hive/reply.h"
 
-/* When the file was put there, in Unix seconds. */
-static json_int_t time_of(const char *path)
-{
-    struct stat st;
+struct listing {
+    struct hive *hive;
+    json_t *rows;
+};
 
-    return path && stat(path, &st) == 0 ? (json_int_t)st.st_mtim.tv_sec : 0;
-}
-
-static json_t *row(const char *ref, const char *path)
+static json_t *row(struct hive *h, const char *ref, const char *path)
 {
     const char *owner = str_starts(ref, "hf:") ? "huggingface" : "local";
 
-    return json_pack("{s:s, s:s, s:I, s:s}", "id", ref, "object", "model", "created", time_of(path),
-                     "owned_by", owner);
+    return json_pack("{s:s, s:s, s:I, s:s}", "id", ref, "object", "model", "created",
+                     (json_int_t)(path ? models_file_ms(h->models, path) / 1000 : 0), "owned_by",
+                     owner);
 }
 
 static bool has(const json_t *rows, const char *ref)
@@ -38,18 +34,19 @@ static bool has(const json_t *rows, const char *ref)
 /* A file of the user's own is no model of the list, but while a worker runs it, it can be named. */
 static bool add_worker(void *arg, const struct worker *w)
 {
-    json_t *rows = arg;
+    struct listing *l = arg;
     struct worker_look look;
 
     worker_look(w, &look);
-    if (look.usable && !has(rows, look.model_ref))
-        json_array_append_new(rows, row(look.model_ref, look.model_path));
+    if (look.usable && !has(l->rows, look.model_ref))
+        json_array_append_new(l->rows, row(l->hive, look.model_ref, look.model_path));
     return true;
 }
 
 void model_rows_openai(struct hive *h, struct http_exchange *x, const char *id)
 {
-    json_t *all = models_list_json(h->models), *rows = json_array(), *one;
+    json_t *all = models_list_json(h->models), *one;
+    struct listing l = {h, json_array()};
     size_t i;
 
     (void)id;
@@ -58,12 +55,12 @@ void model_rows_openai(struct hive *h, struct http_exchange *x, const char *id)
         const char *ref = json_string_value(json_object_get(one, "model_ref"));
 
         if (ref)
-            json_array_append_new(rows,
-                                  row(ref, json_string_value(json_object_get(one, "local_path"))));
+            json_array_append_new(
+                l.rows, row(h, ref, json_string_value(json_object_get(one, "local_path"))));
     }
-    workers_each(h->workers, add_worker, rows);
+    workers_each(h->workers, add_worker, &l);
     json_object_set_new(all, "object", json_string("list"));
-    json_object_set_new(all, "data", rows);
+    json_object_set_new(all, "data", l.rows);
     reply_json(x, 200, all);
 }
 
@@ -77,7 +74,7 @@ void model_rows_one(struct hive *h, struct http_exchange *x, const char *id)
         return;
     }
     if (place.path[0]) {
-        reply_json(x, 200, row(place.ref, place.path));
+        reply_json(x, 200, row(h, place.ref, place.path));
     } else {
         api_error_set(&e, API_MODEL_NOT_FOUND, REPLY_SRC, "%.300s is not on this machine",
                       place.ref);

@@ -21,26 +21,22 @@
 
 /* ---- rows ---- */
 
-static json_t *time_json(const char *path)
+static json_t *time_json(struct hive *h, const char *path)
 {
     char when[CLOCK_ISO_BYTES];
-    struct stat st;
-    int64_t ms = 0;
 
-    if (stat(path, &st) == 0)
-        ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-    return json_string(clock_iso8601(ms, when));
+    return json_string(clock_iso8601(models_file_ms(h->models, path), when));
 }
 
 /* A row of the hive's own list in Ollama's words. */
-static json_t *row_of(const json_t *model)
+static json_t *row_of(struct hive *h, const json_t *model)
 {
     const char *ref = json_string_value(json_object_get(model, "model_ref")),
                *path = json_string_value(json_object_get(model, "local_path")),
                *quant = json_string_value(json_object_get(model, "quantization"));
 
     return json_pack("{s:s, s:s, s:o, s:O, s:O, s:o}", "name", ref, "model", ref, "modified_at",
-                     time_json(path), "size", json_object_get(model, "size_bytes"), "digest",
+                     time_json(h, path), "size", json_object_get(model, "size_bytes"), "digest",
                      json_object_get(model, "sha256"), "details", ollama_details("", "", quant));
 }
 
@@ -51,7 +47,7 @@ void ollama_tags(struct hive *h, struct http_exchange *x, const char *id)
 
     (void)id;
     json_array_foreach(json_object_get(all, "models"), i, model)
-        json_array_append_new(rows, row_of(model));
+        json_array_append_new(rows, row_of(h, model));
     json_decref(all);
     reply_json(x, 200, json_pack("{s:o}", "models", rows));
 }
@@ -83,7 +79,7 @@ static bool add_loaded(void *arg, const struct worker *w)
     if (!look.usable)
         return true;
     model = models_json(l->hive->models, look.model_ref, look.model_path);
-    row = model ? row_of(model) : NULL;
+    row = model ? row_of(l->hive, model) : NULL;
     json_decref(model);
     if (!row)
         return true;
@@ -114,6 +110,7 @@ void ollama_version(struct hive *h, struct http_exchange *x, const char *id)
 /* ---- show ---- */
 
 struct showing {
+    struct hive *hive;
     struct http_exchange *x;
     struct inspect *inspect;
     char *path, *quant;
@@ -147,7 +144,7 @@ static json_t *shown(const struct showing *s, const json_t *said)
                      ollama_details(json_text(said, "architecture"), size,
                                     s->quant[0] ? s->quant : json_text(said, "file_type")),
                      "model_info", ollama_info(said), "capabilities", ollama_capabilities(said),
-                     "modified_at", time_json(s->path));
+                     "modified_at", time_json(s->hive, s->path));
 }
 
 static void on_inspected(void *arg, const struct inspect_result *r)
@@ -191,6 +188,7 @@ static void show(struct hive *h, struct http_exchange *x, const struct model_pla
 
     api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
     if (s) {
+        s->hive = h;
         s->x = x;
         s->path = str_dup(place->path);
         s->quant = str_dup(json_text(model, "quantization"));

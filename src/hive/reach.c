@@ -1,0 +1,261 @@
+/*
+ * reach.c - see reach.h.
+ *
+ * A path is walked part by part, as the kernel would, so that nothing behind a mount is touched
+ * before that mount has answered. The process that looks is a fork without a program: there is none
+ * that every machine has, and it makes system calls only.
+ */
+#include "hive/reach.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "hive/leftover.h"
+#include "hive/mounts.h"
+
+#define LINKS_MAX 40 /* as the kernel: path_resolution(7) */
+
+/* A file system that has been asked. */
+struct far {
+    LIST_ENTRY(far) link;
+    int id;               /* of the mount */
+    struct child looking; /* pidfd -1: nobody */
+    int64_t asked_ms;
+    int64_t good_ms; /* when it last answered; 0 = never */
+};
+
+struct reach {
+    struct event_base *base;
+    int list_fd; /* /proc/self/mountinfo, polled for changes; -1 = there is none */
+    struct mounts mounts;
+    LIST_HEAD(, far) all;
+};
+
+int reach_create(struct event_base *base, struct reach **out, struct err *err)
+{
+    struct reach *r = calloc(1, sizeof *r);
+    int rc = 0;
+
+    if (!r)
+        return err_no_memory(err, sizeof *r, "the file systems");
+    r->base = base;
+    LIST_INIT(&r->all);
+    r->list_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+    if (r->list_fd >= 0)
+        rc = mounts_read(r->list_fd, &r->mounts, err);
+    if (rc == 0)
+        *out = r;
+    else
+        reach_free(r);
+    return rc;
+}
+
+static void forget(struct reach *r, struct far *f)
+{
+    LIST_REMOVE(f, link);
+    leftover_leave(r->base, &f->looking);
+    free(f);
+}
+
+void reach_free(struct reach *r)
+{
+    struct far *f;
+
+    if (!r)
+        return;
+    while ((f = LIST_FIRST(&r->all)))
+        forget(r, f);
+    mounts_done(&r->mounts);
+    if (r->list_fd >= 0)
+        close(r->list_fd);
+    free(r);
+}
+
+/* ---- the list ---- */
+
+static void renew(struct reach *r)
+{
+    struct pollfd p = {.fd = r->list_fd, .events = POLLPRI};
+    struct mounts now;
+    struct far *f, *next;
+
+    if (r->list_fd < 0 || poll(&p, 1, 0) <= 0 || mounts_read(r->list_fd, &now, NULL))
+        return;
+    mounts_done(&r->mounts);
+    r->mounts = now;
+    for (f = LIST_FIRST(&r->all); f; f = next) {
+        next = LIST_NEXT(f, link);
+        if (!mounts_has(&r->mounts, f->id))
+            forget(r, f);
+    }
+}
+
+static struct far *far_of(struct reach *r, int id)
+{
+    struct far *f;
+
+    LIST_FOREACH(f, &r->all, link)
+    if (f->id == id)
+        return f;
+    f = calloc(1, sizeof *f);
+    if (f) {
+        f->id = id;
+        f->looking.pidfd = -1;
+        LIST_INSERT_HEAD(&r->all, f, link);
+    }
+    return f;
+}
+
+/* ---- one file system ---- */
+
+/* Runs in the new process: system calls only. statfs asks NFS's server, stat mounts what autofs
+ * has not mounted yet. It keeps none of the hive's connections open, however long it hangs. */
+static _Noreturn void look(pid_t parent, const char *at, const char *path)
+{
+    struct statfs of_mount;
+    struct stat of_path;
+    int good;
+
+    setsid();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    syscall(SYS_close_range, 0, ~0u, 0);
+    good = statfs(at, &of_mount) == 0 && stat(path, &of_path) == 0;
+    _exit(good ? 0 : 1); /* an error is an answer, too */
+}
+
+static int start_look(struct far *f, const char *at, const char *path, struct err *err)
+{
+    pid_t parent = getpid(), pid;
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid = fork();
+    if (pid == 0)
+        look(parent, at, path);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0)
+        return err_errno(err, ERR_IO, errno, "no process can be had that looks at %s", at);
+    f->looking = (struct child){.pid = pid, .pidfd = pidfd_open(pid, 0)};
+    f->asked_ms = clock_ms();
+    if (f->looking.pidfd >= 0)
+        return 0;
+    kill(pid, SIGKILL); /* not waited for: it may hang. The system reaps it when the hive ends */
+    return err_errno(err, ERR_IO, errno, "cannot watch a process that looks at %s", at);
+}
+
+static bool has_answered(struct far *f, int64_t wait_ms)
+{
+    if (!child_has_ended(&f->looking, wait_ms))
+        return false;
+    child_reap(&f->looking);
+    f->good_ms = clock_ms();
+    return true;
+}
+
+static int refuse(const struct far *f, const struct mount *m, struct err *err)
+{
+    return err_set(err, ERR_UNREACHABLE,
+                   "the file system at %.300s (%.60s, %.200s) has not answered for %.1f s", m->at,
+                   m->kind, m->source, (double)(clock_ms() - f->asked_ms) / 1000);
+}
+
+static int ask(struct reach *r, const struct mount *m, const char *path, struct err *err)
+{
+    struct far *f = far_of(r, m->id);
+    int rc;
+
+    if (!f)
+        return err_no_memory(err, sizeof *f, "a file system");
+    if (f->looking.pidfd >= 0 && !has_answered(f, 0))
+        return refuse(f, m, err);
+    /* each folder of an automounter is another machine */
+    if (f->good_ms && clock_ms() - f->good_ms < REACH_GOOD_MS && !str_eq(m->kind, "autofs"))
+        return 0;
+    rc = start_look(f, m->at, path, err);
+    if (rc == 0 && !has_answered(f, REACH_WAIT_MS))
+        rc = refuse(f, m, err);
+    return rc;
+}
+
+/* ---- a path ---- */
+
+struct walk {
+    char done[PATH_MAX]; /* full, without links; "" is the root */
+    char left[PATH_MAX];
+    unsigned n_links;
+};
+
+/* Goes one part on; false at the end, or where no path of the kernel's goes on. */
+static bool step(struct walk *w)
+{
+    char *part = w->left + strspn(w->left, "/"), *end;
+    size_t n = strcspn(part, "/"), n_done = strlen(w->done);
+
+    if (n == 0)
+        return false;
+    if (n == 2 && part[0] == '.' && part[1] == '.') {
+        end = strrchr(w->done, '/');
+        if (end)
+            *end = '\0';
+    } else if (n != 1 || part[0] != '.') {
+        if (n_done + 1 + n >= sizeof w->done)
+            return false;
+        snprintf(w->done + n_done, sizeof w->done - n_done, "/%.*s", (int)n, part);
+    }
+    memmove(w->left, part + n, strlen(part + n) + 1);
+    return true;
+}
+
+/* Follows what is a link; false where no path goes on. */
+static bool follow(struct walk *w)
+{
+    char to[PATH_MAX], rest[PATH_MAX], *end;
+    ssize_t n = w->done[0] ? readlink(w->done, to, sizeof to - 1) : 0;
+
+    if (n <= 0)
+        return n == 0 || errno == EINVAL; /* no link */
+    to[n] = '\0';
+    str_copy(rest, sizeof rest, w->left);
+    if (++w->n_links > LINKS_MAX ||
+        (size_t)snprintf(w->left, sizeof w->left, "%s/%s", to, rest) >= sizeof w->left)
+        return false;
+    end = to[0] == '/' ? w->done : strrchr(w->done, '/');
+    *end = '\0';
+    return true;
+}
+
+int reach_check(struct reach *r, const char *path, struct err *err)
+{
+    struct walk w = {0};
+    int rc = 0;
+
+    if (!r || strlen(path) >= sizeof w.left)
+        return 0;
+    renew(r);
+    str_copy(w.left, sizeof w.left, path);
+    do {
+        const struct mount *m = mounts_find(&r->mounts, w.done[0] ? w.done : "/");
+
+        if (m && m->is_far)
+            rc = ask(r, m, path, err);
+    } while (rc == 0 && follow(&w) && step(&w));
+    return rc;
+}

@@ -1,0 +1,32 @@
+/*
+ * reach.h - may the loop touch this path?
+ *
+ * A file system whose answers come from another machine or program (NFS, SMB, sshfs ...) may stop
+ * to answer, and holds whoever touches it, for minutes or for good; a hive that waits there serves
+ * nobody. So before the loop looks at a path that leads onto one, a process of a moment does, and
+ * the loop waits for that a little, once; while it hangs the path is refused at once. File systems
+ * of this machine's disks are not asked for. A hang that begins just then is not seen. Loop thread
+ * only. Linux: mountinfo, pidfd.
+ */
+#ifndef RBEE_HIVE_REACH_H
+#define RBEE_HIVE_REACH_H
+
+#include "base/err.h"
+
+#define REACH_WAIT_MS 500  /* of the loop, when one does not answer */
+#define REACH_GOOD_MS 1000 /* that one has answered holds for so long */
+
+struct event_base;
+struct reach;
+
+int reach_create(struct event_base *base, struct reach **out, struct err *err);
+void reach_free(struct reach *r); /* NULL is fine */
+
+/*
+ * 0: go on, whether the path is there or not. ERR_UNREACHABLE: it leads onto a file system that
+ * does not answer; the text names that and for how long. Follows links as the kernel does. A NULL
+ * reach says 0.
+ */
+int reach_check(struct reach *r, const char *path, struct err *err);
+
+#endif

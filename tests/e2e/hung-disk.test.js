@@ -1,0 +1,115 @@
+'use strict';
+/*
+ * hung-disk.test.js - models on a file system that stops to answer (NFS whose server is gone, sshfs, SMB):
+ * who asks for them gets an error that names it, all others are served, and when it answers again all is
+ * as it was. The hive's one thread looked for a model's file there itself, and served nobody any more.
+ */
+const { test } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { get, post, remove, spawn, spawnReady, list, childrenOf } = require('./lib/hive.js');
+const { hang, notHung, startApart } = require('./lib/hung.js');
+const { HIVE, Proc, isAlive, makeFolder, testModel, until } = require('./lib/proc.js');
+
+const skip = !testModel() ? 'no model' : notHung();
+const tiny = { RBEE_TINY: testModel() || '' };
+const chat = (hive, model) => post(hive, '/v1/chat/completions', { model, max_tokens: 4, messages: [{ role: 'user', content: 'x' }] });
+const refused = (r) => { assert.strictEqual(r.status, 503, r.text); assert.match(r.text, /"code":"DISK_NOT_ANSWERING"/i); };
+
+function nasWith(...names) {
+  const dir = fs.realpathSync(makeFolder('rbee-nas-'));
+  for (const name of names) fs.copyFileSync(testModel(), path.join(dir, name));
+  return dir;
+}
+
+test('a file on it: refused, at once; what lies elsewhere or runs is served', { skip }, async (t) => {
+  const nas = nasWith('runs.gguf', 'other.gguf'), hive = await startApart({ env: tiny });
+  t.after(() => hive.stop());
+  const link = path.join(makeFolder(), 'link'); // as people have them: ~/models -> /mnt/nas
+  fs.symlinkSync(nas, link);
+  const ran = await spawnReady(hive, path.join(nas, 'runs.gguf'));
+  await spawnReady(hive, 'tiny');
+  const free = await hang(hive.pid, nas);
+  t.after(free);
+
+  for (const file of [path.join(nas, 'other.gguf'), path.join(link, 'other.gguf'), `${path.dirname(link)}/../${path.basename(nas)}/x.gguf`]) {
+    const r = await spawn(hive, file);
+    refused(r);
+    assert.strictEqual(r.json.error.details.retriable, true);
+    assert.match(r.json.error.message, new RegExp(`^the file system at ${nas} \\(fuse, hung\\) has not answered for \\d+\\.\\d s$`));
+  }
+  refused(await post(hive, '/v1/models/import', { path: path.join(link, 'other.gguf') }));
+  refused(await get(hive, `/v1/models/show?model_ref=${path.join(nas, 'other.gguf')}`));
+  refused(await chat(hive, path.join(nas, 'other.gguf')));
+  assert.strictEqual(childrenOf(hive.pid).length, 3, 'two workers, and one process that looks, however often it is asked');
+
+  assert.strictEqual((await chat(hive, 'tiny')).status, 200);
+  assert.strictEqual((await chat(hive, 'runs')).status, 200, 'its weights are in memory');
+  const rows = (await get(hive, '/v1/models')).json;
+  assert.deepStrictEqual(rows.data.map((m) => m.id), ['tiny', ran.model_ref]);
+  assert.strictEqual((await get(hive, '/api/ps')).json.models.length, 2);
+  assert.strictEqual((await spawn(hive, path.join(makeFolder(), 'none.gguf'))).status, 404);
+
+  await free();
+  await spawnReady(hive, path.join(nas, 'other.gguf'));
+  assert.strictEqual((await list(hive)).length, 3);
+  await until(() => childrenOf(hive.pid).length === 3, 'only workers are left');
+});
+
+test('the folder of the models on it: what is in memory is told and served, nothing is lost', { skip }, async (t) => {
+  const nas = nasWith(), dir = path.join(nas, 'models'), hive = await startApart({ env: { ...tiny, RBEE_HIVE_MODELS_DIR: dir } });
+  t.after(() => hive.stop());
+  const file = path.join(makeFolder(), 'mine.gguf');
+  fs.copyFileSync(testModel(), file);
+  assert.match((await post(hive, '/v1/models/import', { path: file })).text, /"stage":"complete"/);
+  const before = (await get(hive, '/v1/models')).json;
+  assert.ok(before.data.some((m) => m.id === 'local:mine'));
+  await spawnReady(hive, 'tiny');
+  const free = await hang(hive.pid, nas);
+  t.after(free);
+
+  for (const where of ['/v1/models/downloads', '/v1/models/prune', '/v1/models/manifest?model_ref=local:mine', '/v1/models/import']) {
+    refused(await get(hive, where));
+  }
+  refused(await spawn(hive, 'local:mine'));
+  refused(await chat(hive, 'mine'));
+  refused(await remove(hive, '/v1/models?model_ref=local:mine&force=1'));
+  refused(await post(hive, '/v1/models/download', { model_ref: 'hf:a/b' }));
+  const during = (await get(hive, '/v1/models')).json;
+  assert.deepStrictEqual(during.data.map((m) => m.id), before.data.map((m) => m.id));
+  assert.ok((await get(hive, '/api/tags')).json.models.some((m) => m.name === 'local:mine'));
+  assert.strictEqual((await chat(hive, 'tiny')).status, 200);
+
+  await free();
+  await spawnReady(hive, 'local:mine');
+  assert.deepStrictEqual((await get(hive, '/v1/models')).json.data, before.data);
+});
+
+test('at the start: a sentence, instead of silence for ever', { skip }, async (t) => {
+  const nas = nasWith(), first = await startApart({ env: tiny });
+  t.after(() => first.stop());
+  const free = await hang(first.pid, nas);
+  t.after(free);
+  const second = new Proc('nsenter', ['-t', String(first.pid), '-m', HIVE, 'daemon', '--addr', '127.0.0.1:0',
+    '--home', makeFolder()], { env: { ...tiny, RBEE_HIVE_MODELS_DIR: path.join(nas, 'models') } });
+  t.after(() => second.signal('SIGKILL'));
+  await second.end(20000);
+  assert.strictEqual(second.code, 1);
+  assert.match(second.stderr, /^rbee-hive: the file system at \S+ \(fuse, hung\) has not answered for /m);
+});
+
+test('SIGTERM while it hangs: the hive ends', { skip }, async (t) => {
+  const nas = nasWith('x.gguf'), hive = await startApart({ env: tiny });
+  t.after(() => hive.signal('SIGKILL'));
+  await spawnReady(hive, 'tiny');
+  const free = await hang(hive.pid, nas);
+  t.after(free);
+  refused(await spawn(hive, path.join(nas, 'x.gguf')));
+  const left = childrenOf(hive.pid);
+  hive.signal('SIGTERM');
+  await hive.end(20000);
+  assert.strictEqual(hive.code, 0);
+  await until(() => left.every((pid) => !isAlive(pid)), 'nothing is left');
+});

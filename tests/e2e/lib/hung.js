@@ -1,0 +1,50 @@
+'use strict';
+/*
+ * hung.js - a hive with mounts of its own, and a file system over a folder of them that answers nothing:
+ * FUSE, without a program behind it. As NFS when its server is gone, but for this one process only.
+ */
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { startHive } = require('./hive.js');
+const { holding } = require('./hold.js');
+const { HIVE, makeFolder } = require('./proc.js');
+
+const MOUNT = `
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+fd = os.open('/dev/fuse', os.O_RDWR)
+rc = libc.mount(b'hung', sys.argv[1].encode(), b'fuse', 0, b'fd=%d,rootmode=40000,user_id=0,group_id=0' % fd)
+print('hangs' if rc == 0 else os.strerror(ctypes.get_errno()), flush=True)
+rc or sys.stdin.read()
+`;
+
+/* Why nothing can be made to hang here; false when it can. */
+function notHung() {
+  const dir = makeFolder('rbee-hung-');
+  const r = spawnSync('unshare', ['-m', 'python3', '-c', MOUNT, dir], { input: '', encoding: 'utf8', timeout: 20000 });
+  return r.stdout && r.stdout.trim() === 'hangs' ? false : 'needs root, unshare, nsenter, python3 and FUSE';
+}
+
+/* A program that starts the hive so. */
+function apart() {
+  const program = path.join(makeFolder(), 'hive');
+  fs.writeFileSync(program, `#!/bin/sh\nexec unshare -m --propagation private ${HIVE} "$@"\n`, { mode: 0o755 });
+  return program;
+}
+
+const startApart = (options) => startHive({ ...options, program: apart() });
+
+const within = (pid, ...words) => ['-t', String(pid), '-m', ...words];
+
+/* From now on a folder hangs for that process; a function that ends it, and the folder is as it was. */
+async function hang(pid, dir) {
+  const letGo = await holding('nsenter', within(pid, 'python3', '-c', MOUNT, dir));
+  return async () => {
+    await letGo();
+    spawnSync('nsenter', within(pid, 'umount', dir));
+  };
+}
+
+module.exports = { hang, notHung, startApart };
