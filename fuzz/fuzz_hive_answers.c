@@ -27,6 +27,12 @@ static struct said hive_says(const struct http_call_params *params)
 
 /* ---- the commands ---- */
 
+/* As `rbee-hive pair` prints it. */
+#define PAIR_LINE                                                                                  \
+    "rbee://" NODE "/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef/"            \
+    "abcdefghjklm"
+#define WORD_MAX 128
+
 struct asked {
     int (*run)(const struct cli_command *self, int argc, char **argv);
     const char *words[ARGS_MAX];
@@ -54,24 +60,26 @@ static const struct asked commands[] = {
     {cmd_infer, {"infer", "--model", "hf:o/r:Q4_K_M", "--prompt", "x"}, false},
     {cmd_node_list, {"list"}, true},
     {cmd_models_push, {"push", "hf:o/r:Q4_K_M"}, false},
+    {cmd_node_add, {"add", "n", PAIR_LINE}, false},
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
 static bool takes_json(const struct asked *a)
 {
     return a->run != cmd_models_cancel && a->run != cmd_models_pull && a->run != cmd_models_push &&
-           a->run != cmd_models_rm && a->run != cmd_workers_stop && a->run != cmd_logs;
+           a->run != cmd_models_rm && a->run != cmd_workers_stop && a->run != cmd_logs &&
+           a->run != cmd_node_add;
 }
 
 static int run(const struct asked *a, bool json)
 {
     const struct cli_command self = {.name = a->words[0], .args = "ANY", .run = a->run};
-    char words[ARGS_MAX + 4][32], *argv[ARGS_MAX + 4];
+    char words[ARGS_MAX + 4][WORD_MAX], *argv[ARGS_MAX + 4];
     int argc = 0;
 
     for (; argc < ARGS_MAX && a->words[argc]; argc++)
         str_copy(words[argc], sizeof words[argc], a->words[argc]);
-    if (a->run != cmd_node_list) {
+    if (a->run != cmd_node_list && a->run != cmd_node_add) {
         str_copy(words[argc++], sizeof words[0], "--node");
         str_copy(words[argc++], sizeof words[0], NODE);
     }
