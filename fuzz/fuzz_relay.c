@@ -217,6 +217,20 @@ static json_t *parse(const char *text, size_t n)
     return root ? root : json_loadb(text, n, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 }
 
+/* JSON has names that begin with NUL, jansson has not: such an answer may only be handed on. */
+static bool is_beyond_jansson(const struct http_exchange *x)
+{
+    json_error_t why;
+    json_t *reply = json_loadb(buf_str(&x->reply), x->reply.len, JSON_ALLOW_NUL, &why);
+
+    if (reply || json_error_code(&why) != json_error_null_byte_in_key) {
+        json_decref(reply);
+        return false;
+    }
+    BUG_ON(x->reply.len != worker.n || memcmp(buf_str(&x->reply), worker.bytes, worker.n) != 0);
+    return true;
+}
+
 static void check_reply(const struct http_exchange *x, unsigned route)
 {
     json_t *reply = parse(buf_str(&x->reply), x->reply.len);
@@ -224,6 +238,8 @@ static void check_reply(const struct http_exchange *x, unsigned route)
     json_t *answer = parse(worker.bytes, worker.n);
 
     BUG_ON(x->status == 0);
+    if (!json_is_object(reply) && is_beyond_jansson(x))
+        goto out;
     if (!json_is_object(reply))
         BUG("status %d with what is no JSON: %.200s", x->status, buf_str(&x->reply));
     if (x->status == 500 && worker.status == 200 &&
@@ -235,6 +251,7 @@ static void check_reply(const struct http_exchange *x, unsigned route)
         BUG_ON(!worker.asked || worker.status != 200 || !json_is_object(answer));
         check_good(route, reply, answer);
     }
+out:
     json_decref(answer);
     json_decref(request);
     json_decref(reply);

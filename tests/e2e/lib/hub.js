@@ -238,7 +238,7 @@ class Hub {
 
   async #until(res, isTrue) {
     const end = Date.now() + 20000;
-    while (isTrue && !isTrue() && !res.destroyed && Date.now() < end) await pause(5);
+    while (!isTrue() && !res.destroyed && Date.now() < end) await pause(5);
   }
 
   async #pour(res, bytes, told, key) {
@@ -248,10 +248,10 @@ class Hub {
       n = Math.min(isPaced ? told.pace : 65536, end - at);
       this.#count(key, n);
       const isTaken = res.write(bytes.subarray(at, at + n));
-      if (at < end / 2 && at + n >= end / 2) await this.#until(res, told.until);
       if (at + n === bytes.length) break; // the client has it all: the answer is over without a pause
       if (isPaced) await pause(10);
       else if (!isTaken) await drained(res);
+      if (told.until && at < end / 2 && at + n >= end / 2) await this.#until(res, told.until);
     }
     if (end === bytes.length) return res.end();
     if (told.stall !== undefined) return undefined;
