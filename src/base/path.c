@@ -257,8 +257,7 @@ int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, st
     return rc;
 }
 
-static int write_all(int fd, const char *path, const char *bytes, size_t n, bool sync,
-                     struct err *err)
+static int write_all(int fd, const char *path, const char *bytes, size_t n, struct err *err)
 {
     while (n) {
         ssize_t put = write(fd, bytes, n);
@@ -270,8 +269,6 @@ static int write_all(int fd, const char *path, const char *bytes, size_t n, bool
         bytes += put;
         n -= (size_t)put;
     }
-    if (sync && fsync(fd) != 0)
-        return err_errno(err, ERR_IO, errno, "cannot write %s to disk", path);
     return 0;
 }
 
@@ -329,38 +326,72 @@ static int create_beside(const char *path, mode_t mode, char **temp)
     return fd;
 }
 
-static int replace(const char *path, const void *bytes, size_t n, mode_t mode, bool sync,
+static int sync_file(int fd, const char *path, struct err *err)
+{
+    if (fsync(fd) == 0)
+        return 0;
+    return err_errno(err, ERR_IO, errno, "cannot write %s to disk", path);
+}
+
+/* The new content under the old name; *fd stays open. */
+static int replace(const char *path, const void *bytes, size_t n, mode_t mode, bool sync, int *fd,
                    struct err *err)
 {
     char *temp;
-    int fd = create_beside(path, mode, &temp), rc;
+    int rc;
 
+    *fd = create_beside(path, mode, &temp);
     if (!temp)
         return err_no_memory(err, strlen(path) + 32, "a path");
-    if (fd < 0) {
+    if (*fd < 0) {
         rc = err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot create %s", temp);
         free(temp);
         return rc;
     }
-    keep_owner(fd, path);
-    rc = write_all(fd, path, bytes, n, sync, err);
-    close(fd);
+    keep_owner(*fd, path);
+    rc = write_all(*fd, path, bytes, n, err);
+    if (rc == 0 && sync)
+        rc = sync_file(*fd, path, err);
     if (rc == 0 && rename(temp, path) != 0)
         rc = err_errno(err, ERR_IO, errno, "cannot put %s in its place", path);
-    if (rc)
+    if (rc) {
         unlink(temp);
+        close(*fd);
+    }
     free(temp);
     return rc;
 }
 
 int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err)
 {
-    return replace(path, bytes, n, mode, true, err);
+    int fd, rc = replace(path, bytes, n, mode, true, &fd, err);
+
+    if (rc == 0)
+        close(fd);
+    return rc;
+}
+
+int path_write_open(const char *path, const void *bytes, size_t n, mode_t mode, int *fd,
+                    struct err *err)
+{
+    return replace(path, bytes, n, mode, false, fd, err);
+}
+
+int path_write_finish(int fd, const char *path, struct err *err)
+{
+    int rc = sync_file(fd, path, err);
+
+    close(fd);
+    return rc;
 }
 
 int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err)
 {
-    return replace(path, bytes, n, mode, false, err);
+    int fd, rc = path_write_open(path, bytes, n, mode, &fd, err);
+
+    if (rc == 0)
+        close(fd);
+    return rc;
 }
 
 char *path_behind_link(const char *path)

@@ -69,7 +69,15 @@ int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset);
  * file that root writes anew keeps its owner.
  */
 int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);
-/* The same without waiting for the disk: what a power cut may take. */
+/*
+ * The same in two steps, for who cannot wait for the disk: the file is in its place when the first
+ * returns; *fd is the second one's, which may be called from another thread and closes it. A power
+ * cut between them may leave the file empty.
+ */
+int path_write_open(const char *path, const void *bytes, size_t n, mode_t mode, int *fd,
+                    struct err *err);
+int path_write_finish(int fd, const char *path, struct err *err);
+/* The first step alone: what a power cut may take. */
 int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);
 
 /* The name to give these for a file of a person's, which may be a link: the file behind it, so that

@@ -310,18 +310,30 @@ char *card_text(const struct card *c)
     return text;
 }
 
-int card_save(const struct card *c, struct err *err)
+/* fd NULL: the disk has it, too. */
+static int put(const struct card *c, int *fd, struct err *err)
 {
     char *text = card_text(c);
     int rc = text ? card_check_place(c, err) : err_no_memory(err, CARD_BYTES_MAX, "a card");
 
     if (rc == 0)
         rc = path_make_dirs(c->dir, 0755, err);
-
-    if (rc == 0)
+    if (rc == 0 && fd)
+        rc = path_write_open(c->path, text, strlen(text), 0644, fd, err);
+    else if (rc == 0)
         rc = path_write_file(c->path, text, strlen(text), 0644, err);
     free(text);
     return rc;
+}
+
+int card_save(const struct card *c, struct err *err)
+{
+    return put(c, NULL, err);
+}
+
+int card_save_open(const struct card *c, int *fd, struct err *err)
+{
+    return put(c, fd, err);
 }
 
 static bool take_files(struct card *c, json_t *files)

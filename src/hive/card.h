@@ -73,6 +73,8 @@ struct card *card_parse(const char *models_dir, const char *text, size_t n);
 int card_check_place(const struct card *c, struct err *err);
 /* Makes the folder and writes the card, if it may lie there. */
 int card_save(const struct card *c, struct err *err);
+/* The same without the wait for the disk, which is for flush.h: *fd as of path_write_open. */
+int card_save_open(const struct card *c, int *fd, struct err *err);
 /* Removes what a killed hive left in the folder: half-written copies of cards and ledgers, and the
  * ledgers of files that are in their place. Not while anything is being written there. */
 void card_sweep(const struct card *c);

@@ -238,6 +238,7 @@ static int make_models(struct hive *h, struct err *err)
         .reach = h->reach,
         .client = h->outside,
         .post = h->post,
+        .tasks = h->tasks,
         .config = h->config,
         .dir = h->models_dir,
         .catalog = catalog,

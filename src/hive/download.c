@@ -11,6 +11,7 @@
 #include "hive/admit.h"
 #include "hive/download_internal.h"
 #include "hive/fetch.h"
+#include "hive/flush.h"
 #include "hive/hub_ask.h"
 #include "hive/reply.h"
 
@@ -49,6 +50,8 @@ static void halt(struct download *d)
     if (d->timer)
         event_free(d->timer);
     download_stop_parts(d);
+    flush_cancel(d->flush);
+    d->flush = NULL;
     admit_cancel(d->admit);
     d->admit = NULL;
     d->ask = NULL;

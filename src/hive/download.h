@@ -34,11 +34,13 @@ struct event_base;
 struct http_client;
 struct http_exchange;
 struct post;
+struct tasks;
 
 struct downloads_params {
     struct event_base *base;
     struct http_client *client; /* asks the hub */
     struct post *post;          /* of the loop */
+    struct tasks *tasks;        /* wait for the disk */
     const char *models_dir;
     const struct at_work_list *at_work; /* where others are at work */
     const char *endpoint, *token;       /* of the hub; token NULL = none */

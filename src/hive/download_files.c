@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/download_internal.h"
+#include "hive/flush.h"
 #include "hive/hub.h"
 #include "hive/models_internal.h"
 #include "hive/reply.h"
@@ -45,13 +46,36 @@ static void on_told(void *arg, uint64_t size_bytes, const char *sha256)
     struct part *p = arg;
     struct download *d = p->d;
     struct card_file *f = &d->card->files[p - d->parts];
-    struct err err;
 
     f->size_bytes = size_bytes;
     str_copy(f->sha256, sizeof f->sha256, sha256);
-    if (card_save(d->card, &err))
-        log_warn("download of %s: %s", d->model_ref, err.text);
+    flush_card_later(d->owner->p.tasks, d->card);
 }
+
+/* ---- the card ---- */
+
+static void on_card_kept(void *arg, const struct err *err)
+{
+    struct download *d = arg;
+
+    d->flush = NULL;
+    d->then(d, err);
+}
+
+/* Goes on with `then` once the disk has the card, or *err. */
+static void keep_card(struct download *d, void (*then)(struct download *d, const struct err *err))
+{
+    struct err err = {0};
+    int fd, rc = card_save_open(d->card, &fd, &err);
+
+    d->then = then;
+    if (rc)
+        then(d, &err);
+    else
+        flush_start(d->owner->p.tasks, fd, d->card->path, on_card_kept, d, &d->flush);
+}
+
+/* ---- its files ---- */
 
 void download_stop_parts(struct download *d)
 {
@@ -133,11 +157,10 @@ static void on_judged(void *arg, const struct api_error *verdict)
 {
     struct download *d = arg;
     struct api_error e = {0};
-    struct err err = {0};
 
     d->admit = NULL;
-    if (d->card->verdict.judge[0] && card_save(d->card, &err))
-        log_warn("download of %s: %s", d->model_ref, err.text);
+    if (d->card->verdict.judge[0])
+        flush_card_later(d->owner->p.tasks, d->card);
     if (verdict) {
         api_error_set(&e, verdict->code, REPLY_SRC, "%.200s is here (%.300s), but: %.400s",
                       d->model_ref, d->card->files[0].path, verdict->message);
@@ -152,16 +175,16 @@ static void on_judged(void *arg, const struct api_error *verdict)
     download_fail(d, &e);
 }
 
-static void complete(struct download *d)
+/* All is in place, and the disk has a card that vouches for it. */
+static void complete(struct download *d, const struct err *err)
 {
     struct api_error e = {0};
-    struct err err = {0};
 
-    if (card_save(d->card, &err) == 0) {
+    if (!err) {
         d->owner->p.judge(d->owner->p.arg, d->card, on_judged, d, &d->admit);
         return;
     }
-    api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC, "%s", err.text);
+    api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC, "%s", err->text);
     download_fail(d, &e);
 }
 
@@ -184,7 +207,7 @@ static void begin_parts(struct download *d)
         n_idle += !d->parts[i].done && !d->parts[i].fetch;
     }
     if (n_left == 0) {
-        complete(d);
+        keep_card(d, complete);
         return;
     }
     fetch_flow_share(d->flow, n_left < all ? all / (unsigned)n_left : 1);
@@ -295,21 +318,17 @@ static bool has_room(const struct download *d, struct api_error *e)
     return false;
 }
 
-void download_fetch(struct download *d)
+static void on_card_begun(struct download *d, const struct err *err)
 {
     const struct download *other;
     struct api_error e = {0};
-    struct err err = {0};
-    int rc;
 
-    rc = card_save(d->card, &err);
-    if (rc == 0)
+    if (!err)
         downloads_sweep(d->owner, d->card);
-    d->state = DOWNLOAD_FETCHING;
-    if (rc)
-        api_error_set(&e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, REPLY_SRC, "%s",
-                      err.text);
-    if (rc || !has_room(d, &e)) {
+    else
+        api_error_set(&e, err->code == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED,
+                      REPLY_SRC, "%s", err->text);
+    if (err || !has_room(d, &e)) {
         download_fail(d, &e);
         return;
     }
@@ -320,4 +339,10 @@ void download_fetch(struct download *d)
         begin_files(d);
     if (d->state == DOWNLOAD_FETCHING)
         download_tell(d, true);
+}
+
+void download_fetch(struct download *d)
+{
+    d->state = DOWNLOAD_FETCHING;
+    keep_card(d, on_card_begun);
 }

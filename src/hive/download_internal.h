@@ -10,6 +10,7 @@
 #include "hive/speed.h"
 
 struct event;
+struct flush;
 struct hub_ask;
 struct sse_stream;
 
@@ -47,6 +48,8 @@ struct download {
     struct part *parts; /* as the card's files */
     size_t n_fetching;
     unsigned connections;
+    struct flush *flush; /* the card is on its way to the disk; then: */
+    void (*then)(struct download *d, const struct err *err);
     struct admit *admit;     /* all is there, and is being judged */
     uint64_t limit_per_sec;  /* 0 = none of its own */
     struct fetch_flow *flow; /* NULL: nothing has been fetched yet */

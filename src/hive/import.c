@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/chore.h"
+#include "hive/flush.h"
 #include "hive/hive.h"
 #include "hive/import_internal.h"
 #include "hive/models_internal.h"
@@ -101,7 +102,7 @@ static void enter(struct import *im, struct chore *c)
     if (im->was_here)
         rc = card_add_ref(im->card, item->m.model_ref, &err);
     if (rc == 0 && im->was_here)
-        rc = card_save(im->card, &err);
+        rc = flush_card(im->h->tasks, im->card, &err);
     if (rc == 0)
         rc = models_enter(im->h->models, item->m.model_ref, im->card, &err);
     if (rc) {
@@ -131,7 +132,7 @@ static int settle_again(struct import *im, struct err *err)
         card_drop_ref(im->card, before);
         rc = card_add_ref(im->card, item->m.model_ref, err);
         if (rc == 0)
-            rc = card_save(im->card, err);
+            rc = flush_card(im->h->tasks, im->card, err);
     }
     free(before);
     return rc;

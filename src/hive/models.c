@@ -196,6 +196,7 @@ int models_create(const struct models_params *params, struct models **out, struc
     struct downloads_params downloads = {.base = params->base,
                                          .client = params->client,
                                          .post = params->post,
+                                         .tasks = params->tasks,
                                          .models_dir = params->dir,
                                          .at_work = &m->at_work,
                                          .endpoint = params->endpoint,
@@ -220,6 +221,7 @@ int models_create(const struct models_params *params, struct models **out, struc
     m->base = params->base;
     m->looks = params->looks;
     m->reach = params->reach;
+    m->tasks = params->tasks;
     m->config = params->config;
     rc = open_catalog(m, params->catalog, err);
     if (rc == 0)

@@ -20,6 +20,7 @@ struct http_client;
 struct models;
 struct post;
 struct reach;
+struct tasks;
 struct unlinked;
 
 struct models_params {
@@ -28,6 +29,7 @@ struct models_params {
     struct reach *reach;
     struct http_client *client;
     struct post *post;            /* of the loop */
+    struct tasks *tasks;          /* wait for the disk */
     const struct config *config;  /* [hive] worker: the program that judges new files */
     const char *dir;              /* of the models */
     const char *catalog;          /* path of models.db */

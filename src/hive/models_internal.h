@@ -16,6 +16,7 @@ struct models {
     struct event_base *base;
     struct looks *looks;
     struct reach *reach;
+    struct tasks *tasks;
     const struct config *config;
     char *dir, *endpoint, *token; /* owned; token NULL = none */
     TAILQ_HEAD(, late) late;      /* models_late.c's: whole, and not judged; the first is at work */

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "hive/admit.h"
+#include "hive/flush.h"
 #include "hive/models_internal.h"
 
 struct late {
@@ -30,12 +31,11 @@ static void on_judged(void *arg, const struct api_error *e)
 {
     struct models *m = arg;
     struct card *card = TAILQ_FIRST(&m->late)->card;
-    struct err err = {0};
     bool there = card_is_complete(card); /* or it was removed meanwhile */
 
     m->late_admit = NULL;
-    if (there && card->verdict.judge[0] && card_save(card, &err))
-        log_warn("%s", err.text);
+    if (there && card->verdict.judge[0])
+        flush_card_later(m->tasks, card);
     if (there && e)
         log_warn("%s is on the disk, but does not enter the catalog: %s", card->path, e->message);
     else if (there)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/flush.h"
 #include "hive/models_internal.h"
 #include "hive/place.h"
 #include "hive/programs.h"
@@ -123,7 +124,6 @@ static bool remove_files(struct models *m, const struct model_ref *ref, const ch
                          uint64_t n_own, struct unlinked *u, uint64_t *freed)
 {
     struct card *card = card_find(m->dir, ref->repo, canonical, NULL);
-    struct err err;
     uint64_t n = 0;
     bool shared;
 
@@ -137,8 +137,7 @@ static bool remove_files(struct models *m, const struct model_ref *ref, const ch
         card_remove_all(card, u);
     } else {
         card_drop_ref(card, canonical);
-        if (card_save(card, &err))
-            log_warn("%s", err.text);
+        flush_card_later(m->tasks, card);
     }
     card_free(card);
     return true;

@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/chore.h"
+#include "hive/flush.h"
 #include "hive/hive.h"
 #include "hive/models_internal.h"
 #include "hive/rehash.h"
@@ -74,12 +75,10 @@ static void set_bad_aside(struct verify *v, struct chore *c, const char *why)
 static void note(struct verify *v, struct chore *c)
 {
     struct card *card = v->cards[v->i];
-    struct err err;
 
     for (size_t i = 0; i < card->n_files; i++)
         str_copy(card->files[i].sha256, CARD_SHA256_BYTES, v->found[i]);
-    if (card_save(card, &err))
-        log_warn("%s", err.text);
+    flush_card_later(v->h->tasks, card);
     v->n_noted++;
     chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "noted", "model_ref", ref_of(card), "sha256",
                            v->found[0]));

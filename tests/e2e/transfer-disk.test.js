@@ -13,7 +13,7 @@ const fs = require('node:fs');
 
 const { HIVE, testModel, until } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
-const { get } = require('./lib/hive.js');
+const { get, remove } = require('./lib/hive.js');
 const { loopForever, whyNoLoop } = require('./lib/stuck.js');
 const push = require('./lib/push.js');
 const { MIB, Hub, sha256, seeded, startWith, begin, watch } = require('./lib/transfer.js');
@@ -21,11 +21,16 @@ const { MIB, Hub, sha256, seeded, startWith, begin, watch } = require('./lib/tra
 const PIECES_MAX = 64; // src/hive/upload_piece.h
 const SPIN_TICKS = 20; // a thread that has run so long since we looked does nothing else
 
-/* Ticks that each thread has run in user space, by its id: proc(5), field 14. */
+/* Ticks that each thread has run in user space, by its id: proc(5), field 14. One that ends meanwhile has none. */
 function ticks(pid) {
-  return new Map(fs.readdirSync(`/proc/${pid}/task`).map((tid) => {
-    const stat = fs.readFileSync(`/proc/${pid}/task/${tid}/stat`, 'utf8');
-    return [tid, Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[11])];
+  return new Map(fs.readdirSync(`/proc/${pid}/task`).flatMap((tid) => {
+    let stat;
+    try {
+      stat = fs.readFileSync(`/proc/${pid}/task/${tid}/stat`, 'utf8');
+    } catch {
+      return [];
+    }
+    return [[tid, Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[11])]];
   }));
 }
 
@@ -122,4 +127,41 @@ test('while a removed model is being let go of, its name is free, tokens come; t
     assert.strictEqual(answer.status, 200);
     assert.strictEqual((await answer.json()).freed_bytes, bytes.length);
     assert.strictEqual(sha256(fs.readFileSync(file)), sha256(bytes));
+  });
+
+/* The card of a download was synced by the loop, three times each: a disk busy with the same download's bytes
+ * takes seconds for that, and all streams stood as long. */
+test('while the disk does not say that it has a card, tokens come; what is cancelled meanwhile stays so', { skip: !testModel() && 'no model' },
+  async (t) => {
+    const hub = await Hub.start(), hive = await startWith(hub, { RBEE_TINY: testModel(), RBEE_HIVE_DOWNLOAD_STALL: '600s' });
+    let letGo = () => {};
+    t.after(async () => { letGo(); await hive.stop(); await hub.stop(); });
+    const why = whyNoLoop(hive.pid);
+    if (why) return void t.skip(why);
+    const bytes = seeded('card', 2 * MIB), hold = () => loopForever(hive.pid, HIVE, 'path_write_finish');
+    const stateOf = async (id) => (await get(hive, '/v1/models/downloads')).json.downloads.find((d) => d.download_id === id).state;
+    hub.put('disk/card', { 'c.gguf': bytes });
+
+    letGo = hold();
+    const first = await begin(hive, 'hf:disk/card');
+    await spins(hive.pid);
+    await speaks(hive);
+    assert.strictEqual(await stateOf(first.download_id), 'downloading');
+    assert.strictEqual(hub.cdn.calls.length, 0, 'no byte before the card is safe');
+    assert.strictEqual((await remove(hive, `/v1/models/download/${first.download_id}`)).status, 204);
+    const second = await begin(hive, 'hf:disk/card'), progress = await watch(hive, second.download_id);
+    let mayEnd = false;
+    hub.cdn.faults = () => ({ until: () => mayEnd });
+    letGo();
+    await until(() => hub.cdn.calls.length > 0, 'a request for the file');
+    letGo = hold();
+    mayEnd = true;
+    await spins(hive.pid);
+    await speaks(hive);
+    assert.strictEqual(await stateOf(second.download_id), 'downloading', 'not complete before the card is safe');
+    letGo();
+    const end = (await progress.all()).at(-1);
+    assert.strictEqual(end.stage, 'complete', JSON.stringify(end));
+    assert.strictEqual(sha256(fs.readFileSync(end.local_path)), sha256(bytes));
+    assert.strictEqual(hub.cdn.sent.get('disk/card/c.gguf'), bytes.length, 'the cancelled one asked for nothing');
   });

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+
 #include "base/buf.h"
 #include "base/cli.h"
 #include "base/clock.h"
@@ -246,6 +248,7 @@ static void test_path__files_are_written_whole(void **state)
     struct err err;
     struct stat st;
     size_t n;
+    int fd;
 
     (void)state;
     assert_non_null(mkdtemp(dir));
@@ -261,6 +264,13 @@ static void test_path__files_are_written_whole(void **state)
     assert_int_equal(n, 4);
     assert_string_equal(text, "two!");
     free(text);
+    assert_int_equal(path_write_open(file, "three", 5, 0600, &fd, &err), 0);
+    assert_int_equal(path_read_file(file, 100, &text, &n, &err), 0);
+    assert_string_equal(text, "three"); /* there for others, if not for the disk */
+    free(text);
+    assert_int_equal(path_write_finish(fd, file, &err), 0);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    assert_int_equal(path_write_open(deep, "x", 1, 0600, &fd, &err), ERR_IO); /* a folder stays */
     assert_int_equal(path_read_file(file, 3, &text, &n, &err), ERR_LIMIT);
     assert_int_equal(path_read_file(deep, 3, &text, &n, &err), ERR_INVALID);
     assert_int_equal(unlink(file), 0);
