@@ -32,6 +32,7 @@
 #include "hive/workers.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
+#include "net/http_url.h"
 #include "net/post.h"
 #include "version.h"
 
@@ -227,6 +228,18 @@ static int read_limit(const struct hive *h, uint64_t *out, struct err *err)
                    text);
 }
 
+/* Told at the start, instead of at the first pull. The URL may hold a password: it is not shown. */
+static int check_endpoint(const struct hive *h, struct err *err)
+{
+    struct http_url parts;
+
+    if (http_url_parse(config_text(h->config, "hive", "hf_endpoint"), &parts, NULL) == 0)
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "[hive] hf_endpoint (HF_ENDPOINT) takes http://HOST or https://HOST, without a "
+                   "user's name; a token for the hub is told by HF_TOKEN");
+}
+
 static int make_models(struct hive *h, struct err *err)
 {
     char *token = NULL, *from = NULL;
@@ -248,6 +261,8 @@ static int make_models(struct hive *h, struct err *err)
     int rc = read_limit(h, &limit, err);
 
     params.limit_per_sec = limit;
+    if (rc == 0)
+        rc = check_endpoint(h, err);
     if (rc == 0)
         rc = catalog ? hub_token_find(h->home, &token, &from, err)
                      : err_no_memory(err, strlen(h->home), "a path");

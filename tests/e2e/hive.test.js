@@ -779,6 +779,15 @@ describe('starting', () => {
     assert.match(second.stderr, new RegExp(`process ${hive.pid}\\b`));
   });
 
+  test('an address of the hub that is none, or holds a password, which is not shown', () => {
+    for (const given of ['nonsense', 'ftp://hub', 'http://', 'http://me:secret@127.0.0.1:9']) {
+      const r = daemon(['--addr', '127.0.0.1:0', '--home', makeFolder()], { env: { HF_ENDPOINT: given } });
+      assert.strictEqual(r.status, 1, given);
+      assert.match(r.stderr, /^rbee-hive: \[hive\] hf_endpoint \(HF_ENDPOINT\) takes http:\/\/HOST/);
+      assert.ok(!r.stderr.includes('secret'));
+    }
+  });
+
   test('flags, configuration and addresses that are wrong', () => {
     const home = makeFolder();
     for (const [args, word] of [
