@@ -221,7 +221,8 @@ static json_t *parse(const char *text, size_t n)
 static bool is_beyond_jansson(const struct http_exchange *x)
 {
     json_error_t why;
-    json_t *reply = json_loadb(buf_str(&x->reply), x->reply.len, JSON_ALLOW_NUL, &why);
+    json_t *reply = json_loadb(buf_str(&x->reply), x->reply.len,
+                               JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
 
     if (reply || json_error_code(&why) != json_error_null_byte_in_key) {
         json_decref(reply);
