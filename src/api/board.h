@@ -19,7 +19,7 @@
 #include "base/err.h"
 
 #define BOARD_MAGIC     0x72626565u /* "rbee" */
-#define BOARD_VERSION   4
+#define BOARD_VERSION   5
 #define BOARD_ERROR_MAX 1024
 
 enum board_state {
@@ -33,6 +33,9 @@ enum board_state {
 /* How far a job was when it was cancelled, and by what. */
 enum board_phase { BOARD_QUEUED, BOARD_PREFILL, BOARD_DECODE, BOARD_N_PHASES };
 enum board_cancel { BOARD_DISCONNECT, BOARD_DELETE, BOARD_DEADLINE, BOARD_N_CANCELS };
+
+/* Threads of a worker that read texts: prompts to be answered, and questions about text alone. */
+enum board_intake { BOARD_PROMPTS, BOARD_QUESTIONS, BOARD_N_INTAKES };
 
 struct board {
     uint32_t magic, version;
@@ -56,6 +59,9 @@ struct board {
     _Atomic uint64_t queue_timeouts; /* jobs that waited for a slot too long */
     /* Of those queued: their prompts are tokens, and it is the engine's thread that has them. */
     _Atomic uint32_t engine_queued;
+    /* Jobs taken and given back by the threads that make prompts into tokens: odd while one has
+     * one. */
+    _Atomic uint64_t intake[BOARD_N_INTAKES];
 };
 
 /* The hive's side: makes the memory; *fd is to be inherited by the worker. */

@@ -19,8 +19,11 @@
  * the floor not to decide alone. While that pace is not known and the worker computes, it is given
  * STALL_NEW_TIMES the floor.
  *
- * Not seen here: a worker whose engine has no job (prompts are being rendered, or it loads: [hive]
- * load_timeout), and one whose loop hangs (health checks).
+ * The threads that make texts into tokens are judged by the same rule, each for itself: a step is a
+ * text that is done with, whose time nobody knows beforehand.
+ *
+ * Not seen here: a worker that loads ([hive] load_timeout), and one whose loop hangs (health
+ * checks).
  */
 #ifndef RBEE_HIVE_STALL_H
 #define RBEE_HIVE_STALL_H

@@ -103,7 +103,7 @@ void worker_kill(struct worker *w, enum api_code code, const char *fmt, ...)
     child_signal(&w->child, SIGKILL);
 }
 
-void worker_kill_stuck(struct worker *w, int64_t silent_ms, int64_t limit_ms)
+void worker_kill_stuck(struct worker *w, const char *what, int64_t silent_ms, int64_t limit_ms)
 {
     FILE *log = fopen(w->log_path, "ae");
 
@@ -113,10 +113,11 @@ void worker_kill_stuck(struct worker *w, int64_t silent_ms, int64_t limit_ms)
         fclose(log);
     }
     procfs_signal_threads(w->child.pid, SIGQUIT);
-    api_error_set(&w->error, API_WORKER_STALLED, REPLY_SRC,
-                  "the worker for %.200s had work and made no step for %.1f s (the limit was %.1f "
-                  "s), so it was ended; where its threads were is in its log",
-                  w->model_ref, (double)silent_ms / 1000, (double)limit_ms / 1000);
+    api_error_set(
+        &w->error, API_WORKER_STALLED, REPLY_SRC,
+        "the worker for %.200s %s for %.1f s (the limit was %.1f s), so it was ended; where "
+        "its threads were is in its log",
+        w->model_ref, what, (double)silent_ms / 1000, (double)limit_ms / 1000);
     worker_move(w, WORKER_CONDEMN);
     w->kill_ms = clock_ms() + WORKERS_STACKS_MS;
 }

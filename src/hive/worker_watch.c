@@ -117,6 +117,30 @@ static void see_stopped(struct worker *w, bool stopped)
     }
 }
 
+/* False when it was condemned, as one that is not done with a text. */
+static bool check_intakes(struct worker *w, const struct stall_look *seen, int64_t floor_ms)
+{
+    for (int i = 0; i < BOARD_N_INTAKES; i++) {
+        struct stall *s = &w->intakes[i];
+        struct stall_look look = *seen;
+
+        look.p99_ms = 0;
+        look.steps = atomic_load(&w->board->intake[i]);
+        look.has_work = look.steps & 1;
+        if (stall_judge(s, &look, floor_ms) != STALL_STUCK)
+            continue;
+        worker_kill_stuck(w, "was not done with reading a text", s->silent_ms,
+                          stall_limit_ms(s, floor_ms));
+        return false;
+    }
+    return true;
+}
+
+static bool is_reading(const struct board *b)
+{
+    return (atomic_load(&b->intake[BOARD_PROMPTS]) | atomic_load(&b->intake[BOARD_QUESTIONS])) & 1;
+}
+
 /* Looks at its process and its steps; false when it was condemned. */
 static bool check_steps(struct worker *w, int64_t now)
 {
@@ -133,14 +157,15 @@ static bool check_steps(struct worker *w, int64_t now)
     seen.stopped = st.state == 'T' || st.state == 't';
     seen.cpu_ms = st.cpu_ms;
     seen.n_reads = st.major_faults;
-    if (seen.has_work && seen.steps == w->stall.last.steps) {
+    if ((seen.has_work && seen.steps == w->stall.last.steps) || is_reading(b)) {
         seen.on_disk = procfs_any_thread(w->child.pid, "D");
         seen.runnable = procfs_any_thread(w->child.pid, "R");
     }
     see_stopped(w, seen.stopped);
     if (stall_judge(&w->stall, &seen, floor_ms) != STALL_STUCK)
-        return true;
-    worker_kill_stuck(w, w->stall.silent_ms, stall_limit_ms(&w->stall, floor_ms));
+        return check_intakes(w, &seen, floor_ms);
+    worker_kill_stuck(w, "had work and made no step", w->stall.silent_ms,
+                      stall_limit_ms(&w->stall, floor_ms));
     return false;
 }
 

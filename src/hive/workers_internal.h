@@ -59,7 +59,8 @@ struct worker {
     int64_t next_health_ms;
     unsigned strikes;
     struct stall stall; /* what its steps and its process looked like at the last look */
-    char *cgroup;       /* owned; NULL = none of its own */
+    struct stall intakes[BOARD_N_INTAKES]; /* the same of the threads that read texts */
+    char *cgroup;                          /* owned; NULL = none of its own */
 
     /* ending */
     struct http_call *shutdown;
@@ -113,7 +114,7 @@ void workers_watch_wake(struct workers *ws);
 /* worker_stop.c */
 void worker_stop(struct worker *w);
 /* What is known of its threads goes to its log, and it writes their stacks there; then as below. */
-void worker_kill_stuck(struct worker *w, int64_t silent_ms, int64_t limit_ms);
+void worker_kill_stuck(struct worker *w, const char *what, int64_t silent_ms, int64_t limit_ms);
 /* SIGKILL, and what to say about it when the end comes. */
 void worker_kill(struct worker *w, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

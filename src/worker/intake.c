@@ -14,6 +14,7 @@
 #include "worker/thread.h"
 
 struct intake {
+    _Atomic uint64_t *turns; /* odd while it has a job */
     struct outbox *outbox;
     void (*accept)(void *arg, struct job *j);
     void (*changed_file)(void *arg);
@@ -113,18 +114,21 @@ static void *intake_main(void *arg)
         if (closed)
             refuse_closed(in, j);
         pthread_mutex_unlock(&in->lock);
+        atomic_fetch_add(in->turns, 1);
         if (!closed)
             take_in(in, &with, j);
         else
             return_job(in, j);
+        atomic_fetch_add(in->turns, 1);
         pthread_mutex_lock(&in->lock);
     }
     pthread_mutex_unlock(&in->lock);
     return NULL;
 }
 
-int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j),
-                  void (*changed)(void *arg), void *arg, struct intake **out, struct err *err)
+int intake_create(struct outbox *outbox, _Atomic uint64_t *turns,
+                  void (*accept)(void *arg, struct job *j), void (*changed)(void *arg), void *arg,
+                  struct intake **out, struct err *err)
 {
     struct intake *in = calloc(1, sizeof *in);
     int rc;
@@ -132,6 +136,7 @@ int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j
     if (!in)
         return err_no_memory(err, sizeof *in, "the worker's intake");
     in->outbox = outbox;
+    in->turns = turns;
     in->accept = accept;
     in->changed_file = changed;
     in->arg = arg;

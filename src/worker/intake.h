@@ -11,6 +11,7 @@
 #ifndef RBEE_WORKER_INTAKE_H
 #define RBEE_WORKER_INTAKE_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "api/errors.h"
@@ -24,10 +25,12 @@ struct outbox;
 
 /*
  * Starts the thread. From it are called `accept`, and `changed` when the model's files are not what
- * they were (engine_model_check): a job that comes then has failed.
+ * they were (engine_model_check): a job that comes then has failed. `turns` is the board's count,
+ * by which a hive sees a job that does not end.
  */
-int intake_create(struct outbox *outbox, void (*accept)(void *arg, struct job *j),
-                  void (*changed)(void *arg), void *arg, struct intake **out, struct err *err);
+int intake_create(struct outbox *outbox, _Atomic uint64_t *turns,
+                  void (*accept)(void *arg, struct job *j), void (*changed)(void *arg), void *arg,
+                  struct intake **out, struct err *err);
 /* That the model's file was changed while this worker had it, by what engine_model_check has said.
  */
 void intake_changed_text(const struct err *why, char text[ERR_TEXT_MAX]);

@@ -464,9 +464,11 @@ int scheduler_create(const struct scheduler_params *params, struct scheduler **o
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->changed, NULL);
     atomic_store(&params->board->slots_total, params->engine.n_slots);
-    rc = intake_create(params->outbox, accept_job, note_changed_file, s, &s->intake, err);
+    rc = intake_create(params->outbox, &params->board->intake[BOARD_PROMPTS], accept_job,
+                       note_changed_file, s, &s->intake, err);
     if (rc == 0)
-        rc = intake_create(params->outbox, accept_job, note_changed_file, s, &s->questions, err);
+        rc = intake_create(params->outbox, &params->board->intake[BOARD_QUESTIONS], accept_job,
+                           note_changed_file, s, &s->questions, err);
     if (rc == 0 && worker_thread_start(&s->thread, scheduler_main, s))
         rc = err_errno(err, ERR_IO, EAGAIN, "cannot start the engine's thread");
     if (rc) {

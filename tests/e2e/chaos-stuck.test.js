@@ -10,7 +10,7 @@ const path = require('node:path');
 
 const { makeFolder, startWorker, testModel, isAlive, until, WORKER } = require('./lib/proc.js');
 const { ask, stream } = require('./lib/sse.js');
-const { startHive, get, spawn, list } = require('./lib/hive.js');
+const { startHive, get, post, spawn, spawnReady, list } = require('./lib/hive.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 const { findFunction, loopForever, whyNoLoop } = require('./lib/stuck.js');
 
@@ -93,6 +93,30 @@ test('a real worker that hangs before a job has its slot is found out, too', { s
   assert.ok(next.done && !next.events.some((e) => e.json && e.json.error), next.raw);
   assert.notStrictEqual((await list(hive)).find((w) => w.state !== 'failed').worker_id, worker.worker_id);
 });
+
+/*
+ * The thread that makes prompts into tokens hung: the engine had no work, so no silence was seen, and health was
+ * fine. The same for the one that answers questions about text alone.
+ */
+for (const [what, hangs, where, body] of [
+  ['a prompt', 'intake_prompt', '/v1/completions', { model: 'tiny', stream: true, prompt: 'Once', max_tokens: 3 }],
+  ['a question about text', 'intake_answer', '/tokenize', { model: 'tiny', content: 'Once' }],
+]) {
+  test(`a real worker that hangs while it reads ${what} is found out, too`, { skip: !testModel() && 'no model' }, async (t) => {
+    const hive = await startHive({ env: { RBEE_TINY: testModel(), RBEE_HIVE_STALL_AFTER: '300ms' } });
+    t.after(() => hive.stop());
+    const ready = await spawnReady(hive, 'tiny'), why = whyNoLoop(ready.pid);
+    if (why) return void t.skip(why);
+    loopForever(ready.pid, WORKER, hangs);
+    const answer = await (await fetch(`${hive.url}${where}`, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })).text();
+    const row = await until(async () => (await list(hive)).find((w) => w.worker_id === ready.worker_id && w.state === 'failed'));
+    assert.strictEqual(row.error.code, 'WORKER_STALLED');
+    assert.match(row.error.message, /was not done with reading a text for \d+\.\d s/);
+    assert.match(answer, body.stream ? /"finish_reason":"length"[\s\S]*\[DONE\]/ : /"tokens":\[\d/, 'nothing was shown yet: another worker is asked');
+    const next = await post(hive, '/v1/completions', { model: 'tiny', prompt: 'Once', max_tokens: 3 });
+    assert.strictEqual(next.status, 200, next.text);
+  });
+}
 
 test('SIGQUIT: a thread writes its stack, and the worker goes on', { skip: !testModel() }, async (t) => {
   const worker = await startWorker();
