@@ -105,38 +105,26 @@ struct reading {
     struct ledger_found *found;
     size_t room;       /* for claims */
     uint64_t furthest; /* no claim says anything of a byte from here on */
+    bool tangled;      /* a claim may speak of what an earlier one has spoken of */
+    bool no_memory;
 };
-
-/* The newest word about a byte counts: claims that overlap are dropped. Most come in the order of
- * their bytes, and have nothing to overlap. */
-static void drop_overlapped(struct reading *r, const struct ledger_claim *c)
-{
-    struct ledger_found *found = r->found;
-    size_t kept = 0;
-
-    if (c->from >= r->furthest)
-        return;
-    for (size_t i = 0; i < found->n_claims; i++)
-        if (found->claims[i].to <= c->from || found->claims[i].from >= c->to)
-            found->claims[kept++] = found->claims[i];
-    found->n_claims = kept;
-}
 
 static bool add_claim(struct reading *r, const struct ledger_claim *c)
 {
     struct ledger_found *found = r->found;
 
-    drop_overlapped(r, c);
     if (found->n_claims == r->room) {
         size_t room = 2 * r->room + 16;
         struct ledger_claim *more = realloc(found->claims, room * sizeof *more);
 
+        r->no_memory = !more;
         if (!more)
             return false;
         found->claims = more;
         r->room = room;
     }
     found->claims[found->n_claims++] = *c;
+    r->tangled = r->tangled || c->from < r->furthest;
     if (c->to > r->furthest)
         r->furthest = c->to;
     return true;
@@ -186,6 +174,104 @@ static bool take_line(const char *text, uint64_t size, struct reading *r)
     return sscanf(text, "round %5u", &found->round) == 1;
 }
 
+/* ---- the newest word ---- */
+
+/* Goes over the bytes from the first to the last: which claim is the newest word about each? */
+struct sweep {
+    const struct ledger_claim *claims; /* the newest last */
+    size_t n;
+    size_t *by_from; /* the claims in the order of their first bytes */
+    size_t *
+        open; /* those that speak of the byte at hand, and some that no more do; the newest first */
+    size_t n_open;   /* a heap */
+    uint64_t *owned; /* bytes about which each is the newest word */
+};
+
+static void push_open(struct sweep *s, size_t claim)
+{
+    size_t at = s->n_open++, above;
+
+    for (; at > 0 && s->open[above = (at - 1) / 2] < claim; at = above)
+        s->open[at] = s->open[above];
+    s->open[at] = claim;
+}
+
+static void pop_open(struct sweep *s)
+{
+    size_t last = s->open[--s->n_open], at = 0, below;
+
+    while ((below = 2 * at + 1) < s->n_open) {
+        if (below + 1 < s->n_open && s->open[below + 1] > s->open[below])
+            below++;
+        if (s->open[below] <= last)
+            break;
+        s->open[at] = s->open[below];
+        at = below;
+    }
+    s->open[at] = last;
+}
+
+static int compare_from(const void *a, const void *b, void *claims)
+{
+    const struct ledger_claim *all = claims;
+    uint64_t x = all[*(const size_t *)a].from, y = all[*(const size_t *)b].from;
+
+    return (x > y) - (x < y);
+}
+
+static void sweep(struct sweep *s)
+{
+    uint64_t at = 0, next;
+    size_t i = 0, top;
+
+    for (;;) {
+        while (s->n_open && s->claims[s->open[0]].to <= at)
+            pop_open(s);
+        if (s->n_open == 0 && i == s->n)
+            return;
+        if (s->n_open == 0)
+            at = s->claims[s->by_from[i]].from;
+        while (i < s->n && s->claims[s->by_from[i]].from <= at)
+            push_open(s, s->by_from[i++]);
+        top = s->open[0];
+        next = s->claims[top].to;
+        if (i < s->n && s->claims[s->by_from[i]].from < next)
+            next = s->claims[s->by_from[i]].from;
+        s->owned[top] += next - at;
+        at = next;
+    }
+}
+
+/* The newest word about a byte counts: a claim is dropped when a later one says anything of its
+ * bytes. False: no memory. */
+static bool drop_overlapped(struct ledger_found *found)
+{
+    size_t n = found->n_claims, kept = 0;
+    struct sweep s = {found->claims,
+                      n,
+                      malloc(n * sizeof *s.by_from),
+                      malloc(n * sizeof *s.open),
+                      0,
+                      calloc(n, sizeof *s.owned)};
+    bool ok = s.by_from && s.open && s.owned;
+
+    for (size_t i = 0; ok && i < n; i++)
+        s.by_from[i] = i;
+    if (ok) {
+        qsort_r(s.by_from, n, sizeof *s.by_from, compare_from, found->claims);
+        sweep(&s);
+    }
+    for (size_t i = 0; ok && i < n; i++)
+        if (s.owned[i] == found->claims[i].to - found->claims[i].from)
+            found->claims[kept++] = found->claims[i];
+    if (ok)
+        found->n_claims = kept;
+    free(s.by_from);
+    free(s.open);
+    free(s.owned);
+    return ok;
+}
+
 /* "<sum> bytes <from> <to> <digest>" about any of the claim's bytes; *same: it says the same. */
 static bool is_about(const char *line, const struct ledger_claim *claim, bool *same)
 {
@@ -220,8 +306,9 @@ bool ledger_has(const char *path, const struct ledger_claim *claim)
     return same;
 }
 
-/* How much of the text is whole lines that say something. */
-static size_t read_lines(char *text, uint64_t size, struct ledger_found *found)
+/* *good: how much of the text is whole lines that say something. */
+static int read_lines(char *text, uint64_t size, struct ledger_found *found, size_t *good,
+                      struct err *err)
 {
     struct reading r = {.found = found};
     char *line = text, sum[SUM_LEN + 1];
@@ -233,7 +320,10 @@ static size_t read_lines(char *text, uint64_t size, struct ledger_found *found)
             strncmp(line, sum, SUM_LEN) != 0 || !take_line(line + SUM_LEN + 1, size, &r))
             break;
     }
-    return (size_t)(line - text);
+    *good = (size_t)(line - text);
+    if (r.no_memory || (r.tangled && !drop_overlapped(found)))
+        return err_no_memory(err, found->n_claims * sizeof *found->claims, "a ledger");
+    return 0;
 }
 
 void ledger_found_done(struct ledger_found *found)
@@ -290,8 +380,10 @@ int ledger_open(const char *path, uint64_t size_bytes, uint64_t piece_bytes,
 
     *found = (struct ledger_found){.piece_bytes = piece_bytes};
     if (path_read_file(path, LEDGER_BYTES_MAX, &text, &n, NULL) == 0)
-        good = read_lines(text, size_bytes, found);
+        rc = read_lines(text, size_bytes, found, &good, err);
     free(text);
+    if (rc)
+        return rc;
     if (!found->known)
         rc = begin(path, size_bytes, piece_bytes, err);
     else if (good < n && truncate(path, (off_t)good) != 0)

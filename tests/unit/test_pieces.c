@@ -535,30 +535,87 @@ static void test_pace__counts_from_the_first_look(void **state)
 }
 
 /* Each line of a ledger was compared with all before it: one of 80,000 pieces, as a slow line
- * leaves them, took 16 s to be read, and a push that was to go on stood at 0 % for as long. What
- * makes it slow again is seen by how long this program takes. */
-static void test_ledger__of_many_pieces_is_read(void **state)
+ * leaves them, took 16 s to be read, and a push that was to go on stood at 0 % for as long. Later
+ * only one whose pieces came in the order of the file was quick. What makes it slow again is seen
+ * by how long this program takes. */
+static void read_many(bool backwards)
 {
     enum { MANY = 80000, BYTES = 512 };
     struct ledger_claim c = {.digest = "0123456789abcdef0123456789abcdef"};
     struct ledger_found found;
     struct ledger *l = NULL;
 
-    (void)state;
     unlink(file);
     assert_int_equal(ledger_open(file, (uint64_t)MANY * BYTES, P, &found, &l, NULL), 0);
     ledger_found_done(&found);
     for (uint64_t i = 0; i < MANY; i++) {
-        c.from = i * BYTES;
+        c.from = (backwards ? MANY - 1 - i : i) * BYTES;
         c.to = c.from + BYTES;
         assert_int_equal(ledger_add(l, &c, NULL), 0);
     }
     ledger_close(l);
     assert_int_equal(ledger_open(file, (uint64_t)MANY * BYTES, P, &found, &l, NULL), 0);
     assert_int_equal(found.n_claims, MANY);
-    assert_int_equal(found.claims[MANY - 1].from, (uint64_t)(MANY - 1) * BYTES);
+    assert_int_equal(found.claims[MANY - 1].from, c.from);
     ledger_found_done(&found);
     ledger_close(l);
+}
+
+static void test_ledger__of_many_pieces_is_read(void **state)
+{
+    (void)state;
+    read_many(false);
+    read_many(true);
+}
+
+/* A claim stays when no later one says anything of its bytes: each pair looked at. */
+static size_t newest(const struct ledger_claim *all, size_t n, struct ledger_claim *out)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bool stays = true;
+
+        for (size_t k = i + 1; k < n; k++)
+            stays = stays && (all[k].to <= all[i].from || all[k].from >= all[i].to);
+        if (stays)
+            out[kept++] = all[i];
+    }
+    return kept;
+}
+
+static void test_ledger__of_any_order_keeps_the_newest_words(void **state)
+{
+    enum { ROUNDS = 200, N = 40, SPAN = 300 };
+    struct ledger_claim all[N], kept[N];
+    struct ledger_found found;
+    struct ledger *l = NULL;
+    unsigned seed = 20261126;
+
+    (void)state;
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t n = 0, n_kept;
+
+        unlink(file);
+        assert_int_equal(ledger_open(file, P, P, &found, &l, NULL), 0);
+        ledger_found_done(&found);
+        for (; n < N; n++) {
+            uint64_t longest = round % 2 ? 20 : 150;
+
+            all[n] = (struct ledger_claim){.from = (uint64_t)rand_r(&seed) % SPAN};
+            all[n].to = all[n].from + 1 + (uint64_t)rand_r(&seed) % longest;
+            snprintf(all[n].digest, sizeof all[n].digest, "%032zx", n);
+            assert_int_equal(ledger_add(l, &all[n], NULL), 0);
+        }
+        ledger_close(l);
+        n_kept = newest(all, N, kept);
+        assert_int_equal(ledger_open(file, P, P, &found, &l, NULL), 0);
+        assert_int_equal(found.n_claims, n_kept);
+        for (size_t i = 0; i < n_kept; i++)
+            assert_string_equal(found.claims[i].digest, kept[i].digest);
+        ledger_found_done(&found);
+        ledger_close(l);
+    }
 }
 
 /* ---- the speed that is told ---- */
@@ -614,6 +671,7 @@ int main(void)
         cmocka_unit_test(test_pace__counts_from_the_first_look),
         cmocka_unit_test(test_rate__gives_what_it_says_over_time),
         cmocka_unit_test(test_ledger__of_many_pieces_is_read),
+        cmocka_unit_test(test_ledger__of_any_order_keeps_the_newest_words),
         cmocka_unit_test(test_speed__of_what_stands_still_is_none_and_has_no_end),
     };
 
