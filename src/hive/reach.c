@@ -242,15 +242,25 @@ static bool follow(struct walk *w)
     return true;
 }
 
+/* False: longer than any path. */
+static bool begin(struct walk *w, const char *path)
+{
+    char here[PATH_MAX] = "";
+
+    *w = (struct walk){0};
+    if (path[0] != '/' && !getcwd(here, sizeof here))
+        return false;
+    return (size_t)snprintf(w->left, sizeof w->left, "%s/%s", here, path) < sizeof w->left;
+}
+
 int reach_check(struct reach *r, const char *path, struct err *err)
 {
-    struct walk w = {0};
+    struct walk w;
     int rc = 0;
 
-    if (!r || strlen(path) >= sizeof w.left)
+    if (!r || !begin(&w, path))
         return 0;
     renew(r);
-    str_copy(w.left, sizeof w.left, path);
     do {
         const struct mount *m = mounts_find(&r->mounts, w.done[0] ? w.done : "/");
 
