@@ -67,6 +67,17 @@ int models_locate(struct models *m, const char *text, char **canonical, char **p
     return 0;
 }
 
+/* What lies in folders of this name is on a file system that does not answer. */
+int models_reach(struct models *m, const char *path, struct api_error *e)
+{
+    (void)m;
+    check_text(path, 4096);
+    if (!strstr(path, "/hung/"))
+        return 0;
+    api_error_set(e, API_DISK_NOT_ANSWERING, "hive", "%s does not answer", path);
+    return -1;
+}
+
 void models_used(struct models *m, const char *canonical)
 {
     (void)m;
