@@ -218,7 +218,7 @@ static int save(const char *path, const struct keys *k, struct err *err)
 }
 
 /* A change of the list, made while nobody else makes one. */
-static int change(const char *home, int wait_ms,
+static int change(const char *home, int wait_ms, const volatile bool *stop,
                   int (*make)(struct keys *k, void *arg, struct err *err), void *arg,
                   struct err *err)
 {
@@ -230,7 +230,7 @@ static int change(const char *home, int wait_ms,
         return err_no_memory(err, strlen(home), "a path");
     rc = path_make_dirs(home, 0700, err);
     if (rc == 0)
-        rc = path_lock_dir(home, wait_ms, &lock, err);
+        rc = path_lock_dir(home, wait_ms, stop, &lock, err);
     if (rc == 0)
         rc = load_path(path, &k, err);
     if (rc == 0)
@@ -258,13 +258,13 @@ static int add_made(struct keys *k, void *arg, struct err *err)
     return keys_add(k, c->key, c->name, clock_unix_ms() / 1000, err);
 }
 
-int keys_create(const char *home, const char *name, int wait_ms, char key[ACCESS_KEY_MAX + 1],
-                struct err *err)
+int keys_create(const char *home, const char *name, int wait_ms, const volatile bool *stop,
+                char key[ACCESS_KEY_MAX + 1], struct err *err)
 {
     struct creation c = {name, key};
 
     access_make_key(key);
-    return change(home, wait_ms, add_made, &c, err);
+    return change(home, wait_ms, stop, add_made, &c, err);
 }
 
 struct revocation {
@@ -299,10 +299,10 @@ static int take_out(struct keys *k, void *arg, struct err *err)
     return 0;
 }
 
-int keys_revoke(const char *home, const char *print, int wait_ms, struct keys_entry *out,
-                struct err *err)
+int keys_revoke(const char *home, const char *print, int wait_ms, const volatile bool *stop,
+                struct keys_entry *out, struct err *err)
 {
     struct revocation r = {print, out};
 
-    return change(home, wait_ms, take_out, &r, err);
+    return change(home, wait_ms, stop, take_out, &r, err);
 }

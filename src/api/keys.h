@@ -69,15 +69,16 @@ int keys_parse(const char *path, const char *text, size_t n, struct keys *out, s
 int keys_load(const char *home, struct keys *out, struct err *err);
 /*
  * Makes a key, writes it into the list and hands it over: nobody can ask for it again. ERR_LIMIT
- * past KEYS_LISTED_MAX, ERR_BUSY when another change takes longer than wait_ms.
+ * past KEYS_LISTED_MAX, ERR_BUSY when another change takes longer than wait_ms,
+ * ERR_CANCELLED when *stop is true meanwhile (stop may be NULL).
  */
-int keys_create(const char *home, const char *name, int wait_ms, char key[ACCESS_KEY_MAX + 1],
-                struct err *err);
+int keys_create(const char *home, const char *name, int wait_ms, const volatile bool *stop,
+                char key[ACCESS_KEY_MAX + 1], struct err *err);
 /*
  * Takes the key of that fingerprint (6 or more digits of its hash) out; no power cut brings it
  * back. ERR_NOT_FOUND, ERR_CONFLICT when several begin so, ERR_BUSY.
  */
-int keys_revoke(const char *home, const char *print, int wait_ms, struct keys_entry *out,
-                struct err *err);
+int keys_revoke(const char *home, const char *print, int wait_ms, const volatile bool *stop,
+                struct keys_entry *out, struct err *err);
 
 #endif

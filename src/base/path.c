@@ -21,6 +21,7 @@
 
 #define LOCK_POLL_MS 10
 #define TEMP_TRIES   8
+#define LINKS_MAX    40 /* as the kernel: path_resolution(7) */
 
 char *path_join(const char *dir, const char *name)
 {
@@ -394,14 +395,36 @@ int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, 
     return rc;
 }
 
-char *path_behind_link(const char *path)
+/* Where the link leads, as a path from where `path` counts: free(); NULL, and errno, when it is
+ * none. */
+static char *read_link(const char *path)
 {
-    char *real = realpath(path, NULL);
+    char to[PATH_MAX];
+    ssize_t n = readlink(path, to, sizeof to - 1);
+    size_t n_dir = (size_t)(path_base(path) - path);
 
-    return real ? real : str_dup(path);
+    if (n < 0)
+        return NULL;
+    to[n] = '\0';
+    return to[0] == '/' ? str_dup(to) : str_printf("%.*s%s", (int)n_dir, path, to);
 }
 
-int path_lock_dir(const char *dir, int wait_ms, int *fd, struct err *err)
+/* Its target may not be there yet: then the last link says where it is to be. */
+char *path_behind_link(const char *path)
+{
+    char *real = realpath(path, NULL), *at, *next;
+
+    if (real)
+        return real;
+    at = str_dup(path);
+    for (int i = 0; at && i < LINKS_MAX && (next = read_link(at)); i++) {
+        free(at);
+        at = next;
+    }
+    return at;
+}
+
+int path_lock_dir(const char *dir, int wait_ms, const volatile bool *stop, int *fd, struct err *err)
 {
     int rc = 0;
 
@@ -411,6 +434,9 @@ int path_lock_dir(const char *dir, int wait_ms, int *fd, struct err *err)
     for (int left_ms = wait_ms; flock(*fd, LOCK_EX | LOCK_NB) != 0; left_ms -= LOCK_POLL_MS) {
         if (errno != EWOULDBLOCK)
             rc = err_errno(err, ERR_IO, errno, "cannot lock %s", dir);
+        else if (stop && *stop)
+            rc = err_set(err, ERR_CANCELLED, "cancelled while %s was locked by another process",
+                         dir);
         else if (left_ms <= 0)
             rc = err_set(err, ERR_BUSY, "cannot lock %s: another process has held it for %d ms",
                          dir, wait_ms);

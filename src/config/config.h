@@ -109,8 +109,8 @@ const struct config_node *config_node_find(const struct config *c, const char *n
  * CONFIG_NODES_MAX, ERR_IO/ERR_DENIED when it cannot be written (the list is then as before).
  */
 int config_node_add(struct config *c, const char *name, const char *address, struct err *err);
-/* ERR_INVALID for what cannot be a node's name. */
-int config_node_check(const char *name, struct err *err);
+/* Would that go well? The same errors; the file is written anew as it is, where there is one. */
+int config_node_try(struct config *c, const char *name, const char *address, struct err *err);
 /* ERR_NOT_FOUND when there is no such node. */
 int config_node_remove(struct config *c, const char *name, struct err *err);
 

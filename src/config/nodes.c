@@ -114,11 +114,12 @@ static int write_back(const struct config *c, const char *text, mode_t mode, str
 }
 
 /*
- * Sets or removes one line. The file is read again, so that what another program wrote in the
- * meantime stays; the new text is parsed before it is written, so that what is on disk can always
- * be read.
+ * Sets or removes one line, or only tries to. The file is read again, so that what another program
+ * wrote in the meantime stays; the new text is parsed before it is written, so that what is on disk
+ * can always be read.
  */
-static int change(struct config *c, const char *name, const char *value, struct err *err)
+static int change(struct config *c, const char *name, const char *value, bool only_try,
+                  struct err *err)
 {
     struct config_nodes nodes = {0};
     char *old = NULL, *text = NULL;
@@ -142,9 +143,9 @@ static int change(struct config *c, const char *name, const char *value, struct 
     free(nodes.items);
     nodes = (struct config_nodes){0};
     rc = config_parse_text(NULL, c->path, text, strlen(text), &nodes, err);
-    if (rc == 0)
-        rc = write_back(c, text, mode, err);
-    if (rc == 0) {
+    if (rc == 0 && !(only_try && n == 0)) /* there may be no file */
+        rc = write_back(c, only_try ? old : text, mode, err);
+    if (rc == 0 && !only_try) {
         struct config_nodes before = c->nodes;
 
         c->nodes = nodes;
@@ -157,7 +158,8 @@ out:
     return rc;
 }
 
-int config_node_add(struct config *c, const char *name, const char *address, struct err *err)
+static int add(struct config *c, const char *name, const char *address, bool only_try,
+               struct err *err)
 {
     char text[CONFIG_HOST_MAX + 9];
     struct config_addr addr;
@@ -167,15 +169,20 @@ int config_node_add(struct config *c, const char *name, const char *address, str
         rc = config_addr_parse(address, CONFIG_DEFAULT_PORT, &addr, err);
     if (rc)
         return rc;
-    return change(c, name, config_addr_text(&addr, text, sizeof text), err);
+    return change(c, name, config_addr_text(&addr, text, sizeof text), only_try, err);
 }
 
-int config_node_check(const char *name, struct err *err)
+int config_node_add(struct config *c, const char *name, const char *address, struct err *err)
 {
-    return check_name(name, err);
+    return add(c, name, address, false, err);
+}
+
+int config_node_try(struct config *c, const char *name, const char *address, struct err *err)
+{
+    return add(c, name, address, true, err);
 }
 
 int config_node_remove(struct config *c, const char *name, struct err *err)
 {
-    return change(c, name, NULL, err);
+    return change(c, name, NULL, false, err);
 }

@@ -124,7 +124,7 @@ static int change(const char *home, const char *code, bool use, int wait_ms, int
     if (rc == 0)
         rc = path_make_dirs(dir, 0700, err);
     if (rc == 0)
-        rc = path_lock_dir(dir, wait_ms, &lock, err);
+        rc = path_lock_dir(dir, wait_ms, NULL, &lock, err);
     if (rc == 0)
         rc = load(path, &p, err);
     if (rc == 0 && use && !pairings_use(&p, code, now_s))

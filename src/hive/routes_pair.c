@@ -60,7 +60,7 @@ static int make_key(struct hive *h, const char *name, char key[ACCESS_KEY_MAX + 
 {
     char hex[SHA256_HEX_BYTES];
     struct keys_entry gone;
-    int rc = keys_create(h->home, name, KEYS_WAIT_LOOP_MS, key, err);
+    int rc = keys_create(h->home, name, KEYS_WAIT_LOOP_MS, NULL, key, err);
 
     if (rc)
         return rc;
@@ -68,7 +68,7 @@ static int make_key(struct hive *h, const char *name, char key[ACCESS_KEY_MAX + 
     doors_reload(&h->doors);
     if (keys_find(&h->doors.keys, key) >= 0)
         return 0;
-    keys_revoke(h->home, sha256_hex(hash, hex), KEYS_WAIT_LOOP_MS, &gone, NULL);
+    keys_revoke(h->home, sha256_hex(hash, hex), KEYS_WAIT_LOOP_MS, NULL, &gone, NULL);
     return err_set(err, ERR_BUSY, "the hive cannot read its list of keys at the moment");
 }
 

@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "keeper/commands.h"
+#include "keeper/interrupt.h"
 #include "keeper/keeper.h"
 #include "keeper/table.h"
 
@@ -55,7 +56,7 @@ int cmd_keys_create(const struct cli_command *self, int argc, char **argv)
     rc = keeper_open(&k, self, &flags);
     if (rc != CLI_GO)
         return keeper_end(&k, rc);
-    rc = keys_create(config_home(k.config), name, KEYS_WAIT_MS, key, &err);
+    rc = keys_create(config_home(k.config), name, KEYS_WAIT_MS, interrupt_flag(), key, &err);
     if (rc)
         return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
     out_printf(&k.out, "%s\n", key);
@@ -173,7 +174,7 @@ int cmd_keys_list(const struct cli_command *self, int argc, char **argv)
 static int remove_plain(const char *home, struct err *err)
 {
     char *path = path_join(home, PLAIN_FILE);
-    int lock = -1, rc = path ? path_lock_dir(home, KEYS_WAIT_MS, &lock, err)
+    int lock = -1, rc = path ? path_lock_dir(home, KEYS_WAIT_MS, interrupt_flag(), &lock, err)
                              : err_no_memory(err, strlen(home), "a path");
 
     if (rc == 0 && (unlink(path) != 0 || fsync(lock) != 0))
@@ -247,7 +248,7 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
     rc = keeper_open(&k, self, &flags);
     if (rc != CLI_GO)
         return keeper_end(&k, rc);
-    rc = keys_revoke(config_home(k.config), word, KEYS_WAIT_MS, &gone, &err);
+    rc = keys_revoke(config_home(k.config), word, KEYS_WAIT_MS, interrupt_flag(), &gone, &err);
     if (rc == ERR_NOT_FOUND) {
         rc = revoke_plain(config_home(k.config), word, &gone, &err);
         if (rc != ERR_NOT_FOUND && rc != 0)

@@ -102,7 +102,29 @@ static int lock_home(const char *home, int *lock, struct err *err)
     int rc = path_make_dirs(home, 0700, err);
 
     *lock = -1;
-    return rc ? rc : path_lock_dir(home, LOCK_WAIT_MS, lock, err);
+    return rc ? rc : path_lock_dir(home, LOCK_WAIT_MS, interrupt_flag(), lock, err);
+}
+
+/* The secret, then the address; when that fails the secret that was there before is back. */
+static int set_both(struct keeper *k, const char *name, const char *address,
+                    const struct node_secret *secret, struct err *err)
+{
+    const char *home = config_home(k->config);
+    struct node_secret before;
+    bool found;
+    int rc = node_secrets_find(home, name, &found, &before, err);
+
+    if (rc == 0)
+        rc = config_node_try(k->config, name, address, err);
+    if (rc == 0)
+        rc = node_secrets_put(home, name, secret, err);
+    if (rc == 0) {
+        rc = config_node_add(k->config, name, address, err);
+        if (rc)
+            node_secrets_put(home, name, found ? &before : NULL, NULL);
+    }
+    explicit_bzero(&before, sizeof before);
+    return rc;
 }
 
 /*
@@ -117,8 +139,8 @@ static int change(struct keeper *k, const char *name, const char *address,
     int lock, rc = lock_home(home, &lock, err);
 
     if (rc == 0 && secret)
-        rc = node_secrets_put(home, name, secret, err);
-    if (rc == 0)
+        rc = set_both(k, name, address, secret, err);
+    else if (rc == 0)
         rc = address ? config_node_add(k->config, name, address, err)
                      : config_node_remove(k->config, name, err);
     if (rc == 0 && !secret)
@@ -133,30 +155,29 @@ static int remember(struct keeper *k, const char *name, const char *address,
                     const struct node_secret *secret)
 {
     struct err err = {0};
-    int rc = config_node_check(name, &err);
+    int rc = change(k, name, address, secret, &err);
 
-    if (rc == 0)
-        rc = change(k, name, address, secret, &err);
     if (rc == ERR_INVALID)
         return keeper_usage(k, "%s", err.text);
     return rc ? keeper_fail_err(k, API_INTERNAL, &err) : 0;
 }
 
-/* A name that cannot be kept, or files that cannot be written, must not cost the code, which works
- * once. */
-static int check_place(struct keeper *k, const char *name)
+/* A name that cannot be kept, one too many, or files that cannot be written, must not cost the
+ * code, which works once. */
+static int check_place(struct keeper *k, const char *name, const char *address)
 {
     const char *home = config_home(k->config);
     struct err err = {0};
-    int lock, rc;
+    int lock, rc = lock_home(home, &lock, &err);
 
-    if (config_node_check(name, &err))
-        return keeper_usage(k, "%s", err.text);
-    rc = lock_home(home, &lock, &err);
+    if (rc == 0)
+        rc = config_node_try(k->config, name, address, &err);
     if (rc == 0)
         rc = node_secrets_touch(home, &err);
     if (lock >= 0)
         close(lock);
+    if (rc == ERR_INVALID)
+        return keeper_usage(k, "%s", err.text);
     return rc ? keeper_fail_err(k, API_INTERNAL, &err) : 0;
 }
 
@@ -167,15 +188,16 @@ static int add_paired(struct keeper *k, const char *name, const char *link)
     struct pair_line line;
     struct api_error e;
     struct err err = {0};
-    int rc = check_place(k, name);
+    int rc;
 
-    if (rc)
-        return rc;
     if (pair_parse(link, &line, &err))
         return keeper_usage(k, "%s", err.text);
+    rc = check_place(k, name, config_addr_text(&line.addr, where, sizeof where));
+    if (rc)
+        return rc;
     if (pair_exchange(&line, &secret, print, &e))
         return keeper_fail(k, &e);
-    rc = remember(k, name, config_addr_text(&line.addr, where, sizeof where), &secret);
+    rc = remember(k, name, where, &secret);
     explicit_bzero(&secret, sizeof secret);
     if (rc == 0)
         term_ok(&k->term, "Paired: the key %s was made for this keeper.", print);

@@ -111,7 +111,7 @@ static bool waits_in_vain(struct generating *g)
 {
     if (g->heard || clock_ms() - g->asked_ms < GENERATE_STALL_MS)
         return false;
-    g->idle = !pool_has_work(g->k, g->worker->id);
+    g->idle = !pool_may_have_work(g->k, g->worker->id);
     g->asked_ms = clock_ms();
     return g->idle && !g->heard && !interrupt_seen();
 }

@@ -230,35 +230,38 @@ out:
 }
 
 /* ---- afterwards ---- */
-/* What the hive says of it: the caller's, NULL when that is nothing. */
-static json_t *look_up(struct keeper *k, const char *worker_id)
+/* What the hive says of it: the caller's, NULL with *e when that is nothing. */
+static json_t *look_up(struct keeper *k, const char *worker_id, struct api_error *e)
 {
     char path[KEEPER_URL_MAX];
     json_t *answer = NULL;
-    struct api_error e;
 
     snprintf(path, sizeof path, "/v1/workers/%s", worker_id);
-    if (keeper_get(k, path, &answer, &e))
-        api_error_done(&e);
-    return answer;
+    return keeper_get(k, path, &answer, e) ? NULL : answer;
 }
 
 bool pool_has(struct keeper *k, const char *worker_id)
 {
-    json_t *answer = look_up(k, worker_id);
+    struct api_error why = {0};
+    json_t *answer = look_up(k, worker_id, &why);
     bool has = answer && is_loaded(answer);
 
+    api_error_done(&why);
     json_decref(answer);
     return has;
 }
 
-bool pool_has_work(struct keeper *k, const char *worker_id)
+bool pool_may_have_work(struct keeper *k, const char *worker_id)
 {
-    json_t *answer = look_up(k, worker_id);
-    bool has = keeper_number(answer, "slots_busy", 0) > 0 || keeper_number(answer, "queued", 0) > 0;
+    struct api_error why = {0};
+    json_t *answer = look_up(k, worker_id, &why);
+    bool may = answer ? keeper_number(answer, "slots_busy", 0) > 0 ||
+                            keeper_number(answer, "queued", 0) > 0
+                      : why.code != API_NOT_FOUND;
 
+    api_error_done(&why);
     json_decref(answer);
-    return has;
+    return may;
 }
 
 int pool_ask_ready(struct keeper *k, const struct pool_worker *worker, int64_t timeout_ms,

@@ -44,8 +44,9 @@ int pool_acquire(struct keeper *k, const struct pool_want *want, struct pool_wor
  */
 bool pool_has(struct keeper *k, const char *worker_id);
 
-/* Does its hive say that a request is in one of its slots, or waits for one? */
-bool pool_has_work(struct keeper *k, const char *worker_id);
+/* False only when its hive says that no request is in one of its slots or waits for one, or does
+ * not know it: a hive that gives no answer has said nothing. */
+bool pool_may_have_work(struct keeper *k, const char *worker_id);
 
 /*
  * What the worker says of itself at /v1/ready: 0 with *out owned by the caller, or -1 with *e,

@@ -1,7 +1,7 @@
 /*
  * lifecycle.h - how the worker ends. The loop's thread only.
  *
- *   SIGTERM, SIGINT    no new work; what runs may go on for 10 s, also where a drain by request
+ *   SIGTERM, SIGINT    no new work; what runs may go on for 8 s, also where a drain by request
  * gave it more; exit 0. A second one: its jobs end now. A third, or SIGINT twice (a person's second
  * Ctrl+C): exit at once. drain by request   the same with 30 s. loading failed     half a second
  * more for those who watch; exit 1. the lease ends     the hive is gone, by whatever means: exit at
@@ -19,7 +19,8 @@
 
 #include "base/err.h"
 
-#define LIFECYCLE_SIGNAL_DRAIN_MS  10000
+#define LIFECYCLE_SIGNAL_DRAIN_MS                                                                  \
+    8000 /* less than a hive waits behind SIGTERM (WORKERS_TERM_MS), or nobody hears the end */
 #define LIFECYCLE_REQUEST_DRAIN_MS 30000
 #define LIFECYCLE_LINGER_MS        500  /* for the watchers of a failed load */
 #define LIFECYCLE_FLUSH_MS         1000 /* for the last bytes to leave */

@@ -12,7 +12,18 @@ const { spawn, spawnSync } = require('node:child_process');
 
 const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started, token, end } =
   require('./lib/fakehive.js');
+const { hold } = require('./lib/hold.js');
 const { KEEPER, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
+const { until } = require('./lib/proc.js');
+
+const noFlock = spawnSync('sh', ['-c', 'command -v flock']).status === 0 ? false : 'needs flock';
+function linkOf(pid, fd) {
+  try {
+    return fs.readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    return '';
+  }
+}
 
 let fake;
 beforeEach(async () => { fake = await FakeHive.start(); });
@@ -593,6 +604,17 @@ describe('errors', () => {
     assert.ok(asked >= 2, `${asked} questions`);
   });
 
+  /* One question that the hive did not answer cost an answer that was on its way. */
+  test('... and while the hive does not say', { timeout: 150000, skip: process.env.RBEE_SLOW ? false : 'takes 65 s; set RBEE_SLOW=1' }, async () => {
+    let asked = 0;
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => { asked++; error(res, 503, 'ALL_SLOTS_BUSY', 'too many'); });
+    fake.on('POST /v1/inference', (req, res) => setTimeout(() => sse(res, [started({ job_id: 'j' }), token('Hi', 0), end(1)]), 65000));
+    const r = await infer().done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.strictEqual(r.stdout, 'Hi\n');
+    assert.ok(asked > 0);
+  });
+
   test('an error event after some tokens', async () => {
     fake.on('POST /v1/inference', (req, res, body) => sse(res, [started(body), token('Once', 0),
       { type: 'error', code: 'REQUEST_TIMEOUT', message: 'The 2 s are over.', retriable: true }]));
@@ -826,6 +848,46 @@ describe('the list of nodes', () => {
     }
     await Promise.all(names.map((name) => run(['node', 'rm', name], { home })));
     assert.deepStrictEqual(JSON.parse(fs.readFileSync(path.join(home, 'nodes.json'), 'utf8')), {});
+  });
+
+  /* The secret was written before the address was looked at: an address with a slash behind it cost a paired
+   * node its key and its pin, and left the rest as it was. */
+  test('an address that is none changes nothing, least of all the secret of a node of that name', async () => {
+    const home = makeHome(), at = (name) => path.join(home, name), text = (name) => fs.readFileSync(at(name), 'utf8');
+    const port = await deadPort(), line = `rbee://127.0.0.1:${port}/${'ab'.repeat(32)}/tkskohzkwj3j3jtaevhk`;
+    fs.writeFileSync(at('config.ini'), '[nodes]\nbee2 = 10.255.255.1:8080 ; the tall one\n', { mode: 0o600 });
+    fs.writeFileSync(at('nodes.json'), JSON.stringify({ bee2: { tls: true, pin: 'cd'.repeat(32), key: 'rbee-0123456789abcdef' } }), { mode: 0o600 });
+    const before = [text('config.ini'), JSON.parse(text('nodes.json'))];
+    for (const address of ['https://10.255.255.1:8080/', 'https://', 'https://a b', '10.255.255.1:99999']) {
+      const r = await run(['node', 'add', 'bee2', address], { home });
+      assert.strictEqual(r.code, 2, r.stderr);
+      assert.deepStrictEqual([text('config.ini'), JSON.parse(text('nodes.json'))], before, address);
+    }
+    fs.writeFileSync(at('config.ini'), `[nodes]\n${Array.from({ length: 256 }, (_, i) => `n${i} = h`).join('\n')}\n`);
+    for (const place of ['https://10.0.0.1', line]) { // one too many: nothing is asked, so no code is spent
+      const r = await run(['node', 'add', 'bee3', place], { home });
+      assert.strictEqual(r.code, 1, r.stderr);
+      assert.match(r.stderr, /256/);
+      assert.doesNotMatch(r.stderr, /CONNECTION/);
+    }
+    assert.deepStrictEqual(JSON.parse(text('nodes.json')), before[1]);
+  });
+
+  /* Another keeper held the home's lock: Ctrl+C was not heard, and the change was made all the same. */
+  test('Ctrl+C while the home is locked: nothing is changed', { skip: noFlock }, async () => {
+    for (const args of [['node', 'add', 'a', '10.1.1.1'], ['keys', 'create']]) {
+      const home = makeHome(), letGo = await hold(home);
+      const r = start(args, { home });
+      try {
+        await until(() => fs.readdirSync(`/proc/${r.child.pid}/fd`).some((fd) => linkOf(r.child.pid, fd) === fs.realpathSync(home)), 'it waits for the lock');
+        r.child.kill('SIGINT');
+        await r.done;
+      } finally {
+        await letGo();
+      }
+      assert.deepStrictEqual([r.code, r.stderr], [130, 'Cancelled.\n']);
+      assert.deepStrictEqual(fs.readdirSync(home), []);
+    }
   });
 
   /* The code of a pairing line works once: it was spent, and then the file could not be written. */

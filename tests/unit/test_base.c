@@ -292,6 +292,40 @@ static void test_path__files_are_written_whole(void **state)
     rmdir(dir);
 }
 
+/* A link whose target is not there yet was replaced by the file itself. */
+static void test_path__behind_a_link_is_what_is_there_or_is_to_be(void **state)
+{
+    char dir[] = "/tmp/rbee-test-XXXXXX";
+    char *one, *two, *there, *at;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    one = path_join(dir, "one"), two = path_join(dir, "two"), there = path_join(dir, "there");
+    assert_int_equal(symlink("two", one), 0);
+    assert_int_equal(symlink(there, two), 0);
+    for (int i = 0; i < 2; i++) { /* not there yet; there */
+        at = path_behind_link(one);
+        assert_string_equal(at, there);
+        free(at);
+        assert_int_equal(path_write_file(there, "x", 1, 0600, NULL), 0);
+    }
+    assert_int_equal(unlink(there), 0);
+    assert_int_equal(symlink("one", there), 0); /* round and round: some name, and an end */
+    at = path_behind_link(one);
+    assert_non_null(at);
+    free(at);
+    assert_int_equal(unlink(one), 0);
+    at = path_behind_link(one);
+    assert_string_equal(at, one);
+    free(at);
+    unlink(two);
+    unlink(there);
+    assert_int_equal(rmdir(dir), 0);
+    free(one);
+    free(two);
+    free(there);
+}
+
 /*
  * Two containers with one home have the same process ids: both wrote into one temporary file, and
  * what one of them had half written was renamed into place by the other. A name that is taken is
@@ -443,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_path__components_are_harmless_and_distinct),
         cmocka_unit_test(test_path__a_name_that_leads_elsewhere_is_noticed),
         cmocka_unit_test(test_path__files_are_written_whole),
+        cmocka_unit_test(test_path__behind_a_link_is_what_is_there_or_is_to_be),
         cmocka_unit_test(test_path__a_write_of_somebody_else_is_left_alone),
         cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
         cmocka_unit_test(test_clock__iso_form),

@@ -233,7 +233,7 @@ static void test_pairings__do_not_wait_for_ever(void **state)
     run = path_join(dir, "run");
     file = path_join(run, "pairings");
     assert_int_equal(pairing_make(dir, code, 100, &err), 0);
-    assert_int_equal(path_lock_dir(run, 0, &lock, &err), 0);
+    assert_int_equal(path_lock_dir(run, 0, NULL, &lock, &err), 0);
     assert_int_equal(pairing_redeem(dir, code, 101, &err), ERR_BUSY);
     close(lock);
     assert_int_equal(pairing_redeem(dir, code, 101, &err), 0);

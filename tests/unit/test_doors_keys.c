@@ -77,7 +77,7 @@ static void rig_begin(struct rig *r)
     snprintf(r->run, sizeof r->run, "%s/run", r->home);
     assert_int_equal(path_make_dirs(r->logs, 0700, NULL), 0);
     assert_int_equal(path_make_dirs(r->run, 0700, NULL), 0);
-    assert_int_equal(keys_create(r->home, "listed", KEYS_WAIT_MS, r->key, NULL), 0);
+    assert_int_equal(keys_create(r->home, "listed", KEYS_WAIT_MS, NULL, r->key, NULL), 0);
     write_plain(r, PLAIN, 0600);
     r->d.home = r->home;
     r->d.access.keys = &r->d.keys;
@@ -127,7 +127,8 @@ static void take_back(const struct rig *r, const char *key)
     struct keys_entry gone;
 
     sha256_of(key, strlen(key), hash);
-    assert_int_equal(keys_revoke(r->home, sha256_hex(hash, hex), KEYS_WAIT_MS, &gone, NULL), 0);
+    assert_int_equal(keys_revoke(r->home, sha256_hex(hash, hex), KEYS_WAIT_MS, NULL, &gone, NULL),
+                     0);
 }
 
 static void on_time(evutil_socket_t fd, short what, void *arg)
@@ -210,7 +211,7 @@ static void test_doors__a_bad_older_file_keeps_no_key_alive(void **state)
         assert_true(opens(&r, r.key));
         take_back(&r, r.key);
         wait_until(&r, r.key, false);
-        assert_int_equal(keys_create(r.home, "later", KEYS_WAIT_MS, later, NULL), 0);
+        assert_int_equal(keys_create(r.home, "later", KEYS_WAIT_MS, NULL, later, NULL), 0);
         wait_until(&r, later, true);
         assert_false(opens(&r, PLAIN));
         doors_reload(&r.d);
@@ -239,7 +240,7 @@ static void test_doors__a_bad_list_stays_and_the_older_file_counts(void **state)
     assert_true(opens(&r, r.key));
     assert_false(opens(&r, PLAIN));
     sha256_of(r.key, strlen(r.key), hash);
-    assert_int_equal(keys_revoke(r.home, sha256_hex(hash, hex), KEYS_WAIT_MS, &gone, NULL),
+    assert_int_equal(keys_revoke(r.home, sha256_hex(hash, hex), KEYS_WAIT_MS, NULL, &gone, NULL),
                      ERR_DENIED);
     assert_int_equal(chmod(r.list, 0600), 0);
     take_back(&r, r.key);
@@ -305,7 +306,7 @@ static void test_doors__what_cannot_be_read_is_tried_again(void **state)
     (void)state;
     rig_begin(&r);
     take_back(&r, r.key);
-    assert_int_equal(keys_create(r.home, "later", KEYS_WAIT_MS, later, NULL), 0);
+    assert_int_equal(keys_create(r.home, "later", KEYS_WAIT_MS, NULL, later, NULL), 0);
     close(r.d.spare_fd);
     r.d.spare_fd = -1;
     take_all(&t);
@@ -345,7 +346,7 @@ static void test_doors__keys_come_and_go(void **state)
     rig_begin(&r);
     use(&r, r.key);
     for (int i = 0; i < KEYS_MAX; i++) {
-        assert_int_equal(keys_create(r.home, "short", KEYS_WAIT_MS, other, NULL), 0);
+        assert_int_equal(keys_create(r.home, "short", KEYS_WAIT_MS, NULL, other, NULL), 0);
         doors_reload(&r.d);
         use(&r, other);
         take_back(&r, other);

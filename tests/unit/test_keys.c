@@ -110,8 +110,8 @@ static void test_keys__made_listed_and_revoked(void **state)
     home_begin(&h);
     assert_int_equal(keys_load(h.dir, &k, &err), 0);
     assert_int_equal(k.n, 0);
-    assert_int_equal(keys_create(h.dir, "laptop", KEYS_WAIT_MS, one, &err), 0);
-    assert_int_equal(keys_create(h.dir, "phone", KEYS_WAIT_MS, two, &err), 0);
+    assert_int_equal(keys_create(h.dir, "laptop", KEYS_WAIT_MS, NULL, one, &err), 0);
+    assert_int_equal(keys_create(h.dir, "phone", KEYS_WAIT_MS, NULL, two, &err), 0);
     assert_int_equal(strlen(one), ACCESS_KEY_BYTES);
     assert_int_equal(stat(h.file, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
@@ -127,10 +127,10 @@ static void test_keys__made_listed_and_revoked(void **state)
     assert_int_equal(keys_find(&k, two), -1);
     assert_int_equal(keys_find(&k, ""), -1);
     keys_print(k.items[0].hash, print);
-    assert_int_equal(keys_revoke(h.dir, "abc", KEYS_WAIT_MS, &gone, &err), ERR_INVALID);
-    assert_int_equal(keys_revoke(h.dir, print, KEYS_WAIT_MS, &gone, &err), 0);
+    assert_int_equal(keys_revoke(h.dir, "abc", KEYS_WAIT_MS, NULL, &gone, &err), ERR_INVALID);
+    assert_int_equal(keys_revoke(h.dir, print, KEYS_WAIT_MS, NULL, &gone, &err), 0);
     assert_string_equal(gone.name, "laptop");
-    assert_int_equal(keys_revoke(h.dir, print, KEYS_WAIT_MS, &gone, &err), ERR_NOT_FOUND);
+    assert_int_equal(keys_revoke(h.dir, print, KEYS_WAIT_MS, NULL, &gone, &err), ERR_NOT_FOUND);
     assert_int_equal(keys_load(h.dir, &k, &err), 0);
     assert_int_equal(k.n, 1);
     assert_int_equal(keys_find(&k, one), -1);
@@ -146,11 +146,11 @@ static void test_keys__a_change_waits_for_another_only_so_long(void **state)
 
     (void)state;
     home_begin(&h);
-    assert_int_equal(path_lock_dir(h.dir, 0, &lock, &err), 0);
-    assert_int_equal(keys_create(h.dir, "a", 20, key, &err), ERR_BUSY);
+    assert_int_equal(path_lock_dir(h.dir, 0, NULL, &lock, &err), 0);
+    assert_int_equal(keys_create(h.dir, "a", 20, NULL, key, &err), ERR_BUSY);
     assert_non_null(strstr(err.text, h.dir));
     close(lock);
-    assert_int_equal(keys_create(h.dir, "a", 20, key, &err), 0);
+    assert_int_equal(keys_create(h.dir, "a", 20, NULL, key, &err), 0);
     home_end(&h);
 }
 
@@ -170,9 +170,9 @@ static void test_keys__stay_their_owners_when_root_changes_them(void **state)
     if (geteuid() != 0)
         skip();
     home_begin(&h);
-    assert_int_equal(keys_create(h.dir, "one", KEYS_WAIT_MS, one, &err), 0);
+    assert_int_equal(keys_create(h.dir, "one", KEYS_WAIT_MS, NULL, one, &err), 0);
     assert_int_equal(chown(h.file, nobody, nobody), 0);
-    assert_int_equal(keys_create(h.dir, "two", KEYS_WAIT_MS, two, &err), 0);
+    assert_int_equal(keys_create(h.dir, "two", KEYS_WAIT_MS, NULL, two, &err), 0);
     assert_int_equal(stat(h.file, &st), 0);
     assert_int_equal(st.st_uid, nobody);
     assert_int_equal(st.st_gid, nobody);
@@ -189,11 +189,11 @@ static void test_keys__a_file_for_all_eyes_is_refused(void **state)
 
     (void)state;
     home_begin(&h);
-    assert_int_equal(keys_create(h.dir, "a", KEYS_WAIT_MS, key, &err), 0);
+    assert_int_equal(keys_create(h.dir, "a", KEYS_WAIT_MS, NULL, key, &err), 0);
     assert_int_equal(chmod(h.file, 0640), 0);
     assert_int_equal(keys_load(h.dir, &k, &err), ERR_DENIED);
     assert_non_null(strstr(err.text, "chmod 600"));
-    assert_int_equal(keys_create(h.dir, "b", KEYS_WAIT_MS, key, &err), ERR_DENIED);
+    assert_int_equal(keys_create(h.dir, "b", KEYS_WAIT_MS, NULL, key, &err), ERR_DENIED);
     home_end(&h);
 }
 
@@ -254,8 +254,8 @@ static void test_keys__a_full_file_leaves_room_for_the_older_key(void **state)
     (void)state;
     assert_non_null(mkdtemp(home));
     for (int i = 0; i < 64; i++)
-        assert_int_equal(keys_create(home, "n", KEYS_WAIT_MS, key, &err), 0);
-    assert_int_equal(keys_create(home, "n", KEYS_WAIT_MS, key, &err), ERR_LIMIT);
+        assert_int_equal(keys_create(home, "n", KEYS_WAIT_MS, NULL, key, &err), 0);
+    assert_int_equal(keys_create(home, "n", KEYS_WAIT_MS, NULL, key, &err), ERR_LIMIT);
     assert_non_null(strstr(err.text, "64"));
     assert_int_equal(keys_load(home, &k, &err), 0);
     assert_int_equal(k.n, 64);

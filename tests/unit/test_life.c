@@ -30,8 +30,18 @@
 #include "hive/reaper.h"
 #include "hive/stall.h"
 #include "hive/worker_state.h"
+#include "hive/workers.h"
+#include "worker/lifecycle.h"
 #include "worker/pace.h"
 #include "worker/stacks.h"
+
+/*
+ * Two programs, two clocks: what a worker gives its answers behind SIGTERM, and the time their last
+ * words need, is over before its hive sends SIGKILL. When both were 10 s the answers broke off
+ * without an error event and [DONE].
+ */
+_Static_assert(LIFECYCLE_SIGNAL_DRAIN_MS + LIFECYCLE_FLUSH_MS < WORKERS_TERM_MS,
+               "a hive's patience behind SIGTERM is longer than a worker's drain");
 
 /* ---- states ---- */
 
