@@ -185,7 +185,7 @@ static void check_vectors(const json_t *reply, const json_t *answer)
     const json_t *said = json_object_get(answer, "embeddings"), *one;
     const json_t *data = json_object_get(reply, "data"),
                  *all = json_object_get(reply, "embeddings");
-    json_int_t n = json_integer_value(json_object_get(answer, "dimensions"));
+    json_int_t n = (json_int_t)json_number_value(json_object_get(answer, "dimensions"));
     size_t i;
 
     BUG_ON(json_array_size(said) == 0);
