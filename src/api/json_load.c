@@ -63,10 +63,29 @@ static void say_too_many(uint64_t bytes, json_error_t *why)
     why->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_out_of_memory;
 }
 
+/* jansson passes over one behind a number or a word: {"n":1<NUL>} was an object. */
+static void say_nul(const char *text, const char *nul, json_error_t *why)
+{
+    const char *line = text;
+
+    *why = (json_error_t){.line = 1, .position = (int)(nul - text), .source = "<buffer>"};
+    for (const char *p; (p = memchr(line, '\n', (size_t)(nul - line))); line = p + 1)
+        why->line++;
+    why->column = (int)(nul - line) + 1;
+    snprintf(why->text, sizeof why->text, "a NUL byte, which JSON has nowhere");
+    why->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_null_character;
+}
+
 json_t *json_load_bounded(const char *text, size_t n, size_t flags, json_error_t *why)
 {
     uint64_t bytes = json_tree_bytes(text, n);
+    const char *nul = n ? memchr(text, '\0', n) : NULL;
 
+    if (nul) {
+        if (why)
+            say_nul(text, nul, why);
+        return NULL;
+    }
     if (bytes <= JSON_TREE_MAX)
         return json_loadb(text, n, flags, why);
     if (why)

@@ -147,6 +147,29 @@ static void test_json_load__too_many_values_are_refused_with_both_numbers(void *
     free(text);
 }
 
+/* jansson gives one back that it has read too far, and then takes its buffer for empty: a body was
+ * taken that is no JSON. */
+static void test_json_load__a_nul_byte_is_nowhere(void **state)
+{
+    static const char *const places[] = {"{\"a\":1@}", "{\"a\":true@}", "[1@,2]",      "@[]",
+                                         "[]@",        "[\"@\"]",       "{\n\"a\"@:1}"};
+    json_error_t why;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        char text[32];
+        size_t n = strlen(places[i]);
+
+        memcpy(text, places[i], n + 1);
+        *strchr(text, '@') = '\0';
+        assert_null(json_load_bounded(text, n, JSON_ALLOW_NUL, &why));
+        assert_int_equal(json_error_code(&why), json_error_null_character);
+        assert_int_equal(why.position, strcspn(places[i], "@"));
+        assert_int_equal(why.line, i + 1 == sizeof places / sizeof places[0] ? 2 : 1);
+        assert_null(json_load_bounded(text, n, 0, NULL));
+    }
+}
+
 static void test_json_load__what_fits_is_as_ever(void **state)
 {
     json_error_t why;
@@ -167,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_json_tree__marks_within_texts_are_none),
         cmocka_unit_test(test_json_tree__no_json_is_some_number),
         cmocka_unit_test(test_json_load__too_many_values_are_refused_with_both_numbers),
+        cmocka_unit_test(test_json_load__a_nul_byte_is_nowhere),
         cmocka_unit_test(test_json_load__what_fits_is_as_ever),
     };
 
