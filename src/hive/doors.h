@@ -55,6 +55,8 @@ struct doors {
     struct event *watch;        /* inotify on the home */
     struct event *retry;        /* reads the files again that could not be read */
     int watch_fd, spare_fd;     /* the second is kept for reading them; -1 = none */
+    int watch_id;               /* of the home within watch_fd; -1 = it is not there */
+    bool lost;                  /* the home was moved or deleted, and the files are not back yet */
     unsigned char used[KEYS_MAX][SHA256_BYTES]; /* of the keys those seen since the start ... */
     int64_t used_s[KEYS_MAX], noted_ms;         /* ... and when last; when that was written */
     size_t n_used;
@@ -72,7 +74,8 @@ void doors_close(struct doors *d); /* zeros are fine, with the descriptors -1 */
  * The files anew, each for itself: what can be read is in force, whatever the other one is. The
  * keys of one that cannot be read stay, and it is tried again each DOORS_RETRY_MS; but an `api-key`
  * that would not be taken at a start opens nothing. Both are logged. What runs under a key that is
- * gone ends (revoke.h).
+ * gone ends (revoke.h). Where the home itself was moved or deleted, all keys stay until the files
+ * are there again.
  */
 void doors_reload(struct doors *d);
 

@@ -19,10 +19,13 @@
 #include "hive/revoke.h"
 #include "hive/security_log.h"
 
-#define USED_FILE      "run/keys-used"
-#define USED_FILE_MAX  (16u << 10)
-#define EVENTS_BYTES   4096
-#define WATCHED_EVENTS (IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE | IN_ATTRIB)
+#define USED_FILE     "run/keys-used"
+#define USED_FILE_MAX (16u << 10)
+#define EVENTS_BYTES  4096
+#define LOST_EVENTS   (IN_MOVE_SELF | IN_DELETE_SELF | IN_IGNORED | IN_UNMOUNT)
+#define WATCHED_EVENTS                                                                             \
+    (IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE | IN_ATTRIB | IN_MOVE_SELF |         \
+     IN_DELETE_SELF)
 
 /* ---- reading ---- */
 
@@ -189,11 +192,55 @@ static void forget_used(struct doors *d)
     d->n_used = n;
 }
 
+/* ---- a home that is another folder now ---- */
+
+/* A list that is not there is an empty one; not so where the folder is about to be put back. */
+static bool files_are_there(const struct doors *d)
+{
+    bool there = true;
+
+    for (size_t f = 0; f < DOORS_N_FILES; f++) {
+        char *path = path_join(d->home, sources[f].name);
+
+        there = there && (d->files[f].keys.n == 0 || (path && path_is_file(path)));
+        free(path);
+    }
+    return there;
+}
+
+/* False: there is nothing to read yet, and it is looked for again each second. */
+static bool is_followed(struct doors *d)
+{
+    const struct timeval later = {.tv_sec = DOORS_RETRY_MS / 1000};
+
+    if (d->watch_id < 0 && d->watch_fd >= 0)
+        d->watch_id = inotify_add_watch(d->watch_fd, d->home, WATCHED_EVENTS);
+    if (!d->lost)
+        return true;
+    if (d->watch_id < 0 || !files_are_there(d)) {
+        event_add(d->retry, &later);
+        return false;
+    }
+    d->lost = false;
+    log_info("the keys' files are in %s again", d->home);
+    return true;
+}
+
+static void lose(struct doors *d)
+{
+    inotify_rm_watch(d->watch_fd, d->watch_id);
+    d->watch_id = -1;
+    d->lost = true;
+    log_warn("the folder %s was moved or deleted: the keys stay as they are until their files are "
+             "there again",
+             d->home);
+}
+
 void doors_reload(struct doors *d)
 {
     const struct keys before = d->keys;
 
-    if (!d->access.keys)
+    if (!d->access.keys || !is_followed(d))
         return;
     read_all_again(d);
     put_together(d);
@@ -215,7 +262,8 @@ static void on_change(evutil_socket_t fd, short what, void *arg)
 {
     _Alignas(struct inotify_event) char bytes[EVENTS_BYTES];
     ssize_t n = read(fd, bytes, sizeof bytes);
-    bool changed = false;
+    struct doors *d = arg;
+    bool changed = d->lost;
 
     (void)what;
     for (ssize_t at = 0; at + (ssize_t)sizeof(struct inotify_event) <= n;) {
@@ -223,10 +271,14 @@ static void on_change(evutil_socket_t fd, short what, void *arg)
 
         memcpy(&e, bytes + at, sizeof e);
         changed |= (e.mask & IN_Q_OVERFLOW) || (e.len > 0 && is_ours(bytes + at + sizeof e));
+        if ((e.mask & LOST_EVENTS) && e.wd == d->watch_id) {
+            lose(d);
+            changed = true;
+        }
         at += (ssize_t)(sizeof e + e.len);
     }
     if (changed)
-        doors_reload(arg);
+        doors_reload(d);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
@@ -244,7 +296,8 @@ int doors_watch(struct doors *d, struct event_base *base, struct err *err)
     if (!d->retry)
         return err_no_memory(err, 128, "a timer");
     d->watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (d->watch_fd < 0 || inotify_add_watch(d->watch_fd, d->home, WATCHED_EVENTS) < 0)
+    d->watch_id = d->watch_fd < 0 ? -1 : inotify_add_watch(d->watch_fd, d->home, WATCHED_EVENTS);
+    if (d->watch_id < 0)
         return err_errno(err, ERR_IO, errno, "cannot follow changes of the keys in %s", d->home);
     d->watch = event_new(base, d->watch_fd, EV_READ | EV_PERSIST, on_change, d);
     if (!d->watch || event_add(d->watch, NULL))

@@ -299,12 +299,14 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 static void on_write(evutil_socket_t fd, short what, void *arg)
 {
     struct http_conn *c = arg;
+    size_t before = http_conn_unsent(c);
 
     (void)fd;
-    if (what & EV_TIMEOUT)
-        http_conn_cut_slow(c);
-    else if (!c->broken)
+    if (!c->broken)
         conn_flush(c);
+    /* Where this process itself stood still the time is over, and yet the client has room. */
+    if ((what & EV_TIMEOUT) && !c->broken && before > 0 && http_conn_unsent(c) == before)
+        http_conn_cut_slow(c);
     if (!c->broken && http_wire_wants_write(c))
         event_active(c->ev_read, EV_READ, 1);
     conn_settle(c);

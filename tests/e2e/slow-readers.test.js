@@ -10,9 +10,9 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 
-const { startWorker, makeFolder, until } = require('./lib/proc.js');
+const { startWorker, makeFolder, sleep, testModel, until } = require('./lib/proc.js');
 const { ask } = require('./lib/sse.js');
-const { startHive, post, list } = require('./lib/hive.js');
+const { startHive, post, list, spawnReady } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 
@@ -21,6 +21,13 @@ const N = sanitized ? 4 : 8, LIMIT_MS = 2000;
 const WAITS_MAX = 256 << 10; // hive/gateway/outlet.h: 128 KiB, and what one read from the worker adds
 const PATIENCE_MS = 60000; // kernels take megabytes before a writer has to wait
 const rssKiB = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+
+/* Bytes that the kernel has taken from a server's connection and that the client's has not: proc(5). */
+function queued(from, to) {
+  const hex = (n) => n.toString(16).toUpperCase().padStart(4, '0');
+  const line = fs.readFileSync('/proc/net/tcp', 'utf8').split('\n').find((l) => new RegExp(`^ *\\d+: [0-9A-F]{8}:${hex(from)} [0-9A-F]{8}:${hex(to)} `).test(l));
+  return line ? parseInt(line.trim().split(/\s+/)[4].split(':')[0], 16) : 0;
+}
 
 /* Sends a request and takes one byte of the answer a second from the kernel; `drain` takes the rest at once. */
 function slowReader(url, body) {
@@ -98,4 +105,40 @@ test('a reader of a byte a second straight from a worker', { skip: sanitized && 
   const next = await ask(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'abc', max_tokens: 5, temperature: 0, stream: false } });
   assert.strictEqual(next.status, 200, next.text);
   assert.strictEqual(next.json.tokens_out, 5);
+});
+
+/*
+ * The hive itself stood still (docker pause, Ctrl+Z) for longer than a client may take nothing: the time was over
+ * and the client had room, in one turn of the loop, and an answer was cut whose client had read all it was sent.
+ */
+test('a hive that was stopped cuts nobody who reads', { skip: !testModel() && 'no model' }, async (t) => {
+  const hive = await startHive({ env: { RBEE_TINY: testModel(), RBEE_HIVE_WRITE_TIMEOUT: '1s' } });
+  t.after(() => { hive.signal('SIGCONT'); return hive.stop(); });
+  await spawnReady(hive, 'tiny');
+  const text = JSON.stringify({ model: 'tiny', content: 'once upon a time '.repeat(400000) });
+  const socket = net.connect({ port: Number(new URL(hive.url).port), host: '127.0.0.1', highWaterMark: 1024 });
+  await new Promise((resolve) => { socket.on('connect', resolve); });
+  socket.pause();
+  let head = '', n = 0, closed = false;
+  socket.on('data', (bytes) => { n += bytes.length; if (head.length < 4096) head += bytes.toString('latin1', 0, 4096); });
+  socket.on('close', () => { closed = true; });
+  socket.on('error', () => {});
+  socket.write(`POST /tokenize HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
+  const port = socket.localPort, waits = () => queued(Number(new URL(hive.url).port), port);
+  await until(async () => {
+    const now = waits();
+    await sleep(100);
+    return now > 0 && waits() === now;
+  }, 'more than the kernel takes');
+  hive.signal('SIGSTOP');
+  socket.resume();
+  await until(() => waits() === 0, 'it has read all it was sent');
+  const before = n;
+  await sleep(1500);
+  hive.signal('SIGCONT');
+  const whole = Number(/content-length: (\d+)/i.exec(head)[1]) + head.indexOf('\r\n\r\n') + 4;
+  await until(() => n >= whole || closed, 'the rest');
+  assert.strictEqual(n, whole, `${before} bytes had come before`);
+  assert.ok(before < whole, 'something was left to be sent');
+  socket.destroy();
 });

@@ -365,6 +365,65 @@ static void test_doors__keys_come_and_go(void **state)
 }
 
 /* When a key was used is a mere note: it held the loop, and all streams, for an fsync a minute. */
+static void turn_loop(struct rig *r)
+{
+    const struct timeval now = {0};
+
+    event_base_once(r->base, -1, EV_TIMEOUT, on_time, NULL, &now);
+    event_base_loop(r->base, EVLOOP_ONCE);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char *text;
+    size_t n;
+
+    assert_int_equal(path_read_file(from, LOG_MAX, &text, &n, NULL), 0);
+    assert_int_equal(path_write_file(to, text, n, 0600, NULL), 0);
+    free(text);
+}
+
+/*
+ * The home was put aside and copied back, as for a backup: the hive followed the old folder, and a
+ * key that was revoked in the new one opened it until its end. Between the two moves there are no
+ * files, which is no wish to shut everybody out.
+ */
+static void test_doors__a_home_that_is_another_folder_now_is_followed(void **state)
+{
+    char old[2 * PATH_BYTES], path[3 * PATH_BYTES];
+    struct rig r;
+
+    (void)state;
+    rig_begin(&r);
+    snprintf(old, sizeof old, "%s.old", r.home);
+    assert_int_equal(rename(r.home, old), 0);
+    for (int i = 0; i < 3; i++)
+        turn_loop(&r);
+    assert_true(r.d.lost);
+    assert_true(opens(&r, r.key) && opens(&r, PLAIN));
+    assert_int_equal(path_make_dirs(r.home, 0700, NULL), 0);
+    doors_reload(&r.d);
+    assert_true(opens(&r, r.key) && opens(&r, PLAIN)); /* the folder, and nothing in it yet */
+    snprintf(path, sizeof path, "%s/" KEYS_FILE, old);
+    copy_file(path, r.list);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/" DOORS_KEY_FILE, old);
+    copy_file(path, r.plain);
+    unlink(path);
+    take_back(&r, r.key);
+    wait_until(&r, r.key, false);
+    assert_false(r.d.lost);
+    assert_true(opens(&r, PLAIN));
+    write_plain(&r, "another-key-of-the-new-folder", 0600); /* followed from now on */
+    wait_until(&r, PLAIN, false);
+    snprintf(path, sizeof path, "%s/logs", old);
+    assert_int_equal(rename(path, r.logs), 0);
+    snprintf(path, sizeof path, "%s/run", old);
+    assert_int_equal(rename(path, r.run), 0);
+    assert_int_equal(rmdir(old), 0);
+    rig_end(&r);
+}
+
 static void test_doors__a_use_is_noted_without_waiting_for_the_disk(void **state)
 {
     char path[2 * PATH_BYTES], *text;
@@ -405,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_doors__a_revocation_needs_no_free_descriptor),
         cmocka_unit_test(test_doors__what_cannot_be_read_is_tried_again),
         cmocka_unit_test(test_doors__keys_come_and_go),
+        cmocka_unit_test(test_doors__a_home_that_is_another_folder_now_is_followed),
         cmocka_unit_test(test_doors__a_use_is_noted_without_waiting_for_the_disk),
         cmocka_unit_test(test_doors__a_revocation_is_on_the_disk),
     };
