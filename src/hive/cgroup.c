@@ -78,19 +78,18 @@ char *cgroup_base(void)
     return NULL;
 }
 
-char *cgroup_make(const char *base, const char *worker_id, int *fd)
+char *cgroup_path(const char *base, const char *worker_id)
 {
-    char *path = base ? str_printf("%s/%s", base, worker_id) : NULL;
+    return base ? str_printf("%s/%s", base, worker_id) : NULL;
+}
 
-    *fd = -1;
-    if (path && mkdir(path, MODE) == 0) {
-        *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (*fd >= 0)
-            return path;
+int cgroup_make(const char *path)
+{
+    int fd = mkdir(path, MODE) == 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (fd < 0)
         rmdir(path);
-    }
-    free(path);
-    return NULL;
+    return fd;
 }
 
 int64_t cgroup_oom_kills(const char *path)

@@ -13,9 +13,10 @@
 /* Makes "<the hive's own cgroup>/rbee"; its path (free()), or NULL where that cannot be. */
 char *cgroup_base(void);
 
-/* Makes the worker's cgroup: the path (free()) and its folder, open, in which a process can be born
- * (child.h); NULL and -1 where that cannot be, or base is NULL. */
-char *cgroup_make(const char *base, const char *worker_id, int *fd);
+/* Where a worker's is to be: free(); NULL where base is. */
+char *cgroup_path(const char *base, const char *worker_id);
+/* Makes it: its folder, open, in which a process can be born (child.h); -1 where that cannot be. */
+int cgroup_make(const char *path);
 
 /* Of its processes the kernel has killed so many for want of memory; -1 where it is not told. */
 int64_t cgroup_oom_kills(const char *path);

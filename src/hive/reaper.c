@@ -54,16 +54,16 @@ int reaper_note(const char *run_dir, const char *worker_id, pid_t pid, const cha
                 struct err *err)
 {
     char *path = note_path(run_dir, worker_id), boot[PROCFS_BOOT_BYTES], exe[PATH_MAX];
-    struct procfs_stat st;
+    struct procfs_stat st = {0};
     FILE *f = NULL;
     int rc = 0;
 
     procfs_boot_id(boot);
     if (!path)
         return err_no_memory(err, strlen(run_dir), "a path");
-    if (procfs_exe(pid, exe, sizeof exe))
+    if (pid == 0 || procfs_exe(pid, exe, sizeof exe))
         exe[0] = '\0'; /* a worker in its sandbox hides it from others than root */
-    if (procfs_stat(pid, &st))
+    if (pid && procfs_stat(pid, &st))
         rc = err_set(err, ERR_NOT_FOUND, "process %d cannot be looked at", (int)pid);
     else if (!(f = open_note(path)))
         rc = err_errno(err, ERR_IO, errno, "cannot write %s", path);
@@ -111,7 +111,7 @@ static bool read_note(const char *path, struct note *n)
             read_line(f, ticks, sizeof ticks) && read_line(f, n->boot, sizeof n->boot) &&
             read_line(f, n->exe, sizeof n->exe) && read_line(f, n->cgroup, sizeof n->cgroup);
     fclose(f);
-    if (!whole || str_to_u64(pid, &number) || number <= 1 || number > INT_MAX)
+    if (!whole || str_to_u64(pid, &number) || number == 1 || number > INT_MAX)
         return false;
     n->pid = (int)number;
     return str_to_u64(ticks, &n->start_ticks) == 0;
@@ -168,7 +168,8 @@ static bool end_living(const struct note *n, int pidfd, size_t *n_killed)
 /* True when nothing of it is there any more. */
 static bool end_leftover(const struct note *n, size_t *n_killed)
 {
-    int pidfd = pidfd_open(n->pid, 0);
+    int pidfd =
+        n->pid ? pidfd_open(n->pid, 0) : -1; /* none had been started, or only in the cgroup */
     bool gone = true;
 
     if (pidfd < 0)

@@ -18,7 +18,8 @@
 
 #define REAPER_WAIT_MS 1000 /* for those that were killed to be gone */
 
-/* Notes a child that runs, with the cgroup it is in ("" = none of its own). */
+/* Notes a child that runs, with the cgroup it is in ("" = none of its own); pid 0: that cgroup,
+ * which is about to be made, and a child in it. A later note takes the place of an earlier one. */
 int reaper_note(const char *run_dir, const char *worker_id, pid_t pid, const char *cgroup,
                 struct err *err);
 void reaper_forget(const char *run_dir, const char *worker_id);

@@ -164,6 +164,22 @@ static int run(struct worker *w, const char *program, const struct handed *h, st
     return err_no_memory(err, sizeof *w, "watching a worker");
 }
 
+/* Noted before it is made: a hive that is killed just then leaves no cgroup that nobody knows of.
+ */
+static int make_cgroup(struct worker *w)
+{
+    int fd = -1;
+
+    w->cgroup = cgroup_path(w->owner->cgroup_base, w->id);
+    if (w->cgroup && reaper_note(w->owner->run_dir, w->id, 0, w->cgroup, NULL) == 0)
+        fd = cgroup_make(w->cgroup);
+    if (fd < 0) {
+        free(w->cgroup);
+        w->cgroup = NULL;
+    }
+    return fd;
+}
+
 /* Makes what the worker gets, runs it, and closes what is the worker's alone. */
 static int make_and_run(struct worker *w, struct err *err)
 {
@@ -185,9 +201,11 @@ static int make_and_run(struct worker *w, struct err *err)
     if (rc == 0)
         rc = programs_find_worker(config_text(p->config, "hive", "worker"), &program, err);
     if (rc == 0) {
-        w->cgroup = cgroup_make(w->owner->cgroup_base, w->id, &h.cgroup_fd);
+        h.cgroup_fd = make_cgroup(w);
         rc = run(w, program, &h, err);
-        if (rc || !w->child.in_cgroup)
+        if (rc)
+            worker_tidy(w);
+        else if (!w->child.in_cgroup)
             worker_end_cgroup(w);
     }
     free(program);

@@ -520,6 +520,7 @@ static void test_reaper__ends_what_the_note_tells_of(void **state)
 
     (void)state;
     enter_folder(folder);
+    assert_int_equal(reaper_note(folder, "worker-none", 0, "/nowhere/rbee/worker-none", NULL), 0);
     assert_int_equal(reaper_note(folder, "worker-one", pid, "", NULL), 0);
     umask(mask);
     assert_int_equal(stat("worker-one.worker", &st), 0);
