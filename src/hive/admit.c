@@ -46,7 +46,7 @@ static void keep(const struct admit *a, const struct inspect_result *r)
     struct catalog_verdict v = {0};
     struct err err;
 
-    if (r->error && r->error->code == API_WORKER_START_FAILED)
+    if (!r->judged)
         return;
     str_copy(v.judge, sizeof v.judge, a->judge);
     str_copy(v.license, sizeof v.license, license ? license : "");

@@ -2,8 +2,9 @@
  * admit.h - may a new file enter the catalog? Judged by `llm-worker-rbee inspect`, in a process of
  * its own that is thrown away; the hive itself never looks into a model.
  *
- * The verdict is kept with the file's digest, in the catalog and on the card, and holds as long as
- * the judging program stays the same: a later one may run what this one cannot. Loop thread only.
+ * A verdict is what the program itself said, and not what befell it. It is kept with the file's
+ * digest, in the catalog and on the card, and holds as long as the judging program stays the same:
+ * a later one may run what this one cannot. Loop thread only.
  */
 #ifndef RBEE_HIVE_ADMIT_H
 #define RBEE_HIVE_ADMIT_H

@@ -7,6 +7,7 @@
 #define RBEE_HIVE_INSPECT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "api/errors.h"
@@ -30,6 +31,9 @@ struct inspect_result {
     /* INVALID_MODEL_FILE, UNSUPPORTED_MODEL or WORKER_START_FAILED; NULL when the model can be run.
      * Whoever is told may move it elsewhere and leave an empty one. */
     struct api_error *error;
+    /* The look came to its end, and *error or its absence is what it says of the file. Else it was
+     * killed, took too long or did not start: another one may end well. */
+    bool judged;
     struct model_facts facts;
     json_t *json; /* all that was said; NULL when nothing was. Borrowed */
 };

@@ -1,6 +1,7 @@
 /* inspect_read.c - see inspect_read.h. */
 #include "hive/inspect_read.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -53,27 +54,65 @@ static void last_line(const struct buf *errors, char *dst, size_t dst_size)
     dst[n] = '\0';
 }
 
-static void say_failed(const char *path, const struct capture_result *r, struct api_error *e)
+/* It may well be the file that ended it, and not the machine: no lack of memory or of time, no
+ * disk that cannot be read (SIGBUS), nobody's kill. */
+static bool is_crash(const struct child_end *end)
+{
+    return end->by_signal && (end->code == SIGSEGV || end->code == SIGFPE || end->code == SIGILL ||
+                              end->code == SIGABRT || end->code == SIGSYS);
+}
+
+/* The look did not come to its end: why, for WORKER_START_FAILED. */
+static void say_not_looked(const char *path, const struct capture_result *r, const char *line,
+                           struct api_error *e)
+{
+    char end[80];
+
+    child_end_text(&r->end, end, sizeof end);
+    if (r->rc == ERR_TIMEOUT)
+        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
+                      "the look into %.300s took more than %d s and was given up, which says "
+                      "nothing about the file itself; the next ask looks again",
+                      path, INSPECT_TIMEOUT_MS / 1000);
+    else if (r->rc) /* it did not start */
+        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC, "%s", line);
+    else if (!r->end.by_signal && r->end.code == 0)
+        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
+                      "the worker's program answered something that is not JSON when asked about "
+                      "%.300s",
+                      path);
+    else
+        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
+                      "the look into %.300s ended with %s%s%s, which says nothing about the file "
+                      "itself; the next ask looks again",
+                      path, end, line[0] ? ": " : "", line);
+    e->details = json_pack("{s:s}", "hint", "Ask again.");
+}
+
+/* -1 with *e: it ended without a word of its own on the file. */
+static int say_failed(const char *path, const struct capture_result *r, struct api_error *e)
 {
     char line[512], end[80];
 
     last_line(r->errors, line, sizeof line);
-    child_end_text(&r->end, end, sizeof end);
-    if (r->rc == ERR_TIMEOUT)
-        api_error_set(e, API_INVALID_MODEL_FILE, REPLY_SRC,
-                      "the look into %.300s took more than %d s and was given up", path,
-                      INSPECT_TIMEOUT_MS / 1000);
-    else if (r->rc && r->rc != ERR_LIMIT) /* nothing was looked at: it did not start */
-        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC, "%s", line);
-    else if (r->rc)
+    if (r->rc == ERR_LIMIT)
         api_error_set(e, API_INVALID_MODEL_FILE, REPLY_SRC,
                       "the description of %.300s is longer than %u bytes", path, INSPECT_JSON_MAX);
-    else if (r->end.by_signal || !line[0])
+    else if (r->rc == 0 && is_crash(&r->end))
         api_error_set(e, API_INVALID_MODEL_FILE, REPLY_SRC,
-                      "the look into %.300s ended with %s%s%s", path, end, line[0] ? ": " : "",
-                      line);
+                      "the look into %.300s ended with %s%s%s", path,
+                      child_end_text(&r->end, end, sizeof end), line[0] ? ": " : "", line);
     else
-        api_error_set(e, API_INVALID_MODEL_FILE, REPLY_SRC, "%s", line);
+        say_not_looked(path, r, line, e);
+    return -1;
+}
+
+/* It has ended by itself, and told in JSON what it found: with code 1 what makes the file none. */
+static bool has_judged(const struct capture_result *r, json_t *root)
+{
+    return r->rc == 0 && !r->end.by_signal && json_is_object(root) &&
+           (r->end.code == 0 ||
+            (r->end.code == 1 && json_is_false(json_object_get(root, "supported"))));
 }
 
 /* 0 when the model can be run, else -1 with *e. */
@@ -82,17 +121,8 @@ static int judge(const char *path, const struct capture_result *r, json_t *root,
 {
     const char *reason = json_string_value(json_object_get(root, "reason"));
 
-    if (r->rc || r->end.by_signal || r->end.code != 0) {
-        say_failed(path, r, e);
-        return -1;
-    }
-    if (!json_is_object(root)) {
-        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
-                      "the worker's program answered something that is not JSON when asked about "
-                      "%.300s",
-                      path);
-        return -1;
-    }
+    if (!has_judged(r, root))
+        return say_failed(path, r, e);
     if (json_is_true(json_object_get(root, "supported")))
         return 0;
     api_error_set(e,
@@ -110,5 +140,6 @@ void inspect_read(const char *path, const struct capture_result *r, struct inspe
         out->json = json_loadb(buf_str(r->out), r->out->len, JSON_DECODE_INT_AS_REAL, NULL);
     if (judge(path, r, out->json, e))
         out->error = e;
+    out->judged = has_judged(r, out->json);
     out->facts = facts_of(out->json);
 }

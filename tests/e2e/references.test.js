@@ -11,7 +11,7 @@ const http = require('node:http');
 const net = require('node:net');
 const path = require('node:path');
 
-const { HIVE, Proc, makeFolder } = require('./lib/proc.js');
+const { HIVE, WORKER, Proc, makeFolder } = require('./lib/proc.js');
 const { startHive, get, post } = require('./lib/hive.js');
 const { stream } = require('./lib/sse.js');
 const { Hub } = require('./lib/hub.js');
@@ -163,6 +163,28 @@ describe('admission', () => {
     assert.ok(!(await get(anew, '/v1/models')).json.models.some((m) => m.model_ref === 'hf:org/noise'),
       'nor when the catalog is made again from the disk');
     await anew.stop();
+  });
+
+  /* The kernel once killed the look into a good model for want of memory. That was kept as the file's verdict, by
+   * its digest: fetched again, removed and fetched, under another name, after a restart, it stayed INVALID_MODEL_FILE. */
+  test('a look that is killed says nothing about the file: the next ask looks again', async () => {
+    const worker = path.join(makeFolder('rbee-killed-'), 'worker');
+    fs.writeFileSync(worker, `#!/bin/sh\n[ "$1" = inspect ] && rm ${worker}.bad 2>/dev/null && kill -9 $$\nexec ${WORKER} "$@"\n`,
+      { mode: 0o755 });
+    fs.writeFileSync(`${worker}.bad`, '');
+    hub.put('org/good', { 'g.Q4_0.gguf': model() });
+    const hive = await startWith({ RBEE_HIVE_WORKER: worker });
+    try {
+      const end = await pull(hive, 'hf:org/good');
+      assert.strictEqual(end.code, 'WORKER_START_FAILED', JSON.stringify(end));
+      assert.match(end.message, /ended with signal SIGKILL \(Killed\), which says nothing about the file itself/);
+      assert.ok(!fs.existsSync(`${worker}.bad`));
+      const again = await pull(hive, 'hf:org/good');
+      assert.strictEqual(again.stage, 'complete', JSON.stringify(again));
+      assert.strictEqual(hub.cdn.calls.filter((c) => c.name === 'org/good').length, 1, 'and fetches nothing');
+    } finally {
+      await hive.stop();
+    }
   });
 
   test('what has no digest is refused at the next start all the same', async () => {

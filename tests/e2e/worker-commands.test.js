@@ -88,7 +88,11 @@ test('inspect tells of a file that cannot be run why', { skip }, () => {
 
 test('a file that is no model, or not there, is an error', () => {
   refused(['inspect', '/nonexistent.gguf'], 1, /^llm-worker-rbee: .*\/nonexistent\.gguf/);
-  refused(['inspect', __filename], 1, /not a GGUF file/);
+  const judged = worker(['inspect', __filename]); // a hive is told in JSON that it is the file's fault
+  assert.strictEqual(judged.status, 1);
+  assert.match(judged.stderr, /^llm-worker-rbee: .*not a GGUF file/);
+  const { supported, damaged, reason } = JSON.parse(judged.stdout);
+  assert.deepStrictEqual([supported, damaged, `llm-worker-rbee: ${reason}\n`], [false, true, judged.stderr]);
   refused(['run', '--model', __filename, '--prompt', 'x'], 1, /not a GGUF file/);
   refused(['bench', '--model', __filename], 1, /not a GGUF file/);
 });

@@ -1,5 +1,6 @@
 /* test_inspect.c - what a look into a model file told, as a verdict. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,14 +20,20 @@ struct rig {
 };
 
 /* A process that printed these, and ended with the code. */
-static void read_it(struct rig *rig, const char *out, const char *errors, int code)
+static void read_end(struct rig *rig, const char *out, const char *errors, int rc,
+                     struct child_end end)
 {
-    *rig = (struct rig){.r = {.out = &rig->out, .errors = &rig->errors, .end = {.code = code}}};
+    *rig = (struct rig){.r = {.rc = rc, .out = &rig->out, .errors = &rig->errors, .end = end}};
     buf_init(&rig->out, INSPECT_JSON_MAX);
     buf_init(&rig->errors, CAPTURE_ERRORS_MAX);
     buf_puts(&rig->out, out);
     buf_puts(&rig->errors, errors);
     inspect_read("/x.gguf", &rig->r, &rig->result, &rig->e);
+}
+
+static void read_it(struct rig *rig, const char *out, const char *errors, int code)
+{
+    read_end(rig, out, errors, 0, (struct child_end){.code = code});
 }
 
 static void rig_done(struct rig *rig)
@@ -80,10 +87,66 @@ static void test_inspect__every_other_end_has_its_reason(void **state)
     assert_error("{\"supported\":false,\"reason\":\"a tensor is missing\",\"damaged\":true}", "", 0,
                  API_INVALID_MODEL_FILE, "a tensor is missing");
     assert_error("[true]", "", 0, API_WORKER_START_FAILED, "not JSON");
-    assert_error("", "note\nllm-worker-rbee: it is cut off\n", 1, API_INVALID_MODEL_FILE,
-                 "it is cut off");
-    assert_error("", "\n\n", 3, API_INVALID_MODEL_FILE, "/x.gguf ended with");
-    assert_error("{\"supported\":true}", "x\xff\n", 1, API_INVALID_MODEL_FILE, "x?");
+    assert_error("{\"supported\":false,\"reason\":\"no GGUF\",\"damaged\":true}",
+                 "llm-worker-rbee: no GGUF\n", 1, API_INVALID_MODEL_FILE, "no GGUF");
+    assert_error("", "note\nllm-worker-rbee: no memory\n", 1, API_WORKER_START_FAILED,
+                 "exit code 1: no memory, which says nothing");
+    assert_error("", "\n\n", 3, API_WORKER_START_FAILED, "/x.gguf ended with");
+    assert_error("{\"supported\":true}", "x\xff\n", 1, API_WORKER_START_FAILED, "x?");
+}
+
+/*
+ * A model's verdict is kept with its digest. A look that the kernel killed for want of memory, that
+ * a busy disk held up for 10 s, or that lacked a library, was once such a verdict: the good file
+ * was INVALID_MODEL_FILE from then on, however often it was fetched, under any name.
+ */
+static void test_inspect__what_befell_the_look_is_no_verdict_on_the_file(void **state)
+{
+    static const struct {
+        int rc;
+        struct child_end end;
+        enum api_code code;
+    } ends[] = {
+        {ERR_TIMEOUT, {0}, API_WORKER_START_FAILED},
+        {ERR_NO_MEMORY, {0}, API_WORKER_START_FAILED}, /* no process was to be had */
+        {0, {true, SIGKILL}, API_WORKER_START_FAILED},
+        {0, {true, SIGTERM}, API_WORKER_START_FAILED},
+        {0, {true, SIGBUS}, API_WORKER_START_FAILED},
+        {0, {false, 127}, API_WORKER_START_FAILED},
+        {0, {false, CHILD_END_UNKNOWN}, API_WORKER_START_FAILED},
+        {0, {true, SIGSEGV}, API_INVALID_MODEL_FILE}, /* its own doing, perhaps; not kept either */
+        {ERR_LIMIT, {0}, API_INVALID_MODEL_FILE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        struct rig rig;
+
+        read_end(&rig, "", "why\n", ends[i].rc, ends[i].end);
+        assert_ptr_equal(rig.result.error, &rig.e);
+        assert_int_equal(rig.e.code, ends[i].code);
+        assert_false(rig.result.judged);
+        rig_done(&rig);
+    }
+}
+
+static void test_inspect__what_it_says_itself_is_a_verdict(void **state)
+{
+    static const struct {
+        const char *out;
+        int code;
+    } words[] = {{"{\"supported\":true}", 0},
+                 {"{\"supported\":false,\"reason\":\"phi3\"}", 0},
+                 {"{\"supported\":false,\"damaged\":true,\"reason\":\"no GGUF\"}", 1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        struct rig rig;
+
+        read_it(&rig, words[i].out, "", words[i].code);
+        assert_true(rig.result.judged);
+        rig_done(&rig);
+    }
 }
 
 int main(void)
@@ -91,6 +154,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inspect__a_good_word_and_its_numbers),
         cmocka_unit_test(test_inspect__every_other_end_has_its_reason),
+        cmocka_unit_test(test_inspect__what_befell_the_look_is_no_verdict_on_the_file),
+        cmocka_unit_test(test_inspect__what_it_says_itself_is_a_verdict),
     };
 
     return cmocka_run_group_tests_name("inspect", tests, NULL, NULL);
