@@ -110,9 +110,7 @@ static int find_models_dir(struct hive *h, struct err *err)
     int rc = dir ? reach_check(h->reach, dir, err) : err_no_memory(err, strlen(h->home), "a path");
 
     if (rc == 0)
-        rc = path_make_dirs(dir, 0755, err);
-    if (rc == 0)
-        rc = path_real(dir, &h->models_dir, err);
+        rc = home_make_models(dir, &h->models_dir, err);
     free(dir);
     return rc;
 }

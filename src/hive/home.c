@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "hive/logrotate.h"
 
 #define LOCK_FILE         "run/hive.lock"
@@ -32,15 +33,56 @@ static int make_under(const char *home, const char *name, struct err *err)
     return rc;
 }
 
+/* JSON is UTF-8: whatever lies in another folder would be missing in each answer. */
+static int check_tellable(const char *path, const char *what, const char *do_what, struct err *err)
+{
+    if (str_is_utf8(path, strlen(path)))
+        return 0;
+    err_set(err, ERR_INVALID,
+            "the path of %s, %.300s, is not UTF-8, so that nobody could be told "
+            "what lies there; %s",
+            what, path, do_what);
+    if (err)
+        utf8_mend(err->text);
+    return ERR_INVALID;
+}
+
 int home_make(const char *home, char **full, struct err *err)
 {
     int rc = path_make_dirs(home, 0700, err);
 
+    *full = NULL;
+    if (rc == 0)
+        rc = path_real(home, full, err);
+    if (rc == 0)
+        rc = check_tellable(*full, "the home", "give the hive another one with --home", err);
     if (rc == 0)
         rc = make_under(home, "logs", err);
     if (rc == 0)
         rc = make_under(home, "run", err);
-    return rc ? rc : path_real(home, full, err);
+    if (rc) {
+        free(*full);
+        *full = NULL;
+    }
+    return rc;
+}
+
+int home_make_models(const char *dir, char **full, struct err *err)
+{
+    int rc = dir[0] == '/' ? path_make_dirs(dir, 0755, err)
+                           : err_set(err, ERR_INVALID,
+                                     "[hive] models_dir takes a full path, not '%.200s'", dir);
+
+    *full = NULL;
+    if (rc == 0)
+        rc = path_real(dir, full, err);
+    if (rc == 0)
+        rc = check_tellable(*full, "the models", "name another folder as [hive] models_dir", err);
+    if (rc) {
+        free(*full);
+        *full = NULL;
+    }
+    return rc;
 }
 
 #define HOLDER_BYTES 24

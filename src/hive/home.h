@@ -13,8 +13,13 @@
 
 #define HOME_LOGS_KEPT 200 /* workers' logs; older ones are deleted now and then */
 
-/* Makes the folders; *full (free()) is the path without links. ERR_DENIED, ERR_IO ... */
+/*
+ * Makes the folders; *full (free()) is the path without links, and UTF-8: it is told in JSON.
+ * ERR_INVALID, ERR_DENIED, ERR_IO ...
+ */
 int home_make(const char *home, char **full, struct err *err);
+/* The same for the folder of the models, which has to be named by a full path. */
+int home_make_models(const char *dir, char **full, struct err *err);
 
 /*
  * Takes the lock of the folder of the models, which may be elsewhere: two hives that do not know of

@@ -23,9 +23,22 @@ static bool is_program(const char *path)
     return path_is_file(path) && access(path, X_OK) == 0;
 }
 
+/* Its path is told in JSON, which is UTF-8. */
 static bool is_model(const char *path)
 {
-    return path_is_file(path) && access(path, R_OK) == 0;
+    return str_is_utf8(path, strlen(path)) && path_is_file(path) && access(path, R_OK) == 0;
+}
+
+/* In full: who is told may stand elsewhere. Taken over. */
+static char *in_full(char *path)
+{
+    char *full = NULL;
+
+    if (path && path[0] != '/' && path_real(path, &full, NULL) == 0) {
+        free(path);
+        return full;
+    }
+    return path;
 }
 
 /* Takes `path` over. */
@@ -107,7 +120,7 @@ int programs_find_tiny(char **out, struct err *err)
 
     buf_init(&s.places, ERR_TEXT_MAX);
     if (told && told[0]) {
-        look(&s, str_dup(told));
+        look(&s, in_full(str_dup(told)));
     } else if (path_program_dir(&dir, NULL) == 0) {
         look_near(&s, dir, near);
         free(dir);

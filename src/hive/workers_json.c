@@ -5,6 +5,7 @@
 
 #include "api/sandbox.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "hive/workers_internal.h"
 
@@ -88,8 +89,10 @@ json_t *worker_json(const struct worker *w, const char *host)
         "device", (json_int_t)w->device, "started_at", clock_iso8601(w->started_unix_ms, when),
         "keep_alive_ms", (json_int_t)w->keep_alive_ms);
 
-    if (!out)
+    if (!out) {
+        log_warn("%s cannot be told of: the hive is out of memory", w->id);
         return NULL;
+    }
     put_board(out, w);
     if (str_eq(state_of(w), "failed"))
         json_object_set_new(out, "error", error_json(w));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/modelref.h"
+#include "base/str.h"
 
 static int refuse(struct keeper *k, const struct err *err)
 {
@@ -51,6 +52,11 @@ int model_name_read(struct keeper *k, const char *typed, struct model_name *out)
         if (!out->text) {
             err_no_memory(&err, MODEL_REF_MAX, "the model's name");
             rc = keeper_fail_err(k, API_INTERNAL, &err);
+        } else if (!str_is_utf8(out->text, strlen(out->text))) { /* by the folder one stands in */
+            err_set(&err, ERR_INVALID,
+                    "the full path of '%.200s' is not UTF-8, so that no hive can be asked for it",
+                    typed);
+            rc = refuse(k, &err);
         }
     }
     model_ref_done(&ref);

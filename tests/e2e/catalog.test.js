@@ -7,6 +7,7 @@ const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
 const crypto = require('node:crypto');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 
 const { HIVE, WORKER, Proc, makeFolder, isAlive, until } = require('./lib/proc.js');
@@ -191,6 +192,15 @@ test('prune leaves alone what leads to models on another disk, also while that i
  * The rows kept the paths of before: the list showed them, the first request for a model got "its file is no
  * longer there", the next ones "not on this machine", until the hive was started once more.
  */
+/* Whoever was told `rel.gguf` as a model's path stood elsewhere. */
+test('a bundled model that is told by a relative path is listed with its full one', async (t) => {
+  const file = path.join(fs.realpathSync(makeFolder('rbee-tiny-')), 'rel.gguf');
+  writeHollowModel(file, { layers: 1, ctx: 199 });
+  const hive = await startHive({ env: { RBEE_TINY: path.relative(fs.realpathSync(os.tmpdir()), file) } });
+  t.after(() => hive.stop());
+  assert.strictEqual((await get(hive, '/v1/models')).json.models[0].local_path, file);
+});
+
 test('models that were moved, with their folder or with the home, are served from where they are', async (t) => {
   let hive = await startHive();
   t.after(() => hive.stop());

@@ -282,6 +282,14 @@ describe('usage errors', () => {
     });
   }
 
+  /* Each word typed is UTF-8, but not the folder one stands in: JSON cannot carry the path. It was "out of memory". */
+  test('a relative path in a folder whose name is not UTF-8 is refused with a reason', () => {
+    const r = spawnSync('bash', ['-c', 'mkdir "$1"/$\'x\\xff\' && cd "$1"/$\'x\\xff\' && exec "$0" models show ./m.gguf', KEEPER, makeHome()],
+      { encoding: 'utf8', env: { ...process.env, RBEE_HOME: makeHome() } });
+    assert.match(r.stderr, /^rbee-keeper: INVALID_MODEL_REF: the full path of '\.\/m\.gguf' is not UTF-8/);
+    assert.strictEqual(r.status, 1);
+  });
+
   test('help and version are no errors', async () => {
     for (const args of [['--help'], ['infer', '--help'], ['models', 'pull', '--help'], ['logs', '-h']]) {
       const r = await run(args);

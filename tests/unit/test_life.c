@@ -407,6 +407,47 @@ static void test_home__the_newest_logs_stay_and_those_that_are_wanted(void **sta
     assert_int_equal(rmdir(folder), 0);
 }
 
+static void assert_no_home(int (*make)(const char *dir, char **full, struct err *err),
+                           const char *dir, const char *says)
+{
+    struct err err = {0};
+    char *full;
+
+    assert_int_equal(make(dir, &full, &err), ERR_INVALID);
+    assert_null(full);
+    if (!strstr(err.text, says))
+        fail_msg("'%s' does not say '%s'", err.text, says);
+}
+
+/*
+ * JSON is UTF-8. Under a home whose path is not, models were imported and workers started that no
+ * answer could tell of: they were on no list, nothing could end them, and each program said that
+ * the hive was out of memory.
+ */
+static void test_home__a_path_that_cannot_be_told_is_no_home(void **state)
+{
+    char folder[32], path[64], *full;
+
+    (void)state;
+    enter_folder(folder);
+    snprintf(path, sizeof path, "%s/x\xff", folder);
+    assert_no_home(home_make, path, "/x?, is not UTF-8, so that nobody could be told");
+    assert_no_home(home_make_models, path, "[hive] models_dir");
+    assert_int_equal(symlink(path, "link"), 0); /* a name that can be told, of the same folder */
+    snprintf(path, sizeof path, "%s/link", folder);
+    assert_no_home(home_make_models, path, "/x?, is not UTF-8");
+    assert_no_home(home_make_models, "models", "takes a full path, not 'models'");
+    assert_int_equal(unlink("link"), 0);
+    assert_int_equal(rmdir("x\xff"), 0); /* and nothing was made in it */
+    snprintf(path, sizeof path, "%s/h\xc3\xbc", folder);
+    assert_int_equal(home_make_models(path, &full, NULL), 0);
+    assert_string_equal(full, path);
+    free(full);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* ---- /proc and notes ---- */
 
 static void test_procfs__a_name_with_brackets_and_blanks(void **state)
@@ -680,6 +721,7 @@ int main(void)
         cmocka_unit_test(test_logrotate__keeps_so_many_and_no_more),
         cmocka_unit_test(test_logrotate__the_writer_goes_on),
         cmocka_unit_test(test_home__the_newest_logs_stay_and_those_that_are_wanted),
+        cmocka_unit_test(test_home__a_path_that_cannot_be_told_is_no_home),
         cmocka_unit_test(test_procfs__a_name_with_brackets_and_blanks),
         cmocka_unit_test(test_cgroup__kills_for_want_of_memory),
         cmocka_unit_test(test_child__runs_without_its_cgroup),
