@@ -1,9 +1,12 @@
-/* cli.c - see cli.h. Prints help to stdout, usage errors to stderr; that is its whole purpose. */
+/* cli.c - see cli.h. Prints help to stdout, usage errors to stderr; holds both places, and stdin's.
+ */
 #include "base/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "version.h"
@@ -126,12 +129,26 @@ static int unknown_command(const char *program, const struct cli_command *comman
     return CLI_USAGE;
 }
 
+/*
+ * Before anything is opened: standard descriptors that are closed (`>&-`) get a place holder, or a
+ * file or a socket would take their number, and be read, or written to. To write to a closed stdout
+ * stays an error.
+ */
+static void hold_places(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        // cppcheck-suppress leakReturnValNotUsed ; held on purpose until the process ends
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) != fd)
+            return; /* without /dev/null there is nothing to hold a place with */
+}
+
 int cli_main(const char *program, const char *about, const struct cli_command *commands, int argc,
              char **argv)
 {
     const struct cli_command *best = NULL;
     int best_words = 0;
 
+    hold_places();
     if (argc < 2) {
         show_commands(program, about, commands);
         return CLI_USAGE;

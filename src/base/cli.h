@@ -65,7 +65,8 @@ struct cli_command {
 /*
  * Finds the command named by argv[1..] (longest name first) and runs it; shows the list for no
  * words, "help" or "--help", the version for "--version". An unknown word: CLI_USAGE with the
- * nearest name. The table ends with a NULL name.
+ * nearest name. The table ends with a NULL name. Before all else the standard descriptors that are
+ * closed get a place holder.
  */
 int cli_main(const char *program, const char *about, const struct cli_command *commands, int argc,
              char **argv);

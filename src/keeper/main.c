@@ -81,7 +81,6 @@ static const struct cli_command commands[] = {
 
 int main(int argc, char **argv)
 {
-    out_hold_places();
     return cli_main(KEEPER_PROGRAM, "get a language model's answer on your shell", commands, argc,
                     argv);
 }

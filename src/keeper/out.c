@@ -2,7 +2,6 @@
 #include "keeper/out.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,14 +16,6 @@
 void out_init(struct out *o)
 {
     *o = (struct out){.tty = isatty(STDOUT_FILENO)};
-}
-
-void out_hold_places(void)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        // cppcheck-suppress leakReturnValNotUsed ; held on purpose until the process ends
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) != fd)
-            return; /* without /dev/null there is nothing to hold a place with */
 }
 
 static int fail(struct out *o, int errno_value)

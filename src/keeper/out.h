@@ -23,12 +23,6 @@ struct out {
 
 void out_init(struct out *o);
 
-/*
- * Before anything is opened: standard descriptors that are closed (`>&-`) get a place holder, or a
- * socket would take their number and be written to. Writing to a closed stdout stays an error.
- */
-void out_hold_places(void);
-
 /* Bytes as they are, except on a terminal. 0, or -1 once closed, failed or interrupted. */
 int out_put(struct out *o, const char *text, size_t n);
 int out_printf(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -405,6 +405,15 @@ describe('a worker that does not come up', () => {
   });
 });
 
+/* With stderr closed libevent's pipe for signals was descriptor 2: each line of the log was read as signals. */
+test('standard descriptors that are closed stay nobody\'s', async (t) => {
+  const home = makeFolder('rbee-hive-'), lock = path.join(home, 'run', 'hive.lock');
+  const hive = new Proc('/bin/sh', ['-c', 'exec "$0" daemon --addr 127.0.0.1:0 --home "$1" <&- >&- 2>&-', HIVE, home]);
+  t.after(() => hive.stop());
+  await until(() => fs.existsSync(lock));
+  for (const fd of [0, 1, 2]) assert.strictEqual(fs.readlinkSync(`/proc/${hive.pid}/fd/${fd}`), '/dev/null');
+});
+
 describe('a model file that was judged before', () => {
   const { WORKER } = require('./lib/proc.js');
   /* The real worker, behind a script that notes each command. Both files are old enough to be known again. */

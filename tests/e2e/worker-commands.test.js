@@ -61,6 +61,12 @@ test('special tokens are added, parsed and shown only when asked for', { skip },
   assert.strictEqual(worker(['detokenize', '--special', '--model', model], '1').stdout.toString(), '<s>');
 });
 
+/* The model file was opened as descriptor 0, and its own bytes were what was tokenized. */
+test('a standard input that is closed is an empty one', { skip }, () => {
+  const run = spawnSync('/bin/sh', ['-c', 'exec "$0" tokenize --model "$1" <&-', WORKER, stories], { encoding: 'utf8' });
+  assert.deepStrictEqual([run.status, run.stdout.trim(), run.stderr], [0, '', '']);
+});
+
 test('detokenize refuses what is no id', { skip }, () => {
   refused(['detokenize', '--model', vocab('qwen2')], 1, /'12x' is no token id/, '5 12x');
   refused(['detokenize', '--model', vocab('llama-spm')], 1, /id 2 is 32000, but .* 32000 tokens/, '5 32000');
