@@ -95,14 +95,20 @@ static const char *why_of(const struct pruning *p, const char *path)
     return "nothing refers to it";
 }
 
+/* What cannot be shown, for its name is not UTF-8, is not deleted either: it was not agreed to. */
 static void add_item(struct pruning *p, const char *key, const char *text, const char *why,
                      uint64_t size_bytes)
 {
+    json_t *item;
+
     if (json_array_size(p->items) == PRUNE_ITEMS_MAX)
         return;
-    p->freed_bytes += size_bytes;
-    json_array_append_new(p->items, json_pack("{s:s, s:s, s:I}", key, text, "why", why,
-                                              "size_bytes", (json_int_t)size_bytes));
+    item =
+        json_pack("{s:s, s:s, s:I}", key, text, "why", why, "size_bytes", (json_int_t)size_bytes);
+    if (item && json_array_append_new(p->items, item) == 0)
+        p->freed_bytes += size_bytes;
+    else
+        log_warn("%s: prune leaves it alone, for it cannot be shown by its name", text);
 }
 
 static void look_at_file(struct pruning *p, const char *path)

@@ -172,6 +172,24 @@ describe('verify and prune', () => {
   });
 });
 
+/* Its size was counted as freed, though it was neither shown nor deleted: JSON has no word for its name. */
+test('prune counts what it shows, and leaves a file whose name is not UTF-8', async (t) => {
+  const hive = await startHive();
+  t.after(() => hive.stop());
+  const folder = path.join(hive.home, 'models/hf/org/left/' + 'c'.repeat(40));
+  const odd = Buffer.concat([Buffer.from(folder + '/x'), Buffer.from([0xff]), Buffer.from('.gguf')]);
+  fs.mkdirSync(folder, { recursive: true });
+  fs.writeFileSync(odd, Buffer.alloc(100000, 1));
+  fs.writeFileSync(path.join(folder, 'y.gguf'), Buffer.alloc(2000, 1));
+  const { items, freed_bytes: freed } = (await get(hive, '/v1/models/prune')).json;
+  assert.deepStrictEqual(items.map((i) => path.basename(i.path)), ['y.gguf']);
+  assert.strictEqual(freed, items[0].size_bytes);
+  await hive.says(/x.*\.gguf: prune leaves it alone/);
+  const done = await cli(hive, 'models', 'prune', '--yes');
+  assert.strictEqual(done.code, 0, done.stderr);
+  assert.deepStrictEqual([fs.existsSync(odd), fs.existsSync(path.join(folder, 'y.gguf'))], [true, false]);
+});
+
 /* It said that nothing refers to the link, and deleted it: the models on that disk were lost sight of. */
 test('prune leaves alone what leads to models on another disk, also while that is away', async (t) => {
   const hive = await startHive(), disk = makeFolder('rbee-disk-');
