@@ -9,8 +9,7 @@
 
 static int missing(struct value name, struct value *out)
 {
-    *out = name.kind == VALUE_TEXT ? value_undefined(name.u.s, name.len)
-                                   : value_undefined("item", strlen("item"));
+    *out = name.kind == VALUE_TEXT ? value_undefined(name.u.s, name.len) : value_nothing("item");
     return 0;
 }
 

@@ -11,6 +11,7 @@
 
 struct arena_chunk {
     struct arena_chunk *next;
+    size_t size_bytes; /* with this */
 };
 
 void arena_init(struct arena *a, size_t max_bytes)
@@ -51,6 +52,7 @@ static bool add_chunk(struct arena *a, size_t n)
     if (!chunk)
         return false;
     chunk->next = a->chunks;
+    chunk->size_bytes = size;
     a->chunks = chunk;
     a->held_bytes += size;
     a->at = (char *)(chunk + 1);
@@ -97,4 +99,14 @@ bool arena_extend(struct arena *a, const char *end, size_t n_bytes)
         return false;
     take(a, n_bytes);
     return true;
+}
+
+bool arena_holds(const struct arena *a, const char *p)
+{
+    const uintptr_t at = (uintptr_t)p;
+
+    for (const struct arena_chunk *c = a->chunks; c; c = c->next)
+        if (at >= (uintptr_t)c && at - (uintptr_t)c < c->size_bytes)
+            return true;
+    return false;
 }

@@ -29,6 +29,8 @@ void arena_done(struct arena *a);
 void *arena_alloc(struct arena *a, size_t n_bytes);
 /* Room for n bytes of text, not aligned, not zeroed, or NULL; n may be 0. */
 char *arena_text(struct arena *a, size_t n_bytes);
+/* Does it lie in memory of this arena? */
+bool arena_holds(const struct arena *a, const char *p);
 /* True when `end` is where the next text would begin and n more bytes could be had there. */
 bool arena_extend(struct arena *a, const char *end, size_t n_bytes);
 

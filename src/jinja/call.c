@@ -156,6 +156,8 @@ int call_builtin(struct run *r, const struct builtin *b, struct call *c, struct 
 int call_builtin_or_fail(struct run *r, const char *what, struct value name,
                          const struct builtin *b, struct call *c, struct value *out)
 {
+    if (!b && !run_may_tell(r, name))
+        return run_fail(r, ERR_UNSUPPORTED, "there is no %s of a name that is a value", what);
     if (!b)
         return run_fail(r, ERR_UNSUPPORTED, "there is no %s '%.*s'", what, shown(name), name.u.s);
     return call_builtin(r, b, c, out);
@@ -192,6 +194,11 @@ static int set_rest(struct run *r, const struct macro *m, const struct call *c, 
     if (rest->n && !takes_args)
         return run_fail(r, ERR_INVALID, "the macro '%.*s' takes at most %zu arguments, not %zu",
                         shown(name), name.u.s, n_params, c->n_given);
+    if (named->n && !takes_named && !run_may_tell(r, named->entries[0].key))
+        return run_fail(r, ERR_INVALID,
+                        "the macro '%.*s' has no parameter of a name that is a "
+                        "value",
+                        shown(name), name.u.s);
     if (named->n && !takes_named)
         return run_fail(r, ERR_INVALID, "the macro '%.*s' has no parameter '%.*s'", shown(name),
                         name.u.s, shown(named->entries[0].key), named->entries[0].key.u.s);
@@ -233,7 +240,7 @@ static int bind_params(struct run *r, const struct macro *m, const struct call *
 {
     bool *used = run_alloc(r, c->n_keywords + 1);
     size_t n = 0;
-    int rc = used ? set_special(r, CALLER, value_undefined(CALLER, strlen(CALLER))) : ERR_LIMIT;
+    int rc = used ? set_special(r, CALLER, value_nothing(CALLER)) : ERR_LIMIT;
 
     for (size_t i = 0; !rc && i < c->n_keywords; i++)
         if (value_is_text(c->keywords[i].name, CALLER)) {

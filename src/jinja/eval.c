@@ -119,7 +119,6 @@ static int eval_compare(struct run *r, const struct node *n, struct value *out)
 
 static int eval_cond(struct run *r, const struct node *n, struct value *out)
 {
-    static const char what[] = "the value of an 'if' without 'else'";
     int rc = eval(r, n->a, out);
 
     if (rc)
@@ -128,7 +127,7 @@ static int eval_cond(struct run *r, const struct node *n, struct value *out)
         return eval(r, n->b, out);
     if (n->c)
         return eval(r, n->c, out);
-    *out = value_undefined(what, sizeof what - 1);
+    *out = value_nothing("the value of an 'if' without 'else'");
     return 0;
 }
 

@@ -10,8 +10,8 @@ static int end_item(struct run *r, struct call *c, bool last, struct value *out)
     if (rc)
         return rc;
     if (items->n == 0)
-        *out = last ? value_undefined("the last item of nothing", 24)
-                    : value_undefined("the first item of nothing", 25);
+        *out = last ? value_nothing("the last item of nothing")
+                    : value_nothing("the first item of nothing");
     else
         *out = items->items[last ? items->n - 1 : 0];
     return 0;

@@ -268,7 +268,7 @@ static int extreme(struct run *r, struct call *c, int want, struct value *out)
     }
     if (rc)
         return rc;
-    *out = items->n ? k[best].item : value_undefined("the least or most of nothing", 28);
+    *out = items->n ? k[best].item : value_nothing("the least or most of nothing");
     return 0;
 }
 

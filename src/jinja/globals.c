@@ -151,7 +151,13 @@ static int global_raise(struct run *r, struct call *c, struct value *out)
     int rc = show_text(r, c->args[0], &text);
 
     *out = value_none();
-    return rc ? rc : run_fail(r, ERR_INVALID, "%.*s", (int)text.len, text.u.s);
+    if (rc)
+        return rc;
+    if (!run_may_tell(r, text))
+        return run_fail(r, ERR_INVALID,
+                        "the template refuses this, with a text made of values that "
+                        "only `llm-worker-rbee render` shows");
+    return run_fail(r, ERR_INVALID, "%.*s", (int)text.len, text.u.s);
 }
 
 static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",

@@ -56,6 +56,9 @@ struct jinja_options {
     unsigned max_depth;
     size_t max_memory_bytes, max_output_bytes;
     struct tm now; /* what strftime_now shows */
+    /* Errors may hold texts made of values. For who has the values at hand: what a client said is
+     * not repeated in a server's errors and logs. */
+    bool tell_values;
 };
 
 /* The limits above, and a moment (seconds since 1970) shown as UTC. */
@@ -66,8 +69,9 @@ void jinja_options_init(struct jinja_options *o, int64_t now_unix_s);
  * to `out`, which is untouched on failure. `options` NULL: the defaults, at the present moment.
  *
  * ERR_INVALID "template line N: ..." when the template fails on these variables, or fails on
- * purpose (raise_exception: its message is the sentence); ERR_UNSUPPORTED when it needs what is
- * not there; ERR_LIMIT with the limit's name and number; ERR_NO_MEMORY.
+ * purpose (raise_exception: its message is the sentence, if it is one of the template's own);
+ * ERR_UNSUPPORTED when it needs what is not there; ERR_LIMIT with the limit's name and number;
+ * ERR_NO_MEMORY.
  */
 int jinja_render(const struct jinja_program *p, const json_t *vars,
                  const struct jinja_options *options, struct buf *out, struct err *err);

@@ -10,6 +10,8 @@ int ops_defined(struct run *r, struct value v)
 {
     if (v.kind != VALUE_UNDEFINED)
         return 0;
+    if (!run_may_tell(r, v))
+        return run_fail(r, ERR_INVALID, "what is looked for by a value is undefined");
     return run_fail(r, ERR_INVALID, "'%.*s' is undefined", v.len < 100 ? (int)v.len : 100, v.u.s);
 }
 

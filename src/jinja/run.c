@@ -23,6 +23,11 @@ int run_fail(struct run *r, enum err_code code, const char *fmt, ...)
     return err_set(r->err, code, "template line %u: %s", (unsigned)r->line, text);
 }
 
+bool run_may_tell(const struct run *r, struct value v)
+{
+    return r->options->tell_values || v.own || arena_holds(&r->program->arena, v.u.s);
+}
+
 int run_steps(struct run *r, size_t n)
 {
     if (n < r->steps_left) {

@@ -53,6 +53,12 @@ struct macro {
 int run_fail(struct run *r, enum err_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/*
+ * May a sentence hold this text, or this undefined value's name? It may when it is the template's
+ * own, letter by letter; what is made of values, or is one, only where the options let it.
+ */
+bool run_may_tell(const struct run *r, struct value v);
+
 /* Counts n steps; for bytes looked at, n / 16; for those taken one by one, n / 4. ERR_LIMIT. */
 int run_steps(struct run *r, size_t n);
 int run_bytes(struct run *r, size_t n_bytes);

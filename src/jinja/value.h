@@ -38,6 +38,7 @@ enum value_kind {
 
 struct value {
     uint8_t kind;
+    bool own;     /* of VALUE_UNDEFINED: the name is in words of ours */
     bool markup;  /* a text that `safe` or `escape` gave: "+" escapes what it is joined with */
     uint32_t len; /* bytes of a text */
     union {
@@ -113,6 +114,15 @@ struct call {
 static inline struct value value_undefined(const char *name, size_t len)
 {
     return (struct value){.kind = VALUE_UNDEFINED, .len = (uint32_t)len, .u.s = name};
+}
+
+/* What no name was asked for; `what` in our words, for ever. */
+static inline struct value value_nothing(const char *what)
+{
+    struct value v = value_undefined(what, strlen(what));
+
+    v.own = true;
+    return v;
 }
 
 static inline struct value value_none(void)

@@ -100,6 +100,7 @@ static int render(const struct render *r, struct buf *out, struct err *err)
     if (rc)
         return rc;
     jinja_options_init(&options, r->now);
+    options.tell_values = true;
     if (r->now == 0)
         options.now = r->local;
     rc = jinja_render(program, r->vars, &options, out, err);

@@ -246,6 +246,14 @@ describe('templates that fail', () => {
     await worker.stop();
   });
 
+  test('do not repeat what was said', async () => {
+    const worker = await start({ model: HOLLOW, 'chat-template': templateFile("{{ raise_exception('bad: ' + messages[0].content) }}") });
+    const answer = await post(worker, '/v1/inference', { messages: [{ role: 'user', content: 'my secret' }] });
+    assertRefused(answer, 'messages', /line 1: the template refuses this/);
+    assert.doesNotMatch(answer.text + worker.stderr, /my secret/);
+    await worker.stop();
+  });
+
   test('a model without one says what to do', async () => {
     const worker = await start({ model: HOLLOW });
     const state = (await ask(`${worker.url}/v1/ready`)).json;

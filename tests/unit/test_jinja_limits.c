@@ -83,6 +83,52 @@ static void test_jinja__says_in_which_line_a_template_fails(void **state)
     rig_check_one("{% if false %}{{ s|nonsense }}{% endif %}x", "{}", "x");
 }
 
+/* Fails, with the sentence that begins so; with tell_values that sentence holds the value. */
+static void check_kept(const char *template, const char *beginning)
+{
+    const char *vars = "{\"s\": \"my secret\", \"d\": {\"my secret\": 1}}";
+    struct jinja_options o;
+    struct err err = {0};
+    struct buf out;
+
+    jinja_options_init(&o, RIG_NOW);
+    buf_init(&out, RIG_MAX_BYTES);
+    assert_true(rig_render(template, vars, &o, &out, &err) < 0);
+    if (strncmp(err.text, beginning, strlen(beginning)) != 0 || strstr(err.text, "secret"))
+        fail_msg("%s\n    fails with \"%s\"\n    expected   \"%s\"", template, err.text, beginning);
+    o.tell_values = true;
+    assert_true(rig_render(template, vars, &o, &out, &err) < 0);
+    if (!strstr(err.text, "my secret"))
+        fail_msg("%s\n    fails with \"%s\", which tells no value", template, err.text);
+    buf_done(&out);
+}
+
+/*
+ * A prompt is never echoed in an error or a log. Templates did it: what they raise, and the names
+ * of what they look for, may be made of messages.
+ */
+static void test_jinja__says_what_is_the_templates_own_and_no_value(void **state)
+{
+    const char *refuses = "template line 2: the template refuses this, with a text made of values";
+
+    (void)state;
+    check_kept("\n{{ raise_exception('bad: ' + s) }}", refuses);
+    check_kept("\n{{ raise_exception(s) }}", refuses);
+    check_kept("\n{{ raise_exception(s[3:]|upper ~ s) }}", refuses);
+    check_kept("\n{{ raise_exception('%s'|format(s)) }}", refuses);
+    check_kept("{{ d[s ~ '!'].y }}", "template line 1: what is looked for by a value is undefined");
+    check_kept("{{ ('{0[' ~ s ~ '!][0]}').format(d) }}",
+               "template line 1: what is looked for by a value is undefined");
+    check_kept("{{ [1]|map(s)|list }}", "template line 1: there is no filter of a name that is a");
+    check_kept("{{ [1]|select(s)|list }}", "template line 1: there is no test of a name that is a");
+    check_kept("{% macro m(a) %}{% endmacro %}{{ m(**d) }}",
+               "template line 1: the macro 'm' has no parameter of a name that is a value");
+    rig_check_error("{% set t = 'Roles ' 'alternate' %}{{ raise_exception(t) }}", ERR_INVALID,
+                    "template line 1: Roles alternate");
+    rig_check_error("{{ ([]|first).x }}", ERR_INVALID,
+                    "template line 1: 'the first item of nothing' is undefined");
+}
+
 /* What comes of a template that may take `max_steps` steps; what it writes is thrown away. */
 static int render_in_steps(const char *template, const char *json, uint64_t max_steps,
                            struct err *err)
@@ -345,6 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_jinja__refuses_what_is_no_template),
         cmocka_unit_test(test_jinja__says_in_which_line_a_template_fails),
+        cmocka_unit_test(test_jinja__says_what_is_the_templates_own_and_no_value),
         cmocka_unit_test(test_jinja__ends_what_does_not_end),
         cmocka_unit_test(test_jinja__counts_what_it_looks_at),
         cmocka_unit_test(test_jinja__counts_the_names_it_looks_through),
