@@ -58,7 +58,7 @@ void figures_line(const struct figures *f, struct buf *out)
     buf_printf(out, " (%s)", reason_words(f));
 }
 
-/* The very last token of a full context is told, but has no place in it any more. */
+/* Prompt and answer are together no more than the context; an older worker's last token was one. */
 int64_t figures_used(const struct figures *f, int64_t n_ctx)
 {
     int64_t used;

@@ -81,8 +81,10 @@ static int read_prompt(struct run *r, struct err *err)
         return rc;
     if (r->n_prompt == 0)
         return err_set(err, ERR_INVALID, "the prompt is empty, and the model adds no token to it");
-    if (r->n_prompt > n_ctx)
-        return err_set(err, ERR_LIMIT, "the prompt has %zu tokens, but the context holds %u",
+    if (r->n_prompt >= n_ctx)
+        return err_set(err, ERR_LIMIT,
+                       "the prompt has %zu tokens, but the context holds %u, of which one is for "
+                       "the answer",
                        r->n_prompt, n_ctx);
     return 0;
 }
@@ -178,7 +180,7 @@ static int step(struct run *r, uint32_t last, struct err *err)
     r->n_out++;
     if (r->n_out == (uint64_t)r->o->max_tokens)
         r->stopped_by = "MAX_TOKENS";
-    else if (engine_seq_len(r->e, r->seq) == engine_n_ctx(r->e))
+    else if (r->n_prompt + r->n_out == engine_n_ctx(r->e))
         r->stopped_by = "the context is full";
     else
         return engine_decode(r->e, &row, 1, err);

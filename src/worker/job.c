@@ -120,10 +120,11 @@ static int create_speech(struct job *j, const struct engine_model *model, struct
     return speech_create(&p, &j->speech, err);
 }
 
-/* The most tokens its answer can have. */
+/* The most tokens its answer can have: with the prompt as many as the context holds. The newest
+ * token's position is never used, but who adds the two up finds the number that was promised. */
 static size_t longest_answer(const struct job *j, const struct engine *engine)
 {
-    size_t room = engine_n_ctx(engine) - j->n_tokens + 1;
+    size_t room = engine_n_ctx(engine) - j->n_tokens;
 
     return room < j->request.max_tokens ? room : j->request.max_tokens;
 }
@@ -176,11 +177,9 @@ void job_give_back(struct job *j, struct engine *engine)
 
 uint32_t job_guess(struct job *j, const struct engine *engine, uint32_t most, double price)
 {
-    /* Rows for the guesses must fit behind the last token's; and the last token needs none. */
-    uint32_t room = engine_n_ctx(engine) - engine_seq_len(engine, j->seq) - 1;
-    uint32_t wanted = j->request.max_tokens - (uint32_t)j->end.tokens_out - 1;
+    /* The last token needs no guess: the row before it gives it. */
+    uint32_t wanted = (uint32_t)(longest_answer(j, engine) - j->end.tokens_out) - 1;
 
-    most = most < room ? most : room;
     most = most < wanted ? most : wanted;
     return draft_make(&j->draft, most, price);
 }
@@ -360,8 +359,8 @@ void job_step(struct job *j, struct engine *engine, const float *logits, struct 
 {
     const struct engine_model *model = engine_get_model(engine);
     int32_t id = choose(j, logits);
-    /* What its sequence holds up to this row; guesses may lie behind it. */
-    bool full = j->n_tokens + j->end.tokens_out >= engine_n_ctx(engine);
+    /* With this token; guesses may lie behind it. */
+    bool full = j->n_tokens + j->end.tokens_out + 1 >= engine_n_ctx(engine);
     enum stop_reason reason;
     int rc;
 

@@ -157,6 +157,10 @@ test('run tells how long each phase took, and they add up', { skip }, () => {
 test('run refuses a prompt that is longer than the context', { skip }, () => {
   refused(['run', '--model', stories, '--prompt', 'a b c d e f g', '--ctx', '3'], 1,
     /the prompt has \d+ tokens, but the context holds 3/);
+  const ids = (n) => Array.from({ length: n }, (_, i) => i + 3).join(' '); // that many tokens
+  refused(['run', '--model', stories, '--prompt-ids', ids(8), '--ctx', '8'], 1, /8 tokens, but the context holds 8, of which one/);
+  const last = worker(['run', '--model', stories, '--prompt-ids', ids(5), '--ctx', '8', '--temperature', '0']);
+  assert.match(last.stderr, /\b3 tokens\b.*the context is full/, 'prompt and answer fill it');
 });
 
 test('run ends with 130 on Ctrl+C, and keeps what was said', { skip }, async () => {
