@@ -19,6 +19,8 @@
 #define HOST_MAX     256
 #define KEY_FILE_MAX 1024
 #define KEY_BEGIN    "rbee-"
+#define BEARER       "Bearer"
+#define BLANKS       " ," /* between origins */
 
 /* "x.localhost", but not "evil.example/.localhost": what is no name is no name of ours. */
 static bool ends_in_localhost(const char *name)
@@ -129,13 +131,44 @@ static bool is_listed(const char *list, const char *origin)
     size_t n = strlen(origin);
 
     for (const char *p = list; *p;) {
-        size_t len = strcspn(p, " ,");
+        size_t len = strcspn(p, BLANKS);
 
         if ((len == n && strncasecmp(p, origin, n) == 0) || (len == 1 && p[0] == '*'))
             return true;
-        p += len + strspn(p + len, " ,");
+        p += len + strspn(p + len, BLANKS);
     }
     return false;
+}
+
+/* SCHEME://HOST[:PORT] and nothing behind it, of any scheme (those of programs' own pages, too) but
+ * ftp, of which no browser has pages any more; "null" is what pages without one are called. */
+static bool is_origin(const char *s, size_t n)
+{
+    const char *sign = memmem(s, n, "://", 3), *host = sign ? sign + 3 : NULL;
+
+    if ((n == 1 && s[0] == '*') || (n == 4 && memcmp(s, "null", 4) == 0))
+        return true;
+    if (!sign || sign == s || host == s + n || (n >= 6 && strncasecmp(s, "ftp://", 6) == 0))
+        return false;
+    for (; host < s + n; host++)
+        if (*host <= ' ' || *host > '~' || strchr("/?#@\\", *host))
+            return false;
+    return true;
+}
+
+int access_check_origins(const char *list, struct err *err)
+{
+    for (const char *p = list + strspn(list, BLANKS); *p;) {
+        size_t len = strcspn(p, BLANKS);
+
+        if (!is_origin(p, len))
+            return err_set(err, ERR_INVALID,
+                           "[hive] origins takes http://HOST[:PORT] and https://HOST[:PORT] as "
+                           "browsers send them, without a path, or *; no page is of '%.*s'",
+                           len < 200 ? (int)len : 200, p);
+        p += len + strspn(p + len, BLANKS);
+    }
+    return 0;
 }
 
 bool access_origin_allowed(const struct access *a, const char *origin)
@@ -185,9 +218,20 @@ static bool is_right(const struct access *a, const char *path, const char *sent,
     return right || *entry != -1;
 }
 
+const char *access_bearer(const char *authorization)
+{
+    size_t n = strlen(BEARER);
+
+    if (!authorization || !str_starts_nocase(authorization, BEARER) || authorization[n] != ' ')
+        return NULL;
+    return authorization + n + strspn(authorization + n, " ");
+}
+
 int access_check(const struct access *a, const struct access_ask *ask, const char *src, int *entry,
                  struct api_error *e)
 {
+    const char *sent = access_bearer(ask->authorization);
+
     *entry = -1;
     if (access_check_place(a, ask, src, e))
         return -1;
@@ -195,11 +239,11 @@ int access_check(const struct access *a, const struct access_ask *ask, const cha
         return 0;
     if (access_is_open(a, ask->path))
         return 0;
-    if (!ask->authorization || !str_starts_nocase(ask->authorization, ACCESS_BEARER)) {
+    if (!sent) {
         api_error_set(e, API_MISSING_API_KEY, src, "This server asks for a key and none was sent.");
         return -1;
     }
-    if (is_right(a, ask->path, ask->authorization + strlen(ACCESS_BEARER), entry))
+    if (is_right(a, ask->path, sent, entry))
         return 0;
     api_error_set(e, API_INVALID_API_KEY, src, "The key that was sent is not this server's.");
     return -1;

@@ -31,7 +31,6 @@
 
 #define ACCESS_BY_LINK  (-2) /* for access_check's *entry */
 #define ACCESS_BY_SHARE (-3)
-#define ACCESS_BEARER   "Bearer " /* before the key, in any case */
 
 /* What those are told whose request was let in and is ended now. */
 #define ACCESS_REVOKED_TEXT "The key under which this was asked was revoked."
@@ -67,6 +66,10 @@ bool access_is_loopback(const char *host);
  */
 int access_split_host(const char *text, char *host, size_t host_size, int *port, struct err *err);
 
+/* Is each of `list` an origin as a browser sends it, or "*"? ERR_INVALID names the one that is
+ * none, and would never be met. */
+int access_check_origins(const char *list, struct err *err);
+
 /* Is a page of that origin one of this machine's own, or of the allowed? */
 bool access_origin_allowed(const struct access *a, const char *origin);
 
@@ -77,6 +80,12 @@ bool access_origin_allowed(const struct access *a, const char *origin);
  */
 int access_check(const struct access *a, const struct access_ask *ask, const char *src, int *entry,
                  struct api_error *e);
+
+/*
+ * The key in an Authorization header, which may be NULL: behind "Bearer", in any case, and one or
+ * more blanks (RFC 9110, section 11.4). NULL when there is none.
+ */
+const char *access_bearer(const char *authorization);
 
 /* Does a path need no key, whatever there are? */
 bool access_is_open(const struct access *a, const char *path);

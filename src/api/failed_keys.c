@@ -138,9 +138,10 @@ static bool is_to_be_told(struct failed_keys *f, struct culprit *c, enum failed_
 /* Of what may pass: nobody learns anything of a key by it. */
 static bool is_sure(const struct access *a, const struct access_ask *ask, int entry)
 {
+    const char *sent = access_bearer(ask->authorization);
+
     return entry == ACCESS_BY_LINK || access_is_open(a, ask->path) ||
-           (str_starts_nocase(ask->authorization, ACCESS_BEARER) &&
-            access_is_made_key(ask->authorization + strlen(ACCESS_BEARER)));
+           (sent && access_is_made_key(sent));
 }
 
 int failed_keys_check(const struct failed_keys *f, const struct access *a,

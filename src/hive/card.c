@@ -427,6 +427,7 @@ static struct card *load(const char *models_dir, const char *path)
 struct scan {
     const char *models_dir;
     bool (*each)(void *arg, struct card *c);
+    void (*unreadable)(void *arg, const char *path); /* may be NULL */
     void *arg;
 };
 
@@ -448,6 +449,8 @@ static bool scan_dir(const struct scan *s, const char *dir, unsigned depth)
             more = scan_dir(s, path, depth - 1);
         else if (path && (c = load(s->models_dir, path)))
             more = s->each(s->arg, c);
+        else if (path && s->unreadable)
+            s->unreadable(s->arg, path);
         free(path);
     }
     if (d)
@@ -455,21 +458,35 @@ static bool scan_dir(const struct scan *s, const char *dir, unsigned depth)
     return more;
 }
 
+static void scan(const struct scan *s, const char *repo)
+{
+    char *dir = NULL, *local;
+    bool more;
+
+    if (repo ? repo_dir(s->models_dir, repo, &dir, NULL) : !(dir = path_join(s->models_dir, "hf")))
+        return;
+    more = scan_dir(s, dir, repo ? 1 : SCAN_DEPTH);
+    free(dir);
+    local = repo || !more ? NULL : path_join(s->models_dir, "local");
+    if (local)
+        scan_dir(s, local, SCAN_LOCAL_DEPTH);
+    free(local);
+}
+
 void card_scan(const char *models_dir, const char *repo, bool (*each)(void *arg, struct card *c),
                void *arg)
 {
     const struct scan s = {.models_dir = models_dir, .each = each, .arg = arg};
-    char *dir = NULL, *local;
-    bool more;
 
-    if (repo ? repo_dir(models_dir, repo, &dir, NULL) : !(dir = path_join(models_dir, "hf")))
-        return;
-    more = scan_dir(&s, dir, repo ? 1 : SCAN_DEPTH);
-    free(dir);
-    local = repo || !more ? NULL : path_join(models_dir, "local");
-    if (local)
-        scan_dir(&s, local, SCAN_LOCAL_DEPTH);
-    free(local);
+    scan(&s, repo);
+}
+
+void card_scan_all(const char *models_dir, bool (*each)(void *arg, struct card *c),
+                   void (*unreadable)(void *arg, const char *path), void *arg)
+{
+    const struct scan s = {models_dir, each, unreadable, arg};
+
+    scan(&s, NULL);
 }
 
 struct search {

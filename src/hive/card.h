@@ -114,5 +114,8 @@ struct card *card_find(const char *models_dir, const char *repo, const char *mod
  */
 void card_scan(const char *models_dir, const char *repo, bool (*each)(void *arg, struct card *c),
                void *arg);
+/* All, and the path of what should be a card and cannot be read as one. */
+void card_scan_all(const char *models_dir, bool (*each)(void *arg, struct card *c),
+                   void (*unreadable)(void *arg, const char *path), void *arg);
 
 #endif

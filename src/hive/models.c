@@ -167,6 +167,15 @@ static bool on_card(void *arg, struct card *card)
     return true;
 }
 
+/* Its model may be on no list for that: somebody should know. */
+static void on_unreadable_card(void *arg, const char *path)
+{
+    (void)arg;
+    log_warn("%s cannot be read as what was noted of a model: pull or import that model again, "
+             "or delete what is left of it with `rbee-keeper models prune`",
+             path);
+}
+
 /* On a full disk the hive comes up all the same: what is there serves, and can be removed. */
 static int open_catalog(struct models *m, const char *path, struct err *err)
 {
@@ -185,7 +194,7 @@ static int open_catalog(struct models *m, const char *path, struct err *err)
         log_warn("the catalog %s was damaged: it is now %s, and a new one is made from what is on "
                  "disk",
                  path, aside);
-    card_scan(m->dir, NULL, on_card, m);
+    card_scan_all(m->dir, on_card, on_unreadable_card, m);
     free(aside);
     return 0;
 }

@@ -11,10 +11,9 @@
 #include "hive/programs.h"
 #include "hive/reply.h"
 #include "hive/routes.h"
+#include "hive/spawn.h"
 #include "hive/unlinked_reply.h"
 #include "hive/workers.h"
-
-#define SHOW_NUMBER_MAX 16777216 /* slots or positions */
 
 /* ---- show: the row and what the file itself says ---- */
 
@@ -70,15 +69,16 @@ static void on_gone(struct http_exchange *x, void *arg)
 }
 
 /* The number in the query, or the configuration's. -1: it is none, and the answer is out. */
-static int read_number(struct hive *h, struct http_exchange *x, const char *name, int64_t *out)
+static int read_number(struct hive *h, struct http_exchange *x, const char *name, int64_t max,
+                       int64_t *out)
 {
     const char *text = http_query(x, name);
 
     *out = config_int(h->config, "hive", name);
-    if (!text || (str_to_i64(text, out) == 0 && *out >= 1 && *out <= SHOW_NUMBER_MAX))
+    if (!text || (str_to_i64(text, out) == 0 && *out >= 1 && *out <= max))
         return 0;
-    reply_fail(x, API_INVALID_REQUEST, "%s takes a whole number from 1 to %d, not '%.40s'", name,
-               SHOW_NUMBER_MAX, text);
+    reply_fail(x, API_INVALID_REQUEST, "%s takes a whole number from 1 to %lld, not '%.40s'", name,
+               (long long)max, text);
     return -1;
 }
 
@@ -126,7 +126,8 @@ static void get_show(struct hive *h, struct http_exchange *x, const char *id)
         reply_fail(x, API_INVALID_REQUEST, "the query needs model_ref=");
         return;
     }
-    if (read_number(h, x, "slots", &slots) || read_number(h, x, "ctx", &ctx))
+    if (read_number(h, x, "slots", SPAWN_SLOTS_MAX, &slots) ||
+        read_number(h, x, "ctx", SPAWN_CTX_MAX, &ctx))
         return;
     if (models_locate(h->models, asked, &canonical, &path, &e)) {
         reply_error(x, 0, &e);

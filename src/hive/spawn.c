@@ -9,8 +9,6 @@
 #include "hive/models.h"
 #include "hive/reply.h"
 
-#define SPAWN_SLOTS_MAX   64
-#define SPAWN_CTX_MAX     16777216
 #define SPAWN_BACKEND_MAX 128
 
 /* The fields, checked one by one; the texts live until fields_done. */

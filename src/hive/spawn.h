@@ -7,6 +7,10 @@
 #include "hive/hive.h"
 #include "hive/workers.h"
 
+/* What a worker can be asked for. */
+#define SPAWN_SLOTS_MAX 64
+#define SPAWN_CTX_MAX   16777216 /* positions of a slot */
+
 struct spawn {
     struct launch launch;         /* borrows the two below */
     char *model_ref, *model_path; /* owned; the path is NULL when the model is not here */

@@ -11,7 +11,8 @@
 
 #define SHOW_TIMEOUT_MS 30000              /* the hive reads the file's head in another process */
 #define WHOLE_MAX       9007199254740992.0 /* 2^53: every whole number below it is exact */
-#define NUMBER_MAX      16777216           /* positions or slots */
+#define CTX_MAX         16777216           /* positions of a slot, as the hive has it */
+#define SLOTS_MAX       64
 
 /* One value as text, free(): a number without a needless ".0", "-" for what is empty or null. */
 static char *value_text(const json_t *value)
@@ -61,13 +62,12 @@ int cmd_models_show(const struct cli_command *self, int argc, char **argv)
 {
     struct one_model o = {0};
     int64_t ctx = 0, slots = 0;
-    const struct cli_opt opts[] = {KEEPER_OPT_NODE(o.flags),
-                                   KEEPER_OPT_JSON(o.flags),
-                                   {"ctx", 0, CLI_INT, &ctx, 1, NUMBER_MAX, "N",
-                                    "plan memory for so many positions a slot", 0},
-                                   {"slots", 0, CLI_INT, &slots, 1, NUMBER_MAX, "N",
-                                    "... and for so many requests at once", 0},
-                                   {0}};
+    const struct cli_opt opts[] = {
+        KEEPER_OPT_NODE(o.flags),
+        KEEPER_OPT_JSON(o.flags),
+        {"ctx", 0, CLI_INT, &ctx, 1, CTX_MAX, "N", "plan memory for so many positions a slot", 0},
+        {"slots", 0, CLI_INT, &slots, 1, SLOTS_MAX, "N", "... and for so many requests at once", 0},
+        {0}};
     struct client_ask ask = {.timeout_ms = SHOW_TIMEOUT_MS};
     char url[KEEPER_URL_MAX], more[64] = "";
     struct api_error e;

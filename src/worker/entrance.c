@@ -257,7 +257,7 @@ int entrance_check(struct entrance *e, const struct access *a, struct http_excha
     if (rc && error->code == API_INVALID_API_KEY)
         note_failure(e, http_peer(x));
     if (rc == 0 && entry == ACCESS_BY_SHARE) {
-        http_set_pass(x, keys_mark_of(ask.authorization + strlen(ACCESS_BEARER)));
+        http_set_pass(x, keys_mark_of(access_bearer(ask.authorization)));
         look_on(e);
     }
     return rc;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -134,6 +135,10 @@ static void test_access__key_is_asked_for(void **state)
     assert_int_equal(verdict(&a, "/v1/x", "host", NULL, "Bearer 0123456789abcdef0"),
                      API_INVALID_API_KEY);
     assert_int_equal(verdict(&a, "/v1/x", "host", NULL, "bearer 0123456789abcdef"), API_N_CODES);
+    /* RFC 9110 has one or more blanks there; three were "not this server's" key */
+    assert_int_equal(verdict(&a, "/v1/x", "host", NULL, "Bearer   0123456789abcdef"), API_N_CODES);
+    assert_int_equal(verdict(&a, "/v1/x", "host", NULL, "Bearer0123456789abcdef"),
+                     API_MISSING_API_KEY);
     assert_int_equal(verdict(&a, "/v1/health", "host", NULL, NULL), API_N_CODES);
     assert_int_equal(verdict(&a, "/v1/healthx", "host", NULL, NULL), API_MISSING_API_KEY);
 }
@@ -152,6 +157,31 @@ static void test_access__pages_may_be_allowed(void **state)
     assert_int_equal(verdict(&a, "/", "chat.example", NULL, NULL), API_FORBIDDEN_HOST);
     a.origins = "*";
     assert_int_equal(verdict(&a, "/", "127.0.0.1", "https://any.example", NULL), API_N_CODES);
+}
+
+/* What can never match was taken without a word, and the page went on being refused. */
+static void test_access__origins_that_no_page_has_are_told(void **state)
+{
+    static const char *const wrong[] = {"https://a/",    "http://a/x",  "chat.example",
+                                        "localhost:80",  "ftp://x",     "https://",
+                                        "http://a u@b",  "https://u@b", "http://\xc3\xa4.example",
+                                        "https://a?b=c", "://x"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char list[100];
+        struct err err = {0};
+
+        snprintf(list, sizeof list, "https://good.example, %s", wrong[i]);
+        assert_int_equal(access_check_origins(list, &err), ERR_INVALID);
+        assert_non_null(strstr(err.text, "no page is of '"));
+    }
+    assert_int_equal(access_check_origins("", NULL), 0);
+    assert_int_equal(access_check_origins("*", NULL), 0);
+    assert_int_equal(access_check_origins(" https://chat.example,http://[::1]:3000  "
+                                          "tauri://localhost chrome-extension://abc null",
+                                          NULL),
+                     0);
 }
 
 /* The hive's own key for its workers opens one route of the hive, and all of a worker. */
@@ -225,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_access__rebinding_is_refused_on_loopback),
         cmocka_unit_test(test_access__key_is_asked_for),
         cmocka_unit_test(test_access__pages_may_be_allowed),
+        cmocka_unit_test(test_access__origins_that_no_page_has_are_told),
         cmocka_unit_test(test_access__link_key_opens_its_route_only),
         cmocka_unit_test(test_access__key_file_is_made_private_and_kept),
     };
