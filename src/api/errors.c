@@ -268,15 +268,16 @@ static const char *known_src(const char *src)
     return "";
 }
 
-void api_error_parse(struct api_error *e, int status, const char *body, size_t n)
+bool api_error_parse(struct api_error *e, int status, const char *body, size_t n)
 {
     json_t *root = json_load_bounded(body, n, 0, NULL), *error = json_object_get(root, "error");
     const char *code = NULL, *message = NULL, *src = NULL;
     json_t *details = NULL;
-    bool known = false;
+    bool known = false, is_body;
 
-    if (error && json_unpack(error, "{s:s, s:s, s?:s, s?:o}", "code", &code, "message", &message,
-                             "src", &src, "details", &details) == 0) {
+    is_body = error && json_unpack(error, "{s:s, s:s, s?:s, s?:o}", "code", &code, "message",
+                                   &message, "src", &src, "details", &details) == 0;
+    if (is_body) {
         enum api_code known_code = api_code_from(code, &known);
 
         api_error_set(e, known_code, known_src(src), "%s%s%s", known ? "" : code, known ? "" : ": ",
@@ -287,4 +288,5 @@ void api_error_parse(struct api_error *e, int status, const char *body, size_t n
                       status, n > 200 ? 200 : (int)n, body);
     }
     json_decref(root);
+    return is_body;
 }

@@ -105,8 +105,8 @@ void api_error_render(int status, const char *text, const char *src, const char 
 /* The code for an error of which only the HTTP status is known. */
 enum api_code api_code_of_status(int status);
 
-/* Reads such a body (any status) into *e; what is not one becomes API_INTERNAL with its beginning.
- */
-void api_error_parse(struct api_error *e, int status, const char *body, size_t n);
+/* Reads such a body (any status) into *e; false for what is not one: it becomes API_INTERNAL with
+ * its beginning. */
+bool api_error_parse(struct api_error *e, int status, const char *body, size_t n);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "keeper/contact.h"
 
 #define CHORE_STALL_MS 60000 /* without a byte from the hive; it sends comments meanwhile */
 
@@ -87,6 +88,21 @@ static int fail(struct keeper *k, struct api_error *e)
     return rc == CLI_USAGE ? CLI_ERROR : rc;
 }
 
+static enum client_end ask(struct keeper *k, const struct chore *chore,
+                           const struct client_watch *watch, struct api_error *e)
+{
+    unsigned n_failed = 0;
+
+    for (;;) {
+        int64_t began_ms = clock_ms();
+        enum client_end end = client_watch(k->client, watch, e);
+
+        if (!chore->again || (end != CLIENT_UNREACHABLE && end != CLIENT_TIMED_OUT) ||
+            !contact_again(k, ++n_failed, began_ms, e))
+            return end;
+    }
+}
+
 int chore_watch(struct keeper *k, const struct chore *chore)
 {
     struct watching w = {.k = k, .chore = chore};
@@ -106,7 +122,7 @@ int chore_watch(struct keeper *k, const struct chore *chore)
         return keeper_fail(k, &e);
     }
     watch.url = keeper_url(k, url, "%s", chore->path);
-    end = client_watch(k->client, &watch, &e);
+    end = ask(k, chore, &watch, &e);
     free(body);
     term_progress_end(&k->term);
     if (end == CLIENT_STOPPED)
@@ -116,6 +132,8 @@ int chore_watch(struct keeper *k, const struct chore *chore)
                       "the hive ended its account without a word of how it went");
         end = CLIENT_BROKEN;
     }
+    if (end == CLIENT_REFUSED)
+        contact_doubt(k, &e);
     if (end != CLIENT_DONE)
         return fail(k, &e);
     return w.failed ? CLI_ERROR : CLI_DONE;

@@ -10,6 +10,7 @@
 struct chore {
     const char *path; /* of the hive's route, asked with POST */
     json_t *body;     /* of the request; taken over, NULL = out of memory */
+    bool again;       /* may be asked for twice: without an answer it is */
     bool json;        /* every event but progress goes to stdout as it is */
     void *arg;
     /* A result: neither progress, nor an error, nor the end. */

@@ -4,6 +4,7 @@
  */
 #include "keeper/client.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,9 +137,34 @@ static void keep_request_id(struct api_error *e, const char *body, size_t n)
     json_decref(root);
 }
 
-void client_status_error(struct api_error *e, int status, const struct buf *body)
+/* Some other program's web server is no fault of rbee's, and no hive without models either. */
+void client_foreign(struct api_error *e, const char *url, const char *fmt, ...)
 {
-    api_error_parse(e, status, buf_str(body), body->len);
+    const char *scheme = str_starts(url, "https") ? "https" : "http";
+    char place[512], what[ERR_TEXT_MAX / 2], *hint;
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof what, fmt, ap);
+    va_end(ap);
+    client_url_host(url, place, sizeof place);
+    api_error_set(e, API_VERSION_MISMATCH, "keeper", "what answers at %s://%s is not rbee: %s",
+                  scheme, place, what);
+    hint = str_printf("Is a rbee-hive running there? Look with `curl%s %s://%s/v1/health`.",
+                      scheme[4] ? " -k" : "", scheme, place);
+    if (hint)
+        e->details = json_pack("{s:s}", "hint", hint);
+    free(hint);
+}
+
+void client_status_error(struct api_error *e, int status, const struct buf *body, const char *url)
+{
+    size_t n = body->len < 200 ? body->len : 200;
+
+    if (!api_error_parse(e, status, buf_str(body), body->len)) {
+        client_foreign(e, url, "status %d and no error body: %.*s", status, (int)n, buf_str(body));
+        return;
+    }
     if (str_starts(e->message, HTTP_SPEAKS_HTTPS)) {
         api_error_done(e);
         api_error_set(
@@ -209,7 +235,7 @@ int client_text(struct client *c, const struct client_ask *ask, struct buf *body
         return -1;
     }
     if (status < 200 || status > 299) {
-        client_status_error(e, status, body);
+        client_status_error(e, status, body, ask->url);
         return -1;
     }
     return 0;
@@ -233,9 +259,7 @@ int client_json(struct client *c, const struct client_ask *ask, json_t **out, st
         goto out;
     }
     if (!json_is_object(root)) {
-        api_error_set(e, API_INTERNAL, "keeper",
-                      "the answer of %s (%zu bytes) is not a JSON object",
-                      client_url_host(ask->url, place, sizeof place), body.len);
+        client_foreign(e, ask->url, "its answer (%zu bytes) is not a JSON object", body.len);
         json_decref(root);
         goto out;
     }

@@ -2,7 +2,8 @@
  * client.h - the keeper's calls to hives and workers: ask for JSON, ask for text, watch a stream.
  *
  * Every failure is an api_error fit to be shown: what the other side said in its error body, or
- * CONNECTION_REFUSED, CONNECTION_TIMEOUT with the real host and port in the hint. Calls block, and
+ * CONNECTION_REFUSED, CONNECTION_TIMEOUT with the real host and port in the hint, VERSION_MISMATCH
+ * for what answers in a way that no program of rbee's does. Calls block, and
  * end with REQUEST_CANCELLED soon after an interrupt. The one place that chooses the key that a
  * call carries is client_open's caller; the one that puts it on is here. Main thread only.
  */
@@ -59,6 +60,10 @@ int client_json(struct client *c, const struct client_ask *ask, json_t **out, st
 /* The same for a body that is text; `body` is initialised by the caller. */
 int client_text(struct client *c, const struct client_ask *ask, struct buf *body,
                 struct api_error *e);
+
+/* *e for an answer that no program of rbee's gives: fmt says what it is. */
+void client_foreign(struct api_error *e, const char *url, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* ---- streams ---- */
 struct client_watch {

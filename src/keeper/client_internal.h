@@ -22,7 +22,7 @@ void client_last_header(struct client *c, const char *name, const char *value);
 
 /* *e for a call that got no whole answer: rc and why as http_client.h gives them. */
 void client_transport_error(struct api_error *e, int rc, const struct err *why, const char *url);
-/* *e for an answer of a status that is no success. */
-void client_status_error(struct api_error *e, int status, const struct buf *body);
+/* *e for an answer of a status that is no success, of what answers at url. */
+void client_status_error(struct api_error *e, int status, const struct buf *body, const char *url);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "keeper/commands.h"
+#include "keeper/contact.h"
 #include "keeper/figures.h"
 #include "keeper/keeper.h"
 #include "keeper/listing.h"
@@ -91,7 +92,7 @@ static int cancel(struct keeper *k, const char *word, bool discard)
     struct api_error e;
     json_t *list = NULL;
 
-    if (keeper_get(k, "/v1/models/downloads", &list, &e))
+    if (contact_list(k, "/v1/models/downloads", "downloads", &list, &e))
         return keeper_fail(k, &e);
     find(list, word, discard, id);
     json_decref(list);
@@ -102,7 +103,7 @@ static int cancel(struct keeper *k, const char *word, bool discard)
         return keeper_fail(k, &e);
     }
     keeper_url(k, url, "/v1/models/download/%s%s", id, discard ? "?discard=1" : "");
-    if (client_json(k->client, &ask, NULL, &e))
+    if (contact_json(k, &ask, NULL, &e))
         return keeper_fail(k, &e);
     out_printf(&k->out, "Cancelled %s; %s.\n", word,
                discard ? "what had come is deleted"

@@ -8,6 +8,7 @@
 #include "keeper/interrupt.h"
 #include "keeper/keeper.h"
 #include "keeper/model.h"
+#include "keeper/preflight.h"
 #include "keeper/table.h"
 #include "keeper/workers.h"
 
@@ -16,7 +17,7 @@
 
 /* A node's part: how it is asked, or its answer already. */
 struct asked {
-    char name[CONFIG_HOST_MAX], url[KEEPER_URL_MAX];
+    char name[CONFIG_HOST_MAX], node_url[NODE_URL_MAX], url[KEEPER_URL_MAX];
     struct node_secret secret; /* with the key that goes there */
     char *body;                /* owned; NULL: nothing is asked */
     json_t *answer;            /* owned */
@@ -126,6 +127,7 @@ static int prepare(struct keeper *k, const struct explain *o, struct asked *a)
 
     a->secret = k->secret;
     str_copy(a->secret.key, sizeof a->secret.key, k->key ? k->key : "");
+    str_copy(a->node_url, sizeof a->node_url, k->node.url);
     keeper_url(k, a->url, "/v1/workers/explain");
     a->answer = answer_without_asking(k, o);
     if (!a->answer)
@@ -192,15 +194,35 @@ static struct client_probe probe_of(const struct asked *a)
                                  .connect_timeout_ms = EXPLAIN_CONNECT_MS};
 }
 
-/* The caller's. What is no object says nothing that could be shown. */
+/* Who knows no such question may be of another version: asked, as it does answer, it says so. */
+static void doubt(struct client *c, const struct asked *a, struct client_probe *p)
+{
+    char url[KEEPER_URL_MAX];
+    struct client_probe health = {
+        .url = url, .pin = p->pin, .connect_timeout_ms = EXPLAIN_CONNECT_MS};
+    struct api_error why = {0};
+
+    if (p->error.code != API_NOT_FOUND && p->error.code != API_METHOD_NOT_ALLOWED)
+        return;
+    snprintf(url, sizeof url, "%s/v1/health", a->node_url);
+    if (client_probe_all(c, &health, 1, KEEPER_LIST_MS) && health.answer &&
+        preflight_check(a->node_url, health.answer, &why)) {
+        api_error_done(&p->error);
+        p->error = why;
+    }
+    json_decref(health.answer);
+    api_error_done(&health.error);
+}
+
+/* The caller's. What tells no decision is no hive's answer. */
 static json_t *answer_of(struct client_probe *p)
 {
     json_t *answer = p->answer;
 
-    if (answer && !json_is_object(answer)) {
+    if (answer && !keeper_text(answer, "decision", NULL)) {
         json_decref(answer);
         answer = NULL;
-        api_error_set(&p->error, API_INTERNAL, "keeper", "the answer is not a JSON object");
+        client_foreign(&p->error, p->url, "its answer tells no decision");
     }
     if (!answer)
         answer = refusal(&p->error);
@@ -220,8 +242,10 @@ static void ask_all(struct client *c, struct explain *o, struct client_probe *pr
     client_probe_all(c, probes, n, EXPLAIN_MS);
     n = 0;
     for (size_t i = 0; i < o->n_asked; i++)
-        if (o->asked[i].body)
+        if (o->asked[i].body) {
+            doubt(c, &o->asked[i], &probes[n]);
             o->asked[i].answer = answer_of(&probes[n++]);
+        }
 }
 
 /* CLI_GO with all that they say in the table, or an exit code. */

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "keeper/commands.h"
+#include "keeper/contact.h"
 #include "keeper/keeper.h"
 #include "keeper/workers.h"
 
@@ -20,7 +21,7 @@ static int show(struct keeper *k, const char *id, int64_t lines)
     int rc = CLI_DONE;
 
     buf_init(&text, CLIENT_BODY_MAX);
-    if (client_text(k->client, &ask, &text, &e)) {
+    if (contact_text(k, &ask, &text, &e)) {
         rc = keeper_fail(k, &e);
     } else {
         out_put(&k->out, buf_str(&text), text.len);

@@ -1,6 +1,7 @@
 /* cmd_models.c - `models pull` and `rm`: what comes into a node's catalog, and what goes. */
 #include "base/str.h"
 #include "keeper/commands.h"
+#include "keeper/contact.h"
 #include "keeper/download.h"
 #include "keeper/keeper.h"
 #include "keeper/one_model.h"
@@ -77,7 +78,8 @@ int cmd_models_rm(const struct cli_command *self, int argc, char **argv)
 
     ask.url = url;
     if (rc == CLI_GO && (!one_model_url(&o, "/v1/models", o.force ? "&force=1" : "", url, &e) ||
-                         client_json(o.k.client, &ask, &answer, &e)))
+                         contact_json(&o.k, &ask, &answer, &e) ||
+                         !contact_has(&o.k, answer, "removed", JSON_STRING, &e)))
         rc = fail_to_remove(&o.k, &e);
     if (rc == CLI_GO) {
         int64_t freed = keeper_number(answer, "freed_bytes", -1);

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "keeper/chore.h"
 #include "keeper/commands.h"
+#include "keeper/contact.h"
 #include "keeper/interrupt.h"
 #include "keeper/model.h"
 #include "keeper/table.h"
@@ -40,7 +41,7 @@ int cmd_models_verify(const struct cli_command *self, int argc, char **argv)
         KEEPER_OPT_JSON(flags),
         {"quiet", 'q', CLI_FLAG, &flags.quiet, 0, 0, NULL, "no progress, only results", 0},
         {0}};
-    struct chore chore = {.path = "/v1/models/verify", .on_result = on_verified};
+    struct chore chore = {.path = "/v1/models/verify", .again = true, .on_result = on_verified};
     struct model_name name = {0};
     const char *word = NULL;
     struct keeper k;
@@ -117,7 +118,10 @@ static int delete_all(struct keeper *k, const json_t *plan, bool json)
     json_decref(body);
     ask.url = keeper_url(k, url, "/v1/models/prune");
     ask.body = text;
-    rc = client_json(k->client, &ask, &done, &e) ? keeper_fail(k, &e) : CLI_DONE;
+    rc = client_json(k->client, &ask, &done, &e) ||
+                 !contact_has(k, done, "freed_bytes", JSON_INTEGER, &e)
+             ? keeper_fail(k, &e)
+             : CLI_DONE;
     free(text);
     if (rc == CLI_DONE && json)
         keeper_print_json(k, done);
@@ -146,7 +150,7 @@ int cmd_models_prune(const struct cli_command *self, int argc, char **argv)
     if (rc != CLI_GO)
         return rc;
     rc = keeper_begin(&k, self, &flags);
-    if (rc == CLI_GO && keeper_get(&k, "/v1/models/prune", &plan, &e))
+    if (rc == CLI_GO && contact_list(&k, "/v1/models/prune", "items", &plan, &e))
         rc = keeper_fail(&k, &e);
     if (rc == CLI_GO && flags.json && !yes)
         keeper_print_json(&k, plan);

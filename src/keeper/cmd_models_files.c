@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "keeper/commands.h"
+#include "keeper/contact.h"
 #include "keeper/one_model.h"
 #include "keeper/table.h"
 
@@ -63,7 +64,8 @@ int cmd_models_files(const struct cli_command *self, int argc, char **argv)
 
     ask.url = url;
     if (rc == CLI_GO && (!one_model_url(&o, "/v1/models/files", "", url, &e) ||
-                         client_json(o.k.client, &ask, &answer, &e)))
+                         contact_json(&o.k, &ask, &answer, &e) ||
+                         !contact_has(&o.k, answer, "files", JSON_ARRAY, &e)))
         rc = keeper_fail(&o.k, &e);
     if (rc == CLI_GO) {
         if (o.flags.json)

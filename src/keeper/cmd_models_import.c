@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "keeper/chore.h"
 #include "keeper/commands.h"
+#include "keeper/contact.h"
 #include "keeper/model.h"
 #include "keeper/table.h"
 
@@ -76,7 +77,7 @@ static int scan(struct keeper *k, bool json)
     struct api_error e;
     size_t i;
 
-    if (keeper_get(k, "/v1/models/import", &answer, &e)) {
+    if (contact_list(k, "/v1/models/import", "found", &answer, &e)) {
         table_free(t);
         return keeper_fail(k, &e);
     }
@@ -177,7 +178,7 @@ int cmd_models_export(const struct cli_command *self, int argc, char **argv)
         KEEPER_OPT_JSON(flags),
         {"quiet", 'q', CLI_FLAG, &flags.quiet, 0, 0, NULL, "no progress, only results", 0},
         {0}};
-    struct chore chore = {.path = "/v1/models/export", .on_result = on_exported};
+    struct chore chore = {.path = "/v1/models/export", .again = true, .on_result = on_exported};
     struct model_name name = {0};
     const char *words[2] = {NULL};
     struct keeper k = {.command = self->name};

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "keeper/commands.h"
+#include "keeper/contact.h"
 #include "keeper/figures.h"
 #include "keeper/one_model.h"
 
@@ -80,7 +81,8 @@ int cmd_models_show(const struct cli_command *self, int argc, char **argv)
     if (slots)
         snprintf(more + strlen(more), sizeof more - strlen(more), "&slots=%lld", (long long)slots);
     if (rc == CLI_GO && (!one_model_url(&o, "/v1/models/show", more, url, &e) ||
-                         client_json(o.k.client, &ask, &answer, &e)))
+                         contact_json(&o.k, &ask, &answer, &e) ||
+                         !contact_has(&o.k, answer, "model_ref", JSON_STRING, &e)))
         rc = keeper_fail(&o.k, &e);
     if (rc == CLI_GO) {
         if (o.flags.json)

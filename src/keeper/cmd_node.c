@@ -46,6 +46,8 @@ static const char *verdict(const struct client_probe *p, char *dst, size_t dst_s
 {
     const char *version = keeper_text(p->answer, "version", NULL);
 
+    if (!p->answer && p->error.code == API_VERSION_MISMATCH)
+        return "answers, but is no rbee-hive";
     if (!p->answer)
         return p->error.message[0] ? api_error_info(p->error.code)->code : "no answer";
     if (!version)

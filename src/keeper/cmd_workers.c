@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "keeper/commands.h"
+#include "keeper/contact.h"
 #include "keeper/interrupt.h"
 #include "keeper/keeper.h"
 #include "keeper/listing.h"
@@ -76,9 +77,14 @@ static int stop_one(struct keeper *k, const char *id)
     const struct client_ask ask = {.method = "POST",
                                    .url = keeper_url(k, url, "/v1/workers/%s/shutdown", id),
                                    .timeout_ms = STOP_TIMEOUT_MS};
+    json_t *answer = NULL;
     struct api_error e;
+    int rc = contact_json(k, &ask, &answer, &e);
 
-    if (client_json(k->client, &ask, NULL, &e))
+    if (rc == 0 && !contact_has(k, answer, "state", JSON_STRING, &e))
+        rc = -1;
+    json_decref(answer);
+    if (rc)
         return keeper_fail(k, &e);
     out_printf(&k->out, "Stopping %s.\n", workers_short_id(id, short_id));
     return 0;
@@ -91,7 +97,7 @@ static int stop_all(struct keeper *k)
     int rc = CLI_DONE;
     size_t i, n = 0;
 
-    if (keeper_get(k, "/v1/workers/list", &list, &e))
+    if (contact_list(k, "/v1/workers/list", "workers", &list, &e))
         return keeper_fail(k, &e);
     json_array_foreach(json_object_get(list, "workers"), i, w)
     {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "keeper/contact.h"
 #include "keeper/interrupt.h"
 
 struct watching {
@@ -169,7 +170,7 @@ int download_run_as(struct keeper *k, const char *model_ref, const struct downlo
     }
     ask.url = keeper_url(k, url, "/v1/models/download");
     ask.body = body;
-    if (client_json(k->client, &ask, &answer, e))
+    if (contact_json(k, &ask, &answer, e) || !contact_has(k, answer, "download_id", JSON_STRING, e))
         goto out;
     str_copy(d->id, sizeof d->id, keeper_text(answer, "download_id", ""));
     d->was_there = str_eq(d->id, "cached");

@@ -1,6 +1,8 @@
 /* listing.c - see listing.h. */
 #include "keeper/listing.h"
 
+#include "keeper/contact.h"
+
 static void print_list(const struct listing *l, struct keeper *k, const json_t *list)
 {
     struct table *t = table_create(l->heads, l->n_columns);
@@ -25,7 +27,7 @@ int listing_run(const struct listing *l, const struct cli_command *self, int arg
     if (rc != CLI_GO)
         return rc;
     rc = keeper_begin(&k, self, &flags);
-    if (rc == CLI_GO && keeper_get(&k, l->path, &list, &e))
+    if (rc == CLI_GO && contact_list(&k, l->path, l->key, &list, &e))
         rc = keeper_fail(&k, &e);
     if (rc == CLI_GO) {
         if (flags.json)

@@ -38,7 +38,7 @@ bool preflight_same_line(const char *a, const char *b)
     return n > 0 && n == line_bytes(b) && memcmp(a, b, n) == 0;
 }
 
-static int check_answer(struct keeper *k, const json_t *health, struct api_error *e)
+int preflight_check(const char *url, const json_t *health, struct api_error *e)
 {
     const char *version = keeper_text(health, "version", "");
     char *hint;
@@ -49,25 +49,27 @@ static int check_answer(struct keeper *k, const json_t *health, struct api_error
         api_error_set(e, API_VERSION_MISMATCH, "keeper",
                       "what answers at %s does not say which rbee-hive it is; this is rbee-keeper "
                       "%s",
-                      k->node.url, RBEE_VERSION);
-        hint = str_printf("Is it a rbee-hive? Look with `curl %s/v1/health`.", k->node.url);
+                      url, RBEE_VERSION);
+        hint = str_printf("Is it a rbee-hive? Look with `curl %s/v1/health`.", url);
     } else {
         api_error_set(e, API_VERSION_MISMATCH, "keeper",
-                      "rbee-keeper is version %s, the hive at %s is version %s", RBEE_VERSION,
-                      k->node.url, version);
+                      "rbee-keeper is version %s, the hive at %s is version %s", RBEE_VERSION, url,
+                      version);
         hint = str_printf("Install the same major.minor version on both machines and restart the "
                           "rbee-hive at %s.",
-                          k->node.url);
+                          url);
     }
     e->details = json_pack("{s:s*}", "hint", hint);
     free(hint);
     return -1;
 }
 
-static bool may_try_again(const struct api_error *e)
+/* Who speaks another protocol has answered. */
+static bool may_try_again(const struct keeper *k)
 {
-    return !interrupt_seen() &&
-           (e->code == API_CONNECTION_REFUSED || e->code == API_CONNECTION_TIMEOUT);
+    int rc = client_last(k->client)->rc;
+
+    return !interrupt_seen() && (rc == ERR_UNREACHABLE || rc == ERR_TIMEOUT || rc == ERR_IO);
 }
 
 /* What a person who waited wants to know. */
@@ -78,28 +80,36 @@ static void add_tries(struct api_error *e)
     snprintf(e->message + len, sizeof e->message - len, " (after %d tries)", PREFLIGHT_TRIES);
 }
 
+bool preflight_again(struct keeper *k, unsigned n_failed, struct api_error *e)
+{
+    if (!may_try_again(k))
+        return false;
+    if (n_failed >= PREFLIGHT_TRIES) {
+        add_tries(e);
+        return false;
+    }
+    if (e->code == API_CONNECTION_TIMEOUT)
+        term_note(&k->term, "%s; trying again (%u of %d).", e->message, n_failed,
+                  PREFLIGHT_TRIES - 1);
+    if (!interrupt_sleep_ms(preflight_backoff_ms(n_failed - 1, random_u64())))
+        return false;
+    api_error_done(e);
+    return true;
+}
+
 int preflight_run(struct keeper *k, struct api_error *e)
 {
     char url[KEEPER_URL_MAX];
     const struct client_ask ask = {.url = keeper_url(k, url, "/v1/health"),
                                    .timeout_ms = PREFLIGHT_TIMEOUT_MS};
     json_t *health = NULL;
-    int rc = -1;
+    unsigned n_failed = 0;
+    int rc;
 
-    for (unsigned i = 0; i < PREFLIGHT_TRIES && rc; i++) {
-        if (i > 0) {
-            if (!may_try_again(e) || !interrupt_sleep_ms(preflight_backoff_ms(i - 1, random_u64())))
-                return -1;
-            api_error_done(e);
-        }
-        rc = client_json(k->client, &ask, &health, e);
-    }
-    if (rc) {
-        if (may_try_again(e))
-            add_tries(e);
-        return -1;
-    }
-    rc = check_answer(k, health, e);
+    while (client_json(k->client, &ask, &health, e))
+        if (!preflight_again(k, ++n_failed, e))
+            return -1;
+    rc = preflight_check(k->node.url, health, e);
     json_decref(health);
     return rc;
 }

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "keeper/contact.h"
 #include "keeper/interrupt.h"
 #include "keeper/piece_size.h"
 #include "keeper/retry.h"
@@ -93,7 +94,8 @@ static void explain(struct push *p, enum client_end end)
 
     if (end == CLIENT_STOPPED) {
         api_error_set(p->e, API_REQUEST_CANCELLED, "keeper", "the push was cancelled");
-    } else if (end == CLIENT_REFUSED && (status == 404 || status == 405)) {
+    } else if (end == CLIENT_REFUSED && p->e->code != API_VERSION_MISMATCH && /* no hive at all */
+               (status == 404 || status == 405)) {
         api_error_done(p->e);
         api_error_set(
             p->e, API_VERSION_MISMATCH, "keeper",
@@ -393,7 +395,7 @@ static int get_manifest(struct keeper *from, struct push *p)
         path = str_printf("/v1/models/manifest?model_ref=%s", escaped);
     free(escaped);
     if (path)
-        rc = keeper_get(from, path, &p->manifest, p->e);
+        rc = contact_list(from, path, "models", &p->manifest, p->e);
     else
         api_error_set(p->e, API_INTERNAL, "keeper", "out of memory");
     free(path);

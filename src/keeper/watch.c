@@ -24,6 +24,7 @@ struct watching {
     bool silent;        /* head_ms or stall_ms has passed */
     bool refused;       /* of an answer that is no stream no more is awaited */
     bool over;          /* the call has ended: rc, err */
+    bool any;           /* an event has come */
     bool closed;        /* [DONE] came */
     bool stopped;       /* on_event wants no more */
     bool garbage;
@@ -34,6 +35,7 @@ static bool on_data(void *arg, const char *data, size_t n)
     struct watching *s = arg;
     json_t *event;
 
+    s->any = true;
     if (n == 6 && memcmp(data, "[DONE]", 6) == 0) {
         s->closed = true;
         return false;
@@ -145,7 +147,7 @@ static enum client_end judge(const struct watching *s, const struct client_watch
     if (s->stopped || (!s->over && !s->silent && !s->refused))
         return CLIENT_STOPPED;
     if (s->refused || (s->status != 0 && s->status != 200 && s->rc == 0)) {
-        client_status_error(e, s->status, &s->refusal);
+        client_status_error(e, s->status, &s->refusal, w->url);
         return CLIENT_REFUSED;
     }
     if (s->rc) {
@@ -154,7 +156,10 @@ static enum client_end judge(const struct watching *s, const struct client_watch
                : s->status == 0     ? CLIENT_UNREACHABLE
                                     : CLIENT_BROKEN;
     }
-    api_error_set(e, API_INTERNAL, "keeper", "the stream ended without its closing [DONE]");
+    if (s->any)
+        api_error_set(e, API_INTERNAL, "keeper", "the stream ended without its closing [DONE]");
+    else
+        client_foreign(e, w->url, "its answer is no stream of events");
     return CLIENT_BROKEN;
 }
 
@@ -217,11 +222,11 @@ static void on_probed(void *arg, int rc, const struct http_response *response,
     if (rc)
         client_transport_error(&p->probe->error, rc, err, p->probe->url);
     else if (response->status != 200)
-        client_status_error(&p->probe->error, response->status, response->body);
+        client_status_error(&p->probe->error, response->status, response->body, p->probe->url);
     else
         p->probe->answer = json_load_bounded(buf_str(response->body), response->body->len, 0, NULL);
     if (rc == 0 && response->status == 200 && !p->probe->answer)
-        api_error_set(&p->probe->error, API_INTERNAL, "keeper", "the answer is not JSON");
+        client_foreign(&p->probe->error, p->probe->url, "its answer is not JSON");
 }
 
 static void start_probe(struct client *c, struct probing *p, int64_t timeout_ms)

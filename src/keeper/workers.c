@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "keeper/contact.h"
 
 #define ID_PREFIX "worker-"
 
@@ -89,7 +90,7 @@ int workers_find(struct keeper *k, const char *typed, char id[WORKERS_ID_BYTES])
         str_copy(id, WORKERS_ID_BYTES, typed); /* a whole id may be one that has ended */
         return CLI_GO;
     }
-    if (keeper_get(k, "/v1/workers/list", &list, &e))
+    if (contact_list(k, "/v1/workers/list", "workers", &list, &e))
         return keeper_fail(k, &e);
     found = choose(json_object_get(list, "workers"), typed, &n_meant);
     if (found && (n_meant == 1 || !typed[0])) {

@@ -1070,7 +1070,7 @@ describe('models', () => {
 
   test('show and rm name the model in the query', async () => {
     fake.on('GET /v1/models/show', (req, res) => json(res, 200, { model_ref: 'x', inspect: { architecture: 'llama' } }));
-    fake.on('DELETE /v1/models', (req, res) => json(res, 200, {}));
+    fake.on('DELETE /v1/models', (req, res) => json(res, 200, { removed: 'hf:a/b', freed_bytes: 0 }));
     const r = await run(['models', 'show', 'hf:a/b:Q8_0@v1', '--node', fake.node]);
     assert.strictEqual(r.stdout, 'model_ref: x\ninspect:\n  architecture: llama\n');
     assert.strictEqual(fake.of('GET', '/v1/models/show')[0].query.get('model_ref'), 'hf:a/b:Q8_0@v1');
