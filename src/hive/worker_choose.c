@@ -21,13 +21,28 @@ static bool has_file(struct worker *w, const struct file_mark *now)
     return !w->replaced;
 }
 
+const struct file_mark *worker_file_now(struct workers *ws, const struct launch *l,
+                                        struct file_mark *mark)
+{
+    return l->model_path && reach_check(ws->params.reach, l->model_path, NULL) == 0 &&
+                   file_mark_of(l->model_path, mark)
+               ? mark
+               : NULL;
+}
+
+bool worker_is_of(const struct worker *w, const struct launch *l, const struct file_mark *now)
+{
+    return str_eq(w->model_ref, l->model_ref) ||
+           (now && w->file.number && file_mark_same_bytes(&w->file, now));
+}
+
 /* What may be shared: the same model at the same place, and able to take work now or soon. */
 static bool fits(struct worker *w, const struct launch *l, const struct file_mark *now)
 {
     enum board_state state = worker_board_state(w);
 
     return (w->state == WORKER_PREPARING || worker_takes_work(w)) && state != BOARD_DRAINING &&
-           state != BOARD_FAILED && str_eq(w->model_ref, l->model_ref) &&
+           state != BOARD_FAILED && worker_is_of(w, l, now) &&
            str_eq(w->backend, l->backend) && w->device == l->device && has_file(w, now);
 }
 
@@ -72,14 +87,13 @@ struct worker *worker_choose(struct workers *ws, const struct launch *l)
     struct worker *w, *best = NULL;
     struct claim most = {0};
     struct file_mark mark;
-    bool there = l->model_path && reach_check(ws->params.reach, l->model_path, NULL) == 0 &&
-                 file_mark_of(l->model_path, &mark);
+    const struct file_mark *now = worker_file_now(ws, l, &mark);
 
     TAILQ_FOREACH(w, &ws->all, link)
     {
         struct claim mine = claim_of(w, l);
 
-        if (!fits(w, l, there ? &mark : NULL) || (best && !is_better(&mine, &most)))
+        if (!fits(w, l, now) || (best && !is_better(&mine, &most)))
             continue;
         best = w;
         most = mine;

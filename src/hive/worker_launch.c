@@ -89,13 +89,15 @@ static int64_t cooling_left_ms(const struct worker *w, int64_t now)
 static int64_t cooling_ms(struct workers *ws, const struct launch *l, const struct worker **why)
 {
     int64_t now = clock_ms(), longest = 0;
+    struct file_mark mark;
+    const struct file_mark *file = worker_file_now(ws, l, &mark);
     struct worker *w;
 
     TAILQ_FOREACH(w, &ws->all, link)
     {
         int64_t left = cooling_left_ms(w, now);
 
-        if (left > longest && str_eq(w->model_ref, l->model_ref) &&
+        if (left > longest && worker_is_of(w, l, file) &&
             str_eq(w->backend, l->backend) && w->device == l->device) {
             longest = left;
             *why = w;

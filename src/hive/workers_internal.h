@@ -103,6 +103,12 @@ void worker_move(struct worker *w, enum worker_event event);
 
 /* worker_choose.c: what workers_usable says, to be changed; those found replaced are marked. */
 struct worker *worker_choose(struct workers *ws, const struct launch *l);
+/* The file at the launch's path, into *mark; NULL when it cannot be looked at. */
+const struct file_mark *worker_file_now(struct workers *ws, const struct launch *l,
+                                        struct file_mark *mark);
+/* One model may have several names (a symlink, hf:a/b and hf:a/b:Q4_K_M): it is the launch's by its
+ * name, or by its file, which is `now` at the launch's path (NULL: not known). */
+bool worker_is_of(const struct worker *w, const struct launch *l, const struct file_mark *now);
 
 /* worker_start.c: the process. 0, or -1 with *e and nothing left behind. */
 int worker_start(struct worker *w, struct api_error *e);

@@ -123,14 +123,15 @@ static char *spawn_body(const struct pool_want *want, bool fresh)
     return text;
 }
 
-static bool is_listed(const json_t *list, const char *id)
+/* Its row in the list (borrowed), or NULL. */
+static const json_t *listed(const json_t *list, const char *id)
 {
     size_t i;
     json_t *w;
 
     json_array_foreach(json_object_get(list, "workers"), i,
-                       w) if (str_eq(keeper_text(w, "worker_id", NULL), id)) return true;
-    return false;
+                       w) if (str_eq(keeper_text(w, "worker_id", NULL), id)) return w;
+    return NULL;
 }
 
 /*
@@ -139,14 +140,14 @@ static bool is_listed(const json_t *list, const char *id)
  */
 static void say_spawned(struct keeper *k, const json_t *list, const struct pool_worker *w)
 {
-    term_ok(&k->term, "Worker %s (%s at %s)", is_listed(list, w->id) ? "found" : "spawning", w->id,
+    term_ok(&k->term, "Worker %s (%s at %s)", listed(list, w->id) ? "found" : "spawning", w->id,
             w->url);
 }
 
-static int spawn(struct keeper *k, const struct pool_want *want, const json_t *list,
-                 struct pool_worker *out, struct api_error *e)
+static int ask_spawn(struct keeper *k, const struct pool_want *want, bool fresh,
+                     struct pool_worker *out, struct api_error *e)
 {
-    char url[KEEPER_URL_MAX], *body = spawn_body(want, has_smaller(list, want));
+    char url[KEEPER_URL_MAX], *body = spawn_body(want, fresh);
     struct client_ask ask = {.method = "POST", .timeout_ms = POOL_SPAWN_MS};
     json_t *answer = NULL;
     int rc = -1;
@@ -159,11 +160,24 @@ static int spawn(struct keeper *k, const struct pool_want *want, const json_t *l
     ask.body = body;
     if (client_json(k->client, &ask, &answer, e) == 0)
         rc = take(answer, out, e);
-    if (rc == 0)
-        say_spawned(k, list, out);
     json_decref(answer);
     free(body);
     return rc;
+}
+
+static int spawn(struct keeper *k, const struct pool_want *want, const json_t *list,
+                 struct pool_worker *out, struct api_error *e)
+{
+    bool fresh = has_smaller(list, want);
+    const json_t *there;
+
+    if (ask_spawn(k, want, fresh, out, e))
+        return -1;
+    there = listed(list, out->id); /* perhaps of another name of the same file */
+    if (!fresh && there && !is_large_enough(there, want) && ask_spawn(k, want, true, out, e))
+        return -1;
+    say_spawned(k, list, out);
+    return 0;
 }
 
 /* Phases 3 to 7. */

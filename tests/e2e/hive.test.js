@@ -85,7 +85,7 @@ describe('a hive and its workers', () => {
     const again = await spawn(hive, `file://${MODEL}`, { backend: 'cpu', device: 0 });
     const tiny = await spawn(hive, 'tiny', { backend: 'auto' });
     assert.strictEqual(tiny.json.worker_id, first.worker_id);
-    assert.notStrictEqual(again.json.worker_id, first.worker_id, 'another reference is another worker');
+    assert.strictEqual(again.json.worker_id, first.worker_id, 'another name of one file is no other model');
     const fresh = await spawn(hive, 'tiny', { new: true, slots: 1, ctx: 64 });
     assert.notStrictEqual(fresh.json.worker_id, first.worker_id);
     assert.notStrictEqual(fresh.json.url, first.url);

@@ -179,6 +179,44 @@ static void test_worker_choose__takes_the_one_with_most_to_give(void **state)
     board_detach(b.board);
 }
 
+/* Of one file, asked for by three names, three workers held the weights three times. */
+static void test_worker_choose__one_file_of_several_names_is_one_model(void **state)
+{
+    char dir[] = "/tmp/rbee-test-choose-XXXXXX", *file, *other, *copy;
+    struct workers owner = {.all = TAILQ_HEAD_INITIALIZER(owner.all)};
+    struct worker a = made(&owner);
+    struct launch l = {.model_ref = "file:///another/name", .backend = "cpu"};
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    file = path_join(dir, "a.gguf");
+    other = path_join(dir, "link.gguf");
+    copy = path_join(dir, "copy.gguf");
+    assert_int_equal(path_write_file(file, "same", 4, 0600, NULL), 0);
+    assert_int_equal(path_write_file(copy, "same", 4, 0600, NULL), 0);
+    assert_int_equal(symlink(file, other), 0);
+    TAILQ_INSERT_TAIL(&owner.all, &a, link);
+    l.model_path = file;
+    assert_null(worker_choose(&owner, &l)); /* of the worker's file nothing is known */
+    assert_true(file_mark_of(file, &a.file));
+    assert_ptr_equal(worker_choose(&owner, &l), &a);
+    l.model_path = other;
+    assert_ptr_equal(worker_choose(&owner, &l), &a);
+    l.model_path = copy; /* may be changed without the other */
+    assert_null(worker_choose(&owner, &l));
+    assert_false(a.replaced);
+    l.model_path = dir;
+    assert_null(worker_choose(&owner, &l));
+    board_detach(a.board);
+    unlink(file);
+    unlink(other);
+    unlink(copy);
+    rmdir(dir);
+    free(file);
+    free(other);
+    free(copy);
+}
+
 /*
  * After a model's file was overwritten, or another one was renamed to its place, the worker that
  * had loaded the old one was given out as before. A model that moved is the same one still.
@@ -229,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_worker_board__no_count_is_below_zero),
         cmocka_unit_test(test_worker_board__a_failure_has_a_sentence),
         cmocka_unit_test(test_worker_choose__takes_the_one_with_most_to_give),
+        cmocka_unit_test(test_worker_choose__one_file_of_several_names_is_one_model),
         cmocka_unit_test(test_worker_choose__means_the_file_that_is_there),
     };
 

@@ -188,7 +188,7 @@ static bool load_only(struct answer *a, const struct worker *w)
 }
 
 struct unloading {
-    const char *ref;
+    const struct model_place *place;
     char id[128];
 };
 
@@ -198,7 +198,8 @@ static bool find_loaded(void *arg, const struct worker *w)
     struct worker_look look;
 
     worker_look(w, &look);
-    if (!look.usable || !str_eq(look.model_ref, u->ref))
+    if (!look.usable || (!str_eq(look.model_ref, u->place->ref) &&
+                         !str_eq(look.model_path, u->place->path)))
         return true;
     str_copy(u->id, sizeof u->id, look.id);
     return false;
@@ -216,7 +217,7 @@ static bool unload(struct answer *a)
         answer_refuse(a, &e);
         return true;
     }
-    u.ref = place.ref;
+    u.place = &place;
     do { /* one that is stopped is not usable any more */
         u.id[0] = '\0';
         workers_each(a->hive->workers, find_loaded, &u);
