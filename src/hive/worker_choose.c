@@ -42,8 +42,8 @@ static bool fits(struct worker *w, const struct launch *l, const struct file_mar
     enum board_state state = worker_board_state(w);
 
     return (w->state == WORKER_PREPARING || worker_takes_work(w)) && state != BOARD_DRAINING &&
-           state != BOARD_FAILED && worker_is_of(w, l, now) &&
-           str_eq(w->backend, l->backend) && w->device == l->device && has_file(w, now);
+           state != BOARD_FAILED && worker_is_of(w, l, now) && str_eq(w->backend, l->backend) &&
+           w->device == l->device && has_file(w, now);
 }
 
 /* The board says it a moment late: of many requests at once it knows none yet. */

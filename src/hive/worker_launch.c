@@ -97,8 +97,8 @@ static int64_t cooling_ms(struct workers *ws, const struct launch *l, const stru
     {
         int64_t left = cooling_left_ms(w, now);
 
-        if (left > longest && worker_is_of(w, l, file) &&
-            str_eq(w->backend, l->backend) && w->device == l->device) {
+        if (left > longest && worker_is_of(w, l, file) && str_eq(w->backend, l->backend) &&
+            w->device == l->device) {
             longest = left;
             *why = w;
         }

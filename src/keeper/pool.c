@@ -201,6 +201,16 @@ static int acquire_cold(struct keeper *k, const struct pool_want *want, const js
     return 0;
 }
 
+/* How long a worker stays is for the hive to set: it gives the best one there now, with that. */
+static int acquire_kept(struct keeper *k, const struct pool_want *want, const json_t *list,
+                        struct pool_worker *out, struct api_error *e)
+{
+    struct pool_want loaded = *want;
+
+    loaded.download = false;
+    return acquire_cold(k, &loaded, list, out, e);
+}
+
 static int reuse(struct keeper *k, const json_t *worker, struct pool_worker *out,
                  struct api_error *e)
 {
@@ -237,7 +247,9 @@ int pool_acquire(struct keeper *k, const struct pool_want *want, struct pool_wor
             goto out;
         warm = heard ? NULL : pool_choose(list, want);
     }
-    rc = warm ? reuse(k, warm, out, e) : acquire_cold(k, want, list, out, e);
+    rc = !warm              ? acquire_cold(k, want, list, out, e)
+         : want->keep_alive ? acquire_kept(k, want, list, out, e)
+                            : reuse(k, warm, out, e);
 out:
     json_decref(list);
     return rc;

@@ -109,6 +109,23 @@ describe('infer, phase by phase', () => {
       { model_ref: 'tiny', backend: 'auto', device: 0, slots: 2, ctx: 4096, keep_alive: '-1', new: true });
   });
 
+  /* It took the small one and was refused, or had its prompt refused. */
+  test('a worker that the hive gives for another name of the file is passed by, too, when it is too small', async () => {
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [fake.worker({ model_ref: 'file:///tiny.gguf' })] }));
+    assert.strictEqual((await infer(['--ctx', '4096']).done).code, 0);
+    assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), [undefined, true]);
+  });
+
+  /* --keep-alive 0 was taken without a word, and the worker stayed. */
+  test('--keep-alive is set where a worker is there, too', async () => {
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [fake.worker({ model_ref: 'hf:a/b' })] }));
+    const r = await infer(['--model', 'hf:a/b', '--keep-alive', '0']).done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => [c.body.keep_alive, c.body.new]), [['0', undefined]]);
+    assert.strictEqual(fake.of('POST', '/v1/models/download').length, 0);
+    assertOrder(r.stderr, ['Worker found', 'Worker ready']);
+  });
+
   test('every option reaches the worker', async () => {
     const r = await infer(['--max-tokens', '9', '--temperature', '0.5', '--top-p', '0.25', '--top-k', '7',
       '--min-p', '0.125', '--repetition-penalty', '1.5', '--stop', 'a', '--stop', 'b', '--seed', '42',

@@ -198,8 +198,8 @@ static bool find_loaded(void *arg, const struct worker *w)
     struct worker_look look;
 
     worker_look(w, &look);
-    if (!look.usable || (!str_eq(look.model_ref, u->place->ref) &&
-                         !str_eq(look.model_path, u->place->path)))
+    if (!look.usable ||
+        (!str_eq(look.model_ref, u->place->ref) && !str_eq(look.model_path, u->place->path)))
         return true;
     str_copy(u->id, sizeof u->id, look.id);
     return false;
