@@ -51,7 +51,7 @@ hive_pid=$!
 url=
 tries=0
 while [ -z "$url" ]; do
-    url=$(sed -n 's|.*listening on http://\([0-9.:]*\).*|\1|p' "$home/hive.out" 2>/dev/null || true)
+    url=$(sed -n 's|.*listening on \(https\{0,1\}://[0-9.:]*\).*|\1|p' "$home/hive.out" 2>/dev/null || true)
     [ -n "$url" ] && break
     tries=$((tries + 1))
     if ! kill -0 "$hive_pid" 2>/dev/null || [ "$tries" -gt 100 ]; then

@@ -11,6 +11,7 @@
 #define BAR_MIN        8    /* columns; a shorter bar says nothing */
 #define BAR_MAX        30   /* columns */
 #define NAME_MIN       8    /* columns a name is not cut below */
+#define NAME_LEAST     4    /* of a name cut shorter nobody knows what it is */
 #define RATE_WINDOW_MS 3000 /* a sample this old counts 1/e */
 #define RATE_SAMPLE_MS 200  /* the least time between two samples */
 #define DAY_S          86400
@@ -121,6 +122,10 @@ char *progress_line(const struct progress *p, unsigned width, bool ascii, char *
     size_t name = columns(p->name), verb = columns(p->verb) + 1, fixed, spare;
 
     make_parts(p, &parts);
+    if (columns(p->verb) + strlen(parts.percent) + strlen(parts.bytes) > width) /* cut, it lied */
+        parts.bytes[0] = '\0';
+    if (columns(p->verb) + strlen(parts.percent) > width)
+        parts.percent[0] = '\0';
     fixed = verb + strlen(parts.percent) + strlen(parts.bytes);
     if (fixed + strlen(parts.speed) + strlen(parts.left) + NAME_MIN > width)
         parts.left[0] = '\0';
@@ -129,12 +134,13 @@ char *progress_line(const struct progress *p, unsigned width, bool ascii, char *
     fixed += strlen(parts.speed) + strlen(parts.left);
     spare = width > fixed ? width - fixed : 0;
     if (name > spare)
-        name = spare;
+        name = spare < NAME_LEAST ? 0 : spare;
     spare -= name;
     if (p->total && spare >= BAR_MIN + 2)
         put_bar(p, spare - 2 < BAR_MAX ? spare - 2 : BAR_MAX, ascii, bar, sizeof bar);
-    snprintf(dst, dst_size, "%s %.*s%s%s%s%s%s", p->verb, (int)column_bytes(p->name, name), p->name,
-             bar, parts.percent, parts.bytes, parts.speed, parts.left);
+    snprintf(dst, dst_size, "%s%s%.*s%s%s%s%s%s", p->verb, name ? " " : "",
+             (int)column_bytes(p->name, name), p->name, bar, parts.percent, parts.bytes,
+             parts.speed, parts.left);
     dst[column_bytes(dst, width)] = '\0';
     return dst;
 }

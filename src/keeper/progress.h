@@ -19,7 +19,8 @@ struct progress {
 
 /*
  * Writes at most `width` columns (a character beyond ASCII counts as one) and returns dst. Where
- * the room is short the bar goes first, then the time left, the speed, the end of the name.
+ * the room is short the bar goes first, then the time left, the speed, the end of the name, the
+ * bytes, the percents: no number is cut.
  */
 char *progress_line(const struct progress *p, unsigned width, bool ascii, char *dst,
                     size_t dst_size);

@@ -7,11 +7,12 @@ const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
+const { spawnSync } = require('node:child_process');
 
 const { HIVE, WORKER, testModel, makeFolder, isAlive, until } = require('./lib/proc.js');
 const { startHive } = require('./lib/hive.js');
 const { Hub } = require('./lib/hub.js');
-const { start, run, runOnTerminal, noTerminal } = require('./lib/keeper.js');
+const { KEEPER, environment, start, run, runOnTerminal, noTerminal } = require('./lib/keeper.js');
 
 const MODEL = testModel();
 const skip = !MODEL ? 'no model: neither models/tiny.gguf nor the test data are there'
@@ -266,4 +267,20 @@ describe('a hive that ends', () => {
     assert.strictEqual(late.code, 1);
     assert.match(late.stderr, /^rbee-keeper: CONNECTION_REFUSED: /m);
   });
+});
+
+/* With [hive] tls = on it waited for an http:// that never came, and said that the hive did not start. */
+it('test_inference.sh, where the environment has the hive speak https', () => {
+  const dir = makeFolder();
+  for (const folder of ['tools', 'build/bin']) fs.mkdirSync(path.join(dir, folder), { recursive: true });
+  fs.copyFileSync(path.resolve(__dirname, '../../test_inference.sh'), path.join(dir, 'test_inference.sh'));
+  fs.writeFileSync(path.join(dir, 'tools/install-deps.sh'), '#!/bin/sh\n', { mode: 0o755 }); // all is built
+  fs.writeFileSync(path.join(dir, 'Makefile'), 'all:\n');
+  fs.symlinkSync(HIVE, path.join(dir, 'build/bin/rbee-hive'));
+  fs.symlinkSync(KEEPER, path.join(dir, 'build/bin/rbee-keeper'));
+  const r = spawnSync(path.join(dir, 'test_inference.sh'), [PROMPT], { encoding: 'utf8',
+    env: environment({ RBEE_TINY: MODEL, RBEE_HIVE_WORKER: WORKER, RBEE_HIVE_TLS: 'on' }) });
+  assert.strictEqual(r.status, 0, r.stderr);
+  assert.match(r.stderr, /Worker ready/);
+  assert.ok(r.stdout.length > 20, r.stdout);
 });

@@ -225,6 +225,12 @@ static void test_progress__fits_any_width(void **state)
             assert_true(str_is_utf8(line, strlen(line)));
         }
     }
+    /* 20 columns, of which the last stays empty, showed "123." of 123.5 MB */
+    assert_string_equal(progress_line(&p, 19, true, line, sizeof line), "Downloading   18%");
+    assert_string_equal(progress_line(&p, 15, true, line, sizeof line), "Downloading");
+    p.total = 0;
+    assert_string_equal(progress_line(&p, 21, true, line, sizeof line), "Downloading  123.5 MB");
+    p.total = 668788096;
     progress_line(&p, 79, true, line, sizeof line);
     assert_non_null(strstr(line, "  18%"));
     assert_non_null(strstr(line, "0:16 left"));
