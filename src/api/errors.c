@@ -31,13 +31,15 @@ static const struct api_error_info table[API_N_CODES] = {
                                  "Accept the model's terms on its page and start rbee-hive with "
                                  "HF_TOKEN set to a token that may read it."},
     [API_DOWNLOAD_FAILED] = {"DOWNLOAD_FAILED", 502, 1, true,
-                             "Ask again: what has arrived is kept and the download goes on from "
-                             "there."},
+                             "Mend what the message names and ask again: what has arrived is kept, "
+                             "and the download goes on from there."},
     [API_DOWNLOAD_STALLED] = {"DOWNLOAD_STALLED", 504, 1, true,
                               "Check the network and ask again: what has arrived is kept."},
-    [API_CHECKSUM_MISMATCH] = {"CHECKSUM_MISMATCH", 502, 1, true,
-                               "Ask again; if it stays so, the file on the hub is not what the hub "
-                               "says it is."},
+    [API_CHECKSUM_MISMATCH] =
+        {"CHECKSUM_MISMATCH", 502, 1, true,
+         "Copy or send it again. A download is fetched anew after `rbee-keeper "
+         "models rm MODEL` or `models cancel MODEL --discard`; if it stays "
+         "so, the file on the hub is not what the hub says it is."},
     [API_DISK_FULL] = {"DISK_FULL", 507, 1, false,
                        "Free some space, for example with `rbee-keeper models rm MODEL`, and ask "
                        "again."},
@@ -48,8 +50,8 @@ static const struct api_error_info table[API_N_CODES] = {
          "machine, waits until it answers; models that lie elsewhere are served meanwhile."},
     [API_INVALID_MODEL_FILE] =
         {"INVALID_MODEL_FILE", 422, 1, false,
-         "The file is damaged or no GGUF: fetch it again, or look at it with "
-         "`llm-worker-rbee inspect FILE`."},
+         "The file is damaged or no GGUF: look at it with `llm-worker-rbee inspect FILE`. A "
+         "downloaded one is fetched anew after `rbee-keeper models rm MODEL`."},
     [API_UNSUPPORTED_MODEL] =
         {"UNSUPPORTED_MODEL", 422, 1, false,
          "Choose a GGUF of a llama, qwen2, bert or nomic-bert architecture in a supported type."},
@@ -64,7 +66,8 @@ static const struct api_error_info table[API_N_CODES] = {
     [API_DEVICE_NOT_FOUND] = {"DEVICE_NOT_FOUND", 422, 1, false,
                               "Choose a device that is there; `rbee-hive detect` lists them."},
     [API_WORKER_START_FAILED] = {"WORKER_START_FAILED", 500, 1, true,
-                                 "Look into the worker's log with `rbee-keeper logs`."},
+                                 "If the worker came so far, its log tells more: `rbee-keeper "
+                                 "logs`."},
     [API_LOADING_TIMEOUT] = {"LOADING_TIMEOUT", 504, 1, true,
                              "Is the disk slow or the model very large? Ask again, or choose a "
                              "smaller model."},
@@ -110,7 +113,8 @@ static const struct api_error_info table[API_N_CODES] = {
                              "Ask for fewer tokens or allow more time."},
     [API_NOT_FOUND] = {"NOT_FOUND", 404, 1, false,
                        "Check the path and the id: docs/http-api.md lists every route, "
-                       "`rbee-keeper workers list` the workers."},
+                       "`rbee-keeper workers list` the workers, `rbee-keeper models downloads` the "
+                       "downloads."},
     [API_METHOD_NOT_ALLOWED] = {"METHOD_NOT_ALLOWED", 405, 1, false,
                                 "docs/http-api.md lists every route and its method."},
     [API_INTERNAL] = {"INTERNAL", 500, 1, false,

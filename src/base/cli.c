@@ -253,7 +253,9 @@ static int store(const struct cli_opt *o, const char *text, char *why, size_t wh
     if (o->min != 0 || o->max != 0) {
         size_t len = strlen(why);
 
-        snprintf(why + len, why_size - len, " from %.10g to %.10g", o->min, o->max);
+        snprintf(why + len, why_size - len,
+                 o->kind == CLI_INT ? " from %.0f to %.0f" : " from %.10g to %.10g", o->min,
+                 o->max);
     }
     snprintf(why + strlen(why), why_size - strlen(why), ", not '%.40s'", text);
     return -1;

@@ -87,6 +87,16 @@ static int apply_flags(struct config *c, const struct flags *f, struct err *err)
 
 /* ---- putting together ---- */
 
+/* Behind what happened: what to do about it. Returns rc. */
+static int advise(int rc, struct err *err, const char *what)
+{
+    size_t n = strlen(err->text);
+
+    if (rc)
+        snprintf(err->text + n, sizeof err->text - n, "; %s", what);
+    return rc;
+}
+
 static int find_home(struct hive *h, const char *given, struct err *err)
 {
     char *home = given ? str_dup(given) : NULL;
@@ -97,7 +107,7 @@ static int find_home(struct hive *h, const char *given, struct err *err)
     else if (!home)
         rc = err_no_memory(err, strlen(given), "a path");
     if (rc == 0)
-        rc = home_make(home, &h->home, err);
+        rc = advise(home_make(home, &h->home, err), err, "--home or RBEE_HOME names another place");
     free(home);
     return rc;
 }
@@ -136,8 +146,8 @@ static int configure(struct hive *h, const struct flags *f, struct err *err)
 
     if (rc == 0)
         rc = config_open(h->home, &h->config, err);
-    if (rc == 0)
-        rc = apply_flags(h->config, f, err);
+    if (rc == 0 && (rc = apply_flags(h->config, f, err)) == ERR_INVALID)
+        h->exit_code = CLI_USAGE;
     if (rc)
         return rc;
     log_level_from(config_text(h->config, "hive", "log_level"), &level);
@@ -161,7 +171,9 @@ static int resolve_addr(struct hive *h, struct err *err)
         return rc;
     rc = getaddrinfo(h->addr.host, NULL, &hints, &ai);
     if (rc)
-        return err_set(err, ERR_INVALID, "the address '%s' to listen on is not known: %s",
+        return err_set(err, ERR_INVALID,
+                       "the address '%s' to listen on is not known: %s; --addr takes an address of "
+                       "this machine, or a name of one",
                        h->addr.host, gai_strerror(rc));
     rc = getnameinfo(ai->ai_addr, ai->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST);
     freeaddrinfo(ai);
@@ -200,14 +212,11 @@ static int listen_for_clients(struct hive *h, struct err *err)
     params.limits.body_timeout_ms = config_duration_ms(h->config, "hive", "body_timeout");
     params.limits.write_timeout_ms = config_duration_ms(h->config, "hive", "write_timeout");
     rc = http_server_create(&params, &h->server, err);
-    if (rc == ERR_BUSY) {
-        size_t n = strlen(err->text);
-
-        snprintf(err->text + n, sizeof err->text - n,
-                 "; is another rbee-hive running there? --addr HOST:PORT chooses another place");
-    }
+    if (rc == ERR_BUSY)
+        return advise(rc, err,
+                      "is another rbee-hive running there? --addr HOST:PORT chooses another place");
     if (rc)
-        return rc;
+        return advise(rc, err, "--addr takes an address of this machine, and a port it may take");
     h->addr.port = http_server_port(h->server);
     h->doors.server = h->server;
     return 0;
@@ -497,7 +506,7 @@ int cmd_daemon(const struct cli_command *self, int argc, char **argv)
     leave_no_core();
     if (put_together(&h, &flags, &err)) {
         fprintf(stderr, "%s: %s\n", PROGRAM, err.text);
-        h.exit_code = CLI_ERROR;
+        h.exit_code = h.exit_code == CLI_DONE ? CLI_ERROR : h.exit_code;
     } else {
         announce(&h);
         event_base_dispatch(h.base);

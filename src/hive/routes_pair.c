@@ -31,8 +31,8 @@ static void name_of(const json_t *body, char dst[KEYS_NAME_BYTES])
 static void refuse(struct hive *h, struct http_exchange *x, const struct err *err)
 {
     doors_note_failure(&h->doors, FAILED_CODE, http_peer(x));
-    reply_fail(x, API_INVALID_API_KEY, "%s; `rbee-hive pair` on this machine prints a new line",
-               err->text);
+    reply_fail(x, API_INVALID_API_KEY,
+               "%s; `rbee-hive pair` on the hive's machine prints a new line", err->text);
 }
 
 /* The code has been used for it. Some of the reasons are nobody's fault, and can be helped. */

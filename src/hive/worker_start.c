@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "hive/cgroup.h"
 #include "hive/environment.h"
@@ -180,14 +181,19 @@ static int make_cgroup(struct worker *w)
     return fd;
 }
 
+/* Somebody may have tidied up: without its folder no worker started until the hive was started
+ * anew. */
+static int open_log(const struct worker *w)
+{
+    path_make_dirs(w->owner->logs_dir, 0700, NULL);
+    return open(w->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
 /* Makes what the worker gets, runs it, and closes what is the worker's alone. */
 static int make_and_run(struct worker *w, struct err *err)
 {
     const struct workers_params *p = &w->owner->params;
-    struct handed h = {.log_fd = open(w->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600),
-                       .listen_fd = -1,
-                       .board_fd = -1,
-                       .cgroup_fd = -1};
+    struct handed h = {.log_fd = open_log(w), .listen_fd = -1, .board_fd = -1, .cgroup_fd = -1};
     char *program = NULL;
     int rc;
 

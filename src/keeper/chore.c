@@ -49,9 +49,17 @@ static void show_progress(struct watching *w, const json_t *event)
 /* One that failed; the others go on. */
 static void show_error(struct watching *w, const json_t *event)
 {
+    const char *hint;
+    struct api_error e;
+
     w->failed = true;
     term_say(&w->k->term, "%s: %s: %s", keeper_text(event, "name", "?"),
              keeper_text(event, "code", "?"), keeper_text(event, "message", "?"));
+    keeper_event_error(&e, event, "hive");
+    hint = e.code == API_INTERNAL ? "See to what it names, and try again." : keeper_hint(&e);
+    if (hint[0])
+        term_say(&w->k->term, "%s", hint);
+    api_error_done(&e);
 }
 
 static bool on_event(void *arg, json_t *event, const char *data, size_t n)
@@ -79,13 +87,14 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
     return true;
 }
 
-/* What a hive will not do with a model, it refuses as a bad request, though the command was right.
- */
+/* What a hive will not do with a model, it refuses as a bad request, though the command was right;
+ * not so where it names fields: these were typed. */
 static int fail(struct keeper *k, struct api_error *e)
 {
+    bool typed = json_object_get(e->details, "errors") != NULL;
     int rc = keeper_fail(k, e);
 
-    return rc == CLI_USAGE ? CLI_ERROR : rc;
+    return rc == CLI_USAGE && !typed ? CLI_ERROR : rc;
 }
 
 static enum client_end ask(struct keeper *k, const struct chore *chore,

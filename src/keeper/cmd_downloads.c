@@ -87,7 +87,7 @@ static void find(const json_t *list, const char *word, bool ended, char id[64])
 
 static int cancel(struct keeper *k, const char *word, bool discard)
 {
-    char url[KEEPER_URL_MAX], id[64];
+    char url[KEEPER_URL_MAX], id[64], text[256];
     struct client_ask ask = {.method = "DELETE", .url = url, .timeout_ms = CANCEL_TIMEOUT_MS};
     struct api_error e;
     json_t *list = NULL;
@@ -97,10 +97,8 @@ static int cancel(struct keeper *k, const char *word, bool discard)
     find(list, word, discard, id);
     json_decref(list);
     if (!id[0]) {
-        api_error_set(&e, API_NOT_FOUND, "keeper",
-                      "no single download is '%.200s'; 'rbee-keeper models downloads' shows them",
-                      word);
-        return keeper_fail(k, &e);
+        snprintf(text, sizeof text, "no single download is '%.200s'", word);
+        return keeper_fail_missing(k, text, "`rbee-keeper models downloads` shows them.");
     }
     keeper_url(k, url, "/v1/models/download/%s%s", id, discard ? "?discard=1" : "");
     if (contact_json(k, &ask, NULL, &e))

@@ -257,6 +257,9 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
                        " is not known",
                        word);
     }
+    if (rc == ERR_NOT_FOUND)
+        return keeper_end(&k,
+                          keeper_fail_missing(&k, err.text, "`rbee-keeper keys list` shows them."));
     if (rc)
         return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
     out_printf(&k.out, "Revoked the key %s (%s).\n", keys_print(gone.hash, print), gone.name);

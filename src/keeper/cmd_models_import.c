@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "keeper/chore.h"
@@ -130,6 +131,24 @@ static int import(struct keeper *k, const struct importing *o)
     return rc;
 }
 
+/* Is it a name? CLI_GO, or the exit code. */
+static int check_as(struct keeper *k, const char *as)
+{
+    char *ref = as ? str_printf("local:%s", as) : NULL;
+    struct model_ref parsed;
+    struct err err = {0};
+    int rc = CLI_GO;
+
+    if (as && !as[0])
+        rc = keeper_usage(k, "--as takes a name, not an empty text");
+    else if (ref && model_ref_parse(ref, &parsed, &err))
+        rc = keeper_usage(k, "--as: %s", err.text);
+    else if (ref)
+        model_ref_done(&parsed);
+    free(ref);
+    return rc;
+}
+
 int cmd_models_import(const struct cli_command *self, int argc, char **argv)
 {
     struct importing o = {0};
@@ -150,6 +169,8 @@ int cmd_models_import(const struct cli_command *self, int argc, char **argv)
         rc = keeper_usage(&k, "name a file, a folder, hf-cache or ollama, or use --scan");
     if (rc == CLI_GO && o.copy && o.move)
         rc = keeper_usage(&k, "--copy and --move cannot be had together");
+    if (rc == CLI_GO)
+        rc = check_as(&k, o.as);
     if (rc != CLI_GO)
         return rc;
     rc = keeper_begin(&k, self, &o.flags);

@@ -357,8 +357,10 @@ int cmd_node_rm(const struct cli_command *self, int argc, char **argv)
     rc = keeper_open(&k, self, &flags);
     if (rc == CLI_GO) {
         rc = change(&k, word, NULL, NULL, &err);
-        if (rc)
-            rc = keeper_fail_err(&k, rc == ERR_NOT_FOUND ? API_NOT_FOUND : API_INTERNAL, &err);
+        if (rc == ERR_NOT_FOUND)
+            rc = keeper_fail_missing(&k, err.text, "`rbee-keeper node list` shows them.");
+        else if (rc)
+            rc = keeper_fail_err(&k, API_INTERNAL, &err);
         else
             out_printf(&k.out, "Removed the node %s.\n", word);
     }

@@ -10,7 +10,9 @@
 #include "keeper/commands.h"
 #include "keeper/keeper.h"
 
-#define LOG_FILE   "logs/security.jsonl"
+#define LOG_FILE "logs/security.jsonl"
+#define NO_LOG_HINT                                                                                \
+    "A hive keeps one from its first start on: name it, or set RBEE_HOME to that hive's home."
 #define KEPT_FILES 9 /* older ones that are looked for: FILE.1, FILE.2 ... */
 
 struct verifying {
@@ -96,12 +98,10 @@ int cmd_security_verify(const struct cli_command *self, int argc, char **argv)
                    "SHA-256 %s.\n",
                    (unsigned long long)v.n_lines, v.n_files, v.n_files == 1 ? "" : "s",
                    v.chain.last);
+    else if (rc == ERR_NOT_FOUND)
+        rc = keeper_fail_missing(&k, err.text, NO_LOG_HINT);
     else
-        rc = keeper_fail_err(&k,
-                             rc == ERR_NOT_FOUND ? API_NOT_FOUND
-                             : rc == ERR_INVALID ? API_SECURITY_LOG_BROKEN
-                                                 : API_INTERNAL,
-                             &err);
+        rc = keeper_fail_err(&k, rc == ERR_INVALID ? API_SECURITY_LOG_BROKEN : API_INTERNAL, &err);
     free(path);
     return keeper_end(&k, rc);
 }

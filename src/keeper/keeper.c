@@ -172,7 +172,7 @@ static void show_log(struct keeper *k, const json_t *details)
 }
 
 /* The sender's hint, else the table's; about keys the keeper knows better. */
-static const char *hint_of(const struct api_error *e)
+const char *keeper_hint(const struct api_error *e)
 {
     if (e->code == API_MISSING_API_KEY || e->code == API_INVALID_API_KEY)
         return "Run `rbee-hive pair` on the hive's machine and here the line it prints, or set "
@@ -186,7 +186,7 @@ static const char *hint_of(const struct api_error *e)
 int keeper_fail(struct keeper *k, struct api_error *e)
 {
     const struct api_error_info *info = api_error_info(e->code);
-    const char *hint = hint_of(e);
+    const char *hint = keeper_hint(e);
     const char *id = keeper_text(e->details, "request_id", NULL);
 
     term_progress_end(&k->term);
@@ -217,6 +217,15 @@ int keeper_fail_err(struct keeper *k, enum api_code code, const struct err *err)
     if (code == API_INTERNAL &&
         err->code != ERR_NO_MEMORY) /* files of the user's: no fault of ours */
         e.details = json_pack("{s:s}", "hint", "See to what it names, and try again.");
+    return keeper_fail(k, &e);
+}
+
+int keeper_fail_missing(struct keeper *k, const char *text, const char *hint)
+{
+    struct api_error e;
+
+    api_error_set(&e, API_NOT_FOUND, "keeper", "%s", text);
+    e.details = json_pack("{s:s}", "hint", hint);
     return keeper_fail(k, &e);
 }
 

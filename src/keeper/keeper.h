@@ -74,6 +74,10 @@ int keeper_end(struct keeper *k, int rc);
 int keeper_fail(struct keeper *k, struct api_error *e);
 /* The same for an error without a code of its own. */
 int keeper_fail_err(struct keeper *k, enum api_code code, const struct err *err);
+/* ... of something that is not there, and how to see what is. */
+int keeper_fail_missing(struct keeper *k, const char *text, const char *hint);
+/* What the person is told to do about it; "" = nothing. */
+const char *keeper_hint(const struct api_error *e);
 /* "rbee-keeper infer: text. Try 'rbee-keeper infer --help'." and CLI_USAGE. */
 int keeper_usage(struct keeper *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Says "Cancelled." on a line of its own and returns CLI_INTERRUPTED. */

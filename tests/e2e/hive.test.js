@@ -801,14 +801,19 @@ describe('starting', () => {
     const home = makeFolder();
     for (const [args, word] of [
       [['--slots', '1000'], /--slots.*64/], [['--keep-alive', 'soon'], /--keep-alive/],
-      [['--log-level', 'loud'], /--log-level/], [['--addr', 'no host'], /--addr/],
+      [['--log-level', 'loud'], /--log-level/], [['--addr', 'no host'], /--addr/], [['--addr', ''], /--addr/],
     ]) {
       const r = daemon(['--home', home, '--addr', '127.0.0.1:0', ...args]);
-      assert.strictEqual(r.status, 1, r.stderr);
+      assert.strictEqual(r.status, 2, r.stderr); // it was 1, and the manual says 2
       assert.match(r.stderr, word);
     }
     assert.strictEqual(daemon(['--nonsense']).status, 2);
-    assert.strictEqual(daemon(['--home', home, '--addr', 'nowhere.invalid:0']).status, 1);
+    for (const [addr, what] of [['nowhere.invalid:0', /is not known: /], ['192.0.2.1:0', /cannot listen on 192\.0\.2\.1 /]]) {
+      const elsewhere = daemon(['--home', home, '--addr', addr]);
+      assert.strictEqual(elsewhere.status, 1);
+      assert.match(elsewhere.stderr, what);
+      assert.match(elsewhere.stderr, /; --addr takes an address of this machine/); // what to do was missing
+    }
     fs.writeFileSync(path.join(home, 'config.ini'), '[hive]\nadddr = 1\n');
     const r = daemon(['--home', home]);
     assert.strictEqual(r.status, 1);
@@ -827,12 +832,24 @@ describe('starting', () => {
     assert.strictEqual(worker.keep_alive_ms, 7000);
   });
 
+  /* Whoever tidied up had no worker start any more, until the hive was started anew. */
+  it('a folder of logs that somebody has deleted is made again', async () => {
+    const hive = await startHive({ env: { RBEE_TINY: MODEL } });
+    try {
+      fs.rmSync(path.join(hive.home, 'logs'), { recursive: true, force: true });
+      const worker = await spawnReady(hive, 'tiny');
+      assert.ok(fs.existsSync(path.join(hive.home, 'logs', `${worker.worker_id}.log`)));
+    } finally {
+      await hive.stop();
+    }
+  });
+
   test('a home that cannot be written', (t) => {
     const file = path.join(makeFolder(), 'a-file');
     fs.writeFileSync(file, '');
     const r = daemon(['--home', path.join(file, 'home')]);
     assert.strictEqual(r.status, 1);
-    assert.match(r.stderr, /^rbee-hive: cannot make the folder .*a-file/m);
+    assert.match(r.stderr, /^rbee-hive: cannot make the folder .*a-file.*; --home or RBEE_HOME names another place$/m);
     if (process.getuid() === 0) return t.diagnostic('root may write anywhere: the read-only case is left out');
     const locked = makeFolder();
     fs.chmodSync(locked, 0o500);

@@ -1176,3 +1176,44 @@ test('a chore that the hive refuses for the model that is named is an error, not
     assert.match(r.stderr, /INVALID_REQUEST: x was neither downloaded nor imported/);
   }
 });
+
+/* ... but where it names fields, what was typed was wrong; and a name that is none needs no hive to say so. */
+test('a name for an import that is none is a usage error', async () => {
+  for (const as of ['', 'a b', '..']) {
+    const r = await run(['models', 'import', '/tmp/x.gguf', '--as', as, '--node', fake.node]);
+    assert.strictEqual(r.code, 2, r.stderr);
+    assert.match(r.stderr, /^rbee-keeper models import: --as/);
+  }
+  assert.strictEqual(fake.calls.length, 0);
+  fake.on('POST /v1/models/import', (req, res) => error(res, 400, 'INVALID_REQUEST', 'One field fails.', {
+    errors: [{ field: 'as', constraint: 'c', message: 'as is long.' }] }));
+  assert.strictEqual((await run(['models', 'import', '/tmp/x.gguf', '--as', 'x', '--node', fake.node])).code, 2);
+});
+
+/* All of them said "`rbee-keeper workers list` shows the workers", of nodes, keys and downloads too. */
+test('what is not there: the hint says where to look for the like of it', async () => {
+  fake.on('GET /v1/models/downloads', (req, res) => json(res, 200, { downloads: [] }));
+  for (const [args, hint] of [[['node', 'rm', 'x'], 'node list'], [['keys', 'revoke', 'abcdef'], 'keys list'],
+    [['models', 'cancel', 'x', '--node', fake.node], 'models downloads'], [['workers', 'stop', 'x', '--node', fake.node], 'workers list'],
+    [['security', 'verify', '/nowhere'], "that hive's home"]]) {
+    const r = await run(args);
+    assert.strictEqual(r.code, 1, r.stderr);
+    assert.match(r.stderr, /^rbee-keeper: NOT_FOUND: /);
+    assert.ok(r.stderr.split('\n')[1].includes(hint), r.stderr);
+  }
+});
+
+test('a file that cannot be imported: what to do about it stands behind it', async () => {
+  fake.on('POST /v1/models/import', (req, res) => sse(res, [
+    { stage: 'error', name: 'x.gguf', code: 'INVALID_MODEL_FILE', message: 'no magic' },
+    { stage: 'error', name: 'y.gguf', code: 'INTERNAL', message: 'cannot open it' }, { stage: 'complete', imported: 0 }]));
+  const r = await run(['models', 'import', '/tmp/x.gguf', '--node', fake.node]);
+  assert.strictEqual(r.code, 1);
+  assert.match(r.stderr, /^x\.gguf: INVALID_MODEL_FILE: no magic\nThe file is damaged or no GGUF: .*models rm MODEL/m);
+  assert.match(r.stderr, /^y\.gguf: INTERNAL: cannot open it\nSee to what it names, and try again\.$/m);
+});
+
+test('the range of a large number is told in full', async () => {
+  const r = await infer(['--seed', 'x']).done;
+  assert.match(r.stderr, /--seed takes a whole number from 0 to 9007199254740991, not 'x'/); // it was 9.007199255e+15
+});
