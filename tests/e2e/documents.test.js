@@ -1,0 +1,58 @@
+'use strict';
+/*
+ * documents.test.js - what the documents list is what there is: commands and options that were
+ * added came without their lines in the manuals, errors without their rows in docs/http-api.md.
+ */
+const { test } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { spawnSync } = require('node:child_process');
+
+const { HIVE, WORKER } = require('./lib/proc.js');
+const { KEEPER } = require('./lib/keeper.js');
+
+const ROOT = path.resolve(__dirname, '../..');
+const read = (file) => fs.readFileSync(path.join(ROOT, file), 'utf8');
+
+function help(program, ...words) {
+  const r = spawnSync(program, [...words, '--help'], { encoding: 'utf8' });
+  assert.strictEqual(r.status, 0, r.stderr);
+  return r.stdout;
+}
+
+/* The names of a help's lines: "  models list   ..." */
+const commandsOf = (text) => [...text.matchAll(/^ {2}([a-z]+(?: [a-z]+)*) {2,}/gm)].map((m) => m[1]);
+const optionsOf = (text) => [...text.matchAll(/^ {2}(?:-\w, | {4})--([a-z-]+)/gm)].map((m) => m[1]).filter((o) => o !== 'help');
+
+for (const [program, page] of [[KEEPER, 'rbee-keeper'], [HIVE, 'rbee-hive'], [WORKER, 'llm-worker-rbee']]) {
+  test(`every command stands in the manual of ${page}`, () => {
+    const manual = read(`man/${page}.1`);
+    const commands = commandsOf(help(program));
+    assert.ok(commands.length > 2, commands.join());
+    const missing = commands.filter((c) => !new RegExp(`^\\.Cm ${c}$`, 'm').test(manual));
+    assert.deepStrictEqual(missing, []);
+  });
+}
+
+test('every option of the servers stands in their manuals', () => {
+  for (const [program, page, command] of [[HIVE, 'rbee-hive', 'daemon'], [WORKER, 'llm-worker-rbee', 'serve'], [WORKER, 'llm-worker-rbee', 'run']]) {
+    const manual = read(`man/${page}.1`);
+    const options = optionsOf(help(program, command));
+    assert.ok(options.length > 5, options.join());
+    const missing = options.filter((o) => !new RegExp(`Fl -${o}\\b`).test(manual));
+    assert.deepStrictEqual(missing, [], `${page} ${command}`);
+  }
+});
+
+test('every error stands in docs/http-api.md, with its status and whether asking again may help', () => {
+  const rows = [...read('src/api/errors.c').matchAll(/\{"([A-Z_]+)", (\d+), \d+, (true|false)/g)];
+  assert.ok(rows.length > 30, `${rows.length}`);
+  const table = read('docs/http-api.md').split('\n');
+  for (const [, code, status, again] of rows) {
+    const line = table.find((l) => l.startsWith('| `') && l.split('|')[1].includes(`\`${code}\``) && l.split('|').length === 6);
+    assert.ok(line, code);
+    const cells = line.split('|').map((c) => c.trim());
+    assert.deepStrictEqual([cells[2], cells[3]], [status === '0' ? '–' : status, again === 'true' ? 'yes' : 'no'], code);
+  }
+});
