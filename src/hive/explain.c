@@ -149,6 +149,18 @@ static void answer(struct question *q, const struct plan_need *need, const struc
     reply_json(q->x, 200, out);
 }
 
+/* A worker that is there is as large as it is, whatever would be started. */
+static void take_numbers(struct launch *l, const struct worker *there)
+{
+    struct worker_look look;
+
+    worker_look(there, &look);
+    if (look.n_slots)
+        l->slots = look.n_slots;
+    if (look.n_ctx)
+        l->ctx = look.n_ctx;
+}
+
 static void on_judged(void *arg, const struct model_facts *facts, struct api_error *e)
 {
     struct question *q = arg;
@@ -159,6 +171,8 @@ static void on_judged(void *arg, const struct model_facts *facts, struct api_err
     struct plan_need need;
     struct err err = {0};
 
+    if (there)
+        take_numbers(&q->spawn.launch, there);
     if (e) {
         reply_error(q->x, 0, e);
         *e = (struct api_error){0};

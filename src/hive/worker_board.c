@@ -27,6 +27,15 @@ void worker_board_error(const struct worker *w, struct api_error *e)
                   text[0] ? text : "the worker failed without saying why");
 }
 
+int64_t worker_n_ctx(const struct worker *w)
+{
+    int64_t n_ctx = w->board ? atomic_load(&w->board->n_ctx) : 0;
+
+    if (n_ctx == 0)
+        n_ctx = w->need.ctx ? (int64_t)w->need.ctx : w->ctx;
+    return n_ctx ? n_ctx : INT64_MAX;
+}
+
 int64_t worker_activity_ms(const struct worker *w, int64_t now)
 {
     int64_t said = atomic_load(&w->board->last_activity_ms);
@@ -62,7 +71,7 @@ bool worker_is_idle_too_long(const struct worker *w, int64_t now)
     const struct board *b = w->board;
     int64_t since = worker_activity_ms(w, now), limit = w->keep_alive_ms;
 
-    if (w->replaced && (limit < 0 || limit > WORKERS_UNUSED_MS))
+    if ((w->replaced || w->outgrown) && (limit < 0 || limit > WORKERS_UNUSED_MS))
         limit = WORKERS_UNUSED_MS;
     if (limit < 0 || atomic_load(&b->slots_busy) || atomic_load(&b->queued))
         return false;

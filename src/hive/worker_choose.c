@@ -46,6 +46,31 @@ static bool fits(struct worker *w, const struct launch *l, const struct file_mar
            w->device == l->device && has_file(w, now);
 }
 
+static bool is_ready(const struct worker *w)
+{
+    return worker_takes_work(w) && worker_board_state(w) == BOARD_READY;
+}
+
+/*
+ * A larger one was started for a request, and is there for all: two of a model are a waste of
+ * memory. Those that a person asked for stay what they are, and so does one that is pinned, unless
+ * the larger one is pinned as well.
+ */
+static bool is_outgrown(const struct worker *w, const struct workers *ws, const struct launch *l,
+                        const struct file_mark *now)
+{
+    struct worker *other;
+
+    TAILQ_FOREACH(other, &ws->all, link)
+    {
+        if (other->ctx_min && is_ready(other) && worker_n_ctx(other) > worker_n_ctx(w) &&
+            !w->by_hand && (w->keep_alive_ms >= 0 || other->keep_alive_ms < 0) &&
+            fits(other, l, now))
+            return true;
+    }
+    return false;
+}
+
 /* The board says it a moment late: of many requests at once it knows none yet. */
 static int64_t free_slots(const struct worker *w)
 {
@@ -60,12 +85,8 @@ static int64_t free_slots(const struct worker *w)
 
 static struct claim claim_of(const struct worker *w, const struct launch *l)
 {
-    int64_t n_ctx = w->board ? atomic_load(&w->board->n_ctx) : 0;
-
-    if (n_ctx == 0)
-        n_ctx = w->ctx ? w->ctx : INT64_MAX; /* as planned; its model's own is not known yet */
     return (struct claim){
-        .enough = n_ctx >= l->ctx_min,
+        .enough = worker_n_ctx(w) >= l->ctx_min,
         .stage = w->state == WORKER_PREPARING ? 0 : 1 + (worker_board_state(w) == BOARD_READY),
         .n_free = free_slots(w),
         .used_ms = w->asked_ms};
@@ -82,7 +103,7 @@ static bool is_better(const struct claim *a, const struct claim *b)
     return a->used_ms > b->used_ms;
 }
 
-struct worker *worker_choose(struct workers *ws, const struct launch *l)
+struct worker *worker_choose(struct workers *ws, const struct launch *l, const struct worker *but)
 {
     struct worker *w, *best = NULL;
     struct claim most = {0};
@@ -93,7 +114,10 @@ struct worker *worker_choose(struct workers *ws, const struct launch *l)
     {
         struct claim mine = claim_of(w, l);
 
-        if (!fits(w, l, now) || (best && !is_better(&mine, &most)))
+        if (!fits(w, l, now) || (but && w == but))
+            continue;
+        w->outgrown = is_outgrown(w, ws, l, now);
+        if (w->outgrown || (best && !is_better(&mine, &most)))
             continue;
         best = w;
         most = mine;
@@ -103,7 +127,7 @@ struct worker *worker_choose(struct workers *ws, const struct launch *l)
 
 const struct worker *workers_usable(struct workers *ws, const struct launch *l)
 {
-    return worker_choose(ws, l);
+    return worker_choose(ws, l, NULL);
 }
 
 /* ---- visits ---- */

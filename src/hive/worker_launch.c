@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "hive/reach.h"
 #include "hive/reply.h"
 #include "hive/worker_room.h"
 #include "hive/workers_internal.h"
@@ -41,9 +40,12 @@ static struct worker *make_worker(struct workers *ws, const struct launch *l)
     w->backend = l->backend;
     w->device = l->device;
     w->ctx_asked = l->ctx != 0;
+    w->by_hand = l->ctx || l->fresh;
+    w->asked_ms = clock_ms();
     workers_fill_in(ws, &filled);
     w->slots = filled.slots;
     w->ctx = filled.ctx;
+    worker_context_wish(w, l);
     w->keep_alive_ms =
         l->keep_alive_given ? l->keep_alive_ms : config_duration_ms(c, "hive", "keep_alive");
     if (w->model_path)
@@ -54,8 +56,8 @@ static struct worker *make_worker(struct workers *ws, const struct launch *l)
     return NULL;
 }
 
-/* Tells everybody who waits; each gets a copy of the error. */
-static void answer_waiters(struct worker *w, const struct api_error *e)
+/* Tells everybody who waits: gives them this worker, or each a copy of the error. */
+static void answer_waiters(struct worker *w, const struct worker *given, const struct api_error *e)
 {
     struct waiter *waiter;
 
@@ -64,46 +66,10 @@ static void answer_waiters(struct worker *w, const struct api_error *e)
 
         json_incref(copy.details);
         TAILQ_REMOVE(&w->waiters, waiter, link);
-        waiter->done(waiter->arg, e ? NULL : w, e ? &copy : NULL, 0);
+        waiter->done(waiter->arg, e ? NULL : given, e ? &copy : NULL, 0);
         api_error_done(&copy);
         free(waiter);
     }
-}
-
-/* For how long it keeps others from being tried, because it failed while it loaded. One whose
- * process has not ended yet has all of that time before it. */
-static int64_t cooling_left_ms(const struct worker *w, int64_t now)
-{
-    enum board_state state = worker_board_state(w);
-
-    if (w->state == WORKER_DEAD)
-        return w->died_loading ? w->dead_ms + WORKERS_RETRY_MS - now : 0;
-    if (w->ready_ms != 0)
-        return 0;
-    if (w->state == WORKER_CONDEMNED)
-        return state != BOARD_READY && state != BOARD_DRAINING ? WORKERS_RETRY_MS : 0;
-    return worker_state_runs(w->state) && state == BOARD_FAILED ? WORKERS_RETRY_MS : 0;
-}
-
-/* The milliseconds for which this model is not to be tried again, 0 when it may. */
-static int64_t cooling_ms(struct workers *ws, const struct launch *l, const struct worker **why)
-{
-    int64_t now = clock_ms(), longest = 0;
-    struct file_mark mark;
-    const struct file_mark *file = worker_file_now(ws, l, &mark);
-    struct worker *w;
-
-    TAILQ_FOREACH(w, &ws->all, link)
-    {
-        int64_t left = cooling_left_ms(w, now);
-
-        if (left > longest && worker_is_of(w, l, file) && str_eq(w->backend, l->backend) &&
-            w->device == l->device) {
-            longest = left;
-            *why = w;
-        }
-    }
-    return longest;
 }
 
 /* The hive's own default bends to the model; what was asked for does not. */
@@ -130,7 +96,7 @@ static void give_up(struct worker *w, struct api_error *e)
 {
     struct workers *ws = w->owner;
 
-    answer_waiters(w, e);
+    answer_waiters(w, NULL, e);
     log_warn("no worker for %s: %s", w->model_ref, e->message);
     worker_free(w);
     workers_check_gone(ws);
@@ -151,34 +117,73 @@ static void make_room(struct worker *w, const struct worker_room *room)
     }
 }
 
+static enum room_answer look_for_room(struct worker *w, struct worker_room *room)
+{
+    struct plan_need need = w->need;
+
+    w->need = (struct plan_need){0}; /* it does not stand in its own way */
+    worker_room_look(w->owner, room);
+    w->need = need;
+    return worker_room_for(room, &need);
+}
+
+/* It was to be larger than one that is there, and has no room after all: those who wait for it get
+ * that one, and it is no more. False when there is none. */
+static bool hand_over(struct worker *w)
+{
+    const struct launch l = {.model_ref = w->model_ref,
+                             .model_path = w->model_path,
+                             .backend = w->backend,
+                             .device = w->device};
+    struct workers *ws = w->owner;
+    struct worker *other = w->ctx_min ? worker_choose(ws, &l, w) : NULL;
+
+    if (!other)
+        return false;
+    other->asked_ms = clock_ms();
+    if (worker_state_runs(other->state))
+        answer_waiters(w, other, NULL);
+    else
+        TAILQ_CONCAT(&other->waiters, &w->waiters, link);
+    log_info("no larger worker for %s: there is no memory for it", w->model_ref);
+    worker_free(w);
+    workers_check_gone(ws);
+    return true;
+}
+
 /* Starts the process where there is room, or makes room, or says why there is none. */
 static void try_start(struct worker *w)
 {
-    struct plan_need need = w->need;
     struct api_error error = {0};
+    enum room_answer answer;
     struct worker_room room;
     struct err err;
 
-    w->need = (struct plan_need){0}; /* it does not stand in its own way */
-    worker_room_look(w->owner, &room);
-    w->need = need;
-    switch (worker_room_for(&room, &need)) {
+    while ((answer = look_for_room(w, &room)) == ROOM_NONE) {
+        if (worker_context_reduce(w, false))
+            continue;
+        if (hand_over(w))
+            return;
+        if (!worker_context_reduce(w, true))
+            break;
+    }
+    switch (answer) {
     case ROOM_BY_ENDING:
         make_room(w, &room);
         return;
     case ROOM_IS_THERE:
         if (worker_start(w, &error) == 0) {
-            answer_waiters(w, NULL);
+            answer_waiters(w, w, NULL);
             return;
         }
         break;
     case ROOM_NONE:
-        worker_room_error(&room, &need, &err);
+        worker_room_error(&room, &w->need, &err);
         api_error_set(&error, API_INSUFFICIENT_MEMORY, REPLY_SRC, "%.300s: %s", w->model_ref,
                       err.text);
-        error.details =
-            json_pack("{s:I, s:I, s:I}", "need_bytes", (json_int_t)need.total_bytes, "have_bytes",
-                      (json_int_t)room.usable_bytes, "idle_bytes", (json_int_t)room.idle_bytes);
+        error.details = json_pack("{s:I, s:I, s:I}", "need_bytes", (json_int_t)w->need.total_bytes,
+                                  "have_bytes", (json_int_t)room.usable_bytes, "idle_bytes",
+                                  (json_int_t)room.idle_bytes);
         break;
     }
     give_up(w, &error);
@@ -197,11 +202,18 @@ void workers_room_freed(struct workers *ws)
     }
 }
 
+static int plan(struct worker *w, const struct model_facts *facts, struct err *err)
+{
+    const struct launch l = {.slots = w->slots, .ctx = w->ctx};
+
+    w->facts = *facts;
+    return workers_plan(w->owner, &l, facts, &w->need, err);
+}
+
 /* The model's file was looked into: plan its memory, and go on. */
 static void on_judged(void *arg, const struct model_facts *facts, struct api_error *e)
 {
     struct worker *w = arg;
-    const struct launch l = {.slots = w->slots, .ctx = w->ctx};
     struct api_error error = {0};
     struct err err;
 
@@ -212,7 +224,7 @@ static void on_judged(void *arg, const struct model_facts *facts, struct api_err
         give_up(w, &error);
     } else if (check_context(w, facts, &error)) {
         give_up(w, &error);
-    } else if (workers_plan(w->owner, &l, facts, &w->need, &err)) {
+    } else if (plan(w, facts, &err)) {
         api_error_set(&error, API_INSUFFICIENT_MEMORY, REPLY_SRC, "%.300s: %s", w->model_ref,
                       err.text);
         give_up(w, &error);
@@ -236,49 +248,43 @@ static int add_waiter(struct worker *w,
     return 0;
 }
 
-/* The last one failed: how, and when the next may start. */
-static void say_cooling(const struct launch *l, const struct worker *why, int retry_after_s,
-                        struct api_error *e)
+/* Starts a new one, or says why not: -1 with *e. */
+static int begin(struct workers *ws, const struct launch *l,
+                 void (*done)(void *arg, const struct worker *w, struct api_error *e,
+                              int retry_after_s),
+                 void *arg, struct api_error *e)
 {
-    struct api_error cause = why->error;
+    struct worker *w = make_worker(ws, l);
 
-    if (worker_state_runs(why->state)) /* its process has not ended yet */
-        worker_board_error(why, &cause);
-    api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
-                  "the last worker for %.200s failed while it loaded, and the next one may "
-                  "start in %d s: %s",
-                  l->model_ref, retry_after_s, cause.message);
-    e->details =
-        json_pack("{s:s, s:s}", "worker_id", why->id, "cause", api_error_info(cause.code)->code);
+    if (!w || add_waiter(w, done, arg))
+        api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    else if (judge_model(&ws->judge, w->model_path, on_judged, w, &w->judging, e) == 0)
+        return 0;
+    if (w)
+        worker_free(w);
+    return -1;
 }
 
-/* May a new one be started at all? 0, or -1 with *e. */
-static int may_start(struct workers *ws, const struct launch *l, struct api_error *e,
-                     int *retry_after_s)
+/* Is a larger one to be started for this request, as *wanted then says? One that may not be started
+ * is none: what is there has to do. */
+static bool is_too_small(const struct worker *w, struct launch *wanted)
 {
-    const struct worker *why = NULL;
-    int64_t left_ms = cooling_ms(ws, l, &why);
-    struct err err;
+    struct api_error e = {0};
+    int retry_after_s;
 
-    if (ws->closed) {
-        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC, "the hive is about to end");
-        return -1;
+    if (!worker_context_is_small(w, wanted))
+        return false;
+    if (worker_may_start(w->owner, wanted, &e, &retry_after_s)) {
+        api_error_done(&e);
+        return false;
     }
-    if (left_ms > 0) {
-        *retry_after_s = (int)((left_ms + 999) / 1000);
-        say_cooling(l, why, *retry_after_s, e);
-        return -1;
+    if (!wanted->keep_alive_given && w->keep_alive_ms > 0) { /* it takes that one's place */
+        wanted->keep_alive_given = true;
+        wanted->keep_alive_ms = w->keep_alive_ms;
     }
-    if (workers_n_alive(ws) >= WORKERS_MAX) {
-        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
-                      "there are %d workers already, which is the limit", WORKERS_MAX);
-        return -1;
-    }
-    if (reach_check(ws->params.reach, l->model_path, &err)) {
-        api_error_set(e, API_DISK_NOT_ANSWERING, REPLY_SRC, "%s", err.text);
-        return -1;
-    }
-    return 0;
+    log_info("%s has a context of %lld, %lld are wanted: a larger worker for %s is started", w->id,
+             (long long)worker_n_ctx(w), (long long)wanted->ctx_min, w->model_ref);
+    return true;
 }
 
 void workers_launch(struct workers *ws, const struct launch *l,
@@ -286,14 +292,17 @@ void workers_launch(struct workers *ws, const struct launch *l,
                                  int retry_after_s),
                     void *arg)
 {
-    struct worker *w = l->fresh ? NULL : worker_choose(ws, l);
+    struct worker *w = l->fresh ? NULL : worker_choose(ws, l, NULL);
+    struct launch wanted = *l;
     struct api_error error = {0};
-    int retry_after_s = 0, rc = 0;
+    int retry_after_s = 0;
 
-    if (w) {
+    if (w && !is_too_small(w, &wanted)) {
         w->asked_ms = clock_ms();
         if (l->keep_alive_given)
             w->keep_alive_ms = l->keep_alive_ms;
+        if (w->judging)
+            worker_context_wish(w, l);
         if (worker_state_runs(w->state)) {
             done(arg, w, NULL, 0);
             return;
@@ -301,18 +310,9 @@ void workers_launch(struct workers *ws, const struct launch *l,
         if (add_waiter(w, done, arg) == 0)
             return;
         api_error_set(&error, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-    } else if (may_start(ws, l, &error, &retry_after_s) == 0) {
-        w = make_worker(ws, l);
-        if (!w || add_waiter(w, done, arg)) {
-            api_error_set(&error, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-            rc = -1;
-        } else {
-            rc = judge_model(&ws->judge, w->model_path, on_judged, w, &w->judging, &error);
-        }
-        if (rc == 0)
-            return;
-        if (w)
-            worker_free(w);
+    } else if (worker_may_start(ws, &wanted, &error, &retry_after_s) == 0 &&
+               begin(ws, &wanted, done, arg, &error) == 0) {
+        return;
     }
     done(arg, NULL, &error, retry_after_s);
     api_error_done(&error);

@@ -197,25 +197,6 @@ struct judge *workers_judge(struct workers *ws)
     return &ws->judge;
 }
 
-void workers_fill_in(const struct workers *ws, struct launch *l)
-{
-    if (l->slots == 0)
-        l->slots = config_int(ws->params.config, "hive", "slots");
-    if (l->ctx == 0)
-        l->ctx = config_int(ws->params.config, "hive", "ctx");
-}
-
-int workers_plan(const struct workers *ws, const struct launch *l, const struct model_facts *facts,
-                 struct plan_need *out, struct err *err)
-{
-    bool kv_q8_0 = str_eq(config_text(ws->params.config, "hive", "kv_type"), "q8_0");
-    uint64_t ctx = (uint64_t)l->ctx;
-
-    if (facts->context_length && ctx > facts->context_length)
-        ctx = facts->context_length;
-    return plan_memory(facts, (uint64_t)l->slots, ctx, kv_q8_0, out, err);
-}
-
 /* ---- logs ---- */
 
 static bool is_log_of_one(void *arg, const char *path)

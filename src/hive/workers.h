@@ -74,7 +74,7 @@ struct launch {
     bool keep_alive_given; /* else the configuration's */
     int64_t keep_alive_ms; /* -1 = for ever */
     bool fresh;            /* do not take one that is there */
-    int64_t ctx_min;       /* rather one with so many positions; 0 = any */
+    int64_t ctx_min;       /* rather one with so many positions (worker_context.c); 0 = any */
 };
 
 /*

@@ -35,16 +35,20 @@ struct worker {
     const char *backend;
     int64_t device, slots, ctx, keep_alive_ms;
     bool ctx_asked;        /* ctx came with the request, not from the configuration */
+    bool by_hand;          /* a context of its own, or one more of a model, was asked for */
+    int64_t ctx_min;       /* what a request wanted beyond the configuration's; 0 = nothing */
     int64_t asked_ms;      /* when it was last given to somebody who asked for a worker */
     int64_t n_visits;      /* requests that the hive itself has under way there */
     struct file_mark file; /* of its model (the first part); all 0 = not known */
     bool replaced;         /* another file is at the model's place now: given to nobody */
+    bool outgrown;         /* a larger one is there for all who ask: given to nobody */
 
     /* preparing */
     TAILQ_HEAD(, waiter) waiters;
     struct judge_ask *judging;
-    struct plan_need need; /* once it was judged: what it may take */
-    bool waits_for_room;   /* others are being ended for it */
+    struct model_facts facts; /* once it was judged */
+    struct plan_need need;    /* of the same: what it may take */
+    bool waits_for_room;      /* others are being ended for it */
 
     /* running */
     struct child child;
@@ -101,14 +105,30 @@ bool worker_takes_work(const struct worker *w);
 /* Its state changes by the table (worker_state.h); what the table does not know is a bug. */
 void worker_move(struct worker *w, enum worker_event event);
 
-/* worker_choose.c: what workers_usable says, to be changed; those found replaced are marked. */
-struct worker *worker_choose(struct workers *ws, const struct launch *l);
+/* worker_choose.c: what workers_usable says, to be changed; those found replaced or outgrown are
+ * marked. `but` is not looked at; NULL = all are. */
+struct worker *worker_choose(struct workers *ws, const struct launch *l, const struct worker *but);
+
 /* The file at the launch's path, into *mark; NULL when it cannot be looked at. */
 const struct file_mark *worker_file_now(struct workers *ws, const struct launch *l,
                                         struct file_mark *mark);
 /* One model may have several names (a symlink, hf:a/b and hf:a/b:Q4_K_M): it is the launch's by its
  * name, or by its file, which is `now` at the launch's path (NULL: not known). */
 bool worker_is_of(const struct worker *w, const struct launch *l, const struct file_mark *now);
+
+/* ---- worker_context.c ---- */
+/* A worker that is still to be judged gets as many positions as the request wants. */
+void worker_context_wish(struct worker *w, const struct launch *l);
+/* It has no room: plans it with no more positions than the request wants, or than the configuration
+ * has. False: it is not larger than that. */
+bool worker_context_reduce(struct worker *w, bool to_own);
+/* The request wants more than this worker has, the model could have more, and there is room for a
+ * larger one beside it, or in its place. */
+bool worker_context_is_small(const struct worker *w, const struct launch *l);
+
+/* worker_may_start.c: 0, or -1 with *e and the seconds after which it may (unchanged: none). */
+int worker_may_start(struct workers *ws, const struct launch *l, struct api_error *e,
+                     int *retry_after_s);
 
 /* worker_start.c: the process. 0, or -1 with *e and nothing left behind. */
 int worker_start(struct worker *w, struct api_error *e);
@@ -141,6 +161,8 @@ void worker_release(struct worker *w);
 enum board_state worker_board_state(const struct worker *w);
 /* What a failed worker wrote on its board. */
 void worker_board_error(const struct worker *w, struct api_error *e);
+/* The positions of its slots: as planned until it says them; before that the most there are. */
+int64_t worker_n_ctx(const struct worker *w);
 /* When it last did something, by its own word: never in the future. */
 int64_t worker_activity_ms(const struct worker *w, int64_t now);
 /* Its engine has jobs, and should make steps: in slots or, once the model is loaded, on their way
@@ -148,7 +170,7 @@ int64_t worker_activity_ms(const struct worker *w, int64_t now);
 bool worker_has_work(const struct worker *w);
 /* It was given to somebody who has not come to it yet. */
 bool worker_is_unused(const struct worker *w);
-/* It has had nothing to do for its keep-alive; one that was replaced is not kept long. */
+/* It has had nothing to do for its keep-alive; one that gets no more work is not kept long. */
 bool worker_is_idle_too_long(const struct worker *w, int64_t now);
 
 /* workers.c */

@@ -397,7 +397,7 @@ describe('over a worker that says what it is told', () => {
 
     it('errors are one text; options that mean nothing here are refused by name', async () => {
       for (const [more, pattern] of [[{ options: { foo: 1 } }, /foo/], [{ options: { num_gpu: 1 } }, /num_gpu/], [{ images: ['x'] }, /images/],
-        [{ context: [1] }, /context/], [{ template: 'x' }, /template/], [{ options: { num_ctx: 1000000 } }, /num_ctx.*4096/]]) {
+        [{ context: [1] }, /context/], [{ template: 'x' }, /template/], [{ options: { num_ctx: 0 } }, /num_ctx/]]) {
         const answer = await post(hive, '/api/generate', { model: 'tiny', prompt: 'x', ...more });
         assert.strictEqual(answer.status, 400, answer.text);
         assert.deepStrictEqual(Object.keys(answer.json), ['error']);

@@ -129,7 +129,7 @@ static struct worker *chosen(struct workers *ws, int64_t ctx_min)
 {
     const struct launch l = {.model_ref = ref, .backend = "cpu", .ctx_min = ctx_min};
 
-    return worker_choose(ws, &l);
+    return worker_choose(ws, &l, NULL);
 }
 
 /* The first that had the model was given out for good: requests queued there, up to 503, beside one
@@ -237,20 +237,20 @@ static void test_worker_choose__means_the_file_that_is_there(void **state)
     a.ready_ms = a.asked_ms = 1000;
     a.keep_alive_ms = -1;
     TAILQ_INSERT_TAIL(&owner.all, &a, link);
-    assert_ptr_equal(worker_choose(&owner, &l), &a);
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
     assert_int_equal(rename(file, moved), 0);
-    assert_ptr_equal(worker_choose(&owner, &l), &a); /* nobody can say */
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a); /* nobody can say */
     l.model_path = moved;
-    assert_ptr_equal(worker_choose(&owner, &l), &a);
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
     assert_false(worker_is_idle_too_long(&a, 1000 + WORKERS_UNUSED_MS));
 
     assert_int_equal(path_write_file(file, "new", 3, 0600, NULL), 0); /* by a rename */
     l.model_path = file;
-    assert_null(worker_choose(&owner, &l));
+    assert_null(worker_choose(&owner, &l, NULL));
     assert_true(worker_is_idle_too_long(&a, 1000 + WORKERS_UNUSED_MS));
     assert_int_equal(truncate(moved, 2), 0); /* in place */
     l.model_path = moved;
-    assert_null(worker_choose(&owner, &l));
+    assert_null(worker_choose(&owner, &l, NULL));
     unlink(file);
     unlink(moved);
     rmdir(dir);

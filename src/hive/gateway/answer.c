@@ -105,24 +105,6 @@ static void on_progress(void *arg, const struct model_progress *p)
     outlet_flush(&a->out);
 }
 
-/* True, and answered, when the worker's context is less than what the request needs by its own
- * word. */
-static bool is_context_short(struct answer *a, const struct worker_look *look)
-{
-    struct api_error e;
-
-    if (look->n_ctx == 0 || a->order.ctx_min <= look->n_ctx)
-        return false;
-    api_error_set(&e, API_INVALID_REQUEST, REPLY_SRC,
-                  "num_ctx is %lld, and the worker's context has %lld positions; start the hive "
-                  "with a larger [hive] ctx, or ask for less",
-                  (long long)a->order.ctx_min, (long long)look->n_ctx);
-    e.details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "options.num_ctx",
-                          "constraint", "at most the worker's context", "message", e.message);
-    answer_fail_with(a, &e, 0);
-    return true;
-}
-
 static void on_ready(void *arg, const struct worker *w, struct api_error *e, int retry_after_s)
 {
     struct answer *a = arg;
@@ -137,8 +119,6 @@ static void on_ready(void *arg, const struct worker *w, struct api_error *e, int
         return;
     }
     worker_look(w, &look);
-    if (is_context_short(a, &look))
-        return;
     a->loaded_ms = clock_ms();
     str_copy(a->fingerprint, sizeof a->fingerprint, look.fingerprint);
     if (!a->model)
