@@ -416,15 +416,24 @@ describe('over a worker that says what it is told', () => {
       assert.strictEqual((await ask(`${hive.url}/`, { headers: { Host: 'evil.example' } })).status, 403);
     });
 
+    /* rbee's own 0.1.0 was told here: Codex wants 0.13.4 or newer, Copilot in VS Code 0.6.4, and neither began. */
+    it('the version is that of the API which is spoken', async () => {
+      const [major, minor, patch] = (await get(hive, '/api/version')).json.version.split('.').map(Number);
+      assert.ok(major > 0 || minor > 13 || (minor === 13 && patch >= 4), `${major}.${minor}.${patch}`);
+      assert.notStrictEqual((await get(hive, '/v1/health')).json.version, `${major}.${minor}.${patch}`);
+    });
+
     it('lists, a pull of what is here, loading and unloading', async () => {
-      assert.strictEqual((await get(hive, '/api/tags')).json.models[0].name, 'tiny');
-      assert.match((await get(hive, '/api/version')).json.version, /^\d+\.\d+\.\d+$/);
+      const [listed] = (await get(hive, '/api/tags')).json.models;
+      assert.strictEqual(listed.name, 'tiny');
+      assert.match(listed.digest, /^[0-9a-f]{64}$/); // `ollama list` ended with a panic where it was ""
       assert.deepStrictEqual(lines(await post(hive, '/api/pull', { model: 'tiny' })).at(-1), { status: 'success' });
       const load = await post(hive, '/api/generate', { model: 'tiny', keep_alive: '7m', stream: false });
       assert.strictEqual(load.json.done_reason, 'load');
       assert.strictEqual((await list(hive))[0].keep_alive_ms, 420000);
       const [row] = (await get(hive, '/api/ps')).json.models;
       assert.strictEqual(row.context_length, 4096);
+      assert.strictEqual(row.digest, listed.digest);
       assert.ok(Math.abs(Date.parse(row.expires_at) - Date.now() - 420000) < 60000, row.expires_at);
       const end = await post(hive, '/api/chat', { model: 'tiny', messages: [], keep_alive: 0, stream: false });
       assert.strictEqual(end.json.done_reason, 'unload');

@@ -530,6 +530,32 @@ static void test_ollama__progress_is_told_of_a_long_name(void **state)
     json_decref(line);
 }
 
+/* Ollama's own program cuts 12 digits out of each digest and ended with a panic where there were
+ * none: `ollama list` for the bundled model, `ollama ps`, and a pull of a file whose digest the hub
+ * did not tell. */
+static void test_ollama__a_digest_is_never_empty(void **state)
+{
+    static const char known[] = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    const struct download_look look = {.file = "x.gguf", .sha256 = "", .path = ""};
+    char first[SHA256_HEX_BYTES], other[SHA256_HEX_BYTES];
+    const char *digest;
+    json_t *line;
+
+    (void)state;
+    assert_string_equal(ollama_digest(known, "tiny", 1, 2, first), known);
+    ollama_digest("", "tiny", 1, 2, first);
+    assert_int_equal(strspn(first, "0123456789abcdef"), 64);
+    assert_string_equal(ollama_digest("", "tiny", 1, 2, other), first);
+    assert_string_not_equal(ollama_digest("", "tinz", 1, 2, other), first);
+    assert_string_not_equal(ollama_digest("", "tiny", 3, 2, other), first);
+    assert_string_not_equal(ollama_digest("", "tiny", 1, 3, other), first);
+    line = ollama_progress(&look);
+    digest = json_string_value(json_object_get(line, "digest"));
+    assert_true(str_starts(digest, "sha256:"));
+    assert_int_equal(strspn(digest + 7, "0123456789abcdef"), 64);
+    json_decref(line);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -553,6 +579,7 @@ int main(void)
         cmocka_unit_test(test_vectors__that_are_no_base64_of_floats_are_refused),
         cmocka_unit_test(test_ollama__numbers_stay_with_a_long_architecture),
         cmocka_unit_test(test_ollama__progress_is_told_of_a_long_name),
+        cmocka_unit_test(test_ollama__a_digest_is_never_empty),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,30 +14,31 @@
 #include "hive/programs.h"
 #include "hive/reply.h"
 #include "net/http_server.h"
-#include "version.h"
 
 #define FOREVER                                                                                    \
     "2318-01-01T00:00:00.000Z" /* what never expires; as far as Ollama's clients count */
 
 /* ---- rows ---- */
 
-static json_t *time_json(struct hive *h, const char *path)
+static json_t *time_json(int64_t ms)
 {
     char when[CLOCK_ISO_BYTES];
 
-    return json_string(clock_iso8601(models_file_ms(h->models, path), when));
+    return json_string(clock_iso8601(ms, when));
 }
 
 /* A row of the hive's own list in Ollama's words. */
 static json_t *row_of(struct hive *h, const json_t *model)
 {
-    const char *ref = json_string_value(json_object_get(model, "model_ref")),
-               *path = json_string_value(json_object_get(model, "local_path")),
-               *quant = json_string_value(json_object_get(model, "quantization"));
+    const char *ref = json_text(model, "model_ref"), *quant = json_text(model, "quantization");
+    int64_t modified_ms = models_file_ms(h->models, json_text(model, "local_path"));
+    json_t *size = json_object_get(model, "size_bytes");
+    char digest[SHA256_HEX_BYTES];
 
-    return json_pack("{s:s, s:s, s:o, s:O, s:O, s:o}", "name", ref, "model", ref, "modified_at",
-                     time_json(h, path), "size", json_object_get(model, "size_bytes"), "digest",
-                     json_object_get(model, "sha256"), "details", ollama_details("", "", quant));
+    ollama_digest(json_text(model, "sha256"), ref, json_integer_value(size), modified_ms, digest);
+    return json_pack("{s:s, s:s, s:o, s:O, s:s, s:o}", "name", ref, "model", ref, "modified_at",
+                     time_json(modified_ms), "size", size, "digest", digest, "details",
+                     ollama_details("", "", quant));
 }
 
 void ollama_tags(struct hive *h, struct http_exchange *x, const char *id)
@@ -104,7 +105,7 @@ void ollama_version(struct hive *h, struct http_exchange *x, const char *id)
 {
     (void)h;
     (void)id;
-    reply_json(x, 200, json_pack("{s:s}", "version", RBEE_VERSION));
+    reply_json(x, 200, json_pack("{s:s}", "version", OLLAMA_API_VERSION));
 }
 
 /* ---- show ---- */
@@ -144,7 +145,7 @@ static json_t *shown(const struct showing *s, const json_t *said)
                      ollama_details(json_text(said, "architecture"), size,
                                     s->quant[0] ? s->quant : json_text(said, "file_type")),
                      "model_info", ollama_info(said), "capabilities", ollama_capabilities(said),
-                     "modified_at", time_json(s->hive, s->path));
+                     "modified_at", time_json(models_file_ms(s->hive->models, s->path)));
 }
 
 static void on_inspected(void *arg, const struct inspect_result *r)

@@ -57,13 +57,31 @@ json_t *ollama_info(const json_t *said)
     return out;
 }
 
+char *ollama_digest(const char *sha256, const char *name, int64_t size_bytes, int64_t modified_ms,
+                    char dst[SHA256_HEX_BYTES])
+{
+    unsigned char digest[SHA256_BYTES];
+    struct sha256 s;
+    char numbers[64];
+
+    if (sha256_from_hex(sha256, digest))
+        return sha256_hex(digest, dst);
+    snprintf(numbers, sizeof numbers, "%lld %lld ", (long long)size_bytes, (long long)modified_ms);
+    sha256_init(&s);
+    sha256_put(&s, numbers, strlen(numbers));
+    sha256_put(&s, name, strlen(name));
+    sha256_end(&s, digest);
+    return sha256_hex(digest, dst);
+}
+
 json_t *ollama_progress(const struct download_look *look)
 {
-    char digest[96], status[128];
+    char digest[96], status[128], hex[SHA256_HEX_BYTES];
 
     if (!look->file[0])
         return json_pack("{s:s}", "status", "pulling manifest");
-    snprintf(digest, sizeof digest, "sha256:%.64s", look->sha256);
+    snprintf(digest, sizeof digest, "sha256:%s",
+             ollama_digest(look->sha256, look->file, 0, 0, hex));
     snprintf(status, sizeof status, "pulling %.100s", look->sha256[0] ? look->sha256 : look->file);
     utf8_mend(status); /* the cut may have gone through a character */
     return json_pack("{s:s, s:s, s:I, s:I}", "status", status, "digest", digest, "total",
