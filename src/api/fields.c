@@ -140,6 +140,22 @@ bool fields_bool(struct fields *f, const char *name, bool *out)
     return true;
 }
 
+static bool fail_duration(struct fields *f, const char *name)
+{
+    fields_fail(f, name, "duration",
+                "%s must be a duration such as \"30s\" or \"5m\", a number of seconds, or -1.",
+                name);
+    return false;
+}
+
+/* "" where it is none, or has a NUL in it. */
+static const char *text_of(const json_t *value)
+{
+    const char *text = json_string_value(value);
+
+    return text && strlen(text) == json_string_length(value) ? text : "";
+}
+
 bool fields_duration_ms(struct fields *f, const char *name, int64_t *out)
 {
     const json_t *value = take(f, name, false);
@@ -147,17 +163,32 @@ bool fields_duration_ms(struct fields *f, const char *name, int64_t *out)
 
     if (!value)
         return false;
-    if (json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value) &&
-        str_to_duration_ms(json_string_value(value), out) == 0)
+    if (str_to_duration_ms(text_of(value), out) == 0)
         return true;
     if (json_is_integer(value) && seconds >= -1 && seconds <= INT64_MAX / 1000) {
         *out = seconds < 0 ? -1 : seconds * 1000;
         return true;
     }
-    fields_fail(f, name, "duration",
-                "%s must be a duration such as \"30s\" or \"5m\", a number of seconds, or -1.",
-                name);
-    return false;
+    return fail_duration(f, name);
+}
+
+bool fields_go_duration_ms(struct fields *f, const char *name, int64_t *out)
+{
+    const json_t *value = take(f, name, false);
+    double seconds = json_number_value(value);
+
+    if (!value)
+        return false;
+    if (str_to_duration_ms(text_of(value), out) == 0 ||
+        str_to_go_duration_ms(text_of(value), out) == 0)
+        return true;
+    if (json_is_number(value) && seconds <= (double)(INT64_MAX / 2000)) {
+        double ms = seconds * 1000;
+
+        *out = ms < 0 ? -1 : (int64_t)(ms < 0.5 ? ms > 0 : ms + 0.5);
+        return true;
+    }
+    return fail_duration(f, name);
 }
 
 static bool is_taken(const struct fields *f, const char *name)

@@ -47,6 +47,9 @@ json_t *fields_any(struct fields *f, const char *name, bool required);
 bool fields_bool(struct fields *f, const char *name, bool *out);
 /* A text such as "5m" or "-1", or a number of seconds; see str_to_duration_ms. */
 bool fields_duration_ms(struct fields *f, const char *name, int64_t *out);
+/* The same, also as Ollama's clients write it: in Go's form, with parts of seconds, anything below
+ * zero for ever (-1). */
+bool fields_go_duration_ms(struct fields *f, const char *name, int64_t *out);
 
 /* A failure found by the caller. */
 void fields_fail(struct fields *f, const char *name, const char *constraint, const char *fmt, ...)

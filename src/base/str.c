@@ -184,6 +184,52 @@ int str_to_duration_ms(const char *s, int64_t *out_ms)
     return -1;
 }
 
+/* Digits, with a point somewhere or without; what follows, or NULL when there is no digit. */
+static const char *read_decimal(const char *s, double *out)
+{
+    bool any = false;
+    double step = 1;
+
+    *out = 0;
+    for (; isdigit((unsigned char)*s); s++, any = true)
+        *out = *out * 10 + (*s - '0');
+    if (*s == '.')
+        for (s++; isdigit((unsigned char)*s); s++, any = true)
+            *out += (*s - '0') * (step /= 10);
+    return any ? s : NULL;
+}
+
+int str_to_go_duration_ms(const char *s, int64_t *out_ms)
+{
+    /* a unit stands behind those that begin with it; micro sign, and the Greek letter */
+    static const struct {
+        const char *unit;
+        double ms;
+    } units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"\xc2\xb5s", 1e-3}, {"\xce\xbcs", 1e-3},
+                 {"ms", 1},    {"s", 1000},  {"m", 60000},        {"h", 3600000}};
+    bool negative = *s == '-';
+    double sum = 0, v;
+
+    s += *s == '-' || *s == '+';
+    if (!*s)
+        return -1;
+    while (*s) {
+        size_t i = 0;
+
+        s = read_decimal(s, &v);
+        while (s && i < sizeof units / sizeof units[0] && !str_starts(s, units[i].unit))
+            i++;
+        if (!s || i == sizeof units / sizeof units[0])
+            return -1;
+        sum += v * units[i].ms;
+        s += strlen(units[i].unit);
+    }
+    if (!(sum < (double)INT64_MAX))
+        return -1;
+    *out_ms = negative && sum > 0 ? -1 : (int64_t)(sum < 0.5 ? sum > 0 : sum + 0.5);
+    return 0;
+}
+
 int str_to_bytes(const char *s, uint64_t *out)
 {
     static const char letters[] = "kmgt";

@@ -34,6 +34,10 @@ int str_hex_digit(char c);                  /* 0 to 15; -1: it is none */
 /* "90", "90s", "5m", "2h", "250ms" (a bare number is seconds), "-1" = never -> *out_ms = -1. */
 int str_to_duration_ms(const char *s, int64_t *out_ms);
 
+/* As Go writes them: "1h30m", "10m0s", "1.5h", "300us"; "-1m", and all below zero = -1. Rounded,
+ * but not to zero. */
+int str_to_go_duration_ms(const char *s, int64_t *out_ms);
+
 /* "512", "4k", "64m", "8g" with an optional "b" or "ib" behind; powers of 1024. */
 int str_to_bytes(const char *s, uint64_t *out);
 

@@ -151,6 +151,43 @@ static void test_str__durations_and_sizes(void **state)
     assert_int_equal(str_to_bytes("4x", &n), -1);
 }
 
+/* As Go's programs write durations, Ollama's own among them: `ollama run --keepalive 10m` sends
+ * "10m0s". */
+static void test_str__reads_durations_of_go(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } good[] = {{"10m0s", 600000}, {"1h0m0s", 3600000}, {"1h30m", 5400000},   {"1.5h", 5400000},
+                {".5s", 500},      {"1.s", 1000},       {"-1m", -1},          {"-1ns", -1},
+                {"+2ms", 2},       {"1ns", 1},          {"1500\xc2\xb5s", 2}, {"2s1h", 3602000},
+                {"-0s", 0},        {"0.3s", 300}};
+    static const char *const bad[] = {"",      "-",    "s",    ".s",     "1",  "5 m",
+                                      "1h30",  "1e3s", "--1s", "1.2.3s", "1d", "0x1s",
+                                      "9e99h", "inf",  ".",    "-.s"};
+    char long_one[400];
+    int64_t ms;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        ms = -7;
+        if (str_to_go_duration_ms(good[i].text, &ms) || ms != good[i].ms)
+            fail_msg("%s: %lld", good[i].text, (long long)ms);
+    }
+    ms = -7;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char *text = str_dup(bad[i]); /* on the heap, whose bounds sanitizers know */
+
+        if (str_to_go_duration_ms(text, &ms) == 0)
+            fail_msg("taken: %s", bad[i]);
+        free(text);
+    }
+    memset(long_one, '9', sizeof long_one);
+    memcpy(long_one + sizeof long_one - 2, "h", 2);
+    assert_int_equal(str_to_go_duration_ms(long_one, &ms), -1); /* infinite, as a double */
+    assert_int_equal(ms, -7);
+}
+
 static void test_utf8__what_is_none_is_mended(void **state)
 {
     char text[] = "a\xc3\xa9\xf0\x9f\x90\x9d\xc3'\xff\xe2\x82";
@@ -470,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_err__full_disk_is_told_from_other_io),
         cmocka_unit_test(test_buf__grows_and_stays_terminated),
         cmocka_unit_test(test_buf__refuses_past_its_maximum_and_remembers),
+        cmocka_unit_test(test_str__reads_durations_of_go),
         cmocka_unit_test(test_str__numbers_are_taken_whole_or_not_at_all),
         cmocka_unit_test(test_str__durations_and_sizes),
         cmocka_unit_test(test_utf8__what_is_none_is_mended),

@@ -82,6 +82,47 @@ static void test_fields__numbers_and_anything(void **state)
     fields_done(&f);
 }
 
+/* keep_alive of Ollama's clients: Home Assistant's "-1s", the command line's "10m0s", seconds of
+ * any kind of number. All were refused but for whole seconds, "10m" and -1. */
+static void test_fields__durations_as_ollamas_clients_write_them(void **state)
+{
+    static const struct {
+        const char *value;
+        int64_t ms;
+    } good[] = {{"\"10m0s\"", 600000},
+                {"\"-1s\"", -1},
+                {"\"-1\"", -1},
+                {"\"300\"", 300000},
+                {"0.5", 500},
+                {"-5", -1},
+                {"-0.5", -1},
+                {"1800", 1800000},
+                {"0", 0},
+                {"1e-9", 1}};
+    static const char *const bad[] = {"\"\"", "\"soon\"", "true", "1e300", "\"5m\\u0000\"", "[]"};
+    char body[64];
+    struct fields f;
+    int64_t ms;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        snprintf(body, sizeof body, "{\"wait\":%s}", good[i].value);
+        fields_begin(&f, body, strlen(body));
+        if (!fields_go_duration_ms(&f, "wait", &ms) || ms != good[i].ms)
+            fail_msg("%s", body);
+        fields_done(&f);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(body, sizeof body, "{\"wait\":%s}", bad[i]);
+        fields_begin(&f, body, strlen(body));
+        assert_non_null(f.root);
+        if (fields_go_duration_ms(&f, "wait", &ms))
+            fail_msg("taken: %s", body);
+        assert_int_equal(json_array_size(f.errors), 1);
+        fields_done(&f);
+    }
+}
+
 /* The names of the failing fields, blank between, in order. */
 static void assert_failing(const char *body, const char *expected)
 {
@@ -186,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fields__takes_what_is_good),
         cmocka_unit_test(test_fields__numbers_and_anything),
+        cmocka_unit_test(test_fields__durations_as_ollamas_clients_write_them),
         cmocka_unit_test(test_fields__tells_all_failures_at_once),
         cmocka_unit_test(test_fields__says_where_the_json_breaks),
         cmocka_unit_test(test_fields__names_from_outside_are_cut),

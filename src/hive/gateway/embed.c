@@ -202,7 +202,7 @@ void embed_ollama(struct hive *h, struct http_exchange *x, const char *id)
     if (fields_bool(&f, "truncate", &truncate) && truncate)
         fields_fail(&f, "truncate", "false", "truncate: texts are not cut; send shorter ones.");
     fields_int(&f, "dimensions", false, 1, INT32_MAX, &dimensions);
-    r->keep_alive_given = fields_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
+    r->keep_alive_given = fields_go_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
     take_options(&f);
     r->state = json_pack("{s:I}", "dimensions", (json_int_t)dimensions);
     r->render_text = render_ollama;
@@ -236,7 +236,7 @@ void embed_ollama_old(struct hive *h, struct http_exchange *x, const char *id)
     prompt = fields_any(&f, "prompt", true);
     if (prompt)
         json_object_set(r->body, "input", prompt);
-    r->keep_alive_given = fields_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
+    r->keep_alive_given = fields_go_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
     take_options(&f);
     r->render_text = render_ollama_old;
     relay_go(r, &f);

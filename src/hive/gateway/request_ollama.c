@@ -147,7 +147,7 @@ static void read_common(struct fields *f, struct order *o)
     o->model = model ? str_dup(model) : NULL;
     o->stream = true;
     fields_bool(f, "stream", &o->stream);
-    o->keep_alive_given = fields_duration_ms(f, "keep_alive", &o->keep_alive_ms);
+    o->keep_alive_given = fields_go_duration_ms(f, "keep_alive", &o->keep_alive_ms);
     take_options(f, o);
     take_format(f, o);
     take_think(f, o);
