@@ -9,7 +9,8 @@
 #include "base/str.h"
 #include "base/utf8.h"
 
-#define NAME_SHOWN_MAX 64 /* bytes of a name from outside that an error repeats */
+#define WHOLE_MAX      0x1p53 /* a double holds every whole number up to here */
+#define NAME_SHOWN_MAX 64     /* bytes of a name from outside that an error repeats */
 
 void fields_begin(struct fields *f, const char *body, size_t n)
 {
@@ -89,20 +90,35 @@ bool fields_text(struct fields *f, const char *name, bool required, size_t max_b
     return true;
 }
 
+/* JSON knows one kind of number: 40.0 is 40. */
+static bool whole_of(const json_t *value, int64_t *out)
+{
+    double v = json_real_value(value);
+
+    if (json_is_integer(value)) {
+        *out = json_integer_value(value);
+        return true;
+    }
+    if (!json_is_real(value) || !(v >= -WHOLE_MAX && v <= WHOLE_MAX) || v != (double)(int64_t)v)
+        return false;
+    *out = (int64_t)v;
+    return true;
+}
+
 bool fields_int(struct fields *f, const char *name, bool required, int64_t min, int64_t max,
                 int64_t *out)
 {
     const json_t *value = take(f, name, required);
+    int64_t n;
 
     if (!value)
         return false;
-    if (!json_is_integer(value) || json_integer_value(value) < min ||
-        json_integer_value(value) > max) {
+    if (!whole_of(value, &n) || n < min || n > max) {
         fields_fail(f, name, "integer", "%s must be an integer from %lld to %lld.", name,
                     (long long)min, (long long)max);
         return false;
     }
-    *out = json_integer_value(value);
+    *out = n;
     return true;
 }
 
@@ -208,7 +224,7 @@ static void find_unknown(struct fields *f)
     {
         char shown[NAME_SHOWN_MAX + 1];
 
-        if (is_taken(f, name))
+        if (is_taken(f, name) || json_is_null(value))
             continue;
         snprintf(shown, sizeof shown, "%.*s", (int)str_utf8_whole(name, strnlen(name, 64)), name);
         fields_fail(f, shown, "known field", "There is no field named '%s' here.", shown);

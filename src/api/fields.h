@@ -2,7 +2,8 @@
  * fields.h - reading the JSON object of a request field by field, finding every failing one.
  *
  * Begin, take each field that the request may have, end. A field that nobody took is a failure too:
- * a misspelt option must not be ignored in silence. Each failing field becomes one
+ * a misspelt option must not be ignored in silence, unless it is null. Each failing field becomes
+ * one
  * {"field","constraint","message"} of details.errors; values are not repeated in them. One thread
  * owns a struct fields.
  */

@@ -24,7 +24,8 @@ const SAMPLING = { top_p: '', top_k: 'int', min_p: '', presence_penalty: 'real',
 const IDLE = { user: 'text', metadata: 'none object', store: '', service_tier: '', safety_identifier: 'text', prompt_cache_key: 'text', prompt_cache_retention: '' };
 const STREAM = { stream: 'bool', stream_options: '' };
 const OPTIONS = { temperature: 'real', top_p: '', top_k: 'int', min_p: '', repeat_penalty: 'real', presence_penalty: 'real', frequency_penalty: 'real',
-  stop: 'text empty', seed: 'int', num_predict: 'int', num_ctx: 'int', mirostat: '', num_gpu: '', nonsense: '' };
+  stop: 'text empty', seed: 'int', num_predict: 'int', num_ctx: 'int', mirostat: '', num_gpu: 'int real bool', nonsense: '' };
+const OLLAMA = { temperature: 'real', top_p: '', max_output_tokens: 'int', truncate: 'bool', shift: 'bool', logprobs: '', top_logprobs: 'int' };
 
 /*
  * Of each route: a body that is good, and its fields with the kinds that may pass for good (those of which
@@ -34,7 +35,7 @@ const messages = [{ role: 'user', content: 'hi' }];
 const TABLE = {
   '/v1/chat/completions': [{ messages }, { ...SAMPLING, ...IDLE, ...STREAM, model: 'text', messages: '', tools: 'empty', tool_choice: '', parallel_tool_calls: 'bool',
     max_tokens: 'int', max_completion_tokens: 'int', logprobs: 'bool', top_logprobs: '', modalities: '', audio: '', prediction: '', web_search_options: '',
-    functions: '', function_call: '', n: 'int', response_format: '', reasoning_effort: 'text', chat_template_kwargs: 'none object', nonsense: '' }],
+    functions: '', function_call: '', n: 'int', response_format: '', reasoning_effort: 'text', chat_template_kwargs: 'none object', options: 'none', nonsense: '' }],
   '/v1/completions': [{ prompt: 'hi' }, { ...SAMPLING, ...IDLE, ...STREAM, model: 'text', prompt: 'text ints', max_tokens: 'int', echo: '', best_of: '', suffix: '',
     n: 'int', logprobs: 'int', response_format: '', nonsense: '' }],
   '/v1/responses': [{ input: 'hi' }, { ...IDLE, ...STREAM, model: 'text', input: 'text', instructions: 'text', tools: 'empty', tool_choice: '', text: 'none',
@@ -43,13 +44,13 @@ const TABLE = {
   '/v1/messages': [{ messages, max_tokens: 5 }, { model: 'text', messages: '', system: 'text empty', tools: 'empty', tool_choice: '', thinking: '', max_tokens: 'int',
     stream: 'bool', temperature: '', top_p: '', top_k: 'int', stop_sequences: 'text empty', metadata: 'none object', service_tier: '', nonsense: '' }],
   '/v1/messages/count_tokens': [{ messages }, { model: 'text', messages: '', system: 'text empty', tools: 'empty', tool_choice: '', thinking: '', nonsense: '' }],
-  '/api/chat': [{ messages }, { model: 'text', messages: 'empty', tools: 'empty', stream: 'bool', format: 'none object', options: 'none', keep_alive: 'int', think: 'bool text', nonsense: '' }],
-  '/api/generate': [{ prompt: 'hi' }, { model: 'text', prompt: 'text', system: 'text', raw: 'bool', images: 'empty', suffix: '', template: '', context: '',
-    stream: 'bool', format: 'none object', options: 'none', keep_alive: 'int', think: 'bool text', nonsense: '' }],
+  '/api/chat': [{ messages }, { ...OLLAMA, tool_choice: '', model: 'text', messages: 'empty', tools: 'empty', stream: 'bool', format: 'none object', options: 'none', keep_alive: 'int real', think: 'bool text', nonsense: '' }],
+  '/api/generate': [{ prompt: 'hi' }, { ...OLLAMA, model: 'text', prompt: 'text', system: 'text', raw: 'bool', images: 'empty', suffix: '', template: '', context: 'empty',
+    stream: 'bool', format: 'none object', options: 'none', keep_alive: 'int real', think: 'bool text', nonsense: '' }],
   '/api/show': [{}, { model: 'text', verbose: 'bool', nonsense: '' }],
   '/api/pull': [{}, { model: 'text', stream: 'bool', insecure: '', nonsense: '' }],
   '/v1/embeddings': [{ input: 'hi' }, { model: 'text', input: 'text ints', encoding_format: '', dimensions: '', user: 'text', pooling: '', normalize: 'bool', nonsense: '' }],
-  '/api/embed': [{ input: 'hi' }, { model: 'text', input: 'text ints', truncate: '', dimensions: '', keep_alive: 'int', options: 'none', nonsense: '' }],
+  '/api/embed': [{ input: 'hi' }, { model: 'text', input: 'text ints', truncate: 'bool', dimensions: '', keep_alive: 'int real', options: 'none', nonsense: '' }],
   '/tokenize': [{ content: 'hi' }, { model: 'text', content: 'text', add_special: 'bool', with_pieces: 'bool', nonsense: '' }],
   '/detokenize': [{ tokens: [5] }, { model: 'text', tokens: 'empty ints', nonsense: '' }],
 };

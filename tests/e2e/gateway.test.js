@@ -396,7 +396,7 @@ describe('over a worker that says what it is told', () => {
     });
 
     it('errors are one text; options that mean nothing here are refused by name', async () => {
-      for (const [more, pattern] of [[{ options: { foo: 1 } }, /foo/], [{ options: { num_gpu: 1 } }, /num_gpu/], [{ images: ['x'] }, /images/],
+      for (const [more, pattern] of [[{ options: { foo: 1 } }, /foo/], [{ options: { mirostat: 2 } }, /mirostat/], [{ images: ['x'] }, /images/],
         [{ context: [1] }, /context/], [{ template: 'x' }, /template/], [{ options: { num_ctx: 0 } }, /num_ctx/]]) {
         const answer = await post(hive, '/api/generate', { model: 'tiny', prompt: 'x', ...more });
         assert.strictEqual(answer.status, 400, answer.text);
@@ -454,6 +454,18 @@ describe('over a worker that says what it is told', () => {
       assert.deepStrictEqual([short.status, short.json.error.param], [400, 'dimensions']);
       assert.deepStrictEqual((await post(hive, '/api/embed', { model: 'tiny', input: 'a' })).json.embeddings[1], [1, 0, 0]);
       assert.deepStrictEqual((await post(hive, '/api/embeddings', { model: 'tiny', prompt: 'a' })).json, { embedding: [0.5, -1.25, 2] });
+    });
+
+    /* AnythingLLM always sends num_ctx, packages say truncate: every one of their texts was refused. */
+    it("what Ollama's clients send beside a text changes no vector", async () => {
+      for (const more of [{ options: { num_ctx: 4000, num_gpu: 1 } }, { truncate: true }, { truncate: false }, { dimensions: 0 }, { keep_alive: '-1s' }]) {
+        const answer = await post(hive, '/api/embed', { model: 'tiny', input: 'a', ...more });
+        assert.deepStrictEqual([answer.status, answer.json.embeddings], [200, [[0.5, -1.25, 2], [1, 0, 0]]], answer.text);
+      }
+      const old = await post(hive, '/api/embeddings', { model: 'tiny', prompt: 'a', options: { num_ctx: 4000 } });
+      assert.deepStrictEqual(old.json, { embedding: [0.5, -1.25, 2] }, old.text);
+      const odd = await post(hive, '/api/embed', { model: 'tiny', input: 'a', options: { nonsense: 1 } });
+      assert.match(odd.json.error, /nonsense/);
     });
 
     it('tokenize, detokenize, health', async () => {

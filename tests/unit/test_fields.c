@@ -47,6 +47,9 @@ static void test_fields__takes_what_is_good(void **state)
     assert_int_equal(got.number, -7);
     assert_int_equal(got.ms, 3000);
     fields_done(&f);
+    assert_int_equal(read_body("{\"text\":\"x\",\"number\":2.0,\"odd\":null}", &f, &got, &e), 0);
+    assert_int_equal(got.number, 2); /* and null is missing, whatever its name */
+    fields_done(&f);
     assert_int_equal(read_body("{\"text\":\"x\",\"wait\":-1}", &f, &got, &e), 0);
     assert_int_equal(got.ms, -1);
     fields_done(&f);
@@ -161,6 +164,8 @@ static void test_fields__tells_all_failures_at_once(void **state)
     assert_failing("{\"text\":1,\"number\":0,\"yes\":\"secret\",\"wait\":\"soon\",\"more\":1}",
                    "text number yes wait more");
     assert_failing("{\"text\":\"a\",\"number\":1.5,\"wait\":-2}", "number wait");
+    assert_failing("{\"text\":\"a\",\"number\":1e300}", "number");
+    assert_failing("{\"text\":\"a\",\"number\":-1e19}", "number");
     assert_failing("{\"text\":\"a\",\"number\":10,\"wait\":9223372036854775807}", "number wait");
     assert_failing("{\"text\":\"a\",\"wait\":\"5m\\u0000\"}", "wait");
 }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +108,103 @@ static void test_request__long_names_of_any_letters_are_refused(void **state)
                    "response_format");
 }
 
+/* ---- Ollama's clients, as they are installed ---- */
+
+static json_t *read_ollama(const struct request_kind *kind, const char *body, int64_t *ctx_min)
+{
+    struct order o;
+    json_t *out;
+
+    read_good(kind, body, &o);
+    *ctx_min = o.ctx_min;
+    out = body_of(&o, 0);
+    order_done(&o);
+    return out;
+}
+
+static json_int_t number_of(const json_t *body, const char *name)
+{
+    return json_integer_value(json_object_get(body, name));
+}
+
+/*
+ * Programs send how a model is to be loaded without being asked (Home Assistant, Continue,
+ * AnythingLLM): each was refused, though none of it can change an answer. So were 40.0, which is
+ * what some languages make of 40, and top_k -1, which means none.
+ */
+static void test_ollama__options_that_change_nothing_are_taken(void **state)
+{
+    int64_t ctx_min;
+    json_t *body = read_ollama(
+        &request_ollama_generate,
+        "{\"prompt\":\"a\",\"options\":{\"num_gpu\":99,\"num_thread\":8,\"num_batch\":512,"
+        "\"num_keep\":24,\"main_gpu\":0,\"use_mmap\":true,\"use_mlock\":false,\"low_vram\":false,"
+        "\"numa\":false,\"f16_kv\":true,\"logits_all\":false,\"vocab_only\":false,\"mirostat\":0,"
+        "\"mirostat_eta\":0.1,\"mirostat_tau\":5.0,\"num_ctx\":8192,\"num_predict\":3.0,"
+        "\"top_k\":-1,\"seed\":5.0,\"num_gqa\":null}}",
+        &ctx_min);
+
+    (void)state;
+    assert_int_equal(ctx_min, 8192);
+    assert_int_equal(number_of(body, "max_tokens"), 3);
+    assert_int_equal(number_of(body, "top_k"), 0);
+    assert_true(json_is_integer(json_object_get(body, "top_k")));
+    assert_int_equal(number_of(body, "seed"), 5);
+    assert_null(json_object_get(body, "num_gpu"));
+    json_decref(body);
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"options\":{\"num_gpu\":\"all\"}}",
+                   "options.num_gpu");
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"options\":{\"mirostat\":2}}",
+                   "options.mirostat");
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"options\":{\"top_k\":40.5}}",
+                   "options.top_k");
+}
+
+/* goose sends Ollama's options to OpenAI's route. */
+static void test_ollama__num_ctx_is_taken_in_chat_completions(void **state)
+{
+    static const char messages[] = "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]";
+    int64_t ctx_min;
+    char body[256];
+
+    (void)state;
+    snprintf(body, sizeof body, "{%s,\"options\":{\"num_ctx\":16384,\"num_gpu\":1}}", messages);
+    json_decref(read_ollama(&request_chat, body, &ctx_min));
+    assert_int_equal(ctx_min, 16384);
+    snprintf(body, sizeof body, "{%s,\"options\":{\"temperature\":0}}", messages);
+    assert_refused(&request_chat, body, "options.temperature");
+}
+
+/* What wishes for nothing, or for what happens anyway; what ollama-ai-provider-v2 puts beside the
+ * options. */
+static void test_ollama__fields_beside_the_options(void **state)
+{
+    int64_t ctx_min;
+    json_t *body;
+
+    (void)state;
+    body = read_ollama(&request_ollama_chat,
+                       "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
+                       "\"temperature\":0.5,\"top_p\":0.25,\"max_output_tokens\":9,"
+                       "\"tool_choice\":\"auto\",\"truncate\":true,\"shift\":false,"
+                       "\"logprobs\":false,\"top_logprobs\":0,\"nothing\":null}",
+                       &ctx_min);
+    assert_true(json_real_value(json_object_get(body, "temperature")) == 0.5);
+    assert_true(json_real_value(json_object_get(body, "top_p")) == 0.25);
+    assert_int_equal(number_of(body, "max_tokens"), 9);
+    assert_string_equal(json_string_value(json_object_get(body, "tool_choice")), "auto");
+    json_decref(body);
+    body = read_ollama(&request_ollama_generate,
+                       "{\"prompt\":\"a\",\"context\":[],\"temperature\":0.5,"
+                       "\"max_output_tokens\":9,\"options\":{\"temperature\":1,\"num_predict\":4}}",
+                       &ctx_min);
+    assert_true(json_number_value(json_object_get(body, "temperature")) == 1);
+    assert_int_equal(number_of(body, "max_tokens"), 4); /* Ollama's own word is the last */
+    json_decref(body);
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"context\":[1]}", "context");
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"logprobs\":true}", "logprobs");
+}
+
 static void test_request__worker_names_become_the_clients(void **state)
 {
     struct api_error e;
@@ -126,6 +224,9 @@ int main(void)
         cmocka_unit_test(test_request__each_choice_has_its_prompt_and_seed),
         cmocka_unit_test(test_request__a_nul_does_not_end_a_text),
         cmocka_unit_test(test_request__long_names_of_any_letters_are_refused),
+        cmocka_unit_test(test_ollama__options_that_change_nothing_are_taken),
+        cmocka_unit_test(test_ollama__num_ctx_is_taken_in_chat_completions),
+        cmocka_unit_test(test_ollama__fields_beside_the_options),
         cmocka_unit_test(test_request__worker_names_become_the_clients),
     };
 

@@ -19,6 +19,7 @@
 #include "hive/gateway/embed_answer.h"
 #include "hive/gateway/order.h"
 #include "hive/gateway/relay.h"
+#include "hive/gateway/request.h"
 #include "hive/reply.h"
 #include "net/http_server.h"
 
@@ -177,17 +178,6 @@ static void render_ollama(struct relay *r, const char *text, size_t n)
     embed_answer_done(&a);
 }
 
-/* An options object that sets nothing is what some clients always send. */
-static void take_options(struct fields *f)
-{
-    json_t *options = fields_any(f, "options", false);
-
-    if (options && !json_is_object(options))
-        fields_fail(f, "options", "object", "options must be an object.");
-    else if (options && json_object_size(options))
-        fields_fail(f, "options", "none", "options: none has a meaning for embeddings here.");
-}
-
 void embed_ollama(struct hive *h, struct http_exchange *x, const char *id)
 {
     struct fields f;
@@ -199,11 +189,10 @@ void embed_ollama(struct hive *h, struct http_exchange *x, const char *id)
     if (!r)
         return;
     pass(r, &f, "input", true);
-    if (fields_bool(&f, "truncate", &truncate) && truncate)
-        fields_fail(&f, "truncate", "false", "truncate: texts are not cut; send shorter ones.");
-    fields_int(&f, "dimensions", false, 1, INT32_MAX, &dimensions);
+    fields_bool(&f, "truncate", &truncate); /* nothing is cut: what does not fit is refused */
+    fields_int(&f, "dimensions", false, 0, INT32_MAX, &dimensions);
     r->keep_alive_given = fields_go_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
-    take_options(&f);
+    request_ollama_loading(&f, &r->ctx_min);
     r->state = json_pack("{s:I}", "dimensions", (json_int_t)dimensions);
     r->render_text = render_ollama;
     relay_go(r, &f);
@@ -237,7 +226,7 @@ void embed_ollama_old(struct hive *h, struct http_exchange *x, const char *id)
     if (prompt)
         json_object_set(r->body, "input", prompt);
     r->keep_alive_given = fields_go_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
-    take_options(&f);
+    request_ollama_loading(&f, &r->ctx_min);
     r->render_text = render_ollama_old;
     relay_go(r, &f);
 }

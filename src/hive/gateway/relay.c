@@ -238,6 +238,7 @@ static void find_worker(struct relay *r)
     struct model_wait_params params = {.hive = r->hive,
                                        .keep_alive_given = r->keep_alive_given,
                                        .keep_alive_ms = r->keep_alive_ms,
+                                       .ctx_min = r->ctx_min,
                                        .arg = r,
                                        .on_ready = on_ready};
     struct model_wait *wait;

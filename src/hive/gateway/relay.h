@@ -24,6 +24,7 @@ struct relay {
     char *model;      /* owned, as asked for, then as found; NULL = none */
     bool keep_alive_given;
     int64_t keep_alive_ms;
+    int64_t ctx_min; /* rather a worker with so many positions; 0 = any */
     int64_t started_ms, ready_ms;
     json_t *state; /* owned: the caller's own, or NULL */
     /* Answers r->x with what the worker said (borrowed). The relay is freed behind it. */

@@ -40,6 +40,11 @@ void request_messages_prompt(struct fields *f, struct order *o);
 /* Ollama's name of a model comes as `model`, in old clients as `name`; NULL when neither is there.
  */
 const char *request_ollama_model(struct fields *f);
+/* Ollama's `options`, all of them. */
+void request_ollama_options(struct fields *f, struct order *o);
+/* Of the same, what changes no answer: num_ctx, and how a model would be loaded. Any other is
+ * refused. */
+void request_ollama_loading(struct fields *f, int64_t *ctx_min);
 /* Fields that OpenAI's clients send by themselves and that change nothing here; what they would
  * change elsewhere is refused. */
 void request_openai_tolerate(struct fields *f);

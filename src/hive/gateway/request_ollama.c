@@ -16,99 +16,6 @@ const char *request_ollama_model(struct fields *f)
     return model ? model : name;
 }
 
-/* ---- options ---- */
-
-/* Options of Ollama's that have one value here; any other is refused. */
-static void take_fixed(struct fields *f)
-{
-    static const struct {
-        const char *name, *why;
-        double only;
-    } fixed[] = {{"repeat_last_n", "the penalty looks at the last 64 tokens", 64},
-                 {"typical_p", "there is no typical sampling here", 1},
-                 {"tfs_z", "there is no tail-free sampling here", 1},
-                 {"mirostat", "there is no mirostat here", 0}};
-    double v;
-
-    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
-        if (fields_number(f, fixed[i].name, -1e9, 1e9, &v) && v != fixed[i].only)
-            fields_fail(f, fixed[i].name, "one value", "%s: %s; only %g is taken.", fixed[i].name,
-                        fixed[i].why, fixed[i].only);
-}
-
-static void refuse_loading(struct fields *f)
-{
-    static const char *const names[] = {"num_batch", "num_gpu",   "main_gpu", "use_mmap",
-                                        "use_mlock", "numa",      "low_vram", "num_thread",
-                                        "num_keep",  "vocab_only"};
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        order_refuse(f, names[i], "how a model is run is set in the hive's configuration.");
-}
-
-static void take_limit(struct fields *f, struct order *o)
-{
-    int64_t n = -1;
-
-    if (fields_int(f, "num_predict", false, -2, ORDER_TOKENS_MAX, &n) && n == 0)
-        fields_fail(f, "num_predict", "-2, -1, or from 1", "num_predict must not be 0.");
-    order_put(o, "max_tokens", json_integer(n < 1 ? ORDER_TOKENS_MAX : n));
-}
-
-/* A negative seed means any. */
-static void take_seed(struct fields *f, struct order *o)
-{
-    int64_t seed;
-
-    o->seed_given =
-        fields_int(f, "seed", false, -ORDER_SEED_MAX, ORDER_SEED_MAX, &seed) && seed >= 0;
-    if (o->seed_given)
-        o->seed = seed;
-}
-
-static void read_options(struct fields *f, struct order *o)
-{
-    order_number(f, o, "temperature", "temperature", 0, 2);
-    order_number(f, o, "top_p", "top_p", 0, 1);
-    order_int(f, o, "top_k", "top_k", 0, INT32_MAX);
-    order_number(f, o, "min_p", "min_p", 0, 1);
-    order_number(f, o, "repeat_penalty", "repetition_penalty", 0, 2);
-    order_number(f, o, "presence_penalty", "presence_penalty", -2, 2);
-    order_number(f, o, "frequency_penalty", "frequency_penalty", -2, 2);
-    order_stop(f, o, "stop");
-    take_seed(f, o);
-    take_limit(f, o);
-    fields_int(f, "num_ctx", false, 1, INT32_MAX, &o->ctx_min);
-    take_fixed(f);
-    refuse_loading(f);
-}
-
-/* The options are an object with fields of its own; its failures become the request's. */
-static void take_options(struct fields *f, struct order *o)
-{
-    json_t *options = fields_any(f, "options", false), *one;
-    struct fields inner;
-    struct api_error e = {0};
-    size_t i;
-
-    if (options && !json_is_object(options))
-        fields_fail(f, "options", "object", "options must be an object.");
-    fields_begin_object(&inner, json_is_object(options) ? options : NULL);
-    read_options(&inner, o);
-    fields_end(&inner, &e, "hive");
-    json_array_foreach(json_object_get(e.details, "errors"), i, one)
-    {
-        char name[128];
-
-        snprintf(name, sizeof name, "options.%.100s",
-                 json_string_value(json_object_get(one, "field")));
-        fields_fail(f, name, json_string_value(json_object_get(one, "constraint")), "options: %s",
-                    json_string_value(json_object_get(one, "message")));
-    }
-    api_error_done(&e);
-    fields_done(&inner);
-}
-
 /* ---- what chat and generate share ---- */
 
 static void take_format(struct fields *f, struct order *o)
@@ -140,6 +47,30 @@ static void take_think(struct fields *f, struct order *o)
         order_template_var(o, "enable_thinking", json_boolean(!json_is_false(think)));
 }
 
+/* What some packages for Ollama put beside the options (ollama-ai-provider-v2). */
+static void take_outside(struct fields *f, struct order *o)
+{
+    int64_t limit = ORDER_TOKENS_MAX;
+
+    order_number(f, o, "temperature", "temperature", 0, 2);
+    order_number(f, o, "top_p", "top_p", 0, 1);
+    fields_int(f, "max_output_tokens", false, 1, ORDER_TOKENS_MAX, &limit);
+    order_put(o, "max_tokens", json_integer(limit));
+}
+
+/* What is done anyway: a prompt that does not fit is refused with its numbers, and an answer ends
+ * where the context does, whether cutting and shifting were allowed or not. */
+static void take_idle(struct fields *f)
+{
+    bool logprobs = false, any;
+
+    fields_bool(f, "truncate", &any);
+    fields_bool(f, "shift", &any);
+    if (fields_bool(f, "logprobs", &logprobs) && logprobs)
+        fields_fail(f, "logprobs", "false", "logprobs: ask for them at /v1/chat/completions.");
+    fields_int(f, "top_logprobs", false, 0, 20, &(int64_t){0});
+}
+
 static void read_common(struct fields *f, struct order *o)
 {
     const char *model = request_ollama_model(f);
@@ -148,7 +79,9 @@ static void read_common(struct fields *f, struct order *o)
     o->stream = true;
     fields_bool(f, "stream", &o->stream);
     o->keep_alive_given = fields_go_duration_ms(f, "keep_alive", &o->keep_alive_ms);
-    take_options(f, o);
+    take_outside(f, o);
+    request_ollama_options(f, o);
+    take_idle(f);
     take_format(f, o);
     take_think(f, o);
 }
@@ -255,11 +188,14 @@ static void read_messages(struct fields *f, struct order *o)
 
 static void read_chat(struct fields *f, struct order *o)
 {
-    json_t *tools;
+    json_t *tools, *choice;
 
     read_common(f, o);
     read_messages(f, o);
     tools = fields_any(f, "tools", false);
+    choice = fields_any(f, "tool_choice", false);
+    if (choice)
+        order_put(o, "tool_choice", json_incref(choice));
     if (tools && !json_is_array(tools))
         fields_fail(f, "tools", "array", "tools must be an array.");
     else if (json_array_size(tools))
@@ -298,7 +234,7 @@ static void put_prompt(struct order *o, const char *prompt, const char *preamble
 static void read_generate(struct fields *f, struct order *o)
 {
     const char *prompt, *preamble;
-    json_t *images;
+    json_t *images, *context;
     bool raw = false;
 
     read_common(f, o);
@@ -317,7 +253,10 @@ static void read_generate(struct fields *f, struct order *o)
     if (text_of(f, "template")[0])
         fields_fail(f, "template", "none",
                     "template: a template is the model's, or [hive] chat_template; send raw.");
-    order_refuse(f, "context", "is Ollama's own form of a history; use /api/chat.");
+    context = fields_any(f, "context", false);
+    if (context && (!json_is_array(context) || json_array_size(context)))
+        fields_fail(f, "context", "none",
+                    "context: is Ollama's own form of a history; use /api/chat.");
     o->only_load = prompt[0] == '\0';
     put_prompt(o, prompt, preamble, raw);
 }

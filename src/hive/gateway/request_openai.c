@@ -131,6 +131,7 @@ static void read_chat(struct fields *f, struct order *o)
     order_sampling(f, o);
     order_response_format(f, o);
     order_template_vars(f, o);
+    request_ollama_loading(f, &o->ctx_min); /* of goose, say, which thinks of Ollama */
     request_openai_tolerate(f);
 }
 
