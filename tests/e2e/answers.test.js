@@ -168,7 +168,7 @@ test('a call that the limit of tokens cut is known by the reason of the end', as
   assert.deepStrictEqual([whole.json.stop_reason, whole.json.content.map((c) => c.input)], ['max_tokens', [{ a: 1 }, {}]]);
   for (const stream of [false, true]) {
     const all = lines(await ollama(both, CUT, stream));
-    assert.deepStrictEqual(all.flatMap((l) => l.message.tool_calls || []), [{ function: { name: 'f', arguments: { a: 1 } } }]);
+    assert.deepStrictEqual(all.flatMap((l) => l.message.tool_calls || []), [{ id: 'call_0', function: { index: 0, name: 'f', arguments: { a: 1 } } }]);
     assert.strictEqual(all.at(-1).done_reason, 'length');
   }
   assert.strictEqual((await anthropic([...call(0, '{"b":'), ...call(1, '{}')], CUT)).status, 500); // only the last can be cut

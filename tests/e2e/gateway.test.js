@@ -376,7 +376,7 @@ describe('over a worker that says what it is told', () => {
       const all = lines(answer);
       assert.strictEqual(all.map((l) => l.message.content).join(''), 'ab');
       assert.strictEqual(all.map((l) => l.message.thinking || '').join(''), 'Let me see.');
-      assert.deepStrictEqual(all.flatMap((l) => l.message.tool_calls || []), [{ function: { name: 'add', arguments: JSON.parse(ARGS) } }]);
+      assert.deepStrictEqual(all.flatMap((l) => l.message.tool_calls || []), [{ id: 'call_abc', function: { index: 0, name: 'add', arguments: JSON.parse(ARGS) } }]);
       const last = all.at(-1);
       assert.deepStrictEqual([last.done, last.done_reason, last.prompt_eval_count, last.eval_count, last.eval_duration, last.prompt_eval_duration],
         [true, 'stop', 11, 2, 7000000, 5000000]);

@@ -51,17 +51,20 @@ describe('over a worker that says what it is told', { skip }, () => {
 
   test('calls are whole objects, and a history of them goes back', async () => {
     const messages = say({ events: CALLS });
-    const expected = [{ function: { name: 'add', arguments: { a: 1.5 } } }, { function: { name: 'find', arguments: { b: '\u00fc\n' } } }];
+    const expected = [{ function: { index: 0, name: 'add', arguments: { a: 1.5 } } }, { function: { index: 1, name: 'find', arguments: { b: '\u00fc\n' } } }];
     const whole = await client.chat({ model: 'tiny', messages, tools: TOOLS });
-    assert.deepStrictEqual(whole.message.tool_calls, expected);
+    const ids = whole.message.tool_calls.map((c) => c.id);
+    assert.strictEqual(new Set(ids).size, 2);
+    assert.deepStrictEqual(whole.message.tool_calls.map((c) => ({ function: c.function })), expected);
     const lines = await collect(await client.chat({ model: 'tiny', messages, tools: TOOLS, stream: true }));
-    assert.deepStrictEqual(lines.flatMap((l) => l.message.tool_calls || []), expected);
+    assert.deepStrictEqual(lines.flatMap((l) => l.message.tool_calls || []).map((c) => ({ function: c.function })), expected);
     const next = await client.chat({ model: 'tiny', messages: [...messages, whole.message,
       { role: 'tool', tool_name: 'add', content: '2' }, { role: 'tool', tool_name: 'find', content: JSON.stringify({ events: text('3') }) }] });
     assert.strictEqual(next.message.content, '3');
     const asked = hive.worker.asked().at(-1).messages;
     assert.deepStrictEqual(asked.map((m) => m.role), ['user', 'assistant', 'tool', 'tool']);
-    assert.deepStrictEqual(asked[1].tool_calls.map((c) => c.id), asked.slice(2).map((m) => m.tool_call_id));
+    assert.deepStrictEqual(asked[1].tool_calls.map((c) => c.id), ids);
+    assert.deepStrictEqual(ids, asked.slice(2).map((m) => m.tool_call_id));
   });
 
   test('generate: the options under their names', async () => {

@@ -205,6 +205,92 @@ static void test_ollama__fields_beside_the_options(void **state)
     assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"logprobs\":true}", "logprobs");
 }
 
+/* The member of message number i. */
+static const json_t *of_message(const json_t *body, size_t i, const char *name)
+{
+    return json_object_get(json_array_get(json_object_get(body, "messages"), i), name);
+}
+
+static const char *call_id(const json_t *body, size_t i, size_t k)
+{
+    return json_string_value(
+        json_object_get(json_array_get(of_message(body, i, "tool_calls"), k), "id"));
+}
+
+/* The ids of calls were thrown away and numbers put in their place, while their results kept the
+ * ids: of two calls a model could not know any more which result was whose. */
+static void test_ollama__results_belong_to_their_calls(void **state)
+{
+    int64_t ctx_min;
+    json_t *body = read_ollama(
+        &request_ollama_chat,
+        "{\"messages\":[{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":["
+        "{\"id\":\"abc\",\"function\":{\"index\":0,\"name\":\"f\",\"arguments\":{}}},"
+        "{\"id\":\"def\",\"function\":{\"index\":1,\"name\":\"g\",\"arguments\":{}}}]},"
+        "{\"role\":\"tool\",\"content\":\"rg\",\"tool_name\":\"g\",\"tool_call_id\":\"def\"},"
+        "{\"role\":\"tool\",\"content\":\"rf\",\"name\":\"f\",\"id\":\"x\",\"odd\":null},"
+        "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":["
+        "{\"function\":{\"name\":\"f\"}},{\"id\":\"\",\"function\":{\"name\":\"g\"}},"
+        "{\"id\":7,\"function\":{\"name\":\"f\"}}]},"
+        "{\"role\":\"tool\",\"content\":\"rg\",\"tool_name\":\"g\"},"
+        "{\"role\":\"tool\",\"content\":\"r\",\"tool_call_id\":null},"
+        "{\"role\":\"tool\",\"content\":\"r\",\"tool_name\":\"unknown\"},"
+        "{\"role\":\"tool\",\"content\":\"one too many\"}]}",
+        &ctx_min);
+    static const char *const results[][2] = {{"def", "g"}, {"abc", "f"}};
+    const char *last[4];
+
+    (void)state;
+    assert_string_equal(call_id(body, 0, 0), "abc");
+    assert_string_equal(call_id(body, 0, 1), "def");
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(json_string_value(of_message(body, 1 + i, "tool_call_id")),
+                            results[i][0]);
+        assert_string_equal(json_string_value(of_message(body, 1 + i, "name")), results[i][1]);
+        assert_null(of_message(body, 1 + i, "id"));
+    }
+    for (size_t i = 0; i < 4; i++)
+        last[i] = json_string_value(of_message(body, 4 + i, "tool_call_id"));
+    assert_string_equal(last[0], call_id(body, 3, 1)); /* by its name */
+    assert_string_equal(last[1], call_id(body, 3, 0)); /* the next */
+    assert_string_equal(last[2], call_id(body, 3, 2));
+    assert_string_not_equal(last[3], last[2]);
+    assert_string_not_equal(last[0], last[1]);
+    json_decref(body);
+}
+
+/* More results than calls, more calls than are remembered: nothing but numbers. */
+static void test_ollama__many_calls_and_results(void **state)
+{
+    json_t *calls = json_array(), *messages = json_array(),
+           *call = json_pack("{s:{s:s}}", "function", "name", "f"),
+           *result = json_pack("{s:s, s:s, s:s}", "role", "tool", "content", "r", "tool_name", "f"),
+           *whole, *body;
+    int64_t ctx_min;
+    char *text;
+
+    (void)state;
+    for (size_t i = 0; i < 300; i++)
+        json_array_append(calls, call);
+    json_array_append_new(messages, json_pack("{s:s, s:s, s:O}", "role", "assistant", "content", "",
+                                              "tool_calls", calls));
+    for (size_t i = 0; i < 400; i++)
+        json_array_append(messages, result);
+    whole = json_pack("{s:o}", "messages", messages);
+    text = json_dumps(whole, JSON_COMPACT);
+    body = read_ollama(&request_ollama_chat, text, &ctx_min);
+    for (size_t i = 0; i < 128; i++)
+        assert_string_equal(json_string_value(of_message(body, 1 + i, "tool_call_id")),
+                            call_id(body, 0, i));
+    assert_non_null(json_string_value(of_message(body, 400, "tool_call_id")));
+    free(text);
+    json_decref(body);
+    json_decref(whole);
+    json_decref(calls);
+    json_decref(call);
+    json_decref(result);
+}
+
 static void test_request__worker_names_become_the_clients(void **state)
 {
     struct api_error e;
@@ -227,6 +313,8 @@ int main(void)
         cmocka_unit_test(test_ollama__options_that_change_nothing_are_taken),
         cmocka_unit_test(test_ollama__num_ctx_is_taken_in_chat_completions),
         cmocka_unit_test(test_ollama__fields_beside_the_options),
+        cmocka_unit_test(test_ollama__results_belong_to_their_calls),
+        cmocka_unit_test(test_ollama__many_calls_and_results),
         cmocka_unit_test(test_request__worker_names_become_the_clients),
     };
 

@@ -76,7 +76,9 @@ static void put_tools(struct buf *out, struct choice *c, unsigned from, unsigned
             continue;
         }
         buf_puts(out, n++ ? "," : ",\"tool_calls\":[");
-        buf_puts(out, "{\"function\":{\"name\":");
+        buf_puts(out, "{\"id\":");
+        answer_put_string(out, c->tools[i].id);
+        buf_printf(out, ",\"function\":{\"index\":%u,\"name\":", i);
         answer_put_string(out, c->tools[i].name);
         buf_puts(out, ",\"arguments\":");
         buf_put(out, buf_str(&args), args.len);

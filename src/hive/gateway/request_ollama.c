@@ -88,28 +88,79 @@ static void read_common(struct fields *f, struct order *o)
 
 /* ---- messages ---- */
 
-/* Ollama's calls have no ids; a template may want them: they are numbered. */
+#define CALLS_OPEN_MAX 128 /* of one message, that results without ids can be matched with */
+
+/*
+ * Ollama's calls may have no ids, and templates want them to find each result's call: those without
+ * are numbered. A result without an id belongs to the first call of its name that has none yet,
+ * else to the next one.
+ */
 struct numbering {
-    unsigned n_calls, n_results;
+    unsigned n_calls;
+    /* Calls of the last message that made some, without results: id (owned), name. */
+    struct {
+        json_t *id;
+        const json_t *name;
+    } open[CALLS_OPEN_MAX];
+    size_t n_open;
 };
+
+static void forget_calls(struct numbering *n)
+{
+    while (n->n_open)
+        json_decref(n->open[--n->n_open].id);
+}
+
+static json_t *id_of(const json_t *call, unsigned number)
+{
+    json_t *id = json_object_get(call, "id");
+    char text[32];
+
+    if (json_string_length(id))
+        return json_incref(id);
+    snprintf(text, sizeof text, "call_%u", number);
+    return json_string(text);
+}
 
 static json_t *calls_of(const json_t *calls, struct numbering *n)
 {
     json_t *out = json_array(), *call;
     size_t i;
 
+    forget_calls(n);
     json_array_foreach((json_t *)(uintptr_t)calls, i, call)
     {
-        json_t *function = json_object_get(call, "function");
-        char id[32];
+        json_t *function = json_object_get(call, "function"),
+               *name = json_object_get(function, "name"), *id = id_of(call, n->n_calls++);
 
-        snprintf(id, sizeof id, "call_%u", n->n_calls++);
-        json_array_append_new(out,
-                              json_pack("{s:s, s:s, s:{s:O*, s:O*}}", "id", id, "type", "function",
-                                        "function", "name", json_object_get(function, "name"),
-                                        "arguments", json_object_get(function, "arguments")));
+        if (n->n_open < CALLS_OPEN_MAX) {
+            n->open[n->n_open].id = json_incref(id);
+            n->open[n->n_open++].name = name;
+        }
+        json_array_append_new(out, json_pack("{s:o, s:s, s:{s:O*, s:O*}}", "id", id, "type",
+                                             "function", "function", "name", name, "arguments",
+                                             json_object_get(function, "arguments")));
     }
     return out;
+}
+
+/* The id of the call that a result belongs to, which has its result then. */
+static json_t *call_of(const json_t *message, const json_t *name, struct numbering *n)
+{
+    json_t *id = json_object_get(message, "tool_call_id");
+    bool given = id && !json_is_null(id);
+    size_t at = 0;
+
+    while (at < n->n_open &&
+           !(given ? json_equal(n->open[at].id, id) : json_equal(n->open[at].name, name)))
+        at++;
+    if (at == n->n_open && !given)
+        at = 0;
+    if (at == n->n_open)
+        return given ? json_incref(id) : id_of(NULL, n->n_calls++);
+    id = n->open[at].id;
+    memmove(&n->open[at], &n->open[at + 1], (--n->n_open - at) * sizeof n->open[0]);
+    return id;
 }
 
 static void check_array(struct fields *f, const json_t *message, size_t i, const char *name)
@@ -122,14 +173,15 @@ static void check_array(struct fields *f, const json_t *message, size_t i, const
 
 static void check_names(struct fields *f, const json_t *message, size_t i)
 {
-    static const char *const known[] = {"role",       "content",   "images",      "thinking",
-                                        "tool_calls", "tool_name", "tool_call_id"};
+    static const char *const known[] = {"role",     "content",      "images",
+                                        "thinking", "tool_calls",   "tool_name",
+                                        "name",     "tool_call_id", "id"};
     const char *name;
     json_t *value;
 
     json_object_foreach((json_t *)(uintptr_t)message, name, value)
     {
-        bool is_known = false;
+        bool is_known = json_is_null(value);
 
         for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
             is_known = is_known || str_eq(name, known[k]);
@@ -147,21 +199,18 @@ static void check_names(struct fields *f, const json_t *message, size_t i)
 
 static json_t *message_of(const json_t *message, struct numbering *n)
 {
-    const char *role = json_string_value(json_object_get(message, "role"));
     json_t *calls = json_object_get(message, "tool_calls"),
-           *out = json_pack(
-               "{s:O*, s:O*, s:O*, s:O*, s:O*}", "role", json_object_get(message, "role"),
-               "content", json_object_get(message, "content"), "reasoning_content",
-               json_object_get(message, "thinking"), "name", json_object_get(message, "tool_name"),
-               "tool_call_id", json_object_get(message, "tool_call_id"));
-    char id[32];
+           *name = json_object_get(message, "tool_name"), *out;
 
+    if (!name || json_is_null(name))
+        name = json_object_get(message, "name"); /* as in OpenAI's messages */
+    out = json_pack("{s:O*, s:O*, s:O*, s:O*}", "role", json_object_get(message, "role"), "content",
+                    json_object_get(message, "content"), "reasoning_content",
+                    json_object_get(message, "thinking"), "name", name);
     if (json_array_size(calls))
         json_object_set_new(out, "tool_calls", calls_of(calls, n));
-    if (str_eq(role, "tool") && !json_object_get(out, "tool_call_id")) {
-        snprintf(id, sizeof id, "call_%u", n->n_results++);
-        json_object_set_new(out, "tool_call_id", json_string(id));
-    }
+    if (str_eq(json_string_value(json_object_get(message, "role")), "tool"))
+        json_object_set_new(out, "tool_call_id", call_of(message, name, n));
     return out;
 }
 
@@ -181,6 +230,7 @@ static void read_messages(struct fields *f, struct order *o)
             json_array_append_new(out, message_of(message, &n));
         check_names(f, message, i);
     }
+    forget_calls(&n);
     order_put(o, "messages", out);
 }
 
