@@ -88,8 +88,14 @@ static void check_rows(const json_t *rows, size_t n)
 
     if (json_array_size(rows) != n)
         BUG("%zu rows of %zu", json_array_size(rows), n);
-    json_array_foreach(rows, i, row) for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
-        BUG_ON(!json_object_get(row, names[k]));
+    json_array_foreach(rows, i, row)
+    {
+        const char *digest = json_string_value(json_object_get(row, "digest"));
+
+        for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
+            BUG_ON(!json_object_get(row, names[k]));
+        BUG_ON(!digest || strspn(digest, "0123456789abcdef") != 64 || digest[64]);
+    }
 }
 
 static size_t n_loaded(void)
