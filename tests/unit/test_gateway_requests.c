@@ -289,6 +289,77 @@ static void test_ollama__many_calls_and_results(void **state)
     json_decref(calls);
     json_decref(call);
     json_decref(result);
+
+static void assert_message(json_t *body, size_t i, const char *role, const char *content)
+{
+    const json_t *message = json_array_get(json_object_get(body, "messages"), i);
+
+    assert_string_equal(json_string_value(json_object_get(message, "role")), role);
+    assert_string_equal(json_string_value(json_object_get(message, "content")), content);
+}
+
+/* Claude Code was refused with every request: what it sends by itself had no place here. It says
+ * things to the model in the middle of a conversation, wishes for an effort and for thoughts to be
+ * kept, and brings back thoughts that only another server can read and tools that a search has
+ * found. */
+static void test_request__what_claude_code_sends_is_taken(void **state)
+{
+    struct order o;
+    json_t *body, *vars;
+
+    (void)state;
+    read_good(
+        &request_messages,
+        "{\"model\":\"tiny\",\"max_tokens\":9,\"stream\":true,"
+        "\"cache_control\":{\"type\":\"ephemeral\"},\"thinking\":{\"type\":\"adaptive\"},"
+        "\"context_management\":{\"edits\":[{\"type\":\"clear_thinking_20251015\",\"keep\":"
+        "\"all\"}]},\"output_config\":{\"effort\":\"high\",\"format\":null},"
+        "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},"
+        "{\"role\":\"system\",\"content\":\"Agents: none.\"},"
+        "{\"role\":\"assistant\",\"content\":[{\"type\":\"redacted_thinking\",\"data\":\"x\"},"
+        "{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"find\",\"input\":{}}]},"
+        "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\","
+        "\"content\":[{\"type\":\"tool_reference\",\"tool_name\":\"Bash\"}]}]}]}",
+        &o);
+    body = body_of(&o, 0);
+    assert_message(body, 0, "user", "hi");
+    assert_message(body, 1, "system", "Agents: none.");
+    assert_message(body, 2, "assistant", "");
+    assert_message(body, 3, "tool", "Bash");
+    vars = json_object_get(body, "template_vars");
+    assert_string_equal(json_string_value(json_object_get(vars, "reasoning_effort")), "high");
+    assert_true(json_is_true(json_object_get(vars, "enable_thinking")));
+    assert_null(json_object_get(body, "json_schema"));
+    json_decref(body);
+    order_done(&o);
+}
+
+#define ONE_MESSAGE "{\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
+
+static void test_request__output_config_may_hold_a_schema(void **state)
+{
+    struct order o;
+    json_t *body;
+
+    (void)state;
+    read_good(&request_messages,
+              ONE_MESSAGE "\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":"
+                          "{\"type\":\"array\"}}}}",
+              &o);
+    body = body_of(&o, 0);
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(body, "json_schema"), "type")), "array");
+    json_decref(body);
+    order_done(&o);
+    assert_refused(&request_messages, ONE_MESSAGE "\"output_config\":{\"tone\":\"dry\"}}",
+                   "output_config");
+    assert_refused(&request_messages, ONE_MESSAGE "\"output_config\":{\"effort\":5}}",
+                   "output_config");
+    assert_refused(&request_messages,
+                   ONE_MESSAGE "\"output_config\":{\"format\":{\"type\":\"text\"}}}",
+                   "output_config");
+    assert_refused(&request_messages, ONE_MESSAGE "\"context_management\":5}",
+                   "context_management");
 }
 
 static void test_request__worker_names_become_the_clients(void **state)
@@ -315,6 +386,9 @@ int main(void)
         cmocka_unit_test(test_ollama__fields_beside_the_options),
         cmocka_unit_test(test_ollama__results_belong_to_their_calls),
         cmocka_unit_test(test_ollama__many_calls_and_results),
+
+        cmocka_unit_test(test_request__what_claude_code_sends_is_taken),
+        cmocka_unit_test(test_request__output_config_may_hold_a_schema),
         cmocka_unit_test(test_request__worker_names_become_the_clients),
     };
 

@@ -34,8 +34,8 @@ void request_rename(const struct request_kind *kind, struct api_error *e);
 
 /* ---- parts of requests ---- */
 
-/* Of /v1/messages, model, system, messages, tools, tool_choice, thinking: what makes up the prompt.
- */
+/* Of /v1/messages, model, system, messages, tools, tool_choice, thinking, output_config: what makes
+ * up the prompt. */
 void request_messages_prompt(struct fields *f, struct order *o);
 /* Ollama's name of a model comes as `model`, in old clients as `name`; NULL when neither is there.
  */

@@ -10,6 +10,19 @@
 
 /* ---- blocks ---- */
 
+/* What a block says where text alone is taken: its text, or which tool a search has found. NULL: it
+ * is of another kind. */
+static const json_t *words_of(const json_t *block)
+{
+    const char *type = json_text(block, "type");
+    const json_t *words =
+        json_object_get(block, str_eq(type, "tool_reference") ? "tool_name" : "text");
+
+    if (!str_eq(type, "text") && !str_eq(type, "tool_reference"))
+        return NULL;
+    return json_is_string(words) ? words : NULL;
+}
+
 /* A text, or the texts of blocks one behind the other. What is neither becomes a failure. */
 static json_t *text_of(struct fields *f, const char *field, json_t *content)
 {
@@ -24,9 +37,9 @@ static json_t *text_of(struct fields *f, const char *field, json_t *content)
     buf_init(&text, TEXT_MAX);
     json_array_foreach(content, i, block)
     {
-        const json_t *piece = json_object_get(block, "text");
+        const json_t *piece = words_of(block);
 
-        if (str_eq(json_text(block, "type"), "text") && json_is_string(piece))
+        if (piece)
             buf_put(&text, json_string_value(piece), json_string_length(piece));
         else
             fields_fail(f, field, "text blocks",
@@ -94,7 +107,7 @@ static void take_block(struct turn *t, const json_t *block, size_t i)
         take_call(t, block, i);
     else if (str_eq(type, "tool_result"))
         take_result(t, block, i);
-    else
+    else if (!str_eq(type, "redacted_thinking")) /* nobody here can read it */
         fields_fail(t->f, "messages", "text, thinking, tool_use, tool_result",
                     "messages[%zu] holds a block of type '%.40s', which is not taken here.", i,
                     type);
@@ -122,9 +135,9 @@ static void read_message(struct fields *f, const json_t *message, size_t i, json
     struct turn t = {.f = f, .out = out, .calls = json_array()};
     size_t k;
 
-    if (!str_eq(role, "user") && !str_eq(role, "assistant"))
-        fields_fail(f, "messages", "user or assistant",
-                    "messages[%zu].role must be user or assistant.", i);
+    if (!str_eq(role, "user") && !str_eq(role, "assistant") && !str_eq(role, "system"))
+        fields_fail(f, "messages", "user, assistant or system",
+                    "messages[%zu].role must be user, assistant or system.", i);
     buf_init(&t.text, TEXT_MAX);
     buf_init(&t.thinking, TEXT_MAX);
     if (json_is_string(content)) {
@@ -207,6 +220,42 @@ static void read_thinking(struct fields *f, struct order *o)
     order_template_var(o, "enable_thinking", json_boolean(!str_eq(type, "disabled")));
 }
 
+/* ---- what the answer is to be like ---- */
+
+static void read_output_format(struct fields *f, struct order *o, const json_t *format)
+{
+    json_t *schema = json_object_get(format, "schema");
+
+    if (str_eq(json_text(format, "type"), "json_schema") && json_is_object(schema))
+        order_schema(o, schema);
+    else
+        fields_fail(f, "output_config", "json_schema",
+                    "output_config.format must be of type json_schema, with a schema.");
+}
+
+static void read_output_config(struct fields *f, struct order *o)
+{
+    json_t *config = fields_any(f, "output_config", false), *value;
+    const char *name;
+
+    if (config && !json_is_object(config))
+        fields_fail(f, "output_config", "object", "output_config must be an object.");
+    json_object_foreach(config, name, value)
+    {
+        if (json_is_null(value))
+            continue;
+        if (str_eq(name, "format"))
+            read_output_format(f, o, value);
+        else if (!str_eq(name, "effort"))
+            fields_fail(f, "output_config", "effort, format",
+                        "output_config has effort and format here, not '%.60s'.", name);
+        else if (!json_is_string(value))
+            fields_fail(f, "output_config", "string", "output_config.effort must be a string.");
+        else
+            order_template_var(o, "reasoning_effort", json_incref(value));
+    }
+}
+
 void request_messages_prompt(struct fields *f, struct order *o)
 {
     json_t *messages, *preamble, *out = json_array(), *message;
@@ -226,6 +275,9 @@ void request_messages_prompt(struct fields *f, struct order *o)
     read_tools(f, o);
     read_tool_choice(f, o);
     read_thinking(f, o);
+    read_output_config(f, o);
+    order_ignore_object(f, "cache_control");
+    order_ignore_object(f, "context_management"); /* nothing is taken out of a conversation */
 }
 
 /* ---- the whole ---- */
@@ -250,7 +302,9 @@ static void read_whole(struct fields *f, struct order *o)
     order_only(f, "service_tier", tiers, "there is one tier here; send auto or nothing.");
 }
 
-static const char *const names[][2] = {
-    {"template_vars", "thinking"}, {"stop", "stop_sequences"}, {NULL, NULL}};
+static const char *const names[][2] = {{"template_vars", "thinking"},
+                                       {"stop", "stop_sequences"},
+                                       {"json_schema", "output_config"},
+                                       {NULL, NULL}};
 
 const struct request_kind request_messages = {read_whole, names};
