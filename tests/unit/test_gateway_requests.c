@@ -362,6 +362,54 @@ static void test_request__output_config_may_hold_a_schema(void **state)
                    "context_management");
 }
 
+/* Codex was refused with every request: beside its functions it offers tools that OpenAI's servers
+ * have, and says about itself what nobody asks for. The functions alone are the model's. */
+static void test_request__what_codex_sends_is_taken(void **state)
+{
+    struct order o;
+    json_t *body, *tools;
+
+    (void)state;
+    read_good(
+        &request_responses,
+        "{\"model\":\"tiny\",\"stream\":true,\"store\":false,\"input\":[{\"type\":\"message\","
+        "\"id\":\"m\",\"role\":\"developer\",\"content\":[{\"type\":\"input_text\",\"text\":"
+        "\"be good\"}]}],\"tools\":[{\"type\":\"namespace\",\"name\":\"agents\",\"tools\":[]},"
+        "{\"type\":\"function\",\"name\":\"run\",\"strict\":false,\"parameters\":{\"type\":"
+        "\"object\"}},{\"type\":\"web_search\",\"external_web_access\":false},"
+        "{\"type\":\"custom\",\"name\":\"apply_patch\"}],\"tool_choice\":\"auto\","
+        "\"reasoning\":{\"summary\":\"detailed\"},\"text\":{\"verbosity\":\"low\"},"
+        "\"client_metadata\":{\"session_id\":\"s\"}}",
+        &o);
+    body = body_of(&o, 0);
+    assert_message(body, 0, "developer", "be good");
+    tools = json_object_get(body, "tools");
+    assert_int_equal(json_array_size(tools), 1);
+    assert_string_equal(json_string_value(json_object_get(
+                            json_object_get(json_array_get(tools, 0), "function"), "name")),
+                        "run");
+    assert_int_equal(json_array_size(json_object_get(o.echo, "tools")), 1);
+    json_decref(body);
+    order_done(&o);
+}
+
+/* What a client counts on is not left out: a tool that must be used, or that searches its files. */
+static void test_request__tools_that_are_wished_for_are_refused(void **state)
+{
+    (void)state;
+    assert_refused(&request_responses,
+                   "{\"input\":\"a\",\"tools\":[{\"type\":\"web_search\"}],"
+                   "\"tool_choice\":{\"type\":\"web_search\"}}",
+                   "tool_choice");
+    assert_refused(
+        &request_responses,
+        "{\"input\":\"a\",\"tools\":[{\"type\":\"function\",\"name\":\"f\"},{\"type\":"
+        "\"custom\",\"name\":\"f\"}],\"tool_choice\":{\"type\":\"custom\",\"name\":\"f\"}}",
+        "tool_choice");
+    assert_refused(&request_responses, "{\"input\":\"a\",\"tools\":[{\"type\":\"file_search\"}]}",
+                   "tools");
+}
+
 static void test_request__worker_names_become_the_clients(void **state)
 {
     struct api_error e;
@@ -389,6 +437,8 @@ int main(void)
 
         cmocka_unit_test(test_request__what_claude_code_sends_is_taken),
         cmocka_unit_test(test_request__output_config_may_hold_a_schema),
+        cmocka_unit_test(test_request__what_codex_sends_is_taken),
+        cmocka_unit_test(test_request__tools_that_are_wished_for_are_refused),
         cmocka_unit_test(test_request__worker_names_become_the_clients),
     };
 

@@ -142,20 +142,66 @@ static json_t *echo_of(const json_t *tools)
     return out;
 }
 
-static void read_tools(struct fields *f, struct order *o)
+/* Tools that agents offer by themselves, whatever server they ask: a model that has them need not
+ * use them, and one that has them not gets on without. Those of other types are wished for. */
+static bool is_offered(const json_t *tool)
 {
-    json_t *tools = fields_any(f, "tools", false), *tool, *out = json_array(), *choice;
+    static const char *const types[] = {"namespace",        "custom",      "local_shell",
+                                        "image_generation", "tool_search", NULL};
+    const char *type = json_text(tool, "type");
+
+    for (const char *const *one = types; *one; one++)
+        if (str_eq(type, *one))
+            return true;
+    return str_starts(type, "web_search");
+}
+
+/* The functions among them (a new array). */
+static json_t *functions_of(struct fields *f, const json_t *tools)
+{
+    json_t *out = json_array(), *tool;
     size_t i;
 
-    if (tools && !json_is_array(tools)) {
-        fields_fail(f, "tools", "array", "tools must be an array.");
-        tools = NULL;
-    }
     json_array_foreach(tools, i, tool)
     {
-        if (!str_eq(json_text(tool, "type"), "function"))
+        if (str_eq(json_text(tool, "type"), "function"))
+            json_array_append(out, tool);
+        else if (!is_offered(tool))
             fields_fail(f, "tools", "function", "tools[%zu]: there is no tool '%.40s' here.", i,
                         json_text(tool, "type"));
+    }
+    return out;
+}
+
+static void read_tool_choice(struct fields *f, struct order *o)
+{
+    json_t *choice = fields_any(f, "tool_choice", false);
+
+    if (!choice)
+        return;
+    json_object_set(o->echo, "tool_choice", choice);
+    if (!json_is_object(choice))
+        order_put(o, "tool_choice", json_incref(choice));
+    else if (str_eq(json_text(choice, "type"), "function"))
+        order_put(o, "tool_choice",
+                  json_pack("{s:s, s:{s:s}}", "type", "function", "function", "name",
+                            json_text(choice, "name")));
+    else
+        fields_fail(f, "tool_choice", "function",
+                    "tool_choice: there is no tool '%.40s' here; only a function can be chosen.",
+                    json_text(choice, "type"));
+}
+
+static void read_tools(struct fields *f, struct order *o)
+{
+    json_t *asked = fields_any(f, "tools", false), *tools = functions_of(f, asked), *tool,
+           *out = json_array();
+    size_t i;
+
+    if (asked && !json_is_array(asked))
+        fields_fail(f, "tools", "array", "tools must be an array.");
+    json_array_foreach(tools, i, tool)
+    {
         json_array_append_new(out,
                               json_pack("{s:s, s:{s:O*, s:O*, s:O*, s:O*}}", "type", "function",
                                         "function", "name", json_object_get(tool, "name"),
@@ -166,17 +212,9 @@ static void read_tools(struct fields *f, struct order *o)
     if (json_array_size(out))
         order_put(o, "tools", json_incref(out));
     json_decref(out);
-    if (tools)
-        json_object_set_new(o->echo, "tools", echo_of(tools));
-    choice = fields_any(f, "tool_choice", false);
-    if (json_is_object(choice))
-        order_put(o, "tool_choice",
-                  json_pack("{s:s, s:{s:s}}", "type", json_text(choice, "type"), "function", "name",
-                            json_text(choice, "name")));
-    else if (choice)
-        order_put(o, "tool_choice", json_incref(choice));
-    if (choice)
-        json_object_set(o->echo, "tool_choice", choice);
+    json_object_set_new(o->echo, "tools", echo_of(tools));
+    json_decref(tools);
+    read_tool_choice(f, o);
 }
 
 static void check_text(struct fields *f, json_t *text)
@@ -188,22 +226,33 @@ static void check_text(struct fields *f, json_t *text)
         fields_fail(f, "text", "object", "text must be an object.");
     json_object_foreach(text, name, value)
     {
-        if (!str_eq(name, "format") && !json_is_null(value))
-            fields_fail(f, "text", "format", "text has format here, not '%.60s'.", name);
-        else if (!json_is_object(value) && !json_is_null(value))
+        bool is_format = str_eq(name, "format");
+
+        if (json_is_null(value))
+            continue;
+        if (!is_format && !str_eq(name, "verbosity"))
+            fields_fail(f, "text", "format, verbosity",
+                        "text has format and verbosity here, not '%.60s'.", name);
+        else if (is_format && !json_is_object(value))
             fields_fail(f, "text", "object", "text.format must be an object.");
+        else if (!is_format && !json_is_string(value))
+            fields_fail(f, "text", "string", "text.verbosity must be a string.");
     }
 }
 
 static void read_format(struct fields *f, struct order *o)
 {
     json_t *text = fields_any(f, "text", false), *format = json_object_get(text, "format"),
-           *schema = json_object_get(format, "schema");
-    const char *type = json_text(format, "type");
+           *schema = json_object_get(format, "schema"), *echo = json_object_get(o->echo, "text");
+    const char *type = json_text(format, "type"), *verbosity = json_text(text, "verbosity");
 
     check_text(f, text);
-    if (format)
-        json_object_set_new(o->echo, "text", json_pack("{s:O}", "format", format));
+    if (json_is_object(format))
+        json_object_set(echo, "format", format);
+    if (verbosity[0]) {
+        json_object_set_new(echo, "verbosity", json_string(verbosity));
+        order_template_var(o, "verbosity", json_string(verbosity));
+    }
     if (str_eq(type, "json_object"))
         order_put(o, "json_schema", json_pack("{s:s}", "type", "object"));
     else if (str_eq(type, "json_schema") && (json_is_object(schema) || json_is_boolean(schema)))
@@ -238,9 +287,11 @@ static void read_reasoning(struct fields *f, struct order *o)
     if (!reasoning)
         return;
     check_reasoning(f, reasoning);
-    if (summary[0] && !str_eq(summary, "auto"))
-        fields_fail(f, "reasoning", "auto",
-                    "reasoning.summary: thoughts are given whole, not summed up; send auto.");
+    if (summary[0] && !str_eq(summary, "auto") && !str_eq(summary, "concise") &&
+        !str_eq(summary, "detailed"))
+        fields_fail(f, "reasoning", "auto, concise, detailed",
+                    "reasoning.summary must be auto, concise or detailed; thoughts are given "
+                    "whole.");
     json_object_set(o->echo, "reasoning", reasoning);
     if (!effort[0])
         return;
@@ -338,6 +389,7 @@ static void read_whole(struct fields *f, struct order *o)
     order_number(f, o, "top_p", "top_p", 0, 1);
     order_stream(f, o);
     request_openai_tolerate(f);
+    order_ignore_object(f, "client_metadata");
     echo_fields(f, o);
 }
 

@@ -158,7 +158,7 @@ const response = shape({
     output_tokens_details: shape({ reasoning_tokens: count }) })),
   /* The two that the description does not require are required by the types of the openai package. */
   tools: list(tool), tool_choice: toolChoice, temperature: maybe(number), top_p: maybe(number),
-  max_output_tokens: optional(maybe(int)), top_logprobs: optional(maybe(int)), text: optional(shape({ format: optional(format) })),
+  max_output_tokens: optional(maybe(int)), top_logprobs: optional(maybe(int)), text: optional(shape({ format: optional(format), verbosity: optional(maybe(is('low', 'medium', 'high'))) })),
   metadata: maybe(object), truncation: optional(maybe(is('auto', 'disabled'))), background: optional(maybe(bool)),
   previous_response_id: optional(maybe(text)), service_tier: optional(maybe(is('auto', 'default', 'flex', 'scale', 'priority'))),
   reasoning: optional(maybe(shape({ summary: optional(maybe(is('auto', 'concise', 'detailed'))),
