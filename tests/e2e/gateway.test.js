@@ -354,7 +354,7 @@ describe('over a worker that says what it is told', () => {
           { role: 'tool', tool_call_id: 'c1', content: '2' }] });
     });
 
-    it('what would need a memory is refused; cut answers say so; an error midway has a name', async () => {
+    it('what would need a memory is refused; cut answers say so', async () => {
       for (const field of [{ store: true }, { previous_response_id: 'x' }, { background: true }, { truncation: 'auto' }, { conversation: 'c' }]) {
         const answer = await post(hive, '/v1/responses', { model: 'tiny', input: 'x', ...field });
         assert.strictEqual(answer.status, 400);
@@ -362,10 +362,20 @@ describe('over a worker that says what it is told', () => {
       }
       const cut = await post(hive, '/v1/responses', { model: 'tiny', input: input({ events: text('a'), end: { stop_reason: 'MAX_TOKENS' } }) });
       assert.deepStrictEqual([cut.json.status, cut.json.incomplete_details], ['incomplete', { reason: 'max_output_tokens' }]);
-      const events = await named(hive, '/v1/responses', { model: 'tiny', stream: true,
-        input: input({ events: [...text('a'), { type: 'error', code: 'INTERNAL', message: 'oh', retriable: false }] }) });
-      assert.strictEqual(events.at(-1).event, 'error');
-      assert.strictEqual(events.at(-1).data.code, 'internal');
+    });
+
+    /* Codex looks for response.failed; of a stream that ended with the event `error` alone it said "stream
+       closed before response.completed", and asked five times more, whatever the error was. */
+    it('an error midway is a response that failed, then an error', async () => {
+      for (const [code, told] of [['WORKER_STALLED', 'server_error'], ['CONTEXT_LENGTH_EXCEEDED', 'context_length_exceeded'], ['INVALID_REQUEST', 'invalid_prompt']]) {
+        const events = await named(hive, '/v1/responses', { model: 'tiny', stream: true,
+          input: input({ events: [...text('a'), { type: 'error', code, message: 'oh', retriable: false }] }) });
+        const [failed, error] = events.slice(-2);
+        assert.deepStrictEqual([failed.event, failed.data.response.status, failed.data.response.error], ['response.failed', 'failed', { code: told, message: 'oh' }]);
+        assert.deepStrictEqual([error.event, error.data.code, error.data.message], ['error', code.toLowerCase(), 'oh']);
+        assert.deepStrictEqual(events.map((e) => e.data.sequence_number), events.map((e, i) => i));
+        assert.deepStrictEqual(events.flatMap((e) => faultsOfEvent('/v1/responses', e.data)), []);
+      }
     });
   });
 

@@ -45,7 +45,39 @@ static bool is_cut(const struct choice *c)
     return c->end.stop == EVENT_STOP_LENGTH;
 }
 
-static void put_response(struct buf *out, const struct answer *a, bool over)
+/* Of OpenAI's words for what failed: those for what is wrong with a request are not asked again. */
+static void put_error_code(struct buf *out, const struct api_error *e)
+{
+    if (e->code == API_INVALID_REQUEST)
+        buf_puts(out, "invalid_prompt");
+    else if (e->code == API_CONTEXT_LENGTH_EXCEEDED)
+        shape_put_code(e, out);
+    else
+        buf_puts(out, "server_error");
+}
+
+static void put_status(struct buf *out, const struct choice *c, bool over,
+                       const struct api_error *failed)
+{
+    buf_printf(out, ",\"status\":\"%s\",\"error\":",
+               failed      ? "failed"
+               : !over     ? "in_progress"
+               : is_cut(c) ? "incomplete"
+                           : "completed");
+    if (!failed) {
+        buf_puts(out, "null,");
+        return;
+    }
+    buf_puts(out, "{\"code\":\"");
+    put_error_code(out, failed);
+    buf_puts(out, "\",\"message\":");
+    answer_put_string(out, failed->message);
+    buf_puts(out, "},");
+}
+
+/* Of one that failed, nothing of its output is told again. */
+static void put_response(struct buf *out, const struct answer *a, bool over,
+                         const struct api_error *failed)
 {
     const struct responses_state *state = a->state;
     const struct choice *c = &a->choices[0];
@@ -53,11 +85,8 @@ static void put_response(struct buf *out, const struct answer *a, bool over)
     buf_printf(out, "{\"id\":\"%s\",\"object\":\"response\",\"created_at\":%lld,\"model\":", a->id,
                (long long)a->created_s);
     answer_put_string(out, a->model);
-    buf_printf(out, ",\"system_fingerprint\":\"%s\",\"status\":\"%s\",\"error\":null,",
-               a->fingerprint,
-               !over       ? "in_progress"
-               : is_cut(c) ? "incomplete"
-                           : "completed");
+    buf_printf(out, ",\"system_fingerprint\":\"%s\"", a->fingerprint);
+    put_status(out, c, over, failed);
     buf_puts(out, over && is_cut(c) ? "\"incomplete_details\":{\"reason\":\"max_output_tokens\"},"
                                     : "\"incomplete_details\":null,");
     put_echo(out, a);
@@ -93,12 +122,13 @@ static void event_end(struct answer *a)
     outlet_end(&a->out);
 }
 
-static void response_event(struct answer *a, const char *type, bool over)
+static void response_event(struct answer *a, const char *type, bool over,
+                           const struct api_error *failed)
 {
     struct buf *out = event_begin(a, type);
 
     buf_puts(out, ",\"response\":");
-    put_response(out, a, over);
+    put_response(out, a, over, failed);
     event_end(a);
 }
 
@@ -258,8 +288,8 @@ static void on_event(struct choice *c, const struct event *e)
 
 static void begin(struct answer *a)
 {
-    response_event(a, "response.created", false);
-    response_event(a, "response.in_progress", false);
+    response_event(a, "response.created", false, NULL);
+    response_event(a, "response.in_progress", false, NULL);
 }
 
 static bool finish(struct answer *a)
@@ -268,15 +298,18 @@ static bool finish(struct answer *a)
 
     if (close_item_more(c))
         return true;
-    response_event(a, is_cut(c) ? "response.incomplete" : "response.completed", true);
+    response_event(a, is_cut(c) ? "response.incomplete" : "response.completed", true, NULL);
     return false;
 }
 
-/* The SDKs raise on `error` in it; others read the event's own fields. */
+/* Codex knows response.failed alone, the SDKs raise on `error` in the event of that name, others
+ * read the event's own fields. */
 static void fail(struct answer *a, const struct api_error *e)
 {
-    struct buf *out = event_begin(a, "error");
+    struct buf *out;
 
+    response_event(a, "response.failed", false, e);
+    out = event_begin(a, "error");
     buf_puts(out, ",\"code\":\"");
     shape_put_code(e, out);
     buf_puts(out, "\",\"param\":null,\"message\":");
@@ -303,7 +336,7 @@ static void whole(struct answer *a, struct buf *out)
     for (unsigned i = 0; i < c->n_tools; i++)
         state->items[state->n_items++] =
             (struct item){.kind = ITEM_CALL, .to = c->tools[i].args.len, .tool = i};
-    put_response(out, a, true);
+    put_response(out, a, true, NULL);
 }
 
 const struct dialect dialect_responses = {.shape = SHAPE_OPENAI,
