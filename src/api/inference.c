@@ -403,12 +403,18 @@ static json_t *load_body(const char *body, size_t n, json_error_t *at)
     return root;
 }
 
+/* The one failure's own sentence, or which fields failed. */
 static void summarise(const struct checks *c, struct api_error *e, const char *src)
 {
     char names[ERR_TEXT_MAX / 2] = "";
     size_t i, len = 0;
-    json_t *item;
+    json_t *item = json_array_get(c->errors, 0);
 
+    if (c->n_failed == 1 && item) {
+        api_error_set(e, API_INVALID_REQUEST, src, "%s",
+                      json_string_value(json_object_get(item, "message")));
+        return;
+    }
     json_array_foreach(c->errors, i, item)
     {
         const char *name = json_string_value(json_object_get(item, "field"));
@@ -417,8 +423,8 @@ static void summarise(const struct checks *c, struct api_error *e, const char *s
             break;
         len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", i ? ", " : "", name);
     }
-    api_error_set(e, API_INVALID_REQUEST, src, "The request has %zu %s that cannot be taken: %s%s.",
-                  c->n_failed, c->n_failed == 1 ? "field" : "fields", names,
+    api_error_set(e, API_INVALID_REQUEST, src,
+                  "The request has %zu fields that cannot be taken: %s%s.", c->n_failed, names,
                   c->n_failed > i ? " ..." : "");
 }
 

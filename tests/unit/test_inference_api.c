@@ -52,7 +52,8 @@ static int parse_with(const char *member)
     return rc;
 }
 
-/* Exactly this field fails, with a sentence that names it. */
+/* Exactly this field fails, with a sentence that names it and is the error's own: most clients show
+ * nothing else, and were told "The request has 1 field that cannot be taken" of an image. */
 static void assert_refused(const char *member, const char *field)
 {
     assert_int_equal(parse_with(member), -1);
@@ -62,7 +63,7 @@ static void assert_refused(const char *member, const char *field)
     assert_string_equal(failure(0, "field"), field);
     assert_true(strlen(failure(0, "constraint")) > 3);
     assert_non_null(strstr(failure(0, "message"), field));
-    assert_non_null(strstr(e.message, field));
+    assert_string_equal(e.message, failure(0, "message"));
 }
 
 static void test_inference__defaults(void **state)
