@@ -107,8 +107,11 @@ static int refuse_long(struct job *j, uint32_t n_ctx)
         "The prompt has %zu tokens and the context holds %u: at most %u can be a prompt's, one "
         "is for the answer.",
         j->n_tokens, n_ctx, n_ctx - 1);
-    if (j->error.details)
+    if (j->error.details) {
         json_object_set_new(j->error.details, "n_ctx", json_integer(n_ctx));
+        json_object_set_new(j->error.details, "prompt_tokens",
+                            json_integer((json_int_t)j->n_tokens));
+    }
     return -1;
 }
 

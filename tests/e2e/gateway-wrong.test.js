@@ -140,6 +140,16 @@ describe('wrong values', { skip }, () => {
     });
   }
 
+  /* Agents shorten a conversation when they find these words, and only then. */
+  test('a prompt that is too long is told in the words that agents know', async () => {
+    const long = { model: talker, max_tokens: 5, messages: [{ role: 'user', content: 'ab '.repeat(1400) }] };
+    const [claude, openai] = await Promise.all(['/v1/messages', '/v1/chat/completions'].map((where) => post(hive, where, long)));
+    const [, n, max] = /^prompt is too long: (\d+) tokens > (\d+) maximum\. /.exec(claude.json.error.message) || assert.fail(claude.text);
+    assert.ok(Number(n) > Number(max) && Number(max) === 4095, claude.text);
+    assert.match(openai.json.error.message, /^This model's maximum context length is 4096 tokens\. /);
+    assert.deepStrictEqual([claude.status, openai.status, openai.json.error.code], [400, 400, 'context_length_exceeded']);
+  });
+
   for (const [where, cases] of Object.entries(INSIDE)) {
     test(`${where}: what is wrong inside a field`, async () => {
       const [good] = TABLE[where];

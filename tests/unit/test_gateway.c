@@ -321,6 +321,31 @@ static void test_shape__each_bad_field_is_told(void **state)
     api_error_done(&e);
 }
 
+/* Claude Code shortens a conversation that is too long, and so do OpenAI's agents, when they are
+ * told in the words that they know; of ours they made an error like any other, and the user was
+ * stuck. */
+static void test_shape__a_long_prompt_is_told_in_the_words_that_agents_know(void **state)
+{
+    struct api_error e;
+    json_t *root;
+
+    (void)state;
+    api_error_set(&e, API_CONTEXT_LENGTH_EXCEEDED, "worker", "The prompt has 9000 tokens.");
+    e.details = json_pack("{s:i, s:i}", "n_ctx", 4096, "prompt_tokens", 9000);
+    root = shaped(SHAPE_ANTHROPIC, &e);
+    assert_true(str_starts(at(root, "error", "message"),
+                           "prompt is too long: 9000 tokens > 4095 maximum. The prompt has 9000"));
+    json_decref(root);
+    root = shaped(SHAPE_OPENAI, &e);
+    assert_true(str_starts(at(root, "error", "message"),
+                           "This model's maximum context length is 4096 tokens. The prompt has"));
+    json_decref(root);
+    root = shaped(SHAPE_OLLAMA, &e);
+    assert_true(str_starts(at(root, "error", NULL), "The prompt has 9000 tokens."));
+    json_decref(root);
+    api_error_done(&e);
+}
+
 static void test_shape__paths(void **state)
 {
     (void)state;
@@ -571,6 +596,7 @@ int main(void)
         cmocka_unit_test(test_shape__loading_is_told_in_each_shape),
         cmocka_unit_test(test_shape__each_bad_field_is_told),
         cmocka_unit_test(test_shape__the_sentence_arrives_whatever_the_details),
+        cmocka_unit_test(test_shape__a_long_prompt_is_told_in_the_words_that_agents_know),
         cmocka_unit_test(test_shape__paths),
         cmocka_unit_test(test_shape__server_errors_fit_a_small_place),
         cmocka_unit_test(test_base64__vectors_of_the_rfc),

@@ -60,8 +60,27 @@ int shape_status(const struct api_error *e)
 
 /* ---- the message ---- */
 
+/*
+ * Agents shorten a conversation that is too long when they are told so in the words of the server
+ * they were made for: Claude Code reads the first sentence, with both numbers, OpenAI's clients
+ * look for "maximum context length".
+ */
+static void put_too_long(enum shape shape, const struct api_error *e, struct buf *out)
+{
+    json_int_t n_ctx = json_integer_value(json_object_get(e->details, "n_ctx")),
+               n_prompt = json_integer_value(json_object_get(e->details, "prompt_tokens"));
+
+    if (e->code != API_CONTEXT_LENGTH_EXCEEDED || n_ctx <= 0)
+        return;
+    if (shape == SHAPE_OPENAI)
+        buf_printf(out, "This model's maximum context length is %lld tokens. ", (long long)n_ctx);
+    else if (shape == SHAPE_ANTHROPIC && n_prompt > 0) /* one position is the answer's */
+        buf_printf(out, "prompt is too long: %lld tokens > %lld maximum. ", (long long)n_prompt,
+                   (long long)n_ctx - 1);
+}
+
 /* What happened and what to do; of several bad fields each one's sentence. */
-static void put_message(const struct api_error *e, struct buf *out)
+static void put_message(enum shape shape, const struct api_error *e, struct buf *out)
 {
     const char *hint = api_error_info(e->code)->hint;
     const json_t *errors = json_object_get(e->details, "errors"), *one;
@@ -70,6 +89,7 @@ static void put_message(const struct api_error *e, struct buf *out)
     if (json_array_size(errors) < 2) {
         size_t n = strlen(e->message);
 
+        put_too_long(shape, e, out);
         buf_puts(out, e->message);
         if (n && !strchr(".?!", e->message[n - 1]))
             buf_putc(out, '.');
@@ -85,12 +105,12 @@ static void put_message(const struct api_error *e, struct buf *out)
     }
 }
 
-static void put_message_string(const struct api_error *e, struct buf *out)
+static void put_message_string(enum shape shape, const struct api_error *e, struct buf *out)
 {
     struct buf text;
 
     buf_init(&text, MESSAGE_MAX);
-    put_message(e, &text);
+    put_message(shape, e, &text);
     json_put_string(out, buf_str(&text), text.len);
     buf_done(&text);
 }
@@ -162,7 +182,7 @@ void shape_error_inside(const struct api_error *e, const char *request_id, struc
     const char *param = first_field(e);
 
     buf_puts(out, "\"error\":{\"message\":");
-    put_message_string(e, out);
+    put_message_string(SHAPE_OPENAI, e, out);
     buf_printf(out, ",\"type\":\"%s\",\"param\":", openai_type(shape_status(e)));
     if (param)
         put_string(out, param);
@@ -204,7 +224,7 @@ static void put_anthropic(const struct api_error *e, int status, const char *req
 {
     buf_printf(
         out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", anthropic_type(status));
-    put_message_string(e, out);
+    put_message_string(SHAPE_ANTHROPIC, e, out);
     buf_printf(out, "},\"request_id\":\"%s\"", request_id);
     put_loading(e, out);
     buf_putc(out, '}');
@@ -243,7 +263,7 @@ static void put_whole(enum shape shape, const struct api_error *e, int status,
         break;
     case SHAPE_OLLAMA:
         buf_puts(out, "{\"error\":");
-        put_message_string(e, out);
+        put_message_string(SHAPE_OLLAMA, e, out);
         put_loading(e, out);
         buf_putc(out, '}');
         break;
