@@ -410,6 +410,58 @@ static void test_request__tools_that_are_wished_for_are_refused(void **state)
                    "tools");
 }
 
+#define ONE_CHAT "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
+
+static void assert_schema_type(const char *format, const char *type)
+{
+    char *text = str_printf(ONE_CHAT "\"response_format\":%s}", format);
+    struct order o;
+    json_t *body;
+
+    read_good(&request_chat, text, &o);
+    body = body_of(&o, 0);
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(body, "json_schema"), "type")), type);
+    json_decref(body);
+    order_done(&o);
+    free(text);
+}
+
+/* llama-cpp-python's clients and Together's put the schema beside json_object. It was dropped in
+ * silence: the answer was some object. */
+static void test_request__a_schema_beside_json_object_is_kept(void **state)
+{
+    (void)state;
+    assert_schema_type("{\"type\":\"json_object\",\"schema\":{\"type\":\"array\"}}", "array");
+    assert_schema_type("{\"type\":\"json_object\",\"schema\":null}", "object");
+    assert_refused(&request_chat,
+                   ONE_CHAT "\"response_format\":{\"type\":\"json_object\",\"schema\":5}}",
+                   "response_format");
+    assert_refused(&request_chat,
+                   ONE_CHAT "\"response_format\":{\"type\":\"json_object\",\"json_schema\":{}}}",
+                   "response_format");
+    assert_refused(&request_chat, ONE_CHAT "\"response_format\":{\"type\":\"text\",\"style\":1}}",
+                   "response_format");
+}
+
+/* OpenAI's seeds have 64 bits and a sign; those below 0 and above 2^53 were refused. */
+static void test_request__any_integer_is_a_seed(void **state)
+{
+    struct order o;
+
+    (void)state;
+    read_good(&request_chat, ONE_CHAT "\"seed\":-7}", &o);
+    assert_true(o.seed_given && o.seed == ORDER_SEED_MAX - 6);
+    order_done(&o);
+    read_good(&request_chat, ONE_CHAT "\"seed\":9223372036854775807}", &o);
+    assert_true(o.seed_given && o.seed == ORDER_SEED_MAX);
+    order_done(&o);
+    read_good(&request_chat, ONE_CHAT "\"seed\":-1}", &o);
+    assert_false(o.seed_given);
+    order_done(&o);
+    assert_refused(&request_chat, ONE_CHAT "\"seed\":1.5}", "seed");
+}
+
 static void test_request__worker_names_become_the_clients(void **state)
 {
     struct api_error e;
@@ -439,6 +491,8 @@ int main(void)
         cmocka_unit_test(test_request__output_config_may_hold_a_schema),
         cmocka_unit_test(test_request__what_codex_sends_is_taken),
         cmocka_unit_test(test_request__tools_that_are_wished_for_are_refused),
+        cmocka_unit_test(test_request__a_schema_beside_json_object_is_kept),
+        cmocka_unit_test(test_request__any_integer_is_a_seed),
         cmocka_unit_test(test_request__worker_names_become_the_clients),
     };
 

@@ -171,9 +171,14 @@ void order_stop(struct fields *f, struct order *o, const char *name)
     order_put(o, "stop", list);
 }
 
+/* Of OpenAI's 64 bits those that the worker takes. -1 means any, as to llama-server and others. */
 void order_seed(struct fields *f, struct order *o)
 {
-    o->seed_given = fields_int(f, "seed", false, 0, ORDER_SEED_MAX, &o->seed);
+    int64_t seed;
+
+    o->seed_given = fields_int(f, "seed", false, INT64_MIN, INT64_MAX, &seed) && seed != -1;
+    if (o->seed_given)
+        o->seed = seed & ORDER_SEED_MAX;
 }
 
 void order_n(struct fields *f, struct order *o)
@@ -253,20 +258,52 @@ static void take_json_schema(struct fields *f, struct order *o, json_t *wrapper)
                     "response_format.json_schema.schema must be a JSON schema.");
 }
 
+/* An object; by some servers' custom, one of a schema. */
+static void take_json_object(struct fields *f, struct order *o, json_t *schema)
+{
+    if (json_is_object(schema))
+        order_schema(o, schema);
+    else if (!schema || json_is_null(schema))
+        order_put(o, "json_schema", json_pack("{s:s}", "type", "object"));
+    else
+        fields_fail(f, "response_format", "schema",
+                    "response_format.schema must be a JSON schema, an object.");
+}
+
+/* Beside its type a format has what that type takes. */
+static void check_format(struct fields *f, const json_t *format, const char *type)
+{
+    const char *wanted = str_eq(type, "json_object")   ? "schema"
+                         : str_eq(type, "json_schema") ? "json_schema"
+                                                       : "type",
+               *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)format, name, value)
+    {
+        if (!json_is_null(value) && !str_eq(name, "type") && !str_eq(name, wanted))
+            fields_fail(f, "response_format", "known field",
+                        "response_format of this type has no field '%.60s'.", name);
+    }
+}
+
 void order_response_format(struct fields *f, struct order *o)
 {
     json_t *format = fields_any(f, "response_format", false);
     const char *type = json_string_value(json_object_get(format, "type"));
 
-    if (!format || str_eq(type, "text"))
+    if (!format)
         return;
-    if (str_eq(type, "json_object"))
-        order_put(o, "json_schema", json_pack("{s:s}", "type", "object"));
-    else if (str_eq(type, "json_schema"))
+    if (str_eq(type, "json_object")) {
+        take_json_object(f, o, json_object_get(format, "schema"));
+    } else if (str_eq(type, "json_schema")) {
         take_json_schema(f, o, json_object_get(format, "json_schema"));
-    else
+    } else if (!str_eq(type, "text")) {
         fields_fail(f, "response_format", "type",
                     "response_format.type must be text, json_object or json_schema.");
+        return;
+    }
+    check_format(f, format, type);
 }
 
 /* ---- the template's variables ---- */

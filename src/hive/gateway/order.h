@@ -63,7 +63,8 @@ void order_n(struct fields *f, struct order *o);
 void order_sampling(struct fields *f, struct order *o);
 /* A JSON schema; what it may be is the worker's to say. Borrowed. */
 void order_schema(struct order *o, json_t *schema);
-/* {"type":"text"|"json_object"|"json_schema", "json_schema":{…}} */
+/* {"type":"text"|"json_object"|"json_schema", "json_schema":{…}}; a json_object may have "schema".
+ */
 void order_response_format(struct fields *f, struct order *o);
 /* reasoning_effort and chat_template_kwargs become variables of the template. */
 void order_template_vars(struct fields *f, struct order *o);
