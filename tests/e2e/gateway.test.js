@@ -355,7 +355,7 @@ describe('over a worker that says what it is told', () => {
     });
 
     it('what would need a memory is refused; cut answers say so', async () => {
-      for (const field of [{ store: true }, { previous_response_id: 'x' }, { background: true }, { truncation: 'auto' }, { conversation: 'c' }]) {
+      for (const field of [{ store: true }, { previous_response_id: 'x' }, { background: true }, { truncation: 'much' }, { conversation: 'c' }]) {
         const answer = await post(hive, '/v1/responses', { model: 'tiny', input: 'x', ...field });
         assert.strictEqual(answer.status, 400);
         assert.strictEqual(answer.json.error.param, Object.keys(field)[0]);

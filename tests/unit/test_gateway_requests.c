@@ -462,6 +462,22 @@ static void test_request__any_integer_is_a_seed(void **state)
     assert_refused(&request_chat, ONE_CHAT "\"seed\":1.5}", "seed");
 }
 
+/* Both were refused, though what they wish for happens anyway. */
+static void test_request__wishes_for_nothing_are_taken(void **state)
+{
+    struct order o;
+
+    (void)state;
+    read_good(&request_responses, "{\"input\":\"a\",\"truncation\":\"auto\"}", &o);
+    assert_string_equal(json_string_value(json_object_get(o.echo, "truncation")), "disabled");
+    order_done(&o);
+    read_good(&request_text, "{\"prompt\":\"a\",\"suffix\":\"\"}", &o);
+    order_done(&o);
+    assert_refused(&request_text, "{\"prompt\":\"a\",\"suffix\":\"\\u0000b\"}", "suffix");
+    assert_refused(&request_responses, "{\"input\":\"a\",\"truncation\":\"auto\\u0000\"}",
+                   "truncation");
+}
+
 static void test_request__worker_names_become_the_clients(void **state)
 {
     struct api_error e;
@@ -493,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_request__tools_that_are_wished_for_are_refused),
         cmocka_unit_test(test_request__a_schema_beside_json_object_is_kept),
         cmocka_unit_test(test_request__any_integer_is_a_seed),
+        cmocka_unit_test(test_request__wishes_for_nothing_are_taken),
         cmocka_unit_test(test_request__worker_names_become_the_clients),
     };
 

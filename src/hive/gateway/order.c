@@ -360,7 +360,7 @@ void order_only(struct fields *f, const char *name, const char *const *words, co
     if (!value)
         return;
     for (const char *const *word = words; *word; word++)
-        if (str_eq(json_string_value(value), *word))
+        if (str_eq(json_string_value(value), *word) && json_string_length(value) == strlen(*word))
             return;
     fields_fail(f, name, words[0], "%s: %s", name, why);
 }

@@ -176,6 +176,7 @@ static void read_prompt(struct fields *f, struct order *o)
 
 static void read_text_limits(struct fields *f, struct order *o)
 {
+    const json_t *suffix = fields_any(f, "suffix", false);
     int64_t best_of = 1, n = TEXT_MAX_TOKENS;
     bool echo = false;
 
@@ -189,7 +190,9 @@ static void read_text_limits(struct fields *f, struct order *o)
         fields_fail(f, "best_of", "1",
                     "best_of: this server returns every answer it computes; "
                     "use n.");
-    order_refuse(f, "suffix", "this server does not fill in the middle of a text.");
+    if (suffix && (!json_is_string(suffix) || json_string_length(suffix) > 0))
+        fields_fail(f, "suffix", "empty",
+                    "suffix: this server does not fill in the middle of a text.");
 }
 
 static void read_text(struct fields *f, struct order *o)

@@ -328,8 +328,8 @@ static void read_include(struct fields *f, struct order *o)
 
 static void refuse_memory(struct fields *f)
 {
+    static const char *const truncations[] = {"auto", "disabled", NULL};
     bool background = false;
-    const char *truncation = "disabled";
 
     order_refuse(f, "previous_response_id", "nothing is stored here; send the whole input.");
     order_refuse(f, "conversation", "nothing is stored here; send the whole input.");
@@ -337,9 +337,8 @@ static void refuse_memory(struct fields *f)
     order_refuse(f, "max_tool_calls", "built-in tools are not to be had here.");
     if (fields_bool(f, "background", &background) && background)
         fields_fail(f, "background", "false", "background: answers are given at once only.");
-    if (fields_text(f, "truncation", false, ORDER_TEXT_MAX, &truncation) &&
-        !str_eq(truncation, "disabled"))
-        fields_fail(f, "truncation", "disabled", "truncation: an input is not cut here.");
+    order_only(f, "truncation", truncations,
+               "an input is never cut; send auto, disabled or nothing.");
 }
 
 /* The defaults of what is repeated; the SDKs expect each of them. */
