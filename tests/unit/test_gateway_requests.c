@@ -478,6 +478,43 @@ static void test_request__wishes_for_nothing_are_taken(void **state)
                    "truncation");
 }
 
+/* A tool's output held a NUL. The request was refused, and so was each one behind it: the output is
+ * a part of the conversation, and the agent was stuck. */
+static void test_request__a_nul_in_a_content_is_shown(void **state)
+{
+    struct order o;
+    json_t *body;
+
+    (void)state;
+    read_good(
+        &request_chat,
+        "{\"messages\":[{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"a\\u0000b\"}]}",
+        &o);
+    body = body_of(&o, 0);
+    assert_message(body, 0, "tool",
+                   "a\xef\xbf\xbd"
+                   "b");
+    json_decref(body);
+    order_done(&o);
+    read_good(&request_messages,
+              "{\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":"
+              "\"tool_result\",\"tool_use_id\":\"t\",\"content\":[{\"type\":\"text\",\"text\":"
+              "\"\\u0000\\u0000\"}]}]}]}",
+              &o);
+    body = body_of(&o, 0);
+    assert_message(body, 0, "tool", "\xef\xbf\xbd\xef\xbf\xbd");
+    json_decref(body);
+    order_done(&o);
+    read_good(&request_responses,
+              "{\"input\":[{\"type\":\"function_call_output\",\"call_id\":\"c\",\"output\":"
+              "\"\\u0000\"}]}",
+              &o);
+    body = body_of(&o, 0);
+    assert_message(body, 0, "tool", "\xef\xbf\xbd");
+    json_decref(body);
+    order_done(&o);
+}
+
 static void test_request__worker_names_become_the_clients(void **state)
 {
     struct api_error e;
@@ -510,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_request__a_schema_beside_json_object_is_kept),
         cmocka_unit_test(test_request__any_integer_is_a_seed),
         cmocka_unit_test(test_request__wishes_for_nothing_are_taken),
+        cmocka_unit_test(test_request__a_nul_in_a_content_is_shown),
         cmocka_unit_test(test_request__worker_names_become_the_clients),
     };
 

@@ -43,6 +43,7 @@ void anthropic_count(struct hive *h, struct http_exchange *x, const char *id)
     fields_begin(&f, body, n);
     order_init(&o);
     request_messages_prompt(&f, &o);
+    request_settle(&o);
     keep(r->body, o.body, "messages");
     keep(r->body, o.body, "tools");
     keep(r->body, o.body, "template_vars");

@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 #include "base/utf8.h"
+
+#define NUL_SHOWN "\xef\xbf\xbd" /* U+FFFD */
 
 static void check_choices(struct fields *f, const struct order *o)
 {
@@ -16,6 +19,59 @@ static void check_choices(struct fields *f, const struct order *o)
                 ORDER_CHOICES_MAX);
 }
 
+/* ---- conversations ---- */
+
+/* The text with U+FFFD for each NUL (a new value), or NULL when there is none in it. */
+static json_t *without_nul(const json_t *text)
+{
+    const char *s = json_string_value(text);
+    size_t n = json_string_length(text);
+    struct buf out;
+    json_t *made;
+
+    if (!s || !memchr(s, '\0', n))
+        return NULL;
+    buf_init(&out, n * strlen(NUL_SHOWN));
+    for (size_t i = 0; i < n; i++) {
+        if (s[i])
+            buf_putc(&out, s[i]);
+        else
+            buf_puts(&out, NUL_SHOWN);
+    }
+    made = json_stringn(buf_str(&out), out.len);
+    buf_done(&out);
+    return made;
+}
+
+static void mend_text(json_t *object, const char *name)
+{
+    json_t *made = without_nul(json_object_get(object, name));
+
+    if (made)
+        json_object_set_new(object, name, made);
+}
+
+/* What a tool has printed may hold anything, and stays in its agent's conversation for good. */
+static void mend_message(json_t *message)
+{
+    json_t *part;
+    size_t i;
+
+    mend_text(message, "content");
+    mend_text(message, "reasoning_content");
+    json_array_foreach(json_object_get(message, "content"), i, part) mend_text(part, "text");
+}
+
+void request_settle(struct order *o)
+{
+    json_t *message;
+    size_t i;
+
+    json_array_foreach(json_object_get(o->body, "messages"), i, message) mend_message(message);
+}
+
+/* ---- the whole ---- */
+
 int request_read(const struct request_kind *kind, const char *body, size_t n, struct order *o,
                  struct api_error *e, const char *src)
 {
@@ -24,6 +80,7 @@ int request_read(const struct request_kind *kind, const char *body, size_t n, st
 
     fields_begin(&f, body, n);
     kind->read(&f, o);
+    request_settle(o);
     check_choices(&f, o);
     rc = fields_end(&f, e, src);
     fields_done(&f);

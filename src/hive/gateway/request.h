@@ -34,6 +34,10 @@ void request_rename(const struct request_kind *kind, struct api_error *e);
 
 /* ---- parts of requests ---- */
 
+/* What holds for the conversations of all APIs, once they are read: a NUL in a content becomes
+ * U+FFFD, as no model has a token for it. */
+void request_settle(struct order *o);
+
 /* Of /v1/messages, model, system, messages, tools, tool_choice, thinking, output_config: what makes
  * up the prompt. */
 void request_messages_prompt(struct fields *f, struct order *o);
