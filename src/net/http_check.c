@@ -1,5 +1,5 @@
 /*
- * http_check.c - the rules across a request's headers: Host, body length, Expect.
+ * http_check.c - the rules across a request's headers: Host, the body's length and coding, Expect.
  *
  * What decides how long the body is, and whom the request is for, may be said once only. RFC 9112,
  * sections 3.2 and 6; RFC 9110, section 10.1.1.
@@ -12,9 +12,9 @@
 #include "base/str.h"
 
 /* Headers that may stand at most once: two readers must never pick different ones. */
-static const char *const check_once[] = {"host",          "content-length", "transfer-encoding",
-                                         "authorization", "origin",         "expect",
-                                         "content-type"};
+static const char *const check_once[] = {"host",          "content-length",  "transfer-encoding",
+                                         "authorization", "origin",          "expect",
+                                         "content-type",  "content-encoding"};
 
 static int check_repeats(const struct http_request *req, struct http_fault *fault)
 {
@@ -75,6 +75,19 @@ static int check_coding(struct http_request *req, struct http_fault *fault)
     return 0;
 }
 
+/* A body that is packed would be taken for one that is broken. Behind the rules of its length. */
+static int check_packing(const struct http_request *req, struct http_fault *fault)
+{
+    const char *packing = http_request_header(req, "content-encoding");
+
+    if (!req->has_body || !packing || !packing[0] || strcasecmp(packing, "identity") == 0)
+        return 0;
+    return http_fault_set(fault, 415,
+                          "The body's Content-Encoding is '%.40s'; send it as it is, without that "
+                          "header.",
+                          packing);
+}
+
 static int check_expect(struct http_request *req, struct http_fault *fault)
 {
     const char *expect = http_request_header(req, "expect");
@@ -91,7 +104,8 @@ int http_check_head(struct http_request *req, const struct http_limits *limits,
                     struct http_fault *fault)
 {
     if (check_repeats(req, fault) || check_host(req, fault) || check_coding(req, fault) ||
-        check_length(req, limits->body_max, fault) || check_expect(req, fault))
+        check_length(req, limits->body_max, fault) || check_packing(req, fault) ||
+        check_expect(req, fault))
         return -1;
     return 0;
 }

@@ -6,12 +6,12 @@
  * with a stream. Parsing is llhttp's in its strict mode; on top of it refused with 400 and a close:
  * no or several Host headers (HTTP/1.1), obs-fold, a blank before a colon, NUL or control bytes in
  * the head, bare CR or LF, conflicting or repeated Content-Length, Content-Length with
- * Transfer-Encoding, any coding but "chunked", trailers, a repeated Authorization, Origin, Expect
- * or Content-Type, an absolute-form target of another host's, a target not beginning with '/',
- * broken percent escapes. An Upgrade is not taken, the request is answered in HTTP/1.1. 431 past
- * the head's limit, 413 past the body's, 408 past a time limit, 503 past the connections'.
- * Keep-alive and pipelining work (one request is in the handler at a time); HEAD replies carry no
- * body. "Expect: 100-continue" is answered.
+ * Transfer-Encoding, any coding but "chunked", trailers, a repeated Authorization, Origin, Expect,
+ * Content-Type or Content-Encoding, an absolute-form target of another host's, a target not
+ * beginning with '/', broken percent escapes. An Upgrade is not taken, the request is answered in
+ * HTTP/1.1. 431 past the head's limit, 413 past the body's, 415 for a body with a Content-Encoding,
+ * 408 past a time limit, 503 past the connections'. Keep-alive and pipelining work (one request is
+ * in the handler at a time); HEAD replies carry no body. "Expect: 100-continue" is answered.
  *
  * While a request waits for its answer the socket is still read, so that a client that leaves, or
  * shuts its sending side, is noticed at once: `on_gone` is called.
@@ -84,9 +84,10 @@ struct http_server_params {
      */
     bool (*filter)(struct http_exchange *x, void *arg);
     /*
-     * Renders an error the server itself finds (400, 408, 413, 431, 503): puts a body for `status`
-     * with the sentence `text` into dst, returns its content type. `target` is the request's as it
-     * was sent, with its query, or NULL when the head was not understood. May be NULL (plain text).
+     * Renders an error the server itself finds (400, 408, 413, 415, 431, 503): puts a body for
+     * `status` with the sentence `text` into dst, returns its content type. `target` is the
+     * request's as it was sent, with its query, or NULL when the head was not understood. May be
+     * NULL (plain text).
      */
     const char *(*render_error)(int status, const char *target, const char *text,
                                 const char *request_id, char *dst, size_t dst_size);

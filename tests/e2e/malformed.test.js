@@ -18,7 +18,7 @@ const N = Number(process.env.MALFORMED || 2000), SEED = Number(process.env.SEED 
 const AT_ONCE = 32, WARM = 400;
 const GROWTH_MAX_KIB = 8 << 10;
 /* What the HTTP layer refuses with; 403 is the Host check's, in front of all routes. */
-const REFUSALS = new Set([400, 403, 408, 411, 413, 414, 417, 431, 501, 505]);
+const REFUSALS = new Set([400, 403, 408, 411, 413, 414, 415, 417, 431, 501, 505]);
 
 /* mulberry32: the same numbers for the same seed everywhere. */
 function makeRandom(seed) {

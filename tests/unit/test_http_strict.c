@@ -57,6 +57,9 @@ static const struct refusal heads[] = {
     REFUSED("a repeated Authorization",
             "GET / HTTP/1.1\r\n" HOST "Authorization: a\r\nAuthorization: b\r\n\r\n" NEXT),
     REFUSED("a repeated Origin", "GET / HTTP/1.1\r\n" HOST "Origin: a\r\nOrigin: b\r\n\r\n" NEXT),
+    REFUSED("a repeated Content-Encoding", POST "Content-Encoding: identity\r\n"
+                                                "Content-Encoding: gzip\r\n"
+                                                "Content-Length: 3\r\n\r\nabc" NEXT),
     REFUSED("an Expect of something else", POST "Expect: 200-ok\r\n\r\n" NEXT),
 };
 
@@ -211,6 +214,30 @@ static void test_http_strict__refuses_malformed_chunks(void **state)
     check_all(chunks, sizeof chunks / sizeof *chunks);
 }
 
+/* A client that packed its body was told that it was not valid JSON. */
+static void test_http_strict__a_packed_body_is_refused_by_its_header(void **state)
+{
+    static const char *const packed[] = {"gzip", "br", "gzip, identity"};
+    struct rig *rig = rig_start_default();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof packed / sizeof *packed; i++) {
+        int fd = raw_connect(rig->port);
+        char *bytes =
+            str_printf(POST "Content-Encoding: %s\r\nContent-Length: 3\r\n\r\nabc" NEXT, packed[i]);
+        const char *answer;
+
+        raw_say(fd, bytes);
+        answer = raw_hear_all(fd);
+        if (!str_starts(answer, "HTTP/1.1 415 ") || !strstr(answer, "Content-Encoding"))
+            fail_msg("%s was answered: %s", packed[i], answer);
+        assert_int_equal(rig->n_handled, 0);
+        free(bytes);
+        close(fd);
+    }
+    rig_stop(rig);
+}
+
 /* The opposite: what looks odd and is right must pass. */
 static void test_http_strict__takes_odd_but_right_requests(void **state)
 {
@@ -225,6 +252,8 @@ static void test_http_strict__takes_odd_but_right_requests(void **state)
         "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n",
         POST "Content-Length: 003\r\n\r\nabc",
         POST "Content-Length: 0\r\n\r\n",
+        POST "Content-Length: 0\r\nContent-Encoding: gzip\r\n\r\n",
+        POST "Content-Length: 3\r\nContent-Encoding: Identity\r\n\r\nabc",
         POST "transfer-encoding: CHUNKED\r\n\r\n3;x=\"y\"\r\nabc\r\n000\r\n\r\n",
         "DELETE /hello HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc",
         "GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
@@ -250,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_http_strict__refuses_malformed_request_lines),
         cmocka_unit_test(test_http_strict__refuses_unclear_body_lengths),
         cmocka_unit_test(test_http_strict__refuses_malformed_chunks),
+        cmocka_unit_test(test_http_strict__a_packed_body_is_refused_by_its_header),
         cmocka_unit_test(test_http_strict__takes_odd_but_right_requests),
     };
 
