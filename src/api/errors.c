@@ -97,7 +97,8 @@ static const struct api_error_info table[API_N_CODES] = {
     [API_INVALID_API_KEY] = {"INVALID_API_KEY", 401, 1, false,
                              "Compare with the file api-key of the hive's RBEE_HOME."},
     [API_FORBIDDEN_HOST] = {"FORBIDDEN_HOST", 403, 1, false,
-                            "Use the address that the hive listens on."},
+                            "Use the address that the hive listens on; web pages and apps of other "
+                            "places are let in by [hive] origins."},
     [API_TOO_MANY_FAILURES] = {"TOO_MANY_FAILURES", 429, 1, true,
                                "Wait as long as Retry-After says, and use a key that is right: "
                                "`rbee-keeper keys list` on the hive's machine shows them."},

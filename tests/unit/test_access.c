@@ -184,6 +184,20 @@ static void test_access__origins_that_no_page_has_are_told(void **state)
                      0);
 }
 
+/* Apps that are made of pages were told to use the address that the hive listens on, which is what
+ * they had done. */
+static void test_access__apps_are_told_how_to_be_let_in(void **state)
+{
+    struct access a = {.loopback_only = true};
+
+    (void)state;
+    assert_int_equal(verdict(&a, "/v1/models", NULL, "app://obsidian.md", NULL),
+                     API_FORBIDDEN_HOST);
+    assert_non_null(strstr(api_error_info(API_FORBIDDEN_HOST)->hint, "[hive] origins"));
+    a.origins = "app://obsidian.md";
+    assert_int_equal(verdict(&a, "/v1/models", NULL, "app://obsidian.md", NULL), API_N_CODES);
+}
+
 /* The hive's own key for its workers opens one route of the hive, and all of a worker. */
 static void test_access__link_key_opens_its_route_only(void **state)
 {
@@ -256,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_access__key_is_asked_for),
         cmocka_unit_test(test_access__pages_may_be_allowed),
         cmocka_unit_test(test_access__origins_that_no_page_has_are_told),
+        cmocka_unit_test(test_access__apps_are_told_how_to_be_let_in),
         cmocka_unit_test(test_access__link_key_opens_its_route_only),
         cmocka_unit_test(test_access__key_file_is_made_private_and_kept),
     };
