@@ -85,6 +85,7 @@ static void check_same(const struct inference_request *a, const struct inference
     BUG_ON(a->tool_choice != b->tool_choice || !str_eq(a->tool_name, b->tool_name));
     BUG_ON(a->parallel_tool_calls != b->parallel_tool_calls);
     BUG_ON(a->add_generation_prompt != b->add_generation_prompt);
+    BUG_ON(a->continue_final_message != b->continue_final_message);
     BUG_ON(a->max_tokens != b->max_tokens || a->top_k != b->top_k);
     BUG_ON(a->seed_given && a->seed != b->seed);
     BUG_ON(a->n_stop != b->n_stop || a->stream != b->stream || a->timeout_ms != b->timeout_ms);

@@ -278,6 +278,7 @@ static const struct field fields[] = {
     {"tool_choice", checks_tool_choice, 0, 0, 0}, /* behind the tools, one of which it may name */
     {"parallel_tool_calls", take_bool, 0, 0, AT(parallel_tool_calls)},
     {"add_generation_prompt", take_bool, 0, 0, AT(add_generation_prompt)},
+    {"continue_final_message", take_bool, 0, 0, AT(continue_final_message)},
     {"template_vars", checks_template_vars, 0, 0, 0},
     {"json_schema", take_schema, 0, 0, 0},
     {"grammar", take_grammar, 0, 0, 0},
@@ -347,6 +348,28 @@ static void check_together(struct checks *c, const json_t *root)
     c->r->logprobs = c->r->logprobs || c->r->top_logprobs > 0;
 }
 
+/* An answer that goes on with a message goes on with its text. */
+static void check_continued(struct checks *c, const json_t *root)
+{
+    static const char name[] = "continue_final_message";
+
+    if (!c->r->continue_final_message)
+        return;
+    if (!inference_last_text(c->r->messages))
+        checks_fail(c, name, "with a last message of the assistant",
+                    "%s needs a last message of the assistant that has a text and no tool calls.",
+                    name);
+    if (json_is_true(json_object_get(root, "add_generation_prompt")))
+        checks_fail(c, name, "without add_generation_prompt",
+                    "only one of %s and add_generation_prompt may be true.", name);
+    if (c->r->grammar || c->r->json_schema || c->r->tool_choice == TOOLS_REQUIRED ||
+        c->r->tool_choice == TOOLS_NAMED)
+        checks_fail(c, name, "an answer of any form",
+                    "%s: an answer that goes on with a text can have no form of its own, by a "
+                    "schema, a grammar or a required tool call.",
+                    name);
+}
+
 static void check_object(struct checks *c, json_t *root)
 {
     const char *key;
@@ -357,6 +380,7 @@ static void check_object(struct checks *c, json_t *root)
         if (is_given(root, fields[i].name))
             fields[i].take(c, &fields[i], json_object_get(root, fields[i].name));
     check_together(c, root);
+    check_continued(c, root);
     json_object_foreach(root, key, value)
     {
         size_t i = 0;

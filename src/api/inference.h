@@ -55,9 +55,10 @@ struct inference_request {
     enum inference_tool_choice tool_choice;
     char tool_name[INFERENCE_TOOL_NAME_MAX + 1]; /* with TOOLS_NAMED: one of the tools */
     bool parallel_tool_calls;
-    bool add_generation_prompt; /* of messages: the answer's beginning is opened, as a rule */
-    json_t *json_schema;        /* owned: an object or a boolean; or NULL */
-    char *grammar;              /* owned GBNF text; or NULL; never along with json_schema */
+    bool add_generation_prompt;  /* of messages: the answer's beginning is opened, as a rule */
+    bool continue_final_message; /* the last one, the assistant's, is gone on with instead */
+    json_t *json_schema;         /* owned: an object or a boolean; or NULL */
+    char *grammar;               /* owned GBNF text; or NULL; never along with json_schema */
     uint32_t max_tokens;
     double temperature, top_p, min_p, repetition_penalty;
     uint32_t top_k;
@@ -92,6 +93,12 @@ char *inference_request_text(const struct inference_request *r);
 
 /* The name of the k-th of a parsed request's tools. */
 const char *inference_tool_name(const json_t *tools, size_t k);
+
+/*
+ * Is there a text that an answer can go on with: is the last of these messages the assistant's,
+ * with a text and without tool calls? The messages need not be good.
+ */
+bool inference_last_text(const json_t *messages);
 
 /* ---- events: each puts one JSON object, no newline; 0 or -1 when `out` is full ---- */
 int inference_event_started(struct buf *out, const struct inference_request *r, const char *model,

@@ -208,6 +208,25 @@ void checks_messages(struct checks *c, const struct field *f, const json_t *valu
     c->r->messages = json_incref((json_t *)(uintptr_t)value);
 }
 
+static bool has_text(const json_t *content)
+{
+    const json_t *part;
+    size_t i;
+
+    json_array_foreach(content, i,
+                       part) if (json_string_length(json_object_get(part, "text"))) return true;
+    return json_string_length(content) > 0;
+}
+
+bool inference_last_text(const json_t *messages)
+{
+    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
+
+    return str_eq(json_string_value(json_object_get(last, "role")), "assistant") &&
+           has_text(json_object_get(last, "content")) &&
+           json_array_size(json_object_get(last, "tool_calls")) == 0;
+}
+
 /* ---- tools ----------------------------------------------------------------------------------- */
 
 static bool is_tool_name(const json_t *v)

@@ -45,6 +45,8 @@ static int put_chat(json_t *root, const struct inference_request *r)
         rc |= json_object_set_new(root, "parallel_tool_calls", json_false());
     if (!r->add_generation_prompt)
         rc |= json_object_set_new(root, "add_generation_prompt", json_false());
+    if (r->continue_final_message)
+        rc |= json_object_set_new(root, "continue_final_message", json_true());
     if (r->template_vars)
         rc |= json_object_set(root, "template_vars", r->template_vars);
     return rc;

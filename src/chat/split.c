@@ -16,6 +16,7 @@ int split_create(const struct split_options *o, struct split **out, struct err *
     s->o = *o;
     s->state = o->think && o->thinking ? AT_THOUGHT : AT_TEXT;
     s->thought = s->after = s->state == AT_THOUGHT;
+    s->begun = o->begun && !s->thought;
     buf_init(&s->held, SPLIT_HELD_MAX);
     buf_init(&s->raw, SPLIT_HELD_MAX);
     buf_init(&s->out, 2 * SPLIT_HELD_MAX);

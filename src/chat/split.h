@@ -45,6 +45,7 @@ struct split_options {
     const struct chat_think *think;   /* NULL: no thoughts are looked for */
     const json_t *tools;              /* of the request; must outlive the splitter */
     bool thinking;                    /* the prompt's end opened a thought */
+    bool begun; /* the prompt's end is content: no thought and no bare call can follow */
     void (*give)(void *arg, const struct split_piece *piece);
     void *arg;
 };

@@ -25,8 +25,8 @@ static json_t *variables(const struct chat_template *t, json_t *messages, const 
                          const struct chat_conversation *c)
 {
     json_t *vars = json_pack("{s:O, s:n, s:b, s:s, s:s}", "messages", messages, "documents",
-                             "add_generation_prompt", !c->no_generation_prompt, "bos_token", t->bos,
-                             "eos_token", t->eos);
+                             "add_generation_prompt", !c->no_generation_prompt && !c->continues,
+                             "bos_token", t->bos, "eos_token", t->eos);
     int rc = json_object_set_new(vars, "tools", tools ? json_copy_all(tools) : json_null());
 
     if (c->vars)
@@ -50,6 +50,51 @@ static struct jinja_options limits(uint64_t max_steps)
     return o;
 }
 
+/*
+ * Put behind a text that is gone on with, so that its end is found in whatever a template makes of
+ * it, as transformers does for continue_final_message: the text itself may stand in many places,
+ * "i" in "<|im_end|>" too, and templates trim.
+ */
+static const char end_mark[] = "rbee-goes-on-behind-this-5f1c0a27";
+
+/* Where there is no memory for it, it is missing in the prompt. */
+static void put_end_mark(json_t *messages)
+{
+    json_t *last = json_array_get(messages, json_array_size(messages) - 1);
+    const json_t *content = json_object_get(last, "content");
+    size_t n = json_string_length(content);
+    struct buf text;
+
+    buf_init(&text, n + sizeof end_mark);
+    buf_put(&text, json_string_value(content), n);
+    buf_puts(&text, end_mark);
+    json_object_set_new(last, "content", json_stringn(buf_str(&text), text.len));
+    buf_done(&text);
+}
+
+/* The last place of a text in n bytes, or NULL. */
+static const char *last_of(const char *bytes, size_t n, const char *text)
+{
+    size_t len = strlen(text);
+
+    for (const char *p = n < len ? bytes : bytes + n - len + 1; p > bytes; p--)
+        if (memcmp(p - 1, text, len) == 0)
+            return p - 1;
+    return NULL;
+}
+
+static int cut_at_end_mark(struct buf *out, size_t from, struct err *err)
+{
+    const char *mark = last_of(buf_str(out) + from, out->len - from, end_mark);
+
+    if (!mark)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "this model's chat template does not show the last message's text, so "
+                       "that it cannot be gone on with; end with a message of the user");
+    buf_cut(out, (size_t)(mark - buf_str(out)));
+    return 0;
+}
+
 static int render(const struct chat_template *t, const struct chat_conversation *c,
                   uint64_t max_steps, struct buf *out, struct err *err)
 {
@@ -59,6 +104,8 @@ static int render(const struct chat_template *t, const struct chat_conversation 
 
     if (rc)
         return rc;
+    if (c->continues)
+        put_end_mark(messages);
     vars = variables(t, messages, t->can.knows_tools ? c->tools : NULL, c);
     rc = vars ? jinja_render(t->program, vars, &options, out, err)
               : err_no_memory(err, 0, "a template's variables");
@@ -77,13 +124,42 @@ static bool ends_with_mark(const struct buf *text, const char *mark)
     return n >= len && memcmp(text->data + n - len, mark, len) == 0;
 }
 
+/* The last message's text, or its last part's, has opened a thought and has not closed it. */
+static bool ends_in_thought(const json_t *messages, const struct chat_think *think)
+{
+    const json_t *last = json_array_get(messages, json_array_size(messages) - 1),
+                 *text = json_object_get(last, "content");
+    const char *open, *close;
+
+    if (json_is_array(text))
+        text = json_object_get(json_array_get(text, json_array_size(text) - 1), "text");
+    if (!json_is_string(text))
+        return false;
+    open = last_of(json_string_value(text), json_string_length(text), think->open);
+    close = last_of(json_string_value(text), json_string_length(text), think->close);
+    return open && (!close || close < open);
+}
+
+static bool is_thinking(const struct chat_template *t, const struct chat_conversation *c,
+                        const struct buf *prompt)
+{
+    if (!t->think)
+        return false;
+    if (c->continues)
+        return ends_in_thought(c->messages, t->think);
+    return !c->no_generation_prompt && ends_with_mark(prompt, t->think->open);
+}
+
 int chat_template_render(const struct chat_template *t, const struct chat_conversation *c,
                          struct buf *out, bool *thinking, struct err *err)
 {
+    size_t from = out->len;
     int rc = render(t, c, CHAT_MAX_STEPS, out, err);
 
+    if (rc == 0 && c->continues)
+        rc = cut_at_end_mark(out, from, err);
     if (rc == 0 && thinking)
-        *thinking = !c->no_generation_prompt && t->think && ends_with_mark(out, t->think->open);
+        *thinking = is_thinking(t, c, out);
     return rc;
 }
 

@@ -44,11 +44,14 @@ struct chat_conversation {
     const json_t *tools;
     const json_t *vars; /* an object: more variables for the template */
     bool no_generation_prompt;
+    bool continues; /* the prompt ends with the last message's text, which is not empty */
 };
 
 /*
- * Puts the prompt to `out`. *thinking (may be NULL): it ends within a thought that was just opened.
- * ERR_INVALID "template line N: ..." for a conversation that the template refuses; ERR_UNSUPPORTED;
+ * Puts the prompt to `out`. *thinking (may be NULL): it ends within a thought that was just opened,
+ * or that the text which is gone on with has opened.
+ * ERR_INVALID "template line N: ..." for a conversation that the template refuses; ERR_UNSUPPORTED,
+ * also for a text to go on with that the template does not show;
  * ERR_LIMIT; ERR_NO_MEMORY.
  */
 int chat_template_render(const struct chat_template *t, const struct chat_conversation *c,

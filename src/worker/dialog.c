@@ -198,7 +198,8 @@ int dialog_render(const struct dialog *d, const struct inference_request *r, str
     struct chat_conversation c = {.messages = r->messages,
                                   .tools = r->tool_choice == TOOLS_NONE ? NULL : r->tools,
                                   .vars = r->template_vars,
-                                  .no_generation_prompt = !r->add_generation_prompt};
+                                  .no_generation_prompt = !r->add_generation_prompt,
+                                  .continues = r->continue_final_message};
 
     if (!d->template)
         return no_template(d, err);

@@ -76,8 +76,11 @@ static int create_split(struct speech *s, struct err *err)
     const struct inference_request *r = s->p.request;
     const struct chat_template *t = s->p.dialog ? dialog_template(s->p.dialog) : NULL;
     bool calls = r->tools && r->tool_choice != TOOLS_NONE && !r->json_schema;
-    struct split_options o = {
-        .tools = r->tools, .thinking = s->p.thinking, .give = take_piece, .arg = s};
+    struct split_options o = {.tools = r->tools,
+                              .thinking = s->p.thinking,
+                              .begun = r->continue_final_message,
+                              .give = take_piece,
+                              .arg = s};
 
     if (!t || !r->messages)
         return 0;

@@ -379,6 +379,37 @@ describe('over a worker that says what it is told', () => {
     });
   });
 
+  /* Anthropic's, llama-server's and Ollama's clients begin the answer for the model: `{"colour": "`. What they
+     began was closed, and the answer began anew. */
+  describe('a last message of the assistant', () => {
+    const turns = [{ role: 'user', content: 'hi' }, { role: 'assistant', content: '{"colour": "' }];
+    const goesOn = async (where, more) => {
+      const answer = await post(hive, where, { model: 'tiny', messages: turns, ...more });
+      assert.strictEqual(answer.status, 200, answer.text);
+      return asked().continue_final_message;
+    };
+
+    it('is gone on with', async () => {
+      assert.strictEqual(await goesOn('/v1/messages', { max_tokens: 5 }), true);
+      assert.strictEqual(await goesOn('/v1/messages', { max_tokens: 5, messages: [turns[0], { role: 'assistant', content: [{ type: 'text', text: 'So' }] }] }), true);
+      assert.strictEqual(await goesOn('/v1/messages/count_tokens', {}), true);
+      assert.strictEqual(await goesOn('/v1/chat/completions', {}), true);
+      assert.strictEqual(await goesOn('/v1/chat/completions', { continue_final_message: true, add_generation_prompt: false }), true);
+      assert.strictEqual(await goesOn('/api/chat', { stream: false }), true);
+    });
+
+    it('is whole where its client says so, where the answer must have a form, and of a response', async () => {
+      assert.strictEqual(await goesOn('/v1/chat/completions', { continue_final_message: false }), false);
+      assert.strictEqual(await goesOn('/v1/chat/completions', { add_generation_prompt: true }), undefined);
+      assert.strictEqual(await goesOn('/v1/chat/completions', { response_format: { type: 'json_object' } }), undefined);
+      assert.strictEqual(await goesOn('/v1/messages', { max_tokens: 5, tools: [{ name: 'f', input_schema: {} }], tool_choice: { type: 'any' } }), undefined);
+      assert.strictEqual(await goesOn('/v1/chat/completions', { messages: turns.slice(0, 1) }), undefined);
+      assert.strictEqual(await goesOn('/v1/chat/completions', { messages: [turns[0], { role: 'assistant', content: 'a', tool_calls: [{ id: 'c', type: 'function', function: { name: 'f', arguments: '{}' } }] }] }), undefined);
+      await post(hive, '/v1/responses', { model: 'tiny', input: turns });
+      assert.strictEqual(asked().continue_final_message, undefined);
+    });
+  });
+
   describe("Ollama's", () => {
     it('chat: lines, calls as objects, durations in nanoseconds', async () => {
       const answer = await post(hive, '/api/chat', { model: 'tiny:latest', messages: say({ events: [...THOUGHT, ...text('a', 'b'), ...CALL] }) });

@@ -102,6 +102,18 @@ describe('a conversation', { skip }, () => {
     assert.strictEqual(json.prompt, '<s>user: hi\n');
   });
 
+  test('goes on with what the assistant has begun to say', async () => {
+    const messages = [{ role: 'user', content: 'Once upon a time' }, { role: 'assistant', content: 'there was ' }];
+    const begun = { messages, continue_final_message: true };
+    const { prompt, tokens } = (await post(worker, '/v1/render', begun)).json;
+    assert.strictEqual(prompt, '<s>user: Once upon a time\nassistant: there was ');
+    const how = { max_tokens: 30, temperature: 1, seed: 5 };
+    const chat = await events(worker, { ...begun, ...how });
+    assert.strictEqual(textOf(chat), textOf(await events(worker, { prompt: prompt.slice(3), ...how })));
+    assert.strictEqual(chat.at(-1).prompt_tokens, tokens);
+    assertRefused(await post(worker, '/v1/inference', { ...begun, messages: USER }), 'continue_final_message', /last message of the assistant/);
+  });
+
   test('is refused at the places at fault', async () => {
     const answer = await post(worker, '/v1/inference', { messages: [
       { role: 'user', content: [{ type: 'text', text: 'a' }, { type: 'image_url', image_url: { url: 'x' } }] },

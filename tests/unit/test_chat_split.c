@@ -63,7 +63,7 @@ static void take(void *arg, const struct split_piece *p)
 
 struct setting {
     const char *template; /* NULL: calls are not looked for */
-    bool think, thinking;
+    bool think, thinking, begun;
 };
 
 /* The parts of a text that is cut behind byte i where bit i % 64 of `cuts` is set; "" on top. */
@@ -73,6 +73,7 @@ static void split(const struct setting *how, const char *text, uint64_t cuts, st
                               .think = how->think ? chat_think_of("</think>") : NULL,
                               .tools = tools,
                               .thinking = how->thinking,
+                              .begun = how->begun,
                               .give = take,
                               .arg = r};
     size_t n = strlen(text), from = 0;
@@ -245,6 +246,23 @@ static void test_split__lists(void **state)
         "<|START_ACTION|>[\n {\"tool_call_id\": \"0\", \"tool_name\": \"f\", \"parameters\": "
         "{\"a\": 1}}\n]<|END_ACTION|>",
         "0:f{{\"a\": 1}}");
+}
+
+/* An answer that goes on with a text is in the middle of its content: what would be a thought or a
+ * call at the beginning is none. */
+static void test_split__what_goes_on_has_begun(void **state)
+{
+    (void)state;
+    assert_parts((struct setting){.template = LLAMA, .begun = true},
+                 "{\"name\": \"f\", \"parameters\": {}}",
+                 "c({\"name\": \"f\", \"parameters\": {}})");
+    assert_parts((struct setting){.template = HERMES, .think = true, .begun = true},
+                 "<think>a</think>", "c(<think>a</think>)");
+    assert_parts(
+        (struct setting){.template = HERMES, .think = true, .thinking = true, .begun = true},
+        "a</think>b", "r(a)c(b)");
+    assert_parts((struct setting){.template = HERMES, .begun = true},
+                 "a<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>", "c(a)0:f{{}}");
 }
 
 static void test_split__bare(void **state)
@@ -420,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_split__broken_calls_are_content),
         cmocka_unit_test(test_split__calls_that_break_off),
         cmocka_unit_test(test_split__lists),
+        cmocka_unit_test(test_split__what_goes_on_has_begun),
         cmocka_unit_test(test_split__bare),
         cmocka_unit_test(test_split__names_before_arguments),
         cmocka_unit_test(test_split__no_byte_is_lost_or_doubled),

@@ -240,6 +240,74 @@ static void test_template__an_opened_thought_is_seen(void **state)
     chat_template_free(t);
 }
 
+/* The prompt of a conversation whose last message is gone on with, or the error's text. */
+static int go_on(const struct chat_template *t, const char *content, bool *thinking,
+                 struct buf *out)
+{
+    json_t *m = json_pack("[{s:s, s:s}, {s:s, s:s}]", "role", "user", "content", "hi", "role",
+                          "assistant", "content", content);
+    struct chat_conversation c = {.messages = m, .continues = true};
+    struct err err = {0};
+    int rc;
+
+    buf_init(out, 1u << 20);
+    rc = chat_template_render(t, &c, out, thinking, &err);
+    if (rc)
+        buf_puts(out, err.text);
+    json_decref(m);
+    return rc;
+}
+
+#define CLOSED "{% for m in messages %}<|{{ m.role }}|>{{ m.content | trim }}<|im_end|>{% endfor %}"
+
+/* A conversation that ends with what the assistant has begun to say was closed behind it, and the
+ * answer began anew: `{"colour": "` and then a whole object. The prompt ends with the text,
+ * whatever the template puts behind it, trims, or has in its own words. */
+static void test_template__a_text_is_gone_on_with(void **state)
+{
+    static const char *const texts[] = {"{\"colour\": \"", "i", "im_end|>", "The answer is "};
+    struct chat_template *t = compile(CLOSED OPEN), *blind = compile("{{ messages[0].content }}");
+    struct buf out;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char *want = str_printf("<|user|>hi<|im_end|><|assistant|>%s", texts[i]);
+
+        assert_int_equal(go_on(t, texts[i], NULL, &out), 0);
+        assert_string_equal(buf_str(&out), want);
+        buf_done(&out);
+        free(want);
+    }
+    assert_int_equal(go_on(blind, "a", NULL, &out), ERR_UNSUPPORTED);
+    assert_non_null(strstr(buf_str(&out), "does not show the last message"));
+    buf_done(&out);
+    chat_template_free(t);
+    chat_template_free(blind);
+}
+
+/* Thinking models: a text that has opened a thought goes on in it, any other is content. */
+static void test_template__a_thought_is_gone_on_with(void **state)
+{
+    struct chat_template *t =
+        compile(TURNS "{% if add_generation_prompt %}<think>\n{% endif %}{#</think>#}");
+    static const struct {
+        const char *text;
+        bool thinking;
+    } cases[] = {{"<think>Let me", true}, {"<think>so</think>The", false}, {"The", false}};
+    struct buf out;
+    bool thinking;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        thinking = !cases[i].thinking;
+        assert_int_equal(go_on(t, cases[i].text, &thinking, &out), 0);
+        assert_int_equal(thinking, cases[i].thinking);
+        assert_true(str_ends(buf_str(&out), cases[i].text));
+        buf_done(&out);
+    }
+    chat_template_free(t);
+}
+
 static void test_template__bad_and_endless_ones(void **state)
 {
     struct chat_template *t;
@@ -319,6 +387,16 @@ static void assert_takes_calls(const struct chat_template *t, const char *name)
     buf_done(&out);
 }
 
+static void assert_goes_on(const struct chat_template *t, const char *file)
+{
+    static const char text[] = "So {\"a\": \"";
+    struct buf out;
+
+    if (go_on(t, text, NULL, &out) || !str_ends(buf_str(&out), text))
+        fail_msg("%s: %s", file, buf_str(&out));
+    buf_done(&out);
+}
+
 static void test_template__published_ones(void **state)
 {
     const char *data = getenv("RBEE_TEST_DATA");
@@ -344,6 +422,7 @@ static void test_template__published_ones(void **state)
             fail_msg("%s: abilities %d %d", p->file, chat_template_abilities(t)->arguments_as_text,
                      chat_template_abilities(t)->knows_system);
         assert_takes_calls(t, p->file);
+        assert_goes_on(t, p->file);
         chat_template_free(t);
     }
     free(folder);
@@ -360,6 +439,8 @@ int main(void)
         cmocka_unit_test(test_template__tools_are_told_where_the_template_has_none),
         cmocka_unit_test(test_template__tools_without_a_system_role),
         cmocka_unit_test(test_template__an_opened_thought_is_seen),
+        cmocka_unit_test(test_template__a_text_is_gone_on_with),
+        cmocka_unit_test(test_template__a_thought_is_gone_on_with),
         cmocka_unit_test(test_template__bad_and_endless_ones),
         cmocka_unit_test(test_template__published_ones),
     };

@@ -489,6 +489,34 @@ static void test_inference__sampling_of_openai(void **state)
     assert_refused("\"logit_bias\":{\"1\":100.5}", "logit_bias");
 }
 
+#define CONTINUES(messages) "{\"continue_final_message\":true,\"messages\":[" messages "]"
+#define SAID                "{\"role\":\"assistant\",\"content\":\"a\"}"
+
+/* An answer goes on with a text of the assistant, or is refused: it does not begin anew. */
+static void test_inference__a_message_that_is_gone_on_with(void **state)
+{
+    static const char *const bad[] = {
+        "{\"continue_final_message\":true,\"prompt\":\"p\"}",
+        CONTINUES(SAID ",{\"role\":\"user\",\"content\":\"a\"}") "}",
+        CONTINUES("{\"role\":\"assistant\",\"content\":\"\"}") "}",
+        CONTINUES("{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"\"}]}") "}",
+        CONTINUES("{\"role\":\"assistant\",\"content\":\"a\",\"tool_calls\":[{\"function\":{"
+                  "\"name\":\"f\"}}]}") "}",
+        CONTINUES(SAID) ",\"add_generation_prompt\":true}",
+        CONTINUES(SAID) ",\"json_schema\":{}}",
+        CONTINUES(SAID) ",\"tools\":[" TOOL("f") "],\"tool_choice\":\"required\"}"};
+
+    (void)state;
+    assert_int_equal(parse(CONTINUES(SAID) ",\"add_generation_prompt\":false}"), 0);
+    assert_true(r.continue_final_message);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        if (parse(bad[i]) == 0)
+            fail_msg("taken: %s", bad[i]);
+        assert_int_equal(json_array_size(failures()), 1);
+        assert_string_equal(failure(0, "field"), "continue_final_message");
+    }
+}
+
 static void test_inference__all_fields_round_trip(void **state)
 {
     static const char *const bodies[] = {
@@ -503,6 +531,8 @@ static void test_inference__all_fields_round_trip(void **state)
             "f") "],"
                  "\"tool_choice\":" TOOL("f") ",\"job_id\":\"j\",\"seed\":1}",
         "{\"prompt_tokens\":[5,6],\"json_schema\":{\"type\":\"object\"},\"job_id\":\"j\"}",
+        "{\"messages\":[{\"role\":\"assistant\",\"content\":\"a\"}],\"continue_final_message\":"
+        "true}",
         "{\"prompt\":\"a\",\"grammar\":\"root ::= [a]\",\"job_id\":\"j\"}"};
 
     (void)state;
@@ -815,6 +845,7 @@ int main(void)
         cmocka_unit_test(test_inference__tools_and_their_choice),
         cmocka_unit_test(test_inference__constraints),
         cmocka_unit_test(test_inference__sampling_of_openai),
+        cmocka_unit_test(test_inference__a_message_that_is_gone_on_with),
         cmocka_unit_test(test_inference__all_fields_round_trip),
         cmocka_unit_test(test_inference_event__conversations),
         cmocka_unit_test(test_inference_event__end_counts_calls_and_thoughts),

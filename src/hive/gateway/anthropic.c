@@ -43,10 +43,11 @@ void anthropic_count(struct hive *h, struct http_exchange *x, const char *id)
     fields_begin(&f, body, n);
     order_init(&o);
     request_messages_prompt(&f, &o);
-    request_settle(&o);
+    request_settle(&request_messages, &o);
     keep(r->body, o.body, "messages");
     keep(r->body, o.body, "tools");
     keep(r->body, o.body, "template_vars");
+    keep(r->body, o.body, "continue_final_message");
     r->model = o.model ? str_dup(o.model) : NULL;
     r->render = render_count;
     order_done(&o);

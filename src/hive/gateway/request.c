@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/inference.h"
 #include "base/buf.h"
 #include "base/str.h"
 #include "base/utf8.h"
@@ -62,12 +63,30 @@ static void mend_message(json_t *message)
     json_array_foreach(json_object_get(message, "content"), i, part) mend_text(part, "text");
 }
 
-void request_settle(struct order *o)
+/* By a schema or a call it would begin anew within the text. */
+static bool has_form(const json_t *body)
+{
+    const json_t *choice = json_object_get(body, "tool_choice");
+
+    return json_object_get(body, "json_schema") || json_is_object(choice) ||
+           str_eq(json_string_value(choice), "required");
+}
+
+static bool goes_on(const json_t *body)
+{
+    return inference_last_text(json_object_get(body, "messages")) && !has_form(body) &&
+           !json_object_get(body, "continue_final_message") &&
+           !json_is_true(json_object_get(body, "add_generation_prompt"));
+}
+
+void request_settle(const struct request_kind *kind, struct order *o)
 {
     json_t *message;
     size_t i;
 
     json_array_foreach(json_object_get(o->body, "messages"), i, message) mend_message(message);
+    if (!kind->begins_anew && goes_on(o->body))
+        order_put(o, "continue_final_message", json_true());
 }
 
 /* ---- the whole ---- */
@@ -80,7 +99,7 @@ int request_read(const struct request_kind *kind, const char *body, size_t n, st
 
     fields_begin(&f, body, n);
     kind->read(&f, o);
-    request_settle(o);
+    request_settle(kind, o);
     check_choices(&f, o);
     rc = fields_end(&f, e, src);
     fields_done(&f);

@@ -15,6 +15,7 @@ struct request_kind {
     /* What the API calls fields of the worker's: {the worker's, the API's}, NULL behind the last.
      */
     const char *const (*names)[2];
+    bool begins_anew; /* a last message of the assistant is whole, and the answer another one */
 };
 
 extern const struct request_kind request_text;            /* POST /v1/completions */
@@ -35,8 +36,9 @@ void request_rename(const struct request_kind *kind, struct api_error *e);
 /* ---- parts of requests ---- */
 
 /* What holds for the conversations of all APIs, once they are read: a NUL in a content becomes
- * U+FFFD, as no model has a token for it. */
-void request_settle(struct order *o);
+ * U+FFFD, as no model has a token for it, and an answer goes on with a last message of the
+ * assistant, unless it must have a form, or the request says otherwise. */
+void request_settle(const struct request_kind *kind, struct order *o);
 
 /* Of /v1/messages, model, system, messages, tools, tool_choice, thinking, output_config: what makes
  * up the prompt. */

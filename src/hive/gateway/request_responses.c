@@ -398,4 +398,4 @@ static const char *const names[][2] = {{"messages", "input"},
                                        {"max_tokens", "max_output_tokens"},
                                        {NULL, NULL}};
 
-const struct request_kind request_responses = {read_whole, names};
+const struct request_kind request_responses = {read_whole, names, .begins_anew = true};
