@@ -287,18 +287,34 @@ static int tell_tools(json_t *messages, const json_t *tools, const struct chat_a
 
 /* ---- all of it ----------------------------------------------------------- */
 
-/* Two users' messages in a row become one, where results of tools made them so. */
-static int add_message(json_t *out, json_t *message, bool join)
+static int join_message(json_t *last, json_t *message)
 {
-    json_t *last = json_array_get(out, json_array_size(out) - 1);
     const json_t *content = json_object_get(message, "content");
-    int rc;
+    int rc = join_content(last, json_string_value(content), json_string_length(content), false);
 
-    if (!join || !has_role(message, "user") || !has_role(last, "user"))
-        return json_array_append_new(out, message);
-    rc = join_content(last, json_string_value(content), json_string_length(content), false);
     json_decref(message);
     return rc;
+}
+
+/*
+ * Agents say things to the model in the middle of a conversation, and several in a row; templates
+ * lose system messages, or fail, at a place where they have none. There they stand in the one
+ * before them, else they are the user's. Messages of the user in a row become one where the
+ * template, or the results of tools (`join`), want it so.
+ */
+static int add_message(json_t *out, json_t *message, const struct chat_abilities *a, bool join)
+{
+    json_t *last = json_array_get(out, json_array_size(out) - 1);
+    int rc = 0;
+
+    if (has_role(message, "system") && !(last ? a->late_system : a->knows_system)) {
+        if (has_role(last, "system"))
+            return join_message(last, message);
+        rc = json_object_set_new(message, "role", json_string("user"));
+    }
+    if ((join || !a->user_runs) && has_role(message, "user") && has_role(last, "user"))
+        return join_message(last, message) | rc;
+    return json_array_append_new(out, message) | rc;
 }
 
 /* Thoughts are known by three names among templates. */
@@ -329,7 +345,7 @@ static int add_normal(json_t *out, const json_t *message, const struct chat_abil
         rc |= json_object_set_new(copy, "tool_call_id", short_id(json_text(copy, "tool_call_id")));
     if (!a->knows_calls)
         rc |= say_plainly(copy);
-    return add_message(out, copy, !a->knows_calls && has_role(message, "tool")) | rc;
+    return add_message(out, copy, a, !a->knows_calls && has_role(message, "tool")) | rc;
 }
 
 int chat_messages_make(const json_t *messages, const json_t *tools, const struct chat_abilities *a,

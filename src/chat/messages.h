@@ -2,7 +2,8 @@
  * messages.h - a conversation as it came (checked by api/inference.h) to what a template expects.
  *
  * Templates differ in what they stand: content that is null, arguments of calls as text or as an
- * object, ids of any length, the role "developer", tools at all. Any thread; no state.
+ * object, ids of any length, the role "developer", system messages anywhere, two messages of one
+ * role in a row, tools at all. Any thread; no state.
  */
 #ifndef RBEE_CHAT_MESSAGES_H
 #define RBEE_CHAT_MESSAGES_H
@@ -18,7 +19,9 @@ struct chat_abilities {
     bool arguments_as_text; /* of the calls in messages; else as objects */
     bool short_ids;         /* 9 letters and digits, made of the ids given */
     bool knows_developer;   /* else the role is "system" */
-    bool knows_system;      /* else what we have to say stands in the first user message */
+    bool knows_system;      /* else the first one, and what we have to say, is said by the user */
+    bool late_system;       /* behind others; else joined to a first one, or said by the user */
+    bool user_runs;         /* two messages of the user in a row; else they are joined */
     bool knows_tools;       /* else they are told by us */
     bool knows_calls;       /* else calls and their results are told in plain messages */
     const struct chat_format *format; /* how calls are to be written, where we tell of the tools */

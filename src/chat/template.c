@@ -174,6 +174,15 @@ static const struct trial system_trial = {
     "[{\"role\":\"system\",\"content\":\"rbee-says\"},{\"role\":\"user\",\"content\":\"hi\"}]",
     NULL};
 
+static const struct trial late_trial = {
+    "[{\"role\":\"system\",\"content\":\"rbee-first\"},{\"role\":\"user\",\"content\":\"hi\"},"
+    "{\"role\":\"system\",\"content\":\"rbee-says\"},{\"role\":\"user\",\"content\":\"hi\"}]",
+    NULL};
+
+static const struct trial run_trial = {"[{\"role\":\"user\",\"content\":\"rbee-first\"},"
+                                       "{\"role\":\"user\",\"content\":\"rbee-says\"}]",
+                                       NULL};
+
 static const struct trial call_trial = {
     "[{\"role\":\"user\",\"content\":\"hi\"},"
     "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"abcdef123\",\"type\":"
@@ -203,6 +212,20 @@ static bool gives(const struct chat_template *t, const struct trial *trial, cons
     return good;
 }
 
+static bool gives_both(const struct chat_template *t, const struct trial *trial)
+{
+    return gives(t, trial, "rbee-first", NULL) && gives(t, trial, "rbee-says", NULL);
+}
+
+/* At which places system messages and the user's are taken; tried as if at all. */
+static void try_places(struct chat_template *t)
+{
+    t->can.knows_system = t->can.late_system = t->can.user_runs = true;
+    t->can.user_runs = gives_both(t, &run_trial);
+    t->can.late_system = gives_both(t, &late_trial);
+    t->can.knows_system = gives(t, &system_trial, "rbee-says", NULL);
+}
+
 /* Most templates write arguments with tojson or by their items, and want an object. Some add a
  * text. */
 static void try_arguments(struct chat_template *t)
@@ -223,7 +246,7 @@ static void find_abilities(struct chat_template *t, const char *text)
     t->can.knows_tools = t->can.knows_calls && jinja_mentions(t->program, "tools");
     t->can.short_ids = t->format->short_ids;
     t->can.knows_developer = strstr(text, "developer'") || strstr(text, "developer\"");
-    t->can.knows_system = gives(t, &system_trial, "rbee-says", NULL);
+    try_places(t);
     try_arguments(t);
 }
 

@@ -252,9 +252,9 @@ describe('a model that thinks nothing', () => {
 describe('templates that fail', () => {
   test('tell the line, as a fault of the request', async () => {
     const worker = await start({ model: HOLLOW, 'chat-template': templateFile(
-      "{% for m in messages %}\n{% if m.role == 'system' %}{{ raise_exception('No system here') }}{% endif %}{% endfor %}") });
+      "{% for m in messages %}\n{% if m.content == 'x' %}{{ raise_exception('No x here') }}{% endif %}{% endfor %}") });
     const answer = await post(worker, '/v1/inference', { messages: [{ role: 'system', content: 'x' }] });
-    assertRefused(answer, 'messages', /line 2.*No system here/);
+    assertRefused(answer, 'messages', /line 2.*No x here/);
     await worker.stop();
   });
 
