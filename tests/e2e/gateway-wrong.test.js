@@ -35,7 +35,7 @@ const messages = [{ role: 'user', content: 'hi' }];
 const TABLE = {
   '/v1/chat/completions': [{ messages }, { ...SAMPLING, ...IDLE, ...STREAM, model: 'text', messages: '', tools: 'empty', tool_choice: '', parallel_tool_calls: 'bool',
     max_tokens: 'int', max_completion_tokens: 'int', logprobs: 'bool', top_logprobs: '', modalities: '', audio: '', prediction: '', web_search_options: '',
-    functions: '', function_call: '', n: 'int', response_format: '', reasoning_effort: 'text', chat_template_kwargs: 'none object', options: 'none', continue_final_message: '', add_generation_prompt: 'bool', nonsense: '' }],
+    functions: '', function_call: '', n: 'int', response_format: '', reasoning_effort: 'text', verbosity: 'text', chat_template_kwargs: 'none object', options: 'none', continue_final_message: '', add_generation_prompt: 'bool', nonsense: '' }],
   '/v1/completions': [{ prompt: 'hi' }, { ...SAMPLING, ...IDLE, ...STREAM, model: 'text', prompt: 'text ints', max_tokens: 'int', echo: '', best_of: '', suffix: '',
     n: 'int', logprobs: 'int', response_format: '', nonsense: '' }],
   '/v1/responses': [{ input: 'hi' }, { ...IDLE, ...STREAM, model: 'text', input: 'text', instructions: 'text', tools: 'empty', tool_choice: '', text: 'none',

@@ -462,6 +462,21 @@ static void test_request__any_integer_is_a_seed(void **state)
     assert_refused(&request_chat, ONE_CHAT "\"seed\":1.5}", "seed");
 }
 
+/* The response's text.verbosity by the name that chat has for it. */
+static void test_request__verbosity_is_the_templates(void **state)
+{
+    struct order o;
+    json_t *body, *vars;
+
+    (void)state;
+    read_good(&request_chat, ONE_CHAT "\"verbosity\":\"low\"}", &o);
+    body = body_of(&o, 0);
+    vars = json_object_get(body, "template_vars");
+    assert_string_equal(json_string_value(json_object_get(vars, "verbosity")), "low");
+    json_decref(body);
+    order_done(&o);
+}
+
 /* Both were refused, though what they wish for happens anyway. */
 static void test_request__wishes_for_nothing_are_taken(void **state)
 {
@@ -546,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_request__tools_that_are_wished_for_are_refused),
         cmocka_unit_test(test_request__a_schema_beside_json_object_is_kept),
         cmocka_unit_test(test_request__any_integer_is_a_seed),
+        cmocka_unit_test(test_request__verbosity_is_the_templates),
         cmocka_unit_test(test_request__wishes_for_nothing_are_taken),
         cmocka_unit_test(test_request__a_nul_in_a_content_is_shown),
         cmocka_unit_test(test_request__worker_names_become_the_clients),

@@ -322,7 +322,7 @@ void order_template_var(struct order *o, const char *name, json_t *value)
 void order_template_vars(struct fields *f, struct order *o)
 {
     json_t *vars = fields_any(f, "chat_template_kwargs", false), *value;
-    const char *name, *effort;
+    const char *name, *effort, *verbosity;
 
     if (vars && !json_is_object(vars))
         fields_fail(f, "chat_template_kwargs", "object", "chat_template_kwargs must be an object.");
@@ -330,6 +330,8 @@ void order_template_vars(struct fields *f, struct order *o)
         order_template_var(o, "reasoning_effort", json_string(effort));
         order_template_var(o, "enable_thinking", json_boolean(!str_eq(effort, "none")));
     }
+    if (fields_text(f, "verbosity", false, ORDER_TEXT_MAX, &verbosity))
+        order_template_var(o, "verbosity", json_string(verbosity));
     json_object_foreach(vars, name, value) order_template_var(o, name, json_incref(value));
 }
 

@@ -66,7 +66,7 @@ void order_schema(struct order *o, json_t *schema);
 /* {"type":"text"|"json_object"|"json_schema", "json_schema":{…}}; a json_object may have "schema".
  */
 void order_response_format(struct fields *f, struct order *o);
-/* reasoning_effort and chat_template_kwargs become variables of the template. */
+/* reasoning_effort, verbosity and chat_template_kwargs become variables of the template. */
 void order_template_vars(struct fields *f, struct order *o);
 /* Sets one variable of the template; takes the value over. */
 void order_template_var(struct order *o, const char *name, json_t *value);
