@@ -173,8 +173,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     template = templates[data[0] % (sizeof templates / sizeof templates[0])];
     how.format = template ? chat_format_of(template) : NULL;
-    how.think = chat_think_of(thoughts[(data[1] & 127) % (sizeof thoughts / sizeof thoughts[0])]);
+    how.think = chat_think_of(thoughts[(data[1] & 63) % (sizeof thoughts / sizeof thoughts[0])]);
     how.thinking = data[1] >> 7;
+    how.begun = data[1] >> 6 & 1;
     how.tools = tools;
     buf_init(&text, TEXT_MAX);
     put_text(&text, (const char *)data + 3, size - 3);
