@@ -287,13 +287,42 @@ static int tell_tools(json_t *messages, const json_t *tools, const struct chat_a
 
 /* ---- all of it ----------------------------------------------------------- */
 
-static int join_message(json_t *last, json_t *message)
+/* Messages on their way to `out`, the last of which may still be joined by others. */
+struct row {
+    json_t *out;
+    struct buf text; /* of the last one and those that joined it, once there are some */
+    bool joined;
+};
+
+static json_t *last_of(const struct row *row)
+{
+    return json_array_get(row->out, json_array_size(row->out) - 1);
+}
+
+static void put_content(struct buf *out, const json_t *message)
 {
     const json_t *content = json_object_get(message, "content");
-    int rc = join_content(last, json_string_value(content), json_string_length(content), false);
 
+    buf_puts(out, out->len ? "\n\n" : "");
+    buf_put(out, json_string_value(content), json_string_length(content));
+}
+
+/* Nothing joins the last one any more: its text is made, once for however many there were. */
+static int end_row(struct row *row)
+{
+    if (!row->joined)
+        return 0;
+    row->joined = false;
+    return json_object_set_new(last_of(row), "content", take_text(&row->text));
+}
+
+static void join_message(struct row *row, json_t *message)
+{
+    if (!row->joined)
+        put_content(&row->text, last_of(row));
+    row->joined = true;
+    put_content(&row->text, message);
     json_decref(message);
-    return rc;
 }
 
 /*
@@ -302,19 +331,22 @@ static int join_message(json_t *last, json_t *message)
  * before them, else they are the user's. Messages of the user in a row become one where the
  * template, or the results of tools (`join`), want it so.
  */
-static int add_message(json_t *out, json_t *message, const struct chat_abilities *a, bool join)
+static int add_message(struct row *row, json_t *message, const struct chat_abilities *a, bool join)
 {
-    json_t *last = json_array_get(out, json_array_size(out) - 1);
+    const json_t *last = last_of(row);
+    bool misplaced = has_role(message, "system") && !(last ? a->late_system : a->knows_system);
     int rc = 0;
 
-    if (has_role(message, "system") && !(last ? a->late_system : a->knows_system)) {
-        if (has_role(last, "system"))
-            return join_message(last, message);
+    join = join || !a->user_runs;
+    if (misplaced && !has_role(last, "system"))
         rc = json_object_set_new(message, "role", json_string("user"));
+    if ((misplaced && has_role(last, "system")) ||
+        (join && has_role(message, "user") && has_role(last, "user"))) {
+        join_message(row, message);
+        return rc;
     }
-    if ((join || !a->user_runs) && has_role(message, "user") && has_role(last, "user"))
-        return join_message(last, message) | rc;
-    return json_array_append_new(out, message) | rc;
+    rc |= end_row(row);
+    return json_array_append_new(row->out, message) | rc;
 }
 
 /* Thoughts are known by three names among templates. */
@@ -330,7 +362,7 @@ static int set_thoughts(json_t *message)
     return rc;
 }
 
-static int add_normal(json_t *out, const json_t *message, const struct chat_abilities *a,
+static int add_normal(struct row *row, const json_t *message, const struct chat_abilities *a,
                       uint64_t *left)
 {
     json_t *copy = json_copy_top(message);
@@ -345,18 +377,22 @@ static int add_normal(json_t *out, const json_t *message, const struct chat_abil
         rc |= json_object_set_new(copy, "tool_call_id", short_id(json_text(copy, "tool_call_id")));
     if (!a->knows_calls)
         rc |= say_plainly(copy);
-    return add_message(out, copy, a, !a->knows_calls && has_role(message, "tool")) | rc;
+    return add_message(row, copy, a, !a->knows_calls && has_role(message, "tool")) | rc;
 }
 
 int chat_messages_make(const json_t *messages, const json_t *tools, const struct chat_abilities *a,
                        json_t **out, struct err *err)
 {
     json_t *made = json_array(), *message;
+    struct row row = {.out = made};
     uint64_t left = JSON_TREE_MAX;
     int rc = 0;
     size_t i;
 
-    json_array_foreach(messages, i, message) rc |= add_normal(made, message, a, &left);
+    buf_init(&row.text, TEXT_MAX);
+    json_array_foreach(messages, i, message) rc |= add_normal(&row, message, a, &left);
+    rc |= end_row(&row);
+    buf_done(&row.text);
     if (tools && !a->knows_tools)
         rc |= tell_tools(made, tools, a);
     if (rc || !made) {

@@ -273,6 +273,33 @@ static void test_template__what_agents_say_finds_its_place(void **state)
                   claude, NULL, "[system]a[user]b[user]c");
 }
 
+/* Each joined its message to all that were there: 20,000 results took a worker minutes, in which it
+ * took in nothing else. Now each is copied once. */
+static void test_template__many_messages_are_joined_at_once(void **state)
+{
+    enum { N = 20000 };
+    struct chat_template *t = compile(TURNS);
+    json_t *m = json_array();
+    struct chat_conversation c = {.messages = m};
+    struct err err = {0};
+    char text[251];
+    struct buf out;
+
+    (void)state;
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    for (int i = 0; i < N; i++)
+        json_array_append_new(m, json_pack("{s:s, s:s}", "role", "tool", "content", text));
+    buf_init(&out, 16u << 20);
+    assert_int_equal(chat_template_render(t, &c, &out, NULL, &err), 0);
+    assert_true(str_starts(buf_str(&out), "[user]The function's result:\nx"));
+    assert_int_equal(out.len, strlen("[user]") + (strlen("The function's result:\n") + 250) * N +
+                                  strlen("\n\n") * (N - 1));
+    buf_done(&out);
+    json_decref(m);
+    chat_template_free(t);
+}
+
 /* The prompt of a conversation whose last message is gone on with, or the error's text. */
 static int go_on(const struct chat_template *t, const char *content, bool *thinking,
                  struct buf *out)
@@ -494,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_template__tools_without_a_system_role),
         cmocka_unit_test(test_template__an_opened_thought_is_seen),
         cmocka_unit_test(test_template__what_agents_say_finds_its_place),
+        cmocka_unit_test(test_template__many_messages_are_joined_at_once),
         cmocka_unit_test(test_template__a_text_is_gone_on_with),
         cmocka_unit_test(test_template__a_thought_is_gone_on_with),
         cmocka_unit_test(test_template__bad_and_endless_ones),
