@@ -6,8 +6,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -107,188 +107,6 @@ static void test_request__long_names_of_any_letters_are_refused(void **state)
                    "\"xéééééééééééééééééééééééééééééé\":1}}}",
                    "response_format");
 }
-
-/* ---- Ollama's clients, as they are installed ---- */
-
-static json_t *read_ollama(const struct request_kind *kind, const char *body, int64_t *ctx_min)
-{
-    struct order o;
-    json_t *out;
-
-    read_good(kind, body, &o);
-    *ctx_min = o.ctx_min;
-    out = body_of(&o, 0);
-    order_done(&o);
-    return out;
-}
-
-static json_int_t number_of(const json_t *body, const char *name)
-{
-    return json_integer_value(json_object_get(body, name));
-}
-
-/*
- * Programs send how a model is to be loaded without being asked (Home Assistant, Continue,
- * AnythingLLM): each was refused, though none of it can change an answer. So were 40.0, which is
- * what some languages make of 40, and top_k -1, which means none.
- */
-static void test_ollama__options_that_change_nothing_are_taken(void **state)
-{
-    int64_t ctx_min;
-    json_t *body = read_ollama(
-        &request_ollama_generate,
-        "{\"prompt\":\"a\",\"options\":{\"num_gpu\":99,\"num_thread\":8,\"num_batch\":512,"
-        "\"num_keep\":24,\"main_gpu\":0,\"use_mmap\":true,\"use_mlock\":false,\"low_vram\":false,"
-        "\"numa\":false,\"f16_kv\":true,\"logits_all\":false,\"vocab_only\":false,\"mirostat\":0,"
-        "\"mirostat_eta\":0.1,\"mirostat_tau\":5.0,\"num_ctx\":8192,\"num_predict\":3.0,"
-        "\"top_k\":-1,\"seed\":5.0,\"num_gqa\":null}}",
-        &ctx_min);
-
-    (void)state;
-    assert_int_equal(ctx_min, 8192);
-    assert_int_equal(number_of(body, "max_tokens"), 3);
-    assert_int_equal(number_of(body, "top_k"), 0);
-    assert_true(json_is_integer(json_object_get(body, "top_k")));
-    assert_int_equal(number_of(body, "seed"), 5);
-    assert_null(json_object_get(body, "num_gpu"));
-    json_decref(body);
-    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"options\":{\"num_gpu\":\"all\"}}",
-                   "options.num_gpu");
-    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"options\":{\"mirostat\":2}}",
-                   "options.mirostat");
-    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"options\":{\"top_k\":40.5}}",
-                   "options.top_k");
-}
-
-/* goose sends Ollama's options to OpenAI's route. */
-static void test_ollama__num_ctx_is_taken_in_chat_completions(void **state)
-{
-    static const char messages[] = "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]";
-    int64_t ctx_min;
-    char body[256];
-
-    (void)state;
-    snprintf(body, sizeof body, "{%s,\"options\":{\"num_ctx\":16384,\"num_gpu\":1}}", messages);
-    json_decref(read_ollama(&request_chat, body, &ctx_min));
-    assert_int_equal(ctx_min, 16384);
-    snprintf(body, sizeof body, "{%s,\"options\":{\"temperature\":0}}", messages);
-    assert_refused(&request_chat, body, "options.temperature");
-}
-
-/* What wishes for nothing, or for what happens anyway; what ollama-ai-provider-v2 puts beside the
- * options. */
-static void test_ollama__fields_beside_the_options(void **state)
-{
-    int64_t ctx_min;
-    json_t *body;
-
-    (void)state;
-    body = read_ollama(&request_ollama_chat,
-                       "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
-                       "\"temperature\":0.5,\"top_p\":0.25,\"max_output_tokens\":9,"
-                       "\"tool_choice\":\"auto\",\"truncate\":true,\"shift\":false,"
-                       "\"logprobs\":false,\"top_logprobs\":0,\"nothing\":null}",
-                       &ctx_min);
-    assert_true(json_real_value(json_object_get(body, "temperature")) == 0.5);
-    assert_true(json_real_value(json_object_get(body, "top_p")) == 0.25);
-    assert_int_equal(number_of(body, "max_tokens"), 9);
-    assert_string_equal(json_string_value(json_object_get(body, "tool_choice")), "auto");
-    json_decref(body);
-    body = read_ollama(&request_ollama_generate,
-                       "{\"prompt\":\"a\",\"context\":[],\"temperature\":0.5,"
-                       "\"max_output_tokens\":9,\"options\":{\"temperature\":1,\"num_predict\":4}}",
-                       &ctx_min);
-    assert_true(json_number_value(json_object_get(body, "temperature")) == 1);
-    assert_int_equal(number_of(body, "max_tokens"), 4); /* Ollama's own word is the last */
-    json_decref(body);
-    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"context\":[1]}", "context");
-    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"logprobs\":true}", "logprobs");
-}
-
-/* The member of message number i. */
-static const json_t *of_message(const json_t *body, size_t i, const char *name)
-{
-    return json_object_get(json_array_get(json_object_get(body, "messages"), i), name);
-}
-
-static const char *call_id(const json_t *body, size_t i, size_t k)
-{
-    return json_string_value(
-        json_object_get(json_array_get(of_message(body, i, "tool_calls"), k), "id"));
-}
-
-/* The ids of calls were thrown away and numbers put in their place, while their results kept the
- * ids: of two calls a model could not know any more which result was whose. */
-static void test_ollama__results_belong_to_their_calls(void **state)
-{
-    int64_t ctx_min;
-    json_t *body = read_ollama(
-        &request_ollama_chat,
-        "{\"messages\":[{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":["
-        "{\"id\":\"abc\",\"function\":{\"index\":0,\"name\":\"f\",\"arguments\":{}}},"
-        "{\"id\":\"def\",\"function\":{\"index\":1,\"name\":\"g\",\"arguments\":{}}}]},"
-        "{\"role\":\"tool\",\"content\":\"rg\",\"tool_name\":\"g\",\"tool_call_id\":\"def\"},"
-        "{\"role\":\"tool\",\"content\":\"rf\",\"name\":\"f\",\"id\":\"x\",\"odd\":null},"
-        "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":["
-        "{\"function\":{\"name\":\"f\"}},{\"id\":\"\",\"function\":{\"name\":\"g\"}},"
-        "{\"id\":7,\"function\":{\"name\":\"f\"}}]},"
-        "{\"role\":\"tool\",\"content\":\"rg\",\"tool_name\":\"g\"},"
-        "{\"role\":\"tool\",\"content\":\"r\",\"tool_call_id\":null},"
-        "{\"role\":\"tool\",\"content\":\"r\",\"tool_name\":\"unknown\"},"
-        "{\"role\":\"tool\",\"content\":\"one too many\"}]}",
-        &ctx_min);
-    static const char *const results[][2] = {{"def", "g"}, {"abc", "f"}};
-    const char *last[4];
-
-    (void)state;
-    assert_string_equal(call_id(body, 0, 0), "abc");
-    assert_string_equal(call_id(body, 0, 1), "def");
-    for (size_t i = 0; i < 2; i++) {
-        assert_string_equal(json_string_value(of_message(body, 1 + i, "tool_call_id")),
-                            results[i][0]);
-        assert_string_equal(json_string_value(of_message(body, 1 + i, "name")), results[i][1]);
-        assert_null(of_message(body, 1 + i, "id"));
-    }
-    for (size_t i = 0; i < 4; i++)
-        last[i] = json_string_value(of_message(body, 4 + i, "tool_call_id"));
-    assert_string_equal(last[0], call_id(body, 3, 1)); /* by its name */
-    assert_string_equal(last[1], call_id(body, 3, 0)); /* the next */
-    assert_string_equal(last[2], call_id(body, 3, 2));
-    assert_string_not_equal(last[3], last[2]);
-    assert_string_not_equal(last[0], last[1]);
-    json_decref(body);
-}
-
-/* More results than calls, more calls than are remembered: nothing but numbers. */
-static void test_ollama__many_calls_and_results(void **state)
-{
-    json_t *calls = json_array(), *messages = json_array(),
-           *call = json_pack("{s:{s:s}}", "function", "name", "f"),
-           *result = json_pack("{s:s, s:s, s:s}", "role", "tool", "content", "r", "tool_name", "f"),
-           *whole, *body;
-    int64_t ctx_min;
-    char *text;
-
-    (void)state;
-    for (size_t i = 0; i < 300; i++)
-        json_array_append(calls, call);
-    json_array_append_new(messages, json_pack("{s:s, s:s, s:O}", "role", "assistant", "content", "",
-                                              "tool_calls", calls));
-    for (size_t i = 0; i < 400; i++)
-        json_array_append(messages, result);
-    whole = json_pack("{s:o}", "messages", messages);
-    text = json_dumps(whole, JSON_COMPACT);
-    body = read_ollama(&request_ollama_chat, text, &ctx_min);
-    for (size_t i = 0; i < 128; i++)
-        assert_string_equal(json_string_value(of_message(body, 1 + i, "tool_call_id")),
-                            call_id(body, 0, i));
-    assert_non_null(json_string_value(of_message(body, 400, "tool_call_id")));
-    free(text);
-    json_decref(body);
-    json_decref(whole);
-    json_decref(calls);
-    json_decref(call);
-    json_decref(result);
 
 static void assert_message(json_t *body, size_t i, const char *role, const char *content)
 {
@@ -543,18 +361,195 @@ static void test_request__worker_names_become_the_clients(void **state)
     api_error_done(&e);
 }
 
+/* ---- Ollama's clients, as they are installed ---- */
+
+static json_t *read_ollama(const struct request_kind *kind, const char *body, int64_t *ctx_min)
+{
+    struct order o;
+    json_t *out;
+
+    read_good(kind, body, &o);
+    *ctx_min = o.ctx_min;
+    out = body_of(&o, 0);
+    order_done(&o);
+    return out;
+}
+
+static json_int_t number_of(const json_t *body, const char *name)
+{
+    return json_integer_value(json_object_get(body, name));
+}
+
+/*
+ * Programs send how a model is to be loaded without being asked (Home Assistant, Continue,
+ * AnythingLLM): each was refused, though none of it can change an answer. So were 40.0, which is
+ * what some languages make of 40, and top_k -1, which means none.
+ */
+static void test_ollama__options_that_change_nothing_are_taken(void **state)
+{
+    int64_t ctx_min;
+    json_t *body = read_ollama(
+        &request_ollama_generate,
+        "{\"prompt\":\"a\",\"options\":{\"num_gpu\":99,\"num_thread\":8,\"num_batch\":512,"
+        "\"num_keep\":24,\"main_gpu\":0,\"use_mmap\":true,\"use_mlock\":false,\"low_vram\":false,"
+        "\"numa\":false,\"f16_kv\":true,\"logits_all\":false,\"vocab_only\":false,\"mirostat\":0,"
+        "\"mirostat_eta\":0.1,\"mirostat_tau\":5.0,\"num_ctx\":8192,\"num_predict\":3.0,"
+        "\"top_k\":-1,\"seed\":5.0,\"num_gqa\":null}}",
+        &ctx_min);
+
+    (void)state;
+    assert_int_equal(ctx_min, 8192);
+    assert_int_equal(number_of(body, "max_tokens"), 3);
+    assert_int_equal(number_of(body, "top_k"), 0);
+    assert_true(json_is_integer(json_object_get(body, "top_k")));
+    assert_int_equal(number_of(body, "seed"), 5);
+    assert_null(json_object_get(body, "num_gpu"));
+    json_decref(body);
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"options\":{\"num_gpu\":\"all\"}}",
+                   "options.num_gpu");
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"options\":{\"mirostat\":2}}",
+                   "options.mirostat");
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"options\":{\"top_k\":40.5}}",
+                   "options.top_k");
+}
+
+/* goose sends Ollama's options to OpenAI's route. */
+static void test_ollama__num_ctx_is_taken_in_chat_completions(void **state)
+{
+    static const char messages[] = "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]";
+    int64_t ctx_min;
+    char body[256];
+
+    (void)state;
+    snprintf(body, sizeof body, "{%s,\"options\":{\"num_ctx\":16384,\"num_gpu\":1}}", messages);
+    json_decref(read_ollama(&request_chat, body, &ctx_min));
+    assert_int_equal(ctx_min, 16384);
+    snprintf(body, sizeof body, "{%s,\"options\":{\"temperature\":0}}", messages);
+    assert_refused(&request_chat, body, "options.temperature");
+}
+
+/* What wishes for nothing, or for what happens anyway; what ollama-ai-provider-v2 puts beside the
+ * options. */
+static void test_ollama__fields_beside_the_options(void **state)
+{
+    int64_t ctx_min;
+    json_t *body;
+
+    (void)state;
+    body = read_ollama(&request_ollama_chat,
+                       "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
+                       "\"temperature\":0.5,\"top_p\":0.25,\"max_output_tokens\":9,"
+                       "\"tool_choice\":\"auto\",\"truncate\":true,\"shift\":false,"
+                       "\"logprobs\":false,\"top_logprobs\":0,\"nothing\":null}",
+                       &ctx_min);
+    assert_true(json_real_value(json_object_get(body, "temperature")) == 0.5);
+    assert_true(json_real_value(json_object_get(body, "top_p")) == 0.25);
+    assert_int_equal(number_of(body, "max_tokens"), 9);
+    assert_string_equal(json_string_value(json_object_get(body, "tool_choice")), "auto");
+    json_decref(body);
+    body = read_ollama(&request_ollama_generate,
+                       "{\"prompt\":\"a\",\"context\":[],\"temperature\":0.5,"
+                       "\"max_output_tokens\":9,\"options\":{\"temperature\":1,\"num_predict\":4}}",
+                       &ctx_min);
+    assert_true(json_number_value(json_object_get(body, "temperature")) == 1);
+    assert_int_equal(number_of(body, "max_tokens"), 4); /* Ollama's own word is the last */
+    json_decref(body);
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"context\":[1]}", "context");
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"logprobs\":true}", "logprobs");
+}
+
+/* The member of message number i. */
+static const json_t *of_message(const json_t *body, size_t i, const char *name)
+{
+    return json_object_get(json_array_get(json_object_get(body, "messages"), i), name);
+}
+
+static const char *call_id(const json_t *body, size_t i, size_t k)
+{
+    return json_string_value(
+        json_object_get(json_array_get(of_message(body, i, "tool_calls"), k), "id"));
+}
+
+/* The ids of calls were thrown away and numbers put in their place, while their results kept the
+ * ids: of two calls a model could not know any more which result was whose. */
+static void test_ollama__results_belong_to_their_calls(void **state)
+{
+    int64_t ctx_min;
+    json_t *body = read_ollama(
+        &request_ollama_chat,
+        "{\"messages\":[{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":["
+        "{\"id\":\"abc\",\"function\":{\"index\":0,\"name\":\"f\",\"arguments\":{}}},"
+        "{\"id\":\"def\",\"function\":{\"index\":1,\"name\":\"g\",\"arguments\":{}}}]},"
+        "{\"role\":\"tool\",\"content\":\"rg\",\"tool_name\":\"g\",\"tool_call_id\":\"def\"},"
+        "{\"role\":\"tool\",\"content\":\"rf\",\"name\":\"f\",\"id\":\"x\",\"odd\":null},"
+        "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":["
+        "{\"function\":{\"name\":\"f\"}},{\"id\":\"\",\"function\":{\"name\":\"g\"}},"
+        "{\"id\":7,\"function\":{\"name\":\"f\"}}]},"
+        "{\"role\":\"tool\",\"content\":\"rg\",\"tool_name\":\"g\"},"
+        "{\"role\":\"tool\",\"content\":\"r\",\"tool_call_id\":null},"
+        "{\"role\":\"tool\",\"content\":\"r\",\"tool_name\":\"unknown\"},"
+        "{\"role\":\"tool\",\"content\":\"one too many\"}]}",
+        &ctx_min);
+    static const char *const results[][2] = {{"def", "g"}, {"abc", "f"}};
+    const char *last[4];
+
+    (void)state;
+    assert_string_equal(call_id(body, 0, 0), "abc");
+    assert_string_equal(call_id(body, 0, 1), "def");
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(json_string_value(of_message(body, 1 + i, "tool_call_id")),
+                            results[i][0]);
+        assert_string_equal(json_string_value(of_message(body, 1 + i, "name")), results[i][1]);
+        assert_null(of_message(body, 1 + i, "id"));
+    }
+    for (size_t i = 0; i < 4; i++)
+        last[i] = json_string_value(of_message(body, 4 + i, "tool_call_id"));
+    assert_string_equal(last[0], call_id(body, 3, 1)); /* by its name */
+    assert_string_equal(last[1], call_id(body, 3, 0)); /* the next */
+    assert_string_equal(last[2], call_id(body, 3, 2));
+    assert_string_not_equal(last[3], last[2]);
+    assert_string_not_equal(last[0], last[1]);
+    json_decref(body);
+}
+
+/* More results than calls, more calls than are remembered: nothing but numbers. */
+static void test_ollama__many_calls_and_results(void **state)
+{
+    json_t *calls = json_array(), *messages = json_array(),
+           *call = json_pack("{s:{s:s}}", "function", "name", "f"),
+           *result = json_pack("{s:s, s:s, s:s}", "role", "tool", "content", "r", "tool_name", "f"),
+           *whole, *body;
+    int64_t ctx_min;
+    char *text;
+
+    (void)state;
+    for (size_t i = 0; i < 300; i++)
+        json_array_append(calls, call);
+    json_array_append_new(messages, json_pack("{s:s, s:s, s:O}", "role", "assistant", "content", "",
+                                              "tool_calls", calls));
+    for (size_t i = 0; i < 400; i++)
+        json_array_append(messages, result);
+    whole = json_pack("{s:o}", "messages", messages);
+    text = json_dumps(whole, JSON_COMPACT);
+    body = read_ollama(&request_ollama_chat, text, &ctx_min);
+    for (size_t i = 0; i < 128; i++)
+        assert_string_equal(json_string_value(of_message(body, 1 + i, "tool_call_id")),
+                            call_id(body, 0, i));
+    assert_non_null(json_string_value(of_message(body, 400, "tool_call_id")));
+    free(text);
+    json_decref(body);
+    json_decref(whole);
+    json_decref(calls);
+    json_decref(call);
+    json_decref(result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request__each_choice_has_its_prompt_and_seed),
         cmocka_unit_test(test_request__a_nul_does_not_end_a_text),
         cmocka_unit_test(test_request__long_names_of_any_letters_are_refused),
-        cmocka_unit_test(test_ollama__options_that_change_nothing_are_taken),
-        cmocka_unit_test(test_ollama__num_ctx_is_taken_in_chat_completions),
-        cmocka_unit_test(test_ollama__fields_beside_the_options),
-        cmocka_unit_test(test_ollama__results_belong_to_their_calls),
-        cmocka_unit_test(test_ollama__many_calls_and_results),
-
         cmocka_unit_test(test_request__what_claude_code_sends_is_taken),
         cmocka_unit_test(test_request__output_config_may_hold_a_schema),
         cmocka_unit_test(test_request__what_codex_sends_is_taken),
@@ -565,6 +560,11 @@ int main(void)
         cmocka_unit_test(test_request__wishes_for_nothing_are_taken),
         cmocka_unit_test(test_request__a_nul_in_a_content_is_shown),
         cmocka_unit_test(test_request__worker_names_become_the_clients),
+        cmocka_unit_test(test_ollama__options_that_change_nothing_are_taken),
+        cmocka_unit_test(test_ollama__num_ctx_is_taken_in_chat_completions),
+        cmocka_unit_test(test_ollama__fields_beside_the_options),
+        cmocka_unit_test(test_ollama__results_belong_to_their_calls),
+        cmocka_unit_test(test_ollama__many_calls_and_results),
     };
 
     return cmocka_run_group_tests_name("gateway_requests", tests, NULL, NULL);

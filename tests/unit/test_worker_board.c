@@ -197,16 +197,16 @@ static void test_worker_choose__one_file_of_several_names_is_one_model(void **st
     assert_int_equal(symlink(file, other), 0);
     TAILQ_INSERT_TAIL(&owner.all, &a, link);
     l.model_path = file;
-    assert_null(worker_choose(&owner, &l)); /* of the worker's file nothing is known */
+    assert_null(worker_choose(&owner, &l, NULL)); /* of the worker's file nothing is known */
     assert_true(file_mark_of(file, &a.file));
-    assert_ptr_equal(worker_choose(&owner, &l), &a);
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
     l.model_path = other;
-    assert_ptr_equal(worker_choose(&owner, &l), &a);
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
     l.model_path = copy; /* may be changed without the other */
-    assert_null(worker_choose(&owner, &l));
+    assert_null(worker_choose(&owner, &l, NULL));
     assert_false(a.replaced);
     l.model_path = dir;
-    assert_null(worker_choose(&owner, &l));
+    assert_null(worker_choose(&owner, &l, NULL));
     board_detach(a.board);
     unlink(file);
     unlink(other);
