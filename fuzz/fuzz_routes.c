@@ -156,9 +156,10 @@ void export_run(struct hive *h, struct http_exchange *x, const char *model_ref, 
     done(x);
 }
 
-int import_list_file(const char *path, const char *as, enum place_wish wish,
+int import_list_file(struct reach *r, const char *path, const char *as, enum place_wish wish,
                      struct import_list *out, struct err *err)
 {
+    (void)r;
     (void)out;
     (void)err;
     check_text(path, 4096);
@@ -168,15 +169,16 @@ int import_list_file(const char *path, const char *as, enum place_wish wish,
     return 0;
 }
 
-int import_list_folder(const char *dir, enum place_wish wish, struct import_list *out,
-                       struct err *err)
+int import_list_folder(struct reach *r, const char *dir, enum place_wish wish,
+                       struct import_list *out, struct err *err)
 {
-    return import_list_file(dir, NULL, wish, out, err);
+    return import_list_file(r, dir, NULL, wish, out, err);
 }
 
-int import_list_store(const char *store, const char *name, enum place_wish wish,
+int import_list_store(struct reach *r, const char *store, const char *name, enum place_wish wish,
                       struct import_list *out, struct err *err)
 {
+    (void)r;
     (void)out;
     (void)err;
     BUG_ON(!str_eq(store, "hf-cache") && !str_eq(store, "ollama"));

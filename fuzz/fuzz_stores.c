@@ -183,8 +183,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     put_file(scratch_path(secret, "secret.gguf"), "GGUF", 0);
     put_hf(hub, lines);
     put_ollama(ollama, lines);
-    store_scan_hf(hub, check_model, hub);
-    store_scan_ollama(ollama, check_model, ollama);
+    store_scan_hf(NULL, hub, check_model, hub, NULL);
+    store_scan_ollama(NULL, ollama, check_model, ollama, NULL);
     scratch_clear(hub);
     scratch_clear(ollama);
     for (int i = 0; i < N_LINES; i++)

@@ -16,6 +16,7 @@
 #include "hive/unlinked.h"
 
 #define CARD_VERSION 1
+#define FOLDERS      3 /* org, repo, commit */
 
 static bool is_local(const char *repo)
 {
@@ -35,8 +36,7 @@ static int local_dir(const char *models_dir, const char *repo, char **out, struc
     return rc;
 }
 
-/* <models>/hf/<org>/<repo>; NULL (with err) when a name cannot be one. */
-static int repo_dir(const char *models_dir, const char *repo, char **out, struct err *err)
+int card_repo_dir(const char *models_dir, const char *repo, char **out, struct err *err)
 {
     const char *slash = is_local(repo) ? NULL : strchr(repo, '/');
     char *org = slash ? str_ndup(repo, (size_t)(slash - repo)) : NULL;
@@ -70,7 +70,7 @@ int card_create(const char *models_dir, const char *repo, const char *commit,
 
     if (!c)
         return err_no_memory(err, sizeof *c, "a model's card");
-    rc = repo_dir(models_dir, repo, &above, err);
+    rc = card_repo_dir(models_dir, repo, &above, err);
     if (rc == 0)
         rc = path_safe_component(commit, &safe, err);
     if (rc == 0) {
@@ -402,118 +402,6 @@ struct card *card_parse(const char *models_dir, const char *text, size_t n)
     return c;
 }
 
-/* The card at `path`, or NULL. Its place must be the one that its own content leads to. */
-static struct card *load(const char *models_dir, const char *path)
-{
-    struct card *c;
-    char *text;
-    size_t n;
-
-    if (path_read_file(path, CARD_BYTES_MAX, &text, &n, NULL))
-        return NULL;
-    c = card_parse(models_dir, text, n);
-    free(text);
-    if (!c || str_eq(c->path, path))
-        return c;
-    card_free(c);
-    return NULL;
-}
-
-/* ---- the folders ---- */
-
-#define SCAN_DEPTH       3 /* org, repo, commit */
-#define SCAN_LOCAL_DEPTH 2 /* name, digest */
-
-struct scan {
-    const char *models_dir;
-    bool (*each)(void *arg, struct card *c);
-    void (*unreadable)(void *arg, const char *path); /* may be NULL */
-    void *arg;
-};
-
-/* False when `each` wants no more. Folders are `depth` levels deep; cards lie at the bottom. */
-static bool scan_dir(const struct scan *s, const char *dir, unsigned depth)
-{
-    DIR *d = opendir(dir);
-    struct dirent *entry;
-    bool more = true;
-
-    while (d && more && (entry = readdir(d))) {
-        char *path;
-        struct card *c;
-
-        if (entry->d_name[0] == '.' || (depth == 0 && !str_ends(entry->d_name, ".json")))
-            continue;
-        path = path_join(dir, entry->d_name);
-        if (path && depth > 0)
-            more = scan_dir(s, path, depth - 1);
-        else if (path && (c = load(s->models_dir, path)))
-            more = s->each(s->arg, c);
-        else if (path && s->unreadable)
-            s->unreadable(s->arg, path);
-        free(path);
-    }
-    if (d)
-        closedir(d);
-    return more;
-}
-
-static void scan(const struct scan *s, const char *repo)
-{
-    char *dir = NULL, *local;
-    bool more;
-
-    if (repo ? repo_dir(s->models_dir, repo, &dir, NULL) : !(dir = path_join(s->models_dir, "hf")))
-        return;
-    more = scan_dir(s, dir, repo ? 1 : SCAN_DEPTH);
-    free(dir);
-    local = repo || !more ? NULL : path_join(s->models_dir, "local");
-    if (local)
-        scan_dir(s, local, SCAN_LOCAL_DEPTH);
-    free(local);
-}
-
-void card_scan(const char *models_dir, const char *repo, bool (*each)(void *arg, struct card *c),
-               void *arg)
-{
-    const struct scan s = {.models_dir = models_dir, .each = each, .arg = arg};
-
-    scan(&s, repo);
-}
-
-void card_scan_all(const char *models_dir, bool (*each)(void *arg, struct card *c),
-                   void (*unreadable)(void *arg, const char *path), void *arg)
-{
-    const struct scan s = {models_dir, each, unreadable, arg};
-
-    scan(&s, NULL);
-}
-
-struct search {
-    const char *model_ref, *path;
-    struct card *found;
-};
-
-static bool on_found(void *arg, struct card *c)
-{
-    struct search *s = arg;
-
-    if ((s->model_ref && card_has_ref(c, s->model_ref)) || (s->path && str_eq(c->path, s->path)))
-        s->found = c;
-    else
-        card_free(c);
-    return s->found == NULL;
-}
-
-struct card *card_find(const char *models_dir, const char *repo, const char *model_ref,
-                       const char *path)
-{
-    struct search s = {.model_ref = model_ref, .path = path};
-
-    card_scan(models_dir, repo, on_found, &s);
-    return s.found;
-}
-
 /* The hive was killed between putting the file into its place and forgetting the ledger. */
 static void sweep_ledger(const char *path)
 {
@@ -545,7 +433,7 @@ void card_remove(const struct card *c)
     char *dir = str_dup(c->dir);
 
     unlink(c->path);
-    for (unsigned i = 0; dir && i < SCAN_DEPTH && rmdir(dir) == 0; i++)
+    for (unsigned i = 0; dir && i < FOLDERS && rmdir(dir) == 0; i++)
         *strrchr(dir, '/') = '\0'; /* the folder above; a folder in use stays */
     free(dir);
 }

@@ -25,6 +25,7 @@
 #define CARD_BYTES_MAX    (1u << 20)
 #define CARD_SHA256_BYTES 65 /* hex digits and the NUL */
 
+struct reach;
 struct unlinked;
 
 struct card_file {
@@ -104,18 +105,31 @@ uint64_t card_bytes_on_disk(const struct card *c);
 /* When the model came, Unix ms: the card was last written then. Now, if there is none. */
 int64_t card_arrived_ms(const struct card *c);
 
-/* The card that has this reference, or lies at this path (the other NULL), or NULL. Owned. */
-struct card *card_find(const char *models_dir, const char *repo, const char *model_ref,
-                       const char *path);
+/* <models>/hf/<org>/<repo>, or <models>/local/<name>: free(). An error where a name cannot be one.
+ */
+int card_repo_dir(const char *models_dir, const char *repo, char **out, struct err *err);
+
+/* May the loop look at the card and its files (reach.h)? Asked again behind every wait, before they
+ * are touched. 0 or ERR_UNREACHABLE. */
+int card_reach(struct reach *r, const struct card *c, struct err *err);
+
+/*
+ * The card that has this reference, or lies at this path (the other NULL); *out NULL: there is
+ * none. Owned. ERR_UNREACHABLE: it may lie, or its files do, where nothing answers.
+ */
+int card_find(struct reach *r, const char *models_dir, const char *repo, const char *model_ref,
+              const char *path, struct card **out, struct err *err);
 
 /*
  * Each card under the models folder, or of one repository (repo not NULL); those that cannot be
- * read are passed over. `each` owns the card it gets, and returns false to stop.
+ * read are passed over. `each` owns the card it gets, and returns false to stop. ERR_UNREACHABLE,
+ * behind the others: of some, the card or its files are where nothing answers; *err is of the
+ * first. Loop thread, but with a NULL reach.
  */
-void card_scan(const char *models_dir, const char *repo, bool (*each)(void *arg, struct card *c),
-               void *arg);
+int card_scan(struct reach *r, const char *models_dir, const char *repo,
+              bool (*each)(void *arg, struct card *c), void *arg, struct err *err);
 /* All, and the path of what should be a card and cannot be read as one. */
-void card_scan_all(const char *models_dir, bool (*each)(void *arg, struct card *c),
-                   void (*unreadable)(void *arg, const char *path), void *arg);
+int card_scan_all(struct reach *r, const char *models_dir, bool (*each)(void *arg, struct card *c),
+                  void (*unreadable)(void *arg, const char *path), void *arg, struct err *err);
 
 #endif

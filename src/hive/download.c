@@ -98,6 +98,17 @@ void download_fail(struct download *d, struct api_error *e)
     download_tell_end(d);
 }
 
+void download_fail_of(struct download *d, const struct err *err)
+{
+    enum api_code code = err->code == ERR_NO_SPACE      ? API_DISK_FULL
+                         : err->code == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
+                                                        : API_DOWNLOAD_FAILED;
+    struct api_error e;
+
+    api_error_set(&e, code, REPLY_SRC, "%s", err->text);
+    download_fail(d, &e);
+}
+
 /* Forgets what ended long ago, and the oldest when there are too many: new ones are put first. */
 static void prune(struct downloads *ds)
 {

@@ -34,6 +34,7 @@ struct event_base;
 struct http_client;
 struct http_exchange;
 struct post;
+struct reach;
 struct tasks;
 
 struct downloads_params {
@@ -41,6 +42,7 @@ struct downloads_params {
     struct http_client *client; /* asks the hub */
     struct post *post;          /* of the loop */
     struct tasks *tasks;        /* wait for the disk */
+    struct reach *reach;        /* may be NULL */
     const char *models_dir;
     const struct at_work_list *at_work; /* where others are at work */
     const char *endpoint, *token;       /* of the hub; token NULL = none */

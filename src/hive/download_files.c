@@ -49,7 +49,7 @@ static void on_told(void *arg, uint64_t size_bytes, const char *sha256)
 
     f->size_bytes = size_bytes;
     str_copy(f->sha256, sizeof f->sha256, sha256);
-    flush_card_later(d->owner->p.tasks, d->card);
+    flush_card_later(d->owner->p.reach, d->owner->p.tasks, d->card);
 }
 
 /* ---- the card ---- */
@@ -66,9 +66,11 @@ static void on_card_kept(void *arg, const struct err *err)
 static void keep_card(struct download *d, void (*then)(struct download *d, const struct err *err))
 {
     struct err err = {0};
-    int fd, rc = card_save_open(d->card, &fd, &err);
+    int fd, rc = card_reach(d->owner->p.reach, d->card, &err);
 
     d->then = then;
+    if (rc == 0)
+        rc = card_save_open(d->card, &fd, &err);
     if (rc)
         then(d, &err);
     else
@@ -160,7 +162,7 @@ static void on_judged(void *arg, const struct api_error *verdict)
 
     d->admit = NULL;
     if (d->card->verdict.judge[0])
-        flush_card_later(d->owner->p.tasks, d->card);
+        flush_card_later(d->owner->p.reach, d->owner->p.tasks, d->card);
     if (verdict) {
         api_error_set(&e, verdict->code, REPLY_SRC, "%.200s is here (%.300s), but: %.400s",
                       d->model_ref, d->card->files[0].path, verdict->message);
@@ -178,14 +180,14 @@ static void on_judged(void *arg, const struct api_error *verdict)
 /* All is in place, and the disk has a card that vouches for it. */
 static void complete(struct download *d, const struct err *err)
 {
-    struct api_error e = {0};
+    struct err away;
 
-    if (!err) {
+    if (err)
+        download_fail_of(d, err);
+    else if (card_reach(d->owner->p.reach, d->card, &away))
+        download_fail_of(d, &away);
+    else
         d->owner->p.judge(d->owner->p.arg, d->card, on_judged, d, &d->admit);
-        return;
-    }
-    api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC, "%s", err->text);
-    download_fail(d, &e);
 }
 
 /* True when the file is in its place already: its card vouches for it, the rename came last. */
@@ -239,6 +241,12 @@ static bool open_flow(struct download *d)
 
 static void begin_files(struct download *d)
 {
+    struct err err;
+
+    if (card_reach(d->owner->p.reach, d->card, &err)) {
+        download_fail_of(d, &err);
+        return;
+    }
     free(d->parts);
     d->parts = calloc(d->card->n_files, sizeof *d->parts);
     if (!d->parts) {
@@ -322,13 +330,16 @@ static void on_card_begun(struct download *d, const struct err *err)
 {
     const struct download *other;
     struct api_error e = {0};
+    struct err away;
 
-    if (!err)
-        downloads_sweep(d->owner, d->card);
-    else
-        api_error_set(&e, err->code == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED,
-                      REPLY_SRC, "%s", err->text);
-    if (err || !has_room(d, &e)) {
+    if (!err && card_reach(d->owner->p.reach, d->card, &away))
+        err = &away;
+    if (err) {
+        download_fail_of(d, err);
+        return;
+    }
+    downloads_sweep(d->owner, d->card);
+    if (!has_room(d, &e)) {
         download_fail(d, &e);
         return;
     }

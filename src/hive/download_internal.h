@@ -74,7 +74,10 @@ struct downloads {
 
 /* download.c: the end, by failure or not. The error is taken over. */
 void download_fail(struct download *d, struct api_error *e);
-/* download_left.c: a row for each that an earlier life of the hive left unfinished. */
+/* What a card's place, or the disk, said to be the end. */
+void download_fail_of(struct download *d, const struct err *err);
+/* download_left.c: a row for each that an earlier life of the hive left unfinished, as far as the
+ * disk answers. */
 void downloads_add_left(const struct downloads *ds, json_t *list);
 /* download_files.c: the card is known; fetch what is missing. */
 void download_fetch(struct download *d);

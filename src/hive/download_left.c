@@ -39,5 +39,5 @@ void downloads_add_left(const struct downloads *ds, json_t *list)
 {
     struct looking l = {.ds = ds, .list = list};
 
-    card_scan(ds->models_dir, NULL, on_card, &l);
+    card_scan(ds->p.reach, ds->models_dir, NULL, on_card, &l, NULL);
 }

@@ -1,5 +1,4 @@
 /* download_resolve.c - which files a reference means: from a card on disk, else from the hub. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,28 +11,14 @@
 #include "hive/models_internal.h"
 #include "hive/reply.h"
 
-static void fail(struct download *d, enum api_code code, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void fail(struct download *d, enum api_code code, const char *fmt, ...)
-{
-    char text[ERR_TEXT_MAX];
-    struct api_error e;
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    api_error_set(&e, code, REPLY_SRC, "%s", text);
-    download_fail(d, &e);
-}
-
 /* ---- the card ---- */
 
-/* The one on disk of a reference, or at a path. */
-static struct card *find_card(const struct download *d, const char *model_ref, const char *path)
+/* The one on disk of a reference, or at a path; *out NULL: there is none. */
+static int find_card(const struct download *d, const char *model_ref, const char *path,
+                     struct card **out, struct err *err)
 {
-    return card_find(d->owner->models_dir, d->ref.repo, model_ref, path);
+    return card_find(d->owner->p.reach, d->owner->models_dir, d->ref.repo, model_ref, path, out,
+                     err);
 }
 
 /* The hub has another commit now than an earlier life took files of: these are of no use. */
@@ -43,6 +28,8 @@ static void drop_former(struct download *d, const struct card *former)
              former->commit, d->card->commit);
     if (downloads_write_to(d->owner, former->path))
         return; /* another reference's, which will hear of it */
+    if (card_reach(d->owner->p.reach, former, NULL))
+        return; /* it stays: `models prune` finds it */
     downloads_sweep(d->owner, former);
     card_remove_all(former, NULL);
 }
@@ -61,7 +48,7 @@ static void take_card(struct download *d, struct card *c)
 static int make_card(struct download *d, const struct hub_repo *repo,
                      const struct hub_choice *choice, struct err *err)
 {
-    struct card *c, *old;
+    struct card *c, *old = NULL;
     int rc = card_create(d->owner->models_dir, d->ref.repo, repo->commit, choice->quant, &c, err);
 
     if (rc)
@@ -71,7 +58,9 @@ static int make_card(struct download *d, const struct hub_repo *repo,
 
         rc = card_add_file(c, f->name, f->size_bytes, f->sha256, err);
     }
-    if (rc == 0 && (old = find_card(d, NULL, c->path))) {
+    if (rc == 0)
+        rc = find_card(d, NULL, c->path, &old, err);
+    if (old) {
         card_free(c);
         c = old;
     }
@@ -90,6 +79,7 @@ static void take_answer(struct download *d, const struct buf *body)
 {
     struct hub_choice *choice = calloc(1, sizeof *choice);
     struct hub_repo repo = {0};
+    struct api_error e = {0};
     struct err err = {0};
     int rc = choice ? hub_parse(buf_str(body), body->len, &repo, &err)
                     : err_no_memory(&err, sizeof *choice, "a choice of files");
@@ -101,13 +91,16 @@ static void take_answer(struct download *d, const struct buf *body)
         rc = make_card(d, &repo, choice, &err);
     hub_repo_done(&repo);
     free(choice);
-    if (rc == 0)
+    if (rc == 0) {
         download_fetch(d);
-    else if (rc == ERR_NOT_FOUND)
-        fail(d, API_MODEL_NOT_FOUND, "%s", err.text);
-    else
-        fail(d, API_DOWNLOAD_FAILED, "%.200s: %s%s", d->model_ref,
-             parsed ? "" : "the hub's answer makes no sense: ", err.text);
+    } else if (rc == ERR_NOT_FOUND) {
+        api_error_set(&e, API_MODEL_NOT_FOUND, REPLY_SRC, "%s", err.text);
+        download_fail(d, &e);
+    } else {
+        err_prefix(&err, "%.200s%s", d->model_ref,
+                   parsed ? "" : ": the hub's answer makes no sense");
+        download_fail_of(d, &err);
+    }
 }
 
 static void on_answer(void *arg, const struct buf *body, struct api_error *e)
@@ -139,8 +132,13 @@ static void ask_hub(struct download *d)
 
 void download_resolve(struct download *d)
 {
+    struct err err;
+
     d->state = DOWNLOAD_RESOLVING;
-    d->card = find_card(d, d->model_ref, NULL);
+    if (find_card(d, d->model_ref, NULL, &d->card, &err)) {
+        download_fail_of(d, &err);
+        return;
+    }
     d->from_card = d->card != NULL;
     if (d->from_card) {
         log_info("download of %s goes on at commit %s", d->model_ref, d->card->commit);

@@ -11,6 +11,7 @@
 #include "hive/manifest.h"
 #include "hive/models_internal.h"
 #include "hive/place.h"
+#include "hive/reach.h"
 #include "hive/rehash.h"
 #include "hive/reply.h"
 
@@ -58,6 +59,10 @@ static void write_manifest(struct export *ex, struct chore *c)
     json_t *model;
     int rc;
 
+    if (reach_check(ex->h->reach, ex->dir, &err)) {
+        fail(ex, c, API_DISK_NOT_ANSWERING, err.text);
+        return;
+    }
     catalog_get_verdict(ex->h->models->catalog, ex->card->files[0].sha256, &v, NULL);
     model = manifest_model_json(ex->model_ref, ex->card, v.license, false);
     rc = model ? manifest_put(ex->dir, model, &err) : err_no_memory(&err, 1, "a manifest");
@@ -215,7 +220,8 @@ static int find_card(struct export *ex, const char *text, struct api_error *e)
                       ex->model_ref);
         return -1;
     }
-    ex->card = models_card(ex->h->models, ex->model_ref);
+    if (models_card(ex->h->models, ex->model_ref, &ex->card, e))
+        return -1;
     if (ex->card)
         return 0;
     api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "the card of %.300s is gone", ex->model_ref);

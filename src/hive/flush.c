@@ -7,6 +7,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/card.h"
+#include "hive/reach.h"
 #include "hive/task.h"
 
 struct flush {
@@ -75,20 +76,22 @@ void flush_cancel(struct flush *f)
         f->done = NULL;
 }
 
-int flush_card(struct tasks *ts, const struct card *c, struct err *err)
+int flush_card(struct reach *r, struct tasks *ts, const struct card *c, struct err *err)
 {
     struct flush *nobodys;
-    int fd, rc = card_save_open(c, &fd, err);
+    int fd, rc = reach_check(r, c->path, err);
 
+    if (rc == 0)
+        rc = card_save_open(c, &fd, err);
     if (rc == 0)
         flush_start(ts, fd, c->path, NULL, NULL, &nobodys);
     return rc;
 }
 
-void flush_card_later(struct tasks *ts, const struct card *c)
+void flush_card_later(struct reach *r, struct tasks *ts, const struct card *c)
 {
     struct err err;
 
-    if (flush_card(ts, c, &err))
+    if (flush_card(r, ts, c, &err))
         log_warn("%s", err.text);
 }

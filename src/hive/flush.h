@@ -9,6 +9,7 @@
 
 struct card;
 struct flush;
+struct reach;
 struct tasks;
 
 /*
@@ -21,9 +22,9 @@ void flush_start(struct tasks *ts, int fd, const char *path,
 /* `done` does not come; the disk gets the file all the same. NULL is fine. */
 void flush_cancel(struct flush *f);
 
-/* card_save_open, and what the disk says to it goes to the log only. */
-int flush_card(struct tasks *ts, const struct card *c, struct err *err);
+/* card_save_open, where the card's place answers; what the disk says to it goes to the log only. */
+int flush_card(struct reach *r, struct tasks *ts, const struct card *c, struct err *err);
 /* All that fails goes to the log. */
-void flush_card_later(struct tasks *ts, const struct card *c);
+void flush_card_later(struct reach *r, struct tasks *ts, const struct card *c);
 
 #endif

@@ -12,6 +12,7 @@
 #include "hive/hive.h"
 #include "hive/import_internal.h"
 #include "hive/models_internal.h"
+#include "hive/reach.h"
 #include "hive/rehash.h"
 #include "hive/reply.h"
 #include "hive/upload.h"
@@ -60,6 +61,7 @@ static enum api_code code_of(int rc)
     return rc == ERR_INVALID                                           ? API_CHECKSUM_MISMATCH
            : rc == ERR_NO_SPACE                                        ? API_DISK_FULL
            : rc == ERR_NOT_FOUND                                       ? API_MODEL_NOT_FOUND
+           : rc == ERR_UNREACHABLE                                     ? API_DISK_NOT_ANSWERING
            : rc == ERR_CONFLICT || rc == ERR_LIMIT || rc == ERR_DENIED ? API_INVALID_REQUEST
                                                                        : API_INTERNAL;
 }
@@ -71,13 +73,17 @@ static int settle_ref(struct import *im, struct err *err)
     struct catalog_row row = {0};
     bool same;
     char *more;
+    int rc;
 
     if (catalog_get(im->h->models->catalog, item->m.model_ref, &row, NULL))
         return 0;
-    same = str_eq(row.path, im->card->files[0].path) || !path_is_file(row.path);
+    same = str_eq(row.path, im->card->files[0].path);
+    rc = same ? 0 : reach_check(im->h->reach, row.path, err);
+    if (!same && rc == 0)
+        same = !path_is_file(row.path);
     catalog_row_done(&row);
-    if (same)
-        return 0;
+    if (same || rc)
+        return rc;
     if (!str_starts(item->m.model_ref, "hf:") || strchr(item->m.model_ref, '@'))
         return err_set(err, ERR_CONFLICT,
                        "%.200s is another file already; import it under another name (--as), or "
@@ -102,7 +108,7 @@ static void enter(struct import *im, struct chore *c)
     if (im->was_here)
         rc = card_add_ref(im->card, item->m.model_ref, &err);
     if (rc == 0 && im->was_here)
-        rc = flush_card(im->h->tasks, im->card, &err);
+        rc = flush_card(im->h->reach, im->h->tasks, im->card, &err);
     if (rc == 0)
         rc = models_enter(im->h->models, item->m.model_ref, im->card, &err);
     if (rc) {
@@ -132,9 +138,20 @@ static int settle_again(struct import *im, struct err *err)
         card_drop_ref(im->card, before);
         rc = card_add_ref(im->card, item->m.model_ref, err);
         if (rc == 0)
-            rc = flush_card(im->h->tasks, im->card, err);
+            rc = flush_card(im->h->reach, im->h->tasks, im->card, err);
     }
     free(before);
+    return rc;
+}
+
+/* Where the files were and where they are. */
+static int reach_all(struct import *im, struct err *err)
+{
+    const struct import_item *item = import_item_of(im);
+    int rc = card_reach(im->h->reach, im->card, err);
+
+    for (size_t i = 0; i < item->m.n_files && rc == 0; i++)
+        rc = reach_check(im->h->reach, item->m.files[i].path, err);
     return rc;
 }
 
@@ -149,6 +166,8 @@ static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
 
     if (rc) {
         fail_item(im, c, rc == ERR_INVALID ? API_INTERNAL : code_of(rc), err->text);
+    } else if ((rc = reach_all(im, &why))) { /* the next start finds it */
+        fail_item(im, c, code_of(rc), why.text);
     } else if (!im->to.dir) {
         import_take_back(im, im->card->n_files);
         fail_item(im, c, API_INTERNAL, "the hive is ending");
@@ -202,8 +221,9 @@ static void on_judged(void *arg, struct chore *c, const struct api_error *e)
  * references, and stands again should this go wrong. */
 static int use_old_card(struct import *im, struct err *err)
 {
-    struct card *old = card_find(im->h->models->dir, im->card->repo, NULL, im->card->path);
-    int rc = 0;
+    struct card *old;
+    int rc = card_find(im->h->reach, im->h->models->dir, im->card->repo, NULL, im->card->path, &old,
+                       err);
 
     if (old && card_is_complete(old) && card_same_files(old, im->card)) {
         card_free(im->card);

@@ -15,6 +15,7 @@
 struct hive;
 struct http_exchange;
 struct manifest_model;
+struct reach;
 
 struct import_item {
     struct store_model m; /* commit "" = the digest of its first file; owned */
@@ -28,22 +29,24 @@ struct import_list {
 };
 void import_list_done(struct import_list *l);
 
+/* What makes a list in the loop takes its reach (NULL: all is touched): ERR_UNREACHABLE. */
+
 /*
  * One file (all parts of a split model), under the name `as` (NULL: the file's own). ERR_NOT_FOUND,
  * ERR_INVALID.
  */
-int import_list_file(const char *path, const char *as, enum place_wish wish,
+int import_list_file(struct reach *r, const char *path, const char *as, enum place_wish wish,
                      struct import_list *out, struct err *err);
 /* One model of a manifest; its files lie in `dir`, under the names that the manifest gives. */
 int import_list_model(const char *dir, const struct manifest_model *model, enum place_wish wish,
                       struct import_list *out, struct err *err);
 /* The models of a folder with a manifest. */
-int import_list_folder(const char *dir, enum place_wish wish, struct import_list *out,
-                       struct err *err);
+int import_list_folder(struct reach *r, const char *dir, enum place_wish wish,
+                       struct import_list *out, struct err *err);
 /*
  * What a store holds; with `name` only that model (its name there). ERR_NOT_FOUND with near names.
  */
-int import_list_store(const char *store, const char *name, enum place_wish wish,
+int import_list_store(struct reach *r, const char *store, const char *name, enum place_wish wish,
                       struct import_list *out, struct err *err);
 
 /*

@@ -8,6 +8,7 @@
 #include "hive/import.h"
 #include "hive/manifest.h"
 #include "hive/near.h"
+#include "hive/reach.h"
 
 void import_list_done(struct import_list *l)
 {
@@ -74,7 +75,8 @@ static char *name_of_file(const char *file)
     return name;
 }
 
-static int add_file(struct store_model *m, char *path, const char *name, struct err *err)
+static int add_file(struct reach *r, struct store_model *m, char *path, const char *name,
+                    struct err *err)
 {
     struct store_file *f = &m->files[m->n_files];
     int rc;
@@ -83,14 +85,16 @@ static int add_file(struct store_model *m, char *path, const char *name, struct 
     m->n_files++;
     if (!path || !f->name)
         return err_no_memory(err, strlen(name), "a path");
-    rc = path_file_size(path, &f->size_bytes, err);
+    rc = reach_check(r, path, err);
+    if (rc == 0)
+        rc = path_file_size(path, &f->size_bytes, err);
     if (rc == 0 && !path_is_file(path))
         rc = err_set(err, ERR_INVALID, "%s is not a regular file", path);
     return rc;
 }
 
 /* The file alone, or all parts of the split model that it belongs to. */
-static int add_parts(struct store_model *m, const char *path, struct err *err)
+static int add_parts(struct reach *r, struct store_model *m, const char *path, struct err *err)
 {
     const char *base = path_base(path);
     unsigned number, count = 1;
@@ -108,7 +112,7 @@ static int add_parts(struct store_model *m, const char *path, struct err *err)
         char *name =
             split ? str_printf("%.*s-%05u-of-%05u.gguf", (int)stem, base, i, count) : str_dup(base);
 
-        rc = name ? add_file(m, str_printf("%.*s%s", (int)(base - path), path, name), name, err)
+        rc = name ? add_file(r, m, str_printf("%.*s%s", (int)(base - path), path, name), name, err)
                   : err_no_memory(err, 64, "a path");
         if (rc && split)
             err_prefix(err, "part %u of %u", i, count);
@@ -117,14 +121,16 @@ static int add_parts(struct store_model *m, const char *path, struct err *err)
     return rc;
 }
 
-int import_list_file(const char *path, const char *as, enum place_wish wish,
+int import_list_file(struct reach *r, const char *path, const char *as, enum place_wish wish,
                      struct import_list *out, struct err *err)
 {
     char *real = NULL, *name = NULL;
     struct import_item *item = NULL;
-    int rc = path_real(path, &real, err);
+    int rc = reach_check(r, path, err);
 
     *out = (struct import_list){0};
+    if (rc == 0)
+        rc = path_real(path, &real, err);
     if (rc == 0 && (!(name = as ? str_dup(as) : name_of_file(path_base(real))) ||
                     !(item = add_item(out, wish)) || !(item->origin = str_dup(real)) ||
                     !(item->m.name = str_dup(path_base(real)))))
@@ -132,7 +138,7 @@ int import_list_file(const char *path, const char *as, enum place_wish wish,
     if (rc == 0)
         rc = set_local_ref(item, name, err);
     if (rc == 0)
-        rc = add_parts(&item->m, real, err);
+        rc = add_parts(r, &item->m, real, err);
     if (rc == 0)
         quant_of_name(item->m.name, item->m.quant);
     free(real);
@@ -187,21 +193,23 @@ int import_list_model(const char *dir, const struct manifest_model *model, enum 
     return rc;
 }
 
-int import_list_folder(const char *dir, enum place_wish wish, struct import_list *out,
-                       struct err *err)
+int import_list_folder(struct reach *r, const char *dir, enum place_wish wish,
+                       struct import_list *out, struct err *err)
 {
-    struct manifest manifest;
-    char *real = NULL;
-    int rc = path_real(dir, &real, err);
+    struct manifest manifest = {0};
+    char *real = NULL, *list = path_join(dir, MANIFEST_NAME);
+    int rc = list ? reach_check(r, list, err) : err_no_memory(err, strlen(dir), "a path");
 
     *out = (struct import_list){0};
-    if (rc)
-        return rc;
-    rc = manifest_read(real, &manifest, err);
+    if (rc == 0)
+        rc = path_real(dir, &real, err);
+    if (rc == 0)
+        rc = manifest_read(real, &manifest, err);
     for (size_t i = 0; i < manifest.n_models && rc == 0; i++)
         rc = take_model(real, &manifest.models[i], wish, out, err);
     manifest_done(&manifest);
     free(real);
+    free(list);
     if (rc)
         import_list_done(out);
     return rc;
@@ -245,28 +253,37 @@ static bool collect(void *arg, const struct store_model *m)
     return false;
 }
 
-int import_list_store(const char *store, const char *name, enum place_wish wish,
+/* *dir NULL: there is none. */
+static int find_store(struct reach *r, bool hf, char **dir, struct err *err)
+{
+    int rc = hf ? store_hf_dir(r, dir, err) : store_ollama_dir(r, dir, err);
+
+    if (rc || *dir)
+        return rc;
+    return err_set(err, ERR_NOT_FOUND, "this machine has no %s",
+                   hf ? "Hugging Face cache (HF_HUB_CACHE, HF_HOME, ~/.cache/huggingface/hub)"
+                      : "store of Ollama's (OLLAMA_MODELS, ~/.ollama/models)");
+}
+
+int import_list_store(struct reach *r, const char *store, const char *name, enum place_wish wish,
                       struct import_list *out, struct err *err)
 {
     bool hf = str_eq(store, STORE_HF_WORD);
-    char *dir = hf ? store_hf_dir() : store_ollama_dir(), near[256];
     struct collecting c = {.out = out, .name = name, .wish = wish};
-    int rc = 0;
+    char *dir, near[256];
+    int rc = find_store(r, hf, &dir, err);
 
     *out = (struct import_list){0};
-    if (!dir)
-        return err_set(err, ERR_NOT_FOUND, "this machine has no %s",
-                       hf ? "Hugging Face cache (HF_HUB_CACHE, HF_HOME, ~/.cache/huggingface/hub)"
-                          : "store of Ollama's (OLLAMA_MODELS, ~/.ollama/models)");
-    if (hf)
-        store_scan_hf(dir, collect, &c);
-    else
-        store_scan_ollama(dir, collect, &c);
-    if (out->n == 0 && name) {
+    if (rc)
+        return rc;
+    rc = hf ? store_scan_hf(r, dir, collect, &c, err) : store_scan_ollama(r, dir, collect, &c, err);
+    if (rc == 0 && out->n == 0 && name) {
         near_text(&c.names, name, near, sizeof near);
         rc = err_set(err, ERR_NOT_FOUND, "there is no '%.200s' in %.300s; what comes nearest: %s",
                      name, dir, near);
     }
+    if (rc)
+        import_list_done(out);
     near_done(&c.names);
     free(dir);
     return rc;

@@ -20,6 +20,7 @@
 #include "hive/hive.h"
 #include "hive/import_internal.h"
 #include "hive/models_internal.h"
+#include "hive/reach.h"
 #include "hive/rehash.h"
 #include "hive/unlinked_reply.h"
 #include "hive/upload.h"
@@ -185,6 +186,8 @@ void import_leave_sources(struct import *im)
         const char *path = item->m.files[i].path;
         char *real = NULL;
 
+        if (reach_check(im->h->reach, path, NULL))
+            continue;
         if (upload_is_part(im->h->models, path))
             leave_part(im, i, path, &u);
         else if (item->wish == PLACE_MOVE && !im->was_here &&

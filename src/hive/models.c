@@ -31,12 +31,13 @@ int models_enter(struct models *m, const char *model_ref, const struct card *car
                               .quantization = card->quantization,
                               .sha256 = card->files[0].sha256,
                               .size_bytes = card_total_bytes(card),
-                              .verified = card_is_verified(card),
-                              .downloaded_ms = card_arrived_ms(card)};
+                              .verified = card_is_verified(card)};
     struct catalog_row before = {0};
     char *ref = str_dup(model_ref);
     int rc;
 
+    row.downloaded_ms =
+        reach_check(m->reach, card->path, NULL) ? clock_unix_ms() : card_arrived_ms(card);
     if (catalog_get(m->catalog, model_ref, &before, NULL) == 0 && str_eq(before.sha256, row.sha256))
         row.last_used_ms = before.last_used_ms;
     catalog_row_done(&before);
@@ -112,13 +113,14 @@ static void look_at_import(const struct card *card)
 }
 
 /* Where the folder of the models has moved, a row may lead to where the card's files were. */
-static bool leads_elsewhere(const struct models *m, const struct catalog_row *row,
+static bool leads_elsewhere(struct models *m, const struct catalog_row *row,
                             const struct card *card)
 {
     size_t n = strlen(m->dir);
     bool inside = strncmp(row->path, m->dir, n) == 0 && row->path[n] == '/';
 
-    return !str_eq(row->path, card->files[0].path) && !(inside && path_is_file(row->path));
+    return !str_eq(row->path, card->files[0].path) &&
+           !(inside && (reach_check(m->reach, row->path, NULL) || path_is_file(row->path)));
 }
 
 static bool is_entered(struct models *m, const char *model_ref, const struct card *card)
@@ -179,6 +181,7 @@ static void on_unreadable_card(void *arg, const char *path)
 /* On a full disk the hive comes up all the same: what is there serves, and can be removed. */
 static int open_catalog(struct models *m, const char *path, struct err *err)
 {
+    struct err away = {0};
     char *aside;
     int rc = catalog_open(path, &m->catalog, &aside, err);
 
@@ -194,7 +197,8 @@ static int open_catalog(struct models *m, const char *path, struct err *err)
         log_warn("the catalog %s was damaged: it is now %s, and a new one is made from what is on "
                  "disk",
                  path, aside);
-    card_scan_all(m->dir, on_card, on_unreadable_card, m);
+    if (card_scan_all(m->reach, m->dir, on_card, on_unreadable_card, m, &away))
+        log_warn("%s: models there are known from the catalog only", away.text);
     free(aside);
     return 0;
 }
@@ -206,6 +210,7 @@ int models_create(const struct models_params *params, struct models **out, struc
                                          .client = params->client,
                                          .post = params->post,
                                          .tasks = params->tasks,
+                                         .reach = params->reach,
                                          .models_dir = params->dir,
                                          .at_work = &m->at_work,
                                          .endpoint = params->endpoint,
@@ -264,14 +269,17 @@ void models_free(struct models *m)
 
 /* ---- finding ---- */
 
+int models_away(const struct err *err, struct api_error *e)
+{
+    api_error_set(e, API_DISK_NOT_ANSWERING, REPLY_SRC, "%s", err->text);
+    return -1;
+}
+
 int models_reach(struct models *m, const char *path, struct api_error *e)
 {
     struct err err;
 
-    if (reach_check(m->reach, path ? path : m->dir, &err) == 0)
-        return 0;
-    api_error_set(e, API_DISK_NOT_ANSWERING, REPLY_SRC, "%s", err.text);
-    return -1;
+    return reach_check(m->reach, path ? path : m->dir, &err) ? models_away(&err, e) : 0;
 }
 
 int64_t models_file_ms(struct models *m, const char *path)
@@ -322,15 +330,17 @@ static bool add_name(void *arg, const struct catalog_row *row)
     return true;
 }
 
-struct card *models_card(const struct models *m, const char *canonical)
+int models_card(struct models *m, const char *canonical, struct card **out, struct api_error *e)
 {
     struct model_ref ref;
-    struct card *card = model_ref_parse(canonical, &ref, NULL) == 0
-                            ? card_find(m->dir, ref.repo, canonical, NULL)
-                            : NULL;
+    struct err err;
+    int rc = 0;
 
+    *out = NULL;
+    if (model_ref_parse(canonical, &ref, NULL) == 0)
+        rc = card_find(m->reach, m->dir, ref.repo, canonical, NULL, out, &err);
     model_ref_done(&ref);
-    return card;
+    return rc ? models_away(&err, e) : 0;
 }
 
 void models_say_missing(struct models *m, const char *canonical, struct api_error *e)

@@ -39,8 +39,11 @@ void models_judge(void *arg, struct card *card,
 void models_judge_late(struct models *m, struct card *card);
 void models_late_stop(struct models *m);
 
-/* The card of a downloaded or imported model (card_free), or NULL when it is gone. */
-struct card *models_card(const struct models *m, const char *canonical);
+/* *e for what reach.h says; -1. */
+int models_away(const struct err *err, struct api_error *e);
+/* The card of a downloaded or imported model (card_free); *out NULL when it is gone. -1 with *e as
+ * DISK_NOT_ANSWERING. */
+int models_card(struct models *m, const char *canonical, struct card **out, struct api_error *e);
 
 /* *e for a model that is not here, with the names that come near. */
 void models_say_missing(struct models *m, const char *canonical, struct api_error *e);

@@ -31,11 +31,15 @@ static void on_judged(void *arg, const struct api_error *e)
 {
     struct models *m = arg;
     struct card *card = TAILQ_FIRST(&m->late)->card;
-    bool there = card_is_complete(card); /* or it was removed meanwhile */
+    struct err err;
+    bool away = card_reach(m->reach, card, &err) != 0;
+    bool there = !away && card_is_complete(card); /* or it was removed meanwhile */
 
     m->late_admit = NULL;
+    if (away)
+        log_warn("%s: %s enters the catalog when the hive is started again", err.text, card->path);
     if (there && card->verdict.judge[0])
-        flush_card_later(m->tasks, card);
+        flush_card_later(m->reach, m->tasks, card);
     if (there && e)
         log_warn("%s is on the disk, but does not enter the catalog: %s", card->path, e->message);
     else if (there)

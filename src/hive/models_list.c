@@ -119,39 +119,22 @@ static uint64_t freed_by(const struct card *c)
 }
 
 /* Deletes the files, or only forgets this reference when others mean or bring them too; n_own rows
- * are its own still. False when there is nothing of it on disk, finished or not. */
-static bool remove_files(struct models *m, const struct model_ref *ref, const char *canonical,
-                         uint64_t n_own, struct unlinked *u, uint64_t *freed)
+ * are its own still. */
+static void remove_files(struct models *m, struct card *card, const char *canonical, uint64_t n_own,
+                         struct unlinked *u, uint64_t *freed)
 {
-    struct card *card = card_find(m->dir, ref->repo, canonical, NULL);
     uint64_t n = 0;
-    bool shared;
+    bool shared = downloads_drop_ref(m->downloads, card->path, canonical) ||
+                  catalog_count_path(m->catalog, card->files[0].path, &n, NULL) != 0 || n > n_own;
 
-    if (!card)
-        return false;
-    shared = downloads_drop_ref(m->downloads, card->path, canonical) ||
-             catalog_count_path(m->catalog, card->files[0].path, &n, NULL) != 0 || n > n_own;
     if (!shared) {
         *freed = freed_by(card);
         downloads_sweep(m->downloads, card);
         card_remove_all(card, u);
     } else {
         card_drop_ref(card, canonical);
-        flush_card_later(m->tasks, card);
+        flush_card_later(m->reach, m->tasks, card);
     }
-    card_free(card);
-    return true;
-}
-
-/* An import moves the user's files there at this moment: they are not rbee's to delete yet. */
-static bool is_being_imported(const struct models *m, const struct model_ref *ref,
-                              const char *canonical)
-{
-    struct card *card = card_find(m->dir, ref->repo, canonical, NULL);
-    bool it_is = at_work_brings(&m->at_work, card ? card->path : NULL, canonical);
-
-    card_free(card);
-    return it_is;
 }
 
 /* A full disk takes no change of the catalog: to remove a model is how one makes room, so its files
@@ -171,15 +154,17 @@ static int remove_row_late(struct models *m, const char *canonical, uint64_t fre
     return -1;
 }
 
-static int remove_downloaded(struct models *m, const struct model_ref *ref, const char *canonical,
+/* `card` NULL: there is nothing of it on disk, finished or not. */
+static int remove_downloaded(struct models *m, struct card *card, const char *canonical,
                              struct unlinked *u, uint64_t *freed, struct api_error *e)
 {
     struct catalog_row row = {0};
     struct err err = {0};
-    bool ended, removed, full = false;
+    bool ended, full = false;
     int rc;
 
-    if (is_being_imported(m, ref, canonical)) {
+    /* an import moves the user's files there at this moment: they are not rbee's to delete yet */
+    if (at_work_brings(&m->at_work, card ? card->path : NULL, canonical)) {
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
                       "%.200s is being imported at this moment: remove it when that is done",
                       canonical);
@@ -196,10 +181,11 @@ static int remove_downloaded(struct models *m, const struct model_ref *ref, cons
         return -1;
     }
     ended = downloads_cancel(m->downloads, canonical);
-    removed = remove_files(m, ref, canonical, full, u, freed);
+    if (card)
+        remove_files(m, card, canonical, full, u, freed);
     if (full)
         return remove_row_late(m, canonical, *freed, e);
-    if (removed || ended || rc == 0)
+    if (card || ended || rc == 0)
         return 0;
     models_say_missing(m, canonical, e);
     return -1;
@@ -208,6 +194,7 @@ static int remove_downloaded(struct models *m, const struct model_ref *ref, cons
 int models_remove(struct models *m, const char *text, struct unlinked *u, uint64_t *freed,
                   struct api_error *e)
 {
+    struct card *card = NULL;
     struct model_ref ref;
     char *canonical;
     int rc = -1;
@@ -215,13 +202,16 @@ int models_remove(struct models *m, const char *text, struct unlinked *u, uint64
     *freed = 0;
     if (models_parse(text, &ref, &canonical, e))
         return -1;
-    if (models_is_kept(canonical))
-        rc = models_reach(m, NULL, e) ? -1 : remove_downloaded(m, &ref, canonical, u, freed, e);
-    else
+    if (models_is_kept(canonical)) {
+        if (models_reach(m, NULL, e) == 0 && models_card(m, canonical, &card, e) == 0)
+            rc = remove_downloaded(m, card, canonical, u, freed, e);
+    } else {
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
                       ref.kind == MODEL_REF_TINY
                           ? "the bundled model cannot be removed"
                           : "a file of your own is yours to delete: rbee did not put it there");
+    }
+    card_free(card);
     free(canonical);
     model_ref_done(&ref);
     return rc;

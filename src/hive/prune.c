@@ -13,6 +13,7 @@
 #include "hive/digest.h"
 #include "hive/models_internal.h"
 #include "hive/place.h"
+#include "hive/reach.h"
 #include "hive/reply.h"
 #include "hive/unlinked.h"
 #include "hive/upload.h"
@@ -32,6 +33,7 @@ struct pruning {
     json_t *busy;  /* object: folders in which somebody is at work */
     json_t *items; /* array */
     uint64_t freed_bytes;
+    struct err away; /* code 0: all that was come by answers */
 };
 
 static void use(json_t *set, const char *path)
@@ -128,6 +130,12 @@ static bool is_owners_link(const char *path, const struct stat *st, bool above)
     return S_ISLNK(st->st_mode) && (above || path_is_dir(path));
 }
 
+/* False: nothing answers there. A plan without what lies there would not be the plan. */
+static bool reaches(struct pruning *p, const char *path)
+{
+    return p->away.code == 0 && reach_check(p->m->reach, path, &p->away) == 0;
+}
+
 /* Links are never followed. In the order of the names: a plan is the same as long as the folder is.
  * The first n_above levels should have folders only. */
 static void walk(struct pruning *p, const char *dir, unsigned n_above, unsigned depth)
@@ -140,7 +148,8 @@ static void walk(struct pruning *p, const char *dir, unsigned n_above, unsigned 
         char *path = path_join(dir, name);
         struct stat st;
 
-        if (path && !str_eq(name, ".") && !str_eq(name, "..") && lstat(path, &st) == 0) {
+        if (path && !str_eq(name, ".") && !str_eq(name, "..") && reaches(p, path) &&
+            lstat(path, &st) == 0) {
             if (S_ISDIR(st.st_mode) && depth > 0)
                 walk(p, path, n_above ? n_above - 1 : 0, depth - 1);
             else if (!S_ISDIR(st.st_mode) && !is_owners_link(path, &st, n_above > 0))
@@ -154,7 +163,9 @@ static void walk(struct pruning *p, const char *dir, unsigned n_above, unsigned 
 
 static bool on_row(void *arg, const struct catalog_row *row)
 {
-    if (!path_is_file(row->path))
+    struct pruning *p = arg;
+
+    if (reach_check(p->m->reach, row->path, NULL) == 0 && !path_is_file(row->path))
         add_item(arg, "model_ref", row->model_ref, "its file is gone", 0);
     return true;
 }
@@ -175,11 +186,12 @@ static void look_everywhere(struct pruning *p)
     struct err err;
 
     find_busy(p);
-    card_scan(p->m->dir, NULL, on_card, p);
+    if (card_scan(p->m->reach, p->m->dir, NULL, on_card, p, &p->away))
+        return;
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         char *dir = path_join(p->m->dir, folders[i].name);
 
-        if (dir)
+        if (dir && reaches(p, dir))
             walk(p, dir, folders[i].levels, FOLDER_DEPTH);
         free(dir);
     }
@@ -187,7 +199,7 @@ static void look_everywhere(struct pruning *p)
         log_warn("%s", err.text);
 }
 
-json_t *prune_plan(struct models *m)
+int prune_plan(struct models *m, json_t **out, struct api_error *e)
 {
     struct pruning p = {
         .m = m, .used = json_object(), .busy = json_object(), .items = json_array()};
@@ -198,8 +210,13 @@ json_t *prune_plan(struct models *m)
     name_plan(p.items, hex);
     json_decref(p.used);
     json_decref(p.busy);
-    return json_pack("{s:s, s:I, s:o}", "plan", hex, "freed_bytes", (json_int_t)p.freed_bytes,
+    if (p.away.code) {
+        json_decref(p.items);
+        return models_away(&p.away, e);
+    }
+    *out = json_pack("{s:s, s:I, s:o}", "plan", hex, "freed_bytes", (json_int_t)p.freed_bytes,
                      "items", p.items);
+    return 0;
 }
 
 /* The folders above it that have become empty, up to the models folder. */
@@ -226,9 +243,11 @@ static void remove_item(struct models *m, const json_t *item, struct unlinked *u
 int prune_run(struct models *m, const char *plan, struct unlinked *u, json_t **done,
               struct api_error *e)
 {
-    json_t *now = prune_plan(m), *item;
+    json_t *now, *item;
     size_t i;
 
+    if (prune_plan(m, &now, e))
+        return -1;
     if (!now || !str_eq(json_string_value(json_object_get(now, "plan")), plan)) {
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
                       "what is to be deleted is not what was shown any more; look again");

@@ -17,12 +17,16 @@
 struct models;
 struct unlinked;
 
-/* {"plan","freed_bytes","items":[{"path"|"model_ref","why","size_bytes"}]}; NULL: no memory. */
-json_t *prune_plan(struct models *m);
+/*
+ * *out is {"plan","freed_bytes","items":[{"path"|"model_ref","why","size_bytes"}]}, or NULL without
+ * memory. -1 with *e (DISK_NOT_ANSWERING) when some of what refers to files cannot be looked at.
+ */
+int prune_plan(struct models *m, json_t **out, struct api_error *e);
 
 /*
- * Does what the plan of that name said; -1 with *e (INVALID_REQUEST) when the folder has changed
- * since, so that nothing is deleted that was not shown. *done is the plan, true once *u is closed.
+ * Does what the plan of that name said; -1 with *e as prune_plan, or INVALID_REQUEST when the
+ * folder has changed since, so that nothing is deleted that was not shown. *done is the plan, true
+ * once *u is closed.
  */
 int prune_run(struct models *m, const char *plan, struct unlinked *u, json_t **done,
               struct api_error *e);

@@ -36,8 +36,14 @@ static void post_verify(struct hive *h, struct http_exchange *x, const char *id)
 
 static void get_prune(struct hive *h, struct http_exchange *x, const char *id)
 {
+    struct api_error e = {0};
+    json_t *plan = NULL;
+
     (void)id;
-    reply_json(x, 200, prune_plan(h->models));
+    if (prune_plan(h->models, &plan, &e))
+        reply_error(x, 0, &e);
+    else
+        reply_json(x, 200, plan);
 }
 
 static void post_prune(struct hive *h, struct http_exchange *x, const char *id)
@@ -58,7 +64,7 @@ static void post_prune(struct hive *h, struct http_exchange *x, const char *id)
     if (rc)
         reply_error(x, 0, &e);
     else if (prune_run(h->models, plan, &u, &done, &e))
-        reply_error(x, 409, &e);
+        reply_error(x, e.code == API_DISK_NOT_ANSWERING ? 0 : 409, &e);
     else
         unlinked_reply(&u, h->tasks, x, 200, done);
     fields_done(&f);
@@ -120,14 +126,22 @@ static void read_fields(struct fields *f, struct asked *a)
         fields_fail(f, "how", "share or copy", "other programs' stores are only read");
 }
 
-static int make_list(const struct asked *a, struct import_list *list, struct err *err)
+static int make_list(struct hive *h, const struct asked *a, struct import_list *list,
+                     struct err *err)
 {
     if (a->store)
-        return import_list_store(a->store, a->name, a->wish, list, err);
+        return import_list_store(h->reach, a->store, a->name, a->wish, list, err);
     if (path_is_dir(a->path)) /* it may be on a stick: nothing refers to it afterwards */
-        return import_list_folder(a->path, a->wish == PLACE_SHARE ? PLACE_WHOLE : a->wish, list,
-                                  err);
-    return import_list_file(a->path, a->as, a->wish, list, err);
+        return import_list_folder(h->reach, a->path, a->wish == PLACE_SHARE ? PLACE_WHOLE : a->wish,
+                                  list, err);
+    return import_list_file(h->reach, a->path, a->as, a->wish, list, err);
+}
+
+static enum api_code code_of(int rc)
+{
+    return rc == ERR_NOT_FOUND     ? API_MODEL_NOT_FOUND
+           : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
+                                   : API_INVALID_REQUEST;
 }
 
 static void post_import(struct hive *h, struct http_exchange *x, const char *id)
@@ -147,9 +161,8 @@ static void post_import(struct hive *h, struct http_exchange *x, const char *id)
     read_fields(&f, &a);
     if (fields_end(&f, &e, REPLY_SRC) || (a.path && models_reach(h->models, a.path, &e)))
         reply_error(x, 0, &e);
-    else if ((rc = make_list(&a, &list, &err)))
-        reply_fail(x, rc == ERR_NOT_FOUND ? API_MODEL_NOT_FOUND : API_INVALID_REQUEST, "%s",
-                   err.text);
+    else if ((rc = make_list(h, &a, &list, &err)))
+        reply_fail(x, code_of(rc), "%s", err.text);
     else
         import_run(h, x, &list);
     fields_done(&f);
@@ -176,15 +189,22 @@ static void get_import(struct hive *h, struct http_exchange *x, const char *id)
     static const char *const stores[] = {STORE_HF_WORD, STORE_OLLAMA_WORD};
     json_t *rows = json_array();
     struct import_list list;
+    struct err err;
+    int rc = 0;
 
-    (void)h;
     (void)id;
-    for (size_t i = 0; i < sizeof stores / sizeof stores[0]; i++) {
-        if (import_list_store(stores[i], NULL, PLACE_SHARE, &list, NULL) == 0)
+    for (size_t i = 0; i < sizeof stores / sizeof stores[0] && rc != ERR_UNREACHABLE; i++) {
+        rc = import_list_store(h->reach, stores[i], NULL, PLACE_SHARE, &list, &err);
+        if (rc == 0)
             add_found(rows, &list);
         import_list_done(&list);
     }
-    reply_json(x, 200, json_pack("{s:o}", "found", rows));
+    if (rc != ERR_UNREACHABLE) {
+        reply_json(x, 200, json_pack("{s:o}", "found", rows));
+        return;
+    }
+    json_decref(rows);
+    reply_fail(x, code_of(rc), "%s", err.text);
 }
 
 const struct route routes_catalog[] = {

@@ -9,6 +9,7 @@
 #include "hive/machine.h"
 #include "hive/models_internal.h"
 #include "hive/plan.h"
+#include "hive/reach.h"
 #include "hive/reply.h"
 #include "hive/routes.h"
 
@@ -48,6 +49,12 @@ static const char *fits_text(uint64_t need, const struct memory *m)
     return need <= m->free_bytes ? "yes" : need <= m->total ? "not now" : "no";
 }
 
+/* A link that leads to where nothing answers is one that is here. */
+static bool is_there(const struct asking *a, const char *path)
+{
+    return reach_check(a->h->reach, path, NULL) || path_is_file(path);
+}
+
 static bool is_here(const struct asking *a, const char *commit, const char *name)
 {
     struct card *card = NULL;
@@ -55,7 +62,7 @@ static bool is_here(const struct asking *a, const char *commit, const char *name
 
     if (card_create(a->h->models->dir, a->ref.repo, commit, "", &card, NULL))
         return false;
-    here = card_add_file(card, name, 0, "", NULL) == 0 && path_is_file(card->files[0].path);
+    here = card_add_file(card, name, 0, "", NULL) == 0 && is_there(a, card->files[0].path);
     card_free(card);
     return here;
 }
@@ -123,10 +130,14 @@ static json_t *list_of(const struct asking *a, const struct hub_repo *repo)
 
 static void take_answer(const struct asking *a, const struct buf *body)
 {
-    struct hub_repo repo;
+    struct hub_repo repo = {0};
+    struct api_error e;
     struct err err;
 
-    if (hub_parse(buf_str(body), body->len, &repo, &err))
+    if (models_reach(a->h->models, NULL,
+                     &e)) /* it may have begun to hang while the hub was asked */
+        reply_error(a->x, 0, &e);
+    else if (hub_parse(buf_str(body), body->len, &repo, &err))
         reply_fail(a->x, API_DOWNLOAD_FAILED, "the hub's answer about %.200s makes no sense: %s",
                    a->ref.repo, err.text);
     else

@@ -38,7 +38,9 @@ static void get_manifest(struct hive *h, struct http_exchange *x, const char *id
     }
     if (models_locate(h->models, asked, &canonical, &path, &e)) {
         reply_error(x, 0, &e);
-    } else if (!models_is_kept(canonical) || !(card = models_card(h->models, canonical))) {
+    } else if (models_is_kept(canonical) && models_card(h->models, canonical, &card, &e)) {
+        reply_error(x, 0, &e);
+    } else if (!card) {
         reply_fail(x, API_INVALID_REQUEST,
                    "%.300s is no model of the catalog, which alone knows digests: `rbee-keeper "
                    "models import FILE` takes a file in, as local:NAME",

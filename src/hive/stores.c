@@ -5,6 +5,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/reach.h"
 #include "hive/stores_internal.h"
 
 void store_model_done(struct store_model *m)
@@ -58,16 +59,29 @@ bool store_is_sha256(const char *text)
     return text[n] == '\0' && n == CARD_SHA256_BYTES - 1;
 }
 
-char *store_first_dir(char *const *choices, size_t n)
+bool store_may_look(struct store_walk *w, const char *path)
 {
-    char *found = NULL;
+    if (!w->enough && w->rc == 0)
+        w->rc = reach_check(w->reach, path, w->err);
+    return !w->enough && w->rc == 0;
+}
 
-    for (size_t i = 0; i < n; i++)
-        if (!found && choices[i] && path_is_dir(choices[i]))
-            found = choices[i];
+int store_first_dir(struct reach *r, char *const *choices, size_t n, char **out, struct err *err)
+{
+    int rc = 0;
+
+    *out = NULL;
+    for (size_t i = 0; i < n; i++) {
+        bool asked = choices[i] && !*out && rc == 0;
+
+        if (asked)
+            rc = reach_check(r, choices[i], err);
+        if (asked && rc == 0 && path_is_dir(choices[i]))
+            *out = choices[i];
         else
             free(choices[i]);
-    return found;
+    }
+    return rc;
 }
 
 char *store_under(const char *variable, const char *name)

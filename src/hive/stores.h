@@ -1,7 +1,7 @@
 /*
  * stores.h - model files that other programs keep on this machine: the Hugging Face cache and
  * Ollama's store. They are read, never written to; what a name there says is checked like anything
- * from outside. Any thread.
+ * from outside. Any thread, but for the loop's reach.
  *
  * Hugging Face (huggingface_hub, "Understand caching", as of 2026): <hub>/models--ORG--NAME/
  * blobs/<sha256>, snapshots/<commit>/<file> -> ../../blobs/<sha256>, refs/<name> holding a commit.
@@ -24,6 +24,8 @@
 #define STORE_HF_WORD      "hf-cache"
 #define STORE_OLLAMA_WORD  "ollama"
 
+struct reach;
+
 struct store_file {
     char *path; /* full; in the Hugging Face cache it is a link */
     char *name; /* as it is to be called: "q4/x.gguf" */
@@ -45,18 +47,21 @@ void store_model_done(struct store_model *m);
 /* -1 when out of memory; *out is then empty. */
 int store_model_copy(const struct store_model *m, struct store_model *out);
 
-/* Where the stores lie, by the environment: free(), NULL when there is no such folder. */
-char *store_hf_dir(void);
-char *store_ollama_dir(void);
+/* Where the stores lie, by the environment: *out free(), NULL when there is no such folder. The
+ * loop gives its reach, others NULL: ERR_UNREACHABLE when that cannot be told. */
+int store_hf_dir(struct reach *r, char **out, struct err *err);
+int store_ollama_dir(struct reach *r, char **out, struct err *err);
 
 /*
  * Each model of a store, in the order of the folders; `each` owns nothing and returns false to
- * stop. What cannot be read or makes no sense is passed over.
+ * stop. What cannot be read or makes no sense is passed over. ERR_UNREACHABLE: the rest lies where
+ * nothing answers.
  */
-void store_scan_hf(const char *dir, bool (*each)(void *arg, const struct store_model *m),
-                   void *arg);
-void store_scan_ollama(const char *dir, bool (*each)(void *arg, const struct store_model *m),
-                       void *arg);
+int store_scan_hf(struct reach *r, const char *dir,
+                  bool (*each)(void *arg, const struct store_model *m), void *arg, struct err *err);
+int store_scan_ollama(struct reach *r, const char *dir,
+                      bool (*each)(void *arg, const struct store_model *m), void *arg,
+                      struct err *err);
 
 /* ---- pure parts, for tests ---- */
 

@@ -15,13 +15,13 @@
 #define SNAPSHOT_FILES 1000 /* GGUF files of a snapshot */
 #define COMMIT_MAX     128
 
-char *store_hf_dir(void)
+int store_hf_dir(struct reach *r, char **out, struct err *err)
 {
     char *choices[] = {store_under("HF_HUB_CACHE", ""), store_under("HF_HOME", "hub"),
                        store_under("XDG_CACHE_HOME", "huggingface/hub"),
                        store_under("HOME", ".cache/huggingface/hub")};
 
-    return store_first_dir(choices, sizeof choices / sizeof choices[0]);
+    return store_first_dir(r, choices, sizeof choices / sizeof choices[0], out, err);
 }
 
 char *store_hf_repo_of(const char *folder)
@@ -38,6 +38,7 @@ char *store_hf_repo_of(const char *folder)
 
 /* A snapshot while it is looked at. */
 struct snapshot {
+    struct store_walk *walk;
     const char *root; /* of the whole cache, links resolved: nothing outside it is taken */
     const char *repo, *commit;
     bool is_main; /* refs/main means it */
@@ -57,8 +58,8 @@ static void add_file(struct snapshot *s, const char *path, const char *name)
     s->files = more;
     f = &more[s->n_files];
     *f = (struct store_file){.name = str_dup(name), .path = str_dup(path)};
-    if (f->name && f->path && path_real(path, &real, NULL) == 0 && str_starts(real, s->root) &&
-        real[n_root] == '/' && path_is_file(real) &&
+    if (f->name && f->path && store_may_look(s->walk, path) && path_real(path, &real, NULL) == 0 &&
+        str_starts(real, s->root) && real[n_root] == '/' && path_is_file(real) &&
         path_file_size(real, &f->size_bytes, NULL) == 0) {
         if (store_is_sha256(path_base(real)))
             str_copy(f->sha256, sizeof f->sha256, path_base(real));
@@ -80,7 +81,7 @@ static bool is_gguf(const char *name)
 /* `under` is the folder's name inside the snapshot, "" at its top. */
 static void walk(struct snapshot *s, const char *dir, const char *under, unsigned depth)
 {
-    DIR *d = opendir(dir);
+    DIR *d = store_may_look(s->walk, dir) ? opendir(dir) : NULL;
     const struct dirent *entry;
 
     while (d && (entry = readdir(d))) {
@@ -92,7 +93,7 @@ static void walk(struct snapshot *s, const char *dir, const char *under, unsigne
         name = str_printf("%s%s%s", under, under[0] ? "/" : "", entry->d_name);
         if (path && name && is_gguf(name))
             add_file(s, path, name);
-        else if (path && name && depth > 0 && path_is_dir(path))
+        else if (path && name && depth > 0 && store_may_look(s->walk, path) && path_is_dir(path))
             walk(s, path, name, depth - 1);
         free(path);
         free(name);
@@ -127,16 +128,14 @@ static size_t group(const struct snapshot *s, size_t i)
     return count;
 }
 
-/* False when `each` wants no more. Texts go with the model; files stay the snapshot's. */
-static bool tell(const struct snapshot *s, size_t i, size_t n,
-                 bool (*each)(void *arg, const struct store_model *m), void *arg)
+/* Texts go with the model; files stay the snapshot's. */
+static void tell(const struct snapshot *s, size_t i, size_t n)
 {
     const char *first = s->files[i].name;
     struct model_ref ref = {0};
     struct store_model m = {.files = &s->files[i], .n_files = n};
     char *text = str_printf("hf:%s:%s%s%s", s->repo, first, s->is_main ? "" : "@",
                             s->is_main ? "" : s->commit);
-    bool more = true;
 
     if (text && model_ref_parse(text, &ref, NULL) == 0) {
         m.store = str_dup(STORE_HF_WORD);
@@ -147,46 +146,41 @@ static bool tell(const struct snapshot *s, size_t i, size_t n,
         if (!quant_of_name(first, m.quant))
             m.quant[0] = '\0';
         if (m.store && m.name && m.model_ref && m.repo && m.commit)
-            more = each(arg, &m);
+            s->walk->enough = !s->walk->each(s->walk->arg, &m);
     }
     m.files = NULL; /* borrowed */
     m.n_files = 0;
     store_model_done(&m);
     model_ref_done(&ref);
     free(text);
-    return more;
 }
 
-static bool look_at_snapshot(struct snapshot *s, const char *dir,
-                             bool (*each)(void *arg, const struct store_model *m), void *arg)
+static void look_at_snapshot(struct snapshot *s, const char *dir)
 {
-    bool more = true;
-
     walk(s, dir, "", WALK_DEPTH);
     if (s->n_files)
         qsort(s->files, s->n_files, sizeof *s->files, by_name);
-    for (size_t i = 0; i < s->n_files && more; i++) {
+    for (size_t i = 0; i < s->n_files && !s->walk->enough && s->walk->rc == 0; i++) {
         size_t n = group(s, i);
 
         if (n)
-            more = tell(s, i, n, each, arg);
+            tell(s, i, n);
     }
     for (size_t i = 0; i < s->n_files; i++) {
         free(s->files[i].path);
         free(s->files[i].name);
     }
     free(s->files);
-    return more;
 }
 
 /* The commit that refs/main holds, or "". */
-static void read_main(const char *repo_dir, char dst[COMMIT_MAX])
+static void read_main(struct store_walk *w, const char *repo_dir, char dst[COMMIT_MAX])
 {
     char *path = path_join(repo_dir, "refs/main"), *text = NULL;
     size_t n;
 
     dst[0] = '\0';
-    if (path && path_read_file(path, COMMIT_MAX, &text, &n, NULL) == 0) {
+    if (path && store_may_look(w, path) && path_read_file(path, COMMIT_MAX, &text, &n, NULL) == 0) {
         text[strcspn(text, " \r\n")] = '\0';
         str_copy(dst, COMMIT_MAX, text);
     }
@@ -194,17 +188,16 @@ static void read_main(const char *repo_dir, char dst[COMMIT_MAX])
     free(path);
 }
 
-static bool look_at_repo(const char *root, const char *repo_dir, const char *repo,
-                         bool (*each)(void *arg, const struct store_model *m), void *arg)
+static void look_at_repo(struct store_walk *w, const char *root, const char *repo_dir,
+                         const char *repo)
 {
     char *snapshots = path_join(repo_dir, "snapshots"), main_commit[COMMIT_MAX];
-    DIR *d = snapshots ? opendir(snapshots) : NULL;
+    DIR *d = snapshots && store_may_look(w, snapshots) ? opendir(snapshots) : NULL;
     const struct dirent *entry;
-    bool more = true;
 
-    read_main(repo_dir, main_commit);
-    while (d && more && (entry = readdir(d))) {
-        struct snapshot s = {.root = root, .repo = repo, .commit = entry->d_name};
+    read_main(w, repo_dir, main_commit);
+    while (d && !w->enough && w->rc == 0 && (entry = readdir(d))) {
+        struct snapshot s = {.walk = w, .root = root, .repo = repo, .commit = entry->d_name};
         char *dir;
 
         if (entry->d_name[0] == '.' || strlen(entry->d_name) >= COMMIT_MAX)
@@ -212,32 +205,34 @@ static bool look_at_repo(const char *root, const char *repo_dir, const char *rep
         s.is_main = str_eq(entry->d_name, main_commit);
         dir = path_join(snapshots, entry->d_name);
         if (dir)
-            more = look_at_snapshot(&s, dir, each, arg);
+            look_at_snapshot(&s, dir);
         free(dir);
     }
     if (d)
         closedir(d);
     free(snapshots);
-    return more;
 }
 
-void store_scan_hf(const char *dir, bool (*each)(void *arg, const struct store_model *m), void *arg)
+int store_scan_hf(struct reach *r, const char *dir,
+                  bool (*each)(void *arg, const struct store_model *m), void *arg, struct err *err)
 {
+    struct store_walk w = {.reach = r, .each = each, .arg = arg, .err = err};
     struct dirent **entries = NULL;
     char *root = NULL;
-    bool more = path_real(dir, &root, NULL) == 0;
-    int n = more ? scandir(root, &entries, NULL, alphasort) : 0;
+    bool there = store_may_look(&w, dir) && path_real(dir, &root, NULL) == 0;
+    int n = there ? scandir(root, &entries, NULL, alphasort) : 0;
 
     for (int i = 0; i < n; i++) {
         char *repo = store_hf_repo_of(entries[i]->d_name);
         char *repo_dir = path_join(root, entries[i]->d_name);
 
-        if (more && i < STORE_MODELS_MAX && repo && repo_dir)
-            more = look_at_repo(root, repo_dir, repo, each, arg);
+        if (i < STORE_MODELS_MAX && repo && repo_dir && store_may_look(&w, repo_dir))
+            look_at_repo(&w, root, repo_dir, repo);
         free(repo);
         free(repo_dir);
         free(entries[i]);
     }
     free(entries);
     free(root);
+    return w.rc;
 }

@@ -7,8 +7,22 @@
 /* 64 hex digits in lower case. */
 bool store_is_sha256(const char *text);
 
-/* The first that is a folder; the others are freed. Entries may be NULL. */
-char *store_first_dir(char *const *choices, size_t n);
+/* What of a store has been looked at, and how that goes: rc ends it. */
+struct store_walk {
+    struct reach *reach;
+    bool (*each)(void *arg, const struct store_model *m);
+    void *arg;
+    bool enough; /* `each` wants no more */
+    int rc;
+    struct err *err;
+};
+
+/* May one go on, and look at that path? */
+bool store_may_look(struct store_walk *w, const char *path);
+
+/* *out: the first that is a folder; the others are freed. Entries may be NULL. ERR_UNREACHABLE:
+ * one before it does not answer. */
+int store_first_dir(struct reach *r, char *const *choices, size_t n, char **out, struct err *err);
 
 /* The folder `name` under the one that the environment's variable names; free(), or NULL. */
 char *store_under(const char *variable, const char *name);

@@ -18,7 +18,7 @@
 #define LEVELS       4 /* host, namespace, model, tag */
 #define SIZE_MAX_I64 ((json_int_t)1 << 53)
 
-char *store_ollama_dir(void)
+int store_ollama_dir(struct reach *r, char **out, struct err *err)
 {
     char *choices[] = {store_under("OLLAMA_MODELS", ""), store_under("HOME", ".ollama/models"),
                        str_dup("/usr/share/ollama/.ollama/models")};
@@ -28,7 +28,7 @@ char *store_ollama_dir(void)
         free(choices[2]);
         choices[1] = choices[2] = NULL;
     }
-    return store_first_dir(choices, sizeof choices / sizeof choices[0]);
+    return store_first_dir(r, choices, sizeof choices / sizeof choices[0], out, err);
 }
 
 char *store_ollama_name(const char *host, const char *space, const char *model, const char *tag)
@@ -69,23 +69,22 @@ int store_ollama_parse(const char *text, size_t n, char sha256[CARD_SHA256_BYTES
 }
 
 struct walk {
+    struct store_walk w;
     const char *blobs;
-    bool (*each)(void *arg, const struct store_model *m);
-    void *arg;
     const char *names[LEVELS]; /* of the folders down to here */
     size_t n_seen;
 };
 
 /* Blobs are named sha256-<hex>; older versions wrote sha256:<hex>. free() */
-static char *blob_path(const char *blobs, const char *sha256)
+static char *blob_path(struct walk *w, const char *sha256)
 {
-    char *path = str_printf("%s/sha256-%s", blobs, sha256);
+    char *path = str_printf("%s/sha256-%s", w->blobs, sha256);
 
-    if (path && path_is_file(path))
+    if (path && store_may_look(&w->w, path) && path_is_file(path))
         return path;
     free(path);
-    path = str_printf("%s/sha256:%s", blobs, sha256);
-    if (path && path_is_file(path))
+    path = str_printf("%s/sha256:%s", w->blobs, sha256);
+    if (path && store_may_look(&w->w, path) && path_is_file(path))
         return path;
     free(path);
     return NULL;
@@ -102,12 +101,10 @@ static char *file_name_of(const char *name)
     return text;
 }
 
-/* False when `each` wants no more. */
-static bool tell(const struct walk *w, const char *name, struct store_file *file)
+static void tell(struct walk *w, const char *name, struct store_file *file)
 {
     struct model_ref ref = {0};
     struct store_model m = {.files = file, .n_files = 1};
-    bool more = true;
 
     m.store = str_dup(STORE_OLLAMA_WORD);
     m.name = str_dup(name);
@@ -115,69 +112,67 @@ static bool tell(const struct walk *w, const char *name, struct store_file *file
     m.commit = str_dup(file->sha256);
     if (m.store && m.name && m.model_ref && m.commit &&
         model_ref_parse(m.model_ref, &ref, NULL) == 0 && (m.repo = str_dup(ref.repo)))
-        more = w->each(w->arg, &m);
+        w->w.enough = !w->w.each(w->w.arg, &m);
     m.files = NULL; /* borrowed */
     m.n_files = 0;
     store_model_done(&m);
     model_ref_done(&ref);
-    return more;
 }
 
-static bool look_at_manifest(const struct walk *w, const char *path)
+static void look_at_manifest(struct walk *w, const char *path)
 {
     char *text = NULL, *name = NULL;
     struct store_file f = {0};
     uint64_t size;
-    bool more = true;
     size_t n;
 
     if (path_read_file(path, STORE_MANIFEST_MAX, &text, &n, NULL) == 0 &&
         store_ollama_parse(text, n, f.sha256, &f.size_bytes, NULL) == 0 &&
-        (f.path = blob_path(w->blobs, f.sha256)) && path_file_size(f.path, &size, NULL) == 0 &&
+        (f.path = blob_path(w, f.sha256)) && path_file_size(f.path, &size, NULL) == 0 &&
         size == f.size_bytes &&
         (name = store_ollama_name(w->names[0], w->names[1], w->names[2], w->names[3])) &&
         (f.name = file_name_of(name)))
-        more = tell(w, name, &f);
+        tell(w, name, &f);
     free(text);
     free(name);
     free(f.path);
     free(f.name);
-    return more;
 }
 
-static bool walk(struct walk *w, const char *dir, unsigned level)
+static void walk(struct walk *w, const char *dir, unsigned level)
 {
     struct dirent **entries = NULL;
-    bool more = true;
     int n = scandir(dir, &entries, NULL, alphasort);
 
     for (int i = 0; i < n; i++) {
         char *path = path_join(dir, entries[i]->d_name);
 
-        if (more && path && entries[i]->d_name[0] != '.' && w->n_seen < STORE_MODELS_MAX) {
+        if (path && entries[i]->d_name[0] != '.' && w->n_seen < STORE_MODELS_MAX &&
+            store_may_look(&w->w, path)) {
             w->names[level] = entries[i]->d_name;
-            if (level + 1 < LEVELS) {
-                more = !path_is_dir(path) || walk(w, path, level + 1);
-            } else {
+            if (level + 1 == LEVELS) {
                 w->n_seen++;
-                more = look_at_manifest(w, path);
+                look_at_manifest(w, path);
+            } else if (path_is_dir(path)) {
+                walk(w, path, level + 1);
             }
         }
         free(path);
         free(entries[i]);
     }
     free(entries);
-    return more;
 }
 
-void store_scan_ollama(const char *dir, bool (*each)(void *arg, const struct store_model *m),
-                       void *arg)
+int store_scan_ollama(struct reach *r, const char *dir,
+                      bool (*each)(void *arg, const struct store_model *m), void *arg,
+                      struct err *err)
 {
     char *manifests = path_join(dir, "manifests"), *blobs = path_join(dir, "blobs");
-    struct walk w = {.blobs = blobs, .each = each, .arg = arg};
+    struct walk w = {.w = {.reach = r, .each = each, .arg = arg, .err = err}, .blobs = blobs};
 
-    if (manifests && blobs)
+    if (manifests && blobs && store_may_look(&w.w, manifests))
         walk(&w, manifests, 0);
     free(manifests);
     free(blobs);
+    return w.w.rc;
 }

@@ -9,6 +9,7 @@
 #include "hive/hive.h"
 #include "hive/import.h"
 #include "hive/models_internal.h"
+#include "hive/reach.h"
 #include "hive/reply.h"
 #include "hive/upload_internal.h"
 
@@ -113,9 +114,16 @@ static void on_checked(void *arg, struct chore *c, int rc, const struct err *err
 {
     struct upload *u = arg;
 
+    struct err away;
+
+    if (rc == 0 && (rc = reach_check(u->h->reach, u->dir, &away)))
+        err = &away;
     if (rc && !chore_is_gone(c))
         chore_say_error(c, model_of(u)->model_ref,
-                        rc == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, err->text);
+                        rc == ERR_NO_SPACE      ? API_DISK_FULL
+                        : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
+                                                : API_INTERNAL,
+                        err->text);
     else if (!rc && has_room(u, c))
         say_missing(u, c);
     else if (!rc && missing_of(u) == total_of(model_of(u))) /* nothing has come: nothing is left */
@@ -126,30 +134,32 @@ static void on_checked(void *arg, struct chore *c, int rc, const struct err *err
 
 /* ---- is it here? ---- */
 
-/* The card of the same files, all there, that the reference means here; NULL. */
-static struct card *card_here(const struct upload *u, const char *model_ref)
+/* *out: the card of the same files, all there, that the reference means here; NULL. -1 with *e. */
+static int card_here(const struct upload *u, const char *model_ref, struct card **out,
+                     struct api_error *e)
 {
-    struct card *card = models_card(u->h->models, model_ref);
-
-    if (card && card_is_complete(card) && card_same_files(card, u->card))
-        return card;
-    card_free(card);
-    return NULL;
+    if (models_card(u->h->models, model_ref, out, e))
+        return -1;
+    if (*out && card_is_complete(*out) && card_same_files(*out, u->card))
+        return 0;
+    card_free(*out);
+    *out = NULL;
+    return 0;
 }
 
 /* A hub's model may have come in under its commit, as import does where the name was taken. */
-static struct card *find_here(const struct upload *u)
+static int find_here(const struct upload *u, struct card **out, struct api_error *e)
 {
     const struct manifest_model *m = model_of(u);
-    struct card *card = card_here(u, m->model_ref);
+    int rc = card_here(u, m->model_ref, out, e);
     char *pinned = NULL;
 
-    if (!card && str_starts(m->model_ref, "hf:") && !strchr(m->model_ref, '@'))
+    if (rc == 0 && !*out && str_starts(m->model_ref, "hf:") && !strchr(m->model_ref, '@'))
         pinned = str_printf("%s@%s", m->model_ref, m->commit);
     if (pinned)
-        card = card_here(u, pinned);
+        rc = card_here(u, pinned, out, e);
     free(pinned);
-    return card;
+    return rc;
 }
 
 static void say_here(struct upload *u, struct http_exchange *x, const struct card *card)
@@ -167,9 +177,14 @@ static void say_here(struct upload *u, struct http_exchange *x, const struct car
 static bool is_other(const struct upload *u, struct http_exchange *x)
 {
     const struct manifest_model *m = model_of(u);
-    struct card *card = models_card(u->h->models, m->model_ref);
-    bool other = card && card_is_complete(card) && !card_same_files(card, u->card) &&
-                 (str_starts(m->model_ref, "local:") || str_eq(card->commit, m->commit));
+    struct api_error e = {0};
+    struct card *card;
+    bool other, away = models_card(u->h->models, m->model_ref, &card, &e) != 0;
+
+    if (away)
+        reply_error(x, 0, &e);
+    other = card && card_is_complete(card) && !card_same_files(card, u->card) &&
+            (str_starts(m->model_ref, "local:") || str_eq(card->commit, m->commit));
 
     if (other)
         reply_fail(x, API_INVALID_REQUEST,
@@ -177,7 +192,7 @@ static bool is_other(const struct upload *u, struct http_exchange *x)
                    "remove it here, or import yours under another name",
                    m->model_ref, card->files[0].sha256, m->files[0].sha256);
     card_free(card);
-    return other;
+    return other || away;
 }
 
 /* 409 with what to do about it. */
@@ -217,9 +232,12 @@ static bool is_being_taken(const struct upload *u, struct http_exchange *x)
 /* What the beginning and the end have in common: true when the exchange is answered. */
 static bool is_answered(struct upload *u, struct http_exchange *x)
 {
-    struct card *card = find_here(u);
+    struct api_error e = {0};
+    struct card *card = NULL;
 
-    if (card)
+    if (find_here(u, &card, &e))
+        reply_error(x, 0, &e);
+    else if (card)
         say_here(u, x, card);
     else if (!is_other(u, x) && !is_downloading(u, x) && !is_being_taken(u, x))
         return false;

@@ -78,7 +78,7 @@ static void note(struct verify *v, struct chore *c)
 
     for (size_t i = 0; i < card->n_files; i++)
         str_copy(card->files[i].sha256, CARD_SHA256_BYTES, v->found[i]);
-    flush_card_later(v->h->tasks, card);
+    flush_card_later(v->h->reach, v->h->tasks, card);
     v->n_noted++;
     chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "noted", "model_ref", ref_of(card), "sha256",
                            v->found[0]));
@@ -125,11 +125,17 @@ static int hash_all(void *arg, struct chore *c, struct err *err)
 static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
 {
     struct verify *v = arg;
+    struct err away;
 
+    if (rc == 0 && (rc = card_reach(v->h->reach, v->cards[v->i], &away)))
+        err = &away;
     if (!chore_is_gone(c) && rc) {
         v->n_bad++;
         chore_say_error(c, ref_of(v->cards[v->i]),
-                        rc == ERR_NOT_FOUND ? API_MODEL_NOT_FOUND : API_INTERNAL, err->text);
+                        rc == ERR_NOT_FOUND     ? API_MODEL_NOT_FOUND
+                        : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
+                                                : API_INTERNAL,
+                        err->text);
     } else if (!chore_is_gone(c)) {
         judge(v, c);
     }
@@ -199,7 +205,7 @@ static int add_one(struct verify *v, const char *text, struct api_error *e)
                       "%.300s has no digest to be compared with: it was neither downloaded nor "
                       "imported",
                       canonical);
-    else if (!(card = models_card(m, canonical)))
+    else if (models_card(m, canonical, &card, e) == 0 && !card)
         api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "the card beside %.300s is gone", path);
     free(canonical);
     free(path);
@@ -210,6 +216,7 @@ void verify_run(struct hive *h, struct http_exchange *x, const char *model_ref)
 {
     struct verify *v = calloc(1, sizeof *v);
     struct api_error e = {.code = API_INTERNAL, .src = REPLY_SRC};
+    struct err away = {0};
     struct chore *c;
 
     if (!v) {
@@ -218,13 +225,17 @@ void verify_run(struct hive *h, struct http_exchange *x, const char *model_ref)
     }
     v->h = h;
     if (!model_ref)
-        card_scan(h->models->dir, NULL, on_card, v);
+        card_scan(h->reach, h->models->dir, NULL, on_card, v, &away);
     if (model_ref && add_one(v, model_ref, &e)) {
         reply_error(x, 0, &e);
         verify_free(v);
         return;
     }
     c = chore_begin(h, x);
+    if (c && away.code) { /* the others are verified */
+        v->n_bad++;
+        chore_say_error(c, NULL, API_DISK_NOT_ANSWERING, away.text);
+    }
     if (c)
         next_card(v, c);
     else

@@ -25,6 +25,7 @@
 #include "hive/logrotate.h"
 #include "hive/port.h"
 #include "hive/programs.h"
+#include "hive/reach.h"
 #include "hive/reaper.h"
 #include "hive/reply.h"
 #include "hive/workers_internal.h"
@@ -243,6 +244,11 @@ int worker_start(struct worker *w, struct api_error *e)
     struct err err = {0};
     int rc;
 
+    if (reach_check(w->owner->params.reach, w->model_path,
+                    &err)) { /* it may have waited for room */
+        api_error_set(e, API_DISK_NOT_ANSWERING, REPLY_SRC, "%s", err.text);
+        return -1;
+    }
     workers_tidy_logs(w->owner);
     file_mark_of(w->model_path, &w->file); /* the judge has taken its time */
     rc = make_and_run(w, &err);

@@ -338,7 +338,7 @@ static void test_card__is_found_again_as_it_was(void **state)
 
     (void)state;
     assert_int_equal(card_save(c, NULL), 0);
-    card_scan(dir, NULL, count, &got);
+    card_scan(NULL, dir, NULL, count, &got, NULL);
     assert_non_null(got);
     assert_string_equal(got->repo, "org/repo");
     assert_string_equal(got->commit, "abc");
@@ -407,13 +407,13 @@ static void test_card__local_ones_lie_apart(void **state)
     assert_int_equal(card_set_origin(c, "ollama:ann/x:8b", NULL), 0);
     assert_int_equal(card_save(c, NULL), 0);
     assert_non_null(strstr(c->path, "/local/ann%2Fx%3A8b/" SHA "/x.gguf.json"));
-    got = card_find(dir, NULL, "local:ann/x:8b", NULL);
+    assert_int_equal(card_find(NULL, dir, NULL, "local:ann/x:8b", NULL, &got, NULL), 0);
     assert_non_null(got);
     source = card_source(got);
     assert_string_equal(source, "ollama:ann/x:8b");
     free(source);
     card_free(got);
-    got = card_find(dir, "local:ann/x:8b", NULL, c->path);
+    assert_int_equal(card_find(NULL, dir, "local:ann/x:8b", NULL, c->path, &got, NULL), 0);
     assert_non_null(got);
     card_remove_all(got, NULL);
     assert_false(path_is_dir(c->dir));
@@ -506,7 +506,7 @@ static void test_card__moved_or_broken_ones_are_passed_over(void **state)
     assert_int_equal(path_read_file(c->path, CARD_BYTES_MAX, &text, &n, NULL), 0);
     assert_int_equal(path_write_file(elsewhere, text, n, 0600, NULL), 0);
     assert_int_equal(path_write_file(c->path, text, n / 2, 0600, NULL), 0);
-    card_scan(dir, "org/repo", count, &got);
+    card_scan(NULL, dir, "org/repo", count, &got, NULL);
     assert_null(got);
     free(text);
     free(elsewhere);

@@ -255,10 +255,10 @@ static void test_stores__hf_cache(void **state)
     put("hub/models--o--r/snapshots/c0/README.md", "r");
     assert_int_equal(symlink(in("secret.gguf"), in("hub/models--o--r/snapshots/c0/z.gguf")), 0);
     assert_int_equal(symlink("nowhere", in("hub/models--o--r/snapshots/c0/gone.gguf")), 0);
-    store_scan_hf(in("hub"), note, all);
+    store_scan_hf(NULL, in("hub"), note, all, NULL);
     assert_string_equal(all, "o/r/q/a.gguf|hf:o/r:q/a.gguf|1|" SHA "\n"
                              "o/r/x-00001-of-00002.gguf|hf:o/r:x-00001-of-00002.gguf|2|\n");
-    store_scan_hf(in("none"), note, all);
+    store_scan_hf(NULL, in("none"), note, all, NULL);
 }
 
 /* ---- the manifest ---- */

@@ -23,6 +23,8 @@
  *   { location: url }     a redirect to there
  *   { unsatisfiable: true } 416, whatever was asked
  *
+ * In `api.plan`, { until: promise } answers once that is kept.
+ *
  * `cdn.faults(request, file)`, when it is a function, decides instead of the plan. `cdn.sent` counts
  * the bytes of each "org/repo/file" that were handed to a socket, `cdn.openMost` the most answers at once:
  * those that are not over and whose client has not closed its connection, as the kernel says (Node hears
@@ -117,6 +119,7 @@ class Hub {
     const call = { at: Date.now(), path: url.pathname, search: url.search, authorization: req.headers.authorization };
     this.api.calls.push(call);
     const told = this.api.plan.shift();
+    if (told && told.until) return told.until.then(() => this.#answer(req, res));
     if (told && told.status) {
       res.writeHead(told.status, told.headers || {});
       return res.end('{"error":"planned"}');

@@ -43,8 +43,21 @@ async function hang(pid, dir) {
   const letGo = await holding('nsenter', within(pid, 'python3', '-c', MOUNT, dir));
   return async () => {
     await letGo();
-    spawnSync('nsenter', within(pid, 'umount', dir));
+    spawnSync('nsenter', within(pid, 'umount', '-l', dir));
   };
 }
 
-module.exports = { hang, notHung, startApart };
+/* From now on that process has another file system at a folder, with these files in it. */
+function otherDisk(pid, dir, ...files) {
+  const r = spawnSync('nsenter', within(pid, 'sh', '-c', 'mount -t tmpfs none "$0" && cp "$@" "$0"', dir, ...files), { encoding: 'utf8' });
+  if (r.status) throw new Error(r.stderr);
+}
+
+/* A hive with the mounts of that process. */
+function startWithin(pid, options) {
+  const program = path.join(makeFolder(), 'hive');
+  fs.writeFileSync(program, `#!/bin/sh\nexec nsenter -t ${pid} -m ${HIVE} "$@"\n`, { mode: 0o755 });
+  return startHive({ ...options, program });
+}
+
+module.exports = { hang, notHung, otherDisk, startApart, startWithin };

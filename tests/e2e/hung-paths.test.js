@@ -1,0 +1,125 @@
+'use strict';
+/*
+ * hung-paths.test.js - ways onto a file system that stops to answer which do not begin in what a request names:
+ * the links by which models are imported from it, the stores of other programs, a models folder that begins to
+ * hang while the hub is asked. Only the models folder itself was asked for before the loop touched what lies in
+ * it: one GET /v1/models/downloads stopped a hive on a healthy disk for good, because one of its models was a
+ * link to a NAS; and such a hive did not come up any more.
+ */
+const { test } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { get, post, remove, spawn } = require('./lib/hive.js');
+const { Hub } = require('./lib/hub.js');
+const { hang, notHung, otherDisk, startApart, startWithin } = require('./lib/hung.js');
+const { makeFolder, testModel, until } = require('./lib/proc.js');
+const { stream } = require('./lib/sse.js');
+
+const skip = !testModel() ? 'no model' : notHung();
+const tiny = { RBEE_TINY: testModel() || '' };
+const newNas = () => fs.realpathSync(makeFolder('rbee-nas-'));
+const serves = async (hive) => assert.strictEqual((await get(hive, '/v1/health')).status, 200);
+
+async function refused(hive, asked) {
+  const r = await asked;
+  assert.strictEqual(r.status, 503, r.text);
+  assert.strictEqual(r.json.error.code, 'DISK_NOT_ANSWERING');
+  await serves(hive);
+}
+
+/* A hive whose models lie here, but one: local:far is a link to `nas`, which is another disk. */
+async function withLink(t, nas) {
+  const holder = await startApart({ env: tiny });
+  t.after(() => holder.stop());
+  otherDisk(holder.pid, nas, testModel());
+  const hive = await startWithin(holder.pid, { env: tiny });
+  t.after(() => hive.stop());
+  const near = path.join(makeFolder(), 'near.gguf');
+  fs.copyFileSync(testModel(), near);
+  for (const [file, as] of [[near, 'near'], [path.join(nas, path.basename(testModel())), 'far']]) {
+    assert.match((await post(hive, '/v1/models/import', { path: file, as })).text, /"imported":1/);
+  }
+  const dir = path.join(hive.home, 'models/local/far');
+  const file = fs.readdirSync(dir, { recursive: true }).find((name) => name.endsWith('.gguf'));
+  assert.ok(fs.lstatSync(path.join(dir, file)).isSymbolicLink());
+  return { hive, holder };
+}
+
+test('a model that is a link to it: the hive serves, and the other models are looked after', { skip, timeout: 60000 }, async (t) => {
+  const nas = newNas(), { hive, holder } = await withLink(t, nas);
+  const free = await hang(holder.pid, nas);
+  t.after(free);
+
+  assert.strictEqual((await get(hive, '/v1/models/downloads')).status, 200);
+  await serves(hive);
+  await refused(hive, get(hive, '/v1/models/prune')); // what refers to what cannot be told
+  await refused(hive, remove(hive, '/v1/models?model_ref=local:far'));
+  await refused(hive, spawn(hive, 'local:far'));
+  const verified = (await post(hive, '/v1/models/verify', {})).text;
+  assert.match(verified, new RegExp(`"stage":"error","code":"DISK_NOT_ANSWERING","message":"the file system at ${nas} `));
+  assert.match(verified, /"stage":"verified","model_ref":"local:near"/);
+  assert.match(verified, /"stage":"complete","verified":1,"bad":1/);
+  assert.strictEqual((await remove(hive, '/v1/models?model_ref=local:near')).status, 200);
+
+  await free();
+  let plan;
+  await until(async () => (plan = await get(hive, '/v1/models/prune')).status === 200, () => plan.text);
+  assert.deepStrictEqual(plan.json.items, []);
+  assert.match((await post(hive, '/v1/models/verify', {})).text, /"stage":"complete","verified":1,"bad":0/);
+  assert.strictEqual((await remove(hive, '/v1/models?model_ref=local:far')).status, 200);
+});
+
+test('a model that is a link to it, at the start: a line in the log, and the hive serves', { skip, timeout: 60000 }, async (t) => {
+  const nas = newNas(), { hive: first, holder } = await withLink(t, nas);
+  await first.stop();
+  const free = await hang(holder.pid, nas);
+  t.after(free);
+  const hive = await startWithin(holder.pid, { env: tiny, home: first.home });
+  t.after(() => hive.stop());
+  assert.match(hive.stderr, new RegExp(`the file system at ${nas} \\(fuse, hung\\) has not answered for .*models there are known from the catalog only`));
+  const ids = (await get(hive, '/v1/models')).json.data.map((m) => m.id);
+  assert.deepStrictEqual(ids, ['tiny', 'local:far', 'local:near']);
+});
+
+test('the stores of other programs on it', { skip, timeout: 60000 }, async (t) => {
+  const nas = newNas(), ollama = path.join(nas, 'ollama');
+  fs.mkdirSync(path.join(ollama, 'manifests'), { recursive: true });
+  const hive = await startApart({ env: { ...tiny, OLLAMA_MODELS: ollama } });
+  t.after(() => hive.stop());
+  assert.deepStrictEqual((await get(hive, '/v1/models/import')).json, { found: [] });
+  const free = await hang(hive.pid, nas);
+  t.after(free);
+  await refused(hive, get(hive, '/v1/models/import'));
+  await refused(hive, post(hive, '/v1/models/import', { store: 'ollama' }));
+});
+
+test('the folder of the models hangs while the hub is asked', { skip, timeout: 60000 }, async (t) => {
+  const nas = newNas(), hub = await Hub.start();
+  t.after(() => hub.stop());
+  let answer;
+  const gate = new Promise((resolve) => { answer = resolve; });
+  hub.put('ann/tales', { 'tales-Q4_K_M.gguf': fs.readFileSync(testModel()) });
+  hub.api.plan.push({ until: gate }, { until: gate });
+  const hive = await startApart({ env: { ...tiny, HF_ENDPOINT: hub.url, RBEE_HIVE_MODELS_DIR: path.join(nas, 'models') } });
+  t.after(() => hive.stop());
+  const { download_id: id } = (await post(hive, '/v1/models/download', { model_ref: 'hf:ann/tales' })).json;
+  const told = await stream(`${hive.url}/v1/models/download/progress?id=${id}`);
+  const files = get(hive, '/v1/models/files?model_ref=hf:ann/tales');
+  await until(() => hub.api.calls.length === 2, 'both ask the hub');
+  const free = await hang(hive.pid, nas);
+  t.after(free);
+  answer();
+  await refused(hive, files);
+  await until(() => told.done, 'the download has ended');
+  const last = told.events.at(-2).json;
+  assert.deepStrictEqual([last.stage, last.code], ['error', 'DISK_NOT_ANSWERING']);
+  await serves(hive);
+
+  await free(); // and the next ask gets it
+  const again = (await post(hive, '/v1/models/download', { model_ref: 'hf:ann/tales' })).json.download_id;
+  const second = await stream(`${hive.url}/v1/models/download/progress?id=${again}`);
+  await until(() => second.done, 'it is here');
+  assert.strictEqual(second.events.at(-2).json.stage, 'complete', JSON.stringify(second.events.at(-2)));
+});
