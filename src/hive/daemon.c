@@ -2,7 +2,8 @@
  * daemon.c - `rbee-hive daemon`: puts the parts together, runs the loop, takes them apart.
  *
  * Signals: SIGTERM and SIGINT end the hive in order (workers are asked, downloads kept); a second
- * one ends it at once. SIGPIPE is ignored; what the parent ignored or blocked is not.
+ * one ends it at once. Neither waits for a disk that does not answer (deadline.h). SIGPIPE is
+ * ignored; what the parent ignored or blocked is not.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -20,6 +21,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/deadline.h"
 #include "hive/hive.h"
 #include "hive/home.h"
 #include "hive/hub_token.h"
@@ -450,11 +452,27 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
     return rc;
 }
 
+/* From here on helpers, downloads and what they write are waited for: not for ever. */
+static struct deadline *begin_deadline(const struct hive *h)
+{
+    const struct deadline_params params = {.wait_ms = h->exit_code == CLI_DONE ? HIVE_END_MS
+                                                                               : HIVE_AT_ONCE_MS,
+                                           .exit_code = h->exit_code,
+                                           .signalled_code = CLI_ERROR,
+                                           .locks = {h->lock_fd, h->models_lock_fd}};
+
+    return deadline_begin(&params);
+}
+
 static void take_apart(struct hive *h)
 {
+    struct deadline *end;
+
     h->doors.server = NULL;
     http_server_free(h->server); /* first: whoever waits is told to forget it */
     workers_free(h->workers);
+    end = begin_deadline(h);
+    doors_close(&h->doors);
     tasks_free(h->tasks); /* what helpers still do is about the models */
     models_free(h->models);
     looks_free(h->looks);
@@ -463,7 +481,6 @@ static void take_apart(struct hive *h)
     http_client_free(h->inside);
     if (h->post)
         post_free(h->post);
-    doors_close(&h->doors);
     for (size_t i = 0; i < HIVE_N_SIGNALS; i++)
         if (h->signals[i])
             event_free(h->signals[i]);
@@ -478,6 +495,7 @@ static void take_apart(struct hive *h)
         close(h->models_lock_fd);
     free(h->home);
     free(h->models_dir);
+    deadline_end(end);
 }
 
 static void announce(const struct hive *h)

@@ -34,6 +34,8 @@ struct workers;
     (16u << 20) /* of one that holds a conversation or texts; a worker takes as much */
 #define HIVE_N_SIGNALS   2
 #define HIVE_FLUSH_MS    2000 /* at the end, for the last answers to leave */
+#define HIVE_END_MS      5000 /* then, for helpers and downloads to note down what has come */
+#define HIVE_AT_ONCE_MS  1000 /* ... behind a second signal, or an error at the start */
 #define HIVE_API_VERSION "v1"
 
 struct hive {

@@ -9,14 +9,19 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { get, post, remove, spawn, spawnReady, list, childrenOf } = require('./lib/hive.js');
+const { startHive, get, post, remove, spawn, spawnReady, list, childrenOf } = require('./lib/hive.js');
+const { hold } = require('./lib/hold.js');
 const { hang, notHung, startApart } = require('./lib/hung.js');
 const { HIVE, Proc, isAlive, makeFolder, testModel, until } = require('./lib/proc.js');
+const { stream } = require('./lib/sse.js');
 
 const skip = !testModel() ? 'no model' : notHung();
 const tiny = { RBEE_TINY: testModel() || '' };
 const chat = (hive, model) => post(hive, '/v1/chat/completions', { model, max_tokens: 4, messages: [{ role: 'user', content: 'x' }] });
 const refused = (r) => { assert.strictEqual(r.status, 503, r.text); assert.match(r.text, /"code":"DISK_NOT_ANSWERING"/i); };
+
+/* A thread of that process waits in flock(2). */
+const isInLock = (pid) => fs.readFileSync('/proc/locks', 'utf8').split('\n').some((line) => line.includes('->') && new RegExp(` ${pid} `).test(line));
 
 function nasWith(...names) {
   const dir = fs.realpathSync(makeFolder('rbee-nas-'));
@@ -112,4 +117,48 @@ test('SIGTERM while it hangs: the hive ends', { skip }, async (t) => {
   await hive.end(20000);
   assert.strictEqual(hive.code, 0);
   await until(() => left.every((pid) => !isAlive(pid)), 'nothing is left');
+});
+
+/*
+ * A helper that hangs in a disk does not come back, and the hive waited for it: neither SIGTERM nor a second one
+ * ended it, and the next hive found the home locked. Here it hangs in a lock, as no disk hangs on every machine.
+ */
+test('SIGTERM while a helper hangs: the hive ends all the same, in order', { skip: !testModel() && 'no model', timeout: 60000 }, async (t) => {
+  const file = path.join(makeFolder(), 'mine.gguf'), hive = await startHive({ env: tiny });
+  t.after(() => hive.signal('SIGKILL'));
+  fs.copyFileSync(testModel(), file);
+  const letGo = await hold(file);
+  t.after(letGo);
+  await spawnReady(hive, 'tiny');
+  const [worker] = childrenOf(hive.pid), coming = await stream(`${hive.url}/v1/models/import`, { method: 'POST', body: { path: file, how: 'move' } });
+  await until(() => isInLock(hive.pid), 'a helper waits for the lock');
+
+  const since = Date.now();
+  hive.signal('SIGTERM');
+  await hive.end(30000);
+  assert.deepStrictEqual([hive.code, hive.killedBy], [0, null]);
+  assert.ok(Date.now() - since >= 4000, 'what is only slow has its time');
+  assert.match(hive.stderr, /the hive ends without what still waits for a disk after 5 s/);
+  assert.ok(!isAlive(worker));
+  assert.ok(coming.over);
+  const last = fs.readFileSync(path.join(hive.home, 'logs/security.jsonl'), 'utf8').trim().split('\n').pop();
+  assert.match(last, /"event":"end"/);
+  assert.ok(fs.existsSync(file), 'it is where it was');
+  const next = await startHive({ env: tiny, home: hive.home }); // nothing is locked
+  await next.stop();
+  assert.strictEqual(next.code, 0);
+});
+
+test('... and a second signal ends it at once', { skip: !testModel() && 'no model', timeout: 60000 }, async (t) => {
+  const file = path.join(makeFolder(), 'mine.gguf'), hive = await startHive({ env: tiny });
+  t.after(() => hive.signal('SIGKILL'));
+  fs.copyFileSync(testModel(), file);
+  t.after(await hold(file));
+  await stream(`${hive.url}/v1/models/import`, { method: 'POST', body: { path: file, how: 'move' } });
+  await until(() => isInLock(hive.pid), 'a helper waits for the lock');
+  hive.signal('SIGTERM');
+  await until(() => hive.stderr.includes('SIGTERM: the hive ends'), 'it has heard the first');
+  hive.signal('SIGTERM');
+  await hive.end(30000);
+  assert.deepStrictEqual([hive.code, hive.killedBy], [1, null]);
 });
