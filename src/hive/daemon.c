@@ -114,12 +114,22 @@ static int find_home(struct hive *h, const char *given, struct err *err)
     return rc;
 }
 
+/* An automounter mounts it now, or its disks wake up. */
+static int wait_for_dir(struct hive *h, const char *dir, struct err *err)
+{
+    if (reach_check(h->reach, dir, err) == 0)
+        return 0;
+    log_info("%s: the hive begins when it answers, or ends in %d s", err->text,
+             REACH_START_MS / 1000);
+    return reach_wait(h->reach, dir, REACH_START_MS, err);
+}
+
 /* Made if need be, and in full: its paths go to workers and keepers. */
 static int find_models_dir(struct hive *h, struct err *err)
 {
     const char *told = config_text(h->config, "hive", "models_dir");
     char *dir = told[0] ? str_dup(told) : path_join(h->home, "models");
-    int rc = dir ? reach_check(h->reach, dir, err) : err_no_memory(err, strlen(h->home), "a path");
+    int rc = dir ? wait_for_dir(h, dir, err) : err_no_memory(err, strlen(h->home), "a path");
 
     if (rc == 0)
         rc = home_make_models(dir, &h->models_dir, err);

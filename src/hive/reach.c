@@ -37,6 +37,7 @@ struct far {
     struct child looking; /* pidfd -1: nobody */
     int64_t asked_ms;
     int64_t good_ms; /* when it last answered; 0 = never */
+    bool is_quick;   /* that was within REACH_QUICK_MS */
 };
 
 struct reach {
@@ -167,6 +168,7 @@ static bool has_answered(struct far *f, int64_t wait_ms)
         return false;
     child_reap(&f->looking);
     f->good_ms = clock_ms();
+    f->is_quick = f->good_ms - f->asked_ms <= REACH_QUICK_MS;
     return true;
 }
 
@@ -177,20 +179,24 @@ static int refuse(const struct far *f, const struct mount *m, struct err *err)
                    m->kind, m->source, (double)(clock_ms() - f->asked_ms) / 1000);
 }
 
-static int ask(struct reach *r, const struct mount *m, const char *path, struct err *err)
+/* patience_ms 0: as long as is good for the loop. */
+static int ask(struct reach *r, const struct mount *m, const char *path, int64_t patience_ms,
+               struct err *err)
 {
     struct far *f = far_of(r, m->id);
     int rc;
 
     if (!f)
         return err_no_memory(err, sizeof *f, "a file system");
-    if (f->looking.pidfd >= 0 && !has_answered(f, 0))
+    if (f->looking.pidfd >= 0 && !has_answered(f, patience_ms))
         return refuse(f, m, err);
     /* each folder of an automounter is another machine */
     if (f->good_ms && clock_ms() - f->good_ms < REACH_GOOD_MS && !str_eq(m->kind, "autofs"))
         return 0;
+    if (!patience_ms)
+        patience_ms = f->is_quick ? REACH_WAIT_MS : REACH_SLOW_MS;
     rc = start_look(f, m->at, path, err);
-    if (rc == 0 && !has_answered(f, REACH_WAIT_MS))
+    if (rc == 0 && !has_answered(f, patience_ms))
         rc = refuse(f, m, err);
     return rc;
 }
@@ -253,7 +259,7 @@ static bool begin(struct walk *w, const char *path)
     return (size_t)snprintf(w->left, sizeof w->left, "%s/%s", here, path) < sizeof w->left;
 }
 
-int reach_check(struct reach *r, const char *path, struct err *err)
+static int walk_all(struct reach *r, const char *path, int64_t patience_ms, struct err *err)
 {
     struct walk w;
     int rc = 0;
@@ -265,7 +271,17 @@ int reach_check(struct reach *r, const char *path, struct err *err)
         const struct mount *m = mounts_find(&r->mounts, w.done[0] ? w.done : "/");
 
         if (m && m->is_far)
-            rc = ask(r, m, path, err);
+            rc = ask(r, m, path, patience_ms, err);
     } while (rc == 0 && follow(&w) && step(&w));
     return rc;
+}
+
+int reach_check(struct reach *r, const char *path, struct err *err)
+{
+    return walk_all(r, path, 0, err);
+}
+
+int reach_wait(struct reach *r, const char *path, int64_t wait_ms, struct err *err)
+{
+    return walk_all(r, path, wait_ms, err);
 }

@@ -18,6 +18,7 @@ fd = os.open('/dev/fuse', os.O_RDWR)
 rc = libc.mount(b'hung', sys.argv[1].encode(), b'fuse', 0, b'fd=%d,rootmode=40000,user_id=0,group_id=0' % fd)
 print('hangs' if rc == 0 else os.strerror(ctypes.get_errno()), flush=True)
 rc or sys.stdin.read()
+rc or libc.umount2(sys.argv[1].encode(), 2)
 `;
 
 /* Why nothing can be made to hang here; false when it can. */
@@ -38,14 +39,9 @@ const startApart = (options) => startHive({ ...options, program: apart() });
 
 const within = (pid, ...words) => ['-t', String(pid), '-m', ...words];
 
-/* From now on a folder hangs for that process; a function that ends it, and the folder is as it was. */
-async function hang(pid, dir) {
-  const letGo = await holding('nsenter', within(pid, 'python3', '-c', MOUNT, dir));
-  return async () => {
-    await letGo();
-    spawnSync('nsenter', within(pid, 'umount', '-l', dir));
-  };
-}
+/* From now on a folder hangs for that process; a function that ends it, and the folder is as it was: who was
+ * looking into it is told so when nothing of it is left. */
+const hang = (pid, dir) => holding('nsenter', within(pid, 'python3', '-c', MOUNT, dir));
 
 /* From now on that process has another file system at a folder, with these files in it. */
 function otherDisk(pid, dir, ...files) {
