@@ -59,10 +59,20 @@ static char *next_word(char **line)
     return word;
 }
 
+static bool has_option(const char *options, const char *name)
+{
+    size_t n = strlen(name);
+
+    for (const char *p = options; p; p = strchr(p, ','), p = p ? p + 1 : NULL)
+        if (strncmp(p, name, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+            return true;
+    return false;
+}
+
 /* "36 35 98:0 /root /at options optional ... - kind source options" */
 static bool parse_line(char *line, struct mount *out)
 {
-    char *word = next_word(&line), *kind, *source;
+    char *word = next_word(&line), *kind, *source, *options;
     int64_t id;
 
     if (!word || str_to_i64(word, &id) || id < 0 || id > INT_MAX)
@@ -76,6 +86,7 @@ static bool parse_line(char *line, struct mount *out)
         continue;
     kind = next_word(&line);
     source = next_word(&line);
+    options = next_word(&line);
     if (!kind || !source || out->at[0] != '/')
         return false;
     unescape(out->at);
@@ -85,6 +96,9 @@ static bool parse_line(char *line, struct mount *out)
     out->kind = str_dup(kind);
     out->source = str_dup(source);
     out->is_far = is_far(kind);
+    out->is_auto = str_eq(kind, "autofs");
+    out->fans_out =
+        out->is_auto && !has_option(options, "direct") && !has_option(options, "offset");
     return true;
 }
 

@@ -19,6 +19,9 @@ struct mount {
     char *source; /* "nas:/models" */
     /* What answers for it is another machine or another program, which may never answer. */
     bool is_far;
+    /* An automounter's: it mounts under the name of the place itself, or (fans out) under each name
+     * in it another one, as /net/HOST. */
+    bool is_auto, fans_out;
 };
 
 struct mounts { /* all zero: none */

@@ -29,11 +29,13 @@
 #include "hive/mounts.h"
 
 #define LINKS_MAX 40 /* as the kernel: path_resolution(7) */
+#define NAMES_MAX 16 /* of one automounter that are asked of at once; each may hang */
 
 /* A file system that has been asked. */
 struct far {
     LIST_ENTRY(far) link;
     int id;               /* of the mount */
+    char *under;          /* owned; where that fans out: the name in it. Else "" */
     struct child looking; /* pidfd -1: nobody */
     int64_t asked_ms;
     int64_t good_ms; /* when it last answered; 0 = never */
@@ -70,6 +72,7 @@ static void forget(struct reach *r, struct far *f)
 {
     LIST_REMOVE(f, link);
     leftover_leave(r->base, &f->looking);
+    free(f->under);
     free(f);
 }
 
@@ -106,19 +109,37 @@ static void renew(struct reach *r)
     }
 }
 
-static struct far *far_of(struct reach *r, int id)
+/* The name behind the place of a mount that fans out: "/net/nas/x" -> "nas". free() */
+static char *name_under(const struct mount *m, const char *done)
 {
+    const char *name = done + strlen(m->at);
+
+    name += strspn(name, "/");
+    return str_ndup(name, m->fans_out ? strcspn(name, "/") : 0);
+}
+
+/* NULL without memory, or where too many names of a mount do not answer. */
+static struct far *far_of(struct reach *r, const struct mount *m, const char *done)
+{
+    char *under = name_under(m, done);
     struct far *f;
+    unsigned n = 0;
 
     LIST_FOREACH(f, &r->all, link)
-    if (f->id == id)
-        return f;
-    f = calloc(1, sizeof *f);
-    if (f) {
-        f->id = id;
-        f->looking.pidfd = -1;
-        LIST_INSERT_HEAD(&r->all, f, link);
+    {
+        if (under && f->id == m->id && str_eq(f->under, under)) {
+            free(under);
+            return f;
+        }
+        n += f->id == m->id;
     }
+    f = under && n < NAMES_MAX ? calloc(1, sizeof *f) : NULL;
+    if (!f) {
+        free(under);
+        return NULL;
+    }
+    *f = (struct far){.id = m->id, .under = under, .looking = {.pidfd = -1}};
+    LIST_INSERT_HEAD(&r->all, f, link);
     return f;
 }
 
@@ -175,23 +196,20 @@ static bool has_answered(struct far *f, int64_t wait_ms)
 static int refuse(const struct far *f, const struct mount *m, struct err *err)
 {
     return err_set(err, ERR_UNREACHABLE,
-                   "the file system at %.300s (%.60s, %.200s) has not answered for %.1f s", m->at,
-                   m->kind, m->source, (double)(clock_ms() - f->asked_ms) / 1000);
+                   "the file system at %.300s%s%.200s (%.60s, %.200s) has not answered for %.1f s",
+                   m->at, f->under[0] ? "/" : "", f->under, m->kind, m->source,
+                   (double)(clock_ms() - f->asked_ms) / 1000);
 }
 
 /* patience_ms 0: as long as is good for the loop. */
-static int ask(struct reach *r, const struct mount *m, const char *path, int64_t patience_ms,
-               struct err *err)
+static int ask_far(struct far *f, const struct mount *m, const char *path, int64_t patience_ms,
+                   struct err *err)
 {
-    struct far *f = far_of(r, m->id);
     int rc;
 
-    if (!f)
-        return err_no_memory(err, sizeof *f, "a file system");
     if (f->looking.pidfd >= 0 && !has_answered(f, patience_ms))
         return refuse(f, m, err);
-    /* each folder of an automounter is another machine */
-    if (f->good_ms && clock_ms() - f->good_ms < REACH_GOOD_MS && !str_eq(m->kind, "autofs"))
+    if (f->good_ms && clock_ms() - f->good_ms < REACH_GOOD_MS)
         return 0;
     if (!patience_ms)
         patience_ms = f->is_quick ? REACH_WAIT_MS : REACH_SLOW_MS;
@@ -199,6 +217,42 @@ static int ask(struct reach *r, const struct mount *m, const char *path, int64_t
     if (rc == 0 && !has_answered(f, patience_ms))
         rc = refuse(f, m, err);
     return rc;
+}
+
+static int ask(struct reach *r, const struct mount *m, const char *done, const char *path,
+               int64_t patience_ms, struct err *err)
+{
+    struct far *f = far_of(r, m, done);
+    int rc;
+
+    if (!f)
+        return err_set(err, ERR_UNREACHABLE,
+                       "no more can be asked of the file system at %.300s (%.60s, %.200s): %d "
+                       "names in it do not answer, or there is no memory",
+                       m->at, m->kind, m->source, NAMES_MAX);
+    rc = ask_far(f, m, path, patience_ms, err);
+    if (m->is_auto && f->looking.pidfd < 0)
+        forget(r, f); /* what it has mounted is asked from now on */
+    return rc;
+}
+
+/* May one go on from the place that `done` leads to? The place of an automounter that fans out is
+ * its own: it mounts, and waits, for the names in it only. */
+static int ask_at(struct reach *r, const char *done, const char *path, int64_t patience_ms,
+                  struct err *err)
+{
+    const struct mount *m = mounts_find(&r->mounts, done);
+    bool is_auto = m && m->is_auto;
+    int rc;
+
+    if (!m || !m->is_far || (m->fans_out && str_eq(m->at, done)))
+        return 0;
+    rc = ask(r, m, done, path, patience_ms, err);
+    if (rc || !is_auto)
+        return rc;
+    renew(r);
+    m = mounts_find(&r->mounts, done);
+    return m && m->is_far && !m->is_auto ? ask(r, m, done, path, patience_ms, err) : 0;
 }
 
 /* ---- a path ---- */
@@ -268,10 +322,7 @@ static int walk_all(struct reach *r, const char *path, int64_t patience_ms, stru
         return 0;
     renew(r);
     do {
-        const struct mount *m = mounts_find(&r->mounts, w.done[0] ? w.done : "/");
-
-        if (m && m->is_far)
-            rc = ask(r, m, path, patience_ms, err);
+        rc = ask_at(r, w.done[0] ? w.done : "/", path, patience_ms, err);
     } while (rc == 0 && follow(&w) && step(&w));
     return rc;
 }

@@ -9,7 +9,8 @@
  *
  * How long a little is goes by what is known: a distant one may need a second for a long path, and
  * an automounter or a NAS whose disks sleep more for the first. The loop cannot tell these from one
- * that is dead but by waiting. Loop thread only. Linux: mountinfo, pidfd.
+ * that is dead but by waiting. Each name in an automounter's place (/net/HOST) is another
+ * machine's, and asked for by itself. Loop thread only. Linux: mountinfo, pidfd.
  */
 #ifndef RBEE_HIVE_REACH_H
 #define RBEE_HIVE_REACH_H

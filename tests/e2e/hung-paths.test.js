@@ -13,7 +13,7 @@ const path = require('node:path');
 
 const { get, post, remove, spawn } = require('./lib/hive.js');
 const { Hub } = require('./lib/hub.js');
-const { hang, notHung, otherDisk, startApart, startWithin } = require('./lib/hung.js');
+const { automount, hang, notAutomounted, notHung, otherDisk, startApart, startWithin } = require('./lib/hung.js');
 const { makeFolder, testModel, until } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
 
@@ -122,4 +122,22 @@ test('the folder of the models hangs while the hub is asked', { skip, timeout: 6
   const second = await stream(`${hive.url}/v1/models/download/progress?id=${again}`);
   await until(() => second.done, 'it is here');
   assert.strictEqual(second.events.at(-2).json.stage, 'complete', JSON.stringify(second.events.at(-2)));
+});
+
+/*
+ * Each name in an automounter's place is another machine. One that is gone, or a typo that its map takes for a
+ * machine, was taken for all of them: models on servers that answered were refused with it.
+ */
+test('of an automounter the names that do not answer are refused, and no others', { skip: skip || notAutomounted(), timeout: 60000 }, async (t) => {
+  const net = newNas(), good = makeFolder(), hive = await startApart({ env: tiny });
+  t.after(() => hive.stop());
+  for (const name of ['a.gguf', 'b.gguf']) fs.copyFileSync(testModel(), path.join(good, name));
+  t.after(await automount(hive.pid, net, good));
+  assert.strictEqual((await spawn(hive, path.join(net, 'good/a.gguf'))).status, 200);
+  for (const server of ['dead', 'typo']) {
+    const r = await spawn(hive, path.join(net, server, 'a.gguf'));
+    assert.strictEqual(r.status, 503, r.text);
+    assert.match(r.json.error.message, new RegExp(`^the file system at ${net}/${server} \\(autofs, auto\\) has not answered for `));
+  }
+  assert.strictEqual((await spawn(hive, path.join(net, 'good/b.gguf'))).status, 200);
 });

@@ -65,6 +65,25 @@ static void test_mounts__the_last_at_one_place_covers_the_others(void **state)
     mounts_done(&m);
 }
 
+/* /net/HOST is another machine for each host; /mnt/nas, as systemd makes it, is one. */
+static void test_mounts__an_automounter_of_many_is_told_from_one_of_a_place(void **state)
+{
+    struct mounts m =
+        parse("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+              "2 1 0:30 / /net rw - autofs /etc/auto.net rw,fd=7,minproto=5,maxproto=5,indirect\n"
+              "3 1 0:31 / /mnt/nas rw - autofs systemd-1 rw,fd=8,direct,pipe_ino=17\n"
+              "4 1 0:32 / /mnt/directory rw - autofs indirect rw,fd=9,directory\n");
+
+    (void)state;
+    assert_false(mounts_find(&m, "/")->is_auto);
+    assert_true(mounts_find(&m, "/net/x")->is_auto);
+    assert_true(mounts_find(&m, "/net/x")->fans_out);
+    assert_true(mounts_find(&m, "/mnt/nas/x")->is_auto);
+    assert_false(mounts_find(&m, "/mnt/nas/x")->fans_out);
+    assert_true(mounts_find(&m, "/mnt/directory")->fans_out);
+    mounts_done(&m);
+}
+
 static void test_mounts__blanks_in_names_are_the_kernels_escapes(void **state)
 {
     struct mounts m =
@@ -139,6 +158,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mounts__the_deepest_that_covers_a_path_is_found),
         cmocka_unit_test(test_mounts__the_last_at_one_place_covers_the_others),
+        cmocka_unit_test(test_mounts__an_automounter_of_many_is_told_from_one_of_a_place),
         cmocka_unit_test(test_mounts__blanks_in_names_are_the_kernels_escapes),
         cmocka_unit_test(test_mounts__what_others_answer_for_is_far),
         cmocka_unit_test(test_mounts__lines_that_are_none_are_left_out),

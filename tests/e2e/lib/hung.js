@@ -21,6 +21,26 @@ rc or sys.stdin.read()
 rc or libc.umount2(sys.argv[1].encode(), 2)
 `;
 
+/* An automounter's place with two names in it: "good" is a folder that is mounted already, any other is waited
+ * for as long as this runs. autofs(5): names are told by way of the pipe, and nobody answers. */
+const AUTOMOUNT = `
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+at, good = sys.argv[1], sys.argv[2]
+try: os.setpgid(0, 0)
+except OSError: pass
+told, tell = os.pipe()
+def mount(*args):
+    if libc.mount(*args): print(os.strerror(ctypes.get_errno()), flush=True); sys.exit(1)
+mount(b'auto', at.encode(), b'autofs', 0, b'fd=%d,pgrp=%d,minproto=5,maxproto=5,indirect' % (tell, os.getpgrp()))
+os.mkdir(at + '/good')
+mount(good.encode(), (at + '/good').encode(), b'none', 4096, None)
+print('mounted', flush=True)
+sys.stdin.read()
+libc.umount2((at + '/good').encode(), 2)
+libc.umount2(at.encode(), 2)
+`;
+
 /* Why nothing can be made to hang here; false when it can. */
 function notHung() {
   const dir = makeFolder('rbee-hung-');
@@ -43,6 +63,14 @@ const within = (pid, ...words) => ['-t', String(pid), '-m', ...words];
  * looking into it is told so when nothing of it is left. */
 const hang = (pid, dir) => holding('nsenter', within(pid, 'python3', '-c', MOUNT, dir));
 
+/* Why there is no automounter here; false when there is. */
+function notAutomounted() {
+  const r = spawnSync('unshare', ['-m', 'python3', '-c', AUTOMOUNT, makeFolder(), makeFolder()], { input: '', encoding: 'utf8', timeout: 20000 });
+  return r.stdout && r.stdout.trim() === 'mounted' ? false : 'needs root, unshare, nsenter, python3 and autofs';
+}
+
+const automount = (pid, at, good) => holding('nsenter', within(pid, 'python3', '-c', AUTOMOUNT, at, good));
+
 /* From now on that process has another file system at a folder, with these files in it. */
 function otherDisk(pid, dir, ...files) {
   const r = spawnSync('nsenter', within(pid, 'sh', '-c', 'mount -t tmpfs none "$0" && cp "$@" "$0"', dir, ...files), { encoding: 'utf8' });
@@ -56,4 +84,4 @@ function startWithin(pid, options) {
   return startHive({ ...options, program });
 }
 
-module.exports = { hang, notHung, otherDisk, startApart, startWithin };
+module.exports = { automount, hang, notAutomounted, notHung, otherDisk, startApart, startWithin };
