@@ -14,7 +14,8 @@
 #include "base/str.h"
 #include "config/internal.h"
 
-#define BOM "\xef\xbb\xbf" /* the byte order mark of UTF-8 */
+#define BOM    "\xef\xbb\xbf" /* the byte order mark of UTF-8 */
+#define BLANKS " \t\r\n"
 
 /* ---- the file ---- */
 
@@ -161,6 +162,24 @@ void config_env_name(const struct config_option *o, char dst[CONFIG_ENV_NAME_MAX
         *p = (char)toupper((unsigned char)*p);
 }
 
+/* Blanks around a value are none of it, as in the file. */
+static bool is_set(const char *value)
+{
+    return value && value[strspn(value, BLANKS)];
+}
+
+/* free(); NULL without memory. */
+static char *without_blanks(const char *value)
+{
+    size_t n;
+
+    value += strspn(value, BLANKS);
+    n = strlen(value);
+    while (n > 0 && strchr(BLANKS, value[n - 1]))
+        n--;
+    return str_ndup(value, n);
+}
+
 /* The variable that gives this option a value, by name; an empty one counts as not set. */
 static const char *env_value(const struct config_option *o, char name[CONFIG_ENV_NAME_MAX])
 {
@@ -168,11 +187,21 @@ static const char *env_value(const struct config_option *o, char name[CONFIG_ENV
 
     config_env_name(o, name);
     value = getenv(name);
-    if ((value && value[0]) || !o->env_alias)
-        return value && value[0] ? value : NULL;
+    if (is_set(value) || !o->env_alias)
+        return is_set(value) ? value : NULL;
     str_copy(name, CONFIG_ENV_NAME_MAX, o->env_alias);
     value = getenv(name);
-    return value && value[0] ? value : NULL;
+    return is_set(value) ? value : NULL;
+}
+
+static int take_value(struct config *c, size_t i, const char *given, struct err *err)
+{
+    char *value = without_blanks(given);
+    int rc = value ? config_set_value(c, i, value, CONFIG_FROM_ENV, err)
+                   : err_no_memory(err, strlen(given), "an option");
+
+    free(value);
+    return rc;
 }
 
 int config_read_environment(struct config *c, struct err *err)
@@ -180,7 +209,7 @@ int config_read_environment(struct config *c, struct err *err)
     for (size_t i = 0; i < CONFIG_N_OPTIONS; i++) {
         char name[CONFIG_ENV_NAME_MAX];
         const char *value = env_value(&config_table[i], name);
-        int rc = value ? config_set_value(c, i, value, CONFIG_FROM_ENV, err) : 0;
+        int rc = value ? take_value(c, i, value, err) : 0;
 
         if (rc) {
             err_prefix(err, "the environment's %s", name);

@@ -155,6 +155,26 @@ static void test_config__known_variable_of_the_world_counts_but_ours_wins(void *
     config_close(c);
 }
 
+/* As an env file or a script leaves them: a hive did not start with a blank before its HF_ENDPOINT,
+ * which a URL cannot begin with. In config.ini blanks there have never been part of a value. */
+static void test_config__blanks_around_a_variable_are_none_of_it(void **state)
+{
+    struct config *c;
+    char text[64];
+
+    (void)state;
+    setenv("HF_ENDPOINT", " https://mirror.example\r\n", 1);
+    c = open_ok();
+    assert_string_equal(config_text(c, "hive", "hf_endpoint"), "https://mirror.example");
+    config_close(c);
+    setenv("RBEE_HIVE_HF_ENDPOINT", " \t", 1); /* not set */
+    c = open_ok();
+    assert_string_equal(config_text(c, "hive", "hf_endpoint"), "https://mirror.example");
+    assert_string_equal(config_source_text(c, "hive", "hf_endpoint", text, sizeof text),
+                        "environment HF_ENDPOINT");
+    config_close(c);
+}
+
 static void test_config__bad_flag_is_named_and_changes_nothing(void **state)
 {
     struct config *c = open_ok();
@@ -399,6 +419,7 @@ int main(void)
         TEST(test_config__every_default_is_a_good_value),
         TEST(test_config__flag_beats_environment_beats_file),
         TEST(test_config__known_variable_of_the_world_counts_but_ours_wins),
+        TEST(test_config__blanks_around_a_variable_are_none_of_it),
         TEST(test_config__bad_flag_is_named_and_changes_nothing),
         TEST(test_config__bad_environment_is_named),
         TEST(test_config__refuses_with_the_line),
