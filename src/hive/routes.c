@@ -16,8 +16,10 @@
 
 static const struct {
     const struct route *rows;
-    bool in_models; /* all of them look into the folder of the models */
-} tables[] = {{routes_node, false},  {routes_workers, false}, {routes_downloads, true},
+    /* All of them look into the folder of the models, and begin so. Of downloads most is in memory;
+     * the rest asks for itself. */
+    bool in_models;
+} tables[] = {{routes_node, false},  {routes_workers, false}, {routes_downloads, false},
               {routes_models, true}, {routes_catalog, true},  {routes_gateway, false},
               {routes_pair, false},  {routes_upload, true}};
 

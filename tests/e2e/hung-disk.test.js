@@ -75,7 +75,8 @@ test('the folder of the models on it: what is in memory is told and served, noth
   const free = await hang(hive.pid, nas);
   t.after(free);
 
-  for (const where of ['/v1/models/downloads', '/v1/models/prune', '/v1/models/manifest?model_ref=local:mine', '/v1/models/import']) {
+  assert.deepStrictEqual((await get(hive, '/v1/models/downloads')).json, { downloads: [] });
+  for (const where of ['/v1/models/prune', '/v1/models/manifest?model_ref=local:mine', '/v1/models/import']) {
     refused(await get(hive, where));
   }
   refused(await spawn(hive, 'local:mine'));

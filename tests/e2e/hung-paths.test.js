@@ -101,15 +101,23 @@ test('the folder of the models hangs while the hub is asked', { skip, timeout: 6
   let answer;
   const gate = new Promise((resolve) => { answer = resolve; });
   hub.put('ann/tales', { 'tales-Q4_K_M.gguf': fs.readFileSync(testModel()) });
-  hub.api.plan.push({ until: gate }, { until: gate });
+  hub.api.plan.push({ until: gate }, { until: gate }, { until: gate });
   const hive = await startApart({ env: { ...tiny, HF_ENDPOINT: hub.url, RBEE_HIVE_MODELS_DIR: path.join(nas, 'models') } });
   t.after(() => hive.stop());
   const { download_id: id } = (await post(hive, '/v1/models/download', { model_ref: 'hf:ann/tales' })).json;
+  const { download_id: second } = (await post(hive, '/v1/models/download', { model_ref: 'hf:ann/other' })).json;
   const told = await stream(`${hive.url}/v1/models/download/progress?id=${id}`);
   const files = get(hive, '/v1/models/files?model_ref=hf:ann/tales');
-  await until(() => hub.api.calls.length === 2, 'both ask the hub');
+  await until(() => hub.api.calls.length === 3, 'all ask the hub');
   const free = await hang(hive.pid, nas);
   t.after(free);
+  // what is in memory is told, watched and ended: that was refused with the rest
+  const rows = (await get(hive, '/v1/models/downloads')).json.downloads;
+  assert.deepStrictEqual(rows.map((row) => [row.download_id, row.state]), [[second, 'resolving'], [id, 'resolving']]);
+  const watched = await stream(`${hive.url}/v1/models/download/progress?id=${second}`);
+  assert.strictEqual((await remove(hive, `/v1/models/download/${second}`)).status, 204);
+  await until(() => watched.done, 'its end is told');
+  await refused(hive, post(hive, '/v1/models/download', { model_ref: 'hf:ann/tales' }));
   answer();
   await refused(hive, files);
   await until(() => told.done, 'the download has ended');
@@ -119,9 +127,9 @@ test('the folder of the models hangs while the hub is asked', { skip, timeout: 6
 
   await free(); // and the next ask gets it
   const again = (await post(hive, '/v1/models/download', { model_ref: 'hf:ann/tales' })).json.download_id;
-  const second = await stream(`${hive.url}/v1/models/download/progress?id=${again}`);
-  await until(() => second.done, 'it is here');
-  assert.strictEqual(second.events.at(-2).json.stage, 'complete', JSON.stringify(second.events.at(-2)));
+  const retold = await stream(`${hive.url}/v1/models/download/progress?id=${again}`);
+  await until(() => retold.done, 'it is here');
+  assert.strictEqual(retold.events.at(-2).json.stage, 'complete', JSON.stringify(retold.events.at(-2)));
 });
 
 /*
