@@ -98,6 +98,35 @@ test('choices that still wait when their worker leaves go to another', async () 
   assert.ok(s.done);
 });
 
+/* An answer that failed waited on for the worker that it had looked for before: while its client took the
+ * last events slowly that worker became ready, was asked all that had not ended, and what it said came behind
+ * [DONE]. */
+test('an answer that has failed asks nobody any more', async () => {
+  assert.strictEqual((await post(hive, '/v1/completions', { model, prompt: 'x' })).status, 200);
+  const before_n = fake.asked().length, [old] = (await list(hive)).filter((w) => w.state === 'idle');
+  const prompts = [one('a', { until: 'a ends' }), JSON.stringify({ flood: 1e5, until: 'flood' }), one('c', { until: 'c breaks', cut: true }), one('d', { hang: true }), one('e')];
+  const s = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model, prompt: prompts, stream: true } });
+  await until(() => fake.asked().length === before_n + 4, 'all but the last one are asked');
+  s.response.pause();
+  fake.hold();
+  fake.leave();
+  fake.say('a ends');
+  await until(async () => (await list(hive)).some((w) => w.state === 'loading'), 'the last one is refused, and waits for another worker');
+  fake.say('flood');
+  let left = '', since = Date.now();
+  await until(() => { if (fake.left() !== left) { left = fake.left(); since = Date.now(); } return left && Date.now() - since > 200; }, 'the client takes no more');
+  fake.say('c breaks');
+  await until(async () => !(await list(hive)).some((w) => w.worker_id === old.worker_id), 'nobody is at the old one any more: the answer has failed');
+  fake.release();
+  await until(async () => (await list(hive)).some((w) => w.state === 'idle'), 'the other one is ready');
+  s.response.resume();
+  await s.all();
+  assert.strictEqual(fake.asked().length, before_n + 5);
+  assert.ok(s.done);
+  assert.strictEqual(s.events.findIndex((e) => e.json === undefined), s.events.length - 1);
+  assert.ok(s.events.at(-2).json.error, JSON.stringify(s.events.at(-2).json));
+});
+
 test('one choice that fails ends them all, and so does a client that leaves', async () => {
   const refusal = JSON.stringify({ status: 400, body: { error: { code: 'CONTEXT_LENGTH_EXCEEDED', message: 'too long', src: 'worker' } } });
   const idle = async () => (await list(hive)).every((w) => w.slots_busy === 0);

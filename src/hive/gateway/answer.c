@@ -22,7 +22,6 @@ void answer_free(struct answer *a)
 {
     bool large = a->n_order >= HEAP_LARGE_BYTES;
 
-    model_wait_cancel(a->wait);
     answer_cancel_asks(a);
     answer_drop_choices(a);
     order_done(&a->order);

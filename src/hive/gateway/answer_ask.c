@@ -34,6 +34,8 @@ static unsigned n_running(const struct answer *a)
 
 void answer_cancel_asks(struct answer *a)
 {
+    model_wait_cancel(a->wait);
+    a->wait = NULL;
     for (unsigned i = 0; i < a->n_choices; i++) {
         ask_cancel(a->choices[i].ask);
         a->choices[i].ask = NULL;

@@ -11,7 +11,8 @@
  * at layer 12 of 23; while there is one `ponder` its look into a model's file does not end
  * (each is a pair of parentheses in the file looks). Once there is a file `leave` it takes it away, refuses what it
  * is asked, as a worker that is ending does, and ends once nothing runs. A file `places` holds how many requests it
- * takes at a time; past them it is full. While there is one `deaf` it reads no request further than its head. With `slow` the end of an answer comes after so many ms. The file peak: the
+ * takes at a time; past them it is full. While there is one `deaf` it reads no request further than its head. With `slow` the end of an answer comes after so many ms. With
+ * `until` (a name) the flood, the break or the end comes once there is a file of that name. The file peak: the
  * most that ran at once. The board's fields lie as src/api/board.h has them.
  */
 const fs = require('node:fs');
@@ -97,6 +98,7 @@ function answer(asked, response) {
   const send = (e) => response.write('data: ' + JSON.stringify(e) + '\n\n');
   send({ type: 'started', job_id: 'j', model: 'm', started_at: '2026-01-01T00:00:00.000Z', seed: 1 });
   for (const e of todo.events) send(e);
+  const when = (go) => (todo.until && !fs.existsSync(beside(todo.until)) ? setTimeout(when, 5, go) : go());
   if (todo.flood) {
     const piece = 'data: ' + JSON.stringify({ type: 'token', t: '~'.repeat(1000), i: 0 }) + '\n\n';
     let left = todo.flood;
@@ -108,12 +110,12 @@ function answer(asked, response) {
       fs.writeFileSync(beside('left'), String(left));
       if (left === 0 && !response.writableEnded) { send({ type: 'end', tokens_out: todo.flood, stop_reason: 'EOS' }); response.end('data: [DONE]\n\n'); }
     };
-    more();
+    when(more);
     return;
   }
   if (todo.hang) return;
   if (todo.die) { setTimeout(() => process.kill(process.pid, 'SIGKILL'), 20); return; }
-  if (todo.cut) { setTimeout(() => response.destroy(), 20); return; }
+  if (todo.cut) { when(() => setTimeout(() => response.destroy(), 20)); return; }
   const end = () => {
     if (!todo.events.some((e) => e.type === 'end' || e.type === 'error')) {
       send({ type: 'end', tokens_out: 2, decode_time_ms: 7, stop_reason: 'EOS', prompt_tokens: 11,
@@ -123,8 +125,7 @@ function answer(asked, response) {
     free();
     response.end('data: [DONE]\n\n');
   };
-  if (todo.slow) setTimeout(end, todo.slow);
-  else end();
+  when(() => (todo.slow ? setTimeout(end, todo.slow) : end()));
 }
 
 const whole = {
@@ -185,6 +186,8 @@ function makeFakeWorker(folder) {
     heard: () => fs.statSync(path.join(folder, 'deaf')).size, // heads, while it is deaf
     listen: () => fs.rmSync(path.join(folder, 'deaf')),
     places: (n) => fs.writeFileSync(path.join(folder, 'places'), String(n)),
+    say: (name) => fs.writeFileSync(path.join(folder, name), ''), // what an `until` waits for
+    left: () => (fs.existsSync(path.join(folder, 'left')) ? fs.readFileSync(path.join(folder, 'left'), 'utf8') : ''), // of a flood
     peak: () => Number(fs.readFileSync(path.join(folder, 'peak'), 'utf8')),
   };
 }
