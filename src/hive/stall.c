@@ -20,8 +20,10 @@ static void add_silence(struct stall *s, const struct stall_look *look)
 {
     int64_t ms = min_i64(look->now_ms - s->last.now_ms, STALL_LOOK_MS);
 
-    if (ms <= 0 || look->stopped || s->last.stopped || look->on_disk ||
-        look->n_reads != s->last.n_reads)
+    if (ms <= 0 || look->stopped || s->last.stopped)
+        return;
+    s->disk_ms = look->on_disk && look->n_reads == s->last.n_reads ? s->disk_ms + ms : 0;
+    if (look->n_reads != s->last.n_reads || (look->on_disk && s->disk_ms <= STALL_DISK_MS))
         return;
     if (look->runnable) {
         ms = min_i64(ms, (int64_t)(look->cpu_ms - s->last.cpu_ms));
@@ -37,7 +39,7 @@ enum stall_verdict stall_judge(struct stall *s, const struct stall_look *look, i
     if (silent)
         add_silence(s, look);
     else
-        s->silent_ms = s->busy_ms = 0;
+        s->silent_ms = s->busy_ms = s->disk_ms = 0;
     s->last = *look;
     s->begun = true;
     if (!silent)

@@ -8,7 +8,8 @@
  * 1. At most STALL_LOOK_MS of a look: a hive that could not look (machine asleep, swapping, the
  * hive itself stopped) has not seen silence.
  * 2. Nothing while the worker is stopped by a signal, waits for a disk, or has read pages from one
- *    since the last look: it is waiting for somebody else.
+ *    since the last look: it is waiting for somebody else. But a disk that has given nothing for
+ *    STALL_DISK_MS (a file system whose server is gone) may never answer: from then on it counts.
  * 3. Of a worker that wants to run, only as much as it was given the processor for: one that is
  *    starved by others is slow.
  *
@@ -34,6 +35,7 @@
 #define STALL_TIMES     25
 #define STALL_NEW_TIMES 10
 #define STALL_LOOK_MS   1000
+#define STALL_DISK_MS   60000
 
 /* What is seen of a worker at one moment. */
 struct stall_look {
@@ -53,6 +55,7 @@ struct stall {
     struct stall_look last;
     bool begun;
     int64_t silent_ms, busy_ms; /* the silence, and how much of it was spent computing */
+    int64_t disk_ms;            /* how long it has waited for a disk that gave nothing */
 };
 
 enum stall_verdict { STALL_FINE, STALL_SILENT, STALL_STUCK };

@@ -43,8 +43,10 @@ static struct room_worker facts_of(const struct worker *w, int64_t now)
     struct room_worker f = {0};
     uint64_t has = w->state == WORKER_PREPARING ? 0 : worker_room_resident(w->child.pid);
 
-    f.ending = w->state == WORKER_DRAINING || w->state == WORKER_CONDEMNED;
     f.frees_bytes = has;
+    if (w->stranded) /* what it has it keeps */
+        return f;
+    f.ending = w->state == WORKER_DRAINING || w->state == WORKER_CONDEMNED;
     f.wants_bytes = w->need.total_bytes > has ? w->need.total_bytes - has : 0;
     if (worker_takes_work(w) && worker_board_state(w) == BOARD_READY) {
         struct worker_look look;

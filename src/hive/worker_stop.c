@@ -174,12 +174,37 @@ void workers_stop_path(struct workers *ws, const char *model_path)
     }
 }
 
-/* One that hangs in a disk or a filesystem does not die of SIGKILL; the hive's end is not its. */
-static bool is_waited_for(const struct worker *w, int64_t now)
+/* ---- those that do not die ---- */
+
+bool worker_is_stranded(const struct worker *w, int64_t now)
 {
     int64_t killed_ms = w->child.killed_ms;
 
-    return worker_is_alive(w) && (killed_ms == 0 || now - killed_ms < WORKERS_KILL_MS);
+    return worker_is_alive(w) && killed_ms != 0 && now - killed_ms >= WORKERS_KILL_MS;
+}
+
+/* Nothing in it answers any more; but the thread that hangs keeps its connections open. */
+bool worker_strand(struct worker *w)
+{
+    char url[WORKER_URL_MAX];
+    bool first = !w->stranded;
+
+    if (first) {
+        w->stranded = true;
+        log_warn("%s (process %ld) was killed and does not end, as when a disk or a filesystem "
+                 "does not answer; nobody waits for it any more",
+                 w->id, (long)w->child.pid);
+    }
+    if (w->state == WORKER_DRAINING) {
+        api_error_set(&w->error, API_WORKER_STALLED, REPLY_SRC,
+                      "the worker for %.200s was told to end and then killed, and its process does "
+                      "not end, as when a disk or a filesystem does not answer",
+                      w->model_ref);
+        worker_move(w, WORKER_CONDEMN);
+    }
+    http_client_lose(w->owner->params.client, worker_own_url(w, url),
+                     "its process was killed, and does not end");
+    return first;
 }
 
 void workers_check_gone(struct workers *ws)
@@ -191,7 +216,7 @@ void workers_check_gone(struct workers *ws)
     if (!gone)
         return;
     TAILQ_FOREACH(w, &ws->all, link)
-    if (is_waited_for(w, now))
+    if (worker_is_alive(w) && !worker_is_stranded(w, now)) /* the hive's end is not its */
         return;
     ws->gone = NULL;
     gone(ws->gone_arg);

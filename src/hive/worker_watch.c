@@ -228,7 +228,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct workers *ws = arg;
     struct worker *w, *next;
-    bool any = false;
+    bool any = false, stranded = false;
     int64_t now = clock_ms();
 
     (void)fd;
@@ -243,7 +243,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         }
         any = true;
         look(w, now);
+        if (worker_is_stranded(w, now) && worker_strand(w))
+            stranded = true;
     }
+    if (stranded)
+        workers_room_freed(ws); /* it was not, and will not be: who waits for that has to know */
     ws->ticking = false;
     workers_check_gone(ws);
     if (any)

@@ -28,7 +28,7 @@
 #define WORKERS_HEALTH_STRIKES  3
 #define WORKERS_DRAIN_MS        20000 /* from the ask to end to SIGTERM: with the next, 30 s in all */
 #define WORKERS_TERM_MS         10000 /* from SIGTERM to SIGKILL */
-#define WORKERS_KILL_MS         3000  /* from SIGKILL until an ending hive waits no longer */
+#define WORKERS_KILL_MS         3000  /* from SIGKILL until nobody waits any longer */
 #define WORKERS_FREE_MS         2000  /* workers_free waits at most so long */
 #define WORKERS_STACKS_MS       500   /* for a stuck worker to write where it is */
 #define WORKERS_UNUSED_MS       30000 /* a worker not used yet stays at least so long */

@@ -71,6 +71,7 @@ struct worker {
     struct event *stop_timer;
     bool terminated; /* SIGTERM was sent: SIGKILL is next */
     int64_t kill_ms; /* CONDEMNED: when SIGKILL follows; 0 = it was sent */
+    bool stranded;   /* CONDEMNED: SIGKILL has not ended it in good time (worker_strand) */
 
     /* dead */
     struct api_error error;
@@ -144,6 +145,12 @@ void worker_kill_stuck(struct worker *w, const char *what, int64_t silent_ms, in
 /* SIGKILL, and what to say about it when the end comes. */
 void worker_kill(struct worker *w, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* It got SIGKILL and has not ended for so long as others take: it hangs in a disk or a filesystem,
+ * and may for ever. */
+bool worker_is_stranded(const struct worker *w, int64_t now);
+/* Of such a one: who waits for it is told why it was killed, now and whenever this is called. True
+ * the first time. */
+bool worker_strand(struct worker *w);
 
 /* worker_end.c: called when the pidfd says that the process has ended. */
 void worker_ended(struct worker *w);

@@ -154,6 +154,7 @@ static void look_at_board(const struct worker *w, struct worker_look *out)
 void worker_look(const struct worker *w, struct worker_look *out)
 {
     enum board_state state = worker_board_state(w);
+    bool failed = w->state == WORKER_DEAD || w->stranded;
 
     *out = (struct worker_look){
         .id = w->id,
@@ -162,10 +163,10 @@ void worker_look(const struct worker *w, struct worker_look *out)
         .backend = w->backend,
         .fingerprint = w->fingerprint,
         .usable = worker_takes_work(w) && state != BOARD_DRAINING && state != BOARD_FAILED,
-        .failed = w->state == WORKER_DEAD,
+        .failed = failed,
         .keep_alive_ms = w->keep_alive_ms,
         .idle_since_ms = w->started_ms > w->asked_ms ? w->started_ms : w->asked_ms,
-        .error = w->state == WORKER_DEAD ? &w->error : NULL};
+        .error = failed ? &w->error : NULL};
     if (w->board)
         look_at_board(w, out);
 }

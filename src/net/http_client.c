@@ -2,8 +2,10 @@
 #include "net/http_client_internal.h"
 
 #include <event2/event.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 
 void http_client_wake(struct http_client *c)
 {
@@ -14,9 +16,18 @@ void http_client_wake(struct http_client *c)
 static struct http_call *next_due(struct http_client *c)
 {
     for (struct http_call *call = c->calls; call; call = call->next)
-        if (call->cancelled || !call->started || (call->to_resume && call->paused))
+        if (call->cancelled || call->lost || !call->started || (call->to_resume && call->paused))
             return call;
     return NULL;
+}
+
+static void end_lost(struct http_call *call)
+{
+    struct err err = {0};
+    int rc = http_call_broken(call, call->lost, &err);
+
+    call->client->via->remove(call);
+    http_call_ended(call, rc, &err);
 }
 
 static void on_later(evutil_socket_t fd, short what, void *arg)
@@ -30,6 +41,8 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
         if (call->cancelled) {
             c->via->remove(call);
             http_call_free(call);
+        } else if (call->lost) {
+            end_lost(call);
         } else if (!call->started) {
             call->started = true;
             c->via->begin(call);
@@ -39,6 +52,19 @@ static void on_later(evutil_socket_t fd, short what, void *arg)
             c->via->go_on(call);
         }
     }
+}
+
+void http_client_lose(struct http_client *c, const char *origin, const char *why)
+{
+    size_t n = strlen(origin);
+
+    if (c->real)
+        c = c->real;
+    for (struct http_call *call = c->calls; call; call = call->next)
+        if (str_starts(call->url, origin) && call->url[n] == '/') {
+            call->lost = why;
+            http_client_wake(c);
+        }
 }
 
 void http_client_stood_still(struct http_client *c, int64_t ms)

@@ -112,6 +112,11 @@ int http_call_start(struct http_client *c, const struct http_call_params *params
                     struct http_call **out, struct err *err);
 void http_call_cancel(struct http_call *call); /* no callback comes any more; NULL is fine */
 void http_call_resume(struct http_call *call); /* nothing happens when it is not paused */
+/*
+ * The program knows that the server at `origin` ("http://127.0.0.1:8081") will never answer, though
+ * its connections stay open: its calls end as if it had closed them, with `why` (a literal).
+ */
+void http_client_lose(struct http_client *c, const char *origin, const char *why);
 
 /*
  * Runs the loop until one call has ended; for command lines. *status and *body (caller-initialised,

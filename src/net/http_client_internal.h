@@ -65,6 +65,7 @@ struct http_call {
     bool started; /* the transport has begun it */
     bool paused, to_resume;
     bool cancelled, ended;
+    const char *lost;          /* its server is, and why; NULL = it is not */
     bool head_over, body_over; /* a limit was passed */
     bool out_of_memory;
 };

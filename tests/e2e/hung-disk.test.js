@@ -11,7 +11,8 @@ const path = require('node:path');
 
 const { startHive, get, post, remove, spawn, spawnReady, list, childrenOf } = require('./lib/hive.js');
 const { hold } = require('./lib/hold.js');
-const { hang, notHung, startApart } = require('./lib/hung.js');
+const { makeFakeWorker } = require('./lib/fakeworker.js');
+const { hang, notHung, served, startApart } = require('./lib/hung.js');
 const { HIVE, Proc, isAlive, makeFolder, testModel, until } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
 
@@ -170,4 +171,36 @@ test('... and a second signal ends it at once', { skip: !testModel() && 'no mode
   hive.signal('SIGTERM');
   await hive.end(30000);
   assert.deepStrictEqual([hive.code, hive.killedBy], [1, null]);
+});
+
+/*
+ * The thread that hangs there keeps a killed worker's connections open, and its process from being over: its
+ * clients waited for ever, and so did who asked for a model that needed its memory.
+ */
+test('a worker that SIGKILL does not end: its clients are told, its memory is counted as it is', { skip }, async (t) => {
+  const fake = makeFakeWorker(makeFolder()), folder = makeFolder(), models = ['a', 'b'].map((name) => path.join(folder, `${name}.gguf`));
+  for (const model of models) fs.writeFileSync(model, 'any');
+  fake.needs(300 << 20);
+  const hive = await startApart({ flags: { worker: fake.program },
+    env: { RBEE_HIVE_STALL_AFTER: '600ms', RBEE_HIVE_MEMORY_LIMIT: '450' } });
+  t.after(() => hive.stop());
+  const nas = await served(hive.pid, models[0]);
+  t.after(nas.free);
+  await nas.hang();
+  const todo = { events: [0, 1, 2].map((i) => ({ type: 'token', t: 'x', i })), touch: nas.file, hang: true };
+  const s = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model: models[0], stream: true, prompt: JSON.stringify(todo) } });
+  const row = await until(async () => (await list(hive)).find((w) => w.state === 'failed'), 'it is found to be stuck');
+  const there = () => fs.existsSync(`/proc/${row.pid}`); // a thread of it, at least
+  let other = null; // there is no room for both
+  spawn(hive, models[1]).then((r) => { other = r; });
+  await until(() => s.over, () => `its client is told:\n${hive.stderr}`);
+  assert.ok(s.done, s.raw);
+  assert.match(s.events.at(-2).json.error.message, /made no step for .* 3 tokens had come\./);
+  await until(() => other, 'who needs its memory is answered');
+  assert.strictEqual(other.status, 200, other.text);
+  assert.ok(there(), 'it hangs still');
+  assert.match(hive.stderr, new RegExp(`${row.worker_id} \\(process ${row.pid}\\) was killed and does not end`));
+  await nas.free();
+  await until(() => !there(), 'it ends');
+  assert.strictEqual((await list(hive)).find((w) => w.worker_id === row.worker_id).error.code, 'WORKER_STALLED');
 });

@@ -627,6 +627,50 @@ static void test_http_plain__a_cancelled_call_is_given_nothing_that_waits(void *
     peer_stop(peer);
 }
 
+/*
+ * A process that SIGKILL does not end (its file system does not answer) keeps its connections open:
+ * the hive's calls to it waited for ever, and so did its clients. Its port stays its own, and a
+ * call to a longer number is another's.
+ */
+static void test_http_plain__calls_of_a_lost_server_end(void **state)
+{
+    static const char *const said[] = {
+        "", "", "HTTP/1.1 200 OK\r\nA: ", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"};
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        struct peer *peer = PEER({said[i], HOLD, 0});
+        struct http_call_params params = {.url = url_of(peer, "/a"), .on_done = on_done};
+        struct timeval while_ms = {.tv_usec = i == 0 ? 0 : 30000};
+        char origin[64], shorter[64];
+        struct told t;
+
+        open_client(&t);
+        params.arg = &t;
+        params.on_body = i == 4 ? on_body_resting : NULL;
+        assert_int_equal(http_call_start(t.client, &params, &t.call, &t.err), 0);
+        event_base_loopexit(t.base, &while_ms);
+        event_base_dispatch(t.base);
+        assert_int_equal(t.n_body, i == 4);
+        str_copy(origin, sizeof origin, url_of(peer, ""));
+        str_copy(shorter, sizeof shorter, origin);
+        shorter[strlen(shorter) - 1] = '\0';
+        http_client_lose(t.client, shorter, "another one is lost");
+        event_base_loop(t.base, EVLOOP_NONBLOCK);
+        assert_int_equal(t.n_done, 0);
+        http_client_lose(t.client, origin, "it is lost");
+        assert_int_equal(t.n_done, 0); /* not from within */
+        event_base_loop(t.base, EVLOOP_NONBLOCK);
+        assert_int_equal(t.n_done, 1);
+        assert_int_equal(t.rc, t.status ? ERR_IO : ERR_UNREACHABLE);
+        assert_true(i < 3 || t.status == 200);
+        assert_non_null(strstr(t.err.text, "it is lost"));
+        close_client(&t);
+        peer_stop(peer);
+    }
+}
+
 /* It was told as a server that does not answer; the hive said of its worker that it was gone. */
 static void test_http_plain__no_descriptor_is_nobody_elses_fault(void **state)
 {
@@ -677,6 +721,7 @@ int main(void)
         cmocka_unit_test(test_http_plain__a_slow_reader_holds_up_the_sender),
         cmocka_unit_test(test_http_plain__a_server_that_does_not_read_stalls),
         cmocka_unit_test(test_http_plain__cancels_in_each_phase),
+        cmocka_unit_test(test_http_plain__calls_of_a_lost_server_end),
         cmocka_unit_test(test_http_plain__a_cancelled_call_is_given_nothing_that_waits),
         cmocka_unit_test(test_http_plain__no_descriptor_is_nobody_elses_fault),
     };

@@ -9,9 +9,10 @@
  * in the file deaths; with `die` it is killed behind the events. Each
  * request is noted in the file asked.jsonl beside the program. While there is a file `hold` it loads,
  * at layer 12 of 23; while there is one `ponder` its look into a model's file does not end
- * (each is a pair of parentheses in the file looks). Once there is a file `leave` it takes it away, refuses what it
+ * (each is a pair of parentheses in the file looks). A file needs: how many bytes a worker takes. Once there is a file `leave` it takes it away, refuses what it
  * is asked, as a worker that is ending does, and ends once nothing runs. A file `places` holds how many requests it
  * takes at a time; past them it is full. While there is one `deaf` it reads no request further than its head. With `slow` the end of an answer comes after so many ms. With
+ * `touch` (a path) it looks at that file, in a thread of its own. With
  * `until` (a name) the flood, the break or the end comes once there is a file of that name. The file peak: the
  * most that ran at once. The board's fields lie as src/api/board.h has them.
  */
@@ -30,7 +31,7 @@ if (process.argv[2] === 'inspect') {
   const look = () => {
     if (fs.existsSync(beside('ponder'))) return setTimeout(look, 5);
     fs.appendFileSync(beside('looks'), ')');
-    console.log(JSON.stringify({ supported: true, architecture: 'llama', context_length: 4096, parts: 1 }));
+    console.log(JSON.stringify({ supported: true, architecture: 'llama', context_length: 4096, parts: 1, scratch_bytes: fs.existsSync(beside('needs')) ? Number(fs.readFileSync(beside('needs'))) : 0 }));
     process.exit(0);
   };
   look();
@@ -113,6 +114,7 @@ function answer(asked, response) {
     when(more);
     return;
   }
+  if (todo.touch) fs.stat(todo.touch, () => {});
   if (todo.hang) return;
   if (todo.die) { setTimeout(() => process.kill(process.pid, 'SIGKILL'), 20); return; }
   if (todo.cut) { when(() => setTimeout(() => response.destroy(), 20)); return; }
@@ -187,6 +189,7 @@ function makeFakeWorker(folder) {
     listen: () => fs.rmSync(path.join(folder, 'deaf')),
     places: (n) => fs.writeFileSync(path.join(folder, 'places'), String(n)),
     say: (name) => fs.writeFileSync(path.join(folder, name), ''), // what an `until` waits for
+    needs: (bytes) => fs.writeFileSync(path.join(folder, 'needs'), String(bytes)),
     left: () => (fs.existsSync(path.join(folder, 'left')) ? fs.readFileSync(path.join(folder, 'left'), 'utf8') : ''), // of a flood
     peak: () => Number(fs.readFileSync(path.join(folder, 'peak'), 'utf8')),
   };

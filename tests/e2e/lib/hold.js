@@ -4,12 +4,15 @@
  */
 const { spawn } = require('node:child_process');
 
-/* A child that holds something, and says so; a function that lets go. */
+/* A child that holds something, and says so; a function that lets go. Its `tell` sends a line, and waits for one. */
 async function holding(program, args) {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  await new Promise((resolve, reject) => { child.on('error', reject); child.stdout.once('data', resolve); });
+  const says = () => new Promise((resolve, reject) => { child.on('error', reject); child.stdout.once('data', resolve); });
+  await says();
   const over = new Promise((resolve) => { child.on('close', resolve); });
-  return () => { child.stdin.end(); return over; };
+  const letGo = () => { child.stdin.end(); return over; };
+  letGo.tell = () => { const said = says(); child.stdin.write('\n'); return said; };
+  return letGo;
 }
 
 /* The lock of a file: who would move it waits. */
