@@ -53,7 +53,8 @@ int engine_model_open_fds(const int *fds, uint32_t n_fds, const char *name,
 /*
  * A file that is overwritten in place shows in what was mapped, beside what was copied before: the
  * numbers are then of no model at all. 0 while the files are as they were when the model was
- * opened, as far as the system tells; else ERR_IO, and which is not. Some microseconds; any thread.
+ * opened, as far as the system tells; else ERR_IO, and which is not. Some microseconds where their
+ * file system answers, and as long as that takes where it does not; any thread.
  */
 int engine_model_check(const struct engine_model *m, struct err *err);
 void engine_model_close(struct engine_model *m);

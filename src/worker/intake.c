@@ -10,6 +10,7 @@
 #include "worker/intake_text.h"
 #include "worker/job.h"
 #include "worker/job_list.h"
+#include "worker/lookout.h"
 #include "worker/outbox.h"
 #include "worker/thread.h"
 
@@ -47,7 +48,7 @@ static bool file_stands(struct intake *in, const struct intake_model *with, stru
     char text[ERR_TEXT_MAX];
     struct err why;
 
-    if (engine_model_check(with->model, &why) == 0)
+    if (lookout_check(with->lookout, LOOKOUT_WAIT_MS, &why) == 0)
         return true;
     intake_changed_text(&why, text);
     job_fail(j, API_WORKER_CRASHED, "%s", text);
@@ -151,11 +152,10 @@ int intake_create(struct outbox *outbox, _Atomic uint64_t *turns,
     return 0;
 }
 
-void intake_open(struct intake *in, const struct engine_model *model, struct dialog *dialog,
-                 uint32_t n_ctx)
+void intake_open(struct intake *in, const struct intake_model *with)
 {
     pthread_mutex_lock(&in->lock);
-    in->with = (struct intake_model){model, dialog, n_ctx};
+    in->with = *with;
     pthread_cond_signal(&in->changed);
     pthread_mutex_unlock(&in->lock);
 }

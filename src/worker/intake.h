@@ -18,26 +18,25 @@
 #include "base/err.h"
 #include "engine/engine.h"
 
-struct dialog;
 struct intake;
+struct intake_model;
 struct job;
 struct outbox;
 
 /*
  * Starts the thread. From it are called `accept`, and `changed` when the model's files are not what
- * they were (engine_model_check): a job that comes then has failed. `turns` is the board's count,
+ * they were (lookout.h): a job that comes then has failed. `turns` is the board's count,
  * by which a hive sees a job that does not end.
  */
 int intake_create(struct outbox *outbox, _Atomic uint64_t *turns,
                   void (*accept)(void *arg, struct job *j), void (*changed)(void *arg), void *arg,
                   struct intake **out, struct err *err);
-/* That the model's file was changed while this worker had it, by what engine_model_check has said.
- */
+/* That the model's file was changed while this worker had it, by what the lookout has said. */
 void intake_changed_text(const struct err *why, char text[ERR_TEXT_MAX]);
 
-/* The model is open: work may begin. Both must stay until intake_free. Once; any thread. */
-void intake_open(struct intake *in, const struct engine_model *model, struct dialog *dialog,
-                 uint32_t n_ctx);
+/* The model is open: work may begin. What *with points to must stay until intake_free. Once; any
+ * thread. */
+void intake_open(struct intake *in, const struct intake_model *with);
 
 /* Any thread; takes the job over. */
 void intake_put(struct intake *in, struct job *j);

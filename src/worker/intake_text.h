@@ -11,10 +11,12 @@
 
 struct dialog;
 struct job;
+struct lookout;
 
 struct intake_model {
     const struct engine_model *model;
     struct dialog *dialog;
+    struct lookout *lookout; /* at the model's files */
     uint32_t n_ctx;
 };
 

@@ -17,8 +17,10 @@
 #include "worker/dialog.h"
 #include "worker/embed_pass.h"
 #include "worker/intake.h"
+#include "worker/intake_text.h"
 #include "worker/job.h"
 #include "worker/job_list.h"
+#include "worker/lookout.h"
 #include "worker/outbox.h"
 #include "worker/pace.h"
 #include "worker/pass.h"
@@ -41,6 +43,7 @@ struct scheduler {
 
     struct engine_model *model;
     struct dialog *dialog;
+    struct lookout *lookout;  /* at the model's files */
     struct pass pass;         /* of inferences; zeroed where the model embeds, */
     struct embed_pass embeds; /* which this is for; zeroed else */
     struct job_list waiting;
@@ -270,6 +273,19 @@ static void note_facts(struct scheduler *s, const struct engine *e)
     atomic_store(&s->params.board->slots_total, s->facts.n_slots);
 }
 
+static int look_at_files(void *arg, struct err *err)
+{
+    return engine_model_check(arg, err);
+}
+
+static void open_intakes(struct scheduler *s)
+{
+    const struct intake_model with = {s->model, s->dialog, s->lookout, s->facts.n_ctx};
+
+    intake_open(s->intake, &with);
+    intake_open(s->questions, &with);
+}
+
 /* Model, engine, weights, in this order, so that prompts can be judged while the weights are read.
  * On failure *code says which kind it is. */
 static int load(struct scheduler *s, enum api_code *code, struct err *err)
@@ -297,10 +313,11 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
     note_facts(s, engine);
     rc = s->facts.model.embeds ? embed_pass_init(&s->embeds, engine, s->params.outbox, err)
                                : pass_init(&s->pass, engine, &how, s->params.outbox, err);
+    if (rc == 0)
+        rc = lookout_create(look_at_files, s->model, &s->lookout, err);
     if (rc)
         return rc;
-    intake_open(s->intake, s->model, s->dialog, s->facts.n_ctx);
-    intake_open(s->questions, s->model, s->dialog, s->facts.n_ctx);
+    open_intakes(s);
     timings_phase(&s->facts.load, "engine");
     rc = engine_model_load(s->model, load_progress, s, err);
     timings_phase(&s->facts.load, "reading");
@@ -351,15 +368,17 @@ static void run_pass(struct scheduler *s)
     atomic_fetch_add(&b->passes, 1);
 }
 
-/* The model's files, where it is time to look at them; as engine_model_check. */
+/* The model's files, where it is time to look at them; as lookout_check. What runs does not wait
+ * for the answer. */
 static int look(struct scheduler *s, struct err *err)
 {
+    bool begins = may_start(s);
     int64_t now = clock_ms();
 
-    if (!may_start(s) && s->looked_ms && now - s->looked_ms < LOOK_MS)
+    if (!begins && s->looked_ms && now - s->looked_ms < LOOK_MS)
         return 0;
     s->looked_ms = now;
-    return engine_model_check(s->model, err);
+    return lookout_check(s->lookout, begins ? LOOKOUT_WAIT_MS : 0, err);
 }
 
 /* 0 when it was told to stop; else the model's files have changed. */
@@ -422,6 +441,7 @@ static void tidy_up(struct scheduler *s)
     publish_engine(s, NULL);
     engine_free(engine);
     dialog_free(s->dialog);
+    lookout_free(s->lookout); /* may take for ever: see scheduler_free */
     engine_model_close(s->model);
 }
 

@@ -9,7 +9,8 @@
  * model loads, after each of its layers.
  *
  * The model's files are looked at before jobs begin, and now and then within a pass's turn: one
- * that was overwritten or cut is no model any more. All jobs fail then, and the worker ends.
+ * that was overwritten or cut is no model any more. All jobs fail then, and the worker ends. A file
+ * system that does not answer changes nothing (lookout.h).
  *
  * The board is kept up to date from here: state, loading, slots, tokens, steps, activity.
  */

@@ -13,6 +13,7 @@ const { startHive, get, post, remove, spawn, spawnReady, list, childrenOf } = re
 const { hold } = require('./lib/hold.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 const { hang, notHung, served, startApart } = require('./lib/hung.js');
+const { writeHollowModel } = require('./lib/gguf.js');
 const { HIVE, Proc, isAlive, makeFolder, testModel, until } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
 
@@ -203,4 +204,30 @@ test('a worker that SIGKILL does not end: its clients are told, its memory is co
   await nas.free();
   await until(() => !there(), 'it ends');
   assert.strictEqual((await list(hive)).find((w) => w.worker_id === row.worker_id).error.code, 'WORKER_STALLED');
+});
+
+/* Before each request, and now and then within, it looks at its model's file: there it hung, and was killed for it. */
+test('a worker whose model is in memory serves all who ask, while its disk hangs', { skip, timeout: 60000 }, async (t) => {
+  const hive = await startApart({ env: { RBEE_HIVE_STALL_AFTER: '2s', RBEE_HIVE_MODELS_DIR: makeFolder() } });
+  t.after(() => hive.stop());
+  const hollow = path.join(makeFolder(), 'h.gguf');
+  writeHollowModel(hollow, { layers: 4, embd: 256, ff: 704, ctx: 16384 });
+  const nas = await served(hive.pid, hollow);
+  t.after(nas.free);
+  const worker = await spawnReady(hive, nas.file, { ctx: 16384 });
+  const ask = (max_tokens) => stream(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'abc', temperature: 0, max_tokens } });
+  const long = await ask(16000);
+  t.after(() => long.leave());
+  await until(() => long.events.length > 3, 'an answer is under way');
+  await nas.hang();
+  for (let i = 0; i < 3; i++) {
+    const s = await ask(3), n = long.events.length;
+    await until(() => s.over && long.events.length > n, () => `both go on:\n${hive.stderr}`);
+    assert.strictEqual(s.events.at(-2).json.type, 'end', s.raw);
+  }
+  assert.strictEqual((await post(worker, '/v1/tokenize', { text: 'abc' })).status, 200);
+  assert.ok(!long.over, long.raw.slice(-500));
+  assert.deepStrictEqual((await list(hive)).map((w) => w.state), ['busy']);
+  long.leave();
+  await nas.free();
 });
