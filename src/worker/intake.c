@@ -184,7 +184,7 @@ void intake_sweep(struct intake *in)
     }
     in->jobs = kept;
     pthread_mutex_unlock(&in->lock);
-    outbox_flush_own(in->outbox);
+    outbox_flush(in->outbox);
 }
 
 /* Under the lock; the first reason stays. */

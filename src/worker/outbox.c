@@ -4,19 +4,16 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "net/post.h"
 #include "worker/job.h"
 
 #define OUTBOX_TEXT_MAX    (64u << 20) /* bytes waiting for a loop that does not come */
 #define OUTBOX_FIRST_NOTES 64
-#define OUTBOX_RETRY_MS    10
 
 struct outbox {
     struct post *post;
-    void (*deliver)(void *arg);
-    void *arg;
-    pthread_mutex_t lock; /* guards filling and posted */
+    struct post_item item; /* with `posted` it is on its way, or about to be */
+    pthread_mutex_t lock;  /* guards filling and posted */
     struct outbox_batch filling;
     bool posted;               /* the loop has been woken and did not take yet */
     struct outbox_batch taken; /* the loop's */
@@ -45,8 +42,7 @@ int outbox_create(struct post *post, void (*deliver)(void *arg), void *arg, stru
     if (!o)
         return err_no_memory(err, sizeof *o, "the worker's outbox");
     o->post = post;
-    o->deliver = deliver;
-    o->arg = arg;
+    o->item = (struct post_item){.fn = deliver, .arg = arg};
     pthread_mutex_init(&o->lock, NULL);
     init_batch(&o->filling);
     init_batch(&o->taken);
@@ -66,6 +62,7 @@ void outbox_free(struct outbox *o)
 
     if (!o)
         return;
+    post_withdraw(o->post, &o->item);
     while ((j = job_list_take(&o->filling.ended)))
         job_free(j);
     done_batch(&o->filling);
@@ -152,19 +149,8 @@ static bool must_wake(struct outbox *o)
 
 void outbox_flush(struct outbox *o)
 {
-    bool wake = must_wake(o);
-
-    while (wake && post_send(o->post, o->deliver, o->arg))
-        clock_sleep_ms(OUTBOX_RETRY_MS);
-}
-
-void outbox_flush_own(struct outbox *o)
-{
-    if (!must_wake(o) || post_send(o->post, o->deliver, o->arg) == 0)
-        return;
-    pthread_mutex_lock(&o->lock);
-    o->posted = false;
-    pthread_mutex_unlock(&o->lock);
+    if (must_wake(o))
+        post_put(o->post, &o->item);
 }
 
 const struct outbox_batch *outbox_take(struct outbox *o)

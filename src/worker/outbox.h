@@ -6,8 +6,8 @@
  * allocation. The text of a job always comes before its end. The end of a job and the news about
  * loading need no memory, so they cannot get lost.
  *
- * Threads: outbox_take and outbox_flush_own are the loop's alone; everything else is for the
- * engine's thread and the intake, outbox_end for all.
+ * Threads: outbox_take is the loop's alone; everything else is for the engine's thread and the
+ * intake, outbox_end and outbox_flush for all.
  */
 #ifndef RBEE_WORKER_OUTBOX_H
 #define RBEE_WORKER_OUTBOX_H
@@ -70,11 +70,8 @@ void outbox_end(struct outbox *o, struct job *j);
 /* `load` may be NULL. */
 void outbox_load(struct outbox *o, enum load_stage stage, const struct engine_load *load);
 
-/* Wakes the loop when something waits; goes on trying while there is no memory for it. */
+/* Wakes the loop when something waits, which needs no memory either. Any thread. */
 void outbox_flush(struct outbox *o);
-/* The same from the loop's thread, which cannot wait for itself: where there is no memory the next
- * flush does it. */
-void outbox_flush_own(struct outbox *o);
 
 /* All that has come; valid until the next take. The caller takes over the list `ended`. */
 const struct outbox_batch *outbox_take(struct outbox *o);
