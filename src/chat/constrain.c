@@ -288,6 +288,18 @@ void chat_constraint_free(struct chat_constraint *c)
     free(c);
 }
 
+size_t chat_constraint_bytes(const struct chat_constraint *c)
+{
+    const struct grammar *const own[] = {c->thought, c->text, c->head, c->tail};
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        bytes += own[i] ? grammar_bytes(own[i]) : 0;
+    for (size_t i = 0; i < c->n_args; i++)
+        bytes += c->args[i] && !is_again(c, i) ? grammar_bytes(c->args[i]) : 0;
+    return bytes;
+}
+
 const uint64_t *chat_constraint_mask(struct chat_constraint *c)
 {
     return grammar_matcher_mask(c->matcher);

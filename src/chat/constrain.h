@@ -45,6 +45,8 @@ int chat_constraint_create(const struct inference_request *r, const struct chat_
                            struct grammar_store *store, const struct grammar_stop *stop,
                            struct chat_constraint **out, struct err *err);
 void chat_constraint_free(struct chat_constraint *c); /* NULL is fine */
+/* What its grammars take in memory, also where it shares them with others. */
+size_t chat_constraint_bytes(const struct chat_constraint *c);
 
 /* As grammar_matcher_mask: the tokens that may come next, until the next call. NULL: past a limit.
  */

@@ -55,6 +55,11 @@ void guard_free(struct guard *g)
     free(g);
 }
 
+size_t guard_bytes(const struct guard *g)
+{
+    return chat_constraint_bytes(g->constraint);
+}
+
 static void set_bits(struct guard *g, const int32_t *ids, size_t n, bool on)
 {
     for (size_t i = 0; i < n; i++) {

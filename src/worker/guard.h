@@ -23,7 +23,8 @@ struct guard;
  */
 int guard_create(struct dialog *d, const struct inference_request *r, bool thinking,
                  const struct grammar_stop *stop, struct guard **out, struct err *err);
-void guard_free(struct guard *g); /* NULL is fine */
+void guard_free(struct guard *g);          /* NULL is fine */
+size_t guard_bytes(const struct guard *g); /* see chat_constraint_bytes */
 
 /*
  * *mask: the tokens that may come next, at least one; until the next call. ERR_LIMIT (it is named),

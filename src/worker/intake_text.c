@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_load.h"
 #include "base/str.h"
 #include "chat/constrain.h"
 #include "grammar/grammar.h"
@@ -156,9 +157,15 @@ static int make_guard(const struct intake_model *with, struct job *j, struct err
 }
 
 /* The prompt is tokens: an answer may take long, and needs of the rest no more than what kind it is
- * and the tools. */
+ * and the tools that it may call. */
 static void forget_text(struct inference_request *r)
 {
+    if (r->tool_choice == TOOLS_NONE || r->json_schema) {
+        json_decref(r->tools);
+        r->tools = NULL;
+    }
+    free(r->grammar);
+    r->grammar = NULL;
     free(r->prompt);
     free(r->prompt_tokens);
     r->prompt = NULL;
@@ -168,6 +175,18 @@ static void forget_text(struct inference_request *r)
     json_object_clear(r->json_schema);
     json_decref(r->template_vars);
     r->template_vars = NULL;
+}
+
+/* What is left of it then. */
+static size_t kept_bytes(const struct job *j)
+{
+    char *tools = j->request.tools ? json_dumps(j->request.tools, JSON_COMPACT) : NULL;
+    size_t n = tools ? strlen(tools) : 0;
+
+    if (n)
+        n += (size_t)json_tree_bytes(tools, n);
+    free(tools);
+    return n + (j->guard ? guard_bytes(j->guard) : 0);
 }
 
 int intake_prompt(const struct intake_model *with, struct job *j)
@@ -198,6 +217,7 @@ int intake_prompt(const struct intake_model *with, struct job *j)
                                                : "tools",
                                 &err);
     forget_text(&j->request);
+    j->n_kept = kept_bytes(j);
     return 0;
 }
 

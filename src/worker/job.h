@@ -67,6 +67,7 @@ struct job {
     const struct dialog *dialog; /* of messages; else NULL */
     bool thinking;               /* the prompt's end opened a thought */
     struct guard *guard;         /* owned: of an answer that is constrained; else NULL */
+    size_t n_kept;               /* bytes that stay until its end: of the request, of the guard */
     char *answer;                /* owned: of another kind than an inference, once it is over */
 
     /* scheduler; made by job_begin, given back by job_give_back */

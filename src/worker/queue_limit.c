@@ -29,7 +29,7 @@ void queue_limit_tell(const struct server *s, struct job *j, struct http_exchang
     int64_t after_s = server_retry_after(s);
     char seconds[24];
 
-    if (!j->failed || j->error.code != API_QUEUE_TIMEOUT)
+    if (!j->failed || (j->error.code != API_QUEUE_TIMEOUT && j->error.code != API_ALL_SLOTS_BUSY))
         return;
     json_object_set_new(j->error.details, "retry_after_s", json_integer(after_s));
     snprintf(seconds, sizeof seconds, "%lld", (long long)after_s);

@@ -35,6 +35,7 @@ struct reply {
     struct buf scores;          /* of one, commas between */
     json_t *calls;              /* of one: {"id","name","arguments"} */
     struct buf args;            /* of the last of them, which has none yet */
+    bool crowded;               /* what it keeps is too much beside what others do */
     bool lost;                  /* an event could not be sent: the answer ends with an error */
     uint64_t n_events;          /* events with text sent */
     uint64_t first_count;       /* tokens the first text came with */
@@ -286,16 +287,28 @@ static void send_note(struct reply *r, const struct outbox_note *note, const cha
     maybe_send_metrics(r, note->tokens_out);
 }
 
+/* Its prompt is tokens now; what is left counts as the request did. */
+static void begin_answer(struct reply *r)
+{
+    struct job *j = r->job;
+
+    if (!r->x)
+        return;
+    if (j->kind == JOB_INFERENCE && !http_hold(r->x, j->n_kept)) {
+        r->crowded = true;
+        job_wish_end(j, JOB_DROP);
+    } else if (j->request.stream) {
+        begin_stream(r);
+    }
+}
+
 void reply_note(const struct outbox_note *note, const char *text)
 {
     struct reply *r = note->job->reply;
     bool stream = note->job->request.stream;
 
     if (note->kind == NOTE_STARTED) {
-        if (r->x && note->job->kind == JOB_INFERENCE)
-            http_hold(r->x, 0); /* its prompt is tokens now */
-        if (stream && r->x)
-            begin_stream(r);
+        begin_answer(r);
     } else if (!stream) {
         collect(r, note, text);
     } else if (r->sse) {
@@ -369,7 +382,12 @@ void reply_end(struct job *j)
 {
     struct reply *r = j->reply;
 
-    if (buf_failed(&r->text))
+    if (r->crowded)
+        job_fail(j, API_ALL_SLOTS_BUSY,
+                 "The requests that wait here hold nearly all the memory they may have together; "
+                 "what this one's answer is to be like takes %zu bytes more.",
+                 j->n_kept);
+    else if (buf_failed(&r->text))
         job_fail(j, API_INTERNAL, "The answer has over %u bytes: ask for it as a stream.",
                  REPLY_TEXT_MAX);
     else if (r->lost)

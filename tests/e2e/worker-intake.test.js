@@ -7,6 +7,7 @@
  */
 const { test, before, after } = require('node:test');
 const assert = require('node:assert');
+const crypto = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 
@@ -90,4 +91,42 @@ test('an answer about text that would be too long is refused', { skip: sanitized
   const answer = await post('/v1/tokenize', { content: 'a'.repeat(7e6), with_pieces: true });
   assert.strictEqual(answer.status, 400, answer.text.slice(0, 200));
   assert.match(answer.json.error.message, /over 134217728 bytes: send less at once/);
+});
+
+/*
+ * Once its prompt was tokens a request counted as nothing, though its tools and the grammar of its answer stayed:
+ * 40 that waited for a slot took 0.9 GB, for 48 MB of tools that none could call as for 19 MB of schemas.
+ */
+test('what waits for a slot is bounded, too', { skip: sanitized && 'it takes too long', timeout: 60000 }, async (t) => {
+  const model = path.join(FOLDER, 'long.gguf');
+  writeHollowModel(model, { layers: 4, embd: 256, ff: 1024, ctx: 32768 });
+  const own = await startWorker({ model, 'chat-template': TEMPLATE, ctx: 32768, slots: 1, queue: 64, threads: 1 });
+  t.after(() => own.stop());
+  const look = async () => (await ask(`${own.url}/v1/ready`)).json, send = (body) => ask(`${own.url}/v1/inference`, { method: 'POST', body });
+  await until(async () => (await look()).ready, 'ready');
+  const before_mb = rssMB(own.pid), long = send({ prompt: 'a', max_tokens: 32000, ignore_eos: true, job_id: 'long', temperature: 0, stream: false });
+  await until(async () => (await look()).slots_busy === 1, 'the slot is taken');
+
+  const parameters = { type: 'object', properties: { a: { enum: Array(300000).fill(1) } } };
+  const tools = JSON.stringify(asked('hi', { tools: [{ type: 'function', function: { name: 'f', parameters } }], tool_choice: 'none', stream: false }));
+  const many = [];
+  for (let i = 0; i < 12; i++) {
+    many.push(send(tools));
+    await until(async () => (await look()).queued === i + 1, 'it waits');
+  }
+  await until(() => rssMB(own.pid) < before_mb + 120, () => `${rssMB(own.pid)} MB of ${before_mb}`); // with the tools it was 200
+
+  const choices = (i) => Array.from({ length: 60 }, (_, k) => `${i} ${k} ${crypto.randomBytes(4000).toString('hex')}`);
+  const schemas = Array.from({ length: 12 }, (_, i) => send(asked('hi', { json_schema: { enum: choices(i) }, stream: i % 2 === 0 })));
+  const refused = await Promise.race(schemas); // the others wait for the slot
+  assert.strictEqual(refused.status, 503, refused.text);
+  assert.match(refused.json.error.message, /hold nearly all the memory .* takes \d+ bytes more/);
+  assert.strictEqual(refused.json.error.code, 'ALL_SLOTS_BUSY');
+  assert.ok(Number(refused.headers['retry-after']) >= 1);
+  await ask(`${own.url}/v1/inference/long`, { method: 'DELETE' });
+  await long;
+  assert.deepStrictEqual((await Promise.all(many)).map((a) => a.status), Array(12).fill(200));
+  const n_taken = (await Promise.all(schemas)).filter((a) => a.status === 200).length;
+  assert.ok(n_taken >= 5 && n_taken < 12, `${n_taken} were taken`);
+  assert.strictEqual((await send(asked('hi', { json_schema: { enum: choices(0) }, stream: false }))).status, 200); // what was held is given back
 });
