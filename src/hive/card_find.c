@@ -16,13 +16,20 @@
 #define SCAN_DEPTH       3 /* org, repo, commit */
 #define SCAN_LOCAL_DEPTH 2 /* name, digest */
 
-int card_reach(struct reach *r, const struct card *c, struct err *err)
+static int reach_files(struct reach *r, const struct card *c, struct err *err)
 {
-    int rc = reach_check(r, c->path, err);
+    int rc = 0;
 
     for (size_t i = 0; i < c->n_files && rc == 0; i++)
         rc = reach_check(r, c->files[i].path, err);
     return rc;
+}
+
+int card_reach(struct reach *r, const struct card *c, struct err *err)
+{
+    int rc = reach_check(r, c->path, err);
+
+    return rc ? rc : reach_files(r, c, err);
 }
 
 /* The card at `path`, or NULL. Its place must be the one that its own content leads to. */
@@ -75,7 +82,7 @@ static bool give(struct scan *s, struct card *c)
 {
     struct err why = {0};
 
-    if (reaches(s, card_reach(s->reach, c, &why), &why))
+    if (reaches(s, reach_files(s->reach, c, &why), &why))
         return s->each(s->arg, c);
     card_free(c);
     return true;

@@ -47,6 +47,10 @@ struct reach {
     int list_fd; /* /proc/self/mountinfo, polled for changes; -1 = there is none */
     struct mounts mounts;
     LIST_HEAD(, far) all;
+    /* A folder that was walked to over this machine's disks and no link: what begins as it does
+     * need not be walked again before REACH_GOOD_MS are over. "" = none. */
+    char plain[PATH_MAX];
+    int64_t plain_ms; /* when it was walked to from the root */
 };
 
 int reach_create(struct event_base *base, struct reach **out, struct err *err)
@@ -102,6 +106,7 @@ static void renew(struct reach *r)
         return;
     mounts_done(&r->mounts);
     r->mounts = now;
+    r->plain[0] = '\0';
     for (f = LIST_FIRST(&r->all); f; f = next) {
         next = LIST_NEXT(f, link);
         if (!mounts_has(&r->mounts, f->id))
@@ -239,12 +244,13 @@ static int ask(struct reach *r, const struct mount *m, const char *done, const c
 /* May one go on from the place that `done` leads to? The place of an automounter that fans out is
  * its own: it mounts, and waits, for the names in it only. */
 static int ask_at(struct reach *r, const char *done, const char *path, int64_t patience_ms,
-                  struct err *err)
+                  bool *met_far, struct err *err)
 {
     const struct mount *m = mounts_find(&r->mounts, done);
     bool is_auto = m && m->is_auto;
     int rc;
 
+    *met_far = *met_far || (m && m->is_far);
     if (!m || !m->is_far || (m->fans_out && str_eq(m->at, done)))
         return 0;
     rc = ask(r, m, done, path, patience_ms, err);
@@ -261,6 +267,8 @@ struct walk {
     char done[PATH_MAX]; /* full, without links; "" is the root */
     char left[PATH_MAX];
     unsigned n_links;
+    size_t n_known; /* bytes of the path that were not walked */
+    bool met_far;
 };
 
 /* Goes one part on; false at the end, or where no path of the kernel's goes on. */
@@ -302,15 +310,50 @@ static bool follow(struct walk *w)
     return true;
 }
 
+/* How much of the path is what is known of the other: whole parts, and never its last. */
+static size_t n_shared(const char *path, const char *known)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; path[i]; i++) {
+        if (path[i] == '/' && (known[i] == '/' || known[i] == '\0'))
+            n = i;
+        if (path[i] != known[i])
+            break;
+    }
+    return n;
+}
+
 /* False: longer than any path. */
-static bool begin(struct walk *w, const char *path)
+static bool begin(struct walk *w, const struct reach *r, const char *path)
 {
     char here[PATH_MAX] = "";
 
-    *w = (struct walk){0};
+    *w->done = *w->left = '\0';
+    w->n_links = 0;
+    w->met_far = false;
+    w->n_known = clock_ms() - r->plain_ms < REACH_GOOD_MS ? n_shared(path, r->plain) : 0;
+    if (w->n_known) {
+        memcpy(w->done, path, w->n_known);
+        w->done[w->n_known] = '\0';
+        return str_copy(w->left, sizeof w->left, path + w->n_known);
+    }
     if (path[0] != '/' && !getcwd(here, sizeof here))
         return false;
     return (size_t)snprintf(w->left, sizeof w->left, "%s/%s", here, path) < sizeof w->left;
+}
+
+/* The folder of what was walked to. */
+static void keep_plain(struct reach *r, const struct walk *w)
+{
+    const char *end = strrchr(w->done, '/');
+
+    if (!end)
+        return;
+    memcpy(r->plain, w->done, (size_t)(end - w->done));
+    r->plain[end - w->done] = '\0';
+    if (w->n_known == 0)
+        r->plain_ms = clock_ms();
 }
 
 static int walk_all(struct reach *r, const char *path, int64_t patience_ms, struct err *err)
@@ -318,12 +361,16 @@ static int walk_all(struct reach *r, const char *path, int64_t patience_ms, stru
     struct walk w;
     int rc = 0;
 
-    if (!r || !begin(&w, path))
+    if (!r)
         return 0;
     renew(r);
+    if (!begin(&w, r, path) || (w.n_known && !step(&w)))
+        return 0;
     do {
-        rc = ask_at(r, w.done[0] ? w.done : "/", path, patience_ms, err);
+        rc = ask_at(r, w.done[0] ? w.done : "/", path, patience_ms, &w.met_far, err);
     } while (rc == 0 && follow(&w) && step(&w));
+    if (rc == 0 && !w.met_far && w.n_links == 0)
+        keep_plain(r, &w);
     return rc;
 }
 
