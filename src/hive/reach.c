@@ -329,7 +329,8 @@ static bool begin(struct walk *w, const struct reach *r, const char *path)
 {
     char here[PATH_MAX] = "";
 
-    *w->done = *w->left = '\0';
+    w->done[0] = '\0';
+    w->left[0] = '\0';
     w->n_links = 0;
     w->met_far = false;
     w->n_known = clock_ms() - r->plain_ms < REACH_GOOD_MS ? n_shared(path, r->plain) : 0;
