@@ -6,23 +6,13 @@
 const { test, describe, beforeEach, afterEach } = require('node:test');
 const assert = require('node:assert');
 const http = require('node:http');
-const net = require('node:net');
 
 const { FakeHive, WORKER_ID, json } = require('./lib/fakehive.js');
-const { run } = require('./lib/keeper.js');
+const { deadPort, run } = require('./lib/keeper.js');
 
 let fake;
 beforeEach(async () => { fake = await FakeHive.start(); });
 afterEach(() => fake.stop());
-
-/* A port where nobody listens. */
-async function deadPort() {
-  const server = net.createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 const commands = [['models', 'list'], ['workers', 'list'], ['models', 'downloads'], ['models', 'files', 'hf:a/b'],
   ['models', 'show', 'tiny'], ['models', 'rm', 'tiny'], ['models', 'pull', 'hf:a/b'], ['models', 'prune'],

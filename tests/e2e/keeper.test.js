@@ -6,14 +6,13 @@
 const { test, describe, beforeEach, afterEach } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
-const net = require('node:net');
 const path = require('node:path');
 const { spawn, spawnSync } = require('node:child_process');
 
 const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started, token, end } =
   require('./lib/fakehive.js');
 const { hold } = require('./lib/hold.js');
-const { KEEPER, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
+const { KEEPER, deadPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
 const { until } = require('./lib/proc.js');
 
 const noFlock = spawnSync('sh', ['-c', 'command -v flock']).status === 0 ? false : 'needs flock';
@@ -31,15 +30,6 @@ afterEach(() => fake.stop());
 
 function infer(args = [], options) {
   return start(['infer', '--node', fake.node, '--prompt', 'Hello', ...args], options);
-}
-
-/* A port where nobody listens. */
-async function deadPort() {
-  const server = net.createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function assertOrder(text, parts) {

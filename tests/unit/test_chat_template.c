@@ -44,18 +44,26 @@ static json_t *load(const char *text)
 }
 
 /* Renders; 0 and the prompt, or the error's code and its text, in `out`. */
+static int render_all(const struct chat_template *t, const struct chat_conversation *c,
+                      bool *thinking, struct buf *out)
+{
+    struct err err = {0};
+    int rc;
+
+    buf_init(out, 1u << 20);
+    rc = chat_template_render(t, c, out, thinking, &err);
+    if (rc)
+        buf_puts(out, err.text);
+    return rc;
+}
+
 static int render(const struct chat_template *t, const char *messages, const char *tools,
                   const char *vars, bool *thinking, struct buf *out)
 {
     json_t *m = load(messages), *f = load(tools), *v = load(vars);
     struct chat_conversation c = {.messages = m, .tools = f, .vars = v};
-    struct err err = {0};
-    int rc;
+    int rc = render_all(t, &c, thinking, out);
 
-    buf_init(out, 1u << 20);
-    rc = chat_template_render(t, &c, out, thinking, &err);
-    if (rc)
-        buf_puts(out, err.text);
     json_decref(m);
     json_decref(f);
     json_decref(v);
@@ -307,13 +315,8 @@ static int go_on(const struct chat_template *t, const char *content, bool *think
     json_t *m = json_pack("[{s:s, s:s}, {s:s, s:s}]", "role", "user", "content", "hi", "role",
                           "assistant", "content", content);
     struct chat_conversation c = {.messages = m, .continues = true};
-    struct err err = {0};
-    int rc;
+    int rc = render_all(t, &c, thinking, out);
 
-    buf_init(out, 1u << 20);
-    rc = chat_template_render(t, &c, out, thinking, &err);
-    if (rc)
-        buf_puts(out, err.text);
     json_decref(m);
     return rc;
 }

@@ -551,15 +551,16 @@ static bool on_body_resting(void *arg, int status, const char *bytes, size_t n)
 }
 
 /* While connecting, before the head, within the head, within the body, paused. */
+enum { N_PHASES = 5 };
+static const char *const phases[N_PHASES] = {
+    "", "", "HTTP/1.1 200 OK\r\nA: ", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+    "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"};
+
 static void test_http_plain__cancels_in_each_phase(void **state)
 {
-    static const char *const said[] = {
-        "", "", "HTTP/1.1 200 OK\r\nA: ", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
-        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"};
-
     (void)state;
-    for (int i = 0; i < 5; i++) {
-        struct peer *peer = PEER({said[i], HOLD, 0});
+    for (int i = 0; i < N_PHASES; i++) {
+        struct peer *peer = PEER({phases[i], HOLD, 0});
         struct http_call_params params = {.url = url_of(peer, "/"), .on_done = on_done};
         struct timeval while_ms = {.tv_usec = i == 0 ? 0 : 30000};
         struct told t;
@@ -634,13 +635,9 @@ static void test_http_plain__a_cancelled_call_is_given_nothing_that_waits(void *
  */
 static void test_http_plain__calls_of_a_lost_server_end(void **state)
 {
-    static const char *const said[] = {
-        "", "", "HTTP/1.1 200 OK\r\nA: ", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
-        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"};
-
     (void)state;
-    for (int i = 0; i < 5; i++) {
-        struct peer *peer = PEER({said[i], HOLD, 0});
+    for (int i = 0; i < N_PHASES; i++) {
+        struct peer *peer = PEER({phases[i], HOLD, 0});
         struct http_call_params params = {.url = url_of(peer, "/a"), .on_done = on_done};
         struct timeval while_ms = {.tv_usec = i == 0 ? 0 : 30000};
         char origin[64], shorter[64];

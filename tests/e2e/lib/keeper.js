@@ -6,6 +6,7 @@
  * pieces of stdout are kept, so that a test can tell a stream from one lump.
  */
 const fs = require('node:fs');
+const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { spawn, spawnSync } = require('node:child_process');
@@ -123,4 +124,13 @@ function runOnTerminal(args, { env = {}, home = makeHome(), columns = 100 } = {}
 const noTerminal = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0
   ? false : 'no pseudo-terminal can be had here';
 
-module.exports = { BUILD, KEEPER, makeHome, environment, run, start, runOnTerminal, noTerminal };
+/* A port where nobody listens. */
+async function deadPort() {
+  const server = net.createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+module.exports = { deadPort, BUILD, KEEPER, makeHome, environment, run, start, runOnTerminal, noTerminal };
