@@ -47,19 +47,8 @@ static int check_tellable(const char *path, const char *what, const char *do_wha
     return ERR_INVALID;
 }
 
-int home_make(const char *home, char **full, struct err *err)
+static int forget(int rc, char **full)
 {
-    int rc = path_make_dirs(home, 0700, err);
-
-    *full = NULL;
-    if (rc == 0)
-        rc = path_real(home, full, err);
-    if (rc == 0)
-        rc = check_tellable(*full, "the home", "give the hive another one with --home", err);
-    if (rc == 0)
-        rc = make_under(home, "logs", err);
-    if (rc == 0)
-        rc = make_under(home, "run", err);
     if (rc) {
         free(*full);
         *full = NULL;
@@ -67,22 +56,39 @@ int home_make(const char *home, char **full, struct err *err)
     return rc;
 }
 
-int home_make_models(const char *dir, char **full, struct err *err)
+/* The folder, made if need be, and its path in full, which can be told; NULL with an error. */
+static int make_in_full(const char *path, mode_t mode, const char *what, const char *do_what,
+                        char **full, struct err *err)
 {
-    int rc = dir[0] == '/' ? path_make_dirs(dir, 0755, err)
-                           : err_set(err, ERR_INVALID,
-                                     "[hive] models_dir takes a full path, not '%.200s'", dir);
+    int rc = path_make_dirs(path, mode, err);
 
     *full = NULL;
     if (rc == 0)
-        rc = path_real(dir, full, err);
+        rc = path_real(path, full, err);
     if (rc == 0)
-        rc = check_tellable(*full, "the models", "name another folder as [hive] models_dir", err);
-    if (rc) {
-        free(*full);
-        *full = NULL;
-    }
-    return rc;
+        rc = check_tellable(*full, what, do_what, err);
+    return forget(rc, full);
+}
+
+int home_make(const char *home, char **full, struct err *err)
+{
+    int rc =
+        make_in_full(home, 0700, "the home", "give the hive another one with --home", full, err);
+
+    if (rc == 0)
+        rc = make_under(home, "logs", err);
+    if (rc == 0)
+        rc = make_under(home, "run", err);
+    return forget(rc, full);
+}
+
+int home_make_models(const char *dir, char **full, struct err *err)
+{
+    *full = NULL;
+    if (dir[0] != '/')
+        return err_set(err, ERR_INVALID, "[hive] models_dir takes a full path, not '%.200s'", dir);
+    return make_in_full(dir, 0755, "the models", "name another folder as [hive] models_dir", full,
+                        err);
 }
 
 #define HOLDER_BYTES 24
