@@ -98,7 +98,9 @@ int grammar_matcher_create(const struct grammar *g, struct grammar_vocab *vocab,
 void grammar_matcher_free(struct grammar_matcher *m);
 
 /* Moves on by n bytes. ERR_INVALID when the grammar does not allow them: the matcher stays as it
- * was. ERR_LIMIT past GRAMMAR_MAX_STACKS. */
+ * was. ERR_LIMIT past GRAMMAR_MAX_STACKS; how much is looked at where hundreds of repetitions of
+ * what may be empty lie in each other depends on what was met before, so near that limit it may
+ * come or not. */
 int grammar_matcher_put(struct grammar_matcher *m, const char *bytes, size_t n, struct err *err);
 
 /* The text may end here; it must end here (nothing more is allowed). */
