@@ -305,6 +305,11 @@ const uint64_t *chat_constraint_mask(struct chat_constraint *c)
     return grammar_matcher_mask(c->matcher);
 }
 
+bool chat_constraint_goes_on(const struct chat_constraint *c)
+{
+    return grammar_matcher_goes_on(c->matcher);
+}
+
 int chat_constraint_why(struct chat_constraint *c, struct err *err)
 {
     return grammar_matcher_why(c->matcher, err);

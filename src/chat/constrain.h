@@ -51,6 +51,8 @@ size_t chat_constraint_bytes(const struct chat_constraint *c);
 /* As grammar_matcher_mask: the tokens that may come next, until the next call. NULL: past a limit.
  */
 const uint64_t *chat_constraint_mask(struct chat_constraint *c);
+/* As grammar_matcher_goes_on, behind such a mask: not past it yet. */
+bool chat_constraint_goes_on(const struct chat_constraint *c);
 /* As grammar_matcher_why, behind such a mask, or one that is empty. */
 int chat_constraint_why(struct chat_constraint *c, struct err *err);
 /* Marks of the template may be written here, as tokens of their own. */

@@ -40,8 +40,9 @@
     ((size_t)8 << 20) /* of all tokens; those of known models, up to 262,144 of them, have 2 MiB   \
                        */
 #define GRAMMAR_MAX_WORK                                                                           \
-    (1u << 24) /* edges looked at for one mask, 0.05 to 0.1 s; a stack is 32                       \
-                */
+    (1u << 24)              /* edges looked at in one go for a mask, 0.05 to 0.1 s; a stack is 32  \
+                             */
+#define GRAMMAR_MAX_GOES 32 /* what is not known after so many goes is refused */
 
 struct grammar;
 
@@ -110,10 +111,15 @@ bool grammar_matcher_must_end(const struct grammar_matcher *m);
 /*
  * The tokens allowed next: bit (id % 64) of word id / 64; bits past n_tokens are 0. The mask lives
  * until the next call on this matcher. Ends of text are the caller's: they are allowed where
- * may_end. NULL when out of memory, past a limit, or without a vocabulary. Near GRAMMAR_MAX_STACKS
- * a token of the mask may still be refused, with ERR_LIMIT: long repetitions are one for a mask.
+ * may_end. NULL when out of memory, past a limit, or without a vocabulary; or not yet, as
+ * grammar_matcher_goes_on then says. Near GRAMMAR_MAX_STACKS a token of the mask may still be
+ * refused, with ERR_LIMIT: long repetitions are one for a mask.
  */
 const uint64_t *grammar_matcher_mask(struct grammar_matcher *m);
+
+/* Behind a mask that was NULL: GRAMMAR_MAX_WORK was too little, and who asks for it again goes on
+ * from there. Not without end: at most GRAMMAR_MAX_GOES for one place. */
+bool grammar_matcher_goes_on(const struct grammar_matcher *m);
 
 /*
  * Behind a mask that was NULL, or empty where the text may not end: why, and what to do about it.

@@ -14,10 +14,11 @@ struct grammar_matcher {
     struct places_root root; /* of `at` */
     struct mask *mask;       /* a counted reference, or NULL */
     bool too_long;           /* the mask asked for last passed GRAMMAR_MAX_WORK */
+    uint32_t n_goes;         /* that have done so here */
 };
 
-/* What left out all that the grammar would allow. */
-static int say_why(enum places_why why, struct err *err)
+/* What left out all that the grammar would allow; found in so many goes. */
+static int say_why(enum places_why why, uint32_t n_goes, struct err *err)
 {
     switch (why) {
     case PLACES_TOO_DEEP:
@@ -33,9 +34,9 @@ static int say_why(enum places_why why, struct err *err)
                        GRAMMAR_MAX_STACKS);
     case PLACES_TOO_LONG:
         return err_set(err, ERR_LIMIT,
-                       "to know which tokens may come next takes more than %u steps; let its "
+                       "to know which tokens may come next takes more than %llu steps; let its "
                        "alternatives be fewer",
-                       GRAMMAR_MAX_WORK);
+                       (unsigned long long)n_goes * GRAMMAR_MAX_WORK);
     case PLACES_WHY_NO_MEMORY:
         return err_no_memory(err, sizeof(struct place), "the places of a grammar");
     case PLACES_NO_TOKEN:
@@ -77,7 +78,8 @@ int grammar_matcher_create(const struct grammar *g, struct grammar_vocab *vocab,
         rc = err_set(err, ERR_LIMIT, "the grammar begins with more than %d alternatives at once",
                      GRAMMAR_MAX_STACKS);
     else
-        rc = say_why(start == PLACE_DEAD && too_deep ? PLACES_TOO_DEEP : PLACES_WHY_NO_MEMORY, err);
+        rc = say_why(start == PLACE_DEAD && too_deep ? PLACES_TOO_DEEP : PLACES_WHY_NO_MEMORY, 0,
+                     err);
     grammar_matcher_free(m);
     return rc;
 }
@@ -126,8 +128,10 @@ int grammar_matcher_put(struct grammar_matcher *m, const char *bytes, size_t n, 
     pthread_mutex_lock(&m->p->lock);
     drop_mask(m);
     to = try_bytes(m, bytes, n, &good);
-    if (to >= PLACE_FIRST)
+    if (to >= PLACE_FIRST) {
         m->at[HERE] = to;
+        m->n_goes = 0;
+    }
     places_unlock(m->p);
     if (to >= PLACE_FIRST)
         return 0;
@@ -168,7 +172,7 @@ const uint64_t *grammar_matcher_mask(struct grammar_matcher *m)
 {
     uint32_t normal;
 
-    if (!m->p->vocab)
+    if (!m->p->vocab || m->n_goes >= GRAMMAR_MAX_GOES)
         return NULL;
     pthread_mutex_lock(&m->p->lock);
     drop_mask(m);
@@ -180,8 +184,14 @@ const uint64_t *grammar_matcher_mask(struct grammar_matcher *m)
     if (m->mask)
         m->mask->refs++;
     m->too_long = normal != PLACE_NO_MEMORY && !m->mask && m->p->too_long;
+    m->n_goes += m->too_long;
     places_unlock(m->p);
     return m->mask ? m->mask->words : NULL;
+}
+
+bool grammar_matcher_goes_on(const struct grammar_matcher *m)
+{
+    return m->too_long && m->n_goes < GRAMMAR_MAX_GOES;
 }
 
 int grammar_matcher_why(struct grammar_matcher *m, struct err *err)
@@ -189,13 +199,13 @@ int grammar_matcher_why(struct grammar_matcher *m, struct err *err)
     enum places_why why;
 
     if (m->too_long)
-        return say_why(PLACES_TOO_LONG, err);
+        return say_why(PLACES_TOO_LONG, m->n_goes, err);
     if (!m->mask)
         return err_no_memory(err, sizeof(struct place), "the mask of a grammar");
     pthread_mutex_lock(&m->p->lock);
     why = places_ask_why(m->p, &m->at[HERE]);
     places_unlock(m->p);
-    return say_why(why, err);
+    return say_why(why, 1, err);
 }
 
 bool grammar_matcher_allows(struct grammar_matcher *m, uint32_t token)

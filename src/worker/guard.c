@@ -13,7 +13,8 @@
 struct guard {
     const struct dialog *dialog;
     struct chat_constraint *constraint;
-    uint64_t *mask; /* the constraint's, and ends */
+    uint64_t *mask; /* the constraint's, and ends, */
+    bool is_made;   /* for what the answer is now */
     size_t n_words;
     struct buf piece;
 };
@@ -80,21 +81,33 @@ static bool is_empty(const struct guard *g)
     return true;
 }
 
-int guard_mask(struct guard *g, const uint64_t **out, struct err *err)
+/* The constraint's mask, and ends. False when no token may come. */
+static bool make_mask(struct guard *g)
 {
     const uint64_t *mask = chat_constraint_mask(g->constraint);
     const int32_t *ids;
     size_t n;
 
     if (!mask)
-        return chat_constraint_why(g->constraint, err);
+        return false;
     memcpy(g->mask, mask, g->n_words * sizeof *mask);
     ids = dialog_marks(g->dialog, &n);
     if (!chat_constraint_takes_marks(g->constraint))
         set_bits(g, ids, n, false);
     ids = dialog_ends(g->dialog, &n);
     set_bits(g, ids, n, chat_constraint_may_end(g->constraint));
-    if (is_empty(g))
+    g->is_made = !is_empty(g);
+    return g->is_made;
+}
+
+bool guard_is_ready(struct guard *g)
+{
+    return g->is_made || make_mask(g) || !chat_constraint_goes_on(g->constraint);
+}
+
+int guard_mask(struct guard *g, const uint64_t **out, struct err *err)
+{
+    if (!g->is_made && !make_mask(g))
         return chat_constraint_why(g->constraint, err);
     *out = g->mask;
     return 0;
@@ -102,6 +115,7 @@ int guard_mask(struct guard *g, const uint64_t **out, struct err *err)
 
 int guard_take(struct guard *g, int32_t token, struct err *err)
 {
+    g->is_made = false;
     buf_clear(&g->piece);
     if (dialog_bytes(g->dialog, token, &g->piece))
         return err_no_memory(err, TOKEN_MAX_BYTES, "a token's text");

@@ -27,7 +27,13 @@ void guard_free(struct guard *g);          /* NULL is fine */
 size_t guard_bytes(const struct guard *g); /* see chat_constraint_bytes */
 
 /*
- * *mask: the tokens that may come next, at least one; until the next call. ERR_LIMIT (it is named),
+ * Finds out which tokens may come next, for so long as one pass may be held up by it. False: that
+ * is not known yet, ask again in the next pass. True, too, where guard_mask has an error to tell.
+ */
+bool guard_is_ready(struct guard *g);
+
+/*
+ * *mask: the tokens that may come next, at least one; until guard_take. ERR_LIMIT (it is named),
  * ERR_INVALID (the vocabulary has none), ERR_NO_MEMORY: none may, and the answer cannot go on.
  */
 int guard_mask(struct guard *g, const uint64_t **mask, struct err *err);

@@ -316,6 +316,11 @@ static void fail_stuck(struct job *j, const struct err *why)
              (unsigned long long)j->end.tokens_out, why->text);
 }
 
+bool job_is_ready(struct job *j)
+{
+    return !j->guard || guard_is_ready(j->guard);
+}
+
 /* The next token, or -1: the constraint allows none, and the job has failed. */
 static int32_t choose(struct job *j, const float *logits)
 {

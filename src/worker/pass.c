@@ -99,11 +99,23 @@ static void plan_guesses(struct pass *p)
     double price = draft_price(&p->cost, p->n_running);
 
     for (uint32_t i = 0; i < p->n_running; i++) {
-        uint32_t n = job_guess(p->running[i], p->engine, room, price);
+        uint32_t n;
 
+        if (!p->running[i]->n_planned)
+            continue;
+        n = job_guess(p->running[i], p->engine, room, price);
         p->running[i]->n_planned += n;
         room -= n;
     }
+}
+
+/* A token can be chosen only where it is known which ones may come: until then a job stands still
+ * before its next token, a newcomer before the last token of its prompt. */
+static uint32_t held_back(struct job *j, uint32_t n_rows)
+{
+    bool chooses = n_rows && j->n_fed + n_rows >= j->n_tokens;
+
+    return chooses && !job_is_ready(j) ? (job_in_prefill(j) ? n_rows - 1 : 0) : n_rows;
 }
 
 /* Decides how many rows each job gets; true when rows of prompts are among them. */
@@ -122,7 +134,7 @@ static bool plan(struct pass *p)
     }
     plan_rows(&p->plan, p->planned, p->n_running);
     for (uint32_t i = 0; i < p->n_running; i++)
-        p->running[i]->n_planned = p->planned[i].n_rows;
+        p->running[i]->n_planned = held_back(p->running[i], p->planned[i].n_rows);
     if (!prompts && p->guess)
         plan_guesses(p);
     return prompts;
@@ -158,14 +170,15 @@ static void deal_prompt(struct pass *p, struct job *j)
         job_step(j, p->engine, logits_of(p, j, j->n_planned - 1), p->outbox);
 }
 
-/* The last token's row gives the next one; and each guess that was right, one more. */
+/* The last token's row gives the next one; and each guess that was right, one more. Where it is not
+ * known in time what may come behind one, the guesses behind it are given up. */
 static void deal_answer(struct pass *p, struct job *j)
 {
     uint32_t n_right = 0;
 
     job_step(j, p->engine, logits_of(p, j, 0), p->outbox);
     while (!j->over && n_right + 1 < j->n_planned &&
-           j->next_token == job_row_token(j, n_right + 1)) {
+           j->next_token == job_row_token(j, n_right + 1) && job_is_ready(j)) {
         n_right++;
         job_step(j, p->engine, logits_of(p, j, n_right), p->outbox);
     }
@@ -212,21 +225,27 @@ static void learn(struct pass *p, bool prompts, double ms)
         draft_cost_learn(&p->cost, p->n_rows, ms);
 }
 
-void pass_run(struct pass *p)
+static void decode(struct pass *p, bool prompts)
 {
-    bool prompts = plan(p);
     uint64_t begun_ns = clock_ns();
     struct err err;
-    int rc;
+    int rc = engine_decode(p->engine, p->rows, p->n_rows, &err);
 
-    fill_rows(p);
-    rc = engine_decode(p->engine, p->rows, p->n_rows, &err);
     if (rc) {
         fail_batch(p, rc, &err);
     } else {
         learn(p, prompts, (double)(clock_ns() - begun_ns) / 1e6);
         deal(p);
     }
+}
+
+void pass_run(struct pass *p)
+{
+    bool prompts = plan(p);
+
+    fill_rows(p);
+    if (p->n_rows)
+        decode(p, prompts);
     send_off(p);
     outbox_flush(p->outbox);
 }

@@ -7,6 +7,10 @@
  * beginning, also what another job has computed since the last pass. While there are no newcomers,
  * guesses of next tokens (draft.h) are decoded along, where they pay.
  *
+ * A constrained answer whose next tokens are not known yet (job_is_ready) has no row that would
+ * need them, and a go at finding out in each pass; where there is nobody else, a pass is that
+ * alone.
+ *
  * The engine's thread owns it.
  */
 #ifndef RBEE_WORKER_PASS_H

@@ -439,6 +439,38 @@ static void test_work__of_a_mask_that_is_too_much(void **state)
     grammar_free(g);
 }
 
+/*
+ * That limit was the end of the answer: what it had found out stayed, so the same request was
+ * refused twice, and answered when it came for the third time. Now whoever is held up by a mask
+ * asks again, until it is there.
+ */
+static void test_work__of_a_mask_in_several_goes(void **state)
+{
+    struct grammar *g =
+        alternatives("|d\"0\"", 4000, "\nd ::= c c c c c c c c c c c c c c c c\n", 8000);
+    struct rig_vocab v;
+    struct grammar_matcher *m;
+    struct err err = {0};
+    const uint64_t *mask;
+    uint32_t n_goes = 1;
+
+    (void)state;
+    rig_vocab_make(&v, 2000, 1);
+    assert_int_equal(grammar_matcher_create(g, v.index, &m, &err), 0);
+    for (; !(mask = grammar_matcher_mask(m)); n_goes++)
+        assert_true(grammar_matcher_goes_on(m));
+    assert_false(grammar_matcher_goes_on(m));
+    assert_true(n_goes > 1);
+    for (uint32_t i = 0; i < v.n; i++) {
+        bool in = mask[i / 64] >> i % 64 & 1;
+
+        assert_int_equal(in, grammar_matcher_allows(m, i));
+    }
+    grammar_matcher_free(m);
+    rig_vocab_done(&v);
+    grammar_free(g);
+}
+
 /* What leads where was looked for past the limit: for each of many bytes, to find characters that
  * lead back. */
 static void test_work__of_looking_for_loops(void **state)
@@ -540,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_work__of_what_nests_in_a_small_stack),
         cmocka_unit_test(test_work__of_a_mask_of_many_classes),
         cmocka_unit_test(test_work__of_a_mask_that_is_too_much),
+        cmocka_unit_test(test_work__of_a_mask_in_several_goes),
         cmocka_unit_test(test_work__of_looking_for_loops),
         cmocka_unit_test(test_work__of_empty_ways),
         cmocka_unit_test(test_work__of_classes_as_trees),

@@ -1,0 +1,63 @@
+'use strict';
+/*
+ * slow-masks.test.js - grammars for which it takes more than one pass to find out which tokens may come.
+ *
+ * What one pass may spend on that is limited, as all others wait meanwhile. That limit ended the answer; and as
+ * what had been found out was kept, the same request was refused a few times, and answered when it came again.
+ */
+const { test, before, after } = require('node:test');
+const assert = require('node:assert');
+const path = require('node:path');
+
+const { startWorker, until } = require('./lib/proc.js');
+const { ask, stream } = require('./lib/sse.js');
+
+const MODEL = path.join(__dirname, '../../models/tiny.gguf');
+
+/* 1500 alternatives, each with three letters of four before its number: few are out after the first token. */
+function slowGrammar(seed) {
+  const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+  const alternatives = Array.from({ length: 1500 }, (_, i) =>
+    `[${[...'abcdefghijklmnopqrstuvwxyz '].filter(() => random() < 0.75).join('')}]+ "${i}"`);
+  return `root ::= ${alternatives.join(' | ')}\n`;
+}
+
+let worker;
+before(async () => {
+  worker = await startWorker({ model: MODEL, ctx: 512, slots: 3, threads: 1 });
+  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.ready, 'ready');
+});
+after(() => worker.stop());
+const infer = (body) => ask(`${worker.url}/v1/inference`,
+  { method: 'POST', body: { prompt: 'Once upon', max_tokens: 8, temperature: 0, stream: false, ...body } });
+
+test('a grammar that takes long is answered the first time, as it is the second', async () => {
+  const grammar = slowGrammar(1), first = await infer({ grammar }), second = await infer({ grammar });
+  assert.strictEqual(first.status, 200, first.text);
+  assert.match(first.json.text, /^[a-z ]+$/);
+  assert.strictEqual(first.json.tokens_out, 8);
+  assert.strictEqual(second.json.text, first.json.text);
+});
+
+test('others go on while it is found out', async () => {
+  const begin = (body) => stream(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'Once upon', ...body } });
+  const others = [await begin({ max_tokens: 500, ignore_eos: true })];
+  let over = false;
+  const talking = (async () => { // one after the other, as long as it takes
+    for (; !over; others.push(await begin({ max_tokens: 500, ignore_eos: true }))) await others.at(-1).all();
+    others.at(-1).leave();
+  })();
+  const slow = await begin({ max_tokens: 1, grammar: slowGrammar(2) });
+  const end = await slow.find((e) => e.type === 'end');
+  over = true;
+  await talking;
+  const there = slow.events.find((e) => e.json.type === 'token').at, begun = there - end.prefill_time_ms;
+  const meanwhile = others.flatMap((o) => o.events).filter((e) => e.json?.type === 'token' && e.at > begun && e.at < there);
+  assert.ok(meanwhile.length > 2, `${meanwhile.length} tokens came in ${end.prefill_time_ms} ms`);
+});
+
+test('who waits for it can end', async () => {
+  const late = await infer({ grammar: slowGrammar(3), timeout_seconds: 0.02 });
+  assert.strictEqual(late.status, 408, late.text);
+  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.slots_busy === 0, 'the slot is free');
+});
