@@ -20,18 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const longer[N_LONGER] = {"ab", "\": ", "aaa", "\xc3\xa9", "\xe2\x82", " \n"};
 
-/* Near the limits of alternatives (a token of three bytes multiplies them) a mask and single
- * questions may differ, either way, and so may one way to the same place and another (see
- * grammar.h). */
-static bool near_limit(const struct places *p)
-{
-    for (uint32_t i = PLACE_FIRST; i < p->t.n_places; i++) {
-        if (p->t.places[i].n > GRAMMAR_MAX_STACKS / 64)
-            return true;
-    }
-    return false;
-}
-
+/* Near the limits (p->strained) a mask and single questions may differ, either way, and so may one
+ * way to the same place and another (see grammar.h). */
 static void check_mask(struct grammar_matcher *m, const struct places *p)
 {
     const uint64_t *mask = grammar_matcher_mask(m);
@@ -46,7 +36,7 @@ static void check_mask(struct grammar_matcher *m, const struct places *p)
 
         bool alone = grammar_matcher_allows(m, i);
 
-        BUG_ON(in != alone && !near_limit(p));
+        BUG_ON(in != alone && !p->strained);
         any |= in;
     }
     BUG_ON(any && grammar_matcher_must_end(m));
@@ -68,7 +58,7 @@ static void match(const struct grammar *g, struct grammar_vocab *v, const struct
             check_mask(two, p);
         step = grammar_matcher_put(two, text + i, 1, &err);
     }
-    BUG_ON(rc != step && !((rc == ERR_LIMIT || step == ERR_LIMIT) && near_limit(p)));
+    BUG_ON(rc != step && !((rc == ERR_LIMIT || step == ERR_LIMIT) && p->strained));
     BUG_ON(!rc && !step && grammar_matcher_may_end(one) != grammar_matcher_may_end(two));
     check_mask(one, p);
     grammar_matcher_free(one);

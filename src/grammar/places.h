@@ -100,14 +100,16 @@ struct places {
     bool no_memory;                      /* it failed */
     bool over;                           /* it passed a limit of what is looked at for one byte */
     bool too_deep;                       /* it left out frames past GRAMMAR_MAX_DEPTH */
-    bool too_long;                       /* the last mask asked for passed GRAMMAR_MAX_WORK */
-    bool keep;                           /* nothing may be thrown away for the moment */
-    uint64_t work;                       /* what was looked at, ever: see GRAMMAR_MAX_WORK */
-    uint64_t max_work;                   /* what that may be when the mask at hand is made */
-    size_t max_bytes;                    /* PLACES_MAX_BYTES, or less */
-    size_t limit_bytes;                  /* when to throw away: more while what is held needs it */
-    struct places_root roots;            /* a ring */
-    struct places *next;                 /* of the same grammar, for another vocabulary */
+    bool strained;            /* some search passed a quarter of such a limit: near it, */
+                              /* what is looked at depends on what was met before */
+    bool too_long;            /* the last mask asked for passed GRAMMAR_MAX_WORK */
+    bool keep;                /* nothing may be thrown away for the moment */
+    uint64_t work;            /* what was looked at, ever: see GRAMMAR_MAX_WORK */
+    uint64_t max_work;        /* what that may be when the mask at hand is made */
+    size_t max_bytes;         /* PLACES_MAX_BYTES, or less */
+    size_t limit_bytes;       /* when to throw away: more while what is held needs it */
+    struct places_root roots; /* a ring */
+    struct places *next;      /* of the same grammar, for another vocabulary */
 };
 
 int places_create(const struct automaton *a, struct grammar_vocab *vocab, struct places **out,

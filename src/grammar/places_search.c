@@ -112,13 +112,21 @@ static void visit(struct places *p, uint32_t frame)
         p->may_end = true;
 }
 
+/* Is what was looked at more than 1/n of what may be? */
+static bool is_past(const struct places *p, uint32_t n)
+{
+    return p->n_found > GRAMMAR_MAX_STACKS / n || p->n_seen > PLACES_MAX_SEEN / n ||
+           p->n_edges > PLACES_MAX_EDGES / n;
+}
+
 uint32_t places_search(struct places *p)
 {
     while (p->n_todo && p->n_seen <= PLACES_MAX_SEEN && !p->no_memory && !p->over)
         visit(p, p->todo[--p->n_todo]);
+    p->strained |= p->over || is_past(p, 4);
     if (p->no_memory)
         return PLACE_NO_MEMORY;
-    if (p->over || p->n_found > GRAMMAR_MAX_STACKS || p->n_seen > PLACES_MAX_SEEN)
+    if (p->over || is_past(p, 1))
         return PLACE_OVER;
     if (!p->n_found && !p->may_end)
         return PLACE_DEAD;
