@@ -136,9 +136,18 @@ void answer_put_raw(struct buf *out, const struct buf *raw); /* the same for raw
  * name is lost. None at all are {}. -1, and nothing is put, when they are no JSON object.
  */
 int answer_put_arguments(struct buf *out, const struct tool_call *t);
-#define CHOICE_BAD_CALL "the model called a tool with arguments that are no JSON object"
-/* The answer's limit of tokens ended it within this call. */
-bool choice_is_cut_call(const struct choice *c, unsigned tool);
+/* Are they one? Else nobody can make this call: it was cut, or the model wrote it so. */
+bool answer_is_whole_call(const struct tool_call *t);
+
+/* How a choice that is over ended; each API has its words for these. */
+enum choice_end {
+    CHOICE_DONE,     /* the model was done */
+    CHOICE_STOPPED,  /* by a stop string, which may have cut a call */
+    CHOICE_LENGTH,   /* by the limit of tokens, which may have cut a call */
+    CHOICE_CALLS,    /* with calls that its client is to make */
+    CHOICE_BAD_CALLS /* the same, but the model wrote one of them so that nobody can */
+};
+enum choice_end choice_end(const struct choice *c);
 
 struct usage {
     uint64_t prompt, cached, completion, reasoning;

@@ -285,29 +285,64 @@ static void put_on_a_line(struct buf *out, const char *text, size_t n)
         buf_putc(out, (unsigned char)text[i] < ' ' ? ' ' : text[i]);
 }
 
-int answer_put_arguments(struct buf *out, const struct tool_call *t)
+/* The text of a call's arguments (json_decref), or NULL when that is no object's. */
+static json_t *object_text(const struct tool_call *t)
 {
     struct buf quoted;
     json_t *text;
-    int rc = -1;
 
     if (t->args.len == 0)
-        return buf_puts(out, "{}");
+        return json_string("{}");
     buf_init(&quoted, t->args.len + 2);
     answer_put_raw(&quoted, &t->args);
     text = json_loadb(buf_str(&quoted), quoted.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    if (text && json_scan_is_object(json_string_value(text), json_string_length(text))) {
-        put_on_a_line(out, json_string_value(text), json_string_length(text));
-        rc = 0;
-    }
-    json_decref(text);
     buf_done(&quoted);
-    return rc;
+    if (text && json_scan_is_object(json_string_value(text), json_string_length(text)))
+        return text;
+    json_decref(text);
+    return NULL;
 }
 
-bool choice_is_cut_call(const struct choice *c, unsigned tool)
+int answer_put_arguments(struct buf *out, const struct tool_call *t)
 {
-    return c->ended && c->end.stop == EVENT_STOP_LENGTH && tool + 1 == c->n_tools;
+    json_t *text = object_text(t);
+
+    if (!text)
+        return -1;
+    put_on_a_line(out, json_string_value(text), json_string_length(text));
+    json_decref(text);
+    return 0;
+}
+
+bool answer_is_whole_call(const struct tool_call *t)
+{
+    json_t *text = object_text(t);
+
+    json_decref(text);
+    return text != NULL;
+}
+
+static bool has_bad_call(const struct choice *c)
+{
+    for (unsigned i = 0; i < c->n_tools; i++)
+        if (!answer_is_whole_call(&c->tools[i]))
+            return true;
+    return false;
+}
+
+/* Where a client's own words ended it within a call they are the reason, not the call. */
+enum choice_end choice_end(const struct choice *c)
+{
+    bool bad;
+
+    if (c->end.stop == EVENT_STOP_LENGTH)
+        return CHOICE_LENGTH;
+    bad = has_bad_call(c);
+    if (c->end.stop == EVENT_STOP_SEQUENCE && (bad || c->n_tools == 0))
+        return CHOICE_STOPPED;
+    if (c->n_tools == 0)
+        return CHOICE_DONE;
+    return bad ? CHOICE_BAD_CALLS : CHOICE_CALLS;
 }
 
 struct usage answer_usage(const struct answer *a)
