@@ -125,6 +125,23 @@ describe('over a worker that says what it is told', () => {
         { tokens: ['hi'], token_logprobs: [-0.5], top_logprobs: [{ hi: -0.5 }], text_offset: [0] });
     });
 
+    /* A whole answer left out the tokens of thoughts, which the stream has, and said null where it was cut within
+     * them: there was no telling how likely an answer was, nor that none of it had been scored. */
+    it('log-probabilities are of all tokens, in a whole answer as in a stream', async () => {
+      const scored = (type, t) => ({ type, t, i: 0, logprobs: [{ id: 7, t, bytes: [...Buffer.from(t)], logprob: -0.5, top: [] }] });
+      const tokens = (choice) => (choice.logprobs ? choice.logprobs.content.map((row) => row.token) : []);
+      for (const events of [[scored('reasoning', 'hm'), scored('token', 'so')], [scored('reasoning', 'hm')], []]) {
+        const messages = say({ events }), want = events.map((e) => e.t);
+        assert.deepStrictEqual(tokens((await chat({ messages, logprobs: true })).json.choices[0]), want);
+        const told = await chunks('/v1/chat/completions', { messages, logprobs: true });
+        assert.deepStrictEqual(told.flatMap((e) => tokens(e.choices[0])), want);
+      }
+      const none = await chat({ messages: say({ events: [] }), logprobs: true });
+      assert.deepStrictEqual(none.json.choices[0].logprobs, { content: [], refusal: null });
+      const text = await post(hive, '/v1/completions', { prompt: JSON.stringify({ events: [] }), logprobs: 1 });
+      assert.deepStrictEqual(text.json.choices[0].logprobs, { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] });
+    });
+
     it('every field gets to the worker under its name', async () => {
       const answer = await chat({ messages: [{ role: 'system', content: 's', name: null }, ...say({ events: text('x') })],
         max_completion_tokens: 9, temperature: 0.5, top_p: 0.9, top_k: 3, min_p: 0.1, stop: 'END', seed: 5,

@@ -78,6 +78,7 @@ struct dialect {
     void (*fail)(struct answer *a, const struct api_error *e);
     const char *last; /* the last event's data, NULL = none */
     bool repeats;     /* a stream's last events hold the whole text again: choices keep it */
+    bool scores_all;  /* log-probabilities are of thoughts, too, not of text alone */
     void (*whole)(struct answer *a, struct buf *out); /* the body without a stream */
 };
 

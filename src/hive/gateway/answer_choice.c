@@ -64,11 +64,16 @@ static bool is_repeated(const struct answer *a)
     return !a->order.stream || a->dialect->repeats;
 }
 
-static int keep_logprobs(struct choice *c, const json_t *logprobs)
+/* A stream tells them as they come. */
+static int keep_logprobs(struct choice *c, const struct event *e)
 {
+    const struct answer *a = c->answer;
+
+    if (!e->logprobs || a->order.stream || (e->kind == EVENT_REASONING && !a->dialect->scores_all))
+        return 0;
     if (!c->logprobs)
         c->logprobs = json_array();
-    return json_array_extend(c->logprobs, (json_t *)(uintptr_t)logprobs);
+    return json_array_extend(c->logprobs, (json_t *)(uintptr_t)e->logprobs);
 }
 
 /* Keeps what came; -1 when it does not fit. */
@@ -78,10 +83,10 @@ static int keep(struct choice *c, const struct event *e)
 
     if (is_text && !is_repeated(c->answer))
         return 0;
+    if (is_text && keep_logprobs(c, e))
+        return -1;
     switch (e->kind) {
     case EVENT_TEXT:
-        if (e->logprobs && !c->answer->order.stream && keep_logprobs(c, e->logprobs))
-            return -1;
         return buf_put(&c->text, e->raw, e->n);
     case EVENT_REASONING:
         return buf_put(&c->reasoning, e->raw, e->n);

@@ -7,7 +7,9 @@
 
 #include <jansson.h>
 
-/* [{"token","logprob","bytes","top_logprobs":[{"token","logprob","bytes"}]}]; NULL: no memory. */
+/* No tokens at all (NULL) give what has none in it. NULL: no memory. */
+
+/* [{"token","logprob","bytes","top_logprobs":[{"token","logprob","bytes"}]}] */
 json_t *logprobs_content(const json_t *tokens);
 /* {"tokens","token_logprobs","top_logprobs","text_offset"}; `offset` characters came before. */
 json_t *logprobs_legacy(const json_t *tokens, size_t offset);

@@ -58,7 +58,7 @@ static void put_whole(const struct choice *c, struct buf *out)
     buf_puts(out, "\"text\":");
     answer_put_raw(out, &c->text);
     buf_printf(out, ",\"index\":%u,\"logprobs\":", c->index);
-    openai_put_json(out, c->logprobs ? logprobs_legacy(c->logprobs, 0) : NULL,
+    openai_put_json(out, c->answer->order.scored ? logprobs_legacy(c->logprobs, 0) : NULL,
                     OPENAI_LOGPROB_DIGITS);
 }
 
