@@ -338,6 +338,22 @@ describe('over a worker that says what it is told', () => {
         output_tokens_details: { reasoning_tokens: 0 }, total_tokens: 13 });
     });
 
+    /* The scores of a call's tokens come alone behind it, and opened a message without a text in a stream: agents
+     * took that for the answer. Those of marks behind a text are the text's. */
+    it('scores that come without a text make no message', async () => {
+      const scores = (t) => ({ logprobs: [{ id: 7, t, bytes: [...Buffer.from(t)], logprob: -0.5, top: [] }] });
+      const scored = (t) => ({ ...text(t)[0], ...scores(t) }), alone = (t) => ({ ...text('')[0], ...scores(t) });
+      const read = (r) => r.output.map((o) => (o.type === 'message' ? o.content[0].logprobs.map((row) => row.token).join(' ') : o.type));
+      for (const [events, want] of [[[...CALL, alone('{')], ['function_call']], [[scored('a'), alone('</s>'), ...CALL, alone('{')], ['a </s>', 'function_call']],
+        [[...THOUGHT, alone('</think>')], ['reasoning']], [[alone('<x>'), scored('a')], ['a']]]) {
+        const body = { model: 'tiny', input: input({ events }), include: ['message.output_text.logprobs'] };
+        assert.deepStrictEqual(read((await post(hive, '/v1/responses', body)).json), want);
+        const told = await (await stream(`${hive.url}/v1/responses`, { method: 'POST', body: { ...body, stream: true } })).all();
+        assert.deepStrictEqual(read(told.at(-1).response), want);
+        assert.strictEqual(told.filter((e) => e.type === 'response.output_item.added').length, want.length);
+      }
+    });
+
     it('as a stream: each item is opened, filled, closed; numbers rise by one', async () => {
       const events = await named(hive, '/v1/responses',
         { model: 'tiny', stream: true, input: input({ events: [...THOUGHT, ...text('a', 'b'), ...CALL] }) });

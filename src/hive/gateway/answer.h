@@ -51,6 +51,7 @@ struct choice {
     /* Its worker has taken it; something of it came, or for an only choice the word that it is
      * taken; it is over. */
     bool begun, shown, ended;
+    bool in_text;      /* what came last is text */
     unsigned worker;   /* asked of the answer's worker of this number */
     size_t n_held;     /* bytes on their way to it */
     const char *wrong; /* why it cannot be told; NULL = it can */
@@ -78,7 +79,7 @@ struct dialect {
     void (*fail)(struct answer *a, const struct api_error *e);
     const char *last; /* the last event's data, NULL = none */
     bool repeats;     /* a stream's last events hold the whole text again: choices keep it */
-    bool scores_all;  /* log-probabilities are of thoughts, too, not of text alone */
+    bool scores_all;  /* log-probabilities are of thoughts and calls, too, not of text alone */
     void (*whole)(struct answer *a, struct buf *out); /* the body without a stream */
 };
 

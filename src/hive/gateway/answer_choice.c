@@ -99,6 +99,21 @@ static int keep(struct choice *c, const struct event *e)
     }
 }
 
+/* Is text what the client is at? Text without a character is not: it brings scores. */
+static void note_text(struct choice *c, const struct event *e)
+{
+    if (e->kind == EVENT_TEXT && e->n)
+        c->in_text = true;
+    else if (e->kind == EVENT_REASONING || e->kind == EVENT_TOOL_CALL)
+        c->in_text = false;
+}
+
+/* Scores of no text's tokens: a call's come so behind it. */
+static bool is_stray(const struct choice *c, const struct event *e)
+{
+    return e->kind == EVENT_TEXT && !c->in_text && !c->answer->dialect->scores_all;
+}
+
 /* Its worker has the request, which is held no more. */
 static void note_begun(struct choice *c)
 {
@@ -131,6 +146,9 @@ static void on_event(void *arg, const struct event *e)
     note_begun(c);
     if (e->kind != EVENT_STARTED || a->n_choices == 1)
         note_shown(c);
+    note_text(c, e);
+    if (is_stray(c, e))
+        return;
     if (keep(c, e)) /* what is shown was always kept before */
         choice_spoil(c, CHOICE_TOO_LARGE);
     if (!c->wrong && a->order.stream && e->kind != EVENT_STARTED && a->dialect->event)

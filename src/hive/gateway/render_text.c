@@ -77,4 +77,5 @@ const struct dialect dialect_text = {.shape = SHAPE_OPENAI,
                                      .end = on_end,
                                      .finish = openai_finish,
                                      .last = "[DONE]",
+                                     .scores_all = true,
                                      .whole = whole};
