@@ -157,6 +157,21 @@ test('a response of more items than it may have ends with an error', async () =>
   assert.match(over.message, /more often than a response may have items/);
 });
 
+/* The whole answer had a message without a text where the stream had none: now both have what there is. An
+ * answer of nothing goes back as part of the conversation. */
+test('an answer of nothing has nothing in it, whole or as a stream', async () => {
+  const messages = say({ events: [] });
+  const told = async (where, body) => (await stream(hive.url + where, { method: 'POST', body: { model, stream: true, ...body } })).all();
+  const whole = (await post(hive, '/v1/messages', { model, max_tokens: 9, messages })).json;
+  assert.deepStrictEqual([whole.content, whole.stop_reason], [[], 'end_turn']);
+  assert.deepStrictEqual((await told('/v1/messages', { max_tokens: 9, messages })).map((e) => e.type), ['message_start', 'message_delta', 'message_stop']);
+  const response = (await post(hive, '/v1/responses', { model, input: messages })).json;
+  assert.deepStrictEqual([response.output, response.status], [[], 'completed']);
+  assert.deepStrictEqual((await told('/v1/responses', { input: messages })).at(-1).response.output, []);
+  const on = await post(hive, '/v1/messages', { model, max_tokens: 9, messages: [...messages, { role: 'assistant', content: whole.content }, ...say({ events: [{ type: 'token', t: 'so', i: 0 }] })] });
+  assert.deepStrictEqual(on.json.content, [{ type: 'text', text: 'so' }], on.text);
+});
+
 /* ---- arguments of calls ---- */
 
 const call = (index, t) => [{ type: 'tool_call', index, id: `call_${index}`, name: 'f' }, { type: 'tool_args', index, t }];

@@ -199,7 +199,7 @@ static void whole(struct answer *a, struct buf *out)
         buf_putc(out, '}');
         comma = ",";
     }
-    if (c->text.len || (!c->n_tools && !c->reasoning.len)) {
+    if (c->text.len) {
         buf_printf(out, "%s{\"type\":\"text\",\"text\":", comma);
         answer_put_raw(out, &c->text);
         buf_putc(out, '}');
