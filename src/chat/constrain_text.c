@@ -116,7 +116,7 @@ static void put_named_head(struct buf *out, const struct chat_format *f, const j
     }
     put_literal(out, f->name_begin);
     put_names(out, tools, name);
-    if (f->id_sign && f->name_begin) { /* Kimi's names end with the number of the call */
+    if (f->numbered) { /* Kimi's names end with the number of the call */
         put_literal(out, f->id_sign);
         buf_puts(out, "[0-9] ");
     }
@@ -199,7 +199,7 @@ int constrain_find_tool(const struct chat_format *f, const json_t *tools, const 
                          : f->id_end     ? f->id_end
                          : f->name_begin ? f->name_begin
                                          : f->call_open;
-    const char *after = json ? "\", \"" : f->id_sign && f->name_begin ? f->id_sign : f->name_end;
+    const char *after = json ? "\", \"" : f->numbered ? f->id_sign : f->name_end;
     int found = -1;
     size_t longest = 0;
 

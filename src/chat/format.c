@@ -39,7 +39,7 @@ static const struct known known[] = {
     {{PLAIN_KEYS, .name = "mistral", .shape = CALL_JSON, .list = true, .short_ids = true,
       .open = "[TOOL_CALLS]"},
      {"[TOOL_CALLS]"}, NULL},
-    {{PLAIN_KEYS, .name = "kimi-k2", .shape = CALL_NAMED, .open = "<|tool_calls_section_begin|>",
+    {{PLAIN_KEYS, .name = "kimi-k2", .shape = CALL_NAMED, .numbered = true, .open = "<|tool_calls_section_begin|>",
       .close = "<|tool_calls_section_end|>", .call_open = "<|tool_call_begin|>",
       .name_begin = "functions.", .id_sign = ":", .name_end = "<|tool_call_argument_begin|>",
       .call_close = "<|tool_call_end|>"},

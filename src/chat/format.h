@@ -25,6 +25,7 @@ struct chat_format {
     bool list;      /* JSON: the calls stand in one array */
     bool each;      /* the marks stand around each call, not around all of them */
     bool short_ids; /* the template wants the ids of calls to have 9 letters or digits */
+    bool numbered; /* NAMED: the id behind a name is a number, and names may have id_sign in them */
 
     const char *open, *close; /* around a call, or all; no open (JSON): the answer begins with it */
     const char *also_open;    /* another way to begin */
@@ -35,7 +36,7 @@ struct chat_format {
     const char *call_open;  /* NAMED: before each name */
     const char *id_end;     /* NAMED: what stands before this is an id */
     const char *name_begin; /* NAMED: a prefix of names, not part of them */
-    const char *id_sign;    /* NAMED: from here on, a name is an id */
+    const char *id_sign;    /* NAMED: what stands behind this is an id */
     const char *name_end;   /* NAMED: between name and arguments */
     const char *call_close; /* NAMED: behind the arguments */
 };

@@ -286,6 +286,21 @@ static char *find(char *text, const char *mark)
     return mark ? strstr(text, mark) : NULL;
 }
 
+/* The sign and the number that the text ends with, or NULL. */
+static char *find_number(char *text, const char *sign)
+{
+    char *at = text + strlen(text), *end;
+
+    while (at > text && split_is_space(at[-1]))
+        at--;
+    for (end = at; at > text && at[-1] >= '0' && at[-1] <= '9'; at--)
+        ;
+    if (at == end || (size_t)(at - text) < strlen(sign))
+        return NULL;
+    at -= strlen(sign);
+    return str_starts(at, sign) ? at : NULL;
+}
+
 /* What stands between the marks, less ids and prefixes; `text` is cut in place. */
 static const char *bare_name(const struct chat_format *f, char *text)
 {
@@ -293,7 +308,7 @@ static const char *bare_name(const struct chat_format *f, char *text)
 
     if (at)
         text = at + strlen(f->id_end);
-    at = find(text, f->id_sign);
+    at = f->numbered ? find_number(text, f->id_sign) : find(text, f->id_sign);
     if (at)
         *at = '\0';
     if (f->name_begin && str_starts(text, f->name_begin))

@@ -57,6 +57,8 @@ int logprobs_put(struct buf *out, const struct engine_model *m, uint32_t n_vocab
     if (out->len)
         buf_putc(out, ',');
     put_token(out, m, token, logits[token] - sum);
+    if (engine_token_is_control(m, token))
+        buf_puts(out, ",\"control\":true");
     buf_puts(out, ",\"top\":[");
     for (uint32_t i = 0; i < best.n; i++) {
         buf_puts(out, i ? "," : "");

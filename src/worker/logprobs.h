@@ -3,6 +3,8 @@
  *
  *   {"id":5,"t":"x","bytes":[120],"logprob":-0.1,"top":[{"id","t","bytes","logprob"}...]}
  *
+ * A token that is a mark, and no part of the text, has "control":true, too.
+ *
  * Natural logarithms over the whole vocabulary, of the logits as the model gave them: before
  * penalties, bias, masks and temperature. `t` repairs what is no whole UTF-8; `bytes` is exact. The
  * engine's thread.

@@ -157,11 +157,28 @@ test('a response of more items than it may have ends with an error', async () =>
   assert.match(over.message, /more often than a response may have items/);
 });
 
+/* The whole answer had a message without a text where the stream had none: now both have what there is. An
+ * answer of nothing goes back as part of the conversation. */
+test('an answer of nothing has nothing in it, whole or as a stream', async () => {
+  const messages = say({ events: [] });
+  const told = async (where, body) => (await stream(hive.url + where, { method: 'POST', body: { model, stream: true, ...body } })).all();
+  const whole = (await post(hive, '/v1/messages', { model, max_tokens: 9, messages })).json;
+  assert.deepStrictEqual([whole.content, whole.stop_reason], [[], 'end_turn']);
+  assert.deepStrictEqual((await told('/v1/messages', { max_tokens: 9, messages })).map((e) => e.type), ['message_start', 'message_delta', 'message_stop']);
+  const response = (await post(hive, '/v1/responses', { model, input: messages })).json;
+  assert.deepStrictEqual([response.output, response.status], [[], 'completed']);
+  assert.deepStrictEqual((await told('/v1/responses', { input: messages })).at(-1).response.output, []);
+  const on = await post(hive, '/v1/messages', { model, max_tokens: 9, messages: [...messages, { role: 'assistant', content: whole.content }, ...say({ events: [{ type: 'token', t: 'so', i: 0 }] })] });
+  assert.deepStrictEqual(on.json.content, [{ type: 'text', text: 'so' }], on.text);
+});
+
 /* ---- arguments of calls ---- */
 
 const call = (index, t) => [{ type: 'tool_call', index, id: `call_${index}`, name: 'f' }, { type: 'tool_args', index, t }];
 const CUT = { stop_reason: 'MAX_TOKENS' };
-const anthropic = (events, end) => post(hive, '/v1/messages', { model, max_tokens: 9, tools: [{ name: 'f', input_schema: { type: 'object' } }], messages: say({ events, end }) });
+const STOPPED = { stop_reason: 'STOP_SEQUENCE', stop_sequence_matched: 'END' };
+const anthropic = (events, end, stream = false) => post(hive, '/v1/messages',
+  { model, stream, max_tokens: 9, tools: [{ name: 'f', input_schema: { type: 'object' } }], messages: say({ events, end }) });
 const ollama = (events, end, stream = false) => post(hive, '/api/chat',
   { model, stream, tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }], messages: say({ events, end }) });
 
@@ -179,26 +196,62 @@ test('arguments are what the model wrote, also where they are values', async () 
   assert.deepStrictEqual((await anthropic([{ type: 'tool_call', index: 0, id: 'c', name: 'f' }])).json.content[0].input, {});
 });
 
-test('arguments that are no object end the answer with an error', async () => {
+/* What each API says of such an answer, whole and as a stream: the text, the calls, the reason of the end. */
+async function byAnthropic(events, end) {
+  const whole = await anthropic(events, end), streamed = await anthropic(events, end, true);
+  assert.strictEqual(whole.status, 200, whole.text);
+  const told = streamed.text.split('\n\n').filter(Boolean).map((e) => JSON.parse(e.slice(e.indexOf('data: ') + 6)));
+  const { content, stop_reason: reason, stop_sequence: matched } = whole.json;
+  const starts = told.filter((e) => e.type === 'content_block_start').map((e) => `${e.content_block.type} ${e.content_block.id}`);
+  assert.deepStrictEqual(starts, content.map((b) => `${b.type} ${b.id}`));
+  assert.deepStrictEqual(told.at(-2).delta, { stop_reason: reason, stop_sequence: matched });
+  return { text: content.filter((b) => b.type === 'text').map((b) => b.text).join(''), inputs: content.filter((b) => b.type === 'tool_use').map((b) => b.input), reason, matched };
+}
+async function byOllama(events, end) {
+  const read = (all) => ({ text: all.map((l) => l.message.content).join(''),
+    calls: all.flatMap((l) => l.message.tool_calls || []).map((c) => `${c.id} ${JSON.stringify(c.function.arguments)}`), reason: all.at(-1).done_reason });
+  const whole = await ollama(events, end);
+  assert.strictEqual(whole.status, 200, whole.text);
+  assert.deepStrictEqual(read(lines(await ollama(events, end, true))), read([whole.json]));
+  return read([whole.json]);
+}
+async function byOpenai(events, end) {
+  const body = { model, tools: [{ type: 'function', function: { name: 'f' } }], messages: say({ events, end }) };
+  const { choices: [{ message, finish_reason: reason }] } = (await post(hive, '/v1/chat/completions', body)).json;
+  const told = await (await stream(`${hive.url}/v1/chat/completions`, { method: 'POST', body: { ...body, stream: true } })).all();
+  assert.strictEqual(told.at(-1).choices[0].finish_reason, reason);
+  const { output, status } = (await post(hive, '/v1/responses', { model, input: say({ events, end }), tools: [{ type: 'function', name: 'f' }] })).json;
+  const args = message.tool_calls.map((c) => c.function.arguments), items = output.filter((i) => i.type === 'function_call');
+  assert.deepStrictEqual(items.map((i) => i.arguments), args);
+  return { text: message.content, args, reason, status, items: items.map((i) => i.status) };
+}
+
+/* The whole answer was lost, with a 500 that called it a fault of rbee's, wherever a client's own stop string stood
+ * in the arguments, the model ended within them, or what it wrote was no JSON; streams said that there was a
+ * call to make. */
+test('a call that nobody can make costs nothing of the rest of the answer', async () => {
+  const so = { type: 'token', t: 'so', i: 0 };
   for (const args of ['{"a":1', '[1]', '{"x":1e999}', '{"s":"\\ud83d"}', 'Paris']) {
-    const whole = await anthropic(call(0, args));
-    assert.strictEqual(whole.status, 500, whole.text);
-    assert.strictEqual(whole.json.type, 'error', whole.text);
-    assert.match(whole.json.error.message, /arguments that are no JSON object/);
-    assert.match((await ollama(call(0, args))).json.error, /arguments that are no JSON object/);
-    const all = lines(await ollama([{ type: 'token', t: 'so', i: 0 }, ...call(0, args), ...call(1, '{}')], {}, true));
-    assert.deepStrictEqual(all.map((l) => (l.error ? /no JSON object/.test(l.error) : l.message.content)), ['so', true]);
+    const events = [so, ...call(0, args), ...call(1, '{}')];
+    assert.deepStrictEqual(await byAnthropic(events), { text: 'so', inputs: [{}, {}], reason: 'end_turn', matched: null });
+    assert.deepStrictEqual(await byOllama(events), { text: 'so', calls: ['call_1 {}'], reason: 'stop' });
+    assert.deepStrictEqual(await byOpenai(events), { text: 'so', args: [args, '{}'], reason: 'tool_calls', status: 'completed', items: ['incomplete', 'completed'] });
   }
 });
 
-test('a call that the limit of tokens cut is known by the reason of the end', async () => {
-  const both = [...call(0, '{"a":1}'), ...call(1, '{"b":')];
-  const whole = await anthropic(both, CUT);
-  assert.deepStrictEqual([whole.json.stop_reason, whole.json.content.map((c) => c.input)], ['max_tokens', [{ a: 1 }, {}]]);
-  for (const stream of [false, true]) {
-    const all = lines(await ollama(both, CUT, stream));
-    assert.deepStrictEqual(all.flatMap((l) => l.message.tool_calls || []), [{ id: 'call_0', function: { index: 0, name: 'f', arguments: { a: 1 } } }]);
-    assert.strictEqual(all.at(-1).done_reason, 'length');
+test('a call that a stop string or the limit of tokens cut is known by the reason of the end', async () => {
+  const both = [...call(0, '{"a":1}'), ...call(1, '{"b":')], calls = ['call_0 {"a":1}'], args = ['{"a":1}', '{"b":'];
+  assert.deepStrictEqual(await byAnthropic(both, STOPPED), { text: '', inputs: [{ a: 1 }, {}], reason: 'stop_sequence', matched: 'END' });
+  assert.deepStrictEqual(await byOllama(both, STOPPED), { text: '', calls, reason: 'stop' });
+  assert.deepStrictEqual(await byOpenai(both, STOPPED), { text: null, args, reason: 'stop', status: 'completed', items: ['completed', 'incomplete'] });
+  assert.deepStrictEqual(await byAnthropic(both, CUT), { text: '', inputs: [{ a: 1 }, {}], reason: 'max_tokens', matched: null });
+  assert.deepStrictEqual(await byOllama(both, CUT), { text: '', calls, reason: 'length' });
+  assert.deepStrictEqual(await byOpenai(both, CUT), { text: null, args, reason: 'length', status: 'incomplete', items: ['completed', 'incomplete'] });
+});
+
+test('whole calls are to be made, also where a stop string comes behind them', async () => {
+  for (const end of [{}, STOPPED]) {
+    const { reason } = await byAnthropic(call(0, '{}'), end);
+    assert.deepStrictEqual([reason, (await byOpenai(call(0, '{}'), end)).reason], ['tool_use', 'tool_calls']);
   }
-  assert.strictEqual((await anthropic([...call(0, '{"b":'), ...call(1, '{}')], CUT)).status, 500); // only the last can be cut
 });

@@ -56,3 +56,13 @@ test('every error stands in docs/http-api.md, with its status and whether asking
     assert.deepStrictEqual([cells[2], cells[3]], [status === '0' ? '–' : status, again === 'true' ? 'yes' : 'no'], code);
   }
 });
+
+/* A bad merge had left old lines of docs/http-api.md beside the new ones, and with them what is not true any more. */
+test('no long line of a document stands in it twice', () => {
+  const pages = ['README.md', 'ARCHITECTURE.md', ...fs.readdirSync(path.join(ROOT, 'docs')).filter((f) => f.endsWith('.md')).map((f) => `docs/${f}`)];
+  assert.ok(pages.length > 5, pages.join());
+  for (const page of pages) {
+    const prose = read(page).replace(/^```.*?^```/gms, '').split('\n').filter((line) => line.length > 80);
+    assert.deepStrictEqual(prose.filter((line, i) => prose.indexOf(line) !== i), [], page);
+  }
+});

@@ -125,6 +125,23 @@ describe('over a worker that says what it is told', () => {
         { tokens: ['hi'], token_logprobs: [-0.5], top_logprobs: [{ hi: -0.5 }], text_offset: [0] });
     });
 
+    /* A whole answer left out the tokens of thoughts, which the stream has, and said null where it was cut within
+     * them: there was no telling how likely an answer was, nor that none of it had been scored. */
+    it('log-probabilities are of all tokens, in a whole answer as in a stream', async () => {
+      const scored = (type, t) => ({ type, t, i: 0, logprobs: [{ id: 7, t, bytes: [...Buffer.from(t)], logprob: -0.5, top: [] }] });
+      const tokens = (choice) => (choice.logprobs ? choice.logprobs.content.map((row) => row.token) : []);
+      for (const events of [[scored('reasoning', 'hm'), scored('token', 'so')], [scored('reasoning', 'hm')], []]) {
+        const messages = say({ events }), want = events.map((e) => e.t);
+        assert.deepStrictEqual(tokens((await chat({ messages, logprobs: true })).json.choices[0]), want);
+        const told = await chunks('/v1/chat/completions', { messages, logprobs: true });
+        assert.deepStrictEqual(told.flatMap((e) => tokens(e.choices[0])), want);
+      }
+      const none = await chat({ messages: say({ events: [] }), logprobs: true });
+      assert.deepStrictEqual(none.json.choices[0].logprobs, { content: [], refusal: null });
+      const text = await post(hive, '/v1/completions', { prompt: JSON.stringify({ events: [] }), logprobs: 1 });
+      assert.deepStrictEqual(text.json.choices[0].logprobs, { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] });
+    });
+
     it('every field gets to the worker under its name', async () => {
       const answer = await chat({ messages: [{ role: 'system', content: 's', name: null }, ...say({ events: text('x') })],
         max_completion_tokens: 9, temperature: 0.5, top_p: 0.9, top_k: 3, min_p: 0.1, stop: 'END', seed: 5,
@@ -319,6 +336,22 @@ describe('over a worker that says what it is told', () => {
       assert.deepStrictEqual([r.object, r.status, r.store, r.temperature, r.error], ['response', 'completed', false, 0.5, null]);
       assert.deepStrictEqual(r.usage, { input_tokens: 11, input_tokens_details: { cached_tokens: 4, cache_write_tokens: 0 }, output_tokens: 2,
         output_tokens_details: { reasoning_tokens: 0 }, total_tokens: 13 });
+    });
+
+    /* The scores of a call's tokens come alone behind it, and opened a message without a text in a stream: agents
+     * took that for the answer. Those of marks behind a text are the text's. */
+    it('scores that come without a text make no message', async () => {
+      const scores = (t) => ({ logprobs: [{ id: 7, t, bytes: [...Buffer.from(t)], logprob: -0.5, top: [] }] });
+      const scored = (t) => ({ ...text(t)[0], ...scores(t) }), alone = (t) => ({ ...text('')[0], ...scores(t) });
+      const read = (r) => r.output.map((o) => (o.type === 'message' ? o.content[0].logprobs.map((row) => row.token).join(' ') : o.type));
+      for (const [events, want] of [[[...CALL, alone('{')], ['function_call']], [[scored('a'), alone('</s>'), ...CALL, alone('{')], ['a </s>', 'function_call']],
+        [[...THOUGHT, alone('</think>')], ['reasoning']], [[alone('<x>'), scored('a')], ['a']]]) {
+        const body = { model: 'tiny', input: input({ events }), include: ['message.output_text.logprobs'] };
+        assert.deepStrictEqual(read((await post(hive, '/v1/responses', body)).json), want);
+        const told = await (await stream(`${hive.url}/v1/responses`, { method: 'POST', body: { ...body, stream: true } })).all();
+        assert.deepStrictEqual(read(told.at(-1).response), want);
+        assert.strictEqual(told.filter((e) => e.type === 'response.output_item.added').length, want.length);
+      }
     });
 
     it('as a stream: each item is opened, filled, closed; numbers rise by one', async () => {

@@ -200,7 +200,7 @@ describe('a model that thinks nothing', () => {
     for (const one of logprobs) {
       assert.ok(Math.abs(one.logprob + Math.log(N_VOCAB)) < 1e-5);
       assert.deepStrictEqual(one.top.map((t) => t.id), Array.from({ length: 20 }, (_, i) => i));
-      assert.deepStrictEqual([one.t, one.bytes], ['a', [97]]);
+      assert.deepStrictEqual([one.t, one.bytes, one.control], ['a', [97], undefined]);
     }
   });
 
@@ -212,7 +212,7 @@ describe('a model that thinks nothing', () => {
     assert.strictEqual(all.at(-1).tokens_out, N, JSON.stringify(all.at(-1)));
     const scores = all.flatMap((e) => e.logprobs || []);
     assert.strictEqual(scores.length, N);
-    assert.ok(scores.every((s) => s.id === EOS));
+    assert.ok(scores.every((s) => s.id === EOS && s.control === true));
     const numbered = all.filter((e) => e.i !== undefined).map((e) => e.i);
     assert.ok(numbered.length > 1);
     assert.deepStrictEqual(numbered, numbered.map((_, i) => i));

@@ -319,6 +319,31 @@ static void test_split__names_before_arguments(void **state)
     assert_parts(newer, "[TOOL_CALLS][{\"name\": \"f\"}]", "c([TOOL_CALLS][{\"name\": \"f\"}])");
 }
 
+/* A name was cut at its first colon, where Kimi's number begins: a tool "ns:get.x/y" was called as
+ * "ns". */
+static void test_split__a_number_is_behind_the_last_colon(void **state)
+{
+    static const struct setting kimi = {KIMI, false, false};
+    static const char *const names[][2] = {{"functions.ns:get.x/y:0", "ns:get.x/y"},
+                                           {"functions.ns:2:13", "ns:2"},
+                                           {"functions.ns:get.x/y", "ns:get.x/y"},
+                                           {"functions.f:", "f:"},
+                                           {"functions.f:0 ", "f"},
+                                           {"f:1", "f"},
+                                           {"7", "7"}};
+    char text[200], want[60];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(text, sizeof text,
+                 "<|tool_calls_section_begin|><|tool_call_begin|>%s<|tool_call_argument_begin|>{}"
+                 "<|tool_call_end|><|tool_calls_section_end|>",
+                 names[i][0]);
+        snprintf(want, sizeof want, "0:%s{{}}", names[i][1]);
+        assert_parts(kimi, text, want);
+    }
+}
+
 /* Of any text, parts without marks are the text: what is not a call or a thought is all there. */
 static void test_split__no_byte_is_lost_or_doubled(void **state)
 {
@@ -441,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_split__what_goes_on_has_begun),
         cmocka_unit_test(test_split__bare),
         cmocka_unit_test(test_split__names_before_arguments),
+        cmocka_unit_test(test_split__a_number_is_behind_the_last_colon),
         cmocka_unit_test(test_split__no_byte_is_lost_or_doubled),
         cmocka_unit_test(test_json_scan__agrees_with_jansson),
         cmocka_unit_test(test_json_scan__words_numbers_and_depth),

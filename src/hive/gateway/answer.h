@@ -51,6 +51,7 @@ struct choice {
     /* Its worker has taken it; something of it came, or for an only choice the word that it is
      * taken; it is over. */
     bool begun, shown, ended;
+    bool in_text;      /* what came last is text */
     unsigned worker;   /* asked of the answer's worker of this number */
     size_t n_held;     /* bytes on their way to it */
     const char *wrong; /* why it cannot be told; NULL = it can */
@@ -78,6 +79,7 @@ struct dialect {
     void (*fail)(struct answer *a, const struct api_error *e);
     const char *last; /* the last event's data, NULL = none */
     bool repeats;     /* a stream's last events hold the whole text again: choices keep it */
+    bool scores_all;  /* log-probabilities are of thoughts and calls, too, not of text alone */
     void (*whole)(struct answer *a, struct buf *out); /* the body without a stream */
 };
 
@@ -136,9 +138,18 @@ void answer_put_raw(struct buf *out, const struct buf *raw); /* the same for raw
  * name is lost. None at all are {}. -1, and nothing is put, when they are no JSON object.
  */
 int answer_put_arguments(struct buf *out, const struct tool_call *t);
-#define CHOICE_BAD_CALL "the model called a tool with arguments that are no JSON object"
-/* The answer's limit of tokens ended it within this call. */
-bool choice_is_cut_call(const struct choice *c, unsigned tool);
+/* Are they one? Else nobody can make this call: it was cut, or the model wrote it so. */
+bool answer_is_whole_call(const struct tool_call *t);
+
+/* How a choice that is over ended; each API has its words for these. */
+enum choice_end {
+    CHOICE_DONE,     /* the model was done */
+    CHOICE_STOPPED,  /* by a stop string, which may have cut a call */
+    CHOICE_LENGTH,   /* by the limit of tokens, which may have cut a call */
+    CHOICE_CALLS,    /* with calls that its client is to make */
+    CHOICE_BAD_CALLS /* the same, but the model wrote one of them so that nobody can */
+};
+enum choice_end choice_end(const struct choice *c);
 
 struct usage {
     uint64_t prompt, cached, completion, reasoning;

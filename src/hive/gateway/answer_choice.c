@@ -64,11 +64,16 @@ static bool is_repeated(const struct answer *a)
     return !a->order.stream || a->dialect->repeats;
 }
 
-static int keep_logprobs(struct choice *c, const json_t *logprobs)
+/* A stream tells them as they come. */
+static int keep_logprobs(struct choice *c, const struct event *e)
 {
+    const struct answer *a = c->answer;
+
+    if (!e->logprobs || a->order.stream || (e->kind == EVENT_REASONING && !a->dialect->scores_all))
+        return 0;
     if (!c->logprobs)
         c->logprobs = json_array();
-    return json_array_extend(c->logprobs, (json_t *)(uintptr_t)logprobs);
+    return json_array_extend(c->logprobs, (json_t *)(uintptr_t)e->logprobs);
 }
 
 /* Keeps what came; -1 when it does not fit. */
@@ -78,10 +83,10 @@ static int keep(struct choice *c, const struct event *e)
 
     if (is_text && !is_repeated(c->answer))
         return 0;
+    if (is_text && keep_logprobs(c, e))
+        return -1;
     switch (e->kind) {
     case EVENT_TEXT:
-        if (e->logprobs && !c->answer->order.stream && keep_logprobs(c, e->logprobs))
-            return -1;
         return buf_put(&c->text, e->raw, e->n);
     case EVENT_REASONING:
         return buf_put(&c->reasoning, e->raw, e->n);
@@ -92,6 +97,21 @@ static int keep(struct choice *c, const struct event *e)
     default:
         return 0;
     }
+}
+
+/* Is text what the client is at? Text without a character is not: it brings scores. */
+static void note_text(struct choice *c, const struct event *e)
+{
+    if (e->kind == EVENT_TEXT && e->n)
+        c->in_text = true;
+    else if (e->kind == EVENT_REASONING || e->kind == EVENT_TOOL_CALL)
+        c->in_text = false;
+}
+
+/* Scores of no text's tokens: a call's come so behind it. */
+static bool is_stray(const struct choice *c, const struct event *e)
+{
+    return e->kind == EVENT_TEXT && !c->in_text && !c->answer->dialect->scores_all;
 }
 
 /* Its worker has the request, which is held no more. */
@@ -126,6 +146,9 @@ static void on_event(void *arg, const struct event *e)
     note_begun(c);
     if (e->kind != EVENT_STARTED || a->n_choices == 1)
         note_shown(c);
+    note_text(c, e);
+    if (is_stray(c, e))
+        return;
     if (keep(c, e)) /* what is shown was always kept before */
         choice_spoil(c, CHOICE_TOO_LARGE);
     if (!c->wrong && a->order.stream && e->kind != EVENT_STARTED && a->dialect->event)
@@ -285,29 +308,64 @@ static void put_on_a_line(struct buf *out, const char *text, size_t n)
         buf_putc(out, (unsigned char)text[i] < ' ' ? ' ' : text[i]);
 }
 
-int answer_put_arguments(struct buf *out, const struct tool_call *t)
+/* The text of a call's arguments (json_decref), or NULL when that is no object's. */
+static json_t *object_text(const struct tool_call *t)
 {
     struct buf quoted;
     json_t *text;
-    int rc = -1;
 
     if (t->args.len == 0)
-        return buf_puts(out, "{}");
+        return json_string("{}");
     buf_init(&quoted, t->args.len + 2);
     answer_put_raw(&quoted, &t->args);
     text = json_loadb(buf_str(&quoted), quoted.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    if (text && json_scan_is_object(json_string_value(text), json_string_length(text))) {
-        put_on_a_line(out, json_string_value(text), json_string_length(text));
-        rc = 0;
-    }
-    json_decref(text);
     buf_done(&quoted);
-    return rc;
+    if (text && json_scan_is_object(json_string_value(text), json_string_length(text)))
+        return text;
+    json_decref(text);
+    return NULL;
 }
 
-bool choice_is_cut_call(const struct choice *c, unsigned tool)
+int answer_put_arguments(struct buf *out, const struct tool_call *t)
 {
-    return c->ended && c->end.stop == EVENT_STOP_LENGTH && tool + 1 == c->n_tools;
+    json_t *text = object_text(t);
+
+    if (!text)
+        return -1;
+    put_on_a_line(out, json_string_value(text), json_string_length(text));
+    json_decref(text);
+    return 0;
+}
+
+bool answer_is_whole_call(const struct tool_call *t)
+{
+    json_t *text = object_text(t);
+
+    json_decref(text);
+    return text != NULL;
+}
+
+static bool has_bad_call(const struct choice *c)
+{
+    for (unsigned i = 0; i < c->n_tools; i++)
+        if (!answer_is_whole_call(&c->tools[i]))
+            return true;
+    return false;
+}
+
+/* Where a client's own words ended it within a call they are the reason, not the call. */
+enum choice_end choice_end(const struct choice *c)
+{
+    bool bad;
+
+    if (c->end.stop == EVENT_STOP_LENGTH)
+        return CHOICE_LENGTH;
+    bad = has_bad_call(c);
+    if (c->end.stop == EVENT_STOP_SEQUENCE && (bad || c->n_tools == 0))
+        return CHOICE_STOPPED;
+    if (c->n_tools == 0)
+        return CHOICE_DONE;
+    return bad ? CHOICE_BAD_CALLS : CHOICE_CALLS;
 }
 
 struct usage answer_usage(const struct answer *a)

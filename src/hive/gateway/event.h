@@ -42,7 +42,7 @@ struct event {
     size_t n;
     unsigned tool;          /* TOOL_CALL, TOOL_ARGS: which */
     const char *id, *name;  /* TOOL_CALL */
-    const json_t *logprobs; /* TEXT: an array, or NULL */
+    const json_t *logprobs; /* TEXT, REASONING: an array, or NULL */
     struct event_end end;   /* END; whoever is told may move its text elsewhere */
     struct api_error error; /* ERROR; likewise */
     json_t *root;           /* owned: what the texts lie in; NULL on the quick way */

@@ -26,24 +26,39 @@ json_t *logprobs_content(const json_t *tokens)
     return out;
 }
 
-/* Characters, not bytes: what begins one. */
-static size_t characters(const char *text)
+/* Bytes become characters as the worker's text makes them (engine/tok/stream.c): one that can be of
+ * none is U+FFFD. */
+static void take_byte(struct logprobs_place *p, char byte)
 {
-    size_t n = 0;
+    p->held[p->n_held++] = byte;
+    while (p->n_held > 0) {
+        int len = utf8_len(p->held, p->n_held);
+        size_t n = len < 0 ? 1 : (size_t)len;
 
-    for (; text && *text; text++)
-        n += ((unsigned char)*text & 0xC0) != 0x80;
-    return n;
+        if (len == 0)
+            break;
+        p->n++;
+        p->n_held -= n;
+        memmove(p->held, p->held + n, p->n_held);
+    }
 }
 
-size_t logprobs_length(const json_t *tokens)
+/* The token's place; the next one's is then behind it. A control token is told by its name, and is
+ * no part of the text. */
+static size_t take_token(struct logprobs_place *p, const json_t *token)
 {
-    const json_t *token;
-    size_t i, n = 0;
+    size_t at = p->n, i;
+    json_t *byte;
 
-    json_array_foreach(tokens, i, token) n +=
-        characters(json_string_value(json_object_get(token, "t")));
-    return n;
+    if (json_is_true(json_object_get(token, "control")))
+        return at;
+    json_array_foreach(json_object_get(token, "bytes"), i, byte)
+    {
+        take_byte(p, (char)json_integer_value(byte));
+        if (i == 0)
+            at = p->n_held ? p->n : p->n - 1;
+    }
+    return at;
 }
 
 static json_t *top_of(const json_t *token)
@@ -61,7 +76,7 @@ static json_t *top_of(const json_t *token)
     return out;
 }
 
-json_t *logprobs_legacy(const json_t *tokens, size_t offset)
+json_t *logprobs_legacy(const json_t *tokens, struct logprobs_place *place)
 {
     json_t *texts = json_array(), *values = json_array(), *tops = json_array(),
            *offsets = json_array(), *token;
@@ -69,13 +84,10 @@ json_t *logprobs_legacy(const json_t *tokens, size_t offset)
 
     json_array_foreach(tokens, i, token)
     {
-        json_t *text = json_object_get(token, "t");
-
-        json_array_append(texts, text);
+        json_array_append(texts, json_object_get(token, "t"));
         json_array_append(values, json_object_get(token, "logprob"));
         json_array_append_new(tops, top_of(token));
-        json_array_append_new(offsets, json_integer((json_int_t)offset));
-        offset += characters(json_string_value(text));
+        json_array_append_new(offsets, json_integer((json_int_t)take_token(place, token)));
     }
     return json_pack("{s:o, s:o, s:o, s:o}", "tokens", texts, "token_logprobs", values,
                      "top_logprobs", tops, "text_offset", offsets);

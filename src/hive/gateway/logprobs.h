@@ -1,17 +1,29 @@
 /*
- * logprobs.h - a worker's log-probabilities ({"id","t","bytes","logprob","top":[…]} a token) in the
- * shapes of the OpenAI API. Pure.
+ * logprobs.h - a worker's log-probabilities ({"id","t","bytes","logprob","top":[…]} a token, see
+ * worker/logprobs.h) in the shapes of the OpenAI API. Pure.
  */
 #ifndef RBEE_HIVE_GATEWAY_LOGPROBS_H
 #define RBEE_HIVE_GATEWAY_LOGPROBS_H
 
 #include <jansson.h>
+#include <stddef.h>
 
-/* [{"token","logprob","bytes","top_logprobs":[{"token","logprob","bytes"}]}]; NULL: no memory. */
+#include "base/utf8.h"
+
+/* No tokens at all (NULL) give what has none in it. NULL: no memory. */
+
+/* [{"token","logprob","bytes","top_logprobs":[{"token","logprob","bytes"}]}] */
 json_t *logprobs_content(const json_t *tokens);
-/* {"tokens","token_logprobs","top_logprobs","text_offset"}; `offset` characters came before. */
-json_t *logprobs_legacy(const json_t *tokens, size_t offset);
-/* Characters of the tokens' text. */
-size_t logprobs_length(const json_t *tokens);
+
+/* How far the text of an answer's tokens has come; zeroed at its beginning. */
+struct logprobs_place {
+    size_t n;                  /* characters that are whole */
+    char held[UTF8_MAX_BYTES]; /* the first bytes of the next one */
+    size_t n_held;
+};
+
+/* {"tokens","token_logprobs","top_logprobs","text_offset"}. The offset of a token is the number of
+ * the character of the text in which it begins. */
+json_t *logprobs_legacy(const json_t *tokens, struct logprobs_place *place);
 
 #endif

@@ -26,11 +26,21 @@ void openai_put_head(const struct answer *a, const char *object, struct buf *out
     buf_printf(out, ",\"system_fingerprint\":\"%s\",", a->fingerprint);
 }
 
+/* Arguments are a text here: a client that reads it finds out what is wrong with it, and may tell
+ * the model. */
 const char *openai_finish_reason(const struct choice *c)
 {
-    if (c->end.stop == EVENT_STOP_LENGTH) /* also in the middle of a call: its arguments are cut */
+    switch (choice_end(c)) {
+    case CHOICE_LENGTH:
         return "length";
-    return c->n_tools ? "tool_calls" : "stop";
+    case CHOICE_CALLS:
+    case CHOICE_BAD_CALLS:
+        return "tool_calls";
+    case CHOICE_DONE:
+    case CHOICE_STOPPED:
+        break;
+    }
+    return "stop";
 }
 
 void openai_put_json(struct buf *out, json_t *value, unsigned digits)

@@ -229,6 +229,13 @@ void order_sampling(struct fields *f, struct order *o)
 
 /* ---- formats ---- */
 
+void order_logprobs(struct order *o, int64_t top)
+{
+    o->scored = true;
+    order_put(o, "logprobs", json_true());
+    order_put(o, "top_logprobs", json_integer(top));
+}
+
 void order_schema(struct order *o, json_t *schema)
 {
     order_put(o, "json_schema", json_incref(schema));

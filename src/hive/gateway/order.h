@@ -28,6 +28,7 @@ struct order {
     char *model;     /* owned, as it was asked for; NULL = none */
     unsigned n;      /* answers to each prompt */
     bool stream, include_usage, seed_given;
+    bool scored; /* log-probabilities are wanted */
     int64_t seed;
     bool keep_alive_given;
     int64_t keep_alive_ms;
@@ -61,6 +62,8 @@ void order_seed(struct fields *f, struct order *o);
 void order_n(struct fields *f, struct order *o);
 /* temperature, top_p, top_k, min_p, the penalties, logit_bias, stop, seed, ignore_eos. */
 void order_sampling(struct fields *f, struct order *o);
+/* What the model thought of each token, and of so many others in its place. */
+void order_logprobs(struct order *o, int64_t top);
 /* A JSON schema; what it may be is the worker's to say. Borrowed. */
 void order_schema(struct order *o, json_t *schema);
 /* {"type":"text"|"json_object"|"json_schema", "json_schema":{…}}; a json_object may have "schema".

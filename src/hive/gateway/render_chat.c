@@ -142,14 +142,14 @@ static void put_message(struct buf *out, const struct choice *c)
 
 static void put_whole(const struct choice *c, struct buf *out)
 {
+    json_t *scores = NULL;
+
     buf_printf(out, "\"index\":%u,", c->index);
     put_message(out, c);
     buf_puts(out, ",\"logprobs\":");
-    openai_put_json(
-        out,
-        c->logprobs ? json_pack("{s:o, s:n}", "content", logprobs_content(c->logprobs), "refusal")
-                    : NULL,
-        OPENAI_LOGPROB_DIGITS);
+    if (c->answer->order.scored)
+        scores = json_pack("{s:o, s:n}", "content", logprobs_content(c->logprobs), "refusal");
+    openai_put_json(out, scores, OPENAI_LOGPROB_DIGITS);
 }
 
 static void whole(struct answer *a, struct buf *out)
@@ -167,4 +167,5 @@ const struct dialect dialect_chat = {.shape = SHAPE_OPENAI,
                                      .end = on_end,
                                      .finish = openai_finish,
                                      .last = "[DONE]",
+                                     .scores_all = true,
                                      .whole = whole};

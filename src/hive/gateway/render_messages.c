@@ -14,13 +14,22 @@ struct messages_state {
 
 /* ---- what both ways of answering say ---- */
 
+/* Input is a value here, and there is none for a call that is not whole: nobody is told to make
+ * it. */
 static const char *stop_reason(const struct choice *c)
 {
-    if (c->end.stop == EVENT_STOP_LENGTH) /* also in the middle of a call: its input is cut */
+    switch (choice_end(c)) {
+    case CHOICE_LENGTH:
         return "max_tokens";
-    if (c->n_tools)
+    case CHOICE_STOPPED:
+        return "stop_sequence";
+    case CHOICE_CALLS:
         return "tool_use";
-    return c->end.stop == EVENT_STOP_SEQUENCE ? "stop_sequence" : "end_turn";
+    case CHOICE_DONE:
+    case CHOICE_BAD_CALLS:
+        break;
+    }
+    return "end_turn";
 }
 
 static void put_stop(struct buf *out, const struct choice *c)
@@ -164,28 +173,23 @@ static bool finish(struct answer *a)
 
 /* ---- the whole ---- */
 
-/* The input of a call that was cut off is lost: stop_reason says so, and their clients expect the
- * block. */
-static void put_tool(struct buf *out, struct choice *c, unsigned index)
+/* The input of a call that is not whole is lost: stop_reason says so. Its block was in a stream,
+ * too. */
+static void put_tool(struct buf *out, const struct tool_call *t)
 {
-    const struct tool_call *t = &c->tools[index];
-
     buf_puts(out, "{\"type\":\"tool_use\",\"id\":");
     answer_put_string(out, t->id);
     buf_puts(out, ",\"name\":");
     answer_put_string(out, t->name);
     buf_puts(out, ",\"input\":");
-    if (answer_put_arguments(out, t)) {
-        if (!choice_is_cut_call(c, index))
-            choice_spoil(c, CHOICE_BAD_CALL);
+    if (answer_put_arguments(out, t))
         buf_puts(out, "{}");
-    }
     buf_putc(out, '}');
 }
 
 static void whole(struct answer *a, struct buf *out)
 {
-    struct choice *c = &a->choices[0];
+    const struct choice *c = &a->choices[0];
     const char *comma = "";
 
     put_head(out, a);
@@ -195,7 +199,7 @@ static void whole(struct answer *a, struct buf *out)
         buf_putc(out, '}');
         comma = ",";
     }
-    if (c->text.len || (!c->n_tools && !c->reasoning.len)) {
+    if (c->text.len) {
         buf_printf(out, "%s{\"type\":\"text\",\"text\":", comma);
         answer_put_raw(out, &c->text);
         buf_putc(out, '}');
@@ -203,7 +207,7 @@ static void whole(struct answer *a, struct buf *out)
     }
     for (unsigned i = 0; i < c->n_tools; i++) {
         buf_puts(out, comma);
-        put_tool(out, c, i);
+        put_tool(out, &c->tools[i]);
         comma = ",";
     }
     buf_puts(out, "],");

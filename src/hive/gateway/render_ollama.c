@@ -60,9 +60,9 @@ static void put_texts(const struct answer *a, struct buf *out, const char *text,
     }
 }
 
-/* Puts the calls, if there are any. One that was cut off is none for Ollama's clients: the reason
- * of the end says so. */
-static void put_tools(struct buf *out, struct choice *c, unsigned from, unsigned to)
+/* Puts the calls, if there are any. One that is not whole is none for Ollama's clients, as it is
+ * none for Ollama. */
+static void put_tools(struct buf *out, const struct choice *c, unsigned from, unsigned to)
 {
     struct buf args;
     unsigned n = 0;
@@ -70,11 +70,8 @@ static void put_tools(struct buf *out, struct choice *c, unsigned from, unsigned
     buf_init(&args, ANSWER_TEXT_MAX);
     for (unsigned i = from; i < to; i++) {
         buf_clear(&args);
-        if (answer_put_arguments(&args, &c->tools[i])) {
-            if (!choice_is_cut_call(c, i))
-                choice_spoil(c, CHOICE_BAD_CALL);
+        if (answer_put_arguments(&args, &c->tools[i]))
             continue;
-        }
         buf_puts(out, n++ ? "," : ",\"tool_calls\":[");
         buf_puts(out, "{\"id\":");
         answer_put_string(out, c->tools[i].id);
@@ -154,7 +151,7 @@ static bool finish(struct answer *a)
 
 static void whole(struct answer *a, struct buf *out)
 {
-    struct choice *c = &a->choices[0];
+    const struct choice *c = &a->choices[0];
 
     put_head(a, out);
     put_texts(a, out, buf_str(&c->text), c->text.len, buf_str(&c->reasoning), c->reasoning.len);

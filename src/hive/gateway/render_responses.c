@@ -329,7 +329,7 @@ static void whole(struct answer *a, struct buf *out)
     if (c->reasoning.len)
         state->items[state->n_items++] =
             (struct item){.kind = ITEM_REASONING, .to = c->reasoning.len};
-    if (c->text.len || (!c->n_tools && !c->reasoning.len)) {
+    if (c->text.len) {
         state->items[state->n_items++] = (struct item){.kind = ITEM_MESSAGE, .to = c->text.len};
         response_keep_scores(c, &state->items[state->n_items - 1], c->logprobs);
     }

@@ -5,9 +5,9 @@
 #include "hive/gateway/dialects.h"
 #include "hive/gateway/logprobs.h"
 
-/* Per choice: characters of text told so far, for text_offset. */
+/* Per choice: how far its text has been told, for text_offset. */
 struct text_state {
-    size_t offsets[ORDER_CHOICES_MAX];
+    struct logprobs_place places[ORDER_CHOICES_MAX];
 };
 
 /* ---- the answer ---- */
@@ -30,9 +30,8 @@ static void put_chunk(struct choice *c, const char *raw, size_t n, const json_t 
     buf_puts(out, "\"choices\":[{\"text\":\"");
     buf_put(out, raw, n);
     buf_printf(out, "\",\"index\":%u,\"logprobs\":", c->index);
-    openai_put_json(out, logprobs ? logprobs_legacy(logprobs, state->offsets[c->index]) : NULL,
+    openai_put_json(out, logprobs ? logprobs_legacy(logprobs, &state->places[c->index]) : NULL,
                     OPENAI_LOGPROB_DIGITS);
-    state->offsets[c->index] += logprobs_length(logprobs);
     buf_puts(out, ",\"finish_reason\":");
     if (reason)
         buf_printf(out, "\"%s\"", reason);
@@ -55,10 +54,12 @@ static void on_end(struct choice *c)
 
 static void put_whole(const struct choice *c, struct buf *out)
 {
+    struct logprobs_place place = {0};
+
     buf_puts(out, "\"text\":");
     answer_put_raw(out, &c->text);
     buf_printf(out, ",\"index\":%u,\"logprobs\":", c->index);
-    openai_put_json(out, c->logprobs ? logprobs_legacy(c->logprobs, 0) : NULL,
+    openai_put_json(out, c->answer->order.scored ? logprobs_legacy(c->logprobs, &place) : NULL,
                     OPENAI_LOGPROB_DIGITS);
 }
 
@@ -77,4 +78,5 @@ const struct dialect dialect_text = {.shape = SHAPE_OPENAI,
                                      .end = on_end,
                                      .finish = openai_finish,
                                      .last = "[DONE]",
+                                     .scores_all = true,
                                      .whole = whole};

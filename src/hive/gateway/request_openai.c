@@ -85,10 +85,8 @@ static void read_chat_logprobs(struct fields *f, struct order *o)
     fields_bool(f, "logprobs", &wanted);
     if (fields_int(f, "top_logprobs", false, 0, TOP_LOGPROBS_MAX, &top) && !wanted && top > 0)
         fields_fail(f, "top_logprobs", "with logprobs", "top_logprobs needs \"logprobs\": true.");
-    if (!wanted)
-        return;
-    order_put(o, "logprobs", json_true());
-    order_put(o, "top_logprobs", json_integer(top));
+    if (wanted)
+        order_logprobs(o, top);
 }
 
 /* max_completion_tokens, or by its old name; none means as many as the context holds. */
@@ -208,10 +206,8 @@ static void read_text(struct fields *f, struct order *o)
     order_n(f, o);
     order_sampling(f, o);
     order_response_format(f, o);
-    if (fields_int(f, "logprobs", false, 0, TOP_LOGPROBS_MAX, &logprobs)) {
-        order_put(o, "logprobs", json_true());
-        order_put(o, "top_logprobs", json_integer(logprobs));
-    }
+    if (fields_int(f, "logprobs", false, 0, TOP_LOGPROBS_MAX, &logprobs))
+        order_logprobs(o, logprobs);
     request_openai_tolerate(f);
 }
 

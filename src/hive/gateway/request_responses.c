@@ -303,6 +303,7 @@ static void read_reasoning(struct fields *f, struct order *o)
 static void read_include(struct fields *f, struct order *o)
 {
     json_t *include = fields_any(f, "include", false), *one;
+    bool wanted = false;
     int64_t top = 0;
     size_t i;
 
@@ -315,13 +316,13 @@ static void read_include(struct fields *f, struct order *o)
         const char *name = json_string_value(one);
 
         if (str_eq(name, "message.output_text.logprobs"))
-            order_put(o, "logprobs", json_true());
+            wanted = true;
         else if (!str_eq(name, "reasoning.encrypted_content"))
             fields_fail(f, "include", "message.output_text.logprobs",
                         "include: '%.60s' is not to be had here.", name ? name : "?");
     }
-    if (json_object_get(o->body, "logprobs"))
-        order_put(o, "top_logprobs", json_integer(top));
+    if (wanted)
+        order_logprobs(o, top);
 }
 
 /* ---- what would need a memory ---- */

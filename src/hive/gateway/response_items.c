@@ -82,16 +82,20 @@ void response_put_part(struct buf *out, const struct choice *c, const struct ite
     buf_putc(out, '}');
 }
 
-/* An answer that was cut off ends within its last item. */
+/* An answer that was cut off ends within its last item; a call may be no whole one anyway. */
 static const char *status_of(const struct choice *c, unsigned index, bool whole)
 {
     const struct responses_state *state = c->answer->state;
 
+    const struct item *item = &state->items[index];
+
     if (!whole)
         return "in_progress";
-    return c->ended && c->end.stop == EVENT_STOP_LENGTH && index + 1 == state->n_items
-               ? "incomplete"
-               : "completed";
+    if (c->ended && c->end.stop == EVENT_STOP_LENGTH && index + 1 == state->n_items)
+        return "incomplete";
+    if (item->kind == ITEM_CALL && !answer_is_whole_call(&c->tools[item->tool]))
+        return "incomplete";
+    return "completed";
 }
 
 void response_put_item(struct buf *out, const struct choice *c, unsigned index, bool whole)
