@@ -236,6 +236,12 @@ const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, uint32_t i)
     return &g->tensors[i];
 }
 
+uint32_t gguf_tensor_number(const struct gguf *g, const struct gguf_tensor *t)
+{
+    BUG_ON(t < g->tensors || t >= g->tensors + g->n_tensors);
+    return (uint32_t)(t - g->tensors);
+}
+
 uint32_t gguf_n_keys(const struct gguf *g)
 {
     return g->parts[0].n_keys;

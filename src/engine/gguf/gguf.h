@@ -110,6 +110,7 @@ const char *gguf_name(const struct gguf *g); /* as opened; for messages */
 uint32_t gguf_n_tensors(const struct gguf *g);
 const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, uint32_t i);
 const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *name); /* or NULL */
+uint32_t gguf_tensor_number(const struct gguf *g, const struct gguf_tensor *t);     /* i of it */
 
 /*
  * Copies n bytes of the view, from `at` on, out of the file: read, not touched in the mapping, so
