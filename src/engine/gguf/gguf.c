@@ -225,6 +225,15 @@ const char *gguf_name(const struct gguf *g)
     return g->name;
 }
 
+uint64_t gguf_memory_bytes(const struct gguf *g)
+{
+    uint64_t bytes = g->n_tensors * (uint64_t)(sizeof *g->tensors + sizeof *g->tensor_index);
+
+    for (uint32_t i = 0; i < g->n_parts; i++)
+        bytes += g->parts[i].n_keys * (uint64_t)(sizeof *g->parts->keys + sizeof *g->parts->index);
+    return bytes;
+}
+
 uint32_t gguf_n_tensors(const struct gguf *g)
 {
     return g->n_tensors;

@@ -156,6 +156,7 @@ int weights_find(const struct gguf *g, const struct hparams *hp, struct weights 
                        gguf_name(g), hp->n_layers, (unsigned long long)per_layer * hp->n_layers,
                        gguf_n_tensors(g));
     rc = find_all(&f);
+    out->n_vectors = f.n_vectors;
     free(f.found);
     if (rc)
         weights_done(out);

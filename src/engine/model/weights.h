@@ -48,6 +48,7 @@ struct weights {
     const float *embd_norm, *embd_bias; /* (E) */
     struct layer *layers;               /* n_layers */
     float *vectors;                     /* all the vectors above, owned */
+    size_t n_vectors;                   /* floats of them */
 };
 
 /*
