@@ -25,8 +25,15 @@ static void read_key(const struct gguf *g, const char *key, uint64_t *sum)
     if (gguf_get_str(g, key, &s, NULL) == 0 && s.len > 0)
         *sum += (uint8_t)s.bytes[0] + (uint8_t)s.bytes[s.len - 1];
     if (gguf_get_array(g, key, GGUF_STRING, &a, NULL) == 0) {
-        for (uint64_t i = 0; i < a.n; i++)
-            *sum += a.strs[i].len ? (uint8_t)a.strs[i].bytes[a.strs[i].len - 1] : 0;
+        struct gguf_strings strings = gguf_strings_of(&a);
+
+        for (uint64_t i = 0; i < a.n; i++) {
+            if (!gguf_strings_next(&strings, &s))
+                abort();
+            *sum += s.len ? (uint8_t)s.bytes[s.len - 1] : 0;
+        }
+        if (gguf_strings_next(&strings, &s))
+            abort();
     }
     if (gguf_get_array(g, key, GGUF_I32, &a, NULL) == 0 && a.n > 0)
         *sum += (uint64_t)gguf_array_int(&a, a.n - 1);

@@ -17,6 +17,9 @@ static void check_facts(const struct model_facts *f)
 {
     const uint64_t all[] = {f->file_bytes,
                             f->weight_bytes,
+                            f->packing_bytes,
+                            f->tables_bytes,
+                            f->kv_table_bytes_per_token,
                             f->context_length,
                             f->kv_bytes_per_token,
                             f->scratch_bytes,

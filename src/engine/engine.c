@@ -92,7 +92,7 @@ uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint
     struct engine_params p = {.n_slots = n_slots, .n_ctx = n_ctx, .n_batch = n_batch};
     struct kv_shape kv = kv_shape_of(m, &p);
     struct scratch_shape scratch;
-    uint64_t bytes, kv_bytes;
+    uint64_t bytes, kv_bytes, tables = 0;
     uint32_t n_logits;
 
     fill_defaults(m, &p);
@@ -103,8 +103,10 @@ uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint
         n_logits = p.n_slots > ENGINE_LOGIT_ROWS ? p.n_slots : ENGINE_LOGIT_ROWS;
         scratch = scratch_shape_of(m, &p, min_u32(n_logits, p.n_batch));
         kv_bytes = kv_bytes_needed(&kv, p.n_slots, p.n_ctx);
+        tables = (uint64_t)p.n_slots * kv_pages_for(p.n_ctx) * kv_table_bytes();
     }
-    if (__builtin_add_overflow(kv_bytes, scratch_bytes(&scratch), &bytes))
+    if (__builtin_add_overflow(kv_bytes, scratch_bytes(&scratch), &bytes) ||
+        __builtin_add_overflow(bytes, tables, &bytes))
         return UINT64_MAX;
     return bytes;
 }

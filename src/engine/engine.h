@@ -102,10 +102,9 @@ void engine_model_open_times(const struct engine_model *m, struct engine_open_ti
 void engine_model_info(const struct engine_model *m, struct engine_model_info *out);
 
 /*
- * Bytes an engine can come to use: KV pages for n_slots sequences of n_ctx, and scratch with logits
- * of one row a sequence, but of ENGINE_LOGIT_ROWS at least. n_ctx and n_batch 0 are as in
- * engine_params; keys and values are F16.
- * UINT64_MAX when it overflows.
+ * Bytes an engine can come to use: KV pages for n_slots sequences of n_ctx with their tables, and
+ * scratch with logits of one row a sequence, but of ENGINE_LOGIT_ROWS at least. n_ctx and n_batch 0
+ * are as in engine_params; keys and values are F16. UINT64_MAX when it overflows.
  */
 #define ENGINE_LOGIT_ROWS 32
 uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint32_t n_ctx,

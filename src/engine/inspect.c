@@ -7,7 +7,9 @@
 
 #include "base/json.h"
 #include "engine/gguf/files.h"
+#include "engine/model/kv.h"
 #include "engine/model/model.h"
+#include "engine/model/packs.h"
 
 /* Type numbers that are told apart in the summary; published ones end near 40. */
 #define MAX_TYPES 64
@@ -108,30 +110,42 @@ static void put_shape(struct buf *b, const struct hparams *hp)
         put_text(b, "pooling", hparams_pooling_name(hp->pooling));
 }
 
-/* What a position past the default context takes of an encoder: a text goes through in one piece,
- * and its keys and values are of that pass. Rounded up. */
-static uint64_t scratch_per_position(const struct engine_model *m, uint64_t at_default)
+/* What an engine needs besides weights and KV for so many sequences of n_ctx positions: attention
+ * has parts for each block of a context, and a text goes through an encoder in one piece. */
+static uint64_t scratch_need(const struct engine_model *m, uint32_t n_slots, uint32_t n_ctx)
 {
-    uint32_t n_ctx = m->hp.n_ctx_train, n_default = ENGINE_DEFAULT_CTX;
-    uint64_t whole;
+    uint64_t page = ENGINE_PAGE_TOKENS * hparams_kv_bytes_per_token(&m->hp, KERN_KV_F16);
+    uint64_t n_pages = (uint64_t)n_slots * kv_pages_for(n_ctx);
 
-    if (!hparams_is_encoder(&m->hp) || n_ctx <= n_default)
-        return 0;
-    whole = engine_memory_need(m, 1, n_ctx, 0);
-    return (whole - at_default + n_ctx - n_default - 1) / (n_ctx - n_default);
+    if (!hparams_is_encoder(&m->hp))
+        page += kv_table_bytes();
+    return engine_memory_need(m, n_slots, n_ctx, 0) - n_pages * page;
 }
 
-/* What an engine needs besides weights and KV: for one sequence, for each one more, and for each
- * position more. */
+/* The same for one sequence of the default context, for each one more, and for each position more,
+ * rounded up; and what pages take beside their keys and values. */
 static void put_scratch(struct buf *b, const struct engine_model *m)
 {
-    uint64_t kv_page = ENGINE_PAGE_TOKENS * hparams_kv_bytes_per_token(&m->hp, KERN_KV_F16);
-    uint32_t n_ctx = hparams_is_encoder(&m->hp) ? 0 : 1; /* whose scratch holds a whole text */
-    uint64_t one = engine_memory_need(m, 1, n_ctx, 0), two = engine_memory_need(m, 2, n_ctx, 0);
+    uint32_t longest = m->hp.n_ctx_train;
+    uint32_t n_ctx = longest < ENGINE_DEFAULT_CTX ? longest : ENGINE_DEFAULT_CTX;
+    uint32_t more = longest - n_ctx;
+    uint64_t one = scratch_need(m, 1, n_ctx), table = 0;
 
-    put_u64(b, "scratch_bytes", one - kv_page);
-    put_u64(b, "scratch_bytes_per_slot", two - one - kv_page);
-    put_u64(b, "scratch_bytes_per_position", scratch_per_position(m, one));
+    if (!hparams_is_encoder(&m->hp))
+        table = (kv_table_bytes() + ENGINE_PAGE_TOKENS - 1) / ENGINE_PAGE_TOKENS;
+    put_u64(b, "kv_table_bytes_per_token", table);
+    put_u64(b, "scratch_bytes", one);
+    put_u64(b, "scratch_bytes_per_slot", scratch_need(m, 2, n_ctx) - one);
+    put_u64(b, "scratch_bytes_per_position",
+            more ? (scratch_need(m, 1, longest) - one + more - 1) / more : 0);
+}
+
+/* What the model itself takes besides its tensors as they lie in the file: norms and biases are
+ * turned into floats, matrices are packed, and the header becomes tables. */
+static void put_tables(struct buf *b, const struct engine_model *m)
+{
+    put_u64(b, "packing_bytes", packs_padding(&m->w) + m->w.n_vectors * sizeof(float));
+    put_u64(b, "tables_bytes", gguf_memory_bytes(m->gguf) + tok_memory_bytes(m->tok));
 }
 
 static void put_runnable(struct buf *b, const struct engine_model *m)
@@ -139,6 +153,7 @@ static void put_runnable(struct buf *b, const struct engine_model *m)
     put_u64(b, "n_vocab", m->w.n_vocab);
     put_text(b, "tokenizer", tok_model_name(m->tok));
     put_text(b, "pre_tokenizer", tok_pre_name(m->tok));
+    put_tables(b, m);
     put_scratch(b, m);
 }
 

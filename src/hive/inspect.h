@@ -21,9 +21,12 @@ struct looks;
 /* What the memory plan needs; zero where the file does not say. */
 struct model_facts {
     uint64_t file_bytes, weight_bytes, context_length;
+    uint64_t packing_bytes,
+        tables_bytes; /* more than weight_bytes: once packed, and of the header */
     uint64_t kv_bytes_per_token, kv_bytes_per_token_q8_0; /* keys and values as F16, as Q8_0 */
+    uint64_t kv_table_bytes_per_token;                    /* beside either */
     uint64_t scratch_bytes, scratch_bytes_per_slot;
-    uint64_t scratch_bytes_per_position; /* past PLAN_DEFAULT_CTX, of encoders */
+    uint64_t scratch_bytes_per_position; /* past PLAN_DEFAULT_CTX */
     uint64_t n_parts;                    /* files the model is split in */
 };
 

@@ -23,8 +23,11 @@ static struct model_facts facts_of(json_t *root)
     return (struct model_facts){
         .file_bytes = size_of(root, "file_bytes"),
         .weight_bytes = size_of(root, "weight_bytes"),
+        .packing_bytes = size_of(root, "packing_bytes"),
+        .tables_bytes = size_of(root, "tables_bytes"),
         .kv_bytes_per_token = size_of(root, "kv_bytes_per_token"),
         .kv_bytes_per_token_q8_0 = size_of(root, "kv_bytes_per_token_q8_0"),
+        .kv_table_bytes_per_token = size_of(root, "kv_table_bytes_per_token"),
         .context_length = size_of(root, "context_length"),
         .scratch_bytes = size_of(root, "scratch_bytes"),
         .scratch_bytes_per_slot = size_of(root, "scratch_bytes_per_slot"),

@@ -20,11 +20,27 @@ static bool scratch_of(const struct model_facts *facts, const struct plan_need *
            !__builtin_add_overflow(*out, positions, out);
 }
 
+/* The tensors, what they take more once they are packed, and the tables of the header. */
+static bool weights_of(const struct model_facts *facts, uint64_t *out)
+{
+    return !__builtin_add_overflow(facts->weight_bytes, facts->packing_bytes, out) &&
+           !__builtin_add_overflow(*out, facts->tables_bytes, out);
+}
+
+/* Keys and values of all slots, with the tables of their pages. */
+static bool kv_of(const struct model_facts *facts, const struct plan_need *n, bool q8_0,
+                  uint64_t *out)
+{
+    uint64_t kv = q8_0 ? facts->kv_bytes_per_token_q8_0 : facts->kv_bytes_per_token;
+
+    return !__builtin_add_overflow(kv, facts->kv_table_bytes_per_token, &kv) &&
+           mul3(kv, n->ctx, n->slots, out);
+}
+
 int plan_memory(const struct model_facts *facts, uint64_t slots, uint64_t ctx, bool kv_q8_0,
                 struct plan_need *out, struct err *err)
 {
-    struct plan_need n = {.weight_bytes = facts->weight_bytes, .slots = slots, .ctx = ctx};
-    uint64_t kv = kv_q8_0 ? facts->kv_bytes_per_token_q8_0 : facts->kv_bytes_per_token;
+    struct plan_need n = {.slots = slots, .ctx = ctx};
 
     if (n.slots == 0)
         n.slots = PLAN_DEFAULT_SLOTS;
@@ -32,7 +48,8 @@ int plan_memory(const struct model_facts *facts, uint64_t slots, uint64_t ctx, b
         n.ctx = facts->context_length && facts->context_length < PLAN_DEFAULT_CTX
                     ? facts->context_length
                     : PLAN_DEFAULT_CTX;
-    if (!mul3(kv, n.ctx, n.slots, &n.kv_bytes) || !scratch_of(facts, &n, &n.scratch_bytes) ||
+    if (!weights_of(facts, &n.weight_bytes) || !kv_of(facts, &n, kv_q8_0, &n.kv_bytes) ||
+        !scratch_of(facts, &n, &n.scratch_bytes) ||
         __builtin_add_overflow(n.weight_bytes, n.kv_bytes, &n.total_bytes) ||
         __builtin_add_overflow(n.total_bytes, n.scratch_bytes, &n.total_bytes))
         return err_set(err, ERR_LIMIT,

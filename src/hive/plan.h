@@ -15,7 +15,9 @@
 #define PLAN_DEFAULT_CTX   4096
 
 struct plan_need {
-    uint64_t weight_bytes, kv_bytes, scratch_bytes, total_bytes;
+    uint64_t weight_bytes; /* as they lie in memory, with the tables of the file's header */
+    uint64_t kv_bytes;     /* with the tables of their pages */
+    uint64_t scratch_bytes, total_bytes;
     uint64_t slots, ctx; /* that were planned for */
 };
 

@@ -179,6 +179,8 @@ void encoder_model_bytes(const struct encoder_model *d, uint8_t **bytes, size_t 
     if (!d->nomic)
         put(&w, "position_embd.weight", TYPE_F32, d->n_embd, d->n_ctx, 1.0f, 0);
     put_norm(&w, "token_embd_norm");
+    if (d->more)
+        put(&w, d->more, TYPE_F32, d->n_embd, 0, 1.0f, 0);
     for (uint32_t i = 0; i < d->n_layers; i++)
         put_layer(&w, i);
     if (gguf_writer_bytes(w.w, bytes, n_bytes, &err))

@@ -19,6 +19,7 @@ struct encoder_model {
     /* faults */
     const char *without;   /* this tensor is left out */
     const char *misshapen; /* this one gets one row too many */
+    const char *more;      /* a vector of n_embd that nobody asked for */
     const char *key;       /* this key, without the architecture before it, gets `value` */
     uint32_t value;
     bool causal;

@@ -44,6 +44,7 @@ const struct random_model half_model = {.arch = "qwen2",
                                         .vector_type = TYPE_F16,
                                         .tied = true,
                                         .biases = true,
+                                        .more_biases = true,
                                         .scaling = "linear",
                                         .factor = 2.0f,
                                         .seed = 12};

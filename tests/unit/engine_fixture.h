@@ -12,7 +12,7 @@
 #define N_TEXT   75 /* over two pages of KV and a bit */
 
 extern const struct random_model odd_model;    /* llama, F32; nothing divides by 16 or 32 */
-extern const struct random_model half_model;   /* qwen2, floats of 16 bits, tied, biases */
+extern const struct random_model half_model;   /* qwen2, floats of 16 bits, tied, all biases */
 extern const struct random_model simple_model; /* qwen2, types in blocks of 32, biases */
 extern const struct random_model k_model;      /* llama, every type, tied */
 extern const struct random_model *const fixture_models[4];

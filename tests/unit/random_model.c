@@ -170,7 +170,7 @@ static void put_layer(struct writing *w, uint32_t layer)
         snprintf(name, sizeof name, "blk.%u.%s.weight", layer, mats[i].name);
         put_mat(w, name, mats[i].rows, mats[i].k);
         snprintf(name, sizeof name, "blk.%u.%s.bias", layer, mats[i].name);
-        if (d->biases && i < 4)
+        if (i < 4 ? d->biases : d->more_biases)
             put_vec(w, name, mats[i].rows, 0.1f, 0.0f);
     }
     snprintf(name, sizeof name, "blk.%u.attn_norm.weight", layer);
@@ -265,6 +265,10 @@ void random_model_bytes(const struct random_model *d, uint8_t **bytes, size_t *n
     put_mat(&w, "token_embd.weight", RANDOM_MODEL_VOCAB, d->n_embd);
     if (!d->tied)
         put_mat(&w, "output.weight", RANDOM_MODEL_VOCAB, d->n_embd);
+    if (d->more_biases)
+        put_vec(&w, "output.bias", RANDOM_MODEL_VOCAB, 0.3f, 0.0f);
+    if (d->more)
+        put_vec(&w, d->more, d->n_embd, 1.0f, 0.0f);
     put_vec(&w, "output_norm.weight", d->n_embd, 0.1f, 1.0f);
     if (d->divisors)
         put_vec(&w, "rope_freqs.weight", (d->n_rot ? d->n_rot : d->head_dim) / 2, 0.2f, 3.0f);

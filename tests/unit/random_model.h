@@ -23,6 +23,7 @@ struct random_model {
     size_t n_types;
     enum tensor_type vector_type; /* norms and biases; 0 = F32 */
     bool tied, biases;
+    bool more_biases;    /* those of the feed-forward and of the output */
     bool divisors;       /* rope_freqs.weight */
     const char *scaling; /* rope.scaling.type, or NULL */
     float factor;
@@ -30,6 +31,7 @@ struct random_model {
     /* faults */
     const char *without;   /* this tensor is left out */
     const char *misshapen; /* this one gets one row too many */
+    const char *more;      /* a vector of n_embd that nobody asked for */
     struct random_key key; /* when key.key is set */
 };
 

@@ -23,13 +23,14 @@ struct matrix {
 struct ref_layer {
     struct matrix q, k, v, o, gate, up, down;
     struct matrix attn_norm, ffn_norm, bq, bk, bv, bo; /* vectors: rows 1; w NULL when absent */
-    double *keys, *values;                             /* (n, n_kv_heads * head_dim) */
+    struct matrix bgate, bup, bdown;
+    double *keys, *values; /* (n, n_kv_heads * head_dim) */
 };
 
 struct ref_model {
     const struct random_model *d;
     enum engine_kv kv_type;
-    struct matrix embd, output, norm, divisors;
+    struct matrix embd, output, output_bias, norm, divisors;
     struct ref_layer *layers;
 };
 
@@ -88,6 +89,7 @@ static void open_model(struct ref_model *m, const struct random_model *d, size_t
     *m = (struct ref_model){.d = d,
                             .embd = get(g, "token_embd.weight"),
                             .output = get(g, d->tied ? "token_embd.weight" : "output.weight"),
+                            .output_bias = get(g, "output.bias"),
                             .norm = get(g, "output_norm.weight"),
                             .divisors = get(g, "rope_freqs.weight")};
     m->layers = must_alloc(d->n_layers, sizeof *m->layers);
@@ -107,6 +109,9 @@ static void open_model(struct ref_model *m, const struct random_model *d, size_t
                                           .bk = get_of(g, i, "attn_k.bias"),
                                           .bv = get_of(g, i, "attn_v.bias"),
                                           .bo = get_of(g, i, "attn_output.bias"),
+                                          .bgate = get_of(g, i, "ffn_gate.bias"),
+                                          .bup = get_of(g, i, "ffn_up.bias"),
+                                          .bdown = get_of(g, i, "ffn_down.bias"),
                                           .keys = must_alloc(kv, sizeof(double)),
                                           .values = must_alloc(kv, sizeof(double))};
     }
@@ -118,9 +123,9 @@ static void close_model(struct ref_model *m)
 {
     for (uint32_t i = 0; i < m->d->n_layers; i++) {
         struct ref_layer *l = &m->layers[i];
-        double *all[] = {l->q.w,         l->k.w,        l->v.w,  l->o.w,  l->gate.w,
-                         l->up.w,        l->down.w,     l->bq.w, l->bk.w, l->bv.w,
-                         l->attn_norm.w, l->ffn_norm.w, l->bo.w, l->keys, l->values};
+        double *all[] = {l->q.w,    l->k.w,  l->v.w,    l->o.w,     l->gate.w,      l->up.w,
+                         l->down.w, l->bq.w, l->bk.w,   l->bv.w,    l->attn_norm.w, l->ffn_norm.w,
+                         l->bo.w,   l->keys, l->values, l->bgate.w, l->bup.w,       l->bdown.w};
 
         for (size_t j = 0; j < sizeof all / sizeof all[0]; j++)
             free(all[j]);
@@ -128,6 +133,7 @@ static void close_model(struct ref_model *m)
     free(m->layers);
     free(m->embd.w);
     free(m->output.w);
+    free(m->output_bias.w);
     free(m->norm.w);
     free(m->divisors.w);
 }
@@ -274,11 +280,11 @@ static void feed_forward(const struct ref_model *m, const struct ref_layer *l, d
     double *gate = must_alloc(d->n_ff, sizeof(double)), *up = must_alloc(d->n_ff, sizeof(double));
 
     norm(x, &l->ffn_norm, h);
-    multiply(&l->gate, h, NULL, gate);
-    multiply(&l->up, h, NULL, up);
+    multiply(&l->gate, h, &l->bgate, gate);
+    multiply(&l->up, h, &l->bup, up);
     for (size_t i = 0; i < d->n_ff; i++)
         gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i];
-    multiply(&l->down, gate, NULL, h);
+    multiply(&l->down, gate, &l->bdown, h);
     for (size_t i = 0; i < d->n_embd; i++)
         x[i] += h[i];
     free(h);
@@ -301,7 +307,7 @@ void reference_logits(const struct random_model *d, enum engine_kv kv_type, cons
             feed_forward(&m, &m.layers[i], x);
         }
         norm(x, &m.norm, h);
-        multiply(&m.output, h, NULL, logits + pos * RANDOM_MODEL_VOCAB);
+        multiply(&m.output, h, &m.output_bias, logits + pos * RANDOM_MODEL_VOCAB);
     }
     close_model(&m);
     free(x);

@@ -69,6 +69,22 @@ static void test_forward__float_models_match_the_reference(void **state)
 }
 
 /*
+ * A llama with biases in its feed-forward (mlp_bias), or with one behind its output, ran without
+ * them: whoever asked inspect heard that it was supported, and who asked it anything got words that
+ * this model does not say.
+ */
+static void test_forward__biases_of_feed_forward_and_output_count(void **state)
+{
+    struct random_model d = odd_model;
+
+    (void)state;
+    d.more_biases = true;
+    assert_true(reference_distance(&d, N_TEXT).largest < 1e-3);
+    d.tied = true; /* the embedding has no bias, the output has */
+    assert_true(reference_distance(&d, N_TEXT).largest < 1e-3);
+}
+
+/*
  * Once an 8-bit level has rounded to the other side, the levels after it differ here and there, and
  * the distance is that of two roundings: half a percent in the mean, several in the worst of
  * thousands.
@@ -247,6 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forward__float_models_match_the_reference),
+        cmocka_unit_test(test_forward__biases_of_feed_forward_and_output_count),
         cmocka_unit_test(test_forward__quantised_models_match_the_reference),
         cmocka_unit_test(test_forward__q8_0_keys_and_values_match_the_reference),
         cmocka_unit_test(test_forward__each_type_alone_matches_the_reference),

@@ -163,6 +163,7 @@ static void check_everything(struct gguf *g)
     static const char *const unsigned_keys[] = {"k.a", "k.c", "k.e", "k.h"};
     static const uint64_t unsigned_values[] = {0xff, 0xffff, 0xffffffff, UINT64_MAX};
     const struct gguf_tensor *t;
+    struct gguf_strings strings;
     struct gguf_array a;
     struct gguf_str s;
     uint64_t u;
@@ -186,8 +187,12 @@ static void check_everything(struct gguf *g)
     assert_memory_equal(s.bytes, "text", 4);
     assert_int_equal(gguf_get_array(g, "k.strs", GGUF_STRING, &a, NULL), 0);
     assert_int_equal(a.n, 2);
-    assert_int_equal(a.strs[0].len, 1);
-    assert_int_equal(a.strs[1].len, 0);
+    strings = gguf_strings_of(&a);
+    assert_true(gguf_strings_next(&strings, &s));
+    assert_int_equal(s.len, 1);
+    assert_true(gguf_strings_next(&strings, &s));
+    assert_int_equal(s.len, 0);
+    assert_false(gguf_strings_next(&strings, &s));
     assert_int_equal(gguf_get_array(g, "k.ints", GGUF_I32, &a, NULL), 0);
     assert_int_equal(gguf_array_int(&a, 0), -1);
     assert_int_equal(gguf_array_int(&a, 1), 2);
@@ -237,6 +242,7 @@ static void test_gguf__reads_back_what_the_writer_wrote(void **state)
     const uint64_t dims[] = {32, 3};
     uint8_t blocks[3 * sizeof(struct block_q8_0)], *bytes;
     struct err err = {0};
+    struct gguf_strings strings;
     struct gguf_writer *w;
     struct gguf_array a;
     struct gguf_str s;
@@ -269,13 +275,44 @@ static void test_gguf__reads_back_what_the_writer_wrote(void **state)
     assert_int_equal(gguf_get_str(g, "s", &s, NULL), 0);
     assert_memory_equal(s.bytes, "hello", 5);
     assert_int_equal(gguf_get_array(g, "ss", GGUF_STRING, &a, NULL), 0);
-    assert_int_equal(a.strs[1].len, 2);
-    assert_int_equal(a.strs[1].bytes[0], 0);
+    strings = gguf_strings_of(&a);
+    assert_true(gguf_strings_next(&strings, &s) && gguf_strings_next(&strings, &s));
+    assert_int_equal(s.len, 2);
+    assert_int_equal(s.bytes[0], 0);
     assert_int_equal(gguf_get_array(g, "fs", GGUF_F32, &a, NULL), 0);
     assert_true(gguf_array_f32(&a, 1) == -1);
     assert_int_equal(gguf_get_array(g, "is", GGUF_I32, &a, NULL), 0);
     assert_int_equal(gguf_array_int(&a, 0), -7);
     assert_memory_equal(gguf_find_tensor(g, "t")->data, blocks, sizeof(blocks));
+    gguf_close(g);
+    free(bytes);
+}
+
+/* Strings are read where they lie, each time anew: one that claims more than the list has ends it.
+ */
+static void test_gguf__strings_of_a_file_that_is_written_over_end(void **state)
+{
+    const struct gguf_str strs[] = {{"one", 3}, {"two", 3}};
+    struct gguf_strings strings;
+    struct gguf_writer *w;
+    struct gguf_array a;
+    struct gguf_str s;
+    struct gguf *g;
+    uint8_t *bytes;
+    size_t n;
+
+    (void)state;
+    assert_int_equal(gguf_writer_create(&w, NULL), 0);
+    gguf_writer_strs(w, "ss", strs, 2);
+    assert_int_equal(gguf_writer_bytes(w, &bytes, &n, NULL), 0);
+    gguf_writer_free(w);
+    assert_int_equal(gguf_open_memory(bytes, n, "written over", &g, NULL), 0);
+    assert_int_equal(gguf_get_array(g, "ss", GGUF_STRING, &a, NULL), 0);
+    assert_int_equal(a.n_bytes, 2 * (8 + 3));
+    strings = gguf_strings_of(&a);
+    assert_true(gguf_strings_next(&strings, &s));
+    bytes[a.bytes - bytes + 8 + 3] = 4; /* the second one's length */
+    assert_false(gguf_strings_next(&strings, &s));
     gguf_close(g);
     free(bytes);
 }
@@ -874,6 +911,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gguf__reads_versions_2_and_3),
         cmocka_unit_test(test_gguf__reads_back_what_the_writer_wrote),
+        cmocka_unit_test(test_gguf__strings_of_a_file_that_is_written_over_end),
         cmocka_unit_test(test_gguf__writer_reports_data_of_the_wrong_size),
         cmocka_unit_test(test_gguf__opens_a_file_without_tensors),
         cmocka_unit_test(test_gguf__opens_a_file_with_an_unsupported_tensor_type),

@@ -330,6 +330,26 @@ static void test_plan__sums_and_says_both_numbers(void **state)
     assert_non_null(strstr(err.text, "4 slots of 2000"));
 }
 
+/* What packing, the tables of the header and those of KV pages take was in no plan. */
+static void test_plan__counts_what_is_not_in_the_tensors(void **state)
+{
+    const struct model_facts facts = {.weight_bytes = 1000,
+                                      .packing_bytes = 300,
+                                      .tables_bytes = 40,
+                                      .kv_bytes_per_token = 100,
+                                      .kv_bytes_per_token_q8_0 = 60,
+                                      .kv_table_bytes_per_token = 6};
+    struct plan_need need;
+
+    (void)state;
+    assert_int_equal(plan_memory(&facts, 2, 50, false, &need, NULL), 0);
+    assert_int_equal(need.weight_bytes, 1340);
+    assert_int_equal(need.kv_bytes, 10600);
+    assert_int_equal(need.total_bytes, 11940);
+    assert_int_equal(plan_memory(&facts, 2, 50, true, &need, NULL), 0);
+    assert_int_equal(need.kv_bytes, 6600);
+}
+
 /* A text goes through an encoder in one piece: a context of 65536 took 605 MB where the plan said
  * 223 MB, as for one of 4096. */
 static void test_plan__an_encoder_works_in_its_context(void **state)
@@ -360,6 +380,12 @@ static void test_plan__refuses_sums_past_64_bits(void **state)
     assert_int_equal(plan_memory(&facts, 1, 1, false, &need, NULL), ERR_LIMIT);
     facts = (struct model_facts){.kv_bytes_per_token = UINT64_MAX / 4};
     assert_int_equal(plan_memory(&facts, 2, 4, false, &need, NULL), ERR_LIMIT);
+    facts = (struct model_facts){.weight_bytes = UINT64_MAX, .packing_bytes = 1};
+    assert_int_equal(plan_memory(&facts, 1, 1, false, &need, NULL), ERR_LIMIT);
+    facts = (struct model_facts){.packing_bytes = UINT64_MAX, .tables_bytes = 1};
+    assert_int_equal(plan_memory(&facts, 1, 1, false, &need, NULL), ERR_LIMIT);
+    facts = (struct model_facts){.kv_bytes_per_token = UINT64_MAX, .kv_table_bytes_per_token = 1};
+    assert_int_equal(plan_memory(&facts, 1, 1, false, &need, NULL), ERR_LIMIT);
     facts = (struct model_facts){.scratch_bytes_per_position = UINT64_MAX / 4};
     assert_int_equal(plan_memory(&facts, 2, 5000, false, &need, NULL), ERR_LIMIT);
 }
@@ -378,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_hub__many_files_are_told_apart),
         cmocka_unit_test(test_hub__names_once_and_no_longer_than_a_file_may_have),
         cmocka_unit_test(test_plan__sums_and_says_both_numbers),
+        cmocka_unit_test(test_plan__counts_what_is_not_in_the_tensors),
         cmocka_unit_test(test_plan__an_encoder_works_in_its_context),
         cmocka_unit_test(test_plan__refuses_sums_past_64_bits),
     };

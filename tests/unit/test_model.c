@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "engine/model/kv.h"
 #include "engine/model/rope.h"
 #include "random_model.h"
 
@@ -76,6 +77,7 @@ static void test_model__tells_its_shape(void **state)
 static void test_model__memory_need_grows_with_slots_and_context(void **state)
 {
     struct engine_model *m;
+    const uint64_t tables = 64 / ENGINE_PAGE_TOKENS * kv_table_bytes();
     uint64_t one;
 
     (void)state;
@@ -86,9 +88,9 @@ static void test_model__memory_need_grows_with_slots_and_context(void **state)
     assert_true(engine_memory_need(m, 1, 128, 32) <= one + 64 * 256 + 256 * 1024);
     /* KV of a second sequence; there are rows of logits for 32 in any case, where a batch has as
      * many */
-    assert_int_equal(engine_memory_need(m, 2, 64, 32), one + 64 * 256);
+    assert_int_equal(engine_memory_need(m, 2, 64, 32), one + 64 * 256 + tables);
     one = engine_memory_need(m, 32, 64, 64);
-    assert_int_equal(engine_memory_need(m, 33, 64, 64), one + 64 * 256 + 288 * 4);
+    assert_int_equal(engine_memory_need(m, 33, 64, 64), one + 64 * 256 + 288 * 4 + tables);
     engine_model_close(m);
 }
 
@@ -249,6 +251,8 @@ static void test_model__names_each_misshapen_tensor_with_both_shapes(void **stat
         {"blk.1.ffn_norm.weight", "has the shape 65, but must have 64"},
         {"blk.1.attn_k.bias", "'blk.1.attn_k.bias' has the shape 33, but must have 32"},
         {"rope_freqs.weight", "'rope_freqs.weight' has the shape 9, but must have 8"},
+        {"blk.0.ffn_up.bias", "'blk.0.ffn_up.bias' has the shape 97, but must have 96"},
+        {"output.bias", "'output.bias' has the shape 289, but must have 288"},
         {"token_embd.weight", "must have"},
     };
 
@@ -256,7 +260,7 @@ static void test_model__names_each_misshapen_tensor_with_both_shapes(void **stat
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct random_model d = good;
 
-        d.biases = d.divisors = true;
+        d.biases = d.more_biases = d.divisors = true;
         d.misshapen = cases[i].name;
         check_refused(&d, ERR_INVALID, cases[i].words);
     }
@@ -284,6 +288,52 @@ static void test_model__names_the_tensor_of_an_unsupported_type(void **state)
                                   "(number 16), which is not supported");
     close(fd);
     free(bytes);
+}
+
+/*
+ * What nobody looked up was not missed: a model with norms of its queries, made for another
+ * arithmetic than a llama's, loaded as a llama and answered nonsense.
+ */
+static void test_model__names_a_tensor_that_it_would_not_use(void **state)
+{
+    static const char *const names[] = {
+        "blk.0.attn_q_norm.weight", "blk.1.attn_output.scale",  "blk.2.attn_norm.weight",
+        "output_norm.bias",         "rope_factors_long.weight", "cls.output.weight",
+        "xblk.0.attn_rot_embd",     "blk.0.attn_rot_embd.bias", "position_embd.weight",
+    };
+    char words[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct random_model d = good;
+
+        d.more = names[i];
+        snprintf(words, sizeof words,
+                 "the tensor '%s' is not known to a llama model; without it the numbers would be "
+                 "wrong",
+                 names[i]);
+        check_refused(&d, ERR_UNSUPPORTED, words);
+    }
+}
+
+/* Files of the first converters have the frequencies that the rotary base gives anyway. */
+static void test_model__tensors_that_change_nothing_are_left_where_they_are(void **state)
+{
+    static const char *const names[] = {"rope.freqs", "blk.1.attn_rot_embd",
+                                        "blk.0.attn_rot_embd.weight",
+                                        "blk.0.self_attn.rotary_emb.inv_freq"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct random_model d = good;
+        struct engine_model *m;
+        struct err err = {0};
+
+        d.more = names[i];
+        if (random_model_open(&d, &m, &err))
+            fail_msg("%s", err.text);
+        engine_model_close(m);
+    }
 }
 
 /* ---- inspect ----------------------------------------------------------------------------- */
@@ -344,6 +394,10 @@ static void test_inspect__tells_why_a_file_cannot_be_run(void **state)
     static const char *const missing[] = {"\"context_length\":128", "\"supported\":false",
                                           "the tensor 'output_norm.weight' of shape 64 is missing",
                                           NULL};
+    static const char *const more[] = {
+        "\"supported\":false",
+        "the tensor 'blk.0.attn_q_norm.weight' is not known to a llama model", "\"damaged\":false",
+        NULL};
     struct random_model d = good;
 
     (void)state;
@@ -352,6 +406,9 @@ static void test_inspect__tells_why_a_file_cannot_be_run(void **state)
     d = good;
     d.without = "output_norm.weight";
     check_inspect(&d, missing);
+    d = good;
+    d.more = "blk.0.attn_q_norm.weight";
+    check_inspect(&d, more);
 }
 
 static void test_inspect__of_no_model_file_is_an_error(void **state)
@@ -441,6 +498,8 @@ int main(void)
         cmocka_unit_test(test_model__names_each_missing_tensor),
         cmocka_unit_test(test_model__names_each_misshapen_tensor_with_both_shapes),
         cmocka_unit_test(test_model__names_the_tensor_of_an_unsupported_type),
+        cmocka_unit_test(test_model__names_a_tensor_that_it_would_not_use),
+        cmocka_unit_test(test_model__tensors_that_change_nothing_are_left_where_they_are),
         cmocka_unit_test(test_inspect__tells_what_a_good_file_holds),
         cmocka_unit_test(test_inspect__tells_why_a_file_cannot_be_run),
         cmocka_unit_test(test_inspect__of_no_model_file_is_an_error),

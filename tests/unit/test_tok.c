@@ -23,7 +23,7 @@
 #define KEY(name)  "tokenizer.ggml." name
 #define BLANK      "\xE2\x96\x81"
 #define MAX_TOKENS 400
-#define MAX_MERGES 16
+#define MAX_MERGES 200
 
 /* ---- vocabularies made by hand ------------------------------------------- */
 
@@ -931,6 +931,20 @@ static void test_tok__accepts_empty_tokens(void **state)
     unload(&l);
 }
 
+/* A list of 88 MB for three tokens made a hash of 268 MB. */
+static void test_tok__refuses_more_merges_than_tokens_can_have(void **state)
+{
+    static struct vocabulary v;
+
+    (void)state;
+    begin(&v, "gpt2");
+    add(&v, "a", 0, TOK_NORMAL);
+    add(&v, "aa", 0, TOK_NORMAL);
+    while (v.n_merges < 3 * TOK_MAX_TOKEN_MERGES)
+        add_merge(&v, "a a");
+    refused(&v, ERR_LIMIT, "has 192 elements for 2 tokens", "the most is 64 for each");
+}
+
 static void test_tok__refuses_merges_of_unknown_tokens(void **state)
 {
     struct vocabulary v;
@@ -1030,6 +1044,7 @@ int main(void)
         cmocka_unit_test(test_tok__refuses_lists_of_other_lengths),
         cmocka_unit_test(test_tok__refuses_tokens_that_cannot_be),
         cmocka_unit_test(test_tok__accepts_empty_tokens),
+        cmocka_unit_test(test_tok__refuses_more_merges_than_tokens_can_have),
         cmocka_unit_test(test_tok__refuses_merges_of_unknown_tokens),
         cmocka_unit_test(test_tok__refuses_ids_out_of_range),
         cmocka_unit_test(test_tok__names_what_it_does_not_know_and_what_it_does),

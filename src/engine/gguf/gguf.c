@@ -225,6 +225,15 @@ const char *gguf_name(const struct gguf *g)
     return g->name;
 }
 
+uint64_t gguf_memory_bytes(const struct gguf *g)
+{
+    uint64_t bytes = g->n_tensors * (uint64_t)(sizeof *g->tensors + sizeof *g->tensor_index);
+
+    for (uint32_t i = 0; i < g->n_parts; i++)
+        bytes += g->parts[i].n_keys * (uint64_t)(sizeof *g->parts->keys + sizeof *g->parts->index);
+    return bytes;
+}
+
 uint32_t gguf_n_tensors(const struct gguf *g)
 {
     return g->n_tensors;
@@ -234,6 +243,12 @@ const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, uint32_t i)
 {
     BUG_ON(i >= g->n_tensors);
     return &g->tensors[i];
+}
+
+uint32_t gguf_tensor_number(const struct gguf *g, const struct gguf_tensor *t)
+{
+    BUG_ON(t < g->tensors || t >= g->tensors + g->n_tensors);
+    return (uint32_t)(t - g->tensors);
 }
 
 uint32_t gguf_n_keys(const struct gguf *g)

@@ -110,6 +110,7 @@ const char *gguf_name(const struct gguf *g); /* as opened; for messages */
 uint32_t gguf_n_tensors(const struct gguf *g);
 const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, uint32_t i);
 const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *name); /* or NULL */
+uint32_t gguf_tensor_number(const struct gguf *g, const struct gguf_tensor *t);     /* i of it */
 
 /*
  * Copies n bytes of the view, from `at` on, out of the file: read, not touched in the mapping, so
@@ -144,20 +145,34 @@ int gguf_get_bool(const struct gguf *g, const char *key, bool *out, struct err *
 int gguf_get_str(const struct gguf *g, const char *key, struct gguf_str *out, struct err *err);
 
 /*
- * An array: element type and count; elements are read by index with the readers below. Asked for
- * any integer type (or float type), an array of any other integer (float) type will do as well:
- * out->elem_type is the one in the file.
+ * An array: element type and count; with the functions below numbers are read by index, strings in
+ * their order. Asked for any integer type (or float type), an array of any other integer (float)
+ * type will do as well: out->elem_type is the one in the file.
  */
 struct gguf_array {
     enum gguf_value_type elem_type;
     uint64_t n;
-    const uint8_t *bytes;        /* fixed-size elements, unaligned: read with the functions */
-    const struct gguf_str *strs; /* for GGUF_STRING, owned by the view; else NULL */
+    const uint8_t *bytes; /* unaligned: read with the functions */
+    uint64_t n_bytes;
 };
 int gguf_get_array(const struct gguf *g, const char *key, enum gguf_value_type elem_type,
                    struct gguf_array *out, struct err *err);
 float gguf_array_f32(const struct gguf_array *a, uint64_t i);
 int64_t gguf_array_int(const struct gguf_array *a, uint64_t i); /* any integer type */
+
+/*
+ * The strings of an array, one after another from the first on: nothing is kept for those that
+ * nobody asks for. False behind the last one, and before it when the file has been written over
+ * since it was opened.
+ */
+struct gguf_strings {
+    const uint8_t *at, *end;
+};
+struct gguf_strings gguf_strings_of(const struct gguf_array *a);
+bool gguf_strings_next(struct gguf_strings *s, struct gguf_str *out);
+
+/* Bytes of memory that the view has for itself: its tables, none of the mapping. */
+uint64_t gguf_memory_bytes(const struct gguf *g);
 
 /* Value type of key i, and its value as short text for people (arrays as "[n x type]"). */
 enum gguf_value_type gguf_value_type_at(const struct gguf *g, uint32_t i);

@@ -212,6 +212,27 @@ int64_t gguf_array_int(const struct gguf_array *a, uint64_t i)
     return load_integer(element(a, i), a->elem_type);
 }
 
+struct gguf_strings gguf_strings_of(const struct gguf_array *a)
+{
+    BUG_ON(a->elem_type != GGUF_STRING);
+    return (struct gguf_strings){a->bytes, a->bytes + a->n_bytes};
+}
+
+bool gguf_strings_next(struct gguf_strings *s, struct gguf_str *out)
+{
+    size_t left = (size_t)(s->end - s->at);
+    uint64_t len;
+
+    if (left < sizeof len)
+        return false;
+    memcpy(&len, s->at, sizeof len);
+    if (len > left - sizeof len)
+        return false;
+    *out = (struct gguf_str){(const char *)s->at + sizeof len, len};
+    s->at += sizeof len + len;
+    return true;
+}
+
 enum gguf_value_type gguf_value_type_at(const struct gguf *g, uint32_t i)
 {
     BUG_ON(i >= g->parts[0].n_keys);

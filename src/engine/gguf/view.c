@@ -100,18 +100,14 @@ static void check_bools(struct cursor *c, const uint8_t *bytes, uint64_t n)
     }
 }
 
-static void read_strings(struct cursor *c, struct gguf_key *k)
+static void check_strings(struct cursor *c, struct gguf_array *a)
 {
-    uint64_t n = k->array.n;
+    uint64_t at = c->pos;
 
-    k->strs = calloc(n ? n : 1, sizeof(*k->strs));
-    if (!k->strs) {
-        cursor_fail(c, ERR_NO_MEMORY, "no memory for an array of %" PRIu64 " strings", n);
-        return;
-    }
-    k->array.strs = k->strs;
-    for (uint64_t i = 0; i < n && !cursor_failed(c); i++)
-        k->strs[i] = cursor_str(c, UINT64_MAX, "a string of the array");
+    a->bytes = c->bytes + at;
+    for (uint64_t i = 0; i < a->n && !cursor_failed(c); i++)
+        cursor_str(c, UINT64_MAX, "a string of the array");
+    a->n_bytes = c->pos - at;
 }
 
 static void read_array(struct cursor *c, struct gguf_key *k)
@@ -143,10 +139,11 @@ static void read_array(struct cursor *c, struct gguf_key *k)
     k->array.elem_type = (enum gguf_value_type)type;
     k->array.n = n;
     if (type == GGUF_STRING) {
-        read_strings(c, k);
+        check_strings(c, &k->array);
         return;
     }
-    k->array.bytes = cursor_take(c, n * least, "the array");
+    k->array.n_bytes = n * least;
+    k->array.bytes = cursor_take(c, k->array.n_bytes, "the array");
     if (type == GGUF_BOOL && k->array.bytes)
         check_bools(c, k->array.bytes, n);
 }
@@ -252,8 +249,6 @@ const struct gguf_key *view_find_key(const struct gguf_part *p, const char *key)
 
 void view_done(struct gguf_part *p)
 {
-    for (uint32_t i = 0; i < p->n_keys; i++)
-        free(p->keys[i].strs);
     free(p->keys);
     free(p->index);
     free(p->name);

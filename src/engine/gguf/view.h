@@ -1,8 +1,8 @@
 /*
  * view.h - what a GGUF view is made of; for the files of this folder only.
  *
- * A view owns its parts. A part owns its mapping, its keys and the string tables of their arrays;
- * names, strings and values point into the mapping.
+ * A view owns its parts. A part owns its mapping and its keys; names, strings and values point into
+ * the mapping.
  */
 #ifndef RBEE_ENGINE_GGUF_VIEW_H
 #define RBEE_ENGINE_GGUF_VIEW_H
@@ -18,7 +18,6 @@ struct gguf_key {
     const uint8_t *bytes;    /* a scalar's bytes, unaligned */
     struct gguf_str str;     /* for GGUF_STRING */
     struct gguf_array array; /* for GGUF_ARRAY */
-    struct gguf_str *strs;   /* array.strs, as its owner sees it */
 };
 
 struct gguf_part {

@@ -131,11 +131,9 @@ int encoder_weights_find(struct finder *f)
 {
     const struct hparams *hp = f->hp;
     struct weights *w = f->w;
-    int rc = finder_token_embd(f);
+    int rc = find_token_type(f);
 
     w->tied = true;
-    if (!rc)
-        rc = find_token_type(f);
     if (!rc && hp->family == FAMILY_BERT)
         rc = finder_mat(f, "position_embd.weight", FINDER_REQUIRED, hp->n_ctx_train, hp->n_embd,
                         &w->pos_embd);

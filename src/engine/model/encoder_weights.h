@@ -13,7 +13,7 @@
 /* Floats of all vectors that such a model can have. */
 size_t encoder_weights_floats(const struct hparams *hp);
 
-/* Finds all of f->w. */
+/* Finds all of f->w but the embedding of tokens, which is there. */
 int encoder_weights_find(struct finder *f);
 
 #endif

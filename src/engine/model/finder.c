@@ -2,6 +2,7 @@
 #include "engine/model/finder.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define SHAPE_TEXT_MAX 96
 
@@ -49,6 +50,7 @@ static int finder_tensor(const struct finder *f, const char *name, enum finder_p
                        "%s: the tensor '%s' is of type %s (number %u), which is not supported",
                        gguf_name(f->g), name, type ? type : "unknown", t->type_number);
     }
+    f->found[gguf_tensor_number(f->g, t)] = true;
     *out = t;
     return 0;
 }
@@ -123,4 +125,58 @@ int finder_token_embd(struct finder *f)
                        name, (unsigned long long)n_vocab);
     f->w->n_vocab = (uint32_t)n_vocab;
     return finder_mat(f, name, FINDER_REQUIRED, n_vocab, f->hp->n_embd, &f->w->token_embd);
+}
+
+/* ---- what is left over --------------------------------------------------- */
+
+/*
+ * Tensors that models were trained with, that converters have written, and that change no logits
+ * and no embedding. Another name in a file means another model.
+ */
+static const struct harmless {
+    const char *begins, *ends; /* a name's; "" is any */
+    bool encoders;             /* theirs only */
+} harmless[] = {
+    /* the rotary frequencies themselves, which follow from the base: of early Llamas, as Meta, as
+     * Hugging Face and as the first converters called them */
+    {"", "rope.freqs", false},
+    {"", "rotary_emb.inv_freq", false},
+    {"blk.", ".attn_rot_embd", false},
+    {"blk.", ".attn_rot_embd.weight", false},
+    /* what an embedding is classified by once it is made (a reranker's head, BERT's pooler), and
+     * the numbers 0, 1, 2 .. by which it looked up its positions */
+    {"cls.", "", true},
+    {"pooler.dense.", "", true},
+    {"embeddings.position_ids", "", true},
+};
+
+static bool is_harmless(const struct gguf_str *name, bool encoder)
+{
+    for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++) {
+        const struct harmless *h = &harmless[i];
+        size_t begins = strlen(h->begins), ends = strlen(h->ends);
+
+        if ((encoder || !h->encoders) && name->len >= begins + ends &&
+            memcmp(name->bytes, h->begins, begins) == 0 &&
+            memcmp(name->bytes + name->len - ends, h->ends, ends) == 0)
+            return true;
+    }
+    return false;
+}
+
+int finder_refuse_rest(const struct finder *f)
+{
+    char shown[GGUF_SHOWN_BYTES];
+
+    for (uint32_t i = 0; i < gguf_n_tensors(f->g); i++) {
+        const struct gguf_tensor *t = gguf_tensor_at(f->g, i);
+
+        if (!f->found[i] && !is_harmless(&t->name, hparams_is_encoder(f->hp)))
+            return err_set(f->err, ERR_UNSUPPORTED,
+                           "%s: the tensor '%s' is not known to a %s model; without it the numbers "
+                           "would be wrong",
+                           gguf_name(f->g), gguf_show(t->name, shown),
+                           hparams_family_name(f->hp->family));
+    }
+    return 0;
 }

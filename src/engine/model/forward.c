@@ -172,14 +172,15 @@ static void feed_forward(struct forward *f, const struct layer *l)
         .threads = f->s.threads,
         .rows = &f->window,
         .x = normed(f, l->ffn_norm),
-        .out = {{.w = &l->gate, .y = f->s.gate}, {.w = &l->up, .y = f->s.up}},
+        .out = {{.w = &l->gate, .y = f->s.gate, .bias = l->b_gate},
+                {.w = &l->up, .y = f->s.up, .bias = l->b_up}},
         .n_out = 2,
     };
     struct product out = {
         .kern = f->kern,
         .threads = f->s.threads,
         .rows = &f->window,
-        .out = {{.w = &l->down, .y = f->s.h, .residual = f->s.x}},
+        .out = {{.w = &l->down, .y = f->s.h, .bias = l->b_down, .residual = f->s.x}},
         .n_out = 1,
     };
 
@@ -195,7 +196,7 @@ static void final_logits(struct forward *f)
         .threads = f->s.threads,
         .rows = &f->window,
         .x = normed(f, f->w->output_norm),
-        .out = {{.w = &f->w->output, .y = f->s.logits}},
+        .out = {{.w = &f->w->output, .y = f->s.logits, .bias = f->w->output_bias}},
         .n_out = 1,
     };
 

@@ -50,6 +50,13 @@ uint64_t kv_bytes_needed(const struct kv_shape *shape, uint32_t n_slots, uint32_
     return bytes;
 }
 
+size_t kv_table_bytes(void)
+{
+    const struct kv *kv = NULL;
+
+    return sizeof *kv->refs + sizeof *kv->free_pages + sizeof *kv->tables + prefix_page_bytes();
+}
+
 static int alloc_tables(struct kv *kv, struct err *err)
 {
     kv->refs = calloc(kv->n_pages, sizeof *kv->refs);

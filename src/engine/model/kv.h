@@ -42,6 +42,8 @@ void kv_free(struct kv *kv);
 
 /* Bytes of the pool such a kv would map; UINT64_MAX when that overflows. */
 uint64_t kv_bytes_needed(const struct kv_shape *shape, uint32_t n_slots, uint32_t n_ctx);
+/* Bytes beside the pool for each of its pages: in the tables, and in the prefix tree. */
+size_t kv_table_bytes(void);
 
 bool kv_is_open(const struct kv *kv, int seq);
 uint32_t kv_len(const struct kv *kv, int seq);

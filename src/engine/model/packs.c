@@ -27,21 +27,42 @@ static size_t n_stripes(const struct kern_mat *m)
     return (m->n_rows + KERN_STRIPE - 1) / KERN_STRIPE;
 }
 
-/* Every matrix that a product reads and that can be packed, in order. */
+/* The matrices that a product reads and that can be packed, of a layer, or behind the last one. */
+static size_t mats_at(struct weights *w, uint32_t i, struct kern_mat *out[WEIGHTS_LAYER_MATS])
+{
+    struct kern_mat *mats[WEIGHTS_LAYER_MATS] = {&w->output};
+    size_t n = i < w->n_layers ? WEIGHTS_LAYER_MATS : 1, n_out = 0;
+
+    if (i < w->n_layers)
+        weights_layer_mats(&w->layers[i], mats);
+    for (size_t j = 0; j < n; j++)
+        if (mats[j]->data && pack_bytes(mats[j]) > 0)
+            out[n_out++] = mats[j];
+    return n_out;
+}
+
+/* All of them, in order. */
 static void list_mats(struct packs *p)
 {
-    for (uint32_t i = 0; i <= p->w.n_layers; i++) {
-        struct kern_mat *mats[WEIGHTS_LAYER_MATS] = {&p->w.output};
-        size_t n = 1;
+    for (uint32_t i = 0; i <= p->w.n_layers; i++)
+        p->n_mats += mats_at(&p->w, i, p->mats + p->n_mats);
+}
 
-        if (i < p->w.n_layers) {
-            weights_layer_mats(&p->w.layers[i], mats);
-            n = WEIGHTS_LAYER_MATS;
+uint64_t packs_padding(const struct weights *w)
+{
+    struct weights all = *w;
+    uint64_t packed = 0, in_file = 0; /* a file's bytes, and up to 15 rows more for each */
+
+    for (uint32_t i = 0; i <= w->n_layers; i++) {
+        struct kern_mat *mats[WEIGHTS_LAYER_MATS];
+        size_t n = mats_at(&all, i, mats);
+
+        for (size_t j = 0; j < n; j++) {
+            packed += pack_bytes(mats[j]);
+            in_file += mats[j]->n_rows * mats[j]->row_bytes;
         }
-        for (size_t j = 0; j < n; j++)
-            if (mats[j]->data && pack_bytes(mats[j]) > 0)
-                p->mats[p->n_mats++] = mats[j];
     }
+    return (packed + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE - in_file;
 }
 
 /* Address space for all of them; memory comes with the first write. */

@@ -29,6 +29,10 @@ int packs_create(const struct weights *w, const struct kern *kern, struct packs 
                  struct err *err);
 void packs_free(struct packs *p); /* NULL is fine */
 
+/* Bytes that all of them take once packed, to the end of a huge page, beyond what they have in the
+ * file. */
+uint64_t packs_padding(const struct weights *w);
+
 /* The weights, with what is packed so far. */
 const struct weights *packs_weights(const struct packs *p);
 

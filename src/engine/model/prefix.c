@@ -51,6 +51,11 @@ void prefix_free(struct prefix *p)
     free(p);
 }
 
+size_t prefix_page_bytes(void)
+{
+    return sizeof(struct node) + KV_PAGE_TOKENS * sizeof(int32_t);
+}
+
 int32_t *prefix_tokens(const struct prefix *p, uint32_t page)
 {
     return p->tokens + (size_t)page * KV_PAGE_TOKENS;

@@ -17,6 +17,7 @@
 #define RBEE_ENGINE_MODEL_PREFIX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -28,6 +29,9 @@ struct prefix;
 /* For the pages 0..n_pages-1; the tree is empty. ERR_NO_MEMORY. */
 int prefix_create(uint32_t n_pages, struct prefix **out, struct err *err);
 void prefix_free(struct prefix *p);
+
+/* Bytes of memory for each page. */
+size_t prefix_page_bytes(void);
 
 /* The page's KV_PAGE_TOKENS tokens, in the tree or not; those who fill the page write them. */
 int32_t *prefix_tokens(const struct prefix *p, uint32_t page);

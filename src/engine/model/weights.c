@@ -43,6 +43,7 @@ static int find_layer_mats(const struct finder *f, uint32_t i, struct layer *l)
 static int find_layer_vecs(struct finder *f, uint32_t i, struct layer *l)
 {
     uint64_t e = f->hp->n_embd, q = hparams_q_dim(f->hp), k = hparams_kv_dim(f->hp);
+    uint64_t ff = f->hp->n_ff;
     const struct {
         const char *name;
         enum finder_presence presence;
@@ -55,6 +56,9 @@ static int find_layer_vecs(struct finder *f, uint32_t i, struct layer *l)
         {"attn_k.bias", FINDER_OPTIONAL, k, &l->bk},
         {"attn_v.bias", FINDER_OPTIONAL, k, &l->bv},
         {"attn_output.bias", FINDER_OPTIONAL, e, &l->bo},
+        {"ffn_gate.bias", FINDER_OPTIONAL, ff, &l->b_gate},
+        {"ffn_up.bias", FINDER_OPTIONAL, ff, &l->b_up},
+        {"ffn_down.bias", FINDER_OPTIONAL, e, &l->b_down},
     };
     char name[FINDER_NAME_MAX];
 
@@ -69,15 +73,16 @@ static int find_layer_vecs(struct finder *f, uint32_t i, struct layer *l)
 }
 
 #define DECODER_LAYER_TENSORS 9u
+#define OUTPUT_BIAS           "output.bias"
 
-/* Embedding, output and what belongs to no layer. */
+/* Output and what belongs to no layer. */
 static int find_ends(struct finder *f)
 {
     struct weights *w = f->w;
-    int rc = finder_token_embd(f);
+    int rc = finder_mat(f, "output.weight", FINDER_OPTIONAL, w->n_vocab, f->hp->n_embd, &w->output);
 
     if (!rc)
-        rc = finder_mat(f, "output.weight", FINDER_OPTIONAL, w->n_vocab, f->hp->n_embd, &w->output);
+        rc = finder_vec(f, OUTPUT_BIAS, FINDER_OPTIONAL, w->n_vocab, &w->output_bias);
     if (!rc)
         rc = finder_vec(f, "output_norm.weight", FINDER_REQUIRED, f->hp->n_embd, &w->output_norm);
     if (!rc)
@@ -89,7 +94,7 @@ static int find_ends(struct finder *f)
     return rc;
 }
 
-/* A decoder's tensors, all but the count of which is checked here. */
+/* A decoder's tensors but its embedding; all but their count is checked here. */
 static int find_decoder(struct finder *f)
 {
     int rc = find_ends(f);
@@ -102,20 +107,44 @@ static int find_decoder(struct finder *f)
     return rc;
 }
 
-/* Floats in the vectors of a decoder. Bounded by hparams.h's limits, no overflow; so the other. */
-static size_t decoder_floats(const struct hparams *hp)
+/* The most floats that a decoder's vectors can have. Bounded by hparams.h's limits and the count of
+ * a tensor's rows, no overflow; so the other. */
+static size_t decoder_floats(const struct finder *f)
 {
-    size_t per_layer = 3 * (size_t)hp->n_embd + hparams_q_dim(hp) + 2 * (size_t)hparams_kv_dim(hp);
+    const struct hparams *hp = f->hp;
+    size_t qkv = hparams_q_dim(hp) + 2 * (size_t)hparams_kv_dim(hp);
+    size_t per_layer = 4 * (size_t)hp->n_embd + qkv + 2 * (size_t)hp->n_ff;
+    size_t bias = gguf_find_tensor(f->g, OUTPUT_BIAS) ? f->w->n_vocab : 0;
 
-    return per_layer * hp->n_layers + hp->n_embd + hp->rope.n_rot / 2;
+    return per_layer * hp->n_layers + hp->n_embd + hp->rope.n_rot / 2 + bias;
+}
+
+/* All of f->w. */
+static int find_all(struct finder *f)
+{
+    bool encoder = hparams_is_encoder(f->hp);
+    int rc;
+
+    f->found = calloc(gguf_n_tensors(f->g), sizeof *f->found);
+    if (!f->found)
+        return err_no_memory(f->err, gguf_n_tensors(f->g), "the tensors that were found");
+    rc = finder_token_embd(f);
+    if (rc)
+        return rc;
+    f->cap_vectors = encoder ? encoder_weights_floats(f->hp) : decoder_floats(f);
+    f->w->layers = calloc(f->hp->n_layers, sizeof *f->w->layers);
+    f->w->vectors = malloc(f->cap_vectors * sizeof(float));
+    if (!f->w->layers || !f->w->vectors)
+        return err_no_memory(f->err, f->cap_vectors * sizeof(float),
+                             "the model's norms and biases");
+    rc = encoder ? encoder_weights_find(f) : find_decoder(f);
+    return rc ? rc : finder_refuse_rest(f);
 }
 
 int weights_find(const struct gguf *g, const struct hparams *hp, struct weights *out,
                  struct err *err)
 {
-    bool encoder = hparams_is_encoder(hp);
-    unsigned per_layer = encoder ? ENCODER_LAYER_TENSORS : DECODER_LAYER_TENSORS;
-    size_t n_floats = encoder ? encoder_weights_floats(hp) : decoder_floats(hp);
+    unsigned per_layer = hparams_is_encoder(hp) ? ENCODER_LAYER_TENSORS : DECODER_LAYER_TENSORS;
     struct finder f = {.g = g, .hp = hp, .kern = kern_find("ref"), .w = out, .err = err};
     int rc;
 
@@ -126,13 +155,9 @@ int weights_find(const struct gguf *g, const struct hparams *hp, struct weights 
                        "%s: %u layers need at least %llu tensors, but the file has %u",
                        gguf_name(g), hp->n_layers, (unsigned long long)per_layer * hp->n_layers,
                        gguf_n_tensors(g));
-    f.cap_vectors = n_floats;
-    out->layers = calloc(hp->n_layers, sizeof *out->layers);
-    out->vectors = malloc(n_floats * sizeof(float));
-    if (!out->layers || !out->vectors)
-        rc = err_no_memory(err, n_floats * sizeof(float), "the model's norms and biases");
-    else
-        rc = encoder ? encoder_weights_find(&f) : find_decoder(&f);
+    rc = find_all(&f);
+    out->n_vectors = f.n_vectors;
+    free(f.found);
     if (rc)
         weights_done(out);
     return rc;

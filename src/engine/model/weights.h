@@ -16,20 +16,20 @@
 /* E = n_embd, Q = n_heads * head_dim, K = n_kv_heads * head_dim, F = n_ff, V = n_vocab.
  * W (rows, k): a product takes k values and gives `rows`. */
 struct layer {
-    const float *attn_norm;   /* (E) */
-    struct kern_mat wq;       /* (Q, E) */
-    struct kern_mat wk, wv;   /* (K, E) */
-    struct kern_mat wo;       /* (E, Q) */
-    const float *bq;          /* (Q), or NULL; so the others */
-    const float *bk, *bv;     /* (K) */
-    const float *bo;          /* (E) */
-    const float *ffn_norm;    /* (E) */
-    struct kern_mat gate, up; /* (F, E); bert has no gate */
-    struct kern_mat down;     /* (E, F) */
+    const float *attn_norm;     /* (E) */
+    struct kern_mat wq;         /* (Q, E) */
+    struct kern_mat wk, wv;     /* (K, E) */
+    struct kern_mat wo;         /* (E, Q) */
+    const float *bq;            /* (Q), or NULL; so the others */
+    const float *bk, *bv;       /* (K) */
+    const float *bo;            /* (E) */
+    const float *ffn_norm;      /* (E) */
+    struct kern_mat gate, up;   /* (F, E); bert has no gate */
+    struct kern_mat down;       /* (E, F) */
+    const float *b_gate, *b_up; /* (F), or NULL */
+    const float *b_down;        /* (E), or NULL */
     /* encoders only, whose norms stand behind attention and feed-forward */
     const float *attn_norm_bias, *ffn_norm_bias; /* (E) */
-    const float *b_gate, *b_up;                  /* (F), or NULL */
-    const float *b_down;                         /* (E), or NULL */
 };
 
 struct weights {
@@ -39,6 +39,7 @@ struct weights {
     struct kern_mat token_embd; /* (V, E) */
     struct kern_mat output;     /* (V, E); token_embd itself when tied; encoders have none */
     bool tied;
+    const float *output_bias;   /* (V), or NULL */
     const float *output_norm;   /* (E) */
     const float *rope_divisors; /* (n_rot/2), or NULL */
     /* encoders only */
@@ -47,11 +48,13 @@ struct weights {
     const float *embd_norm, *embd_bias; /* (E) */
     struct layer *layers;               /* n_layers */
     float *vectors;                     /* all the vectors above, owned */
+    size_t n_vectors;                   /* floats of them */
 };
 
 /*
  * Finds and checks every tensor. ERR_NOT_FOUND names the one that is missing; ERR_INVALID the one
- * of another shape, with both; ERR_UNSUPPORTED the type that cannot be computed.
+ * of another shape, with both; ERR_UNSUPPORTED the type that cannot be computed, or the tensor that
+ * such a model does not have.
  */
 int weights_find(const struct gguf *g, const struct hparams *hp, struct weights *out,
                  struct err *err);

@@ -105,13 +105,20 @@ static void expect_merge(const struct vocab *v, const struct gguf_str *text)
 static int read_list(const struct vocab *v, const struct gguf *g, const struct gguf_array *a,
                      struct merge_slot *list, struct err *err)
 {
+    struct gguf_strings strings = gguf_strings_of(a), ahead = strings;
+    struct gguf_str text;
     int32_t outcome = TOK_NONE;
     int rc = 0;
 
+    for (int i = 0; i < VOCAB_AHEAD && gguf_strings_next(&ahead, &text); i++)
+        expect_merge(v, &text);
     for (uint64_t i = 0; i < a->n && rc == 0; i++) {
-        if (i + VOCAB_AHEAD < a->n)
-            expect_merge(v, &a->strs[i + VOCAB_AHEAD]);
-        rc = read_merge(v, g, &a->strs[i], i, &outcome, &list[i], err);
+        if (gguf_strings_next(&ahead, &text))
+            expect_merge(v, &text);
+        if (!gguf_strings_next(&strings, &text))
+            return err_set(err, ERR_IO, "%s: " KEY_MERGES " has changed while it was read",
+                           gguf_name(g));
+        rc = read_merge(v, g, &text, i, &outcome, &list[i], err);
     }
     return rc;
 }
@@ -147,6 +154,11 @@ static int read_merges(struct tok *t, const struct gguf *g, struct err *err)
 
     if (rc)
         return rc;
+    if (a.n / TOK_MAX_TOKEN_MERGES > t->vocab.n)
+        return err_set(err, ERR_LIMIT,
+                       "%s: " KEY_MERGES " has %" PRIu64 " elements for %" PRIu32
+                       " tokens, the most is %d for each",
+                       gguf_name(g), a.n, t->vocab.n, TOK_MAX_TOKEN_MERGES);
     list = calloc(a.n ? a.n : 1, sizeof(*list));
     if (!list)
         return err_no_memory(err, a.n * sizeof(*list), "the list of merges");

@@ -225,6 +225,18 @@ void tok_free(struct tok *t)
     free(t);
 }
 
+uint64_t tok_memory_bytes(const struct tok *t)
+{
+    uint64_t bytes = sizeof *t + vocab_memory_bytes(&t->vocab) + t->vocab.n * sizeof *t->eog +
+                     t->specials.n * sizeof *t->specials.v;
+
+    if (t->ranks)
+        bytes += t->vocab.n * sizeof *t->ranks;
+    if (t->merges.slots)
+        bytes += (t->merges.slot_mask + 1) * sizeof *t->merges.slots;
+    return bytes;
+}
+
 uint32_t tok_longest(const struct tok *t)
 {
     if (t->model == TOK_WPM)

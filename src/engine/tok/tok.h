@@ -8,8 +8,8 @@
  * encoding allocates its own scratch.
  *
  * Everything in the file is checked: array lengths agree, ids in range, merges name known tokens.
- * Limits: TOK_MAX_VOCAB tokens, TOK_MAX_TOKEN_BYTES a token; encoding is O(n log n) in the text
- * (WordPiece: linear, with a word's length as the factor, which it bounds).
+ * Limits: TOK_MAX_VOCAB tokens, TOK_MAX_TOKEN_BYTES a token, TOK_MAX_TOKEN_MERGES; encoding is O(n
+ * log n) in the text (WordPiece: linear, with a word's length as the factor, which it bounds).
  */
 #ifndef RBEE_ENGINE_TOK_TOK_H
 #define RBEE_ENGINE_TOK_TOK_H
@@ -25,6 +25,7 @@
 #define TOK_MAX_VOCAB         (2u << 20)
 #define TOK_MAX_TOKEN_BYTES   4096
 #define TOK_MAX_SPECIAL_BYTES 128  /* each place of a text looks for all special ones */
+#define TOK_MAX_TOKEN_MERGES  64   /* merges for each token; published files have 1 to 3 */
 #define TOK_NONE              (-1) /* no such token */
 
 /* The numbers are those of tokenizer.ggml.token_type. */
@@ -47,6 +48,8 @@ int tok_create(const struct gguf *g, struct tok **out, struct err *err);
 void tok_free(struct tok *t);
 
 uint32_t tok_n_vocab(const struct tok *t);
+/* Bytes of memory that its tables take. */
+uint64_t tok_memory_bytes(const struct tok *t);
 /* Bytes of text that one token stands for at most; 0 = any number (WPM's unknown words, bytes that
  * a vocabulary has no token for and leaves out). */
 uint32_t tok_longest(const struct tok *t);

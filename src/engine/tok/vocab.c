@@ -141,6 +141,21 @@ static int insert(struct vocab *v, const struct gguf *g, uint32_t id, struct err
     return 0;
 }
 
+static int read_texts(struct vocab *v, const struct gguf *g, const struct gguf_array *a,
+                      struct err *err)
+{
+    struct gguf_strings strings = gguf_strings_of(a);
+
+    v->texts = calloc(v->n, sizeof *v->texts);
+    if (!v->texts)
+        return err_no_memory(err, v->n * sizeof *v->texts, "the texts of tokens");
+    for (uint32_t i = 0; i < v->n; i++)
+        if (!gguf_strings_next(&strings, &v->texts[i]))
+            return err_set(err, ERR_IO, "%s: " KEY_TOKENS " has changed while it was read",
+                           gguf_name(g));
+    return 0;
+}
+
 int vocab_read(struct vocab *v, const struct gguf *g, struct err *err)
 {
     struct gguf_array a;
@@ -156,8 +171,10 @@ int vocab_read(struct vocab *v, const struct gguf *g, struct err *err)
                        "%s: " KEY_TOKENS " has %" PRIu64 " elements, the most is %u", gguf_name(g),
                        a.n, TOK_MAX_VOCAB);
     v->n = (uint32_t)a.n;
-    v->texts = a.strs;
     v->seed = random_u64();
+    rc = read_texts(v, g, &a, err);
+    if (rc)
+        return rc;
     n_slots = vocab_table_size(a.n);
     v->slots = malloc(n_slots * sizeof(*v->slots));
     if (!v->slots)
@@ -175,6 +192,13 @@ int vocab_read(struct vocab *v, const struct gguf *g, struct err *err)
 
 void vocab_done(struct vocab *v)
 {
+    free(v->texts);
     free(v->kinds);
     free(v->slots);
+}
+
+uint64_t vocab_memory_bytes(const struct vocab *v)
+{
+    return v->n * (uint64_t)(sizeof *v->texts + sizeof *v->kinds) +
+           (v->slot_mask + 1) * sizeof *v->slots;
 }

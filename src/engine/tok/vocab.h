@@ -1,8 +1,8 @@
 /*
  * vocab.h - the tokens of a model: their texts, their kinds, and a hash from text to id.
  *
- * The texts stay in the file's mapping. The hash is seeded anew for each vocabulary, so that no
- * file can be made whose tokens all collide. Immutable once read.
+ * The bytes of the texts stay in the file's mapping. The hash is seeded anew for each vocabulary,
+ * so that no file can be made whose tokens all collide. Immutable once read.
  */
 #ifndef RBEE_ENGINE_TOK_VOCAB_H
 #define RBEE_ENGINE_TOK_VOCAB_H
@@ -20,10 +20,10 @@ struct vocab {
     uint32_t n;
     uint32_t max_bytes; /* of the longest token */
     uint64_t seed;
-    const struct gguf_str *texts; /* in the view */
-    uint8_t *kinds;               /* enum tok_kind */
-    bool kinds_given;             /* the file has kinds; else all are TOK_NORMAL */
-    struct vocab_slot *slots;     /* a power of two, at least 3/2 of the tokens */
+    struct gguf_str *texts;   /* in the mapping */
+    uint8_t *kinds;           /* enum tok_kind */
+    bool kinds_given;         /* the file has kinds; else all are TOK_NORMAL */
+    struct vocab_slot *slots; /* a power of two, at least 3/2 of the tokens */
     uint64_t slot_mask;
 };
 
@@ -34,6 +34,8 @@ struct vocab {
  */
 int vocab_read(struct vocab *v, const struct gguf *g, struct err *err);
 void vocab_done(struct vocab *v);
+
+uint64_t vocab_memory_bytes(const struct vocab *v);
 
 /* The id with exactly this text, or TOK_NONE. */
 int32_t vocab_find(const struct vocab *v, const char *bytes, size_t n);
