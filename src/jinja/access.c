@@ -107,20 +107,13 @@ static int own_item(struct run *r, struct value v, struct value key, struct valu
 
 int access_attr(struct run *r, struct value v, struct value name, struct value *out)
 {
-    const struct value *known;
     bool found;
     int rc = ops_defined(r, v);
 
     if (rc)
         return rc;
-    if (v.kind == VALUE_NAMESPACE) {
-        known = dict_get(v.u.dict, name.u.s, name.len);
-        rc = run_bytes(r, v.u.dict->n);
-        if (known)
-            *out = *known;
-        return rc || known ? rc : missing(name, out);
-    }
-    rc = own_attr(r, v, name, out, &found);
+    rc = v.kind == VALUE_NAMESPACE ? item_of_dict(r, v.u.dict, name, out, &found)
+                                   : own_attr(r, v, name, out, &found);
     if (!rc && !found)
         rc = own_item(r, v, name, out, &found);
     return rc || found ? rc : missing(name, out);
@@ -154,10 +147,11 @@ static int access_step(struct run *r, struct value v, struct value part, struct 
 int access_path(struct run *r, struct value v, struct value path, struct value *out)
 {
     const char *s = path.u.s, *end;
-    int rc = 0;
+    int rc;
 
     if (path.kind != VALUE_TEXT)
         return access_item(r, v, path, out);
+    rc = run_chars(r, path.len);
     for (end = s + path.len; !rc && s <= end;) {
         const char *dot = s < end ? memchr(s, '.', (size_t)(end - s)) : NULL;
         const char *stop = dot ? dot : end;

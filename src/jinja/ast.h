@@ -90,11 +90,21 @@ struct node {
     const struct builtin *builtin;
 };
 
+/* Names of variables that the language sets. */
+enum special_name {
+    NAME_LOOP,
+    NAME_CALLER, /* what the body of a call block is called in the macro */
+    NAME_VARARGS,
+    NAME_KWARGS,
+    N_SPECIAL_NAMES
+};
+
 struct jinja_program {
     struct arena arena;
     struct node *body;
     struct value *names; /* every variable's name, once; its index is what nodes hold */
     uint32_t n_names, cap_names;
+    uint32_t special[N_SPECIAL_NAMES]; /* their indices; n_names for what is not mentioned */
 };
 
 /* The index of a name, or n_names when the template has none such. */

@@ -5,7 +5,7 @@
 #include "jinja/builtins.h"
 #include "jinja/run.h"
 
-#define CALLER "caller" /* what the body of a call block is called in the macro */
+#define CALLER "caller"
 
 static int shown(struct value name)
 {
@@ -100,17 +100,45 @@ static bool next_param(const char **s, const char **name, size_t *len, bool *opt
     return *len != 0;
 }
 
-static bool find_keyword(const struct call *c, const char *name, size_t len, struct value *out)
+int call_find_keyword(struct run *r, const struct call *c, struct value name, size_t *at)
 {
-    for (size_t i = 0; i < c->n_keywords; i++) {
-        struct value k = c->keywords[i].name;
+    int rc = 0;
 
-        if (k.len != len || memcmp(k.u.s, name, len) != 0)
+    for (*at = 0; *at < c->n_keywords; ++*at) {
+        struct value k = c->keywords[*at].name;
+
+        if (k.len != name.len)
             continue;
-        *out = c->keywords[i].value;
-        return true;
+        rc = run_bytes(r, k.len); /* also when they differ: maybe at the end */
+        if (rc || memcmp(k.u.s, name.u.s, k.len) == 0)
+            break;
     }
-    return false;
+    return rc ? rc : run_bytes(r, *at);
+}
+
+/* The argument of parameter i, by its place or its name. */
+static int bind_one(struct run *r, struct call *c, size_t i, struct value name, bool optional,
+                    size_t *n_used)
+{
+    size_t at;
+    int rc;
+
+    c->args[i] = (struct value){.kind = VALUE_MISSING};
+    if (i < c->n_given) {
+        c->args[i] = c->given[i];
+        return 0;
+    }
+    rc = call_find_keyword(r, c, name, &at);
+    if (rc)
+        return rc;
+    if (at < c->n_keywords) {
+        c->args[i] = c->keywords[at].value;
+        ++*n_used;
+    } else if (!optional) {
+        return run_fail(r, ERR_INVALID, "'%s' lacks its argument '%.*s'", c->builtin->name,
+                        (int)name.len, name.u.s);
+    }
+    return 0;
 }
 
 static int bind(struct run *r, struct call *c)
@@ -120,14 +148,10 @@ static int bind(struct run *r, struct call *c)
     bool optional;
 
     for (i = 0; i < CALL_MAX_PARAMS && next_param(&s, &name, &len, &optional); i++) {
-        c->args[i] = (struct value){.kind = VALUE_MISSING};
-        if (i < c->n_given)
-            c->args[i] = c->given[i];
-        else if (find_keyword(c, name, len, &c->args[i]))
-            n_used++;
-        else if (!optional)
-            return run_fail(r, ERR_INVALID, "'%s' lacks its argument '%.*s'", c->builtin->name,
-                            (int)len, name);
+        int rc = bind_one(r, c, i, value_text(name, len), optional, &n_used);
+
+        if (rc)
+            return rc;
     }
     if (c->n_given > i)
         return run_fail(r, ERR_INVALID, "'%s' takes at most %zu arguments, not %zu",
@@ -165,20 +189,22 @@ int call_builtin_or_fail(struct run *r, const char *what, struct value name,
 
 /* ---- macros ---------------------------------------------------------------------------------- */
 
-/* A name that macros give a meaning to, set only where the template uses it. */
-static int set_special(struct run *r, const char *name, struct value v)
+static bool uses_name(const struct run *r, enum special_name name)
 {
-    uint32_t i = program_find_name(r->program, name, strlen(name));
+    return r->program->special[name] < r->program->n_names;
+}
 
-    return i < r->program->n_names ? run_set(r, i, v) : 0;
+/* A name that macros give a meaning to, set only where the template uses it. */
+static int set_special(struct run *r, enum special_name name, struct value v)
+{
+    return uses_name(r, name) ? run_set(r, r->program->special[name], v) : 0;
 }
 
 /* Arguments beyond the parameters are `varargs` and `kwargs`, if the body asks for them. */
 static int set_rest(struct run *r, const struct macro *m, const struct call *c, size_t n_params,
                     const bool *used)
 {
-    bool takes_args = program_find_name(r->program, "varargs", 7) < r->program->n_names;
-    bool takes_named = program_find_name(r->program, "kwargs", 6) < r->program->n_names;
+    bool takes_args = uses_name(r, NAME_VARARGS), takes_named = uses_name(r, NAME_KWARGS);
     struct list *rest;
     struct dict *named;
     struct value name = m->node->value;
@@ -202,8 +228,8 @@ static int set_rest(struct run *r, const struct macro *m, const struct call *c, 
     if (named->n && !takes_named)
         return run_fail(r, ERR_INVALID, "the macro '%.*s' has no parameter '%.*s'", shown(name),
                         name.u.s, shown(named->entries[0].key), named->entries[0].key.u.s);
-    return set_special(r, "varargs", value_tuple(rest)) ||
-                   set_special(r, "kwargs", value_dict(named))
+    return set_special(r, NAME_VARARGS, value_tuple(rest)) ||
+                   set_special(r, NAME_KWARGS, value_dict(named))
                ? ERR_LIMIT
                : 0;
 }
@@ -218,20 +244,15 @@ static int bind_param(struct run *r, const struct node *param, const struct call
     if (i < c->n_given) {
         v = c->given[i];
     } else {
-        size_t k = 0;
+        size_t k;
 
-        while (k < c->n_keywords &&
-               (c->keywords[k].name.len != param->value.len ||
-                memcmp(c->keywords[k].name.u.s, param->value.u.s, param->value.len) != 0))
-            k++;
-        if (k < c->n_keywords) {
+        rc = call_find_keyword(r, c, param->value, &k);
+        if (!rc && k < c->n_keywords) {
             v = c->keywords[k].value;
             used[k] = true;
-        } else if (param->a) {
+        } else if (!rc && param->a) {
             rc = eval(r, param->a, &v);
         }
-        if (!rc)
-            rc = run_bytes(r, k);
     }
     return rc ? rc : run_set(r, param->name, v);
 }
@@ -240,11 +261,11 @@ static int bind_params(struct run *r, const struct macro *m, const struct call *
 {
     bool *used = run_alloc(r, c->n_keywords + 1);
     size_t n = 0;
-    int rc = used ? set_special(r, CALLER, value_nothing(CALLER)) : ERR_LIMIT;
+    int rc = used ? set_special(r, NAME_CALLER, value_nothing(CALLER)) : ERR_LIMIT;
 
     for (size_t i = 0; !rc && i < c->n_keywords; i++)
         if (value_is_text(c->keywords[i].name, CALLER)) {
-            rc = set_special(r, CALLER, c->keywords[i].value);
+            rc = set_special(r, NAME_CALLER, c->keywords[i].value);
             used[i] = true;
         }
     for (const struct node *p = m->node->b; !rc && p; p = p->next, n++)

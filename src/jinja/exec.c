@@ -37,7 +37,11 @@ static int assign_in_namespace(struct run *r, const struct node *target, struct 
 
 int exec_assign(struct run *r, const struct node *target, struct value v)
 {
+    int rc = run_steps(r, 1); /* a loop's body may be empty, a tuple have thousands of names */
+
     r->line = target->line;
+    if (rc)
+        return rc;
     if (target->kind == NODE_TUPLE)
         return assign_items(r, target->kids, v);
     if (target->kind == NODE_NS_TARGET)

@@ -14,20 +14,24 @@ static struct call rest_of(const struct call *c, size_t skip)
                          .n_keywords = c->n_keywords};
 }
 
-static struct value keyword(const struct call *c, const char *name)
+/* The keyword's value, or a missing one. */
+static int keyword(struct run *r, const struct call *c, const char *name, struct value *out)
 {
-    for (size_t i = 0; i < c->n_keywords; i++)
-        if (value_is_text(c->keywords[i].name, name))
-            return c->keywords[i].value;
-    return (struct value){.kind = VALUE_MISSING};
+    size_t at;
+    int rc = call_find_keyword(r, c, value_text(name, strlen(name)), &at);
+
+    *out = (struct value){.kind = VALUE_MISSING};
+    if (!rc && at < c->n_keywords)
+        *out = c->keywords[at].value;
+    return rc;
 }
 
 /* map(attribute=..., default=...) */
 static int map_attribute(struct run *r, struct value attribute, const struct call *c,
                          const struct list *items, struct list *l)
 {
-    struct value fallback = keyword(c, "default"), v;
-    int rc = 0;
+    struct value fallback, v;
+    int rc = keyword(r, c, "default", &fallback);
 
     for (size_t i = 0; !rc && i < items->n; i++) {
         rc = access_path(r, items->items[i], attribute, &v);
@@ -63,9 +67,11 @@ static int map_filter(struct run *r, const struct call *c, const struct list *it
 static int filter_map(struct run *r, struct call *c, struct value *out)
 {
     struct list *items = NULL, *l = NULL;
-    struct value attribute = keyword(c, "attribute");
-    int rc = value_items(r, c->self, &items);
+    struct value attribute;
+    int rc = keyword(r, c, "attribute", &attribute);
 
+    if (!rc)
+        rc = value_items(r, c->self, &items);
     if (!rc)
         rc = list_create(r, items->n, &l);
     if (rc)
@@ -83,11 +89,11 @@ static int holds(struct run *r, const struct call *c, size_t skip, struct value 
 {
     struct value name, is;
     struct call inner;
-    int rc;
+    int rc = run_steps(r, 1); /* most tests count nothing */
 
     *out = value_truth(v);
-    if (c->n_given <= skip)
-        return run_steps(r, 1);
+    if (rc || c->n_given <= skip)
+        return rc;
     name = c->given[skip];
     if (name.kind != VALUE_TEXT)
         return run_fail(r, ERR_INVALID, "'%s' needs the name of a test", c->builtin->name);

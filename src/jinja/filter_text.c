@@ -40,6 +40,8 @@ static int filter_title(struct run *r, struct call *c, struct value *out)
     bool begins = true;
     int rc = arg_self_text(r, c, &v);
 
+    if (!rc)
+        rc = run_chars(r, v.len);
     for (size_t at = 0, n; !rc && at < v.len; at += n) {
         uint32_t code = unicode_at(v.u.s + at, &n);
 
@@ -178,7 +180,7 @@ static int filter_wordcount(struct run *r, struct call *c, struct value *out)
 static int put_url(struct run *r, struct value v, bool query)
 {
     char text[4];
-    int rc = 0;
+    int rc = run_chars(r, v.len);
 
     for (uint32_t i = 0; !rc && i < v.len; i++) {
         unsigned char b = (unsigned char)v.u.s[i];

@@ -100,6 +100,8 @@ static int filter_striptags(struct run *r, struct call *c, struct value *out)
     struct value v;
     int rc = arg_self_text(r, c, &v);
 
+    if (!rc)
+        rc = run_chars(r, v.len);
     for (size_t at = 0, n; !rc && at < v.len; at += n) {
         uint32_t code = unicode_at(v.u.s + at, &n);
         size_t tag = 0;
@@ -117,8 +119,6 @@ static int filter_striptags(struct run *r, struct call *c, struct value *out)
             continue;
         }
         rc = (blank && run_puts(r, " ")) || run_put(r, v.u.s + at, n) ? ERR_LIMIT : 0;
-        if (!rc)
-            rc = run_steps(r, 1);
         blank = false;
     }
     return rc ? rc : run_take(r, mark, out);

@@ -143,12 +143,17 @@ int format_put_float(struct run *r, const struct format_spec *f, double v)
     int precision = f->precision < 0 ? 6 : (int)f->precision;
     bool negative = signbit(v) && !isnan(v);
     double size = fabs(v);
+    size_t len;
     int n;
 
     if (precision > FORMAT_MAX_DIGITS || (f->comma && size >= 1e200))
         return format_fail(r, "a float gets too many digits");
     if (f->type == '%')
         size *= 100;
+    if (!f->type && f->precision < 0)
+        return show_float(r, size, digits, &len) || put_number(r, f, negative, digits, len)
+                   ? ERR_LIMIT
+                   : 0;
     switch (f->type) {
     case 'e':
         n = snprintf(digits, sizeof digits, "%.*e", precision, size);
@@ -158,11 +163,8 @@ int format_put_float(struct run *r, const struct format_spec *f, double v)
         break;
     case 'g':
     case 'G':
-        n = snprintf(digits, sizeof digits, f->type == 'g' ? "%.*g" : "%.*G", precision, size);
-        break;
     case 0:
-        n = f->precision < 0 ? (int)show_float(size, digits)
-                             : snprintf(digits, sizeof digits, "%.*g", precision, size);
+        n = snprintf(digits, sizeof digits, f->type == 'G' ? "%.*G" : "%.*g", precision, size);
         break;
     default:
         n = snprintf(digits, sizeof digits, f->type == '%' ? "%.*f%%" : "%.*f", precision, size);

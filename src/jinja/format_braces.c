@@ -60,6 +60,7 @@ static int field_value(struct run *r, struct braces *b, struct value *out)
 {
     const char *from = b->s;
     int64_t index;
+    size_t at;
 
     if (format_read_number(r, &b->s, b->end, &index))
         return ERR_INVALID;
@@ -75,15 +76,12 @@ static int field_value(struct run *r, struct braces *b, struct value *out)
         *out = b->call->given[index];
         return 0;
     }
-    for (size_t i = 0; i < b->call->n_keywords; i++) {
-        struct value name = b->call->keywords[i].name;
-
-        if (name.len == (size_t)(b->s - from) && memcmp(name.u.s, from, name.len) == 0) {
-            *out = b->call->keywords[i].value;
-            return run_bytes(r, i + name.len);
-        }
-    }
-    return format_fail(r, "it names a value that is not there");
+    if (call_find_keyword(r, b->call, value_text(from, (size_t)(b->s - from)), &at))
+        return ERR_LIMIT;
+    if (at == b->call->n_keywords)
+        return format_fail(r, "it names a value that is not there");
+    *out = b->call->keywords[at].value;
+    return 0;
 }
 
 /* ".name" and "[key]" behind it. */
@@ -171,7 +169,7 @@ int format_braces(struct run *r, struct call *c, struct value *out)
 {
     struct braces b = {c->self.u.s, c->self.u.s + c->self.len, c, 0};
     size_t mark = run_mark(r);
-    int rc = 0;
+    int rc = run_chars(r, c->self.len);
 
     while (!rc && b.s < b.end) {
         char ch = *b.s++;

@@ -25,18 +25,21 @@ static int next_value(struct run *r, struct percent *p, struct value *out)
 static int named_value(struct run *r, struct percent *p, struct value *out)
 {
     const char *from = p->s + 1;
-    const struct value *v;
+    size_t at;
+    int rc;
 
     while (p->s < p->end && *p->s != ')')
         p->s++;
     if (p->s == p->end || !p->named)
         return format_fail(r, "a name in brackets needs a mapping");
-    v = dict_get(p->named, from, (size_t)(p->s - from));
-    if (!v)
+    rc = dict_find(r, p->named, value_text(from, (size_t)(p->s - from)), &at);
+    if (rc)
+        return rc;
+    if (at == p->named->n)
         return format_fail(r, "it names a key that is not there");
     p->s++;
-    *out = *v;
-    return run_bytes(r, p->named->n);
+    *out = p->named->entries[at].value;
+    return 0;
 }
 
 static int percent_flags(struct run *r, struct percent *p, struct format_spec *f)
@@ -140,7 +143,7 @@ int format_percent(struct run *r, struct value text, const struct list *values,
 {
     struct percent p = {text.u.s, text.u.s + text.len, values, named, 0};
     size_t mark = run_mark(r);
-    int rc = 0;
+    int rc = run_chars(r, text.len);
 
     while (!rc && p.s < p.end) {
         const char *sign = memchr(p.s, '%', (size_t)(p.end - p.s));

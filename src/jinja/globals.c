@@ -270,6 +270,8 @@ static int global_strftime(struct run *r, struct call *c, struct value *out)
     struct value format;
     int rc = arg_text(r, c, 0, NULL, &format);
 
+    if (!rc)
+        rc = run_chars(r, format.len);
     for (uint32_t i = 0; !rc && i < format.len; i++) {
         bool bare = false;
 

@@ -8,6 +8,14 @@
 #include "jinja/parser.h"
 #include "jinja/run.h"
 
+static void find_special_names(struct jinja_program *p)
+{
+    static const char *const names[N_SPECIAL_NAMES] = {"loop", "caller", "varargs", "kwargs"};
+
+    for (int i = 0; i < N_SPECIAL_NAMES; i++)
+        p->special[i] = program_find_name(p, names[i], strlen(names[i]));
+}
+
 static int compile(struct jinja_program *p, const char *text, size_t n_bytes, struct err *err)
 {
     struct tokens tokens;
@@ -18,6 +26,7 @@ static int compile(struct jinja_program *p, const char *text, size_t n_bytes, st
         parser.t = tokens.items;
         rc = parse_template(&parser);
     }
+    find_special_names(p);
     tokens_done(&tokens);
     return rc;
 }

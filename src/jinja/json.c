@@ -123,7 +123,7 @@ static int put_char(struct run *r, uint32_t code, bool ascii)
 
 static int put_string(struct run *r, struct value v, bool ascii)
 {
-    int rc = run_puts(r, "\"");
+    int rc = run_chars(r, v.len) || run_puts(r, "\"") ? ERR_LIMIT : 0;
 
     for (size_t at = 0, n; !rc && at < v.len; at += n)
         rc = put_char(r, unicode_at(v.u.s + at, &n), ascii);
@@ -133,18 +133,21 @@ static int put_string(struct run *r, struct value v, bool ascii)
 static int put_float(struct run *r, double f)
 {
     char text[SHOW_NUMBER_BYTES];
+    size_t n;
 
     if (isnan(f))
         return run_puts(r, "NaN");
     if (isinf(f))
         return run_puts(r, f > 0 ? "Infinity" : "-Infinity");
-    return run_put(r, text, show_float(f, text));
+    return show_float(r, f, text, &n) || run_put(r, text, n) ? ERR_LIMIT : 0;
 }
 
 static int new_line(struct run *r, const struct json_style *style, unsigned level)
 {
     int rc = style->indent ? run_puts(r, "\n") : 0;
 
+    if (!rc && style->indent)
+        rc = run_chars(r, level); /* which may be of no bytes each */
     for (unsigned i = 0; !rc && style->indent && i < level; i++)
         rc = run_put(r, style->indent, style->indent_len);
     return rc;

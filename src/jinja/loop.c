@@ -114,7 +114,7 @@ static int filter_items(struct run *r, const struct node *n, const struct list *
 /* The loop's turns, in a scope of their own that is emptied for each. */
 static int turns(struct run *r, const struct node *n, const struct list *items)
 {
-    uint32_t name = program_find_name(r->program, "loop", strlen("loop"));
+    uint32_t name = r->program->special[NAME_LOOP];
     struct loop *l = run_alloc(r, sizeof *l);
     struct value v = {.kind = VALUE_LOOP, .u.loop = l};
     int rc = l ? 0 : ERR_LIMIT;

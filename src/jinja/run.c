@@ -177,8 +177,10 @@ int run_set(struct run *r, uint32_t name, struct value v)
     struct value *known = s ? find_in(s, name) : &r->top[name];
     size_t cap;
     void *vars;
-    int rc;
+    int rc = run_steps(r, s ? s->n / NAMES_PER_STEP : 0);
 
+    if (rc)
+        return rc;
     if (known) {
         *known = v;
         return 0;

@@ -59,7 +59,11 @@ int run_fail(struct run *r, enum err_code code, const char *fmt, ...)
  */
 bool run_may_tell(const struct run *r, struct value v);
 
-/* Counts n steps; for bytes looked at, n / 16; for those taken one by one, n / 4. ERR_LIMIT. */
+/*
+ * Counts n steps; for bytes looked at, n / 16; for those taken one by one, n / 4. ERR_LIMIT. All
+ * that takes longer for a longer text, list, mapping or scope counts, also where it finds nothing
+ * or puts nothing: a step is a microsecond at most, and a render ends by its steps alone.
+ */
 int run_steps(struct run *r, size_t n);
 int run_bytes(struct run *r, size_t n_bytes);
 int run_chars(struct run *r, size_t n_bytes);
@@ -105,6 +109,8 @@ int call_builtin_or_fail(struct run *r, const char *what, struct value name,
 /* Evaluates argument nodes into c; `caller`, unless NULL, is one more. */
 int call_read_args(struct run *r, const struct node *args, const struct value *caller,
                    struct call *c);
+/* *at is the keyword's index, or c->n_keywords when it was not given. */
+int call_find_keyword(struct run *r, const struct call *c, struct value name, size_t *at);
 
 /* access.c: value.name, value[key], value[a:b:c]; what is not there gives undefined. */
 int access_attr(struct run *r, struct value v, struct value name, struct value *out);
@@ -130,7 +136,7 @@ int show_put_repr(struct run *r, struct value v);                /* repr() */
 int show_text(struct run *r, struct value v, struct value *out); /* str(); a text as it is */
 int show_put_escaped(struct run *r, struct value text);          /* HTML */
 #define SHOW_NUMBER_BYTES 40
-size_t show_float(double f, char dst[SHOW_NUMBER_BYTES]);
+int show_float(struct run *r, double f, char dst[SHOW_NUMBER_BYTES], size_t *n);
 
 /* json.c */
 int json_import(struct run *r, const json_t *j, struct value *out);

@@ -10,7 +10,9 @@
 #include "jinja/run.h"
 #include "jinja/unicode.h"
 
-size_t show_float(double f, char dst[SHOW_NUMBER_BYTES])
+#define FLOAT_STEPS 32 /* 4 to 10 us, where 17 digits are tried and the exponent is large */
+
+static size_t put_shortest(double f, char dst[SHOW_NUMBER_BYTES])
 {
     char digits[SHOW_NUMBER_BYTES];
     int precision = 0, exponent;
@@ -33,11 +35,19 @@ size_t show_float(double f, char dst[SHOW_NUMBER_BYTES])
     return (size_t)snprintf(dst, SHOW_NUMBER_BYTES, "%.*f", precision - exponent, f);
 }
 
+int show_float(struct run *r, double f, char dst[SHOW_NUMBER_BYTES], size_t *n)
+{
+    *n = put_shortest(f, dst);
+    return run_steps(r, FLOAT_STEPS);
+}
+
 static int put_float(struct run *r, double f)
 {
     char text[SHOW_NUMBER_BYTES];
+    size_t n;
+    int rc = show_float(r, f, text, &n);
 
-    return run_put(r, text, show_float(f, text));
+    return rc ? rc : run_put(r, text, n);
 }
 
 static int put_int(struct run *r, int64_t i)
@@ -73,7 +83,7 @@ static int put_quoted(struct run *r, struct value v)
 {
     bool single = memchr(v.u.s, '\'', v.len) != NULL, dbl = memchr(v.u.s, '"', v.len) != NULL;
     char quote = single && !dbl ? '"' : '\'';
-    int rc = run_put(r, &quote, 1);
+    int rc = run_chars(r, v.len) || run_put(r, &quote, 1) ? ERR_LIMIT : 0;
 
     for (size_t at = 0, n; !rc && at < v.len; at += n)
         rc = put_quoted_char(r, unicode_at(v.u.s + at, &n), quote);

@@ -200,17 +200,6 @@ void dict_remove(struct dict *d, size_t at)
     d->n--;
 }
 
-const struct value *dict_get(const struct dict *d, const char *name, size_t len)
-{
-    for (size_t i = 0; i < d->n; i++) {
-        struct value key = d->entries[i].key;
-
-        if (key.kind == VALUE_TEXT && key.len == len && memcmp(key.u.s, name, len) == 0)
-            return &d->entries[i].value;
-    }
-    return NULL;
-}
-
 /* ---- what holds others ----------------------------------------------------------------------- */
 
 static int chars_of(struct run *r, struct value v, struct list *l)

@@ -218,8 +218,6 @@ int dict_set(struct run *r, struct dict *d, struct value key, struct value v);
 /* *at is the entry's index, or d->n when there is none. */
 int dict_find(struct run *r, const struct dict *d, struct value key, size_t *at);
 void dict_remove(struct dict *d, size_t at);
-/* By a text that came from C. NULL when it is not there. */
-const struct value *dict_get(const struct dict *d, const char *name, size_t len);
 
 /* Python's == and its order; ERR_INVALID where kinds have no order. */
 int value_equal(struct run *r, struct value a, struct value b, bool *out);

@@ -2,6 +2,8 @@
  * Chat templates: what is refused, and how. Every error names the template's line; a template that
  * wants all time, all memory or all stack ends in an error soon.
  */
+#include <stdio.h>
+
 #include "jinja_rig.h"
 
 static void test_jinja__refuses_what_is_no_template(void **state)
@@ -214,6 +216,111 @@ static void test_jinja__counts_what_it_looks_at(void **state)
             fail_msg("not told as too much: %s", templates[i]);
 }
 
+/* Made once, and then asked for a hundred times. */
+#define SETS(name, what) "{% set " name " = " what " %}"
+#define TIMES(n, what)   "{% for i in range(" n ") %}{% set z = " what " %}{% endfor %}"
+#define AGAIN(what)      TIMES("100", what)
+#define EMPTY_LOOPS      "{% for i in range(100) %}{% for j in x %}{% endfor %}{% endfor %}"
+#define NESTS            "{% for i in range(500) %}{% set n.x = [n.x] %}{% endfor %}"
+#define K                "'k' * 32000"
+
+/*
+ * A model with such a template loaded for ever, or hung at one certain message and answered nobody
+ * any more: 5,000,000 steps of which each took up to a millisecond. What was read here was a
+ * format, a path or a name and no text, an item for which nothing was put anywhere, a tag that was
+ * left out.
+ */
+static void test_jinja__counts_what_it_looks_at_on_the_way(void **state)
+{
+    static const char *const templates[] = {
+        SETS("x", "'%' ~ '0' * 32000 ~ 'd'") AGAIN("x % 5"),
+        SETS("x", "'%(' ~ 'k' * 32000 ~ ')d'") SETS("d", "{" K ": 1}") AGAIN("x % d"),
+        SETS("x", "'{' ~ '0' * 32000 ~ '}'") AGAIN("x.format(5)"),
+        SETS("x", "'%Z' * 16000") AGAIN("strftime_now(x)"),
+        SETS("l", "[]") SETS("z", "l.append(l)") SETS("x", "'0.' * 16000 ~ '0'")
+            AGAIN("[l]|map(attribute=x)"),
+        SETS("x", K) AGAIN("[[]]|map(attribute=x)"),
+        SETS("x", K) AGAIN("[[]]|groupby(x)"),
+        SETS("x", K) AGAIN("[[]]|selectattr(x)"),
+        SETS("x", "namespace(**{'k' * 32000 ~ 'a': 1})") SETS("y", "'k' * 32000 ~ 'b'")
+            AGAIN("x|attr(y)"),
+        /* keywords that are handed on from item to item */
+        SETS("d", "{'attribute': 'x'}") TIMES("500", "d.update({'another' ~ i: 1})")
+            SETS("x", "[[]] * 600") TIMES("20", "x|map('map', **d)"),
+        /* what does nothing does it for each item */
+        SETS("x", "range(2000)") EMPTY_LOOPS,
+        SETS("x", "range(2000)") AGAIN("x|select('undefined')"),
+        SETS("x", "range(2000)") AGAIN("x|selectattr('', 'defined')"),
+        SETS("x", "'<>' * 16000") AGAIN("x|striptags"),
+        SETS("x", "' ' * 32000") AGAIN("x|striptags"),
+        /* 500 levels of an indentation of no bytes, before each item */
+        SETS("n", "namespace(x=[1] * 100)") NESTS AGAIN("n.x|tojson(indent='')"),
+        /* a float is tried with up to 17 digits */
+        SETS("x", "[0.1 + 0.2] * 100") AGAIN("x|string"),
+        SETS("x", "[0.1 + 0.2] * 100") AGAIN("x|tojson"),
+        SETS("x", "'{}' * 50") SETS("v", "[0.1 + 0.2] * 50") AGAIN("x.format(*v)"),
+    };
+    struct err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++)
+        if (render_in_steps(templates[i], "{}", 100000, &err) != ERR_LIMIT ||
+            !strstr(err.text, "the template took more than 100000 steps"))
+            fail_msg("not told as too much: %s (%s)", templates[i], err.text);
+}
+
+/* Character by character counts as such: a step was 16 of them, and 1.5 us and more. */
+static void test_jinja__counts_characters_that_are_taken_one_by_one(void **state)
+{
+    static const char *const templates[] = {"a|title", "a|urlencode", "[a]|string", "a|tojson"};
+    struct err err = {0};
+    char text[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
+        snprintf(text, sizeof text,
+                 "{%% set a = 'a' * 32000 %%}{%% for i in range(12) %%}{%% set z = %s %%}"
+                 "{%% endfor %%}",
+                 templates[i]);
+        if (render_in_steps(text, "{}", 100000, &err) != ERR_LIMIT)
+            fail_msg("not told as too much: %s", text);
+    }
+}
+
+/* One list given to thousands of names at once. */
+static void test_jinja__counts_the_names_that_a_list_is_given_to(void **state)
+{
+    struct buf template;
+    struct err err = {0};
+
+    (void)state;
+    buf_init(&template, RIG_MAX_BYTES);
+    buf_puts(&template, "{% set x = [1] * 2000 %}{% for i in range(100) %}{% set a");
+    for (int i = 1; i < 2000; i++)
+        buf_puts(&template, ", a");
+    buf_puts(&template, " = x %}{% endfor %}");
+    assert_int_equal(render_in_steps(buf_str(&template), "{}", 100000, &err), ERR_LIMIT);
+    buf_done(&template);
+}
+
+/* The names of a scope are looked through one by one, also to set one. */
+static void test_jinja__counts_the_names_it_sets(void **state)
+{
+    struct buf template;
+    struct err err = {0};
+
+    (void)state;
+    buf_init(&template, RIG_MAX_BYTES);
+    buf_puts(&template, "{% for i in [1] %}");
+    for (int i = 0; i < 900; i++)
+        buf_printf(&template, "{%% set v%d = 1 %%}", i);
+    for (int i = 0; i < 3000; i++)
+        buf_puts(&template, "{% set v899 = 1 %}");
+    buf_puts(&template, "{% endfor %}");
+    assert_int_equal(render_in_steps(buf_str(&template), "{}", 100000, &err), ERR_LIMIT);
+    buf_done(&template);
+}
+
 /* The names of a scope are looked through one by one. */
 static void test_jinja__counts_the_names_it_looks_through(void **state)
 {
@@ -240,6 +347,9 @@ static void test_jinja__honest_templates_have_their_steps(void **state)
         "{{ ('a<b>c ' * 4000)|striptags|length }}",
         "{{ ('a b ' * 10000)|replace('a', 'c')|length }}",
         "{{ (' ' * 10000 ~ 'a' ~ ' ' * 10000).strip() }}",
+        "{{ ('a b ' * 10000)|tojson|length }}",
+        "{% for p in [{'name': 'x'}] * 2000 %}{{ [p]|map(attribute='name')|first }}{% endfor %}",
+        "{% for x in [1.5] * 500 %}{{ x }}{% endfor %}",
     };
     struct err err = {0};
 
@@ -394,6 +504,10 @@ int main(void)
         cmocka_unit_test(test_jinja__says_what_is_the_templates_own_and_no_value),
         cmocka_unit_test(test_jinja__ends_what_does_not_end),
         cmocka_unit_test(test_jinja__counts_what_it_looks_at),
+        cmocka_unit_test(test_jinja__counts_what_it_looks_at_on_the_way),
+        cmocka_unit_test(test_jinja__counts_characters_that_are_taken_one_by_one),
+        cmocka_unit_test(test_jinja__counts_the_names_that_a_list_is_given_to),
+        cmocka_unit_test(test_jinja__counts_the_names_it_sets),
         cmocka_unit_test(test_jinja__counts_the_names_it_looks_through),
         cmocka_unit_test(test_jinja__honest_templates_have_their_steps),
         cmocka_unit_test(test_jinja__bounds_memory_and_output),
