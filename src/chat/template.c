@@ -104,6 +104,7 @@ static int render(const struct chat_template *t, const struct chat_conversation 
 
     if (rc)
         return rc;
+    options.stop = c->stop;
     if (c->continues)
         put_end_mark(messages);
     vars = variables(t, messages, t->can.knows_tools ? c->tools : NULL, c);

@@ -24,6 +24,7 @@
 #define CHAT_MAX_PROMPT_BYTES (64u << 20)
 
 struct chat_template;
+struct jinja_stop;
 
 /*
  * `bos` and `eos` are the texts of the model's tokens ("" for none). ERR_INVALID and
@@ -45,6 +46,7 @@ struct chat_conversation {
     const json_t *vars; /* an object: more variables for the template */
     bool no_generation_prompt;
     bool continues; /* the prompt ends with the last message's text, which is not empty */
+    const struct jinja_stop *stop; /* jinja.h */
 };
 
 /*
@@ -52,7 +54,7 @@ struct chat_conversation {
  * or that the text which is gone on with has opened.
  * ERR_INVALID "template line N: ..." for a conversation that the template refuses; ERR_UNSUPPORTED,
  * also for a text to go on with that the template does not show;
- * ERR_LIMIT; ERR_NO_MEMORY.
+ * ERR_LIMIT; ERR_CANCELLED (stop); ERR_NO_MEMORY.
  */
 int chat_template_render(const struct chat_template *t, const struct chat_conversation *c,
                          struct buf *out, bool *thinking, struct err *err);

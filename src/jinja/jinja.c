@@ -116,7 +116,7 @@ int jinja_render(const struct jinja_program *p, const json_t *vars,
         options = &defaults;
     }
     r.options = options;
-    r.steps_left = options->max_steps;
+    r.steps_left = r.ask_at = options->max_steps;
     arena_init(&r.arena, options->max_memory_bytes);
     buf_init(&r.text, options->max_output_bytes);
     if (render(&r, vars)) {

@@ -51,6 +51,15 @@ void jinja_free(struct jinja_program *p);
 /* True when the template reads or sets a variable of that name (does it know of "tools"?). */
 bool jinja_mentions(const struct jinja_program *p, const char *name);
 
+/*
+ * Asked every few thousand steps, by the thread that renders: true ends that with ERR_CANCELLED.
+ * How many steps there may be is limited in any case.
+ */
+struct jinja_stop {
+    bool (*is_asked)(void *arg);
+    void *arg;
+};
+
 struct jinja_options {
     uint64_t max_steps;
     unsigned max_depth;
@@ -59,6 +68,7 @@ struct jinja_options {
     /* Errors may hold texts made of values. For who has the values at hand: what a client said is
      * not repeated in a server's errors and logs. */
     bool tell_values;
+    const struct jinja_stop *stop; /* NULL: nobody asks */
 };
 
 /* The limits above, and a moment (seconds since 1970) shown as UTC. */
@@ -71,7 +81,7 @@ void jinja_options_init(struct jinja_options *o, int64_t now_unix_s);
  * ERR_INVALID "template line N: ..." when the template fails on these variables, or fails on
  * purpose (raise_exception: its message is the sentence, if it is one of the template's own);
  * ERR_UNSUPPORTED when it needs what is not there; ERR_LIMIT with the limit's name and number;
- * ERR_NO_MEMORY.
+ * ERR_CANCELLED (stop); ERR_NO_MEMORY.
  */
 int jinja_render(const struct jinja_program *p, const json_t *vars,
                  const struct jinja_options *options, struct buf *out, struct err *err);

@@ -11,6 +11,7 @@
 #define CHARS_PER_STEP 4
 #define NAMES_PER_STEP 16
 #define FIRST_ITEMS    8
+#define STEPS_AN_ASK   4096 /* 1 ms at most */
 
 int run_fail(struct run *r, enum err_code code, const char *fmt, ...)
 {
@@ -28,11 +29,21 @@ bool run_may_tell(const struct run *r, struct value v)
     return r->options->tell_values || v.own || arena_holds(&r->program->arena, v.u.s);
 }
 
+static int ask_to_go_on(struct run *r)
+{
+    const struct jinja_stop *stop = r->options->stop;
+
+    r->ask_at = r->steps_left < STEPS_AN_ASK ? 0 : r->steps_left - STEPS_AN_ASK;
+    if (stop && stop->is_asked(stop->arg))
+        return run_fail(r, ERR_CANCELLED, "the rendering was given up");
+    return 0;
+}
+
 int run_steps(struct run *r, size_t n)
 {
     if (n < r->steps_left) {
         r->steps_left -= n;
-        return 0;
+        return r->steps_left < r->ask_at ? ask_to_go_on(r) : 0;
     }
     r->steps_left = 0;
     return run_fail(r, ERR_LIMIT, "the template took more than %llu steps",

@@ -38,6 +38,7 @@ struct run {
     struct value *top;   /* the template's own variables, by name */
     struct scope *scope; /* NULL outside of loops, macros and blocks */
     uint64_t steps_left;
+    uint64_t ask_at; /* steps left when somebody is asked again whether to stop */
     unsigned depth;
     uint32_t line; /* of the node at hand */
     struct err *err;
@@ -62,7 +63,8 @@ bool run_may_tell(const struct run *r, struct value v);
 /*
  * Counts n steps; for bytes looked at, n / 16; for those taken one by one, n / 4. ERR_LIMIT. All
  * that takes longer for a longer text, list, mapping or scope counts, also where it finds nothing
- * or puts nothing: a step is a microsecond at most, and a render ends by its steps alone.
+ * or puts nothing: a step is a microsecond at most, and a render ends by its steps alone. Or with
+ * ERR_CANCELLED, where somebody wishes so.
  */
 int run_steps(struct run *r, size_t n);
 int run_bytes(struct run *r, size_t n_bytes);

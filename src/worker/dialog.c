@@ -192,14 +192,15 @@ static int no_template(const struct dialog *d, struct err *err)
                    "or send a prompt");
 }
 
-int dialog_render(const struct dialog *d, const struct inference_request *r, struct buf *out,
-                  bool *thinking, struct err *err)
+int dialog_render(const struct dialog *d, const struct inference_request *r,
+                  const struct jinja_stop *stop, struct buf *out, bool *thinking, struct err *err)
 {
     struct chat_conversation c = {.messages = r->messages,
                                   .tools = r->tool_choice == TOOLS_NONE ? NULL : r->tools,
                                   .vars = r->template_vars,
                                   .no_generation_prompt = !r->add_generation_prompt,
-                                  .continues = r->continue_final_message};
+                                  .continues = r->continue_final_message,
+                                  .stop = stop};
 
     if (!d->template)
         return no_template(d, err);

@@ -20,6 +20,7 @@
 struct dialog;
 struct grammar_store;
 struct grammar_vocab;
+struct jinja_stop;
 struct sources;
 
 /*
@@ -36,10 +37,11 @@ const struct chat_template *dialog_template(const struct dialog *d);
 
 /*
  * A request's messages to a prompt's text, put to `out`; *thinking as chat_template_render tells.
- * ERR_INVALID, ERR_UNSUPPORTED, ERR_LIMIT: the client's, or the template's, fault.
+ * ERR_INVALID, ERR_UNSUPPORTED, ERR_LIMIT: the client's, or the template's, fault; ERR_CANCELLED
+ * (stop).
  */
-int dialog_render(const struct dialog *d, const struct inference_request *r, struct buf *out,
-                  bool *thinking, struct err *err);
+int dialog_render(const struct dialog *d, const struct inference_request *r,
+                  const struct jinja_stop *stop, struct buf *out, bool *thinking, struct err *err);
 
 /* Tokens of a rendered prompt: marks are tokens, and the model's BOS is there once. *ids is
  * malloc'ed. */

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "chat/constrain.h"
 #include "grammar/grammar.h"
+#include "jinja/jinja.h"
 #include "worker/dialog.h"
 #include "worker/guard.h"
 #include "worker/job.h"
@@ -16,12 +17,16 @@
 #define ANSWER_MAX (128u << 20)
 #define TOKEN_MAX  (1u << 16)
 
-/* Fails the job as `field`'s fault, or as ours. */
+/* Ends the job as was wished, or fails it as `field`'s fault, or as ours. */
 static int refuse(struct job *j, const char *field, const struct err *err)
 {
     bool ours = err->code == ERR_NO_MEMORY || err->code == ERR_IO;
     char text[ERR_TEXT_MAX];
 
+    if (err->code == ERR_CANCELLED) {
+        job_end_early(j, job_wished(j));
+        return -1;
+    }
     str_copy(text, sizeof text, err->text);
     if (text[0] >= 'a' && text[0] <= 'z')
         text[0] = (char)(text[0] - 'a' + 'A');
@@ -116,13 +121,20 @@ static int refuse_long(struct job *j, uint32_t n_ctx)
     return -1;
 }
 
+/* A template and a grammar may take their time: nobody waits for one that nobody waits for. */
+static bool is_wished(void *arg)
+{
+    return job_wished(arg) != JOB_GO_ON;
+}
+
 static int render(const struct intake_model *with, struct job *j, struct err *err)
 {
+    const struct jinja_stop stop = {.is_asked = is_wished, .arg = j};
     struct buf text;
     int rc;
 
     buf_init(&text, CHAT_MAX_PROMPT_BYTES);
-    rc = dialog_render(with->dialog, &j->request, &text, &j->thinking, err);
+    rc = dialog_render(with->dialog, &j->request, &stop, &text, &j->thinking, err);
     if (rc == 0 && check_length(with, j, text.len) == 0)
         rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &j->tokens, &j->n_tokens, err);
     buf_done(&text);
@@ -140,20 +152,11 @@ static int tokenize(const struct intake_model *with, struct job *j, struct err *
                            &j->n_tokens, err);
 }
 
-static bool is_wished(void *arg)
-{
-    return job_wished(arg) != JOB_GO_ON;
-}
-
-/* A grammar may take its time to make: nobody waits for one that nobody waits for. */
 static int make_guard(const struct intake_model *with, struct job *j, struct err *err)
 {
     const struct grammar_stop stop = {.is_asked = is_wished, .arg = j};
-    int rc = guard_create(with->dialog, &j->request, j->thinking, &stop, &j->guard, err);
 
-    if (rc == ERR_CANCELLED)
-        job_end_early(j, job_wished(j));
-    return rc;
+    return guard_create(with->dialog, &j->request, j->thinking, &stop, &j->guard, err);
 }
 
 /* The prompt is tokens: an answer may take long, and needs of the rest no more than what kind it is
@@ -210,12 +213,7 @@ int intake_prompt(const struct intake_model *with, struct job *j)
     if (check_bias(with, j, &err))
         return refuse(j, "logit_bias", &err);
     if (chat_constraint_is_asked(r) && make_guard(with, j, &err))
-        return j->over ? -1
-                       : refuse(j,
-                                r->json_schema ? "json_schema"
-                                : r->grammar   ? "grammar"
-                                               : "tools",
-                                &err);
+        return refuse(j, r->json_schema ? "json_schema" : r->grammar ? "grammar" : "tools", &err);
     forget_text(&j->request);
     j->n_kept = kept_bytes(j);
     return 0;
@@ -223,16 +221,17 @@ int intake_prompt(const struct intake_model *with, struct job *j)
 
 /* ---- questions about text and tokens ------------------------------------- */
 
-static int answer_render(const struct intake_model *with, const struct job *j, struct buf *out,
+static int answer_render(const struct intake_model *with, struct job *j, struct buf *out,
                          struct err *err)
 {
+    const struct jinja_stop stop = {.is_asked = is_wished, .arg = j};
     int32_t *ids = NULL;
     size_t n_ids = 0;
     struct buf text;
     int rc;
 
     buf_init(&text, CHAT_MAX_PROMPT_BYTES);
-    rc = dialog_render(with->dialog, &j->request, &text, NULL, err);
+    rc = dialog_render(with->dialog, &j->request, &stop, &text, NULL, err);
     if (rc == 0)
         rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &ids, &n_ids, err);
     if (rc == 0) {

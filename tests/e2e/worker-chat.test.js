@@ -266,6 +266,21 @@ describe('templates that fail', () => {
     await worker.stop();
   });
 
+  /* A render may take its 5,000,000 steps, a second and more: DELETE and the deadline were heard only behind it. */
+  test('end when nobody waits for them any more', async () => {
+    const worker = await start({ model: HOLLOW, 'chat-template': templateFile(
+      "{% if messages[0].content == 'long' %}{% set x = range(1000) %}{% set f = 1e-300 / 3 %}" +
+      `{% for i in x %}{% for j in x %}{% set y = f | string %}{% endfor %}{% endfor %}{% endif %}${PLAIN}`) });
+    const long = { messages: [{ role: 'user', content: 'long' }], stream: false };
+    const late = await post(worker, '/v1/inference', { ...long, timeout_seconds: 0.05 });
+    assert.deepStrictEqual([late.status, late.json.error.code], [408, 'REQUEST_TIMEOUT'], late.text);
+    const deleted = post(worker, '/v1/inference', { ...long, job_id: 'deleted' });
+    await until(async () => (await ask(`${worker.url}/v1/ready`)).json.queued > 0, 'it is there');
+    assert.strictEqual((await ask(`${worker.url}/v1/inference/deleted`, { method: 'DELETE' })).status, 204);
+    assert.strictEqual((await deleted).json.stop_reason, 'CANCELLED', (await deleted).text);
+    await worker.stop();
+  });
+
   test('a model without one says what to do', async () => {
     const worker = await start({ model: HOLLOW });
     const state = (await ask(`${worker.url}/v1/ready`)).json;

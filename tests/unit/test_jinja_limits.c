@@ -173,6 +173,44 @@ static void test_jinja__ends_what_does_not_end(void **state)
     }
 }
 
+/* Counts how often it is asked; says yes at a given time. */
+struct asked {
+    unsigned n, yes_at;
+};
+
+static bool is_asked(void *arg)
+{
+    struct asked *a = arg;
+
+    return ++a->n == a->yes_at;
+}
+
+/* A render of 20,000,000 steps takes seconds: who waits for it may have left long before. */
+static void test_jinja__ends_when_somebody_asks_for_that(void **state)
+{
+    static const char text[] = "{% set x = range(9999) %}{% for a in x %}{% for b in x %}{{ a }}"
+                               "{% endfor %}{% endfor %}";
+    struct asked asked = {.yes_at = 3};
+    struct jinja_stop stop = {is_asked, &asked};
+    struct jinja_options o;
+    struct err err = {0};
+    struct buf out;
+
+    (void)state;
+    jinja_options_init(&o, RIG_NOW);
+    o.stop = &stop;
+    buf_init(&out, RIG_MAX_BYTES);
+    assert_int_equal(rig_render(text, "{}", &o, &out, &err), ERR_CANCELLED);
+    assert_string_equal(err.text, "template line 1: the rendering was given up");
+    assert_int_equal(asked.n, 3);
+    assert_int_equal(out.len, 0);
+    asked = (struct asked){0};
+    o.max_steps = 100000;
+    assert_int_equal(rig_render(text, "{}", &o, &out, &err), ERR_LIMIT);
+    assert_in_range(asked.n, 20, 30); /* once in some thousand steps */
+    buf_done(&out);
+}
+
 /* Asked for so often that what it looks at must count, also where nothing comes of it. */
 #define OFTEN(what)                                                                                \
     "{% set a = 'a' * 32000 %}{% set x = a ~ 'x' %}{% set y = a ~ 'y' %}{% set b = ' ' * 32000 %}" \
@@ -503,6 +541,7 @@ int main(void)
         cmocka_unit_test(test_jinja__says_in_which_line_a_template_fails),
         cmocka_unit_test(test_jinja__says_what_is_the_templates_own_and_no_value),
         cmocka_unit_test(test_jinja__ends_what_does_not_end),
+        cmocka_unit_test(test_jinja__ends_when_somebody_asks_for_that),
         cmocka_unit_test(test_jinja__counts_what_it_looks_at),
         cmocka_unit_test(test_jinja__counts_what_it_looks_at_on_the_way),
         cmocka_unit_test(test_jinja__counts_characters_that_are_taken_one_by_one),
