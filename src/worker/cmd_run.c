@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "worker/commands.h"
+#include "worker/logits.h"
 #include "worker/scores.h"
 
 /* Text or scores of one step. */
@@ -165,10 +166,14 @@ static int show(struct run *r, int32_t token, const float *logits, struct err *e
 static int step(struct run *r, uint32_t last, struct err *err)
 {
     const float *logits = engine_logits(r->e, last);
-    int32_t token = engine_sampler_next(r->sampler, logits);
-    struct engine_row row = {.token = token, .seq = r->seq, .want_logits = true};
-    int rc = show(r, token, logits, err);
+    struct engine_row row = {.seq = r->seq, .want_logits = true};
+    int32_t token;
+    int rc = logits_check(logits, r->n_vocab, r->n_prompt + r->n_out, err);
 
+    if (rc)
+        return rc;
+    row.token = token = engine_sampler_next(r->sampler, logits);
+    rc = show(r, token, logits, err);
     if (rc)
         return rc;
     if (r->n_out == 0)

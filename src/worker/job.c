@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "worker/embedding.h"
 #include "worker/guard.h"
+#include "worker/logits.h"
 #include "worker/outbox.h"
 #include "worker/speech.h"
 
@@ -321,6 +322,17 @@ bool job_is_ready(struct job *j)
     return !j->guard || guard_is_ready(j->guard);
 }
 
+/* False: the model is damaged, and the job has failed. */
+static bool has_numbers(struct job *j, const float *logits, uint32_t n)
+{
+    struct err err;
+    int rc = logits_check(logits, n, j->n_tokens + j->end.tokens_out, &err);
+
+    if (rc)
+        job_fail(j, API_INVALID_MODEL_FILE, "The answer cannot go on: %s.", err.text);
+    return rc == 0;
+}
+
 /* The next token, or -1: the constraint allows none, and the job has failed. */
 static int32_t choose(struct job *j, const float *logits)
 {
@@ -363,7 +375,7 @@ static enum stop_reason over_by(struct job *j, bool full)
 void job_step(struct job *j, struct engine *engine, const float *logits, struct outbox *out)
 {
     const struct engine_model *model = engine_get_model(engine);
-    int32_t id = choose(j, logits);
+    int32_t id = has_numbers(j, logits, engine_n_vocab(engine)) ? choose(j, logits) : -1;
     /* With this token; guesses may lie behind it. */
     bool full = j->n_tokens + j->end.tokens_out + 1 >= engine_n_ctx(engine);
     enum stop_reason reason;

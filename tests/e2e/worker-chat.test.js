@@ -14,7 +14,7 @@ const path = require('node:path');
 
 const { startWorker, testModel, makeFolder, until } = require('./lib/proc.js');
 const { ask, stream, textOf } = require('./lib/sse.js');
-const { writeHollowModel } = require('./lib/gguf.js');
+const { writeHollowModel, writeDamagedModel } = require('./lib/gguf.js');
 
 const MODEL = testModel();
 const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
@@ -247,6 +247,26 @@ describe('a model that thinks nothing', () => {
     const none = (await post(worker, '/v1/render', { messages: USER, tools: TOOLS, tool_choice: 'none' })).json;
     assert.strictEqual(none.prompt, '<s>user: hi\nassistant:');
   });
+});
+
+/*
+ * One damaged byte, and every logit is NaN. Each counted as impossible, so that all were as likely as each other:
+ * answers of random text, or of random data in the asked form, with status 200.
+ */
+test('a model that gives no numbers gives no answer', async () => {
+  const file = path.join(FOLDER, 'damaged.gguf');
+  writeDamagedModel(file, { layers: 1, embd: 64, ff: 64 });
+  const worker = await start({ model: file });
+  const schema = { type: 'object', properties: { a: { type: 'integer' } }, required: ['a'] };
+  for (const how of [{ temperature: 0 }, { temperature: 1 }, { json_schema: schema }, { logprobs: true }]) {
+    const answer = await post(worker, '/v1/inference', { prompt: 'ab', max_tokens: 4, stream: false, ...how });
+    assert.deepStrictEqual([answer.status, answer.json.error?.code], [422, 'INVALID_MODEL_FILE'], answer.text);
+    assert.match(answer.json.error.message, /behind \d tokens the model gives no numbers \(NaN\).*models verify/);
+  }
+  const list = await events(worker, { prompt: 'ab', max_tokens: 4 });
+  assert.deepStrictEqual(list.map((e) => e.type), ['started', 'error']);
+  assert.strictEqual(list.at(-1).code, 'INVALID_MODEL_FILE');
+  await worker.stop();
 });
 
 describe('templates that fail', () => {

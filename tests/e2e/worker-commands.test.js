@@ -6,7 +6,8 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const { spawn, spawnSync } = require('node:child_process');
-const { WORKER, DATA } = require('./lib/proc.js');
+const { WORKER, DATA, makeFolder } = require('./lib/proc.js');
+const { writeDamagedModel } = require('./lib/gguf.js');
 
 const stories = path.join(DATA, 'stories260K/stories260K.gguf');
 const vocab = (name) => path.join(DATA, `vocab/ggml-vocab-${name}.gguf`);
@@ -161,6 +162,15 @@ test('run refuses a prompt that is longer than the context', { skip }, () => {
   refused(['run', '--model', stories, '--prompt-ids', ids(8), '--ctx', '8'], 1, /8 tokens, but the context holds 8, of which one/);
   const last = worker(['run', '--model', stories, '--prompt-ids', ids(5), '--ctx', '8', '--temperature', '0']);
   assert.match(last.stderr, /\b3 tokens\b.*the context is full/, 'prompt and answer fill it');
+});
+
+/* It printed random text. */
+test('run says of a damaged model that it gives no numbers', () => {
+  const file = path.join(makeFolder(), 'damaged.gguf');
+  writeDamagedModel(file);
+  const run = worker(['run', '-m', file, '-p', 'ab', '-n', '4']);
+  assert.deepStrictEqual([run.status, run.stdout.toString()], [1, '\n'], run.stderr);
+  assert.match(run.stderr, /behind \d tokens the model gives no numbers \(NaN\)/);
 });
 
 test('run ends with 130 on Ctrl+C, and keeps what was said', { skip }, async () => {

@@ -1,4 +1,5 @@
-/* The logarithm of a softmax's denominator, at the ends of what floats can be. */
+/* Logits at the ends of what floats can be: the logarithm of a softmax's denominator, and whether
+ * there is anything to draw from. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <string.h>
 
 #include "worker/logits.h"
 
@@ -43,12 +45,31 @@ static void test_log_sum__leaves_out_what_is_no_number(void **state)
     assert_true(logits_log_sum(all, 2) == INFINITY);
 }
 
+/*
+ * A damaged file's logits were all NaN, which counted as minus infinity each: tokens were drawn
+ * from nothing, as likely as each other, and the answer was a text with status 200.
+ */
+static void test_check__wants_one_number(void **state)
+{
+    const float last[] = {NAN, -INFINITY, INFINITY, -3.0f}, nan[] = {NAN, -NAN, NAN, NAN},
+                far[] = {-INFINITY, NAN, INFINITY, -INFINITY};
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(logits_check(last, 4, 7, &err), 0);
+    assert_int_equal(logits_check(last, 3, 7, &err), ERR_INVALID);
+    assert_int_equal(logits_check(far, 4, 7, &err), ERR_INVALID);
+    assert_int_equal(logits_check(nan, 4, 7, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "behind 7 tokens the model gives no numbers (NaN)"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_log_sum__is_what_it_says),
         cmocka_unit_test(test_log_sum__does_not_overflow),
         cmocka_unit_test(test_log_sum__leaves_out_what_is_no_number),
+        cmocka_unit_test(test_check__wants_one_number),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

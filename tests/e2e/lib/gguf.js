@@ -72,6 +72,14 @@ function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, te
   return writeParts(file, meta, shapes, parts)[0].size;
 }
 
+/* The same with its last weight no number, as by one damaged byte: no logit is one then. */
+function writeDamagedModel(file, how) {
+  const size = writeHollowModel(file, how);
+  const fd = fs.openSync(file, 'r+');
+  fs.writeSync(fd, f32(NaN), 0, 4, size - 4);
+  fs.closeSync(fd);
+}
+
 /* Tensors without bytes on the disk, in so many files; [{ file, size }]. Source of the split keys and
  * names: ggml's published split naming. */
 function writeParts(file, meta, shapes, n) {
@@ -156,4 +164,4 @@ function writeGguf(meta, shapes, weights) {
   return Buffer.concat([head, Buffer.alloc(-head.length & (ALIGNMENT - 1)), ...data]);
 }
 
-module.exports = { U32, I32, F32, STRING, entry, array, writeGguf, writeHollowModel, writeVocabulary, wordpieceTokens };
+module.exports = { U32, I32, F32, STRING, entry, array, writeGguf, writeHollowModel, writeDamagedModel, writeVocabulary, wordpieceTokens };
