@@ -4,12 +4,13 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/clean.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "base/utf8.h"
-#include "keeper/clean.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,9 +42,25 @@ static void run(int (*put)(struct buf *, const char *, size_t), const uint8_t *d
     buf_done(&twice);
 }
 
+/* In place, up to the first NUL, it is the same. */
+static void run_in_place(const uint8_t *data, size_t size)
+{
+    char *line = str_ndup((const char *)data, size);
+    struct buf put;
+
+    BUG_ON(!line);
+    buf_init(&put, size + 1);
+    BUG_ON(clean_put_line(&put, line, strlen(line)));
+    clean_line(line);
+    BUG_ON(strcmp(line, buf_str(&put)) != 0);
+    buf_done(&put);
+    free(line);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     run(clean_put, data, size, "\n\t");
     run(clean_put_line, data, size, "");
+    run_in_place(data, size);
     return 0;
 }

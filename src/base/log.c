@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clean.h"
 #include "base/clock.h"
 #include "base/str.h"
 
@@ -46,10 +47,8 @@ void log_write(enum log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line + len, sizeof line - len - 1, fmt, ap);
     va_end(ap);
+    clean_line(line); /* what it tells of may be a name or an error from elsewhere */
     len = strlen(line);
-    for (size_t i = 0; i < len; i++)
-        if (line[i] == '\n')
-            line[i] = ' ';
     line[len++] = '\n';
     if (write(STDERR_FILENO, line, len) < 0)
         return; /* nowhere left to say it */

@@ -21,9 +21,9 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/clean.h"
 #include "base/str.h"
 #include "base/utf8.h"
-#include "keeper/clean.h"
 #include "keeper/interrupt.h"
 #include "keeper/keeper.h"
 #include "keeper/prompt.h"

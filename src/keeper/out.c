@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "keeper/clean.h"
+#include "base/clean.h"
 #include "keeper/interrupt.h"
 
 void out_init(struct out *o)

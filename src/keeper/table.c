@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clean.h"
 #include "base/err.h"
 #include "base/str.h"
-#include "keeper/clean.h"
 
 #define CELL_MAX 4096 /* bytes */
 #define MORE     "…"

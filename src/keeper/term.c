@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clean.h"
 #include "base/clock.h"
 #include "base/str.h"
-#include "keeper/clean.h"
 
 #define TERM_LINE_MAX   (64u << 10) /* bytes of one message; an error may carry a log's end */
 #define TERM_WIDTH      80          /* columns where the terminal does not tell */

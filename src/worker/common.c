@@ -1,18 +1,25 @@
 /* common.c - what the worker's commands share; see commands.h. */
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
+#include "base/clean.h"
+#include "base/str.h"
 #include "worker/commands.h"
 
 #define READ_BYTES 65536
 
 int command_fail(const struct err *err)
 {
-    fprintf(stderr, "%s: %s\n", WORKER_PROGRAM, err->text);
+    char text[ERR_TEXT_MAX];
+
+    str_copy(text, sizeof text, err->text);
+    clean_line(text);
+    fprintf(stderr, "%s: %s\n", WORKER_PROGRAM, text);
     return CLI_ERROR;
 }
 
@@ -41,11 +48,34 @@ int command_read_stdin(struct buf *in, struct err *err)
     }
 }
 
-int command_write(const char *bytes, size_t n, struct err *err)
+static int write_out(const char *bytes, size_t n, struct err *err)
 {
     if (fwrite(bytes, 1, n, stdout) == n && fflush(stdout) == 0)
         return 0;
     return err_errno(err, ERR_IO, errno, "cannot write to the standard output");
+}
+
+/* Or another such device, as /dev/null. isatty would ask for the terminal's modes, which the
+ * sandbox does not let it. */
+static bool is_terminal(void)
+{
+    struct stat st;
+
+    return fstat(STDOUT_FILENO, &st) == 0 && S_ISCHR(st.st_mode);
+}
+
+int command_write(const char *bytes, size_t n, struct err *err)
+{
+    struct buf cleaned;
+    int rc;
+
+    if (!is_terminal())
+        return write_out(bytes, n, err);
+    buf_init(&cleaned, n + 1);
+    rc = clean_put(&cleaned, bytes, n) ? err_no_memory(err, n, "what is to be shown")
+                                       : write_out(buf_str(&cleaned), cleaned.len, err);
+    buf_done(&cleaned);
+    return rc;
 }
 
 /* jansson takes the seed of its hash tables from /dev/urandom, or else from the clock. */

@@ -18,6 +18,7 @@
 
 #include "api/addressee.h"
 #include "api/inference.h"
+#include "base/clean.h"
 #include "base/cli.h"
 #include "base/heap.h"
 #include "base/log.h"
@@ -389,6 +390,7 @@ int server_run(const struct serve_options *o)
     signal(SIGPIPE, SIG_IGN);
     buf_init(&s.json, EVENT_MAX);
     if (make_parts(&s, &err)) {
+        clean_line(err.text);
         fprintf(stderr, "%s: %s.\n", SERVER_NAME, err.text);
     } else {
         fprintf(stderr, "%s %s listens on %s\n", SERVER_NAME, RBEE_VERSION, s.url);

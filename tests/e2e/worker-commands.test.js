@@ -7,7 +7,8 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { spawn, spawnSync } = require('node:child_process');
 const { WORKER, DATA, makeFolder } = require('./lib/proc.js');
-const { writeDamagedModel } = require('./lib/gguf.js');
+const { writeHollowModel, writeDamagedModel } = require('./lib/gguf.js');
+const { noTerminal } = require('./lib/keeper.js');
 
 const stories = path.join(DATA, 'stories260K/stories260K.gguf');
 const vocab = (name) => path.join(DATA, `vocab/ggml-vocab-${name}.gguf`);
@@ -16,6 +17,12 @@ const skip = fs.existsSync(stories) ? false : 'RBEE_TEST_DATA is not here';
 function worker(args, input = '') {
   const run = spawnSync(WORKER, args, { input, timeout: 60000 });
   return { status: run.status, stdout: run.stdout, stderr: run.stderr.toString() };
+}
+
+/* What a terminal shows of a command line of the worker. */
+function onTerminal(line) {
+  const run = spawnSync('script', ['-qec', `'${WORKER}' ${line}`, '/dev/null'], { timeout: 60000 });
+  return run.stdout.toString().replaceAll('\r\n', '\n');
 }
 
 /* Fails with one sentence on stderr and nothing on stdout. */
@@ -162,6 +169,22 @@ test('run refuses a prompt that is longer than the context', { skip }, () => {
   refused(['run', '--model', stories, '--prompt-ids', ids(8), '--ctx', '8'], 1, /8 tokens, but the context holds 8, of which one/);
   const last = worker(['run', '--model', stories, '--prompt-ids', ids(5), '--ctx', '8', '--temperature', '0']);
   assert.match(last.stderr, /\b3 tokens\b.*the context is full/, 'prompt and answer fill it');
+});
+
+/* A template, and a token, set the title of the terminal; in a file or a pipe all bytes are as they were. */
+test('a model moves no cursor', { skip: noTerminal }, () => {
+  const folder = makeFolder(), title = '\x1b]0;pwned\x07';
+  const [template, angry, vars, ids, model] = ['t', 'angry', 'vars', 'ids', 'm.gguf'].map((f) => path.join(folder, f));
+  fs.writeFileSync(template, `hello ${title}\n{{ x }}\t\u009b31m\u00e9`);
+  fs.writeFileSync(angry, `{{ raise_exception('one\ntwo ${title}') }}`);
+  fs.writeFileSync(vars, '{"x": "\\u001b[2J"}');
+  fs.writeFileSync(ids, `0 ${30 + 0x1b} ${30 + 0x07} 1`); // a, two bytes, b
+  writeHollowModel(model);
+  assert.strictEqual(onTerminal(`render --template '${template}' < '${vars}'`), 'hello ?]0;pwned?\n?[2J\t?31m\u00e9');
+  assert.strictEqual(onTerminal(`detokenize -m '${model}' < '${ids}'`), 'a??b');
+  const piped = worker(['render', '--template', template], '{"x": "y"}');
+  assert.strictEqual(piped.stdout.toString(), `hello ${title}\ny\t\u009b31m\u00e9`, piped.stderr);
+  refused(['render', '--template', angry], 1, /line 1: one two \?\]0;pwned\?$/m, '{}');
 });
 
 /* It printed random text. */

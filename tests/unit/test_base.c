@@ -15,9 +15,11 @@
 #include <fcntl.h>
 
 #include "base/buf.h"
+#include "base/clean.h"
 #include "base/cli.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/utf8.h"
@@ -499,6 +501,69 @@ static void test_cli__names_what_was_nearly_typed(void **state)
     assert_null(cli_nearest("zzzzzzz", names));
 }
 
+static void expect_clean(const char *text, size_t n, const char *want)
+{
+    struct buf b;
+
+    buf_init(&b, 1024);
+    assert_int_equal(clean_put(&b, text, n), 0);
+    assert_string_equal(buf_str(&b), want);
+    buf_done(&b);
+}
+
+static void expect_line(const char *text, const char *want)
+{
+    char line[64];
+    struct buf b;
+
+    buf_init(&b, sizeof line);
+    assert_int_equal(clean_put_line(&b, text, strlen(text)), 0);
+    assert_string_equal(buf_str(&b), want);
+    assert_true(str_copy(line, sizeof line, text));
+    clean_line(line);
+    assert_string_equal(line, want);
+    buf_done(&b);
+}
+
+static void test_clean__lets_no_control_character_through(void **state)
+{
+    (void)state;
+    expect_clean("a\tb\nc", 5, "a\tb\nc");
+    expect_clean("\x1b]0;title\x07", 10, "?]0;title?");
+    expect_clean("one\r\ntwo", 8, "one\ntwo");
+    expect_clean("\xc2\x9b"
+                 "31m \xc3\xa9\xe2\x9c\x93\xf0\x9f\x90\x9d",
+                 15, "?31m \xc3\xa9\xe2\x9c\x93\xf0\x9f\x90\x9d");
+    expect_clean("x\0y\x7f", 4, "x?y?");
+    expect_clean("\xff\xc3", 2, "??"); /* never UTF-8, and cut off */
+    expect_line("a\nb\tc\x1b", "a b c?");
+    expect_line("one\r\ntwo", "one two");
+    expect_line("\x1b]0;title\x07 \xc2\x9b"
+                "31m \xc3\xa9\xe2\x9c\x93\xf0\x9f\x90\x9d\x7f\xff",
+                "?]0;title? ?31m \xc3\xa9\xe2\x9c\x93\xf0\x9f\x90\x9d??");
+}
+
+/* A template's words, or a file's name: an error's line in a log set the title of the terminal. */
+static void test_log__lines_hold_no_control_character(void **state)
+{
+    int ends[2], before = dup(STDERR_FILENO);
+    char line[256];
+    ssize_t n;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_true(before >= 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+    log_error("one\ntwo \x1b]0;title\x07\x7f");
+    assert_true(dup2(before, STDERR_FILENO) >= 0);
+    n = read(ends[0], line, sizeof line - 1);
+    assert_true(n > 0);
+    line[n] = '\0';
+    assert_non_null(strstr(line, " rbee: one two ?]0;title??\n"));
+    close(ends[0]);
+    close(ends[1]);
+    close(before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,6 +587,8 @@ int main(void)
         cmocka_unit_test(test_cli__values_land_in_their_variables),
         cmocka_unit_test(test_cli__refusals_change_nothing),
         cmocka_unit_test(test_cli__names_what_was_nearly_typed),
+        cmocka_unit_test(test_clean__lets_no_control_character_through),
+        cmocka_unit_test(test_log__lines_hold_no_control_character),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

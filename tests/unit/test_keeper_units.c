@@ -1,5 +1,4 @@
-/* test_keeper_units.c - the keeper's pure parts: names, versions, waits, lines, cleaning, choosing.
- */
+/* test_keeper_units.c - the keeper's pure parts: names, versions, waits, lines, choosing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +13,6 @@
 #include "base/buf.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "keeper/clean.h"
 #include "keeper/client.h"
 #include "keeper/generate.h"
 #include "keeper/node.h"
@@ -269,36 +267,6 @@ static void test_progress__rate_settles_on_the_true_speed(void **state)
         rate = progress_rate_add(&r, 1000 + i * 500, 5000 + (uint64_t)i * 1000);
     assert_true(rate > 1999 && rate < 2001);
     assert_true(progress_rate_add(&r, 99000, 10) == 0); /* begun anew */
-}
-
-/* ---- text for terminals ---- */
-static void expect_clean(const char *text, size_t n, const char *want)
-{
-    struct buf b;
-
-    buf_init(&b, 1024);
-    assert_int_equal(clean_put(&b, text, n), 0);
-    assert_string_equal(buf_str(&b), want);
-    buf_done(&b);
-}
-
-static void test_clean__lets_no_control_character_through(void **state)
-{
-    struct buf b;
-
-    (void)state;
-    expect_clean("a\tb\nc", 5, "a\tb\nc");
-    expect_clean("\x1b]0;title\x07", 10, "?]0;title?");
-    expect_clean("one\r\ntwo", 8, "one\ntwo");
-    expect_clean("\xc2\x9b"
-                 "31m \xc3\xa9\xe2\x9c\x93\xf0\x9f\x90\x9d",
-                 15, "?31m \xc3\xa9\xe2\x9c\x93\xf0\x9f\x90\x9d");
-    expect_clean("x\0y\x7f", 4, "x?y?");
-    expect_clean("\xff\xc3", 2, "??"); /* never UTF-8, and cut off */
-    buf_init(&b, 64);
-    assert_int_equal(clean_put_line(&b, "a\nb\tc\x1b", 6), 0);
-    assert_string_equal(buf_str(&b), "a b c?");
-    buf_done(&b);
 }
 
 /* ---- choosing a worker ---- */
@@ -563,7 +531,6 @@ int main(void)
         cmocka_unit_test(test_progress__survives_nonsense_numbers),
         cmocka_unit_test(test_progress__time_is_read_like_a_clock),
         cmocka_unit_test(test_progress__rate_settles_on_the_true_speed),
-        cmocka_unit_test(test_clean__lets_no_control_character_through),
         cmocka_unit_test(test_table__a_cell_too_long_is_cut_and_the_row_goes_on),
         cmocka_unit_test(test_pool__chooses_an_idle_or_not_full_worker_of_the_same_model),
         cmocka_unit_test(test_pool__heeds_backend_device_context_and_slots),
