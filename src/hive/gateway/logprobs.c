@@ -30,17 +30,23 @@ json_t *logprobs_content(const json_t *tokens)
  * none is U+FFFD. */
 static void take_byte(struct logprobs_place *p, char byte)
 {
-    p->held[p->n_held++] = byte;
-    while (p->n_held > 0) {
-        int len = utf8_len(p->held, p->n_held);
+    char held[UTF8_MAX_BYTES];
+    size_t n_held = p->n_held;
+
+    memcpy(held, p->held, n_held);
+    held[n_held++] = byte;
+    while (n_held > 0) {
+        int len = utf8_len(held, n_held);
         size_t n = len < 0 ? 1 : (size_t)len;
 
         if (len == 0)
             break;
         p->n++;
-        p->n_held -= n;
-        memmove(p->held, p->held + n, p->n_held);
+        n_held -= n;
+        memmove(held, held + n, n_held);
     }
+    memcpy(p->held, held, n_held);
+    p->n_held = (uint8_t)n_held;
 }
 
 /* The token's place; the next one's is then behind it. A control token is told by its name, and is

@@ -15,11 +15,12 @@
 /* [{"token","logprob","bytes","top_logprobs":[{"token","logprob","bytes"}]}] */
 json_t *logprobs_content(const json_t *tokens);
 
-/* How far the text of an answer's tokens has come; zeroed at its beginning. */
+/* How far the text of an answer's tokens has come; zeroed at its beginning. Small, as each open
+ * stream has as many as there may be choices. */
 struct logprobs_place {
-    size_t n;                  /* characters that are whole */
-    char held[UTF8_MAX_BYTES]; /* the first bytes of the next one */
-    size_t n_held;
+    uint32_t n;                    /* characters that are whole */
+    char held[UTF8_MAX_BYTES - 1]; /* the first bytes of the next one */
+    uint8_t n_held;
 };
 
 /* {"tokens","token_logprobs","top_logprobs","text_offset"}. The offset of a token is the number of
