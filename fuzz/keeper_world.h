@@ -36,6 +36,7 @@ void __wrap_clock_sleep_ms(int64_t ms);
 int __wrap_http_client_create_plain(struct event_base *base, enum http_names names,
                                     struct http_client **out, struct err *err);
 int __wrap_http_client_set_pin(struct http_client *c, const char *pin, struct err *err);
+void __wrap_http_client_stood_still(struct http_client *c, int64_t ms);
 void __wrap_http_client_free(struct http_client *c);
 void __wrap_http_call_cancel(struct http_call *call);
 int __wrap_http_call_start(struct http_client *c, const struct http_call_params *params,
@@ -93,6 +94,12 @@ int __wrap_http_client_set_pin(struct http_client *c, const char *pin, struct er
     (void)pin;
     (void)err;
     return 0;
+}
+
+void __wrap_http_client_stood_still(struct http_client *c, int64_t ms)
+{
+    (void)c;
+    (void)ms;
 }
 
 void __wrap_http_client_free(struct http_client *c)

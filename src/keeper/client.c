@@ -13,12 +13,16 @@
 
 #include "api/json_load.h"
 #include "base/cli.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "keeper/client_internal.h"
 #include "keeper/interrupt.h"
 #include "net/http_server.h"
 #include "version.h"
 
+#define LOOK_MAX_MS                                                                                \
+    1000 /* the loop turns ten times a second; what is beyond that it stood still                  \
+          */
 #define RETRY_AFTER_MAX_S 3600 /* longer ones are as good as this */
 
 #define SPEAKS_HTTP_HINT                                                                           \
@@ -33,7 +37,19 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    (void)arg; /* being there is enough: event_base_loop returns */
+    client_ms(arg);
+}
+
+int64_t client_ms(struct client *c)
+{
+    int64_t now = clock_ms(), stood_ms = now - c->looked_ms - LOOK_MAX_MS;
+
+    c->looked_ms = now;
+    if (stood_ms > 0) {
+        c->stood_ms += stood_ms;
+        http_client_stood_still(c->http, stood_ms);
+    }
+    return now - c->stood_ms;
 }
 
 int client_open(const char *key, struct client **out, struct err *err)
@@ -45,9 +61,10 @@ int client_open(const char *key, struct client **out, struct err *err)
     if (!c)
         return err_no_memory(err, sizeof *c, "the client");
     c->key = key;
+    c->looked_ms = clock_ms();
     c->base = event_base_new();
     if (c->base)
-        c->tick = event_new(c->base, -1, EV_PERSIST, on_tick, NULL);
+        c->tick = event_new(c->base, -1, EV_PERSIST, on_tick, c);
     if (!c->tick || event_add(c->tick, &every))
         err_no_memory(err, sizeof *c, "the event loop");
     else
@@ -184,6 +201,7 @@ const struct client_last *client_last(const struct client *c)
 
 void client_last_begin(struct client *c)
 {
+    client_ms(c); /* the time since the last call is not this one's */
     c->last = (struct client_last){.retry_after_ms = -1};
 }
 
@@ -290,5 +308,6 @@ void client_send(struct client *c, const char *method, const char *url, const ch
     params.headers = headers;
     params.bearer = c->key;
     params.timeout_ms = CLIENT_TIMEOUT_MS;
+    client_ms(c);
     http_call_start(c->http, &params, &call, NULL);
 }

@@ -32,6 +32,13 @@ void client_close(struct client *c); /* NULL is fine */
 /* Whom https trusts: see http_client_set_pin. NULL = the system's authorities. */
 int client_set_pin(struct client *c, const char *pin, struct err *err);
 
+/*
+ * Milliseconds as clock_ms counts them, but for those in which the program stood still (Ctrl+Z, a
+ * terminal that takes nothing): what was said meanwhile waits in the socket, and nobody was silent.
+ * By it all time limits of calls are counted, and others should be that wait for somebody else.
+ */
+int64_t client_ms(struct client *c);
+
 /* How the last call of client_json, client_text or client_watch ended, for who may ask again. */
 struct client_last {
     int rc;                 /* 0: a whole answer; else as http_client.h's on_done has it */

@@ -11,6 +11,8 @@ struct client {
     struct http_client *http; /* owned */
     const char *key;          /* borrowed, may be NULL */
     struct client_last last;
+    int64_t looked_ms; /* when the loop turned last */
+    int64_t stood_ms;  /* how long it stood still in all */
 };
 
 /* The headers of every call, NULL behind the last. */

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "api/addressee.h"
-#include "base/clock.h"
 #include "base/str.h"
 #include "keeper/interrupt.h"
 
@@ -25,8 +24,8 @@ struct generating {
     const char *named; /* the header that says which worker is meant */
     struct api_error *e;
     struct generate *how;
-    uint64_t n_tokens; /* events with text */
-    int64_t start_ms;
+    uint64_t n_tokens;    /* events with text */
+    int64_t start_ms;     /* of client_ms, as the others */
     int64_t cancelled_ms; /* when Ctrl+C was passed on, 0 = not */
     int64_t asked_ms;     /* when the worker was asked, or later whether it has work */
     bool patient;         /* it was said that we wait */
@@ -46,7 +45,7 @@ static void take_text(struct generating *g, const json_t *event, bool thought)
     const json_t *text = json_object_get(event, "t");
 
     if (g->n_tokens++ == 0)
-        g->how->figures.first_ms = clock_ms() - g->start_ms;
+        g->how->figures.first_ms = client_ms(g->k->client) - g->start_ms;
     if (!g->how->json && !g->cancelled_ms && !interrupt_seen() && json_is_string(text)) {
         if (thought)
             answer_thought(g->how->answer, json_string_value(text), json_string_length(text));
@@ -96,7 +95,7 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
 /* A job may wait for a slot, or its prompt take long; neither should look like a dead worker. */
 static void say_waiting(struct generating *g)
 {
-    if (g->n_tokens || g->patient || clock_ms() - g->start_ms < GENERATE_PATIENT_MS)
+    if (g->n_tokens || g->patient || client_ms(g->k->client) - g->start_ms < GENERATE_PATIENT_MS)
         return;
     g->patient = true;
     term_note(&g->k->term, "No token yet: the worker is busy, or the prompt is long.");
@@ -109,10 +108,10 @@ static void say_waiting(struct generating *g)
  */
 static bool waits_in_vain(struct generating *g)
 {
-    if (g->heard || clock_ms() - g->asked_ms < GENERATE_STALL_MS)
+    if (g->heard || client_ms(g->k->client) - g->asked_ms < GENERATE_STALL_MS)
         return false;
     g->idle = !pool_may_have_work(g->k, g->worker->id);
-    g->asked_ms = clock_ms();
+    g->asked_ms = client_ms(g->k->client);
     return g->idle && !g->heard && !interrupt_seen();
 }
 
@@ -126,10 +125,10 @@ static bool on_tick(void *arg)
         return !waits_in_vain(g);
     }
     if (g->cancelled_ms == 0) {
-        g->cancelled_ms = clock_ms();
+        g->cancelled_ms = client_ms(g->k->client);
         client_send(g->k->client, "DELETE", g->cancel_url, g->named);
     }
-    return !interrupt_repeated() && clock_ms() - g->cancelled_ms < GENERATE_CANCEL_MS;
+    return !interrupt_repeated() && client_ms(g->k->client) - g->cancelled_ms < GENERATE_CANCEL_MS;
 }
 
 /* Tells the worker to stop, though we have stopped listening already. */
@@ -243,7 +242,7 @@ enum generate_end generate_run(struct keeper *k, const struct pool_worker *worke
              request->job_id);
     g.cancel_url = cancel_url;
     g.named = w.header = addressee_line(named, worker->id);
-    g.start_ms = g.asked_ms = clock_ms();
+    g.start_ms = g.asked_ms = client_ms(k->client);
     w.body = body;
     w.timeout_ms = request->timeout_ms ? request->timeout_ms + GENERATE_GRACE_MS : 0;
     w.arg = &g;

@@ -194,11 +194,11 @@ static bool is_too_large(const struct client_last *last)
 static int put_piece(struct push *p, const char *file, uint64_t from, size_t *n)
 {
     for (unsigned i = 1;; i++) {
-        int64_t began_ms = clock_ms();
+        int64_t began_ms = client_ms(p->to->client);
 
         *n = piece_size_at(&p->size, from, from + *n, PUSH_PIECE_BYTES);
         if (put_once(p, file, from, *n) == 0) {
-            piece_size_sent(&p->size, *n, clock_ms() - began_ms);
+            piece_size_sent(&p->size, *n, client_ms(p->to->client) - began_ms);
             return 0;
         }
         if (is_too_large(client_last(p->to->client)))

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "api/addressee.h"
-#include "base/clock.h"
 #include "base/str.h"
 #include "keeper/interrupt.h"
 
@@ -29,7 +28,7 @@ struct loading {
 
 static int64_t left_ms(const struct loading *l)
 {
-    int64_t left = l->start_ms + POOL_LOAD_MS - clock_ms();
+    int64_t left = l->start_ms + POOL_LOAD_MS - client_ms(l->k->client);
 
     return left > 1 ? left : 1;
 }
@@ -44,7 +43,7 @@ static void show_bytes(struct loading *l, const json_t *event)
     p.total = total > 0 ? (uint64_t)total : 0;
     if (p.total == 0)
         return; /* the worker has not looked into the file yet */
-    p.per_sec = progress_rate_add(&l->rate, clock_ms(), p.done);
+    p.per_sec = progress_rate_add(&l->rate, client_ms(l->k->client), p.done);
     term_progress(&l->k->term, &p);
 }
 
@@ -168,7 +167,7 @@ static int wait_loop(struct loading *l)
 {
     unsigned lost = 0;
 
-    while (clock_ms() - l->start_ms < POOL_LOAD_MS) {
+    while (client_ms(l->k->client) - l->start_ms < POOL_LOAD_MS) {
         switch (look(l)) {
         case LOOK_READY:
             return 0;
@@ -204,12 +203,13 @@ int ready_wait(struct keeper *k, const struct pool_worker *worker, const char *m
     struct loading l = {.k = k, .worker = worker, .model_name = model_name, .e = e};
     int rc;
 
-    l.start_ms = clock_ms();
+    l.start_ms = client_ms(k->client);
     rc = wait_loop(&l);
 
     term_progress_end(&k->term);
     if (rc == 0)
-        term_ok(&k->term, "Worker ready (%.2f s)", (double)(clock_ms() - l.start_ms) / 1000);
+        term_ok(&k->term, "Worker ready (%.2f s)",
+                (double)(client_ms(k->client) - l.start_ms) / 1000);
     else if (interrupt_seen())
         term_note(&k->term, "The worker goes on loading, and ends when nobody uses it.");
     return rc;

@@ -6,7 +6,6 @@
 #include <event2/event.h>
 
 #include "api/json_load.h"
-#include "base/clock.h"
 #include "keeper/client_internal.h"
 #include "keeper/interrupt.h"
 #include "net/sse.h"
@@ -18,7 +17,7 @@ struct watching {
     struct buf refusal; /* the body of an answer that is no stream, as much as is kept */
     struct err err;
     int status, rc;
-    int64_t last_ms;    /* when the last byte came, at first when it was asked */
+    int64_t last_ms;    /* client_ms when the last byte came, at first when it was asked */
     int64_t refused_ms; /* when an answer that is no stream began; 0 = none has */
     bool heard;         /* a byte has come */
     bool silent;        /* head_ms or stall_ms has passed */
@@ -56,7 +55,7 @@ static void begin_refusal(struct watching *s, int status)
 {
     s->status = status;
     if (!s->refused_ms)
-        s->refused_ms = clock_ms();
+        s->refused_ms = client_ms(s->c);
 }
 
 static void on_header(void *arg, int status, const char *name, const char *value)
@@ -82,7 +81,7 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
     struct watching *s = arg;
 
     s->status = status;
-    s->last_ms = clock_ms();
+    s->last_ms = client_ms(s->c);
     s->heard = true;
     if (status != 200) {
         begin_refusal(s, status);
@@ -90,8 +89,7 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
     } else if (sse_reader_put(s->reader, bytes, n, &s->err)) {
         s->garbage = true;
     }
-    s->last_ms =
-        clock_ms(); /* a terminal that was stopped (Ctrl+S) is no silence of the worker's */
+    s->last_ms = client_ms(s->c); /* not counting how long the terminal took */
     return true;
 }
 
@@ -111,9 +109,9 @@ static void check_silence(struct watching *s)
     int64_t limit = s->heard ? s->w->stall_ms : s->w->head_ms;
     char place[512];
 
-    if (s->refused_ms && clock_ms() - s->refused_ms >= CLIENT_REFUSAL_MS)
+    if (s->refused_ms && client_ms(s->c) - s->refused_ms >= CLIENT_REFUSAL_MS)
         s->refused = true;
-    if (s->refused || limit == 0 || clock_ms() - s->last_ms < limit)
+    if (s->refused || limit == 0 || client_ms(s->c) - s->last_ms < limit)
         return;
     s->silent = true;
     s->rc = err_set(&s->err, ERR_TIMEOUT, "%s sent nothing for %lld s",
@@ -179,7 +177,7 @@ enum client_end client_watch(struct client *c, const struct client_watch *w, str
     params.body_bytes = w->body ? strlen(w->body) : 0;
     params.timeout_ms = w->timeout_ms;
     params.stop = interrupt_flag();
-    s.last_ms = clock_ms();
+    s.last_ms = client_ms(c);
     params.on_header = on_header;
     params.on_body = on_body;
     params.on_done = on_done;
@@ -259,6 +257,7 @@ bool client_probe_all(struct client *c, struct client_probe *probes, size_t n, i
 
     if (!all)
         return false;
+    client_ms(c);
     for (size_t i = 0; i < n; i++) {
         all[i] = (struct probing){.probe = &probes[i], .n_open = &n_open};
         start_probe(c, &all[i], timeout_ms);

@@ -117,6 +117,8 @@ void http_call_resume(struct http_call *call); /* nothing happens when it is not
  * its connections stay open: its calls end as if it had closed them, with `why` (a literal).
  */
 void http_client_lose(struct http_client *c, const char *origin, const char *why);
+/* The loop, or all of the program, stood still for so long; no call's time limits count that. */
+void http_client_stood_still(struct http_client *c, int64_t ms);
 
 /*
  * Runs the loop until one call has ended; for command lines. *status and *body (caller-initialised,

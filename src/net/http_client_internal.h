@@ -37,6 +37,8 @@ struct http_transport {
     void (*remove)(struct http_call *call);   /* ends its transport in silence; also unbegun */
     void (*done)(struct http_call *call);     /* frees what setup made; also half-built */
     void (*close)(struct http_client *c);     /* frees the client; it has no calls */
+    /* http_client_stood_still, for time limits that are the transport's own. May be NULL. */
+    void (*stood_still)(struct http_client *c, int64_t ms);
     /* Not NULL: makes c->real, which gets the calls; nothing above but `close` is there then. */
     int (*make_real)(struct http_client *c, struct err *err);
 };
@@ -76,8 +78,6 @@ int http_client_init(struct http_client *c, struct event_base *base,
                      const struct http_transport *via, struct err *err);
 void http_client_done(struct http_client *c); /* what init made */
 void http_client_wake(struct http_client *c);
-/* The loop was held up for so long; no call's time limits count that. */
-void http_client_stood_still(struct http_client *c, int64_t ms);
 
 /* ---- http_call.c: for transports ---- */
 

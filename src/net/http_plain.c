@@ -143,7 +143,6 @@ static int resolve(struct plain_call *t, struct err *err)
     rc = http_resolve(t->url.host, t->url.port, ((struct plain_client *)c)->names,
                       t->call.params.stop, t->addrs, err);
     http_client_stood_still(c, clock_ms() - begun_ms);
-    http_plain_stood_still((struct plain_client *)c, clock_ms() - begun_ms);
     return rc;
 }
 
@@ -298,6 +297,11 @@ static bool has_sent(struct http_call *call)
     return http_plain_has_sent((struct plain_call *)call);
 }
 
+static void stood_still(struct http_client *c, int64_t ms)
+{
+    http_plain_stood_still((struct plain_client *)c, ms);
+}
+
 static const struct http_transport plainly = {
     .call_bytes = sizeof(struct plain_call),
     .setup = setup,
@@ -307,6 +311,7 @@ static const struct http_transport plainly = {
     .remove = take_away,
     .done = done,
     .close = client_close,
+    .stood_still = stood_still,
 };
 
 int http_client_create_plain(struct event_base *base, enum http_names names,

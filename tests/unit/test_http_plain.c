@@ -185,6 +185,28 @@ static void test_http_plain__a_slow_name_server_makes_no_other_call_late(void **
     }
 }
 
+/* A program that was stopped for longer than a call may take found it late, though its answer lay
+ * in the socket: what it did not run counts for none of its limits. */
+static void test_http_plain__no_limit_counts_while_the_program_stands_still(void **state)
+{
+    struct peer *peer = PEER({"HTTP/1.1 200 OK\r\n", HOLD, 0});
+    struct told t;
+    struct http_call_params params = {
+        .url = url_of(peer, "/"), .arg = &t, .on_done = on_done, .timeout_ms = 150};
+    int64_t began_ms = clock_ms();
+
+    (void)state;
+    open_client(&t);
+    assert_int_equal(http_call_start(t.client, &params, &t.call, &t.err), 0);
+    http_client_stood_still(t.client, 150);
+    while (!t.n_done)
+        assert_int_equal(event_base_loop(t.base, EVLOOP_ONCE), 0);
+    assert_int_equal(t.rc, ERR_TIMEOUT);
+    assert_true(clock_ms() - began_ms >= 300);
+    close_client(&t);
+    peer_stop(peer);
+}
+
 /* Waits for nobody who has connected and says nothing; the second one is quick enough. */
 static void *impatient(void *arg)
 {
@@ -719,6 +741,7 @@ int main(void)
         cmocka_unit_test(test_http_plain__a_server_that_does_not_read_stalls),
         cmocka_unit_test(test_http_plain__cancels_in_each_phase),
         cmocka_unit_test(test_http_plain__calls_of_a_lost_server_end),
+        cmocka_unit_test(test_http_plain__no_limit_counts_while_the_program_stands_still),
         cmocka_unit_test(test_http_plain__a_cancelled_call_is_given_nothing_that_waits),
         cmocka_unit_test(test_http_plain__no_descriptor_is_nobody_elses_fault),
     };

@@ -1,0 +1,114 @@
+/* test_keeper_client.c - the keeper's calls, and a program that is stopped in their middle. */
+#include "http_peer.h"
+
+#include "keeper/client.h"
+
+#define STOPPED_MS 120000
+#define STALL_MS   60000
+
+int64_t __real_clock_ms(void);
+int64_t __wrap_clock_ms(void);
+
+static _Thread_local int64_t stopped_ms; /* how long this thread's program was stopped so far */
+
+int64_t __wrap_clock_ms(void)
+{
+    return __real_clock_ms() + stopped_ms;
+}
+
+/* A server that says the rest of its answer when it is told to. */
+struct teller {
+    int fd;
+    uint16_t port;
+    pthread_t thread;
+    atomic_bool go_on;
+};
+
+static void *tell(void *arg)
+{
+    struct teller *t = arg;
+    char seen[4096];
+    int fd = accept(t->fd, NULL, NULL);
+
+    if (peer_hear(fd, seen, sizeof seen)) {
+        raw_say(fd, OK("data: {\"n\":1}\n\n"));
+        while (!t->go_on)
+            clock_sleep_ms(2);
+        raw_say(fd, "data: {\"n\":2}\n\ndata: [DONE]\n\n");
+    }
+    close(fd);
+    return NULL;
+}
+
+struct watcher {
+    struct client *client;
+    struct teller teller;
+    int n_events, n_turns; /* turns: behind the first event */
+    int64_t began_ms;
+};
+
+static bool on_event(void *arg, json_t *event, const char *data, size_t n)
+{
+    struct watcher *w = arg;
+
+    (void)data;
+    (void)n;
+    assert_int_equal(json_integer_value(json_object_get(event, "n")), ++w->n_events);
+    return true;
+}
+
+/* Ctrl+Z, fg: the loop's next turn is a timer's (epoll_wait was interrupted). The socket, with what
+ * came meanwhile, has its turn behind that. */
+static bool on_tick(void *arg)
+{
+    struct watcher *w = arg;
+
+    if (w->n_events == 1 && w->n_turns++ == 0)
+        stopped_ms += STOPPED_MS;
+    else if (w->n_turns > 1)
+        w->teller.go_on = true;
+    return true;
+}
+
+/* A keeper that was stopped for over a minute (Ctrl+Z, fg) said that the worker had fallen silent,
+ * and threw away an answer that was whole in its socket. */
+static void test_client__its_own_stop_is_nobody_elses_silence(void **state)
+{
+    struct watcher w = {0};
+    struct client_watch watch = {.head_ms = STALL_MS, .stall_ms = STALL_MS, .arg = &w};
+    struct api_error e = {0};
+    char url[64];
+    int64_t passed_ms;
+    enum client_end end;
+
+    (void)state;
+    w.teller.fd = raw_listen(&w.teller.port);
+    assert_int_equal(pthread_create(&w.teller.thread, NULL, tell, &w.teller), 0);
+    assert_int_equal(client_open(NULL, &w.client, NULL), 0);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", w.teller.port);
+    watch.url = url;
+    watch.on_event = on_event;
+    watch.on_tick = on_tick;
+    w.began_ms = client_ms(w.client);
+    end = client_watch(w.client, &watch, &e);
+    passed_ms = client_ms(w.client) - w.began_ms;
+    w.teller.go_on = true;
+    pthread_join(w.teller.thread, NULL);
+    close(w.teller.fd);
+    client_close(w.client);
+    if (end != CLIENT_DONE)
+        fail_msg("end %d: %s", (int)end, e.message);
+    assert_int_equal(w.n_events, 2);
+    assert_true(w.n_turns > 0);              /* it was stopped */
+    assert_true(passed_ms < STOPPED_MS / 2); /* and counts none of that but a moment */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_client__its_own_stop_is_nobody_elses_silence),
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
