@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "base/utf8.h"
 #include "keeper/figures.h"
 
 #define BAR_MIN        8    /* columns; a shorter bar says nothing */
@@ -16,27 +17,9 @@
 #define RATE_SAMPLE_MS 200  /* the least time between two samples */
 #define DAY_S          86400
 
-/* Columns of a text: its bytes without UTF-8's continuation bytes. */
 static size_t columns(const char *s)
 {
-    size_t n = 0;
-
-    for (; *s; s++)
-        n += ((unsigned char)*s & 0xc0) != 0x80;
-    return n;
-}
-
-/* Bytes of the first n_columns of s. */
-static size_t column_bytes(const char *s, size_t n_columns)
-{
-    size_t i = 0;
-
-    for (size_t n = 0; s[i]; i++) {
-        n += ((unsigned char)s[i] & 0xc0) != 0x80;
-        if (n > n_columns)
-            break;
-    }
-    return i;
+    return utf8_columns(s, strlen(s));
 }
 
 char *progress_time(int64_t seconds, char *dst, size_t dst_size)
@@ -139,8 +122,8 @@ char *progress_line(const struct progress *p, unsigned width, bool ascii, char *
     if (p->total && spare >= BAR_MIN + 2)
         put_bar(p, spare - 2 < BAR_MAX ? spare - 2 : BAR_MAX, ascii, bar, sizeof bar);
     snprintf(dst, dst_size, "%s%s%.*s%s%s%s%s%s", p->verb, name ? " " : "",
-             (int)column_bytes(p->name, name), p->name, bar, parts.percent, parts.bytes,
-             parts.speed, parts.left);
-    dst[column_bytes(dst, width)] = '\0';
+             (int)utf8_column_bytes(p->name, strlen(p->name), name), p->name, bar, parts.percent,
+             parts.bytes, parts.speed, parts.left);
+    dst[utf8_column_bytes(dst, strlen(dst), width)] = '\0';
     return dst;
 }

@@ -18,7 +18,7 @@ struct progress {
 };
 
 /*
- * Writes at most `width` columns (a character beyond ASCII counts as one) and returns dst. Where
+ * Writes at most `width` columns, as utf8_columns counts them, and returns dst. Where
  * the room is short the bar goes first, then the time left, the speed, the end of the name, the
  * bytes, the percents: no number is cut.
  */

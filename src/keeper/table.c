@@ -8,6 +8,7 @@
 #include "base/clean.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 #define CELL_MAX 4096 /* bytes */
 #define MORE     "…"
@@ -50,11 +51,7 @@ void table_free(struct table *t)
 
 static size_t columns(const char *s)
 {
-    size_t n = 0;
-
-    for (; *s; s++)
-        n += ((unsigned char)*s & 0xc0) != 0x80;
-    return n;
+    return utf8_columns(s, strlen(s));
 }
 
 /* A cleaned copy, free(), of a text that is too long its beginning; NULL when out of memory. */

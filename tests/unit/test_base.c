@@ -199,6 +199,54 @@ static void test_utf8__what_is_none_is_mended(void **state)
     assert_string_equal(text, "a\xc3\xa9\xf0\x9f\x90\x9d?'???");
 }
 
+static size_t columns(const char *text)
+{
+    return utf8_columns(text, strlen(text));
+}
+
+static void test_utf8__columns_are_those_of_a_terminal(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t n;
+    } known[] = {
+        {"", 0},
+        {"tiny.gguf", 9},
+        {"t\xc3\xb6rt", 4},
+        {"模型", 4},
+        {"ｆｕｌｌ", 8},
+        {"カ゚", 2},                                   /* a mark that joins */
+        {"e\xcc\x81", 1},                            /* the same in Latin */
+        {"한글", 4},                                 /* syllables, */
+        {"\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", 2}, /* and one in three parts */
+        {"a\xe2\x80\x8b\xe2\x81\xa0z", 2},           /* nothing, and a joiner of words */
+        {"🐝", 2},
+        {"🇩🇪", 2},               /* a flag is two letters */
+        {"❤", 1},                /* is text, */
+        {"❤\xef\xb8\x8f", 2},    /* and so told to be an emoji */
+        {"🐝\xef\xb8\x8f", 2},    /* which this is anyway */
+        {"\xf0\x9f\xab\xbf", 2}, /* an emoji to come */
+        {"\x80\xff", 2},         /* question marks */
+        {"█…✓", 3},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (columns(known[i].text) != known[i].n)
+            fail_msg("%zu columns of '%s', not %zu", columns(known[i].text), known[i].text,
+                     known[i].n);
+}
+
+static void test_utf8__a_text_is_cut_to_columns(void **state)
+{
+    static const char text[] = "a模e\xcc\x81🐝";
+    static const size_t bytes[] = {0, 1, 1, 4, 7, 7, 11, 11};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++)
+        assert_int_equal(utf8_column_bytes(text, strlen(text), i), bytes[i]);
+}
+
 static void test_str__utf8_wholeness(void **state)
 {
     (void)state;
@@ -576,6 +624,8 @@ int main(void)
         cmocka_unit_test(test_str__numbers_are_taken_whole_or_not_at_all),
         cmocka_unit_test(test_str__durations_and_sizes),
         cmocka_unit_test(test_utf8__what_is_none_is_mended),
+        cmocka_unit_test(test_utf8__columns_are_those_of_a_terminal),
+        cmocka_unit_test(test_utf8__a_text_is_cut_to_columns),
         cmocka_unit_test(test_str__utf8_wholeness),
         cmocka_unit_test(test_path__components_are_harmless_and_distinct),
         cmocka_unit_test(test_path__a_name_that_leads_elsewhere_is_noticed),

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "keeper/client.h"
 #include "keeper/generate.h"
 #include "keeper/node.h"
@@ -181,11 +182,7 @@ static void test_generate__waits_1_2_4_s_for_a_slot(void **state)
 /* ---- progress ---- */
 static size_t columns(const char *s)
 {
-    size_t n = 0;
-
-    for (; *s; s++)
-        n += ((unsigned char)*s & 0xc0) != 0x80;
-    return n;
+    return utf8_columns(s, strlen(s));
 }
 
 static void test_progress__tells_bytes_speed_and_time(void **state)
@@ -232,6 +229,23 @@ static void test_progress__fits_any_width(void **state)
     progress_line(&p, 79, true, line, sizeof line);
     assert_non_null(strstr(line, "  18%"));
     assert_non_null(strstr(line, "0:16 left"));
+}
+
+/* In 80 columns a name of Chinese characters took two rows, and each redraw left one behind: they
+ * were counted as if they took one column each. */
+static void test_progress__a_name_of_wide_characters_fits(void **state)
+{
+    struct progress p = {.verb = "Hashing",
+                         .name = "模型模型模型模型模型模型模型模型模型模型模型模型模型.gguf",
+                         .done = 123456789,
+                         .total = 668788096};
+    char line[PROGRESS_LINE_MAX];
+
+    (void)state;
+    assert_string_equal(progress_line(&p, 50, true, line, sizeof line),
+                        "Hashing 模型模型模型模   18%  123.5 MB of 668.8 MB");
+    for (unsigned width = 1; width < 140; width++)
+        assert_true(columns(progress_line(&p, width, true, line, sizeof line)) <= width);
 }
 
 static void test_progress__survives_nonsense_numbers(void **state)
@@ -316,6 +330,25 @@ static char *printed(const struct table *t)
     assert_true(fread(text, 1, (1 << 16) - 1, file) > 0);
     fclose(file);
     return text;
+}
+
+/* Behind a name of Chinese characters the columns stood as far right as it had characters. */
+static void test_table__wide_characters_take_two_columns(void **state)
+{
+    static const char *const heads[] = {"NAME", "SIZE"}, *const tiny[] = {"tiny", "3.0 MB"},
+                             *const wide[] = {"模型模型", "1.9 GB"};
+    struct table *t = table_create(heads, 2);
+    char *text;
+
+    (void)state;
+    assert_int_equal(table_add(t, tiny), 0);
+    assert_int_equal(table_add(t, wide), 0);
+    text = printed(t);
+    assert_string_equal(text, "NAME      SIZE\n"
+                              "tiny      3.0 MB\n"
+                              "模型模型  1.9 GB\n");
+    free(text);
+    table_free(t);
 }
 
 /* A model whose name had 5,000 letters left the rest of its row empty. */
@@ -528,9 +561,11 @@ int main(void)
         cmocka_unit_test(test_generate__waits_1_2_4_s_for_a_slot),
         cmocka_unit_test(test_progress__tells_bytes_speed_and_time),
         cmocka_unit_test(test_progress__fits_any_width),
+        cmocka_unit_test(test_progress__a_name_of_wide_characters_fits),
         cmocka_unit_test(test_progress__survives_nonsense_numbers),
         cmocka_unit_test(test_progress__time_is_read_like_a_clock),
         cmocka_unit_test(test_progress__rate_settles_on_the_true_speed),
+        cmocka_unit_test(test_table__wide_characters_take_two_columns),
         cmocka_unit_test(test_table__a_cell_too_long_is_cut_and_the_row_goes_on),
         cmocka_unit_test(test_pool__chooses_an_idle_or_not_full_worker_of_the_same_model),
         cmocka_unit_test(test_pool__heeds_backend_device_context_and_slots),
