@@ -8,57 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cli_internal.h"
 #include "base/str.h"
 #include "version.h"
-
-#define CLI_NEAREST_MAX_DISTANCE 3
-#define CLI_WORD_MAX             64
-
-static size_t min3(size_t a, size_t b, size_t c)
-{
-    size_t m = a < b ? a : b;
-
-    return m < c ? m : c;
-}
-
-/* Edit distance with one row of memory (Wagner & Fischer 1974); long words are never near. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[CLI_WORD_MAX + 1], n = strlen(a), m = strlen(b);
-
-    if (n > CLI_WORD_MAX || m > CLI_WORD_MAX)
-        return CLI_WORD_MAX;
-    for (size_t j = 0; j <= m; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            size_t above = row[j];
-
-            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[m];
-}
-
-const char *cli_nearest(const char *word, const char *const *names)
-{
-    const char *best = NULL;
-    size_t best_distance = CLI_NEAREST_MAX_DISTANCE + 1;
-
-    for (; *names; names++) {
-        size_t d = distance(word, *names);
-
-        if (d < best_distance && d < strlen(word)) {
-            best_distance = d;
-            best = *names;
-        }
-    }
-    return best;
-}
 
 /* The end of what was asked to be shown: it is out, or that is an error. */
 static int shown(const char *program)
@@ -101,34 +53,6 @@ static int words_matched(const char *name, int argc, char **argv)
     return n;
 }
 
-static int unknown_command(const char *program, const struct cli_command *commands, int argc,
-                           char **argv)
-{
-    const char *names[CLI_WORD_MAX + 1], *near;
-    char typed[2 * CLI_WORD_MAX];
-    size_t n = 0, first_len = strlen(argv[1]);
-    bool group = false;
-
-    for (const struct cli_command *c = commands; c->name && n < CLI_WORD_MAX; c++) {
-        names[n++] = c->name;
-        if (strncmp(c->name, argv[1], first_len) == 0 && c->name[first_len] == ' ')
-            group = true;
-    }
-    names[n] = NULL;
-    if (group && argc == 2) {
-        fprintf(stderr, "%s: '%s' needs one more word:\n", program, argv[1]);
-        for (const struct cli_command *c = commands; c->name; c++)
-            if (strncmp(c->name, argv[1], first_len) == 0 && c->name[first_len] == ' ')
-                fprintf(stderr, "  %-16s %s\n", c->name, c->summary);
-        return CLI_USAGE;
-    }
-    snprintf(typed, sizeof typed, "%s%s%s", argv[1], group ? " " : "", group ? argv[2] : "");
-    near = cli_nearest(typed, names);
-    fprintf(stderr, "%s: there is no command '%s'.%s%s%s Try '%s --help'.\n", program, typed,
-            near ? " Did you mean '" : "", near ? near : "", near ? "'?" : "", program);
-    return CLI_USAGE;
-}
-
 /*
  * Before anything is opened: standard descriptors that are closed (`>&-`) get a place holder, or a
  * file or a socket would take their number, and be read, or written to. To write to a closed stdout
@@ -142,8 +66,8 @@ static void hold_places(void)
             return; /* without /dev/null there is nothing to hold a place with */
 }
 
-int cli_main(const char *program, const char *about, const struct cli_command *commands, int argc,
-             char **argv)
+int cli_main(const char *program, const char *about, const struct cli_command *commands,
+             const struct cli_other *others, int argc, char **argv)
 {
     const struct cli_command *best = NULL;
     int best_words = 0;
@@ -170,7 +94,7 @@ int cli_main(const char *program, const char *about, const struct cli_command *c
         }
     }
     if (!best)
-        return unknown_command(program, commands, argc, argv);
+        return cli_unknown_command(program, commands, others, argc, argv);
     return best->run(best, argc - 1 - best_words, argv + 1 + best_words);
 }
 
@@ -280,22 +204,17 @@ static const struct cli_opt *find_letter(const struct cli_opt *opts, char letter
 static int unknown_option(const char *program, const struct cli_command *command,
                           const struct cli_opt *opts, const char *word)
 {
-    const char *names[CLI_WORD_MAX + 1], *near = NULL;
-    char why[256], bare[CLI_WORD_MAX];
-    size_t n = 0;
+    char why[256], bare[CLI_WORD_MAX], near[2 * CLI_WORD_MAX] = "";
 
-    for (const struct cli_opt *o = opts; o && o->name && n < CLI_WORD_MAX; o++)
-        names[n++] = o->name;
-    names[n] = NULL;
     if (str_starts(word, "--")) {
         str_copy(bare, sizeof bare, word + 2);
         bare[strcspn(bare, "=")] = '\0';
-        near = cli_nearest(bare, names);
+        cli_nearest_option(opts, bare, near, sizeof near);
     }
     /* What stands behind "=" may be a key. */
     snprintf(why, sizeof why, "there is no option '%.*s'%s%s%s",
              (int)strcspn(word, "=") < 60 ? (int)strcspn(word, "=") : 60, word,
-             near ? " (did you mean '--" : "", near ? near : "", near ? "'?)" : "");
+             near[0] ? " (did you mean '" : "", near, near[0] ? "'?)" : "");
     return usage_error(program, command, why);
 }
 

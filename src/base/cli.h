@@ -62,14 +62,20 @@ struct cli_command {
     int (*run)(const struct cli_command *self, int argc, char **argv);
 };
 
+/* What other programs call something, and the command that does it here, or in another of ours. */
+struct cli_other {
+    const char *word;  /* "list" */
+    const char *means; /* "models list" */
+};
+
 /*
  * Finds the command named by argv[1..] (longest name first) and runs it; shows the list for no
- * words, "help" or "--help", the version for "--version". An unknown word: CLI_USAGE with the
- * nearest name. The table ends with a NULL name. Before all else the standard descriptors that are
- * closed get a place holder.
+ * words, "help" or "--help", the version for "--version". An unknown word: CLI_USAGE with what it
+ * may have meant. The tables end with a NULL name and a NULL word; `others` may be NULL. Before all
+ * else the standard descriptors that are closed get a place holder.
  */
-int cli_main(const char *program, const char *about, const struct cli_command *commands, int argc,
-             char **argv);
+int cli_main(const char *program, const char *about, const struct cli_command *commands,
+             const struct cli_other *others, int argc, char **argv);
 
 /*
  * Parses a command's words by its options (ending with a NULL name). Left-over words go to
@@ -78,7 +84,11 @@ int cli_main(const char *program, const char *about, const struct cli_command *c
 int cli_parse(const char *program, const struct cli_command *command, const struct cli_opt *opts,
               int argc, char **argv, const char **words, size_t max_words, size_t *n_words);
 
-/* Of the names in a NULL-ended list the one most like `word` (Levenshtein <= 3), or NULL. */
+/*
+ * Of the names in a NULL-ended list the one that begins with `word`, else the nearest, of which no
+ * more than three letters and a third of the word are wrong, else one that ends with it from a
+ * blank or hyphen on, else NULL.
+ */
 const char *cli_nearest(const char *word, const char *const *names);
 
 #endif

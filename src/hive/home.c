@@ -40,7 +40,7 @@ static int check_tellable(const char *path, const char *what, const char *do_wha
         return 0;
     err_set(err, ERR_INVALID,
             "the path of %s, %.300s, is not UTF-8, so that nobody could be told "
-            "what lies there; %s",
+            "what lies there%s",
             what, path, do_what);
     if (err)
         utf8_mend(err->text);
@@ -72,8 +72,7 @@ static int make_in_full(const char *path, mode_t mode, const char *what, const c
 
 int home_make(const char *home, char **full, struct err *err)
 {
-    int rc =
-        make_in_full(home, 0700, "the home", "give the hive another one with --home", full, err);
+    int rc = make_in_full(home, 0700, "the home", "", full, err);
 
     if (rc == 0)
         rc = make_under(home, "logs", err);
@@ -87,7 +86,7 @@ int home_make_models(const char *dir, char **full, struct err *err)
     *full = NULL;
     if (dir[0] != '/')
         return err_set(err, ERR_INVALID, "[hive] models_dir takes a full path, not '%.200s'", dir);
-    return make_in_full(dir, 0755, "the models", "name another folder as [hive] models_dir", full,
+    return make_in_full(dir, 0755, "the models", "; name another folder as [hive] models_dir", full,
                         err);
 }
 

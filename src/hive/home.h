@@ -15,7 +15,7 @@
 
 /*
  * Makes the folders; *full (free()) is the path without links, and UTF-8: it is told in JSON.
- * ERR_INVALID, ERR_DENIED, ERR_IO ...
+ * ERR_INVALID, ERR_DENIED, ERR_IO ... That another home may be named is the caller's to say.
  */
 int home_make(const char *home, char **full, struct err *err);
 /* The same for the folder of the models, which has to be named by a full path. */

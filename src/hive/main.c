@@ -17,8 +17,11 @@ static const struct cli_command commands[] = {
     {"detect", NULL, "show what this machine can compute on", NULL, cmd_detect},
     {0}};
 
+static const struct cli_other others[] = {
+    {"serve", "daemon"}, {"start", "daemon"}, {"run", "daemon"}, {"node", "rbee-keeper node"}, {0}};
+
 int main(int argc, char **argv)
 {
-    return cli_main("rbee-hive", "the daemon that runs models on this machine", commands, argc,
-                    argv);
+    return cli_main("rbee-hive", "the daemon that runs models on this machine", commands, others,
+                    argc, argv);
 }

@@ -156,6 +156,18 @@ static void stop_one(struct hive *h, struct http_exchange *x, const char *id)
         reply_json(x, 202, json_pack("{s:s, s:s}", "worker_id", id, "state", "draining"));
 }
 
+/* Somebody has deleted it: nothing that a report would help. */
+static void answer_no_log(struct http_exchange *x, const struct worker *w)
+{
+    struct api_error e = {0};
+
+    api_error_set(&e, API_NOT_FOUND, REPLY_SRC, "the log of that worker, %.300s, is gone",
+                  worker_log_path(w));
+    e.details =
+        json_pack("{s:s}", "hint", "Somebody has deleted it; a new worker begins a new one.");
+    reply_error(x, 0, &e);
+}
+
 static void get_log(struct hive *h, struct http_exchange *x, const char *id)
 {
     const struct worker *w = workers_find(h->workers, id);
@@ -163,6 +175,7 @@ static void get_log(struct hive *h, struct http_exchange *x, const char *id)
     uint64_t lines = LOG_LINES_DEFAULT;
     struct err err = {0};
     struct buf text;
+    int rc;
 
     if (!w) {
         answer_no_worker(x, id);
@@ -174,7 +187,10 @@ static void get_log(struct hive *h, struct http_exchange *x, const char *id)
         return;
     }
     buf_init(&text, LOGTAIL_BYTES_MAX);
-    if (logtail_read(worker_log_path(w), (size_t)lines, &text, &err))
+    rc = logtail_read(worker_log_path(w), (size_t)lines, &text, &err);
+    if (rc == ERR_NOT_FOUND)
+        answer_no_log(x, w);
+    else if (rc)
         reply_fail(x, API_INTERNAL, "%s", err.text);
     else
         http_reply(x, 200, "text/plain; charset=utf-8", buf_str(&text), text.len);

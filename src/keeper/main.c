@@ -79,8 +79,21 @@ static const struct cli_command commands[] = {
     {0},
 };
 
+/* Ollama's words, and those of rbee-hive. */
+static const struct cli_other others[] = {{"list", "models list"},
+                                          {"ls", "models list"},
+                                          {"rm", "models rm"},
+                                          {"ps", "workers list"},
+                                          {"run", "chat"},
+                                          {"run", "infer"},
+                                          {"serve", "rbee-hive daemon"},
+                                          {"daemon", "rbee-hive daemon"},
+                                          {"detect", "rbee-hive detect"},
+                                          {"pair", "rbee-hive pair"},
+                                          {0}};
+
 int main(int argc, char **argv)
 {
-    return cli_main(KEEPER_PROGRAM, "get a language model's answer on your shell", commands, argc,
-                    argv);
+    return cli_main(KEEPER_PROGRAM, "get a language model's answer on your shell", commands, others,
+                    argc, argv);
 }

@@ -17,5 +17,5 @@ static const struct cli_command commands[] = {
 
 int main(int argc, char **argv)
 {
-    return cli_main(WORKER_PROGRAM, "runs one model", commands, argc, argv);
+    return cli_main(WORKER_PROGRAM, "runs one model", commands, NULL, argc, argv);
 }

@@ -140,6 +140,11 @@ describe('a hive and its workers', () => {
     assert.strictEqual(log.text.trimEnd().split('\n').length, 1);
     assert.match((await get(hive, `/v1/workers/${worker.worker_id}/log`)).text, /listens on/);
     assertError(await get(hive, `/v1/workers/${worker.worker_id}/log?lines=x`), 400, 'INVALID_REQUEST');
+    /* Its file was deleted: that was INTERNAL, "This is rbee's fault". */
+    fs.rmSync(path.join(hive.home, 'logs', `${worker.worker_id}.log`));
+    const gone = assertError(await get(hive, `/v1/workers/${worker.worker_id}/log`), 404, 'NOT_FOUND');
+    assert.match(gone.message, /^the log of that worker, .*\.log, is gone$/);
+    assert.match(gone.details.hint, /has deleted it/);
   });
 
   it('a worker killed while idle: noticed within a second, told, and the next spawn works', async () => {
@@ -842,6 +847,15 @@ describe('starting', () => {
     } finally {
       await hive.stop();
     }
+  });
+
+  /* It said "give the hive another one with --home; --home or RBEE_HOME names another place". */
+  test('a home whose path is not UTF-8 is refused, with one advice', () => {
+    const r = spawnSync('bash', ['-c', 'exec "$0" daemon --addr 127.0.0.1:0 --home "$1"/$\'x\\xff\'', HIVE, makeFolder()],
+      { encoding: 'utf8', timeout: 10000 });
+    assert.match(r.stderr, /x\?, is not UTF-8, so that nobody could be told what lies there; --home or RBEE_HOME names another place$/m);
+    assert.strictEqual(r.stderr.split('--home').length, 2);
+    assert.strictEqual(r.status, 1);
   });
 
   test('a home that cannot be written', (t) => {

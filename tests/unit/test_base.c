@@ -612,6 +612,93 @@ static void test_log__lines_hold_no_control_character(void **state)
     close(before);
 }
 
+/* `infer --temp 1` was answered with "did you mean '--top-p'?", three letters of four being wrong;
+ * `daemon --port` with '--home', and `rbee-keeper list` with 'chat'. */
+static void test_cli__what_is_far_is_not_named_and_what_was_begun_is(void **state)
+{
+    static const char *const names[] = {"home", "top-p", "temperature", "max-tokens", "seed", NULL};
+
+    (void)state;
+    assert_string_equal(cli_nearest("temp", names), "temperature");
+    assert_null(cli_nearest("port", names));
+    assert_null(cli_nearest("sane", names));
+    assert_null(cli_nearest("x", names));
+    assert_null(cli_nearest("", names));
+    assert_string_equal(cli_nearest("tokens", names), "max-tokens");
+    assert_string_equal(cli_nearest("sede", names), "seed"); /* two letters that changed places */
+    assert_string_equal(cli_nearest("temprature", names), "temperature");
+}
+
+static int run_nothing(const struct cli_command *self, int argc, char **argv)
+{
+    (void)self;
+    (void)argc;
+    (void)argv;
+    return CLI_DONE;
+}
+
+/* What cli_main says of the words; free it. */
+static char *said_of(const char *first, const char *second)
+{
+    static const struct cli_command commands[] = {
+        {"infer", NULL, "ask", NULL, run_nothing},
+        {"chat", NULL, "talk", NULL, run_nothing},
+        {"workers list", NULL, "show workers", NULL, run_nothing},
+        {"workers stop", NULL, "end workers", NULL, run_nothing},
+        {"models list", NULL, "show models", NULL, run_nothing},
+        {"models pull", NULL, "get models", NULL, run_nothing},
+        {0}};
+    static const struct cli_other others[] = {
+        {"ls", "models list"}, {"run", "chat"}, {"run", "infer"}, {0}};
+    char program[] = "p", one[32], two[32] = "", *argv[] = {program, one, two, NULL};
+    char *text = calloc(1, 4096);
+    FILE *file = tmpfile();
+    int before = dup(STDERR_FILENO), rc;
+
+    assert_non_null(file);
+    str_copy(one, sizeof one, first);
+    str_copy(two, sizeof two, second ? second : "");
+    fflush(stderr);
+    dup2(fileno(file), STDERR_FILENO);
+    rc = cli_main("p", "tests", commands, others, second ? 3 : 2, argv);
+    fflush(stderr);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    rewind(file);
+    assert_true(fread(text, 1, 4095, file) > 0);
+    fclose(file);
+    assert_int_equal(rc, CLI_USAGE);
+    return text;
+}
+
+/* Who comes from another program types its words: they were answered with a far one, or none. */
+static void test_cli__an_unknown_command_is_answered_with_what_was_meant(void **state)
+{
+    static const struct {
+        const char *first, *second, *says;
+    } typed[] = {
+        {"ls", NULL, "p: there is no command 'ls'. Did you mean 'models list'? Try 'p --help'.\n"},
+        {"run", "tiny", "'run'. Did you mean 'chat' or 'infer'? "},
+        {"list", NULL, "'list'. Did you mean 'workers list' or 'models list'? "},
+        {"pull", "tiny", "'pull'. Did you mean 'models pull'? "},
+        {"model", "list", "'model'. Did you mean 'models list'? "},
+        {"chta", NULL, "'chta'. Did you mean 'chat'? "},
+        {"zzz", NULL, "p: there is no command 'zzz'. Try "},
+        {"models", "lsit", "'models lsit'. Did you mean 'models list'? "},
+        {"models", "stop", "'models stop'; there are:\n  models list      show models\n"},
+        {"workers", NULL, "'workers' needs one more word:\n  workers list "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof typed / sizeof *typed; i++) {
+        char *text = said_of(typed[i].first, typed[i].second);
+
+        if (!strstr(text, typed[i].says))
+            fail_msg("of '%s' it says: %s", typed[i].first, text);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -639,6 +726,8 @@ int main(void)
         cmocka_unit_test(test_cli__names_what_was_nearly_typed),
         cmocka_unit_test(test_clean__lets_no_control_character_through),
         cmocka_unit_test(test_log__lines_hold_no_control_character),
+        cmocka_unit_test(test_cli__what_is_far_is_not_named_and_what_was_begun_is),
+        cmocka_unit_test(test_cli__an_unknown_command_is_answered_with_what_was_meant),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
