@@ -66,3 +66,35 @@ test('no long line of a document stands in it twice', () => {
     assert.deepStrictEqual(prose.filter((line, i) => prose.indexOf(line) !== i), [], page);
   }
 });
+
+/* They stood in another order there, and nobody had to notice what was added to the program alone. */
+test('the sample of `rbee-keeper config` has the program\'s options, in its order', () => {
+  const r = spawnSync(KEEPER, ['config', '--json'], { encoding: 'utf8', env: { PATH: process.env.PATH, RBEE_HOME: '/nowhere' } });
+  const options = JSON.parse(r.stdout).options.map((o) => `${o.section}.${o.key}`);
+  const page = read('docs/configuration.md');
+  assert.ok(options.length > 20, r.stdout);
+  assert.deepStrictEqual([...page.matchAll(/^((?:keeper|hive)\.[a-z_]+) /gm)].map((m) => m[1]), options);
+  const listed = /there are: ([a-z_,\s]+)\n```/.exec(page)[1].split(/,\s+/);
+  assert.deepStrictEqual(listed.map((o) => `hive.${o}`), options.filter((o) => o.startsWith('hive.')));
+});
+
+/* As the pages are shown: small letters, blanks as hyphens, and of other signs hyphens and underlines only. */
+const anchorOf = (heading) => heading.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replace(/ /g, '-');
+const headingsOf = (file) => [...read(file).replace(/^```[\s\S]*?^```/gm, '').matchAll(/^#+ (.*)$/gm)].map((m) => anchorOf(m[1].trim()));
+
+test('every link of a document leads to a file and a heading that are there', () => {
+  const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md',
+    ...fs.readdirSync(path.join(ROOT, 'docs')).filter((f) => f.endsWith('.md')).map((f) => `docs/${f}`)];
+  let n = 0;
+  for (const page of pages) {
+    for (const [, to] of read(page).replace(/^```[\s\S]*?^```/gm, '').matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(to)) continue;
+      const [file, anchor] = to.split('#');
+      const target = path.normalize(file ? path.join(path.dirname(page), file) : page);
+      assert.ok(fs.existsSync(path.join(ROOT, target)), `${page}: ${to}`);
+      if (anchor) assert.ok(headingsOf(target).includes(anchor), `${page}: ${to}`);
+      n++;
+    }
+  }
+  assert.ok(n > 50, `${n}`);
+});
