@@ -10,7 +10,9 @@ const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 
 const { HIVE, testModel, makeFolder } = require('./lib/proc.js');
-const { startHive, get, post } = require('./lib/hive.js');
+const { startHive, get, post, spawnReady } = require('./lib/hive.js');
+const { writeHollowModel } = require('./lib/gguf.js');
+const { stream } = require('./lib/sse.js');
 
 const MODEL = testModel();
 const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
@@ -81,4 +83,59 @@ test('a log that nobody reads holds up nobody, and says later what it lost', { s
   assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
   assert.match(pipe.drain(), /^\.+$/);
   fs.closeSync(pipe.fd);
+});
+
+/* ---- signals ---- */
+
+/* An answer of 60 tokens that has begun, each of them slow. */
+async function beginAnswer(hive) {
+  const file = path.join(makeFolder(), 'hollow.gguf');
+  writeHollowModel(file, { layers: 8, embd: 512, ff: 2048, ctx: 1024 });
+  const worker = await spawnReady(hive, file);
+  const running = await stream(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'a', max_tokens: 60, temperature: 0 } });
+  await running.find((e) => e.type === 'token');
+  return running;
+}
+
+/*
+ * The window of the terminal was closed in which somebody had typed `rbee-hive daemon &`: the hive died as SIGHUP
+ * does it, streams broke off, and its workers' notes stayed. The shell and the kernel may both send one.
+ */
+test('SIGHUP ends a hive in order, however often it comes', async () => {
+  const hive = await startHive({ flags: { threads: 1 } });
+  const running = await beginAnswer(hive);
+  hive.signal('SIGHUP');
+  await hive.says(/SIGHUP: the hive ends; its workers are asked to finish/);
+  hive.signal('SIGHUP');
+  const last = (await running.all()).at(-1);
+  assert.deepStrictEqual([last.type, last.tokens_out, running.done], ['end', 60, true]);
+  assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
+  assert.deepStrictEqual(fs.readdirSync(path.join(hive.home, 'run')).filter((name) => /\.worker$/.test(name)), []);
+});
+
+test('a hive whose parent ignores SIGHUP (nohup) stays', async (t) => {
+  const hive = await startHive({ program: within('exec env --ignore-signal=HUP HIVE') });
+  t.after(() => hive.stop());
+  hive.signal('SIGHUP');
+  assert.strictEqual((await get(hive, '/v1/health')).status, 200);
+  hive.signal('SIGTERM');
+  assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
+  assert.match(hive.stderr, /SIGTERM: the hive ends/);
+  assert.doesNotMatch(hive.stderr, /SIGHUP|a second signal/);
+});
+
+/* ---- limits ---- */
+
+/*
+ * `ulimit -f`, or LimitFSIZE of a service: with its first write past that the hive was dead, and its workers with it.
+ * Here it is a line of the log; a push and the catalog are written by the same thread.
+ */
+test('a limit of files\' sizes fails a write, and kills no hive', { skip }, async () => {
+  const log = path.join(makeFolder(), 'log');
+  fs.writeFileSync(log, Buffer.alloc(4 << 20));
+  const hive = await startHive({ program: within(`ulimit -f 2000; exec HIVE 2>>"${log}"`), env });
+  assert.strictEqual((await generate(hive)).status, 200);
+  hive.signal('SIGTERM');
+  assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
+  assert.strictEqual(fs.statSync(log).size, 4 << 20);
 });

@@ -844,6 +844,21 @@ describe('beginnings and ends', { skip }, () => {
     assert.deepStrictEqual(await worker.end(), { code: 1, killedBy: null });
   });
 
+  /* The window of a terminal was closed over it: the answer broke off without a word. A shell and the kernel may
+   * both say so. */
+  test('SIGHUP drains, however often it comes', async () => {
+    const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
+    const running = await infer(worker, { ...ENDLESS, max_tokens: 100 });
+    await firstToken(running);
+    worker.signal('SIGHUP');
+    await worker.says(/ending: 1 answer/);
+    worker.signal('SIGHUP');
+    const end = await lastOf(running);
+    assert.deepStrictEqual([end.type, end.tokens_out], ['end', 100]);
+    assert.ok(running.done);
+    assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
+  });
+
   test('an idle worker ends at once on SIGTERM', async () => {
     const worker = await ready(await startWorker());
     const began = performance.now();
