@@ -78,6 +78,10 @@ int cli_main(const char *program, const char *about, const struct cli_command *c
 int cli_parse(const char *program, const struct cli_command *command, const struct cli_opt *opts,
               int argc, char **argv, const char **words, size_t max_words, size_t *n_words);
 
+/* The end of what a command was asked to print to stdout by stdio: CLI_DONE when all of it is out,
+ * else CLI_ERROR, with a sentence on stderr. */
+int cli_shown(const char *program);
+
 /* Of the names in a NULL-ended list the one most like `word` (Levenshtein <= 3), or NULL. */
 const char *cli_nearest(const char *word, const char *const *names);
 

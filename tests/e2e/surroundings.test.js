@@ -7,9 +7,9 @@ const { test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
-const { execFileSync } = require('node:child_process');
+const { execFileSync, spawnSync } = require('node:child_process');
 
-const { HIVE, testModel, makeFolder } = require('./lib/proc.js');
+const { HIVE, KEEPER, Proc, testModel, makeFolder } = require('./lib/proc.js');
 const { startHive, get, post, spawnReady } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const { stream } = require('./lib/sse.js');
@@ -138,4 +138,30 @@ test('a limit of files\' sizes fails a write, and kills no hive', { skip }, asyn
   hive.signal('SIGTERM');
   assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
   assert.strictEqual(fs.statSync(log).size, 4 << 20);
+});
+
+/* ---- where output goes ---- */
+
+/* A full disk, and a standard output that is closed. */
+const nowhere = (program, args, env) => ['>/dev/full', '>&-'].map((where) =>
+  spawnSync('sh', ['-c', `exec "$0" "$@" ${where}`, program, ...args], { encoding: 'utf8', env }));
+
+/* `rbee-hive pair` printed nothing, was content, and left a code open that nobody knew. */
+test('a line, a table or a key that nobody could read was not given', async (t) => {
+  const home = makeFolder('rbee-hive-');
+  const hive = new Proc(HIVE, ['daemon', '--addr', '0.0.0.0:0', '--home', home], { env: { HOME: home } });
+  t.after(() => hive.stop());
+  await hive.says(/listening on https:/);
+  const codes = () => fs.readFileSync(path.join(home, 'run/pairings'), 'utf8');
+  const open = codes();
+  for (const r of [...nowhere(HIVE, ['pair', '--home', home]), ...nowhere(HIVE, ['detect']), ...nowhere(HIVE, ['detect', '--json'])]) {
+    assert.strictEqual(r.status, 1, r.stderr);
+    assert.match(r.stderr, /^rbee-hive: cannot write to standard output: (No space left|Bad file desc)/);
+  }
+  assert.strictEqual(codes(), open);
+  for (const r of nowhere(KEEPER, ['keys', 'create', '--name', 'unseen'], { RBEE_HOME: home })) {
+    assert.strictEqual(r.status, 1, r.stderr);
+    assert.match(r.stderr, /The key was not shown, and is not in the list\.\n[^]*cannot write to standard output/);
+  }
+  assert.doesNotMatch(fs.readFileSync(path.join(home, 'keys'), 'utf8'), /unseen/);
 });
