@@ -802,6 +802,7 @@ describe('starting', () => {
     for (const [args, word] of [
       [['--slots', '1000'], /--slots.*64/], [['--keep-alive', 'soon'], /--keep-alive/],
       [['--log-level', 'loud'], /--log-level/], [['--addr', 'no host'], /--addr/], [['--addr', ''], /--addr/],
+      [['--addr', '8080'], /'8080' names no host: 8080 is a port; write HOST:PORT/],
     ]) {
       const r = daemon(['--home', home, '--addr', '127.0.0.1:0', ...args]);
       assert.strictEqual(r.status, 2, r.stderr); // it was 1, and the manual says 2

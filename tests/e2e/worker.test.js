@@ -909,6 +909,12 @@ describe('beginnings and ends', { skip }, () => {
     await worker.stop();
   });
 
+  test('a number alone is a port, and no host', async () => { // it was 0.0.31.145 to the system
+    const worker = new Proc(WORKER, ['serve', '--model', MODEL, '--addr', '8081']);
+    assert.strictEqual((await worker.end()).code, 1);
+    assert.match(worker.stderr, /'8081' names no host: 8081 is a port; write 127\.0\.0\.1:8081/);
+  });
+
   test('on an address that others can reach a key is needed, but for its health', async () => {
     const key = 'rbee-test-key-of-34-characters-xyz';
     const none = new Proc(WORKER, ['serve', '--model', MODEL, '--addr', '0.0.0.0:0']);

@@ -269,13 +269,16 @@ static void test_config__addresses(void **state)
         uint16_t port;
     } good[] = {{"localhost", "localhost", 8080}, {"a.b-c_d:1", "a.b-c_d", 1},
                 {"[::1]:65535", "::1", 65535},    {"::1", "::1", 8080},
-                {"127.0.0.1:0", "127.0.0.1", 0},  {"[fe80::1%eth0]", "fe80::1%eth0", 8080}};
+                {"127.0.0.1:0", "127.0.0.1", 0},  {"[fe80::1%eth0]", "fe80::1%eth0", 8080},
+                {"1.2.3.4", "1.2.3.4", 8080},     {"8080.example", "8080.example", 8080}};
     static const char *const bad[] = {"",          ":",       ":80",    "a:",     "a:65536",
                                       "a:-1",      "a:80x",   "a b:80", "a/b:80", "[::1",
                                       "[a]:80",    "[::1]80", "a@b:80", "a:+80",  "http://a",
                                       "[::1]:80:", "a#:80"};
+    static const char *const ports[] = {"8080", "0", "8080:1", "2130706433"};
     char text[CONFIG_HOST_MAX + 9];
     struct config_addr a;
+    struct err err;
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
@@ -286,6 +289,11 @@ static void test_config__addresses(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         if (config_addr_parse(bad[i], 8080, &a, NULL) != ERR_INVALID)
             fail_msg("'%s' was taken for an address", bad[i]);
+    /* `--addr 8080` was 0.0.31.144 to the system, and 0 was all addresses of the machine. */
+    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
+        assert_int_equal(config_addr_parse(ports[i], 8080, &a, &err), ERR_INVALID);
+        assert_non_null(strstr(err.text, "is a port; write HOST:PORT, such as 127.0.0.1:"));
+    }
     assert_int_equal(config_addr_parse("::1", 7, &a, NULL), 0);
     assert_string_equal(config_addr_text(&a, text, sizeof text), "[::1]:7");
 }
