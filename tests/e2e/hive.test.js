@@ -376,6 +376,7 @@ describe('a worker that does not come up', () => {
     const hive = await startHive({ flags: { worker: file } });
     t.after(() => hive.stop());
     assertError(await spawn(hive, model), 500, 'WORKER_START_FAILED');
+    await hive.says(/no worker for file:\S+any\.gguf: cannot run /); // only the client was told
   });
 
   it('a file damaged behind its header: the worker judges it, the error keeps the engine\'s code', async (t) => {
