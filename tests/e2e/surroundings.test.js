@@ -9,8 +9,8 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { execFileSync, spawnSync } = require('node:child_process');
 
-const { HIVE, KEEPER, Proc, testModel, makeFolder } = require('./lib/proc.js');
-const { startHive, get, post, spawnReady } = require('./lib/hive.js');
+const { BUILD, HIVE, KEEPER, Proc, testModel, makeFolder, smallDisk } = require('./lib/proc.js');
+const { startHive, get, post, spawn, spawnReady } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const { stream } = require('./lib/sse.js');
 
@@ -164,4 +164,35 @@ test('a line, a table or a key that nobody could read was not given', async (t) 
     assert.match(r.stderr, /The key was not shown, and is not in the list\.\n[^]*cannot write to standard output/);
   }
   assert.doesNotMatch(fs.readFileSync(path.join(home, 'keys'), 'utf8'), /unseen/);
+});
+
+/* ---- what is not there ---- */
+
+/* It did not start, as it could not write its process id: nobody could remove a model by it. */
+test('a hive starts on a disk that is full', async (t) => {
+  const disk = smallDisk('256k');
+  if (disk.why) return void t.skip(disk.why);
+  let hive;
+  t.after(async () => { if (hive) await hive.stop(); disk.end(); });
+  const home = path.join(disk.folder, 'home'), rest = fs.openSync(path.join(disk.folder, 'rest'), 'w');
+  fs.mkdirSync(home);
+  assert.throws(() => { for (;;) fs.writeSync(rest, Buffer.alloc(4096)); }, { code: 'ENOSPC' });
+  fs.closeSync(rest);
+  hive = await startHive({ home });
+  await hive.says(/cannot write \S+hive\.lock, which is locked all the same: No space left/);
+  const second = spawnSync(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], { encoding: 'utf8' });
+  assert.match(second.stderr, /another rbee-hive \(process \?\) uses the home/);
+});
+
+/* "looked at: no place at all. Check the spelling" */
+test('without /proc the bundled model is not found, and why', async (t) => {
+  if (/asan|tsan/.test(BUILD)) return void t.skip('a sanitizer reads /proc');
+  const apart = ['-m', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$0" "$@"'];
+  if (spawnSync('unshare', [...apart, 'true']).status !== 0) return void t.skip('no file system can be mounted here');
+  const hive = await startHive({ program: within(`exec unshare ${apart.slice(0, 3).join(' ')} '${apart[3]}' HIVE`) });
+  t.after(() => hive.stop());
+  const { error } = (await spawn(hive, 'tiny')).json;
+  assert.strictEqual(error.code, 'MODEL_NOT_FOUND');
+  assert.match(error.message, /not near this program: cannot read \/proc\/self\/exe/);
+  assert.match(error.details.hint, /RBEE_TINY/);
 });
