@@ -723,6 +723,7 @@ static void test_reaper__leaves_alone_who_is_somebody_else(void **state)
     }
     put_file("torn.worker", "rbee worker 1\nworker-two\n");
     put_file("binary.worker", "\377\376\n");
+    assert_int_equal(mkfifo("pipe.worker", 0600), 0); /* the hive's start waited for its writer */
     assert_int_equal(reaper_run(folder), 0);
     assert_false(has_ended(pid));
     kill(pid, SIGKILL);
