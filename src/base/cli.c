@@ -12,8 +12,7 @@
 #include "base/str.h"
 #include "version.h"
 
-/* The end of what was asked to be shown: it is out, or that is an error. */
-static int shown(const char *program)
+int cli_shown(const char *program)
 {
     bool failed = ferror(stdout) != 0;
     struct err err = {0};
@@ -79,11 +78,11 @@ int cli_main(const char *program, const char *about, const struct cli_command *c
     }
     if (str_eq(argv[1], "--help") || str_eq(argv[1], "-h") || str_eq(argv[1], "help")) {
         show_commands(program, about, commands);
-        return shown(program);
+        return cli_shown(program);
     }
     if (str_eq(argv[1], "--version") || str_eq(argv[1], "-V")) {
         printf("%s %s\n", program, RBEE_VERSION);
-        return shown(program);
+        return cli_shown(program);
     }
     for (const struct cli_command *c = commands; c->name; c++) {
         int n = words_matched(c->name, argc, argv);
@@ -276,7 +275,7 @@ int cli_parse(const char *program, const struct cli_command *command, const stru
             options_over = true;
         } else if (str_eq(word, "--help") || str_eq(word, "-h")) {
             show_help(program, command, opts);
-            return shown(program);
+            return cli_shown(program);
         } else {
             rc = parse_option(program, command, opts, argc, argv, &i);
         }

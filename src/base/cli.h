@@ -84,6 +84,10 @@ int cli_main(const char *program, const char *about, const struct cli_command *c
 int cli_parse(const char *program, const struct cli_command *command, const struct cli_opt *opts,
               int argc, char **argv, const char **words, size_t max_words, size_t *n_words);
 
+/* The end of what a command was asked to print to stdout by stdio: CLI_DONE when all of it is out,
+ * else CLI_ERROR, with a sentence on stderr. */
+int cli_shown(const char *program);
+
 /*
  * Of the names in a NULL-ended list the one that begins with `word`, else the nearest, of which no
  * more than three letters and a third of the word are wrong, else one that ends with it from a

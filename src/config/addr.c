@@ -66,6 +66,11 @@ int config_addr_parse(const char *text, uint16_t default_port, struct config_add
         return err_set(err, ERR_INVALID,
                        "'%.80s' is not an address; write HOST:PORT, such as 192.168.1.20:8080",
                        text);
+    if (strspn(host, "0123456789") >= n) /* which the system takes for one, as 0.0.31.144 */
+        return err_set(err, ERR_INVALID,
+                       "'%.80s' names no host: %.*s is a port; write HOST:PORT, such as "
+                       "127.0.0.1:%.*s",
+                       text, (int)n, host, (int)n, host);
     if (port && !port_ok(port, &a.port))
         return err_set(err, ERR_INVALID, "'%.80s' has no port between 0 and 65535 behind its ':'",
                        text);

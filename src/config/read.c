@@ -80,16 +80,54 @@ static int on_line(void *user, const char *section, const char *key, const char 
     return r->failed ? 0 : 1;
 }
 
+/* Blanks, and then perhaps a comment. */
+static bool says_nothing(const char *p, const char *stop)
+{
+    while (p < stop && isspace((unsigned char)*p))
+        p++;
+    return p == stop || *p == ';' || *p == '#';
+}
+
+/*
+ * Refuses what inih would pass over: it is silent about what stands behind a section's ']', and
+ * takes a file whose lines end with carriage returns alone for one line, a comment perhaps. p is
+ * the line's first byte that is not blank, `stop` is behind its last one.
+ */
+static int check_line(const char *p, const char *stop, size_t line, struct err *err)
+{
+    const char *end = memchr(p, ']', (size_t)(stop - p));
+
+    if (stop - p > CONFIG_LINE_MAX || memchr(p, '\0', (size_t)(stop - p)))
+        return err_set(err, ERR_INVALID, "line %zu is longer than %d bytes or holds a NUL", line,
+                       CONFIG_LINE_MAX);
+    if (p < stop && *p == '[' && !end)
+        return err_set(err, ERR_INVALID, "line %zu begins a section, and lacks its ']'", line);
+    if (p < stop && *p == '[' && !says_nothing(end + 1, stop))
+        return err_set(err, ERR_INVALID,
+                       "line %zu says more than its section: only a comment may stand behind ']', "
+                       "and each KEY = VALUE has a line of its own",
+                       line);
+    return 0;
+}
+
+static bool has_stray_return(const char *p, const char *stop)
+{
+    const char *found = memchr(p, '\r', (size_t)(stop - p));
+
+    return found && (found + 1 == stop || found[1] != '\n');
+}
+
 /*
  * A copy without the blanks that begin lines: inih would take an indented line for more of the
  * value before it. The copy begins with a byte order mark, as inih takes one off: what looks like
  * one further on is text here, as it is for edit.c. ERR_INVALID for a line that is longer than
- * inih's own buffer, and for NULs.
+ * inih's own buffer, for NULs, and for what inih would not look at.
  */
 static int unindent(const char *text, size_t n, char **out, struct err *err)
 {
     char *copy = malloc(n + sizeof BOM), *dst = copy;
     size_t line = 1;
+    int rc = 0;
 
     if (!copy)
         return err_no_memory(err, n + sizeof BOM, "the config file");
@@ -99,12 +137,16 @@ static int unindent(const char *text, size_t n, char **out, struct err *err)
         const char *end = memchr(p, '\n', (size_t)(text + n - p));
         const char *stop = end ? end + 1 : text + n;
 
+        if (has_stray_return(p, stop))
+            rc = err_set(err, ERR_INVALID,
+                         "line %zu holds a carriage return that no line feed follows", line);
         while (p < stop && *p != '\n' && isspace((unsigned char)*p))
             p++;
-        if (stop - (end != NULL) - p > CONFIG_LINE_MAX || memchr(p, '\0', (size_t)(stop - p))) {
+        if (rc == 0)
+            rc = check_line(p, end ? end : stop, line, err);
+        if (rc) {
             free(copy);
-            return err_set(err, ERR_INVALID, "line %zu is longer than %d bytes or holds a NUL",
-                           line, CONFIG_LINE_MAX);
+            return rc;
         }
         memcpy(dst, p, (size_t)(stop - p));
         dst += stop - p;

@@ -18,19 +18,20 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
-#define FD_FLOOR    64  /* where descriptors are parked, out of the way of the child's numbers */
-#define EXIT_NO_RUN 127 /* the shell's exit code for "cannot run it" */
+#define FD_FLOOR    CHILD_FDS_MAX /* where descriptors are parked, out of the way of the child's */
+#define EXIT_NO_RUN 127           /* the shell's exit code for "cannot run it" */
 
 /* What the child needs, all of it made before fork. */
 struct plan {
     const struct child_params *params;
-    int fds[CHILD_FDS_MAX]; /* parked copies, all >= FD_FLOOR */
+    int fds[CHILD_FDS_MAX]; /* parked copies, all from FD_FLOOR on */
     int report;             /* write end: errno of a failed exec */
     pid_t parent;
 };
@@ -49,6 +50,19 @@ static void done_plan(struct plan *p)
     close_fd(&p->report);
 }
 
+static int no_descriptor(struct err *err, int why, const char *what)
+{
+    struct rlimit limit;
+
+    if (why != EMFILE || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return err_errno(err, ERR_IO, why, "cannot make %s for a new process", what);
+    return err_set(err, ERR_IO,
+                   "cannot make %s for a new process: the hive may have %llu open files, and has "
+                   "them; `ulimit -n` where it is started, or LimitNOFILE of its service, allows "
+                   "more",
+                   what, (unsigned long long)limit.rlim_cur);
+}
+
 static int park(int fd, int *out, struct err *err)
 {
     int source = fd >= 0 ? fd : open("/dev/null", O_RDWR | O_CLOEXEC), error;
@@ -58,7 +72,7 @@ static int park(int fd, int *out, struct err *err)
     if (fd < 0)
         close_fd(&source);
     if (*out < 0)
-        return err_errno(err, ERR_IO, error, "cannot make a descriptor for a new process");
+        return no_descriptor(err, error, "a descriptor");
     return 0;
 }
 
@@ -74,7 +88,7 @@ static int make_plan(const struct child_params *params, struct plan *p, int *rep
     for (size_t i = 0; i < params->n_fds && rc == 0; i++)
         rc = park(params->fds[i], &p->fds[i], err);
     if (rc == 0 && pipe2(pipe_fds, O_CLOEXEC) != 0)
-        rc = err_errno(err, ERR_IO, errno, "cannot make a pipe for a new process");
+        rc = no_descriptor(err, errno, "a pipe");
     if (rc == 0)
         rc = park(pipe_fds[1], &p->report, err);
     close_fd(&pipe_fds[1]);

@@ -12,32 +12,39 @@
 
 #define PROGRAM "rbee-hive"
 
-static int make_line(const char *home, struct err *err)
+/* The hive of that home, if others can reach it and nobody can listen in. */
+static int find_hive(const char *home, struct advertise *out, struct err *err)
 {
-    char code[PAIRING_CODE_BYTES], line[ADVERTISE_LINE_MAX];
-    struct advertise a;
-    int rc = advertise_read(home, &a, err);
+    int rc = advertise_read(home, out, err);
 
     if (rc == ERR_NOT_FOUND || !home_is_locked(home)) /* one that was killed left its file */
         return err_set(err, ERR_NOT_FOUND,
                        "no hive that other machines can reach runs with the home %s; start it with "
                        "`rbee-hive daemon --addr 0.0.0.0:8080`",
                        home);
-    if (rc == 0 && access_is_loopback(a.addr.host))
+    if (rc == 0 && access_is_loopback(out->addr.host))
         rc = err_set(err, ERR_CONFLICT,
                      "the hive listens on %s, where other machines cannot reach it; start it with "
                      "--addr 0.0.0.0:8080",
-                     a.addr.host);
-    if (rc == 0 && !a.tls)
+                     out->addr.host);
+    if (rc == 0 && !out->tls)
         rc =
             err_set(err, ERR_CONFLICT,
                     "the hive speaks no https ([hive] tls = off), so a key would cross the network "
                     "in the clear");
-    if (rc == 0)
-        rc = pairing_make(home, code, clock_unix_ms() / 1000, err);
-    if (rc == 0)
-        printf("%s\n", advertise_line(&a, code, line));
     return rc;
+}
+
+/* A code that nobody has seen is not left open. */
+static int show_line(const char *home, const struct advertise *a, const char *code)
+{
+    char line[ADVERTISE_LINE_MAX];
+
+    printf("%s\n", advertise_line(a, code, line));
+    if (cli_shown(PROGRAM) == CLI_DONE)
+        return CLI_DONE;
+    pairing_redeem(home, code, clock_unix_ms() / 1000, NULL); /* else it is over in an hour */
+    return CLI_ERROR;
 }
 
 int cmd_pair(const struct cli_command *self, int argc, char **argv)
@@ -46,17 +53,21 @@ int cmd_pair(const struct cli_command *self, int argc, char **argv)
     const struct cli_opt opts[] = {
         {"home", 0, CLI_STR, &given, 0, 0, "DIR", "the hive's folder (RBEE_HOME, ~/.rbee)", NULL},
         {0}};
+    char *home = NULL, code[PAIRING_CODE_BYTES];
+    struct advertise a;
     struct err err = {0};
-    char *home = NULL;
     int rc = cli_parse(PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
 
     if (rc != CLI_GO)
         return rc;
     rc = given ? path_real(given, &home, &err) : path_rbee_home(&home, &err);
     if (rc == 0)
-        rc = make_line(home, &err);
+        rc = find_hive(home, &a, &err);
+    if (rc == 0)
+        rc = pairing_make(home, code, clock_unix_ms() / 1000, &err);
     if (rc)
         fprintf(stderr, "%s: %s\n", PROGRAM, err.text);
+    rc = rc ? CLI_ERROR : show_line(home, &a, code);
     free(home);
-    return rc ? CLI_ERROR : CLI_DONE;
+    return rc;
 }

@@ -1,9 +1,11 @@
 /*
  * daemon.c - `rbee-hive daemon`: puts the parts together, runs the loop, takes them apart.
  *
- * Signals: SIGTERM and SIGINT end the hive in order (workers are asked, downloads kept); a second
- * one ends it at once. Neither waits for a disk that does not answer (deadline.h). SIGPIPE is
- * ignored; what the parent ignored or blocked is not.
+ * Signals: SIGTERM, SIGINT and SIGHUP end the hive in order (workers are asked, downloads kept); a
+ * second one ends it at once. Neither waits for a disk that does not answer (deadline.h). A
+ * terminal that closes may send SIGHUP several times: a second one is no new wish. SIGPIPE and
+ * SIGXFSZ are ignored, so that a write fails instead; what the parent ignored or blocked is not,
+ * but for SIGHUP (nohup).
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -351,6 +353,8 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
     struct hive *h = arg;
 
     (void)what;
+    if (h->ending && signal_number == SIGHUP)
+        return;
     if (h->ending) {
         log_warn("a second signal: everything ends at once");
         h->exit_code = CLI_ERROR;
@@ -358,8 +362,8 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
         return;
     }
     h->ending = true;
-    log_info("%s: the hive ends; its workers are asked to finish",
-             signal_number == SIGINT ? "SIGINT" : "SIGTERM");
+    log_info("SIG%s: the hive ends; its workers are asked to finish",
+             sigabbrev_np((int)signal_number));
     http_server_drain(h->server);
     models_stop(h->models);
     workers_stop_all(h->workers, on_workers_gone, h);
@@ -367,13 +371,16 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
 
 static int watch_signals(struct hive *h, struct err *err)
 {
-    static const int numbers[HIVE_N_SIGNALS] = {SIGTERM, SIGINT};
+    static const int numbers[HIVE_N_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    size_t n = HIVE_N_SIGNALS;
 
     signal(SIGPIPE, SIG_IGN);
+    if (signal(SIGHUP, SIG_IGN) == SIG_IGN) /* else it is so again when its event is freed */
+        n--;
     h->drain_poll = event_new(h->base, -1, EV_PERSIST, on_drain_poll, h);
     if (!h->drain_poll)
         return err_no_memory(err, 128, "a timer");
-    for (size_t i = 0; i < HIVE_N_SIGNALS; i++) {
+    for (size_t i = 0; i < n; i++) {
         h->signals[i] = evsignal_new(h->base, numbers[i], on_signal, h);
         if (!h->signals[i] || event_add(h->signals[i], NULL))
             return err_no_memory(err, 128, "watching signals");
@@ -384,12 +391,14 @@ static int watch_signals(struct hive *h, struct err *err)
 /* ---- life ---- */
 
 /* What a parent may have handed down: with SIGCHLD ignored the kernel keeps no word of how a child
- * ended, and a blocked SIGTERM never comes. */
+ * ended, and a blocked SIGTERM never comes. With a limit of files' sizes, a write that passes it
+ * fails, as on a full disk. */
 static void reset_signals(void)
 {
     sigset_t none;
 
     signal(SIGCHLD, SIG_DFL);
+    signal(SIGXFSZ, SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -146,7 +146,7 @@ int cmd_detect(const struct cli_command *self, int argc, char **argv)
         show_table(found);
     }
     json_decref(found);
-    return fflush(stdout) == 0 ? CLI_DONE : CLI_ERROR;
+    return cli_shown("rbee-hive");
 }
 
 int detect_choose(const char *asked, int64_t device, const char **backend, struct api_error *e)

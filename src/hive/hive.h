@@ -32,7 +32,7 @@ struct workers;
 #define HIVE_BODY_MAX (1u << 20) /* of a request; none of the hive's own needs more */
 #define HIVE_CHAT_MAX                                                                              \
     (16u << 20) /* of one that holds a conversation or texts; a worker takes as much */
-#define HIVE_N_SIGNALS   2
+#define HIVE_N_SIGNALS   3
 #define HIVE_FLUSH_MS    2000 /* at the end, for the last answers to leave */
 #define HIVE_END_MS      5000 /* then, for helpers and downloads to note down what has come */
 #define HIVE_AT_ONCE_MS  1000 /* ... behind a second signal, or an error at the start */
@@ -59,7 +59,7 @@ struct hive {
     struct event *signals[HIVE_N_SIGNALS];
     struct event *drain_poll; /* looks whether the last answers are out */
     int64_t drain_until_ms;
-    bool ending; /* a signal came; the second one ends at once */
+    bool ending; /* a signal came */
     int exit_code;
 };
 

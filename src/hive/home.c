@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/utf8.h"
@@ -134,26 +135,27 @@ static bool try_lock(int fd)
     return true;
 }
 
-static int write_holder(int fd, const char *path, struct err *err)
+/* For the message of the next one. On a full disk the hive starts all the same: how else is a model
+ * removed? */
+static void write_holder(int fd, const char *path)
 {
     char holder[HOLDER_BYTES];
     int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
 
-    if (ftruncate(fd, 0) == 0 && pwrite(fd, holder, (size_t)n, 0) == n)
-        return 0;
-    return err_errno(err, ERR_IO, errno, "cannot write %s", path);
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, holder, (size_t)n, 0) != n)
+        log_warn("cannot write %s, which is locked all the same: %s", path, strerror(errno));
 }
 
 /* ERR_BUSY with nothing in *err: `holder` has it. */
 static int lock_file(const char *path, int *fd, char holder[HOLDER_BYTES], struct err *err)
 {
-    int rc;
+    int rc = 0;
 
     *fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (*fd < 0)
         return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot open %s", path);
     if (try_lock(*fd)) {
-        rc = write_holder(*fd, path, err);
+        write_holder(*fd, path);
     } else if (errno == EWOULDBLOCK) {
         read_holder(*fd, holder, HOLDER_BYTES);
         rc = ERR_BUSY;

@@ -298,6 +298,9 @@ static int locate_tiny(char **path, struct api_error *e)
     if (programs_find_tiny(path, &err) == 0)
         return 0;
     api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "%s", err.text);
+    e->details = json_pack("{s:s}", "hint",
+                           "Install tiny.gguf with rbee-hive, or let RBEE_TINY name it where the "
+                           "hive is started.");
     return -1;
 }
 

@@ -16,6 +16,7 @@ struct search {
     bool (*good)(const char *path);
     char *found;
     struct buf places;
+    struct err no_folder; /* why the running program's folder is not among them; code 0 = it is */
 };
 
 static bool is_program(const char *path)
@@ -55,10 +56,16 @@ static void look(struct search *s, char *path)
     free(path);
 }
 
-static void look_near(struct search *s, const char *dir, const char *const *relative)
+/* From the folder of the running program. */
+static void look_near(struct search *s, const char *const *relative)
 {
+    char *dir;
+
+    if (path_program_dir(&dir, &s->no_folder))
+        return;
     for (; *relative && !s->found; relative++)
         look(s, path_join(dir, *relative));
+    free(dir);
 }
 
 static void look_in_path(struct search *s, const char *program)
@@ -81,8 +88,9 @@ static int finish(struct search *s, const char *what, char **out, struct err *er
     if (s->found)
         *out = s->found;
     else
-        rc = err_set(err, ERR_NOT_FOUND, "%s is not there; looked at: %s", what,
-                     s->places.len ? buf_str(&s->places) : "no place at all");
+        rc = err_set(err, ERR_NOT_FOUND, "%s is not there; looked at: %s%s%s", what,
+                     s->places.len ? buf_str(&s->places) : "no place at all",
+                     s->no_folder.code ? "; not near this program: " : "", s->no_folder.text);
     buf_done(&s->places);
     return rc;
 }
@@ -91,17 +99,13 @@ int programs_find_worker(const char *configured, char **out, struct err *err)
 {
     static const char *const near[] = {WORKER_PROGRAM, "../worker/" WORKER_PROGRAM, NULL};
     struct search s = {.good = is_program};
-    char *dir;
 
     buf_init(&s.places, ERR_TEXT_MAX);
     if (configured[0]) {
         look(&s, str_dup(configured));
         return finish(&s, "the worker's program", out, err);
     }
-    if (path_program_dir(&dir, NULL) == 0) {
-        look_near(&s, dir, near);
-        free(dir);
-    }
+    look_near(&s, near);
     look_in_path(&s, WORKER_PROGRAM);
     return finish(&s, "the worker's program", out, err);
 }
@@ -116,15 +120,12 @@ int programs_find_tiny(char **out, struct err *err)
                                        NULL};
     const char *told = getenv("RBEE_TINY");
     struct search s = {.good = is_model};
-    char *dir;
 
     buf_init(&s.places, ERR_TEXT_MAX);
-    if (told && told[0]) {
+    if (told && told[0])
         look(&s, in_full(str_dup(told)));
-    } else if (path_program_dir(&dir, NULL) == 0) {
-        look_near(&s, dir, near);
-        free(dir);
-    }
+    else
+        look_near(&s, near);
     return finish(&s, "the bundled model tiny.gguf", out, err);
 }
 

@@ -24,6 +24,8 @@
 #define ID_MAX    80
 #define NOTE_MARK "rbee worker 1"
 
+#define NOTE_BYTES_MAX (2 * PATH_MAX + 512)
+
 struct note {
     char id[ID_MAX];
     char boot[PROCFS_BOOT_BYTES + 1]; /* with room for the newline */
@@ -88,29 +90,36 @@ void reaper_forget(const char *run_dir, const char *worker_id)
 
 /* ---- reading ---- */
 
-static bool read_line(FILE *f, char *dst, size_t dst_size)
+/* The next line of a text, of which *at is what is left. */
+static bool read_line(const char **at, char *dst, size_t dst_size)
 {
-    if (!fgets(dst, (int)dst_size, f) || !strchr(dst, '\n'))
+    size_t n = strcspn(*at, "\n");
+
+    if ((*at)[n] != '\n' || n >= dst_size)
         return false;
-    dst[strcspn(dst, "\n")] = '\0';
+    memcpy(dst, *at, n);
+    dst[n] = '\0';
+    *at += n + 1;
     return true;
 }
 
 /* False when the note is torn or none of ours. */
 static bool read_note(const char *path, struct note *n)
 {
-    FILE *f = fopen(path, "re");
-    char mark[32], pid[24], ticks[24];
+    char mark[32], pid[24], ticks[24], *text = NULL;
+    const char *at;
     uint64_t number;
+    size_t n_bytes;
     bool whole;
 
-    if (!f)
+    if (path_read_file(path, NOTE_BYTES_MAX, &text, &n_bytes, NULL))
         return false;
-    whole = read_line(f, mark, sizeof mark) && str_eq(mark, NOTE_MARK) &&
-            read_line(f, n->id, sizeof n->id) && read_line(f, pid, sizeof pid) &&
-            read_line(f, ticks, sizeof ticks) && read_line(f, n->boot, sizeof n->boot) &&
-            read_line(f, n->exe, sizeof n->exe) && read_line(f, n->cgroup, sizeof n->cgroup);
-    fclose(f);
+    at = text;
+    whole = read_line(&at, mark, sizeof mark) && str_eq(mark, NOTE_MARK) &&
+            read_line(&at, n->id, sizeof n->id) && read_line(&at, pid, sizeof pid) &&
+            read_line(&at, ticks, sizeof ticks) && read_line(&at, n->boot, sizeof n->boot) &&
+            read_line(&at, n->exe, sizeof n->exe) && read_line(&at, n->cgroup, sizeof n->cgroup);
+    free(text);
     if (!whole || str_to_u64(pid, &number) || number == 1 || number > INT_MAX)
         return false;
     n->pid = (int)number;

@@ -260,6 +260,7 @@ static int begin(struct workers *ws, const struct launch *l,
         api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
     else if (judge_model(&ws->judge, w->model_path, on_judged, w, &w->judging, e) == 0)
         return 0;
+    log_warn("no worker for %s: %s", l->model_ref, e->message);
     if (w)
         worker_free(w);
     return -1;

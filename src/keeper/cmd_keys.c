@@ -39,6 +39,23 @@ static enum api_code code_of(int rc)
 }
 
 /* ---- create ---- */
+
+/* Nobody has seen it, and nobody will: it is not left as one that opens the hive. */
+static void take_back(struct keeper *k, const char *key)
+{
+    unsigned char hash[SHA256_BYTES];
+    char hex[SHA256_HEX_BYTES], print[KEYS_PRINT_BYTES];
+    struct keys_entry gone;
+    struct err err = {0};
+
+    sha256_of(key, strlen(key), hash);
+    if (keys_revoke(config_home(k->config), sha256_hex(hash, hex), KEYS_WAIT_MS, NULL, &gone, &err))
+        term_say(&k->term, "The key %s, which nobody has seen, is in the list: %s.",
+                 keys_print(hash, print), err.text);
+    else
+        term_say(&k->term, "The key was not shown, and is not in the list.");
+}
+
 int cmd_keys_create(const struct cli_command *self, int argc, char **argv)
 {
     const struct keeper_flags flags = {0};
@@ -59,8 +76,10 @@ int cmd_keys_create(const struct cli_command *self, int argc, char **argv)
     rc = keys_create(config_home(k.config), name, KEYS_WAIT_MS, interrupt_flag(), key, &err);
     if (rc)
         return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
-    out_printf(&k.out, "%s\n", key);
-    term_note(&k.term, "This is shown once: only its hash is kept.");
+    if (out_printf(&k.out, "%s\n", key))
+        take_back(&k, key);
+    else
+        term_note(&k.term, "This is shown once: only its hash is kept.");
     explicit_bzero(key, sizeof key);
     return keeper_end(&k, CLI_DONE);
 }

@@ -9,6 +9,7 @@
 #include "net/http_plain.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,20 +84,48 @@ static void expect_answer(struct plain_call *t)
 
 /* ---- connecting ---- */
 
-/* No connection even began: for want of something here, or the other side refuses at once. */
-static int not_begun(const struct plain_call *t, int why, struct err *err)
+/* This machine has no way to such an address; nothing was learned of who may be there. */
+static bool is_no_way(int why)
 {
-    if (why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM || why == EADDRNOTAVAIL)
+    return why == EADDRNOTAVAIL || why == EAFNOSUPPORT || why == ENETUNREACH || why == EHOSTUNREACH;
+}
+
+/* Without IPv6 there is no ::1: that is no want of ports. */
+static bool is_six_loopback(const struct sockaddr_storage *at)
+{
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)at;
+
+    return at->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
+/* A connection did not even begin: for want of something here, or the other side refuses at once.
+ */
+static int not_begun(const struct plain_call *t, size_t i, int why, struct err *err)
+{
+    bool none_left = why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM ||
+                     (why == EADDRNOTAVAIL && !is_six_loopback(&t->addrs->at[i]));
+
+    if (none_left)
         return err_set(err, ERR_BUSY, "there is nothing left for a connection to %s: %s",
                        t->url.place, strerror(why));
     return http_call_broken(&t->call, strerror(why), err);
 }
 
-/* Each address gets its share of the time that is left. */
+/* The call is gone before its owner has read the error to its end. */
+static void end_failed(struct plain_call *t)
+{
+    struct err err = t->failure;
+
+    end(t, err.code, &err);
+}
+
+/*
+ * Each address gets its share of the time that is left. The end tells of the last one that says
+ * something: "refused" of 127.0.0.1, and not that there is no ::1 here.
+ */
 static void try_address(struct plain_call *t)
 {
     int64_t left = t->connect_by_ms - clock_ms();
-    struct err err = {0};
 
     while (t->n_tried < t->addrs->n && left > 0) {
         size_t i = t->n_tried++;
@@ -104,25 +133,25 @@ static void try_address(struct plain_call *t)
 
         if (http_plain_connect(t, i, share > 0 ? share : 1) == 0)
             return;
+        if (!t->failure.code || !is_no_way(errno))
+            not_begun(t, i, errno, &t->failure);
     }
     if (left <= 0)
-        end(t, http_call_connect_late(&t->call, &err), &err);
-    else
-        end(t, not_begun(t, errno, &err), &err);
+        http_call_connect_late(&t->call, &t->failure);
+    end_failed(t);
 }
 
 void http_plain_next_address(struct plain_call *t, bool late, const char *why)
 {
-    struct err err = {0};
-    int rc;
-
     http_plain_close(t->conn);
-    if (t->n_tried < t->addrs->n) {
+    if (late)
+        http_call_connect_late(&t->call, &t->failure);
+    else
+        http_call_broken(&t->call, why, &t->failure);
+    if (t->n_tried < t->addrs->n)
         try_address(t);
-        return;
-    }
-    rc = late ? http_call_connect_late(&t->call, &err) : http_call_broken(&t->call, why, &err);
-    end(t, rc, &err);
+    else
+        end_failed(t);
 }
 
 void http_plain_refused(struct plain_call *t, int rc, const struct err *err)
@@ -153,6 +182,7 @@ static void connect_fresh(struct plain_call *t)
 
     t->connect_by_ms = clock_ms() + http_call_connect_ms(&t->call);
     t->n_tried = 0;
+    t->failure.code = ERR_NONE;
     rc = t->addrs ? 0 : resolve(t, &err);
     if (rc)
         end(t, rc, &err);

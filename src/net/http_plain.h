@@ -52,6 +52,7 @@ struct plain_call {
     char *place;              /* owned: "host:port", with TLS "https host:port pin" */
     struct http_addrs *addrs; /* owned; NULL before they are needed, and once connected */
     size_t n_tried;           /* of the addresses */
+    struct err failure;       /* what is told when none of them works; code 0 = nothing yet */
     int64_t connect_by_ms;    /* the end of connecting */
     struct plain_conn *conn;
     struct http_answer answer;

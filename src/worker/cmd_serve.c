@@ -4,6 +4,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/heap.h"
 #include "base/log.h"
@@ -180,6 +181,11 @@ static int serve(struct words *w)
     o = options_of(w);
     if (access_split_host(w->addr, host, sizeof host, &o.port, &err))
         return command_fail(&err);
+    if (!host[strspn(host, "0123456789")]) { /* the system takes it for one, as 0.0.31.145 */
+        err_set(&err, ERR_INVALID, "'%s' names no host: %s is a port; write 127.0.0.1:%s", w->addr,
+                host, host);
+        return command_fail(&err);
+    }
     o.host = str_eq(host, "localhost") ? "127.0.0.1" : host;
     snprintf(id, sizeof id, "worker-%s", uuid_make(uuid));
     if (!o.worker_id)

@@ -23,8 +23,8 @@
 
 struct lifecycle {
     struct server *server;
-    struct event *on_term, *on_int, *on_lease, *on_limit, *on_poll;
-    unsigned n_signals; /* that came, SIGTERM and SIGINT */
+    struct event *on_term, *on_int, *on_hup, *on_lease, *on_limit, *on_poll;
+    unsigned n_signals; /* that came: SIGTERM, SIGINT, and SIGHUP once */
     bool interrupted;   /* SIGINT was among them */
     int64_t limit_ms;   /* of the drain: when its jobs are told to end */
     bool closing;       /* no job is left, the last bytes leave */
@@ -152,6 +152,8 @@ static void signalled(evutil_socket_t number, short what, void *arg)
     bool interrupt = number == SIGINT;
 
     (void)what;
+    if (number == SIGHUP && l->n_signals > 0)
+        return; /* a terminal that closes may send it several times */
     if (++l->n_signals > 2 || (interrupt && l->interrupted))
         _exit(CLI_ERROR);
     l->interrupted |= interrupt;
@@ -197,6 +199,15 @@ static void lease_moved(evutil_socket_t fd, short what, void *arg)
     _exit(CLI_ERROR);
 }
 
+/* Not where the parent ignores it (nohup). When its event is freed it is ignored. */
+static bool watch_hangup(struct lifecycle *l)
+{
+    if (signal(SIGHUP, SIG_IGN) == SIG_IGN)
+        return true;
+    l->on_hup = evsignal_new(l->server->base, SIGHUP, signalled, l);
+    return l->on_hup && event_add(l->on_hup, NULL) == 0;
+}
+
 int lifecycle_create(struct server *s, struct lifecycle **out, struct err *err)
 {
     struct lifecycle *l = calloc(1, sizeof *l);
@@ -211,7 +222,7 @@ int lifecycle_create(struct server *s, struct lifecycle **out, struct err *err)
     l->on_limit = evtimer_new(s->base, limit_passed, l);
     l->on_poll = evtimer_new(s->base, close_when_sent, l);
     made = l->on_term && l->on_int && l->on_limit && l->on_poll &&
-           event_add(l->on_term, NULL) == 0 && event_add(l->on_int, NULL) == 0;
+           event_add(l->on_term, NULL) == 0 && event_add(l->on_int, NULL) == 0 && watch_hangup(l);
     if (made && s->o.lease_fd >= 0) {
         evutil_make_socket_nonblocking(s->o.lease_fd);
         bind_to_lease(s->o.lease_fd);
@@ -228,7 +239,8 @@ int lifecycle_create(struct server *s, struct lifecycle **out, struct err *err)
 
 void lifecycle_free(struct lifecycle *l)
 {
-    struct event **all[] = {&l->on_term, &l->on_int, &l->on_lease, &l->on_limit, &l->on_poll};
+    struct event **all[] = {&l->on_term,  &l->on_int,   &l->on_hup,
+                            &l->on_lease, &l->on_limit, &l->on_poll};
 
     if (!l)
         return;

@@ -1,12 +1,13 @@
 /*
  * lifecycle.h - how the worker ends. The loop's thread only.
  *
- *   SIGTERM, SIGINT    no new work; what runs may go on for 8 s, also where a drain by request
+ * SIGTERM, SIGINT, SIGHUP: no new work; what runs may go on for 8 s, also where a drain by request
  * gave it more; exit 0. A second one: its jobs end now. A third, or SIGINT twice (a person's second
- * Ctrl+C): exit at once. drain by request   the same with 30 s. loading failed     half a second
- * more for those who watch; exit 1. the lease ends     the hive is gone, by whatever means: exit at
- * once. Where the lease is a pipe the kernel does it (SIGKILL), whatever the loop's thread is
- * doing.
+ * Ctrl+C): exit at once. A second SIGHUP is nothing new.
+ * A drain by request: the same with 30 s.
+ * Loading failed: half a second more for those who watch; exit 1.
+ * The lease ends: the hive is gone, by whatever means: exit at once. Where the lease is a pipe the
+ * kernel does it (SIGKILL), whatever the loop's thread is doing.
  *
  * Jobs that a drain's limit catches are told so by an error event. Linux: the lease is backed by
  * PR_SET_PDEATHSIG, which follows the *thread* of the parent that forked: a hive starts its workers

@@ -381,6 +381,7 @@ describe('a worker that does not come up', () => {
     const hive = await startHive({ flags: { worker: file } });
     t.after(() => hive.stop());
     assertError(await spawn(hive, model), 500, 'WORKER_START_FAILED');
+    await hive.says(/no worker for file:\S+any\.gguf: cannot run /); // only the client was told
   });
 
   it('a file damaged behind its header: the worker judges it, the error keeps the engine\'s code', async (t) => {
@@ -807,6 +808,7 @@ describe('starting', () => {
     for (const [args, word] of [
       [['--slots', '1000'], /--slots.*64/], [['--keep-alive', 'soon'], /--keep-alive/],
       [['--log-level', 'loud'], /--log-level/], [['--addr', 'no host'], /--addr/], [['--addr', ''], /--addr/],
+      [['--addr', '8080'], /'8080' names no host: 8080 is a port; write HOST:PORT/],
     ]) {
       const r = daemon(['--home', home, '--addr', '127.0.0.1:0', ...args]);
       assert.strictEqual(r.status, 2, r.stderr); // it was 1, and the manual says 2

@@ -844,6 +844,21 @@ describe('beginnings and ends', { skip }, () => {
     assert.deepStrictEqual(await worker.end(), { code: 1, killedBy: null });
   });
 
+  /* The window of a terminal was closed over it: the answer broke off without a word. A shell and the kernel may
+   * both say so. */
+  test('SIGHUP drains, however often it comes', async () => {
+    const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
+    const running = await infer(worker, { ...ENDLESS, max_tokens: 100 });
+    await firstToken(running);
+    worker.signal('SIGHUP');
+    await worker.says(/ending: 1 answer/);
+    worker.signal('SIGHUP');
+    const end = await lastOf(running);
+    assert.deepStrictEqual([end.type, end.tokens_out], ['end', 100]);
+    assert.ok(running.done);
+    assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
+  });
+
   test('an idle worker ends at once on SIGTERM', async () => {
     const worker = await ready(await startWorker());
     const began = performance.now();
@@ -892,6 +907,12 @@ describe('beginnings and ends', { skip }, () => {
     await ready(worker);
     assert.strictEqual((await get(worker, '/v1/health')).json.status, 'alive');
     await worker.stop();
+  });
+
+  test('a number alone is a port, and no host', async () => { // it was 0.0.31.145 to the system
+    const worker = new Proc(WORKER, ['serve', '--model', MODEL, '--addr', '8081']);
+    assert.strictEqual((await worker.end()).code, 1);
+    assert.match(worker.stderr, /'8081' names no host: 8081 is a port; write 127\.0\.0\.1:8081/);
   });
 
   test('on an address that others can reach a key is needed, but for its health', async () => {

@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 
 #include "base/buf.h"
 #include "base/clean.h"
@@ -471,6 +473,102 @@ static void test_clock__iso_form(void **state)
 
 static const struct cli_command cli_self = {"test", "[WORD]", "tests", NULL, NULL};
 
+/* ---- the log ---- */
+
+static char heard[1 << 18];
+
+/* Adds what was written to a terminal or a pipe meanwhile. */
+static void hear(int fd)
+{
+    struct pollfd in = {.fd = fd, .events = POLLIN};
+    size_t len = strlen(heard);
+
+    while (poll(&in, 1, 1) > 0) {
+        ssize_t n = read(fd, heard + len, sizeof heard - 1 - len);
+
+        if (n <= 0)
+            break;
+        len += (size_t)n;
+        heard[len] = '\0';
+    }
+}
+
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+
+    for (const char *p = text; (p = strstr(p, word)); p++)
+        n++;
+    return n;
+}
+
+/* All that the lines told together. A terminal has room in between, for a while. */
+static size_t sum_told(const char *text)
+{
+    unsigned long long n;
+    size_t sum = 0;
+
+    for (const char *p = text; (p = strstr(p, "warn  t: ")); p++)
+        if (sscanf(p, "warn t: %llu line", &n) == 1)
+            sum += n;
+    return sum;
+}
+
+/* Lines to a standard error that nobody reads; then it is read, and the next line tells. */
+static void check_lost(int reader, int writer, size_t line_bytes)
+{
+    enum { N_LINES = 3000, TRIES = 1000 };
+    int kept = dup(STDERR_FILENO);
+    size_t n_behind = 0, n_lost;
+
+    heard[0] = '\0';
+    assert_true(dup2(writer, STDERR_FILENO) >= 0);
+    log_init("t", LOG_INFO);
+    for (int i = 0; i < N_LINES; i++)
+        log_info("line%0*d", (int)line_bytes, i);
+    while (!strstr(heard, "t: behind") && n_behind < TRIES) {
+        hear(reader);
+        log_info("behind");
+        n_behind++;
+        hear(reader);
+    }
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    log_init("t", LOG_SILENT); /* the terminal is let go of */
+    assert_non_null(strstr(heard, " of the log were lost"));
+    assert_non_null(strstr(strstr(heard, " of the log were lost"), "t: behind"));
+    n_lost = N_LINES - count(heard, "line0");
+    assert_in_range(n_lost, 1, N_LINES - 1);
+    assert_true(sum_told(heard) >= n_lost);
+}
+
+/*
+ * A hive started as `rbee-hive daemon 2>&1 | less`, or in a terminal that Ctrl+S had stopped or
+ * whose ssh hung, answered nobody any more, not even SIGTERM: its loop waited for its log. A pipe
+ * takes whole lines; a terminal that is nearly full takes a part of one, and has one free byte to
+ * say that it takes some.
+ */
+static void test_log__a_standard_error_that_takes_no_more_holds_up_nobody(void **state)
+{
+    int ends[2], master, slave;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    check_lost(ends[0], ends[1], 90);
+    close(ends[0]);
+    close(ends[1]);
+    master = posix_openpt(O_RDWR | O_NOCTTY);
+    if (master < 0 || grantpt(master) || unlockpt(master))
+        skip();
+    for (size_t bytes = 40; bytes < 1500; bytes = 2 * bytes + 1) {
+        slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+        assert_true(slave >= 0);
+        check_lost(master, slave, bytes);
+        close(slave);
+    }
+    close(master);
+}
+
 static void test_cli__values_land_in_their_variables(void **state)
 {
     bool flag = false, given = false;
@@ -721,6 +819,7 @@ int main(void)
         cmocka_unit_test(test_path__a_write_of_somebody_else_is_left_alone),
         cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
         cmocka_unit_test(test_clock__iso_form),
+        cmocka_unit_test(test_log__a_standard_error_that_takes_no_more_holds_up_nobody),
         cmocka_unit_test(test_cli__values_land_in_their_variables),
         cmocka_unit_test(test_cli__refusals_change_nothing),
         cmocka_unit_test(test_cli__names_what_was_nearly_typed),

@@ -197,9 +197,10 @@ static void test_child__leaves_no_descriptor_where_it_cannot_start(void **state)
 
     (void)state;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    few = (struct rlimit){.rlim_cur = 64, .rlim_max = before.rlim_max}; /* FD_FLOOR */
     lowest = open("/", O_RDONLY | O_CLOEXEC);
     close(lowest);
+    few = before; /* /dev/null can be opened, and no copy of it made where copies lie */
+    few.rlim_cur = lowest < CHILD_FDS_MAX ? CHILD_FDS_MAX : (rlim_t)lowest + 1;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
     rc = start(argv, &c, &err);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);

@@ -94,6 +94,32 @@ static void test_config__defaults_without_a_file(void **state)
     config_close(c);
 }
 
+/*
+ * `[hive] slots = 2` was taken, and slots stayed what they were; of a file with the line ends of
+ * old Macs nothing was read at all. Neither was told.
+ */
+static void test_config__nothing_is_passed_over_in_silence(void **state)
+{
+    static const char *const good[] = {"[hive] ; a\nslots = 2", "[hive]# a\r\nslots = 2\r\n",
+                                       " [hive] \t\r\nslots = 2\n", "; a ] b\n[hive]\nslots = 2"};
+
+    (void)state;
+    assert_refused("[hive] slots = 2\n", "config.ini: line 1", "line of its own");
+    assert_refused("[hive]\nslots = 2\n\n [keeper]x\r\n", "config.ini: line 4", "comment");
+    assert_refused("# a\n[hive\nslots = 2\n", "config.ini: line 2", "']'");
+    assert_refused("# a\r[hive]\rslots = 2\r", "config.ini: line 1", "carriage return");
+    assert_refused("[hive]\r\nslots = 2\r\r\n", "config.ini: line 2", "carriage return");
+    assert_refused("[hive]\nslots = 2\n\r", "config.ini: line 3", "carriage return");
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        struct config *c;
+
+        write_file(good[i]);
+        c = open_ok();
+        assert_int_equal(config_int(c, "hive", "slots"), 2);
+        config_close(c);
+    }
+}
+
 static void test_config__every_default_is_a_good_value(void **state)
 {
     struct config *c = open_ok();
@@ -243,13 +269,16 @@ static void test_config__addresses(void **state)
         uint16_t port;
     } good[] = {{"localhost", "localhost", 8080}, {"a.b-c_d:1", "a.b-c_d", 1},
                 {"[::1]:65535", "::1", 65535},    {"::1", "::1", 8080},
-                {"127.0.0.1:0", "127.0.0.1", 0},  {"[fe80::1%eth0]", "fe80::1%eth0", 8080}};
+                {"127.0.0.1:0", "127.0.0.1", 0},  {"[fe80::1%eth0]", "fe80::1%eth0", 8080},
+                {"1.2.3.4", "1.2.3.4", 8080},     {"8080.example", "8080.example", 8080}};
     static const char *const bad[] = {"",          ":",       ":80",    "a:",     "a:65536",
                                       "a:-1",      "a:80x",   "a b:80", "a/b:80", "[::1",
                                       "[a]:80",    "[::1]80", "a@b:80", "a:+80",  "http://a",
                                       "[::1]:80:", "a#:80"};
+    static const char *const ports[] = {"8080", "0", "8080:1", "2130706433"};
     char text[CONFIG_HOST_MAX + 9];
     struct config_addr a;
+    struct err err;
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
@@ -260,6 +289,11 @@ static void test_config__addresses(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         if (config_addr_parse(bad[i], 8080, &a, NULL) != ERR_INVALID)
             fail_msg("'%s' was taken for an address", bad[i]);
+    /* `--addr 8080` was 0.0.31.144 to the system, and 0 was all addresses of the machine. */
+    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
+        assert_int_equal(config_addr_parse(ports[i], 8080, &a, &err), ERR_INVALID);
+        assert_non_null(strstr(err.text, "is a port; write HOST:PORT, such as 127.0.0.1:"));
+    }
     assert_int_equal(config_addr_parse("::1", 7, &a, NULL), 0);
     assert_string_equal(config_addr_text(&a, text, sizeof text), "[::1]:7");
 }
@@ -334,16 +368,16 @@ static void test_config__node_add_makes_file_and_section(void **state)
 }
 
 /*
- * Found by the fuzzer: a line that began with a carriage return was a section of its own until a
- * node was added above it; then it was read as more of that node's address, and the file was
- * refused.
+ * Found by the fuzzer: a line that began with a vertical tab (a carriage return, at that time) was
+ * a section of its own until a node was added above it; then it was read as more of that node's
+ * address, and the file was refused.
  */
-static void test_config__line_behind_a_carriage_return_stays_a_line(void **state)
+static void test_config__line_behind_an_odd_blank_stays_a_line(void **state)
 {
     struct config *c;
 
     (void)state;
-    write_file("[nodes]\n\r\v[hive]\nslots = 2\n");
+    write_file("[nodes]\n\f\v[hive]\nslots = 2\n");
     c = open_ok();
     assert_int_equal(config_node_add(c, "a", "h", NULL), 0);
     config_close(c);
@@ -416,6 +450,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_config__defaults_without_a_file),
+        TEST(test_config__nothing_is_passed_over_in_silence),
         TEST(test_config__every_default_is_a_good_value),
         TEST(test_config__flag_beats_environment_beats_file),
         TEST(test_config__known_variable_of_the_world_counts_but_ours_wins),
@@ -428,7 +463,7 @@ int main(void)
         TEST(test_config__node_add_keeps_the_rest_of_the_file),
         TEST(test_config__node_add_keeps_the_comment_of_its_line),
         TEST(test_config__node_add_makes_file_and_section),
-        TEST(test_config__line_behind_a_carriage_return_stays_a_line),
+        TEST(test_config__line_behind_an_odd_blank_stays_a_line),
         TEST(test_config__longest_line_may_be_the_last),
         TEST(test_config__node_add_refuses_and_leaves_the_file),
         TEST(test_config__node_add_sees_what_others_wrote),

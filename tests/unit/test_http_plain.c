@@ -133,6 +133,50 @@ static void test_http_plain__tries_all_addresses(void **state)
     peer_stop(peer);
 }
 
+/* The linker puts this in the place of connect: there is no IPv6 here, and connecting there fails
+ * at once with this errno; 0 = it is as it is. */
+static int six_fails;
+int __real_connect(int fd, const struct sockaddr *at, socklen_t n);
+int __wrap_connect(int fd, const struct sockaddr *at, socklen_t n);
+int __wrap_connect(int fd, const struct sockaddr *at, socklen_t n)
+{
+    if (!six_fails || at->sa_family != AF_INET6)
+        return __real_connect(fd, at, n);
+    errno = six_fails;
+    return -1;
+}
+
+static int fail_with_six(struct told *t, const char *url, int why)
+{
+    open_client(t);
+    six_fails = why;
+    run_call(t, (struct http_call_params){.url = url, .body_max = 9});
+    six_fails = 0;
+    close_client(t);
+    return t->rc;
+}
+
+/*
+ * Where IPv6 is switched off (servers, containers) and no hive ran, the keeper said that there was
+ * nothing left for a connection to localhost, that this was rbee's fault, and did not try again:
+ * 127.0.0.1 had refused, but only what connecting to ::1 had given was told.
+ */
+static void test_http_plain__an_address_without_a_way_hides_no_refusal(void **state)
+{
+    static const int whys[] = {EADDRNOTAVAIL, EAFNOSUPPORT, ENETUNREACH, EHOSTUNREACH};
+    struct told t;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof whys / sizeof *whys; i++) {
+        assert_int_equal(fail_with_six(&t, "http://localhost:1/", whys[i]), ERR_UNREACHABLE);
+        assert_non_null(strstr(t.err.text, "Connection refused"));
+        assert_int_equal(fail_with_six(&t, "http://[::1]:1/", whys[i]), ERR_UNREACHABLE);
+        assert_non_null(strstr(t.err.text, strerror(whys[i])));
+    }
+    /* No port is left for a connection to that machine: it may be there all the same. */
+    assert_int_equal(fail_with_six(&t, "http://[2001:db8::1]:1/", EADDRNOTAVAIL), ERR_BUSY);
+}
+
 /* Nodes are asked directly, whatever the environment says of proxies. */
 /* The linker puts this in the place of getaddrinfo: a name server that does not answer. */
 #define SLOW_MS 300
@@ -727,6 +771,7 @@ int main(void)
         cmocka_unit_test(test_http_plain__reads_urls),
         cmocka_unit_test(test_http_plain__localhost_and_addresses_ask_nobody),
         cmocka_unit_test(test_http_plain__tries_all_addresses),
+        cmocka_unit_test(test_http_plain__an_address_without_a_way_hides_no_refusal),
         cmocka_unit_test(test_http_plain__a_slow_name_server_makes_no_other_call_late),
         cmocka_unit_test(test_http_plain__asks_again_who_lost_patience_meanwhile),
         cmocka_unit_test(test_http_plain__asks_no_proxy),

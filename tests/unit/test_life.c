@@ -541,6 +541,50 @@ static void test_child__runs_without_its_cgroup(void **state)
     close(params.cgroup_fd);
 }
 
+/* `exit 7` by a shell, where a process may have so many descriptors. */
+static int start_with_limit(rlim_t n, struct child *c, struct err *err)
+{
+    static const char *const argv[] = {"/bin/sh", "-c", "exit 7", NULL}, *const envp[] = {NULL};
+    const struct child_params params = {.path = argv[0],
+                                        .argv = argv,
+                                        .envp = envp,
+                                        .fds = {-1, -1, -1},
+                                        .n_fds = 3,
+                                        .cgroup_fd = -1};
+    struct rlimit before, less;
+    int rc;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    less = before;
+    less.rlim_cur = n;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
+    rc = child_start(&params, c, err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    return rc;
+}
+
+/*
+ * With 64 descriptors and fewer there was no worker, "Invalid argument": copies were parked from
+ * number 64 on. With too few the error says how many there are, and what gives more.
+ */
+static void test_child__few_descriptors_are_enough_or_are_told(void **state)
+{
+    struct child c;
+    struct err err;
+    int first_free = open("/", O_RDONLY | O_CLOEXEC);
+
+    (void)state;
+    assert_in_range(first_free, 0, 40);
+    close(first_free);
+    assert_int_equal(start_with_limit(64, &c, &err), 0);
+    assert_true(child_has_ended(&c, 30000));
+    assert_int_equal(child_reap(&c).code, 7);
+    if (first_free < CHILD_FDS_MAX)
+        first_free = CHILD_FDS_MAX;
+    assert_int_equal(start_with_limit((rlim_t)first_free + 2, &c, &err), ERR_IO);
+    assert_non_null(strstr(err.text, " open files, and has them; `ulimit -n`"));
+}
+
 /* A child that waits for a line that never comes, with the worker's id among its arguments. */
 static pid_t start_waiter(const char *id, int *line)
 {
@@ -679,6 +723,7 @@ static void test_reaper__leaves_alone_who_is_somebody_else(void **state)
     }
     put_file("torn.worker", "rbee worker 1\nworker-two\n");
     put_file("binary.worker", "\377\376\n");
+    assert_int_equal(mkfifo("pipe.worker", 0600), 0); /* the hive's start waited for its writer */
     assert_int_equal(reaper_run(folder), 0);
     assert_false(has_ended(pid));
     kill(pid, SIGKILL);
@@ -744,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_procfs__a_name_with_brackets_and_blanks),
         cmocka_unit_test(test_cgroup__kills_for_want_of_memory),
         cmocka_unit_test(test_child__runs_without_its_cgroup),
+        cmocka_unit_test(test_child__few_descriptors_are_enough_or_are_told),
         cmocka_unit_test(test_reaper__ends_what_the_note_tells_of),
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_does_not_die),
         cmocka_unit_test(test_reaper__leaves_alone_who_is_somebody_else),

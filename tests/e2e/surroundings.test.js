@@ -1,0 +1,198 @@
+'use strict';
+/*
+ * surroundings.test.js - what a hive was started in, and what becomes of that: a log that nobody reads,
+ * signals and limits that a shell or a service hands down, a disk that is full, what else lies in its home.
+ */
+const { test } = require('node:test');
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const { execFileSync, spawnSync } = require('node:child_process');
+
+const { BUILD, HIVE, KEEPER, Proc, testModel, makeFolder, smallDisk } = require('./lib/proc.js');
+const { startHive, get, post, spawn, spawnReady } = require('./lib/hive.js');
+const { writeHollowModel } = require('./lib/gguf.js');
+const { stream } = require('./lib/sse.js');
+
+const MODEL = testModel();
+const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
+const env = { RBEE_TINY: MODEL || '' };
+
+/* A program that starts a hive in other surroundings, by these lines of a shell. */
+function within(lines) {
+  const program = path.join(makeFolder(), 'hive.sh');
+  fs.writeFileSync(program, `#!/bin/sh\n${lines.replace('HIVE', `"${HIVE}" "$@"`)}\n`);
+  fs.chmodSync(program, 0o755);
+  return program;
+}
+
+const generate = (hive) => post(hive, '/v1/chat/completions',
+  { model: 'tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 2 });
+
+/* ---- the log ---- */
+
+/* A pipe that somebody holds and does not read. */
+class Pipe {
+  constructor() {
+    this.name = path.join(makeFolder(), 'pipe');
+    execFileSync('mkfifo', [this.name]);
+    this.fd = fs.openSync(this.name, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
+  }
+
+  /* To the last byte. */
+  fill() {
+    for (const size of [4096, 1]) {
+      try {
+        for (;;) fs.writeSync(this.fd, Buffer.alloc(size, '.'));
+      } catch (e) {
+        if (e.code !== 'EAGAIN') throw e;
+      }
+    }
+  }
+
+  /* What is in it. */
+  drain() {
+    const piece = Buffer.alloc(65536);
+    let text = '';
+    try {
+      for (;;) text += piece.toString('utf8', 0, fs.readSync(this.fd, piece));
+    } catch (e) {
+      if (e.code !== 'EAGAIN') throw e;
+    }
+    return text;
+  }
+}
+
+/*
+ * `rbee-hive daemon 2>&1 | less`, Ctrl+S in the terminal it was started from, a hung ssh: the hive's loop waited
+ * until its next line was taken. Nobody was served, and SIGTERM did nothing.
+ */
+test('a log that nobody reads holds up nobody, and says later what it lost', { skip }, async () => {
+  const pipe = new Pipe();
+  pipe.fill();
+  const hive = await startHive({ program: within(`exec HIVE 2>"${pipe.name}"`), env });
+  assert.strictEqual((await generate(hive)).status, 200); // two lines: its start, and that it is ready
+  assert.strictEqual((await get(hive, '/v1/health')).status, 200);
+  assert.match(pipe.drain(), /^\.+$/);
+  const [{ worker_id: id }] = (await get(hive, '/v1/workers/list')).json.workers;
+  process.kill((await get(hive, `/v1/workers/${id}`)).json.pid, 'SIGKILL');
+  assert.strictEqual((await generate(hive)).status, 200);
+  assert.match(pipe.drain(), /^\S+ warn {2}rbee-hive: \d+ lines? of the log (was|were) lost\n\S+ \w+ +rbee-hive: worker-/);
+  pipe.fill();
+  hive.signal('SIGTERM');
+  assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
+  assert.match(pipe.drain(), /^\.+$/);
+  fs.closeSync(pipe.fd);
+});
+
+/* ---- signals ---- */
+
+/* An answer of 60 tokens that has begun, each of them slow. */
+async function beginAnswer(hive) {
+  const file = path.join(makeFolder(), 'hollow.gguf');
+  writeHollowModel(file, { layers: 8, embd: 512, ff: 2048, ctx: 1024 });
+  const worker = await spawnReady(hive, file);
+  const running = await stream(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'a', max_tokens: 60, temperature: 0 } });
+  await running.find((e) => e.type === 'token');
+  return running;
+}
+
+/*
+ * The window of the terminal was closed in which somebody had typed `rbee-hive daemon &`: the hive died as SIGHUP
+ * does it, streams broke off, and its workers' notes stayed. The shell and the kernel may both send one.
+ */
+test('SIGHUP ends a hive in order, however often it comes', async () => {
+  const hive = await startHive({ flags: { threads: 1 } });
+  const running = await beginAnswer(hive);
+  hive.signal('SIGHUP');
+  await hive.says(/SIGHUP: the hive ends; its workers are asked to finish/);
+  hive.signal('SIGHUP');
+  const last = (await running.all()).at(-1);
+  assert.deepStrictEqual([last.type, last.tokens_out, running.done], ['end', 60, true]);
+  assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
+  assert.deepStrictEqual(fs.readdirSync(path.join(hive.home, 'run')).filter((name) => /\.worker$/.test(name)), []);
+});
+
+test('a hive whose parent ignores SIGHUP (nohup) stays', async (t) => {
+  const hive = await startHive({ program: within('exec env --ignore-signal=HUP HIVE') });
+  t.after(() => hive.stop());
+  hive.signal('SIGHUP');
+  assert.strictEqual((await get(hive, '/v1/health')).status, 200);
+  hive.signal('SIGTERM');
+  assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
+  assert.match(hive.stderr, /SIGTERM: the hive ends/);
+  assert.doesNotMatch(hive.stderr, /SIGHUP|a second signal/);
+});
+
+/* ---- limits ---- */
+
+/*
+ * `ulimit -f`, or LimitFSIZE of a service: with its first write past that the hive was dead, and its workers with it.
+ * Here it is a line of the log; a push and the catalog are written by the same thread.
+ */
+test('a limit of files\' sizes fails a write, and kills no hive', { skip }, async () => {
+  const log = path.join(makeFolder(), 'log');
+  fs.writeFileSync(log, Buffer.alloc(4 << 20));
+  const hive = await startHive({ program: within(`ulimit -f 2000; exec HIVE 2>>"${log}"`), env });
+  assert.strictEqual((await generate(hive)).status, 200);
+  hive.signal('SIGTERM');
+  assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
+  assert.strictEqual(fs.statSync(log).size, 4 << 20);
+});
+
+/* ---- where output goes ---- */
+
+/* A full disk, and a standard output that is closed. */
+const nowhere = (program, args, env) => ['>/dev/full', '>&-'].map((where) =>
+  spawnSync('sh', ['-c', `exec "$0" "$@" ${where}`, program, ...args], { encoding: 'utf8', env }));
+
+/* `rbee-hive pair` printed nothing, was content, and left a code open that nobody knew. */
+test('a line, a table or a key that nobody could read was not given', async (t) => {
+  const home = makeFolder('rbee-hive-');
+  const hive = new Proc(HIVE, ['daemon', '--addr', '0.0.0.0:0', '--home', home], { env: { HOME: home } });
+  t.after(() => hive.stop());
+  await hive.says(/listening on https:/);
+  const codes = () => fs.readFileSync(path.join(home, 'run/pairings'), 'utf8');
+  const open = codes();
+  for (const r of [...nowhere(HIVE, ['pair', '--home', home]), ...nowhere(HIVE, ['detect']), ...nowhere(HIVE, ['detect', '--json'])]) {
+    assert.strictEqual(r.status, 1, r.stderr);
+    assert.match(r.stderr, /^rbee-hive: cannot write to standard output: (No space left|Bad file desc)/);
+  }
+  assert.strictEqual(codes(), open);
+  for (const r of nowhere(KEEPER, ['keys', 'create', '--name', 'unseen'], { RBEE_HOME: home })) {
+    assert.strictEqual(r.status, 1, r.stderr);
+    assert.match(r.stderr, /The key was not shown, and is not in the list\.\n[^]*cannot write to standard output/);
+  }
+  assert.doesNotMatch(fs.readFileSync(path.join(home, 'keys'), 'utf8'), /unseen/);
+});
+
+/* ---- what is not there ---- */
+
+/* It did not start, as it could not write its process id: nobody could remove a model by it. */
+test('a hive starts on a disk that is full', async (t) => {
+  const disk = smallDisk('256k');
+  if (disk.why) return void t.skip(disk.why);
+  let hive;
+  t.after(async () => { if (hive) await hive.stop(); disk.end(); });
+  const home = path.join(disk.folder, 'home'), rest = fs.openSync(path.join(disk.folder, 'rest'), 'w');
+  fs.mkdirSync(home);
+  assert.throws(() => { for (;;) fs.writeSync(rest, Buffer.alloc(4096)); }, { code: 'ENOSPC' });
+  fs.closeSync(rest);
+  hive = await startHive({ home });
+  await hive.says(/cannot write \S+hive\.lock, which is locked all the same: No space left/);
+  const second = spawnSync(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], { encoding: 'utf8' });
+  assert.match(second.stderr, /another rbee-hive \(process \?\) uses the home/);
+});
+
+/* "looked at: no place at all. Check the spelling" */
+test('without /proc the bundled model is not found, and why', async (t) => {
+  if (/asan|tsan/.test(BUILD)) return void t.skip('a sanitizer reads /proc');
+  const apart = ['-m', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$0" "$@"'];
+  if (spawnSync('unshare', [...apart, 'true']).status !== 0) return void t.skip('no file system can be mounted here');
+  const hive = await startHive({ program: within(`exec unshare ${apart.slice(0, 3).join(' ')} '${apart[3]}' HIVE`) });
+  t.after(() => hive.stop());
+  const { error } = (await spawn(hive, 'tiny')).json;
+  assert.strictEqual(error.code, 'MODEL_NOT_FOUND');
+  assert.match(error.message, /not near this program: cannot read \/proc\/self\/exe/);
+  assert.match(error.details.hint, /RBEE_TINY/);
+});
