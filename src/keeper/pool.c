@@ -11,6 +11,7 @@
 #include "keeper/interrupt.h"
 #include "keeper/preflight.h"
 #include "keeper/ready.h"
+#include "net/http_url.h"
 
 #define EXPLAIN_TRIES 5 /* a hive needs a moment to notice that a worker ended */
 #define EXPLAIN_MS    100
@@ -81,22 +82,40 @@ static bool has_smaller(const json_t *list, const struct pool_want *want)
 }
 
 /* ---- taking ---- */
-static int take(const json_t *worker, struct pool_worker *out, struct api_error *e)
+static int refuse_plain(const char *node_url, const char *place, struct api_error *e)
+{
+    api_error_set(
+        e, API_CERTIFICATE_MISMATCH, "keeper",
+        "the hive at %s speaks https, but names a worker at http://%s, where nobody could "
+        "tell who answers: neither key nor prompt was sent there",
+        node_url, place);
+    e->details = json_pack(
+        "{s:s}", "hint",
+        "Start that hive with [hive] tls = on, so that its workers speak https, too. Where a proxy "
+        "speaks https for it, `rbee-keeper node add NAME HOST:PORT` with the hive's own address "
+        "has "
+        "it spoken to in the clear.");
+    return -1;
+}
+
+/* A worker may be at any address: its hive knows best. But what is sent there must be as safe as
+ * what is sent to the hive. */
+int pool_take(const char *node_url, const json_t *worker, struct pool_worker *out,
+              struct api_error *e)
 {
     const char *id = keeper_text(worker, "worker_id", ""), *url = keeper_text(worker, "url", "");
-    size_t n;
+    struct http_url at;
 
-    if (!id[0] || !str_copy(out->id, sizeof out->id, id) ||
-        !(str_starts(url, "http://") || str_starts(url, "https://")) ||
-        !str_copy(out->url, sizeof out->url / 2, url)) { /* room for a path behind it */
+    if (!id[0] || !str_copy(out->id, sizeof out->id, id) || http_url_parse(url, &at, NULL) ||
+        !(str_eq(at.target, "") || str_eq(at.target, "/"))) {
         api_error_set(e, API_INTERNAL, "keeper",
                       "the hive names a worker without a usable id and URL: '%.64s', '%.200s'", id,
                       url);
         return -1;
     }
-    n = strlen(out->url);
-    if (out->url[n - 1] == '/')
-        out->url[n - 1] = '\0';
+    if (str_starts(node_url, "https://") && !at.tls)
+        return refuse_plain(node_url, at.place, e);
+    snprintf(out->url, sizeof out->url, "%s://%s", at.tls ? "https" : "http", at.place);
     return 0;
 }
 
@@ -159,7 +178,7 @@ static int ask_spawn(struct keeper *k, const struct pool_want *want, bool fresh,
     ask.url = keeper_url(k, url, "/v1/workers/spawn");
     ask.body = body;
     if (client_json(k->client, &ask, &answer, e) == 0)
-        rc = take(answer, out, e);
+        rc = pool_take(k->node.url, answer, out, e);
     json_decref(answer);
     free(body);
     return rc;
@@ -214,7 +233,7 @@ static int acquire_kept(struct keeper *k, const struct pool_want *want, const js
 static int reuse(struct keeper *k, const json_t *worker, struct pool_worker *out,
                  struct api_error *e)
 {
-    if (take(worker, out, e))
+    if (pool_take(k->node.url, worker, out, e))
         return -1;
     term_ok(&k->term, "Worker ready (warm: %s with %s on %s)", out->id,
             keeper_text(worker, "model_ref", ""), keeper_text(worker, "backend", "?"));

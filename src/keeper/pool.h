@@ -27,11 +27,18 @@ struct pool_want {
 
 struct pool_worker {
     char id[POOL_ID_MAX];
-    char url[KEEPER_URL_MAX]; /* no slash behind */
+    char url[KEEPER_URL_MAX]; /* "http://host:port", no slash behind */
 };
 
 /* Of the answer of /v1/workers/list the best worker for `want` (borrowed), or NULL. */
 const json_t *pool_choose(const json_t *list, const struct pool_want *want);
+
+/*
+ * Whom an answer of the hive's names: 0 with *out, or -1 with *e. CERTIFICATE_MISMATCH when the
+ * node is spoken to by https and the worker is not: a hive's word may not undo what https is for.
+ */
+int pool_take(const char *node_url, const json_t *worker, struct pool_worker *out,
+              struct api_error *e);
 
 /* Says on stderr what it does. 0 with *out ready for work, or -1 with *e. */
 int pool_acquire(struct keeper *k, const struct pool_want *want, struct pool_worker *out,

@@ -8,6 +8,7 @@ const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
+const https = require('node:https');
 const tls = require('node:tls');
 const { spawnSync } = require('node:child_process');
 const { createHash, X509Certificate } = require('node:crypto');
@@ -15,7 +16,9 @@ const { createHash, X509Certificate } = require('node:crypto');
 const { HIVE, KEEPER, Proc, testModel, makeFolder, until } = require('./lib/proc.js');
 
 const { ask } = require('./lib/sse.js');
+const { FakeHive, json } = require('./lib/fakehive.js');
 const { startHive } = require('./lib/hive.js');
+const { run } = require('./lib/keeper.js');
 const { Host, notApart } = require('./lib/host.js');
 
 const MODEL = testModel();
@@ -148,6 +151,31 @@ describe('https on a loopback address', () => {
     const r = spawnSync(KEEPER, ['infer', '--node', `localhost:${other}`, '--model', 'tiny', '--prompt', 'Once', '--max-tokens', '4', '--quiet'],
       { encoding: 'utf8', env: { RBEE_HOME: home, PATH: process.env.PATH } });
     assert.strictEqual(r.status, 0, r.stderr);
+  });
+
+  /* The pin was asked for on https only, and the hive's answer decided whether a worker was spoken to by https. */
+  test('the keeper follows no word of a hive to a worker of http', async (t) => {
+    const home = makeFolder('rbee-hive-'), mine = makeFolder('rbee-keeper-');
+    const real = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], { env: { RBEE_HIVE_TLS: 'on' } });
+    t.after(() => real.stop());
+    await real.says(/listening on https/);
+    const pem = (file) => fs.readFileSync(path.join(home, 'tls', file));
+    const cert = pem('certificate.pem'), key = `rbee-${'k'.repeat(38)}`;
+    const pin = createHash('sha256').update(new X509Certificate(cert).publicKey.export({ type: 'spki', format: 'der' })).digest('hex');
+    const fake = await FakeHive.start(), seen = [];
+    const front = https.createServer({ key: pem('key.pem'), cert }, (req, res) => {
+      seen.push(req.headers.authorization);
+      json(res, 200, { workers: [fake.worker()] }); // its URL begins with http://
+    });
+    await new Promise((resolve) => front.listen(0, '127.0.0.1', resolve));
+    t.after(() => { front.closeAllConnections(); front.close(); return fake.stop(); });
+    fs.writeFileSync(path.join(mine, 'config.ini'), `[nodes]\nbee2 = 127.0.0.1:${front.address().port}\n`);
+    fs.writeFileSync(path.join(mine, 'nodes.json'), JSON.stringify({ bee2: { tls: true, pin, key } }), { mode: 0o600 });
+    const r = await run(['infer', '--node', 'bee2', '--model', 'tiny', '--prompt', 'x'], { home: mine });
+    assert.deepStrictEqual(seen, [`Bearer ${key}`], r.stderr); // it was the hive that was asked, and believed
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /CERTIFICATE_MISMATCH: .*names a worker at http:.*\n.*tls = on/);
+    assert.deepStrictEqual(fake.names(), []);
   });
 
   test('half of it, or a key that does not fit, is refused with a sentence', () => {

@@ -431,6 +431,61 @@ static bool passes(int rc, int status)
     return retry_may_pass(&last);
 }
 
+/* Takes a worker with that url from the hive at `node`: its code, or API_N_CODES with *out. */
+static enum api_code take(const char *node, const char *url, struct pool_worker *out)
+{
+    json_t *w = json_pack("{s:s, s:s}", "worker_id", "worker-1", "url", url);
+    struct api_error e = {0};
+    int rc = pool_take(node, w, out, &e);
+
+    assert_true(rc == 0 || (e.message[0] && rc == -1));
+    json_decref(w);
+    api_error_done(&e);
+    return rc == 0 ? API_N_CODES : e.code;
+}
+
+/*
+ * A hive's answer named the worker's URL, and whatever began with http:// or https:// was followed:
+ * key and prompt went out in the clear though the hive itself was spoken to by https, and its
+ * certificate was the agreed one.
+ */
+static void test_pool__follows_a_hive_of_https_to_workers_of_https_only(void **state)
+{
+    struct pool_worker w;
+
+    (void)state;
+    assert_int_equal(take("https://bee2:8080", "http://bee2:8081", &w), API_CERTIFICATE_MISMATCH);
+    assert_int_equal(take("https://bee2:8080", "HTTP://bee2:8081/", &w), API_CERTIFICATE_MISMATCH);
+    assert_int_equal(take("https://bee2:8080", "https://bee2:8081", &w), API_N_CODES);
+    assert_string_equal(w.url, "https://bee2:8081");
+    assert_int_equal(take("https://bee2:8080", "https://[fd00::2]:8081/", &w), API_N_CODES);
+    assert_string_equal(w.url, "https://[fd00::2]:8081");
+    assert_int_equal(take("http://bee2:8080", "http://192.168.1.20:8081/", &w), API_N_CODES);
+    assert_string_equal(w.url, "http://192.168.1.20:8081");
+    assert_int_equal(take("http://bee2:8080", "https://bee2:8081", &w), API_N_CODES);
+}
+
+static void test_pool__takes_no_url_with_more_than_a_place(void **state)
+{
+    static const char *const urls[] = {
+        "",
+        "bee2:8081",
+        "ftp://bee2:8081",
+        "https://me@bee2:8081",
+        "https://bee2:8081/v1",
+        "https://bee2:8081?x",
+        "https://bee2:8081/#x",
+        "https://bee2:8081//",
+        "https://bee2:0",
+        "https://bee2:8081/ HTTP/1.1",
+    };
+    struct pool_worker w;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++)
+        assert_int_equal(take("https://bee2:8080", urls[i], &w), API_INTERNAL);
+}
+
 static void test_retry__what_may_pass_and_what_does_not(void **state)
 {
     static const int may[] = {408, 429, 500, 502, 503, 504, 520};
@@ -570,6 +625,8 @@ int main(void)
         cmocka_unit_test(test_pool__chooses_an_idle_or_not_full_worker_of_the_same_model),
         cmocka_unit_test(test_pool__heeds_backend_device_context_and_slots),
         cmocka_unit_test(test_pool__takes_no_harm_from_a_strange_list),
+        cmocka_unit_test(test_pool__follows_a_hive_of_https_to_workers_of_https_only),
+        cmocka_unit_test(test_pool__takes_no_url_with_more_than_a_place),
         cmocka_unit_test(test_retry__what_may_pass_and_what_does_not),
         cmocka_unit_test(test_retry__pauses_grow_and_retry_after_is_heeded_within_reason),
         cmocka_unit_test(test_workers__ids_are_fit_for_a_path),
