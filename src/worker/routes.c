@@ -9,6 +9,7 @@
 #include "net/http_server.h"
 #include "version.h"
 #include "worker/answer.h"
+#include "worker/entrance.h"
 #include "worker/lifecycle.h"
 #include "worker/progress.h"
 #include "worker/scheduler.h"
@@ -55,7 +56,8 @@ static void put_progress_url(const struct server *s, const struct http_exchange 
     char url[SERVER_URL_MAX + sizeof path];
 
     if (wildcard && host && !s->o.public_url)
-        snprintf(url, sizeof url, "http://%.*s%s", SERVER_HOST_MAX, host, path);
+        snprintf(url, sizeof url, "%s://%.*s%s", entrance_tls(s->entrance) ? "https" : "http",
+                 SERVER_HOST_MAX, host, path);
     else
         snprintf(url, sizeof url, "%s%s", s->url, path);
     json_object_set_new(out, "progress_url", json_string(url));

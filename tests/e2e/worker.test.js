@@ -48,6 +48,14 @@ const idle = (worker) => until(async () => {
   return s.slots_busy === 0 && s.queued === 0;
 }, 'all slots free');
 
+/* The files of a certificate and its key. */
+function selfSigned() {
+  const folder = makeFolder(), cert = path.join(folder, 'cert.pem'), secret = path.join(folder, 'key.pem');
+  const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=w', '-days', '2', '-keyout', secret, '-out', cert], { encoding: 'utf8' });
+  assert.strictEqual(made.status, 0, made.stderr);
+  return [cert, secret];
+}
+
 const firstToken = (s) => s.find((e) => e.type === 'token');
 const lastOf = async (s) => (await s.all()).at(-1);
 
@@ -622,6 +630,20 @@ describe('loading', { skip }, () => {
     await worker.stop();
   });
 
+  /* It was http:// whatever the worker speaks: who followed it was told "This port speaks https". */
+  test('bound to all addresses: told under the name that was asked, and by https where that is spoken', { skip: spawnSync('openssl', ['version']).status !== 0 && 'needs openssl' }, async () => {
+    const key = 'rbee-test-key-of-34-characters-xyz', [cert, secret] = selfSigned();
+    const worker = new Proc(WORKER, ['serve', '--model', model, '--addr', '0.0.0.0:0', '--tls-cert', cert, '--tls-key', secret], { env: { RBEE_API_KEY: key } });
+    const [, port] = await worker.says(/listens on https:\/\/0\.0\.0\.0:(\d+)/);
+    const text = await new Promise((resolve, reject) => {
+      https.get({ port, host: '127.0.0.1', path: '/v1/ready', rejectUnauthorized: false, headers: { Authorization: `Bearer ${key}`, Host: 'bee2.home.arpa:8081' } },
+        (response) => response.on('data', resolve)).on('error', reject);
+    });
+    const { state: how, progress_url: where } = JSON.parse(text);
+    assert.deepStrictEqual([how, where], ['loading', 'https://bee2.home.arpa:8081/v1/loading/progress']);
+    await worker.stop();
+  });
+
   test('a request that comes early waits and is answered', async () => {
     const worker = await startWorker({ model });
     const answer = await post(worker, { prompt: 'abc', max_tokens: 2, temperature: 0, stream: false });
@@ -944,10 +966,7 @@ describe('beginnings and ends', { skip }, () => {
   });
 
   test('by hand beyond loopback: https with files of one\'s own', { skip: spawnSync('openssl', ['version']).status !== 0 && 'needs openssl' }, async () => {
-    const key = 'rbee-test-key-of-34-characters-xyz', folder = makeFolder();
-    const cert = path.join(folder, 'cert.pem'), secret = path.join(folder, 'key.pem');
-    const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=w', '-days', '2', '-keyout', secret, '-out', cert], { encoding: 'utf8' });
-    assert.strictEqual(made.status, 0, made.stderr);
+    const key = 'rbee-test-key-of-34-characters-xyz', [cert, secret] = selfSigned();
     const args = ['serve', '--model', MODEL, '--addr', '0.0.0.0:0', '--tls-cert', cert, '--tls-key', secret], env = { RBEE_API_KEY: key };
     fs.chmodSync(secret, 0o644);
     const open = new Proc(WORKER, args, { env });
