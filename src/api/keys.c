@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/dir_lock.h"
 #include "base/path.h"
 #include "base/str.h"
 
@@ -224,23 +225,23 @@ static int change(const char *home, int wait_ms, const volatile bool *stop,
 {
     char *path = path_join(home, KEYS_FILE);
     struct keys k;
-    int lock = -1, rc;
+    struct dir_lock lock = DIR_LOCK_NONE;
+    int rc;
 
     if (!path)
         return err_no_memory(err, strlen(home), "a path");
     rc = path_make_dirs(home, 0700, err);
     if (rc == 0)
-        rc = path_lock_dir(home, wait_ms, stop, &lock, err);
+        rc = dir_lock_take(home, wait_ms, stop, &lock, err);
     if (rc == 0)
         rc = load_path(path, &k, err);
     if (rc == 0)
         rc = make(&k, arg, err);
     if (rc == 0)
         rc = save(path, &k, err);
-    if (rc == 0 && fsync(lock) != 0) /* else a power cut may bring the old list back */
-        rc = err_errno(err, ERR_IO, errno, "cannot write %s to disk", home);
-    if (lock >= 0)
-        close(lock);
+    if (rc == 0) /* else a power cut may bring the old list back */
+        rc = dir_lock_sync(&lock, home, err);
+    dir_lock_release(&lock);
     free(path);
     return rc;
 }

@@ -10,18 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/str.h"
 #include "base/uuid.h"
 
-#define LOCK_POLL_MS 10
-#define TEMP_TRIES   8
-#define LINKS_MAX    40 /* as the kernel: path_resolution(7) */
+#define TEMP_TRIES 8
+#define LINKS_MAX  40 /* as the kernel: path_resolution(7) */
 
 char *path_join(const char *dir, const char *name)
 {
@@ -422,32 +419,6 @@ char *path_behind_link(const char *path)
         at = next;
     }
     return at;
-}
-
-int path_lock_dir(const char *dir, int wait_ms, const volatile bool *stop, int *fd, struct err *err)
-{
-    int rc = 0;
-
-    *fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*fd < 0)
-        return err_errno(err, ERR_IO, errno, "cannot open %s", dir);
-    for (int left_ms = wait_ms; flock(*fd, LOCK_EX | LOCK_NB) != 0; left_ms -= LOCK_POLL_MS) {
-        if (errno != EWOULDBLOCK)
-            rc = err_errno(err, ERR_IO, errno, "cannot lock %s", dir);
-        else if (stop && *stop)
-            rc = err_set(err, ERR_CANCELLED, "cancelled while %s was locked by another process",
-                         dir);
-        else if (left_ms <= 0)
-            rc = err_set(err, ERR_BUSY, "cannot lock %s: another process has held it for %d ms",
-                         dir, wait_ms);
-        if (rc) {
-            close(*fd);
-            *fd = -1;
-            return rc;
-        }
-        clock_sleep_ms(LOCK_POLL_MS);
-    }
-    return 0;
 }
 
 int path_program_dir(char **out, struct err *err)

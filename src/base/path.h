@@ -84,14 +84,6 @@ int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, 
  * that is there or not, so that the link stays. free(); NULL when out of memory. */
 char *path_behind_link(const char *path);
 
-/*
- * The lock of a folder, which programs of rbee take to change files in it: *fd is the folder, and
- * holds the lock until it is closed. ERR_BUSY when another has it for longer than wait_ms,
- * ERR_CANCELLED when *stop is true meanwhile (stop may be NULL).
- */
-int path_lock_dir(const char *dir, int wait_ms, const volatile bool *stop, int *fd,
-                  struct err *err);
-
 /* The folder of the running program's own file ("/usr/bin"), to find its siblings. */
 int path_program_dir(char **out, struct err *err);
 

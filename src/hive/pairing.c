@@ -1,11 +1,10 @@
 /* pairing.c - see pairing.h. */
 #include "hive/pairing.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/dir_lock.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/uuid.h"
@@ -119,12 +118,13 @@ static int change(const char *home, const char *code, bool use, int wait_ms, int
 {
     char *dir = path_join(home, "run"), *path = dir ? path_join(dir, FILE_NAME) : NULL;
     struct pairings p;
-    int lock = -1, rc = path ? 0 : err_no_memory(err, strlen(home), "a path");
+    struct dir_lock lock = DIR_LOCK_NONE;
+    int rc = path ? 0 : err_no_memory(err, strlen(home), "a path");
 
     if (rc == 0)
         rc = path_make_dirs(dir, 0700, err);
     if (rc == 0)
-        rc = path_lock_dir(dir, wait_ms, NULL, &lock, err);
+        rc = dir_lock_take(dir, wait_ms, NULL, &lock, err);
     if (rc == 0)
         rc = load(path, &p, err);
     if (rc == 0 && use && !pairings_use(&p, code, now_s))
@@ -135,10 +135,9 @@ static int change(const char *home, const char *code, bool use, int wait_ms, int
         pairings_add(&p, code, now_s);
     if (rc == 0)
         rc = save(path, &p, err);
-    if (rc == 0 && fsync(lock) != 0) /* else a power cut may bring a used code back */
-        rc = err_errno(err, ERR_IO, errno, "cannot write %s to disk", dir);
-    if (lock >= 0)
-        close(lock);
+    if (rc == 0) /* else a power cut may bring a used code back */
+        rc = dir_lock_sync(&lock, dir, err);
+    dir_lock_release(&lock);
     free(path);
     free(dir);
     return rc;

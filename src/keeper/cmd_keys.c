@@ -10,6 +10,7 @@
 #include "api/keys.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/dir_lock.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "keeper/commands.h"
@@ -193,13 +194,15 @@ int cmd_keys_list(const struct cli_command *self, int argc, char **argv)
 static int remove_plain(const char *home, struct err *err)
 {
     char *path = path_join(home, PLAIN_FILE);
-    int lock = -1, rc = path ? path_lock_dir(home, KEYS_WAIT_MS, interrupt_flag(), &lock, err)
-                             : err_no_memory(err, strlen(home), "a path");
+    struct dir_lock lock = DIR_LOCK_NONE;
+    int rc = path ? dir_lock_take(home, KEYS_WAIT_MS, interrupt_flag(), &lock, err)
+                  : err_no_memory(err, strlen(home), "a path");
 
-    if (rc == 0 && (unlink(path) != 0 || fsync(lock) != 0))
+    if (rc == 0 && unlink(path) != 0)
         rc = err_errno(err, ERR_IO, errno, "cannot remove %s", path);
-    if (lock >= 0)
-        close(lock);
+    if (rc == 0)
+        rc = dir_lock_sync(&lock, home, err);
+    dir_lock_release(&lock);
     free(path);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/dir_lock.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "keeper/commands.h"
@@ -99,12 +100,12 @@ static void warn_if_silent(struct keeper *k, const char *name, const struct conf
 }
 
 /* The lock under which the files of this home are changed. */
-static int lock_home(const char *home, int *lock, struct err *err)
+static int lock_home(const char *home, struct dir_lock *lock, struct err *err)
 {
     int rc = path_make_dirs(home, 0700, err);
 
-    *lock = -1;
-    return rc ? rc : path_lock_dir(home, LOCK_WAIT_MS, interrupt_flag(), lock, err);
+    *lock = DIR_LOCK_NONE;
+    return rc ? rc : dir_lock_take(home, LOCK_WAIT_MS, interrupt_flag(), lock, err);
 }
 
 /* The secret, then the address; when that fails the secret that was there before is back. */
@@ -138,7 +139,8 @@ static int change(struct keeper *k, const char *name, const char *address,
                   const struct node_secret *secret, struct err *err)
 {
     const char *home = config_home(k->config);
-    int lock, rc = lock_home(home, &lock, err);
+    struct dir_lock lock;
+    int rc = lock_home(home, &lock, err);
 
     if (rc == 0 && secret)
         rc = set_both(k, name, address, secret, err);
@@ -147,8 +149,7 @@ static int change(struct keeper *k, const char *name, const char *address,
                      : config_node_remove(k->config, name, err);
     if (rc == 0 && !secret)
         rc = node_secrets_put(home, name, NULL, err);
-    if (lock >= 0)
-        close(lock);
+    dir_lock_release(&lock);
     return rc;
 }
 
@@ -170,14 +171,14 @@ static int check_place(struct keeper *k, const char *name, const char *address)
 {
     const char *home = config_home(k->config);
     struct err err = {0};
-    int lock, rc = lock_home(home, &lock, &err);
+    struct dir_lock lock;
+    int rc = lock_home(home, &lock, &err);
 
     if (rc == 0)
         rc = config_node_try(k->config, name, address, &err);
     if (rc == 0)
         rc = node_secrets_touch(home, &err);
-    if (lock >= 0)
-        close(lock);
+    dir_lock_release(&lock);
     if (rc == ERR_INVALID)
         return keeper_usage(k, "%s", err.text);
     return rc ? keeper_fail_err(k, API_INTERNAL, &err) : 0;

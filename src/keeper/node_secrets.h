@@ -43,7 +43,7 @@ int node_secrets_find(const char *home, const char *name, bool *found, struct no
 /* Proves that an entry could be set now, by writing the file anew as it is. */
 int node_secrets_touch(const char *home, struct err *err);
 /* Sets, or removes with NULL; removing what is not there does nothing. Whoever changes these files
- * and the configuration's has the home's lock (path_lock_dir). */
+ * and the configuration's has the home's lock (dir_lock.h). */
 int node_secrets_put(const char *home, const char *name, const struct node_secret *s,
                      struct err *err);
 

@@ -15,6 +15,7 @@
 
 #include "api/failed_keys.h"
 #include "api/security_chain.h"
+#include "base/dir_lock.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/advertise.h"
@@ -221,23 +222,32 @@ static void test_pairings__of_a_clock_that_was_ahead_are_over(void **state)
     assert_true(pairings_use(&p, "a little", 1800000000 - PAIRING_BACK_S));
 }
 
+static void remove_lock(const char *in)
+{
+    char *file = path_join(in, DIR_LOCK_FILE);
+
+    assert_int_equal(unlink(file), 0);
+    free(file);
+}
+
 /* Who held the lock and did not go on held the hive's loop, with the next pairing of anybody. */
 static void test_pairings__do_not_wait_for_ever(void **state)
 {
     char dir[] = "/tmp/rbee-pair-XXXXXX", code[PAIRING_CODE_BYTES], *run, *file;
     struct err err = {0};
-    int lock;
+    struct dir_lock lock;
 
     (void)state;
     assert_non_null(mkdtemp(dir));
     run = path_join(dir, "run");
     file = path_join(run, "pairings");
     assert_int_equal(pairing_make(dir, code, 100, &err), 0);
-    assert_int_equal(path_lock_dir(run, 0, NULL, &lock, &err), 0);
+    assert_int_equal(dir_lock_take(run, 0, NULL, &lock, &err), 0);
     assert_int_equal(pairing_redeem(dir, code, 101, &err), ERR_BUSY);
-    close(lock);
+    dir_lock_release(&lock);
     assert_int_equal(pairing_redeem(dir, code, 101, &err), 0);
     unlink(file);
+    remove_lock(run);
     rmdir(run);
     rmdir(dir);
     free(file);
@@ -273,6 +283,7 @@ static void test_pairings__file_holds_no_code_and_survives_damage(void **state)
     assert_int_equal(pairing_make(dir, code, 102, &err), 0);
     assert_int_equal(pairing_redeem(dir, code, 103, &err), 0);
     unlink(file);
+    remove_lock(run);
     rmdir(run);
     rmdir(dir);
     free(file);

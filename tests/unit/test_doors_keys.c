@@ -17,6 +17,7 @@
 
 #include "api/access_share.h"
 #include "base/clock.h"
+#include "base/dir_lock.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -106,6 +107,8 @@ static void rig_end(struct rig *r)
     unlink(path);
     rmdir(r->run);
     unlink(r->list);
+    snprintf(path, sizeof path, "%s/" DIR_LOCK_FILE, r->home);
+    unlink(path);
     if (unlink(r->plain) != 0)
         rmdir(r->plain);
     rmdir(r->home);
@@ -420,6 +423,8 @@ static void test_doors__a_home_that_is_another_folder_now_is_followed(void **sta
     assert_int_equal(rename(path, r.logs), 0);
     snprintf(path, sizeof path, "%s/run", old);
     assert_int_equal(rename(path, r.run), 0);
+    snprintf(path, sizeof path, "%s/" DIR_LOCK_FILE, old);
+    assert_int_equal(unlink(path), 0);
     assert_int_equal(rmdir(old), 0);
     rig_end(&r);
 }

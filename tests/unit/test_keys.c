@@ -1,10 +1,12 @@
 /* test_keys.c - SHA-256, the file of keys, and what workers see of it. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +15,7 @@
 
 #include "api/access_share.h"
 #include "api/keys.h"
+#include "base/dir_lock.h"
 #include "base/path.h"
 #include "base/sha256.h"
 #include "base/str.h"
@@ -78,7 +81,7 @@ static void test_sha256__does_not_care_how_it_is_fed(void **state)
 
 struct home {
     char dir[32];
-    char *file;
+    char *file, *lock;
 };
 
 static void home_begin(struct home *h)
@@ -86,13 +89,16 @@ static void home_begin(struct home *h)
     str_copy(h->dir, sizeof h->dir, "/tmp/rbee-keys-XXXXXX");
     assert_non_null(mkdtemp(h->dir));
     h->file = path_join(h->dir, KEYS_FILE);
+    h->lock = path_join(h->dir, DIR_LOCK_FILE);
 }
 
 static void home_end(struct home *h)
 {
     unlink(h->file);
-    rmdir(h->dir);
+    unlink(h->lock);
+    assert_int_equal(rmdir(h->dir), 0);
     free(h->file);
+    free(h->lock);
 }
 
 static void test_keys__made_listed_and_revoked(void **state)
@@ -141,16 +147,61 @@ static void test_keys__a_change_waits_for_another_only_so_long(void **state)
 {
     char key[ACCESS_KEY_MAX + 1];
     struct err err = {0};
+    struct dir_lock lock;
     struct home h;
-    int lock;
 
     (void)state;
     home_begin(&h);
-    assert_int_equal(path_lock_dir(h.dir, 0, NULL, &lock, &err), 0);
+    assert_int_equal(dir_lock_take(h.dir, 0, NULL, &lock, &err), 0);
     assert_int_equal(keys_create(h.dir, "a", 20, NULL, key, &err), ERR_BUSY);
     assert_non_null(strstr(err.text, h.dir));
-    close(lock);
+    dir_lock_release(&lock);
     assert_int_equal(keys_create(h.dir, "a", 20, NULL, key, &err), 0);
+    home_end(&h);
+}
+
+/*
+ * The lock was the folder's own, for which it is enough to be able to read it: in a home that was
+ * there before with mode 755 anybody kept `keys revoke`, pairings and `node add` from doing
+ * anything.
+ */
+static void test_keys__who_may_only_read_the_home_keeps_no_change_from_being_made(void **state)
+{
+    char key[ACCESS_KEY_MAX + 1];
+    struct err err = {0};
+    struct home h;
+    struct stat st;
+    int reader;
+
+    (void)state;
+    home_begin(&h);
+    reader = open(h.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(reader, LOCK_EX), 0);
+    assert_int_equal(keys_create(h.dir, "a", 20, NULL, key, &err), 0);
+    assert_int_equal(chmod(h.lock, 0644), 0); /* as `chmod -R a+r` does */
+    assert_int_equal(keys_create(h.dir, "b", 20, NULL, key, &err), 0);
+    assert_int_equal(stat(h.lock, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    close(reader);
+    home_end(&h);
+}
+
+/* Programs of early versions knew no other lock. */
+static void test_keys__the_lock_is_the_folders_besides(void **state)
+{
+    struct err err = {0};
+    struct dir_lock lock;
+    struct home h;
+    int older;
+
+    (void)state;
+    home_begin(&h);
+    older = open(h.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(dir_lock_take(h.dir, 0, NULL, &lock, &err), 0);
+    assert_int_equal(flock(older, LOCK_EX | LOCK_NB), -1);
+    dir_lock_release(&lock);
+    assert_int_equal(flock(older, LOCK_EX | LOCK_NB), 0);
+    close(older);
     home_end(&h);
 }
 
@@ -172,7 +223,11 @@ static void test_keys__stay_their_owners_when_root_changes_them(void **state)
     home_begin(&h);
     assert_int_equal(keys_create(h.dir, "one", KEYS_WAIT_MS, NULL, one, &err), 0);
     assert_int_equal(chown(h.file, nobody, nobody), 0);
+    assert_int_equal(chown(h.dir, nobody, nobody), 0);
+    assert_int_equal(unlink(h.lock), 0);
     assert_int_equal(keys_create(h.dir, "two", KEYS_WAIT_MS, NULL, two, &err), 0);
+    assert_int_equal(stat(h.lock, &st), 0); /* else he could change nothing from then on */
+    assert_int_equal(st.st_uid, nobody);
     assert_int_equal(stat(h.file, &st), 0);
     assert_int_equal(st.st_uid, nobody);
     assert_int_equal(st.st_gid, nobody);
@@ -341,6 +396,8 @@ int main(void)
         cmocka_unit_test(test_sha256__does_not_care_how_it_is_fed),
         cmocka_unit_test(test_keys__made_listed_and_revoked),
         cmocka_unit_test(test_keys__a_change_waits_for_another_only_so_long),
+        cmocka_unit_test(test_keys__who_may_only_read_the_home_keeps_no_change_from_being_made),
+        cmocka_unit_test(test_keys__the_lock_is_the_folders_besides),
         cmocka_unit_test(test_keys__stay_their_owners_when_root_changes_them),
         cmocka_unit_test(test_keys__a_file_for_all_eyes_is_refused),
         cmocka_unit_test(test_keys__bad_lines_are_named),
