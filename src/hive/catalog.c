@@ -2,10 +2,12 @@
 #include "hive/catalog.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -138,10 +140,45 @@ static int set_up(struct catalog *c, struct err *err)
     return rc;
 }
 
+static void close_to_others(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077))
+        chmod(path, st.st_mode & 0700);
+}
+
+/*
+ * Who may read the database may lock it, and what SQLite keeps beside it, which gets its mode: with
+ * that each write waits as long as it may. What goes wrong here SQLite says better.
+ */
+static void keep_private(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    char *real = NULL, *wal, *shm;
+
+    if (fd >= 0)
+        close(fd);
+    if (path_real(path, &real, NULL))
+        return;
+    wal = str_printf("%s-wal", real);
+    shm = str_printf("%s-shm", real);
+    close_to_others(real);
+    if (wal)
+        close_to_others(wal);
+    if (shm)
+        close_to_others(shm);
+    free(wal);
+    free(shm);
+    free(real);
+}
+
 static int try_open(struct catalog *c, struct err *err)
 {
     int rc;
 
+    if (!str_eq(c->path, IN_MEMORY))
+        keep_private(c->path);
     if (sqlite3_open_v2(c->path, &c->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK)

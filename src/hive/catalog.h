@@ -39,9 +39,9 @@ struct catalog_verdict {
 };
 
 /*
- * Opens or creates. A file that is no intact database is renamed to <path>.corrupt-<time> and a new
- * one begun; *set_aside (free()) is then its new name, else NULL. ERR_DENIED, ERR_IO, ERR_NO_SPACE;
- * ERR_CONFLICT when a newer rbee wrote it.
+ * Opens or creates, for the owner alone (0600). A file that is no intact database is renamed to
+ * <path>.corrupt-<time> and a new one begun; *set_aside (free()) is then its new name, else NULL.
+ * ERR_DENIED, ERR_IO, ERR_NO_SPACE; ERR_CONFLICT when a newer rbee wrote it.
  */
 int catalog_open(const char *path, struct catalog **out, char **set_aside, struct err *err);
 /* An empty one that ends with the hive, for a disk that has no room for any. */

@@ -106,6 +106,43 @@ static void test_catalog__rows_last(void **state)
     catalog_close(c);
 }
 
+static void expect_private(void)
+{
+    static const char *const tails[] = {"", "-wal", "-shm"};
+    char file[300];
+    struct stat st;
+
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(file, sizeof file, "%s%s", db, tails[i]);
+        assert_int_equal(stat(file, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+    }
+}
+
+/*
+ * SQLite makes its files readable by everybody. Where the home was so as well, an account that had
+ * a read lock on models.db-shm held up each write, and with it the hive's loop, for two seconds.
+ */
+static void test_catalog__is_its_owners_alone(void **state)
+{
+    mode_t before = umask(022);
+    struct catalog *c = open_ok(false);
+    char file[300];
+
+    (void)state;
+    expect_private();
+    catalog_close(c);
+    assert_int_equal(chmod(db, 0644), 0); /* as a hive of before has left them */
+    snprintf(file, sizeof file, "%s-wal", db);
+    assert_int_equal(path_write_file(file, "", 0, 0644, NULL), 0);
+    snprintf(file, sizeof file, "%s-shm", db);
+    assert_int_equal(path_write_file(file, "", 0, 0644, NULL), 0);
+    c = open_ok(false);
+    expect_private();
+    catalog_close(c);
+    umask(before);
+}
+
 static void test_catalog__put_replaces_and_remove_forgets(void **state)
 {
     char ref[] = "hf:o/r", a[] = "/a", b[] = "/b";
@@ -518,6 +555,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_catalog__rows_last),
+        TEST(test_catalog__is_its_owners_alone),
         TEST(test_catalog__put_replaces_and_remove_forgets),
         TEST(test_catalog__each_is_sorted_and_stops_when_told),
         TEST(test_catalog__no_database_is_set_aside),
