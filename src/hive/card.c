@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "api/json_load.h"
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -383,7 +384,7 @@ struct card *card_parse(const char *models_dir, const char *text, size_t n)
 {
     const char *repo, *commit, *quantization, *origin = NULL;
     struct card *c = NULL;
-    json_t *root = json_loadb(text, n, 0, NULL), *refs, *files;
+    json_t *root = json_load_bounded(text, n, 0, NULL), *refs, *files;
     int version;
 
     if (json_unpack(root, "{s:i, s:s, s:s, s:s, s?s, s:o, s:o}", "version", &version, "repo", &repo,

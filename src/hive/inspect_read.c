@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "api/json_load.h"
 #include "base/str.h"
 #include "hive/programs.h"
 #include "hive/reply.h"
@@ -92,13 +93,17 @@ static void say_not_looked(const char *path, const struct capture_result *r, con
     e->details = json_pack("{s:s}", "hint", "Ask again.");
 }
 
-/* -1 with *e: it ended without a word of its own on the file. */
-static int say_failed(const char *path, const struct capture_result *r, struct api_error *e)
+/* -1 with *e: it ended without a word of its own on the file; why what it said is no JSON. */
+static int say_failed(const char *path, const struct capture_result *r, const json_error_t *why,
+                      struct api_error *e)
 {
     char line[512], end[80];
 
     last_line(r->errors, line, sizeof line);
-    if (r->rc == ERR_LIMIT)
+    if (r->rc == 0 && json_is_too_many(why))
+        api_error_set(e, API_INVALID_MODEL_FILE, REPLY_SRC,
+                      "the description of %.300s is too long: %s", path, why->text);
+    else if (r->rc == ERR_LIMIT)
         api_error_set(e, API_INVALID_MODEL_FILE, REPLY_SRC,
                       "the description of %.300s is longer than %u bytes", path, INSPECT_JSON_MAX);
     else if (r->rc == 0 && is_crash(&r->end))
@@ -120,12 +125,12 @@ static bool has_judged(const struct capture_result *r, json_t *root)
 
 /* 0 when the model can be run, else -1 with *e. */
 static int judge(const char *path, const struct capture_result *r, json_t *root,
-                 struct api_error *e)
+                 const json_error_t *why, struct api_error *e)
 {
     const char *reason = json_string_value(json_object_get(root, "reason"));
 
     if (!has_judged(r, root))
-        return say_failed(path, r, e);
+        return say_failed(path, r, why, e);
     if (json_is_true(json_object_get(root, "supported")))
         return 0;
     api_error_set(e,
@@ -138,10 +143,13 @@ static int judge(const char *path, const struct capture_result *r, json_t *root,
 void inspect_read(const char *path, const struct capture_result *r, struct inspect_result *out,
                   struct api_error *e)
 {
-    *out = (struct inspect_result){.json = json_loadb(buf_str(r->out), r->out->len, 0, NULL)};
+    const char *said = buf_str(r->out);
+    json_error_t why = {0};
+
+    *out = (struct inspect_result){.json = json_load_bounded(said, r->out->len, 0, &why)};
     if (!out->json) /* perhaps a number past 63 bits: as a real it is harmless */
-        out->json = json_loadb(buf_str(r->out), r->out->len, JSON_DECODE_INT_AS_REAL, NULL);
-    if (judge(path, r, out->json, e))
+        out->json = json_load_bounded(said, r->out->len, JSON_DECODE_INT_AS_REAL, &why);
+    if (judge(path, r, out->json, &why, e))
         out->error = e;
     out->judged = has_judged(r, out->json);
     out->facts = facts_of(out->json);

@@ -258,14 +258,23 @@ int manifest_read(const char *dir, struct manifest *out, struct err *err)
 static int load_for_put(const char *path, const char *dir, json_t **root, struct err *err)
 {
     struct manifest there;
+    char *text;
+    size_t n;
     int rc = manifest_read(dir, &there, err);
 
     manifest_done(&there);
     if (rc && rc != ERR_NOT_FOUND)
         return rc;
-    *root = rc ? json_pack("{s:i, s:[]}", "rbee_manifest", MANIFEST_VERSION, "models")
-               : json_load_file(path, 0, NULL);
-    return *root ? 0 : err_no_memory(err, 1, "a manifest");
+    if (rc) {
+        *root = json_pack("{s:i, s:[]}", "rbee_manifest", MANIFEST_VERSION, "models");
+        return *root ? 0 : err_no_memory(err, 1, "a manifest");
+    }
+    rc = path_read_file(path, MANIFEST_BYTES_MAX, &text, &n, err);
+    if (rc)
+        return rc;
+    *root = json_load_bounded(text, n, 0, NULL);
+    free(text);
+    return *root ? 0 : err_set(err, ERR_CONFLICT, "%s is being changed by somebody else", path);
 }
 
 int manifest_put(const char *dir, json_t *model, struct err *err)

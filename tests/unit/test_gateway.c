@@ -21,6 +21,7 @@
 #include "hive/gateway/ollama.h"
 #include "hive/near.h"
 #include "hive/gateway/shape.h"
+#include "net/sse.h"
 
 #define SCRATCH_MAX (1u << 20)
 
@@ -150,6 +151,25 @@ static void test_event__end(void **state)
     assert_int_equal(r.e.end.stop, EVENT_STOP_SEQUENCE);
     assert_string_equal(r.e.end.stop_sequence, "\\\"\\n");
     rig_done(&r);
+}
+
+/* An event has at most a MiB: of "{}," those were 85 MB in the hive, for each that a worker sent.
+ */
+static void test_event__many_values_are_not_made(void **state)
+{
+    struct buf text;
+    struct rig r;
+
+    (void)state;
+    buf_init(&text, SSE_EVENT_MAX);
+    buf_puts(&text, "{\"type\":\"x\",\"a\":[");
+    while (text.len < SSE_EVENT_MAX - 8)
+        buf_puts(&text, "{},");
+    buf_puts(&text, "{}]}");
+    assert_int_equal(read_text(&r, buf_str(&text)), -1);
+    assert_null(r.e.root);
+    rig_done(&r);
+    buf_done(&text);
 }
 
 static void test_event__what_is_none_is_refused(void **state)
@@ -590,6 +610,7 @@ int main(void)
         cmocka_unit_test(test_event__logprobs_calls_and_errors),
         cmocka_unit_test(test_event__end),
         cmocka_unit_test(test_event__what_is_none_is_refused),
+        cmocka_unit_test(test_event__many_values_are_not_made),
         cmocka_unit_test(test_near__nearest_first),
         cmocka_unit_test(test_shape__one_error_in_each_shape),
         cmocka_unit_test(test_shape__errors_of_the_list_of_models_are_for_both),

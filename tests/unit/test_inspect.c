@@ -149,6 +149,30 @@ static void test_inspect__what_it_says_itself_is_a_verdict(void **state)
     }
 }
 
+/*
+ * What inspect says was taken whole, up to its 8 MiB: of "{}," those were 650 MiB in the hive,
+ * which stood still for 1.4 s. So a file that took over its look took the hive with it.
+ */
+static void test_inspect__many_values_are_not_made(void **state)
+{
+    struct buf text;
+    struct rig rig;
+
+    (void)state;
+    buf_init(&text, INSPECT_JSON_MAX);
+    buf_puts(&text, "{\"supported\":true,\"a\":[");
+    while (text.len < INSPECT_JSON_MAX - 8)
+        buf_puts(&text, "{},");
+    buf_puts(&text, "{}]}");
+    read_it(&rig, buf_str(&text), "", 0);
+    assert_null(rig.result.json);
+    assert_false(rig.result.judged);
+    assert_int_equal(rig.e.code, API_INVALID_MODEL_FILE);
+    assert_non_null(strstr(rig.e.message, "/x.gguf is too long: it has so many values"));
+    rig_done(&rig);
+    buf_done(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +180,7 @@ int main(void)
         cmocka_unit_test(test_inspect__every_other_end_has_its_reason),
         cmocka_unit_test(test_inspect__what_befell_the_look_is_no_verdict_on_the_file),
         cmocka_unit_test(test_inspect__what_it_says_itself_is_a_verdict),
+        cmocka_unit_test(test_inspect__many_values_are_not_made),
     };
 
     return cmocka_run_group_tests_name("inspect", tests, NULL, NULL);

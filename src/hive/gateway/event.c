@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_load.h"
 #include "base/json.h"
 #include "base/str.h"
 
@@ -172,7 +173,7 @@ int event_read(const char *data, size_t n, struct buf *scratch, struct event *ou
     if (read_quick(data, n, out))
         return 0;
     buf_clear(scratch);
-    out->root = json_loadb(data, n, JSON_ALLOW_NUL, NULL);
+    out->root = json_load_bounded(data, n, JSON_ALLOW_NUL, NULL);
     return json_is_object(out->root) ? read_slow(scratch, out) : -1;
 }
 
