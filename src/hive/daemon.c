@@ -456,6 +456,7 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
         rc = http_client_create_plain(h->base, HTTP_NAMES_REFUSED, &h->inside, err);
     if (rc == 0 && h->doors.pin[0]) /* its workers show its own certificate */
         rc = http_client_set_pin(h->inside, h->doors.pin, err);
+    h->doors.reach = h->reach;
     if (rc == 0)
         rc = doors_watch(&h->doors, h->base, err);
     if (rc == 0)

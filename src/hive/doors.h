@@ -15,6 +15,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "api/access.h"
 #include "api/failed_keys.h"
@@ -22,20 +24,33 @@
 #include "config/config.h"
 #include "net/tls.h"
 
-#define DOORS_USED_MS  60000 /* a key's use is noted at most once in so long */
-#define DOORS_RETRY_MS 1000  /* until a file of keys that could not be read is read again */
-#define DOORS_N_FILES  2     /* `keys` and `api-key`, see api/keys.h */
+#define DOORS_USED_MS 60000 /* a key's use is noted at most once in so long */
+#define DOORS_RETRY_MS                                                                             \
+    1000 /* until files of keys that could not be read, or lie elsewhere, are looked at */
+#define DOORS_N_FILES 2 /* `keys` and `api-key`, see api/keys.h */
 
 struct access_share;
 struct event;
 struct event_base;
 struct http_server;
+struct reach;
 struct security_log;
+
+/* What a file of keys was like that lies elsewhere (a link, a mount); zeros for one in the home. */
+struct doors_seen {
+    bool elsewhere;
+    dev_t dev;
+    ino_t ino; /* 0 = there is none */
+    mode_t mode;
+    off_t size;
+    struct timespec written, changed;
+};
 
 /* One of the files with keys. */
 struct doors_file {
     struct keys keys; /* as it could last be read */
     int failed;       /* the error for which it cannot be read now; 0 = it can */
+    struct doors_seen seen;
 };
 
 struct doors {
@@ -51,9 +66,10 @@ struct doors {
     char pin[TLS_PIN_BYTES]; /* of the certificate; "" = none */
     struct failed_keys *failed;
     struct security_log *log;
+    struct reach *reach; /* borrowed: asked before a link is followed; NULL = none is asked */
     struct http_server *server; /* borrowed: whose requests end with their keys; NULL = none yet */
     struct event *watch;        /* inotify on the home */
-    struct event *retry;        /* reads the files again that could not be read */
+    struct event *retry;        /* for files that could not be read, or lie elsewhere */
     int watch_fd, spare_fd;     /* the second is kept for reading them; -1 = none */
     int watch_id;               /* of the home within watch_fd; -1 = it is not there */
     bool lost;                  /* the home was moved or deleted, and the files are not back yet */

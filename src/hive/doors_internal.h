@@ -11,6 +11,11 @@
 /* The file of hashes, and the key of the older file beside it, at a start: both or an error. */
 int doors_read_keys(struct doors *d, struct err *err);
 
+/* What the file is like now; ERR_UNREACHABLE when it lies where nobody answers (reach.h), with *out
+ * as it was. */
+int doors_look(const struct doors *d, const char *name, struct doors_seen *out, struct err *err);
+bool doors_seen_same(const struct doors_seen *a, const struct doors_seen *b);
+
 void doors_unwatch(struct doors *d);
 
 /* That key opened the door just now. */

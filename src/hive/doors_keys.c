@@ -111,9 +111,12 @@ static void read_again(struct doors *d, size_t f)
     struct doors_file *file = &d->files[f];
     struct err err = {0};
     struct keys now;
-    int rc = sources[f].read(d->home, &now, &err);
-    bool dropped = is_dropped(f, rc);
+    int rc = doors_look(d, sources[f].name, &file->seen, &err); /* before it: nothing is missed */
+    bool dropped;
 
+    if (rc == 0)
+        rc = sources[f].read(d->home, &now, &err);
+    dropped = is_dropped(f, rc);
     if (rc == 0)
         file->keys = now;
     else if (dropped)
@@ -138,11 +141,11 @@ static void read_all_again(struct doors *d)
 static void retry_later(struct doors *d)
 {
     const struct timeval later = {.tv_sec = DOORS_RETRY_MS / 1000};
-    bool failed = false;
+    bool wanted = false;
 
     for (size_t f = 0; f < DOORS_N_FILES; f++)
-        failed |= d->files[f].failed != 0;
-    if (failed && d->retry)
+        wanted |= d->files[f].failed != 0 || d->files[f].seen.elsewhere;
+    if (wanted && d->retry)
         event_add(d->retry, &later);
 }
 
@@ -281,11 +284,27 @@ static void on_change(evutil_socket_t fd, short what, void *arg)
         doors_reload(d);
 }
 
+static bool is_other(const struct doors *d, size_t f)
+{
+    struct doors_seen now;
+
+    return doors_look(d, sources[f].name, &now, NULL) == 0 &&
+           !doors_seen_same(&now, &d->files[f].seen);
+}
+
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
+    struct doors *d = arg;
+    bool read = d->lost;
+
     (void)fd;
     (void)what;
-    doors_reload(arg);
+    for (size_t f = 0; f < DOORS_N_FILES && !read; f++)
+        read = d->files[f].failed || is_other(d, f);
+    if (read)
+        doors_reload(d);
+    else
+        retry_later(d);
 }
 
 int doors_watch(struct doors *d, struct event_base *base, struct err *err)

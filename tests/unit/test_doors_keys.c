@@ -429,6 +429,133 @@ static void test_doors__a_home_that_is_another_folder_now_is_followed(void **sta
     rig_end(&r);
 }
 
+/* Secrets as a container gets them: api-key -> ..data/key, ..data -> a folder that is replaced. */
+struct mounted {
+    char dir[32], *data, *folders[2], *keys[2];
+};
+
+static void put_secret(const struct mounted *m, int i, const char *key)
+{
+    assert_int_equal(path_write_file(m->keys[i], key, strlen(key), 0600, NULL), 0);
+}
+
+/* Makes ..data lead to the i-th folder, in one step. */
+static void lead_to(const struct mounted *m, int i)
+{
+    char *new = path_join(m->dir, "..new");
+
+    assert_int_equal(symlink(i ? "1" : "0", new), 0);
+    assert_int_equal(rename(new, m->data), 0);
+    free(new);
+}
+
+static void mount_secret(const struct rig *r, struct mounted *m)
+{
+    char *target;
+
+    str_copy(m->dir, sizeof m->dir, "/tmp/rbee-secret-XXXXXX");
+    assert_non_null(mkdtemp(m->dir));
+    m->data = path_join(m->dir, "..data");
+    for (int i = 0; i < 2; i++) {
+        m->folders[i] = path_join(m->dir, i ? "1" : "0");
+        assert_int_equal(mkdir(m->folders[i], 0700), 0);
+        m->keys[i] = path_join(m->folders[i], "key");
+    }
+    put_secret(m, 0, PLAIN);
+    lead_to(m, 0);
+    target = path_join(m->data, "key");
+    assert_int_equal(unlink(r->plain), 0);
+    assert_int_equal(symlink(target, r->plain), 0);
+    free(target);
+}
+
+static void unmount_secret(struct mounted *m)
+{
+    for (int i = 0; i < 2; i++) {
+        unlink(m->keys[i]);
+        assert_int_equal(rmdir(m->folders[i]), 0);
+        free(m->keys[i]);
+        free(m->folders[i]);
+    }
+    assert_int_equal(unlink(m->data), 0);
+    free(m->data);
+    assert_int_equal(rmdir(m->dir), 0);
+}
+
+/* The second is over. */
+static void look_again(struct rig *r)
+{
+    assert_true(event_pending(r->d.retry, EV_TIMEOUT, NULL));
+    event_active(r->d.retry, EV_TIMEOUT, 1);
+    assert_int_equal(event_base_loop(r->base, EVLOOP_ONCE), 0);
+}
+
+/*
+ * An `api-key` that is a link, as secrets are mounted into containers: of what became of it nothing
+ * was noticed, as only the home was watched. The key of a secret that was rotated, because it had
+ * leaked, opened the hive until its end.
+ */
+static void test_doors__a_key_that_lies_elsewhere_is_followed(void **state)
+{
+    static const char rotated[] = "the-key-that-came-after-it";
+    struct mounted m;
+    struct rig r;
+
+    (void)state;
+    rig_begin(&r);
+    assert_false(event_pending(r.d.retry, EV_TIMEOUT, NULL)); /* an idle hive sleeps */
+    mount_secret(&r, &m);
+    doors_reload(&r.d);
+    look_again(&r);
+    assert_true(opens(&r, PLAIN));
+    put_secret(&m, 1, rotated);
+    lead_to(&m, 1);
+    look_again(&r);
+    assert_true(opens(&r, rotated) && !opens(&r, PLAIN) && opens(&r, r.key));
+    assert_int_equal(chmod(m.keys[1], 0644), 0);
+    look_again(&r);
+    assert_false(opens(&r, rotated));
+    assert_int_equal(chmod(m.keys[1], 0600), 0);
+    look_again(&r);
+    assert_true(opens(&r, rotated));
+    put_secret(&m, 1, PLAIN);
+    look_again(&r);
+    assert_true(opens(&r, PLAIN) && !opens(&r, rotated));
+    assert_int_equal(unlink(m.keys[1]), 0);
+    look_again(&r);
+    assert_false(opens(&r, PLAIN));
+    lead_to(&m, 0);
+    look_again(&r);
+    assert_true(opens(&r, PLAIN));
+    write_plain(&r, rotated, 0600); /* in the home again */
+    doors_reload(&r.d);
+    assert_true(opens(&r, rotated) && !opens(&r, PLAIN));
+    unmount_secret(&m);
+    rig_end(&r);
+}
+
+/* So is one that has another name elsewhere, by which it is written over. */
+static void test_doors__a_key_with_another_name_is_followed(void **state)
+{
+    char other[2 * PATH_BYTES];
+    struct rig r;
+    FILE *f;
+
+    (void)state;
+    rig_begin(&r);
+    snprintf(other, sizeof other, "%s/other", r.logs);
+    assert_int_equal(link(r.plain, other), 0);
+    doors_reload(&r.d);
+    f = fopen(other, "w");
+    assert_non_null(f);
+    assert_true(fputs("the-key-that-came-after-it", f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    look_again(&r);
+    assert_true(opens(&r, "the-key-that-came-after-it") && !opens(&r, PLAIN));
+    assert_int_equal(unlink(other), 0);
+    rig_end(&r);
+}
+
 static void test_doors__a_use_is_noted_without_waiting_for_the_disk(void **state)
 {
     char path[2 * PATH_BYTES], *text;
@@ -470,6 +597,8 @@ int main(void)
         cmocka_unit_test(test_doors__what_cannot_be_read_is_tried_again),
         cmocka_unit_test(test_doors__keys_come_and_go),
         cmocka_unit_test(test_doors__a_home_that_is_another_folder_now_is_followed),
+        cmocka_unit_test(test_doors__a_key_that_lies_elsewhere_is_followed),
+        cmocka_unit_test(test_doors__a_key_with_another_name_is_followed),
         cmocka_unit_test(test_doors__a_use_is_noted_without_waiting_for_the_disk),
         cmocka_unit_test(test_doors__a_revocation_is_on_the_disk),
     };
