@@ -28,9 +28,10 @@
 #define FAILED_KEYS_MAX       1024  /* addresses remembered */
 #define FAILED_KEYS_TELL_MS   60000 /* each kind of an address is told once in so long */
 #define FAILED_KEYS_WHO_BYTES 64
-/* Of all addresses together so many are told at once, and then one in so long. */
+/* Of all addresses together so many are told at once, and then one in so long: what was written
+ * before stays for months, whoever fills the log (security_log.h) on purpose. */
 #define FAILED_KEYS_TELL_BURST     60
-#define FAILED_KEYS_TELL_REFILL_MS 10000
+#define FAILED_KEYS_TELL_REFILL_MS 600000
 
 enum failed_kind {
     FAILED_KEY,

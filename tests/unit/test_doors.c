@@ -139,6 +139,48 @@ static void test_failed_keys__of_all_together_little_is_told(void **state)
     failed_keys_free(f);
 }
 
+static uint64_t write_longest(struct security_chain *c, struct buf *line, const char *text)
+{
+    json_t *facts = json_pack("{s:s, s:I, s:I, s:o, s:o}", "from", "2001:db8:1111:2222::/64",
+                              "times", (json_int_t)1 << 60, "others", (json_int_t)1 << 60, "host",
+                              security_text(text), "origin", security_text(text));
+
+    buf_clear(line);
+    assert_int_equal(security_chain_write(c, 1793000000000, "forbidden_place", facts, line), 0);
+    json_decref(facts);
+    return line->len;
+}
+
+/*
+ * Six lines a minute were 16 MiB within days: who was patient washed out all four files from a few
+ * addresses, or one. The longest lines must not do so within three months.
+ */
+static void test_failed_keys__patience_does_not_wash_out_the_log(void **state)
+{
+    const uint64_t kept = (uint64_t)(SECURITY_FILES_KEPT - 1) * SECURITY_FILE_MAX;
+    const int64_t end_ms = (int64_t)100 * 24 * 3600 * 1000;
+    struct failed_keys *f = failed_keys_create();
+    char peer[64], text[SECURITY_TEXT_MAX + 1];
+    uint64_t n, bytes = 0, each;
+    struct security_chain c;
+    struct buf line;
+
+    (void)state;
+    memset(text, '"', SECURITY_TEXT_MAX); /* two bytes in JSON */
+    text[SECURITY_TEXT_MAX] = '\0';
+    security_chain_begin(&c);
+    buf_init(&line, SECURITY_LINE_MAX);
+    each = write_longest(&c, &line, text);
+    for (int64_t t = 0; t < end_ms; t += FAILED_KEYS_TELL_REFILL_MS / 2)
+        for (int i = 0; i < 4; i++) {
+            snprintf(peer, sizeof peer, "10.0.0.%d:1", i);
+            bytes += failed_keys_note(f, FAILED_PLACE, peer, t, &n) ? each : 0;
+        }
+    assert_in_range(bytes, 1 << 20, kept);
+    buf_done(&line);
+    failed_keys_free(f);
+}
+
 static enum api_code ask_with(const struct failed_keys *f, const struct access *a, const char *path,
                               const char *authorization, int *wait_s)
 {
@@ -550,6 +592,7 @@ int main(void)
         cmocka_unit_test(test_advertise__takes_addresses_only),
         cmocka_unit_test(test_pairings__file_holds_no_code_and_survives_damage),
         cmocka_unit_test(test_failed_keys__of_all_together_little_is_told),
+        cmocka_unit_test(test_failed_keys__patience_does_not_wash_out_the_log),
         cmocka_unit_test(test_failed_keys__who_is_right_beyond_doubt_is_heard),
         cmocka_unit_test(test_security_log__an_empty_file_goes_on_from_the_older_one),
         cmocka_unit_test(test_security_log__does_not_move_without_a_new_file),
