@@ -20,6 +20,7 @@
 
 #define PEM_FILE_MAX (64u << 10)
 #define DAY_S        86400L
+#define OWN_NAME     "rbee-hive"
 
 /* ---- making ---- */
 
@@ -48,8 +49,8 @@ static bool fill(X509 *x, EVP_PKEY *key)
            ASN1_INTEGER_set_uint64(X509_get_serialNumber(x), random_u64() >> 1) == 1 &&
            X509_gmtime_adj(X509_getm_notBefore(x), -DAY_S) && /* clocks differ */
            X509_gmtime_adj(X509_getm_notAfter(x), CERTIFICATE_DAYS * DAY_S) &&
-           X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"rbee-hive",
-                                      -1, -1, 0) == 1 &&
+           X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)OWN_NAME, -1,
+                                      -1, 0) == 1 &&
            X509_set_issuer_name(x, name) == 1 && X509_set_pubkey(x, key) == 1 &&
            add_extension(x, NID_basic_constraints, "critical,CA:FALSE") &&
            add_extension(x, NID_key_usage, "critical,digitalSignature") &&
@@ -98,18 +99,43 @@ static EVP_PKEY *key_from(const char *pem)
     return key;
 }
 
-/* Is it over soon, or no certificate at all? */
-static bool is_stale(const char *pem)
+static X509 *certificate_from(const char *pem)
 {
     BIO *in = BIO_new_mem_buf(pem, -1);
     X509 *x = in ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
-    time_t then = time(NULL) + CERTIFICATE_RENEW_DAYS * DAY_S;
-    bool stale = !x || X509_cmp_time(X509_get0_notAfter(x), &then) <= 0;
 
-    X509_free(x);
     BIO_free(in);
+    return x;
+}
+
+/* Made here, and not put there by a person. */
+static bool is_ours(const X509 *x)
+{
+    char name[sizeof OWN_NAME + 1];
+
+    return X509_NAME_cmp(X509_get_subject_name(x), X509_get_issuer_name(x)) == 0 &&
+           X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, name, sizeof name) ==
+               sizeof OWN_NAME - 1 &&
+           str_eq(name, OWN_NAME);
+}
+
+/*
+ * Must it be signed anew: over soon, no certificate at all, or another key's? The key is written
+ * first, so a start that was cut short behind it leaves a new key beside the old certificate.
+ */
+static bool is_useless(struct certificate *c)
+{
+    time_t then = time(NULL) + CERTIFICATE_RENEW_DAYS * DAY_S;
+    X509 *x = certificate_from(c->chain);
+    EVP_PKEY *key = key_from(c->key);
+    bool useless = !x || X509_cmp_time(X509_get0_notAfter(x), &then) <= 0;
+
+    if (x && key && is_ours(x) && X509_check_private_key(x, key) != 1)
+        useless = c->made = true;
+    EVP_PKEY_free(key);
+    X509_free(x);
     ERR_clear_error();
-    return stale;
+    return useless;
 }
 
 /* ---- files ---- */
@@ -170,7 +196,7 @@ static int load_own(const char *dir, struct certificate *out, struct err *err)
     }
     if (rc == 0) {
         rc = path_read_file(chain_path, PEM_FILE_MAX, &out->chain, &n, &why);
-        if (rc == ERR_NOT_FOUND || (rc == 0 && (out->made || is_stale(out->chain))))
+        if (rc == ERR_NOT_FOUND || (rc == 0 && (out->made || is_useless(out))))
             rc = sign_and_keep(chain_path, out, err);
         else if (rc)
             err_set(err, rc, "%s", why.text);

@@ -4,7 +4,8 @@
  * Its own is made at the first start that needs one: an EC key (P-256) and a self-signed
  * certificate in $RBEE_HOME/tls/ (key.pem, mode 0600, and certificate.pem). Keepers know it by its
  * key, not by a name or a date; it is signed anew with the same key when its ten years are nearly
- * over, and keepers notice nothing. Files are read at the start only: what the workers need they
+ * over, and keepers notice nothing; also when it is another key's, as a start that was cut short
+ * leaves it. Files are read at the start only: what the workers need they
  * inherit.
  */
 #ifndef RBEE_HIVE_CERTIFICATE_H
@@ -20,7 +21,7 @@
 
 struct certificate {
     char *chain, *key; /* PEM, owned */
-    bool made;         /* the key was made just now */
+    bool made;         /* the key is a new one: keepers of before do not know it */
 };
 
 /*

@@ -672,6 +672,81 @@ static void test_certificate__own_one_is_private_and_stays(void **state)
     place_end(&p);
 }
 
+static char *read_file(const struct place *p, const char *name)
+{
+    char *path = path_join(p->dir, name), *text;
+    size_t n;
+
+    assert_int_equal(path_read_file(path, 65536, &text, &n, NULL), 0);
+    free(path);
+    return text;
+}
+
+static void write_file(const struct place *p, const char *name, const char *text)
+{
+    char *path = path_join(p->dir, name);
+
+    assert_int_equal(path_write_file(path, text, strlen(text), 0600, NULL), 0);
+    free(path);
+}
+
+/*
+ * `tls/key.pem` was deleted, so that a new key be made, and the hive was killed between writing
+ * that and the certificate: no hive started there any more, "key values mismatch".
+ */
+static void test_certificate__one_of_another_key_is_made_anew(void **state)
+{
+    struct certificate again;
+    struct place p, other;
+    struct tls_server *server;
+    char pin[TLS_PIN_BYTES], *chain;
+    struct err err = {0};
+
+    (void)state;
+    place_make(&p);
+    place_make(&other);
+    write_file(&p, "tls/key.pem", other.c.key);
+    assert_int_equal(certificate_load(p.dir, "", "", &again, &err), 0);
+    assert_true(again.made);
+    assert_string_equal(again.key, other.c.key);
+    assert_int_equal(rbee_tls.server_create(again.chain, again.key, &server, &err), 0);
+    assert_int_equal(rbee_tls.pin_of(again.chain, pin, &err), 0);
+    assert_string_equal(pin, other.pin);
+    chain = read_file(&p, "tls/certificate.pem");
+    assert_string_equal(chain, again.chain);
+    free(chain);
+    rbee_tls.server_free(server);
+    certificate_done(&again);
+    assert_int_equal(certificate_load(p.dir, "", "", &again, &err), 0);
+    assert_false(again.made);
+    certificate_done(&again);
+    place_end(&other);
+    place_end(&p);
+}
+
+/* Nor is it written over when it is not one that rbee made: a person put it there. */
+static void test_certificate__a_persons_own_is_left_alone(void **state)
+{
+    char *key = NULL, *chain = NULL, *there;
+    struct certificate again;
+    struct err err = {0};
+    struct place p;
+
+    (void)state;
+    place_make(&p);
+    make_authority(CERTIFICATE_DAYS, &chain, &key);
+    write_file(&p, "tls/certificate.pem", chain);
+    assert_int_equal(certificate_load(p.dir, "", "", &again, &err), 0);
+    assert_string_equal(again.chain, chain); /* what TLS says of it, and its key, is for TLS */
+    there = read_file(&p, "tls/certificate.pem");
+    assert_string_equal(there, chain);
+    free(there);
+    free(chain);
+    free(key);
+    certificate_done(&again);
+    place_end(&p);
+}
+
 /* The pin is what RFC 7469 calls one: `openssl x509 -pubkey | openssl pkey -pubin -outform der |
  * sha256sum`, computed here by OpenSSL's own functions. */
 static void test_certificate__pin_is_the_hash_of_the_public_key(void **state)
@@ -713,6 +788,8 @@ int main(void)
         cmocka_unit_test(test_tls__who_sends_nothing_but_handshakes_is_broken_off),
         cmocka_unit_test(test_tls__pieces_of_a_stream_arrive_as_they_are_put),
         cmocka_unit_test(test_certificate__own_one_is_private_and_stays),
+        cmocka_unit_test(test_certificate__one_of_another_key_is_made_anew),
+        cmocka_unit_test(test_certificate__a_persons_own_is_left_alone),
         cmocka_unit_test(test_certificate__pin_is_the_hash_of_the_public_key),
     };
 
