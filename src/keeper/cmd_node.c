@@ -218,6 +218,36 @@ static int add(struct keeper *k, const char *name, const char *place)
     return remember(k, name, place, NULL);
 }
 
+/* On a terminal a person is about to paste it. */
+static int read_link(char link[PAIR_LINE_MAX], struct err *err)
+{
+    struct term term;
+
+    term_init(&term, false);
+    if (isatty(STDIN_FILENO))
+        term_note(&term, "Paste the line that `rbee-hive pair` has printed:");
+    return pair_read(stdin, link, err);
+}
+
+/* A pairing's code is in the process list no longer than it takes to read it: *place is a copy of
+ * it then. Before the interrupt handler is there: Ctrl+C ends a waiting read. */
+static int take_link(int argc, char **argv, const char **place, char link[PAIR_LINE_MAX],
+                     struct err *err)
+{
+    const char *given = *place;
+
+    if (str_eq(given, "-") || str_starts(given, PAIR_SCHEME))
+        *place = link;
+    if (str_eq(given, "-"))
+        return read_link(link, err);
+    if (*place == link && !str_copy(link, PAIR_LINE_MAX, given))
+        str_copy(link, PAIR_LINE_MAX, PAIR_SCHEME); /* too long to be one: pair_parse says so */
+    for (int i = 0; i < argc; i++)
+        if (argv[i] == given)
+            pair_hide(argv[i]);
+    return 0;
+}
+
 int cmd_node_add(const struct cli_command *self, int argc, char **argv)
 {
     struct keeper_flags flags = {.node = "localhost"};
@@ -225,6 +255,8 @@ int cmd_node_add(const struct cli_command *self, int argc, char **argv)
     const char *words[2];
     const struct config_node *added;
     struct keeper k = {.command = self->name};
+    char link[PAIR_LINE_MAX] = PAIR_SCHEME;
+    struct err err = {0};
     size_t n = 0;
     int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, words, 2, &n);
 
@@ -234,11 +266,14 @@ int cmd_node_add(const struct cli_command *self, int argc, char **argv)
         return keeper_usage(&k, "give a name and a host, such as 'bee2 192.168.1.20'");
     if (strcasecmp(words[0], "localhost") == 0) /* names know no case */
         return keeper_usage(&k, "'localhost' is this machine and cannot be another");
+    if (take_link(argc, argv, &words[1], link, &err))
+        return keeper_usage(&k, "%s", err.text);
     rc = keeper_begin(&k, self, &flags);
     if (rc == CLI_GO)
         rc = add(&k, words[0], words[1]);
     if (rc == 0 && (added = config_node_find(k.config, words[0])) != NULL)
         warn_if_silent(&k, words[0], &added->addr);
+    explicit_bzero(link, sizeof link);
     return keeper_end(&k, rc);
 }
 

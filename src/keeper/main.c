@@ -53,9 +53,10 @@ static const struct cli_command commands[] = {
      cmd_models_verify},
     {"models prune", NULL, "delete what is of no use in the models folder", NULL, cmd_models_prune},
     {"models rm", "MODEL", "remove a model from a node", NULL, cmd_models_rm},
-    {"node add", "NAME HOST[:PORT]|LINK", "remember a machine by a name",
+    {"node add", "NAME HOST[:PORT]|LINK|-", "remember a machine by a name",
      "LINK is the rbee://... of the line that `rbee-hive pair` prints on that machine: the keeper\n"
      "then gets a key of its own from it, and knows the hive by its certificate from then on.\n"
+     "With - that line is read from standard input.\n"
      "https://HOST[:PORT] is for a hive whose certificate the system's authorities vouch for.",
      cmd_node_add},
     {"node list", NULL, "show the machines and whether they answer", NULL, cmd_node_list},

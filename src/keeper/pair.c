@@ -10,6 +10,8 @@
 
 #define PAIR_MS         20000
 #define HOST_NAME_BYTES 65
+#define TEXT_BYTES      1024
+#define TEXTS_MAX       64 /* read of standard input, to find a line */
 
 static bool is_code(const char *code)
 {
@@ -37,6 +39,34 @@ int pair_parse(const char *text, struct pair_line *out, struct err *err)
                        "this is not a whole line of `rbee-hive pair`: rbee://HOST:PORT/, 64 hex "
                        "digits, a slash and a code of letters; copy it once more");
     return config_addr_parse(host, CONFIG_DEFAULT_PORT, &out->addr, err);
+}
+
+int pair_read(FILE *from, char dst[PAIR_LINE_MAX], struct err *err)
+{
+    char text[TEXT_BYTES];
+
+    for (int i = 0; i < TEXTS_MAX && fgets(text, sizeof text, from); i++) {
+        char *at = strstr(text, PAIR_SCHEME);
+
+        if (!at)
+            continue;
+        at[strcspn(at, " \t\r\n")] = '\0';
+        if (str_copy(dst, PAIR_LINE_MAX, at))
+            return 0;
+        return err_set(err, ERR_LIMIT,
+                       "the line on standard input is longer than one of `rbee-hive "
+                       "pair`");
+    }
+    return err_set(err, ERR_NOT_FOUND, "there is no line of `rbee-hive pair` on standard input");
+}
+
+void pair_hide(char *argument)
+{
+    char *at = str_starts(argument, PAIR_SCHEME) ? argument + strlen(PAIR_SCHEME) : NULL;
+
+    at = at ? strchr(at, '/') : NULL;
+    if (at)
+        memset(at + 1, 'x', strlen(at + 1));
 }
 
 /* {"code","name"} (free()), or NULL. */

@@ -6,12 +6,15 @@
 #ifndef RBEE_KEEPER_PAIR_H
 #define RBEE_KEEPER_PAIR_H
 
+#include <stdio.h>
+
 #include "config/config.h"
 #include "keeper/keeper.h"
 #include "keeper/node_secrets.h"
 
 #define PAIR_SCHEME   "rbee://"
 #define PAIR_CODE_MAX 64
+#define PAIR_LINE_MAX (CONFIG_HOST_MAX + TLS_PIN_BYTES + PAIR_CODE_MAX + 32)
 
 struct pair_line {
     struct config_addr addr;
@@ -21,6 +24,14 @@ struct pair_line {
 
 /* ERR_INVALID for what is no such line. */
 int pair_parse(const char *text, struct pair_line *out, struct err *err);
+
+/* The first one in the lines of `from`, whatever stands before it: as `rbee-hive pair` prints it.
+ * ERR_NOT_FOUND when there is none, ERR_LIMIT when it is too long. */
+int pair_read(FILE *from, char dst[PAIR_LINE_MAX], struct err *err);
+
+/* Overwrites pin and code in an argument of this process, which all accounts of the machine can
+ * read while it runs. */
+void pair_hide(char *argument);
 
 /*
  * Asks the hive for a key of this keeper's own, if it has the key of the pin. 0 with *out, and the

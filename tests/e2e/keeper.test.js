@@ -6,6 +6,7 @@
 const { test, describe, beforeEach, afterEach } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
+const net = require('node:net');
 const path = require('node:path');
 const { spawn, spawnSync } = require('node:child_process');
 
@@ -905,6 +906,31 @@ describe('the list of nodes', () => {
       }
       assert.deepStrictEqual([r.code, r.stderr], [130, 'Cancelled.\n']);
       assert.deepStrictEqual(fs.readdirSync(home), ['.lock']);
+    }
+  });
+
+  /* It stood in the process list, for all accounts of the machine, while the hive was waited for: up to 20 s in
+   * which it could be used by another. */
+  test('the code of a pairing line is in no list of processes, and may come by stdin', async (t) => {
+    let come;
+    const silent = net.createServer((socket) => { socket.on('error', () => {}); come(); });
+    await new Promise((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    t.after(() => silent.close());
+    const pin = 'ab'.repeat(32), code = 'tkskohzkwj3j3jtaevhk', place = `rbee://127.0.0.1:${silent.address().port}/`, line = `${place}${pin}/${code}`;
+    for (const [word, input] of [[line], ['-', `some word\nrbee-keeper node add NAME ${line} \n`]]) {
+      const connected = new Promise((resolve) => { come = resolve; });
+      const r = start(['node', 'add', 'bee2', word], { input });
+      await Promise.race([connected, r.done.then(() => assert.fail(r.stderr))]);
+      const list = fs.readFileSync(`/proc/${r.child.pid}/cmdline`, 'latin1').split('\0');
+      r.interrupt();
+      await r.done;
+      assert.strictEqual(list[4], word === '-' ? '-' : place + 'x'.repeat(`${pin}/${code}`.length));
+      assert.strictEqual(r.code, 130, r.stderr);
+    }
+    for (const input of ['', 'rbee-keeper node add NAME\n', `${place}${'a'.repeat(2000)}\n`]) {
+      const r = await run(['node', 'add', 'bee2', '-'], { input });
+      assert.strictEqual(r.code, 2, r.stderr);
+      assert.match(r.stderr, /rbee-hive pair/);
     }
   });
 
