@@ -11,6 +11,7 @@
 #include "hive/leftover.h"
 
 #define READ_CHUNK 16384
+#define READ_TURN  (16 * READ_CHUNK) /* of one stream in one turn of the loop */
 
 struct stream {
     struct capture *owner;
@@ -62,8 +63,9 @@ static void finish(struct capture *c, int rc)
     capture_free(c);
 }
 
-/* Reads what is there. -1 when the text would pass its limit, and that matters. */
-static int drain(struct stream *s)
+/* Reads what is there, at most so many bytes: who writes faster than they are read must not hold
+ * the loop. -1 when the text would pass its limit, and that matters. */
+static int drain(struct stream *s, size_t most)
 {
     char chunk[READ_CHUNK];
     ssize_t n;
@@ -73,13 +75,24 @@ static int drain(struct stream *s)
 
         if (n < 0)
             return 0; /* EAGAIN: more may come; EINTR: the loop calls again */
+        most -= (size_t)n < most ? (size_t)n : most;
         if (s->keep_head && take > room)
             take = room;
         if (buf_put(&s->text, chunk, take))
             return -1;
+        if (most == 0)
+            return 0; /* the loop calls again */
     }
     event_del(s->ev);
     return 0;
+}
+
+/* All that its process can have left: that has ended, but what it started may go on writing. */
+static int drain_rest(struct stream *s)
+{
+    int n = fcntl(s->fd, F_GETPIPE_SZ);
+
+    return drain(s, n > 0 ? (size_t)n : READ_TURN);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -88,7 +101,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (drain(s))
+    if (drain(s, READ_TURN))
         finish(s->owner, ERR_LIMIT);
 }
 
@@ -98,8 +111,8 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    drain(&c->errors);
-    finish(c, drain(&c->out) ? ERR_LIMIT : 0);
+    drain_rest(&c->errors);
+    finish(c, drain_rest(&c->out) ? ERR_LIMIT : 0);
 }
 
 static void on_timeout(evutil_socket_t fd, short what, void *arg)

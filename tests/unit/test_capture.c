@@ -1,4 +1,5 @@
 /* Programs that the hive runs to ask them something: what becomes of those that do not end. */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -172,6 +173,86 @@ static void test_capture__is_cancelled_though_the_process_does_not_die(void **st
     check_held(true);
 }
 
+/* ---- one that writes without end ---- */
+
+ssize_t __real_read(int fd, void *dst, size_t n);
+ssize_t __wrap_read(int fd, void *dst, size_t n);
+
+#define ENDLESS_READS                                                                              \
+    10000 /* of two or three turns of the loop, a few dozen are to be expected                     \
+           */
+
+static bool is_endless; /* whatever is read is full: the writer is always faster */
+static unsigned n_reads;
+
+ssize_t __wrap_read(int fd, void *dst, size_t n)
+{
+    if (!is_endless)
+        return __real_read(fd, dst, n);
+    if (++n_reads > ENDLESS_READS) {
+        errno = EAGAIN;
+        return -1;
+    }
+    memset(dst, 'x', n);
+    return (ssize_t)n;
+}
+
+/* Called in each turn of the loop. */
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    struct place *p = arg;
+
+    (void)fd;
+    (void)what;
+    if (n_reads == 0)
+        return; /* nothing was written as yet */
+    capture_cancel(p->capture);
+    event_base_loopbreak(p->base);
+}
+
+static void on_end(void *arg, const struct capture_result *result)
+{
+    const struct place *p = arg;
+
+    (void)result;
+    event_base_loopbreak(p->base);
+}
+
+/*
+ * A process that filled its stderr as fast as that was read (with threads, in a sandbox) held the
+ * hive's loop for as long as it liked: reading went on until nothing was there.
+ */
+static void test_capture__a_flood_on_stderr_lets_the_loop_turn(void **state)
+{
+    static const char *const argv[] = {"/bin/sh", "-c", "echo x >&2; read line <go", NULL};
+    struct place p = {.base = event_base_new()};
+    const struct capture_params params = {.path = argv[0],
+                                          .argv = argv,
+                                          .out_max = 4,
+                                          .timeout_ms = PATIENCE_MS,
+                                          .arg = &p,
+                                          .done = on_end};
+
+    struct event *turn;
+    int always[2];
+
+    (void)state;
+    assert_int_equal(pipe2(always, O_CLOEXEC), 0);
+    assert_int_equal(write(always[1], "x", 1), 1);
+    turn = p.base ? event_new(p.base, always[0], EV_READ | EV_PERSIST, on_turn, &p) : NULL;
+    assert_true(turn && event_add(turn, NULL) == 0);
+    assert_int_equal(capture_start(p.base, &params, &p.capture, NULL), 0);
+    is_endless = true;
+    event_base_loop(p.base, EVLOOP_NO_EXIT_ON_EMPTY);
+    is_endless = false;
+    assert_in_range(n_reads, 1, ENDLESS_READS - 1);
+    event_free(turn);
+    event_base_loop(p.base, 0); /* until the process is reaped */
+    event_base_free(p.base);
+    for (int i = 0; i < 2; i++)
+        close(always[i]);
+}
+
 /* A program with no environment, on /dev/null, in this process's cgroup. */
 static int start(const char *const *argv, struct child *c, struct err *err)
 {
@@ -252,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_capture__tells_though_the_process_does_not_die),
         cmocka_unit_test(test_capture__is_cancelled_though_the_process_does_not_die),
+        cmocka_unit_test(test_capture__a_flood_on_stderr_lets_the_loop_turn),
         cmocka_unit_test(test_child__leaves_no_descriptor_where_it_cannot_start),
         cmocka_unit_test(test_child__an_end_that_is_not_told_is_no_success),
     };
