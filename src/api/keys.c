@@ -64,6 +64,14 @@ int keys_find(const struct keys *k, const char *key)
     return found;
 }
 
+bool keys_has(const struct keys *k, const unsigned char hash[SHA256_BYTES])
+{
+    for (size_t i = 0; i < k->n; i++)
+        if (sha256_same(k->items[i].hash, hash))
+            return true;
+    return false;
+}
+
 static bool is_name(const char *name)
 {
     size_t n = strlen(name);
@@ -90,10 +98,9 @@ static int put(struct keys *k, const struct keys_entry *entry, struct err *err)
         return err_set(err, ERR_INVALID,
                        "'%.60s' is no name for a key: 1 to %d letters, digits, '.', '_' or '-'",
                        entry->name, KEYS_NAME_BYTES - 1);
-    for (size_t i = 0; i < k->n; i++)
-        if (sha256_same(k->items[i].hash, entry->hash))
-            return err_set(err, ERR_CONFLICT, "the key %s is there twice",
-                           keys_print(entry->hash, print));
+    if (keys_has(k, entry->hash))
+        return err_set(err, ERR_CONFLICT, "the key %s is there twice",
+                       keys_print(entry->hash, print));
     if (k->n == KEYS_MAX)
         return too_many(err);
     k->items[k->n++] = *entry;

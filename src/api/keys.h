@@ -56,6 +56,8 @@ bool keys_has_mark(const struct keys *k, uint64_t mark);
 /* The entry that `key` opens, or -1. Looks at all of them, in a time that does not tell which. */
 int keys_find(const struct keys *k, const char *key);
 
+bool keys_has(const struct keys *k, const unsigned char hash[SHA256_BYTES]);
+
 /* ERR_INVALID for a name that is none, ERR_LIMIT past KEYS_MAX, ERR_CONFLICT for one that is there.
  */
 int keys_add(struct keys *k, const char *key, const char *name, int64_t made_s, struct err *err);

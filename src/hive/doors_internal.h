@@ -20,6 +20,8 @@ void doors_unwatch(struct doors *d);
 
 /* That key opened the door just now. */
 void doors_note_use(struct doors *d, const struct keys_entry *key);
+/* Those that are gone leave their places to others. */
+void doors_forget_used(struct doors *d);
 /* Writes run/keys-used when it is time for it, or `now`. */
 void doors_note_used(struct doors *d, bool now);
 

@@ -1,5 +1,5 @@
-/* doors_keys.c - the list of keys while the hive runs: read anew when its files change, and noted
- * when it was used. See doors.h. Linux: inotify. */
+/* doors_keys.c - the list of keys while the hive runs: read anew when its files change. See
+ * doors.h. Linux: inotify. */
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -10,8 +10,6 @@
 #include <unistd.h>
 
 #include "api/access_share.h"
-#include "base/buf.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -19,10 +17,8 @@
 #include "hive/revoke.h"
 #include "hive/security_log.h"
 
-#define USED_FILE     "run/keys-used"
-#define USED_FILE_MAX (16u << 10)
-#define EVENTS_BYTES  4096
-#define LOST_EVENTS   (IN_MOVE_SELF | IN_DELETE_SELF | IN_IGNORED | IN_UNMOUNT)
+#define EVENTS_BYTES 4096
+#define LOST_EVENTS  (IN_MOVE_SELF | IN_DELETE_SELF | IN_IGNORED | IN_UNMOUNT)
 #define WATCHED_EVENTS                                                                             \
     (IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE | IN_ATTRIB | IN_MOVE_SELF |         \
      IN_DELETE_SELF)
@@ -53,21 +49,13 @@ static const struct source {
     int (*read)(const char *home, struct keys *out, struct err *err); /* not there: no keys */
 } sources[DOORS_N_FILES] = {{KEYS_FILE, keys_load}, {DOORS_KEY_FILE, read_plain}};
 
-static bool has(const struct keys *k, const unsigned char hash[SHA256_BYTES])
-{
-    for (size_t i = 0; i < k->n; i++)
-        if (sha256_same(k->items[i].hash, hash))
-            return true;
-    return false;
-}
-
 /* One list of what stands in the files; a key may stand in both. */
 static void put_together(struct doors *d)
 {
     d->keys.n = 0;
     for (size_t f = 0; f < DOORS_N_FILES; f++)
         for (size_t i = 0; i < d->files[f].keys.n; i++)
-            if (!has(&d->keys, d->files[f].keys.items[i].hash)) {
+            if (!keys_has(&d->keys, d->files[f].keys.items[i].hash)) {
                 BUG_ON(d->keys.n == KEYS_MAX);
                 d->keys.items[d->keys.n++] = d->files[f].keys.items[i];
             }
@@ -177,22 +165,8 @@ static void each_missing(struct doors *d, const struct keys *a, const struct key
                          void (*tell)(struct doors *, const struct keys_entry *))
 {
     for (size_t i = 0; i < a->n; i++)
-        if (!has(b, a->items[i].hash))
+        if (!keys_has(b, a->items[i].hash))
             tell(d, &a->items[i]);
-}
-
-/* Those that are gone leave their places to others. */
-static void forget_used(struct doors *d)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < d->n_used; i++) {
-        if (!has(&d->keys, d->used[i]))
-            continue;
-        memmove(d->used[n], d->used[i], SHA256_BYTES);
-        d->used_s[n++] = d->used_s[i];
-    }
-    d->n_used = n;
 }
 
 /* ---- a home that is another folder now ---- */
@@ -247,7 +221,7 @@ void doors_reload(struct doors *d)
         return;
     read_all_again(d);
     put_together(d);
-    forget_used(d);
+    doors_forget_used(d);
     access_share_publish(d->share, &d->keys);
     each_missing(d, &d->keys, &before, tell_created);
     each_missing(d, &before, &d->keys, end_revoked);
@@ -337,73 +311,4 @@ void doors_unwatch(struct doors *d)
         close(d->spare_fd);
     d->watch = d->retry = NULL;
     d->watch_fd = d->spare_fd = -1;
-}
-
-/* ---- when they were used ---- */
-
-static size_t find_used(const struct doors *d, const unsigned char hash[SHA256_BYTES])
-{
-    for (size_t i = 0; i < d->n_used; i++)
-        if (sha256_same(d->used[i], hash))
-            return i;
-    return d->n_used;
-}
-
-void doors_note_use(struct doors *d, const struct keys_entry *key)
-{
-    size_t i = find_used(d, key->hash);
-    char print[KEYS_PRINT_BYTES];
-    bool first = i == d->n_used;
-
-    if (first) { /* there is room: it is one of the list, and so are all that were used */
-        BUG_ON(d->n_used == KEYS_MAX);
-        d->n_used++;
-    }
-    memcpy(d->used[i], key->hash, SHA256_BYTES);
-    d->used_s[i] = clock_unix_ms() / 1000;
-    if (first)
-        security_log_event(
-            d->log, "key_first_used",
-            json_pack("{s:s, s:s}", "key", keys_print(key->hash, print), "name", key->name));
-    doors_note_used(d, first);
-}
-
-/* Keys that were not used since the start keep what an earlier hive noted. */
-static void keep_older(const struct doors *d, const char *path, struct buf *text)
-{
-    char *old = NULL;
-    size_t n = 0;
-
-    if (path_read_file(path, USED_FILE_MAX, &old, &n, NULL) != 0)
-        return;
-    for (const char *p = old; *p;) {
-        unsigned char hash[SHA256_BYTES];
-        size_t len = strcspn(p, "\n");
-
-        if (len > 2 * SHA256_BYTES && sha256_from_hex(p, hash) && find_used(d, hash) == d->n_used &&
-            has(&d->keys, hash))
-            buf_printf(text, "%.*s\n", (int)len, p);
-        p += len + (p[len] == '\n');
-    }
-    free(old);
-}
-
-void doors_note_used(struct doors *d, bool now)
-{
-    char *path, hex[SHA256_HEX_BYTES];
-    struct buf text;
-
-    if (d->n_used == 0 || (!now && clock_ms() - d->noted_ms < DOORS_USED_MS))
-        return;
-    d->noted_ms = clock_ms();
-    path = path_join(d->home, USED_FILE);
-    buf_init(&text, USED_FILE_MAX);
-    for (size_t i = 0; i < d->n_used; i++)
-        buf_printf(&text, "%s %lld\n", sha256_hex(d->used[i], hex), (long long)d->used_s[i]);
-    if (path)
-        keep_older(d, path, &text);
-    if (path && !buf_failed(&text))
-        path_write_note(path, text.data, text.len, 0600, NULL);
-    buf_done(&text);
-    free(path);
 }
