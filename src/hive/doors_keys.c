@@ -20,8 +20,8 @@
 #define EVENTS_BYTES 4096
 #define LOST_EVENTS  (IN_MOVE_SELF | IN_DELETE_SELF | IN_IGNORED | IN_UNMOUNT)
 #define WATCHED_EVENTS                                                                             \
-    (IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE | IN_ATTRIB | IN_MOVE_SELF |         \
-     IN_DELETE_SELF)
+    (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_CLOSE_WRITE | IN_DELETE | IN_ATTRIB |            \
+     IN_MOVE_SELF | IN_DELETE_SELF)
 
 /* ---- reading ---- */
 
@@ -235,6 +235,16 @@ static bool is_ours(const char *name)
     return str_eq(name, KEYS_FILE) || str_eq(name, DOORS_KEY_FILE);
 }
 
+/* A file that is made is read when it was written; to a link nothing more happens. */
+static bool is_news(const struct doors *d, const struct inotify_event *e, const char *name)
+{
+    struct doors_seen now;
+
+    if (!is_ours(name))
+        return false;
+    return !(e->mask & IN_CREATE) || (doors_look(d, name, &now, NULL) == 0 && now.elsewhere);
+}
+
 static void on_change(evutil_socket_t fd, short what, void *arg)
 {
     _Alignas(struct inotify_event) char bytes[EVENTS_BYTES];
@@ -247,7 +257,7 @@ static void on_change(evutil_socket_t fd, short what, void *arg)
         struct inotify_event e;
 
         memcpy(&e, bytes + at, sizeof e);
-        changed |= (e.mask & IN_Q_OVERFLOW) || (e.len > 0 && is_ours(bytes + at + sizeof e));
+        changed |= (e.mask & IN_Q_OVERFLOW) || (e.len > 0 && is_news(d, &e, bytes + at + sizeof e));
         if ((e.mask & LOST_EVENTS) && e.wd == d->watch_id) {
             lose(d);
             changed = true;

@@ -534,6 +534,23 @@ static void test_doors__a_key_that_lies_elsewhere_is_followed(void **state)
     rig_end(&r);
 }
 
+/* A link is made and never written: one that came where no file was went unnoticed. */
+static void test_doors__a_link_that_is_made_is_followed(void **state)
+{
+    char other[2 * PATH_BYTES];
+    struct rig r;
+
+    (void)state;
+    rig_begin(&r);
+    snprintf(other, sizeof other, "%s/other", r.logs);
+    assert_int_equal(rename(r.plain, other), 0);
+    wait_until(&r, PLAIN, false);
+    assert_int_equal(symlink("logs/other", r.plain), 0);
+    wait_until(&r, PLAIN, true);
+    assert_int_equal(unlink(other), 0);
+    rig_end(&r);
+}
+
 /* So is one that has another name elsewhere, by which it is written over. */
 static void test_doors__a_key_with_another_name_is_followed(void **state)
 {
@@ -598,6 +615,7 @@ int main(void)
         cmocka_unit_test(test_doors__keys_come_and_go),
         cmocka_unit_test(test_doors__a_home_that_is_another_folder_now_is_followed),
         cmocka_unit_test(test_doors__a_key_that_lies_elsewhere_is_followed),
+        cmocka_unit_test(test_doors__a_link_that_is_made_is_followed),
         cmocka_unit_test(test_doors__a_key_with_another_name_is_followed),
         cmocka_unit_test(test_doors__a_use_is_noted_without_waiting_for_the_disk),
         cmocka_unit_test(test_doors__a_revocation_is_on_the_disk),
