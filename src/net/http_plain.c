@@ -103,7 +103,7 @@ static bool is_six_loopback(const struct sockaddr_storage *at)
 static int not_begun(const struct plain_call *t, size_t i, int why, struct err *err)
 {
     bool none_left = why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM ||
-                     (why == EADDRNOTAVAIL && !is_six_loopback(&t->addrs->at[i]));
+                     (why == EADDRNOTAVAIL && !is_six_loopback(&t->way->addrs.at[i]));
 
     if (none_left)
         return err_set(err, ERR_BUSY, "there is nothing left for a connection to %s: %s",
@@ -114,7 +114,7 @@ static int not_begun(const struct plain_call *t, size_t i, int why, struct err *
 /* The call is gone before its owner has read the error to its end. */
 static void end_failed(struct plain_call *t)
 {
-    struct err err = t->failure;
+    struct err err = t->way->failure;
 
     end(t, err.code, &err);
 }
@@ -127,17 +127,17 @@ static void try_address(struct plain_call *t)
 {
     int64_t left = t->connect_by_ms - clock_ms();
 
-    while (t->n_tried < t->addrs->n && left > 0) {
-        size_t i = t->n_tried++;
-        int64_t share = left / (int64_t)(t->addrs->n - i);
+    while (t->way->n_tried < t->way->addrs.n && left > 0) {
+        size_t i = t->way->n_tried++;
+        int64_t share = left / (int64_t)(t->way->addrs.n - i);
 
         if (http_plain_connect(t, i, share > 0 ? share : 1) == 0)
             return;
-        if (!t->failure.code || !is_no_way(errno))
-            not_begun(t, i, errno, &t->failure);
+        if (!t->way->failure.code || !is_no_way(errno))
+            not_begun(t, i, errno, &t->way->failure);
     }
     if (left <= 0)
-        http_call_connect_late(&t->call, &t->failure);
+        http_call_connect_late(&t->call, &t->way->failure);
     end_failed(t);
 }
 
@@ -145,10 +145,10 @@ void http_plain_next_address(struct plain_call *t, bool late, const char *why)
 {
     http_plain_close(t->conn);
     if (late)
-        http_call_connect_late(&t->call, &t->failure);
+        http_call_connect_late(&t->call, &t->way->failure);
     else
-        http_call_broken(&t->call, why, &t->failure);
-    if (t->n_tried < t->addrs->n)
+        http_call_broken(&t->call, why, &t->way->failure);
+    if (t->way->n_tried < t->way->addrs.n)
         try_address(t);
     else
         end_failed(t);
@@ -166,11 +166,11 @@ static int resolve(struct plain_call *t, struct err *err)
     int64_t begun_ms = clock_ms();
     int rc;
 
-    t->addrs = calloc(1, sizeof *t->addrs);
-    if (!t->addrs)
-        return err_no_memory(err, sizeof *t->addrs, "a host's addresses");
+    t->way = calloc(1, sizeof *t->way);
+    if (!t->way)
+        return err_no_memory(err, sizeof *t->way, "a host's addresses");
     rc = http_resolve(t->url.host, t->url.port, ((struct plain_client *)c)->names,
-                      t->call.params.stop, t->addrs, err);
+                      t->call.params.stop, &t->way->addrs, err);
     http_client_stood_still(c, clock_ms() - begun_ms);
     return rc;
 }
@@ -181,13 +181,14 @@ static void connect_fresh(struct plain_call *t)
     int rc;
 
     t->connect_by_ms = clock_ms() + http_call_connect_ms(&t->call);
-    t->n_tried = 0;
-    t->failure.code = ERR_NONE;
-    rc = t->addrs ? 0 : resolve(t, &err);
-    if (rc)
+    rc = t->way ? 0 : resolve(t, &err);
+    if (rc) {
         end(t, rc, &err);
-    else
-        try_address(t);
+        return;
+    }
+    t->way->n_tried = 0;
+    t->way->failure.code = ERR_NONE;
+    try_address(t);
 }
 
 void http_plain_failed(struct plain_call *t, const char *why)
@@ -306,7 +307,7 @@ static void done(struct http_call *call)
 
     if (t->has_answer)
         http_answer_done(&t->answer);
-    free(t->addrs);
+    free(t->way);
     free(t->place);
 }
 

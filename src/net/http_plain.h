@@ -46,14 +46,19 @@ struct plain_conn {
     int64_t idle_since_ms;
 };
 
+/* On the way to a connection; not kept behind it, as there may be a thousand streams. */
+struct plain_way {
+    struct http_addrs addrs;
+    size_t n_tried;     /* of those */
+    struct err failure; /* what is told when none of them works; code 0 = nothing yet */
+};
+
 struct plain_call {
     struct http_call call; /* first */
     struct http_url url;
-    char *place;              /* owned: "host:port", with TLS "https host:port pin" */
-    struct http_addrs *addrs; /* owned; NULL before they are needed, and once connected */
-    size_t n_tried;           /* of the addresses */
-    struct err failure;       /* what is told when none of them works; code 0 = nothing yet */
-    int64_t connect_by_ms;    /* the end of connecting */
+    char *place;           /* owned: "host:port", with TLS "https host:port pin" */
+    struct plain_way *way; /* owned; NULL before it is needed, and once connected */
+    int64_t connect_by_ms; /* the end of connecting */
     struct plain_conn *conn;
     struct http_answer answer;
     bool has_answer; /* `answer` is initialised */

@@ -248,8 +248,8 @@ static void on_connected(struct plain_conn *conn)
     }
     conn->connected = true;
     if (conn->call) {
-        free(conn->call->addrs);
-        conn->call->addrs = NULL;
+        free(conn->call->way);
+        conn->call->way = NULL;
     }
     bufferevent_set_timeouts(conn->bev, NULL, NULL);
     bufferevent_enable(conn->bev, EV_READ);
@@ -358,7 +358,7 @@ static int put_on(struct plain_call *t, struct plain_conn *conn)
 
 int http_plain_connect(struct plain_call *t, size_t i, int64_t timeout_ms)
 {
-    int fd = socket_toward(&t->addrs->at[i], t->addrs->bytes[i]);
+    int fd = socket_toward(&t->way->addrs.at[i], t->way->addrs.bytes[i]);
     struct plain_conn *conn;
 
     if (fd < 0)
