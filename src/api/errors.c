@@ -10,6 +10,9 @@
 #include "base/str.h"
 #include "base/utf8.h"
 
+/* Of any error that has the list. */
+#define HINT_FIELDS "Correct what the message names; details.errors lists every failing field."
+
 static const struct api_error_info table[API_N_CODES] = {
     [API_CONNECTION_REFUSED] =
         {"CONNECTION_REFUSED", 0, 1, true,
@@ -86,9 +89,7 @@ static const struct api_error_info table[API_N_CODES] = {
     [API_CONTEXT_LENGTH_EXCEEDED] =
         {"CONTEXT_LENGTH_EXCEEDED", 400, 1, false,
          "Shorten the prompt, or load the model with a larger context."},
-    [API_INVALID_REQUEST] = {"INVALID_REQUEST", 400, 2, false,
-                             "Correct what the message names; details.errors lists every failing "
-                             "field."},
+    [API_INVALID_REQUEST] = {"INVALID_REQUEST", 400, 2, false, "Correct what the message names."},
     [API_BODY_TOO_LARGE] = {"BODY_TOO_LARGE", 413, 1, false, "Send a smaller request."},
     [API_MISSING_API_KEY] =
         {"MISSING_API_KEY", 401, 1, false,
@@ -219,6 +220,8 @@ char *api_error_body(const struct api_error *e, const char *request_id)
 
     if (!details)
         return NULL;
+    if (json_object_get(details, "errors") && !json_object_get(details, "hint"))
+        json_object_set_new(details, "hint", json_string(HINT_FIELDS));
     if (info->hint[0] && !json_object_get(details, "hint"))
         json_object_set_new(details, "hint", json_string(info->hint));
     if (!json_object_get(details, "retriable"))

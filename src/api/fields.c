@@ -26,8 +26,8 @@ void fields_begin(struct fields *f, const char *body, size_t n)
         snprintf(f->not_json, sizeof f->not_json, "the body cannot be taken: %s", why.text);
     } else if (!f->root) {
         snprintf(f->not_json, sizeof f->not_json,
-                 "the body is not valid JSON: line %d, column %d (byte %d)", why.line, why.column,
-                 why.position);
+                 "the body cannot be read as JSON: %s (line %d, column %d, byte %d)",
+                 json_fault_text(&why), why.line, why.column, why.position);
     } else if (!json_is_object(f->root)) {
         str_copy(f->not_json, sizeof f->not_json, "the body is JSON, but not an object");
         json_decref(f->root);

@@ -387,32 +387,8 @@ static void check_object(struct checks *c, json_t *root)
 
         while (i < N_FIELDS && !str_eq(key, fields[i].name))
             i++;
-        if (i == N_FIELDS)
+        if (i == N_FIELDS && !json_is_null(value)) /* null: not given */
             refuse_unknown(c, key);
-    }
-}
-
-/* Why a body is no JSON, in our own words. */
-static const char *json_fault(const json_error_t *at)
-{
-    switch (json_error_code(at)) {
-    case json_error_premature_end_of_input:
-        return "it ends too early";
-    case json_error_invalid_utf8:
-        return "it is not UTF-8";
-    case json_error_numeric_overflow:
-        return "a number is too large";
-    case json_error_duplicate_key:
-        return "a field is there twice";
-    case json_error_null_byte_in_key:
-    case json_error_null_character:
-        return "it holds a NUL";
-    case json_error_stack_overflow:
-        return "it is nested too deeply";
-    case json_error_end_of_input_expected:
-        return "something follows the object";
-    default:
-        return "its syntax is wrong";
     }
 }
 
@@ -463,7 +439,7 @@ int inference_request_parse(const char *body, size_t n, struct inference_request
         checks_fail(&c, "body", "JSON object", "The body cannot be taken: %s.", at.text);
     else if (!root)
         checks_fail(&c, "body", "JSON object", "The body is not JSON: %s (line %d, column %d).",
-                    json_fault(&at), at.line, at.column);
+                    json_fault_text(&at), at.line, at.column);
     else if (!json_is_object(root))
         checks_fail(&c, "body", "JSON object", "The body must be a JSON object.");
     else

@@ -97,3 +97,26 @@ bool json_is_too_many(const json_error_t *why)
 {
     return str_eq(why->source, TOO_MANY);
 }
+
+const char *json_fault_text(const json_error_t *why)
+{
+    switch (json_error_code(why)) {
+    case json_error_premature_end_of_input:
+        return "it ends too early";
+    case json_error_invalid_utf8:
+        return "it is not UTF-8";
+    case json_error_numeric_overflow:
+        return "a number is too large";
+    case json_error_duplicate_key:
+        return "a field is there twice";
+    case json_error_null_byte_in_key:
+    case json_error_null_character:
+        return "it holds a NUL";
+    case json_error_stack_overflow:
+        return "it is nested too deeply";
+    case json_error_end_of_input_expected:
+        return "something follows the object";
+    default:
+        return "its syntax is wrong";
+    }
+}

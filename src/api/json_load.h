@@ -25,5 +25,7 @@ uint64_t json_tree_bytes(const char *text, size_t n);
  */
 json_t *json_load_bounded(const char *text, size_t n, size_t flags, json_error_t *why);
 bool json_is_too_many(const json_error_t *why);
+/* Why a text is no JSON, in our own words: "it ends too early". */
+const char *json_fault_text(const json_error_t *why);
 
 #endif

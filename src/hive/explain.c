@@ -20,6 +20,7 @@ struct question {
     struct hive *hive;
     struct http_exchange *x;
     struct spawn spawn;
+    int64_t ctx_asked; /* 0 = not */
     struct judge_ask *judging;
 };
 
@@ -88,16 +89,31 @@ static size_t n_chosen(const struct worker_room *r)
     return n;
 }
 
+static void refuse(struct decision *d, enum api_code code, const char *reason)
+{
+    d->what = "refuse";
+    d->refused = true;
+    d->code = code;
+    str_copy(d->reason, sizeof d->reason, reason);
+}
+
 /* The same steps as workers_launch, without taking them. */
-static void decide(const struct plan_need *need, const struct worker *there, struct worker_room *r,
-                   struct decision *d)
+static void decide(const struct question *q, const struct plan_need *need,
+                   const struct worker *there, struct worker_room *r, struct decision *d)
 {
     char total[32], usable[32];
+    struct api_error e = {0};
     struct err err = {0};
+    int retry_after_s;
 
     if (there) {
         d->what = "reuse";
         str_copy(d->reason, sizeof d->reason, "a worker has this model already");
+        return;
+    }
+    if (worker_may_start(q->hive->workers, &q->spawn.launch, &e, &retry_after_s)) {
+        refuse(d, e.code, e.message);
+        api_error_done(&e);
         return;
     }
     str_human_bytes(need->total_bytes, total, sizeof total);
@@ -117,11 +133,8 @@ static void decide(const struct plan_need *need, const struct worker *there, str
                  total, usable, n_chosen(r));
         break;
     case ROOM_NONE:
-        d->what = "refuse";
-        d->refused = true;
-        d->code = API_INSUFFICIENT_MEMORY;
         worker_room_error(r, need, &err);
-        str_copy(d->reason, sizeof d->reason, err.text);
+        refuse(d, API_INSUFFICIENT_MEMORY, err.text);
         break;
     }
 }
@@ -165,22 +178,26 @@ static void on_judged(void *arg, const struct model_facts *facts, struct api_err
 {
     struct question *q = arg;
     struct workers *ws = q->hive->workers;
-    const struct worker *there = workers_usable(ws, &q->spawn.launch);
+    struct launch *l = &q->spawn.launch;
+    const struct worker *there = l->fresh ? NULL : workers_usable(ws, l);
+    struct api_error refused = {0};
     struct decision d = {0};
     struct worker_room room;
     struct plan_need need;
     struct err err = {0};
 
     if (there)
-        take_numbers(&q->spawn.launch, there);
+        take_numbers(l, there);
     if (e) {
         reply_error(q->x, 0, e);
         *e = (struct api_error){0};
-    } else if (workers_plan(ws, &q->spawn.launch, facts, &need, &err)) {
+    } else if (!there && workers_check_ctx(q->ctx_asked, l->model_ref, facts, &refused)) {
+        reply_error(q->x, 0, &refused);
+    } else if (workers_plan(ws, l, facts, &need, &err)) {
         reply_fail(q->x, API_INSUFFICIENT_MEMORY, "%s", err.text);
     } else {
         worker_room_look(ws, &room);
-        decide(&need, there, &room, &d);
+        decide(q, &need, there, &room, &d);
         answer(q, &need, &d, there, &room);
     }
     free_question(q);
@@ -201,6 +218,7 @@ void explain_answer(struct hive *h, struct http_exchange *x, const char *id)
     if (spawn_read(h, x, &q->spawn, &e) == 0) {
         struct judge_ask *judging;
 
+        q->ctx_asked = q->spawn.launch.ctx;
         workers_fill_in(h->workers, &q->spawn.launch);
         if (judge_model(workers_judge(h->workers), q->spawn.model_path, on_judged, q, &judging,
                         &e) == 0) {

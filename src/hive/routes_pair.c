@@ -31,6 +31,7 @@ static void name_of(const json_t *body, char dst[KEYS_NAME_BYTES])
 static void refuse(struct hive *h, struct http_exchange *x, const struct err *err)
 {
     doors_note_failure(&h->doors, FAILED_CODE, http_peer(x));
+    http_add_header(x, "WWW-Authenticate", "Bearer");
     reply_fail(x, API_INVALID_API_KEY,
                "%s; `rbee-hive pair` on the hive's machine prints a new line", err->text);
 }

@@ -72,23 +72,36 @@ static void answer_waiters(struct worker *w, const struct worker *given, const s
     }
 }
 
-/* The hive's own default bends to the model; what was asked for does not. */
-static int check_context(struct worker *w, const struct model_facts *facts, struct api_error *e)
+static int64_t longest(const struct model_facts *facts)
 {
-    int64_t most = facts->context_length > INT64_MAX ? INT64_MAX : (int64_t)facts->context_length;
+    return facts->context_length > INT64_MAX ? INT64_MAX : (int64_t)facts->context_length;
+}
 
-    if (most == 0 || w->ctx <= most)
+int workers_check_ctx(int64_t ctx, const char *model_ref, const struct model_facts *facts,
+                      struct api_error *e)
+{
+    int64_t most = longest(facts);
+
+    if (most == 0 || ctx <= most)
         return 0;
-    if (!w->ctx_asked) {
-        w->ctx = most;
-        return 0;
-    }
     api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
-                  "ctx is %lld, and %.300s was trained for a context of %lld", (long long)w->ctx,
-                  w->model_ref, (long long)most);
+                  "ctx is %lld, and %.300s was trained for a context of %lld", (long long)ctx,
+                  model_ref, (long long)most);
     e->details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "ctx", "constraint",
                            "at most the model's context", "message", e->message);
     return -1;
+}
+
+/* The hive's own default bends to the model; what was asked for does not. */
+static int check_context(struct worker *w, const struct model_facts *facts, struct api_error *e)
+{
+    int64_t most = longest(facts);
+
+    if (w->ctx_asked)
+        return workers_check_ctx(w->ctx, w->model_ref, facts, e);
+    if (most && w->ctx > most)
+        w->ctx = most;
+    return 0;
 }
 
 /* All who wait are told of the failure; the worker is no more. */

@@ -96,6 +96,13 @@ void workers_fill_in(const struct workers *ws, struct launch *l);
 const struct worker *workers_usable(struct workers *ws, const struct launch *l);
 /* What is known of model files. */
 struct judge *workers_judge(struct workers *ws);
+/* A context that was asked for: 0, or -1 with *e when the model was trained for less. */
+int workers_check_ctx(int64_t ctx, const char *model_ref, const struct model_facts *facts,
+                      struct api_error *e);
+/* May a new one be started now, but for memory? 0, or -1 with *e and the seconds after which it may
+ * (unchanged: none). */
+int worker_may_start(struct workers *ws, const struct launch *l, struct api_error *e,
+                     int *retry_after_s);
 /* The memory plan of a launch that is filled in. */
 int workers_plan(const struct workers *ws, const struct launch *l, const struct model_facts *facts,
                  struct plan_need *out, struct err *err);

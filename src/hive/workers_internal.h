@@ -127,10 +127,6 @@ bool worker_context_reduce(struct worker *w, bool to_own);
  * larger one beside it, or in its place. */
 bool worker_context_is_small(const struct worker *w, const struct launch *l);
 
-/* worker_may_start.c: 0, or -1 with *e and the seconds after which it may (unchanged: none). */
-int worker_may_start(struct workers *ws, const struct launch *l, struct api_error *e,
-                     int *retry_after_s);
-
 /* worker_start.c: the process. 0, or -1 with *e and nothing left behind. */
 int worker_start(struct worker *w, struct api_error *e);
 

@@ -18,8 +18,6 @@
 #include "worker/routes.h"
 #include "worker/server.h"
 
-#define TEXT_MAX_BYTES INT32_MAX
-
 static struct job *make_job(struct inference_request *r, enum job_kind kind)
 {
     struct job *j = job_create(r);
@@ -54,14 +52,26 @@ void route_render(struct server *s, struct http_exchange *x, const char *rest)
     inference_request_done(&r);
 }
 
+/* A text, which may be empty; NULL when it is none, or not there. */
+static const char *any_text(struct fields *f, const char *name)
+{
+    const json_t *value = fields_any(f, name, false);
+    const char *text = json_string_value(value);
+
+    if (value && (!text || strlen(text) != json_string_length(value))) {
+        fields_fail(f, name, "string", "%s must be a string without a NUL.", name);
+        return NULL;
+    }
+    return text;
+}
+
 /* The text is "content", as llama-server names it, or "text". */
 static void take_text(struct fields *f, struct inference_request *r)
 {
-    const char *text = NULL;
-    bool found = fields_text(f, "content", false, TEXT_MAX_BYTES, &text);
+    const char *content = any_text(f, "content"), *text = any_text(f, "text");
 
-    found = fields_text(f, "text", false, TEXT_MAX_BYTES, &text) || found;
-    if (!found && json_array_size(f->errors) == 0)
+    text = text ? text : content;
+    if (!text && json_array_size(f->errors) == 0)
         fields_fail(f, "content", "required", "content is missing.");
     r->prompt = str_dup(text ? text : "");
     r->prompt_bytes = text ? strlen(text) : 0;

@@ -311,6 +311,9 @@ describe('over a worker that says what it is told', () => {
       }
       const count = await post(hive, '/v1/messages/count_tokens', { model: 'tiny', messages: [{ role: 'user', content: 'x' }] });
       assert.deepStrictEqual(count.json, { input_tokens: 42 });
+      const more = { metadata: { user_id: 'ann' }, service_tier: 'auto', anthropic_version: '2023-06-01' };
+      assert.deepStrictEqual((await post(hive, '/v1/messages/count_tokens',
+        { model: 'tiny', messages: [{ role: 'user', content: 'x' }], ...more })).json, { input_tokens: 42 });
       assert.strictEqual((await post(hive, '/v1/messages', { ...ASK, model: 'nope', messages: say({}) })).json.error.type, 'not_found_error');
     });
 
@@ -640,7 +643,7 @@ describe('models of the hub', () => {
 
   test('pull tells its progress, and what went wrong', async () => {
     await auto('off');
-    const told = lines(await post(hive, '/api/pull', { model: 'hf.co/org/tales' }));
+    const told = lines(await post(hive, '/api/pull', { model: 'hf.co/org/tales:latest' }));
     assert.deepStrictEqual(told[0], { status: 'pulling manifest' });
     assert.deepStrictEqual(told.at(-1), { status: 'success' });
     const quiet = await post(hive, '/api/pull', { model: 'hf:org/tales', stream: false });

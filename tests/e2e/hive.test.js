@@ -203,6 +203,8 @@ describe('what a hive refuses', () => {
     for (const e of error.details.errors) assert.ok(e.constraint && e.message);
     const missing = assertError(await post(hive, '/v1/workers/spawn', {}), 400, 'INVALID_REQUEST');
     assert.deepStrictEqual(missing.details.errors.map((e) => [e.field, e.constraint]), [['model_ref', 'required']]);
+    const twice = assertError(await post(hive, '/v1/workers/spawn', '{"model_ref":"a","model_ref":"b"}'), 400, 'INVALID_REQUEST');
+    assert.match(twice.message, /a field is there twice \(line 1, /);
   });
 
   test('a body over the limit', async () => {

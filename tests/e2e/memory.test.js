@@ -10,7 +10,7 @@ const path = require('node:path');
 
 const { testModel, makeFolder, until } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
-const { startHive, get, post, spawn, spawnReady, list } = require('./lib/hive.js');
+const { startHive, get, post, remove, spawn, spawnReady, list } = require('./lib/hive.js');
 const { run } = require('./lib/keeper.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 
@@ -76,6 +76,17 @@ describe('explain', () => {
     const twice = (await explain(hive, 'tiny', { slots: 4, ctx: 128 })).json.need;
     assert.strictEqual(twice.kv_bytes, 2 * need.kv_bytes);
     assert.deepStrictEqual(await list(hive), []);
+  });
+
+  /* It said "start" where a spawn is refused, and "reuse" where one was to be new. */
+  it('says what a spawn would do', async () => {
+    const [told, done] = [await explain(hive, 'tiny', { ctx: 100000 }), await post(hive, '/v1/workers/spawn', { model_ref: 'tiny', ctx: 100000 })];
+    assert.deepStrictEqual([told.status, told.json.error.message], [400, done.json.error.message]);
+    const worker = await spawnReady(hive, 'tiny');
+    assert.strictEqual((await explain(hive, 'tiny')).json.decision, 'reuse');
+    assert.strictEqual((await explain(hive, 'tiny', { new: true })).json.decision, 'start');
+    await remove(hive, `/v1/workers/${worker.worker_id}`);
+    await until(async () => (await list(hive)).length === 0, 'it has ended');
   });
 
   it('a worker that is there would be reused', async () => {

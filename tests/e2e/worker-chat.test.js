@@ -161,6 +161,9 @@ describe('a conversation', { skip }, () => {
     assertRefused(await post(worker, '/v1/inference', { prompt: 'a', logit_bias: { 99999999: 1 } }), 'logit_bias', /99999999/);
     assertRefused(await post(worker, '/v1/detokenize', { tokens: ['a'] }), 'tokens', /tokens/);
     assertRefused(await post(worker, '/v1/tokenize', {}), 'content', /content/);
+    assertRefused(await post(worker, '/v1/tokenize', { content: 5 }), 'content', /string/);
+    assert.deepStrictEqual((await post(worker, '/v1/tokenize', { content: '' })).json, { tokens: [] });
+    assert.strictEqual((await post(worker, '/v1/inference', { prompt: 'a', max_tokens: 1, typo: null, stream: false })).status, 200);
   });
 
   test('logprobs are of the whole vocabulary, the likeliest first', async () => {

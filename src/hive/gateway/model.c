@@ -196,8 +196,7 @@ static int find_named(struct hive *h, struct search *s, struct model_place *out,
     return rc;
 }
 
-/* The name without what other programs put around it: "hf.co/org/repo" and ":latest". */
-static char *plain_name(const char *name)
+char *model_plain_name(const char *name)
 {
     static const char latest[] = ":latest", hub[] = "hf.co/";
     size_t n = strlen(name);
@@ -211,7 +210,7 @@ static char *plain_name(const char *name)
 
 int model_find(struct hive *h, const char *name, struct model_place *out, struct api_error *e)
 {
-    char *plain = name ? plain_name(name) : NULL;
+    char *plain = name ? model_plain_name(name) : NULL;
     struct search s = {.name = plain};
     int rc = -1;
 

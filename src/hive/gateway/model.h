@@ -29,6 +29,10 @@ void model_place_done(struct model_place *p);
  */
 int model_find(struct hive *h, const char *name, struct model_place *out, struct api_error *e);
 
+/* The name without what other programs put around it: "hf.co/org/repo:latest" is hf:org/repo.
+ * free(); NULL when out of memory. */
+char *model_plain_name(const char *name);
+
 struct model_progress {
     bool downloading;
     uint64_t done, total; /* bytes when downloading, else layers */

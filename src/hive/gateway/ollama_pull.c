@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "hive/gateway/model.h"
 #include "hive/gateway/ollama.h"
 #include "hive/gateway/request.h"
 #include "hive/models.h"
@@ -123,15 +124,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     look_on(arg);
 }
 
-/* "hf.co/org/repo:Q4" is Ollama's way to name what the hub has. */
-static char *ref_of(const char *name)
-{
-    return str_starts(name, "hf.co/") ? str_printf("hf:%s", name + 6) : str_dup(name);
-}
-
 static int begin(struct pull *p, const char *name, struct api_error *e)
 {
-    char *ref = ref_of(name), *path = NULL;
+    char *ref = model_plain_name(name), *path = NULL;
     int rc = -1;
 
     if (ref)

@@ -256,6 +256,20 @@ static void read_output_config(struct fields *f, struct order *o)
     }
 }
 
+/* Clients send them with both kinds of request. */
+static void tolerate(struct fields *f)
+{
+    static const char *const texts[] = {"anthropic_version", NULL}, *const tiers[] = {
+                                                                        "auto", "standard_only",
+                                                                        NULL};
+
+    order_ignore_texts(f, texts);
+    order_ignore_object(f, "metadata");
+    order_only(f, "service_tier", tiers, "there is one tier here; send auto or nothing.");
+    order_ignore_object(f, "cache_control");
+    order_ignore_object(f, "context_management"); /* nothing is taken out of a conversation */
+}
+
 void request_messages_prompt(struct fields *f, struct order *o)
 {
     json_t *messages, *preamble, *out = json_array(), *message;
@@ -276,17 +290,13 @@ void request_messages_prompt(struct fields *f, struct order *o)
     read_tool_choice(f, o);
     read_thinking(f, o);
     read_output_config(f, o);
-    order_ignore_object(f, "cache_control");
-    order_ignore_object(f, "context_management"); /* nothing is taken out of a conversation */
+    tolerate(f);
 }
 
 /* ---- the whole ---- */
 
 static void read_whole(struct fields *f, struct order *o)
 {
-    static const char *const texts[] = {"anthropic_version", NULL}, *const tiers[] = {
-                                                                        "auto", "standard_only",
-                                                                        NULL};
     int64_t n = 1;
 
     request_messages_prompt(f, o);
@@ -297,9 +307,6 @@ static void read_whole(struct fields *f, struct order *o)
     order_number(f, o, "top_p", "top_p", 0, 1);
     order_int(f, o, "top_k", "top_k", 0, INT32_MAX);
     order_stop(f, o, "stop_sequences");
-    order_ignore_texts(f, texts);
-    order_ignore_object(f, "metadata");
-    order_only(f, "service_tier", tiers, "there is one tier here; send auto or nothing.");
 }
 
 static const char *const names[][2] = {{"template_vars", "thinking"},
