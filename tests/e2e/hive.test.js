@@ -336,6 +336,7 @@ describe('a worker that does not come up', () => {
 
   test('a signal while loading is told by its name', async (t) => {
     const hive = await startHive({ flags: { worker: standIn('kill -SEGV $$') } });
+    hive.mayCrash(); // its workers, that is
     t.after(() => hive.stop());
     const row = await failed(hive, (await spawn(hive, model)).json.worker_id);
     assert.strictEqual(row.error.code, 'WORKER_CRASHED');
@@ -349,6 +350,7 @@ describe('a worker that does not come up', () => {
     fs.writeFileSync(program, `#!/bin/sh\nexec env --ignore-signal=CHLD --block-signal=TERM ${HIVE} "$@"\n`);
     fs.chmodSync(program, 0o755);
     const hive = await startHive({ program, flags: { worker: standIn('kill -SEGV $$') } });
+    hive.mayCrash(); // its workers, that is
     t.after(() => hive.stop());
     const row = await failed(hive, (await spawn(hive, model)).json.worker_id);
     assert.strictEqual(row.error.code, 'WORKER_CRASHED');
@@ -726,6 +728,7 @@ describe('drivers', () => {
     const folder = fakeDriver('abort();');
     if (!folder) return t.skip('no C compiler');
     const hive = await startHive({ env: { LD_LIBRARY_PATH: folder } });
+    hive.mayCrash(); // what looks for it, that is
     t.after(() => hive.stop());
     const answer = await get(hive, '/v1/backends');
     assert.strictEqual(answer.status, 200);
