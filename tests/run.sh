@@ -65,7 +65,7 @@ run_node() {
     if [ "$rc" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
     if [ $((ok + bad + skip)) -eq 0 ]; then bad=1; fi
     add "$name" "$ok" "$bad" "$skip" $((SECONDS - start))
-    [ "$bad" -eq 0 ] || { say "---- $name (exit $rc)"; grep -nE -A 25 '^ *not ok' "$log" | head -n 120; grep -A 80 'CRASHED: ' "$log" | head -n 160; say "----"; }
+    [ "$bad" -eq 0 ] || { say "---- $name (exit $rc)"; grep -nE -A 25 '^ *not ok' "$log" | head -n 120; grep -E -A 80 '(CRASHED|LEFT): ' "$log" | head -n 160; say "----"; }
 }
 
 # A command that is one test: exit 0 passed, 77 skipped, anything else failed.

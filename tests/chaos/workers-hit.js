@@ -117,6 +117,7 @@ async function hitWhileLoading({ rounds, seed, say }) {
   const luck = chance(seed), group = memoryGroup();
   const ways = Object.keys(hits).filter((how) => how !== 'memory' || group);
   const hive = await startHive({ flags: { slots: 4, worker: lateWorker(LOAD_MS / 1000) }, env: { RBEE_HIVE_LOAD_TIMEOUT: '4s' } });
+  hive.mayCrash(); // its workers, by a signal of ours
   try {
     for (let round = 0; round < rounds; round++) {
       const how = round < ways.length ? ways[round] : luck.pick(ways);
@@ -137,6 +138,7 @@ async function workersHit({ rounds, seed, say }) {
   const ways = Object.keys(hits).filter((how) => how !== 'memory' || group);
   say(`workers hit: ${rounds} rounds, CHAOS_SEED=${seed}${group ? '' : '; no cgroup with a memory limit can be made here, that case is left out'}`);
   const hive = await startHive({ flags: { slots: 4 }, env: { RBEE_HIVE_HEALTH_INTERVAL: '500ms' } });
+  hive.mayCrash(); // its workers, by a signal of ours
   try {
     for (let round = 0; round < rounds; round++) {
       const how = round < ways.length ? ways[round] : luck.pick(ways);

@@ -8,7 +8,8 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { HIVE, Proc, testModel, makeFolder, until } = require('./lib/proc.js');
+const { testModel, makeFolder, until } = require('./lib/proc.js');
+const { hostFor, notApart } = require('./lib/host.js');
 const sse = require('./lib/sse.js');
 const hives = require('./lib/hive.js');
 const { faultsOf, faultsOfEvent } = require('./lib/openai-shape.js');
@@ -710,11 +711,10 @@ describe('over a real worker', () => {
 });
 
 describe('with a key', () => {
-  it('as Bearer or x-api-key', async () => {
-    const home = makeFolder('rbee-hive-');
-    const hive = new Proc(HIVE, ['daemon', '--addr', '0.0.0.0:0', '--home', home], { env: { HOME: home, RBEE_TINY: MODEL, RBEE_HIVE_TLS: 'off' } });
-    const [, port] = await hive.says(/listening on http:\/\/0\.0\.0\.0:(\d+)$/m);
-    hive.url = `http://127.0.0.1:${port}`;
+  it('as Bearer or x-api-key', { skip: notApart }, async (t) => {
+    const home = makeFolder('rbee-hive-'), host = await hostFor(t);
+    const hive = await host.hive(home, { RBEE_HIVE_TLS: 'off' });
+    hive.url = `http://127.0.0.1:${await host.door(8080)}`;
     const key = fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim();
     const tags = (headers) => ask(`${hive.url}/v1/models`, { headers });
     const none = await ask(`${hive.url}/v1/messages`, { method: 'POST', body: {} });

@@ -14,6 +14,7 @@ const { DATA, HIVE, Proc, testModel, makeFolder, isAlive, sleep, until } = requi
 const { ask, stream } = require('./lib/sse.js');
 const { startHive, get, post, remove, spawn, spawnReady, list, childrenOf } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
+const { hostFor, notApart } = require('./lib/host.js');
 
 const MODEL = testModel();
 const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
@@ -338,6 +339,7 @@ describe('a worker that does not come up', () => {
 
   test('a signal while loading is told by its name', async (t) => {
     const hive = await startHive({ flags: { worker: standIn('kill -SEGV $$') } });
+    hive.mayCrash(); // its workers, that is
     t.after(() => hive.stop());
     const row = await failed(hive, (await spawn(hive, model)).json.worker_id);
     assert.strictEqual(row.error.code, 'WORKER_CRASHED');
@@ -351,6 +353,7 @@ describe('a worker that does not come up', () => {
     fs.writeFileSync(program, `#!/bin/sh\nexec env --ignore-signal=CHLD --block-signal=TERM ${HIVE} "$@"\n`);
     fs.chmodSync(program, 0o755);
     const hive = await startHive({ program, flags: { worker: standIn('kill -SEGV $$') } });
+    hive.mayCrash(); // its workers, that is
     t.after(() => hive.stop());
     const row = await failed(hive, (await spawn(hive, model)).json.worker_id);
     assert.strictEqual(row.error.code, 'WORKER_CRASHED');
@@ -557,23 +560,33 @@ describe('the end', () => {
    * Somebody else had told it to end. Its port was free, the next worker took it, and "stop" went there: the
    * first worker's end was the second one's. So were the answers to its health checks.
    */
-  it('of a worker that drains already: the one that has its port by now lives on', async () => {
+  test('of a worker that drains already: the one that has its port by now lives on', { skip: skip || notApart }, async (t) => {
+    const home = makeFolder('rbee-hive-'), host = await hostFor(t); // where nobody else takes a port
     const first = path.join(makeFolder(), 'first.gguf');
     writeHollowModel(first, { layers: 8, embd: 512, ff: 2048, ctx: 4096 });
-    const hive = await startHive({ flags: { threads: 1, 'worker-port-first': 21000 + process.pid % 1000 * 10 }, env: { RBEE_TINY: MODEL } });
-    const a = await spawnReady(hive, first);
+    const hive = host.startWith({ HOME: home, RBEE_TINY: MODEL }, HIVE, 'daemon', '--addr', '127.0.0.1:8080', '--home', home,
+      '--threads', '1', '--worker-port-first', '8081');
+    await hive.says(/listening on/);
+    hive.url = `http://127.0.0.1:${await host.door(8080)}`;
+    const worker = { url: `http://127.0.0.1:${await host.door(8081)}` }; // whichever has the port
     const row = async (w) => (await get(hive, `/v1/workers/${w.worker_id}`)).json;
-    const running = await infer(a, { prompt: 'a', max_tokens: 4000, temperature: 0 });
+    const comes = async (model) => {
+      const { json } = await spawn(hive, model);
+      await until(async () => (await row(json)).state === 'idle', () => `idle:\n${hive.stderr}`);
+      return json;
+    };
+    const a = await comes(first);
+    const running = await infer(worker, { prompt: 'a', max_tokens: 4000, temperature: 0 });
     await running.find((e) => e.type === 'token');
     process.kill((await row(a)).pid, 'SIGTERM');
     await until(async () => (await row(a)).state === 'draining');
-    const b = await spawnReady(hive, 'tiny');
-    assert.strictEqual(b.url, a.url);
+    const b = await comes('tiny');
+    assert.deepStrictEqual([a.url, b.url], ['http://127.0.0.1:8081', 'http://127.0.0.1:8081']);
     assert.strictEqual((await remove(hive, `/v1/workers/${a.worker_id}`)).status, 202);
     running.leave();
     await until(async () => (await get(hive, `/v1/workers/${a.worker_id}`)).status === 404, 'the end of the first');
     assert.strictEqual((await row(b)).state, 'idle');
-    assert.strictEqual((await post(b, '/v1/inference', { prompt: 'Once', max_tokens: 2, stream: false })).status, 200);
+    assert.strictEqual((await post(worker, '/v1/inference', { prompt: 'Once', max_tokens: 2, stream: false })).status, 200);
     await hive.stop();
   });
 
@@ -728,6 +741,7 @@ describe('drivers', () => {
     const folder = fakeDriver('abort();');
     if (!folder) return t.skip('no C compiler');
     const hive = await startHive({ env: { LD_LIBRARY_PATH: folder } });
+    hive.mayCrash(); // what looks for it, that is
     t.after(() => hive.stop());
     const answer = await get(hive, '/v1/backends');
     assert.strictEqual(answer.status, 200);

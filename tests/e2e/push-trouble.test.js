@@ -8,10 +8,10 @@ const { test, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
-const { spawn } = require('node:child_process');
 
 const { makeFolder, smallDisk, until } = require('./lib/proc.js');
 const { startHive, get, post, remove } = require('./lib/hive.js');
+const { hold } = require('./lib/hold.js');
 const { stream } = require('./lib/sse.js');
 const { FakeHive, error, sse } = require('./lib/fakehive.js');
 const { Between } = require('./lib/between.js');
@@ -125,13 +125,6 @@ test('an end whose answer was lost, or whose client was lost midway, is asked fo
     assert.ok(between.of('POST /v1/models/upload/commit') >= 2, how);
   }
 });
-
-/* Holds the lock of a file, as a piece being written does; a function that lets go. */
-async function hold(file) {
-  const child = spawn('flock', [file, 'sh', '-c', 'echo held; exec cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
-  await new Promise((resolve) => child.stdout.once('data', resolve));
-  return () => new Promise((resolve) => child.on('close', resolve).stdin.end());
-}
 
 /*
  * The files were in their places, but nobody knew them when the client had left meanwhile: gone from

@@ -7,7 +7,8 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { HIVE, Proc, testModel, makeFolder, until } = require('./lib/proc.js');
+const { testModel, makeFolder, until } = require('./lib/proc.js');
+const { hostFor, notApart } = require('./lib/host.js');
 const { sdk, skipWithout, versionsOf, talkingModel, realHive, toldHive, untilFree, untilBusy, errorOf, collect } = require('./lib/sdk.js');
 
 const Anthropic = sdk('@anthropic-ai/sdk');
@@ -132,13 +133,12 @@ describe('while a model loads', { skip }, () => {
   });
 });
 
-describe('with a key', { skip }, () => {
-  test('a wrong one is an AuthenticationError, the right one is taken as x-api-key', async () => {
-    const home = makeFolder('rbee-hive-');
-    const hive = new Proc(HIVE, ['daemon', '--addr', '0.0.0.0:0', '--home', home], { env: { HOME: home, RBEE_TINY: testModel(), RBEE_HIVE_TLS: 'off' } });
+describe('with a key', { skip: skip || notApart }, () => {
+  test('a wrong one is an AuthenticationError, the right one is taken as x-api-key', async (t) => {
+    const home = makeFolder('rbee-hive-'), host = await hostFor(t);
+    const hive = await host.hive(home, { RBEE_HIVE_TLS: 'off' });
     try {
-      const [, port] = await hive.says(/listening on http:\/\/0\.0\.0\.0:(\d+)$/m);
-      hive.url = `http://127.0.0.1:${port}`;
+      hive.url = `http://127.0.0.1:${await host.door(8080)}`;
       const ask = { model: 'nope', max_tokens: 5, messages: say({}) };
       const wrong = await errorOf(clientOf(hive, { key: 'wrong' }).messages.create(ask));
       assert.ok(wrong instanceof Anthropic.AuthenticationError, wrong.stack);

@@ -11,7 +11,8 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { ROOT, HIVE, Proc, testModel, makeFolder, until } = require('./lib/proc.js');
+const { ROOT, testModel, makeFolder, until } = require('./lib/proc.js');
+const { hostFor, notApart } = require('./lib/host.js');
 const { sdk, skipWithout, versionsOf, judgingFetch, talkingModel, realHive, toldHive, untilFree, untilBusy, errorOf, collect } = require('./lib/sdk.js');
 const { list } = require('./lib/hive.js');
 
@@ -290,13 +291,12 @@ describe('while a model loads', { skip }, () => {
   });
 });
 
-describe('with a key', { skip }, () => {
-  test('a wrong one is an AuthenticationError, also of the list of models', async () => {
-    const home = makeFolder('rbee-hive-');
-    const hive = new Proc(HIVE, ['daemon', '--addr', '0.0.0.0:0', '--home', home], { env: { HOME: home, RBEE_TINY: testModel(), RBEE_HIVE_TLS: 'off' } });
+describe('with a key', { skip: skip || notApart }, () => {
+  test('a wrong one is an AuthenticationError, also of the list of models', async (t) => {
+    const home = makeFolder('rbee-hive-'), host = await hostFor(t);
+    const hive = await host.hive(home, { RBEE_HIVE_TLS: 'off' });
     try {
-      const [, port] = await hive.says(/listening on http:\/\/0\.0\.0\.0:(\d+)$/m);
-      hive.url = `http://127.0.0.1:${port}`;
+      hive.url = `http://127.0.0.1:${await host.door(8080)}`;
       const wrong = clientOf(hive, { key: 'wrong' });
       for (const ask of [() => wrong.chat.completions.create({ model: 'tiny', messages: say({}) }), () => wrong.models.list(), () => wrong.models.retrieve('tiny')]) {
         const error = await errorOf(ask());

@@ -19,6 +19,7 @@ const { X509Certificate } = require('node:crypto');
 const { ROOT, WORKER, Proc, startWorker, runWorker, testModel, makeFolder, isAlive, sleep, until } =
   require('./lib/proc.js');
 const { ask, stream, textOf } = require('./lib/sse.js');
+const { hostFor, notApart } = require('./lib/host.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 
 const MODEL = testModel();
@@ -48,6 +49,7 @@ const idle = (worker) => until(async () => {
   return s.slots_busy === 0 && s.queued === 0;
 }, 'all slots free');
 
+const noTls = notApart || (spawnSync('openssl', ['version']).status !== 0 && 'needs openssl');
 /* The files of a certificate and its key. */
 function selfSigned() {
   const folder = makeFolder(), cert = path.join(folder, 'cert.pem'), secret = path.join(folder, 'key.pem');
@@ -631,12 +633,14 @@ describe('loading', { skip }, () => {
   });
 
   /* It was http:// whatever the worker speaks: who followed it was told "This port speaks https". */
-  test('bound to all addresses: told under the name that was asked, and by https where that is spoken', { skip: spawnSync('openssl', ['version']).status !== 0 && 'needs openssl' }, async () => {
-    const key = 'rbee-test-key-of-34-characters-xyz', [cert, secret] = selfSigned();
-    const worker = new Proc(WORKER, ['serve', '--model', model, '--addr', '0.0.0.0:0', '--tls-cert', cert, '--tls-key', secret], { env: { RBEE_API_KEY: key } });
-    const [, port] = await worker.says(/listens on https:\/\/0\.0\.0\.0:(\d+)/);
+  test('bound to all addresses: told under the name that was asked, and by https where that is spoken', { skip: noTls }, async (t) => {
+    const key = 'rbee-test-key-of-34-characters-xyz', [cert, secret] = selfSigned(), host = await hostFor(t);
+    const door = await host.door(8081); // before it loads: that it is loading still is what is asked
+    const worker = host.startWith({ RBEE_API_KEY: key }, WORKER, 'serve', '--model', model, '--addr', '0.0.0.0:8081',
+      '--tls-cert', cert, '--tls-key', secret);
+    await worker.says(/listens on https:\/\/0\.0\.0\.0:8081/);
     const text = await new Promise((resolve, reject) => {
-      https.get({ port, host: '127.0.0.1', path: '/v1/ready', rejectUnauthorized: false, headers: { Authorization: `Bearer ${key}`, Host: 'bee2.home.arpa:8081' } },
+      https.get({ port: door, host: '127.0.0.1', path: '/v1/ready', rejectUnauthorized: false, headers: { Authorization: `Bearer ${key}`, Host: 'bee2.home.arpa:8081' } },
         (response) => response.on('data', resolve)).on('error', reject);
     });
     const { state: how, progress_url: where } = JSON.parse(text);
@@ -937,7 +941,7 @@ describe('beginnings and ends', { skip }, () => {
     assert.match(worker.stderr, /'8081' names no host: 8081 is a port; write 127\.0\.0\.1:8081/);
   });
 
-  test('on an address that others can reach a key is needed, but for its health', async () => {
+  test('on an address that others can reach a key is needed, but for its health', { skip: notApart }, async (t) => {
     const key = 'rbee-test-key-of-34-characters-xyz';
     const none = new Proc(WORKER, ['serve', '--model', MODEL, '--addr', '0.0.0.0:0']);
     assert.strictEqual((await none.end()).code, 1);
@@ -946,8 +950,11 @@ describe('beginnings and ends', { skip }, () => {
     assert.strictEqual((await plain.end()).code, 1);
     assert.match(plain.stderr, /keys and prompts cross the network in the clear: give --tls-cert FILE and --tls-key FILE, say --tls off/);
     const hive = await startHive();
-    const worker = await startWorker({ addr: '0.0.0.0:0', 'hive-url': hive.url, tls: 'off' }, { env: { RBEE_API_KEY: key } });
-    worker.url = worker.url.replace('0.0.0.0', '127.0.0.1');
+    const host = await hostFor(t), back = `http://127.0.0.1:${await host.wayOut(new URL(hive.url).port)}`;
+    const worker = host.startWith({ RBEE_API_KEY: key }, WORKER, 'serve', '--model', MODEL, '--addr', '0.0.0.0:8081',
+      '--hive-url', back, '--tls', 'off');
+    await worker.says(/listens on http:\/\/0\.0\.0\.0:8081/);
+    worker.url = `http://127.0.0.1:${await host.door(8081)}`;
     const health = await ask(`${worker.url}/v1/health`, { headers: { Host: 'bee2.home.arpa:8081' } });
     assert.strictEqual(health.status, 200);
     const missing = await get(worker, '/v1/ready');
@@ -965,7 +972,7 @@ describe('beginnings and ends', { skip }, () => {
     hive.stop();
   });
 
-  test('by hand beyond loopback: https with files of one\'s own', { skip: spawnSync('openssl', ['version']).status !== 0 && 'needs openssl' }, async () => {
+  test('by hand beyond loopback: https with files of one\'s own', { skip: noTls }, async (t) => {
     const key = 'rbee-test-key-of-34-characters-xyz', [cert, secret] = selfSigned();
     const args = ['serve', '--model', MODEL, '--addr', '0.0.0.0:0', '--tls-cert', cert, '--tls-key', secret], env = { RBEE_API_KEY: key };
     fs.chmodSync(secret, 0o644);
@@ -973,8 +980,9 @@ describe('beginnings and ends', { skip }, () => {
     assert.strictEqual((await open.end()).code, 1);
     assert.match(open.stderr, /can be read by others \(mode 644\): run `chmod 600/);
     fs.chmodSync(secret, 0o600);
-    const worker = new Proc(WORKER, args, { env });
-    const [, port] = await worker.says(/listens on https:\/\/0\.0\.0\.0:(\d+)/);
+    const host = await hostFor(t), worker = host.startWith(env, WORKER, ...args);
+    const [, inside] = await worker.says(/listens on https:\/\/0\.0\.0\.0:(\d+)/);
+    const port = await host.door(inside);
     const seen = await new Promise((resolve, reject) => {
       https.get({ port, host: '127.0.0.1', path: '/v1/ready', rejectUnauthorized: false, headers: { Authorization: `Bearer ${key}` } }, (response) => {
         resolve({ status: response.statusCode, fingerprint: response.socket.getPeerX509Certificate().fingerprint256 });

@@ -9,7 +9,7 @@
  * Exit code 0 when all is well. What it says ends with the bytes that were fetched more than once.
  */
 const fs = require('node:fs');
-const { MIB, Hub, sha256, seeded, startWith, begin, watch, filesIn } = require('../e2e/lib/transfer.js');
+const { MIB, Hub, sha256, seeded, startWith, begin, watch, toTheEnd, filesIn } = require('../e2e/lib/transfer.js');
 const { sleep } = require('../e2e/lib/proc.js');
 
 const N = Number(process.argv[2] || 12);
@@ -59,23 +59,26 @@ async function killNowAndThen(hub) {
   }
 }
 
-/* Asks until it is there, whatever happens to the hive meanwhile. */
+/* Asks until it is there, whatever happens to the hive meanwhile. Only a hive that was killed may break anything off. */
 async function pull(job) {
   for (let tries = 0; tries < 400; tries++) {
+    const mine = hive;
     try {
-      if (!hive) throw new Error('no hive now');
-      const told = await begin(hive, job.ref);
+      if (!mine) throw new Error('no hive now');
+      const told = await begin(mine, job.ref);
       if (told.local_path) return told.local_path;
-      const events = await (await watch(hive, told.download_id)).all();
-      const end = events.at(-1);
-      if (end && end.stage === 'complete') return end.local_path;
-      if (end && end.stage === 'error') {
+      const s = await watch(mine, told.download_id);
+      await s.all();
+      if (s.broken) throw s.broken;
+      const end = (await toTheEnd(s)).at(-1);
+      if (end.stage === 'complete') return end.local_path;
+      if (end.stage === 'error') {
         job.errors.push(end.code);
         // two readings that lie in the same byte cannot be told from the truth: only a discard helps
         if (end.code === 'CHECKSUM_MISMATCH') await discard(job);
       }
     } catch (error) {
-      if (error.code === 'ERR_ASSERTION') job.errors.push(error.message.slice(0, 200));
+      if (mine && mine === hive) throw error; // nobody has killed it
     }
     await sleep(50);
   }
@@ -122,7 +125,7 @@ async function main() {
   for (const f of orphans) console.log(`ORPHAN: ${f}`);
   await hive.stop();
   hub.stop();
-  process.exitCode = wrong || orphans.length || filesIn(hive).length !== 2 * N ? 1 : 0;
+  if (wrong || orphans.length || filesIn(hive).length !== 2 * N) process.exitCode = 1;
 }
 
 main().catch((error) => {

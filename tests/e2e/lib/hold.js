@@ -4,13 +4,17 @@
  */
 const { spawn } = require('node:child_process');
 
+const { watch } = require('./watch.js');
+
 /* A child that holds something, and says so; a function that lets go. Its `tell` sends a line, and waits for one. */
 async function holding(program, args) {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  let told = false;
+  watch(child, `what held something (${program})`, () => told);
   const says = () => new Promise((resolve, reject) => { child.on('error', reject); child.stdout.once('data', resolve); });
   await says();
   const over = new Promise((resolve) => { child.on('close', resolve); });
-  const letGo = () => { child.stdin.end(); return over; };
+  const letGo = () => { told = true; child.stdin.end(); return over; };
   letGo.tell = () => { const said = says(); child.stdin.write('\n'); return said; };
   return letGo;
 }

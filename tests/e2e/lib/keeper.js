@@ -11,18 +11,16 @@ const os = require('node:os');
 const path = require('node:path');
 const { spawn, spawnSync } = require('node:child_process');
 
+const { watch, judge, watchHome, ownFolder } = require('./watch.js');
+
 const BUILD = process.env.RBEE_BUILD || path.resolve(__dirname, '../../../build');
 const KEEPER = path.join(BUILD, 'src/keeper/rbee-keeper');
-
-const homes = [];
-process.on('exit', () => {
-  for (const home of homes) fs.rmSync(home, { recursive: true, force: true });
-});
 
 /* A fresh RBEE_HOME. */
 function makeHome() {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'rbee-keeper-'));
-  homes.push(home);
+  ownFolder(home);
+  watchHome(home);
   return home;
 }
 
@@ -45,6 +43,7 @@ class Run {
       env: environment({ RBEE_HOME: home, ...env }),
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
+    watch(this.child, 'rbee-keeper');
     if (input !== undefined) {
       this.child.stdin.on('error', () => {}); // it may end without reading
       this.child.stdin.end(input);
@@ -64,6 +63,7 @@ class Run {
       this.child.on('close', (code, signal) => {
         this.code = code;
         this.signal = signal;
+        judge('rbee-keeper', { code, signal, said: this.stderr });
         this.#look(true);
         resolve(this);
       });
@@ -116,7 +116,11 @@ function runOnTerminal(args, { env = {}, home = makeHome(), columns = 100 } = {}
     let screen = '';
     child.stdout.on('data', (data) => { screen += data; });
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code, screen }));
+    watch(child, 'rbee-keeper on a terminal');
+    child.on('close', (code) => {
+      judge('rbee-keeper', { code, said: screen });
+      resolve({ code, screen });
+    });
   });
 }
 

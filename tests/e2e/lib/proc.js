@@ -2,13 +2,15 @@
 /*
  * proc.js - real processes for tests: started, waited for, and gone afterwards in any case.
  *
- * What a process says is kept and shown when a wait fails. Processes still alive when the test's own
- * process ends are killed. The programs are those of the build folder RBEE_BUILD.
+ * What a process says is kept and shown when a wait fails. One that crashes fails the test file, and so does
+ * one that is left (watch.js). The programs are those of the build folder RBEE_BUILD.
  */
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { spawn, spawnSync, execFileSync } = require('node:child_process');
+
+const { watch, judge, watchHome, spareHome, ownFolder } = require('./watch.js');
 
 const ROOT = path.resolve(__dirname, '../../..');
 const BUILD = path.resolve(process.env.RBEE_BUILD || path.join(ROOT, 'build'));
@@ -19,13 +21,9 @@ const KEEPER = path.join(BUILD, 'src/keeper/rbee-keeper');
 
 /* Sanitized programs are slower; so is a machine that does other things. */
 const PATIENCE_MS = 20000;
+const STOP_MS = 60000; // a hive whose workers have something to finish may take 35 s
 
 const alive = new Set();
-const folders = [];
-process.on('exit', () => {
-  for (const proc of alive) proc.signal('SIGKILL');
-  for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true });
-});
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -44,7 +42,7 @@ async function until(ask, describe = 'the condition', limitMs = PATIENCE_MS) {
 
 function makeFolder(name = 'rbee-test-') {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), name));
-  folders.push(folder);
+  ownFolder(folder);
   return folder;
 }
 
@@ -68,26 +66,22 @@ function isAlive(pid) {
   }
 }
 
-/* What a test says of it may be no more than that a connection broke: the log keeps what it said itself. */
-const SANITIZED = 66; // the exit code of the thread sanitizer's reports
-const CRASHES = new Set(['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGSYS']);
-function tellCrash(proc, program) {
-  const said = proc.stderr.slice(-12000).trimEnd().split('\n').map((line) => `| ${line}`).join('\n');
-  process.stderr.write(`CRASHED: ${path.basename(program)} (${proc.code ?? proc.killedBy})\n${said}\n`);
-}
-
 class Proc {
   /* stdio: what follows the three standard descriptors ('pipe' or descriptors), from number 3 on. */
   constructor(program, args = [], { env = {}, cwd = os.tmpdir(), stdio = [] } = {}) {
     this.stdout = '';
     this.stderr = '';
     this.code = this.killedBy = null;
+    this.told = null; // the last signal that it was sent
     this.child = spawn(program, args, {
       cwd,
       env: { PATH: process.env.PATH, LANG: 'C.UTF-8', ...sanitizerEnv(), ...env },
       stdio: ['ignore', 'pipe', 'pipe', ...stdio],
     });
     this.pid = this.child.pid;
+    this.name = path.basename(program);
+    if (args.includes('--home')) watchHome(this.home = args[args.indexOf('--home') + 1]);
+    watch(this.child, this.name, () => this.told !== null);
     this.child.stdout.on('data', (data) => { this.stdout += data; });
     this.child.stderr.on('data', (data) => { this.stderr += data; });
     alive.add(this);
@@ -97,7 +91,8 @@ class Proc {
         alive.delete(this);
         this.code = code;
         this.killedBy = signal;
-        if (code === SANITIZED || CRASHES.has(signal)) tellCrash(this, program);
+        const wanted = this.crashes || (signal !== null && signal === this.told);
+        judge(this.name, { code, signal, said: this.stderr, mayCrash: wanted });
         resolve(this);
       });
     });
@@ -113,7 +108,15 @@ class Proc {
     }, () => `${pattern} in:\n${this.stdout}${this.stderr}`);
   }
 
+  /* Its crash, and those of its workers, are what the test wants. */
+  mayCrash() {
+    this.crashes = true;
+    if (this.home) spareHome(this.home);
+    return this;
+  }
+
   signal(name) {
+    if (name !== 0) this.told = name;
     try { process.kill(this.pid, name); } catch { /* it is gone */ }
   }
 
@@ -131,11 +134,15 @@ class Proc {
     return { code: this.code, killedBy: this.killedBy };
   }
 
-  /* Ends it the polite way, then the other. */
+  /* Ends it the polite way, then the other. One that the test has not ended or sent a signal must end well. */
   async stop() {
+    const untouched = alive.has(this) && this.told === null;
     this.signal('SIGTERM');
-    await this.end().catch(() => this.signal('SIGKILL'));
+    await this.end(STOP_MS).catch(() => this.signal('SIGKILL'));
     await this.ended;
+    const well = this.code === 0 || this.code === 143 || this.killedBy === 'SIGTERM'; // a keeper's, and any other program's
+    if (!untouched || well || this.crashes) return;
+    throw new Error(`${this.name} ended by ${this.code ?? this.killedBy} when it was stopped:\n${this.stderr}`);
   }
 }
 

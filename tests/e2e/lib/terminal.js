@@ -12,6 +12,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 const { KEEPER, makeHome, environment } = require('./keeper.js');
 const { PATIENCE_MS } = require('./proc.js');
+const { watch, judge } = require('./watch.js');
 
 const KEYS = {
   enter: '\r', interrupt: '\x03', end: '\x04', erase: '\x7f', up: '\x1b[A', left: '\x1b[D',
@@ -36,11 +37,17 @@ class Terminal {
       cwd, env: environment({ RBEE_HOME: home, TERM: 'xterm-256color', LC_ALL: 'C.UTF-8', ...env }),
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+    watch(this.child, 'rbee-keeper on a terminal');
     this.child.stdin.on('error', () => {});
     this.child.stdout.setEncoding('utf8');
     this.child.stdout.on('data', (data) => { this.screen += data; this.#look(false); });
     this.done = new Promise((resolve) => {
-      this.child.on('close', (code) => { this.code = code; this.#look(true); resolve(this); });
+      this.child.on('close', (code) => {
+        this.code = code;
+        judge('rbee-keeper', { code, said: this.screen });
+        this.#look(true);
+        resolve(this);
+      });
     });
   }
 
