@@ -192,7 +192,7 @@ checks() {
 
 asan() {
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:strict_string_checks=1:allocator_may_return_null=1
-    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:abort_on_error=1 # exit 1 may be what a test expects
     export LSAN_OPTIONS=suppressions=$root/tests/lsan.supp:print_suppressions=0
     built build-asan -Db_sanitize=address,undefined -Doptimization=1 -Dwerror=true $(kern_sets) || return
     queue_units build-asan asan

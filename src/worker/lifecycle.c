@@ -237,15 +237,18 @@ int lifecycle_create(struct server *s, struct lifecycle **out, struct err *err)
     return 0;
 }
 
+static void free_events(struct lifecycle *l)
+{
+    struct event *all[] = {l->on_term, l->on_int, l->on_hup, l->on_lease, l->on_limit, l->on_poll};
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i])
+            event_free(all[i]);
+}
+
 void lifecycle_free(struct lifecycle *l)
 {
-    struct event **all[] = {&l->on_term,  &l->on_int,   &l->on_hup,
-                            &l->on_lease, &l->on_limit, &l->on_poll};
-
-    if (!l)
-        return;
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (*all[i])
-            event_free(*all[i]);
+    if (l)
+        free_events(l);
     free(l);
 }

@@ -15,8 +15,6 @@ const CRASHES = new Set(['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SI
 const CODES = new Set([SANITIZED, 132, 134, 135, 136, 139, 159]); // as a shell or `script` passes them on
 const REPORT = new RegExp(['ERROR: \\w+Sanitizer:', 'WARNING: ThreadSanitizer:', ':\\d+:\\d+: runtime error: ',
   'ended with (signal SIG(SEGV|ABRT|BUS|ILL|FPE|SYS)|exit code 66)\\b'].join('|')); // the last: a hive, of a process of its own
-/* Known, and harmless: a worker that could not begin takes apart what it has not, of a null pointer. */
-const KNOWN = /src\/worker\/lifecycle\.c:\d+:\d+: runtime error: member access within null pointer/;
 const GONE_MS = 20000; // until one that was told to end must be gone
 
 const alive = new Map(); // a child: its name, and whether it was told to end
@@ -39,7 +37,7 @@ function watch(child, name, told = () => child.killed) {
 
 /* Where in a text a report begins, or -1. */
 function reportIn(text) {
-  const lines = text.split('\n'), i = lines.findIndex((line) => REPORT.test(line) && !KNOWN.test(line));
+  const lines = text.split('\n'), i = lines.findIndex((line) => REPORT.test(line));
   return i < 0 ? -1 : lines.slice(0, i).join('\n').length;
 }
 
