@@ -161,9 +161,10 @@ describe('infer, phase by phase', () => {
       for (let i = 0; i < 200; i++) res.write(event({ stage: 'downloading', bytes_downloaded: i, bytes_total: 200 }));
       res.end(event({ stage: 'complete', local_path: '/m.gguf' }) + event('[DONE]'));
     });
-    const r = await infer(['--model', 'hf:org/repo']).done;
+    const began = performance.now(), r = await infer(['--model', 'hf:org/repo']).done;
     assert.strictEqual(r.code, 0);
-    assert.strictEqual(r.stderr.match(/Downloading/g).length, 1);
+    const lines = r.stderr.match(/Downloading/g).length, most = 1 + Math.floor((performance.now() - began) / 1000);
+    assert.ok(lines >= 1 && lines <= most, `${lines} lines, and ${most} are allowed`);
   });
 
   test('a local path is made whole before it is sent', async () => {
