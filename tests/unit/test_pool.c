@@ -142,6 +142,8 @@ static double cpu_seconds(void)
            (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
 }
 
+#define SLEEPS_MAX 5 /* in 200 ms: this thread's own, and those of a thread sanitizer's helper */
+
 /*
  * Threads that spin take CPU, and those that look again and again wake up; asleep they do neither.
  * A machine that is held up may let them fall asleep late: it is looked at until it is quiet.
@@ -161,10 +163,10 @@ static void test_pool__costs_nothing_while_idle(void **state)
         usleep(200000);
         used = cpu_seconds() - used;
         n = sleeps() - n;
-        if (used <= 0.005 && n <= 3) /* this thread's own sleep is one */
+        if (used <= 0.005 && n <= SLEEPS_MAX)
             break;
     }
-    if (used > 0.005 || n > 3)
+    if (used > 0.005 || n > SLEEPS_MAX)
         fail_msg("an idle pool used %.1f ms of CPU in 200 ms, and slept %ld times", used * 1e3, n);
     pool_free(p);
 }
