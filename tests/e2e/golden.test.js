@@ -16,6 +16,9 @@ const oracle = JSON.parse(fs.readFileSync(path.join(golden, 'mixed.json'), 'utf8
 
 // What rounding of activations to 8 bits does to these models, measured (tests/golden/README.md).
 const BOUND = 0.35;
+// Where the oracle's first is ahead by more than this, ours must be the same: the noise of each model, of its
+// largest differences in the README. It is not taken from our own answers, which would excuse themselves.
+const MARGINS = { 'mixed-llama.gguf': 0.35, 'mixed-qwen2.gguf': 0.11 };
 
 function scores(model, prompt, kernels) {
     const out = execFileSync(worker, ['run', '--model', model, '--prompt-ids', prompt.join(' '),
@@ -25,12 +28,22 @@ function scores(model, prompt, kernels) {
     return new Map(rows[rows.length - 1].top);
 }
 
-// The sets that this CPU can run, as the error for an unknown one lists them.
+// What every CPU with these flags can run, asked of the kernel and not of the worker.
+function setsOfCpu() {
+    const line = /^flags\s*:(.*)$/m.exec(fs.readFileSync('/proc/cpuinfo', 'utf8'));
+    const flags = new Set(line ? line[1].trim().split(/\s+/) : []);
+    const avx2 = ['avx2', 'fma', 'f16c'];
+    const avx512 = [...avx2, 'avx512f', 'avx512bw', 'avx512dq', 'avx512vl', 'avx512_vnni'];
+    const sets = { ref: [], avx2, avxvnni: [...avx2, 'avx_vnni'], avx512 };
+    return Object.keys(sets).filter((set) => sets[set].every((flag) => flags.has(flag)));
+}
+
+// The sets that the worker has here, as the error for an unknown one lists them.
 function kernelSets() {
     const run = spawnSync(worker, ['run', '--model', path.join(golden, 'mixed-llama.gguf'),
         '--prompt', 'x', '--kernels', 'none-such'], { encoding: 'utf8' });
     assert.strictEqual(run.status, 1, run.stderr);
-    return ['ref', 'avx2', 'avx512', 'neon'].filter((set) => run.stderr.includes(set));
+    return /there are: (.*)/.exec(run.stderr)[1].split(' ');
 }
 
 for (const [file, rows] of Object.entries(oracle)) {
@@ -41,7 +54,7 @@ for (const [file, rows] of Object.entries(oracle)) {
             const differences = top.map(([id, logprob]) => Math.abs(ours.get(id) - logprob));
             assert.ok(Math.max(...differences) < BOUND,
                 `largest difference ${Math.max(...differences)} after [${prompt}]`);
-            if (top[0][1] - top[1][1] > 2 * Math.max(...differences)) {
+            if (top[0][1] - top[1][1] > MARGINS[file]) {
                 decided++;
                 assert.strictEqual([...ours.keys()][0], top[0][0], `top token after [${prompt}]`);
             }
@@ -53,7 +66,7 @@ for (const [file, rows] of Object.entries(oracle)) {
         const { prompt } = rows[rows.length - 1];
         const want = [...scores(path.join(golden, file), prompt, 'ref')];
         const sets = kernelSets();
-        assert.ok(sets.includes('ref'));
+        for (const set of setsOfCpu()) assert.ok(sets.includes(set), `${set} is not among ${sets}`);
         for (const set of sets)
             assert.deepStrictEqual([...scores(path.join(golden, file), prompt, set)], want, set);
     });

@@ -161,9 +161,10 @@ describe('infer, phase by phase', () => {
       for (let i = 0; i < 200; i++) res.write(event({ stage: 'downloading', bytes_downloaded: i, bytes_total: 200 }));
       res.end(event({ stage: 'complete', local_path: '/m.gguf' }) + event('[DONE]'));
     });
-    const r = await infer(['--model', 'hf:org/repo']).done;
+    const began = performance.now(), r = await infer(['--model', 'hf:org/repo']).done;
     assert.strictEqual(r.code, 0);
-    assert.strictEqual(r.stderr.match(/Downloading/g).length, 1);
+    const lines = r.stderr.match(/Downloading/g).length, most = 1 + Math.floor((performance.now() - began) / 1000);
+    assert.ok(lines >= 1 && lines <= most, `${lines} lines, and ${most} are allowed`);
   });
 
   test('a local path is made whole before it is sent', async () => {
@@ -177,17 +178,21 @@ describe('infer, phase by phase', () => {
 
 describe('tokens', () => {
   test('arrive on stdout one by one, as they are made', async () => {
+    let answer;
     fake.on('POST /v1/inference', (req, res, body) => {
-      const words = ['one', ' two', ' three', ' four'];
       sseHead(res);
       res.write(event(started(body)));
-      words.forEach((w, i) => setTimeout(() => res.write(event(token(w, i))), 80 * (i + 1)));
-      setTimeout(() => res.end(event(end(4)) + event('[DONE]')), 400);
+      answer = res;
     });
-    const r = await infer().done;
+    const r = infer();
+    await until(() => answer, 'it asks');
+    for (const [i, word] of ['one', ' two', ' three', ' four'].entries()) { // the next when the last has been printed
+      answer.write(event(token(word, i)));
+      await until(() => r.stdout.endsWith(word), () => `${word} behind ${r.stdout}`);
+    }
+    answer.end(event(end(4)) + event('[DONE]'));
+    await r.done;
     assert.strictEqual(r.stdout, 'one two three four\n');
-    assert.ok(r.pieces.length >= 4, `came in ${r.pieces.length} pieces`);
-    assert.ok(r.pieces[3].at - r.pieces[0].at >= 150);
   });
 
   test('survive an event cut anywhere, UTF-8 and line ends included', async () => {
@@ -756,7 +761,7 @@ describe('Ctrl+C', () => {
     r.interrupt();
     await r.done;
     assert.strictEqual(r.code, 130);
-    assert.ok(Date.now() - before < 500);
+    assert.ok(Date.now() - before < 3000); // without it, it waits for five seconds from the first
     assert.strictEqual(fake.of('DELETE', '/v1/inference/').length, 1);
   });
 });

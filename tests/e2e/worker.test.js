@@ -460,14 +460,21 @@ describe('cancelling', () => {
   before(async () => { worker = await ready(await startWorker({ ...SLOW, slots: 1, queue: 2 })); });
   after(() => worker.stop());
 
+  /* By the client's clock, which no event can come before: a client that is held up sees them later, never closer
+   * to the question. */
   test('tokens come one by one, with metrics at most four times a second', async () => {
-    const s = await infer(worker, { ...ENDLESS, max_tokens: 100 });
-    await s.all();
+    const asked = performance.now();
+    const s = await infer(worker, ENDLESS);
+    const metrics = () => s.events.filter((e) => e.json?.type === 'metrics');
+    await s.find(() => metrics().length >= 4);
+    s.leave();
     const times = s.events.filter((e) => e.json?.type === 'token').map((e) => e.at);
     assert.ok(new Set(times.map((t) => Math.round(t))).size > 20, 'they came in lumps');
-    const metrics = s.events.filter((e) => e.json?.type === 'metrics');
-    assert.ok(metrics.length <= (s.events.at(-1).at - times[0]) / 250 + 1);
-    for (const m of metrics) assert.ok(m.json.tokens_per_sec > 0 && m.json.vram_bytes === 0);
+    for (const [i, m] of metrics().entries()) {
+      assert.ok(m.at - asked >= (i + 1) * 249, `${i + 1} of them within ${m.at - asked} ms`);
+      assert.ok(m.json.tokens_per_sec > 0 && m.json.vram_bytes === 0);
+    }
+    await idle(worker);
   });
 
   test('DELETE ends an answer with its counts, and always says 204', async () => {
@@ -519,10 +526,10 @@ describe('cancelling', () => {
   });
 
   test('a deadline ends a running answer with an error and [DONE]', async () => {
-    const s = await infer(worker, { ...ENDLESS, timeout_seconds: 0.2 });
+    const s = await infer(worker, { ...ENDLESS, timeout_seconds: 2 }); // it begins within that, and goes on for longer
     const last = await lastOf(s);
     assert.deepStrictEqual([last.type, last.code, last.retriable], ['error', 'REQUEST_TIMEOUT', true]);
-    assert.match(last.message, /0\.2 seconds/);
+    assert.match(last.message, /\b2 seconds/);
     assert.ok(s.done);
     await idle(worker);
   });
@@ -586,15 +593,24 @@ describe('fairness', () => {
     await worker.stop();
   });
 
-  test('a slow reader does not slow the others', async () => {
-    const worker = await ready(await startWorker({ ...SLOW, slots: 2 }));
-    const slow = await infer(worker, { ...ENDLESS, max_tokens: 200 });
+  /* Some megabytes, with twenty alternatives a token: more than kernels keep, and than the worker does. The slow one
+   * is cut in the end; until then, while all of it fills, the others get their answers. */
+  test('a slow reader does not slow the others', async (t) => {
+    const model = path.join(makeFolder(), 'quick.gguf');
+    writeHollowModel(model, { layers: 1, embd: 64, ff: 64, ctx: 16384 });
+    const worker = await startWorker({ ...SLOW, model, slots: 2 });
+    t.after(() => worker.stop());
+    await ready(worker);
+    const slow = await infer(worker, { ...ENDLESS, logprobs: true, top_logprobs: 20 });
     slow.response.pause();
-    const answer = await post(worker, { prompt: 'b', max_tokens: 30, stream: false });
-    assert.strictEqual(answer.status, 200);
-    slow.response.resume();
-    assert.strictEqual((await lastOf(slow)).type, 'end');
-    await worker.stop();
+    const end = Date.now() + 60000;
+    for (let n = 1; (await state(worker)).slow_clients_cut === 0; n++) {
+      assert.ok(Date.now() < end, `behind ${n} answers of others nobody is cut:\n${worker.stderr}`);
+      const answer = await post(worker, { ...ENDLESS, max_tokens: 30, stream: false });
+      assert.deepStrictEqual([answer.status, answer.json.tokens_out], [200, 30], answer.text);
+    }
+    await worker.says(/reads too slowly and is cut off: \d{7,} bytes wait for it/);
+    await idle(worker);
   });
 });
 

@@ -468,7 +468,15 @@ static void test_clock__iso_form(void **state)
     assert_string_equal(clock_iso8601(CLOCK_ISO_MAX_MS, text), "9999-12-31T23:59:59.999Z");
     assert_string_equal(clock_iso8601(INT64_MAX, text), "9999-12-31T23:59:59.999Z");
     assert_string_equal(clock_iso8601(-1, text), "1970-01-01T00:00:00.000Z");
-    assert_true(clock_ms() >= 0);
+}
+
+static void test_clock__goes_on(void **state)
+{
+    int64_t before = clock_ms();
+
+    (void)state;
+    clock_sleep_ms(20);
+    assert_true(clock_ms() - before >= 19); /* whole milliseconds: one may be missing */
 }
 
 static const struct cli_command cli_self = {"test", "[WORD]", "tests", NULL, NULL};
@@ -821,6 +829,7 @@ int main(void)
         cmocka_unit_test(test_path__a_write_of_somebody_else_is_left_alone),
         cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
         cmocka_unit_test(test_clock__iso_form),
+        cmocka_unit_test(test_clock__goes_on),
         cmocka_unit_test(test_log__a_standard_error_that_takes_no_more_holds_up_nobody),
         cmocka_unit_test(test_cli__values_land_in_their_variables),
         cmocka_unit_test(test_cli__refusals_change_nothing),

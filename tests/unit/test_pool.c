@@ -124,6 +124,15 @@ static void test_pool__all_threads_take_part(void **state)
     pool_free(p);
 }
 
+/* How often all threads of this process gave up their CPU by themselves. */
+static long sleeps(void)
+{
+    struct rusage u;
+
+    assert_int_equal(getrusage(RUSAGE_SELF, &u), 0);
+    return u.ru_nvcsw;
+}
+
 static double cpu_seconds(void)
 {
     struct rusage u;
@@ -133,20 +142,32 @@ static double cpu_seconds(void)
            (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
 }
 
+#define SLEEPS_MAX 5 /* in 200 ms: this thread's own, and those of a thread sanitizer's helper */
+
+/*
+ * Threads that spin take CPU, and those that look again and again wake up; asleep they do neither.
+ * A machine that is held up may let them fall asleep late: it is looked at until it is quiet.
+ */
 static void test_pool__costs_nothing_while_idle(void **state)
 {
     struct work w = {.n_threads = 4};
     struct pool *p = pool_of(4);
-    double before, used;
+    double used = 0;
+    long n = 0;
 
     (void)state;
     run_and_check(p, &w, MAX_TASKS, 1);
-    usleep(20000); /* time to fall asleep */
-    before = cpu_seconds();
-    usleep(200000);
-    used = cpu_seconds() - before;
-    if (used > 0.005)
-        fail_msg("an idle pool used %.1f ms of CPU in 200 ms", used * 1e3);
+    for (int i = 0; i < 25; i++) {
+        used = cpu_seconds();
+        n = sleeps();
+        usleep(200000);
+        used = cpu_seconds() - used;
+        n = sleeps() - n;
+        if (used <= 0.005 && n <= SLEEPS_MAX)
+            break;
+    }
+    if (used > 0.005 || n > SLEEPS_MAX)
+        fail_msg("an idle pool used %.1f ms of CPU in 200 ms, and slept %ld times", used * 1e3, n);
     pool_free(p);
 }
 
