@@ -36,6 +36,8 @@ void sse_set_keepalive(struct sse_stream *s, int64_t ms);
  * slowly, `gone` will come from the loop; or the event is over SSE_EVENT_MAX and was not sent.
  */
 int sse_send(struct sse_stream *s, const char *json, size_t n);
+/* The client has left, or was cut: behind an event that was not sent, that is why. */
+bool sse_is_broken(struct sse_stream *s);
 /* `data: [DONE]`, the end of the response; frees the stream. */
 void sse_end(struct sse_stream *s);
 

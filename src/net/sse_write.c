@@ -110,6 +110,11 @@ int sse_send(struct sse_stream *s, const char *json, size_t n)
     return http_stream_put(s->x, s->line.data, s->line.len);
 }
 
+bool sse_is_broken(struct sse_stream *s)
+{
+    return http_stream_put(s->x, "", 0) != 0;
+}
+
 void sse_end(struct sse_stream *s)
 {
     http_stream_put(s->x, "data: [DONE]\n\n", 14);

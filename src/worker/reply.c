@@ -129,7 +129,7 @@ static void send_event(struct reply *r)
 
     if (r->sse && (buf_failed(json) || sse_send(r->sse, json->data, json->len))) {
         r->lost = true;
-        job_wish_end(r->job, JOB_DROP);
+        job_wish_end(r->job, sse_is_broken(r->sse) ? JOB_DISCONNECT : JOB_DROP);
     }
     buf_clear(json);
 }
