@@ -356,8 +356,24 @@ describe('two machines', () => {
     const plain = b.curl('http://10.77.0.1:8080/v1/health');
     assert.strictEqual(plain.status, 400);
     assert.match(plain.text, /speaks https/);
-    const old = a.run('curl', ['-sk', '--tls-max', '1.1', 'https://127.0.0.1:8080/v1/health']);
-    assert.notStrictEqual(old.status, 0, 'TLS 1.1 is not spoken');
+  });
+
+  /* A caller who may speak it, and does so with a server that may: else it would be the caller who refuses. */
+  it('TLS 1.1 is not spoken', async (t) => {
+    const { a } = hosts, ciphers = 'ALL:@SECLEVEL=0', pair = path.join(makeFolder(), 'old');
+    const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=old',
+      '-keyout', `${pair}.key`, '-out', `${pair}.pem`]);
+    if (made.status !== 0) return void t.skip('no openssl');
+    const server = a.start(process.execPath, '-e', `const fs = require('node:fs');
+      require('node:https').createServer({ key: fs.readFileSync('${pair}.key'), cert: fs.readFileSync('${pair}.pem'),
+        minVersion: 'TLSv1', ciphers: '${ciphers}' }, (req, res) => res.end(req.socket.getProtocol()))
+        .listen(0, '127.0.0.1', function () { console.log('it listens at ' + this.address().port); });`);
+    t.after(() => server.stop());
+    const [, port] = await server.says(/it listens at (\d+)/);
+    const old = (at) => a.curl(`https://127.0.0.1:${at}/v1/health`, '--tls-max', '1.1', '--ciphers', ciphers);
+    const control = old(port);
+    if (control.text !== 'TLSv1.1') return void t.skip('the TLS libraries here do not speak 1.1');
+    assert.deepStrictEqual([old(8080).status, a.curl('https://127.0.0.1:8080/v1/health').status], [0, 200]);
   });
 
   it('the security log tells all that, holds no key and no prompt, and is a chain', () => {

@@ -187,14 +187,32 @@ test('names that lead elsewhere, and manifests that are none, are refused', asyn
   await wrong((x) => { x.models.push(x.models[0]); });
   await wrong((x) => { delete x.rbee_manifest; });
   assert.strictEqual((await ask(`${there.url}/v1/models/upload`, { method: 'POST', body: 'no' })).status, 400);
-  const copy = structuredClone(says); // a name in the repository is made harmless, as a download's
-  copy.models[0].files[0].name = '../../../up.gguf';
-  await begin(there, copy);
-  await put(there, m, 0, fs.readFileSync(m.file));
-  await (await stream(`${there.url}/v1/models/upload/commit`, { method: 'POST', body: copy })).all();
-  const got = await row(there, m.ref);
-  assert.ok(!got || got.local_path.startsWith(path.join(there.home, 'models', 'local')), got && got.local_path);
 });
+
+/* All that lies in the other hive's home, but for what a running hive writes anyway; and what has such a name beside it. */
+function everything(hive, name) {
+  const home = fs.readdirSync(hive.home, { recursive: true }).filter((file) => !/^(logs\/|run\/|models\.db)/.test(file));
+  return [...home, ...fs.readdirSync(path.dirname(hive.home)).filter((file) => file.includes(name))];
+}
+
+/* As a download's. By itself it would lead to the models' folder, to the home, or out of it. */
+for (const up of [3, 4, 5]) {
+  test(`a name in the repository that leads ${up} folders up is made harmless`, async () => {
+    const m = await take(), copy = await manifest(m.ref), name = `up-${process.pid}.gguf`, before = everything(there, name);
+    copy.models[0].files[0].name = '../'.repeat(up) + name;
+    await begin(there, copy);
+    assert.strictEqual((await put(there, m, 0, fs.readFileSync(m.file))).status, 204);
+    const commit = await stream(`${there.url}/v1/models/upload/commit`, { method: 'POST', body: copy });
+    await commit.all();
+    const got = await row(there, m.ref);
+    assert.ok(commit.done && got, commit.raw);
+    const place = path.join('models/local', m.ref.slice('local:'.length)) + path.sep, local = fs.realpathSync(got.local_path);
+    assert.ok(local.startsWith(path.join(fs.realpathSync(there.home), place)), local);
+    assert.strictEqual(digest(fs.readFileSync(local)), m.sha256);
+    const elsewhere = everything(there, name).filter((file) => !before.includes(file) && !`${file}/`.startsWith(place));
+    assert.deepStrictEqual(elsewhere.filter((file) => !['models/local', 'models/push'].includes(file)), []);
+  });
+}
 
 test('the same name for another file there is refused before a byte is sent', async () => {
   const m = await take(), other = path.join(folder, 'other.gguf');

@@ -50,7 +50,7 @@ const infer = (worker, body) => ask(`${worker.url}/v1/inference`,
   { method: 'POST', body: { prompt: 'x', stream: false, ...body } });
 
 /* "key":"key" is one member for JSON.parse; it must not be two in the text. */
-function assertSaidOnce(text, value) {
+function isSaidOnce(text, value) {
   let n = 0;
   const count = (v) => {
     if (v === null || typeof v !== 'object') return;
@@ -67,7 +67,7 @@ function colons(text) {
 }
 
 describe(`${N_SCHEMAS} random schemas`, { skip }, () => {
-  const seen = { valid: 0, cut: 0, refused: 0, none: 0, tokens: 0, doubled: 0, named: 0 };
+  const seen = { valid: 0, cut: 0, refused: 0, none: 0, tokens: 0, unasked: 0 };
   let worker, bias;
 
   before(async () => {
@@ -84,7 +84,10 @@ describe(`${N_SCHEMAS} random schemas`, { skip }, () => {
     assert.strictEqual(error.code, 'INVALID_REQUEST');
     assert.ok(error.details.errors.some((e) => e.field === 'json_schema'), answer.text);
     assert.match(error.message, /#|no value|no text/, `${name}: refused without a place: ${error.message}`);
-    if (keyword) seen.named += error.message.includes(keyword);
+    if (!keyword) seen.unasked++;
+    else if (!/no value|no text/.test(error.message)) { // which is as good a reason
+      assert.ok(error.message.includes(`/${keyword}`), `${name}: ${keyword} is not named: ${error.message}`);
+    }
     seen.refused++;
   }
 
@@ -94,7 +97,7 @@ describe(`${N_SCHEMAS} random schemas`, { skip }, () => {
     const validate = AJV.compile({ ...schema, $id: id });
     const shown = () => `${name}: ${answer.text}\n${JSON.stringify(validate.errors)}\nby ${JSON.stringify(schema)}`;
     assert.ok(validate(value), shown());
-    seen.doubled += !assertSaidOnce(answer.text, value);
+    assert.ok(isSaidOnce(answer.text, value), `a key is there twice: ${shown()}`);
     AJV.removeSchema(id);
     seen.valid++;
   }
@@ -108,6 +111,7 @@ describe(`${N_SCHEMAS} random schemas`, { skip }, () => {
       judgeRefusal(answer, name, refused);
       return;
     }
+    assert.strictEqual(refused ?? null, null, `${name}: it has ${refused}, and was answered`);
     seen.tokens += answer.json.tokens_out;
     if (answer.json.stop_reason === 'MAX_TOKENS') seen.cut++;
     else judgeText(answer.json, schema, name);
@@ -125,7 +129,7 @@ describe(`${N_SCHEMAS} random schemas`, { skip }, () => {
     assert.strictEqual(faults.length, 0, `${faults.length} of ${N_SCHEMAS}, such as\n${faults.slice(0, 3).map((f) => f.stack).join('\n')}`);
     assert.strictEqual(seen.valid + seen.cut + seen.refused, N_SCHEMAS);
     assert.ok(seen.cut <= N_SCHEMAS / 20, `${seen.cut} answers did not end`);
-    assert.ok(seen.refused <= N_SCHEMAS / 4, `${seen.refused} schemas were refused`);
+    assert.ok(seen.unasked <= N_SCHEMAS / 6 + 3, `${seen.unasked} schemas were refused for no keyword`);
   });
 });
 

@@ -9,7 +9,7 @@ const path = require('node:path');
 
 const { testModel, makeFolder, until } = require('./lib/proc.js');
 const { hostFor, notApart } = require('./lib/host.js');
-const { sdk, skipWithout, versionsOf, talkingModel, realHive, toldHive, untilFree, untilBusy, errorOf, collect } = require('./lib/sdk.js');
+const { sdk, skipWithout, versionsOf, talkingModel, realHive, toldHive, endlessAnswer, untilFree, untilBusy, errorOf, collect } = require('./lib/sdk.js');
 
 const Anthropic = sdk('@anthropic-ai/sdk');
 const skip = skipWithout(Anthropic);
@@ -176,9 +176,9 @@ describe('over a real worker', { skip }, () => {
   });
 
   test('a client that leaves in the middle frees the slot', async () => {
-    const stream = client.messages.stream({ model, messages, max_tokens: 4000, temperature: 0 });
+    const { how, left } = await endlessAnswer(hive), stream = client.messages.stream({ ...how, messages });
     stream.once('text', () => stream.abort());
-    await stream.done().catch(() => {});
-    await untilFree(hive);
+    assert.ok(await errorOf(stream.done()) instanceof Anthropic.APIUserAbortError);
+    await left();
   });
 });

@@ -22,10 +22,10 @@ const rssKiB = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${
 /* Sends `whole` at once and then what follows, a byte at a time, until it is closed. */
 function drip(port, whole, then) {
   const socket = net.connect(port, '127.0.0.1');
-  const slow = { socket, heard: '', closed: false, sent: 0 };
+  const slow = { socket, heard: '', closed: false, sent: 0, lasted: 0 }, begun = Date.now();
   socket.on('error', () => {});
   socket.on('data', (data) => { slow.heard += data; });
-  socket.on('close', () => { slow.closed = true; });
+  socket.on('close', () => { slow.closed = true; slow.lasted = Date.now() - begun; });
   socket.write(whole);
   slow.next = () => { if (!slow.closed) socket.write(then[slow.sent++ % then.length]); };
   return slow;
@@ -33,7 +33,8 @@ function drip(port, whole, then) {
 
 /* Drips until all are closed by the server; `serve` is an honest client's request. The most KiB meanwhile. */
 async function endure(t, all, pid, dripMs, limitMs, serve) {
-  const timer = setInterval(() => all.forEach((slow) => slow.next()), dripMs);
+  // What has come is read first: who writes to a connection that is over may lose what it was told.
+  const timer = setInterval(() => setImmediate(() => all.forEach((slow) => slow.next())), dripMs);
   t.after(() => { clearInterval(timer); for (const slow of all) slow.socket.destroy(); });
   const begun = Date.now();
   let served = 0, most = 0;
@@ -46,7 +47,8 @@ async function endure(t, all, pid, dripMs, limitMs, serve) {
     await sleep(200);
   }
   assert.ok(served > limitMs / 1000, `${served} requests were answered meanwhile`);
-  assert.ok(Date.now() - begun > limitMs / 2, 'they were ended by the limit, and not refused');
+  const refused = all.filter((slow) => slow.lasted < limitMs / 2); // at once, and not by the limit
+  assert.strictEqual(refused.length, 0, refused.map((slow) => `${slow.lasted} ms: ${slow.heard}`).slice(0, 3).join('\n'));
   return most;
 }
 
@@ -68,10 +70,10 @@ const LIMIT_MS = 3000, LIMIT = `${LIMIT_MS}ms`;
 /* A whole head that promises a megabyte, and its body a byte a second. */
 const dripBody = (port, where) => drip(port, `POST ${where} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n`, '{"prompt":"');
 
-/* Who was told something was told why. */
+/* Most are told, and why; some may lose it by a byte that was on its way when they were. */
 function checkTold(all) {
   const told = all.filter((slow) => slow.heard);
-  assert.ok(told.length > 0, 'nobody was told');
+  assert.ok(told.length > all.length / 2, `${told.length} of ${all.length} were told`);
   for (const slow of told) assert.match(slow.heard, /^HTTP\/1\.1 408 .*REQUEST_TIMEOUT|^HTTP\/1\.1 408 .*request_timeout/s);
 }
 

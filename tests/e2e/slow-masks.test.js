@@ -56,8 +56,18 @@ test('others go on while it is found out', async () => {
   assert.ok(meanwhile.length > 2, `${meanwhile.length} tokens came in ${end.prefill_time_ms} ms`);
 });
 
+const ready = async () => (await ask(`${worker.url}/v1/ready`)).json;
+
+/* One token takes several passes: who may wait for a fraction of that holds its slot for no more than the one that runs. */
 test('who waits for it can end', async () => {
+  const begun = await ready(), whole = await infer({ grammar: slowGrammar(4), max_tokens: 1 }), then = await ready();
+  assert.strictEqual(whole.status, 200, whole.text);
+  assert.ok(then.passes - begun.passes > 1, `${then.passes - begun.passes} passes: it is not slow`);
   const late = await infer({ grammar: slowGrammar(3), timeout_seconds: 0.02 });
   assert.strictEqual(late.status, 408, late.text);
-  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.slots_busy === 0, 'the slot is free');
+  const n = (r) => Object.values(r.cancelled).reduce((sum, phase) => sum + phase.deadline, 0);
+  let now;
+  await until(async () => (now = await ready()).slots_busy === 0 && n(now) > n(then), () => `its end: ${JSON.stringify(now)}`);
+  assert.strictEqual(n(now), n(then) + 1, JSON.stringify(now.cancelled));
+  assert.ok(now.late_passes_max <= 1, `${now.late_passes_max} passes behind its end`);
 });

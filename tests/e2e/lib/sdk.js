@@ -9,7 +9,7 @@ const path = require('node:path');
 const { createRequire } = require('node:module');
 
 const { ROOT, makeFolder, testModel, until } = require('./proc.js');
-const { startHive, list } = require('./hive.js');
+const { startHive, list, spawnReady } = require('./hive.js');
 const { writeHollowModel } = require('./gguf.js');
 const { makeFakeWorker } = require('./fakeworker.js');
 const { faultsOf, faultsOfEvent } = require('./openai-shape.js');
@@ -109,6 +109,21 @@ async function toldHive(config = '') {
 
 /* Waits until no slot of the hive's workers is taken. */
 const untilFree = (hive) => until(async () => (await list(hive)).every((w) => w.slots_busy === 0), 'free slots');
+
+/*
+ * A request whose answer ends by nothing but its client's leaving: it is more than the buffers on the way hold. `left`
+ * waits for its slot and looks at what was made: a slot is free behind an answer that nobody waited for, too.
+ */
+async function endlessAnswer(hive) {
+  const model = talkingModel({ ctx: 65536 }), { worker_id: id } = await spawnReady(hive, model, { ctx: 65536, slots: 1 });
+  const max_tokens = 65000;
+  async function left() {
+    await untilFree(hive);
+    const { tokens_out: n } = (await list(hive)).find((w) => w.worker_id === id);
+    assert.ok(n > 0 && n < max_tokens, `${n} tokens were made of ${max_tokens}: the client's leaving ended nothing`);
+  }
+  return { how: { model, max_tokens, temperature: 0 }, left };
+}
 const untilBusy = (hive) => until(async () => (await list(hive)).some((w) => w.slots_busy > 0), 'a busy slot');
 
 /* The error that a promise ends with. */
@@ -127,4 +142,4 @@ async function collect(iterable) {
   return all;
 }
 
-module.exports = { sdk, skipWithout, versionsOf, judgingFetch, talkingModel, realHive, toldHive, untilFree, untilBusy, errorOf, collect };
+module.exports = { sdk, skipWithout, versionsOf, judgingFetch, talkingModel, realHive, toldHive, endlessAnswer, untilFree, untilBusy, errorOf, collect };
