@@ -63,7 +63,7 @@ test('the slowest connection does not decide the end: others take over half of w
 
 /* One connection that fills the line asks for all that is left. Here the line becomes a slow one in the
  * middle of that, and what it brought at first does not speak for it any more. */
-test('a line that was quick and is not any more: others come to help', async (t) => {
+async function slowsDown() {
   const f = fresh(64 * MIB);
   let first = true;
   hub.cdn.faults = (req) => {
@@ -77,8 +77,13 @@ test('a line that was quick and is not any more: others come to help', async (t)
   hub.cdn.faults = null;
   const begins = hub.cdn.calls.map((c) => Number(/^bytes=(\d+)-/.exec(c.range || 'bytes=0-')[1]));
   const alone = hub.cdn.calls.findIndex((c) => c.told.quick);
-  if (alone < 0) return void t.skip('a machine so busy that no line is quick: they helped from the start');
-  assert.ok(begins.slice(alone + 1).some((b) => b > begins[alone]), `nobody helped: ${begins}`);
+  if (alone >= 0) assert.ok(begins.slice(alone + 1).some((b) => b > begins[alone]), `nobody helped: ${begins}`);
+  return alone >= 0;
+}
+
+test('a line that was quick and is not any more: others come to help', async (t) => {
+  for (let i = 0; i < 5; i++) if (await slowsDown()) return;
+  t.skip('a machine so busy that five times no line was quick: they helped from the start');
 });
 
 test('a server that ignores ranges is read by one stream, and keeps what is there', async () => {
