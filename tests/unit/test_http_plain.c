@@ -622,25 +622,36 @@ static const char *const phases[N_PHASES] = {
     "", "", "HTTP/1.1 200 OK\r\nA: ", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
     "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"};
 
+static void run_in_phase(struct told *t, int phase)
+{
+    struct timeval while_ms = {.tv_usec = phase == 0 ? 0 : 30000};
+
+    event_base_loopexit(t->base, &while_ms);
+    event_base_dispatch(t->base);
+}
+
+/* A call that has come so far. */
+static void start_in_phase(struct told *t, struct peer *peer, int phase)
+{
+    struct http_call_params params = {.url = url_of(peer, "/a"), .on_done = on_done, .arg = t};
+
+    open_client(t);
+    params.on_body = phase == 4 ? on_body_resting : NULL;
+    assert_int_equal(http_call_start(t->client, &params, &t->call, &t->err), 0);
+    run_in_phase(t, phase);
+    assert_int_equal(t->n_body, phase == 4);
+}
+
 static void test_http_plain__cancels_in_each_phase(void **state)
 {
     (void)state;
     for (int i = 0; i < N_PHASES; i++) {
         struct peer *peer = PEER({phases[i], HOLD, 0});
-        struct http_call_params params = {.url = url_of(peer, "/"), .on_done = on_done};
-        struct timeval while_ms = {.tv_usec = i == 0 ? 0 : 30000};
         struct told t;
 
-        open_client(&t);
-        params.arg = &t;
-        params.on_body = i == 4 ? on_body_resting : NULL;
-        assert_int_equal(http_call_start(t.client, &params, &t.call, &t.err), 0);
-        event_base_loopexit(t.base, &while_ms);
-        event_base_dispatch(t.base);
-        assert_int_equal(t.n_body, i == 4);
+        start_in_phase(&t, peer, i);
         http_call_cancel(t.call);
-        event_base_loopexit(t.base, &while_ms);
-        event_base_dispatch(t.base);
+        run_in_phase(&t, i);
         assert_int_equal(t.n_done, 0);
         close_client(&t);
         peer_stop(peer);
@@ -704,18 +715,10 @@ static void test_http_plain__calls_of_a_lost_server_end(void **state)
     (void)state;
     for (int i = 0; i < N_PHASES; i++) {
         struct peer *peer = PEER({phases[i], HOLD, 0});
-        struct http_call_params params = {.url = url_of(peer, "/a"), .on_done = on_done};
-        struct timeval while_ms = {.tv_usec = i == 0 ? 0 : 30000};
         char origin[64], shorter[64];
         struct told t;
 
-        open_client(&t);
-        params.arg = &t;
-        params.on_body = i == 4 ? on_body_resting : NULL;
-        assert_int_equal(http_call_start(t.client, &params, &t.call, &t.err), 0);
-        event_base_loopexit(t.base, &while_ms);
-        event_base_dispatch(t.base);
-        assert_int_equal(t.n_body, i == 4);
+        start_in_phase(&t, peer, i);
         str_copy(origin, sizeof origin, url_of(peer, ""));
         str_copy(shorter, sizeof shorter, origin);
         shorter[strlen(shorter) - 1] = '\0';
