@@ -1,8 +1,10 @@
 /* upload_run.c - see upload.h: the beginning of an upload, and its end. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/path.h"
 #include "base/str.h"
@@ -100,10 +102,21 @@ static bool has_room(struct upload *u, struct chore *c)
     return false;
 }
 
+/* The owner's alone, also if an early version made it: a lock that a stranger had on a part, for which
+ * reading it is enough, would have its pieces refused. */
+static int make_folder(const char *dir, struct err *err)
+{
+    int rc = path_make_dirs(dir, 0700, err);
+
+    if (rc == 0 && chmod(dir, 0700) != 0)
+        errno = 0; /* another's: it is theirs to say who may read it */
+    return rc;
+}
+
 static int check_all(void *arg, struct chore *c, struct err *err)
 {
     struct upload *u = arg;
-    int rc = path_make_dirs(u->dir, 0755, err);
+    int rc = make_folder(u->dir, err);
 
     for (size_t i = 0; i < model_of(u)->n_files && rc == 0; i++)
         rc = upload_look(&u->files[i], c, err);

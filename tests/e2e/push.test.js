@@ -15,7 +15,7 @@ const { writeHollowModel } = require('./lib/gguf.js');
 const keeper = require('./lib/keeper.js');
 const lib = require('./lib/push.js');
 
-const { MIB, digest, addr, push, startPush, row, parts, partOf, noted, take, manifest, begin, put, age, pushThrough } = lib;
+const { MIB, digest, addr, push, startPush, row, parts, partOf, noted, take, manifest, begin, put, age, bring, pushThrough } = lib;
 
 let here, there, folder;
 before(async () => { ({ here, there, folder } = await lib.start()); });
@@ -74,6 +74,23 @@ test('a kill -9 of the hive there, midway: the next push sends what is missing, 
   assert.match(r.stderr, /Going on: .* are there already/);
   assert.strictEqual((await row(hive, m.ref)).sha256, m.sha256);
   assert.deepStrictEqual(parts(hive), []);
+});
+
+/*
+ * Parts lay in a folder that others of the machine could read where they may read the models, and a lock
+ * (flock), for which reading is enough, had every piece refused for as long as a stranger liked.
+ */
+test('what has come lies where nobody else can reach it, the model where it could before', async (t) => {
+  const m = await take(), hive = await startHive(), says = await manifest(m.ref);
+  t.after(() => hive.stop());
+  const mode = (file) => fs.statSync(file).mode & 0o777, dir = path.dirname(partOf(hive, m));
+  fs.mkdirSync(dir, { recursive: true, mode: 0o755 }); // as an early version made it
+  fs.chmodSync(dir, 0o755);
+  await bring(hive, m, says);
+  assert.strictEqual(mode(dir), 0o700);
+  const r = await push(m.ref, hive);
+  assert.strictEqual(r.code, 0, r.stderr);
+  assert.strictEqual(mode((await row(hive, m.ref)).local_path), mode(m.file));
 });
 
 /*
