@@ -299,6 +299,13 @@ static int make_models(struct hive *h, struct err *err)
     return rc;
 }
 
+static void on_model_used(void *arg, const char *model_ref, int64_t unix_ms)
+{
+    struct hive *h = arg;
+
+    models_used(h->models, model_ref, unix_ms);
+}
+
 static int make_workers(struct hive *h, struct err *err)
 {
     char *logs = path_join(h->home, "logs"), *run = path_join(h->home, "run");
@@ -312,7 +319,9 @@ static int make_workers(struct hive *h, struct err *err)
                                     .key = h->doors.access.link_key,
                                     .share_fd = h->doors.share_fd,
                                     .tls = h->doors.tls != NULL,
-                                    .addr = h->addr};
+                                    .addr = h->addr,
+                                    .used = on_model_used,
+                                    .used_arg = h};
     int rc;
 
     if (run)

@@ -444,11 +444,11 @@ bool models_is_kept(const char *canonical)
     return str_starts(canonical, "hf:") || str_starts(canonical, MODEL_REF_LOCAL_WORD);
 }
 
-void models_used(struct models *m, const char *canonical)
+void models_used(struct models *m, const char *canonical, int64_t unix_ms)
 {
     struct err err;
 
-    if (catalog_touch(m->catalog, canonical, clock_unix_ms(), &err))
+    if (catalog_touch(m->catalog, canonical, unix_ms, &err))
         log_warn("%s", err.text);
 }
 

@@ -62,8 +62,8 @@ int models_locate(struct models *m, const char *text, char **canonical, char **p
 /* Does the catalog keep it, so that it is rbee's to remove? Not the bundled one, nor a plain file.
  */
 bool models_is_kept(const char *canonical);
-/* Somebody started a worker with it. */
-void models_used(struct models *m, const char *canonical);
+/* A worker was started with it, or was at work with it, at that time. */
+void models_used(struct models *m, const char *canonical, int64_t unix_ms);
 
 /*
  * Makes sure that a model is here: *path is set (free()) when it is already, else *id names the

@@ -97,7 +97,6 @@ static void launch(struct hive *h, struct http_exchange *x, const struct launch 
     }
     *ask = (struct ask){.hive = h, .x = x};
     http_on_gone(x, on_asker_gone, ask);
-    models_used(h->models, l->model_ref);
     workers_launch(h->workers, l, on_launched, ask);
 }
 

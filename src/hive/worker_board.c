@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "hive/workers_internal.h"
 
 enum board_state worker_board_state(const struct worker *w)
@@ -43,6 +44,16 @@ int64_t worker_activity_ms(const struct worker *w, int64_t now)
     if (said < 0)
         return 0;
     return said < now ? said : now;
+}
+
+void worker_tell_use(struct worker *w, int64_t at_least_ms)
+{
+    int64_t now = clock_ms(), used = worker_activity_ms(w, now);
+
+    if (used - w->used_told_ms < at_least_ms)
+        return;
+    w->used_told_ms = used;
+    w->owner->params.used(w->owner->params.used_arg, w->model_ref, clock_unix_ms() - (now - used));
 }
 
 bool worker_is_unused(const struct worker *w)

@@ -158,6 +158,8 @@ void worker_ended(struct worker *w)
     struct child_end end = child_reap(&w->child);
     char how[80];
 
+    if (w->board && !worker_is_unused(w))
+        worker_tell_use(w, 1);
     failed = judge(w, &end, state);
     worker_tidy(w);
     worker_release(w);

@@ -265,6 +265,8 @@ int worker_start(struct worker *w, struct api_error *e)
     w->started_unix_ms = clock_unix_ms();
     w->next_health_ms =
         w->started_ms + config_duration_ms(w->owner->params.config, "hive", "health_interval");
+    w->used_told_ms = w->started_ms;
+    w->owner->params.used(w->owner->params.used_arg, w->model_ref, w->started_unix_ms);
     workers_watch_wake(w->owner);
     log_info("%s started for %s: process %ld, port %u", w->id, w->model_ref, (long)w->child.pid,
              w->port);

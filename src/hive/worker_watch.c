@@ -204,9 +204,13 @@ static void look(struct worker *w, int64_t now)
         return;
     if (state == BOARD_READY && w->state == WORKER_LOADING)
         worker_move(w, WORKER_IS_READY);
+    if (state == BOARD_READY)
+        worker_tell_use(w, WORKERS_USED_EVERY_MS);
     if (state == BOARD_READY && w->ready_ms == 0) {
         w->ready_ms = now;
         w->ready_activity_ms = atomic_load(&w->board->last_activity_ms);
+        if (worker_is_unused(w)) /* what it did was to load */
+            w->used_told_ms = worker_activity_ms(w, now);
         log_info("%s is ready after %lld ms", w->id, (long long)(now - w->started_ms));
     } else if (state == BOARD_READY && worker_is_idle_too_long(w, now)) {
         log_info("%s was idle for its keep-alive and is ended", w->id);

@@ -33,6 +33,7 @@
 #define WORKERS_STACKS_MS       500   /* for a stuck worker to write where it is */
 #define WORKERS_UNUSED_MS       30000 /* a worker not used yet stays at least so long */
 #define WORKER_URL_MAX          (CONFIG_HOST_MAX + 32)
+#define WORKERS_USED_EVERY_MS   3600000
 #define WORKERS_LOG_LINES       20 /* of a dead one's log that its record keeps */
 #define WORKERS_LOGS_EACH       16 /* so many new logs later old ones are deleted (home.h) */
 
@@ -57,6 +58,10 @@ struct workers_params {
     int share_fd;            /* for workers to inherit (api/access_share.h); -1 = none */
     bool tls;                /* the hive and its workers speak https */
     struct config_addr addr; /* the hive's own, numeric, with its true port */
+    /* A worker for that model was started, or was at work: when, in Unix milliseconds. Told at its
+     * start and its end, and once in WORKERS_USED_EVERY_MS between. */
+    void (*used)(void *arg, const char *model_ref, int64_t unix_ms);
+    void *used_arg;
 };
 
 int workers_create(const struct workers_params *params, struct workers **out, struct err *err);

@@ -59,6 +59,7 @@ struct worker {
     int64_t started_unix_ms, started_ms;
     int64_t ready_ms;          /* when the board first said so; 0 = not yet */
     int64_t ready_activity_ms; /* the board's last_activity at that moment */
+    int64_t used_told_ms;      /* the last use of it that was told */
     struct http_call *health;
     int64_t next_health_ms;
     unsigned strikes;
@@ -171,6 +172,8 @@ int64_t worker_activity_ms(const struct worker *w, int64_t now);
 /* Its engine has jobs, and should make steps: in slots or, once the model is loaded, on their way
  * into one. Those whose prompts are being rendered are not the engine's yet. */
 bool worker_has_work(const struct worker *w);
+/* Its last use is told (workers_params), if it is so much later than what was told before. */
+void worker_tell_use(struct worker *w, int64_t at_least_ms);
 /* It was given to somebody who has not come to it yet. */
 bool worker_is_unused(const struct worker *w);
 /* It has had nothing to do for its keep-alive; one that gets no more work is not kept long. */

@@ -10,8 +10,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
-const { HIVE, WORKER, Proc, makeFolder, isAlive, until } = require('./lib/proc.js');
-const { startHive, get, post, remove, spawnReady } = require('./lib/hive.js');
+const { HIVE, WORKER, Proc, makeFolder, isAlive, testModel, until } = require('./lib/proc.js');
+const { startHive, get, post, remove, spawn, spawnReady } = require('./lib/hive.js');
 const { stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const keeper = require('./lib/keeper.js');
@@ -52,6 +52,23 @@ describe('list, show, rm', () => {
     await spawnReady(hive, 'local:listed', { slots: 1, ctx: 64 });
     assert.ok(Math.abs(Date.parse((await row(hive, 'local:listed')).last_used_at) - Date.now()) < 60000);
     assert.strictEqual(m.last_used_at, null);
+  });
+
+  /* It was the time of the worker's start: of a model that stays loaded for weeks, and is asked every day, weeks ago.
+   * And a start that was refused counted. */
+  test('used is when its worker last had a request, not when that was started', { skip: !testModel() && 'no model' }, async () => {
+    const file = path.join(makeFolder('rbee-mine-'), 'used.gguf'), used = async () => Date.parse((await row(hive, 'local:used')).last_used_at);
+    fs.copyFileSync(testModel(), file);
+    assert.strictEqual((await cli(hive, 'models', 'import', file, '--copy')).code, 0);
+    assert.strictEqual((await spawn(hive, 'local:used', { ctx: 1 << 24 })).status, 400);
+    assert.strictEqual((await row(hive, 'local:used')).last_used_at, null);
+    const worker = await spawnReady(hive, 'local:used', { slots: 1, ctx: 64 });
+    const started = await used(), asked = Date.now();
+    assert.ok(started <= asked);
+    assert.strictEqual((await post(hive, '/v1/completions', { model: 'local:used', prompt: 'a', max_tokens: 1 })).status, 200);
+    await remove(hive, `/v1/workers/${worker.worker_id}`);
+    await until(async () => (await used()) > started, 'the request\'s time');
+    assert.ok((await used()) >= asked - 5, 'clocks of two kinds'); // a millisecond of each
   });
 
   test('show plans memory for the context and the slots that are asked for', async () => {

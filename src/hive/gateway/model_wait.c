@@ -195,8 +195,6 @@ static void launch(struct model_wait *w)
         answer(w, NULL, &e, 0);
         return;
     }
-    if (!workers_use_path(h->workers, w->place.path))
-        models_used(h->models, w->place.ref);
     w->launching = true;
     look_soon(w); /* before: it may answer at once, and `w` be no more */
     workers_launch(h->workers, &l, on_launched, w);
