@@ -105,11 +105,15 @@ describe('a hive and its workers', () => {
 
   it('a running request shows as busy', async () => {
     const worker = await spawnReady(hive, 'tiny');
-    const answer = await infer(worker, { prompt: 'Once', max_tokens: 2000, temperature: 0 });
-    await answer.find((e) => e.type === 'token');
-    const row = (await get(hive, `/v1/workers/${worker.worker_id}`)).json;
-    answer.leave();
-    assert.ok(row.state === 'busy' ? row.slots_busy === 1 : row.tokens_out > 0, JSON.stringify(row));
+    let row;
+    await until(async () => { // the answer may be over before it is looked at
+      const answer = await infer(worker, { prompt: 'Once', max_tokens: 2000, temperature: 0 });
+      await answer.find((e) => e.type === 'token');
+      row = (await get(hive, `/v1/workers/${worker.worker_id}`)).json;
+      answer.leave();
+      return row.state !== 'idle';
+    }, 'a look at it while it runs');
+    assert.deepStrictEqual([row.state, row.slots_busy], ['busy', 1], JSON.stringify(row));
   });
 
   it('stop: 202, the process ends, the record goes', async () => {

@@ -42,21 +42,29 @@ function slowOnes(n, where = '/v1/inference') {
 }
 
 test('an inference does not wait for questions about text', async () => {
-  const slow = slowOnes(6, '/v1/render');
-  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.queued > 0 || slow.left < 6, 'they are there');
-  const answer = await post('/v1/inference', asked('hi', { stream: false }));
-  assert.strictEqual(answer.status, 200, answer.text);
-  assert.ok(slow.left > 1, `${slow.left} of 6 questions are without an answer`);
-  assert.deepStrictEqual(await slow.done, Array(6).fill(200));
+  for (let tries = 1, left = 0; left < 2; tries++) { // a machine may be so busy that all are answered before they were asked for
+    assert.ok(tries <= 5, `${left} of 6 questions are without an answer`);
+    const slow = slowOnes(6, '/v1/render');
+    await until(async () => (await ask(`${worker.url}/v1/ready`)).json.queued > 0 || slow.left < 6, 'they are there');
+    const answer = await post('/v1/inference', asked('hi', { stream: false }));
+    left = slow.left;
+    assert.strictEqual(answer.status, 200, answer.text);
+    assert.deepStrictEqual(await slow.done, Array(6).fill(200));
+  }
 });
 
 /* DELETE, the deadline and leaving were heard only when the request's turn had come. */
 test('who waits to be read ends at once when it should', async () => {
-  const slow = slowOnes(8);
-  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.queued >= 8, 'they wait');
+  const queued = async () => (await ask(`${worker.url}/v1/ready`)).json.queued;
+  let slow;
+  await until(async () => { // a machine may be so busy that one is answered before the last one comes
+    slow = slowOnes(8);
+    await until(async () => (await queued()) >= 8 || slow.left < 8, 'they wait');
+    return slow.left === 8 || (await slow.done, false);
+  }, 'eight that wait');
   const deleted = post('/v1/inference', asked('hi', { job_id: 'deleted', stream: false }));
   const late = post('/v1/inference', asked('hi', { timeout_seconds: 0.01, stream: false }));
-  await until(async () => (await ask(`${worker.url}/v1/ready`)).json.queued >= 9, 'they wait, too');
+  await until(async () => (await queued()) >= 9, 'they wait, too');
   assert.strictEqual((await ask(`${worker.url}/v1/inference/deleted`, { method: 'DELETE' })).status, 204);
   assert.strictEqual((await late).status, 408, (await late).text);
   assert.strictEqual((await deleted).json.stop_reason, 'CANCELLED', (await deleted).text);
