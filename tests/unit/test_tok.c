@@ -512,6 +512,25 @@ static void test_tok__knows_what_ends_a_generation(void **state)
     unload(&l);
 }
 
+/* Converters of SentencePiece vocabularies call marks that were trained in "normal". A chat printed
+ * <|im_end|> and went on with turns of its own, and in its prompt the mark was spelled in letters.
+ */
+static void test_tok__an_end_that_the_file_calls_a_word_is_an_end(void **state)
+{
+    struct vocabulary v;
+    struct loaded l;
+    int32_t turn;
+
+    (void)state;
+    begin_bpe(&v);
+    turn = add(&v, "<|eot_id|>", 0, TOK_NORMAL);
+    load(&v, &l);
+    assert_true(tok_is_eog(l.tok, turn));
+    assert_string_equal(encode(&l, "o<|eot_id|>o", TOK_PARSE_SPECIAL), list(3, 'o', turn, 'o'));
+    assert_null(strstr(encode(&l, "o<|eot_id|>o", 0), list(1, turn)));
+    unload(&l);
+}
+
 static void test_tok__finds_tokens_by_text(void **state)
 {
     struct vocabulary v;
@@ -1031,6 +1050,7 @@ int main(void)
         cmocka_unit_test(test_tok__adds_bos_and_eos_as_the_file_asks),
         cmocka_unit_test(test_tok__a_custom_bos_gives_way_without_its_token),
         cmocka_unit_test(test_tok__knows_what_ends_a_generation),
+        cmocka_unit_test(test_tok__an_end_that_the_file_calls_a_word_is_an_end),
         cmocka_unit_test(test_tok__finds_tokens_by_text),
         cmocka_unit_test(test_tok__pieces_are_the_bytes_they_stand_for),
         cmocka_unit_test(test_tok__a_stream_holds_bytes_until_they_are_a_character),

@@ -21,7 +21,7 @@
 #define DEEPSEEK_END "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>"
 
 /*
- * Texts of control tokens that end a turn, for files that name only one of them by key. Source: the
+ * Texts of tokens that end a turn, for files that name only one of them by key. Source: the
  * published chat formats of these models.
  */
 static const char *const end_texts[] = {
@@ -32,12 +32,7 @@ static const char *const end_texts[] = {
     "<|endoftext|>",      /* GPT-2, Qwen, Falcon */
     "<|end_of_text|>",    /* Llama 3, Granite */
     "<end_of_turn>",      /* Gemma */
-    "<eos>",              /* Gemma */
-    "</s>",               /* Llama 2, Mistral */
-    "<EOT>",              /* DeepSeek-Coder */
     "<|EOT|>",            /* DeepSeek-Coder instruct */
-    "[EOT]",              /* Kimi */
-    "[EOS]",              /* Kimi */
     "<end_of_utterance>", /* SmolVLM */
     DEEPSEEK_END,         /* DeepSeek */
     "<|return|>",         /* Harmony */
@@ -45,7 +40,15 @@ static const char *const end_texts[] = {
     "<|fim_pad|>",        /* Qwen-Coder: ends a fill-in-the-middle */
     "<|file_sep|>",       /* Qwen-Coder */
     "<|repo_name|>",      /* Qwen-Coder */
+    /* from here on: what other vocabularies have as an ordinary piece, and people write */
+    "<eos>", /* Gemma */
+    "</s>",  /* Llama 2, Mistral */
+    "<EOT>", /* DeepSeek-Coder */
+    "[EOT]", /* Kimi */
+    "[EOS]", /* Kimi */
 };
+#define N_END_TEXTS (sizeof end_texts / sizeof end_texts[0])
+#define N_END_MARKS (N_END_TEXTS - 5) /* those that are nothing else */
 
 int tok_read_id(const struct tok *t, const struct gguf *g, const char *key, int32_t *out,
                 struct err *err)
@@ -90,10 +93,14 @@ static int read_ends(struct tok *t, const struct gguf *g, struct err *err)
         if (id != TOK_NONE)
             t->eog[id] = 1;
     }
-    for (size_t i = 0; i < sizeof(end_texts) / sizeof(end_texts[0]); i++) {
+    for (size_t i = 0; i < N_END_TEXTS; i++) {
         id = vocab_find(&t->vocab, end_texts[i], strlen(end_texts[i]));
-        if (id != TOK_NONE &&
-            (t->vocab.kinds[id] == TOK_CONTROL || t->vocab.kinds[id] == TOK_USER_DEFINED))
+        if (id == TOK_NONE)
+            continue;
+        /* a converter has not told it from the words: in prompts it is cut out all the same */
+        if (i < N_END_MARKS && t->vocab.kinds[id] == TOK_NORMAL)
+            t->vocab.kinds[id] = TOK_CONTROL;
+        if (t->vocab.kinds[id] == TOK_CONTROL || t->vocab.kinds[id] == TOK_USER_DEFINED)
             t->eog[id] = 1;
     }
     return 0;
@@ -184,13 +191,13 @@ static int read_all(struct tok *t, const struct gguf *g, struct err *err)
     if (rc == 0)
         rc = read_ids(t, g, err);
     if (rc == 0)
+        rc = read_ends(t, g, err); /* before the rest: it may make control tokens of words */
+    if (rc == 0)
         rc = t->model == TOK_BPE   ? bpe_read(t, g, err)
              : t->model == TOK_SPM ? spm_read(t, g, err)
                                    : 0;
     if (rc == 0)
         rc = read_flags(t, g, err);
-    if (rc == 0)
-        rc = read_ends(t, g, err);
     if (rc == 0)
         rc = special_build(&t->specials, &t->vocab, gguf_name(g), err);
     return rc;
