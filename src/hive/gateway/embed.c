@@ -225,6 +225,7 @@ void embed_ollama_old(struct hive *h, struct http_exchange *x, const char *id)
     prompt = fields_any(&f, "prompt", true);
     if (prompt)
         json_object_set(r->body, "input", prompt);
+    json_object_set_new(r->body, "normalize", json_false()); /* as Ollama has it on this route */
     r->keep_alive_given = fields_go_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
     request_ollama_loading(&f, &r->ctx_min);
     r->render_text = render_ollama_old;
