@@ -27,7 +27,8 @@ static json_t *take_text(struct buf *b)
     return text;
 }
 
-/* The content as one text; parts are put together as they are. */
+/* The content as one text: parts (a file, what is asked of it) with line feeds between, as
+ * llama-server and vLLM have it. */
 static json_t *content_of(const json_t *message)
 {
     const json_t *content = json_object_get(message, "content");
@@ -42,6 +43,8 @@ static json_t *content_of(const json_t *message)
     {
         const json_t *t = json_object_get(part, "text");
 
+        if (text.len)
+            buf_put(&text, "\n", 1);
         buf_put(&text, json_string_value(t), json_string_length(t));
     }
     return take_text(&text);

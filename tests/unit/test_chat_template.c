@@ -108,7 +108,8 @@ static void test_template__contents_are_texts(void **state)
     assert_prompt(TURNS,
                   "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
                   "{\"type\":\"text\",\"text\":\"b\"}]},{\"role\":\"assistant\",\"content\":null}]",
-                  NULL, "[user]ab[assistant]");
+                  NULL,
+                  "[user]a\nb[assistant]"); /* it was "ab": a file and a question as one word */
     assert_prompt(
         "{% for m in messages %}{{ m.name is defined }} {{ 'tool_calls' in m }} {% endfor %}",
         "[{\"role\":\"user\",\"content\":\"a\",\"name\":null,\"tool_calls\":[]}]", NULL,

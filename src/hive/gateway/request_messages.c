@@ -23,8 +23,8 @@ static const json_t *words_of(const json_t *block)
     return json_is_string(words) ? words : NULL;
 }
 
-/* A text, or the texts of blocks one behind the other. What is neither becomes a failure. */
-static json_t *text_of(struct fields *f, const char *field, json_t *content)
+/* A text, or the texts of blocks with `between` between. What is neither becomes a failure. */
+static json_t *text_of(struct fields *f, const char *field, json_t *content, const char *between)
 {
     struct buf text;
     json_t *block, *out;
@@ -39,6 +39,8 @@ static json_t *text_of(struct fields *f, const char *field, json_t *content)
     {
         const json_t *piece = words_of(block);
 
+        if (text.len)
+            buf_puts(&text, between);
         if (piece)
             buf_put(&text, json_string_value(piece), json_string_length(piece));
         else
@@ -87,7 +89,7 @@ static void take_call(struct turn *t, const json_t *block, size_t i)
 
 static void take_result(struct turn *t, const json_t *block, size_t i)
 {
-    json_t *text = text_of(t->f, "messages", json_object_get(block, "content"));
+    json_t *text = text_of(t->f, "messages", json_object_get(block, "content"), "\n");
 
     json_array_append_new(t->out,
                           json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
@@ -99,18 +101,21 @@ static void take_block(struct turn *t, const json_t *block, size_t i)
 {
     const char *type = json_text(block, "type");
 
-    if (str_eq(type, "text"))
+    if (str_eq(type, "text")) {
+        if (t->text.len)
+            buf_put(&t->text, "\n", 1);
         put_piece(t, &t->text, block, i, "text");
-    else if (str_eq(type, "thinking"))
+    } else if (str_eq(type, "thinking")) {
         put_piece(t, &t->thinking, block, i, "thinking");
-    else if (str_eq(type, "tool_use"))
+    } else if (str_eq(type, "tool_use")) {
         take_call(t, block, i);
-    else if (str_eq(type, "tool_result"))
+    } else if (str_eq(type, "tool_result")) {
         take_result(t, block, i);
-    else if (!str_eq(type, "redacted_thinking")) /* nobody here can read it */
+    } else if (!str_eq(type, "redacted_thinking")) { /* nobody here can read it */
         fields_fail(t->f, "messages", "text, thinking, tool_use, tool_result",
                     "messages[%zu] holds a block of type '%.40s', which is not taken here.", i,
                     type);
+    }
 }
 
 static void end_turn(struct turn *t, const char *role)
@@ -280,7 +285,7 @@ void request_messages_prompt(struct fields *f, struct order *o)
     messages = fields_any(f, "messages", true);
     if (preamble)
         json_array_append_new(out, json_pack("{s:s, s:o}", "role", "system", "content",
-                                             text_of(f, "system", preamble)));
+                                             text_of(f, "system", preamble, "")));
     if (messages && json_array_size(messages) == 0)
         fields_fail(f, "messages", "array of messages",
                     "messages must be an array with at least one message.");

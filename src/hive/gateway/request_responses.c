@@ -10,8 +10,8 @@
 
 /* ---- input ---- */
 
-/* A text, or the texts of parts one behind the other. */
-static json_t *text_of(struct fields *f, size_t i, json_t *content)
+/* A text, or the texts of parts with `between` between. */
+static json_t *text_of(struct fields *f, size_t i, json_t *content, const char *between)
 {
     struct buf text;
     json_t *part, *out;
@@ -27,6 +27,8 @@ static json_t *text_of(struct fields *f, size_t i, json_t *content)
         const char *type = json_text(part, "type");
         const json_t *piece = json_object_get(part, "text");
 
+        if (text.len)
+            buf_puts(&text, between);
         if (json_is_string(piece) &&
             (str_ends(type, "_text") || str_eq(type, "text"))) /* input_, output_, summary_ … */
             buf_put(&text, json_string_value(piece), json_string_length(piece));
@@ -74,18 +76,19 @@ static void take_item(struct fields *f, json_t *item, size_t i, json_t *out)
 
     if (str_eq(type, "message") || (type[0] == '\0' && json_text(item, "role")[0])) {
         json_array_append_new(out, json_pack("{s:s, s:o}", "role", json_text(item, "role"),
-                                             "content", text_of(f, i, content)));
+                                             "content", text_of(f, i, content, "\n")));
     } else if (str_eq(type, "function_call")) {
         take_call(f, item, i, out);
     } else if (str_eq(type, "function_call_output")) {
         json_array_append_new(out,
                               json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
                                         order_text_at(f, "input", i, item, "call_id"), "content",
-                                        text_of(f, i, json_object_get(item, "output"))));
+                                        text_of(f, i, json_object_get(item, "output"), "\n")));
     } else if (str_eq(type, "reasoning")) {
         if (json_array_size(content)) /* belongs to what the assistant says next */
-            json_array_append_new(out, json_pack("{s:s, s:s, s:o}", "role", "assistant", "content",
-                                                 "", "reasoning_content", text_of(f, i, content)));
+            json_array_append_new(out,
+                                  json_pack("{s:s, s:s, s:o}", "role", "assistant", "content", "",
+                                            "reasoning_content", text_of(f, i, content, "")));
     } else {
         fields_fail(f, "input", "message, function_call, function_call_output, reasoning",
                     "input[%zu] is of type '%.40s', which is not taken here.", i, type);
