@@ -84,6 +84,7 @@ static void check_same(const struct inference_request *a, const struct inference
     BUG_ON(!same_json(a->json_schema, b->json_schema) || !same_text(a->grammar, b->grammar));
     BUG_ON(a->tool_choice != b->tool_choice || !str_eq(a->tool_name, b->tool_name));
     BUG_ON(a->parallel_tool_calls != b->parallel_tool_calls);
+    BUG_ON(a->parse_special != b->parse_special);
     BUG_ON(a->add_generation_prompt != b->add_generation_prompt);
     BUG_ON(a->continue_final_message != b->continue_final_message);
     BUG_ON(a->max_tokens != b->max_tokens || a->top_k != b->top_k);

@@ -272,6 +272,7 @@ static void take_stop(struct checks *c, const struct field *f, const json_t *val
 static const struct field fields[] = {
     {"job_id", take_job_id, 0, 0, 0},
     {"prompt", take_prompt, 0, 0, 0},
+    {"parse_special", take_bool, 0, 0, AT(parse_special)},
     {"prompt_tokens", take_prompt_tokens, 0, 0, 0},
     {"messages", checks_messages, 0, 0, 0},
     {"tools", checks_tools, 0, 0, 0},
@@ -338,6 +339,8 @@ static void check_together(struct checks *c, const json_t *root)
     for (size_t i = 0; i < 3; i++)
         if (is_given(root, of_messages[i]) && !is_given(root, "messages"))
             checks_fail(c, of_messages[i], "with messages", "%s needs messages.", of_messages[i]);
+    if (is_given(root, "parse_special") && !is_given(root, "prompt"))
+        checks_fail(c, "parse_special", "with prompt", "parse_special needs prompt.");
     if (c->r->grammar && c->r->json_schema)
         checks_fail(c, "grammar", "one of json_schema, grammar",
                     "only one of json_schema and grammar may be given.");

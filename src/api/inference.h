@@ -46,6 +46,7 @@ struct inference_request {
     char job_id[INFERENCE_JOB_ID_MAX + 1]; /* made when absent */
     char *prompt;                          /* owned, valid UTF-8, may hold no NUL; or NULL */
     size_t prompt_bytes;
+    bool parse_special; /* of the prompt: control tokens that are spelled out are those, not text */
     int32_t
         *prompt_tokens; /* owned; ids of 0 and above, not checked against a vocabulary; or NULL */
     size_t n_prompt_tokens;

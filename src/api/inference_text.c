@@ -82,6 +82,8 @@ static int put_sampling(json_t *root, const struct inference_request *r)
         rc |= json_object_set_new(root, "logprobs", json_true());
     if (r->top_logprobs)
         rc |= json_object_set_new(root, "top_logprobs", json_integer(r->top_logprobs));
+    if (r->parse_special)
+        rc |= json_object_set_new(root, "parse_special", json_true());
     if (r->ignore_eos)
         rc |= json_object_set_new(root, "ignore_eos", json_true());
     return rc;

@@ -102,8 +102,8 @@ static bool has_room(struct upload *u, struct chore *c)
     return false;
 }
 
-/* The owner's alone, also if an early version made it: a lock that a stranger had on a part, for which
- * reading it is enough, would have its pieces refused. */
+/* The owner's alone, also if an early version made it: a lock that a stranger had on a part, for
+ * which reading it is enough, would have its pieces refused. */
 static int make_folder(const char *dir, struct err *err)
 {
     int rc = path_make_dirs(dir, 0700, err);

@@ -148,6 +148,9 @@ static int tokenize(const struct intake_model *with, struct job *j, struct err *
 
     if (check_length(with, j, r->prompt_bytes))
         return 0;
+    if (r->parse_special)
+        return dialog_tokenize(with->dialog, r->prompt, r->prompt_bytes, &j->tokens, &j->n_tokens,
+                               err);
     return engine_tokenize(with->model, r->prompt, r->prompt_bytes, ENGINE_ADD_SPECIAL, &j->tokens,
                            &j->n_tokens, err);
 }

@@ -83,10 +83,10 @@ describe('a conversation', { skip }, () => {
 
   test('is answered as its rendered prompt is', async () => {
     const messages = [{ role: 'system', content: 'Be kind.' },
-      { role: 'user', content: [{ type: 'text', text: 'Once upon ' }, { type: 'text', text: 'a time' }] }];
+      { role: 'user', content: [{ type: 'text', text: 'Once upon' }, { type: 'text', text: 'a time' }] }];
     const rendered = await post(worker, '/v1/render', { messages });
     assert.deepStrictEqual(Object.keys(rendered.json), ['prompt', 'tokens']);
-    assert.strictEqual(rendered.json.prompt, '<s>system: Be kind.\nuser: Once upon a time\nassistant:');
+    assert.strictEqual(rendered.json.prompt, '<s>system: Be kind.\nuser: Once upon\na time\nassistant:');
     const how = { max_tokens: 30, temperature: 1, seed: 5 };
     const chat = await events(worker, { messages, ...how });
     const plain = await events(worker, { prompt: rendered.json.prompt.slice(3), ...how });
@@ -167,6 +167,18 @@ describe('a conversation', { skip }, () => {
     assertRefused(await post(worker, '/v1/tokenize', { content: 5 }), 'content', /string/);
     assert.deepStrictEqual((await post(worker, '/v1/tokenize', { content: '' })).json, { tokens: [] });
     assert.strictEqual((await post(worker, '/v1/inference', { prompt: 'a', max_tokens: 1, typo: null, stream: false })).status, 200);
+  });
+
+  /* What is a filled-in template was fed by the letters of its marks, and /v1/tokenize counted other tokens than were computed. */
+  test('marks in a prompt are letters, or tokens where they are meant', async () => {
+    const prompt = '<s>Once</s><s>upon', how = { max_tokens: 20, temperature: 0, ignore_eos: true };
+    const { tokens } = (await post(worker, '/v1/tokenize', { content: prompt })).json;
+    const meant = await whole(worker, { prompt, parse_special: true, ...how });
+    assert.deepStrictEqual([meant.prompt_tokens, meant.text], [tokens.length, (await whole(worker, { prompt_tokens: tokens, ...how })).text]);
+    assert.strictEqual((await whole(worker, { prompt: 'Once</s><s>upon', parse_special: true, ...how })).prompt_tokens, tokens.length); // BOS is put before
+    const { tokens: letters } = (await post(worker, '/v1/tokenize', { content: prompt, parse_special: false, add_special: true })).json;
+    assert.ok(letters.length > 2 * tokens.length);
+    assert.strictEqual((await whole(worker, { prompt, ...how })).prompt_tokens, letters.length);
   });
 
   test('logprobs are of the whole vocabulary, the likeliest first', async () => {

@@ -64,6 +64,7 @@ static void test_request__each_choice_has_its_prompt_and_seed(void **state)
     assert_int_equal(order_n_choices(&o), 4);
     body = body_of(&o, 1);
     assert_string_equal(json_string_value(json_object_get(body, "prompt")), "a");
+    assert_true(json_is_true(json_object_get(body, "parse_special")));
     assert_int_equal(json_integer_value(json_object_get(body, "seed")), 8);
     assert_null(json_object_get(body, "prompt_tokens"));
     json_decref(body);
@@ -71,6 +72,7 @@ static void test_request__each_choice_has_its_prompt_and_seed(void **state)
     assert_int_equal(json_array_size(json_object_get(body, "prompt_tokens")), 2);
     assert_int_equal(json_integer_value(json_object_get(body, "seed")), 7);
     assert_null(json_object_get(body, "prompt"));
+    assert_null(json_object_get(body, "parse_special"));
     json_decref(body);
     body = body_of(&o, 1); /* asked once more, of another worker */
     assert_string_equal(json_string_value(json_object_get(body, "prompt")), "a");
@@ -228,7 +230,8 @@ static void test_request__tools_that_are_wished_for_are_refused(void **state)
                    "tools");
 }
 
-#define ONE_CHAT "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
+#define PART(text) "{\"type\":\"text\",\"text\":\"" text "\"}"
+#define ONE_CHAT   "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
 
 static void assert_schema_type(const char *format, const char *type)
 {
@@ -344,6 +347,61 @@ static void test_request__a_nul_in_a_content_is_shown(void **state)
               &o);
     body = body_of(&o, 0);
     assert_message(body, 0, "tool", "\xef\xbf\xbd");
+    json_decref(body);
+    order_done(&o);
+}
+
+/* A prompt that is a template filled in had its marks fed as letters, and the answer went on and
+ * on. */
+static void test_request__the_marks_of_a_raw_prompt_are_meant(void **state)
+{
+    struct order o;
+    json_t *body;
+
+    (void)state;
+    read_good(&request_ollama_generate, "{\"prompt\":\"<|im_start|>user\",\"raw\":true}", &o);
+    body = body_of(&o, 0);
+    assert_string_equal(json_string_value(json_object_get(body, "prompt")), "<|im_start|>user");
+    assert_true(json_is_true(json_object_get(body, "parse_special")));
+    json_decref(body);
+    order_done(&o);
+    read_good(&request_ollama_generate, "{\"prompt\":\"<|im_start|>user\"}", &o);
+    body = body_of(&o, 0);
+    assert_null(json_object_get(body, "parse_special"));
+    assert_message(body, 0, "user", "<|im_start|>user"); /* text within the template */
+    json_decref(body);
+    order_done(&o);
+}
+
+/* Parts of one message, or of a tool's result, stand on lines of their own; those of a system
+ * prompt are one text. */
+static void test_request__parts_are_joined_by_line_feeds(void **state)
+{
+    struct order o;
+    json_t *body;
+
+    (void)state;
+    read_good(&request_messages,
+              "{\"max_tokens\":9,\"system\":[" PART("a") "," PART(
+                  "b") "],\"messages\":[{\"role\":"
+                       "\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\","
+                       "\"content\":[" PART("c") "," PART("d") "]}," PART("e") "," PART("f") "]}]}",
+              &o);
+    body = body_of(&o, 0);
+    assert_message(body, 0, "system", "ab");
+    assert_message(body, 1, "tool", "c\nd");
+    assert_message(body, 2, "user", "e\nf");
+    json_decref(body);
+    order_done(&o);
+    read_good(&request_responses,
+              "{\"input\":[{\"role\":\"user\",\"content\":[" PART("a") "," PART(
+                  "b") "]},"
+                       "{\"type\":\"function_call_output\",\"call_id\":\"c\",\"output\":[" PART(
+                           "c") "," PART("d") "]}]}",
+              &o);
+    body = body_of(&o, 0);
+    assert_message(body, 0, "user", "a\nb");
+    assert_message(body, 1, "tool", "c\nd");
     json_decref(body);
     order_done(&o);
 }
@@ -559,6 +617,8 @@ int main(void)
         cmocka_unit_test(test_request__verbosity_is_the_templates),
         cmocka_unit_test(test_request__wishes_for_nothing_are_taken),
         cmocka_unit_test(test_request__a_nul_in_a_content_is_shown),
+        cmocka_unit_test(test_request__the_marks_of_a_raw_prompt_are_meant),
+        cmocka_unit_test(test_request__parts_are_joined_by_line_feeds),
         cmocka_unit_test(test_request__worker_names_become_the_clients),
         cmocka_unit_test(test_ollama__options_that_change_nothing_are_taken),
         cmocka_unit_test(test_ollama__num_ctx_is_taken_in_chat_completions),

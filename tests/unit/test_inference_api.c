@@ -481,6 +481,9 @@ static void test_inference__sampling_of_openai(void **state)
     assert_refused("\"frequency_penalty\":-2.1", "frequency_penalty");
     assert_refused("\"top_logprobs\":21", "top_logprobs");
     assert_refused("\"logprobs\":1", "logprobs");
+    assert_refused("\"parse_special\":1", "parse_special");
+    assert_chat_refused("\"parse_special\":true",
+                        "parse_special"); /* templates' marks always are */
     assert_refused("\"logit_bias\":[]", "logit_bias");
     assert_refused("\"logit_bias\":{\"x\":1}", "logit_bias");
     assert_refused("\"logit_bias\":{\"-1\":1}", "logit_bias");
@@ -533,6 +536,7 @@ static void test_inference__all_fields_round_trip(void **state)
         "{\"prompt_tokens\":[5,6],\"json_schema\":{\"type\":\"object\"},\"job_id\":\"j\"}",
         "{\"messages\":[{\"role\":\"assistant\",\"content\":\"a\"}],\"continue_final_message\":"
         "true}",
+        "{\"prompt\":\"a\",\"parse_special\":true,\"job_id\":\"j\"}",
         "{\"prompt\":\"a\",\"grammar\":\"root ::= [a]\",\"job_id\":\"j\"}"};
 
     (void)state;

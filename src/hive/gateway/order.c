@@ -65,13 +65,14 @@ static int make_text(struct order *o)
     return 0;
 }
 
-/* With its own prompt and seed. */
+/* With its own prompt and seed. A text is a template's, filled in by who asks, as llama-server has
+ * it: the control tokens in it are meant. */
 char *order_body(struct order *o, unsigned index)
 {
     const json_t *prompt = json_array_get(o->prompts, index / o->n);
     const char *name = !prompt                 ? ""
                        : json_is_array(prompt) ? ",\"prompt_tokens\":"
-                                               : ",\"prompt\":";
+                                               : ",\"parse_special\":true,\"prompt\":";
     char seed[ORDER_SEED_BYTES] = "", *own, *body;
     size_t n;
 

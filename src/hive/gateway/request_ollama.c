@@ -270,6 +270,7 @@ static void put_prompt(struct order *o, const char *prompt, const char *preamble
 
     if (raw) {
         order_put(o, "prompt", json_string(prompt));
+        order_put(o, "parse_special", json_true()); /* it is a template's text, filled in */
         json_object_del(o->body, "template_vars");
         return;
     }
