@@ -229,6 +229,41 @@ test('a hive without descriptors says that it is the hive', { skip: skip || noPr
   assert.strictEqual((await list(hive)).length, 1);
 });
 
+/*
+ * A failure of /v1/responses names the answer's model, which was known only once a worker was ready: one that came
+ * before, while a load was being told of, took the hive with it (SIGSEGV), at an ordinary stop of the hive, too.
+ */
+describe('what fails while it tells of a load', { skip }, () => {
+  const bodies = { completions: { prompt: 'x' }, 'chat/completions': { messages: messages('x') },
+    messages: { max_tokens: 5, messages: messages('x') }, responses: { input: 'x' } };
+  async function endsWell(hive, fail, said) {
+    const answers = await Promise.all(Object.entries(bodies).map(([route, body]) =>
+      sse.stream(`${hive.url}/v1/${route}`, { method: 'POST', body: { model: 'tiny', stream: true, ...body } })));
+    for (const answer of answers) await until(() => answer.comments.some((c) => c.includes('loading 12/23')), 'a comment');
+    await fail();
+    for (const answer of answers) {
+      await until(() => answer.over, () => `an end: ${answer.raw}`);
+      assert.match(answer.raw, said);
+    }
+    assert.match(answers[3].raw, /"type":"response\.failed".*"model":"tiny"/);
+  }
+
+  test('its worker dies', async (t) => {
+    const { hive, worker } = await startFake();
+    t.after(() => hive.stop());
+    worker.hold();
+    await endsWell(hive, async () => process.kill((await list(hive))[0].pid, 'SIGKILL'), /the worker for tiny ended with signal SIGKILL/);
+    assert.strictEqual((await get(hive, '/v1/health')).status, 200);
+  });
+
+  test('its hive ends', async () => {
+    const { hive, worker } = await startFake();
+    worker.hold();
+    await endsWell(hive, () => hive.signal('SIGTERM'), /the hive ends, and its worker has not loaded the model/);
+    assert.deepStrictEqual(await hive.end(20000), { code: 0, killedBy: null });
+  });
+});
+
 /* A worker that somebody ended was told as one that crashed, with "another worker is started". */
 describe('a worker that is asked to end', { skip }, () => {
   const asks = (hive, what) => [post(hive, '/v1/chat/completions', { model: 'tiny', messages: messages(what) }),

@@ -120,11 +120,7 @@ static void on_ready(void *arg, const struct worker *w, struct api_error *e, int
     worker_look(w, &look);
     a->loaded_ms = clock_ms();
     str_copy(a->fingerprint, sizeof a->fingerprint, look.fingerprint);
-    if (!a->model)
-        a->model = str_dup(a->order.model ? a->order.model : look.model_ref);
-    if (!a->model)
-        answer_fail_for_memory(a);
-    else if (!a->dialect->instead || !a->dialect->instead(a, w))
+    if (!a->dialect->instead || !a->dialect->instead(a, w))
         answer_ask_worker(a, w);
 }
 
@@ -145,6 +141,13 @@ void answer_find_worker(struct answer *a)
     /* Once it has been found, it is the same for good, also when none was named. */
     if (model_find(a->hive, a->model ? a->model : a->order.model, &place, &e)) {
         answer_fail_with(a, &e, 0);
+        return;
+    }
+    if (!a->model) /* before anything is streamed: a failure names it, too */
+        a->model = str_dup(a->order.model ? a->order.model : place.ref);
+    if (!a->model) {
+        model_place_done(&place);
+        answer_fail_for_memory(a);
         return;
     }
     wait = model_wait_start(&params, &place);

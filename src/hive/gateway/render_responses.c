@@ -80,7 +80,7 @@ static void put_response(struct buf *out, const struct answer *a, bool over,
                          const struct api_error *failed)
 {
     const struct responses_state *state = a->state;
-    const struct choice *c = &a->choices[0];
+    const struct choice *c = a->choices; /* NULL: it failed before there was a worker */
 
     buf_printf(out, "{\"id\":\"%s\",\"object\":\"response\",\"created_at\":%lld,\"model\":", a->id,
                (long long)a->created_s);
