@@ -127,7 +127,7 @@ static int fill_file(struct card *c, struct card_file *f, const char *name, stru
     f->name = str_dup(name);
     f->path = path_join(c->dir, safe);
     if (!c->path)
-        c->path = str_printf("%s/%s.json", c->dir, safe);
+        c->path = str_printf("%s/%s" CARD_TAIL, c->dir, safe);
     free(safe);
     return f->name && f->path && c->path ? 0 : err_no_memory(err, strlen(name), "a file's name");
 }
