@@ -77,6 +77,7 @@ struct doors {
     int64_t used_s[KEYS_MAX], noted_ms;         /* ... and when last; when that was written */
     size_t n_used;
     bool advertised; /* run/hive.json is there */
+    bool started;    /* the security log knows of the start, and is to know of the end */
 };
 
 /* `addr` is the bound address' host. Says on stderr when a key was made. */
@@ -95,7 +96,7 @@ void doors_close(struct doors *d); /* zeros are fine, with the descriptors -1 */
  */
 void doors_reload(struct doors *d);
 
-/* The door is open at this port: writes run/hive.json, logs it, and shows the pairing line. */
+/* The door is open at this port: writes run/hive.json, shows the pairing line, and logs it. */
 int doors_announce(struct doors *d, const struct config_addr *addr, struct err *err);
 
 /*

@@ -331,6 +331,7 @@ static void test_catalog__newer_version_is_refused_and_kept(void **state)
     assert_int_equal(catalog_open(db, &c, &aside, &err), ERR_CONFLICT);
     assert_null(aside);
     assert_non_null(strstr(err.text, "99"));
+    assert_non_null(strstr(err.text, "move the file away")); /* what to do was not said */
     assert_true(path_is_file(db));
 }
 
