@@ -845,6 +845,15 @@ describe('starting', () => {
     assert.strictEqual(proc.stdout, '');
   });
 
+  /* What a hive that was killed had half written lay there for ever, with keys in it. */
+  test('half-written copies of a killed hive are gone, others stay', async () => {
+    const home = makeFolder(), copies = ['api-key.tmp-4711', 'run/keys-used.tmp-4711', 'tls/key.pem.tmp-12'];
+    for (const folder of ['run', 'tls']) fs.mkdirSync(path.join(home, folder));
+    for (const name of [...copies, 'mine.tmp-4711']) fs.writeFileSync(path.join(home, name), 'half');
+    await (await startHive({ home })).stop();
+    assert.deepStrictEqual([...copies, 'mine.tmp-4711'].filter((name) => fs.existsSync(path.join(home, name))), ['mine.tmp-4711']);
+  });
+
   test('a second hive in one home', async (t) => {
     const hive = await startHive();
     t.after(() => hive.stop());
