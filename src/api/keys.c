@@ -14,6 +14,7 @@
 #include "base/dir_lock.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sweep.h"
 
 #define FILE_MAX_BYTES (64u << 10)
 #define LINE_BYTES     (2 * SHA256_BYTES + 24 + KEYS_NAME_BYTES)
@@ -240,6 +241,8 @@ static int change(const char *home, int wait_ms, const volatile bool *stop,
     rc = path_make_dirs(home, 0700, err);
     if (rc == 0)
         rc = dir_lock_take(home, wait_ms, stop, &lock, err);
+    if (rc == 0)
+        sweep_copies(path);
     if (rc == 0)
         rc = load_path(path, &k, err);
     if (rc == 0)

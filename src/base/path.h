@@ -66,7 +66,7 @@ int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset);
 
 /*
  * Writes a temporary file beside it, fsyncs, renames: the old or the new content, never half. A
- * file that root writes anew keeps its owner.
+ * file that root writes anew keeps its owner. Who is killed leaves the temporary one (sweep.h).
  */
 int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);
 /*

@@ -10,6 +10,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sweep.h"
 
 static int check_name(const char *name, struct err *err)
 {
@@ -108,6 +109,7 @@ static int write_back(const struct config *c, const char *text, mode_t mode, str
     target = path_behind_link(c->path);
     if (!target)
         return err_no_memory(err, strlen(c->path), "a path");
+    sweep_copies(target);
     rc = path_write_file(target, text, strlen(text), mode, err);
     free(target);
     return rc;

@@ -13,6 +13,7 @@
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sweep.h"
 #include "hive/ledger.h"
 #include "hive/unlinked.h"
 
@@ -99,15 +100,6 @@ static bool is_sha256(const char *text)
            strspn(text, "0123456789abcdef") == strlen(text);
 }
 
-/* "x.json.tmp-4711": what path_write_file leaves when the hive is killed in the middle of it. A
- * file of a model is not called so. */
-static bool is_left_over(const char *name)
-{
-    const char *tail = strstr(name, ".tmp-");
-
-    return tail && tail[5] && strspn(tail + 5, "0123456789") == strlen(tail + 5);
-}
-
 /* Fills a row; on failure what was allocated stays in it for card_free. */
 static int fill_file(struct card *c, struct card_file *f, const char *name, struct err *err)
 {
@@ -116,7 +108,7 @@ static int fill_file(struct card *c, struct card_file *f, const char *name, stru
 
     if (rc)
         return rc;
-    if (is_left_over(safe)) {
+    if (sweep_is_copy(safe)) { /* a file of a model is not called so */
         free(safe);
         return err_set(
             err, ERR_INVALID,
@@ -127,7 +119,7 @@ static int fill_file(struct card *c, struct card_file *f, const char *name, stru
     f->name = str_dup(name);
     f->path = path_join(c->dir, safe);
     if (!c->path)
-        c->path = str_printf("%s/%s.json", c->dir, safe);
+        c->path = str_printf("%s/%s" CARD_TAIL, c->dir, safe);
     free(safe);
     return f->name && f->path && c->path ? 0 : err_no_memory(err, strlen(name), "a file's name");
 }
@@ -421,7 +413,7 @@ void card_sweep(const struct card *c)
     struct dirent *entry;
 
     while (d && (entry = readdir(d)))
-        if (is_left_over(entry->d_name))
+        if (sweep_is_copy(entry->d_name))
             unlinkat(dirfd(d), entry->d_name, 0);
     if (d)
         closedir(d);

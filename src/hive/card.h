@@ -23,7 +23,8 @@
 #define CARD_FILES_MAX    1000 /* parts of a split model */
 #define CARD_REFS_MAX     64
 #define CARD_BYTES_MAX    (1u << 20)
-#define CARD_SHA256_BYTES 65 /* hex digits and the NUL */
+#define CARD_SHA256_BYTES 65      /* hex digits and the NUL */
+#define CARD_TAIL         ".json" /* behind the path of the first file */
 
 struct reach;
 struct unlinked;
@@ -66,6 +67,14 @@ char *card_source(const struct card *c);
  * memory; what it says is checked like anything from outside. */
 char *card_text(const struct card *c);
 struct card *card_parse(const char *models_dir, const char *text, size_t n);
+
+/*
+ * One made anew of what the catalog knows; NULL when that does not lead to where the row's file is.
+ * Of a split model only the first part's digest is known, and no part's size: card_measure takes
+ * the sizes that are not known from the disk, and says whether all is there, of so many bytes.
+ */
+struct card *card_of_row(const char *models_dir, const struct catalog_row *row);
+bool card_measure(struct card *c, uint64_t total_bytes);
 
 /*
  * May the card lie there? ERR_CONFLICT where its folder or its name is another model's, on a file
@@ -112,6 +121,9 @@ int card_repo_dir(const char *models_dir, const char *repo, char **out, struct e
 /* May the loop look at the card and its files (reach.h)? Asked again behind every wait, before they
  * are touched. 0 or ERR_UNREACHABLE. */
 int card_reach(struct reach *r, const struct card *c, struct err *err);
+
+/* The card at that path; NULL when it cannot be read as one, or says that it belongs elsewhere. */
+struct card *card_load(const char *models_dir, const char *path);
 
 /*
  * The card that has this reference, or lies at this path (the other NULL); *out NULL: there is

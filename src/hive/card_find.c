@@ -32,8 +32,8 @@ int card_reach(struct reach *r, const struct card *c, struct err *err)
     return rc ? rc : reach_files(r, c, err);
 }
 
-/* The card at `path`, or NULL. Its place must be the one that its own content leads to. */
-static struct card *load(const char *models_dir, const char *path)
+/* Its place must be the one that its own content leads to. */
+struct card *card_load(const char *models_dir, const char *path)
 {
     struct card *c;
     char *text;
@@ -99,12 +99,12 @@ static bool scan_dir(struct scan *s, const char *dir, unsigned depth)
         char *path;
         struct card *c;
 
-        if (entry->d_name[0] == '.' || (depth == 0 && !str_ends(entry->d_name, ".json")))
+        if (entry->d_name[0] == '.' || (depth == 0 && !str_ends(entry->d_name, CARD_TAIL)))
             continue;
         path = path_join(dir, entry->d_name);
         if (path && depth > 0)
             more = scan_dir(s, path, depth - 1);
-        else if (path && reaches_path(s, path) && (c = load(s->models_dir, path)))
+        else if (path && reaches_path(s, path) && (c = card_load(s->models_dir, path)))
             more = give(s, c);
         else if (path && s->unreadable && reach_check(s->reach, path, NULL) == 0)
             s->unreadable(s->arg, path);

@@ -128,7 +128,9 @@ static int set_up(struct catalog *c, struct err *err)
         rc = ask_number(c, "PRAGMA user_version", &version, err);
     if (rc == 0 && version > SCHEMA_VERSION)
         return err_set(err, ERR_CONFLICT,
-                       "the catalog %s has version %lld, this rbee-hive knows versions up to %d",
+                       "the catalog %s has version %lld, this rbee-hive knows versions up to %d: "
+                       "start the one that wrote it, or move the file away, and it is made again "
+                       "from what is on disk",
                        c->path, (long long)version, SCHEMA_VERSION);
     if (rc == 0 && version < SCHEMA_VERSION)
         rc = run(c, schema, err);

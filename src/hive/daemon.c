@@ -169,6 +169,8 @@ static int configure(struct hive *h, const struct flags *f, struct err *err)
     rc = find_models_dir(h, err);
     if (rc == 0)
         rc = home_lock(h->home, &h->lock_fd, err);
+    if (rc == 0)
+        home_sweep(h->home);
     return rc ? rc : lock_models_dir(h, err);
 }
 

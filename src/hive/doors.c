@@ -131,7 +131,8 @@ void doors_close(struct doors *d)
     doors_note_used(d, true);
     if (d->advertised)
         advertise_remove(d->home);
-    security_log_event(d->log, "end", NULL);
+    if (d->started) /* else a service that fails and is tried again washes out what stands before */
+        security_log_event(d->log, "end", NULL);
     security_log_close(d->log);
     failed_keys_free(d->failed);
     access_share_detach(d->share);
@@ -154,17 +155,13 @@ static void show_line(const struct advertise *a, const char *code)
             PROGRAM, advertise_line(a, code, line));
 }
 
-int doors_announce(struct doors *d, const struct config_addr *addr, struct err *err)
+static int announce(struct doors *d, const struct config_addr *addr, struct err *err)
 {
     struct advertise a = {.addr = *addr, .tls = d->tls != NULL};
     char code[PAIRING_CODE_BYTES];
     int rc;
 
     str_copy(a.pin, sizeof a.pin, d->pin);
-    security_log_event(d->log, "start",
-                       json_pack("{s:s, s:i, s:b, s:b, s:i}", "host", addr->host, "port",
-                                 (int)addr->port, "loopback", d->access.loopback_only, "tls", a.tls,
-                                 "keys", (int)d->keys.n));
     if (d->access.loopback_only && !a.tls) {
         advertise_remove(d->home); /* of a hive that was killed */
         return 0;
@@ -184,6 +181,20 @@ int doors_announce(struct doors *d, const struct config_addr *addr, struct err *
     if (rc == 0)
         show_line(&a, code);
     return rc;
+}
+
+int doors_announce(struct doors *d, const struct config_addr *addr, struct err *err)
+{
+    int rc = announce(d, addr, err);
+
+    if (rc)
+        return rc;
+    d->started = true;
+    security_log_event(d->log, "start",
+                       json_pack("{s:s, s:i, s:b, s:b, s:i}", "host", addr->host, "port",
+                                 (int)addr->port, "loopback", d->access.loopback_only, "tls",
+                                 d->tls != NULL, "keys", (int)d->keys.n));
+    return 0;
 }
 
 /* ---- each request ---- */

@@ -4,8 +4,9 @@
  *
  * On a loopback address there is nothing of it unless [hive] tls is "on": no key is asked for, no
  * certificate made, OpenSSL not loaded. On any other address a key is asked for, and TLS is spoken
- * unless tls is "off". The list of keys is read again when its file changes (inotify on the home),
- * and put before the workers in the same turn of the loop (api/access_share.h).
+ * unless tls is "off". The list of keys is read again when its file changes (inotify on the home,
+ * or a look each DOORS_RETRY_MS where none is to be had), and put before the workers in the same
+ * turn of the loop (api/access_share.h).
  *
  * <home>/run/hive.json (0600) tells keepers of the same user where the hive is and by which pin;
  * <home>/run/keys-used when each key was last used, to the minute. Loop thread only.
@@ -36,7 +37,8 @@ struct http_server;
 struct reach;
 struct security_log;
 
-/* What a file of keys was like that lies elsewhere (a link, a mount); zeros for one in the home. */
+/* What a file of keys was like that lies elsewhere (a link, a mount), or where nothing is watched;
+ * zeros for one in the home. */
 struct doors_seen {
     bool elsewhere;
     dev_t dev;
@@ -73,10 +75,13 @@ struct doors {
     int watch_fd, spare_fd;     /* the second is kept for reading them; -1 = none */
     int watch_id;               /* of the home within watch_fd; -1 = it is not there */
     bool lost;                  /* the home was moved or deleted, and the files are not back yet */
+    bool unwatched;             /* there is no inotify to be had: the files are looked at */
+    struct doors_seen folder;   /* ... and the home itself */
     unsigned char used[KEYS_MAX][SHA256_BYTES]; /* of the keys those seen since the start ... */
     int64_t used_s[KEYS_MAX], noted_ms;         /* ... and when last; when that was written */
     size_t n_used;
     bool advertised; /* run/hive.json is there */
+    bool started;    /* the security log knows of the start, and is to know of the end */
 };
 
 /* `addr` is the bound address' host. Says on stderr when a key was made. */
@@ -95,7 +100,7 @@ void doors_close(struct doors *d); /* zeros are fine, with the descriptors -1 */
  */
 void doors_reload(struct doors *d);
 
-/* The door is open at this port: writes run/hive.json, logs it, and shows the pairing line. */
+/* The door is open at this port: writes run/hive.json, shows the pairing line, and logs it. */
 int doors_announce(struct doors *d, const struct config_addr *addr, struct err *err);
 
 /*

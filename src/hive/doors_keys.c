@@ -185,16 +185,56 @@ static bool files_are_there(const struct doors *d)
     return there;
 }
 
+static void tell_lost(struct doors *d)
+{
+    d->lost = true;
+    log_warn("the folder %s was moved or deleted: the keys stay as they are until their files are "
+             "there again",
+             d->home);
+}
+
+/* A machine has so many watches for each user, and an editor or a container may hold them all: that
+ * is no reason to serve nobody. */
+static void do_without_watch(struct doors *d, int why)
+{
+    log_warn("changes of the keys in %s cannot be followed: %s (`sysctl fs.inotify` shows the "
+             "limits); their files are looked at each second instead",
+             d->home, strerror(why));
+    if (d->watch)
+        event_free(d->watch);
+    if (d->watch_fd >= 0)
+        close(d->watch_fd);
+    d->watch = NULL;
+    d->watch_fd = d->watch_id = -1;
+    d->unwatched = true;
+    doors_look(d, ".", &d->folder, NULL);
+}
+
+/* Is the home another folder than before, or none? Nobody tells. */
+static void look_at_home(struct doors *d)
+{
+    const struct doors_seen before = d->folder;
+
+    if (doors_look(d, ".", &d->folder, NULL) == 0 && !d->lost &&
+        (d->folder.dev != before.dev || d->folder.ino != before.ino))
+        tell_lost(d);
+}
+
 /* False: there is nothing to read yet, and it is looked for again each second. */
 static bool is_followed(struct doors *d)
 {
     const struct timeval later = {.tv_sec = DOORS_RETRY_MS / 1000};
 
-    if (d->watch_id < 0 && d->watch_fd >= 0)
+    if (d->watch_id < 0 && d->watch_fd >= 0) {
         d->watch_id = inotify_add_watch(d->watch_fd, d->home, WATCHED_EVENTS);
+        if (d->watch_id < 0 && errno == ENOSPC) /* else it is not there yet */
+            do_without_watch(d, errno);
+    }
+    if (d->unwatched)
+        look_at_home(d);
     if (!d->lost)
         return true;
-    if (d->watch_id < 0 || !files_are_there(d)) {
+    if ((d->watch_id < 0 && !d->unwatched) || !files_are_there(d)) {
         event_add(d->retry, &later);
         return false;
     }
@@ -207,10 +247,7 @@ static void lose(struct doors *d)
 {
     inotify_rm_watch(d->watch_fd, d->watch_id);
     d->watch_id = -1;
-    d->lost = true;
-    log_warn("the folder %s was moved or deleted: the keys stay as they are until their files are "
-             "there again",
-             d->home);
+    tell_lost(d);
 }
 
 void doors_reload(struct doors *d)
@@ -300,11 +337,13 @@ int doors_watch(struct doors *d, struct event_base *base, struct err *err)
         return err_no_memory(err, 128, "a timer");
     d->watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     d->watch_id = d->watch_fd < 0 ? -1 : inotify_add_watch(d->watch_fd, d->home, WATCHED_EVENTS);
-    if (d->watch_id < 0)
-        return err_errno(err, ERR_IO, errno, "cannot follow changes of the keys in %s", d->home);
-    d->watch = event_new(base, d->watch_fd, EV_READ | EV_PERSIST, on_change, d);
-    if (!d->watch || event_add(d->watch, NULL))
-        return err_no_memory(err, 128, "following changes of the keys");
+    if (d->watch_id < 0) {
+        do_without_watch(d, errno);
+    } else {
+        d->watch = event_new(base, d->watch_fd, EV_READ | EV_PERSIST, on_change, d);
+        if (!d->watch || event_add(d->watch, NULL))
+            return err_no_memory(err, 128, "following changes of the keys");
+    }
     doors_reload(d); /* what changed since they were read */
     return 0;
 }

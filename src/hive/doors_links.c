@@ -1,7 +1,7 @@
 /*
  * doors_links.c - files of keys that lie elsewhere: secrets are put into containers as links, or as
  * mounts of single files. What becomes of those the watch on the home does not see: they are looked
- * at each second. See doors.h. Linux: statx.
+ * at each second; and so are all where there is no watch. See doors.h. Linux: statx.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ int doors_look(const struct doors *d, const char *name, struct doors_seen *out, 
     struct stat st;
 
     if (rc == 0)
-        *out = (struct doors_seen){.elsewhere = lies_elsewhere(path)};
+        *out = (struct doors_seen){.elsewhere = d->unwatched || lies_elsewhere(path)};
     if (rc == 0 && out->elsewhere && stat(path, &st) == 0) {
         out->dev = st.st_dev;
         out->ino = st.st_ino;

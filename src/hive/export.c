@@ -224,7 +224,7 @@ static int find_card(struct export *ex, const char *text, struct api_error *e)
         return -1;
     if (ex->card)
         return 0;
-    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "the card of %.300s is gone", ex->model_ref);
+    api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, MODELS_CARDLESS, ex->model_ref, ex->model_ref);
     return -1;
 }
 

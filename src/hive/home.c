@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sweep.h"
 #include "base/utf8.h"
 #include "hive/logrotate.h"
 
@@ -181,6 +182,20 @@ int home_lock(const char *home, int *fd, struct err *err)
                 holder, home);
     free(path);
     return rc;
+}
+
+void home_sweep(const char *home)
+{
+    static const char *const names[] = {"api-key", "run/hive.json", "run/keys-used", "tls/key.pem",
+                                        "tls/certificate.pem"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char *path = path_join(home, names[i]);
+
+        if (path)
+            sweep_copies(path);
+        free(path);
+    }
 }
 
 int home_lock_models(const char *models_dir, int *fd, struct err *err)

@@ -34,6 +34,10 @@ int home_lock_models(const char *models_dir, int *fd, struct err *err);
  */
 int home_lock(const char *home, int *fd, struct err *err);
 
+/* With the lock held: deletes half-written copies of what only the hive that has it writes. What
+ * others write under a lock of their own they sweep themselves. */
+void home_sweep(const char *home);
+
 /* Does a hive have the lock? Says so without keeping one from starting. */
 bool home_is_locked(const char *home);
 

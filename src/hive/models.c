@@ -169,13 +169,26 @@ static bool on_card(void *arg, struct card *card)
     return true;
 }
 
-/* Its model may be on no list for that: somebody should know. */
-static void on_unreadable_card(void *arg, const char *path)
+static void on_cardless(void *arg, const struct catalog_row *row)
 {
     (void)arg;
-    log_warn("%s cannot be read as what was noted of a model: pull or import that model again, "
-             "or delete what is left of it with `rbee-keeper models prune`",
-             path);
+    log_warn(MODELS_CARDLESS, row->model_ref, row->model_ref);
+}
+
+/* Of a listed model that was told. Else it is on no list for that: somebody should know. */
+static void on_unreadable_card(void *arg, const char *path)
+{
+    char *file = str_ndup(path, strlen(path) - strlen(CARD_TAIL));
+    struct models *m = arg;
+    uint64_t n_rows = 0;
+
+    if (file)
+        catalog_count_path(m->catalog, file, &n_rows, NULL);
+    if (n_rows == 0)
+        log_warn("%s cannot be read as what was noted of a model: pull or import that model again, "
+                 "or delete what is left of it with `rbee-keeper models prune`",
+                 path);
+    free(file);
 }
 
 /* On a full disk the hive comes up all the same: what is there serves, and can be removed. */
@@ -197,6 +210,7 @@ static int open_catalog(struct models *m, const char *path, struct err *err)
         log_warn("the catalog %s was damaged: it is now %s, and a new one is made from what is on "
                  "disk",
                  path, aside);
+    models_mend_all(m, on_cardless, NULL);
     if (card_scan_all(m->reach, m->dir, on_card, on_unreadable_card, m, &away))
         log_warn("%s: models there are known from the catalog only", away.text);
     free(aside);
@@ -343,6 +357,8 @@ int models_card(struct models *m, const char *canonical, struct card **out, stru
     if (model_ref_parse(canonical, &ref, NULL) == 0)
         rc = card_find(m->reach, m->dir, ref.repo, canonical, NULL, out, &err);
     model_ref_done(&ref);
+    if (rc == 0 && !*out)
+        *out = models_mend(m, canonical);
     return rc ? models_away(&err, e) : 0;
 }
 

@@ -41,9 +41,22 @@ void models_late_stop(struct models *m);
 
 /* *e for what reach.h says; -1. */
 int models_away(const struct err *err, struct api_error *e);
-/* The card of a downloaded or imported model (card_free); *out NULL when it is gone. -1 with *e as
- * DISK_NOT_ANSWERING. */
+/* The card of a downloaded or imported model (card_free), mended where it must be; *out NULL when
+ * it is gone. -1 with *e as DISK_NOT_ANSWERING. */
 int models_card(struct models *m, const char *canonical, struct card **out, struct api_error *e);
+
+/*
+ * models_mend.c: the card of a listed model, written anew from the catalog where it was gone or
+ * could not be read; NULL: it cannot be made, or there is no such model on the disk. Of all of
+ * them: `left` (may be NULL) is told those that are on the disk without one.
+ */
+struct card *models_mend(struct models *m, const char *canonical);
+void models_mend_all(struct models *m, void (*left)(void *arg, const struct catalog_row *row),
+                     void *arg);
+/* What to do about one that has none: a format for its reference, twice. */
+#define MODELS_CARDLESS                                                                            \
+    "what was noted of %.200s when it came is gone or damaged, and the catalog does not know "     \
+    "enough to mend it: `rbee-keeper models rm %.200s`, then pull or import it again"
 
 /* *e for a model that is not here, with the names that come near. */
 void models_say_missing(struct models *m, const char *canonical, struct api_error *e);

@@ -7,6 +7,7 @@
 #include "base/dir_lock.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sweep.h"
 #include "base/uuid.h"
 
 #define FILE_NAME      "pairings"
@@ -125,6 +126,8 @@ static int change(const char *home, const char *code, bool use, int wait_ms, int
         rc = path_make_dirs(dir, 0700, err);
     if (rc == 0)
         rc = dir_lock_take(dir, wait_ms, NULL, &lock, err);
+    if (rc == 0)
+        sweep_copies(path);
     if (rc == 0)
         rc = load(path, &p, err);
     if (rc == 0 && use && !pairings_use(&p, code, now_s))

@@ -33,7 +33,7 @@ struct pruning {
     json_t *busy;  /* object: folders in which somebody is at work */
     json_t *items; /* array */
     uint64_t freed_bytes;
-    struct err away; /* code 0: all that was come by answers */
+    struct err away; /* code 0: all that was come by answers, the catalog too */
 };
 
 static void use(json_t *set, const char *path)
@@ -90,7 +90,7 @@ static const char *why_of(const struct pruning *p, const char *path)
         return "set aside: its digest was wrong";
     if (strstr(name, ".part"))
         return "an unfinished download; pulling it again would go on with it";
-    if (str_ends(name, ".json"))
+    if (str_ends(name, CARD_TAIL))
         return "the card of a download that was not finished";
     if (strstr(name, ".tmp-"))
         return "left over by a process that ended";
@@ -161,6 +161,19 @@ static void walk(struct pruning *p, const char *dir, unsigned n_above, unsigned 
     free(entries);
 }
 
+/* A listed model without its card: which of the files there are its parts cannot be told. */
+static bool on_listed(void *arg, const struct catalog_row *row)
+{
+    struct pruning *p = arg;
+    char *folder = folder_of(row->path);
+
+    if (folder && !json_object_get(p->used, row->path) &&
+        reach_check(p->m->reach, row->path, NULL) == 0 && path_is_file(row->path))
+        use(p->busy, folder);
+    free(folder);
+    return true;
+}
+
 static bool on_row(void *arg, const struct catalog_row *row)
 {
     struct pruning *p = arg;
@@ -183,10 +196,9 @@ static void name_plan(const json_t *items, char hex[CARD_SHA256_BYTES])
 
 static void look_everywhere(struct pruning *p)
 {
-    struct err err;
-
     find_busy(p);
-    if (card_scan(p->m->reach, p->m->dir, NULL, on_card, p, &p->away))
+    if (card_scan(p->m->reach, p->m->dir, NULL, on_card, p, &p->away) ||
+        catalog_each(p->m->catalog, on_listed, p, &p->away))
         return;
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         char *dir = path_join(p->m->dir, folders[i].name);
@@ -195,8 +207,16 @@ static void look_everywhere(struct pruning *p)
             walk(p, dir, folders[i].levels, FOLDER_DEPTH);
         free(dir);
     }
-    if (catalog_each(p->m->catalog, on_row, p, &err))
-        log_warn("%s", err.text);
+    if (p->away.code == 0)
+        catalog_each(p->m->catalog, on_row, p, &p->away);
+}
+
+static int fail(const struct err *why, struct api_error *e)
+{
+    if (why->code == ERR_UNREACHABLE)
+        return models_away(why, e);
+    api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", why->text);
+    return -1;
 }
 
 int prune_plan(struct models *m, json_t **out, struct api_error *e)
@@ -212,7 +232,7 @@ int prune_plan(struct models *m, json_t **out, struct api_error *e)
     json_decref(p.busy);
     if (p.away.code) {
         json_decref(p.items);
-        return models_away(&p.away, e);
+        return fail(&p.away, e);
     }
     *out = json_pack("{s:s, s:I, s:o}", "plan", hex, "freed_bytes", (json_int_t)p.freed_bytes,
                      "items", p.items);

@@ -2,8 +2,8 @@
  * prune.h - what lies in the models folder and is of no use: shown first, deleted when told.
  *
  * Left-over parts of downloads and pushes that nobody works on, files that no card names, what
- * `verify` set aside, catalog entries whose file is gone. A link to a folder is its owner's. Loop
- * thread only.
+ * `verify` set aside, catalog entries whose file is gone. Where a listed model has lost its card,
+ * its folder is let be. A link to a folder is its owner's. Loop thread only.
  */
 #ifndef RBEE_HIVE_PRUNE_H
 #define RBEE_HIVE_PRUNE_H
@@ -19,7 +19,8 @@ struct unlinked;
 
 /*
  * *out is {"plan","freed_bytes","items":[{"path"|"model_ref","why","size_bytes"}]}, or NULL without
- * memory. -1 with *e (DISK_NOT_ANSWERING) when some of what refers to files cannot be looked at.
+ * memory. -1 with *e (DISK_NOT_ANSWERING, INTERNAL) when some of what refers to files cannot be
+ * looked at.
  */
 int prune_plan(struct models *m, json_t **out, struct api_error *e);
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -20,14 +21,16 @@
 #include "hive/cgroup.h"
 #include "hive/procfs.h"
 
-#define SUFFIX    ".worker"
-#define ID_MAX    80
-#define NOTE_MARK "rbee worker 1"
+#define SUFFIX       ".worker"
+#define ID_MAX       80
+#define FOLDER_BYTES 48
+#define NOTE_MARK    "rbee worker 2"
 
 #define NOTE_BYTES_MAX (2 * PATH_MAX + 512)
 
 struct note {
     char id[ID_MAX];
+    char folder[FOLDER_BYTES];        /* that it was written into */
     char boot[PROCFS_BOOT_BYTES + 1]; /* with room for the newline */
     char exe[PATH_MAX], cgroup[PATH_MAX];
     int pid;
@@ -37,6 +40,17 @@ struct note {
 static char *note_path(const char *run_dir, const char *worker_id)
 {
     return str_printf("%s/%s" SUFFIX, run_dir, worker_id);
+}
+
+/* Device and inode: a folder that is moved keeps them, a copy has its own. */
+static int name_folder(const char *run_dir, char dst[FOLDER_BYTES], struct err *err)
+{
+    struct stat st;
+
+    if (stat(run_dir, &st))
+        return err_errno(err, ERR_IO, errno, "cannot look at %s", run_dir);
+    snprintf(dst, FOLDER_BYTES, "%ju %ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return 0;
 }
 
 /* ---- writing ---- */
@@ -56,21 +70,23 @@ int reaper_note(const char *run_dir, const char *worker_id, pid_t pid, const cha
                 struct err *err)
 {
     char *path = note_path(run_dir, worker_id), boot[PROCFS_BOOT_BYTES], exe[PATH_MAX];
+    char folder[FOLDER_BYTES];
     struct procfs_stat st = {0};
     FILE *f = NULL;
-    int rc = 0;
+    int rc;
 
     procfs_boot_id(boot);
     if (!path)
         return err_no_memory(err, strlen(run_dir), "a path");
+    rc = name_folder(run_dir, folder, err);
     if (pid == 0 || procfs_exe(pid, exe, sizeof exe))
         exe[0] = '\0'; /* a worker in its sandbox hides it from others than root */
-    if (pid && procfs_stat(pid, &st))
+    if (rc == 0 && pid && procfs_stat(pid, &st))
         rc = err_set(err, ERR_NOT_FOUND, "process %d cannot be looked at", (int)pid);
-    else if (!(f = open_note(path)))
+    else if (rc == 0 && !(f = open_note(path)))
         rc = err_errno(err, ERR_IO, errno, "cannot write %s", path);
     if (f) {
-        fprintf(f, NOTE_MARK "\n%s\n%d\n%" PRIu64 "\n%s\n%s\n%s\n", worker_id, (int)pid,
+        fprintf(f, NOTE_MARK "\n%s\n%s\n%d\n%" PRIu64 "\n%s\n%s\n%s\n", worker_id, folder, (int)pid,
                 st.start_ticks, boot, exe, cgroup);
         if (fclose(f))
             rc = err_errno(err, ERR_IO, errno, "cannot write %s", path);
@@ -116,9 +132,10 @@ static bool read_note(const char *path, struct note *n)
         return false;
     at = text;
     whole = read_line(&at, mark, sizeof mark) && str_eq(mark, NOTE_MARK) &&
-            read_line(&at, n->id, sizeof n->id) && read_line(&at, pid, sizeof pid) &&
-            read_line(&at, ticks, sizeof ticks) && read_line(&at, n->boot, sizeof n->boot) &&
-            read_line(&at, n->exe, sizeof n->exe) && read_line(&at, n->cgroup, sizeof n->cgroup);
+            read_line(&at, n->id, sizeof n->id) && read_line(&at, n->folder, sizeof n->folder) &&
+            read_line(&at, pid, sizeof pid) && read_line(&at, ticks, sizeof ticks) &&
+            read_line(&at, n->boot, sizeof n->boot) && read_line(&at, n->exe, sizeof n->exe) &&
+            read_line(&at, n->cgroup, sizeof n->cgroup);
     free(text);
     if (!whole || str_to_u64(pid, &number) || number == 1 || number > INT_MAX)
         return false;
@@ -193,9 +210,11 @@ static bool end_leftover(const struct note *n, size_t *n_killed)
 size_t reaper_run(const char *run_dir)
 {
     DIR *d = opendir(run_dir);
+    char folder[FOLDER_BYTES] = "";
     struct dirent *entry;
     size_t n_killed = 0;
 
+    name_folder(run_dir, folder, NULL);
     while (d && (entry = readdir(d))) {
         char *path = str_ends(entry->d_name, SUFFIX) ? path_join(run_dir, entry->d_name) : NULL;
         struct note n = {0};
@@ -203,7 +222,7 @@ size_t reaper_run(const char *run_dir)
 
         if (!path)
             continue;
-        if (read_note(path, &n)) {
+        if (read_note(path, &n) && str_eq(n.folder, folder)) {
             gone = end_leftover(&n, &n_killed);
             cgroup_end(n.cgroup);
         }

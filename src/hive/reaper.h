@@ -7,6 +7,10 @@
  * and the worker's id, which is one of its arguments. Only a process that agrees with all of it is
  * one of ours. It is held by a pidfd before it is looked at, and only the pidfd is signalled: no
  * other process can take its place in between. Linux.
+ *
+ * A home may be copied while its hive runs, notes and all, and a hive be started on the copy: all
+ * of that is true then of the other hive's workers. So a note also names the folder it was written
+ * into, by device and inode; one that lies elsewhere is a copy, and tells of nothing of ours.
  */
 #ifndef RBEE_HIVE_REAPER_H
 #define RBEE_HIVE_REAPER_H
@@ -26,8 +30,8 @@ void reaper_forget(const char *run_dir, const char *worker_id);
 
 /*
  * At a start, with the home's lock held: kills what the notes tell of and still lives, waits until
- * it is gone, and removes the notes. What does not go (it hangs in a disk or a filesystem) keeps
- * its note for the next start. How many were killed.
+ * it is gone, and removes the notes, and those that were copied here. What does not go (it hangs in
+ * a disk or a filesystem) keeps its note for the next start. How many were killed.
  */
 size_t reaper_run(const char *run_dir);
 

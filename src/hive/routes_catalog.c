@@ -64,7 +64,7 @@ static void post_prune(struct hive *h, struct http_exchange *x, const char *id)
     if (rc)
         reply_error(x, 0, &e);
     else if (prune_run(h->models, plan, &u, &done, &e))
-        reply_error(x, e.code == API_DISK_NOT_ANSWERING ? 0 : 409, &e);
+        reply_error(x, e.code == API_INVALID_REQUEST ? 409 : 0, &e);
     else
         unlinked_reply(&u, h->tasks, x, 200, done);
     fields_done(&f);

@@ -47,18 +47,27 @@ static size_t last_line(int fd, uint64_t n_bytes, char line[SECURITY_LINE_MAX])
     return end - begin;
 }
 
+/* In the place of the one that is open, if any; that stays where this fails. */
 static int open_file(struct security_log *l, struct err *err)
 {
     struct stat st;
+    int fd = open(l->path, FILE_FLAGS, 0600), rc = 0;
 
-    l->fd = open(l->path, FILE_FLAGS, 0600);
-    if (l->fd < 0 || fstat(l->fd, &st) != 0)
-        return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot open %s",
-                         l->path);
-    if (st.st_mode & 077)
-        return err_set(err, ERR_DENIED,
-                       "%s can be read by others (mode %03o): run `chmod 600 %s` first", l->path,
-                       (unsigned)st.st_mode & 0777, l->path);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        rc =
+            err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot open %s", l->path);
+    else if (st.st_mode & 077)
+        rc = err_set(err, ERR_DENIED,
+                     "%s can be read by others (mode %03o): run `chmod 600 %s` first", l->path,
+                     (unsigned)st.st_mode & 0777, l->path);
+    if (rc) {
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    if (l->fd >= 0)
+        close(l->fd);
+    l->fd = fd;
     l->n_bytes = (uint64_t)st.st_size;
     return 0;
 }
@@ -90,19 +99,26 @@ static size_t last_of_older(const struct security_log *l, char line[SECURITY_LIN
     return n;
 }
 
+/* What a full disk has cut stays a line of its own, and is named by who verifies. */
+static void end_cut_line(struct security_log *l)
+{
+    char last = '\n';
+
+    if (l->n_bytes > 0 && pread(l->fd, &last, 1, (off_t)l->n_bytes - 1) == 1 && last != '\n' &&
+        write(l->fd, "\n", 1) == 1)
+        l->n_bytes++;
+}
+
 static void take_chain(struct security_log *l)
 {
     struct security_chain found = {.open = true};
-    char line[SECURITY_LINE_MAX], last = '\n';
+    char line[SECURITY_LINE_MAX];
     size_t n = l->n_bytes ? last_line(l->fd, l->n_bytes, line) : last_of_older(l, line);
 
     security_chain_begin(&l->chain);
     if (n > 0 && security_chain_check(&found, line, n, NULL) == 0)
         l->chain = found;
-    /* What a full disk has cut stays a line of its own, and is named by who verifies. */
-    if (l->n_bytes > 0 && pread(l->fd, &last, 1, (off_t)l->n_bytes - 1) == 1 && last != '\n' &&
-        write(l->fd, "\n", 1) == 1)
-        l->n_bytes++;
+    end_cut_line(l);
 }
 
 int security_log_open(const char *logs_dir, struct security_log **out, struct err *err)
@@ -114,6 +130,7 @@ int security_log_open(const char *logs_dir, struct security_log **out, struct er
         free(l);
         return err_no_memory(err, strlen(logs_dir), "the security log");
     }
+    l->fd = -1;
     rc = open_file(l, err);
     if (rc) {
         security_log_close(l);
@@ -165,12 +182,71 @@ static void rotate(struct security_log *l)
     l->n_bytes = 0;
 }
 
-static void complain(struct security_log *l)
+static void complain(struct security_log *l, const struct err *why)
 {
     if (!l->complained)
-        log_error("%s cannot be written: %s; security events are not kept until it can", l->path,
-                  strerror(errno));
+        log_error("%s; security events are not kept until it can be written", why->text);
     l->complained = true;
+}
+
+static bool is_in_place(const struct security_log *l)
+{
+    struct stat there, ours;
+
+    return lstat(l->path, &there) == 0 && fstat(l->fd, &ours) == 0 && there.st_dev == ours.st_dev &&
+           there.st_ino == ours.st_ino;
+}
+
+/* Not those above it: a home that was moved away may be put back. */
+static void make_folder(const struct security_log *l)
+{
+    char *dir = str_ndup(l->path, (size_t)(path_base(l->path) - l->path - 1));
+
+    if (dir)
+        mkdir(dir, 0700);
+    free(dir);
+}
+
+/*
+ * Somebody may have tidied up, or another program moves logs away: what was written on into a file
+ * without a name was lost. The chain stays: lines that are gone are missed by who verifies, those
+ * that were moved to security.jsonl.1 are not.
+ */
+static bool follow(struct security_log *l)
+{
+    struct err err;
+
+    if (is_in_place(l))
+        return true;
+    make_folder(l);
+    if (open_file(l, &err)) {
+        complain(l, &err);
+        return false;
+    }
+    end_cut_line(l);
+    log_warn("%s was moved or deleted by another program: security events are kept in a new file "
+             "of this name",
+             l->path);
+    return true;
+}
+
+/* Whole, or not at all: false. */
+static bool put_line(struct security_log *l, const struct buf *line)
+{
+    ssize_t n = write(l->fd, line->data, line->len);
+    struct err err;
+
+    if (n == (ssize_t)line->len) {
+        l->n_bytes += line->len;
+        l->complained = false;
+        return true;
+    }
+    err_errno(&err, ERR_IO, n >= 0 ? ENOSPC : errno, /* a part of it: no more room */
+              "%s cannot be written", l->path);
+    complain(l, &err);
+    if (n > 0 && ftruncate(l->fd, (off_t)l->n_bytes) != 0)
+        l->n_bytes += (uint64_t)n;
+    return false;
 }
 
 void security_log_event(struct security_log *l, const char *event, json_t *facts)
@@ -178,7 +254,7 @@ void security_log_event(struct security_log *l, const char *event, json_t *facts
     struct security_chain before;
     struct buf line;
 
-    if (!l) {
+    if (!l || !follow(l)) {
         json_decref(facts);
         return;
     }
@@ -186,21 +262,9 @@ void security_log_event(struct security_log *l, const char *event, json_t *facts
         rotate(l);
     before = l->chain;
     buf_init(&line, SECURITY_LINE_MAX);
-    if (security_chain_write(&l->chain, clock_unix_ms(), event, facts, &line) == 0) {
-        ssize_t n = write(l->fd, line.data, line.len);
-
-        if (n == (ssize_t)line.len) {
-            l->n_bytes += line.len;
-            l->complained = false;
-        } else {
-            l->chain = before;
-            if (n >= 0) /* a part of it: no more room */
-                errno = ENOSPC;
-            complain(l);
-            if (n > 0 && ftruncate(l->fd, (off_t)l->n_bytes) != 0)
-                l->n_bytes += (uint64_t)n;
-        }
-    }
+    if (security_chain_write(&l->chain, clock_unix_ms(), event, facts, &line) == 0 &&
+        !put_line(l, &line))
+        l->chain = before;
     buf_done(&line);
     json_decref(facts);
 }

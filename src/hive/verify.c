@@ -23,6 +23,7 @@ struct verify {
     char (*found)[CARD_SHA256_BYTES]; /* of the files of the card at work */
     size_t bad_file;                  /* the first that differs; n_files = none */
     unsigned n_verified, n_bad, n_noted;
+    json_t *cardless; /* references of listed models that nothing can be compared with */
 };
 
 static void next_card(struct verify *v, struct chore *c);
@@ -33,6 +34,7 @@ static void verify_free(struct verify *v)
         card_free(v->cards[i]);
     free(v->cards);
     free(v->found);
+    json_decref(v->cardless);
     free(v);
 }
 
@@ -192,6 +194,20 @@ static bool on_card(void *arg, struct card *card)
     return true;
 }
 
+static void on_cardless(void *arg, const struct catalog_row *row)
+{
+    json_array_append_new(((struct verify *)arg)->cardless, json_string(row->model_ref));
+}
+
+static void add_all(struct verify *v, struct err *away)
+{
+    struct models *m = v->h->models;
+
+    v->cardless = json_array();
+    models_mend_all(m, on_cardless, v);
+    card_scan(m->reach, m->dir, NULL, on_card, v, away);
+}
+
 static int add_one(struct verify *v, const char *text, struct api_error *e)
 {
     struct models *m = v->h->models;
@@ -206,10 +222,31 @@ static int add_one(struct verify *v, const char *text, struct api_error *e)
                       "imported",
                       canonical);
     else if (models_card(m, canonical, &card, e) == 0 && !card)
-        api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "the card beside %.300s is gone", path);
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, MODELS_CARDLESS, canonical, canonical);
     free(canonical);
     free(path);
     return card && add_card(v, card) ? 0 : -1;
+}
+
+/* The others are verified. */
+static void say_left_out(struct verify *v, struct chore *c, const struct err *away)
+{
+    char why[ERR_TEXT_MAX];
+    json_t *ref;
+    size_t i;
+
+    if (away->code) {
+        v->n_bad++;
+        chore_say_error(c, NULL, API_DISK_NOT_ANSWERING, away->text);
+    }
+    json_array_foreach(v->cardless, i, ref)
+    {
+        const char *text = json_string_value(ref);
+
+        v->n_bad++;
+        snprintf(why, sizeof why, MODELS_CARDLESS, text, text);
+        chore_say_error(c, text, API_INVALID_REQUEST, why);
+    }
 }
 
 void verify_run(struct hive *h, struct http_exchange *x, const char *model_ref)
@@ -225,17 +262,15 @@ void verify_run(struct hive *h, struct http_exchange *x, const char *model_ref)
     }
     v->h = h;
     if (!model_ref)
-        card_scan(h->reach, h->models->dir, NULL, on_card, v, &away);
+        add_all(v, &away);
     if (model_ref && add_one(v, model_ref, &e)) {
         reply_error(x, 0, &e);
         verify_free(v);
         return;
     }
     c = chore_begin(h, x);
-    if (c && away.code) { /* the others are verified */
-        v->n_bad++;
-        chore_say_error(c, NULL, API_DISK_NOT_ANSWERING, away.text);
-    }
+    if (c)
+        say_left_out(v, c, &away);
     if (c)
         next_card(v, c);
     else

@@ -117,12 +117,14 @@ void history_close(struct history *h)
 static int append(const char *path, const char *line, size_t n, struct err *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, FILE_MODE);
+    ssize_t put;
     int rc = 0;
 
     if (fd < 0)
         return err_errno(err, ERR_IO, errno, "cannot open %s", path);
-    if (write(fd, line, n) != (ssize_t)n)
-        rc = err_errno(err, ERR_IO, errno, "cannot write to %s", path);
+    put = write(fd, line, n);
+    if (put != (ssize_t)n) /* a part of it: no more room */
+        rc = err_errno(err, ERR_IO, put < 0 ? errno : ENOSPC, "cannot write to %s", path);
     close(fd);
     return rc;
 }
@@ -162,7 +164,7 @@ int history_add(struct history *h, const char *text, struct err *err)
     buf_putc(&line, '\n');
     rc = buf_failed(&line) ? err_no_memory(err, line.len, "a line of the history")
                            : append(h->path, buf_str(&line), line.len, err);
-    h->torn = h->torn && rc;
+    h->torn = rc != 0; /* what did not fit may be there in part */
     buf_done(&line);
     return rc;
 }

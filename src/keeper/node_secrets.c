@@ -9,6 +9,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sweep.h"
 
 #define FILE_NAME      "nodes.json"
 #define OWN_HIVE       "run/hive.json"
@@ -173,6 +174,8 @@ int node_secrets_put(const char *home, const char *name, const struct node_secre
     int rc = path ? load(path, &all, err) : err_no_memory(err, strlen(home), "a path");
     bool changed = false;
 
+    if (path)
+        sweep_copies(path); /* they may hold a key that is to go */
     if (rc == 0)
         rc = node_secrets_set(all, name, s, &changed, err);
     if (rc == 0 && changed)

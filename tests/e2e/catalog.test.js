@@ -191,6 +191,41 @@ describe('verify and prune', () => {
   });
 });
 
+/*
+ * A power cut had left the card of a model empty, the catalog whole. The model was listed as verified and ran, but
+ * `verify` passed it over, `pull` found it there and mended nothing, and `prune`, which the hive's log advised, deleted
+ * its file under a worker.
+ */
+test('a listed model whose card is damaged or gone is no file that nothing refers to, and gets its card back', async (t) => {
+  let hive = await startHive();
+  t.after(() => hive.stop());
+  const { local_path: file, size_bytes: size } = await add(hive, 'cardless');
+  const card = `${file}.json`, text = fs.readFileSync(card, 'utf8');
+  const pruned = async () => (await get(hive, '/v1/models/prune')).json.items;
+  fs.truncateSync(card, 100);
+  fs.writeFileSync(path.join(path.dirname(file), 'other.gguf'), 'of which nobody knows whether it is a part');
+  assert.deepStrictEqual(await pruned(), []);
+  const r = await cli(hive, 'models', 'verify');
+  assert.match(r.stdout, /^local:cardless: as it was/m);
+  assert.strictEqual(fs.readFileSync(card, 'utf8'), text);
+  assert.deepStrictEqual((await pruned()).map((i) => path.basename(i.path)), ['other.gguf']);
+
+  fs.rmSync(card);
+  fs.appendFileSync(file, 'x'); // it is not what the catalog knows
+  for (const which of [[], ['local:cardless']]) {
+    const bad = await cli(hive, 'models', 'verify', ...which);
+    assert.strictEqual(bad.code, 1, bad.stdout);
+    assert.match(bad.stderr, /what was noted of local:cardless .* is gone or damaged, .*`rbee-keeper models rm local:cardless`, then pull or import/);
+  }
+  assert.deepStrictEqual(await pruned(), []);
+
+  await hive.stop();
+  fs.truncateSync(file, size);
+  hive = await startHive({ home: hive.home });
+  await hive.says(/cardless\.gguf\.json was gone, .* written anew from the catalog/);
+  assert.strictEqual(fs.readFileSync(card, 'utf8'), text);
+});
+
 /* Its size was counted as freed, though it was neither shown nor deleted: JSON has no word for its name. */
 test('prune counts what it shows, and leaves a file whose name is not UTF-8', async (t) => {
   const hive = await startHive();

@@ -827,15 +827,31 @@ describe('reachable from other machines', () => {
 describe('starting', () => {
   const daemon = (args, options) => spawnSync(HIVE, ['daemon', ...args], { encoding: 'utf8', timeout: 20000, ...options });
 
+  /* Each wrote an `end` without a `start` into the security log: a service that is started again and again washed out
+   * in days what stood there. */
   test('a port that is taken', async (t) => {
     const server = net.createServer();
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
     t.after(() => server.close());
     const { port } = server.address();
-    const proc = new Proc(HIVE, ['daemon', '--addr', `127.0.0.1:${port}`, '--home', makeFolder()]);
+    const home = makeFolder(), log = path.join(home, 'logs/security.jsonl');
+    const events = () => fs.readFileSync(log, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line).event);
+    const proc = new Proc(HIVE, ['daemon', '--addr', `127.0.0.1:${port}`, '--home', home]);
     assert.strictEqual((await proc.end()).code, 1);
+    assert.deepStrictEqual(events(), []);
+    await (await startHive({ home })).stop();
+    assert.deepStrictEqual(events(), ['start', 'end']);
     assert.match(proc.stderr, new RegExp(`^rbee-hive: .*${port}.*--addr`, 'm'));
     assert.strictEqual(proc.stdout, '');
+  });
+
+  /* What a hive that was killed had half written lay there for ever, with keys in it. */
+  test('half-written copies of a killed hive are gone, others stay', async () => {
+    const home = makeFolder(), copies = ['api-key.tmp-4711', 'run/keys-used.tmp-4711', 'tls/key.pem.tmp-12'];
+    for (const folder of ['run', 'tls']) fs.mkdirSync(path.join(home, folder));
+    for (const name of [...copies, 'mine.tmp-4711']) fs.writeFileSync(path.join(home, name), 'half');
+    await (await startHive({ home })).stop();
+    assert.deepStrictEqual([...copies, 'mine.tmp-4711'].filter((name) => fs.existsSync(path.join(home, name))), ['mine.tmp-4711']);
   });
 
   test('a second hive in one home', async (t) => {

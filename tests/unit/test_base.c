@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sweep.h"
 #include "base/utf8.h"
 #include "base/uuid.h"
 
@@ -444,6 +445,30 @@ static void test_path__a_write_of_somebody_else_is_left_alone(void **state)
     free(file);
 }
 
+/* What a killed writer left lay there for ever, with the keys in it. */
+static void test_sweep__takes_copies_of_that_file_and_nothing_else(void **state)
+{
+    static const char *const gone[] = {"f.tmp-1", "f.tmp-0123456789"};
+    static const char *const stay[] = {"f",        "f.tmp-",  "f.tmp-1x", "f.tmp-1.gguf",
+                                       "xf.tmp-1", "f2.tmp-1"};
+    const size_t n_gone = sizeof gone / sizeof gone[0], n_stay = sizeof stay / sizeof stay[0];
+    char dir[] = "/tmp/rbee-test-XXXXXX", path[128];
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    for (size_t i = 0; i < n_gone + n_stay; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, i < n_gone ? gone[i] : stay[i - n_gone]);
+        assert_int_equal(path_write_file(path, "x", 1, 0600, NULL), 0);
+    }
+    snprintf(path, sizeof path, "%s/f", dir);
+    sweep_copies(path);
+    for (size_t i = 0; i < n_stay; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, stay[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void test_uuid__is_version_4_and_never_twice(void **state)
 {
     char a[UUID_BYTES], b[UUID_BYTES];
@@ -827,6 +852,7 @@ int main(void)
         cmocka_unit_test(test_path__files_are_written_whole),
         cmocka_unit_test(test_path__behind_a_link_is_what_is_there_or_is_to_be),
         cmocka_unit_test(test_path__a_write_of_somebody_else_is_left_alone),
+        cmocka_unit_test(test_sweep__takes_copies_of_that_file_and_nothing_else),
         cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
         cmocka_unit_test(test_clock__iso_form),
         cmocka_unit_test(test_clock__goes_on),

@@ -331,6 +331,7 @@ static void test_catalog__newer_version_is_refused_and_kept(void **state)
     assert_int_equal(catalog_open(db, &c, &aside, &err), ERR_CONFLICT);
     assert_null(aside);
     assert_non_null(strstr(err.text, "99"));
+    assert_non_null(strstr(err.text, "move the file away")); /* what to do was not said */
     assert_true(path_is_file(db));
 }
 
@@ -458,6 +459,72 @@ static void test_card__local_ones_lie_apart(void **state)
     card_free(c);
 }
 
+static void put_bytes(const char *path, const char *text)
+{
+    assert_int_equal(path_write_file(path, text, strlen(text), 0600, NULL), 0);
+}
+
+static void assert_same_card(const struct card *a, const struct card *b)
+{
+    char *one = card_text(a), *other = card_text(b);
+
+    assert_string_equal(one, other);
+    assert_string_equal(a->path, b->path);
+    free(one);
+    free(other);
+}
+
+/* As models.c makes it of the card. */
+static struct catalog_row row_of_card(const struct card *c)
+{
+    return (struct catalog_row){.model_ref = c->refs[0],
+                                .path = c->files[0].path,
+                                .source = card_source(c),
+                                .file = c->files[0].name,
+                                .quantization = c->quantization,
+                                .sha256 = c->files[0].sha256,
+                                .size_bytes = card_total_bytes(c)};
+}
+
+static void check_made_anew(struct card *c)
+{
+    struct catalog_row row = row_of_card(c);
+    struct card *got = card_of_row(dir, &row);
+
+    assert_non_null(got);
+    assert_true(card_measure(got, row.size_bytes));
+    assert_same_card(got, c);
+    assert_false(card_measure(got, row.size_bytes + 1));
+    card_free(got);
+    row.path = db; /* where the row's file is no card of its leads to */
+    assert_null(card_of_row(dir, &row));
+    free(row.source);
+}
+
+/*
+ * A power cut had left a card empty. The model was listed and ran, `models verify` passed it over,
+ * and `models prune` showed its file as one that nothing refers to.
+ */
+static void test_card__is_made_anew_of_the_catalogs_row(void **state)
+{
+    struct card *split = make_card("abc"), *local = NULL;
+
+    (void)state;
+    assert_int_equal(card_save(split, NULL), 0);
+    put_bytes(split->files[0].path, "12345");
+    put_bytes(split->files[1].path, "123456");
+    check_made_anew(split);
+    assert_int_equal(card_create(dir, "local:ann/x:8b", SHA, "", &local, NULL), 0);
+    assert_int_equal(card_add_file(local, "x.gguf", 1, SHA, NULL), 0);
+    assert_int_equal(card_add_ref(local, "local:ann/x:8b", NULL), 0);
+    assert_int_equal(card_set_origin(local, "/home/ann/a@b.gguf", NULL), 0);
+    assert_int_equal(card_save(local, NULL), 0);
+    put_bytes(local->files[0].path, "1");
+    check_made_anew(local);
+    card_free(split);
+    card_free(local);
+}
+
 /* As test_path__a_name_that_leads_elsewhere_is_noticed: the owner is there, and no list shows it.
  */
 static void *save_unlisted(void *arg)
@@ -570,6 +637,7 @@ int main(void)
         TEST(test_card__is_found_again_as_it_was),
         TEST(test_card__keeps_the_verdict_on_its_file),
         TEST(test_card__local_ones_lie_apart),
+        TEST(test_card__is_made_anew_of_the_catalogs_row),
         TEST(test_card__is_not_written_where_a_name_leads_elsewhere),
         TEST(test_card__names_stay_inside),
         TEST(test_card__takes_no_file_that_its_sweep_would_delete),

@@ -551,6 +551,65 @@ static void test_security_log__does_not_move_without_a_new_file(void **state)
     remove_logs(dir);
 }
 
+static void put_in_the_way(const char *path)
+{
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    fclose(f);
+}
+
+/* The first line of the log as the first one ever. */
+static int check_as_first(const char *path)
+{
+    struct security_chain c;
+    char *text;
+    size_t n;
+    int rc;
+
+    security_chain_begin(&c);
+    assert_int_equal(path_read_file(path, SECURITY_FILE_MAX, &text, &n, NULL), 0);
+    rc = security_chain_check(&c, text, strcspn(text, "\n"), NULL);
+    free(text);
+    return rc;
+}
+
+/*
+ * Somebody deleted logs/, and the hive wrote on into a file without a name, for months: what had
+ * happened to keys and doors was gone when it ended, and nothing had told of it.
+ */
+static void test_security_log__is_begun_anew_when_it_was_tidied_away(void **state)
+{
+    char folder[] = "/tmp/rbee-log-XXXXXX", dir[48], path[64], moved[72];
+    struct security_log *l;
+    struct err err = {0};
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(dir, sizeof dir, "%s/logs", folder);
+    snprintf(path, sizeof path, "%s/" SECURITY_FILE, dir);
+    snprintf(moved, sizeof moved, "%s.1", path);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_int_equal(security_log_open(dir, &l, &err), 0);
+    security_log_event(l, "start", NULL);
+    assert_int_equal(rename(path, moved), 0); /* another program's turn of the logs */
+    security_log_event(l, "one", NULL);
+    assert_int_equal(check_files(dir), 2);
+    assert_int_equal(check_as_first(moved), 0);
+    remove_logs(dir);
+    assert_false(path_is_dir(dir));
+    put_in_the_way(dir);
+    security_log_event(l, "two", NULL); /* it cannot be, and is told */
+    assert_int_equal(unlink(dir), 0);
+    security_log_event(l, "three", NULL);
+    security_log_event(l, "four", NULL);
+    assert_int_equal(check_files(dir), 2);
+    assert_int_equal(check_as_first(path), ERR_INVALID); /* there were others before it */
+    security_log_close(l);
+    remove_logs(dir);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* ---- where the hive is ---- */
 
 /* Only an address that people may write gets from the file into a line or onto a terminal. */
@@ -596,6 +655,7 @@ int main(void)
         cmocka_unit_test(test_failed_keys__who_is_right_beyond_doubt_is_heard),
         cmocka_unit_test(test_security_log__an_empty_file_goes_on_from_the_older_one),
         cmocka_unit_test(test_security_log__does_not_move_without_a_new_file),
+        cmocka_unit_test(test_security_log__is_begun_anew_when_it_was_tidied_away),
         cmocka_unit_test(test_security_chain__a_changed_line_is_found),
         cmocka_unit_test(test_security_chain__a_line_ends_where_it_ends),
         cmocka_unit_test(test_security_log__goes_on_behind_the_last_line),

@@ -1,5 +1,6 @@
 /* test_doors_keys.c - the keys of a hive that runs, while the files they stand in change or cannot
  * be read. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -48,6 +51,21 @@ int fsync(int fd)
     n_syncs++;
     n_folder_syncs += fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
     return 0;
+}
+
+/* What the machine has none left of. */
+static bool no_instances, no_watches;
+
+int inotify_init1(int flags)
+{
+    errno = EMFILE;
+    return no_instances ? -1 : (int)syscall(SYS_inotify_init1, flags);
+}
+
+int inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+    errno = ENOSPC;
+    return no_watches ? -1 : (int)syscall(SYS_inotify_add_watch, fd, path, mask);
 }
 
 /* ---- a hive's doors, with one key in each file ---- */
@@ -419,8 +437,11 @@ static void test_doors__a_home_that_is_another_folder_now_is_followed(void **sta
     assert_true(opens(&r, PLAIN));
     write_plain(&r, "another-key-of-the-new-folder", 0600); /* followed from now on */
     wait_until(&r, PLAIN, false);
-    snprintf(path, sizeof path, "%s/logs", old);
-    assert_int_equal(rename(path, r.logs), 0);
+    snprintf(path, sizeof path, "%s/logs/" SECURITY_FILE, old);
+    assert_int_equal(unlink(path), 0); /* there is a new one in the new folder */
+    assert_int_equal(count_log(&r, "key_revoked"), 2);
+    *strrchr(path, '/') = '\0';
+    assert_int_equal(rmdir(path), 0);
     snprintf(path, sizeof path, "%s/run", old);
     assert_int_equal(rename(path, r.run), 0);
     snprintf(path, sizeof path, "%s/" DIR_LOCK_FILE, old);
@@ -573,6 +594,59 @@ static void test_doors__a_key_with_another_name_is_followed(void **state)
     rig_end(&r);
 }
 
+static void check_looked_at(struct rig *r)
+{
+    char later[ACCESS_KEY_MAX + 1], old[2 * PATH_BYTES];
+
+    take_back(r, r->key);
+    look_again(r);
+    assert_true(opens(r, PLAIN) && !opens(r, r->key));
+    assert_int_equal(keys_create(r->home, "later", KEYS_WAIT_MS, NULL, later, NULL), 0);
+    write_plain(r, "the-key-that-came-after-it", 0600);
+    look_again(r);
+    assert_true(opens(r, later) && opens(r, "the-key-that-came-after-it") && !opens(r, PLAIN));
+    snprintf(old, sizeof old, "%s.old", r->home);
+    assert_int_equal(rename(r->home, old), 0);
+    look_again(r);
+    assert_true(r->d.lost && opens(r, later)); /* it is about to be put back */
+    assert_int_equal(mkdir(r->home, 0700), 0);
+    look_again(r);
+    assert_true(r->d.lost && opens(r, later));
+    assert_int_equal(rename(old, r->home), 0);
+    assert_int_equal(unlink(r->plain), 0);
+    look_again(r);
+    assert_true(r->d.lost && opens(r, "the-key-that-came-after-it")); /* one is not there yet */
+    write_plain(r, PLAIN, 0600);
+    look_again(r);
+    assert_true(!r->d.lost && opens(r, later) && opens(r, PLAIN));
+}
+
+/*
+ * Where editors and containers held all of a user's inotify instances, or watches, a hive that
+ * others reach did not start: "cannot follow changes of the keys: Too many open files".
+ */
+static void test_doors__keys_are_looked_at_where_nothing_is_watched(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        no_instances = i == 0;
+        no_watches = i == 1;
+        rig_begin(&r);
+        check_looked_at(&r);
+        rig_end(&r);
+    }
+    no_watches = false;
+    rig_begin(&r); /* they are gone later, when the home is another folder */
+    no_watches = true;
+    inotify_rm_watch(r.d.watch_fd, r.d.watch_id);
+    assert_int_equal(event_base_loop(r.base, EVLOOP_ONCE), 0);
+    check_looked_at(&r);
+    rig_end(&r);
+    no_watches = false;
+}
+
 static void test_doors__a_use_is_noted_without_waiting_for_the_disk(void **state)
 {
     char path[2 * PATH_BYTES], *text;
@@ -617,6 +691,7 @@ int main(void)
         cmocka_unit_test(test_doors__a_key_that_lies_elsewhere_is_followed),
         cmocka_unit_test(test_doors__a_link_that_is_made_is_followed),
         cmocka_unit_test(test_doors__a_key_with_another_name_is_followed),
+        cmocka_unit_test(test_doors__keys_are_looked_at_where_nothing_is_watched),
         cmocka_unit_test(test_doors__a_use_is_noted_without_waiting_for_the_disk),
         cmocka_unit_test(test_doors__a_revocation_is_on_the_disk),
     };

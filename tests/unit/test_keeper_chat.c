@@ -2,13 +2,16 @@
  * What a conversation at the shell is made of, without a terminal or a model: turns out of lines,
  * settings, files, the history, an answer's two kinds of text, and the figures.
  */
+#include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -593,6 +596,52 @@ static void test_history__loses_no_line_to_zeros_or_half_a_line(void **state)
     remove_folder(folder, files);
 }
 
+static int add_with_limit(struct history *h, const char *text, rlim_t file_bytes, struct err *err)
+{
+    struct rlimit before, few;
+    int rc;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    few = (struct rlimit){file_bytes, before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
+    rc = history_add(h, text, err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    return rc;
+}
+
+/*
+ * On a disk that was full for a moment half of an entry was written: the next one was glued to it,
+ * and lost with it, and the message ended with whatever error had been the last one before.
+ */
+static void test_history__loses_no_line_to_one_that_did_not_fit(void **state)
+{
+    char path[] = "/tmp/rbee-history-XXXXXX";
+    struct history h;
+    struct err err = {0};
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(history_open(path, &h, &err), 0);
+    assert_int_equal(history_add(&h, "first", &err), 0);
+    errno = 0;
+    assert_int_equal(add_with_limit(&h, "one that is longer than the room", 20, &err),
+                     ERR_NO_SPACE);
+    assert_non_null(strstr(err.text, strerror(ENOSPC)));
+    assert_int_equal(history_add(&h, "second", &err), 0);
+    assert_int_equal(history_add(&h, "third", &err), 0);
+    history_close(&h);
+    assert_int_equal(history_open(path, &h, &err), 0);
+    assert_int_equal(h.n, 3);
+    assert_string_equal(h.items[0], "first");
+    assert_string_equal(h.items[1], "second");
+    assert_string_equal(h.items[2], "third");
+    history_close(&h);
+    unlink(path);
+}
+
 static void test_history__is_cut_down_when_it_is_opened(void **state)
 {
     static const char *const files[] = {"h", NULL};
@@ -700,6 +749,7 @@ int main(void)
         cmocka_unit_test(test_history__is_kept_for_its_owner),
         cmocka_unit_test(test_history__passes_over_lines_that_are_none),
         cmocka_unit_test(test_history__loses_no_line_to_zeros_or_half_a_line),
+        cmocka_unit_test(test_history__loses_no_line_to_one_that_did_not_fit),
         cmocka_unit_test(test_history__is_cut_down_when_it_is_opened),
         cmocka_unit_test(test_answer__keeps_both_texts_apart),
         cmocka_unit_test(test_figures__say_what_an_answer_took),

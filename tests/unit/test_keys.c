@@ -109,13 +109,15 @@ static void test_keys__made_listed_and_revoked(void **state)
     struct home h;
     struct keys k;
     struct stat st;
-    char *text;
+    char copy[256], *text;
     size_t n;
 
     (void)state;
     home_begin(&h);
     assert_int_equal(keys_load(h.dir, &k, &err), 0);
     assert_int_equal(k.n, 0);
+    snprintf(copy, sizeof copy, "%s.tmp-4711", h.file); /* of one that was killed */
+    assert_int_equal(path_write_file(copy, "#", 1, 0600, NULL), 0);
     assert_int_equal(keys_create(h.dir, "laptop", KEYS_WAIT_MS, NULL, one, &err), 0);
     assert_int_equal(keys_create(h.dir, "phone", KEYS_WAIT_MS, NULL, two, &err), 0);
     assert_int_equal(strlen(one), ACCESS_KEY_BYTES);
@@ -140,6 +142,7 @@ static void test_keys__made_listed_and_revoked(void **state)
     assert_int_equal(keys_load(h.dir, &k, &err), 0);
     assert_int_equal(k.n, 1);
     assert_int_equal(keys_find(&k, one), -1);
+    assert_int_equal(access(copy, F_OK), -1);
     home_end(&h);
 }
 

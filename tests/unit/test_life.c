@@ -721,7 +721,7 @@ static void test_reaper__leaves_alone_who_is_somebody_else(void **state)
         assert_false(has_ended(pid));
         assert_int_equal(access("worker-two.worker", F_OK), -1);
     }
-    put_file("torn.worker", "rbee worker 1\nworker-two\n");
+    put_file("torn.worker", "rbee worker 2\nworker-two\n");
     put_file("binary.worker", "\377\376\n");
     assert_int_equal(mkfifo("pipe.worker", 0600), 0); /* the hive's start waited for its writer */
     assert_int_equal(reaper_run(folder), 0);
@@ -729,6 +729,53 @@ static void test_reaper__leaves_alone_who_is_somebody_else(void **state)
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     close(line);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+/* The same bytes in another folder, as `cp -a` of a home makes them. */
+static void copy_file(const char *from, const char *to)
+{
+    char text[4096];
+    FILE *f = fopen(from, "r");
+
+    assert_non_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    fclose(f);
+    put_file(to, text);
+}
+
+/*
+ * A home was copied while its hive ran, and a hive started on the copy, to try something: it killed
+ * the healthy workers of the first one, of which its copied notes told all that is true of them.
+ * The notes of a home that was moved are still its own.
+ */
+static void test_reaper__leaves_alone_what_a_copied_note_tells_of(void **state)
+{
+    char folder[32], group[64];
+    int line;
+    pid_t pid = start_waiter("worker-one", &line);
+
+    (void)state;
+    enter_folder(folder);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(
+            mkdir(((const char *[]){"run", "copy", "rbee", "rbee/worker-one"})[i], 0700), 0);
+    snprintf(group, sizeof group, "%s/rbee/worker-one", folder);
+    put_file("rbee/worker-one/cgroup.kill", "");
+    assert_int_equal(reaper_note("run", "worker-one", pid, group, NULL), 0);
+    copy_file("run/worker-one.worker", "copy/worker-one.worker");
+    assert_int_equal(reaper_run("copy"), 0);
+    assert_false(has_ended(pid));
+    assert_file("rbee/worker-one/cgroup.kill", "");
+    assert_int_equal(rmdir("copy"), 0); /* the copy of the note is gone */
+    assert_int_equal(rename("run", "moved"), 0);
+    assert_int_equal(reaper_run("moved"), 1);
+    assert_true(has_ended(pid));
+    assert_file("rbee/worker-one/cgroup.kill", "1");
+    close(line);
+    assert_int_equal(unlink("rbee/worker-one/cgroup.kill"), 0);
+    assert_int_equal(rmdir("rbee/worker-one") || rmdir("rbee") || rmdir("moved"), 0);
     assert_int_equal(chdir("/"), 0);
     assert_int_equal(rmdir(folder), 0);
 }
@@ -793,6 +840,7 @@ int main(void)
         cmocka_unit_test(test_reaper__ends_what_the_note_tells_of),
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_does_not_die),
         cmocka_unit_test(test_reaper__leaves_alone_who_is_somebody_else),
+        cmocka_unit_test(test_reaper__leaves_alone_what_a_copied_note_tells_of),
         cmocka_unit_test(test_stacks__a_cut_file_is_named),
     };
 

@@ -101,6 +101,21 @@ static void test_node_secrets__are_kept_private(void **state)
     free(file);
 }
 
+/* A keeper that was killed while it wrote left a copy, and a node's key in it outlived `node rm`.
+ */
+static void test_node_secrets__leave_no_copy_behind(void **state)
+{
+    char dir[] = "/tmp/rbee-secrets-XXXXXX", *copy;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    copy = path_join(dir, "nodes.json.tmp-4711");
+    assert_int_equal(path_write_file(copy, "{\"bee2\":{\"key\":\"rbee-", 21, 0600, NULL), 0);
+    assert_int_equal(node_secrets_put(dir, "bee2", NULL, NULL), 0);
+    free(copy);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 /* An entry that lost its pin was taken as one that trusts any authority, one that lost "tls" as a
  * node that is asked, with its key, in the clear. */
 static void test_node_secrets__damage_makes_nothing_weaker(void **state)
@@ -166,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pair__reads_the_line_whole_or_not_at_all),
         cmocka_unit_test(test_node_secrets__are_kept_private),
+        cmocka_unit_test(test_node_secrets__leave_no_copy_behind),
         cmocka_unit_test(test_node_secrets__damage_makes_nothing_weaker),
         cmocka_unit_test(test_node_secrets__own_hive_is_known_by_its_port),
     };

@@ -1,0 +1,101 @@
+/*
+ * models_mend.c - cards of listed models that are gone or cannot be read (a power cut, a copy that
+ * was put back) are written anew from the catalog. Without its card a model is listed and runs, but
+ * cannot be verified, exported or removed with its files.
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "hive/flush.h"
+#include "hive/models_internal.h"
+#include "hive/reach.h"
+
+/* All its files must be there, and as large as the catalog says. */
+static struct card *make_anew(struct models *m, const struct catalog_row *row)
+{
+    struct card *card = card_of_row(m->dir, row);
+
+    if (!card || card_reach(m->reach, card, NULL) || !card_measure(card, row->size_bytes)) {
+        card_free(card);
+        return NULL;
+    }
+    if (row->sha256[0])
+        catalog_get_verdict(m->catalog, row->sha256, &card->verdict, NULL);
+    return card;
+}
+
+/* Each reference is a row; the card of them all is made with the first one. */
+static struct card *mend(struct models *m, const struct catalog_row *row, const char *path)
+{
+    struct card *card = card_load(m->dir, path);
+    bool anew = !card;
+    struct err err;
+
+    if (card && card_has_ref(card, row->model_ref))
+        return card;
+    if (anew && !(card = make_anew(m, row)))
+        return NULL;
+    if (card_add_ref(card, row->model_ref, &err) || flush_card(m->reach, m->tasks, card, &err))
+        log_warn("%s", err.text);
+    else if (anew)
+        log_warn("%s was gone, or could not be read as what was noted of %s: it was written anew "
+                 "from the catalog",
+                 path, row->model_ref);
+    return card;
+}
+
+/* False: there is nothing that a card could be of, or it cannot be looked at now. */
+static bool is_there(struct models *m, const struct catalog_row *row, const char *path)
+{
+    return reach_check(m->reach, row->path, NULL) == 0 && reach_check(m->reach, path, NULL) == 0 &&
+           path_is_file(row->path);
+}
+
+struct card *models_mend(struct models *m, const char *canonical)
+{
+    struct catalog_row row = {0};
+    struct card *card = NULL;
+    char *path = NULL;
+
+    if (catalog_get(m->catalog, canonical, &row, NULL) == 0)
+        path = str_printf("%s" CARD_TAIL, row.path);
+    if (path && is_there(m, &row, path))
+        card = mend(m, &row, path);
+    free(path);
+    catalog_row_done(&row);
+    return card;
+}
+
+struct mending {
+    struct models *m;
+    void (*left)(void *arg, const struct catalog_row *row);
+    void *arg;
+};
+
+static bool on_row(void *arg, const struct catalog_row *row)
+{
+    struct mending *d = arg;
+    char *path = str_printf("%s" CARD_TAIL, row->path);
+
+    if (path && is_there(d->m, row, path)) {
+        struct card *card = mend(d->m, row, path);
+
+        if (!card && d->left)
+            d->left(d->arg, row);
+        card_free(card);
+    }
+    free(path);
+    return true;
+}
+
+void models_mend_all(struct models *m, void (*left)(void *arg, const struct catalog_row *row),
+                     void *arg)
+{
+    struct mending d = {m, left, arg};
+    struct err err;
+
+    if (catalog_each(m->catalog, on_row, &d, &err))
+        log_warn("%s", err.text);
+}
