@@ -190,7 +190,19 @@ ssize_t tls_recv(struct tls_session *t, void *dst, size_t n)
     return rc > 0 ? rc : judge(t, rc);
 }
 
-/* No renegotiation: a write never has to wait for bytes to come. */
+/*
+ * Half a handshake message has come behind the handshake, and OpenSSL wants the rest before it
+ * writes anything. A socket with room tells nobody when that comes; and who is there sends a change
+ * of keys, the only such message, in one record: it has five bytes.
+ */
+static ssize_t end_half(struct tls_session *t)
+{
+    t->broken = true;
+    t->fault = "half a handshake message";
+    errno = EPROTO;
+    return -1;
+}
+
 ssize_t tls_send(struct tls_session *t, const void *bytes, size_t n)
 {
     int rc;
@@ -200,6 +212,8 @@ ssize_t tls_send(struct tls_session *t, const void *bytes, size_t n)
     rc = SSL_write(t->ssl, bytes, n < INT_MAX ? (int)n : INT_MAX);
     if (rc > 0)
         return rc;
+    if (SSL_get_error(t->ssl, rc) == SSL_ERROR_WANT_READ)
+        return end_half(t);
     if (judge(t, rc) == 0)
         errno = EPIPE;
     t->wants_write = false; /* the sender knows it has to come again */

@@ -450,6 +450,8 @@ struct pair {
     int fds[2];
 };
 
+static void note_secret(const SSL *ssl, const char *line);
+
 static void pair_make(struct pair *pair, int version)
 {
     char byte;
@@ -463,6 +465,8 @@ static void pair_make(struct pair *pair, int version)
     assert_int_equal(SSL_CTX_set_min_proto_version(pair->ctx, version), 1);
     assert_int_equal(SSL_CTX_set_max_proto_version(pair->ctx, version), 1);
     assert_int_equal(SSL_CTX_set_cipher_list(pair->ctx, "ECDHE-ECDSA-AES128-GCM-SHA256"), 1);
+    assert_int_equal(SSL_CTX_set_ciphersuites(pair->ctx, "TLS_AES_128_GCM_SHA256"), 1);
+    SSL_CTX_set_keylog_callback(pair->ctx, note_secret);
     pair->client = SSL_new(pair->ctx);
     assert_non_null(pair->client);
     assert_int_equal(SSL_set_fd(pair->client, pair->fds[1]), 1);
@@ -584,6 +588,117 @@ static void test_tls__who_sends_nothing_but_handshakes_is_broken_off(void **stat
         assert_in_range(n, TLS_TALK_MAX / 2, TLS_TALK_MAX + 1);
         pair_end(&pair);
     }
+}
+
+/* ---- half a message ---- */
+
+static unsigned char traffic_secret[32];
+
+/* Called by OpenSSL with each secret, as a line for a file. */
+static void note_secret(const SSL *ssl, const char *line)
+{
+    const char *hex = strrchr(line, ' ') + 1;
+
+    (void)ssl;
+    if (!str_starts(line, "CLIENT_TRAFFIC_SECRET_0 ") || strlen(hex) != 64)
+        return;
+    for (size_t i = 0; i < sizeof traffic_secret; i++)
+        traffic_secret[i] =
+            (unsigned char)(str_hex_digit(hex[2 * i]) * 16 + str_hex_digit(hex[2 * i + 1]));
+}
+
+/* HKDF-Expand-Label of the client's secret (RFC 8446, section 7.1). */
+static void expand_label(const char *label, unsigned char *dst, size_t n)
+{
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "TLS13-KDF", NULL);
+    EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string("mode", (char[]){"EXPAND_ONLY"}, 0),
+        OSSL_PARAM_construct_utf8_string("digest", (char[]){"SHA256"}, 0),
+        OSSL_PARAM_construct_octet_string("key", traffic_secret, sizeof traffic_secret),
+        OSSL_PARAM_construct_octet_string("prefix", (char[]){"tls13 "}, 6),
+        OSSL_PARAM_construct_octet_string("label", (void *)(uintptr_t)label, strlen(label)),
+        OSSL_PARAM_END,
+    };
+
+    assert_non_null(ctx);
+    assert_int_equal(EVP_KDF_derive(ctx, dst, n, params), 1);
+    EVP_KDF_CTX_free(ctx);
+    EVP_KDF_free(kdf);
+}
+
+/* The first record that the client sends behind its handshake, by TLS 1.3 (RFC 8446, section 5.2):
+ * n bytes of a handshake message; no client of OpenSSL's would cut one. */
+static void send_record(struct pair *pair, const unsigned char *message, size_t n)
+{
+    unsigned char key[16], nonce[12], plain[16], record[5 + sizeof plain + 16] = {0x17, 3, 3, 0};
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int len;
+
+    assert_true(n < sizeof plain);
+    memcpy(plain, message, n);
+    plain[n++] = 0x16;
+    record[4] = (unsigned char)(n + 16);
+    expand_label("key", key, sizeof key);
+    expand_label("iv", nonce, sizeof nonce);
+    assert_int_equal(EVP_EncryptInit_ex(ctx, EVP_aes_128_gcm(), NULL, key, nonce), 1);
+    assert_int_equal(EVP_EncryptUpdate(ctx, NULL, &len, record, 5), 1);
+    assert_int_equal(EVP_EncryptUpdate(ctx, record + 5, &len, plain, (int)n), 1);
+    assert_int_equal(EVP_EncryptFinal_ex(ctx, record + 5 + len, &len), 1);
+    assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, 16, record + 5 + n), 1);
+    raw_send(pair->fds[1], record, 5 + n + 16);
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+/*
+ * A client without a key sent four of the five bytes of a change of keys (RFC 8446, section 5.1: a
+ * message may lie in several records). OpenSSL would write nothing before the fifth came, the
+ * server took that for a full socket and waited until it had room, which it had: a core of the hive
+ * was busy with it for as long as that client wished.
+ */
+static void test_tls__who_sends_half_a_message_is_not_written_to(void **state)
+{
+    static const unsigned char new_keys[] = {24, 0, 0, 1, 0};
+    struct pair pair;
+    char byte;
+
+    (void)state;
+    pair_make(&pair, TLS1_3_VERSION);
+    send_record(&pair, new_keys, 4);
+    assert_int_equal(rbee_tls.recv(pair.session, &byte, 1), -1);
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(rbee_tls.send(pair.session, "x", 1), -1);
+    assert_int_equal(errno, EPROTO);
+    assert_string_equal(rbee_tls.fault(pair.session), "half a handshake message");
+    pair_end(&pair);
+}
+
+/* But a record may come in pieces: nothing keeps an answer from leaving meanwhile. */
+static void test_tls__a_record_in_pieces_holds_no_answer_up(void **state)
+{
+    struct pair pair;
+    unsigned char record[64];
+    char byte;
+    int between[2];
+    ssize_t n;
+
+    (void)state;
+    pair_make(&pair, TLS1_3_VERSION);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, between), 0);
+    assert_int_equal(SSL_set_wfd(pair.client, between[0]), 1);
+    send_new_keys(&pair, 1);
+    n = raw_read(between[1], record, sizeof record, RAW_PATIENCE_MS);
+    assert_in_range(n, 5 + 6 + 16, sizeof record - 1);
+    for (ssize_t i = 0; i < n; i++) {
+        raw_send(pair.fds[1], record + i, 1);
+        assert_int_equal(rbee_tls.recv(pair.session, &byte, 1), -1);
+        assert_int_equal(errno, EAGAIN);
+        assert_int_equal(rbee_tls.send(pair.session, "x", 1), 1);
+        assert_int_equal(SSL_read(pair.client, &byte, 1), 1);
+    }
+    pair_end(&pair);
+    close(between[0]);
+    close(between[1]);
 }
 
 /* ---- streams ---- */
@@ -786,6 +901,8 @@ int main(void)
         cmocka_unit_test(test_tls__a_request_that_is_broken_off_ends),
         cmocka_unit_test(test_tls__a_record_without_data_ends_a_read),
         cmocka_unit_test(test_tls__who_sends_nothing_but_handshakes_is_broken_off),
+        cmocka_unit_test(test_tls__who_sends_half_a_message_is_not_written_to),
+        cmocka_unit_test(test_tls__a_record_in_pieces_holds_no_answer_up),
         cmocka_unit_test(test_tls__pieces_of_a_stream_arrive_as_they_are_put),
         cmocka_unit_test(test_certificate__own_one_is_private_and_stays),
         cmocka_unit_test(test_certificate__one_of_another_key_is_made_anew),
