@@ -5,6 +5,8 @@
 #include "http_peer.h"
 #include "http_rig.h"
 
+#include <netdb.h>
+
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
@@ -369,6 +371,55 @@ static void test_tls__a_server_without_it_is_named(void **state)
     assert_int_equal(t.rc, ERR_CONFLICT);
     assert_non_null(strstr(t.err.text, "does not speak https"));
     close_client(&t);
+    rig_stop(rig);
+    place_end(&p);
+}
+
+/* ---- who says nothing ---- */
+
+/* The linker puts this in the place of getaddrinfo: a host with two addresses. */
+int __real_getaddrinfo(const char *host, const char *service, const struct addrinfo *want,
+                       struct addrinfo **found);
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *want,
+                       struct addrinfo **found);
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *want,
+                       struct addrinfo **found)
+{
+    int rc;
+
+    if (!str_eq(host, "two.test") || want->ai_flags & AI_NUMERICHOST)
+        return __real_getaddrinfo(host, service, want, found);
+    rc = __real_getaddrinfo("127.0.0.2", service, want, found);
+    return rc ? rc : __real_getaddrinfo("127.0.0.1", service, want, &(*found)->ai_next);
+}
+
+/* Where the first of a hive's addresses leads to something that takes connections and says nothing
+ * (a router that forwards the port, say), its https was CONNECTION_TIMEOUT: the handshake with it
+ * had all the time of the call, though there was another address. */
+static void test_tls__a_silent_address_leaves_the_next_one_its_time(void **state)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct http_call_params params = {.body_max = 9, .connect_timeout_ms = 2000};
+    struct place p;
+    struct rig *rig;
+    char url[64];
+    struct told t;
+
+    (void)state;
+    place_make(&p);
+    rig = secure_rig(p.server, 0);
+    at.sin_port = htons(rig->port);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    snprintf(url, sizeof url, "https://two.test:%u/hello", rig->port);
+    params.url = url;
+    open_secure(&t, p.pin);
+    run_call(&t, params);
+    assert_int_equal(t.rc, 0);
+    assert_string_equal(t.body, "hello");
+    close_client(&t);
+    close(fd);
     rig_stop(rig);
     place_end(&p);
 }
@@ -899,6 +950,7 @@ int main(void)
         cmocka_unit_test(test_tls__malformed_bytes_cost_a_connection),
         cmocka_unit_test(test_tls__who_does_not_shake_hands_is_cut_off),
         cmocka_unit_test(test_tls__a_server_without_it_is_named),
+        cmocka_unit_test(test_tls__a_silent_address_leaves_the_next_one_its_time),
         cmocka_unit_test(test_tls__a_request_that_is_broken_off_ends),
         cmocka_unit_test(test_tls__a_record_without_data_ends_a_read),
         cmocka_unit_test(test_tls__who_sends_nothing_but_handshakes_is_broken_off),
