@@ -7,6 +7,8 @@
 
 #include <netdb.h>
 
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
@@ -258,6 +260,33 @@ static void test_tls__without_a_pin_the_authorities_decide(void **state)
     ask_by_authority(-1, true, &t);
     assert_int_equal(t.rc, ERR_DENIED);
     assert_non_null(strstr(t.err.text, "expired"));
+}
+
+/* "fe80::2%eth0" was no address, so it had to be a name in the certificate, which no authority
+ * would write: eth0 is this machine's own word. */
+static void test_tls__an_address_is_expected_without_its_zone(void **state)
+{
+    struct event_base *base = event_base_new();
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct tls_client *client;
+    struct bufferevent *bev;
+    struct err err = {0};
+    char *expected;
+    SSL *ssl;
+
+    (void)state;
+    assert_int_equal(rbee_tls.client_create(&client, &err), 0);
+    bev = rbee_tls.connect(client, base, fd, "fe80::2%eth0", NULL, &err);
+    assert_non_null(bev);
+    ssl = bufferevent_openssl_get_ssl(bev);
+    expected = X509_VERIFY_PARAM_get1_ip_asc(SSL_get0_param(ssl));
+    assert_non_null(expected);
+    assert_string_equal(expected, "FE80:0:0:0:0:0:0:2");
+    assert_null(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+    OPENSSL_free(expected);
+    bufferevent_free(bev);
+    rbee_tls.client_free(client);
+    event_base_free(base);
 }
 
 /* ---- what is no TLS ---- */
@@ -946,6 +975,7 @@ int main(void)
         cmocka_unit_test(test_tls__refuses_another_certificate_and_names_both),
         cmocka_unit_test(test_tls__keeps_no_connection_for_another_pin),
         cmocka_unit_test(test_tls__without_a_pin_the_authorities_decide),
+        cmocka_unit_test(test_tls__an_address_is_expected_without_its_zone),
         cmocka_unit_test(test_tls__plain_http_is_told_to_use_https),
         cmocka_unit_test(test_tls__malformed_bytes_cost_a_connection),
         cmocka_unit_test(test_tls__who_does_not_shake_hands_is_cut_off),
