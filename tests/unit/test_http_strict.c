@@ -84,6 +84,8 @@ static const struct refusal lines[] = {
     REFUSED("no method", "/ HTTP/1.1\r\n" HOST "\r\n" NEXT),
     REFUSED("a target of elsewhere", "GET http://y/ HTTP/1.1\r\n" HOST "\r\n" NEXT),
     REFUSED("a target of another port", "GET http://x:81/ HTTP/1.1\r\n" HOST "\r\n" NEXT),
+    REFUSED("a target of the other scheme's port",
+            "GET http://x:443/ HTTP/1.1\r\n" HOST "\r\n" NEXT),
     REFUSED("a target with a user", "GET http://x@y/ HTTP/1.1\r\n" HOST "\r\n" NEXT),
     REFUSED("a target of another scheme", "GET ftp://x/ HTTP/1.1\r\n" HOST "\r\n" NEXT),
     REFUSED("an asterisk", "OPTIONS * HTTP/1.1\r\n" HOST "\r\n" NEXT),
