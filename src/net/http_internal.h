@@ -76,6 +76,7 @@ struct http_conn {
     struct http_parser parser;
     struct http_exchange *x; /* NULL in PHASE_IDLE and behind PHASE_HANDLER, or of a broken one */
     uint64_t n_requests;     /* begun */
+    unsigned n_blank;        /* bytes of an empty line before the next one: see http_take.c */
     struct buf in;           /* read ahead of the parser */
     struct buf out;          /* the first out_sent bytes of it are sent */
     size_t out_sent;
