@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -11,10 +12,11 @@
 
 #include "base/str.h"
 
-#define PATH_BYTES 96
-#define TEXT_BYTES 1024
-#define ARGS_BYTES 65536
-#define DELETED    " (deleted)"
+#define PATH_BYTES   96
+#define TEXT_BYTES   1024
+#define STATUS_BYTES 8192
+#define ARGS_BYTES   65536
+#define DELETED      " (deleted)"
 
 /* The file's first bytes as a text; -1 when it cannot be read. */
 static ssize_t read_text(const char *path, char *dst, size_t dst_size)
@@ -53,10 +55,79 @@ int procfs_stat(pid_t pid, struct procfs_stat *out)
     return read_text(path, text, sizeof text) > 0 ? procfs_parse_stat(text, out) : -1;
 }
 
+/* ---- for as long as it lives ---- */
+
+struct procfs_view {
+    int stat_fd, status_fd;
+};
+
+static int open_of(pid_t pid, const char *name)
+{
+    char path[PATH_BYTES];
+
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+struct procfs_view *procfs_open(pid_t pid)
+{
+    struct procfs_view *v = malloc(sizeof *v);
+
+    if (!v)
+        return NULL;
+    *v = (struct procfs_view){open_of(pid, "stat"), open_of(pid, "status")};
+    if (v->stat_fd >= 0 && v->status_fd >= 0)
+        return v;
+    procfs_close(v);
+    return NULL;
+}
+
+void procfs_close(struct procfs_view *v)
+{
+    if (v && v->stat_fd >= 0)
+        close(v->stat_fd);
+    if (v && v->status_fd >= 0)
+        close(v->status_fd);
+    free(v);
+}
+
+static int read_again(int fd, char *dst, size_t dst_size)
+{
+    ssize_t n = pread(fd, dst, dst_size - 1, 0);
+
+    dst[n > 0 ? n : 0] = '\0';
+    return n > 0 ? 0 : -1;
+}
+
+int procfs_look(const struct procfs_view *v, struct procfs_stat *out)
+{
+    char text[TEXT_BYTES];
+
+    return read_again(v->stat_fd, text, sizeof text) ? -1 : procfs_parse_stat(text, out);
+}
+
+/* "NAME:   NUMBER kB"; 0 where there is no such line. */
+static uint64_t status_bytes(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+
+    return at ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
+}
+
+int procfs_own_bytes(const struct procfs_view *v, uint64_t *out)
+{
+    char text[STATUS_BYTES];
+
+    if (read_again(v->status_fd, text, sizeof text))
+        return -1;
+    *out = status_bytes(text, "\nRssAnon:") + status_bytes(text, "\nRssShmem:");
+    return 0;
+}
+
 /* ---- threads ---- */
 
-/* Calls `each` for every thread until it returns false. */
-static void each_thread(pid_t pid, bool (*each)(void *arg, pid_t pid, int tid), void *arg)
+/* Calls `each` for every thread until it returns false. False when /proc hides them. */
+static bool each_thread(pid_t pid, bool (*each)(void *arg, pid_t pid, int tid), void *arg)
 {
     char path[PATH_BYTES];
     struct dirent *entry;
@@ -66,11 +137,12 @@ static void each_thread(pid_t pid, bool (*each)(void *arg, pid_t pid, int tid), 
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     d = opendir(path);
     if (!d)
-        return;
+        return false;
     while ((entry = readdir(d)))
         if (str_to_i64(entry->d_name, &tid) == 0 && !each(arg, pid, (int)tid))
             break;
     closedir(d);
+    return true;
 }
 
 static ssize_t read_of_thread(pid_t pid, int tid, const char *name, char *dst, size_t dst_size)
@@ -127,7 +199,8 @@ static bool put_thread(void *arg, pid_t pid, int tid)
 
 void procfs_put_threads(pid_t pid, FILE *out)
 {
-    each_thread(pid, put_thread, out);
+    if (!each_thread(pid, put_thread, out))
+        fputs("rbee-hive: /proc does not tell of them\n", out);
 }
 
 static bool signal_thread(void *arg, pid_t pid, int tid)
@@ -140,7 +213,8 @@ static bool signal_thread(void *arg, pid_t pid, int tid)
 
 void procfs_signal_threads(pid_t pid, int signal_number)
 {
-    each_thread(pid, signal_thread, &signal_number);
+    if (!each_thread(pid, signal_thread, &signal_number))
+        kill(pid, signal_number);
 }
 
 /* ---- who it is ---- */

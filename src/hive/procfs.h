@@ -23,12 +23,26 @@ int procfs_stat(pid_t pid, struct procfs_stat *out);
 /* The line of /proc/PID/stat; -1 when it is none. A name may hold blanks and brackets. */
 int procfs_parse_stat(const char *line, struct procfs_stat *out);
 
+/*
+ * A process that is looked at for as long as it lives. Where /proc hides processes (mount option
+ * hidepid, systemd's ProtectProc=) it hides those that are not dumpable from their own user, too,
+ * as workers are from their sandbox on: only files that were opened before still tell.
+ */
+struct procfs_view;
+
+struct procfs_view *procfs_open(pid_t pid); /* NULL: hidden already, ended, or no descriptors */
+void procfs_close(struct procfs_view *v);
+int procfs_look(const struct procfs_view *v, struct procfs_stat *out);
+/* Bytes that nobody gets before it ends: its own pages, not those of files. */
+int procfs_own_bytes(const struct procfs_view *v, uint64_t *out);
+
 /* Whether any thread is in one of these states ("R", "D", "RD"). */
 bool procfs_any_thread(pid_t pid, const char *states);
 
 /* A line for each thread: name, state, the call it waits in where that may be known. */
 void procfs_put_threads(pid_t pid, FILE *out);
-/* Sends the signal to every thread by itself. The process must be a child not yet reaped. */
+/* Sends the signal to every thread by itself, or to the process when /proc hides them. It must be a
+ * child not yet reaped. */
 void procfs_signal_threads(pid_t pid, int signal_number);
 
 /* Its program's path, or -1. A program that was replaced on disk keeps its path. */

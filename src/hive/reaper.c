@@ -165,12 +165,27 @@ static bool exe_agrees(const struct note *n)
 /* All that the note says is true of the process that has this id now. */
 static bool agrees(const struct note *n)
 {
-    char boot[PROCFS_BOOT_BYTES];
     struct procfs_stat st;
 
+    return procfs_stat(n->pid, &st) == 0 && st.start_ticks == n->start_ticks && exe_agrees(n) &&
+           procfs_has_arg(n->pid, n->id);
+}
+
+static bool is_of_this_boot(const struct note *n)
+{
+    char boot[PROCFS_BOOT_BYTES];
+
     procfs_boot_id(boot);
-    return boot[0] && str_eq(boot, n->boot) && procfs_stat(n->pid, &st) == 0 &&
-           st.start_ticks == n->start_ticks && exe_agrees(n) && procfs_has_arg(n->pid, n->id);
+    return boot[0] && str_eq(boot, n->boot);
+}
+
+/* It lives, is of our user, and /proc does not tell of it (mount option hidepid): it may be ours.
+ */
+static bool is_hidden(const struct note *n, int pidfd)
+{
+    struct procfs_stat st;
+
+    return procfs_stat(n->pid, &st) && pidfd_send_signal(pidfd, 0, NULL, 0) == 0;
 }
 
 /* It lives, and is ours; 1 is added to *n_killed when it was killed. True when it is gone. */
@@ -191,19 +206,31 @@ static bool end_living(const struct note *n, int pidfd, size_t *n_killed)
     return true;
 }
 
+/* What is read in /proc is of the process that the pidfd holds only if that still lives. */
+static bool end_held(const struct note *n, int pidfd, size_t *n_killed)
+{
+    bool ours = agrees(n), hidden = !ours && is_hidden(n, pidfd);
+
+    if (has_ended(pidfd, 0))
+        return true;
+    if (ours)
+        return end_living(n, pidfd, n_killed);
+    if (hidden)
+        log_warn("%s of an earlier hive may still live: /proc does not tell of process %d, which "
+                 "is left alone",
+                 n->id, n->pid);
+    return !hidden;
+}
+
 /* True when nothing of it is there any more. */
 static bool end_leftover(const struct note *n, size_t *n_killed)
 {
-    int pidfd =
-        n->pid ? pidfd_open(n->pid, 0) : -1; /* none had been started, or only in the cgroup */
-    bool gone = true;
+    /* None had been started, or only in the cgroup; or it was before the machine's. */
+    int pidfd = n->pid && is_of_this_boot(n) ? pidfd_open(n->pid, 0) : -1;
+    bool gone = pidfd < 0 || end_held(n, pidfd, n_killed);
 
-    if (pidfd < 0)
-        return true;
-    /* What was read is of the process that the pidfd holds only if that still lives. */
-    if (agrees(n) && !has_ended(pidfd, 0))
-        gone = end_living(n, pidfd, n_killed);
-    close(pidfd);
+    if (pidfd >= 0)
+        close(pidfd);
     return gone;
 }
 

@@ -31,7 +31,8 @@ void reaper_forget(const char *run_dir, const char *worker_id);
 /*
  * At a start, with the home's lock held: kills what the notes tell of and still lives, waits until
  * it is gone, and removes the notes, and those that were copied here. What does not go (it hangs in
- * a disk or a filesystem) keeps its note for the next start. How many were killed.
+ * a disk or a filesystem), or may be ours and is hidden by /proc (mount option hidepid), keeps its
+ * note for the next start. How many were killed.
  */
 size_t reaper_run(const char *run_dir);
 

@@ -28,6 +28,8 @@ void worker_release(struct worker *w)
     if (w->stop_timer)
         event_free(w->stop_timer);
     board_detach(w->board);
+    procfs_close(w->process);
+    w->process = NULL;
     w->health = w->shutdown = NULL;
     w->ended = w->stop_timer = NULL;
     w->board = NULL;

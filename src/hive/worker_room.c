@@ -1,33 +1,26 @@
-/* worker_room.c - see worker_room.h. Sources: proc_pid_status(5). */
+/* worker_room.c - see worker_room.h. */
 #include "hive/worker_room.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/str.h"
 #include "hive/machine.h"
+#include "hive/procfs.h"
 #include "hive/workers_internal.h"
 
-#define STATUS_LINE_MAX 256
-
-uint64_t worker_room_resident(pid_t pid)
+/* Of what it was planned to take. Where nobody tells, one that has loaded has all of it: as if it
+ * had nothing, all of it was promised once more. */
+static uint64_t has_bytes(const struct worker *w)
 {
-    static const char *const names[] = {"RssAnon:", "RssShmem:"};
-    char path[64], line[STATUS_LINE_MAX];
-    uint64_t bytes = 0;
-    FILE *f;
+    uint64_t bytes;
 
-    snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
-    f = fopen(path, "re");
-    while (f && fgets(line, sizeof line, f))
-        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-            if (str_starts(line, names[i]))
-                bytes += strtoull(line + strlen(names[i]), NULL, 10) * 1024;
-    if (f)
-        fclose(f);
-    return bytes;
+    if (w->state == WORKER_PREPARING)
+        return 0;
+    if (w->process && procfs_own_bytes(w->process, &bytes) == 0)
+        return bytes;
+    return w->ready_ms ? w->need.total_bytes : 0;
 }
 
 /* Nobody has come for it since it was last given to somebody, and there is time left to come. */
@@ -41,7 +34,7 @@ static bool is_expected(const struct worker *w, int64_t now)
 static struct room_worker facts_of(const struct worker *w, int64_t now)
 {
     struct room_worker f = {0};
-    uint64_t has = w->state == WORKER_PREPARING ? 0 : worker_room_resident(w->child.pid);
+    uint64_t has = has_bytes(w);
 
     f.frees_bytes = has;
     if (w->stranded) /* what it has it keeps */

@@ -35,7 +35,4 @@ enum room_answer worker_room_for(struct worker_room *r, const struct plan_need *
 /* ERR_NO_MEMORY: why `need` has no room, with all numbers. */
 int worker_room_error(const struct worker_room *r, const struct plan_need *need, struct err *err);
 
-/* Bytes of a process that nobody gets before it ends: its own pages, not those of files. */
-uint64_t worker_room_resident(pid_t pid);
-
 #endif

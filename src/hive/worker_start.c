@@ -24,6 +24,7 @@
 #include "hive/leftover.h"
 #include "hive/logrotate.h"
 #include "hive/port.h"
+#include "hive/procfs.h"
 #include "hive/programs.h"
 #include "hive/reach.h"
 #include "hive/reaper.h"
@@ -159,6 +160,11 @@ static int run(struct worker *w, const char *program, const struct handed *h, st
     environment_done(&env);
     if (rc)
         return rc;
+    w->process = procfs_open(w->child.pid); /* at once: its sandbox may hide it */
+    if (!w->process)
+        log_warn("/proc does not tell of %s: that it is stopped will not be noticed, its silence "
+                 "counts whatever the cause, and its memory as planned",
+                 w->id);
     w->ended = event_new(w->owner->params.base, w->child.pidfd, EV_READ, on_ended, w);
     if (w->ended && event_add(w->ended, NULL) == 0)
         return 0;

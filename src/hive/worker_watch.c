@@ -141,27 +141,39 @@ static bool is_reading(const struct board *b)
     return (atomic_load(&b->intake[BOARD_PROMPTS]) | atomic_load(&b->intake[BOARD_QUESTIONS])) & 1;
 }
 
+/* What the kernel tells of its process; false: that has ended. Of one that is hidden it tells
+ * nothing, and its silence counts as it is. */
+static bool see_process(struct worker *w, struct stall_look *seen)
+{
+    struct procfs_stat st;
+
+    if (!w->process)
+        return true;
+    if (procfs_look(w->process, &st))
+        return false;
+    seen->stopped = st.state == 'T' || st.state == 't';
+    seen->cpu_ms = st.cpu_ms;
+    seen->n_reads = st.major_faults;
+    if ((seen->has_work && seen->steps == w->stall.last.steps) || is_reading(w->board)) {
+        seen->on_disk = procfs_any_thread(w->child.pid, "D");
+        seen->runnable = procfs_any_thread(w->child.pid, "R");
+    }
+    see_stopped(w, seen->stopped);
+    return true;
+}
+
 /* Looks at its process and its steps; false when it was condemned. */
 static bool check_steps(struct worker *w, int64_t now)
 {
     const struct board *b = w->board;
     int64_t floor_ms = config_duration_ms(w->owner->params.config, "hive", "stall_after");
-    struct procfs_stat st;
     struct stall_look seen = {.now_ms = now,
                               .steps = atomic_load(&b->steps) + atomic_load(&b->passes),
                               .has_work = worker_has_work(w),
                               .p99_ms = atomic_load(&b->pass_p99_ms)};
 
-    if (procfs_stat(w->child.pid, &st))
+    if (!see_process(w, &seen))
         return true;
-    seen.stopped = st.state == 'T' || st.state == 't';
-    seen.cpu_ms = st.cpu_ms;
-    seen.n_reads = st.major_faults;
-    if ((seen.has_work && seen.steps == w->stall.last.steps) || is_reading(b)) {
-        seen.on_disk = procfs_any_thread(w->child.pid, "D");
-        seen.runnable = procfs_any_thread(w->child.pid, "R");
-    }
-    see_stopped(w, seen.stopped);
     if (stall_judge(&w->stall, &seen, floor_ms) != STALL_STUCK)
         return check_intakes(w, &seen, floor_ms);
     worker_kill_stuck(w, "had work and made no step", w->stall.silent_ms,

@@ -18,6 +18,7 @@
 #define WORKER_ID_BYTES (7 + UUID_BYTES) /* "worker-" and a UUID */
 
 struct http_call;
+struct procfs_view;
 
 /* Somebody who waits for a worker that is being prepared. */
 struct waiter {
@@ -52,6 +53,7 @@ struct worker {
 
     /* running */
     struct child child;
+    struct procfs_view *process; /* NULL: nobody tells of it */
     struct event *ended;
     struct board *board;
     uint16_t port;

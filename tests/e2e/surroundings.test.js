@@ -9,7 +9,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { execFileSync, spawnSync } = require('node:child_process');
 
-const { BUILD, HIVE, KEEPER, testModel, makeFolder, smallDisk } = require('./lib/proc.js');
+const { BUILD, HIVE, KEEPER, testModel, makeFolder, smallDisk, until } = require('./lib/proc.js');
 const { hostFor, notApart } = require('./lib/host.js');
 const { startHive, get, post, spawn, spawnReady } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
@@ -181,6 +181,26 @@ test('a hive starts on a disk that is full', async (t) => {
   await hive.says(/cannot write \S+hive\.lock, which is locked all the same: No space left/);
   const second = spawnSync(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], { encoding: 'utf8' });
   assert.match(second.stderr, /another rbee-hive \(process \?\) uses the home/);
+});
+
+/*
+ * Workers are not dumpable, so a /proc that hides processes (hidepid, systemd's ProtectProc=) hides them from their
+ * own user: one that was stopped by a signal was given out all the same, and none that was stuck was ever noticed.
+ */
+test('where /proc hides workers, one that is stopped is noticed', { skip }, async (t) => {
+  const apart = ['-m', 'sh', '-c', 'mount -t proc -o hidepid=2,gid=65533 proc /proc && exec setpriv --bounding-set=-sys_ptrace "$0" "$@"'];
+  if (spawnSync('unshare', [...apart, 'true']).status !== 0) return void t.skip('no /proc can be mounted here, or there is no setpriv');
+  const hive = await startHive({ program: within(`exec unshare ${apart.slice(0, 3).join(' ')} '${apart[3]}' HIVE`), env });
+  t.after(() => hive.stop());
+  assert.strictEqual((await generate(hive)).status, 200);
+  const [{ worker_id: id }] = (await get(hive, '/v1/workers/list')).json.workers;
+  const worker = async () => (await get(hive, `/v1/workers/${id}`)).json;
+  const { pid } = await worker();
+  process.kill(pid, 'SIGSTOP');
+  await until(async () => (await worker()).state === 'stopped', 'that it is stopped');
+  process.kill(pid, 'SIGCONT');
+  await until(async () => (await worker()).state === 'idle', 'that it goes on');
+  assert.strictEqual((await generate(hive)).status, 200);
 });
 
 /* "looked at: no place at all. Check the spelling" */

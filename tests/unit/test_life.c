@@ -468,6 +468,16 @@ static void test_home__a_path_that_cannot_be_told_is_no_home(void **state)
 
 /* ---- /proc and notes ---- */
 
+static bool proc_hides_all;
+
+int __real_procfs_stat(pid_t pid, struct procfs_stat *out); /* GNU ld --wrap: its own names */
+int __wrap_procfs_stat(pid_t pid, struct procfs_stat *out);
+
+int __wrap_procfs_stat(pid_t pid, struct procfs_stat *out)
+{
+    return proc_hides_all ? -1 : __real_procfs_stat(pid, out);
+}
+
 static void test_procfs__a_name_with_brackets_and_blanks(void **state)
 {
     struct procfs_stat st;
@@ -613,6 +623,33 @@ static bool has_ended(pid_t pid)
     return waitpid(pid, NULL, WNOHANG) == pid;
 }
 
+static void test_procfs__a_view_tells_until_the_end(void **state)
+{
+    int line, status;
+    pid_t pid = start_waiter("worker-one", &line);
+    struct procfs_view *v = procfs_open(pid);
+    struct procfs_stat st;
+    uint64_t bytes;
+
+    (void)state;
+    assert_non_null(v);
+    assert_int_equal(procfs_look(v, &st), 0);
+    assert_true(st.state != 'T');
+    kill(pid, SIGSTOP);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_int_equal(procfs_look(v, &st), 0);
+    assert_int_equal(st.state, 'T');
+    assert_int_equal(procfs_own_bytes(v, &bytes), 0);
+    assert_in_range(bytes, 4096, 1 << 30);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(procfs_look(v, &st), -1);
+    assert_int_equal(procfs_own_bytes(v, &bytes), -1);
+    assert_null(procfs_open(pid));
+    procfs_close(v);
+    close(line);
+}
+
 static void test_reaper__ends_what_the_note_tells_of(void **state)
 {
     char folder[32];
@@ -669,6 +706,32 @@ static void test_reaper__keeps_the_note_of_what_does_not_die(void **state)
     close(line);
     assert_int_equal(chdir("/"), 0);
     assert_int_equal(rmdir(folder), 0); /* it is gone, and its note, too */
+}
+
+/*
+ * A /proc that hides processes (mount option hidepid, systemd's ProtectProc=) hides workers from
+ * their own user. Nothing agreed with the note then, so it was taken away while the worker lived,
+ * and no later hive could end it.
+ */
+static void test_reaper__keeps_the_note_of_what_is_hidden(void **state)
+{
+    char folder[32];
+    int line;
+    pid_t pid = start_waiter("worker-one", &line);
+
+    (void)state;
+    enter_folder(folder);
+    assert_int_equal(reaper_note(folder, "worker-one", pid, "", NULL), 0);
+    proc_hides_all = true;
+    assert_int_equal(reaper_run(folder), 0);
+    assert_int_equal(access("worker-one.worker", F_OK), 0);
+    assert_false(has_ended(pid));
+    proc_hides_all = false;
+    assert_int_equal(reaper_run(folder), 1);
+    assert_true(has_ended(pid));
+    close(line);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0); /* and now the note is gone */
 }
 
 /* Replaces the first `from` in the note by `to`, of the same length. */
@@ -834,11 +897,13 @@ int main(void)
         cmocka_unit_test(test_home__the_newest_logs_stay_and_those_that_are_wanted),
         cmocka_unit_test(test_home__a_path_that_cannot_be_told_is_no_home),
         cmocka_unit_test(test_procfs__a_name_with_brackets_and_blanks),
+        cmocka_unit_test(test_procfs__a_view_tells_until_the_end),
         cmocka_unit_test(test_cgroup__kills_for_want_of_memory),
         cmocka_unit_test(test_child__runs_without_its_cgroup),
         cmocka_unit_test(test_child__few_descriptors_are_enough_or_are_told),
         cmocka_unit_test(test_reaper__ends_what_the_note_tells_of),
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_does_not_die),
+        cmocka_unit_test(test_reaper__keeps_the_note_of_what_is_hidden),
         cmocka_unit_test(test_reaper__leaves_alone_who_is_somebody_else),
         cmocka_unit_test(test_reaper__leaves_alone_what_a_copied_note_tells_of),
         cmocka_unit_test(test_stacks__a_cut_file_is_named),

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "hive/machine.h"
+#include "hive/worker_room.h"
 #include "hive/workers_internal.h"
 
 #define GIB (UINT64_C(1) << 30)
@@ -184,6 +185,29 @@ static void test_worker_context__not_again_after_a_failure(void **state)
     config_close(r.config);
 }
 
+/*
+ * Where /proc hides a worker from the hive nobody tells how much memory it has. That counted as
+ * none: all that it had taken already was promised to it once more, and the next found no room.
+ */
+static void test_worker_room__a_hidden_worker_that_has_loaded_has_all(void **state)
+{
+    struct worker_room room;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 4096);
+    r.w.need.total_bytes = 20 * GIB;
+    free_bytes = 12 * GIB;
+    r.w.state = WORKER_LOADING;
+    worker_room_look(&r.owner, &room);
+    assert_true(room.usable_bytes == 0 && room.promised_bytes == 20 * GIB);
+    r.w.state = WORKER_READY;
+    r.w.ready_ms = 1;
+    worker_room_look(&r.owner, &room);
+    assert_true(room.promised_bytes == 0 && room.usable_bytes == 12 * GIB);
+    config_close(r.config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_worker_context__shrinks_to_the_wish_then_to_the_hives_own),
         cmocka_unit_test(test_worker_context__a_larger_one_where_that_can_be),
         cmocka_unit_test(test_worker_context__not_again_after_a_failure),
+        cmocka_unit_test(test_worker_room__a_hidden_worker_that_has_loaded_has_all),
     };
 
     return cmocka_run_group_tests_name("worker_context", tests, NULL, NULL);
