@@ -78,9 +78,9 @@ int models_reach(struct models *m, const char *path, struct api_error *e)
     return -1;
 }
 
-void models_used(struct models *m, const char *canonical)
+void models_used(struct models *m, const char *canonical, int64_t unix_ms)
 {
-    (void)m;
+    (void)m, (void)unix_ms;
     check_text(canonical, MODEL_REF_MAX);
 }
 

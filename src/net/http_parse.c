@@ -201,8 +201,10 @@ static char *cut_text(char *s, char stop)
  */
 static void parse_cut(struct http_request *req)
 {
-    req->method = req->head.data + strspn(req->head.data, "\r\n");
-    *strchr(req->method, ' ') = '\0';
+    char *method = req->head.data + strspn(req->head.data, "\r\n");
+
+    *strchr(method, ' ') = '\0';
+    req->method = method;
     cut_text(req->target, ' ');
     for (size_t i = 0; i < req->n_fields; i++) {
         req->fields[i].value = cut_text(req->fields[i].value, '\r');
