@@ -3,6 +3,7 @@
  * mounts of single files. What becomes of those the watch on the home does not see: they are looked
  * at each second; and so are all where there is no watch. See doors.h. Linux: statx.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +13,17 @@
 #include "hive/doors_internal.h"
 #include "hive/reach.h"
 
-/* Can it become another one without a change in the home? */
+/* Can it become another one without a change in the home? Where that is not told (no statx in a
+ * container's filter, or a kernel before 5.8 of a mount) it can: a revoked key must not stay. */
 static bool lies_elsewhere(const char *path)
 {
     struct statx x;
 
-    return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_NLINK, &x) == 0 &&
-           (S_ISLNK(x.stx_mode) || (S_ISREG(x.stx_mode) && x.stx_nlink > 1) ||
-            (x.stx_attributes & STATX_ATTR_MOUNT_ROOT));
+    if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_NLINK, &x))
+        return errno != ENOENT;
+    return S_ISLNK(x.stx_mode) || (S_ISREG(x.stx_mode) && x.stx_nlink > 1) ||
+           !(x.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) ||
+           (x.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
 static bool is_same_time(const struct timespec *a, const struct timespec *b)

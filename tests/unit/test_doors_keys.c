@@ -555,6 +555,55 @@ static void test_doors__a_key_that_lies_elsewhere_is_followed(void **state)
     rig_end(&r);
 }
 
+static enum { STATX_WORKS, STATX_REFUSED, STATX_KNOWS_NO_MOUNTS } statx_now;
+
+int __real_statx(int dir, const char *path, int flags, unsigned mask,
+                 struct statx *out); /* GNU ld --wrap: its own names */
+int __wrap_statx(int dir, const char *path, int flags, unsigned mask, struct statx *out);
+
+int __wrap_statx(int dir, const char *path, int flags, unsigned mask, struct statx *out)
+{
+    int rc = statx_now == STATX_REFUSED ? -1 : __real_statx(dir, path, flags, mask, out);
+
+    if (statx_now == STATX_REFUSED)
+        errno = ENOSYS;
+    if (rc == 0 && statx_now == STATX_KNOWS_NO_MOUNTS) {
+        out->stx_attributes &= ~(__u64)STATX_ATTR_MOUNT_ROOT;
+        out->stx_attributes_mask &= ~(__u64)STATX_ATTR_MOUNT_ROOT;
+    }
+    return rc;
+}
+
+/*
+ * A container's filter that does not know statx, a kernel that does not tell of mounts by it: the
+ * file counted as one of the home, so that the key of a secret that was rotated opened the hive
+ * until its end.
+ */
+static void test_doors__what_may_lie_elsewhere_is_followed(void **state)
+{
+    static const char rotated[] = "the-key-that-came-after-it";
+    struct mounted m;
+    struct rig r;
+
+    (void)state;
+    rig_begin(&r);
+    statx_now = STATX_KNOWS_NO_MOUNTS;
+    doors_reload(&r.d);
+    look_again(&r); /* as if it were a mount */
+    statx_now = STATX_REFUSED;
+    mount_secret(&r, &m);
+    doors_reload(&r.d);
+    look_again(&r);
+    assert_true(opens(&r, PLAIN));
+    put_secret(&m, 1, rotated);
+    lead_to(&m, 1);
+    look_again(&r);
+    assert_true(opens(&r, rotated) && !opens(&r, PLAIN));
+    statx_now = STATX_WORKS;
+    unmount_secret(&m);
+    rig_end(&r);
+}
+
 /* A link is made and never written: one that came where no file was went unnoticed. */
 static void test_doors__a_link_that_is_made_is_followed(void **state)
 {
@@ -689,6 +738,7 @@ int main(void)
         cmocka_unit_test(test_doors__keys_come_and_go),
         cmocka_unit_test(test_doors__a_home_that_is_another_folder_now_is_followed),
         cmocka_unit_test(test_doors__a_key_that_lies_elsewhere_is_followed),
+        cmocka_unit_test(test_doors__what_may_lie_elsewhere_is_followed),
         cmocka_unit_test(test_doors__a_link_that_is_made_is_followed),
         cmocka_unit_test(test_doors__a_key_with_another_name_is_followed),
         cmocka_unit_test(test_doors__keys_are_looked_at_where_nothing_is_watched),
