@@ -11,6 +11,8 @@
 #include "base/path.h"
 #include "base/str.h"
 
+#define SOURCE_MARK "src/hive/meson.build" /* only a source tree of rbee has it */
+
 /* A search: the answer, or the list of places where it is not. */
 struct search {
     bool (*good)(const char *path);
@@ -110,22 +112,39 @@ int programs_find_worker(const char *configured, char **out, struct err *err)
     return finish(&s, "the worker's program", out, err);
 }
 
+/* The source tree that this program was built in: up to three folders up. What lies in a folder
+ * `models` anywhere else is somebody's own. */
+static void look_in_source(struct search *s)
+{
+    char *dir = NULL;
+
+    if (s->found || path_program_dir(&dir, NULL))
+        return;
+    for (int i = 0; i < 3 && dir && !s->found; i++) {
+        char *up = path_join(dir, ".."), *mark = up ? path_join(up, SOURCE_MARK) : NULL;
+
+        if (mark && path_is_file(mark))
+            look(s, path_join(up, "models/tiny.gguf"));
+        free(mark);
+        free(dir);
+        dir = up;
+    }
+    free(dir);
+}
+
 int programs_find_tiny(char **out, struct err *err)
 {
-    static const char *const near[] = {"tiny.gguf",
-                                       "../models/tiny.gguf",
-                                       "../../models/tiny.gguf",
-                                       "../../../models/tiny.gguf",
-                                       "../share/rbee/tiny.gguf",
-                                       NULL};
+    static const char *const near[] = {"tiny.gguf", "../share/rbee/tiny.gguf", NULL};
     const char *told = getenv("RBEE_TINY");
     struct search s = {.good = is_model};
 
     buf_init(&s.places, ERR_TEXT_MAX);
     if (told && told[0])
         look(&s, in_full(str_dup(told)));
-    else
+    else {
         look_near(&s, near);
+        look_in_source(&s);
+    }
     return finish(&s, "the bundled model tiny.gguf", out, err);
 }
 

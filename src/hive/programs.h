@@ -16,8 +16,8 @@
  */
 int programs_find_worker(const char *configured, char **out, struct err *err);
 
-/* A full path. RBEE_TINY alone, when set; else tiny.gguf near the running program. ERR_NOT_FOUND as
- * above. */
+/* A full path. RBEE_TINY alone, when set; else tiny.gguf beside the running program, where it was
+ * installed (../share/rbee), or in the source tree it lies in. ERR_NOT_FOUND as above. */
 int programs_find_tiny(char **out, struct err *err);
 
 /* The running program itself, to start it again with other words. free(). */

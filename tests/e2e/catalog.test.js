@@ -260,10 +260,6 @@ test('prune leaves alone what leads to models on another disk, also while that i
   assert.ok(fs.lstatSync(folder).isSymbolicLink());
 });
 
-/*
- * The rows kept the paths of before: the list showed them, the first request for a model got "its file is no
- * longer there", the next ones "not on this machine", until the hive was started once more.
- */
 /* Whoever was told `rel.gguf` as a model's path stood elsewhere. */
 test('a bundled model that is told by a relative path is listed with its full one', async (t) => {
   const file = path.join(fs.realpathSync(makeFolder('rbee-tiny-')), 'rel.gguf');
@@ -273,6 +269,30 @@ test('a bundled model that is told by a relative path is listed with its full on
   assert.strictEqual((await get(hive, '/v1/models')).json.models[0].local_path, file);
 });
 
+/* With PREFIX=~/.local a ~/models/tiny.gguf of somebody's own was `tiny`, "bundled", instead of the installed one. */
+test('the bundled model is the installed one, not one of a folder `models` nearby', async (t) => {
+  const home = fs.realpathSync(makeFolder('rbee-prefix-')), program = path.join(home, '.local/bin/rbee-hive');
+  const put = (...where) => {
+    const file = path.join(home, ...where);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    writeHollowModel(file, { layers: 1, ctx: 198 });
+    return file;
+  };
+  put('models/tiny.gguf');
+  fs.mkdirSync(path.dirname(program), { recursive: true });
+  fs.copyFileSync(HIVE, program);
+  const hive = await startHive({ program });
+  t.after(() => hive.stop());
+  const bundled = async () => (await get(hive, '/v1/models')).json.models.map((m) => fs.realpathSync(m.local_path));
+  assert.deepStrictEqual(await bundled(), []);
+  const installed = put('.local/share/rbee/tiny.gguf');
+  assert.deepStrictEqual(await bundled(), [installed]);
+});
+
+/*
+ * The rows kept the paths of before: the list showed them, the first request for a model got "its file is no
+ * longer there", the next ones "not on this machine", until the hive was started once more.
+ */
 test('models that were moved, with their folder or with the home, are served from where they are', async (t) => {
   let hive = await startHive();
   t.after(() => hive.stop());
