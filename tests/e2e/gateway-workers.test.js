@@ -231,7 +231,9 @@ test('a hive without descriptors says that it is the hive', { skip: skip || noPr
 
 /*
  * A failure of /v1/responses names the answer's model, which was known only once a worker was ready: one that came
- * before, while a load was being told of, took the hive with it (SIGSEGV), at an ordinary stop of the hive, too.
+ * before, while a load was being told of, took the hive with it (SIGSEGV), at an ordinary stop of the hive, too. Then
+ * it was the first event of its stream, and OpenAI's package threw that this should be response.created, and no word of
+ * what had failed.
  */
 describe('what fails while it tells of a load', { skip }, () => {
   const bodies = { completions: { prompt: 'x' }, 'chat/completions': { messages: messages('x') },
@@ -246,6 +248,7 @@ describe('what fails while it tells of a load', { skip }, () => {
       assert.match(answer.raw, said);
     }
     assert.match(answers[3].raw, /"type":"response\.failed".*"model":"tiny"/);
+    assert.deepStrictEqual(answers[3].raw.match(/(?<=^event: ).*/gm), ['response.created', 'response.in_progress', 'response.failed', 'error']);
   }
 
   test('its worker dies', async (t) => {

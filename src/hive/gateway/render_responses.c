@@ -303,11 +303,16 @@ static bool finish(struct answer *a)
 }
 
 /* Codex knows response.failed alone, the SDKs raise on `error` in the event of that name, others
- * read the event's own fields. */
+ * read the event's own fields. Where it failed before its worker had it, it begins now: what
+ * gathers a response has no place for anything before response.created. */
 static void fail(struct answer *a, const struct api_error *e)
 {
     struct buf *out;
 
+    if (!a->begun) {
+        a->begun = true;
+        begin(a);
+    }
     response_event(a, "response.failed", false, e);
     out = event_begin(a, "error");
     buf_puts(out, ",\"code\":\"");
