@@ -25,7 +25,7 @@ const IDLE = { user: 'text', metadata: 'none object', store: '', service_tier: '
 const STREAM = { stream: 'bool', stream_options: '' };
 const OPTIONS = { temperature: 'real', top_p: '', top_k: 'int', min_p: '', repeat_penalty: 'real', presence_penalty: 'real', frequency_penalty: 'real',
   stop: 'text empty', seed: 'int', num_predict: 'int', num_ctx: 'int', mirostat: '', num_gpu: 'int real bool', nonsense: '' };
-const OLLAMA = { temperature: 'real', top_p: '', max_output_tokens: 'int', truncate: 'bool', shift: 'bool', logprobs: '', top_logprobs: 'int' };
+const OLLAMA = { temperature: 'real', top_p: '', max_output_tokens: 'int', num_predict: 'int', truncate: 'bool', shift: 'bool', logprobs: '', top_logprobs: 'int' };
 
 /*
  * Of each route: a body that is good, and its fields with the kinds that may pass for good (those of which

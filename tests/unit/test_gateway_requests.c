@@ -487,7 +487,7 @@ static void test_ollama__num_ctx_is_taken_in_chat_completions(void **state)
 }
 
 /* What wishes for nothing, or for what happens anyway; what ollama-ai-provider-v2 puts beside the
- * options. */
+ * options, and Open WebUI, whose requests for a chat's title were refused. */
 static void test_ollama__fields_beside_the_options(void **state)
 {
     int64_t ctx_min;
@@ -512,6 +512,18 @@ static void test_ollama__fields_beside_the_options(void **state)
     assert_true(json_number_value(json_object_get(body, "temperature")) == 1);
     assert_int_equal(number_of(body, "max_tokens"), 4); /* Ollama's own word is the last */
     json_decref(body);
+    body = read_ollama(&request_ollama_chat,
+                       "{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
+                       "\"stream\":false,\"num_predict\":1000}",
+                       &ctx_min);
+    assert_int_equal(number_of(body, "max_tokens"), 1000);
+    json_decref(body);
+    body = read_ollama(&request_ollama_generate,
+                       "{\"prompt\":\"a\",\"num_predict\":9,\"options\":{\"num_predict\":4}}",
+                       &ctx_min);
+    assert_int_equal(number_of(body, "max_tokens"), 4);
+    json_decref(body);
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"num_predict\":0}", "num_predict");
     assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"context\":[1]}", "context");
     assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"logprobs\":true}", "logprobs");
 }

@@ -50,6 +50,8 @@ const char *request_ollama_model(struct fields *f);
 void request_ollama_unset(struct fields *f, const char *const *names);
 /* Ollama's `options`, all of them. */
 void request_ollama_options(struct fields *f, struct order *o);
+/* Of the same, num_predict, which stands beside them, too. */
+void request_ollama_limit(struct fields *f, struct order *o);
 /* Of the same, what changes no answer: num_ctx, and how a model would be loaded. Any other is
  * refused. */
 void request_ollama_loading(struct fields *f, int64_t *ctx_min);

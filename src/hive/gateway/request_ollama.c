@@ -74,7 +74,8 @@ static void take_think(struct fields *f, struct order *o)
         order_template_var(o, "enable_thinking", json_boolean(!json_is_false(think)));
 }
 
-/* What some packages for Ollama put beside the options (ollama-ai-provider-v2). */
+/* What some programs for Ollama put beside the options (ollama-ai-provider-v2; Open WebUI the limit
+ * of a title). */
 static void take_outside(struct fields *f, struct order *o)
 {
     int64_t limit = ORDER_TOKENS_MAX;
@@ -83,6 +84,7 @@ static void take_outside(struct fields *f, struct order *o)
     order_number(f, o, "top_p", "top_p", 0, 1);
     fields_int(f, "max_output_tokens", false, 1, ORDER_TOKENS_MAX, &limit);
     order_put(o, "max_tokens", json_integer(limit));
+    request_ollama_limit(f, o);
 }
 
 /* What is done anyway: a prompt that does not fit is refused with its numbers, and an answer ends
