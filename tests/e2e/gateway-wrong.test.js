@@ -85,6 +85,7 @@ const INSIDE = {
     ['messages', { messages: [{ role: 'user', content: [{ type: 'tool_result', tool_use_id: 5, content: 'x' }] }] }],
     ['tools', { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }], ['tools', { tools: [{ name: 5, input_schema: {} }] }],
     ['tool_choice', { tool_choice: { type: 'auto', disable_parallel_tool_use: 5 } }], ['thinking', { thinking: { type: 'much' } }]],
+  '/v1/messages/count_tokens': [['tool_choice', { tools: [{ name: 'f', input_schema: {} }], tool_choice: { type: 'tool', name: 'g' } }], ['tool_choice', { tool_choice: { type: 'any' } }]],
   '/api/chat': [['messages', { messages: [{ role: 'user', content: 5 }] }], ['messages', { messages: [{ role: 'user', content: 'x', images: 5 }] }],
     ['messages', { messages: [{ role: 'assistant', content: 'x', tool_calls: 5 }] }], ['messages', { messages: [{ role: 'user', content: 'x', nonsense: 5 }] }],
     ['format', { format: { type: 5 } }]],
