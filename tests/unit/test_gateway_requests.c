@@ -406,6 +406,57 @@ static void test_request__parts_are_joined_by_line_feeds(void **state)
     order_done(&o);
 }
 
+static void assert_input(const char *items, const char *expected)
+{
+    char text[1024];
+    struct order o;
+    json_t *body, *messages = json_loads(expected, 0, NULL);
+
+    assert_non_null(messages);
+    snprintf(text, sizeof text, "{\"input\":[%s]}", items);
+    read_good(&request_responses, text, &o);
+    body = body_of(&o, 0);
+    if (!json_equal(json_object_get(body, "messages"), messages))
+        fail_msg("%s", json_dumps(body, JSON_COMPACT));
+    json_decref(messages);
+    json_decref(body);
+    order_done(&o);
+}
+
+#define THOUGHT(text)                                                                              \
+    "{\"type\":\"reasoning\",\"content\":[{\"type\":\"reasoning_text\",\"text\":\"" text "\"}]}"
+#define SAID(text) "{\"role\":\"assistant\",\"content\":\"" text "\"}"
+#define CALLS                                                                                      \
+    "\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\","            \
+    "\"arguments\":\"{}\"}}]}"
+
+/* Of two thoughts in a row the second was lost, and the message behind them stayed without any. */
+static void test_request__all_thoughts_belong_to_what_was_done_behind_them(void **state)
+{
+    static const char call[] =
+        "{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"{}\"}";
+    char items[512];
+
+    (void)state;
+    assert_input(
+        THOUGHT("one") "," THOUGHT("two") "," SAID("so"),
+        "[{\"role\":\"assistant\",\"content\":\"so\",\"reasoning_content\":\"one\\ntwo\"}]");
+    assert_input(THOUGHT("one") "," SAID("so") "," THOUGHT("two"),
+                 "[{\"role\":\"assistant\",\"content\":\"so\",\"reasoning_content\":\"one\"},"
+                 "{\"role\":\"assistant\",\"content\":\"\",\"reasoning_content\":\"two\"}]");
+    assert_input(THOUGHT("one") ",{\"role\":\"user\",\"content\":\"go on\"}," SAID("so"),
+                 "[{\"role\":\"assistant\",\"content\":\"\",\"reasoning_content\":\"one\"},"
+                 "{\"role\":\"user\",\"content\":\"go on\"},"
+                 "{\"role\":\"assistant\",\"content\":\"so\"}]");
+    snprintf(items, sizeof items, "%s,%s,%s", SAID("so") "," THOUGHT("one"), THOUGHT("two"), call);
+    assert_input(items, "[{\"role\":\"assistant\",\"content\":\"so\"},{\"role\":\"assistant\","
+                        "\"content\":\"\",\"reasoning_content\":\"one\\ntwo\"," CALLS "]");
+    snprintf(items, sizeof items, "%s,%s", THOUGHT("one") "," SAID("so"), call);
+    assert_input(items, "[{\"role\":\"assistant\",\"content\":\"so\",\"reasoning_content\":"
+                        "\"one\"," CALLS "]");
+    assert_input(call, "[{\"role\":\"assistant\",\"content\":null," CALLS "]");
+}
+
 static void test_request__worker_names_become_the_clients(void **state)
 {
     struct api_error e;
@@ -631,6 +682,7 @@ int main(void)
         cmocka_unit_test(test_request__a_nul_in_a_content_is_shown),
         cmocka_unit_test(test_request__the_marks_of_a_raw_prompt_are_meant),
         cmocka_unit_test(test_request__parts_are_joined_by_line_feeds),
+        cmocka_unit_test(test_request__all_thoughts_belong_to_what_was_done_behind_them),
         cmocka_unit_test(test_request__worker_names_become_the_clients),
         cmocka_unit_test(test_ollama__options_that_change_nothing_are_taken),
         cmocka_unit_test(test_ollama__num_ctx_is_taken_in_chat_completions),

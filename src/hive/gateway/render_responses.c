@@ -1,6 +1,6 @@
 /*
  * render_responses.c - POST /v1/responses. Source: the OpenAI API reference, as of 2026. The
- * request's reading is in responses.c.
+ * request's reading is in request_responses.c.
  *
  * An answer is a list of items (thoughts, a message, calls). In a stream each is opened, filled and
  * closed with events of its own; the last event repeats them all.

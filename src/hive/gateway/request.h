@@ -43,6 +43,8 @@ void request_settle(const struct request_kind *kind, struct order *o);
 /* Of /v1/messages, model, system, messages, tools, tool_choice, thinking, output_config: what makes
  * up the prompt. */
 void request_messages_prompt(struct fields *f, struct order *o);
+/* Of /v1/responses, instructions and input. */
+void request_responses_input(struct fields *f, struct order *o);
 /* Ollama's name of a model comes as `model`, in old clients as `name`; NULL when neither is there.
  * Go's clients write both, one of them as "". */
 const char *request_ollama_model(struct fields *f);
