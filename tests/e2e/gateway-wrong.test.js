@@ -53,6 +53,7 @@ const TABLE = {
   '/api/pull': [{}, { model: 'text', stream: 'bool', insecure: '', username: '', password: '', nonsense: '' }],
   '/v1/embeddings': [{ input: 'hi' }, { model: 'text', input: 'text ints', encoding_format: '', dimensions: '', user: 'text', pooling: '', normalize: 'bool', nonsense: '' }],
   '/api/embed': [{ input: 'hi' }, { model: 'text', input: 'text ints', truncate: 'bool', dimensions: '', keep_alive: 'int real', options: 'none', nonsense: '' }],
+  '/api/embeddings': [{ prompt: 'hi' }, { model: 'text', prompt: 'text', keep_alive: 'int real', options: 'none', nonsense: '' }], // of texts it gave the first one's vector
   '/tokenize': [{ content: 'hi' }, { model: 'text', content: 'text', add_special: 'bool', with_pieces: 'bool', nonsense: '' }],
   '/detokenize': [{ tokens: [5] }, { model: 'text', tokens: 'empty ints', nonsense: '' }],
 };
