@@ -27,7 +27,8 @@ const state = async (worker) => (await ask(`${worker.url}/v1/ready`)).json;
 const isIdle = async (worker) => { const s = await state(worker); return s.ready && !s.slots_busy && !s.queued; };
 const infer = (worker, body) => ask(`${worker.url}/v1/inference`, { method: 'POST', body });
 const sanitized = /asan|tsan/.test(process.env.RBEE_BUILD || ''); // a sanitizer keeps what was freed
-const rssMiB = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+const memoryMiB = (pid, name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+const rssMiB = (pid) => memoryMiB(pid, 'VmRSS'), peakMiB = (pid) => memoryMiB(pid, 'VmHWM');
 
 /* A client that sends a request and reads only when it is told to. */
 function lazyClient(url, body) {
@@ -192,29 +193,46 @@ describe('over a worker that says what it is told', () => {
     assert.strictEqual(other.status, 200, other.text);
   });
 
-  /* 15 MB each, as the order and once more on their way to the worker: nine are past 256 MiB. */
-  test('what all requests hold together is bounded: past it 503, and those who ask for little are served', async (t) => {
-    const prompt = 'p'.repeat(15e6), costly = { model, n: 8, prompt }, little = { model, prompt: 'x' };
-    const mine = await startHive({ flags: { worker: fake.program } });
+  /* 15 MB each, as what is asked and once more on their way to the worker: nine are past 256 MiB. What is answered
+   * with one object (embeddings, tokens) counted not at all. */
+  for (const [route, more] of [['completions', (prompt) => ({ n: 8, prompt })], ['embeddings', (input) => ({ input })]]) {
+    test(`what all requests hold together is bounded: past it 503, and those who ask for little are served: ${route}`, async (t) => {
+      const costly = { model, ...more('p'.repeat(15e6)) }, little = { model, ...more('x'), n: undefined };
+      const mine = await startHive({ flags: { worker: fake.program } });
+      t.after(() => mine.stop());
+      assert.strictEqual((await post(mine, `/v1/${route}`, little)).status, 200);
+      fake.deaf(); // what is for its worker stays in the hive
+      const taken = [];
+      let last;
+      do {
+        last = lazyClient(`${mine.url}/v1/${route}`, costly);
+        last.readOn();
+        taken.push(last);
+        await until(() => fake.heard() === taken.length || last.tail, () => `${taken.length} have been taken`);
+      } while (!last.tail && taken.length < 20);
+      assert.match(last.tail, /^HTTP\/1.1 503 [^]*Retry-After: [1-9][^]*the requests that wait here hold nearly all the memory they may have together; this one needs \d+ bytes more/);
+      assert.ok(taken.length > 4 && taken.length < 10, `the ${taken.length}th was refused`);
+      assert.ok(sanitized || rssMiB(mine.pid) < 350, `${rssMiB(mine.pid)} MiB`);
+      for (const one of taken) one.socket.destroy();
+      await until(() => sanitized || rssMiB(mine.pid) < 40, () => `${rssMiB(mine.pid)} MiB when they have left`);
+      fake.listen();
+      const after_all = await post(mine, `/v1/${route}`, little);
+      assert.strictEqual(after_all.status, 200, after_all.text);
+    });
+  }
+
+  /* A question lay here as its values, twenty times its bytes: eight took 220 MiB. */
+  test('questions of many values that wait for a model take little more than their bytes', async (t) => {
+    const own = makeFakeWorker(makeFolder()), body = `{"model":${JSON.stringify(model)},"input":[1${',1'.repeat(690000)}]}`;
+    const mine = await startHive({ flags: { worker: own.program } });
     t.after(() => mine.stop());
-    assert.strictEqual((await post(mine, '/v1/completions', little)).status, 200);
-    fake.deaf(); // what is for its worker stays in the hive
-    const taken = [];
-    let last;
-    do {
-      last = lazyClient(`${mine.url}/v1/completions`, costly);
-      last.readOn();
-      taken.push(last);
-      await until(() => fake.heard() === taken.length || last.tail, () => `${taken.length} have been taken`);
-    } while (!last.tail && taken.length < 20);
-    assert.match(last.tail, /^HTTP\/1.1 503 [^]*Retry-After: [1-9][^]*the requests that wait here hold nearly all the memory they may have together; this one needs \d+ bytes more/);
-    assert.ok(taken.length > 4 && taken.length < 10, `the ${taken.length}th was refused`);
-    assert.ok(sanitized || rssMiB(mine.pid) < 350, `${rssMiB(mine.pid)} MiB`);
-    for (const one of taken) one.socket.destroy();
-    await until(() => sanitized || rssMiB(mine.pid) < 40, () => `${rssMiB(mine.pid)} MiB when they have left`);
-    fake.listen();
-    const after_all = await post(mine, '/v1/completions', little);
-    assert.strictEqual(after_all.status, 200, after_all.text);
+    own.hold();
+    const waiting = [];
+    for (let i = 0; i < 8; i++) waiting.push(post(mine, '/v1/embeddings', body));
+    await until(() => rssMiB(mine.pid) > 8 * body.length / 2 ** 20, () => `${rssMiB(mine.pid)} MiB: less than they are`);
+    own.release();
+    for (const answer of await Promise.all(waiting)) assert.strictEqual(answer.status, 200, answer.text);
+    assert.ok(sanitized || peakMiB(mine.pid) < 120, `${peakMiB(mine.pid)} MiB at the most`);
   });
 
   test('a client that does not read and leaves: the worker is told', async () => {

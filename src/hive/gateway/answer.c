@@ -49,10 +49,7 @@ bool answer_hold(struct answer *a, size_t n, struct api_error *e)
         a->n_held += n;
         return true;
     }
-    api_error_set(e, API_ALL_SLOTS_BUSY, REPLY_SRC,
-                  "the requests that wait here hold nearly all the memory they may have together; "
-                  "this one needs %zu bytes more",
-                  n);
+    reply_say_held(e, n);
     return false;
 }
 
