@@ -485,6 +485,34 @@ static void test_conversation__never_overwrites_anything_else(void **state)
     remove_folder(folder, files);
 }
 
+/* What was at the other end of a pipe heard no more: a file had its name. With root, /dev/null was
+ * one. */
+static void test_conversation__replaces_no_pipe(void **state)
+{
+    static const char *const files[] = {"link", "pipe", NULL};
+    char *folder = make_folder(), *name = path_join(folder, files[0]),
+         *pipe = path_join(folder, files[1]);
+    const char *const places[] = {pipe, name};
+    struct conversation c;
+    struct stat st;
+    struct err err;
+
+    (void)state;
+    fill(&c);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_int_equal(symlink(files[1], name), 0);
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        assert_int_equal(conversation_save(&c, places[i], &err), ERR_CONFLICT);
+        assert_non_null(strstr(err.text, "is no file"));
+        assert_int_equal(stat(places[i], &st), 0);
+        assert_true(S_ISFIFO(st.st_mode));
+    }
+    conversation_done(&c);
+    free(name);
+    free(pipe);
+    remove_folder(folder, files);
+}
+
 static void test_conversation__refuses_a_bad_file_with_a_reason(void **state)
 {
     static const char *const bad[][2] = {
@@ -745,6 +773,7 @@ int main(void)
         cmocka_unit_test(test_conversation__is_saved_behind_a_link),
         cmocka_unit_test(test_conversation__is_sent_without_our_marks),
         cmocka_unit_test(test_conversation__never_overwrites_anything_else),
+        cmocka_unit_test(test_conversation__replaces_no_pipe),
         cmocka_unit_test(test_conversation__refuses_a_bad_file_with_a_reason),
         cmocka_unit_test(test_history__is_kept_for_its_owner),
         cmocka_unit_test(test_history__passes_over_lines_that_are_none),
