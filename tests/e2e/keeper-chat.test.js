@@ -215,6 +215,8 @@ describe('files', () => {
     assert.deepStrictEqual(asked()[2].messages, [{ role: 'system', content: 'Be long.' }, ...kept.slice(1)]);
     assert.strictEqual(asked()[2].temperature, 1, 'an option is over what the file says');
     assert.strictEqual(asked()[2].max_tokens, 50);
+    await script('two\n', ['--resume', file, '--temperature', '0.8']).done;
+    assert.strictEqual(asked()[3].temperature, 0.8, 'also one that says what is the default');
   });
 
   test('a bad file is refused with a reason and changes nothing', async () => {
