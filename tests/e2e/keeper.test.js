@@ -1214,6 +1214,16 @@ test('a name for an import that is none is a usage error', async () => {
   assert.strictEqual((await run(['models', 'import', '/tmp/x.gguf', '--as', 'x', '--node', fake.node])).code, 2);
 });
 
+/* `models import --scan hf-cache` showed Ollama's store, too. */
+test('an import that is only to be shown takes nothing beside it', async () => {
+  for (const more of [['hf-cache'], ['--as', 'x'], ['--copy'], ['--move']]) {
+    const r = await run(['models', 'import', '--scan', ...more, '--node', fake.node]);
+    assert.strictEqual(r.code, 2, r.stdout);
+    assert.match(r.stderr, /--scan takes nothing in/);
+  }
+  assert.strictEqual(fake.calls.length, 0);
+});
+
 /* All of them said "`rbee-keeper workers list` shows the workers", of nodes, keys and downloads too. */
 test('what is not there: the hint says where to look for the like of it', async () => {
   fake.on('GET /v1/models/downloads', (req, res) => json(res, 200, { downloads: [] }));
