@@ -189,6 +189,7 @@ static int converse(struct chat *c, struct input *in)
         if (interrupt_seen() && !c->interactive)
             return CLI_INTERRUPTED;
         interrupt_clear();
+        out->cut = false;
     }
     return in->rc;
 }

@@ -141,6 +141,8 @@ int keeper_end(struct keeper *k, int rc)
         rc = OUT_EXIT_CLOSED;
     if (k->out.error_errno)
         rc = output_error(k);
+    if (k->out.cut && rc != CLI_INTERRUPTED)
+        rc = keeper_cancelled(k);
     keeper_close(k);
     return rc;
 }

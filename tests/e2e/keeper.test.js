@@ -8,13 +8,13 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
-const { spawn, spawnSync } = require('node:child_process');
+const { execFileSync, spawn, spawnSync } = require('node:child_process');
 
 const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started, token, end } =
   require('./lib/fakehive.js');
 const { hold } = require('./lib/hold.js');
 const { KEEPER, deadPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
-const { until } = require('./lib/proc.js');
+const { PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
 
 const noFlock = spawnSync('sh', ['-c', 'command -v flock']).status === 0 ? false : 'needs flock';
 function linkOf(pid, fd) {
@@ -677,9 +677,10 @@ describe('Ctrl+C', () => {
 
   async function interrupted(r, phase) {
     await phase;
-    const before = Date.now();
+    const before = Date.now(), late = setTimeout(() => r.child.kill('SIGKILL'), PATIENCE_MS);
     r.interrupt();
     await r.done;
+    clearTimeout(late);
     assert.strictEqual(r.signal, null);
     assert.strictEqual(r.code, 130, r.stderr);
     assert.match(r.stderr, /(^|\n)Cancelled\.\n$/);
@@ -745,6 +746,28 @@ describe('Ctrl+C', () => {
     assert.strictEqual(r.stdout, 'Once');
     const job = fake.of('POST', '/v1/inference')[0].body.job_id;
     assert.deepStrictEqual(fake.of('DELETE', '/').map((c) => c.path), [`/v1/inference/${job}`]);
+  });
+
+  /* `rbee-keeper models list | less`: it waited for a reader until the second one, or ended with 0 and half a list. */
+  test('while nobody reads what it prints', async () => {
+    const many = (make) => Array.from({ length: 3000 }, (_, i) => make(`${i}-${'x'.repeat(100)}`)); // no pipe takes it
+    fake.on('GET /v1/models', (req, res) => json(res, 200, { models: many((name) => ({ model_ref: `local:${name}` })) }));
+    fake.on(`GET /v1/workers/${WORKER_ID}/log`, (req, res) => res.end(many((name) => `${name}\n`).join('')));
+    fake.on('POST /v1/inference', (req, res, body) => {
+      sseHead(res);
+      res.write(event(started(body)) + many((name) => event(token(name, 0))).join(''));
+      fake.on('DELETE /v1/inference/*', (r, gone) => { gone.writeHead(204); gone.end(); res.end(event(end(1, 'CANCELLED')) + event('[DONE]')); });
+    });
+    for (const args of [['models', 'list'], ['models', 'list', '--json'], ['logs', WORKER_ID], ['infer', '-p', 'x', '--json'], ['infer', '-p', 'x']]) {
+      const pipe = path.join(makeFolder(), 'pipe');
+      execFileSync('mkfifo', [pipe]);
+      const reader = fs.openSync(pipe, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK), writer = fs.openSync(pipe, 'w');
+      const began = () => { try { return fs.readSync(reader, Buffer.alloc(1)); } catch { return 0; } };
+      const r = start([...args, '--node', fake.node], { stdout: writer });
+      await interrupted(r, until(began, 'the first byte'));
+      fs.closeSync(reader);
+      fs.closeSync(writer);
+    }
   });
 
   test('a worker that does not heed it: a second one ends at once', async () => {
