@@ -25,19 +25,22 @@ struct machine {
     struct node_secret secret;
 };
 
+/* `addr` NULL: this machine's, wherever it is. */
 static void set_machine(const struct config *config, struct machine *m, const char *name,
                         const struct config_addr *addr)
 {
+    struct config_addr at = {.host = "localhost", .port = CONFIG_DEFAULT_PORT};
     const char *home = config_home(config);
     bool found = false;
 
     *m = (struct machine){0};
+    at = addr ? *addr : at;
     str_copy(m->name, sizeof m->name, name);
-    config_addr_text(addr, m->where, sizeof m->where);
     /* What cannot be read is said when the node is spoken to; here it only does not answer. */
     node_secrets_find(home, name, &found, &m->secret, NULL);
-    if (!found && str_eq(name, "localhost"))
-        node_secrets_own_hive(home, addr->port, &m->secret, NULL);
+    if (!found)
+        node_secrets_own_hive(home, !addr, &at, &m->secret, NULL);
+    config_addr_text(&at, m->where, sizeof m->where);
     snprintf(m->url, sizeof m->url, "%s://%s/v1/health", m->secret.tls ? "https" : "http",
              m->where);
 }
@@ -281,11 +284,10 @@ int cmd_node_add(const struct cli_command *self, int argc, char **argv)
 /* localhost first, unless the list has its own; then the list. Returns how many. */
 static size_t gather(const struct config *config, struct machine *machines)
 {
-    struct config_addr here = {.host = "localhost", .port = CONFIG_DEFAULT_PORT};
     size_t n = 0;
 
     if (!config_node_find(config, "localhost"))
-        set_machine(config, &machines[n++], "localhost", &here);
+        set_machine(config, &machines[n++], "localhost", NULL);
     for (size_t i = 0; i < config_n_nodes(config); i++) {
         const struct config_node *node = config_node_at(config, i);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/path.h"
 #include "base/str.h"
@@ -61,20 +62,31 @@ static int node_error(struct keeper *k, int rc, const struct err *err)
     return keeper_fail(k, &e);
 }
 
-/* What `node add` has kept of this node, or what the hive of this home says of itself. */
-static int find_secret(struct keeper *k, struct err *err)
+/* What the hive of this home says of itself, if it is the node; "localhost" alone is where that one
+ * is. What is wrong with its file concerns nobody who speaks to another machine. */
+static int find_own_hive(struct keeper *k, const char *typed, struct err *err)
 {
-    const char *home = config_home(k->config);
+    bool here = strcasecmp(typed, "localhost") == 0 && !config_node_find(k->config, typed);
+    struct config_addr addr = k->node.addr;
+    int rc = node_secrets_own_hive(config_home(k->config), here, &addr, &k->secret, err);
+
+    if (rc == 0 && here)
+        node_move(&k->node, &addr);
+    return rc == ERR_NOT_FOUND || !k->node.local ? 0 : rc;
+}
+
+/* What `node add` has kept of this node, or it is the hive of this home. */
+static int find_secret(struct keeper *k, const char *typed, struct err *err)
+{
     bool found = false;
     int rc = 0;
 
     k->secret = (struct node_secret){0};
     if (config_n_nodes(k->config) > 0)
-        rc = node_secrets_find(home, node_listed_as(k->config, &k->node), &found, &k->secret, err);
-    if (rc == 0 && !found && k->node.local) {
-        rc = node_secrets_own_hive(home, k->node.addr.port, &k->secret, err);
-        rc = rc == ERR_NOT_FOUND ? 0 : rc;
-    }
+        rc = node_secrets_find(config_home(k->config), node_listed_as(k->config, &k->node), &found,
+                               &k->secret, err);
+    if (rc == 0 && !found)
+        rc = find_own_hive(k, typed, err);
     if (rc == 0 && k->secret.tls)
         node_use_tls(&k->node);
     return rc;
@@ -95,7 +107,7 @@ int keeper_connect(struct keeper *k, const struct keeper_flags *f)
     rc = node_resolve(k->config, text, node_known_by_resolver, NULL, &k->node, &err);
     if (rc)
         return node_error(k, rc, &err);
-    if (find_secret(k, &err))
+    if (find_secret(k, text, &err))
         return keeper_fail_err(k, API_INTERNAL, &err);
     if (!key && k->secret.key[0])
         key = k->secret.key;

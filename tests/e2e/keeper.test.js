@@ -879,6 +879,32 @@ describe('what must not be', () => {
   });
 });
 
+describe('the hive of the same home', () => {
+  /* With [hive] addr in the configuration that both read, the keeper said that localhost:8080 does not answer. */
+  test('is found where it says it is, by who names no other; without TLS it gets no key', async () => {
+    const home = makeHome();
+    fs.writeFileSync(path.join(home, 'api-key'), 'a-key-of-this-home', { mode: 0o600 });
+    fs.mkdirSync(path.join(home, 'run'));
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [] }));
+    for (const [host, where] of [['0.0.0.0', 'localhost'], ['127.0.0.1', '127.0.0.1']]) {
+      fs.writeFileSync(path.join(home, 'run/hive.json'), JSON.stringify({ host, port: fake.port, tls: false, pin: '' }), { mode: 0o600 });
+      for (const node of [[], ['--node', 'localhost'], ['--node', 'LOCALHOST']]) {
+        const r = await run(['workers', 'list', ...node], { home });
+        assert.strictEqual(r.code, 0, r.stderr);
+      }
+      const { nodes } = JSON.parse((await run(['node', 'list', '--json'], { home })).stdout);
+      assert.deepStrictEqual(nodes.map((n) => [n.name, n.address, n.alive]), [['localhost', `${where}:${fake.port}`, true]]);
+    }
+    assert.strictEqual(fake.of('GET', '/v1/workers/list').length, 6);
+    assert.ok(fake.calls.every((c) => c.headers.authorization === undefined));
+    const port = await deadPort();
+    const other = await run(['workers', 'list', '--node', `localhost:${port}`], { home });
+    assert.match(other.stderr, new RegExp(`localhost:${port}`), 'a port that was typed is meant');
+    fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nlocalhost = 127.0.0.1:${port}\n`);
+    assert.match((await run(['workers', 'list'], { home })).stderr, new RegExp(`127.0.0.1:${port}`), 'so is one of the list');
+  });
+});
+
 describe('the list of nodes', () => {
   /* Each read the files, changed them and wrote them: of 30 at once 8 remained. Worse, a node could keep its
    * address and lose its secret, and was then asked without TLS, with the key. */
