@@ -879,6 +879,38 @@ describe('what must not be', () => {
   });
 });
 
+/* They asked localhost, and said that it does not answer, while all other commands spoke to that machine. */
+describe('the node of the settings, which is in no list', () => {
+  const settings = () => ({ RBEE_KEEPER_NODE: fake.node });
+
+  test('is asked by explain, whatever is wrong with the others', async () => {
+    const home = makeHome();
+    fs.writeFileSync(path.join(home, 'config.ini'), '[nodes]\nlocalhost = 127.0.0.1:1\nbroken = 127.0.0.1:2\n');
+    fs.writeFileSync(path.join(home, 'nodes.json'), '{"broken": {"tls": "maybe"}}', { mode: 0o600 });
+    fake.on('POST /v1/workers/explain', (req, res) => json(res, 200, { decision: 'start' }));
+    const r = await run(['explain', '--json'], { home, env: settings() });
+    assert.strictEqual(r.code, 0, r.stderr);
+    const rows = JSON.parse(r.stdout).nodes;
+    assert.deepStrictEqual(rows.map((n) => [n.asked_node, n.decision]), [[fake.node, 'start'], ['localhost', 'refuse'], ['broken', 'refuse']]);
+    assert.match(rows[2].reason, /'broken' in nodes\.json is damaged/);
+    const unknown = await run(['explain', '--json'], { home, env: { RBEE_KEEPER_NODE: 'no-such-host.invalid' } });
+    assert.strictEqual(unknown.code, 1, unknown.stderr);
+    assert.deepStrictEqual(JSON.parse(unknown.stdout).nodes[0].asked_node, 'no-such-host.invalid');
+  });
+
+  test('is shown by node list, once', async () => {
+    const home = makeHome(), list = (more) => fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nlocalhost = 127.0.0.1:1\n${more}`);
+    const names = async (env) => JSON.parse((await run(['node', 'list', '--json'], { home, env })).stdout).nodes.map((n) => [n.name, n.alive]);
+    list('');
+    assert.deepStrictEqual(await names(settings()), [[fake.node, true], ['localhost', false]]);
+    assert.deepStrictEqual(await names({ RBEE_KEEPER_NODE: `http://${fake.node}` }), [[`http://${fake.node}`, true], ['localhost', false]]);
+    list(`bee = ${fake.node}\n`);
+    for (const node of [fake.node, 'bee', 'localhost']) {
+      assert.deepStrictEqual(await names({ RBEE_KEEPER_NODE: node }), [['localhost', false], ['bee', true]]);
+    }
+  });
+});
+
 describe('the hive of the same home', () => {
   /* With [hive] addr in the configuration that both read, the keeper said that localhost:8080 does not answer. */
   test('is found where it says it is, by who names no other; without TLS it gets no key', async () => {
