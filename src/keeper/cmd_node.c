@@ -343,13 +343,13 @@ static void print_json(struct keeper *k, const struct machine *machines,
     json_t *list = json_array(), *root = json_pack("{s:o}", "nodes", list);
 
     for (size_t i = 0; root && i < n; i++) {
+        const char *version = keeper_text(probes[i].answer, "version", NULL);
         char text[128];
 
         json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s*, s:s}", "name",
                                               machines[i].name, "address", machines[i].where,
-                                              "alive", probes[i].answer != NULL, "version",
-                                              keeper_text(probes[i].answer, "version", NULL),
-                                              "state", verdict(&probes[i], text, sizeof text)));
+                                              "alive", version != NULL, "version", version, "state",
+                                              verdict(&probes[i], text, sizeof text)));
     }
     if (root)
         keeper_print_json(k, root);

@@ -1235,6 +1235,14 @@ describe('nodes, logs, config', () => {
     assert.strictEqual((await run(['node', 'add', 'a b', 'x'], { home })).code, 2);
   });
 
+  test('a program that is no hive is not alive, in the JSON neither', async () => {
+    const home = makeHome();
+    fake.on('GET /v1/health', (req, res) => json(res, 200, {}));
+    fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nlocalhost = ${fake.node}\n`);
+    const [node] = JSON.parse((await run(['node', 'list', '--json'], { home })).stdout).nodes;
+    assert.deepStrictEqual([node.alive, node.state], [false, 'answers, but is no rbee-hive']);
+  });
+
   test('logs: of the newest worker, of a named one, of none', async () => {
     const none = await run(['logs', '--node', fake.node]);
     assert.strictEqual(none.code, 1);
