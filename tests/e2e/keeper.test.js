@@ -314,6 +314,19 @@ describe('usage errors', () => {
     }
     assert.strictEqual((await run(['--version'])).stdout, `rbee-keeper ${VERSION}\n`);
   });
+
+  test('both are understood everywhere, also behind the first word of two', async () => {
+    for (const args of [['models', '--help'], ['workers', '-h'], ['models', 'help']]) {
+      const r = await run(args);
+      assert.strictEqual(r.code, 0, r.stderr);
+      assert.match(r.stdout, new RegExp(`^Usage: rbee-keeper ${args[0]} COMMAND[^]*\\n  ${args[0]} list +show `));
+      assert.strictEqual(r.stderr, '');
+    }
+    for (const args of [['infer', '--version'], ['models', '--version'], ['models', 'pull', '--version']]) {
+      const r = await run(args);
+      assert.deepStrictEqual([r.code, r.stdout, r.stderr], [0, `rbee-keeper ${VERSION}\n`, '']);
+    }
+  });
 });
 
 describe('errors', () => {
