@@ -4,7 +4,7 @@
  *
  * What the last message (or the prompt) holds as JSON is what it does: { events: [...] } sends these
  * events and [DONE]; with `cut` it breaks off behind them, with `hang` it says nothing more, with `flood`
- * (a number) so many texts of 1,000 bytes follow, as fast as they are read (those to come: the file left); with `status` and `body` it refuses. Each
+ * (a number) so many texts of 1,000 bytes, or events like `piece`, follow, as fast as they are read (those to come: the file left); with `status` and `body` it refuses. Each
  * request that holds "die at once" kills it before a word, one with "die once" if no other one has; how often is
  * in the file deaths; with `die` it is killed behind the events. Each
  * request is noted in the file asked.jsonl beside the program. While there is a file `hold` it loads,
@@ -101,7 +101,7 @@ function answer(asked, response) {
   for (const e of todo.events) send(e);
   const when = (go) => (todo.until && !fs.existsSync(beside(todo.until)) ? setTimeout(when, 5, go) : go());
   if (todo.flood) {
-    const piece = 'data: ' + JSON.stringify({ type: 'token', t: '~'.repeat(1000), i: 0 }) + '\n\n';
+    const piece = 'data: ' + JSON.stringify(todo.piece || { type: 'token', t: '~'.repeat(1000), i: 0 }) + '\n\n';
     let left = todo.flood;
     const more = () => {
       while (left > 0 && !response.destroyed) {
