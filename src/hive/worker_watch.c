@@ -181,12 +181,20 @@ static bool check_steps(struct worker *w, int64_t now)
 
     if (procfs_stat(w->child.pid, &st))
         return true;
+    if (st.n_threads > PROCFS_THREADS_MAX) { /* more than a look has time for */
+        worker_kill(w, API_WORKER_STALLED,
+                    "the worker for %.200s has %u threads, which no worker needs, and was ended",
+                    w->model_ref, st.n_threads);
+        return false;
+    }
     seen.stopped = st.state == 'T' || st.state == 't';
     seen.cpu_ms = st.cpu_ms;
     seen.n_reads = st.major_faults;
     if ((seen.has_work && seen.steps == w->stall.last.steps) || is_reading(b)) {
-        seen.on_disk = procfs_any_thread(w->child.pid, "D");
-        seen.runnable = procfs_any_thread(w->child.pid, "R");
+        struct procfs_threads threads = procfs_threads(w->child.pid);
+
+        seen.on_disk = threads.on_disk;
+        seen.runnable = threads.runnable;
     }
     see_stopped(w, seen.stopped);
     if (stall_judge(&w->stall, &seen, floor_ms) != STALL_STUCK)

@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -14,6 +13,7 @@
 
 #include "api/addressee.h"
 #include "base/clock.h"
+#include "hive/procfs.h"
 #include "hive/workers_internal.h"
 #include "net/http_client.h"
 
@@ -26,6 +26,26 @@ int64_t __wrap_clock_ms(void); /* GNU ld --wrap: the reserved name is its own */
 int64_t __wrap_clock_ms(void)
 {
     return now_ms;
+}
+
+static struct procfs_stat process; /* what the kernel tells of the worker's */
+static unsigned n_walks;           /* through its threads */
+
+int __wrap_procfs_stat(pid_t pid, struct procfs_stat *out);
+struct procfs_threads __wrap_procfs_threads(pid_t pid);
+
+int __wrap_procfs_stat(pid_t pid, struct procfs_stat *out)
+{
+    (void)pid;
+    *out = process;
+    return 0;
+}
+
+struct procfs_threads __wrap_procfs_threads(pid_t pid)
+{
+    (void)pid;
+    n_walks++;
+    return (struct procfs_threads){.runnable = true};
 }
 
 /* ---- what a worker may come to ---- */
@@ -118,15 +138,16 @@ static void on_use(void *arg, const char *model_ref, int64_t unix_ms)
     (void)arg, (void)model_ref, (void)unix_ms;
 }
 
-/* One worker that loads; its process is the test's own. */
+/* One worker that loads. */
 static int set_up(void **state)
 {
     static char ref[] = "tiny", log_path[] = "/nonexistent";
     struct world *o = &world;
 
     *o = (struct world){0};
-    killed.n = 0;
+    killed.n = n_walks = 0;
     now_ms = 1000000;
+    process = (struct procfs_stat){.state = 'S', .n_threads = 9};
     assert_int_equal(config_open("/nonexistent", &o->config, NULL), 0);
     assert_int_equal(config_set_flag(o->config, "hive", "load_timeout", "10s", NULL), 0);
     o->ws.params =
@@ -141,7 +162,7 @@ static int set_up(void **state)
                            .keep_alive_ms = -1,
                            .started_ms = now_ms,
                            .next_health_ms = INT64_MAX,
-                           .child = {.pid = getpid(), .pidfd = -1}};
+                           .child = {.pid = 1, .pidfd = -1}};
     assert_int_equal(board_attach(-1, &o->w.board, NULL), 0);
     atomic_store(&o->w.board->state, BOARD_LOADING);
     TAILQ_INSERT_TAIL(&o->ws.all, &o->w, link);
@@ -244,6 +265,31 @@ static void test_watch__a_state_that_is_none_is_a_failure(void **state)
     }
 }
 
+/* ---- threads ---- */
+
+/*
+ * Whether a thread runs or waits for a disk is asked of each, while a step or a text stands still:
+ * of a worker that had made 10,000 that took the hive's loop half of its time, and there were two
+ * walks a look.
+ */
+static void test_watch__a_worker_with_countless_threads_is_ended(void **state)
+{
+    struct world *o = *state;
+
+    atomic_store(&o->w.board->state, BOARD_READY);
+    atomic_store(&o->w.board->intake[BOARD_PROMPTS], 1);
+    process.n_threads = PROCFS_THREADS_MAX;
+    look_after(o, TICK_MS);
+    assert_int_equal(n_walks, 1);
+    assert_int_equal(killed.n, 0);
+    process.n_threads = PROCFS_THREADS_MAX + 1;
+    look_for(o, 1000);
+    assert_int_equal(n_walks, 1);
+    assert_int_equal(killed.n, 1);
+    assert_int_equal(killed.code, API_WORKER_STALLED);
+    assert_non_null(strstr(killed.text, "tiny has 1025 threads"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +300,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_watch__a_state_that_is_none_is_a_failure, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_watch__a_worker_with_countless_threads_is_ended,
+                                        set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
