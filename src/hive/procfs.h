@@ -12,8 +12,9 @@
 
 #define PROCFS_BOOT_BYTES 37 /* a UUID with its NUL */
 
-#define PROCFS_THREADS_MAX 1024 /* looked at; a worker has at most 256 that compute, and a dozen   \
-                                 */
+#define PROCFS_THREADS_MAX                                                                         \
+    1024 /* looked at; a worker has at most 256 that compute, and a dozen                          \
+          */
 
 struct procfs_stat {
     char state; /* R S D T t Z ... of its first thread */
