@@ -235,6 +235,51 @@ describe('over a worker that says what it is told', () => {
     assert.ok(sanitized || peakMiB(mine.pid) < 120, `${peakMiB(mine.pid)} MiB at the most`);
   });
 
+  /* Log-probabilities were kept as values until an answer's end, 33 KB of them a token, and made a text there in one
+   * go: 20,000 tokens took 671 MiB, and nobody was served for 2 s. Those that nobody had asked for were kept, too. */
+  test('log-probabilities of a whole answer are kept as the text that they become, and only if asked for', async (t) => {
+    const N = 3000, mine = await startHive({ flags: { worker: fake.program } });
+    t.after(() => mine.stop());
+    const one = (id) => ({ id, t: ` w${id}`, bytes: [32, 119], logprob: -id / 8 });
+    const scored = { type: 'token', t: ' w1', i: 0, logprobs: [{ ...one(1), top: Array.from({ length: 20 }, (_, i) => one(i + 1)) }] };
+    const unasked = { type: 'token', t: '', i: 0, logprobs: Array(3000).fill({}) };
+    const prompt = JSON.stringify({ flood: N, piece: scored }), messages = [{ role: 'user', content: prompt }];
+    const told = ({ t: token, logprob, bytes }) => ({ token, logprob, bytes });
+
+    const chat = await post(mine, '/v1/chat/completions', { model, messages, logprobs: true, top_logprobs: 20 });
+    assert.strictEqual(chat.status, 200, chat.text);
+    const { content } = chat.json.choices[0].logprobs;
+    assert.strictEqual(content.length, N);
+    for (const at of [0, N - 1]) assert.deepStrictEqual(content[at], { ...told(one(1)), top_logprobs: scored.logprobs[0].top.map(told) });
+    const text = await post(mine, '/v1/completions', { model, prompt, logprobs: 20 });
+    assert.strictEqual(text.status, 200, text.text);
+    const lists = text.json.choices[0].logprobs;
+    assert.deepStrictEqual(Object.entries(lists).map(([name, list]) => [name, list.length, list.at(-1)]), [['tokens', N, ' w1'], ['token_logprobs', N, -0.125],
+      ['top_logprobs', N, Object.fromEntries(scored.logprobs[0].top.map((o) => [o.t, o.logprob]))], ['text_offset', N, 2 * (N - 1)]]);
+    const plain = await post(mine, '/v1/chat/completions', { model, messages: [{ role: 'user', content: JSON.stringify({ flood: 200, piece: unasked }) }] });
+    assert.strictEqual(plain.status, 200, plain.text);
+    assert.strictEqual(plain.json.choices[0].logprobs, null);
+    const most = Number(/^VmHWM:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${mine.pid}/status`, 'utf8'))[1]) / 1024;
+    assert.ok(sanitized || most < 60, `the hive had ${most.toFixed(1)} MiB`);
+  });
+
+  /* Texts, calls' arguments and log-probabilities had bounds of their own, or none: nobody added them up. */
+  test('what an answer keeps is one sum, and so is what all of them keep', async (t) => {
+    const mine = await startHive({ flags: { worker: fake.program } });
+    t.after(() => mine.stop());
+    const half = 'x'.repeat(450000), ask_for = (todo, more) => post(mine, '/v1/completions', { model, prompt: JSON.stringify(todo), ...more });
+    const two = { flood: 100, piece: { type: 'token', t: half, i: 0, logprobs: [{ t: half, logprob: -1, bytes: [], top: [] }] } };
+    const large = await ask_for(two, { logprobs: 0 }); // 45 MB of text, and 45 MB of tokens beside it
+    assert.strictEqual(large.status, 400, large.text.slice(0, 300));
+    assert.match(large.json.error.message, /^the answer's text, calls and log-probabilities are over 64 MiB together: ask for fewer tokens, for less of top_logprobs, or for a stream\./);
+    const many = await ask_for({ flood: 30, piece: { type: 'token', t: half + half, i: 0 } }, { n: 8 }); // 27 MB each
+    assert.strictEqual(many.status, 503, many.text.slice(0, 300));
+    assert.match(many.json.error.message, /^the answers and requests that wait here hold nearly all the memory they may have together, and this answer goes on\./);
+    const after_all = await ask_for({ events: [{ type: 'token', t: 'x', i: 0 }] });
+    assert.strictEqual(after_all.status, 200, after_all.text);
+    await until(() => sanitized || rssMiB(mine.pid) < 60, () => `${rssMiB(mine.pid)} MiB are still there`);
+  });
+
   test('a client that does not read and leaves: the worker is told', async () => {
     const lazy = lazyClient(`${hive.url}/v1/completions`, { model, stream: true, prompt: JSON.stringify({ flood: 1e6 }) });
     await until(async () => (await list(hive))[0].slots_busy === 1, 'busy');

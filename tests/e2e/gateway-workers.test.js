@@ -164,6 +164,20 @@ describe('a worker that is still being prepared', { skip }, () => {
   });
 });
 
+/* What was left of a load was total - done, whichever was larger: a worker that had loaded more than there is
+ * (it may say any two numbers) had 18 trillion layers to go, and a number of seconds that no integer holds. */
+test('a worker that says more is loaded than there is: one comes again soon', { skip }, async (t) => {
+  const { hive, worker } = await startFake({ env: { RBEE_HIVE_LOAD_WAIT: '300ms' } });
+  t.after(() => hive.stop());
+  worker.layers(50);
+  worker.hold();
+  const answer = await post(hive, '/v1/chat/completions', { model: 'tiny', messages: messages('x') });
+  assert.strictEqual(answer.status, 503, answer.text);
+  assert.match(answer.json.error.message, /still being loaded: 50 of 23 layers/);
+  assert.strictEqual(answer.headers['retry-after'], '1');
+  worker.release();
+});
+
 /* Each of these questions was a process of its own: 400 asked of one file were 400 at once. */
 describe('looks into model files', { skip }, () => {
   let hive, worker;

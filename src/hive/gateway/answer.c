@@ -20,7 +20,7 @@
 
 void answer_free(struct answer *a)
 {
-    bool large = a->n_order >= HEAP_LARGE_BYTES;
+    bool large = a->n_order + a->n_kept >= HEAP_LARGE_BYTES;
 
     answer_cancel_asks(a);
     answer_drop_choices(a);
@@ -36,7 +36,7 @@ void answer_free(struct answer *a)
         heap_give_back();
 }
 
-/* ---- what is held of requests ---- */
+/* ---- what is held of requests, and kept of answers ---- */
 
 /*
  * A request waits for a model that loads, for minutes maybe, and then for its worker; meanwhile its
@@ -45,7 +45,7 @@ void answer_free(struct answer *a)
  */
 bool answer_hold(struct answer *a, size_t n, struct api_error *e)
 {
-    if (http_hold(a->x, a->n_held + n)) {
+    if (http_hold(a->x, a->n_kept + a->n_held + n)) {
         a->n_held += n;
         return true;
     }
@@ -56,13 +56,21 @@ bool answer_hold(struct answer *a, size_t n, struct api_error *e)
 void answer_let_go(struct answer *a, size_t n)
 {
     a->n_held -= n;
-    http_hold(a->x, a->n_held);
+    http_hold(a->x, a->n_kept + a->n_held);
 }
 
 void answer_forget_held(struct answer *a)
 {
     a->n_held = 0;
-    http_hold(a->x, 0);
+    http_hold(a->x, a->n_kept);
+}
+
+bool answer_keep(struct answer *a, size_t n)
+{
+    if (!http_hold(a->x, a->n_kept + a->n_held + n))
+        return false;
+    a->n_kept += n;
+    return true;
 }
 
 void answer_asked(struct answer *a)

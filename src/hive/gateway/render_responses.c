@@ -223,7 +223,7 @@ static void open_item(struct choice *c, enum item_kind kind, const struct event 
 {
     struct responses_state *state = c->answer->state;
     size_t kept = kind == ITEM_MESSAGE ? c->text.len : c->reasoning.len,
-           from = kind == ITEM_CALL ? 0 : kept - e->n, scores = c->scores.len;
+           from = kind == ITEM_CALL ? 0 : kept - e->n, scores = c->scores[0].len;
     unsigned tool = e->tool;
 
     close_item(c);
@@ -254,7 +254,7 @@ static void put_delta(struct choice *c, const struct event *e)
     struct responses_state *state = c->answer->state;
     struct item *item = &state->items[state->n_items - 1];
     struct buf *out = content_begin(c, delta[item->kind]);
-    size_t scores = c->scores.len;
+    size_t scores = c->scores[0].len;
 
     item->to += e->n;
     response_keep_scores(c, item, e->logprobs);
@@ -263,7 +263,7 @@ static void put_delta(struct choice *c, const struct event *e)
     buf_putc(out, '"');
     if (item->kind == ITEM_MESSAGE) {
         buf_puts(out, ",\"logprobs\":");
-        response_put_scores(out, c, scores + 1, c->scores.len);
+        response_put_scores(out, c, scores + 1, c->scores[0].len);
     }
     event_end(c->answer);
 }
@@ -334,10 +334,11 @@ static void whole(struct answer *a, struct buf *out)
     if (c->reasoning.len)
         state->items[state->n_items++] =
             (struct item){.kind = ITEM_REASONING, .to = c->reasoning.len};
-    if (c->text.len) {
-        state->items[state->n_items++] = (struct item){.kind = ITEM_MESSAGE, .to = c->text.len};
-        response_keep_scores(c, &state->items[state->n_items - 1], c->logprobs);
-    }
+    if (c->text.len)
+        state->items[state->n_items++] = (struct item){.kind = ITEM_MESSAGE,
+                                                       .to = c->text.len,
+                                                       .scores_from = 1,
+                                                       .scores_to = c->scores[0].len};
     for (unsigned i = 0; i < c->n_tools; i++)
         state->items[state->n_items++] =
             (struct item){.kind = ITEM_CALL, .to = c->tools[i].args.len, .tool = i};
@@ -354,4 +355,5 @@ const struct dialect dialect_responses = {.shape = SHAPE_OPENAI,
                                           .finish = finish,
                                           .fail = fail,
                                           .repeats = true,
-                                          .whole = whole};
+                                          .whole = whole,
+                                          .score = openai_keep_content};
