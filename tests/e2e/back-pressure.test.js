@@ -221,6 +221,29 @@ describe('over a worker that says what it is told', () => {
     });
   }
 
+  /* A response repeats fields of its request, whole: they lived as long as it did, and twice more in the events that
+   * begin it where nobody read these. None of it counted: 16 streams took 782 MiB. */
+  test('what streams repeat of their requests counts until they end', async (t) => {
+    const stream_of = (note) => ({ model, stream: true, input: JSON.stringify({ events: [{ type: 'token', t: 'hello', i: 0 }], hang: true }), text: { format: { type: 'text', note } } });
+    const mine = await startHive({ flags: { worker: fake.program } }), costly = stream_of('n'.repeat(12e6));
+    t.after(() => mine.stop());
+    const taken = [];
+    let last;
+    do {
+      last = lazyClient(`${mine.url}/v1/responses`, costly);
+      last.readOn();
+      taken.push(last);
+      await until(() => /"delta":"hello"|^HTTP\/1.1 503/.test(last.tail), () => `${taken.length} have been taken: ${last.tail}`);
+    } while (!/^HTTP/.test(last.tail) && taken.length < 16);
+    assert.match(last.tail, /^HTTP\/1.1 503 [^]*Retry-After: [1-9][^]*the requests that wait here hold nearly all the memory they may have together; this one needs \d+ bytes more/);
+    assert.ok(taken.length > 2 && taken.length < 6, `the ${taken.length}th was refused`);
+    const little = lazyClient(`${mine.url}/v1/responses`, stream_of('n'));
+    little.readOn();
+    await until(() => /"delta":"hello"/.test(little.tail), () => little.tail);
+    for (const one of [little, ...taken]) one.socket.destroy();
+    await until(() => sanitized || rssMiB(mine.pid) < 40, () => `${rssMiB(mine.pid)} MiB when they have left`);
+  });
+
   /* A question lay here as its values, twenty times its bytes: eight took 220 MiB. */
   test('questions of many values that wait for a model take little more than their bytes', async (t) => {
     const own = makeFakeWorker(makeFolder()), body = `{"model":${JSON.stringify(model)},"input":[1${',1'.repeat(690000)}]}`;

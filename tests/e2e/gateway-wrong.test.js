@@ -38,7 +38,7 @@ const TABLE = {
     functions: '', function_call: '', n: 'int', response_format: '', reasoning_effort: 'text', verbosity: 'text', chat_template_kwargs: 'none object', options: 'none', continue_final_message: '', add_generation_prompt: 'bool', nonsense: '' }],
   '/v1/completions': [{ prompt: 'hi' }, { ...SAMPLING, ...IDLE, ...STREAM, model: 'text', prompt: 'text ints', max_tokens: 'int', echo: '', best_of: '', suffix: '',
     n: 'int', logprobs: 'int', response_format: '', nonsense: '' }],
-  '/v1/responses': [{ input: 'hi' }, { ...IDLE, ...STREAM, model: 'text', input: 'text', instructions: 'text', tools: 'empty', tool_choice: '', text: 'none',
+  '/v1/responses': [{ input: 'hi' }, { ...IDLE, metadata: 'none', ...STREAM, model: 'text', input: 'text', instructions: 'text', tools: 'empty', tool_choice: '', text: 'none',
     reasoning: 'none', include: 'empty', top_logprobs: 'int', previous_response_id: '', conversation: '', prompt: '', max_tool_calls: '', background: '',
     truncation: '', max_output_tokens: 'int', parallel_tool_calls: 'bool', temperature: 'real', top_p: '', client_metadata: 'none object', nonsense: '' }],
   '/v1/messages': [{ messages, max_tokens: 5 }, { model: 'text', messages: '', system: 'text empty', tools: 'empty', tool_choice: '', thinking: '', max_tokens: 'int',

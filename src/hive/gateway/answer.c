@@ -193,6 +193,20 @@ static struct answer *answer_create(struct hive *h, struct http_exchange *x,
     return NULL;
 }
 
+/*
+ * What it repeats of its request: as text, and in a stream that nobody reads in the first two
+ * events and in that of a failure. (Those at a good end count when they are made.)
+ */
+static bool keep_echo(struct answer *a, struct api_error *e)
+{
+    size_t n = a->order.n_echo * (a->order.stream ? 4 : 1);
+
+    if (answer_keep(a, n))
+        return true;
+    reply_say_held(e, n);
+    return false;
+}
+
 void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *dialect)
 {
     struct answer *a = answer_create(h, x, dialect);
@@ -211,7 +225,7 @@ void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *
     rc = request_read(dialect->request, body, n, &a->order, &e, REPLY_SRC);
     a->n_order = rc ? 0 : n + (size_t)json_tree_bytes(body, n);
     http_drop_body(x);
-    if (rc || !answer_hold(a, a->n_order, &e))
+    if (rc || !answer_hold(a, a->n_order, &e) || !keep_echo(a, &e))
         answer_fail_with(a, &e, 0);
     else if (!dialect->early || !dialect->early(a))
         answer_find_worker(a);

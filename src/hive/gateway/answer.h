@@ -119,7 +119,8 @@ struct answer {
     char *worker_id, *worker_url; /* owned */
     struct event *again;          /* none of it runs, and there was no place */
     int64_t no_place_ms;          /* since when; 0 = there was one */
-    /* Bytes of the order; with what is on its way to workers; kept of what came (http_hold). */
+    /* Bytes of the order; with what is on its way to workers; kept to the end, of what came and of
+     * what is repeated (http_hold). */
     size_t n_order, n_held, n_kept;
 };
 

@@ -21,7 +21,7 @@ void answer_free(struct answer *a); /* the exchange is another's, or no more */
 bool answer_hold(struct answer *a, size_t n, struct api_error *e);
 void answer_let_go(struct answer *a, size_t n); /* so many bytes fewer */
 void answer_forget_held(struct answer *a);      /* nothing is held, but for what is kept */
-/* So many bytes more are kept of what comes; false when that is too much, as above. */
+/* So many bytes more are kept to the end; false when that is too much, as above. */
 bool answer_keep(struct answer *a, size_t n);
 /* All workers have what was asked: it is held no more. */
 void answer_asked(struct answer *a);

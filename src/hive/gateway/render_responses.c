@@ -25,19 +25,11 @@ static void put_usage(struct buf *out, const struct answer *a)
                (unsigned long long)(u.prompt + u.completion));
 }
 
-/* The fields of the request that are repeated, with a comma behind. */
+/* The fields of the request that are repeated, with a comma behind: an object without braces. */
 static void put_echo(struct buf *out, const struct answer *a)
 {
-    const char *name;
-    json_t *value;
-
-    json_object_foreach(a->order.echo, name, value)
-    {
-        answer_put_string(out, name);
-        buf_putc(out, ':');
-        openai_put_json(out, json_incref(value), 0);
-        buf_putc(out, ',');
-    }
+    buf_put(out, a->order.echo_text + 1, a->order.n_echo - 2);
+    buf_putc(out, ',');
 }
 
 static bool is_cut(const struct choice *c)

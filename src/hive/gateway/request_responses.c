@@ -1,11 +1,16 @@
 /* request_responses.c - the request of /v1/responses, answered from what it holds alone: nothing is
  * stored between requests. See request.h. Source: the OpenAI API reference, as of 2026. */
+#include <string.h>
+
 #include "api/json_text.h"
 #include "api/json_whole.h"
 #include "base/str.h"
 #include "hive/gateway/request.h"
 
-#define TOP_LOGPROBS_MAX 20
+#define TOP_LOGPROBS_MAX   20
+#define METADATA_MAX       16 /* OpenAI's limits */
+#define METADATA_NAME_MAX  64
+#define METADATA_VALUE_MAX 512
 
 /* ---- tools and formats ---- */
 
@@ -237,6 +242,36 @@ static json_t *echo_defaults(void)
                      "service_tier", "default");
 }
 
+static size_t n_characters(const char *text, size_t n_bytes)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_bytes; i++)
+        n += ((unsigned char)text[i] & 0xc0) != 0x80; /* not a character's second byte, or later */
+    return n;
+}
+
+/* The response has it as OpenAI describes it. */
+static void check_metadata(struct fields *f)
+{
+    json_t *metadata = json_object_get(f->root, "metadata"), *value;
+    bool good = json_object_size(metadata) <= METADATA_MAX;
+    const char *name;
+
+    json_object_foreach(metadata, name, value)
+    {
+        good =
+            good && json_is_string(value) &&
+            n_characters(name, strlen(name)) <= METADATA_NAME_MAX &&
+            n_characters(json_string_value(value), json_string_length(value)) <= METADATA_VALUE_MAX;
+    }
+    if (!good)
+        fields_fail(f, "metadata", "at most 16 texts",
+                    "metadata is repeated, and must be at most %d texts of at most %d characters, "
+                    "with names of at most %d.",
+                    METADATA_MAX, METADATA_VALUE_MAX, METADATA_NAME_MAX);
+}
+
 /* Repeats fields as they came. */
 static void echo_fields(struct fields *f, struct order *o)
 {
@@ -272,6 +307,7 @@ static void read_whole(struct fields *f, struct order *o)
     order_number(f, o, "top_p", "top_p", 0, 1);
     order_stream(f, o);
     request_openai_tolerate(f);
+    check_metadata(f);
     order_ignore_object(f, "client_metadata");
     echo_fields(f, o);
 }
