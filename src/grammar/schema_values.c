@@ -140,12 +140,38 @@ void schema_values_done(struct schema *s)
     json_decref(s->set_of);
 }
 
-/* 1 and 1.0 are equal. */
+static bool same(const json_t *x, const json_t *y);
+
+static bool same_items(const json_t *x, const json_t *y)
+{
+    bool equal = json_array_size(x) == json_array_size(y);
+
+    for (size_t i = 0; i < json_array_size(x) && equal; i++)
+        equal = same(json_array_get(x, i), json_array_get(y, i));
+    return equal;
+}
+
+static bool same_members(const json_t *x, const json_t *y)
+{
+    bool equal = json_object_size(x) == json_object_size(y);
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)x, key, value) equal =
+        equal && same(value, json_object_get(y, key));
+    return equal;
+}
+
+/* 1 and 1.0 are equal, within others, too. As deep as a schema may be nested. */
 static bool same(const json_t *x, const json_t *y)
 {
     if (json_is_number(x) && json_is_number(y))
         return !(json_number_value(x) < json_number_value(y)) &&
                !(json_number_value(x) > json_number_value(y));
+    if (json_is_array(x) && json_is_array(y))
+        return same_items(x, y);
+    if (json_is_object(x) && json_is_object(y))
+        return same_members(x, y);
     return json_equal(x, y);
 }
 
