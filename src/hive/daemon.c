@@ -28,6 +28,7 @@
 #include "hive/hive.h"
 #include "hive/home.h"
 #include "hive/hub_token.h"
+#include "hive/kernel.h"
 #include "hive/looks.h"
 #include "hive/models.h"
 #include "hive/reach.h"
@@ -449,6 +450,8 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
         rc = err_no_memory(err, 4096, "the event loop");
     if (rc == 0)
         rc = reach_create(h->base, &h->reach, err);
+    if (rc == 0)
+        rc = kernel_check(err);
     if (rc == 0)
         rc = configure(h, f, err);
     raise_fd_limit();
