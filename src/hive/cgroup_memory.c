@@ -3,78 +3,83 @@
 
 #include <inttypes.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "base/cgroups.h"
 #include "base/str.h"
 
-static FILE *open_in(const char *dir, const char *name)
+struct room {
+    uint64_t total_bytes, free_bytes;
+};
+
+/* A line of version 2, or of version 1, whose lines without "total_" leave out the folders below.
+ */
+static bool is_cache(const char *line, bool v2, uint64_t *bytes)
 {
-    char path[PATH_MAX];
+    static const char *const names[2][2] = {{"total_inactive_file ", "total_active_file "},
+                                            {"inactive_file ", "active_file "}};
 
-    return snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path ? fopen(path, "re")
-                                                                              : NULL;
-}
-
-/* A file that is one number; false for "max", too. */
-static bool read_number(const char *dir, const char *name, uint64_t *out)
-{
-    FILE *f = open_in(dir, name);
-    bool ok = f && fscanf(f, "%" SCNu64, out) == 1;
-
-    if (f)
-        fclose(f);
-    return ok;
+    for (int i = 0; i < 2; i++)
+        if (str_starts(line, names[v2][i]))
+            return sscanf(line, "%*s %" SCNu64, bytes) == 1;
+    return false;
 }
 
 /* The page cache, also that of the folders below: clean pages are given up at once, dirty ones
  * once they are written. */
-static uint64_t cache_bytes(const char *dir)
+static uint64_t cache_bytes(const char *dir, bool v2)
 {
-    FILE *f = open_in(dir, "memory.stat");
+    char path[PATH_MAX + 64], line[128];
     uint64_t sum = 0, n;
-    char line[128];
+    FILE *f;
 
+    snprintf(path, sizeof path, "%s/memory.stat", dir);
+    f = fopen(path, "re");
     while (f && fgets(line, sizeof line, f))
-        if ((sscanf(line, "inactive_file %" SCNu64, &n) == 1 ||
-             sscanf(line, "active_file %" SCNu64, &n) == 1) &&
-            __builtin_add_overflow(sum, n, &sum))
+        if (is_cache(line, v2, &n) && __builtin_add_overflow(sum, n, &sum))
             sum = UINT64_MAX;
     if (f)
         fclose(f);
     return sum;
 }
 
-static void apply_one(const char *dir, uint64_t *total_bytes, uint64_t *free_bytes)
+/* The least of the files that set one; UINT64_MAX = none does. */
+static uint64_t limit_of(const char *dir, bool v2)
 {
-    uint64_t limit, used, cache, left;
+    static const char *const files[2][2] = {{"memory.limit_in_bytes", NULL},
+                                            {"memory.max", "memory.high"}};
+    uint64_t least = UINT64_MAX, n;
 
-    if (!read_number(dir, "memory.max", &limit))
-        return;
-    if (limit < *total_bytes)
-        *total_bytes = limit;
-    if (!read_number(dir, "memory.current", &used))
-        used = 0;
-    cache = cache_bytes(dir);
-    used -= cache < used ? cache : used;
-    left = used < limit ? limit - used : 0;
-    if (left < *free_bytes)
-        *free_bytes = left;
+    for (int i = 0; i < 2 && files[v2][i]; i++)
+        if (cgroups_number(dir, files[v2][i], &n) && n < least)
+            least = n;
+    return least;
 }
 
-void cgroup_memory_apply(const char *root, const char *own, uint64_t *total_bytes,
+static void apply_one(void *arg, const char *dir, bool v2)
+{
+    uint64_t limit = limit_of(dir, v2), used, cache, left;
+    struct room *r = arg;
+
+    if (limit == UINT64_MAX)
+        return;
+    if (limit < r->total_bytes)
+        r->total_bytes = limit;
+    if (!cgroups_number(dir, v2 ? "memory.current" : "memory.usage_in_bytes", &used))
+        used = 0;
+    cache = cache_bytes(dir, v2);
+    used -= cache < used ? cache : used;
+    left = used < limit ? limit - used : 0;
+    if (left < r->free_bytes)
+        r->free_bytes = left;
+}
+
+void cgroup_memory_apply(const char *list, const char *root, uint64_t *total_bytes,
                          uint64_t *free_bytes)
 {
-    char dir[PATH_MAX];
-    size_t root_len = strlen(root);
-    char *slash;
+    struct room r = {*total_bytes, *free_bytes};
 
-    if (snprintf(dir, sizeof dir, "%s%s", root, own) >= (int)sizeof dir)
-        str_copy(dir, sizeof dir, root);
-    while (strlen(dir) > root_len && (slash = strrchr(dir, '/')) != NULL) {
-        apply_one(dir, total_bytes, free_bytes);
-        *slash = '\0';
-    }
-    apply_one(root, total_bytes, free_bytes);
+    cgroups_each(list, root, "memory", apply_one, &r);
+    *total_bytes = r.total_bytes;
+    *free_bytes = r.free_bytes;
 }

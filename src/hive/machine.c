@@ -1,20 +1,19 @@
 /*
- * machine.c - see machine.h. Sources: proc(5), the kernel's cgroup-v2 document. What cannot be read
- * is left at a harmless value: knowing less about the machine must never fail a start.
+ * machine.c - see machine.h. Source: proc(5). What cannot be read is left at a harmless value:
+ * knowing less about the machine must never fail a start.
  */
 #include "hive/machine.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/cgroups.h"
+#include "base/cpus.h"
 #include "base/str.h"
 #include "hive/cgroup_memory.h"
 
 #define LINE_MAX_BYTES 8192
-#define CGROUP_ROOT    "/sys/fs/cgroup"
 
 /* Feature flags as /proc/cpuinfo spells them, that some kernel of the engine may use. */
 static const char *const wanted_features[] = {
@@ -76,65 +75,6 @@ static void read_cpuinfo(struct machine *m)
         fclose(f);
 }
 
-/* One small file's first line, without its newline. */
-static bool read_line(const char *path, char *dst, size_t dst_size)
-{
-    FILE *f = fopen(path, "re");
-    bool ok = f && fgets(dst, (int)dst_size, f);
-
-    if (f)
-        fclose(f);
-    if (ok)
-        dst[strcspn(dst, "\n")] = '\0';
-    return ok;
-}
-
-/* This process's place in the cgroup v2 tree; the root where it is not told. */
-static void cgroup_own(char *dst, size_t dst_size)
-{
-    char line[1024];
-
-    if (!read_line("/proc/self/cgroup", line, sizeof line) || !str_starts(line, "0::/") ||
-        !str_copy(dst, dst_size, line + 3))
-        str_copy(dst, dst_size, "/");
-}
-
-/* A file of the folder or, where a container shows only its own part of the tree, of the root. */
-static bool cgroup_line(const char *name, char *dst, size_t dst_size)
-{
-    char own[1024], path[1300];
-
-    cgroup_own(own, sizeof own);
-    if (snprintf(path, sizeof path, CGROUP_ROOT "%s/%s", own, name) < (int)sizeof path &&
-        read_line(path, dst, dst_size))
-        return true;
-    snprintf(path, sizeof path, CGROUP_ROOT "/%s", name);
-    return read_line(path, dst, dst_size);
-}
-
-/* "QUOTA PERIOD" in microseconds, or "max PERIOD". */
-static unsigned quota_cores(unsigned n)
-{
-    char text[64];
-    unsigned long long quota, period;
-
-    if (!cgroup_line("cpu.max", text, sizeof text) ||
-        sscanf(text, "%llu %llu", &quota, &period) != 2 || period == 0)
-        return n;
-    quota = (quota + period - 1) / period;
-    return quota > 0 && quota < n ? (unsigned)quota : n;
-}
-
-static unsigned usable_cores(void)
-{
-    cpu_set_t set;
-    unsigned n = 1;
-
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-        n = (unsigned)CPU_COUNT(&set);
-    return quota_cores(n);
-}
-
 static uint64_t meminfo_bytes(char *line, const char *name)
 {
     char *value = field_of(line, name);
@@ -145,7 +85,7 @@ static uint64_t meminfo_bytes(char *line, const char *name)
 void machine_memory(uint64_t *total_bytes, uint64_t *free_bytes)
 {
     FILE *f = fopen("/proc/meminfo", "re");
-    char line[256], own[1024];
+    char line[256];
     uint64_t v;
 
     *total_bytes = *free_bytes = 0;
@@ -157,13 +97,12 @@ void machine_memory(uint64_t *total_bytes, uint64_t *free_bytes)
     }
     if (f)
         fclose(f);
-    cgroup_own(own, sizeof own);
-    cgroup_memory_apply(CGROUP_ROOT, own, total_bytes, free_bytes);
+    cgroup_memory_apply(CGROUPS_LIST, CGROUPS_ROOT, total_bytes, free_bytes);
 }
 
 void machine_read(struct machine *out)
 {
     read_cpuinfo(out);
-    out->n_cores = usable_cores();
+    out->n_cores = cpus_usable(cpus_quota(CGROUPS_LIST, CGROUPS_ROOT));
     machine_memory(&out->memory_bytes, &out->memory_free_bytes);
 }

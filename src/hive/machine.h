@@ -1,6 +1,6 @@
 /*
  * machine.h - what this computer is: its processor and its memory, as far as this process may use
- * them. Linux: /proc and cgroup v2. Any thread, nothing cached.
+ * them. Linux: /proc and cgroups. Any thread, nothing cached.
  */
 #ifndef RBEE_HIVE_MACHINE_H
 #define RBEE_HIVE_MACHINE_H

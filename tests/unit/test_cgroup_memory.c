@@ -45,7 +45,8 @@ static void put_number(const char *folder, const char *name, uint64_t n)
 
 static void clear(void)
 {
-    static const char *const names[] = {"memory.max", "memory.current", "memory.stat"};
+    static const char *const names[] = {"memory.max", "memory.high", "memory.current",
+                                        "memory.stat"};
     char path[128];
 
     for (size_t i = 0; i < FOLDERS; i++)
@@ -65,8 +66,11 @@ static void put_limit(size_t i, uint64_t limit, uint64_t used, const char *stat)
 static void check(const char *own, uint64_t total, uint64_t free_bytes)
 {
     uint64_t t = TOTAL, f = FREE;
+    char list[128];
 
-    cgroup_memory_apply("root", own, &t, &f);
+    snprintf(list, sizeof list, "0::%s\n", own);
+    put(".", "list", list);
+    cgroup_memory_apply("list", "root", &t, &f);
     assert_int_equal(t, total);
     assert_int_equal(f, free_bytes);
 }
@@ -122,6 +126,61 @@ static void test_cgroup_memory__a_name_from_outside_means_the_root(void **state)
     check("/docker/0123456789ab", 8 * GIB, 8 * GIB);
 }
 
+/* systemd's MemoryHigh= above which all goes at the speed of the disk was not seen. */
+static void test_cgroup_memory__what_slows_is_a_limit_like_what_refuses(void **state)
+{
+    (void)state;
+    clear();
+    put_limit(1, 4 * GIB, 1 * GIB, NO_CACHE);
+    put_number(folders[1], "memory.high", 3 * GIB);
+    check("/a.slice/b.service", 3 * GIB, 2 * GIB);
+    put(folders[1], "memory.max", "max\n");
+    check("/a.slice/b.service", 3 * GIB, 2 * GIB);
+    put_number(folders[1], "memory.max", 2 * GIB);
+    check("/a.slice/b.service", 2 * GIB, 1 * GIB);
+    put(folders[1], "memory.high", "max\n");
+    check("/a.slice/b.service", 2 * GIB, 1 * GIB);
+}
+
+static void remove_version_1(const char *folder)
+{
+    static const char *const names[] = {"memory.limit_in_bytes", "memory.usage_in_bytes",
+                                        "memory.stat"};
+    char path[128];
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
+/* On machines with version 1 a container's limit was not seen: what was planned for all of the
+ * machine's memory was killed by the kernel. */
+static void test_cgroup_memory__version_1(void **state)
+{
+    static const char own[] = "root/memory/docker";
+    uint64_t t = TOTAL, f = FREE;
+
+    (void)state;
+    clear();
+    assert_int_equal(mkdir("root/memory", 0700) || mkdir(own, 0700), 0);
+    put(".", "list", "12:cpu,cpuacct:/docker\n9:memory:/docker\n0::/a.slice\n");
+    put("root/memory", "memory.limit_in_bytes", "9223372036854771712\n"); /* none */
+    put_number("root/memory", "memory.usage_in_bytes", 40 * GIB);
+    put("root/memory", "memory.stat", "total_inactive_file 0\ntotal_active_file 0\n");
+    cgroup_memory_apply("list", "root", &t, &f);
+    assert_true(t == TOTAL && f == FREE);
+    put_number(own, "memory.limit_in_bytes", 4 * GIB);
+    put_number(own, "memory.usage_in_bytes", 3 * GIB);
+    put(own, "memory.stat",
+        "inactive_file 1\nactive_file 1\ntotal_inactive_file 1073741824\ntotal_active_file 0\n");
+    cgroup_memory_apply("list", "root", &t, &f);
+    assert_true(t == 4 * GIB && f == 2 * GIB);
+    remove_version_1(own);
+    remove_version_1("root/memory");
+}
+
 static int enter(void **state)
 {
     (void)state;
@@ -137,6 +196,7 @@ static int leave(void **state)
 {
     (void)state;
     clear();
+    unlink("list");
     for (size_t i = FOLDERS; i-- > 0;)
         if (rmdir(folders[i]))
             return -1;
@@ -149,6 +209,8 @@ int main(void)
         cmocka_unit_test(test_cgroup_memory__the_page_cache_is_not_used_memory),
         cmocka_unit_test(test_cgroup_memory__every_folder_above_counts),
         cmocka_unit_test(test_cgroup_memory__a_name_from_outside_means_the_root),
+        cmocka_unit_test(test_cgroup_memory__what_slows_is_a_limit_like_what_refuses),
+        cmocka_unit_test(test_cgroup_memory__version_1),
     };
 
     return cmocka_run_group_tests(tests, enter, leave);

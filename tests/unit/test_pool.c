@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
+#include "base/cpus.h"
 #include "base/err.h"
-#include "engine/kern/cpus.h"
 #include "engine/kern/pool.h"
 
 #define MAX_TASKS 200
@@ -293,6 +293,8 @@ static void test_cpus__there_is_at_least_one(void **state)
 {
     (void)state;
     assert_in_range(pool_usable_cpus(), 1, sysconf(_SC_NPROCESSORS_CONF));
+    assert_in_range(cpus_usable(0), 1, sysconf(_SC_NPROCESSORS_CONF));
+    assert_int_equal(cpus_usable(1), 1);
 }
 
 int main(void)

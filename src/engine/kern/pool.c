@@ -30,6 +30,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/cgroups.h"
+#include "base/cpus.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -326,4 +329,22 @@ void pool_free(struct pool *p)
 unsigned pool_n_threads(const struct pool *p)
 {
     return p->n_threads;
+}
+
+/* ---- how many ---- */
+
+/* Written once, under `once` below: the process may lose the right to read it (a sandbox). */
+static unsigned quota_at_start;
+
+static void read_quota(void)
+{
+    quota_at_start = cpus_quota(CGROUPS_LIST, CGROUPS_ROOT);
+}
+
+unsigned pool_usable_cpus(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, read_quota);
+    return cpus_usable(quota_at_start);
 }
