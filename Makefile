@@ -12,7 +12,7 @@ all: $(BUILD)/build.ninja
 	@ln -sf ../src/keeper/rbee-keeper ../src/hive/rbee-hive ../src/worker/llm-worker-rbee $(BUILD)/bin/
 
 $(BUILD)/build.ninja:
-	@meson setup $(BUILD) --prefix=$(PREFIX)
+	@meson setup $(BUILD) --prefix="$(PREFIX)"
 
 test: ## set up, build and run every test (the same as ./test_all.sh)
 	@./test_all.sh
@@ -59,13 +59,17 @@ bench-kern: all ## the kernels alone, one by one
 	@$(BUILD)/bench/bench_kern
 	@$(BUILD)/bench/bench_attend
 
+# The prefix of the first setup stays, but for one that is given here.
 install: all
+ifeq ($(origin PREFIX),command line)
+	@meson configure $(BUILD) --prefix="$(PREFIX)"
+endif
 	@meson install -C $(BUILD)
 
 clean:
-	@rm -rf build build-asan build-tsan build-fuzz
+	@rm -rf $(BUILD) build-asan build-tsan build-fuzz
 
 help:
 	@echo "make            builds into $(BUILD)/, programs in $(BUILD)/bin/"
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
-	@echo "make install    into PREFIX=$(PREFIX) (DESTDIR is honoured)"
+	@echo "make install    into /usr/local, or PREFIX=DIR (DESTDIR is honoured)"

@@ -34,7 +34,7 @@ trap 'exit 143' TERM HUP
 tools/install-deps.sh build
 say "building (the first time takes about a minute)"
 log=$(mktemp)
-if ! make >"$log" 2>&1; then
+if ! make BUILD=build >"$log" 2>&1; then
     cat "$log" >&2
     rm -f "$log"
     say "the build failed"

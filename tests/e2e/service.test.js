@@ -1,7 +1,8 @@
 'use strict';
 /*
  * service.test.js - the units of systemd that are installed: their command is one that the program
- * takes, their times are the program's, and systemd understands them, where it is there.
+ * takes, their times are the program's, and systemd understands them, where it is there. And where
+ * `make` installs.
  */
 const { describe, test } = require('node:test');
 const assert = require('node:assert');
@@ -23,7 +24,7 @@ function secondsOf(header, name) {
 for (const [file, kind] of [['rbee-hive.service', '--system'], ['rbee-hive-user.service', '--user']]) {
   describe(file, () => {
     const unit = fs.readFileSync(path.join(BUILD, 'contrib', file), 'utf8');
-    const [program, ...words] = valuesOf(unit, 'ExecStart').join().split(' ');
+    const [, program, line] = /^"(.*)" (.*)$/.exec(valuesOf(unit, 'ExecStart').join()), words = line.split(' '); // a prefix may have blanks
 
     test('its command is one that the hive takes, and its end a success', async () => {
       const home = makeFolder('rbee-service-');
@@ -60,3 +61,33 @@ for (const [file, kind] of [['rbee-hive.service', '--system'], ['rbee-hive-user.
     });
   });
 }
+
+/* The Makefile on its own; what it asks of meson is written down instead. */
+describe('make', () => {
+  const folder = makeFolder('rbee-make-'), bin = path.join(folder, 'bin'), log = path.join(folder, 'log');
+  fs.mkdirSync(bin);
+  fs.writeFileSync(path.join(bin, 'ninja'), '#!/bin/sh\n', { mode: 0o755 });
+  fs.writeFileSync(path.join(bin, 'meson'), `#!/bin/sh\nprintf '%s|' "$@" >>"${log}"; echo >>"${log}"\n[ "$1" != setup ] || { mkdir -p "$2"; : >"$2/build.ninja"; }\n`, { mode: 0o755 });
+  const make = (...words) => {
+    fs.writeFileSync(log, '');
+    const r = spawnSync('make', ['-f', path.join(ROOT, 'Makefile'), ...words],
+      { cwd: folder, encoding: 'utf8', env: { PATH: `${bin}:${process.env.PATH}` } });
+    if (!r.error) assert.strictEqual(r.status, 0, r.stderr);
+    return r.error ? null : fs.readFileSync(log, 'utf8').split('\n').filter(Boolean);
+  };
+  const skip = make('help') ? false : 'there is no make';
+
+  /* It went to /usr/local, as the build had been set up before; a blank in the prefix ended the setup. */
+  test('install goes to the PREFIX that it is given', { skip }, () => {
+    assert.deepStrictEqual(make('BUILD=out', 'PREFIX=/opt/my apps'), ['setup|out|--prefix=/opt/my apps|']);
+    assert.deepStrictEqual(make('install', 'BUILD=out', 'PREFIX=/opt/bees b'), ['configure|out|--prefix=/opt/bees b|', 'install|-C|out|']);
+    assert.deepStrictEqual(make('install', 'BUILD=out'), ['install|-C|out|']);
+  });
+
+  test('clean removes the build folder that is meant, not another', { skip }, () => {
+    make('BUILD=out');
+    fs.mkdirSync(path.join(folder, 'build'));
+    make('clean', 'BUILD=out');
+    assert.deepStrictEqual(['out', 'build'].map((name) => fs.existsSync(path.join(folder, name))), [false, true]);
+  });
+});
