@@ -148,6 +148,7 @@ static int alloc_parts(struct engine *e, struct err *err)
         rc = pool_create(p->n_threads, &e->f.pool, err);
     if (!rc && e->f.kern->pack && !p->in_place)
         rc = packs_create(&e->model->w, e->f.kern, &e->packs, err);
+    e->unpacked = !rc && e->f.kern->pack && !p->in_place && !e->packs;
     if (!rc && e->packs)
         e->f.w = packs_weights(e->packs);
     return rc;
@@ -398,6 +399,11 @@ int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_ro
 bool engine_tune(struct engine *e)
 {
     return e->packs && packs_step(e->packs, e->f.pool, &e->f.window, e->f.s.threads, TUNE_BYTES);
+}
+
+bool engine_is_unpacked(const struct engine *e)
+{
+    return e->unpacked;
 }
 
 const float *engine_logits(const struct engine *e, uint32_t i)

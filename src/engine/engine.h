@@ -276,6 +276,8 @@ int engine_embed(struct engine *e, const struct engine_text *texts, uint32_t n_t
  * is nothing else to do, and now and then when there is.
  */
 bool engine_tune(struct engine *e);
+/* It would pack the weights, and there is no room for that: all works, and stays slower. */
+bool engine_is_unpacked(const struct engine *e);
 
 /* n_vocab logits of row i of the last batch, which must have asked for them; until the next one. */
 const float *engine_logits(const struct engine *e, uint32_t i);

@@ -18,7 +18,8 @@ struct engine {
     const struct engine_model *model;
     struct engine_params params; /* with the defaults filled in */
     struct forward f;
-    struct packs *packs;   /* NULL when weights are used as they lie in the file */
+    struct packs *packs;   /* NULL when weights are used as they lie in the file ... */
+    bool unpacked;         /* ... as there was no room for others */
     uint32_t *new_rows;    /* n_slots: rows of the batch at hand, 0 between batches */
     uint32_t *logit_index; /* n_batch: which row of scratch logits, or none */
     uint32_t n_last;       /* rows of the last batch; 0 when it failed */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "worker/commands.h"
 #include "worker/dialog.h"
@@ -310,6 +311,9 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
         return rc;
     publish_engine(s, engine);
     note_facts(s, engine);
+    if (engine_is_unpacked(engine))
+        log_warn("the system gives no room for packed weights (vm.overcommit_memory, ulimit -v): "
+                 "they are used as they lie in the file, which is slower");
     rc = s->facts.model.embeds ? embed_pass_init(&s->embeds, engine, s->params.outbox, err)
                                : pass_init(&s->pass, engine, &how, s->params.outbox, err);
     if (rc == 0)

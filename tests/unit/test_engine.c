@@ -94,6 +94,50 @@ static void test_engine__in_place_there_is_nothing_to_tune(void **state)
     fixture_close(&f);
 }
 
+/* Anonymous mappings of the engine until one fails; 0 = none does. */
+static int maps_left;
+
+/* mmap, by the name that 64-bit offsets give it. */
+void *__real_mmap64(void *at, size_t n, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *at, size_t n, int protection, int flags, int fd, off_t offset);
+
+void *__wrap_mmap64(void *at, size_t n, int protection, int flags, int fd, off_t offset)
+{
+    if ((flags & MAP_NORESERVE) && maps_left > 0 && --maps_left == 0)
+        return MAP_FAILED;
+    return __real_mmap64(at, n, protection, flags, fd, offset);
+}
+
+/*
+ * Where address space counts as memory (vm.overcommit_memory=2, ulimit -v) there may be room for a
+ * model's keys and values and none for a second copy of its weights: it was refused.
+ */
+static void test_engine__without_room_for_packed_weights_they_stay_as_they_are(void **state)
+{
+    const struct engine_params params = {.n_slots = 1, .n_threads = 1};
+    int32_t ids[N_TEXT];
+    struct fixture f;
+    bool packs;
+
+    (void)state;
+    fixture_open(&f, &k_model, &params);
+    assert_false(engine_is_unpacked(f.e));
+    fixture_close(&f);
+    random_text(ids, 41);
+    maps_left = 3; /* behind the keys and values, and the scratch */
+    fixture_open(&f, &k_model, &params);
+    packs = maps_left == 0;
+    maps_left = 0;
+    assert_int_equal(engine_is_unpacked(f.e), packs);
+    assert_false(engine_tune(f.e));
+    decode(f.e, open_seq(f.e), ids, N_TEXT, N_TEXT, text_logits);
+    plain_logits(&k_model, ids, N_TEXT, other_logits);
+    assert_same_bits(text_logits, other_logits, N_TEXT);
+    fixture_close(&f);
+    if (!packs)
+        skip(); /* no kernels here that take packed weights */
+}
+
 /* ---- forks and truncation ---------------------------------------------------------------- */
 
 /* The parent decodes all; the child begins at `shared` and goes on with a text of its own. */
@@ -462,6 +506,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_engine__packed_weights_give_the_same_bits),
         cmocka_unit_test(test_engine__in_place_there_is_nothing_to_tune),
+        cmocka_unit_test(test_engine__without_room_for_packed_weights_they_stay_as_they_are),
         cmocka_unit_test(test_engine__a_fork_is_as_good_as_decoding_the_beginning_again),
         cmocka_unit_test(test_engine__truncating_into_a_shared_page_leaves_the_other_alone),
         cmocka_unit_test(test_engine__truncated_and_decoded_again_gives_the_same_bits),

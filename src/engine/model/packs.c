@@ -65,25 +65,25 @@ uint64_t packs_padding(const struct weights *w)
     return (packed + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE - in_file;
 }
 
-/* Address space for all of them; memory comes with the first write. */
-static int map_arena(struct packs *p, struct err *err)
+/* Address space for all of them; memory comes with the first write. False: there is none. */
+static bool map_arena(struct packs *p)
 {
     uint64_t bytes = HUGE_PAGE;
 
     for (size_t i = 0; i < p->n_mats; i++)
         if (__builtin_add_overflow(bytes, pack_bytes(p->mats[i]), &bytes) || bytes > SIZE_MAX / 2)
-            return err_no_memory(err, UINT64_MAX, "the packed weights");
+            return false;
     p->mapping = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p->mapping == MAP_FAILED) {
         p->mapping = NULL;
-        return err_no_memory(err, bytes, "the packed weights");
+        return false;
     }
     p->mapping_bytes = bytes;
     p->arena = (uint8_t *)p->mapping + -(uintptr_t)p->mapping % HUGE_PAGE;
     /* fewer entries of the page table to walk through: some 10 to 20 percent; a wish, not a need */
     madvise(p->arena, bytes - HUGE_PAGE, MADV_HUGEPAGE);
-    return 0;
+    return true;
 }
 
 int packs_create(const struct weights *w, const struct kern *kern, struct packs **out,
@@ -91,8 +91,8 @@ int packs_create(const struct weights *w, const struct kern *kern, struct packs 
 {
     const size_t n = (size_t)w->n_layers * WEIGHTS_LAYER_MATS + 1;
     struct packs *p = calloc(1, sizeof *p);
-    int rc;
 
+    *out = NULL;
     BUG_ON(!kern->pack);
     if (!p)
         return err_no_memory(err, sizeof *p, "the packed weights");
@@ -100,18 +100,16 @@ int packs_create(const struct weights *w, const struct kern *kern, struct packs 
     p->w = *w;
     p->w.layers = malloc(w->n_layers * sizeof *w->layers);
     p->mats = malloc(n * sizeof(struct kern_mat *));
-    if (p->w.layers && p->mats) {
-        memcpy(p->w.layers, w->layers, w->n_layers * sizeof *w->layers);
-        list_mats(p);
-        rc = map_arena(p, err);
-    } else {
-        rc = err_no_memory(err, n * sizeof(struct kern_mat), "the packed weights");
-    }
-    if (rc) {
+    if (!p->w.layers || !p->mats) {
         packs_free(p);
-        return rc;
+        return err_no_memory(err, n * sizeof(struct kern_mat), "the packed weights");
     }
-    *out = p;
+    memcpy(p->w.layers, w->layers, w->n_layers * sizeof *w->layers);
+    list_mats(p);
+    if (map_arena(p))
+        *out = p;
+    else
+        packs_free(p);
     return 0;
 }
 

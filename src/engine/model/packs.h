@@ -24,7 +24,8 @@
 
 struct packs;
 
-/* Room for the packed matrices of w (address space only, yet). Ends with packs_free. */
+/* Room for the packed matrices of w (address space only, yet). Ends with packs_free. 0 with NULL in
+ * *out: there is no such room (vm.overcommit_memory=2, ulimit -v), and none is needed. */
 int packs_create(const struct weights *w, const struct kern *kern, struct packs **out,
                  struct err *err);
 void packs_free(struct packs *p); /* NULL is fine */

@@ -1,7 +1,4 @@
-/*
- * weights.c - see weights.h. Tensor names are those of the GGUF specification. Linux: the pages are
- * read by one madvise call where the kernel has it (5.14), else touched one by one.
- */
+/* weights.c - see weights.h. Tensor names are those of the GGUF specification. */
 #include "engine/model/weights.h"
 
 #include <errno.h>
