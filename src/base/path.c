@@ -163,6 +163,9 @@ int path_free_bytes(const char *path, uint64_t *out, struct err *err)
 
     if (statvfs(path, &vfs) != 0)
         return err_errno(err, ERR_IO, errno, "cannot ask for the free space at %s", path);
+    if (vfs.f_blocks ==
+        0) /* no size at all: some network and FUSE file systems, tmpfs with size=0 */
+        return err_set(err, ERR_UNSUPPORTED, "the file system of %s does not tell its space", path);
     *out = (uint64_t)vfs.f_bavail * vfs.f_frsize;
     return 0;
 }

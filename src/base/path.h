@@ -33,7 +33,8 @@ int path_open_made(const char *path, int flags, mode_t mode);
 bool path_is_file(const char *path);
 bool path_is_dir(const char *path);
 int path_file_size(const char *path, uint64_t *out, struct err *err);
-/* Bytes an unprivileged writer has left on the file system of `path`. */
+/* Bytes an unprivileged writer has left on the file system of `path`; ERR_UNSUPPORTED where that
+ * does not tell. */
 int path_free_bytes(const char *path, uint64_t *out, struct err *err);
 
 /* Full path with links resolved; ERR_NOT_FOUND when it is not there. */

@@ -885,9 +885,23 @@ static void test_cli__an_unknown_command_is_answered_with_what_was_meant(void **
     }
 }
 
+/* A file system without a size (/proc is one, some of FUSE are) counted as full: downloads were
+ * refused before they began. */
+static void test_path__no_size_is_no_full_disk(void **state)
+{
+    uint64_t n = 7;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(path_free_bytes("/proc", &n, &err), ERR_UNSUPPORTED);
+    assert_int_equal(n, 7);
+    assert_string_equal(err.text, "the file system of /proc does not tell its space");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_path__no_size_is_no_full_disk),
         cmocka_unit_test(test_err__carries_code_and_sentence),
         cmocka_unit_test(test_err__long_texts_are_cut_not_overrun),
         cmocka_unit_test(test_err__full_disk_is_told_from_other_io),
