@@ -7,7 +7,7 @@
 /*
  * For programs that live long: what large buffers took goes back to the system at once. By itself
  * glibc keeps more of it the larger they were: 50 MB for ever after one of 16 MiB. Before the first
- * large one; with another C library nothing happens. (mallopt(3))
+ * large one. (mallopt(3))
  */
 void heap_keep_little(void);
 

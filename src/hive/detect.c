@@ -69,11 +69,7 @@ static json_t *cuda_json(void)
 /* Takes the part about CUDA over. */
 static json_t *all_json(json_t *cuda)
 {
-#ifdef __APPLE__
-    const char *metal = CPU_ONLY;
-#else
     const char *metal = "Metal is there on a Mac only";
-#endif
 
     return json_pack("{s:[o, o, o, o]}", "backends", cpu_json(), cuda,
                      backend_json("metal", false, metal, json_array()),

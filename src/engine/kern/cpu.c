@@ -45,7 +45,7 @@ const struct kern *const *kern_available(void)
     return has_avx2() ? all + 2 : all + 3;
 }
 
-#elif defined(__aarch64__) && defined(__linux__)
+#elif defined(__aarch64__)
 #include <sys/auxv.h>
 
 const struct kern *const *kern_available(void)
