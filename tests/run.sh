@@ -105,11 +105,16 @@ built() {
     fi
 }
 
-plain() { built build -Dwerror=true; }
+# One that make has set up lets warnings pass.
+plain() {
+    [ ! -f build/build.ninja ] || grep -q -e -Werror build/build.ninja || meson configure build -Dwerror=true
+    built build -Dwerror=true
+}
 
 # Builds with sanitizers take the kernels of the plain one, where it is there: they are the same.
-kern_sets() {
-    [ ! -f build/src/engine/kern/libkern.a ] || printf -- '-Dkern_sets_from=%s/build\n' "$root"
+kern_sets=()
+take_kern_sets() {
+    [ ! -f build/src/engine/kern/libkern.a ] || kern_sets=("-Dkern_sets_from=$root/build")
 }
 
 # Puts a suite on the list of those that run side by side: queue KIND NAME ARGUMENTS..., KIND being the
@@ -193,8 +198,9 @@ checks() {
 asan() {
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1:strict_string_checks=1:allocator_may_return_null=1
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:abort_on_error=1 # exit 1 may be what a test expects
-    export LSAN_OPTIONS=suppressions=$root/tests/lsan.supp:print_suppressions=0
-    built build-asan -Db_sanitize=address,undefined -Doptimization=1 -Dwerror=true $(kern_sets) || return
+    export LSAN_OPTIONS="suppressions='$root/tests/lsan.supp':print_suppressions=0"
+    take_kern_sets
+    built build-asan -Db_sanitize=address,undefined -Doptimization=1 -Dwerror=true "${kern_sets[@]}" || return
     queue_units build-asan asan
     queue_e2e build-asan asan-e2e
     SCHEMAS=${SCHEMAS:-40} run_queue
@@ -219,8 +225,9 @@ NO_TSAN='documents golden keeper keeper-chat keeper-contact keeper-infer-flags m
     sdk-anthropic sdk-ollama sdk-openai wordpiece'
 
 tsan() {
-    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$root/tests/tsan.supp
-    built build-tsan -Db_sanitize=thread -Doptimization=1 $(kern_sets) || return
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions="'$root/tests/tsan.supp'"
+    take_kern_sets
+    built build-tsan -Db_sanitize=thread -Doptimization=1 "${kern_sets[@]}" || return
     if threads_named >"$logs/tsan-threads.log"; then
         add tsan/threads-named 1 0 0 0
     else
@@ -252,8 +259,9 @@ fuzz() {
         return
     fi
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 # else a finding is but a line in a log
+    take_kern_sets
     BUILD_TARGET=fuzzers CC=clang-14 built build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false \
-        -Dtests=false -Doptimization=1 $(kern_sets) || return
+        -Dtests=false -Doptimization=1 "${kern_sets[@]}" || return
     n=$(find build-fuzz/fuzz -maxdepth 1 -name 'fuzz_*' -type f -executable | wc -l)
     seconds=${FUZZ_SECONDS:-$((FUZZ_TOTAL_SECONDS * JOBS / (n > 0 ? n : 1) + 1))}
     for exe in build-fuzz/fuzz/fuzz_*; do

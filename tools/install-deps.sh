@@ -8,7 +8,7 @@
 set -eu
 
 build="build-essential pkg-config meson ninja-build libevent-dev node-llhttp libcurl4-openssl-dev
-libssl-dev libjansson-dev libsqlite3-dev libxxhash-dev libpcre2-dev libinih-dev libseccomp-dev libedit-dev
+libssl-dev libjansson-dev libsqlite3-dev libxxhash-dev libpcre2-dev libinih-dev libedit-dev
 ca-certificates"
 test="libcmocka-dev clang-14 libclang-rt-14-dev llvm-14 clang-format-14 clang-tidy-14 cppcheck
 valgrind curl nodejs python3-jinja2 procps iproute2 man-db gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
