@@ -342,7 +342,7 @@ static uint32_t unsigned_between(struct schema *s, const struct bound *lo, const
     }
     rules_add(s->r, alt,
               whole_with(s, lo->whole, lo->whole, lo, NULL, beside && lo->whole == last));
-    if (last - beside > lo->whole)
+    if (last > lo->whole + beside)
         rules_add(s->r, alt, whole_with(s, lo->whole + 1, last - beside, NULL, NULL, false));
     if (beside && last > lo->whole)
         rules_add(s->r, alt, whole_with(s, last, last, NULL, NULL, true));
