@@ -16,6 +16,7 @@
 
 /* What a template can take. */
 struct chat_abilities {
+    bool content_as_parts;  /* a list of {"type":"text","text":...}; else one text */
     bool arguments_as_text; /* of the calls in messages; else as objects */
     bool short_ids;         /* 9 letters and digits, made of the ids given */
     bool knows_developer;   /* else the role is "system" */
@@ -28,9 +29,9 @@ struct chat_abilities {
 };
 
 /*
- * A new array (the caller's). Contents are texts, parts put together; members that are null are
- * gone. With tools that the template does not know, they are told in a system message.
- * ERR_NO_MEMORY.
+ * A new array (the caller's). Contents are texts, or one part each, parts put together; members
+ * that are null are gone. With tools that the template does not know, they are told in a system
+ * message. ERR_NO_MEMORY.
  */
 int chat_messages_make(const json_t *messages, const json_t *tools, const struct chat_abilities *a,
                        json_t **out, struct err *err);

@@ -23,6 +23,7 @@
 #define FILE_MAX_BYTES (1u << 20)
 
 #define TURNS "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+#define SEES  "{{ messages[0].content }}" /* one that shows nothing of the user is refused */
 #define OPEN  "{% if add_generation_prompt %}[assistant]{% endif %}"
 
 static struct chat_template *compile(const char *text)
@@ -92,12 +93,12 @@ static void test_template__variables_are_those_of_transformers(void **state)
     (void)state;
     assert_prompt("{{ bos_token }}" TURNS "{{ eos_token }}" OPEN, USER, NULL,
                   "<s>[user]hi</s>[assistant]");
-    assert_prompt("{{ tools is none }} {{ documents is none }}", USER, NULL, "True True");
-    t = compile("{{ enable_thinking }} {{ date_string }}");
+    assert_prompt(SEES "{{ tools is none }} {{ documents is none }}", USER, NULL, "hiTrue True");
+    t = compile(SEES "{{ enable_thinking }} {{ date_string }}");
     assert_int_equal(
         render(t, USER, NULL, "{\"enable_thinking\":false,\"date_string\":\"1 May\"}", NULL, &out),
         0);
-    assert_string_equal(buf_str(&out), "False 1 May");
+    assert_string_equal(buf_str(&out), "hiFalse 1 May");
     buf_done(&out);
     chat_template_free(t);
 }
@@ -111,9 +112,9 @@ static void test_template__contents_are_texts(void **state)
                   NULL,
                   "[user]a\nb[assistant]"); /* it was "ab": a file and a question as one word */
     assert_prompt(
-        "{% for m in messages %}{{ m.name is defined }} {{ 'tool_calls' in m }} {% endfor %}",
+        SEES "{% for m in messages %}{{ m.name is defined }} {{ 'tool_calls' in m }} {% endfor %}",
         "[{\"role\":\"user\",\"content\":\"a\",\"name\":null,\"tool_calls\":[]}]", NULL,
-        "False False ");
+        "aFalse False ");
     assert_prompt(TURNS, "[{\"role\":\"developer\",\"content\":\"a\"}]", NULL, "[system]a");
     assert_prompt(TURNS "{# 'developer' #}", "[{\"role\":\"developer\",\"content\":\"a\"}]", NULL,
                   "[developer]a");
@@ -129,21 +130,21 @@ static void test_template__contents_are_texts(void **state)
     "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":\"does f\","             \
     "\"parameters\":{\"type\":\"object\",\"properties\":{}}}}]"
 /* The mark of a format, that need not be rendered. */
-#define HERMES_SIGN "{#<tool_call> arguments#}{% if tools %}T{% endif %}"
+#define HERMES_SIGN "{#<tool_call> arguments#}{% if tools %}T{% endif %}" SEES
 
 static void test_template__arguments_as_the_template_wants_them(void **state)
 {
     (void)state;
     assert_prompt(HERMES_SIGN "{% for m in messages %}{% for c in m.tool_calls %}"
                               "{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}",
-                  CALLS, TOOLS, "T{\"b\": 1, \"a\": \"x\"}");
+                  CALLS, TOOLS, "Thi{\"b\": 1, \"a\": \"x\"}");
     assert_prompt(HERMES_SIGN "{% for m in messages %}{% for c in m.tool_calls %}"
                               "{{ 'A' + c.function.arguments }}{% endfor %}{% endfor %}",
-                  CALLS, TOOLS, "TA{\"b\": 1, \"a\": \"x\"}");
+                  CALLS, TOOLS, "ThiA{\"b\": 1, \"a\": \"x\"}");
     assert_prompt(HERMES_SIGN "{% for m in messages %}{% for c in m.tool_calls %}"
                               "{% for k, v in c.function.arguments.items() %}{{ k }}={{ v }};"
                               "{% endfor %}{% endfor %}{% endfor %}",
-                  CALLS, TOOLS, "Tb=1;a=x;");
+                  CALLS, TOOLS, "Thib=1;a=x;");
 }
 
 /* Each call's arguments had a limit of memory, and the calls of a conversation none together: 20 of
@@ -183,10 +184,10 @@ static void test_template__arguments_have_one_limit_together(void **state)
 static void test_template__short_ids(void **state)
 {
     (void)state;
-    assert_prompt(
-        "{#[TOOL_CALLS]#}{{ tools is none }}{% for m in messages %}{% for c in m.tool_calls %}"
-        "{{ c.id }}{% endfor %} {{ m.tool_call_id }}{% endfor %}",
-        CALLS, TOOLS, "False fghijABCD  fghijABCD");
+    assert_prompt("{#[TOOL_CALLS]#}" SEES
+                  "{{ tools is none }}{% for m in messages %}{% for c in m.tool_calls %}"
+                  "{{ c.id }}{% endfor %} {{ m.tool_call_id }}{% endfor %}",
+                  CALLS, TOOLS, "hiFalse fghijABCD  fghijABCD");
 }
 
 /* A template without tools: they are told, and earlier calls and results are plain messages. */
@@ -372,6 +373,60 @@ static void test_template__a_thought_is_gone_on_with(void **state)
     chat_template_free(t);
 }
 
+/* Templates of models that see images go over the parts of a content, and over a text's characters
+ * as if those had none: SmolVLM's and LLaVA-OneVision's prompts held turns, and nothing that was
+ * said in them. The first asks for the first part's type, also of a text of no bytes. */
+static void test_template__contents_are_parts_where_a_template_goes_over_them(void **state)
+{
+    static const char smol[] =
+        "{% for m in messages %}[{{ m.role }}{% if m.content[0].type == 'image' %}:"
+        "{% else %}] {% endif %}{% for p in m.content %}{% if p.type == 'text' %}{{ p.text }}"
+        "{% endif %}{% endfor %}{% endfor %}";
+    static const char ov[] = "{% for m in messages %}[{{ m.role }}]{% for p in m.content "
+                             "| selectattr('type', 'equalto', 'text') %}{{ p.text }}{% endfor %}"
+                             "<|im_end|>{% endfor %}";
+    static const char said[] = "[" SAID("system", "a") "," SAID(
+        "assistant", "") ","
+                         "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"b\"},"
+                         "{\"type\":\"text\",\"text\":\"c\"}]}]";
+    struct chat_template *t = compile(ov);
+    struct buf out;
+
+    (void)state;
+    assert_prompt(smol, said, NULL, "[system] a[assistant] [user] b\nc");
+    assert_prompt(ov, said, NULL, "[system]a<|im_end|>[assistant]<|im_end|>[user]b\nc<|im_end|>");
+    assert_prompt("{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}"
+                  "{% for p in m.content %}{{ p.text }}{% endfor %}{% endif %}{% endfor %}",
+                  USER, NULL, "hi"); /* who takes both gets a text, as ever */
+    assert_int_equal(render(t, CALLS, TOOLS, NULL, NULL, &out), 0);
+    assert_non_null(strstr(buf_str(&out), "does f"));
+    assert_non_null(strstr(buf_str(&out), "42"));
+    buf_done(&out);
+    assert_int_equal(go_on(t, "The answer is ", NULL, &out), 0);
+    assert_string_equal(buf_str(&out), "[user]hi<|im_end|>[assistant]The answer is ");
+    buf_done(&out);
+    chat_template_free(t);
+}
+
+/* Better no answer than one to a question that the model did not see. */
+static void test_template__one_that_shows_no_user_is_refused(void **state)
+{
+    struct chat_template *t = compile("{% for m in messages %}[{{ m.role }}]{% endfor %}");
+    struct buf out;
+
+    (void)state;
+    assert_int_equal(render(t, USER, NULL, NULL, NULL, &out), ERR_UNSUPPORTED);
+    assert_non_null(strstr(buf_str(&out), "does not show what the user says"));
+    buf_done(&out);
+    chat_template_free(t);
+    /* It may want more than was tried. */
+    t = compile("{% if not style %}{{ raise_exception('no style') }}{% endif %}" TURNS);
+    assert_int_equal(render(t, USER, NULL, "{\"style\":\"x\"}", NULL, &out), 0);
+    assert_string_equal(buf_str(&out), "[user]hi");
+    buf_done(&out);
+    chat_template_free(t);
+}
+
 static void test_template__bad_and_endless_ones(void **state)
 {
     struct chat_template *t;
@@ -528,6 +583,8 @@ int main(void)
         cmocka_unit_test(test_template__many_messages_are_joined_at_once),
         cmocka_unit_test(test_template__a_text_is_gone_on_with),
         cmocka_unit_test(test_template__a_thought_is_gone_on_with),
+        cmocka_unit_test(test_template__contents_are_parts_where_a_template_goes_over_them),
+        cmocka_unit_test(test_template__one_that_shows_no_user_is_refused),
         cmocka_unit_test(test_template__bad_and_endless_ones),
         cmocka_unit_test(test_template__published_ones),
     };

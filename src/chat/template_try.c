@@ -1,0 +1,109 @@
+/*
+ * template_try.c - what a template can do, found out by rendering small conversations with it and
+ * looking for what was said in them.
+ */
+#include <string.h>
+
+#include "chat/template_internal.h"
+#include "jinja/jinja.h"
+
+/* A conversation, as JSON text, and what must be in its prompt. */
+struct trial {
+    const char *messages, *tools;
+};
+
+static const struct trial user_trial = {"[{\"role\":\"user\",\"content\":\"rbee-says\"}]", NULL};
+
+static const struct trial system_trial = {
+    "[{\"role\":\"system\",\"content\":\"rbee-says\"},{\"role\":\"user\",\"content\":\"hi\"}]",
+    NULL};
+
+static const struct trial late_trial = {
+    "[{\"role\":\"system\",\"content\":\"rbee-first\"},{\"role\":\"user\",\"content\":\"hi\"},"
+    "{\"role\":\"system\",\"content\":\"rbee-says\"},{\"role\":\"user\",\"content\":\"hi\"}]",
+    NULL};
+
+static const struct trial run_trial = {"[{\"role\":\"user\",\"content\":\"rbee-first\"},"
+                                       "{\"role\":\"user\",\"content\":\"rbee-says\"}]",
+                                       NULL};
+
+static const struct trial call_trial = {
+    "[{\"role\":\"user\",\"content\":\"hi\"},"
+    "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"abcdef123\",\"type\":"
+    "\"function\",\"function\":{\"name\":\"rbee_tool\",\"arguments\":{\"rbee_key\":\"v\"}}}]},"
+    "{\"role\":\"tool\",\"tool_call_id\":\"abcdef123\",\"name\":\"rbee_tool\",\"content\":\"1\"},"
+    "{\"role\":\"user\",\"content\":\"hi\"}]",
+    "[{\"type\":\"function\",\"function\":{\"name\":\"rbee_tool\",\"description\":\"d\","
+    "\"parameters\":{\"type\":\"object\",\"properties\":{\"rbee_key\":{\"type\":\"string\","
+    "\"description\":\"d\"}},\"required\":[]}}}]"};
+
+/* Renders; true when that went well and the text is in the prompt. */
+static bool gives(const struct chat_template *t, const struct trial *trial, const char *text,
+                  const char *but_not)
+{
+    json_t *messages = json_loads(trial->messages, 0, NULL);
+    json_t *tools = trial->tools ? json_loads(trial->tools, 0, NULL) : NULL;
+    struct chat_conversation c = {.messages = messages, .tools = tools};
+    struct buf out;
+    bool good;
+
+    buf_init(&out, CHAT_MAX_PROMPT_BYTES);
+    good = messages && chat_template_run(t, &c, CHAT_MAX_TRY_STEPS, &out, NULL) == 0 &&
+           strstr(buf_str(&out), text) && !(but_not && strstr(buf_str(&out), but_not));
+    buf_done(&out);
+    json_decref(messages);
+    json_decref(tools);
+    return good;
+}
+
+static bool gives_both(const struct chat_template *t, const struct trial *trial)
+{
+    return gives(t, trial, "rbee-first", NULL) && gives(t, trial, "rbee-says", NULL);
+}
+
+/* Those of models that see images, too, may go over parts, and over a text as if it had none. One
+ * that fails on both forms may ask for more than this trial has. */
+static void try_content(struct chat_template *t)
+{
+    t->can.content_as_parts = false;
+    if (gives(t, &user_trial, "rbee-says", NULL))
+        return;
+    t->blind = gives(t, &user_trial, "", NULL);
+    t->can.content_as_parts = true;
+    t->can.content_as_parts = gives(t, &user_trial, "rbee-says", NULL);
+    t->blind = t->blind && !t->can.content_as_parts;
+}
+
+/* At which places system messages and the user's are taken; tried as if at all. */
+static void try_places(struct chat_template *t)
+{
+    t->can.knows_system = t->can.late_system = t->can.user_runs = true;
+    t->can.user_runs = gives_both(t, &run_trial);
+    t->can.late_system = gives_both(t, &late_trial);
+    t->can.knows_system = gives(t, &system_trial, "rbee-says", NULL);
+}
+
+/* Most templates write arguments with tojson or by their items, and want an object. Some add a
+ * text. */
+static void try_arguments(struct chat_template *t)
+{
+    t->can.arguments_as_text = false;
+    if (!t->can.knows_calls || gives(t, &call_trial, "rbee_key", "'rbee_key'"))
+        return;
+    t->can.arguments_as_text = true;
+    t->can.arguments_as_text = gives(t, &call_trial, "rbee_key", NULL);
+}
+
+void chat_template_try(struct chat_template *t, const char *text)
+{
+    t->format = chat_format_of(text);
+    t->think = chat_think_of(text);
+    t->can.format = t->format;
+    t->can.knows_calls = !t->format->generic;
+    t->can.knows_tools = t->can.knows_calls && jinja_mentions(t->program, "tools");
+    t->can.short_ids = t->format->short_ids;
+    t->can.knows_developer = strstr(text, "developer'") || strstr(text, "developer\"");
+    try_content(t);
+    try_places(t);
+    try_arguments(t);
+}
