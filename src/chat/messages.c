@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "chat/content.h"
+#include "chat/turns.h"
 
 #define SHORT_ID_CHARS 9 /* what Mistral's templates ask for */
 
@@ -217,7 +218,7 @@ static void put_example(struct buf *out, const struct chat_format *f)
     put_mark(out, f->close);
 }
 
-static void put_tools(struct buf *out, const json_t *tools, const struct chat_format *f)
+static void put_tools(struct buf *out, const json_t *tools, const struct chat_abilities *a)
 {
     json_t *tool;
     size_t i;
@@ -229,10 +230,11 @@ static void put_tools(struct buf *out, const json_t *tools, const struct chat_fo
         buf_putc(out, '\n');
     }
     buf_puts(out, "To call one, answer with nothing but this:\n");
-    put_example(out, f);
-    buf_puts(out,
-             "\nTo call several, write one behind the other. When no function is needed, answer "
-             "in words.");
+    put_example(out, a->format);
+    buf_puts(out, "\n");
+    if (a->parallel_calls)
+        buf_puts(out, "To call several, write one behind the other. ");
+    buf_puts(out, "When no function is needed, answer in words.");
 }
 
 /* Tells of the tools: behind the system message, else in one of its own, else before what the user
@@ -244,7 +246,7 @@ static int tell_tools(json_t *messages, const json_t *tools, const struct chat_a
     int rc;
 
     buf_init(&text, CONTENT_MAX);
-    put_tools(&text, tools, a->format);
+    put_tools(&text, tools, a);
     if (has_role(first, "system"))
         rc = join_content(first, buf_str(&text), text.len, false);
     else if (a->knows_system)
@@ -346,6 +348,8 @@ static int add_normal(struct row *row, const json_t *message, const struct chat_
     if (has_role(copy, "developer") && !a->knows_developer)
         rc |= json_object_set_new(copy, "role", json_string("system"));
     rc |= set_calls(copy, a, left) | set_thoughts(copy);
+    if (a->null_content && json_object_get(copy, "tool_calls"))
+        rc |= json_object_set_new(copy, "content", json_null()); /* its text is apart: turns.h */
     if (a->short_ids && json_object_get(copy, "tool_call_id"))
         rc |= json_object_set_new(copy, "tool_call_id", short_id(json_text(copy, "tool_call_id")));
     if (!a->knows_calls)
@@ -367,16 +371,17 @@ static int make_parts(json_t *messages)
 int chat_messages_make(const json_t *messages, const json_t *tools, const struct chat_abilities *a,
                        json_t **out, struct err *err)
 {
-    json_t *made = json_array(), *message;
+    json_t *made = json_array(), *turns = turns_make(messages, a), *message;
     struct row row = {.out = made};
     uint64_t left = JSON_TREE_MAX;
-    int rc = 0;
+    int rc = turns ? 0 : -1;
     size_t i;
 
     buf_init(&row.text, CONTENT_MAX);
-    json_array_foreach(messages, i, message) rc |= add_normal(&row, message, a, &left);
+    json_array_foreach(turns, i, message) rc |= add_normal(&row, message, a, &left);
     rc |= end_row(&row);
     buf_done(&row.text);
+    json_decref(turns);
     if (tools && !a->knows_tools)
         rc |= tell_tools(made, tools, a);
     if (a->content_as_parts)

@@ -27,15 +27,26 @@ static const struct trial run_trial = {"[{\"role\":\"user\",\"content\":\"rbee-f
                                        "{\"role\":\"user\",\"content\":\"rbee-says\"}]",
                                        NULL};
 
+/* The arguments' keys stand nowhere else: what is told of the tool has another. */
+#define CALL(id, key)                                                                              \
+    "{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"rbee_tool\",\"arguments\":" \
+    "{\"" key "\":\"v\"}}}"
+#define RESULT(id)                                                                                 \
+    "{\"role\":\"tool\",\"tool_call_id\":\"" id "\",\"name\":\"rbee_tool\",\"content\":\"1\"},"
+#define CALLED(calls, results)                                                                     \
+    "[{\"role\":\"user\",\"content\":\"hi\"},"                                                     \
+    "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[" calls "]}," results                \
+    "{\"role\":\"user\",\"content\":\"hi\"}]",                                                     \
+        "[{\"type\":\"function\",\"function\":{\"name\":\"rbee_tool\",\"description\":\"d\","      \
+        "\"parameters\":{\"type\":\"object\",\"properties\":{\"rbee_key\":{\"type\":\"string\","   \
+        "\"description\":\"d\"}},\"required\":[]}}}]"
+
 static const struct trial call_trial = {
-    "[{\"role\":\"user\",\"content\":\"hi\"},"
-    "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"abcdef123\",\"type\":"
-    "\"function\",\"function\":{\"name\":\"rbee_tool\",\"arguments\":{\"rbee_key\":\"v\"}}}]},"
-    "{\"role\":\"tool\",\"tool_call_id\":\"abcdef123\",\"name\":\"rbee_tool\",\"content\":\"1\"},"
-    "{\"role\":\"user\",\"content\":\"hi\"}]",
-    "[{\"type\":\"function\",\"function\":{\"name\":\"rbee_tool\",\"description\":\"d\","
-    "\"parameters\":{\"type\":\"object\",\"properties\":{\"rbee_key\":{\"type\":\"string\","
-    "\"description\":\"d\"}},\"required\":[]}}}]"};
+    CALLED(CALL("abcdef123", "rbee-says"), RESULT("abcdef123"))};
+
+static const struct trial pair_trial = {
+    CALLED(CALL("abcdef123", "rbee-first") "," CALL("abcdef124", "rbee-says"),
+           RESULT("abcdef123") RESULT("abcdef124"))};
 
 /* Renders; true when that went well and the text is in the prompt. */
 static bool gives(const struct chat_template *t, const struct trial *trial, const char *text,
@@ -84,14 +95,32 @@ static void try_places(struct chat_template *t)
 }
 
 /* Most templates write arguments with tojson or by their items, and want an object. Some add a
- * text. */
-static void try_arguments(struct chat_template *t)
+ * text. False: they are shown in neither form. */
+static bool try_arguments(struct chat_template *t)
 {
     t->can.arguments_as_text = false;
-    if (!t->can.knows_calls || gives(t, &call_trial, "rbee_key", "'rbee_key'"))
-        return;
+    if (gives(t, &call_trial, "rbee-says", "'rbee-says'"))
+        return true;
     t->can.arguments_as_text = true;
-    t->can.arguments_as_text = gives(t, &call_trial, "rbee_key", NULL);
+    t->can.arguments_as_text = gives(t, &call_trial, "rbee-says", NULL);
+    return t->can.arguments_as_text;
+}
+
+/* DeepSeek-R1's template looks for calls only where the content is null, as OpenAI's API has it;
+ * Llama 3's takes one a message. Granite's never shows them. */
+static void try_calls(struct chat_template *t)
+{
+    t->can.parallel_calls = true;
+    t->can.null_content = false;
+    if (!t->can.knows_calls)
+        return;
+    if (!try_arguments(t)) {
+        t->can.null_content = true;
+        t->can.null_content = try_arguments(t);
+        if (!t->can.null_content)
+            return;
+    }
+    t->can.parallel_calls = gives_both(t, &pair_trial);
 }
 
 void chat_template_try(struct chat_template *t, const char *text)
@@ -105,5 +134,5 @@ void chat_template_try(struct chat_template *t, const char *text)
     t->can.knows_developer = strstr(text, "developer'") || strstr(text, "developer\"");
     try_content(t);
     try_places(t);
-    try_arguments(t);
+    try_calls(t);
 }

@@ -267,6 +267,21 @@ describe('a model that thinks nothing', () => {
   });
 });
 
+/* Llama 3's template fails on two calls in a message: an answer of two ended its conversation. */
+test('a template that takes one call a message is answered with one', async () => {
+  const worker = await start({ model: HOLLOW, 'chat-template': templateFile(`${FORMATS.llama3}{% for m in messages %}` +
+    "{% if m.tool_calls and m.tool_calls | length != 1 %}{{ raise_exception('one call') }}{% endif %}" +
+    '{{ m.tool_calls[0].function | tojson if m.tool_calls }}{% endfor %}'), ctx: 2048 });
+  const asked = { messages: USER, tools: TOOLS, tool_choice: 'required', temperature: 1, max_tokens: 400 };
+  for (let seed = 1; seed <= 8; seed++)
+    assert.strictEqual((await whole(worker, { ...asked, seed })).tool_calls.length, 1);
+  const calls = ['utc', 'cet'].map((zone) => ({ id: zone, type: 'function', function: { name: 'get_time', arguments: JSON.stringify({ zone }) } }));
+  const messages = [...USER, { role: 'assistant', content: null, tool_calls: calls },
+    ...calls.map(({ id }) => ({ role: 'tool', tool_call_id: id, content: 'noon' }))];
+  assert.match((await post(worker, '/v1/render', { messages, tools: TOOLS })).json.prompt, /"utc".*"cet"/);
+  await worker.stop();
+});
+
 /*
  * One damaged byte, and every logit is NaN. Each counted as impossible, so that all were as likely as each other:
  * answers of random text, or of random data in the asked form, with status 200.

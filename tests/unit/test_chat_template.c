@@ -443,11 +443,79 @@ static void test_template__bad_and_endless_ones(void **state)
     chat_template_free(t);
 }
 
+/* ---- several calls, and calls beside texts ---- */
+
+#define CALL(id, city)                                                                             \
+    "{\"id\":\"" id                                                                                \
+    "\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":{\"city\":\"" city        \
+    "\"}}}"
+#define CALLED(say, calls)                                                                         \
+    "{\"role\":\"assistant\",\"content\":" say                                                     \
+    ",\"reasoning_content\":\"t\",\"tool_calls\":[" calls "]}"
+#define RESULT(id, text) "{\"role\":\"tool\",\"tool_call_id\":\"" id "\",\"content\":\"" text "\"}"
+/* Two calls, the results the other way round, one that nobody asked for, and a later turn. */
+#define TWO_CALLS(say)                                                                             \
+    "[" SAID("user", "hi") "," CALLED(say, CALL("a", "Oslo") "," CALL("b", "Rome")) "," RESULT(    \
+        "b", "5") "," RESULT("x", "9") "," RESULT("a", "4") "," SAID("assistant", "so") "]"
+
+#define TOOL_SIGN "{#<tool_call> arguments#}{% if tools %}{% endif %}"
+#define ONE_AT_A_TIME                                                                              \
+    TOOL_SIGN "{% for m in messages %}{% if m.tool_calls %}"                                       \
+              "{% if m.tool_calls | length != 1 %}{{ raise_exception('only one') }}{% endif %}"    \
+              "[{{ m.content }}{{ m.reasoning }}:{{ m.tool_calls[0].function.arguments | items | " \
+              "last | join('=') }}]"                                                               \
+              "{% else %}[{{ m.role }}]{{ m.content }}{% endif %}{% endfor %}"
+
+/* Llama 3's template takes one call a message and fails on two ("This model only supports single
+ * tool-calls at once!"): an answer of two made every further turn fail. GigaChat's shows the first
+ * of them. Each call becomes a message with its own result behind it. */
+static void test_template__calls_are_told_one_by_one_where_a_template_takes_one(void **state)
+{
+    struct chat_template *t = compile(ONE_AT_A_TIME), *any = compile(HERMES_SIGN TURNS);
+
+    (void)state;
+    assert_false(chat_template_abilities(t)->parallel_calls);
+    assert_true(chat_template_abilities(any)->parallel_calls);
+    chat_template_free(t);
+    chat_template_free(any);
+    assert_prompt(ONE_AT_A_TIME, TWO_CALLS("\"well\""), TOOLS,
+                  "[user]hi[wellt:city=Oslo][tool]4[:city=Rome][tool]5[tool]9[assistant]so");
+    assert_prompt(ONE_AT_A_TIME, "[" SAID("user", "hi") "," CALLED("null", CALL("a", "Oslo")) "]",
+                  TOOLS, "[user]hi[t:city=Oslo]");
+    /* ids that are missing, or the same */
+    assert_prompt(
+        ONE_AT_A_TIME,
+        "[" SAID("user", "hi") "," CALLED("\"\"", CALL("", "Oslo") "," CALL("", "Rome")) "," SAID(
+            "tool", "4") "," SAID("tool", "5") "]",
+        TOOLS, "[user]hi[t:city=Oslo][tool]4[:city=Rome][tool]5");
+}
+
+#define WHERE_NULL                                                                                 \
+    TOOL_SIGN                                                                                      \
+    "{% for m in messages %}{% if m.content is none %}"                                            \
+    "{% for c in m.tool_calls %}[{{ 'call ' + c.function.arguments }}]{% endfor %}{% else %}"      \
+    "[{{ m.role }}]{{ m.content }}{% endif %}{% endfor %}"
+
+/* DeepSeek-R1's template, as it was published, looks for calls where the content is null only. It
+ * was never null, so that the model was shown results of calls that it had not made. */
+static void test_template__calls_are_shown_where_the_content_must_be_null(void **state)
+{
+    (void)state;
+    assert_prompt(WHERE_NULL, TWO_CALLS("null"), TOOLS,
+                  "[user]hi[call {\"city\": \"Oslo\"}][call {\"city\": \"Rome\"}]"
+                  "[tool]5[tool]9[tool]4[assistant]so");
+    /* A text and calls do not go together there. */
+    assert_prompt(WHERE_NULL, TWO_CALLS("\"well\""), TOOLS,
+                  "[user]hi[assistant]well[call {\"city\": \"Oslo\"}][call {\"city\": \"Rome\"}]"
+                  "[tool]5[tool]9[tool]4[assistant]so");
+}
+
 /* ---- published templates ---- */
 
 struct published {
     const char *file, *format, *think;
     bool text, no_system; /* arguments as a text; refuses system messages */
+    bool one_call;        /* of several in a message it shows one, or refuses them */
 };
 
 /* Read off the templates by a person. */
@@ -455,7 +523,7 @@ static const struct published published[] = {
     {"Bielik-11B-v3.0-Instruct", "hermes", "</think>", false, false},
     {"CohereForAI-c4ai-command-r7b-12-2024-tool_use", "command-r", "<|END_THINKING|>", false,
      false},
-    {"GigaChat3-10B-A1.8B", "gigachat", NULL, false, false},
+    {"GigaChat3-10B-A1.8B", "gigachat", NULL, false, false, true},
     {"Kimi-K2-Instruct", "kimi-k2", NULL, false, false},
     {"LFM2.5-8B-A1B", "generic", "</think>", false, false},
     {"MiniMax-M2", "generic", "</think>", false, false},
@@ -468,7 +536,7 @@ static const struct published published[] = {
     {"ibm-granite-granite-3.3-2B-Instruct", "granite", "</think>", false, false},
     {"llama-cpp-deepseek-r1", "deepseek-r1", "</think>", false, false},
     {"meetkai-functionary-medium-v3.2", "generic", NULL, false, false},
-    {"meta-llama-Llama-3.3-70B-Instruct", "llama3", NULL, false, false},
+    {"meta-llama-Llama-3.3-70B-Instruct", "llama3", NULL, false, false, true},
     {"mistralai-Mistral-Nemo-Instruct-2407", "mistral", NULL, false, false},
     {"stepfun-ai-Step-3.5-Flash", "generic", "</think>", false, false},
     {"upstage-Solar-Open-100B", "solar-open", "<|end|>", false, false},
@@ -557,9 +625,12 @@ static void test_template__published_ones(void **state)
         if (!str_eq(think ? think->close : NULL, p->think))
             fail_msg("%s: thoughts end with %s", p->file, think ? think->close : "nothing");
         if (chat_template_abilities(t)->arguments_as_text != p->text ||
-            chat_template_abilities(t)->knows_system == p->no_system)
-            fail_msg("%s: abilities %d %d", p->file, chat_template_abilities(t)->arguments_as_text,
-                     chat_template_abilities(t)->knows_system);
+            chat_template_abilities(t)->knows_system == p->no_system ||
+            chat_template_abilities(t)->parallel_calls == p->one_call)
+            fail_msg("%s: abilities %d %d %d", p->file,
+                     chat_template_abilities(t)->arguments_as_text,
+                     chat_template_abilities(t)->knows_system,
+                     chat_template_abilities(t)->parallel_calls);
         assert_takes_calls(t, p->file);
         assert_goes_on(t, p->file);
         assert_takes_places(t, p->file);
@@ -585,6 +656,8 @@ int main(void)
         cmocka_unit_test(test_template__a_thought_is_gone_on_with),
         cmocka_unit_test(test_template__contents_are_parts_where_a_template_goes_over_them),
         cmocka_unit_test(test_template__one_that_shows_no_user_is_refused),
+        cmocka_unit_test(test_template__calls_are_told_one_by_one_where_a_template_takes_one),
+        cmocka_unit_test(test_template__calls_are_shown_where_the_content_must_be_null),
         cmocka_unit_test(test_template__bad_and_endless_ones),
         cmocka_unit_test(test_template__published_ones),
     };
