@@ -110,13 +110,19 @@ static bool is_gap(const struct split *s, char c)
            (bare && s->n_calls && !s->begun && s->state == AT_TEXT && (c == ',' || c == ';'));
 }
 
-static size_t gap_before(const struct split *s)
+/* How much of it stands before what may become a mark. No byte is looked at twice. */
+static size_t gap_before(struct split *s)
 {
-    size_t n = 0;
+    while (s->gap < s->held.len && s->gap < SPLIT_GAP_MAX && is_gap(s, s->held.data[s->gap]))
+        s->gap++;
+    return s->gap;
+}
 
-    while (n < s->held.len && is_gap(s, s->held.data[n]))
-        n++;
-    return n;
+/* The first n bytes wait no more. */
+static void drop_held(struct split *s, size_t n)
+{
+    buf_drop(&s->held, n);
+    s->gap = 0;
 }
 
 /* Without marks, a call can begin where the content would. */
@@ -135,14 +141,14 @@ static void begin_call(struct split *s, size_t gap, size_t n, enum split_state s
 
     buf_clear(&s->raw);
     buf_put(&s->raw, s->held.data + skip, gap - skip + n);
-    buf_drop(&s->held, gap + n);
+    drop_held(s, gap + n);
     split_call_begin(s);
     s->state = state;
 }
 
 static void take_think_mark(struct split *s, size_t n)
 {
-    buf_drop(&s->held, n);
+    drop_held(s, n);
     s->state = s->state == AT_THOUGHT ? AT_TEXT : AT_THOUGHT;
     s->thought = s->after = true;
 }
@@ -155,7 +161,7 @@ static void take_mark(struct split *s, enum mark_index which, size_t gap, size_t
         take_think_mark(s, gap + n);
         break;
     case MARK_CLOSE:
-        buf_drop(&s->held, gap + n);
+        drop_held(s, gap + n);
         s->after = true;
         break;
     case MARK_OPEN:
@@ -174,7 +180,15 @@ static void give_first(struct split *s, size_t gap)
     size_t skip = s->after ? gap : 0;
 
     give_text(s, s->held.data + skip, gap + 1 - skip);
-    buf_drop(&s->held, gap + 1);
+    drop_held(s, gap + 1);
+}
+
+/* White space that is too long to be a mark's is text. */
+static void give_gap(struct split *s, size_t gap)
+{
+    if (!s->after)
+        give_text(s, s->held.data, gap);
+    drop_held(s, gap);
 }
 
 /* Looks at what is held of running text; false when it must wait for more. */
@@ -184,6 +198,10 @@ static bool settle(struct split *s)
     size_t gap = gap_before(s), n = s->held.len - gap;
     enum match found = MATCH_NONE;
 
+    if (gap == SPLIT_GAP_MAX) {
+        give_gap(s, gap);
+        return true;
+    }
     if (n == 0)
         return false;
     marks_of(s, marks);
@@ -212,7 +230,7 @@ static bool in_text(const struct split *s)
 static void feed_call(struct split *s)
 {
     if (split_call_step(s, s->held.data[0]))
-        buf_drop(&s->held, 1);
+        drop_held(s, 1);
 }
 
 static void step(struct split *s, char c)
@@ -263,6 +281,7 @@ int split_end(struct split *s)
     if (s->held.len > gap)
         give_text(s, s->held.data + gap, s->held.len - gap);
     buf_clear(&s->held);
+    s->gap = 0;
     split_flush(s);
     return s->failed ? -1 : 0;
 }

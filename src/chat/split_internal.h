@@ -11,6 +11,7 @@
 
 #define SPLIT_NAME_MAX 256         /* bytes of a call's name, ids around it included */
 #define SPLIT_HELD_MAX (16u << 20) /* bytes that may wait to become a call */
+#define SPLIT_GAP_MAX  (4u << 10)  /* bytes of white space that may wait for a mark */
 
 enum split_state {
     AT_TEXT,
@@ -44,6 +45,7 @@ struct split {
     bool in_list;
     uint32_t n_calls;
     struct buf held; /* text: white space, and then what may become a mark */
+    size_t gap;      /* how much of it is known to be that white space */
     struct buf raw;  /* of a call that is being read: what is content again if it is none */
     struct split_object object;
     struct buf out; /* what is to be given, of one kind */
