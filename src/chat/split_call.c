@@ -77,6 +77,7 @@ static bool is_name(const struct split *s, const char *name)
 static void close_call(struct split *s)
 {
     s->state = s->in_list ? AT_NEXT : AT_CLOSE;
+    s->n_closed = 0;
     if (s->told)
         buf_clear(&s->raw);
 }
@@ -273,6 +274,7 @@ static bool step_next(struct split *s, char c)
         s->state = AT_OPENED;
     if (c == ']') {
         s->state = AT_CLOSE;
+        s->n_closed = 0;
         buf_clear(&s->raw);
     }
     return true;
@@ -385,23 +387,38 @@ static const char *closing_mark(const struct chat_format *f)
     return f->shape == CALL_NAMED ? f->call_close : f->close;
 }
 
-/* White space, and then the closing mark. Whatever else comes is text again. */
+/* What came of a mark is not one: it is text, and may be, or begin, another. */
+static bool put_back(struct split *s)
+{
+    struct buf came = s->raw;
+
+    if (buf_put(&came, s->held.data, s->held.len))
+        s->failed = true;
+    s->raw = s->held;
+    s->held = came;
+    s->gap = 0;
+    buf_clear(&s->raw);
+    s->state = AT_TEXT;
+    return false;
+}
+
+/* White space, and then the closing mark, in which there may be more or less of it than the format
+ * has: models are not exact about it. Whatever else comes is text again. */
 static bool step_close(struct split *s, char c)
 {
     const char *mark = closing_mark(s->o.format);
-    size_t n = s->raw.len, len = mark ? strlen(mark) : 0;
 
-    if (n < len && c == mark[n]) {
-        buf_putc(&s->raw, c);
-        if (n + 1 < len)
-            return true;
-        buf_clear(&s->raw);
-        s->state = AT_TEXT;
+    while (mark && split_is_space(mark[s->n_closed]))
+        s->n_closed++;
+    if (!mark || (!split_is_space(c) && c != mark[s->n_closed]))
+        return put_back(s);
+    if ((s->raw.len || !split_is_space(c)) && buf_putc(&s->raw, c))
+        s->failed = true;
+    if (split_is_space(c) || mark[++s->n_closed])
         return true;
-    }
-    if (n == 0 && split_is_space(c) && len)
-        return true;
-    return give_up(s);
+    buf_clear(&s->raw);
+    s->state = AT_TEXT;
+    return true;
 }
 
 bool split_call_step(struct split *s, char c)

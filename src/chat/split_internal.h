@@ -44,6 +44,7 @@ struct split {
     bool told;    /* the call at hand was */
     bool in_list;
     uint32_t n_calls;
+    size_t n_closed; /* AT_CLOSE: bytes of the mark that have come */
     struct buf held; /* text: white space, and then what may become a mark */
     size_t gap;      /* how much of it is known to be that white space */
     struct buf raw;  /* of a call that is being read: what is content again if it is none */
@@ -65,8 +66,8 @@ void split_flush(struct split *s);
 
 /* Behind an opening mark (or at the first byte of a bare call); `raw` holds what led there. */
 void split_call_begin(struct split *s);
-/* One byte within a call; false when it is no part of one: the state is AT_TEXT again, what was
- * held is given, and the byte is still to be looked at. */
+/* One byte within a call; false when it is no part of one: the state is AT_TEXT again, what waited
+ * is given, or stands in front of the byte, which is still to be looked at. */
 bool split_call_step(struct split *s, char c);
 /* The text is over within a call. */
 void split_call_end(struct split *s);

@@ -344,6 +344,51 @@ static void test_split__a_number_is_behind_the_last_colon(void **state)
     }
 }
 
+/* DeepSeek-R1 closes a call by "\n```" and a mark, and at times puts a line feed between the two,
+ * or leaves out the first: the marks came as content then. */
+static void test_split__white_space_in_closing_marks_is_free(void **state)
+{
+    static const char *const ends[] = {"\n```", "```", "\n\n ```", "\n```\n", "``` \n", "\n` ``"};
+    struct setting r1 = {R1, true, false};
+    char text[300];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        snprintf(
+            text, sizeof text,
+            "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{}%s"
+            "<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>g_2\n```json\n{}%s"
+            "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+            ends[i], ends[i]);
+        assert_parts(r1, text, "0:f{{}}1:g_2{{}}");
+    }
+    assert_parts(r1,
+                 "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{}\n"
+                 "``\n x",
+                 "0:f{{}}c(``\n x)"); /* none: no byte of it is lost */
+}
+
+/* A call whose closing mark is missing took the next one with it: the '<' that began that one was
+ * taken for the closing mark's, and its call came as content. */
+static void test_split__what_is_no_closing_mark_may_be_another(void **state)
+{
+    struct setting v31 = {V31, true, false};
+
+    (void)state;
+    assert_parts(hermes,
+                 "<tool_call>\n{\"name\":\"f\",\"arguments\":{}}\n<tool_call>\n"
+                 "{\"name\":\"g_2\",\"arguments\":{}}\n</tool_call>",
+                 "0:f{{}}1:g_2{{}}");
+    assert_parts(hermes,
+                 "<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool <tool_call>"
+                 "{\"name\":\"g_2\",\"arguments\":{}}</tool_call>",
+                 "0:f{{}}c(</tool)1:g_2{{}}");
+    assert_parts(v31,
+                 "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{}"
+                 "<｜tool▁call▁begin｜>g_2<｜tool▁sep｜>{}<｜tool▁calls▁end｜>b",
+                 "0:f{{}}1:g_2{{}}c(b)");
+}
+
 /* White space waits for the mark that it may belong to. All of it was looked at again with each
  * byte, in the thread that all answers wait for: with 234 KB of blanks a token of 80 more took 35
  * ms. Where it is too long to be a mark's it waits no more. */
@@ -518,6 +563,8 @@ int main(void)
         cmocka_unit_test(test_split__bare),
         cmocka_unit_test(test_split__names_before_arguments),
         cmocka_unit_test(test_split__a_number_is_behind_the_last_colon),
+        cmocka_unit_test(test_split__white_space_in_closing_marks_is_free),
+        cmocka_unit_test(test_split__what_is_no_closing_mark_may_be_another),
         cmocka_unit_test(test_split__long_white_space_does_not_wait),
         cmocka_unit_test(test_split__long_white_space_before_marks),
         cmocka_unit_test(test_split__no_byte_is_lost_or_doubled),
