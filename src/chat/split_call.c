@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_load.h"
 #include "base/str.h"
 #include "chat/split_internal.h"
 
@@ -84,10 +85,15 @@ static void close_call(struct split *s)
 
 /* ---- JSON objects with a name in them ------------------------------------ */
 
-/* The JSON value that is raw[from..to). */
+/* The JSON value of n bytes, NULL for none. */
+static json_t *load(const char *text, size_t n)
+{
+    return json_load_bounded(text, n, JSON_DECODE_ANY, NULL);
+}
+
 static json_t *value_of(const struct split *s, size_t from, size_t to)
 {
-    return json_loadb(s->raw.data + from, to - from, JSON_DECODE_ANY, NULL);
+    return load(s->raw.data + from, to - from);
 }
 
 static bool key_is(const struct split *s, const char *name)
@@ -142,7 +148,7 @@ static char *args_text(const json_t *object, bool needed)
     if (!args)
         return needed ? NULL : str_dup("{}");
     if (json_is_string(args))
-        args = inner = json_loadb(json_string_value(args), json_string_length(args), 0, NULL);
+        args = inner = load(json_string_value(args), json_string_length(args));
     if (json_is_object(args))
         text = json_dumps(args, JSON_COMPACT);
     json_decref(inner);

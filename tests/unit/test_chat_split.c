@@ -175,6 +175,11 @@ static void test_split__hermes(void **state)
     /* arguments before the name, as a text, or not at all */
     assert_parts(hermes, "<tool_call>{\"arguments\": {\"a\": 1}, \"name\": \"f\"}</tool_call>",
                  "0:f{{\"a\":1}}");
+    /* a number that jansson has no integer for: the call was content */
+    assert_parts(hermes,
+                 "<tool_call>{\"arguments\": {\"a\": 100000000000000000000, \"b\": 2}, "
+                 "\"name\": \"f\"}</tool_call>",
+                 "0:f{{\"a\":1e20,\"b\":2}}");
     assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}</tool_call>",
                  "0:f{{\"a\":1}}");
     assert_parts(hermes, "<tool_call>{\"name\":\"f\"}</tool_call>", "0:f{{}}");

@@ -147,6 +147,18 @@ static void test_template__arguments_as_the_template_wants_them(void **state)
                   CALLS, TOOLS, "Thib=1;a=x;");
 }
 
+/* Arguments with a number that jansson has no integer for became a JSON text within a JSON text. */
+static void test_template__arguments_with_wide_numbers_are_objects(void **state)
+{
+    (void)state;
+    assert_prompt(HERMES_SIGN "{% for m in messages %}{% for c in m.tool_calls %}"
+                              "{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}",
+                  "[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"tool_calls\":"
+                  "[{\"function\":{\"name\":\"f\",\"arguments\":"
+                  "\"{\\\"wei\\\":100000000000000000000,\\\"n\\\":7}\"}}]}]",
+                  TOOLS, "Thi{\"wei\": 1e+20, \"n\": 7}");
+}
+
 /* Each call's arguments had a limit of memory, and the calls of a conversation none together: 20 of
  * them took 620 MB of a worker. Those that are too much stay texts. */
 static void test_template__arguments_have_one_limit_together(void **state)
@@ -645,6 +657,7 @@ int main(void)
         cmocka_unit_test(test_template__variables_are_those_of_transformers),
         cmocka_unit_test(test_template__contents_are_texts),
         cmocka_unit_test(test_template__arguments_as_the_template_wants_them),
+        cmocka_unit_test(test_template__arguments_with_wide_numbers_are_objects),
         cmocka_unit_test(test_template__arguments_have_one_limit_together),
         cmocka_unit_test(test_template__short_ids),
         cmocka_unit_test(test_template__tools_are_told_where_the_template_has_none),
