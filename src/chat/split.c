@@ -79,8 +79,8 @@ static enum match match(const char *mark, const char *text, size_t n)
 }
 
 /* The marks that may come in the state at hand, NULL for those that may not. */
-#define N_MARKS 5
-enum mark_index { MARK_THINK, MARK_OPEN, MARK_ALSO_OPEN, MARK_CALL, MARK_CLOSE };
+#define N_MARKS 6
+enum mark_index { MARK_THINK, MARK_AGAIN, MARK_OPEN, MARK_ALSO_OPEN, MARK_CALL, MARK_CLOSE };
 
 static void marks_of(const struct split *s, const char *marks[N_MARKS])
 {
@@ -89,6 +89,7 @@ static void marks_of(const struct split *s, const char *marks[N_MARKS])
     memset(marks, 0, N_MARKS * sizeof *marks);
     if (s->state == AT_THOUGHT) {
         marks[MARK_THINK] = s->o.think->close;
+        marks[MARK_AGAIN] = s->after ? s->o.think->open : NULL;
         return;
     }
     if (s->o.think && !s->begun && !s->thought && s->n_calls == 0)
@@ -160,6 +161,7 @@ static void take_mark(struct split *s, enum mark_index which, size_t gap, size_t
     case MARK_THINK:
         take_think_mark(s, gap + n);
         break;
+    case MARK_AGAIN:
     case MARK_CLOSE:
         drop_held(s, gap + n);
         s->after = true;

@@ -7,11 +7,12 @@
  * it, some KiB).
  *
  *   reasoning   between think marks, which stand at the beginning only, or were opened by the
- *               prompt
+ *               prompt; a mark that opens one again is no part of it
  *   calls       a call begins with its name, then come its arguments as the model writes them,
- *               checked byte by byte to be JSON. What looked like a call and is none is
- *               content, marks and all. A call that is told already and then goes wrong, or
- *               breaks off, keeps the arguments it has; what follows is content again
+ *               checked byte by byte to be JSON, but for control characters in its texts, which
+ *               are escaped. What looked like a call and is none is content, marks and all. A call
+ *               that is told already and then goes wrong, or breaks off, keeps the arguments it
+ *               has; what follows is content again
  *   content     everything else
  *
  * In a format without marks only the answer's beginning can be a call, and only of a tool that

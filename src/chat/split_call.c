@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/json_load.h"
 #include "base/str.h"
 #include "chat/split_internal.h"
+#include "chat/written.h"
 
 static void begin_object(struct split *s)
 {
-    s->object = (struct split_object){.begin = s->raw.len};
+    s->object = (struct split_object){.begin = s->raw.len, .scan.lax = true};
     s->told = false;
 }
 
@@ -85,15 +85,10 @@ static void close_call(struct split *s)
 
 /* ---- JSON objects with a name in them ------------------------------------ */
 
-/* The JSON value of n bytes, NULL for none. */
-static json_t *load(const char *text, size_t n)
-{
-    return json_load_bounded(text, n, JSON_DECODE_ANY, NULL);
-}
-
+/* The JSON value that is raw[from..to). */
 static json_t *value_of(const struct split *s, size_t from, size_t to)
 {
-    return load(s->raw.data + from, to - from);
+    return written_value(s->raw.data + from, to - from);
 }
 
 static bool key_is(const struct split *s, const char *name)
@@ -135,31 +130,11 @@ static bool take_name(struct split *s)
     return fits && is_name(s, o->name);
 }
 
-/* The arguments as one object's text (free()), or NULL: an object, or a text that holds one. Where
- * marks say that this is a call, there need be none. */
-static char *args_text(const json_t *object, bool needed)
-{
-    const json_t *args = json_object_get(object, "arguments");
-    json_t *inner = NULL;
-    char *text = NULL;
-
-    if (!args)
-        args = json_object_get(object, "parameters");
-    if (!args)
-        return needed ? NULL : str_dup("{}");
-    if (json_is_string(args))
-        args = inner = load(json_string_value(args), json_string_length(args));
-    if (json_is_object(args))
-        text = json_dumps(args, JSON_COMPACT);
-    json_decref(inner);
-    return text;
-}
-
 /* The object is complete, and its arguments were not given on the way. */
 static bool take_whole(struct split *s)
 {
     json_t *object = value_of(s, s->object.begin, s->raw.len);
-    char *args = object ? args_text(object, is_bare(s)) : NULL;
+    char *args = object ? written_args(object, is_bare(s)) : NULL;
 
     if (args && s->object.name[0]) {
         tell_call(s, s->object.name);
@@ -197,10 +172,17 @@ static bool note_end(struct split *s, enum json_scan_state before)
     return true;
 }
 
-/* One byte of the arguments of a call that was told. */
-static void stream_args(struct split *s, char c)
+/* One byte of the arguments of a call that was told, which came `at` that place in them. */
+static void give_args(struct split *s, enum json_scan_state at, char c)
 {
-    split_give(s, SPLIT_ARGS, &c, 1);
+    char spelled[JSON_SCAN_ESCAPED_MAX];
+
+    split_give(s, SPLIT_ARGS, spelled, json_scan_spell(at, c, spelled));
+}
+
+static void stream_args(struct split *s, enum json_scan_state at, char c)
+{
+    give_args(s, at, c);
     if (s->object.scan.depth == 1)
         s->object.streaming = false;
 }
@@ -216,7 +198,7 @@ static bool step_object(struct split *s, char c)
     if (depth == 1 && before == SCAN_VALUE && o->scan.state != SCAN_VALUE)
         begin_member(s, c);
     if (o->streaming) {
-        stream_args(s, c);
+        stream_args(s, before, c);
         return true;
     }
     if (depth == 1 && o->scan.state == SCAN_STRING && o->scan.is_key && before != SCAN_STRING &&
@@ -309,6 +291,16 @@ static char *find_number(char *text, const char *sign)
     return str_starts(at, sign) ? at : NULL;
 }
 
+/* Less the white space around it, in place. */
+static char *trim(char *text)
+{
+    size_t n = strlen(text);
+
+    while (n && split_is_space(text[n - 1]))
+        text[--n] = '\0';
+    return text + strspn(text, " \t\n\r");
+}
+
 /* What stands between the marks, less ids and prefixes; `text` is cut in place. */
 static const char *bare_name(const struct chat_format *f, char *text)
 {
@@ -321,9 +313,7 @@ static const char *bare_name(const struct chat_format *f, char *text)
         *at = '\0';
     if (f->name_begin && str_starts(text, f->name_begin))
         text += strlen(f->name_begin);
-    while (split_is_space(*text))
-        text++;
-    return text;
+    return trim(text);
 }
 
 /* The name is what stands in raw between the opening marks and the one that ends it. */
@@ -369,6 +359,7 @@ static bool step_name(struct split *s, char c)
 static bool step_args(struct split *s, char c)
 {
     struct split_object *o = &s->object;
+    enum json_scan_state before = o->scan.state;
 
     if (o->scan.depth == 0 && split_is_space(c)) {
         buf_putc(&s->raw, c);
@@ -380,7 +371,7 @@ static bool step_args(struct split *s, char c)
         return give_up(s);
     if (!s->told)
         tell_call(s, o->name);
-    split_give(s, SPLIT_ARGS, &c, 1);
+    give_args(s, before, c);
     if (json_scan_is_complete(&o->scan))
         close_call(s);
     return true;

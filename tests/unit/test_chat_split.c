@@ -394,6 +394,59 @@ static void test_split__what_is_no_closing_mark_may_be_another(void **state)
                  "0:f{{}}1:g_2{{}}c(b)");
 }
 
+/* Code in an argument, its lines not escaped: at the first line's end the call was over, with half
+ * a JSON text for arguments. Any control character becomes its escape; in what is no call it stays.
+ */
+static void test_split__control_characters_in_arguments_are_escaped(void **state)
+{
+    (void)state;
+    assert_parts(
+        hermes,
+        "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":\"x\ny\\n\t\x1f\",\n\"b\":1}}</tool_call>",
+        "0:f{{\"a\":\"x\\ny\\n\\t\\u001f\",\n\"b\":1}}");
+    assert_parts(newer, "[TOOL_CALLS]f[ARGS]{\"a\": \"x\r\ny\"}", "0:f{{\"a\": \"x\\r\\ny\"}}");
+    assert_parts(hermes, "<tool_call>{\"arguments\":{\"a\":\"x\ny\"},\"name\":\"f\"}</tool_call>",
+                 "0:f{{\"a\":\"x\\ny\"}}");
+    assert_parts(
+        hermes,
+        "<tool_call>{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":\\\"x\ny\\\"}\"}</tool_call>",
+        "0:f{{\"a\":\"x\\ny\"}}");
+    assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"id\":\"a\nb\",\"x\":1}",
+                 "c(<tool_call>{\"name\":\"f\",\"id\":\"a\nb\",\"x\":1})");
+}
+
+/* With marks and all they were content, though arguments that are missing are none. */
+static void test_split__arguments_that_say_nothing_are_none(void **state)
+{
+    (void)state;
+    assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"arguments\":null}</tool_call>", "0:f{{}}");
+    assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"arguments\":\"\"}</tool_call>", "0:f{{}}");
+    assert_parts(llama, "{\"name\": \"f\", \"parameters\": null}", "0:f{{}}");
+    assert_parts(llama, "{\"name\": \"Ann\", \"parameters\": null}",
+                 "c({\"name\": \"Ann\", \"parameters\": null})");
+}
+
+/* A tool "f " is none of the client's. */
+static void test_split__names_have_no_white_space_around_them(void **state)
+{
+    (void)state;
+    assert_parts(newer, "[TOOL_CALLS] f \n[ARGS]{}[TOOL_CALLS]g_2 [CALL_ID]abc[ARGS]{}",
+                 "0:f{{}}1:g_2{{}}");
+    assert_parts(newer, "[TOOL_CALLS] [ARGS]{}", "c([TOOL_CALLS] [ARGS]{})");
+}
+
+/* A prompt has opened the thought, and the model opens it again, as it was taught to. */
+static void test_split__a_thought_that_is_opened_twice(void **state)
+{
+    struct setting opened = {HERMES, true, true};
+
+    (void)state;
+    assert_parts(opened, "<think>\nWell.\n</think>\n\nYes.", "r(Well.)c(Yes.)");
+    assert_parts(opened, "\n <think>Well <think>, a</think>b", "r(Well <think>, a)c(b)");
+    assert_parts(hermes, "<think>\n<think>a</think>b", "r(a)c(b)");
+    assert_parts(opened, "<thin", "r(<thin)");
+}
+
 /* White space waits for the mark that it may belong to. All of it was looked at again with each
  * byte, in the thread that all answers wait for: with 234 KB of blanks a token of 80 more took 35
  * ms. Where it is too long to be a mark's it waits no more. */
@@ -572,6 +625,10 @@ int main(void)
         cmocka_unit_test(test_split__what_is_no_closing_mark_may_be_another),
         cmocka_unit_test(test_split__long_white_space_does_not_wait),
         cmocka_unit_test(test_split__long_white_space_before_marks),
+        cmocka_unit_test(test_split__control_characters_in_arguments_are_escaped),
+        cmocka_unit_test(test_split__arguments_that_say_nothing_are_none),
+        cmocka_unit_test(test_split__names_have_no_white_space_around_them),
+        cmocka_unit_test(test_split__a_thought_that_is_opened_twice),
         cmocka_unit_test(test_split__no_byte_is_lost_or_doubled),
         cmocka_unit_test(test_json_scan__agrees_with_jansson),
         cmocka_unit_test(test_json_scan__words_numbers_and_depth),
