@@ -12,7 +12,8 @@ struct chat_template {
     const struct chat_format *format;
     const struct chat_think *think;
     struct chat_abilities can;
-    bool blind; /* what the user says is in no prompt of it */
+    bool blind;       /* what the user says is in no prompt of it */
+    bool needs_tools; /* it fails on a conversation without */
     char *bos, *eos;
 };
 

@@ -7,53 +7,55 @@
 #include "chat/template_internal.h"
 #include "jinja/jinja.h"
 
-/* A conversation, as JSON text, and what must be in its prompt. */
+/* A conversation, as JSON text, and whether there are tools. */
 struct trial {
-    const char *messages, *tools;
+    const char *messages;
+    bool tools;
 };
 
-static const struct trial user_trial = {"[{\"role\":\"user\",\"content\":\"rbee-says\"}]", NULL};
+static const char tools_text[] =
+    "[{\"type\":\"function\",\"function\":{\"name\":\"rbee_tool\",\"description\":\"d\","
+    "\"parameters\":{\"type\":\"object\",\"properties\":{\"rbee_key\":{\"type\":\"string\","
+    "\"description\":\"d\"}},\"required\":[]}}}]";
 
-static const struct trial system_trial = {
-    "[{\"role\":\"system\",\"content\":\"rbee-says\"},{\"role\":\"user\",\"content\":\"hi\"}]",
-    NULL};
-
-static const struct trial late_trial = {
-    "[{\"role\":\"system\",\"content\":\"rbee-first\"},{\"role\":\"user\",\"content\":\"hi\"},"
-    "{\"role\":\"system\",\"content\":\"rbee-says\"},{\"role\":\"user\",\"content\":\"hi\"}]",
-    NULL};
-
-static const struct trial run_trial = {"[{\"role\":\"user\",\"content\":\"rbee-first\"},"
-                                       "{\"role\":\"user\",\"content\":\"rbee-says\"}]",
-                                       NULL};
-
-/* The arguments' keys stand nowhere else: what is told of the tool has another. */
+#define SAID(role, text) "{\"role\":\"" role "\",\"content\":\"" text "\"}"
 #define CALL(id, key)                                                                              \
     "{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"rbee_tool\",\"arguments\":" \
     "{\"" key "\":\"v\"}}}"
 #define RESULT(id)                                                                                 \
-    "{\"role\":\"tool\",\"tool_call_id\":\"" id "\",\"name\":\"rbee_tool\",\"content\":\"1\"},"
+    "{\"role\":\"tool\",\"tool_call_id\":\"" id "\",\"name\":\"rbee_tool\",\"content\":\"1\"}"
 #define CALLED(calls, results)                                                                     \
-    "[{\"role\":\"user\",\"content\":\"hi\"},"                                                     \
-    "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[" calls "]}," results                \
-    "{\"role\":\"user\",\"content\":\"hi\"}]",                                                     \
-        "[{\"type\":\"function\",\"function\":{\"name\":\"rbee_tool\",\"description\":\"d\","      \
-        "\"parameters\":{\"type\":\"object\",\"properties\":{\"rbee_key\":{\"type\":\"string\","   \
-        "\"description\":\"d\"}},\"required\":[]}}}]"
+    "[" SAID("user", "hi") ",{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[" calls      \
+                           "]}," results "," SAID("user", "hi") "]"
 
-static const struct trial call_trial = {
-    CALLED(CALL("abcdef123", "rbee-says"), RESULT("abcdef123"))};
+static const struct trial user_trial = {"[" SAID("user", "rbee-says") "]", false};
+
+static const struct trial system_trial = {
+    "[" SAID("system", "rbee-says") "," SAID("user", "hi") "]", false};
+
+static const struct trial late_trial = {
+    "[" SAID("system", "rbee-first") "," SAID("user", "hi") "," SAID(
+        "system", "rbee-says") "," SAID("user", "hi") "]",
+    false};
+
+static const struct trial run_trial = {
+    "[" SAID("user", "rbee-first") "," SAID("user", "rbee-says") "]", false};
+
+/* The arguments' keys stand nowhere else: what is told of the tool has another. */
+static const struct trial call_trial = {CALLED(CALL("abcdef123", "rbee-says"), RESULT("abcdef123")),
+                                        true};
 
 static const struct trial pair_trial = {
     CALLED(CALL("abcdef123", "rbee-first") "," CALL("abcdef124", "rbee-says"),
-           RESULT("abcdef123") RESULT("abcdef124"))};
+           RESULT("abcdef123") "," RESULT("abcdef124")),
+    true};
 
 /* Renders; true when that went well and the text is in the prompt. */
 static bool gives(const struct chat_template *t, const struct trial *trial, const char *text,
                   const char *but_not)
 {
     json_t *messages = json_loads(trial->messages, 0, NULL);
-    json_t *tools = trial->tools ? json_loads(trial->tools, 0, NULL) : NULL;
+    json_t *tools = trial->tools || t->needs_tools ? json_loads(tools_text, 0, NULL) : NULL;
     struct chat_conversation c = {.messages = messages, .tools = tools};
     struct buf out;
     bool good;
@@ -70,6 +72,15 @@ static bool gives(const struct chat_template *t, const struct trial *trial, cons
 static bool gives_both(const struct chat_template *t, const struct trial *trial)
 {
     return gives(t, trial, "rbee-first", NULL) && gives(t, trial, "rbee-says", NULL);
+}
+
+/* Hermes' template for tools goes over them, and fails where they are none. */
+static void try_without_tools(struct chat_template *t)
+{
+    bool fails = !gives(t, &user_trial, "", NULL);
+
+    t->needs_tools = true;
+    t->needs_tools = fails && t->can.knows_tools && gives(t, &user_trial, "", NULL);
 }
 
 /* Those of models that see images, too, may go over parts, and over a text as if it had none. One
@@ -132,6 +143,7 @@ void chat_template_try(struct chat_template *t, const char *text)
     t->can.knows_tools = t->can.knows_calls && jinja_mentions(t->program, "tools");
     t->can.short_ids = t->format->short_ids;
     t->can.knows_developer = strstr(text, "developer'") || strstr(text, "developer\"");
+    try_without_tools(t);
     try_content(t);
     try_places(t);
     try_calls(t);

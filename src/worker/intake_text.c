@@ -129,10 +129,10 @@ static bool is_wished(void *arg)
 
 /* An answer of several calls is of no use where the template takes one a message: the model would
  * never be shown what it did. */
-static void one_call_alone(const struct intake_model *with, struct inference_request *r)
+static void one_call_alone(struct job *j)
 {
-    if (!chat_template_abilities(dialog_template(with->dialog))->parallel_calls)
-        r->parallel_tool_calls = false;
+    if (!chat_template_abilities(j->template)->parallel_calls)
+        j->request.parallel_tool_calls = false;
 }
 
 static int render(const struct intake_model *with, struct job *j, struct err *err)
@@ -143,8 +143,9 @@ static int render(const struct intake_model *with, struct job *j, struct err *er
 
     buf_init(&text, CHAT_MAX_PROMPT_BYTES);
     rc = dialog_render(with->dialog, &j->request, &stop, &text, &j->thinking, err);
+    j->template = dialog_template(with->dialog, &j->request);
     if (rc == 0)
-        one_call_alone(with, &j->request);
+        one_call_alone(j);
     if (rc == 0 && check_length(with, j, text.len) == 0)
         rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &j->tokens, &j->n_tokens, err);
     buf_done(&text);

@@ -74,7 +74,7 @@ static int give(struct speech *s, struct outbox *out, uint64_t tokens_out, bool 
 static int create_split(struct speech *s, struct err *err)
 {
     const struct inference_request *r = s->p.request;
-    const struct chat_template *t = s->p.dialog ? dialog_template(s->p.dialog) : NULL;
+    const struct chat_template *t = s->p.template;
     bool calls = r->tools && r->tool_choice != TOOLS_NONE && !r->json_schema;
     struct split_options o = {.tools = r->tools,
                               .thinking = s->p.thinking,

@@ -282,6 +282,26 @@ test('a template that takes one call a message is answered with one', async () =
   await worker.stop();
 });
 
+/* Hermes' models bring a second template, for tools, as llama.cpp knows; it goes over the tools, and fails without.
+ * Only the first was read: such a model was told of tools in our words, and its calls came as content. */
+test('a template for tools is for conversations with tools', async () => {
+  const file = path.join(FOLDER, 'two.gguf');
+  const toolTemplate = "{% for t in tools %}[{{ t.function.name }}]{% endfor %}{% for m in messages %}<{{ m.role }}>{{ m.content }}" +
+    '{% for c in m.tool_calls %}<tool_call>{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}';
+  writeHollowModel(file, { layers: 1, embd: 64, ff: 64, ctx: 4096, template: PLAIN, toolTemplate });
+  const worker = await start({ model: file, ctx: 2048 });
+  const messages = [{ role: 'system', content: 'be' }, ...USER];
+  const prompt = async (more) => (await post(worker, '/v1/render', { messages, ...more })).json.prompt;
+  assert.strictEqual(await prompt({}), '<s>system: be\nuser: hi\nassistant:');
+  assert.strictEqual(await prompt({ tools: TOOLS, tool_choice: 'none' }), '<s>system: be\nuser: hi\nassistant:');
+  assert.strictEqual(await prompt({ tools: TOOLS }), '[get_time][add]<system>be<user>hi');
+  const asked = { messages, tools: TOOLS, tool_choice: 'required', parallel_tool_calls: false, temperature: 1, max_tokens: 400 };
+  const { tool_calls: calls, text } = await whole(worker, { ...asked, seed: 1 });
+  assert.deepStrictEqual([calls.length, text], [1, '']);
+  assert.strictEqual((await ask(`${worker.url}/v1/info`)).json.model.chat_template_tool_use, toolTemplate);
+  await worker.stop();
+});
+
 /*
  * One damaged byte, and every logit is NaN. Each counted as impossible, so that all were as likely as each other:
  * answers of random text, or of random data in the asked form, with status 200.

@@ -455,6 +455,22 @@ static void test_template__bad_and_endless_ones(void **state)
     chat_template_free(t);
 }
 
+/* One for conversations with tools fails without: what it can do was tried without, and it could
+ * nothing. */
+static void test_template__one_for_tools_is_tried_with_tools(void **state)
+{
+    static const char text[] =
+        "{#<tool_call> arguments#}{% for t in tools %}{{ t.function.name }}{% endfor %}" TURNS;
+    struct chat_template *t = compile(text);
+
+    (void)state;
+    assert_true(chat_template_abilities(t)->knows_system);
+    assert_true(chat_template_abilities(t)->user_runs);
+    chat_template_free(t);
+    assert_prompt(text, "[" SAID("system", "a") "," SAID("user", "b") "]", TOOLS,
+                  "f[system]a[user]b");
+}
+
 /* ---- several calls, and calls beside texts ---- */
 
 #define CALL(id, city)                                                                             \
@@ -669,6 +685,7 @@ int main(void)
         cmocka_unit_test(test_template__a_thought_is_gone_on_with),
         cmocka_unit_test(test_template__contents_are_parts_where_a_template_goes_over_them),
         cmocka_unit_test(test_template__one_that_shows_no_user_is_refused),
+        cmocka_unit_test(test_template__one_for_tools_is_tried_with_tools),
         cmocka_unit_test(test_template__calls_are_told_one_by_one_where_a_template_takes_one),
         cmocka_unit_test(test_template__calls_are_shown_where_the_content_must_be_null),
         cmocka_unit_test(test_template__bad_and_endless_ones),
