@@ -14,12 +14,16 @@ int split_create(const struct split_options *o, struct split **out, struct err *
     if (!s)
         return err_no_memory(err, sizeof *s, "an answer's parts");
     s->o = *o;
-    s->state = o->think && o->thinking ? AT_THOUGHT : AT_TEXT;
-    s->thought = s->after = s->state == AT_THOUGHT;
-    s->begun = o->begun && !s->thought;
     buf_init(&s->held, SPLIT_HELD_MAX);
     buf_init(&s->raw, SPLIT_HELD_MAX);
     buf_init(&s->out, 2 * SPLIT_HELD_MAX);
+    s->state = o->think && o->thinking ? AT_THOUGHT : AT_TEXT;
+    s->thought = s->after = s->state == AT_THOUGHT;
+    s->begun = o->begun && !s->thought;
+    if (s->state == AT_TEXT && o->format && o->format->opened && !o->begun) {
+        split_call_begin(s);
+        s->state = AT_NAME;
+    }
     *out = s;
     return 0;
 }

@@ -68,10 +68,11 @@ static bool is_bare(const struct split *s)
     return s->o.format->shape == CALL_JSON && !s->o.format->open;
 }
 
-/* Where marks say that this is a call, any name will do. */
+/* Where marks say that this is a call, any name will do; those of content, too, say no such thing.
+ */
 static bool is_name(const struct split *s, const char *name)
 {
-    return name[0] && (!is_bare(s) || has_tool(s, name));
+    return name[0] && ((!is_bare(s) && !s->o.format->opened) || has_tool(s, name));
 }
 
 /* A call is complete. */
@@ -316,6 +317,14 @@ static const char *bare_name(const struct chat_format *f, char *text)
     return trim(text);
 }
 
+/* Content follows: what led to it is a mark. */
+static void take_content(struct split *s)
+{
+    buf_clear(&s->raw);
+    s->state = AT_TEXT;
+    s->after = true;
+}
+
 /* The name is what stands in raw between the opening marks and the one that ends it. */
 static bool take_marked_name(struct split *s)
 {
@@ -330,6 +339,10 @@ static bool take_marked_name(struct split *s)
     memcpy(text, s->raw.data + s->object.begin, end - s->object.begin);
     text[end - s->object.begin] = '\0';
     name = bare_name(f, text);
+    if (f->content && str_eq(name, f->content)) {
+        take_content(s);
+        return true;
+    }
     if (!is_name(s, name))
         return false;
     str_copy(s->object.name, sizeof s->object.name, name);

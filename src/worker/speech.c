@@ -84,7 +84,9 @@ static int create_split(struct speech *s, struct err *err)
 
     if (!t || !r->messages)
         return 0;
-    o.format = calls ? chat_template_format(t) : NULL;
+    o.format = chat_template_format(t);
+    if (!calls && (!o.format->opened || r->json_schema))
+        o.format = NULL; /* else content has a name, with or without tools */
     o.think = chat_template_think(t);
     return split_create(&o, &s->split, err);
 }

@@ -302,6 +302,22 @@ test('a template for tools is for conversations with tools', async () => {
   await worker.stop();
 });
 
+/* Functionary's prompt has begun what the answer is to whom. */
+test('a call whose mark the prompt has given', async () => {
+  const worker = await start({ model: HOLLOW, ctx: 2048, 'chat-template': templateFile(
+    `${TURNS}{% if tools %}{{ tools | tojson }}{% endif %}{% if add_generation_prompt %}>>>{% endif %}{#>>>all >>>\${recipient}#}`) });
+  const asked = { messages: USER, tools: TOOLS, tool_choice: 'required', temperature: 1, max_tokens: 400 };
+  for (let seed = 1; seed <= 4; seed++) {
+    const { tool_calls: calls, text } = await whole(worker, { ...asked, seed });
+    assert.deepStrictEqual([calls.length > 0, text], [true, '']);
+    for (const { name, arguments: args } of calls)
+      assert.deepStrictEqual(Object.keys(JSON.parse(args)).sort(), name === 'add' ? ['a', 'up'] : ['zone']);
+  }
+  const named = await whole(worker, { messages: USER, grammar: 'root ::= "all\\nwell"', max_tokens: 60 });
+  assert.strictEqual(named.text, 'well'); // without tools, too
+  await worker.stop();
+});
+
 /*
  * One damaged byte, and every logit is NaN. Each counted as impossible, so that all were as likely as each other:
  * answers of random text, or of random data in the asked form, with status 200.

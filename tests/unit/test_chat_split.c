@@ -14,15 +14,16 @@
 #include "chat/split.h"
 
 /* Texts of templates that stand for their formats: what chat_format_of looks for, and no more. */
-#define HERMES  "<tool_call> arguments"
-#define MISTRAL "[TOOL_CALLS]"
-#define NEWER   "[TOOL_CALLS] [ARGS]"
-#define LLAMA   "<|start_header_id|> {\"name\": \"parameters\": "
-#define KIMI    "<|tool_calls_section_begin|> <|tool_call_argument_begin|>"
-#define R1      "<｜tool▁call▁begin｜> <｜tool▁sep｜> ```json"
-#define V31     "<｜tool▁call▁begin｜> <｜tool▁sep｜>"
-#define COMMAND "<|START_ACTION|> tool_name"
-#define PLAIN   ""
+#define HERMES      "<tool_call> arguments"
+#define MISTRAL     "[TOOL_CALLS]"
+#define NEWER       "[TOOL_CALLS] [ARGS]"
+#define LLAMA       "<|start_header_id|> {\"name\": \"parameters\": "
+#define KIMI        "<|tool_calls_section_begin|> <|tool_call_argument_begin|>"
+#define R1          "<｜tool▁call▁begin｜> <｜tool▁sep｜> ```json"
+#define V31         "<｜tool▁call▁begin｜> <｜tool▁sep｜>"
+#define COMMAND     "<|START_ACTION|> tool_name"
+#define FUNCTIONARY ">>>all >>>${recipient}"
+#define PLAIN       ""
 
 static json_t *tools; /* of "f" and "g_2" */
 
@@ -447,6 +448,24 @@ static void test_split__a_thought_that_is_opened_twice(void **state)
     assert_parts(opened, "<thin", "r(<thin)");
 }
 
+/* Functionary's prompts end with the mark of a name, and its content has one, too: every answer
+ * began with "all", and calls were content. */
+static void test_split__content_with_a_name(void **state)
+{
+    struct setting named = {FUNCTIONARY, false, false};
+
+    (void)state;
+    assert_parts(named, "all\nIt is >> 4.\n", "c(It is >> 4.\n)");
+    assert_parts(named, "f\n{\"a\": 1}", "0:f{{\"a\": 1}}");
+    assert_parts(named, "all\nSo.\n>>>f\n{}>>>g_2\n{\"a\": 1}>>>all\nb",
+                 "c(So.)0:f{{}}1:g_2{{\"a\": 1}}c(b)");
+    /* names of no tool: what follows is content */
+    assert_parts(named, "all\nTry\n>>> f(1)\n1\n>>> f\n", "c(Try\n>>> f(1)\n1\n>>> f\n)");
+    assert_parts(named, "python\nprint(1)\n", "c(python\nprint(1)\n)");
+    assert_parts(named, "Hello there", "c(Hello there)");
+    assert_parts((struct setting){.template = FUNCTIONARY, .begun = true}, "all\nb", "c(all\nb)");
+}
+
 /* White space waits for the mark that it may belong to. All of it was looked at again with each
  * byte, in the thread that all answers wait for: with 234 KB of blanks a token of 80 more took 35
  * ms. Where it is too long to be a mark's it waits no more. */
@@ -629,6 +648,7 @@ int main(void)
         cmocka_unit_test(test_split__arguments_that_say_nothing_are_none),
         cmocka_unit_test(test_split__names_have_no_white_space_around_them),
         cmocka_unit_test(test_split__a_thought_that_is_opened_twice),
+        cmocka_unit_test(test_split__content_with_a_name),
         cmocka_unit_test(test_split__no_byte_is_lost_or_doubled),
         cmocka_unit_test(test_json_scan__agrees_with_jansson),
         cmocka_unit_test(test_json_scan__words_numbers_and_depth),

@@ -563,7 +563,7 @@ static const struct published published[] = {
     {"google-gemma-2-2b-it", "generic", NULL, false, true},
     {"ibm-granite-granite-3.3-2B-Instruct", "granite", "</think>", false, false},
     {"llama-cpp-deepseek-r1", "deepseek-r1", "</think>", false, false},
-    {"meetkai-functionary-medium-v3.2", "generic", NULL, false, false},
+    {"meetkai-functionary-medium-v3.2", "functionary", NULL, true, false},
     {"meta-llama-Llama-3.3-70B-Instruct", "llama3", NULL, false, false, true},
     {"mistralai-Mistral-Nemo-Instruct-2407", "mistral", NULL, false, false},
     {"stepfun-ai-Step-3.5-Flash", "generic", "</think>", false, false},
