@@ -44,6 +44,7 @@ static void check_local(const char *header)
     }
     if (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == n)
         return;
+    n -= n > 0 && host[n - 1] == '.';
     BUG_ON(n < 9 || strncasecmp(host + n - 9, "localhost", 9) != 0);
     BUG_ON(n > 9 && host[n - 10] != '.');
     for (size_t i = 0; i < n; i++)

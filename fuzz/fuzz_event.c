@@ -44,6 +44,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (whole &&
             (e.kind == EVENT_TEXT || e.kind == EVENT_REASONING || e.kind == EVENT_TOOL_ARGS))
             check_raw(e.raw, e.n);
+        if (e.kind == EVENT_END)
+            BUG_ON(e.end.cached_tokens > e.end.prompt_tokens || e.end.prefill_ms < 0 ||
+                   e.end.prefill_ms > EVENT_MS_MAX);
         if (e.kind == EVENT_END && e.end.stop_sequence)
             check_raw(e.end.stop_sequence, strlen(e.end.stop_sequence));
         json_decref(whole);

@@ -200,17 +200,23 @@ static void check_begun(const struct http_exchange *x)
 /* What these routes know is read, and does what it says. Sentences of the input's own count not. */
 static void check_read(const struct http_exchange *x, unsigned route)
 {
-    static const char *const known[] = {"model", "name", "stream", "insecure", "verbose"};
+    static const struct {
+        const char *name;
+        bool in_show, in_pull;
+    } known[] = {{"model", true, true},     {"name", true, true},      {"stream", false, true},
+                 {"insecure", false, true}, {"username", false, true}, {"password", false, true},
+                 {"verbose", true, false},  {"system", true, false},   {"template", true, false},
+                 {"options", true, false}};
     json_t *body = json_load_bounded(x->body, x->body_bytes, 0, NULL);
     bool begun = world.n_inspects || world.n_pulls;
 
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         char text[64];
 
-        if ((route == SHOW && (i == 2 || i == 3)) || (route == PULL && i == 4))
+        if ((route == SHOW && !known[i].in_show) || (route == PULL && !known[i].in_pull))
             continue;
-        snprintf(text, sizeof text, "There is no field named '%s' here", known[i]);
-        BUG_ON(!begun && json_object_get(body, known[i]) && strstr(buf_str(&x->reply), text) &&
+        snprintf(text, sizeof text, "There is no field named '%s' here", known[i].name);
+        BUG_ON(!begun && json_object_get(body, known[i].name) && strstr(buf_str(&x->reply), text) &&
                !strstr(x->body, "There is no"));
     }
     if (route == PULL && json_is_object(body))

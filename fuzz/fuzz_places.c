@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_host(addr.host, sizeof addr.host);
     if (http_url_parse(text, &url, NULL) == 0) {
         check_host(url.host, sizeof url.host);
-        BUG_ON(strlen(url.place) < strlen(url.host));
+        BUG_ON(strlen(url.place) < strcspn(url.host, "%") || strchr(url.place, '%'));
         BUG_ON(url.target_bytes < 0 || url.target < text ||
                url.target + url.target_bytes > text + strlen(text));
     }

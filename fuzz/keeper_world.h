@@ -6,6 +6,7 @@
 #ifndef RBEE_FUZZ_KEEPER_WORLD_H
 #define RBEE_FUZZ_KEEPER_WORLD_H
 
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +32,7 @@
 int __wrap_isatty(int fd);
 ssize_t __real_write(int fd, const void *bytes, size_t n);
 ssize_t __wrap_write(int fd, const void *bytes, size_t n);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int ms);
 int64_t __wrap_clock_ms(void);
 void __wrap_clock_sleep_ms(int64_t ms);
 int __wrap_http_client_create_plain(struct event_base *base, enum http_names names,
@@ -64,6 +66,15 @@ ssize_t __wrap_write(int fd, const void *bytes, size_t n)
         return __real_write(fd, bytes, n);
     BUG_ON(buf_put(fd == STDOUT_FILENO ? &world.out : &world.errors, bytes, n));
     return (ssize_t)n;
+}
+
+/* stdout takes all there is, and stdin, if any is read (typing.h), has more. */
+int __wrap_poll(struct pollfd *fds, nfds_t n, int ms)
+{
+    BUG_ON(n != 1 || (fds->fd != STDOUT_FILENO && fds->fd != STDIN_FILENO));
+    BUG_ON(fds->fd == STDIN_FILENO && ms <= 0);
+    fds->revents = fds->events;
+    return 1;
 }
 
 int64_t __wrap_clock_ms(void)

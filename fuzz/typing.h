@@ -7,7 +7,6 @@
 #define RBEE_FUZZ_TYPING_H
 
 #include <errno.h>
-#include <poll.h>
 
 #include "keeper/editline.h"
 #include "keeper_world.h"
@@ -25,19 +24,11 @@ static struct {
 
 ssize_t __real_read(int fd, void *dst, size_t n);
 ssize_t __wrap_read(int fd, void *dst, size_t n);
-int __wrap_poll(struct pollfd *fds, nfds_t n, int ms);
 struct editline *__wrap_editline_open(const struct history *history);
 void __wrap_editline_close(struct editline *e);
 enum editor_end __wrap_editline_read(struct editline *e, const char *prompt, struct buf *line,
                                      struct err *err);
 void __wrap_editline_remember(struct editline *e, const char *text);
-
-int __wrap_poll(struct pollfd *fds, nfds_t n, int ms)
-{
-    BUG_ON(n != 1 || fds->fd != STDIN_FILENO || ms <= 0);
-    fds->revents = POLLIN;
-    return 1;
-}
 
 static void skip(size_t n)
 {

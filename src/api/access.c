@@ -98,13 +98,18 @@ static bool names_loopback(const char *header)
 {
     char host[HOST_MAX];
     int port = 0;
+    size_t n;
 
     if (str_starts_nocase(header, "http://"))
         header += 7;
     else if (str_starts_nocase(header, "https://"))
         header += 8;
-    return access_split_host(header, host, sizeof host, &port, NULL) == 0 &&
-           access_is_loopback(host);
+    if (access_split_host(header, host, sizeof host, &port, NULL))
+        return false;
+    n = strlen(host);
+    if (host[n - 1] == '.' && !strchr(host, ':')) /* the root's: "localhost." is the same name */
+        host[n - 1] = '\0';
+    return access_is_loopback(host);
 }
 
 /* Looks at every byte of the key, whatever was sent. */

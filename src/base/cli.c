@@ -25,6 +25,12 @@ int cli_shown(const char *program)
     return CLI_ERROR;
 }
 
+int cli_show_version(const char *program)
+{
+    printf("%s %s\n", program, RBEE_VERSION);
+    return cli_shown(program);
+}
+
 static void show_commands(const char *program, const char *about,
                           const struct cli_command *commands)
 {
@@ -80,10 +86,8 @@ int cli_main(const char *program, const char *about, const struct cli_command *c
         show_commands(program, about, commands);
         return cli_shown(program);
     }
-    if (str_eq(argv[1], "--version") || str_eq(argv[1], "-V")) {
-        printf("%s %s\n", program, RBEE_VERSION);
-        return cli_shown(program);
-    }
+    if (str_eq(argv[1], "--version") || str_eq(argv[1], "-V"))
+        return cli_show_version(program);
     for (const struct cli_command *c = commands; c->name; c++) {
         int n = words_matched(c->name, argc, argv);
 
@@ -276,6 +280,8 @@ int cli_parse(const char *program, const struct cli_command *command, const stru
         } else if (str_eq(word, "--help") || str_eq(word, "-h")) {
             show_help(program, command, opts);
             return cli_shown(program);
+        } else if (str_eq(word, "--version")) {
+            return cli_show_version(program);
         } else {
             rc = parse_option(program, command, opts, argc, argv, &i);
         }

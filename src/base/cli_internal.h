@@ -6,7 +6,11 @@
 
 #define CLI_WORD_MAX 64
 
-/* argv[1..] is no command of these: says so on stderr, with what it may have meant. CLI_USAGE. */
+/* "rbee-keeper 0.1.0", and the exit code. */
+int cli_show_version(const char *program);
+
+/* argv[1..] is no command of these: says so on stderr, with what it may have meant. CLI_USAGE. Of a
+ * group it may be the help that is wanted, or the version. */
 int cli_unknown_command(const char *program, const struct cli_command *commands,
                         const struct cli_other *others, int argc, char **argv);
 

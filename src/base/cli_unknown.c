@@ -1,4 +1,5 @@
-/* cli_unknown.c - what may have been meant by a command or an option that is none; see cli.h. */
+/* cli_unknown.c - what may have been meant by a command or an option that is none, which the first
+ * word of a group is, too; see cli.h. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -153,32 +154,45 @@ static void say_guesses(const struct guesses *g)
         fputs("?", stderr);
 }
 
-static void show_group(const struct cli_command *commands, const char *group)
+static void show_group(FILE *to, const struct cli_command *commands, const char *group)
 {
     for (const struct cli_command *c = commands; c->name; c++)
         if (is_of(c, group))
-            fprintf(stderr, "  %-16s %s\n", c->name, c->summary);
+            fprintf(to, "  %-16s %s\n", c->name, c->summary);
+}
+
+static int help_of_group(const char *program, const struct cli_command *commands, const char *group)
+{
+    printf("Usage: %s %s COMMAND [OPTIONS]\n\nCommands:\n", program, group);
+    show_group(stdout, commands, group);
+    printf("\n'%s %s COMMAND --help' tells more about one.\n", program, group);
+    return cli_shown(program);
 }
 
 /* The first word is right, and the second is not, or is not there. */
-static void unknown_in_group(const char *program, const struct cli_command *commands,
-                             const char *group, const char *word)
+static int unknown_in_group(const char *program, const struct cli_command *commands,
+                            const char *group, const char *word)
 {
     struct guesses g = {.n = 0};
 
     if (!word) {
         fprintf(stderr, "%s: '%s' needs one more word:\n", program, group);
-        show_group(commands, group);
-        return;
+        show_group(stderr, commands, group);
+        return CLI_USAGE;
     }
+    if (str_eq(word, "--help") || str_eq(word, "-h") || str_eq(word, "help"))
+        return help_of_group(program, commands, group);
+    if (str_eq(word, "--version"))
+        return cli_show_version(program);
     guess_by_letters(&g, commands, group, word);
     fprintf(stderr, "%s: there is no command '%s %.100s'", program, group, word);
     if (g.n) {
         fprintf(stderr, ". Did you mean '%s'? Try '%s --help'.\n", g.names[0], program);
     } else {
         fputs("; there are:\n", stderr);
-        show_group(commands, group);
+        show_group(stderr, commands, group);
     }
+    return CLI_USAGE;
 }
 
 int cli_unknown_command(const char *program, const struct cli_command *commands,
@@ -188,10 +202,8 @@ int cli_unknown_command(const char *program, const struct cli_command *commands,
     char both[2 * CLI_WORD_MAX];
 
     for (const struct cli_command *c = commands; c->name; c++)
-        if (is_of(c, argv[1])) {
-            unknown_in_group(program, commands, argv[1], argc > 2 ? argv[2] : NULL);
-            return CLI_USAGE;
-        }
+        if (is_of(c, argv[1]))
+            return unknown_in_group(program, commands, argv[1], argc > 2 ? argv[2] : NULL);
     guess_by_word(&g, commands, others, argv[1]);
     snprintf(both, sizeof both, "%s %s", argv[1], argc > 2 ? argv[2] : "");
     if (!g.n && argc > 2)

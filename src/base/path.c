@@ -1,4 +1,4 @@
-/* path.c - see path.h. No state. Linux: /proc/self/exe. */
+/* path.c - see path.h. No state. Linux: /proc/self/exe, setfsuid(2). */
 #include "base/path.h"
 
 #include <ctype.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -46,9 +47,66 @@ int path_rbee_home(char **out, struct err *err)
     return *out ? 0 : err_no_memory(err, PATH_MAX, "the home folder's name");
 }
 
+/* ---- what root makes in another's folder ---- */
+static int stat_folder(const char *path, struct stat *st)
+{
+    size_t n = (size_t)(path_base(path) - path);
+    char *folder = str_ndup(n ? path : ".", n ? n : 1);
+    int rc = folder ? stat(folder, st) : -1;
+
+    free(folder);
+    return rc;
+}
+
+/*
+ * Takes the name of the folder's owner, in this thread and for files only. Made by root it would be
+ * root's, and the other locked out of his own home; given away afterwards, it could be another one
+ * by then. True: end_as_owner gives the name back.
+ */
+static bool begin_as_owner(const char *path)
+{
+    struct stat folder;
+
+    if (geteuid() != 0 || stat_folder(path, &folder) != 0 || folder.st_uid == 0)
+        return false;
+    setfsgid(folder.st_gid);
+    setfsuid(folder.st_uid);
+    return true;
+}
+
+static void end_as_owner(void)
+{
+    setfsuid(geteuid());
+    setfsgid(getegid());
+}
+
+int path_open_made(const char *path, int flags, mode_t mode)
+{
+    bool as_owner = begin_as_owner(path);
+    int fd = open(path, flags, mode);
+
+    if (as_owner)
+        end_as_owner();
+    if (as_owner && fd < 0 && errno == EACCES) /* he may not write there himself */
+        fd = open(path, flags, mode);
+    return fd;
+}
+
+static int mkdir_made(const char *path, mode_t mode)
+{
+    bool as_owner = begin_as_owner(path);
+    int rc = mkdir(path, mode);
+
+    if (as_owner)
+        end_as_owner();
+    if (as_owner && rc != 0 && errno == EACCES)
+        rc = mkdir(path, mode);
+    return rc;
+}
+
 static int make_dir(const char *path, mode_t mode, struct err *err)
 {
-    if (mkdir(path, mode) == 0 || (errno == EEXIST && path_is_dir(path)))
+    if (mkdir_made(path, mode) == 0 || (errno == EEXIST && path_is_dir(path)))
         return 0;
     return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot make the folder %s",
                      path);
@@ -289,7 +347,7 @@ int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset)
 }
 
 /*
- * What root writes anew in another's folder stays that other's, who could not read it else; where
+ * What root replaces in another's folder stays that other's, who could not read it else; where
  * root has no right to that, it is root's. Only a file that has no other name is given away: it may
  * have waited for root under this one.
  */
@@ -309,13 +367,16 @@ static void keep_owner(int fd, const char *path)
  */
 static int create_beside(const char *path, mode_t mode, char **temp)
 {
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
     uint64_t tail = (uint64_t)getpid();
+    struct stat old;
+    bool anew = lstat(path, &old) != 0;
     int fd = -1;
 
     for (int i = 0; i < TEMP_TRIES; i++) {
         *temp = str_printf("%s.tmp-%llu", path, (unsigned long long)tail);
         if (*temp)
-            fd = open(*temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+            fd = anew ? path_open_made(*temp, flags, mode) : open(*temp, flags, mode);
         if (fd >= 0 || !*temp || errno != EEXIST || i + 1 == TEMP_TRIES)
             break;
         free(*temp);

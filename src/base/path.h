@@ -25,8 +25,10 @@ const char *path_base(const char *path);
 /* RBEE_HOME, else ~/.rbee. ERR_NOT_FOUND when neither RBEE_HOME nor HOME is set. */
 int path_rbee_home(char **out, struct err *err);
 
-/* mkdir -p. Existing folders are fine, an existing file is not. */
+/* mkdir -p. Existing folders are fine, an existing file is not. As path_open_made. */
 int path_make_dirs(const char *path, mode_t mode, struct err *err);
+/* open(2) with O_CREAT: what root makes in another's folder is that other's. */
+int path_open_made(const char *path, int flags, mode_t mode);
 
 bool path_is_file(const char *path);
 bool path_is_dir(const char *path);
@@ -66,7 +68,8 @@ int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset);
 
 /*
  * Writes a temporary file beside it, fsyncs, renames: the old or the new content, never half. A
- * file that root writes anew keeps its owner. Who is killed leaves the temporary one (sweep.h).
+ * file that root writes anew keeps its owner, and a new one has its folder's. Who is killed leaves
+ * the temporary one (sweep.h).
  */
 int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);
 /*

@@ -7,17 +7,25 @@
 
 #include "base/str.h"
 
-/* Host names, IPv4 and IPv6 literals (a zone id behind '%' too): nothing that could end a URL's
- * host part. */
+static bool has_only(const char *s, size_t n, const char *signs)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isascii((unsigned char)s[i]) ||
+            (!isalnum((unsigned char)s[i]) && !strchr(signs, s[i])))
+            return false;
+    return n > 0;
+}
+
+/* Host names, IPv4 and IPv6 literals (these with a zone behind '%', too: "fe80::2%eth0"): nothing
+ * that could end a URL's host part. */
 static bool host_ok(const char *host, size_t n)
 {
-    if (n == 0 || n >= CONFIG_HOST_MAX)
+    const char *zone = memchr(host, '%', n);
+    size_t n_named = zone ? (size_t)(zone - host) : n;
+
+    if (n >= CONFIG_HOST_MAX || !has_only(host, n_named, ".-_:"))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (!isascii((unsigned char)host[i]) ||
-            (!isalnum((unsigned char)host[i]) && !strchr(".-_:%", host[i])))
-            return false;
-    return true;
+    return !zone || (memchr(host, ':', n_named) && has_only(zone + 1, n - n_named - 1, ".-_"));
 }
 
 static bool port_ok(const char *text, uint16_t *out)

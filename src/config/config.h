@@ -85,8 +85,8 @@ struct config_addr {
     uint16_t port;
 };
 /*
- * "host", "host:port", "1.2.3.4:5", "[::1]:8080", "::1". ERR_INVALID with the sentence. A missing
- * port becomes default_port.
+ * "host", "host:port", "1.2.3.4:5", "[::1]:8080", "::1", "[fe80::2%eth0]:8080". ERR_INVALID with
+ * the sentence. A missing port becomes default_port.
  */
 int config_addr_parse(const char *text, uint16_t default_port, struct config_addr *out,
                       struct err *err);

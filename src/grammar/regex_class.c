@@ -145,6 +145,10 @@ static bool read_range(struct regex *x)
 
     if (!read_atom(x, &lo, &single))
         return false;
+    if (!single && x->at[0] == '-' && x->at[1] != ']')
+        return regex_fail(x, ERR_UNSUPPORTED,
+                          "a '-' between a class such as \\d and another is "
+                          "not supported; write \\- or put it last");
     if (!single)
         return true;
     if (x->at[0] != '-' || x->at[1] == ']' || !x->at[1])

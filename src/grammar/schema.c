@@ -104,16 +104,23 @@ static int by_schema(const void *a, const void *b)
     return x->done < y->done ? -1 : x->done > y->done;
 }
 
-/* A text for a set of parts, in which those that say nothing have no place. */
+/* A text for a set of parts, in which those that say nothing have no place. The parts themselves
+ * stay in the schema's order, in which their members come: these are addresses. */
 static char *key_of(struct schema *s, const struct parts *p)
 {
+    struct part *sorted = malloc(p->n * sizeof *sorted);
     struct buf b;
 
+    if (!sorted)
+        return NULL;
     rules_work(s->r, (uint64_t)PRINT_STEPS * p->n);
+    memcpy(sorted, p->items, p->n * sizeof *sorted);
+    qsort(sorted, p->n, sizeof *sorted, by_schema);
     buf_init(&b, MAX_KEY_BYTES);
     buf_puts(&b, "parts");
     for (uint32_t i = 0; i < p->n; i++)
-        buf_printf(&b, " %zx:%x", (size_t)(uintptr_t)p->items[i].schema, p->items[i].done);
+        buf_printf(&b, " %zx:%x", (size_t)(uintptr_t)sorted[i].schema, sorted[i].done);
+    free(sorted);
     return buf_take(&b);
 }
 
@@ -128,8 +135,6 @@ static void drop_idle(struct parts *p)
     p->n = n;
     for (uint32_t i = 0; i < n; i++)
         p->items[i].from = 0;
-    if (n)
-        qsort(p->items, n, sizeof *p->items, by_schema);
 }
 
 /* The rule of a set of parts, which is noted to be done when it is new. Takes the parts. */

@@ -40,7 +40,8 @@
  * - format: date, time, date-time, duration, uuid, email, hostname, ipv4, ipv6, uri.
  * - integers: exact bounds; up to 18 digits where there is none.
  * - numbers: up to 18 digits before and SCHEMA_MAX_FRACTION behind the point, exponents of two
- *   digits; with bounds, which are exact, no exponents.
+ *   digits; with bounds, which are exact, no exponents. Beside a bound that is not allowed they
+ *   have 15 digits in all: with more they may be the bound for who reads them as doubles.
  * - blanks: between members and items one blank, or a line feed with up to SCHEMA_MAX_INDENT
  *   blanks or tabs; behind a colon one blank; nowhere else.
  */

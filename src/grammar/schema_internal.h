@@ -119,10 +119,12 @@ uint32_t schema_call_one(struct schema *s, const json_t *schema);
 struct schema_values;
 const struct schema_values *schema_values(struct schema *s, const json_t *list, bool one);
 void schema_values_done(struct schema *s);
-/* Is a value in it, as json_equal sees it; is a text? */
+/* Are two values equal? Numbers are by what they are, 1 and 1.0, within others, too. */
+bool schema_same(const json_t *x, const json_t *y);
+/* Is a value in it; is a text? */
 bool schema_values_have(struct schema *s, const struct schema_values *set, const json_t *value);
 bool schema_values_name(struct schema *s, const struct schema_values *set, const char *name);
-/* Is no value in both? Numbers are equal by what they are: 1 and 1.0. */
+/* Is no value in both? */
 bool schema_values_apart(struct schema *s, const struct schema_values *x,
                          const struct schema_values *y);
 

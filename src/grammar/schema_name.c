@@ -20,9 +20,9 @@ struct name {
 /* The letter of a character's simple escape; 0: it has none. */
 static char escape_of(uint32_t c)
 {
-    static const char chars[] = "\"\\/\b\f\n\r\t", *at;
+    static const char chars[] = "\"\\/\b\f\n\r\t";
+    const char *at = c && c < 0x80 ? strchr(chars, (int)c) : NULL;
 
-    at = c && c < 0x80 ? strchr(chars, (int)c) : NULL;
     return at ? SIMPLE_ESCAPES[at - chars] : '\0';
 }
 

@@ -1,4 +1,5 @@
 /* schema_number.c - numbers between bounds, digit by digit. See schema.h. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #define MOST        999999999999999999
 #define TEXT_BYTES  24
 #define WIDEST_REAL 1e18
+#define EXACT       9007199254740992u /* 2^53: so far all whole numbers are different as doubles */
 
 /* A bound: digits before and behind the point, without zeros at the end. */
 struct bound {
@@ -203,8 +205,15 @@ static bool find_bound(struct schema *s, const struct parts *p, const char *key,
         b->without = without || (b->given && x == *tightest && b->without);
         b->given = true;
         *tightest = x;
-        if (set_bound(b, value))
+        if (set_bound(b, value) && !(b->without && b->whole >= EXACT))
             continue;
+        if (b->whole >= EXACT && b->without) {
+            schema_fail(s, ERR_UNSUPPORTED, p->items[i - 1].schema, key,
+                        "'%s' from 2^53 on is not supported: numbers beside it are it, as doubles; "
+                        "use '%s'",
+                        key, up ? "minimum" : "maximum");
+            return false;
+        }
         schema_fail(
             s, ERR_UNSUPPORTED, p->items[i - 1].schema, key,
             "a bound of a number with more than %d digits before or %d behind the point is not "
@@ -271,13 +280,30 @@ static uint32_t some_digits(struct schema *s, struct span f)
     return alt;
 }
 
-/* A point and digits, or nothing where that is zero and allowed. */
-static uint32_t fraction(struct schema *s, const struct bound *lo, const struct bound *hi)
+/*
+ * How many digits may stand behind so large a whole number for that the number is not, as a double,
+ * the bound next to it that is not allowed: with DBL_DIG in all each is another one. 99 and sixteen
+ * nines are 100 for who reads them.
+ */
+static uint32_t exact_digits(uint64_t whole)
+{
+    uint32_t n = SCHEMA_MAX_FRACTION < DBL_DIG ? SCHEMA_MAX_FRACTION : DBL_DIG;
+
+    for (; whole && n; whole /= 10)
+        n--;
+    return n;
+}
+
+/* A point and up to `left` digits, or nothing where that is zero and allowed. */
+static uint32_t fraction(struct schema *s, const struct bound *lo, const struct bound *hi,
+                         uint32_t left)
 {
     struct span f = {lo ? lo->fraction : NULL, hi ? hi->fraction : NULL, lo && lo->without,
-                     hi && hi->without, SCHEMA_MAX_FRACTION};
+                     hi && hi->without, left};
     uint32_t node;
 
+    if (!left)
+        return may_stop(f) ? rules_empty(s->r) : rules_alt(s->r);
     if (f.lo && !f.lo[0] && !f.not_lo)
         f.lo = NULL;
     if (f.hi && !f.hi[0] && f.not_hi)
@@ -286,16 +312,24 @@ static uint32_t fraction(struct schema *s, const struct bound *lo, const struct 
     return may_stop(f) ? rules_repeat(s->r, node, 0, 1) : node;
 }
 
+/* The whole numbers from a to b, with fractions between the bounds. `beside`: next to a bound that
+ * is not allowed. */
 static uint32_t whole_with(struct schema *s, uint64_t a, uint64_t b, const struct bound *lo,
-                           const struct bound *hi)
+                           const struct bound *hi, bool beside)
 {
-    return schema_seq(s, wholes(s, a, b), fraction(s, lo, hi), 0);
+    uint32_t left = beside || (lo && lo->without) || (hi && hi->without) ? exact_digits(b)
+                                                                         : SCHEMA_MAX_FRACTION;
+
+    return schema_seq(s, wholes(s, a, b), fraction(s, lo, hi, left), 0);
 }
 
 /* Numbers without a sign between two bounds, of which the signs do not count. */
 static uint32_t unsigned_between(struct schema *s, const struct bound *lo, const struct bound *hi)
 {
     uint32_t alt = rules_alt(s->r);
+    /* Is the last whole number below the upper bound next to it? */
+    bool beside = hi->without && !hi->fraction[0] && hi->whole;
+    uint64_t last = hi->whole - (hi->whole > 0);
 
     if (lo->whole > hi->whole)
         return alt;
@@ -303,13 +337,16 @@ static uint32_t unsigned_between(struct schema *s, const struct bound *lo, const
         int order = strcmp(lo->fraction, hi->fraction); /* without zeros at the end: as numbers */
 
         if (order < 0 || (!order && !lo->without && !hi->without))
-            rules_add(s->r, alt, whole_with(s, lo->whole, lo->whole, lo, hi));
+            rules_add(s->r, alt, whole_with(s, lo->whole, lo->whole, lo, hi, false));
         return alt;
     }
-    rules_add(s->r, alt, whole_with(s, lo->whole, lo->whole, lo, NULL));
-    if (hi->whole - lo->whole > 1)
-        rules_add(s->r, alt, whole_with(s, lo->whole + 1, hi->whole - 1, NULL, NULL));
-    rules_add(s->r, alt, whole_with(s, hi->whole, hi->whole, NULL, hi));
+    rules_add(s->r, alt,
+              whole_with(s, lo->whole, lo->whole, lo, NULL, beside && lo->whole == last));
+    if (last > lo->whole + beside)
+        rules_add(s->r, alt, whole_with(s, lo->whole + 1, last - beside, NULL, NULL, false));
+    if (beside && last > lo->whole)
+        rules_add(s->r, alt, whole_with(s, last, last, NULL, NULL, true));
+    rules_add(s->r, alt, whole_with(s, hi->whole, hi->whole, NULL, hi, false));
     return alt;
 }
 

@@ -43,7 +43,7 @@ static bool in_all(struct schema *s, const struct parts *p, const json_t *from, 
     if (!rules_work(s->r, (uint64_t)LOOK_STEPS * p->n))
         return false;
     for (uint32_t i = 0; (other = parts_next(p, "const", &i)) != NULL;) {
-        if (!json_equal(v, other))
+        if (!schema_same(v, other))
             return false;
     }
     for (uint32_t i = 0; (list = parts_next(p, "enum", &i)) != NULL;) {

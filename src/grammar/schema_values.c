@@ -140,12 +140,35 @@ void schema_values_done(struct schema *s)
     json_decref(s->set_of);
 }
 
-/* 1 and 1.0 are equal. */
-static bool same(const json_t *x, const json_t *y)
+static bool same_items(const json_t *x, const json_t *y)
+{
+    bool equal = json_array_size(x) == json_array_size(y);
+
+    for (size_t i = 0; i < json_array_size(x) && equal; i++)
+        equal = schema_same(json_array_get(x, i), json_array_get(y, i));
+    return equal;
+}
+
+static bool same_members(const json_t *x, const json_t *y)
+{
+    bool equal = json_object_size(x) == json_object_size(y);
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)x, key, value) equal =
+        equal && schema_same(value, json_object_get(y, key));
+    return equal;
+}
+
+bool schema_same(const json_t *x, const json_t *y)
 {
     if (json_is_number(x) && json_is_number(y))
         return !(json_number_value(x) < json_number_value(y)) &&
                !(json_number_value(x) > json_number_value(y));
+    if (json_is_array(x) && json_is_array(y))
+        return same_items(x, y);
+    if (json_is_object(x) && json_is_object(y))
+        return same_members(x, y);
     return json_equal(x, y);
 }
 
@@ -174,7 +197,7 @@ bool schema_values_have(struct schema *s, const struct schema_values *set, const
     if (!rules_work(s->r, steps + FIND_STEPS))
         return false;
     for (size_t i = first_of(set, hash); i < set->n && set->items[i].hash == hash && !has; i++)
-        has = rules_work(s->r, steps) && json_equal(set->items[i].value, value);
+        has = rules_work(s->r, steps) && schema_same(set->items[i].value, value);
     return has;
 }
 
@@ -216,7 +239,7 @@ bool schema_values_apart(struct schema *s, const struct schema_values *x,
 
         at = seek(many, at, item->hash, nearby);
         for (size_t k = at; k < many->n && many->items[k].hash == item->hash; k++) {
-            if (!rules_work(s->r, item->steps) || same(item->value, many->items[k].value))
+            if (!rules_work(s->r, item->steps) || schema_same(item->value, many->items[k].value))
                 return false;
         }
     }

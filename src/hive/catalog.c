@@ -379,15 +379,19 @@ int catalog_remove_path(struct catalog *c, const char *path, struct err *err)
     return rc ? rc : finish(c, st, err);
 }
 
-int catalog_touch(struct catalog *c, const char *model_ref, int64_t now_ms, struct err *err)
+/* What is in the future was noted by a clock that was wrong. */
+int catalog_touch(struct catalog *c, const char *model_ref, int64_t used_ms, struct err *err)
 {
     sqlite3_stmt *st;
-    int rc =
-        prepare(c, "UPDATE models SET last_used_ms = ?2 WHERE model_ref = ?1", model_ref, &st, err);
+    int rc = prepare(c,
+                     "UPDATE models SET last_used_ms = "
+                     "max(?2, iif(last_used_ms > ?3, 0, last_used_ms)) WHERE model_ref = ?1",
+                     model_ref, &st, err);
 
     if (rc)
         return rc;
-    sqlite3_bind_int64(st, 2, now_ms);
+    sqlite3_bind_int64(st, 2, used_ms);
+    sqlite3_bind_int64(st, 3, clock_unix_ms());
     return finish(c, st, err);
 }
 

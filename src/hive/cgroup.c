@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "hive/procfs.h"
 
 #define MODE      0755
 #define END_TRIES 10 /* to remove it: what was killed is gone a moment later */
@@ -72,6 +73,7 @@ char *cgroup_base(void)
     base = str_printf("%s%s/rbee", mount, str_eq(own, "/") ? "" : own);
     if (base && (mkdir(base, MODE) == 0 || errno == EEXIST) && access(base, W_OK) == 0) {
         write_file(base, "cgroup.subtree_control", "+memory"); /* where it may be */
+        write_file(base, "cgroup.subtree_control", "+pids");
         return base;
     }
     free(base);
@@ -83,12 +85,23 @@ char *cgroup_path(const char *base, const char *worker_id)
     return base ? str_printf("%s/%s", base, worker_id) : NULL;
 }
 
+/* A worker with more is ended anyway. Without the controller the file is not there. */
+static void limit_threads(const char *path)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%d", PROCFS_THREADS_MAX);
+    write_file(path, "pids.max", text);
+}
+
 int cgroup_make(const char *path)
 {
     int fd = mkdir(path, MODE) == 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
     if (fd < 0)
         rmdir(path);
+    else
+        limit_threads(path);
     return fd;
 }
 

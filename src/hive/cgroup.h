@@ -2,8 +2,9 @@
  * cgroup.h - a cgroup of its own for each worker, where the hive may make some: never needed.
  *
  * With one, all that a worker's program has started ends with it (cgroup.kill), and the kernel
- * tells for certain whether it was killed for want of memory (memory.events). Version 2 only; it
- * must be writable, which systemd's Delegate=yes, a container, or being root gives. Linux 5.14.
+ * tells for certain whether it was killed for want of memory (memory.events), and keeps it from
+ * having more threads than any worker needs (pids.max). Version 2 only; it must be writable, which
+ * systemd's Delegate=yes, a container, or being root gives. Linux 5.14.
  */
 #ifndef RBEE_HIVE_CGROUP_H
 #define RBEE_HIVE_CGROUP_H

@@ -24,6 +24,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/deadline.h"
+#include "hive/first_process.h"
 #include "hive/hive.h"
 #include "hive/home.h"
 #include "hive/hub_token.h"
@@ -550,6 +551,7 @@ int cmd_daemon(const struct cli_command *self, int argc, char **argv)
 
     if (rc != CLI_GO)
         return rc;
+    first_process_leave();
     reset_signals();
     heap_keep_little();
     leave_no_core();

@@ -35,11 +35,12 @@ int procfs_parse_stat(const char *line, struct procfs_stat *out)
     long hz = sysconf(_SC_CLK_TCK);
 
     *out = (struct procfs_stat){0};
-    /* Fields 3 (state), 12 (majflt), 14 and 15 (utime, stime), 22 (starttime). */
+    /* Fields 3 (state), 12 (majflt), 14 and 15 (utime, stime), 20 (num_threads), 22 (starttime). */
     if (!at || sscanf(at + 1,
                       " %c %*d %*d %*d %*d %*d %*u %*u %*u %" SCNu64 " %*u %" SCNu64 " %" SCNu64
-                      " %*d %*d %*d %*d %*d %*d %" SCNu64,
-                      &out->state, &out->major_faults, &user, &kernel, &out->start_ticks) != 5)
+                      " %*d %*d %*d %*d %" SCNu32 " %*d %" SCNu64,
+                      &out->state, &out->major_faults, &user, &kernel, &out->n_threads,
+                      &out->start_ticks) != 6)
         return -1;
     out->cpu_ms = (user + kernel) * 1000 / (uint64_t)(hz > 0 ? hz : 100);
     return 0;
@@ -55,11 +56,12 @@ int procfs_stat(pid_t pid, struct procfs_stat *out)
 
 /* ---- threads ---- */
 
-/* Calls `each` for every thread until it returns false. */
+/* Calls `each` for every thread until it returns false, or there were too many. */
 static void each_thread(pid_t pid, bool (*each)(void *arg, pid_t pid, int tid), void *arg)
 {
     char path[PATH_BYTES];
     struct dirent *entry;
+    unsigned n = 0;
     int64_t tid;
     DIR *d;
 
@@ -68,7 +70,8 @@ static void each_thread(pid_t pid, bool (*each)(void *arg, pid_t pid, int tid), 
     if (!d)
         return;
     while ((entry = readdir(d)))
-        if (str_to_i64(entry->d_name, &tid) == 0 && !each(arg, pid, (int)tid))
+        if (str_to_i64(entry->d_name, &tid) == 0 &&
+            (n++ == PROCFS_THREADS_MAX || !each(arg, pid, (int)tid)))
             break;
     closedir(d);
 }
@@ -91,25 +94,22 @@ static char state_of(pid_t pid, int tid)
     return st.state;
 }
 
-struct search {
-    const char *states;
-    bool found;
-};
-
-static bool search_thread(void *arg, pid_t pid, int tid)
+static bool look_at_thread(void *arg, pid_t pid, int tid)
 {
-    struct search *s = arg;
+    struct procfs_threads *seen = arg;
+    char state = state_of(pid, tid);
 
-    s->found = strchr(s->states, state_of(pid, tid)) != NULL;
-    return !s->found;
+    seen->runnable |= state == 'R';
+    seen->on_disk |= state == 'D';
+    return !seen->runnable || !seen->on_disk;
 }
 
-bool procfs_any_thread(pid_t pid, const char *states)
+struct procfs_threads procfs_threads(pid_t pid)
 {
-    struct search s = {.states = states};
+    struct procfs_threads seen = {.runnable = false};
 
-    each_thread(pid, search_thread, &s);
-    return s.found;
+    each_thread(pid, look_at_thread, &seen);
+    return seen;
 }
 
 static bool put_thread(void *arg, pid_t pid, int tid)

@@ -12,8 +12,13 @@
 
 #define PROCFS_BOOT_BYTES 37 /* a UUID with its NUL */
 
+#define PROCFS_THREADS_MAX                                                                         \
+    1024 /* looked at; a worker has at most 256 that compute, and a dozen                          \
+          */
+
 struct procfs_stat {
     char state; /* R S D T t Z ... of its first thread */
+    uint32_t n_threads;
     uint64_t major_faults;
     uint64_t cpu_ms;      /* of all threads */
     uint64_t start_ticks; /* since boot */
@@ -23,12 +28,17 @@ int procfs_stat(pid_t pid, struct procfs_stat *out);
 /* The line of /proc/PID/stat; -1 when it is none. A name may hold blanks and brackets. */
 int procfs_parse_stat(const char *line, struct procfs_stat *out);
 
-/* Whether any thread is in one of these states ("R", "D", "RD"). */
-bool procfs_any_thread(pid_t pid, const char *states);
+/* Of its first PROCFS_THREADS_MAX threads each does the following. */
 
-/* A line for each thread: name, state, the call it waits in where that may be known. */
+/* Whether one has the processor or wants it (R), and one waits for a disk (D). */
+struct procfs_threads {
+    bool runnable, on_disk;
+};
+struct procfs_threads procfs_threads(pid_t pid);
+
+/* A line for each: name, state, the call it waits in where that may be known. */
 void procfs_put_threads(pid_t pid, FILE *out);
-/* Sends the signal to every thread by itself. The process must be a child not yet reaped. */
+/* Sends the signal to each by itself. The process must be a child not yet reaped. */
 void procfs_signal_threads(pid_t pid, int signal_number);
 
 /* Its program's path, or -1. A program that was replaced on disk keeps its path. */

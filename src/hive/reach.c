@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
@@ -167,25 +167,31 @@ static _Noreturn void look(pid_t parent, const char *at, const char *path)
     _exit(good ? 0 : 1); /* an error is an answer, too */
 }
 
+/* fork, but with its pidfd or not at all: one that could not be watched could not be waited for,
+ * either, as it may hang. Source: clone(2), whose first three arguments are the same everywhere. */
+static pid_t fork_watched(int *pidfd)
+{
+    return (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, NULL);
+}
+
 static int start_look(struct far *f, const char *at, const char *path, struct err *err)
 {
     pid_t parent = getpid(), pid;
     sigset_t all, before;
+    int pidfd = -1, error;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = fork();
+    pid = fork_watched(&pidfd);
+    error = errno;
     if (pid == 0)
         look(parent, at, path);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (pid < 0)
-        return err_errno(err, ERR_IO, errno, "no process can be had that looks at %s", at);
-    f->looking = (struct child){.pid = pid, .pidfd = pidfd_open(pid, 0)};
+        return err_errno(err, ERR_IO, error, "no process can be had that looks at %s", at);
+    f->looking = (struct child){.pid = pid, .pidfd = pidfd};
     f->asked_ms = clock_ms();
-    if (f->looking.pidfd >= 0)
-        return 0;
-    kill(pid, SIGKILL); /* not waited for: it may hang. The system reaps it when the hive ends */
-    return err_errno(err, ERR_IO, errno, "cannot watch a process that looks at %s", at);
+    return 0;
 }
 
 static bool has_answered(struct far *f, int64_t wait_ms)

@@ -55,6 +55,14 @@ void reply_fail(struct http_exchange *x, enum api_code code, const char *fmt, ..
     reply_error(x, 0, &e);
 }
 
+void reply_say_held(struct api_error *e, size_t n_bytes)
+{
+    api_error_set(e, API_ALL_SLOTS_BUSY, REPLY_SRC,
+                  "the requests that wait here hold nearly all the memory they may have together; "
+                  "this one needs %zu bytes more",
+                  n_bytes);
+}
+
 const char *reply_render_error(int status, const char *target, const char *text,
                                const char *request_id, char *dst, size_t dst_size)
 {

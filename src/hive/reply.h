@@ -19,6 +19,9 @@ void reply_error(struct http_exchange *x, int status, struct api_error *e);
 void reply_fail(struct http_exchange *x, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Sets the error of a request that http_hold had no room for. */
+void reply_say_held(struct api_error *e, size_t n_bytes);
+
 /* For http_server_params: the errors that the server finds by itself, as ours. */
 const char *reply_render_error(int status, const char *target, const char *text,
                                const char *request_id, char *dst, size_t dst_size);

@@ -124,6 +124,8 @@ static void read_fields(struct fields *f, struct asked *a)
         fields_fail(f, "how", "share, copy or move", "this is another word");
     if (a->store && a->wish == PLACE_MOVE)
         fields_fail(f, "how", "share or copy", "other programs' stores are only read");
+    if (a->store && a->as)
+        fields_fail(f, "as", "nothing with a store", "its models keep their names");
 }
 
 static int make_list(struct hive *h, const struct asked *a, struct import_list *list,
@@ -131,10 +133,16 @@ static int make_list(struct hive *h, const struct asked *a, struct import_list *
 {
     if (a->store)
         return import_list_store(h->reach, a->store, a->name, a->wish, list, err);
-    if (path_is_dir(a->path)) /* it may be on a stick: nothing refers to it afterwards */
-        return import_list_folder(h->reach, a->path, a->wish == PLACE_SHARE ? PLACE_WHOLE : a->wish,
-                                  list, err);
-    return import_list_file(h->reach, a->path, a->as, a->wish, list, err);
+    if (!path_is_dir(a->path))
+        return import_list_file(h->reach, a->path, a->as, a->wish, list, err);
+    if (a->as)
+        return err_set(err, ERR_INVALID,
+                       "%s is a folder, whose models keep the names that its list gives them; a "
+                       "name can be chosen for a file",
+                       a->path);
+    /* It may be on a stick: nothing refers to it afterwards. */
+    return import_list_folder(h->reach, a->path, a->wish == PLACE_SHARE ? PLACE_WHOLE : a->wish,
+                              list, err);
 }
 
 static enum api_code code_of(int rc)

@@ -10,8 +10,10 @@
 
 enum board_state worker_board_state(const struct worker *w)
 {
-    return w->board ? (enum board_state)atomic_load_explicit(&w->board->state, memory_order_acquire)
-                    : BOARD_STARTING;
+    uint32_t said = w->board ? atomic_load_explicit(&w->board->state, memory_order_acquire)
+                             : (uint32_t)BOARD_STARTING;
+
+    return said < BOARD_FAILED ? (enum board_state)said : BOARD_FAILED;
 }
 
 void worker_board_error(const struct worker *w, struct api_error *e)

@@ -1,5 +1,6 @@
 /*
- * worker_watch.c - the periodic look at the workers: readiness, load limit, idleness, health.
+ * worker_watch.c - the periodic look at the workers: readiness, load limit, failure, idleness,
+ * health.
  *
  * The boards are memory, so a look four times a second costs nothing; the timer runs only while
  * there is a worker.
@@ -87,13 +88,25 @@ static void ask_health(struct worker *w, int64_t now)
         log_warn("%s cannot be asked for its health: %s", w->id, err.text);
 }
 
-/* ---- loading and idleness ---- */
+/* ---- loading and failing ---- */
 
-static void check_load(struct worker *w, int64_t now)
+/* The time since the last look, of which no more was seen than stall.h's first rule says: a hive
+ * that stood still, maybe its workers with it (a container that is paused, a machine that slept),
+ * lays that at nobody's door. */
+static int64_t time_seen_ms(struct worker *w, int64_t now)
+{
+    int64_t ms = now - (w->looked_ms ? w->looked_ms : w->started_ms);
+
+    w->looked_ms = now;
+    return ms < STALL_LOOK_MS ? ms : STALL_LOOK_MS;
+}
+
+static void check_load(struct worker *w, int64_t seen_ms)
 {
     int64_t limit = config_duration_ms(w->owner->params.config, "hive", "load_timeout");
 
-    if (limit <= 0 || now - w->started_ms < limit)
+    w->loading_ms += seen_ms;
+    if (limit <= 0 || w->loading_ms < limit)
         return;
     worker_kill(
         w, API_LOADING_TIMEOUT,
@@ -101,6 +114,20 @@ static void check_load(struct worker *w, int64_t now)
         (long long)(limit / 1000), (unsigned long long)atomic_load(&w->board->bytes_loaded),
         (unsigned long long)atomic_load(&w->board->bytes_total),
         w->state == WORKER_SUSPENDED ? "; its worker had been stopped by a signal (SIGSTOP)" : "");
+}
+
+/* It has said why, and should have ended by itself. */
+static void check_failed(struct worker *w, int64_t seen_ms)
+{
+    struct api_error e;
+
+    w->failed_ms += seen_ms;
+    if (w->failed_ms < WORKERS_FAILED_MS)
+        return;
+    log_warn("%s has failed and does not end: it is killed", w->id);
+    worker_board_error(w, &e);
+    worker_kill(w, e.code, "%s", e.message);
+    api_error_done(&e);
 }
 
 /* ---- steps ---- */
@@ -154,12 +181,20 @@ static bool check_steps(struct worker *w, int64_t now)
 
     if (procfs_stat(w->child.pid, &st))
         return true;
+    if (st.n_threads > PROCFS_THREADS_MAX) { /* more than a look has time for */
+        worker_kill(w, API_WORKER_STALLED,
+                    "the worker for %.200s has %u threads, which no worker needs, and was ended",
+                    w->model_ref, st.n_threads);
+        return false;
+    }
     seen.stopped = st.state == 'T' || st.state == 't';
     seen.cpu_ms = st.cpu_ms;
     seen.n_reads = st.major_faults;
     if ((seen.has_work && seen.steps == w->stall.last.steps) || is_reading(b)) {
-        seen.on_disk = procfs_any_thread(w->child.pid, "D");
-        seen.runnable = procfs_any_thread(w->child.pid, "R");
+        struct procfs_threads threads = procfs_threads(w->child.pid);
+
+        seen.on_disk = threads.on_disk;
+        seen.runnable = threads.runnable;
     }
     see_stopped(w, seen.stopped);
     if (stall_judge(&w->stall, &seen, floor_ms) != STALL_STUCK)
@@ -181,6 +216,7 @@ static void check_log(struct worker *w)
 static void look(struct worker *w, int64_t now)
 {
     enum board_state state = worker_board_state(w);
+    int64_t seen_ms = time_seen_ms(w, now);
 
     if (w->state == WORKER_CONDEMNED && w->kill_ms && now >= w->kill_ms) {
         w->kill_ms = 0;
@@ -195,11 +231,15 @@ static void look(struct worker *w, int64_t now)
         worker_stop(w);
         return;
     }
+    if (state == BOARD_FAILED) {
+        check_failed(w, seen_ms);
+        return;
+    }
     ask_health(w, now);
     if (!worker_state_runs(w->state) || !check_steps(w, now))
         return;
     if (state == BOARD_STARTING || state == BOARD_LOADING)
-        check_load(w, now); /* also of one that is stopped: its clients wait all the same */
+        check_load(w, seen_ms); /* also of one that is stopped: its clients wait all the same */
     if (w->state == WORKER_SUSPENDED)
         return;
     if (state == BOARD_READY && w->state == WORKER_LOADING)

@@ -30,6 +30,7 @@
 #define WORKERS_TERM_MS         10000 /* from SIGTERM to SIGKILL */
 #define WORKERS_KILL_MS         3000  /* from SIGKILL until nobody waits any longer */
 #define WORKERS_FREE_MS         2000  /* workers_free waits at most so long */
+#define WORKERS_FAILED_MS       5000  /* from a worker's word that it failed to SIGKILL */
 #define WORKERS_STACKS_MS       500   /* for a stuck worker to write where it is */
 #define WORKERS_UNUSED_MS       30000 /* a worker not used yet stays at least so long */
 #define WORKER_URL_MAX          (CONFIG_HOST_MAX + 32)

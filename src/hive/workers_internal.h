@@ -60,6 +60,9 @@ struct worker {
     int64_t ready_ms;          /* when the board first said so; 0 = not yet */
     int64_t ready_activity_ms; /* the board's last_activity at that moment */
     int64_t used_told_ms;      /* the last use of it that was told */
+    int64_t looked_ms;         /* when the last look was */
+    int64_t loading_ms;        /* for how long it has been seen to load ... */
+    int64_t failed_ms;         /* ... and to have failed by its own word */
     struct http_call *health;
     int64_t next_health_ms;
     unsigned strikes;
@@ -161,7 +164,7 @@ void worker_end_cgroup(struct worker *w);
 void worker_release(struct worker *w);
 
 /* worker_board.c; but for the first, of a worker with a board */
-/* The board's state, BOARD_STARTING without one. */
+/* The board's state, BOARD_STARTING without one; what is none is BOARD_FAILED. */
 enum board_state worker_board_state(const struct worker *w);
 /* What a failed worker wrote on its board. */
 void worker_board_error(const struct worker *w, struct api_error *e);

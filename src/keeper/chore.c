@@ -87,16 +87,6 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
     return true;
 }
 
-/* What a hive will not do with a model, it refuses as a bad request, though the command was right;
- * not so where it names fields: these were typed. */
-static int fail(struct keeper *k, struct api_error *e)
-{
-    bool typed = json_object_get(e->details, "errors") != NULL;
-    int rc = keeper_fail(k, e);
-
-    return rc == CLI_USAGE && !typed ? CLI_ERROR : rc;
-}
-
 static enum client_end ask(struct keeper *k, const struct chore *chore,
                            const struct client_watch *watch, struct api_error *e)
 {
@@ -144,6 +134,6 @@ int chore_watch(struct keeper *k, const struct chore *chore)
     if (end == CLIENT_REFUSED)
         contact_doubt(k, &e);
     if (end != CLIENT_DONE)
-        return fail(k, &e);
+        return contact_refused(k, &e);
     return w.failed ? CLI_ERROR : CLI_DONE;
 }

@@ -130,6 +130,7 @@ void client_transport_error(struct api_error *e, int rc, const struct err *why, 
                          : rc == ERR_CANCELLED   ? API_REQUEST_CANCELLED
                          : rc == ERR_IO          ? API_CONNECTION_REFUSED
                          : rc == ERR_UNSUPPORTED ? API_INVALID_REQUEST
+                         : rc == ERR_INVALID     ? API_INVALID_REQUEST
                          : rc == ERR_DENIED      ? API_CERTIFICATE_MISMATCH
                          : rc == ERR_CONFLICT    ? API_CONNECTION_REFUSED
                                                  : API_INTERNAL;

@@ -54,27 +54,6 @@ static int parse(const struct cli_command *self, struct options *o, int argc, ch
 }
 
 /* ---- the beginning ---- */
-/* What the options say of settings, over what a resumed file says. */
-static int take_settings(const struct options *o, struct conversation *talk, struct err *err)
-{
-    struct inference_request r;
-    json_t *given = NULL;
-    int rc;
-
-    inference_request_init(&r);
-    rc = sampling_fill(&o->sampling, &r, err);
-    if (rc == 0) {
-        given = settings_of(&r);
-        if (!given || json_object_update(talk->settings, given))
-            rc = err_no_memory(err, 1, "the settings");
-    }
-    if (rc == 0)
-        rc = settings_check(talk->settings, err);
-    json_decref(given);
-    inference_request_done(&r);
-    return rc;
-}
-
 /* The conversation as options and file have it; a usage error otherwise. */
 static int make_talk(const struct options *o, struct conversation *talk, struct err *err)
 {
@@ -86,7 +65,7 @@ static int make_talk(const struct options *o, struct conversation *talk, struct 
         rc = o->resume ? conversation_load(o->resume, talk, err) : conversation_init(talk, err);
     if (rc == 0 && o->system_text)
         rc = conversation_set_system(talk, o->system_text, err);
-    return rc ? rc : take_settings(o, talk, err);
+    return rc ? rc : settings_take(talk->settings, &o->sampling, err);
 }
 
 static void greet(struct chat *c)
@@ -210,6 +189,7 @@ static int converse(struct chat *c, struct input *in)
         if (interrupt_seen() && !c->interactive)
             return CLI_INTERRUPTED;
         interrupt_clear();
+        out->cut = false;
     }
     return in->rc;
 }

@@ -140,16 +140,29 @@ static int prepare(struct keeper *k, const struct explain *o, struct asked *a)
     return rc;
 }
 
-/* One node: how it is to be asked is in its place then. */
-static int add_node(struct keeper *k, struct explain *o, const char *name)
+/* Connects to it: CLI_GO, or an exit code. Among others, what is wrong with one is its answer. */
+static int reach(struct keeper *k, const struct explain *o, const char *name, struct asked *a)
 {
     struct keeper_flags flags = o->flags;
-    struct asked *a = &o->asked[o->n_asked];
-    int rc;
+    struct api_error e;
 
     flags.node = name;
-    rc = keeper_connect(k, &flags);
-    if (rc == CLI_GO)
+    if (keeper_reach(k, &flags, &e) == 0)
+        return CLI_GO;
+    if (o->flags.node || e.code == API_INVALID_REQUEST)
+        return keeper_fail_reach(k, &e);
+    a->answer = refusal(&e);
+    api_error_done(&e);
+    return CLI_GO;
+}
+
+/* One node: how it is to be asked is in its place then, or why it cannot be. */
+static int add_node(struct keeper *k, struct explain *o, const char *name)
+{
+    struct asked *a = &o->asked[o->n_asked];
+    int rc = reach(k, o, name, a);
+
+    if (rc == CLI_GO && !a->answer)
         rc = prepare(k, o, a);
     client_close(k->client);
     k->client = NULL;
@@ -160,28 +173,28 @@ static int add_node(struct keeper *k, struct explain *o, const char *name)
     return rc;
 }
 
-/* The node that was named, or this machine and all that the keeper knows. One that cannot be asked
- * keeps nobody from asking the others. */
+/* The node that was named; or the one that other commands use, this machine and all that the keeper
+ * knows. One that cannot be asked keeps nobody from asking the others. */
 static int gather(struct keeper *k, struct explain *o)
 {
+    const char *own = keeper_node_unlisted(k->config);
     size_t n = config_n_nodes(k->config);
     struct err err;
     int rc = CLI_GO;
 
-    o->asked = calloc(n + 1, sizeof *o->asked);
+    o->asked = calloc(n + 2, sizeof *o->asked);
     if (!o->asked) {
-        err_no_memory(&err, (n + 1) * sizeof *o->asked, "the list of nodes");
+        err_no_memory(&err, (n + 2) * sizeof *o->asked, "the list of nodes");
         return keeper_fail_err(k, API_INTERNAL, &err);
     }
     if (o->flags.node)
         return add_node(k, o, o->flags.node);
-    if (!config_node_find(k->config, "localhost"))
+    if (own)
+        rc = add_node(k, o, own);
+    if (rc == CLI_GO && !config_node_find(k->config, "localhost"))
         rc = add_node(k, o, "localhost");
-    for (size_t i = 0; i < n && !interrupt_seen() && rc != CLI_USAGE; i++) {
-        int one = add_node(k, o, config_node_at(k->config, i)->name);
-
-        rc = rc == CLI_GO ? one : rc;
-    }
+    for (size_t i = 0; i < n && !interrupt_seen() && rc == CLI_GO; i++)
+        rc = add_node(k, o, config_node_at(k->config, i)->name);
     return rc;
 }
 
@@ -331,15 +344,12 @@ int cmd_explain(const struct cli_command *self, int argc, char **argv)
     rc = keeper_open(&k, self, &o.flags);
     if (rc == CLI_GO && o.table && o.answers) {
         rc = gather(&k, &o);
-        if (o.n_asked > 0 && rc != CLI_USAGE && !interrupt_seen()) {
-            int asked = ask(&k, &o);
-
-            rc = rc == CLI_GO ? asked : rc;
-        }
-        if (json_array_size(o.answers) > 0)
-            print(&k, &o);
         if (rc == CLI_GO)
+            rc = interrupt_seen() ? keeper_cancelled(&k) : ask(&k, &o);
+        if (rc == CLI_GO) {
+            print(&k, &o);
             rc = o.n_would > 0 ? CLI_DONE : CLI_ERROR;
+        }
     }
     table_free(o.table);
     json_decref(o.answers);

@@ -145,6 +145,7 @@ int cmd_models_prune(const struct cli_command *self, int argc, char **argv)
     struct api_error e;
     json_t *plan = NULL;
     struct keeper k;
+    bool any;
     int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
 
     if (rc != CLI_GO)
@@ -152,12 +153,12 @@ int cmd_models_prune(const struct cli_command *self, int argc, char **argv)
     rc = keeper_begin(&k, self, &flags);
     if (rc == CLI_GO && contact_list(&k, "/v1/models/prune", "items", &plan, &e))
         rc = keeper_fail(&k, &e);
-    if (rc == CLI_GO && flags.json && !yes)
+    any = json_array_size(json_object_get(plan, "items")) > 0;
+    if (rc == CLI_GO && flags.json && !(yes && any))
         keeper_print_json(&k, plan);
     else if (rc == CLI_GO && !flags.json)
         print_plan(&k, plan);
-    if (rc == CLI_GO && json_array_size(json_object_get(plan, "items")) &&
-        (yes || (!flags.json && may_delete(&k, plan))))
+    if (rc == CLI_GO && any && (yes || (!flags.json && may_delete(&k, plan))))
         rc = delete_all(&k, plan, flags.json);
     else if (rc == CLI_GO && interrupt_seen())
         rc = keeper_cancelled(&k);

@@ -119,7 +119,8 @@ static int import(struct keeper *k, const struct importing *o)
     int rc = CLI_GO;
 
     if (is_store(o->what, store, &name)) {
-        chore.body = json_pack("{s:s, s:s*, s:s*}", "store", store, "name", name, "how", how);
+        chore.body = json_pack("{s:s, s:s*, s:s*, s:s*}", "store", store, "name", name, "as", o->as,
+                               "how", how);
     } else {
         rc = full_path(k, o->what, &path);
         if (rc == CLI_GO)
@@ -156,7 +157,7 @@ int cmd_models_import(const struct cli_command *self, int argc, char **argv)
         KEEPER_OPT_NODE(o.flags),
         KEEPER_OPT_JSON(o.flags),
         {"scan", 0, CLI_FLAG, &o.scan, 0, 0, NULL, "only show what other programs keep here", 0},
-        {"as", 0, CLI_STR, &o.as, 0, 0, "NAME", "call it local:NAME (the file's own name)", 0},
+        {"as", 0, CLI_STR, &o.as, 0, 0, "NAME", "call a file local:NAME (the file's own name)", 0},
         {"copy", 0, CLI_FLAG, &o.copy, 0, 0, NULL, "share nothing with the file: copy it", 0},
         {"move", 0, CLI_FLAG, &o.move, 0, 0, NULL, "take the file away from where it is", 0},
         {"quiet", 'q', CLI_FLAG, &o.flags.quiet, 0, 0, NULL, "no progress, only results", 0},
@@ -167,6 +168,8 @@ int cmd_models_import(const struct cli_command *self, int argc, char **argv)
 
     if (rc == CLI_GO && !o.scan && n == 0)
         rc = keeper_usage(&k, "name a file, a folder, hf-cache or ollama, or use --scan");
+    if (rc == CLI_GO && o.scan && (n > 0 || o.as || o.copy || o.move))
+        rc = keeper_usage(&k, "--scan takes nothing in: leave out the name, --as, --copy, --move");
     if (rc == CLI_GO && o.copy && o.move)
         rc = keeper_usage(&k, "--copy and --move cannot be had together");
     if (rc == CLI_GO)

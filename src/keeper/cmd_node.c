@@ -25,20 +25,23 @@ struct machine {
     struct node_secret secret;
 };
 
+/* `addr` NULL: this machine's, wherever it is. `tls`: also without a secret that says so. */
 static void set_machine(const struct config *config, struct machine *m, const char *name,
-                        const struct config_addr *addr)
+                        const struct config_addr *addr, bool tls)
 {
+    struct config_addr at = {.host = "localhost", .port = CONFIG_DEFAULT_PORT};
     const char *home = config_home(config);
     bool found = false;
 
     *m = (struct machine){0};
+    at = addr ? *addr : at;
     str_copy(m->name, sizeof m->name, name);
-    config_addr_text(addr, m->where, sizeof m->where);
     /* What cannot be read is said when the node is spoken to; here it only does not answer. */
     node_secrets_find(home, name, &found, &m->secret, NULL);
-    if (!found && str_eq(name, "localhost"))
-        node_secrets_own_hive(home, addr->port, &m->secret, NULL);
-    snprintf(m->url, sizeof m->url, "%s://%s/v1/health", m->secret.tls ? "https" : "http",
+    if (!found)
+        node_secrets_own_hive(home, !addr, &at, &m->secret, NULL);
+    config_addr_text(&at, m->where, sizeof m->where);
+    snprintf(m->url, sizeof m->url, "%s://%s/v1/health", m->secret.tls || tls ? "https" : "http",
              m->where);
 }
 
@@ -85,7 +88,7 @@ static void warn_if_silent(struct keeper *k, const char *name, const struct conf
     struct machine m;
     char text[128];
 
-    set_machine(k->config, &m, name, addr);
+    set_machine(k->config, &m, name, addr, false);
     if (!probe(k, &m, &p, 1) || interrupt_seen()) {
         probes_done(&p, 1);
         return;
@@ -278,18 +281,39 @@ int cmd_node_add(const struct cli_command *self, int argc, char **argv)
 }
 
 /* ---- list ---- */
-/* localhost first, unless the list has its own; then the list. Returns how many. */
-static size_t gather(const struct config *config, struct machine *machines)
+/* The one that other commands use, though it stands in no list. A host that nobody knows does not
+ * answer; what is no node at all is said. */
+static bool add_own(struct keeper *k, struct machine *m)
 {
-    struct config_addr here = {.host = "localhost", .port = CONFIG_DEFAULT_PORT};
-    size_t n = 0;
+    const char *text = keeper_node_unlisted(k->config);
+    struct err err = {0};
+    struct node node;
+    int rc;
+
+    if (!text)
+        return false;
+    rc = node_resolve(k->config, text, node_known_by_resolver, NULL, &node, &err);
+    if (rc && rc != ERR_UNREACHABLE) {
+        term_note(&k->term, "[keeper] node: %s.", err.text);
+        return false;
+    }
+    set_machine(k->config, m, text, &node.addr, str_starts(node.url, "https"));
+    return true;
+}
+
+/* [keeper] node first, then localhost, unless the list has its own; then the list. Returns how
+ * many. */
+static size_t gather(struct keeper *k, struct machine *machines)
+{
+    const struct config *config = k->config;
+    size_t n = add_own(k, machines);
 
     if (!config_node_find(config, "localhost"))
-        set_machine(config, &machines[n++], "localhost", &here);
+        set_machine(config, &machines[n++], "localhost", NULL, false);
     for (size_t i = 0; i < config_n_nodes(config); i++) {
         const struct config_node *node = config_node_at(config, i);
 
-        set_machine(config, &machines[n++], node->name, &node->addr);
+        set_machine(config, &machines[n++], node->name, &node->addr, false);
     }
     return n;
 }
@@ -319,13 +343,13 @@ static void print_json(struct keeper *k, const struct machine *machines,
     json_t *list = json_array(), *root = json_pack("{s:o}", "nodes", list);
 
     for (size_t i = 0; root && i < n; i++) {
+        const char *version = keeper_text(probes[i].answer, "version", NULL);
         char text[128];
 
         json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s*, s:s}", "name",
                                               machines[i].name, "address", machines[i].where,
-                                              "alive", probes[i].answer != NULL, "version",
-                                              keeper_text(probes[i].answer, "version", NULL),
-                                              "state", verdict(&probes[i], text, sizeof text)));
+                                              "alive", version != NULL, "version", version, "state",
+                                              verdict(&probes[i], text, sizeof text)));
     }
     if (root)
         keeper_print_json(k, root);
@@ -334,7 +358,7 @@ static void print_json(struct keeper *k, const struct machine *machines,
 
 static int list(struct keeper *k, bool json)
 {
-    size_t max = config_n_nodes(k->config) + 1, n;
+    size_t max = config_n_nodes(k->config) + 2, n;
     struct machine *machines = calloc(max, sizeof *machines);
     struct client_probe *probes = calloc(max, sizeof *probes);
     int rc = CLI_DONE;
@@ -345,7 +369,7 @@ static int list(struct keeper *k, bool json)
         err_no_memory(&err, max * sizeof *machines, "the list of nodes");
         rc = keeper_fail_err(k, API_INTERNAL, &err);
     } else {
-        n = gather(k->config, machines);
+        n = gather(k, machines);
         probe(k, machines, probes, n);
         if (interrupt_seen())
             rc = keeper_cancelled(k);

@@ -91,3 +91,11 @@ bool contact_has(const struct keeper *k, const json_t *answer, const char *name,
                    RBEE_VERSION);
     return false;
 }
+
+int contact_refused(struct keeper *k, struct api_error *e)
+{
+    bool typed = json_object_get(e->details, "errors") != NULL;
+    int rc = keeper_fail(k, e);
+
+    return rc == CLI_USAGE && !typed ? CLI_ERROR : rc;
+}

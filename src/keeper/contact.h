@@ -31,4 +31,8 @@ bool contact_again(struct keeper *k, unsigned n_failed, int64_t began_ms, struct
  * it is of another version. */
 void contact_doubt(struct keeper *k, struct api_error *e);
 
+/* keeper_fail for commands about a model: what a hive will not do with one, it refuses as a bad
+ * request, though the command was right; not so where it names fields: these were typed. */
+int contact_refused(struct keeper *k, struct api_error *e);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/path.h"
 #include "base/str.h"
@@ -114,21 +115,34 @@ static char *to_text(const struct conversation *c)
     return text;
 }
 
-int conversation_save(const struct conversation *c, const char *path, struct err *err)
+/* Nothing is there, or a conversation: a pipe or a device would be replaced as a file is. */
+static int check_place(const char *path, struct err *err)
 {
     struct conversation there;
-    char *text, *target;
-    int rc;
+    struct stat st;
 
     if (path_is_dir(path))
         return err_set(err, ERR_CONFLICT, "%.200s is a folder; name a file", path);
-    if (path_is_file(path)) {
-        if (conversation_load(path, &there, NULL))
-            return err_set(err, ERR_CONFLICT,
-                           "%.200s is there already and holds no conversation; choose another name",
-                           path);
-        conversation_done(&there);
-    }
+    if (!path_is_file(path))
+        return stat(path, &st) != 0
+                   ? 0
+                   : err_set(err, ERR_CONFLICT,
+                             "%.200s is there already and is no file; choose another name", path);
+    if (conversation_load(path, &there, NULL))
+        return err_set(err, ERR_CONFLICT,
+                       "%.200s is there already and holds no conversation; choose another name",
+                       path);
+    conversation_done(&there);
+    return 0;
+}
+
+int conversation_save(const struct conversation *c, const char *path, struct err *err)
+{
+    char *text, *target;
+    int rc = check_place(path, err);
+
+    if (rc)
+        return rc;
     text = to_text(c);
     target = path_behind_link(path);
     if (text && target)

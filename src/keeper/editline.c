@@ -98,18 +98,33 @@ static bool load(struct editline *e)
 }
 
 /* ---- characters ---- */
+/* Can libedit work with the terminal as wide as it is now? It asks the same descriptor. */
+static bool is_wide_enough(struct winsize *size)
+{
+    return ioctl(STDIN_FILENO, TIOCGWINSZ, size) != 0 || size->ws_col == 0 ||
+           size->ws_col >= COLUMNS_MIN;
+}
+
+/* True when the size is another one. In a terminal made too narrow the lines are laid out as they
+ * were. */
+static bool take_size(struct editline *e)
+{
+    struct winsize size = e->size;
+
+    if (!is_wide_enough(&size) || (size.ws_col == e->size.ws_col && size.ws_row == e->size.ws_row))
+        return false;
+    e->size = size;
+    e->f.el_resize(e->el);
+    return true;
+}
+
 /* After a stop (Ctrl+Z, fg) the terminal is as the shell wants it; libedit does not notice. */
 static void look_after_terminal(struct editline *e)
 {
-    struct winsize size = e->size;
     struct termios modes;
 
-    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 &&
-        (size.ws_col != e->size.ws_col || size.ws_row != e->size.ws_row)) {
-        e->size = size;
-        e->f.el_resize(e->el);
+    if (take_size(e))
         e->f.el_set(e->el, EL_REFRESH);
-    }
     if (tcgetattr(STDIN_FILENO, &modes) == 0 && (modes.c_lflag & ICANON)) {
         e->f.el_set(e->el, EL_PREP_TERM, 0); /* or it believes that it has it */
         e->f.el_set(e->el, EL_PREP_TERM, 1);
@@ -316,9 +331,7 @@ struct editline *editline_open(const struct history *history)
         setlocale(LC_CTYPE, "C.UTF-8");
     opened = e;
     e->prompt = "";
-    if ((ioctl(STDERR_FILENO, TIOCGWINSZ, &e->size) == 0 && e->size.ws_col > 0 &&
-         e->size.ws_col < COLUMNS_MIN) ||
-        !load(e) || !open_parts(e)) {
+    if (!is_wide_enough(&e->size) || !load(e) || !open_parts(e)) {
         editline_close(e);
         return NULL;
     }
@@ -360,7 +373,7 @@ enum editor_end editline_read(struct editline *e, const char *prompt, struct buf
      */
     e->f.el_set(e->el, EL_PREP_TERM, 1);
     fputs(PASTE_ON, e->screen);
-    e->f.el_resize(e->el);
+    take_size(e);
     errno = 0;
     text = e->f.el_gets(e->el, &n);
     if (!text)

@@ -116,7 +116,7 @@ void history_close(struct history *h)
 
 static int append(const char *path, const char *line, size_t n, struct err *err)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, FILE_MODE);
+    int fd = path_open_made(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, FILE_MODE);
     ssize_t put;
     int rc = 0;
 

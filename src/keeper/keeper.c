@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/path.h"
 #include "base/str.h"
@@ -29,6 +30,17 @@ int keeper_open(struct keeper *k, const struct cli_command *command, const struc
     return rc ? keeper_fail_err(k, API_INVALID_REQUEST, &err) : CLI_GO;
 }
 
+/* An error without a code of its own. */
+static void error_of(enum api_code code, const struct err *err, struct api_error *e)
+{
+    if (code == API_INTERNAL && err->code == ERR_NO_SPACE)
+        code = API_DISK_FULL;
+    api_error_set(e, code, "keeper", "%s", err->text);
+    if (code == API_INTERNAL &&
+        err->code != ERR_NO_MEMORY) /* files of the user's: no fault of ours */
+        e->details = json_pack("{s:s}", "hint", "See to what it names, and try again.");
+}
+
 /* The one place that chooses the key: flag, then environment. NULL = none. */
 static const char *choose_key(const struct keeper_flags *f)
 {
@@ -48,62 +60,97 @@ static bool is_key(const char *key)
     return n <= KEEPER_KEY_MAX;
 }
 
-static int node_error(struct keeper *k, int rc, const struct err *err)
+static int node_error(int rc, const struct err *err, struct api_error *e)
 {
-    struct api_error e;
-
-    if (rc != ERR_UNREACHABLE)
-        return keeper_usage(k, "%s", err->text);
-    api_error_set(&e, API_CONNECTION_REFUSED, "keeper", "%s", err->text);
-    e.details = json_pack("{s:s}", "hint",
-                          "Check the name; `rbee-keeper node list` shows the ones known, "
-                          "`rbee-keeper node add NAME HOST` adds one.");
-    return keeper_fail(k, &e);
+    if (rc != ERR_UNREACHABLE) {
+        api_error_set(e, API_INVALID_REQUEST, "keeper", "%s", err->text);
+        return -1;
+    }
+    api_error_set(e, API_CONNECTION_REFUSED, "keeper", "%s", err->text);
+    e->details = json_pack("{s:s}", "hint",
+                           "Check the name; `rbee-keeper node list` shows the ones known, "
+                           "`rbee-keeper node add NAME HOST` adds one.");
+    return -1;
 }
 
-/* What `node add` has kept of this node, or what the hive of this home says of itself. */
-static int find_secret(struct keeper *k, struct err *err)
+/* What the hive of this home says of itself, if it is the node; "localhost" alone is where that one
+ * is. What is wrong with its file concerns nobody who speaks to another machine. */
+static int find_own_hive(struct keeper *k, const char *typed, struct err *err)
 {
-    const char *home = config_home(k->config);
+    bool here = strcasecmp(typed, "localhost") == 0 && !config_node_find(k->config, typed);
+    struct config_addr addr = k->node.addr;
+    int rc = node_secrets_own_hive(config_home(k->config), here, &addr, &k->secret, err);
+
+    if (rc == 0 && here)
+        node_move(&k->node, &addr);
+    return rc == ERR_NOT_FOUND || !k->node.local ? 0 : rc;
+}
+
+/* What `node add` has kept of this node, or it is the hive of this home. */
+static int find_secret(struct keeper *k, const char *typed, struct err *err)
+{
     bool found = false;
     int rc = 0;
 
     k->secret = (struct node_secret){0};
     if (config_n_nodes(k->config) > 0)
-        rc = node_secrets_find(home, node_listed_as(k->config, &k->node), &found, &k->secret, err);
-    if (rc == 0 && !found && k->node.local) {
-        rc = node_secrets_own_hive(home, k->node.addr.port, &k->secret, err);
-        rc = rc == ERR_NOT_FOUND ? 0 : rc;
-    }
+        rc = node_secrets_find(config_home(k->config), node_listed_as(k->config, &k->node), &found,
+                               &k->secret, err);
+    if (rc == 0 && !found)
+        rc = find_own_hive(k, typed, err);
     if (rc == 0 && k->secret.tls)
         node_use_tls(&k->node);
     return rc;
 }
 
-int keeper_connect(struct keeper *k, const struct keeper_flags *f)
+int keeper_reach(struct keeper *k, const struct keeper_flags *f, struct api_error *e)
 {
     const char *text = f->node ? f->node : config_text(k->config, "keeper", "node");
     const char *key = choose_key(f);
     struct err err = {0};
     int rc;
 
-    if (key && !is_key(key))
-        return keeper_usage(k,
-                            "the API key is no key: it has to be at most %d printable characters "
-                            "without blanks",
-                            KEEPER_KEY_MAX);
+    if (key && !is_key(key)) {
+        err_set(&err, ERR_INVALID,
+                "the API key is no key: it has to be at most %d printable characters without "
+                "blanks",
+                KEEPER_KEY_MAX);
+        return node_error(ERR_INVALID, &err, e);
+    }
     rc = node_resolve(k->config, text, node_known_by_resolver, NULL, &k->node, &err);
     if (rc)
-        return node_error(k, rc, &err);
-    if (find_secret(k, &err))
-        return keeper_fail_err(k, API_INTERNAL, &err);
+        return node_error(rc, &err, e);
+    rc = find_secret(k, text, &err);
     if (!key && k->secret.key[0])
         key = k->secret.key;
     k->key = key;
-    if (client_open(key, &k->client, &err) ||
-        client_set_pin(k->client, k->secret.pin[0] ? k->secret.pin : NULL, &err))
-        return keeper_fail_err(k, API_INTERNAL, &err);
-    return CLI_GO;
+    if (rc || client_open(key, &k->client, &err) ||
+        client_set_pin(k->client, k->secret.pin[0] ? k->secret.pin : NULL, &err)) {
+        error_of(API_INTERNAL, &err, e);
+        return -1;
+    }
+    return 0;
+}
+
+int keeper_connect(struct keeper *k, const struct keeper_flags *f)
+{
+    struct api_error e;
+
+    return keeper_reach(k, f, &e) ? keeper_fail_reach(k, &e) : CLI_GO;
+}
+
+const char *keeper_node_unlisted(const struct config *config)
+{
+    const char *text = config_text(config, "keeper", "node");
+    struct node n = {.name = ""};
+
+    if (strcasecmp(text, "localhost") == 0 || config_node_find(config, text))
+        return NULL;
+    str_copy(n.name, sizeof n.name, text);
+    if (config_addr_parse(text, CONFIG_DEFAULT_PORT, &n.addr, NULL) == 0 &&
+        config_node_find(config, node_listed_as(config, &n)))
+        return NULL;
+    return text;
 }
 
 int keeper_begin(struct keeper *k, const struct cli_command *command, const struct keeper_flags *f)
@@ -141,6 +188,8 @@ int keeper_end(struct keeper *k, int rc)
         rc = OUT_EXIT_CLOSED;
     if (k->out.error_errno)
         rc = output_error(k);
+    if (k->out.cut && rc != CLI_INTERRUPTED)
+        rc = keeper_cancelled(k);
     keeper_close(k);
     return rc;
 }
@@ -211,13 +260,19 @@ int keeper_fail_err(struct keeper *k, enum api_code code, const struct err *err)
 {
     struct api_error e;
 
-    if (code == API_INTERNAL && err->code == ERR_NO_SPACE)
-        code = API_DISK_FULL;
-    api_error_set(&e, code, "keeper", "%s", err->text);
-    if (code == API_INTERNAL &&
-        err->code != ERR_NO_MEMORY) /* files of the user's: no fault of ours */
-        e.details = json_pack("{s:s}", "hint", "See to what it names, and try again.");
+    error_of(code, err, &e);
     return keeper_fail(k, &e);
+}
+
+int keeper_fail_reach(struct keeper *k, struct api_error *e)
+{
+    int rc;
+
+    if (e->code != API_INVALID_REQUEST)
+        return keeper_fail(k, e);
+    rc = keeper_usage(k, "%s", e->message);
+    api_error_done(e);
+    return rc;
 }
 
 int keeper_fail_missing(struct keeper *k, const char *text, const char *hint)

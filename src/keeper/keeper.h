@@ -60,9 +60,14 @@ struct keeper {
  */
 int keeper_open(struct keeper *k, const struct cli_command *command, const struct keeper_flags *f);
 int keeper_connect(struct keeper *k, const struct keeper_flags *f);
+/* keeper_connect without a word: 0, or -1 with *e, API_INVALID_REQUEST for what was typed wrong. */
+int keeper_reach(struct keeper *k, const struct keeper_flags *f, struct api_error *e);
 /* Both. */
 int keeper_begin(struct keeper *k, const struct cli_command *command, const struct keeper_flags *f);
 void keeper_close(struct keeper *k);
+
+/* What [keeper] node says, if that is neither localhost nor in the list of nodes; else NULL. */
+const char *keeper_node_unlisted(const struct config *config);
 
 /* keeper_close, and the exit code to end with: `rc`, or what became of stdout. */
 int keeper_end(struct keeper *k, int rc);
@@ -72,6 +77,8 @@ int keeper_end(struct keeper *k, int rc);
  * error's details and returns the exit code. After an interrupt it says "Cancelled." instead.
  */
 int keeper_fail(struct keeper *k, struct api_error *e);
+/* The same for keeper_reach's: what was typed wrong is a usage error. */
+int keeper_fail_reach(struct keeper *k, struct api_error *e);
 /* The same for an error without a code of its own. */
 int keeper_fail_err(struct keeper *k, enum api_code code, const struct err *err);
 /* ... of something that is not there, and how to see what is. */

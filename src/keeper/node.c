@@ -40,14 +40,19 @@ bool node_host_is_local(const char *host)
     return strcasecmp(host, "localhost") == 0;
 }
 
-static void fill(struct node *out, const char *name, const char *scheme)
+static void set_url(struct node *n, const char *scheme)
 {
     char where[CONFIG_HOST_MAX + 9];
 
+    snprintf(n->url, sizeof n->url, "%s://%s", scheme,
+             config_addr_text(&n->addr, where, sizeof where));
+}
+
+static void fill(struct node *out, const char *name, const char *scheme)
+{
     str_copy(out->name, sizeof out->name, name);
     out->local = node_host_is_local(out->addr.host);
-    snprintf(out->url, sizeof out->url, "%s://%s", scheme,
-             config_addr_text(&out->addr, where, sizeof where));
+    set_url(out, scheme);
 }
 
 /* config_addr_parse lets port 0 pass, which only makes sense to listen on. */
@@ -146,9 +151,13 @@ const char *node_listed_as(const struct config *config, const struct node *n)
     return n->name;
 }
 
+void node_move(struct node *n, const struct config_addr *addr)
+{
+    n->addr = *addr;
+    set_url(n, "http");
+}
+
 void node_use_tls(struct node *n)
 {
-    char where[CONFIG_HOST_MAX + 9];
-
-    snprintf(n->url, sizeof n->url, "https://%s", config_addr_text(&n->addr, where, sizeof where));
+    set_url(n, "https");
 }

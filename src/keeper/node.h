@@ -37,6 +37,9 @@ int node_resolve(const struct config *config, const char *text,
 /* The name among the nodes that has this node's address, or the name that was typed. */
 const char *node_listed_as(const struct config *config, const struct node *n);
 
+/* It is elsewhere than its name says, and this machine's all the same. */
+void node_move(struct node *n, const struct config_addr *addr);
+
 /* From here on it is spoken to by https. */
 void node_use_tls(struct node *n);
 

@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sweep.h"
+#include "keeper/node.h"
 
 #define FILE_NAME      "nodes.json"
 #define OWN_HIVE       "run/hive.json"
@@ -189,9 +191,34 @@ int node_secrets_put(const char *home, const char *name, const struct node_secre
 
 /* ---- the hive beside us ---- */
 
-int node_secrets_own_hive(const char *home, uint16_t port, struct node_secret *out, struct err *err)
+/* Where it listens; everywhere is localhost, too. */
+static int read_place(const json_t *j, struct config_addr *out, struct err *err)
+{
+    const char *host = json_string_value(json_object_get(j, "host"));
+    json_int_t port = json_integer_value(json_object_get(j, "port"));
+    struct config_addr said = {.port = 0};
+    char text[CONFIG_HOST_MAX + 9];
+
+    if (!host || !str_copy(said.host, sizeof said.host, host) || port < 1 || port > UINT16_MAX ||
+        config_addr_parse(config_addr_text(&said, text, sizeof text), 0, out, NULL))
+        return err_set(err, ERR_INVALID, OWN_HIVE " is not what a hive writes there; restart it");
+    if (str_eq(out->host, "0.0.0.0") || str_eq(out->host, "::"))
+        str_copy(out->host, sizeof out->host, "localhost");
+    out->port = (uint16_t)port;
+    return 0;
+}
+
+static bool is_same_place(const struct config_addr *a, const struct config_addr *b)
+{
+    return a->port == b->port && (strcasecmp(a->host, b->host) == 0 ||
+                                  (node_host_is_local(a->host) && node_host_is_local(b->host)));
+}
+
+int node_secrets_own_hive(const char *home, bool here, struct config_addr *addr,
+                          struct node_secret *out, struct err *err)
 {
     char *path = path_join(home, OWN_HIVE), *key_path = path_join(home, OWN_KEY);
+    struct config_addr at;
     json_t *j = NULL;
     bool made;
     int rc = path && key_path ? check_mode(path, err) : err_no_memory(err, strlen(home), "a path");
@@ -199,10 +226,16 @@ int node_secrets_own_hive(const char *home, uint16_t port, struct node_secret *o
     *out = (struct node_secret){0};
     if (rc == 0)
         rc = load(path, &j, err);
-    if (rc == 0 && json_integer_value(json_object_get(j, "port")) != port)
+    if (rc == 0)
+        rc = read_place(j, &at, err);
+    if (rc == 0 && !here && !is_same_place(addr, &at))
         rc = ERR_NOT_FOUND;
     if (rc == 0)
         rc = read_entry(j, "localhost", out, err);
+    if (rc == 0)
+        *addr = at;
+    else
+        *out = (struct node_secret){0};
     /* Without TLS whoever listens there would get it; and one that was revoked is not there. */
     if (rc == 0 && (!out->tls || access_load_key(key_path, false, out->key, &made, NULL) != 0))
         out->key[0] = '\0';

@@ -16,6 +16,7 @@
 
 #include "api/access.h"
 #include "base/err.h"
+#include "config/config.h"
 #include "net/tls.h"
 
 struct node_secret {
@@ -48,10 +49,12 @@ int node_secrets_put(const char *home, const char *name, const struct node_secre
                      struct err *err);
 
 /*
- * The hive of the same home, if it listens at that port where others reach it, or speaks TLS.
- * ERR_NOT_FOUND when there is none.
+ * The hive of the same home, which tells where it is when others reach it there, or it speaks TLS.
+ * `here`: that one is meant, wherever it is, and *addr becomes its address (of one that listens
+ * everywhere: localhost); else only a hive at that very address is. ERR_NOT_FOUND when it is
+ * another; ERR_DENIED, ERR_INVALID, ERR_IO.
  */
-int node_secrets_own_hive(const char *home, uint16_t port, struct node_secret *out,
-                          struct err *err);
+int node_secrets_own_hive(const char *home, bool here, struct config_addr *addr,
+                          struct node_secret *out, struct err *err);
 
 #endif

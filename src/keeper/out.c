@@ -2,6 +2,7 @@
 #include "keeper/out.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,25 +28,36 @@ static int fail(struct out *o, int errno_value)
     return -1;
 }
 
-/* Waits a little where somebody made stdout non-blocking. */
-static void wait_writable(void)
+/* Until stdout takes a piece; after an interrupt it is asked once more. False: it does not. */
+static bool wait_writable(void)
 {
     struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
 
-    poll(&p, 1, INTERRUPT_LOOK_MS);
+    for (;;) {
+        bool last = interrupt_seen();
+        int n = poll(&p, 1, last ? 0 : INTERRUPT_LOOK_MS);
+
+        if (n > 0 || (n < 0 && errno != EINTR))
+            return true; /* or write says what is wrong */
+        if (last)
+            return false;
+    }
 }
 
+/* In pieces that a pipe which can be written to takes at once: a write that blocks would not see an
+ * interrupt that came just before it. */
 static int write_all(struct out *o, const char *bytes, size_t n)
 {
     while (n) {
-        ssize_t done = write(STDOUT_FILENO, bytes, n);
+        ssize_t done;
 
-        if (done < 0 && errno == EAGAIN)
-            wait_writable();
-        else if (done < 0 && errno != EINTR)
-            return fail(o, errno);
-        if (done < 0 && interrupt_seen())
+        if (!wait_writable()) {
+            o->cut = true;
             return -1;
+        }
+        done = write(STDOUT_FILENO, bytes, n < PIPE_BUF ? n : PIPE_BUF);
+        if (done < 0 && errno != EINTR && errno != EAGAIN)
+            return fail(o, errno);
         if (done > 0) {
             bytes += done;
             n -= (size_t)done;
@@ -59,7 +71,7 @@ int out_put(struct out *o, const char *text, size_t n)
     struct buf cleaned;
     int rc;
 
-    if (o->closed || o->error_errno)
+    if (o->closed || o->error_errno || (o->cut && !o->tty))
         return -1;
     if (n == 0)
         return 0;

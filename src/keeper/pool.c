@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "api/addressee.h"
 #include "base/str.h"
@@ -98,6 +99,24 @@ static int refuse_plain(const char *node_url, const char *place, struct api_erro
     return -1;
 }
 
+/* A hive does not know by which of this machine's links it is reached: its workers are reached by
+ * the same one. */
+static void put_url(const char *node_url, const struct http_url *at, char *dst, size_t dst_size)
+{
+    const char *scheme = at->tls ? "https" : "http";
+    struct http_url node;
+    size_t n;
+
+    if (http_url_parse(node_url, &node, NULL) == 0 && strchr(node.host, '%')) {
+        n = strcspn(node.host, "%");
+        if (strcspn(at->host, "%") == n && strncasecmp(node.host, at->host, n) == 0) {
+            snprintf(dst, dst_size, "%s://[%s]:%u", scheme, node.host, at->port);
+            return;
+        }
+    }
+    snprintf(dst, dst_size, "%s://%s", scheme, at->place);
+}
+
 /* A worker may be at any address: its hive knows best. But what is sent there must be as safe as
  * what is sent to the hive. */
 int pool_take(const char *node_url, const json_t *worker, struct pool_worker *out,
@@ -115,7 +134,7 @@ int pool_take(const char *node_url, const json_t *worker, struct pool_worker *ou
     }
     if (str_starts(node_url, "https://") && !at.tls)
         return refuse_plain(node_url, at.place, e);
-    snprintf(out->url, sizeof out->url, "%s://%s", at.tls ? "https" : "http", at.place);
+    put_url(node_url, &at, out->url, sizeof out->url);
     return 0;
 }
 

@@ -146,6 +146,20 @@ static const char *id_of(const struct push *p)
     return keeper_text(json_array_get(files_of(p), 0), "sha256", "");
 }
 
+/* A file of this machine's hive, which may be another account's. -1. */
+static int cannot_read(struct push *p, const char *path, uint64_t at, int errno_value)
+{
+    bool denied = errno_value == EACCES || errno_value == EPERM;
+
+    api_error_set(p->e, API_INTERNAL, "keeper", "%.300s cannot be read at byte %llu: %s", path,
+                  (unsigned long long)at,
+                  errno_value ? strerror(errno_value) : "it is shorter than its hive says");
+    p->e->details = json_pack("{s:s}", "hint",
+                              denied ? "Run the command under the account of this machine's hive."
+                                     : "See to what it names, and try again.");
+    return -1;
+}
+
 static int read_piece(struct push *p, int fd, const char *path, uint64_t from, size_t n)
 {
     size_t got = 0;
@@ -155,12 +169,8 @@ static int read_piece(struct push *p, int fd, const char *path, uint64_t from, s
 
         if (more < 0 && errno == EINTR)
             continue;
-        if (more <= 0) {
-            api_error_set(p->e, API_INTERNAL, "keeper", "%.300s cannot be read at byte %llu: %s",
-                          path, (unsigned long long)(from + got),
-                          more < 0 ? strerror(errno) : "it is shorter than its hive says");
-            return -1;
-        }
+        if (more <= 0)
+            return cannot_read(p, path, from + got, more < 0 ? errno : 0);
         got += (size_t)more;
     }
     return 0;
@@ -285,10 +295,9 @@ static int send_file(struct push *p, const json_t *file, const json_t *ranges)
     int fd = open(path, O_RDONLY | O_CLOEXEC), rc = name ? 0 : -1;
 
     if (fd < 0) {
-        api_error_set(p->e, API_INTERNAL, "keeper", "cannot read %.300s: %s", path,
-                      strerror(errno));
+        rc = cannot_read(p, path, 0, errno);
         free(name);
-        return -1;
+        return rc;
     }
     if (!name)
         api_error_set(p->e, API_INTERNAL, "keeper", "out of memory");
@@ -437,5 +446,5 @@ int push_model(struct keeper *from, struct keeper *to, const char *model_ref, ui
     json_decref(p.missing);
     free(p.body);
     free(p.piece);
-    return rc == 0 ? CLI_DONE : keeper_fail(to, &e);
+    return rc == 0 ? CLI_DONE : contact_refused(to, &e);
 }

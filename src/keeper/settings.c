@@ -7,7 +7,6 @@
 #include "base/cli.h"
 #include "base/str.h"
 #include "base/uuid.h"
-#include "keeper/sampling.h"
 
 #define NAME_MAX_BYTES 64
 
@@ -239,6 +238,49 @@ json_t *settings_of(const struct inference_request *r)
     free(text);
     free(plain_text);
     return all;
+}
+
+static void forget_given(json_t *settings, const struct sampling_given *given)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } all[] = {
+        {"max_tokens", given->max_tokens},
+        {"temperature", given->temperature},
+        {"top_p", given->top_p},
+        {"top_k", given->top_k},
+        {"min_p", given->min_p},
+        {"repetition_penalty", given->repetition_penalty},
+        {"presence_penalty", given->presence_penalty},
+        {"frequency_penalty", given->frequency_penalty},
+        {"timeout_seconds", given->timeout},
+    };
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i].given)
+            json_object_del(settings, all[i].name);
+}
+
+int settings_take(json_t *settings, const struct sampling *options, struct err *err)
+{
+    struct inference_request r;
+    json_t *others = NULL; /* than the defaults */
+    int rc;
+
+    inference_request_init(&r);
+    rc = sampling_fill(options, &r, err);
+    if (rc == 0) {
+        forget_given(settings, &options->given);
+        others = settings_of(&r);
+        if (!others || json_object_update(settings, others))
+            rc = err_no_memory(err, 1, "the settings");
+    }
+    if (rc == 0)
+        rc = settings_check(settings, err);
+    json_decref(others);
+    inference_request_done(&r);
+    return rc;
 }
 
 int settings_set(json_t *settings, const char *name, const char *value, struct err *err)

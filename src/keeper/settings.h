@@ -13,12 +13,17 @@
 
 #include "api/inference.h"
 #include "base/buf.h"
+#include "keeper/sampling.h"
 
 #define SETTINGS_MAX_TOKENS INFERENCE_MAX_TOKENS_MAX /* the default: what fits */
 #define SETTINGS_TEXT_MAX   (64u << 10)
 
 /* Those of a filled request that are not at their default; owned, NULL when out of memory. */
 json_t *settings_of(const struct inference_request *r);
+
+/* What the options of the command line say, over what stands: one that was given with its default's
+ * value takes the setting back. ERR_INVALID, and sampling_fill's errors. */
+int settings_take(json_t *settings, const struct sampling *options, struct err *err);
 
 /* ERR_INVALID names the first that cannot be taken. */
 int settings_check(const json_t *settings, struct err *err);

@@ -63,13 +63,14 @@ static int64_t patience_ms(const struct http_conn *c)
 }
 
 /*
- * Starts the timer once per phase and request, and again when reading rests or all is sent: bytes
- * that trickle in must not extend it.
+ * Starts the timer once per phase and request, again when all is sent, and in the handler's phase
+ * when reading rests: bytes that trickle in must not extend it.
  */
 static void conn_arm(struct http_conn *c)
 {
+    bool rests = c->phase == PHASE_HANDLER && !c->reading;
     uint64_t key =
-        (c->n_requests * KEY_PHASES + c->phase) * 4 + c->reading * 2 + (http_conn_unsent(c) == 0);
+        (c->n_requests * KEY_PHASES + c->phase) * 4 + rests * 2 + (http_conn_unsent(c) == 0);
     int64_t ms = patience_ms(c);
     struct timeval tv = to_timeval(ms);
 
@@ -82,9 +83,12 @@ static void conn_arm(struct http_conn *c)
         event_del(c->ev_timer);
 }
 
+/* Where TLS has to write before it reads on, bytes that lie in the socket are no news: on_write
+ * goes on with them. */
 static void conn_watch(struct http_conn *c)
 {
-    bool want = !c->ended && (c->phase >= PHASE_CLOSING || c->in.len < HTTP_READ_AHEAD_MAX);
+    bool want = !c->ended && !http_wire_wants_write(c) &&
+                (c->phase >= PHASE_CLOSING || c->in.len < HTTP_READ_AHEAD_MAX);
 
     if (want == c->reading)
         return;
@@ -217,10 +221,17 @@ static void push(struct http_conn *c)
     c->out_sent = 0;
 }
 
-void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov)
+void http_conn_await_room(struct http_conn *c)
 {
     int64_t patience = c->server->params.limits.write_timeout_ms;
     struct timeval tv = to_timeval(patience);
+
+    if (!event_pending(c->ev_write, EV_WRITE, NULL))
+        event_add(c->ev_write, patience > 0 ? &tv : NULL);
+}
+
+void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov)
+{
     size_t sent;
 
     if (c->broken)
@@ -243,8 +254,8 @@ void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov)
     }
     if (c->tls && !event_pending(c->ev_write, EV_WRITE, NULL))
         push(c);
-    if (http_conn_unsent(c) > 0 && !event_pending(c->ev_write, EV_WRITE, NULL))
-        event_add(c->ev_write, patience > 0 ? &tv : NULL);
+    if (http_conn_unsent(c) > 0)
+        http_conn_await_room(c);
 }
 
 void http_conn_answered(struct http_conn *c)
@@ -296,6 +307,14 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
     conn_settle(c);
 }
 
+/* Where this process itself stood still the time is over, and yet the client has room. */
+static bool has_taken(const struct http_conn *c, size_t unsent_before)
+{
+    struct pollfd state = {.fd = c->fd, .events = POLLOUT};
+
+    return unsent_before ? http_conn_unsent(c) != unsent_before : poll(&state, 1, 0) > 0;
+}
+
 static void on_write(evutil_socket_t fd, short what, void *arg)
 {
     struct http_conn *c = arg;
@@ -304,8 +323,7 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     if (!c->broken)
         conn_flush(c);
-    /* Where this process itself stood still the time is over, and yet the client has room. */
-    if ((what & EV_TIMEOUT) && !c->broken && before > 0 && http_conn_unsent(c) == before)
+    if ((what & EV_TIMEOUT) && !c->broken && !has_taken(c, before))
         http_conn_cut_slow(c);
     if (!c->broken && http_wire_wants_write(c))
         event_active(c->ev_read, EV_READ, 1);

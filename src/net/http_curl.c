@@ -15,6 +15,7 @@
 
 /* Never asked of a proxy, whatever the environment says. */
 #define CLIENT_NO_PROXY "localhost,127.0.0.0/8,::1"
+#define BLANKS          " \t"
 
 static void take_away(struct http_call *call)
 {
@@ -147,14 +148,25 @@ static int watch_timer(CURLM *multi, long ms, void *arg)
 
 /* ---- life ---- */
 
+/* Our own and the environment's; owned, NULL: no memory. "*" means all hosts to libcurl only where
+ * it stands alone. */
+static char *make_no_proxy(void)
+{
+    const char *given = getenv("no_proxy"), *word;
+
+    if (!given)
+        given = getenv("NO_PROXY");
+    if (!given)
+        return str_dup(CLIENT_NO_PROXY);
+    word = given + strspn(given, BLANKS);
+    if (*word == '*' && word[1 + strspn(word + 1, BLANKS)] == '\0')
+        return str_dup("*");
+    return str_printf("%s,%s", CLIENT_NO_PROXY, given);
+}
+
 static int client_setup(struct curl_client *c, struct err *err)
 {
-    const char *no_proxy = getenv("no_proxy");
-
-    if (!no_proxy)
-        no_proxy = getenv("NO_PROXY");
-    c->no_proxy =
-        no_proxy ? str_printf("%s,%s", CLIENT_NO_PROXY, no_proxy) : str_dup(CLIENT_NO_PROXY);
+    c->no_proxy = make_no_proxy();
     c->multi = curl_multi_init();
     c->ev_timer = evtimer_new(c->c.base, on_timer, c);
     if (!c->no_proxy || !c->multi || !c->ev_timer)

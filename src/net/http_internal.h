@@ -76,6 +76,7 @@ struct http_conn {
     struct http_parser parser;
     struct http_exchange *x; /* NULL in PHASE_IDLE and behind PHASE_HANDLER, or of a broken one */
     uint64_t n_requests;     /* begun */
+    unsigned n_blank;        /* bytes of an empty line before the next one: see http_take.c */
     struct buf in;           /* read ahead of the parser */
     struct buf out;          /* the first out_sent bytes of it are sent */
     size_t out_sent;
@@ -86,7 +87,7 @@ struct http_conn {
     bool refused;  /* one past the limit */
     bool had_pass; /* one of its requests: who is there has shown a key */
     bool parsing;  /* the parser is on the stack */
-    bool reading;  /* false: the read-ahead is full, or the client has ended */
+    bool reading;  /* false: the read-ahead is full, TLS has to write, or the client has ended */
     bool ended;    /* the client has shut its sending side */
     bool broken;   /* to be destroyed by the loop */
 };
@@ -117,6 +118,8 @@ void http_conn_destroy(struct http_conn *c); /* tells on_gone; only from the loo
 /* Sends, keeping what the kernel does not take; a failure marks the connection broken. */
 void http_conn_send(struct http_conn *c, struct iovec *iov, int n_iov);
 size_t http_conn_unsent(const struct http_conn *c);
+/* The loop tells when the socket takes bytes, or cuts a client that takes none in time. */
+void http_conn_await_room(struct http_conn *c);
 void http_conn_cut_slow(struct http_conn *c); /* breaks it, counts and logs it */
 void http_conn_break(struct http_conn *c);    /* the loop will destroy it */
 /* The exchange is answered whole: frees it and goes on with the next, or ends the connection. */

@@ -232,7 +232,7 @@ static int be_secure(struct plain_call *t, struct err *err)
 
     if (rc == 0 && !c->trust)
         rc = c->tls->client_create(&c->trust, err);
-    t->place = str_printf("https %s %s", t->url.place, pin ? pin : "");
+    t->place = str_printf("https %s:%u %s", t->url.host, t->url.port, pin ? pin : "");
     return rc;
 }
 
@@ -271,7 +271,7 @@ static int setup(struct http_call *call, struct err *err)
     if (t->url.tls)
         rc = be_secure(t, err);
     else
-        t->place = str_dup(t->url.place);
+        t->place = str_printf("%s:%u", t->url.host, t->url.port);
     return rc || t->place ? rc : err_no_memory(err, strlen(t->url.place), "an HTTP call");
 }
 

@@ -56,7 +56,7 @@ struct plain_way {
 struct plain_call {
     struct http_call call; /* first */
     struct http_url url;
-    char *place;           /* owned: "host:port", with TLS "https host:port pin" */
+    char *place;           /* owned: "host:port" with the zone, by TLS "https host:port pin" */
     struct plain_way *way; /* owned; NULL before it is needed, and once connected */
     int64_t connect_by_ms; /* the end of connecting */
     struct plain_conn *conn;

@@ -211,18 +211,15 @@ static void on_event(struct bufferevent *bev, short what, void *arg);
  * The socket is connected: another bufferevent takes it over, and says that it is connected when
  * the handshake is done. The request waits in it until then.
  */
-static int begin_tls(struct plain_conn *conn, struct err *err)
+static int begin_tls(struct plain_conn *conn, int64_t left, struct err *err)
 {
     struct plain_client *c = conn->client;
     struct plain_call *t = conn->call;
-    int64_t left = t->connect_by_ms - clock_ms();
-    struct bufferevent *secure =
-        left > 0 ? c->tls->connect(c->trust, c->c.base, bufferevent_getfd(conn->bev), t->url.host,
-                                   http_plain_pin(t), err)
-                 : NULL;
+    struct bufferevent *secure = c->tls->connect(c->trust, c->c.base, bufferevent_getfd(conn->bev),
+                                                 t->url.host, http_plain_pin(t), err);
 
     if (!secure)
-        return left > 0 ? ERR_NO_MEMORY : http_call_connect_late(&t->call, err);
+        return ERR_NO_MEMORY;
     bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
     bufferevent_setfd(conn->bev, -1);
     bufferevent_free(conn->bev);
@@ -235,15 +232,27 @@ static int begin_tls(struct plain_conn *conn, struct err *err)
     return http_plain_send(t, conn) ? err_no_memory(err, 0, "a request") : 0;
 }
 
-static void on_connected(struct plain_conn *conn)
+/* The handshake has what is left of this address's share: who says nothing in it leaves the others
+ * theirs. */
+static void shake_hands(struct plain_conn *conn)
 {
+    int64_t left = conn->connect_by_ms - clock_ms();
     struct err err = {0};
     int rc;
 
+    if (left <= 0) {
+        http_plain_next_address(conn->call, true, NULL);
+        return;
+    }
+    rc = begin_tls(conn, left, &err);
+    if (rc)
+        http_plain_refused(conn->call, rc, &err);
+}
+
+static void on_connected(struct plain_conn *conn)
+{
     if (conn->call && conn->call->url.tls && !conn->secure) {
-        rc = begin_tls(conn, &err);
-        if (rc)
-            http_plain_refused(conn->call, rc, &err);
+        shake_hands(conn);
         return;
     }
     conn->connected = true;

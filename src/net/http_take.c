@@ -2,7 +2,8 @@
  * http_take.c - the bytes of a connection to requests, and those to the filter and the handler.
  *
  * One request at a time is in the handler; what comes behind it waits in `in`. With many bytes
- * unsent no further request is begun: answers that nobody reads must not pile up.
+ * unsent no further request is begun: answers that nobody reads must not pile up. Nor does the
+ * empty line begin one that some clients send behind a body (RFC 9112, section 2.2).
  */
 #include "net/http_internal.h"
 
@@ -18,6 +19,26 @@ static void exchange_free(struct http_exchange *x)
     free(x);
 }
 
+/* One empty line between requests is nobody's; the scanner refuses what is none, or one more. */
+static bool take_blank(struct http_conn *c, char byte)
+{
+    static const char line[] = "\r\n";
+
+    if (c->n_blank == 2 || byte != line[c->n_blank])
+        return false;
+    c->n_blank++;
+    return true;
+}
+
+/* As if the scanner had seen the empty line, or its beginning. */
+static void tell_blank(struct http_conn *c)
+{
+    c->parser.scan.skipped = c->n_blank == 2;
+    if (c->n_blank == 1)
+        c->parser.scan.state = SCAN_SKIP_LF;
+    c->n_blank = 0;
+}
+
 static int take_begin(struct http_conn *c)
 {
     struct http_exchange *x = calloc(1, sizeof *x);
@@ -29,6 +50,7 @@ static int take_begin(struct http_conn *c)
     buf_init(&x->headers, HTTP_HEAD_MAX);
     uuid_make(x->id);
     http_parse_begin(&c->parser, &x->req, &c->server->params.limits);
+    tell_blank(c);
     c->x = x;
     c->phase = PHASE_HEAD;
     c->n_requests++;
@@ -85,6 +107,10 @@ static size_t take_parse(struct http_conn *c, const char *bytes, size_t n)
     while (!c->broken && c->phase < PHASE_HANDLER && step != HTTP_PARSE_MORE) {
         size_t taken;
 
+        if (!c->x && used < n && take_blank(c, bytes[used])) {
+            used++;
+            continue;
+        }
         if (!c->x && (used == n || http_conn_unsent(c) > HTTP_UNSENT_BUSY))
             break;
         if (!c->x && take_begin(c)) {

@@ -42,13 +42,23 @@ static bool has_control(const char *s)
     return false;
 }
 
+/* How long "host:port" is without the scheme's own port. */
+static size_t cut_port(const char *place, size_t n, const char *port)
+{
+    size_t k = strlen(port);
+
+    return n > k && memcmp(place + n - k, port, k) == 0 ? n - k : n;
+}
+
 /* Where the path begins in an absolute-form target; NULL when it is for another host. */
-static const char *skip_authority(const struct http_request *req, const char *authority)
+static const char *skip_authority(const struct http_request *req, const char *authority,
+                                  const char *port)
 {
     const char *host = http_request_header(req, "host");
-    size_t n = strcspn(authority, "/?");
+    size_t n = strcspn(authority, "/?"), n_named = cut_port(authority, n, port);
 
-    if (!host || strlen(host) != n || strncasecmp(host, authority, n) != 0)
+    if (!host || cut_port(host, strlen(host), port) != n_named ||
+        strncasecmp(host, authority, n_named) != 0)
         return NULL;
     return authority + n;
 }
@@ -88,9 +98,9 @@ int http_target_parse(struct http_request *req, struct http_fault *fault)
     size_t n;
 
     if (str_starts_nocase(path, "http://"))
-        path = skip_authority(req, path + 7);
+        path = skip_authority(req, path + 7, ":80");
     else if (str_starts_nocase(path, "https://"))
-        path = skip_authority(req, path + 8);
+        path = skip_authority(req, path + 8, ":443");
     if (!path)
         return http_fault_set(fault, 400, "The target names another host than the Host header.");
     n = strcspn(path, "?");

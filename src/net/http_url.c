@@ -7,6 +7,9 @@
 #include "base/str.h"
 #include "net/http_client_internal.h"
 
+/* RFC 3986's unreserved ones. */
+#define ZONE_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+
 const char *http_url_shown(const char *url, char *dst, size_t dst_size)
 {
     size_t n = strcspn(url, "?#");
@@ -56,6 +59,18 @@ static bool read_port(const char *text, size_t n, uint16_t *port)
     return true;
 }
 
+/* Cuts "%25" before the address's zone to "%"; false for what is none. */
+static bool tidy_zone(char *host)
+{
+    char *zone = strchr(host, '%');
+
+    if (!zone)
+        return true;
+    if (str_starts(zone, "%25") && zone[3])
+        memmove(zone + 1, zone + 3, strlen(zone + 3) + 1);
+    return zone > host && zone[1] && zone[1 + strspn(zone + 1, ZONE_LETTERS)] == '\0';
+}
+
 /* The n bytes between "//" and the path. */
 static bool read_authority(const char *at, size_t n, struct http_url *out)
 {
@@ -73,11 +88,13 @@ static bool read_authority(const char *at, size_t n, struct http_url *out)
         return false;
     memcpy(out->host, at, host_bytes);
     out->host[host_bytes] = '\0';
-    if (strpbrk(out->host, "\"<>\\^`{|}[%") || (!bracketed && strchr(out->host, ']')))
+    if (strpbrk(out->host, "\"<>\\^`{|}[") || (!bracketed && strpbrk(out->host, "]%")) ||
+        !tidy_zone(out->host))
         return false;
     if (!read_port(at - bracketed + used, n - used, &out->port))
         return false;
-    snprintf(out->place, sizeof out->place, bracketed ? "[%s]:%u" : "%s:%u", out->host, out->port);
+    snprintf(out->place, sizeof out->place, bracketed ? "[%.*s]:%u" : "%.*s:%u",
+             (int)strcspn(out->host, "%"), out->host, out->port);
     return true;
 }
 

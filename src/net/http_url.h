@@ -1,4 +1,9 @@
-/* http_url.h - a node's URL to its parts, without a library; RFC 3986, the little of it we need. */
+/*
+ * http_url.h - a node's URL to its parts, without a library; RFC 3986, the little of it we need.
+ *
+ * An IPv6 address of one link has a zone behind it, "fe80::2%eth0" (RFC 6874): which of this
+ * machine's links is meant. As people write it, or with "%25" as the RFC has it.
+ */
 #ifndef RBEE_NET_HTTP_URL_H
 #define RBEE_NET_HTTP_URL_H
 
@@ -11,8 +16,8 @@
 #define HTTP_URL_HOST_MAX 256 /* a name's most (RFC 1035: 253), with its NUL */
 
 struct http_url {
-    char host[HTTP_URL_HOST_MAX];       /* without the brackets of an IPv6 address */
-    char place[HTTP_URL_HOST_MAX + 10]; /* "host:port", as the Host header says it */
+    char host[HTTP_URL_HOST_MAX];       /* without the brackets of an IPv6 address; with its zone */
+    char place[HTTP_URL_HOST_MAX + 10]; /* "host:port", as the Host header says it: without one */
     uint16_t port;
     const char *target; /* within the URL: path and query, "" for none */
     int target_bytes;

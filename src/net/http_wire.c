@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include <event2/event.h>
-
 #include "net/http_internal.h"
 #include "net/tls.h"
 
@@ -72,7 +70,7 @@ ssize_t http_wire_recv(struct http_conn *c, void *dst, size_t n)
     }
     got = via(c)->recv(c->tls, dst, n);
     if (got < 0 && errno == EAGAIN && via(c)->wants_write(c->tls))
-        event_add(c->ev_write, NULL);
+        http_conn_await_room(c);
     else if (got < 0 && errno != EAGAIN && !via(c)->is_up(c->tls))
         tell_failed(c, via(c)->fault(c->tls));
     return got;

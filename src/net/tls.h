@@ -13,8 +13,9 @@
  *
  * Sessions of a server are read and written as sockets are, without blocking; the client's side is
  * a bufferevent. One recv takes one record, and who sends nothing but handshakes (new keys, hellos
- * that are not wanted) is broken off after TLS_TALK_MAX of them. No renegotiation, no tickets, no
- * compression. The program ignores SIGPIPE. One thread uses an object at a time.
+ * that are not wanted) is broken off after TLS_TALK_MAX of them; who sends half a message of one,
+ * when there is something to be sent. No renegotiation, no tickets, no compression. The program
+ * ignores SIGPIPE. One thread uses an object at a time.
  */
 #ifndef RBEE_NET_TLS_H
 #define RBEE_NET_TLS_H

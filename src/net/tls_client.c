@@ -77,13 +77,18 @@ void tls_client_free(struct tls_client *c)
     free(c);
 }
 
-/* The name goes to the server and must be in its certificate; an address only the latter. */
+/* The name goes to the server and must be in its certificate; an address only the latter, without
+ * its zone, which is this machine's own matter. */
 static bool expect_host(SSL *ssl, const char *host)
 {
-    unsigned char address[16];
+    unsigned char bytes[16];
+    char address[INET6_ADDRSTRLEN] = "";
+    size_t n = strcspn(host, "%");
 
-    if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
-        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+    if (n < sizeof address)
+        memcpy(address, host, n);
+    if (inet_pton(AF_INET, address, bytes) == 1 || inet_pton(AF_INET6, address, bytes) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), address) == 1;
     return SSL_set_tlsext_host_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1;
 }
 

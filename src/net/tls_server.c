@@ -15,9 +15,10 @@ struct tls_server {
 
 struct tls_session {
     SSL *ssl;
-    unsigned n_talk; /* messages of handshakes, changes of keys among them, since the last data */
-    bool wants_write;
-    bool broken; /* OpenSSL wants no more calls, not even SSL_shutdown */
+    unsigned n_talk;  /* messages of handshakes, changes of keys among them, since the last data */
+    bool wants_write; /* a read does */
+    bool up;          /* the first handshake is done */
+    bool broken;      /* OpenSSL wants no more calls, not even SSL_shutdown */
     const char *fault;
 };
 
@@ -183,6 +184,7 @@ ssize_t tls_recv(struct tls_session *t, void *dst, size_t n)
     ERR_clear_error();
     errno = 0;
     rc = SSL_read(t->ssl, dst, n < INT_MAX ? (int)n : INT_MAX);
+    t->up |= SSL_is_init_finished(t->ssl) == 1; /* not so amid a change of keys */
     if (rc > 0)
         t->n_talk = 0;
     else if (t->n_talk > TLS_TALK_MAX)
@@ -190,9 +192,22 @@ ssize_t tls_recv(struct tls_session *t, void *dst, size_t n)
     return rc > 0 ? rc : judge(t, rc);
 }
 
-/* No renegotiation: a write never has to wait for bytes to come. */
+/*
+ * Half a handshake message has come behind the handshake, and OpenSSL wants the rest before it
+ * writes anything. A socket with room tells nobody when that comes; and who is there sends a change
+ * of keys, the only such message, in one record: it has five bytes.
+ */
+static ssize_t end_half(struct tls_session *t)
+{
+    t->broken = true;
+    t->fault = "half a handshake message";
+    errno = EPROTO;
+    return -1;
+}
+
 ssize_t tls_send(struct tls_session *t, const void *bytes, size_t n)
 {
+    bool read_waits = t->wants_write;
     int rc;
 
     ERR_clear_error();
@@ -200,9 +215,11 @@ ssize_t tls_send(struct tls_session *t, const void *bytes, size_t n)
     rc = SSL_write(t->ssl, bytes, n < INT_MAX ? (int)n : INT_MAX);
     if (rc > 0)
         return rc;
+    if (SSL_get_error(t->ssl, rc) == SSL_ERROR_WANT_READ)
+        return end_half(t);
     if (judge(t, rc) == 0)
         errno = EPIPE;
-    t->wants_write = false; /* the sender knows it has to come again */
+    t->wants_write = read_waits; /* the sender knows it has to come again */
     return -1;
 }
 
@@ -218,7 +235,7 @@ bool tls_has_pending(const struct tls_session *t)
 
 bool tls_is_up(const struct tls_session *t)
 {
-    return SSL_is_init_finished(t->ssl) == 1;
+    return t->up;
 }
 
 const char *tls_fault(const struct tls_session *t)
@@ -228,7 +245,7 @@ const char *tls_fault(const struct tls_session *t)
 
 void tls_shut(struct tls_session *t)
 {
-    if (!t->broken && tls_is_up(t))
+    if (!t->broken && SSL_is_init_finished(t->ssl) == 1)
         SSL_shutdown(t->ssl);
     ERR_clear_error();
 }

@@ -103,10 +103,11 @@ static int create_sampler(struct job *j, const struct engine_model *model, struc
     return rc;
 }
 
-/* Behind a lone BOS a new text starts; behind any other prompt it goes on, and keeps its blank. */
+/* Behind a lone BOS a new text starts; behind any other prompt it goes on, and keeps its blank, as
+ * does what a grammar asks for. */
 static bool starts_text(const struct job *j, const struct engine_model *model)
 {
-    return j->n_tokens == 1 && j->tokens[0] == engine_token_bos(model);
+    return !j->guard && j->n_tokens == 1 && j->tokens[0] == engine_token_bos(model);
 }
 
 static int create_speech(struct job *j, const struct engine_model *model, struct err *err)

@@ -2,13 +2,10 @@
 #include "worker/lifecycle.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -17,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/http_server.h"
+#include "worker/lease.h"
 #include "worker/progress.h"
 #include "worker/reply.h"
 #include "worker/server.h"
@@ -165,29 +163,6 @@ static void signalled(evutil_socket_t number, short what, void *arg)
         lifecycle_drain(l, LIFECYCLE_SIGNAL_DRAIN_MS);
 }
 
-/*
- * The kernel is told to kill when the lease ends: that needs no thread of ours, be the loop's stuck
- * or all of them stopped. The signal's owner belongs to an open file, which all workers inherit as
- * one; so it is opened anew. Where that cannot be (no pipe, no /proc) the loop alone watches.
- */
-static void bind_to_lease(int fd)
-{
-    char path[32];
-    struct stat st;
-    int own;
-
-    if (fstat(fd, &st) || !S_ISFIFO(st.st_mode))
-        return;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    own = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (own < 0)
-        return;
-    if (fcntl(own, F_SETSIG, SIGKILL) || fcntl(own, F_SETOWN, getpid()) ||
-        fcntl(own, F_SETFL, O_NONBLOCK | O_ASYNC))
-        log_warn("the kernel cannot watch the lease: %s", strerror(errno));
-    /* It stays open as long as the process lives. */
-}
-
 static void lease_moved(evutil_socket_t fd, short what, void *arg)
 {
     char byte;
@@ -225,7 +200,7 @@ int lifecycle_create(struct server *s, struct lifecycle **out, struct err *err)
            event_add(l->on_term, NULL) == 0 && event_add(l->on_int, NULL) == 0 && watch_hangup(l);
     if (made && s->o.lease_fd >= 0) {
         evutil_make_socket_nonblocking(s->o.lease_fd);
-        bind_to_lease(s->o.lease_fd);
+        lease_bind(s->o.lease_fd);
         l->on_lease = event_new(s->base, s->o.lease_fd, EV_READ | EV_PERSIST, lease_moved, l);
         made = l->on_lease && event_add(l->on_lease, NULL) == 0;
     }

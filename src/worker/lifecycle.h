@@ -7,7 +7,7 @@
  * A drain by request: the same with 30 s.
  * Loading failed: half a second more for those who watch; exit 1.
  * The lease ends: the hive is gone, by whatever means: exit at once. Where the lease is a pipe the
- * kernel does it (SIGKILL), whatever the loop's thread is doing.
+ * kernel does it (SIGKILL, lease.h), whatever the loop's thread is doing.
  *
  * Jobs that a drain's limit catches are told so by an error event. Linux: the lease is backed by
  * PR_SET_PDEATHSIG, which follows the *thread* of the parent that forked: a hive starts its workers

@@ -27,7 +27,8 @@ const state = async (worker) => (await ask(`${worker.url}/v1/ready`)).json;
 const isIdle = async (worker) => { const s = await state(worker); return s.ready && !s.slots_busy && !s.queued; };
 const infer = (worker, body) => ask(`${worker.url}/v1/inference`, { method: 'POST', body });
 const sanitized = /asan|tsan/.test(process.env.RBEE_BUILD || ''); // a sanitizer keeps what was freed
-const rssMiB = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+const memoryMiB = (pid, name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+const rssMiB = (pid) => memoryMiB(pid, 'VmRSS'), peakMiB = (pid) => memoryMiB(pid, 'VmHWM');
 
 /* A client that sends a request and reads only when it is told to. */
 function lazyClient(url, body) {
@@ -192,29 +193,114 @@ describe('over a worker that says what it is told', () => {
     assert.strictEqual(other.status, 200, other.text);
   });
 
-  /* 15 MB each, as the order and once more on their way to the worker: nine are past 256 MiB. */
-  test('what all requests hold together is bounded: past it 503, and those who ask for little are served', async (t) => {
-    const prompt = 'p'.repeat(15e6), costly = { model, n: 8, prompt }, little = { model, prompt: 'x' };
-    const mine = await startHive({ flags: { worker: fake.program } });
+  /* 15 MB each, as what is asked and once more on their way to the worker: nine are past 256 MiB. What is answered
+   * with one object (embeddings, tokens) counted not at all. */
+  for (const [route, more] of [['completions', (prompt) => ({ n: 8, prompt })], ['embeddings', (input) => ({ input })]]) {
+    test(`what all requests hold together is bounded: past it 503, and those who ask for little are served: ${route}`, async (t) => {
+      const costly = { model, ...more('p'.repeat(15e6)) }, little = { model, ...more('x'), n: undefined };
+      const mine = await startHive({ flags: { worker: fake.program } });
+      t.after(() => mine.stop());
+      assert.strictEqual((await post(mine, `/v1/${route}`, little)).status, 200);
+      fake.deaf(); // what is for its worker stays in the hive
+      const taken = [];
+      let last;
+      do {
+        last = lazyClient(`${mine.url}/v1/${route}`, costly);
+        last.readOn();
+        taken.push(last);
+        await until(() => fake.heard() === taken.length || last.tail, () => `${taken.length} have been taken`);
+      } while (!last.tail && taken.length < 20);
+      assert.match(last.tail, /^HTTP\/1.1 503 [^]*Retry-After: [1-9][^]*the requests that wait here hold nearly all the memory they may have together; this one needs \d+ bytes more/);
+      assert.ok(taken.length > 4 && taken.length < 10, `the ${taken.length}th was refused`);
+      assert.ok(sanitized || rssMiB(mine.pid) < 350, `${rssMiB(mine.pid)} MiB`);
+      for (const one of taken) one.socket.destroy();
+      await until(() => sanitized || rssMiB(mine.pid) < 40, () => `${rssMiB(mine.pid)} MiB when they have left`);
+      fake.listen();
+      const after_all = await post(mine, `/v1/${route}`, little);
+      assert.strictEqual(after_all.status, 200, after_all.text);
+    });
+  }
+
+  /* A response repeats fields of its request, whole: they lived as long as it did, and twice more in the events that
+   * begin it where nobody read these. None of it counted: 16 streams took 782 MiB. */
+  test('what streams repeat of their requests counts until they end', async (t) => {
+    const stream_of = (note) => ({ model, stream: true, input: JSON.stringify({ events: [{ type: 'token', t: 'hello', i: 0 }], hang: true }), text: { format: { type: 'text', note } } });
+    const mine = await startHive({ flags: { worker: fake.program } }), costly = stream_of('n'.repeat(12e6));
     t.after(() => mine.stop());
-    assert.strictEqual((await post(mine, '/v1/completions', little)).status, 200);
-    fake.deaf(); // what is for its worker stays in the hive
     const taken = [];
     let last;
     do {
-      last = lazyClient(`${mine.url}/v1/completions`, costly);
+      last = lazyClient(`${mine.url}/v1/responses`, costly);
       last.readOn();
       taken.push(last);
-      await until(() => fake.heard() === taken.length || last.tail, () => `${taken.length} have been taken`);
-    } while (!last.tail && taken.length < 20);
+      await until(() => /"delta":"hello"|^HTTP\/1.1 503/.test(last.tail), () => `${taken.length} have been taken: ${last.tail}`);
+    } while (!/^HTTP/.test(last.tail) && taken.length < 16);
     assert.match(last.tail, /^HTTP\/1.1 503 [^]*Retry-After: [1-9][^]*the requests that wait here hold nearly all the memory they may have together; this one needs \d+ bytes more/);
-    assert.ok(taken.length > 4 && taken.length < 10, `the ${taken.length}th was refused`);
-    assert.ok(sanitized || rssMiB(mine.pid) < 350, `${rssMiB(mine.pid)} MiB`);
-    for (const one of taken) one.socket.destroy();
+    assert.ok(taken.length > 2 && taken.length < 6, `the ${taken.length}th was refused`);
+    const little = lazyClient(`${mine.url}/v1/responses`, stream_of('n'));
+    little.readOn();
+    await until(() => /"delta":"hello"/.test(little.tail), () => little.tail);
+    for (const one of [little, ...taken]) one.socket.destroy();
     await until(() => sanitized || rssMiB(mine.pid) < 40, () => `${rssMiB(mine.pid)} MiB when they have left`);
-    fake.listen();
-    const after_all = await post(mine, '/v1/completions', little);
+  });
+
+  /* A question lay here as its values, twenty times its bytes: eight took 220 MiB. */
+  test('questions of many values that wait for a model take little more than their bytes', async (t) => {
+    const own = makeFakeWorker(makeFolder()), body = `{"model":${JSON.stringify(model)},"input":[1${',1'.repeat(690000)}]}`;
+    const mine = await startHive({ flags: { worker: own.program } });
+    t.after(() => mine.stop());
+    own.hold();
+    const waiting = [];
+    for (let i = 0; i < 8; i++) waiting.push(post(mine, '/v1/embeddings', body));
+    await until(() => rssMiB(mine.pid) > 8 * body.length / 2 ** 20, () => `${rssMiB(mine.pid)} MiB: less than they are`);
+    own.release();
+    for (const answer of await Promise.all(waiting)) assert.strictEqual(answer.status, 200, answer.text);
+    assert.ok(sanitized || peakMiB(mine.pid) < 120, `${peakMiB(mine.pid)} MiB at the most`);
+  });
+
+  /* Log-probabilities were kept as values until an answer's end, 33 KB of them a token, and made a text there in one
+   * go: 20,000 tokens took 671 MiB, and nobody was served for 2 s. Those that nobody had asked for were kept, too. */
+  test('log-probabilities of a whole answer are kept as the text that they become, and only if asked for', async (t) => {
+    const N = 3000, mine = await startHive({ flags: { worker: fake.program } });
+    t.after(() => mine.stop());
+    const one = (id) => ({ id, t: ` w${id}`, bytes: [32, 119], logprob: -id / 8 });
+    const scored = { type: 'token', t: ' w1', i: 0, logprobs: [{ ...one(1), top: Array.from({ length: 20 }, (_, i) => one(i + 1)) }] };
+    const unasked = { type: 'token', t: '', i: 0, logprobs: Array(3000).fill({}) };
+    const prompt = JSON.stringify({ flood: N, piece: scored }), messages = [{ role: 'user', content: prompt }];
+    const told = ({ t: token, logprob, bytes }) => ({ token, logprob, bytes });
+
+    const chat = await post(mine, '/v1/chat/completions', { model, messages, logprobs: true, top_logprobs: 20 });
+    assert.strictEqual(chat.status, 200, chat.text);
+    const { content } = chat.json.choices[0].logprobs;
+    assert.strictEqual(content.length, N);
+    for (const at of [0, N - 1]) assert.deepStrictEqual(content[at], { ...told(one(1)), top_logprobs: scored.logprobs[0].top.map(told) });
+    const text = await post(mine, '/v1/completions', { model, prompt, logprobs: 20 });
+    assert.strictEqual(text.status, 200, text.text);
+    const lists = text.json.choices[0].logprobs;
+    assert.deepStrictEqual(Object.entries(lists).map(([name, list]) => [name, list.length, list.at(-1)]), [['tokens', N, ' w1'], ['token_logprobs', N, -0.125],
+      ['top_logprobs', N, Object.fromEntries(scored.logprobs[0].top.map((o) => [o.t, o.logprob]))], ['text_offset', N, 2 * (N - 1)]]);
+    const plain = await post(mine, '/v1/chat/completions', { model, messages: [{ role: 'user', content: JSON.stringify({ flood: 200, piece: unasked }) }] });
+    assert.strictEqual(plain.status, 200, plain.text);
+    assert.strictEqual(plain.json.choices[0].logprobs, null);
+    const most = Number(/^VmHWM:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${mine.pid}/status`, 'utf8'))[1]) / 1024;
+    assert.ok(sanitized || most < 60, `the hive had ${most.toFixed(1)} MiB`);
+  });
+
+  /* Texts, calls' arguments and log-probabilities had bounds of their own, or none: nobody added them up. */
+  test('what an answer keeps is one sum, and so is what all of them keep', async (t) => {
+    const mine = await startHive({ flags: { worker: fake.program } });
+    t.after(() => mine.stop());
+    const half = 'x'.repeat(450000), ask_for = (todo, more) => post(mine, '/v1/completions', { model, prompt: JSON.stringify(todo), ...more });
+    const two = { flood: 100, piece: { type: 'token', t: half, i: 0, logprobs: [{ t: half, logprob: -1, bytes: [], top: [] }] } };
+    const large = await ask_for(two, { logprobs: 0 }); // 45 MB of text, and 45 MB of tokens beside it
+    assert.strictEqual(large.status, 400, large.text.slice(0, 300));
+    assert.match(large.json.error.message, /^the answer's text, calls and log-probabilities are over 64 MiB together: ask for fewer tokens, for less of top_logprobs, or for a stream\./);
+    const many = await ask_for({ flood: 30, piece: { type: 'token', t: half + half, i: 0 } }, { n: 8 }); // 27 MB each
+    assert.strictEqual(many.status, 503, many.text.slice(0, 300));
+    assert.match(many.json.error.message, /^the answers and requests that wait here hold nearly all the memory they may have together, and this answer goes on\./);
+    const after_all = await ask_for({ events: [{ type: 'token', t: 'x', i: 0 }] });
     assert.strictEqual(after_all.status, 200, after_all.text);
+    await until(() => sanitized || rssMiB(mine.pid) < 60, () => `${rssMiB(mine.pid)} MiB are still there`);
   });
 
   test('a client that does not read and leaves: the worker is told', async () => {

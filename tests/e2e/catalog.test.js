@@ -187,6 +187,8 @@ describe('verify and prune', () => {
     assert.ok(fs.existsSync(path.join(outside, 'mine.txt')), 'links are never followed');
     assert.deepStrictEqual(files(path.join(hive.home, 'models')).filter((f) => !/^(listed|fresh|link$)/.test(f)), []);
     assert.match((await cli(hive, 'models', 'prune')).stdout, /nothing to delete/);
+    const none = await cli(hive, 'models', 'prune', '--json', '--yes'); // it printed nothing, which is no JSON
+    assert.deepStrictEqual(JSON.parse(none.stdout).items, []);
     assert.strictEqual((await cli(hive, 'models', 'verify')).code, 0);
   });
 });

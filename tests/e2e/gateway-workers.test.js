@@ -164,6 +164,20 @@ describe('a worker that is still being prepared', { skip }, () => {
   });
 });
 
+/* What was left of a load was total - done, whichever was larger: a worker that had loaded more than there is
+ * (it may say any two numbers) had 18 trillion layers to go, and a number of seconds that no integer holds. */
+test('a worker that says more is loaded than there is: one comes again soon', { skip }, async (t) => {
+  const { hive, worker } = await startFake({ env: { RBEE_HIVE_LOAD_WAIT: '300ms' } });
+  t.after(() => hive.stop());
+  worker.layers(50);
+  worker.hold();
+  const answer = await post(hive, '/v1/chat/completions', { model: 'tiny', messages: messages('x') });
+  assert.strictEqual(answer.status, 503, answer.text);
+  assert.match(answer.json.error.message, /still being loaded: 50 of 23 layers/);
+  assert.strictEqual(answer.headers['retry-after'], '1');
+  worker.release();
+});
+
 /* Each of these questions was a process of its own: 400 asked of one file were 400 at once. */
 describe('looks into model files', { skip }, () => {
   let hive, worker;
@@ -231,7 +245,9 @@ test('a hive without descriptors says that it is the hive', { skip: skip || noPr
 
 /*
  * A failure of /v1/responses names the answer's model, which was known only once a worker was ready: one that came
- * before, while a load was being told of, took the hive with it (SIGSEGV), at an ordinary stop of the hive, too.
+ * before, while a load was being told of, took the hive with it (SIGSEGV), at an ordinary stop of the hive, too. Then
+ * it was the first event of its stream, and OpenAI's package threw that this should be response.created, and no word of
+ * what had failed.
  */
 describe('what fails while it tells of a load', { skip }, () => {
   const bodies = { completions: { prompt: 'x' }, 'chat/completions': { messages: messages('x') },
@@ -246,6 +262,7 @@ describe('what fails while it tells of a load', { skip }, () => {
       assert.match(answer.raw, said);
     }
     assert.match(answers[3].raw, /"type":"response\.failed".*"model":"tiny"/);
+    assert.deepStrictEqual(answers[3].raw.match(/(?<=^event: ).*/gm), ['response.created', 'response.in_progress', 'response.failed', 'error']);
   }
 
   test('its worker dies', async (t) => {

@@ -25,7 +25,7 @@ const IDLE = { user: 'text', metadata: 'none object', store: '', service_tier: '
 const STREAM = { stream: 'bool', stream_options: '' };
 const OPTIONS = { temperature: 'real', top_p: '', top_k: 'int', min_p: '', repeat_penalty: 'real', presence_penalty: 'real', frequency_penalty: 'real',
   stop: 'text empty', seed: 'int', num_predict: 'int', num_ctx: 'int', mirostat: '', num_gpu: 'int real bool', nonsense: '' };
-const OLLAMA = { temperature: 'real', top_p: '', max_output_tokens: 'int', truncate: 'bool', shift: 'bool', logprobs: '', top_logprobs: 'int' };
+const OLLAMA = { temperature: 'real', top_p: '', max_output_tokens: 'int', num_predict: 'int', truncate: 'bool', shift: 'bool', logprobs: '', top_logprobs: 'int' };
 
 /*
  * Of each route: a body that is good, and its fields with the kinds that may pass for good (those of which
@@ -38,7 +38,7 @@ const TABLE = {
     functions: '', function_call: '', n: 'int', response_format: '', reasoning_effort: 'text', verbosity: 'text', chat_template_kwargs: 'none object', options: 'none', continue_final_message: '', add_generation_prompt: 'bool', nonsense: '' }],
   '/v1/completions': [{ prompt: 'hi' }, { ...SAMPLING, ...IDLE, ...STREAM, model: 'text', prompt: 'text ints', max_tokens: 'int', echo: '', best_of: '', suffix: '',
     n: 'int', logprobs: 'int', response_format: '', nonsense: '' }],
-  '/v1/responses': [{ input: 'hi' }, { ...IDLE, ...STREAM, model: 'text', input: 'text', instructions: 'text', tools: 'empty', tool_choice: '', text: 'none',
+  '/v1/responses': [{ input: 'hi' }, { ...IDLE, metadata: 'none', ...STREAM, model: 'text', input: 'text', instructions: 'text', tools: 'empty', tool_choice: '', text: 'none',
     reasoning: 'none', include: 'empty', top_logprobs: 'int', previous_response_id: '', conversation: '', prompt: '', max_tool_calls: '', background: '',
     truncation: '', max_output_tokens: 'int', parallel_tool_calls: 'bool', temperature: 'real', top_p: '', client_metadata: 'none object', nonsense: '' }],
   '/v1/messages': [{ messages, max_tokens: 5 }, { model: 'text', messages: '', system: 'text empty', tools: 'empty', tool_choice: '', thinking: '', max_tokens: 'int',
@@ -49,10 +49,11 @@ const TABLE = {
   '/api/chat': [{ messages }, { ...OLLAMA, tool_choice: '', model: 'text', messages: 'empty', tools: 'empty', stream: 'bool', format: 'none object', options: 'none', keep_alive: 'int real', think: 'bool text', nonsense: '' }],
   '/api/generate': [{ prompt: 'hi' }, { ...OLLAMA, model: 'text', prompt: 'text', system: 'text', raw: 'bool', images: 'empty', suffix: '', template: '', context: 'empty',
     stream: 'bool', format: 'none object', options: 'none', keep_alive: 'int real', think: 'bool text', nonsense: '' }],
-  '/api/show': [{}, { model: 'text', verbose: 'bool', nonsense: '' }],
-  '/api/pull': [{}, { model: 'text', stream: 'bool', insecure: '', nonsense: '' }],
+  '/api/show': [{}, { model: 'text', verbose: 'bool', system: '', template: '', options: 'none object', nonsense: '' }],
+  '/api/pull': [{}, { model: 'text', stream: 'bool', insecure: '', username: '', password: '', nonsense: '' }],
   '/v1/embeddings': [{ input: 'hi' }, { model: 'text', input: 'text ints', encoding_format: '', dimensions: '', user: 'text', pooling: '', normalize: 'bool', nonsense: '' }],
   '/api/embed': [{ input: 'hi' }, { model: 'text', input: 'text ints', truncate: 'bool', dimensions: '', keep_alive: 'int real', options: 'none', nonsense: '' }],
+  '/api/embeddings': [{ prompt: 'hi' }, { model: 'text', prompt: 'text', keep_alive: 'int real', options: 'none', nonsense: '' }], // of texts it gave the first one's vector
   '/tokenize': [{ content: 'hi' }, { model: 'text', content: 'text', add_special: 'bool', with_pieces: 'bool', nonsense: '' }],
   '/detokenize': [{ tokens: [5] }, { model: 'text', tokens: 'empty ints', nonsense: '' }],
 };
@@ -85,6 +86,7 @@ const INSIDE = {
     ['messages', { messages: [{ role: 'user', content: [{ type: 'tool_result', tool_use_id: 5, content: 'x' }] }] }],
     ['tools', { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }], ['tools', { tools: [{ name: 5, input_schema: {} }] }],
     ['tool_choice', { tool_choice: { type: 'auto', disable_parallel_tool_use: 5 } }], ['thinking', { thinking: { type: 'much' } }]],
+  '/v1/messages/count_tokens': [['tool_choice', { tools: [{ name: 'f', input_schema: {} }], tool_choice: { type: 'tool', name: 'g' } }], ['tool_choice', { tool_choice: { type: 'any' } }]],
   '/api/chat': [['messages', { messages: [{ role: 'user', content: 5 }] }], ['messages', { messages: [{ role: 'user', content: 'x', images: 5 }] }],
     ['messages', { messages: [{ role: 'assistant', content: 'x', tool_calls: 5 }] }], ['messages', { messages: [{ role: 'user', content: 'x', nonsense: 5 }] }],
     ['format', { format: { type: 5 } }]],

@@ -494,6 +494,34 @@ describe('over a worker that says what it is told', () => {
       assert.strictEqual((await ask(`${hive.url}/`, { headers: { Host: 'evil.example' } })).status, 403);
     });
 
+    /* As encoding/json writes Ollama's own types, for its command line and programs on its client: what nobody set is
+     * there, too, as "" or null. `show` and `pull` were refused for it, and with them `ollama run`. */
+    it('the bodies of Go\'s client', async () => {
+      const go = (where, body) => post(hive, where, body);
+      for (const names of ['"model":"","name":"tiny"', '"model":"tiny","name":""']) {
+        const shown = await go('/api/show', `{${names},"system":"","template":"","verbose":false,"options":null}`);
+        assert.deepStrictEqual(shown.json && shown.json.capabilities, ['completion'], shown.text);
+        const pulled = await go('/api/pull', `{${names},"insecure":false,"username":"","password":"","stream":null}`);
+        assert.deepStrictEqual(lines(pulled).at(-1), { status: 'success' }, pulled.text);
+      }
+      for (const [where, body] of [['/api/chat', '{"model":"tiny","messages":[{"role":"user","content":"hi"}],"options":null}'],
+        ['/api/generate', '{"model":"tiny","prompt":"","suffix":"","system":"","template":"","options":null}'],
+        ['/api/embed', '{"model":"tiny","input":"hi","options":null}'], ['/api/embeddings', '{"model":"tiny","prompt":"hi","options":null}']]) {
+        const answer = await go(where, body);
+        assert.strictEqual(answer.status, 200, `${where}: ${answer.text}`);
+      }
+      for (const [where, more] of [['/api/show', '"system":"be kind"'], ['/api/show', '"template":"x"'], ['/api/pull', '"username":"me"'], ['/api/pull', '"password":5']]) {
+        const answer = await go(where, `{"model":"tiny",${more}}`);
+        assert.strictEqual(answer.status, 400, answer.text);
+        assert.ok(answer.json.error.includes(more.split('"')[1]), answer.text);
+      }
+      for (const where of ['/api/show', '/api/pull', '/api/chat']) {
+        const answer = await go(where, '{"model":"","name":""}');
+        assert.match(answer.json.error, /model/);
+        assert.strictEqual(answer.status, 400, answer.text);
+      }
+    });
+
     /* rbee's own 0.1.0 was told here: Codex wants 0.13.4 or newer, Copilot in VS Code 0.6.4, and neither began. */
     it('the version is that of the API which is spoken', async () => {
       const [major, minor, patch] = (await get(hive, '/api/version')).json.version.split('.').map(Number);

@@ -266,6 +266,18 @@ describe('a folder for a machine without a network', () => {
     for (const ref of ['local:Fold', 'local:con']) assert.strictEqual((await cli(here, 'models', 'rm', ref)).code, 0);
   });
 
+  /* The name was dropped without a word: who asked for it looked for the model under it afterwards. */
+  test('a name of one\'s own is for a file: of a folder and of a store it is refused, and nothing taken in', async () => {
+    const before = await kept(there);
+    const r = await cli(there, 'models', 'import', folder, '--as', 'mine');
+    assert.strictEqual(r.code, 1, r.stdout);
+    assert.match(r.stderr, /models is a folder, whose models keep the names/);
+    const store = await cli(there, 'models', 'import', 'ollama:tale', '--as', 'mine');
+    assert.strictEqual(store.code, 2, store.stdout);
+    assert.match(store.stderr, /as .*its models keep their names/);
+    assert.deepStrictEqual(await kept(there), before);
+  });
+
   test('import takes it back: the bad one is named, the good ones are taken', async () => {
     const bytes = fs.readFileSync(path.join(folder, 'two.gguf'));
     bytes[bytes.length - 1] ^= 1;

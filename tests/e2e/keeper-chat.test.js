@@ -215,6 +215,8 @@ describe('files', () => {
     assert.deepStrictEqual(asked()[2].messages, [{ role: 'system', content: 'Be long.' }, ...kept.slice(1)]);
     assert.strictEqual(asked()[2].temperature, 1, 'an option is over what the file says');
     assert.strictEqual(asked()[2].max_tokens, 50);
+    await script('two\n', ['--resume', file, '--temperature', '0.8']).done;
+    assert.strictEqual(asked()[3].temperature, 0.8, 'also one that says what is the default');
   });
 
   test('a bad file is refused with a reason and changes nothing', async () => {
@@ -433,6 +435,28 @@ describe('at a terminal', { skip: noTerminal }, () => {
       assert.match(shown, /\x1b\[\?2004l[\s\S]*ended with/);
       await t.end();
     }
+  });
+
+  /* The library crashes on a long line that it is to lay out anew in a few columns: with it went the talk. */
+  test('a terminal made narrower than the library can bear leaves the line as it stands', async () => {
+    open();
+    await t.says(PROMPT);
+    const { pid, name } = t.keeper();
+    const waits = () => Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+    const line = 'a'.repeat(300);
+    t.keys(line);
+    await t.says(/a{90}[\s\S]*a{90}[\s\S]*a{90}/);
+    for (const columns of ['6', '9']) {
+      execFileSync('stty', ['-F', name, 'cols', columns]);
+      const before = waits();
+      await until(() => waits() > before + 2, 'two looks at the terminal');
+      t.keys(`\x01x\x05x${KEYS.left}${KEYS.erase}`);
+    }
+    t.keys(KEYS.enter);
+    await t.says(/answer 1\r\n[\s\S]*>>> $/);
+    t.keys(KEYS.end);
+    assert.strictEqual(await t.end(), 0);
+    assert.deepStrictEqual(asked()[0].messages, [user(`xx${line.slice(1)}x`)]);
   });
 
   /* The library has commands of its own behind Alt+X; on an open quote it crashed in them, and took the talk along. */

@@ -8,13 +8,13 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
-const { spawn, spawnSync } = require('node:child_process');
+const { execFileSync, spawn, spawnSync } = require('node:child_process');
 
 const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started, token, end } =
   require('./lib/fakehive.js');
 const { hold } = require('./lib/hold.js');
 const { KEEPER, deadPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
-const { until } = require('./lib/proc.js');
+const { PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
 
 const noFlock = spawnSync('sh', ['-c', 'command -v flock']).status === 0 ? false : 'needs flock';
 function linkOf(pid, fd) {
@@ -313,6 +313,19 @@ describe('usage errors', () => {
       assert.match(r.stdout, /Usage: rbee-keeper/);
     }
     assert.strictEqual((await run(['--version'])).stdout, `rbee-keeper ${VERSION}\n`);
+  });
+
+  test('both are understood everywhere, also behind the first word of two', async () => {
+    for (const args of [['models', '--help'], ['workers', '-h'], ['models', 'help']]) {
+      const r = await run(args);
+      assert.strictEqual(r.code, 0, r.stderr);
+      assert.match(r.stdout, new RegExp(`^Usage: rbee-keeper ${args[0]} COMMAND[^]*\\n  ${args[0]} list +show `));
+      assert.strictEqual(r.stderr, '');
+    }
+    for (const args of [['infer', '--version'], ['models', '--version'], ['models', 'pull', '--version']]) {
+      const r = await run(args);
+      assert.deepStrictEqual([r.code, r.stdout, r.stderr], [0, `rbee-keeper ${VERSION}\n`, '']);
+    }
   });
 });
 
@@ -677,9 +690,10 @@ describe('Ctrl+C', () => {
 
   async function interrupted(r, phase) {
     await phase;
-    const before = Date.now();
+    const before = Date.now(), late = setTimeout(() => r.child.kill('SIGKILL'), PATIENCE_MS);
     r.interrupt();
     await r.done;
+    clearTimeout(late);
     assert.strictEqual(r.signal, null);
     assert.strictEqual(r.code, 130, r.stderr);
     assert.match(r.stderr, /(^|\n)Cancelled\.\n$/);
@@ -745,6 +759,28 @@ describe('Ctrl+C', () => {
     assert.strictEqual(r.stdout, 'Once');
     const job = fake.of('POST', '/v1/inference')[0].body.job_id;
     assert.deepStrictEqual(fake.of('DELETE', '/').map((c) => c.path), [`/v1/inference/${job}`]);
+  });
+
+  /* `rbee-keeper models list | less`: it waited for a reader until the second one, or ended with 0 and half a list. */
+  test('while nobody reads what it prints', async () => {
+    const many = (make) => Array.from({ length: 3000 }, (_, i) => make(`${i}-${'x'.repeat(100)}`)); // no pipe takes it
+    fake.on('GET /v1/models', (req, res) => json(res, 200, { models: many((name) => ({ model_ref: `local:${name}` })) }));
+    fake.on(`GET /v1/workers/${WORKER_ID}/log`, (req, res) => res.end(many((name) => `${name}\n`).join('')));
+    fake.on('POST /v1/inference', (req, res, body) => {
+      sseHead(res);
+      res.write(event(started(body)) + many((name) => event(token(name, 0))).join(''));
+      fake.on('DELETE /v1/inference/*', (r, gone) => { gone.writeHead(204); gone.end(); res.end(event(end(1, 'CANCELLED')) + event('[DONE]')); });
+    });
+    for (const args of [['models', 'list'], ['models', 'list', '--json'], ['logs', WORKER_ID], ['infer', '-p', 'x', '--json'], ['infer', '-p', 'x']]) {
+      const pipe = path.join(makeFolder(), 'pipe');
+      execFileSync('mkfifo', [pipe]);
+      const reader = fs.openSync(pipe, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK), writer = fs.openSync(pipe, 'w');
+      const began = () => { try { return fs.readSync(reader, Buffer.alloc(1)); } catch { return 0; } };
+      const r = start([...args, '--node', fake.node], { stdout: writer });
+      await interrupted(r, until(began, 'the first byte'));
+      fs.closeSync(reader);
+      fs.closeSync(writer);
+    }
   });
 
   test('a worker that does not heed it: a second one ends at once', async () => {
@@ -853,6 +889,64 @@ describe('what must not be', () => {
     assert.strictEqual(fake.of('POST', '/v1/workers/explain').length, 1);
     const named = await run(['explain', '--model', './x.gguf', '--node', 'far'], { home });
     assert.strictEqual(named.code, 2); // who names that machine alone has typed it wrong
+  });
+});
+
+/* They asked localhost, and said that it does not answer, while all other commands spoke to that machine. */
+describe('the node of the settings, which is in no list', () => {
+  const settings = () => ({ RBEE_KEEPER_NODE: fake.node });
+
+  test('is asked by explain, whatever is wrong with the others', async () => {
+    const home = makeHome();
+    fs.writeFileSync(path.join(home, 'config.ini'), '[nodes]\nlocalhost = 127.0.0.1:1\nbroken = 127.0.0.1:2\n');
+    fs.writeFileSync(path.join(home, 'nodes.json'), '{"broken": {"tls": "maybe"}}', { mode: 0o600 });
+    fake.on('POST /v1/workers/explain', (req, res) => json(res, 200, { decision: 'start' }));
+    const r = await run(['explain', '--json'], { home, env: settings() });
+    assert.strictEqual(r.code, 0, r.stderr);
+    const rows = JSON.parse(r.stdout).nodes;
+    assert.deepStrictEqual(rows.map((n) => [n.asked_node, n.decision]), [[fake.node, 'start'], ['localhost', 'refuse'], ['broken', 'refuse']]);
+    assert.match(rows[2].reason, /'broken' in nodes\.json is damaged/);
+    const unknown = await run(['explain', '--json'], { home, env: { RBEE_KEEPER_NODE: 'no-such-host.invalid' } });
+    assert.strictEqual(unknown.code, 1, unknown.stderr);
+    assert.deepStrictEqual(JSON.parse(unknown.stdout).nodes[0].asked_node, 'no-such-host.invalid');
+  });
+
+  test('is shown by node list, once', async () => {
+    const home = makeHome(), list = (more) => fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nlocalhost = 127.0.0.1:1\n${more}`);
+    const names = async (env) => JSON.parse((await run(['node', 'list', '--json'], { home, env })).stdout).nodes.map((n) => [n.name, n.alive]);
+    list('');
+    assert.deepStrictEqual(await names(settings()), [[fake.node, true], ['localhost', false]]);
+    assert.deepStrictEqual(await names({ RBEE_KEEPER_NODE: `http://${fake.node}` }), [[`http://${fake.node}`, true], ['localhost', false]]);
+    list(`bee = ${fake.node}\n`);
+    for (const node of [fake.node, 'bee', 'localhost']) {
+      assert.deepStrictEqual(await names({ RBEE_KEEPER_NODE: node }), [['localhost', false], ['bee', true]]);
+    }
+  });
+});
+
+describe('the hive of the same home', () => {
+  /* With [hive] addr in the configuration that both read, the keeper said that localhost:8080 does not answer. */
+  test('is found where it says it is, by who names no other; without TLS it gets no key', async () => {
+    const home = makeHome();
+    fs.writeFileSync(path.join(home, 'api-key'), 'a-key-of-this-home', { mode: 0o600 });
+    fs.mkdirSync(path.join(home, 'run'));
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [] }));
+    for (const [host, where] of [['0.0.0.0', 'localhost'], ['127.0.0.1', '127.0.0.1']]) {
+      fs.writeFileSync(path.join(home, 'run/hive.json'), JSON.stringify({ host, port: fake.port, tls: false, pin: '' }), { mode: 0o600 });
+      for (const node of [[], ['--node', 'localhost'], ['--node', 'LOCALHOST']]) {
+        const r = await run(['workers', 'list', ...node], { home });
+        assert.strictEqual(r.code, 0, r.stderr);
+      }
+      const { nodes } = JSON.parse((await run(['node', 'list', '--json'], { home })).stdout);
+      assert.deepStrictEqual(nodes.map((n) => [n.name, n.address, n.alive]), [['localhost', `${where}:${fake.port}`, true]]);
+    }
+    assert.strictEqual(fake.of('GET', '/v1/workers/list').length, 6);
+    assert.ok(fake.calls.every((c) => c.headers.authorization === undefined));
+    const port = await deadPort();
+    const other = await run(['workers', 'list', '--node', `localhost:${port}`], { home });
+    assert.match(other.stderr, new RegExp(`localhost:${port}`), 'a port that was typed is meant');
+    fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nlocalhost = 127.0.0.1:${port}\n`);
+    assert.match((await run(['workers', 'list'], { home })).stderr, new RegExp(`127.0.0.1:${port}`), 'so is one of the list');
   });
 });
 
@@ -1154,6 +1248,14 @@ describe('nodes, logs, config', () => {
     assert.strictEqual((await run(['node', 'add', 'a b', 'x'], { home })).code, 2);
   });
 
+  test('a program that is no hive is not alive, in the JSON neither', async () => {
+    const home = makeHome();
+    fake.on('GET /v1/health', (req, res) => json(res, 200, {}));
+    fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nlocalhost = ${fake.node}\n`);
+    const [node] = JSON.parse((await run(['node', 'list', '--json'], { home })).stdout).nodes;
+    assert.deepStrictEqual([node.alive, node.state], [false, 'answers, but is no rbee-hive']);
+  });
+
   test('logs: of the newest worker, of a named one, of none', async () => {
     const none = await run(['logs', '--node', fake.node]);
     assert.strictEqual(none.code, 1);
@@ -1212,6 +1314,16 @@ test('a name for an import that is none is a usage error', async () => {
   fake.on('POST /v1/models/import', (req, res) => error(res, 400, 'INVALID_REQUEST', 'One field fails.', {
     errors: [{ field: 'as', constraint: 'c', message: 'as is long.' }] }));
   assert.strictEqual((await run(['models', 'import', '/tmp/x.gguf', '--as', 'x', '--node', fake.node])).code, 2);
+});
+
+/* `models import --scan hf-cache` showed Ollama's store, too. */
+test('an import that is only to be shown takes nothing beside it', async () => {
+  for (const more of [['hf-cache'], ['--as', 'x'], ['--copy'], ['--move']]) {
+    const r = await run(['models', 'import', '--scan', ...more, '--node', fake.node]);
+    assert.strictEqual(r.code, 2, r.stdout);
+    assert.match(r.stderr, /--scan takes nothing in/);
+  }
+  assert.strictEqual(fake.calls.length, 0);
 });
 
 /* All of them said "`rbee-keeper workers list` shows the workers", of nodes, keys and downloads too. */

@@ -13,9 +13,10 @@ const { makeFolder, smallDisk, until } = require('./lib/proc.js');
 const { startHive, get, post, remove } = require('./lib/hive.js');
 const { hold } = require('./lib/hold.js');
 const { stream } = require('./lib/sse.js');
-const { FakeHive, error, sse } = require('./lib/fakehive.js');
+const { FakeHive, error, json, sse } = require('./lib/fakehive.js');
 const { Between } = require('./lib/between.js');
 const { Hub, startWith } = require('./lib/transfer.js');
+const keeper = require('./lib/keeper.js');
 const lib = require('./lib/push.js');
 
 const { MIB, digest, addr, push, startPush, row, parts, partOf, noted, take, manifest, begin, put, age, bring, pushThrough } = lib;
@@ -100,6 +101,28 @@ test('a hive that asks for bytes twice, or for what is no part of the file, is t
     assert.strictEqual(r.code, 1, r.stderr);
     assert.match(r.stderr, /the hive there asks for what is no part of .*, or for a part of its \d+ bytes twice/);
     assert.strictEqual(put, missing[0][1]);
+  }
+});
+
+/* Under another account than the hive's, Permission denied was "rbee's fault: please report it". */
+test('a file that cannot be read here is told with what to do', async (t) => {
+  const fake = await FakeHive.start(), folder = makeFolder();
+  t.after(() => fake.stop());
+  const short = path.join(folder, 'short.gguf'), hidden = path.join(folder, 'hidden.gguf');
+  fs.writeFileSync(short, 'x');
+  fs.writeFileSync(hidden, 'xy', { mode: 0 });
+  const cases = [[path.join(folder, 'none.gguf'), /at byte 0: No such file/, /See to what it names/], [folder, /Is a directory/, /See to what it names/],
+    [short, /at byte 1: it is shorter/, /See to what it names/]];
+  if (process.getuid() !== 0) cases.push([hidden, /Permission denied/, /account of this machine's hive/]);
+  for (const [file, what, todo] of cases) {
+    const files = [{ file: 'x.gguf', path: file, size_bytes: 2, sha256: 'a'.repeat(64) }];
+    fake.on('GET /v1/models/manifest', (req, res) => json(res, 200, { models: [{ model_ref: 'local:x', files }] }));
+    fake.on('POST /v1/models/upload', (req, res) => sse(res, [{ stage: 'missing', bytes_missing: 2, bytes_total: 2, files: [{ file: 'x.gguf', missing: [[0, 2]] }] }]));
+    const r = await keeper.run(['models', 'push', 'local:x', '--node', fake.node], { env: { RBEE_KEEPER_NODE: fake.node } });
+    assert.strictEqual(r.code, 1, r.stderr);
+    assert.match(r.stderr, what);
+    assert.match(r.stderr, todo);
+    assert.doesNotMatch(r.stderr, /fault/);
   }
 });
 

@@ -164,6 +164,10 @@ describe('over a real worker', { skip }, () => {
     assert.strictEqual((await client.messages.stream(how).finalText()), 'a'.repeat(12));
     const { input_tokens: counted } = await client.messages.countTokens({ model, messages });
     assert.strictEqual(counted, whole.usage.input_tokens + whole.usage.cache_read_input_tokens);
+    // Tools that are left out of the prompt were counted: a multiple of what it had.
+    const unused = { model, messages, tools: [{ name: 'find', description: 'd'.repeat(300), input_schema: PLACE }], tool_choice: { type: 'none' } };
+    const { usage } = await client.messages.create({ ...unused, max_tokens: 1 });
+    assert.strictEqual((await client.messages.countTokens(unused)).input_tokens, usage.input_tokens + usage.cache_read_input_tokens);
   });
 
   test('a tool that must be used is', async () => {

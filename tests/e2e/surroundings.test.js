@@ -9,9 +9,9 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { execFileSync, spawnSync } = require('node:child_process');
 
-const { BUILD, HIVE, KEEPER, testModel, makeFolder, smallDisk } = require('./lib/proc.js');
+const { BUILD, HIVE, KEEPER, testModel, makeFolder, smallDisk, until } = require('./lib/proc.js');
 const { hostFor, notApart } = require('./lib/host.js');
-const { startHive, get, post, spawn, spawnReady } = require('./lib/hive.js');
+const { startHive, get, post, spawn, spawnReady, childrenOf } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const { stream } = require('./lib/sse.js');
 
@@ -194,4 +194,28 @@ test('without /proc the bundled model is not found, and why', async (t) => {
   assert.strictEqual(error.code, 'MODEL_NOT_FOUND');
   assert.match(error.message, /not near this program: cannot read \/proc\/self\/exe/);
   assert.match(error.details.hint, /RBEE_TINY/);
+});
+
+/*
+ * As process 1 of a container a hive is given every process whose parent has ended: it waited for its own
+ * children only, and each of the others kept its number for ever.
+ */
+test('as process 1 what others leave is reaped, and a signal ends it in order', async (t) => {
+  const apart = ['-p', '-f', '--mount-proc'];
+  if (spawnSync('unshare', [...apart, 'true']).status !== 0) return void t.skip('no namespace of processes can be had here');
+  const left = path.join(makeFolder(), 'left');
+  const hive = await startHive({ program: within(`exec unshare ${apart.join(' ')} sh -c '(sh -c "sleep 0.3; : > ${left}" &); exec "$0" "$@"' HIVE`) });
+  const [first] = childrenOf(hive.pid);
+  t.after(() => { // unshare itself takes no signal
+    if (hive.code === null) process.kill(first, 'SIGKILL');
+    return hive.stop();
+  });
+  assert.match(fs.readFileSync(`/proc/${first}/status`, 'utf8'), /^NSpid:\s+\d+\s+1$/m);
+  await until(() => fs.existsSync(left), 'its last act');
+  const names = () => childrenOf(first).map((pid) => fs.readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
+  await until(() => names().every((name) => name !== 'sh'), () => `there is still: ${names()}`);
+  assert.deepStrictEqual(names(), ['rbee-hive']);
+  process.kill(first, 'SIGTERM');
+  assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
+  assert.match(hive.stderr, /SIGTERM: the hive ends; its workers are asked to finish\n$/);
 });

@@ -169,6 +169,11 @@ describe('a conversation', { skip }, () => {
     assert.strictEqual((await post(worker, '/v1/inference', { prompt: 'a', max_tokens: 1, typo: null, stream: false })).status, 200);
   });
 
+  test('a blank that a grammar asks for is there, behind a lone BOS, too', async () => {
+    const answer = await whole(worker, { prompt_tokens: [1], grammar: 'root ::= " abc"', max_tokens: 20 });
+    assert.deepStrictEqual([answer.text, answer.stop_reason], [' abc', 'EOS']); // it was "abc", which is not of the grammar
+  });
+
   /* What is a filled-in template was fed by the letters of its marks, and /v1/tokenize counted other tokens than were computed. */
   test('marks in a prompt are letters, or tokens where they are meant', async () => {
     const prompt = '<s>Once</s><s>upon', how = { max_tokens: 20, temperature: 0, ignore_eos: true };

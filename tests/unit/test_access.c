@@ -56,6 +56,24 @@ static void test_access__loopback_names(void **state)
         assert_false(access_is_loopback(no[i]));
 }
 
+/* `curl http://localhost.:8080` (the whole name, with the root's dot) was refused with 403. */
+static void test_access__a_name_may_end_with_the_roots_dot(void **state)
+{
+    static const struct {
+        const char *host;
+        enum api_code code;
+    } rows[] = {{"localhost.", API_N_CODES},           {"LOCALHOST.:8080", API_N_CODES},
+                {"x.localhost.:8080", API_N_CODES},    {"localhost..", API_FORBIDDEN_HOST},
+                {"evil.example.", API_FORBIDDEN_HOST}, {".", API_FORBIDDEN_HOST},
+                {"[::1.]:8080", API_FORBIDDEN_HOST}};
+    const struct access a = {.loopback_only = true};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (verdict(&a, "/v1/x", rows[i].host, NULL, NULL) != rows[i].code)
+            fail_msg("wrong about '%s'", rows[i].host);
+}
+
 /* <img src="http://x.localhost:8080/v1/backends"> sends no Origin; 200 of them started 188
  * processes. */
 static void test_access__what_other_sites_pages_ask_for(void **state)
@@ -264,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_access__loopback_names),
+        cmocka_unit_test(test_access__a_name_may_end_with_the_roots_dot),
         cmocka_unit_test(test_access__what_other_sites_pages_ask_for),
         cmocka_unit_test(test_access__splits_hosts),
         cmocka_unit_test(test_access__rebinding_is_refused_on_loopback),

@@ -383,6 +383,59 @@ static void test_path__files_are_written_whole(void **state)
 }
 
 /* A link whose target is not there yet was replaced by the file itself. */
+static void assert_owner(const char *path, uid_t uid)
+{
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_uid, uid);
+    assert_int_equal(st.st_gid, uid);
+}
+
+/* `sudo rbee-keeper node add` in the home of another made what was not there root's, 0600: every
+ * command of hers ended with 2 from then on. */
+static void test_path__what_root_makes_is_the_folders_owners(void **state)
+{
+    char dir[] = "/tmp/rbee-path-XXXXXX";
+    const uid_t nobody = 65534;
+    char *home, *file, *roots, *log;
+    struct err err;
+    int fd;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chown(dir, nobody, nobody), 0);
+    home = path_join(dir, "deep/home");
+    file = path_join(home, "config.ini");
+    log = path_join(home, "history");
+    roots = path_join(home, "roots");
+    assert_int_equal(path_make_dirs(home, 0700, &err), 0);
+    assert_owner(home, nobody);
+    assert_int_equal(path_write_file(file, "one", 3, 0600, &err), 0);
+    assert_owner(file, nobody);
+    fd = path_open_made(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_owner(log, nobody);
+    assert_int_equal(chown(log, 0, 0), 0); /* what is root's already stays so, and can be opened */
+    assert_int_equal(path_write_file(log, "two", 3, 0600, &err), 0);
+    assert_owner(log, 0);
+    fd = path_open_made(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(chmod(home, 0500), 0); /* she may make nothing in there, root may */
+    assert_int_equal(path_write_file(roots, "three", 5, 0600, &err), 0);
+    assert_int_equal(unlink(file) | unlink(log) | unlink(roots) | rmdir(home), 0);
+    home[strlen(home) - strlen("/home")] = '\0';
+    assert_int_equal(rmdir(home) | rmdir(dir), 0);
+    free(home);
+    free(file);
+    free(log);
+    free(roots);
+}
+
 static void test_path__behind_a_link_is_what_is_there_or_is_to_be(void **state)
 {
     char dir[] = "/tmp/rbee-test-XXXXXX";
@@ -850,6 +903,7 @@ int main(void)
         cmocka_unit_test(test_path__components_are_harmless_and_distinct),
         cmocka_unit_test(test_path__a_name_that_leads_elsewhere_is_noticed),
         cmocka_unit_test(test_path__files_are_written_whole),
+        cmocka_unit_test(test_path__what_root_makes_is_the_folders_owners),
         cmocka_unit_test(test_path__behind_a_link_is_what_is_there_or_is_to_be),
         cmocka_unit_test(test_path__a_write_of_somebody_else_is_left_alone),
         cmocka_unit_test(test_sweep__takes_copies_of_that_file_and_nothing_else),

@@ -89,7 +89,11 @@ static void test_catalog__rows_last(void **state)
 
     (void)state;
     assert_int_equal(catalog_put(c, &row, NULL), 0);
+    /* of two workers the one that was used before the other may end behind it; and a clock may have
+     * been wrong */
+    assert_int_equal(catalog_touch(c, "hf:o/r", INT64_MAX, NULL), 0);
     assert_int_equal(catalog_touch(c, "hf:o/r", 42, NULL), 0);
+    assert_int_equal(catalog_touch(c, "hf:o/r", 41, NULL), 0);
     catalog_close(c);
     c = open_ok(false);
     assert_int_equal(catalog_get(c, "hf:o/r", &got, NULL), 0);

@@ -267,14 +267,33 @@ static void test_config__addresses(void **state)
     static const struct {
         const char *text, *host;
         uint16_t port;
-    } good[] = {{"localhost", "localhost", 8080}, {"a.b-c_d:1", "a.b-c_d", 1},
-                {"[::1]:65535", "::1", 65535},    {"::1", "::1", 8080},
-                {"127.0.0.1:0", "127.0.0.1", 0},  {"[fe80::1%eth0]", "fe80::1%eth0", 8080},
-                {"1.2.3.4", "1.2.3.4", 8080},     {"8080.example", "8080.example", 8080}};
-    static const char *const bad[] = {"",          ":",       ":80",    "a:",     "a:65536",
-                                      "a:-1",      "a:80x",   "a b:80", "a/b:80", "[::1",
-                                      "[a]:80",    "[::1]80", "a@b:80", "a:+80",  "http://a",
-                                      "[::1]:80:", "a#:80"};
+    } good[] = {{"localhost", "localhost", 8080},      {"a.b-c_d:1", "a.b-c_d", 1},
+                {"[::1]:65535", "::1", 65535},         {"::1", "::1", 8080},
+                {"127.0.0.1:0", "127.0.0.1", 0},       {"[fe80::1%eth0]", "fe80::1%eth0", 8080},
+                {"1.2.3.4", "1.2.3.4", 8080},          {"8080.example", "8080.example", 8080},
+                {"fe80::1%en-5", "fe80::1%en-5", 8080}};
+    static const char *const bad[] = {"",
+                                      ":",
+                                      ":80",
+                                      "a:",
+                                      "a:65536",
+                                      "a:-1",
+                                      "a:80x",
+                                      "a b:80",
+                                      "a/b:80",
+                                      "[::1",
+                                      "[a]:80",
+                                      "[::1]80",
+                                      "a@b:80",
+                                      "a:+80",
+                                      "http://a",
+                                      "[::1]:80:",
+                                      "a#:80",
+                                      "a%b:80",
+                                      "1.2.3.4%eth0",
+                                      "[fe80::1%]",
+                                      "[fe80::1%a%b]",
+                                      "fe80::1%eth0:80"};
     static const char *const ports[] = {"8080", "0", "8080:1", "2130706433"};
     char text[CONFIG_HOST_MAX + 9];
     struct config_addr a;

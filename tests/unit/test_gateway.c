@@ -153,6 +153,33 @@ static void test_event__end(void **state)
     rig_done(&r);
 }
 
+/* A client was told of 18446744073709551612 tokens in its prompt (3 less 7), of times below zero,
+ * and a call of number 4294967296 was the first one. */
+static void test_event__numbers_make_sense_whatever_the_worker_says(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    assert_int_equal(read_text(&r, "{\"type\":\"end\",\"tokens_out\":9007199254740993,"
+                                   "\"stop_reason\":\"EOS\",\"prompt_tokens\":3,"
+                                   "\"cached_tokens\":7,\"reasoning_tokens\":-1,"
+                                   "\"prefill_time_ms\":9223372036854775000,"
+                                   "\"decode_time_ms\":9223372036854775000,"
+                                   "\"queue_time_ms\":9223372036854775000}"),
+                     0);
+    assert_int_equal(r.e.end.cached_tokens, 3);
+    assert_int_equal(r.e.end.tokens_out, EVENT_COUNT_MAX);
+    assert_int_equal(r.e.end.reasoning_tokens, 0);
+    assert_int_equal(r.e.end.prefill_ms, EVENT_MS_MAX);
+    assert_int_equal(r.e.end.decode_ms, EVENT_MS_MAX);
+    assert_int_equal(r.e.end.queue_ms, EVENT_MS_MAX);
+    rig_done(&r);
+    assert_int_equal(read_text(&r, "{\"type\":\"tool_args\",\"index\":4294967296,\"t\":\"{}\"}"),
+                     0);
+    assert_int_equal(r.e.tool, EVENT_COUNT_MAX);
+    rig_done(&r);
+}
+
 /* An event has at most a MiB: of "{}," those were 85 MB in the hive, for each that a worker sent.
  */
 static void test_event__many_values_are_not_made(void **state)
@@ -609,6 +636,7 @@ int main(void)
         cmocka_unit_test(test_event__unusual_tokens_are_read_too),
         cmocka_unit_test(test_event__logprobs_calls_and_errors),
         cmocka_unit_test(test_event__end),
+        cmocka_unit_test(test_event__numbers_make_sense_whatever_the_worker_says),
         cmocka_unit_test(test_event__what_is_none_is_refused),
         cmocka_unit_test(test_event__many_values_are_not_made),
         cmocka_unit_test(test_near__nearest_first),

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 #include "hive/gateway/request.h"
 
@@ -42,6 +43,16 @@ static void assert_refused(const struct request_kind *kind, const char *body, co
                         field);
     api_error_done(&e);
     order_done(&o);
+}
+
+/* What its answer repeats. */
+static json_t *echo_of(const struct order *o)
+{
+    json_t *echo = json_loads(o->echo_text, JSON_REJECT_DUPLICATES, NULL);
+
+    assert_true(json_is_object(echo));
+    assert_int_equal(strlen(o->echo_text), o->n_echo);
+    return echo;
 }
 
 static json_t *body_of(struct order *o, unsigned index)
@@ -187,7 +198,7 @@ static void test_request__output_config_may_hold_a_schema(void **state)
 static void test_request__what_codex_sends_is_taken(void **state)
 {
     struct order o;
-    json_t *body, *tools;
+    json_t *body, *tools, *echo;
 
     (void)state;
     read_good(
@@ -208,7 +219,9 @@ static void test_request__what_codex_sends_is_taken(void **state)
     assert_string_equal(json_string_value(json_object_get(
                             json_object_get(json_array_get(tools, 0), "function"), "name")),
                         "run");
-    assert_int_equal(json_array_size(json_object_get(o.echo, "tools")), 1);
+    echo = echo_of(&o);
+    assert_int_equal(json_array_size(json_object_get(echo, "tools")), 1);
+    json_decref(echo);
     json_decref(body);
     order_done(&o);
 }
@@ -302,10 +315,13 @@ static void test_request__verbosity_is_the_templates(void **state)
 static void test_request__wishes_for_nothing_are_taken(void **state)
 {
     struct order o;
+    json_t *echo;
 
     (void)state;
     read_good(&request_responses, "{\"input\":\"a\",\"truncation\":\"auto\"}", &o);
-    assert_string_equal(json_string_value(json_object_get(o.echo, "truncation")), "disabled");
+    echo = echo_of(&o);
+    assert_string_equal(json_string_value(json_object_get(echo, "truncation")), "disabled");
+    json_decref(echo);
     order_done(&o);
     read_good(&request_text, "{\"prompt\":\"a\",\"suffix\":\"\"}", &o);
     order_done(&o);
@@ -406,6 +422,104 @@ static void test_request__parts_are_joined_by_line_feeds(void **state)
     order_done(&o);
 }
 
+/* {"input":…,"metadata":{…}}: so many members, with names and values of so many characters. */
+static char *with_metadata(size_t n, size_t n_name, size_t n_value)
+{
+    struct buf text;
+    char *body;
+
+    buf_init(&text, 1 << 20);
+    buf_puts(&text, "{\"input\":\"a\",\"metadata\":{");
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(&text, "%s\"%c", i ? "," : "", (char)('a' + i));
+        for (size_t k = 1; k < n_name; k++)
+            buf_puts(&text, "\xc3\xa9");
+        buf_puts(&text, "\":\"");
+        for (size_t k = 0; k < n_value; k++)
+            buf_puts(&text, "\xc3\xa9");
+        buf_putc(&text, '"');
+    }
+    buf_puts(&text, "}}");
+    body = strdup(buf_str(&text));
+    buf_done(&text);
+    return body;
+}
+
+/* It is repeated in each event of a response that has the whole of it, and could have megabytes. */
+static void test_request__metadata_of_a_response_is_small(void **state)
+{
+    static const size_t bad[][3] = {{17, 1, 1}, {1, 65, 1}, {1, 1, 513}};
+    char *body = with_metadata(16, 64, 512);
+    struct order o;
+    json_t *echo;
+
+    (void)state;
+    read_good(&request_responses, body, &o);
+    echo = echo_of(&o);
+    assert_int_equal(json_object_size(json_object_get(echo, "metadata")), 16);
+    json_decref(echo);
+    order_done(&o);
+    free(body);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        body = with_metadata(bad[i][0], bad[i][1], bad[i][2]);
+        assert_refused(&request_responses, body, "metadata");
+        free(body);
+    }
+    assert_refused(&request_responses, "{\"input\":\"a\",\"metadata\":{\"a\":7}}", "metadata");
+    assert_refused(&request_responses, "{\"input\":\"a\",\"metadata\":[]}", "metadata");
+}
+
+static void assert_input(const char *items, const char *expected)
+{
+    char text[1024];
+    struct order o;
+    json_t *body, *messages = json_loads(expected, 0, NULL);
+
+    assert_non_null(messages);
+    snprintf(text, sizeof text, "{\"input\":[%s]}", items);
+    read_good(&request_responses, text, &o);
+    body = body_of(&o, 0);
+    if (!json_equal(json_object_get(body, "messages"), messages))
+        fail_msg("%s", json_dumps(body, JSON_COMPACT));
+    json_decref(messages);
+    json_decref(body);
+    order_done(&o);
+}
+
+#define THOUGHT(text)                                                                              \
+    "{\"type\":\"reasoning\",\"content\":[{\"type\":\"reasoning_text\",\"text\":\"" text "\"}]}"
+#define SAID(text) "{\"role\":\"assistant\",\"content\":\"" text "\"}"
+#define CALLS                                                                                      \
+    "\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\","            \
+    "\"arguments\":\"{}\"}}]}"
+
+/* Of two thoughts in a row the second was lost, and the message behind them stayed without any. */
+static void test_request__all_thoughts_belong_to_what_was_done_behind_them(void **state)
+{
+    static const char call[] =
+        "{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"{}\"}";
+    char items[512];
+
+    (void)state;
+    assert_input(
+        THOUGHT("one") "," THOUGHT("two") "," SAID("so"),
+        "[{\"role\":\"assistant\",\"content\":\"so\",\"reasoning_content\":\"one\\ntwo\"}]");
+    assert_input(THOUGHT("one") "," SAID("so") "," THOUGHT("two"),
+                 "[{\"role\":\"assistant\",\"content\":\"so\",\"reasoning_content\":\"one\"},"
+                 "{\"role\":\"assistant\",\"content\":\"\",\"reasoning_content\":\"two\"}]");
+    assert_input(THOUGHT("one") ",{\"role\":\"user\",\"content\":\"go on\"}," SAID("so"),
+                 "[{\"role\":\"assistant\",\"content\":\"\",\"reasoning_content\":\"one\"},"
+                 "{\"role\":\"user\",\"content\":\"go on\"},"
+                 "{\"role\":\"assistant\",\"content\":\"so\"}]");
+    snprintf(items, sizeof items, "%s,%s,%s", SAID("so") "," THOUGHT("one"), THOUGHT("two"), call);
+    assert_input(items, "[{\"role\":\"assistant\",\"content\":\"so\"},{\"role\":\"assistant\","
+                        "\"content\":\"\",\"reasoning_content\":\"one\\ntwo\"," CALLS "]");
+    snprintf(items, sizeof items, "%s,%s", THOUGHT("one") "," SAID("so"), call);
+    assert_input(items, "[{\"role\":\"assistant\",\"content\":\"so\",\"reasoning_content\":"
+                        "\"one\"," CALLS "]");
+    assert_input(call, "[{\"role\":\"assistant\",\"content\":null," CALLS "]");
+}
+
 static void test_request__worker_names_become_the_clients(void **state)
 {
     struct api_error e;
@@ -487,7 +601,7 @@ static void test_ollama__num_ctx_is_taken_in_chat_completions(void **state)
 }
 
 /* What wishes for nothing, or for what happens anyway; what ollama-ai-provider-v2 puts beside the
- * options. */
+ * options, and Open WebUI, whose requests for a chat's title were refused. */
 static void test_ollama__fields_beside_the_options(void **state)
 {
     int64_t ctx_min;
@@ -512,6 +626,18 @@ static void test_ollama__fields_beside_the_options(void **state)
     assert_true(json_number_value(json_object_get(body, "temperature")) == 1);
     assert_int_equal(number_of(body, "max_tokens"), 4); /* Ollama's own word is the last */
     json_decref(body);
+    body = read_ollama(&request_ollama_chat,
+                       "{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
+                       "\"stream\":false,\"num_predict\":1000}",
+                       &ctx_min);
+    assert_int_equal(number_of(body, "max_tokens"), 1000);
+    json_decref(body);
+    body = read_ollama(&request_ollama_generate,
+                       "{\"prompt\":\"a\",\"num_predict\":9,\"options\":{\"num_predict\":4}}",
+                       &ctx_min);
+    assert_int_equal(number_of(body, "max_tokens"), 4);
+    json_decref(body);
+    assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"num_predict\":0}", "num_predict");
     assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"context\":[1]}", "context");
     assert_refused(&request_ollama_generate, "{\"prompt\":\"a\",\"logprobs\":true}", "logprobs");
 }
@@ -619,6 +745,8 @@ int main(void)
         cmocka_unit_test(test_request__a_nul_in_a_content_is_shown),
         cmocka_unit_test(test_request__the_marks_of_a_raw_prompt_are_meant),
         cmocka_unit_test(test_request__parts_are_joined_by_line_feeds),
+        cmocka_unit_test(test_request__metadata_of_a_response_is_small),
+        cmocka_unit_test(test_request__all_thoughts_belong_to_what_was_done_behind_them),
         cmocka_unit_test(test_request__worker_names_become_the_clients),
         cmocka_unit_test(test_ollama__options_that_change_nothing_are_taken),
         cmocka_unit_test(test_ollama__num_ctx_is_taken_in_chat_completions),

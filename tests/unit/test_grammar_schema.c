@@ -305,6 +305,35 @@ static void test_schema__numbers(void **state)
         {"{\"type\":\"number\",\"exclusiveMinimum\":2.5,\"exclusiveMaximum\":2.75}",
          {"2.51", "2.6", "2.74", "2.749"},
          {"2.5", "2.75", "2.50", "2.750", "2.49", "2.76", "2", "3"}},
+        /* 99.999999999999999 is 100.0 for who reads it as a double: all validators */
+        {"{\"type\":\"number\",\"minimum\":99,\"exclusiveMaximum\":100}",
+         {"99", "99.5", "99.0", "99.9999999999999"},
+         {"100", "100.0", "99.999999999999999", "99.9999999999999999", "98.9"}},
+        {"{\"type\":\"number\",\"minimum\":0,\"exclusiveMaximum\":1}",
+         {"0", "0.5", "0.999999999999999"},
+         {"1", "1.0", "3.8", "0.9999999999999999", "10", "18446744073709551615"}},
+        {"{\"type\":\"number\",\"exclusiveMinimum\":0,\"exclusiveMaximum\":1}",
+         {"0.5", "0.000000000000001"},
+         {"0", "1", "2.5"}},
+        {"{\"type\":\"number\",\"exclusiveMinimum\":-1,\"maximum\":0}",
+         {"-0.5", "0", "-0.999999999999999"},
+         {"-1", "-2.9", "0.1"}},
+        {"{\"type\":\"number\",\"exclusiveMaximum\":1}", {"-7", "0.5", "0"}, {"1", "3.8"}},
+        {"{\"type\":\"number\",\"minimum\":0,\"exclusiveMaximum\":2}",
+         {"0.5", "1", "1.99999999999999"},
+         {"2", "3", "1.999999999999999"}},
+        {"{\"type\":\"number\",\"exclusiveMaximum\":100}",
+         {"0.123456789012345", "98.123456789012345", "99.9999999999999", "-7.5"},
+         {"99.999999999999999", "100"}},
+        {"{\"type\":\"number\",\"exclusiveMinimum\":16,\"exclusiveMaximum\":17}",
+         {"16.0000000000001", "16.9999999999999"},
+         {"16.000000000000001", "16", "17", "16.999999999999999"}},
+        {"{\"type\":\"number\",\"exclusiveMinimum\":-100}",
+         {"-99.9999999999999", "-98.123456789012345", "7"},
+         {"-99.999999999999999", "-100"}},
+        {"{\"type\":\"number\",\"minimum\":16,\"maximum\":100}",
+         {"16.000000000000001", "99.999999999999999", "16", "100"}, /* are 16 and 100 */
+         {"15.9", "100.1"}},
         {"{\"type\":\"number\",\"minimum\":99.5}",
          {"99.5", "99.50", "100", "1000.25", "99.6"},
          {"99.4", "99", "9.9", "-100"}},
@@ -314,6 +343,34 @@ static void test_schema__numbers(void **state)
 
     (void)state;
     CHECK(samples);
+}
+
+/*
+ * Members come in the schema's order. Where several schemas held for one object it was that of
+ * their addresses: the same request was answered otherwise by a worker that had done something
+ * else before.
+ */
+static void test_schema__order_is_not_that_of_memory(void **state)
+{
+    (void)state;
+    for (int branch_first = 0; branch_first < 2; branch_first++) {
+        static const char own[] = "{\"a\":{\"const\":1}}",
+                          other[] = "[{\"properties\":{\"b\":{\"const\":2}},\"required\":[\"b\"]}]";
+        json_t *branches = branch_first ? parse(other) : NULL, *schema = json_object();
+        struct grammar *g = NULL;
+        struct err err = {0};
+
+        if (!branches)
+            branches = parse(other);
+        json_object_set_new(schema, "properties", parse(own));
+        json_object_set_new(schema, "required", parse("[\"a\"]"));
+        json_object_set_new(schema, "anyOf", branches);
+        assert_int_equal(grammar_from_schema(schema, NULL, &g, &err), 0);
+        assert_int_equal(rig_match(g, "{\"a\":1,\"b\":2}"), 1);
+        assert_int_not_equal(rig_match(g, "{\"b\":2,\"a\":1}"), 1);
+        grammar_free(g);
+        json_decref(schema);
+    }
 }
 
 static void test_schema__choices(void **state)
@@ -327,6 +384,8 @@ static void test_schema__choices(void **state)
         {"{\"type\":\"string\",\"enum\":[\"a\",1]}", {"\"a\""}, {"1"}},
         {"{\"type\":\"integer\",\"enum\":[1.0,1.5,2]}", {"2"}, {"1.5"}},
         {"{\"enum\":[1,2,3],\"allOf\":[{\"enum\":[2,3,4]},{\"const\":3}]}", {"3"}, {"1", "2", "4"}},
+        {"{\"enum\":[1,[2]],\"const\":1.0}", {"1"}, {"2", "[2]"}},
+        {"{\"allOf\":[{\"enum\":[1,[2]]},{\"enum\":[[2.0],3]}]}", {"[2]"}, {"1", "3"}},
         {"{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"integer\"}]}",
          {"\"a\"", "1"},
          {"null", "1.5"}},
@@ -469,6 +528,14 @@ static void test_schema__refuses_by_name_and_place(void **state)
         {"{\"oneOf\":[{\"const\":1},{\"type\":\"integer\"}]}",
          "the schema at #/oneOf: branches 0 and 1"},
         {"{\"oneOf\":[{\"const\":1},{\"const\":1.0}]}", "the schema at #/oneOf: branches 0 and 1"},
+        {"{\"oneOf\":[{\"const\":[1]},{\"const\":[1.0]}]}",
+         "the schema at #/oneOf: branches 0 and 1"},
+        {"{\"oneOf\":[{\"const\":{\"a\":[1]}},{\"enum\":[2,{\"a\":[1.0]}]}]}",
+         "the schema at #/oneOf: branches 0 and 1"},
+        {"{\"type\":\"number\",\"exclusiveMinimum\":9007199254740992}",
+         "the schema at #/exclusiveMinimum: 'exclusiveMinimum' from 2^53 on is not supported"},
+        {"{\"pattern\":\"[\\\\w--a]\"}",
+         "the schema at #/pattern: in the pattern '[\\w--a]', 3 bytes into it: a '-' between"},
         {"{\"oneOf\":[{\"const\":1.0},{\"type\":\"integer\"}]}",
          "the schema at #/oneOf: branches 0 and 1"},
         {"{\"allOf\":[{\"pattern\":\"a\"},{\"pattern\":\"b\"}]}",
@@ -579,6 +646,7 @@ int main(void)
         cmocka_unit_test(test_schema__strings),
         cmocka_unit_test(test_schema__formats),
         cmocka_unit_test(test_schema__numbers),
+        cmocka_unit_test(test_schema__order_is_not_that_of_memory),
         cmocka_unit_test(test_schema__choices),
         cmocka_unit_test(test_schema__references),
         cmocka_unit_test(test_schema__refuses_by_name_and_place),

@@ -173,7 +173,7 @@ static void test_work__of_values_that_are_equal(void **state)
         {"[1, 2]", "[2.0]", false},
         {"[0.0]", "[-0.0]", false},
         {"[[0.0]]", "[[-0.0]]", false},
-        {"[[1]]", "[[1.0]]", true},
+        {"[[1]]", "[[1.0]]", false},
         {"[{\"a\": 1, \"b\": [null]}]", "[3, {\"b\": [null], \"a\": 1}]", false},
         {"[{\"a\": 1, \"b\": 2}]", "[{\"a\": 2, \"b\": 1}]", true},
         {"[\"1\", null, true]", "[1, false, \"null\"]", true},

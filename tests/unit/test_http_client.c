@@ -460,6 +460,41 @@ static void test_http_client__fetch_can_be_stopped(void **state)
     peer_stop(peer);
 }
 
+/*
+ * no_proxy=* means that no proxy is asked for anything. Where it was one of several to libcurl it
+ * was nothing, and all went to the proxy, with the password that http_proxy had for it.
+ */
+static void test_http_client__no_proxy_of_a_star_means_all_hosts(void **state)
+{
+    static const struct {
+        const char *no_proxy;
+        bool by_proxy; /* of the transport that knows proxies */
+    } rows[] = {{"*", false}, {" *\t", false}, {"", true}, {"bee2.test", true}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct peer *proxy = PEER({OK("proxy"), CLOSE, 0});
+        struct peer *hub = PEER({OK("hub"), CLOSE, 0});
+        char url[64], place[64];
+        struct told t;
+
+        snprintf(place, sizeof place, "http://ann:secret@127.0.0.1:%u", proxy->port);
+        snprintf(url, sizeof url, "http://0.0.0.0:%u/", hub->port); /* none of our own */
+        setenv("http_proxy", place, 1);
+        setenv("no_proxy", rows[i].no_proxy, 1);
+        open_client(&t);
+        run_call(&t, (struct http_call_params){.url = url, .body_max = 9});
+        unsetenv("http_proxy");
+        unsetenv("no_proxy");
+        assert_int_equal(t.rc, 0);
+        assert_string_equal(t.body,
+                            rows[i].by_proxy && peer_transport == BY_CURL ? "proxy" : "hub");
+        close_client(&t);
+        peer_stop(proxy);
+        peer_stop(hub);
+    }
+}
+
 static int use_curl(void **state)
 {
     (void)state;
@@ -495,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_http_client__refuses_what_cannot_be_sent),
         cmocka_unit_test(test_http_client__fetch_waits_for_the_end),
         cmocka_unit_test(test_http_client__fetch_can_be_stopped),
+        cmocka_unit_test(test_http_client__no_proxy_of_a_star_means_all_hosts),
     };
 
     int n_failed = cmocka_run_group_tests_name("libcurl", tests, use_curl, NULL);

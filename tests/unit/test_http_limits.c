@@ -469,6 +469,31 @@ static void test_http_limits__idle_connections_end_waiting_ones_do_not(void **st
 }
 
 /*
+ * Some clients send an empty line behind a body. It began a request, so a connection that waited
+ * for the next one was told 408 and closed after the time for a head, unasked.
+ */
+static void test_http_limits__an_empty_line_begins_no_request(void **state)
+{
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+    int fd;
+
+    (void)state;
+    params.limits.head_timeout_ms = 300;
+    params.limits.idle_timeout_ms = 400;
+    rig = rig_start(params);
+    fd = raw_connect(rig->port);
+    raw_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab\r\n" GET("/hello"));
+    assert_int_equal(raw_hear_reply(fd, NULL), 200);
+    assert_int_equal(raw_hear_reply(fd, NULL), 200);
+    raw_say(fd, "\r\n");
+    assert_string_equal(raw_hear_all(fd), ""); /* it is idle, and that is over some time */
+    close(fd);
+    assert_int_equal(rig->n_handled, 2);
+    rig_stop(rig);
+}
+
+/*
  * A long answer to a client that takes its time: the connection counted as idle from the moment the
  * handler had answered, and was cut in the midst of the answer.
  */
@@ -1075,6 +1100,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__refuses_chunks_that_are_all_framing),
         cmocka_unit_test(test_http_limits__time_for_a_head_and_a_body),
         cmocka_unit_test(test_http_limits__idle_connections_end_waiting_ones_do_not),
+        cmocka_unit_test(test_http_limits__an_empty_line_begins_no_request),
         cmocka_unit_test(test_http_limits__a_slow_download_is_not_idle),
         cmocka_unit_test(test_http_limits__connections_past_the_limit_are_told_503),
         cmocka_unit_test(test_http_limits__one_address_cannot_keep_the_others_out),

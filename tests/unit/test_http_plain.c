@@ -25,6 +25,9 @@ static void test_http_plain__reads_urls(void **state)
         {"http://[::1]:81?x=1#y", "::1", "[::1]:81", "?x=1", false},
         {"http://[fe80::2]/", "fe80::2", "[fe80::2]:80", "/", false},
         {"https://bee2:/a#b", "bee2", "bee2:443", "/a", true},
+        {"http://[fe80::2%eth0]:81/", "fe80::2%eth0", "[fe80::2]:81", "/", false},
+        {"http://[fe80::2%25eth0]/", "fe80::2%eth0", "[fe80::2]:80", "/", false},
+        {"http://[fe80::2%25]/", "fe80::2%25", "[fe80::2]:80", "/", false},
     };
     static const char *const bad[] = {"",
                                       "bee2:8080",
@@ -46,7 +49,12 @@ static void test_http_plain__reads_urls(void **state)
                                       "http://bee2/a b",
                                       "http://bee2/\r\nX: y",
                                       "http://bee2/\xc3\xa4",
-                                      "http://bee%32/"};
+                                      "http://bee%32/",
+                                      "http://bee2%eth0/",
+                                      "http://[%eth0]/",
+                                      "http://[fe80::2%]/",
+                                      "http://[fe80::2%a%b]/",
+                                      "http://[fe80::2%a:b]/"};
     struct http_url u;
 
     (void)state;
@@ -136,14 +144,66 @@ static void test_http_plain__tries_all_addresses(void **state)
 /* The linker puts this in the place of connect: there is no IPv6 here, and connecting there fails
  * at once with this errno; 0 = it is as it is. */
 static int six_fails;
+/* Or: an address of this machine's link 1 or 2 leads to that port of 127.0.0.1; 0 = it does not. */
+static uint16_t link_ports[2];
 int __real_connect(int fd, const struct sockaddr *at, socklen_t n);
+
+static int connect_to_link(int fd, const struct sockaddr_in6 *at)
+{
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6};
+
+    assert_in_range(at->sin6_scope_id, 1, 2);
+    assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.0.1", &to.sin6_addr), 1);
+    to.sin6_port = htons(link_ports[at->sin6_scope_id - 1]);
+    return __real_connect(fd, (const struct sockaddr *)&to, sizeof to);
+}
+
 int __wrap_connect(int fd, const struct sockaddr *at, socklen_t n);
 int __wrap_connect(int fd, const struct sockaddr *at, socklen_t n)
 {
+    if (at->sa_family == AF_INET6 && link_ports[0])
+        return connect_to_link(fd, (const struct sockaddr_in6 *)at);
     if (!six_fails || at->sa_family != AF_INET6)
         return __real_connect(fd, at, n);
     errno = six_fails;
     return -1;
+}
+
+/*
+ * A node on the same cable has such an address only. It was taken for one, saved, and then every
+ * command failed with INTERNAL: what names the link was no part of an URL. The same address on
+ * another link is another machine.
+ */
+static void test_http_plain__an_address_of_a_link_is_asked_by_that_link(void **state)
+{
+    struct peer *first = PEER({KEPT, HOLD, 0}), *second = PEER({OK("no"), CLOSE, 0});
+    struct peer *peers[2] = {first, second};
+    const char *zones[2] = {"%251", "%2"};
+    int six = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct told t;
+
+    (void)state;
+    open_client(&t);
+    for (int i = 0; i < 2; i++)
+        link_ports[i] = peers[i]->port;
+    for (int i = 0; i < 2 && six >= 0; i++) {
+        char url[64], host[64];
+
+        snprintf(url, sizeof url, "http://[fe80::2%s]:8080/", zones[i]);
+        snprintf(host, sizeof host, "\r\nHost: [fe80::2]:8080\r\n");
+        t.n_done = 0;
+        run_call(&t, (struct http_call_params){.url = url, .body_max = 9});
+        assert_int_equal(t.rc, 0);
+        assert_string_equal(t.body, i == 0 ? "ok" : "no");
+        assert_non_null(strstr(peers[i]->seen[0], host));
+    }
+    link_ports[0] = 0;
+    close_client(&t);
+    peer_stop(first);
+    peer_stop(second);
+    if (six < 0)
+        skip();
+    close(six);
 }
 
 static int fail_with_six(struct told *t, const char *url, int why)
@@ -775,6 +835,7 @@ int main(void)
         cmocka_unit_test(test_http_plain__localhost_and_addresses_ask_nobody),
         cmocka_unit_test(test_http_plain__tries_all_addresses),
         cmocka_unit_test(test_http_plain__an_address_without_a_way_hides_no_refusal),
+        cmocka_unit_test(test_http_plain__an_address_of_a_link_is_asked_by_that_link),
         cmocka_unit_test(test_http_plain__a_slow_name_server_makes_no_other_call_late),
         cmocka_unit_test(test_http_plain__asks_again_who_lost_patience_meanwhile),
         cmocka_unit_test(test_http_plain__asks_no_proxy),

@@ -158,6 +158,8 @@ static void test_http_server__decodes_paths_and_own_absolute_targets(void **stat
         {"http://x/y?q=1", "/y", "1"},
         {"HTTP://X", "/", "(none)"},
         {"http://x?q=2", "/", "2"},
+        {"http://x:80/y", "/y", "(none)"}, /* the scheme's own port: the same place */
+        {"https://x:443/y", "/y", "(none)"},
         {"//evil/path", "//evil/path", "(none)"},
     };
     struct rig *rig = rig_start_default();

@@ -342,6 +342,45 @@ static void test_settings__of_the_command_line(void **state)
     inference_request_done(&r);
 }
 
+/* A talk that was kept with --temperature 0 went on with it, though --temperature 0.8 was given:
+ * what is the default was taken for not given. */
+static void test_settings__the_default_given_as_an_option_takes_one_back(void **state)
+{
+    static const char *const resumed =
+        "{\"max_tokens\":50,\"temperature\":0.0,\"top_p\":0.5,\"top_k\":1,\"min_p\":0.5,"
+        "\"repetition_penalty\":1.5,\"presence_penalty\":1.0,\"frequency_penalty\":1.0,"
+        "\"timeout_seconds\":5.0,\"seed\":3}";
+    struct sampling o;
+    const struct cli_opt opts[] = {SAMPLING_OPTS(o), {0}};
+    const struct cli_command chat = {.name = "chat"};
+    char words[][32] = {"--max-tokens=2147483647",
+                        "--temperature=0.8",
+                        "--top-p=0.95",
+                        "--top-k=40",
+                        "--min-p=0.05",
+                        "--repetition-penalty=1",
+                        "--presence-penalty=0",
+                        "--frequency-penalty=0",
+                        "--timeout=0"};
+    char *argv[sizeof words / sizeof words[0]];
+    json_t *settings = json_loads(resumed, 0, NULL);
+    struct err err;
+
+    (void)state;
+    sampling_init(&o);
+    o.max_tokens = SETTINGS_MAX_TOKENS;
+    assert_int_equal(settings_take(settings, &o, &err), 0);
+    assert_settings(settings, resumed);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        argv[i] = words[i];
+    assert_int_equal(
+        cli_parse("rbee-keeper", &chat, opts, sizeof argv / sizeof argv[0], argv, NULL, 0, NULL),
+        CLI_GO);
+    assert_int_equal(settings_take(settings, &o, &err), 0);
+    assert_settings(settings, "{\"seed\":3}");
+    json_decref(settings);
+}
+
 static void test_sampling__refuses_what_no_worker_takes(void **state)
 {
     struct sampling base, o;
@@ -482,6 +521,34 @@ static void test_conversation__never_overwrites_anything_else(void **state)
     free(text);
     conversation_done(&c);
     free(path);
+    remove_folder(folder, files);
+}
+
+/* What was at the other end of a pipe heard no more: a file had its name. With root, /dev/null was
+ * one. */
+static void test_conversation__replaces_no_pipe(void **state)
+{
+    static const char *const files[] = {"link", "pipe", NULL};
+    char *folder = make_folder(), *name = path_join(folder, files[0]),
+         *pipe = path_join(folder, files[1]);
+    const char *const places[] = {pipe, name};
+    struct conversation c;
+    struct stat st;
+    struct err err;
+
+    (void)state;
+    fill(&c);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_int_equal(symlink(files[1], name), 0);
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        assert_int_equal(conversation_save(&c, places[i], &err), ERR_CONFLICT);
+        assert_non_null(strstr(err.text, "is no file"));
+        assert_int_equal(stat(places[i], &st), 0);
+        assert_true(S_ISFIFO(st.st_mode));
+    }
+    conversation_done(&c);
+    free(name);
+    free(pipe);
     remove_folder(folder, files);
 }
 
@@ -740,11 +807,13 @@ int main(void)
         cmocka_unit_test(test_settings__shown_with_their_defaults),
         cmocka_unit_test(test_settings__make_a_request),
         cmocka_unit_test(test_settings__of_the_command_line),
+        cmocka_unit_test(test_settings__the_default_given_as_an_option_takes_one_back),
         cmocka_unit_test(test_sampling__refuses_what_no_worker_takes),
         cmocka_unit_test(test_conversation__comes_back_as_it_was_saved),
         cmocka_unit_test(test_conversation__is_saved_behind_a_link),
         cmocka_unit_test(test_conversation__is_sent_without_our_marks),
         cmocka_unit_test(test_conversation__never_overwrites_anything_else),
+        cmocka_unit_test(test_conversation__replaces_no_pipe),
         cmocka_unit_test(test_conversation__refuses_a_bad_file_with_a_reason),
         cmocka_unit_test(test_history__is_kept_for_its_owner),
         cmocka_unit_test(test_history__passes_over_lines_that_are_none),

@@ -103,10 +103,29 @@ static void test_client__its_own_stop_is_nobody_elses_silence(void **state)
     assert_true(passed_ms < STOPPED_MS / 2); /* and counts none of that but a moment */
 }
 
+/* What cannot be sent was rbee's own fault (INTERNAL, "report it"), though a person had typed it.
+ */
+static void test_client__what_cannot_be_asked_is_for_the_user_to_correct(void **state)
+{
+    struct client_ask ask = {.method = "GET", .url = "http://[fe80::2%eth 0]:8080/v1/health"};
+    struct api_error e = {0};
+    struct client *client;
+    json_t *answer = NULL;
+
+    (void)state;
+    assert_int_equal(client_open(NULL, &client, NULL), 0);
+    assert_int_equal(client_json(client, &ask, &answer, &e), -1);
+    assert_int_equal(e.code, API_INVALID_REQUEST);
+    assert_non_null(strstr(e.message, "is not an http or https URL"));
+    api_error_done(&e);
+    client_close(client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client__its_own_stop_is_nobody_elses_silence),
+        cmocka_unit_test(test_client__what_cannot_be_asked_is_for_the_user_to_correct),
     };
 
     signal(SIGPIPE, SIG_IGN);

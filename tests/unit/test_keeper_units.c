@@ -465,6 +465,21 @@ static void test_pool__follows_a_hive_of_https_to_workers_of_https_only(void **s
     assert_int_equal(take("http://bee2:8080", "https://bee2:8081", &w), API_N_CODES);
 }
 
+/* Its hive writes the address as it was asked; without the zone nothing is at it. */
+static void test_pool__a_worker_is_reached_by_the_link_of_its_hive(void **state)
+{
+    struct pool_worker w;
+
+    (void)state;
+    assert_int_equal(take("http://[fe80::2%eth0]:8080", "http://[fe80::2]:8081", &w), API_N_CODES);
+    assert_string_equal(w.url, "http://[fe80::2%eth0]:8081");
+    assert_int_equal(take("https://[fe80::2%eth0]:8080", "https://[FE80::2%en5]:8081/", &w),
+                     API_N_CODES);
+    assert_string_equal(w.url, "https://[fe80::2%eth0]:8081");
+    assert_int_equal(take("http://[fe80::2%eth0]:8080", "http://[fe80::22]:8081", &w), API_N_CODES);
+    assert_string_equal(w.url, "http://[fe80::22]:8081");
+}
+
 static void test_pool__takes_no_url_with_more_than_a_place(void **state)
 {
     static const char *const urls[] = {
@@ -626,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_pool__heeds_backend_device_context_and_slots),
         cmocka_unit_test(test_pool__takes_no_harm_from_a_strange_list),
         cmocka_unit_test(test_pool__follows_a_hive_of_https_to_workers_of_https_only),
+        cmocka_unit_test(test_pool__a_worker_is_reached_by_the_link_of_its_hive),
         cmocka_unit_test(test_pool__takes_no_url_with_more_than_a_place),
         cmocka_unit_test(test_retry__what_may_pass_and_what_does_not),
         cmocka_unit_test(test_retry__pauses_grow_and_retry_after_is_heeded_within_reason),

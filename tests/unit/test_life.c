@@ -480,6 +480,7 @@ static void test_procfs__a_name_with_brackets_and_blanks(void **state)
         0);
     assert_int_equal(st.state, 'T');
     assert_int_equal(st.major_faults, 17);
+    assert_int_equal(st.n_threads, 3);
     assert_int_equal(st.start_ticks, 987654);
     assert_int_equal(st.cpu_ms, 300 * 1000 / sysconf(_SC_CLK_TCK));
     assert_int_equal(procfs_parse_stat("12 (cut short) S 1 2", &st), -1);

@@ -143,37 +143,112 @@ static void test_node_secrets__damage_makes_nothing_weaker(void **state)
     }
 }
 
-/* The hive of the same home tells its port; a keeper for another port gets nothing of it. */
-static void test_node_secrets__own_hive_is_known_by_its_port(void **state)
+struct own {
+    char dir[32];
+    char *run, *file, *key;
+};
+
+static void own_begin(struct own *o)
 {
-    static const char told[] =
-        "{\"host\":\"0.0.0.0\",\"port\":8080,\"tls\":true,\"pin\":\"" PIN "\"}";
-    char dir[] = "/tmp/rbee-secrets-XXXXXX", *run, *file, *key;
-    struct node_secret back;
     struct err err = {0};
 
+    *o = (struct own){.dir = "/tmp/rbee-secrets-XXXXXX"};
+    assert_non_null(mkdtemp(o->dir));
+    o->run = path_join(o->dir, "run");
+    o->file = path_join(o->run, "hive.json");
+    o->key = path_join(o->dir, "api-key");
+    assert_int_equal(path_make_dirs(o->run, 0700, &err), 0);
+    assert_int_equal(path_write_file(o->key, "0123456789abcdef", 16, 0600, &err), 0);
+}
+
+static void own_end(struct own *o)
+{
+    unlink(o->key);
+    unlink(o->file);
+    rmdir(o->run);
+    rmdir(o->dir);
+    free(o->key);
+    free(o->file);
+    free(o->run);
+}
+
+/* What the hive of this home is said to be. */
+static void own_tell(const struct own *o, const char *host, int port, bool tls)
+{
+    struct err err = {0};
+    char text[256];
+    int n = snprintf(text, sizeof text, "{\"host\":\"%s\",\"port\":%d,\"tls\":%s,\"pin\":\"%s\"}",
+                     host, port, tls ? "true" : "false", tls ? PIN : "");
+
+    assert_int_equal(path_write_file(o->file, text, (size_t)n, 0600, &err), 0);
+}
+
+/* A keeper that asks for another place gets nothing of it, the key least of all. */
+static void test_node_secrets__own_hive_is_known_by_its_place(void **state)
+{
+    static const struct {
+        const char *host;
+        int port;
+        const char *told;
+        bool is_it;
+    } rows[] = {
+        {"127.0.0.1", 8080, "0.0.0.0", true},
+        {"localhost", 8080, "127.0.0.1", true},
+        {"::1", 8080, "::", true},
+        {"192.168.1.20", 8080, "192.168.1.20", true},
+        {"127.0.0.1", 9090, "0.0.0.0", false},
+        {"192.168.1.20", 8080, "0.0.0.0", false},
+        {"192.168.1.21", 8080, "192.168.1.20", false},
+        {"127.0.0.1", 8080, "192.168.1.20", false},
+    };
+    struct node_secret back;
+    struct err err = {0};
+    struct own o;
+
     (void)state;
-    assert_non_null(mkdtemp(dir));
-    run = path_join(dir, "run");
-    file = path_join(run, "hive.json");
-    key = path_join(dir, "api-key");
-    assert_int_equal(node_secrets_own_hive(dir, 8080, &back, &err), ERR_NOT_FOUND);
-    assert_int_equal(path_make_dirs(run, 0700, &err), 0);
-    assert_int_equal(path_write_file(file, told, strlen(told), 0600, &err), 0);
-    assert_int_equal(node_secrets_own_hive(dir, 8080, &back, &err), 0);
+    own_begin(&o);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct config_addr addr = {.port = (uint16_t)rows[i].port};
+
+        str_copy(addr.host, sizeof addr.host, rows[i].host);
+        own_tell(&o, rows[i].told, 8080, true);
+        assert_int_equal(node_secrets_own_hive(o.dir, false, &addr, &back, &err),
+                         rows[i].is_it ? 0 : ERR_NOT_FOUND);
+        assert_string_equal(back.pin, rows[i].is_it ? PIN : "");
+        assert_string_equal(back.key, rows[i].is_it ? "0123456789abcdef" : "");
+    }
+    own_end(&o);
+}
+
+/* Bound to 192.168.1.20:9000 by the configuration that both read, it was looked for at
+ * localhost:8080, where nobody was. */
+static void test_node_secrets__own_hive_is_where_it_says(void **state)
+{
+    struct config_addr addr = {.host = "localhost", .port = 8080};
+    struct node_secret back;
+    struct err err = {0};
+    struct own o;
+
+    (void)state;
+    own_begin(&o);
+    assert_int_equal(node_secrets_own_hive(o.dir, true, &addr, &back, &err), ERR_NOT_FOUND);
+    own_tell(&o, "192.168.1.20", 9000, true);
+    assert_int_equal(node_secrets_own_hive(o.dir, true, &addr, &back, &err), 0);
+    assert_string_equal(addr.host, "192.168.1.20");
+    assert_int_equal(addr.port, 9000);
     assert_string_equal(back.pin, PIN);
-    assert_string_equal(back.key, "");
-    assert_int_equal(path_write_file(key, "0123456789abcdef", 16, 0600, &err), 0);
-    assert_int_equal(node_secrets_own_hive(dir, 8080, &back, &err), 0);
     assert_string_equal(back.key, "0123456789abcdef");
-    assert_int_equal(node_secrets_own_hive(dir, 9090, &back, &err), ERR_NOT_FOUND);
-    unlink(key);
-    unlink(file);
-    rmdir(run);
-    rmdir(dir);
-    free(key);
-    free(file);
-    free(run);
+    own_tell(&o, "0.0.0.0", 9001, false);
+    assert_int_equal(node_secrets_own_hive(o.dir, true, &addr, &back, &err), 0);
+    assert_string_equal(addr.host, "localhost");
+    assert_int_equal(addr.port, 9001);
+    assert_false(back.tls);
+    assert_string_equal(back.key, ""); /* whoever listens there would get it */
+    own_tell(&o, "evil.example/x?", 9000, true);
+    assert_int_equal(node_secrets_own_hive(o.dir, true, &addr, &back, &err), ERR_INVALID);
+    assert_false(back.tls);
+    assert_int_equal(addr.port, 9001);
+    own_end(&o);
 }
 
 int main(void)
@@ -183,7 +258,8 @@ int main(void)
         cmocka_unit_test(test_node_secrets__are_kept_private),
         cmocka_unit_test(test_node_secrets__leave_no_copy_behind),
         cmocka_unit_test(test_node_secrets__damage_makes_nothing_weaker),
-        cmocka_unit_test(test_node_secrets__own_hive_is_known_by_its_port),
+        cmocka_unit_test(test_node_secrets__own_hive_is_known_by_its_place),
+        cmocka_unit_test(test_node_secrets__own_hive_is_where_it_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,10 @@
 #include "http_peer.h"
 #include "http_rig.h"
 
+#include <netdb.h>
+
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
@@ -258,6 +262,33 @@ static void test_tls__without_a_pin_the_authorities_decide(void **state)
     assert_non_null(strstr(t.err.text, "expired"));
 }
 
+/* "fe80::2%eth0" was no address, so it had to be a name in the certificate, which no authority
+ * would write: eth0 is this machine's own word. */
+static void test_tls__an_address_is_expected_without_its_zone(void **state)
+{
+    struct event_base *base = event_base_new();
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct tls_client *client;
+    struct bufferevent *bev;
+    struct err err = {0};
+    char *expected;
+    SSL *ssl;
+
+    (void)state;
+    assert_int_equal(rbee_tls.client_create(&client, &err), 0);
+    bev = rbee_tls.connect(client, base, fd, "fe80::2%eth0", NULL, &err);
+    assert_non_null(bev);
+    ssl = bufferevent_openssl_get_ssl(bev);
+    expected = X509_VERIFY_PARAM_get1_ip_asc(SSL_get0_param(ssl));
+    assert_non_null(expected);
+    assert_string_equal(expected, "FE80:0:0:0:0:0:0:2");
+    assert_null(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+    OPENSSL_free(expected);
+    bufferevent_free(bev);
+    rbee_tls.client_free(client);
+    event_base_free(base);
+}
+
 /* ---- what is no TLS ---- */
 
 static void test_tls__plain_http_is_told_to_use_https(void **state)
@@ -373,6 +404,55 @@ static void test_tls__a_server_without_it_is_named(void **state)
     place_end(&p);
 }
 
+/* ---- who says nothing ---- */
+
+/* The linker puts this in the place of getaddrinfo: a host with two addresses. */
+int __real_getaddrinfo(const char *host, const char *service, const struct addrinfo *want,
+                       struct addrinfo **found);
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *want,
+                       struct addrinfo **found);
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *want,
+                       struct addrinfo **found)
+{
+    int rc;
+
+    if (!str_eq(host, "two.test") || want->ai_flags & AI_NUMERICHOST)
+        return __real_getaddrinfo(host, service, want, found);
+    rc = __real_getaddrinfo("127.0.0.2", service, want, found);
+    return rc ? rc : __real_getaddrinfo("127.0.0.1", service, want, &(*found)->ai_next);
+}
+
+/* Where the first of a hive's addresses leads to something that takes connections and says nothing
+ * (a router that forwards the port, say), its https was CONNECTION_TIMEOUT: the handshake with it
+ * had all the time of the call, though there was another address. */
+static void test_tls__a_silent_address_leaves_the_next_one_its_time(void **state)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct http_call_params params = {.body_max = 9, .connect_timeout_ms = 2000};
+    struct place p;
+    struct rig *rig;
+    char url[64];
+    struct told t;
+
+    (void)state;
+    place_make(&p);
+    rig = secure_rig(p.server, 0);
+    at.sin_port = htons(rig->port);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    snprintf(url, sizeof url, "https://two.test:%u/hello", rig->port);
+    params.url = url;
+    open_secure(&t, p.pin);
+    run_call(&t, params);
+    assert_int_equal(t.rc, 0);
+    assert_string_equal(t.body, "hello");
+    close_client(&t);
+    close(fd);
+    rig_stop(rig);
+    place_end(&p);
+}
+
 /* ---- who breaks off ---- */
 
 /* Shakes hands with one client, hears a little of its request, may say something, and resets. */
@@ -450,6 +530,8 @@ struct pair {
     int fds[2];
 };
 
+static void note_secret(const SSL *ssl, const char *line);
+
 static void pair_make(struct pair *pair, int version)
 {
     char byte;
@@ -463,6 +545,8 @@ static void pair_make(struct pair *pair, int version)
     assert_int_equal(SSL_CTX_set_min_proto_version(pair->ctx, version), 1);
     assert_int_equal(SSL_CTX_set_max_proto_version(pair->ctx, version), 1);
     assert_int_equal(SSL_CTX_set_cipher_list(pair->ctx, "ECDHE-ECDSA-AES128-GCM-SHA256"), 1);
+    assert_int_equal(SSL_CTX_set_ciphersuites(pair->ctx, "TLS_AES_128_GCM_SHA256"), 1);
+    SSL_CTX_set_keylog_callback(pair->ctx, note_secret);
     pair->client = SSL_new(pair->ctx);
     assert_non_null(pair->client);
     assert_int_equal(SSL_set_fd(pair->client, pair->fds[1]), 1);
@@ -584,6 +668,118 @@ static void test_tls__who_sends_nothing_but_handshakes_is_broken_off(void **stat
         assert_in_range(n, TLS_TALK_MAX / 2, TLS_TALK_MAX + 1);
         pair_end(&pair);
     }
+}
+
+/* ---- half a message ---- */
+
+static unsigned char traffic_secret[32];
+
+/* Called by OpenSSL with each secret, as a line for a file. */
+static void note_secret(const SSL *ssl, const char *line)
+{
+    const char *hex = strrchr(line, ' ') + 1;
+
+    (void)ssl;
+    if (!str_starts(line, "CLIENT_TRAFFIC_SECRET_0 ") || strlen(hex) != 64)
+        return;
+    for (size_t i = 0; i < sizeof traffic_secret; i++)
+        traffic_secret[i] =
+            (unsigned char)(str_hex_digit(hex[2 * i]) * 16 + str_hex_digit(hex[2 * i + 1]));
+}
+
+/* HKDF-Expand-Label of the client's secret (RFC 8446, section 7.1). */
+static void expand_label(const char *label, unsigned char *dst, size_t n)
+{
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "TLS13-KDF", NULL);
+    EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string("mode", (char[]){"EXPAND_ONLY"}, 0),
+        OSSL_PARAM_construct_utf8_string("digest", (char[]){"SHA256"}, 0),
+        OSSL_PARAM_construct_octet_string("key", traffic_secret, sizeof traffic_secret),
+        OSSL_PARAM_construct_octet_string("prefix", (char[]){"tls13 "}, 6),
+        OSSL_PARAM_construct_octet_string("label", (void *)(uintptr_t)label, strlen(label)),
+        OSSL_PARAM_END,
+    };
+
+    assert_non_null(ctx);
+    assert_int_equal(EVP_KDF_derive(ctx, dst, n, params), 1);
+    EVP_KDF_CTX_free(ctx);
+    EVP_KDF_free(kdf);
+}
+
+/* The first record that the client sends behind its handshake, by TLS 1.3 (RFC 8446, section 5.2):
+ * n bytes of a handshake message; no client of OpenSSL's would cut one. */
+static void send_record(struct pair *pair, const unsigned char *message, size_t n)
+{
+    unsigned char key[16], nonce[12], plain[16], record[5 + sizeof plain + 16] = {0x17, 3, 3, 0};
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int len;
+
+    assert_true(n < sizeof plain);
+    memcpy(plain, message, n);
+    plain[n++] = 0x16;
+    record[4] = (unsigned char)(n + 16);
+    expand_label("key", key, sizeof key);
+    expand_label("iv", nonce, sizeof nonce);
+    assert_int_equal(EVP_EncryptInit_ex(ctx, EVP_aes_128_gcm(), NULL, key, nonce), 1);
+    assert_int_equal(EVP_EncryptUpdate(ctx, NULL, &len, record, 5), 1);
+    assert_int_equal(EVP_EncryptUpdate(ctx, record + 5, &len, plain, (int)n), 1);
+    assert_int_equal(EVP_EncryptFinal_ex(ctx, record + 5 + len, &len), 1);
+    assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, 16, record + 5 + n), 1);
+    raw_send(pair->fds[1], record, 5 + n + 16);
+    EVP_CIPHER_CTX_free(ctx);
+}
+
+/*
+ * A client without a key sent four of the five bytes of a change of keys (RFC 8446, section 5.1: a
+ * message may lie in several records). OpenSSL would write nothing before the fifth came, the
+ * server took that for a full socket and waited until it had room, which it had: a core of the hive
+ * was busy with it for as long as that client wished.
+ */
+static void test_tls__who_sends_half_a_message_is_not_written_to(void **state)
+{
+    static const unsigned char new_keys[] = {24, 0, 0, 1, 0};
+    struct pair pair;
+    char byte;
+
+    (void)state;
+    pair_make(&pair, TLS1_3_VERSION);
+    send_record(&pair, new_keys, 4);
+    assert_int_equal(rbee_tls.recv(pair.session, &byte, 1), -1);
+    assert_int_equal(errno, EAGAIN);
+    assert_true(rbee_tls.is_up(pair.session)); /* its first handshake was done long ago */
+    assert_int_equal(rbee_tls.send(pair.session, "x", 1), -1);
+    assert_int_equal(errno, EPROTO);
+    assert_string_equal(rbee_tls.fault(pair.session), "half a handshake message");
+    pair_end(&pair);
+}
+
+/* But a record may come in pieces: nothing keeps an answer from leaving meanwhile. */
+static void test_tls__a_record_in_pieces_holds_no_answer_up(void **state)
+{
+    struct pair pair;
+    unsigned char record[64];
+    char byte;
+    int between[2];
+    ssize_t n;
+
+    (void)state;
+    pair_make(&pair, TLS1_3_VERSION);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, between), 0);
+    assert_int_equal(SSL_set_wfd(pair.client, between[0]), 1);
+    send_new_keys(&pair, 1);
+    n = raw_read(between[1], record, sizeof record, RAW_PATIENCE_MS);
+    assert_in_range(n, 5 + 6 + 16, sizeof record - 1);
+    for (ssize_t i = 0; i < n; i++) {
+        raw_send(pair.fds[1], record + i, 1);
+        assert_int_equal(rbee_tls.recv(pair.session, &byte, 1), -1);
+        assert_int_equal(errno, EAGAIN);
+        assert_int_equal(rbee_tls.send(pair.session, "x", 1), 1);
+        assert_int_equal(SSL_read(pair.client, &byte, 1), 1);
+    }
+    pair_end(&pair);
+    close(between[0]);
+    close(between[1]);
 }
 
 /* ---- streams ---- */
@@ -779,13 +975,17 @@ int main(void)
         cmocka_unit_test(test_tls__refuses_another_certificate_and_names_both),
         cmocka_unit_test(test_tls__keeps_no_connection_for_another_pin),
         cmocka_unit_test(test_tls__without_a_pin_the_authorities_decide),
+        cmocka_unit_test(test_tls__an_address_is_expected_without_its_zone),
         cmocka_unit_test(test_tls__plain_http_is_told_to_use_https),
         cmocka_unit_test(test_tls__malformed_bytes_cost_a_connection),
         cmocka_unit_test(test_tls__who_does_not_shake_hands_is_cut_off),
         cmocka_unit_test(test_tls__a_server_without_it_is_named),
+        cmocka_unit_test(test_tls__a_silent_address_leaves_the_next_one_its_time),
         cmocka_unit_test(test_tls__a_request_that_is_broken_off_ends),
         cmocka_unit_test(test_tls__a_record_without_data_ends_a_read),
         cmocka_unit_test(test_tls__who_sends_nothing_but_handshakes_is_broken_off),
+        cmocka_unit_test(test_tls__who_sends_half_a_message_is_not_written_to),
+        cmocka_unit_test(test_tls__a_record_in_pieces_holds_no_answer_up),
         cmocka_unit_test(test_tls__pieces_of_a_stream_arrive_as_they_are_put),
         cmocka_unit_test(test_certificate__own_one_is_private_and_stays),
         cmocka_unit_test(test_certificate__one_of_another_key_is_made_anew),

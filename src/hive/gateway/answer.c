@@ -20,7 +20,7 @@
 
 void answer_free(struct answer *a)
 {
-    bool large = a->n_order >= HEAP_LARGE_BYTES;
+    bool large = a->n_order + a->n_kept >= HEAP_LARGE_BYTES;
 
     answer_cancel_asks(a);
     answer_drop_choices(a);
@@ -36,7 +36,7 @@ void answer_free(struct answer *a)
         heap_give_back();
 }
 
-/* ---- what is held of requests ---- */
+/* ---- what is held of requests, and kept of answers ---- */
 
 /*
  * A request waits for a model that loads, for minutes maybe, and then for its worker; meanwhile its
@@ -45,27 +45,32 @@ void answer_free(struct answer *a)
  */
 bool answer_hold(struct answer *a, size_t n, struct api_error *e)
 {
-    if (http_hold(a->x, a->n_held + n)) {
+    if (http_hold(a->x, a->n_kept + a->n_held + n)) {
         a->n_held += n;
         return true;
     }
-    api_error_set(e, API_ALL_SLOTS_BUSY, REPLY_SRC,
-                  "the requests that wait here hold nearly all the memory they may have together; "
-                  "this one needs %zu bytes more",
-                  n);
+    reply_say_held(e, n);
     return false;
 }
 
 void answer_let_go(struct answer *a, size_t n)
 {
     a->n_held -= n;
-    http_hold(a->x, a->n_held);
+    http_hold(a->x, a->n_kept + a->n_held);
 }
 
 void answer_forget_held(struct answer *a)
 {
     a->n_held = 0;
-    http_hold(a->x, 0);
+    http_hold(a->x, a->n_kept);
+}
+
+bool answer_keep(struct answer *a, size_t n)
+{
+    if (!http_hold(a->x, a->n_kept + a->n_held + n))
+        return false;
+    a->n_kept += n;
+    return true;
 }
 
 void answer_asked(struct answer *a)
@@ -188,6 +193,20 @@ static struct answer *answer_create(struct hive *h, struct http_exchange *x,
     return NULL;
 }
 
+/*
+ * What it repeats of its request: as text, and in a stream that nobody reads in the first two
+ * events and in that of a failure. (Those at a good end count when they are made.)
+ */
+static bool keep_echo(struct answer *a, struct api_error *e)
+{
+    size_t n = a->order.n_echo * (a->order.stream ? 4 : 1);
+
+    if (answer_keep(a, n))
+        return true;
+    reply_say_held(e, n);
+    return false;
+}
+
 void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *dialect)
 {
     struct answer *a = answer_create(h, x, dialect);
@@ -206,7 +225,7 @@ void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *
     rc = request_read(dialect->request, body, n, &a->order, &e, REPLY_SRC);
     a->n_order = rc ? 0 : n + (size_t)json_tree_bytes(body, n);
     http_drop_body(x);
-    if (rc || !answer_hold(a, a->n_order, &e))
+    if (rc || !answer_hold(a, a->n_order, &e) || !keep_echo(a, &e))
         answer_fail_with(a, &e, 0);
     else if (!dialect->early || !dialect->early(a))
         answer_find_worker(a);

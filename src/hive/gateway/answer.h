@@ -23,11 +23,12 @@
 
 #define ANSWER_QUIET_MS   1000 /* a load of less than this is not worth a stream of comments */
 #define ANSWER_COMMENT_MS 1000 /* between comments while a model loads */
-#define ANSWER_TEXT_MAX   (64u << 20) /* bytes of one choice's text, escaped */
+#define ANSWER_TEXT_MAX   (64u << 20) /* bytes of all that one choice keeps, escaped */
 #define ANSWER_HEAD_MAX   65536       /* what each event begins with */
 #define ANSWER_TOOLS_MAX  128         /* tool calls of one choice */
 #define ANSWER_TRIES_MAX  3           /* workers asked for one request */
 #define ANSWER_ID_BYTES   64
+#define CHOICE_SCORES     4 /* lists of log-probabilities, in the API that has most */
 
 struct answer;
 
@@ -43,10 +44,12 @@ struct choice {
     struct ask *ask; /* NULL once it has ended */
     /* All that came; of a stream only where the dialect `repeats` it. */
     struct buf text, reasoning;
-    json_t *logprobs;  /* owned array, NULL when none came; of a whole answer only */
-    struct buf scores; /* the same as the text that a dialect makes of it, where it keeps that */
+    /* Log-probabilities that are still to be told, as the text that the dialect makes of them: the
+     * members of arrays, a comma before each. */
+    struct buf scores[CHOICE_SCORES];
     struct tool_call *tools;
     unsigned n_tools;
+    size_t n_kept; /* bytes of all these */
     struct event_end end;
     /* Its worker has taken it; something of it came, or for an only choice the word that it is
      * taken; it is over. */
@@ -55,6 +58,7 @@ struct choice {
     unsigned worker;   /* asked of the answer's worker of this number */
     size_t n_held;     /* bytes on their way to it */
     const char *wrong; /* why it cannot be told; NULL = it can */
+    enum api_code wrong_code;
 };
 
 #define CHOICE_TOO_LARGE "the answer is over a limit, or there is no memory for it"
@@ -81,6 +85,8 @@ struct dialect {
     bool repeats;     /* a stream's last events hold the whole text again: choices keep it */
     bool scores_all;  /* log-probabilities are of thoughts and calls, too, not of text alone */
     void (*whole)(struct answer *a, struct buf *out); /* the body without a stream */
+    /* Log-probabilities came that are for that body: an array of tokens' (logprobs.h). */
+    void (*score)(struct choice *c, const json_t *tokens);
 };
 
 enum answer_stage {
@@ -113,7 +119,9 @@ struct answer {
     char *worker_id, *worker_url; /* owned */
     struct event *again;          /* none of it runs, and there was no place */
     int64_t no_place_ms;          /* since when; 0 = there was one */
-    size_t n_order, n_held; /* bytes of the order; with what is on its way to workers (http_hold) */
+    /* Bytes of the order; with what is on its way to workers; kept to the end, of what came and of
+     * what is repeated (http_hold). */
+    size_t n_order, n_held, n_kept;
 };
 
 /* Takes the exchange: reads its body the dialect's way and answers, now or later. */
@@ -129,6 +137,8 @@ void answer_refuse(struct answer *a, struct api_error *e);
 
 /* The choice cannot be told, and its answer will end with this sentence (a literal). */
 void choice_spoil(struct choice *c, const char *why);
+/* It keeps so many bytes more; -1, and it is spoilt, when that is too much for it or for all. */
+int choice_count(struct choice *c, size_t n);
 
 /* Appends `"…"`: the text of a value in a JSON string's quotes. */
 void answer_put_string(struct buf *out, const char *text);

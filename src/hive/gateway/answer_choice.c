@@ -10,94 +10,7 @@
 #include "hive/reply.h"
 #include "net/http_server.h"
 
-void choice_init(struct choice *c, struct answer *a, unsigned index)
-{
-    *c = (struct choice){.answer = a, .index = index};
-    buf_init(&c->text, ANSWER_TEXT_MAX);
-    buf_init(&c->reasoning, ANSWER_TEXT_MAX);
-    buf_init(&c->scores, ANSWER_TEXT_MAX);
-}
-
-void choice_done(struct choice *c)
-{
-    for (unsigned i = 0; i < c->n_tools; i++) {
-        free(c->tools[i].id);
-        free(c->tools[i].name);
-        buf_done(&c->tools[i].args);
-    }
-    free(c->tools);
-    json_decref(c->logprobs);
-    free(c->end.stop_sequence);
-    buf_done(&c->text);
-    buf_done(&c->reasoning);
-    buf_done(&c->scores);
-}
-
-void choice_spoil(struct choice *c, const char *why)
-{
-    if (!c->wrong)
-        c->wrong = why;
-}
-
 /* ---- what comes ---- */
-
-static int add_tool(struct choice *c, const struct event *e)
-{
-    struct tool_call *tools, *t;
-
-    if (c->n_tools >= ANSWER_TOOLS_MAX)
-        return -1;
-    tools = realloc(c->tools, (c->n_tools + 1) * sizeof *tools);
-    if (!tools)
-        return -1;
-    c->tools = tools;
-    t = &tools[c->n_tools];
-    *t = (struct tool_call){.id = str_dup(e->id), .name = str_dup(e->name)};
-    buf_init(&t->args, ANSWER_TEXT_MAX);
-    c->n_tools++;
-    return t->id && t->name ? 0 : -1;
-}
-
-/* Is what a stream has shown still needed when it ends? A client may take hours over megabytes. */
-static bool is_repeated(const struct answer *a)
-{
-    return !a->order.stream || a->dialect->repeats;
-}
-
-/* A stream tells them as they come. */
-static int keep_logprobs(struct choice *c, const struct event *e)
-{
-    const struct answer *a = c->answer;
-
-    if (!e->logprobs || a->order.stream || (e->kind == EVENT_REASONING && !a->dialect->scores_all))
-        return 0;
-    if (!c->logprobs)
-        c->logprobs = json_array();
-    return json_array_extend(c->logprobs, (json_t *)(uintptr_t)e->logprobs);
-}
-
-/* Keeps what came; -1 when it does not fit. */
-static int keep(struct choice *c, const struct event *e)
-{
-    bool is_text = e->kind == EVENT_TEXT || e->kind == EVENT_REASONING;
-
-    if (is_text && !is_repeated(c->answer))
-        return 0;
-    if (is_text && keep_logprobs(c, e))
-        return -1;
-    switch (e->kind) {
-    case EVENT_TEXT:
-        return buf_put(&c->text, e->raw, e->n);
-    case EVENT_REASONING:
-        return buf_put(&c->reasoning, e->raw, e->n);
-    case EVENT_TOOL_CALL:
-        return e->tool == c->n_tools ? add_tool(c, e) : -1;
-    case EVENT_TOOL_ARGS:
-        return e->tool < c->n_tools ? buf_put(&c->tools[e->tool].args, e->raw, e->n) : -1;
-    default:
-        return 0;
-    }
-}
 
 /* Is text what the client is at? Text without a character is not: it brings scores. */
 static void note_text(struct choice *c, const struct event *e)
@@ -137,11 +50,13 @@ static void note_shown(struct choice *c)
         answer_asked(a);
 }
 
-static void on_event(void *arg, const struct event *e)
+static void on_event(void *arg, struct event *e)
 {
     struct choice *c = arg;
     struct answer *a = c->answer;
 
+    if (!a->order.scored) /* what nobody asked for is a wrong worker's */
+        e->logprobs = NULL;
     answer_begin(a);
     note_begun(c);
     if (e->kind != EVENT_STARTED || a->n_choices == 1)
@@ -149,8 +64,7 @@ static void on_event(void *arg, const struct event *e)
     note_text(c, e);
     if (is_stray(c, e))
         return;
-    if (keep(c, e)) /* what is shown was always kept before */
-        choice_spoil(c, CHOICE_TOO_LARGE);
+    choice_keep(c, e); /* what is shown was always kept before */
     if (!c->wrong && a->order.stream && e->kind != EVENT_STARTED && a->dialect->event)
         a->dialect->event(c, e);
 }
@@ -165,7 +79,7 @@ static void on_comment(void *arg)
 
 void choice_say_wrong(const struct choice *c, struct api_error *e)
 {
-    api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", c->wrong);
+    api_error_set(e, c->wrong_code, REPLY_SRC, "%s", c->wrong);
 }
 
 /* Writes out what came. Of a client that takes less than comes the worker is not read until it has

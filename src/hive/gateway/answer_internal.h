@@ -4,9 +4,13 @@
 
 #include "hive/gateway/answer.h"
 
-/* ---- answer_choice.c ---- */
+/* ---- answer_keep.c ---- */
 void choice_init(struct choice *c, struct answer *a, unsigned index);
 void choice_done(struct choice *c); /* its ask must have ended */
+/* Keeps of an event what is needed later; the choice is spoilt when that cannot be. */
+void choice_keep(struct choice *c, const struct event *e);
+
+/* ---- answer_choice.c ---- */
 int choice_ask(struct choice *c, struct api_error *e);
 void choice_say_wrong(const struct choice *c, struct api_error *e); /* of one that is spoilt */
 
@@ -16,7 +20,9 @@ void answer_free(struct answer *a); /* the exchange is another's, or no more */
  * *e says so then. */
 bool answer_hold(struct answer *a, size_t n, struct api_error *e);
 void answer_let_go(struct answer *a, size_t n); /* so many bytes fewer */
-void answer_forget_held(struct answer *a);      /* nothing is held */
+void answer_forget_held(struct answer *a);      /* nothing is held, but for what is kept */
+/* So many bytes more are kept to the end; false when that is too much, as above. */
+bool answer_keep(struct answer *a, size_t n);
 /* All workers have what was asked: it is held no more. */
 void answer_asked(struct answer *a);
 void answer_begin(struct answer *a); /* the stream and its first events, unless they are out */

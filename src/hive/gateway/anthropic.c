@@ -46,6 +46,7 @@ void anthropic_count(struct hive *h, struct http_exchange *x, const char *id)
     request_settle(&request_messages, &o);
     keep(r->body, o.body, "messages");
     keep(r->body, o.body, "tools");
+    keep(r->body, o.body, "tool_choice"); /* "none": they are not in the prompt */
     keep(r->body, o.body, "template_vars");
     keep(r->body, o.body, "continue_final_message");
     r->model = o.model ? str_dup(o.model) : NULL;

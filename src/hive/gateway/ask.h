@@ -32,8 +32,8 @@ struct ask_params {
     const char *body;        /* of the request; copied */
     size_t n_body;
     void *arg;
-    /* Neither END nor ERROR. Everything in it is gone behind the call. */
-    void (*on_event)(void *arg, const struct event *e);
+    /* Neither END nor ERROR. The callee's to change; everything in it is gone behind the call. */
+    void (*on_event)(void *arg, struct event *e);
     void (*on_comment)(void *arg); /* the worker is there, and has nothing to say */
     void (*on_pause)(void *arg);   /* all that came in one read was given: time to write it out */
     /*

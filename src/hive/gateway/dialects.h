@@ -23,6 +23,11 @@ const char *openai_finish_reason(const struct choice *c);
 /* Puts a JSON value and frees it; null for none. Numbers get so many digits; 0 = all they have. */
 void openai_put_json(struct buf *out, json_t *value, unsigned digits);
 #define OPENAI_LOGPROB_DIGITS 9 /* a worker's log-probabilities are floats */
+/* Keeps an array's members behind those that `kept`, one of the choice's lists of scores, has;
+ * takes it over. */
+void openai_keep(struct choice *c, struct buf *kept, json_t *array);
+void openai_keep_content(struct choice *c, const json_t *tokens); /* as chat tells them */
+void openai_put_kept(struct buf *out, const struct buf *kept);    /* as an array */
 /* The whole body of an answer; `put` writes each choice's members but for its end. */
 void openai_whole(const struct answer *a, const char *object,
                   void (*put)(const struct choice *c, struct buf *out), struct buf *out);

@@ -223,6 +223,8 @@ void embed_ollama_old(struct hive *h, struct http_exchange *x, const char *id)
     if (!r)
         return;
     prompt = fields_any(&f, "prompt", true);
+    if (prompt && !json_is_string(prompt))
+        fields_fail(&f, "prompt", "text", "prompt must be a text; texts go to /api/embed.");
     if (prompt)
         json_object_set(r->body, "input", prompt);
     json_object_set_new(r->body, "normalize", json_false()); /* as Ollama has it on this route */

@@ -65,11 +65,18 @@ static bool read_quick(const char *data, size_t n, struct event *out)
 
 /* ---- by way of JSON ---- */
 
-static uint64_t count_of(const json_t *root, const char *name)
+static int64_t number_of(const json_t *root, const char *name, int64_t max)
 {
     json_int_t v = json_integer_value(json_object_get(root, name));
 
-    return v > 0 ? (uint64_t)v : 0;
+    if (v < 0)
+        return 0;
+    return v > max ? max : v;
+}
+
+static uint64_t count_of(const json_t *root, const char *name)
+{
+    return (uint64_t)number_of(root, name, EVENT_COUNT_MAX);
 }
 
 static enum event_stop stop_of(const char *text)
@@ -86,13 +93,13 @@ static void read_end(const json_t *root, struct buf *scratch, struct event_end *
     const json_t *matched = json_object_get(root, "stop_sequence_matched");
 
     end->prompt_tokens = count_of(root, "prompt_tokens");
-    end->cached_tokens = count_of(root, "cached_tokens");
+    end->cached_tokens = (uint64_t)number_of(root, "cached_tokens", (int64_t)end->prompt_tokens);
     end->tokens_out = count_of(root, "tokens_out");
     end->reasoning_tokens = count_of(root, "reasoning_tokens");
     end->tool_calls = count_of(root, "tool_calls");
-    end->prefill_ms = (int64_t)count_of(root, "prefill_time_ms");
-    end->decode_ms = (int64_t)count_of(root, "decode_time_ms");
-    end->queue_ms = (int64_t)count_of(root, "queue_time_ms");
+    end->prefill_ms = number_of(root, "prefill_time_ms", EVENT_MS_MAX);
+    end->decode_ms = number_of(root, "decode_time_ms", EVENT_MS_MAX);
+    end->queue_ms = number_of(root, "queue_time_ms", EVENT_MS_MAX);
     end->stop = stop_of(json_string_value(json_object_get(root, "stop_reason")));
     if (!json_is_string(matched))
         return;

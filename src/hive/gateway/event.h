@@ -29,6 +29,10 @@ enum event_kind {
 
 enum event_stop { EVENT_STOP_LENGTH, EVENT_STOP_EOS, EVENT_STOP_SEQUENCE, EVENT_STOP_CANCELLED };
 
+#define EVENT_COUNT_MAX INT32_MAX          /* of tokens, calls */
+#define EVENT_MS_MAX    (INT64_C(1) << 40) /* decades; as nanoseconds it fits into 64 bits, too */
+
+/* Within these limits whatever its worker says, and no more cached than the prompt had. */
 struct event_end {
     uint64_t prompt_tokens, cached_tokens, tokens_out, reasoning_tokens, tool_calls;
     int64_t prefill_ms, decode_ms, queue_ms;

@@ -73,13 +73,14 @@ static void fail(struct model_wait *w, enum api_code code, const char *text)
 
 /* ---- patience ---- */
 
-/* A guess from how far it came in the time it took; where that is nowhere yet, as long again. */
+/* A guess from how far it came in the time it took; where that is nowhere yet, as long again. What
+ * a worker says of how far may be any two numbers. */
 static int seconds_left(const struct model_progress *p)
 {
-    double waited_s = (double)p->waited_ms / 1000;
-    int64_t left =
-        (int64_t)(p->done ? waited_s * (double)(p->total - p->done) / (double)p->done : waited_s);
+    double left = (double)p->waited_ms / 1000;
 
+    if (p->done)
+        left *= p->total > p->done ? (double)(p->total - p->done) / (double)p->done : 0;
     if (left > MODEL_RETRY_MAX_S)
         left = MODEL_RETRY_MAX_S;
     return left < 1 ? 1 : (int)left;

@@ -208,6 +208,7 @@ static void show(struct hive *h, struct http_exchange *x, const struct model_pla
 
 void ollama_show(struct hive *h, struct http_exchange *x, const char *id)
 {
+    static const char *const unset[] = {"system", "template", NULL};
     struct model_place place = {0};
     struct api_error e;
     struct fields f;
@@ -221,6 +222,8 @@ void ollama_show(struct hive *h, struct http_exchange *x, const char *id)
     fields_begin(&f, body, n);
     name = request_ollama_model(&f);
     fields_bool(&f, "verbose", &verbose);
+    request_ollama_unset(&f, unset);
+    order_ignore_object(&f, "options");
     if (!name)
         fields_fail(&f, "model", "required", "model is missing.");
     rc = fields_end(&f, &e, REPLY_SRC);

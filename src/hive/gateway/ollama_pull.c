@@ -160,6 +160,7 @@ static struct pull *pull_create(struct hive *h, struct http_exchange *x)
 /* Checks the request and begins; -1 with *e. */
 static int read_pull(struct pull *p, struct api_error *e)
 {
+    static const char *const unset[] = {"username", "password", NULL};
     struct fields f;
     const char *body, *name;
     bool insecure = false;
@@ -172,6 +173,7 @@ static int read_pull(struct pull *p, struct api_error *e)
     if (!name)
         fields_fail(&f, "model", "required", "model is missing.");
     fields_bool(&f, "stream", &p->stream);
+    request_ollama_unset(&f, unset);
     if (fields_bool(&f, "insecure", &insecure) && insecure)
         fields_fail(&f, "insecure", "false", "insecure: the hub is asked by https only.");
     rc = fields_end(&f, e, REPLY_SRC);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hive/gateway/dialects.h"
+#include "hive/gateway/logprobs.h"
 
 void openai_put_usage(const struct answer *a, struct buf *out)
 {
@@ -52,6 +53,39 @@ void openai_put_json(struct buf *out, json_t *value, unsigned digits)
     buf_puts(out, text ? text : "null");
     free(text);
     json_decref(value);
+}
+
+/* What is put behind the others is an array: its first bracket becomes a comma, its last one is
+ * left out. */
+void openai_keep(struct choice *c, struct buf *kept, json_t *array)
+{
+    size_t at = kept->len;
+
+    if (json_array_size(array) == 0) {
+        json_decref(array);
+        return;
+    }
+    openai_put_json(kept, array, OPENAI_LOGPROB_DIGITS);
+    if (buf_failed(kept) || kept->data[at] != '[') {
+        choice_spoil(c, CHOICE_TOO_LARGE);
+        return;
+    }
+    kept->data[at] = ',';
+    buf_cut(kept, kept->len - 1);
+    choice_count(c, kept->len - at);
+}
+
+void openai_keep_content(struct choice *c, const json_t *tokens)
+{
+    openai_keep(c, &c->scores[0], logprobs_content(tokens));
+}
+
+void openai_put_kept(struct buf *out, const struct buf *kept)
+{
+    buf_putc(out, '[');
+    if (kept->len)
+        buf_put(out, kept->data + 1, kept->len - 1);
+    buf_putc(out, ']');
 }
 
 bool openai_finish(struct answer *a)

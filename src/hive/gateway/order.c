@@ -32,10 +32,24 @@ bool order_has_text(const struct order *o)
     return o->body || o->text;
 }
 
+int order_settle_echo(struct order *o)
+{
+    if (!o->echo)
+        return 0;
+    o->echo_text = json_dumps(o->echo, JSON_COMPACT);
+    if (!o->echo_text)
+        return -1;
+    o->n_echo = strlen(o->echo_text);
+    json_decref(o->echo);
+    o->echo = NULL;
+    return 0;
+}
+
 void order_done(struct order *o)
 {
     order_forget_text(o);
     json_decref(o->echo);
+    free(o->echo_text);
     free(o->model);
     *o = (struct order){0};
 }

@@ -34,13 +34,16 @@ struct order {
     int64_t keep_alive_ms;
     bool only_load;  /* there is nothing to answer: the model is to be there, or to go */
     int64_t ctx_min; /* positions of context that the request wants; 0 = any */
-    json_t *echo;    /* owned: what some APIs repeat in their answers, or NULL */
+    json_t *echo;    /* owned: what some APIs repeat in their answers, while it is read; or NULL */
+    char *echo_text; /* owned: the same object as text, from then on */
+    size_t n_echo;   /* its bytes */
 };
 
 int order_init(struct order *o); /* -1: no memory */
 void order_done(struct order *o);
 void order_forget_text(struct order *o); /* the workers have it: body, text and prompts go */
 bool order_has_text(const struct order *o);
+int order_settle_echo(struct order *o); /* all of it is read; -1: no memory */
 unsigned order_n_choices(const struct order *o);
 /* The worker's request of one of these choices (free()); NULL when out of memory. Nothing is put
  * behind the first one. */

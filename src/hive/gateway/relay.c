@@ -9,6 +9,7 @@
 #include "api/fields.h"
 #include "api/json_load.h"
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/str.h"
 #include "hive/gateway/inquest.h"
 #include "hive/reply.h"
@@ -39,6 +40,7 @@ static void relay_free(struct relay *r)
     leave(r);
     json_decref(r->body);
     json_decref(r->state);
+    free(r->text);
     free(r->model);
     free(r);
 }
@@ -181,31 +183,39 @@ static void on_done(void *arg, int rc, const struct http_response *response, con
 
 /* ---- asking ---- */
 
+/*
+ * A question waits for a model that loads, and then for its worker. It lies here as a text, whose
+ * values would take twenty times as much, and once more while it is asked: as many copies of it
+ * count as bodies do that still come.
+ */
+static bool hold(struct relay *r, size_t n_copies, struct api_error *e)
+{
+    if (http_hold(r->x, n_copies * r->n_text))
+        return true;
+    reply_say_held(e, r->n_text);
+    return false;
+}
+
 static int ask(struct relay *r, const struct worker *w, struct err *err)
 {
     char base[WORKER_URL_MAX], url[WORKER_URL_MAX + 64], named[ADDRESSEE_LINE_MAX];
     struct worker_look look;
     const char *const headers[] = {"Content-Type: application/json", named, NULL};
     const char *key = r->hive->doors.access.link_key;
-    char *body = json_dumps(r->body, JSON_COMPACT);
     struct http_call_params call = {.method = "POST",
                                     .url = url,
                                     .headers = headers,
                                     .bearer = key[0] ? key : NULL,
-                                    .body = body,
-                                    .body_bytes = body ? strlen(body) : 0,
+                                    .body = r->text,
+                                    .body_bytes = r->n_text,
                                     .body_max = RELAY_ANSWER_MAX,
                                     .arg = r,
                                     .on_done = on_done};
-    int rc;
 
     worker_look(w, &look);
     addressee_line(named, look.id);
     snprintf(url, sizeof url, "%s%s", worker_own_url(w, base), r->path);
-    rc = body ? http_call_start(r->hive->inside, &call, &r->call, err)
-              : err_no_memory(err, 0, "a question to the worker");
-    free(body);
-    return rc;
+    return http_call_start(r->hive->inside, &call, &r->call, err);
 }
 
 static void on_ready(void *arg, const struct worker *w, struct api_error *e, int retry_after_s)
@@ -227,6 +237,10 @@ static void on_ready(void *arg, const struct worker *w, struct api_error *e, int
     if (!r->model)
         r->model = str_dup(look.model_ref);
     visit(r, look.id);
+    if (!hold(r, 2, &mine)) {
+        fail(r, &mine, 0);
+        return;
+    }
     if (r->model && r->worker_id && ask(r, w, &err) == 0)
         return;
     api_error_set(&mine, API_INTERNAL, REPLY_SRC, "the worker cannot be asked: %s", err.text);
@@ -245,7 +259,7 @@ static void find_worker(struct relay *r)
     struct model_place place;
     struct api_error e;
 
-    if (model_find(r->hive, r->model, &place, &e)) {
+    if (!hold(r, 1, &e) || model_find(r->hive, r->model, &place, &e)) {
         fail(r, &e, 0);
         return;
     }
@@ -254,12 +268,33 @@ static void find_worker(struct relay *r)
         r->wait = wait;
 }
 
+/* The request as it came and its values go; what is asked stays, as a text. */
+static void settle(struct relay *r, struct fields *f)
+{
+    size_t n;
+    const char *body = http_body(r->x, &n);
+    bool large = json_tree_bytes(body, n) >= HEAP_LARGE_BYTES;
+
+    fields_done(f);
+    r->text = json_dumps(r->body, JSON_COMPACT);
+    r->n_text = r->text ? strlen(r->text) : 0;
+    json_decref(r->body);
+    r->body = NULL;
+    http_drop_body(r->x);
+    if (large)
+        heap_give_back();
+}
+
 void relay_go(struct relay *r, struct fields *f)
 {
     struct api_error e;
     int rc = fields_end(f, &e, REPLY_SRC);
 
-    fields_done(f);
+    settle(r, f);
+    if (rc == 0 && !r->text) {
+        api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+        rc = -1;
+    }
     if (rc)
         fail(r, &e, 0);
     else

@@ -20,7 +20,7 @@ struct relay {
     struct http_exchange *x;
     enum shape shape; /* of errors */
     const char *path; /* at the worker: "/v1/embeddings" */
-    json_t *body;     /* owned: the question */
+    json_t *body;     /* owned: the question, until relay_go */
     char *model;      /* owned, as asked for, then as found; NULL = none */
     bool keep_alive_given;
     int64_t keep_alive_ms;
@@ -32,6 +32,8 @@ struct relay {
     /* Or with its text, which may be no JSON; a NUL is behind it. Instead of `render`, if set. */
     void (*render_text)(struct relay *r, const char *text, size_t n);
     /* private */
+    char *text; /* owned: the question as it is asked */
+    size_t n_text;
     struct model_wait *wait;
     struct http_call *call;
     char *worker_id; /* owned: who is asked, and visited; NULL = nobody yet */

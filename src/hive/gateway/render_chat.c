@@ -142,14 +142,16 @@ static void put_message(struct buf *out, const struct choice *c)
 
 static void put_whole(const struct choice *c, struct buf *out)
 {
-    json_t *scores = NULL;
-
     buf_printf(out, "\"index\":%u,", c->index);
     put_message(out, c);
     buf_puts(out, ",\"logprobs\":");
-    if (c->answer->order.scored)
-        scores = json_pack("{s:o, s:n}", "content", logprobs_content(c->logprobs), "refusal");
-    openai_put_json(out, scores, OPENAI_LOGPROB_DIGITS);
+    if (!c->answer->order.scored) {
+        buf_puts(out, "null");
+        return;
+    }
+    buf_puts(out, "{\"content\":");
+    openai_put_kept(out, &c->scores[0]);
+    buf_puts(out, ",\"refusal\":null}");
 }
 
 static void whole(struct answer *a, struct buf *out)
@@ -168,4 +170,5 @@ const struct dialect dialect_chat = {.shape = SHAPE_OPENAI,
                                      .finish = openai_finish,
                                      .last = "[DONE]",
                                      .scores_all = true,
-                                     .whole = whole};
+                                     .whole = whole,
+                                     .score = openai_keep_content};

@@ -27,6 +27,7 @@ static void put_head(const struct answer *a, struct buf *out)
 
 static void put_times(const struct answer *a, struct buf *out)
 {
+    _Static_assert(EVENT_MS_MAX <= INT64_MAX / 1000000, "a worker's times fit as nanoseconds");
     const struct event_end *end = &a->choices[0].end;
     int64_t total_ms = clock_ms() - a->started_ms;
 

@@ -1,6 +1,6 @@
 /*
  * render_responses.c - POST /v1/responses. Source: the OpenAI API reference, as of 2026. The
- * request's reading is in responses.c.
+ * request's reading is in request_responses.c.
  *
  * An answer is a list of items (thoughts, a message, calls). In a stream each is opened, filled and
  * closed with events of its own; the last event repeats them all.
@@ -25,19 +25,11 @@ static void put_usage(struct buf *out, const struct answer *a)
                (unsigned long long)(u.prompt + u.completion));
 }
 
-/* The fields of the request that are repeated, with a comma behind. */
+/* The fields of the request that are repeated, with a comma behind: an object without braces. */
 static void put_echo(struct buf *out, const struct answer *a)
 {
-    const char *name;
-    json_t *value;
-
-    json_object_foreach(a->order.echo, name, value)
-    {
-        answer_put_string(out, name);
-        buf_putc(out, ':');
-        openai_put_json(out, json_incref(value), 0);
-        buf_putc(out, ',');
-    }
+    buf_put(out, a->order.echo_text + 1, a->order.n_echo - 2);
+    buf_putc(out, ',');
 }
 
 static bool is_cut(const struct choice *c)
@@ -223,7 +215,7 @@ static void open_item(struct choice *c, enum item_kind kind, const struct event 
 {
     struct responses_state *state = c->answer->state;
     size_t kept = kind == ITEM_MESSAGE ? c->text.len : c->reasoning.len,
-           from = kind == ITEM_CALL ? 0 : kept - e->n, scores = c->scores.len;
+           from = kind == ITEM_CALL ? 0 : kept - e->n, scores = c->scores[0].len;
     unsigned tool = e->tool;
 
     close_item(c);
@@ -254,7 +246,7 @@ static void put_delta(struct choice *c, const struct event *e)
     struct responses_state *state = c->answer->state;
     struct item *item = &state->items[state->n_items - 1];
     struct buf *out = content_begin(c, delta[item->kind]);
-    size_t scores = c->scores.len;
+    size_t scores = c->scores[0].len;
 
     item->to += e->n;
     response_keep_scores(c, item, e->logprobs);
@@ -263,7 +255,7 @@ static void put_delta(struct choice *c, const struct event *e)
     buf_putc(out, '"');
     if (item->kind == ITEM_MESSAGE) {
         buf_puts(out, ",\"logprobs\":");
-        response_put_scores(out, c, scores + 1, c->scores.len);
+        response_put_scores(out, c, scores + 1, c->scores[0].len);
     }
     event_end(c->answer);
 }
@@ -303,11 +295,16 @@ static bool finish(struct answer *a)
 }
 
 /* Codex knows response.failed alone, the SDKs raise on `error` in the event of that name, others
- * read the event's own fields. */
+ * read the event's own fields. Where it failed before its worker had it, it begins now: what
+ * gathers a response has no place for anything before response.created. */
 static void fail(struct answer *a, const struct api_error *e)
 {
     struct buf *out;
 
+    if (!a->begun) {
+        a->begun = true;
+        begin(a);
+    }
     response_event(a, "response.failed", false, e);
     out = event_begin(a, "error");
     buf_puts(out, ",\"code\":\"");
@@ -329,10 +326,11 @@ static void whole(struct answer *a, struct buf *out)
     if (c->reasoning.len)
         state->items[state->n_items++] =
             (struct item){.kind = ITEM_REASONING, .to = c->reasoning.len};
-    if (c->text.len) {
-        state->items[state->n_items++] = (struct item){.kind = ITEM_MESSAGE, .to = c->text.len};
-        response_keep_scores(c, &state->items[state->n_items - 1], c->logprobs);
-    }
+    if (c->text.len)
+        state->items[state->n_items++] = (struct item){.kind = ITEM_MESSAGE,
+                                                       .to = c->text.len,
+                                                       .scores_from = 1,
+                                                       .scores_to = c->scores[0].len};
     for (unsigned i = 0; i < c->n_tools; i++)
         state->items[state->n_items++] =
             (struct item){.kind = ITEM_CALL, .to = c->tools[i].args.len, .tool = i};
@@ -349,4 +347,5 @@ const struct dialect dialect_responses = {.shape = SHAPE_OPENAI,
                                           .finish = finish,
                                           .fail = fail,
                                           .repeats = true,
-                                          .whole = whole};
+                                          .whole = whole,
+                                          .score = openai_keep_content};

@@ -52,15 +52,38 @@ static void on_end(struct choice *c)
     put_chunk(c, "", 0, NULL, openai_finish_reason(c));
 }
 
+/* In the order in which they are told. */
+static const char *const list_names[CHOICE_SCORES] = {"tokens", "token_logprobs", "top_logprobs",
+                                                      "text_offset"};
+
+static void keep_lists(struct choice *c, const json_t *tokens)
+{
+    struct text_state *state = c->answer->state;
+    json_t *lists = logprobs_legacy(tokens, &state->places[c->index]);
+
+    for (unsigned i = 0; i < CHOICE_SCORES; i++)
+        openai_keep(c, &c->scores[i], json_incref(json_object_get(lists, list_names[i])));
+    json_decref(lists);
+}
+
+static void put_lists(struct buf *out, const struct choice *c)
+{
+    for (unsigned i = 0; i < CHOICE_SCORES; i++) {
+        buf_printf(out, "%s\"%s\":", i ? "," : "{", list_names[i]);
+        openai_put_kept(out, &c->scores[i]);
+    }
+    buf_putc(out, '}');
+}
+
 static void put_whole(const struct choice *c, struct buf *out)
 {
-    struct logprobs_place place = {0};
-
     buf_puts(out, "\"text\":");
     answer_put_raw(out, &c->text);
     buf_printf(out, ",\"index\":%u,\"logprobs\":", c->index);
-    openai_put_json(out, c->answer->order.scored ? logprobs_legacy(c->logprobs, &place) : NULL,
-                    OPENAI_LOGPROB_DIGITS);
+    if (c->answer->order.scored)
+        put_lists(out, c);
+    else
+        buf_puts(out, "null");
 }
 
 static void whole(struct answer *a, struct buf *out)
@@ -79,4 +102,5 @@ const struct dialect dialect_text = {.shape = SHAPE_OPENAI,
                                      .finish = openai_finish,
                                      .last = "[DONE]",
                                      .scores_all = true,
-                                     .whole = whole};
+                                     .whole = whole,
+                                     .score = keep_lists};

@@ -103,6 +103,10 @@ int request_read(const struct request_kind *kind, const char *body, size_t n, st
     check_choices(&f, o);
     rc = fields_end(&f, e, src);
     fields_done(&f);
+    if (rc == 0 && order_settle_echo(o)) {
+        api_error_set(e, API_INTERNAL, src, "there is no memory for what the request holds");
+        rc = -1;
+    }
     return rc;
 }
 

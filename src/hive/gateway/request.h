@@ -43,11 +43,17 @@ void request_settle(const struct request_kind *kind, struct order *o);
 /* Of /v1/messages, model, system, messages, tools, tool_choice, thinking, output_config: what makes
  * up the prompt. */
 void request_messages_prompt(struct fields *f, struct order *o);
+/* Of /v1/responses, instructions and input. */
+void request_responses_input(struct fields *f, struct order *o);
 /* Ollama's name of a model comes as `model`, in old clients as `name`; NULL when neither is there.
- */
+ * Go's clients write both, one of them as "". */
 const char *request_ollama_model(struct fields *f);
+/* Texts that Go's clients always write, and that must be empty; NULL behind the last. */
+void request_ollama_unset(struct fields *f, const char *const *names);
 /* Ollama's `options`, all of them. */
 void request_ollama_options(struct fields *f, struct order *o);
+/* Of the same, num_predict, which stands beside them, too. */
+void request_ollama_limit(struct fields *f, struct order *o);
 /* Of the same, what changes no answer: num_ctx, and how a model would be loaded. Any other is
  * refused. */
 void request_ollama_loading(struct fields *f, int64_t *ctx_min);

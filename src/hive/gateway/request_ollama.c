@@ -7,13 +7,40 @@
 #include "base/str.h"
 #include "hive/gateway/request.h"
 
+/* ---- what Go's clients write ---- */
+
+/* Their texts are always there; one that nobody set is "". */
+static bool is_unset(const struct fields *f, const char *name)
+{
+    const json_t *value = json_object_get(f->root, name);
+
+    return json_is_string(value) && json_string_length(value) == 0;
+}
+
+/* NULL where it says none, and need not as the other one does. */
+static const char *name_in(struct fields *f, const char *field, const char *other)
+{
+    const char *text = NULL;
+
+    if (is_unset(f, field) && json_string_length(json_object_get(f->root, other)) > 0)
+        fields_any(f, field, false);
+    else
+        fields_text(f, field, false, MODEL_REF_MAX, &text);
+    return text;
+}
+
 const char *request_ollama_model(struct fields *f)
 {
-    const char *model = NULL, *name = NULL;
+    const char *model = name_in(f, "model", "name"), *name = name_in(f, "name", "model");
 
-    fields_text(f, "model", false, MODEL_REF_MAX, &model);
-    fields_text(f, "name", false, MODEL_REF_MAX, &name);
     return model ? model : name;
+}
+
+void request_ollama_unset(struct fields *f, const char *const *names)
+{
+    for (; *names; names++)
+        if (fields_any(f, *names, false) && !is_unset(f, *names))
+            fields_fail(f, *names, "empty", "%s must be empty, or left out.", *names);
 }
 
 /* ---- what chat and generate share ---- */
@@ -47,7 +74,8 @@ static void take_think(struct fields *f, struct order *o)
         order_template_var(o, "enable_thinking", json_boolean(!json_is_false(think)));
 }
 
-/* What some packages for Ollama put beside the options (ollama-ai-provider-v2). */
+/* What some programs for Ollama put beside the options (ollama-ai-provider-v2; Open WebUI the limit
+ * of a title). */
 static void take_outside(struct fields *f, struct order *o)
 {
     int64_t limit = ORDER_TOKENS_MAX;
@@ -56,6 +84,7 @@ static void take_outside(struct fields *f, struct order *o)
     order_number(f, o, "top_p", "top_p", 0, 1);
     fields_int(f, "max_output_tokens", false, 1, ORDER_TOKENS_MAX, &limit);
     order_put(o, "max_tokens", json_integer(limit));
+    request_ollama_limit(f, o);
 }
 
 /* What is done anyway: a prompt that does not fit is refused with its numbers, and an answer ends

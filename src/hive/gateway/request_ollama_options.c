@@ -50,7 +50,7 @@ static void ignore_loading(struct fields *f)
     ignore(f, names);
 }
 
-static void take_limit(struct fields *f, struct order *o)
+void request_ollama_limit(struct fields *f, struct order *o)
 {
     int64_t n;
 
@@ -97,7 +97,7 @@ static void read_all(struct fields *f, struct order *o)
     order_number(f, o, "frequency_penalty", "frequency_penalty", -2, 2);
     order_stop(f, o, "stop");
     take_seed(f, o);
-    take_limit(f, o);
+    request_ollama_limit(f, o);
     take_num_ctx(f, &o->ctx_min);
     take_fixed(f);
     ignore_loading(f);

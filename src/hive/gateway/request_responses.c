@@ -1,131 +1,16 @@
 /* request_responses.c - the request of /v1/responses, answered from what it holds alone: nothing is
  * stored between requests. See request.h. Source: the OpenAI API reference, as of 2026. */
+#include <string.h>
+
 #include "api/json_text.h"
 #include "api/json_whole.h"
 #include "base/str.h"
 #include "hive/gateway/request.h"
 
-#define TEXT_MAX         (32u << 20)
-#define TOP_LOGPROBS_MAX 20
-
-/* ---- input ---- */
-
-/* A text, or the texts of parts with `between` between. */
-static json_t *text_of(struct fields *f, size_t i, json_t *content, const char *between)
-{
-    struct buf text;
-    json_t *part, *out;
-    size_t k;
-
-    if (json_is_string(content))
-        return json_incref(content);
-    if (!json_is_array(content))
-        fields_fail(f, "input", "text, or parts", "input[%zu] has no content of text or parts.", i);
-    buf_init(&text, TEXT_MAX);
-    json_array_foreach(content, k, part)
-    {
-        const char *type = json_text(part, "type");
-        const json_t *piece = json_object_get(part, "text");
-
-        if (text.len)
-            buf_puts(&text, between);
-        if (json_is_string(piece) &&
-            (str_ends(type, "_text") || str_eq(type, "text"))) /* input_, output_, summary_ … */
-            buf_put(&text, json_string_value(piece), json_string_length(piece));
-        else
-            fields_fail(f, "input", "text parts",
-                        "input[%zu] holds a part of type '%.40s'; models here take text only.", i,
-                        type);
-    }
-    out = json_stringn(buf_str(&text), text.len);
-    buf_done(&text);
-    return out;
-}
-
-/* The assistant's message that calls belong to: the last one, or a new one. */
-static json_t *assistant_turn(json_t *out)
-{
-    json_t *last = json_array_get(out, json_array_size(out) - 1);
-
-    if (str_eq(json_text(last, "role"), "assistant"))
-        return last;
-    last = json_pack("{s:s, s:n}", "role", "assistant", "content");
-    json_array_append_new(out, last);
-    return last;
-}
-
-static void take_call(struct fields *f, const json_t *item, size_t i, json_t *out)
-{
-    json_t *turn = assistant_turn(out), *calls = json_object_get(turn, "tool_calls");
-
-    if (!calls) {
-        calls = json_array();
-        json_object_set_new(turn, "tool_calls", calls);
-    }
-    json_array_append_new(calls, json_pack("{s:s, s:s, s:{s:s, s:s}}", "id",
-                                           order_text_at(f, "input", i, item, "call_id"), "type",
-                                           "function", "function", "name",
-                                           order_text_at(f, "input", i, item, "name"), "arguments",
-                                           order_text_at(f, "input", i, item, "arguments")));
-}
-
-static void take_item(struct fields *f, json_t *item, size_t i, json_t *out)
-{
-    const char *type = json_text(item, "type");
-    json_t *content = json_object_get(item, "content");
-
-    if (str_eq(type, "message") || (type[0] == '\0' && json_text(item, "role")[0])) {
-        json_array_append_new(out, json_pack("{s:s, s:o}", "role", json_text(item, "role"),
-                                             "content", text_of(f, i, content, "\n")));
-    } else if (str_eq(type, "function_call")) {
-        take_call(f, item, i, out);
-    } else if (str_eq(type, "function_call_output")) {
-        json_array_append_new(out,
-                              json_pack("{s:s, s:s, s:o}", "role", "tool", "tool_call_id",
-                                        order_text_at(f, "input", i, item, "call_id"), "content",
-                                        text_of(f, i, json_object_get(item, "output"), "\n")));
-    } else if (str_eq(type, "reasoning")) {
-        if (json_array_size(content)) /* belongs to what the assistant says next */
-            json_array_append_new(out,
-                                  json_pack("{s:s, s:s, s:o}", "role", "assistant", "content", "",
-                                            "reasoning_content", text_of(f, i, content, "")));
-    } else {
-        fields_fail(f, "input", "message, function_call, function_call_output, reasoning",
-                    "input[%zu] is of type '%.40s', which is not taken here.", i, type);
-    }
-}
-
-/* A thought and what was said behind it become one message. */
-static void join_thoughts(json_t *messages)
-{
-    for (size_t i = 0; i + 1 < json_array_size(messages); i++) {
-        json_t *thought = json_array_get(messages, i), *next = json_array_get(messages, i + 1);
-
-        if (!json_object_get(thought, "reasoning_content") ||
-            json_object_get(thought, "tool_calls") || !str_eq(json_text(next, "role"), "assistant"))
-            continue;
-        json_object_set(next, "reasoning_content", json_object_get(thought, "reasoning_content"));
-        json_array_remove(messages, i);
-    }
-}
-
-static void read_input(struct fields *f, struct order *o)
-{
-    json_t *input = fields_any(f, "input", true), *out = json_array(), *item;
-    const char *instructions = NULL;
-    size_t i;
-
-    if (fields_text(f, "instructions", false, TEXT_MAX, &instructions))
-        json_array_append_new(out,
-                              json_pack("{s:s, s:s}", "role", "system", "content", instructions));
-    if (json_is_string(input))
-        json_array_append_new(out, json_pack("{s:s, s:O}", "role", "user", "content", input));
-    else if (input && json_array_size(input) == 0)
-        fields_fail(f, "input", "text, or items", "input must be a text or an array of items.");
-    json_array_foreach(input, i, item) take_item(f, item, i, out);
-    join_thoughts(out);
-    order_put(o, "messages", out);
-}
+#define TOP_LOGPROBS_MAX   20
+#define METADATA_MAX       16 /* OpenAI's limits */
+#define METADATA_NAME_MAX  64
+#define METADATA_VALUE_MAX 512
 
 /* ---- tools and formats ---- */
 
@@ -357,6 +242,36 @@ static json_t *echo_defaults(void)
                      "service_tier", "default");
 }
 
+static size_t n_characters(const char *text, size_t n_bytes)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_bytes; i++)
+        n += ((unsigned char)text[i] & 0xc0) != 0x80; /* not a character's second byte, or later */
+    return n;
+}
+
+/* The response has it as OpenAI describes it. */
+static void check_metadata(struct fields *f)
+{
+    json_t *metadata = json_object_get(f->root, "metadata"), *value;
+    bool good = json_object_size(metadata) <= METADATA_MAX;
+    const char *name;
+
+    json_object_foreach(metadata, name, value)
+    {
+        good =
+            good && json_is_string(value) &&
+            n_characters(name, strlen(name)) <= METADATA_NAME_MAX &&
+            n_characters(json_string_value(value), json_string_length(value)) <= METADATA_VALUE_MAX;
+    }
+    if (!good)
+        fields_fail(f, "metadata", "at most 16 texts",
+                    "metadata is repeated, and must be at most %d texts of at most %d characters, "
+                    "with names of at most %d.",
+                    METADATA_MAX, METADATA_VALUE_MAX, METADATA_NAME_MAX);
+}
+
 /* Repeats fields as they came. */
 static void echo_fields(struct fields *f, struct order *o)
 {
@@ -379,7 +294,7 @@ static void read_whole(struct fields *f, struct order *o)
 
     o->echo = echo_defaults();
     order_model(f, o);
-    read_input(f, o);
+    request_responses_input(f, o);
     read_tools(f, o);
     read_format(f, o);
     read_reasoning(f, o);
@@ -392,6 +307,7 @@ static void read_whole(struct fields *f, struct order *o)
     order_number(f, o, "top_p", "top_p", 0, 1);
     order_stream(f, o);
     request_openai_tolerate(f);
+    check_metadata(f);
     order_ignore_object(f, "client_metadata");
     echo_fields(f, o);
 }

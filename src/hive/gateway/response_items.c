@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "hive/gateway/dialects.h"
-#include "hive/gateway/logprobs.h"
 
 static const struct buf *text_of(const struct choice *c, const struct item *item)
 {
@@ -35,31 +34,23 @@ void response_put_id(struct buf *out, const struct answer *a, unsigned index)
                index);
 }
 
-/* What is put behind the others is an array: its first bracket becomes a comma, or is left out. */
 void response_keep_scores(struct choice *c, struct item *item, const json_t *logprobs)
 {
-    struct buf *kept = &c->scores;
-    size_t at = kept->len;
+    size_t at = c->scores[0].len;
 
     if (json_array_size(logprobs) == 0)
         return;
-    openai_put_json(kept, logprobs_content(logprobs), OPENAI_LOGPROB_DIGITS);
-    if (buf_failed(kept) || kept->data[at] != '[') {
-        choice_spoil(c, CHOICE_TOO_LARGE);
-        return;
-    }
-    kept->data[at] = ',';
-    buf_cut(kept, kept->len - 1);
+    openai_keep_content(c, logprobs);
     if (item->scores_from == item->scores_to)
         item->scores_from = at + 1;
-    item->scores_to = kept->len;
+    item->scores_to = c->scores[0].len;
 }
 
 void response_put_scores(struct buf *out, const struct choice *c, size_t from, size_t to)
 {
     buf_putc(out, '[');
     if (from < to)
-        buf_put(out, c->scores.data + from, to - from);
+        buf_put(out, c->scores[0].data + from, to - from);
     buf_putc(out, ']');
 }
 

@@ -33,8 +33,7 @@ struct responses_state {
 void response_put_id(struct buf *out, const struct answer *a, unsigned index);
 /* The item's text, thoughts or arguments, as a string. */
 void response_put_text(struct buf *out, const struct choice *c, const struct item *item);
-/* Keeps log-probabilities of the choice's last item, as the text that goes out; an array or NULL.
- */
+/* Keeps log-probabilities of a stream's last item, as the text that goes out; an array or NULL. */
 void response_keep_scores(struct choice *c, struct item *item, const json_t *logprobs);
 /* Those log-probabilities, of tokens from one place to another: [] when there are none. */
 void response_put_scores(struct buf *out, const struct choice *c, size_t from, size_t to);

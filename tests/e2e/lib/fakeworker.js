@@ -4,11 +4,11 @@
  *
  * What the last message (or the prompt) holds as JSON is what it does: { events: [...] } sends these
  * events and [DONE]; with `cut` it breaks off behind them, with `hang` it says nothing more, with `flood`
- * (a number) so many texts of 1,000 bytes follow, as fast as they are read (those to come: the file left); with `status` and `body` it refuses. Each
+ * (a number) so many texts of 1,000 bytes, or events like `piece`, follow, as fast as they are read (those to come: the file left); with `status` and `body` it refuses. Each
  * request that holds "die at once" kills it before a word, one with "die once" if no other one has; how often is
  * in the file deaths; with `die` it is killed behind the events. Each
  * request is noted in the file asked.jsonl beside the program. While there is a file `hold` it loads,
- * at layer 12 of 23; while there is one `ponder` its look into a model's file does not end
+ * at layer 12 of 23, or that of the file layers; while there is one `ponder` its look into a model's file does not end
  * (each is a pair of parentheses in the file looks). A file needs: how many bytes a worker takes. Once there is a file `leave` it takes it away, refuses what it
  * is asked, as a worker that is ending does, and ends once nothing runs. A file `places` holds how many requests it
  * takes at a time; past them it is full. While there is one `deaf` it reads no request further than its head. With `slow` the end of an answer comes after so many ms. With
@@ -46,7 +46,7 @@ const active = () => {
 };
 const [STATE, SLOTS, BUSY, LAYERS, LAYERS_ALL, CTX] = [8, 12, 16, 64, 68, 72];
 
-u32(SLOTS, 4); u32(LAYERS, 12); u32(LAYERS_ALL, 23); u32(CTX, Number(process.argv[process.argv.indexOf('--ctx') + 1]) || 4096); u32(STATE, 1);
+u32(SLOTS, 4); u32(LAYERS, fs.existsSync(beside('layers')) ? Number(fs.readFileSync(beside('layers'))) : 12); u32(LAYERS_ALL, 23); u32(CTX, Number(process.argv[process.argv.indexOf('--ctx') + 1]) || 4096); u32(STATE, 1);
 active();
 const load = () => {
   if (fs.existsSync(beside('hold'))) return setTimeout(load, 5);
@@ -101,7 +101,7 @@ function answer(asked, response) {
   for (const e of todo.events) send(e);
   const when = (go) => (todo.until && !fs.existsSync(beside(todo.until)) ? setTimeout(when, 5, go) : go());
   if (todo.flood) {
-    const piece = 'data: ' + JSON.stringify({ type: 'token', t: '~'.repeat(1000), i: 0 }) + '\n\n';
+    const piece = 'data: ' + JSON.stringify(todo.piece || { type: 'token', t: '~'.repeat(1000), i: 0 }) + '\n\n';
     let left = todo.flood;
     const more = () => {
       while (left > 0 && !response.destroyed) {
@@ -189,6 +189,7 @@ function makeFakeWorker(folder) {
     listen: () => fs.rmSync(path.join(folder, 'deaf')),
     places: (n) => fs.writeFileSync(path.join(folder, 'places'), String(n)),
     say: (name) => fs.writeFileSync(path.join(folder, name), ''), // what an `until` waits for
+    layers: (n) => fs.writeFileSync(path.join(folder, 'layers'), String(n)),
     needs: (bytes) => fs.writeFileSync(path.join(folder, 'needs'), String(bytes)),
     left: () => (fs.existsSync(path.join(folder, 'left')) ? fs.readFileSync(path.join(folder, 'left'), 'utf8') : ''), // of a flood
     peak: () => Number(fs.readFileSync(path.join(folder, 'peak'), 'utf8')),

@@ -33,7 +33,8 @@ function environment(extra) {
 }
 
 class Run {
-  constructor(args, { env = {}, home = makeHome(), cwd = os.tmpdir(), input } = {}) {
+  /* `stdout`: a descriptor that it is to have, else a pipe that is read. */
+  constructor(args, { env = {}, home = makeHome(), cwd = os.tmpdir(), input, stdout = 'pipe' } = {}) {
     this.home = home;
     this.stdout = '';
     this.stderr = '';
@@ -41,7 +42,7 @@ class Run {
     this.child = spawn(KEEPER, args, {
       cwd,
       env: environment({ RBEE_HOME: home, ...env }),
-      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', stdout, 'pipe'],
     });
     watch(this.child, 'rbee-keeper');
     if (input !== undefined) {
@@ -49,7 +50,7 @@ class Run {
       this.child.stdin.end(input);
     }
     this.waiting = [];
-    this.child.stdout.on('data', (data) => {
+    this.child.stdout?.on('data', (data) => {
       this.pieces.push({ at: Date.now(), text: data.toString() });
       this.stdout += data;
       this.#look();
