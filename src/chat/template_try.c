@@ -50,23 +50,32 @@ static const struct trial pair_trial = {
            RESULT("abcdef123") "," RESULT("abcdef124")),
     true};
 
-/* Renders; true when that went well and the text is in the prompt. */
-static bool gives(const struct chat_template *t, const struct trial *trial, const char *text,
-                  const char *but_not)
+enum finding { FAILS, LACKS, SHOWS };
+
+/* Renders: is the text in the prompt? */
+static enum finding look(const struct chat_template *t, const struct trial *trial, const char *text,
+                         const char *but_not)
 {
     json_t *messages = json_loads(trial->messages, 0, NULL);
     json_t *tools = trial->tools || t->needs_tools ? json_loads(tools_text, 0, NULL) : NULL;
     struct chat_conversation c = {.messages = messages, .tools = tools};
+    enum finding found = FAILS;
     struct buf out;
-    bool good;
 
     buf_init(&out, CHAT_MAX_PROMPT_BYTES);
-    good = messages && chat_template_run(t, &c, CHAT_MAX_TRY_STEPS, &out, NULL) == 0 &&
-           strstr(buf_str(&out), text) && !(but_not && strstr(buf_str(&out), but_not));
+    if (messages && chat_template_run(t, &c, CHAT_MAX_TRY_STEPS, &out, NULL) == 0)
+        found = strstr(buf_str(&out), text) && !(but_not && strstr(buf_str(&out), but_not)) ? SHOWS
+                                                                                            : LACKS;
     buf_done(&out);
     json_decref(messages);
     json_decref(tools);
-    return good;
+    return found;
+}
+
+static bool gives(const struct chat_template *t, const struct trial *trial, const char *text,
+                  const char *but_not)
+{
+    return look(t, trial, text, but_not) == SHOWS;
 }
 
 static bool gives_both(const struct chat_template *t, const struct trial *trial)
@@ -77,23 +86,24 @@ static bool gives_both(const struct chat_template *t, const struct trial *trial)
 /* Hermes' template for tools goes over them, and fails where they are none. */
 static void try_without_tools(struct chat_template *t)
 {
-    bool fails = !gives(t, &user_trial, "", NULL);
+    bool fails = look(t, &user_trial, "rbee-says", NULL) == FAILS;
 
     t->needs_tools = true;
-    t->needs_tools = fails && t->can.knows_tools && gives(t, &user_trial, "", NULL);
+    t->needs_tools =
+        fails && t->can.knows_tools && look(t, &user_trial, "rbee-says", NULL) != FAILS;
 }
 
 /* Those of models that see images, too, may go over parts, and over a text as if it had none. One
  * that fails on both forms may ask for more than this trial has. */
 static void try_content(struct chat_template *t)
 {
-    t->can.content_as_parts = false;
-    if (gives(t, &user_trial, "rbee-says", NULL))
+    enum finding as_text = look(t, &user_trial, "rbee-says", NULL);
+
+    if (as_text == SHOWS)
         return;
-    t->blind = gives(t, &user_trial, "", NULL);
     t->can.content_as_parts = true;
     t->can.content_as_parts = gives(t, &user_trial, "rbee-says", NULL);
-    t->blind = t->blind && !t->can.content_as_parts;
+    t->blind = as_text == LACKS && !t->can.content_as_parts;
 }
 
 /* At which places system messages and the user's are taken; tried as if at all. */

@@ -101,7 +101,7 @@ static int put_each(const json_t *message, struct results *r, bool said, json_t 
     {
         json_t *one = json_pack("[O]", call);
 
-        rc |= i || said ? put_calls(one, out) : put_first(message, one, out);
+        rc |= !one || i || said ? put_calls(one, out) : put_first(message, one, out);
         rc |= give_result_of(r, json_text(call, "id"), out);
         json_decref(one);
     }
