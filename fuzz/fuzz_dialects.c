@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "api/inference.h"
+#include "api/json_load.h"
 #include "base/str.h"
 #include "hive/gateway/request.h"
 
@@ -101,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (request_read(kind, (const char *)data + 1, size - 1, &o, &e, SRC)) {
         check_told(&e);
     } else {
-        asked = json_loadb((const char *)data + 1, size - 1, JSON_ALLOW_NUL, NULL);
+        asked = json_load_bounded((const char *)data + 1, size - 1, JSON_ALLOW_NUL, NULL);
         check_accepted(kind, &o, asked);
         json_decref(asked);
     }

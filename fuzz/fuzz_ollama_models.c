@@ -10,6 +10,7 @@
  * in a sentence without having begun anything, or with what there is, none of it left out. A second
  * time gives the same.
  */
+#include "api/json_load.h"
 #include "hive/gateway/ollama.h"
 #include "hive/inspect_read.h"
 #include "ollama_world.h"
@@ -130,11 +131,8 @@ static void check_shown(const json_t *reply)
                                            {"n_vocab", ".vocab_size"}};
     const json_t *info = json_object_get(reply, "model_info"),
                  *details = json_object_get(reply, "details");
-    json_t *said = json_loadb((const char *)world.at + 1, world.left - 1, 0, NULL);
+    json_t *said = json_load_bounded((const char *)world.at + 1, world.left - 1, 0, NULL);
 
-    if (!said)
-        said =
-            json_loadb((const char *)world.at + 1, world.left - 1, JSON_DECODE_INT_AS_REAL, NULL);
     BUG_ON(json_array_size(json_object_get(reply, "capabilities")) == 0);
     BUG_ON(!json_is_string(json_object_get(details, "parameter_size")));
     BUG_ON(!json_is_string(json_object_get(reply, "template")));
@@ -191,7 +189,7 @@ static void check_good(unsigned route, const json_t *reply)
 /* Nothing begins for a body that is no object with the name of a model. */
 static void check_begun(const struct http_exchange *x)
 {
-    json_t *body = json_loadb(x->body, x->body_bytes, JSON_ALLOW_NUL, NULL);
+    json_t *body = json_load_bounded(x->body, x->body_bytes, JSON_ALLOW_NUL, NULL);
 
     BUG_ON(!json_string_length(json_object_get(body, "model")) &&
            !json_string_length(json_object_get(body, "name")));
@@ -209,7 +207,7 @@ static void check_read(const struct http_exchange *x, unsigned route)
                  {"insecure", false, true}, {"username", false, true}, {"password", false, true},
                  {"verbose", true, false},  {"system", true, false},   {"template", true, false},
                  {"options", true, false}};
-    json_t *body = json_loadb(x->body, x->body_bytes, 0, NULL);
+    json_t *body = json_load_bounded(x->body, x->body_bytes, 0, NULL);
     bool begun = world.n_inspects || world.n_pulls;
 
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {

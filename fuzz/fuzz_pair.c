@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "api/access_share.h"
+#include "api/json_load.h"
 #include "api/security_chain.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -292,7 +293,7 @@ static void check_refusal(const struct hive *h, const struct http_exchange *x, c
 
 static void ask(struct hive *h, const char *text, size_t n)
 {
-    json_t *body = json_loadb(text, n, 0, NULL), *reply;
+    json_t *body = json_load_bounded(text, n, 0, NULL), *reply;
     size_t n_before = h->doors.keys.n;
     struct http_exchange x;
     int status;

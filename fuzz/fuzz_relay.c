@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/json_load.h"
 #include "base/str.h"
 #include "exchange.h"
 #include "hive/gateway/anthropic.h"
@@ -217,7 +218,7 @@ static json_t *parse(const char *text, size_t n)
 {
     json_t *root = json_loadb(text, n, JSON_ALLOW_NUL, NULL);
 
-    return root ? root : json_loadb(text, n, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    return root ? root : json_load_bounded(text, n, JSON_ALLOW_NUL, NULL);
 }
 
 /* JSON has names that begin with NUL, jansson has not: such an answer may only be handed on. */
@@ -238,7 +239,7 @@ static bool is_beyond_jansson(const struct http_exchange *x)
 static void check_reply(const struct http_exchange *x, unsigned route)
 {
     json_t *reply = parse(buf_str(&x->reply), x->reply.len);
-    json_t *request = json_loadb(x->body, x->body_bytes, JSON_ALLOW_NUL, NULL);
+    json_t *request = parse(x->body, x->body_bytes);
     json_t *answer = parse(worker.bytes, worker.n);
 
     BUG_ON(x->status == 0);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "api/json_load.h"
 #include "api/modelref.h"
 #include "base/str.h"
 #include "exchange.h"
@@ -215,7 +216,7 @@ static void check_error(const json_t *error, int status)
 static void check_reply(const struct http_exchange *x)
 {
     json_t *reply = json_loadb(buf_str(&x->reply), x->reply.len, 0, NULL);
-    json_t *request = json_loadb(x->body, x->body_bytes, JSON_ALLOW_NUL, NULL);
+    json_t *request = json_load_bounded(x->body, x->body_bytes, JSON_ALLOW_NUL, NULL);
 
     BUG_ON(x->status == 0 || !json_is_object(reply));
     if (x->status != 200)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "api/json_load.h"
 #include "base/str.h"
 #include "exchange.h"
 #include "worker/job.h"
@@ -38,14 +39,9 @@ void route_admit(struct server *s, struct http_exchange *x, struct job *j)
 
 /* ---- the checks ---- */
 
-/* A number past 63 bits is nothing to the body, as long as nobody needs it. */
 static json_t *read_body(const struct http_exchange *x)
 {
-    json_t *body = json_loadb(x->body, x->body_bytes, JSON_ALLOW_NUL, NULL);
-
-    return body
-               ? body
-               : json_loadb(x->body, x->body_bytes, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    return json_load_bounded(x->body, x->body_bytes, JSON_ALLOW_NUL, NULL);
 }
 
 static void check_ids(const json_t *body, const struct inference_request *r)

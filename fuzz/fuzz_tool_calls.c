@@ -19,7 +19,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Texts of templates that stand for their formats; the last is for no format at all. */
+/* Texts of templates that stand for their formats; NULL is for no format at all. */
 static const char *const templates[] = {
     "<tool_call> arguments",
     "<TOOLCALL>[",
@@ -35,6 +35,7 @@ static const char *const templates[] = {
     "<|start_header_id|> {\"name\": \"parameters\": ",
     "",
     NULL,
+    ">>>all >>>${recipient}",
 };
 static const char *const thoughts[] = {"",        "</think>",     "<|START_THINKING|>",
                                        "[THINK]", "<seed:think>", "<|think|>"};

@@ -395,17 +395,6 @@ static void check_object(struct checks *c, json_t *root)
     }
 }
 
-static json_t *load_body(const char *body, size_t n, json_error_t *at)
-{
-    const size_t flags = JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES;
-    json_t *root = json_load_bounded(body, n, flags, at);
-
-    /* An integer beyond 64 bits is a failing field, not a failing body. */
-    if (!root && json_error_code(at) == json_error_numeric_overflow)
-        root = json_loadb(body, n, flags | JSON_DECODE_INT_AS_REAL, at);
-    return root;
-}
-
 /* The one failure's own sentence, or which fields failed. */
 static void summarise(const struct checks *c, struct api_error *e, const char *src)
 {
@@ -436,7 +425,7 @@ int inference_request_parse(const char *body, size_t n, struct inference_request
 {
     struct checks c = {.r = r, .errors = json_array()};
     json_error_t at = {.line = 0};
-    json_t *root = load_body(body, n, &at);
+    json_t *root = json_load_bounded(body, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &at);
 
     if (!root && json_is_too_many(&at))
         checks_fail(&c, "body", "JSON object", "The body cannot be taken: %s.", at.text);

@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 
-#define TOO_MANY "<too many values>" /* in the place of jansson's "<buffer>" */
+#define INT64_DIGITS 19
+#define TOO_MANY     "<too many values>" /* in the place of jansson's "<buffer>" */
 
 /* Bytes by jansson 2.14 and the allocator: what each mark makes or announces. */
 enum {
@@ -76,21 +78,104 @@ static void say_nul(const char *text, const char *nul, json_error_t *why)
     why->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_null_character;
 }
 
+/* ---- integers beyond 64 bits --------------------------------------------- */
+
+/* Digits that jansson takes for an integer, and has no place for. */
+static bool is_too_wide(const char *number, size_t n)
+{
+    bool minus = n && *number == '-';
+    const char *digits = number + minus,
+               *most = minus ? "9223372036854775808" : "9223372036854775807";
+    size_t n_digits = n - minus;
+
+    for (size_t i = 0; i < n_digits; i++)
+        if (digits[i] < '0' || digits[i] > '9')
+            return false;
+    return n_digits > INT64_DIGITS ||
+           (n_digits == INT64_DIGITS && memcmp(digits, most, INT64_DIGITS) > 0);
+}
+
+/* A text, a number, or one byte between those. */
+static size_t token_len(const char *p, const char *end)
+{
+    const char *q = p + 1;
+
+    if (*p == '"') {
+        q = end_of_text(q, end);
+        return (size_t)(q - p) + (q < end);
+    }
+    if (strchr("-0123456789", *p))
+        while (q < end && strchr("0123456789-+.eE", *q))
+            q++;
+    return (size_t)(q - p);
+}
+
+/* The text with "e0" behind each such number, or in the place of its last two digits: so it is a
+ * real. */
+static void put_wide(struct buf *out, const char *text, size_t n, bool all_digits)
+{
+    const char *end = text + n, *from = text;
+    size_t len;
+
+    for (const char *p = text; p < end; p += len) {
+        len = token_len(p, end);
+        if (!is_too_wide(p, len))
+            continue;
+        buf_put(out, from, (size_t)(p - from) + len - (all_digits ? 0 : 2));
+        buf_puts(out, "e0");
+        from = p + len;
+    }
+    buf_put(out, from, (size_t)(end - from));
+}
+
+static json_t *load_put(struct buf *text, size_t flags, json_error_t *why)
+{
+    json_t *root = buf_failed(text) ? NULL : json_loadb(text->data, text->len, flags, why);
+
+    buf_done(text);
+    return root;
+}
+
+/* A fault is told with its place in the text as it came: of one that has as many bytes. */
+static json_t *load_wide(const char *text, size_t n, size_t flags, json_error_t *why)
+{
+    json_error_t other = *why;
+    struct buf wide;
+    json_t *root;
+
+    buf_init(&wide, n + n / INT64_DIGITS * 2);
+    put_wide(&wide, text, n, true);
+    root = load_put(&wide, flags, why);
+    if (root)
+        return root;
+    put_wide(&wide, text, n, false);
+    root = load_put(&wide, flags, &other);
+    if (!root)
+        *why = other;
+    json_decref(root);
+    return NULL;
+}
+
 json_t *json_load_bounded(const char *text, size_t n, size_t flags, json_error_t *why)
 {
     uint64_t bytes = json_tree_bytes(text, n);
     const char *nul = n ? memchr(text, '\0', n) : NULL;
+    json_error_t unasked = {0};
+    json_t *root;
 
+    why = why ? why : &unasked;
     if (nul) {
-        if (why)
-            say_nul(text, nul, why);
+        say_nul(text, nul, why);
         return NULL;
     }
-    if (bytes <= JSON_TREE_MAX)
-        return json_loadb(text, n, flags, why);
-    if (why)
+    if (bytes > JSON_TREE_MAX) {
         say_too_many(bytes, why);
-    return NULL;
+        return NULL;
+    }
+    root = json_loadb(text, n, flags, why);
+    if (!root && json_error_code(why) == json_error_numeric_overflow)
+        root = load_wide(text, n, flags, why);
+    return root;
 }
 
 bool json_is_too_many(const json_error_t *why)

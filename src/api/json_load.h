@@ -21,7 +21,8 @@ uint64_t json_tree_bytes(const char *text, size_t n);
 
 /*
  * json_loadb, but NULL for what holds a NUL byte, and for what would take over JSON_TREE_MAX: `why`
- * then says so, with both numbers, and json_is_too_many(why) holds. `why` may be NULL.
+ * then says so, with both numbers, and json_is_too_many(why) holds. An integer beyond 64 bits, for
+ * which jansson has no place, is a real; it alone. `why` may be NULL.
  */
 json_t *json_load_bounded(const char *text, size_t n, size_t flags, json_error_t *why);
 bool json_is_too_many(const json_error_t *why);

@@ -109,7 +109,6 @@ static void put_json_head(struct buf *out, const struct chat_format *f, const js
 static void put_named_head(struct buf *out, const struct chat_format *f, const json_t *tools,
                            const char *name)
 {
-    put_literal(out, f->call_open);
     if (f->id_end) {
         buf_puts(out, "[a-z0-9]{10} ");
         put_literal(out, f->id_end);
@@ -123,7 +122,7 @@ static void put_named_head(struct buf *out, const struct chat_format *f, const j
     put_literal(out, f->name_end);
 }
 
-/* From the beginning of one call to its arguments. */
+/* From the beginning of one call, or behind call_open, to its arguments. */
 static void put_call_head(struct buf *out, const struct chat_format *f, const json_t *tools,
                           const char *name)
 {
@@ -156,6 +155,7 @@ void constrain_put_head(struct buf *out, const struct chat_format *f, const json
         put_literal(out, f->open);
     if (f->list)
         put_literal(out, "[");
+    put_literal(out, f->opened ? NULL : f->call_open);
     put_call_head(out, f, tools, name);
     buf_putc(out, '\n');
 }
@@ -177,6 +177,7 @@ void constrain_put_tail(struct buf *out, const struct chat_format *f, const json
     if (more) {
         buf_puts(out, "| ");
         put_literal(out, f->list ? ", " : spaced ? "\n" : NULL);
+        put_literal(out, f->call_open);
         put_call_head(out, f, tools, NULL);
     }
     buf_puts(out, ")\n");
@@ -196,6 +197,7 @@ int constrain_find_tool(const struct chat_format *f, const json_t *tools, const 
 {
     bool json = f->shape == CALL_JSON;
     const char *before = json            ? ": \""
+                         : f->opened     ? NULL
                          : f->id_end     ? f->id_end
                          : f->name_begin ? f->name_begin
                                          : f->call_open;

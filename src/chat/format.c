@@ -60,6 +60,10 @@ static const struct known known[] = {
      {"<|tool_call|>", "JSON list of tools"}, NULL},
     {{PLAIN_KEYS, .name = "gigachat", .shape = CALL_JSON, .each = true, .open = "function call<|role_sep|>\n"},
      {"'function call'", "<|role_sep|>", "\"arguments\": "}, NULL},
+    /* Functionary 3.2 says to whom: >>>all and a text, >>>name and arguments, one behind the other */
+    {{PLAIN_KEYS, .name = "functionary", .shape = CALL_NAMED, .opened = true, .call_open = ">>>",
+      .name_end = "\n", .content = "all"},
+     {">>>all", ">>>${recipient}"}, NULL},
     /* Llama 3.1 to 3.3: bare {"name": ..., "parameters": ...}, at times behind <|python_tag|> */
     {{.name = "llama3", .shape = CALL_JSON, .name_key = "name", .args_key = "parameters",
       .also_open = "<|python_tag|>"},

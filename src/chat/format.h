@@ -25,6 +25,7 @@ struct chat_format {
     bool list;      /* JSON: the calls stand in one array */
     bool each;      /* the marks stand around each call, not around all of them */
     bool short_ids; /* the template wants the ids of calls to have 9 letters or digits */
+    bool opened;    /* NAMED: the prompt ends with call_open; content has a name, too */
     bool numbered; /* NAMED: the id behind a name is a number, and names may have id_sign in them */
 
     const char *open, *close; /* around a call, or all; no open (JSON): the answer begins with it */
@@ -39,6 +40,7 @@ struct chat_format {
     const char *id_sign;    /* NAMED: what stands behind this is an id */
     const char *name_end;   /* NAMED: between name and arguments */
     const char *call_close; /* NAMED: behind the arguments */
+    const char *content;    /* opened: the name before content, which has no arguments */
 };
 
 /* Marks around a thought. */

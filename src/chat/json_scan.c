@@ -1,6 +1,8 @@
 /* json_scan.c - see json_scan.h. */
 #include "chat/json_scan.h"
 
+#include <string.h>
+
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -107,7 +109,7 @@ static bool take_string(struct json_scan *s, char c)
     } else if (c == '"') {
         end_value(s);
     }
-    return (unsigned char)c >= 0x20;
+    return s->lax || (unsigned char)c >= 0x20;
 }
 
 static bool take_escape(struct json_scan *s, char c)
@@ -231,4 +233,22 @@ bool json_scan_put(struct json_scan *s, char c)
     default:
         return take_between(s, c);
     }
+}
+
+size_t json_scan_spell(enum json_scan_state at, char c, char out[JSON_SCAN_ESCAPED_MAX])
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned char byte = (unsigned char)c;
+
+    if (at != SCAN_STRING || byte >= 0x20) {
+        out[0] = c;
+        return 1;
+    }
+    memcpy(out, "\\u00", 4);
+    out[4] = digits[byte >> 4];
+    out[5] = digits[byte & 15];
+    if (c != '\n' && c != '\t' && c != '\r')
+        return 6;
+    out[1] = c == '\n' ? 'n' : c == '\t' ? 't' : 'r';
+    return 2;
 }

@@ -9,6 +9,7 @@
 #define RBEE_CHAT_JSON_SCAN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define JSON_SCAN_DEPTH 256 /* objects and arrays in each other */
@@ -37,6 +38,7 @@ enum json_scan_state {
 
 struct json_scan {
     enum json_scan_state state;
+    bool lax; /* strings may hold control characters, as models write them */
     bool is_key;
     uint8_t n_left;
     const char *word;
@@ -46,6 +48,12 @@ struct json_scan {
 
 /* Takes one byte: false when no JSON text goes on so (the scan is then of no use any more). */
 bool json_scan_put(struct json_scan *s, char c);
+
+#define JSON_SCAN_ESCAPED_MAX 6
+
+/* What stands in JSON for a byte that comes in this state: itself, or the escape of a control
+ * character within a string. How many bytes. */
+size_t json_scan_spell(enum json_scan_state at, char c, char out[JSON_SCAN_ESCAPED_MAX]);
 
 /* A whole object, array or string was read (a number's end shows only behind it). */
 static inline bool json_scan_is_complete(const struct json_scan *s)

@@ -9,45 +9,16 @@
 #include "api/json_whole.h"
 #include "base/buf.h"
 #include "base/str.h"
+#include "chat/content.h"
+#include "chat/turns.h"
 
 #define SHORT_ID_CHARS 9 /* what Mistral's templates ask for */
-#define TEXT_MAX       (256u << 20)
 
 static const char tools_head[] = "You can call these functions. Each line describes one as JSON:\n";
+
 static bool has_role(const json_t *message, const char *role)
 {
     return str_eq(json_text(message, "role"), role);
-}
-
-static json_t *take_text(struct buf *b)
-{
-    json_t *text = buf_failed(b) ? NULL : json_stringn(buf_str(b), b->len);
-
-    buf_done(b);
-    return text;
-}
-
-/* The content as one text: parts (a file, what is asked of it) with line feeds between, as
- * llama-server and vLLM have it. */
-static json_t *content_of(const json_t *message)
-{
-    const json_t *content = json_object_get(message, "content");
-    struct buf text;
-    json_t *part;
-    size_t i;
-
-    if (json_is_string(content))
-        return json_incref((json_t *)(uintptr_t)content);
-    buf_init(&text, TEXT_MAX);
-    json_array_foreach(content, i, part)
-    {
-        const json_t *t = json_object_get(part, "text");
-
-        if (text.len)
-            buf_put(&text, "\n", 1);
-        buf_put(&text, json_string_value(t), json_string_length(t));
-    }
-    return take_text(&text);
 }
 
 static void drop_nulls(json_t *object)
@@ -87,9 +58,9 @@ static json_t *text_of_json(const json_t *value)
 {
     struct buf text;
 
-    buf_init(&text, TEXT_MAX);
+    buf_init(&text, CONTENT_MAX);
     json_put_value(&text, value, 0);
-    return take_text(&text);
+    return content_take(&text);
 }
 
 /*
@@ -171,11 +142,11 @@ static int say_calls(json_t *message)
     json_t *call;
     size_t i;
 
-    buf_init(&text, TEXT_MAX);
+    buf_init(&text, CONTENT_MAX);
     buf_put(&text, json_string_value(content), json_string_length(content));
     json_array_foreach(json_object_get(message, "tool_calls"), i, call) put_call(&text, call);
     json_object_del(message, "tool_calls");
-    return json_object_set_new(message, "content", take_text(&text));
+    return json_object_set_new(message, "content", content_take(&text));
 }
 
 /* A tool's result becomes a message of the user. */
@@ -185,13 +156,13 @@ static int say_result(json_t *message)
     struct buf text;
     int rc;
 
-    buf_init(&text, TEXT_MAX);
+    buf_init(&text, CONTENT_MAX);
     buf_printf(&text, "The function's result%s%s:\n", json_text(message, "name")[0] ? " of " : "",
                json_text(message, "name"));
     buf_put(&text, json_string_value(content), json_string_length(content));
     json_object_del(message, "tool_call_id");
     json_object_del(message, "name");
-    rc = json_object_set_new(message, "content", take_text(&text));
+    rc = json_object_set_new(message, "content", content_take(&text));
     return json_object_set_new(message, "role", json_string("user")) | rc;
 }
 
@@ -212,7 +183,7 @@ static int join_content(json_t *message, const char *text, size_t n, bool before
     const json_t *content = json_object_get(message, "content");
     struct buf b;
 
-    buf_init(&b, TEXT_MAX);
+    buf_init(&b, CONTENT_MAX);
     if (before)
         buf_put(&b, text, n);
     if (before && json_string_length(content))
@@ -222,7 +193,7 @@ static int join_content(json_t *message, const char *text, size_t n, bool before
         buf_puts(&b, "\n\n");
     if (!before)
         buf_put(&b, text, n);
-    return json_object_set_new(message, "content", take_text(&b));
+    return json_object_set_new(message, "content", content_take(&b));
 }
 
 static void put_mark(struct buf *out, const char *mark)
@@ -247,7 +218,7 @@ static void put_example(struct buf *out, const struct chat_format *f)
     put_mark(out, f->close);
 }
 
-static void put_tools(struct buf *out, const json_t *tools, const struct chat_format *f)
+static void put_tools(struct buf *out, const json_t *tools, const struct chat_abilities *a)
 {
     json_t *tool;
     size_t i;
@@ -259,10 +230,11 @@ static void put_tools(struct buf *out, const json_t *tools, const struct chat_fo
         buf_putc(out, '\n');
     }
     buf_puts(out, "To call one, answer with nothing but this:\n");
-    put_example(out, f);
-    buf_puts(out,
-             "\nTo call several, write one behind the other. When no function is needed, answer "
-             "in words.");
+    put_example(out, a->format);
+    buf_puts(out, "\n");
+    if (a->parallel_calls)
+        buf_puts(out, "To call several, write one behind the other. ");
+    buf_puts(out, "When no function is needed, answer in words.");
 }
 
 /* Tells of the tools: behind the system message, else in one of its own, else before what the user
@@ -273,8 +245,8 @@ static int tell_tools(json_t *messages, const json_t *tools, const struct chat_a
     struct buf text;
     int rc;
 
-    buf_init(&text, TEXT_MAX);
-    put_tools(&text, tools, a->format);
+    buf_init(&text, CONTENT_MAX);
+    put_tools(&text, tools, a);
     if (has_role(first, "system"))
         rc = join_content(first, buf_str(&text), text.len, false);
     else if (a->knows_system)
@@ -316,7 +288,7 @@ static int end_row(struct row *row)
     if (!row->joined)
         return 0;
     row->joined = false;
-    return json_object_set_new(last_of(row), "content", take_text(&row->text));
+    return json_object_set_new(last_of(row), "content", content_take(&row->text));
 }
 
 static void join_message(struct row *row, json_t *message)
@@ -372,10 +344,12 @@ static int add_normal(struct row *row, const json_t *message, const struct chat_
     int rc;
 
     drop_nulls(copy);
-    rc = json_object_set_new(copy, "content", content_of(copy));
+    rc = json_object_set_new(copy, "content", content_text(copy));
     if (has_role(copy, "developer") && !a->knows_developer)
         rc |= json_object_set_new(copy, "role", json_string("system"));
     rc |= set_calls(copy, a, left) | set_thoughts(copy);
+    if (a->null_content && json_object_get(copy, "tool_calls"))
+        rc |= json_object_set_new(copy, "content", json_null()); /* its text is apart: turns.h */
     if (a->short_ids && json_object_get(copy, "tool_call_id"))
         rc |= json_object_set_new(copy, "tool_call_id", short_id(json_text(copy, "tool_call_id")));
     if (!a->knows_calls)
@@ -383,21 +357,35 @@ static int add_normal(struct row *row, const json_t *message, const struct chat_
     return add_message(row, copy, a, !a->knows_calls && has_role(message, "tool")) | rc;
 }
 
-int chat_messages_make(const json_t *messages, const json_t *tools, const struct chat_abilities *a,
-                       json_t **out, struct err *err)
+/* Last of all, so that nothing else need know of parts. */
+static int make_parts(json_t *messages)
 {
-    json_t *made = json_array(), *message;
-    struct row row = {.out = made};
-    uint64_t left = JSON_TREE_MAX;
+    json_t *message;
     int rc = 0;
     size_t i;
 
-    buf_init(&row.text, TEXT_MAX);
-    json_array_foreach(messages, i, message) rc |= add_normal(&row, message, a, &left);
+    json_array_foreach(messages, i, message) rc |= content_to_parts(message);
+    return rc;
+}
+
+int chat_messages_make(const json_t *messages, const json_t *tools, const struct chat_abilities *a,
+                       json_t **out, struct err *err)
+{
+    json_t *made = json_array(), *turns = turns_make(messages, a), *message;
+    struct row row = {.out = made};
+    uint64_t left = JSON_TREE_MAX;
+    int rc = turns ? 0 : -1;
+    size_t i;
+
+    buf_init(&row.text, CONTENT_MAX);
+    json_array_foreach(turns, i, message) rc |= add_normal(&row, message, a, &left);
     rc |= end_row(&row);
     buf_done(&row.text);
+    json_decref(turns);
     if (tools && !a->knows_tools)
         rc |= tell_tools(made, tools, a);
+    if (a->content_as_parts)
+        rc |= make_parts(made);
     if (rc || !made) {
         json_decref(made);
         return err_no_memory(err, 0, "the conversation");

@@ -14,12 +14,16 @@ int split_create(const struct split_options *o, struct split **out, struct err *
     if (!s)
         return err_no_memory(err, sizeof *s, "an answer's parts");
     s->o = *o;
-    s->state = o->think && o->thinking ? AT_THOUGHT : AT_TEXT;
-    s->thought = s->after = s->state == AT_THOUGHT;
-    s->begun = o->begun && !s->thought;
     buf_init(&s->held, SPLIT_HELD_MAX);
     buf_init(&s->raw, SPLIT_HELD_MAX);
     buf_init(&s->out, 2 * SPLIT_HELD_MAX);
+    s->state = o->think && o->thinking ? AT_THOUGHT : AT_TEXT;
+    s->thought = s->after = s->state == AT_THOUGHT;
+    s->begun = o->begun && !s->thought;
+    if (s->state == AT_TEXT && o->format && o->format->opened && !o->begun) {
+        split_call_begin(s);
+        s->state = AT_NAME;
+    }
     *out = s;
     return 0;
 }
@@ -79,8 +83,8 @@ static enum match match(const char *mark, const char *text, size_t n)
 }
 
 /* The marks that may come in the state at hand, NULL for those that may not. */
-#define N_MARKS 5
-enum mark_index { MARK_THINK, MARK_OPEN, MARK_ALSO_OPEN, MARK_CALL, MARK_CLOSE };
+#define N_MARKS 6
+enum mark_index { MARK_THINK, MARK_AGAIN, MARK_OPEN, MARK_ALSO_OPEN, MARK_CALL, MARK_CLOSE };
 
 static void marks_of(const struct split *s, const char *marks[N_MARKS])
 {
@@ -89,6 +93,7 @@ static void marks_of(const struct split *s, const char *marks[N_MARKS])
     memset(marks, 0, N_MARKS * sizeof *marks);
     if (s->state == AT_THOUGHT) {
         marks[MARK_THINK] = s->o.think->close;
+        marks[MARK_AGAIN] = s->after ? s->o.think->open : NULL;
         return;
     }
     if (s->o.think && !s->begun && !s->thought && s->n_calls == 0)
@@ -110,13 +115,19 @@ static bool is_gap(const struct split *s, char c)
            (bare && s->n_calls && !s->begun && s->state == AT_TEXT && (c == ',' || c == ';'));
 }
 
-static size_t gap_before(const struct split *s)
+/* How much of it stands before what may become a mark. No byte is looked at twice. */
+static size_t gap_before(struct split *s)
 {
-    size_t n = 0;
+    while (s->gap < s->held.len && s->gap < SPLIT_GAP_MAX && is_gap(s, s->held.data[s->gap]))
+        s->gap++;
+    return s->gap;
+}
 
-    while (n < s->held.len && is_gap(s, s->held.data[n]))
-        n++;
-    return n;
+/* The first n bytes wait no more. */
+static void drop_held(struct split *s, size_t n)
+{
+    buf_drop(&s->held, n);
+    s->gap = 0;
 }
 
 /* Without marks, a call can begin where the content would. */
@@ -135,14 +146,14 @@ static void begin_call(struct split *s, size_t gap, size_t n, enum split_state s
 
     buf_clear(&s->raw);
     buf_put(&s->raw, s->held.data + skip, gap - skip + n);
-    buf_drop(&s->held, gap + n);
+    drop_held(s, gap + n);
     split_call_begin(s);
     s->state = state;
 }
 
 static void take_think_mark(struct split *s, size_t n)
 {
-    buf_drop(&s->held, n);
+    drop_held(s, n);
     s->state = s->state == AT_THOUGHT ? AT_TEXT : AT_THOUGHT;
     s->thought = s->after = true;
 }
@@ -154,8 +165,9 @@ static void take_mark(struct split *s, enum mark_index which, size_t gap, size_t
     case MARK_THINK:
         take_think_mark(s, gap + n);
         break;
+    case MARK_AGAIN:
     case MARK_CLOSE:
-        buf_drop(&s->held, gap + n);
+        drop_held(s, gap + n);
         s->after = true;
         break;
     case MARK_OPEN:
@@ -174,7 +186,15 @@ static void give_first(struct split *s, size_t gap)
     size_t skip = s->after ? gap : 0;
 
     give_text(s, s->held.data + skip, gap + 1 - skip);
-    buf_drop(&s->held, gap + 1);
+    drop_held(s, gap + 1);
+}
+
+/* White space that is too long to be a mark's is text. */
+static void give_gap(struct split *s, size_t gap)
+{
+    if (!s->after)
+        give_text(s, s->held.data, gap);
+    drop_held(s, gap);
 }
 
 /* Looks at what is held of running text; false when it must wait for more. */
@@ -184,6 +204,10 @@ static bool settle(struct split *s)
     size_t gap = gap_before(s), n = s->held.len - gap;
     enum match found = MATCH_NONE;
 
+    if (gap == SPLIT_GAP_MAX) {
+        give_gap(s, gap);
+        return true;
+    }
     if (n == 0)
         return false;
     marks_of(s, marks);
@@ -212,7 +236,7 @@ static bool in_text(const struct split *s)
 static void feed_call(struct split *s)
 {
     if (split_call_step(s, s->held.data[0]))
-        buf_drop(&s->held, 1);
+        drop_held(s, 1);
 }
 
 static void step(struct split *s, char c)
@@ -263,6 +287,7 @@ int split_end(struct split *s)
     if (s->held.len > gap)
         give_text(s, s->held.data + gap, s->held.len - gap);
     buf_clear(&s->held);
+    s->gap = 0;
     split_flush(s);
     return s->failed ? -1 : 0;
 }

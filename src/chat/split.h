@@ -3,13 +3,17 @@
  *
  * Text goes in in any pieces and comes out as pieces of one kind each; where it was cut makes no
  * difference. Only what may still become a mark is held back. No byte is lost or doubled, with two
- * exceptions: marks themselves, and white space that touches a mark, which belongs to it.
+ * exceptions: marks themselves, and white space that touches a mark, which belongs to it (before
+ * it, some KiB).
  *
  *   reasoning   between think marks, which stand at the beginning only, or were opened by the
- * prompt calls       a call begins with its name, then come its arguments as the model writes them,
- * checked byte by byte to be JSON. What looked like a call and is none is content, marks and all. A
- * call that is told already and then goes wrong, or breaks off, keeps the arguments it has; what
- * follows is content again. content     everything else
+ *               prompt; a mark that opens one again is no part of it
+ *   calls       a call begins with its name, then come its arguments as the model writes them,
+ *               checked byte by byte to be JSON, but for control characters in its texts, which
+ *               are escaped. What looked like a call and is none is content, marks and all. A call
+ *               that is told already and then goes wrong, or breaks off, keeps the arguments it
+ *               has; what follows is content again
+ *   content     everything else
  *
  * In a format without marks only the answer's beginning can be a call, and only of a tool that
  * there is. One thread owns a splitter.

@@ -9,10 +9,11 @@
 
 #include "base/str.h"
 #include "chat/split_internal.h"
+#include "chat/written.h"
 
 static void begin_object(struct split *s)
 {
-    s->object = (struct split_object){.begin = s->raw.len};
+    s->object = (struct split_object){.begin = s->raw.len, .scan.lax = true};
     s->told = false;
 }
 
@@ -67,16 +68,18 @@ static bool is_bare(const struct split *s)
     return s->o.format->shape == CALL_JSON && !s->o.format->open;
 }
 
-/* Where marks say that this is a call, any name will do. */
+/* Where marks say that this is a call, any name will do; those of content, too, say no such thing.
+ */
 static bool is_name(const struct split *s, const char *name)
 {
-    return name[0] && (!is_bare(s) || has_tool(s, name));
+    return name[0] && ((!is_bare(s) && !s->o.format->opened) || has_tool(s, name));
 }
 
 /* A call is complete. */
 static void close_call(struct split *s)
 {
     s->state = s->in_list ? AT_NEXT : AT_CLOSE;
+    s->n_closed = 0;
     if (s->told)
         buf_clear(&s->raw);
 }
@@ -86,7 +89,7 @@ static void close_call(struct split *s)
 /* The JSON value that is raw[from..to). */
 static json_t *value_of(const struct split *s, size_t from, size_t to)
 {
-    return json_loadb(s->raw.data + from, to - from, JSON_DECODE_ANY, NULL);
+    return written_value(s->raw.data + from, to - from);
 }
 
 static bool key_is(const struct split *s, const char *name)
@@ -128,31 +131,11 @@ static bool take_name(struct split *s)
     return fits && is_name(s, o->name);
 }
 
-/* The arguments as one object's text (free()), or NULL: an object, or a text that holds one. Where
- * marks say that this is a call, there need be none. */
-static char *args_text(const json_t *object, bool needed)
-{
-    const json_t *args = json_object_get(object, "arguments");
-    json_t *inner = NULL;
-    char *text = NULL;
-
-    if (!args)
-        args = json_object_get(object, "parameters");
-    if (!args)
-        return needed ? NULL : str_dup("{}");
-    if (json_is_string(args))
-        args = inner = json_loadb(json_string_value(args), json_string_length(args), 0, NULL);
-    if (json_is_object(args))
-        text = json_dumps(args, JSON_COMPACT);
-    json_decref(inner);
-    return text;
-}
-
 /* The object is complete, and its arguments were not given on the way. */
 static bool take_whole(struct split *s)
 {
     json_t *object = value_of(s, s->object.begin, s->raw.len);
-    char *args = object ? args_text(object, is_bare(s)) : NULL;
+    char *args = object ? written_args(object, is_bare(s)) : NULL;
 
     if (args && s->object.name[0]) {
         tell_call(s, s->object.name);
@@ -190,10 +173,17 @@ static bool note_end(struct split *s, enum json_scan_state before)
     return true;
 }
 
-/* One byte of the arguments of a call that was told. */
-static void stream_args(struct split *s, char c)
+/* One byte of the arguments of a call that was told, which came `at` that place in them. */
+static void give_args(struct split *s, enum json_scan_state at, char c)
 {
-    split_give(s, SPLIT_ARGS, &c, 1);
+    char spelled[JSON_SCAN_ESCAPED_MAX];
+
+    split_give(s, SPLIT_ARGS, spelled, json_scan_spell(at, c, spelled));
+}
+
+static void stream_args(struct split *s, enum json_scan_state at, char c)
+{
+    give_args(s, at, c);
     if (s->object.scan.depth == 1)
         s->object.streaming = false;
 }
@@ -209,7 +199,7 @@ static bool step_object(struct split *s, char c)
     if (depth == 1 && before == SCAN_VALUE && o->scan.state != SCAN_VALUE)
         begin_member(s, c);
     if (o->streaming) {
-        stream_args(s, c);
+        stream_args(s, before, c);
         return true;
     }
     if (depth == 1 && o->scan.state == SCAN_STRING && o->scan.is_key && before != SCAN_STRING &&
@@ -273,6 +263,7 @@ static bool step_next(struct split *s, char c)
         s->state = AT_OPENED;
     if (c == ']') {
         s->state = AT_CLOSE;
+        s->n_closed = 0;
         buf_clear(&s->raw);
     }
     return true;
@@ -301,6 +292,16 @@ static char *find_number(char *text, const char *sign)
     return str_starts(at, sign) ? at : NULL;
 }
 
+/* Less the white space around it, in place. */
+static char *trim(char *text)
+{
+    size_t n = strlen(text);
+
+    while (n && split_is_space(text[n - 1]))
+        text[--n] = '\0';
+    return text + strspn(text, " \t\n\r");
+}
+
 /* What stands between the marks, less ids and prefixes; `text` is cut in place. */
 static const char *bare_name(const struct chat_format *f, char *text)
 {
@@ -313,9 +314,15 @@ static const char *bare_name(const struct chat_format *f, char *text)
         *at = '\0';
     if (f->name_begin && str_starts(text, f->name_begin))
         text += strlen(f->name_begin);
-    while (split_is_space(*text))
-        text++;
-    return text;
+    return trim(text);
+}
+
+/* Content follows: what led to it is a mark. */
+static void take_content(struct split *s)
+{
+    buf_clear(&s->raw);
+    s->state = AT_TEXT;
+    s->after = true;
 }
 
 /* The name is what stands in raw between the opening marks and the one that ends it. */
@@ -332,6 +339,10 @@ static bool take_marked_name(struct split *s)
     memcpy(text, s->raw.data + s->object.begin, end - s->object.begin);
     text[end - s->object.begin] = '\0';
     name = bare_name(f, text);
+    if (f->content && str_eq(name, f->content)) {
+        take_content(s);
+        return true;
+    }
     if (!is_name(s, name))
         return false;
     str_copy(s->object.name, sizeof s->object.name, name);
@@ -361,6 +372,7 @@ static bool step_name(struct split *s, char c)
 static bool step_args(struct split *s, char c)
 {
     struct split_object *o = &s->object;
+    enum json_scan_state before = o->scan.state;
 
     if (o->scan.depth == 0 && split_is_space(c)) {
         buf_putc(&s->raw, c);
@@ -372,7 +384,7 @@ static bool step_args(struct split *s, char c)
         return give_up(s);
     if (!s->told)
         tell_call(s, o->name);
-    split_give(s, SPLIT_ARGS, &c, 1);
+    give_args(s, before, c);
     if (json_scan_is_complete(&o->scan))
         close_call(s);
     return true;
@@ -385,23 +397,38 @@ static const char *closing_mark(const struct chat_format *f)
     return f->shape == CALL_NAMED ? f->call_close : f->close;
 }
 
-/* White space, and then the closing mark. Whatever else comes is text again. */
+/* What came of a mark is not one: it is text, and may be, or begin, another. */
+static bool put_back(struct split *s)
+{
+    struct buf came = s->raw;
+
+    if (buf_put(&came, s->held.data, s->held.len))
+        s->failed = true;
+    s->raw = s->held;
+    s->held = came;
+    s->gap = 0;
+    buf_clear(&s->raw);
+    s->state = AT_TEXT;
+    return false;
+}
+
+/* White space, and then the closing mark, in which there may be more or less of it than the format
+ * has: models are not exact about it. Whatever else comes is text again. */
 static bool step_close(struct split *s, char c)
 {
     const char *mark = closing_mark(s->o.format);
-    size_t n = s->raw.len, len = mark ? strlen(mark) : 0;
 
-    if (n < len && c == mark[n]) {
-        buf_putc(&s->raw, c);
-        if (n + 1 < len)
-            return true;
-        buf_clear(&s->raw);
-        s->state = AT_TEXT;
+    while (mark && split_is_space(mark[s->n_closed]))
+        s->n_closed++;
+    if (!mark || (!split_is_space(c) && c != mark[s->n_closed]))
+        return put_back(s);
+    if ((s->raw.len || !split_is_space(c)) && buf_putc(&s->raw, c))
+        s->failed = true;
+    if (split_is_space(c) || mark[++s->n_closed])
         return true;
-    }
-    if (n == 0 && split_is_space(c) && len)
-        return true;
-    return give_up(s);
+    buf_clear(&s->raw);
+    s->state = AT_TEXT;
+    return true;
 }
 
 bool split_call_step(struct split *s, char c)

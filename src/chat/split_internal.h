@@ -11,6 +11,7 @@
 
 #define SPLIT_NAME_MAX 256         /* bytes of a call's name, ids around it included */
 #define SPLIT_HELD_MAX (16u << 20) /* bytes that may wait to become a call */
+#define SPLIT_GAP_MAX  (4u << 10)  /* bytes of white space that may wait for a mark */
 
 enum split_state {
     AT_TEXT,
@@ -43,7 +44,9 @@ struct split {
     bool told;    /* the call at hand was */
     bool in_list;
     uint32_t n_calls;
+    size_t n_closed; /* AT_CLOSE: bytes of the mark that have come */
     struct buf held; /* text: white space, and then what may become a mark */
+    size_t gap;      /* how much of it is known to be that white space */
     struct buf raw;  /* of a call that is being read: what is content again if it is none */
     struct split_object object;
     struct buf out; /* what is to be given, of one kind */
@@ -63,8 +66,8 @@ void split_flush(struct split *s);
 
 /* Behind an opening mark (or at the first byte of a bare call); `raw` holds what led there. */
 void split_call_begin(struct split *s);
-/* One byte within a call; false when it is no part of one: the state is AT_TEXT again, what was
- * held is given, and the byte is still to be looked at. */
+/* One byte within a call; false when it is no part of one: the state is AT_TEXT again, what waited
+ * is given, or stands in front of the byte, which is still to be looked at. */
 bool split_call_step(struct split *s, char c);
 /* The text is over within a call. */
 void split_call_end(struct split *s);

@@ -1,6 +1,4 @@
 /* template.c - see template.h. */
-#include "chat/template.h"
-
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -8,15 +6,9 @@
 #include "api/json_whole.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "chat/content.h"
+#include "chat/template_internal.h"
 #include "jinja/jinja.h"
-
-struct chat_template {
-    struct jinja_program *program;
-    const struct chat_format *format;
-    const struct chat_think *think;
-    struct chat_abilities can;
-    char *bos, *eos;
-};
 
 /* ---- one render ---------------------------------------------------------- */
 
@@ -57,21 +49,6 @@ static struct jinja_options limits(uint64_t max_steps)
  */
 static const char end_mark[] = "rbee-goes-on-behind-this-5f1c0a27";
 
-/* Where there is no memory for it, it is missing in the prompt. */
-static void put_end_mark(json_t *messages)
-{
-    json_t *last = json_array_get(messages, json_array_size(messages) - 1);
-    const json_t *content = json_object_get(last, "content");
-    size_t n = json_string_length(content);
-    struct buf text;
-
-    buf_init(&text, n + sizeof end_mark);
-    buf_put(&text, json_string_value(content), n);
-    buf_puts(&text, end_mark);
-    json_object_set_new(last, "content", json_stringn(buf_str(&text), text.len));
-    buf_done(&text);
-}
-
 /* The last place of a text in n bytes, or NULL. */
 static const char *last_of(const char *bytes, size_t n, const char *text)
 {
@@ -95,8 +72,8 @@ static int cut_at_end_mark(struct buf *out, size_t from, struct err *err)
     return 0;
 }
 
-static int render(const struct chat_template *t, const struct chat_conversation *c,
-                  uint64_t max_steps, struct buf *out, struct err *err)
+int chat_template_run(const struct chat_template *t, const struct chat_conversation *c,
+                      uint64_t max_steps, struct buf *out, struct err *err)
 {
     struct jinja_options options = limits(max_steps);
     json_t *messages, *vars;
@@ -105,11 +82,11 @@ static int render(const struct chat_template *t, const struct chat_conversation 
     if (rc)
         return rc;
     options.stop = c->stop;
-    if (c->continues)
-        put_end_mark(messages);
     vars = variables(t, messages, t->can.knows_tools ? c->tools : NULL, c);
-    rc = vars ? jinja_render(t->program, vars, &options, out, err)
-              : err_no_memory(err, 0, "a template's variables");
+    if (c->continues)
+        rc = content_append(json_array_get(messages, json_array_size(messages) - 1), end_mark);
+    rc = vars && rc == 0 ? jinja_render(t->program, vars, &options, out, err)
+                         : err_no_memory(err, 0, "a template's variables");
     json_decref(vars);
     json_decref(messages);
     return rc;
@@ -151,12 +128,21 @@ static bool is_thinking(const struct chat_template *t, const struct chat_convers
     return !c->no_generation_prompt && ends_with_mark(prompt, t->think->open);
 }
 
+static int refuse_blind(struct err *err)
+{
+    return err_set(err, ERR_UNSUPPORTED,
+                   "this model's chat template does not show what the user says, neither as a text "
+                   "nor as parts; start the worker with --chat-template FILE, or send a prompt");
+}
+
 int chat_template_render(const struct chat_template *t, const struct chat_conversation *c,
                          struct buf *out, bool *thinking, struct err *err)
 {
     size_t from = out->len;
-    int rc = render(t, c, CHAT_MAX_STEPS, out, err);
+    int rc = chat_template_run(t, c, CHAT_MAX_STEPS, out, err);
 
+    if (rc == 0 && t->blind)
+        rc = refuse_blind(err);
     if (rc == 0 && c->continues)
         rc = cut_at_end_mark(out, from, err);
     if (rc == 0 && thinking)
@@ -164,92 +150,7 @@ int chat_template_render(const struct chat_template *t, const struct chat_conver
     return rc;
 }
 
-/* ---- trying a template --------------------------------------------------- */
-
-/* A conversation, as JSON text, and what must be in its prompt. */
-struct trial {
-    const char *messages, *tools;
-};
-
-static const struct trial system_trial = {
-    "[{\"role\":\"system\",\"content\":\"rbee-says\"},{\"role\":\"user\",\"content\":\"hi\"}]",
-    NULL};
-
-static const struct trial late_trial = {
-    "[{\"role\":\"system\",\"content\":\"rbee-first\"},{\"role\":\"user\",\"content\":\"hi\"},"
-    "{\"role\":\"system\",\"content\":\"rbee-says\"},{\"role\":\"user\",\"content\":\"hi\"}]",
-    NULL};
-
-static const struct trial run_trial = {"[{\"role\":\"user\",\"content\":\"rbee-first\"},"
-                                       "{\"role\":\"user\",\"content\":\"rbee-says\"}]",
-                                       NULL};
-
-static const struct trial call_trial = {
-    "[{\"role\":\"user\",\"content\":\"hi\"},"
-    "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"abcdef123\",\"type\":"
-    "\"function\",\"function\":{\"name\":\"rbee_tool\",\"arguments\":{\"rbee_key\":\"v\"}}}]},"
-    "{\"role\":\"tool\",\"tool_call_id\":\"abcdef123\",\"name\":\"rbee_tool\",\"content\":\"1\"},"
-    "{\"role\":\"user\",\"content\":\"hi\"}]",
-    "[{\"type\":\"function\",\"function\":{\"name\":\"rbee_tool\",\"description\":\"d\","
-    "\"parameters\":{\"type\":\"object\",\"properties\":{\"rbee_key\":{\"type\":\"string\","
-    "\"description\":\"d\"}},\"required\":[]}}}]"};
-
-/* Renders; true when that went well and the text is in the prompt. */
-static bool gives(const struct chat_template *t, const struct trial *trial, const char *text,
-                  const char *but_not)
-{
-    json_t *messages = json_loads(trial->messages, 0, NULL);
-    json_t *tools = trial->tools ? json_loads(trial->tools, 0, NULL) : NULL;
-    struct chat_conversation c = {.messages = messages, .tools = tools};
-    struct buf out;
-    bool good;
-
-    buf_init(&out, CHAT_MAX_PROMPT_BYTES);
-    good = messages && render(t, &c, CHAT_MAX_TRY_STEPS, &out, NULL) == 0 &&
-           strstr(buf_str(&out), text) && !(but_not && strstr(buf_str(&out), but_not));
-    buf_done(&out);
-    json_decref(messages);
-    json_decref(tools);
-    return good;
-}
-
-static bool gives_both(const struct chat_template *t, const struct trial *trial)
-{
-    return gives(t, trial, "rbee-first", NULL) && gives(t, trial, "rbee-says", NULL);
-}
-
-/* At which places system messages and the user's are taken; tried as if at all. */
-static void try_places(struct chat_template *t)
-{
-    t->can.knows_system = t->can.late_system = t->can.user_runs = true;
-    t->can.user_runs = gives_both(t, &run_trial);
-    t->can.late_system = gives_both(t, &late_trial);
-    t->can.knows_system = gives(t, &system_trial, "rbee-says", NULL);
-}
-
-/* Most templates write arguments with tojson or by their items, and want an object. Some add a
- * text. */
-static void try_arguments(struct chat_template *t)
-{
-    t->can.arguments_as_text = false;
-    if (!t->can.knows_calls || gives(t, &call_trial, "rbee_key", "'rbee_key'"))
-        return;
-    t->can.arguments_as_text = true;
-    t->can.arguments_as_text = gives(t, &call_trial, "rbee_key", NULL);
-}
-
-static void find_abilities(struct chat_template *t, const char *text)
-{
-    t->format = chat_format_of(text);
-    t->think = chat_think_of(text);
-    t->can.format = t->format;
-    t->can.knows_calls = !t->format->generic;
-    t->can.knows_tools = t->can.knows_calls && jinja_mentions(t->program, "tools");
-    t->can.short_ids = t->format->short_ids;
-    t->can.knows_developer = strstr(text, "developer'") || strstr(text, "developer\"");
-    try_places(t);
-    try_arguments(t);
-}
+/* ---- life ---------------------------------------------------------------- */
 
 int chat_template_create(const char *text, size_t n_bytes, const char *bos, const char *eos,
                          struct chat_template **out, struct err *err)
@@ -269,7 +170,7 @@ int chat_template_create(const char *text, size_t n_bytes, const char *bos, cons
     if (rc) {
         chat_template_free(t);
     } else {
-        find_abilities(t, copy);
+        chat_template_try(t, copy);
         *out = t;
     }
     free(copy);

@@ -1,9 +1,10 @@
 /*
  * template.h - a model's chat template: what it can do, and conversations to prompts.
  *
- * Compiled once; what it can do (system messages, how it wants arguments) is found out by rendering
- * small conversations with it. A template comes with a file and is not trusted: compiling, trying
- * and rendering it is bounded by the limits below. Immutable; any number of threads may render.
+ * Compiled once; what it can do (system messages, how it wants contents and arguments) is found out
+ * by rendering small conversations with it. A template comes with a file and is not trusted:
+ * compiling, trying and rendering it is bounded by the limits below. Immutable; any number of
+ * threads may render.
  */
 #ifndef RBEE_CHAT_TEMPLATE_H
 #define RBEE_CHAT_TEMPLATE_H
@@ -53,7 +54,7 @@ struct chat_conversation {
  * Puts the prompt to `out`. *thinking (may be NULL): it ends within a thought that was just opened,
  * or that the text which is gone on with has opened.
  * ERR_INVALID "template line N: ..." for a conversation that the template refuses; ERR_UNSUPPORTED,
- * also for a text to go on with that the template does not show;
+ * also for a template that does not show what the user says, or the text to go on with;
  * ERR_LIMIT; ERR_CANCELLED (stop); ERR_NO_MEMORY.
  */
 int chat_template_render(const struct chat_template *t, const struct chat_conversation *c,

@@ -77,6 +77,7 @@ struct engine_model_info {
     const char *architecture;  /* "llama", "qwen2", "bert", "nomic-bert" */
     const char *name;          /* general.name, or "" */
     const char *chat_template; /* NUL-terminated, or NULL when the file has none */
+    const char *tool_template; /* the same of one that is for conversations with tools */
     const char *tokenizer;     /* "spm", "bpe", "wpm" */
     const char *pre_tokenizer; /* "llama-bpe"; "" but for BPE */
     const char *file_type;     /* "Q4_K" ...: the type that holds most of the weights */

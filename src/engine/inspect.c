@@ -191,6 +191,8 @@ static int inspect(struct gguf *g, struct buf *out, struct err *err)
     if (rc == 0)
         put_runnable(out, m);
     put_value(out, "chat_template", g, "tokenizer.chat_template");
+    if (gguf_has(g, MODEL_TOOL_TEMPLATE))
+        put_value(out, "chat_template_tool_use", g, MODEL_TOOL_TEMPLATE);
     put_key(out, "supported");
     buf_puts(out, rc == 0 ? "true" : "false");
     put_text(out, "reason", rc == 0 ? NULL : why.text);

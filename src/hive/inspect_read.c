@@ -147,8 +147,6 @@ void inspect_read(const char *path, const struct capture_result *r, struct inspe
     json_error_t why = {0};
 
     *out = (struct inspect_result){.json = json_load_bounded(said, r->out->len, 0, &why)};
-    if (!out->json) /* perhaps a number past 63 bits: as a real it is harmless */
-        out->json = json_load_bounded(said, r->out->len, JSON_DECODE_INT_AS_REAL, &why);
     if (judge(path, r, out->json, &why, e))
         out->error = e;
     out->judged = has_judged(r, out->json);

@@ -1,7 +1,8 @@
 /*
  * cmd_render.c - "render": a chat template with JSON variables from stdin, as text on stdout. The
- * template is a file of its own, or the one that a model's file carries (whether or not the model
- * could be run here). Templates are programs of strangers: they run in the sandbox.
+ * template is a file of its own, or one that a model's file carries (whether or not the model could
+ * be run here): its own for tools, if it has one and there are tools. Templates are programs of
+ * strangers: they run in the sandbox.
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct render {
     struct tm local;                    /* that moment in the zone of this machine */
     char *text;                         /* the template */
     size_t n_bytes;
+    char *tool_text; /* the one that the model has for tools, or NULL */
     json_t *vars;
 };
 
@@ -31,12 +33,16 @@ static int take_template(struct render *r, const struct buf *told, struct err *e
     json_error_t where;
     json_t *root = json_loadb(buf_str(told), told->len, 0, &where);
     const char *text = json_string_value(json_object_get(root, "chat_template"));
+    const char *tool_text = json_string_value(json_object_get(root, "chat_template_tool_use"));
     int rc = 0;
 
+    text = text ? text : tool_text;
+    r->text = text ? str_dup(text) : NULL;
+    r->tool_text = tool_text ? str_dup(tool_text) : NULL;
     if (!text)
         rc = err_set(err, ERR_NOT_FOUND, "'%s' has no chat template", r->model);
-    else if (!(r->text = str_dup(text)))
-        rc = err_no_memory(err, strlen(text), "the template");
+    else if (!r->text || (tool_text && !r->tool_text))
+        rc = err_no_memory(err, told->len, "the template");
     else
         r->n_bytes = strlen(text);
     json_decref(root);
@@ -95,7 +101,9 @@ static int render(const struct render *r, struct buf *out, struct err *err)
 {
     struct jinja_program *program;
     struct jinja_options options;
-    int rc = jinja_compile(r->text, r->n_bytes, &program, err);
+    bool for_tools = r->tool_text && json_array_size(json_object_get(r->vars, "tools"));
+    int rc = for_tools ? jinja_compile(r->tool_text, strlen(r->tool_text), &program, err)
+                       : jinja_compile(r->text, r->n_bytes, &program, err);
 
     if (rc)
         return rc;
@@ -125,6 +133,7 @@ static int run(struct render *r, struct err *err)
         rc = command_write(buf_str(&out), out.len, err);
     buf_done(&out);
     free(r->text);
+    free(r->tool_text);
     json_decref(r->vars);
     return rc;
 }

@@ -15,8 +15,9 @@
 struct dialog {
     const struct engine_model *model;
     struct chat_template *template;
-    char fault[ERR_TEXT_MAX]; /* why there is no template; "" when the model has none */
-    int32_t *marks;           /* rising ids */
+    struct chat_template *tool_template; /* NULL: `template` is for tools, too */
+    char fault[ERR_TEXT_MAX];            /* why there is no template; "" when the model has none */
+    int32_t *marks;                      /* rising ids */
     size_t n_marks;
     int32_t *ends; /* rising ids */
     size_t n_ends;
@@ -43,11 +44,12 @@ static char *spelling(const struct engine_model *m, int32_t id)
     return copy;
 }
 
-static int make_template(struct dialog *d, const char *text, size_t n_bytes, struct err *err)
+static int make_template(const struct dialog *d, const char *text, size_t n_bytes,
+                         struct chat_template **out, struct err *err)
 {
     char *bos = spelling(d->model, engine_token_bos(d->model));
     char *eos = spelling(d->model, engine_token_eos(d->model));
-    int rc = bos && eos ? chat_template_create(text, n_bytes, bos, eos, &d->template, err)
+    int rc = bos && eos ? chat_template_create(text, n_bytes, bos, eos, out, err)
                         : err_no_memory(err, 0, "the chat template");
 
     free(bos);
@@ -55,22 +57,33 @@ static int make_template(struct dialog *d, const char *text, size_t n_bytes, str
     return rc;
 }
 
-/* A model runs without its template, too. */
-static int own_template(struct dialog *d, struct err *err)
+/* A model runs without its template, too; `fault` says why it does, if it is no good. */
+static int own_template(const struct dialog *d, const char *text, struct chat_template **out,
+                        char fault[ERR_TEXT_MAX], struct err *err)
+{
+    struct err why;
+    int rc = text ? make_template(d, text, strlen(text), out, &why) : 0;
+
+    if (rc == ERR_NO_MEMORY)
+        return err_set(err, rc, "%s", why.text);
+    if (rc)
+        str_copy(fault, ERR_TEXT_MAX, why.text);
+    return 0;
+}
+
+/* As llama.cpp has it: what is for tools is for all, where it is alone; what is for all is for
+ * tools, where the other is no good. */
+static int own_templates(struct dialog *d, struct err *err)
 {
     struct engine_model_info info;
-    struct err why;
+    char unsaid[ERR_TEXT_MAX];
     int rc;
 
     engine_model_info(d->model, &info);
     if (!info.chat_template)
-        return 0;
-    rc = make_template(d, info.chat_template, strlen(info.chat_template), &why);
-    if (rc == ERR_NO_MEMORY)
-        return err_set(err, rc, "%s", why.text);
-    if (rc)
-        str_copy(d->fault, sizeof d->fault, why.text);
-    return 0;
+        return own_template(d, info.tool_template, &d->template, d->fault, err);
+    rc = own_template(d, info.chat_template, &d->template, d->fault, err);
+    return rc ? rc : own_template(d, info.tool_template, &d->tool_template, unsaid, err);
 }
 
 /* The one that was given, else the model's own. */
@@ -81,8 +94,8 @@ static int find_template(struct dialog *d, struct sources *from, struct err *err
     int rc = sources_template(from, &text, &n_bytes, err);
 
     if (rc || !text)
-        return rc ? rc : own_template(d, err);
-    rc = make_template(d, text, n_bytes, err);
+        return rc ? rc : own_templates(d, err);
+    rc = make_template(d, text, n_bytes, &d->template, err);
     if (rc)
         err_prefix(err, "the chat template '%.200s'", from->template_path);
     free(text);
@@ -91,17 +104,19 @@ static int find_template(struct dialog *d, struct sources *from, struct err *err
 
 static bool is_mark_text(const struct chat_template *t, const struct buf *text)
 {
-    const struct chat_think *think = chat_template_think(t);
+    const struct chat_think *think = t ? chat_template_think(t) : NULL;
 
-    return text->len && (chat_format_has_mark(chat_template_format(t), text->data, text->len) ||
-                         (think && chat_think_has_mark(think, text->data, text->len)));
+    return t && text->len &&
+           (chat_format_has_mark(chat_template_format(t), text->data, text->len) ||
+            (think && chat_think_has_mark(think, text->data, text->len)));
 }
 
 static bool is_mark(const struct dialog *d, int32_t id, struct buf *text)
 {
     buf_clear(text);
-    return d->template && engine_token_is_control(d->model, id) &&
-           engine_token_bytes(d->model, id, true, text) == 0 && is_mark_text(d->template, text);
+    return (d->template || d->tool_template) && engine_token_is_control(d->model, id) &&
+           engine_token_bytes(d->model, id, true, text) == 0 &&
+           (is_mark_text(d->template, text) || is_mark_text(d->tool_template, text));
 }
 
 /* Which tokens are marks, and which ends. */
@@ -166,6 +181,7 @@ void dialog_free(struct dialog *d)
     if (!d)
         return;
     chat_template_free(d->template);
+    chat_template_free(d->tool_template);
     free(d->marks);
     free(d->ends);
     grammar_store_free(d->grammars);
@@ -174,9 +190,12 @@ void dialog_free(struct dialog *d)
     free(d);
 }
 
-const struct chat_template *dialog_template(const struct dialog *d)
+const struct chat_template *dialog_template(const struct dialog *d,
+                                            const struct inference_request *r)
 {
-    return d->template;
+    bool tools = r && r->tools && r->tool_choice != TOOLS_NONE;
+
+    return tools && d->tool_template ? d->tool_template : d->template;
 }
 
 /* Why there is no template, and what to do. */
@@ -195,6 +214,7 @@ static int no_template(const struct dialog *d, struct err *err)
 int dialog_render(const struct dialog *d, const struct inference_request *r,
                   const struct jinja_stop *stop, struct buf *out, bool *thinking, struct err *err)
 {
+    const struct chat_template *t = dialog_template(d, r);
     struct chat_conversation c = {.messages = r->messages,
                                   .tools = r->tool_choice == TOOLS_NONE ? NULL : r->tools,
                                   .vars = r->template_vars,
@@ -202,9 +222,9 @@ int dialog_render(const struct dialog *d, const struct inference_request *r,
                                   .continues = r->continue_final_message,
                                   .stop = stop};
 
-    if (!d->template)
+    if (!t)
         return no_template(d, err);
-    return chat_template_render(d->template, &c, out, thinking, err);
+    return chat_template_render(t, &c, out, thinking, err);
 }
 
 int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes, int32_t **ids,

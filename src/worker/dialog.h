@@ -1,6 +1,6 @@
 /*
- * dialog.h - what a worker needs to talk in conversations: the model's chat template (or the one
- * that was given instead), and which tokens are marks of it.
+ * dialog.h - what a worker needs to talk in conversations: the model's chat templates (or the one
+ * that was given instead), and which tokens are marks of them.
  *
  * Made once, when the model is open, and immutable from then on, but for the vocabulary of
  * constraints, which the intake's thread makes when the first job asks for one.
@@ -32,8 +32,10 @@ int dialog_create(const struct engine_model *m, struct sources *from, struct dia
                   struct err *err);
 void dialog_free(struct dialog *d); /* NULL is fine */
 
-/* NULL when there is none: conversations are refused. */
-const struct chat_template *dialog_template(const struct dialog *d);
+/* The one for a request's conversation: models may have one of their own for tools. `r` NULL: for
+ * one without. NULL when there is none: conversations are refused. */
+const struct chat_template *dialog_template(const struct dialog *d,
+                                            const struct inference_request *r);
 
 /*
  * A request's messages to a prompt's text, put to `out`; *thinking as chat_template_render tells.

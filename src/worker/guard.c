@@ -22,7 +22,7 @@ struct guard {
 int guard_create(struct dialog *d, const struct inference_request *r, bool thinking,
                  const struct grammar_stop *stop, struct guard **out, struct err *err)
 {
-    const struct chat_template *t = r->messages ? dialog_template(d) : NULL;
+    const struct chat_template *t = r->messages ? dialog_template(d, r) : NULL;
     struct guard *g = calloc(1, sizeof *g);
     struct grammar_vocab *vocab;
     int rc;

@@ -127,6 +127,14 @@ static bool is_wished(void *arg)
     return job_wished(arg) != JOB_GO_ON;
 }
 
+/* An answer of several calls is of no use where the template takes one a message: the model would
+ * never be shown what it did. */
+static void one_call_alone(struct job *j)
+{
+    if (!chat_template_abilities(j->template)->parallel_calls)
+        j->request.parallel_tool_calls = false;
+}
+
 static int render(const struct intake_model *with, struct job *j, struct err *err)
 {
     const struct jinja_stop stop = {.is_asked = is_wished, .arg = j};
@@ -135,6 +143,9 @@ static int render(const struct intake_model *with, struct job *j, struct err *er
 
     buf_init(&text, CHAT_MAX_PROMPT_BYTES);
     rc = dialog_render(with->dialog, &j->request, &stop, &text, &j->thinking, err);
+    j->template = dialog_template(with->dialog, &j->request);
+    if (rc == 0)
+        one_call_alone(j);
     if (rc == 0 && check_length(with, j, text.len) == 0)
         rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &j->tokens, &j->n_tokens, err);
     buf_done(&text);

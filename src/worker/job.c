@@ -116,6 +116,7 @@ static int create_speech(struct job *j, const struct engine_model *model, struct
                               .request = &j->request,
                               .job = j,
                               .dialog = j->dialog,
+                              .template = j->template,
                               .starts_text = starts_text(j, model),
                               .thinking = j->thinking};
 

@@ -22,6 +22,7 @@
 #include "engine/engine.h"
 #include "worker/draft.h"
 
+struct chat_template;
 struct dialog;
 struct embedding;
 struct guard;
@@ -64,11 +65,12 @@ struct job {
     /* intake */
     int32_t *tokens; /* of the prompt */
     size_t n_tokens;
-    const struct dialog *dialog; /* of messages; else NULL */
-    bool thinking;               /* the prompt's end opened a thought */
-    struct guard *guard;         /* owned: of an answer that is constrained; else NULL */
-    size_t n_kept;               /* bytes that stay until its end: of the request, of the guard */
-    char *answer;                /* owned: of another kind than an inference, once it is over */
+    const struct dialog *dialog;          /* of messages; else NULL */
+    const struct chat_template *template; /* which of the dialog's it is */
+    bool thinking;                        /* the prompt's end opened a thought */
+    struct guard *guard;                  /* owned: of an answer that is constrained; else NULL */
+    size_t n_kept; /* bytes that stay until its end: of the request, of the guard */
+    char *answer;  /* owned: of another kind than an inference, once it is over */
 
     /* scheduler; made by job_begin, given back by job_give_back */
     int seq;            /* of the engine; -1 before and behind */

@@ -128,6 +128,8 @@ static void put_facts(const struct server *s, json_t *body)
 
     if (model && f->model.chat_template)
         json_object_set_new(model, "chat_template", json_string(f->model.chat_template));
+    if (model && f->model.tool_template)
+        json_object_set_new(model, "chat_template_tool_use", json_string(f->model.tool_template));
     json_object_set_new(body, "model", model ? model : json_null());
     json_object_set_new(body, "n_ctx", json_integer(f->n_ctx));
     json_object_set_new(body, "n_batch", json_integer(f->n_batch));

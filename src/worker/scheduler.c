@@ -268,7 +268,7 @@ static void note_facts(struct scheduler *s, const struct engine *e)
     s->facts.n_slots = engine_n_slots(e);
     s->facts.n_threads = engine_n_threads(e);
     s->facts.kernels = engine_kernels(e);
-    s->facts.chat = s->facts.tools = dialog_template(s->dialog) != NULL;
+    s->facts.chat = s->facts.tools = dialog_template(s->dialog, NULL) != NULL;
     atomic_store(&s->params.board->n_ctx, s->facts.n_ctx);
     atomic_store(&s->params.board->slots_total, s->facts.n_slots);
 }

@@ -74,7 +74,7 @@ static int give(struct speech *s, struct outbox *out, uint64_t tokens_out, bool 
 static int create_split(struct speech *s, struct err *err)
 {
     const struct inference_request *r = s->p.request;
-    const struct chat_template *t = s->p.dialog ? dialog_template(s->p.dialog) : NULL;
+    const struct chat_template *t = s->p.template;
     bool calls = r->tools && r->tool_choice != TOOLS_NONE && !r->json_schema;
     struct split_options o = {.tools = r->tools,
                               .thinking = s->p.thinking,
@@ -84,7 +84,9 @@ static int create_split(struct speech *s, struct err *err)
 
     if (!t || !r->messages)
         return 0;
-    o.format = calls ? chat_template_format(t) : NULL;
+    o.format = chat_template_format(t);
+    if (!calls && (!o.format->opened || r->json_schema))
+        o.format = NULL; /* else content has a name, with or without tools */
     o.think = chat_template_think(t);
     return split_create(&o, &s->split, err);
 }

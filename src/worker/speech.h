@@ -17,6 +17,7 @@
 #include "engine/engine.h"
 #include "worker/outbox.h"
 
+struct chat_template;
 struct dialog;
 struct speech;
 
@@ -25,6 +26,7 @@ struct speech_params {
     const struct inference_request *request; /* must outlive it, as must the job */
     struct job *job;                         /* whom the notes are about */
     const struct dialog *dialog;             /* with messages; else NULL */
+    const struct chat_template *template;    /* with messages */
     bool starts_text;                        /* nothing stands before the answer */
     bool thinking;                           /* the prompt opened a thought */
 };

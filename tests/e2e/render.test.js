@@ -60,6 +60,13 @@ test('a template from a model becomes a prompt', () => {
   assert.strictEqual(run.stdout, PROMPT);
 });
 
+test('a model may have a template of its own for tools', () => {
+  const file = path.join(folder, 'two.gguf');
+  writeHollowModel(file, { template: 'plain', toolTemplate: '{{ tools[0] }}' });
+  assert.strictEqual(render(['--model', file], { tools: ['t'] }).stdout, 't');
+  assert.strictEqual(render(['--model', file], { tools: [] }).stdout, 'plain');
+});
+
 test('a model without a template, and no model at all, are told', () => {
   const file = path.join(folder, 'without.gguf');
   writeHollowModel(file);

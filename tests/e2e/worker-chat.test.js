@@ -272,6 +272,57 @@ describe('a model that thinks nothing', () => {
   });
 });
 
+/* Llama 3's template fails on two calls in a message: an answer of two ended its conversation. */
+test('a template that takes one call a message is answered with one', async () => {
+  const worker = await start({ model: HOLLOW, 'chat-template': templateFile(`${FORMATS.llama3}{% for m in messages %}` +
+    "{% if m.tool_calls and m.tool_calls | length != 1 %}{{ raise_exception('one call') }}{% endif %}" +
+    '{{ m.tool_calls[0].function | tojson if m.tool_calls }}{% endfor %}'), ctx: 2048 });
+  const asked = { messages: USER, tools: TOOLS, tool_choice: 'required', temperature: 1, max_tokens: 400 };
+  for (let seed = 1; seed <= 8; seed++)
+    assert.strictEqual((await whole(worker, { ...asked, seed })).tool_calls.length, 1);
+  const calls = ['utc', 'cet'].map((zone) => ({ id: zone, type: 'function', function: { name: 'get_time', arguments: JSON.stringify({ zone }) } }));
+  const messages = [...USER, { role: 'assistant', content: null, tool_calls: calls },
+    ...calls.map(({ id }) => ({ role: 'tool', tool_call_id: id, content: 'noon' }))];
+  assert.match((await post(worker, '/v1/render', { messages, tools: TOOLS })).json.prompt, /"utc".*"cet"/);
+  await worker.stop();
+});
+
+/* Hermes' models bring a second template, for tools, as llama.cpp knows; it goes over the tools, and fails without.
+ * Only the first was read: such a model was told of tools in our words, and its calls came as content. */
+test('a template for tools is for conversations with tools', async () => {
+  const file = path.join(FOLDER, 'two.gguf');
+  const toolTemplate = "{% for t in tools %}[{{ t.function.name }}]{% endfor %}{% for m in messages %}<{{ m.role }}>{{ m.content }}" +
+    '{% for c in m.tool_calls %}<tool_call>{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}';
+  writeHollowModel(file, { layers: 1, embd: 64, ff: 64, ctx: 4096, template: PLAIN, toolTemplate });
+  const worker = await start({ model: file, ctx: 2048 });
+  const messages = [{ role: 'system', content: 'be' }, ...USER];
+  const prompt = async (more) => (await post(worker, '/v1/render', { messages, ...more })).json.prompt;
+  assert.strictEqual(await prompt({}), '<s>system: be\nuser: hi\nassistant:');
+  assert.strictEqual(await prompt({ tools: TOOLS, tool_choice: 'none' }), '<s>system: be\nuser: hi\nassistant:');
+  assert.strictEqual(await prompt({ tools: TOOLS }), '[get_time][add]<system>be<user>hi');
+  const asked = { messages, tools: TOOLS, tool_choice: 'required', parallel_tool_calls: false, temperature: 1, max_tokens: 400 };
+  const { tool_calls: calls, text } = await whole(worker, { ...asked, seed: 1 });
+  assert.deepStrictEqual([calls.length, text], [1, '']);
+  assert.strictEqual((await ask(`${worker.url}/v1/info`)).json.model.chat_template_tool_use, toolTemplate);
+  await worker.stop();
+});
+
+/* Functionary's prompt has begun what the answer is to whom. */
+test('a call whose mark the prompt has given', async () => {
+  const worker = await start({ model: HOLLOW, ctx: 2048, 'chat-template': templateFile(
+    `${TURNS}{% if tools %}{{ tools | tojson }}{% endif %}{% if add_generation_prompt %}>>>{% endif %}{#>>>all >>>\${recipient}#}`) });
+  const asked = { messages: USER, tools: TOOLS, tool_choice: 'required', temperature: 1, max_tokens: 400 };
+  for (let seed = 1; seed <= 4; seed++) {
+    const { tool_calls: calls, text } = await whole(worker, { ...asked, seed });
+    assert.deepStrictEqual([calls.length > 0, text], [true, '']);
+    for (const { name, arguments: args } of calls)
+      assert.deepStrictEqual(Object.keys(JSON.parse(args)).sort(), name === 'add' ? ['a', 'up'] : ['zone']);
+  }
+  const named = await whole(worker, { messages: USER, grammar: 'root ::= "all\\nwell"', max_tokens: 60 });
+  assert.strictEqual(named.text, 'well'); // without tools, too
+  await worker.stop();
+});
+
 /*
  * One damaged byte, and every logit is NaN. Each counted as impossible, so that all were as likely as each other:
  * answers of random text, or of random data in the asked form, with status 200.

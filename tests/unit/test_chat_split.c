@@ -14,15 +14,16 @@
 #include "chat/split.h"
 
 /* Texts of templates that stand for their formats: what chat_format_of looks for, and no more. */
-#define HERMES  "<tool_call> arguments"
-#define MISTRAL "[TOOL_CALLS]"
-#define NEWER   "[TOOL_CALLS] [ARGS]"
-#define LLAMA   "<|start_header_id|> {\"name\": \"parameters\": "
-#define KIMI    "<|tool_calls_section_begin|> <|tool_call_argument_begin|>"
-#define R1      "<｜tool▁call▁begin｜> <｜tool▁sep｜> ```json"
-#define V31     "<｜tool▁call▁begin｜> <｜tool▁sep｜>"
-#define COMMAND "<|START_ACTION|> tool_name"
-#define PLAIN   ""
+#define HERMES      "<tool_call> arguments"
+#define MISTRAL     "[TOOL_CALLS]"
+#define NEWER       "[TOOL_CALLS] [ARGS]"
+#define LLAMA       "<|start_header_id|> {\"name\": \"parameters\": "
+#define KIMI        "<|tool_calls_section_begin|> <|tool_call_argument_begin|>"
+#define R1          "<｜tool▁call▁begin｜> <｜tool▁sep｜> ```json"
+#define V31         "<｜tool▁call▁begin｜> <｜tool▁sep｜>"
+#define COMMAND     "<|START_ACTION|> tool_name"
+#define FUNCTIONARY ">>>all >>>${recipient}"
+#define PLAIN       ""
 
 static json_t *tools; /* of "f" and "g_2" */
 
@@ -175,6 +176,11 @@ static void test_split__hermes(void **state)
     /* arguments before the name, as a text, or not at all */
     assert_parts(hermes, "<tool_call>{\"arguments\": {\"a\": 1}, \"name\": \"f\"}</tool_call>",
                  "0:f{{\"a\":1}}");
+    /* a number that jansson has no integer for: the call was content */
+    assert_parts(hermes,
+                 "<tool_call>{\"arguments\": {\"a\": 100000000000000000000, \"b\": 2}, "
+                 "\"name\": \"f\"}</tool_call>",
+                 "0:f{{\"a\":1e20,\"b\":2}}");
     assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}</tool_call>",
                  "0:f{{\"a\":1}}");
     assert_parts(hermes, "<tool_call>{\"name\":\"f\"}</tool_call>", "0:f{{}}");
@@ -344,6 +350,173 @@ static void test_split__a_number_is_behind_the_last_colon(void **state)
     }
 }
 
+/* DeepSeek-R1 closes a call by "\n```" and a mark, and at times puts a line feed between the two,
+ * or leaves out the first: the marks came as content then. */
+static void test_split__white_space_in_closing_marks_is_free(void **state)
+{
+    static const char *const ends[] = {"\n```", "```", "\n\n ```", "\n```\n", "``` \n", "\n` ``"};
+    struct setting r1 = {R1, true, false};
+    char text[300];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        snprintf(
+            text, sizeof text,
+            "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{}%s"
+            "<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>g_2\n```json\n{}%s"
+            "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+            ends[i], ends[i]);
+        assert_parts(r1, text, "0:f{{}}1:g_2{{}}");
+    }
+    assert_parts(r1,
+                 "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{}\n"
+                 "``\n x",
+                 "0:f{{}}c(``\n x)"); /* none: no byte of it is lost */
+}
+
+/* A call whose closing mark is missing took the next one with it: the '<' that began that one was
+ * taken for the closing mark's, and its call came as content. */
+static void test_split__what_is_no_closing_mark_may_be_another(void **state)
+{
+    struct setting v31 = {V31, true, false};
+
+    (void)state;
+    assert_parts(hermes,
+                 "<tool_call>\n{\"name\":\"f\",\"arguments\":{}}\n<tool_call>\n"
+                 "{\"name\":\"g_2\",\"arguments\":{}}\n</tool_call>",
+                 "0:f{{}}1:g_2{{}}");
+    assert_parts(hermes,
+                 "<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool <tool_call>"
+                 "{\"name\":\"g_2\",\"arguments\":{}}</tool_call>",
+                 "0:f{{}}c(</tool)1:g_2{{}}");
+    assert_parts(v31,
+                 "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{}"
+                 "<｜tool▁call▁begin｜>g_2<｜tool▁sep｜>{}<｜tool▁calls▁end｜>b",
+                 "0:f{{}}1:g_2{{}}c(b)");
+}
+
+/* Code in an argument, its lines not escaped: at the first line's end the call was over, with half
+ * a JSON text for arguments. Any control character becomes its escape; in what is no call it stays.
+ */
+static void test_split__control_characters_in_arguments_are_escaped(void **state)
+{
+    (void)state;
+    assert_parts(
+        hermes,
+        "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":\"x\ny\\n\t\x1f\",\n\"b\":1}}</tool_call>",
+        "0:f{{\"a\":\"x\\ny\\n\\t\\u001f\",\n\"b\":1}}");
+    assert_parts(newer, "[TOOL_CALLS]f[ARGS]{\"a\": \"x\r\ny\"}", "0:f{{\"a\": \"x\\r\\ny\"}}");
+    assert_parts(hermes, "<tool_call>{\"arguments\":{\"a\":\"x\ny\"},\"name\":\"f\"}</tool_call>",
+                 "0:f{{\"a\":\"x\\ny\"}}");
+    assert_parts(
+        hermes,
+        "<tool_call>{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":\\\"x\ny\\\"}\"}</tool_call>",
+        "0:f{{\"a\":\"x\\ny\"}}");
+    assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"id\":\"a\nb\",\"x\":1}",
+                 "c(<tool_call>{\"name\":\"f\",\"id\":\"a\nb\",\"x\":1})");
+}
+
+/* With marks and all they were content, though arguments that are missing are none. */
+static void test_split__arguments_that_say_nothing_are_none(void **state)
+{
+    (void)state;
+    assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"arguments\":null}</tool_call>", "0:f{{}}");
+    assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"arguments\":\"\"}</tool_call>", "0:f{{}}");
+    assert_parts(llama, "{\"name\": \"f\", \"parameters\": null}", "0:f{{}}");
+    assert_parts(llama, "{\"name\": \"Ann\", \"parameters\": null}",
+                 "c({\"name\": \"Ann\", \"parameters\": null})");
+}
+
+/* A tool "f " is none of the client's. */
+static void test_split__names_have_no_white_space_around_them(void **state)
+{
+    (void)state;
+    assert_parts(newer, "[TOOL_CALLS] f \n[ARGS]{}[TOOL_CALLS]g_2 [CALL_ID]abc[ARGS]{}",
+                 "0:f{{}}1:g_2{{}}");
+    assert_parts(newer, "[TOOL_CALLS] [ARGS]{}", "c([TOOL_CALLS] [ARGS]{})");
+}
+
+/* A prompt has opened the thought, and the model opens it again, as it was taught to. */
+static void test_split__a_thought_that_is_opened_twice(void **state)
+{
+    struct setting opened = {HERMES, true, true};
+
+    (void)state;
+    assert_parts(opened, "<think>\nWell.\n</think>\n\nYes.", "r(Well.)c(Yes.)");
+    assert_parts(opened, "\n <think>Well <think>, a</think>b", "r(Well <think>, a)c(b)");
+    assert_parts(hermes, "<think>\n<think>a</think>b", "r(a)c(b)");
+    assert_parts(opened, "<thin", "r(<thin)");
+}
+
+/* Functionary's prompts end with the mark of a name, and its content has one, too: every answer
+ * began with "all", and calls were content. */
+static void test_split__content_with_a_name(void **state)
+{
+    struct setting named = {FUNCTIONARY, false, false};
+
+    (void)state;
+    assert_parts(named, "all\nIt is >> 4.\n", "c(It is >> 4.\n)");
+    assert_parts(named, "f\n{\"a\": 1}", "0:f{{\"a\": 1}}");
+    assert_parts(named, "all\nSo.\n>>>f\n{}>>>g_2\n{\"a\": 1}>>>all\nb",
+                 "c(So.)0:f{{}}1:g_2{{\"a\": 1}}c(b)");
+    /* names of no tool: what follows is content */
+    assert_parts(named, "all\nTry\n>>> f(1)\n1\n>>> f\n", "c(Try\n>>> f(1)\n1\n>>> f\n)");
+    assert_parts(named, "python\nprint(1)\n", "c(python\nprint(1)\n)");
+    assert_parts(named, "Hello there", "c(Hello there)");
+    assert_parts((struct setting){.template = FUNCTIONARY, .begun = true}, "all\nb", "c(all\nb)");
+}
+
+/* White space waits for the mark that it may belong to. All of it was looked at again with each
+ * byte, in the thread that all answers wait for: with 234 KB of blanks a token of 80 more took 35
+ * ms. Where it is too long to be a mark's it waits no more. */
+static void test_split__long_white_space_does_not_wait(void **state)
+{
+    enum { SHORT = 3000, LONG = 100000, MOST = 8192 };
+    struct split_options o = {.format = chat_format_of(HERMES), .tools = tools, .give = take};
+    struct record r = {.kind = -1};
+    char *blanks = malloc(LONG);
+    struct split *s;
+
+    (void)state;
+    assert_non_null(blanks);
+    memset(blanks, '\n', LONG);
+    o.arg = &r;
+    buf_init(&r.line, 2 * LONG);
+    assert_int_equal(split_create(&o, &s, NULL), 0);
+    assert_int_equal(split_put(s, "a", 1) | split_put(s, blanks, SHORT), 0);
+    assert_string_equal(buf_str(&r.line), "c(a");
+    assert_int_equal(split_put(s, blanks, LONG), 0);
+    assert_in_range(r.line.len, SHORT + LONG - MOST, SHORT + LONG + 3);
+    assert_int_equal(split_put(s, "b", 1) | split_end(s), 0);
+    assert_int_equal(r.line.len, strlen("c(ab") + SHORT + LONG);
+    split_free(s);
+    buf_done(&r.line);
+    free(blanks);
+}
+
+/* It is given at the same places, however the text was cut. */
+static void test_split__long_white_space_before_marks(void **state)
+{
+    static const char call[] = "<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>";
+    static const uint64_t cuts[] = {0, UINT64_MAX, 1, 0x5555, 0x8000000080000001};
+    char text[10000], whole[sizeof text];
+    struct record r;
+
+    (void)state;
+    memset(text, ' ', sizeof text);
+    text[0] = 'a';
+    memcpy(text + sizeof text - sizeof call, call, sizeof call);
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+        split(&hermes, text, cuts[i], &r);
+        assert_true(r.line.len > 2000 && r.line.len < sizeof whole);
+        if (i == 0)
+            memcpy(whole, buf_str(&r.line), r.line.len + 1);
+        assert_string_equal(buf_str(&r.line), whole);
+        assert_string_equal(buf_str(&r.line) + r.line.len - strlen(" )0:f{{}}"), " )0:f{{}}");
+        buf_done(&r.line);
+    }
+}
+
 /* Of any text, parts without marks are the text: what is not a call or a thought is all there. */
 static void test_split__no_byte_is_lost_or_doubled(void **state)
 {
@@ -467,6 +640,15 @@ int main(void)
         cmocka_unit_test(test_split__bare),
         cmocka_unit_test(test_split__names_before_arguments),
         cmocka_unit_test(test_split__a_number_is_behind_the_last_colon),
+        cmocka_unit_test(test_split__white_space_in_closing_marks_is_free),
+        cmocka_unit_test(test_split__what_is_no_closing_mark_may_be_another),
+        cmocka_unit_test(test_split__long_white_space_does_not_wait),
+        cmocka_unit_test(test_split__long_white_space_before_marks),
+        cmocka_unit_test(test_split__control_characters_in_arguments_are_escaped),
+        cmocka_unit_test(test_split__arguments_that_say_nothing_are_none),
+        cmocka_unit_test(test_split__names_have_no_white_space_around_them),
+        cmocka_unit_test(test_split__a_thought_that_is_opened_twice),
+        cmocka_unit_test(test_split__content_with_a_name),
         cmocka_unit_test(test_split__no_byte_is_lost_or_doubled),
         cmocka_unit_test(test_json_scan__agrees_with_jansson),
         cmocka_unit_test(test_json_scan__words_numbers_and_depth),

@@ -23,6 +23,7 @@
 #define FILE_MAX_BYTES (1u << 20)
 
 #define TURNS "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+#define SEES  "{{ messages[0].content }}" /* one that shows nothing of the user is refused */
 #define OPEN  "{% if add_generation_prompt %}[assistant]{% endif %}"
 
 static struct chat_template *compile(const char *text)
@@ -92,12 +93,12 @@ static void test_template__variables_are_those_of_transformers(void **state)
     (void)state;
     assert_prompt("{{ bos_token }}" TURNS "{{ eos_token }}" OPEN, USER, NULL,
                   "<s>[user]hi</s>[assistant]");
-    assert_prompt("{{ tools is none }} {{ documents is none }}", USER, NULL, "True True");
-    t = compile("{{ enable_thinking }} {{ date_string }}");
+    assert_prompt(SEES "{{ tools is none }} {{ documents is none }}", USER, NULL, "hiTrue True");
+    t = compile(SEES "{{ enable_thinking }} {{ date_string }}");
     assert_int_equal(
         render(t, USER, NULL, "{\"enable_thinking\":false,\"date_string\":\"1 May\"}", NULL, &out),
         0);
-    assert_string_equal(buf_str(&out), "False 1 May");
+    assert_string_equal(buf_str(&out), "hiFalse 1 May");
     buf_done(&out);
     chat_template_free(t);
 }
@@ -111,9 +112,9 @@ static void test_template__contents_are_texts(void **state)
                   NULL,
                   "[user]a\nb[assistant]"); /* it was "ab": a file and a question as one word */
     assert_prompt(
-        "{% for m in messages %}{{ m.name is defined }} {{ 'tool_calls' in m }} {% endfor %}",
+        SEES "{% for m in messages %}{{ m.name is defined }} {{ 'tool_calls' in m }} {% endfor %}",
         "[{\"role\":\"user\",\"content\":\"a\",\"name\":null,\"tool_calls\":[]}]", NULL,
-        "False False ");
+        "aFalse False ");
     assert_prompt(TURNS, "[{\"role\":\"developer\",\"content\":\"a\"}]", NULL, "[system]a");
     assert_prompt(TURNS "{# 'developer' #}", "[{\"role\":\"developer\",\"content\":\"a\"}]", NULL,
                   "[developer]a");
@@ -129,21 +130,33 @@ static void test_template__contents_are_texts(void **state)
     "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":\"does f\","             \
     "\"parameters\":{\"type\":\"object\",\"properties\":{}}}}]"
 /* The mark of a format, that need not be rendered. */
-#define HERMES_SIGN "{#<tool_call> arguments#}{% if tools %}T{% endif %}"
+#define HERMES_SIGN "{#<tool_call> arguments#}{% if tools %}T{% endif %}" SEES
 
 static void test_template__arguments_as_the_template_wants_them(void **state)
 {
     (void)state;
     assert_prompt(HERMES_SIGN "{% for m in messages %}{% for c in m.tool_calls %}"
                               "{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}",
-                  CALLS, TOOLS, "T{\"b\": 1, \"a\": \"x\"}");
+                  CALLS, TOOLS, "Thi{\"b\": 1, \"a\": \"x\"}");
     assert_prompt(HERMES_SIGN "{% for m in messages %}{% for c in m.tool_calls %}"
                               "{{ 'A' + c.function.arguments }}{% endfor %}{% endfor %}",
-                  CALLS, TOOLS, "TA{\"b\": 1, \"a\": \"x\"}");
+                  CALLS, TOOLS, "ThiA{\"b\": 1, \"a\": \"x\"}");
     assert_prompt(HERMES_SIGN "{% for m in messages %}{% for c in m.tool_calls %}"
                               "{% for k, v in c.function.arguments.items() %}{{ k }}={{ v }};"
                               "{% endfor %}{% endfor %}{% endfor %}",
-                  CALLS, TOOLS, "Tb=1;a=x;");
+                  CALLS, TOOLS, "Thib=1;a=x;");
+}
+
+/* Arguments with a number that jansson has no integer for became a JSON text within a JSON text. */
+static void test_template__arguments_with_wide_numbers_are_objects(void **state)
+{
+    (void)state;
+    assert_prompt(HERMES_SIGN "{% for m in messages %}{% for c in m.tool_calls %}"
+                              "{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}",
+                  "[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"tool_calls\":"
+                  "[{\"function\":{\"name\":\"f\",\"arguments\":"
+                  "\"{\\\"wei\\\":100000000000000000000,\\\"n\\\":7}\"}}]}]",
+                  TOOLS, "Thi{\"wei\": 1e+20, \"n\": 7}");
 }
 
 /* Each call's arguments had a limit of memory, and the calls of a conversation none together: 20 of
@@ -183,10 +196,10 @@ static void test_template__arguments_have_one_limit_together(void **state)
 static void test_template__short_ids(void **state)
 {
     (void)state;
-    assert_prompt(
-        "{#[TOOL_CALLS]#}{{ tools is none }}{% for m in messages %}{% for c in m.tool_calls %}"
-        "{{ c.id }}{% endfor %} {{ m.tool_call_id }}{% endfor %}",
-        CALLS, TOOLS, "False fghijABCD  fghijABCD");
+    assert_prompt("{#[TOOL_CALLS]#}" SEES
+                  "{{ tools is none }}{% for m in messages %}{% for c in m.tool_calls %}"
+                  "{{ c.id }}{% endfor %} {{ m.tool_call_id }}{% endfor %}",
+                  CALLS, TOOLS, "hiFalse fghijABCD  fghijABCD");
 }
 
 /* A template without tools: they are told, and earlier calls and results are plain messages. */
@@ -372,6 +385,60 @@ static void test_template__a_thought_is_gone_on_with(void **state)
     chat_template_free(t);
 }
 
+/* Templates of models that see images go over the parts of a content, and over a text's characters
+ * as if those had none: SmolVLM's and LLaVA-OneVision's prompts held turns, and nothing that was
+ * said in them. The first asks for the first part's type, also of a text of no bytes. */
+static void test_template__contents_are_parts_where_a_template_goes_over_them(void **state)
+{
+    static const char smol[] =
+        "{% for m in messages %}[{{ m.role }}{% if m.content[0].type == 'image' %}:"
+        "{% else %}] {% endif %}{% for p in m.content %}{% if p.type == 'text' %}{{ p.text }}"
+        "{% endif %}{% endfor %}{% endfor %}";
+    static const char ov[] = "{% for m in messages %}[{{ m.role }}]{% for p in m.content "
+                             "| selectattr('type', 'equalto', 'text') %}{{ p.text }}{% endfor %}"
+                             "<|im_end|>{% endfor %}";
+    static const char said[] = "[" SAID("system", "a") "," SAID(
+        "assistant", "") ","
+                         "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"b\"},"
+                         "{\"type\":\"text\",\"text\":\"c\"}]}]";
+    struct chat_template *t = compile(ov);
+    struct buf out;
+
+    (void)state;
+    assert_prompt(smol, said, NULL, "[system] a[assistant] [user] b\nc");
+    assert_prompt(ov, said, NULL, "[system]a<|im_end|>[assistant]<|im_end|>[user]b\nc<|im_end|>");
+    assert_prompt("{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}"
+                  "{% for p in m.content %}{{ p.text }}{% endfor %}{% endif %}{% endfor %}",
+                  USER, NULL, "hi"); /* who takes both gets a text, as ever */
+    assert_int_equal(render(t, CALLS, TOOLS, NULL, NULL, &out), 0);
+    assert_non_null(strstr(buf_str(&out), "does f"));
+    assert_non_null(strstr(buf_str(&out), "42"));
+    buf_done(&out);
+    assert_int_equal(go_on(t, "The answer is ", NULL, &out), 0);
+    assert_string_equal(buf_str(&out), "[user]hi<|im_end|>[assistant]The answer is ");
+    buf_done(&out);
+    chat_template_free(t);
+}
+
+/* Better no answer than one to a question that the model did not see. */
+static void test_template__one_that_shows_no_user_is_refused(void **state)
+{
+    struct chat_template *t = compile("{% for m in messages %}[{{ m.role }}]{% endfor %}");
+    struct buf out;
+
+    (void)state;
+    assert_int_equal(render(t, USER, NULL, NULL, NULL, &out), ERR_UNSUPPORTED);
+    assert_non_null(strstr(buf_str(&out), "does not show what the user says"));
+    buf_done(&out);
+    chat_template_free(t);
+    /* It may want more than was tried. */
+    t = compile("{% if not style %}{{ raise_exception('no style') }}{% endif %}" TURNS);
+    assert_int_equal(render(t, USER, NULL, "{\"style\":\"x\"}", NULL, &out), 0);
+    assert_string_equal(buf_str(&out), "[user]hi");
+    buf_done(&out);
+    chat_template_free(t);
+}
+
 static void test_template__bad_and_endless_ones(void **state)
 {
     struct chat_template *t;
@@ -388,11 +455,95 @@ static void test_template__bad_and_endless_ones(void **state)
     chat_template_free(t);
 }
 
+/* One for conversations with tools fails without: what it can do was tried without, and it could
+ * nothing. */
+static void test_template__one_for_tools_is_tried_with_tools(void **state)
+{
+    static const char text[] =
+        "{#<tool_call> arguments#}{% for t in tools %}{{ t.function.name }}{% endfor %}" TURNS;
+    struct chat_template *t = compile(text);
+
+    (void)state;
+    assert_true(chat_template_abilities(t)->knows_system);
+    assert_true(chat_template_abilities(t)->user_runs);
+    chat_template_free(t);
+    assert_prompt(text, "[" SAID("system", "a") "," SAID("user", "b") "]", TOOLS,
+                  "f[system]a[user]b");
+}
+
+/* ---- several calls, and calls beside texts ---- */
+
+#define CALL(id, city)                                                                             \
+    "{\"id\":\"" id                                                                                \
+    "\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":{\"city\":\"" city        \
+    "\"}}}"
+#define CALLED(say, calls)                                                                         \
+    "{\"role\":\"assistant\",\"content\":" say                                                     \
+    ",\"reasoning_content\":\"t\",\"tool_calls\":[" calls "]}"
+#define RESULT(id, text) "{\"role\":\"tool\",\"tool_call_id\":\"" id "\",\"content\":\"" text "\"}"
+/* Two calls, the results the other way round, one that nobody asked for, and a later turn. */
+#define TWO_CALLS(say)                                                                             \
+    "[" SAID("user", "hi") "," CALLED(say, CALL("a", "Oslo") "," CALL("b", "Rome")) "," RESULT(    \
+        "b", "5") "," RESULT("x", "9") "," RESULT("a", "4") "," SAID("assistant", "so") "]"
+
+#define TOOL_SIGN "{#<tool_call> arguments#}{% if tools %}{% endif %}"
+#define ONE_AT_A_TIME                                                                              \
+    TOOL_SIGN "{% for m in messages %}{% if m.tool_calls %}"                                       \
+              "{% if m.tool_calls | length != 1 %}{{ raise_exception('only one') }}{% endif %}"    \
+              "[{{ m.content }}{{ m.reasoning }}:{{ m.tool_calls[0].function.arguments | items | " \
+              "last | join('=') }}]"                                                               \
+              "{% else %}[{{ m.role }}]{{ m.content }}{% endif %}{% endfor %}"
+
+/* Llama 3's template takes one call a message and fails on two ("This model only supports single
+ * tool-calls at once!"): an answer of two made every further turn fail. GigaChat's shows the first
+ * of them. Each call becomes a message with its own result behind it. */
+static void test_template__calls_are_told_one_by_one_where_a_template_takes_one(void **state)
+{
+    struct chat_template *t = compile(ONE_AT_A_TIME), *any = compile(HERMES_SIGN TURNS);
+
+    (void)state;
+    assert_false(chat_template_abilities(t)->parallel_calls);
+    assert_true(chat_template_abilities(any)->parallel_calls);
+    chat_template_free(t);
+    chat_template_free(any);
+    assert_prompt(ONE_AT_A_TIME, TWO_CALLS("\"well\""), TOOLS,
+                  "[user]hi[wellt:city=Oslo][tool]4[:city=Rome][tool]5[tool]9[assistant]so");
+    assert_prompt(ONE_AT_A_TIME, "[" SAID("user", "hi") "," CALLED("null", CALL("a", "Oslo")) "]",
+                  TOOLS, "[user]hi[t:city=Oslo]");
+    /* ids that are missing, or the same */
+    assert_prompt(
+        ONE_AT_A_TIME,
+        "[" SAID("user", "hi") "," CALLED("\"\"", CALL("", "Oslo") "," CALL("", "Rome")) "," SAID(
+            "tool", "4") "," SAID("tool", "5") "]",
+        TOOLS, "[user]hi[t:city=Oslo][tool]4[:city=Rome][tool]5");
+}
+
+#define WHERE_NULL                                                                                 \
+    TOOL_SIGN                                                                                      \
+    "{% for m in messages %}{% if m.content is none %}"                                            \
+    "{% for c in m.tool_calls %}[{{ 'call ' + c.function.arguments }}]{% endfor %}{% else %}"      \
+    "[{{ m.role }}]{{ m.content }}{% endif %}{% endfor %}"
+
+/* DeepSeek-R1's template, as it was published, looks for calls where the content is null only. It
+ * was never null, so that the model was shown results of calls that it had not made. */
+static void test_template__calls_are_shown_where_the_content_must_be_null(void **state)
+{
+    (void)state;
+    assert_prompt(WHERE_NULL, TWO_CALLS("null"), TOOLS,
+                  "[user]hi[call {\"city\": \"Oslo\"}][call {\"city\": \"Rome\"}]"
+                  "[tool]5[tool]9[tool]4[assistant]so");
+    /* A text and calls do not go together there. */
+    assert_prompt(WHERE_NULL, TWO_CALLS("\"well\""), TOOLS,
+                  "[user]hi[assistant]well[call {\"city\": \"Oslo\"}][call {\"city\": \"Rome\"}]"
+                  "[tool]5[tool]9[tool]4[assistant]so");
+}
+
 /* ---- published templates ---- */
 
 struct published {
     const char *file, *format, *think;
     bool text, no_system; /* arguments as a text; refuses system messages */
+    bool one_call;        /* of several in a message it shows one, or refuses them */
 };
 
 /* Read off the templates by a person. */
@@ -400,7 +551,7 @@ static const struct published published[] = {
     {"Bielik-11B-v3.0-Instruct", "hermes", "</think>", false, false},
     {"CohereForAI-c4ai-command-r7b-12-2024-tool_use", "command-r", "<|END_THINKING|>", false,
      false},
-    {"GigaChat3-10B-A1.8B", "gigachat", NULL, false, false},
+    {"GigaChat3-10B-A1.8B", "gigachat", NULL, false, false, true},
     {"Kimi-K2-Instruct", "kimi-k2", NULL, false, false},
     {"LFM2.5-8B-A1B", "generic", "</think>", false, false},
     {"MiniMax-M2", "generic", "</think>", false, false},
@@ -412,8 +563,8 @@ static const struct published published[] = {
     {"google-gemma-2-2b-it", "generic", NULL, false, true},
     {"ibm-granite-granite-3.3-2B-Instruct", "granite", "</think>", false, false},
     {"llama-cpp-deepseek-r1", "deepseek-r1", "</think>", false, false},
-    {"meetkai-functionary-medium-v3.2", "generic", NULL, false, false},
-    {"meta-llama-Llama-3.3-70B-Instruct", "llama3", NULL, false, false},
+    {"meetkai-functionary-medium-v3.2", "functionary", NULL, true, false},
+    {"meta-llama-Llama-3.3-70B-Instruct", "llama3", NULL, false, false, true},
     {"mistralai-Mistral-Nemo-Instruct-2407", "mistral", NULL, false, false},
     {"stepfun-ai-Step-3.5-Flash", "generic", "</think>", false, false},
     {"upstage-Solar-Open-100B", "solar-open", "<|end|>", false, false},
@@ -502,9 +653,12 @@ static void test_template__published_ones(void **state)
         if (!str_eq(think ? think->close : NULL, p->think))
             fail_msg("%s: thoughts end with %s", p->file, think ? think->close : "nothing");
         if (chat_template_abilities(t)->arguments_as_text != p->text ||
-            chat_template_abilities(t)->knows_system == p->no_system)
-            fail_msg("%s: abilities %d %d", p->file, chat_template_abilities(t)->arguments_as_text,
-                     chat_template_abilities(t)->knows_system);
+            chat_template_abilities(t)->knows_system == p->no_system ||
+            chat_template_abilities(t)->parallel_calls == p->one_call)
+            fail_msg("%s: abilities %d %d %d", p->file,
+                     chat_template_abilities(t)->arguments_as_text,
+                     chat_template_abilities(t)->knows_system,
+                     chat_template_abilities(t)->parallel_calls);
         assert_takes_calls(t, p->file);
         assert_goes_on(t, p->file);
         assert_takes_places(t, p->file);
@@ -519,6 +673,7 @@ int main(void)
         cmocka_unit_test(test_template__variables_are_those_of_transformers),
         cmocka_unit_test(test_template__contents_are_texts),
         cmocka_unit_test(test_template__arguments_as_the_template_wants_them),
+        cmocka_unit_test(test_template__arguments_with_wide_numbers_are_objects),
         cmocka_unit_test(test_template__arguments_have_one_limit_together),
         cmocka_unit_test(test_template__short_ids),
         cmocka_unit_test(test_template__tools_are_told_where_the_template_has_none),
@@ -528,6 +683,11 @@ int main(void)
         cmocka_unit_test(test_template__many_messages_are_joined_at_once),
         cmocka_unit_test(test_template__a_text_is_gone_on_with),
         cmocka_unit_test(test_template__a_thought_is_gone_on_with),
+        cmocka_unit_test(test_template__contents_are_parts_where_a_template_goes_over_them),
+        cmocka_unit_test(test_template__one_that_shows_no_user_is_refused),
+        cmocka_unit_test(test_template__one_for_tools_is_tried_with_tools),
+        cmocka_unit_test(test_template__calls_are_told_one_by_one_where_a_template_takes_one),
+        cmocka_unit_test(test_template__calls_are_shown_where_the_content_must_be_null),
         cmocka_unit_test(test_template__bad_and_endless_ones),
         cmocka_unit_test(test_template__published_ones),
     };

@@ -170,6 +170,24 @@ static void test_fields__tells_all_failures_at_once(void **state)
     assert_failing("{\"text\":\"a\",\"wait\":\"5m\\u0000\"}", "wait");
 }
 
+/* The gateway refused a whole body for one such number in a tool's schema, which is not its own. */
+static void test_fields__a_number_beyond_64_bits_is_a_number(void **state)
+{
+    static const char body[] = "{\"text\":\"x\",\"number\":18446744073709551615}";
+    struct api_error e = {0};
+    struct fields f;
+    struct got got;
+
+    (void)state;
+    fields_begin(&f, body, strlen(body));
+    assert_true(json_real_value(fields_any(&f, "number", true)) == 0x1p64);
+    fields_done(&f);
+    assert_int_equal(read_body(body, &f, &got, &e), -1);
+    assert_non_null(strstr(e.message, "number must be an integer from 1 to 9"));
+    api_error_done(&e);
+    fields_done(&f);
+}
+
 static void test_fields__says_where_the_json_breaks(void **state)
 {
     static const char *const bodies[] = {"{", "[1]", "\"text\"", "{\"a\":1,\"a\":2}",
@@ -234,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_fields__numbers_and_anything),
         cmocka_unit_test(test_fields__durations_as_ollamas_clients_write_them),
         cmocka_unit_test(test_fields__tells_all_failures_at_once),
+        cmocka_unit_test(test_fields__a_number_beyond_64_bits_is_a_number),
         cmocka_unit_test(test_fields__says_where_the_json_breaks),
         cmocka_unit_test(test_fields__names_from_outside_are_cut),
         cmocka_unit_test(test_fields__a_name_cut_within_a_character_still_fails),

@@ -451,6 +451,23 @@ static void test_inference__tools_and_their_choice(void **state)
     assert_refused("\"tools\":[" TOOL("f") "]", "tools");
 }
 
+/* One integer beyond 64 bits made all of the body's integers reals: the model was told of lengths
+ * of 10.0 characters. */
+static void test_inference__a_wide_number_changes_no_other(void **state)
+{
+    const json_t *properties;
+
+    (void)state;
+    assert_int_equal(
+        chat_with("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":"
+                  "{\"maximum\":18446744073709551615,\"maxLength\":10}}}]"),
+        0);
+    properties =
+        json_object_get(json_object_get(json_array_get(r.tools, 0), "function"), "parameters");
+    assert_true(json_real_value(json_object_get(properties, "maximum")) == 0x1p64);
+    assert_int_equal(json_integer_value(json_object_get(properties, "maxLength")), 10);
+}
+
 static void test_inference__constraints(void **state)
 {
     (void)state;
@@ -847,6 +864,7 @@ int main(void)
         cmocka_unit_test(test_inference__one_thing_to_go_on_from),
         cmocka_unit_test(test_inference__faults_of_messages_have_their_places),
         cmocka_unit_test(test_inference__tools_and_their_choice),
+        cmocka_unit_test(test_inference__a_wide_number_changes_no_other),
         cmocka_unit_test(test_inference__constraints),
         cmocka_unit_test(test_inference__sampling_of_openai),
         cmocka_unit_test(test_inference__a_message_that_is_gone_on_with),

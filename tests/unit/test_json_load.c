@@ -183,6 +183,57 @@ static void test_json_load__what_fits_is_as_ever(void **state)
     assert_int_equal(json_error_code(&why), json_error_premature_end_of_input);
 }
 
+/* One "maximum": 18446744073709551615 in a tool's schema was a body that "cannot be read as JSON";
+ * where it was read again, with all integers as reals, a model was told of "maxLength": 10.0. */
+static void test_json_load__integers_beyond_64_bits_alone_are_reals(void **state)
+{
+    static const char *const numbers[][2] = {
+        {"[9223372036854775807,-9223372036854775808]",
+         "[9223372036854775807,-9223372036854775808]"},
+        {"[9223372036854775808,-9223372036854775809,10]",
+         "[9.2233720368547758e18,-9.2233720368547758e18,10]"},
+        {"{\"a\":18446744073709551615,\"b\":0}", "{\"a\":1.8446744073709552e19,\"b\":0}"},
+        {"[100000000000000000000 , 1.99999999999999999999]", "[1e20,2.0]"},
+        {"[99999999999999999999.5,99999999999999999999e2,12345678901234567890]",
+         "[1e20,1e22,1.2345678901234567e19]"},
+        {"{\"99999999999999999999\\\"\":[99999999999999999999,\"-99999999999999999999,\"]}",
+         "{\"99999999999999999999\\\"\":[1e20,\"-99999999999999999999,\"]}"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        json_t *root = json_load_bounded(numbers[i][0], strlen(numbers[i][0]), 0, NULL);
+        char *text = json_dumps(root, JSON_COMPACT);
+
+        assert_non_null(text);
+        assert_string_equal(text, numbers[i][1]);
+        counted_free(text);
+        json_decref(root);
+    }
+}
+
+static void test_json_load__faults_behind_such_integers_keep_their_places(void **state)
+{
+    static const char fits[] = "{\"a\": 8446744073709551615,\n\"b\": 8446744073709551615,\"c\":}";
+    char wide[sizeof fits], many[400];
+    json_error_t want, why;
+
+    (void)state;
+    memcpy(wide, fits, sizeof fits);
+    for (char *p = wide; (p = strstr(p, " 8")); p++)
+        *p = '1';
+    assert_null(json_loadb(fits, strlen(fits), 0, &want));
+    assert_null(json_load_bounded(wide, strlen(wide), 0, &why));
+    assert_int_equal(json_error_code(&why), json_error_invalid_syntax);
+    assert_int_equal(why.line, 2);
+    assert_int_equal(why.column, want.column);
+    assert_int_equal(why.position, want.position);
+    memset(many, '9', sizeof many); /* too many for a real */
+    many[0] = '[';
+    many[sizeof many - 1] = ']';
+    assert_null(json_load_bounded(many, sizeof many, 0, &why));
+    assert_int_equal(json_error_code(&why), json_error_numeric_overflow);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +243,8 @@ int main(void)
         cmocka_unit_test(test_json_load__too_many_values_are_refused_with_both_numbers),
         cmocka_unit_test(test_json_load__a_nul_byte_is_nowhere),
         cmocka_unit_test(test_json_load__what_fits_is_as_ever),
+        cmocka_unit_test(test_json_load__integers_beyond_64_bits_alone_are_reals),
+        cmocka_unit_test(test_json_load__faults_behind_such_integers_keep_their_places),
     };
 
     return cmocka_run_group_tests_name("json_load", tests, count, NULL);

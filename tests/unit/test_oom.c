@@ -323,6 +323,55 @@ static int talk(void)
     return rc;
 }
 
+static json_t *calls;     /* of one message, and their results */
+static bool null_content; /* a text beside calls is a message before them */
+
+/* Each call is its own message with its result behind it: none may be missing. */
+static int tell_calls(void)
+{
+    const struct chat_abilities a = {.knows_system = true,
+                                     .user_runs = true,
+                                     .knows_tools = true,
+                                     .knows_calls = true,
+                                     .null_content = null_content,
+                                     .content_as_parts = true};
+    struct err err = {0};
+    json_t *made;
+    int rc = chat_messages_make(calls, NULL, &a, &made, &err);
+    char *text;
+
+    if (rc)
+        return rc;
+    text = json_dumps(made, JSON_COMPACT);
+    if (!text)
+        rc = ERR_NO_MEMORY;
+    else if (json_array_size(made) != 5u + null_content ||
+             !strstr(text, "\"arguments\":{\"a\":1}") || !strstr(text, "\"arguments\":{\"b\":2}") ||
+             !strstr(text, "[{\"type\":\"text\",\"text\":\"well\"}]"))
+        rc = OOM_WRONG;
+    free(text);
+    json_decref(made);
+    return rc;
+}
+
+static void test_oom__calls_one_by_one(void **state)
+{
+    (void)state;
+    calls = json_loads(
+        "[{\"role\": \"user\", \"content\": \"hi\"}, {\"role\": \"assistant\", \"content\": "
+        "\"well\","
+        " \"tool_calls\": [{\"id\": \"1\", \"function\": {\"name\": \"f\", \"arguments\":"
+        " {\"a\":1}}}, {\"id\": \"2\", \"function\": {\"name\": \"f\", \"arguments\":"
+        " {\"b\":2}}}]}, {\"role\": \"tool\", \"tool_call_id\": \"2\", \"content\": \"y\"},"
+        " {\"role\": \"tool\", \"tool_call_id\": \"1\", \"content\": \"x\"}]",
+        0, NULL);
+    assert_non_null(calls);
+    oom_run(tell_calls, true); /* jansson may write the text with less */
+    null_content = true;
+    oom_run(tell_calls, true);
+    json_decref(calls);
+}
+
 static void test_oom__templates(void **state)
 {
     (void)state;
@@ -502,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_oom__api),
         cmocka_unit_test(test_oom__copies_are_whole),
         cmocka_unit_test(test_oom__templates),
+        cmocka_unit_test(test_oom__calls_one_by_one),
         cmocka_unit_test(test_oom__grammars),
         cmocka_unit_test(test_oom__models),
     };

@@ -90,6 +90,8 @@ int model_build(struct gguf *g, struct engine_model **out, struct err *err)
         rc = model_text(g, "general.name", &m->name, err);
     if (!rc)
         rc = model_text(g, "tokenizer.chat_template", &m->chat_template, err);
+    if (!rc)
+        rc = model_text(g, MODEL_TOOL_TEMPLATE, &m->tool_template, err);
     model_totals(g, &m->totals);
     m->times.weights_ns = found_ns - began_ns;
     m->times.tokenizer_ns = clock_ns() - found_ns;
@@ -166,6 +168,7 @@ void engine_model_close(struct engine_model *m)
     weights_done(&m->w);
     free(m->name);
     free(m->chat_template);
+    free(m->tool_template);
     gguf_close(m->gguf);
     free(m);
 }
@@ -183,6 +186,7 @@ void engine_model_info(const struct engine_model *m, struct engine_model_info *o
         .architecture = hparams_family_name(hp->family),
         .name = m->name ? m->name : "",
         .chat_template = m->chat_template,
+        .tool_template = m->tool_template,
         .tokenizer = tok_model_name(m->tok),
         .pre_tokenizer = tok_pre_name(m->tok),
         .file_type = m->totals.file_type,

@@ -24,6 +24,7 @@ struct engine_model {
     struct model_totals totals;
     char *name;          /* general.name, or "" */
     char *chat_template; /* or NULL */
+    char *tool_template; /* or NULL */
     struct engine_open_times times;
 };
 
@@ -32,6 +33,8 @@ int model_build(struct gguf *g, struct engine_model **out, struct err *err);
 
 void model_totals(const struct gguf *g, struct model_totals *out);
 
+/* As llama.cpp's converter names the template that a repository calls "tool_use". */
+#define MODEL_TOOL_TEMPLATE "tokenizer.chat_template.tool_use"
 /* Longest chat template taken; published ones are below 20 KB. */
 #define MODEL_MAX_TEMPLATE (1u << 20)
 

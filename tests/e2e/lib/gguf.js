@@ -43,7 +43,7 @@ const N_VOCAB = 27 + 3 + 256;
 
 /* Writes the model; its (first part's) size in bytes. Every weight is zero. With `parts` 2 the file
  * x.gguf becomes x-00001-of-00002.gguf and x-00002-of-00002.gguf. */
-function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null, parts = 1, license = null } = {}) {
+function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null, toolTemplate = null, parts = 1, license = null } = {}) {
   const meta = [
     entry('general.architecture', STRING, 'llama'),
     entry('general.name', STRING, 'hollow'),
@@ -58,6 +58,7 @@ function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, te
     ...vocabulary(),
     ...(license === null ? [] : [entry('general.license', STRING, license)]),
     ...(template === null ? [] : [entry('tokenizer.chat_template', STRING, template)]),
+    ...(toolTemplate === null ? [] : [entry('tokenizer.chat_template.tool_use', STRING, toolTemplate)]),
   ];
   const shapes = [['token_embd.weight', [embd, N_VOCAB]], ['output.weight', [embd, N_VOCAB]],
     ['output_norm.weight', [embd]]];
