@@ -196,26 +196,39 @@ test('without /proc the bundled model is not found, and why', async (t) => {
   assert.match(error.details.hint, /RBEE_TINY/);
 });
 
+/* '' for one that was reaped meanwhile. */
+function nameOf(pid) {
+  try {
+    return fs.readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
 /*
  * As process 1 of a container a hive is given every process whose parent has ended: it waited for its own
- * children only, and each of the others kept its number for ever.
+ * children only, and each of the others kept its number for ever. Later, with SIGCHLD handed down as ignored,
+ * process 1 was not told that the hive had ended: the container stayed, with nothing in it.
  */
-test('as process 1 what others leave is reaped, and a signal ends it in order', async (t) => {
-  const apart = ['-p', '-f', '--mount-proc'];
-  if (spawnSync('unshare', [...apart, 'true']).status !== 0) return void t.skip('no namespace of processes can be had here');
-  const left = path.join(makeFolder(), 'left');
-  const hive = await startHive({ program: within(`exec unshare ${apart.join(' ')} sh -c '(sh -c "sleep 0.3; : > ${left}" &); exec "$0" "$@"' HIVE`) });
-  const [first] = childrenOf(hive.pid);
-  t.after(() => { // unshare itself takes no signal
-    if (hive.code === null) process.kill(first, 'SIGKILL');
-    return hive.stop();
+for (const [how, prefix] of [['', ''], [', though SIGCHLD was ignored where it was started', 'env --ignore-signal=CHLD ']]) {
+  test(`as process 1 what others leave is reaped, and a signal ends it in order${how}`, async (t) => {
+    const apart = ['-p', '-f', '--mount-proc'];
+    if (spawnSync('unshare', [...apart, 'true']).status !== 0) return void t.skip('no namespace of processes can be had here');
+    const left = path.join(makeFolder(), 'left');
+    const hive = await startHive({
+      program: within(`exec unshare ${apart.join(' ')} sh -c '(sh -c "sleep 0.3; : > ${left}" &); exec ${prefix}"$0" "$@"' HIVE`) });
+    const [first] = childrenOf(hive.pid);
+    t.after(() => { // unshare itself takes no signal
+      if (hive.code === null) process.kill(first, 'SIGKILL');
+      return hive.stop();
+    });
+    assert.match(fs.readFileSync(`/proc/${first}/status`, 'utf8'), /^NSpid:\s+\d+\s+1$/m);
+    await until(() => fs.existsSync(left), 'its last act');
+    const names = () => childrenOf(first).map(nameOf);
+    await until(() => !names().includes('sh'), () => `there is still: ${names()}`);
+    assert.deepStrictEqual(names(), ['rbee-hive']);
+    process.kill(first, 'SIGTERM');
+    assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
+    assert.match(hive.stderr, /SIGTERM: the hive ends; its workers are asked to finish\n$/);
   });
-  assert.match(fs.readFileSync(`/proc/${first}/status`, 'utf8'), /^NSpid:\s+\d+\s+1$/m);
-  await until(() => fs.existsSync(left), 'its last act');
-  const names = () => childrenOf(first).map((pid) => fs.readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
-  await until(() => names().every((name) => name !== 'sh'), () => `there is still: ${names()}`);
-  assert.deepStrictEqual(names(), ['rbee-hive']);
-  process.kill(first, 'SIGTERM');
-  assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
-  assert.match(hive.stderr, /SIGTERM: the hive ends; its workers are asked to finish\n$/);
-});
+}
