@@ -262,10 +262,6 @@ test('prune leaves alone what leads to models on another disk, also while that i
   assert.ok(fs.lstatSync(folder).isSymbolicLink());
 });
 
-/*
- * The rows kept the paths of before: the list showed them, the first request for a model got "its file is no
- * longer there", the next ones "not on this machine", until the hive was started once more.
- */
 /* Whoever was told `rel.gguf` as a model's path stood elsewhere. */
 test('a bundled model that is told by a relative path is listed with its full one', async (t) => {
   const file = path.join(fs.realpathSync(makeFolder('rbee-tiny-')), 'rel.gguf');
@@ -275,6 +271,10 @@ test('a bundled model that is told by a relative path is listed with its full on
   assert.strictEqual((await get(hive, '/v1/models')).json.models[0].local_path, file);
 });
 
+/*
+ * The rows kept the paths of before: the list showed them, the first request for a model got "its file is no
+ * longer there", the next ones "not on this machine", until the hive was started once more.
+ */
 test('models that were moved, with their folder or with the home, are served from where they are', async (t) => {
   let hive = await startHive();
   t.after(() => hive.stop());
@@ -296,6 +296,33 @@ test('models that were moved, with their folder or with the home, are served fro
     assert.deepStrictEqual([m.last_used_at, m.downloaded_at], [used, came]);
     assert.strictEqual((await post(hive, '/v1/models/download', { model_ref: 'local:nomad' })).json.local_path, m.local_path);
   }
+});
+
+/* The rows of a copy led to the first one's files, which were there, and whose cards were nothing to this hive: it told
+ * each model as damaged, to be removed and pulled again. */
+test('models of which a copy is made, with their folder or with the home, are not told as damaged', async (t) => {
+  let hive = await startHive();
+  t.after(() => hive.stop());
+  await add(hive, 'copied');
+  await add(hive, 'halved');
+  const data = path.join(makeFolder('rbee-data-'), 'models'), home = path.join(makeFolder('rbee-data-'), 'home');
+  await hive.stop();
+  fs.cpSync(path.join(hive.home, 'models'), data, { recursive: true });
+  fs.cpSync(hive.home, home, { recursive: true });
+  for (const [options, where] of [[{ home: hive.home, env: { RBEE_HIVE_MODELS_DIR: data } }, data], [{ home }, home]]) {
+    await hive.stop();
+    hive = await startHive(options);
+    for (const m of await kept(hive)) assert.ok(m.local_path.startsWith(`${where}/`), m.local_path);
+    assert.doesNotMatch(hive.stderr, /gone or damaged/);
+    assert.strictEqual((await cli(hive, 'models', 'verify')).stdout.match(/^local:\w+: as it was/gm).length, 2);
+  }
+  const { local_path: file } = await row(hive, 'local:halved');
+  const third = path.join(makeFolder('rbee-data-'), 'home');
+  await hive.stop();
+  fs.cpSync(home, third, { recursive: true, filter: (from) => from !== path.dirname(file) }); // not all of it
+  hive = await startHive({ home: third });
+  await hive.says(/what was noted of local:halved when it came is gone or damaged/);
+  assert.doesNotMatch(hive.stderr, /local:copied/);
 });
 
 describe('the database', () => {
