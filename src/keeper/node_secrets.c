@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/dir_lock.h"
@@ -210,12 +209,6 @@ static int read_place(const json_t *j, struct config_addr *out, struct err *err)
     return 0;
 }
 
-static bool is_same_place(const struct config_addr *a, const struct config_addr *b)
-{
-    return a->port == b->port && (strcasecmp(a->host, b->host) == 0 ||
-                                  (node_host_is_local(a->host) && node_host_is_local(b->host)));
-}
-
 /* One that was killed has left its file, and its address may be a stranger's by now. */
 static bool is_running(const char *home)
 {
@@ -240,7 +233,7 @@ int node_secrets_own_hive(const char *home, bool here, struct config_addr *addr,
         rc = load(path, &j, err);
     if (rc == 0)
         rc = read_place(j, &at, err);
-    if (rc == 0 && !is_same_place(addr, &at) && !(here && is_running(home)))
+    if (rc == 0 && !node_same_place(addr, &at) && !(here && is_running(home)))
         rc = ERR_NOT_FOUND;
     if (rc == 0)
         rc = read_entry(j, "localhost", out, err);

@@ -918,8 +918,28 @@ describe('the node of the settings, which is in no list', () => {
     assert.deepStrictEqual(await names(settings()), [[fake.node, true], ['localhost', false]]);
     assert.deepStrictEqual(await names({ RBEE_KEEPER_NODE: `http://${fake.node}` }), [[`http://${fake.node}`, true], ['localhost', false]]);
     list(`bee = ${fake.node}\n`);
-    for (const node of [fake.node, 'bee', 'localhost']) {
+    for (const node of [fake.node, 'bee', 'localhost', `http://${fake.node}`, `http://${fake.node}/`]) {
       assert.deepStrictEqual(await names({ RBEE_KEEPER_NODE: node }), [['localhost', false], ['bee', true]]);
+    }
+    const r = await run(['node', 'list', '--json'], { home, env: { RBEE_KEEPER_NODE: `https://${fake.node}` } });
+    assert.deepStrictEqual(JSON.parse(r.stdout).nodes.map((n) => n.name), [`https://${fake.node}`, 'localhost', 'bee'], 'https it does not speak');
+  });
+
+  /* As a URL it had a second row, without the certificate's key that `node add` had kept: CERTIFICATE_MISMATCH, said
+   * that of a node that works. And localhost was shown twice, unless it was spelled so. */
+  test('is not shown twice by node list and explain, however it is written', async () => {
+    const home = makeHome();
+    const nodes = async (command, node) => {
+      const r = await run([...command, '--json'], { home, env: { RBEE_KEEPER_NODE: node } });
+      return JSON.parse(r.stdout).nodes.map((n) => n.asked_node ?? n.name);
+    };
+    const places = ['localhost', 'localhost:8080', 'http://localhost:8080', 'http://localhost/', '127.0.0.1', '::1'];
+    for (const place of places) assert.deepStrictEqual(await nodes(['node', 'list'], place), ['localhost'], place);
+    assert.deepStrictEqual(await nodes(['node', 'list'], 'http://localhost:9'), ['http://localhost:9', 'localhost']);
+    fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nlocalhost = 127.0.0.1:1\nbee2 = ${fake.node}\n`);
+    fs.writeFileSync(path.join(home, 'nodes.json'), JSON.stringify({ bee2: { tls: true, pin: 'cd'.repeat(32), key: '' } }), { mode: 0o600 });
+    for (const place of [`https://${fake.node}`, `https://${fake.node}/`, `http://${fake.node}`]) {
+      for (const command of [['node', 'list'], ['explain']]) assert.deepStrictEqual(await nodes(command, place), ['localhost', 'bee2'], place);
     }
   });
 });
@@ -947,6 +967,9 @@ describe('the hive of the same home', () => {
     const port = await deadPort();
     const other = await run(['workers', 'list', '--node', `localhost:${port}`], { home });
     assert.match(other.stderr, new RegExp(`localhost:${port}`), 'a port that was typed is meant');
+    const shown = async (node) => JSON.parse((await run(['node', 'list', '--json'], { home, env: { RBEE_KEEPER_NODE: node } })).stdout).nodes.map((n) => n.name);
+    assert.deepStrictEqual(await shown(fake.node), ['localhost'], 'it is that one');
+    assert.deepStrictEqual(await shown('localhost:8080'), ['localhost:8080', 'localhost'], 'it is not there');
     await die(); // its file stays; by now a stranger may be there
     const { nodes } = JSON.parse((await run(['node', 'list', '--json'], { home })).stdout);
     assert.deepStrictEqual(nodes.map((n) => [n.name, n.address]), [['localhost', 'localhost:8080']]);
