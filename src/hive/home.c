@@ -153,7 +153,7 @@ static int lock_file(const char *path, int *fd, char holder[HOLDER_BYTES], struc
 {
     int rc = 0;
 
-    *fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    *fd = path_open_made(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (*fd < 0)
         return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot open %s", path);
     if (try_lock(*fd)) {

@@ -52,7 +52,7 @@ static size_t last_line(int fd, uint64_t n_bytes, char line[SECURITY_LINE_MAX])
 static int open_file(struct security_log *l, struct err *err)
 {
     struct stat st;
-    int fd = open(l->path, FILE_FLAGS, 0600), rc = 0;
+    int fd = path_open_made(l->path, FILE_FLAGS, 0600), rc = 0;
 
     if (fd < 0 || fstat(fd, &st) != 0)
         rc =
@@ -165,7 +165,7 @@ static void rotate(struct security_log *l)
     int fd;
 
     snprintf(fresh, sizeof fresh, "%s.new", l->path);
-    fd = open(fresh, FILE_FLAGS | O_TRUNC, 0600);
+    fd = path_open_made(fresh, FILE_FLAGS | O_TRUNC, 0600);
     if (fd < 0)
         return;
     for (int i = SECURITY_FILES_KEPT - 1; i > 0; i--) {
@@ -204,7 +204,7 @@ static void make_folder(const struct security_log *l)
     char *dir = str_ndup(l->path, (size_t)(path_base(l->path) - l->path - 1));
 
     if (dir)
-        mkdir(dir, 0700);
+        path_make_dir(dir, 0700, NULL);
     free(dir);
 }
 

@@ -14,6 +14,8 @@ const { hostFor, notApart } = require('./lib/host.js');
 const { startHive, get, post, spawn, spawnReady, childrenOf } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const { stream } = require('./lib/sse.js');
+const { Hub } = require('./lib/hub.js');
+const keeper = require('./lib/keeper.js');
 
 const MODEL = testModel();
 const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
@@ -163,6 +165,45 @@ test('a line, a table or a key that nobody could read was not given', { skip: no
     assert.match(r.stderr, /The key was not shown, and is not in the list\.\n[^]*cannot write to standard output/);
   }
   assert.doesNotMatch(fs.readFileSync(path.join(home, 'keys'), 'utf8'), /unseen/);
+});
+
+/* ---- whose it is ---- */
+
+const NOBODY = 65534;
+
+/* What lies in a folder, and is not that user's. */
+const notOf = (uid, folder) => fs.readdirSync(folder, { recursive: true })
+  .filter((name) => (fs.lstatSync(path.join(folder, name), { throwIfNoEntry: false })?.uid ?? uid) !== uid);
+
+/*
+ * `sudo rbee-hive daemon` with the home of another: its lock, its catalog, its logs were root's, 0600, and the hive
+ * of who the home belongs to did not start from then on.
+ */
+test('what a hive of root\'s makes in the home of another is that other\'s', { skip: process.getuid() !== 0 && 'only root can' }, async (t) => {
+  const home = makeFolder('rbee-hive-'), file = path.join(makeFolder(), 'mine.gguf');
+  fs.chownSync(home, NOBODY, NOBODY);
+  if (spawnSync('test', ['-w', home], { uid: NOBODY, gid: NOBODY }).status !== 0) return void t.skip('others do not get to where temporary files are');
+  writeHollowModel(file, { layers: 1, ctx: 128 });
+  const hub = await Hub.start();
+  t.after(() => hub.stop());
+  hub.put('org/theirs', { 'theirs.gguf': fs.readFileSync(file) });
+  const hive = await startHive({ home, env: { HF_ENDPOINT: hub.url } });
+  t.after(() => hive.stop());
+  for (const args of [['pull', 'hf:org/theirs'], ['import', file, '--copy']]) {
+    const r = await keeper.run(['models', ...args, '--node', hive.url]);
+    assert.strictEqual(r.code, 0, r.stderr);
+  }
+  const manifest = (await get(hive, '/v1/models/manifest?model_ref=local:mine')).json;
+  manifest.models[0].model_ref = 'local:pushed';
+  manifest.models[0].files[0].sha256 = 'ab'.repeat(32); // begun, and left: its part lies there
+  await (await stream(`${hive.url}/v1/models/upload`, { method: 'POST', body: manifest })).all();
+  await spawnReady(hive, 'local:mine');
+  const names = fs.readdirSync(home, { recursive: true }).join('\n');
+  for (const name of [/^run\/hive\.lock$/m, /^run\/worker-\S+\.worker$/m, /^logs\/worker-\S+\.log$/m, /^logs\/security\.jsonl$/m, /^models\.db-wal$/m,
+    /^models\/\.hive\.lock$/m, /\/theirs\.gguf$/m, /^models\/local\/\S+\/mine\.gguf$/m, /^models\/push\/\S+\/mine\.gguf$/m]) assert.match(names, name);
+  assert.deepStrictEqual(notOf(NOBODY, home), []);
+  await hive.stop();
+  assert.deepStrictEqual(notOf(NOBODY, home), []);
 });
 
 /* ---- what is not there ---- */
