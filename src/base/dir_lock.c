@@ -93,6 +93,16 @@ int dir_lock_sync(const struct dir_lock *l, const char *dir, struct err *err)
     return err_errno(err, ERR_IO, errno, "cannot write %s to disk", dir);
 }
 
+bool dir_lock_is_held(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+
+    if (fd >= 0)
+        close(fd);
+    return held;
+}
+
 void dir_lock_release(struct dir_lock *l)
 {
     if (l->file_fd >= 0)

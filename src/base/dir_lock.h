@@ -30,4 +30,8 @@ int dir_lock_take(const char *dir, int wait_ms, const volatile bool *stop, struc
 int dir_lock_sync(const struct dir_lock *l, const char *dir, struct err *err);
 void dir_lock_release(struct dir_lock *l); /* DIR_LOCK_NONE is fine */
 
+/* Does a process hold the lock of that file, as a hive does of its home's? Says so without keeping
+ * one from having it; false for a file that is not there or cannot be opened. */
+bool dir_lock_is_held(const char *path);
+
 #endif

@@ -104,7 +104,7 @@ static int mkdir_made(const char *path, mode_t mode)
     return rc;
 }
 
-static int make_dir(const char *path, mode_t mode, struct err *err)
+int path_make_dir(const char *path, mode_t mode, struct err *err)
 {
     if (mkdir_made(path, mode) == 0 || (errno == EEXIST && path_is_dir(path)))
         return 0;
@@ -123,11 +123,11 @@ int path_make_dirs(const char *path, mode_t mode, struct err *err)
         if (*p != '/')
             continue;
         *p = '\0';
-        rc = make_dir(copy, mode, err);
+        rc = path_make_dir(copy, mode, err);
         *p = '/';
     }
     if (rc == 0)
-        rc = make_dir(copy, mode, err);
+        rc = path_make_dir(copy, mode, err);
     free(copy);
     return rc;
 }

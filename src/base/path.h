@@ -25,7 +25,8 @@ const char *path_base(const char *path);
 /* RBEE_HOME, else ~/.rbee. ERR_NOT_FOUND when neither RBEE_HOME nor HOME is set. */
 int path_rbee_home(char **out, struct err *err);
 
-/* mkdir -p. Existing folders are fine, an existing file is not. As path_open_made. */
+/* mkdir, and mkdir -p. Existing folders are fine, an existing file is not. As path_open_made. */
+int path_make_dir(const char *path, mode_t mode, struct err *err);
 int path_make_dirs(const char *path, mode_t mode, struct err *err);
 /* open(2) with O_CREAT: what root makes in another's folder is that other's. */
 int path_open_made(const char *path, int flags, mode_t mode);

@@ -156,7 +156,7 @@ static void close_to_others(const char *path)
  */
 static void keep_private(const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = path_open_made(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     char *real = NULL, *wal, *shm;
 
     if (fd >= 0)

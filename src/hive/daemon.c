@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/advertise.h"
 #include "hive/deadline.h"
 #include "hive/first_process.h"
 #include "hive/hive.h"
@@ -171,8 +172,10 @@ static int configure(struct hive *h, const struct flags *f, struct err *err)
     rc = find_models_dir(h, err);
     if (rc == 0)
         rc = home_lock(h->home, &h->lock_fd, err);
-    if (rc == 0)
+    if (rc == 0) {
         home_sweep(h->home);
+        advertise_remove(h->home); /* of a hive that was killed: this one is not there */
+    }
     return rc ? rc : lock_models_dir(h, err);
 }
 

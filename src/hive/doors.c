@@ -162,10 +162,8 @@ static int announce(struct doors *d, const struct config_addr *addr, struct err 
     int rc;
 
     str_copy(a.pin, sizeof a.pin, d->pin);
-    if (d->access.loopback_only && !a.tls) {
-        advertise_remove(d->home); /* of a hive that was killed */
+    if (d->access.loopback_only && !a.tls)
         return 0;
-    }
     rc = advertise_write(d->home, &a, err);
     d->advertised = rc == 0;
     if (rc || d->access.loopback_only)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "hive/fetch_internal.h"
 
@@ -15,7 +16,7 @@
 
 int fetch_open_part(struct fetch *f, struct err *err)
 {
-    f->fd = open(f->part, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    f->fd = path_open_made(f->part, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (f->fd >= 0)
         return 0;
     return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot write %s", f->part);

@@ -49,6 +49,7 @@ void first_process_leave(void)
         return;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
+    signal(SIGCHLD, SIG_DFL); /* handed down as ignored, the end of the hive would never be told */
     hive = fork();
     if (hive > 0)
         wait_for(hive);

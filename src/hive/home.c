@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/dir_lock.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -152,7 +153,7 @@ static int lock_file(const char *path, int *fd, char holder[HOLDER_BYTES], struc
 {
     int rc = 0;
 
-    *fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    *fd = path_open_made(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (*fd < 0)
         return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot open %s", path);
     if (try_lock(*fd)) {
@@ -216,11 +217,8 @@ int home_lock_models(const char *models_dir, int *fd, struct err *err)
 bool home_is_locked(const char *home)
 {
     char *path = path_join(home, LOCK_FILE);
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    bool locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+    bool locked = path && dir_lock_is_held(path);
 
-    if (fd >= 0)
-        close(fd);
     free(path);
     return locked;
 }

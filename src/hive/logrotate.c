@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
+
 static const char *piece(const char *path, unsigned n, char dst[PATH_MAX])
 {
     snprintf(dst, PATH_MAX, "%s.%u", path, n);
@@ -27,7 +29,8 @@ static void move_on(const char *path, unsigned kept)
 /* At most max_bytes, from the beginning. */
 static int copy(int from, const char *to, uint64_t n_bytes, struct err *err)
 {
-    int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), rc = 0;
+    int fd = path_open_made(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600),
+        rc = 0;
     off_t at = 0;
 
     if (fd < 0)

@@ -112,12 +112,18 @@ static void look_at_import(const struct card *card)
                  card->refs[0], n, card->n_files, card->dir, card->refs[0]);
 }
 
+bool models_holds(const struct models *m, const char *path)
+{
+    size_t n = strlen(m->dir);
+
+    return strncmp(path, m->dir, n) == 0 && path[n] == '/';
+}
+
 /* Where the folder of the models has moved, a row may lead to where the card's files were. */
 static bool leads_elsewhere(struct models *m, const struct catalog_row *row,
                             const struct card *card)
 {
-    size_t n = strlen(m->dir);
-    bool inside = strncmp(row->path, m->dir, n) == 0 && row->path[n] == '/';
+    bool inside = models_holds(m, row->path);
 
     return !str_eq(row->path, card->files[0].path) &&
            !(inside && (reach_check(m->reach, row->path, NULL) || path_is_file(row->path)));

@@ -31,6 +31,9 @@ int models_enter(struct models *m, const char *model_ref, const struct card *car
  * before the models folder moved; what fails is logged. */
 void models_enter_all(struct models *m, const struct card *card);
 
+/* Does it lie in the folder of the models? */
+bool models_holds(const struct models *m, const char *path);
+
 /* May the card's model enter? admit.h, with the verdict for the card; `arg` is the models. */
 void models_judge(void *arg, struct card *card,
                   void (*done)(void *done_arg, const struct api_error *e), void *done_arg,
@@ -48,7 +51,7 @@ int models_card(struct models *m, const char *canonical, struct card **out, stru
 /*
  * models_mend.c: the card of a listed model, written anew from the catalog where it was gone or
  * could not be read; NULL: it cannot be made, or there is no such model on the disk. Of all of
- * them: `left` (may be NULL) is told those that are on the disk without one.
+ * them: `left` (may be NULL) is told those that are on the disk without one, wherever that is.
  */
 struct card *models_mend(struct models *m, const char *canonical);
 void models_mend_all(struct models *m, void (*left)(void *arg, const struct catalog_row *row),

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "api/modelref.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -68,6 +69,24 @@ struct card *models_mend(struct models *m, const char *canonical)
     return card;
 }
 
+/* The folder of the models is a copy of the one that the row leads to, which is still there: its
+ * cards are whole, and the start's scan enters them. Also true: it cannot be looked at now. */
+static bool is_copied(struct models *m, const struct catalog_row *row)
+{
+    struct model_ref ref;
+    struct card *card = NULL;
+    bool copied = false;
+
+    if (models_holds(m, row->path))
+        return false;
+    if (model_ref_parse(row->model_ref, &ref, NULL) == 0 && ref.repo)
+        copied =
+            card_find(m->reach, m->dir, ref.repo, row->model_ref, NULL, &card, NULL) != 0 || card;
+    model_ref_done(&ref);
+    card_free(card);
+    return copied;
+}
+
 struct mending {
     struct models *m;
     void (*left)(void *arg, const struct catalog_row *row);
@@ -82,7 +101,7 @@ static bool on_row(void *arg, const struct catalog_row *row)
     if (path && is_there(d->m, row, path)) {
         struct card *card = mend(d->m, row, path);
 
-        if (!card && d->left)
+        if (!card && d->left && !is_copied(d->m, row))
             d->left(d->arg, row);
         card_free(card);
     }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "base/str.h"
 
 #define SLICE_BYTES (4u << 20)
@@ -88,7 +89,7 @@ static int make_own(const char *from, const char *to, bool may_copy,
         rc = failed("copy", from, to, errno, err);
     else if (fstat(in, &st) != 0 || !S_ISREG(st.st_mode))
         rc = err_set(err, ERR_CONFLICT, "%s is not a regular file any more", from);
-    else if ((out = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
+    else if ((out = path_open_made(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
         rc = failed("copy", from, to, errno, err);
     if (rc == 0)
         rc = fill(in, out, may_copy, from, to, watch, how, err);

@@ -58,7 +58,7 @@ static int name_folder(const char *run_dir, char dst[FOLDER_BYTES], struct err *
 /* For nobody else's eyes, as all of the folder, and least for their pens. */
 static FILE *open_note(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = path_open_made(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
 
     if (fd >= 0 && !f)

@@ -23,6 +23,7 @@ struct security_log {
     uint64_t n_bytes;
     struct security_chain chain;
     bool complained; /* of a write that failed */
+    bool astray;     /* the file is elsewhere, and that was told */
 };
 
 /* ---- going on ---- */
@@ -51,7 +52,7 @@ static size_t last_line(int fd, uint64_t n_bytes, char line[SECURITY_LINE_MAX])
 static int open_file(struct security_log *l, struct err *err)
 {
     struct stat st;
-    int fd = open(l->path, FILE_FLAGS, 0600), rc = 0;
+    int fd = path_open_made(l->path, FILE_FLAGS, 0600), rc = 0;
 
     if (fd < 0 || fstat(fd, &st) != 0)
         rc =
@@ -164,7 +165,7 @@ static void rotate(struct security_log *l)
     int fd;
 
     snprintf(fresh, sizeof fresh, "%s.new", l->path);
-    fd = open(fresh, FILE_FLAGS | O_TRUNC, 0600);
+    fd = path_open_made(fresh, FILE_FLAGS | O_TRUNC, 0600);
     if (fd < 0)
         return;
     for (int i = SECURITY_FILES_KEPT - 1; i > 0; i--) {
@@ -203,26 +204,44 @@ static void make_folder(const struct security_log *l)
     char *dir = str_ndup(l->path, (size_t)(path_base(l->path) - l->path - 1));
 
     if (dir)
-        mkdir(dir, 0700);
+        path_make_dir(dir, 0700, NULL);
     free(dir);
+}
+
+/* No new file can be had: the old one is written on, if it has a name. It comes back where a home
+ * was moved away and is put back. */
+static bool stay(struct security_log *l, const struct err *why)
+{
+    struct stat st;
+
+    if (fstat(l->fd, &st) != 0 || st.st_nlink == 0) {
+        complain(l, why);
+        return false;
+    }
+    if (!l->astray)
+        log_warn("%s; security events are kept in the file that was moved away from there",
+                 why->text);
+    l->astray = true;
+    return true;
 }
 
 /*
  * Somebody may have tidied up, or another program moves logs away: what was written on into a file
  * without a name was lost. The chain stays: lines that are gone are missed by who verifies, those
- * that were moved to security.jsonl.1 are not.
+ * that were moved to security.jsonl.1 are not. False: there is no file.
  */
 static bool follow(struct security_log *l)
 {
     struct err err;
 
-    if (is_in_place(l))
+    if (is_in_place(l)) {
+        l->astray = false;
         return true;
-    make_folder(l);
-    if (open_file(l, &err)) {
-        complain(l, &err);
-        return false;
     }
+    make_folder(l);
+    if (open_file(l, &err))
+        return stay(l, &err);
+    l->astray = false;
     end_cut_line(l);
     log_warn("%s was moved or deleted by another program: security events are kept in a new file "
              "of this name",
@@ -253,18 +272,20 @@ void security_log_event(struct security_log *l, const char *event, json_t *facts
 {
     struct security_chain before;
     struct buf line;
+    bool there;
 
-    if (!l || !follow(l)) {
+    if (!l) {
         json_decref(facts);
         return;
     }
-    if (l->n_bytes > SECURITY_FILE_MAX)
+    there = follow(l);
+    if (there && l->n_bytes > SECURITY_FILE_MAX)
         rotate(l);
     before = l->chain;
     buf_init(&line, SECURITY_LINE_MAX);
-    if (security_chain_write(&l->chain, clock_unix_ms(), event, facts, &line) == 0 &&
+    if (security_chain_write(&l->chain, clock_unix_ms(), event, facts, &line) == 0 && there &&
         !put_line(l, &line))
-        l->chain = before;
+        l->chain = before; /* without a file it goes on: the line will be missed */
     buf_done(&line);
     json_decref(facts);
 }

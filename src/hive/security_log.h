@@ -6,7 +6,8 @@
  * Mode 0600. Past SECURITY_FILE_MAX the file becomes security.jsonl.1 and the chain goes on in a
  * new one; older ones move up, at most SECURITY_FILES_KEPT are kept. A line is written whole or not
  * at all; what cannot be written (a full disk) is said in the daemon's own log and does not stop
- * it. Where the file was moved or deleted the chain goes on in a new one. Loop thread only.
+ * it. Where the file was moved or deleted the chain goes on in a new one; where none can be made,
+ * in the one that was moved, or with lines that will be missed. Loop thread only.
  */
 #ifndef RBEE_HIVE_SECURITY_LOG_H
 #define RBEE_HIVE_SECURITY_LOG_H

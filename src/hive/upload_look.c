@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "base/str.h"
 #include "hive/digest.h"
 #include "hive/ledger.h"
@@ -76,7 +77,7 @@ static int look(struct upload_file *f, int fd, struct chore *c, struct err *err)
 
 int upload_look(struct upload_file *f, struct chore *c, struct err *err)
 {
-    int fd = open(f->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644), rc;
+    int fd = path_open_made(f->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644), rc;
     struct stat st;
 
     if (fd < 0)

@@ -193,7 +193,7 @@ static int make_cgroup(struct worker *w)
 static int open_log(const struct worker *w)
 {
     path_make_dirs(w->owner->logs_dir, 0700, NULL);
-    return open(w->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    return path_open_made(w->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
 /* Makes what the worker gets, runs it, and closes what is the worker's alone. */

@@ -10,6 +10,7 @@
 #include "keeper/model.h"
 #include "keeper/preflight.h"
 #include "keeper/table.h"
+#include "keeper/unlisted.h"
 #include "keeper/workers.h"
 
 #define EXPLAIN_MS         30000 /* the hive has the file looked into before it answers */
@@ -177,7 +178,7 @@ static int add_node(struct keeper *k, struct explain *o, const char *name)
  * knows. One that cannot be asked keeps nobody from asking the others. */
 static int gather(struct keeper *k, struct explain *o)
 {
-    const char *own = keeper_node_unlisted(k->config);
+    const char *own = unlisted_node(k->config);
     size_t n = config_n_nodes(k->config);
     struct err err;
     int rc = CLI_GO;

@@ -15,6 +15,7 @@
 #include "keeper/pair.h"
 #include "keeper/preflight.h"
 #include "keeper/table.h"
+#include "keeper/unlisted.h"
 #include "version.h"
 
 #define PROBE_MS     3000  /* a machine that takes longer is shown as not answering */
@@ -285,7 +286,7 @@ int cmd_node_add(const struct cli_command *self, int argc, char **argv)
  * answer; what is no node at all is said. */
 static bool add_own(struct keeper *k, struct machine *m)
 {
-    const char *text = keeper_node_unlisted(k->config);
+    const char *text = unlisted_node(k->config);
     struct err err = {0};
     struct node node;
     int rc;
@@ -297,7 +298,9 @@ static bool add_own(struct keeper *k, struct machine *m)
         term_note(&k->term, "[keeper] node: %s.", err.text);
         return false;
     }
-    set_machine(k->config, m, text, &node.addr, str_starts(node.url, "https"));
+    set_machine(k->config, m, node_listed_as(k->config, &node), &node.addr,
+                str_starts(node.url, "https"));
+    str_copy(m->name, sizeof m->name, text);
     return true;
 }
 

@@ -139,20 +139,6 @@ int keeper_connect(struct keeper *k, const struct keeper_flags *f)
     return keeper_reach(k, f, &e) ? keeper_fail_reach(k, &e) : CLI_GO;
 }
 
-const char *keeper_node_unlisted(const struct config *config)
-{
-    const char *text = config_text(config, "keeper", "node");
-    struct node n = {.name = ""};
-
-    if (strcasecmp(text, "localhost") == 0 || config_node_find(config, text))
-        return NULL;
-    str_copy(n.name, sizeof n.name, text);
-    if (config_addr_parse(text, CONFIG_DEFAULT_PORT, &n.addr, NULL) == 0 &&
-        config_node_find(config, node_listed_as(config, &n)))
-        return NULL;
-    return text;
-}
-
 int keeper_begin(struct keeper *k, const struct cli_command *command, const struct keeper_flags *f)
 {
     int rc = keeper_open(k, command, f);

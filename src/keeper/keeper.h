@@ -66,9 +66,6 @@ int keeper_reach(struct keeper *k, const struct keeper_flags *f, struct api_erro
 int keeper_begin(struct keeper *k, const struct cli_command *command, const struct keeper_flags *f);
 void keeper_close(struct keeper *k);
 
-/* What [keeper] node says, if that is neither localhost nor in the list of nodes; else NULL. */
-const char *keeper_node_unlisted(const struct config *config);
-
 /* keeper_close, and the exit code to end with: `rc`, or what became of stdout. */
 int keeper_end(struct keeper *k, int rc);
 

@@ -40,6 +40,12 @@ bool node_host_is_local(const char *host)
     return strcasecmp(host, "localhost") == 0;
 }
 
+bool node_same_place(const struct config_addr *a, const struct config_addr *b)
+{
+    return a->port == b->port && (strcasecmp(a->host, b->host) == 0 ||
+                                  (node_host_is_local(a->host) && node_host_is_local(b->host)));
+}
+
 static void set_url(struct node *n, const char *scheme)
 {
     char where[CONFIG_HOST_MAX + 9];

@@ -45,5 +45,7 @@ void node_use_tls(struct node *n);
 
 /* Loopback by its text: localhost, 127.0.0.0/8, ::1. */
 bool node_host_is_local(const char *host);
+/* By their text, too; all of loopback is one host. */
+bool node_same_place(const struct config_addr *a, const struct config_addr *b);
 
 #endif

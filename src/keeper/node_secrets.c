@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
+#include "base/dir_lock.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sweep.h"
@@ -15,6 +15,7 @@
 
 #define FILE_NAME      "nodes.json"
 #define OWN_HIVE       "run/hive.json"
+#define OWN_LOCK       "run/hive.lock"
 #define OWN_KEY        "api-key"
 #define FILE_MAX_BYTES (256u << 10)
 
@@ -208,10 +209,14 @@ static int read_place(const json_t *j, struct config_addr *out, struct err *err)
     return 0;
 }
 
-static bool is_same_place(const struct config_addr *a, const struct config_addr *b)
+/* One that was killed has left its file, and its address may be a stranger's by now. */
+static bool is_running(const char *home)
 {
-    return a->port == b->port && (strcasecmp(a->host, b->host) == 0 ||
-                                  (node_host_is_local(a->host) && node_host_is_local(b->host)));
+    char *path = path_join(home, OWN_LOCK);
+    bool running = path && dir_lock_is_held(path);
+
+    free(path);
+    return running;
 }
 
 int node_secrets_own_hive(const char *home, bool here, struct config_addr *addr,
@@ -228,7 +233,7 @@ int node_secrets_own_hive(const char *home, bool here, struct config_addr *addr,
         rc = load(path, &j, err);
     if (rc == 0)
         rc = read_place(j, &at, err);
-    if (rc == 0 && !here && !is_same_place(addr, &at))
+    if (rc == 0 && !node_same_place(addr, &at) && !(here && is_running(home)))
         rc = ERR_NOT_FOUND;
     if (rc == 0)
         rc = read_entry(j, "localhost", out, err);

@@ -318,6 +318,33 @@ test('models that were moved, with their folder or with the home, are served fro
   }
 });
 
+/* The rows of a copy led to the first one's files, which were there, and whose cards were nothing to this hive: it told
+ * each model as damaged, to be removed and pulled again. */
+test('models of which a copy is made, with their folder or with the home, are not told as damaged', async (t) => {
+  let hive = await startHive();
+  t.after(() => hive.stop());
+  await add(hive, 'copied');
+  await add(hive, 'halved');
+  const data = path.join(makeFolder('rbee-data-'), 'models'), home = path.join(makeFolder('rbee-data-'), 'home');
+  await hive.stop();
+  fs.cpSync(path.join(hive.home, 'models'), data, { recursive: true });
+  fs.cpSync(hive.home, home, { recursive: true });
+  for (const [options, where] of [[{ home: hive.home, env: { RBEE_HIVE_MODELS_DIR: data } }, data], [{ home }, home]]) {
+    await hive.stop();
+    hive = await startHive(options);
+    for (const m of await kept(hive)) assert.ok(m.local_path.startsWith(`${where}/`), m.local_path);
+    assert.doesNotMatch(hive.stderr, /gone or damaged/);
+    assert.strictEqual((await cli(hive, 'models', 'verify')).stdout.match(/^local:\w+: as it was/gm).length, 2);
+  }
+  const { local_path: file } = await row(hive, 'local:halved');
+  const third = path.join(makeFolder('rbee-data-'), 'home');
+  await hive.stop();
+  fs.cpSync(home, third, { recursive: true, filter: (from) => from !== path.dirname(file) }); // not all of it
+  hive = await startHive({ home: third });
+  await hive.says(/what was noted of local:halved when it came is gone or damaged/);
+  assert.doesNotMatch(hive.stderr, /local:copied/);
+});
+
 describe('the database', () => {
   const home = makeFolder('rbee-db-');
   const db = path.join(home, 'models.db');

@@ -14,7 +14,7 @@ const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started,
   require('./lib/fakehive.js');
 const { hold } = require('./lib/hold.js');
 const { KEEPER, deadPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
-const { PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
+const { HIVE, PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
 
 const noFlock = spawnSync('sh', ['-c', 'command -v flock']).status === 0 ? false : 'needs flock';
 function linkOf(pid, fd) {
@@ -918,18 +918,40 @@ describe('the node of the settings, which is in no list', () => {
     assert.deepStrictEqual(await names(settings()), [[fake.node, true], ['localhost', false]]);
     assert.deepStrictEqual(await names({ RBEE_KEEPER_NODE: `http://${fake.node}` }), [[`http://${fake.node}`, true], ['localhost', false]]);
     list(`bee = ${fake.node}\n`);
-    for (const node of [fake.node, 'bee', 'localhost']) {
+    for (const node of [fake.node, 'bee', 'localhost', `http://${fake.node}`, `http://${fake.node}/`]) {
       assert.deepStrictEqual(await names({ RBEE_KEEPER_NODE: node }), [['localhost', false], ['bee', true]]);
+    }
+    const r = await run(['node', 'list', '--json'], { home, env: { RBEE_KEEPER_NODE: `https://${fake.node}` } });
+    assert.deepStrictEqual(JSON.parse(r.stdout).nodes.map((n) => n.name), [`https://${fake.node}`, 'localhost', 'bee'], 'https it does not speak');
+  });
+
+  /* As a URL it had a second row, without the certificate's key that `node add` had kept: CERTIFICATE_MISMATCH, said
+   * that of a node that works. And localhost was shown twice, unless it was spelled so. */
+  test('is not shown twice by node list and explain, however it is written', async () => {
+    const home = makeHome();
+    const nodes = async (command, node) => {
+      const r = await run([...command, '--json'], { home, env: { RBEE_KEEPER_NODE: node } });
+      return JSON.parse(r.stdout).nodes.map((n) => n.asked_node ?? n.name);
+    };
+    const places = ['localhost', 'localhost:8080', 'http://localhost:8080', 'http://localhost/', '127.0.0.1', '::1'];
+    for (const place of places) assert.deepStrictEqual(await nodes(['node', 'list'], place), ['localhost'], place);
+    assert.deepStrictEqual(await nodes(['node', 'list'], 'http://localhost:9'), ['http://localhost:9', 'localhost']);
+    fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nlocalhost = 127.0.0.1:1\nbee2 = ${fake.node}\n`);
+    fs.writeFileSync(path.join(home, 'nodes.json'), JSON.stringify({ bee2: { tls: true, pin: 'cd'.repeat(32), key: '' } }), { mode: 0o600 });
+    for (const place of [`https://${fake.node}`, `https://${fake.node}/`, `http://${fake.node}`]) {
+      for (const command of [['node', 'list'], ['explain']]) assert.deepStrictEqual(await nodes(command, place), ['localhost', 'bee2'], place);
     }
   });
 });
 
 describe('the hive of the same home', () => {
   /* With [hive] addr in the configuration that both read, the keeper said that localhost:8080 does not answer. */
-  test('is found where it says it is, by who names no other; without TLS it gets no key', async () => {
+  test('is found where it says it is, by who names no other; without TLS it gets no key', { skip: noFlock }, async (t) => {
     const home = makeHome();
     fs.writeFileSync(path.join(home, 'api-key'), 'a-key-of-this-home', { mode: 0o600 });
     fs.mkdirSync(path.join(home, 'run'));
+    const die = await hold(path.join(home, 'run/hive.lock')); // as it does while it runs
+    t.after(die);
     fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [] }));
     for (const [host, where] of [['0.0.0.0', 'localhost'], ['127.0.0.1', '127.0.0.1']]) {
       fs.writeFileSync(path.join(home, 'run/hive.json'), JSON.stringify({ host, port: fake.port, tls: false, pin: '' }), { mode: 0o600 });
@@ -945,8 +967,24 @@ describe('the hive of the same home', () => {
     const port = await deadPort();
     const other = await run(['workers', 'list', '--node', `localhost:${port}`], { home });
     assert.match(other.stderr, new RegExp(`localhost:${port}`), 'a port that was typed is meant');
+    const shown = async (node) => JSON.parse((await run(['node', 'list', '--json'], { home, env: { RBEE_KEEPER_NODE: node } })).stdout).nodes.map((n) => n.name);
+    assert.deepStrictEqual(await shown(fake.node), ['localhost'], 'it is that one');
+    assert.deepStrictEqual(await shown('localhost:8080'), ['localhost:8080', 'localhost'], 'it is not there');
+    await die(); // its file stays; by now a stranger may be there
+    const { nodes } = JSON.parse((await run(['node', 'list', '--json'], { home })).stdout);
+    assert.deepStrictEqual(nodes.map((n) => [n.name, n.address]), [['localhost', 'localhost:8080']]);
     fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nlocalhost = 127.0.0.1:${port}\n`);
     assert.match((await run(['workers', 'list'], { home })).stderr, new RegExp(`127.0.0.1:${port}`), 'so is one of the list');
+  });
+
+  /* A hive that starts has the lock of the home before it listens: what a killed one said was taken for its word. */
+  test('is not where one was that was killed, from the first on', async () => {
+    const home = makeHome(), file = path.join(home, 'run/hive.json');
+    fs.mkdirSync(path.dirname(file));
+    fs.writeFileSync(file, JSON.stringify({ host: '192.168.1.20', port: 9000, tls: false, pin: '' }), { mode: 0o600 });
+    const r = spawnSync(HIVE, ['daemon', '--addr', `127.0.0.1:${fake.port}`, '--home', home], { encoding: 'utf8' });
+    assert.match(r.stderr, /is another rbee-hive running there\?/);
+    assert.ok(!fs.existsSync(file));
   });
 });
 

@@ -14,6 +14,8 @@ const { hostFor, notApart } = require('./lib/host.js');
 const { startHive, get, post, spawn, spawnReady, childrenOf } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const { stream } = require('./lib/sse.js');
+const { Hub } = require('./lib/hub.js');
+const keeper = require('./lib/keeper.js');
 
 const MODEL = testModel();
 const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
@@ -165,6 +167,45 @@ test('a line, a table or a key that nobody could read was not given', { skip: no
   assert.doesNotMatch(fs.readFileSync(path.join(home, 'keys'), 'utf8'), /unseen/);
 });
 
+/* ---- whose it is ---- */
+
+const NOBODY = 65534;
+
+/* What lies in a folder, and is not that user's. */
+const notOf = (uid, folder) => fs.readdirSync(folder, { recursive: true })
+  .filter((name) => (fs.lstatSync(path.join(folder, name), { throwIfNoEntry: false })?.uid ?? uid) !== uid);
+
+/*
+ * `sudo rbee-hive daemon` with the home of another: its lock, its catalog, its logs were root's, 0600, and the hive
+ * of who the home belongs to did not start from then on.
+ */
+test('what a hive of root\'s makes in the home of another is that other\'s', { skip: process.getuid() !== 0 && 'only root can' }, async (t) => {
+  const home = makeFolder('rbee-hive-'), file = path.join(makeFolder(), 'mine.gguf');
+  fs.chownSync(home, NOBODY, NOBODY);
+  if (spawnSync('test', ['-w', home], { uid: NOBODY, gid: NOBODY }).status !== 0) return void t.skip('others do not get to where temporary files are');
+  writeHollowModel(file, { layers: 1, ctx: 128 });
+  const hub = await Hub.start();
+  t.after(() => hub.stop());
+  hub.put('org/theirs', { 'theirs.gguf': fs.readFileSync(file) });
+  const hive = await startHive({ home, env: { HF_ENDPOINT: hub.url } });
+  t.after(() => hive.stop());
+  for (const args of [['pull', 'hf:org/theirs'], ['import', file, '--copy']]) {
+    const r = await keeper.run(['models', ...args, '--node', hive.url]);
+    assert.strictEqual(r.code, 0, r.stderr);
+  }
+  const manifest = (await get(hive, '/v1/models/manifest?model_ref=local:mine')).json;
+  manifest.models[0].model_ref = 'local:pushed';
+  manifest.models[0].files[0].sha256 = 'ab'.repeat(32); // begun, and left: its part lies there
+  await (await stream(`${hive.url}/v1/models/upload`, { method: 'POST', body: manifest })).all();
+  await spawnReady(hive, 'local:mine');
+  const names = fs.readdirSync(home, { recursive: true }).join('\n');
+  for (const name of [/^run\/hive\.lock$/m, /^run\/worker-\S+\.worker$/m, /^logs\/worker-\S+\.log$/m, /^logs\/security\.jsonl$/m, /^models\.db-wal$/m,
+    /^models\/\.hive\.lock$/m, /\/theirs\.gguf$/m, /^models\/local\/\S+\/mine\.gguf$/m, /^models\/push\/\S+\/mine\.gguf$/m]) assert.match(names, name);
+  assert.deepStrictEqual(notOf(NOBODY, home), []);
+  await hive.stop();
+  assert.deepStrictEqual(notOf(NOBODY, home), []);
+});
+
 /* ---- what is not there ---- */
 
 /* It did not start, as it could not write its process id: nobody could remove a model by it. */
@@ -216,26 +257,39 @@ test('without /proc the bundled model is not found, and why', async (t) => {
   assert.match(error.details.hint, /RBEE_TINY/);
 });
 
+/* '' for one that was reaped meanwhile. */
+function nameOf(pid) {
+  try {
+    return fs.readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
 /*
  * As process 1 of a container a hive is given every process whose parent has ended: it waited for its own
- * children only, and each of the others kept its number for ever.
+ * children only, and each of the others kept its number for ever. Later, with SIGCHLD handed down as ignored,
+ * process 1 was not told that the hive had ended: the container stayed, with nothing in it.
  */
-test('as process 1 what others leave is reaped, and a signal ends it in order', async (t) => {
-  const apart = ['-p', '-f', '--mount-proc'];
-  if (spawnSync('unshare', [...apart, 'true']).status !== 0) return void t.skip('no namespace of processes can be had here');
-  const left = path.join(makeFolder(), 'left');
-  const hive = await startHive({ program: within(`exec unshare ${apart.join(' ')} sh -c '(sh -c "sleep 0.3; : > ${left}" &); exec "$0" "$@"' HIVE`) });
-  const [first] = childrenOf(hive.pid);
-  t.after(() => { // unshare itself takes no signal
-    if (hive.code === null) process.kill(first, 'SIGKILL');
-    return hive.stop();
+for (const [how, prefix] of [['', ''], [', though SIGCHLD was ignored where it was started', 'env --ignore-signal=CHLD ']]) {
+  test(`as process 1 what others leave is reaped, and a signal ends it in order${how}`, async (t) => {
+    const apart = ['-p', '-f', '--mount-proc'];
+    if (spawnSync('unshare', [...apart, 'true']).status !== 0) return void t.skip('no namespace of processes can be had here');
+    const left = path.join(makeFolder(), 'left');
+    const hive = await startHive({
+      program: within(`exec unshare ${apart.join(' ')} sh -c '(sh -c "sleep 0.3; : > ${left}" &); exec ${prefix}"$0" "$@"' HIVE`) });
+    const [first] = childrenOf(hive.pid);
+    t.after(() => { // unshare itself takes no signal
+      if (hive.code === null) process.kill(first, 'SIGKILL');
+      return hive.stop();
+    });
+    assert.match(fs.readFileSync(`/proc/${first}/status`, 'utf8'), /^NSpid:\s+\d+\s+1$/m);
+    await until(() => fs.existsSync(left), 'its last act');
+    const names = () => childrenOf(first).map(nameOf);
+    await until(() => !names().includes('sh'), () => `there is still: ${names()}`);
+    assert.deepStrictEqual(names(), ['rbee-hive']);
+    process.kill(first, 'SIGTERM');
+    assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
+    assert.match(hive.stderr, /SIGTERM: the hive ends; its workers are asked to finish\n$/);
   });
-  assert.match(fs.readFileSync(`/proc/${first}/status`, 'utf8'), /^NSpid:\s+\d+\s+1$/m);
-  await until(() => fs.existsSync(left), 'its last act');
-  const names = () => childrenOf(first).map((pid) => fs.readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
-  await until(() => names().every((name) => name !== 'sh'), () => `there is still: ${names()}`);
-  assert.deepStrictEqual(names(), ['rbee-hive']);
-  process.kill(first, 'SIGTERM');
-  assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null });
-  assert.match(hive.stderr, /SIGTERM: the hive ends; its workers are asked to finish\n$/);
-});
+}

@@ -382,7 +382,6 @@ static void test_path__files_are_written_whole(void **state)
     rmdir(dir);
 }
 
-/* A link whose target is not there yet was replaced by the file itself. */
 static void assert_owner(const char *path, uid_t uid)
 {
     struct stat st;
@@ -436,6 +435,7 @@ static void test_path__what_root_makes_is_the_folders_owners(void **state)
     free(roots);
 }
 
+/* A link whose target is not there yet was replaced by the file itself. */
 static void test_path__behind_a_link_is_what_is_there_or_is_to_be(void **state)
 {
     char dir[] = "/tmp/rbee-test-XXXXXX";

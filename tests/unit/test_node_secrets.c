@@ -1,4 +1,5 @@
 /* test_node_secrets.c - what the keeper keeps of its nodes, and the line that pairs. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,29 +147,47 @@ static void test_node_secrets__damage_makes_nothing_weaker(void **state)
 
 struct own {
     char dir[32];
-    char *run, *file, *key;
+    char *run, *file, *lock, *key;
+    int lock_fd;
 };
 
 static void own_begin(struct own *o)
 {
     struct err err = {0};
 
-    *o = (struct own){.dir = "/tmp/rbee-secrets-XXXXXX"};
+    *o = (struct own){.dir = "/tmp/rbee-secrets-XXXXXX", .lock_fd = -1};
     assert_non_null(mkdtemp(o->dir));
     o->run = path_join(o->dir, "run");
     o->file = path_join(o->run, "hive.json");
+    o->lock = path_join(o->run, "hive.lock");
     o->key = path_join(o->dir, "api-key");
     assert_int_equal(path_make_dirs(o->run, 0700, &err), 0);
     assert_int_equal(path_write_file(o->key, "0123456789abcdef", 16, 0600, &err), 0);
 }
 
+/* As the hive does while it runs. */
+static void own_run(struct own *o)
+{
+    o->lock_fd = open(o->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(flock(o->lock_fd, LOCK_EX | LOCK_NB), 0);
+}
+
+/* By any means: what it wrote stays. */
+static void own_die(struct own *o)
+{
+    close(o->lock_fd);
+    o->lock_fd = -1;
+}
+
 static void own_end(struct own *o)
 {
     unlink(o->key);
+    unlink(o->lock);
     unlink(o->file);
     rmdir(o->run);
     rmdir(o->dir);
     free(o->key);
+    free(o->lock);
     free(o->file);
     free(o->run);
 }
@@ -231,6 +251,7 @@ static void test_node_secrets__own_hive_is_where_it_says(void **state)
 
     (void)state;
     own_begin(&o);
+    own_run(&o);
     assert_int_equal(node_secrets_own_hive(o.dir, true, &addr, &back, &err), ERR_NOT_FOUND);
     own_tell(&o, "192.168.1.20", 9000, true);
     assert_int_equal(node_secrets_own_hive(o.dir, true, &addr, &back, &err), 0);
@@ -248,6 +269,36 @@ static void test_node_secrets__own_hive_is_where_it_says(void **state)
     assert_int_equal(node_secrets_own_hive(o.dir, true, &addr, &back, &err), ERR_INVALID);
     assert_false(back.tls);
     assert_int_equal(addr.port, 9001);
+    own_die(&o);
+    own_end(&o);
+}
+
+/*
+ * A hive that was killed at 192.168.1.20:9000 left its file: prompts for `localhost` went there for
+ * ever, in the clear, to whoever had the address by then, and not to a hive at localhost:8080. Who
+ * is at the very place of the dead one is still taken for it only with its certificate.
+ */
+static void test_node_secrets__a_dead_hive_is_not_followed(void **state)
+{
+    struct config_addr addr = {.host = "localhost", .port = 8080};
+    struct node_secret back;
+    struct err err = {0};
+    struct own o;
+
+    (void)state;
+    own_begin(&o);
+    own_run(&o);
+    own_tell(&o, "192.168.1.20", 9000, false);
+    own_die(&o);
+    assert_int_equal(node_secrets_own_hive(o.dir, true, &addr, &back, &err), ERR_NOT_FOUND);
+    assert_string_equal(addr.host, "localhost");
+    assert_int_equal(addr.port, 8080);
+    unlink(o.lock);
+    assert_int_equal(node_secrets_own_hive(o.dir, true, &addr, &back, &err), ERR_NOT_FOUND);
+    own_tell(&o, "0.0.0.0", 8080, true);
+    assert_int_equal(node_secrets_own_hive(o.dir, true, &addr, &back, &err), 0);
+    assert_string_equal(addr.host, "localhost");
+    assert_string_equal(back.pin, PIN);
     own_end(&o);
 }
 
@@ -260,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_node_secrets__damage_makes_nothing_weaker),
         cmocka_unit_test(test_node_secrets__own_hive_is_known_by_its_place),
         cmocka_unit_test(test_node_secrets__own_hive_is_where_it_says),
+        cmocka_unit_test(test_node_secrets__a_dead_hive_is_not_followed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
