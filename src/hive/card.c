@@ -1,11 +1,9 @@
 /* card.c - see card.h. What is read back is checked like anything from outside. */
 #include "hive/card.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
@@ -14,11 +12,8 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sweep.h"
-#include "hive/ledger.h"
-#include "hive/unlinked.h"
 
 #define CARD_VERSION 1
-#define FOLDERS      3 /* org, repo, commit */
 
 static bool is_local(const char *repo)
 {
@@ -150,6 +145,11 @@ bool card_has_ref(const struct card *c, const char *model_ref)
         if (str_eq(c->refs[i], model_ref))
             return true;
     return false;
+}
+
+const char *card_name(const struct card *c)
+{
+    return c->n_refs ? c->refs[0] : c->repo;
 }
 
 int card_add_ref(struct card *c, const char *model_ref, struct err *err)
@@ -393,60 +393,4 @@ struct card *card_parse(const char *models_dir, const char *text, size_t n)
         take_verdict(&c->verdict, json_object_get(root, "verdict"));
     json_decref(root);
     return c;
-}
-
-/* The hive was killed between putting the file into its place and forgetting the ledger. */
-static void sweep_ledger(const char *path)
-{
-    char *part = path_is_file(path) ? str_printf("%s.part", path) : NULL;
-    char *ledger = part && !path_is_file(part) ? ledger_path(part) : NULL;
-
-    if (ledger)
-        unlink(ledger);
-    free(part);
-    free(ledger);
-}
-
-void card_sweep(const struct card *c)
-{
-    DIR *d = opendir(c->dir);
-    struct dirent *entry;
-
-    while (d && (entry = readdir(d)))
-        if (sweep_is_copy(entry->d_name))
-            unlinkat(dirfd(d), entry->d_name, 0);
-    if (d)
-        closedir(d);
-    for (size_t i = 0; i < c->n_files; i++)
-        sweep_ledger(c->files[i].path);
-}
-
-void card_remove(const struct card *c)
-{
-    char *dir = str_dup(c->dir);
-
-    unlink(c->path);
-    for (unsigned i = 0; dir && i < FOLDERS && rmdir(dir) == 0; i++)
-        *strrchr(dir, '/') = '\0'; /* the folder above; a folder in use stays */
-    free(dir);
-}
-
-void card_remove_file(const char *path, struct unlinked *u)
-{
-    char *part = str_printf("%s.part", path), *ledger = part ? ledger_path(part) : NULL;
-
-    unlinked_add(u, path);
-    if (part)
-        unlinked_add(u, part);
-    if (ledger)
-        unlink(ledger);
-    free(part);
-    free(ledger);
-}
-
-void card_remove_all(const struct card *c, struct unlinked *u)
-{
-    for (size_t i = 0; i < c->n_files; i++)
-        card_remove_file(c->files[i].path, u);
-    card_remove(c);
 }

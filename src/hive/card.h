@@ -60,6 +60,8 @@ void card_drop_ref(struct card *c, const char *model_ref);
 int card_set_origin(struct card *c, const char *origin, struct err *err);
 void card_free(struct card *c);
 
+/* What to call it: its first reference, or the repository. The card's own. */
+const char *card_name(const struct card *c);
 /* "hf:org/repo@commit", or the origin of what was imported; free(), NULL when out of memory. */
 char *card_source(const struct card *c);
 
@@ -81,6 +83,15 @@ bool card_measure(struct card *c, uint64_t total_bytes);
  * system that folds case.
  */
 int card_check_place(const struct card *c, struct err *err);
+/*
+ * Models of one commit share a folder. A file of a, by its path, that is a file of b, or would lie
+ * where one of b's has its part, ledger or card, or the other way round; NULL: there is none.
+ */
+const char *card_clash(const struct card *a, const struct card *b);
+/* ERR_CONFLICT where that is so of two files of this card, or of it and another card on the disk
+ * (not the one at its own path); ERR_UNREACHABLE. */
+int card_check_names(struct reach *r, const char *models_dir, const struct card *c,
+                     struct err *err);
 /* Makes the folder and writes the card, if it may lie there. */
 int card_save(const struct card *c, struct err *err);
 /* The same without the wait for the disk, which is for flush.h: *fd as of path_write_open. */
@@ -94,8 +105,9 @@ void card_remove(const struct card *c);
  * large is put to *u, which may be NULL (unlinked.h). */
 void card_remove_file(const char *path, struct unlinked *u);
 /* Removes the files, the unfinished parts and their ledgers, the card, and folders that become
- * empty. */
-void card_remove_all(const struct card *c, struct unlinked *u);
+ * empty. A file that another card names, too, stays that one's. Nothing goes without memory. */
+void card_remove_all(struct reach *r, const char *models_dir, const struct card *c,
+                     struct unlinked *u);
 
 bool card_has_ref(const struct card *c, const char *model_ref);
 bool card_is_local(const struct card *c); /* it was imported under a name of this machine */

@@ -29,6 +29,14 @@ static inline struct import_item *import_item_of(const struct import *im)
 }
 
 /*
+ * The item's card, once its files are hashed. From here on the model is this import's to bring, or
+ * is here. ERR_CONFLICT where a name of it is another model's, or another is at work on it.
+ */
+int import_make_card(struct import *im, struct err *err);
+/* A download under the same name may have ended meanwhile: its model keeps the name. */
+int import_settle_again(struct import *im, struct err *err);
+
+/*
  * The item's card, then its files: from the first byte on there is somebody who vouches for what
  * lies there, so that a hive which is killed finds it at its next start. In the step's thread; on
  * failure all is as it was, but for what lay in a file's place and was not that file.

@@ -39,9 +39,12 @@ static bool unplace(struct import *im, size_t i)
 {
     const char *at = im->card->files[i].path, *was = import_item_of(im)->m.files[i].path;
     enum place_how how;
+    struct stat st;
 
     if (im->how != PLACED_MOVE || is_same_file(at, was))
         return unlink(at) == 0;
+    if (lstat(was, &st) == 0)
+        return false; /* another file has come to be there meanwhile */
     return rename(at, was) == 0 || place_file(at, was, PLACE_MOVE, NULL, &how, NULL) == 0;
 }
 
@@ -138,6 +141,8 @@ static int clear_places(struct import *im, struct chore *c, struct err *err)
 {
     int rc = 0;
 
+    for (size_t i = 0; i < im->card->n_files && rc == 0; i++)
+        rc = path_check_spelling(im->card->files[i].path, im->card->n_root, err);
     for (size_t i = 0; i < im->card->n_files && rc == 0; i++)
         rc = look_at_place(im, c, i, err);
     for (size_t i = 0; i < im->card->n_files && rc == 0; i++)

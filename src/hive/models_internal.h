@@ -53,6 +53,8 @@ int models_card(struct models *m, const char *canonical, struct card **out, stru
 struct card *models_mend(struct models *m, const char *canonical);
 void models_mend_all(struct models *m, void (*left)(void *arg, const struct catalog_row *row),
                      void *arg);
+/* card_check_names, for what the catalog lists, too: a damaged card vouches for nothing. */
+int models_check_names(struct models *m, const struct card *card, struct err *err);
 /* What to do about one that has none: a format for its reference, twice. */
 #define MODELS_CARDLESS                                                                            \
     "what was noted of %.200s when it came is gone or damaged, and the catalog does not know "     \
@@ -64,8 +66,8 @@ void models_say_missing(struct models *m, const char *canonical, struct api_erro
 /* card_sweep, unless a download or an import writes into the card's folder: what is being written
  * there would be swept, too. (download_active.c) */
 void downloads_sweep(const struct downloads *ds, const struct card *card);
-/* Is a download bringing this card's files? (download_active.c) */
-bool downloads_write_to(const struct downloads *ds, const char *card_path);
+/* Is a download bringing files that are this card's, too (card_clash)? (download_active.c) */
+bool downloads_write_to(const struct downloads *ds, const struct card *card);
 /* The same, under another reference than this one, which its card forgets. (download_active.c) */
 bool downloads_drop_ref(struct downloads *ds, const char *card_path, const char *model_ref);
 /* The reference of the one that is under way for this reference, or brings the files of the

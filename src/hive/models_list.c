@@ -130,7 +130,7 @@ static void remove_files(struct models *m, struct card *card, const char *canoni
     if (!shared) {
         *freed = freed_by(card);
         downloads_sweep(m->downloads, card);
-        card_remove_all(card, u);
+        card_remove_all(m->reach, m->dir, card, u);
     } else {
         card_drop_ref(card, canonical);
         flush_card_later(m->reach, m->tasks, card);
@@ -164,7 +164,7 @@ static int remove_downloaded(struct models *m, struct card *card, const char *ca
     int rc;
 
     /* an import moves the user's files there at this moment: they are not rbee's to delete yet */
-    if (at_work_brings(&m->at_work, card ? card->path : NULL, canonical)) {
+    if (at_work_brings(&m->at_work, card, canonical)) {
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
                       "%.200s is being imported at this moment: remove it when that is done",
                       canonical);

@@ -50,7 +50,7 @@ static char *folder_of(const char *path)
 static bool on_card(void *arg, struct card *card)
 {
     struct pruning *p = arg;
-    bool busy = downloads_write_to(p->m->downloads, card->path), any = false;
+    bool busy = downloads_write_to(p->m->downloads, card), any = false;
     struct stat st;
 
     for (size_t i = 0; i < card->n_files; i++) {

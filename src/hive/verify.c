@@ -46,11 +46,6 @@ static void leave_card(struct verify *v, struct chore *c)
     next_card(v, c);
 }
 
-static const char *ref_of(const struct card *card)
-{
-    return card->n_refs ? card->refs[0] : card->repo;
-}
-
 /* ---- what comes of it ---- */
 
 /* Out of use: renamed, out of the catalog, its workers stopped. */
@@ -65,11 +60,11 @@ static void set_bad_aside(struct verify *v, struct chore *c, const char *why)
     if (catalog_remove_path(v->h->models->catalog, card->files[0].path, &err))
         log_warn("%s", err.text);
     workers_stop_path(v->h->workers, card->files[0].path);
-    log_warn("%s: %s", ref_of(card), why);
+    log_warn("%s: %s", card_name(card), why);
     v->n_bad++;
-    chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "stage", "bad", "model_ref", ref_of(card),
-                           "code", api_error_info(API_CHECKSUM_MISMATCH)->code, "message", why,
-                           "kept_as", kept ? aside : NULL));
+    chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "stage", "bad", "model_ref",
+                           card_name(card), "code", api_error_info(API_CHECKSUM_MISMATCH)->code,
+                           "message", why, "kept_as", kept ? aside : NULL));
     free(aside);
 }
 
@@ -82,8 +77,8 @@ static void note(struct verify *v, struct chore *c)
         str_copy(card->files[i].sha256, CARD_SHA256_BYTES, v->found[i]);
     flush_card_later(v->h->reach, v->h->tasks, card);
     v->n_noted++;
-    chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "noted", "model_ref", ref_of(card), "sha256",
-                           v->found[0]));
+    chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "noted", "model_ref", card_name(card),
+                           "sha256", v->found[0]));
 }
 
 static void judge(struct verify *v, struct chore *c)
@@ -100,7 +95,7 @@ static void judge(struct verify *v, struct chore *c)
         set_bad_aside(v, c, why);
     } else if (told) {
         v->n_verified++;
-        chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "verified", "model_ref", ref_of(card),
+        chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "verified", "model_ref", card_name(card),
                                "sha256", card->files[0].sha256));
     } else {
         note(v, c);
@@ -133,7 +128,7 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
         err = &away;
     if (!chore_is_gone(c) && rc) {
         v->n_bad++;
-        chore_say_error(c, ref_of(v->cards[v->i]),
+        chore_say_error(c, card_name(v->cards[v->i]),
                         rc == ERR_NOT_FOUND     ? API_MODEL_NOT_FOUND
                         : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
                                                 : API_INTERNAL,
@@ -161,11 +156,11 @@ static void next_card(struct verify *v, struct chore *c)
     card = v->cards[v->i];
     v->found = calloc(card->n_files, sizeof *v->found);
     if (!v->found) {
-        chore_say_error(c, ref_of(card), API_INTERNAL, "the hive is out of memory");
+        chore_say_error(c, card_name(card), API_INTERNAL, "the hive is out of memory");
         leave_card(v, c);
         return;
     }
-    step.name = ref_of(card);
+    step.name = card_name(card);
     step.bytes_total = card_total_bytes(card);
     chore_run(c, &step);
 }

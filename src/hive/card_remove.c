@@ -1,0 +1,106 @@
+/* card_remove.c - what a card names goes from the disk, and what a killed hive left beside it; see
+ * card.h. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "base/str.h"
+#include "base/sweep.h"
+#include "hive/card.h"
+#include "hive/ledger.h"
+#include "hive/unlinked.h"
+
+#define FOLDERS 3 /* org, repo, commit */
+
+/* The hive was killed between putting the file into its place and forgetting the ledger. */
+static void sweep_ledger(const char *path)
+{
+    char *part = path_is_file(path) ? str_printf("%s.part", path) : NULL;
+    char *ledger = part && !path_is_file(part) ? ledger_path(part) : NULL;
+
+    if (ledger)
+        unlink(ledger);
+    free(part);
+    free(ledger);
+}
+
+void card_sweep(const struct card *c)
+{
+    DIR *d = opendir(c->dir);
+    struct dirent *entry;
+
+    while (d && (entry = readdir(d)))
+        if (sweep_is_copy(entry->d_name))
+            unlinkat(dirfd(d), entry->d_name, 0);
+    if (d)
+        closedir(d);
+    for (size_t i = 0; i < c->n_files; i++)
+        sweep_ledger(c->files[i].path);
+}
+
+void card_remove(const struct card *c)
+{
+    char *dir = str_dup(c->dir);
+
+    unlink(c->path);
+    for (unsigned i = 0; dir && i < FOLDERS && rmdir(dir) == 0; i++)
+        *strrchr(dir, '/') = '\0'; /* the folder above; a folder in use stays */
+    free(dir);
+}
+
+void card_remove_file(const char *path, struct unlinked *u)
+{
+    char *part = str_printf("%s.part", path), *ledger = part ? ledger_path(part) : NULL;
+
+    unlinked_add(u, path);
+    if (part)
+        unlinked_add(u, part);
+    if (ledger)
+        unlink(ledger);
+    free(part);
+    free(ledger);
+}
+
+/* ---- the files, but for those of others ---- */
+
+struct others {
+    const struct card *card;
+    bool *named; /* which of its files another card names, too */
+};
+
+static bool is_named(const struct card *c, const char *path)
+{
+    bool named = str_eq(c->path, path);
+
+    for (size_t i = 0; i < c->n_files && !named; i++)
+        named = str_eq(c->files[i].path, path);
+    return named;
+}
+
+static bool on_other(void *arg, struct card *other)
+{
+    struct others *o = arg;
+    bool apart = str_eq(other->path, o->card->path) || !str_eq(other->dir, o->card->dir);
+
+    for (size_t i = 0; !apart && i < o->card->n_files; i++)
+        o->named[i] = o->named[i] || is_named(other, o->card->files[i].path);
+    card_free(other);
+    return true;
+}
+
+void card_remove_all(struct reach *r, const char *models_dir, const struct card *c,
+                     struct unlinked *u)
+{
+    struct others o = {.card = c, .named = calloc(c->n_files + 1, sizeof *o.named)};
+
+    if (!o.named)
+        return;
+    card_scan(r, models_dir, c->repo, on_other, &o, NULL);
+    for (size_t i = 0; i < c->n_files; i++)
+        if (!o.named[i])
+            card_remove_file(c->files[i].path, u);
+    free(o.named);
+    card_remove(c);
+}
