@@ -85,7 +85,7 @@ static bool on_copied(void *arg, uint64_t n_more)
 static int put_there(struct import *im, struct chore *c, size_t i, const char *from,
                      struct err *err)
 {
-    const struct place_watch watch = {.copied = on_copied, .arg = c};
+    const struct place_watch watch = {.copied = on_copied, .arg = c, .was = &im->marks[i]};
     const struct import_item *item = import_item_of(im);
     const char *to = im->card->files[i].path;
 

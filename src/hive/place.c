@@ -11,8 +11,11 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "base/uuid.h"
+#include "hive/verdicts.h"
 
 #define SLICE_BYTES (4u << 20)
+#define TAIL_MAX    10000000000 /* what a killed hive leaves is known by digits (sweep.h) */
 
 const char *place_how_text(enum place_how how)
 {
@@ -27,6 +30,8 @@ const char *place_how_text(enum place_how how)
 
 static int failed(const char *what, const char *from, const char *to, int error, struct err *err)
 {
+    if (error == EEXIST)
+        return err_set(err, ERR_CONFLICT, "%s is there already", to);
     return err_errno(err, error == EACCES || error == EPERM ? ERR_DENIED : ERR_IO, error,
                      "cannot %s %s to %s", what, from, to);
 }
@@ -48,7 +53,7 @@ static int copy_slices(int in, int out, const char *from, const char *to,
         }
         if (n < 0)
             rc = failed("copy", from, to, errno, err);
-        else if (rc == 0 && watch && watch->copied(watch->arg, (uint64_t)n))
+        else if (rc == 0 && watch && watch->copied && watch->copied(watch->arg, (uint64_t)n))
             rc = err_set(err, ERR_CANCELLED, "the copy of %s was given up", from);
     }
     free(slice);
@@ -74,25 +79,67 @@ static int fill(int in, int out, bool may_copy, const char *from, const char *to
     return rc;
 }
 
-/* A file of its own with the source's bytes; it gets its name last. */
+/* The name changes where no other file has come to have it. */
+static int rename_to_new(const char *from, const char *to)
+{
+    struct stat st;
+
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    if (lstat(to, &st) == 0) { /* a file system that does not know this */
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
+}
+
+static bool is_as_it_was(int in, const struct file_mark *was)
+{
+    struct file_mark now;
+
+    return file_mark_of_open(in, &now) && file_mark_same_bytes(&now, was);
+}
+
+/* All bytes, and of the file that they were to be of. */
+static int check_copy(int in, int out, const char *from, const char *to,
+                      const struct file_mark *was, struct err *err)
+{
+    struct file_mark copy = {0};
+
+    if (!is_as_it_was(in, was))
+        return err_set(err, ERR_CONFLICT,
+                       "%s changed while it was copied; try again when nothing writes to it", from);
+    if (!file_mark_of_open(out, &copy) || copy.size_bytes != was->size_bytes)
+        return err_set(err, ERR_IO, "the copy of %s to %s has %lld bytes instead of %lld", from, to,
+                       (long long)copy.size_bytes, (long long)was->size_bytes);
+    return 0;
+}
+
+/* A file of its own with the source's bytes; it gets its name last. Its own temporary name, too:
+ * another may be making the same copy. */
 static int make_own(const char *from, const char *to, bool may_copy,
                     const struct place_watch *watch, enum place_how *how, struct err *err)
 {
-    char *temp = str_printf("%s.tmp-%ld", to, (long)getpid());
+    char *temp = str_printf("%s.tmp-%llu", to, (unsigned long long)random_u64() % TAIL_MAX);
     int in = open(from, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), out = -1, rc = 0;
+    struct file_mark opened;
     struct stat st;
 
     if (!temp)
         rc = err_no_memory(err, 256, "a path");
     else if (in < 0)
         rc = failed("copy", from, to, errno, err);
-    else if (fstat(in, &st) != 0 || !S_ISREG(st.st_mode))
+    else if (fstat(in, &st) != 0 || !S_ISREG(st.st_mode) || !file_mark_of_open(in, &opened))
         rc = err_set(err, ERR_CONFLICT, "%s is not a regular file any more", from);
-    else if ((out = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
+    else if ((out = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) < 0)
         rc = failed("copy", from, to, errno, err);
     if (rc == 0)
         rc = fill(in, out, may_copy, from, to, watch, how, err);
-    if (rc == 0 && rename(temp, to) != 0)
+    if (rc == 0)
+        rc = check_copy(in, out, from, to, watch && watch->was ? watch->was : &opened, err);
+    if (rc == 0 && rename_to_new(temp, to) != 0)
         rc = failed("copy", from, to, errno, err);
     if (rc && out >= 0)
         unlink(temp);
@@ -123,7 +170,7 @@ static int move(const char *from, const char *to, const struct place_watch *watc
     int rc;
 
     *how = PLACED_MOVE;
-    if (rename(from, to) == 0)
+    if (rename_to_new(from, to) == 0)
         return 0;
     if (errno != EXDEV)
         return failed("move", from, to, errno, err);
