@@ -232,17 +232,6 @@ uint64_t card_total_bytes(const struct card *c)
     return total;
 }
 
-bool card_is_complete(const struct card *c)
-{
-    for (size_t i = 0; i < c->n_files; i++) {
-        uint64_t size;
-
-        if (path_file_size(c->files[i].path, &size, NULL) || size != c->files[i].size_bytes)
-            return false;
-    }
-    return c->n_files > 0;
-}
-
 bool card_same_files(const struct card *a, const struct card *b)
 {
     bool same = a->n_files == b->n_files;

@@ -113,7 +113,9 @@ bool card_has_ref(const struct card *c, const char *model_ref);
 bool card_is_local(const struct card *c); /* it was imported under a name of this machine */
 /* How many of its files' names are there, whatever is behind them. */
 size_t card_n_there(const struct card *c);
-/* Every file is there in its full size. */
+/* Is this file there in its full size? ERR_NOT_FOUND, ERR_INVALID with both sizes. */
+int card_check_file(const struct card *c, size_t i, struct err *err);
+/* Every one is. */
 bool card_is_complete(const struct card *c);
 /* The files of both have the same digests, in the same order. */
 bool card_same_files(const struct card *a, const struct card *b);

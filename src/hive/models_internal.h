@@ -39,6 +39,9 @@ void models_judge(void *arg, struct card *card,
 void models_judge_late(struct models *m, struct card *card);
 void models_late_stop(struct models *m);
 
+/* Is the row's model here, all of it? ERR_NOT_FOUND, ERR_INVALID (it has another size),
+ * ERR_UNREACHABLE; *err says what is wrong in half a sentence. */
+int models_check_row(struct models *m, const struct catalog_row *row, struct err *err);
 /* *e for what reach.h says; -1. */
 int models_away(const struct err *err, struct api_error *e);
 /* The card of a downloaded or imported model (card_free), mended where it must be; *out NULL when

@@ -61,13 +61,14 @@ struct listing {
     json_t *rows;
 };
 
-/* A row whose file is gone is no model that is here; it goes when somebody asks for it. One whose
- * file system does not answer is, as far as anybody knows. */
+/* A row whose file is gone, or cut off, is no model that is here. One whose file system does not
+ * answer is, as far as anybody knows. */
 static bool add_row(void *arg, const struct catalog_row *row)
 {
     struct listing *l = arg;
+    int rc = models_check_row(l->m, row, NULL);
 
-    if (reach_check(l->m->reach, row->path, NULL) || path_is_file(row->path))
+    if (rc == 0 || rc == ERR_UNREACHABLE)
         json_array_append_new(l->rows, row_json(row));
     return true;
 }
