@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "base/str.h"
 #include "base/uuid.h"
 #include "hive/verdicts.h"
@@ -176,10 +177,13 @@ static int move(const char *from, const char *to, const struct place_watch *watc
         return failed("move", from, to, errno, err);
     rc = make_own(from, to, true, watch, how, err);
     *how = PLACED_MOVE;
-    if (rc == 0 && unlink(from) != 0) {
+    if (rc)
+        return rc;
+    rc = path_sync_folder(to, err); /* a power cut may take the new name, but not both */
+    if (rc == 0 && unlink(from) != 0)
         rc = failed("move", from, to, errno, err);
+    if (rc)
         unlink(to);
-    }
     return rc;
 }
 

@@ -1,5 +1,6 @@
 /* Tests of what brings models from the disk: src/hive/place.c, stores*.c, manifest.c, hub_token.c,
  * near.c. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -269,6 +270,67 @@ static void test_place__a_copy_of_what_changed_gets_no_name(void **state)
     assert_int_equal(place_file(in("a"), in("b"), PLACE_COPY, &watch, &how, NULL), ERR_CONFLICT);
     assert_false(path_is_file(in("b")));
     assert_int_equal(place_file(in("a"), in("b"), PLACE_COPY, NULL, &how, NULL), 0);
+}
+
+/* ---- to another disk ---- */
+
+static bool is_other_disk;
+static char steps[64]; /* 'f' a file is on the disk, 'd' a folder; 'r' a new name, 'u' none */
+
+static void step(char what)
+{
+    size_t n = strlen(steps);
+
+    steps[n] = what;
+    steps[n + 1] = '\0';
+}
+
+int __real_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    if (is_other_disk && str_eq(path_base(from), "a")) {
+        errno = EXDEV;
+        return -1;
+    }
+    step('r');
+    return __real_renameat2(from_dir, from, to_dir, to, flags);
+}
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    struct stat st;
+
+    step(fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) ? 'd' : 'f');
+    return __real_fsync(fd);
+}
+
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+int __wrap_unlink(const char *path)
+{
+    step('u');
+    return __real_unlink(path);
+}
+
+/* The folder was not synced between the new name and the end of the old one: a power cut could take
+ * both, and at its next start the hive swept away the copy under its temporary name. */
+static void test_place__the_only_copy_goes_once_the_disk_has_the_other(void **state)
+{
+    enum place_how how;
+
+    (void)state;
+    put("a", "bytes");
+    steps[0] = '\0';
+    is_other_disk = true;
+    assert_int_equal(place_file(in("a"), in("b"), PLACE_MOVE, NULL, &how, NULL), 0);
+    is_other_disk = false;
+    assert_string_equal(steps, "frdu");
+    assert_int_equal(how, PLACED_MOVE);
+    assert_false(path_is_file(in("a")));
+    assert_holds("b", "bytes");
 }
 
 /* ---- stores ---- */
@@ -615,6 +677,7 @@ int main(void)
         TEST(test_place__two_copies_to_one_place_are_two_files),
         TEST(test_place__a_file_that_comes_meanwhile_stays),
         TEST(test_place__a_copy_of_what_changed_gets_no_name),
+        TEST(test_place__the_only_copy_goes_once_the_disk_has_the_other),
         TEST(test_stores__names_of_folders),
         TEST(test_stores__manifests_of_ollama),
         TEST(test_stores__hf_cache),
