@@ -99,15 +99,17 @@ int card_save_open(const struct card *c, int *fd, struct err *err);
 /* Removes what a killed hive left in the folder: half-written copies of cards and ledgers, and the
  * ledgers of files that are in their place. Not while anything is being written there. */
 void card_sweep(const struct card *c);
-/* Removes the card, and folders that become empty. */
-void card_remove(const struct card *c);
+/* Removes the card, and folders that become empty. 0, or the errno with which the card stayed. */
+int card_remove(const struct card *c);
 /* A file of a model, its unfinished part and that one's ledger, whatever there is of them; what is
- * large is put to *u, which may be NULL (unlinked.h). */
-void card_remove_file(const char *path, struct unlinked *u);
+ * large is put to *u (unlinked.h), what the disk gets back is added to *freed; both may be NULL.
+ * ERR_DENIED, ERR_IO: something stays. */
+int card_remove_file(const char *path, struct unlinked *u, uint64_t *freed, struct err *err);
 /* Removes the files, the unfinished parts and their ledgers, the card, and folders that become
- * empty. A file that another card names, too, stays that one's. Nothing goes without memory. */
-void card_remove_all(struct reach *r, const char *models_dir, const struct card *c,
-                     struct unlinked *u);
+ * empty. A file that another card names, too, stays that one's. Where something cannot be deleted
+ * the others go, and the card stays: the first error, and ERR_NO_MEMORY, when nothing went. */
+int card_remove_all(struct reach *r, const char *models_dir, const struct card *c,
+                    struct unlinked *u, uint64_t *freed, struct err *err);
 
 bool card_has_ref(const struct card *c, const char *model_ref);
 bool card_is_local(const struct card *c); /* it was imported under a name of this machine */

@@ -1,6 +1,7 @@
 /* card_remove.c - what a card names goes from the disk, and what a killed hive left beside it; see
  * card.h. */
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "base/sweep.h"
 #include "hive/card.h"
 #include "hive/ledger.h"
+#include "hive/place.h"
 #include "hive/unlinked.h"
 
 #define FOLDERS 3 /* org, repo, commit */
@@ -40,27 +42,43 @@ void card_sweep(const struct card *c)
         sweep_ledger(c->files[i].path);
 }
 
-void card_remove(const struct card *c)
+int card_remove(const struct card *c)
 {
     char *dir = str_dup(c->dir);
+    int error = unlink(c->path) == 0 || errno == ENOENT ? 0 : errno;
 
-    unlink(c->path);
     for (unsigned i = 0; dir && i < FOLDERS && rmdir(dir) == 0; i++)
         *strrchr(dir, '/') = '\0'; /* the folder above; a folder in use stays */
     free(dir);
+    return error;
 }
 
-void card_remove_file(const char *path, struct unlinked *u)
+/* What it gives back is counted when it went. */
+static int remove_one(const char *path, struct unlinked *u, uint64_t *freed, struct err *err)
+{
+    uint64_t n = place_freed_by(path);
+    int error = unlinked_add(u, path);
+
+    if (error && error != ENOENT && error != ENOTDIR)
+        return err_errno(err, error == EACCES || error == EPERM ? ERR_DENIED : ERR_IO, error,
+                         "cannot delete %.300s", path);
+    if (error == 0 && freed)
+        *freed += n;
+    return 0;
+}
+
+int card_remove_file(const char *path, struct unlinked *u, uint64_t *freed, struct err *err)
 {
     char *part = str_printf("%s.part", path), *ledger = part ? ledger_path(part) : NULL;
+    int rc = remove_one(path, u, freed, err);
 
-    unlinked_add(u, path);
-    if (part)
-        unlinked_add(u, part);
-    if (ledger)
-        unlink(ledger);
+    if (part && rc == 0)
+        rc = remove_one(part, u, freed, err);
+    if (ledger && rc == 0)
+        rc = remove_one(ledger, u, freed, err);
     free(part);
     free(ledger);
+    return rc;
 }
 
 /* ---- the files, but for those of others ---- */
@@ -90,17 +108,22 @@ static bool on_other(void *arg, struct card *other)
     return true;
 }
 
-void card_remove_all(struct reach *r, const char *models_dir, const struct card *c,
-                     struct unlinked *u)
+int card_remove_all(struct reach *r, const char *models_dir, const struct card *c,
+                    struct unlinked *u, uint64_t *freed, struct err *err)
 {
     struct others o = {.card = c, .named = calloc(c->n_files + 1, sizeof *o.named)};
+    int error, rc = 0;
 
     if (!o.named)
-        return;
+        return err_no_memory(err, c->n_files, "what is to be deleted");
     card_scan(r, models_dir, c->repo, on_other, &o, NULL);
-    for (size_t i = 0; i < c->n_files; i++)
-        if (!o.named[i])
-            card_remove_file(c->files[i].path, u);
+    for (size_t i = 0; i < c->n_files; i++) {
+        int one = o.named[i] ? 0 : card_remove_file(c->files[i].path, u, freed, rc ? NULL : err);
+
+        rc = rc ? rc : one;
+    }
     free(o.named);
-    card_remove(c);
+    if (rc == 0 && (error = card_remove(c)))
+        rc = err_errno(err, ERR_IO, error, "cannot delete %.300s", c->path);
+    return rc;
 }

@@ -36,6 +36,8 @@ static int check_free(const struct download *d, const struct card *c, struct err
 /* The hub has another commit now than an earlier life took files of: these are of no use. */
 static void drop_former(struct download *d, const struct card *former)
 {
+    struct err err;
+
     log_info("download of %s: commit %s is gone from the hub, %s is there now", d->model_ref,
              former->commit, d->card->commit);
     if (downloads_write_to(d->owner, former))
@@ -47,7 +49,8 @@ static void drop_former(struct download *d, const struct card *former)
     if (card_is_complete(former))
         return; /* an import has brought it while the hub was asked */
     downloads_sweep(d->owner, former);
-    card_remove_all(d->owner->p.reach, d->owner->models_dir, former, NULL);
+    if (card_remove_all(d->owner->p.reach, d->owner->models_dir, former, NULL, NULL, &err))
+        log_warn("%s", err.text);
 }
 
 static void take_card(struct download *d, struct card *c)

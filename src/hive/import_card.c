@@ -84,14 +84,14 @@ static int use_old_card(struct import *im, struct err *err)
     int rc = card_find(im->h->reach, im->h->models->dir, im->card->repo, NULL, im->card->path, &old,
                        err);
 
-    if (old && card_is_complete(old) && card_same_files(old, im->card)) {
+    if (old && models_is_whole(im->h->models, old) && card_same_files(old, im->card)) {
         card_free(im->card);
         im->card = old;
         im->to.card = old;
         im->was_here = true;
         return 0;
     }
-    if (old && card_is_complete(old))
+    if (old && models_is_whole(im->h->models, old))
         rc = err_set(err, ERR_CONFLICT, "%.300s is there already, with another SHA-256",
                      old->files[0].path);
     else if (old && contradicts(old, im->card))

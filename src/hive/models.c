@@ -39,9 +39,16 @@ int models_enter(struct models *m, const char *model_ref, const struct card *car
     row.model_ref = ref;
     rc = source && ref ? catalog_put(m->catalog, &row, err)
                        : err_no_memory(err, strlen(model_ref), "a row of the catalog");
+    if (rc == 0)
+        models_is_in(m, card->files[0].path);
     free(source);
     free(ref);
     return rc;
+}
+
+static bool is_bad(void *arg, const char *path)
+{
+    return models_is_bad(arg, path);
 }
 
 static int on_complete(void *arg, const char *model_ref, const struct card *card,
@@ -146,7 +153,7 @@ static bool on_card(void *arg, struct card *card)
     card_sweep(card);
     if (card_is_local(card) && card->n_refs > 0)
         look_at_import(card);
-    if (!card_is_complete(card)) {
+    if (!models_is_whole(m, card)) {
         card_free(card);
         return true;
     }
@@ -228,6 +235,7 @@ int models_create(const struct models_params *params, struct models **out, struc
                                          .connections = params->connections,
                                          .limit_per_sec = params->limit_per_sec,
                                          .arg = m,
+                                         .is_bad = is_bad,
                                          .judge = models_judge,
                                          .on_complete = on_complete};
     int rc;
@@ -270,6 +278,7 @@ void models_free(struct models *m)
     downloads_free(m->downloads);
     at_work_end_all(&m->at_work);
     catalog_close(m->catalog);
+    json_decref(m->bad);
     free(m->dir);
     free(m->endpoint);
     free(m->token);

@@ -22,6 +22,7 @@ struct models {
     TAILQ_HEAD(, late) late;      /* models_late.c's: whole, and not judged; the first is at work */
     struct admit *late_admit;
     struct event *late_timer;
+    json_t *bad; /* models_bad.c's; NULL: none */
 };
 
 /* Enters a model whose files are in place. */
@@ -42,6 +43,19 @@ void models_late_stop(struct models *m);
 /* Is the row's model here, all of it? ERR_NOT_FOUND, ERR_INVALID (it has another size),
  * ERR_UNREACHABLE; *err says what is wrong in half a sentence. */
 int models_check_row(struct models *m, const struct catalog_row *row, struct err *err);
+/*
+ * models_bad.c: file i of the card is not what it should be, and stays under its name. It is no
+ * file of a whole model as long as it stays as it is, and the card's model is out of use until it
+ * enters anew.
+ */
+void models_note_bad(struct models *m, const struct card *card, size_t i, const char *why);
+bool models_is_bad(struct models *m, const char *path);
+/* card_is_complete, of files that are not bad. */
+bool models_is_whole(struct models *m, const struct card *card);
+/* Of a model, by its first file: out of use, though the catalog may list it. */
+bool models_is_out(const struct models *m, const char *first_path);
+void models_is_in(struct models *m, const char *first_path);
+
 /* *e for what reach.h says; -1. */
 int models_away(const struct err *err, struct api_error *e);
 /* The card of a downloaded or imported model (card_free), mended where it must be; *out NULL when

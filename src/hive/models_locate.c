@@ -135,6 +135,8 @@ int models_check_row(struct models *m, const struct catalog_row *row, struct err
         return rc;
     if (!path_is_file(row->path))
         return err_set(err, ERR_NOT_FOUND, "its file %.300s is no longer there", row->path);
+    if (models_is_out(m, row->path))
+        return err_set(err, ERR_INVALID, "`models verify` has found a file of it to be bad");
     if (path_file_size(row->path, &size, NULL) == 0 && size == row->size_bytes)
         return 0;
     return check_card(m, row, err);

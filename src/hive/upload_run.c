@@ -153,7 +153,7 @@ static int card_here(const struct upload *u, const char *model_ref, struct card 
 {
     if (models_card(u->h->models, model_ref, out, e))
         return -1;
-    if (*out && card_is_complete(*out) && card_same_files(*out, u->card))
+    if (*out && models_is_whole(u->h->models, *out) && card_same_files(*out, u->card))
         return 0;
     card_free(*out);
     *out = NULL;

@@ -1,6 +1,7 @@
 /* verify.c - see verify.h. */
 #include "hive/verify.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +68,7 @@ static void set_bad_aside(struct verify *v, struct chore *c, const char *why)
 {
     struct card *card = v->cards[v->i];
     const char *path = card->files[v->bad_file].path;
-    char *aside = str_printf("%s%s", path, VERIFY_BAD_TAIL);
+    char *aside = str_printf("%s%s", path, VERIFY_BAD_TAIL), text[ERR_TEXT_MAX];
     bool kept;
     struct err err;
 
@@ -78,6 +79,11 @@ static void set_bad_aside(struct verify *v, struct chore *c, const char *why)
         return;
     }
     kept = aside && rename(path, aside) == 0;
+    if (!kept) {
+        snprintf(text, sizeof text, "%.700s; it cannot be renamed: %s", why, strerror(errno));
+        why = text;
+        models_note_bad(v->h->models, card, v->bad_file, why);
+    }
     if (catalog_remove_path(v->h->models->catalog, card->files[0].path, &err))
         log_warn("%s", err.text);
     workers_stop_path(v->h->workers, card->files[0].path);

@@ -106,6 +106,25 @@ static bool may_delete(struct keeper *k, const json_t *plan)
     return false;
 }
 
+/* How many could not be deleted; each is told. */
+static size_t say_kept(struct keeper *k, const json_t *done)
+{
+    const json_t *item;
+    size_t i, n = 0;
+
+    json_array_foreach(json_object_get(done, "items"), i, item)
+    {
+        const char *why = keeper_text(item, "kept", NULL);
+
+        if (!why)
+            continue;
+        term_say(&k->term, "%s could not be deleted: %s",
+                 keeper_text(item, "path", keeper_text(item, "model_ref", "?")), why);
+        n++;
+    }
+    return n;
+}
+
 static int delete_all(struct keeper *k, const json_t *plan, bool json)
 {
     char url[KEEPER_URL_MAX], size[16];
@@ -125,10 +144,13 @@ static int delete_all(struct keeper *k, const json_t *plan, bool json)
     free(text);
     if (rc == CLI_DONE && json)
         keeper_print_json(k, done);
-    else if (rc == CLI_DONE)
-        term_ok(
-            &k->term, "Deleted; %s are free again.",
-            str_human_bytes((uint64_t)keeper_number(done, "freed_bytes", 0), size, sizeof size));
+    str_human_bytes((uint64_t)keeper_number(done, "freed_bytes", 0), size, sizeof size);
+    if (rc == CLI_DONE && say_kept(k, done)) {
+        term_say(&k->term, "The others were deleted; %s are free again.", size);
+        rc = CLI_ERROR;
+    } else if (rc == CLI_DONE && !json) {
+        term_ok(&k->term, "Deleted; %s are free again.", size);
+    }
     json_decref(done);
     return rc;
 }

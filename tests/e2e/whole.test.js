@@ -7,6 +7,7 @@ const { test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
+const { execFileSync } = require('node:child_process');
 
 const { makeFolder } = require('./lib/proc.js');
 const { get, startHive } = require('./lib/hive.js');
@@ -85,4 +86,68 @@ test('a model on a disk that goes and comes back is here again with it', async (
   assert.strictEqual((await shown()).status, 200);
   assert.deepStrictEqual(await listed(hive), ['local:away']);
   assert.strictEqual((await cli(hive, 'models', 'verify', 'local:away')).code, 0);
+});
+
+/*
+ * In that folder nothing can be renamed or deleted, as on a disk that was made read-only; a function that ends this.
+ * NULL: this cannot be had here.
+ */
+function freeze(dir) {
+  if (process.getuid() !== 0) {
+    fs.chmodSync(dir, 0o555);
+    return () => fs.chmodSync(dir, 0o755);
+  }
+  try {
+    execFileSync('chattr', ['+i', dir], { stdio: 'ignore' });
+  } catch { return null; }
+  return () => execFileSync('chattr', ['-i', dir]);
+}
+
+/*
+ * `rm` said how much it had freed, and had deleted nothing; the model was off the list, and on it again at the next
+ * start. `prune` said the same.
+ */
+test('what cannot be deleted is told, counted as nothing, and stays on the list', async (t) => {
+  const { hive, files } = await startSplit(t), dir = path.dirname(files[0]);
+  fs.writeFileSync(path.join(dir, 'nobodys.gguf'), 'x');
+  const thaw = freeze(dir);
+  if (!thaw) return t.skip('a folder cannot be made unchangeable here');
+  try {
+    const r = await cli(hive, 'models', 'rm', 'hf:a/m');
+    assert.strictEqual(r.code, 1, r.stdout + r.stderr);
+    assert.match(r.stderr, /hf:a\/m was not removed: cannot delete \S+-00001-of-00002\.gguf: \w/);
+    assert.deepStrictEqual(await listed(hive), ['hf:a/m']);
+    const pruned = await cli(hive, 'models', 'prune', '--yes');
+    assert.strictEqual(pruned.code, 1, pruned.stdout + pruned.stderr);
+    assert.match(pruned.stderr, /nobodys\.gguf could not be deleted: \w/);
+    assert.match(pruned.stderr, /The others were deleted; 0 B are free again/);
+  } finally { thaw(); }
+  assert.strictEqual((await cli(hive, 'models', 'rm', 'hf:a/m')).code, 0);
+  assert.deepStrictEqual(filesIn(hive).map((f) => path.basename(f)), ['nobodys.gguf']);
+  assert.strictEqual((await cli(hive, 'models', 'prune', '--yes')).code, 0);
+  assert.deepStrictEqual(filesIn(hive), []);
+});
+
+/*
+ * What could not be set aside was off the list until the next start only; a pull found it complete at once, and called
+ * it verified.
+ */
+test('a file that is bad, and stays under its name, is out of use until it is fetched again', async (t) => {
+  let { hub, hive, files } = await startSplit(t);
+  t.after(() => hive.stop());
+  fs.mkdirSync(path.join(`${files[1]}.bad`, 'in the way'), { recursive: true });
+  const bad = Buffer.from(BYTES[1]);
+  bad[5] ^= 1;
+  fs.writeFileSync(files[1], bad);
+  const r = await cli(hive, 'models', 'verify');
+  assert.strictEqual(r.code, 1, r.stdout + r.stderr);
+  assert.match(r.stdout, /^hf:a\/m: BAD: .* has the SHA-256 .*; it cannot be renamed: Is a directory/m);
+  assert.deepStrictEqual(await listed(hive), []);
+  await hive.stop();
+  hive = await startWith(hub, {}, { home: hive.home });
+  assert.deepStrictEqual(await listed(hive), []);
+  await fetches(hive, 'hf:a/m', BYTES[0]);
+  assert.strictEqual(sha256(fs.readFileSync(files[1])), sha256(BYTES[1]));
+  assert.deepStrictEqual(await listed(hive), ['hf:a/m']);
+  assert.strictEqual((await cli(hive, 'models', 'verify')).code, 0);
 });

@@ -391,7 +391,7 @@ static void test_card__is_found_again_as_it_was(void **state)
     assert_int_equal(path_write_file(got->files[0].path, "12345", 5, 0600, NULL), 0);
     assert_int_equal(path_write_file(got->files[1].path, "123456", 6, 0600, NULL), 0);
     assert_true(card_is_complete(got));
-    card_remove_all(NULL, dir, got, NULL);
+    assert_int_equal(card_remove_all(NULL, dir, got, NULL, NULL, NULL), 0);
     assert_false(path_is_dir(c->dir));
     assert_true(path_is_dir(dir));
     card_free(got);
@@ -453,7 +453,7 @@ static void test_card__local_ones_lie_apart(void **state)
     card_free(got);
     assert_int_equal(card_find(NULL, dir, "local:ann/x:8b", NULL, c->path, &got, NULL), 0);
     assert_non_null(got);
-    card_remove_all(NULL, dir, got, NULL);
+    assert_int_equal(card_remove_all(NULL, dir, got, NULL, NULL, NULL), 0);
     assert_false(path_is_dir(c->dir));
     card_free(got);
     card_free(c);
@@ -594,7 +594,7 @@ static void test_card__takes_no_file_that_its_sweep_would_delete(void **state)
         assert_int_equal(path_write_file(c->files[0].path, "x", 1, 0600, NULL), 0);
         card_sweep(c);
         assert_true(card_is_complete(c));
-        card_remove_all(NULL, dir, c, NULL);
+        assert_int_equal(card_remove_all(NULL, dir, c, NULL, NULL, NULL), 0);
         card_free(c);
     }
 }
