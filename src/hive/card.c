@@ -298,6 +298,10 @@ static int put(const struct card *c, int *fd, struct err *err)
     char *text = card_text(c);
     int rc = text ? card_check_place(c, err) : err_no_memory(err, CARD_BYTES_MAX, "a card");
 
+    if (rc == 0 && strlen(text) > CARD_BYTES_MAX)
+        rc = err_set(err, ERR_LIMIT,
+                     "what is to be noted of %.200s has %zu bytes, more than %u are not read again",
+                     card_name(c), strlen(text), CARD_BYTES_MAX);
     if (rc == 0)
         rc = path_make_dirs(c->dir, 0755, err);
     if (rc == 0 && fd)

@@ -92,7 +92,7 @@ const char *card_clash(const struct card *a, const struct card *b);
  * (not the one at its own path); ERR_UNREACHABLE. */
 int card_check_names(struct reach *r, const char *models_dir, const struct card *c,
                      struct err *err);
-/* Makes the folder and writes the card, if it may lie there. */
+/* Makes the folder and writes the card, if it may lie there. ERR_LIMIT: past CARD_BYTES_MAX. */
 int card_save(const struct card *c, struct err *err);
 /* The same without the wait for the disk, which is for flush.h: *fd as of path_write_open. */
 int card_save_open(const struct card *c, int *fd, struct err *err);

@@ -398,6 +398,26 @@ static void test_card__is_found_again_as_it_was(void **state)
     card_free(c);
 }
 
+/* One that nobody reads again is not written. */
+static void test_card__is_not_written_longer_than_it_is_read(void **state)
+{
+    struct card *c = make_card("abc");
+    char *origin = malloc(CARD_BYTES_MAX + 1);
+
+    (void)state;
+    memset(origin, 'x', CARD_BYTES_MAX);
+    origin[CARD_BYTES_MAX] = '\0';
+    assert_int_equal(card_set_origin(c, origin, NULL), 0);
+    assert_int_equal(card_save(c, NULL), ERR_LIMIT);
+    assert_false(path_is_file(c->path));
+    origin[CARD_BYTES_MAX / 2] = '\0';
+    assert_int_equal(card_set_origin(c, origin, NULL), 0);
+    assert_int_equal(card_save(c, NULL), 0);
+    card_remove(c);
+    card_free(c);
+    free(origin);
+}
+
 /* A verdict stands on the card; one that makes no sense is none, and no text makes it unwritable.
  */
 static void test_card__keeps_the_verdict_on_its_file(void **state)
@@ -635,6 +655,7 @@ int main(void)
         TEST(test_catalog__newer_version_is_refused_and_kept),
         TEST(test_catalog__folder_in_its_place_is_an_error),
         TEST(test_card__is_found_again_as_it_was),
+        TEST(test_card__is_not_written_longer_than_it_is_read),
         TEST(test_card__keeps_the_verdict_on_its_file),
         TEST(test_card__local_ones_lie_apart),
         TEST(test_card__is_made_anew_of_the_catalogs_row),

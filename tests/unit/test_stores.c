@@ -577,6 +577,35 @@ static void test_manifest__refuses_what_leaves_the_folder(void **state)
     }
 }
 
+/* They go into the model's card: one past what is read of a card was a model whose files nobody
+ * could remove. */
+static void test_manifest__refuses_texts_that_are_too_long(void **state)
+{
+    static const char *const keys[] = {"source", "license", "quantization", "commit"};
+    static char text[MANIFEST_TEXT_MAX + 2];
+    struct manifest m;
+
+    (void)state;
+    memset(text, 'x', sizeof text - 1);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_t *model = entry("local:x", "x.gguf"), *root;
+        char *list;
+
+        json_object_set_new(model, keys[i], json_string(text));
+        root = json_pack("{s:i, s:[o]}", "rbee_manifest", 1, "models", model);
+        list = json_dumps(root, 0);
+        assert_int_equal(manifest_parse(list, strlen(list), &m, NULL), ERR_INVALID);
+        manifest_done(&m);
+        json_object_set_new(model, keys[i], json_string("short"));
+        free(list);
+        list = json_dumps(root, 0);
+        assert_int_equal(manifest_parse(list, strlen(list), &m, NULL), 0);
+        manifest_done(&m);
+        free(list);
+        json_decref(root);
+    }
+}
+
 /* A list that makes no sense is somebody's: it is not written over. */
 static void test_manifest__does_not_overwrite_what_it_does_not_understand(void **state)
 {
@@ -685,6 +714,7 @@ int main(void)
         TEST(test_manifest__is_read_as_it_was_written),
         TEST(test_manifest__of_a_card_says_all_that_is_known),
         TEST(test_manifest__refuses_what_leaves_the_folder),
+        TEST(test_manifest__refuses_texts_that_are_too_long),
         TEST(test_manifest__does_not_overwrite_what_it_does_not_understand),
         TEST(test_token__files),
         TEST(test_token__of_the_environment),
