@@ -19,32 +19,37 @@
 
 static void next_item(struct import *im, struct chore *c);
 
-static void import_free(struct import *im)
+/* What is kept of the item at work. */
+static void drop_item(struct import *im)
 {
     at_work_end(&im->from);
     at_work_end(&im->to);
-    import_list_done(&im->list);
+    for (size_t i = 0; im->was && i < import_item_of(im)->m.n_files; i++)
+        free(im->was[i]);
     card_free(im->card);
     card_free(im->before);
     free(im->marks);
     free(im->kept);
+    free(im->was);
+    im->card = im->before = NULL;
+    im->marks = NULL;
+    im->kept = NULL;
+    im->was = NULL;
+    im->n_placed = 0;
+    im->was_here = false;
+}
+
+static void import_free(struct import *im)
+{
+    drop_item(im);
+    import_list_done(&im->list);
     free(im);
 }
 
 /* On to the next one, whatever became of this one. */
 static void leave_item(struct import *im, struct chore *c)
 {
-    at_work_end(&im->from);
-    at_work_end(&im->to);
-    card_free(im->card);
-    card_free(im->before);
-    free(im->marks);
-    free(im->kept);
-    im->card = im->before = NULL;
-    im->marks = NULL;
-    im->kept = NULL;
-    im->n_placed = 0;
-    im->was_here = false;
+    drop_item(im);
     im->i++;
     next_item(im, c);
 }
@@ -202,12 +207,43 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
     }
 }
 
-static bool is_ours(const struct import *im, const char *path)
+static bool is_under(const char *dir, const char *path)
 {
-    size_t n = strlen(im->h->models->dir);
+    size_t n = strlen(dir);
 
-    return strncmp(path, im->h->models->dir, n) == 0 && path[n] == '/' &&
-           !upload_is_part(im->h->models, path);
+    return strncmp(path, dir, n) == 0 && path[n] == '/';
+}
+
+/* By its name, or through links: a model's file is not taken out of rbee's folder to be another's.
+ */
+static int check_not_ours(const struct import *im, const char *path, struct err *err)
+{
+    char *dir = NULL, *real = NULL;
+    bool ours = is_under(im->h->models->dir, path);
+    int rc = 0;
+
+    if (upload_is_part(im->h->models, path))
+        return 0;
+    if (!ours)
+        rc = reach_check(im->h->reach, path, err);
+    if (!ours && rc == 0 && path_real(path, &real, NULL) == 0 &&
+        path_real(im->h->models->dir, &dir, NULL) == 0)
+        ours = is_under(dir, real);
+    free(dir);
+    free(real);
+    return ours
+               ? err_set(err, ERR_CONFLICT, "%.300s lies in rbee's own models folder already", path)
+               : rc;
+}
+
+static int check_sources(const struct import *im, struct err *err)
+{
+    const struct store_model *m = &import_item_of(im)->m;
+    int rc = reach_check(im->h->reach, im->h->models->dir, err);
+
+    for (size_t i = 0; i < m->n_files && rc == 0; i++)
+        rc = check_not_ours(im, m->files[i].path, err);
+    return rc;
 }
 
 /* An upload's folder is nobody else's until it is empty. */
@@ -227,6 +263,8 @@ static void next_item(struct import *im, struct chore *c)
     struct chore_step step = {
         .stage = "hashing", .name = "", .arg = im, .work = hash_all, .done = on_hashed};
     const struct store_model *m;
+    struct err why = {0};
+    int rc;
 
     if (im->i == im->list.n || chore_is_gone(c)) {
         chore_say(c, json_pack("{s:s, s:I, s:I}", "stage", "complete", "imported",
@@ -236,14 +274,15 @@ static void next_item(struct import *im, struct chore *c)
         return;
     }
     m = &import_item_of(im)->m;
-    if (is_ours(im, m->files[0].path)) {
-        fail_item(im, c, API_INVALID_REQUEST, "it lies in rbee's own models folder already");
+    if ((rc = check_sources(im, &why))) {
+        fail_item(im, c, code_of(rc), why.text);
         return;
     }
     mark_source(im, m->files[0].path);
     im->marks = calloc(m->n_files, sizeof *im->marks);
     im->kept = calloc(m->n_files, sizeof *im->kept);
-    if (!im->marks || !im->kept) {
+    im->was = calloc(m->n_files, sizeof *im->was);
+    if (!im->marks || !im->kept || !im->was) {
         fail_item(im, c, API_INTERNAL, "the hive is out of memory");
         return;
     }

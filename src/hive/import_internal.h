@@ -17,7 +17,8 @@ struct import {
     bool was_here;           /* the card and its files are there already */
     struct file_mark *marks; /* of its files, when they were hashed */
     bool *kept;              /* which of them lay in their places already, and stay */
-    size_t n_placed;         /* the others */
+    char **was;              /* owned: where the others were, links resolved */
+    size_t n_placed;         /* how many those are */
     enum place_how how;
     struct at_work from, to; /* what is an upload's folder; where it is being brought to */
     unsigned n_imported, n_failed;

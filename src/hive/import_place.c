@@ -37,7 +37,7 @@ static bool is_same_file(const char *a, const char *b)
 /* False: it could not go back to where it was, and stays. */
 static bool unplace(struct import *im, size_t i)
 {
-    const char *at = im->card->files[i].path, *was = import_item_of(im)->m.files[i].path;
+    const char *at = im->card->files[i].path, *was = im->was[i];
     enum place_how how;
     struct stat st;
 
@@ -100,18 +100,16 @@ static int put_there(struct import *im, struct chore *c, size_t i, const char *f
 static int place_one(struct import *im, struct chore *c, size_t i, struct err *err)
 {
     const struct import_item *item = import_item_of(im);
-    char *real = NULL;
     int fd, rc = hold_still(item->m.files[i].path, item->wish, &fd, err);
 
     if (rc == 0)
         rc = rehash_same(item->m.files[i].path, &im->marks[i], err);
     if (rc == 0)
-        rc = path_real(item->m.files[i].path, &real, err);
+        rc = path_real(item->m.files[i].path, &im->was[i], err);
     if (rc == 0)
-        rc = put_there(im, c, i, real, err);
+        rc = put_there(im, c, i, im->was[i], err);
     if (fd >= 0)
         close(fd);
-    free(real);
     return rc;
 }
 
@@ -189,16 +187,14 @@ void import_leave_sources(struct import *im)
 
     for (size_t i = 0; i < item->m.n_files; i++) {
         const char *path = item->m.files[i].path;
-        char *real = NULL;
 
         if (reach_check(im->h->reach, path, NULL))
             continue;
         if (upload_is_part(im->h->models, path))
             leave_part(im, i, path, &u);
-        else if (item->wish == PLACE_MOVE && !im->was_here &&
-                 is_same_file(path, im->card->files[i].path) && path_real(path, &real, NULL) == 0)
-            unlink(real);
-        free(real);
+        else if (item->wish == PLACE_MOVE && im->was[i] &&
+                 is_same_file(im->was[i], im->card->files[i].path))
+            unlink(im->was[i]);
     }
     unlinked_reply(&u, im->h->tasks, NULL, 0, NULL);
 }

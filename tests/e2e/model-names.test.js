@@ -12,6 +12,7 @@ const { get, post, remove } = require('./lib/hive.js');
 const { stream } = require('./lib/sse.js');
 const { Hub, begin, download, filesIn, seeded, startWith } = require('./lib/transfer.js');
 const { hold } = require('./lib/hold.js');
+const { makeFolder } = require('./lib/proc.js');
 const { manifest, sha256, stick } = require('./lib/stick.js');
 
 const importing = (hive, folder, how) => stream(`${hive.url}/v1/models/import`, { method: 'POST', body: { path: folder, how } });
@@ -109,4 +110,30 @@ test('a pull of what an import is moving in is refused, and deletes nothing', as
   const row = (await kept(hive)).find((m) => m.model_ref === 'hf:acme/big');
   assert.deepStrictEqual(names.map((name) => shaOf(path.join(path.dirname(row.local_path), name))), bytes.map(sha256));
   assert.strictEqual((await begin(hive, 'hf:acme/big')).download_id, 'cached');
+});
+
+/*
+ * Where the files of a folder are links: only the name of the first one was looked at, not where it led, and a move
+ * took a model out of rbee's own folder, or a file that is none of the folder's.
+ */
+test('a move by way of a link takes nothing out of rbee\'s folder, or out of another one', async (t) => {
+  const hub = await Hub.start(), hive = await startWith(hub);
+  t.after(() => Promise.all([hive.stop(), hub.stop()]));
+  const bytes = ['one.gguf', 'two.gguf'].map((name) => [name, seeded(name, 5000)]);
+  await takeIn(hive, stick(TALE, bytes));
+  const [{ local_path: here }] = await kept(hive), elsewhere = path.join(makeFolder('rbee-elsewhere-'), 'two.gguf');
+  fs.writeFileSync(elsewhere, bytes[1][1]);
+  const before = filesIn(hive);
+  for (const target of [path.join(path.dirname(here), 'two.gguf'), elsewhere]) {
+    const folder = stick({ model_ref: 'local:other', repo: 'local:other', commit: 'c2' }, bytes);
+    fs.rmSync(path.join(folder, '1.gguf'));
+    fs.symlinkSync(target, path.join(folder, '1.gguf'));
+    const moved = await post(hive, '/v1/models/import', { path: folder, how: 'move' });
+    assert.strictEqual(moved.status, 400, moved.text);
+    assert.match(moved.json.error.message, /1\.gguf is a link to \S+two\.gguf, which is not the folder's to move/);
+    assert.ok(fs.existsSync(target));
+    if (target === elsewhere) await takeIn(hive, folder); // a copy takes nothing away
+    else assert.match((await refused(hive, folder)).message, /rbee's own models folder/);
+  }
+  assert.deepStrictEqual(filesIn(hive).filter((f) => f.includes('/hf/')), before);
 });
