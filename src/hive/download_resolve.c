@@ -33,6 +33,20 @@ static int check_free(const struct download *d, const struct card *c, struct err
                    d->model_ref);
 }
 
+/* What an import that did not end has left here of another commit may be all there is of it. */
+static int check_former(const struct download *d, const struct card *c, struct err *err)
+{
+    const struct card *former = d->card;
+
+    if (!former || str_eq(former->path, c->path) || !former->origin || card_n_there(former) == 0)
+        return 0;
+    return err_set(
+        err, ERR_CONFLICT,
+        "%zu of its %zu files are here, imported from %.200s, and the hub has another "
+        "commit now: import it again, or delete them with `rbee-keeper models rm %.200s`",
+        card_n_there(former), former->n_files, former->origin, d->model_ref);
+}
+
 /* The hub has another commit now than an earlier life took files of: these are of no use. */
 static void drop_former(struct download *d, const struct card *former)
 {
@@ -87,6 +101,8 @@ static int make_card(struct download *d, const struct hub_repo *repo,
     }
     if (rc == 0)
         rc = check_free(d, c, err);
+    if (rc == 0)
+        rc = check_former(d, c, err);
     if (rc == 0)
         rc = card_add_ref(c, d->model_ref, err);
     if (rc)

@@ -76,8 +76,7 @@ static bool contradicts(const struct card *a, const struct card *b)
 }
 
 /* The card on disk, when it has the same digests. One of a download that is not done gives its
- * references, and stands again should this go wrong; one that is at work is not disturbed, and none
- * begins while this import's mark is set (download_resolve.c). */
+ * references, and stands again should this go wrong. */
 static int use_old_card(struct import *im, struct err *err)
 {
     struct card *old;
@@ -99,8 +98,6 @@ static int use_old_card(struct import *im, struct err *err)
                      "a file of %.200s is to have another SHA-256: `rbee-keeper models rm %.200s` "
                      "deletes what is here of it",
                      card_name(old), card_name(old));
-    else if (downloads_write_to(im->h->models->downloads, im->card))
-        rc = err_set(err, ERR_CONFLICT, "a download of the same files is under way");
     for (size_t i = 0; old && rc == 0 && i < old->n_refs; i++)
         rc = card_add_ref(im->card, old->refs[i], err);
     if (rc == 0)
@@ -112,7 +109,8 @@ static int use_old_card(struct import *im, struct err *err)
 /*
  * From here on the model is this import's alone to bring. Two at one file took the one's for what
  * an earlier life had left, and of a file that moves that was the only one there was; two under one
- * name both became its file.
+ * name both became its file. A download that is at work is not disturbed, and none of these files,
+ * or of that name, begins while the mark is set (download_resolve.c).
  */
 static int claim(struct import *im, struct err *err)
 {
@@ -123,6 +121,13 @@ static int claim(struct import *im, struct err *err)
         return err_set(err, ERR_CONFLICT,
                        "%.200s is being imported at this moment: look again when that is done",
                        ref);
+    if (downloads_under_way(im->h->models->downloads, ref, NULL) ||
+        downloads_write_to(im->h->models->downloads, im->card))
+        return err_set(
+            err, ERR_CONFLICT,
+            "a download of the same files, or of %.200s, is under way: wait until that is "
+            "done, or end it with `rbee-keeper models cancel %.200s`",
+            ref, ref);
     return at_work_bring(l, &im->to, im->card, ref) ? 0
                                                     : err_no_memory(err, strlen(ref), "an import");
 }

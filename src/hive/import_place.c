@@ -4,7 +4,7 @@
  * The order is what a kill of the hive may meet anywhere: the card, the files one by one, the
  * catalog, the sources' names. Where the card has all its files, the next start enters the model;
  * before that the sources are whole. So the files of a split model that moves get a second name
- * first (a link), where the file system has such: half of them here and half there would be no
+ * first (a link, and a copy from another file system): half of them here and half there would be no
  * model in either place.
  */
 #include <errno.h>
@@ -41,7 +41,8 @@ static bool unplace(struct import *im, size_t i)
     enum place_how how;
     struct stat st;
 
-    if (im->how != PLACED_MOVE || is_same_file(at, was))
+    if (im->how != PLACED_MOVE || is_same_file(at, was) ||
+        rehash_same(was, &im->marks[i], NULL) == 0) /* a second name, or a copy */
         return unlink(at) == 0;
     if (lstat(was, &st) == 0)
         return false; /* another file has come to be there meanwhile */
@@ -89,11 +90,17 @@ static int put_there(struct import *im, struct chore *c, size_t i, const char *f
     const struct import_item *item = import_item_of(im);
     const char *to = im->card->files[i].path;
 
-    if (item->wish == PLACE_MOVE && im->card->n_files > 1 && link(from, to) == 0) {
-        im->how = PLACED_MOVE;
-        return 0;
-    }
-    return place_file(from, to, item->wish, &watch, &im->how, err);
+    int error, rc;
+
+    if (item->wish != PLACE_MOVE || im->card->n_files == 1)
+        return place_file(from, to, item->wish, &watch, &im->how, err);
+    error = link(from, to) == 0 ? 0 : errno;
+    if (error == EXDEV)
+        rc = place_file(from, to, PLACE_COPY, &watch, &im->how, err);
+    else
+        rc = error ? place_file(from, to, PLACE_MOVE, &watch, &im->how, err) : 0;
+    im->how = PLACED_MOVE;
+    return rc;
 }
 
 /* The file that goes in is the one that was hashed. */
@@ -169,6 +176,9 @@ int import_place(void *arg, struct chore *c, struct err *err)
         else
             im->n_placed++;
     }
+    if (rc == 0 && import_item_of(im)->wish == PLACE_MOVE &&
+        (rc = path_sync_folder(im->card->path, err))) /* before the sources go */
+        import_take_back(im, im->card->n_files);
     return rc;
 }
 
@@ -178,6 +188,13 @@ static void leave_part(const struct import *im, size_t i, const char *part, stru
     if (im->was_here || im->kept[i] || is_same_file(part, im->card->files[i].path))
         unlinked_add(u, part);
     upload_moved(part);
+}
+
+/* Of what is to be moved: it is the other name, or what was copied, still. */
+static bool may_leave(const struct import *im, size_t i)
+{
+    return is_same_file(im->was[i], im->card->files[i].path) ||
+           rehash_same(im->was[i], &im->marks[i], NULL) == 0;
 }
 
 void import_leave_sources(struct import *im)
@@ -192,8 +209,7 @@ void import_leave_sources(struct import *im)
             continue;
         if (upload_is_part(im->h->models, path))
             leave_part(im, i, path, &u);
-        else if (item->wish == PLACE_MOVE && im->was[i] &&
-                 is_same_file(im->was[i], im->card->files[i].path))
+        else if (item->wish == PLACE_MOVE && im->was[i] && may_leave(im, i))
             unlink(im->was[i]);
     }
     unlinked_reply(&u, im->h->tasks, NULL, 0, NULL);

@@ -4,6 +4,7 @@
  * cannot be verified, exported or removed with its files.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/path.h"
@@ -109,16 +110,16 @@ struct beside {
     int rc;
 };
 
-/* A row's card tells of its names; where it can be neither read nor mended, the row must do. */
+/* A listed model's card tells of its names; where it can be neither read nor mended, nobody knows
+ * which files of the folder are its parts. */
 static bool on_beside(void *arg, const struct catalog_row *row)
 {
     struct beside *b = arg;
     char *path = str_printf("%s" CARD_TAIL, row->path);
-    bool named = false;
+    size_t n = strlen(b->card->dir);
+    bool beside = strncmp(row->path, b->card->dir, n) == 0 && row->path[n] == '/';
 
-    for (size_t i = 0; i < b->card->n_files; i++)
-        named = named || str_eq(b->card->files[i].path, row->path);
-    if (named && path && is_there(b->m, row, path)) {
+    if (beside && path && is_there(b->m, row, path)) {
         struct card *card = mend(b->m, row, path);
 
         if (!card)

@@ -168,6 +168,7 @@ static int reference(const char *from, const char *to, enum place_how *how, stru
 static int move(const char *from, const char *to, const struct place_watch *watch,
                 enum place_how *how, struct err *err)
 {
+    struct file_mark now;
     int rc;
 
     *how = PLACED_MOVE;
@@ -180,6 +181,9 @@ static int move(const char *from, const char *to, const struct place_watch *watc
     if (rc)
         return rc;
     rc = path_sync_folder(to, err); /* a power cut may take the new name, but not both */
+    if (rc == 0 && watch && watch->was &&
+        !(file_mark_of(from, &now) && file_mark_same_bytes(&now, watch->was)))
+        rc = err_set(err, ERR_CONFLICT, "%s was replaced while it was copied", from);
     if (rc == 0 && unlink(from) != 0)
         rc = failed("move", from, to, errno, err);
     if (rc)

@@ -112,6 +112,32 @@ test('a pull of what an import is moving in is refused, and deletes nothing', as
   assert.strictEqual((await begin(hive, 'hf:acme/big')).download_id, 'cached');
 });
 
+/* It was taken for a download's of an earlier life, too, and deleted: its commit was not on the hub. */
+test('a pull deletes nothing of what was imported and is not whole', async (t) => {
+  const hub = await Hub.start(), hive = await startWith(hub);
+  t.after(() => Promise.all([hive.stop(), hub.stop()]));
+  hub.put('acme/big', { 'big-Q4_K_M.gguf': seeded('new', 5000) });
+  const parts = ['big-00001-of-00002.gguf', 'big-00002-of-00002.gguf'].map((name) => [name, seeded(name, 5000)]);
+  await takeIn(hive, stick({ model_ref: 'hf:acme/big', repo: 'acme/big', commit: 'gone' }, parts));
+  const [{ local_path: first }] = await kept(hive);
+  fs.rmSync(first.replace('00001-of', '00002-of'));
+  const end = (await download(hive, 'hf:acme/big')).at(-1);
+  assert.match(`${end.code} ${end.message}`, /^INVALID_REQUEST .*1 of its 2 files are here, imported from a stick, and the hub has another commit now/);
+  assert.strictEqual(shaOf(first), sha256(parts[0][1]));
+});
+
+/* Both came, and the one that came last had the name: the other was lost sight of. */
+test('an import under the name of a download that is under way is refused', async (t) => {
+  const hub = await Hub.start(), hive = await startWith(hub);
+  t.after(() => Promise.all([hive.stop(), hub.stop()]));
+  hub.put('acme/slow', { 'slow.gguf': seeded('slow', 1 << 20) });
+  hub.cdn.faults = () => ({ pace: 100 });
+  const { download_id: id } = await begin(hive, 'hf:acme/slow');
+  const e = await refused(hive, stick({ model_ref: 'hf:acme/slow', repo: 'acme/slow', commit: 'c3' }, [['other.gguf', seeded('other', 5000)]]));
+  assert.match(`${e.code} ${e.message}`, /^INVALID_REQUEST a download of the same files, or of hf:acme\/slow, is under way/);
+  assert.strictEqual((await remove(hive, `/v1/models/download/${id}`)).status, 204);
+});
+
 /*
  * Where the files of a folder are links: only the name of the first one was looked at, not where it led, and a move
  * took a model out of rbee's own folder, or a file that is none of the folder's.
