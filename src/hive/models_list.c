@@ -131,6 +131,9 @@ static int stays(struct models *m, const struct card *card, const struct catalog
         log_warn("%s", err.text);
     api_error_set(e, API_INTERNAL, REPLY_SRC, "%.200s was not removed: %.600s", card_name(card),
                   why->text);
+    e->details = json_pack("{s:s}", "hint",
+                           "Mend what the message names (a folder's permissions, a disk that is "
+                           "read-only), then remove it again.");
     return -1;
 }
 

@@ -18,6 +18,7 @@ static void on_verified(void *arg, struct keeper *k, const json_t *event)
 {
     const char *stage = keeper_text(event, "stage", ""),
                *ref = keeper_text(event, "model_ref", "?");
+    bool pulls = str_starts(ref, "hf:");
 
     (void)arg;
     if (str_eq(stage, "verified"))
@@ -27,10 +28,9 @@ static void on_verified(void *arg, struct keeper *k, const json_t *event)
                    keeper_text(event, "sha256", "?"));
     else
         out_printf(
-            &k->out,
-            "%s: BAD: %s. It is out of use now (%s); `rbee-keeper models pull %s` fetches it "
-            "again.\n",
-            ref, keeper_text(event, "message", "?"), keeper_text(event, "kept_as", "-"), ref);
+            &k->out, "%s: BAD: %s. It is out of use now (%s); `rbee-keeper models %s %s`%s.\n", ref,
+            keeper_text(event, "message", "?"), keeper_text(event, "kept_as", "-"),
+            pulls ? "pull" : "rm", ref, pulls ? " fetches it again" : ", then import it again");
 }
 
 int cmd_models_verify(const struct cli_command *self, int argc, char **argv)
