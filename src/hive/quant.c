@@ -106,7 +106,7 @@ static bool is_known(const char *s, size_t n)
 {
     char word[QUANT_NAME_BYTES];
 
-    if (n >= sizeof word)
+    if (n == 0 || n >= sizeof word || !strchr("QqIiFfBb", s[0]))
         return false;
     snprintf(word, sizeof word, "%.*s", (int)n, s);
     return quant_bits(word) > 0;
