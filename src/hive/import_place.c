@@ -89,7 +89,6 @@ static int put_there(struct import *im, struct chore *c, size_t i, const char *f
     const struct place_watch watch = {.copied = on_copied, .arg = c, .was = &im->marks[i]};
     const struct import_item *item = import_item_of(im);
     const char *to = im->card->files[i].path;
-
     int error, rc;
 
     if (item->wish != PLACE_MOVE || im->card->n_files == 1)

@@ -96,6 +96,14 @@ static int rename_to_new(const char *from, const char *to)
     return rename(from, to);
 }
 
+static int say_changed(const char *from, struct err *err)
+{
+    return err_set(err, ERR_CONFLICT,
+                   "%s changed while it was brought to its place; try again when nothing writes to "
+                   "it",
+                   from);
+}
+
 static bool is_as_it_was(int in, const struct file_mark *was)
 {
     struct file_mark now;
@@ -110,8 +118,7 @@ static int check_copy(int in, int out, const char *from, const char *to,
     struct file_mark copy = {0};
 
     if (!is_as_it_was(in, was))
-        return err_set(err, ERR_CONFLICT,
-                       "%s changed while it was copied; try again when nothing writes to it", from);
+        return say_changed(from, err);
     if (!file_mark_of_open(out, &copy) || copy.size_bytes != was->size_bytes)
         return err_set(err, ERR_IO, "the copy of %s to %s has %lld bytes instead of %lld", from, to,
                        (long long)copy.size_bytes, (long long)was->size_bytes);
@@ -152,23 +159,44 @@ static int make_own(const char *from, const char *to, bool may_copy,
     return rc;
 }
 
-/* 0, or an error that another way may not have. */
-static int hard_link(const char *from, const char *to, enum place_how *how, struct err *err)
+static bool is_file_that_was(const char *path, const struct place_watch *watch)
 {
-    *how = PLACED_HARD_LINK;
-    return link(from, to) == 0 ? 0 : failed("link", from, to, errno, err);
+    struct file_mark now;
+
+    return !watch || !watch->was ||
+           (file_mark_of(path, &now) && file_mark_same_bytes(&now, watch->was));
 }
 
-static int reference(const char *from, const char *to, enum place_how *how, struct err *err)
+/* Does the new name lead to what it was to lead to? */
+static int check_link(const char *from, const char *to, const struct place_watch *watch,
+                      struct err *err)
+{
+    if (is_file_that_was(to, watch))
+        return 0;
+    unlink(to);
+    return say_changed(from, err);
+}
+
+/* 0, or an error that another way may not have. */
+static int hard_link(const char *from, const char *to, const struct place_watch *watch,
+                     enum place_how *how, struct err *err)
+{
+    *how = PLACED_HARD_LINK;
+    return link(from, to) == 0 ? check_link(from, to, watch, err)
+                               : failed("link", from, to, errno, err);
+}
+
+static int reference(const char *from, const char *to, const struct place_watch *watch,
+                     enum place_how *how, struct err *err)
 {
     *how = PLACED_REFERENCE;
-    return symlink(from, to) == 0 ? 0 : failed("link", from, to, errno, err);
+    return symlink(from, to) == 0 ? check_link(from, to, watch, err)
+                                  : failed("link", from, to, errno, err);
 }
 
 static int move(const char *from, const char *to, const struct place_watch *watch,
                 enum place_how *how, struct err *err)
 {
-    struct file_mark now;
     int rc;
 
     *how = PLACED_MOVE;
@@ -181,9 +209,8 @@ static int move(const char *from, const char *to, const struct place_watch *watc
     if (rc)
         return rc;
     rc = path_sync_folder(to, err); /* a power cut may take the new name, but not both */
-    if (rc == 0 && watch && watch->was &&
-        !(file_mark_of(from, &now) && file_mark_same_bytes(&now, watch->was)))
-        rc = err_set(err, ERR_CONFLICT, "%s was replaced while it was copied", from);
+    if (rc == 0 && !is_file_that_was(from, watch))
+        rc = say_changed(from, err);
     if (rc == 0 && unlink(from) != 0)
         rc = failed("move", from, to, errno, err);
     if (rc)
@@ -205,9 +232,11 @@ int place_file(const char *from, const char *to, enum place_wish wish,
         return make_own(from, to, true, watch, how, err);
     rc = make_own(from, to, false, watch, how, err);
     if (rc == ERR_UNSUPPORTED)
-        rc = hard_link(from, to, how, err);
-    if (rc == 0 || wish == PLACE_SHARE)
-        return rc == 0 ? 0 : reference(from, to, how, err);
+        rc = hard_link(from, to, watch, how, err);
+    if (rc == 0 || rc == ERR_CONFLICT) /* which no other way would mend */
+        return rc;
+    if (wish == PLACE_SHARE)
+        return reference(from, to, watch, how, err);
     return make_own(from, to, true, watch, how, err);
 }
 
