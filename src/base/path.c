@@ -439,6 +439,23 @@ int path_write_open(const char *path, const void *bytes, size_t n, mode_t mode, 
     return replace(path, bytes, n, mode, false, fd, err);
 }
 
+int path_sync_folder(const char *path, struct err *err)
+{
+    char *dir = str_dup(path), *slash = dir ? strrchr(dir, '/') : NULL;
+    int fd = -1, rc = 0;
+
+    if (slash)
+        *slash = '\0';
+    if (slash)
+        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0)
+        rc = err_errno(err, ERR_IO, errno, "cannot sync the folder of %s", path);
+    if (fd >= 0)
+        close(fd);
+    free(dir);
+    return rc;
+}
+
 int path_write_finish(int fd, const char *path, struct err *err)
 {
     int rc = sync_file(fd, path, err);

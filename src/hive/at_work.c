@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "hive/card.h"
 
 void at_work_begin(struct at_work_list *l, struct at_work *w, const char *dir, bool takes)
 {
@@ -12,20 +13,19 @@ void at_work_begin(struct at_work_list *l, struct at_work *w, const char *dir, b
         LIST_INSERT_HEAD(l, w, link);
 }
 
-bool at_work_bring(struct at_work_list *l, struct at_work *w, const char *dir, const char *card,
+bool at_work_bring(struct at_work_list *l, struct at_work *w, const struct card *card,
                    const char *model_ref)
 {
-    char *of = str_dup(card), *ref = str_dup(model_ref);
+    char *ref = str_dup(model_ref);
 
     *w = (struct at_work){0};
-    if (of && ref)
-        at_work_begin(l, w, dir, false);
+    if (ref)
+        at_work_begin(l, w, card->dir, false);
     if (w->dir) {
-        w->card = of;
+        w->card = card;
         w->model_ref = ref;
         return true;
     }
-    free(of);
     free(ref);
     return false;
 }
@@ -36,7 +36,6 @@ void at_work_end(struct at_work *w)
         return;
     LIST_REMOVE(w, link);
     free(w->dir);
-    free(w->card);
     free(w->model_ref);
     *w = (struct at_work){0};
 }
@@ -69,12 +68,12 @@ bool at_work_takes(const struct at_work_list *l, const char *dir)
     return false;
 }
 
-bool at_work_brings(const struct at_work_list *l, const char *card, const char *model_ref)
+bool at_work_brings(const struct at_work_list *l, const struct card *card, const char *model_ref)
 {
     const struct at_work *w;
 
     LIST_FOREACH(w, l, link)
-    if (w->card && ((card && str_eq(w->card, card)) || str_eq(w->model_ref, model_ref)))
+    if (w->card && (str_eq(w->model_ref, model_ref) || (card && card_clash(card, w->card))))
         return true;
     return false;
 }

@@ -1,11 +1,9 @@
 /* card.c - see card.h. What is read back is checked like anything from outside. */
 #include "hive/card.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <jansson.h>
 
@@ -14,11 +12,8 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sweep.h"
-#include "hive/ledger.h"
-#include "hive/unlinked.h"
 
 #define CARD_VERSION 1
-#define FOLDERS      3 /* org, repo, commit */
 
 static bool is_local(const char *repo)
 {
@@ -152,6 +147,11 @@ bool card_has_ref(const struct card *c, const char *model_ref)
     return false;
 }
 
+const char *card_name(const struct card *c)
+{
+    return c->n_refs ? c->refs[0] : c->repo;
+}
+
 int card_add_ref(struct card *c, const char *model_ref, struct err *err)
 {
     char *copy;
@@ -232,17 +232,6 @@ uint64_t card_total_bytes(const struct card *c)
     return total;
 }
 
-bool card_is_complete(const struct card *c)
-{
-    for (size_t i = 0; i < c->n_files; i++) {
-        uint64_t size;
-
-        if (path_file_size(c->files[i].path, &size, NULL) || size != c->files[i].size_bytes)
-            return false;
-    }
-    return c->n_files > 0;
-}
-
 bool card_same_files(const struct card *a, const struct card *b)
 {
     bool same = a->n_files == b->n_files;
@@ -309,6 +298,10 @@ static int put(const struct card *c, int *fd, struct err *err)
     char *text = card_text(c);
     int rc = text ? card_check_place(c, err) : err_no_memory(err, CARD_BYTES_MAX, "a card");
 
+    if (rc == 0 && strlen(text) > CARD_BYTES_MAX)
+        rc = err_set(err, ERR_LIMIT,
+                     "what is to be noted of %.200s has %zu bytes, more than %u are not read again",
+                     card_name(c), strlen(text), CARD_BYTES_MAX);
     if (rc == 0)
         rc = path_make_dirs(c->dir, 0755, err);
     if (rc == 0 && fd)
@@ -393,60 +386,4 @@ struct card *card_parse(const char *models_dir, const char *text, size_t n)
         take_verdict(&c->verdict, json_object_get(root, "verdict"));
     json_decref(root);
     return c;
-}
-
-/* The hive was killed between putting the file into its place and forgetting the ledger. */
-static void sweep_ledger(const char *path)
-{
-    char *part = path_is_file(path) ? str_printf("%s.part", path) : NULL;
-    char *ledger = part && !path_is_file(part) ? ledger_path(part) : NULL;
-
-    if (ledger)
-        unlink(ledger);
-    free(part);
-    free(ledger);
-}
-
-void card_sweep(const struct card *c)
-{
-    DIR *d = opendir(c->dir);
-    struct dirent *entry;
-
-    while (d && (entry = readdir(d)))
-        if (sweep_is_copy(entry->d_name))
-            unlinkat(dirfd(d), entry->d_name, 0);
-    if (d)
-        closedir(d);
-    for (size_t i = 0; i < c->n_files; i++)
-        sweep_ledger(c->files[i].path);
-}
-
-void card_remove(const struct card *c)
-{
-    char *dir = str_dup(c->dir);
-
-    unlink(c->path);
-    for (unsigned i = 0; dir && i < FOLDERS && rmdir(dir) == 0; i++)
-        *strrchr(dir, '/') = '\0'; /* the folder above; a folder in use stays */
-    free(dir);
-}
-
-void card_remove_file(const char *path, struct unlinked *u)
-{
-    char *part = str_printf("%s.part", path), *ledger = part ? ledger_path(part) : NULL;
-
-    unlinked_add(u, path);
-    if (part)
-        unlinked_add(u, part);
-    if (ledger)
-        unlink(ledger);
-    free(part);
-    free(ledger);
-}
-
-void card_remove_all(const struct card *c, struct unlinked *u)
-{
-    for (size_t i = 0; i < c->n_files; i++)
-        card_remove_file(c->files[i].path, u);
-    card_remove(c);
 }

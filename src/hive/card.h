@@ -60,6 +60,8 @@ void card_drop_ref(struct card *c, const char *model_ref);
 int card_set_origin(struct card *c, const char *origin, struct err *err);
 void card_free(struct card *c);
 
+/* What to call it: its first reference, or the repository. The card's own. */
+const char *card_name(const struct card *c);
 /* "hf:org/repo@commit", or the origin of what was imported; free(), NULL when out of memory. */
 char *card_source(const struct card *c);
 
@@ -81,27 +83,41 @@ bool card_measure(struct card *c, uint64_t total_bytes);
  * system that folds case.
  */
 int card_check_place(const struct card *c, struct err *err);
-/* Makes the folder and writes the card, if it may lie there. */
+/*
+ * Models of one commit share a folder. A file of a, by its path, that is a file of b, or would lie
+ * where one of b's has its part, ledger or card, or the other way round; NULL: there is none.
+ */
+const char *card_clash(const struct card *a, const struct card *b);
+/* ERR_CONFLICT where that is so of two files of this card, or of it and another card on the disk
+ * (not the one at its own path); ERR_UNREACHABLE. */
+int card_check_names(struct reach *r, const char *models_dir, const struct card *c,
+                     struct err *err);
+/* Makes the folder and writes the card, if it may lie there. ERR_LIMIT: past CARD_BYTES_MAX. */
 int card_save(const struct card *c, struct err *err);
 /* The same without the wait for the disk, which is for flush.h: *fd as of path_write_open. */
 int card_save_open(const struct card *c, int *fd, struct err *err);
 /* Removes what a killed hive left in the folder: half-written copies of cards and ledgers, and the
  * ledgers of files that are in their place. Not while anything is being written there. */
 void card_sweep(const struct card *c);
-/* Removes the card, and folders that become empty. */
-void card_remove(const struct card *c);
+/* Removes the card, and folders that become empty. 0, or the errno with which the card stayed. */
+int card_remove(const struct card *c);
 /* A file of a model, its unfinished part and that one's ledger, whatever there is of them; what is
- * large is put to *u, which may be NULL (unlinked.h). */
-void card_remove_file(const char *path, struct unlinked *u);
+ * large is put to *u (unlinked.h), what the disk gets back is added to *freed; both may be NULL.
+ * ERR_DENIED, ERR_IO: something stays. */
+int card_remove_file(const char *path, struct unlinked *u, uint64_t *freed, struct err *err);
 /* Removes the files, the unfinished parts and their ledgers, the card, and folders that become
- * empty. */
-void card_remove_all(const struct card *c, struct unlinked *u);
+ * empty. A file that another card names, too, stays that one's. Where something cannot be deleted
+ * the others go, and the card stays: the first error, and ERR_NO_MEMORY, when nothing went. */
+int card_remove_all(struct reach *r, const char *models_dir, const struct card *c,
+                    struct unlinked *u, uint64_t *freed, struct err *err);
 
 bool card_has_ref(const struct card *c, const char *model_ref);
 bool card_is_local(const struct card *c); /* it was imported under a name of this machine */
 /* How many of its files' names are there, whatever is behind them. */
 size_t card_n_there(const struct card *c);
-/* Every file is there in its full size. */
+/* Is this file there in its full size? ERR_NOT_FOUND, ERR_INVALID with both sizes. */
+int card_check_file(const struct card *c, size_t i, struct err *err);
+/* Every one is. */
 bool card_is_complete(const struct card *c);
 /* The files of both have the same digests, in the same order. */
 bool card_same_files(const struct card *a, const struct card *b);

@@ -45,6 +45,27 @@ size_t card_n_there(const struct card *c)
     return n;
 }
 
+int card_check_file(const struct card *c, size_t i, struct err *err)
+{
+    const struct card_file *f = &c->files[i];
+    uint64_t size;
+
+    if (path_file_size(f->path, &size, NULL))
+        return err_set(err, ERR_NOT_FOUND, "its file %.300s is no longer there", f->path);
+    if (size != f->size_bytes)
+        return err_set(err, ERR_INVALID, "its file %.300s has %llu bytes, it should have %llu",
+                       f->path, (unsigned long long)size, (unsigned long long)f->size_bytes);
+    return 0;
+}
+
+bool card_is_complete(const struct card *c)
+{
+    for (size_t i = 0; i < c->n_files; i++)
+        if (card_check_file(c, i, NULL))
+            return false;
+    return c->n_files > 0;
+}
+
 int64_t card_arrived_ms(const struct card *c)
 {
     int64_t now = clock_unix_ms(), then;

@@ -102,6 +102,7 @@ void download_fail_of(struct download *d, const struct err *err)
 {
     enum api_code code = err->code == ERR_NO_SPACE      ? API_DISK_FULL
                          : err->code == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
+                         : err->code == ERR_CONFLICT    ? API_INVALID_REQUEST
                                                         : API_DOWNLOAD_FAILED;
     struct api_error e;
 

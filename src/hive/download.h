@@ -50,6 +50,8 @@ struct downloads_params {
     unsigned connections;   /* of one download; 0 = DOWNLOAD_CONNECTIONS */
     uint64_t limit_per_sec; /* bytes, of all downloads together; 0 = none */
     void *arg;
+    /* Is a file known to be bad, though it is there in its full size? */
+    bool (*is_bad)(void *arg, const char *path);
     /* May it enter the catalog? As admit_start: `done` comes once, maybe at once; the card has the
      * verdict then. */
     void (*judge)(void *arg, struct card *card,

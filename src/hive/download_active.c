@@ -3,12 +3,12 @@
 #include "hive/download_internal.h"
 #include "hive/models_internal.h"
 
-bool downloads_write_to(const struct downloads *ds, const char *card_path)
+bool downloads_write_to(const struct downloads *ds, const struct card *card)
 {
     const struct download *d;
 
     TAILQ_FOREACH(d, &ds->all, link)
-    if (d->state == DOWNLOAD_FETCHING && d->card && str_eq(d->card->path, card_path))
+    if (d->state == DOWNLOAD_FETCHING && d->card && card_clash(d->card, card))
         return true;
     return false;
 }

@@ -191,11 +191,12 @@ static void complete(struct download *d, const struct err *err)
 }
 
 /* True when the file is in its place already: its card vouches for it, the rename came last. */
-static bool is_there(const struct card_file *f)
+static bool is_there(const struct downloads *ds, const struct card_file *f)
 {
     uint64_t size;
 
-    return f->size_bytes > 0 && path_file_size(f->path, &size, NULL) == 0 && size == f->size_bytes;
+    return f->size_bytes > 0 && path_file_size(f->path, &size, NULL) == 0 &&
+           size == f->size_bytes && !ds->p.is_bad(ds->p.arg, f->path);
 }
 
 /* As many files at once as there are connections; each gets its share of them. */
@@ -257,7 +258,7 @@ static void begin_files(struct download *d)
         return;
     for (size_t i = 0; i < d->card->n_files; i++) {
         d->parts[i].d = d;
-        d->parts[i].done = is_there(&d->card->files[i]);
+        d->parts[i].done = is_there(d->owner, &d->card->files[i]);
         d->parts[i].bytes = d->parts[i].done ? d->card->files[i].size_bytes : 0;
     }
     add_up(d);

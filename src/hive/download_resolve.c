@@ -21,17 +21,50 @@ static int find_card(const struct download *d, const char *model_ref, const char
                      err);
 }
 
+/* An import that is at work brings that model, or files that are its own, too: they may be the only
+ * ones that the user has, on their way here. */
+static int check_free(const struct download *d, const struct card *c, struct err *err)
+{
+    if (!at_work_brings(d->owner->p.at_work, c, d->model_ref))
+        return 0;
+    return err_set(err, ERR_CONFLICT,
+                   "%.200s is being imported at this moment: pull it when that is done, if it is "
+                   "not here then",
+                   d->model_ref);
+}
+
+/* What an import that did not end has left here of another commit may be all there is of it. */
+static int check_former(const struct download *d, const struct card *c, struct err *err)
+{
+    const struct card *former = d->card;
+
+    if (!former || str_eq(former->path, c->path) || !former->origin || card_n_there(former) == 0)
+        return 0;
+    return err_set(
+        err, ERR_CONFLICT,
+        "%zu of its %zu files are here, imported from %.200s, and the hub has another "
+        "commit now: import it again, or delete them with `rbee-keeper models rm %.200s`",
+        card_n_there(former), former->n_files, former->origin, d->model_ref);
+}
+
 /* The hub has another commit now than an earlier life took files of: these are of no use. */
 static void drop_former(struct download *d, const struct card *former)
 {
+    struct err err;
+
     log_info("download of %s: commit %s is gone from the hub, %s is there now", d->model_ref,
              former->commit, d->card->commit);
-    if (downloads_write_to(d->owner, former->path))
+    if (downloads_write_to(d->owner, former))
         return; /* another reference's, which will hear of it */
+    if (at_work_brings(d->owner->p.at_work, former, d->model_ref))
+        return;
     if (card_reach(d->owner->p.reach, former, NULL))
         return; /* it stays: `models prune` finds it */
+    if (card_is_complete(former))
+        return; /* an import has brought it while the hub was asked */
     downloads_sweep(d->owner, former);
-    card_remove_all(former, NULL);
+    if (card_remove_all(d->owner->p.reach, d->owner->models_dir, former, NULL, NULL, &err))
+        log_warn("%s", err.text);
 }
 
 static void take_card(struct download *d, struct card *c)
@@ -63,7 +96,13 @@ static int make_card(struct download *d, const struct hub_repo *repo,
     if (old) {
         card_free(c);
         c = old;
+    } else if (rc == 0) {
+        rc = card_check_names(d->owner->p.reach, d->owner->models_dir, c, err);
     }
+    if (rc == 0)
+        rc = check_free(d, c, err);
+    if (rc == 0)
+        rc = check_former(d, c, err);
     if (rc == 0)
         rc = card_add_ref(c, d->model_ref, err);
     if (rc)
@@ -135,7 +174,7 @@ void download_resolve(struct download *d)
     struct err err;
 
     d->state = DOWNLOAD_RESOLVING;
-    if (find_card(d, d->model_ref, NULL, &d->card, &err)) {
+    if (find_card(d, d->model_ref, NULL, &d->card, &err) || check_free(d, d->card, &err)) {
         download_fail_of(d, &err);
         return;
     }

@@ -23,6 +23,7 @@ struct export
     char **names;         /* of the files in the folder */
     enum place_how *hows; /* ... and how they got there */
     bool *was_there;
+    struct file_mark *marks; /* of the files here, when they were hashed */
 };
 
 static void export_free(struct export *ex)
@@ -32,6 +33,7 @@ static void export_free(struct export *ex)
     free(ex->names);
     free(ex->hows);
     free(ex->was_there);
+    free(ex->marks);
     card_free(ex->card);
     free(ex->model_ref);
     free(ex->dir);
@@ -128,7 +130,7 @@ static int check_spelling(const char *dir, const char *name, struct err *err)
 
 static int place_one(struct export *ex, size_t i, struct chore *c, struct err *err)
 {
-    const struct place_watch watch = {.copied = on_copied, .arg = c};
+    const struct place_watch watch = {.copied = on_copied, .arg = c, .was = &ex->marks[i]};
     char *to = path_join(ex->dir, ex->names[i]), *from = NULL;
     int rc = to ? check_spelling(ex->dir, ex->names[i], err)
                 : err_no_memory(err, strlen(ex->dir), "a path");
@@ -137,6 +139,10 @@ static int place_one(struct export *ex, size_t i, struct chore *c, struct err *e
         rc = check_there(to, ex->card->files[i].sha256, c, err);
     else if (rc == 0 && (rc = path_real(ex->card->files[i].path, &from, err)) == 0)
         rc = place_file(from, to, PLACE_WHOLE, &watch, &ex->hows[i], err);
+    if (rc == ERR_CONFLICT && path_is_file(to)) { /* another export has done it meanwhile */
+        ex->was_there[i] = true;
+        rc = check_there(to, ex->card->files[i].sha256, c, err);
+    }
     free(from);
     free(to);
     return rc;
@@ -175,7 +181,7 @@ static int hash_all(void *arg, struct chore *c, struct err *err)
         struct card_file *f = &ex->card->files[i];
         char found[CARD_SHA256_BYTES];
 
-        rc = rehash_file(f->path, c, found, NULL, err);
+        rc = rehash_file(f->path, c, found, &ex->marks[i], err);
         if (rc == 0 && f->sha256[0] && !str_eq(f->sha256, found))
             rc = err_set(err, ERR_INVALID,
                          "%.300s has the SHA-256 %s, it should be %s; `rbee-keeper models verify` "
@@ -237,7 +243,8 @@ static int name_files(struct export *ex, const char *dir, struct err *err)
     ex->names = calloc(n, sizeof *ex->names);
     ex->hows = calloc(n, sizeof *ex->hows);
     ex->was_there = calloc(n, sizeof *ex->was_there);
-    if (!ex->dir || !ex->names || !ex->hows || !ex->was_there)
+    ex->marks = calloc(n, sizeof *ex->marks);
+    if (!ex->dir || !ex->names || !ex->hows || !ex->was_there || !ex->marks)
         return err_no_memory(err, n * sizeof *ex->names, "an export");
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = manifest_file_name(ex->card->files[i].name, &ex->names[i], err);

@@ -8,10 +8,10 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/retry_after.h"
 #include "base/str.h"
 #include "hive/fetch_internal.h"
-
-#define RETRY_AFTER_MAX_S (FETCH_RETRY_MAX_MS / 1000)
 
 /* A size or place of a file: digits alone, and no more than a file can have. */
 static bool is_place(const char *text, size_t n, uint64_t *out)
@@ -74,6 +74,7 @@ bool fetch_is_file(int status)
 void fetch_on_header(void *arg, int status, const char *name, const char *value)
 {
     struct fetch_answer *a = &((struct stream *)arg)->answer;
+    int64_t after_ms;
     uint64_t n;
 
     if (str_eq(name, "x-linked-size") && is_place(value, strlen(value), &n)) {
@@ -91,7 +92,9 @@ void fetch_on_header(void *arg, int status, const char *name, const char *value)
                is_place(value, strlen(value), &n)) {
         a->has_length = true;
         a->length = n;
-    } else if (str_eq(name, "retry-after") && str_to_u64(value, &n) == 0) {
-        a->retry_after_ms = n < RETRY_AFTER_MAX_S ? (int64_t)n * 1000 : FETCH_RETRY_MAX_MS;
+    } else if (str_eq(name, "retry-after")) {
+        after_ms = retry_after_ms(value, clock_unix_ms(), FETCH_RETRY_MAX_MS);
+        if (after_ms >= 0)
+            a->retry_after_ms = after_ms;
     }
 }

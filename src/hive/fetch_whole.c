@@ -1,13 +1,10 @@
 /* fetch_whole.c - the whole file: its digest, in a helper thread, and its place. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/str.h"
+#include "base/path.h"
 #include "hive/fetch_work.h"
 
 /* ---- its digest ---- */
@@ -69,23 +66,6 @@ void fetch_work_whole(struct fetch *f)
 
 /* ---- its place ---- */
 
-static int sync_folder(const char *path, struct err *err)
-{
-    char *dir = str_dup(path), *slash = dir ? strrchr(dir, '/') : NULL;
-    int fd = -1, rc = 0;
-
-    if (slash)
-        *slash = '\0';
-    if (slash)
-        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0)
-        rc = err_errno(err, ERR_IO, errno, "cannot sync the folder of %s", path);
-    if (fd >= 0)
-        close(fd);
-    free(dir);
-    return rc;
-}
-
 static void sync_part(void *arg, const struct task *self)
 {
     struct fetch_work *w = arg;
@@ -100,7 +80,7 @@ static void sync_place(void *arg, const struct task *self)
     struct fetch_work *w = arg;
 
     (void)self;
-    w->rc = sync_folder(w->path, &w->err);
+    w->rc = path_sync_folder(w->path, &w->err);
     if (w->rc == 0)
         unlink(w->ledger_path);
 }

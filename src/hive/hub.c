@@ -119,11 +119,7 @@ static void take_sha256(const json_t *lfs, char dst[CARD_SHA256_BYTES])
 
 static bool is_candidate(const struct hub_file *f)
 {
-    const char *base = path_base(f->name);
-
-    if (strncasecmp(base, "mmproj", 6) == 0 || strcasestr(base, "imatrix"))
-        return false;
-    return !f->is_part || f->number == 1;
+    return !quant_is_beside(f->name) && (!f->is_part || f->number == 1);
 }
 
 /* One entry of "siblings"; those that are no GGUF files are passed over, and those whose names are

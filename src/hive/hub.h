@@ -60,7 +60,8 @@ struct hub_choice {
 
 /*
  * What the reference means: the file it names, or the quantisation, or without one Q4_K_M, else the
- * nearest to it in size. ERR_NOT_FOUND with the names that are there; ERR_INVALID when parts of a
+ * nearest to it in size. ERR_NOT_FOUND with the names that are there, or with two files of which
+ * either may be meant; ERR_INVALID when parts of a
  * split model are missing.
  */
 int hub_choose(const struct hub_repo *r, const struct model_ref *ref, struct hub_choice *out,

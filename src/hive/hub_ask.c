@@ -8,14 +8,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/retry_after.h"
 #include "base/str.h"
 #include "hive/hub.h"
 #include "hive/reply.h"
 #include "net/http_client.h"
 #include "net/http_url.h"
 
-#define URL_SHOWN_BYTES  256
-#define AFTER_TOLD_MAX_S 86400 /* longer ones are as good as this */
+#define URL_SHOWN_BYTES   256
+#define AFTER_TOLD_MAX_MS 86400000 /* longer ones are as good as this */
 
 struct hub_ask {
     struct hub_ask_params p;
@@ -183,13 +184,14 @@ static void on_answer(void *arg, int rc, const struct http_response *r, const st
 static void on_header(void *arg, int status, const char *name, const char *value)
 {
     struct hub_ask *a = arg;
-    uint64_t n;
+    int64_t ms;
 
     (void)status;
     if (str_eq(name, "x-error-code"))
         str_copy(a->error_code, sizeof a->error_code, value);
-    else if (str_eq(name, "retry-after") && str_to_u64(value, &n) == 0)
-        a->retry_after_ms = (int64_t)(n < AFTER_TOLD_MAX_S ? n : AFTER_TOLD_MAX_S) * 1000;
+    else if (str_eq(name, "retry-after") &&
+             (ms = retry_after_ms(value, clock_unix_ms(), AFTER_TOLD_MAX_MS)) >= 0)
+        a->retry_after_ms = ms;
 }
 
 static int ask(struct hub_ask *a, struct err *err)

@@ -28,42 +28,91 @@ static const struct hub_file *find_quant(const struct hub_repo *r, const char *q
     return NULL;
 }
 
-/* How far from the default; files that the engine cannot read, or that do not tell, come last. */
-static double distance(const struct hub_file *f)
+/* A split model's other parts are about as large as its first. */
+static double size_of(const struct hub_file *f)
 {
-    double bits = quant_bits(f->quant);
+    return (double)f->size_bytes * (f->is_part ? f->count : 1);
+}
+
+/* Bits of a weight for each byte of a file, by the first one of which both are known; 0: of none.
+ */
+static double bits_per_byte(const struct hub_repo *r)
+{
+    for (size_t i = 0; i < r->n_files; i++) {
+        const struct hub_file *f = &r->files[i];
+
+        if (f->is_candidate && quant_bits(f->quant) > 0 && size_of(f) > 0)
+            return quant_bits(f->quant) / size_of(f);
+    }
+    return 0;
+}
+
+/* How far from the default. A name that tells nothing is estimated by the size; files that the
+ * engine cannot read, or that cannot be estimated, come last. */
+static double distance(const struct hub_file *f, double per_byte)
+{
+    double bits = f->quant[0] ? quant_bits(f->quant) : size_of(f) * per_byte;
 
     return bits > 0 ? fabs(bits - quant_bits(QUANT_DEFAULT)) : 1000;
 }
 
 static const struct hub_file *find_nearest(const struct hub_repo *r)
 {
+    double per_byte = bits_per_byte(r), nearest = INFINITY;
     const struct hub_file *best = NULL;
 
     for (size_t i = 0; i < r->n_files; i++) {
         const struct hub_file *f = &r->files[i];
+        double d = distance(f, per_byte);
 
-        if (!f->is_candidate)
+        if (!f->is_candidate || d > nearest ||
+            (best && d >= nearest && !is_simpler(f->name, best->name)))
             continue;
-        if (!best || distance(f) < distance(best) ||
-            (distance(f) <= distance(best) && is_simpler(f->name, best->name)))
-            best = f;
+        best = f;
+        nearest = d;
     }
     return best;
 }
 
-/* By its whole name, or by its last part when the folder is left out. */
-static const struct hub_file *find_file(const struct hub_repo *r, const char *name)
+/* The file of that last part of a name; *second is another one (NULL: there is none). */
+static const struct hub_file *find_base(const struct hub_repo *r, const char *name,
+                                        int (*compare)(const char *, const char *),
+                                        const struct hub_file **second)
 {
-    const struct hub_file *found = NULL;
+    const struct hub_file *first = NULL;
 
-    for (size_t i = 0; i < r->n_files; i++)
+    *second = NULL;
+    for (size_t i = 0; i < r->n_files && !*second; i++) {
+        if (compare(path_base(r->files[i].name), name) != 0)
+            continue;
+        if (first)
+            *second = &r->files[i];
+        else
+            first = &r->files[i];
+    }
+    return first;
+}
+
+/* By its whole name, or by its last part when the folder is left out, which must mean one file.
+ * *out NULL: there is none. */
+static int find_file(const struct hub_repo *r, const char *name, const struct hub_file **out,
+                     struct err *err)
+{
+    const struct hub_file *second = NULL;
+
+    *out = NULL;
+    for (size_t i = 0; i < r->n_files && !*out; i++)
         if (str_eq(r->files[i].name, name))
-            return &r->files[i];
-    for (size_t i = 0; i < r->n_files; i++)
-        if (strcasecmp(path_base(r->files[i].name), name) == 0)
-            found = &r->files[i];
-    return found;
+            *out = &r->files[i];
+    if (!*out)
+        *out = find_base(r, name, strcmp, &second);
+    if (!*out)
+        *out = find_base(r, name, strcasecmp, &second);
+    return second ? err_set(err, ERR_NOT_FOUND,
+                            "%.120s is more than one file there, %.200s and %.200s: name the "
+                            "folder, too",
+                            name, (*out)->name, second->name)
+                  : 0;
 }
 
 /* Of these quantisations the one whose size is nearest to the one asked for, or NULL. */
@@ -164,13 +213,14 @@ int hub_choose_from(const struct hub_repo *r, const struct hub_file *first, stru
 int hub_choose(const struct hub_repo *r, const struct model_ref *ref, struct hub_choice *out,
                struct err *err)
 {
-    const struct hub_file *f;
+    const struct hub_file *f = NULL;
+    int rc = ref->file ? find_file(r, ref->file, &f, err) : 0;
 
-    if (ref->file)
-        f = find_file(r, ref->file);
-    else if (ref->quant)
+    if (rc)
+        return rc;
+    if (ref->quant)
         f = find_quant(r, ref->quant);
-    else if (!(f = find_quant(r, QUANT_DEFAULT)))
+    else if (!ref->file && !(f = find_quant(r, QUANT_DEFAULT)))
         f = find_nearest(r);
     if (!f)
         return not_there(r, ref, err);

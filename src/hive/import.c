@@ -19,32 +19,37 @@
 
 static void next_item(struct import *im, struct chore *c);
 
-static void import_free(struct import *im)
+/* What is kept of the item at work. */
+static void drop_item(struct import *im)
 {
     at_work_end(&im->from);
     at_work_end(&im->to);
-    import_list_done(&im->list);
+    for (size_t i = 0; im->was && i < import_item_of(im)->m.n_files; i++)
+        free(im->was[i]);
     card_free(im->card);
     card_free(im->before);
     free(im->marks);
     free(im->kept);
+    free(im->was);
+    im->card = im->before = NULL;
+    im->marks = NULL;
+    im->kept = NULL;
+    im->was = NULL;
+    im->n_placed = 0;
+    im->was_here = false;
+}
+
+static void import_free(struct import *im)
+{
+    drop_item(im);
+    import_list_done(&im->list);
     free(im);
 }
 
 /* On to the next one, whatever became of this one. */
 static void leave_item(struct import *im, struct chore *c)
 {
-    at_work_end(&im->from);
-    at_work_end(&im->to);
-    card_free(im->card);
-    card_free(im->before);
-    free(im->marks);
-    free(im->kept);
-    im->card = im->before = NULL;
-    im->marks = NULL;
-    im->kept = NULL;
-    im->n_placed = 0;
-    im->was_here = false;
+    drop_item(im);
     im->i++;
     next_item(im, c);
 }
@@ -64,37 +69,6 @@ static enum api_code code_of(int rc)
            : rc == ERR_UNREACHABLE                                     ? API_DISK_NOT_ANSWERING
            : rc == ERR_CONFLICT || rc == ERR_LIMIT || rc == ERR_DENIED ? API_INVALID_REQUEST
                                                                        : API_INTERNAL;
-}
-
-/* The name means another file already: a hub's is told apart by its commit, others are refused. */
-static int settle_ref(struct import *im, struct err *err)
-{
-    struct import_item *item = import_item_of(im);
-    struct catalog_row row = {0};
-    bool same;
-    char *more;
-    int rc;
-
-    if (catalog_get(im->h->models->catalog, item->m.model_ref, &row, NULL))
-        return 0;
-    same = str_eq(row.path, im->card->files[0].path);
-    rc = same ? 0 : reach_check(im->h->reach, row.path, err);
-    if (!same && rc == 0)
-        same = !path_is_file(row.path);
-    catalog_row_done(&row);
-    if (same || rc)
-        return rc;
-    if (!str_starts(item->m.model_ref, "hf:") || strchr(item->m.model_ref, '@'))
-        return err_set(err, ERR_CONFLICT,
-                       "%.200s is another file already; import it under another name (--as), or "
-                       "remove that one first",
-                       item->m.model_ref);
-    more = str_printf("%s@%s", item->m.model_ref, item->m.commit);
-    if (!more)
-        return err_no_memory(err, strlen(item->m.model_ref), "a name");
-    free(item->m.model_ref);
-    item->m.model_ref = more;
-    return 0;
 }
 
 /* ---- last: into the catalog ---- */
@@ -127,23 +101,6 @@ static void enter(struct import *im, struct chore *c)
 
 /* ---- third: into its place ---- */
 
-/* A download under the same name may have ended meanwhile: its model keeps the name. */
-static int settle_again(struct import *im, struct err *err)
-{
-    const struct import_item *item = import_item_of(im);
-    char *before = str_dup(item->m.model_ref);
-    int rc = before ? settle_ref(im, err) : err_no_memory(err, 1, "a name");
-
-    if (rc == 0 && !str_eq(before, item->m.model_ref)) {
-        card_drop_ref(im->card, before);
-        rc = card_add_ref(im->card, item->m.model_ref, err);
-        if (rc == 0)
-            rc = flush_card(im->h->reach, im->h->tasks, im->card, err);
-    }
-    free(before);
-    return rc;
-}
-
 /* Where the files were and where they are. */
 static int reach_all(struct import *im, struct err *err)
 {
@@ -172,8 +129,9 @@ static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
         import_take_back(im, im->card->n_files);
         fail_item(im, c, API_INTERNAL, "the hive is ending");
     } else if (!card_is_complete(im->card)) {
+        import_take_back(im, im->card->n_files); /* what is left of it */
         fail_item(im, c, API_INTERNAL, "its files were deleted as soon as they were here");
-    } else if ((rc = settle_again(im, &why))) {
+    } else if ((rc = import_settle_again(im, &why))) {
         import_take_back(im, im->card->n_files);
         fail_item(im, c, code_of(rc), why.text);
     } else {
@@ -182,15 +140,6 @@ static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
 }
 
 /* ---- second: may it enter? ---- */
-
-/* An unfinished download of the same files must not be disturbed. */
-static bool is_free(struct import *im, struct chore *c)
-{
-    if (!downloads_write_to(im->h->models->downloads, im->card->path))
-        return true;
-    fail_item(im, c, API_INVALID_REQUEST, "a download of the same files is under way");
-    return false;
-}
 
 static void on_judged(void *arg, struct chore *c, const struct api_error *e)
 {
@@ -208,75 +157,13 @@ static void on_judged(void *arg, struct chore *c, const struct api_error *e)
                         NULL);
     if (im->was_here) {
         enter(im, c);
-    } else if (is_free(im, c)) {
+    } else {
         step.name = import_item_of(im)->m.name;
         step.bytes_total = card_total_bytes(im->card);
         step.work = import_place;
         step.done = on_placed;
         chore_run(c, &step);
     }
-}
-
-/* The card on disk, when it has the same digests. One of a download that is not done gives its
- * references, and stands again should this go wrong. */
-static int use_old_card(struct import *im, struct err *err)
-{
-    struct card *old;
-    int rc = card_find(im->h->reach, im->h->models->dir, im->card->repo, NULL, im->card->path, &old,
-                       err);
-
-    if (old && card_is_complete(old) && card_same_files(old, im->card)) {
-        card_free(im->card);
-        im->card = old;
-        im->was_here = true;
-        return 0;
-    }
-    if (old && card_is_complete(old))
-        rc = err_set(err, ERR_CONFLICT, "%.300s is there already, with another SHA-256",
-                     old->files[0].path);
-    for (size_t i = 0; old && rc == 0 && i < old->n_refs; i++)
-        rc = card_add_ref(im->card, old->refs[i], err);
-    if (rc == 0)
-        rc = card_add_ref(im->card, import_item_of(im)->m.model_ref, err);
-    im->before = old;
-    return rc;
-}
-
-/*
- * From here on the model is this import's alone to bring. Two at one file took the one's for what
- * an earlier life had left, and of a file that moves that was the only one there was; two under one
- * name both became its file.
- */
-static int claim(struct import *im, struct err *err)
-{
-    struct at_work_list *l = &im->h->models->at_work;
-    const char *ref = import_item_of(im)->m.model_ref;
-
-    if (at_work_brings(l, im->card->path, ref))
-        return err_set(err, ERR_CONFLICT,
-                       "%.200s is being imported at this moment: look again when that is done",
-                       ref);
-    return at_work_bring(l, &im->to, im->card->dir, im->card->path, ref)
-               ? 0
-               : err_no_memory(err, strlen(ref), "an import");
-}
-
-static int make_card(struct import *im, struct err *err)
-{
-    const struct import_item *item = import_item_of(im);
-    const char *commit = item->m.commit[0] ? item->m.commit : item->m.files[0].sha256;
-    int rc = card_create(im->h->models->dir, item->m.repo, commit, item->m.quant, &im->card, err);
-
-    for (size_t i = 0; i < item->m.n_files && rc == 0; i++)
-        rc = card_add_file(im->card, item->m.files[i].name, item->m.files[i].size_bytes,
-                           item->m.files[i].sha256, err);
-    if (rc == 0)
-        rc = card_set_origin(im->card, item->origin, err);
-    if (rc == 0)
-        rc = settle_ref(im, err);
-    if (rc == 0)
-        rc = claim(im, err);
-    return rc ? rc : use_old_card(im, err);
 }
 
 /* ---- first: what bytes are these? ---- */
@@ -312,7 +199,7 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
         next_item(im, c);
     } else if (rc) {
         fail_item(im, c, code_of(rc), err->text);
-    } else if ((rc = make_card(im, &why))) {
+    } else if ((rc = import_make_card(im, &why))) {
         fail_item(im, c, rc == ERR_INVALID ? API_INVALID_REQUEST : code_of(rc), why.text);
     } else {
         chore_judge(c, import_item_of(im)->m.files[0].path, import_item_of(im)->m.files[0].sha256,
@@ -320,12 +207,43 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
     }
 }
 
-static bool is_ours(const struct import *im, const char *path)
+static bool is_under(const char *dir, const char *path)
 {
-    size_t n = strlen(im->h->models->dir);
+    size_t n = strlen(dir);
 
-    return strncmp(path, im->h->models->dir, n) == 0 && path[n] == '/' &&
-           !upload_is_part(im->h->models, path);
+    return strncmp(path, dir, n) == 0 && path[n] == '/';
+}
+
+/* By its name, or through links: a model's file is not taken out of rbee's folder to be another's.
+ */
+static int check_not_ours(const struct import *im, const char *path, struct err *err)
+{
+    char *dir = NULL, *real = NULL;
+    bool ours = is_under(im->h->models->dir, path);
+    int rc = 0;
+
+    if (upload_is_part(im->h->models, path))
+        return 0;
+    if (!ours)
+        rc = reach_check(im->h->reach, path, err);
+    if (!ours && rc == 0 && path_real(path, &real, NULL) == 0 &&
+        path_real(im->h->models->dir, &dir, NULL) == 0)
+        ours = is_under(dir, real);
+    free(dir);
+    free(real);
+    return ours
+               ? err_set(err, ERR_CONFLICT, "%.300s lies in rbee's own models folder already", path)
+               : rc;
+}
+
+static int check_sources(const struct import *im, struct err *err)
+{
+    const struct store_model *m = &import_item_of(im)->m;
+    int rc = reach_check(im->h->reach, im->h->models->dir, err);
+
+    for (size_t i = 0; i < m->n_files && rc == 0; i++)
+        rc = check_not_ours(im, m->files[i].path, err);
+    return rc;
 }
 
 /* An upload's folder is nobody else's until it is empty. */
@@ -345,6 +263,8 @@ static void next_item(struct import *im, struct chore *c)
     struct chore_step step = {
         .stage = "hashing", .name = "", .arg = im, .work = hash_all, .done = on_hashed};
     const struct store_model *m;
+    struct err why = {0};
+    int rc;
 
     if (im->i == im->list.n || chore_is_gone(c)) {
         chore_say(c, json_pack("{s:s, s:I, s:I}", "stage", "complete", "imported",
@@ -354,14 +274,15 @@ static void next_item(struct import *im, struct chore *c)
         return;
     }
     m = &import_item_of(im)->m;
-    if (is_ours(im, m->files[0].path)) {
-        fail_item(im, c, API_INVALID_REQUEST, "it lies in rbee's own models folder already");
+    if ((rc = check_sources(im, &why))) {
+        fail_item(im, c, code_of(rc), why.text);
         return;
     }
     mark_source(im, m->files[0].path);
     im->marks = calloc(m->n_files, sizeof *im->marks);
     im->kept = calloc(m->n_files, sizeof *im->kept);
-    if (!im->marks || !im->kept) {
+    im->was = calloc(m->n_files, sizeof *im->was);
+    if (!im->marks || !im->kept || !im->was) {
         fail_item(im, c, API_INTERNAL, "the hive is out of memory");
         return;
     }

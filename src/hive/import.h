@@ -32,15 +32,16 @@ void import_list_done(struct import_list *l);
 /* What makes a list in the loop takes its reach (NULL: all is touched): ERR_UNREACHABLE. */
 
 /*
- * One file (all parts of a split model), under the name `as` (NULL: the file's own). ERR_NOT_FOUND,
- * ERR_INVALID.
+ * One file (all parts of a split model, which lie beside it), under the name `as` (NULL: the file's
+ * own; of a link the link's). ERR_NOT_FOUND, ERR_INVALID.
  */
 int import_list_file(struct reach *r, const char *path, const char *as, enum place_wish wish,
                      struct import_list *out, struct err *err);
 /* One model of a manifest; its files lie in `dir`, under the names that the manifest gives. */
 int import_list_model(const char *dir, const struct manifest_model *model, enum place_wish wish,
                       struct import_list *out, struct err *err);
-/* The models of a folder with a manifest. */
+/* The models of a folder with a manifest. ERR_INVALID, too, for a move of what a link in it leads
+ * to elsewhere. */
 int import_list_folder(struct reach *r, const char *dir, enum place_wish wish,
                        struct import_list *out, struct err *err);
 /*

@@ -121,27 +121,45 @@ static int add_parts(struct reach *r, struct store_model *m, const char *path, s
     return rc;
 }
 
+/* The file's name is the one that was given: a link's own, since what it leads to may be called by
+ * a digest, and lie beside no other part. */
+static int resolve_folder(const char *path, char **out, struct err *err)
+{
+    const char *base = path_base(path);
+    char *folder = str_ndup(path, (size_t)(base - path)), *real = NULL, *behind = NULL;
+    int rc = folder ? path_real(path, &behind, err) : err_no_memory(err, strlen(path), "a path");
+
+    if (rc == 0)
+        rc = path_real(folder, &real, err);
+    if (rc == 0 && !(*out = path_join(real, base)))
+        rc = err_no_memory(err, strlen(path), "a path");
+    free(folder);
+    free(real);
+    free(behind);
+    return rc;
+}
+
 int import_list_file(struct reach *r, const char *path, const char *as, enum place_wish wish,
                      struct import_list *out, struct err *err)
 {
-    char *real = NULL, *name = NULL;
+    char *given = NULL, *name = NULL;
     struct import_item *item = NULL;
     int rc = reach_check(r, path, err);
 
     *out = (struct import_list){0};
     if (rc == 0)
-        rc = path_real(path, &real, err);
-    if (rc == 0 && (!(name = as ? str_dup(as) : name_of_file(path_base(real))) ||
-                    !(item = add_item(out, wish)) || !(item->origin = str_dup(real)) ||
-                    !(item->m.name = str_dup(path_base(real)))))
+        rc = resolve_folder(path, &given, err);
+    if (rc == 0 && (!(name = as ? str_dup(as) : name_of_file(path_base(given))) ||
+                    !(item = add_item(out, wish)) || !(item->origin = str_dup(given)) ||
+                    !(item->m.name = str_dup(path_base(given)))))
         rc = err_no_memory(err, strlen(path), "an import");
     if (rc == 0)
         rc = set_local_ref(item, name, err);
     if (rc == 0)
-        rc = add_parts(r, &item->m, real, err);
+        rc = add_parts(r, &item->m, given, err);
     if (rc == 0)
         quant_of_name(item->m.name, item->m.quant);
-    free(real);
+    free(given);
     free(name);
     if (rc)
         import_list_done(out);
@@ -193,6 +211,29 @@ int import_list_model(const char *dir, const struct manifest_model *model, enum 
     return rc;
 }
 
+/* A move takes what a link leads to away from where it is: it must be of this folder. */
+static int check_links(struct reach *r, const char *dir, const struct store_model *m,
+                       struct err *err)
+{
+    size_t n = strlen(dir);
+    int rc = 0;
+
+    for (size_t i = 0; i < m->n_files && rc == 0; i++) {
+        const char *path = m->files[i].path;
+        char *real = NULL;
+
+        rc = reach_check(r, path, err);
+        if (rc == 0 && path_real(path, &real, NULL) == 0 &&
+            (strncmp(real, dir, n) != 0 || real[n] != '/'))
+            rc = err_set(err, ERR_INVALID,
+                         "%.300s is a link to %.300s, which is not the folder's to move: import "
+                         "without --move, or move that file itself",
+                         path, real);
+        free(real);
+    }
+    return rc;
+}
+
 int import_list_folder(struct reach *r, const char *dir, enum place_wish wish,
                        struct import_list *out, struct err *err)
 {
@@ -205,8 +246,11 @@ int import_list_folder(struct reach *r, const char *dir, enum place_wish wish,
         rc = path_real(dir, &real, err);
     if (rc == 0)
         rc = manifest_read(real, &manifest, err);
-    for (size_t i = 0; i < manifest.n_models && rc == 0; i++)
+    for (size_t i = 0; i < manifest.n_models && rc == 0; i++) {
         rc = take_model(real, &manifest.models[i], wish, out, err);
+        if (rc == 0 && wish == PLACE_MOVE)
+            rc = check_links(r, real, &out->items[out->n - 1].m, err);
+    }
     manifest_done(&manifest);
     free(real);
     free(list);

@@ -17,7 +17,8 @@ struct import {
     bool was_here;           /* the card and its files are there already */
     struct file_mark *marks; /* of its files, when they were hashed */
     bool *kept;              /* which of them lay in their places already, and stay */
-    size_t n_placed;         /* the others */
+    char **was;              /* owned: where the others were, links resolved */
+    size_t n_placed;         /* how many those are */
     enum place_how how;
     struct at_work from, to; /* what is an upload's folder; where it is being brought to */
     unsigned n_imported, n_failed;
@@ -27,6 +28,14 @@ static inline struct import_item *import_item_of(const struct import *im)
 {
     return &im->list.items[im->i];
 }
+
+/*
+ * The item's card, once its files are hashed. From here on the model is this import's to bring, or
+ * is here. ERR_CONFLICT where a name of it is another model's, or another is at work on it.
+ */
+int import_make_card(struct import *im, struct err *err);
+/* A download under the same name may have ended meanwhile: its model keeps the name. */
+int import_settle_again(struct import *im, struct err *err);
 
 /*
  * The item's card, then its files: from the first byte on there is somebody who vouches for what

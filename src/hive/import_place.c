@@ -4,7 +4,7 @@
  * The order is what a kill of the hive may meet anywhere: the card, the files one by one, the
  * catalog, the sources' names. Where the card has all its files, the next start enters the model;
  * before that the sources are whole. So the files of a split model that moves get a second name
- * first (a link), where the file system has such: half of them here and half there would be no
+ * first (a link, and a copy from another file system): half of them here and half there would be no
  * model in either place.
  */
 #include <errno.h>
@@ -37,11 +37,15 @@ static bool is_same_file(const char *a, const char *b)
 /* False: it could not go back to where it was, and stays. */
 static bool unplace(struct import *im, size_t i)
 {
-    const char *at = im->card->files[i].path, *was = import_item_of(im)->m.files[i].path;
+    const char *at = im->card->files[i].path, *was = im->was[i];
     enum place_how how;
+    struct stat st;
 
-    if (im->how != PLACED_MOVE || is_same_file(at, was))
+    if (im->how != PLACED_MOVE || is_same_file(at, was) ||
+        rehash_same(was, &im->marks[i], NULL) == 0) /* a second name, or a copy */
         return unlink(at) == 0;
+    if (lstat(was, &st) == 0)
+        return false; /* another file has come to be there meanwhile */
     return rename(at, was) == 0 || place_file(at, was, PLACE_MOVE, NULL, &how, NULL) == 0;
 }
 
@@ -82,33 +86,36 @@ static bool on_copied(void *arg, uint64_t n_more)
 static int put_there(struct import *im, struct chore *c, size_t i, const char *from,
                      struct err *err)
 {
-    const struct place_watch watch = {.copied = on_copied, .arg = c};
+    const struct place_watch watch = {.copied = on_copied, .arg = c, .was = &im->marks[i]};
     const struct import_item *item = import_item_of(im);
     const char *to = im->card->files[i].path;
+    int error, rc;
 
-    if (item->wish == PLACE_MOVE && im->card->n_files > 1 && link(from, to) == 0) {
-        im->how = PLACED_MOVE;
-        return 0;
-    }
-    return place_file(from, to, item->wish, &watch, &im->how, err);
+    if (item->wish != PLACE_MOVE || im->card->n_files == 1)
+        return place_file(from, to, item->wish, &watch, &im->how, err);
+    error = link(from, to) == 0 ? 0 : errno;
+    if (error == EXDEV)
+        rc = place_file(from, to, PLACE_COPY, &watch, &im->how, err);
+    else
+        rc = error ? place_file(from, to, PLACE_MOVE, &watch, &im->how, err) : 0;
+    im->how = PLACED_MOVE;
+    return rc;
 }
 
 /* The file that goes in is the one that was hashed. */
 static int place_one(struct import *im, struct chore *c, size_t i, struct err *err)
 {
     const struct import_item *item = import_item_of(im);
-    char *real = NULL;
     int fd, rc = hold_still(item->m.files[i].path, item->wish, &fd, err);
 
     if (rc == 0)
         rc = rehash_same(item->m.files[i].path, &im->marks[i], err);
     if (rc == 0)
-        rc = path_real(item->m.files[i].path, &real, err);
+        rc = path_real(item->m.files[i].path, &im->was[i], err);
     if (rc == 0)
-        rc = put_there(im, c, i, real, err);
+        rc = put_there(im, c, i, im->was[i], err);
     if (fd >= 0)
         close(fd);
-    free(real);
     return rc;
 }
 
@@ -139,6 +146,8 @@ static int clear_places(struct import *im, struct chore *c, struct err *err)
     int rc = 0;
 
     for (size_t i = 0; i < im->card->n_files && rc == 0; i++)
+        rc = path_check_spelling(im->card->files[i].path, im->card->n_root, err);
+    for (size_t i = 0; i < im->card->n_files && rc == 0; i++)
         rc = look_at_place(im, c, i, err);
     for (size_t i = 0; i < im->card->n_files && rc == 0; i++)
         if (!im->kept[i])
@@ -166,6 +175,9 @@ int import_place(void *arg, struct chore *c, struct err *err)
         else
             im->n_placed++;
     }
+    if (rc == 0 && import_item_of(im)->wish == PLACE_MOVE &&
+        (rc = path_sync_folder(im->card->path, err))) /* before the sources go */
+        import_take_back(im, im->card->n_files);
     return rc;
 }
 
@@ -177,6 +189,13 @@ static void leave_part(const struct import *im, size_t i, const char *part, stru
     upload_moved(part);
 }
 
+/* Of what is to be moved: it is the other name, or what was copied, still. */
+static bool may_leave(const struct import *im, size_t i)
+{
+    return is_same_file(im->was[i], im->card->files[i].path) ||
+           rehash_same(im->was[i], &im->marks[i], NULL) == 0;
+}
+
 void import_leave_sources(struct import *im)
 {
     const struct import_item *item = import_item_of(im);
@@ -184,16 +203,13 @@ void import_leave_sources(struct import *im)
 
     for (size_t i = 0; i < item->m.n_files; i++) {
         const char *path = item->m.files[i].path;
-        char *real = NULL;
 
         if (reach_check(im->h->reach, path, NULL))
             continue;
         if (upload_is_part(im->h->models, path))
             leave_part(im, i, path, &u);
-        else if (item->wish == PLACE_MOVE && !im->was_here &&
-                 is_same_file(path, im->card->files[i].path) && path_real(path, &real, NULL) == 0)
-            unlink(real);
-        free(real);
+        else if (item->wish == PLACE_MOVE && im->was[i] && may_leave(im, i))
+            unlink(im->was[i]);
     }
     unlinked_reply(&u, im->h->tasks, NULL, 0, NULL);
 }

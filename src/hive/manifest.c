@@ -10,7 +10,10 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/utf8.h"
+#include "hive/quant.h"
 #include "hive/stores_internal.h"
+
+#define COMMIT_MAX 128
 
 /*
  * Windows takes these for devices, whatever stands behind the first dot. Source: Microsoft, "Naming
@@ -110,10 +113,13 @@ static int take_file(const json_t *entry, struct manifest_file *f, struct err *e
     return f->file && f->name ? 0 : err_no_memory(err, strlen(file), "a manifest");
 }
 
-static int take_text(const json_t *entry, const char *key, char **out, struct err *err)
+static int take_text(const json_t *entry, const char *key, size_t max, char **out, struct err *err)
 {
     const char *text = json_string_value(json_object_get(entry, key));
 
+    if (text && strlen(text) > max)
+        return err_set(err, ERR_INVALID, "the manifest's %s has %zu bytes, %zu are taken", key,
+                       strlen(text), max);
     *out = str_dup(text ? text : "");
     return *out ? 0 : err_no_memory(err, 1, "a manifest");
 }
@@ -150,15 +156,15 @@ static int take_model(const json_t *entry, struct manifest_model *m, struct err 
     if (rc == 0 && (!(m->model_ref = model_ref_text(&ref)) || !(m->repo = str_dup(ref.repo))))
         rc = err_no_memory(err, strlen(text), "a manifest");
     if (rc == 0)
-        rc = take_text(entry, "commit", &m->commit, err);
-    if (rc == 0 && (!m->commit[0] || strlen(m->commit) > 128))
+        rc = take_text(entry, "commit", COMMIT_MAX, &m->commit, err);
+    if (rc == 0 && !m->commit[0])
         rc = err_set(err, ERR_INVALID, "%.200s names no commit", m->model_ref);
     if (rc == 0)
-        rc = take_text(entry, "quantization", &m->quantization, err);
+        rc = take_text(entry, "quantization", QUANT_NAME_BYTES - 1, &m->quantization, err);
     if (rc == 0)
-        rc = take_text(entry, "source", &m->source, err);
+        rc = take_text(entry, "source", MANIFEST_TEXT_MAX, &m->source, err);
     if (rc == 0)
-        rc = take_text(entry, "license", &m->license, err);
+        rc = take_text(entry, "license", MANIFEST_TEXT_MAX, &m->license, err);
     model_ref_done(&ref);
     return rc ? rc : take_files(entry, m, err);
 }

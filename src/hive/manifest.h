@@ -20,6 +20,7 @@
 #define MANIFEST_VERSION    1
 #define MANIFEST_MODELS_MAX 1000
 #define MANIFEST_BYTES_MAX  (4u << 20)
+#define MANIFEST_TEXT_MAX   8192 /* of a source, which may be a path, and a licence */
 
 struct manifest_file {
     char *file, *name;

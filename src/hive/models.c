@@ -1,12 +1,9 @@
-/* models.c - see models.h: opening, finding and fetching. The rest is in models_list.c. */
+/* models.c - see models.h: opening and fetching. The rest is in models_locate.c, models_list.c. */
 #include "hive/models.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,8 +11,6 @@
 #include "base/str.h"
 #include "hive/admit.h"
 #include "hive/models_internal.h"
-#include "hive/near.h"
-#include "hive/programs.h"
 #include "hive/reach.h"
 #include "hive/reply.h"
 #include "hive/upload.h"
@@ -44,9 +39,16 @@ int models_enter(struct models *m, const char *model_ref, const struct card *car
     row.model_ref = ref;
     rc = source && ref ? catalog_put(m->catalog, &row, err)
                        : err_no_memory(err, strlen(model_ref), "a row of the catalog");
+    if (rc == 0)
+        models_is_in(m, card->files[0].path);
     free(source);
     free(ref);
     return rc;
+}
+
+static bool is_bad(void *arg, const char *path)
+{
+    return models_is_bad(arg, path);
 }
 
 static int on_complete(void *arg, const char *model_ref, const struct card *card,
@@ -157,7 +159,7 @@ static bool on_card(void *arg, struct card *card)
     card_sweep(card);
     if (card_is_local(card) && card->n_refs > 0)
         look_at_import(card);
-    if (!card_is_complete(card)) {
+    if (!models_is_whole(m, card)) {
         card_free(card);
         return true;
     }
@@ -239,6 +241,7 @@ int models_create(const struct models_params *params, struct models **out, struc
                                          .connections = params->connections,
                                          .limit_per_sec = params->limit_per_sec,
                                          .arg = m,
+                                         .is_bad = is_bad,
                                          .judge = models_judge,
                                          .on_complete = on_complete};
     int rc;
@@ -281,197 +284,11 @@ void models_free(struct models *m)
     downloads_free(m->downloads);
     at_work_end_all(&m->at_work);
     catalog_close(m->catalog);
+    json_decref(m->bad);
     free(m->dir);
     free(m->endpoint);
     free(m->token);
     free(m);
-}
-
-/* ---- finding ---- */
-
-int models_away(const struct err *err, struct api_error *e)
-{
-    api_error_set(e, API_DISK_NOT_ANSWERING, REPLY_SRC, "%s", err->text);
-    return -1;
-}
-
-int models_reach(struct models *m, const char *path, struct api_error *e)
-{
-    struct err err;
-
-    return reach_check(m->reach, path ? path : m->dir, &err) ? models_away(&err, e) : 0;
-}
-
-int64_t models_file_ms(struct models *m, const char *path)
-{
-    struct stat st;
-
-    if (reach_check(m->reach, path, NULL) || stat(path, &st) != 0)
-        return 0;
-    return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
-}
-
-static int locate_tiny(char **path, struct api_error *e)
-{
-    struct err err;
-
-    if (programs_find_tiny(path, &err) == 0)
-        return 0;
-    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "%s", err.text);
-    e->details = json_pack("{s:s}", "hint",
-                           "Install tiny.gguf with rbee-hive, or let RBEE_TINY name it where the "
-                           "hive is started.");
-    return -1;
-}
-
-/* The user's own file: it must be there, a regular file, and readable by the hive. */
-static int locate_file(struct models *m, const char *given, char **path, struct api_error *e)
-{
-    struct err err;
-
-    if (models_reach(m, given, e))
-        return -1;
-    if (path_real(given, path, &err)) {
-        api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "%s", err.text);
-        return -1;
-    }
-    if (path_is_file(*path) && access(*path, R_OK) == 0)
-        return 0;
-    if (path_is_file(*path))
-        api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "cannot read %.300s: %s", *path,
-                      strerror(errno));
-    else
-        api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "%.300s is not a regular file", *path);
-    free(*path);
-    *path = NULL;
-    return -1;
-}
-
-static bool add_name(void *arg, const struct catalog_row *row)
-{
-    near_add(arg, row->model_ref);
-    return true;
-}
-
-int models_card(struct models *m, const char *canonical, struct card **out, struct api_error *e)
-{
-    struct model_ref ref;
-    struct err err;
-    int rc = 0;
-
-    *out = NULL;
-    if (model_ref_parse(canonical, &ref, NULL) == 0)
-        rc = card_find(m->reach, m->dir, ref.repo, canonical, NULL, out, &err);
-    model_ref_done(&ref);
-    if (rc == 0 && !*out)
-        *out = models_mend(m, canonical);
-    return rc ? models_away(&err, e) : 0;
-}
-
-void models_say_missing(struct models *m, const char *canonical, struct api_error *e)
-{
-    struct near names = {0};
-    const char *best;
-
-    catalog_each(m->catalog, add_name, &names, NULL);
-    best = near_best(&names, canonical);
-    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "%.300s is not on this machine%s%.200s%s%s",
-                  canonical, best ? "; did you mean " : "", best ? best : "", best ? "?" : "",
-                  str_starts(canonical, "hf:") ? "; POST /v1/models/download fetches it" : "");
-    near_done(&names);
-}
-
-/* The catalogued file, if it is on disk still. A row without its file is dropped. */
-static int locate_downloaded(struct models *m, const char *canonical, char **path,
-                             struct api_error *e)
-{
-    struct catalog_row row;
-    struct err err;
-    int rc = catalog_get(m->catalog, canonical, &row, &err);
-
-    if (rc == 0 && models_reach(m, row.path, e)) {
-        catalog_row_done(&row);
-        return -1;
-    }
-    if (rc == 0 && path_is_file(row.path)) {
-        *path = row.path;
-        row.path = NULL;
-        catalog_row_done(&row);
-        return 0;
-    }
-    if (rc == 0) {
-        api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC,
-                      "%.300s was downloaded, but its file %.300s is no longer there", canonical,
-                      row.path);
-        catalog_row_done(&row);
-        catalog_remove(m->catalog, canonical, NULL);
-    } else if (rc == ERR_NOT_FOUND) {
-        models_say_missing(m, canonical, e);
-    } else {
-        api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", err.text);
-    }
-    return -1;
-}
-
-int models_parse(const char *text, struct model_ref *ref, char **canonical, struct api_error *e)
-{
-    struct err err;
-
-    *canonical = NULL;
-    if (model_ref_parse(text, ref, &err)) {
-        api_error_set(e, API_INVALID_MODEL_REF, REPLY_SRC, "%s", err.text);
-    } else if (ref->kind == MODEL_REF_FILE && ref->path[0] != '/') {
-        api_error_set(e, API_INVALID_MODEL_REF, REPLY_SRC,
-                      "'%.300s' is a relative path; the hive needs the full one", ref->path);
-    } else if (!(*canonical = model_ref_text(ref))) {
-        api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-    } else {
-        return 0;
-    }
-    model_ref_done(ref);
-    return -1;
-}
-
-int models_locate(struct models *m, const char *text, char **canonical, char **path,
-                  struct api_error *e)
-{
-    struct model_ref ref;
-    int rc = -1;
-
-    *path = NULL;
-    if (models_parse(text, &ref, canonical, e))
-        return -1;
-    switch (ref.kind) {
-    case MODEL_REF_TINY:
-        rc = locate_tiny(path, e);
-        break;
-    case MODEL_REF_FILE:
-        rc = locate_file(m, ref.path, path, e);
-        break;
-    case MODEL_REF_HF:
-    case MODEL_REF_LOCAL:
-        rc = locate_downloaded(m, *canonical, path, e);
-        break;
-    }
-    model_ref_done(&ref);
-    if (rc) {
-        free(*canonical);
-        *canonical = NULL;
-    }
-    return rc;
-}
-
-bool models_is_kept(const char *canonical)
-{
-    return str_starts(canonical, "hf:") || str_starts(canonical, MODEL_REF_LOCAL_WORD);
-}
-
-void models_used(struct models *m, const char *canonical, int64_t unix_ms)
-{
-    struct err err;
-
-    if (catalog_touch(m->catalog, canonical, unix_ms, &err))
-        log_warn("%s", err.text);
 }
 
 /* ---- fetching ---- */

@@ -86,7 +86,8 @@ json_t *models_json(struct models *m, const char *canonical, const char *path);
 /*
  * Forgets a downloaded model and deletes its files, unless another reference names them; ends its
  * download and deletes what has arrived. The bundled model and files of one's own are refused.
- * *freed: bytes that the disk gets back once *u is closed; none for what was only linked.
+ * *freed: bytes that the disk gets back once *u is closed; none for what was only linked. INTERNAL
+ * when something could not be deleted; then *u may hold what could, as it may of models_discard.
  */
 int models_remove(struct models *m, const char *text, struct unlinked *u, uint64_t *freed,
                   struct api_error *e);

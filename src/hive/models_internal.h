@@ -22,6 +22,7 @@ struct models {
     TAILQ_HEAD(, late) late;      /* models_late.c's: whole, and not judged; the first is at work */
     struct admit *late_admit;
     struct event *late_timer;
+    json_t *bad; /* models_bad.c's; NULL: none */
 };
 
 /* Enters a model whose files are in place. */
@@ -42,6 +43,22 @@ void models_judge(void *arg, struct card *card,
 void models_judge_late(struct models *m, struct card *card);
 void models_late_stop(struct models *m);
 
+/* Is the row's model here, all of it? ERR_NOT_FOUND, ERR_INVALID (it has another size),
+ * ERR_UNREACHABLE; *err says what is wrong in half a sentence. */
+int models_check_row(struct models *m, const struct catalog_row *row, struct err *err);
+/*
+ * models_bad.c: file i of the card is not what it should be, and stays under its name. It is no
+ * file of a whole model as long as it stays as it is, and the card's model is out of use until it
+ * enters anew.
+ */
+void models_note_bad(struct models *m, const struct card *card, size_t i, const char *why);
+bool models_is_bad(struct models *m, const char *path);
+/* card_is_complete, of files that are not bad. */
+bool models_is_whole(struct models *m, const struct card *card);
+/* Of a model, by its first file: out of use, though the catalog may list it. */
+bool models_is_out(const struct models *m, const char *first_path);
+void models_is_in(struct models *m, const char *first_path);
+
 /* *e for what reach.h says; -1. */
 int models_away(const struct err *err, struct api_error *e);
 /* The card of a downloaded or imported model (card_free), mended where it must be; *out NULL when
@@ -56,6 +73,8 @@ int models_card(struct models *m, const char *canonical, struct card **out, stru
 struct card *models_mend(struct models *m, const char *canonical);
 void models_mend_all(struct models *m, void (*left)(void *arg, const struct catalog_row *row),
                      void *arg);
+/* card_check_names, for what the catalog lists, too: a damaged card vouches for nothing. */
+int models_check_names(struct models *m, const struct card *card, struct err *err);
 /* What to do about one that has none: a format for its reference, twice. */
 #define MODELS_CARDLESS                                                                            \
     "what was noted of %.200s when it came is gone or damaged, and the catalog does not know "     \
@@ -67,8 +86,8 @@ void models_say_missing(struct models *m, const char *canonical, struct api_erro
 /* card_sweep, unless a download or an import writes into the card's folder: what is being written
  * there would be swept, too. (download_active.c) */
 void downloads_sweep(const struct downloads *ds, const struct card *card);
-/* Is a download bringing this card's files? (download_active.c) */
-bool downloads_write_to(const struct downloads *ds, const char *card_path);
+/* Is a download bringing files that are this card's, too (card_clash)? (download_active.c) */
+bool downloads_write_to(const struct downloads *ds, const struct card *card);
 /* The same, under another reference than this one, which its card forgets. (download_active.c) */
 bool downloads_drop_ref(struct downloads *ds, const char *card_path, const char *model_ref);
 /* The reference of the one that is under way for this reference, or brings the files of the

@@ -7,7 +7,6 @@
 #include "base/str.h"
 #include "hive/flush.h"
 #include "hive/models_internal.h"
-#include "hive/place.h"
 #include "hive/programs.h"
 #include "hive/reach.h"
 #include "hive/reply.h"
@@ -61,13 +60,14 @@ struct listing {
     json_t *rows;
 };
 
-/* A row whose file is gone is no model that is here; it goes when somebody asks for it. One whose
- * file system does not answer is, as far as anybody knows. */
+/* A row whose file is gone, or cut off, is no model that is here. One whose file system does not
+ * answer is, as far as anybody knows. */
 static bool add_row(void *arg, const struct catalog_row *row)
 {
     struct listing *l = arg;
+    int rc = models_check_row(l->m, row, NULL);
 
-    if (reach_check(l->m->reach, row->path, NULL) || path_is_file(row->path))
+    if (rc == 0 || rc == ERR_UNREACHABLE)
         json_array_append_new(l->rows, row_json(row));
     return true;
 }
@@ -103,38 +103,38 @@ json_t *models_json(struct models *m, const char *canonical, const char *path)
 
 /* ---- removing ---- */
 
-/* What the disk gets back when the card's files are deleted. */
-static uint64_t freed_by(const struct card *c)
-{
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < c->n_files; i++) {
-        char *part = str_printf("%s.part", c->files[i].path);
-
-        sum += place_freed_by(c->files[i].path);
-        sum += part ? place_freed_by(part) : 0;
-        free(part);
-    }
-    return sum;
-}
-
 /* Deletes the files, or only forgets this reference when others mean or bring them too; n_own rows
  * are its own still. */
-static void remove_files(struct models *m, struct card *card, const char *canonical, uint64_t n_own,
-                         struct unlinked *u, uint64_t *freed)
+static int remove_files(struct models *m, struct card *card, const char *canonical, uint64_t n_own,
+                        struct unlinked *u, uint64_t *freed, struct err *err)
 {
     uint64_t n = 0;
     bool shared = downloads_drop_ref(m->downloads, card->path, canonical) ||
                   catalog_count_path(m->catalog, card->files[0].path, &n, NULL) != 0 || n > n_own;
 
     if (!shared) {
-        *freed = freed_by(card);
         downloads_sweep(m->downloads, card);
-        card_remove_all(card, u);
-    } else {
-        card_drop_ref(card, canonical);
-        flush_card_later(m->reach, m->tasks, card);
+        return card_remove_all(m->reach, m->dir, card, u, freed, err);
     }
+    card_drop_ref(card, canonical);
+    flush_card_later(m->reach, m->tasks, card);
+    return 0;
+}
+
+/* Something could not be deleted. Where that is the first file the model is on the list still. */
+static int stays(struct models *m, const struct card *card, const struct catalog_row *row,
+                 const struct err *why, struct api_error *e)
+{
+    struct err err;
+
+    if (row->path && path_is_file(card->files[0].path) && catalog_put(m->catalog, row, &err))
+        log_warn("%s", err.text);
+    api_error_set(e, API_INTERNAL, REPLY_SRC, "%.200s was not removed: %.600s", card_name(card),
+                  why->text);
+    e->details = json_pack("{s:s}", "hint",
+                           "Mend what the message names (a folder's permissions, a disk that is "
+                           "read-only), then remove it again.");
+    return -1;
 }
 
 /* A full disk takes no change of the catalog: to remove a model is how one makes room, so its files
@@ -154,41 +154,58 @@ static int remove_row_late(struct models *m, const char *canonical, uint64_t fre
     return -1;
 }
 
-/* `card` NULL: there is nothing of it on disk, finished or not. */
-static int remove_downloaded(struct models *m, struct card *card, const char *canonical,
-                             struct unlinked *u, uint64_t *freed, struct api_error *e)
+/* Its row goes before its files, unless the disk is full. */
+static int forget_row(struct models *m, const char *canonical, struct catalog_row *row, bool *full,
+                      struct err *err)
 {
-    struct catalog_row row = {0};
-    struct err err = {0};
-    bool ended, full = false;
-    int rc;
+    int rc = catalog_get(m->catalog, canonical, row, err);
 
-    /* an import moves the user's files there at this moment: they are not rbee's to delete yet */
-    if (at_work_brings(&m->at_work, card ? card->path : NULL, canonical)) {
-        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
-                      "%.200s is being imported at this moment: remove it when that is done",
-                      canonical);
-        return -1;
-    }
-    rc = catalog_get(m->catalog, canonical, &row, &err);
-    catalog_row_done(&row);
-    if (rc == 0) {
-        rc = catalog_remove(m->catalog, canonical, &err);
-        full = rc == ERR_NO_SPACE;
-    }
+    if (rc == 0)
+        rc = catalog_remove(m->catalog, canonical, err);
+    *full = rc == ERR_NO_SPACE;
+    return rc;
+}
+
+static int remove_known(struct models *m, struct card *card, const char *canonical,
+                        struct catalog_row *row, struct unlinked *u, uint64_t *freed,
+                        struct api_error *e)
+{
+    struct err err = {0};
+    bool ended, full;
+    int rc = forget_row(m, canonical, row, &full, &err);
+
     if (rc && rc != ERR_NOT_FOUND && !full) {
         api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", err.text);
         return -1;
     }
     ended = downloads_cancel(m->downloads, canonical);
-    if (card)
-        remove_files(m, card, canonical, full, u, freed);
+    if (card && remove_files(m, card, canonical, full, u, freed, &err))
+        return stays(m, card, row, &err, e);
     if (full)
         return remove_row_late(m, canonical, *freed, e);
     if (card || ended || rc == 0)
         return 0;
     models_say_missing(m, canonical, e);
     return -1;
+}
+
+/* `card` NULL: there is nothing of it on disk, finished or not. */
+static int remove_downloaded(struct models *m, struct card *card, const char *canonical,
+                             struct unlinked *u, uint64_t *freed, struct api_error *e)
+{
+    struct catalog_row row = {0};
+    int rc;
+
+    /* an import moves the user's files there at this moment: they are not rbee's to delete yet */
+    if (at_work_brings(&m->at_work, card, canonical)) {
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
+                      "%.200s is being imported at this moment: remove it when that is done",
+                      canonical);
+        return -1;
+    }
+    rc = remove_known(m, card, canonical, &row, u, freed, e);
+    catalog_row_done(&row);
+    return rc;
 }
 
 int models_remove(struct models *m, const char *text, struct unlinked *u, uint64_t *freed,

@@ -4,6 +4,7 @@
  * cannot be verified, exported or removed with its files.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/modelref.h"
 #include "base/log.h"
@@ -117,4 +118,43 @@ void models_mend_all(struct models *m, void (*left)(void *arg, const struct cata
 
     if (catalog_each(m->catalog, on_row, &d, &err))
         log_warn("%s", err.text);
+}
+
+/* ---- may another one lie beside them? ---- */
+
+struct beside {
+    struct models *m;
+    const struct card *card;
+    struct err *err;
+    int rc;
+};
+
+/* A listed model's card tells of its names; where it can be neither read nor mended, nobody knows
+ * which files of the folder are its parts. */
+static bool on_beside(void *arg, const struct catalog_row *row)
+{
+    struct beside *b = arg;
+    char *path = str_printf("%s" CARD_TAIL, row->path);
+    size_t n = strlen(b->card->dir);
+    bool beside = strncmp(row->path, b->card->dir, n) == 0 && row->path[n] == '/';
+
+    if (beside && path && is_there(b->m, row, path)) {
+        struct card *card = mend(b->m, row, path);
+
+        if (!card)
+            b->rc = err_set(b->err, ERR_CONFLICT, MODELS_CARDLESS, row->model_ref, row->model_ref);
+        card_free(card);
+    }
+    free(path);
+    return b->rc == 0;
+}
+
+int models_check_names(struct models *m, const struct card *card, struct err *err)
+{
+    struct beside b = {m, card, err, 0};
+    int rc = catalog_each(m->catalog, on_beside, &b, err);
+
+    if (b.rc)
+        return b.rc;
+    return rc ? rc : card_check_names(m->reach, m->dir, card, err);
 }

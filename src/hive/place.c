@@ -12,8 +12,11 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "base/uuid.h"
+#include "hive/verdicts.h"
 
 #define SLICE_BYTES (4u << 20)
+#define TAIL_MAX    10000000000 /* what a killed hive leaves is known by digits (sweep.h) */
 
 const char *place_how_text(enum place_how how)
 {
@@ -28,6 +31,8 @@ const char *place_how_text(enum place_how how)
 
 static int failed(const char *what, const char *from, const char *to, int error, struct err *err)
 {
+    if (error == EEXIST)
+        return err_set(err, ERR_CONFLICT, "%s is there already", to);
     return err_errno(err, error == EACCES || error == EPERM ? ERR_DENIED : ERR_IO, error,
                      "cannot %s %s to %s", what, from, to);
 }
@@ -49,7 +54,7 @@ static int copy_slices(int in, int out, const char *from, const char *to,
         }
         if (n < 0)
             rc = failed("copy", from, to, errno, err);
-        else if (rc == 0 && watch && watch->copied(watch->arg, (uint64_t)n))
+        else if (rc == 0 && watch && watch->copied && watch->copied(watch->arg, (uint64_t)n))
             rc = err_set(err, ERR_CANCELLED, "the copy of %s was given up", from);
     }
     free(slice);
@@ -75,25 +80,74 @@ static int fill(int in, int out, bool may_copy, const char *from, const char *to
     return rc;
 }
 
-/* A file of its own with the source's bytes; it gets its name last. */
+/* The name changes where no other file has come to have it. */
+static int rename_to_new(const char *from, const char *to)
+{
+    struct stat st;
+
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    if (lstat(to, &st) == 0) { /* a file system that does not know this */
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
+}
+
+static int say_changed(const char *from, struct err *err)
+{
+    return err_set(err, ERR_CONFLICT,
+                   "%s changed while it was brought to its place; try again when nothing writes to "
+                   "it",
+                   from);
+}
+
+static bool is_as_it_was(int in, const struct file_mark *was)
+{
+    struct file_mark now;
+
+    return file_mark_of_open(in, &now) && file_mark_same_bytes(&now, was);
+}
+
+/* All bytes, and of the file that they were to be of. */
+static int check_copy(int in, int out, const char *from, const char *to,
+                      const struct file_mark *was, struct err *err)
+{
+    struct file_mark copy = {0};
+
+    if (!is_as_it_was(in, was))
+        return say_changed(from, err);
+    if (!file_mark_of_open(out, &copy) || copy.size_bytes != was->size_bytes)
+        return err_set(err, ERR_IO, "the copy of %s to %s has %lld bytes instead of %lld", from, to,
+                       (long long)copy.size_bytes, (long long)was->size_bytes);
+    return 0;
+}
+
+/* A file of its own with the source's bytes; it gets its name last. Its own temporary name, too:
+ * another may be making the same copy. */
 static int make_own(const char *from, const char *to, bool may_copy,
                     const struct place_watch *watch, enum place_how *how, struct err *err)
 {
-    char *temp = str_printf("%s.tmp-%ld", to, (long)getpid());
+    char *temp = str_printf("%s.tmp-%llu", to, (unsigned long long)random_u64() % TAIL_MAX);
     int in = open(from, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), out = -1, rc = 0;
+    struct file_mark opened;
     struct stat st;
 
     if (!temp)
         rc = err_no_memory(err, 256, "a path");
     else if (in < 0)
         rc = failed("copy", from, to, errno, err);
-    else if (fstat(in, &st) != 0 || !S_ISREG(st.st_mode))
+    else if (fstat(in, &st) != 0 || !S_ISREG(st.st_mode) || !file_mark_of_open(in, &opened))
         rc = err_set(err, ERR_CONFLICT, "%s is not a regular file any more", from);
-    else if ((out = path_open_made(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) < 0)
+    else if ((out = path_open_made(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) < 0)
         rc = failed("copy", from, to, errno, err);
     if (rc == 0)
         rc = fill(in, out, may_copy, from, to, watch, how, err);
-    if (rc == 0 && rename(temp, to) != 0)
+    if (rc == 0)
+        rc = check_copy(in, out, from, to, watch && watch->was ? watch->was : &opened, err);
+    if (rc == 0 && rename_to_new(temp, to) != 0)
         rc = failed("copy", from, to, errno, err);
     if (rc && out >= 0)
         unlink(temp);
@@ -105,17 +159,39 @@ static int make_own(const char *from, const char *to, bool may_copy,
     return rc;
 }
 
-/* 0, or an error that another way may not have. */
-static int hard_link(const char *from, const char *to, enum place_how *how, struct err *err)
+static bool is_file_that_was(const char *path, const struct place_watch *watch)
 {
-    *how = PLACED_HARD_LINK;
-    return link(from, to) == 0 ? 0 : failed("link", from, to, errno, err);
+    struct file_mark now;
+
+    return !watch || !watch->was ||
+           (file_mark_of(path, &now) && file_mark_same_bytes(&now, watch->was));
 }
 
-static int reference(const char *from, const char *to, enum place_how *how, struct err *err)
+/* Does the new name lead to what it was to lead to? */
+static int check_link(const char *from, const char *to, const struct place_watch *watch,
+                      struct err *err)
+{
+    if (is_file_that_was(to, watch))
+        return 0;
+    unlink(to);
+    return say_changed(from, err);
+}
+
+/* 0, or an error that another way may not have. */
+static int hard_link(const char *from, const char *to, const struct place_watch *watch,
+                     enum place_how *how, struct err *err)
+{
+    *how = PLACED_HARD_LINK;
+    return link(from, to) == 0 ? check_link(from, to, watch, err)
+                               : failed("link", from, to, errno, err);
+}
+
+static int reference(const char *from, const char *to, const struct place_watch *watch,
+                     enum place_how *how, struct err *err)
 {
     *how = PLACED_REFERENCE;
-    return symlink(from, to) == 0 ? 0 : failed("link", from, to, errno, err);
+    return symlink(from, to) == 0 ? check_link(from, to, watch, err)
+                                  : failed("link", from, to, errno, err);
 }
 
 static int move(const char *from, const char *to, const struct place_watch *watch,
@@ -124,16 +200,21 @@ static int move(const char *from, const char *to, const struct place_watch *watc
     int rc;
 
     *how = PLACED_MOVE;
-    if (rename(from, to) == 0)
+    if (rename_to_new(from, to) == 0)
         return 0;
     if (errno != EXDEV)
         return failed("move", from, to, errno, err);
     rc = make_own(from, to, true, watch, how, err);
     *how = PLACED_MOVE;
-    if (rc == 0 && unlink(from) != 0) {
+    if (rc)
+        return rc;
+    rc = path_sync_folder(to, err); /* a power cut may take the new name, but not both */
+    if (rc == 0 && !is_file_that_was(from, watch))
+        rc = say_changed(from, err);
+    if (rc == 0 && unlink(from) != 0)
         rc = failed("move", from, to, errno, err);
+    if (rc)
         unlink(to);
-    }
     return rc;
 }
 
@@ -151,9 +232,11 @@ int place_file(const char *from, const char *to, enum place_wish wish,
         return make_own(from, to, true, watch, how, err);
     rc = make_own(from, to, false, watch, how, err);
     if (rc == ERR_UNSUPPORTED)
-        rc = hard_link(from, to, how, err);
-    if (rc == 0 || wish == PLACE_SHARE)
-        return rc == 0 ? 0 : reference(from, to, how, err);
+        rc = hard_link(from, to, watch, how, err);
+    if (rc == 0 || rc == ERR_CONFLICT) /* which no other way would mend */
+        return rc;
+    if (wish == PLACE_SHARE)
+        return reference(from, to, watch, how, err);
     return make_own(from, to, true, watch, how, err);
 }
 

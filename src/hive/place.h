@@ -25,15 +25,22 @@ enum place_how { PLACED_REFLINK, PLACED_HARD_LINK, PLACED_REFERENCE, PLACED_COPY
 /* "reflink", "hard link", "reference in place", "copy", "move". */
 const char *place_how_text(enum place_how how);
 
-/* Told while bytes are copied; returns true to give up. */
+struct file_mark;
+
 struct place_watch {
+    /* Told while bytes are copied, unless NULL; returns true to give up. */
     bool (*copied)(void *arg, uint64_t n_more);
     void *arg;
+    /* The source as it was when its digest was taken (NULL: when it is opened): a copy of anything
+     * else gets no name. */
+    const struct file_mark *was;
 };
 
 /*
  * `from` is the full path of a regular file, links resolved; the folder of `to` is there, and `to`
- * is not (ERR_CONFLICT). `watch` may be NULL. ERR_NO_SPACE, ERR_DENIED, ERR_IO, ERR_CANCELLED.
+ * is not (ERR_CONFLICT, as for a source that changed while it was copied). Two may bring one file
+ * to one place: the first to be done does. `watch` may be NULL. ERR_NO_SPACE, ERR_DENIED, ERR_IO,
+ * ERR_CANCELLED.
  */
 int place_file(const char *from, const char *to, enum place_wish wish,
                const struct place_watch *watch, enum place_how *how, struct err *err);

@@ -2,6 +2,7 @@
 #include "hive/prune.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -50,7 +51,7 @@ static char *folder_of(const char *path)
 static bool on_card(void *arg, struct card *card)
 {
     struct pruning *p = arg;
-    bool busy = downloads_write_to(p->m->downloads, card->path), any = false;
+    bool busy = downloads_write_to(p->m->downloads, card), any = false;
     struct stat st;
 
     for (size_t i = 0; i < card->n_files; i++) {
@@ -249,21 +250,38 @@ static void remove_empty(const char *models_dir, const char *path)
     free(dir);
 }
 
-static void remove_item(struct models *m, const json_t *item, struct unlinked *u)
+/* 0, or errno. */
+static int remove_path(struct models *m, const char *path, struct unlinked *u)
+{
+    int error = unlinked_add(u, path);
+
+    if (error == 0)
+        remove_empty(m->dir, path);
+    return error == ENOENT ? 0 : error;
+}
+
+/* What it frees is returned. */
+static uint64_t remove_item(struct models *m, json_t *item, struct unlinked *u)
 {
     const char *path = json_string_value(json_object_get(item, "path"));
     const char *ref = json_string_value(json_object_get(item, "model_ref"));
+    struct err err = {0};
+    int error = path ? remove_path(m, path, u) : 0;
 
-    if (path && unlinked_add(u, path) == 0)
-        remove_empty(m->dir, path);
-    if (ref)
-        catalog_remove(m->catalog, ref, NULL);
+    if (error)
+        json_object_set_new(item, "kept", json_string(strerror(error)));
+    else if (ref && catalog_remove(m->catalog, ref, &err))
+        json_object_set_new(item, "kept", json_string(err.text));
+    else
+        return (uint64_t)json_integer_value(json_object_get(item, "size_bytes"));
+    return 0;
 }
 
 int prune_run(struct models *m, const char *plan, struct unlinked *u, json_t **done,
               struct api_error *e)
 {
     json_t *now, *item;
+    uint64_t freed = 0;
     size_t i;
 
     if (prune_plan(m, &now, e))
@@ -274,7 +292,8 @@ int prune_run(struct models *m, const char *plan, struct unlinked *u, json_t **d
         json_decref(now);
         return -1;
     }
-    json_array_foreach(json_object_get(now, "items"), i, item) remove_item(m, item, u);
+    json_array_foreach(json_object_get(now, "items"), i, item) freed += remove_item(m, item, u);
+    json_object_set_new(now, "freed_bytes", json_integer((json_int_t)freed));
     *done = now;
     return 0;
 }

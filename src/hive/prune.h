@@ -27,7 +27,8 @@ int prune_plan(struct models *m, json_t **out, struct api_error *e);
 /*
  * Does what the plan of that name said; -1 with *e as prune_plan, or INVALID_REQUEST when the
  * folder has changed since, so that nothing is deleted that was not shown. *done is the plan, true
- * once *u is closed.
+ * once *u is closed; an item that could not be deleted has "kept", the system's word for why, and
+ * is not counted.
  */
 int prune_run(struct models *m, const char *plan, struct unlinked *u, json_t **done,
               struct api_error *e);

@@ -10,7 +10,8 @@
 
 /*
  * The quantisation that a file's name tells, upper case: "Q4_K_M" of "x.Q4_K_M.gguf" and of
- * "x-q4_k_m-00001-of-00002.gguf", "UD-Q4_K_XL" of "x-UD-Q4_K_XL.gguf". False when it tells none.
+ * "x-q4_k_m-00001-of-00002.gguf", "UD-Q4_K_XL" of "x-UD-Q4_K_XL.gguf", "Q4" of "x-q4.gguf". False
+ * when it tells none.
  */
 bool quant_of_name(const char *file_name, char dst[QUANT_NAME_BYTES]);
 
@@ -23,5 +24,8 @@ bool quant_split_of_name(const char *file_name, unsigned *number, unsigned *coun
 /* Bits a weight takes on average in files of this quantisation; 0 when it is not one that the
  * engine reads. */
 double quant_bits(const char *quant);
+
+/* No model, but what belongs to one: a projector of images, an importance matrix. */
+bool quant_is_beside(const char *file_name);
 
 #endif

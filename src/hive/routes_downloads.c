@@ -82,9 +82,10 @@ static void delete_download(struct hive *h, struct http_exchange *x, const char 
         reply_fail(x, API_INVALID_REQUEST,
                    "the download of %.200s is complete; DELETE /v1/models removes the model",
                    download_ref(d));
-    else if (discard && models_discard(h->models, d, &u, &e))
+    else if (discard && models_discard(h->models, d, &u, &e)) {
         reply_error(x, 0, &e);
-    else if (!discard && !downloads_stop(d))
+        unlinked_reply(&u, h->tasks, NULL, 0, NULL);
+    } else if (!discard && !downloads_stop(d))
         reply_fail(x, API_INVALID_REQUEST, "the download of %.200s has ended already",
                    download_ref(d));
     else

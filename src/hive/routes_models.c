@@ -185,11 +185,13 @@ static void delete_model(struct hive *h, struct http_exchange *x, const char *id
     }
     if (!may_remove(h, x, asked))
         return;
-    if (models_remove(h->models, asked, &u, &freed, &e))
+    if (models_remove(h->models, asked, &u, &freed, &e)) {
         reply_error(x, 0, &e);
-    else
-        unlinked_reply(&u, h->tasks, x, 200,
-                       json_pack("{s:s, s:I}", "removed", asked, "freed_bytes", (json_int_t)freed));
+        unlinked_reply(&u, h->tasks, NULL, 0, NULL);
+        return;
+    }
+    unlinked_reply(&u, h->tasks, x, 200,
+                   json_pack("{s:s, s:I}", "removed", asked, "freed_bytes", (json_int_t)freed));
 }
 
 const struct route routes_models[] = {

@@ -114,7 +114,7 @@ static size_t group(const struct snapshot *s, size_t i)
     unsigned number, count, n, c;
     size_t stem, other;
 
-    if (strncasecmp(path_base(s->files[i].name), "mmproj", 6) == 0)
+    if (quant_is_beside(s->files[i].name))
         return 0;
     if (!quant_split_of_name(s->files[i].name, &number, &count, &stem))
         return 1;

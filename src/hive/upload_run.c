@@ -153,7 +153,7 @@ static int card_here(const struct upload *u, const char *model_ref, struct card 
 {
     if (models_card(u->h->models, model_ref, out, e))
         return -1;
-    if (*out && card_is_complete(*out) && card_same_files(*out, u->card))
+    if (*out && models_is_whole(u->h->models, *out) && card_same_files(*out, u->card))
         return 0;
     card_free(*out);
     *out = NULL;
@@ -242,6 +242,22 @@ static bool is_being_taken(const struct upload *u, struct http_exchange *x)
     return true;
 }
 
+/* Said before a byte comes: no file of it is called as one of another model's is. */
+static bool is_apart(const struct upload *u, struct http_exchange *x)
+{
+    struct api_error e = {0};
+    struct err err;
+    int rc = models_check_names(u->h->models, u->card, &err);
+
+    if (rc == ERR_UNREACHABLE) {
+        models_away(&err, &e);
+        reply_error(x, 0, &e);
+    } else if (rc) {
+        reply_fail(x, API_INVALID_REQUEST, "%s", err.text);
+    }
+    return rc == 0;
+}
+
 /* What the beginning and the end have in common: true when the exchange is answered. */
 static bool is_answered(struct upload *u, struct http_exchange *x)
 {
@@ -252,7 +268,7 @@ static bool is_answered(struct upload *u, struct http_exchange *x)
         reply_error(x, 0, &e);
     else if (card)
         say_here(u, x, card);
-    else if (!is_other(u, x) && !is_downloading(u, x) && !is_being_taken(u, x))
+    else if (!is_other(u, x) && !is_downloading(u, x) && !is_being_taken(u, x) && is_apart(u, x))
         return false;
     card_free(card);
     return true;

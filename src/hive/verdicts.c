@@ -17,6 +17,16 @@ bool file_mark_of(const char *path, struct file_mark *out)
     return true;
 }
 
+bool file_mark_of_open(int fd, struct file_mark *out)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return false;
+    *out = (struct file_mark){st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
+    return true;
+}
+
 bool verdict_key_of(const char *program, const char *model, struct verdict_key *out)
 {
     return file_mark_of(program, &out->program) && file_mark_of(model, &out->model);

@@ -30,6 +30,7 @@ struct file_mark {
 
 /* What the system says of a file; false when it is not there. */
 bool file_mark_of(const char *path, struct file_mark *out);
+bool file_mark_of_open(int fd, struct file_mark *out);
 /* One file, with the same bytes. Its name, its owner and who may read it can be others: so a model
  * that moved is the same. */
 bool file_mark_same_bytes(const struct file_mark *a, const struct file_mark *b);

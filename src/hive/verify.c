@@ -1,6 +1,7 @@
 /* verify.c - see verify.h. */
 #include "hive/verify.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,8 @@ struct verify {
     size_t n_cards, i;
     char (*found)[CARD_SHA256_BYTES]; /* of the files of the card at work */
     size_t bad_file;                  /* the first that differs; n_files = none */
+    struct file_mark mark;            /* of it, when it was read */
+    struct err why;                   /* it is gone, or has another size; code 0: neither */
     unsigned n_verified, n_bad, n_noted;
     json_t *cardless; /* references of listed models that nothing can be compared with */
 };
@@ -46,30 +49,45 @@ static void leave_card(struct verify *v, struct chore *c)
     next_card(v, c);
 }
 
-static const char *ref_of(const struct card *card)
-{
-    return card->n_refs ? card->refs[0] : card->repo;
-}
-
 /* ---- what comes of it ---- */
 
-/* Out of use: renamed, out of the catalog, its workers stopped. */
+static void say_bad(struct verify *v, struct chore *c, enum api_code code, const char *why,
+                    const char *kept_as)
+{
+    const char *ref = card_name(v->cards[v->i]);
+
+    log_warn("%s: %s", ref, why);
+    v->n_bad++;
+    chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "stage", "bad", "model_ref", ref, "code",
+                           api_error_info(code)->code, "message", why, "kept_as", kept_as));
+}
+
+/* Out of use: renamed, out of the catalog, its workers stopped. Not what a download or an import
+ * has put there while the other was read. */
 static void set_bad_aside(struct verify *v, struct chore *c, const char *why)
 {
     struct card *card = v->cards[v->i];
     const char *path = card->files[v->bad_file].path;
-    char *aside = str_printf("%s%s", path, VERIFY_BAD_TAIL);
-    bool kept = aside && rename(path, aside) == 0;
+    char *aside = str_printf("%s%s", path, VERIFY_BAD_TAIL), text[ERR_TEXT_MAX];
+    bool kept;
     struct err err;
 
+    if (rehash_same(path, &v->mark, &err)) {
+        v->n_bad++;
+        chore_say_error(c, card_name(card), API_INTERNAL, err.text);
+        free(aside);
+        return;
+    }
+    kept = aside && rename(path, aside) == 0;
+    if (!kept) {
+        snprintf(text, sizeof text, "%.700s; it cannot be renamed: %s", why, strerror(errno));
+        why = text;
+        models_note_bad(v->h->models, card, v->bad_file, why);
+    }
     if (catalog_remove_path(v->h->models->catalog, card->files[0].path, &err))
         log_warn("%s", err.text);
     workers_stop_path(v->h->workers, card->files[0].path);
-    log_warn("%s: %s", ref_of(card), why);
-    v->n_bad++;
-    chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "stage", "bad", "model_ref", ref_of(card),
-                           "code", api_error_info(API_CHECKSUM_MISMATCH)->code, "message", why,
-                           "kept_as", kept ? aside : NULL));
+    say_bad(v, c, API_CHECKSUM_MISMATCH, why, kept ? aside : NULL);
     free(aside);
 }
 
@@ -82,8 +100,8 @@ static void note(struct verify *v, struct chore *c)
         str_copy(card->files[i].sha256, CARD_SHA256_BYTES, v->found[i]);
     flush_card_later(v->h->reach, v->h->tasks, card);
     v->n_noted++;
-    chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "noted", "model_ref", ref_of(card), "sha256",
-                           v->found[0]));
+    chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "noted", "model_ref", card_name(card),
+                           "sha256", v->found[0]));
 }
 
 static void judge(struct verify *v, struct chore *c)
@@ -92,7 +110,11 @@ static void judge(struct verify *v, struct chore *c)
     char why[ERR_TEXT_MAX];
     bool told = card_is_verified(card);
 
-    if (v->bad_file < card->n_files) {
+    if (v->why.code == ERR_NOT_FOUND) {
+        say_bad(v, c, API_MODEL_NOT_FOUND, v->why.text, NULL);
+    } else if (v->why.code) {
+        set_bad_aside(v, c, v->why.text);
+    } else if (v->bad_file < card->n_files) {
         const struct card_file *f = &card->files[v->bad_file];
 
         snprintf(why, sizeof why, "%.300s has the SHA-256 %s now, it should be %s", f->name,
@@ -100,7 +122,7 @@ static void judge(struct verify *v, struct chore *c)
         set_bad_aside(v, c, why);
     } else if (told) {
         v->n_verified++;
-        chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "verified", "model_ref", ref_of(card),
+        chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "verified", "model_ref", card_name(card),
                                "sha256", card->files[0].sha256));
     } else {
         note(v, c);
@@ -109,6 +131,18 @@ static void judge(struct verify *v, struct chore *c)
 
 /* ---- reading ---- */
 
+/* What has another size need not be read. False: it is gone, or is larger or smaller. */
+static bool is_as_large(struct verify *v, size_t i)
+{
+    const struct card *card = v->cards[v->i];
+
+    if (card_check_file(card, i, &v->why) == 0)
+        return true;
+    v->bad_file = i;
+    file_mark_of(card->files[i].path, &v->mark);
+    return false;
+}
+
 static int hash_all(void *arg, struct chore *c, struct err *err)
 {
     struct verify *v = arg;
@@ -116,10 +150,15 @@ static int hash_all(void *arg, struct chore *c, struct err *err)
     int rc = 0;
 
     v->bad_file = card->n_files;
-    for (size_t i = 0; i < card->n_files && rc == 0 && v->bad_file == card->n_files; i++) {
-        rc = rehash_file(card->files[i].path, c, v->found[i], NULL, err);
-        if (rc == 0 && card->files[i].sha256[0] && !str_eq(card->files[i].sha256, v->found[i]))
+    v->why = (struct err){0};
+    for (size_t i = 0; i < card->n_files && is_as_large(v, i); i++) {
+        rc = rehash_file(card->files[i].path, c, v->found[i], &v->mark, err);
+        if (rc)
+            break;
+        if (card->files[i].sha256[0] && !str_eq(card->files[i].sha256, v->found[i])) {
             v->bad_file = i;
+            break;
+        }
     }
     return rc;
 }
@@ -133,7 +172,7 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
         err = &away;
     if (!chore_is_gone(c) && rc) {
         v->n_bad++;
-        chore_say_error(c, ref_of(v->cards[v->i]),
+        chore_say_error(c, card_name(v->cards[v->i]),
                         rc == ERR_NOT_FOUND     ? API_MODEL_NOT_FOUND
                         : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
                                                 : API_INTERNAL,
@@ -161,11 +200,11 @@ static void next_card(struct verify *v, struct chore *c)
     card = v->cards[v->i];
     v->found = calloc(card->n_files, sizeof *v->found);
     if (!v->found) {
-        chore_say_error(c, ref_of(card), API_INTERNAL, "the hive is out of memory");
+        chore_say_error(c, card_name(card), API_INTERNAL, "the hive is out of memory");
         leave_card(v, c);
         return;
     }
-    step.name = ref_of(card);
+    step.name = card_name(card);
     step.bytes_total = card_total_bytes(card);
     chore_run(c, &step);
 }
@@ -185,10 +224,25 @@ static bool add_card(struct verify *v, struct card *card)
     return true;
 }
 
-/* A download that is not done yet is verified when it is. */
+/* A download or an import that is not done yet is verified when it is; what is on the list and not
+ * whole was. */
+static bool is_to_be_read(struct verify *v, const struct card *card)
+{
+    struct models *m = v->h->models;
+    uint64_t n_rows = 0;
+
+    if (card->n_refs == 0)
+        return false;
+    if (card_is_complete(card))
+        return true;
+    catalog_count_path(m->catalog, card->files[0].path, &n_rows, NULL);
+    return n_rows > 0 && !downloads_write_to(m->downloads, card) &&
+           !at_work_brings(&m->at_work, card, card->refs[0]);
+}
+
 static bool on_card(void *arg, struct card *card)
 {
-    if (card->n_refs && card_is_complete(card))
+    if (is_to_be_read(arg, card))
         return add_card(arg, card);
     card_free(card);
     return true;
@@ -208,14 +262,40 @@ static void add_all(struct verify *v, struct err *away)
     card_scan(m->reach, m->dir, NULL, on_card, v, away);
 }
 
+/* What is not whole is not here, for whoever would use it; here it is to be told why. */
+static bool add_broken(struct verify *v, const char *text)
+{
+    struct models *m = v->h->models;
+    struct card *card = NULL;
+    struct api_error e = {0};
+    struct model_ref ref;
+    char *canonical;
+
+    if (models_parse(text, &ref, &canonical, &e) == 0) {
+        if (models_is_kept(canonical))
+            models_card(m, canonical, &card, &e);
+        model_ref_done(&ref);
+        free(canonical);
+    }
+    api_error_done(&e);
+    if (card && is_to_be_read(v, card))
+        return add_card(v, card);
+    card_free(card);
+    return false;
+}
+
 static int add_one(struct verify *v, const char *text, struct api_error *e)
 {
     struct models *m = v->h->models;
     struct card *card = NULL;
     char *canonical, *path;
 
-    if (models_locate(m, text, &canonical, &path, e))
-        return -1;
+    if (models_locate(m, text, &canonical, &path, e)) {
+        if (e->code != API_MODEL_NOT_FOUND || !add_broken(v, text))
+            return -1;
+        api_error_done(e);
+        return 0;
+    }
     if (!models_is_kept(canonical))
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
                       "%.300s has no digest to be compared with: it was neither downloaded nor "

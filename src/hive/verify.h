@@ -1,9 +1,10 @@
 /*
  * verify.h - reads models again, and compares with the digests they had when they came.
  *
- * A file that differs is renamed to <file>.bad: it leaves the catalog and its workers are stopped,
- * so that nothing uses it in silence; its card stays, so that a pull fetches that file again and
- * nothing else. Loop thread only.
+ * A file that differs, in its size or its bytes, is renamed to <file>.bad: it leaves the catalog
+ * and its workers are stopped, so that nothing uses it in silence; its card stays, so that a pull
+ * fetches that file again and nothing else. One that cannot be renamed is out of use as long as it
+ * stays as it is (models_bad.c). One that is gone is told. Loop thread only.
  */
 #ifndef RBEE_HIVE_VERIFY_H
 #define RBEE_HIVE_VERIFY_H

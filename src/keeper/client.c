@@ -14,6 +14,7 @@
 #include "api/json_load.h"
 #include "base/cli.h"
 #include "base/clock.h"
+#include "base/retry_after.h"
 #include "base/str.h"
 #include "keeper/client_internal.h"
 #include "keeper/interrupt.h"
@@ -23,7 +24,7 @@
 #define LOOK_MAX_MS                                                                                \
     1000 /* the loop turns ten times a second; what is beyond that it stood still                  \
           */
-#define RETRY_AFTER_MAX_S 3600 /* longer ones are as good as this */
+#define AFTER_TOLD_MAX_MS 3600000 /* longer ones are as good as this */
 
 #define SPEAKS_HTTP_HINT                                                                           \
     "This keeper has paired with a hive there that spoke https; was it started with [hive] tls = " \
@@ -208,11 +209,12 @@ void client_last_begin(struct client *c)
 
 void client_last_header(struct client *c, const char *name, const char *value)
 {
-    uint64_t seconds;
+    int64_t ms = str_eq(name, "retry-after")
+                     ? retry_after_ms(value, clock_unix_ms(), AFTER_TOLD_MAX_MS)
+                     : -1;
 
-    if (str_eq(name, "retry-after") && str_to_u64(value, &seconds) == 0)
-        c->last.retry_after_ms =
-            (int64_t)(seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S) * 1000;
+    if (ms >= 0)
+        c->last.retry_after_ms = ms;
 }
 
 static void on_header(void *arg, int status, const char *name, const char *value)

@@ -18,6 +18,7 @@ static void on_verified(void *arg, struct keeper *k, const json_t *event)
 {
     const char *stage = keeper_text(event, "stage", ""),
                *ref = keeper_text(event, "model_ref", "?");
+    bool pulls = str_starts(ref, "hf:");
 
     (void)arg;
     if (str_eq(stage, "verified"))
@@ -27,10 +28,9 @@ static void on_verified(void *arg, struct keeper *k, const json_t *event)
                    keeper_text(event, "sha256", "?"));
     else
         out_printf(
-            &k->out,
-            "%s: BAD: %s. It is out of use now (%s); `rbee-keeper models pull %s` fetches it "
-            "again.\n",
-            ref, keeper_text(event, "message", "?"), keeper_text(event, "kept_as", "-"), ref);
+            &k->out, "%s: BAD: %s. It is out of use now (%s); `rbee-keeper models %s %s`%s.\n", ref,
+            keeper_text(event, "message", "?"), keeper_text(event, "kept_as", "-"),
+            pulls ? "pull" : "rm", ref, pulls ? " fetches it again" : ", then import it again");
 }
 
 int cmd_models_verify(const struct cli_command *self, int argc, char **argv)
@@ -106,6 +106,25 @@ static bool may_delete(struct keeper *k, const json_t *plan)
     return false;
 }
 
+/* How many could not be deleted; each is told. */
+static size_t say_kept(struct keeper *k, const json_t *done)
+{
+    const json_t *item;
+    size_t i, n = 0;
+
+    json_array_foreach(json_object_get(done, "items"), i, item)
+    {
+        const char *why = keeper_text(item, "kept", NULL);
+
+        if (!why)
+            continue;
+        term_say(&k->term, "%s could not be deleted: %s",
+                 keeper_text(item, "path", keeper_text(item, "model_ref", "?")), why);
+        n++;
+    }
+    return n;
+}
+
 static int delete_all(struct keeper *k, const json_t *plan, bool json)
 {
     char url[KEEPER_URL_MAX], size[16];
@@ -125,10 +144,13 @@ static int delete_all(struct keeper *k, const json_t *plan, bool json)
     free(text);
     if (rc == CLI_DONE && json)
         keeper_print_json(k, done);
-    else if (rc == CLI_DONE)
-        term_ok(
-            &k->term, "Deleted; %s are free again.",
-            str_human_bytes((uint64_t)keeper_number(done, "freed_bytes", 0), size, sizeof size));
+    str_human_bytes((uint64_t)keeper_number(done, "freed_bytes", 0), size, sizeof size);
+    if (rc == CLI_DONE && say_kept(k, done)) {
+        term_say(&k->term, "The others were deleted; %s are free again.", size);
+        rc = CLI_ERROR;
+    } else if (rc == CLI_DONE && !json) {
+        term_ok(&k->term, "Deleted; %s are free again.", size);
+    }
     json_decref(done);
     return rc;
 }

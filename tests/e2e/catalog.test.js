@@ -137,7 +137,7 @@ describe('verify and prune', () => {
     const r = await cli(hive, 'models', 'verify');
     assert.strictEqual(r.code, 1);
     assert.match(r.stdout, new RegExp(`^local:fresh: as it was, SHA-256 ${(await row(hive, 'local:fresh')).sha256}$`, 'm'));
-    assert.match(r.stdout, new RegExp(`^local:rotten: BAD: .*has the SHA-256 [0-9a-f]{64} now, it should be ${bad.sha256}`, 'm'));
+    assert.match(r.stdout, new RegExp(`^local:rotten: BAD: .*has the SHA-256 [0-9a-f]{64} now, it should be ${bad.sha256}.*\`rbee-keeper models rm local:rotten\`, then import it again`, 'm'));
     assert.strictEqual(await row(hive, 'local:rotten'), undefined);
     assert.ok(fs.existsSync(`${bad.local_path}.bad`), 'no byte is lost');
     assert.strictEqual((await post(hive, '/v1/workers/spawn', { model_ref: 'local:rotten' })).status, 404);

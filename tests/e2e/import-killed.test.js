@@ -11,6 +11,7 @@ const { test } = require('node:test');
 const assert = require('node:assert');
 const crypto = require('node:crypto');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 
@@ -30,8 +31,8 @@ const importing = (hive, file, how) => stream(`${hive.url}/v1/models/import`, { 
 
 let made = 0;
 /* A model of its own, in so many files; the first one. */
-function model(name, more = {}) {
-  const file = path.join(makeFolder('rbee-mine-'), `${name}.gguf`);
+function model(name, more = {}, folder = makeFolder('rbee-mine-')) {
+  const file = path.join(folder, `${name}.gguf`);
   writeHollowModel(file, { layers: 1, ctx: 400 + made++, ...more });
   return more.parts === 2 ? file.replace(/\.gguf$/, '-00001-of-00002.gguf') : file;
 }
@@ -108,6 +109,27 @@ test('between the two files of a split model that moves: both are still where th
   assert.strictEqual((await (await importing(hive, first, 'move')).all()).at(-1).imported, 1);
   assert.ok(!fs.existsSync(first) && !fs.existsSync(second));
   await hasOne(hive, 'local:split', digest, 2);
+});
+
+const SHM = '/dev/shm';
+const oneDisk = fs.existsSync(SHM) && fs.statSync(SHM).dev !== fs.statSync(os.tmpdir()).dev ? false : 'there is one file system here';
+
+/* The first one was copied, and deleted where it had been: it was here, the second there, and neither could be taken in
+ * again. A pull then deleted it, where its commit was not on the hub any more. */
+test('...also from another file system: what was copied is still there, until all of it is', { skip: oneDisk }, async (t) => {
+  let hive = await startHive();
+  const folder = fs.mkdtempSync(path.join(SHM, 'rbee-mine-'));
+  t.after(async () => { await hive.stop(); fs.rmSync(folder, { recursive: true }); });
+  const first = model('split', { parts: 2 }, folder), second = first.replace('00001-of', '00002-of'), digests = [first, second].map(sha256);
+  const letMove = await hold(second), s = await importing(hive, first, 'move');
+  await s.find((e) => e.stage === 'placing');
+  await until(() => filesIn(hive).some((f) => f.endsWith('00001-of-00002.gguf')), 'the first one in its place');
+  hive = await killed(hive);
+  await letMove();
+  assert.deepStrictEqual([first, second].map(sha256), digests);
+  assert.strictEqual((await (await importing(hive, first, 'move')).all()).at(-1).imported, 1);
+  assert.ok(!fs.existsSync(second), 'it has moved');
+  await hasOne(hive, 'local:split', digests[0], 2);
 });
 
 test('...and `models rm` deletes what is here of it, not what is there', async (t) => {

@@ -79,6 +79,24 @@ describe('a file of the user\'s', () => {
     assert.strictEqual((await row(hive, 'local:third')).sha256, sha256(other));
   });
 
+  /* It was called as what the link led to: local:0123456789abcdef; a split model whose parts were links was "part 2
+   * of 2: cannot read". */
+  test('a link is called by its own name, and has its siblings beside it', async () => {
+    const blobs = path.join(folder, 'blobs'), snap = path.join(folder, 'snap'), real = model(path.join(blobs, '0123456789abcdef'));
+    fs.mkdirSync(snap);
+    fs.symlinkSync(real, path.join(snap, 'Linked.Q4_K_M.gguf'));
+    assert.strictEqual((await importing(hive, { path: path.join(snap, 'Linked.Q4_K_M.gguf') }))[0].model_ref, 'local:Linked.Q4_K_M');
+    const m = await row(hive, 'local:Linked.Q4_K_M');
+    assert.deepStrictEqual([m.quantization, m.sha256], ['Q4_K_M', sha256(real)]);
+    writeHollowModel(path.join(blobs, 's.gguf'), { layers: 1, ctx: 99, parts: 2 });
+    for (const part of ['00001-of-00002', '00002-of-00002']) {
+      fs.renameSync(path.join(blobs, `s-${part}.gguf`), path.join(blobs, part));
+      fs.symlinkSync(path.join(blobs, part), path.join(snap, `Split-${part}.gguf`));
+    }
+    const [imported] = await importing(hive, { path: path.join(snap, 'Split-00001-of-00002.gguf'), how: 'copy' });
+    assert.strictEqual(imported.model_ref, 'local:Split', JSON.stringify(imported));
+  });
+
   test('--copy shares nothing, --move takes it away, a relative path is the keeper\'s', async () => {
     const a = model(path.join(folder, 'a.gguf')), b = model(path.join(folder, 'b.gguf'));
     const digest = sha256(b);

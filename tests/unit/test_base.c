@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/retry_after.h"
 #include "base/str.h"
 #include "base/sweep.h"
 #include "base/utf8.h"
@@ -548,6 +549,35 @@ static void test_clock__iso_form(void **state)
     assert_string_equal(clock_iso8601(-1, text), "1970-01-01T00:00:00.000Z");
 }
 
+/* A server may say when instead of how long (RFC 9110, 10.2.3): that was passed over, and it was
+ * asked again at once. */
+static void test_retry_after__is_seconds_or_a_date(void **state)
+{
+    const int64_t now_ms = INT64_C(784111777) * 1000; /* Sun, 06 Nov 1994 08:49:37 GMT */
+    static const char *const none[] = {"",
+                                       "soon",
+                                       "-1",
+                                       "1.5",
+                                       "Sun, 06 Nov 1994 08:49:37",
+                                       "Sun, 06 Nov 1994 08:49:37 CET",
+                                       "Sun, 06 Now 1994 08:49:37 GMT",
+                                       "Sun, 00 Nov 1994 08:49:37 GMT",
+                                       "Sun, 06 Nov 1994 24:49:37 GMT",
+                                       "Sun, 06 Nov 1994 08:49:37 GMT,"};
+
+    (void)state;
+    assert_int_equal(retry_after_ms("9", now_ms, 60000), 9000);
+    assert_int_equal(retry_after_ms("18446744073709551615", now_ms, 60000), 60000);
+    assert_int_equal(retry_after_ms("Sun, 06 Nov 1994 08:49:46 GMT", now_ms, 60000), 9000);
+    assert_int_equal(retry_after_ms("Sun, 06 Nov 1994 08:49:46 GMT", now_ms + 250, 60000), 8750);
+    assert_int_equal(retry_after_ms("Mon, 07 Nov 1994 00:00:00 GMT", now_ms, 60000), 60000);
+    assert_int_equal(retry_after_ms("Sat, 05 Nov 1994 08:49:37 GMT", now_ms, 60000), 0);
+    assert_int_equal(retry_after_ms("Fri, 31 Dec 9999 23:59:60 GMT", now_ms, 60000), 60000);
+    assert_int_equal(retry_after_ms("Sat, 01 Jan 0000 00:00:00 GMT", now_ms, 60000), 0);
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        assert_int_equal(retry_after_ms(none[i], now_ms, 60000), -1);
+}
+
 static void test_clock__goes_on(void **state)
 {
     int64_t before = clock_ms();
@@ -923,6 +953,7 @@ int main(void)
         cmocka_unit_test(test_sweep__takes_copies_of_that_file_and_nothing_else),
         cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
         cmocka_unit_test(test_clock__iso_form),
+        cmocka_unit_test(test_retry_after__is_seconds_or_a_date),
         cmocka_unit_test(test_clock__goes_on),
         cmocka_unit_test(test_log__a_standard_error_that_takes_no_more_holds_up_nobody),
         cmocka_unit_test(test_cli__values_land_in_their_variables),

@@ -395,11 +395,81 @@ static void test_card__is_found_again_as_it_was(void **state)
     assert_int_equal(path_write_file(got->files[0].path, "12345", 5, 0600, NULL), 0);
     assert_int_equal(path_write_file(got->files[1].path, "123456", 6, 0600, NULL), 0);
     assert_true(card_is_complete(got));
-    card_remove_all(got, NULL);
+    assert_int_equal(card_remove_all(NULL, dir, got, NULL, NULL, NULL), 0);
     assert_false(path_is_dir(c->dir));
     assert_true(path_is_dir(dir));
     card_free(got);
     card_free(c);
+}
+
+/* A card of the same commit with these two files; "" = no second one. */
+static struct card *make_beside(const char *first, const char *second)
+{
+    struct card *c = NULL;
+
+    assert_int_equal(card_create(dir, "org/repo", "abc", "", &c, NULL), 0);
+    assert_int_equal(card_add_file(c, first, 3, SHA, NULL), 0);
+    if (second[0])
+        assert_int_equal(card_add_file(c, second, 3, SHA, NULL), 0);
+    return c;
+}
+
+/* Models of one commit share a folder: a second file that was called as another model's replaced
+ * it. */
+static void test_card__names_of_one_are_not_anothers(void **state)
+{
+    static const char *const taken[] = {"q/x-00002-of-00002.gguf",
+                                        "q/x-00001-of-00002.gguf.json",
+                                        "q/x-00001-of-00002.gguf.part",
+                                        "q/x-00002-of-00002.gguf.part.ledger",
+                                        "q/x-00002-of-00002.gguf.bad",
+                                        "y.gguf",
+                                        "y.gguf.json",
+                                        "y.gguf.part"};
+    static const char *const fine[] = {"", "q/x.gguf", "x-00001-of-00002.gguf", "y.gguf2", "y"};
+    struct card *there = make_card("abc"), *c;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(card_save(there, NULL), 0);
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+        c = make_beside("y.gguf", taken[i]);
+        assert_int_equal(card_check_names(NULL, dir, c, &err), ERR_CONFLICT);
+        card_free(c);
+    }
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
+        c = make_beside("y.gguf", fine[i]);
+        assert_null(card_clash(c, there));
+        assert_int_equal(card_check_names(NULL, dir, c, &err), 0);
+        card_free(c);
+    }
+    assert_int_equal(card_check_names(NULL, dir, there, &err), 0); /* its own card is no other */
+    c = make_beside("q/x-00002-of-00002.gguf.part", "");
+    assert_non_null(card_clash(c, there));
+    assert_non_null(card_clash(there, c));
+    card_free(c);
+    card_remove(there);
+    card_free(there);
+}
+
+/* One that nobody reads again is not written. */
+static void test_card__is_not_written_longer_than_it_is_read(void **state)
+{
+    struct card *c = make_card("abc");
+    char *origin = malloc(CARD_BYTES_MAX + 1);
+
+    (void)state;
+    memset(origin, 'x', CARD_BYTES_MAX);
+    origin[CARD_BYTES_MAX] = '\0';
+    assert_int_equal(card_set_origin(c, origin, NULL), 0);
+    assert_int_equal(card_save(c, NULL), ERR_LIMIT);
+    assert_false(path_is_file(c->path));
+    origin[CARD_BYTES_MAX / 2] = '\0';
+    assert_int_equal(card_set_origin(c, origin, NULL), 0);
+    assert_int_equal(card_save(c, NULL), 0);
+    card_remove(c);
+    card_free(c);
+    free(origin);
 }
 
 /* A verdict stands on the card; one that makes no sense is none, and no text makes it unwritable.
@@ -457,7 +527,7 @@ static void test_card__local_ones_lie_apart(void **state)
     card_free(got);
     assert_int_equal(card_find(NULL, dir, "local:ann/x:8b", NULL, c->path, &got, NULL), 0);
     assert_non_null(got);
-    card_remove_all(got, NULL);
+    assert_int_equal(card_remove_all(NULL, dir, got, NULL, NULL, NULL), 0);
     assert_false(path_is_dir(c->dir));
     card_free(got);
     card_free(c);
@@ -598,7 +668,7 @@ static void test_card__takes_no_file_that_its_sweep_would_delete(void **state)
         assert_int_equal(path_write_file(c->files[0].path, "x", 1, 0600, NULL), 0);
         card_sweep(c);
         assert_true(card_is_complete(c));
-        card_remove_all(c, NULL);
+        assert_int_equal(card_remove_all(NULL, dir, c, NULL, NULL, NULL), 0);
         card_free(c);
     }
 }
@@ -639,6 +709,8 @@ int main(void)
         TEST(test_catalog__newer_version_is_refused_and_kept),
         TEST(test_catalog__folder_in_its_place_is_an_error),
         TEST(test_card__is_found_again_as_it_was),
+        TEST(test_card__names_of_one_are_not_anothers),
+        TEST(test_card__is_not_written_longer_than_it_is_read),
         TEST(test_card__keeps_the_verdict_on_its_file),
         TEST(test_card__local_ones_lie_apart),
         TEST(test_card__is_made_anew_of_the_catalogs_row),

@@ -25,6 +25,19 @@ static void test_fetch_head__takes_what_a_file_may_be(void **state)
     assert_true(s.answer.has_range && s.answer.range_first == 5 && s.answer.range_total == 10);
 }
 
+static void test_fetch_head__waits_as_long_as_told(void **state)
+{
+    struct stream s = {.pos = 0};
+
+    (void)state;
+    fetch_on_header(&s, 429, "retry-after", "soon");
+    assert_int_equal(s.answer.retry_after_ms, 0);
+    fetch_on_header(&s, 429, "retry-after", "9");
+    assert_int_equal(s.answer.retry_after_ms, 9000);
+    fetch_on_header(&s, 429, "retry-after", "Fri, 31 Dec 9999 23:59:59 GMT");
+    assert_int_equal(s.answer.retry_after_ms, FETCH_RETRY_MAX_MS);
+}
+
 /* "-1" was taken for the largest number there is: a range of a file of 16 EiB. */
 static void test_fetch_head__takes_no_place_that_no_file_has(void **state)
 {
@@ -59,6 +72,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fetch_head__takes_what_a_file_may_be),
+        cmocka_unit_test(test_fetch_head__waits_as_long_as_told),
         cmocka_unit_test(test_fetch_head__takes_no_place_that_no_file_has),
     };
 

@@ -36,10 +36,14 @@ static void test_quant__from_names(void **state)
         {"x.BF16.gguf", "BF16"},
         {"Q4_0.GGUF", "Q4_0"},
         {"model-Q4_K_M-imat-Q5_0.gguf", "Q5_0"},
+        {"Phi-3-mini-4k-instruct-q4.gguf", "Q4"},
+        {"llava-llama-3-8b-v1_1-int4.gguf", "INT4"},
+        {"tale_Q4_K_M.gguf", "Q4_K_M"},
+        {"my_tale_q8_0-00001-of-00002.gguf", "Q8_0"},
     };
     static const char *const none[] = {
-        "model.gguf", "Qwen-v1.gguf",        "Q.gguf", "q4.gguf", ".gguf", "",
-        "xQ4_0.gguf", "-00001-of-00002.gguf"};
+        "model.gguf", "Qwen-v1.gguf", "Q.gguf",         "q9.gguf",     ".gguf",
+        "",           "xQ4_0.gguf",   "tale_v1_1.gguf", "print4.gguf", "-00001-of-00002.gguf"};
     char quant[QUANT_NAME_BYTES];
 
     (void)state;
@@ -134,7 +138,7 @@ static void test_hub__odd_values_count_as_not_told(void **state)
 
 /* ---- the choice ---- */
 
-/* A repository of the given names, blank between. */
+/* A repository of the given names, blank between; "=4000" behind one is its size. */
 static void make_repo(const char *names, struct hub_repo *r)
 {
     struct buf body;
@@ -142,9 +146,11 @@ static void make_repo(const char *names, struct hub_repo *r)
     buf_init(&body, 1 << 16);
     buf_puts(&body, "{\"sha\":\"x\",\"siblings\":[");
     for (const char *p = names; *p;) {
-        size_t n = strcspn(p, " ");
+        size_t n = strcspn(p, " "), n_name = strcspn(p, " =");
+        bool sized = p[n_name] == '=';
 
-        buf_printf(&body, "%s{\"rfilename\":\"%.*s\"}", p == names ? "" : ",", (int)n, p);
+        buf_printf(&body, "%s{\"rfilename\":\"%.*s\",\"size\":%.*s}", p == names ? "" : ",",
+                   (int)n_name, p, sized ? (int)(n - n_name - 1) : 1, sized ? p + n_name + 1 : "0");
         p += n + (p[n] == ' ');
     }
     buf_puts(&body, "]}");
@@ -205,6 +211,35 @@ static void test_hub__default_is_q4_k_m_else_nearest(void **state)
     assert_choice("long-a.Q4_K_M.gguf a.Q4_K_M.gguf", "hf:o/r", "a.Q4_K_M.gguf");
 }
 
+/* Names as makers give them: fp16 was taken of the first two, the projector of the fourth, BF16 of
+ * the fifth; of the last the one whose name told nothing came behind one four times as large. */
+static void test_hub__default_among_names_as_makers_give_them(void **state)
+{
+    (void)state;
+    assert_choice("phi-fp16.gguf phi-q4.gguf", "hf:o/r", "phi-q4.gguf");
+    assert_choice("llava-f16.gguf llava-int4.gguf llava-mmproj-f16.gguf", "hf:o/r",
+                  "llava-int4.gguf");
+    assert_choice("tale_Q4_K_M.gguf tale_Q8_0.gguf tale-F16.gguf", "hf:o/r", "tale_Q4_K_M.gguf");
+    assert_choice("tale-F16.gguf tale-mmproj-Q8_0.gguf", "hf:o/r", "tale-F16.gguf");
+    assert_choice("t-UD-Q5_K_XL.gguf t-UD-Q8_K_XL.gguf t-BF16.gguf", "hf:o/r", "t-UD-Q5_K_XL.gguf");
+    assert_choice("BF16/t.gguf Q4/t.gguf", "hf:o/r", "Q4/t.gguf");
+    assert_choice("t-F16.gguf=16000 t.gguf=4400", "hf:o/r", "t.gguf");
+    assert_choice("t-Q5_0.gguf=5600 t.gguf=16000", "hf:o/r", "t-Q5_0.gguf");
+    assert_choice("t-F16.gguf=16000 t-IQ1_S.gguf=4400", "hf:o/r", "t-F16.gguf");
+}
+
+/* The last of them was taken. */
+static void test_hub__a_name_in_two_folders_needs_its_folder(void **state)
+{
+    static const char names[] = "BF16/tale.gguf Q4/tale.gguf Z/Tale.gguf";
+
+    (void)state;
+    assert_no_choice(names, "hf:o/r:tale.gguf",
+                     "tale.gguf is more than one file there, BF16/tale.gguf and Q4/tale.gguf");
+    assert_choice(names, "hf:o/r:Q4/tale.gguf", "Q4/tale.gguf");
+    assert_choice(names, "hf:o/r:Tale.gguf", "Z/Tale.gguf");
+}
+
 static void test_hub__named_quantisation_or_file(void **state)
 {
     static const char names[] = "a.Q4_0.gguf a.UD-Q4_0.gguf sub/b.Q5_0.gguf";
@@ -214,6 +249,7 @@ static void test_hub__named_quantisation_or_file(void **state)
     assert_choice(names, "hf:o/r:ud-q4_0", "a.UD-Q4_0.gguf");
     assert_choice(names, "hf:o/r:sub/b.Q5_0.gguf", "sub/b.Q5_0.gguf");
     assert_choice(names, "hf:o/r:b.Q5_0.gguf", "sub/b.Q5_0.gguf");
+    assert_choice("phi-fp16.gguf phi-q4.gguf", "hf:o/r:q4", "phi-q4.gguf");
     assert_no_choice(names, "hf:o/r:Q5_1", "did you mean Q5_0?");
     assert_no_choice(names, "hf:o/r:c.gguf", "sub/b.Q5_0.gguf");
     assert_no_choice("mmproj.gguf", "hf:o/r", "no GGUF file");
@@ -399,6 +435,8 @@ int main(void)
         cmocka_unit_test(test_hub__refuses_answers_that_make_no_sense),
         cmocka_unit_test(test_hub__odd_values_count_as_not_told),
         cmocka_unit_test(test_hub__default_is_q4_k_m_else_nearest),
+        cmocka_unit_test(test_hub__default_among_names_as_makers_give_them),
+        cmocka_unit_test(test_hub__a_name_in_two_folders_needs_its_folder),
         cmocka_unit_test(test_hub__named_quantisation_or_file),
         cmocka_unit_test(test_hub__split_models),
         cmocka_unit_test(test_hub__many_files_are_told_apart),

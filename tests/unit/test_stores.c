@@ -1,5 +1,6 @@
 /* Tests of what brings models from the disk: src/hive/place.c, stores*.c, manifest.c, hub_token.c,
  * near.c. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,6 +22,7 @@
 #include "hive/place.h"
 #include "hive/plan.h"
 #include "hive/stores.h"
+#include "hive/verdicts.h"
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -151,6 +153,187 @@ static void test_place__move_and_what_is_there_already(void **state)
     assert_holds("c", "bytes");
     assert_true(place_file(in("gone"), in("d"), PLACE_WHOLE, NULL, &how, &err) < 0);
     assert_false(path_is_file(in("d")));
+}
+
+/* ---- two at once, or one and a writer ---- */
+
+static char bytes_of_copy[6 << 20];
+
+static void put_large(const char *name)
+{
+    struct err err;
+
+    memset(bytes_of_copy, 'x', sizeof bytes_of_copy);
+    if (path_write_file(in(name), bytes_of_copy, sizeof bytes_of_copy, 0644, &err))
+        fail_msg("%s", err.text);
+}
+
+static void assert_holds_large(const char *name)
+{
+    char *got;
+    size_t n;
+
+    assert_int_equal(path_read_file(in(name), 8 << 20, &got, &n, NULL), 0);
+    assert_int_equal(n, sizeof bytes_of_copy);
+    assert_memory_equal(got, bytes_of_copy, n);
+    free(got);
+}
+
+/* Once, while the first one copies. */
+struct meanwhile {
+    bool gives_up, writes, puts, did;
+    int rc;
+};
+
+static bool do_meanwhile(void *arg, uint64_t n_more)
+{
+    struct meanwhile *m = arg;
+    uint64_t copied = 0;
+    const struct place_watch watch = {.copied = stop_at_once, .arg = &copied};
+    enum place_how how;
+
+    (void)n_more;
+    if (m->did)
+        return false;
+    m->did = true;
+    if (m->writes) {
+        const struct timespec times[2] = {{.tv_sec = 2000000000}, {.tv_sec = 2000000000}};
+        FILE *f = fopen(in("a"), "r+");
+
+        assert_non_null(f);
+        fputs("other bytes", f);
+        fflush(f);
+        assert_int_equal(futimens(fileno(f), times), 0); /* a file's time has steps */
+        fclose(f);
+    } else if (m->puts) {
+        put("b", "somebody else's");
+    } else {
+        m->rc = place_file(in("a"), in("b"), PLACE_COPY, m->gives_up ? &watch : NULL, &how, NULL);
+    }
+    return false;
+}
+
+static int copy_meanwhile(struct meanwhile *m)
+{
+    const struct place_watch watch = {.copied = do_meanwhile, .arg = m};
+    enum place_how how;
+    int rc;
+
+    put_large("a");
+    rc = place_file(in("a"), in("b"), PLACE_COPY, &watch, &how, NULL);
+    if (how == PLACED_REFLINK)
+        skip(); /* at once: nothing comes between */
+    assert_true(m->did);
+    return rc;
+}
+
+/* Two exports of one model into one folder wrote into one temporary file, each from its beginning,
+ * and what the first one was told to be done was cut off by the second, which was given up. */
+static void test_place__two_copies_to_one_place_are_two_files(void **state)
+{
+    struct meanwhile given_up = {.gives_up = true}, both = {0};
+
+    (void)state;
+    assert_int_equal(copy_meanwhile(&given_up), 0);
+    assert_int_equal(given_up.rc, ERR_CANCELLED);
+    assert_holds_large("b");
+    assert_int_equal(unlink(in("b")), 0);
+    assert_int_equal(copy_meanwhile(&both), ERR_CONFLICT); /* the other was done first */
+    assert_int_equal(both.rc, 0);
+    assert_holds_large("b");
+}
+
+/* It was renamed over. */
+static void test_place__a_file_that_comes_meanwhile_stays(void **state)
+{
+    struct meanwhile m = {.puts = true};
+
+    (void)state;
+    assert_int_equal(copy_meanwhile(&m), ERR_CONFLICT);
+    assert_holds("b", "somebody else's");
+}
+
+/* A download manager that wrote on into the file while it was imported: the copy got the digest
+ * that had been taken before. */
+static void test_place__a_copy_of_what_changed_gets_no_name(void **state)
+{
+    struct meanwhile m = {.writes = true};
+    struct file_mark before;
+    const struct place_watch watch = {.was = &before};
+    enum place_how how;
+
+    (void)state;
+    assert_int_equal(copy_meanwhile(&m), ERR_CONFLICT);
+    assert_false(path_is_file(in("b")));
+    assert_true(file_mark_of(in("a"), &before)); /* and between its digest and the copy */
+    put("a", "others");
+    for (int wish = PLACE_SHARE; wish <= PLACE_COPY; wish++) {
+        assert_int_equal(place_file(in("a"), in("b"), (enum place_wish)wish, &watch, &how, NULL),
+                         ERR_CONFLICT);
+        assert_int_equal(access(in("b"), F_OK), -1);
+    }
+    assert_int_equal(place_file(in("a"), in("b"), PLACE_COPY, NULL, &how, NULL), 0);
+}
+
+/* ---- to another disk ---- */
+
+static bool is_other_disk;
+static char steps[64]; /* 'f' a file is on the disk, 'd' a folder; 'r' a new name, 'u' none */
+
+static void step(char what)
+{
+    size_t n = strlen(steps);
+
+    steps[n] = what;
+    steps[n + 1] = '\0';
+}
+
+int __real_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
+int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    if (is_other_disk && str_eq(path_base(from), "a")) {
+        errno = EXDEV;
+        return -1;
+    }
+    step('r');
+    return __real_renameat2(from_dir, from, to_dir, to, flags);
+}
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    struct stat st;
+
+    step(fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) ? 'd' : 'f');
+    return __real_fsync(fd);
+}
+
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+int __wrap_unlink(const char *path)
+{
+    step('u');
+    return __real_unlink(path);
+}
+
+/* The folder was not synced between the new name and the end of the old one: a power cut could take
+ * both, and at its next start the hive swept away the copy under its temporary name. */
+static void test_place__the_only_copy_goes_once_the_disk_has_the_other(void **state)
+{
+    enum place_how how;
+
+    (void)state;
+    put("a", "bytes");
+    steps[0] = '\0';
+    is_other_disk = true;
+    assert_int_equal(place_file(in("a"), in("b"), PLACE_MOVE, NULL, &how, NULL), 0);
+    is_other_disk = false;
+    assert_string_equal(steps, "frdu");
+    assert_int_equal(how, PLACED_MOVE);
+    assert_false(path_is_file(in("a")));
+    assert_holds("b", "bytes");
 }
 
 /* ---- stores ---- */
@@ -397,6 +580,35 @@ static void test_manifest__refuses_what_leaves_the_folder(void **state)
     }
 }
 
+/* They go into the model's card: one past what is read of a card was a model whose files nobody
+ * could remove. */
+static void test_manifest__refuses_texts_that_are_too_long(void **state)
+{
+    static const char *const keys[] = {"source", "license", "quantization", "commit"};
+    static char text[MANIFEST_TEXT_MAX + 2];
+    struct manifest m;
+
+    (void)state;
+    memset(text, 'x', sizeof text - 1);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_t *model = entry("local:x", "x.gguf"), *root;
+        char *list;
+
+        json_object_set_new(model, keys[i], json_string(text));
+        root = json_pack("{s:i, s:[o]}", "rbee_manifest", 1, "models", model);
+        list = json_dumps(root, 0);
+        assert_int_equal(manifest_parse(list, strlen(list), &m, NULL), ERR_INVALID);
+        manifest_done(&m);
+        json_object_set_new(model, keys[i], json_string("short"));
+        free(list);
+        list = json_dumps(root, 0);
+        assert_int_equal(manifest_parse(list, strlen(list), &m, NULL), 0);
+        manifest_done(&m);
+        free(list);
+        json_decref(root);
+    }
+}
+
 /* A list that makes no sense is somebody's: it is not written over. */
 static void test_manifest__does_not_overwrite_what_it_does_not_understand(void **state)
 {
@@ -494,6 +706,10 @@ int main(void)
         TEST(test_place__share_leaves_the_source_and_says_how),
         TEST(test_place__copy_is_a_file_of_its_own_and_can_be_given_up),
         TEST(test_place__move_and_what_is_there_already),
+        TEST(test_place__two_copies_to_one_place_are_two_files),
+        TEST(test_place__a_file_that_comes_meanwhile_stays),
+        TEST(test_place__a_copy_of_what_changed_gets_no_name),
+        TEST(test_place__the_only_copy_goes_once_the_disk_has_the_other),
         TEST(test_stores__names_of_folders),
         TEST(test_stores__manifests_of_ollama),
         TEST(test_stores__hf_cache),
@@ -501,6 +717,7 @@ int main(void)
         TEST(test_manifest__is_read_as_it_was_written),
         TEST(test_manifest__of_a_card_says_all_that_is_known),
         TEST(test_manifest__refuses_what_leaves_the_folder),
+        TEST(test_manifest__refuses_texts_that_are_too_long),
         TEST(test_manifest__does_not_overwrite_what_it_does_not_understand),
         TEST(test_token__files),
         TEST(test_token__of_the_environment),
