@@ -73,6 +73,21 @@ test('who waits to be read ends at once when it should', async () => {
 });
 
 /*
+ * "No slot became free within the 0.1 seconds that a request may wait", said a worker that had nothing to do: the
+ * request had been read for longer than that, so it was refused each time that it came.
+ */
+test('who was read for long takes a slot that is free', async (t) => {
+  const own = await startWorker({ model: MODEL, 'chat-template': TEMPLATE, ctx: 512, slots: 2, 'queue-timeout': '1ms' });
+  t.after(() => own.stop());
+  const look = async () => (await ask(`${own.url}/v1/ready`)).json;
+  await until(async () => (await look()).ready, 'ready');
+  const answer = await ask(`${own.url}/v1/inference`, { method: 'POST', body: asked(SLOW, { stream: false }) });
+  assert.strictEqual(answer.status, 200, answer.text);
+  assert.ok(answer.json.queue_time_ms > 1, `it was read in ${answer.json.queue_time_ms} ms`);
+  assert.strictEqual((await look()).queue_timeouts, 0);
+});
+
+/*
  * 18 requests of 11 MB that waited took 1.3 GB, of which 0.9 stayed: body, texts and values of each. These here
  * have 1.4 MB each, and 27 of values.
  */
