@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "worker/guard.h"
 #include "worker/job.h"
 #include "worker/outbox.h"
 
@@ -109,13 +110,51 @@ static void plan_guesses(struct pass *p)
     }
 }
 
+/* It is known which tokens may come next, so that job_step will not be long. */
+static bool is_ready(const struct job *j)
+{
+    return !j->guard || guard_state(j->guard) == GUARD_READY;
+}
+
+/* A go at finding out, where the pass has time left for one; is it known then? */
+static bool look(struct pass *p, struct job *j)
+{
+    uint64_t begun_ns = clock_ns(), took_ns;
+
+    if (is_ready(j) || p->look_ns == 0)
+        return is_ready(j);
+    guard_look(j->guard);
+    took_ns = clock_ns() - begun_ns;
+    p->look_ns = is_ready(j) && took_ns < p->look_ns ? p->look_ns - took_ns : 0;
+    return is_ready(j);
+}
+
+/* A go for each whose guard is as `which`, while there is time. */
+static void look_round(struct pass *p, enum guard_state which)
+{
+    p->look_ns = (uint64_t)PASS_LOOK_MS * 1000000;
+    for (uint32_t i = 0; i < p->n_running; i++) {
+        struct job *j = p->running[(p->n_looks + i) % p->n_running];
+
+        if (j->guard && guard_state(j->guard) == which)
+            look(p, j);
+    }
+}
+
+static void look_all(struct pass *p)
+{
+    look_round(p, GUARD_SLOW); /* who becomes one in the other round has had its go */
+    look_round(p, GUARD_NEW);
+    p->n_looks++;
+}
+
 /* A token can be chosen only where it is known which ones may come: until then a job stands still
  * before its next token, a newcomer before the last token of its prompt. */
-static uint32_t held_back(struct job *j, uint32_t n_rows)
+static uint32_t held_back(const struct job *j, uint32_t n_rows)
 {
     bool chooses = n_rows && j->n_fed + n_rows >= j->n_tokens;
 
-    return chooses && !job_is_ready(j) ? (job_in_prefill(j) ? n_rows - 1 : 0) : n_rows;
+    return chooses && !is_ready(j) ? (job_in_prefill(j) ? n_rows - 1 : 0) : n_rows;
 }
 
 /* Decides how many rows each job gets; true when rows of prompts are among them. */
@@ -123,6 +162,7 @@ static bool plan(struct pass *p)
 {
     bool prompts = false;
 
+    look_all(p);
     for (uint32_t i = 0; i < p->n_running; i++) {
         struct job *j = p->running[i];
 
@@ -178,7 +218,7 @@ static void deal_answer(struct pass *p, struct job *j)
 
     job_step(j, p->engine, logits_of(p, j, 0), p->outbox);
     while (!j->over && n_right + 1 < j->n_planned &&
-           j->next_token == job_row_token(j, n_right + 1) && job_is_ready(j)) {
+           j->next_token == job_row_token(j, n_right + 1) && look(p, j)) {
         n_right++;
         job_step(j, p->engine, logits_of(p, j, n_right), p->outbox);
     }
