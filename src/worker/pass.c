@@ -148,15 +148,6 @@ static void look_all(struct pass *p)
     p->n_looks++;
 }
 
-/* A token can be chosen only where it is known which ones may come: until then a job stands still
- * before its next token, a newcomer before the last token of its prompt. */
-static uint32_t held_back(const struct job *j, uint32_t n_rows)
-{
-    bool chooses = n_rows && j->n_fed + n_rows >= j->n_tokens;
-
-    return chooses && !is_ready(j) ? (job_in_prefill(j) ? n_rows - 1 : 0) : n_rows;
-}
-
 /* Decides how many rows each job gets; true when rows of prompts are among them. */
 static bool plan(struct pass *p)
 {
@@ -168,13 +159,15 @@ static bool plan(struct pass *p)
 
         if (job_in_prefill(j))
             job_reuse(j, p->engine);
-        p->planned[i] = (struct plan_job){
-            .prompt = j->tokens, .n_prompt = (uint32_t)j->n_tokens, .n_fed = j->n_fed};
+        p->planned[i] = (struct plan_job){.prompt = j->tokens,
+                                          .n_prompt = (uint32_t)j->n_tokens,
+                                          .n_fed = j->n_fed,
+                                          .waits = !is_ready(j)};
         prompts = prompts || job_in_prefill(j);
     }
     plan_rows(&p->plan, p->planned, p->n_running);
     for (uint32_t i = 0; i < p->n_running; i++)
-        p->running[i]->n_planned = held_back(p->running[i], p->planned[i].n_rows);
+        p->running[i]->n_planned = p->planned[i].n_rows;
     if (!prompts && p->guess)
         plan_guesses(p);
     return prompts;
