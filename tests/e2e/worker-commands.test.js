@@ -115,6 +115,7 @@ test('descriptors that do not block are waited for', { skip }, () => {
 
 test('detokenize refuses what is no id', { skip }, () => {
   refused(['detokenize', '--model', vocab('qwen2')], 1, /'12x' is no token id/, '5 12x');
+  refused(['detokenize', '--model', vocab('qwen2')], 1, /the ids hold a NUL at byte 2/, '5 \0 6'); // all behind it was left out, exit 0
   refused(['detokenize', '--model', vocab('llama-spm')], 1, /id 2 is 32000, but .* 32000 tokens/, '5 32000');
 });
 
