@@ -72,6 +72,24 @@ test('who waits to be read ends at once when it should', async () => {
   assert.deepStrictEqual(await slow.done, Array(8).fill(200));
 });
 
+/* It got an event stream with 200, of an inference that nobody had asked for. */
+test('a question about text that is cancelled is told so', async () => {
+  const queued = async () => (await ask(`${worker.url}/v1/ready`)).json.queued;
+  let slow, question, answer;
+  await until(async () => { // a machine may be so busy that it is answered before it can be cancelled
+    slow = slowOnes(4, '/v1/render');
+    await until(async () => (await queued()) >= 4 || slow.left < 4, 'they wait');
+    question = post('/v1/render', { messages: asked('hi').messages, job_id: 'question' });
+    await until(async () => (await queued()) >= 5 || slow.left < 4, 'it waits, too');
+    await ask(`${worker.url}/v1/inference/question`, { method: 'DELETE' });
+    answer = await question;
+    await slow.done;
+    return answer.status !== 200 || !answer.json?.prompt;
+  }, 'one that was cancelled');
+  assert.strictEqual(answer.status, 499, answer.text);
+  assert.strictEqual(answer.json.error.code, 'REQUEST_CANCELLED');
+});
+
 /*
  * "No slot became free within the 0.1 seconds that a request may wait", said a worker that had nothing to do: the
  * request had been read for longer than that, so it was refused each time that it came.
