@@ -361,9 +361,10 @@ static void forget_rows(struct engine *e)
 
 int engine_why_ended(struct engine *e, struct err *err)
 {
-    if (rows_failed(&e->f.window))
-        return err_set(err, ERR_IO, "%s: the weights cannot be read: the file is no longer whole",
-                       gguf_name(e->model->gguf));
+    int why = rows_failed(&e->f.window);
+
+    if (why)
+        return gguf_unreadable(e->model->gguf, why, err);
     return err_set(err, ERR_CANCELLED, "the batch was stopped");
 }
 

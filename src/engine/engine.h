@@ -129,6 +129,11 @@ enum {
 /* *ids is malloc'ed. Any thread. */
 int engine_tokenize(const struct engine_model *m, const char *text, size_t n_bytes, unsigned flags,
                     int32_t **ids, size_t *n_ids, struct err *err);
+/* Where there are more than `most`, *n_ids is any number past that: what else the text has may not
+ * have been looked at (tok_encode_most). */
+int engine_tokenize_most(const struct engine_model *m, const char *text, size_t n_bytes,
+                         unsigned flags, size_t most, int32_t **ids, size_t *n_ids,
+                         struct err *err);
 
 /* Ends a generation (EOS, end of turn). */
 bool engine_is_eog(const struct engine_model *m, int32_t id);

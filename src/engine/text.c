@@ -14,6 +14,12 @@ int engine_tokenize(const struct engine_model *m, const char *text, size_t n_byt
     return tok_encode(m->tok, text, n_bytes, flags, ids, n_ids, err);
 }
 
+int engine_tokenize_most(const struct engine_model *m, const char *text, size_t n_bytes,
+                         unsigned flags, size_t most, int32_t **ids, size_t *n_ids, struct err *err)
+{
+    return tok_encode_most(m->tok, text, n_bytes, flags, most, ids, n_ids, err);
+}
+
 bool engine_is_eog(const struct engine_model *m, int32_t id)
 {
     return tok_is_eog(m->tok, id);

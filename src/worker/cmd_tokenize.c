@@ -88,6 +88,14 @@ int command_parse_ids(const char *text, int32_t **ids, size_t *n_ids, struct err
     return 0;
 }
 
+/* A text would end there, and what is behind it be left out. */
+static int refuse_nul(const struct buf *in, struct err *err)
+{
+    size_t len = strlen(buf_str(in));
+
+    return len == in->len ? 0 : err_set(err, ERR_INVALID, "the ids hold a NUL at byte %zu", len);
+}
+
 static int detokenize(struct gguf_files *files, const struct buf *in, bool special, struct buf *out,
                       struct err *err)
 {
@@ -98,7 +106,9 @@ static int detokenize(struct gguf_files *files, const struct buf *in, bool speci
 
     if (rc)
         return rc;
-    rc = command_parse_ids(buf_str(in), &ids, &n, err);
+    rc = refuse_nul(in, err);
+    if (!rc)
+        rc = command_parse_ids(buf_str(in), &ids, &n, err);
     if (!rc)
         rc = engine_vocab_detokenize(v, ids, n, special, out, err);
     free(ids);

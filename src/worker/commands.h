@@ -34,7 +34,7 @@ int command_usage(const struct cli_command *self, const char *text);
 /* All of stdin, at most `in->max` bytes. ERR_LIMIT, ERR_IO. */
 int command_read_stdin(struct buf *in, struct err *err);
 
-/* All bytes to stdout, flushed; where that is a terminal, as clean.h lets them through. ERR_IO. */
+/* All bytes to stdout, at once; where that is a terminal, as clean.h lets them through. ERR_IO. */
 int command_write(const char *bytes, size_t n, struct err *err);
 
 /* Ids separated by white space. *ids is malloc'ed. ERR_INVALID shows the word at fault. */

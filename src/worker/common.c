@@ -1,5 +1,6 @@
 /* common.c - what the worker's commands share; see commands.h. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -30,6 +31,13 @@ int command_usage(const struct cli_command *self, const char *text)
     return CLI_USAGE;
 }
 
+/* Whoever started the command may have made a descriptor one that does not block: waits until it
+ * can be used. False where something else failed, also the wait, by a signal. */
+static bool wait_for(int fd, short events)
+{
+    return errno == EAGAIN && poll(&(struct pollfd){.fd = fd, .events = events}, 1, -1) > 0;
+}
+
 int command_read_stdin(struct buf *in, struct err *err)
 {
     char chunk[READ_BYTES];
@@ -39,7 +47,7 @@ int command_read_stdin(struct buf *in, struct err *err)
 
         if (n == 0)
             return 0;
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && (errno == EINTR || wait_for(STDIN_FILENO, POLLIN)))
             continue;
         if (n < 0)
             return err_errno(err, ERR_IO, errno, "cannot read the standard input");
@@ -50,9 +58,17 @@ int command_read_stdin(struct buf *in, struct err *err)
 
 static int write_out(const char *bytes, size_t n, struct err *err)
 {
-    if (fwrite(bytes, 1, n, stdout) == n && fflush(stdout) == 0)
-        return 0;
-    return err_errno(err, ERR_IO, errno, "cannot write to the standard output");
+    while (n > 0) {
+        ssize_t done = write(STDOUT_FILENO, bytes, n);
+
+        if (done < 0 && !wait_for(STDOUT_FILENO, POLLOUT))
+            return err_errno(err, ERR_IO, errno, "cannot write to the standard output");
+        if (done > 0) {
+            bytes += done;
+            n -= (size_t)done;
+        }
+    }
+    return 0;
 }
 
 /* Or another such device, as /dev/null. isatty would ask for the terminal's modes, which the

@@ -48,7 +48,8 @@ void embedding_free(struct embedding *em); /* NULL is fine */
  * encoder, an embedding of anything else); true then.
  */
 bool embedding_refuses(const struct intake_model *with, struct job *j);
-/* Tokens for every input; a job whose inputs the model cannot take is failed. */
+/* Tokens for every input; a job whose inputs the model cannot take is failed, one that should end
+ * meanwhile is ended. */
 void embedding_take_in(const struct intake_model *with, struct job *j);
 
 /* The next input's vector. */

@@ -15,6 +15,7 @@ struct guard {
     struct chat_constraint *constraint;
     uint64_t *mask; /* the constraint's, and ends, */
     bool is_made;   /* for what the answer is now */
+    enum guard_state state;
     size_t n_words;
     struct buf piece;
 };
@@ -100,9 +101,17 @@ static bool make_mask(struct guard *g)
     return g->is_made;
 }
 
-bool guard_is_ready(struct guard *g)
+enum guard_state guard_state(const struct guard *g)
 {
-    return g->is_made || make_mask(g) || !chat_constraint_goes_on(g->constraint);
+    return g->state;
+}
+
+enum guard_state guard_look(struct guard *g)
+{
+    if (g->state != GUARD_READY)
+        g->state =
+            make_mask(g) || !chat_constraint_goes_on(g->constraint) ? GUARD_READY : GUARD_SLOW;
+    return g->state;
 }
 
 int guard_mask(struct guard *g, const uint64_t **out, struct err *err)
@@ -116,6 +125,7 @@ int guard_mask(struct guard *g, const uint64_t **out, struct err *err)
 int guard_take(struct guard *g, int32_t token, struct err *err)
 {
     g->is_made = false;
+    g->state = GUARD_NEW;
     buf_clear(&g->piece);
     if (dialog_bytes(g->dialog, token, &g->piece))
         return err_no_memory(err, TOKEN_MAX_BYTES, "a token's text");

@@ -26,15 +26,21 @@ int guard_create(struct dialog *d, const struct inference_request *r, bool think
 void guard_free(struct guard *g);          /* NULL is fine */
 size_t guard_bytes(const struct guard *g); /* see chat_constraint_bytes */
 
-/*
- * Finds out which tokens may come next, for so long as one pass may be held up by it. False: that
- * is not known yet, ask again in the next pass. True, too, where guard_mask has an error to tell.
- */
-bool guard_is_ready(struct guard *g);
+/* Which tokens may come next: is it known? */
+enum guard_state {
+    GUARD_NEW,  /* nobody has looked since the newest token */
+    GUARD_SLOW, /* one look was not enough */
+    GUARD_READY /* it is, or guard_mask has an error to tell */
+};
+
+enum guard_state guard_state(const struct guard *g);
+/* Where it is not known, a go at finding it out, of GRAMMAR_MAX_WORK at most; what it is then. */
+enum guard_state guard_look(struct guard *g);
 
 /*
- * *mask: the tokens that may come next, at least one; until guard_take. ERR_LIMIT (it is named),
- * ERR_INVALID (the vocabulary has none), ERR_NO_MEMORY: none may, and the answer cannot go on.
+ * Of one that is ready. *mask: the tokens that may come next, at least one; until guard_take.
+ * ERR_LIMIT (it is named), ERR_INVALID (the vocabulary has none), ERR_NO_MEMORY: none may, and the
+ * answer cannot go on.
  */
 int guard_mask(struct guard *g, const uint64_t **mask, struct err *err);
 

@@ -319,11 +319,6 @@ static void fail_stuck(struct job *j, const struct err *why)
              (unsigned long long)j->end.tokens_out, why->text);
 }
 
-bool job_is_ready(struct job *j)
-{
-    return !j->guard || guard_is_ready(j->guard);
-}
-
 /* False: the model is damaged, and the job has failed. */
 static bool has_numbers(struct job *j, const float *logits, uint32_t n)
 {

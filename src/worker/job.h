@@ -126,14 +126,8 @@ uint32_t job_guess(struct job *j, const struct engine *engine, uint32_t most, do
 void job_judge(struct job *j, struct engine *engine, uint32_t n_right);
 
 /*
- * What may come next is known, so that job_step will not be long: of a constrained answer that may
- * take more than one pass to find out (guard_is_ready). Any other is.
- */
-bool job_is_ready(struct job *j);
-
-/*
- * One more token from the logits behind a row of the job; its text goes to the outbox. May end the
- * job: `over` is then set.
+ * One more token from the logits behind a row of the job, whose guard, if it has one, is ready; its
+ * text goes to the outbox. May end the job: `over` is then set.
  */
 void job_step(struct job *j, struct engine *engine, const float *logits, struct outbox *out);
 

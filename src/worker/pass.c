@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "worker/guard.h"
 #include "worker/job.h"
 #include "worker/outbox.h"
 
@@ -109,13 +110,42 @@ static void plan_guesses(struct pass *p)
     }
 }
 
-/* A token can be chosen only where it is known which ones may come: until then a job stands still
- * before its next token, a newcomer before the last token of its prompt. */
-static uint32_t held_back(struct job *j, uint32_t n_rows)
+/* It is known which tokens may come next, so that job_step will not be long. */
+static bool is_ready(const struct job *j)
 {
-    bool chooses = n_rows && j->n_fed + n_rows >= j->n_tokens;
+    return !j->guard || guard_state(j->guard) == GUARD_READY;
+}
 
-    return chooses && !job_is_ready(j) ? (job_in_prefill(j) ? n_rows - 1 : 0) : n_rows;
+/* A go at finding out, where the pass has time left for one; is it known then? */
+static bool look(struct pass *p, struct job *j)
+{
+    uint64_t begun_ns = clock_ns(), took_ns;
+
+    if (is_ready(j) || p->look_ns == 0)
+        return is_ready(j);
+    guard_look(j->guard);
+    took_ns = clock_ns() - begun_ns;
+    p->look_ns = is_ready(j) && took_ns < p->look_ns ? p->look_ns - took_ns : 0;
+    return is_ready(j);
+}
+
+/* A go for each whose guard is as `which`, while there is time. */
+static void look_round(struct pass *p, enum guard_state which)
+{
+    p->look_ns = (uint64_t)PASS_LOOK_MS * 1000000;
+    for (uint32_t i = 0; i < p->n_running; i++) {
+        struct job *j = p->running[(p->n_looks + i) % p->n_running];
+
+        if (j->guard && guard_state(j->guard) == which)
+            look(p, j);
+    }
+}
+
+static void look_all(struct pass *p)
+{
+    look_round(p, GUARD_SLOW); /* who becomes one in the other round has had its go */
+    look_round(p, GUARD_NEW);
+    p->n_looks++;
 }
 
 /* Decides how many rows each job gets; true when rows of prompts are among them. */
@@ -123,18 +153,21 @@ static bool plan(struct pass *p)
 {
     bool prompts = false;
 
+    look_all(p);
     for (uint32_t i = 0; i < p->n_running; i++) {
         struct job *j = p->running[i];
 
         if (job_in_prefill(j))
             job_reuse(j, p->engine);
-        p->planned[i] = (struct plan_job){
-            .prompt = j->tokens, .n_prompt = (uint32_t)j->n_tokens, .n_fed = j->n_fed};
+        p->planned[i] = (struct plan_job){.prompt = j->tokens,
+                                          .n_prompt = (uint32_t)j->n_tokens,
+                                          .n_fed = j->n_fed,
+                                          .waits = !is_ready(j)};
         prompts = prompts || job_in_prefill(j);
     }
     plan_rows(&p->plan, p->planned, p->n_running);
     for (uint32_t i = 0; i < p->n_running; i++)
-        p->running[i]->n_planned = held_back(p->running[i], p->planned[i].n_rows);
+        p->running[i]->n_planned = p->planned[i].n_rows;
     if (!prompts && p->guess)
         plan_guesses(p);
     return prompts;
@@ -178,7 +211,7 @@ static void deal_answer(struct pass *p, struct job *j)
 
     job_step(j, p->engine, logits_of(p, j, 0), p->outbox);
     while (!j->over && n_right + 1 < j->n_planned &&
-           j->next_token == job_row_token(j, n_right + 1) && job_is_ready(j)) {
+           j->next_token == job_row_token(j, n_right + 1) && look(p, j)) {
         n_right++;
         job_step(j, p->engine, logits_of(p, j, n_right), p->outbox);
     }

@@ -7,9 +7,12 @@
  * beginning, also what another job has computed since the last pass. While there are no newcomers,
  * guesses of next tokens (draft.h) are decoded along, where they pay.
  *
- * A constrained answer whose next tokens are not known yet (job_is_ready) has no row that would
- * need them, and a go at finding out in each pass; where there is nobody else, a pass is that
- * alone.
+ * A constrained answer for which it is not known which tokens may come next (guard_state) has no
+ * row that would need them. What a pass spends on finding out holds up all others, so it is bounded
+ * for all of them together: it begins with another one each time, and ends with the first who needs
+ * a further go, or when PASS_LOOK_MS are over; but those who did need a further go are a round of
+ * their own, by which the others, whose masks take less than a millisecond, do not stand still.
+ * Where there is nobody else, a pass is that alone.
  *
  * The engine's thread owns it.
  */
@@ -27,6 +30,7 @@
 
 /* A pass with guesses has at most so many rows: the memory for their logits was planned for. */
 #define PASS_GUESS_ROWS ENGINE_LOGIT_ROWS
+#define PASS_LOOK_MS    50
 
 struct job;
 struct outbox;
@@ -41,6 +45,8 @@ struct pass {
     struct draft_cost cost; /* of the passes without prompts */
     bool guess;
     uint32_t n_running, n_rows;
+    uint64_t look_ns;    /* left of the pass for finding out which tokens may come */
+    uint32_t n_looks;    /* passes that did; wraps */
     uint64_t tokens_out; /* since the start */
 };
 

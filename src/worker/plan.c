@@ -16,16 +16,23 @@ static bool is_new(const struct plan_job *j)
     return j->n_fed < j->n_prompt;
 }
 
-/* Tokens of the prompt that no row is planned for yet. */
-static uint32_t rest_of(const struct plan_job *j)
+/* Up to which token a newcomer's prompt may be computed: behind the last one a token is chosen. */
+static uint32_t n_open(const struct plan_job *j)
 {
-    return j->n_prompt - j->n_fed - j->n_rows;
+    return j->n_prompt - j->waits;
 }
 
-/* Tokens in the whole pages that both prompts begin with; the last token of b is never shared. */
+/* Tokens of the prompt that a row may be planned for, and is not yet. */
+static uint32_t rest_of(const struct plan_job *j)
+{
+    return n_open(j) - j->n_fed - j->n_rows;
+}
+
+/* Tokens in the whole pages that both prompts begin with and that a may compute; the last token of
+ * b is never shared. */
 static uint32_t n_shared(const struct plan *p, const struct plan_job *a, const struct plan_job *b)
 {
-    uint32_t most = min_u32(a->n_prompt, b->n_prompt - 1), i = 0;
+    uint32_t most = min_u32(n_open(a), b->n_prompt - 1), i = 0;
 
     while (i < most && a->prompt[i] == b->prompt[i])
         i++;
@@ -41,7 +48,7 @@ static struct plan_job *computer_of(const struct plan *p, struct plan_job *jobs,
 {
     struct plan_job *other = jobs;
 
-    *upto = j->n_prompt;
+    *upto = n_open(j);
     while (p->page_tokens && other < j) {
         uint32_t shared = is_new(other) ? n_shared(p, other, j) : 0;
 
@@ -102,7 +109,7 @@ void plan_rows(const struct plan *p, struct plan_job *jobs, uint32_t n_jobs)
 
     for (uint32_t i = n_jobs; i-- > 0;) {
         jobs[i].had_turn = !is_new(&jobs[i]);
-        jobs[i].n_rows = jobs[i].had_turn;
+        jobs[i].n_rows = jobs[i].had_turn && !jobs[i].waits;
         n_decoding += jobs[i].had_turn;
         if (!jobs[i].had_turn)
             first = &jobs[i];

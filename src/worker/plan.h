@@ -3,7 +3,8 @@
  *
  * The rule, in this order:
  *
- * 1. Every job past its prompt gets one row in every batch. Nobody who decodes ever stands still.
+ * 1. Every job past its prompt gets one row in every batch. Nobody who decodes ever stands still,
+ *    but who waits: no token can be chosen for it yet, so it gets no row behind which one would be.
  * 2. What is left of the batch is for prompts. While anyone decodes, it is only as much as lets the
  *    pass take PLAN_STEP_MS by what rows have cost lately (but PLAN_CHUNK_LEAST rows in any case):
  *    so long may a newcomer, however long its prompt, hold up the next token of the others.
@@ -16,7 +17,7 @@
  *    the same so far, does not compute it too: it gives its turn away. It takes the page once it is
  *    there (engine_seq_reuse). It waits only for jobs that came before it, so the first one never
  *    waits; and what it waits for is looked for anew in every pass, so that one who ends leaves
- *    nobody behind.
+ *    nobody behind; nor does one who may not compute the page yet, as it waits itself (rule 1).
  */
 #ifndef RBEE_WORKER_PLAN_H
 #define RBEE_WORKER_PLAN_H
@@ -34,6 +35,7 @@
 struct plan_job {
     const int32_t *prompt;
     uint32_t n_prompt, n_fed; /* fewer fed than there are: a newcomer */
+    bool waits;               /* no token can be chosen for it yet */
     uint32_t n_rows;          /* the answer */
     bool had_turn;            /* plan_rows's own */
 };

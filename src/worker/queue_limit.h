@@ -4,7 +4,8 @@
  * A job that waited longer ends with QUEUE_TIMEOUT: as a 503 with Retry-After where nothing of its
  * answer was sent, else as the stream's error event. The time counts from the job's admission, or
  * from the model's being ready where that was later: a load has limits of its own. Judged by the
- * engine's thread between two passes, where no other thread can begin the job meanwhile.
+ * engine's thread between two passes, where no other thread can begin the job meanwhile, and only
+ * of those for whom there was no slot just now: however long a job was read, it takes a free one.
  */
 #ifndef RBEE_WORKER_QUEUE_LIMIT_H
 #define RBEE_WORKER_QUEUE_LIMIT_H

@@ -393,6 +393,8 @@ void reply_end(struct job *j)
     else if (r->lost)
         job_fail(j, API_INTERNAL, "An event of the answer has over %u bytes and cannot be sent.",
                  SSE_EVENT_MAX);
+    else if (j->kind != JOB_INFERENCE && !j->answer && !j->failed)
+        job_fail(j, API_REQUEST_CANCELLED, "It was cancelled before it was answered.");
     queue_limit_tell(r->server, j, r->x);
     if (r->x && j->failed)
         answer_error(take_exchange(r), &j->error);

@@ -143,23 +143,33 @@ static void end_waiting(struct scheduler *s, struct job *j)
     outbox_end(s->params.outbox, j);
 }
 
-static void sweep_waiting(struct scheduler *s)
+/* Ends those of the waiting jobs that `ends` is true of: they are over then. */
+static void sweep_waiting(struct scheduler *s, bool (*ends)(const struct scheduler *, struct job *))
 {
     struct job_list kept = {0};
     struct job *j;
 
     while ((j = job_list_take(&s->waiting))) {
-        if (job_wished(j)) {
-            job_end_early(j, job_wished(j));
+        if (ends(s, j))
             end_waiting(s, j);
-        } else if (queue_limit_ends(&s->limit, j)) {
-            end_waiting(s, j);
-        } else {
+        else
             job_list_put(&kept, j);
-        }
     }
     s->waiting = kept;
     outbox_flush(s->params.outbox);
+}
+
+static bool ends_by_wish(const struct scheduler *s, struct job *j)
+{
+    (void)s;
+    if (job_wished(j))
+        job_end_early(j, job_wished(j));
+    return j->over;
+}
+
+static bool ends_by_limit(const struct scheduler *s, struct job *j)
+{
+    return queue_limit_ends(&s->limit, j);
 }
 
 static bool may_start(const struct scheduler *s)
@@ -215,7 +225,7 @@ static bool load_progress(void *arg, const struct engine_load *now)
 
     show_load(s->params.board, now);
     outbox_load(s->params.outbox, LOAD_GOING_ON, now);
-    sweep_waiting(s);
+    sweep_waiting(s, ends_by_wish);
     return !stopping;
 }
 
@@ -393,12 +403,13 @@ static int work(struct scheduler *s, struct err *err)
     while (!collect(s, is_idle(s) && s->tuned)) {
         pass_sweep(&s->pass);
         embed_pass_sweep(&s->embeds);
-        sweep_waiting(s);
+        sweep_waiting(s, ends_by_wish);
         if (look(s, err))
             return ERR_IO;
         n_started = start_waiting(s);
         show_work(s);
         note_left(s, n_started); /* behind it: there is no moment in which nobody has them */
+        sweep_waiting(s, ends_by_limit); /* those for whom there is no slot: not before that */
         if (n_running(s))
             run_pass(s);
         if (n_running(s) == 0) {

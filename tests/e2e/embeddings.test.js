@@ -180,6 +180,33 @@ describe('a worker with an embedding model', () => {
     await embed(worker, { input: 'a '.repeat(N_CTX - 2) }); // it goes on, to the last token
   });
 
+  /* It was made into tokens to its end, and nobody heard that its client had left: others waited for 2.5 s behind 10 MB. */
+  test('a text that is far too long is not looked at to its end', async () => {
+    assertError(await post(worker, { input: ['a', 'a '.repeat(1e6)] }), 400, 'CONTEXT_LENGTH_EXCEEDED',
+      /Input 1 has more than 2048 tokens and the model's context holds 512/);
+    const ids = await post(worker, { input: Array(3000).fill(5) });
+    assert.match(ids.json.error.message, /Input 0 has 3000 tokens/); // those are there
+  });
+
+  test('a client that leaves while its texts are read holds up nobody', async () => {
+    const word = `${'q'.repeat(99)}\u0416 `, texts = Array(40).fill(word.repeat(500)); // each a token, and long to look for
+    const clock = async (what) => { const begun = performance.now(); await what; return performance.now() - begun; };
+    const whole = await clock(post(worker, { input: [...texts, 'a '.repeat(N_CTX)] }));
+    const body = JSON.stringify({ input: texts });
+    let behind;
+    for (let tries = 0; tries < 3 && !(behind < whole / 2); tries++) { // a machine may be busy
+      await until(async () => (await state(worker)).queued === 0, 'nobody else');
+      const request = http.request(`${worker.url}/v1/embeddings`,
+        { method: 'POST', headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) } });
+      request.on('error', () => {});
+      request.end(body);
+      await until(async () => (await state(worker)).queued === 1, 'it is read');
+      request.destroy();
+      behind = await clock(embed(worker, { input: 'short' }));
+    }
+    assert.ok(behind < whole / 2, `${behind} ms behind one that takes ${whole}`);
+  });
+
   test('generates nothing', async () => {
     const answer = await ask(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'abc' } });
     assertError(answer, 400, 'INVALID_REQUEST', /\(bert\) makes embeddings and generates no text: ask \/v1\/embeddings/);

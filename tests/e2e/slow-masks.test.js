@@ -71,3 +71,18 @@ test('who waits for it can end', async () => {
   assert.strictEqual(n(now), n(then) + 1, JSON.stringify(now.cancelled));
   assert.ok(now.late_passes_max <= 1, `${now.late_passes_max} passes behind its end`);
 });
+
+/*
+ * What a pass may spend on this held for each answer: one token of a plain stream beside eight of them took 1.3 s,
+ * beside one 0.12. At once they need about as many passes as one after another.
+ */
+test('a pass has a go at one of them, not at each', async () => {
+  const passes = async (seeds) => {
+    const before_n = (await ready()).passes;
+    const all = await Promise.all(seeds.map((seed) => infer({ grammar: slowGrammar(seed), max_tokens: 1 })));
+    for (const answer of all) assert.strictEqual(answer.status, 200, answer.text);
+    return (await ready()).passes - before_n;
+  };
+  const one = await passes([5]), three = await passes([6, 7, 8]);
+  assert.ok(three > 1.5 * one, `${one} passes for one, ${three} for three`);
+});

@@ -75,8 +75,47 @@ test('a standard input that is closed is an empty one', { skip }, () => {
   assert.deepStrictEqual([run.status, run.stdout.trim(), run.stderr], [0, '', '']);
 });
 
+/*
+ * "Resource temporarily unavailable", and half of the text: whoever starts a command may have made its standard input
+ * and output descriptors that do not block, and be a little late with the one or the other.
+ */
+const LATE = `
+import array, fcntl, os, subprocess, sys, termios, time
+def pipe(end):
+    ends = os.pipe()
+    os.set_blocking(ends[end], False)
+    return ends
+def waiting(fd):
+    n = array.array('i', [0])
+    fcntl.ioctl(fd, termios.FIONREAD, n)
+    return n[0]
+def until(ask):
+    while p.poll() is None and not ask(): time.sleep(0.002)
+def sleeps():
+    return open(f'/proc/{p.pid}/stat').read().rsplit(')', 1)[1].split()[0] == 'S'
+(in_r, in_w), (out_r, out_w) = pipe(0), pipe(1)
+p = subprocess.Popen(sys.argv[1:], stdin=in_r, stdout=out_w)
+os.close(out_w)
+half = b'300 ' * 13000
+os.write(in_w, half)
+until(lambda: waiting(in_r) == 0 and sleeps())
+if p.poll() is None: os.write(in_w, half)
+os.close(in_w)
+until(lambda: waiting(out_r) > 65536 - 4096)
+while piece := os.read(out_r, 65536): sys.stdout.buffer.write(piece)
+sys.exit(p.wait())
+`;
+test('descriptors that do not block are waited for', { skip }, () => {
+  const args = ['detokenize', '--model', stories], whole = worker(args, '300 '.repeat(26000)).stdout;
+  assert.ok(whole.length > 65536, `${whole.length} bytes`); // more than a pipe holds
+  const late = spawnSync('python3', ['-c', LATE, WORKER, ...args], { timeout: 60000 });
+  assert.deepStrictEqual([late.status, late.stderr.toString()], [0, '']);
+  assert.ok(late.stdout.equals(whole), `${late.stdout.length} bytes of ${whole.length}`);
+});
+
 test('detokenize refuses what is no id', { skip }, () => {
   refused(['detokenize', '--model', vocab('qwen2')], 1, /'12x' is no token id/, '5 12x');
+  refused(['detokenize', '--model', vocab('qwen2')], 1, /the ids hold a NUL at byte 2/, '5 \0 6'); // all behind it was left out, exit 0
   refused(['detokenize', '--model', vocab('llama-spm')], 1, /id 2 is 32000, but .* 32000 tokens/, '5 32000');
 });
 

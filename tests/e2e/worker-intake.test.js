@@ -72,6 +72,39 @@ test('who waits to be read ends at once when it should', async () => {
   assert.deepStrictEqual(await slow.done, Array(8).fill(200));
 });
 
+/* It got an event stream with 200, of an inference that nobody had asked for. */
+test('a question about text that is cancelled is told so', async () => {
+  const queued = async () => (await ask(`${worker.url}/v1/ready`)).json.queued;
+  let slow, question, answer;
+  await until(async () => { // a machine may be so busy that it is answered before it can be cancelled
+    slow = slowOnes(4, '/v1/render');
+    await until(async () => (await queued()) >= 4 || slow.left < 4, 'they wait');
+    question = post('/v1/render', { messages: asked('hi').messages, job_id: 'question' });
+    await until(async () => (await queued()) >= 5 || slow.left < 4, 'it waits, too');
+    await ask(`${worker.url}/v1/inference/question`, { method: 'DELETE' });
+    answer = await question;
+    await slow.done;
+    return answer.status !== 200 || !answer.json?.prompt;
+  }, 'one that was cancelled');
+  assert.strictEqual(answer.status, 499, answer.text);
+  assert.strictEqual(answer.json.error.code, 'REQUEST_CANCELLED');
+});
+
+/*
+ * "No slot became free within the 0.1 seconds that a request may wait", said a worker that had nothing to do: the
+ * request had been read for longer than that, so it was refused each time that it came.
+ */
+test('who was read for long takes a slot that is free', async (t) => {
+  const own = await startWorker({ model: MODEL, 'chat-template': TEMPLATE, ctx: 512, slots: 2, 'queue-timeout': '1ms' });
+  t.after(() => own.stop());
+  const look = async () => (await ask(`${own.url}/v1/ready`)).json;
+  await until(async () => (await look()).ready, 'ready');
+  const answer = await ask(`${own.url}/v1/inference`, { method: 'POST', body: asked(SLOW, { stream: false }) });
+  assert.strictEqual(answer.status, 200, answer.text);
+  assert.ok(answer.json.queue_time_ms > 1, `it was read in ${answer.json.queue_time_ms} ms`);
+  assert.strictEqual((await look()).queue_timeouts, 0);
+});
+
 /*
  * 18 requests of 11 MB that waited took 1.3 GB, of which 0.9 stayed: body, texts and values of each. These here
  * have 1.4 MB each, and 27 of values.

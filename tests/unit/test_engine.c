@@ -2,6 +2,7 @@
  * test_engine.c - engines and sequences: forks, truncation, refusals that change nothing, stopping,
  * and that decoding allocates nothing.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -434,10 +436,48 @@ static void test_engine__a_file_cut_short_is_an_error(void **state)
     row.seq = open_seq(e);
     assert_int_equal(ftruncate(fd, 4096), 0);
     assert_int_equal(engine_decode(e, &row, 1, &err), ERR_IO);
-    assert_non_null(strstr(err.text, "cut.gguf: the weights cannot be read"));
+    assert_string_equal(err.text,
+                        "cut.gguf: the weights cannot be read: the file has become shorter");
     assert_int_equal(engine_seq_len(e, row.seq), 0);
+    assert_int_equal(engine_model_load(m, NULL, NULL, &err), ERR_IO);
+    assert_string_equal(err.text,
+                        "cut.gguf: the weights cannot be read: the file has become shorter");
     engine_free(e);
     engine_model_close(m);
+    close(fd);
+}
+
+/*
+ * A disk that failed was told as "the file has become shorter", and people looked for who had cut
+ * it. What fails here is a folder in the place of the descriptor that the model reads by.
+ */
+static void test_engine__a_file_that_cannot_be_read_is_told_with_the_reason(void **state)
+{
+    const char *told = "bad.gguf: the weights cannot be read: Is a directory";
+    struct engine_params p = {.n_slots = 1, .n_threads = 2};
+    struct engine_row row = {.token = 5, .want_logits = true};
+    int fd = random_model_fd(&simple_model), own = fcntl(fd, F_DUPFD_CLOEXEC, 0), folder;
+    struct engine_model *m;
+    struct stat was, is;
+    struct err err = {0};
+    struct engine *e;
+
+    (void)state;
+    close(own); /* the first one that is free: the model's */
+    assert_int_equal(engine_model_open_fds(&fd, 1, "bad.gguf", &m, NULL), 0);
+    assert_int_equal(engine_create(m, &p, &e, NULL), 0);
+    row.seq = open_seq(e);
+    assert_int_equal(fstat(fd, &was) | fstat(own, &is), 0);
+    assert_int_equal(was.st_ino, is.st_ino);
+    folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(dup2(folder, own), own);
+    assert_int_equal(engine_decode(e, &row, 1, &err), ERR_IO);
+    assert_string_equal(err.text, told);
+    assert_int_equal(engine_model_load(m, NULL, NULL, &err), ERR_IO);
+    assert_string_equal(err.text, told);
+    engine_free(e);
+    engine_model_close(m);
+    close(folder);
     close(fd);
 }
 
@@ -517,6 +557,7 @@ int main(void)
         cmocka_unit_test(test_engine__a_stop_asked_for_before_ends_the_next_batch_only),
         cmocka_unit_test(test_engine__a_stop_from_another_thread_ends_a_running_batch),
         cmocka_unit_test(test_engine__a_file_cut_short_is_an_error),
+        cmocka_unit_test(test_engine__a_file_that_cannot_be_read_is_told_with_the_reason),
         cmocka_unit_test(test_engine__decoding_allocates_nothing),
         cmocka_unit_test(test_engine__survives_weights_of_nonsense),
     };

@@ -359,6 +359,33 @@ static void test_tok__bpe_merges_by_rank_inside_words(void **state)
 }
 
 /* "o" + "oo" is in the vocabulary, but no merge leads there: only whole_words finds it. */
+/* Who wants at most so many tokens gets all, or a few more than that, and no further ones. */
+static void test_tok__bpe_stops_when_there_are_enough(void **state)
+{
+    static const char *const texts[] = {"o o o o o o o o o o o o o o o o",
+                                        "o<|im_end|>o<|im_end|>o<|im_end|>o<|im_end|>o<|im_end|>o"};
+    struct vocabulary v;
+    struct loaded l;
+
+    (void)state;
+    begin_bpe(&v);
+    load(&v, &l);
+    for (size_t i = 0; i < 2; i++) {
+        size_t len = strlen(texts[i]), all = i ? 11 : 31;
+
+        for (size_t most = 0; most <= all; most++) {
+            int32_t *ids;
+            size_t n;
+
+            assert_int_equal(
+                tok_encode_most(l.tok, texts[i], len, TOK_PARSE_SPECIAL, most, &ids, &n, NULL), 0);
+            assert_in_range(n, most < all ? most + 1 : all, most + 2);
+            free(ids);
+        }
+    }
+    unload(&l);
+}
+
 static void test_tok__llama_bpe_takes_whole_words_first(void **state)
 {
     struct vocabulary v;
@@ -1043,6 +1070,7 @@ int main(void)
         cmocka_unit_test(test_tok__spm_puts_a_blank_before_text_and_after_special_tokens),
         cmocka_unit_test(test_tok__spm_without_kinds_knows_bytes_by_their_spelling),
         cmocka_unit_test(test_tok__bpe_merges_by_rank_inside_words),
+        cmocka_unit_test(test_tok__bpe_stops_when_there_are_enough),
         cmocka_unit_test(test_tok__llama_bpe_takes_whole_words_first),
         cmocka_unit_test(test_tok__bpe_without_a_byte_gives_unknown_or_nothing),
         cmocka_unit_test(test_tok__control_tokens_are_parsed_only_when_asked),

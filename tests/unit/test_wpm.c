@@ -193,6 +193,30 @@ static void test_wpm__long_words_are_unknown(void **state)
     unload(&l);
 }
 
+/*
+ * A text of 10 MB was cut to its end, though nobody wants more tokens than a context holds: for 2.5
+ * s no other was taken in.
+ */
+static void test_wpm__a_long_text_is_not_cut_to_its_end(void **state)
+{
+    struct loaded l;
+    char text[3000];
+
+    (void)state;
+    open_as(&l, &plain);
+    for (size_t i = 0; i < sizeof text; i += 3)
+        memcpy(text + i, "aa ", 3); /* two tokens each */
+    for (size_t most = 0; most <= 2000; most += 250) {
+        int32_t *ids;
+        size_t n;
+
+        assert_int_equal(tok_encode_most(l.tok, text, sizeof text, 0, most, &ids, &n, NULL), 0);
+        assert_in_range(n, most == 2000 ? 2000 : most + 1, most + 2);
+        free(ids);
+    }
+    unload(&l);
+}
+
 static void test_wpm__a_vocabulary_with_capitals_keeps_case(void **state)
 {
     struct settings s = plain;
@@ -308,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_wpm__case_and_accents_go),
         cmocka_unit_test(test_wpm__characters_that_are_dropped_or_alone),
         cmocka_unit_test(test_wpm__long_words_are_unknown),
+        cmocka_unit_test(test_wpm__a_long_text_is_not_cut_to_its_end),
         cmocka_unit_test(test_wpm__a_vocabulary_with_capitals_keeps_case),
         cmocka_unit_test(test_wpm__special_tokens_by_key_else_by_their_text),
         cmocka_unit_test(test_wpm__decodes_with_blanks_between_words),

@@ -274,7 +274,7 @@ static const struct gguf_part *part_of(const struct gguf *g, const uint8_t *at)
     BUG("%p lies in no part of %s", (const void *)at, g->name);
 }
 
-bool gguf_copy(const struct gguf *g, const void *at, size_t n, void *dst)
+int gguf_copy(const struct gguf *g, const void *at, size_t n, void *dst)
 {
     const struct gguf_part *p = part_of(g, at);
     off_t from = (off_t)((const uint8_t *)at - p->bytes);
@@ -282,7 +282,7 @@ bool gguf_copy(const struct gguf *g, const void *at, size_t n, void *dst)
 
     if (!p->mapped || p->fd < 0) {
         memcpy(dst, at, n);
-        return true;
+        return 0;
     }
     while (n > 0) {
         ssize_t got = pread(p->fd, to, n, from);
@@ -290,12 +290,20 @@ bool gguf_copy(const struct gguf *g, const void *at, size_t n, void *dst)
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return false;
+            return got < 0 ? errno : ENODATA;
         to += got;
         from += got;
         n -= (size_t)got;
     }
-    return true;
+    return 0;
+}
+
+int gguf_unreadable(const struct gguf *g, int why, struct err *err)
+{
+    if (why == ENODATA)
+        return err_set(err, ERR_IO, "%s: the weights cannot be read: the file has become shorter",
+                       g->name);
+    return err_errno(err, ERR_IO, why, "%s: the weights cannot be read", g->name);
 }
 
 /* Another name, another owner or another reader change st_ctim as well, and no byte: it does not

@@ -114,9 +114,12 @@ uint32_t gguf_tensor_number(const struct gguf *g, const struct gguf_tensor *t); 
 
 /*
  * Copies n bytes of the view, from `at` on, out of the file: read, not touched in the mapping, so
- * that a file cut short meanwhile is a false here and no signal. Any thread.
+ * that a file cut short meanwhile, or a disk that fails, is no signal. 0, or an errno: ENODATA past
+ * the file's end. Any thread.
  */
-bool gguf_copy(const struct gguf *g, const void *at, size_t n, void *dst);
+int gguf_copy(const struct gguf *g, const void *at, size_t n, void *dst);
+/* ERR_IO: what gguf_copy said, of weights, as a sentence. */
+int gguf_unreadable(const struct gguf *g, int why, struct err *err);
 /*
  * Asks the system whether the files are as they were when they were opened, by their sizes and the
  * times of their last writes: 0, or ERR_IO and which is not. What it cannot tell counts as

@@ -12,12 +12,12 @@ void rows_init(struct rows *r, const struct gguf *file, bool packing,
     r->packing = packing;
     r->looked_up = looked_up;
     r->n_passes = 0;
-    atomic_init(&r->failed, false);
+    atomic_init(&r->failed, 0);
 }
 
 void rows_begin(struct rows *r)
 {
-    atomic_store_explicit(&r->failed, false, memory_order_relaxed);
+    atomic_store_explicit(&r->failed, 0, memory_order_relaxed);
 }
 
 void rows_end(struct rows *r)
@@ -26,7 +26,7 @@ void rows_end(struct rows *r)
         r->n_passes++;
 }
 
-bool rows_failed(const struct rows *r)
+int rows_failed(const struct rows *r)
 {
     return atomic_load_explicit(&r->failed, memory_order_relaxed);
 }
@@ -54,14 +54,17 @@ size_t rows_view(struct rows *r, const struct kern_mat *w, size_t begin, size_t 
 {
     const uint8_t *first = (const uint8_t *)w->data + begin * w->row_bytes;
     size_t in_place = n_in_place(r, w), n = n_that_fit(w, begin, end);
+    int why, none = 0;
 
     *out = *w;
     if (w->packed || n == 0 || end <= in_place)
         return end - begin;
     if (begin < in_place)
         return in_place - begin;
-    if (!gguf_copy(r->file, first, n * w->row_bytes, window))
-        atomic_store_explicit(&r->failed, true, memory_order_relaxed);
+    why = gguf_copy(r->file, first, n * w->row_bytes, window);
+    if (why)
+        atomic_compare_exchange_strong_explicit(&r->failed, &none, why, memory_order_relaxed,
+                                                memory_order_relaxed);
     /* as if W began so far before the window that its row `begin` is the window's first */
     out->data = (const void *)((uintptr_t)window - begin * w->row_bytes);
     return n;

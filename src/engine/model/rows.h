@@ -9,7 +9,8 @@
  * only, and the next passes read more and more rows in place, so that no token waits for all pages
  * at once. The bits are the same.
  *
- * A file cut short is noticed in the first pass, by the read. Tasks share `failed` alone.
+ * A file cut short, or a disk that fails, is noticed in the first pass, by the read. Tasks share
+ * `failed` alone.
  */
 #ifndef RBEE_ENGINE_MODEL_ROWS_H
 #define RBEE_ENGINE_MODEL_ROWS_H
@@ -31,7 +32,7 @@ struct rows {
     bool packing;                     /* the matrices that can be packed will be, */
     const struct kern_mat *looked_up; /* but not this one, of which single rows are read */
     unsigned n_passes;                /* that are over; ROWS_PASSES at most */
-    atomic_bool failed;
+    _Atomic int failed;               /* the errno of the first read that did, or 0 */
 };
 
 void rows_init(struct rows *r, const struct gguf *file, bool packing,
@@ -40,7 +41,7 @@ void rows_init(struct rows *r, const struct gguf *file, bool packing,
 /* Begins a pass: forgets a failure. Ends one that did not fail. */
 void rows_begin(struct rows *r);
 void rows_end(struct rows *r);
-bool rows_failed(const struct rows *r);
+int rows_failed(const struct rows *r); /* as gguf_copy; 0: no */
 
 /*
  * *out is W as the kernels take it, packed where it is so already, of which the rows [begin, begin

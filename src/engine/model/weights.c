@@ -220,10 +220,10 @@ static int read_mat(const struct weights *w, const struct kern_mat *m, struct er
 
     for (uint64_t at = 0; !rc && at < size; at += READ_BYTES) {
         size_t n = size - at < READ_BYTES ? (size_t)(size - at) : READ_BYTES;
+        int why = gguf_copy(w->file, (const uint8_t *)m->data + at, n, buf);
 
-        if (!gguf_copy(w->file, (const uint8_t *)m->data + at, n, buf))
-            rc = err_set(err, ERR_IO, "%s: the weights cannot be read: the file has become shorter",
-                         gguf_name(w->file));
+        if (why)
+            rc = gguf_unreadable(w->file, why, err);
     }
     free(buf);
     return rc;

@@ -19,6 +19,7 @@
 #define KEY_MERGES "tokenizer.ggml.merges"
 #define KEY_PRE    "tokenizer.ggml.pre"
 #define FREE       UINT64_MAX
+#define ENOUGH     1 /* more tokens than anybody wants: no error */
 
 static uint64_t pair_of(int32_t left, int32_t right)
 {
@@ -257,8 +258,13 @@ static int merge_word(const struct bpe_text *b, const char *bytes, size_t n)
 static int encode_word(void *arg, const char *bytes, size_t n)
 {
     const struct bpe_text *b = arg;
-    int32_t id = b->tok->pre.def->whole_words ? whole_word(b, bytes, n) : TOK_NONE;
-    int rc = id != TOK_NONE ? ids_put(b->ids, id) : merge_word(b, bytes, n);
+    int32_t id;
+    int rc;
+
+    if (ids_too_many(b->ids))
+        return ENOUGH;
+    id = b->tok->pre.def->whole_words ? whole_word(b, bytes, n) : TOK_NONE;
+    rc = id != TOK_NONE ? ids_put(b->ids, id) : merge_word(b, bytes, n);
 
     return rc ? err_no_memory(b->err, n * sizeof(struct merge_sym), "the symbols of a word") : 0;
 }
@@ -267,6 +273,7 @@ int bpe_encode(const struct tok *t, struct encode_work *w, const char *text, siz
                struct ids *ids, struct err *err)
 {
     struct bpe_text b = {t, w, ids, err};
+    int rc = pre_split(&t->pre, &w->pre, text, n, encode_word, &b, err);
 
-    return pre_split(&t->pre, &w->pre, text, n, encode_word, &b, err);
+    return rc == ENOUGH ? 0 : rc;
 }

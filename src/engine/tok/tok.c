@@ -373,7 +373,7 @@ static int encode_text(const struct tok *t, struct encode_work *w, const char *t
         rc = encode_plain(t, w, text + start, i - start, first, ids, err);
         if (rc == 0)
             rc = put(ids, s->id, err);
-        if (rc)
+        if (rc || ids_too_many(ids))
             return rc;
         i += s->text.len;
         start = i;
@@ -385,9 +385,15 @@ static int encode_text(const struct tok *t, struct encode_work *w, const char *t
 int tok_encode(const struct tok *t, const char *text, size_t n, unsigned flags, int32_t **ids,
                size_t *n_ids, struct err *err)
 {
+    return tok_encode_most(t, text, n, flags, SIZE_MAX, ids, n_ids, err);
+}
+
+int tok_encode_most(const struct tok *t, const char *text, size_t n, unsigned flags, size_t most,
+                    int32_t **ids, size_t *n_ids, struct err *err)
+{
     bool special = flags & TOK_ADD_SPECIAL, control = flags & TOK_PARSE_SPECIAL;
     struct encode_work w = {0};
-    struct ids found = {0};
+    struct ids found = {.most = most};
     int rc = 0;
 
     if (n > INT32_MAX)

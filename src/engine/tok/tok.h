@@ -90,6 +90,13 @@ enum {
  */
 int tok_encode(const struct tok *t, const char *text, size_t n, unsigned flags, int32_t **ids,
                size_t *n_ids, struct err *err);
+/*
+ * The same, but when there are more than `most` it need not find them all: *n_ids is then any
+ * number past that, and of a long text WPM and BPE have looked at no more than it took. SPM joins
+ * the whole of it first; see tok_longest.
+ */
+int tok_encode_most(const struct tok *t, const char *text, size_t n, unsigned flags, size_t most,
+                    int32_t **ids, size_t *n_ids, struct err *err);
 
 /*
  * The bytes of one token put to `out`: byte tokens as their byte, "▁" as a blank, BPE's printable

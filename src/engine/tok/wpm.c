@@ -178,7 +178,7 @@ int wpm_encode(const struct tok *t, const char *text, size_t n, struct ids *ids,
     int rc = 0;
 
     begin_word(&c.word);
-    for (size_t i = 0; i < n && rc == 0;) {
+    for (size_t i = 0; i < n && rc == 0 && !ids_too_many(ids);) {
         int len = utf8_len(text + i, n - i);
 
         if (len > 0)
