@@ -19,7 +19,7 @@
 #include "base/err.h"
 
 #define BOARD_MAGIC     0x72626565u /* "rbee" */
-#define BOARD_VERSION   5
+#define BOARD_VERSION   6
 #define BOARD_ERROR_MAX 1024
 
 enum board_state {
@@ -62,6 +62,9 @@ struct board {
     /* Jobs taken and given back by the threads that make prompts into tokens: odd while one has
      * one. */
     _Atomic uint64_t intake[BOARD_N_INTAKES];
+    /* Written by the hive: it has opened what /proc tells of the worker, which it may not any more
+     * once the worker is in its sandbox. */
+    _Atomic uint32_t looked_up;
 };
 
 /* The hive's side: makes the memory; *fd is to be inherited by the worker. */

@@ -181,19 +181,20 @@ int import_place(void *arg, struct chore *c, struct err *err)
     return rc;
 }
 
-/* An upload's part: its ledger goes too, and an empty folder. */
-static void leave_part(const struct import *im, size_t i, const char *part, struct unlinked *u)
-{
-    if (im->was_here || im->kept[i] || is_same_file(part, im->card->files[i].path))
-        unlinked_add(u, part);
-    upload_moved(part);
-}
-
 /* Of what is to be moved: it is the other name, or what was copied, still. */
 static bool may_leave(const struct import *im, size_t i)
 {
     return is_same_file(im->was[i], im->card->files[i].path) ||
            rehash_same(im->was[i], &im->marks[i], NULL) == 0;
+}
+
+/* An upload's part: its ledger goes too, and an empty folder. Nothing has come for it meanwhile: it
+ * was being taken in. */
+static void leave_part(const struct import *im, size_t i, const char *part, struct unlinked *u)
+{
+    if (im->was_here || im->kept[i] || (im->was[i] && may_leave(im, i)))
+        unlinked_add(u, part);
+    upload_moved(part);
 }
 
 void import_leave_sources(struct import *im)
@@ -209,7 +210,7 @@ void import_leave_sources(struct import *im)
         if (upload_is_part(im->h->models, path))
             leave_part(im, i, path, &u);
         else if (item->wish == PLACE_MOVE && im->was[i] && may_leave(im, i))
-            unlink(im->was[i]);
+            unlinked_add(&u, im->was[i]);
     }
     unlinked_reply(&u, im->h->tasks, NULL, 0, NULL);
 }

@@ -59,6 +59,9 @@ int64_t models_file_ms(struct models *m, const char *path);
  */
 int models_locate(struct models *m, const char *text, char **canonical, char **path,
                   struct api_error *e);
+/* Where the catalog has a reference's (first) file, whether that is there and whole or not. *path:
+ * free(). ERR_NOT_FOUND, ERR_INVALID. */
+int models_row_path(struct models *m, const char *text, char **path);
 /* Does the catalog keep it, so that it is rbee's to remove? Not the bundled one, nor a plain file.
  */
 bool models_is_kept(const char *canonical);

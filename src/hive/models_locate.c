@@ -79,13 +79,59 @@ static bool add_name(void *arg, const struct catalog_row *row)
     return true;
 }
 
+int models_row_path(struct models *m, const char *text, char **path)
+{
+    struct catalog_row row = {0};
+    struct model_ref ref;
+    struct api_error e;
+    char *canonical;
+    int rc;
+
+    *path = NULL;
+    if (models_parse(text, &ref, &canonical, &e)) {
+        api_error_done(&e);
+        return ERR_INVALID;
+    }
+    rc = models_is_kept(canonical) ? catalog_get(m->catalog, canonical, &row, NULL) : ERR_NOT_FOUND;
+    if (rc == 0) {
+        *path = row.path;
+        row.path = NULL;
+    }
+    catalog_row_done(&row);
+    model_ref_done(&ref);
+    free(canonical);
+    return rc;
+}
+
+/* The card beside the file that the catalog has for the reference: another one may have it, too, of
+ * a file that was deleted by hand before this one came. */
+static struct card *listed_card(struct models *m, const char *canonical)
+{
+    char *file = NULL, *path = NULL;
+    struct card *card = NULL;
+
+    if (models_row_path(m, canonical, &file) == 0)
+        path = str_printf("%s" CARD_TAIL, file);
+    if (path && reach_check(m->reach, path, NULL) == 0)
+        card = card_load(m->dir, path);
+    if (card && !card_has_ref(card, canonical)) {
+        card_free(card);
+        card = NULL;
+    }
+    free(file);
+    free(path);
+    return card;
+}
+
 int models_card(struct models *m, const char *canonical, struct card **out, struct api_error *e)
 {
     struct model_ref ref;
     struct err err;
     int rc = 0;
 
-    *out = NULL;
+    *out = listed_card(m, canonical);
+    if (*out)
+        return 0;
     if (model_ref_parse(canonical, &ref, NULL) == 0)
         rc = card_find(m->reach, m->dir, ref.repo, canonical, NULL, out, &err);
     model_ref_done(&ref);

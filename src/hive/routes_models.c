@@ -144,7 +144,7 @@ static void get_show(struct hive *h, struct http_exchange *x, const char *id)
 static bool may_remove(struct hive *h, struct http_exchange *x, const char *asked)
 {
     const char *force = http_query(x, "force");
-    char *canonical, *path;
+    char *path;
     struct api_error e = {0};
     bool forced = false, in_use;
 
@@ -152,21 +152,16 @@ static bool may_remove(struct hive *h, struct http_exchange *x, const char *aske
         reply_fail(x, API_INVALID_REQUEST, "force takes 1 or 0");
         return false;
     }
-    if (models_locate(h->models, asked, &canonical, &path, &e)) {
-        api_error_done(&e);
-        return true; /* nothing can use it; removing says what is wrong */
-    }
-    /* only what was downloaded is rbee's to remove; for the rest, removing says so */
-    in_use = models_is_kept(canonical) && workers_use_path(h->workers, path);
+    if (models_row_path(h->models, asked, &path))
+        return true; /* not rbee's to remove, or not here: removing says so */
+    in_use = workers_use_path(h->workers, path); /* it may have lost a file since it was loaded */
     if (in_use && forced)
         workers_stop_path(h->workers, path);
     if (in_use && !forced) {
         api_error_set(&e, API_INVALID_REQUEST, REPLY_SRC,
-                      "%.300s is in use by a worker; stop it first, or remove with force=1",
-                      canonical);
+                      "%.300s is in use by a worker; stop it first, or remove with force=1", asked);
         reply_error(x, 409, &e);
     }
-    free(canonical);
     free(path);
     return forced || !in_use;
 }

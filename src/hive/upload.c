@@ -61,14 +61,15 @@ void upload_moved(const char *part)
     free(dir);
 }
 
-/* The part was moved, or has become a second name of the model's file. */
+/* The part was moved, has become a second name of the model's file or, where that is on another
+ * disk, was copied. */
 static bool has_moved(const char *part, const char *file)
 {
     struct stat a, b;
 
     if (lstat(part, &a) != 0)
         return errno == ENOENT;
-    return stat(file, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    return stat(file, &b) == 0 && (a.st_dev != b.st_dev || a.st_ino == b.st_ino);
 }
 
 void upload_sweep(const struct models *m, const struct card *card)

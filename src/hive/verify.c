@@ -111,6 +111,7 @@ static void judge(struct verify *v, struct chore *c)
     bool told = card_is_verified(card);
 
     if (v->why.code == ERR_NOT_FOUND) {
+        workers_stop_path(v->h->workers, card->files[0].path);
         say_bad(v, c, API_MODEL_NOT_FOUND, v->why.text, NULL);
     } else if (v->why.code) {
         set_bad_aside(v, c, v->why.text);

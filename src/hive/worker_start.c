@@ -160,7 +160,8 @@ static int run(struct worker *w, const char *program, const struct handed *h, st
     environment_done(&env);
     if (rc)
         return rc;
-    w->process = procfs_open(w->child.pid); /* at once: its sandbox may hide it */
+    w->process = procfs_open(w->child.pid); /* before its sandbox hides it */
+    atomic_store(&w->board->looked_up, 1);
     if (!w->process)
         log_warn("/proc does not tell of %s: that it is stopped will not be noticed, its silence "
                  "counts whatever the cause, and its memory as planned",

@@ -20,6 +20,7 @@
 #include "api/inference.h"
 #include "base/clean.h"
 #include "base/cli.h"
+#include "base/clock.h"
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -41,6 +42,7 @@
 #define EVENT_MAX       (8u << 20) /* bytes of one event's JSON */
 #define TICK_MS         250        /* how fresh the board's steps and queue are within a pass */
 #define JOIN_MS         3000       /* for the engine to end behind the last answer */
+#define HIVE_WAIT_MS    1000       /* for the hive to look the process up, before the sandbox */
 #define MEAN_WEIGHT     0.2        /* of the newest job in the mean service time */
 #define RETRY_AFTER_MAX 60.0
 #define KEY_VARIABLE    "RBEE_API_KEY"
@@ -305,6 +307,16 @@ static int make_loop(struct server *s, struct err *err)
     return post_create(s->base, &s->post, err);
 }
 
+/* The hive opens what it looks at of this process as soon as it has started it, but a busy machine
+ * may let it stand just then. */
+static void await_hive(const struct server *s)
+{
+    if (s->o.board_fd < 0)
+        return;
+    for (int left_ms = HIVE_WAIT_MS; left_ms > 0 && !atomic_load(&s->board->looked_up); left_ms--)
+        clock_sleep_ms(1);
+}
+
 /*
  * The door: all that is needed is open, nothing of the model was read, and there is one thread.
  * What libraries would look up in files later is looked up now.
@@ -319,6 +331,7 @@ static int enter_sandbox(struct server *s, struct err *err)
     int rc;
 
     command_look_around();
+    await_hive(s);
     rc = sandbox_enter(&rules, &s->sandbox, err);
     atomic_store(&s->board->sandbox, sandbox_pack(&s->sandbox));
     return rc;

@@ -132,6 +132,20 @@ test('...also from another file system: what was copied is still there, until al
   await hasOne(hive, 'local:split', digests[0], 2);
 });
 
+/* Its parts were copied there, and stayed where they had come: twice the bytes, for ever. */
+test('a push of a split model to where the models are on another disk leaves nothing behind', { skip: oneDisk }, async (t) => {
+  const disk = fs.mkdtempSync(path.join(SHM, 'rbee-models-')), home = makeFolder('rbee-hive-');
+  fs.mkdirSync(path.join(home, 'models'));
+  fs.symlinkSync(disk, path.join(home, 'models/local'));
+  const here = await startHive(), there = await startHive({ home });
+  t.after(async () => { await Promise.all([here.stop(), there.stop()]); fs.rmSync(disk, { recursive: true }); });
+  assert.strictEqual((await keeper.run(['models', 'import', model('far', { parts: 2 }), '--node', push.addr(here)])).code, 0);
+  const r = await keeper.run(['models', 'push', 'local:far', '--node', push.addr(there)], { env: { RBEE_KEEPER_NODE: push.addr(here) } });
+  assert.strictEqual(r.code, 0, r.stderr);
+  assert.deepStrictEqual(push.parts(there), []);
+  assert.strictEqual((await kept(there)).length, 1);
+});
+
 test('...and `models rm` deletes what is here of it, not what is there', async (t) => {
   let hive = await startHive();
   t.after(() => hive.stop());

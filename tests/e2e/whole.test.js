@@ -9,8 +9,8 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 
-const { makeFolder } = require('./lib/proc.js');
-const { get, startHive } = require('./lib/hive.js');
+const { makeFolder, until } = require('./lib/proc.js');
+const { get, list, remove, spawnReady, startHive } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const keeper = require('./lib/keeper.js');
 const { Hub, begin, fetches, filesIn, seeded, sha256, startWith } = require('./lib/transfer.js');
@@ -64,6 +64,42 @@ test('a part that was cut off: verify tells both sizes and sets it aside, a pull
 });
 
 /* A question that only read deleted the row: the model was unknown until the hive was started again. */
+/* What could not be found whole was taken for what nobody uses: it was removed without --force, and its worker ran on. */
+test('a worker still holds a model that has lost a part: it is removed with force only, and the worker ends', async (t) => {
+  const hive = await startHive(), file = path.join(makeFolder('rbee-mine-'), 'big.gguf');
+  t.after(() => hive.stop());
+  writeHollowModel(file, { layers: 1, ctx: 222, parts: 2 });
+  assert.strictEqual((await cli(hive, 'models', 'import', file.replace('.gguf', '-00001-of-00002.gguf'), '--copy')).code, 0);
+  await spawnReady(hive, 'local:big');
+  fs.unlinkSync(filesIn(hive).find((f) => f.endsWith('00002-of-00002.gguf')));
+  const kept = await remove(hive, '/v1/models?model_ref=local:big');
+  assert.strictEqual(kept.status, 409, kept.text);
+  assert.strictEqual((await remove(hive, '/v1/models?model_ref=local:big&force=1')).status, 200);
+  await until(async () => (await list(hive)).length === 0, 'its worker ends');
+});
+
+/* The card of a file that was deleted by hand kept the name, and which of the two was taken was chance: `verify` said
+ * BAD of the new one, and `rm` removed nothing. */
+test('a name whose file was deleted by hand is the next one\'s alone', async (t) => {
+  let hive = await startHive();
+  t.after(() => hive.stop());
+  const folder = makeFolder('rbee-mine-'), mine = async () => (await get(hive, '/v1/models')).json.models.find((m) => m.model_ref === 'local:m').local_path;
+  for (let i = 0; i < 5; i++) { // one of so many would do
+    const file = path.join(folder, `${i}.gguf`);
+    writeHollowModel(file, { layers: 1, ctx: 300 + i });
+    const r = await cli(hive, 'models', 'import', file, '--as', 'm', '--copy');
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.strictEqual((await cli(hive, 'models', 'verify', 'local:m')).code, 0);
+    if (i < 4) fs.unlinkSync(await mine());
+  }
+  const last = await mine();
+  assert.ok((await remove(hive, '/v1/models?model_ref=local:m')).json.freed_bytes > 0);
+  assert.ok(!fs.existsSync(last));
+  await hive.stop();
+  hive = await startHive({ home: hive.home });
+  assert.deepStrictEqual(await listed(hive), []);
+});
+
 test('a model on a disk that goes and comes back is here again with it', async (t) => {
   const hive = await startHive(), disk = makeFolder('rbee-disk-');
   t.after(() => hive.stop());

@@ -723,7 +723,7 @@ describe('the board', () => {
     const file = path.join(makeFolder(), 'board');
     const bytes = Buffer.alloc(4096);
     bytes.writeUInt32LE(0x72626565, 0);
-    bytes.writeUInt32LE(5, 4); // BOARD_VERSION
+    bytes.writeUInt32LE(6, 4); // BOARD_VERSION
     fs.writeFileSync(file, bytes);
     const fd = fs.openSync(file, 'r+');
     const text = (b, at, n) => b.subarray(at, at + n).toString().split('\0')[0];
