@@ -44,15 +44,21 @@ static bool is_over(size_t n, size_t others, size_t max)
     return n > max || others > max - n;
 }
 
+void http_hold_granted(struct http_exchange *x, size_t n)
+{
+    x->n_granted = n;
+}
+
 bool http_hold(struct http_exchange *x, size_t n)
 {
     struct http_server *s = x->conn->server;
     size_t max = s->params.limits.bodies_max, others = s->n_body_bytes - x->n_counted,
            others_held = s->n_held_bytes - x->n_held;
+    bool little = n <= x->n_granted + HTTP_HOLD_LITTLE;
 
     if (n > x->n_counted && is_over(n, others, max))
         return false;
-    if (n > x->n_held && n > HTTP_HOLD_LITTLE && is_over(n, others_held, max - max / 4))
+    if (n > x->n_held && !little && is_over(n, others_held, max - max / 4))
         return false;
     s->n_body_bytes = others + n;
     s->n_held_bytes = others_held + n;

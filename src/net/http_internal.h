@@ -61,6 +61,7 @@ struct http_exchange {
     uint64_t pass;    /* see http_set_pass */
     size_t n_counted; /* bytes of its body, in the server's n_body_bytes */
     size_t n_held;    /* those that the handler keeps: n_counted, or 0 while that is a body */
+    size_t n_granted; /* of these: they leave it as little as it had without them */
     bool streaming;   /* http_stream_begin was called */
     bool cut;         /* by http_server_cut */
 };

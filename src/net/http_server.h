@@ -150,6 +150,9 @@ void http_drop_body(struct http_exchange *x); /* read and needed no more: a stre
  * quarters of it.
  */
 bool http_hold(struct http_exchange *x, size_t n);
+/* Of what it holds so much was let in once and stays: a stream that makes little beside it is not
+ * ended for the room that others take later. */
+void http_hold_granted(struct http_exchange *x, size_t n);
 const char *http_request_id(const struct http_exchange *x);
 const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:53210" */
 

@@ -135,6 +135,24 @@ static void one_call_alone(struct job *j)
         j->request.parallel_tool_calls = false;
 }
 
+/* A template may have a name for content among those of its calls: no tool can be called by it. */
+static int check_names(struct job *j)
+{
+    const char *taken = chat_template_format(j->template)->content;
+
+    for (size_t i = 0; taken && i < json_array_size(j->request.tools); i++) {
+        if (!str_eq(inference_tool_name(j->request.tools, i), taken))
+            continue;
+        job_fail(
+            j, API_INVALID_REQUEST,
+            "tools[%zu] is named '%s', which this model's chat template calls content by: give "
+            "it another name.",
+            i, taken);
+        return -1;
+    }
+    return 0;
+}
+
 static int render(const struct intake_model *with, struct job *j, struct err *err)
 {
     const struct jinja_stop stop = {.is_asked = is_wished, .arg = j};
@@ -146,7 +164,7 @@ static int render(const struct intake_model *with, struct job *j, struct err *er
     j->template = dialog_template(with->dialog, &j->request);
     if (rc == 0)
         one_call_alone(j);
-    if (rc == 0 && check_length(with, j, text.len) == 0)
+    if (rc == 0 && check_names(j) == 0 && check_length(with, j, text.len) == 0)
         rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &j->tokens, &j->n_tokens, err);
     buf_done(&text);
     j->dialog = with->dialog;

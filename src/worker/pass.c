@@ -129,23 +129,30 @@ static bool look(struct pass *p, struct job *j)
     return is_ready(j);
 }
 
-/* A go for each whose guard is as `which`, while there is time. */
-static void look_round(struct pass *p, enum guard_state which)
+/* A go for each whose guard is as `which`, while there is time, from the one at `begin` on; the
+ * place behind the last one that had a go. */
+static uint32_t look_round(struct pass *p, enum guard_state which, uint32_t begin)
 {
-    p->look_ns = (uint64_t)PASS_LOOK_MS * 1000000;
-    for (uint32_t i = 0; i < p->n_running; i++) {
-        struct job *j = p->running[(p->n_looks + i) % p->n_running];
+    uint32_t next = begin;
 
-        if (j->guard && guard_state(j->guard) == which)
-            look(p, j);
+    p->look_ns = (uint64_t)PASS_LOOK_MS * 1000000;
+    for (uint32_t i = 0; i < p->n_running && p->look_ns; i++) {
+        uint32_t at = (begin + i) % p->n_running;
+        struct job *j = p->running[at];
+
+        if (!j->guard || guard_state(j->guard) != which)
+            continue;
+        look(p, j);
+        next = at + 1;
     }
+    return next;
 }
 
 static void look_all(struct pass *p)
 {
-    look_round(p, GUARD_SLOW); /* who becomes one in the other round has had its go */
-    look_round(p, GUARD_NEW);
-    p->n_looks++;
+    /* who becomes slow in the other round has had its go */
+    p->slow_next = look_round(p, GUARD_SLOW, p->slow_next);
+    p->new_next = look_round(p, GUARD_NEW, p->new_next);
 }
 
 /* Decides how many rows each job gets; true when rows of prompts are among them. */

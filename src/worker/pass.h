@@ -45,9 +45,9 @@ struct pass {
     struct draft_cost cost; /* of the passes without prompts */
     bool guess;
     uint32_t n_running, n_rows;
-    uint64_t look_ns;    /* left of the pass for finding out which tokens may come */
-    uint32_t n_looks;    /* passes that did; wraps */
-    uint64_t tokens_out; /* since the start */
+    uint64_t look_ns;             /* left of the pass for finding out which tokens may come */
+    uint32_t slow_next, new_next; /* whose turn it is for that, of the running ones */
+    uint64_t tokens_out;          /* since the start */
 };
 
 struct pass_options {

@@ -9,6 +9,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { testModel, makeFolder, until } = require('./lib/proc.js');
+const { writeHollowModel } = require('./lib/gguf.js');
 const { hostFor, notApart } = require('./lib/host.js');
 const sse = require('./lib/sse.js');
 const hives = require('./lib/hive.js');
@@ -712,6 +713,12 @@ describe('over a real worker', () => {
     const answer = await post(hive, '/api/show', { model: 'tiny' });
     assert.strictEqual(answer.json.model_info['general.architecture'], 'llama');
     assert.deepStrictEqual(answer.json.capabilities, ['completion']);
+  });
+
+  it('show says that a model with a template of its own for tools takes tools', async () => {
+    const file = path.join(makeFolder(), 'two.gguf');
+    writeHollowModel(file, { layers: 1, ctx: 128, template: '{{ messages[0].content }}', toolTemplate: '{{ messages[0].content }}{{ functions }}' });
+    assert.deepStrictEqual((await post(hive, '/api/show', { model: file })).json.capabilities, ['completion', 'tools']);
   });
 
   it('bodies: 16 MiB where texts go, 1 MiB elsewhere; refusals in the API\'s shape', async () => {

@@ -320,6 +320,9 @@ test('a call whose mark the prompt has given', async () => {
   }
   const named = await whole(worker, { messages: USER, grammar: 'root ::= "all\\nwell"', max_tokens: 60 });
   assert.strictEqual(named.text, 'well'); // without tools, too
+  const all = await post(worker, '/v1/inference', { ...asked, stream: false, tools: [...TOOLS, { type: 'function', function: { name: 'all' } }] });
+  assert.strictEqual(all.status, 400, all.text); // its call was taken for content
+  assert.match(all.json.error.message, /^tools\[2\] is named 'all', which this model's chat template calls content by/);
   await worker.stop();
 });
 

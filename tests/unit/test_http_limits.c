@@ -379,6 +379,45 @@ static void test_http_limits__handlers_leave_room_for_those_who_send_little(void
     rig_stop(rig);
 }
 
+static void rig_do_grow(struct rig *rig)
+{
+    assert_non_null(rig->waiting);
+    assert_false(http_hold(rig->waiting, 101000));
+    http_hold_granted(rig->waiting, 100000);
+    assert_true(http_hold(rig->waiting, 101000));
+    assert_true(http_hold(rig->waiting, 165536));
+    assert_false(http_hold(rig->waiting, 165537));
+}
+
+/* A stream of a few words, of which much had been let in when it began, was ended in its middle for
+ * the room that others had taken since. */
+static void test_http_limits__what_was_granted_leaves_a_stream_its_little(void **state)
+{
+    struct http_server_params params = with_limits();
+    struct rig *rig;
+    struct http_exchange *first, *second;
+    int holder, other;
+
+    (void)state;
+    params.limits.bodies_max = 300000;
+    params.handle = keep_and_wait;
+    rig = rig_start(params);
+    holder = begin_body(rig, "/x?q=100000", 10, 10);
+    RAW_WAIT(rig->n_handled == 1);
+    first = rig->waiting;
+    other = begin_body(rig, "/x?q=125000", 10, 10);
+    RAW_WAIT(rig->n_handled == 2);
+    second = rig->waiting;
+    rig->waiting = first;
+    rig_do(rig, rig_do_grow);
+    close(holder);
+    RAW_WAIT(rig->n_gone == 1);
+    rig->waiting = second;
+    close(other);
+    RAW_WAIT(rig->n_gone == 2);
+    rig_stop(rig);
+}
+
 /* A chunk's size alone is enough to refuse it. */
 static void test_http_limits__refuses_a_huge_chunk_by_its_size(void **state)
 {
@@ -1096,6 +1135,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__bodies_being_worked_on_stay),
         cmocka_unit_test(test_http_limits__what_handlers_keep_counts_too),
         cmocka_unit_test(test_http_limits__handlers_leave_room_for_those_who_send_little),
+        cmocka_unit_test(test_http_limits__what_was_granted_leaves_a_stream_its_little),
         cmocka_unit_test(test_http_limits__refuses_a_huge_chunk_by_its_size),
         cmocka_unit_test(test_http_limits__refuses_chunks_that_are_all_framing),
         cmocka_unit_test(test_http_limits__time_for_a_head_and_a_body),

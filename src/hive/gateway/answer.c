@@ -201,8 +201,10 @@ static bool keep_echo(struct answer *a, struct api_error *e)
 {
     size_t n = a->order.n_echo * (a->order.stream ? 4 : 1);
 
-    if (answer_keep(a, n))
+    if (answer_keep(a, n)) {
+        http_hold_granted(a->x, n);
         return true;
+    }
     reply_say_held(e, n);
     return false;
 }

@@ -26,7 +26,7 @@ json_t *ollama_capabilities(const json_t *said)
         return out;
     }
     json_array_append_new(out, json_string("completion"));
-    if (strstr(template, "tools"))
+    if (strstr(template, "tools") || json_text(said, "chat_template_tool_use")[0])
         json_array_append_new(out, json_string("tools"));
     if (strstr(template, "<think>") || strstr(template, "enable_thinking"))
         json_array_append_new(out, json_string("thinking"));
