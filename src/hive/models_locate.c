@@ -130,6 +130,11 @@ int models_card(struct models *m, const char *canonical, struct card **out, stru
     int rc = 0;
 
     *out = listed_card(m, canonical);
+    if (*out && (rc = card_reach(m->reach, *out, &err))) {
+        card_free(*out);
+        *out = NULL;
+        return models_away(&err, e);
+    }
     if (*out)
         return 0;
     if (model_ref_parse(canonical, &ref, NULL) == 0)
