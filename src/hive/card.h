@@ -138,6 +138,8 @@ int card_repo_dir(const char *models_dir, const char *repo, char **out, struct e
  * are touched. 0 or ERR_UNREACHABLE. */
 int card_reach(struct reach *r, const struct card *c, struct err *err);
 
+/* Where the card beside a model's first file lies; free(). */
+char *card_path_beside(const char *file);
 /* The card at that path; NULL when it cannot be read as one, or says that it belongs elsewhere. */
 struct card *card_load(const char *models_dir, const char *path);
 

@@ -32,6 +32,11 @@ int card_reach(struct reach *r, const struct card *c, struct err *err)
     return rc ? rc : reach_files(r, c, err);
 }
 
+char *card_path_beside(const char *file)
+{
+    return str_printf("%s" CARD_TAIL, file);
+}
+
 /* Its place must be the one that its own content leads to. */
 struct card *card_load(const char *models_dir, const char *path)
 {

@@ -79,9 +79,20 @@ static bool add_name(void *arg, const struct catalog_row *row)
     return true;
 }
 
-int models_row_path(struct models *m, const char *text, char **path)
+static int row_path(struct models *m, const char *canonical, char **path)
 {
     struct catalog_row row = {0};
+    int rc = catalog_get(m->catalog, canonical, &row, NULL);
+
+    *path = rc ? NULL : row.path;
+    if (rc == 0)
+        row.path = NULL;
+    catalog_row_done(&row);
+    return rc;
+}
+
+int models_row_path(struct models *m, const char *text, char **path)
+{
     struct model_ref ref;
     struct api_error e;
     char *canonical;
@@ -92,14 +103,20 @@ int models_row_path(struct models *m, const char *text, char **path)
         api_error_done(&e);
         return ERR_INVALID;
     }
-    rc = models_is_kept(canonical) ? catalog_get(m->catalog, canonical, &row, NULL) : ERR_NOT_FOUND;
-    if (rc == 0) {
-        *path = row.path;
-        row.path = NULL;
-    }
-    catalog_row_done(&row);
+    rc = models_is_kept(canonical) ? row_path(m, canonical, path) : ERR_NOT_FOUND;
     model_ref_done(&ref);
     free(canonical);
+    return rc;
+}
+
+/* The card beside a model's first file; *out NULL: it cannot be read. ERR_UNREACHABLE. */
+static int card_beside(struct models *m, const char *file, struct card **out, struct err *err)
+{
+    char *path = card_path_beside(file);
+    int rc = path ? reach_check(m->reach, path, err) : err_no_memory(err, strlen(file), "a path");
+
+    *out = rc ? NULL : card_load(m->dir, path);
+    free(path);
     return rc;
 }
 
@@ -107,19 +124,16 @@ int models_row_path(struct models *m, const char *text, char **path)
  * a file that was deleted by hand before this one came. */
 static struct card *listed_card(struct models *m, const char *canonical)
 {
-    char *file = NULL, *path = NULL;
     struct card *card = NULL;
+    char *file;
 
-    if (models_row_path(m, canonical, &file) == 0)
-        path = str_printf("%s" CARD_TAIL, file);
-    if (path && reach_check(m->reach, path, NULL) == 0)
-        card = card_load(m->dir, path);
+    if (row_path(m, canonical, &file) == 0)
+        card_beside(m, file, &card, NULL);
+    free(file);
     if (card && !card_has_ref(card, canonical)) {
         card_free(card);
         card = NULL;
     }
-    free(file);
-    free(path);
     return card;
 }
 
@@ -161,19 +175,15 @@ void models_say_missing(struct models *m, const char *canonical, struct api_erro
 /* One file as large as the catalog says is whole; else the card tells of the others. */
 static int check_card(struct models *m, const struct catalog_row *row, struct err *err)
 {
-    char *path = str_printf("%s" CARD_TAIL, row->path);
-    struct card *card = NULL;
-    int rc = path ? reach_check(m->reach, path, err) : err_no_memory(err, 256, "a path");
+    struct card *card;
+    int rc = card_beside(m, row->path, &card, err);
 
-    if (rc == 0)
-        card = card_load(m->dir, path);
     for (size_t i = 0; card && i < card->n_files && rc == 0; i++) {
         rc = reach_check(m->reach, card->files[i].path, err);
         if (rc == 0)
             rc = card_check_file(card, i, err);
     }
     card_free(card);
-    free(path);
     return rc;
 }
 

@@ -9,7 +9,6 @@
 #include "api/modelref.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "base/str.h"
 #include "hive/flush.h"
 #include "hive/models_internal.h"
 #include "hive/reach.h"
@@ -62,7 +61,7 @@ struct card *models_mend(struct models *m, const char *canonical)
     char *path = NULL;
 
     if (catalog_get(m->catalog, canonical, &row, NULL) == 0)
-        path = str_printf("%s" CARD_TAIL, row.path);
+        path = card_path_beside(row.path);
     if (path && is_there(m, &row, path))
         card = mend(m, &row, path);
     free(path);
@@ -97,7 +96,7 @@ struct mending {
 static bool on_row(void *arg, const struct catalog_row *row)
 {
     struct mending *d = arg;
-    char *path = str_printf("%s" CARD_TAIL, row->path);
+    char *path = card_path_beside(row->path);
 
     if (path && is_there(d->m, row, path)) {
         struct card *card = mend(d->m, row, path);
@@ -134,7 +133,7 @@ struct beside {
 static bool on_beside(void *arg, const struct catalog_row *row)
 {
     struct beside *b = arg;
-    char *path = str_printf("%s" CARD_TAIL, row->path);
+    char *path = card_path_beside(row->path);
     size_t n = strlen(b->card->dir);
     bool beside = strncmp(row->path, b->card->dir, n) == 0 && row->path[n] == '/';
 
