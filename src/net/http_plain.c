@@ -98,6 +98,15 @@ static bool is_six_loopback(const struct sockaddr_storage *at)
     return at->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
 }
 
+/* The kernel's "Invalid argument" for an address that says not in which network it is. */
+static bool wants_zone(const struct sockaddr_storage *at, int why)
+{
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)at;
+
+    return why == EINVAL && at->ss_family == AF_INET6 && six->sin6_scope_id == 0 &&
+           IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr);
+}
+
 /* A connection did not even begin: for want of something here, or the other side refuses at once.
  */
 static int not_begun(const struct plain_call *t, size_t i, int why, struct err *err)
@@ -108,7 +117,12 @@ static int not_begun(const struct plain_call *t, size_t i, int why, struct err *
     if (none_left)
         return err_set(err, ERR_BUSY, "there is nothing left for a connection to %s: %s",
                        t->url.place, strerror(why));
-    return http_call_broken(&t->call, strerror(why), err);
+    return http_call_broken(&t->call,
+                            wants_zone(&t->way->addrs.at[i], why)
+                                ? "a link-local address needs the interface that leads to it, as "
+                                  "in fe80::1%eth0"
+                                : strerror(why),
+                            err);
 }
 
 /* The call is gone before its owner has read the error to its end. */

@@ -253,6 +253,25 @@ int __wrap_getaddrinfo(const char *host, const char *service, const struct addri
     return EAI_AGAIN;
 }
 
+/* "Invalid argument" was all that a person was told who had left out "%eth0". */
+static void test_http_plain__an_address_of_a_link_without_its_link(void **state)
+{
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct told t;
+
+    (void)state;
+    if (fd < 0)
+        skip();
+    close(fd);
+    open_client(&t);
+    six_fails = EINVAL;
+    run_call(&t, (struct http_call_params){.url = "http://[fe80::2]:9/", .body_max = 9});
+    six_fails = 0;
+    assert_int_equal(t.rc, ERR_UNREACHABLE);
+    assert_non_null(strstr(t.err.text, "fe80::1%eth0"));
+    close_client(&t);
+}
+
 static void start_to(struct told *t, const char *url)
 {
     struct http_call_params params = {
@@ -836,6 +855,7 @@ int main(void)
         cmocka_unit_test(test_http_plain__tries_all_addresses),
         cmocka_unit_test(test_http_plain__an_address_without_a_way_hides_no_refusal),
         cmocka_unit_test(test_http_plain__an_address_of_a_link_is_asked_by_that_link),
+        cmocka_unit_test(test_http_plain__an_address_of_a_link_without_its_link),
         cmocka_unit_test(test_http_plain__a_slow_name_server_makes_no_other_call_late),
         cmocka_unit_test(test_http_plain__asks_again_who_lost_patience_meanwhile),
         cmocka_unit_test(test_http_plain__asks_no_proxy),
