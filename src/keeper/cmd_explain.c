@@ -141,13 +141,15 @@ static int prepare(struct keeper *k, const struct explain *o, struct asked *a)
     return rc;
 }
 
-/* Connects to it: CLI_GO, or an exit code. Among others, what is wrong with one is its answer. */
+/* Connects to it: CLI_GO, or an exit code. Among others, what is wrong with one is its answer; and
+ * a key that was typed, or is in the environment, is that of the node of the settings. */
 static int reach(struct keeper *k, const struct explain *o, const char *name, struct asked *a)
 {
     struct keeper_flags flags = o->flags;
     struct api_error e;
 
     flags.node = name;
+    flags.kept_key_only = !o->flags.node && !str_eq(name, unlisted_name(k->config));
     if (keeper_reach(k, &flags, &e) == 0)
         return CLI_GO;
     if (o->flags.node || e.code == API_INVALID_REQUEST)

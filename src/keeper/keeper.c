@@ -41,10 +41,10 @@ static void error_of(enum api_code code, const struct err *err, struct api_error
         e->details = json_pack("{s:s}", "hint", "See to what it names, and try again.");
 }
 
-/* The one place that chooses the key: flag, then environment. NULL = none. */
+/* The one place that chooses the key: flag, then environment. NULL = what is known of the node. */
 static const char *choose_key(const struct keeper_flags *f)
 {
-    const char *key = f->api_key ? f->api_key : getenv("RBEE_API_KEY");
+    const char *key = f->kept_key_only ? NULL : f->api_key ? f->api_key : getenv("RBEE_API_KEY");
 
     return key && key[0] ? key : NULL;
 }

@@ -30,6 +30,7 @@
 struct keeper_flags {
     const char *node, *api_key;
     bool json, quiet;
+    bool kept_key_only; /* of no option: a key typed or in the environment is another node's */
 };
 #define KEEPER_OPT_NODE(f)                                                                         \
     {"node", 'N', CLI_STR, &(f).node, 0, 0, "NODE", "the machine: a name, host[:port] or URL", 0}, \
