@@ -437,7 +437,7 @@ describe('two machines', () => {
     const { a, b } = hosts;
     await hive.stop();
     hive = await a.hive(home, { RBEE_HIVE_TLS: 'off' });
-    assert.match(hive.stderr, /in the clear/);
+    assert.match(hive.stderr, new RegExp(`in the clear\\. Every keeper, this machine's too, needs the key in ${home}/api-key as RBEE_API_KEY\\.`));
     const refused = b.keeper(mine, 'workers', 'list', '--node', 'bee2');
     assert.strictEqual(refused.status, 1);
     assert.match(refused.stderr, /does not speak https\n.*tls = off/);
@@ -445,7 +445,20 @@ describe('two machines', () => {
     assert.strictEqual(fs.readFileSync(path.join(mine, 'nodes.json'), 'utf8').includes('bee2'), false);
     const key = fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim();
     assert.strictEqual(b.keeper(mine, 'workers', 'list', '--node', 'bee2', '--api-key', key).status, 0);
-    assert.strictEqual(b.keeper(mine, 'workers', 'list', '--node', 'bee2').status, 1);
+    const keyless = b.keeper(mine, 'workers', 'list', '--node', 'bee2');
+    assert.strictEqual(keyless.status, 1);
+    assert.match(keyless.stderr, /MISSING_API_KEY: .*\nSet RBEE_API_KEY/); // there is no pairing without https
+  });
+
+  /* It named a file that is not there: `keys create`, and pairing, make keys that are shown once. */
+  it('a hive that speaks plain http with other keys than api-key says how to get one', async () => {
+    const file = path.join(home, 'api-key');
+    await hive.stop();
+    fs.renameSync(file, `${file}.away`);
+    hive = await hosts.a.hive(home, { RBEE_HIVE_TLS: 'off' });
+    assert.match(hive.stderr, /needs a key as RBEE_API_KEY; `rbee-keeper keys create` makes one\.\n/);
+    assert.strictEqual(fs.existsSync(file), false);
+    fs.renameSync(`${file}.away`, file);
   });
 
   /* Takes a minute: RBEE_TEST_LONG=1 runs it. */
