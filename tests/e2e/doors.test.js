@@ -258,7 +258,7 @@ describe('two machines', () => {
     assert.strictEqual(b.keeper(other, 'node', 'add', 'bee2', link).status, 0);
     const again = b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link);
     assert.strictEqual(again.status, 1);
-    assert.match(again.stderr, /used already/);
+    assert.match(again.stderr, /used already.*\nRun `rbee-hive pair`/);
     const bad = b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link.slice(0, -3));
     assert.notStrictEqual(bad.status, 0);
     const cut = b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link.replace(/.{20}$/, ''));
