@@ -39,6 +39,16 @@ static enum api_code code_of(int rc)
     }
 }
 
+/* Only what was typed is a usage error: not a file's mode, what is in it, or one key too many. */
+static int fail(struct keeper *k, int rc, const struct err *err, bool typed)
+{
+    struct keys keys;
+    bool damaged = keys_load(config_home(k->config), &keys, NULL) != 0;
+    int code = keeper_fail_err(k, code_of(rc), err);
+
+    return code == CLI_USAGE && (!typed || damaged || rc != ERR_INVALID) ? CLI_ERROR : code;
+}
+
 /* ---- create ---- */
 
 /* Nobody has seen it, and nobody will: it is not left as one that opens the hive. */
@@ -76,7 +86,7 @@ int cmd_keys_create(const struct cli_command *self, int argc, char **argv)
         return keeper_end(&k, rc);
     rc = keys_create(config_home(k.config), name, KEYS_WAIT_MS, interrupt_flag(), key, &err);
     if (rc)
-        return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
+        return keeper_end(&k, fail(&k, rc, &err, true));
     if (out_printf(&k.out, "%s\n", key))
         take_back(&k, key);
     else
@@ -179,7 +189,7 @@ int cmd_keys_list(const struct cli_command *self, int argc, char **argv)
         return keeper_end(&k, rc);
     rc = keys_load(config_home(k.config), &keys, &err);
     if (rc)
-        return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
+        return keeper_end(&k, fail(&k, rc, &err, false));
     if (add_plain(config_home(k.config), &keys, &err))
         term_say(&k.term, "The key of the file " PLAIN_FILE " is not shown: %s.", err.text);
     notes = read_notes(config_home(k.config));
@@ -261,6 +271,7 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
     struct keys_entry gone;
     struct err err = {0};
     size_t n = 0;
+    bool beside; /* it was looked for in the older file as well */
     int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, &word, 1, &n);
 
     if (rc != CLI_GO)
@@ -271,7 +282,8 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
     if (rc != CLI_GO)
         return keeper_end(&k, rc);
     rc = keys_revoke(config_home(k.config), word, KEYS_WAIT_MS, interrupt_flag(), &gone, &err);
-    if (rc == ERR_NOT_FOUND) {
+    beside = rc == ERR_NOT_FOUND;
+    if (beside) {
         rc = revoke_plain(config_home(k.config), word, &gone, &err);
         if (rc != ERR_NOT_FOUND && rc != 0)
             err_prefix(&err,
@@ -283,7 +295,7 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
         return keeper_end(&k,
                           keeper_fail_missing(&k, err.text, "`rbee-keeper keys list` shows them."));
     if (rc)
-        return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
+        return keeper_end(&k, fail(&k, rc, &err, !beside));
     out_printf(&k.out, "Revoked the key %s (%s).\n", keys_print(gone.hash, print), gone.name);
     if (revoke_twin(&k, &gone, &err))
         return keeper_end(&k, keeper_fail_err(&k, API_INTERNAL, &err));

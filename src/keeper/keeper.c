@@ -27,7 +27,10 @@ int keeper_open(struct keeper *k, const struct cli_command *command, const struc
     if (rc == 0)
         rc = config_open(home, &k->config, &err);
     free(home);
-    return rc ? keeper_fail_err(k, API_INVALID_REQUEST, &err) : CLI_GO;
+    if (rc) /* what cannot be read is not what somebody has written wrong */
+        return keeper_fail_err(
+            k, rc == ERR_DENIED || rc == ERR_IO ? API_INTERNAL : API_INVALID_REQUEST, &err);
+    return CLI_GO;
 }
 
 /* An error without a code of its own. */
