@@ -187,7 +187,7 @@ static int announce(struct doors *d, const struct config_addr *addr, struct err 
         show_key(d);
         return 0;
     }
-    rc = pairing_make(d->home, code, clock_unix_ms() / 1000, err);
+    rc = pairing_make(d->home, code, clock_unix_ms() / 1000, NULL, err);
     if (rc == 0)
         show_line(&a, code);
     return rc;

@@ -53,7 +53,7 @@ function newLink(host, home) {
   assert.strictEqual(r.status, 0, r.stderr);
   const match = /^rbee-keeper node add NAME (rbee:\/\/10\.77\.0\.1:8080\/([0-9a-f]{64})\/[a-z2-7]{20})\n$/.exec(r.stdout);
   assert.ok(match, r.stdout);
-  return { link: match[1], pin: match[2] };
+  return { link: match[1], pin: match[2], stderr: r.stderr };
 }
 
 const keysOf = (home) => JSON.parse(spawnSync(KEEPER, ['keys', 'list', '--json'], { encoding: 'utf8', env: { RBEE_HOME: home } }).stdout).keys;
@@ -305,6 +305,15 @@ describe('two machines', () => {
     await until(() => hosts.b.curl('https://10.77.0.1:8080/v1/workers/list', '-H', `Authorization: Bearer ${key}`).status === 200, 'the new key');
   });
 
+  /* The oldest was closed without a word, and its owner heard that it was wrong, used or over. */
+  it('a ninth line closes the oldest, and says so', () => {
+    const { a, b } = hosts, add = (link) => b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link).status;
+    const lines = Array.from({ length: 8 }, () => newLink(a, home)), ninth = newLink(a, home);
+    assert.match(ninth.stderr, /^rbee-hive: 8 lines are open at once: the oldest, which nobody has used, works no more\n$/);
+    assert.deepStrictEqual([lines[0], lines[1], ninth].map(({ link }) => add(link)), [1, 0, 0]);
+    assert.strictEqual(newLink(a, home).stderr, ''); // two were used
+  });
+
   it('pairing where 64 keys are: told what to do, not that it is a fault of rbee', () => {
     const { a, b } = hosts, file = path.join(home, 'keys'), kept = fs.readFileSync(file, 'utf8');
     const more = Array.from({ length: 64 - kept.trim().split('\n').filter((line) => !line.startsWith('#')).length }, (_, i) => `${String(i + 1).padStart(64, '0')} 1800000000 more${i}\n`);
@@ -314,8 +323,9 @@ describe('two machines', () => {
     const full = b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link);
     put(kept);
     assert.strictEqual(full.status, 1);
-    assert.match(full.stderr, /there are 64 keys already.*\n.*keys revoke.*rbee-hive pair/);
+    assert.match(full.stderr, /there are 64 keys already.*\n.*keys revoke.*the same line works/);
     assert.doesNotMatch(full.stderr, /rbee's fault/);
+    assert.strictEqual(b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link).status, 0); // it was used up
   });
 
   it('a page that sends wrong codes from its visitor\'s browser does not lock the visitor out', () => {
