@@ -136,6 +136,12 @@ static const char *when(int64_t s, char dst[CLOCK_ISO_BYTES])
     return s > 0 ? clock_iso8601(s * 1000, dst) : "-";
 }
 
+/* The same in JSON: null, as the hive says never. */
+static json_t *json_when(const char *when)
+{
+    return str_eq(when, "-") ? json_null() : json_string(when);
+}
+
 static void show(struct keeper *k, const struct keys *keys, const char *notes, bool json)
 {
     static const char *const heads[] = {"KEY", "NAME", "CREATED", "LAST USED"};
@@ -149,9 +155,9 @@ static void show(struct keeper *k, const struct keys *keys, const char *notes, b
                                      when(used_s(notes, e), used)};
 
         table_add(t, cells);
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:s, s:s}", "fingerprint", cells[0], "name",
-                                        cells[1], "created", cells[2], "last_used", cells[3]));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "fingerprint", cells[0],
+                                              "name", cells[1], "created", json_when(cells[2]),
+                                              "last_used", json_when(cells[3])));
     }
     if (json && root)
         keeper_print_json(k, root);

@@ -72,3 +72,12 @@ test('push asks the hive here with the key that is kept of it, whatever key is f
     assert.deepStrictEqual(bee.calls.map((call) => call.headers.authorization), [`Bearer ${key}`]);
   }
 });
+
+test('keys list --json says null for never, as the hive does', async () => { // it was "-"
+  const folder = makeHome();
+  fs.writeFileSync(path.join(folder, 'api-key'), 'a-key-of-this-home-alone\n', { mode: 0o600 });
+  const r = await run(['keys', 'list', '--json'], { home: folder });
+  const [{ name, created, last_used }] = JSON.parse(r.stdout).keys;
+  assert.deepStrictEqual([name, created, last_used], ['api-key', null, null]);
+  assert.match((await run(['keys', 'list'], { home: folder })).stdout, /api-key +- +-\n/);
+});
