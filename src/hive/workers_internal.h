@@ -97,7 +97,7 @@ struct workers {
     char *run_dir, *cgroup_base; /* owned; the second may be NULL */
     /* How many processes the kernel had killed for want of memory, at least a second ago and
      * lately. */
-    uint64_t oom_before, oom_lately;
+    int64_t oom_before, oom_lately; /* see procfs_oom_kills */
     int64_t oom_ms;
     struct event *tick;
     unsigned n_logs; /* begun since the folder was last tidied */
