@@ -606,6 +606,19 @@ describe('over a worker that says what it is told', () => {
       const none = await post(hive, '/v1/completions', { prompt: 'x' });
       assert.deepStrictEqual([none.status, none.json.error.param], [400, 'model']);
     });
+
+    /* A loaded foo.gguf answered for Foo.gguf, whose full path was given: a different model. */
+    it('a full reference means that model, and no loaded one of another case', async () => {
+      const folder = makeFolder(), [lower, upper, absent] = ['case.gguf', 'Case.gguf', 'CASE.gguf'].map((name) => path.join(folder, name));
+      for (const file of [lower, upper]) fs.copyFileSync(MODEL, file);
+      const by = async (model) => (await post(hive, '/v1/completions', { model, prompt: JSON.stringify({ events: text('x') }) })).status;
+      const loaded = async () => (await list(hive)).map((w) => w.model_path).filter((file) => path.dirname(file) === folder);
+      for (const name of [lower, 'CASE']) assert.strictEqual(await by(name), 200);
+      assert.deepStrictEqual(await loaded(), [lower]);
+      assert.strictEqual(await by(`file://${upper}`), 200);
+      assert.deepStrictEqual(await loaded(), [lower, upper]);
+      assert.strictEqual(await by(`file://${absent}`), 404);
+    });
   });
 });
 
