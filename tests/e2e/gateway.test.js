@@ -566,7 +566,7 @@ describe('over a worker that says what it is told', () => {
 
     /* AnythingLLM always sends num_ctx, packages say truncate: every one of their texts was refused. */
     it("what Ollama's clients send beside a text changes no vector", async () => {
-      for (const more of [{ options: { num_ctx: 4000, num_gpu: 1 } }, { truncate: true }, { truncate: false }, { dimensions: 0 }, { keep_alive: '-1s' }]) {
+      for (const more of [{ options: { num_ctx: 4000, num_gpu: 1, keep_alive: '5m' } }, { truncate: true }, { truncate: false }, { dimensions: 0 }, { keep_alive: '-1s' }]) {
         const answer = await post(hive, '/api/embed', { model: 'tiny', input: 'a', ...more });
         assert.deepStrictEqual([answer.status, answer.json.embeddings], [200, [[0.5, -1.25, 2], [1, 0, 0]]], answer.text);
       }
