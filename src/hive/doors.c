@@ -170,6 +170,17 @@ static void show_key(const struct doors *d)
     free(path);
 }
 
+/* On a full disk the hive starts all the same: those who know it can remove a model by it. */
+static int unless_full(int rc, const char *lost, const struct err *err)
+{
+    if (rc != ERR_NO_SPACE)
+        return rc;
+    log_warn("%s: %s until the hive is started again with room there, which `rbee-keeper models "
+             "rm` of a paired machine makes",
+             err->text, lost);
+    return 0;
+}
+
 static int announce(struct doors *d, const struct config_addr *addr, struct err *err)
 {
     struct advertise a = {.addr = *addr, .tls = d->tls != NULL};
@@ -181,6 +192,7 @@ static int announce(struct doors *d, const struct config_addr *addr, struct err 
         return 0;
     rc = advertise_write(d->home, &a, err);
     d->advertised = rc == 0;
+    rc = unless_full(rc, "keepers on this machine and `rbee-hive pair` do not find this hive", err);
     if (rc || d->access.loopback_only)
         return rc;
     if (!a.tls) {
@@ -190,7 +202,7 @@ static int announce(struct doors *d, const struct config_addr *addr, struct err 
     rc = pairing_make(d->home, code, clock_unix_ms() / 1000, NULL, err);
     if (rc == 0)
         show_line(&a, code);
-    return rc;
+    return unless_full(rc, "no further machine can be paired", err);
 }
 
 int doors_announce(struct doors *d, const struct config_addr *addr, struct err *err)

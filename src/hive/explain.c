@@ -101,6 +101,7 @@ static void decide(const struct question *q, const struct plan_need *need,
                    const struct worker *there, struct worker_room *r, struct decision *d)
 {
     char total[32], usable[32];
+    struct worker_look holder;
     struct api_error e = {0};
     struct err err = {0};
     int retry_after_s;
@@ -130,6 +131,13 @@ static void decide(const struct question *q, const struct plan_need *need,
                      : "%s are needed, %s may be taken, more when workers that are about to "
                        "end have ended%.0zu",
                  total, usable, n_chosen(r));
+        break;
+    case ROOM_LATER:
+        d->what = "wait";
+        worker_look(worker_room_holder(r), &holder);
+        snprintf(d->reason, sizeof d->reason,
+                 "%s are needed, %s may be taken, more when %.200s (%s) has nothing to do any more",
+                 total, usable, holder.model_ref, holder.id);
         break;
     case ROOM_NONE:
         worker_room_error(r, need, &err);

@@ -91,3 +91,13 @@ bool room_choose(struct room_worker *all, size_t n, uint64_t lack_bytes, uint64_
     }
     return enough;
 }
+
+bool room_comes(const struct room_worker *all, size_t n, uint64_t lack_bytes)
+{
+    uint64_t freed = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (all[i].ending || all[i].may_end || all[i].may_end_later)
+            freed = add(freed, gain(&all[i]));
+    return freed >= lack_bytes;
+}

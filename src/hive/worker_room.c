@@ -50,6 +50,7 @@ static struct room_worker facts_of(const struct worker *w, int64_t now)
                     atomic_load(&w->board->queued) == 0 && w->keep_alive_ms >= 0 &&
                     !is_expected(w, now);
     }
+    f.may_end_later = !f.ending && !f.may_end && w->keep_alive_ms >= 0;
     return f;
 }
 
@@ -88,7 +89,7 @@ void worker_room_look(const struct workers *ws, struct worker_room *out)
     {
         struct room_worker *f = &out->facts[out->n];
 
-        if (!worker_is_alive(w) || w->need.total_bytes == 0 || out->n == WORKERS_MAX)
+        if (!worker_is_alive(w) || w->in_line || w->need.total_bytes == 0 || out->n == WORKERS_MAX)
             continue;
         *f = facts_of(w, now);
         out->workers[out->n++] = w;
@@ -102,14 +103,39 @@ void worker_room_look(const struct workers *ws, struct worker_room *out)
 
 enum room_answer worker_room_for(struct worker_room *r, const struct plan_need *need)
 {
-    uint64_t freed;
+    uint64_t lack = room_lack(need->total_bytes, r->promised_bytes, r->free_bytes), freed;
 
     if (r->total_bytes == 0 || need->total_bytes <= r->usable_bytes)
         return ROOM_IS_THERE;
-    return room_choose(r->facts, r->n,
-                       room_lack(need->total_bytes, r->promised_bytes, r->free_bytes), &freed)
-               ? ROOM_BY_ENDING
-               : ROOM_NONE;
+    if (room_choose(r->facts, r->n, lack, &freed))
+        return ROOM_BY_ENDING;
+    return room_comes(r->facts, r->n, lack) ? ROOM_LATER : ROOM_NONE;
+}
+
+enum room_answer worker_room_find(struct worker *w, struct worker_room *out)
+{
+    struct plan_need need = w->need;
+
+    w->need = (struct plan_need){0};
+    worker_room_look(w->owner, out);
+    w->need = need;
+    return worker_room_for(out, &need);
+}
+
+const struct worker *worker_room_holder(const struct worker_room *r)
+{
+    const struct worker *found = NULL;
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct room_worker *f = &r->facts[i];
+
+        if (!f->may_end_later || (found && f->frees_bytes <= most))
+            continue;
+        found = r->workers[i];
+        most = f->frees_bytes;
+    }
+    return found;
 }
 
 int worker_room_error(const struct worker_room *r, const struct plan_need *need, struct err *err)

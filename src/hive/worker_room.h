@@ -3,7 +3,8 @@
  * room.h for the rule; this is where its numbers come from. Loop thread only.
  *
  * What is free is what the kernel says, less what the workers that are there were planned to take
- * and have not touched yet: one that still loads, or whose KV cache is not full.
+ * and have not touched yet: one that still loads, or whose KV cache is not full. One that waits in
+ * line (worker_line.c) has and is promised nothing.
  */
 #ifndef RBEE_HIVE_WORKER_ROOM_H
 #define RBEE_HIVE_WORKER_ROOM_H
@@ -28,9 +29,16 @@ void worker_room_look(const struct workers *ws, struct worker_room *out);
 enum room_answer {
     ROOM_IS_THERE,
     ROOM_BY_ENDING, /* those marked as chosen now; none, when some are on their way out already */
+    ROOM_LATER,     /* when workers that have work now have none any more */
     ROOM_NONE
 };
 enum room_answer worker_room_for(struct worker_room *r, const struct plan_need *need);
+
+/* Both for a worker that is being prepared and was planned: it does not stand in its own way. */
+enum room_answer worker_room_find(struct worker *w, struct worker_room *out);
+
+/* Who has most of what comes later: of a ROOM_LATER there is one, else maybe NULL. */
+const struct worker *worker_room_holder(const struct worker_room *r);
 
 /* ERR_NO_MEMORY: why `need` has no room, with all numbers. */
 int worker_room_error(const struct worker_room *r, const struct plan_need *need, struct err *err);

@@ -95,8 +95,8 @@ static void note(struct explain *o, const struct asked *a)
                                  bytes_of(answer, "have", "usable_bytes", have),
                                  keeper_text(answer, "reason", "")};
 
-    o->n_would +=
-        str_eq(decision, "reuse") || str_eq(decision, "start") || str_eq(decision, "make_room");
+    o->n_would += str_eq(decision, "reuse") || str_eq(decision, "start") ||
+                  str_eq(decision, "make_room") || str_eq(decision, "wait");
     if (o->table)
         table_add(o->table, cells);
     json_object_set_new(answer, "asked_node", json_string(a->name));
