@@ -20,7 +20,6 @@ struct question {
     struct hive *hive;
     struct http_exchange *x;
     struct spawn spawn;
-    int64_t ctx_asked; /* 0 = not */
     struct judge_ask *judging;
 };
 
@@ -188,18 +187,20 @@ static void on_judged(void *arg, const struct model_facts *facts, struct api_err
     struct workers *ws = q->hive->workers;
     struct launch *l = &q->spawn.launch;
     const struct worker *there = l->fresh ? NULL : workers_usable(ws, l);
+    int64_t ctx_asked = l->ctx; /* 0 = not */
     struct api_error refused = {0};
     struct decision d = {0};
     struct worker_room room;
     struct plan_need need;
     struct err err = {0};
 
+    workers_fill_in(ws, l);
     if (there)
         take_numbers(l, there);
     if (e) {
         reply_error(q->x, 0, e);
         *e = (struct api_error){0};
-    } else if (!there && workers_check_ctx(q->ctx_asked, l->model_ref, facts, &refused)) {
+    } else if (!there && workers_check_ctx(ctx_asked, l->model_ref, facts, &refused)) {
         reply_error(q->x, 0, &refused);
     } else if (workers_plan(ws, l, facts, &need, &err)) {
         reply_fail(q->x, API_INSUFFICIENT_MEMORY, "%s", err.text);
@@ -226,8 +227,6 @@ void explain_answer(struct hive *h, struct http_exchange *x, const char *id)
     if (spawn_read(h, x, &q->spawn, &e) == 0) {
         struct judge_ask *judging;
 
-        q->ctx_asked = q->spawn.launch.ctx;
-        workers_fill_in(h->workers, &q->spawn.launch);
         if (judge_model(workers_judge(h->workers), q->spawn.model_path, on_judged, q, &judging,
                         &e) == 0) {
             if (judging) { /* else it is answered, and `q` is no more */

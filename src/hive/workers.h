@@ -104,7 +104,7 @@ bool workers_in_line(struct workers *ws, const void *arg, struct api_error *e);
 /* What is wanted, where the request left it open: the configuration's. */
 void workers_fill_in(const struct workers *ws, struct launch *l);
 /* The one that workers_launch would give out, NULL when it would start a new one. Of several it is
- * one with context enough, that is loaded, with most free slots, that was used last. */
+ * one with context and slots enough, that is loaded, with most free slots, that was used last. */
 const struct worker *workers_usable(struct workers *ws, const struct launch *l);
 /* What is known of model files. */
 struct judge *workers_judge(struct workers *ws);

@@ -99,6 +99,28 @@ describe('explain', () => {
     await until(async () => (await list(hive)).length === 0, 'it has ended');
   });
 
+  /* The keeper's explain said "reuse", and `infer` with the same options started another worker or was refused. With
+   * --keep-alive `infer` started one more though one large enough was there: the hive might have given the small one. */
+  it('the keeper says what infer would do where a worker is too small, and where there is a larger one', async () => {
+    const node = ['--node', new URL(hive.url).host, '--model', 'tiny'], wide = ['--ctx', '512', '--slots', '2'];
+    const infer = async (...more) => assert.strictEqual((await run(['infer', '-p', 'x', '-n', '1', ...node, ...wide, ...more])).code, 0);
+    const told = async (...more) => JSON.parse((await run(['explain', '--json', ...node, ...more])).stdout).nodes[0];
+    const small = await spawnReady(hive, 'tiny', { ctx: 64, slots: 1 });
+    assert.strictEqual((await told('--ctx', '64')).decision, 'reuse');
+    assert.match((await told('--ctx', '100000')).reason, /was trained for a context of 512/);
+    const start = await told(...wide);
+    assert.deepStrictEqual([start.decision, start.ctx, start.slots], ['start', 512, 2]);
+    await infer();
+    const [, large] = await list(hive);
+    const reuse = await told(...wide);
+    assert.deepStrictEqual([reuse.decision, reuse.worker_id], ['reuse', large.worker_id]);
+    await infer('--keep-alive', '7m');
+    const now = await list(hive);
+    assert.deepStrictEqual(now.map((w) => [w.worker_id, w.keep_alive_ms]), [[small.worker_id, small.keep_alive_ms], [large.worker_id, 420000]]);
+    for (const w of now) await remove(hive, `/v1/workers/${w.worker_id}`);
+    await until(async () => (await list(hive)).length === 0, 'they have ended');
+  });
+
   it('a worker that is there would be reused', async () => {
     const worker = await spawnReady(hive, 'tiny');
     const answer = (await explain(hive, 'tiny')).json;
