@@ -11,6 +11,7 @@
 static int put_source(json_t *root, const struct inference_request *r)
 {
     json_t *ids;
+    int rc = 0;
 
     if (r->messages)
         return json_object_set(root, "messages", r->messages);
@@ -19,8 +20,8 @@ static int put_source(json_t *root, const struct inference_request *r)
                                    json_stringn(r->prompt ? r->prompt : "", r->prompt_bytes));
     ids = json_array();
     for (size_t i = 0; i < r->n_prompt_tokens; i++)
-        json_array_append_new(ids, json_integer(r->prompt_tokens[i]));
-    return json_object_set_new(root, "prompt_tokens", ids);
+        rc |= json_array_append_new(ids, json_integer(r->prompt_tokens[i]));
+    return rc | json_object_set_new(root, "prompt_tokens", ids);
 }
 
 static json_t *tool_choice(const struct inference_request *r)
@@ -56,12 +57,13 @@ static int put_bias(json_t *root, const struct inference_request *r)
 {
     json_t *map = json_object();
     char key[16];
+    int rc = 0;
 
     for (size_t i = 0; i < r->n_logit_bias; i++) {
         snprintf(key, sizeof key, "%d", r->logit_bias[i].id);
-        json_object_set_new(map, key, json_real((double)r->logit_bias[i].bias));
+        rc |= json_object_set_new(map, key, json_real((double)r->logit_bias[i].bias));
     }
-    return json_object_set_new(root, "logit_bias", map);
+    return rc | json_object_set_new(root, "logit_bias", map);
 }
 
 static int put_sampling(json_t *root, const struct inference_request *r)

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
+/* What was cut in the middle of a character, or names a file in another encoding, goes into JSON
+ * as it is. */
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 {
     va_list ap;
@@ -17,6 +21,7 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
+    utf8_mend(err->text);
     return code;
 }
 
@@ -35,6 +40,7 @@ int err_errno(struct err *err, enum err_code code, int errno_value, const char *
     va_end(ap);
     len = strlen(err->text);
     snprintf(err->text + len, sizeof err->text - len, ": %s", strerror(errno_value));
+    utf8_mend(err->text);
     return code;
 }
 
@@ -57,6 +63,7 @@ void err_prefix(struct err *err, const char *fmt, ...)
     va_end(ap);
     len = strlen(err->text);
     snprintf(err->text + len, sizeof err->text - len, ": %s", old);
+    utf8_mend(err->text);
 }
 
 const char *err_code_name(enum err_code code)

@@ -225,7 +225,7 @@ uint32_t engine_seq_reuse(struct engine *e, int seq, const int32_t *tokens, uint
 void engine_seq_close(struct engine *e, int seq);
 /*
  * A new sequence with the first n_tokens of `seq` as its beginning: whole pages are shared by
- * reference, a page begun is copied. Its id, ERR_BUSY, or ERR_NO_MEMORY when pages ran out.
+ * reference, a page begun is copied. Its id, or ERR_BUSY.
  */
 int engine_seq_fork(struct engine *e, int seq, uint32_t n_tokens, struct err *err);
 /* Forgets everything from position n_tokens on. */
@@ -242,8 +242,8 @@ struct engine_row {
 /*
  * One pass over the weights for n_rows (1..n_batch) rows; sequences grow by their rows. On failure
  * no sequence has grown: ERR_INVALID (unknown token or sequence), ERR_LIMIT (a sequence would pass
- * n_ctx; both numbers), ERR_NO_MEMORY (no free KV page), ERR_CANCELLED (engine_stop), ERR_IO (the
- * file was cut short before its weights were first read).
+ * n_ctx; both numbers), ERR_CANCELLED (engine_stop), ERR_IO (the file was cut short before its
+ * weights were first read).
  */
 int engine_decode(struct engine *e, const struct engine_row *rows, uint32_t n_rows,
                   struct err *err);

@@ -37,7 +37,7 @@ struct capture_params {
     void (*done)(void *arg, const struct capture_result *result);
 };
 
-/* An error means that nothing was started and `done` will not come. */
+/* An error means that nothing was started, or what was is killed, and `done` will not come. */
 int capture_start(struct event_base *base, const struct capture_params *params,
                   struct capture **out, struct err *err);
 void capture_cancel(struct capture *c); /* kills it; `done` does not come. NULL is fine */

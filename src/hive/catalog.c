@@ -16,7 +16,8 @@
 
 #define SCHEMA_VERSION  2
 #define IN_MEMORY       ":memory:" /* sqlite.org/inmemorydb.html */
-#define BUSY_TIMEOUT_MS 2000
+#define BUSY_TIMEOUT_MS 2000 /* another program has the file: so long the loop stands for a row */
+#define TOUCH_BUSY_MS   50   /* ... and so long for a note that nobody waits for */
 #define COLUMNS                                                                                    \
     "model_ref, path, source, file, quantization, sha256, size_bytes, verified, downloaded_ms, "   \
     "last_used_ms"
@@ -380,7 +381,7 @@ int catalog_remove_path(struct catalog *c, const char *path, struct err *err)
 }
 
 /* What is in the future was noted by a clock that was wrong. */
-int catalog_touch(struct catalog *c, const char *model_ref, int64_t used_ms, struct err *err)
+static int touch(struct catalog *c, const char *model_ref, int64_t used_ms, struct err *err)
 {
     sqlite3_stmt *st;
     int rc = prepare(c,
@@ -393,6 +394,16 @@ int catalog_touch(struct catalog *c, const char *model_ref, int64_t used_ms, str
     sqlite3_bind_int64(st, 2, used_ms);
     sqlite3_bind_int64(st, 3, clock_unix_ms());
     return finish(c, st, err);
+}
+
+int catalog_touch(struct catalog *c, const char *model_ref, int64_t used_ms, struct err *err)
+{
+    int rc;
+
+    sqlite3_busy_timeout(c->db, TOUCH_BUSY_MS);
+    rc = touch(c, model_ref, used_ms, err);
+    sqlite3_busy_timeout(c->db, BUSY_TIMEOUT_MS);
+    return rc;
 }
 
 int catalog_count_path(struct catalog *c, const char *path, uint64_t *out, struct err *err)

@@ -54,7 +54,8 @@ int catalog_get(struct catalog *c, const char *model_ref, struct catalog_row *ou
 int catalog_remove(struct catalog *c, const char *model_ref, struct err *err);
 /* All rows that name this file; it is no error when there is none. */
 int catalog_remove_path(struct catalog *c, const char *path, struct err *err);
-/* It was used at that time (Unix); an earlier one than is known changes nothing. */
+/* It was used at that time (Unix); an earlier one than is known changes nothing. Hardly waits for
+ * another program that has the file: ERR_IO then, and the note is lost. */
 int catalog_touch(struct catalog *c, const char *model_ref, int64_t used_ms, struct err *err);
 /* How many rows name this file. */
 int catalog_count_path(struct catalog *c, const char *path, uint64_t *out, struct err *err);

@@ -61,9 +61,14 @@ static int locate_file(struct models *m, const char *given, char **path, struct 
         api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "%s", err.text);
         return -1;
     }
-    if (path_is_file(*path) && access(*path, R_OK) == 0)
+    if (!str_is_utf8(*path, strlen(*path))) /* no list could show a worker for it */
+        api_error_set(e, API_INVALID_MODEL_REF, REPLY_SRC,
+                      "the model lies at %.300s, a path that is not UTF-8: rename its folder, or "
+                      "move the file",
+                      *path);
+    else if (path_is_file(*path) && access(*path, R_OK) == 0)
         return 0;
-    if (path_is_file(*path))
+    else if (path_is_file(*path))
         api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "cannot read %.300s: %s", *path,
                       strerror(errno));
     else
@@ -293,6 +298,8 @@ void models_used(struct models *m, const char *canonical, int64_t unix_ms)
 {
     struct err err;
 
+    if (!models_is_kept(canonical)) /* it has no row */
+        return;
     if (catalog_touch(m->catalog, canonical, unix_ms, &err))
         log_warn("%s", err.text);
 }

@@ -37,9 +37,13 @@ struct pruning {
     struct err away; /* code 0: all that was come by answers, the catalog too */
 };
 
-static void use(json_t *set, const char *path)
+/* A path that is left out for want of memory would be one that nothing refers to. What is not UTF-8
+ * is safe without: it is never an item. */
+static void use(struct pruning *p, json_t *set, const char *path)
 {
-    json_object_set_new(set, path, json_true());
+    if (json_object_set_new(set, path, json_true()) && str_is_utf8(path, strlen(path)) &&
+        p->away.code == 0)
+        err_no_memory(&p->away, strlen(path), "what is in use");
 }
 
 static char *folder_of(const char *path)
@@ -55,20 +59,22 @@ static bool on_card(void *arg, struct card *card)
     struct stat st;
 
     for (size_t i = 0; i < card->n_files; i++) {
-        use(p->used, card->files[i].path);
+        use(p, p->used, card->files[i].path);
         any = any || lstat(card->files[i].path, &st) == 0;
     }
     if (busy)
-        use(p->busy, card->dir);
+        use(p, p->busy, card->dir);
     if (busy || any)
-        use(p->used, card->path);
+        use(p, p->used, card->path);
     card_free(card);
     return true;
 }
 
 static void on_busy(void *arg, const char *dir)
 {
-    use(((struct pruning *)arg)->busy, dir);
+    struct pruning *p = arg;
+
+    use(p, p->busy, dir);
 }
 
 /* Chores, and pushes. */
@@ -170,7 +176,7 @@ static bool on_listed(void *arg, const struct catalog_row *row)
 
     if (folder && !json_object_get(p->used, row->path) &&
         reach_check(p->m->reach, row->path, NULL) == 0 && path_is_file(row->path))
-        use(p->busy, folder);
+        use(p, p->busy, folder);
     free(folder);
     return true;
 }

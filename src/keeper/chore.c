@@ -62,6 +62,18 @@ static void show_error(struct watching *w, const json_t *event)
     api_error_done(&e);
 }
 
+/* Each one that failed was told of before, if it could be. */
+static void take_complete(struct watching *w, const json_t *event)
+{
+    int64_t n = keeper_number(event, "failed", 0) + keeper_number(event, "bad", 0);
+
+    w->complete = true;
+    if (n <= 0 || w->failed)
+        return;
+    w->failed = true;
+    term_say(&w->k->term, "%lld failed, and the hive did not say why: its log may.", (long long)n);
+}
+
 static bool on_event(void *arg, json_t *event, const char *data, size_t n)
 {
     struct watching *w = arg;
@@ -73,7 +85,8 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
     }
     term_progress_end(&w->k->term);
     w->failed = w->failed || str_eq(stage, "bad");
-    w->complete = w->complete || str_eq(stage, "complete");
+    if (str_eq(stage, "complete"))
+        take_complete(w, event);
     if (str_eq(stage, "error"))
         show_error(w, event);
     if (w->chore->json) {

@@ -29,6 +29,8 @@
 #define SPEAKS_HTTP_HINT                                                                           \
     "This keeper has paired with a hive there that spoke https; was it started with [hive] tls = " \
     "off? `rbee-keeper node add NAME HOST:PORT` has it spoken to in the clear."
+#define NOTHING_LEFT_HINT                                                                          \
+    "Nothing was sent: end other programs, or raise `ulimit -n`, and try again."
 #define SPEAKS_HTTPS_HINT "Run `rbee-hive pair` on that machine, and here the line it prints."
 
 const char *const client_headers[] = {"User-Agent: rbee-keeper/" RBEE_VERSION,
@@ -139,6 +141,8 @@ void client_transport_error(struct api_error *e, int rc, const struct err *why, 
     api_error_set(e, code, "keeper", "%s", why->text);
     if (rc == ERR_CONFLICT)
         e->details = json_pack("{s:s}", "hint", SPEAKS_HTTP_HINT);
+    else if (rc == ERR_BUSY)
+        e->details = json_pack("{s:s}", "hint", NOTHING_LEFT_HINT);
     else if (code == API_CONNECTION_REFUSED || code == API_CONNECTION_TIMEOUT)
         hint_place(e, url);
 }

@@ -174,8 +174,9 @@ bool http_is_cut(const struct http_exchange *x); /* on_gone is called by http_se
 void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x, void *arg),
                   void *arg);
 /*
- * Of a stream: called once, from the loop, when the kernel has taken all that was put, for those
- * who make more only as fast as the client reads. NULL takes it away. It may put to the stream, and
+ * Of a stream of which something is unsent: called once, from the loop, when the kernel has taken
+ * all that was put, for those who make more only as fast as the client reads. Where nothing is
+ * unsent it is not called. NULL takes it away. It may put to the stream, and
  * end it.
  */
 void http_on_drained(struct http_exchange *x, void (*drained)(struct http_exchange *x, void *arg),

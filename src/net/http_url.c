@@ -15,11 +15,14 @@ const char *http_url_shown(const char *url, char *dst, size_t dst_size)
     size_t n = strcspn(url, "?#");
     const char *host = strstr(url, "://");
     size_t at = host ? (size_t)(host + 3 - url) : 0;
-    const char *user_end = memchr(url + at, '@', at < n ? strcspn(url + at, "/?#") : 0);
+    size_t behind_user = at; /* the last '@': a password may hold others */
 
-    if (host && user_end && user_end < url + n)
-        snprintf(dst, dst_size, "%.*s%.*s", (int)at, url, (int)(url + n - user_end - 1),
-                 user_end + 1);
+    for (size_t i = at; host && i < n && url[i] != '/'; i++)
+        if (url[i] == '@')
+            behind_user = i + 1;
+    if (behind_user > at)
+        snprintf(dst, dst_size, "%.*s%.*s", (int)at, url, (int)(n - behind_user),
+                 url + behind_user);
     else
         snprintf(dst, dst_size, "%.*s", (int)n, url);
     return dst;

@@ -100,6 +100,8 @@ void sse_set_keepalive(struct sse_stream *s, int64_t ms)
 int sse_send(struct sse_stream *s, const char *json, size_t n)
 {
     BUG_ON(memchr(json, '\n', n) || memchr(json, '\r', n));
+    if (n > SSE_EVENT_MAX)
+        return -1;
     buf_clear(&s->line);
     buf_puts(&s->line, "data: ");
     buf_put(&s->line, json, n);

@@ -217,6 +217,16 @@ describe('what a hive refuses', () => {
     assert.match(twice.message, /a field is there twice \(line 1, /);
   });
 
+  /* A worker ran that no list showed and nobody could stop, and the hive was said to be out of memory. */
+  test('a link whose file lies at a path that no answer can hold', async () => {
+    const folder = makeFolder(), odd = Buffer.concat([Buffer.from(`${folder}/mod`), Buffer.from([0xe8]), Buffer.from('les')]);
+    fs.mkdirSync(odd);
+    fs.writeFileSync(Buffer.concat([odd, Buffer.from('/m.gguf')]), 'GGUF');
+    fs.symlinkSync(odd, path.join(folder, 'link'));
+    const error = assertError(await spawn(hive, path.join(folder, 'link', 'm.gguf')), 400, 'INVALID_MODEL_REF');
+    assert.match(error.message, /mod\?les\/m\.gguf, a path that is not UTF-8: rename its folder/);
+  });
+
   test('a body over the limit', async () => {
     const answer = await post(hive, '/v1/workers/spawn', { model_ref: 'x'.repeat(2 << 20) });
     assert.strictEqual(answer.status, 413);

@@ -8,7 +8,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { FakeHive, json, error } = require('./lib/fakehive.js');
+const { FakeHive, json, error, sse } = require('./lib/fakehive.js');
 const { makeHome, run } = require('./lib/keeper.js');
 
 let fake;
@@ -29,6 +29,16 @@ test('what a hive refuses is exit 1, unless it names a field', async () => {
       assert.strictEqual(r.code, code, `${args}: ${r.stderr}`);
       assert.match(r.stderr, /INVALID_REQUEST: Not at this moment\./);
     }
+  }
+});
+
+/* The sentence of the one that failed had been lost: no output, and exit 0. */
+test('work of which some failed without a word is exit 1, and says so', async () => {
+  for (const [route, args, counts] of [['import', ['import', '/x'], { imported: 1, failed: 2 }], ['verify', ['verify'], { verified: 1, bad: 1, failed: 1 }]]) {
+    fake.on(`POST /v1/models/${route}`, (req, res) => sse(res, [{ stage: 'complete', ...counts }]));
+    const r = await run(['models', ...args, '--node', fake.node]);
+    assert.strictEqual(r.code, 1, `${args}: ${r.stderr}`);
+    assert.match(r.stderr, /2 failed, and the hive did not say why/);
   }
 });
 

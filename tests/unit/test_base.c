@@ -57,6 +57,22 @@ static void test_err__long_texts_are_cut_not_overrun(void **state)
     free(text);
 }
 
+/* A path of Cyrillic letters that was cut within one went into no JSON: the event that should have
+ * told of the error was left out. */
+static void test_err__texts_are_utf8_wherever_they_are_cut(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    err_set(&err, ERR_IO, "%.4s|", "a\xD0\xAF\xD0\xAF");
+    assert_string_equal(err.text, "a\xD0\xAF?|");
+    err_errno(&err, ERR_IO, 5 /* EIO */, "%s", "mod\xE8les");
+    assert_true(str_starts(err.text, "mod?les: "));
+    err_set(&err, ERR_IO, "x");
+    err_prefix(&err, "%.1s", "\xD0\xAF");
+    assert_string_equal(err.text, "?: x");
+}
+
 static void test_err__full_disk_is_told_from_other_io(void **state)
 {
     struct err err = {0};
@@ -934,6 +950,7 @@ int main(void)
         cmocka_unit_test(test_path__no_size_is_no_full_disk),
         cmocka_unit_test(test_err__carries_code_and_sentence),
         cmocka_unit_test(test_err__long_texts_are_cut_not_overrun),
+        cmocka_unit_test(test_err__texts_are_utf8_wherever_they_are_cut),
         cmocka_unit_test(test_err__full_disk_is_told_from_other_io),
         cmocka_unit_test(test_buf__grows_and_stays_terminated),
         cmocka_unit_test(test_buf__refuses_past_its_maximum_and_remembers),

@@ -15,6 +15,7 @@
 #include <ftw.h>
 #include <sqlite3.h>
 
+#include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/card.h"
@@ -337,6 +338,34 @@ static void test_catalog__newer_version_is_refused_and_kept(void **state)
     assert_non_null(strstr(err.text, "99"));
     assert_non_null(strstr(err.text, "move the file away")); /* what to do was not said */
     assert_true(path_is_file(db));
+}
+
+/*
+ * A backup or a browser that had the file for writing stopped the hive's loop for two seconds at
+ * each start and end of a worker, for a note that nobody waits for.
+ */
+static void test_catalog__a_note_of_use_waits_for_no_other_program(void **state)
+{
+    char ref[] = "hf:o/r", path[] = "/m/x.gguf";
+    struct catalog_row row = row_of(ref, path), got;
+    struct catalog *c = open_ok(false);
+    int64_t begun_ms;
+    sqlite3 *other;
+
+    (void)state;
+    assert_int_equal(catalog_put(c, &row, NULL), 0);
+    assert_int_equal(sqlite3_open(db, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    begun_ms = clock_ms();
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(catalog_touch(c, "hf:o/r", 42, NULL), ERR_IO);
+    assert_in_range(clock_ms() - begun_ms, 0, 4000); /* of 8000 */
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    assert_int_equal(catalog_touch(c, "hf:o/r", 42, NULL), 0);
+    assert_int_equal(catalog_get(c, "hf:o/r", &got, NULL), 0);
+    assert_int_equal(got.last_used_ms, 42);
+    catalog_row_done(&got);
+    catalog_close(c);
 }
 
 static void test_catalog__folder_in_its_place_is_an_error(void **state)
@@ -728,6 +757,7 @@ int main(void)
         TEST(test_catalog__one_that_another_program_holds_is_no_damage),
         TEST(test_catalog__verdicts_are_kept_with_the_digest),
         TEST(test_catalog__newer_version_is_refused_and_kept),
+        TEST(test_catalog__a_note_of_use_waits_for_no_other_program),
         TEST(test_catalog__folder_in_its_place_is_an_error),
         TEST(test_card__that_cannot_be_read_now_may_be_whole),
         TEST(test_card__is_found_again_as_it_was),

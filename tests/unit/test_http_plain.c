@@ -71,6 +71,24 @@ static void test_http_plain__reads_urls(void **state)
             fail_msg("taken: %s", bad[i]);
 }
 
+/* Of a password with an '@' in it the end was shown. */
+static void test_http_plain__shows_urls_without_their_secrets(void **state)
+{
+    static const char *const urls[][2] = {
+        {"http://bee2:81/a?key=k#f", "http://bee2:81/a"},
+        {"http://ann:secret@bee2/a", "http://bee2/a"},
+        {"http://ann:se@cret@bee2", "http://bee2"},
+        {"http://bee2/a@b", "http://bee2/a@b"},
+        {"x?://a@b", "x"},
+        {"ann@bee2", "ann@bee2"},
+    };
+    char shown[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
+        assert_string_equal(http_url_shown(urls[i][0], shown, sizeof shown), urls[i][1]);
+}
+
 static void test_http_plain__localhost_and_addresses_ask_nobody(void **state)
 {
     static const struct {
@@ -851,6 +869,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_http_plain__reads_urls),
+        cmocka_unit_test(test_http_plain__shows_urls_without_their_secrets),
         cmocka_unit_test(test_http_plain__localhost_and_addresses_ask_nobody),
         cmocka_unit_test(test_http_plain__tries_all_addresses),
         cmocka_unit_test(test_http_plain__an_address_without_a_way_hides_no_refusal),
