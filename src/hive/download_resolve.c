@@ -10,6 +10,7 @@
 #include "hive/hub_ask.h"
 #include "hive/models_internal.h"
 #include "hive/reply.h"
+#include "hive/unlinked_reply.h"
 
 /* ---- the card ---- */
 
@@ -50,6 +51,7 @@ static int check_former(const struct download *d, const struct card *c, struct e
 /* The hub has another commit now than an earlier life took files of: these are of no use. */
 static void drop_former(struct download *d, const struct card *former)
 {
+    struct unlinked u = {0}; /* tens of gigabytes may have come */
     struct err err;
 
     log_info("download of %s: commit %s is gone from the hub, %s is there now", d->model_ref,
@@ -63,8 +65,9 @@ static void drop_former(struct download *d, const struct card *former)
     if (card_is_complete(former))
         return; /* an import has brought it while the hub was asked */
     downloads_sweep(d->owner, former);
-    if (card_remove_all(d->owner->p.reach, d->owner->models_dir, former, NULL, NULL, &err))
+    if (card_remove_all(d->owner->p.reach, d->owner->models_dir, former, &u, NULL, &err))
         log_warn("%s", err.text);
+    unlinked_reply(&u, d->owner->p.tasks, NULL, 0, NULL);
 }
 
 static void take_card(struct download *d, struct card *c)
