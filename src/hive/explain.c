@@ -132,6 +132,11 @@ static void decide(const struct question *q, const struct plan_need *need,
                        "end have ended%.0zu",
                  total, usable, n_chosen(r));
         break;
+    case ROOM_NO_PLACE:
+        worker_room_place(r, &e);
+        refuse(d, e.code, e.message);
+        api_error_done(&e);
+        break;
     case ROOM_NONE:
         worker_room_error(r, need, &err);
         refuse(d, API_INSUFFICIENT_MEMORY, err.text);

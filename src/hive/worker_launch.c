@@ -125,7 +125,7 @@ static void make_room(struct worker *w, const struct worker_room *room)
 
         if (!room->facts[i].chosen)
             continue;
-        log_info("%s (%s) is ended: %s needs its memory", idle->id, idle->model_ref, w->model_ref);
+        log_info("%s (%s) is ended: %s needs its room", idle->id, idle->model_ref, w->model_ref);
         worker_stop(idle);
     }
 }
@@ -136,6 +136,7 @@ static enum room_answer look_for_room(struct worker *w, struct worker_room *room
 
     w->need = (struct plan_need){0}; /* it does not stand in its own way */
     worker_room_look(w->owner, room);
+    room->n_alive--;
     w->need = need;
     return worker_room_for(room, &need);
 }
@@ -158,7 +159,7 @@ static bool hand_over(struct worker *w)
         answer_waiters(w, other, NULL);
     else
         TAILQ_CONCAT(&other->waiters, &w->waiters, link);
-    log_info("no larger worker for %s: there is no memory for it", w->model_ref);
+    log_info("no larger worker for %s: there is no room for it", w->model_ref);
     worker_free(w);
     workers_check_gone(ws);
     return true;
@@ -189,6 +190,11 @@ static void try_start(struct worker *w)
             answer_waiters(w, w, NULL);
             return;
         }
+        break;
+    case ROOM_NO_PLACE: /* since worker_may_start looked */
+        if (hand_over(w))
+            return;
+        worker_room_place(&room, &error);
         break;
     case ROOM_NONE:
         worker_room_error(&room, &w->need, &err);

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "hive/reach.h"
 #include "hive/reply.h"
+#include "hive/worker_room.h"
 #include "hive/workers_internal.h"
 
 /* For how long it keeps others from being tried, because it failed while it loaded. One whose
@@ -75,9 +76,11 @@ int worker_may_start(struct workers *ws, const struct launch *l, struct api_erro
         return -1;
     }
     if (workers_n_alive(ws) >= WORKERS_MAX) {
-        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
-                      "there are %d workers already, which is the limit", WORKERS_MAX);
-        return -1;
+        struct worker_room room;
+
+        worker_room_look(ws, &room);
+        if (worker_room_place(&room, e))
+            return -1;
     }
     if (reach_check(ws->params.reach, l->model_path, &err)) {
         api_error_set(e, API_DISK_NOT_ANSWERING, REPLY_SRC, "%s", err.text);

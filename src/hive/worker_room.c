@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "hive/machine.h"
 #include "hive/procfs.h"
+#include "hive/reply.h"
 #include "hive/workers_internal.h"
 
 /* Of what it was planned to take. Where nobody tells, one that has loaded has all of it: as if it
@@ -88,7 +89,8 @@ void worker_room_look(const struct workers *ws, struct worker_room *out)
     {
         struct room_worker *f = &out->facts[out->n];
 
-        if (!worker_is_alive(w) || w->need.total_bytes == 0 || out->n == WORKERS_MAX)
+        out->n_alive += worker_is_alive(w);
+        if (!worker_is_alive(w) || w->need.total_bytes == 0 || out->n == WORKER_ROOM_MAX)
             continue;
         *f = facts_of(w, now);
         out->workers[out->n++] = w;
@@ -100,16 +102,35 @@ void worker_room_look(const struct workers *ws, struct worker_room *out)
     out->usable_bytes = less(out->free_bytes, out->promised_bytes);
 }
 
+static size_t lack_places(const struct worker_room *r)
+{
+    return r->n_alive < WORKERS_MAX ? 0 : r->n_alive + 1 - WORKERS_MAX;
+}
+
 enum room_answer worker_room_for(struct worker_room *r, const struct plan_need *need)
+{
+    bool fits = r->total_bytes == 0 || need->total_bytes <= r->usable_bytes;
+    uint64_t lack = fits ? 0 : room_lack(need->total_bytes, r->promised_bytes, r->free_bytes);
+    uint64_t freed;
+
+    if (fits && lack_places(r) == 0)
+        return ROOM_IS_THERE;
+    if (!room_choose(r->facts, r->n, 0, lack_places(r), &freed))
+        return ROOM_NO_PLACE;
+    return room_choose(r->facts, r->n, lack, lack_places(r), &freed) ? ROOM_BY_ENDING : ROOM_NONE;
+}
+
+int worker_room_place(struct worker_room *r, struct api_error *e)
 {
     uint64_t freed;
 
-    if (r->total_bytes == 0 || need->total_bytes <= r->usable_bytes)
-        return ROOM_IS_THERE;
-    return room_choose(r->facts, r->n,
-                       room_lack(need->total_bytes, r->promised_bytes, r->free_bytes), &freed)
-               ? ROOM_BY_ENDING
-               : ROOM_NONE;
+    if (room_choose(r->facts, r->n, 0, lack_places(r), &freed))
+        return 0;
+    api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
+                  "there are %d workers already, which is the limit, and none of them is idle and "
+                  "may be ended",
+                  WORKERS_MAX);
+    return -1;
 }
 
 int worker_room_error(const struct worker_room *r, const struct plan_need *need, struct err *err)

@@ -1,6 +1,7 @@
 /*
- * worker_room.h - is there memory for one more worker, and whose would have to be given back? See
- * room.h for the rule; this is where its numbers come from. Loop thread only.
+ * worker_room.h - is there memory for one more worker, and a place among the WORKERS_MAX, and whose
+ * would have to be given back? See room.h for the rule; this is where its numbers come from. Loop
+ * thread only.
  *
  * What is free is what the kernel says, less what the workers that are there were planned to take
  * and have not touched yet: one that still loads, or whose KV cache is not full.
@@ -12,14 +13,19 @@
 #include "hive/room.h"
 #include "hive/workers.h"
 
+/* Each that waits for a place has one that ends for it. */
+#define WORKER_ROOM_MAX (2 * WORKERS_MAX)
+
 struct worker_room {
     uint64_t total_bytes;    /* of the machine; 0 = the kernel does not tell: all fits */
     uint64_t free_bytes;     /* as the kernel says */
     uint64_t promised_bytes; /* of these, to workers that are there */
     uint64_t usable_bytes;   /* free, less what is promised */
     uint64_t idle_bytes;     /* what would come from ending those that may be */
-    const struct worker *workers[WORKERS_MAX];
-    struct room_worker facts[WORKERS_MAX]; /* of the same; `chosen` is set by worker_room_make */
+    size_t n_alive;          /* workers, those without a plan yet too */
+    const struct worker *workers[WORKER_ROOM_MAX];
+    struct room_worker
+        facts[WORKER_ROOM_MAX]; /* of the same; `chosen` is set by worker_room_make */
     size_t n;
 };
 
@@ -28,9 +34,12 @@ void worker_room_look(const struct workers *ws, struct worker_room *out);
 enum room_answer {
     ROOM_IS_THERE,
     ROOM_BY_ENDING, /* those marked as chosen now; none, when some are on their way out already */
+    ROOM_NO_PLACE,  /* there are as many workers as there may be, and none may be ended */
     ROOM_NONE
 };
 enum room_answer worker_room_for(struct worker_room *r, const struct plan_need *need);
+/* Is there a place, or may some idle worker be ended for one? -1 with *e. */
+int worker_room_place(struct worker_room *r, struct api_error *e);
 
 /* ERR_NO_MEMORY: why `need` has no room, with all numbers. */
 int worker_room_error(const struct worker_room *r, const struct plan_need *need, struct err *err);
