@@ -1341,6 +1341,12 @@ test('a hive with too much to do is asked again, and a chore that waits there sa
   assert.strictEqual(r.code, 0, r.stderr);
   assert.match(r.stderr, /64 wait; trying again, 5 times at most/);
   assert.match(r.stderr, /^Waiting for its turn: x\.gguf {2}.* 0%/m);
+
+  asked = 0;
+  fake.on('POST /v1/models/download', (req, res) => (++asked < 3 ? full(req, res) : json(res, 200, { download_id: 'cached', local_path: '/x' })));
+  const pulled = await run(['models', 'pull', 'hf:a/b', '--node', fake.node]);
+  assert.deepStrictEqual([pulled.code, asked], [0, 3], pulled.stderr);
+  assert.match(pulled.stderr, /64 wait; trying again, 5 times at most/);
 });
 
 /* Exit 2 is for a command that was typed wrong; of these only the hive knew that they could not be. */
