@@ -6,9 +6,10 @@
  * address to ask from. Route, codes, keys, doors and the security log are the hive's, on files of
  * the target's.
  *
- * A code that is open gives one key, which opens the door before the answer is out; any other body
- * gives none, and a sentence that is the same whatever was sent. Who was wrong too often waits,
- * also with the right code, which stays good. No file and no answer but the one holds a secret.
+ * A code that is open gives one key, which opens the door before the answer is out, or stays open
+ * where the list of keys is full; any other body gives none, and a sentence that is the same
+ * whatever was sent. Who was wrong too often waits, also with the right code, which stays good. No
+ * file and no answer but the one holds a secret.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -230,8 +231,10 @@ static int expected_status(const struct hive *h, const json_t *body)
         note_wrong();
         return 401;
     }
+    if (world.n_listed == KEYS_LISTED_MAX)
+        return 500;
     codes[i].used = true;
-    return world.n_listed == KEYS_LISTED_MAX ? 500 : 200;
+    return 200;
 }
 
 static void check_name(const char *name)

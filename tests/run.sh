@@ -221,7 +221,7 @@ threads_named() {
 # What they ask of hive and worker is asked, with threads that meet in the same places, by others, and
 # the keeper has one thread (and one for a name server: unit/lookup): plain and under the address
 # sanitizer they run all the same.
-NO_TSAN='documents golden keeper keeper-chat keeper-contact keeper-infer-flags malformed quickstart references render sandbox schemas
+NO_TSAN='documents golden keeper keeper-chat keeper-contact keeper-exit keeper-infer-flags keeper-keys malformed quickstart references render sandbox schemas
     sdk-anthropic sdk-ollama sdk-openai wordpiece'
 
 tsan() {

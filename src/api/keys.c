@@ -278,6 +278,13 @@ int keys_create(const char *home, const char *name, int wait_ms, const volatile 
     return change(home, wait_ms, stop, add_made, &c, err);
 }
 
+int keys_check_room(const char *home, struct err *err)
+{
+    struct keys k;
+
+    return keys_load(home, &k, NULL) == 0 && k.n >= KEYS_LISTED_MAX ? too_many(err) : 0;
+}
+
 struct revocation {
     const char *print;
     struct keys_entry *out;

@@ -76,6 +76,8 @@ int keys_load(const char *home, struct keys *out, struct err *err);
  */
 int keys_create(const char *home, const char *name, int wait_ms, const volatile bool *stop,
                 char key[ACCESS_KEY_MAX + 1], struct err *err);
+/* Would keys_create be ERR_LIMIT now? 0 else, also where that is not known. */
+int keys_check_room(const char *home, struct err *err);
 /*
  * Takes the key of that fingerprint (6 or more digits of its hash) out; no power cut brings it
  * back. ERR_NOT_FOUND, ERR_CONFLICT when several begin so, ERR_BUSY.

@@ -9,12 +9,13 @@
  *
  * - any type: type (one or a list), nullable, enum, const, anyOf, oneOf, allOf, $ref, true, false
  * - objects: properties, required, additionalProperties; minProperties (1 at most) and
- *   maxProperties where no property has a name
+ *   maxProperties where no property has a name; propertyNames where it allows all
  * - arrays: items, prefixItems, minItems, maxItems; uniqueItems false
  * - strings: minLength, maxLength (in characters), pattern, format
  * - numbers: minimum, maximum, exclusiveMinimum, exclusiveMaximum
  * - said only: title, description, default, examples, $schema, $comment, deprecated, readOnly,
- *   writeOnly; $id at the top; $defs and definitions, looked at when they are referred to
+ *   writeOnly, contentEncoding, contentMediaType, discriminator; $id at the top; $defs and
+ *   definitions, looked at when they are referred to
  *
  * Everything else is refused by its name and place, as "#/properties/a/not".
  *

@@ -16,6 +16,7 @@ enum value_kind {
     V_NUMBER,
     V_TEXT,
     V_SCHEMA,
+    V_ALL_NAMES,  /* a schema that every name is valid against; another is not supported */
     V_SCHEMAS,    /* a list of at least one schema */
     V_PROPERTIES, /* an object of schemas */
     V_NAMES,      /* a list of texts */
@@ -41,6 +42,7 @@ static const struct keyword {
     {"properties", V_PROPERTIES, TYPE_OBJECT, 0},
     {"required", V_NAMES, TYPE_OBJECT, 0},
     {"additionalProperties", V_SCHEMA, TYPE_OBJECT, 0},
+    {"propertyNames", V_ALL_NAMES, TYPE_OBJECT, 0},
     {"minProperties", V_COUNT, TYPE_OBJECT, 0},
     {"maxProperties", V_COUNT, TYPE_OBJECT, 0},
     {"items", V_SCHEMA, TYPE_ARRAY, 0},
@@ -65,6 +67,9 @@ static const struct keyword {
     {"deprecated", V_SAID, 0, 0},
     {"readOnly", V_SAID, 0, 0},
     {"writeOnly", V_SAID, 0, 0},
+    {"contentEncoding", V_SAID, 0, 0},
+    {"contentMediaType", V_SAID, 0, 0},
+    {"discriminator", V_SAID, 0, 0}, /* of OpenAPI 3: which branch of oneOf it is, for who reads */
     {"$defs", V_SAID, 0, 0},
     {"definitions", V_SAID, 0, 0},
     {"$id", V_TOP, 0, 0},
@@ -134,6 +139,24 @@ bool schema_says_nothing(const json_t *schema, uint32_t done)
             return false;
     }
     return true;
+}
+
+/* Is every text valid against it? What is seen of that: it says nothing but that it is one. */
+static bool takes_all_texts(const json_t *schema)
+{
+    const char *key;
+    json_t *value;
+
+    if (json_is_boolean(schema))
+        return json_is_true(schema);
+    json_object_foreach((json_t *)(uintptr_t)schema, key, value)
+    {
+        const struct keyword *k = find_keyword(key);
+
+        if (!k || (k->kind != V_SAID && k->kind != V_TYPE))
+            return false;
+    }
+    return (schema_types(schema) & TYPE_STRING) != 0;
 }
 
 static bool is_schema(const json_t *value)
@@ -218,6 +241,7 @@ static const char *lacks(enum value_kind kind, const json_t *value)
     case V_TEXT:
         return json_is_string(value) ? NULL : "must be a string";
     case V_SCHEMA:
+    case V_ALL_NAMES:
         return is_schema(value) ? NULL : "must be a schema: an object, true or false";
     case V_SCHEMAS:
         return all_schemas(value) ? NULL : "must be a list of at least one schema";
@@ -252,6 +276,9 @@ static bool check_keyword(struct schema *s, const json_t *schema, const char *ke
         schema_fail(s, ERR_INVALID, schema, key, "'%s' %s", key, must);
     else if (k->kind == V_NO && json_is_true(value))
         schema_fail(s, ERR_UNSUPPORTED, schema, key, "'%s' is not supported", key);
+    else if (k->kind == V_ALL_NAMES && !takes_all_texts(value))
+        schema_fail(s, ERR_UNSUPPORTED, schema, key,
+                    "'%s' is not supported but as {\"type\": \"string\"}, which allows all", key);
     return !rules_failed(s->r);
 }
 

@@ -142,6 +142,9 @@ int card_reach(struct reach *r, const struct card *c, struct err *err);
 char *card_path_beside(const char *file);
 /* The card at that path; NULL when it cannot be read as one, or says that it belongs elsewhere. */
 struct card *card_load(const char *models_dir, const char *path);
+/* Something is there and cannot be read now (no descriptor, a bad disk, rights): it may be whole.
+ */
+bool card_is_withheld(const char *path);
 
 /*
  * The card that has this reference, or lies at this path (the other NULL); *out NULL: there is

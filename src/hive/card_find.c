@@ -37,6 +37,17 @@ char *card_path_beside(const char *file)
     return str_printf("%s" CARD_TAIL, file);
 }
 
+bool card_is_withheld(const char *path)
+{
+    char *text;
+    size_t n;
+    int rc = path_read_file(path, CARD_BYTES_MAX, &text, &n, NULL);
+
+    if (rc == 0)
+        free(text);
+    return rc && rc != ERR_NOT_FOUND && rc != ERR_INVALID && rc != ERR_LIMIT;
+}
+
 /* Its place must be the one that its own content leads to. */
 struct card *card_load(const char *models_dir, const char *path)
 {

@@ -36,11 +36,15 @@ static int find_hive(const char *home, struct advertise *out, struct err *err)
 }
 
 /* A code that nobody has seen is not left open. */
-static int show_line(const char *home, const struct advertise *a, const char *code)
+static int show_line(const char *home, const struct advertise *a, const char *code, bool closed)
 {
     char line[ADVERTISE_LINE_MAX];
 
     printf("%s\n", advertise_line(a, code, line));
+    if (closed)
+        fprintf(stderr,
+                "%s: %d lines are open at once: the oldest, which nobody has used, works no more\n",
+                PROGRAM, PAIRINGS_MAX);
     if (cli_shown(PROGRAM) == CLI_DONE)
         return CLI_DONE;
     pairing_redeem(home, code, clock_unix_ms() / 1000, NULL); /* else it is over in an hour */
@@ -55,6 +59,7 @@ int cmd_pair(const struct cli_command *self, int argc, char **argv)
         {0}};
     char *home = NULL, code[PAIRING_CODE_BYTES];
     struct advertise a;
+    bool closed = false;
     struct err err = {0};
     int rc = cli_parse(PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
 
@@ -64,10 +69,10 @@ int cmd_pair(const struct cli_command *self, int argc, char **argv)
     if (rc == 0)
         rc = find_hive(home, &a, &err);
     if (rc == 0)
-        rc = pairing_make(home, code, clock_unix_ms() / 1000, &err);
+        rc = pairing_make(home, code, clock_unix_ms() / 1000, &closed, &err);
     if (rc)
         fprintf(stderr, "%s: %s\n", PROGRAM, err.text);
-    rc = rc ? CLI_ERROR : show_line(home, &a, code);
+    rc = rc ? CLI_ERROR : show_line(home, &a, code, closed);
     free(home);
     return rc;
 }

@@ -155,6 +155,32 @@ static void show_line(const struct advertise *a, const char *code)
             PROGRAM, advertise_line(a, code, line));
 }
 
+/* A keeper gives the key of its home to nobody without TLS. The file is not there where the keys
+ * are others, made by `keys create`: these were shown once. */
+static void show_key(const struct doors *d)
+{
+    char *path = path_join(d->home, DOORS_KEY_FILE);
+    bool there = path && access(path, F_OK) == 0;
+
+    fprintf(stderr,
+            "%s: [hive] tls is off: keys and prompts cross the network in the clear. Every keeper, "
+            "this machine's too, needs %s%s as RBEE_API_KEY%s.\n",
+            PROGRAM, there ? "the key in " : "a key", there ? path : "",
+            there ? "" : "; `rbee-keeper keys create` makes one");
+    free(path);
+}
+
+/* On a full disk the hive starts all the same: those who know it can remove a model by it. */
+static int unless_full(int rc, const char *lost, const struct err *err)
+{
+    if (rc != ERR_NO_SPACE)
+        return rc;
+    log_warn("%s: %s until the hive is started again with room there, which `rbee-keeper models "
+             "rm` of a paired machine makes",
+             err->text, lost);
+    return 0;
+}
+
 static int announce(struct doors *d, const struct config_addr *addr, struct err *err)
 {
     struct advertise a = {.addr = *addr, .tls = d->tls != NULL};
@@ -166,19 +192,17 @@ static int announce(struct doors *d, const struct config_addr *addr, struct err 
         return 0;
     rc = advertise_write(d->home, &a, err);
     d->advertised = rc == 0;
+    rc = unless_full(rc, "keepers on this machine and `rbee-hive pair` do not find this hive", err);
     if (rc || d->access.loopback_only)
         return rc;
     if (!a.tls) {
-        fprintf(stderr,
-                "%s: [hive] tls is off: keys and prompts cross the network in the clear. A key is "
-                "in %s/" DOORS_KEY_FILE "; the other machine needs it as RBEE_API_KEY.\n",
-                PROGRAM, d->home);
+        show_key(d);
         return 0;
     }
-    rc = pairing_make(d->home, code, clock_unix_ms() / 1000, err);
+    rc = pairing_make(d->home, code, clock_unix_ms() / 1000, NULL, err);
     if (rc == 0)
         show_line(&a, code);
-    return rc;
+    return unless_full(rc, "no further machine can be paired", err);
 }
 
 int doors_announce(struct doors *d, const struct config_addr *addr, struct err *err)

@@ -20,7 +20,6 @@ struct question {
     struct hive *hive;
     struct http_exchange *x;
     struct spawn spawn;
-    int64_t ctx_asked; /* 0 = not */
     struct judge_ask *judging;
 };
 
@@ -102,6 +101,7 @@ static void decide(const struct question *q, const struct plan_need *need,
                    const struct worker *there, struct worker_room *r, struct decision *d)
 {
     char total[32], usable[32];
+    struct worker_look holder;
     struct api_error e = {0};
     struct err err = {0};
     int retry_after_s;
@@ -131,6 +131,13 @@ static void decide(const struct question *q, const struct plan_need *need,
                      : "%s are needed, %s may be taken, more when workers that are about to "
                        "end have ended%.0zu",
                  total, usable, n_chosen(r));
+        break;
+    case ROOM_LATER:
+        d->what = "wait";
+        worker_look(worker_room_holder(r), &holder);
+        snprintf(d->reason, sizeof d->reason,
+                 "%s are needed, %s may be taken, more when %.200s (%s) has nothing to do any more",
+                 total, usable, holder.model_ref, holder.id);
         break;
     case ROOM_NO_PLACE:
         worker_room_place(r, &e);
@@ -185,18 +192,20 @@ static void on_judged(void *arg, const struct model_facts *facts, struct api_err
     struct workers *ws = q->hive->workers;
     struct launch *l = &q->spawn.launch;
     const struct worker *there = l->fresh ? NULL : workers_usable(ws, l);
+    int64_t ctx_asked = l->ctx; /* 0 = not */
     struct api_error refused = {0};
     struct decision d = {0};
     struct worker_room room;
     struct plan_need need;
     struct err err = {0};
 
+    workers_fill_in(ws, l);
     if (there)
         take_numbers(l, there);
     if (e) {
         reply_error(q->x, 0, e);
         *e = (struct api_error){0};
-    } else if (!there && workers_check_ctx(q->ctx_asked, l->model_ref, facts, &refused)) {
+    } else if (!there && workers_check_ctx(ctx_asked, l->model_ref, facts, &refused)) {
         reply_error(q->x, 0, &refused);
     } else if (workers_plan(ws, l, facts, &need, &err)) {
         reply_fail(q->x, API_INSUFFICIENT_MEMORY, "%s", err.text);
@@ -223,8 +232,6 @@ void explain_answer(struct hive *h, struct http_exchange *x, const char *id)
     if (spawn_read(h, x, &q->spawn, &e) == 0) {
         struct judge_ask *judging;
 
-        q->ctx_asked = q->spawn.launch.ctx;
-        workers_fill_in(h->workers, &q->spawn.launch);
         if (judge_model(workers_judge(h->workers), q->spawn.model_path, on_judged, q, &judging,
                         &e) == 0) {
             if (judging) { /* else it is answered, and `q` is no more */

@@ -52,7 +52,7 @@ int logrotate_check(const char *path, uint64_t max_bytes, unsigned kept, bool *r
 {
     char first[PATH_MAX];
     struct stat st;
-    int fd, rc = 0;
+    int fd, spare, rc = 0;
 
     *rotated = false;
     if (stat(path, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size <= max_bytes)
@@ -60,6 +60,13 @@ int logrotate_check(const char *path, uint64_t max_bytes, unsigned kept, bool *r
     fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return err_errno(err, ERR_IO, errno, "cannot open %s", path);
+    spare = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (spare < 0) { /* nor would the copy have one: the log stays as it is for now */
+        rc = err_errno(err, ERR_IO, errno, "cannot open %s", path);
+        close(fd);
+        return rc;
+    }
+    close(spare);
     move_on(path, kept);
     if (kept > 0)
         rc = copy(fd, piece(path, 1, first), (uint64_t)st.st_size, err);

@@ -10,9 +10,10 @@ static const struct cli_command commands[] = {
      "`rbee-keeper config` shows all of them.",
      cmd_daemon},
     {"pair", NULL, "print a line that lets another machine use this one",
-     "The line is to be run on the other machine, within an hour, and works once. The hive of "
-     "this\n"
-     "home has to run, on an address that others reach.",
+     "The line is to be run on the other machine, within an hour, and works once. Eight are open "
+     "at\n"
+     "a time; one more closes the oldest. The hive of this home has to run, on an address that\n"
+     "others reach.",
      cmd_pair},
     {"detect", NULL, "show what this machine can compute on", NULL, cmd_detect},
     {0}};

@@ -244,7 +244,7 @@ int models_discard(struct models *m, struct download *d, struct unlinked *u, str
     if (models_locate(m, ref, &canonical, &path, &missing) == 0) {
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
                       "%.200s is here, and complete: nothing of this download is left to discard; "
-                      "DELETE /v1/models removes the model",
+                      "`rbee-keeper models rm` (DELETE /v1/models) removes the model",
                       ref);
         free(canonical);
         free(path);

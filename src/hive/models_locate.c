@@ -168,7 +168,9 @@ void models_say_missing(struct models *m, const char *canonical, struct api_erro
     best = near_best(&names, canonical);
     api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "%.300s is not on this machine%s%.200s%s%s",
                   canonical, best ? "; did you mean " : "", best ? best : "", best ? "?" : "",
-                  str_starts(canonical, "hf:") ? "; POST /v1/models/download fetches it" : "");
+                  str_starts(canonical, "hf:")
+                      ? "; `rbee-keeper models pull` (POST /v1/models/download) fetches it"
+                      : "");
     near_done(&names);
 }
 

@@ -27,7 +27,9 @@ static struct card *make_anew(struct models *m, const struct catalog_row *row)
     return card;
 }
 
-/* Each reference is a row; the card of them all is made with the first one. */
+/* Each reference is a row; the card of them all is made with the first one. What is known from the
+ * catalog is less than a card tells (the digests of further parts), so none is written over that
+ * may be whole. */
 static struct card *mend(struct models *m, const struct catalog_row *row, const char *path)
 {
     struct card *card = card_load(m->dir, path);
@@ -36,7 +38,7 @@ static struct card *mend(struct models *m, const struct catalog_row *row, const 
 
     if (card && card_has_ref(card, row->model_ref))
         return card;
-    if (anew && !(card = make_anew(m, row)))
+    if (anew && (card_is_withheld(path) || !(card = make_anew(m, row))))
         return NULL;
     if (card_add_ref(card, row->model_ref, &err) || flush_card(m->reach, m->tasks, card, &err))
         log_warn("%s", err.text);

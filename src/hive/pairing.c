@@ -29,13 +29,17 @@ static void drop_old(struct pairings *p, int64_t now_s)
             take_out(p, i);
 }
 
-void pairings_add(struct pairings *p, const char *code, int64_t now_s)
+bool pairings_add(struct pairings *p, const char *code, int64_t now_s)
 {
+    bool full;
+
     drop_old(p, now_s);
-    if (p->n == PAIRINGS_MAX)
+    full = p->n == PAIRINGS_MAX;
+    if (full)
         take_out(p, 0);
     sha256_of(code, strlen(code), p->items[p->n].hash);
     p->items[p->n++].until_s = now_s + PAIRING_VALID_S;
+    return full;
 }
 
 bool pairings_use(struct pairings *p, const char *code, int64_t now_s)
@@ -113,8 +117,17 @@ static int save(const char *path, const struct pairings *p, struct err *err)
     return rc;
 }
 
-/* Adds the code, or uses it, while nobody else does. */
-static int change(const char *home, const char *code, bool use, int wait_ms, int64_t now_s,
+static int use(struct pairings *p, const char *code, int64_t now_s, struct err *err)
+{
+    if (pairings_use(p, code, now_s))
+        return 0;
+    return err_set(err, ERR_DENIED,
+                   "the pairing code is not one that is open: it is wrong, was used already, or is "
+                   "over");
+}
+
+/* Uses the code or, with `closed`, adds it, while nobody else does. */
+static int change(const char *home, const char *code, bool *closed, int wait_ms, int64_t now_s,
                   struct err *err)
 {
     char *dir = path_join(home, "run"), *path = dir ? path_join(dir, FILE_NAME) : NULL;
@@ -130,12 +143,10 @@ static int change(const char *home, const char *code, bool use, int wait_ms, int
         sweep_copies(path);
     if (rc == 0)
         rc = load(path, &p, err);
-    if (rc == 0 && use && !pairings_use(&p, code, now_s))
-        rc = err_set(err, ERR_DENIED,
-                     "the pairing code is not one that is open: it is wrong, was "
-                     "used already, or is over");
-    if (rc == 0 && !use)
-        pairings_add(&p, code, now_s);
+    if (rc == 0 && closed)
+        *closed = pairings_add(&p, code, now_s);
+    else if (rc == 0)
+        rc = use(&p, code, now_s, err);
     if (rc == 0)
         rc = save(path, &p, err);
     if (rc == 0) /* else a power cut may bring a used code back */
@@ -146,18 +157,31 @@ static int change(const char *home, const char *code, bool use, int wait_ms, int
     return rc;
 }
 
-int pairing_make(const char *home, char code[PAIRING_CODE_BYTES], int64_t now_s, struct err *err)
+int pairing_make(const char *home, char code[PAIRING_CODE_BYTES], int64_t now_s, bool *closed,
+                 struct err *err)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
+    bool unheard;
 
     random_bytes(code, PAIRING_CODE_BYTES);
     for (size_t i = 0; i < PAIRING_CODE_BYTES - 1; i++)
         code[i] = letters[(unsigned char)code[i] & 31];
     code[PAIRING_CODE_BYTES - 1] = '\0';
-    return change(home, code, false, PAIRING_WAIT_MS, now_s, err);
+    return change(home, code, closed ? closed : &unheard, PAIRING_WAIT_MS, now_s, err);
+}
+
+/* The file is always a whole one: changes put another in its place. */
+int pairing_look(const char *home, const char *code, int64_t now_s, struct err *err)
+{
+    char *path = str_printf("%s/run/" FILE_NAME, home);
+    struct pairings p;
+    int rc = path ? load(path, &p, err) : err_no_memory(err, strlen(home), "a path");
+
+    free(path);
+    return rc ? rc : use(&p, code, now_s, err);
 }
 
 int pairing_redeem(const char *home, const char *code, int64_t now_s, struct err *err)
 {
-    return change(home, code, true, PAIRING_WAIT_LOOP_MS, now_s, err);
+    return change(home, code, NULL, PAIRING_WAIT_LOOP_MS, now_s, err);
 }

@@ -40,8 +40,9 @@ struct pairings {
     size_t n;
 };
 
-/* Adds a code; those go that are over, or of a clock that was ahead. */
-void pairings_add(struct pairings *p, const char *code, int64_t now_s);
+/* Adds a code; those go that are over, or of a clock that was ahead. True when one that was open
+ * was closed for it. */
+bool pairings_add(struct pairings *p, const char *code, int64_t now_s);
 /* Takes a code out, whole and in time; false when it is none of them. Looks at all of them. */
 bool pairings_use(struct pairings *p, const char *code, int64_t now_s);
 /* "<hash> <until>" lines. Lines that are none are left out: the worst is a code that is over. */
@@ -51,7 +52,11 @@ void pairings_put(const struct pairings *p, struct buf *out);
 
 /* ---- <home>/run/pairings ---- */
 
-int pairing_make(const char *home, char code[PAIRING_CODE_BYTES], int64_t now_s, struct err *err);
+/* *closed (may be NULL): the oldest that was open was closed for it. */
+int pairing_make(const char *home, char code[PAIRING_CODE_BYTES], int64_t now_s, bool *closed,
+                 struct err *err);
+/* Would pairing_redeem be 0 or ERR_DENIED now? Uses nothing up and waits for nobody. */
+int pairing_look(const char *home, const char *code, int64_t now_s, struct err *err);
 /* 0 once for each code; ERR_DENIED for one that is wrong, used or over; ERR_BUSY, ERR_IO. */
 int pairing_redeem(const char *home, const char *code, int64_t now_s, struct err *err);
 

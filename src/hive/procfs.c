@@ -256,14 +256,14 @@ void procfs_boot_id(char dst[PROCFS_BOOT_BYTES])
     dst[strcspn(dst, "\n")] = '\0';
 }
 
-uint64_t procfs_oom_kills(void)
+int64_t procfs_oom_kills(void)
 {
     FILE *f = fopen("/proc/vmstat", "re");
     char line[128];
-    uint64_t n = 0;
+    int64_t n = -1;
 
     while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "oom_kill %" SCNu64, &n) == 1)
+        if (sscanf(line, "oom_kill %" SCNd64, &n) == 1)
             break;
     if (f)
         fclose(f);

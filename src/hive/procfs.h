@@ -63,8 +63,8 @@ bool procfs_has_arg(pid_t pid, const char *arg);
 /* Which start of the machine this is; "" where it is not told. */
 void procfs_boot_id(char dst[PROCFS_BOOT_BYTES]);
 
-/* How many processes the kernel has killed for want of memory since boot; 0 where it is not told.
- */
-uint64_t procfs_oom_kills(void);
+/* How many processes the kernel has killed for want of memory since boot; -1: it is not told, or
+ * cannot be read now. */
+int64_t procfs_oom_kills(void);
 
 #endif

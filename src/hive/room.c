@@ -103,3 +103,15 @@ bool room_choose(struct room_worker *all, size_t n, uint64_t lack_bytes, size_t 
     }
     return enough;
 }
+
+bool room_comes(const struct room_worker *all, size_t n, uint64_t lack_bytes, size_t lack_places)
+{
+    struct freed f = {0};
+
+    for (size_t i = 0; i < n; i++)
+        if (all[i].ending || all[i].may_end || all[i].may_end_later) {
+            f.bytes = add(f.bytes, gain(&all[i]));
+            f.places++;
+        }
+    return f.bytes >= lack_bytes && f.places >= lack_places;
+}

@@ -6,6 +6,7 @@
  * still loading, one that somebody was just given and has not come to yet, or a pinned one
  * (keep_alive -1). Of the others those go first that were used longest ago; none is ended in vain,
  * neither when all of them together would not be enough, nor when the others are enough without it.
+ * Where only the pinned are in the way for ever, waiting for the others may be enough.
  *
  * Pure: what it needs to know is passed in. Any thread.
  */
@@ -19,6 +20,7 @@
 struct room_worker {
     bool ending;          /* on its way out already */
     bool may_end;         /* idle, loaded, not promised to anybody, not pinned */
+    bool may_end_later;   /* not now, but in time: neither ending nor pinned */
     int64_t idle_ms;      /* since it was last used */
     uint64_t frees_bytes; /* what its end gives back, as measured */
     uint64_t wants_bytes; /* what it was planned to take beyond that, and will */
@@ -38,5 +40,8 @@ uint64_t room_lack(uint64_t need_bytes, uint64_t promised_bytes, uint64_t free_b
  */
 bool room_choose(struct room_worker *all, size_t n, uint64_t lack_bytes, size_t lack_places,
                  uint64_t *freed_bytes);
+
+/* Could it be had once all are idle that are not pinned? */
+bool room_comes(const struct room_worker *all, size_t n, uint64_t lack_bytes, size_t lack_places);
 
 #endif

@@ -84,9 +84,11 @@ static void delete_download(struct hive *h, struct http_exchange *x, const char 
     else if (!d)
         reply_fail(x, API_NOT_FOUND, "there is no download '%.60s'", id);
     else if (download_is_complete(d))
-        reply_fail(x, API_INVALID_REQUEST,
-                   "the download of %.200s is complete; DELETE /v1/models removes the model",
-                   download_ref(d));
+        reply_fail(
+            x, API_INVALID_REQUEST,
+            "the download of %.200s is complete; `rbee-keeper models rm` (DELETE /v1/models) "
+            "removes the model",
+            download_ref(d));
     else if (discard && models_discard(h->models, d, &u, &e)) {
         reply_error(x, 0, &e);
         unlinked_reply(&u, h->tasks, NULL, 0, NULL);

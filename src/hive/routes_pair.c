@@ -36,18 +36,21 @@ static void refuse(struct hive *h, struct http_exchange *x, const struct err *er
                "%s; `rbee-hive pair` on the hive's machine prints a new line", err->text);
 }
 
-/* The code has been used for it. Some of the reasons are nobody's fault, and can be helped. */
-static void have_no_key(struct http_exchange *x, const struct err *err)
+#define HINT_FULL                                                                                  \
+    "On the hive's machine: `rbee-keeper keys list` shows the keys, `keys revoke` takes one "      \
+    "away; "
+
+/* Some of the reasons are nobody's fault, and can be helped. */
+static void have_no_key(struct http_exchange *x, const struct err *err, bool code_used)
 {
     struct api_error e;
 
     api_error_set(&e, API_INTERNAL, REPLY_SRC, "a key could not be made: %s", err->text);
     if (err->code == ERR_LIMIT)
-        e.details =
-            json_pack("{s:s}", "hint",
-                      "On the hive's machine: `rbee-keeper keys list` shows the keys, `keys "
-                      "revoke` takes one away; then `rbee-hive pair` prints a new line, for "
-                      "this one is used.");
+        e.details = json_pack("{s:s}", "hint",
+                              code_used ? HINT_FULL "then `rbee-hive pair` prints a new line, for "
+                                                    "this one is used."
+                                        : HINT_FULL "then the same line works, in its hour.");
     else if (err->code == ERR_BUSY)
         e.details = json_pack("{s:s}", "hint",
                               "On the hive's machine `rbee-hive pair` prints a new line, for this "
@@ -80,7 +83,7 @@ static void give_key(struct hive *h, struct http_exchange *x, const char *name)
     struct err err = {0};
 
     if (make_key(h, name, key, hash, &err)) {
-        have_no_key(x, &err);
+        have_no_key(x, &err, true);
     } else {
         keys_print(hash, print);
         security_log_event(h->doors.log, "pairing_used",
@@ -130,6 +133,29 @@ static bool is_of_page(struct http_exchange *x)
     return true;
 }
 
+/* A list of keys that is full does not cost whoever has a code that code. */
+static void use_code(struct hive *h, struct http_exchange *x, const char *code, const char *name)
+{
+    int64_t now_s = clock_unix_ms() / 1000;
+    struct err err = {0};
+    int rc = pairing_look(h->home, code, now_s, &err);
+
+    if (rc == 0 && keys_check_room(h->home, &err)) {
+        have_no_key(x, &err, false);
+        return;
+    }
+    if (rc == 0)
+        rc = pairing_redeem(h->home, code, now_s, &err);
+    if (rc == 0)
+        give_key(h, x, name);
+    else if (rc == ERR_DENIED)
+        refuse(h, x, &err);
+    else if (rc == ERR_BUSY)
+        reply_fail(x, API_QUEUE_TIMEOUT, "%s", err.text);
+    else
+        reply_fail(x, API_INTERNAL, "%s", err.text);
+}
+
 static void pair(struct hive *h, struct http_exchange *x, const char *id)
 {
     size_t n;
@@ -137,8 +163,6 @@ static void pair(struct hive *h, struct http_exchange *x, const char *id)
     json_t *body = json_load_bounded(bytes, n, 0, NULL);
     const char *code = json_string_value(json_object_get(body, "code"));
     char name[KEYS_NAME_BYTES];
-    struct err err = {0};
-    int rc;
 
     (void)id;
     if (has_to_wait(h, x)) {
@@ -156,16 +180,8 @@ static void pair(struct hive *h, struct http_exchange *x, const char *id)
                    "a pairing is asked for with {\"code\": TEXT, \"name\": "
                    "TEXT}");
     } else {
-        rc = pairing_redeem(h->home, code, clock_unix_ms() / 1000, &err);
         name_of(body, name);
-        if (rc == 0)
-            give_key(h, x, name);
-        else if (rc == ERR_DENIED)
-            refuse(h, x, &err);
-        else if (rc == ERR_BUSY)
-            reply_fail(x, API_QUEUE_TIMEOUT, "%s", err.text);
-        else
-            reply_fail(x, API_INTERNAL, "%s", err.text);
+        use_code(h, x, code, name);
     }
     json_decref(body);
 }

@@ -17,6 +17,7 @@
 #define LOG_LINES_DEFAULT 100
 #define LOG_LINES_MAX     10000
 #define SHORT_TEXT_MAX    128
+#define ROOM_WAIT_MS      30000 /* well within the minute that a keeper waits for a spawn */
 
 static void get_list(struct hive *h, struct http_exchange *x, const char *id)
 {
@@ -108,8 +109,10 @@ static void post_spawn(struct hive *h, struct http_exchange *x, const char *id)
     (void)id;
     if (spawn_read(h, x, &s, &e))
         reply_error(x, 0, &e);
-    else
+    else {
+        s.launch.room_wait_max_ms = ROOM_WAIT_MS;
         launch(h, x, &s.launch);
+    }
     spawn_done(&s);
 }
 

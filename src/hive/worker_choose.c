@@ -5,7 +5,7 @@
 
 /* What speaks for a worker: the first number that differs decides, and more is better. */
 struct claim {
-    int64_t enough;  /* its context */
+    int64_t enough;  /* its context and slots, for what was asked */
     int64_t stage;   /* ready before loading before being prepared */
     int64_t n_free;  /* slots; below zero where requests wait */
     int64_t used_ms; /* the one used last has most of a conversation's beginning in its cache */
@@ -71,22 +71,35 @@ static bool is_outgrown(const struct worker *w, const struct workers *ws, const 
     return false;
 }
 
+static int64_t all_slots(const struct worker *w)
+{
+    int64_t n_slots = w->board ? atomic_load(&w->board->slots_total) : 0;
+
+    return n_slots ? n_slots : w->slots;
+}
+
 /* The board says it a moment late: of many requests at once it knows none yet. */
 static int64_t free_slots(const struct worker *w)
 {
     const struct board *b = w->board;
     int64_t n_there = b ? (int64_t)atomic_load(&b->slots_busy) + atomic_load(&b->queued) : 0;
-    int64_t n_slots = b ? atomic_load(&b->slots_total) : 0;
 
     if (w->n_visits > n_there)
         n_there = w->n_visits;
-    return (n_slots ? n_slots : w->slots) - n_there;
+    return all_slots(w) - n_there;
+}
+
+static bool is_large_enough(const struct worker *w, const struct launch *l)
+{
+    int64_t ctx = l->ctx > l->ctx_min ? l->ctx : l->ctx_min;
+
+    return worker_n_ctx(w) >= ctx && all_slots(w) >= l->slots;
 }
 
 static struct claim claim_of(const struct worker *w, const struct launch *l)
 {
     return (struct claim){
-        .enough = worker_n_ctx(w) >= l->ctx_min,
+        .enough = is_large_enough(w, l),
         .stage = w->state == WORKER_PREPARING ? 0 : 1 + (worker_board_state(w) == BOARD_READY),
         .n_free = free_slots(w),
         .used_ms = w->asked_ms};

@@ -105,5 +105,5 @@ bool worker_context_is_small(const struct worker *w, const struct launch *l)
     if (workers_plan(w->owner, &larger, &w->facts, &need, NULL))
         return false;
     worker_room_look(w->owner, &room);
-    return worker_room_for(&room, &need) != ROOM_NONE;
+    return worker_room_for(&room, &need) < ROOM_LATER;
 }

@@ -74,8 +74,8 @@ json_t *worker_log_tail(const struct worker *w)
 static bool judge_memory(struct worker *w, const struct child_end *end)
 {
     int64_t own = cgroup_oom_kills(w->cgroup);
-    uint64_t n_now = procfs_oom_kills();
-    bool likely = n_now > w->owner->oom_before;
+    int64_t n_before = w->owner->oom_before;
+    bool likely = n_before >= 0 && procfs_oom_kills() > n_before;
 
     if (!end->by_signal || end->code != SIGKILL || own == 0 || (own < 0 && !likely))
         return false;

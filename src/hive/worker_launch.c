@@ -120,6 +120,7 @@ static void give_up(struct worker *w, struct api_error *e)
 static void make_room(struct worker *w, const struct worker_room *room)
 {
     w->waits_for_room = true;
+    w->in_line = false;
     for (size_t i = 0; i < room->n; i++) {
         struct worker *idle = find(w->owner, room->workers[i]->id);
 
@@ -128,17 +129,6 @@ static void make_room(struct worker *w, const struct worker_room *room)
         log_info("%s (%s) is ended: %s needs its room", idle->id, idle->model_ref, w->model_ref);
         worker_stop(idle);
     }
-}
-
-static enum room_answer look_for_room(struct worker *w, struct worker_room *room)
-{
-    struct plan_need need = w->need;
-
-    w->need = (struct plan_need){0}; /* it does not stand in its own way */
-    worker_room_look(w->owner, room);
-    room->n_alive--;
-    w->need = need;
-    return worker_room_for(room, &need);
 }
 
 /* It was to be larger than one that is there, and has no room after all: those who wait for it get
@@ -165,7 +155,8 @@ static bool hand_over(struct worker *w)
     return true;
 }
 
-/* Starts the process where there is room, or makes room, or says why there is none. */
+/* Starts the process where there is room, or makes room, or waits for it, or says why there is
+ * none. */
 static void try_start(struct worker *w)
 {
     struct api_error error = {0};
@@ -173,27 +164,31 @@ static void try_start(struct worker *w)
     struct worker_room room;
     struct err err;
 
-    while ((answer = look_for_room(w, &room)) == ROOM_NONE) {
-        if (worker_context_reduce(w, false))
+    while ((answer = worker_room_find(w, &room)) >= ROOM_LATER) {
+        bool fits = worker_room_fits(&room, &w->need); /* a smaller one is no help then */
+
+        if (!fits && worker_context_reduce(w, false))
             continue;
         if (hand_over(w))
             return;
-        if (!worker_context_reduce(w, true))
+        if (fits || !worker_context_reduce(w, true))
             break;
     }
     switch (answer) {
     case ROOM_BY_ENDING:
         make_room(w, &room);
         return;
+    case ROOM_LATER:
+        worker_line_join(w, &room);
+        return;
     case ROOM_IS_THERE:
+        w->in_line = false;
         if (worker_start(w, &error) == 0) {
             answer_waiters(w, w, NULL);
             return;
         }
         break;
     case ROOM_NO_PLACE: /* since worker_may_start looked */
-        if (hand_over(w))
-            return;
         worker_room_place(&room, &error);
         break;
     case ROOM_NONE:
@@ -208,17 +203,29 @@ static void try_start(struct worker *w)
     give_up(w, &error);
 }
 
-void workers_room_freed(struct workers *ws)
+/* In the order of their asking. Whom nobody waits for any more stays in line until it is looked at.
+ */
+static void try_again(struct workers *ws, bool freed)
 {
     struct worker *w, *next;
 
     for (w = TAILQ_FIRST(&ws->all); w; w = next) {
         next = TAILQ_NEXT(w, link);
-        if (!w->waits_for_room)
+        if (!(w->in_line && !TAILQ_EMPTY(&w->waiters)) && !(freed && w->waits_for_room))
             continue;
         w->waits_for_room = false;
         try_start(w);
     }
+}
+
+void workers_room_freed(struct workers *ws)
+{
+    try_again(ws, true);
+}
+
+void workers_serve_line(struct workers *ws)
+{
+    try_again(ws, false);
 }
 
 static int plan(struct worker *w, const struct model_facts *facts, struct err *err)
@@ -248,11 +255,12 @@ static void on_judged(void *arg, const struct model_facts *facts, struct api_err
                       err.text);
         give_up(w, &error);
     } else {
+        workers_serve_line(w->owner); /* who came before has the first claim */
         try_start(w);
     }
 }
 
-static int add_waiter(struct worker *w,
+static int add_waiter(struct worker *w, const struct launch *l,
                       void (*done)(void *arg, const struct worker *w, struct api_error *e,
                                    int retry_after_s),
                       void *arg)
@@ -263,6 +271,8 @@ static int add_waiter(struct worker *w,
         return -1;
     waiter->done = done;
     waiter->arg = arg;
+    waiter->since_ms = clock_ms();
+    waiter->until_ms = worker_line_until_ms(w->owner, l, waiter->since_ms);
     TAILQ_INSERT_TAIL(&w->waiters, waiter, link);
     return 0;
 }
@@ -275,7 +285,7 @@ static int begin(struct workers *ws, const struct launch *l,
 {
     struct worker *w = make_worker(ws, l);
 
-    if (!w || add_waiter(w, done, arg))
+    if (!w || add_waiter(w, l, done, arg))
         api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
     else if (judge_model(&ws->judge, w->model_path, on_judged, w, &w->judging, e) == 0)
         return 0;
@@ -327,7 +337,7 @@ void workers_launch(struct workers *ws, const struct launch *l,
             done(arg, w, NULL, 0);
             return;
         }
-        if (add_waiter(w, done, arg) == 0)
+        if (add_waiter(w, l, done, arg) == 0)
             return;
         api_error_set(&error, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
     } else if (worker_may_start(ws, &wanted, &error, &retry_after_s) == 0 &&

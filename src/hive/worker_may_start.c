@@ -82,6 +82,15 @@ int worker_may_start(struct workers *ws, const struct launch *l, struct api_erro
         if (worker_room_place(&room, e))
             return -1;
     }
+    if (workers_n_alive(ws) >= WORKER_ROOM_MAX) {
+        api_error_set(
+            e, API_QUEUE_TIMEOUT, REPLY_SRC,
+            "there are %d workers already, which is the limit, and %d models wait for the "
+            "place of one",
+            WORKERS_MAX, WORKER_ROOM_MAX - WORKERS_MAX);
+        *retry_after_s = WORKERS_LINE_RETRY_S;
+        return -1;
+    }
     if (reach_check(ws->params.reach, l->model_path, &err)) {
         api_error_set(e, API_DISK_NOT_ANSWERING, REPLY_SRC, "%s", err.text);
         return -1;

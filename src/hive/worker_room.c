@@ -51,6 +51,7 @@ static struct room_worker facts_of(const struct worker *w, int64_t now)
                     atomic_load(&w->board->queued) == 0 && w->keep_alive_ms >= 0 &&
                     !is_expected(w, now);
     }
+    f.may_end_later = !f.ending && !f.may_end && w->keep_alive_ms >= 0;
     return f;
 }
 
@@ -89,8 +90,9 @@ void worker_room_look(const struct workers *ws, struct worker_room *out)
     {
         struct room_worker *f = &out->facts[out->n];
 
-        out->n_alive += worker_is_alive(w);
-        if (!worker_is_alive(w) || w->need.total_bytes == 0 || out->n == WORKER_ROOM_MAX)
+        out->n_alive += worker_is_alive(w) && !w->in_line;
+        if (!worker_is_alive(w) || w->in_line || w->need.total_bytes == 0 ||
+            out->n == WORKER_ROOM_MAX)
             continue;
         *f = facts_of(w, now);
         out->workers[out->n++] = w;
@@ -107,30 +109,63 @@ static size_t lack_places(const struct worker_room *r)
     return r->n_alive < WORKERS_MAX ? 0 : r->n_alive + 1 - WORKERS_MAX;
 }
 
-enum room_answer worker_room_for(struct worker_room *r, const struct plan_need *need)
+bool worker_room_fits(const struct worker_room *r, const struct plan_need *need)
 {
-    bool fits = r->total_bytes == 0 || need->total_bytes <= r->usable_bytes;
-    uint64_t lack = fits ? 0 : room_lack(need->total_bytes, r->promised_bytes, r->free_bytes);
-    uint64_t freed;
-
-    if (fits && lack_places(r) == 0)
-        return ROOM_IS_THERE;
-    if (!room_choose(r->facts, r->n, 0, lack_places(r), &freed))
-        return ROOM_NO_PLACE;
-    return room_choose(r->facts, r->n, lack, lack_places(r), &freed) ? ROOM_BY_ENDING : ROOM_NONE;
+    return r->total_bytes == 0 || need->total_bytes <= r->usable_bytes;
 }
 
-int worker_room_place(struct worker_room *r, struct api_error *e)
+enum room_answer worker_room_for(struct worker_room *r, const struct plan_need *need)
 {
+    bool fits = worker_room_fits(r, need);
+    uint64_t lack = fits ? 0 : room_lack(need->total_bytes, r->promised_bytes, r->free_bytes);
+    size_t places = lack_places(r);
     uint64_t freed;
 
-    if (room_choose(r->facts, r->n, 0, lack_places(r), &freed))
+    if (fits && places == 0)
+        return ROOM_IS_THERE;
+    if (room_choose(r->facts, r->n, lack, places, &freed))
+        return ROOM_BY_ENDING;
+    if (room_comes(r->facts, r->n, lack, places))
+        return ROOM_LATER;
+    return room_comes(r->facts, r->n, 0, places) ? ROOM_NONE : ROOM_NO_PLACE;
+}
+
+enum room_answer worker_room_find(struct worker *w, struct worker_room *out)
+{
+    struct plan_need need = w->need;
+
+    w->need = (struct plan_need){0};
+    worker_room_look(w->owner, out);
+    out->n_alive -= !w->in_line;
+    w->need = need;
+    return worker_room_for(out, &need);
+}
+
+int worker_room_place(const struct worker_room *r, struct api_error *e)
+{
+    if (room_comes(r->facts, r->n, 0, lack_places(r)))
         return 0;
     api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
-                  "there are %d workers already, which is the limit, and none of them is idle and "
-                  "may be ended",
+                  "there are %d workers already, which is the limit, and none of them may be ended "
+                  "for another one: they are pinned (keep_alive -1)",
                   WORKERS_MAX);
     return -1;
+}
+
+const struct worker *worker_room_holder(const struct worker_room *r)
+{
+    const struct worker *found = NULL;
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct room_worker *f = &r->facts[i];
+
+        if (!f->may_end_later || (found && f->frees_bytes <= most))
+            continue;
+        found = r->workers[i];
+        most = f->frees_bytes;
+    }
+    return found;
 }
 
 int worker_room_error(const struct worker_room *r, const struct plan_need *need, struct err *err)

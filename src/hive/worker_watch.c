@@ -309,6 +309,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     }
     if (stranded)
         workers_room_freed(ws); /* it was not, and will not be: who waits for that has to know */
+    workers_look_at_line(ws, now);
     ws->ticking = false;
     workers_check_gone(ws);
     if (any)

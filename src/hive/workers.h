@@ -33,6 +33,7 @@
 #define WORKERS_FAILED_MS       5000  /* from a worker's word that it failed to SIGKILL */
 #define WORKERS_STACKS_MS       500   /* for a stuck worker to write where it is */
 #define WORKERS_UNUSED_MS       30000 /* a worker not used yet stays at least so long */
+#define WORKERS_LINE_RETRY_S    1     /* who waited in line in vain may ask again so soon */
 #define WORKER_URL_MAX          (CONFIG_HOST_MAX + 32)
 #define WORKERS_USED_EVERY_MS   3600000
 #define WORKERS_LOG_LINES       20 /* of a dead one's log that its record keeps */
@@ -81,6 +82,9 @@ struct launch {
     int64_t keep_alive_ms; /* -1 = for ever */
     bool fresh;            /* do not take one that is there */
     int64_t ctx_min;       /* rather one with so many positions (worker_context.c); 0 = any */
+    /* Where workers that have work have the memory it waits for their end as long as for a slot
+     * ([hive] queue_timeout), and no longer than this; 0 = no other bound. */
+    int64_t room_wait_max_ms;
 };
 
 /*
@@ -93,12 +97,14 @@ void workers_launch(struct workers *ws, const struct launch *l,
                                  int retry_after_s),
                     void *arg);
 void workers_forget(struct workers *ws, const void *arg);
+/* Does the worker of that `arg` wait until others have nothing to do? Then *e says for whom. */
+bool workers_in_line(struct workers *ws, const void *arg, struct api_error *e);
 
 /* ---- looking ---- */
 /* What is wanted, where the request left it open: the configuration's. */
 void workers_fill_in(const struct workers *ws, struct launch *l);
 /* The one that workers_launch would give out, NULL when it would start a new one. Of several it is
- * one with context enough, that is loaded, with most free slots, that was used last. */
+ * one with context and slots enough, that is loaded, with most free slots, that was used last. */
 const struct worker *workers_usable(struct workers *ws, const struct launch *l);
 /* What is known of model files. */
 struct judge *workers_judge(struct workers *ws);

@@ -25,6 +25,7 @@ struct waiter {
     TAILQ_ENTRY(waiter) link;
     void (*done)(void *arg, const struct worker *w, struct api_error *e, int retry_after_s);
     void *arg;
+    int64_t since_ms, until_ms; /* how long it waits in line, at most */
 };
 
 struct worker {
@@ -50,6 +51,7 @@ struct worker {
     struct model_facts facts; /* once it was judged */
     struct plan_need need;    /* of the same: what it may take */
     bool waits_for_room;      /* others are being ended for it */
+    bool in_line;             /* waits until others have nothing to do (worker_line.c) */
 
     /* running */
     struct child child;
@@ -97,7 +99,7 @@ struct workers {
     char *run_dir, *cgroup_base; /* owned; the second may be NULL */
     /* How many processes the kernel had killed for want of memory, at least a second ago and
      * lately. */
-    uint64_t oom_before, oom_lately;
+    int64_t oom_before, oom_lately; /* see procfs_oom_kills */
     int64_t oom_ms;
     struct event *tick;
     unsigned n_logs; /* begun since the folder was last tidied */
@@ -132,6 +134,15 @@ bool worker_context_reduce(struct worker *w, bool to_own);
 /* The request wants more than this worker has, the model could have more, and there is room for a
  * larger one beside it, or in its place. */
 bool worker_context_is_small(const struct worker *w, const struct launch *l);
+
+/* ---- worker_line.c ---- */
+struct worker_room;
+/* Until when who asks may wait in line; INT64_MAX = as long as it takes. */
+int64_t worker_line_until_ms(const struct workers *ws, const struct launch *l, int64_t now);
+/* It waits until workers are idle that have work, as `room` says. */
+void worker_line_join(struct worker *w, const struct worker_room *room);
+/* Who has waited too long is told, who can start does. */
+void workers_look_at_line(struct workers *ws, int64_t now);
 
 /* worker_start.c: the process. 0, or -1 with *e and nothing left behind. */
 int worker_start(struct worker *w, struct api_error *e);
@@ -187,6 +198,8 @@ bool worker_is_idle_too_long(const struct worker *w, int64_t now);
 /* workers.c */
 /* Memory was given back: whoever waits for it may start. */
 void workers_room_freed(struct workers *ws);
+/* The same, but only those in line are tried: workers may have become idle. */
+void workers_serve_line(struct workers *ws);
 void worker_free(struct worker *w); /* out of the list, too */
 /* One more log is about to be begun: now and then the oldest go, of those whose workers are not
  * known any more. */

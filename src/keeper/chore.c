@@ -57,7 +57,7 @@ static void show_error(struct watching *w, const json_t *event)
     term_say(&w->k->term, "%s: %s: %s", keeper_text(event, "name", "?"),
              keeper_text(event, "code", "?"), keeper_text(event, "message", "?"));
     keeper_event_error(&e, event, "hive");
-    hint = e.code == API_INTERNAL ? "See to what it names, and try again." : keeper_hint(&e);
+    hint = e.code == API_INTERNAL ? "See to what it names, and try again." : keeper_hint(w->k, &e);
     if (hint[0])
         term_say(&w->k->term, "%s", hint);
     api_error_done(&e);

@@ -173,7 +173,8 @@ static int take_line(struct chat *c, struct input *in, bool *over)
     return rc;
 }
 
-/* An exit code. A person's session ends well however its turns went; a script hears of failures. */
+/* An exit code. A person's session ends well however its turns went; a script hears of failures,
+ * none of which is one of the command line. */
 static int converse(struct chat *c, struct input *in)
 {
     struct out *out = &c->keeper->out;
@@ -185,7 +186,7 @@ static int converse(struct chat *c, struct input *in)
         if (rc == CLI_DONE)
             break;
         if (rc != CLI_GO && !c->interactive)
-            in->rc = rc;
+            in->rc = rc == CLI_USAGE ? CLI_ERROR : rc;
         if (interrupt_seen() && !c->interactive)
             return CLI_INTERRUPTED;
         interrupt_clear();

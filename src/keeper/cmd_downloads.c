@@ -9,6 +9,7 @@
 #include "keeper/figures.h"
 #include "keeper/keeper.h"
 #include "keeper/listing.h"
+#include "keeper/model.h"
 #include "keeper/progress.h"
 #include "keeper/table.h"
 
@@ -63,9 +64,24 @@ static bool is_under_way(const json_t *d)
     return str_eq(state, "downloading") || str_eq(state, "resolving");
 }
 
-/* The one download that the word means: its id, the beginning of one, or its model. With `ended`
- * also one that failed. "" when there is none or it is not clear. */
-static void find(const json_t *list, const char *word, bool ended, char id[64])
+/* What a word means: the id of a download, the beginning of one, or a model, however it is
+ * written. */
+struct meant {
+    const char *word;
+    char *model; /* owned; NULL: it is none */
+};
+
+static bool is_meant(const json_t *d, const struct meant *m)
+{
+    const char *model = keeper_text(d, "model_ref", "");
+
+    return str_starts(keeper_text(d, "download_id", ""), m->word) || str_eq(model, m->word) ||
+           (m->model && str_eq(model, m->model));
+}
+
+/* The one download that is meant. With `ended` also one that failed. "" when there is none or it is
+ * not clear. */
+static void find(const json_t *list, const struct meant *m, bool ended, char id[64])
 {
     const json_t *d;
     size_t i, n = 0;
@@ -77,36 +93,71 @@ static void find(const json_t *list, const char *word, bool ended, char id[64])
 
         if ((!ended && !is_under_way(d)) || (n > 0 && !is_under_way(d)))
             continue;
-        if (!its[0]) /* left by an earlier life of the hive: nothing is under way */
-            continue;
-        if (!str_starts(its, word) && !str_eq(keeper_text(d, "model_ref", ""), word))
-            continue;
-        str_copy(id, 64, ++n == 1 ? its : "");
+        if (its[0] && is_meant(d, m))
+            str_copy(id, 64, ++n == 1 ? its : "");
     }
 }
 
-static int cancel(struct keeper *k, const char *word, bool discard)
+/* The model of a row that an earlier life of the hive left: nothing is under way, so there is no
+ * id. */
+static const char *find_left(const json_t *list, const struct meant *m)
 {
-    char url[KEEPER_URL_MAX], id[64], text[256];
-    struct client_ask ask = {.method = "DELETE", .url = url, .timeout_ms = CANCEL_TIMEOUT_MS};
-    struct api_error e;
-    json_t *list = NULL;
+    const json_t *d;
+    size_t i;
 
-    if (contact_list(k, "/v1/models/downloads", "downloads", &list, &e))
-        return keeper_fail(k, &e);
-    find(list, word, discard, id);
-    json_decref(list);
-    if (!id[0]) {
-        snprintf(text, sizeof text, "no single download is '%.200s'", word);
+    json_array_foreach(json_object_get(list, "downloads"), i,
+                       d) if (!keeper_text(d, "download_id", NULL) &&
+                              is_meant(d, m)) return keeper_text(d, "model_ref", NULL);
+    return NULL;
+}
+
+/* Removing is left to the person: under the same name another commit of it may be whole. */
+static int fail_to_find(struct keeper *k, const json_t *list, const struct meant *m)
+{
+    const char *left = find_left(list, m);
+    char text[256];
+
+    if (!left) {
+        snprintf(text, sizeof text, "no single download is '%.200s'", m->word);
         return keeper_fail_missing(k, text, "`rbee-keeper models downloads` shows them.");
     }
+    snprintf(text, sizeof text, "the download of %.150s was interrupted and is not under way",
+             left);
+    return keeper_fail_missing(
+        k, text, "`rbee-keeper models pull` goes on with it, `models rm` deletes what has come.");
+}
+
+static int delete_download(struct keeper *k, const char *word, const char *id, bool discard)
+{
+    char url[KEEPER_URL_MAX];
+    struct client_ask ask = {.method = "DELETE", .url = url, .timeout_ms = CANCEL_TIMEOUT_MS};
+    struct api_error e;
+
     keeper_url(k, url, "/v1/models/download/%s%s", id, discard ? "?discard=1" : "");
     if (contact_json(k, &ask, NULL, &e))
-        return keeper_fail(k, &e);
+        return contact_refused(k, &e);
     out_printf(&k->out, "Cancelled %s; %s.\n", word,
                discard ? "what had come is deleted"
                        : "what has come is kept, a pull goes on from there");
     return CLI_DONE;
+}
+
+static int cancel(struct keeper *k, const char *word, bool discard)
+{
+    struct meant m = {.word = word};
+    struct api_error e;
+    json_t *list = NULL;
+    char id[64];
+    int rc;
+
+    if (contact_list(k, "/v1/models/downloads", "downloads", &list, &e))
+        return keeper_fail(k, &e);
+    m.model = model_name_canonical(word);
+    find(list, &m, discard, id);
+    rc = id[0] ? delete_download(k, word, id, discard) : fail_to_find(k, list, &m);
+    free(m.model);
+    json_decref(list);
+    return rc;
 }
 
 int cmd_models_cancel(const struct cli_command *self, int argc, char **argv)

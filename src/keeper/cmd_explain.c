@@ -95,8 +95,8 @@ static void note(struct explain *o, const struct asked *a)
                                  bytes_of(answer, "have", "usable_bytes", have),
                                  keeper_text(answer, "reason", "")};
 
-    o->n_would +=
-        str_eq(decision, "reuse") || str_eq(decision, "start") || str_eq(decision, "make_room");
+    o->n_would += str_eq(decision, "reuse") || str_eq(decision, "start") ||
+                  str_eq(decision, "make_room") || str_eq(decision, "wait");
     if (o->table)
         table_add(o->table, cells);
     json_object_set_new(answer, "asked_node", json_string(a->name));
@@ -141,13 +141,15 @@ static int prepare(struct keeper *k, const struct explain *o, struct asked *a)
     return rc;
 }
 
-/* Connects to it: CLI_GO, or an exit code. Among others, what is wrong with one is its answer. */
+/* Connects to it: CLI_GO, or an exit code. Among others, what is wrong with one is its answer; and
+ * a key that was typed, or is in the environment, is that of the node of the settings. */
 static int reach(struct keeper *k, const struct explain *o, const char *name, struct asked *a)
 {
     struct keeper_flags flags = o->flags;
     struct api_error e;
 
     flags.node = name;
+    flags.kept_key_only = !o->flags.node && !str_eq(name, unlisted_name(k->config));
     if (keeper_reach(k, &flags, &e) == 0)
         return CLI_GO;
     if (o->flags.node || e.code == API_INVALID_REQUEST)
@@ -244,22 +246,63 @@ static json_t *answer_of(struct client_probe *p)
     return answer;
 }
 
+static bool is_open(const struct asked *a)
+{
+    return a->body && !a->answer;
+}
+
 /* The questions that are left, all at the same time: a machine that is off costs the others
  * nothing. */
-static void ask_all(struct client *c, struct explain *o, struct client_probe *probes)
+static void ask_open(struct client *c, struct explain *o, struct client_probe *probes)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < o->n_asked; i++)
-        if (o->asked[i].body)
+        if (is_open(&o->asked[i]))
             probes[n++] = probe_of(&o->asked[i]);
-    client_probe_all(c, probes, n, EXPLAIN_MS);
+    if (n > 0)
+        client_probe_all(c, probes, n, EXPLAIN_MS);
     n = 0;
     for (size_t i = 0; i < o->n_asked; i++)
-        if (o->asked[i].body) {
+        if (is_open(&o->asked[i])) {
             doubt(c, &o->asked[i], &probes[n]);
             o->asked[i].answer = answer_of(&probes[n++]);
         }
+}
+
+/* The worker that a hive would give is as large as it is: with one that is too small `infer` has
+ * another one started (pool.c). */
+static bool is_too_small(const struct explain *o, const json_t *answer)
+{
+    return str_eq(keeper_text(answer, "decision", ""), "reuse") &&
+           (keeper_number(answer, "ctx", INT64_MAX) < o->ctx ||
+            keeper_number(answer, "slots", INT64_MAX) < o->slots);
+}
+
+/* The question is open again, for a new worker. */
+static void want_new(struct asked *a)
+{
+    json_t *body = json_loads(a->body, 0, NULL);
+    char *text = NULL;
+
+    if (body && json_object_set_new(body, "new", json_true()) == 0)
+        text = json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    if (!text)
+        return;
+    free(a->body);
+    a->body = text;
+    json_decref(a->answer);
+    a->answer = NULL;
+}
+
+static void ask_all(struct client *c, struct explain *o, struct client_probe *probes)
+{
+    ask_open(c, o, probes);
+    for (size_t i = 0; i < o->n_asked; i++)
+        if (o->asked[i].body && is_too_small(o, o->asked[i].answer))
+            want_new(&o->asked[i]);
+    ask_open(c, o, probes);
 }
 
 /* CLI_GO with all that they say in the table, or an exit code. */

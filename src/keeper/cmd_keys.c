@@ -39,6 +39,16 @@ static enum api_code code_of(int rc)
     }
 }
 
+/* Only what was typed is a usage error: not a file's mode, what is in it, or one key too many. */
+static int fail(struct keeper *k, int rc, const struct err *err, bool typed)
+{
+    struct keys keys;
+    bool damaged = keys_load(config_home(k->config), &keys, NULL) != 0;
+    int code = keeper_fail_err(k, code_of(rc), err);
+
+    return code == CLI_USAGE && (!typed || damaged || rc != ERR_INVALID) ? CLI_ERROR : code;
+}
+
 /* ---- create ---- */
 
 /* Nobody has seen it, and nobody will: it is not left as one that opens the hive. */
@@ -76,7 +86,7 @@ int cmd_keys_create(const struct cli_command *self, int argc, char **argv)
         return keeper_end(&k, rc);
     rc = keys_create(config_home(k.config), name, KEYS_WAIT_MS, interrupt_flag(), key, &err);
     if (rc)
-        return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
+        return keeper_end(&k, fail(&k, rc, &err, true));
     if (out_printf(&k.out, "%s\n", key))
         take_back(&k, key);
     else
@@ -126,6 +136,12 @@ static const char *when(int64_t s, char dst[CLOCK_ISO_BYTES])
     return s > 0 ? clock_iso8601(s * 1000, dst) : "-";
 }
 
+/* The same in JSON: null, as the hive says never. */
+static json_t *json_when(const char *when)
+{
+    return str_eq(when, "-") ? json_null() : json_string(when);
+}
+
 static void show(struct keeper *k, const struct keys *keys, const char *notes, bool json)
 {
     static const char *const heads[] = {"KEY", "NAME", "CREATED", "LAST USED"};
@@ -139,9 +155,9 @@ static void show(struct keeper *k, const struct keys *keys, const char *notes, b
                                      when(used_s(notes, e), used)};
 
         table_add(t, cells);
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:s, s:s}", "fingerprint", cells[0], "name",
-                                        cells[1], "created", cells[2], "last_used", cells[3]));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "fingerprint", cells[0],
+                                              "name", cells[1], "created", json_when(cells[2]),
+                                              "last_used", json_when(cells[3])));
     }
     if (json && root)
         keeper_print_json(k, root);
@@ -179,7 +195,7 @@ int cmd_keys_list(const struct cli_command *self, int argc, char **argv)
         return keeper_end(&k, rc);
     rc = keys_load(config_home(k.config), &keys, &err);
     if (rc)
-        return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
+        return keeper_end(&k, fail(&k, rc, &err, false));
     if (add_plain(config_home(k.config), &keys, &err))
         term_say(&k.term, "The key of the file " PLAIN_FILE " is not shown: %s.", err.text);
     notes = read_notes(config_home(k.config));
@@ -261,6 +277,7 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
     struct keys_entry gone;
     struct err err = {0};
     size_t n = 0;
+    bool beside; /* it was looked for in the older file as well */
     int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, &word, 1, &n);
 
     if (rc != CLI_GO)
@@ -271,7 +288,8 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
     if (rc != CLI_GO)
         return keeper_end(&k, rc);
     rc = keys_revoke(config_home(k.config), word, KEYS_WAIT_MS, interrupt_flag(), &gone, &err);
-    if (rc == ERR_NOT_FOUND) {
+    beside = rc == ERR_NOT_FOUND;
+    if (beside) {
         rc = revoke_plain(config_home(k.config), word, &gone, &err);
         if (rc != ERR_NOT_FOUND && rc != 0)
             err_prefix(&err,
@@ -283,7 +301,7 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
         return keeper_end(&k,
                           keeper_fail_missing(&k, err.text, "`rbee-keeper keys list` shows them."));
     if (rc)
-        return keeper_end(&k, keeper_fail_err(&k, code_of(rc), &err));
+        return keeper_end(&k, fail(&k, rc, &err, !beside));
     out_printf(&k.out, "Revoked the key %s (%s).\n", keys_print(gone.hash, print), gone.name);
     if (revoke_twin(&k, &gone, &err))
         return keeper_end(&k, keeper_fail_err(&k, API_INTERNAL, &err));

@@ -23,7 +23,7 @@ static int pull(struct one_model *o, const struct download_wish *wish)
     struct api_error e;
 
     if (download_run_as(&o->k, o->name.text, wish, &d, &e))
-        return keeper_fail(&o->k, &e);
+        return contact_refused(&o->k, &e);
     if (d.was_there || !wish->background)
         download_say(&o->k, &d);
     else

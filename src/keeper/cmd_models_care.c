@@ -139,7 +139,7 @@ static int delete_all(struct keeper *k, const json_t *plan, bool json)
     ask.body = text;
     rc = client_json(k->client, &ask, &done, &e) ||
                  !contact_has(k, done, "freed_bytes", JSON_INTEGER, &e)
-             ? keeper_fail(k, &e)
+             ? contact_refused(k, &e)
              : CLI_DONE;
     free(text);
     if (rc == CLI_DONE && json)

@@ -51,7 +51,8 @@ int cmd_models_push(const struct cli_command *self, int argc, char **argv)
     struct keeper from = {.command = self->name}, to = {.command = self->name};
     size_t n = 0;
     int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, &o.what, 1, &n);
-    const struct keeper_flags own = {.quiet = o.flags.quiet};
+    /* The key in the environment is the target's, unless --api-key says another one. */
+    const struct keeper_flags own = {.quiet = o.flags.quiet, .kept_key_only = !o.flags.api_key};
 
     if (rc == CLI_GO)
         rc = check(&to, &o);

@@ -202,8 +202,10 @@ static int add_paired(struct keeper *k, const char *name, const char *link)
     rc = check_place(k, name, config_addr_text(&line.addr, where, sizeof where));
     if (rc)
         return rc;
-    if (pair_exchange(&line, &secret, print, &e))
+    if (pair_exchange(&line, &secret, print, &e)) {
+        k->node = (struct node){0}; /* it is another one that said it */
         return keeper_fail(k, &e);
+    }
     rc = remember(k, name, where, &secret);
     explicit_bzero(&secret, sizeof secret);
     if (rc == 0)

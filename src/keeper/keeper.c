@@ -27,7 +27,10 @@ int keeper_open(struct keeper *k, const struct cli_command *command, const struc
     if (rc == 0)
         rc = config_open(home, &k->config, &err);
     free(home);
-    return rc ? keeper_fail_err(k, API_INVALID_REQUEST, &err) : CLI_GO;
+    if (rc) /* what cannot be read is not what somebody has written wrong */
+        return keeper_fail_err(
+            k, rc == ERR_DENIED || rc == ERR_IO ? API_INTERNAL : API_INVALID_REQUEST, &err);
+    return CLI_GO;
 }
 
 /* An error without a code of its own. */
@@ -41,10 +44,10 @@ static void error_of(enum api_code code, const struct err *err, struct api_error
         e->details = json_pack("{s:s}", "hint", "See to what it names, and try again.");
 }
 
-/* The one place that chooses the key: flag, then environment. NULL = none. */
+/* The one place that chooses the key: flag, then environment. NULL = what is known of the node. */
 static const char *choose_key(const struct keeper_flags *f)
 {
-    const char *key = f->api_key ? f->api_key : getenv("RBEE_API_KEY");
+    const char *key = f->kept_key_only ? NULL : f->api_key ? f->api_key : getenv("RBEE_API_KEY");
 
     return key && key[0] ? key : NULL;
 }
@@ -206,13 +209,18 @@ static void show_log(struct keeper *k, const json_t *details)
         term_say(&k->term, "  | %s", json_string_value(line));
 }
 
-/* The sender's hint, else the table's; about keys the keeper knows better. */
-const char *keeper_hint(const struct api_error *e)
+#define HINT_PAIR "Run `rbee-hive pair` on the hive's machine and here the line it prints, or set "
+#define HINT_KEY                                                                                   \
+    "RBEE_API_KEY (or --api-key) to a key of the hive, such as the one in the file api-key of "    \
+    "its "                                                                                         \
+    "RBEE_HOME."
+
+/* The sender's hint, else the table's; about keys the keeper knows better: a hive without TLS does
+ * not pair. */
+const char *keeper_hint(const struct keeper *k, const struct api_error *e)
 {
     if (e->code == API_MISSING_API_KEY || e->code == API_INVALID_API_KEY)
-        return "Run `rbee-hive pair` on the hive's machine and here the line it prints, or set "
-               "RBEE_API_KEY (or --api-key) to a key of the hive, such as the one in the file "
-               "api-key of its RBEE_HOME.";
+        return str_starts(k->node.url, "http://") ? "Set " HINT_KEY : HINT_PAIR HINT_KEY;
     if (e->code == API_INVALID_REQUEST) /* the fields are shown; the table's hint speaks of JSON */
         return "";
     return keeper_text(e->details, "hint", api_error_info(e->code)->hint);
@@ -221,7 +229,7 @@ const char *keeper_hint(const struct api_error *e)
 int keeper_fail(struct keeper *k, struct api_error *e)
 {
     const struct api_error_info *info = api_error_info(e->code);
-    const char *hint = keeper_hint(e);
+    const char *hint = keeper_hint(k, e);
     const char *id = keeper_text(e->details, "request_id", NULL);
 
     term_progress_end(&k->term);

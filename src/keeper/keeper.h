@@ -30,6 +30,7 @@
 struct keeper_flags {
     const char *node, *api_key;
     bool json, quiet;
+    bool kept_key_only; /* of no option: a key typed or in the environment is another node's */
 };
 #define KEEPER_OPT_NODE(f)                                                                         \
     {"node", 'N', CLI_STR, &(f).node, 0, 0, "NODE", "the machine: a name, host[:port] or URL", 0}, \
@@ -81,7 +82,7 @@ int keeper_fail_err(struct keeper *k, enum api_code code, const struct err *err)
 /* ... of something that is not there, and how to see what is. */
 int keeper_fail_missing(struct keeper *k, const char *text, const char *hint);
 /* What the person is told to do about it; "" = nothing. */
-const char *keeper_hint(const struct api_error *e);
+const char *keeper_hint(const struct keeper *k, const struct api_error *e);
 /* "rbee-keeper infer: text. Try 'rbee-keeper infer --help'." and CLI_USAGE. */
 int keeper_usage(struct keeper *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Says "Cancelled." on a line of its own and returns CLI_INTERRUPTED. */

@@ -51,7 +51,10 @@ static const struct cli_command commands[] = {
     {"models verify", "[MODEL]", "read models again and compare their digests",
      "Without MODEL all that were downloaded or imported. One that differs is set aside.",
      cmd_models_verify},
-    {"models prune", NULL, "delete what is of no use in the models folder", NULL, cmd_models_prune},
+    {"models prune", NULL, "delete what is of no use in the models folder",
+     "Shows it and asks. Without a terminal, and with --json, it deletes nothing unless --yes is\n"
+     "given, and ends with 0: it has shown what there is.",
+     cmd_models_prune},
     {"models rm", "MODEL", "remove a model from a node", NULL, cmd_models_rm},
     {"node add", "NAME HOST[:PORT]|LINK|-", "remember a machine by a name",
      "LINK is the rbee://... of the line that `rbee-hive pair` prints on that machine: the keeper\n"

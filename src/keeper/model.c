@@ -32,6 +32,16 @@ bool model_name_is_relative(const char *typed)
     return is;
 }
 
+char *model_name_canonical(const char *typed)
+{
+    struct model_ref ref;
+    struct err err;
+    char *text = model_ref_parse(typed, &ref, &err) == 0 ? model_ref_text(&ref) : NULL;
+
+    model_ref_done(&ref);
+    return text;
+}
+
 int model_name_read(struct keeper *k, const char *typed, struct model_name *out)
 {
     struct model_ref ref;

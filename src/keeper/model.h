@@ -19,4 +19,7 @@ int model_name_read(struct keeper *k, const char *typed, struct model_name *out)
 bool model_name_is_relative(const char *typed);
 void model_name_done(struct model_name *m);
 
+/* The one spelling alone (free()), of what need be no model: NULL without a word then. */
+char *model_name_canonical(const char *typed);
+
 #endif

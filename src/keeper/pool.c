@@ -69,17 +69,32 @@ const json_t *pool_choose(const json_t *list, const struct pool_want *want)
     return best;
 }
 
-/* Is one of the same kind there that is only too small? Then the hive must not give it again. */
-static bool has_smaller(const json_t *list, const struct pool_want *want)
+/* It takes work, now or soon. */
+static bool is_given(const json_t *worker, const struct pool_want *want)
 {
+    const char *state = keeper_text(worker, "state", "");
+
+    return (is_loaded(worker) || str_eq(state, "starting") || str_eq(state, "loading")) &&
+           !str_eq(keeper_text(worker, "worker_id", NULL), want->avoid);
+}
+
+/* Are all of the same kind that are there too small? Then the hive must not give one again. Of
+ * several it gives one that is large enough. */
+static bool has_only_smaller(const json_t *list, const struct pool_want *want)
+{
+    bool smaller = false;
     size_t i;
     json_t *w;
 
-    json_array_foreach(json_object_get(list, "workers"), i,
-                       w) if (is_same_kind(w, want) &&
-                              !str_eq(keeper_text(w, "state", ""), "failed") &&
-                              !is_large_enough(w, want)) return true;
-    return false;
+    json_array_foreach(json_object_get(list, "workers"), i, w)
+    {
+        if (!is_same_kind(w, want) || !is_given(w, want))
+            continue;
+        if (is_large_enough(w, want))
+            return false;
+        smaller = true;
+    }
+    return smaller;
 }
 
 /* ---- taking ---- */
@@ -206,7 +221,7 @@ static int ask_spawn(struct keeper *k, const struct pool_want *want, bool fresh,
 static int spawn(struct keeper *k, const struct pool_want *want, const json_t *list,
                  struct pool_worker *out, struct api_error *e)
 {
-    bool fresh = has_smaller(list, want);
+    bool fresh = has_only_smaller(list, want);
     const json_t *there;
 
     if (ask_spawn(k, want, fresh, out, e))

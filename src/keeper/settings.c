@@ -164,6 +164,15 @@ static const struct setting *find_typed(const char *typed, struct err *err)
 }
 
 /* ---- judging ---- */
+/* A sentence of the API's is part of one here, which goes on or has its own full stop. */
+static void drop_stop(char *text)
+{
+    size_t n = strlen(text);
+
+    if (n > 0 && text[n - 1] == '.')
+        text[n - 1] = '\0';
+}
+
 /* A request of these settings; `more` (stolen) is what it goes on from. */
 static int parse(const json_t *settings, json_t *more, struct inference_request *r, struct err *err)
 {
@@ -181,6 +190,8 @@ static int parse(const json_t *settings, json_t *more, struct inference_request 
         const char *why = json_string_value(json_object_get(first, "message"));
 
         rc = err_set(err, ERR_INVALID, "%s", why ? why : e.message);
+        if (err)
+            drop_stop(err->text);
         api_error_done(&e);
     }
     free(text);
@@ -240,8 +251,9 @@ json_t *settings_of(const struct inference_request *r)
     return all;
 }
 
-static void forget_given(json_t *settings, const struct sampling_given *given)
+static void forget_given(json_t *settings, const struct sampling *options)
 {
+    const struct sampling_given *given = &options->given;
     const struct {
         const char *name;
         bool given;
@@ -260,6 +272,10 @@ static void forget_given(json_t *settings, const struct sampling_given *given)
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i].given)
             json_object_del(settings, all[i].name);
+    if (options->json_schema || options->grammar) { /* one takes the other's place */
+        json_object_del(settings, "json_schema");
+        json_object_del(settings, "grammar");
+    }
 }
 
 int settings_take(json_t *settings, const struct sampling *options, struct err *err)
@@ -271,7 +287,7 @@ int settings_take(json_t *settings, const struct sampling *options, struct err *
     inference_request_init(&r);
     rc = sampling_fill(options, &r, err);
     if (rc == 0) {
-        forget_given(settings, &options->given);
+        forget_given(settings, options);
         others = settings_of(&r);
         if (!others || json_object_update(settings, others))
             rc = err_no_memory(err, 1, "the settings");

@@ -23,7 +23,7 @@ struct target {
     {"slots", 0, CLI_INT, &(t).slots, 1, 64, "N", "requests at once of a new worker", 0},          \
     {"ctx", 0, CLI_INT, &(t).ctx, 1, 16777216, "N", "context of a new worker, in tokens", 0},      \
     {"keep-alive", 0, CLI_STR, &(t).keep_alive, 0, 0, "TIME",                                      \
-     "how long a new worker stays idle: 5m, 0, -1", 0}
+     "how long the worker stays when idle, from now on: 5m, 0, -1", 0}
 /* clang-format on */
 
 #define TARGET_MODEL "tiny" /* where none is given */

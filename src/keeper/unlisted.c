@@ -24,16 +24,17 @@ static bool is_asked_so(const struct node *n, struct node_secret *s)
     return tls || !str_starts(n->url, "https://");
 }
 
-static bool is_in_list(const struct config *config, const struct node *n)
+/* The one of the list that is spoken to as *n is, or NULL. */
+static const struct config_node *in_list(const struct config *config, const struct node *n)
 {
-    const char *name = node_listed_as(config, n);
+    const struct config_node *listed = config_node_find(config, node_listed_as(config, n));
     struct node_secret s;
     bool found;
 
-    if (!config_node_find(config, name))
-        return false;
-    node_secrets_find(config_home(config), name, &found, &s, NULL);
-    return is_asked_so(n, &s);
+    if (!listed)
+        return NULL;
+    node_secrets_find(config_home(config), listed->name, &found, &s, NULL);
+    return is_asked_so(n, &s) ? listed : NULL;
 }
 
 /* localhost, which has a row of its own where the list has none of that name. */
@@ -48,15 +49,25 @@ static bool is_this_machines(const struct config *config, const struct node *n)
     return node_same_place(&n->addr, &at) && is_asked_so(n, &s);
 }
 
-const char *unlisted_node(const struct config *config)
+const char *unlisted_name(const struct config *config)
 {
     const char *text = config_text(config, "keeper", "node");
+    const struct config_node *listed = config_node_find(config, text);
     struct node n;
 
-    if (strcasecmp(text, "localhost") == 0 || config_node_find(config, text))
-        return NULL;
-    if (node_resolve(config, text, take_any, NULL, &n, NULL) == 0 &&
-        (is_in_list(config, &n) || is_this_machines(config, &n)))
-        return NULL;
-    return text;
+    if (!listed && strcasecmp(text, "localhost") == 0)
+        return "localhost";
+    if (!listed && node_resolve(config, text, take_any, NULL, &n, NULL) == 0) {
+        listed = in_list(config, &n);
+        if (!listed && is_this_machines(config, &n))
+            return "localhost";
+    }
+    return listed ? listed->name : text;
+}
+
+const char *unlisted_node(const struct config *config)
+{
+    const char *name = unlisted_name(config);
+
+    return strcasecmp(name, "localhost") == 0 || config_node_find(config, name) ? NULL : name;
 }

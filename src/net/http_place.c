@@ -5,7 +5,7 @@
  * long as the time limits let a connection be slow. So a connection of the address that has most
  * makes room, the oldest without a request under way, if that address has more places than the
  * newcomer's would have. A request that is being worked on is never ended for it, and who fills the
- * places alone is told 503 as ever.
+ * places alone is told 503, unless one of these connections only waits for a next request.
  */
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -77,11 +77,24 @@ static struct http_conn *choose_stranger(const struct http_server *s, uint64_t p
     return chosen;
 }
 
+/* The oldest of the address's own that was answered and asks nothing: a pool that somebody keeps
+ * must not stand in the way of a question. No key was shown by it, for its owner would be the one
+ * to lose by a stranger at the same address. */
+static struct http_conn *choose_idle(const struct http_server *s, uint64_t place)
+{
+    struct http_conn *chosen = NULL;
+
+    for (struct http_conn *c = s->conns; c; c = c->next)
+        if (may_go(c) && !c->had_pass && c->place == place && http_conn_is_idle(c))
+            chosen = c;
+    return chosen;
+}
+
 /* The oldest of those that may go, of the address that has most; NULL when none should. */
 static struct http_conn *choose(const struct http_server *s, uint64_t place, struct tally *all,
                                 size_t n_all)
 {
-    struct http_conn *chosen = NULL;
+    struct http_conn *chosen = NULL, *stranger;
     uint32_t most = 0, n;
 
     for (const struct http_conn *c = s->conns; c; c = c->next)
@@ -95,7 +108,8 @@ static struct http_conn *choose(const struct http_server *s, uint64_t place, str
     }
     if (most > tally_of(all, n_all, place)->n + 1)
         return chosen;
-    return choose_stranger(s, place, all, n_all);
+    stranger = choose_stranger(s, place, all, n_all);
+    return stranger ? stranger : choose_idle(s, place);
 }
 
 bool http_place_make(struct http_server *s, uint64_t place)

@@ -93,19 +93,26 @@ static void peer_text(const struct sockaddr_storage *from, char dst[HTTP_PEER_BY
     }
 }
 
+static void rest(struct http_server *s)
+{
+    const struct timeval a_while = {.tv_usec = HTTP_ACCEPT_REST_MS * 1000};
+
+    event_add(s->ev_rest, &a_while); /* a timer asks the kernel for nothing */
+}
+
+/* What was short may be so still: epoll takes the socket back only where there is memory for it. */
 static void on_rested(evutil_socket_t fd, short what, void *arg)
 {
     struct http_server *s = arg;
 
     (void)fd, (void)what;
-    if (!s->draining)
-        event_add(s->ev_accept, NULL);
+    if (!s->draining && event_add(s->ev_accept, NULL))
+        rest(s);
 }
 
 /* Takes one connection; false when none waits, or accepting has to rest. */
 static bool accept_one(struct http_server *s)
 {
-    struct timeval rest = {.tv_usec = HTTP_ACCEPT_REST_MS * 1000};
     struct sockaddr_storage from = {0};
     socklen_t n = sizeof from;
     int fd = accept4(s->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -116,7 +123,7 @@ static bool accept_one(struct http_server *s)
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             event_del(s->ev_accept);
-            event_add(s->ev_rest, &rest);
+            rest(s);
             return false;
         }
         return errno == ECONNABORTED || errno == EINTR;

@@ -235,5 +235,6 @@ int cmd_bench(const struct cli_command *self, int argc, char **argv)
         return command_usage(self, "--model FILE is needed");
     if (!b.n_prompt && !b.n_gen)
         return command_usage(self, "one of --prompt-tokens and --gen-tokens is more than 0");
-    return bench(&b);
+    rc = command_check_words(self, b.o.kv_type, b.o.sandbox);
+    return rc == CLI_GO ? bench(&b) : rc;
 }

@@ -118,5 +118,8 @@ int cmd_embed(const struct cli_command *self, int argc, char **argv)
         return rc;
     if (!o.engine.model_path)
         return command_usage(self, "--model FILE is needed");
+    rc = command_check_words(self, o.engine.kv_type, o.engine.sandbox);
+    if (rc != CLI_GO)
+        return rc;
     return run(&o, &err) ? command_fail(&err) : CLI_DONE;
 }

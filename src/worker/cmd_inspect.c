@@ -69,5 +69,8 @@ int cmd_inspect(const struct cli_command *self, int argc, char **argv)
         return rc;
     if (n_words == 0)
         return command_usage(self, "a FILE is needed");
+    rc = command_check_words(self, NULL, sandbox);
+    if (rc != CLI_GO)
+        return rc;
     return run(words[0], sandbox, &err) ? command_fail(&err) : CLI_DONE;
 }

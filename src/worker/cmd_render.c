@@ -155,5 +155,8 @@ int cmd_render(const struct cli_command *self, int argc, char **argv)
         return rc;
     if (!r.file == !r.model)
         return command_usage(self, "--template FILE or --model FILE is needed");
+    rc = command_check_words(self, NULL, r.sandbox);
+    if (rc != CLI_GO)
+        return rc;
     return run(&r, &err) ? command_fail(&err) : CLI_DONE;
 }

@@ -381,5 +381,6 @@ int cmd_run(const struct cli_command *self, int argc, char **argv)
         return command_usage(self, "--model FILE is needed");
     if (!o.prompt == !o.prompt_ids)
         return command_usage(self, "one of --prompt TEXT and --prompt-ids IDS is needed");
-    return run(&o, &timings);
+    rc = command_check_words(self, o.engine.kv_type, o.engine.sandbox);
+    return rc == CLI_GO ? run(&o, &timings) : rc;
 }

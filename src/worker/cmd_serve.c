@@ -116,6 +116,16 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
     return cli_parse(WORKER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
 }
 
+static bool is_backend(const char *name)
+{
+    static const char *const known[] = {"auto", "cpu", "cuda", "metal", "vulkan"};
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (str_eq(name, known[i]))
+            return true;
+    return false;
+}
+
 /* What this build can run on; never another thing than was asked for. */
 static int check_backend(const struct words *w, struct err *err)
 {
@@ -215,6 +225,11 @@ int cmd_serve(const struct cli_command *self, int argc, char **argv)
         return command_usage(self, "--prefix-cache is on or off");
     if (!str_eq(w.speculate, "auto") && !str_eq(w.speculate, "off"))
         return command_usage(self, "--speculate is auto or off");
+    if (!is_backend(w.backend))
+        return command_usage(self, "--backend is cpu or auto");
+    rc = command_check_words(self, w.kv_type, w.sandbox);
+    if (rc != CLI_GO)
+        return rc;
     log_init(WORKER_PROGRAM, level);
     signal(SIGXFSZ, SIG_IGN); /* a log as long as it may be: lines are lost, not the worker */
     stacks_install();

@@ -165,7 +165,8 @@ int cmd_tokenize(const struct cli_command *self, int argc, char **argv)
     if (!c.path)
         return command_usage(self, "--model FILE is needed");
     c.flags = (add ? ENGINE_ADD_SPECIAL : 0u) | (parse ? ENGINE_PARSE_SPECIAL : 0u);
-    return convert(&c);
+    rc = command_check_words(self, NULL, c.sandbox);
+    return rc == CLI_GO ? convert(&c) : rc;
 }
 
 int cmd_detokenize(const struct cli_command *self, int argc, char **argv)
@@ -182,5 +183,6 @@ int cmd_detokenize(const struct cli_command *self, int argc, char **argv)
         return rc;
     if (!c.path)
         return command_usage(self, "--model FILE is needed");
-    return convert(&c);
+    rc = command_check_words(self, NULL, c.sandbox);
+    return rc == CLI_GO ? convert(&c) : rc;
 }

@@ -31,6 +31,10 @@ int command_fail(const struct err *err);
 /* "llm-worker-rbee <command>: <text>. Try ..." on stderr. Returns CLI_USAGE. */
 int command_usage(const struct cli_command *self, const char *text);
 
+/* Are these words of --kv-type and --sandbox (NULL = not given) some that there are? CLI_GO, or
+ * command_usage's. */
+int command_check_words(const struct cli_command *self, const char *kv_type, const char *sandbox);
+
 /* All of stdin, at most `in->max` bytes. ERR_LIMIT, ERR_IO. */
 int command_read_stdin(struct buf *in, struct err *err);
 

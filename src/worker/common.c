@@ -31,6 +31,20 @@ int command_usage(const struct cli_command *self, const char *text)
     return CLI_USAGE;
 }
 
+int command_check_words(const struct cli_command *self, const char *kv_type, const char *sandbox)
+{
+    char text[ERR_TEXT_MAX];
+    enum sandbox_mode mode;
+    enum engine_kv kv;
+    struct err err;
+
+    if (command_kv_type(kv_type, &kv, &err) == 0 && sandbox_mode_from(sandbox, &mode, &err) == 0)
+        return CLI_GO;
+    str_copy(text, sizeof text, err.text);
+    clean_line(text);
+    return command_usage(self, text);
+}
+
 /* Whoever started the command may have made a descriptor one that does not block: waits until it
  * can be used. False where something else failed, also the wait, by a signal. */
 static bool wait_for(int fd, short events)

@@ -351,13 +351,16 @@ static uint32_t n_running(const struct scheduler *s)
     return s->pass.n_running + s->embeds.n_running;
 }
 
-static void show_work(struct scheduler *s)
+/* What it does for itself, as packing weights, is no activity: by that the hive would take it for
+ * used before anybody has come. */
+static void show_work(struct scheduler *s, bool for_others)
 {
     struct board *b = s->params.board;
 
     atomic_store(&b->tokens_out, s->pass.tokens_out);
     atomic_store(&b->steps, engine_steps(s->engine));
-    atomic_store(&b->last_activity_ms, clock_ms());
+    if (for_others)
+        atomic_store(&b->last_activity_ms, clock_ms());
     atomic_store(&b->slots_busy, n_running(s));
 }
 
@@ -398,6 +401,7 @@ static int look(struct scheduler *s, struct err *err)
 static int work(struct scheduler *s, struct err *err)
 {
     uint32_t n_started;
+    bool has_jobs;
 
     s->limit.open_ms = clock_ms();
     while (!collect(s, is_idle(s) && s->tuned)) {
@@ -407,13 +411,14 @@ static int work(struct scheduler *s, struct err *err)
         if (look(s, err))
             return ERR_IO;
         n_started = start_waiting(s);
-        show_work(s);
+        has_jobs = n_running(s) > 0;
+        show_work(s, has_jobs);
         note_left(s, n_started); /* behind it: there is no moment in which nobody has them */
         sweep_waiting(s, ends_by_limit); /* those for whom there is no slot: not before that */
-        if (n_running(s))
+        if (has_jobs)
             run_pass(s);
         if (n_running(s) == 0) {
-            show_work(s);
+            show_work(s, has_jobs);
             outbox_flush(s->params.outbox);
         }
         s->tuned = s->tuned || !engine_tune(s->engine);

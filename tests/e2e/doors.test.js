@@ -53,7 +53,7 @@ function newLink(host, home) {
   assert.strictEqual(r.status, 0, r.stderr);
   const match = /^rbee-keeper node add NAME (rbee:\/\/10\.77\.0\.1:8080\/([0-9a-f]{64})\/[a-z2-7]{20})\n$/.exec(r.stdout);
   assert.ok(match, r.stdout);
-  return { link: match[1], pin: match[2] };
+  return { link: match[1], pin: match[2], stderr: r.stderr };
 }
 
 const keysOf = (home) => JSON.parse(spawnSync(KEEPER, ['keys', 'list', '--json'], { encoding: 'utf8', env: { RBEE_HOME: home } }).stdout).keys;
@@ -258,7 +258,7 @@ describe('two machines', () => {
     assert.strictEqual(b.keeper(other, 'node', 'add', 'bee2', link).status, 0);
     const again = b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link);
     assert.strictEqual(again.status, 1);
-    assert.match(again.stderr, /used already/);
+    assert.match(again.stderr, /used already.*\nRun `rbee-hive pair`/);
     const bad = b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link.slice(0, -3));
     assert.notStrictEqual(bad.status, 0);
     const cut = b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link.replace(/.{20}$/, ''));
@@ -305,6 +305,15 @@ describe('two machines', () => {
     await until(() => hosts.b.curl('https://10.77.0.1:8080/v1/workers/list', '-H', `Authorization: Bearer ${key}`).status === 200, 'the new key');
   });
 
+  /* The oldest was closed without a word, and its owner heard that it was wrong, used or over. */
+  it('a ninth line closes the oldest, and says so', () => {
+    const { a, b } = hosts, add = (link) => b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link).status;
+    const lines = Array.from({ length: 8 }, () => newLink(a, home)), ninth = newLink(a, home);
+    assert.match(ninth.stderr, /^rbee-hive: 8 lines are open at once: the oldest, which nobody has used, works no more\n$/);
+    assert.deepStrictEqual([lines[0], lines[1], ninth].map(({ link }) => add(link)), [1, 0, 0]);
+    assert.strictEqual(newLink(a, home).stderr, ''); // two were used
+  });
+
   it('pairing where 64 keys are: told what to do, not that it is a fault of rbee', () => {
     const { a, b } = hosts, file = path.join(home, 'keys'), kept = fs.readFileSync(file, 'utf8');
     const more = Array.from({ length: 64 - kept.trim().split('\n').filter((line) => !line.startsWith('#')).length }, (_, i) => `${String(i + 1).padStart(64, '0')} 1800000000 more${i}\n`);
@@ -314,8 +323,9 @@ describe('two machines', () => {
     const full = b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link);
     put(kept);
     assert.strictEqual(full.status, 1);
-    assert.match(full.stderr, /there are 64 keys already.*\n.*keys revoke.*rbee-hive pair/);
+    assert.match(full.stderr, /there are 64 keys already.*\n.*keys revoke.*the same line works/);
     assert.doesNotMatch(full.stderr, /rbee's fault/);
+    assert.strictEqual(b.keeper(makeFolder('rbee-keeper-'), 'node', 'add', 'bee2', link).status, 0); // it was used up
   });
 
   it('a page that sends wrong codes from its visitor\'s browser does not lock the visitor out', () => {
@@ -437,7 +447,7 @@ describe('two machines', () => {
     const { a, b } = hosts;
     await hive.stop();
     hive = await a.hive(home, { RBEE_HIVE_TLS: 'off' });
-    assert.match(hive.stderr, /in the clear/);
+    assert.match(hive.stderr, new RegExp(`in the clear\\. Every keeper, this machine's too, needs the key in ${home}/api-key as RBEE_API_KEY\\.`));
     const refused = b.keeper(mine, 'workers', 'list', '--node', 'bee2');
     assert.strictEqual(refused.status, 1);
     assert.match(refused.stderr, /does not speak https\n.*tls = off/);
@@ -445,7 +455,20 @@ describe('two machines', () => {
     assert.strictEqual(fs.readFileSync(path.join(mine, 'nodes.json'), 'utf8').includes('bee2'), false);
     const key = fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim();
     assert.strictEqual(b.keeper(mine, 'workers', 'list', '--node', 'bee2', '--api-key', key).status, 0);
-    assert.strictEqual(b.keeper(mine, 'workers', 'list', '--node', 'bee2').status, 1);
+    const keyless = b.keeper(mine, 'workers', 'list', '--node', 'bee2');
+    assert.strictEqual(keyless.status, 1);
+    assert.match(keyless.stderr, /MISSING_API_KEY: .*\nSet RBEE_API_KEY/); // there is no pairing without https
+  });
+
+  /* It named a file that is not there: `keys create`, and pairing, make keys that are shown once. */
+  it('a hive that speaks plain http with other keys than api-key says how to get one', async () => {
+    const file = path.join(home, 'api-key');
+    await hive.stop();
+    fs.renameSync(file, `${file}.away`);
+    hive = await hosts.a.hive(home, { RBEE_HIVE_TLS: 'off' });
+    assert.match(hive.stderr, /needs a key as RBEE_API_KEY; `rbee-keeper keys create` makes one\.\n/);
+    assert.strictEqual(fs.existsSync(file), false);
+    fs.renameSync(`${file}.away`, file);
   });
 
   /* Takes a minute: RBEE_TEST_LONG=1 runs it. */

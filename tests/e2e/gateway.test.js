@@ -566,7 +566,7 @@ describe('over a worker that says what it is told', () => {
 
     /* AnythingLLM always sends num_ctx, packages say truncate: every one of their texts was refused. */
     it("what Ollama's clients send beside a text changes no vector", async () => {
-      for (const more of [{ options: { num_ctx: 4000, num_gpu: 1 } }, { truncate: true }, { truncate: false }, { dimensions: 0 }, { keep_alive: '-1s' }]) {
+      for (const more of [{ options: { num_ctx: 4000, num_gpu: 1, keep_alive: '5m' } }, { truncate: true }, { truncate: false }, { dimensions: 0 }, { keep_alive: '-1s' }]) {
         const answer = await post(hive, '/api/embed', { model: 'tiny', input: 'a', ...more });
         assert.deepStrictEqual([answer.status, answer.json.embeddings], [200, [[0.5, -1.25, 2], [1, 0, 0]]], answer.text);
       }
@@ -605,6 +605,19 @@ describe('over a worker that says what it is told', () => {
       assert.deepStrictEqual([both.status, both.json.error.param], [400, 'model']);
       const none = await post(hive, '/v1/completions', { prompt: 'x' });
       assert.deepStrictEqual([none.status, none.json.error.param], [400, 'model']);
+    });
+
+    /* A loaded foo.gguf answered for Foo.gguf, whose full path was given: a different model. */
+    it('a full reference means that model, and no loaded one of another case', async () => {
+      const folder = makeFolder(), [lower, upper, absent] = ['case.gguf', 'Case.gguf', 'CASE.gguf'].map((name) => path.join(folder, name));
+      for (const file of [lower, upper]) fs.copyFileSync(MODEL, file);
+      const by = async (model) => (await post(hive, '/v1/completions', { model, prompt: JSON.stringify({ events: text('x') }) })).status;
+      const loaded = async () => (await list(hive)).map((w) => w.model_path).filter((file) => path.dirname(file) === folder);
+      for (const name of [lower, 'CASE']) assert.strictEqual(await by(name), 200);
+      assert.deepStrictEqual(await loaded(), [lower]);
+      assert.strictEqual(await by(`file://${upper}`), 200);
+      assert.deepStrictEqual(await loaded(), [lower, upper]);
+      assert.strictEqual(await by(`file://${absent}`), 404);
     });
   });
 });

@@ -518,10 +518,13 @@ describe('keep-alive', () => {
     await until(async () => (await list(hive)).length === 0);
   });
 
+  /* A model that took more than a moment to pack was ended before anybody had come: packing counted as use. */
   it('0: it waits for its first request, then ends', async (t) => {
-    const hive = await startHive({ env: { RBEE_TINY: MODEL } });
+    const file = path.join(makeFolder(), 'large.gguf');
+    writeHollowModel(file, { layers: 8, embd: 1024, ff: 4096, packable: true });
+    const hive = await startHive({ flags: { threads: 1 } });
     t.after(() => hive.stop());
-    const worker = await spawnReady(hive, 'tiny', { keep_alive: 0 });
+    const worker = await spawnReady(hive, file, { keep_alive: 0 });
     await sleep(700);
     assert.ok(isAlive(worker.pid), 'it ended before it was used');
     await (await infer(worker, { prompt: 'Once', max_tokens: 3 })).all();

@@ -234,6 +234,25 @@ describe('what other programs keep', () => {
     assert.strictEqual(m.source, `hf:org/tale@${COMMIT}`);
     assert.ok(await row(hive, `hf:org/tale:tale.Q8_0.gguf@${OLD}`));
   });
+
+  /* ":latest", the tag that most of Ollama's models have, was cut off before a name was looked up: no spelling named
+   * such a model to the gateway, not even the one on the hive's own list. */
+  test('a model tagged latest is known by what the list calls it, and without the tag', async () => {
+    const meant = async (name) => {
+      const [one, shown] = [await get(hive, `/v1/models/${name}`), await post(hive, '/api/show', { model: name })];
+      assert.strictEqual(shown.status, one.status, shown.text);
+      return one.json.id;
+    };
+    for (const name of ['local:ann/mine:latest', 'ann/mine:latest', 'local:ann/mine', 'ann/mine', 'Ann/Mine', 'ann-mine-latest']) {
+      assert.strictEqual(await meant(name), 'local:ann/mine:latest', name);
+    }
+    for (const name of ['local:tale:8b', 'tale:8b', 'tale:8b:latest']) assert.strictEqual(await meant(name), 'local:tale:8b', name);
+    assert.strictEqual(await meant('mine'), undefined);
+    // Both are there: each is nearest to its own name.
+    const plain = await cli(hive, 'models', 'import', model(path.join(home, 'plain.gguf')), '--as', 'ann/mine');
+    assert.strictEqual(plain.code, 0, plain.stderr);
+    for (const name of ['ann/mine', 'ann/mine:latest']) assert.strictEqual(await meant(name), `local:${name}`);
+  });
 });
 
 describe('a folder for a machine without a network', () => {

@@ -158,7 +158,7 @@ describe('commands', () => {
 
   it('say which words there are for it', () => {
     const wrong = inspect('--sandbox', 'perhaps', MODEL);
-    assert.strictEqual(wrong.status, 1);
+    assert.strictEqual(wrong.status, 2);
     assert.match(wrong.stderr, /'perhaps'; there are auto, off and required/);
   });
 });

@@ -224,6 +224,22 @@ test('a hive starts on a disk that is full', async (t) => {
   assert.match(second.stderr, /another rbee-hive \(process \?\) uses the home/);
 });
 
+/* Such a hive started on loopback only: for other machines it ended over its note of where it is. */
+test('a hive for other machines starts on a disk that is full', { skip: notApart }, async (t) => {
+  const disk = smallDisk('1m');
+  if (disk.why) return void t.skip(disk.why);
+  let hive;
+  t.after(async () => { if (hive) await hive.stop(); disk.end(); });
+  const home = path.join(disk.folder, 'home'), host = await hostFor(t), filler = path.join(disk.folder, 'filler');
+  fs.mkdirSync(home);
+  await (await host.hive(home)).stop(); // its key and its certificate are made
+  assert.throws(() => fs.writeFileSync(filler, Buffer.alloc(2 << 20)), { code: 'ENOSPC' });
+  hive = await host.hive(home);
+  await hive.says(/run\/hive\.json: No space left on device: keepers on this machine .* do not find this hive until/);
+  await hive.says(/run\/pairings: No space left on device: no further machine can be paired until/);
+  assert.strictEqual(host.curl('https://127.0.0.1:8080/v1/health').status, 200);
+});
+
 /*
  * Workers are not dumpable, so a /proc that hides processes (hidepid, systemd's ProtectProc=) hides them from their
  * own user: one that was stopped by a signal was given out all the same, and none that was stuck was ever noticed.

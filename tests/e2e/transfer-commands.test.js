@@ -120,6 +120,34 @@ test('of two downloads of one file, one that is discarded leaves the other what 
   }
 });
 
+/* "no single download is ..." for the spelling that had begun it, and for what `models downloads` had just shown: the
+ * hive that began it is gone. Where nothing can be cancelled, the message spoke of HTTP's methods, and it was exit 2. */
+test('cancel takes the model as pull does; of what is not under way it says what to do', async (t) => {
+  let own = await startWith(hub);
+  t.after(() => own.stop());
+  const on = (...args) => run([...args, '--node', new URL(own.url).host]);
+  const name = `a/spelled-${process.pid}`;
+  hub.put(name, { 'c.Q4_K_M.gguf': seeded('spelled', 3 << 20) });
+  slow();
+  const pulled = await on('models', 'pull', `hf:${name}:q4_k_m@main`, '--background');
+  assert.strictEqual(pulled.code, 0, pulled.stderr);
+  const cancelled = await on('models', 'cancel', `hf:${name}:q4_k_m@main`);
+  assert.strictEqual(cancelled.code, 0, cancelled.stderr);
+  assert.strictEqual((await on('models', 'pull', `hf:${name}:q4_k_m`, '--background')).code, 0);
+  await until(() => leftOvers(own).length > 0, 'some of it');
+  await own.stop();
+  own = await startWith(hub, {}, { home: own.home });
+  fast();
+  assert.match((await on('models', 'downloads')).stdout, /^- .*interrupted/m);
+  const left = await on('models', 'cancel', `hf:${name}:q4_k_m`, '--discard');
+  assert.strictEqual(left.code, 1);
+  assert.match(left.stderr, /hf:\S+:Q4_K_M was interrupted and is not under way\n.*models pull.*models rm/);
+  assert.strictEqual((await on('models', 'pull', '-q', `hf:${name}:q4_k_m`)).code, 0);
+  const whole = await on('models', 'cancel', `hf:${name}:q4_k_m`, '--discard');
+  assert.strictEqual(whole.code, 1);
+  assert.match(whole.stderr, /is complete; `rbee-keeper models rm`/);
+});
+
 test('what cannot be cancelled is said', async () => {
   const f = fresh(1000);
   const { download_id: id } = await begin(hive, f.ref);

@@ -1032,6 +1032,9 @@ describe('beginnings and ends', { skip }, () => {
       [['--model', MODEL, '--tls', 'on'], 2, /--tls is auto or off/],
       [['--model', MODEL, '--tls-cert', 'a.pem'], 2, /belong together/],
       [['--model', MODEL, '--speculate', 'on'], 2, /--speculate/],
+      [['--model', MODEL, '--kv-type', 'f15'], 2, /--kv-type is 'f15'; there are f16 and q8_0/], // these three were exit 1
+      [['--model', MODEL, '--sandbox', 'no'], 2, /--sandbox is 'no'/],
+      [['--model', MODEL, '--backend', 'gpu'], 2, /--backend is cpu or auto/],
       [['--model', MODEL, '--addr', 'nowhere.invalid:1'], 1, /nowhere\.invalid/],
       [['--model', MODEL, '--addr', '127.0.0.1:99999'], 1, /port/],
       [['--model', MODEL, '--backend', 'cuda'], 1, /cuda/],

@@ -374,6 +374,27 @@ static bool count(void *arg, struct card *c)
     return true;
 }
 
+/*
+ * One that could not be read at a moment without descriptors, or from a disk that failed, was taken
+ * for damaged, and a poorer one was written over it.
+ */
+static void test_card__that_cannot_be_read_now_may_be_whole(void **state)
+{
+    char *path = path_join(dir, "x.gguf.rbee.json");
+
+    (void)state;
+    assert_false(card_is_withheld(path)); /* there is none */
+    assert_int_equal(symlink(path, path), 0);
+    assert_true(card_is_withheld(path)); /* ELOOP, as any other errno */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(path_write_file(path, "{", 1, 0600, NULL), 0);
+    assert_false(card_is_withheld(path)); /* damaged, for good */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_false(card_is_withheld(path));
+    free(path);
+}
+
 static void test_card__is_found_again_as_it_was(void **state)
 {
     struct card *c = make_card("abc"), *got = NULL;
@@ -708,6 +729,7 @@ int main(void)
         TEST(test_catalog__verdicts_are_kept_with_the_digest),
         TEST(test_catalog__newer_version_is_refused_and_kept),
         TEST(test_catalog__folder_in_its_place_is_an_error),
+        TEST(test_card__that_cannot_be_read_now_may_be_whole),
         TEST(test_card__is_found_again_as_it_was),
         TEST(test_card__names_of_one_are_not_anothers),
         TEST(test_card__is_not_written_longer_than_it_is_read),

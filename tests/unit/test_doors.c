@@ -244,7 +244,7 @@ static void test_pairings__work_once_and_in_time(void **state)
         char code[32];
 
         snprintf(code, sizeof code, "code %d", i);
-        pairings_add(&p, code, 2000 + i);
+        assert_int_equal(pairings_add(&p, code, 2000 + i), i == PAIRINGS_MAX);
     }
     assert_int_equal(p.n, PAIRINGS_MAX);
     assert_false(pairings_use(&p, "code 0", 2010)); /* the oldest made room */
@@ -283,7 +283,7 @@ static void test_pairings__do_not_wait_for_ever(void **state)
     assert_non_null(mkdtemp(dir));
     run = path_join(dir, "run");
     file = path_join(run, "pairings");
-    assert_int_equal(pairing_make(dir, code, 100, &err), 0);
+    assert_int_equal(pairing_make(dir, code, 100, NULL, &err), 0);
     assert_int_equal(dir_lock_take(run, 0, NULL, &lock, &err), 0);
     assert_int_equal(pairing_redeem(dir, code, 101, &err), ERR_BUSY);
     dir_lock_release(&lock);
@@ -308,8 +308,8 @@ static void test_pairings__file_holds_no_code_and_survives_damage(void **state)
     assert_non_null(mkdtemp(dir));
     run = path_join(dir, "run");
     file = path_join(run, "pairings");
-    assert_int_equal(pairing_make(dir, code, 100, &err), 0);
-    assert_int_equal(pairing_make(dir, other, 100, &err), 0);
+    assert_int_equal(pairing_make(dir, code, 100, NULL, &err), 0);
+    assert_int_equal(pairing_make(dir, other, 100, NULL, &err), 0);
     assert_int_equal(strlen(code), 20);
     assert_string_not_equal(code, other);
     assert_int_equal(stat(file, &st), 0);
@@ -318,11 +318,14 @@ static void test_pairings__file_holds_no_code_and_survives_damage(void **state)
     assert_null(strstr(text, code));
     free(text);
     assert_int_equal(pairing_redeem(dir, "aaaaaaaaaaaaaaaaaaaa", 101, &err), ERR_DENIED);
+    assert_int_equal(pairing_look(dir, "aaaaaaaaaaaaaaaaaaaa", 101, &err), ERR_DENIED);
+    assert_int_equal(pairing_look(dir, code, 101, &err), 0);
     assert_int_equal(pairing_redeem(dir, code, 101, &err), 0);
+    assert_int_equal(pairing_look(dir, code, 101, &err), ERR_DENIED);
     assert_int_equal(pairing_redeem(dir, code, 101, &err), ERR_DENIED);
     assert_int_equal(path_write_file(file, "rubbish\n\n \0x", 12, 0600, &err), 0);
     assert_int_equal(pairing_redeem(dir, other, 101, &err), ERR_DENIED);
-    assert_int_equal(pairing_make(dir, code, 102, &err), 0);
+    assert_int_equal(pairing_make(dir, code, 102, NULL, &err), 0);
     assert_int_equal(pairing_redeem(dir, code, 103, &err), 0);
     unlink(file);
     remove_lock(run);

@@ -585,6 +585,43 @@ static void test_ollama__options_that_change_nothing_are_taken(void **state)
                    "options.top_k");
 }
 
+/* keep_alive of the request, -2 when there is none. */
+static int64_t keep_alive_of(const struct request_kind *kind, const char *text)
+{
+    struct order o;
+    int64_t ms;
+
+    read_good(kind, text, &o);
+    ms = o.keep_alive_given ? o.keep_alive_ms : -2;
+    order_done(&o);
+    return ms;
+}
+
+/* LangExtract puts keep_alive into the options of every request, and beside them: all of them were
+ * refused. So were n8n's, for penalize_newline. */
+static void test_ollama__keep_alive_and_newlines_are_options(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"prompt\":\"a\",\"keep_alive\":300,\"options\":{\"keep_alive\":7,"
+        "\"penalize_newline\":true}}",
+        "{\"prompt\":\"a\",\"keep_alive\":null,\"options\":{\"keep_alive\":\"1m\"}}",
+        "{\"prompt\":\"a\",\"options\":{}}",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"options\":{\"keep_alive\":-5}}",
+    };
+
+    (void)state;
+    assert_int_equal(keep_alive_of(&request_ollama_generate, bodies[0]), 300000);
+    assert_int_equal(keep_alive_of(&request_ollama_generate, bodies[1]), 60000);
+    assert_int_equal(keep_alive_of(&request_ollama_generate, bodies[2]), -2);
+    assert_int_equal(keep_alive_of(&request_chat, bodies[3]), -1);
+    assert_refused(&request_ollama_generate,
+                   "{\"prompt\":\"a\",\"options\":{\"keep_alive\":\"soon\"}}",
+                   "options.keep_alive");
+    assert_refused(&request_ollama_generate,
+                   "{\"prompt\":\"a\",\"options\":{\"penalize_newline\":false}}",
+                   "options.penalize_newline");
+}
+
 /* goose sends Ollama's options to OpenAI's route. */
 static void test_ollama__num_ctx_is_taken_in_chat_completions(void **state)
 {
@@ -750,6 +787,7 @@ int main(void)
         cmocka_unit_test(test_request__worker_names_become_the_clients),
         cmocka_unit_test(test_ollama__options_that_change_nothing_are_taken),
         cmocka_unit_test(test_ollama__num_ctx_is_taken_in_chat_completions),
+        cmocka_unit_test(test_ollama__keep_alive_and_newlines_are_options),
         cmocka_unit_test(test_ollama__fields_beside_the_options),
         cmocka_unit_test(test_ollama__results_belong_to_their_calls),
         cmocka_unit_test(test_ollama__many_calls_and_results),

@@ -88,6 +88,14 @@ static void test_schema__types(void **state)
          "false}",
          {"\"a\""},
          {"1"}},
+        /* what pydantic says of bytes and of unions: refused, though it constrains no text */
+        {"{\"type\":\"string\",\"contentEncoding\":\"base64\",\"contentMediaType\":\"image/png\"}",
+         {"\"a\""},
+         {"1"}},
+        {"{\"oneOf\":[{\"type\":\"null\"},{\"type\":\"boolean\"}],"
+         "\"discriminator\":{\"propertyName\":\"kind\",\"mapping\":{\"a\":\"#/$defs/a\"}}}",
+         {"null", "true"},
+         {"1", "{}"}},
     };
 
     (void)state;
@@ -139,6 +147,12 @@ static void test_schema__objects(void **state)
         {"{\"type\":\"object\",\"minProperties\":1,\"maxProperties\":2}",
          {"{\"a\":1}", "{\"a\":1,\"b\":2}"},
          {"{}", "{\"a\":1,\"b\":2,\"c\":3}"}},
+        /* zod 4 says it of every record, which was refused for it */
+        {"{\"type\":\"object\",\"propertyNames\":{\"type\":\"string\",\"title\":\"k\"},"
+         "\"additionalProperties\":{\"type\":\"integer\"}}",
+         {"{}", "{\"x\":1}"},
+         {"{\"x\":\"1\"}", "1"}},
+        {"{\"propertyNames\":true}", {"{}", "{\"x\":[]}"}, {"1", "[]"}},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"object\",\"properties\":{\"b\":{"
          "\"type\":\"null\"}},"
          "\"required\":[\"b\"]}},\"required\":[\"a\"]}",
@@ -515,6 +529,10 @@ static void test_schema__refuses_by_name_and_place(void **state)
         {"{\"uniqueItems\":true}", "the schema at #/uniqueItems: 'uniqueItems' is not supported"},
         {"{\"if\":{},\"then\":{}}", "the schema at #/if: the keyword 'if' is not supported"},
         {"{\"patternProperties\":{}}", "the schema at #/patternProperties: the keyword"},
+        {"{\"propertyNames\":{\"enum\":[\"a\"]}}",
+         "the schema at #/propertyNames: 'propertyNames' is not supported but as"},
+        {"{\"propertyNames\":{\"type\":\"integer\"}}", "the schema at #/propertyNames"},
+        {"{\"propertyNames\":false}", "the schema at #/propertyNames"},
         {"{\"format\":\"iri\"}", "the schema at #/format: the format 'iri' is not supported"},
         {"{\"items\":{\"$id\":\"x\"}}",
          "the schema at #/items/$id: the keyword '$id' is not supported but at the top"},
@@ -580,6 +598,8 @@ static void test_schema__refuses_what_is_no_schema(void **state)
          "the schema at #/properties: 'properties' must be an object of schemas"},
         {"{\"required\":\"a\"}", "the schema at #/required: 'required' must be a list of strings"},
         {"{\"items\":[{}]}", "the schema at #/items: 'items' must be a schema"},
+        {"{\"propertyNames\":1}",
+         "the schema at #/propertyNames: 'propertyNames' must be a schema"},
         {"{\"minItems\":-1}", "the schema at #/minItems: 'minItems' must be an integer from 0 on"},
         {"{\"maxLength\":1.5}",
          "the schema at #/maxLength: 'maxLength' must be an integer from 0 on"},

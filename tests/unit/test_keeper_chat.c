@@ -381,6 +381,26 @@ static void test_settings__the_default_given_as_an_option_takes_one_back(void **
     json_decref(settings);
 }
 
+/* With a grammar kept in the talk, --json-schema was "only one of json_schema and grammar may be
+ * given..", with two full stops: options given win, so one takes the other's place. */
+static void test_settings__a_form_given_as_an_option_takes_the_others_place(void **state)
+{
+    json_t *settings = json_loads("{\"grammar\":\"root ::= \\\"a\\\"\",\"top_k\":1}", 0, NULL);
+    struct sampling o;
+    struct err err;
+
+    (void)state;
+    sampling_init(&o);
+    o.max_tokens = SETTINGS_MAX_TOKENS;
+    o.json_schema = "{\"type\":\"object\"}";
+    assert_int_equal(settings_take(settings, &o, &err), 0);
+    assert_settings(settings, "{\"json_schema\":{\"type\":\"object\"},\"top_k\":1}");
+    json_object_set_new(settings, "grammar", json_string("root ::= \"a\""));
+    assert_int_equal(settings_check(settings, &err), ERR_INVALID);
+    assert_string_equal(err.text, "only one of json_schema and grammar may be given");
+    json_decref(settings);
+}
+
 static void test_sampling__refuses_what_no_worker_takes(void **state)
 {
     struct sampling base, o;
@@ -808,6 +828,7 @@ int main(void)
         cmocka_unit_test(test_settings__make_a_request),
         cmocka_unit_test(test_settings__of_the_command_line),
         cmocka_unit_test(test_settings__the_default_given_as_an_option_takes_one_back),
+        cmocka_unit_test(test_settings__a_form_given_as_an_option_takes_the_others_place),
         cmocka_unit_test(test_sampling__refuses_what_no_worker_takes),
         cmocka_unit_test(test_conversation__comes_back_as_it_was_saved),
         cmocka_unit_test(test_conversation__is_saved_behind_a_link),

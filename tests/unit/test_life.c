@@ -361,6 +361,39 @@ static void test_logrotate__keeps_so_many_and_no_more(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* Without one for the copy the older pieces had moved on, and the log was emptied for nothing. */
+static void test_logrotate__without_descriptors_nothing_is_lost(void **state)
+{
+    struct rlimit old, few;
+    char folder[32];
+    bool rotated;
+    int next, rc;
+
+    (void)state;
+    enter_folder(folder);
+    put_file("w.log", "lately");
+    put_file("w.log.1", "before");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    next = dup(0);
+    close(next);
+    few = (struct rlimit){.rlim_cur = (rlim_t)next + 1, .rlim_max = old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    rc = logrotate_check("w.log", 4, 2, &rotated, NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    if (rc) { /* else the limit is not the kernel's: valgrind */
+        assert_false(rotated);
+        assert_file("w.log", "lately");
+        assert_file("w.log.1", "before");
+        assert_int_equal(logrotate_check("w.log", 4, 2, &rotated, NULL), 0);
+    }
+    assert_file("w.log", "");
+    assert_file("w.log.1", "lately");
+    assert_file("w.log.2", "before");
+    logrotate_remove("w.log", 2);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* Who writes keeps its descriptor: it goes on at the beginning of the emptied file. */
 static void test_logrotate__the_writer_goes_on(void **state)
 {
@@ -894,6 +927,7 @@ int main(void)
         cmocka_unit_test(test_pace__the_99th_of_100),
         cmocka_unit_test(test_pace__forgets_and_takes_any_time),
         cmocka_unit_test(test_logrotate__keeps_so_many_and_no_more),
+        cmocka_unit_test(test_logrotate__without_descriptors_nothing_is_lost),
         cmocka_unit_test(test_logrotate__the_writer_goes_on),
         cmocka_unit_test(test_home__the_newest_logs_stay_and_those_that_are_wanted),
         cmocka_unit_test(test_home__a_path_that_cannot_be_told_is_no_home),

@@ -120,6 +120,26 @@ static void test_room__those_on_their_way_out_come_first(void **state)
     assert_int_equal(freed, 8 * GIB);
 }
 
+/* A model was refused for good (507) that had room a moment later: nobody had asked what a busy
+ * worker's memory comes to once it has nothing to do. */
+static void test_room__what_a_busy_one_has_comes_later(void **state)
+{
+    struct room_worker all[] = {busy(8), idle(1, 2), busy(4)};
+    uint64_t freed;
+
+    (void)state;
+    all[0].may_end_later = true; /* the last one is pinned */
+    all[0].wants_bytes = GIB;
+    assert_false(room_choose(all, 3, 11 * GIB, 0, &freed));
+    assert_true(room_comes(all, 3, 11 * GIB, 0));
+    assert_false(room_comes(all, 3, 12 * GIB, 0));
+    all[2].ending = true;
+    assert_true(room_comes(all, 3, 15 * GIB, 0));
+    assert_false(room_comes(all, 3, 16 * GIB, 0));
+    assert_true(room_comes(all, 3, 0, 3));
+    assert_false(room_comes(all, 3, 0, 4));
+}
+
 /* A worker that still loads has little yet; what it will take is counted, and comes back with it.
  */
 static void test_room__what_was_promised_counts(void **state)
@@ -169,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_room__a_need_past_all_bounds_ends_nobody),
         cmocka_unit_test(test_room__nobody_is_ended_without_need),
         cmocka_unit_test(test_room__those_on_their_way_out_come_first),
+        cmocka_unit_test(test_room__what_a_busy_one_has_comes_later),
         cmocka_unit_test(test_room__what_was_promised_counts),
         cmocka_unit_test(test_room__sums_do_not_wrap),
         cmocka_unit_test(test_room__nothing_to_end),

@@ -256,9 +256,14 @@ static void test_worker_room__of_as_many_as_there_may_be_an_idle_one_makes_place
     assert_int_equal(worker_room_for(&room, &need), ROOM_IS_THERE);
     many[7].state = WORKER_READY;
     for (size_t i = 0; i < WORKERS_MAX; i++) {
-        many[i].keep_alive_ms = i % 2 ? -1 : 5000; /* pinned, and at work */
-        boards[i].slots_busy = i % 2 ? 0 : 1;
+        many[i].keep_alive_ms = i == 9 ? 5000 : -1; /* pinned, but for one at work */
+        boards[i].slots_busy = i == 9;
     }
+    worker_room_look(&r.owner, &room);
+    assert_int_equal(worker_room_place(&room, &e), 0);
+    assert_int_equal(worker_room_for(&room, &need), ROOM_LATER);
+    assert_ptr_equal(worker_room_holder(&room), &many[9]);
+    many[9].keep_alive_ms = -1;
     worker_room_look(&r.owner, &room);
     assert_int_equal(worker_room_for(&room, &need), ROOM_NO_PLACE);
     assert_int_equal(worker_room_place(&room, &e), -1);

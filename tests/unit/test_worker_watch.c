@@ -107,6 +107,11 @@ void workers_room_freed(struct workers *ws)
     (void)ws;
 }
 
+void workers_look_at_line(struct workers *ws, int64_t now)
+{
+    (void)ws, (void)now;
+}
+
 void workers_check_gone(struct workers *ws)
 {
     (void)ws;

@@ -192,7 +192,7 @@ void embed_ollama(struct hive *h, struct http_exchange *x, const char *id)
     fields_bool(&f, "truncate", &truncate); /* nothing is cut: what does not fit is refused */
     fields_int(&f, "dimensions", false, 0, INT32_MAX, &dimensions);
     r->keep_alive_given = fields_go_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
-    request_ollama_loading(&f, &r->ctx_min);
+    request_ollama_loading(&f, &r->ctx_min, &r->keep_alive_given, &r->keep_alive_ms);
     r->state = json_pack("{s:I}", "dimensions", (json_int_t)dimensions);
     r->render_text = render_ollama;
     relay_go(r, &f);
@@ -229,7 +229,7 @@ void embed_ollama_old(struct hive *h, struct http_exchange *x, const char *id)
         json_object_set(r->body, "input", prompt);
     json_object_set_new(r->body, "normalize", json_false()); /* as Ollama has it on this route */
     r->keep_alive_given = fields_go_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
-    request_ollama_loading(&f, &r->ctx_min);
+    request_ollama_loading(&f, &r->ctx_min, &r->keep_alive_given, &r->keep_alive_ms);
     r->render_text = render_ollama_old;
     relay_go(r, &f);
 }

@@ -43,34 +43,50 @@ static bool is_with_or_without(const char *name, const char *whole, const char *
            strcasecmp(whole + n, tail) == 0;
 }
 
-static bool fits(const char *name, const char *ref, const char *path)
+static const char latest[] = ":latest";
+
+/* Names are case-blind, but a path is not: another file may lie there. */
+static bool fits_ref(const char *name, const char *ref, const char *tail)
 {
-    if (strcasecmp(name, ref) == 0)
+    if (str_starts(ref, "file:"))
+        return str_eq(name, ref);
+    if (is_with_or_without(name, ref, tail))
         return true;
-    if (str_starts(ref, "hf:") && strcasecmp(name, ref + 3) == 0)
-        return true;
-    if (str_starts(ref, MODEL_REF_LOCAL_WORD) &&
-        strcasecmp(name, ref + strlen(MODEL_REF_LOCAL_WORD)) == 0)
-        return true;
-    return path[0] && is_with_or_without(name, path_base(path), ".gguf");
+    if (str_starts(ref, "hf:"))
+        return is_with_or_without(name, ref + 3, tail);
+    return str_starts(ref, MODEL_REF_LOCAL_WORD) &&
+           is_with_or_without(name, ref + strlen(MODEL_REF_LOCAL_WORD), tail);
+}
+
+static bool fits(const char *name, const char *ref, const char *path, bool loosely)
+{
+    return fits_ref(name, ref, loosely ? latest : "") ||
+           (path[0] && is_with_or_without(name, path_base(path), ".gguf"));
 }
 
 /* ---- the models that there are ---- */
 
 struct search {
     const char *name;
+    bool loosely;     /* also a reference that has ":latest" more than the name */
     char *ref, *path; /* the one that fits; owned */
+    bool exact;       /* the name is its reference, to the letter: no other fits */
     unsigned n_fit;   /* different ones */
     struct near near;
 };
 
 static void found(struct search *s, const char *ref, const char *path)
 {
-    if (s->ref && str_eq(s->ref, ref))
+    bool exact = s->name && str_eq(s->name, ref);
+
+    if (s->exact || (s->ref && str_eq(s->ref, ref)))
         return;
-    s->n_fit++;
-    if (s->ref)
+    s->n_fit = exact ? 1 : s->n_fit + 1;
+    if (s->ref && !exact)
         return;
+    free(s->ref);
+    free(s->path);
+    s->exact = exact;
     s->ref = str_dup(ref);
     s->path = str_dup(path);
 }
@@ -91,7 +107,7 @@ static bool look_at_worker(void *arg, const struct worker *w)
     if (!look.usable)
         return true;
     near_add(&s->near, look.model_ref);
-    if (!s->name || fits(s->name, look.model_ref, look.model_path))
+    if (!s->name || fits(s->name, look.model_ref, look.model_path, s->loosely))
         found(s, look.model_ref, look.model_path);
     return true;
 }
@@ -109,7 +125,7 @@ static void look_at_models(struct search *s, struct hive *h)
         if (!ref || !path)
             continue;
         near_add(&s->near, ref);
-        if (s->name && fits(s->name, ref, path))
+        if (s->name && fits(s->name, ref, path, s->loosely))
             found(s, ref, path);
     }
     json_decref(all);
@@ -167,22 +183,36 @@ static int locate(struct hive *h, const char *name, struct model_place *out, str
     return 0;
 }
 
-static int find_named(struct hive *h, struct search *s, struct model_place *out,
-                      struct api_error *e)
+/* What the name means: its very reference, else a loaded model that it fits, else any that is here.
+ * *out stays empty when there is none. */
+static int search(struct hive *h, struct search *s, struct model_place *out, struct api_error *e)
+{
+    workers_each(h->workers, look_at_worker, s);
+    if (s->exact)
+        return set_place(out, s->ref, s->path, e);
+    if (locate(h, s->name, out, e))
+        return -1;
+    if (out->ref)
+        return 0;
+    if (s->n_fit == 1)
+        return set_place(out, s->ref, s->path, e);
+    look_at_models(s, h);
+    if (s->n_fit == 1)
+        return models_reach(h->models, s->path, e) ? -1 : set_place(out, s->ref, s->path, e);
+    if (s->n_fit == 0)
+        return 0;
+    say_ambiguous(s, e);
+    return -1;
+}
+
+/* It is not here: may it be fetched? */
+static int find_at_hub(struct hive *h, const struct search *s, struct model_place *out,
+                       struct api_error *e)
 {
     struct model_ref ref;
     char *canonical = NULL;
     int rc = -1;
 
-    if (locate(h, s->name, out, e) || out->ref)
-        return out->ref ? 0 : -1;
-    look_at_models(s, h);
-    if (s->n_fit == 1)
-        return models_reach(h->models, s->path, e) ? -1 : set_place(out, s->ref, s->path, e);
-    if (s->n_fit > 1) {
-        say_ambiguous(s, e);
-        return -1;
-    }
     if (!may_pull(h, s->name)) {
         say_missing(s, e);
         return -1;
@@ -196,37 +226,66 @@ static int find_named(struct hive *h, struct search *s, struct model_place *out,
     return rc;
 }
 
-char *model_plain_name(const char *name)
+/* The first `n` bytes of a name, "hf.co/" in rbee's words. */
+static char *rbee_name(const char *name, size_t n)
 {
-    static const char latest[] = ":latest", hub[] = "hf.co/";
-    size_t n = strlen(name);
+    static const char hub[] = "hf.co/";
 
-    if (n >= sizeof latest && str_ends(name, latest))
-        n -= sizeof latest - 1;
-    if (str_starts(name, hub))
+    if (n >= sizeof hub - 1 && str_starts(name, hub))
         return str_printf("hf:%.*s", (int)(n - (sizeof hub - 1)), name + sizeof hub - 1);
     return str_ndup(name, n);
 }
 
-int model_find(struct hive *h, const char *name, struct model_place *out, struct api_error *e)
+char *model_plain_name(const char *name)
 {
-    char *plain = name ? model_plain_name(name) : NULL;
-    struct search s = {.name = plain};
+    size_t n = strlen(name);
+
+    return rbee_name(name,
+                     n >= sizeof latest && str_ends(name, latest) ? n - (sizeof latest - 1) : n);
+}
+
+/* As it was given first: an import from Ollama has ":latest" in its reference. */
+static int find_named(struct hive *h, const char *name, struct model_place *out,
+                      struct api_error *e)
+{
+    char *given = rbee_name(name, strlen(name)), *plain = model_plain_name(name);
+    struct search strict = {.name = given}, loose = {.name = plain, .loosely = true};
     int rc = -1;
 
-    *out = (struct model_place){0};
-    workers_each(h->workers, look_at_worker, &s);
-    if (name && !plain) {
+    if (!given || !plain)
         api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-    } else if (s.n_fit == 1) {
+    else
+        rc = search(h, &strict, out, e);
+    if (rc == 0 && !out->ref)
+        rc = search(h, &loose, out, e);
+    if (rc == 0 && !out->ref)
+        rc = find_at_hub(h, &loose, out, e);
+    search_done(&strict);
+    search_done(&loose);
+    free(given);
+    free(plain);
+    return rc;
+}
+
+/* No name: the one that is loaded. */
+static int find_loaded(struct hive *h, struct model_place *out, struct api_error *e)
+{
+    struct search s = {0};
+    int rc = -1;
+
+    workers_each(h->workers, look_at_worker, &s);
+    if (s.n_fit == 1) {
         rc = set_place(out, s.ref, s.path, e);
-    } else if (name) {
-        rc = find_named(h, &s, out, e);
     } else {
         look_at_models(&s, h);
         say_ambiguous(&s, e);
     }
     search_done(&s);
-    free(plain);
     return rc;
+}
+
+int model_find(struct hive *h, const char *name, struct model_place *out, struct api_error *e)
+{
+    *out = (struct model_place){0};
+    return name ? find_named(h, name, out, e) : find_loaded(h, out, e);
 }

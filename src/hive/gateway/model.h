@@ -3,8 +3,10 @@
  *
  * What names a model: its reference, in any spelling that the hive takes; `tiny`; of a downloaded
  * one also org/repo with or without ":QUANT", its file's name, and that without ".gguf"; any of
- * them with ":latest" behind. A worker that is there wins over one that would have to be started.
- * No name at all means the one model that is loaded. Loop thread only.
+ * them with ":latest" behind, or without it where the reference has it (Ollama's models). The very
+ * reference goes before all, the name as it was given before what ":latest" makes of it. Of models
+ * that fit in other ways a worker that is there wins over one that would have to be started. No
+ * name at all means the one model that is loaded. Loop thread only.
  */
 #ifndef RBEE_HIVE_GATEWAY_MODEL_H
 #define RBEE_HIVE_GATEWAY_MODEL_H

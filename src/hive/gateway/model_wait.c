@@ -86,28 +86,40 @@ static int seconds_left(const struct model_progress *p)
     return left < 1 ? 1 : (int)left;
 }
 
-static void give_up(struct model_wait *w, const struct model_progress *p)
+static void say_slow(const struct model_wait *w, const struct model_progress *p,
+                     struct api_error *e)
 {
     const char *what = p->downloading ? "downloaded" : "loaded",
                *unit = p->downloading ? "bytes" : "layers";
-    struct api_error e;
 
     if (w->launching)
-        api_error_set(&e, API_LOADING_TIMEOUT, REPLY_SRC,
+        api_error_set(e, API_LOADING_TIMEOUT, REPLY_SRC,
                       "a worker for %.200s is still being prepared after %lld s", w->place.ref,
                       (long long)(p->waited_ms / 1000));
     else
-        api_error_set(&e, API_LOADING_TIMEOUT, REPLY_SRC,
+        api_error_set(e, API_LOADING_TIMEOUT, REPLY_SRC,
                       "%.200s is still being %s: %llu of %llu %s after %lld s", w->place.ref, what,
                       (unsigned long long)p->done, (unsigned long long)p->total, unit,
                       (long long)(p->waited_ms / 1000));
-    e.details = json_pack("{s:{s:s, s:s, s:I, s:I, s:s, s:I}, s:b}", "loading", "model",
-                          w->place.ref, "stage", p->downloading ? "downloading" : "loading", "done",
-                          (json_int_t)p->done, "total", (json_int_t)p->total, "unit", unit,
-                          "waited_ms", (json_int_t)p->waited_ms, "retriable", 1);
+    e->details = json_pack("{s:{s:s, s:s, s:I, s:I, s:s, s:I}, s:b}", "loading", "model",
+                           w->place.ref, "stage", p->downloading ? "downloading" : "loading",
+                           "done", (json_int_t)p->done, "total", (json_int_t)p->total, "unit", unit,
+                           "waited_ms", (json_int_t)p->waited_ms, "retriable", 1);
+}
+
+static void give_up(struct model_wait *w, const struct model_progress *p)
+{
+    struct workers *ws = w->p.hive->workers;
+    int retry_after_s = seconds_left(p);
+    struct api_error e;
+
+    if (w->launching && workers_in_line(ws, w, &e))
+        retry_after_s = WORKERS_LINE_RETRY_S;
+    else
+        say_slow(w, p, &e);
     if (w->launching)
-        workers_forget(w->p.hive->workers, w);
-    answer(w, NULL, &e, seconds_left(p));
+        workers_forget(ws, w);
+    answer(w, NULL, &e, retry_after_s);
 }
 
 static void look_soon(struct model_wait *w)

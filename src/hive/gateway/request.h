@@ -50,13 +50,15 @@ void request_responses_input(struct fields *f, struct order *o);
 const char *request_ollama_model(struct fields *f);
 /* Texts that Go's clients always write, and that must be empty; NULL behind the last. */
 void request_ollama_unset(struct fields *f, const char *const *names);
-/* Ollama's `options`, all of them. */
+/* Ollama's `options`, all of them. A keep_alive among them counts where none was given beside them
+ * (which is read before), here and below. */
 void request_ollama_options(struct fields *f, struct order *o);
 /* Of the same, num_predict, which stands beside them, too. */
 void request_ollama_limit(struct fields *f, struct order *o);
-/* Of the same, what changes no answer: num_ctx, and how a model would be loaded. Any other is
- * refused. */
-void request_ollama_loading(struct fields *f, int64_t *ctx_min);
+/* Of the same, what changes no answer: num_ctx, keep_alive, and how a model would be loaded. Any
+ * other is refused. */
+void request_ollama_loading(struct fields *f, int64_t *ctx_min, bool *keep_alive_given,
+                            int64_t *keep_alive_ms);
 /* Fields that OpenAI's clients send by themselves and that change nothing here; what they would
  * change elsewhere is refused. */
 void request_openai_tolerate(struct fields *f);

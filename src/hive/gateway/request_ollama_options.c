@@ -23,6 +23,17 @@ static void take_fixed(struct fields *f)
                         fixed[i].why, fixed[i].only);
 }
 
+/* What Ollama itself does not know any more, and n8n sends. */
+static void take_newlines(struct fields *f)
+{
+    bool penalize = true;
+
+    if (fields_bool(f, "penalize_newline", &penalize) && !penalize)
+        fields_fail(f, "penalize_newline", "true",
+                    "penalize_newline: the penalties count newlines as any other; only true is "
+                    "taken.");
+}
+
 static void ignore(struct fields *f, const char *const *names)
 {
     for (; *names; names++) {
@@ -86,6 +97,17 @@ static void take_num_ctx(struct fields *f, int64_t *ctx_min)
     fields_int(f, "num_ctx", false, 1, INT32_MAX, ctx_min);
 }
 
+/* Ollama has it beside the options; LangExtract puts it there and here, others here alone. */
+static void take_keep_alive(struct fields *f, bool *given, int64_t *keep_alive_ms)
+{
+    int64_t ms;
+
+    if (!fields_go_duration_ms(f, "keep_alive", &ms) || *given)
+        return;
+    *given = true;
+    *keep_alive_ms = ms;
+}
+
 static void read_all(struct fields *f, struct order *o)
 {
     order_number(f, o, "temperature", "temperature", 0, 2);
@@ -99,7 +121,9 @@ static void read_all(struct fields *f, struct order *o)
     take_seed(f, o);
     request_ollama_limit(f, o);
     take_num_ctx(f, &o->ctx_min);
+    take_keep_alive(f, &o->keep_alive_given, &o->keep_alive_ms);
     take_fixed(f);
+    take_newlines(f);
     ignore_loading(f);
 }
 
@@ -143,12 +167,14 @@ void request_ollama_options(struct fields *f, struct order *o)
     end_inner(f, &inner);
 }
 
-void request_ollama_loading(struct fields *f, int64_t *ctx_min)
+void request_ollama_loading(struct fields *f, int64_t *ctx_min, bool *keep_alive_given,
+                            int64_t *keep_alive_ms)
 {
     struct fields inner;
 
     begin_inner(f, &inner);
     take_num_ctx(&inner, ctx_min);
+    take_keep_alive(&inner, keep_alive_given, keep_alive_ms);
     ignore_loading(&inner);
     end_inner(f, &inner);
 }

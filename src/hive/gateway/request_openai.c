@@ -129,7 +129,8 @@ static void read_chat(struct fields *f, struct order *o)
     order_sampling(f, o);
     order_response_format(f, o);
     order_template_vars(f, o);
-    request_ollama_loading(f, &o->ctx_min); /* of goose, say, which thinks of Ollama */
+    /* Of goose, say, which thinks of Ollama. */
+    request_ollama_loading(f, &o->ctx_min, &o->keep_alive_given, &o->keep_alive_ms);
     order_bool(f, o, "continue_final_message", "continue_final_message");
     order_bool(f, o, "add_generation_prompt", "add_generation_prompt");
     request_openai_tolerate(f);

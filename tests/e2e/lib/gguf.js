@@ -42,8 +42,10 @@ function vocabulary() {
 const N_VOCAB = 27 + 3 + 256;
 
 /* Writes the model; its (first part's) size in bytes. Every weight is zero. With `parts` 2 the file
- * x.gguf becomes x-00001-of-00002.gguf and x-00002-of-00002.gguf. */
-function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null, toolTemplate = null, parts = 1, license = null } = {}) {
+ * x.gguf becomes x-00001-of-00002.gguf and x-00002-of-00002.gguf. With `packable` its matrices are Q4_0, which a
+ * worker that has nothing else to do packs. */
+function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null, toolTemplate = null, parts = 1, license = null,
+  packable = false } = {}) {
   const meta = [
     entry('general.architecture', STRING, 'llama'),
     entry('general.name', STRING, 'hollow'),
@@ -70,7 +72,7 @@ function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, te
       [`blk.${i}.ffn_down.weight`, [ff, embd]], [`blk.${i}.attn_norm.weight`, [embd]],
       [`blk.${i}.ffn_norm.weight`, [embd]]);
   }
-  return writeParts(file, meta, shapes, parts)[0].size;
+  return writeParts(file, meta, shapes, parts, packable)[0].size;
 }
 
 /* The same with its last weight no number, as by one damaged byte: no logit is one then. */
@@ -83,22 +85,23 @@ function writeDamagedModel(file, how) {
 
 /* Tensors without bytes on the disk, in so many files; [{ file, size }]. Source of the split keys and
  * names: ggml's published split naming. */
-function writeParts(file, meta, shapes, n) {
+function writeParts(file, meta, shapes, n, packable) {
   const share = Math.ceil(shapes.length / n);
   return Array.from({ length: n }, (_, i) => {
     const split = n === 1 ? [] : [entry('split.no', U32, i), entry('split.count', U32, n)];
     const number = (k) => String(k).padStart(5, '0');
     const name = n === 1 ? file : file.replace(/\.gguf$/, `-${number(i + 1)}-of-${number(n)}.gguf`);
     const all = [...(i === 0 ? meta : []), ...split];
-    return { file: name, size: writeHollow(name, all, shapes.slice(i * share, (i + 1) * share)) };
+    return { file: name, size: writeHollow(name, all, shapes.slice(i * share, (i + 1) * share), packable) };
   });
 }
 
-function writeHollow(file, meta, shapes) {
+function writeHollow(file, meta, shapes, packable = false) {
   let offset = 0;
   const infos = shapes.map(([name, dims]) => {
-    const info = Buffer.concat([string(name), u32(dims.length), ...dims.map(u64), u32(0), u64(offset)]);
-    const bytes = 4 * dims.reduce((a, b) => a * b, 1);
+    const q4 = packable && dims.length > 1, n = dims.reduce((a, b) => a * b, 1);
+    const info = Buffer.concat([string(name), u32(dims.length), ...dims.map(u64), u32(q4 ? 2 : 0), u64(offset)]);
+    const bytes = q4 ? 18 * n / 32 : 4 * n;
     offset += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
     return info;
   });
