@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "hive/admit.h"
 #include "hive/hive.h"
 #include "hive/reply.h"
 #include "hive/task.h"
+#include "hive/turns.h"
+#include "net/http_server.h"
 #include "net/sse.h"
 
 struct chore {
@@ -20,6 +23,8 @@ struct chore {
 
     struct chore_step step; /* its texts are owned */
     char *stage, *name;
+    struct turn turn;        /* of the step's */
+    bool has_waited;         /* it was told that it waits */
     struct task *task;       /* NULL: no step is in a thread */
     _Atomic uint64_t n_done; /* the step's thread counts, the loop reads */
     atomic_bool stop;        /* the loop sets it, the step's thread looks at it */
@@ -31,6 +36,14 @@ struct chore {
     void *judged_arg;
 };
 
+/* The step is not begun any more. */
+static void fail_step(struct chore *c, int rc, const char *why)
+{
+    turn_end(&c->turn);
+    err_set(&c->err, (enum err_code)rc, "%s", why);
+    c->step.done(c->step.arg, c, rc, &c->err);
+}
+
 static void on_gone(void *arg)
 {
     struct chore *c = arg;
@@ -41,12 +54,14 @@ static void on_gone(void *arg)
         admit_cancel(c->admit);
         c->admit = NULL;
         c->judged(c->judged_arg, c, NULL); /* may end the chore */
+    } else if (c->turn.state == TURN_WAITS) {
+        fail_step(c, ERR_CANCELLED, "the client has left"); /* so may this */
     }
 }
 
-static void tell_progress(struct chore *c)
+static void tell_progress(struct chore *c, const char *stage)
 {
-    chore_say(c, json_pack("{s:s, s:s, s:I, s:I}", "stage", c->stage, "name", c->name, "bytes_done",
+    chore_say(c, json_pack("{s:s, s:s, s:I, s:I}", "stage", stage, "name", c->name, "bytes_done",
                            (json_int_t)atomic_load(&c->n_done), "bytes_total",
                            (json_int_t)c->step.bytes_total));
 }
@@ -57,15 +72,48 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (c->task)
-        tell_progress(c);
+    if (c->turn.state == TURN_WAITS) {
+        c->has_waited = true;
+        tell_progress(c, "waiting");
+    } else if (c->task) {
+        turn_moves(&c->turn, atomic_load(&c->n_done), clock_ms());
+        tell_progress(c, c->stage);
+    }
+}
+
+static void begin_step(void *arg);
+
+/* Whose it is: of "192.168.1.7:53210" all but the port. */
+static void keep_host(struct chore *c, const char *peer)
+{
+    char *port;
+
+    str_copy(c->turn.who, sizeof c->turn.who, peer);
+    port = strrchr(c->turn.who, ':');
+    if (port)
+        *port = '\0';
+}
+
+static bool is_full(struct hive *h, struct http_exchange *x)
+{
+    if (h->n_chores < CHORES_MAX)
+        return false;
+    http_add_header(x, "Retry-After", CHORES_RETRY_S);
+    reply_fail(x, API_QUEUE_TIMEOUT,
+               "%d imports, exports and checks of model files are at work or wait for their turn, "
+               "which is the limit",
+               CHORES_MAX);
+    return true;
 }
 
 struct chore *chore_begin(struct hive *h, struct http_exchange *x)
 {
     const struct timeval often = {.tv_usec = CHORE_EVENT_MS * 1000};
-    struct chore *c = calloc(1, sizeof *c);
+    struct chore *c;
 
+    if (is_full(h, x))
+        return NULL;
+    c = calloc(1, sizeof *c);
     if (c)
         c->timer = event_new(h->base, -1, EV_PERSIST, on_timer, c);
     if (!c || !c->timer || event_add(c->timer, &often)) {
@@ -76,9 +124,14 @@ struct chore *chore_begin(struct hive *h, struct http_exchange *x)
         return NULL;
     }
     c->h = h;
+    c->turn.arg = c;
+    c->turn.begin = begin_step;
+    keep_host(c, http_peer(x));
     c->stream = sse_begin(h->base, x, on_gone, c);
-    if (c->stream)
+    if (c->stream) {
+        h->n_chores++;
         return c;
+    }
     event_free(c->timer);
     free(c);
     return NULL;
@@ -110,15 +163,28 @@ static void on_done(void *arg)
     struct chore *c = arg;
 
     c->task = NULL;
+    turn_end(&c->turn);
     if (c->rc == 0)
-        tell_progress(c);
+        tell_progress(c, c->stage);
     c->step.done(c->step.arg, c, c->rc, &c->err);
+}
+
+/* It is its turn. */
+static void begin_step(void *arg)
+{
+    struct chore *c = arg;
+    struct err err = {0};
+    int rc = c->has_waited && c->step.may ? c->step.may(c->step.arg, &err) : 0;
+
+    if (rc == 0)
+        rc = tasks_start(c->h->tasks, in_thread, on_done, c, &c->task, &err);
+    if (rc) /* there is no thread; where there is one, c->rc and c->err are its own until on_done */
+        fail_step(c, rc, err.text);
 }
 
 void chore_run(struct chore *c, const struct chore_step *step)
 {
     char *stage = str_dup(step->stage), *name = str_dup(step->name);
-    int rc;
 
     free(c->stage);
     free(c->name);
@@ -126,15 +192,14 @@ void chore_run(struct chore *c, const struct chore_step *step)
     c->name = name;
     c->step = *step;
     c->rc = 0;
+    c->has_waited = false;
     atomic_store(&c->n_done, 0);
     if (!stage || !name)
-        rc = err_no_memory(&c->err, strlen(step->name), "a step");
+        fail_step(c, ERR_NO_MEMORY, "the hive is out of memory");
     else if (chore_is_gone(c))
-        rc = err_set(&c->err, ERR_CANCELLED, "the client has left");
+        fail_step(c, ERR_CANCELLED, "the client has left");
     else
-        rc = tasks_start(c->h->tasks, in_thread, on_done, c, &c->task, &c->err);
-    if (rc) /* there is no thread; where there is one, c->rc and c->err are its own until on_done */
-        step->done(step->arg, c, rc, &c->err);
+        turn_ask(c->h->turns, &c->turn);
 }
 
 /* ---- a judgement ---- */
@@ -193,6 +258,7 @@ void chore_end(struct chore *c)
 {
     if (c->stream)
         sse_end(c->stream);
+    c->h->n_chores--;
     event_free(c->timer);
     free(c->stage);
     free(c->name);

@@ -18,22 +18,27 @@
 #include "api/errors.h"
 
 #define CHORE_EVENT_MS 250 /* progress is told at most so often */
+#define CHORES_MAX     64  /* at work, waiting for their turn, or hanging in a disk */
+#define CHORES_RETRY_S "5" /* the answer's Retry-After past that */
 
 struct chore;
 struct hive;
 struct http_exchange;
 
-/* Begins the stream; NULL when out of memory: the exchange is answered. */
+/* Begins the stream; NULL when there are CHORES_MAX, or no memory: the exchange is answered. */
 struct chore *chore_begin(struct hive *h, struct http_exchange *x);
 
 /*
- * Runs `work` in a helper thread; progress is told as {"stage","name","bytes_done","bytes_total"}.
- * `done` comes once in any case, with *err as `work` left it.
+ * Runs `work` in a helper thread once it is its turn (turns.h); progress is told as
+ * {"stage","name", "bytes_done","bytes_total"}, with the stage "waiting" before that. `may` is
+ * asked in the loop when it had to wait: do the disks that it will touch answer still? `done` comes
+ * once in any case, with *err as `work` or `may` left it.
  */
 struct chore_step {
     const char *stage, *name; /* copied */
     uint64_t bytes_total;
     void *arg;
+    int (*may)(void *arg, struct err *err);
     int (*work)(void *arg, struct chore *c, struct err *err);
     void (*done)(void *arg, struct chore *c, int rc, const struct err *err);
 };

@@ -36,6 +36,7 @@
 #include "hive/reaper.h"
 #include "hive/reply.h"
 #include "hive/task.h"
+#include "hive/turns.h"
 #include "hive/workers.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
@@ -469,6 +470,8 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
     if (rc == 0)
         rc = looks_create(h->base, &h->looks, err);
     if (rc == 0)
+        rc = turns_create(h->base, &h->turns, err);
+    if (rc == 0)
         rc = http_client_create_curl_late(h->base, &h->outside, err);
     if (rc == 0)
         rc = http_client_create_plain(h->base, HTTP_NAMES_REFUSED, &h->inside, err);
@@ -514,6 +517,7 @@ static void take_apart(struct hive *h)
     tasks_free(h->tasks); /* what helpers still do is about the models */
     models_free(h->models);
     looks_free(h->looks);
+    turns_free(h->turns);
     reach_free(h->reach);
     http_client_free(h->outside);
     http_client_free(h->inside);

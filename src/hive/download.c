@@ -174,10 +174,18 @@ int downloads_begin(struct downloads *ds, const char *model_ref, const struct do
             return 0;
         }
     }
-    if (ds->closed || n >= DOWNLOADS_ACTIVE_MAX) {
-        api_error_set(e, API_DOWNLOAD_FAILED, REPLY_SRC,
-                      "the hive is about to end, or has %d downloads under way, which is the limit",
+    if (ds->closed) {
+        api_error_set(e, API_DOWNLOAD_FAILED, REPLY_SRC, "the hive is about to end");
+        return -1;
+    }
+    if (n >= DOWNLOADS_ACTIVE_MAX) {
+        api_error_set(e, API_QUEUE_TIMEOUT, REPLY_SRC,
+                      "the hive has %d downloads under way, which is the limit",
                       DOWNLOADS_ACTIVE_MAX);
+        e->details = json_pack("{s:s, s:i}", "hint",
+                               "Ask again when one has ended: `rbee-keeper models downloads` shows "
+                               "them, `rbee-keeper models cancel MODEL` ends one.",
+                               "retry_after_s", DOWNLOADS_RETRY_S);
         return -1;
     }
     d = make(ds, model_ref, e);

@@ -20,6 +20,7 @@
 
 #define DOWNLOAD_ID_BYTES    UUID_BYTES
 #define DOWNLOADS_ACTIVE_MAX 16
+#define DOWNLOADS_RETRY_S    5 /* whoever came when there were so many may ask again */
 #define DOWNLOADS_ENDED_MAX  64
 #define DOWNLOADS_KEPT_MS    600000
 #define DOWNLOAD_EVENT_MS    250 /* progress is told at most so often */

@@ -139,6 +139,11 @@ static void decide(const struct question *q, const struct plan_need *need,
                  "%s are needed, %s may be taken, more when %.200s (%s) has nothing to do any more",
                  total, usable, holder.model_ref, holder.id);
         break;
+    case ROOM_NO_PLACE:
+        worker_room_place(r, &e);
+        refuse(d, e.code, e.message);
+        api_error_done(&e);
+        break;
     case ROOM_NONE:
         worker_room_error(r, need, &err);
         refuse(d, API_INSUFFICIENT_MEMORY, err.text);

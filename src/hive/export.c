@@ -95,6 +95,15 @@ static void on_judged(void *arg, struct chore *c, const struct api_error *e)
         write_manifest(ex, c);
 }
 
+/* Before a step that has waited. */
+static int may_go_on(void *arg, struct err *err)
+{
+    const struct export *ex = arg;
+    int rc = card_reach(ex->h->reach, ex->card, err);
+
+    return rc ? rc : reach_check(ex->h->reach, ex->dir, err);
+}
+
 /* ---- second: the files, in a thread ---- */
 
 static bool on_copied(void *arg, uint64_t n_more)
@@ -165,7 +174,11 @@ static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
     if (chore_is_gone(c))
         finish(ex, c);
     else if (rc)
-        fail(ex, c, rc == ERR_NO_SPACE ? API_DISK_FULL : API_INVALID_REQUEST, err->text);
+        fail(ex, c,
+             rc == ERR_NO_SPACE      ? API_DISK_FULL
+             : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
+                                     : API_INVALID_REQUEST,
+             err->text);
     else
         chore_judge(c, ex->card->files[0].path, ex->card->files[0].sha256, on_judged, ex);
 }
@@ -200,13 +213,18 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
                                     .name = ex->model_ref,
                                     .bytes_total = card_total_bytes(ex->card),
                                     .arg = ex,
+                                    .may = may_go_on,
                                     .work = place_all,
                                     .done = on_placed};
 
     if (chore_is_gone(c))
         finish(ex, c);
     else if (rc)
-        fail(ex, c, rc == ERR_INVALID ? API_CHECKSUM_MISMATCH : API_INTERNAL, err->text);
+        fail(ex, c,
+             rc == ERR_INVALID       ? API_CHECKSUM_MISMATCH
+             : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
+                                     : API_INTERNAL,
+             err->text);
     else
         chore_run(c, &step);
 }
@@ -254,7 +272,8 @@ static int name_files(struct export *ex, const char *dir, struct err *err)
 void export_run(struct hive *h, struct http_exchange *x, const char *model_ref, const char *dir)
 {
     struct export *ex = calloc(1, sizeof *ex);
-    struct chore_step step = {.stage = "hashing", .work = hash_all, .done = on_hashed, .arg = ex};
+    struct chore_step step = {
+        .stage = "hashing", .may = may_go_on, .work = hash_all, .done = on_hashed, .arg = ex};
     struct api_error e = {0};
     struct err err = {0};
     struct chore *c = NULL;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -113,6 +114,39 @@ void fetch_end(struct fetch *f, enum api_code code, const char *fmt, ...)
     fetch_wake(f);
 }
 
+/* ---- what passes ---- */
+
+bool fetch_may_try(const struct fetch *f)
+{
+    return clock_ms() >= f->lacking_till_ms;
+}
+
+void fetch_lacks(struct fetch *f, const struct err *err)
+{
+    int64_t ms = (int64_t)FETCH_BACKOFF_MS << f->n_lacks;
+
+    if (f->ended)
+        return;
+    if (++f->n_lacks == FETCH_TRIES) {
+        fetch_end(f, API_DOWNLOAD_FAILED, "%s; tried %u times", err->text, f->n_lacks);
+        return;
+    }
+    log_warn("download of %s: %s; try %u of %d in %lld ms", f->name, err->text, f->n_lacks + 1,
+             FETCH_TRIES, (long long)ms);
+    f->lacking_till_ms = clock_ms() + ms;
+    fetch_wake(f);
+}
+
+/* Whatever else wakes the pump meanwhile: when the pause is over it comes. */
+static void come_again(struct fetch *f)
+{
+    int64_t ms = f->lacking_till_ms - clock_ms();
+    const struct timeval when = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    if (f->n_lacks > 0 && ms > 0 && !event_pending(f->pump, EV_TIMEOUT, NULL))
+        event_add(f->pump, &when);
+}
+
 /* ---- all bytes are there ---- */
 
 static void begin_round(struct fetch *f, size_t n)
@@ -187,22 +221,54 @@ static void complete(struct fetch *f)
 
 /* ---- what is due ---- */
 
-static void on_pump(evutil_socket_t fd, short what, void *arg)
+static void look_at_end(struct fetch *f)
 {
-    struct fetch *f = arg;
+    if (f->failed && !f->kept) {
+        f->kept = true;
+        fetch_work_keep(f); /* its end comes back here */
+    }
+    if (!f->piece_work && !f->whole_work && !f->keep_work && !f->sync_work)
+        tell_end(f);
+}
 
-    (void)fd, (void)what;
-    if (f->ended) {
-        if (f->failed && !f->kept) {
-            f->kept = true;
-            fetch_work_keep(f); /* its end comes back here */
-        }
-        if (!f->piece_work && !f->whole_work && !f->keep_work && !f->sync_work)
-            tell_end(f);
+/* The part, and where the size is known its pieces. */
+static int open_all(struct fetch *f, struct err *err)
+{
+    int rc = f->fd < 0 ? fetch_open_part(f, err) : 0;
+
+    if (rc == 0 && f->want_known && !f->pieces) {
+        ledger_found_done(&f->found); /* of another try */
+        rc = fetch_open_pieces(f, err);
+    }
+    f->opened = rc == 0;
+    if (f->opened)
+        f->n_lacks = 0;
+    return rc;
+}
+
+static bool is_open(struct fetch *f)
+{
+    struct err err = {0};
+    int rc;
+
+    if (f->opened || !fetch_may_try(f))
+        return f->opened;
+    rc = open_all(f, &err);
+    if (rc == ERR_BUSY)
+        fetch_lacks(f, &err);
+    else if (rc)
+        fetch_end(f, rc == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, "%s", err.text);
+    return f->opened;
+}
+
+static void do_due(struct fetch *f)
+{
+    if (!is_open(f))
+        return;
+    if (f->settling) {
+        fetch_work_settle(f);
         return;
     }
-    if (f->settling)
-        return;
     if (f->pieces) {
         fetch_work_pieces(f);
         fetch_work_sync(f);
@@ -215,6 +281,20 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
         }
     }
     fetch_streams_begin(f);
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *arg)
+{
+    struct fetch *f = arg;
+
+    (void)fd, (void)what;
+    if (f->ended) {
+        look_at_end(f);
+        return;
+    }
+    do_due(f);
+    if (!f->ended)
+        come_again(f);
 }
 
 /* ---- beginning ---- */
@@ -254,10 +334,10 @@ int fetch_start(const struct fetch_params *params, struct fetch **out, struct ap
     int rc = make(params, &f, &err);
 
     if (rc == 0)
-        rc = fetch_open_part(f, &err);
-    if (rc == 0 && f->want_known)
-        rc = fetch_open_pieces(f, &err);
-    if (rc == 0) {
+        rc = open_all(f, &err);
+    if (rc == ERR_BUSY)
+        fetch_lacks(f, &err);
+    if (rc == 0 || rc == ERR_BUSY) {
         fetch_wake(f);
         *out = f;
         return 0;

@@ -19,7 +19,11 @@ int fetch_open_part(struct fetch *f, struct err *err)
     f->fd = path_open_made(f->part, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (f->fd >= 0)
         return 0;
-    return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot write %s", f->part);
+    return err_errno(err,
+                     errno == EACCES                      ? ERR_DENIED
+                     : errno == EMFILE || errno == ENFILE ? ERR_BUSY
+                                                          : ERR_IO,
+                     errno, "cannot write %s", f->part);
 }
 
 /* The ledger's word is checked in helper threads; until then it counts as neither here nor missing.

@@ -76,7 +76,9 @@ struct fetch {
     struct digest *digest; /* of the first `hashed` bytes; NULL while a helper has it */
     uint64_t hashed, unsynced;
     struct fetch_work *piece_work, *whole_work, *keep_work, *sync_work; /* in helper threads now */
-    bool settling, ended, kept;
+    unsigned n_lacks;        /* in a row: no helper or descriptor could be had */
+    int64_t lacking_till_ms; /* nothing that needs one is tried before */
+    bool opened, settling, placed, ended, kept;
     bool failed;
     struct api_error error;
 };
@@ -86,6 +88,12 @@ void fetch_free(struct fetch *f);
 /* The end, told once what is there has been noted down. May be called from anywhere. */
 void fetch_end(struct fetch *f, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/*
+ * No descriptor, thread or memory could be had, which passes: the pump comes again, after a pause
+ * as between a stream's tries, and the fetch ends with *err after FETCH_TRIES of these in a row.
+ */
+void fetch_lacks(struct fetch *f, const struct err *err);
+bool fetch_may_try(const struct fetch *f); /* that pause is over */
 /* False when the disk has no room for the rest: the fetch has been ended then. */
 bool fetch_has_room(struct fetch *f);
 /* Bytes on disk that are not known to be wrong; tells them. */
@@ -93,9 +101,9 @@ uint64_t fetch_bytes(const struct fetch *f);
 void fetch_tell_bytes(struct fetch *f, uint64_t n_new);
 
 /* fetch_begin.c */
-/* The size is known: pieces, ledger, what an earlier life left. */
+/* The size is known: pieces, ledger, what an earlier life left. ERR_BUSY as below. */
 int fetch_open_pieces(struct fetch *f, struct err *err);
-int fetch_open_part(struct fetch *f, struct err *err);
+int fetch_open_part(struct fetch *f, struct err *err); /* ERR_BUSY: no descriptor at the moment */
 /* Forgets all bytes: another file is there now, of that size. */
 int fetch_start_over(struct fetch *f, uint64_t size_bytes, struct err *err);
 
@@ -135,8 +143,9 @@ void fetch_work_keep(struct fetch *f);
 void fetch_work_abandon(struct fetch *f);
 
 /* fetch_whole.c */
-void fetch_work_whole(struct fetch *f);  /* goes on with the whole file's digest */
-void fetch_work_more(struct fetch *f);   /* more bytes are there for one that goes on */
-void fetch_work_settle(struct fetch *f); /* syncs and renames; ends the fetch */
+void fetch_work_whole(struct fetch *f); /* goes on with the whole file's digest */
+void fetch_work_more(struct fetch *f);  /* more bytes are there for one that goes on */
+/* Syncs and renames; ends the fetch. To be called again where no helper could be had. */
+void fetch_work_settle(struct fetch *f);
 
 #endif

@@ -54,14 +54,18 @@ void fetch_work_whole(struct fetch *f)
     to = pieces_there_until(f->pieces, f->hashed);
     if (to == f->hashed || (to < f->want && to - f->hashed < FETCH_STEP_BYTES))
         return;
-    w = fetch_work_make(f);
-    if (w) {
-        w->hashed = f->hashed;
-        w->may_to = to;
-        w->digest = f->digest;
-        f->digest = NULL;
-    }
-    fetch_work_start(f, w, &f->whole_work, hash_whole, whole_done);
+    w = fetch_work_try(f);
+    if (!w)
+        return;
+    w->hashed = f->hashed;
+    w->may_to = to;
+    w->digest = f->digest;
+    f->digest = NULL;
+    if (fetch_work_start(f, w, &f->whole_work, hash_whole, whole_done))
+        return;
+    f->digest = w->digest;
+    w->digest = NULL;
+    fetch_work_free(w);
 }
 
 /* ---- its place ---- */
@@ -105,13 +109,21 @@ static void part_synced(void *arg)
     if (f && w->rc == 0 && rename(f->part, f->path) != 0)
         fetch_end(f, API_DOWNLOAD_FAILED, "cannot put %s into its place: %s", f->path,
                   strerror(errno));
-    if (f && !f->ended)
-        fetch_work_start(f, fetch_work_make(f), &f->whole_work, sync_place, settled);
+    if (f && !f->ended) {
+        f->placed = true;
+        fetch_work_settle(f);
+    }
     fetch_work_free(w);
 }
 
 void fetch_work_settle(struct fetch *f)
 {
+    struct fetch_work *w;
+
     f->settling = true;
-    fetch_work_start(f, fetch_work_make(f), &f->whole_work, sync_part, part_synced);
+    if (f->whole_work || !(w = fetch_work_try(f)))
+        return;
+    if (!fetch_work_start(f, w, &f->whole_work, f->placed ? sync_place : sync_part,
+                          f->placed ? settled : part_synced))
+        fetch_work_free(w);
 }

@@ -30,12 +30,16 @@ void fetch_work_free(struct fetch_work *w)
     free(w);
 }
 
-struct fetch_work *fetch_work_make(struct fetch *f)
+static struct fetch_work *make(struct fetch *f)
 {
     struct fetch_work *w = calloc(1, sizeof *w);
+    struct err err;
 
-    if (!w)
+    if (!w) {
+        err_no_memory(&err, sizeof *w, "a helper");
+        fetch_lacks(f, &err);
         return NULL;
+    }
     *w = (struct fetch_work){.owner = f,
                              .fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0),
                              .part = str_dup(f->part),
@@ -43,26 +47,30 @@ struct fetch_work *fetch_work_make(struct fetch *f)
                              .ledger_path = str_dup(f->ledger_path)};
     if (w->fd >= 0 && w->part && w->path && w->ledger_path)
         return w;
+    err_errno(&err, ERR_BUSY, w->fd < 0 ? errno : ENOMEM, "a helper cannot work on %s", f->part);
+    fetch_lacks(f, &err);
     fetch_work_free(w);
     return NULL;
 }
 
-void fetch_work_start(struct fetch *f, struct fetch_work *w, struct fetch_work **slot,
+struct fetch_work *fetch_work_try(struct fetch *f)
+{
+    return fetch_may_try(f) ? make(f) : NULL;
+}
+
+bool fetch_work_start(struct fetch *f, struct fetch_work *w, struct fetch_work **slot,
                       void (*work)(void *arg, const struct task *self), void (*done)(void *arg))
 {
     struct err err = {0};
 
-    if (!w) {
-        fetch_end(f, API_INTERNAL, "the hive is out of memory or descriptors");
-        return;
-    }
     w->slot = slot;
     if (tasks_start(f->p.tasks, work, done, w, &w->task, &err)) {
-        fetch_work_free(w);
-        fetch_end(f, API_DOWNLOAD_FAILED, "%s", err.text);
-        return;
+        fetch_lacks(f, &err);
+        return false;
     }
+    f->n_lacks = 0;
     *slot = w;
+    return true;
 }
 
 static void leave_slot(struct fetch_work *w)
@@ -216,24 +224,36 @@ static void collect(struct fetch *f, struct fetch_work *w)
     f->unsynced += w->may_stop ? 0 : sum;
 }
 
+/* No helper takes them: they are collected again. */
+static void give_back(struct fetch *f, struct fetch_work *w)
+{
+    f->ledger = w->ledger;
+    w->ledger = NULL;
+    if (w->may_stop)
+        f->n_checked -= w->n_items;
+    for (size_t i = 0; !w->may_stop && i < w->n_items; i++) {
+        const struct ledger_claim *c = &w->items[i].claim;
+
+        f->unsynced -= c->to - c->from;
+        pieces_give_back(f->pieces, pieces_exactly(f->pieces, c->from, c->to));
+    }
+}
+
 void fetch_work_pieces(struct fetch *f)
 {
     struct fetch_work *w;
 
-    if (f->piece_work || !f->ledger)
+    if (f->piece_work || !f->ledger || !(w = fetch_work_try(f)))
         return;
-    if (!(w = fetch_work_make(f))) {
-        fetch_end(f, API_INTERNAL, "the hive is out of memory or descriptors");
-        return;
-    }
     collect(f, w);
-    if (w->n_items == 0) {
-        fetch_work_free(w);
-        return;
+    if (w->n_items > 0) {
+        w->ledger = f->ledger;
+        f->ledger = NULL;
+        if (fetch_work_start(f, w, &f->piece_work, hash_items, items_done))
+            return;
+        give_back(f, w);
     }
-    w->ledger = f->ledger;
-    f->ledger = NULL;
-    fetch_work_start(f, w, &f->piece_work, hash_items, items_done);
+    fetch_work_free(w);
 }
 
 /* ---- to the disk ---- */
@@ -258,18 +278,19 @@ void fetch_work_sync(struct fetch *f)
 {
     struct fetch_work *w;
     struct err err;
+    int rc;
 
-    if (f->ended || f->sync_work || f->unsynced < LEDGER_SYNC_BYTES)
+    if (f->ended || f->sync_work || f->unsynced < LEDGER_SYNC_BYTES || !(w = fetch_work_try(f)))
         return;
-    f->unsynced = 0;
-    w = fetch_work_make(f);
-    if (w &&
-        ledger_reopen(w->ledger_path, &w->ledger, &err)) { /* the other one is being added to */
-        fetch_work_free(w);
+    rc = ledger_reopen(w->ledger_path, &w->ledger, &err); /* the other one is being added to */
+    if (rc == ERR_BUSY)
+        fetch_lacks(f, &err);
+    else if (rc)
         fetch_end(f, API_DOWNLOAD_FAILED, "%s", err.text);
-        return;
-    }
-    fetch_work_start(f, w, &f->sync_work, sync_all, synced);
+    else if (fetch_work_start(f, w, &f->sync_work, sync_all, synced))
+        f->unsynced = 0;
+    if (!f->sync_work)
+        fetch_work_free(w);
 }
 
 /* ---- stopping ---- */
@@ -299,17 +320,15 @@ static void kept(void *arg)
 
 void fetch_work_keep(struct fetch *f)
 {
-    struct fetch_work *w = f->pieces && !f->settling ? fetch_work_make(f) : NULL;
+    struct fetch_work *w = f->pieces && !f->settling ? make(f) : NULL;
     uint64_t cursor = 0, from, to;
 
     if (!w)
         return;
     while (w->n_items < FETCH_BATCH_ITEMS && pieces_next_partial(f->pieces, &cursor, &from, &to))
         add_item(w, from, to, "");
-    if (w->n_items == 0)
+    if (w->n_items == 0 || !fetch_work_start(f, w, &f->keep_work, keep, kept))
         fetch_work_free(w);
-    else
-        fetch_work_start(f, w, &f->keep_work, keep, kept);
 }
 
 /* ---- nobody waits any more ---- */

@@ -35,11 +35,11 @@ struct fetch_work {
     struct err err;
 };
 
-/* NULL: there is no memory or no descriptor for one. */
-struct fetch_work *fetch_work_make(struct fetch *f);
+/* NULL: there is no memory or no descriptor for one (fetch_lacks), or was none just now. */
+struct fetch_work *fetch_work_try(struct fetch *f);
 void fetch_work_free(struct fetch_work *w);
-/* It is handed to a helper; on failure, or if it is NULL, the fetch ends. */
-void fetch_work_start(struct fetch *f, struct fetch_work *w, struct fetch_work **slot,
+/* It is handed to a helper. False: it is the caller's still, there was no thread: fetch_lacks. */
+bool fetch_work_start(struct fetch *f, struct fetch_work *w, struct fetch_work **slot,
                       void (*work)(void *arg, const struct task *self), void (*done)(void *arg));
 /* What is done is done: the fetch looks what is due, or ends when it failed. It, or NULL. */
 struct fetch *fetch_work_leave(struct fetch_work *w);

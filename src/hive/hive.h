@@ -27,6 +27,7 @@ struct models;
 struct post;
 struct reach;
 struct tasks;
+struct turns;
 struct workers;
 
 #define HIVE_BODY_MAX (1u << 20) /* of a request; none of the hive's own needs more */
@@ -49,6 +50,8 @@ struct hive {
     struct post *post;
     struct tasks *tasks;
     struct looks *looks;         /* programs of a moment */
+    struct turns *turns;         /* of work on model files */
+    unsigned n_chores;           /* chore.c's */
     struct reach *reach;         /* which file systems answer */
     struct http_client *outside; /* by libcurl: the hub */
     struct http_client *inside;  /* plain: this hive's workers */

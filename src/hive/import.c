@@ -18,6 +18,7 @@
 #include "hive/upload.h"
 
 static void next_item(struct import *im, struct chore *c);
+static int may_go_on(void *arg, struct err *err);
 
 /* What is kept of the item at work. */
 static void drop_item(struct import *im)
@@ -160,6 +161,7 @@ static void on_judged(void *arg, struct chore *c, const struct api_error *e)
     } else {
         step.name = import_item_of(im)->m.name;
         step.bytes_total = card_total_bytes(im->card);
+        step.may = may_go_on;
         step.work = import_place;
         step.done = on_placed;
         chore_run(c, &step);
@@ -246,6 +248,12 @@ static int check_sources(const struct import *im, struct err *err)
     return rc;
 }
 
+/* Before a step that has waited. */
+static int may_go_on(void *arg, struct err *err)
+{
+    return check_sources(arg, err);
+}
+
 /* An upload's folder is nobody else's until it is empty. */
 static void mark_source(struct import *im, const char *path)
 {
@@ -260,8 +268,12 @@ static void mark_source(struct import *im, const char *path)
 
 static void next_item(struct import *im, struct chore *c)
 {
-    struct chore_step step = {
-        .stage = "hashing", .name = "", .arg = im, .work = hash_all, .done = on_hashed};
+    struct chore_step step = {.stage = "hashing",
+                              .name = "",
+                              .arg = im,
+                              .may = may_go_on,
+                              .work = hash_all,
+                              .done = on_hashed};
     const struct store_model *m;
     struct err why = {0};
     int rc;

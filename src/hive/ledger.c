@@ -334,6 +334,12 @@ void ledger_found_done(struct ledger_found *found)
 
 /* ---- opening ---- */
 
+/* The process, or the machine, has as many open files as it may. */
+static bool is_full(int errno_value)
+{
+    return errno_value == EMFILE || errno_value == ENFILE;
+}
+
 int ledger_reopen(const char *path, struct ledger **out, struct err *err)
 {
     struct ledger *l = malloc(sizeof *l);
@@ -346,7 +352,11 @@ int ledger_reopen(const char *path, struct ledger **out, struct err *err)
         return 0;
     }
     free(l);
-    return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "cannot open %s", path);
+    return err_errno(err,
+                     errno == ENOENT  ? ERR_NOT_FOUND
+                     : is_full(errno) ? ERR_BUSY
+                                      : ERR_IO,
+                     errno, "cannot open %s", path);
 }
 
 void ledger_close(struct ledger *l)
@@ -379,8 +389,11 @@ int ledger_open(const char *path, uint64_t size_bytes, uint64_t piece_bytes,
     int rc = 0;
 
     *found = (struct ledger_found){.piece_bytes = piece_bytes};
+    errno = 0;
     if (path_read_file(path, LEDGER_BYTES_MAX, &text, &n, NULL) == 0)
         rc = read_lines(text, size_bytes, found, &good, err);
+    else if (is_full(errno))
+        return err_errno(err, ERR_BUSY, errno, "cannot open %s", path);
     free(text);
     if (rc)
         return rc;

@@ -58,11 +58,12 @@ struct ledger_found {
 /* "<part>.ledger"; free(). */
 char *ledger_path(const char *part);
 
-/* Reads what is there and opens it for appending, or begins a fresh one. */
+/* Reads what is there and opens it for appending, or begins a fresh one. ERR_BUSY: there is no
+ * descriptor for it at the moment; what is there stays. */
 int ledger_open(const char *path, uint64_t size_bytes, uint64_t piece_bytes,
                 struct ledger_found *found, struct ledger **out, struct err *err);
 void ledger_found_done(struct ledger_found *found);
-/* Only to append to what is there; ERR_NOT_FOUND when it is not. */
+/* Only to append to what is there; ERR_NOT_FOUND when it is not, ERR_BUSY as above. */
 int ledger_reopen(const char *path, struct ledger **out, struct err *err);
 void ledger_close(struct ledger *l);
 

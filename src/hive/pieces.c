@@ -298,6 +298,11 @@ size_t pieces_next_whole(struct pieces *p)
     return PIECES_NONE;
 }
 
+void pieces_give_back(struct pieces *p, size_t i)
+{
+    p->all[i].hashing = false;
+}
+
 void pieces_arrived(struct pieces *p, size_t i, const char digest[DIGEST_XXH3_BYTES])
 {
     str_copy(p->all[i].arrived, sizeof p->all[i].arrived, digest);

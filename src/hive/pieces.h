@@ -79,6 +79,8 @@ void pieces_drop_all(struct pieces *p);
 void pieces_doubt(struct pieces *p, uint64_t from, int change);
 /* The next whole piece that is not yet being hashed, marked as such; PIECES_NONE. */
 size_t pieces_next_whole(struct pieces *p);
+/* It is not being hashed after all: pieces_next_whole gives it again. */
+void pieces_give_back(struct pieces *p, size_t i);
 /* One source brought all of it, in order, and hashed it as it went by: nobody has to read it back.
  */
 void pieces_arrived(struct pieces *p, size_t i, const char digest[DIGEST_XXH3_BYTES]);

@@ -57,47 +57,61 @@ static struct room_worker *needless(struct room_worker *all, size_t n, uint64_t 
     return found;
 }
 
+/* What ending some gives back. */
+struct freed {
+    uint64_t bytes;
+    size_t places;
+};
+
 /* Nobody is chosen; what comes from those that end anyway. */
-static uint64_t begin(struct room_worker *all, size_t n)
+static struct freed begin(struct room_worker *all, size_t n)
 {
-    uint64_t freed = 0;
+    struct freed f = {0};
 
     for (size_t i = 0; i < n; i++) {
         all[i].chosen = false;
-        if (all[i].ending)
-            freed = add(freed, gain(&all[i]));
+        if (all[i].ending) {
+            f.bytes = add(f.bytes, gain(&all[i]));
+            f.places++;
+        }
     }
-    return freed;
+    return f;
 }
 
-bool room_choose(struct room_worker *all, size_t n, uint64_t lack_bytes, uint64_t *freed_bytes)
+bool room_choose(struct room_worker *all, size_t n, uint64_t lack_bytes, size_t lack_places,
+                 uint64_t *freed_bytes)
 {
+    struct freed f = begin(all, n);
     struct room_worker *w;
-    uint64_t freed = begin(all, n);
     bool enough;
 
-    while (freed < lack_bytes && (w = oldest(all, n)) != NULL) {
+    while ((f.bytes < lack_bytes || f.places < lack_places) && (w = oldest(all, n)) != NULL) {
         w->chosen = true;
-        freed = add(freed, gain(w));
+        f.bytes = add(f.bytes, gain(w));
+        f.places++;
     }
-    *freed_bytes = freed;
-    enough = freed >= lack_bytes;
+    *freed_bytes = f.bytes;
+    enough = f.bytes >= lack_bytes && f.places >= lack_places;
     if (!enough)
         begin(all, n);
-    while (enough && (w = needless(all, n, freed - lack_bytes)) != NULL) {
+    while (enough && f.places > lack_places &&
+           (w = needless(all, n, f.bytes - lack_bytes)) != NULL) {
         w->chosen = false;
-        freed -= gain(w);
-        *freed_bytes = freed;
+        f.bytes -= gain(w);
+        f.places--;
+        *freed_bytes = f.bytes;
     }
     return enough;
 }
 
-bool room_comes(const struct room_worker *all, size_t n, uint64_t lack_bytes)
+bool room_comes(const struct room_worker *all, size_t n, uint64_t lack_bytes, size_t lack_places)
 {
-    uint64_t freed = 0;
+    struct freed f = {0};
 
     for (size_t i = 0; i < n; i++)
-        if (all[i].ending || all[i].may_end || all[i].may_end_later)
-            freed = add(freed, gain(&all[i]));
-    return freed >= lack_bytes;
+        if (all[i].ending || all[i].may_end || all[i].may_end_later) {
+            f.bytes = add(f.bytes, gain(&all[i]));
+            f.places++;
+        }
+    return f.bytes >= lack_bytes && f.places >= lack_places;
 }

@@ -1,5 +1,6 @@
 /*
- * room.h - whose memory may be taken for a new worker: the rule, and nothing else.
+ * room.h - whose memory, or whose place among the workers that there may be, may be taken for a new
+ * one: the rule, and nothing else.
  *
  * Only a worker that has nothing to do may be ended for another one: never a busy one, one that is
  * still loading, one that somebody was just given and has not come to yet, or a pinned one
@@ -33,13 +34,14 @@ uint64_t room_promised(const struct room_worker *all, size_t n);
 uint64_t room_lack(uint64_t need_bytes, uint64_t promised_bytes, uint64_t free_bytes);
 
 /*
- * Can `lack_bytes` more be had? Marks the workers to be chosen for it: none where those that end
- * anyway are enough, and none when it cannot be. *freed_bytes: what these, or all that may end,
- * give back.
+ * Can `lack_bytes` more be had, and `lack_places`? Marks the workers to be chosen for it: none
+ * where those that end anyway are enough, and none when it cannot be. *freed_bytes: what these, or
+ * all that may end, give back.
  */
-bool room_choose(struct room_worker *all, size_t n, uint64_t lack_bytes, uint64_t *freed_bytes);
+bool room_choose(struct room_worker *all, size_t n, uint64_t lack_bytes, size_t lack_places,
+                 uint64_t *freed_bytes);
 
 /* Could it be had once all are idle that are not pinned? */
-bool room_comes(const struct room_worker *all, size_t n, uint64_t lack_bytes);
+bool room_comes(const struct room_worker *all, size_t n, uint64_t lack_bytes, size_t lack_places);
 
 #endif

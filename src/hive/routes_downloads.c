@@ -1,4 +1,5 @@
 /* routes_downloads.c - /v1/models/download...: begin, watch, list and cancel downloads. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@
 
 static void post_download(struct hive *h, struct http_exchange *x, const char *id)
 {
-    char download_id[DOWNLOAD_ID_BYTES], *path = NULL;
+    char download_id[DOWNLOAD_ID_BYTES], *path = NULL, seconds[16];
     const char *text = NULL, *body;
     int64_t limit = 0, connections = 0;
     struct download_wish wish = {0};
@@ -34,6 +35,10 @@ static void post_download(struct hive *h, struct http_exchange *x, const char *i
     if (rc == 0)
         rc = models_download(h->models, text, &wish, &path, download_id, &e);
     fields_done(&f);
+    if (rc && e.code == API_QUEUE_TIMEOUT) {
+        snprintf(seconds, sizeof seconds, "%d", DOWNLOADS_RETRY_S);
+        http_add_header(x, "Retry-After", seconds);
+    }
     if (rc)
         reply_error(x, 0, &e);
     else

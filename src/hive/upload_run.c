@@ -123,6 +123,14 @@ static int check_all(void *arg, struct chore *c, struct err *err)
     return rc;
 }
 
+/* Before a step that has waited. */
+static int may_look(void *arg, struct err *err)
+{
+    const struct upload *u = arg;
+
+    return reach_check(u->h->reach, u->dir, err);
+}
+
 static void on_checked(void *arg, struct chore *c, int rc, const struct err *err)
 {
     struct upload *u = arg;
@@ -349,7 +357,8 @@ static struct upload *prepare(struct hive *h, struct http_exchange *x, struct ma
 void upload_begin(struct hive *h, struct http_exchange *x, struct manifest *manifest)
 {
     struct upload *u = prepare(h, x, manifest);
-    struct chore_step step = {.stage = "checking", .arg = u, .work = check_all, .done = on_checked};
+    struct chore_step step = {
+        .stage = "checking", .arg = u, .may = may_look, .work = check_all, .done = on_checked};
     struct chore *c = NULL;
 
     if (u && !is_answered(u, x))

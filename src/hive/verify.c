@@ -184,10 +184,22 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
     leave_card(v, c);
 }
 
+/* Before a step that has waited. */
+static int may_read(void *arg, struct err *err)
+{
+    const struct verify *v = arg;
+
+    return card_reach(v->h->reach, v->cards[v->i], err);
+}
+
 static void next_card(struct verify *v, struct chore *c)
 {
-    struct chore_step step = {
-        .stage = "verifying", .name = "", .arg = v, .work = hash_all, .done = on_hashed};
+    struct chore_step step = {.stage = "verifying",
+                              .name = "",
+                              .arg = v,
+                              .may = may_read,
+                              .work = hash_all,
+                              .done = on_hashed};
     const struct card *card;
 
     if (v->i == v->n_cards || chore_is_gone(c)) {

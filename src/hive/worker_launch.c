@@ -126,7 +126,7 @@ static void make_room(struct worker *w, const struct worker_room *room)
 
         if (!room->facts[i].chosen)
             continue;
-        log_info("%s (%s) is ended: %s needs its memory", idle->id, idle->model_ref, w->model_ref);
+        log_info("%s (%s) is ended: %s needs its room", idle->id, idle->model_ref, w->model_ref);
         worker_stop(idle);
     }
 }
@@ -149,7 +149,7 @@ static bool hand_over(struct worker *w)
         answer_waiters(w, other, NULL);
     else
         TAILQ_CONCAT(&other->waiters, &w->waiters, link);
-    log_info("no larger worker for %s: there is no memory for it", w->model_ref);
+    log_info("no larger worker for %s: there is no room for it", w->model_ref);
     worker_free(w);
     workers_check_gone(ws);
     return true;
@@ -165,11 +165,13 @@ static void try_start(struct worker *w)
     struct err err;
 
     while ((answer = worker_room_find(w, &room)) >= ROOM_LATER) {
-        if (worker_context_reduce(w, false))
+        bool fits = worker_room_fits(&room, &w->need); /* a smaller one is no help then */
+
+        if (!fits && worker_context_reduce(w, false))
             continue;
         if (hand_over(w))
             return;
-        if (!worker_context_reduce(w, true))
+        if (fits || !worker_context_reduce(w, true))
             break;
     }
     switch (answer) {
@@ -185,6 +187,9 @@ static void try_start(struct worker *w)
             answer_waiters(w, w, NULL);
             return;
         }
+        break;
+    case ROOM_NO_PLACE: /* since worker_may_start looked */
+        worker_room_place(&room, &error);
         break;
     case ROOM_NONE:
         worker_room_error(&room, &w->need, &err);

@@ -1,12 +1,14 @@
 /*
  * worker_line.c - see workers.h: workers to be that wait until others have nothing to do.
  *
- * Where a model has no room, also when all idle workers were ended, but will have it once those
- * that have work now are idle, it waits in line for that. Those who ask for it wait as long as they
- * may wait for a slot, and are told 503 then; nobody is ended before he is idle. The line is looked
- * at whenever the workers are, the one that came first is tried first. What one in line needs is
- * promised to nobody (worker_room.c): of two that want the same memory neither would ever start.
+ * Where a model has no room (memory, or a place among the WORKERS_MAX), also when all idle workers
+ * were ended, but will have it once those that have work now are idle, it waits in line for that.
+ * Those who ask for it wait as long as they may wait for a slot, and are told 503 then; nobody is
+ * ended before he is idle. The line is looked at whenever the workers are, the one that came first
+ * is tried first. What one in line needs is promised to nobody (worker_room.c): of two that want
+ * the same memory neither would ever start.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -32,8 +34,9 @@ void worker_line_join(struct worker *w, const struct worker_room *room)
     if (w->in_line)
         return;
     w->in_line = true;
-    log_info("%s waits until %s (%s) has nothing to do: there is no memory for it before",
-             w->model_ref, holder ? holder->model_ref : "a worker", holder ? holder->id : "any");
+    log_info("%s waits until %s (%s) has nothing to do: there is no %s for it before", w->model_ref,
+             holder ? holder->model_ref : "a worker", holder ? holder->id : "any",
+             worker_room_fits(room, &w->need) ? "place" : "memory");
     workers_watch_wake(w->owner);
 }
 
@@ -42,17 +45,20 @@ static void say_waited(struct worker *w, int64_t waited_ms, struct api_error *e)
 {
     const struct worker *holder;
     struct worker_room room;
-    char need[32];
+    char bytes[32], need[80];
 
     worker_room_find(w, &room);
     holder = worker_room_holder(&room);
-    api_error_set(
-        e, API_QUEUE_TIMEOUT, REPLY_SRC,
-        "%.300s needs %s of memory, and got none within %.1f s: %.300s (%s) has work, and "
-        "is not ended for it",
-        w->model_ref, str_human_bytes(w->need.total_bytes, need, sizeof need),
-        (double)waited_ms / 1000, holder ? holder->model_ref : "what has it",
-        holder ? holder->id : "some worker");
+    if (worker_room_fits(&room, &w->need))
+        snprintf(need, sizeof need, "a place among the %d workers that there may be", WORKERS_MAX);
+    else
+        snprintf(need, sizeof need, "%s of memory",
+                 str_human_bytes(w->need.total_bytes, bytes, sizeof bytes));
+    api_error_set(e, API_QUEUE_TIMEOUT, REPLY_SRC,
+                  "%.300s needs %s, and got none within %.1f s: %.300s (%s) has work, and "
+                  "is not ended for it",
+                  w->model_ref, need, (double)waited_ms / 1000,
+                  holder ? holder->model_ref : "what has it", holder ? holder->id : "some worker");
     e->details = json_pack(
         "{s:I, s:I, s:I, s:s*, s:i}", "need_bytes", (json_int_t)w->need.total_bytes, "have_bytes",
         (json_int_t)room.usable_bytes, "idle_bytes", (json_int_t)room.idle_bytes, "busy_worker_id",

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "hive/reach.h"
 #include "hive/reply.h"
+#include "hive/worker_room.h"
 #include "hive/workers_internal.h"
 
 /* For how long it keeps others from being tried, because it failed while it loaded. One whose
@@ -75,8 +76,19 @@ int worker_may_start(struct workers *ws, const struct launch *l, struct api_erro
         return -1;
     }
     if (workers_n_alive(ws) >= WORKERS_MAX) {
-        api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
-                      "there are %d workers already, which is the limit", WORKERS_MAX);
+        struct worker_room room;
+
+        worker_room_look(ws, &room);
+        if (worker_room_place(&room, e))
+            return -1;
+    }
+    if (workers_n_alive(ws) >= WORKER_ROOM_MAX) {
+        api_error_set(
+            e, API_QUEUE_TIMEOUT, REPLY_SRC,
+            "there are %d workers already, which is the limit, and %d models wait for the "
+            "place of one",
+            WORKERS_MAX, WORKER_ROOM_MAX - WORKERS_MAX);
+        *retry_after_s = WORKERS_LINE_RETRY_S;
         return -1;
     }
     if (reach_check(ws->params.reach, l->model_path, &err)) {

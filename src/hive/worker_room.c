@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "hive/machine.h"
 #include "hive/procfs.h"
+#include "hive/reply.h"
 #include "hive/workers_internal.h"
 
 /* Of what it was planned to take. Where nobody tells, one that has loaded has all of it: as if it
@@ -89,7 +90,9 @@ void worker_room_look(const struct workers *ws, struct worker_room *out)
     {
         struct room_worker *f = &out->facts[out->n];
 
-        if (!worker_is_alive(w) || w->in_line || w->need.total_bytes == 0 || out->n == WORKERS_MAX)
+        out->n_alive += worker_is_alive(w) && !w->in_line;
+        if (!worker_is_alive(w) || w->in_line || w->need.total_bytes == 0 ||
+            out->n == WORKER_ROOM_MAX)
             continue;
         *f = facts_of(w, now);
         out->workers[out->n++] = w;
@@ -101,15 +104,30 @@ void worker_room_look(const struct workers *ws, struct worker_room *out)
     out->usable_bytes = less(out->free_bytes, out->promised_bytes);
 }
 
+static size_t lack_places(const struct worker_room *r)
+{
+    return r->n_alive < WORKERS_MAX ? 0 : r->n_alive + 1 - WORKERS_MAX;
+}
+
+bool worker_room_fits(const struct worker_room *r, const struct plan_need *need)
+{
+    return r->total_bytes == 0 || need->total_bytes <= r->usable_bytes;
+}
+
 enum room_answer worker_room_for(struct worker_room *r, const struct plan_need *need)
 {
-    uint64_t lack = room_lack(need->total_bytes, r->promised_bytes, r->free_bytes), freed;
+    bool fits = worker_room_fits(r, need);
+    uint64_t lack = fits ? 0 : room_lack(need->total_bytes, r->promised_bytes, r->free_bytes);
+    size_t places = lack_places(r);
+    uint64_t freed;
 
-    if (r->total_bytes == 0 || need->total_bytes <= r->usable_bytes)
+    if (fits && places == 0)
         return ROOM_IS_THERE;
-    if (room_choose(r->facts, r->n, lack, &freed))
+    if (room_choose(r->facts, r->n, lack, places, &freed))
         return ROOM_BY_ENDING;
-    return room_comes(r->facts, r->n, lack) ? ROOM_LATER : ROOM_NONE;
+    if (room_comes(r->facts, r->n, lack, places))
+        return ROOM_LATER;
+    return room_comes(r->facts, r->n, 0, places) ? ROOM_NONE : ROOM_NO_PLACE;
 }
 
 enum room_answer worker_room_find(struct worker *w, struct worker_room *out)
@@ -118,8 +136,20 @@ enum room_answer worker_room_find(struct worker *w, struct worker_room *out)
 
     w->need = (struct plan_need){0};
     worker_room_look(w->owner, out);
+    out->n_alive -= !w->in_line;
     w->need = need;
     return worker_room_for(out, &need);
+}
+
+int worker_room_place(const struct worker_room *r, struct api_error *e)
+{
+    if (room_comes(r->facts, r->n, 0, lack_places(r)))
+        return 0;
+    api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
+                  "there are %d workers already, which is the limit, and none of them may be ended "
+                  "for another one: they are pinned (keep_alive -1)",
+                  WORKERS_MAX);
+    return -1;
 }
 
 const struct worker *worker_room_holder(const struct worker_room *r)

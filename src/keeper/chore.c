@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "keeper/contact.h"
+#include "keeper/retry.h"
 
 #define CHORE_STALL_MS 60000 /* without a byte from the hive; it sends comments meanwhile */
 
@@ -19,10 +20,10 @@ struct watching {
     bool failed, complete;
 };
 
-/* "hashing" -> "Hashing". */
+/* "hashing" -> "Hashing"; one that has not begun yet says what it waits for. */
 static const char *verb_of(struct watching *w, const char *stage, char dst[32])
 {
-    str_copy(dst, 32, stage);
+    str_copy(dst, 32, str_eq(stage, "waiting") ? "Waiting for its turn:" : stage);
     if (dst[0] >= 'a' && dst[0] <= 'z')
         dst[0] = (char)(dst[0] - 'a' + 'A');
     if (!str_eq(w->stage, stage))
@@ -103,12 +104,14 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
 static enum client_end ask(struct keeper *k, const struct chore *chore,
                            const struct client_watch *watch, struct api_error *e)
 {
-    unsigned n_failed = 0;
+    unsigned n_failed = 0, n_full = 0;
 
     for (;;) {
         int64_t began_ms = clock_ms();
         enum client_end end = client_watch(k->client, watch, e);
 
+        if (end == CLIENT_REFUSED && e->code == API_QUEUE_TIMEOUT && retry_wait(k, ++n_full, e))
+            continue; /* nothing was begun there */
         if (!chore->again || (end != CLIENT_UNREACHABLE && end != CLIENT_TIMED_OUT) ||
             !contact_again(k, ++n_failed, began_ms, e))
             return end;

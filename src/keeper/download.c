@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "keeper/contact.h"
 #include "keeper/interrupt.h"
+#include "keeper/retry.h"
 
 struct watching {
     struct keeper *k;
@@ -153,6 +154,18 @@ static char *request_text(const char *model_ref, const struct download_wish *wis
     return text;
 }
 
+/* Where there are as many downloads as there may be, the ask is made again a few times. */
+static int begin(struct keeper *k, const struct client_ask *ask, json_t **answer,
+                 struct api_error *e)
+{
+    unsigned n_full = 0;
+
+    while (contact_json(k, ask, answer, e))
+        if (e->code != API_QUEUE_TIMEOUT || !retry_wait(k, ++n_full, e))
+            return -1;
+    return 0;
+}
+
 int download_run_as(struct keeper *k, const char *model_ref, const struct download_wish *wish,
                     struct download *d, struct api_error *e)
 {
@@ -170,7 +183,7 @@ int download_run_as(struct keeper *k, const char *model_ref, const struct downlo
     }
     ask.url = keeper_url(k, url, "/v1/models/download");
     ask.body = body;
-    if (contact_json(k, &ask, &answer, e) || !contact_has(k, answer, "download_id", JSON_STRING, e))
+    if (begin(k, &ask, &answer, e) || !contact_has(k, answer, "download_id", JSON_STRING, e))
         goto out;
     str_copy(d->id, sizeof d->id, keeper_text(answer, "download_id", ""));
     d->was_there = str_eq(d->id, "cached");

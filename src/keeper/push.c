@@ -71,8 +71,9 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
     } else if (str_eq(stage, "error") && !p->failed) {
         p->failed = true;
         keeper_event_error(&p->said, event, "hive");
-    } else if (str_eq(stage, "checking") || str_eq(stage, "hashing")) {
-        show(p, "Checking", (uint64_t)keeper_number(event, "bytes_done", 0),
+    } else if (str_eq(stage, "waiting") || str_eq(stage, "checking") || str_eq(stage, "hashing")) {
+        show(p, str_eq(stage, "waiting") ? "Waiting for its turn:" : "Checking",
+             (uint64_t)keeper_number(event, "bytes_done", 0),
              (uint64_t)keeper_number(event, "bytes_total", 0));
     }
     return true;

@@ -10,7 +10,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { makeFolder, until } = require('./lib/proc.js');
-const { startHive, get, remove } = require('./lib/hive.js');
+const { startHive, get, post, remove } = require('./lib/hive.js');
 const { stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const { MIB, Hub, begin, fetches, filesIn, seeded, startWith } = require('./lib/transfer.js');
@@ -126,4 +126,39 @@ test('while a file of a repository is imported, a pull and a removal of another 
   assert.ok(fs.existsSync(copy));
   await letMove();
   assert.strictEqual((await held.all()).at(-1).imported, 1, held.raw);
+});
+
+/*
+ * Each had a thread and a MiB of its own at once: 400 imports by one client took 425 MB, and the loop, which got no
+ * CPU beside them, left others' GET /v1/health without an answer for 10 s, as long as a keeper waits for it.
+ */
+test('four are at work, the others wait and say so; past 64 they are refused, and at the end of the hive they go', async (t) => {
+  const hive = await startHive(), files = [1, 2, 3, 4].map((i) => model(`held-${i}.gguf`)), letMove = [];
+  const threads = () => Number(/^Threads:\s*(\d+)/m.exec(fs.readFileSync(`/proc/${hive.pid}/status`, 'utf8'))[1]);
+  t.after(() => Promise.all([hive.stop(), ...letMove.map((go) => go())]));
+  const before = threads(), held = [], crowd = [], last = model('last.gguf');
+  for (const file of files) {
+    letMove.push(await hold(file));
+    held.push(await importing(hive, file, 'move'));
+  }
+  for (const s of held) await s.find((e) => e.stage === 'placing');
+  const left = await importing(hive, model('left.gguf'), 'move'), next = await importing(hive, model('next.gguf'), 'move');
+  const told = await next.find((e) => e.stage !== 'hashing');
+  assert.deepStrictEqual([told.stage, told.name, told.bytes_done], ['waiting', 'next.gguf', 0]);
+  assert.ok(told.bytes_total > 0);
+  for (let i = 0; i < 58; i++) crowd.push(await importing(hive, last, 'move'));
+  assert.strictEqual(threads(), before + 4);
+  const refused = await post(hive, '/v1/models/import', { path: last });
+  assert.deepStrictEqual([refused.status, refused.json.error.code, refused.headers['retry-after']], [503, 'QUEUE_TIMEOUT', '5']);
+  assert.match(refused.json.error.message, /^64 imports, exports and checks of model files are at work or wait for their turn/);
+
+  left.leave();
+  await until(() => importing(hive, last, 'move').then((s) => crowd.push(s), () => false), 'the place of one who left');
+  await letMove[0]();
+  assert.strictEqual((await held[0].all()).at(-1).imported, 1);
+  assert.strictEqual((await next.all()).at(-1).imported, 1, next.raw);
+  hive.signal('SIGTERM');
+  for (const go of letMove) await go();
+  await hive.end(20000);
+  assert.deepStrictEqual([hive.code, hive.killedBy], [0, null], hive.stderr);
 });

@@ -1329,6 +1329,25 @@ test('a chore whose stream ends without a word of how it went is an error with a
   assert.match(r.stderr, /INTERNAL: the hive ended its account without a word of how it went/);
 });
 
+test('a hive with too much to do is asked again, and a chore that waits there says so', async () => {
+  const full = (req, res) => error(res, 503, 'QUEUE_TIMEOUT', '64 wait', {}, { 'Retry-After': '0' });
+  let asked = 0;
+  fake.on('POST /v1/models/import', (req, res) => (++asked < 3 ? full(req, res) : sse(res, [
+    { stage: 'waiting', name: 'x.gguf', bytes_done: 0, bytes_total: 2e9 },
+    { stage: 'imported', model_ref: 'local:x', name: 'x.gguf', local_path: '/x', how: 'copy', size_bytes: 2, sha256: 'a' },
+    { stage: 'complete', imported: 1, failed: 0 }])));
+  const r = await run(['models', 'import', '/tmp/x.gguf', '--node', fake.node]);
+  assert.strictEqual(r.code, 0, r.stderr);
+  assert.match(r.stderr, /64 wait; trying again, 5 times at most/);
+  assert.match(r.stderr, /^Waiting for its turn: x\.gguf {2}.* 0%/m);
+
+  asked = 0;
+  fake.on('POST /v1/models/download', (req, res) => (++asked < 3 ? full(req, res) : json(res, 200, { download_id: 'cached', local_path: '/x' })));
+  const pulled = await run(['models', 'pull', 'hf:a/b', '--node', fake.node]);
+  assert.deepStrictEqual([pulled.code, asked], [0, 3], pulled.stderr);
+  assert.match(pulled.stderr, /64 wait; trying again, 5 times at most/);
+});
+
 /* Exit 2 is for a command that was typed wrong; of these only the hive knew that they could not be. */
 test('a chore that the hive refuses for the model that is named is an error, not a usage error', async () => {
   const refuse = (req, res) => error(res, 400, 'INVALID_REQUEST', 'x was neither downloaded nor imported');

@@ -7,7 +7,8 @@
 const { test, before, after } = require('node:test');
 const assert = require('node:assert');
 
-const { MIB, Hub, seeded, startWith, fetches } = require('./lib/transfer.js');
+const { post, remove } = require('./lib/hive.js');
+const { MIB, Hub, seeded, startWith, begin, fetches } = require('./lib/transfer.js');
 
 let hub, hive, n = 0;
 before(async () => { hub = await Hub.start(); hive = await startWith(hub); });
@@ -71,4 +72,22 @@ test('without a word, as many as the hive was told; and the option\'s default is
   trouble(4);
   await fetches(hive, f.ref, f.bytes);
   atMost(4);
+});
+
+/* 502 DOWNLOAD_FAILED, "the hive is about to end, or has 16 downloads under way": no client could know what to do. */
+test('a seventeenth model is told to come again, and may when one of the sixteen has ended', async (t) => {
+  let over = false;
+  t.after(() => { over = true; });
+  hub.cdn.faults = () => ({ until: () => over });
+  const models = Array.from({ length: 17 }, () => fresh(MIB)), last = models.pop(), ids = [];
+  for (const m of models) ids.push((await begin(hive, m.ref)).download_id);
+  const one = await post(hive, '/v1/models/download', { model_ref: last.ref });
+  assert.deepStrictEqual([one.status, one.json.error.code, one.headers['retry-after']], [503, 'QUEUE_TIMEOUT', '5'], one.text);
+  assert.strictEqual(one.json.error.message, 'the hive has 16 downloads under way, which is the limit');
+  const asked = await post(hive, '/api/pull', { model: last.ref });
+  assert.deepStrictEqual([asked.status, asked.headers['retry-after']], [503, '5'], asked.text);
+  assert.strictEqual((await begin(hive, models[3].ref)).download_id, ids[3], 'one of the sixteen is joined');
+  assert.strictEqual((await remove(hive, `/v1/models/download/${ids[0]}`)).status, 204);
+  over = true;
+  await fetches(hive, last.ref, last.bytes);
 });

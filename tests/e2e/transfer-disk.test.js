@@ -10,15 +10,17 @@
 const { test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
+const { execFileSync, spawnSync } = require('node:child_process');
 
-const { HIVE, testModel, until } = require('./lib/proc.js');
+const { HIVE, sleep, testModel, until } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
 const { get, remove } = require('./lib/hive.js');
 const { loopForever, whyNoLoop } = require('./lib/stuck.js');
 const push = require('./lib/push.js');
-const { MIB, Hub, sha256, seeded, startWith, begin, watch } = require('./lib/transfer.js');
+const { MIB, Hub, sha256, seeded, startWith, begin, watch, toTheEnd, partOf } = require('./lib/transfer.js');
 
 const PIECES_MAX = 64; // src/hive/upload_piece.h
+const noPrlimit = spawnSync('prlimit', ['--version']).status === 0 ? false : 'prlimit is not there';
 const SPIN_TICKS = 20; // a thread that has run so long since we looked does nothing else
 
 /* Ticks that each thread has run in user space, by its id: proc(5), field 14. One that ends meanwhile has none. */
@@ -165,3 +167,41 @@ test('while the disk does not say that it has a card, tokens come; what is cance
     assert.strictEqual(sha256(fs.readFileSync(end.local_path)), sha256(bytes));
     assert.strictEqual(hub.cdn.sent.get('disk/card/c.gguf'), bytes.length, 'the cancelled one asked for nothing');
   });
+
+/* The lowest number that no descriptor of the process has, once nothing opens or closes any. */
+async function lowestFree(pid) {
+  let open = '', before;
+  await until(async () => {
+    await sleep(100);
+    [before, open] = [open, fs.readdirSync(`/proc/${pid}/fd`).sort().join()];
+    return before === open;
+  }, 'the descriptors stay');
+  const taken = new Set(open.split(',').map(Number));
+  for (let n = 0; ; n++) if (!taken.has(n)) return n;
+}
+
+/*
+ * A helper that found no descriptor, or no thread, ended the download at once ("the hive is out of memory or
+ * descriptors"), and the pieces that it had been given were fetched again by the next.
+ */
+test('without descriptors for a while a download waits, and nothing is fetched twice', { skip: noPrlimit }, async (t) => {
+  const hub = await Hub.start(), hive = await startWith(hub, { RBEE_HIVE_DOWNLOAD_STALL: '20s' });
+  t.after(() => Promise.all([hive.stop(), hub.stop()]));
+  const bytes = seeded('descriptors', 4 * MIB);
+  let goesOn = false;
+  hub.put('no/descriptors', { 'd.gguf': bytes }).cdn.faults = () => ({ until: () => goesOn });
+  const { download_id: id } = await begin(hive, 'hf:no/descriptors', { connections: 1 }), s = await watch(hive, id);
+  const here = (size) => until(() => partOf(hive) && fs.statSync(partOf(hive)).size >= size, `${size} bytes are here`);
+  await here(MIB);
+  const n = await lowestFree(hive.pid);
+  execFileSync('prlimit', ['--pid', String(hive.pid), `--nofile=${n}:`]);
+  goesOn = true;
+  await until(() => /download of d\.gguf: a helper cannot work on .*: Too many open files; try [2-7] of 7 in \d+ ms/.test(hive.stderr),
+    () => `a helper that is missed:\n${hive.stderr}`);
+  await here(bytes.length); // what comes is written all the same
+  execFileSync('prlimit', ['--pid', String(hive.pid), `--nofile=${n + 99}:`]);
+  const end = (await toTheEnd(s)).at(-1);
+  assert.strictEqual(end.stage, 'complete', JSON.stringify(end));
+  assert.strictEqual(sha256(fs.readFileSync(end.local_path)), sha256(bytes));
+  assert.strictEqual(hub.cdn.sent.get('no/descriptors/d.gguf'), bytes.length);
+});

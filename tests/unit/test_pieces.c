@@ -77,6 +77,9 @@ static void test_drop__gives_the_rest_to_the_next(void **state)
     assert_int_equal(h->to, 4 * P);
     assert_int_equal(pieces_next_whole(p), 0);
     assert_int_equal(pieces_next_whole(p), PIECES_NONE);
+    pieces_give_back(p, 0); /* no helper could be had for it */
+    assert_int_equal(pieces_next_whole(p), 0);
+    assert_int_equal(pieces_next_whole(p), PIECES_NONE);
     pieces_free(p);
 }
 

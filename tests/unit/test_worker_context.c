@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "hive/machine.h"
 #include "hive/worker_room.h"
 #include "hive/workers_internal.h"
@@ -208,6 +209,69 @@ static void test_worker_room__a_hidden_worker_that_has_loaded_has_all(void **sta
     config_close(r.config);
 }
 
+static size_t n_chosen(const struct worker_room *room)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < room->n; i++)
+        n += room->facts[i].chosen;
+    return n;
+}
+
+/* For memory idle workers were ended, for a place never: with 64 idle ones every other model got
+ * "there are 64 workers already" until one had been idle for all of its keep_alive. */
+static void test_worker_room__of_as_many_as_there_may_be_an_idle_one_makes_place(void **state)
+{
+    static struct worker many[WORKERS_MAX];
+    static struct board boards[WORKERS_MAX];
+    const struct plan_need need = {.total_bytes = 1 << 20};
+    struct worker_room room;
+    struct api_error e;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, 4096);
+    TAILQ_REMOVE(&r.owner.all, &r.w, link);
+    for (size_t i = 0; i < WORKERS_MAX; i++) {
+        many[i] = r.w;
+        many[i].board = &boards[i];
+        many[i].state = WORKER_READY;
+        many[i].ready_ms = 1;
+        many[i].need = need;
+        boards[i].state = BOARD_READY;
+        boards[i].tokens_out = 1;
+        boards[i].last_activity_ms = clock_ms() - (i == 7 ? 300 : 100);
+        TAILQ_INSERT_TAIL(&r.owner.all, &many[i], link);
+    }
+    worker_room_look(&r.owner, &room);
+    assert_int_equal(worker_room_place(&room, &e), 0);
+    assert_int_equal(worker_room_for(&room, &need), ROOM_BY_ENDING);
+    assert_true(n_chosen(&room) == 1 && room.facts[7].chosen);
+    many[7].state = WORKER_DRAINING; /* it is waited for */
+    worker_room_look(&r.owner, &room);
+    assert_int_equal(worker_room_for(&room, &need), ROOM_BY_ENDING);
+    assert_int_equal(n_chosen(&room), 0);
+    many[7].state = WORKER_DEAD;
+    worker_room_look(&r.owner, &room);
+    assert_int_equal(worker_room_for(&room, &need), ROOM_IS_THERE);
+    many[7].state = WORKER_READY;
+    for (size_t i = 0; i < WORKERS_MAX; i++) {
+        many[i].keep_alive_ms = i == 9 ? 5000 : -1; /* pinned, but for one at work */
+        boards[i].slots_busy = i == 9;
+    }
+    worker_room_look(&r.owner, &room);
+    assert_int_equal(worker_room_place(&room, &e), 0);
+    assert_int_equal(worker_room_for(&room, &need), ROOM_LATER);
+    assert_ptr_equal(worker_room_holder(&room), &many[9]);
+    many[9].keep_alive_ms = -1;
+    worker_room_look(&r.owner, &room);
+    assert_int_equal(worker_room_for(&room, &need), ROOM_NO_PLACE);
+    assert_int_equal(worker_room_place(&room, &e), -1);
+    assert_int_equal(e.code, API_WORKER_START_FAILED);
+    api_error_done(&e);
+    config_close(r.config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_worker_context__a_larger_one_where_that_can_be),
         cmocka_unit_test(test_worker_context__not_again_after_a_failure),
         cmocka_unit_test(test_worker_room__a_hidden_worker_that_has_loaded_has_all),
+        cmocka_unit_test(test_worker_room__of_as_many_as_there_may_be_an_idle_one_makes_place),
     };
 
     return cmocka_run_group_tests_name("worker_context", tests, NULL, NULL);
