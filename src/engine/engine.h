@@ -121,9 +121,12 @@ int engine_inspect_files(struct gguf_files *files, struct buf *out, struct err *
 
 /* ---- text and tokens ------------------------------------------------------------------------- */
 
+/* Where the model's file asks for them: BOS before a text. EOS behind it has no place in a prompt:
+ * an answer would begin behind the end. */
 enum {
-    ENGINE_ADD_SPECIAL = 1,  /* BOS (and EOS) where the model's file asks for them */
-    ENGINE_PARSE_SPECIAL = 2 /* text that spells a control token becomes that token */
+    ENGINE_ADD_BOS = 1,       /* for prompts */
+    ENGINE_PARSE_SPECIAL = 2, /* text that spells a control token becomes that token */
+    ENGINE_ADD_SPECIAL = 5    /* BOS and EOS, for texts that are whole: those of encoders */
 };
 
 /* *ids is malloc'ed. Any thread. */

@@ -69,7 +69,7 @@ static void catch_interrupts(struct engine *e)
 
 static int read_prompt(struct run *r, struct err *err)
 {
-    unsigned flags = ENGINE_ADD_SPECIAL | (r->o->parse_special ? ENGINE_PARSE_SPECIAL : 0u);
+    unsigned flags = ENGINE_ADD_BOS | (r->o->parse_special ? ENGINE_PARSE_SPECIAL : 0u);
     uint32_t n_ctx = engine_n_ctx(r->e);
     int rc;
 

@@ -180,7 +180,7 @@ static int tokenize(const struct intake_model *with, struct job *j, struct err *
     if (r->parse_special)
         return dialog_tokenize(with->dialog, r->prompt, r->prompt_bytes, &j->tokens, &j->n_tokens,
                                err);
-    return engine_tokenize(with->model, r->prompt, r->prompt_bytes, ENGINE_ADD_SPECIAL, &j->tokens,
+    return engine_tokenize(with->model, r->prompt, r->prompt_bytes, ENGINE_ADD_BOS, &j->tokens,
                            &j->n_tokens, err);
 }
 

@@ -326,6 +326,18 @@ test('a call whose mark the prompt has given', async () => {
   await worker.stop();
 });
 
+/* A plain prompt ended with the EOS that the file asks for, so that its answer was what comes behind an end. */
+test('a prompt has no end, whatever the file puts behind its texts', async () => {
+  const file = path.join(FOLDER, 'adds-eos.gguf');
+  writeHollowModel(file, { layers: 1, addEos: true });
+  const worker = await start({ model: file });
+  const n = async (how) => (await whole(worker, { prompt: 'ab', max_tokens: 1, ...how })).prompt_tokens;
+  const text = (await post(worker, '/v1/tokenize', { content: 'ab', add_special: true })).json.tokens;
+  assert.deepStrictEqual(text, [28, 26, 0, 1, EOS]); // a text that is whole
+  assert.deepStrictEqual([await n({}), await n({ parse_special: true })], [4, 4]);
+  await worker.stop();
+});
+
 /*
  * One damaged byte, and every logit is NaN. Each counted as impossible, so that all were as likely as each other:
  * answers of random text, or of random data in the asked form, with status 200.

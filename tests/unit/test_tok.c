@@ -505,6 +505,25 @@ static void test_tok__adds_bos_and_eos_as_the_file_asks(void **state)
     }
 }
 
+/* Prompts of a file that asks for EOS behind its texts ended with it, and the answer went on behind
+ * the end: an end is for texts that are whole. */
+static void test_tok__a_text_to_go_on_from_has_no_end(void **state)
+{
+    struct vocabulary v;
+    struct loaded l;
+
+    (void)state;
+    begin_spm(&v);
+    v.adds_blank = 0;
+    v.adds_eos = 1;
+    load(&v, &l);
+    assert_string_equal(encode(&l, "a", TOK_ADD_BOS), list(2, (int)v.bos, SPM_A));
+    assert_string_equal(encode(&l, "a", TOK_ADD_EOS), list(2, SPM_A, (int)v.eos));
+    assert_string_equal(encode(&l, "a", TOK_ADD_SPECIAL), list(3, (int)v.bos, SPM_A, (int)v.eos));
+    assert_string_equal(encode(&l, "a", 0), list(1, SPM_A));
+    unload(&l);
+}
+
 static void test_tok__a_custom_bos_gives_way_without_its_token(void **state)
 {
     struct vocabulary v;
@@ -1076,6 +1095,7 @@ int main(void)
         cmocka_unit_test(test_tok__control_tokens_are_parsed_only_when_asked),
         cmocka_unit_test(test_tok__user_defined_tokens_are_always_parsed_longest_first),
         cmocka_unit_test(test_tok__adds_bos_and_eos_as_the_file_asks),
+        cmocka_unit_test(test_tok__a_text_to_go_on_from_has_no_end),
         cmocka_unit_test(test_tok__a_custom_bos_gives_way_without_its_token),
         cmocka_unit_test(test_tok__knows_what_ends_a_generation),
         cmocka_unit_test(test_tok__an_end_that_the_file_calls_a_word_is_an_end),

@@ -77,9 +77,11 @@ struct gguf_str tok_text(const struct tok *t, int32_t id);
 int32_t tok_find(const struct tok *t, const char *bytes, size_t n);
 
 enum {
-    TOK_ADD_SPECIAL = 1,  /* BOS before and EOS behind, where the file's flags ask for them */
-    TOK_PARSE_SPECIAL = 2 /* text that spells a control token becomes that token; else it never
-                             does (user-defined tokens are always taken whole) */
+    TOK_ADD_BOS = 1,       /* BOS before, where the file's flag asks for it: a text to go on from */
+    TOK_PARSE_SPECIAL = 2, /* text that spells a control token becomes that token; else it never
+                              does (user-defined tokens are always taken whole) */
+    TOK_ADD_EOS = 4,       /* EOS behind, where the file's flag asks for it */
+    TOK_ADD_SPECIAL = TOK_ADD_BOS | TOK_ADD_EOS /* a text that is whole */
 };
 
 /*
