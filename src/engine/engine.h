@@ -157,7 +157,9 @@ struct engine_detok;
 int engine_detok_create(const struct engine_model *m, bool special, bool strip_blank,
                         struct engine_detok **out, struct err *err);
 int engine_detok_put(struct engine_detok *d, int32_t id, struct buf *out); /* 0, -1 out is full */
-int engine_detok_end(struct engine_detok *d, struct buf *out); /* what was held back, as U+FFFD */
+/* What was held back, each byte as U+FFFD; an answer that ends within a character does without it.
+ */
+int engine_detok_end(struct engine_detok *d, struct buf *out);
 void engine_detok_free(struct engine_detok *d);
 
 /* A tokenizer alone, also from a vocabulary-only file (the tokenize/detokenize commands). */

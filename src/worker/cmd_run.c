@@ -210,8 +210,6 @@ static int generate(struct run *r, struct err *err)
             engine_tune(r->e);
     }
     r->decode_ms = clock_ms() - began;
-    if (!r->o->show_scores && !r->o->show_ids)
-        engine_detok_end(r->detok, &r->out);
     if (!r->o->show_scores)
         buf_putc(&r->out, '\n');
     return rc ? (write_out(r, NULL), rc) : write_out(r, err);

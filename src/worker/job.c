@@ -271,14 +271,9 @@ static void fail_lost(struct job *j)
 /* The text is over: what waits is given, and the books are closed. */
 static void end_with(struct job *j, enum stop_reason reason, struct outbox *out)
 {
-    int rc = 0;
+    int rc = reason == STOP_SEQUENCE ? speech_flush(j->speech, out, j->end.tokens_out)
+                                     : speech_finish(j->speech, out, j->end.tokens_out);
 
-    if (reason != STOP_SEQUENCE)
-        rc = speech_finish(j->speech, out, j->end.tokens_out);
-    if (rc == 1)
-        reason = STOP_SEQUENCE;
-    if (reason == STOP_SEQUENCE)
-        rc = speech_flush(j->speech, out, j->end.tokens_out);
     if (rc < 0) {
         fail_lost(j);
         return;

@@ -150,9 +150,6 @@ int speech_put(struct speech *s, int32_t token, struct outbox *out, uint64_t tok
 
 int speech_finish(struct speech *s, struct outbox *out, uint64_t tokens_out)
 {
-    engine_detok_end(s->detok, &s->piece);
-    if (stopper_put(s->stopper, s->piece.data, s->piece.len, &s->ready) == 1)
-        return 1;
     stopper_end(s->stopper, &s->ready);
     return give(s, out, tokens_out, true);
 }

@@ -174,6 +174,18 @@ describe('a conversation', { skip }, () => {
     assert.deepStrictEqual([answer.text, answer.stop_reason], [' abc', 'EOS']); // it was "abc", which is not of the grammar
   });
 
+  /* It ended with a U+FFFD for each byte of the character, and a client that went on from it put them into the prompt. */
+  test('an answer that ends within a character ends before it', async () => {
+    const how = (max_tokens) => ({ prompt: 'a', grammar: 'root ::= "b\u{1f600}"', max_tokens, logprobs: true });
+    for (const n of [2, 3, 4]) {
+      const answer = await whole(worker, how(n)), bytes = answer.logprobs.flatMap((l) => l.bytes);
+      assert.deepStrictEqual([answer.text, answer.tokens_out, answer.stop_reason], ['b', n, 'MAX_TOKENS']);
+      assert.deepStrictEqual(Buffer.from(bytes), Buffer.from('b\u{1f600}').subarray(0, n)); // nothing is lost
+      assert.strictEqual(textOf(await events(worker, how(n))), 'b');
+    }
+    assert.strictEqual((await whole(worker, how(5))).text, 'b\u{1f600}');
+  });
+
   /* What is a filled-in template was fed by the letters of its marks, and /v1/tokenize counted other tokens than were computed. */
   test('marks in a prompt are letters, or tokens where they are meant', async () => {
     const prompt = '<s>Once</s><s>upon', how = { max_tokens: 20, temperature: 0, ignore_eos: true };

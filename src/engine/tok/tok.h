@@ -123,7 +123,8 @@ struct tok_stream {
 void tok_stream_init(struct tok_stream *s, const struct tok *t, bool special, bool strip_blank);
 /* Both return 0, or -1 when `out` is full. */
 int tok_stream_put(struct tok_stream *s, int32_t id, struct buf *out);
-/* Gives what is still held; bytes that never became a character are each U+FFFD. */
+/* Gives what is still held, each byte as U+FFFD: for bytes that something else follows. A text that
+ * is cut off ends without it, for all that is held is the beginning of a character. */
 int tok_stream_end(struct tok_stream *s, struct buf *out);
 
 #endif
