@@ -11,8 +11,9 @@ const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
+const { spawnSync } = require('node:child_process');
 
-const { startWorker, testModel, makeFolder, until } = require('./lib/proc.js');
+const { startWorker, testModel, makeFolder, until, WORKER } = require('./lib/proc.js');
 const { ask, stream, textOf } = require('./lib/sse.js');
 const { writeHollowModel, writeDamagedModel } = require('./lib/gguf.js');
 
@@ -348,6 +349,20 @@ test('a prompt has no end, whatever the file puts behind its texts', async () =>
   assert.deepStrictEqual(text, [28, 26, 0, 1, EOS]); // a text that is whole
   assert.deepStrictEqual([await n({}), await n({ parse_special: true })], [4, 4]);
   await worker.stop();
+});
+
+/* Files of before 2024's May do not say how their texts are cut into words. They were cut by a guess, and nobody was told. */
+test('a file that does not say how it cuts texts is told of', async () => {
+  const good = path.join(__dirname, '../golden/mixed-qwen2.gguf'), lacking = path.join(FOLDER, 'lacks-pre.gguf');
+  fs.writeFileSync(lacking, fs.readFileSync(good, 'latin1').replace('tokenizer.ggml.pre', 'tokenizer.ggml.old'), 'latin1');
+  const told = (file) => JSON.parse(spawnSync(WORKER, ['inspect', file]).stdout);
+  assert.deepStrictEqual([told(good).pre_tokenizer, told(good).pre_tokenizer_missing], ['qwen2', undefined]);
+  assert.deepStrictEqual([told(lacking).pre_tokenizer, told(lacking).pre_tokenizer_missing], ['default', true]);
+  for (const [model, times] of [[good, 0], [lacking, 1]]) {
+    const worker = await start({ model });
+    await worker.stop();
+    assert.strictEqual(worker.stderr.match(/ warn .*no tokenizer\.ggml\.pre.*convert it anew/g)?.length ?? 0, times, worker.stderr);
+  }
 });
 
 /*

@@ -350,6 +350,7 @@ static void test_tok__bpe_merges_by_rank_inside_words(void **state)
     load(&v, &l);
     assert_string_equal(tok_model_name(l.tok), "bpe");
     assert_string_equal(tok_pre_name(l.tok), "gpt-2");
+    assert_false(tok_lacks_pre(l.tok));
     assert_string_equal(encode(&l, "hello", 0), list(2, BPE_HELL, 'o'));
     assert_string_equal(encode(&l, "he he", 0), list(2, BPE_HE, BPE_BLANK_HE));
     /* "ll" and "he" stand before "he ll" in the list; across words nothing is merged */
@@ -415,6 +416,7 @@ static void test_tok__bpe_without_a_byte_gives_unknown_or_nothing(void **state)
     add(&v, "<unk>", 0, TOK_UNKNOWN);
     load(&v, &l);
     assert_string_equal(tok_pre_name(l.tok), "default");
+    assert_true(tok_lacks_pre(l.tok)); /* it is a guess */
     assert_string_equal(encode(&l, "aba", 0), "0 0");
     unload(&l);
     v.unk = 1;

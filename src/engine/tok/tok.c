@@ -269,6 +269,11 @@ const char *tok_pre_name(const struct tok *t)
     return t->model == TOK_BPE ? t->pre.name : "";
 }
 
+bool tok_lacks_pre(const struct tok *t)
+{
+    return t->lacks_pre;
+}
+
 int32_t tok_bos(const struct tok *t)
 {
     return t->bos;

@@ -55,6 +55,8 @@ uint64_t tok_memory_bytes(const struct tok *t);
 uint32_t tok_longest(const struct tok *t);
 const char *tok_model_name(const struct tok *t); /* "spm", "bpe" or "wpm" */
 const char *tok_pre_name(const struct tok *t);   /* "llama-bpe"; "" but for BPE */
+/* BPE: the file does not name one, and "default" is a guess, as llama.cpp makes it. */
+bool tok_lacks_pre(const struct tok *t);
 
 int32_t tok_bos(const struct tok *t); /* each TOK_NONE when the file names none; WPM: [CLS], */
 int32_t tok_eos(const struct tok *t); /* [SEP] */
