@@ -349,6 +349,8 @@ static bool obey(struct job *j, int32_t id)
         job_fail(j, API_INTERNAL, "The answer's grammar cannot go on: %s.", err.text);
     else if (rc)
         fail_stuck(j, &err);
+    else if (j->guard && guard_forgoes_calls(j->guard))
+        speech_forgo_calls(j->speech);
     return rc == 0;
 }
 

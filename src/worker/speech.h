@@ -44,6 +44,9 @@ void speech_score(struct speech *s, int32_t token, const float *logits, uint32_t
  */
 int speech_put(struct speech *s, int32_t token, struct outbox *out, uint64_t tokens_out);
 
+/* What comes, and what was held back, is no call, whatever it looks like. */
+void speech_forgo_calls(struct speech *s);
+
 /* The text is over, not by a stop string: what was held back, but for the beginning of a character
  * that was cut off. 0, or -1: memory ran out. */
 int speech_finish(struct speech *s, struct outbox *out, uint64_t tokens_out);

@@ -285,6 +285,32 @@ describe('a model that thinks nothing', () => {
   });
 });
 
+/*
+ * Agents send tools and the schema of their last answer with every request. The model was told of the tools, and held to
+ * the schema at once: instead of calling one, it made up what it would have said.
+ */
+test('beside a schema a tool may be called, and a required call goes before it', async () => {
+  const schema = { type: 'object', properties: { done: { type: 'boolean' } }, required: ['done'] };
+  const asked = { messages: USER, tools: TOOLS, json_schema: schema, temperature: 0, max_tokens: 400, parallel_tool_calls: false };
+  const byte = (c) => 30 + c.charCodeAt(0), letter = (c) => c.charCodeAt(0) - 97; // tokens of the hollow model, greedy for the lowest
+  const formats = { // and what makes it choose the text, and a call
+    generic: [{}, { [letter('n')]: 1 }], llama3: [{}, { [letter('n')]: 1 }], hermes: [{ [byte('{')]: 1 }, {}], 'mistral-args': [{ [byte('{')]: 1 }, {}],
+  };
+  for (const [name, [text, call]] of Object.entries(formats)) {
+    const worker = await start({ model: HOLLOW, 'chat-template': templateFile(FORMATS[name]), ctx: 2048 });
+    const spoken = await whole(worker, { ...asked, logit_bias: text });
+    assert.deepStrictEqual([Object.keys(JSON.parse(spoken.text)), spoken.tool_calls], [['done'], undefined], name);
+    const called = await whole(worker, { ...asked, logit_bias: call }), told = called.tool_calls;
+    assert.deepStrictEqual([called.text, told?.length, told?.[0].name], ['', 1, 'add'], `${name}: ${JSON.stringify(called)}`);
+    assert.deepStrictEqual(Object.keys(JSON.parse(told[0].arguments)), ['a', 'up'], name);
+    const required = await whole(worker, { ...asked, logit_bias: text, tool_choice: 'required' });
+    assert.deepStrictEqual([required.text, required.tool_calls?.length], ['', 1], name);
+    const none = await whole(worker, { ...asked, logit_bias: call, tool_choice: 'none' });
+    assert.deepStrictEqual([Object.keys(JSON.parse(none.text)), none.tool_calls], [['done'], undefined], name);
+    await worker.stop();
+  }
+});
+
 /* Llama 3's template fails on two calls in a message: an answer of two ended its conversation. */
 test('a template that takes one call a message is answered with one', async () => {
   const worker = await start({ model: HOLLOW, 'chat-template': templateFile(`${FORMATS.llama3}{% for m in messages %}` +
