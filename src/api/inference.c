@@ -344,10 +344,9 @@ static void check_together(struct checks *c, const json_t *root)
     if (c->r->grammar && c->r->json_schema)
         checks_fail(c, "grammar", "one of json_schema, grammar",
                     "only one of json_schema and grammar may be given.");
-    if (forced && (c->r->grammar || c->r->json_schema))
-        checks_fail(c, c->r->grammar ? "grammar" : "json_schema", "not with a required tool call",
-                    "%s cannot hold for an answer that must be a tool call.",
-                    c->r->grammar ? "grammar" : "json_schema");
+    if (forced && c->r->grammar)
+        checks_fail(c, "grammar", "not with a required tool call",
+                    "grammar cannot hold for an answer that must be a tool call.");
     c->r->logprobs = c->r->logprobs || c->r->top_logprobs > 0;
 }
 

@@ -2,32 +2,21 @@
 #include "chat/constrain.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "api/json_whole.h"
 #include "base/buf.h"
-#include "base/str.h"
+#include "chat/constrain_grammars.h"
 #include "chat/constrain_text.h"
 
 enum stretch { IN_THOUGHT, IN_TEXT, IN_HEAD, IN_ARGS, IN_TAIL };
 
-/* Where grammars come from. */
-struct source {
-    struct grammar_store *store;
-    const struct grammar_stop *stop;
-};
-
 struct chat_constraint {
     struct grammar_vocab *vocab;
-    const struct chat_format *format; /* with tools */
-    json_t *tools;                    /* owned; NULL without calls */
-    struct grammar *thought;          /* NULL where none was opened */
-    struct grammar *text;             /* without tools */
-    struct grammar *head, *tail;      /* with tools */
-    struct grammar **args;            /* one a tool; NULL for those that cannot be called */
-    size_t n_args;
+    struct constrain_grammars g;
     enum stretch at;
     struct grammar_matcher *matcher; /* of the stretch at hand */
+    struct grammar_matcher *rival;   /* of the text, while the head may be one; else NULL */
+    uint64_t *mask;                  /* with a rival: what either allows */
+    bool rival_asked;                /* for the mask asked for last; its matcher had one */
     struct buf lead;                 /* the text of the head or tail at hand */
 };
 
@@ -35,152 +24,6 @@ bool chat_constraint_is_asked(const struct inference_request *r)
 {
     return r->json_schema || r->grammar || r->tool_choice == TOOLS_REQUIRED ||
            r->tool_choice == TOOLS_NAMED;
-}
-
-/* ---- grammars ------------------------------------------------------------ */
-
-static int from_text(const struct source *from, struct buf *text, struct grammar **out,
-                     struct err *err)
-{
-    int rc = buf_failed(text)
-                 ? err_no_memory(err, text->len, "a tool call's grammar")
-                 : grammar_store_gbnf(from->store, buf_str(text), text->len, from->stop, out, err);
-
-    buf_done(text);
-    return rc;
-}
-
-static int make_thought(struct chat_constraint *c, const struct source *from,
-                        const struct chat_think *think, struct err *err)
-{
-    struct buf text;
-
-    if (!think)
-        return 0;
-    buf_init(&text, GRAMMAR_MAX_BYTES);
-    constrain_put_thought(&text, think->close);
-    return from_text(from, &text, &c->thought, err);
-}
-
-/* The schema of a tool's arguments (the caller's reference): an object in any case. */
-static json_t *schema_of(const json_t *tool, bool any)
-{
-    const json_t *parameters = json_object_get(json_object_get(tool, "function"), "parameters");
-    json_t *schema = json_is_object(parameters) && !any ? json_copy_all(parameters) : json_object();
-
-    if (schema && !json_object_get(schema, "type"))
-        json_object_set_new(schema, "type", json_string("object"));
-    return schema;
-}
-
-static bool is_strict(const json_t *tool)
-{
-    return json_is_true(json_object_get(json_object_get(tool, "function"), "strict"));
-}
-
-/* A schema with what no grammar can hold to is held to as an object, unless it is to be strict. */
-static int make_args(const struct source *from, const json_t *tool, struct grammar **out,
-                     struct err *err)
-{
-    json_t *schema = schema_of(tool, false);
-    int rc = schema ? grammar_store_schema(from->store, schema, from->stop, out, err)
-                    : err_no_memory(err, 0, "a tool's schema");
-
-    json_decref(schema);
-    if (rc == ERR_UNSUPPORTED && !is_strict(tool)) {
-        schema = schema_of(tool, true);
-        rc = schema ? grammar_store_schema(from->store, schema, from->stop, out, err)
-                    : err_no_memory(err, 0, "a tool's schema");
-        json_decref(schema);
-    }
-    if (rc == ERR_LIMIT && !*from->stop->steps_left)
-        return err_set(
-            err, ERR_LIMIT,
-            "the parameters of the tools take more than %llu steps to read together; make "
-            "them smaller",
-            (unsigned long long)CHAT_CONSTRAINT_MAX_STEPS);
-    if (rc)
-        err_prefix(err, "the parameters of the tool '%.100s'",
-                   json_string_value(json_object_get(json_object_get(tool, "function"), "name")));
-    return rc;
-}
-
-/* Does argument grammar i stand among those before it? Then it takes no more memory. */
-static bool is_again(const struct chat_constraint *c, size_t i)
-{
-    for (size_t k = 0; k < i; k++) {
-        if (c->args[k] == c->args[i])
-            return true;
-    }
-    return false;
-}
-
-static int check_bytes(const struct chat_constraint *c, size_t n_tools, size_t bytes,
-                       struct err *err)
-{
-    if (bytes <= CHAT_CONSTRAINT_MAX_BYTES)
-        return 0;
-    return err_set(err, ERR_LIMIT,
-                   "the parameters of the first %zu of %zu tools make grammars of %zu bytes "
-                   "together; the most is %zu",
-                   n_tools, c->n_args, bytes, CHAT_CONSTRAINT_MAX_BYTES);
-}
-
-static int make_all_args(struct chat_constraint *c, const struct source *from, const char *name,
-                         bool more, struct err *err)
-{
-    size_t bytes = 0;
-    int rc = 0;
-
-    c->n_args = json_array_size(c->tools);
-    c->args = calloc(c->n_args, sizeof(struct grammar *));
-    if (!c->args)
-        return err_no_memory(err, c->n_args * sizeof(struct grammar *), "the tools' grammars");
-    for (size_t i = 0; i < c->n_args && rc == 0; i++) {
-        if (!more && name && !str_eq(inference_tool_name(c->tools, i), name))
-            continue;
-        rc = make_args(from, json_array_get(c->tools, i), &c->args[i], err);
-        if (rc == 0 && !is_again(c, i))
-            bytes += grammar_bytes(c->args[i]);
-        if (rc == 0)
-            rc = check_bytes(c, i + 1, bytes, err);
-    }
-    return rc;
-}
-
-static int make_calls(struct chat_constraint *c, const struct source *from,
-                      const struct inference_request *r, struct err *err)
-{
-    const char *name = r->tool_choice == TOOLS_NAMED ? r->tool_name : NULL;
-    bool more = r->parallel_tool_calls && !name;
-    struct buf text;
-    int rc;
-
-    c->tools = json_incref(r->tools);
-    buf_init(&text, GRAMMAR_MAX_BYTES);
-    constrain_put_head(&text, c->format, c->tools, name);
-    rc = from_text(from, &text, &c->head, err);
-    if (rc)
-        return rc;
-    constrain_put_tail(&text, c->format, c->tools, more);
-    rc = from_text(from, &text, &c->tail, err);
-    return rc ? rc : make_all_args(c, from, name, more, err);
-}
-
-static int make_grammars(struct chat_constraint *c, const struct source *from,
-                         const struct inference_request *r, const struct chat_think *think,
-                         struct err *err)
-{
-    int rc = make_thought(c, from, think, err);
-
-    if (rc)
-        return rc;
-    if (r->json_schema)
-        return grammar_store_schema(from->store, r->json_schema, from->stop, &c->text, err);
-    if (r->grammar)
-        return grammar_store_gbnf(from->store, r->grammar, strlen(r->grammar), from->stop, &c->text,
-                                  err);
-    return make_calls(c, from, r, err);
 }
 
 /* ---- from stretch to stretch --------------------------------------------- */
@@ -200,19 +43,38 @@ static int enter(struct chat_constraint *c, enum stretch at, const struct gramma
     return 0;
 }
 
+/*
+ * A call or a text: both are followed from their beginning, by a matcher each, until what comes is
+ * only one of them. With a mask for both.
+ */
+static int enter_either(struct chat_constraint *c, struct err *err)
+{
+    size_t n_bytes = grammar_vocab_words(c->vocab) * sizeof *c->mask;
+    int rc = enter(c, IN_HEAD, c->g.head, err);
+
+    if (rc == 0)
+        rc = grammar_matcher_create(c->g.text, c->vocab, &c->rival, err);
+    c->mask = malloc(n_bytes);
+    if (rc == 0 && !c->mask)
+        rc = err_no_memory(err, n_bytes, "a mask of tokens");
+    return rc;
+}
+
 static int enter_body(struct chat_constraint *c, struct err *err)
 {
-    return c->tools ? enter(c, IN_HEAD, c->head, err) : enter(c, IN_TEXT, c->text, err);
+    if (c->g.head && c->g.text)
+        return enter_either(c, err);
+    return c->g.head ? enter(c, IN_HEAD, c->g.head, err) : enter(c, IN_TEXT, c->g.text, err);
 }
 
 /* A head, or a tail that led to another call: on to the arguments of the tool it names. */
 static int enter_args(struct chat_constraint *c, struct err *err)
 {
-    int k = constrain_find_tool(c->format, c->tools, buf_str(&c->lead));
+    int k = constrain_find_tool(c->g.format, c->g.tools, buf_str(&c->lead));
 
     if (k < 0)
         return c->at == IN_TAIL ? 0 : err_set(err, ERR_INVALID, "a tool call names no tool");
-    return enter(c, IN_ARGS, c->args[k], err);
+    return enter(c, IN_ARGS, c->g.args[k], err);
 }
 
 static int go_on(struct chat_constraint *c, struct err *err)
@@ -226,12 +88,13 @@ static int go_on(struct chat_constraint *c, struct err *err)
     case IN_TAIL:
         return enter_args(c, err);
     case IN_ARGS:
-        return enter(c, IN_TAIL, c->tail, err);
+        return enter(c, IN_TAIL, c->g.tail, err);
     }
     return 0;
 }
 
-int chat_constraint_put(struct chat_constraint *c, const char *bytes, size_t n, struct err *err)
+/* Bytes of one stretch. */
+static int put(struct chat_constraint *c, const char *bytes, size_t n, struct err *err)
 {
     int rc = grammar_matcher_put(c->matcher, bytes, n, err);
 
@@ -242,6 +105,66 @@ int chat_constraint_put(struct chat_constraint *c, const char *bytes, size_t n, 
     return grammar_matcher_must_end(c->matcher) ? go_on(c, err) : 0;
 }
 
+/* A head may be whole, and have a blank behind it. */
+static int put_byte(struct chat_constraint *c, char byte, struct err *err)
+{
+    int rc = put(c, &byte, 1, err);
+
+    if (rc != ERR_INVALID || c->at != IN_HEAD || !grammar_matcher_may_end(c->matcher))
+        return rc;
+    rc = go_on(c, err);
+    return rc ? rc : put(c, &byte, 1, err);
+}
+
+/* What the text allows may go from a call's head into its arguments, and further. */
+static int put_across(struct chat_constraint *c, const char *bytes, size_t n, struct err *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = put_byte(c, bytes[i], err);
+    return rc;
+}
+
+static void drop_rival(struct chat_constraint *c)
+{
+    grammar_matcher_free(c->rival);
+    c->rival = NULL;
+}
+
+/* It is no call. */
+static void take_rival(struct chat_constraint *c)
+{
+    grammar_matcher_free(c->matcher);
+    c->matcher = c->rival;
+    c->rival = NULL;
+    c->at = IN_TEXT;
+}
+
+/* Who can be both goes on as both; once a head is whole, it is a call's. */
+static int put_either(struct chat_constraint *c, const char *bytes, size_t n, struct err *err)
+{
+    int text = grammar_matcher_put(c->rival, bytes, n, err), call;
+
+    if (text && text != ERR_INVALID)
+        return text;
+    call = put_across(c, bytes, n, err);
+    if (call && call != ERR_INVALID)
+        return call;
+    if (call && text)
+        return call;
+    if (call)
+        take_rival(c);
+    else if (text || c->at != IN_HEAD)
+        drop_rival(c);
+    return 0;
+}
+
+int chat_constraint_put(struct chat_constraint *c, const char *bytes, size_t n, struct err *err)
+{
+    return c->rival ? put_either(c, bytes, n, err) : put(c, bytes, n, err);
+}
+
 /* ---- life ---------------------------------------------------------------- */
 
 int chat_constraint_create(const struct inference_request *r, const struct chat_format *format,
@@ -250,20 +173,16 @@ int chat_constraint_create(const struct inference_request *r, const struct chat_
                            struct chat_constraint **out, struct err *err)
 {
     struct chat_constraint *c = calloc(1, sizeof *c);
-    uint64_t steps_left = CHAT_CONSTRAINT_MAX_STEPS;
-    struct grammar_stop counted = {stop ? stop->is_asked : NULL, stop ? stop->arg : NULL,
-                                   &steps_left};
-    struct source from = {store, &counted};
     int rc;
 
     if (!c)
         return err_no_memory(err, sizeof *c, "an answer's constraint");
     c->vocab = vocab;
-    c->format = format;
+    c->g.format = format;
     buf_init(&c->lead, GRAMMAR_MAX_BYTES);
-    rc = make_grammars(c, &from, r, think, err);
+    rc = constrain_grammars_make(&c->g, r, think, store, stop, err);
     if (rc == 0)
-        rc = c->thought ? enter(c, IN_THOUGHT, c->thought, err) : enter_body(c, err);
+        rc = c->g.thought ? enter(c, IN_THOUGHT, c->g.thought, err) : enter_body(c, err);
     if (rc)
         chat_constraint_free(c);
     else
@@ -276,53 +195,69 @@ void chat_constraint_free(struct chat_constraint *c)
     if (!c)
         return;
     grammar_matcher_free(c->matcher);
-    grammar_free(c->thought);
-    grammar_free(c->text);
-    grammar_free(c->head);
-    grammar_free(c->tail);
-    for (size_t i = 0; c->args && i < c->n_args; i++)
-        grammar_free(c->args[i]);
-    free(c->args);
-    json_decref(c->tools);
+    grammar_matcher_free(c->rival);
+    constrain_grammars_done(&c->g);
+    free(c->mask);
     buf_done(&c->lead);
     free(c);
 }
 
 size_t chat_constraint_bytes(const struct chat_constraint *c)
 {
-    const struct grammar *const own[] = {c->thought, c->text, c->head, c->tail};
-    size_t bytes = 0;
-
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        bytes += own[i] ? grammar_bytes(own[i]) : 0;
-    for (size_t i = 0; i < c->n_args; i++)
-        bytes += c->args[i] && !is_again(c, i) ? grammar_bytes(c->args[i]) : 0;
-    return bytes;
+    return constrain_grammars_bytes(&c->g);
 }
+
+/* ---- what may come next -------------------------------------------------- */
 
 const uint64_t *chat_constraint_mask(struct chat_constraint *c)
 {
-    return grammar_matcher_mask(c->matcher);
+    const uint64_t *own = grammar_matcher_mask(c->matcher), *other;
+
+    c->rival_asked = c->rival && own;
+    if (!c->rival_asked)
+        return own;
+    other = grammar_matcher_mask(c->rival);
+    if (!other)
+        return NULL;
+    for (size_t i = 0; i < grammar_vocab_words(c->vocab); i++)
+        c->mask[i] = own[i] | other[i];
+    return c->mask;
+}
+
+/* Whose mask is none, if one is. */
+static struct grammar_matcher *asked_last(const struct chat_constraint *c)
+{
+    return c->rival_asked ? c->rival : c->matcher;
 }
 
 bool chat_constraint_goes_on(const struct chat_constraint *c)
 {
-    return grammar_matcher_goes_on(c->matcher);
+    return grammar_matcher_goes_on(asked_last(c));
 }
 
 int chat_constraint_why(struct chat_constraint *c, struct err *err)
 {
-    return grammar_matcher_why(c->matcher, err);
+    return grammar_matcher_why(asked_last(c), err);
 }
 
+/* A text that might be a call without marks may have their spelling in it, and none of them. */
 bool chat_constraint_takes_marks(const struct chat_constraint *c)
 {
+    if (c->rival && chat_format_is_bare(c->g.format))
+        return false;
     return c->at == IN_THOUGHT || c->at == IN_HEAD || c->at == IN_TAIL;
+}
+
+bool chat_constraint_forgoes_calls(const struct chat_constraint *c)
+{
+    return c->g.head && c->at == IN_TEXT;
 }
 
 /* Before a body there is always more to come. */
 bool chat_constraint_may_end(const struct chat_constraint *c)
 {
+    if (c->rival)
+        return grammar_matcher_may_end(c->rival);
     return (c->at == IN_TEXT || c->at == IN_TAIL) && grammar_matcher_may_end(c->matcher);
 }
 

@@ -2,6 +2,11 @@
  * constrain.h - what an answer must look like, as a row of grammars: a thought that the prompt
  * opened, then either text by a grammar or schema, or tool calls in the template's own way.
  *
+ * A schema beside tools that may be called, but need not, leaves the choice to the model: both are
+ * followed from where they begin, and the first byte that only one of them allows decides. Where
+ * calls have no marks, so that an object of the schema may be one, what is a call up to its
+ * arguments is a call. Where there must be a call, the schema waits for an answer that is none.
+ *
  * Tool calls are three kinds of stretches, one behind the other: what leads to the arguments
  * (marks, one of the names), the arguments by that tool's schema, and what closes the call (and,
  * where there may be more, leads to the next one). A stretch ends where its grammar must end, so no
@@ -57,6 +62,9 @@ bool chat_constraint_goes_on(const struct chat_constraint *c);
 int chat_constraint_why(struct chat_constraint *c, struct err *err);
 /* Marks of the template may be written here, as tokens of their own. */
 bool chat_constraint_takes_marks(const struct chat_constraint *c);
+
+/* A call was possible, and the answer has become a text: whatever there is in it, it is no call. */
+bool chat_constraint_forgoes_calls(const struct chat_constraint *c);
 
 /* The bytes of the chosen token. ERR_INVALID when they are not allowed; ERR_LIMIT; ERR_NO_MEMORY.
  */

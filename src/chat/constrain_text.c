@@ -6,6 +6,7 @@
 
 #include "api/inference.h"
 #include "base/str.h"
+#include "grammar/schema.h"
 
 /* Characters that stand for themselves in strings and classes but for these. */
 static void put_char(struct buf *out, char c)
@@ -94,16 +95,36 @@ static void put_names(struct buf *out, const json_t *tools, const char *name)
     buf_puts(out, ") ");
 }
 
-static void put_json_head(struct buf *out, const struct chat_format *f, const json_t *tools,
-                          const char *name)
+/* As between the parts of a schema's objects (grammar/schema.h): nothing, a blank, or a line feed
+ * and an indent. */
+static void put_blanks(struct buf *out)
 {
-    put_literal(out, "{\"");
+    buf_printf(out, "( \" \" | \"\\n\" [ \t]{0,%d} )? ", SCHEMA_MAX_INDENT);
+}
+
+static void put_json_head(struct buf *out, const struct chat_format *f, const json_t *tools,
+                          const char *name, bool free_blanks)
+{
+    const char *blank = free_blanks ? "\" \"? " : "\" \" ";
+
+    put_literal(out, "{");
+    if (free_blanks)
+        put_blanks(out);
+    put_literal(out, "\"");
     put_literal(out, f->name_key);
-    put_literal(out, "\": \"");
+    put_literal(out, "\":");
+    buf_puts(out, blank);
+    put_literal(out, "\"");
     put_names(out, tools, name);
-    put_literal(out, "\", \"");
+    put_literal(out, "\",");
+    if (free_blanks)
+        put_blanks(out);
+    else
+        buf_puts(out, blank);
+    put_literal(out, "\"");
     put_literal(out, f->args_key);
-    put_literal(out, "\": ");
+    put_literal(out, "\":");
+    buf_puts(out, blank);
 }
 
 static void put_named_head(struct buf *out, const struct chat_format *f, const json_t *tools,
@@ -124,14 +145,14 @@ static void put_named_head(struct buf *out, const struct chat_format *f, const j
 
 /* From the beginning of one call, or behind call_open, to its arguments. */
 static void put_call_head(struct buf *out, const struct chat_format *f, const json_t *tools,
-                          const char *name)
+                          const char *name, bool free_blanks)
 {
     if (f->each) {
         put_literal(out, f->open);
         put_literal(out, f->gap);
     }
     if (f->shape == CALL_JSON)
-        put_json_head(out, f, tools, name);
+        put_json_head(out, f, tools, name, free_blanks);
     else
         put_named_head(out, f, tools, name);
 }
@@ -148,7 +169,7 @@ static void put_call_tail(struct buf *out, const struct chat_format *f)
 }
 
 void constrain_put_head(struct buf *out, const struct chat_format *f, const json_t *tools,
-                        const char *name)
+                        const char *name, bool beside_text)
 {
     buf_puts(out, "root ::= ");
     if (!f->each)
@@ -156,14 +177,14 @@ void constrain_put_head(struct buf *out, const struct chat_format *f, const json
     if (f->list)
         put_literal(out, "[");
     put_literal(out, f->opened ? NULL : f->call_open);
-    put_call_head(out, f, tools, name);
+    put_call_head(out, f, tools, name, beside_text && chat_format_is_bare(f));
     buf_putc(out, '\n');
 }
 
 void constrain_put_tail(struct buf *out, const struct chat_format *f, const json_t *tools,
                         bool more)
 {
-    bool spaced = f->each || (f->shape == CALL_JSON && !f->open);
+    bool spaced = f->each || chat_format_is_bare(f);
 
     buf_puts(out, "root ::= ");
     put_call_tail(out, f);
@@ -178,7 +199,7 @@ void constrain_put_tail(struct buf *out, const struct chat_format *f, const json
         buf_puts(out, "| ");
         put_literal(out, f->list ? ", " : spaced ? "\n" : NULL);
         put_literal(out, f->call_open);
-        put_call_head(out, f, tools, NULL);
+        put_call_head(out, f, tools, NULL, false);
     }
     buf_puts(out, ")\n");
 }
@@ -196,12 +217,12 @@ static bool holds(const char *text, const char *before, const char *name, const 
 int constrain_find_tool(const struct chat_format *f, const json_t *tools, const char *text)
 {
     bool json = f->shape == CALL_JSON;
-    const char *before = json            ? ": \""
+    const char *before = json            ? "\""
                          : f->opened     ? NULL
                          : f->id_end     ? f->id_end
                          : f->name_begin ? f->name_begin
                                          : f->call_open;
-    const char *after = json ? "\", \"" : f->numbered ? f->id_sign : f->name_end;
+    const char *after = json ? "\"," : f->numbered ? f->id_sign : f->name_end;
     int found = -1;
     size_t longest = 0;
 

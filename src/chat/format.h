@@ -43,6 +43,12 @@ struct chat_format {
     const char *content;    /* opened: the name before content, which has no arguments */
 };
 
+/* Calls are JSON with no marks before it: an answer that begins with a call's object is one. */
+static inline bool chat_format_is_bare(const struct chat_format *f)
+{
+    return f->shape == CALL_JSON && !f->open;
+}
+
 /* Marks around a thought. */
 struct chat_think {
     const char *open, *close;

@@ -109,7 +109,7 @@ static void marks_of(const struct split *s, const char *marks[N_MARKS])
 /* Between calls without marks, commas and semicolons are as good as white space. */
 static bool is_gap(const struct split *s, char c)
 {
-    bool bare = s->o.format && s->o.format->shape == CALL_JSON && !s->o.format->open;
+    bool bare = s->o.format && chat_format_is_bare(s->o.format);
 
     return split_is_space(c) ||
            (bare && s->n_calls && !s->begun && s->state == AT_TEXT && (c == ',' || c == ';'));
@@ -135,7 +135,7 @@ static bool begins_bare_call(const struct split *s, char c)
 {
     const struct chat_format *f = s->o.format;
 
-    return f && f->shape == CALL_JSON && !f->open && !s->begun && s->state == AT_TEXT &&
+    return f && chat_format_is_bare(f) && !s->begun && s->state == AT_TEXT &&
            (c == '{' || c == '[');
 }
 
@@ -275,6 +275,13 @@ int split_put(struct split *s, const char *bytes, size_t n)
         give_text(s, bytes + i, n - i);
     split_flush(s);
     return s->failed ? -1 : 0;
+}
+
+void split_forgo_calls(struct split *s)
+{
+    if (s->o.format && !in_text(s))
+        split_call_forgo(s);
+    s->o.format = NULL;
 }
 
 int split_end(struct split *s)

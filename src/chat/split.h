@@ -63,6 +63,8 @@ void split_free(struct split *s); /* NULL is fine */
 /* Takes n bytes, whole UTF-8 characters. 0, or -1 when memory ran out: the text is not whole then.
  */
 int split_put(struct split *s, const char *bytes, size_t n);
+/* From here on no call is looked for: what waits to become one is content. Not behind a call. */
+void split_forgo_calls(struct split *s);
 /* The text is over: gives what was held back. */
 int split_end(struct split *s);
 

@@ -63,16 +63,12 @@ static bool has_tool(const struct split *s, const char *name)
     return false;
 }
 
-static bool is_bare(const struct split *s)
-{
-    return s->o.format->shape == CALL_JSON && !s->o.format->open;
-}
-
 /* Where marks say that this is a call, any name will do; those of content, too, say no such thing.
  */
 static bool is_name(const struct split *s, const char *name)
 {
-    return name[0] && ((!is_bare(s) && !s->o.format->opened) || has_tool(s, name));
+    return name[0] &&
+           ((!chat_format_is_bare(s->o.format) && !s->o.format->opened) || has_tool(s, name));
 }
 
 /* A call is complete. */
@@ -135,7 +131,7 @@ static bool take_name(struct split *s)
 static bool take_whole(struct split *s)
 {
     json_t *object = value_of(s, s->object.begin, s->raw.len);
-    char *args = object ? written_args(object, is_bare(s)) : NULL;
+    char *args = object ? written_args(object, chat_format_is_bare(s->o.format)) : NULL;
 
     if (args && s->object.name[0]) {
         tell_call(s, s->object.name);
@@ -451,6 +447,11 @@ bool split_call_step(struct split *s, char c)
         break;
     }
     return false;
+}
+
+void split_call_forgo(struct split *s)
+{
+    give_up(s);
 }
 
 void split_call_end(struct split *s)

@@ -69,6 +69,8 @@ void split_call_begin(struct split *s);
 /* One byte within a call; false when it is no part of one: the state is AT_TEXT again, what waited
  * is given, or stands in front of the byte, which is still to be looked at. */
 bool split_call_step(struct split *s, char c);
+/* What waits to become a call is none. */
+void split_call_forgo(struct split *s);
 /* The text is over within a call. */
 void split_call_end(struct split *s);
 

@@ -80,6 +80,7 @@ struct engine_model_info {
     const char *tool_template; /* the same of one that is for conversations with tools */
     const char *tokenizer;     /* "spm", "bpe", "wpm" */
     const char *pre_tokenizer; /* "llama-bpe"; "" but for BPE */
+    bool lacks_pre_tokenizer;  /* the file names none: this one is a guess */
     const char *file_type;     /* "Q4_K" ...: the type that holds most of the weights */
     uint64_t file_bytes, weight_bytes, n_params;
     uint64_t token_bytes; /* of the weights, what a pass of one token reads (no embedding table) */
@@ -121,9 +122,12 @@ int engine_inspect_files(struct gguf_files *files, struct buf *out, struct err *
 
 /* ---- text and tokens ------------------------------------------------------------------------- */
 
+/* Where the model's file asks for them: BOS before a text. EOS behind it has no place in a prompt:
+ * an answer would begin behind the end. */
 enum {
-    ENGINE_ADD_SPECIAL = 1,  /* BOS (and EOS) where the model's file asks for them */
-    ENGINE_PARSE_SPECIAL = 2 /* text that spells a control token becomes that token */
+    ENGINE_ADD_BOS = 1,       /* for prompts */
+    ENGINE_PARSE_SPECIAL = 2, /* text that spells a control token becomes that token */
+    ENGINE_ADD_SPECIAL = 5    /* BOS and EOS, for texts that are whole: those of encoders */
 };
 
 /* *ids is malloc'ed. Any thread. */
@@ -154,7 +158,9 @@ struct engine_detok;
 int engine_detok_create(const struct engine_model *m, bool special, bool strip_blank,
                         struct engine_detok **out, struct err *err);
 int engine_detok_put(struct engine_detok *d, int32_t id, struct buf *out); /* 0, -1 out is full */
-int engine_detok_end(struct engine_detok *d, struct buf *out); /* what was held back, as U+FFFD */
+/* What was held back, each byte as U+FFFD; an answer that ends within a character does without it.
+ */
+int engine_detok_end(struct engine_detok *d, struct buf *out);
 void engine_detok_free(struct engine_detok *d);
 
 /* A tokenizer alone, also from a vocabulary-only file (the tokenize/detokenize commands). */

@@ -153,6 +153,10 @@ static void put_runnable(struct buf *b, const struct engine_model *m)
     put_u64(b, "n_vocab", m->w.n_vocab);
     put_text(b, "tokenizer", tok_model_name(m->tok));
     put_text(b, "pre_tokenizer", tok_pre_name(m->tok));
+    if (tok_lacks_pre(m->tok)) {
+        put_key(b, "pre_tokenizer_missing");
+        buf_puts(b, "true");
+    }
     put_tables(b, m);
     put_scratch(b, m);
 }

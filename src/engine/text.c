@@ -5,6 +5,7 @@
 #include "engine/gguf/files.h"
 #include "engine/model/model.h"
 
+_Static_assert((int)ENGINE_ADD_BOS == (int)TOK_ADD_BOS, "flags are handed through");
 _Static_assert((int)ENGINE_ADD_SPECIAL == (int)TOK_ADD_SPECIAL, "flags are handed through");
 _Static_assert((int)ENGINE_PARSE_SPECIAL == (int)TOK_PARSE_SPECIAL, "flags are handed through");
 

@@ -88,6 +88,8 @@ struct grammar_token {
 int grammar_vocab_create(const struct grammar_token *tokens, uint32_t n_tokens,
                          struct grammar_vocab **out, struct err *err);
 void grammar_vocab_free(struct grammar_vocab *v);
+/* How many words a mask of it has. */
+size_t grammar_vocab_words(const struct grammar_vocab *v);
 
 /* ---- matcher ---- */
 struct grammar_matcher;

@@ -43,6 +43,11 @@ uint64_t vocab_groups(const char *bytes, size_t n)
     return groups;
 }
 
+size_t grammar_vocab_words(const struct grammar_vocab *v)
+{
+    return v->n_words;
+}
+
 void grammar_vocab_free(struct grammar_vocab *v)
 {
     if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) > 1)

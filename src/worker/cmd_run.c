@@ -69,7 +69,7 @@ static void catch_interrupts(struct engine *e)
 
 static int read_prompt(struct run *r, struct err *err)
 {
-    unsigned flags = ENGINE_ADD_SPECIAL | (r->o->parse_special ? ENGINE_PARSE_SPECIAL : 0u);
+    unsigned flags = ENGINE_ADD_BOS | (r->o->parse_special ? ENGINE_PARSE_SPECIAL : 0u);
     uint32_t n_ctx = engine_n_ctx(r->e);
     int rc;
 
@@ -210,8 +210,6 @@ static int generate(struct run *r, struct err *err)
             engine_tune(r->e);
     }
     r->decode_ms = clock_ms() - began;
-    if (!r->o->show_scores && !r->o->show_ids)
-        engine_detok_end(r->detok, &r->out);
     if (!r->o->show_scores)
         buf_putc(&r->out, '\n');
     return rc ? (write_out(r, NULL), rc) : write_out(r, err);

@@ -142,15 +142,10 @@ static int sort_tokens(struct dialog *d, struct err *err)
     return 0;
 }
 
-/* An empty text's tokens are BOS (and EOS, which has no place in a prompt). */
+/* What a prompt without a text is. */
 static int find_lead(struct dialog *d, struct err *err)
 {
-    int rc = engine_tokenize(d->model, "", 0, ENGINE_ADD_SPECIAL, &d->lead, &d->n_lead, err);
-
-    if (rc)
-        return rc;
-    d->n_lead = d->n_lead && d->lead[0] == engine_token_bos(d->model);
-    return 0;
+    return engine_tokenize(d->model, "", 0, ENGINE_ADD_BOS, &d->lead, &d->n_lead, err);
 }
 
 int dialog_create(const struct engine_model *m, struct sources *from, struct dialog **out,

@@ -132,6 +132,11 @@ int guard_take(struct guard *g, int32_t token, struct err *err)
     return chat_constraint_put(g->constraint, buf_str(&g->piece), g->piece.len, err);
 }
 
+bool guard_forgoes_calls(const struct guard *g)
+{
+    return chat_constraint_forgoes_calls(g->constraint);
+}
+
 bool guard_must_end(const struct guard *g)
 {
     return chat_constraint_must_end(g->constraint);

@@ -48,6 +48,9 @@ int guard_mask(struct guard *g, const uint64_t **mask, struct err *err);
  * mask). */
 int guard_take(struct guard *g, int32_t token, struct err *err);
 
+/* As chat_constraint_forgoes_calls. */
+bool guard_forgoes_calls(const struct guard *g);
+
 /* Nothing more may come. */
 bool guard_must_end(const struct guard *g);
 

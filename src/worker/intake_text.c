@@ -180,7 +180,7 @@ static int tokenize(const struct intake_model *with, struct job *j, struct err *
     if (r->parse_special)
         return dialog_tokenize(with->dialog, r->prompt, r->prompt_bytes, &j->tokens, &j->n_tokens,
                                err);
-    return engine_tokenize(with->model, r->prompt, r->prompt_bytes, ENGINE_ADD_SPECIAL, &j->tokens,
+    return engine_tokenize(with->model, r->prompt, r->prompt_bytes, ENGINE_ADD_BOS, &j->tokens,
                            &j->n_tokens, err);
 }
 
@@ -195,7 +195,7 @@ static int make_guard(const struct intake_model *with, struct job *j, struct err
  * and the tools that it may call. */
 static void forget_text(struct inference_request *r)
 {
-    if (r->tool_choice == TOOLS_NONE || r->json_schema) {
+    if (r->tool_choice == TOOLS_NONE) {
         json_decref(r->tools);
         r->tools = NULL;
     }
@@ -224,6 +224,14 @@ static size_t kept_bytes(const struct job *j)
     return n + (j->guard ? guard_bytes(j->guard) : 0);
 }
 
+/* The field that asks for the answer's form. */
+static const char *form_of(const struct inference_request *r)
+{
+    if (r->tool_choice == TOOLS_REQUIRED || r->tool_choice == TOOLS_NAMED)
+        return "tools";
+    return r->json_schema ? "json_schema" : "grammar";
+}
+
 int intake_prompt(const struct intake_model *with, struct job *j)
 {
     const struct inference_request *r = &j->request;
@@ -245,7 +253,7 @@ int intake_prompt(const struct intake_model *with, struct job *j)
     if (check_bias(with, j, &err))
         return refuse(j, "logit_bias", &err);
     if (chat_constraint_is_asked(r) && make_guard(with, j, &err))
-        return refuse(j, r->json_schema ? "json_schema" : r->grammar ? "grammar" : "tools", &err);
+        return refuse(j, form_of(r), &err);
     forget_text(&j->request);
     j->n_kept = kept_bytes(j);
     return 0;

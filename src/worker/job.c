@@ -271,14 +271,9 @@ static void fail_lost(struct job *j)
 /* The text is over: what waits is given, and the books are closed. */
 static void end_with(struct job *j, enum stop_reason reason, struct outbox *out)
 {
-    int rc = 0;
+    int rc = reason == STOP_SEQUENCE ? speech_flush(j->speech, out, j->end.tokens_out)
+                                     : speech_finish(j->speech, out, j->end.tokens_out);
 
-    if (reason != STOP_SEQUENCE)
-        rc = speech_finish(j->speech, out, j->end.tokens_out);
-    if (rc == 1)
-        reason = STOP_SEQUENCE;
-    if (reason == STOP_SEQUENCE)
-        rc = speech_flush(j->speech, out, j->end.tokens_out);
     if (rc < 0) {
         fail_lost(j);
         return;
@@ -354,6 +349,8 @@ static bool obey(struct job *j, int32_t id)
         job_fail(j, API_INTERNAL, "The answer's grammar cannot go on: %s.", err.text);
     else if (rc)
         fail_stuck(j, &err);
+    else if (j->guard && guard_forgoes_calls(j->guard))
+        speech_forgo_calls(j->speech);
     return rc == 0;
 }
 

@@ -283,6 +283,19 @@ static void note_facts(struct scheduler *s, const struct engine *e)
     atomic_store(&s->params.board->slots_total, s->facts.n_slots);
 }
 
+/* What runs all the same, and not as it should. */
+static void warn(const struct scheduler *s, const struct engine *e)
+{
+    if (s->facts.model.lacks_pre_tokenizer)
+        log_warn("the model's file has no tokenizer.ggml.pre, which says how texts are cut into "
+                 "words: '%s' is a guess, with which tokens may be wrong and answers worse; get a "
+                 "newer file of this model, or convert it anew",
+                 s->facts.model.pre_tokenizer);
+    if (engine_is_unpacked(e))
+        log_warn("the system gives no room for packed weights (vm.overcommit_memory, ulimit -v): "
+                 "they are used as they lie in the file, which is slower");
+}
+
 static int look_at_files(void *arg, struct err *err)
 {
     return engine_model_check(arg, err);
@@ -321,9 +334,7 @@ static int load(struct scheduler *s, enum api_code *code, struct err *err)
         return rc;
     publish_engine(s, engine);
     note_facts(s, engine);
-    if (engine_is_unpacked(engine))
-        log_warn("the system gives no room for packed weights (vm.overcommit_memory, ulimit -v): "
-                 "they are used as they lie in the file, which is slower");
+    warn(s, engine);
     rc = s->facts.model.embeds ? embed_pass_init(&s->embeds, engine, s->params.outbox, err)
                                : pass_init(&s->pass, engine, &how, s->params.outbox, err);
     if (rc == 0)

@@ -75,7 +75,7 @@ static int create_split(struct speech *s, struct err *err)
 {
     const struct inference_request *r = s->p.request;
     const struct chat_template *t = s->p.template;
-    bool calls = r->tools && r->tool_choice != TOOLS_NONE && !r->json_schema;
+    bool calls = r->tools && r->tool_choice != TOOLS_NONE;
     struct split_options o = {.tools = r->tools,
                               .thinking = s->p.thinking,
                               .begun = r->continue_final_message,
@@ -148,11 +148,14 @@ int speech_put(struct speech *s, int32_t token, struct outbox *out, uint64_t tok
     return give(s, out, tokens_out, false);
 }
 
+void speech_forgo_calls(struct speech *s)
+{
+    if (s->split)
+        split_forgo_calls(s->split);
+}
+
 int speech_finish(struct speech *s, struct outbox *out, uint64_t tokens_out)
 {
-    engine_detok_end(s->detok, &s->piece);
-    if (stopper_put(s->stopper, s->piece.data, s->piece.len, &s->ready) == 1)
-        return 1;
     stopper_end(s->stopper, &s->ready);
     return give(s, out, tokens_out, true);
 }

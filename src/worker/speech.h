@@ -44,12 +44,16 @@ void speech_score(struct speech *s, int32_t token, const float *logits, uint32_t
  */
 int speech_put(struct speech *s, int32_t token, struct outbox *out, uint64_t tokens_out);
 
-/* The text is over, not by a stop string: what was held back. As speech_put. */
+/* What comes, and what was held back, is no call, whatever it looks like. */
+void speech_forgo_calls(struct speech *s);
+
+/* The text is over, not by a stop string: what was held back, but for the beginning of a character
+ * that was cut off. 0, or -1: memory ran out. */
 int speech_finish(struct speech *s, struct outbox *out, uint64_t tokens_out);
 /* Gives out all that waits, for a text that is over. 0, or -1: memory ran out. */
 int speech_flush(struct speech *s, struct outbox *out, uint64_t tokens_out);
 
-/* Which stop string it was, once speech_put or speech_finish gave 1. */
+/* Which stop string it was, once speech_put gave 1. */
 const char *speech_stop(const struct speech *s);
 
 bool speech_is_thinking(const struct speech *s);

@@ -379,6 +379,24 @@ describe('over a real worker', { skip }, () => {
     assert.deepStrictEqual(JSON.parse(any.choices[0].message.content), {});
   });
 
+  /* As agents send them with every request. The answer was one by the schema, whatever the model wanted. */
+  test('tools beside a schema: the model chooses', async () => {
+    const { zodResponseFormat, zodTextFormat, zodFunction } = sdk('openai/helpers/zod'), z = zod;
+    const Place = z.object({ town: z.string().max(8), north: z.boolean(), kind: z.enum(['city', 'village']) });
+    const asked = { model, messages: [{ role: 'user', content: 'hi' }], temperature: 0, max_tokens: 300, parallel_tool_calls: false,
+      response_format: zodResponseFormat(Place, 'place'), tools: [zodFunction({ name: 'find', parameters: Place })] };
+    const [{ message: called, finish_reason }] = (await client.chat.completions.parse(asked)).choices; // "name" before "town": the lowest
+    assert.deepStrictEqual([called.content, called.parsed, called.tool_calls.length, finish_reason], [null, null, 1, 'tool_calls']);
+    assertPlace(called.tool_calls[0].function.parsed_arguments);
+    const [{ message: spoken }] = (await client.chat.completions.parse({ ...asked, logit_bias: { 19: 1 } })).choices; // t
+    assert.strictEqual(spoken.tool_calls?.length ?? 0, 0);
+    assertPlace(spoken.parsed);
+    const response = await client.responses.parse({ model, input: 'hi', temperature: 0, max_output_tokens: 300, parallel_tool_calls: false,
+      text: { format: zodTextFormat(Place, 'place') }, tools: [{ type: 'function', name: 'find', parameters: PLACE, strict: true }] });
+    assert.deepStrictEqual(response.output.map((o) => o.type), ['function_call']);
+    assertPlace(JSON.parse(response.output[0].arguments));
+  });
+
   test('a schema that cannot be kept is refused under the name of the field it came in', async () => {
     const error = await errorOf(chat({ response_format: { type: 'json_schema', json_schema: { name: 'x', schema: { type: 'object', dependentSchemas: {} } } } }));
     assert.ok(error instanceof OpenAI.BadRequestError, error.stack);

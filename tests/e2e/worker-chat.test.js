@@ -11,8 +11,9 @@ const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
+const { spawnSync } = require('node:child_process');
 
-const { startWorker, testModel, makeFolder, until } = require('./lib/proc.js');
+const { startWorker, testModel, makeFolder, until, WORKER } = require('./lib/proc.js');
 const { ask, stream, textOf } = require('./lib/sse.js');
 const { writeHollowModel, writeDamagedModel } = require('./lib/gguf.js');
 
@@ -174,6 +175,18 @@ describe('a conversation', { skip }, () => {
     assert.deepStrictEqual([answer.text, answer.stop_reason], [' abc', 'EOS']); // it was "abc", which is not of the grammar
   });
 
+  /* It ended with a U+FFFD for each byte of the character, and a client that went on from it put them into the prompt. */
+  test('an answer that ends within a character ends before it', async () => {
+    const how = (max_tokens) => ({ prompt: 'a', grammar: 'root ::= "b\u{1f600}"', max_tokens, logprobs: true });
+    for (const n of [2, 3, 4]) {
+      const answer = await whole(worker, how(n)), bytes = answer.logprobs.flatMap((l) => l.bytes);
+      assert.deepStrictEqual([answer.text, answer.tokens_out, answer.stop_reason], ['b', n, 'MAX_TOKENS']);
+      assert.deepStrictEqual(Buffer.from(bytes), Buffer.from('b\u{1f600}').subarray(0, n)); // nothing is lost
+      assert.strictEqual(textOf(await events(worker, how(n))), 'b');
+    }
+    assert.strictEqual((await whole(worker, how(5))).text, 'b\u{1f600}');
+  });
+
   /* What is a filled-in template was fed by the letters of its marks, and /v1/tokenize counted other tokens than were computed. */
   test('marks in a prompt are letters, or tokens where they are meant', async () => {
     const prompt = '<s>Once</s><s>upon', how = { max_tokens: 20, temperature: 0, ignore_eos: true };
@@ -272,6 +285,32 @@ describe('a model that thinks nothing', () => {
   });
 });
 
+/*
+ * Agents send tools and the schema of their last answer with every request. The model was told of the tools, and held to
+ * the schema at once: instead of calling one, it made up what it would have said.
+ */
+test('beside a schema a tool may be called, and a required call goes before it', async () => {
+  const schema = { type: 'object', properties: { done: { type: 'boolean' } }, required: ['done'] };
+  const asked = { messages: USER, tools: TOOLS, json_schema: schema, temperature: 0, max_tokens: 400, parallel_tool_calls: false };
+  const byte = (c) => 30 + c.charCodeAt(0), letter = (c) => c.charCodeAt(0) - 97; // tokens of the hollow model, greedy for the lowest
+  const formats = { // and what makes it choose the text, and a call
+    generic: [{}, { [letter('n')]: 1 }], llama3: [{}, { [letter('n')]: 1 }], hermes: [{ [byte('{')]: 1 }, {}], 'mistral-args': [{ [byte('{')]: 1 }, {}],
+  };
+  for (const [name, [text, call]] of Object.entries(formats)) {
+    const worker = await start({ model: HOLLOW, 'chat-template': templateFile(FORMATS[name]), ctx: 2048 });
+    const spoken = await whole(worker, { ...asked, logit_bias: text });
+    assert.deepStrictEqual([Object.keys(JSON.parse(spoken.text)), spoken.tool_calls], [['done'], undefined], name);
+    const called = await whole(worker, { ...asked, logit_bias: call }), told = called.tool_calls;
+    assert.deepStrictEqual([called.text, told?.length, told?.[0].name], ['', 1, 'add'], `${name}: ${JSON.stringify(called)}`);
+    assert.deepStrictEqual(Object.keys(JSON.parse(told[0].arguments)), ['a', 'up'], name);
+    const required = await whole(worker, { ...asked, logit_bias: text, tool_choice: 'required' });
+    assert.deepStrictEqual([required.text, required.tool_calls?.length], ['', 1], name);
+    const none = await whole(worker, { ...asked, logit_bias: call, tool_choice: 'none' });
+    assert.deepStrictEqual([Object.keys(JSON.parse(none.text)), none.tool_calls], [['done'], undefined], name);
+    await worker.stop();
+  }
+});
+
 /* Llama 3's template fails on two calls in a message: an answer of two ended its conversation. */
 test('a template that takes one call a message is answered with one', async () => {
   const worker = await start({ model: HOLLOW, 'chat-template': templateFile(`${FORMATS.llama3}{% for m in messages %}` +
@@ -324,6 +363,32 @@ test('a call whose mark the prompt has given', async () => {
   assert.strictEqual(all.status, 400, all.text); // its call was taken for content
   assert.match(all.json.error.message, /^tools\[2\] is named 'all', which this model's chat template calls content by/);
   await worker.stop();
+});
+
+/* A plain prompt ended with the EOS that the file asks for, so that its answer was what comes behind an end. */
+test('a prompt has no end, whatever the file puts behind its texts', async () => {
+  const file = path.join(FOLDER, 'adds-eos.gguf');
+  writeHollowModel(file, { layers: 1, addEos: true });
+  const worker = await start({ model: file });
+  const n = async (how) => (await whole(worker, { prompt: 'ab', max_tokens: 1, ...how })).prompt_tokens;
+  const text = (await post(worker, '/v1/tokenize', { content: 'ab', add_special: true })).json.tokens;
+  assert.deepStrictEqual(text, [28, 26, 0, 1, EOS]); // a text that is whole
+  assert.deepStrictEqual([await n({}), await n({ parse_special: true })], [4, 4]);
+  await worker.stop();
+});
+
+/* Files of before 2024's May do not say how their texts are cut into words. They were cut by a guess, and nobody was told. */
+test('a file that does not say how it cuts texts is told of', async () => {
+  const good = path.join(__dirname, '../golden/mixed-qwen2.gguf'), lacking = path.join(FOLDER, 'lacks-pre.gguf');
+  fs.writeFileSync(lacking, fs.readFileSync(good, 'latin1').replace('tokenizer.ggml.pre', 'tokenizer.ggml.old'), 'latin1');
+  const told = (file) => JSON.parse(spawnSync(WORKER, ['inspect', file]).stdout);
+  assert.deepStrictEqual([told(good).pre_tokenizer, told(good).pre_tokenizer_missing], ['qwen2', undefined]);
+  assert.deepStrictEqual([told(lacking).pre_tokenizer, told(lacking).pre_tokenizer_missing], ['default', true]);
+  for (const [model, times] of [[good, 0], [lacking, 1]]) {
+    const worker = await start({ model });
+    await worker.stop();
+    assert.strictEqual(worker.stderr.match(/ warn .*no tokenizer\.ggml\.pre.*convert it anew/g)?.length ?? 0, times, worker.stderr);
+  }
 });
 
 /*

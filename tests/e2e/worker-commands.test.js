@@ -187,6 +187,17 @@ test('run gives the scores of every token as JSON lines', { skip }, () => {
   for (const row of rows.slice(3)) assert.strictEqual(row.top[0][0], row.token);
 });
 
+/* It went on behind an end: a file may ask for EOS behind every text, which is meant for texts that are whole. */
+test('run puts no end behind a prompt', () => {
+  const file = path.join(makeFolder(), 'adds-eos.gguf');
+  writeHollowModel(file, { layers: 1, addEos: true });
+  const whole = worker(['tokenize', '--model', file, '--add-special'], 'ab').stdout.toString();
+  const run = worker(['run', '--model', file, '--prompt', 'ab', '--max-tokens', '1', '--temperature', '0', '--top-logprobs', '1']);
+  const rows = run.stdout.toString().trim().split('\n').map((line) => JSON.parse(line));
+  assert.deepStrictEqual(whole.trim(), '28 26 0 1 29');
+  assert.deepStrictEqual(rows.map((row) => row.token), [26, 0, 1, 0], run.stderr); // behind BOS: the prompt's, and the first of the answer
+});
+
 test('run tells how long each phase took, and they add up', { skip }, () => {
   const began = process.hrtime.bigint();
   const run = worker(['run', '--model', stories, '--prompt', 'Once', '--max-tokens', '3', '--timings']);

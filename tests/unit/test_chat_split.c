@@ -191,6 +191,47 @@ static void test_split__hermes(void **state)
     assert_parts(hermes, "<tool_call>{\"name\":\"f\",\"arguments\":{}} and so", "0:f{{}}c(and so)");
 }
 
+/* An answer by a schema, which could have been a call and is known to be none behind its first n
+ * bytes: whatever is in it is content. */
+static void assert_forgone(const char *template, const char *text, size_t n)
+{
+    struct record r = {.kind = -1};
+    struct split_options o = {
+        .format = chat_format_of(template), .tools = tools, .give = take, .arg = &r};
+    struct split *s;
+    char want[256];
+
+    buf_init(&r.line, 1u << 20);
+    assert_int_equal(split_create(&o, &s, NULL), 0);
+    assert_int_equal(split_put(s, text, n), 0);
+    split_forgo_calls(s);
+    split_forgo_calls(s);
+    assert_int_equal(split_put(s, text + n, strlen(text + n)), 0);
+    assert_int_equal(split_end(s), 0);
+    assert_int_equal(split_n_calls(s), 0);
+    split_free(s);
+    close_part(&r);
+    snprintf(want, sizeof want, "c(%s)", text);
+    assert_string_equal(buf_str(&r.line), want);
+    buf_done(&r.line);
+}
+
+static void test_split__calls_that_are_forgone(void **state)
+{
+    static const char call[] = "{\"name\": \"f\", \"arguments\": {}}",
+                      quoted[] = "[\"[TOOL_CALLS]f[ARGS]{}\"]";
+
+    (void)state;
+    for (size_t n = 0; n < strlen(call) - strlen("{}}"); n++)
+        assert_forgone(LLAMA, call, n);
+    for (size_t n = 0; n < strlen("[\"[TOOL_CALLS]f[ARGS]"); n++)
+        assert_forgone(NEWER, quoted, n);
+    assert_forgone(FUNCTIONARY, "{\"a\": \"f\\n{}\"}", 1);
+    assert_forgone(FUNCTIONARY, "true", 3);
+    assert_parts(llama, call, "0:f{{}}"); /* else they are calls */
+    assert_parts(newer, quoted, "c([\")0:f{{}}c(\"])");
+}
+
 static void test_split__broken_calls_are_content(void **state)
 {
     static const char *const broken[] = {
@@ -633,6 +674,7 @@ int main(void)
         cmocka_unit_test(test_split__text_is_content),
         cmocka_unit_test(test_split__thoughts),
         cmocka_unit_test(test_split__hermes),
+        cmocka_unit_test(test_split__calls_that_are_forgone),
         cmocka_unit_test(test_split__broken_calls_are_content),
         cmocka_unit_test(test_split__calls_that_break_off),
         cmocka_unit_test(test_split__lists),

@@ -350,6 +350,7 @@ static void test_tok__bpe_merges_by_rank_inside_words(void **state)
     load(&v, &l);
     assert_string_equal(tok_model_name(l.tok), "bpe");
     assert_string_equal(tok_pre_name(l.tok), "gpt-2");
+    assert_false(tok_lacks_pre(l.tok));
     assert_string_equal(encode(&l, "hello", 0), list(2, BPE_HELL, 'o'));
     assert_string_equal(encode(&l, "he he", 0), list(2, BPE_HE, BPE_BLANK_HE));
     /* "ll" and "he" stand before "he ll" in the list; across words nothing is merged */
@@ -415,6 +416,7 @@ static void test_tok__bpe_without_a_byte_gives_unknown_or_nothing(void **state)
     add(&v, "<unk>", 0, TOK_UNKNOWN);
     load(&v, &l);
     assert_string_equal(tok_pre_name(l.tok), "default");
+    assert_true(tok_lacks_pre(l.tok)); /* it is a guess */
     assert_string_equal(encode(&l, "aba", 0), "0 0");
     unload(&l);
     v.unk = 1;
@@ -503,6 +505,25 @@ static void test_tok__adds_bos_and_eos_as_the_file_asks(void **state)
         assert_string_equal(encode(&l, "", 0), "");
         unload(&l);
     }
+}
+
+/* Prompts of a file that asks for EOS behind its texts ended with it, and the answer went on behind
+ * the end: an end is for texts that are whole. */
+static void test_tok__a_text_to_go_on_from_has_no_end(void **state)
+{
+    struct vocabulary v;
+    struct loaded l;
+
+    (void)state;
+    begin_spm(&v);
+    v.adds_blank = 0;
+    v.adds_eos = 1;
+    load(&v, &l);
+    assert_string_equal(encode(&l, "a", TOK_ADD_BOS), list(2, (int)v.bos, SPM_A));
+    assert_string_equal(encode(&l, "a", TOK_ADD_EOS), list(2, SPM_A, (int)v.eos));
+    assert_string_equal(encode(&l, "a", TOK_ADD_SPECIAL), list(3, (int)v.bos, SPM_A, (int)v.eos));
+    assert_string_equal(encode(&l, "a", 0), list(1, SPM_A));
+    unload(&l);
 }
 
 static void test_tok__a_custom_bos_gives_way_without_its_token(void **state)
@@ -1076,6 +1097,7 @@ int main(void)
         cmocka_unit_test(test_tok__control_tokens_are_parsed_only_when_asked),
         cmocka_unit_test(test_tok__user_defined_tokens_are_always_parsed_longest_first),
         cmocka_unit_test(test_tok__adds_bos_and_eos_as_the_file_asks),
+        cmocka_unit_test(test_tok__a_text_to_go_on_from_has_no_end),
         cmocka_unit_test(test_tok__a_custom_bos_gives_way_without_its_token),
         cmocka_unit_test(test_tok__knows_what_ends_a_generation),
         cmocka_unit_test(test_tok__an_end_that_the_file_calls_a_word_is_an_end),

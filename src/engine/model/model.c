@@ -189,6 +189,7 @@ void engine_model_info(const struct engine_model *m, struct engine_model_info *o
         .tool_template = m->tool_template,
         .tokenizer = tok_model_name(m->tok),
         .pre_tokenizer = tok_pre_name(m->tok),
+        .lacks_pre_tokenizer = tok_lacks_pre(m->tok),
         .file_type = m->totals.file_type,
         .file_bytes = gguf_file_bytes(m->gguf),
         .weight_bytes = m->totals.bytes,

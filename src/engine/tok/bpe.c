@@ -175,7 +175,8 @@ int bpe_read(struct tok *t, const struct gguf *g, struct err *err)
     struct gguf_str name = {"default", strlen("default")};
     int rc = 0;
 
-    if (gguf_has(g, KEY_PRE))
+    t->lacks_pre = !gguf_has(g, KEY_PRE);
+    if (!t->lacks_pre)
         rc = gguf_get_str(g, KEY_PRE, &name, err);
     if (rc)
         return rc;

@@ -269,6 +269,11 @@ const char *tok_pre_name(const struct tok *t)
     return t->model == TOK_BPE ? t->pre.name : "";
 }
 
+bool tok_lacks_pre(const struct tok *t)
+{
+    return t->lacks_pre;
+}
+
 int32_t tok_bos(const struct tok *t)
 {
     return t->bos;
@@ -391,7 +396,7 @@ int tok_encode(const struct tok *t, const char *text, size_t n, unsigned flags, 
 int tok_encode_most(const struct tok *t, const char *text, size_t n, unsigned flags, size_t most,
                     int32_t **ids, size_t *n_ids, struct err *err)
 {
-    bool special = flags & TOK_ADD_SPECIAL, control = flags & TOK_PARSE_SPECIAL;
+    bool control = flags & TOK_PARSE_SPECIAL;
     struct encode_work w = {0};
     struct ids found = {.most = most};
     int rc = 0;
@@ -401,11 +406,11 @@ int tok_encode_most(const struct tok *t, const char *text, size_t n, unsigned fl
                        INT32_MAX);
     if (n == 0)
         text = ""; /* NULL is fine then */
-    if (special && t->adds_bos)
+    if ((flags & TOK_ADD_BOS) && t->adds_bos)
         rc = put(&found, t->bos, err);
     if (rc == 0)
         rc = encode_text(t, &w, text, n, control, &found, err);
-    if (rc == 0 && special && t->adds_eos)
+    if (rc == 0 && (flags & TOK_ADD_EOS) && t->adds_eos)
         rc = put(&found, t->eos, err);
     if (rc == 0 && !found.v) {
         found.v = malloc(sizeof(*found.v)); /* an empty answer is freed like any other */

@@ -55,6 +55,8 @@ uint64_t tok_memory_bytes(const struct tok *t);
 uint32_t tok_longest(const struct tok *t);
 const char *tok_model_name(const struct tok *t); /* "spm", "bpe" or "wpm" */
 const char *tok_pre_name(const struct tok *t);   /* "llama-bpe"; "" but for BPE */
+/* BPE: the file does not name one, and "default" is a guess, as llama.cpp makes it. */
+bool tok_lacks_pre(const struct tok *t);
 
 int32_t tok_bos(const struct tok *t); /* each TOK_NONE when the file names none; WPM: [CLS], */
 int32_t tok_eos(const struct tok *t); /* [SEP] */
@@ -77,9 +79,11 @@ struct gguf_str tok_text(const struct tok *t, int32_t id);
 int32_t tok_find(const struct tok *t, const char *bytes, size_t n);
 
 enum {
-    TOK_ADD_SPECIAL = 1,  /* BOS before and EOS behind, where the file's flags ask for them */
-    TOK_PARSE_SPECIAL = 2 /* text that spells a control token becomes that token; else it never
-                             does (user-defined tokens are always taken whole) */
+    TOK_ADD_BOS = 1,       /* BOS before, where the file's flag asks for it: a text to go on from */
+    TOK_PARSE_SPECIAL = 2, /* text that spells a control token becomes that token; else it never
+                              does (user-defined tokens are always taken whole) */
+    TOK_ADD_EOS = 4,       /* EOS behind, where the file's flag asks for it */
+    TOK_ADD_SPECIAL = TOK_ADD_BOS | TOK_ADD_EOS /* a text that is whole */
 };
 
 /*
@@ -121,7 +125,8 @@ struct tok_stream {
 void tok_stream_init(struct tok_stream *s, const struct tok *t, bool special, bool strip_blank);
 /* Both return 0, or -1 when `out` is full. */
 int tok_stream_put(struct tok_stream *s, int32_t id, struct buf *out);
-/* Gives what is still held; bytes that never became a character are each U+FFFD. */
+/* Gives what is still held, each byte as U+FFFD: for bytes that something else follows. A text that
+ * is cut off ends without it, for all that is held is the beginning of a character. */
 int tok_stream_end(struct tok_stream *s, struct buf *out);
 
 #endif

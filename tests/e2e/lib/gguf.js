@@ -6,7 +6,7 @@
  */
 const fs = require('node:fs');
 
-const U32 = 4, I32 = 5, F32 = 6, STRING = 8, ARRAY = 9; // metadata value types
+const U32 = 4, I32 = 5, F32 = 6, BOOL = 7, STRING = 8, ARRAY = 9; // metadata value types
 const ALIGNMENT = 32;
 
 const u32 = (v) => { const b = Buffer.alloc(4); b.writeUInt32LE(v); return b; };
@@ -14,7 +14,8 @@ const i32 = (v) => { const b = Buffer.alloc(4); b.writeInt32LE(v); return b; };
 const u64 = (v) => { const b = Buffer.alloc(8); b.writeBigUInt64LE(BigInt(v)); return b; };
 const f32 = (v) => { const b = Buffer.alloc(4); b.writeFloatLE(v); return b; };
 const string = (v) => { const b = Buffer.from(v); return Buffer.concat([u64(b.length), b]); };
-const put = { [U32]: u32, [I32]: i32, [F32]: f32, [STRING]: string };
+const bool = (v) => Buffer.from([v ? 1 : 0]);
+const put = { [U32]: u32, [I32]: i32, [F32]: f32, [BOOL]: bool, [STRING]: string };
 
 const entry = (key, type, value) => Buffer.concat([string(key), u32(type), put[type](value)]);
 const array = (key, type, values) => Buffer.concat(
@@ -45,7 +46,7 @@ const N_VOCAB = 27 + 3 + 256;
  * x.gguf becomes x-00001-of-00002.gguf and x-00002-of-00002.gguf. With `packable` its matrices are Q4_0, which a
  * worker that has nothing else to do packs. */
 function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null, toolTemplate = null, parts = 1, license = null,
-  packable = false } = {}) {
+  packable = false, addEos = false } = {}) {
   const meta = [
     entry('general.architecture', STRING, 'llama'),
     entry('general.name', STRING, 'hollow'),
@@ -58,6 +59,7 @@ function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, te
     entry('llama.attention.layer_norm_rms_epsilon', F32, 1e-5),
     entry('llama.rope.dimension_count', U32, 64),
     ...vocabulary(),
+    ...(addEos ? [entry('tokenizer.ggml.add_eos_token', BOOL, true)] : []),
     ...(license === null ? [] : [entry('general.license', STRING, license)]),
     ...(template === null ? [] : [entry('tokenizer.chat_template', STRING, template)]),
     ...(toolTemplate === null ? [] : [entry('tokenizer.chat_template.tool_use', STRING, toolTemplate)]),
