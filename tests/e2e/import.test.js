@@ -97,6 +97,17 @@ describe('a file of the user\'s', () => {
     assert.strictEqual(imported.model_ref, 'local:Split', JSON.stringify(imported));
   });
 
+  /* A model could be put anywhere under any name: as authorized_keys into ~/.ssh, as hf-token into the hive's home. */
+  test('a file without an ending gets one: what rbee keeps or puts elsewhere is called *.gguf', async () => {
+    const file = model(path.join(folder, 'authorized_keys')), out = makeFolder('rbee-out-');
+    assert.strictEqual((await importing(hive, { path: file, how: 'copy' }))[0].model_ref, 'local:authorized_keys');
+    assert.match((await row(hive, 'local:authorized_keys')).local_path, /\/authorized_keys\.gguf$/);
+    const [exported] = await chore(hive, '/v1/models/export', { model_ref: 'local:authorized_keys', dir: out });
+    assert.strictEqual(exported.file, 'authorized_keys.gguf', JSON.stringify(exported));
+    assert.deepStrictEqual(fs.readdirSync(out).sort(), ['authorized_keys.gguf', 'rbee-manifest.json']);
+    assert.strictEqual((await importing(hive, { path: file }))[0].how, 'already here');
+  });
+
   test('--copy shares nothing, --move takes it away, a relative path is the keeper\'s', async () => {
     const a = model(path.join(folder, 'a.gguf')), b = model(path.join(folder, 'b.gguf'));
     const digest = sha256(b);

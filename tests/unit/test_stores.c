@@ -446,11 +446,16 @@ static void test_stores__hf_cache(void **state)
 
 /* ---- the manifest ---- */
 
-static json_t *entry(const char *ref, const char *file)
+static json_t *named_entry(const char *ref, const char *file, const char *name)
 {
     return json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:i, s:s}]}", "model_ref", ref, "commit", "c0",
-                     "quantization", "Q4_0", "files", "file", file, "name", "q/x.gguf",
-                     "size_bytes", 3, "sha256", SHA);
+                     "quantization", "Q4_0", "files", "file", file, "name", name, "size_bytes", 3,
+                     "sha256", SHA);
+}
+
+static json_t *entry(const char *ref, const char *file)
+{
+    return named_entry(ref, file, "q/x.gguf");
 }
 
 static void put_entry(const char *ref, const char *file, int expected)
@@ -470,18 +475,21 @@ static void test_manifest__names_are_fit_for_any_stick(void **state)
         {"q4/Tale.Q4_K_M.gguf", "Tale.Q4_K_M.gguf"},
         {"CON.gguf", "%43ON.gguf"},
         {"%43ON.gguf", "%2543ON.gguf"},
-        {"x/aux", "%61ux"},
+        {"x/aux.gguf", "%61ux.gguf"},
         {"nul.tar.gguf", "%6Eul.tar.gguf"},
         {"Lpt9.gguf", "%4Cpt9.gguf"},
-        {"com0", "%63om0"},
+        {"com0.GGUF", "%63om0.GGUF"},
         {"console.gguf", "console.gguf"},
         {"com10.gguf", "com10.gguf"},
-        {"x.CON", "x.CON"},
-        {"name.", "name%2E"},
-        {"name..", "name.%2E"},
-        {"nul.", "%6Eul%2E"},
+        {"x.CON.gguf", "x.CON.gguf"},
         {"a:b?.gguf", "a%3Ab%3F.gguf"},
-        {"end ", "end%20"},
+        /* An older version took models of any name. */
+        {"authorized_keys", "authorized_keys.gguf"},
+        {"x/aux", "%61ux.gguf"},
+        {"name.", "name..gguf"},
+        {"nul.", "%6Eul..gguf"},
+        {"end ", "end%20.gguf"},
+        {"q/.gguf", "%2Egguf.gguf"},
     };
     char longest[PATH_COMPONENT_MAX + 1], *name;
 
@@ -493,10 +501,10 @@ static void test_manifest__names_are_fit_for_any_stick(void **state)
         free(name);
     }
     memset(longest, 'x', sizeof longest - 1);
-    longest[sizeof longest - 1] = '\0';
+    memcpy(longest + sizeof longest - 6, ".gguf", 6);
     assert_int_equal(manifest_file_name(longest, &name, NULL), 0);
     free(name);
-    longest[sizeof longest - 2] = '.';
+    longest[sizeof longest - 2] = 'x';
     assert_int_equal(manifest_file_name(longest, &name, NULL), ERR_LIMIT);
 }
 
@@ -555,6 +563,41 @@ static void test_manifest__of_a_card_says_all_that_is_known(void **state)
     card_free(card);
     json_decref(model);
     free(text);
+}
+
+static int parse_one(json_t *model, struct err *err)
+{
+    json_t *root = json_pack("{s:i, s:[o]}", "rbee_manifest", 1, "models", model);
+    char *text = json_dumps(root, 0);
+    struct manifest m;
+    int rc = manifest_parse(text, strlen(text), &m, err);
+
+    manifest_done(&m);
+    free(text);
+    json_decref(root);
+    return rc;
+}
+
+/*
+ * A model was pushed under the name authorized_keys, with a line for sshd among its metadata, and
+ * exported into ~/.ssh; one called hf-token or config.ini, into the hive's home, and the hive did
+ * not start any more.
+ */
+static void test_manifest__takes_no_name_that_another_program_reads(void **state)
+{
+    static const char *const names[] = {"authorized_keys", "hf-token",    "config.ini", ".gguf",
+                                        "q/x.gguf/keys",   "x.gguf.json", "xgguf"};
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_int_equal(parse_one(named_entry("local:x", names[i], "x.gguf"), &err), ERR_INVALID);
+        assert_int_equal(parse_one(named_entry("local:x", "x.gguf", names[i]), &err), ERR_INVALID);
+        assert_non_null(strstr(err.text, "ends in .gguf"));
+        assert_false(manifest_is_plain(names[i]));
+    }
+    assert_int_equal(parse_one(named_entry("local:x", "X.GGUF", "q/X.GGUF"), &err), 0);
+    assert_int_equal(parse_one(named_entry("local:x", "x.gguf", ""), &err), 0);
 }
 
 static void test_manifest__refuses_what_leaves_the_folder(void **state)
@@ -716,6 +759,7 @@ int main(void)
         TEST(test_manifest__names_are_fit_for_any_stick),
         TEST(test_manifest__is_read_as_it_was_written),
         TEST(test_manifest__of_a_card_says_all_that_is_known),
+        TEST(test_manifest__takes_no_name_that_another_program_reads),
         TEST(test_manifest__refuses_what_leaves_the_folder),
         TEST(test_manifest__refuses_texts_that_are_too_long),
         TEST(test_manifest__does_not_overwrite_what_it_does_not_understand),
