@@ -294,6 +294,23 @@ describe('a folder for a machine without a network', () => {
     assert.strictEqual((await post(here, '/v1/models/export', { model_ref: 'tiny', dir: folder })).status, testModel() ? 400 : 404);
   });
 
+  /* It made all folders of the path, and put the model among the hive's own files as well. */
+  test('export makes one folder, and none in the hive\'s home', async () => {
+    const out = makeFolder('rbee-out-'), body = (dir) => ({ model_ref: 'local:two', dir });
+    fs.symlinkSync(here.home, path.join(out, 'link'));
+    for (const dir of [here.home, path.join(here.home, 'new'), path.join(out, 'link'), path.join(here.home, 'models/local')]) {
+      const r = await post(here, '/v1/models/export', body(dir));
+      assert.strictEqual(r.status, 400, r.text);
+      assert.match(r.json.error.message, /a folder of the hive's own/);
+    }
+    const deep = await cli(here, 'models', 'export', 'local:two', path.join(out, 'not/plugged/in'));
+    assert.strictEqual(deep.code, 1, deep.stdout);
+    assert.match(deep.stderr, /not\/plugged\/? is not there: make that first/);
+    assert.deepStrictEqual(fs.readdirSync(out), ['link']);
+    for (const name of ['new', 'two.gguf', 'rbee-manifest.json']) assert.ok(!fs.existsSync(path.join(here.home, name)), name);
+    assert.strictEqual((await chore(here, '/v1/models/export', body(path.join(out, 'in')))).at(-1).stage, 'complete');
+  });
+
   test('names that differ by case only are not put side by side: many sticks take them for one', async () => {
     const stick = path.join(makeFolder('rbee-stick-'), 'models'), mine = makeFolder('rbee-mine-');
     for (const name of ['Fold.gguf', 'fold.gguf', 'con.gguf']) {

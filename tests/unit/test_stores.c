@@ -1,5 +1,5 @@
 /* Tests of what brings models from the disk: src/hive/place.c, stores*.c, manifest.c, hub_token.c,
- * near.c. */
+ * export_dir.c, near.c. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/export_dir.h"
 #include "hive/hub_token.h"
 #include "hive/manifest.h"
 #include "hive/near.h"
@@ -444,6 +445,57 @@ static void test_stores__hf_cache(void **state)
     store_scan_hf(NULL, in("none"), note, all, NULL);
 }
 
+/* ---- where an export goes ---- */
+
+static void assert_goes(const char *to, int expected, const char *resolved)
+{
+    char *out = NULL;
+    struct err err;
+
+    assert_int_equal(export_dir_find(to, in("home"), in("elsewhere/models"), &out, &err), expected);
+    if (expected == 0)
+        assert_string_equal(out, resolved);
+    else
+        assert_null(out);
+    if (expected == ERR_DENIED)
+        assert_non_null(strstr(err.text, "a folder of the hive's own"));
+    free(out);
+}
+
+/*
+ * A model was exported into the hive's home, where its name decided what the hive took it for; and
+ * the folders above were all made, so that a stick that was not plugged in was a folder of the
+ * system's disk.
+ */
+static void test_export__goes_into_no_folder_of_the_hives_own(void **state)
+{
+    char *real = realpath(dir, NULL), *stick;
+
+    (void)state;
+    path_make_dirs(in("home/run"), 0755, NULL);
+    path_make_dirs(in("elsewhere/models/hf"), 0755, NULL);
+    path_make_dirs(in("stick"), 0755, NULL);
+    assert_int_equal(symlink("../home", in("stick/in")), 0);
+    assert_goes(in("home"), ERR_DENIED, NULL);
+    assert_goes(in("home/"), ERR_DENIED, NULL);
+    assert_goes(in("home/run"), ERR_DENIED, NULL);
+    assert_goes(in("home/new"), ERR_DENIED, NULL);
+    assert_goes(in("stick/in"), ERR_DENIED, NULL);
+    assert_goes(in("stick/in/new//"), ERR_DENIED, NULL);
+    assert_goes(in("stick/../home/new"), ERR_DENIED, NULL);
+    assert_goes(in("elsewhere/models/hf"), ERR_DENIED, NULL);
+    assert_goes(in("stick/gone/new"), ERR_NOT_FOUND, NULL);
+    assert_false(path_is_dir(in("stick/gone")));
+    assert_goes("/", 0, "/");
+    assert_goes(in("elsewhere"), 0, stick = path_join(real, "elsewhere"));
+    free(stick);
+    assert_goes(in("home2/"), 0, stick = path_join(real, "home2"));
+    free(stick);
+    assert_goes(in("home/../stick/new"), 0, stick = path_join(real, "stick/new"));
+    free(stick);
+    free(real);
+}
+
 /* ---- the manifest ---- */
 
 static json_t *named_entry(const char *ref, const char *file, const char *name)
@@ -756,6 +808,7 @@ int main(void)
         TEST(test_stores__names_of_folders),
         TEST(test_stores__manifests_of_ollama),
         TEST(test_stores__hf_cache),
+        TEST(test_export__goes_into_no_folder_of_the_hives_own),
         TEST(test_manifest__names_are_fit_for_any_stick),
         TEST(test_manifest__is_read_as_it_was_written),
         TEST(test_manifest__of_a_card_says_all_that_is_known),
