@@ -303,6 +303,12 @@ char *card_text(const struct card *c)
     return text;
 }
 
+/* Where on this machine a model lay is nobody else's to read. */
+static mode_t mode_of(const struct card *c)
+{
+    return c->origin && c->origin[0] == '/' ? 0600 : 0644;
+}
+
 /* fd NULL: the disk has it, too. */
 static int put(const struct card *c, int *fd, struct err *err)
 {
@@ -316,9 +322,9 @@ static int put(const struct card *c, int *fd, struct err *err)
     if (rc == 0)
         rc = path_make_dirs(c->dir, 0755, err);
     if (rc == 0 && fd)
-        rc = path_write_open(c->path, text, strlen(text), 0644, fd, err);
+        rc = path_write_open(c->path, text, strlen(text), mode_of(c), fd, err);
     else if (rc == 0)
-        rc = path_write_file(c->path, text, strlen(text), 0644, err);
+        rc = path_write_file(c->path, text, strlen(text), mode_of(c), err);
     free(text);
     return rc;
 }

@@ -695,6 +695,28 @@ static void test_card__takes_no_file_that_its_sweep_would_delete(void **state)
     }
 }
 
+/* Every account could read of what was imported where its owner keeps it, whoever may look there.
+ */
+static void test_card__with_a_path_is_its_accounts_alone(void **state)
+{
+    static const char *const origins[] = {"/home/ann/x.gguf", "ollama:x:8b"};
+    mode_t mask = umask(0);
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct card *c = make_card("abc");
+        struct stat st;
+
+        assert_int_equal(card_set_origin(c, origins[i], NULL), 0);
+        assert_int_equal(card_save(c, NULL), 0);
+        assert_int_equal(stat(c->path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, i == 0 ? 0600 : 0644);
+        card_remove(c);
+        card_free(c);
+    }
+    umask(mask);
+}
+
 /* A file of any name could be a model's, and was put under that name wherever a client said. What
  * an older version took so stays listed, and goes out with an ending. */
 static void test_card__takes_no_file_of_another_name_but_keeps_those_it_has(void **state)
@@ -773,6 +795,7 @@ int main(void)
         TEST(test_card__is_not_written_where_a_name_leads_elsewhere),
         TEST(test_card__names_stay_inside),
         TEST(test_card__takes_no_file_that_its_sweep_would_delete),
+        TEST(test_card__with_a_path_is_its_accounts_alone),
         TEST(test_card__takes_no_file_of_another_name_but_keeps_those_it_has),
         TEST(test_card__moved_or_broken_ones_are_passed_over),
     };

@@ -132,6 +132,28 @@ static void test_place__copy_is_a_file_of_its_own_and_can_be_given_up(void **sta
     assert_int_equal(path_is_file(in("c")), rc == 0);
 }
 
+/* A model of 0600 was a file of 0644 once it was imported with --copy, or exported. */
+static void test_place__a_copy_is_as_private_as_its_source(void **state)
+{
+    static const mode_t modes[][2] = {{0600, 0600}, {0640, 0640}, {0644, 0644},
+                                      {0400, 0600}, {0777, 0666}, {0604, 0604}};
+    mode_t mask = umask(0);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        enum place_how how;
+        struct stat st;
+
+        put("a", "bytes");
+        assert_int_equal(chmod(in("a"), modes[i][0]), 0);
+        assert_int_equal(place_file(in("a"), in("b"), PLACE_COPY, NULL, &how, NULL), 0);
+        assert_int_equal(stat(in("b"), &st), 0);
+        assert_int_equal(st.st_mode & 0777, modes[i][1]);
+        unlink(in("b"));
+    }
+    umask(mask);
+}
+
 static void test_place__move_and_what_is_there_already(void **state)
 {
     enum place_how how;
@@ -800,6 +822,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_place__share_leaves_the_source_and_says_how),
         TEST(test_place__copy_is_a_file_of_its_own_and_can_be_given_up),
+        TEST(test_place__a_copy_is_as_private_as_its_source),
         TEST(test_place__move_and_what_is_there_already),
         TEST(test_place__two_copies_to_one_place_are_two_files),
         TEST(test_place__a_file_that_comes_meanwhile_stays),
