@@ -248,6 +248,12 @@ static json_t *license_json(const char *text)
     return n > 0 ? json_stringn(text, n) : json_null();
 }
 
+/* Of a path its last part: the list goes to other machines, which have no use for the rest. */
+static const char *shown_source(const char *source)
+{
+    return source[0] == '/' ? path_base(source) : source;
+}
+
 json_t *manifest_model_json(const char *model_ref, const struct card *card, const char *license,
                             bool with_paths)
 {
@@ -260,7 +266,8 @@ json_t *manifest_model_json(const char *model_ref, const struct card *card, cons
     if (ok)
         model = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:O}", "model_ref", model_ref, "repo",
                           card->repo, "commit", card->commit, "quantization", card->quantization,
-                          "source", source, "license", license_json(license), "files", files);
+                          "source", shown_source(source), "license", license_json(license), "files",
+                          files);
     json_decref(files);
     free(source);
     return model;

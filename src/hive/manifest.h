@@ -5,7 +5,8 @@
  * <folder>/rbee-manifest.json, for people and programs:
  *   {"rbee_manifest":1,"models":[{"model_ref","repo","commit","quantization","source","license",
  *    "files":[{"file","name","size_bytes","sha256"}]}]}
- * `file` is its name in the folder, `name` the one it has in its repository. Read back it is text
+ * `file` is its name in the folder, `name` the one it has in its repository; `source` the card's,
+ * of a path on this machine its last part. Read back it is text
  * from outside: names that are not one plain file name, or no model's, are refused. Any thread.
  */
 #ifndef RBEE_HIVE_MANIFEST_H

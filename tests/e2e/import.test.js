@@ -290,6 +290,7 @@ describe('a folder for a machine without a network', () => {
       assert.strictEqual(m.files[0].sha256, sha256(path.join(folder, m.files[0].file)));
       assert.ok(!fs.lstatSync(path.join(folder, m.files[0].file)).isSymbolicLink());
       assert.strictEqual(m.license, null);
+      assert.strictEqual(m.source, m.files[0].file, 'the whole path on this machine went out with the stick');
     }
     assert.strictEqual((await post(here, '/v1/models/export', { model_ref: 'tiny', dir: folder })).status, testModel() ? 400 : 404);
   });

@@ -639,6 +639,28 @@ static void test_manifest__of_a_card_says_all_that_is_known(void **state)
     free(text);
 }
 
+/* A stick, and every hive that a model was pushed to, told in which folder of whose it had lain. */
+static void test_manifest__names_no_folder_of_this_machine(void **state)
+{
+    static const char *const origins[][2] = {{"/home/ann/secret project/x.gguf", "x.gguf"},
+                                             {"x.gguf", "x.gguf"},
+                                             {"ollama:x", "ollama:x"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof origins / sizeof origins[0]; i++) {
+        struct card *card;
+        json_t *model;
+
+        assert_int_equal(card_create(dir, "local:x", SHA, "", &card, NULL), 0);
+        assert_int_equal(card_add_file(card, "x.gguf", 3, SHA, NULL), 0);
+        assert_int_equal(card_set_origin(card, origins[i][0], NULL), 0);
+        model = manifest_model_json("local:x", card, "", false);
+        assert_string_equal(json_string_value(json_object_get(model, "source")), origins[i][1]);
+        json_decref(model);
+        card_free(card);
+    }
+}
+
 static int parse_one(json_t *model, struct err *err)
 {
     json_t *root = json_pack("{s:i, s:[o]}", "rbee_manifest", 1, "models", model);
@@ -835,6 +857,7 @@ int main(void)
         TEST(test_manifest__names_are_fit_for_any_stick),
         TEST(test_manifest__is_read_as_it_was_written),
         TEST(test_manifest__of_a_card_says_all_that_is_known),
+        TEST(test_manifest__names_no_folder_of_this_machine),
         TEST(test_manifest__takes_no_name_that_another_program_reads),
         TEST(test_manifest__refuses_what_leaves_the_folder),
         TEST(test_manifest__refuses_texts_that_are_too_long),
