@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "hive/manifest.h"
+#include "hive/quant.h"
 #include "hive/stores.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -18,6 +19,7 @@ static void check_model(const struct manifest_model *m)
         const struct manifest_file *f = &m->files[i];
 
         BUG_ON(!f->file[0] || f->file[0] == '.' || strchr(f->file, '/'));
+        BUG_ON(!quant_is_gguf(f->file) || !quant_is_gguf(f->name));
         BUG_ON(f->size_bytes == 0 || strlen(f->sha256) != CARD_SHA256_BYTES - 1);
     }
 }

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "hive/card.h"
 #include "hive/manifest.h"
+#include "hive/quant.h"
 
 #define MODELS "/models"
 
@@ -37,7 +38,7 @@ static void check_portable(const char *name)
     size_t n = strcspn(name, ".");
 
     check_plain(name, PATH_COMPONENT_MAX);
-    BUG_ON(str_ends(name, "."));
+    BUG_ON(!quant_is_gguf(name));
     for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++)
         BUG_ON(n == strlen(devices[i]) && strncasecmp(name, devices[i], n) == 0);
 }

@@ -36,14 +36,14 @@ static void check_place(const struct models *m, const char *id, const char *file
     BUG_ON(strncmp(part + sizeof folder - 1, id, 64) != 0 || part[sizeof folder + 63] != '/');
     name = part + sizeof folder + 64;
     BUG_ON(!str_eq(name, file) || !name[0] || name[0] == '.' || strchr(name, '/'));
-    BUG_ON(str_ends(name, ".ledger"));
+    BUG_ON(strlen(name) < 6 || strcasecmp(name + strlen(name) - 5, ".gguf") != 0);
     free(part);
 }
 
 static void put(const struct models *m, const char *id, const char *file, uint64_t from,
                 const char *bytes, size_t n, const char *said)
 {
-    bool good = n > 0 && !str_ends(file, ".ledger") && is_digest(id) && is_digest(said) &&
+    bool good = n > 0 && manifest_is_plain(file) && is_digest(id) && is_digest(said) &&
                 from <= INT64_MAX - n &&
                 from / UPLOAD_PIECE_BYTES == (from + n - 1) / UPLOAD_PIECE_BYTES;
     struct err err = {0};

@@ -271,6 +271,7 @@ void access_make_key(char key[ACCESS_KEY_MAX + 1])
     for (size_t i = 5; i < ACCESS_KEY_BYTES; i++)
         key[i] = letters[bytes[i] & 31];
     key[ACCESS_KEY_BYTES] = '\0';
+    explicit_bzero(bytes, sizeof bytes);
 }
 
 /* Takes the text of a key file: one line, blanks around it cut. */
@@ -318,6 +319,7 @@ int access_load_key(const char *path, bool make, char key[ACCESS_KEY_MAX + 1], b
     if (rc)
         return rc;
     rc = take_key(path, text, key, err);
+    explicit_bzero(text, n);
     free(text);
     return rc;
 }

@@ -310,7 +310,7 @@ static int take_out(struct keys *k, void *arg, struct err *err)
         found = i;
     }
     if (found == k->n)
-        return err_set(err, ERR_NOT_FOUND, "there is no key %s among the %zu", r->print, k->n);
+        return err_set(err, ERR_NOT_FOUND, "there is no key %.12s among the %zu", r->print, k->n);
     *r->out = k->items[found];
     k->n--;
     memmove(&k->items[found], &k->items[found + 1], (k->n - found) * sizeof k->items[0]);

@@ -70,6 +70,10 @@ int config_addr_parse(const char *text, uint16_t default_port, struct config_add
     const char *host, *port;
     size_t n = 0;
 
+    if (strchr(text, '@')) /* what stands before it may be a password: it is not told again */
+        return err_set(err, ERR_INVALID,
+                       "an address with a '@' names a user, which is nobody here; write HOST:PORT, "
+                       "such as 192.168.1.20:8080");
     if (!split(text, &host, &n, &port) || !host_ok(host, n))
         return err_set(err, ERR_INVALID,
                        "'%.80s' is not an address; write HOST:PORT, such as 192.168.1.20:8080",

@@ -16,6 +16,9 @@ static int check_name(const char *name, struct err *err)
 {
     size_t n = strlen(name);
 
+    if (strchr(name,
+               '@')) /* an address with a password, in the name's place: it is not told again */
+        return err_set(err, ERR_INVALID, "a node's name has no '@': give the name, then HOST:PORT");
     if (n == 0 || n >= CONFIG_NODE_NAME || !isalnum((unsigned char)name[0]))
         return err_set(err, ERR_INVALID,
                        "'%.80s' is no name for a node: 1 to %d letters, digits, '.', '_' or '-', "

@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sweep.h"
+#include "hive/quant.h"
 
 #define CARD_VERSION 1
 
@@ -119,8 +120,8 @@ static int fill_file(struct card *c, struct card_file *f, const char *name, stru
     return f->name && f->path && c->path ? 0 : err_no_memory(err, strlen(name), "a file's name");
 }
 
-int card_add_file(struct card *c, const char *name, uint64_t size_bytes, const char *sha256,
-                  struct err *err)
+int card_add_noted_file(struct card *c, const char *name, uint64_t size_bytes, const char *sha256,
+                        struct err *err)
 {
     struct card_file *files;
 
@@ -137,6 +138,16 @@ int card_add_file(struct card *c, const char *name, uint64_t size_bytes, const c
     str_copy(files[c->n_files].sha256, CARD_SHA256_BYTES, sha256);
     c->n_files++;
     return fill_file(c, &files[c->n_files - 1], name, err);
+}
+
+int card_add_file(struct card *c, const char *name, uint64_t size_bytes, const char *sha256,
+                  struct err *err)
+{
+    if (!quant_is_gguf(name))
+        return err_set(err, ERR_INVALID,
+                       "a model's file cannot be called '%.200s': its name has to end in .gguf",
+                       name);
+    return card_add_noted_file(c, name, size_bytes, sha256, err);
 }
 
 bool card_has_ref(const struct card *c, const char *model_ref)
@@ -292,6 +303,12 @@ char *card_text(const struct card *c)
     return text;
 }
 
+/* Where on this machine a model lay is nobody else's to read. */
+static mode_t mode_of(const struct card *c)
+{
+    return c->origin && c->origin[0] == '/' ? 0600 : 0644;
+}
+
 /* fd NULL: the disk has it, too. */
 static int put(const struct card *c, int *fd, struct err *err)
 {
@@ -305,9 +322,9 @@ static int put(const struct card *c, int *fd, struct err *err)
     if (rc == 0)
         rc = path_make_dirs(c->dir, 0755, err);
     if (rc == 0 && fd)
-        rc = path_write_open(c->path, text, strlen(text), 0644, fd, err);
+        rc = path_write_open(c->path, text, strlen(text), mode_of(c), fd, err);
     else if (rc == 0)
-        rc = path_write_file(c->path, text, strlen(text), 0644, err);
+        rc = path_write_file(c->path, text, strlen(text), mode_of(c), err);
     free(text);
     return rc;
 }
@@ -333,7 +350,7 @@ static bool take_files(struct card *c, json_t *files)
         json_int_t size;
 
         if (json_unpack(file, "{s:s, s:I, s:s}", "name", &name, "size", &size, "sha256", &sha256) ||
-            size < 0 || card_add_file(c, name, (uint64_t)size, sha256, NULL))
+            size < 0 || card_add_noted_file(c, name, (uint64_t)size, sha256, NULL))
             return false;
     }
     return c->n_files > 0;

@@ -49,11 +49,15 @@ struct card {
 };
 
 /* An empty card for a commit; then card_add_file in order (the first gives the card its name). A
- * name that ends in ".tmp-" and digits is refused (ERR_INVALID): card_sweep would delete it. */
+ * name that does not end in ".gguf" (quant.h) is refused (ERR_INVALID). */
 int card_create(const char *models_dir, const char *repo, const char *commit,
                 const char *quantization, struct card **out, struct err *err);
 int card_add_file(struct card *c, const char *name, uint64_t size_bytes, const char *sha256,
                   struct err *err);
+/* The same for what is noted already, here or in the catalog: an older version took any name. Still
+ * refused is one that ends in ".tmp-" and digits: card_sweep would delete it. */
+int card_add_noted_file(struct card *c, const char *name, uint64_t size_bytes, const char *sha256,
+                        struct err *err);
 /* Does nothing when it is there. */
 int card_add_ref(struct card *c, const char *model_ref, struct err *err);
 void card_drop_ref(struct card *c, const char *model_ref);

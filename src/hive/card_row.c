@@ -25,7 +25,8 @@ static int add_parts(struct card *c, const struct catalog_row *row, unsigned cou
         char *name = str_printf("%.*s-%05u-of-%05u%s", (int)stem, row->file, i, count,
                                 row->file + stem + strlen("-00001-of-00002"));
 
-        rc = name ? card_add_file(c, name, 0, i == 1 ? row->sha256 : "", NULL) : ERR_NO_MEMORY;
+        rc =
+            name ? card_add_noted_file(c, name, 0, i == 1 ? row->sha256 : "", NULL) : ERR_NO_MEMORY;
         free(name);
     }
     return rc;
@@ -37,7 +38,7 @@ static int add_files(struct card *c, const struct catalog_row *row)
     size_t stem;
 
     if (!quant_split_of_name(row->file, &number, &count, &stem))
-        return card_add_file(c, row->file, row->size_bytes, row->sha256, NULL);
+        return card_add_noted_file(c, row->file, row->size_bytes, row->sha256, NULL);
     return number == 1 ? add_parts(c, row, count, stem) : ERR_INVALID;
 }
 

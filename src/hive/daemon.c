@@ -39,6 +39,7 @@
 #include "hive/turns.h"
 #include "hive/workers.h"
 #include "net/http_client.h"
+#include "net/http_proxy.h"
 #include "net/http_server.h"
 #include "net/http_url.h"
 #include "net/post.h"
@@ -269,6 +270,17 @@ static int check_endpoint(const struct hive *h, struct err *err)
                    "user's name; a token for the hub is told by HF_TOKEN");
 }
 
+/* Likewise, but a hive may have no need of it. */
+static void check_proxies(void)
+{
+    const char *https = http_proxy_bad(true), *http = http_proxy_bad(false);
+
+    if (https)
+        log_warn(HTTP_PROXY_BAD ": no model can be fetched by it", https);
+    if (http && !(https && str_eq(http, https)))
+        log_warn(HTTP_PROXY_BAD ": no model can be fetched by it", http);
+}
+
 static int make_models(struct hive *h, struct err *err)
 {
     char *token = NULL, *from = NULL;
@@ -292,6 +304,7 @@ static int make_models(struct hive *h, struct err *err)
     params.limit_per_sec = limit;
     if (rc == 0)
         rc = check_endpoint(h, err);
+    check_proxies();
     if (rc == 0)
         rc = catalog ? hub_token_find(h->home, &token, &from, err)
                      : err_no_memory(err, strlen(h->home), "a path");

@@ -35,6 +35,7 @@ static int make_first_key(struct doors *d, struct err *err)
     if (rc == 0 && made)
         fprintf(stderr, "%s: other machines can reach this one, so a key is needed: made in %s\n",
                 PROGRAM, path);
+    explicit_bzero(key, sizeof key);
     free(path);
     return rc;
 }

@@ -7,6 +7,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/chore.h"
+#include "hive/export_dir.h"
 #include "hive/hive.h"
 #include "hive/manifest.h"
 #include "hive/models_internal.h"
@@ -160,7 +161,7 @@ static int place_one(struct export *ex, size_t i, struct chore *c, struct err *e
 static int place_all(void *arg, struct chore *c, struct err *err)
 {
     struct export *ex = arg;
-    int rc = path_make_dirs(ex->dir, 0755, err);
+    int rc = path_make_dir(ex->dir, 0755, err);
 
     for (size_t i = 0; i < ex->card->n_files && rc == 0; i++)
         rc = place_one(ex, i, c, err);
@@ -252,17 +253,16 @@ static int find_card(struct export *ex, const char *text, struct api_error *e)
     return -1;
 }
 
-static int name_files(struct export *ex, const char *dir, struct err *err)
+static int name_files(struct export *ex, struct err *err)
 {
     size_t n = ex->card->n_files;
     int rc = 0;
 
-    ex->dir = str_dup(dir);
     ex->names = calloc(n, sizeof *ex->names);
     ex->hows = calloc(n, sizeof *ex->hows);
     ex->was_there = calloc(n, sizeof *ex->was_there);
     ex->marks = calloc(n, sizeof *ex->marks);
-    if (!ex->dir || !ex->names || !ex->hows || !ex->was_there || !ex->marks)
+    if (!ex->names || !ex->hows || !ex->was_there || !ex->marks)
         return err_no_memory(err, n * sizeof *ex->names, "an export");
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = manifest_file_name(ex->card->files[i].name, &ex->names[i], err);
@@ -283,9 +283,9 @@ void export_run(struct hive *h, struct http_exchange *x, const char *model_ref, 
         return;
     }
     ex->h = h;
-    if (find_card(ex, model_ref, &e))
+    if (find_card(ex, model_ref, &e) || models_reach(h->models, NULL, &e))
         reply_error(x, 0, &e);
-    else if (name_files(ex, dir, &err))
+    else if (export_dir_find(dir, h->home, h->models_dir, &ex->dir, &err) || name_files(ex, &err))
         reply_fail(x, API_INVALID_REQUEST, "%s", err.text);
     else
         c = chore_begin(h, x);

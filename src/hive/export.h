@@ -9,6 +9,7 @@ struct hive;
 struct http_exchange;
 
 /*
+ * `dir` is a full path that may be looked at (reach.h), into a folder that export_dir.h allows.
  * Each file is hashed first: a bad one is not handed on. What is in the folder already under that
  * name stays as it is; with another digest that is an error. Answers the exchange: an error, or a
  * stream of {"stage":"hashing"|"placing",...bytes}, {"stage":"exported","model_ref","file","how",

@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <jansson.h>
 
@@ -85,13 +84,6 @@ static bool is_file_name(const char *name)
     return true;
 }
 
-static bool is_gguf(const char *name)
-{
-    size_t n = strlen(name);
-
-    return n > 5 && strcasecmp(name + n - 5, ".gguf") == 0;
-}
-
 static uint64_t size_of(const json_t *object)
 {
     double v = json_number_value(json_object_get(object, "size"));
@@ -130,7 +122,7 @@ static int take_file(struct hub_repo *r, const json_t *entry, struct err *err)
     const json_t *lfs = json_object_get(entry, "lfs");
     struct hub_file *f = &r->files[r->n_files];
 
-    if (!name || strlen(name) > PATH_COMPONENT_MAX || !is_gguf(name) || !is_file_name(name))
+    if (!name || strlen(name) > PATH_COMPONENT_MAX || !quant_is_gguf(name) || !is_file_name(name))
         return 0;
     *f = (struct hub_file){.name = str_dup(name)};
     if (!f->name)

@@ -75,6 +75,12 @@ static char *name_of_file(const char *file)
     return name;
 }
 
+/* What other programs keep under a digest has no ending; here it gets one. free() */
+static char *name_here(const char *file)
+{
+    return quant_is_gguf(file) ? str_dup(file) : str_printf("%s.gguf", file);
+}
+
 static int add_file(struct reach *r, struct store_model *m, char *path, const char *name,
                     struct err *err)
 {
@@ -109,13 +115,15 @@ static int add_parts(struct reach *r, struct store_model *m, const char *path, s
     if (!m->files)
         return err_no_memory(err, count * sizeof *m->files, "the list of files");
     for (unsigned i = 1; i <= count && rc == 0; i++) {
-        char *name =
+        char *there =
             split ? str_printf("%.*s-%05u-of-%05u.gguf", (int)stem, base, i, count) : str_dup(base);
+        char *name = there ? name_here(there) : NULL;
 
-        rc = name ? add_file(r, m, str_printf("%.*s%s", (int)(base - path), path, name), name, err)
+        rc = name ? add_file(r, m, str_printf("%.*s%s", (int)(base - path), path, there), name, err)
                   : err_no_memory(err, 64, "a path");
         if (rc && split)
             err_prefix(err, "part %u of %u", i, count);
+        free(there);
         free(name);
     }
     return rc;

@@ -31,14 +31,28 @@ static bool is_device(const char *name)
            (strncasecmp(name, "com", 3) == 0 || strncasecmp(name, "lpt", 3) == 0);
 }
 
-/* Its byte at `at` as "%XX". */
-static int escape_byte(char **name, size_t at, struct err *err)
+/* Its first byte as "%XX". */
+static int escape_first(char **name, struct err *err)
 {
-    char *more =
-        str_printf("%.*s%%%02X%s", (int)at, *name, (unsigned char)(*name)[at], *name + at + 1);
+    char *more = str_printf("%%%02X%s", (unsigned char)(*name)[0], *name + 1);
 
     if (!more)
         return err_no_memory(err, strlen(*name) + 3, "a file name");
+    free(*name);
+    *name = more;
+    return 0;
+}
+
+/* With ".gguf" behind it, where it does not end so. */
+static int end_in_gguf(char **name, struct err *err)
+{
+    char *more;
+
+    if (quant_is_gguf(*name))
+        return 0;
+    more = str_printf("%s.gguf", *name);
+    if (!more)
+        return err_no_memory(err, strlen(*name), "a file name");
     free(*name);
     *name = more;
     return 0;
@@ -51,10 +65,9 @@ int manifest_file_name(const char *name, char **out, struct err *err)
 
     if (rc)
         return rc;
-    if (is_device(safe))
-        rc = escape_byte(&safe, 0, err);
-    if (rc == 0 && str_ends(safe, "."))
-        rc = escape_byte(&safe, strlen(safe) - 1, err);
+    rc = end_in_gguf(&safe, err);
+    if (rc == 0 && is_device(safe))
+        rc = escape_first(&safe, err);
     if (rc == 0 && strlen(safe) > PATH_COMPONENT_MAX)
         rc = err_set(err, ERR_LIMIT, "a name of %zu bytes is too long for a file (limit %d)",
                      strlen(safe), PATH_COMPONENT_MAX);
@@ -90,7 +103,7 @@ void manifest_done(struct manifest *m)
 
 bool manifest_is_plain(const char *name)
 {
-    return name[0] && name[0] != '.' && strlen(name) <= PATH_COMPONENT_MAX &&
+    return quant_is_gguf(name) && name[0] != '.' && strlen(name) <= PATH_COMPONENT_MAX &&
            strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-%") ==
                strlen(name);
 }
@@ -103,7 +116,14 @@ static int take_file(const json_t *entry, struct manifest_file *f, struct err *e
     json_int_t size = json_integer_value(json_object_get(entry, "size_bytes"));
 
     if (!file || !manifest_is_plain(file))
-        return err_set(err, ERR_INVALID, "a file's name is missing, or is not one plain name");
+        return err_set(err, ERR_INVALID,
+                       "a file's name is missing, or is not one plain name that ends in .gguf");
+    if (name && name[0] && !quant_is_gguf(name))
+        return err_set(
+            err, ERR_INVALID,
+            "%.100s is called '%.200s' in its repository: a model's file has a name that "
+            "ends in .gguf",
+            file, name);
     if (!sha256 || !store_is_sha256(sha256) || size <= 0)
         return err_set(err, ERR_INVALID, "%.100s has no size or no SHA-256 of 64 hex digits", file);
     f->size_bytes = (uint64_t)size;
@@ -212,9 +232,10 @@ static json_t *file_json(const struct card_file *f, bool with_path)
     json_t *file = NULL;
 
     if (manifest_file_name(f->name, &name, NULL) == 0)
-        file = json_pack("{s:s, s:s, s:s*, s:I, s:s}", "file", name, "name", f->name, "path",
-                         with_path ? f->path : NULL, "size_bytes", (json_int_t)f->size_bytes,
-                         "sha256", f->sha256);
+        file =
+            json_pack("{s:s, s:s, s:s*, s:I, s:s}", "file", name, "name",
+                      quant_is_gguf(f->name) ? f->name : name, "path", with_path ? f->path : NULL,
+                      "size_bytes", (json_int_t)f->size_bytes, "sha256", f->sha256);
     free(name);
     return file;
 }
@@ -225,6 +246,12 @@ static json_t *license_json(const char *text)
     size_t n = utf8_valid(text, strlen(text));
 
     return n > 0 ? json_stringn(text, n) : json_null();
+}
+
+/* Of a path its last part: the list goes to other machines, which have no use for the rest. */
+static const char *shown_source(const char *source)
+{
+    return source[0] == '/' ? path_base(source) : source;
 }
 
 json_t *manifest_model_json(const char *model_ref, const struct card *card, const char *license,
@@ -239,7 +266,8 @@ json_t *manifest_model_json(const char *model_ref, const struct card *card, cons
     if (ok)
         model = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:O}", "model_ref", model_ref, "repo",
                           card->repo, "commit", card->commit, "quantization", card->quantization,
-                          "source", source, "license", license_json(license), "files", files);
+                          "source", shown_source(source), "license", license_json(license), "files",
+                          files);
     json_decref(files);
     free(source);
     return model;

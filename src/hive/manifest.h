@@ -5,8 +5,9 @@
  * <folder>/rbee-manifest.json, for people and programs:
  *   {"rbee_manifest":1,"models":[{"model_ref","repo","commit","quantization","source","license",
  *    "files":[{"file","name","size_bytes","sha256"}]}]}
- * `file` is its name in the folder, `name` the one it has in its repository. Read back it is text
- * from outside: names that are not one plain file name are refused. Any thread.
+ * `file` is its name in the folder, `name` the one it has in its repository; `source` the card's,
+ * of a path on this machine its last part. Read back it is text
+ * from outside: names that are not one plain file name, or no model's, are refused. Any thread.
  */
 #ifndef RBEE_HIVE_MANIFEST_H
 #define RBEE_HIVE_MANIFEST_H
@@ -43,11 +44,12 @@ struct manifest {
 /*
  * The name of a file in the folder: the last part of its own name, made harmless (path.h), also for
  * the sticks and disks that go to other systems: no letter, dot or word that FAT, exFAT or Windows
- * does not take. free()
+ * does not take. It ends in ".gguf" (quant.h), also where its own, which an older version took,
+ * does not. free()
  */
 int manifest_file_name(const char *name, char **out, struct err *err);
 
-/* One plain name, as that makes them: no slash, no dot in front. */
+/* One plain name, as that makes them: no slash, no dot in front, ".gguf" at the end. */
 bool manifest_is_plain(const char *name);
 
 /* ERR_INVALID with the place that is wrong, ERR_LIMIT. manifest_done in either case. */

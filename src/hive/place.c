@@ -125,6 +125,12 @@ static int check_copy(int in, int out, const char *from, const char *to,
     return 0;
 }
 
+/* To others no more than the source is: its folder may be all that kept it. */
+static mode_t mode_of(const struct stat *from)
+{
+    return 0600 | (from->st_mode & 0066);
+}
+
 /* A file of its own with the source's bytes; it gets its name last. Its own temporary name, too:
  * another may be making the same copy. */
 static int make_own(const char *from, const char *to, bool may_copy,
@@ -141,7 +147,8 @@ static int make_own(const char *from, const char *to, bool may_copy,
         rc = failed("copy", from, to, errno, err);
     else if (fstat(in, &st) != 0 || !S_ISREG(st.st_mode) || !file_mark_of_open(in, &opened))
         rc = err_set(err, ERR_CONFLICT, "%s is not a regular file any more", from);
-    else if ((out = path_open_made(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) < 0)
+    else if ((out = path_open_made(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_of(&st))) <
+             0)
         rc = failed("copy", from, to, errno, err);
     if (rc == 0)
         rc = fill(in, out, may_copy, from, to, watch, how, err);

@@ -1,9 +1,9 @@
 /*
  * place.h - brings a file that is here already to where it is to be, if possible without a copy.
  *
- * No byte of the source is changed. What comes last is one rename or one link, so that at the
- * destination there is nothing or the whole file. Any thread. Source: ioctl_ficlone(2), link(2),
- * copy_file_range(2).
+ * No byte of the source is changed, and a copy can be read by nobody who cannot read the source's.
+ * What comes last is one rename or one link, so that at the destination there is nothing or the
+ * whole file. Any thread. Source: ioctl_ficlone(2), link(2), copy_file_range(2).
  */
 #ifndef RBEE_HIVE_PLACE_H
 #define RBEE_HIVE_PLACE_H

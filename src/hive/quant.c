@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/path.h"
 #include "base/str.h"
 
 static const struct {
@@ -75,6 +76,14 @@ static bool looks_like_quant(const char *s, size_t n)
         letters = 1;
     return letters > 0 && n < QUANT_NAME_BYTES && n > letters + 1 &&
            isdigit((unsigned char)s[letters]) && s[letters + 1] == '_';
+}
+
+bool quant_is_gguf(const char *file_name)
+{
+    const char *base = path_base(file_name);
+    size_t n = strlen(base);
+
+    return n > GGUF_TAIL_LEN && strcasecmp(base + n - GGUF_TAIL_LEN, ".gguf") == 0;
 }
 
 /* Length of the name without ".gguf" and without "-00001-of-00002". */

@@ -25,6 +25,10 @@ bool quant_split_of_name(const char *file_name, unsigned *number, unsigned *coun
  * engine reads. */
 double quant_bits(const char *quant);
 
+/* A model's file by its name: the last part of it ends in ".gguf", case ignored, and is more. What
+ * rbee puts anywhere for a client is called so: no other program takes such a file for its own. */
+bool quant_is_gguf(const char *file_name);
+
 /* No model, but what belongs to one: a projector of images, an importance matrix. */
 bool quant_is_beside(const char *file_name);
 

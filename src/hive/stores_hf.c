@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "api/modelref.h"
 #include "base/path.h"
@@ -71,13 +70,6 @@ static void add_file(struct snapshot *s, const char *path, const char *name)
     free(real);
 }
 
-static bool is_gguf(const char *name)
-{
-    size_t n = strlen(name);
-
-    return n > 5 && strcasecmp(name + n - 5, ".gguf") == 0;
-}
-
 /* `under` is the folder's name inside the snapshot, "" at its top. */
 static void walk(struct snapshot *s, const char *dir, const char *under, unsigned depth)
 {
@@ -91,7 +83,7 @@ static void walk(struct snapshot *s, const char *dir, const char *under, unsigne
             continue;
         path = path_join(dir, entry->d_name);
         name = str_printf("%s%s%s", under, under[0] ? "/" : "", entry->d_name);
-        if (path && name && is_gguf(name))
+        if (path && name && quant_is_gguf(name))
             add_file(s, path, name);
         else if (path && name && depth > 0 && store_may_look(s->walk, path) && path_is_dir(path))
             walk(s, path, name, depth - 1);

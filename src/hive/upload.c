@@ -27,15 +27,9 @@ char *upload_folder(const struct models *m, const char *id)
     return store_is_sha256(id) ? str_printf("%s/" UPLOAD_FOLDER "/%s", m->dir, id) : NULL;
 }
 
-/* A ledger lies beside its part, and is no part that a sender may write to. */
-static bool is_part_name(const char *file)
-{
-    return manifest_is_plain(file) && !str_ends(file, ".ledger");
-}
-
 char *upload_part(const struct models *m, const char *id, const char *file)
 {
-    char *dir = is_part_name(file) ? upload_folder(m, id) : NULL;
+    char *dir = manifest_is_plain(file) ? upload_folder(m, id) : NULL;
     char *path = dir ? path_join(dir, file) : NULL;
 
     free(dir);
@@ -226,10 +220,10 @@ int upload_put(const struct models *m, const char *id, const char *file, uint64_
     int rc;
 
     if (n == 0 || from > INT64_MAX - n || !store_is_sha256(id) || !store_is_sha256(said) ||
-        !is_part_name(file))
+        !manifest_is_plain(file))
         return err_set(err, ERR_INVALID,
                        "a piece is one byte and more, of an upload's id (the SHA-256 of its first "
-                       "file, 64 hex digits), with file= and its own SHA-256 in "
+                       "file, 64 hex digits), with file= (*.gguf) and its own SHA-256 in "
                        "X-Content-SHA256");
     if (from / UPLOAD_PIECE_BYTES != (from + n - 1) / UPLOAD_PIECE_BYTES)
         return err_set(err, ERR_INVALID,

@@ -284,17 +284,13 @@ static bool is_answered(struct upload *u, struct http_exchange *x)
 
 /* ---- the manifest ---- */
 
-/* Two files of one name, but for the case of letters, may be written into each other, and so would
- * a file and a ledger. */
+/* Two files of one name, but for the case of letters, may be written into each other. */
 static const char *bad_name(const struct manifest_model *m)
 {
-    for (size_t i = 0; i < m->n_files; i++) {
-        if (str_ends(m->files[i].file, ".ledger"))
-            return m->files[i].file;
+    for (size_t i = 0; i < m->n_files; i++)
         for (size_t k = 0; k < i; k++)
             if (strcasecmp(m->files[i].file, m->files[k].file) == 0)
                 return m->files[i].file;
-    }
     return NULL;
 }
 
@@ -308,9 +304,7 @@ static bool is_fit(const struct manifest *manifest, struct http_exchange *x)
                    manifest->n_models);
     else if (bad)
         reply_fail(x, API_INVALID_REQUEST,
-                   "a file of the manifest cannot be called %.200s: another is, or it is the name "
-                   "of a ledger",
-                   bad);
+                   "a file of the manifest cannot be called %.200s: another is", bad);
     return manifest->n_models == 1 && !bad;
 }
 

@@ -267,12 +267,25 @@ static int revoke_twin(struct keeper *k, const struct keys_entry *gone, struct e
     }
 }
 
+/* A whole key in place of its fingerprint: its hash in `hex` goes for it, and nothing repeats it.
+ */
+static const char *print_of(const char *word, char hex[SHA256_HEX_BYTES])
+{
+    unsigned char hash[SHA256_BYTES];
+    size_t n = strlen(word);
+
+    if (n < ACCESS_KEY_MIN || strspn(word, "0123456789abcdef") == n)
+        return word;
+    sha256_of(word, n, hash);
+    return sha256_hex(hash, hex);
+}
+
 int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
 {
     const struct keeper_flags flags = {0};
     const struct cli_opt opts[] = {{0}};
     const char *word = NULL;
-    char print[KEYS_PRINT_BYTES];
+    char print[KEYS_PRINT_BYTES], hex[SHA256_HEX_BYTES];
     struct keeper k = {.command = self->name};
     struct keys_entry gone;
     struct err err = {0};
@@ -287,13 +300,14 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
     rc = keeper_open(&k, self, &flags);
     if (rc != CLI_GO)
         return keeper_end(&k, rc);
+    word = print_of(word, hex);
     rc = keys_revoke(config_home(k.config), word, KEYS_WAIT_MS, interrupt_flag(), &gone, &err);
     beside = rc == ERR_NOT_FOUND;
     if (beside) {
         rc = revoke_plain(config_home(k.config), word, &gone, &err);
         if (rc != ERR_NOT_FOUND && rc != 0)
             err_prefix(&err,
-                       "there is no key %s in the list, and that of the file " PLAIN_FILE
+                       "there is no key %.12s in the list, and that of the file " PLAIN_FILE
                        " is not known",
                        word);
     }

@@ -76,8 +76,10 @@ static int resolve_url(const char *text, struct node *out, struct err *err)
     const char *scheme = str_starts(text, "https://") ? "https" : "http";
     char host[CONFIG_HOST_MAX + 9];
     const char *at = strstr(text, "://") + 3;
-    size_t n = strcspn(at, "/?#@");
+    size_t n = strcspn(at, "/?#");
 
+    if (strchr(at, '@'))
+        return config_addr_parse(at, CONFIG_DEFAULT_PORT, &out->addr, err); /* which refuses it */
     if (at[n] != '\0' && !str_eq(at + n, "/"))
         return err_set(err, ERR_INVALID,
                        "the node '%.200s' has something behind its port; write http://host:port",

@@ -116,6 +116,16 @@ describe('keys at the shell', () => {
     assert.ok(!fs.existsSync(path.join(home, 'api-key')));
   });
 
+  /* The whole key stood in the error, and in what kept that. */
+  test('a whole key in place of its fingerprint is revoked, and not told again', () => {
+    const home = makeFolder('rbee-keys-'), key = keys(home, 'create', '--name', 'me').stdout.trim();
+    assert.strictEqual(keys(home, 'revoke', key).stdout, `Revoked the key ${printOf(key)} (me).\n`);
+    const again = keys(home, 'revoke', key);
+    assert.notStrictEqual(again.status, 0);
+    assert.match(again.stderr, new RegExp(`there is no key ${printOf(key)}`));
+    assert.ok(!again.stderr.includes(key), again.stderr);
+  });
+
   /* One that stood in both files was taken out of the list alone, and went on opening the hive. */
   test('a key that stands in both files is revoked in both', () => {
     const home = makeFolder('rbee-keys-'), file = path.join(home, 'api-key');

@@ -97,6 +97,17 @@ describe('a file of the user\'s', () => {
     assert.strictEqual(imported.model_ref, 'local:Split', JSON.stringify(imported));
   });
 
+  /* A model could be put anywhere under any name: as authorized_keys into ~/.ssh, as hf-token into the hive's home. */
+  test('a file without an ending gets one: what rbee keeps or puts elsewhere is called *.gguf', async () => {
+    const file = model(path.join(folder, 'authorized_keys')), out = makeFolder('rbee-out-');
+    assert.strictEqual((await importing(hive, { path: file, how: 'copy' }))[0].model_ref, 'local:authorized_keys');
+    assert.match((await row(hive, 'local:authorized_keys')).local_path, /\/authorized_keys\.gguf$/);
+    const [exported] = await chore(hive, '/v1/models/export', { model_ref: 'local:authorized_keys', dir: out });
+    assert.strictEqual(exported.file, 'authorized_keys.gguf', JSON.stringify(exported));
+    assert.deepStrictEqual(fs.readdirSync(out).sort(), ['authorized_keys.gguf', 'rbee-manifest.json']);
+    assert.strictEqual((await importing(hive, { path: file }))[0].how, 'already here');
+  });
+
   test('--copy shares nothing, --move takes it away, a relative path is the keeper\'s', async () => {
     const a = model(path.join(folder, 'a.gguf')), b = model(path.join(folder, 'b.gguf'));
     const digest = sha256(b);
@@ -279,8 +290,26 @@ describe('a folder for a machine without a network', () => {
       assert.strictEqual(m.files[0].sha256, sha256(path.join(folder, m.files[0].file)));
       assert.ok(!fs.lstatSync(path.join(folder, m.files[0].file)).isSymbolicLink());
       assert.strictEqual(m.license, null);
+      assert.strictEqual(m.source, m.files[0].file, 'the whole path on this machine went out with the stick');
     }
     assert.strictEqual((await post(here, '/v1/models/export', { model_ref: 'tiny', dir: folder })).status, testModel() ? 400 : 404);
+  });
+
+  /* It made all folders of the path, and put the model among the hive's own files as well. */
+  test('export makes one folder, and none in the hive\'s home', async () => {
+    const out = makeFolder('rbee-out-'), body = (dir) => ({ model_ref: 'local:two', dir });
+    fs.symlinkSync(here.home, path.join(out, 'link'));
+    for (const dir of [here.home, path.join(here.home, 'new'), path.join(out, 'link'), path.join(here.home, 'models/local')]) {
+      const r = await post(here, '/v1/models/export', body(dir));
+      assert.strictEqual(r.status, 400, r.text);
+      assert.match(r.json.error.message, /a folder of the hive's own/);
+    }
+    const deep = await cli(here, 'models', 'export', 'local:two', path.join(out, 'not/plugged/in'));
+    assert.strictEqual(deep.code, 1, deep.stdout);
+    assert.match(deep.stderr, /not\/plugged\/? is not there: make that first/);
+    assert.deepStrictEqual(fs.readdirSync(out), ['link']);
+    for (const name of ['new', 'two.gguf', 'rbee-manifest.json']) assert.ok(!fs.existsSync(path.join(here.home, name)), name);
+    assert.strictEqual((await chore(here, '/v1/models/export', body(path.join(out, 'in')))).at(-1).stage, 'complete');
   });
 
   test('names that differ by case only are not put side by side: many sticks take them for one', async () => {

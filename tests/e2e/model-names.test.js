@@ -42,19 +42,21 @@ test('a file named as one of another model\'s is refused, by import and push, an
   t.after(() => Promise.all([hive.stop(), hub.stop()]));
   await takeIn(hive, stick(TALE, [['tale.gguf', seeded('tale', 5000)]]));
   const before = filesIn(hive).map((f) => [f, shaOf(f)]), rows = await kept(hive);
-  for (const name of ['tale.gguf', 'tale.gguf.json', 'tale.gguf.part', 'tale.gguf.part.ledger', 'tale.gguf.bad']) {
-    const files = [['nice.gguf', seeded('nice', 5000)], [name, seeded('other', 5000)]];
-    const e = await refused(hive, stick(NICE, files));
-    assert.strictEqual(e.code, 'INVALID_REQUEST', name);
-    assert.match(e.message, /a file of another model, hf:acme\/tale:Q4_K_M: remove that one first/);
-    const pushed = await post(hive, '/v1/models/upload', manifest(NICE, files));
-    assert.strictEqual(pushed.status, 400, pushed.text);
-    assert.match(pushed.json.error.message, /a file of another model/);
+  const asked = (files) => [post(hive, '/v1/models/import', { path: stick(NICE, files) }), post(hive, '/v1/models/upload', manifest(NICE, files))];
+  const files = [['nice.gguf', seeded('nice', 5000)], ['tale.gguf', seeded('other', 5000)]], e = await refused(hive, stick(NICE, files));
+  assert.strictEqual(e.code, 'INVALID_REQUEST');
+  assert.match(e.message, /a file of another model, hf:acme\/tale:Q4_K_M: remove that one first/);
+  const pushed = await post(hive, '/v1/models/upload', manifest(NICE, files));
+  assert.strictEqual(pushed.status, 400, pushed.text);
+  assert.match(pushed.json.error.message, /a file of another model/);
+  for (const name of ['tale.gguf.json', 'tale.gguf.part', 'tale.gguf.part.ledger', 'tale.gguf.bad', 'nice.gguf.json', 'nice.gguf.part']) {
+    for (const r of await Promise.all(asked([files[0], [name, seeded('other', 5000)]]))) {
+      assert.strictEqual(r.status, 400, r.text);
+      assert.match(r.json.error.message, /ends in \.gguf/);
+    }
   }
-  for (const name of ['nice.gguf', 'nice.gguf.json', 'nice.gguf.part']) {
-    const e = await refused(hive, stick(NICE, [['nice.gguf', seeded('nice', 5000)], [name, seeded('other', 5000)]]));
-    assert.match(e.message, /named as another one of the same model/);
-  }
+  const twice = await refused(hive, stick(NICE, [files[0], ['nice.gguf', seeded('other', 5000)]]));
+  assert.match(twice.message, /named as another one of the same model/);
   assert.deepStrictEqual(filesIn(hive).map((f) => [f, shaOf(f)]), before);
   assert.deepStrictEqual(await kept(hive), rows);
 });

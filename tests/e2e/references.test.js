@@ -323,6 +323,20 @@ describe('ways to the hub', () => {
     }
   });
 
+  /* The password went to every client that asked, in libcurl's error, and into the log. */
+  test('a proxy whose password is written so that it is no address: said by the variable, shown to nobody', async () => {
+    const hive = await startWith({ HF_ENDPOINT: 'http://hub.invalid', http_proxy: 'http://ann:geheim/7x@proxy.invalid:3128' });
+    try {
+      await hive.says(/http_proxy is no address of a proxy, .*a \/ is written %2F/);
+      const answer = await offer(hive, 'hf:org/far');
+      assert.strictEqual(answer.status, 502, answer.text);
+      assert.match(answer.text, /http_proxy is no address of a proxy/);
+      assert.doesNotMatch(answer.text + hive.stdout + hive.stderr, /geheim/);
+    } finally {
+      await hive.stop();
+    }
+  });
+
   test('IPv6', async (t) => {
     const probe = net.createServer();
     const can = await new Promise((resolve) => { probe.on('error', () => resolve(false)); probe.listen(0, '::1', () => resolve(true)); });

@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/card.h"
+#include "hive/manifest.h"
 #include "hive/catalog.h"
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -458,9 +459,9 @@ static struct card *make_beside(const char *first, const char *second)
     struct card *c = NULL;
 
     assert_int_equal(card_create(dir, "org/repo", "abc", "", &c, NULL), 0);
-    assert_int_equal(card_add_file(c, first, 3, SHA, NULL), 0);
+    assert_int_equal(card_add_noted_file(c, first, 3, SHA, NULL), 0);
     if (second[0])
-        assert_int_equal(card_add_file(c, second, 3, SHA, NULL), 0);
+        assert_int_equal(card_add_noted_file(c, second, 3, SHA, NULL), 0);
     return c;
 }
 
@@ -690,10 +691,10 @@ static void test_card__names_stay_inside(void **state)
     assert_int_equal(card_create(dir, "..a/..", "../../x", "", &c, NULL), 0);
     assert_true(str_starts(c->dir, dir));
     assert_null(strstr(c->dir + strlen(dir), "/.."));
-    assert_int_equal(card_add_file(c, "../../etc/passwd", 1, "", NULL), 0);
+    assert_int_equal(card_add_file(c, "../../etc/passwd.gguf", 1, "", NULL), 0);
     assert_true(str_starts(c->files[0].path, c->dir));
     assert_null(strchr(c->files[0].path + strlen(c->dir) + 1, '/'));
-    assert_int_equal(card_add_file(c, "x", 1, "no digest", NULL), ERR_INVALID);
+    assert_int_equal(card_add_file(c, "x.gguf", 1, "no digest", NULL), ERR_INVALID);
     card_free(c);
 }
 
@@ -710,10 +711,10 @@ static void test_card__takes_no_file_that_its_sweep_would_delete(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(card_create(dir, "local:tale", SHA, "", &c, NULL), 0);
-        assert_int_equal(card_add_file(c, bad[i], 1, SHA, NULL), ERR_INVALID);
+        assert_int_equal(card_add_noted_file(c, bad[i], 1, SHA, NULL), ERR_INVALID);
         card_free(c);
         assert_int_equal(card_create(dir, "local:tale", SHA, "", &c, NULL), 0);
-        assert_int_equal(card_add_file(c, good[i], 1, SHA, NULL), 0);
+        assert_int_equal(card_add_noted_file(c, good[i], 1, SHA, NULL), 0);
         assert_int_equal(card_save(c, NULL), 0);
         assert_int_equal(path_write_file(c->files[0].path, "x", 1, 0600, NULL), 0);
         card_sweep(c);
@@ -721,6 +722,61 @@ static void test_card__takes_no_file_that_its_sweep_would_delete(void **state)
         assert_int_equal(card_remove_all(NULL, dir, c, NULL, NULL, NULL), 0);
         card_free(c);
     }
+}
+
+/* Every account could read of what was imported where its owner keeps it, whoever may look there.
+ */
+static void test_card__with_a_path_is_its_accounts_alone(void **state)
+{
+    static const char *const origins[] = {"/home/ann/x.gguf", "ollama:x:8b"};
+    mode_t mask = umask(0);
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct card *c = make_card("abc");
+        struct stat st;
+
+        assert_int_equal(card_set_origin(c, origins[i], NULL), 0);
+        assert_int_equal(card_save(c, NULL), 0);
+        assert_int_equal(stat(c->path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, i == 0 ? 0600 : 0644);
+        card_remove(c);
+        card_free(c);
+    }
+    umask(mask);
+}
+
+/* A file of any name could be a model's, and was put under that name wherever a client said. What
+ * an older version took so stays listed, and goes out with an ending. */
+static void test_card__takes_no_file_of_another_name_but_keeps_those_it_has(void **state)
+{
+    static const char *const bad[] = {"authorized_keys", "hf-token", "x.gguf.json", "q/.gguf", ""};
+    struct card *c, *again;
+    struct err err;
+    json_t *model, *file;
+    char *text;
+
+    (void)state;
+    assert_int_equal(card_create(dir, "local:tale", SHA, "", &c, NULL), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(card_add_file(c, bad[i], 1, SHA, &err), ERR_INVALID);
+        assert_non_null(strstr(err.text, "has to end in .gguf"));
+    }
+    assert_int_equal(c->n_files, 0);
+    assert_int_equal(card_add_noted_file(c, "0123abcd", 1, SHA, NULL), 0);
+    text = card_text(c);
+    again = card_parse(dir, text, strlen(text));
+    assert_non_null(again);
+    assert_string_equal(again->files[0].path, c->files[0].path);
+    model = manifest_model_json("local:tale", again, "", true);
+    file = json_array_get(json_object_get(model, "files"), 0);
+    assert_string_equal(json_string_value(json_object_get(file, "file")), "0123abcd.gguf");
+    assert_string_equal(json_string_value(json_object_get(file, "name")), "0123abcd.gguf");
+    assert_string_equal(json_string_value(json_object_get(file, "path")), c->files[0].path);
+    json_decref(model);
+    card_free(again);
+    card_free(c);
+    free(text);
 }
 
 static void test_card__moved_or_broken_ones_are_passed_over(void **state)
@@ -769,6 +825,8 @@ int main(void)
         TEST(test_card__is_not_written_where_a_name_leads_elsewhere),
         TEST(test_card__names_stay_inside),
         TEST(test_card__takes_no_file_that_its_sweep_would_delete),
+        TEST(test_card__with_a_path_is_its_accounts_alone),
+        TEST(test_card__takes_no_file_of_another_name_but_keeps_those_it_has),
         TEST(test_card__moved_or_broken_ones_are_passed_over),
     };
 

@@ -527,6 +527,25 @@ static void test_gguf__survives_any_byte_changed(void **state)
     }
 }
 
+/* Who asked a hive for /etc/shadow as a model was told its first four bytes. */
+static void test_gguf__tells_nothing_that_stands_in_another_programs_file(void **state)
+{
+    struct err err = {0};
+    struct image im;
+    struct gguf *g;
+    uint8_t *copy;
+
+    (void)state;
+    put_header(&im, 3, 0, 0);
+    memcpy(im.bytes, "root", 4);
+    assert_int_equal(open_image(&im, im.n, &g, &copy, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "not a GGUF file"));
+    assert_null(strcasestr(err.text, "726f6f74"));
+    assert_null(strcasestr(err.text, "746f6f72"));
+    assert_null(strstr(err.text, "root"));
+    free(copy);
+}
+
 static void test_gguf__refuses_other_formats_and_versions(void **state)
 {
     struct image im;
@@ -534,7 +553,7 @@ static void test_gguf__refuses_other_formats_and_versions(void **state)
     (void)state;
     put_header(&im, 3, 0, 0);
     memcpy(im.bytes, "GGML", 4);
-    refused(&im, ERR_INVALID, "byte 0", "0x47474d4c");
+    refused(&im, ERR_INVALID, "byte 0", "not \"GGUF\"");
     put_header(&im, 1, 0, 0);
     refused(&im, ERR_UNSUPPORTED, "byte 4", "version 1");
     put_header(&im, 4, 0, 0);
@@ -920,6 +939,7 @@ int main(void)
         cmocka_unit_test(test_gguf__values_are_shown_as_printable_text),
         cmocka_unit_test(test_gguf__refuses_a_file_cut_at_any_byte),
         cmocka_unit_test(test_gguf__survives_any_byte_changed),
+        cmocka_unit_test(test_gguf__tells_nothing_that_stands_in_another_programs_file),
         cmocka_unit_test(test_gguf__refuses_other_formats_and_versions),
         cmocka_unit_test(test_gguf__refuses_counts_that_cannot_be),
         cmocka_unit_test(test_gguf__refuses_lengths_beyond_the_end),

@@ -4,6 +4,8 @@
  */
 #include "http_peer.h"
 
+#include "net/http_proxy.h"
+
 static void test_http_client__gets_status_headers_and_body(void **state)
 {
     struct peer *peer = PEER({"HTTP/1.1 404 Not Found\r\nX-One:  a b \r\nConnection: close\r\n"
@@ -495,6 +497,75 @@ static void test_http_client__no_proxy_of_a_star_means_all_hosts(void **state)
     }
 }
 
+/*
+ * A '/' in a proxy's password that was not written as %2F: libcurl's error quotes the address, and
+ * every client that asked for a model, and the log, were told the password.
+ */
+static void test_http_client__a_proxys_password_is_in_no_error(void **state)
+{
+    static const char *const bad[] = {"http://ann:geheim/7x@proxy.test:3128",
+                                      "http://ann:7/geheim@proxy.test",
+                                      "http://ann:geheim#@proxy.test:3128",
+                                      "http://ann:geheim?@proxy.test:3128",
+                                      "http://ann:gehe im@proxy.test:3128",
+                                      "http://ann:geheim@x@proxy.test:3128",
+                                      "http://ann:geheim@proxy.test:port",
+                                      "gopher://ann:geheim@proxy.test:3128",
+                                      "http://ann:geheim@"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct peer *hub = PEER({OK("hub"), CLOSE, 0});
+        char url[64];
+        struct told t;
+
+        snprintf(url, sizeof url, "http://0.0.0.0:%u/", hub->port); /* none of our own */
+        setenv("http_proxy", bad[i], 1);
+        open_client(&t);
+        run_call(&t, (struct http_call_params){.url = url, .body_max = 9});
+        unsetenv("http_proxy");
+        if (peer_transport == BY_CURL) {
+            assert_int_not_equal(t.rc, 0);
+            assert_null(strstr(t.err.text, "geheim"));
+            assert_null(strstr(t.err.text, "ann"));
+            assert_non_null(strstr(t.err.text, "http_proxy is no address of a proxy"));
+        }
+        close_client(&t);
+        peer_stop(hub);
+    }
+}
+
+static void test_http_proxy__knows_what_is_one(void **state)
+{
+    static const char *const good[] = {
+        "",        "http://proxy.test:3128/", "proxy",     "http://ann:ge%2Fhe:im@proxy.test:3128",
+        "proxy:1", "SOCKS5h://[::1]:1080",    "ann@proxy", "https://10.0.0.1"};
+    static const char *const bad[] = {"http://",   "proxy:0", "proxy:65536", "[::1", "::1",
+                                      "proxy/way", " proxy",  "http:/proxy", "@"};
+    static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "http_proxy", "ALL_PROXY"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        unsetenv(names[i]);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        setenv("all_proxy", good[i], 1);
+        assert_null(http_proxy_bad(false));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        setenv("all_proxy", bad[i], 1);
+        assert_string_equal(http_proxy_bad(false), "all_proxy");
+    }
+    setenv("HTTPS_PROXY", "proxy", 1); /* comes before */
+    assert_null(http_proxy_bad(true));
+    assert_non_null(http_proxy_bad(false));
+    setenv("https_proxy", "no proxy", 1);
+    assert_string_equal(http_proxy_bad(true), "https_proxy");
+    unsetenv("https_proxy");
+    unsetenv("HTTPS_PROXY");
+    unsetenv("all_proxy");
+    assert_null(http_proxy_bad(true));
+}
+
 static int use_curl(void **state)
 {
     (void)state;
@@ -531,6 +602,8 @@ int main(void)
         cmocka_unit_test(test_http_client__fetch_waits_for_the_end),
         cmocka_unit_test(test_http_client__fetch_can_be_stopped),
         cmocka_unit_test(test_http_client__no_proxy_of_a_star_means_all_hosts),
+        cmocka_unit_test(test_http_client__a_proxys_password_is_in_no_error),
+        cmocka_unit_test(test_http_proxy__knows_what_is_one),
     };
 
     int n_failed = cmocka_run_group_tests_name("libcurl", tests, use_curl, NULL);

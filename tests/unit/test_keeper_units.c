@@ -127,6 +127,30 @@ static void test_node__refuses_what_is_no_address(void **state)
     }
 }
 
+/* An address with a password, as curl takes it, stood whole in the error, on the screen of whoever
+ * looked and in logs. */
+static void test_node__repeats_no_password(void **state)
+{
+    static const char *const bad[] = {"http://ann:geheim@h", "https://ann:geheim@h:81/",
+                                      "http://ann:ge/heim@h", "ann:geheim@h",
+                                      "http://ann:ge?heim@h:0"};
+    const struct home *h = *state;
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct node node;
+        struct err errs[3] = {0};
+
+        assert_int_equal(node_resolve(h->config, bad[i], knows, NULL, &node, &errs[0]),
+                         ERR_INVALID);
+        assert_int_equal(config_node_try(h->config, "bee", bad[i], &errs[1]), ERR_INVALID);
+        assert_int_equal(config_node_try(h->config, bad[i], "bee", &errs[2]), ERR_INVALID);
+        for (size_t k = 0; k < 3; k++) {
+            assert_null(strstr(errs[k].text, "heim"));
+            assert_non_null(strstr(errs[k].text, "HOST:PORT"));
+        }
+    }
+}
+
 static void test_node__tells_loopback_from_other_machines(void **state)
 {
     (void)state;
@@ -626,6 +650,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_node__refuses_what_is_no_address, make_home,
                                         remove_home),
         cmocka_unit_test(test_node__tells_loopback_from_other_machines),
+        cmocka_unit_test_setup_teardown(test_node__repeats_no_password, make_home, remove_home),
         cmocka_unit_test(test_preflight__compares_major_and_minor),
         cmocka_unit_test(test_preflight__backs_off_100_200_400_with_half_as_jitter),
         cmocka_unit_test(test_generate__waits_1_2_4_s_for_a_slot),

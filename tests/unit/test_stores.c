@@ -1,5 +1,5 @@
 /* Tests of what brings models from the disk: src/hive/place.c, stores*.c, manifest.c, hub_token.c,
- * near.c. */
+ * export_dir.c, near.c. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/export_dir.h"
 #include "hive/hub_token.h"
 #include "hive/manifest.h"
 #include "hive/near.h"
@@ -129,6 +130,28 @@ static void test_place__copy_is_a_file_of_its_own_and_can_be_given_up(void **sta
     rc = place_file(in("a"), in("c"), PLACE_COPY, &watch, &how, NULL);
     assert_int_equal(rc, copied ? ERR_CANCELLED : 0); /* a reflink has nothing to stop */
     assert_int_equal(path_is_file(in("c")), rc == 0);
+}
+
+/* A model of 0600 was a file of 0644 once it was imported with --copy, or exported. */
+static void test_place__a_copy_is_as_private_as_its_source(void **state)
+{
+    static const mode_t modes[][2] = {{0600, 0600}, {0640, 0640}, {0644, 0644},
+                                      {0400, 0600}, {0777, 0666}, {0604, 0604}};
+    mode_t mask = umask(0);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        enum place_how how;
+        struct stat st;
+
+        put("a", "bytes");
+        assert_int_equal(chmod(in("a"), modes[i][0]), 0);
+        assert_int_equal(place_file(in("a"), in("b"), PLACE_COPY, NULL, &how, NULL), 0);
+        assert_int_equal(stat(in("b"), &st), 0);
+        assert_int_equal(st.st_mode & 0777, modes[i][1]);
+        unlink(in("b"));
+    }
+    umask(mask);
 }
 
 static void test_place__move_and_what_is_there_already(void **state)
@@ -444,13 +467,69 @@ static void test_stores__hf_cache(void **state)
     store_scan_hf(NULL, in("none"), note, all, NULL);
 }
 
+/* ---- where an export goes ---- */
+
+static void assert_goes(const char *to, int expected, const char *resolved)
+{
+    char *out = NULL;
+    struct err err;
+
+    assert_int_equal(export_dir_find(to, in("home"), in("elsewhere/models"), &out, &err), expected);
+    if (expected == 0)
+        assert_string_equal(out, resolved);
+    else
+        assert_null(out);
+    if (expected == ERR_DENIED)
+        assert_non_null(strstr(err.text, "a folder of the hive's own"));
+    free(out);
+}
+
+/*
+ * A model was exported into the hive's home, where its name decided what the hive took it for; and
+ * the folders above were all made, so that a stick that was not plugged in was a folder of the
+ * system's disk.
+ */
+static void test_export__goes_into_no_folder_of_the_hives_own(void **state)
+{
+    char *real = realpath(dir, NULL), *stick;
+
+    (void)state;
+    path_make_dirs(in("home/run"), 0755, NULL);
+    path_make_dirs(in("elsewhere/models/hf"), 0755, NULL);
+    path_make_dirs(in("stick"), 0755, NULL);
+    assert_int_equal(symlink("../home", in("stick/in")), 0);
+    assert_goes(in("home"), ERR_DENIED, NULL);
+    assert_goes(in("home/"), ERR_DENIED, NULL);
+    assert_goes(in("home/run"), ERR_DENIED, NULL);
+    assert_goes(in("home/new"), ERR_DENIED, NULL);
+    assert_goes(in("stick/in"), ERR_DENIED, NULL);
+    assert_goes(in("stick/in/new//"), ERR_DENIED, NULL);
+    assert_goes(in("stick/../home/new"), ERR_DENIED, NULL);
+    assert_goes(in("elsewhere/models/hf"), ERR_DENIED, NULL);
+    assert_goes(in("stick/gone/new"), ERR_NOT_FOUND, NULL);
+    assert_false(path_is_dir(in("stick/gone")));
+    assert_goes("/", 0, "/");
+    assert_goes(in("elsewhere"), 0, stick = path_join(real, "elsewhere"));
+    free(stick);
+    assert_goes(in("home2/"), 0, stick = path_join(real, "home2"));
+    free(stick);
+    assert_goes(in("home/../stick/new"), 0, stick = path_join(real, "stick/new"));
+    free(stick);
+    free(real);
+}
+
 /* ---- the manifest ---- */
+
+static json_t *named_entry(const char *ref, const char *file, const char *name)
+{
+    return json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:i, s:s}]}", "model_ref", ref, "commit", "c0",
+                     "quantization", "Q4_0", "files", "file", file, "name", name, "size_bytes", 3,
+                     "sha256", SHA);
+}
 
 static json_t *entry(const char *ref, const char *file)
 {
-    return json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:i, s:s}]}", "model_ref", ref, "commit", "c0",
-                     "quantization", "Q4_0", "files", "file", file, "name", "q/x.gguf",
-                     "size_bytes", 3, "sha256", SHA);
+    return named_entry(ref, file, "q/x.gguf");
 }
 
 static void put_entry(const char *ref, const char *file, int expected)
@@ -470,18 +549,21 @@ static void test_manifest__names_are_fit_for_any_stick(void **state)
         {"q4/Tale.Q4_K_M.gguf", "Tale.Q4_K_M.gguf"},
         {"CON.gguf", "%43ON.gguf"},
         {"%43ON.gguf", "%2543ON.gguf"},
-        {"x/aux", "%61ux"},
+        {"x/aux.gguf", "%61ux.gguf"},
         {"nul.tar.gguf", "%6Eul.tar.gguf"},
         {"Lpt9.gguf", "%4Cpt9.gguf"},
-        {"com0", "%63om0"},
+        {"com0.GGUF", "%63om0.GGUF"},
         {"console.gguf", "console.gguf"},
         {"com10.gguf", "com10.gguf"},
-        {"x.CON", "x.CON"},
-        {"name.", "name%2E"},
-        {"name..", "name.%2E"},
-        {"nul.", "%6Eul%2E"},
+        {"x.CON.gguf", "x.CON.gguf"},
         {"a:b?.gguf", "a%3Ab%3F.gguf"},
-        {"end ", "end%20"},
+        /* An older version took models of any name. */
+        {"authorized_keys", "authorized_keys.gguf"},
+        {"x/aux", "%61ux.gguf"},
+        {"name.", "name..gguf"},
+        {"nul.", "%6Eul..gguf"},
+        {"end ", "end%20.gguf"},
+        {"q/.gguf", "%2Egguf.gguf"},
     };
     char longest[PATH_COMPONENT_MAX + 1], *name;
 
@@ -493,10 +575,10 @@ static void test_manifest__names_are_fit_for_any_stick(void **state)
         free(name);
     }
     memset(longest, 'x', sizeof longest - 1);
-    longest[sizeof longest - 1] = '\0';
+    memcpy(longest + sizeof longest - 6, ".gguf", 6);
     assert_int_equal(manifest_file_name(longest, &name, NULL), 0);
     free(name);
-    longest[sizeof longest - 2] = '.';
+    longest[sizeof longest - 2] = 'x';
     assert_int_equal(manifest_file_name(longest, &name, NULL), ERR_LIMIT);
 }
 
@@ -555,6 +637,63 @@ static void test_manifest__of_a_card_says_all_that_is_known(void **state)
     card_free(card);
     json_decref(model);
     free(text);
+}
+
+/* A stick, and every hive that a model was pushed to, told in which folder of whose it had lain. */
+static void test_manifest__names_no_folder_of_this_machine(void **state)
+{
+    static const char *const origins[][2] = {{"/home/ann/secret project/x.gguf", "x.gguf"},
+                                             {"x.gguf", "x.gguf"},
+                                             {"ollama:x", "ollama:x"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof origins / sizeof origins[0]; i++) {
+        struct card *card;
+        json_t *model;
+
+        assert_int_equal(card_create(dir, "local:x", SHA, "", &card, NULL), 0);
+        assert_int_equal(card_add_file(card, "x.gguf", 3, SHA, NULL), 0);
+        assert_int_equal(card_set_origin(card, origins[i][0], NULL), 0);
+        model = manifest_model_json("local:x", card, "", false);
+        assert_string_equal(json_string_value(json_object_get(model, "source")), origins[i][1]);
+        json_decref(model);
+        card_free(card);
+    }
+}
+
+static int parse_one(json_t *model, struct err *err)
+{
+    json_t *root = json_pack("{s:i, s:[o]}", "rbee_manifest", 1, "models", model);
+    char *text = json_dumps(root, 0);
+    struct manifest m;
+    int rc = manifest_parse(text, strlen(text), &m, err);
+
+    manifest_done(&m);
+    free(text);
+    json_decref(root);
+    return rc;
+}
+
+/*
+ * A model was pushed under the name authorized_keys, with a line for sshd among its metadata, and
+ * exported into ~/.ssh; one called hf-token or config.ini, into the hive's home, and the hive did
+ * not start any more.
+ */
+static void test_manifest__takes_no_name_that_another_program_reads(void **state)
+{
+    static const char *const names[] = {"authorized_keys", "hf-token",    "config.ini", ".gguf",
+                                        "q/x.gguf/keys",   "x.gguf.json", "xgguf"};
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_int_equal(parse_one(named_entry("local:x", names[i], "x.gguf"), &err), ERR_INVALID);
+        assert_int_equal(parse_one(named_entry("local:x", "x.gguf", names[i]), &err), ERR_INVALID);
+        assert_non_null(strstr(err.text, "ends in .gguf"));
+        assert_false(manifest_is_plain(names[i]));
+    }
+    assert_int_equal(parse_one(named_entry("local:x", "X.GGUF", "q/X.GGUF"), &err), 0);
+    assert_int_equal(parse_one(named_entry("local:x", "x.gguf", ""), &err), 0);
 }
 
 static void test_manifest__refuses_what_leaves_the_folder(void **state)
@@ -705,6 +844,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_place__share_leaves_the_source_and_says_how),
         TEST(test_place__copy_is_a_file_of_its_own_and_can_be_given_up),
+        TEST(test_place__a_copy_is_as_private_as_its_source),
         TEST(test_place__move_and_what_is_there_already),
         TEST(test_place__two_copies_to_one_place_are_two_files),
         TEST(test_place__a_file_that_comes_meanwhile_stays),
@@ -713,9 +853,12 @@ int main(void)
         TEST(test_stores__names_of_folders),
         TEST(test_stores__manifests_of_ollama),
         TEST(test_stores__hf_cache),
+        TEST(test_export__goes_into_no_folder_of_the_hives_own),
         TEST(test_manifest__names_are_fit_for_any_stick),
         TEST(test_manifest__is_read_as_it_was_written),
         TEST(test_manifest__of_a_card_says_all_that_is_known),
+        TEST(test_manifest__names_no_folder_of_this_machine),
+        TEST(test_manifest__takes_no_name_that_another_program_reads),
         TEST(test_manifest__refuses_what_leaves_the_folder),
         TEST(test_manifest__refuses_texts_that_are_too_long),
         TEST(test_manifest__does_not_overwrite_what_it_does_not_understand),

@@ -56,9 +56,11 @@ static void read_header(struct cursor *c, struct gguf_part *p, uint64_t *n_tenso
 {
     uint32_t magic = cursor_u32(c, "the magic number");
 
+    /* What they are instead is not told: the one who asks may have no right to read the file. */
     if (!cursor_failed(c) && magic != MAGIC && magic != MAGIC_BIG_ENDIAN)
-        cursor_fail(c, ERR_INVALID, "not a GGUF file: the four bytes at byte 0 are 0x%08" PRIx32,
-                    __builtin_bswap32(magic));
+        cursor_fail(c, ERR_INVALID,
+                    "not a GGUF file: of its %" PRIu64 " bytes the four at byte 0 are not \"GGUF\"",
+                    c->size);
     p->version = cursor_u32(c, "the version");
     if (cursor_failed(c))
         return;
