@@ -104,6 +104,7 @@ struct workers {
     struct event *tick;
     unsigned n_logs; /* begun since the folder was last tidied */
     bool ticking, closed;
+    bool address_gone; /* workers_own_host is not this machine's at the moment, which was told */
     void (*gone)(void *arg);
     void *gone_arg;
 };
@@ -187,6 +188,8 @@ bool worker_is_unused(const struct worker *w);
 bool worker_is_idle_too_long(const struct worker *w, int64_t now);
 
 /* workers.c */
+/* The address by which the hive reaches its workers. */
+const char *workers_own_host(const struct workers *ws);
 /* Memory was given back: whoever waits for it may start. */
 void workers_room_freed(struct workers *ws);
 void worker_free(struct worker *w); /* out of the list, too */
