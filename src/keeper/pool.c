@@ -330,17 +330,26 @@ bool pool_has(struct keeper *k, const struct pool_want *want, const char *worker
     return !*why_not;
 }
 
-bool pool_may_have_work(struct keeper *k, const char *worker_id)
+static bool was_reached(const struct client_last *last)
+{
+    return last->rc != ERR_UNREACHABLE && last->rc != ERR_TIMEOUT && last->rc != ERR_IO;
+}
+
+enum pool_work pool_ask_work(struct keeper *k, const char *worker_id)
 {
     struct api_error why = {0};
     json_t *answer = look_up(k, worker_id, &why);
-    bool may = answer ? keeper_number(answer, "slots_busy", 0) > 0 ||
-                            keeper_number(answer, "queued", 0) > 0
-                      : why.code != API_NOT_FOUND;
+    enum pool_work work = POOL_MAY_HAVE_WORK;
 
+    if (!answer && !was_reached(client_last(k->client)))
+        work = POOL_NOT_REACHED;
+    else if (answer ? keeper_number(answer, "slots_busy", 0) <= 0 &&
+                          keeper_number(answer, "queued", 0) <= 0
+                    : why.code == API_NOT_FOUND)
+        work = POOL_NO_WORK;
     api_error_done(&why);
     json_decref(answer);
-    return may;
+    return work;
 }
 
 int pool_ask_ready(struct keeper *k, const struct pool_worker *worker, int64_t timeout_ms,

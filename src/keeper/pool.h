@@ -53,9 +53,13 @@ int pool_acquire(struct keeper *k, const struct pool_want *want, struct pool_wor
 bool pool_has(struct keeper *k, const struct pool_want *want, const char *worker_id,
               const char **why_not);
 
-/* False only when its hive says that no request is in one of its slots or waits for one, or does
- * not know it: a hive that gives no answer has said nothing. */
-bool pool_may_have_work(struct keeper *k, const char *worker_id);
+/* What the hive says of a worker that says nothing. */
+enum pool_work {
+    POOL_NO_WORK,       /* no request is in one of its slots or waits for one; or it is not known */
+    POOL_MAY_HAVE_WORK, /* or its hive has not said otherwise */
+    POOL_NOT_REACHED    /* the hive does not answer, either */
+};
+enum pool_work pool_ask_work(struct keeper *k, const char *worker_id);
 
 /*
  * What the worker says of itself at /v1/ready: 0 with *out owned by the caller, or -1 with *e,
