@@ -310,6 +310,35 @@ static void test_http_plain__a_slow_name_server_makes_no_other_call_late(void **
     }
 }
 
+/* The keeper's client saw that the loop had stood still, and gave the calls the time that they had
+ * been given already: beside two names of 5 s a node that says nothing was waited for for 22 s. */
+static void test_http_plain__time_is_given_once(void **state)
+{
+    struct peer *peer = PEER({"HTTP/1.1 200 OK\r\n", HOLD, 0});
+    struct told slow, t;
+    struct http_call_params params = {.url = url_of(peer, "/"), .arg = &t, .on_done = on_done};
+    int64_t began_ms, waited_ms;
+
+    (void)state;
+    open_client(&t);
+    memset(&slow, 0, sizeof slow);
+    slow.base = t.base;
+    slow.client = t.client;
+    assert_int_equal(http_call_start(t.client, &params, &t.call, &t.err), 0);
+    began_ms = t.call->started_ms;
+    start_to(&slow, "http://slow.test/");
+    while (!slow.n_done)
+        assert_int_equal(event_base_loop(t.base, EVLOOP_ONCE), 0);
+    waited_ms = t.call->started_ms - began_ms;
+    assert_true(waited_ms >= SLOW_MS);
+    http_client_stood_still(t.client, waited_ms);
+    assert_int_equal(t.call->started_ms, began_ms + waited_ms);
+    http_client_stood_still(t.client, 70);
+    assert_int_equal(t.call->started_ms, began_ms + waited_ms + 70);
+    close_client(&t);
+    peer_stop(peer);
+}
+
 /* A program that was stopped for longer than a call may take found it late, though its answer lay
  * in the socket: what it did not run counts for none of its limits. */
 static void test_http_plain__no_limit_counts_while_the_program_stands_still(void **state)
@@ -971,6 +1000,7 @@ int main(void)
         cmocka_unit_test(test_http_plain__a_kept_connection_has_the_limit_again),
         cmocka_unit_test(test_http_plain__cancels_in_each_phase),
         cmocka_unit_test(test_http_plain__calls_of_a_lost_server_end),
+        cmocka_unit_test(test_http_plain__time_is_given_once),
         cmocka_unit_test(test_http_plain__no_limit_counts_while_the_program_stands_still),
         cmocka_unit_test(test_http_plain__a_cancelled_call_is_given_nothing_that_waits),
         cmocka_unit_test(test_http_plain__no_descriptor_is_nobody_elses_fault),
