@@ -1286,6 +1286,19 @@ describe('nodes, logs, config', () => {
     assert.strictEqual((await run(['node', 'add', 'a b', 'x'], { home })).code, 2);
   });
 
+  /* Its line was deleted in an editor: the key that lets in there stayed, and `node rm` knew of no such node. */
+  test('rm of a node whose line is gone removes its key', async () => {
+    const home = makeHome(), secrets = path.join(home, 'nodes.json');
+    const entry = { tls: true, pin: 'a'.repeat(64), key: 'k'.repeat(43) };
+    fs.writeFileSync(secrets, JSON.stringify({ bee: entry, other: entry }), { mode: 0o600 });
+    const removed = await run(['node', 'rm', 'bee'], { home });
+    assert.strictEqual(removed.code, 0, removed.stderr);
+    assert.deepStrictEqual(Object.keys(JSON.parse(fs.readFileSync(secrets, 'utf8'))), ['other']);
+    const again = await run(['node', 'rm', 'bee'], { home });
+    assert.strictEqual(again.code, 1);
+    assert.match(again.stderr, /bee/);
+  });
+
   test('a program that is no hive is not alive, in the JSON neither', async () => {
     const home = makeHome();
     fake.on('GET /v1/health', (req, res) => json(res, 200, {}));
