@@ -1307,12 +1307,13 @@ describe('nodes, logs, config', () => {
     assert.deepStrictEqual([node.alive, node.state], [false, 'answers, but is no rbee-hive']);
   });
 
+  /* The newest is the last of the list. By the clock it was one that had started before the clock was set back. */
   test('logs: of the newest worker, of a named one, of none', async () => {
     const none = await run(['logs', '--node', fake.node]);
     assert.strictEqual(none.code, 1);
     assert.match(none.stderr, /no worker is running/);
     fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [
-      fake.worker({ worker_id: 'worker-old', started_at: '2025-01-01T00:00:00.000Z' }), fake.worker()] }));
+      fake.worker({ worker_id: 'worker-old', started_at: '2099-01-01T00:00:00.000Z' }), fake.worker()] }));
     fake.on(`GET /v1/workers/${WORKER_ID}/log`, (req, res) => { res.writeHead(200); res.end('line 1\nline 2'); });
     const r = await run(['logs', '--node', fake.node, '--lines', '2']);
     assert.strictEqual(r.stdout, 'line 1\nline 2\n');
