@@ -5,7 +5,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdbool.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -66,4 +65,24 @@ int port_listen(const char *host, uint16_t first, int *fd, uint16_t *port, struc
     }
     freeaddrinfo(ai);
     return rc;
+}
+
+bool port_is_here(const char *host)
+{
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *ai;
+    bool here = true;
+    int fd;
+
+    if (getaddrinfo(host, NULL, &hints, &ai) != 0)
+        return false; /* its link is gone: fe80::1%eth0 */
+    fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        here = errno != EAFNOSUPPORT;
+    else if (bind(fd, ai->ai_addr, ai->ai_addrlen) != 0)
+        here = errno != EADDRNOTAVAIL && errno != ENODEV;
+    if (fd >= 0)
+        close(fd);
+    freeaddrinfo(ai);
+    return here;
 }

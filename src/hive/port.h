@@ -1,7 +1,9 @@
-/* port.h - listening sockets for workers: the hive binds, the worker inherits. */
+/* port.h - listening sockets for workers: the hive binds, the worker inherits. And is an address
+ * ours? */
 #ifndef RBEE_HIVE_PORT_H
 #define RBEE_HIVE_PORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -16,5 +18,8 @@
  * ERR_DENIED, ERR_IO.
  */
 int port_listen(const char *host, uint16_t first, int *fd, uint16_t *port, struct err *err);
+
+/* False where no interface of this machine has that numeric address (any more). */
+bool port_is_here(const char *host);
 
 #endif

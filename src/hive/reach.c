@@ -2,8 +2,7 @@
  * reach.c - see reach.h.
  *
  * A path is walked part by part, as the kernel would, so that nothing behind a mount is touched
- * before that mount has answered. The process that looks is a fork without a program: there is none
- * that every machine has, and it makes system calls only.
+ * before that mount has answered.
  */
 #include "hive/reach.h"
 
@@ -11,21 +10,18 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sched.h>
-#include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/str.h"
 #include "hive/leftover.h"
+#include "hive/moment.h"
 #include "hive/mounts.h"
 
 #define LINKS_MAX 40 /* as the kernel: path_resolution(7) */
@@ -150,48 +146,28 @@ static struct far *far_of(struct reach *r, const struct mount *m, const char *do
 
 /* ---- one file system ---- */
 
-/* Runs in the new process: system calls only. statfs asks NFS's server, stat mounts what autofs
- * has not mounted yet. It keeps none of the hive's connections open, however long it hangs. */
-static _Noreturn void look(pid_t parent, const char *at, const char *path)
+/* What is looked at. */
+struct sight {
+    const char *at, *path;
+};
+
+/* Runs in the new process. statfs asks NFS's server, stat mounts what autofs has not mounted yet.
+ * An error is an answer, too. */
+static int look(const void *arg)
 {
+    const struct sight *sight = arg;
     struct statfs of_mount;
     struct stat of_path;
-    int good;
 
-    setsid();
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(1);
-    syscall(SYS_close_range, 0, ~0u, 0);
-    good = statfs(at, &of_mount) == 0 && stat(path, &of_path) == 0;
-    _exit(good ? 0 : 1); /* an error is an answer, too */
-}
-
-/* fork, but with its pidfd or not at all: one that could not be watched could not be waited for,
- * either, as it may hang. Source: clone(2), whose first three arguments are the same everywhere. */
-static pid_t fork_watched(int *pidfd)
-{
-    return (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, pidfd, NULL, NULL);
+    return statfs(sight->at, &of_mount) == 0 && stat(sight->path, &of_path) == 0 ? 0 : 1;
 }
 
 static int start_look(struct far *f, const char *at, const char *path, struct err *err)
 {
-    pid_t parent = getpid(), pid;
-    sigset_t all, before;
-    int pidfd = -1, error;
+    const struct sight sight = {at, path};
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = fork_watched(&pidfd);
-    error = errno;
-    if (pid == 0)
-        look(parent, at, path);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (pid < 0)
-        return err_errno(err, ERR_IO, error, "no process can be had that looks at %s", at);
-    f->looking = (struct child){.pid = pid, .pidfd = pidfd};
     f->asked_ms = clock_ms();
-    return 0;
+    return moment_start(look, &sight, -1, &f->looking, err);
 }
 
 static bool has_answered(struct far *f, int64_t wait_ms)
@@ -389,4 +365,22 @@ int reach_check(struct reach *r, const char *path, struct err *err)
 int reach_wait(struct reach *r, const char *path, int64_t wait_ms, struct err *err)
 {
     return walk_all(r, path, wait_ms, err);
+}
+
+bool reach_is_near(struct reach *r, const char *path)
+{
+    const struct mount *m;
+    struct walk w;
+
+    if (!r)
+        return true;
+    renew(r);
+    if (!begin(&w, r, path) || (w.n_known && !step(&w)))
+        return true;
+    do {
+        m = mounts_find(&r->mounts, w.done[0] ? w.done : "/");
+        if (m && m->is_far)
+            return false;
+    } while (follow(&w) && step(&w));
+    return true;
 }

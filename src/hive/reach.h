@@ -5,7 +5,8 @@
  * to answer, and holds whoever touches it, for minutes or for good; a hive that waits there serves
  * nobody. So before the loop looks at a path that leads onto one, a process of a moment does, and
  * the loop waits for that a little, once; while it hangs the path is refused at once. File systems
- * of this machine's disks are not asked for. A hang that begins just then is not seen.
+ * of this machine's disks are not asked for. A hang that begins just then is not seen: who asks
+ * often asks glance.h.
  *
  * How long a little is goes by what is known: a distant one may need a second for a long path, and
  * an automounter or a NAS whose disks sleep more for the first. The loop cannot tell these from one
@@ -15,6 +16,7 @@
 #ifndef RBEE_HIVE_REACH_H
 #define RBEE_HIVE_REACH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -39,5 +41,7 @@ void reach_free(struct reach *r); /* NULL is fine */
 int reach_check(struct reach *r, const char *path, struct err *err);
 /* The same, with more patience: so long, for one that is being looked at already, too. */
 int reach_wait(struct reach *r, const char *path, int64_t wait_ms, struct err *err);
+/* It leads over this machine's disks alone. Touches no other, and asks nobody. */
+bool reach_is_near(struct reach *r, const char *path);
 
 #endif

@@ -24,6 +24,7 @@ static void get_list(struct hive *h, struct http_exchange *x, const char *id)
     char host[CONFIG_HOST_MAX];
 
     (void)id;
+    workers_see_files(h->workers, NULL);
     reply_json(x, 200, workers_list_json(h->workers, routes_public_host(h, x, host)));
 }
 
@@ -37,10 +38,12 @@ static void get_one(struct hive *h, struct http_exchange *x, const char *id)
     const struct worker *w = workers_find(h->workers, id);
     char host[CONFIG_HOST_MAX];
 
-    if (w)
-        reply_json(x, 200, worker_json(w, routes_public_host(h, x, host)));
-    else
+    if (!w) {
         answer_no_worker(x, id);
+        return;
+    }
+    workers_see_files(h->workers, id);
+    reply_json(x, 200, worker_json(w, routes_public_host(h, x, host)));
 }
 
 /* ---- spawn ---- */

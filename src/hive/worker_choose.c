@@ -1,5 +1,6 @@
 /* worker_choose.c - see workers.h: which of several workers of a model is given out. */
 #include "base/str.h"
+#include "hive/glance.h"
 #include "hive/reach.h"
 #include "hive/workers_internal.h"
 
@@ -15,10 +16,9 @@ struct claim {
  * Whoever asks for a model means the file that is at its place now: not what another one was
  * overwritten with or made room for. A file that cannot be looked at says nothing.
  */
-static bool has_file(struct worker *w, const struct file_mark *now)
+static bool is_replaced(const struct worker *w, const struct file_mark *now)
 {
-    w->replaced = now && w->file.number && !file_mark_same_bytes(&w->file, now);
-    return !w->replaced;
+    return now && w->file.number && !file_mark_same_bytes(&w->file, now);
 }
 
 const struct file_mark *worker_file_now(struct workers *ws, const struct launch *l,
@@ -36,14 +36,15 @@ bool worker_is_of(const struct worker *w, const struct launch *l, const struct f
            (now && w->file.number && file_mark_same_bytes(&w->file, now));
 }
 
-/* What may be shared: the same model at the same place, and able to take work now or soon. */
-static bool fits(struct worker *w, const struct launch *l, const struct file_mark *now)
+/* What may be shared, where its file was not replaced: the same model, and able to take work now or
+ * soon. */
+static bool fits(const struct worker *w, const struct launch *l, const struct file_mark *now)
 {
     enum board_state state = worker_board_state(w);
 
     return (w->state == WORKER_PREPARING || worker_takes_work(w)) && state != BOARD_DRAINING &&
            state != BOARD_FAILED && worker_is_of(w, l, now) && str_eq(w->backend, l->backend) &&
-           w->device == l->device && has_file(w, now);
+           w->device == l->device;
 }
 
 static bool is_ready(const struct worker *w)
@@ -59,13 +60,13 @@ static bool is_ready(const struct worker *w)
 static bool is_outgrown(const struct worker *w, const struct workers *ws, const struct launch *l,
                         const struct file_mark *now)
 {
-    struct worker *other;
+    const struct worker *other;
 
     TAILQ_FOREACH(other, &ws->all, link)
     {
         if (other->ctx_min && is_ready(other) && worker_n_ctx(other) > worker_n_ctx(w) &&
             !w->by_hand && (w->keep_alive_ms >= 0 || other->keep_alive_ms < 0) &&
-            fits(other, l, now))
+            fits(other, l, now) && !is_replaced(other, now))
             return true;
     }
     return false;
@@ -129,8 +130,9 @@ struct worker *worker_choose(struct workers *ws, const struct launch *l, const s
 
         if (!fits(w, l, now) || (but && w == but))
             continue;
+        w->replaced = is_replaced(w, now);
         w->outgrown = is_outgrown(w, ws, l, now);
-        if (w->outgrown || (best && !is_better(&mine, &most)))
+        if (w->replaced || w->outgrown || (best && !is_better(&mine, &most)))
             continue;
         best = w;
         most = mine;
@@ -141,6 +143,50 @@ struct worker *worker_choose(struct workers *ws, const struct launch *l, const s
 const struct worker *workers_usable(struct workers *ws, const struct launch *l)
 {
     return worker_choose(ws, l, NULL);
+}
+
+/* ---- those who choose for themselves ---- */
+
+/* Where whoever asks by its reference finds the model now: a link may have been switched. */
+static const char *place_now(const struct worker *w)
+{
+    static const char scheme[] = "file://";
+
+    return str_starts(w->model_ref, scheme) ? w->model_ref + sizeof scheme - 1 : w->model_path;
+}
+
+/* Lists are asked for all the time: the loop touches no file system for them that may hang. */
+static const struct file_mark *see_file(struct worker *w, const char *path, struct file_mark *mark)
+{
+    const struct workers_params *p = &w->owner->params;
+
+    if (!path)
+        return NULL;
+    if (reach_is_near(p->reach, path))
+        return file_mark_of(path, mark) ? mark : NULL;
+    if (!w->glance)
+        w->glance = glance_create(p->base, path);
+    return w->glance && glance_at(w->glance, mark) ? mark : NULL;
+}
+
+void workers_see_files(struct workers *ws, const char *id)
+{
+    struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    {
+        const struct launch own = {
+            .model_ref = w->model_ref, .backend = w->backend, .device = w->device};
+        const struct file_mark *now;
+        struct file_mark mark;
+
+        if ((id && !str_eq(w->id, id)) || !worker_takes_work(w))
+            continue;
+        now = see_file(w, place_now(w), &mark);
+        if (now)
+            w->replaced = is_replaced(w, now);
+        w->outgrown = is_outgrown(w, ws, &own, now);
+    }
 }
 
 /* ---- visits ---- */

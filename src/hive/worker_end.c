@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "hive/cgroup.h"
+#include "hive/glance.h"
 #include "hive/logtail.h"
 #include "hive/procfs.h"
 #include "hive/reaper.h"
@@ -29,7 +30,9 @@ void worker_release(struct worker *w)
         event_free(w->stop_timer);
     board_detach(w->board);
     procfs_close(w->process);
+    glance_free(w->glance);
     w->process = NULL;
+    w->glance = NULL;
     w->health = w->shutdown = NULL;
     w->ended = w->stop_timer = NULL;
     w->board = NULL;

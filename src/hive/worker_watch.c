@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "hive/logrotate.h"
+#include "hive/port.h"
 #include "hive/procfs.h"
 #include "hive/workers_internal.h"
 #include "net/http_client.h"
@@ -44,6 +45,32 @@ static void strike(struct worker *w, const char *why)
             WORKERS_HEALTH_STRIKES);
 }
 
+/*
+ * The cable was pulled, a VPN ended, DHCP gave another address: workers are reached by the hive's
+ * own address, and without that a healthy one cannot be told from one that hangs. Told once.
+ */
+static bool is_address_gone(struct workers *ws)
+{
+    const char *host = workers_own_host(ws);
+
+    if (port_is_here(host))
+        return false;
+    if (!ws->address_gone)
+        log_warn("the hive's own address %s is gone: until it is back nobody reaches its workers, "
+                 "and they are not asked for their health",
+                 host);
+    ws->address_gone = true;
+    return true;
+}
+
+static void see_answer(struct worker *w)
+{
+    w->strikes = 0;
+    if (w->owner->address_gone)
+        log_info("the hive's own address %s is back", workers_own_host(w->owner));
+    w->owner->address_gone = false;
+}
+
 static void on_health(void *arg, int rc, const struct http_response *response,
                       const struct err *err)
 {
@@ -55,8 +82,11 @@ static void on_health(void *arg, int rc, const struct http_response *response,
         log_warn("%s cannot be asked for its health: %s", w->id, err->text);
         return;
     }
-    if (rc == 0 && response->status == 200) {
-        w->strikes = 0;
+    if (rc && is_address_gone(w->owner))
+        return;
+    /* 503: all its places for connections are taken. It is its loop that says so: it turns. */
+    if (rc == 0 && (response->status == 200 || response->status == 503)) {
+        see_answer(w);
         return;
     }
     snprintf(why, sizeof why, "status %d", rc == 0 ? response->status : 0);

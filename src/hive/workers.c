@@ -18,6 +18,7 @@
 #include "hive/cgroup.h"
 #include "hive/home.h"
 #include "hive/leftover.h"
+#include "hive/port.h"
 #include "hive/workers_internal.h"
 #include "net/http_client.h"
 
@@ -177,16 +178,21 @@ const char *worker_log_path(const struct worker *w)
     return w->log_path;
 }
 
+const char *workers_own_host(const struct workers *ws)
+{
+    const char *host = ws->params.addr.host;
+
+    if (str_eq(host, "::")) /* IPv4 reaches it, too (port.h), and is not switched off */
+        return port_is_here("127.0.0.1") ? "127.0.0.1" : "::1";
+    return str_eq(host, "0.0.0.0") ? "127.0.0.1" : host;
+}
+
 const char *worker_own_url(const struct worker *w, char dst[WORKER_URL_MAX])
 {
-    struct config_addr addr = w->owner->params.addr;
+    struct config_addr addr = {.port = w->port};
     char text[CONFIG_HOST_MAX + 9];
 
-    if (str_eq(addr.host, "0.0.0.0"))
-        str_copy(addr.host, sizeof addr.host, "127.0.0.1");
-    if (str_eq(addr.host, "::"))
-        str_copy(addr.host, sizeof addr.host, "::1");
-    addr.port = w->port;
+    str_copy(addr.host, sizeof addr.host, workers_own_host(w->owner));
     snprintf(dst, WORKER_URL_MAX, "%s://%s", w->owner->params.tls ? "https" : "http",
              config_addr_text(&addr, text, sizeof text));
     return dst;

@@ -119,6 +119,9 @@ int worker_may_start(struct workers *ws, const struct launch *l, struct api_erro
 int workers_plan(const struct workers *ws, const struct launch *l, const struct model_facts *facts,
                  struct plan_need *out, struct err *err);
 
+/* Those whom a list is shown choose by it themselves: looks anew which workers are given to nobody
+ * any more, as their model's file was replaced or a larger one is there. `id` NULL: of all. */
+void workers_see_files(struct workers *ws, const char *id);
 /* All of them, or the one of that id (NULL when there is none). `host` is put into the URLs. */
 json_t *workers_list_json(struct workers *ws, const char *host);
 json_t *worker_json(const struct worker *w, const char *host);

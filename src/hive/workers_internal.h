@@ -17,6 +17,7 @@
 
 #define WORKER_ID_BYTES (7 + UUID_BYTES) /* "worker-" and a UUID */
 
+struct glance;
 struct http_call;
 struct procfs_view;
 
@@ -42,6 +43,7 @@ struct worker {
     int64_t asked_ms;      /* when it was last given to somebody who asked for a worker */
     int64_t n_visits;      /* requests that the hive itself has under way there */
     struct file_mark file; /* of its model (the first part); all 0 = not known */
+    struct glance *glance; /* at the place where that is now, when it is far; NULL = none yet */
     bool replaced;         /* another file is at the model's place now: given to nobody */
     bool outgrown;         /* a larger one is there for all who ask: given to nobody */
 
@@ -104,6 +106,7 @@ struct workers {
     struct event *tick;
     unsigned n_logs; /* begun since the folder was last tidied */
     bool ticking, closed;
+    bool address_gone; /* workers_own_host is not this machine's at the moment, which was told */
     void (*gone)(void *arg);
     void *gone_arg;
 };
@@ -196,6 +199,8 @@ bool worker_is_unused(const struct worker *w);
 bool worker_is_idle_too_long(const struct worker *w, int64_t now);
 
 /* workers.c */
+/* The address by which the hive reaches its workers. */
+const char *workers_own_host(const struct workers *ws);
 /* Memory was given back: whoever waits for it may start. */
 void workers_room_freed(struct workers *ws);
 /* The same, but only those in line are tried: workers may have become idle. */

@@ -94,6 +94,10 @@ json_t *worker_json(const struct worker *w, const char *host)
         return NULL;
     }
     put_board(out, w);
+    if (w->replaced)
+        json_object_set_new(out, "replaced", json_true());
+    if (w->outgrown)
+        json_object_set_new(out, "outgrown", json_true());
     if (str_eq(state_of(w), "failed"))
         json_object_set_new(out, "error", error_json(w));
     return out;

@@ -6,29 +6,39 @@
 
 #define WORKERS_TRIED 2
 
+/* A worker, and what has become of it where it is not asked: "is gone". */
+struct asked {
+    const struct pool_want *want;
+    const struct pool_worker *worker;
+    const char *fate;
+};
+
 /*
  * Asks a worker that was found a while ago. It may have ended since, and its port be another
  * program's, that would get key and prompt: so the hive is asked first.
  */
-static enum generate_end ask_again(struct keeper *k, const struct pool_worker *worker,
+static enum generate_end ask_again(struct keeper *k, struct asked *a,
                                    const struct inference_request *r, struct generate *how,
                                    struct api_error *e)
 {
-    if (pool_has(k, worker->id))
-        return generate_run(k, worker, r, how, e);
+    const char *why_not;
+
+    if (pool_has(k, a->want, a->worker->id, &why_not))
+        return generate_run(k, a->worker, r, how, e);
     if (interrupt_seen())
         return GENERATE_CANCELLED;
+    a->fate = why_not;
     api_error_set(e, API_WORKER_CRASHED, "keeper", "its hive says no more that it runs");
     return GENERATE_GONE;
 }
 
 /* `found`: just now. */
-static enum generate_end ask_patiently(struct keeper *k, const struct pool_worker *worker,
-                                       bool found, const struct inference_request *r,
-                                       struct generate *how, struct api_error *e)
+static enum generate_end ask_patiently(struct keeper *k, struct asked *a, bool found,
+                                       const struct inference_request *r, struct generate *how,
+                                       struct api_error *e)
 {
     enum generate_end end =
-        found ? generate_run(k, worker, r, how, e) : ask_again(k, worker, r, how, e);
+        found ? generate_run(k, a->worker, r, how, e) : ask_again(k, a, r, how, e);
 
     for (unsigned i = 0; i < GENERATE_BUSY_TRIES; i++) {
         int64_t ms = generate_busy_ms(i);
@@ -40,7 +50,7 @@ static enum generate_end ask_patiently(struct keeper *k, const struct pool_worke
         api_error_done(e);
         if (!interrupt_sleep_ms(ms))
             return GENERATE_CANCELLED;
-        end = ask_again(k, worker, r, how, e);
+        end = ask_again(k, a, r, how, e);
     }
     return end;
 }
@@ -61,12 +71,13 @@ enum generate_end asking_run(struct keeper *k, struct pool_want *want, struct po
                              struct api_error *e)
 {
     enum generate_end end = GENERATE_GONE;
+    struct asked a = {.want = want, .worker = worker, .fate = "is gone"};
     struct pool_worker gone;
     bool found;
 
     for (unsigned i = 0; i < WORKERS_TRIED && end == GENERATE_GONE; i++) {
         if (i > 0) {
-            term_note(&k->term, "The worker %s is gone; looking for another.", worker->id);
+            term_note(&k->term, "The worker %s %s; looking for another.", worker->id, a.fate);
             api_error_done(e);
             gone = *worker;
             want->avoid = gone.id;
@@ -77,7 +88,7 @@ enum generate_end asking_run(struct keeper *k, struct pool_want *want, struct po
             worker->id[0] = '\0';
             end = GENERATE_FAILED;
         } else {
-            end = ask_patiently(k, worker, found, r, how, e);
+            end = ask_patiently(k, &a, found, r, how, e);
         }
     }
     want->avoid = NULL; /* `gone` ends here */

@@ -48,10 +48,10 @@ int64_t client_ms(struct client *c)
     int64_t now = clock_ms(), stood_ms = now - c->looked_ms - LOOK_MAX_MS;
 
     c->looked_ms = now;
-    if (stood_ms > 0) {
-        c->stood_ms += stood_ms;
-        http_client_stood_still(c->http, stood_ms);
-    }
+    if (stood_ms < 0)
+        stood_ms = 0;
+    c->stood_ms += stood_ms;
+    http_client_stood_still(c->http, stood_ms);
     return now - c->stood_ms;
 }
 

@@ -134,6 +134,25 @@ static int set_both(struct keeper *k, const char *name, const char *address,
     return rc;
 }
 
+/* One that cannot be read counts: to remove it says what is wrong. */
+static bool has_secret(const char *home, const char *name)
+{
+    struct node_secret secret;
+    bool found = false;
+    bool has = node_secrets_find(home, name, &found, &secret, NULL) != 0 || found;
+
+    explicit_bzero(&secret, sizeof secret);
+    return has;
+}
+
+/* A node whose line somebody deleted in an editor is known by its secret still. */
+static int remove_line(struct keeper *k, const char *name, struct err *err)
+{
+    int rc = config_node_remove(k->config, name, err);
+
+    return rc == ERR_NOT_FOUND && has_secret(config_home(k->config), name) ? 0 : rc;
+}
+
 /*
  * Two files are changed, and at no moment between may an address stand without its secret: what is
  * asked then would go out without TLS, with a key. So a secret is written before its address, and
@@ -149,8 +168,7 @@ static int change(struct keeper *k, const char *name, const char *address,
     if (rc == 0 && secret)
         rc = set_both(k, name, address, secret, err);
     else if (rc == 0)
-        rc = address ? config_node_add(k->config, name, address, err)
-                     : config_node_remove(k->config, name, err);
+        rc = address ? config_node_add(k->config, name, address, err) : remove_line(k, name, err);
     if (rc == 0 && !secret)
         rc = node_secrets_put(home, name, NULL, err);
     dir_lock_release(&lock);

@@ -17,9 +17,19 @@ struct watching {
     struct download *d;
     struct api_error *e;
     struct progress_rate rate;
+    const char *body; /* the request for the download */
     int64_t start_ms;
+    uint64_t most;         /* bytes there were at some time */
+    bool has_moved;        /* more came, with this look */
     bool shown;            /* some progress line */
     bool complete, failed; /* failed: *e is set */
+};
+
+enum look_end {
+    LOOK_COMPLETE,
+    LOOK_FAILED,  /* *e says why */
+    LOOK_BROKE,   /* so does it, and to look again may help */
+    LOOK_UNKNOWN, /* the hive knows of no such download: *e */
 };
 
 const char *download_short_name(const char *model_ref)
@@ -50,6 +60,10 @@ static void show_bytes(struct watching *w, const json_t *event)
     p.total = total > 0 ? (uint64_t)total : 0;
     p.per_sec = event ? progress_rate_add(&w->rate, clock_ms(), p.done) : 0;
     w->d->bytes = p.total ? p.total : p.done;
+    if (p.done > w->most) {
+        w->most = p.done;
+        w->has_moved = true;
+    }
     if (file)
         str_copy(w->d->name, sizeof w->d->name, path_base(file));
     w->shown = true;
@@ -86,57 +100,111 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
     return !w->complete && !w->failed;
 }
 
-/* One look at the progress. 0 = complete, -1 = *e says why not, 1 = the stream broke: look again.
- */
-static int watch_once(struct watching *w, const char *url)
+static enum look_end judge(struct watching *w, enum client_end end)
 {
-    struct client_watch watch = {
-        .url = url, .head_ms = DOWNLOAD_STALL_MS, .stall_ms = DOWNLOAD_STALL_MS};
-    enum client_end end;
-
-    watch.arg = w;
-    watch.on_event = on_event;
-    watch.on_tick = on_tick;
-    end = client_watch(w->k->client, &watch, w->e);
     if (w->complete)
-        return 0;
-    if (w->failed || end == CLIENT_REFUSED || end == CLIENT_GARBAGE)
-        return -1;
+        return LOOK_COMPLETE;
+    if (w->failed || end == CLIENT_GARBAGE)
+        return LOOK_FAILED;
     if (end == CLIENT_STOPPED || end == CLIENT_DONE) {
         api_error_set(
             w->e, end == CLIENT_DONE ? API_DOWNLOAD_FAILED : API_REQUEST_CANCELLED, "keeper",
             "the hive closed the progress of %.200s without saying how it ended", w->d->name);
-        return -1;
+        return LOOK_FAILED;
     }
-    return 1;
+    if (end == CLIENT_REFUSED && w->e->code == API_NOT_FOUND)
+        return LOOK_UNKNOWN;
+    return retry_may_pass(client_last(w->k->client)) ? LOOK_BROKE : LOOK_FAILED;
 }
 
-static int watch(struct watching *w, const char *id)
+static enum look_end look(struct watching *w)
 {
-    char url[KEEPER_URL_MAX], *escaped = keeper_escape(id);
-    int rc = 1;
+    char url[KEEPER_URL_MAX], *escaped = keeper_escape(w->d->id);
+    struct client_watch watch = {
+        .url = url, .head_ms = DOWNLOAD_STALL_MS, .stall_ms = DOWNLOAD_STALL_MS};
 
     if (!escaped) {
-        api_error_set(w->e, API_INTERNAL, "keeper", "the download's id %.40s cannot be sent", id);
-        return -1;
+        api_error_set(w->e, API_INTERNAL, "keeper", "the download's id %.40s cannot be sent",
+                      w->d->id);
+        return LOOK_FAILED;
     }
     keeper_url(w->k, url, "/v1/models/download/progress?id=%s", escaped);
     free(escaped);
-    for (unsigned i = 0; rc == 1; i++) {
-        rc = watch_once(w, url);
-        if (rc != 1)
-            break;
-        if (i + 1 == DOWNLOAD_WATCHES || !interrupt_sleep_ms(500)) {
-            rc = -1;
-            break;
-        }
-        api_error_done(w->e);
+    w->has_moved = false;
+    watch.arg = w;
+    watch.on_event = on_event;
+    watch.on_tick = on_tick;
+    return judge(w, client_watch(w->k->client, &watch, w->e));
+}
+
+/* Where there are as many downloads as there may be, the ask is made again a few times. */
+static int begin(struct keeper *k, const struct client_ask *ask, json_t **answer,
+                 struct api_error *e)
+{
+    unsigned n_full = 0;
+
+    while (contact_json(k, ask, answer, e))
+        if (e->code != API_QUEUE_TIMEOUT || !retry_wait(k, ++n_full, e))
+            return -1;
+    return 0;
+}
+
+/* 0: the download is under way, or the model was there; or -1 with *e. */
+static int ask(struct watching *w)
+{
+    char url[KEEPER_URL_MAX];
+    const struct client_ask ask = {.method = "POST",
+                                   .url = keeper_url(w->k, url, "/v1/models/download"),
+                                   .body = w->body,
+                                   .timeout_ms = DOWNLOAD_ASK_MS};
+    struct download *d = w->d;
+    json_t *answer = NULL;
+    int rc = -1;
+
+    if (begin(w->k, &ask, &answer, w->e) == 0 &&
+        contact_has(w->k, answer, "download_id", JSON_STRING, w->e)) {
+        str_copy(d->id, sizeof d->id, keeper_text(answer, "download_id", ""));
+        d->was_there = str_eq(d->id, "cached");
+        str_copy(d->path, sizeof d->path, keeper_text(answer, "local_path", ""));
+        rc = 0;
     }
+    json_decref(answer);
+    return rc;
+}
+
+/* Until the download has ended, or cannot be looked at any more. */
+static int watch(struct watching *w)
+{
+    enum look_end end;
+    unsigned n_failed = 0;
+    bool asked_anew = false, again;
+
+    do {
+        end = look(w);
+        if (w->has_moved) {
+            n_failed = 0;
+            asked_anew = false;
+        }
+        again = end == LOOK_BROKE && retry_wait(w->k, ++n_failed, w->e);
+        if (end == LOOK_UNKNOWN && !asked_anew) {
+            asked_anew = true;
+            api_error_done(w->e);
+            if (ask(w))
+                end = LOOK_FAILED;
+            else if (w->d->was_there)
+                end = LOOK_COMPLETE;
+            else
+                again = true;
+        }
+    } while (again);
     term_progress_end(&w->k->term);
     if (interrupt_seen())
         term_note(&w->k->term, "The hive goes on with the download; ask again to see how far it "
                                "is.");
-    return rc;
+    else if (end == LOOK_BROKE)
+        term_note(&w->k->term, "If the hive still runs it goes on with the download; ask again to "
+                               "see how far it is.");
+    return end == LOOK_COMPLETE ? 0 : -1;
 }
 
 static char *request_text(const char *model_ref, const struct download_wish *wish)
@@ -154,26 +222,12 @@ static char *request_text(const char *model_ref, const struct download_wish *wis
     return text;
 }
 
-/* Where there are as many downloads as there may be, the ask is made again a few times. */
-static int begin(struct keeper *k, const struct client_ask *ask, json_t **answer,
-                 struct api_error *e)
-{
-    unsigned n_full = 0;
-
-    while (contact_json(k, ask, answer, e))
-        if (e->code != API_QUEUE_TIMEOUT || !retry_wait(k, ++n_full, e))
-            return -1;
-    return 0;
-}
-
 int download_run_as(struct keeper *k, const char *model_ref, const struct download_wish *wish,
                     struct download *d, struct api_error *e)
 {
-    struct watching w = {.k = k, .d = d, .e = e, .start_ms = clock_ms()};
-    char url[KEEPER_URL_MAX], *body = request_text(model_ref, wish);
-    struct client_ask ask = {.method = "POST", .timeout_ms = DOWNLOAD_ASK_MS};
-    json_t *answer = NULL;
-    int rc = -1;
+    char *body = request_text(model_ref, wish);
+    struct watching w = {.k = k, .d = d, .e = e, .body = body, .start_ms = clock_ms()};
+    int rc;
 
     *d = (struct download){0};
     str_copy(d->name, sizeof d->name, download_short_name(model_ref));
@@ -181,16 +235,9 @@ int download_run_as(struct keeper *k, const char *model_ref, const struct downlo
         api_error_set(e, API_INVALID_MODEL_REF, "keeper", "the model reference is no UTF-8 text");
         return -1;
     }
-    ask.url = keeper_url(k, url, "/v1/models/download");
-    ask.body = body;
-    if (begin(k, &ask, &answer, e) || !contact_has(k, answer, "download_id", JSON_STRING, e))
-        goto out;
-    str_copy(d->id, sizeof d->id, keeper_text(answer, "download_id", ""));
-    d->was_there = str_eq(d->id, "cached");
-    str_copy(d->path, sizeof d->path, keeper_text(answer, "local_path", ""));
-    rc = d->was_there || wish->background ? 0 : watch(&w, d->id);
-out:
-    json_decref(answer);
+    rc = ask(&w);
+    if (rc == 0 && !d->was_there && !wish->background)
+        rc = watch(&w);
     free(body);
     return rc;
 }

@@ -9,7 +9,6 @@
 #define DOWNLOAD_ASK_MS   60000 /* the hive asks the hub before it answers */
 #define DOWNLOAD_STALL_MS 60000 /* without a byte from the hive; it sends comments meanwhile */
 #define DOWNLOAD_SHOW_MS  500   /* without a word of the hive, until a line is shown anyway */
-#define DOWNLOAD_WATCHES  4     /* times a broken progress stream is looked at again */
 
 struct download {
     char name[256];  /* for people: the file's, once the hive has told it */
@@ -29,7 +28,9 @@ struct download_wish {
 
 /*
  * Asks for `model_ref` and watches until it is there. 0 with *d, or -1 with *e. An interrupt ends
- * the watching, not the download: the hive keeps what has arrived.
+ * the watching, not the download: the hive keeps what has arrived. A progress stream that breaks is
+ * looked at again as retry.h has it, counted anew whenever more has come; a hive that was restarted
+ * and knows nothing of the download any more is asked for it again.
  */
 int download_run(struct keeper *k, const char *model_ref, struct download *d, struct api_error *e);
 

@@ -28,6 +28,7 @@ struct generating {
     int64_t start_ms;     /* of client_ms, as the others */
     int64_t cancelled_ms; /* when Ctrl+C was passed on, 0 = not */
     int64_t asked_ms;     /* when the worker was asked, or later whether it has work */
+    unsigned n_lost;      /* looks in a row that did not reach the hive */
     bool patient;         /* it was said that we wait */
     bool heard;           /* an event came: a slot is ours */
     bool idle;            /* without a word, the worker has no work: it is not ours it is at */
@@ -104,15 +105,20 @@ static void say_waiting(struct generating *g)
 /*
  * Before there is a slot a worker says nothing, and how long that may be is for its hive to say
  * (queue_timeout). So no limit is put on that wait, but every now and then the hive is asked
- * whether the worker has any work at all: one without would be silent for ever.
+ * whether the worker has any work at all: one without would be silent for ever. So would one to
+ * which no cable leads any more: then the hive is not reached, either.
  */
 static bool waits_in_vain(struct generating *g)
 {
+    enum pool_work work;
+
     if (g->heard || client_ms(g->k->client) - g->asked_ms < GENERATE_STALL_MS)
         return false;
-    g->idle = !pool_may_have_work(g->k, g->worker->id);
+    work = pool_ask_work(g->k, g->worker->id);
+    g->idle = work == POOL_NO_WORK;
+    g->n_lost = work == POOL_NOT_REACHED ? g->n_lost + 1 : 0;
     g->asked_ms = client_ms(g->k->client);
-    return g->idle && !g->heard && !interrupt_seen();
+    return (g->idle || g->n_lost >= GENERATE_LOST_LOOKS) && !g->heard && !interrupt_seen();
 }
 
 /* Passes Ctrl+C on to the worker once, then waits for its last word, but not for ever. */
@@ -187,6 +193,21 @@ static bool was_cut(struct generating *g)
     return true;
 }
 
+static void say_in_vain(struct generating *g, const struct pool_worker *worker)
+{
+    if (g->idle) {
+        api_error_set(g->e, API_WORKER_STALLED, "keeper",
+                      "it said nothing for %d s, and its hive knows of no work that it has",
+                      GENERATE_STALL_MS / 1000);
+        explain_break(g, worker, CLIENT_TIMED_OUT);
+        return;
+    }
+    api_error_set(g->e, API_CONNECTION_TIMEOUT, "keeper",
+                  "the worker %s said nothing for %lld s, and the hive at %.200s does not answer",
+                  worker->id, (long long)(client_ms(g->k->client) - g->start_ms) / 1000,
+                  g->k->node.url);
+}
+
 static enum generate_end judge(struct generating *g, const struct pool_worker *worker,
                                enum client_end end)
 {
@@ -210,6 +231,10 @@ static enum generate_end judge(struct generating *g, const struct pool_worker *w
     }
     if (g->failed) {
         count_tokens(g);
+        return GENERATE_FAILED;
+    }
+    if (end == CLIENT_STOPPED) { /* by waits_in_vain */
+        say_in_vain(g, worker);
         return GENERATE_FAILED;
     }
     if (end == CLIENT_UNREACHABLE || (end == CLIENT_REFUSED && addressee_is_gone(g->e)))
@@ -250,11 +275,5 @@ enum generate_end generate_run(struct keeper *k, const struct pool_worker *worke
     w.on_tick = on_tick;
     end = client_watch(k->client, &w, e);
     free(body);
-    if (end == CLIENT_STOPPED && g.idle && !g.heard && !interrupt_seen()) {
-        end = CLIENT_TIMED_OUT;
-        api_error_set(e, API_WORKER_STALLED, "keeper",
-                      "it said nothing for %d s, and its hive knows of no work that it has",
-                      GENERATE_STALL_MS / 1000);
-    }
     return judge(&g, worker, end);
 }

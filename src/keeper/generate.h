@@ -14,6 +14,7 @@
 #define GENERATE_CANCEL_MS  5000  /* the wait for the last word after a cancel */
 #define GENERATE_GRACE_MS   10000 /* beyond the request's own time limit, which the worker keeps */
 #define GENERATE_BUSY_TRIES 3     /* more after ALL_SLOTS_BUSY */
+#define GENERATE_LOST_LOOKS 2     /* in a row that reach no hive, of a worker that says nothing */
 
 enum generate_end {
     GENERATE_DONE,

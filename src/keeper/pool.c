@@ -26,6 +26,14 @@ static bool is_same_kind(const json_t *worker, const struct pool_want *want)
            (want->device < 0 || keeper_number(worker, "device", 0) == want->device);
 }
 
+/* Its hive gives it to nobody any more, who asks by that name: what it has loaded is an old file,
+ * or a larger one has taken its place. */
+static bool is_passed_by(const json_t *worker)
+{
+    return json_is_true(json_object_get(worker, "replaced")) ||
+           json_is_true(json_object_get(worker, "outgrown"));
+}
+
 /* A context or slots of fewer than asked for do not do; one not told does. */
 static bool is_large_enough(const json_t *worker, const struct pool_want *want)
 {
@@ -52,8 +60,8 @@ static bool is_loaded(const json_t *worker)
 
 static bool is_usable(const json_t *worker, const struct pool_want *want)
 {
-    return is_loaded(worker) && free_slots(worker) > 0 && keeper_text(worker, "url", NULL) &&
-           keeper_text(worker, "worker_id", NULL) &&
+    return is_loaded(worker) && !is_passed_by(worker) && free_slots(worker) > 0 &&
+           keeper_text(worker, "url", NULL) && keeper_text(worker, "worker_id", NULL) &&
            !str_eq(keeper_text(worker, "worker_id", NULL), want->avoid);
 }
 
@@ -88,7 +96,7 @@ static bool has_only_smaller(const json_t *list, const struct pool_want *want)
 
     json_array_foreach(json_object_get(list, "workers"), i, w)
     {
-        if (!is_same_kind(w, want) || !is_given(w, want))
+        if (!is_same_kind(w, want) || is_passed_by(w) || !is_given(w, want))
             continue;
         if (is_large_enough(w, want))
             return false;
@@ -319,28 +327,44 @@ static json_t *look_up(struct keeper *k, const char *worker_id, struct api_error
     return keeper_get(k, path, &answer, e) ? NULL : answer;
 }
 
-bool pool_has(struct keeper *k, const char *worker_id)
+bool pool_has(struct keeper *k, const struct pool_want *want, const char *worker_id,
+              const char **why_not)
 {
-    struct api_error why = {0};
-    json_t *answer = look_up(k, worker_id, &why);
-    bool has = answer && is_loaded(answer);
+    struct api_error ignored = {0};
+    json_t *answer = look_up(k, worker_id, &ignored);
 
-    api_error_done(&why);
+    *why_not = NULL;
+    if (!answer || !is_loaded(answer))
+        *why_not = "is gone";
+    else if (is_passed_by(answer) && str_eq(keeper_text(answer, "model_ref", ""), want->model_ref))
+        *why_not = json_is_true(json_object_get(answer, "replaced"))
+                       ? "has a file of the model that was replaced"
+                       : "has made room for one with a larger context";
+    api_error_done(&ignored);
     json_decref(answer);
-    return has;
+    return !*why_not;
 }
 
-bool pool_may_have_work(struct keeper *k, const char *worker_id)
+static bool was_reached(const struct client_last *last)
+{
+    return last->rc != ERR_UNREACHABLE && last->rc != ERR_TIMEOUT && last->rc != ERR_IO;
+}
+
+enum pool_work pool_ask_work(struct keeper *k, const char *worker_id)
 {
     struct api_error why = {0};
     json_t *answer = look_up(k, worker_id, &why);
-    bool may = answer ? keeper_number(answer, "slots_busy", 0) > 0 ||
-                            keeper_number(answer, "queued", 0) > 0
-                      : why.code != API_NOT_FOUND;
+    enum pool_work work = POOL_MAY_HAVE_WORK;
 
+    if (!answer && !was_reached(client_last(k->client)))
+        work = POOL_NOT_REACHED;
+    else if (answer ? keeper_number(answer, "slots_busy", 0) <= 0 &&
+                          keeper_number(answer, "queued", 0) <= 0
+                    : why.code == API_NOT_FOUND)
+        work = POOL_NO_WORK;
     api_error_done(&why);
     json_decref(answer);
-    return may;
+    return work;
 }
 
 int pool_ask_ready(struct keeper *k, const struct pool_worker *worker, int64_t timeout_ms,

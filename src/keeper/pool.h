@@ -45,15 +45,21 @@ int pool_acquire(struct keeper *k, const struct pool_want *want, struct pool_wor
                  struct api_error *e);
 
 /*
- * Does the hive say that this worker runs and has loaded its model? Of one that was found a while
- * ago nothing is known but its URL, and that may be anybody's by now. False, too, where the hive
- * does not answer: without it there are no workers.
+ * Does the hive say that this worker runs, has loaded its model, and is still the one for whoever
+ * wants that? Of one that was found a while ago nothing is known but its URL, and that may be
+ * anybody's by now. False with *why_not ("is gone"), also where the hive does not answer: without
+ * it there are no workers.
  */
-bool pool_has(struct keeper *k, const char *worker_id);
+bool pool_has(struct keeper *k, const struct pool_want *want, const char *worker_id,
+              const char **why_not);
 
-/* False only when its hive says that no request is in one of its slots or waits for one, or does
- * not know it: a hive that gives no answer has said nothing. */
-bool pool_may_have_work(struct keeper *k, const char *worker_id);
+/* What the hive says of a worker that says nothing. */
+enum pool_work {
+    POOL_NO_WORK,       /* no request is in one of its slots or waits for one; or it is not known */
+    POOL_MAY_HAVE_WORK, /* or its hive has not said otherwise */
+    POOL_NOT_REACHED    /* the hive does not answer, either */
+};
+enum pool_work pool_ask_work(struct keeper *k, const char *worker_id);
 
 /*
  * What the worker says of itself at /v1/ready: 0 with *out owned by the caller, or -1 with *e,

@@ -33,19 +33,11 @@ static bool is_meant(const char *id, const char *typed)
            (str_starts(id, ID_PREFIX) && str_starts(id + strlen(ID_PREFIX), typed));
 }
 
-/* The later start wins; ISO 8601 texts and numbers both sort. */
-static bool is_newer(const json_t *a, const json_t *b)
-{
-    const json_t *ta = json_object_get(a, "started_at"), *tb = json_object_get(b, "started_at");
-
-    if (json_is_string(ta) && json_is_string(tb))
-        return strcmp(json_string_value(ta), json_string_value(tb)) > 0;
-    return json_number_value(ta) > json_number_value(tb);
-}
-
+/* The last of those that are meant: a hive lists its workers in the order of their start. What its
+ * clock said then tells less, as clocks are set. */
 static const json_t *choose(const json_t *workers, const char *typed, size_t *n_meant)
 {
-    const json_t *best = NULL;
+    const json_t *last = NULL;
     size_t i;
     json_t *w;
 
@@ -57,10 +49,9 @@ static const json_t *choose(const json_t *workers, const char *typed, size_t *n_
         if (!workers_is_id(id) || !is_meant(id, typed))
             continue;
         ++*n_meant;
-        if (!best || is_newer(w, best))
-            best = w;
+        last = w;
     }
-    return best;
+    return last;
 }
 
 static int not_one(struct keeper *k, const char *typed, size_t n_meant)

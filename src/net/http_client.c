@@ -67,16 +67,30 @@ void http_client_lose(struct http_client *c, const char *origin, const char *why
         }
 }
 
-void http_client_stood_still(struct http_client *c, int64_t ms)
+static void give_time(struct http_client *c, int64_t ms)
 {
-    if (c->real)
-        c = c->real;
     for (struct http_call *call = c->calls; call; call = call->next) {
         call->started_ms += ms;
         call->last_byte_ms += ms;
     }
     if (c->via->stood_still)
         c->via->stood_still(c, ms);
+}
+
+void http_client_waited(struct http_client *c, int64_t ms)
+{
+    c->waited_ms += ms;
+    give_time(c, ms);
+}
+
+void http_client_stood_still(struct http_client *c, int64_t ms)
+{
+    if (c->real)
+        c = c->real;
+    ms -= c->waited_ms;
+    c->waited_ms = 0;
+    if (ms > 0)
+        give_time(c, ms);
 }
 
 int http_client_init(struct http_client *c, struct event_base *base,

@@ -117,7 +117,11 @@ void http_call_resume(struct http_call *call); /* nothing happens when it is not
  * its connections stay open: its calls end as if it had closed them, with `why` (a literal).
  */
 void http_client_lose(struct http_client *c, const char *origin, const char *why);
-/* The loop, or all of the program, stood still for so long; no call's time limits count that. */
+/*
+ * The loop, or all of the program, stood still for so long since the last time this was called (0:
+ * not at all); no call's time limits count that. Where it waited for a name server the client knows
+ * itself, and has not counted that either: such a time is not given twice.
+ */
 void http_client_stood_still(struct http_client *c, int64_t ms);
 
 /*

@@ -37,7 +37,7 @@ struct http_transport {
     void (*remove)(struct http_call *call);   /* ends its transport in silence; also unbegun */
     void (*done)(struct http_call *call);     /* frees what setup made; also half-built */
     void (*close)(struct http_client *c);     /* frees the client; it has no calls */
-    /* http_client_stood_still, for time limits that are the transport's own. May be NULL. */
+    /* The loop was held up, for time limits that are the transport's own. May be NULL. */
     void (*stood_still)(struct http_client *c, int64_t ms);
     /* Not NULL: makes c->real, which gets the calls; nothing above but `close` is there then. */
     int (*make_real)(struct http_client *c, struct err *err);
@@ -50,6 +50,7 @@ struct http_client {
     struct http_call *calls;
     unsigned n_entered;       /* > 0: a transport that calls back is on the stack */
     struct http_client *real; /* owned: of one that is made with the first call */
+    int64_t waited_ms;        /* http_client_waited since http_client_stood_still */
 };
 
 struct http_call {
@@ -100,6 +101,9 @@ void http_call_free(struct http_call *call);
 int http_call_broken(const struct http_call *call, const char *why, struct err *err);
 int http_call_connect_late(const struct http_call *call, struct err *err);
 int64_t http_call_connect_ms(const struct http_call *call);
+
+/* The transport has held up the loop for so long: http_client_stood_still is told of it, too. */
+void http_client_waited(struct http_client *c, int64_t ms);
 
 /* "Name: value" lines. */
 bool http_line_is(const char *line, const char *name);

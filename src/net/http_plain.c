@@ -185,7 +185,7 @@ static int resolve(struct plain_call *t, struct err *err)
         return err_no_memory(err, sizeof *t->way, "a host's addresses");
     rc = http_resolve(t->url.host, t->url.port, ((struct plain_client *)c)->names,
                       t->call.params.stop, &t->way->addrs, err);
-    http_client_stood_still(c, clock_ms() - begun_ms);
+    http_client_waited(c, clock_ms() - begun_ms);
     return rc;
 }
 

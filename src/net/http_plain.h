@@ -14,12 +14,14 @@
 #include "net/http_url.h"
 #include "net/tls.h"
 
-#define PLAIN_IDLE_MAX       8          /* connections kept for later */
-#define PLAIN_IDLE_MS        15000      /* no longer: servers close theirs too */
-#define PLAIN_POST_IDLE_MS   1000       /* for a request that may not be sent twice */
-#define PLAIN_DEAD_IDLE_S    15         /* a silent server is asked for after so long, ... */
-#define PLAIN_DEAD_BETWEEN_S 5          /* ... so often ... */
-#define PLAIN_DEAD_ASKS      3          /* ... and so many times: gone after 30 s */
+#define PLAIN_IDLE_MAX       8      /* connections kept for later */
+#define PLAIN_IDLE_MS        15000  /* no longer: servers close theirs too */
+#define PLAIN_POST_IDLE_MS   1000   /* for a request that may not be sent twice */
+#define PLAIN_DEAD_IDLE_S    15     /* a silent server is asked for after so long, ... */
+#define PLAIN_DEAD_BETWEEN_S 5      /* ... so often ... */
+#define PLAIN_DEAD_ASKS      3      /* ... and so many times: gone after 30 s */
+#define PLAIN_LOST_MS        120000 /* ... or, while it has not taken all that it was sent, this */
+#define PLAIN_TAKEN_LOOK_S   1      /* after so long without a byte it is seen whether it has */
 #define PLAIN_REQUEST_MAX    (1u << 20) /* a request's head */
 
 struct bufferevent;
@@ -93,5 +95,14 @@ void http_plain_stood_still(struct plain_client *c, int64_t ms);
 void http_plain_close(struct plain_conn *conn); /* NULL is fine; its call is not told */
 /* A kept connection to the place that is not known to be closed, not idle longer than so; NULL. */
 struct plain_conn *http_plain_kept(struct plain_client *c, const char *place, int64_t idle_ms);
+
+/* ---- http_plain_lost.c ---- */
+
+/* A socket on its way to the address, or -1 with errno. */
+int http_plain_socket(const struct sockaddr_storage *at, socklen_t bytes);
+/* Something is put on the connection: the server has so long to take it; 0 = it has. */
+void http_plain_limit_taking(struct plain_conn *conn, int lost_ms);
+/* Nothing has come for PLAIN_TAKEN_LOOK_S: has the server taken all there is? */
+void http_plain_look_taken(struct plain_conn *conn);
 
 #endif

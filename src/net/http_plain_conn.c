@@ -10,8 +10,6 @@
 #include "net/http_plain.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -260,7 +258,7 @@ static void on_connected(struct plain_conn *conn)
         free(conn->call->way);
         conn->call->way = NULL;
     }
-    bufferevent_set_timeouts(conn->bev, NULL, NULL);
+    http_plain_limit_taking(conn, PLAIN_LOST_MS);
     bufferevent_enable(conn->bev, EV_READ);
 }
 
@@ -296,6 +294,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         handshake_failed(conn);
     else if (!conn->connected)
         http_plain_next_address(conn->call, (what & BEV_EVENT_TIMEOUT) != 0, why);
+    else if (what & BEV_EVENT_TIMEOUT)
+        http_plain_look_taken(conn);
     else if (!conn->call)
         http_plain_close(conn);
     else if (what & BEV_EVENT_EOF)
@@ -307,28 +307,6 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 }
 
 /* ---- connecting and sending ---- */
-
-/* A socket on its way to the address, or -1 with errno. */
-static int socket_toward(const struct sockaddr_storage *at, socklen_t bytes)
-{
-    static const int yes = 1, idle_s = PLAIN_DEAD_IDLE_S, between_s = PLAIN_DEAD_BETWEEN_S,
-                     n_asks = PLAIN_DEAD_ASKS;
-    int fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), why;
-
-    if (fd < 0)
-        return -1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &between_s, sizeof between_s);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &n_asks, sizeof n_asks);
-    if (connect(fd, (const struct sockaddr *)at, bytes) == 0 || errno == EINPROGRESS)
-        return fd;
-    why = errno;
-    close(fd);
-    errno = why;
-    return -1;
-}
 
 /* Owns the socket from here on, also when it fails. */
 static struct plain_conn *conn_create(struct plain_client *c, const char *place, int fd)
@@ -367,7 +345,7 @@ static int put_on(struct plain_call *t, struct plain_conn *conn)
 
 int http_plain_connect(struct plain_call *t, size_t i, int64_t timeout_ms)
 {
-    int fd = socket_toward(&t->way->addrs.at[i], t->way->addrs.bytes[i]);
+    int fd = http_plain_socket(&t->way->addrs.at[i], t->way->addrs.bytes[i]);
     struct plain_conn *conn;
 
     if (fd < 0)
@@ -424,6 +402,8 @@ int http_plain_send(struct plain_call *t, struct plain_conn *conn)
     conn->call = t;
     t->conn = conn;
     t->n_unsent = evbuffer_get_length(out);
+    if (conn->connected) /* before: it was kept */
+        http_plain_limit_taking(conn, PLAIN_LOST_MS);
     return rc;
 }
 

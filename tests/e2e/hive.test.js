@@ -835,6 +835,25 @@ describe('reachable from other machines', () => {
     assert.strictEqual(curl(`${url}/v1/inference`, '-d', '{"prompt":"x","max_tokens":1}').status, 401);
     assert.strictEqual(curl(`${url}/v1/inference`, ...bearer, '-d', '{"prompt":"x","max_tokens":1}').status, 200);
   });
+
+  /*
+   * VPN clients switch IPv6 off while a hive runs. Bound to [::] it reached its workers by ::1 alone: requests that
+   * came by IPv4 failed, and after three looks at their health the workers were killed.
+   */
+  test('at [::] it reaches its workers when IPv6 is switched off', { skip: apart ? skip : 'needs root, unshare, ip, nsenter, curl' }, async (t) => {
+    const home = makeFolder();
+    const hive = new Proc('unshare', ['-n', 'sh', '-c', 'ip link set lo up; exec "$0" "$@"', HIVE, 'daemon',
+      '--addr', '[::]:0', '--home', home], { env: { HOME: home, RBEE_TINY: MODEL, RBEE_HIVE_TLS: 'off' } });
+    t.after(() => hive.stop());
+    const [, port] = await hive.says(/listening on http:\/\/\[::\]:(\d+)/);
+    const inside = (...args) => spawnSync('nsenter', ['-t', String(hive.pid), '-n', ...args], { encoding: 'utf8' });
+    const gone = inside('ip', '-6', 'addr', 'del', '::1/128', 'dev', 'lo');
+    if (gone.status !== 0) return void t.skip('there is no IPv6 here');
+    const key = fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim();
+    const { stdout } = inside('curl', '-s', '-H', `Authorization: Bearer ${key}`, `http://127.0.0.1:${port}/v1/completions`,
+      '-d', '{"model":"tiny","prompt":"Once","max_tokens":3}');
+    assert.ok(JSON.parse(stdout).choices?.[0].text, stdout);
+  });
 });
 
 describe('starting', () => {

@@ -124,6 +124,22 @@ describe('a script', () => {
     assert.deepStrictEqual(asked().map((b) => b.messages.at(-1)), [user('two')]);
   });
 
+  test('between two turns the model is replaced: the next one goes to the worker that has the new file', async (t) => {
+    const other = await FakeHive.start();
+    const id = WORKER_ID.replace(/.$/, 'f');
+    t.after(() => other.stop());
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => json(res, 200,
+      { ...fake.worker(), replaced: fake.of('POST', '/v1/inference').length > 0 }));
+    fake.on('POST /v1/workers/spawn', (req, res) => json(res, 200, fake.of('POST', '/v1/workers/spawn').length === 1
+      ? fake.worker() : { worker_id: id, url: other.url, state: 'loading' }));
+    other.on('GET /v1/ready', (req, res) => json(res, 200, { ready: true, state: 'idle', worker_id: id }));
+    const r = await script('one\ntwo\n').done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.match(r.stderr, /has a file of the model that was replaced; looking for another/);
+    assert.deepStrictEqual(asked().map((b) => b.messages.at(-1)), [user('one')]);
+    assert.deepStrictEqual(other.of('POST', '/v1/inference').map((c) => c.body.messages.at(-1)), [user('two')]);
+  });
+
   test('a full context is told with both numbers, and what to do', async () => {
     fake.on('POST /v1/inference', (req, res, body) => (asked().length > 1
       ? error(res, 400, 'CONTEXT_LENGTH_EXCEEDED', 'The prompt has 2100 tokens and the context holds 2048.')

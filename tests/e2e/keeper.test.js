@@ -1285,6 +1285,19 @@ describe('nodes, logs, config', () => {
     assert.strictEqual((await run(['node', 'add', 'a b', 'x'], { home })).code, 2);
   });
 
+  /* Its line was deleted in an editor: the key that lets in there stayed, and `node rm` knew of no such node. */
+  test('rm of a node whose line is gone removes its key', async () => {
+    const home = makeHome(), secrets = path.join(home, 'nodes.json');
+    const entry = { tls: true, pin: 'a'.repeat(64), key: 'k'.repeat(43) };
+    fs.writeFileSync(secrets, JSON.stringify({ bee: entry, other: entry }), { mode: 0o600 });
+    const removed = await run(['node', 'rm', 'bee'], { home });
+    assert.strictEqual(removed.code, 0, removed.stderr);
+    assert.deepStrictEqual(Object.keys(JSON.parse(fs.readFileSync(secrets, 'utf8'))), ['other']);
+    const again = await run(['node', 'rm', 'bee'], { home });
+    assert.strictEqual(again.code, 1);
+    assert.match(again.stderr, /bee/);
+  });
+
   test('a program that is no hive is not alive, in the JSON neither', async () => {
     const home = makeHome();
     fake.on('GET /v1/health', (req, res) => json(res, 200, {}));
@@ -1293,12 +1306,13 @@ describe('nodes, logs, config', () => {
     assert.deepStrictEqual([node.alive, node.state], [false, 'answers, but is no rbee-hive']);
   });
 
+  /* The newest is the last of the list. By the clock it was one that had started before the clock was set back. */
   test('logs: of the newest worker, of a named one, of none', async () => {
     const none = await run(['logs', '--node', fake.node]);
     assert.strictEqual(none.code, 1);
     assert.match(none.stderr, /no worker is running/);
     fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [
-      fake.worker({ worker_id: 'worker-old', started_at: '2025-01-01T00:00:00.000Z' }), fake.worker()] }));
+      fake.worker({ worker_id: 'worker-old', started_at: '2099-01-01T00:00:00.000Z' }), fake.worker()] }));
     fake.on(`GET /v1/workers/${WORKER_ID}/log`, (req, res) => { res.writeHead(200); res.end('line 1\nline 2'); });
     const r = await run(['logs', '--node', fake.node, '--lines', '2']);
     assert.strictEqual(r.stdout, 'line 1\nline 2\n');

@@ -14,6 +14,7 @@ const { ROOT, startWorker, makeFolder, testModel, until } = require('./lib/proc.
 const { ask, stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const { startHive, post, list } = require('./lib/hive.js');
+const keeper = require('./lib/keeper.js');
 
 const MODEL = testModel();
 const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
@@ -91,5 +92,27 @@ describe('a hive whose model is another file now', { skip }, () => {
     fs.chmodSync(model, 0o600); // which changes no byte
     assert.strictEqual(await answer(model), old);
     assert.strictEqual((await list(hive)).length, n);
+  });
+
+  /* It chose by the name alone among those that the hive lists, and never came past the old worker. */
+  test('has its keepers answered by that one, too', async () => {
+    const infer = async (model) => {
+      const r = await keeper.run(['infer', '--quiet', '--node', hive.url, '--model', model, '--prompt', 'Once',
+        '--max-tokens', '8', '--temperature', '0']);
+      assert.strictEqual(r.code, 0, r.stderr);
+      return r.stdout;
+    };
+    const model = copyOf(MIXED);
+    const link = path.join(makeFolder(), 'current.gguf');
+    fs.symlinkSync(model, link);
+    const old = await infer(link);
+    fs.symlinkSync(MODEL, `${link}.new`);
+    fs.renameSync(`${link}.new`, link);
+    const other = await infer(link);
+    assert.notStrictEqual(other, old);
+    assert.strictEqual(await infer(model), old);
+    fs.copyFileSync(MODEL, `${model}.new`);
+    fs.renameSync(`${model}.new`, model);
+    assert.strictEqual(await infer(model), other);
   });
 });

@@ -5,8 +5,10 @@
 #include "http_peer.h"
 
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 
+#include "net/http_plain.h"
 #include "net/http_resolve.h"
 #include "net/http_url.h"
 
@@ -324,6 +326,35 @@ static void test_http_plain__a_slow_name_server_makes_no_other_call_late(void **
         close_client(&t);
         peer_stop(peer);
     }
+}
+
+/* The keeper's client saw that the loop had stood still, and gave the calls the time that they had
+ * been given already: beside two names of 5 s a node that says nothing was waited for for 22 s. */
+static void test_http_plain__time_is_given_once(void **state)
+{
+    struct peer *peer = PEER({"HTTP/1.1 200 OK\r\n", HOLD, 0});
+    struct told slow, t;
+    struct http_call_params params = {.url = url_of(peer, "/"), .arg = &t, .on_done = on_done};
+    int64_t began_ms, waited_ms;
+
+    (void)state;
+    open_client(&t);
+    memset(&slow, 0, sizeof slow);
+    slow.base = t.base;
+    slow.client = t.client;
+    assert_int_equal(http_call_start(t.client, &params, &t.call, &t.err), 0);
+    began_ms = t.call->started_ms;
+    start_to(&slow, "http://slow.test/");
+    while (!slow.n_done)
+        assert_int_equal(event_base_loop(t.base, EVLOOP_ONCE), 0);
+    waited_ms = t.call->started_ms - began_ms;
+    assert_true(waited_ms >= SLOW_MS);
+    http_client_stood_still(t.client, waited_ms);
+    assert_int_equal(t.call->started_ms, began_ms + waited_ms);
+    http_client_stood_still(t.client, 70);
+    assert_int_equal(t.call->started_ms, began_ms + waited_ms + 70);
+    close_client(&t);
+    peer_stop(peer);
 }
 
 /* A program that was stopped for longer than a call may take found it late, though its answer lay
@@ -704,6 +735,103 @@ static void test_http_plain__a_server_that_does_not_read_stalls(void **state)
     free(big);
 }
 
+/* What TCP_USER_TIMEOUT was last, by descriptor; -1 = never set. */
+#define N_FDS 256
+static int lost_ms[N_FDS];
+static int lost_fds[2];
+static size_t n_lost_fds; /* in the order of the first time */
+
+int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t n);
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t n);
+
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t n)
+{
+    if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT && fd < N_FDS) {
+        if (lost_ms[fd] < 0 && n_lost_fds < 2)
+            lost_fds[n_lost_fds++] = fd;
+        memcpy(&lost_ms[fd], value, sizeof(int));
+    }
+    return __real_setsockopt(fd, level, name, value, n);
+}
+
+static void start_post(struct told *t, uint16_t port, const char *body, size_t n)
+{
+    char url[64];
+
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", port);
+    assert_int_equal(
+        http_call_start(t->client,
+                        &(struct http_call_params){.method = "POST",
+                                                   .url = url,
+                                                   .body = body,
+                                                   .body_bytes = n,
+                                                   .timeout_ms = PLAIN_TAKEN_LOOK_S * 1000 + 200,
+                                                   .arg = t,
+                                                   .on_done = on_done},
+                        &t->call, &t->err),
+        0);
+}
+
+/*
+ * The cable was pulled while a request was on its way: nobody asks for a silent server then, and
+ * the kernel tried for a quarter of an hour. A server that has taken all is asked for as ever.
+ */
+static void test_http_plain__what_is_not_taken_has_its_limit(void **state)
+{
+    char *big = calloc(1, HUGE_BYTES);
+    struct flood f;
+    uint16_t port;
+    int listener = raw_listen(&port); /* the kernel takes what is small */
+    struct told t, other;
+
+    (void)state;
+    assert_non_null(big);
+    memset(lost_ms, -1, sizeof lost_ms);
+    n_lost_fds = 0;
+    flood_start(&f, false);
+    open_client(&t);
+    memset(&other, 0, sizeof other);
+    other.base = t.base;
+    other.client = t.client;
+    start_post(&t, port, "small", 5);
+    while (n_lost_fds < 1)
+        assert_int_equal(event_base_loop(t.base, EVLOOP_ONCE), 0);
+    start_post(&other, f.port, big, HUGE_BYTES);
+    while (n_lost_fds < 2)
+        assert_int_equal(event_base_loop(t.base, EVLOOP_ONCE), 0);
+    assert_int_equal(lost_ms[lost_fds[0]], PLAIN_LOST_MS);
+    while (!t.n_done || !other.n_done)
+        assert_int_equal(event_base_loop(t.base, EVLOOP_ONCE), 0);
+    assert_int_equal(lost_ms[lost_fds[0]], 0);
+    assert_int_equal(lost_ms[lost_fds[1]], PLAIN_LOST_MS);
+    close_client(&t);
+    flood_stop(&f);
+    close(listener);
+    free(big);
+}
+
+/* A kept connection is good for the next request, and so is the limit. */
+static void test_http_plain__a_kept_connection_has_the_limit_again(void **state)
+{
+    struct peer *peer = PEER({KEPT, KEEP, 0}, {KEPT, KEEP, 0});
+    struct told t;
+
+    (void)state;
+    memset(lost_ms, -1, sizeof lost_ms);
+    n_lost_fds = 0;
+    open_client(&t);
+    run_call(&t, (struct http_call_params){.url = url_of(peer, "/"), .body_max = 9});
+    assert_int_equal(n_lost_fds, 1);
+    assert_int_equal(lost_ms[lost_fds[0]], PLAIN_LOST_MS);
+    lost_ms[lost_fds[0]] = 0; /* as if it had been idle for a while */
+    t.n_done = 0;
+    run_call(&t, (struct http_call_params){.url = url_of(peer, "/"), .body_max = 9});
+    assert_int_equal(n_lost_fds, 1);
+    assert_int_equal(lost_ms[lost_fds[0]], PLAIN_LOST_MS);
+    close_client(&t);
+    peer_stop(peer);
+}
+
 /* ---- cancelling ---- */
 
 static bool on_body_resting(void *arg, int status, const char *bytes, size_t n)
@@ -887,8 +1015,11 @@ int main(void)
         cmocka_unit_test(test_http_plain__a_flood_of_headers_ends),
         cmocka_unit_test(test_http_plain__a_slow_reader_holds_up_the_sender),
         cmocka_unit_test(test_http_plain__a_server_that_does_not_read_stalls),
+        cmocka_unit_test(test_http_plain__what_is_not_taken_has_its_limit),
+        cmocka_unit_test(test_http_plain__a_kept_connection_has_the_limit_again),
         cmocka_unit_test(test_http_plain__cancels_in_each_phase),
         cmocka_unit_test(test_http_plain__calls_of_a_lost_server_end),
+        cmocka_unit_test(test_http_plain__time_is_given_once),
         cmocka_unit_test(test_http_plain__no_limit_counts_while_the_program_stands_still),
         cmocka_unit_test(test_http_plain__a_cancelled_call_is_given_nothing_that_waits),
         cmocka_unit_test(test_http_plain__no_descriptor_is_nobody_elses_fault),

@@ -433,6 +433,31 @@ static void test_pool__heeds_backend_device_context_and_slots(void **state)
     expect_choice(one, &want, "a");
 }
 
+/*
+ * After a model's file was replaced the keeper went on with the worker that had loaded the old one,
+ * and kept it alive: that another one has to be started only its hive knew.
+ */
+static void test_pool__passes_by_whom_its_hive_gives_to_nobody(void **state)
+{
+    static const struct {
+        const char *word, *value, *chosen;
+    } cases[] = {{"replaced", "true", NULL},
+                 {"outgrown", "true", NULL},
+                 {"replaced", "false", "a"},
+                 {"unheard_of", "true", "a"}};
+    struct pool_want want = {.model_ref = "tiny", .backend = "auto", .device = -1};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *one = str_printf("{\"worker_id\":\"a\",\"url\":\"http://h:1\",\"model_ref\":\"tiny\","
+                               "\"state\":\"idle\",\"%s\":%s}",
+                               cases[i].word, cases[i].value);
+
+        expect_choice(one, &want, cases[i].chosen);
+        free(one);
+    }
+}
+
 static void test_pool__takes_no_harm_from_a_strange_list(void **state)
 {
     struct pool_want want = {.model_ref = "tiny", .backend = "auto", .device = -1};
@@ -664,6 +689,7 @@ int main(void)
         cmocka_unit_test(test_table__a_cell_too_long_is_cut_and_the_row_goes_on),
         cmocka_unit_test(test_pool__chooses_an_idle_or_not_full_worker_of_the_same_model),
         cmocka_unit_test(test_pool__heeds_backend_device_context_and_slots),
+        cmocka_unit_test(test_pool__passes_by_whom_its_hive_gives_to_nobody),
         cmocka_unit_test(test_pool__takes_no_harm_from_a_strange_list),
         cmocka_unit_test(test_pool__follows_a_hive_of_https_to_workers_of_https_only),
         cmocka_unit_test(test_pool__a_worker_is_reached_by_the_link_of_its_hive),

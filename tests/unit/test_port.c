@@ -52,10 +52,22 @@ static void test_port__takes_ipv4_where_the_hive_does(void **state)
     }
 }
 
+/* 192.0.2.1 is nobody's: RFC 5737. */
+static void test_port__tells_whether_an_address_is_this_machines(void **state)
+{
+    (void)state;
+    assert_true(port_is_here("127.0.0.1"));
+    assert_true(port_is_here("0.0.0.0"));
+    assert_false(port_is_here("192.0.2.1"));
+    assert_false(port_is_here("2001:db8::1"));
+    assert_false(port_is_here("fe80::1%nolink0"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_port__takes_ipv4_where_the_hive_does),
+        cmocka_unit_test(test_port__tells_whether_an_address_is_this_machines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

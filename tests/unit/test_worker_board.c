@@ -259,6 +259,98 @@ static void test_worker_choose__means_the_file_that_is_there(void **state)
     board_detach(a.board);
 }
 
+/*
+ * Keepers choose from the list, by the reference's text: a model whose file was replaced, or whose
+ * link was switched, was answered for by the old worker for as long as they asked.
+ */
+static void test_worker_choose__a_list_tells_whose_file_was_replaced(void **state)
+{
+    char dir[] = "/tmp/rbee-test-choose-XXXXXX", *file, *other, *link, *by_file, *by_link;
+    struct workers owner = {.all = TAILQ_HEAD_INITIALIZER(owner.all)};
+    struct worker a = made(&owner), b = made(&owner);
+    json_t *told;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    file = path_join(dir, "a.gguf");
+    other = path_join(dir, "b.gguf");
+    link = path_join(dir, "current.gguf");
+    assert_int_equal(path_write_file(file, "one", 3, 0600, NULL), 0);
+    assert_int_equal(path_write_file(other, "two", 3, 0600, NULL), 0);
+    assert_int_equal(symlink(file, link), 0);
+    str_copy(b.id, sizeof b.id, "worker-b");
+    a.model_path = b.model_path = file; /* which a link's worker has, too */
+    a.model_ref = by_file = str_printf("file://%s", file);
+    b.model_ref = by_link = str_printf("file://%s", link);
+    assert_true(file_mark_of(file, &a.file) && file_mark_of(link, &b.file));
+    TAILQ_INSERT_TAIL(&owner.all, &a, link);
+    TAILQ_INSERT_TAIL(&owner.all, &b, link);
+    workers_see_files(&owner, NULL);
+    assert_false(a.replaced || b.replaced);
+
+    assert_int_equal(unlink(link), 0);
+    workers_see_files(&owner, NULL);
+    assert_false(b.replaced); /* nobody can say */
+    assert_int_equal(symlink(other, link), 0);
+    workers_see_files(&owner, a.id); /* of that one only */
+    assert_false(b.replaced);
+    workers_see_files(&owner, b.id);
+    assert_true(b.replaced && !a.replaced);
+    told = worker_json(&b, "127.0.0.1");
+    assert_true(json_is_true(json_object_get(told, "replaced")));
+    json_decref(told);
+
+    assert_int_equal(path_write_file(file, "new", 3, 0600, NULL), 0); /* by a rename */
+    workers_see_files(&owner, NULL);
+    assert_true(a.replaced);
+    a.model_ref = ref; /* no path: the place that its file had */
+    a.replaced = false;
+    workers_see_files(&owner, NULL);
+    assert_true(a.replaced);
+    assert_true(file_mark_of(file, &a.file));
+    workers_see_files(&owner, NULL);
+    told = worker_json(&a, "127.0.0.1");
+    assert_null(json_object_get(told, "replaced"));
+    json_decref(told);
+
+    unlink(link);
+    unlink(file);
+    unlink(other);
+    rmdir(dir);
+    free(file);
+    free(other);
+    free(link);
+    free(by_file);
+    free(by_link);
+    board_detach(a.board);
+    board_detach(b.board);
+}
+
+/* So did one that a larger one had taken the place of: it was to end, and chats kept it. */
+static void test_worker_choose__a_list_tells_who_was_outgrown(void **state)
+{
+    struct workers owner = {.all = TAILQ_HEAD_INITIALIZER(owner.all)};
+    struct worker a = made(&owner), b = made(&owner);
+    json_t *told;
+
+    (void)state;
+    TAILQ_INSERT_TAIL(&owner.all, &a, link);
+    TAILQ_INSERT_TAIL(&owner.all, &b, link);
+    atomic_store(&a.board->n_ctx, 128);
+    atomic_store(&b.board->n_ctx, 512);
+    b.ctx_min = 512;
+    workers_see_files(&owner, NULL);
+    assert_true(a.outgrown && !b.outgrown);
+    told = worker_json(&a, "127.0.0.1");
+    assert_true(json_is_true(json_object_get(told, "outgrown")));
+    json_decref(told);
+    b.state = WORKER_DRAINING;
+    workers_see_files(&owner, NULL);
+    assert_false(a.outgrown);
+    board_detach(a.board);
+    board_detach(b.board);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +361,8 @@ int main(void)
         cmocka_unit_test(test_worker_choose__takes_the_one_with_most_to_give),
         cmocka_unit_test(test_worker_choose__one_file_of_several_names_is_one_model),
         cmocka_unit_test(test_worker_choose__means_the_file_that_is_there),
+        cmocka_unit_test(test_worker_choose__a_list_tells_whose_file_was_replaced),
+        cmocka_unit_test(test_worker_choose__a_list_tells_who_was_outgrown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

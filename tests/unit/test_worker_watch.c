@@ -124,11 +124,29 @@ const char *worker_own_url(const struct worker *w, char dst[WORKER_URL_MAX])
     return dst;
 }
 
+static const char *own_host;
+
+const char *workers_own_host(const struct workers *ws)
+{
+    (void)ws;
+    return own_host;
+}
+
+static struct {
+    unsigned n;
+    void (*on_done)(void *arg, int rc, const struct http_response *response, const struct err *err);
+    void *arg;
+} asked; /* for a worker's health */
+
 int http_call_start(struct http_client *c, const struct http_call_params *params,
                     struct http_call **out, struct err *err)
 {
-    (void)c, (void)params, (void)out;
-    return err_set(err, ERR_BUSY, "nobody is asked here");
+    (void)c, (void)err;
+    asked.n++;
+    asked.on_done = params->on_done;
+    asked.arg = params->arg;
+    *out = (struct http_call *)(uintptr_t)1;
+    return 0;
 }
 
 /* ---- the world ---- */
@@ -151,7 +169,8 @@ static int set_up(void **state)
     struct world *o = &world;
 
     *o = (struct world){0};
-    killed.n = n_walks = 0;
+    killed.n = n_walks = asked.n = 0;
+    own_host = "127.0.0.1";
     now_ms = 1000000;
     process = (struct procfs_stat){.state = 'S', .n_threads = 9};
     threads = (struct procfs_threads){.runnable = true};
@@ -342,6 +361,65 @@ static void test_watch__a_worker_with_hidden_threads_that_computes_is_slow(void 
     assert_int_equal(killed.code, API_WORKER_STALLED);
 }
 
+/* ---- health ---- */
+
+/* So many times it is asked, and this is what comes. */
+static void ask_times(struct world *o, unsigned times, int rc, int status)
+{
+    const struct http_response response = {.status = status};
+    struct err err = {0};
+
+    if (rc)
+        err_set(&err, rc, "no answer came");
+    for (unsigned i = 0; i < times; i++) {
+        unsigned before = asked.n;
+
+        o->w.next_health_ms = now_ms;
+        look_after(o, TICK_MS);
+        assert_int_equal(asked.n, before + 1);
+        asked.on_done(asked.arg, rc, rc ? NULL : &response, rc ? &err : NULL);
+    }
+}
+
+/*
+ * The cable of a hive that is bound to one address was pulled, and NetworkManager took the address
+ * away: a minute and a half later it had killed all its healthy workers for not answering.
+ */
+static void test_watch__an_address_that_is_gone_is_nothing_against_a_worker(void **state)
+{
+    struct world *o = *state;
+
+    atomic_store(&o->w.board->state, BOARD_READY);
+    ask_times(o, 2, ERR_TIMEOUT, 0);
+    own_host = "192.0.2.1"; /* nobody's: RFC 5737 */
+    ask_times(o, 5, ERR_UNREACHABLE, 0);
+    assert_int_equal(killed.n, 0);
+    assert_true(o->ws.address_gone);
+    own_host = "127.0.0.1";
+    ask_times(o, 1, 0, 200);
+    assert_false(o->ws.address_gone);
+    ask_times(o, 2, ERR_UNREACHABLE, 0);
+    assert_int_equal(killed.n, 0);
+    ask_times(o, 1, ERR_TIMEOUT, 0);
+    assert_int_equal(killed.n, 1);
+    assert_int_equal(killed.code, API_WORKER_STALLED);
+}
+
+/* Clients held all of its connections: it told its hive so, which counted that as silence. */
+static void test_watch__a_worker_without_a_free_place_answers(void **state)
+{
+    struct world *o = *state;
+
+    atomic_store(&o->w.board->state, BOARD_READY);
+    ask_times(o, 5, 0, 503);
+    ask_times(o, 2, 0, 500);
+    ask_times(o, 1, 0, 503);
+    ask_times(o, 2, 0, 500);
+    assert_int_equal(killed.n, 0);
+    ask_times(o, 1, 0, 500);
+    assert_int_equal(killed.n, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +436,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             test_watch__a_worker_with_hidden_threads_that_computes_is_slow, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_watch__an_address_that_is_gone_is_nothing_against_a_worker, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_watch__a_worker_without_a_free_place_answers, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

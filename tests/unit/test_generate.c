@@ -1,0 +1,137 @@
+/* One inference whose worker says nothing, on a clock of the test's: how long the keeper waits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "keeper/generate.h"
+
+#define WORKER "worker-1"
+
+static int64_t now_ms;
+static struct client_last last;
+static struct {
+    enum { IDLE, BUSY, UNKNOWN, LOST, BROKEN } says[8]; /* one look after another */
+    size_t n_asked;
+} hive;
+
+/* GNU ld --wrap: the reserved names are its own. */
+int64_t __wrap_client_ms(struct client *c);
+const struct client_last *__wrap_client_last(const struct client *c);
+int __wrap_keeper_get(struct keeper *k, const char *path, json_t **out, struct api_error *e);
+enum client_end __wrap_client_watch(struct client *c, const struct client_watch *w,
+                                    struct api_error *e);
+
+int64_t __wrap_client_ms(struct client *c)
+{
+    (void)c;
+    return now_ms;
+}
+
+const struct client_last *__wrap_client_last(const struct client *c)
+{
+    (void)c;
+    return &last;
+}
+
+int __wrap_keeper_get(struct keeper *k, const char *path, json_t **out, struct api_error *e)
+{
+    int says = hive.says[hive.n_asked < 7 ? hive.n_asked : 7];
+
+    (void)k;
+    assert_string_equal(path, "/v1/workers/" WORKER);
+    hive.n_asked++;
+    last = (struct client_last){.rc = says == LOST ? ERR_TIMEOUT : 0};
+    *out = says == IDLE   ? json_pack("{s:i, s:i}", "slots_busy", 0, "queued", 0)
+           : says == BUSY ? json_pack("{s:i, s:i}", "slots_busy", 0, "queued", 1)
+                          : NULL;
+    if (says == LOST)
+        api_error_set(e, API_CONNECTION_TIMEOUT, "keeper", "no answer came");
+    else if (says == UNKNOWN)
+        api_error_set(e, API_NOT_FOUND, "hive", "there is no such worker");
+    else if (says == BROKEN)
+        api_error_set(e, API_INTERNAL, "hive", "the hive is ill");
+    return *out ? 0 : -1;
+}
+
+/* An hour in which nothing comes. */
+enum client_end __wrap_client_watch(struct client *c, const struct client_watch *w,
+                                    struct api_error *e)
+{
+    (void)c;
+    for (int s = 0; s < 3600; s++) {
+        now_ms += 1000;
+        if (!w->on_tick(w->arg))
+            return CLIENT_STOPPED;
+    }
+    api_error_set(e, API_INTERNAL, "keeper", "the hour is over");
+    return CLIENT_TIMED_OUT;
+}
+
+/* Runs one from 0 on the clock, and returns when it ended. */
+static int64_t run(struct api_error *e)
+{
+    static const struct pool_worker worker = {.id = WORKER, .url = "http://h:8081"};
+    static char prompt[] = "Once";
+    struct inference_request r = {.prompt = prompt, .prompt_bytes = 4, .max_tokens = 1};
+    struct keeper k = {.term = {.quiet = true}};
+    struct generate how = {0};
+
+    snprintf(k.node.url, sizeof k.node.url, "http://h:8080");
+    now_ms = 0;
+    hive.n_asked = 0;
+    assert_int_equal(generate_run(&k, &worker, &r, &how, e), GENERATE_FAILED);
+    return now_ms;
+}
+
+#define SAYS(...) memcpy(hive.says, (const int[8]){__VA_ARGS__}, sizeof hive.says)
+
+/*
+ * The cable was pulled while the request was on its way: "the worker is busy" was all that the
+ * keeper said for as long as the kernel sent it anew, for many minutes. A hive that cannot be
+ * reached counted as one that says that there is work.
+ */
+static void test_generate__a_hive_that_is_not_reached_twice_ends_the_wait(void **state)
+{
+    struct api_error e = {0};
+
+    (void)state;
+    SAYS(LOST, LOST);
+    assert_int_equal(run(&e), 2 * GENERATE_STALL_MS);
+    assert_int_equal(e.code, API_CONNECTION_TIMEOUT);
+    assert_non_null(strstr(e.message, "the worker worker-1 said nothing for 120 s, and the hive at "
+                                      "http://h:8080 does not answer"));
+    assert_int_equal(hive.n_asked, 2);
+    api_error_done(&e);
+}
+
+/* It may be restarting, or have too much to do, while its worker works. */
+static void test_generate__a_hive_that_answers_in_between_is_there(void **state)
+{
+    struct api_error e = {0};
+
+    (void)state;
+    SAYS(LOST, BUSY, LOST, BROKEN, LOST, BUSY, UNKNOWN);
+    assert_int_equal(run(&e), 7 * GENERATE_STALL_MS);
+    assert_int_equal(e.code, API_WORKER_STALLED);
+    api_error_done(&e);
+    SAYS(BUSY, IDLE);
+    assert_int_equal(run(&e), 2 * GENERATE_STALL_MS);
+    assert_int_equal(e.code, API_WORKER_STALLED);
+    assert_non_null(strstr(e.message, "its hive knows of no work that it has"));
+    api_error_done(&e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_generate__a_hive_that_is_not_reached_twice_ends_the_wait),
+        cmocka_unit_test(test_generate__a_hive_that_answers_in_between_is_there),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
