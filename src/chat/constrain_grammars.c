@@ -46,13 +46,14 @@ static int make_thought(struct constrain_grammars *g, const struct source *from,
 
 /* ---- arguments ----------------------------------------------------------- */
 
-/* The schema of a tool's arguments (the caller's reference): an object in any case. */
+/* The schema of a tool's arguments (the caller's reference): an object in any case, whatever else
+ * it allows, for no call has other arguments. */
 static json_t *schema_of(const json_t *tool)
 {
     const json_t *parameters = json_object_get(json_object_get(tool, "function"), "parameters");
     json_t *schema = json_is_object(parameters) ? json_copy_all(parameters) : json_object();
 
-    if (schema && !json_object_get(schema, "type"))
+    if (schema && !str_eq(json_string_value(json_object_get(schema, "type")), "object"))
         json_object_set_new(schema, "type", json_string("object"));
     return schema;
 }

@@ -267,17 +267,41 @@ static int revoke_twin(struct keeper *k, const struct keys_entry *gone, struct e
     }
 }
 
-/* A whole key in place of its fingerprint: its hash in `hex` goes for it, and nothing repeats it.
- */
-static const char *print_of(const char *word, char hex[SHA256_HEX_BYTES])
+/* By the beginning of its hash, in the list and in the older file; `beside`: in this, too. */
+static int revoke_print(const char *home, const char *print, struct keys_entry *gone, bool *beside,
+                        struct err *err)
 {
-    unsigned char hash[SHA256_BYTES];
-    size_t n = strlen(word);
+    int rc = keys_revoke(home, print, KEYS_WAIT_MS, interrupt_flag(), gone, err);
 
-    if (n < ACCESS_KEY_MIN || strspn(word, "0123456789abcdef") == n)
-        return word;
+    *beside = rc == ERR_NOT_FOUND;
+    if (!*beside)
+        return rc;
+    rc = revoke_plain(home, print, gone, err);
+    if (rc != ERR_NOT_FOUND && rc != 0)
+        err_prefix(err,
+                   "there is no key %.12s in the list, and that of the file " PLAIN_FILE
+                   " is not known",
+                   print);
+    return rc;
+}
+
+/* A whole key in place of its fingerprint goes by its hash, and nothing repeats it. One of hex
+ * digits may be either. */
+static int revoke_word(const char *home, const char *word, struct keys_entry *gone, bool *beside,
+                       struct err *err)
+{
+    size_t n = strlen(word);
+    bool is_hex = strspn(word, "0123456789abcdef") == n;
+    char hex[SHA256_HEX_BYTES];
+    unsigned char hash[SHA256_BYTES];
+    int rc = ERR_NOT_FOUND;
+
+    if (is_hex || n < ACCESS_KEY_MIN)
+        rc = revoke_print(home, word, gone, beside, err);
+    if (rc != ERR_NOT_FOUND || n < ACCESS_KEY_MIN)
+        return rc;
     sha256_of(word, n, hash);
-    return sha256_hex(hash, hex);
+    return revoke_print(home, sha256_hex(hash, hex), gone, beside, err);
 }
 
 int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
@@ -285,7 +309,7 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
     const struct keeper_flags flags = {0};
     const struct cli_opt opts[] = {{0}};
     const char *word = NULL;
-    char print[KEYS_PRINT_BYTES], hex[SHA256_HEX_BYTES];
+    char print[KEYS_PRINT_BYTES];
     struct keeper k = {.command = self->name};
     struct keys_entry gone;
     struct err err = {0};
@@ -300,17 +324,7 @@ int cmd_keys_revoke(const struct cli_command *self, int argc, char **argv)
     rc = keeper_open(&k, self, &flags);
     if (rc != CLI_GO)
         return keeper_end(&k, rc);
-    word = print_of(word, hex);
-    rc = keys_revoke(config_home(k.config), word, KEYS_WAIT_MS, interrupt_flag(), &gone, &err);
-    beside = rc == ERR_NOT_FOUND;
-    if (beside) {
-        rc = revoke_plain(config_home(k.config), word, &gone, &err);
-        if (rc != ERR_NOT_FOUND && rc != 0)
-            err_prefix(&err,
-                       "there is no key %.12s in the list, and that of the file " PLAIN_FILE
-                       " is not known",
-                       word);
-    }
+    rc = revoke_word(config_home(k.config), word, &gone, &beside, &err);
     if (rc == ERR_NOT_FOUND)
         return keeper_end(&k,
                           keeper_fail_missing(&k, err.text, "`rbee-keeper keys list` shows them."));

@@ -412,24 +412,26 @@ static int look(struct scheduler *s, struct err *err)
 static int work(struct scheduler *s, struct err *err)
 {
     uint32_t n_started;
-    bool has_jobs;
+    bool had_jobs; /* in this turn, or at its beginning: a job that was wished to end is among them
+                    */
 
     s->limit.open_ms = clock_ms();
     while (!collect(s, is_idle(s) && s->tuned)) {
+        had_jobs = n_running(s) > 0;
         pass_sweep(&s->pass);
         embed_pass_sweep(&s->embeds);
         sweep_waiting(s, ends_by_wish);
         if (look(s, err))
             return ERR_IO;
         n_started = start_waiting(s);
-        has_jobs = n_running(s) > 0;
-        show_work(s, has_jobs);
+        had_jobs = had_jobs || n_running(s) > 0;
+        show_work(s, had_jobs);
         note_left(s, n_started); /* behind it: there is no moment in which nobody has them */
         sweep_waiting(s, ends_by_limit); /* those for whom there is no slot: not before that */
-        if (has_jobs)
+        if (n_running(s))
             run_pass(s);
         if (n_running(s) == 0) {
-            show_work(s, has_jobs);
+            show_work(s, had_jobs);
             outbox_flush(s->params.outbox);
         }
         s->tuned = s->tuned || !engine_tune(s->engine);

@@ -98,3 +98,20 @@ test('every link of a document leads to a file and a heading that are there', ()
   }
   assert.ok(n > 50, `${n}`);
 });
+
+/* Two branches that had changed one row were joined into a table that had both. */
+test('no table has a row twice', () => {
+  for (const name of fs.readdirSync(path.join(ROOT, 'docs')).filter((f) => f.endsWith('.md'))) {
+    let first = null; // of the table at hand
+    for (const line of read(`docs/${name}`).split('\n')) {
+      const cell = /^\| (`[^|]+`) \|/.exec(line);
+      if (!line.startsWith('|')) first = null;
+      else if (cell) {
+        first ??= new Map();
+        const [key, rest] = [cell[1], line.split(' | ')[1]];
+        assert.ok(first.get(key) !== rest, `${name}: ${line}`);
+        first.set(key, rest);
+      }
+    }
+  }
+});

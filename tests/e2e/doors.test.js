@@ -126,6 +126,17 @@ describe('keys at the shell', () => {
     assert.ok(!again.stderr.includes(key), again.stderr);
   });
 
+  test('so is one of hex digits, which might be a fingerprint', () => {
+    const home = makeFolder('rbee-keys-'), key = 'abcdef0123456789abcdef0123456789', file = path.join(home, 'api-key');
+    fs.writeFileSync(file, `${key}\n`, { mode: 0o600 });
+    const revoked = keys(home, 'revoke', key);
+    assert.strictEqual(revoked.status, 0, revoked.stderr);
+    assert.ok(!fs.existsSync(file));
+    const again = keys(home, 'revoke', key);
+    assert.match(again.stderr, new RegExp(`there is no key ${printOf(key)}`));
+    assert.ok(!again.stderr.includes(key.slice(0, 7)), again.stderr);
+  });
+
   /* One that stood in both files was taken out of the list alone, and went on opening the hive. */
   test('a key that stands in both files is revoked in both', () => {
     const home = makeFolder('rbee-keys-'), file = path.join(home, 'api-key');

@@ -541,6 +541,22 @@ describe('keep-alive', () => {
     await until(() => !isAlive(worker.pid), 'the end');
   });
 
+  /* A client that left in the middle of a long pass had the time until the end counted as idle. */
+  it('it counts from the end of the last pass', async (t) => {
+    const file = path.join(makeFolder(), 'slow.gguf');
+    writeHollowModel(file, { layers: 4, embd: 1024, ff: 4096, ctx: 2048 });
+    const hive = await startHive({ flags: { threads: 1 } });
+    t.after(() => hive.stop());
+    const worker = await spawnReady(hive, file, { ctx: 2048, slots: 1 });
+    const row = async () => (await list(hive))[0];
+    const answer = await infer(worker, { prompt: 'ab '.repeat(600), max_tokens: 1000, temperature: 0 });
+    await until(async () => (await row()).slots_busy === 1, 'it is at work');
+    const left = performance.now();
+    answer.leave();
+    const { last_activity_ms_ago: ago } = await until(async () => { const w = await row(); return w.slots_busy === 0 && w; }, 'it is idle');
+    assert.ok(performance.now() - ago >= left, `active ${ago} ms ago, left ${performance.now() - left} ms ago`);
+  });
+
   it('-1: never', async (t) => {
     const hive = await startHive({ flags: { 'keep-alive': '0' }, env: { RBEE_TINY: MODEL } });
     t.after(() => hive.stop());

@@ -171,16 +171,20 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* An answer to who may call f, of one integer x, and may say what the schema allows. */
-static struct chat_constraint *begin(const char *template, const char *schema)
+#define X                                                                                          \
+    "{\"type\": \"object\", \"properties\": {\"x\": {\"type\": \"integer\"}}, \"required\": "      \
+    "[\"x\"]}"
+
+/* An answer to who may call f, of these parameters, and may say what the schema allows. */
+static struct chat_constraint *begin_with(const char *template, const char *parameters,
+                                          const char *schema)
 {
     struct inference_request r = {.parallel_tool_calls = true};
     struct chat_constraint *c = NULL;
     struct err err = {0};
 
-    r.tools = json_pack("[{s:s, s:{s:s, s:{s:s, s:{s:{s:s}}, s:[s]}}}]", "type", "function",
-                        "function", "name", "f", "parameters", "type", "object", "properties", "x",
-                        "type", "integer", "required", "x");
+    r.tools = json_pack("[{s:s, s:{s:s, s:o}}]", "type", "function", "function", "name", "f",
+                        "parameters", json_loads(parameters, 0, NULL));
     r.json_schema = json_loads(schema, JSON_DECODE_ANY, NULL);
     assert_non_null(r.tools);
     assert_non_null(r.json_schema);
@@ -190,6 +194,11 @@ static struct chat_constraint *begin(const char *template, const char *schema)
     json_decref(r.tools);
     json_decref(r.json_schema);
     return c;
+}
+
+static struct chat_constraint *begin(const char *template, const char *schema)
+{
+    return begin_with(template, X, schema);
 }
 
 /* Puts a text in tokens that end where `cut` has a '|', or in one where it has none. */
@@ -250,6 +259,28 @@ static void test_constraint__a_schema_leaves_the_choice_of_a_call(void **state)
     assert_string_equal(kind(FUNCTIONARY, FLAG, "f\n|{\"x\": 1}"), "call");
     assert_string_equal(kind(FUNCTIONARY, FLAG, "{\"a\": true}"), "text");
     assert_string_equal(kind(FUNCTIONARY, "{\"type\": \"boolean\"}", "f|alse"), "text");
+}
+
+/* Parameters that also, or only, allow what is no object: the answer was neither a call, for which
+ * arguments are an object, nor by the schema. */
+static void test_constraint__arguments_are_an_object_whatever_the_parameters_allow(void **state)
+{
+    static const char *const parameters[] = {
+        "{\"type\": [\"object\", \"null\"]}", "{\"type\": \"string\", \"maxLength\": 3}",
+        "{\"type\": \"integer\", \"minimum\": 1}", "{\"enum\": [{}, 1]}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++) {
+        static const char *const args[] = {"{}", "null", "\"a\"", "1"};
+
+        for (size_t k = 0; k < sizeof args / sizeof *args; k++) {
+            struct chat_constraint *c = begin_with(NEWER, parameters[i], FLAG);
+
+            assert_int_equal(put(c, "[TOOL_CALLS]f[ARGS]"), 0);
+            assert_int_equal(put(c, args[k]), k ? ERR_INVALID : 0);
+            chat_constraint_free(c);
+        }
+    }
 }
 
 /* Llama 3's calls are objects as the schema's are: what has led to the arguments is a call. */
@@ -377,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_constraint__limits_the_reading_of_all_tools),
         cmocka_unit_test(test_constraint__hands_on_the_question_for_an_end),
         cmocka_unit_test(test_constraint__a_schema_leaves_the_choice_of_a_call),
+        cmocka_unit_test(test_constraint__arguments_are_an_object_whatever_the_parameters_allow),
         cmocka_unit_test(test_constraint__a_call_without_marks_is_known_by_its_head),
         cmocka_unit_test(test_constraint__a_token_may_go_from_head_to_arguments),
         cmocka_unit_test(test_constraint__its_mask_has_both),
