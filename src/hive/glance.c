@@ -10,14 +10,22 @@
 #include "hive/leftover.h"
 #include "hive/moment.h"
 
+/* What the process says. */
+struct sighting {
+    struct file_mark mark;
+    int64_t took_ms;
+};
+
 struct glance {
     struct event_base *base;
     char *path;           /* owned */
     struct child looking; /* pidfd -1: nobody */
     int answer;           /* where it says so; -1 = nowhere */
+    int64_t begun_ms;     /* when it was last looked */
     int64_t seen_ms;      /* when the answer came; 0 = none has */
+    bool slow;            /* the look before was longer than anybody waits */
     bool there;
-    struct file_mark mark;
+    struct sighting seen;
 };
 
 struct glance *glance_create(struct event_base *base, const char *path)
@@ -54,11 +62,12 @@ void glance_free(struct glance *g)
 /* Runs in the new process. */
 static int look(const void *arg)
 {
-    struct file_mark mark = {0};
+    struct sighting seen = {.took_ms = -clock_ms()};
 
-    if (!file_mark_of(arg, &mark))
+    if (!file_mark_of(arg, &seen.mark))
         return 1;
-    return write(0, &mark, sizeof mark) == (ssize_t)sizeof mark ? 0 : 1;
+    seen.took_ms += clock_ms();
+    return write(0, &seen, sizeof seen) == (ssize_t)sizeof seen ? 0 : 1;
 }
 
 static bool start(struct glance *g)
@@ -67,6 +76,7 @@ static bool start(struct glance *g)
 
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
         return false;
+    g->begun_ms = clock_ms();
     rc = moment_start(look, g->path, ends[1], &g->looking, NULL);
     close(ends[1]);
     g->answer = ends[0];
@@ -79,24 +89,40 @@ static bool start(struct glance *g)
 static void take(struct glance *g)
 {
     child_reap(&g->looking);
-    g->there = read(g->answer, &g->mark, sizeof g->mark) == (ssize_t)sizeof g->mark;
+    g->there = read(g->answer, &g->seen, sizeof g->seen) == (ssize_t)sizeof g->seen;
+    g->slow = g->there && g->seen.took_ms >= GLANCE_WAIT_MS;
     g->seen_ms = clock_ms();
     close_answer(g);
 }
 
-bool glance_at(struct glance *g, struct file_mark *out)
+/* A look that was left alone: has it ended, and does its answer still say anything? */
+static void take_late(struct glance *g)
 {
-    if (g->looking.pidfd >= 0) { /* it hung; what it says may be old by now */
-        if (!child_has_ended(&g->looking, 0))
-            return false;
-        take(g);
+    if (!child_has_ended(&g->looking, 0))
+        return;
+    take(g);
+    if (clock_ms() - g->begun_ms >= GLANCE_LATE_MS)
         g->seen_ms = 0;
-    }
-    if (!g->seen_ms || clock_ms() - g->seen_ms >= GLANCE_GOOD_MS) {
-        if (!start(g) || !child_has_ended(&g->looking, GLANCE_WAIT_MS))
-            return false;
+}
+
+static void look_now(struct glance *g, int64_t wait_ms)
+{
+    if (!start(g))
+        return;
+    if (child_has_ended(&g->looking, g->slow ? 0 : wait_ms))
         take(g);
+    else
+        g->slow = true;
+}
+
+bool glance_at(struct glance *g, int64_t wait_ms, struct file_mark *out)
+{
+    if (g->looking.pidfd >= 0)
+        take_late(g);
+    if (g->looking.pidfd < 0 && (!g->seen_ms || clock_ms() - g->seen_ms >= GLANCE_GOOD_MS)) {
+        g->seen_ms = 0;
+        look_now(g, wait_ms);
     }
-    *out = g->mark;
-    return g->there;
+    *out = g->seen.mark;
+    return g->looking.pidfd < 0 && g->seen_ms && g->there;
 }

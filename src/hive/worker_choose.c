@@ -1,4 +1,5 @@
 /* worker_choose.c - see workers.h: which of several workers of a model is given out. */
+#include "base/clock.h"
 #include "base/str.h"
 #include "hive/glance.h"
 #include "hive/reach.h"
@@ -156,8 +157,11 @@ static const char *place_now(const struct worker *w)
 }
 
 /* Lists are asked for all the time: the loop touches no file system for them that may hang. */
-static const struct file_mark *see_file(struct worker *w, const char *path, struct file_mark *mark)
+static const struct file_mark *see_file(struct worker *w, const char *path, int64_t until_ms,
+                                        struct file_mark *mark)
 {
+    int64_t left_ms = until_ms - clock_ms();
+
     const struct workers_params *p = &w->owner->params;
 
     if (!path)
@@ -166,11 +170,12 @@ static const struct file_mark *see_file(struct worker *w, const char *path, stru
         return file_mark_of(path, mark) ? mark : NULL;
     if (!w->glance)
         w->glance = glance_create(p->base, path);
-    return w->glance && glance_at(w->glance, mark) ? mark : NULL;
+    return w->glance && glance_at(w->glance, left_ms > 0 ? left_ms : 0, mark) ? mark : NULL;
 }
 
 void workers_see_files(struct workers *ws, const char *id)
 {
+    int64_t until_ms = clock_ms() + GLANCE_WAIT_MS; /* for all of them */
     struct worker *w;
 
     TAILQ_FOREACH(w, &ws->all, link)
@@ -182,7 +187,7 @@ void workers_see_files(struct workers *ws, const char *id)
 
         if ((id && !str_eq(w->id, id)) || !worker_takes_work(w))
             continue;
-        now = see_file(w, place_now(w), &mark);
+        now = see_file(w, place_now(w), until_ms, &mark);
         if (now)
             w->replaced = is_replaced(w, now);
         w->outgrown = is_outgrown(w, ws, &own, now);

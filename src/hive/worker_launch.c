@@ -132,7 +132,8 @@ static void make_room(struct worker *w, const struct worker_room *room)
 }
 
 /* It was to be larger than one that is there, and has no room after all: those who wait for it get
- * that one, and it is no more. False when there is none. */
+ * that one, and it is no more. False when there is none. Asked once: it looks at the model's file,
+ * and one in line is tried all the time. */
 static bool hand_over(struct worker *w)
 {
     const struct launch l = {.model_ref = w->model_ref,
@@ -140,7 +141,7 @@ static bool hand_over(struct worker *w)
                              .backend = w->backend,
                              .device = w->device};
     struct workers *ws = w->owner;
-    struct worker *other = w->ctx_min ? worker_choose(ws, &l, w) : NULL;
+    struct worker *other = w->ctx_min && !w->in_line ? worker_choose(ws, &l, w) : NULL;
 
     if (!other)
         return false;
@@ -156,9 +157,12 @@ static bool hand_over(struct worker *w)
 }
 
 /* Starts the process where there is room, or makes room, or waits for it, or says why there is
- * none. */
+ * none. With less context than was wished only where there is room for that now: who has to wait
+ * wishes on. */
 static void try_start(struct worker *w)
 {
+    struct plan_need wished = w->need;
+    int64_t wished_ctx = w->ctx;
     struct api_error error = {0};
     enum room_answer answer;
     struct worker_room room;
@@ -179,6 +183,8 @@ static void try_start(struct worker *w)
         make_room(w, &room);
         return;
     case ROOM_LATER:
+        w->need = wished;
+        w->ctx = wished_ctx;
         worker_line_join(w, &room);
         return;
     case ROOM_IS_THERE:

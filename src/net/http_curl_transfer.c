@@ -243,11 +243,11 @@ bool http_curl_has_sent(struct http_call *call)
 
 /* ---- the end of a hop ---- */
 
-/* What libcurl says of it, unless that quotes an address: of a proxy it does so with the password.
- */
-static const char *reason(const struct curl_call *t, CURLcode code)
+/* What libcurl says of it, unless that may have a secret in it: of a proxy's address that is none
+ * it quotes all, or what it takes for the host. */
+static const char *reason(const struct curl_call *t, CURLcode code, bool bad_proxy)
 {
-    bool quotes = strstr(t->error, "://") || strstr(t->error, "roxy s");
+    bool quotes = bad_proxy || strstr(t->error, "://") || strstr(t->error, "roxy s");
 
     return t->error[0] && !quotes ? t->error : curl_easy_strerror(code);
 }
@@ -255,8 +255,8 @@ static const char *reason(const struct curl_call *t, CURLcode code)
 /* What libcurl's code means here. */
 static int explain(const struct curl_call *t, CURLcode code, struct err *err)
 {
-    const char *why = reason(t, code);
     const char *bad = http_proxy_bad(strncasecmp(t->call.url, "https:", 6) == 0);
+    const char *why = reason(t, code, bad != NULL);
     char shown[ERR_TEXT_MAX / 2];
 
     if (code == CURLE_OUT_OF_MEMORY)
@@ -266,7 +266,7 @@ static int explain(const struct curl_call *t, CURLcode code, struct err *err)
     if (code == CURLE_URL_MALFORMAT || code == CURLE_LOGIN_DENIED)
         return err_set(err, ERR_INVALID, "the URL %s cannot be used: %s",
                        http_url_shown(t->call.url, shown, sizeof shown), why);
-    if (bad && !t->call.status) /* another try would change nothing */
+    if (bad && strstr(t->error, "roxy")) /* another try would change nothing */
         return err_set(err, ERR_INVALID, "%s does not answer, and " HTTP_PROXY_BAD,
                        http_url_shown(t->call.url, shown, sizeof shown), bad);
     return http_call_broken(&t->call, why, err);

@@ -23,7 +23,14 @@ static const char *behind_scheme(const char *text)
     return NULL;
 }
 
-/* "" or ":3128", and a slash behind it or not. */
+/* Nothing, or a path and the like, which libcurl takes and has no use for. With an '@' it is more
+ * likely the rest of a password. */
+static bool is_rest(const char *text)
+{
+    return !*text || (strchr("/?#", *text) && !strchr(text, '@'));
+}
+
+/* "" or ":3128", and what may stand behind it. */
 static bool is_port(const char *text)
 {
     size_t n = strspn(text + (*text == ':'), "0123456789");
@@ -31,12 +38,12 @@ static bool is_port(const char *text)
     uint64_t port;
 
     if (*text != ':')
-        return !*text || str_eq(text, "/");
+        return is_rest(text);
     if (n == 0 || n >= sizeof digits)
         return false;
     memcpy(digits, text + 1, n);
     return str_to_u64(digits, &port) == 0 && port > 0 && port <= UINT16_MAX &&
-           (text[1 + n] == '\0' || str_eq(text + 1 + n, "/"));
+           is_rest(text + 1 + n);
 }
 
 static bool is_proxy(const char *text)

@@ -130,3 +130,22 @@ test('a pinned smaller one stays', { skip }, async (t) => {
   assert.ok(await whileBusy(hive, model, () => nextContext(hive, model)) < 8192);
   assert.strictEqual((await list(hive)).find((w) => w.n_ctx === 4096).keep_alive_ms, -1);
 });
+
+/* Who waited for a busy model's memory was given the hive's own context though there was room for the one he wished, and
+ * was then told that his prompt is too long for it. */
+test('who has to wait for memory keeps his wish', { skip }, async (t) => {
+  const busy = hollow(65536), model = hollow(65536), hive = await start(t, { flags: { ctx: 32768 } });
+  const need = async (ctx) => (await post(hive, '/v1/workers/explain', { model_ref: model, ctx })).json.need.total_bytes;
+  const limit = Math.ceil((await need(65536) + 0.6 * await need(32768)) / 1048576);
+  const narrow = await start(t, { flags: { ctx: 32768 }, env: { RBEE_HIVE_MEMORY_LIMIT: String(limit) } });
+  const { worker_id: id, url } = (await spawn(narrow, busy, { ctx: 65536 })).json;
+  await until(async () => (await get(narrow, `/v1/workers/${id}`)).json.state === 'idle', () => `idle:\n${narrow.stderr}`);
+  const job = await sse.stream(`${url}/v1/inference`, { method: 'POST', body: { prompt: 'a', max_tokens: 65000, ignore_eos: true } });
+  await job.find((e) => e.type === 'token');
+  const answer = ask(narrow, model, 65536, { messages: [{ role: 'user', content: 'x'.repeat(40000) }] });
+  await until(() => narrow.stderr.includes(`${model} waits until`), () => `in line:\n${narrow.stderr}`);
+  assert.ok(!job.over, 'the job had ended before');
+  job.leave();
+  await answer;
+  assert.deepStrictEqual(await contexts(narrow), [65536]);
+});

@@ -537,11 +537,13 @@ static void test_http_client__a_proxys_password_is_in_no_error(void **state)
 
 static void test_http_proxy__knows_what_is_one(void **state)
 {
-    static const char *const good[] = {
-        "",        "http://proxy.test:3128/", "proxy",     "http://ann:ge%2Fhe:im@proxy.test:3128",
-        "proxy:1", "SOCKS5h://[::1]:1080",    "ann@proxy", "https://10.0.0.1"};
-    static const char *const bad[] = {"http://",   "proxy:0", "proxy:65536", "[::1", "::1",
-                                      "proxy/way", " proxy",  "http:/proxy", "@"};
+    static const char *const good[] = {"",          "http://proxy.test:3128/",
+                                       "proxy",     "http://ann:ge%2Fhe:im@proxy.test:3128",
+                                       "proxy:1",   "SOCKS5h://[::1]:1080",
+                                       "ann@proxy", "https://10.0.0.1",
+                                       "proxy:1/x", "http://proxy/proxy.pac?a#b"};
+    static const char *const bad[] = {"http://", "proxy:0", "proxy:65536", "[::1", "::1",
+                                      "p:1/w@y", " proxy",  "http:/proxy", "@"};
     static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "http_proxy", "ALL_PROXY"};
 
     (void)state;
