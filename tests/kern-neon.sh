@@ -12,7 +12,7 @@ done
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 flags="-std=c17 -O3 -ffp-contract=off -D_GNU_SOURCE -Wall -Wextra -Werror -I$src/src"
-for file in base/err engine/gguf/types engine/kern/ref engine/kern/ref_attend engine/kern/half \
+for file in base/err base/utf8 engine/gguf/types engine/kern/ref engine/kern/ref_attend engine/kern/half \
             engine/kern/unpack engine/kern/pack \
             engine/kern/cpu engine/kern/neon; do
     isa=
