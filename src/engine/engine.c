@@ -423,6 +423,12 @@ void engine_stop(struct engine *e)
     atomic_store(&e->f.stop, true);
 }
 
+void engine_ask_whether_in_vain(struct engine *e, bool (*in_vain)(void *arg), void *arg)
+{
+    e->f.in_vain = in_vain;
+    e->f.in_vain_arg = arg;
+}
+
 /* ---- what is here -------------------------------------------------------- */
 
 unsigned engine_usable_cpus(void)

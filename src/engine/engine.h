@@ -304,6 +304,12 @@ uint64_t engine_steps(const struct engine *e);
  */
 void engine_stop(struct engine *e);
 
+/*
+ * Who is asked before each layer of a batch, in the engine's own thread, whether anybody wants its
+ * rows still: with true the batch ends there, with ERR_CANCELLED. NULL, as at first: nobody.
+ */
+void engine_ask_whether_in_vain(struct engine *e, bool (*in_vain)(void *arg), void *arg);
+
 /* ---- sampler ------------------------------------------------------------- */
 
 /* Added to a token's logit; ids are in the vocabulary. */

@@ -8,6 +8,18 @@
 #include "worker/job.h"
 #include "worker/outbox.h"
 
+/* Before each layer of a pass. */
+static bool is_in_vain(void *arg)
+{
+    struct embed_pass *p = arg;
+
+    for (uint32_t i = 0; i < p->n_running; i++)
+        if (p->running[i]->embedding->n_planned && !job_wished(p->running[i]))
+            return false;
+    p->in_vain = true;
+    return true;
+}
+
 int embed_pass_init(struct embed_pass *p, struct engine *engine, struct outbox *outbox,
                     struct err *err)
 {
@@ -20,6 +32,7 @@ int embed_pass_init(struct embed_pass *p, struct engine *engine, struct outbox *
     if (!p->running || !p->vectors)
         return err_no_memory(err, ENGINE_EMBED_TEXTS * (size_t)info.n_embd * sizeof *p->vectors,
                              "the vectors of a pass");
+    engine_ask_whether_in_vain(engine, is_in_vain, p);
     return 0;
 }
 
@@ -150,8 +163,11 @@ static void fail_pass(struct taking *t, int rc, const struct err *err)
     for (uint32_t i = 0; rc != ERR_CANCELLED && i < t->n; i++)
         if (!t->owners[i]->over)
             job_fail(t->owners[i], API_INTERNAL, "The engine could not go on: %s.", err->text);
-    if (rc == ERR_CANCELLED)
+    if (rc == ERR_CANCELLED && t->p->in_vain)
+        embed_pass_sweep(t->p);
+    else if (rc == ERR_CANCELLED)
         embed_pass_end_all(t->p);
+    t->p->in_vain = false;
 }
 
 void embed_pass_run(struct embed_pass *p)

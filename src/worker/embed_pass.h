@@ -28,6 +28,7 @@ struct embed_pass {
     uint32_t n_running;
     uint32_t n_embd;
     float *vectors; /* (ENGINE_EMBED_TEXTS, n_embd) */
+    bool in_vain;   /* as a pass's */
 };
 
 int embed_pass_init(struct embed_pass *p, struct engine *engine, struct outbox *outbox,

@@ -8,6 +8,18 @@
 #include "worker/job.h"
 #include "worker/outbox.h"
 
+/* Before each layer of a batch. */
+static bool is_in_vain(void *arg)
+{
+    struct pass *p = arg;
+
+    for (uint32_t i = 0; i < p->n_running; i++)
+        if (p->running[i]->n_planned && !job_wished(p->running[i]))
+            return false;
+    p->in_vain = true;
+    return true;
+}
+
 int pass_init(struct pass *p, struct engine *engine, const struct pass_options *how,
               struct outbox *outbox, struct err *err)
 {
@@ -19,6 +31,7 @@ int pass_init(struct pass *p, struct engine *engine, const struct pass_options *
     p->planned = calloc(engine_n_slots(engine), sizeof *p->planned);
     if (!p->rows || !p->running || !p->planned)
         return err_no_memory(err, engine_n_batch(engine) * sizeof *p->rows, "a batch");
+    engine_ask_whether_in_vain(engine, is_in_vain, p);
     return 0;
 }
 
@@ -246,10 +259,13 @@ static void deal(struct pass *p)
 /* The batch as a whole went wrong: nobody in it can go on. */
 static void fail_batch(struct pass *p, int rc, const struct err *err)
 {
-    if (rc == ERR_CANCELLED) {
+    if (rc == ERR_CANCELLED && p->in_vain)
+        pass_sweep(p);
+    else if (rc == ERR_CANCELLED)
         pass_end_all(p);
+    p->in_vain = false;
+    if (rc == ERR_CANCELLED)
         return;
-    }
     for (uint32_t i = 0; i < p->n_running; i++)
         if (p->running[i]->n_planned)
             job_fail(p->running[i], rc == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_INTERNAL,

@@ -14,6 +14,9 @@
  * their own, by which the others, whose masks take less than a millisecond, do not stand still.
  * Where there is nobody else, a pass is that alone.
  *
+ * A batch whose jobs are all wished to end is not computed to its end: a chunk of a prompt for a
+ * large model takes seconds.
+ *
  * The engine's thread owns it.
  */
 #ifndef RBEE_WORKER_PASS_H
@@ -48,6 +51,7 @@ struct pass {
     uint64_t look_ns;             /* left of the pass for finding out which tokens may come */
     uint32_t slow_next, new_next; /* whose turn it is for that, of the running ones */
     uint64_t tokens_out;          /* since the start */
+    bool in_vain;                 /* the batch was ended, for nobody wanted its rows any more */
 };
 
 struct pass_options {

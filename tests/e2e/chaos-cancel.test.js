@@ -115,6 +115,25 @@ describe('one slot, and prompts that take their time', () => {
   });
 });
 
+/* A chunk of a prompt for a model of 8B takes some seconds on a CPU: so long its slot, and the person who pressed Ctrl+C,
+ * waited for rows that nobody wanted any more. */
+test('a pass that nobody wants any more ends before its next layer', async (t) => {
+  const layers = 24, worker = await startWorker({ model: slowModel({ layers, embd: 512, ff: 2048 }), slots: 1, ctx: 4096, threads: 1 });
+  t.after(() => worker.stop());
+  await until(async () => (await ready(worker)).ready, 'ready');
+  const steps = async () => (await ask(`${worker.url}/v1/info`)).json.steps;
+  for (let i = 0; i < 20; i++) { // the first layer may not have begun, or the last be over
+    const then = await steps();
+    const s = await infer(worker, { job_id: `v-${i}`, prompt: `${i} ${'bcd '.repeat(60)}`, max_tokens: 1 });
+    await inSlot(worker);
+    await remove(worker, `v-${i}`);
+    await s.all();
+    await free(worker);
+    if ((await steps() - then) % layers > 0) return;
+  }
+  assert.fail('every pass was computed to its end');
+});
+
 test('by way of the hive: a client that leaves is counted, and shown in its list', async (t) => {
   const model = slowModel({ layers: 12, embd: 512, ff: 2048 });
   const hive = await startHive({ flags: { slots: 1, threads: 1 } });

@@ -282,6 +282,11 @@ static void expect_refusal(struct engine *e, const struct engine_text *texts, ui
         fail_msg("'%s' is not in '%s'", part, err.text);
 }
 
+static bool is_in_vain(void *arg)
+{
+    return *(bool *)arg;
+}
+
 static void test_encoder__refuses_with_the_numbers_and_goes_on(void **state)
 {
     static int32_t ids[2 * MAX_TEXT];
@@ -312,6 +317,10 @@ static void test_encoder__refuses_with_the_numbers_and_goes_on(void **state)
     assert_int_equal(engine_embed(f.e, &one, 1, NULL), 0);
     engine_stop(f.e);
     expect_refusal(f.e, &one, 1, ERR_CANCELLED, "stopped");
+    assert_int_equal(engine_embed(f.e, &one, 1, NULL), 0);
+    engine_ask_whether_in_vain(f.e, is_in_vain, &(bool){true});
+    expect_refusal(f.e, &one, 1, ERR_CANCELLED, "stopped");
+    engine_ask_whether_in_vain(f.e, is_in_vain, &(bool){false});
     assert_int_equal(engine_embed(f.e, &one, 1, NULL), 0);
     close_both(&f);
 }

@@ -372,6 +372,38 @@ static void test_engine__a_stop_asked_for_before_ends_the_next_batch_only(void *
     fixture_close(&f);
 }
 
+/* True once it was asked so often. */
+static bool is_enough(void *arg)
+{
+    return --*(int *)arg == 0;
+}
+
+/* Ended in the middle, a batch leaves no trace: asked for again it gives the same bits. */
+static void test_engine__a_batch_that_nobody_wants_ends_before_its_next_layer(void **state)
+{
+    struct engine_row row = {.token = 1};
+    struct fixture f;
+    int32_t ids[N_TEXT];
+    int n_asks = 2;
+    int seq;
+
+    (void)state;
+    assert_true(simple_model.n_layers >= 2);
+    random_text(ids, 62);
+    plain_logits(&simple_model, ids, N_TEXT, text_logits);
+    fixture_open_plain(&f, &simple_model);
+    seq = open_seq(f.e);
+    engine_ask_whether_in_vain(f.e, is_enough, &n_asks);
+    row.seq = seq;
+    check_refused(f.e, &row, 1, ERR_CANCELLED, "stopped");
+    assert_int_equal(engine_seq_len(f.e, seq), 0);
+    assert_int_equal(engine_steps(f.e), 1);
+    decode(f.e, seq, ids, N_TEXT, 43, other_logits); /* asked on: it is not in vain */
+    assert_true(n_asks < -1);
+    assert_same_bits(text_logits, other_logits, N_TEXT);
+    fixture_close(&f);
+}
+
 struct stopping {
     struct engine *e;
     uint64_t steps; /* before the batch */
@@ -555,6 +587,7 @@ int main(void)
         cmocka_unit_test(test_engine__sequences_run_out_and_come_back),
         cmocka_unit_test(test_engine__refuses_bad_parameters),
         cmocka_unit_test(test_engine__a_stop_asked_for_before_ends_the_next_batch_only),
+        cmocka_unit_test(test_engine__a_batch_that_nobody_wants_ends_before_its_next_layer),
         cmocka_unit_test(test_engine__a_stop_from_another_thread_ends_a_running_batch),
         cmocka_unit_test(test_engine__a_file_cut_short_is_an_error),
         cmocka_unit_test(test_engine__a_file_that_cannot_be_read_is_told_with_the_reason),

@@ -145,7 +145,7 @@ bool encoder_run(struct forward *f)
     forward_each_row(f, embed_task, f, f->hp->n_embd);
     norm(f, f->w->embd_norm, f->w->embd_bias);
     for (uint32_t i = 0; i < f->hp->n_layers; i++) {
-        if (atomic_exchange(&f->stop, false) || rows_failed(&f->window))
+        if (forward_must_end(f))
             return false;
         if (f->window.n_passes == 0 && i + 1 < f->hp->n_layers)
             weights_expect_layer(f->w, i + 1);

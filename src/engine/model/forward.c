@@ -203,12 +203,18 @@ static void final_logits(struct forward *f)
     product_run(&p, f->pool);
 }
 
+bool forward_must_end(struct forward *f)
+{
+    return atomic_exchange(&f->stop, false) || (f->in_vain && f->in_vain(f->in_vain_arg)) ||
+           rows_failed(&f->window);
+}
+
 bool forward_run(struct forward *f)
 {
     rows_begin(&f->window);
     forward_each_row(f, embed_task, f, f->hp->n_embd);
     for (uint32_t i = 0; i < f->hp->n_layers; i++) {
-        if (atomic_exchange(&f->stop, false) || rows_failed(&f->window))
+        if (forward_must_end(f))
             return false;
         if (f->window.n_passes == 0 && i + 1 < f->hp->n_layers)
             weights_expect_layer(f->w, i + 1);

@@ -38,8 +38,10 @@ struct forward {
     double rope_magnitude;
     struct forward_row *rows; /* n_rows: the batch; the caller fills it, a pass may reorder it */
     uint32_t n_rows;
-    _Atomic uint64_t steps; /* layers computed */
-    atomic_bool stop;       /* asks the running pass, else the next one, to end early */
+    _Atomic uint64_t steps;     /* layers computed */
+    atomic_bool stop;           /* asks the running pass, else the next one, to end early */
+    bool (*in_vain)(void *arg); /* asked before each layer; true ends the pass. May be NULL */
+    void *in_vain_arg;
 };
 
 /* Makes the rotary frequencies, once. `packing`: w is going to be packed (packs.h). */
@@ -47,12 +49,15 @@ void forward_prepare(struct forward *f, bool packing);
 
 /*
  * Runs f->rows. Logits of the rows that want them land in f->s.logits, one after another in their
- * order. Returns false when it ended early: because of f->stop, which is then cleared, or because
- * weights could not be read, which rows_failed tells until the next pass.
+ * order. Returns false when it ended early: because of f->stop, which is then cleared, or in_vain,
+ * or because weights could not be read, which rows_failed tells until the next pass.
  */
 bool forward_run(struct forward *f);
 
 /* ---- for encoder.c, which is made of the same parts ---- */
+
+/* Before a layer: it is not to be computed any more. */
+bool forward_must_end(struct forward *f);
 
 /* Runs a job whose tasks are the rows of the batch, each of n values. */
 void forward_each_row(struct forward *f, pool_fn *task, void *arg, size_t n);
