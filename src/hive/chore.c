@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/failed_keys.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "hive/admit.h"
@@ -83,17 +84,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 static void begin_step(void *arg);
 
-/* Whose it is: of "192.168.1.7:53210" all but the port. */
-static void keep_host(struct chore *c, const char *peer)
-{
-    char *port;
-
-    str_copy(c->turn.who, sizeof c->turn.who, peer);
-    port = strrchr(c->turn.who, ':');
-    if (port)
-        *port = '\0';
-}
-
 static bool is_full(struct hive *h, struct http_exchange *x)
 {
     if (h->n_chores < CHORES_MAX)
@@ -126,7 +116,7 @@ struct chore *chore_begin(struct hive *h, struct http_exchange *x)
     c->h = h;
     c->turn.arg = c;
     c->turn.begin = begin_step;
-    keep_host(c, http_peer(x));
+    failed_keys_who(http_peer(x), c->turn.who);
     c->stream = sse_begin(h->base, x, on_gone, c);
     if (c->stream) {
         h->n_chores++;

@@ -14,11 +14,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "api/failed_keys.h"
 #include "base/err.h"
 
-#define TURNS_AT_ONCE  4
-#define TURN_STUCK_MS  10000 /* disks that sleep wake up in that time */
-#define TURN_WHO_BYTES 64
+#define TURNS_AT_ONCE 4
+#define TURN_STUCK_MS 10000 /* disks that sleep wake up in that time */
 
 struct event_base;
 struct turns;
@@ -32,7 +32,7 @@ enum turn_state {
 
 /* The asker's; `who`, `arg` and `begin` are filled in by it, the rest is 0. */
 struct turn {
-    char who[TURN_WHO_BYTES];
+    char who[FAILED_KEYS_WHO_BYTES]; /* as failed_keys_who tells addresses apart */
     void *arg;
     void (*begin)(void *arg); /* it is at work from now on; may end it */
 
