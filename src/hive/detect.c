@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/backend.h"
 #include "base/str.h"
 #include "hive/cuda.h"
 #include "hive/machine.h"
@@ -147,12 +148,7 @@ int cmd_detect(const struct cli_command *self, int argc, char **argv)
 
 int detect_choose(const char *asked, int64_t device, const char **backend, struct api_error *e)
 {
-    static const char *const known[] = {"cpu", "auto", "cuda", "metal", "vulkan"};
-    bool is_known = false;
-
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        is_known = is_known || str_eq(asked, known[i]);
-    if (!is_known) {
+    if (!backend_is_name(asked)) {
         api_error_set(e, API_BACKEND_UNAVAILABLE, REPLY_SRC,
                       "'%.40s' is no backend; there are cpu, cuda, metal, vulkan and auto, and "
                       "usable on this machine is: cpu",

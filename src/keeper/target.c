@@ -1,6 +1,7 @@
 /* target.c - see target.h. */
 #include "keeper/target.h"
 
+#include "api/backend.h"
 #include "base/str.h"
 
 void target_init(struct target *t)
@@ -8,21 +9,11 @@ void target_init(struct target *t)
     *t = (struct target){.backend = "auto", .device = -1};
 }
 
-static bool is_backend(const char *name)
-{
-    static const char *const known[] = {"auto", "cpu", "cuda", "metal", "vulkan"};
-
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (str_eq(name, known[i]))
-            return true;
-    return false;
-}
-
 int target_check(const struct target *t, struct err *err)
 {
     int64_t ms;
 
-    if (!is_backend(t->backend))
+    if (!backend_is_name(t->backend))
         return err_set(err, ERR_INVALID,
                        "--backend takes auto, cpu, cuda, metal or vulkan, not '%.40s'", t->backend);
     if (t->keep_alive && str_to_duration_ms(t->keep_alive, &ms))

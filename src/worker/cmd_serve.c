@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/backend.h"
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -116,16 +117,6 @@ static int parse(const struct cli_command *self, int argc, char **argv, struct w
     return cli_parse(WORKER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
 }
 
-static bool is_backend(const char *name)
-{
-    static const char *const known[] = {"auto", "cpu", "cuda", "metal", "vulkan"};
-
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (str_eq(name, known[i]))
-            return true;
-    return false;
-}
-
 /* What this build can run on; never another thing than was asked for. */
 static int check_backend(const struct words *w, struct err *err)
 {
@@ -225,7 +216,7 @@ int cmd_serve(const struct cli_command *self, int argc, char **argv)
         return command_usage(self, "--prefix-cache is on or off");
     if (!str_eq(w.speculate, "auto") && !str_eq(w.speculate, "off"))
         return command_usage(self, "--speculate is auto or off");
-    if (!is_backend(w.backend))
+    if (!backend_is_name(w.backend))
         return command_usage(self, "--backend is cpu or auto");
     rc = command_check_words(self, w.kv_type, w.sandbox);
     if (rc != CLI_GO)
