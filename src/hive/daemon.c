@@ -421,16 +421,11 @@ static int watch_signals(struct hive *h, struct err *err)
 /* ---- life ---- */
 
 /* What a parent may have handed down: with SIGCHLD ignored the kernel keeps no word of how a child
- * ended, and a blocked SIGTERM never comes. With a limit of files' sizes, a write that passes it
- * fails, as on a full disk. */
+ * ended. With a limit of files' sizes, a write that passes it fails, as on a full disk. */
 static void reset_signals(void)
 {
-    sigset_t none;
-
     signal(SIGCHLD, SIG_DFL);
     signal(SIGXFSZ, SIG_IGN);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* Each connection and each worker takes descriptors; the usual soft limit of 1024 is too few. */

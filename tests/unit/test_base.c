@@ -1,6 +1,7 @@
 /* test_base.c - the small tools everything else stands on. */
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -869,6 +870,24 @@ static int run_nothing(const struct cli_command *self, int argc, char **argv)
     return CLI_DONE;
 }
 
+/* A worker by hand whose parent had SIGTERM and SIGINT blocked could be ended by SIGKILL only. */
+static void test_cli__signals_that_a_parent_blocked_come(void **state)
+{
+    static const struct cli_command commands[] = {{"infer", NULL, "ask", NULL, run_nothing}, {0}};
+    char program[] = "p", word[] = "infer", *argv[] = {program, word, NULL};
+    sigset_t blocked, before, now;
+
+    (void)state;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigaddset(&blocked, SIGINT);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    assert_int_equal(cli_main("p", "tests", commands, NULL, 2, argv), CLI_DONE);
+    sigprocmask(SIG_SETMASK, &before, &now);
+    assert_false(sigismember(&now, SIGTERM));
+    assert_false(sigismember(&now, SIGINT));
+}
+
 /* What cli_main says of the words; free it. */
 static char *said_of(const char *first, const char *second)
 {
@@ -979,6 +998,7 @@ int main(void)
         cmocka_unit_test(test_clean__lets_no_control_character_through),
         cmocka_unit_test(test_log__lines_hold_no_control_character),
         cmocka_unit_test(test_cli__what_is_far_is_not_named_and_what_was_begun_is),
+        cmocka_unit_test(test_cli__signals_that_a_parent_blocked_come),
         cmocka_unit_test(test_cli__an_unknown_command_is_answered_with_what_was_meant),
     };
 
