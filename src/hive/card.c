@@ -1,6 +1,7 @@
 /* card.c - see card.h. What is read back is checked like anything from outside. */
 #include "hive/card.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,9 @@
 #include "base/sweep.h"
 #include "hive/quant.h"
 
-#define CARD_VERSION 1
+/* What card_parse knows; all else is kept as it is. */
+static const char *const known[] = {"version", "repo", "commit", "quantization",
+                                    "origin",  "refs", "files",  "verdict"};
 
 static bool is_local(const char *repo)
 {
@@ -207,6 +210,7 @@ void card_free(struct card *c)
     free(c->commit);
     free(c->quantization);
     free(c->origin);
+    json_decref(c->more);
     free(c);
 }
 
@@ -219,6 +223,13 @@ int card_set_origin(struct card *c, const char *origin, struct err *err)
     free(c->origin);
     c->origin = copy;
     return 0;
+}
+
+bool card_is_in_folder(const struct card *c, const char *path)
+{
+    size_t n = strlen(c->dir);
+
+    return strncmp(path, c->dir, n) == 0 && path[n] == '/';
 }
 
 bool card_is_local(const struct card *c)
@@ -281,7 +292,7 @@ static json_t *verdict_json(const struct catalog_verdict *v)
 
 static json_t *to_json(const struct card *c)
 {
-    json_t *files = json_array(), *refs = json_array();
+    json_t *files = json_array(), *refs = json_array(), *root;
 
     for (size_t i = 0; i < c->n_files; i++)
         json_array_append_new(files, json_pack("{s:s, s:I, s:s}", "name", c->files[i].name, "size",
@@ -289,9 +300,14 @@ static json_t *to_json(const struct card *c)
                                                c->files[i].sha256));
     for (size_t i = 0; i < c->n_refs; i++)
         json_array_append_new(refs, json_string(c->refs[i]));
-    return json_pack("{s:i, s:s, s:s, s:s, s:s*, s:o, s:o, s:o*}", "version", CARD_VERSION, "repo",
+    root = json_pack("{s:i, s:s, s:s, s:s, s:s*, s:o, s:o, s:o*}", "version", CARD_VERSION, "repo",
                      c->repo, "commit", c->commit, "quantization", c->quantization, "origin",
                      c->origin, "refs", refs, "files", files, "verdict", verdict_json(&c->verdict));
+    if (root && c->more && json_object_update_missing(root, c->more)) {
+        json_decref(root);
+        return NULL;
+    }
+    return root;
 }
 
 char *card_text(const struct card *c)
@@ -382,6 +398,24 @@ static void take_verdict(struct catalog_verdict *v, json_t *verdict)
         *v = told;
 }
 
+/* Of a later rbee that had no reason to call it another version. */
+static void take_more(struct card *c, json_t *root)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        json_object_del(root, known[i]);
+    if (json_object_size(root))
+        c->more = json_incref(root);
+}
+
+int card_text_version(const char *text, size_t n)
+{
+    json_t *root = json_load_bounded(text, n, 0, NULL);
+    json_int_t version = json_integer_value(json_object_get(root, "version"));
+
+    json_decref(root);
+    return version < 0 ? 0 : version > INT_MAX ? INT_MAX : (int)version;
+}
+
 struct card *card_parse(const char *models_dir, const char *text, size_t n)
 {
     const char *repo, *commit, *quantization, *origin = NULL;
@@ -399,8 +433,10 @@ struct card *card_parse(const char *models_dir, const char *text, size_t n)
         card_free(c);
         c = NULL;
     }
-    if (c)
+    if (c) {
         take_verdict(&c->verdict, json_object_get(root, "verdict"));
+        take_more(c, root);
+    }
     json_decref(root);
     return c;
 }
