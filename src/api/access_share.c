@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "api/access.h"
+#include "api/board.h"
 #include "api/keys.h"
 #include "base/str.h"
 
@@ -114,23 +115,15 @@ void access_share_publish(struct access_share *s, const struct keys *k)
 
 int access_share_attach(int fd, struct access_share **out, struct err *err)
 {
-    struct stat st;
     struct access_share *s;
+    int rc =
+        board_check_head(fd, SHARE_MAGIC, SHARE_VERSION, sizeof *s, "a hive's list of keys", err);
 
-    if (fstat(fd, &st) != 0 || st.st_size != (off_t)sizeof *s)
-        return err_set(err, ERR_INVALID, "descriptor %d holds no keys of a hive", fd);
+    if (rc)
+        return rc;
     s = mmap(NULL, sizeof *s, PROT_READ, MAP_SHARED, fd, 0);
     if (s == MAP_FAILED)
         return err_errno(err, ERR_IO, errno, "cannot map the hive's keys");
-    if (s->magic != SHARE_MAGIC || s->version != SHARE_VERSION) {
-        int rc = err_set(err, ERR_CONFLICT,
-                         "descriptor %d holds keys of mark %08x, version %u; this worker knows "
-                         "mark %08x, version %u",
-                         fd, s->magic, s->version, SHARE_MAGIC, SHARE_VERSION);
-
-        munmap(s, sizeof *s);
-        return rc;
-    }
     *out = s;
     return 0;
 }

@@ -40,7 +40,8 @@ int access_share_create(const struct access_secrets *secrets, struct access_shar
                         struct err *err);
 void access_share_publish(struct access_share *s, const struct keys *k);
 
-/* The worker's side; the descriptor may be closed afterwards. ERR_INVALID, ERR_CONFLICT. */
+/* The worker's side; the descriptor may be closed afterwards. ERR_INVALID; ERR_CONFLICT: of
+ * another build. */
 int access_share_attach(int fd, struct access_share **out, struct err *err);
 void access_share_detach(struct access_share *s); /* NULL is fine; both sides */
 

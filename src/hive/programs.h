@@ -1,7 +1,8 @@
 /*
  * programs.h - where the worker's program and the bundled model lie.
  *
- * Looked up each time they are needed, so that an update in place works without a restart.
+ * Looked up each time they are needed, so that an update in place is used from the next worker on;
+ * where it does not fit the running hive, which has to be restarted then, worker_end.c says so.
  */
 #ifndef RBEE_HIVE_PROGRAMS_H
 #define RBEE_HIVE_PROGRAMS_H
