@@ -10,6 +10,9 @@
 #include "base/err.h"
 
 #define WORKER_PROGRAM "llm-worker-rbee"
+/* The running program itself, to start it again with other words: also when it was replaced on the
+ * disk, and has no path any more. */
+#define PROGRAMS_SELF "/proc/self/exe"
 
 /*
  * `configured` (the flag, environment or file; "" = none) alone, when given; else beside the
@@ -20,8 +23,5 @@ int programs_find_worker(const char *configured, char **out, struct err *err);
 /* A full path. RBEE_TINY alone, when set; else tiny.gguf beside the running program, where it was
  * installed (../share/rbee), or in the source tree it lies in. ERR_NOT_FOUND as above. */
 int programs_find_tiny(char **out, struct err *err);
-
-/* The running program itself, to start it again with other words. free(). */
-int programs_find_self(char **out, struct err *err);
 
 #endif

@@ -262,6 +262,21 @@ describe('what a hive refuses', () => {
     assert.match(error.message, /download/);
   });
 
+  /* It was asked for by the path of the running program, which is "... (deleted)" after an upgrade in place: INTERNAL. */
+  test('backends are told also when the hive\'s program was replaced on the disk', async (t) => {
+    const program = path.join(makeFolder(), 'rbee-hive');
+    fs.copyFileSync(HIVE, program);
+    const mine = await startHive({ program, flags: { worker: WORKER } });
+    t.after(() => mine.stop());
+    fs.rmSync(program);
+    fs.writeFileSync(program, '#!/bin/sh\nexit 1\n', { mode: 0o755 }); // what runs is asked, not what is there now
+    const { status, json } = await get(mine, '/v1/backends');
+    assert.strictEqual(status, 200, JSON.stringify(json));
+    assert.strictEqual(json.backends[0].name, 'cpu');
+    assert.strictEqual(json.backends[0].available, true);
+    assert.ok(!mine.stderr.includes('look for devices'), mine.stderr);
+  });
+
   test('backends and devices that are not there', async () => {
     for (const backend of ['cuda', 'metal', 'vulkan', 'abacus']) {
       const error = assertError(await spawn(hive, 'tiny', { backend }), 422, 'BACKEND_UNAVAILABLE');
