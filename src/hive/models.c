@@ -150,7 +150,8 @@ void models_enter_all(struct models *m, const struct card *card)
             log_warn("%s", err.text);
 }
 
-/* What is on disk and not in the catalog enters it again, once it is judged. */
+/* What is on disk and not in the catalog enters it again, once it is judged. One that could not be
+ * run is asked about again: the program may be a later one, and can (admit.h). */
 static bool on_card(void *arg, struct card *card)
 {
     struct models *m = arg;
@@ -167,7 +168,7 @@ static bool on_card(void *arg, struct card *card)
     upload_sweep(m, card);
     for (size_t i = 0; i < card->n_refs; i++)
         known = known || is_entered(m, card->refs[i], card);
-    if (!known && !card->verdict.judge[0]) {
+    if (!known && (!card->verdict.judge[0] || card->verdict.code[0])) {
         models_judge_late(m, card);
         return true;
     }

@@ -465,6 +465,28 @@ describe('the database', () => {
     await hive.stop();
   });
 
+  /* A model that the program of then could not run stayed away after the upgrade that was made for it, without a word. */
+  test('a model that could not be run is asked about again after an upgrade, and only then', async (t) => {
+    let hive = await startHive();
+    t.after(() => hive.stop());
+    const { local_path: file } = await add(hive, 'learnt'), card = `${file}.json`;
+    const again = async (judge) => {
+      await hive.stop();
+      const text = JSON.parse(fs.readFileSync(card, 'utf8'));
+      text.verdict = { judge: judge ?? text.verdict.judge, code: 'UNSUPPORTED_MODEL', message: 'architecture x is not known', license: '' };
+      fs.writeFileSync(card, JSON.stringify(text));
+      for (const name of fs.readdirSync(hive.home)) if (name.startsWith('models.db')) fs.rmSync(path.join(hive.home, name));
+      hive = await startHive({ home: hive.home });
+    };
+    await again();
+    await hive.says(/learnt\.gguf\.json is on the disk, but does not enter the catalog: architecture x is not known/);
+    assert.strictEqual(await row(hive, 'local:learnt'), undefined);
+    assert.match(fs.readFileSync(card, 'utf8'), /^\{"version":1,/, 'nothing new is known: it was not written again');
+    await again('0.0.9-1-1');
+    await until(() => row(hive, 'local:learnt'), () => hive.stderr);
+    await until(() => JSON.parse(fs.readFileSync(card, 'utf8')).verdict.code === '', 'the verdict');
+  });
+
   test('empty, or gone: made again', async () => {
     for (const damage of [() => fs.truncateSync(db, 0), () => fs.rmSync(db)]) {
       damage();
