@@ -227,6 +227,27 @@ int certificate_load(const char *home, const char *chain_path, const char *key_p
     return rc;
 }
 
+static bool unix_ms(const ASN1_TIME *t, int64_t *out)
+{
+    struct tm tm;
+
+    if (ASN1_TIME_to_tm(t, &tm) != 1)
+        return false;
+    *out = (int64_t)timegm(&tm) * 1000;
+    return true;
+}
+
+int certificate_dates(const char *chain, int64_t *from_ms, int64_t *until_ms, struct err *err)
+{
+    X509 *x = certificate_from(chain);
+    bool good =
+        x && unix_ms(X509_get0_notBefore(x), from_ms) && unix_ms(X509_get0_notAfter(x), until_ms);
+
+    X509_free(x);
+    ERR_clear_error();
+    return good ? 0 : err_set(err, ERR_INVALID, "the dates of this certificate cannot be read");
+}
+
 void certificate_done(struct certificate *c)
 {
     if (c->key)

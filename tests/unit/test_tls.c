@@ -943,6 +943,26 @@ static void test_certificate__a_persons_own_is_left_alone(void **state)
     place_end(&p);
 }
 
+static void test_certificate__tells_from_when_until_when_it_holds(void **state)
+{
+    static const long days[] = {CERTIFICATE_DAYS, 5, -3};
+    char *key = NULL, *chain = NULL;
+    int64_t from, until, now;
+    struct err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof days / sizeof days[0]; i++) {
+        make_authority(days[i], &chain, &key);
+        now = (int64_t)time(NULL) * 1000;
+        assert_int_equal(certificate_dates(chain, &from, &until, &err), 0);
+        assert_in_range(until - now - days[i] * 86400000 + 60000, 0, 120000);
+        assert_true(from < until || days[i] < 0);
+        free(chain);
+        free(key);
+    }
+    assert_int_equal(certificate_dates("rubbish", &from, &until, &err), ERR_INVALID);
+}
+
 /* The pin is what RFC 7469 calls one: `openssl x509 -pubkey | openssl pkey -pubin -outform der |
  * sha256sum`, computed here by OpenSSL's own functions. */
 static void test_certificate__pin_is_the_hash_of_the_public_key(void **state)
@@ -990,6 +1010,7 @@ int main(void)
         cmocka_unit_test(test_certificate__own_one_is_private_and_stays),
         cmocka_unit_test(test_certificate__one_of_another_key_is_made_anew),
         cmocka_unit_test(test_certificate__a_persons_own_is_left_alone),
+        cmocka_unit_test(test_certificate__tells_from_when_until_when_it_holds),
         cmocka_unit_test(test_certificate__pin_is_the_hash_of_the_public_key),
     };
 
