@@ -14,6 +14,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/uuid.h"
@@ -166,16 +167,23 @@ static int make_key(const char *path, struct certificate *out, struct err *err)
     return rc;
 }
 
+/* It is known by its key, which is on the disk: where there is no room for the certificate, the
+ * next start signs another one. */
 static int sign_and_keep(const char *path, struct certificate *out, struct err *err)
 {
     EVP_PKEY *key = key_from(out->key);
+    struct err why;
 
     free(out->chain);
     out->chain = key ? sign(key) : NULL;
     EVP_PKEY_free(key);
     if (!out->chain)
         return refused("a certificate", err);
-    return path_write_file(path, out->chain, strlen(out->chain), 0644, err);
+    if (path_write_file(path, out->chain, strlen(out->chain), 0644, &why))
+        log_warn("%s: the hive's certificate was signed anew, and is kept in memory until the hive "
+                 "ends",
+                 why.text);
+    return 0;
 }
 
 /* The own one: made, or signed anew, as need be. */
