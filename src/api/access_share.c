@@ -203,8 +203,12 @@ bool access_share_keys(const struct access_share *s, struct keys *out)
 
         if (before % 2 != 0 || n > KEYS_MAX)
             continue;
-        for (size_t k = 0; k < n; k++)
-            take_words(s->hashes[k], out->items[k].hash, WORDS);
+        for (size_t k = 0; k < n; k++) {
+            unsigned char hash[SHA256_BYTES];
+
+            take_words(s->hashes[k], hash, WORDS);
+            memcpy(out->items[k].hash, hash, sizeof hash);
+        }
         out->n = n;
         if (atomic_load(&s->changes) == before)
             return true;
