@@ -489,6 +489,8 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
     if (rc == 0)
         rc = doors_watch(&h->doors, h->base, err);
     if (rc == 0)
+        rc = doors_watch_certificate(&h->doors, h->base, err);
+    if (rc == 0)
         rc = make_models(h, err);
     if (rc == 0)
         rc = listen_for_clients(h, err);

@@ -66,9 +66,11 @@ static bool wants_tls(const struct doors *d)
 
 static int open_tls(struct doors *d, struct certificate *c, struct err *err)
 {
-    int rc = certificate_load(d->home, config_text(d->config, "hive", "tls_cert"),
-                              config_text(d->config, "hive", "tls_key"), c, err);
+    int rc;
 
+    doors_mark_certificate(d);
+    rc = certificate_load(d->home, config_text(d->config, "hive", "tls_cert"),
+                          config_text(d->config, "hive", "tls_key"), c, err);
     if (rc == 0)
         rc = tls_load(&d->tls, err);
     if (rc == 0)
@@ -82,6 +84,7 @@ static int open_tls(struct doors *d, struct certificate *c, struct err *err)
     if (c->made)
         fprintf(stderr, "%s: a certificate was made; its key has the SHA-256 %s\n", PROGRAM,
                 d->pin);
+    doors_take_certificate(d, c->chain);
     return 0;
 }
 
@@ -129,6 +132,7 @@ int doors_open(struct doors *d, const struct config *config, const char *home, c
 void doors_close(struct doors *d)
 {
     doors_unwatch(d);
+    doors_unwatch_certificate(d);
     doors_note_used(d, true);
     if (d->advertised)
         advertise_remove(d->home);

@@ -6,7 +6,8 @@
  * certificate made, OpenSSL not loaded. On any other address a key is asked for, and TLS is spoken
  * unless tls is "off". The list of keys is read again when its file changes (inotify on the home,
  * or a look each DOORS_RETRY_MS where none is to be had), and put before the workers in the same
- * turn of the loop (api/access_share.h).
+ * turn of the loop (api/access_share.h). So is a certificate of the user's own that was renewed
+ * with its key; one that is over, or soon will be, is told in the log, at the start and daily.
  *
  * <home>/run/hive.json (0600) tells keepers of the same user where the hive is and by which pin;
  * <home>/run/keys-used when each key was last used, to the minute. Loop thread only.
@@ -23,12 +24,14 @@
 #include "api/failed_keys.h"
 #include "api/keys.h"
 #include "config/config.h"
+#include "hive/verdicts.h"
 #include "net/tls.h"
 
 #define DOORS_USED_MS 60000 /* a key's use is noted at most once in so long */
 #define DOORS_RETRY_MS                                                                             \
     1000 /* until files of keys that could not be read, or lie elsewhere, are looked at */
-#define DOORS_N_FILES 2 /* `keys` and `api-key`, see api/keys.h */
+#define DOORS_CERTIFICATE_S 1 /* between two looks at the files of a certificate of the user's */
+#define DOORS_N_FILES       2 /* `keys` and `api-key`, see api/keys.h */
 
 struct access_share;
 struct event;
@@ -55,6 +58,15 @@ struct doors_file {
     struct doors_seen seen;
 };
 
+/* Of the user's own; all 0 where the hive shows one that it made. */
+struct doors_certificate {
+    const char *chain_path, *key_path; /* borrowed */
+    struct file_mark chain, key;       /* the files, as they were last read */
+    int64_t from_ms, until_ms;         /* Unix time */
+    int64_t said_ms;                   /* when its dates were last looked at */
+    struct event *look;
+};
+
 struct doors {
     const struct config *config;
     const char *home; /* borrowed */
@@ -66,6 +78,7 @@ struct doors {
     const struct tls *tls;      /* NULL: plain HTTP */
     struct tls_server *tls_server;
     char pin[TLS_PIN_BYTES]; /* of the certificate; "" = none */
+    struct doors_certificate certificate;
     struct failed_keys *failed;
     struct security_log *log;
     struct reach *reach; /* borrowed: asked before a link is followed; NULL = none is asked */
@@ -89,6 +102,8 @@ int doors_open(struct doors *d, const struct config *config, const char *home, c
                struct err *err);
 /* Begins to follow the key files; the loop is there now. */
 int doors_watch(struct doors *d, struct event_base *base, struct err *err);
+/* The same for the files of a certificate of the user's own. */
+int doors_watch_certificate(struct doors *d, struct event_base *base, struct err *err);
 void doors_close(struct doors *d); /* zeros are fine, with the descriptors -1 */
 
 /*

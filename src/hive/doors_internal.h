@@ -18,6 +18,13 @@ bool doors_seen_same(const struct doors_seen *a, const struct doors_seen *b);
 
 void doors_unwatch(struct doors *d);
 
+/* doors_certificate.c, for one of the user's own, and nothing to do with the hive's: which files
+ * it is, before they are read; what it says, at the start. */
+void doors_mark_certificate(struct doors *d);
+void doors_take_certificate(struct doors *d, const char *chain);
+void doors_look_at_certificate(struct doors *d);
+void doors_unwatch_certificate(struct doors *d);
+
 /* That key opened the door just now. */
 void doors_note_use(struct doors *d, const struct keys_entry *key);
 /* Those that are gone leave their places to others. */

@@ -194,8 +194,13 @@ static int remove_downloaded(struct models *m, struct card *card, const char *ca
                              struct unlinked *u, uint64_t *freed, struct api_error *e)
 {
     struct catalog_row row = {0};
+    struct err err;
     int rc;
 
+    if (!card && models_check_age(m, canonical, &err)) {
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, "%s", err.text);
+        return -1;
+    }
     /* an import moves the user's files there at this moment: they are not rbee's to delete yet */
     if (at_work_brings(&m->at_work, card, canonical)) {
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,

@@ -84,21 +84,21 @@ static void on_gone(struct http_exchange *x, void *arg)
 static void get_backends(struct hive *h, struct http_exchange *x, const char *id)
 {
     struct asking *a = calloc(1, sizeof *a);
-    struct capture_params params = {
-        .out_max = DETECT_JSON_MAX, .timeout_ms = DETECT_TIMEOUT_MS, .arg = a, .done = on_detected};
-    const char *argv[] = {"rbee-hive", "detect", "--json", NULL};
+    static const char *const argv[] = {"rbee-hive", "detect", "--json", NULL};
+    const struct capture_params params = {.path = PROGRAMS_SELF,
+                                          .argv = argv,
+                                          .out_max = DETECT_JSON_MAX,
+                                          .timeout_ms = DETECT_TIMEOUT_MS,
+                                          .arg = a,
+                                          .done = on_detected};
     struct err err = {0};
-    char *self = NULL;
-    int rc = a ? programs_find_self(&self, &err) : err_no_memory(&err, sizeof *a, "a request");
+    int rc = a ? 0 : err_no_memory(&err, sizeof *a, "a request");
 
     (void)id;
     if (rc == 0) {
         a->x = x;
-        params.path = self;
-        params.argv = argv;
         rc = look_start(h->looks, &params, "detect", false, &a->look, &err);
     }
-    free(self);
     if (rc == 0) {
         http_on_gone(x, on_gone, a);
         return;

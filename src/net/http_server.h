@@ -109,6 +109,8 @@ struct http_server_params {
 int http_server_create(const struct http_server_params *params, struct http_server **out,
                        struct err *err);
 void http_server_free(struct http_server *s);
+/* New connections show another certificate; the one of before may be freed. */
+void http_server_renew_tls(struct http_server *s, struct tls_server *tls_server);
 
 /*
  * Ends requests from outside, each by the pass that let it in (http_set_pass): those for which

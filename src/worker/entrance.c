@@ -49,6 +49,7 @@ static int take_tls(struct entrance *e, const struct access_secrets *s, struct e
 static int take_share(struct entrance *e, int fd, struct access *a, struct err *err)
 {
     struct access_secrets secrets;
+    char *chain = NULL;
     int rc = access_share_attach(fd, &e->share, err);
 
     close(fd);
@@ -59,7 +60,14 @@ static int take_share(struct entrance *e, int fd, struct access *a, struct err *
         a->share = e->share;
         str_copy(a->link_key, sizeof a->link_key, secrets.link_key);
     }
-    return secrets.certificate ? take_tls(e, &secrets, err) : 0;
+    if (!secrets.private_key)
+        return 0;
+    rc = access_share_certificate(e->share, &chain, err);
+    secrets.certificate = chain;
+    if (rc == 0)
+        rc = take_tls(e, &secrets, err);
+    free(chain);
+    return rc;
 }
 
 static int read_pem(const char *path, bool is_private, char **out, struct err *err)

@@ -405,6 +405,8 @@ int server_run(const struct serve_options *o)
     if (make_parts(&s, &err)) {
         clean_line(err.text);
         fprintf(stderr, "%s: %s.\n", SERVER_NAME, err.text);
+        if (err.code == ERR_CONFLICT) /* by what the hive shares, and nothing else here */
+            exit_code = BOARD_EXIT_OTHER_BUILD;
     } else {
         fprintf(stderr, "%s %s listens on %s\n", SERVER_NAME, RBEE_VERSION, s.url);
         log_info("sandbox: %s", sandbox_text(&s.sandbox, level));

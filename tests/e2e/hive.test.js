@@ -262,6 +262,21 @@ describe('what a hive refuses', () => {
     assert.match(error.message, /download/);
   });
 
+  /* It was asked for by the path of the running program, which is "... (deleted)" after an upgrade in place: INTERNAL. */
+  test('backends are told also when the hive\'s program was replaced on the disk', async (t) => {
+    const program = path.join(makeFolder(), 'rbee-hive');
+    fs.copyFileSync(HIVE, program);
+    const mine = await startHive({ program, flags: { worker: WORKER } });
+    t.after(() => mine.stop());
+    fs.rmSync(program);
+    fs.writeFileSync(program, '#!/bin/sh\nexit 1\n', { mode: 0o755 }); // what runs is asked, not what is there now
+    const { status, json } = await get(mine, '/v1/backends');
+    assert.strictEqual(status, 200, JSON.stringify(json));
+    assert.strictEqual(json.backends[0].name, 'cpu');
+    assert.strictEqual(json.backends[0].available, true);
+    assert.ok(!mine.stderr.includes('look for devices'), mine.stderr);
+  });
+
   test('backends and devices that are not there', async () => {
     for (const backend of ['cuda', 'metal', 'vulkan', 'abacus']) {
       const error = assertError(await spawn(hive, 'tiny', { backend }), 422, 'BACKEND_UNAVAILABLE');
@@ -354,6 +369,34 @@ describe('a worker that does not come up', () => {
     assert.ok(Number(second.headers['retry-after']) >= 1 && Number(second.headers['retry-after']) <= 10);
     assert.strictEqual(error.details.cause, 'WORKER_START_FAILED');
     assert.strictEqual((await list(hive)).length, 1);
+  });
+
+  /* After an upgrade in place each new worker ended with "exit code 1", was called worth another try, and nobody was told
+   * that the hive has to be restarted. */
+  for (const [what, serve] of [['says that it is of another build', 'exit 76'], ['does not know its words', 'exit 2']])
+    test(`a worker that ${what}: restart the hive, and no other try`, async (t) => {
+      const hive = await startHive({ flags: { worker: standIn(serve) } });
+      t.after(() => hive.stop());
+      const row = await failed(hive, (await spawn(hive, model)).json.worker_id);
+      assert.match(row.error.message, /worker\.sh on the disk is.* of another build than this running rbee-hive \(\d/);
+      assert.match(row.error.hint, /^Restart rbee-hive/);
+      const error = assertError(await spawn(hive, model), 500, 'WORKER_START_FAILED');
+      assert.match(error.message, /of another build/);
+      assert.match(error.details.hint, /^Restart rbee-hive/);
+      assert.strictEqual(error.details.retriable, false);
+      assert.ok(error.details.log_path);
+    });
+
+  test('the worker says that what it shares with its hive is of another build', async (t) => {
+    const board = path.join(makeFolder(), 'board'), head = Buffer.alloc(64);
+    head.writeUInt32LE(0x72626565, 0);
+    head.writeUInt32LE(999, 4);
+    fs.writeFileSync(board, head);
+    const fd = fs.openSync(board, 'r+');
+    t.after(() => fs.closeSync(fd));
+    const r = spawnSync(WORKER, ['serve', '--model', model, '--board-fd', '3'], { stdio: ['ignore', 'pipe', 'pipe', fd], encoding: 'utf8' });
+    assert.strictEqual(r.status, 76, r.stderr);
+    assert.match(r.stderr, /version 999.*another build/);
   });
 
   test('a signal while loading is told by its name', async (t) => {
