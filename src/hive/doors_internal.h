@@ -16,6 +16,11 @@ int doors_read_keys(struct doors *d, struct err *err);
 int doors_look(const struct doors *d, const char *name, struct doors_seen *out, struct err *err);
 bool doors_seen_same(const struct doors_seen *a, const struct doors_seen *b);
 
+/* As doors_note_failure, of a request from elsewhere. */
+void doors_note_forbidden(struct doors *d, const struct access_ask *ask, const char *peer);
+/* All that was not told yet of strangers is, if the start was. */
+void doors_end_failed(struct doors *d);
+
 void doors_unwatch(struct doors *d);
 
 /* That key opened the door just now. */

@@ -102,6 +102,7 @@ static bool has_to_wait(struct hive *h, struct http_exchange *x)
     if (wait_s == 0)
         return false;
     snprintf(seconds, sizeof seconds, "%d", wait_s);
+    doors_note_unheard(&h->doors, FAILED_CODE, http_peer(x));
     http_add_header(x, "Retry-After", seconds);
     reply_fail(x, API_TOO_MANY_FAILURES,
                "Too many wrong codes or keys came from this address; it is listened to again in %d "

@@ -893,6 +893,16 @@ describe('starting', () => {
     assert.strictEqual(proc.stdout, '');
   });
 
+  /* The log knew of the first one only: the others were to be told with the next behind a minute. */
+  test('who was refused again and again is told with the number, at the end at the latest', async () => {
+    const hive = await startHive();
+    for (let i = 0; i < 30; i++) assert.strictEqual((await ask(hive.url + '/v1/node', { headers: { Host: `evil${i}.example` } })).status, 403);
+    await hive.stop();
+    const lines = fs.readFileSync(path.join(hive.home, 'logs/security.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+    assert.deepStrictEqual(lines.map(({ event, from, times }) => [event, from, times]), [['start', undefined, undefined],
+      ['forbidden_place', '127.0.0.1', 1], ['forbidden_place', '127.0.0.1', 29], ['end', undefined, undefined]]);
+  });
+
   /* What a hive that was killed had half written lay there for ever, with keys in it. */
   test('half-written copies of a killed hive are gone, others stay', async () => {
     const home = makeFolder(), copies = ['api-key.tmp-4711', 'run/keys-used.tmp-4711', 'tls/key.pem.tmp-12'];

@@ -985,8 +985,13 @@ describe('beginnings and ends', { skip }, () => {
     assert.strictEqual(status, 200);
     await until(() => hive.asked.length > 0, 'the callback');
     assert.strictEqual(hive.asked[0].authorization, `Bearer ${key}`);
+    const wrong = [];
+    for (let i = 0; i < 14; i++) wrong.push((await post(worker, { prompt: 'a' }, { Authorization: `Bearer ${key}${i}` })).status);
+    assert.deepStrictEqual([wrong[0], wrong.at(-1)], [401, 429]);
     assert.ok(!worker.stderr.includes(key));
     await worker.stop();
+    // its log knew of the first one only: a burst that ends was never told, nor who had to wait
+    assert.deepStrictEqual([...worker.stderr.matchAll(/wrong keys from \S+ \((\d+)\)/g)].map(([, n]) => n), ['1', '14']);
     hive.stop();
   });
 
