@@ -315,7 +315,7 @@ static void look_at_file(const char *text, struct download_look *out)
         out->file = "x.gguf";
 }
 
-void download_look(const struct download *d, struct download_look *out)
+void download_look(struct download *d, struct download_look *out)
 {
     const char *line = world.line;
 

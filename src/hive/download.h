@@ -99,9 +99,10 @@ struct download_look {
     uint64_t bytes_done, bytes_total; /* 0 = not known yet */
     const char *path, *file;          /* of the first file; the one under way; "" = not known yet */
     const char *sha256;               /* of the file under way, "" = not known */
+    int64_t eta_s;                    /* -1 = nobody can say */
     const struct api_error *error;    /* it failed */
 };
-void download_look(const struct download *d, struct download_look *out);
+void download_look(struct download *d, struct download_look *out);
 
 /* Answers the exchange with the progress as a stream, to the end. */
 void download_watch(struct download *d, struct http_exchange *x);
