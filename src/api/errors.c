@@ -188,6 +188,16 @@ void api_error_set(struct api_error *e, enum api_code code, const char *src, con
     utf8_mend(e->message);
 }
 
+void api_error_of_files(struct api_error *e, const char *src, const struct err *err)
+{
+    api_error_set(e, err->code == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, src, "%s",
+                  err->text);
+    if (e->code == API_INTERNAL && err->code != ERR_NO_MEMORY)
+        e->details = json_pack("{s:s}", "hint",
+                               "See to what the message names: is it there, and may rbee read and "
+                               "write it? Then ask again.");
+}
+
 void api_error_done(struct api_error *e)
 {
     if (!e)

@@ -8,6 +8,7 @@
 
 #include "api/failed_keys.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "hive/admit.h"
 #include "hive/hive.h"
@@ -235,6 +236,9 @@ void chore_say(struct chore *c, json_t *event)
 
 void chore_say_error(struct chore *c, const char *name, enum api_code code, const char *message)
 {
+    if (code == API_INTERNAL)
+        log_error("%s in work on %s: %s", api_error_info(code)->code, name ? name : "models",
+                  message);
     chore_say(c, json_pack("{s:s, s:s*, s:s, s:s}", "stage", "error", "name", name, "code",
                            api_error_info(code)->code, "message", message));
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/error_log.h"
 #include "base/str.h"
 #include "hive/gateway/shape.h"
 
@@ -34,6 +35,7 @@ void reply_error(struct http_exchange *x, int status, struct api_error *e)
 
     if (status == 0)
         status = own ? own : 500;
+    api_error_log(e, http_request_id(x));
     if (text)
         http_reply(x, status, JSON_TYPE, text, strlen(text));
     else
@@ -52,6 +54,14 @@ void reply_fail(struct http_exchange *x, enum api_code code, const char *fmt, ..
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     api_error_set(&e, code, REPLY_SRC, "%s", text);
+    reply_error(x, 0, &e);
+}
+
+void reply_fail_of(struct http_exchange *x, const struct err *err)
+{
+    struct api_error e;
+
+    api_error_of_files(&e, REPLY_SRC, err);
     reply_error(x, 0, &e);
 }
 

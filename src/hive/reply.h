@@ -19,6 +19,9 @@ void reply_error(struct http_exchange *x, int status, struct api_error *e);
 void reply_fail(struct http_exchange *x, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Of files, as api_error_of_files has it. */
+void reply_fail_of(struct http_exchange *x, const struct err *err);
+
 /* Sets the error of a request that http_hold had no room for. */
 void reply_say_held(struct api_error *e, size_t n_bytes);
 

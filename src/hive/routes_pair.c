@@ -154,7 +154,7 @@ static void use_code(struct hive *h, struct http_exchange *x, const char *code, 
     else if (rc == ERR_BUSY)
         reply_fail(x, API_QUEUE_TIMEOUT, "%s", err.text);
     else
-        reply_fail(x, API_INTERNAL, "%s", err.text);
+        reply_fail_of(x, &err);
 }
 
 static void pair(struct hive *h, struct http_exchange *x, const char *id)

@@ -196,7 +196,7 @@ static void get_log(struct hive *h, struct http_exchange *x, const char *id)
     if (rc == ERR_NOT_FOUND)
         answer_no_log(x, w);
     else if (rc)
-        reply_fail(x, API_INTERNAL, "%s", err.text);
+        reply_fail_of(x, &err);
     else
         http_reply(x, 200, "text/plain; charset=utf-8", buf_str(&text), text.len);
     buf_done(&text);

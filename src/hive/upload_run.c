@@ -377,7 +377,7 @@ void upload_commit(struct hive *h, struct http_exchange *x, struct manifest *man
 
     if (u && !is_answered(u, x)) {
         if (import_list_model(u->dir, model_of(u), PLACE_MOVE, &list, &err))
-            reply_fail(x, API_INTERNAL, "%s", err.text);
+            reply_fail_of(x, &err);
         else
             import_run(h, x, &list);
     }

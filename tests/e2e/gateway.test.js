@@ -193,6 +193,21 @@ describe('over a worker that says what it is told', () => {
       }
     });
 
+    /* "Please report it with the request id and the log": no log had it, and the worker had an id of its own. */
+    it('an error of our own stands in the log, under the id that the client and the worker know', async () => {
+      const body = { error: { code: 'INTERNAL', message: 'oh no\n2026 error: forged', details: {}, src: 'worker' } };
+      for (const wish of [false, true]) {
+        const { json } = await chat({ messages: say({ status: 500, body }), stream: wish });
+        assert.strictEqual(worker.request(), json.error.request_id);
+        await until(() => hive.stderr.includes(`INTERNAL in request ${json.error.request_id}, found by the worker: oh no 2026 error: forged\n`), () => hive.stderr);
+      }
+      const broken = await chunks('/v1/chat/completions', { messages: say({ events: [...text('a'), { type: 'error', code: 'INTERNAL', message: 'in its midst', retriable: false }] }) });
+      const { request_id: id } = broken.at(-1).error;
+      await until(() => new RegExp(`INTERNAL in request ${id}, found by the \\w+: in its midst`).test(hive.stderr), () => hive.stderr);
+      const told = await post(hive, '/tokenize', { model: 'tiny', content: 'words' });
+      assert.strictEqual(worker.request(), told.headers['x-request-id']);
+    });
+
     it('a worker that has another\'s port by now: the right one is looked for, not for ever', async () => {
       const body = { error: { code: 'WRONG_WORKER', message: 'not me', details: {}, src: 'worker' } };
       const before = worker.asked().length;

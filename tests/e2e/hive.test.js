@@ -145,6 +145,16 @@ describe('a hive and its workers', () => {
     assert.strictEqual(log.text.trimEnd().split('\n').length, 1);
     assert.match((await get(hive, `/v1/workers/${worker.worker_id}/log`)).text, /listens on/);
     assertError(await get(hive, `/v1/workers/${worker.worker_id}/log?lines=x`), 400, 'INVALID_REQUEST');
+    /* A folder in its place was "rbee's fault: please report it", and no log had the request's id. */
+    const file = path.join(hive.home, 'logs', `${worker.worker_id}.log`);
+    fs.renameSync(file, `${file}.away`);
+    fs.mkdirSync(file);
+    const odd = assertError(await get(hive, `/v1/workers/${worker.worker_id}/log`), 500, 'INTERNAL');
+    assert.match(odd.message, /Is a directory/);
+    assert.match(odd.details.hint, /^See to what the message names/);
+    await until(() => hive.stderr.includes(`INTERNAL in request ${odd.request_id}, found by the hive: ${odd.message}`), () => hive.stderr);
+    fs.rmdirSync(file);
+    fs.renameSync(`${file}.away`, file);
     /* Its file was deleted: that was INTERNAL, "This is rbee's fault". */
     fs.rmSync(path.join(hive.home, 'logs', `${worker.worker_id}.log`));
     const gone = assertError(await get(hive, `/v1/workers/${worker.worker_id}/log`), 404, 'NOT_FOUND');

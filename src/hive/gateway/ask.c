@@ -248,9 +248,10 @@ static void on_done(void *arg, int rc, const struct http_response *response, con
 
 int ask_start(const struct ask_params *params, struct ask **out, struct api_error *e)
 {
-    char url[512], named[ADDRESSEE_LINE_MAX];
+    char url[512], named[ADDRESSEE_LINE_MAX], request[ADDRESSEE_LINE_MAX];
     const char *const headers[] = {"Content-Type: application/json",
-                                   addressee_line(named, params->worker_id), NULL};
+                                   addressee_line(named, params->worker_id),
+                                   addressee_request_line(request, params->request_id), NULL};
     struct ask *a = calloc(1, sizeof *a);
     struct http_call_params call = {.method = "POST",
                                     .url = url,

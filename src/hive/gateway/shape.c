@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/error_log.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "net/http_server.h"
@@ -335,6 +336,7 @@ void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e
         snprintf(seconds, sizeof seconds, "%d", retry_after_s);
         http_add_header(x, "Retry-After", seconds);
     }
+    api_error_log(e, http_request_id(x));
     buf_init(&body, BODY_MAX);
     put_error(shape, e, status, http_request_id(x), &body);
     http_reply(x, status, "application/json", buf_str(&body), body.len);
