@@ -40,11 +40,11 @@ static json_t *sandbox_json(const struct board *b)
     return level.why == SANDBOX_UNTOLD ? json_null() : json_string(sandbox_text(&level, text));
 }
 
-/* The numbers of the board; a worker without one has none. */
+/* The numbers of the board, of one that has ended the last ones; a worker without one has none. */
 static void put_board(json_t *out, const struct worker *w)
 {
-    const struct board *b = w->board;
-    int64_t now = clock_ms(), activity = b ? worker_activity_ms(w, now) : 0;
+    const struct board *b = w->board ? w->board : w->kept;
+    int64_t now = clock_ms(), activity = worker_activity_ms(w, now);
 
     if (activity < w->started_ms)
         activity = w->started_ms;

@@ -179,6 +179,7 @@ describe('a hive and its workers', () => {
     assert.ok(took.at(-1) < 1000, `${took} ms`);
     assert.strictEqual(row.error.code, 'WORKER_CRASHED');
     assert.match(row.error.message, /SIGKILL/);
+    assert.deepStrictEqual([row.slots_total, row.n_ctx, typeof row.sandbox], [4, 512, 'string'], 'its numbers outlive it');
     assert.strictEqual(row.error.log_path, path.join(fs.realpathSync(hive.home), 'logs', `${worker.worker_id}.log`));
     assert.ok(row.error.log_tail.some((line) => /listens on/.test(line)), row.error.log_tail);
     const next = await spawnReady(hive, file);
