@@ -669,11 +669,11 @@ describe('while a model loads', () => {
 
 describe('models of the hub', () => {
   let hive, hub;
-  const auto = async (setting) => {
+  const auto = async (setting, tiny = MODEL || '') => {
     const home = makeFolder('rbee-hive-');
     fs.writeFileSync(path.join(home, 'config.ini'), `[hive]\nauto_pull = ${setting}\n`);
     hive = await startHive({ home, flags: { worker: makeFakeWorker(makeFolder()).program },
-      env: { RBEE_TINY: MODEL || '', HF_ENDPOINT: hub.url } });
+      env: { RBEE_TINY: tiny, HF_ENDPOINT: hub.url } });
   };
   const complete = (model) =>
     post(hive, '/v1/completions', { model, prompt: JSON.stringify({ events: text('x') }) });
@@ -684,8 +684,10 @@ describe('models of the hub', () => {
   after(() => hub.stop());
 
   test('auto_pull: off is 404; on, the model is fetched, loaded and known by its short names', async () => {
-    await auto('off');
-    assert.strictEqual((await complete('hf:org/tales')).json.error.code, 'model_not_found');
+    await auto('off', '/nowhere/tiny.gguf');
+    const { error } = (await complete('hf:org/tales')).json;
+    assert.strictEqual(error.code, 'model_not_found');
+    assert.match(error.message, /^there is no model 'hf:org\/tales' here\. /); // it said "what comes nearest: (none)"
     await hive.stop();
     await auto('on');
     const first = await complete('hf:org/tales');

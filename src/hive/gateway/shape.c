@@ -12,6 +12,7 @@
 #include "net/http_server.h"
 
 #define MESSAGE_MAX 8192
+#define HINT_MAX    1024  /* bytes of it behind a message */
 #define DETAILS_MAX 65536 /* as JSON; longer ones are left out */
 /* A message whose letters take six bytes each, and details that are told up to three times. */
 #define BODY_MAX (4 * DETAILS_MAX)
@@ -80,10 +81,20 @@ static void put_too_long(enum shape shape, const struct api_error *e, struct buf
                    (long long)n_ctx - 1);
 }
 
+/* What to do: better than the row's word is what the error itself says. */
+static const char *hint_of(const struct api_error *e)
+{
+    const char *own = json_string_value(json_object_get(e->details, "hint"));
+
+    if (e->code == API_INVALID_REQUEST)
+        return "";
+    return own ? own : api_error_info(e->code)->hint;
+}
+
 /* What happened and what to do; of several bad fields each one's sentence. */
 static void put_message(enum shape shape, const struct api_error *e, struct buf *out)
 {
-    const char *hint = api_error_info(e->code)->hint;
+    const char *hint = hint_of(e);
     const json_t *errors = json_object_get(e->details, "errors"), *one;
     size_t i;
 
@@ -94,8 +105,8 @@ static void put_message(enum shape shape, const struct api_error *e, struct buf 
         buf_puts(out, e->message);
         if (n && !strchr(".?!", e->message[n - 1]))
             buf_putc(out, '.');
-        if (hint[0] && e->code != API_INVALID_REQUEST)
-            buf_printf(out, " %s", hint);
+        if (hint[0])
+            buf_printf(out, " %.*s", HINT_MAX, hint);
         return;
     }
     json_array_foreach(errors, i, one)
