@@ -32,9 +32,10 @@ static void set_busy(const struct server *s, struct api_error *e)
         "them busy) and may wait (%u).",
         total + s->o.queue_max, total, busy, s->o.queue_max);
     e->details =
-        json_pack("{s:I, s:I, s:I, s:I, s:I}", "slots_total", (json_int_t)total, "slots_busy",
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:s}", "slots_total", (json_int_t)total, "slots_busy",
                   (json_int_t)busy, "queued", (json_int_t)waiting, "queue_max",
-                  (json_int_t)s->o.queue_max, "retry_after_s", (json_int_t)server_retry_after(s));
+                  (json_int_t)s->o.queue_max, "retry_after_s", (json_int_t)server_retry_after(s),
+                  "hint", "Try again in a moment, or start the worker with more slots.");
 }
 
 static void set_draining(const struct server *s, struct api_error *e)

@@ -83,6 +83,8 @@ describe('a worker that dies', { skip }, () => {
       assert.match(answer.json.error.message, /^the worker for tiny ended with signal SIGKILL \(Killed\) before/);
       assert.strictEqual(answer.json.error.code, 'worker_crashed');
       assert.match(answer.json.error.details.worker_id, /^worker-/);
+      const short = answer.json.error.details.worker_id.slice(0, 15); // `logs` alone would be the next worker's
+      assert.ok(answer.json.error.message.endsWith(`What this one did last: \`rbee-keeper logs ${short}\`.`), answer.text);
       assert.strictEqual(worker.deaths(), 2);
     }
   });

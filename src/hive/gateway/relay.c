@@ -151,6 +151,7 @@ static void on_broken(struct relay *r, int rc, const struct err *err)
     else
         api_error_set(&e, rc == ERR_LIMIT ? API_INTERNAL : API_WORKER_CRASHED, REPLY_SRC,
                       "the worker gave no answer: %s", err->text);
+    e.details = json_pack("{s:s*}", "worker_id", r->worker_id);
     fail(r, &e, 0);
 }
 

@@ -81,20 +81,11 @@ static void put_too_long(enum shape shape, const struct api_error *e, struct buf
                    (long long)n_ctx - 1);
 }
 
-/* What to do: better than the row's word is what the error itself says. */
-static const char *hint_of(const struct api_error *e)
-{
-    const char *own = json_string_value(json_object_get(e->details, "hint"));
-
-    if (e->code == API_INVALID_REQUEST)
-        return "";
-    return own ? own : api_error_info(e->code)->hint;
-}
-
 /* What happened and what to do; of several bad fields each one's sentence. */
 static void put_message(enum shape shape, const struct api_error *e, struct buf *out)
 {
-    const char *hint = hint_of(e);
+    char room[API_HINT_MAX];
+    const char *hint = e->code == API_INVALID_REQUEST ? "" : api_error_hint(e, room);
     const json_t *errors = json_object_get(e->details, "errors"), *one;
     size_t i;
 
@@ -169,11 +160,11 @@ static void put_details(const struct api_error *e, struct buf *out)
 {
     const struct api_error_info *info = api_error_info(e->code);
     json_t *details = e->details ? json_copy(e->details) : json_object();
-    char *text;
+    char *text, room[API_HINT_MAX];
 
     put_loading(e, out);
     if (!json_object_get(details, "hint"))
-        json_object_set_new(details, "hint", json_string(info->hint));
+        json_object_set_new(details, "hint", json_string(api_error_hint(e, room)));
     if (!json_object_get(details, "retriable"))
         json_object_set_new(details, "retriable", json_boolean(info->retriable));
     text = details ? json_dumps(details, JSON_COMPACT) : NULL;
@@ -317,12 +308,13 @@ void shape_render(enum shape shape, int status, const char *text, const char *re
         api_error_render(status, text, "hive", request_id, dst, dst_size);
         return;
     }
-    api_error_set(&e, api_code_of_status(status), "hive", "%s", text);
+    api_error_of_status(&e, status, "hive", text);
     buf_init(&body, BODY_MAX);
     shape_error(shape, &e, request_id, &body);
     if (!str_copy(dst, dst_size, buf_str(&body)))
         snprintf(dst, dst_size, "{\"error\":{\"message\":\"%s\"}}", api_error_info(e.code)->code);
     buf_done(&body);
+    api_error_done(&e);
 }
 
 /* When a worker says that there may be a place again; a second where it says nothing. */
