@@ -47,6 +47,8 @@ static int open_keys(struct doors *d, struct err *err)
         rc = make_first_key(d, err);
         if (rc == 0)
             rc = doors_read_keys(d, err);
+        if (rc == 0 && d->keys.n > 0)
+            doors_tell_created(d, &d->keys.items[0]);
     }
     if (rc)
         return rc;
@@ -206,6 +208,17 @@ static int announce(struct doors *d, const struct config_addr *addr, struct err 
     return unless_full(rc, "no further machine can be paired", err);
 }
 
+/* By two starts one sees what became of the keys between them, when no hive ran to tell. */
+static json_t *prints_of(const struct keys *keys)
+{
+    json_t *prints = keys->n ? json_array() : NULL;
+    char print[KEYS_PRINT_BYTES];
+
+    for (size_t i = 0; i < keys->n; i++)
+        json_array_append_new(prints, json_string(keys_print(keys->items[i].hash, print)));
+    return prints;
+}
+
 int doors_announce(struct doors *d, const struct config_addr *addr, struct err *err)
 {
     int rc = announce(d, addr, err);
@@ -214,9 +227,10 @@ int doors_announce(struct doors *d, const struct config_addr *addr, struct err *
         return rc;
     d->started = true;
     security_log_event(d->log, "start",
-                       json_pack("{s:s, s:i, s:b, s:b, s:i}", "host", addr->host, "port",
+                       json_pack("{s:s, s:i, s:b, s:b, s:i, s:o*}", "host", addr->host, "port",
                                  (int)addr->port, "loopback", d->access.loopback_only, "tls",
-                                 d->tls != NULL, "keys", (int)d->keys.n));
+                                 d->tls != NULL, "keys", (int)d->keys.n, "prints",
+                                 prints_of(&d->keys)));
     return 0;
 }
 

@@ -11,6 +11,9 @@
 /* The file of hashes, and the key of the older file beside it, at a start: both or an error. */
 int doors_read_keys(struct doors *d, struct err *err);
 
+/* A key is there that was not before. */
+void doors_tell_created(struct doors *d, const struct keys_entry *key);
+
 /* What the file is like now; ERR_UNREACHABLE when it lies where nobody answers (reach.h), with *out
  * as it was. */
 int doors_look(const struct doors *d, const char *name, struct doors_seen *out, struct err *err);
