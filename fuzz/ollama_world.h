@@ -306,8 +306,8 @@ static void look_at_file(const char *text, struct download_look *out)
 {
     char *end;
 
-    out->bytes_done = strtoull(text, &end, 10);
-    out->bytes_total = strtoull(end, &end, 10);
+    out->file_done = strtoull(text, &end, 10);
+    out->file_total = strtoull(end, &end, 10);
     end += *end == ' ';
     if (end[0] && str_is_utf8(end, strlen(end)))
         out->file = end;

@@ -281,6 +281,15 @@ enum api_code api_code_of_status(int status)
     }
 }
 
+#define RETRY_AFTER_MAX_S 3600 /* more than that is no worker's word */
+
+int api_error_retry_after_s(const struct api_error *e)
+{
+    json_int_t s = json_integer_value(json_object_get(e->details, "retry_after_s"));
+
+    return s >= 1 && s <= RETRY_AFTER_MAX_S ? (int)s : 1;
+}
+
 void api_error_of_status(struct api_error *e, int status, const char *src, const char *text)
 {
     api_error_set(e, api_code_of_status(status), src, "%s", text);

@@ -112,6 +112,10 @@ char *api_error_body(const struct api_error *e, const char *request_id);
 void api_error_render(int status, const char *text, const char *src, const char *request_id,
                       char *dst, size_t dst_size);
 
+/* Seconds to wait before a try again, where the status is 503: what the details say
+ * (retry_after_s), else one. */
+int api_error_retry_after_s(const struct api_error *e);
+
 /* An error of which only the HTTP status and a sentence are known. */
 void api_error_of_status(struct api_error *e, int status, const char *src, const char *text);
 /* The code for one of which only the status is. */

@@ -87,13 +87,15 @@ static void begin_step(void *arg);
 
 static bool is_full(struct hive *h, struct http_exchange *x)
 {
+    struct api_error e;
+
     if (h->n_chores < CHORES_MAX)
         return false;
-    http_add_header(x, "Retry-After", CHORES_RETRY_S);
-    reply_fail(x, API_QUEUE_TIMEOUT,
-               "%d imports, exports and checks of model files are at work or wait for their turn, "
-               "which is the limit",
-               CHORES_MAX);
+    api_error_set(&e, API_QUEUE_TIMEOUT, REPLY_SRC,
+                  "%d imports, exports and checks of model files are at work or wait for their "
+                  "turn, which is the limit",
+                  CHORES_MAX);
+    reply_error_after(x, 0, &e, CHORES_RETRY_S);
     return true;
 }
 

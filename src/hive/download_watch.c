@@ -138,6 +138,8 @@ void download_look(struct download *d, struct download_look *out)
             continue;
         out->file = d->card->files[i].name;
         out->sha256 = d->card->files[i].sha256;
+        out->file_done = d->parts[i].bytes;
+        out->file_total = d->card->files[i].size_bytes;
         return;
     }
 }

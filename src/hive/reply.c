@@ -28,13 +28,18 @@ void reply_json(struct http_exchange *x, int status, json_t *body)
     json_decref(body);
 }
 
-void reply_error(struct http_exchange *x, int status, struct api_error *e)
+void reply_error_after(struct http_exchange *x, int status, struct api_error *e, int retry_after_s)
 {
-    char *text = api_error_body(e, http_request_id(x));
+    char *text = api_error_body(e, http_request_id(x)), seconds[16];
     int own = api_error_info(e->code)->status;
 
     if (status == 0)
         status = own ? own : 500;
+    if (status == 503) {
+        snprintf(seconds, sizeof seconds, "%d",
+                 retry_after_s > 0 ? retry_after_s : api_error_retry_after_s(e));
+        http_add_header(x, "Retry-After", seconds);
+    }
     api_error_log(e, http_request_id(x));
     if (text)
         http_reply(x, status, JSON_TYPE, text, strlen(text));
@@ -42,6 +47,11 @@ void reply_error(struct http_exchange *x, int status, struct api_error *e)
         http_reply(x, 500, JSON_TYPE, out_of_memory, sizeof out_of_memory - 1);
     free(text);
     api_error_done(e);
+}
+
+void reply_error(struct http_exchange *x, int status, struct api_error *e)
+{
+    reply_error_after(x, status, e, 0);
 }
 
 void reply_fail(struct http_exchange *x, enum api_code code, const char *fmt, ...)

@@ -130,6 +130,7 @@ void workers_see_files(struct workers *ws, const char *id);
 json_t *workers_list_json(struct workers *ws, const char *host);
 json_t *worker_json(const struct worker *w, const char *host);
 const struct worker *workers_find(struct workers *ws, const char *id);
+const char *worker_state_text(const struct worker *w); /* "idle", "draining", "failed" ... */
 /* What a worker is and does, at this moment; texts are the record's own. */
 struct worker_look {
     const char *id, *model_ref, *model_path, *backend, *fingerprint;

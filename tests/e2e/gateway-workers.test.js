@@ -53,6 +53,13 @@ describe('a worker that dies', { skip }, () => {
     }
   });
 
+  test('in the middle of a tool call: its pieces count, too', async () => {
+    const call = [{ type: 'tool_call', index: 0, id: 'c', name: 'f' }, { type: 'tool_args', index: 0, t: '{"a":' }, { type: 'tool_args', index: 0, t: '1' }];
+    const { error } = (await chat({ events: [...tokens('a'), ...call], die: true })).json;
+    assert.match(error.message, /; 4 tokens had come/); // it was 1
+    assert.strictEqual(error.details.tokens_out, 4);
+  });
+
   test('before a word: another one is asked', async () => {
     const asks = {
       named: () => chat('die once'),

@@ -14,7 +14,7 @@ const { hostFor, notApart } = require('./lib/host.js');
 const sse = require('./lib/sse.js');
 const hives = require('./lib/hive.js');
 const { faultsOf, faultsOfEvent } = require('./lib/openai-shape.js');
-const { Hub } = require('./lib/hub.js');
+const { Hub, sha256 } = require('./lib/hub.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 
 const { ask } = sse;
@@ -680,6 +680,7 @@ describe('models of the hub', () => {
   before(async () => {
     hub = await Hub.start();
     hub.put('org/tales', { 'tales.Q4_K_M.gguf': Buffer.alloc(200000, 7) });
+    hub.put('org/split', { 's-00001-of-00002.gguf': Buffer.alloc(300000, 1), 's-00002-of-00002.gguf': Buffer.alloc(500000, 2) });
   });
   after(() => hub.stop());
 
@@ -710,6 +711,15 @@ describe('models of the hub', () => {
     const quiet = await post(hive, '/api/pull', { model: 'hf:org/tales', stream: false });
     assert.deepStrictEqual(quiet.json, { status: 'success' });
     assert.match(lines(await post(hive, '/api/pull', { model: 'hf:org/none' })).at(-1).error, /none/);
+    hub.cdn.faults = () => ({ pace: 20000 }); // both files had the bytes of the whole model
+    const parts = lines(await post(hive, '/api/pull', { model: 'hf:org/split' })).filter((line) => line.digest);
+    hub.cdn.faults = null;
+    const sizes = Object.fromEntries([[1, 300000], [2, 500000]].map(([fill, n]) => [`sha256:${sha256(Buffer.alloc(n, fill))}`, n]));
+    assert.ok(parts.length > 0);
+    for (const line of parts) {
+      assert.strictEqual(line.total, sizes[line.digest], JSON.stringify(line));
+      assert.ok(line.completed <= line.total, JSON.stringify(line));
+    }
     await hive.stop();
   });
 });

@@ -182,6 +182,8 @@ describe('a hive and its workers', () => {
     assert.deepStrictEqual([row.slots_total, row.n_ctx, typeof row.sandbox], [4, 512, 'string'], 'its numbers outlive it');
     assert.strictEqual(row.error.log_path, path.join(fs.realpathSync(hive.home), 'logs', `${worker.worker_id}.log`));
     assert.ok(row.error.log_tail.some((line) => /listens on/.test(line)), row.error.log_tail);
+    const stopped = await post(hive, `/v1/workers/${worker.worker_id}/shutdown`);
+    assert.deepStrictEqual([stopped.status, stopped.json.state], [202, 'failed'], 'it is not draining');
     const next = await spawnReady(hive, file);
     assert.notStrictEqual(next.worker_id, worker.worker_id);
   });

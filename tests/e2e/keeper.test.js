@@ -1254,6 +1254,8 @@ describe('workers', () => {
     fake.calls.length = 0;
     assert.strictEqual((await run(['workers', 'stop', 'all', '--node', fake.node])).code, 0);
     assert.strictEqual(fake.of('POST', '/').length, 2);
+    fake.on(`POST /v1/workers/${WORKER_ID}/shutdown`, (req, res) => json(res, 202, { worker_id: WORKER_ID, state: 'failed' }));
+    assert.strictEqual((await run(['workers', 'stop', '1111', '--node', fake.node])).stdout, 'worker-11111111 had failed already.\n');
     const many = await run(['workers', 'stop', 'worker-', '--node', fake.node]);
     assert.strictEqual(many.code, 1);
     assert.match(many.stderr, /NOT_FOUND: 2 workers/);
@@ -1268,7 +1270,7 @@ describe('models', () => {
       downloaded_at: '2026-01-31T12:34:56.000Z', last_used_at: '2026-01-31T12:34:56.000Z', verified: true }] }));
     const r = await run(['models', 'list', '--node', fake.node]);
     assert.strictEqual(r.code, 0);
-    assert.match(r.stdout, /^MODEL +TYPE +SIZE +LAST USED +VERIFIED +FROM\nhf:a\/b:Q8_0 +Q8_0 +1\.2 MB +2026-01-31 12:34 +yes +hf\n$/);
+    assert.match(r.stdout, /^MODEL +TYPE +SIZE +LAST USED \(UTC\) +VERIFIED +FROM\nhf:a\/b:Q8_0 +Q8_0 +1\.2 MB +2026-01-31 12:34 +yes +hf\n$/);
   });
 
   test('show and rm name the model in the query', async () => {

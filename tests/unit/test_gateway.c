@@ -610,7 +610,7 @@ static void test_ollama__progress_is_told_of_a_long_name(void **state)
 {
     char name[128];
     const struct download_look look = {
-        .file = name, .sha256 = "", .path = "", .bytes_done = 5, .bytes_total = 9};
+        .file = name, .sha256 = "", .path = "", .file_done = 5, .file_total = 9};
     json_t *line;
 
     (void)state;

@@ -24,7 +24,8 @@ struct ask {
     struct buf scratch;  /* a text written anew */
     struct buf refusal;  /* an answer that is no stream */
     char *worker_id;     /* owned */
-    uint64_t n_pieces;   /* events with text so far: a token each, but for those that show none */
+    uint64_t n_pieces;   /* events of text, thoughts and calls so far: a token each, but for those
+                            that show none */
     bool held;           /* nothing is to be read */
     bool was_held;       /* ever */
     bool begun;          /* an event came */
@@ -115,7 +116,7 @@ static bool on_data(void *arg, const char *data, size_t n)
     } else if (e.kind == EVENT_ERROR) {
         fail_with(a, &e.error);
     } else if (e.kind != EVENT_OTHER) {
-        a->n_pieces += e.kind == EVENT_TEXT || e.kind == EVENT_REASONING;
+        a->n_pieces += e.kind != EVENT_STARTED;
         a->p.on_event(a->p.arg, &e);
     }
     event_done(&e);

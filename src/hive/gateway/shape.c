@@ -17,8 +17,6 @@
 /* A message whose letters take six bytes each, and details that are told up to three times. */
 #define BODY_MAX (4 * DETAILS_MAX)
 
-#define RETRY_AFTER_MAX_S 3600 /* more than that is no worker's word */
-
 /* The list of models, or one of it; /show and /download are rbee's own. */
 static bool is_models(const char *target)
 {
@@ -317,14 +315,6 @@ void shape_render(enum shape shape, int status, const char *text, const char *re
     api_error_done(&e);
 }
 
-/* When a worker says that there may be a place again; a second where it says nothing. */
-static int told_after_s(const struct api_error *e)
-{
-    json_int_t s = json_integer_value(json_object_get(e->details, "retry_after_s"));
-
-    return s >= 1 && s <= RETRY_AFTER_MAX_S ? (int)s : 1;
-}
-
 void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e, int retry_after_s)
 {
     int status = retry_after_s > 0 ? 503 : shape_status(e);
@@ -334,7 +324,7 @@ void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e
     if (status == 401)
         http_add_header(x, "WWW-Authenticate", "Bearer");
     if (status == 503 && retry_after_s <= 0)
-        retry_after_s = told_after_s(e);
+        retry_after_s = api_error_retry_after_s(e);
     if (retry_after_s > 0) {
         snprintf(seconds, sizeof seconds, "%d", retry_after_s);
         http_add_header(x, "Retry-After", seconds);
