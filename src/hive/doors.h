@@ -84,6 +84,7 @@ struct doors {
     struct reach *reach; /* borrowed: asked before a link is followed; NULL = none is asked */
     struct http_server *server; /* borrowed: whose requests end with their keys; NULL = none yet */
     struct event *watch;        /* inotify on the home */
+    struct event *tell;         /* for what is left to tell of strangers */
     struct event *retry;        /* for files that could not be read, or lie elsewhere */
     int watch_fd, spare_fd;     /* the second is kept for reading them; -1 = none */
     int watch_id;               /* of the home within watch_fd; -1 = it is not there */
@@ -115,6 +116,9 @@ void doors_close(struct doors *d); /* zeros are fine, with the descriptors -1 */
  */
 void doors_reload(struct doors *d);
 
+/* What is left to tell of strangers is told from here on when it is time to; before, at the end. */
+int doors_tell_in_time(struct doors *d, struct event_base *base, struct err *err);
+
 /* The door is open at this port: writes run/hive.json, shows the pairing line, and logs it. */
 int doors_announce(struct doors *d, const struct config_addr *addr, struct err *err);
 
@@ -131,8 +135,10 @@ int doors_check_preflight(struct doors *d, const struct access_ask *ask, const c
 
 /* Seconds until an address is listened to again; 0 = it is. */
 int doors_wait_s(const struct doors *d, const char *peer);
-/* Counts it, and logs it when it is time to. */
+/* Counts it, and logs it when it is time to (failed_keys.h). */
 void doors_note_failure(struct doors *d, enum failed_kind kind, const char *peer);
+/* The same for one that had to wait, and was not listened to. */
+void doors_note_unheard(struct doors *d, enum failed_kind kind, const char *peer);
 
 /* For http_server_params.tls_failed; arg is the doors. */
 void doors_tls_failed(struct doors *d, const char *peer, const char *why);

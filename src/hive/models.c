@@ -55,11 +55,10 @@ static int on_complete(void *arg, const char *model_ref, const struct card *card
                        struct api_error *e)
 {
     struct err err;
-    int rc = models_enter(arg, model_ref, card, &err);
 
-    if (rc == 0)
+    if (models_enter(arg, model_ref, card, &err) == 0)
         return 0;
-    api_error_set(e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, REPLY_SRC, "%s", err.text);
+    api_error_of_files(e, REPLY_SRC, &err);
     return -1;
 }
 

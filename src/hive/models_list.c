@@ -143,14 +143,13 @@ static int remove_row_late(struct models *m, const char *canonical, uint64_t fre
                            struct api_error *e)
 {
     struct err err = {0};
-    int rc = catalog_remove(m->catalog, canonical, &err);
 
-    if (rc == 0)
+    if (catalog_remove(m->catalog, canonical, &err) == 0)
         return 0;
     log_warn("%s", err.text);
     if (freed > 0)
         return 0;
-    api_error_set(e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, REPLY_SRC, "%s", err.text);
+    api_error_of_files(e, REPLY_SRC, &err);
     return -1;
 }
 
@@ -175,7 +174,7 @@ static int remove_known(struct models *m, struct card *card, const char *canonic
     int rc = forget_row(m, canonical, row, &full, &err);
 
     if (rc && rc != ERR_NOT_FOUND && !full) {
-        api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", err.text);
+        api_error_of_files(e, REPLY_SRC, &err);
         return -1;
     }
     ended = downloads_cancel(m->downloads, canonical);

@@ -234,7 +234,7 @@ static int fail(const struct err *why, struct api_error *e)
 {
     if (why->code == ERR_UNREACHABLE)
         return models_away(why, e);
-    api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", why->text);
+    api_error_of_files(e, REPLY_SRC, why);
     return -1;
 }
 

@@ -28,17 +28,18 @@ static void get_health(struct hive *h, struct http_exchange *x, const char *id)
 static void get_node(struct hive *h, struct http_exchange *x, const char *id)
 {
     char name[HOST_NAME_MAX_BYTES] = "unknown";
+    uint64_t total, usable;
     struct machine m;
 
     (void)id;
     machine_read(&m);
+    workers_memory(h->workers, &total, &usable);
     gethostname(name, sizeof name - 1);
     reply_json(x, 200,
                json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:i, s:I}", "name", name, "version",
                          RBEE_VERSION, "cpu", m.cpu_model, "cpus", (int)m.n_cores, "memory_bytes",
-                         (json_int_t)m.memory_bytes, "memory_free_bytes",
-                         (json_int_t)m.memory_free_bytes, "home", h->home, "workers",
-                         (int)workers_n_alive(h->workers), "slow_clients_cut",
+                         (json_int_t)total, "memory_free_bytes", (json_int_t)usable, "home",
+                         h->home, "workers", (int)workers_n_alive(h->workers), "slow_clients_cut",
                          (json_int_t)http_server_n_slow(h->server)));
 }
 

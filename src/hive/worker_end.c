@@ -202,6 +202,8 @@ void worker_ended(struct worker *w)
         worker_tell_use(w, 1);
     failed = judge(w, &end, state);
     worker_tidy(w);
+    if (failed)
+        worker_keep_board(w);
     worker_release(w);
     if (failed) {
         keep_as_dead(w, loading);

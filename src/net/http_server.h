@@ -156,6 +156,8 @@ bool http_hold(struct http_exchange *x, size_t n);
  * ended for the room that others take later. */
 void http_hold_granted(struct http_exchange *x, size_t n);
 const char *http_request_id(const struct http_exchange *x);
+/* Another one, of who asks in somebody's name; what is no UUID is not taken. */
+void http_set_request_id(struct http_exchange *x, const char *id);
 const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:53210" */
 
 /*

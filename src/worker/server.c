@@ -208,6 +208,8 @@ static bool check_access(struct http_exchange *x, void *arg)
     char seconds[16];
     int wait_s = 0;
 
+    if (http_header(x, ADDRESSEE_REQUEST_HEADER))
+        http_set_request_id(x, http_header(x, ADDRESSEE_REQUEST_HEADER));
     if (addressee_check(http_header(x, ADDRESSEE_HEADER), s->o.worker_id, ANSWER_SRC, &e) == 0 &&
         entrance_check(s->entrance, &s->access, x, &e, &wait_s) == 0)
         return true;

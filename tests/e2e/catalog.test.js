@@ -47,7 +47,7 @@ describe('list, show, rm', () => {
   test('list tells size, where from, whether verified, and when used', async () => {
     const m = await add(hive, 'listed');
     const none = await cli(hive, 'models', 'list');
-    assert.match(none.stdout, /^MODEL +TYPE +SIZE +LAST USED +VERIFIED +FROM$/m);
+    assert.match(none.stdout, /^MODEL +TYPE +SIZE +LAST USED \(UTC\) +VERIFIED +FROM$/m);
     assert.match(none.stdout, /^local:listed +- +\d+\.\d kB +- +yes +\/.*listed\.gguf$/m);
     await spawnReady(hive, 'local:listed', { slots: 1, ctx: 64 });
     assert.ok(Math.abs(Date.parse((await row(hive, 'local:listed')).last_used_at) - Date.now()) < 60000);

@@ -479,6 +479,12 @@ describe('two machines', () => {
     for (const event of ['start', 'pairing_used', 'pairing_failed', 'key_created', 'key_first_used', 'key_revoked', 'wrong_key', 'tls_failed']) {
       assert.ok(events.includes(event), `${event} in ${events}`);
     }
+    /* The first key, and what was made or revoked while no hive ran, stood nowhere. */
+    const [first, start] = text.trim().split('\n').map((line) => JSON.parse(line));
+    const key = fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim();
+    const print = createHash('sha256').update(key).digest('hex').slice(0, 6);
+    assert.deepStrictEqual([first.event, first.key, first.name], ['key_created', print, 'api-key']);
+    assert.deepStrictEqual([start.event, start.keys, start.prints], ['start', 1, [print]]);
     assert.ok(events.filter((e) => e === 'wrong_key').length < 4, 'failures are told together');
     const lines = text.trim().split('\n');
     for (let i = 1; i < lines.length; i++) {

@@ -145,6 +145,16 @@ describe('a hive and its workers', () => {
     assert.strictEqual(log.text.trimEnd().split('\n').length, 1);
     assert.match((await get(hive, `/v1/workers/${worker.worker_id}/log`)).text, /listens on/);
     assertError(await get(hive, `/v1/workers/${worker.worker_id}/log?lines=x`), 400, 'INVALID_REQUEST');
+    /* A folder in its place was "rbee's fault: please report it", and no log had the request's id. */
+    const file = path.join(hive.home, 'logs', `${worker.worker_id}.log`);
+    fs.renameSync(file, `${file}.away`);
+    fs.mkdirSync(file);
+    const odd = assertError(await get(hive, `/v1/workers/${worker.worker_id}/log`), 500, 'INTERNAL');
+    assert.match(odd.message, /Is a directory/);
+    assert.match(odd.details.hint, /^See to what the message names/);
+    await until(() => hive.stderr.includes(`INTERNAL in request ${odd.request_id}, found by the hive: ${odd.message}`), () => hive.stderr);
+    fs.rmdirSync(file);
+    fs.renameSync(`${file}.away`, file);
     /* Its file was deleted: that was INTERNAL, "This is rbee's fault". */
     fs.rmSync(path.join(hive.home, 'logs', `${worker.worker_id}.log`));
     const gone = assertError(await get(hive, `/v1/workers/${worker.worker_id}/log`), 404, 'NOT_FOUND');
@@ -169,8 +179,11 @@ describe('a hive and its workers', () => {
     assert.ok(took.at(-1) < 1000, `${took} ms`);
     assert.strictEqual(row.error.code, 'WORKER_CRASHED');
     assert.match(row.error.message, /SIGKILL/);
+    assert.deepStrictEqual([row.slots_total, row.n_ctx, typeof row.sandbox], [4, 512, 'string'], 'its numbers outlive it');
     assert.strictEqual(row.error.log_path, path.join(fs.realpathSync(hive.home), 'logs', `${worker.worker_id}.log`));
     assert.ok(row.error.log_tail.some((line) => /listens on/.test(line)), row.error.log_tail);
+    const stopped = await post(hive, `/v1/workers/${worker.worker_id}/shutdown`);
+    assert.deepStrictEqual([stopped.status, stopped.json.state], [202, 'failed'], 'it is not draining');
     const next = await spawnReady(hive, file);
     assert.notStrictEqual(next.worker_id, worker.worker_id);
   });
@@ -934,6 +947,16 @@ describe('starting', () => {
     assert.deepStrictEqual(events(), ['start', 'end']);
     assert.match(proc.stderr, new RegExp(`^rbee-hive: .*${port}.*--addr`, 'm'));
     assert.strictEqual(proc.stdout, '');
+  });
+
+  /* The log knew of the first one only: the others were to be told with the next behind a minute. */
+  test('who was refused again and again is told with the number, at the end at the latest', async () => {
+    const hive = await startHive();
+    for (let i = 0; i < 30; i++) assert.strictEqual((await ask(hive.url + '/v1/node', { headers: { Host: `evil${i}.example` } })).status, 403);
+    await hive.stop();
+    const lines = fs.readFileSync(path.join(hive.home, 'logs/security.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+    assert.deepStrictEqual(lines.map(({ event, from, times }) => [event, from, times]), [['start', undefined, undefined],
+      ['forbidden_place', '127.0.0.1', 1], ['forbidden_place', '127.0.0.1', 29], ['end', undefined, undefined]]);
   });
 
   /* What a hive that was killed had half written lay there for ever, with keys in it. */
