@@ -68,6 +68,7 @@ static enum api_code code_of(int rc)
            : rc == ERR_NO_SPACE                                        ? API_DISK_FULL
            : rc == ERR_NOT_FOUND                                       ? API_MODEL_NOT_FOUND
            : rc == ERR_UNREACHABLE                                     ? API_DISK_NOT_ANSWERING
+           : rc == ERR_UNSUPPORTED                                     ? API_UNSUPPORTED_MODEL
            : rc == ERR_CONFLICT || rc == ERR_LIMIT || rc == ERR_DENIED ? API_INVALID_REQUEST
                                                                        : API_INTERNAL;
 }
@@ -92,11 +93,12 @@ static void enter(struct import *im, struct chore *c)
     }
     im->n_imported++;
     import_leave_sources(im);
-    chore_say(
-        c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "stage", "imported", "model_ref",
-                     item->m.model_ref, "name", item->m.name, "local_path", im->card->files[0].path,
-                     "how", im->n_placed ? place_how_text(im->how) : "already here", "size_bytes",
-                     (json_int_t)card_total_bytes(im->card), "sha256", im->card->files[0].sha256));
+    chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:o}", "stage", "imported",
+                           "model_ref", item->m.model_ref, "name", item->m.name, "local_path",
+                           im->card->files[0].path, "how",
+                           im->n_placed ? place_how_text(im->how) : "already here", "size_bytes",
+                           (json_int_t)card_total_bytes(im->card), "sha256",
+                           im->card->files[0].sha256, "left_out", store_left_out(&item->m)));
     leave_item(im, c);
 }
 
@@ -286,7 +288,7 @@ static void next_item(struct import *im, struct chore *c)
         return;
     }
     m = &import_item_of(im)->m;
-    if ((rc = check_sources(im, &why))) {
+    if ((rc = store_check_parts(m, &why)) || (rc = check_sources(im, &why))) {
         fail_item(im, c, code_of(rc), why.text);
         return;
     }
