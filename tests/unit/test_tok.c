@@ -533,10 +533,54 @@ static void test_tok__a_custom_bos_gives_way_without_its_token(void **state)
 
     (void)state;
     begin_spm(&v);
-    v.bos = -1;
+    v.bos = UINT32_MAX;
     load(&v, &l);
     assert_int_equal(tok_bos(l.tok), TOK_NONE);
     assert_false(tok_adds_bos(l.tok));
+    unload(&l);
+}
+
+/*
+ * A file of SentencePiece's that named none of its special tokens by key lost the BOS before its
+ * prompts without a word, and its end; with the key add_bos_token still there it was refused. They
+ * are where SentencePiece puts them, if the tokens there can be them.
+ */
+static void test_tok__spm_that_names_no_special_tokens_has_the_usual_ones(void **state)
+{
+    struct vocabulary v;
+    struct loaded l;
+
+    (void)state;
+    begin_spm(&v);
+    v.bos = v.eos = v.unk = -1;
+    for (int kinds = 0; kinds < 2; kinds++) {
+        v.n_kinds = kinds ? v.n : 0;
+        v.adds_bos = kinds ? -1 : 1;
+        load(&v, &l);
+        assert_int_equal(tok_bos(l.tok), 1);
+        assert_int_equal(tok_eos(l.tok), 2);
+        assert_int_equal(tok_unk(l.tok), 0);
+        assert_int_equal(tok_kind(l.tok, 0), TOK_UNKNOWN);
+        assert_int_equal(tok_kind(l.tok, 1), TOK_CONTROL);
+        assert_true(tok_adds_bos(l.tok));
+        assert_true(tok_is_eog(l.tok, 2));
+        assert_string_equal(encode(&l, "ab", TOK_ADD_SPECIAL), list(2, 1, SPM_BLANK_AB));
+        unload(&l);
+    }
+    v.adds_bos = -1;
+    v.kinds[0] = v.kinds[1] = TOK_NORMAL;
+    load(&v, &l);
+    assert_int_equal(tok_bos(l.tok), TOK_NONE);
+    assert_int_equal(tok_unk(l.tok), TOK_NONE);
+    assert_int_equal(tok_eos(l.tok), 2);
+    assert_false(tok_adds_bos(l.tok));
+    unload(&l);
+    begin(&v, "llama");
+    add(&v, "a", 0, TOK_UNKNOWN);
+    load(&v, &l); /* no 1, no 2 */
+    assert_int_equal(tok_bos(l.tok), TOK_NONE);
+    assert_int_equal(tok_eos(l.tok), TOK_NONE);
+    assert_int_equal(tok_unk(l.tok), 0);
     unload(&l);
 }
 
@@ -1050,7 +1094,7 @@ static void test_tok__refuses_ids_out_of_range(void **state)
     v.eos = 100000;
     refused(&v, ERR_INVALID, KEY("eos_token_id"), "100000");
     begin_spm(&v);
-    v.bos = -1;
+    v.bos = UINT32_MAX;
     v.adds_bos = 1;
     refused(&v, ERR_INVALID, KEY("add_bos_token"), "no such token");
     begin_bpe(&v);
@@ -1099,6 +1143,7 @@ int main(void)
         cmocka_unit_test(test_tok__adds_bos_and_eos_as_the_file_asks),
         cmocka_unit_test(test_tok__a_text_to_go_on_from_has_no_end),
         cmocka_unit_test(test_tok__a_custom_bos_gives_way_without_its_token),
+        cmocka_unit_test(test_tok__spm_that_names_no_special_tokens_has_the_usual_ones),
         cmocka_unit_test(test_tok__knows_what_ends_a_generation),
         cmocka_unit_test(test_tok__an_end_that_the_file_calls_a_word_is_an_end),
         cmocka_unit_test(test_tok__finds_tokens_by_text),

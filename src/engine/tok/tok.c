@@ -106,7 +106,7 @@ static int read_ends(struct tok *t, const struct gguf *g, struct err *err)
     return 0;
 }
 
-/* A file without kinds: the tokens it names by key are what they are named. */
+/* A file without kinds: bos, eos and the unknown token are what they are called. */
 static void guess_kinds(struct tok *t)
 {
     if (t->vocab.kinds_given)
@@ -119,14 +119,30 @@ static void guess_kinds(struct tok *t)
         t->vocab.kinds[t->eos] = TOK_CONTROL;
 }
 
+/*
+ * The id under a key; of SPM, where the file has no such key, the one that SentencePiece gives it
+ * by default (its trainer's unk_id, bos_id, eos_id; llama.cpp's default for these files, too) if
+ * that token can be it.
+ */
+static int read_usual_id(const struct tok *t, const struct gguf *g, const char *key, uint32_t usual,
+                         enum tok_kind kind, int32_t *out, struct err *err)
+{
+    if (t->model != TOK_SPM || gguf_has(g, key))
+        return tok_read_id(t, g, key, out, err);
+    *out = TOK_NONE;
+    if (usual < t->vocab.n && (!t->vocab.kinds_given || t->vocab.kinds[usual] == kind))
+        *out = (int32_t)usual;
+    return 0;
+}
+
 static int read_ids(struct tok *t, const struct gguf *g, struct err *err)
 {
-    int rc = tok_read_id(t, g, KEY("bos_token_id"), &t->bos, err);
+    int rc = read_usual_id(t, g, KEY("bos_token_id"), 1, TOK_CONTROL, &t->bos, err);
 
     if (rc == 0)
-        rc = tok_read_id(t, g, KEY("eos_token_id"), &t->eos, err);
+        rc = read_usual_id(t, g, KEY("eos_token_id"), 2, TOK_CONTROL, &t->eos, err);
     if (rc == 0)
-        rc = tok_read_id(t, g, KEY("unknown_token_id"), &t->unk, err);
+        rc = read_usual_id(t, g, KEY("unknown_token_id"), 0, TOK_UNKNOWN, &t->unk, err);
     if (rc == 0 && t->model == TOK_WPM)
         rc = wpm_read(t, g, err);
     if (rc == 0)
