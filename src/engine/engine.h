@@ -91,6 +91,8 @@ struct engine_model_info {
     uint32_t longest_token; /* bytes of text that one stands for at most; 0 = any number */
     bool embeds;            /* an encoder: engine_embed works, and engine_decode does not */
     const char *pooling;    /* of an encoder: "mean", "cls", "last"; else "" */
+    bool raw_vectors;       /* of an encoder: Ollama's older route gives them as they are, not at
+                               length 1 */
 };
 /* Nanoseconds that the parts of engine_model_open took. */
 struct engine_open_times {

@@ -576,7 +576,7 @@ describe('over a worker that says what it is told', () => {
       assert.deepStrictEqual([short.status, short.json.error.param], [400, 'dimensions']);
       assert.deepStrictEqual((await post(hive, '/api/embed', { model: 'tiny', input: 'a' })).json.embeddings[1], [1, 0, 0]);
       assert.deepStrictEqual((await post(hive, '/api/embeddings', { model: 'tiny', prompt: 'a' })).json, { embedding: [0.5, -1.25, 2] });
-      assert.strictEqual(asked().normalize, false); // Ollama scales those of /api/embed alone
+      assert.strictEqual(asked().normalize, 'model'); // the file says whether Ollama scales them there
     });
 
     /* AnythingLLM always sends num_ctx, packages say truncate: every one of their texts was refused. */
