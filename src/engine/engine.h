@@ -80,7 +80,7 @@ struct engine_model_info {
     const char *tool_template; /* the same of one that is for conversations with tools */
     const char *tokenizer;     /* "spm", "bpe", "wpm" */
     const char *pre_tokenizer; /* "llama-bpe"; "" but for BPE */
-    bool lacks_pre_tokenizer;  /* the file names none: this one is a guess */
+    bool lacks_pre_tokenizer;  /* the file names none, or "default": this one is a guess */
     const char *file_type;     /* "Q4_K" ...: the type that holds most of the weights */
     uint64_t file_bytes, weight_bytes, n_params;
     uint64_t token_bytes; /* of the weights, what a pass of one token reads (no embedding table) */

@@ -27,7 +27,7 @@ struct tok {
     uint32_t *ranks;        /* SPM: a token's rank by its score, the highest first */
     struct merges merges;   /* BPE */
     struct pre pre;         /* BPE */
-    bool lacks_pre;         /* BPE: the file names none */
+    bool lacks_pre;         /* BPE: the file names none, or "default" */
     struct wpm_rules rules; /* WPM */
 
     int32_t bos, eos, unk;
