@@ -59,6 +59,10 @@ int bpe_read(struct tok *t, const struct gguf *g, struct err *err);
 int bpe_encode(const struct tok *t, struct encode_work *w, const char *text, size_t n,
                struct ids *ids, struct err *err);
 
+/* The ids that end a generation, by key and by text; of words with such a text it makes control
+ * tokens. */
+int ends_read(struct tok *t, const struct gguf *g, struct err *err);
+
 /* Reads which tokens stand around a text and for the unknown, and how characters are changed. */
 int wpm_read(struct tok *t, const struct gguf *g, struct err *err);
 int wpm_encode(const struct tok *t, const char *text, size_t n, struct ids *ids, struct err *err);
