@@ -15,11 +15,12 @@ struct claim {
 
 /*
  * Whoever asks for a model means the file that is at its place now: not what another one was
- * overwritten with or made room for. A file that cannot be looked at says nothing.
+ * overwritten with or made room for. A file that cannot be looked at says nothing: what was found
+ * before holds.
  */
 static bool is_replaced(const struct worker *w, const struct file_mark *now)
 {
-    return now && w->file.number && !file_mark_same_bytes(&w->file, now);
+    return now ? w->file.number && !file_mark_same_bytes(&w->file, now) : w->replaced;
 }
 
 const struct file_mark *worker_file_now(struct workers *ws, const struct launch *l,
@@ -188,8 +189,7 @@ void workers_see_files(struct workers *ws, const char *id)
         if ((id && !str_eq(w->id, id)) || !worker_takes_work(w))
             continue;
         now = see_file(w, place_now(w), until_ms, &mark);
-        if (now)
-            w->replaced = is_replaced(w, now);
+        w->replaced = is_replaced(w, now);
         w->outgrown = is_outgrown(w, ws, &own, now);
     }
 }

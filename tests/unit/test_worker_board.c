@@ -248,10 +248,13 @@ static void test_worker_choose__means_the_file_that_is_there(void **state)
     l.model_path = file;
     assert_null(worker_choose(&owner, &l, NULL));
     assert_true(worker_is_idle_too_long(&a, 1000 + WORKERS_UNUSED_MS));
-    assert_int_equal(truncate(moved, 2), 0); /* in place */
+    assert_int_equal(unlink(file), 0);
+    assert_null(worker_choose(&owner, &l, NULL)); /* nobody can say, but it was seen */
+    assert_true(a.replaced);
     l.model_path = moved;
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
+    assert_int_equal(truncate(moved, 2), 0); /* in place */
     assert_null(worker_choose(&owner, &l, NULL));
-    unlink(file);
     unlink(moved);
     rmdir(dir);
     free(file);
