@@ -74,11 +74,14 @@ static bool is_outgrown(const struct worker *w, const struct workers *ws, const 
     return false;
 }
 
+/* Until it says them, those that it was told to have. */
 static int64_t all_slots(const struct worker *w)
 {
     int64_t n_slots = w->board ? atomic_load(&w->board->slots_total) : 0;
 
-    return n_slots ? n_slots : w->slots;
+    if (n_slots == 0)
+        n_slots = w->slots;
+    return n_slots ? n_slots : PLAN_DEFAULT_SLOTS;
 }
 
 /* The board says it a moment late: of many requests at once it knows none yet. */
@@ -97,6 +100,13 @@ static bool is_large_enough(const struct worker *w, const struct launch *l)
     int64_t ctx = l->ctx > l->ctx_min ? l->ctx : l->ctx_min;
 
     return worker_n_ctx(w) >= ctx && all_slots(w) >= l->slots;
+}
+
+/* One that is being prepared for somebody else is in no list yet, where whoever wants a size could
+ * see its own: then it is given only where it will be large enough. */
+static bool is_unseen_and_small(const struct worker *w, const struct launch *l)
+{
+    return w->state == WORKER_PREPARING && (l->ctx || l->slots) && !is_large_enough(w, l);
 }
 
 static struct claim claim_of(const struct worker *w, const struct launch *l)
@@ -130,7 +140,7 @@ struct worker *worker_choose(struct workers *ws, const struct launch *l, const s
     {
         struct claim mine = claim_of(w, l);
 
-        if (!fits(w, l, now) || (but && w == but))
+        if (!fits(w, l, now) || is_unseen_and_small(w, l) || (but && w == but))
             continue;
         w->replaced = is_replaced(w, now);
         w->outgrown = is_outgrown(w, ws, l, now);

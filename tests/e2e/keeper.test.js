@@ -107,6 +107,20 @@ describe('infer, phase by phase', () => {
     assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), [undefined, true]);
   });
 
+  /* What another keeper had asked for in the same moment was in no list, and taken whatever its size. */
+  test('a worker that the hive gives is looked at once it is ready, and another asked for when it is too small', async () => {
+    for (const [args, news] of [[['--ctx', '4096'], [undefined, true]], [['--slots', '5'], [undefined, true]],
+      [['--ctx', '2048', '--slots', '4'], [undefined]], [[], [undefined]]]) {
+      fake.calls.length = 0;
+      const size = () => (fake.of('POST', '/v1/workers/spawn').at(-1).body.new ? {} : { n_ctx: 2048, slots_total: 4 });
+      fake.on('GET /v1/ready', (req, res) => json(res, 200, { worker_id: WORKER_ID, ready: true, state: 'idle', ...size() }));
+      const r = await infer(args).done;
+      assert.strictEqual(r.code, 0, r.stderr);
+      assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), news, args.join(' '));
+      assert.strictEqual(/is smaller than was asked for; starting another/.test(r.stderr), news.length > 1, r.stderr);
+    }
+  });
+
   /* --keep-alive 0 was taken without a word, and the worker stayed. */
   test('--keep-alive is set where a worker is there, too', async () => {
     fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [fake.worker({ model_ref: 'hf:a/b' })] }));

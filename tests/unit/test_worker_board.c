@@ -179,6 +179,44 @@ static void test_worker_choose__takes_the_one_with_most_to_give(void **state)
     board_detach(b.board);
 }
 
+/*
+ * What is being prepared for somebody is in no list, so a keeper that wanted a context of 4096 took
+ * it for one with that, ran in one of 512, and had its prompt refused.
+ */
+static void test_worker_choose__who_wants_a_size_gets_none_that_is_prepared_smaller(void **state)
+{
+    struct workers owner = {.all = TAILQ_HEAD_INITIALIZER(owner.all)};
+    struct worker a = made(&owner);
+    struct launch l = {.model_ref = ref, .backend = "cpu", .ctx = 512};
+
+    (void)state;
+    TAILQ_INSERT_TAIL(&owner.all, &a, link);
+    a.state = WORKER_PREPARING;
+    a.ctx = 512;
+    a.slots = 2;
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
+    l.ctx = 4096;
+    assert_null(worker_choose(&owner, &l, NULL));
+    a.ctx = 0; /* nobody has said how much: at most as much as a worker has */
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
+    l.ctx = PLAN_DEFAULT_CTX + 1;
+    assert_null(worker_choose(&owner, &l, NULL));
+    l.ctx = 0;
+    l.slots = 3;
+    assert_null(worker_choose(&owner, &l, NULL));
+    a.slots = 0; /* nobody has said how many: as many as a worker has */
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
+    l.slots = PLAN_DEFAULT_SLOTS + 1;
+    assert_null(worker_choose(&owner, &l, NULL));
+    l.slots = 0;
+    l.ctx_min = 4096; /* a request's wish: it grows for that (worker_context.c) */
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
+    a.state = WORKER_LOADING; /* listed: whoever gets it can look */
+    l.ctx = 4096;
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
+    board_detach(a.board);
+}
+
 /* Of one file, asked for by three names, three workers held the weights three times. */
 static void test_worker_choose__one_file_of_several_names_is_one_model(void **state)
 {
@@ -362,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_worker_board__no_count_is_below_zero),
         cmocka_unit_test(test_worker_board__a_failure_has_a_sentence),
         cmocka_unit_test(test_worker_choose__takes_the_one_with_most_to_give),
+        cmocka_unit_test(test_worker_choose__who_wants_a_size_gets_none_that_is_prepared_smaller),
         cmocka_unit_test(test_worker_choose__one_file_of_several_names_is_one_model),
         cmocka_unit_test(test_worker_choose__means_the_file_that_is_there),
         cmocka_unit_test(test_worker_choose__a_list_tells_whose_file_was_replaced),
