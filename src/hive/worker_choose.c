@@ -95,18 +95,21 @@ static int64_t free_slots(const struct worker *w)
     return all_slots(w) - n_there;
 }
 
+bool worker_has_size(const struct worker *w, const struct launch *l)
+{
+    return worker_n_ctx(w) >= l->ctx && all_slots(w) >= l->slots;
+}
+
 static bool is_large_enough(const struct worker *w, const struct launch *l)
 {
-    int64_t ctx = l->ctx > l->ctx_min ? l->ctx : l->ctx_min;
-
-    return worker_n_ctx(w) >= ctx && all_slots(w) >= l->slots;
+    return worker_has_size(w, l) && worker_n_ctx(w) >= l->ctx_min;
 }
 
 /* One that is being prepared for somebody else is in no list yet, where whoever wants a size could
  * see its own: then it is given only where it will be large enough. */
 static bool is_unseen_and_small(const struct worker *w, const struct launch *l)
 {
-    return w->state == WORKER_PREPARING && (l->ctx || l->slots) && !is_large_enough(w, l);
+    return w->state == WORKER_PREPARING && !worker_has_size(w, l);
 }
 
 static struct claim claim_of(const struct worker *w, const struct launch *l)

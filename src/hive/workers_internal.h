@@ -38,6 +38,7 @@ struct worker {
     const char *backend;
     int64_t device, slots, ctx, keep_alive_ms;
     bool ctx_asked;        /* ctx came with the request, not from the configuration */
+    bool keep_alive_asked; /* so did keep_alive_ms */
     bool by_hand;          /* a context of its own, or one more of a model, was asked for */
     int64_t ctx_min;       /* what a request wanted beyond the configuration's; 0 = nothing */
     int64_t asked_ms;      /* when it was last given to somebody who asked for a worker */
@@ -127,6 +128,8 @@ const struct file_mark *worker_file_now(struct workers *ws, const struct launch 
 /* One model may have several names (a symlink, hf:a/b and hf:a/b:Q4_K_M): it is the launch's by its
  * name, or by its file, which is `now` at the launch's path (NULL: not known). */
 bool worker_is_of(const struct worker *w, const struct launch *l, const struct file_mark *now);
+/* It has, or will have, the context and the slots that were asked for; a wish (ctx_min) is none. */
+bool worker_has_size(const struct worker *w, const struct launch *l);
 
 /* ---- worker_context.c ---- */
 /* A worker that is still to be judged gets as many positions as the request wants. */
