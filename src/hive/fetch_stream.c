@@ -271,7 +271,7 @@ void fetch_streams_begin(struct fetch *f)
     for (size_t i = 0; i < FETCH_STREAMS_MAX && n < wanted && !f->ended; i++) {
         struct stream *s = &f->streams[i];
 
-        if (is_busy(s) || s->given_up || (!s->active && f->p.shared->streams_left == 0))
+        if (is_busy(s) || s->given_up || (!s->active && f->p.shared->streams_left <= 0))
             continue;
         s->f = f;
         if ((!s->timer && !(s->timer = evtimer_new(f->p.base, on_timer, s))) ||
