@@ -487,7 +487,11 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
         rc = http_client_set_pin(h->inside, h->doors.pin, err);
     h->doors.reach = h->reach;
     if (rc == 0)
+        rc = doors_tell_in_time(&h->doors, h->base, err);
+    if (rc == 0)
         rc = doors_watch(&h->doors, h->base, err);
+    if (rc == 0)
+        rc = doors_watch_certificate(&h->doors, h->base, err);
     if (rc == 0)
         rc = make_models(h, err);
     if (rc == 0)

@@ -241,12 +241,11 @@ static bool is_being_taken(const struct upload *u, struct http_exchange *x)
 
     if (!at_work_takes(&u->h->models->at_work, u->dir))
         return false;
-    http_add_header(x, "Retry-After", UPLOAD_RETRY_S);
     api_error_set(&e, API_ALL_SLOTS_BUSY, REPLY_SRC,
                   "%.200s has come, and is being hashed and taken in at this moment",
                   model_of(u)->model_ref);
     e.details = json_pack("{s:s}", "hint", "Ask again in a while: it is there then.");
-    reply_error(x, 0, &e);
+    reply_error_after(x, 0, &e, UPLOAD_RETRY_S);
     return true;
 }
 
@@ -377,7 +376,7 @@ void upload_commit(struct hive *h, struct http_exchange *x, struct manifest *man
 
     if (u && !is_answered(u, x)) {
         if (import_list_model(u->dir, model_of(u), PLACE_MOVE, &list, &err))
-            reply_fail(x, API_INTERNAL, "%s", err.text);
+            reply_fail_of(x, &err);
         else
             import_run(h, x, &list);
     }

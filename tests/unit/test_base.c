@@ -553,6 +553,23 @@ static void test_uuid__is_version_4_and_never_twice(void **state)
     assert_string_not_equal(a, b);
 }
 
+/* One that a client sends stands in logs and answers. */
+static void test_uuid__is_told_from_other_texts(void **state)
+{
+    static const char *const others[] = {"",
+                                         "6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b6",
+                                         "6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b6aa",
+                                         "6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b6A",
+                                         "6b1b2e66x5b0e-4b3c-9d7a-1f2e3d4c5b6a",
+                                         "6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b\n\n"};
+    char a[UUID_BYTES];
+
+    (void)state;
+    assert_true(uuid_is_one(uuid_make(a)));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(uuid_is_one(others[i]));
+}
+
 static void test_clock__iso_form(void **state)
 {
     char text[CLOCK_ISO_BYTES];
@@ -988,6 +1005,7 @@ int main(void)
         cmocka_unit_test(test_path__a_write_of_somebody_else_is_left_alone),
         cmocka_unit_test(test_sweep__takes_copies_of_that_file_and_nothing_else),
         cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
+        cmocka_unit_test(test_uuid__is_told_from_other_texts),
         cmocka_unit_test(test_clock__iso_form),
         cmocka_unit_test(test_retry_after__is_seconds_or_a_date),
         cmocka_unit_test(test_clock__goes_on),
