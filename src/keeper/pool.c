@@ -205,7 +205,8 @@ static void say_spawned(struct keeper *k, const json_t *list, const struct pool_
             w->url);
 }
 
-static int ask_spawn(struct keeper *k, const struct pool_want *want, bool fresh,
+/* *small: what the hive gives is less than was asked for, as its answer says. */
+static int ask_spawn(struct keeper *k, const struct pool_want *want, bool fresh, bool *small,
                      struct pool_worker *out, struct api_error *e)
 {
     char url[KEEPER_URL_MAX], *body = spawn_body(want, fresh);
@@ -221,6 +222,7 @@ static int ask_spawn(struct keeper *k, const struct pool_want *want, bool fresh,
     ask.body = body;
     if (client_json(k->client, &ask, &answer, e) == 0)
         rc = pool_take(k->node.url, answer, out, e);
+    *small = rc == 0 && !is_large_enough(answer, want);
     json_decref(answer);
     free(body);
     return rc;
@@ -229,14 +231,13 @@ static int ask_spawn(struct keeper *k, const struct pool_want *want, bool fresh,
 static int spawn(struct keeper *k, const struct pool_want *want, const json_t *list, bool *fresh,
                  struct pool_worker *out, struct api_error *e)
 {
-    const json_t *there;
+    bool small;
 
-    if (ask_spawn(k, want, *fresh, out, e))
+    if (ask_spawn(k, want, *fresh, &small, out, e))
         return -1;
-    there = listed(list, out->id); /* perhaps of another name of the same file */
-    if (!*fresh && there && !is_large_enough(there, want)) {
+    if (!*fresh && small) { /* it was in no list, or there by another name of the same file */
         *fresh = true;
-        if (ask_spawn(k, want, true, out, e))
+        if (ask_spawn(k, want, true, &small, out, e))
             return -1;
     }
     say_spawned(k, list, out);
@@ -264,7 +265,7 @@ static bool is_small(struct keeper *k, const struct pool_want *want,
 
 /*
  * Spawns, and waits. The hive may give a worker that was in no list yet, as somebody else had asked
- * for it a moment before: how large that is it says when it is ready.
+ * for it a moment before. How large it is to be is told at once, how large it is when it is ready.
  */
 static int spawn_ready(struct keeper *k, const struct pool_want *want, const json_t *list,
                        struct pool_worker *out, struct api_error *e)
