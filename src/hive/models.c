@@ -41,6 +41,8 @@ int models_enter(struct models *m, const char *model_ref, const struct card *car
                        : err_no_memory(err, strlen(model_ref), "a row of the catalog");
     if (rc == 0)
         models_is_in(m, card->files[0].path);
+    if (rc == 0 && m->entered)
+        m->entered(m->entered_arg, model_ref, card->files[0].path);
     free(source);
     free(ref);
     return rc;
@@ -265,6 +267,8 @@ int models_create(const struct models_params *params, struct models **out, struc
     m->reach = params->reach;
     m->tasks = params->tasks;
     m->config = params->config;
+    m->entered = params->entered;
+    m->entered_arg = params->entered_arg;
     rc = open_catalog(m, params->catalog, err);
     if (rc == 0)
         rc = downloads_create(&downloads, &m->downloads, err);

@@ -18,6 +18,8 @@ struct models {
     struct reach *reach;
     struct tasks *tasks;
     const struct config *config;
+    void (*entered)(void *arg, const char *model_ref, const char *path); /* models.h */
+    void *entered_arg;
     char *dir, *endpoint, *token; /* owned; token NULL = none */
     TAILQ_HEAD(, late) late;      /* models_late.c's: whole, and not judged; the first is at work */
     struct admit *late_admit;

@@ -1,4 +1,6 @@
 /* worker_choose.c - see workers.h: which of several workers of a model is given out. */
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "base/str.h"
 #include "hive/glance.h"
@@ -162,12 +164,32 @@ const struct worker *workers_usable(struct workers *ws, const struct launch *l)
 
 /* ---- those who choose for themselves ---- */
 
-/* Where whoever asks by its reference finds the model now: a link may have been switched. */
+/* Where whoever asks by its reference finds the model now: a link may have been switched, or
+ * another file imported under the name. */
 static const char *place_now(const struct worker *w)
 {
     static const char scheme[] = "file://";
 
-    return str_starts(w->model_ref, scheme) ? w->model_ref + sizeof scheme - 1 : w->model_path;
+    if (str_starts(w->model_ref, scheme))
+        return w->model_ref + sizeof scheme - 1;
+    return w->moved_path ? w->moved_path : w->model_path;
+}
+
+void workers_moved(struct workers *ws, const char *model_ref, const char *path)
+{
+    struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    {
+        char *copy = str_eq(w->model_ref, model_ref) ? str_dup(path) : NULL;
+
+        if (!copy)
+            continue;
+        free(w->moved_path);
+        w->moved_path = copy;
+        glance_free(w->glance);
+        w->glance = NULL;
+    }
 }
 
 /* Lists are asked for all the time: the loop touches no file system for them that may hang. */

@@ -44,6 +44,7 @@ struct worker {
     int64_t asked_ms;      /* when it was last given to somebody who asked for a worker */
     int64_t n_visits;      /* requests that the hive itself has under way there */
     struct file_mark file; /* of its model (the first part); all 0 = not known */
+    char *moved_path;      /* owned: where the reference leads since; NULL = as at the start */
     struct glance *glance; /* at the place where that is now, when it is far; NULL = none yet */
     bool replaced;         /* another file is at the model's place now: given to nobody */
     bool outgrown;         /* a larger one is there for all who ask: given to nobody */

@@ -125,17 +125,15 @@ describe('a hive whose model is another file now', { skip }, () => {
   });
 
   /* As a link that was switched; and where the old file was gone, its worker was told not to be replaced at all. */
+  const importAs = async (name, model) => assert.match(
+    (await post(hive, '/v1/models/import', { path: copyOf(model), as: name, how: 'copy' })).text, /"imported":1/);
+  const fileOf = async (ref) => (await get(hive, '/v1/models')).json.models.find((m) => m.model_ref === ref).local_path;
   test('answers by what was imported under its name', async () => {
-    const as = async (model) => {
-      const file = copyOf(model);
-      assert.match((await post(hive, '/v1/models/import', { path: file, as: 'again', how: 'copy' })).text, /"imported":1/);
-    };
-    await as(MIXED);
+    await importAs('again', MIXED);
     const old = await answer('local:again');
-    const { local_path: file } = (await get(hive, '/v1/models')).json.models.find((m) => m.model_ref === 'local:again');
-    fs.rmSync(file);
+    fs.rmSync(await fileOf('local:again'));
     assert.strictEqual(await answer('local:again'), old, 'what runs is served on');
-    await as(MODEL);
+    await importAs('again', MODEL);
     for (const name of ['local:again', 'again', 'local:again']) assert.notStrictEqual(await answer(name), old, name);
     assert.deepStrictEqual((await list(hive)).filter((w) => w.model_ref === 'local:again').map((w) => w.replaced), [true, undefined]);
   });
@@ -160,5 +158,10 @@ describe('a hive whose model is another file now', { skip }, () => {
     fs.copyFileSync(MODEL, `${model}.new`);
     fs.renameSync(`${model}.new`, model);
     assert.strictEqual(await infer(model), other);
+    await importAs('kept', MIXED); // whose old worker was looked for at the place of the old file
+    assert.strictEqual(await infer('local:kept'), old);
+    fs.rmSync(await fileOf('local:kept'));
+    await importAs('kept', MODEL);
+    assert.strictEqual(await infer('local:kept'), other);
   });
 });

@@ -389,8 +389,14 @@ static void test_worker_choose__a_list_tells_whose_file_was_replaced(void **stat
     assert_null(json_object_get(told, "replaced"));
     json_decref(told);
 
+    assert_int_equal(unlink(file), 0); /* and another one came in under its name */
+    workers_moved(&owner, ref, other);
+    workers_see_files(&owner, a.id);
+    assert_true(a.replaced);
+    assert_null(b.moved_path);
+
     unlink(link);
-    unlink(file);
+    free(a.moved_path);
     unlink(other);
     rmdir(dir);
     free(file);
