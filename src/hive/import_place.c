@@ -17,6 +17,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sync.h"
 #include "hive/hive.h"
 #include "hive/import_internal.h"
 #include "hive/models_internal.h"
@@ -68,13 +69,16 @@ void import_take_back(struct import *im, size_t n)
  */
 static int hold_still(const char *path, enum place_wish wish, int *fd, struct err *err)
 {
+    int error;
+
     *fd = -1;
     if (wish != PLACE_MOVE)
         return 0;
     *fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (*fd < 0 || flock(*fd, LOCK_EX) != 0 || fsync(*fd) != 0)
-        return err_errno(err, ERR_IO, errno, "cannot bring %s to the disk", path);
-    return 0;
+    if (*fd < 0 || flock(*fd, LOCK_EX) != 0)
+        return err_errno(err, ERR_IO, errno, "cannot hold %s still", path);
+    error = sync_bytes(*fd);
+    return error ? err_errno(err, ERR_IO, error, "cannot bring %s to the disk", path) : 0;
 }
 
 static bool on_copied(void *arg, uint64_t n_more)

@@ -153,7 +153,7 @@ static int hash_all(void *arg, struct chore *c, struct err *err)
     v->bad_file = card->n_files;
     v->why = (struct err){0};
     for (size_t i = 0; i < card->n_files && is_as_large(v, i); i++) {
-        rc = rehash_file(card->files[i].path, c, v->found[i], &v->mark, err);
+        rc = rehash_disk(card->files[i].path, c, v->found[i], &v->mark, err);
         if (rc)
             break;
         if (card->files[i].sha256[0] && !str_eq(card->files[i].sha256, v->found[i])) {
