@@ -87,6 +87,8 @@ static void enter(struct import *im, struct chore *c)
     if (rc == 0)
         rc = models_enter(im->h->models, item->m.model_ref, im->card, &err);
     if (rc) {
+        if (!im->was_here) /* no list would show what was the user's only copy */
+            import_take_back(im, im->card->n_files);
         fail_item(im, c, code_of(rc), err.text);
         return;
     }
