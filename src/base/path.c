@@ -112,14 +112,15 @@ int path_make_dir(const char *path, mode_t mode, struct err *err)
                      path);
 }
 
-int path_make_dirs(const char *path, mode_t mode, struct err *err)
+/* Each that ends behind the first n_from bytes, which are less than the path has. */
+static int make_dirs_from(const char *path, size_t n_from, mode_t mode, struct err *err)
 {
     char *copy = str_dup(path);
     int rc = 0;
 
     if (!copy)
         return err_no_memory(err, strlen(path), "a path");
-    for (char *p = copy + 1; *copy && *p && rc == 0; p++) {
+    for (char *p = copy + n_from; *p && rc == 0; p++) {
         if (*p != '/')
             continue;
         *p = '\0';
@@ -130,6 +131,25 @@ int path_make_dirs(const char *path, mode_t mode, struct err *err)
         rc = path_make_dir(copy, mode, err);
     free(copy);
     return rc;
+}
+
+int path_make_dirs(const char *path, mode_t mode, struct err *err)
+{
+    return make_dirs_from(path, path[0] ? 1 : 0, mode, err);
+}
+
+int path_make_dirs_in(const char *path, size_t n_root, mode_t mode, struct err *err)
+{
+    char *root = str_ndup(path, n_root);
+    bool there = root && path_is_dir(root);
+
+    if (root && !there)
+        err_set(err, ERR_UNREACHABLE, "the folder %s is not there any more: is its disk mounted?",
+                root);
+    free(root);
+    return !root    ? err_no_memory(err, n_root, "a path")
+           : !there ? ERR_UNREACHABLE
+                    : make_dirs_from(path, n_root + 1, mode, err);
 }
 
 bool path_is_file(const char *path)

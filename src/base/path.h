@@ -28,6 +28,9 @@ int path_rbee_home(char **out, struct err *err);
 /* mkdir, and mkdir -p. Existing folders are fine, an existing file is not. As path_open_made. */
 int path_make_dir(const char *path, mode_t mode, struct err *err);
 int path_make_dirs(const char *path, mode_t mode, struct err *err);
+/* Those behind the first n_root bytes of it only: ERR_UNREACHABLE where that folder is not there,
+ * as when its disk is not mounted. */
+int path_make_dirs_in(const char *path, size_t n_root, mode_t mode, struct err *err);
 /* open(2) with O_CREAT: what root makes in another's folder is that other's. */
 int path_open_made(const char *path, int flags, mode_t mode);
 

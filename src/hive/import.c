@@ -243,7 +243,7 @@ static int check_not_ours(const struct import *im, const char *path, struct err 
 static int check_sources(const struct import *im, struct err *err)
 {
     const struct store_model *m = &import_item_of(im)->m;
-    int rc = reach_check(im->h->reach, im->h->models->dir, err);
+    int rc = models_check_dir(im->h->models, err);
 
     for (size_t i = 0; i < m->n_files && rc == 0; i++)
         rc = check_not_ours(im, m->files[i].path, err);

@@ -218,6 +218,8 @@ static int open_catalog(struct models *m, const char *path, struct err *err)
         log_warn("the catalog %s was damaged: it is now %s, and a new one is made from what is on "
                  "disk",
                  path, aside);
+    if (models_check_dir(m, &away))
+        log_warn("%s", away.text);
     models_mend_all(m, on_cardless, NULL);
     if (card_scan_all(m->reach, m->dir, on_card, on_unreadable_card, m, &away))
         log_warn("%s: models there are known from the catalog only", away.text);
@@ -298,6 +300,7 @@ int models_download(struct models *m, const char *text, const struct download_wi
 {
     struct api_error missing = {0};
     struct model_ref ref;
+    struct err away;
     char *canonical;
     int rc;
 
@@ -311,7 +314,7 @@ int models_download(struct models *m, const char *text, const struct download_wi
     }
     if (ref.kind == MODEL_REF_HF) {
         api_error_done(&missing);
-        rc = models_reach(m, NULL, e);
+        rc = models_check_dir(m, &away) ? models_away(&away, e) : 0;
         if (rc == 0)
             rc = downloads_begin(m->downloads, canonical, wish, id, e);
     } else {

@@ -177,7 +177,13 @@ bool upload_is_answered(struct upload *u, struct http_exchange *x)
 {
     struct api_error e = {0};
     struct card *card = NULL;
+    struct err away;
 
+    if (models_check_dir(u->h->models, &away)) {
+        models_away(&away, &e);
+        reply_error(x, 0, &e);
+        return true;
+    }
     if (find_here(u, &card, &e))
         reply_error(x, 0, &e);
     else if (card && is_listed(u, card))

@@ -90,11 +90,11 @@ static bool has_room(struct upload *u, struct chore *c)
 
 /* The owner's alone, also if an early version made it: a lock that a stranger had on a part, for
  * which reading it is enough, would have its pieces refused. */
-static int make_folder(const char *dir, struct err *err)
+static int make_folder(const struct upload *u, struct err *err)
 {
-    int rc = path_make_dirs(dir, 0700, err);
+    int rc = path_make_dirs_in(u->dir, strlen(u->h->models->dir), 0700, err);
 
-    if (rc == 0 && chmod(dir, 0700) != 0)
+    if (rc == 0 && chmod(u->dir, 0700) != 0)
         errno = 0; /* another's: it is theirs to say who may read it */
     return rc;
 }
@@ -102,7 +102,7 @@ static int make_folder(const char *dir, struct err *err)
 static int check_all(void *arg, struct chore *c, struct err *err)
 {
     struct upload *u = arg;
-    int rc = make_folder(u->dir, err);
+    int rc = make_folder(u, err);
 
     for (size_t i = 0; i < upload_model(u)->n_files && rc == 0; i++)
         rc = upload_look(&u->files[i], c, err);

@@ -349,6 +349,29 @@ static void test_path__a_name_that_leads_elsewhere_is_noticed(void **state)
     free(deeper);
 }
 
+/* A model's folders came again with the root of all models, on another disk than that had been. */
+static void test_path__folders_are_made_in_what_is_there_only(void **state)
+{
+    char root[] = "/tmp/rbee-test-XXXXXX", *one, *two;
+    struct err err = {0};
+
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    one = path_join(root, "one");
+    two = path_join(one, "two");
+    assert_int_equal(path_make_dirs_in(two, strlen(one), 0700, &err), ERR_UNREACHABLE);
+    assert_non_null(strstr(err.text, one));
+    assert_false(path_is_dir(one));
+    assert_int_equal(path_make_dirs_in(two, strlen(root), 0700, NULL), 0);
+    assert_int_equal(rmdir(two), 0);
+    assert_int_equal(path_make_dirs_in(two, strlen(one), 0700, NULL), 0);
+    assert_int_equal(rmdir(two), 0);
+    assert_int_equal(rmdir(one), 0);
+    assert_int_equal(rmdir(root), 0);
+    free(one);
+    free(two);
+}
+
 static void test_path__files_are_written_whole(void **state)
 {
     char dir[] = "/tmp/rbee-test-XXXXXX", *deep, *file, *text;
@@ -963,6 +986,7 @@ int main(void)
         cmocka_unit_test(test_str__utf8_wholeness),
         cmocka_unit_test(test_path__components_are_harmless_and_distinct),
         cmocka_unit_test(test_path__a_name_that_leads_elsewhere_is_noticed),
+        cmocka_unit_test(test_path__folders_are_made_in_what_is_there_only),
         cmocka_unit_test(test_path__files_are_written_whole),
         cmocka_unit_test(test_path__what_root_makes_is_the_folders_owners),
         cmocka_unit_test(test_path__behind_a_link_is_what_is_there_or_is_to_be),
