@@ -63,19 +63,20 @@ void import_take_back(struct import *im, size_t n)
 }
 
 /*
- * A move is one rename: after a power cut the name shall not be there without the bytes. The lock
- * (closing it lets go) keeps pieces of an upload from being written between the last look at the
- * file and the rename. *fd is -1 where there is nothing to do.
+ * After a power cut the name shall not be there without the bytes, which are those of the source
+ * itself but for a copy; and who wrote that may have done so just now. The lock (closing it lets
+ * go) keeps pieces of an upload from being written between the last look at the file and its
+ * rename. *fd is -1 where there is nothing to do.
  */
 static int hold_still(const char *path, enum place_wish wish, int *fd, struct err *err)
 {
     int error;
 
     *fd = -1;
-    if (wish != PLACE_MOVE)
+    if (wish == PLACE_COPY)
         return 0;
     *fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (*fd < 0 || flock(*fd, LOCK_EX) != 0)
+    if (*fd < 0 || (wish == PLACE_MOVE && flock(*fd, LOCK_EX) != 0))
         return err_errno(err, ERR_IO, errno, "cannot hold %s still", path);
     error = sync_bytes(*fd);
     return error ? err_errno(err, ERR_IO, error, "cannot bring %s to the disk", path) : 0;
@@ -179,8 +180,8 @@ int import_place(void *arg, struct chore *c, struct err *err)
         else
             im->n_placed++;
     }
-    if (rc == 0 && import_item_of(im)->wish == PLACE_MOVE &&
-        (rc = path_sync_folder(im->card->path, err))) /* before the sources go */
+    if (rc == 0 &&
+        (rc = path_sync_folder(im->card->path, err))) /* before it is told, and the sources go */
         import_take_back(im, im->card->n_files);
     return rc;
 }

@@ -101,6 +101,19 @@ static void settle_verdict(struct models *m, struct card *card)
         log_warn("%s", err.text);
 }
 
+/* It has its name, and not its bytes: a power cut took them, or somebody did. */
+static void look_at_sizes(const struct card *card)
+{
+    struct err why;
+
+    for (size_t i = 0; i < card->n_files; i++)
+        if (path_is_file(card->files[i].path) && card->files[i].size_bytes > 0 &&
+            card_check_file(card, i, &why))
+            log_warn("%s is not used: %s; pull or import it again, or delete it with `rbee-keeper "
+                     "models rm %s`",
+                     card_name(card), why.text, card_name(card));
+}
+
 /* The hive was killed before all files of an import were here, or some were lost later. */
 static void look_at_import(const struct card *card)
 {
@@ -160,6 +173,7 @@ static bool on_card(void *arg, struct card *card)
     if (card_is_local(card) && card->n_refs > 0)
         look_at_import(card);
     if (!models_is_whole(m, card)) {
+        look_at_sizes(card);
         card_free(card);
         return true;
     }

@@ -5,7 +5,8 @@
  *
  * The failure these tell of: the sync failed and was told, room was made, and the next try held the bytes against
  * their digests in memory, where all of them were, sent nothing, and called the model complete and verified. So did
- * `models verify`; two thirds of the file on the disk were zeros.
+ * `models verify`; two thirds of the file on the disk were zeros. And a file that was imported as soon as it was
+ * written was called verified before its bytes were anywhere but in memory.
  */
 const { test } = require('node:test');
 const assert = require('node:assert');
@@ -13,7 +14,8 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { thinDisk } = require('./lib/thin.js');
-const { startHive } = require('./lib/hive.js');
+const { startHive, get } = require('./lib/hive.js');
+const { writeHollowModel } = require('./lib/gguf.js');
 const { lenientWorker } = require('./lib/lenient.js');
 const push = require('./lib/push.js');
 const keeper = require('./lib/keeper.js');
@@ -77,4 +79,27 @@ test('a push whose bytes did not get to the disk sends them again; verify reads 
   const verified = await keeper.run(['models', 'verify', 'local:x', ...at(there)]);
   assert.strictEqual(verified.code, 1, verified.stdout);
   assert.match(verified.stdout + verified.stderr, /has the SHA-256/);
+});
+
+test('an import as a hard link has its bytes on the disk when it says so; a file without them is told', async (t) => {
+  const disk = thinDisk();
+  if (disk.why) return void t.skip(disk.why);
+  const home = path.join(disk.folder, 'home'), file = path.join(disk.folder, 'mine.gguf'), model = path.join(makeFolder('rbee-mine-'), 'x.gguf');
+  let hive = await startHive({ home });
+  t.after(async () => { await hive.stop(); disk.end(); });
+  writeHollowModel(model, { layers: 1 });
+  const bytes = fs.readFileSync(model);
+  fs.writeFileSync(file, bytes);
+  const r = await keeper.run(['models', 'import', file, '--node', push.addr(hive)]);
+  assert.match(r.stdout, /local:mine: .* hard link/, r.stderr);
+  disk.cutPower();
+  const { local_path: name } = (await get(hive, '/v1/models')).json.models.find((m) => m.model_ref === 'local:mine');
+  await hive.stop();
+  disk.powerIsBack();
+  assert.strictEqual(sha256(fs.readFileSync(file)), sha256(bytes));
+  assert.strictEqual(fs.statSync(name).size, bytes.length);
+
+  fs.truncateSync(name, 0);
+  hive = await startHive({ home });
+  await hive.says(/local:mine is not used: its file .* has 0 bytes, it should have \d+; pull or import it again/);
 });

@@ -69,6 +69,14 @@ class Thin {
     this.mount();
   }
 
+  /* What the device has at this moment is what there is after the power comes back. */
+  cutPower() { sh(`cp ${this.image} ${this.image}-then`); }
+
+  powerIsBack() {
+    sh(`umount ${this.folder}; mv ${this.image}-then ${this.image}`);
+    this.mount();
+  }
+
   /* The device loses a block that begins so. */
   spoil(bytes) {
     const fd = fs.openSync(this.image, 'r+'), at = fs.readFileSync(fd).indexOf(bytes);
