@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "base/sweep.h"
 #include "base/uuid.h"
 
 #define TEMP_TRIES 8
@@ -383,12 +384,8 @@ static void keep_owner(int fd, const char *path)
         errno = 0;
 }
 
-/*
- * A new file beside `path`: its descriptor, or -1 with errno, and *temp its name (free(), NULL: no
- * memory). A name that is taken is left alone, as whose it is may be writing: process ids are one's
- * own only within a container, and a home may be in several.
- */
-static int create_beside(const char *path, mode_t mode, char **temp)
+/* Process ids are one's own only within a container, and a home may be in several. */
+int path_create_beside(const char *path, mode_t mode, char **temp)
 {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
     uint64_t tail = (uint64_t)getpid();
@@ -400,6 +397,11 @@ static int create_beside(const char *path, mode_t mode, char **temp)
         *temp = str_printf("%s.tmp-%llu", path, (unsigned long long)tail);
         if (*temp)
             fd = anew ? path_open_made(*temp, flags, mode) : open(*temp, flags, mode);
+        if (fd >= 0 && !sweep_hold(fd)) {
+            close(fd);
+            fd = -1;
+            errno = EEXIST;
+        }
         if (fd >= 0 || !*temp || errno != EEXIST || i + 1 == TEMP_TRIES)
             break;
         free(*temp);
@@ -422,7 +424,7 @@ static int replace(const char *path, const void *bytes, size_t n, mode_t mode, b
     char *temp;
     int rc;
 
-    *fd = create_beside(path, mode, &temp);
+    *fd = path_create_beside(path, mode, &temp);
     if (!temp)
         return err_no_memory(err, strlen(path) + 32, "a path");
     if (*fd < 0) {

@@ -72,6 +72,12 @@ int path_read_open(int fd, const char *path, size_t max_bytes, char **out, size_
 int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset);
 
 /*
+ * A new file beside `path`, for what is to be renamed to that: its descriptor, or -1 with errno,
+ * and *temp its name (free(), NULL: no memory). It is held (sweep.h) until the descriptor is
+ * closed. A name that is taken is left alone: whose it is may be writing.
+ */
+int path_create_beside(const char *path, mode_t mode, char **temp);
+/*
  * Writes a temporary file beside it, fsyncs, renames: the old or the new content, never half. A
  * file that root writes anew keeps its owner, and a new one has its folder's. Who is killed leaves
  * the temporary one (sweep.h).

@@ -278,7 +278,10 @@ describe('a folder for a machine without a network', () => {
   });
   after(() => Promise.all([here.stop(), there.stop()]));
 
-  test('export gives human names and a list of digests', async () => {
+  /* A hive that was killed while it copied left its copies, of the model's size, beside what came of the next try. */
+  test('export gives human names and a list of digests, and clears away what a killed one left', async () => {
+    fs.mkdirSync(folder);
+    for (const left of ['two.gguf.tmp-4711', 'rbee-manifest.json.tmp-12']) fs.writeFileSync(path.join(folder, left), 'x');
     for (const name of ['one.Q4_0', 'two', 'three', 'two']) {
       const r = await cli(here, 'models', 'export', `local:${name}`, folder);
       assert.strictEqual(r.code, 0, r.stderr);

@@ -562,6 +562,40 @@ static void test_sweep__takes_copies_of_that_file_and_nothing_else(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* In a folder of a person's, where another may be exporting to, too: a killed export's copy, as
+ * large as the model, stayed for ever. */
+static void test_sweep__leaves_what_is_being_written(void **state)
+{
+    char dir[] = "/tmp/rbee-test-XXXXXX", *path, *held, *left, *swept;
+    int fd, other;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    path = path_join(dir, "f");
+    fd = path_create_beside(path, 0600, &held);
+    other = path_create_beside(path, 0600, &left);
+    assert_true(fd >= 0 && other >= 0);
+    close(other); /* its writer has ended, and has not renamed it */
+    sweep_abandoned(path);
+    assert_true(path_is_file(held));
+    assert_false(path_is_file(left));
+    close(fd);
+
+    /* between its making and its being held */
+    swept = path_join(dir, "f.tmp-7");
+    fd = open(swept, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    sweep_abandoned(path);
+    assert_false(path_is_file(swept));
+    assert_false(path_is_file(held));
+    assert_false(sweep_hold(fd));
+    close(fd);
+    assert_int_equal(rmdir(dir), 0);
+    free(path);
+    free(held);
+    free(left);
+    free(swept);
+}
+
 static void test_uuid__is_version_4_and_never_twice(void **state)
 {
     char a[UUID_BYTES], b[UUID_BYTES];
@@ -992,6 +1026,7 @@ int main(void)
         cmocka_unit_test(test_path__behind_a_link_is_what_is_there_or_is_to_be),
         cmocka_unit_test(test_path__a_write_of_somebody_else_is_left_alone),
         cmocka_unit_test(test_sweep__takes_copies_of_that_file_and_nothing_else),
+        cmocka_unit_test(test_sweep__leaves_what_is_being_written),
         cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
         cmocka_unit_test(test_clock__iso_form),
         cmocka_unit_test(test_retry_after__is_seconds_or_a_date),
