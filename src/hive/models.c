@@ -106,12 +106,10 @@ static void look_at_sizes(const struct card *card)
 {
     struct err why;
 
-    for (size_t i = 0; i < card->n_files; i++)
-        if (path_is_file(card->files[i].path) && card->files[i].size_bytes > 0 &&
-            card_check_file(card, i, &why))
-            log_warn("%s is not used: %s; pull or import it again, or delete it with `rbee-keeper "
-                     "models rm %s`",
-                     card_name(card), why.text, card_name(card));
+    if (card_is_cut(card, &why))
+        log_warn("%s is not used: %s; pull or import it again, or delete it with `rbee-keeper "
+                 "models rm %s`",
+                 card_name(card), why.text, card_name(card));
 }
 
 /* The hive was killed before all files of an import were here, or some were lost later. */

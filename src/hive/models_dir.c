@@ -4,7 +4,7 @@
  * Where its disk is not mounted there is an empty folder, on another disk, which would be filled in
  * silence: everything once more, hidden when the disk is there again. So nothing is brought into a
  * folder without anything in it while the catalog has models there. Nobody can tell this from a
- * folder that was emptied by hand; taking these models off the list says which it was.
+ * folder that was emptied by hand; having these models forgotten says which it was.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -61,8 +61,7 @@ int models_check_dir(struct models *m, struct err *err)
     if (listed.n == 0)
         return 0;
     return err_set(err, ERR_UNREACHABLE,
-                   "the list has %u model%s in %s, and there is nothing in that folder: is its "
-                   "disk mounted? If the files were deleted, `rbee-keeper models prune` takes them "
-                   "off the list",
-                   listed.n, listed.n == 1 ? "" : "s", m->dir);
+                   "%u model%s noted in %s, and there is nothing in that folder: is its disk "
+                   "mounted? If the files were deleted, `rbee-keeper models prune` forgets them",
+                   listed.n, listed.n == 1 ? " is" : "s are", m->dir);
 }

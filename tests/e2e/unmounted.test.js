@@ -23,11 +23,11 @@ const own = (dir) => fs.readdirSync(dir).filter((name) => name !== '.hive.lock')
 const isAway = (answer) => {
   assert.strictEqual(answer.status, 503, answer.text);
   assert.strictEqual(answer.json.error.code, 'DISK_NOT_ANSWERING');
-  assert.match(answer.json.error.message, /the list has 1 model in .*, and there is nothing in that folder/);
+  assert.match(answer.json.error.message, /1 model is noted in .*, and there is nothing in that folder/);
   assert.match(answer.json.error.message, IS_IT);
 };
 
-test('nothing is brought into what is left of a disk that is not mounted, until its models are off the list', async (t) => {
+test('nothing is brought into what is left of a disk that is not mounted, until its models are forgotten', async (t) => {
   const hub = await Hub.start(), disk = path.join(makeFolder('rbee-mnt-'), 'disk'), dir = path.join(disk, 'models');
   const env = { RBEE_HIVE_MODELS_DIR: dir }, bytes = seeded('away', 70000);
   fs.mkdirSync(disk);
@@ -52,7 +52,7 @@ test('nothing is brought into what is left of a disk that is not mounted, until 
 
   fs.mkdirSync(disk);
   hive = await startWith(hub, env, { home });
-  await hive.says(/the list has 1 model in .*: is its disk mounted\? If the files were deleted, `rbee-keeper models prune`/);
+  await hive.says(/1 model is noted in .*: is its disk mounted\? If the files were deleted, `rbee-keeper models prune`/);
   isAway(await post(hive, '/v1/models/download', { model_ref: 'hf:away/x' }));
   isAway(await post(hive, '/v1/models/upload', manifest({ model_ref: 'local:z', repo: 'local:z', commit: sha256(bytes) }, [['z.gguf', bytes]])));
   const file = path.join(makeFolder('rbee-mine-'), 'mine.gguf');
