@@ -17,6 +17,7 @@
 
 #include "base/str.h"
 #include "base/sweep.h"
+#include "base/sync.h"
 #include "base/uuid.h"
 
 #define TEMP_TRIES 8
@@ -464,18 +465,18 @@ int path_write_open(const char *path, const void *bytes, size_t n, mode_t mode, 
 int path_sync_folder(const char *path, struct err *err)
 {
     char *dir = str_dup(path), *slash = dir ? strrchr(dir, '/') : NULL;
-    int fd = -1, rc = 0;
+    int fd = -1, error = ENOMEM;
 
     if (slash)
         *slash = '\0';
     if (slash)
         fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0)
-        rc = err_errno(err, ERR_IO, errno, "cannot sync the folder of %s", path);
+    if (slash)
+        error = fd < 0 ? errno : sync_bytes(fd);
     if (fd >= 0)
         close(fd);
     free(dir);
-    return rc;
+    return error ? err_errno(err, ERR_IO, error, "cannot sync the folder of %s", path) : 0;
 }
 
 int path_write_finish(int fd, const char *path, struct err *err)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-/* squashfs, iso9660 ... : fsync(2). */
+/* squashfs, iso9660, folders on vboxsf ... : fsync(2). */
 static bool has_no_sync(int error)
 {
     return error == EINVAL || error == EROFS || error == ENOSYS;

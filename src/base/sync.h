@@ -10,8 +10,9 @@
 #ifndef RBEE_BASE_SYNC_H
 #define RBEE_BASE_SYNC_H
 
-/* The file's bytes are on the disk: 0, or the errno why they are not. A file system that has no
- * sync (one that is only read) has nothing to bring there. */
+/* The file's bytes, or the folder's names, are on the disk: 0, or the errno why they are not. A
+ * file system that has no sync for it (one that is only read; vboxsf and 9p of folders) does not
+ * fail. */
 int sync_bytes(int fd);
 /* What is read of it from now on comes from the disk; but for what is mapped, or not written yet.
  */

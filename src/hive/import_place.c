@@ -62,6 +62,12 @@ void import_take_back(struct import *im, size_t n)
         card_remove(im->card);
 }
 
+/* Lustre without -o flock, some FUSE file systems, an NFS server without its lock daemon. */
+static bool has_no_locks(int error)
+{
+    return error == ENOSYS || error == EOPNOTSUPP || error == ENOLCK;
+}
+
 /*
  * After a power cut the name shall not be there without the bytes, which are those of the source
  * itself but for a copy; and who wrote that may have done so just now. The lock (closing it lets
@@ -76,7 +82,7 @@ static int hold_still(const char *path, enum place_wish wish, int *fd, struct er
     if (wish == PLACE_COPY)
         return 0;
     *fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (*fd < 0 || (wish == PLACE_MOVE && flock(*fd, LOCK_EX) != 0))
+    if (*fd < 0 || (wish == PLACE_MOVE && flock(*fd, LOCK_EX) != 0 && !has_no_locks(errno)))
         return err_errno(err, ERR_IO, errno, "cannot hold %s still", path);
     error = sync_bytes(*fd);
     return error ? err_errno(err, ERR_IO, error, "cannot bring %s to the disk", path) : 0;

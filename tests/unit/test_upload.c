@@ -1,10 +1,13 @@
 /* test_upload.c - one piece of an upload: where it may be written, and where not. */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -96,6 +99,43 @@ static void test_upload__a_piece_is_written_where_it_belongs(void **state)
     rig_done(&r);
 }
 
+static int flock_fails_with;
+
+int __real_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation)
+{
+    if (!flock_fails_with)
+        return __real_flock(fd, operation);
+    errno = flock_fails_with;
+    return -1;
+}
+
+/* Any failure of the lock was "being taken in": on a file system without locks no push ever got a
+ * piece written. */
+static void
+test_upload__a_part_that_is_held_is_being_taken_in_one_without_locks_is_not(void **state)
+{
+    static const int none[] = {ENOSYS, EOPNOTSUPP, ENOLCK};
+    struct rig r;
+    int fd;
+
+    (void)state;
+    rig_init(&r);
+    fd = open(r.part, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(__real_flock(fd, LOCK_EX), 0);
+    assert_int_equal(put(&r, "x.gguf", 3, "abc"), ERR_CONFLICT);
+    assert_file(r.part, "........");
+    close(fd);
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        flock_fails_with = none[i];
+        assert_int_equal(put(&r, "x.gguf", i, "abc"), 0);
+    }
+    flock_fails_with = 0;
+    assert_file(r.part, "aaabc...");
+    rig_done(&r);
+}
+
 /* The ledger lies beside the part under a plain name: a piece for it was written into it, though no
  * manifest may name a file so. */
 static void test_upload__no_piece_is_written_into_a_ledger(void **state)
@@ -119,6 +159,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_upload__a_piece_is_written_where_it_belongs),
         cmocka_unit_test(test_upload__no_piece_is_written_into_a_ledger),
+        cmocka_unit_test(
+            test_upload__a_part_that_is_held_is_being_taken_in_one_without_locks_is_not),
     };
 
     return cmocka_run_group_tests_name("upload", tests, NULL, NULL);
