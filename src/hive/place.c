@@ -191,8 +191,14 @@ static int reference(const char *from, const char *to, const struct place_watch 
                      enum place_how *how, struct err *err)
 {
     *how = PLACED_REFERENCE;
-    return symlink(from, to) == 0 ? check_link(from, to, watch, err)
-                                  : failed("link", from, to, errno, err);
+    if (symlink(from, to) == 0)
+        return check_link(from, to, watch, err);
+    if (errno == EPERM) /* symlink(2) */
+        return err_set(err, ERR_DENIED,
+                       "the file system of %s has no links, so %s cannot be shared with it: import "
+                       "it with --copy, or with --move",
+                       to, from);
+    return failed("link", from, to, errno, err);
 }
 
 static int move(const char *from, const char *to, const struct place_watch *watch,

@@ -73,13 +73,27 @@ static void say_missing(struct upload *u, struct chore *c)
                            (json_int_t)total_of(upload_model(u)), "files", files));
 }
 
+/* What the disk has still to find for a file. Its part is as long as it will be, and where there
+ * are no sparse files (FAT) all of it is taken already. */
+static uint64_t need_of(const struct upload_file *f)
+{
+    uint64_t missing = pieces_missing(f->pieces), held;
+    struct stat st;
+
+    held = stat(f->part, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+    held = held < f->size_bytes ? held : f->size_bytes;
+    return missing < f->size_bytes - held ? missing : f->size_bytes - held;
+}
+
 /* False, having said so, when the rest does not fit. */
 static bool has_room(struct upload *u, struct chore *c)
 {
     char need[16], room_text[16], text[200];
-    uint64_t room, missing = missing_of(u);
+    uint64_t room, missing = missing_of(u), sum = 0;
 
-    if (path_free_bytes(u->h->models->dir, &room, NULL) || room >= missing)
+    for (size_t i = 0; i < upload_model(u)->n_files; i++)
+        sum += need_of(&u->files[i]);
+    if (path_free_bytes(u->h->models->dir, &room, NULL) || room >= sum)
         return true;
     snprintf(text, sizeof text, "%s are still to come, and the disk of the models has room for %s",
              str_human_bytes(missing, need, sizeof need),
@@ -117,25 +131,46 @@ static int may_look(void *arg, struct err *err)
     return reach_check(u->h->reach, u->dir, err);
 }
 
+/* Of a file that was not come to: as when an earlier one had no room. */
+static bool has_nothing(const struct upload_file *f)
+{
+    struct stat st;
+
+    if (f->pieces)
+        return pieces_missing(f->pieces) == f->size_bytes;
+    return stat(f->part, &st) != 0 ? errno == ENOENT : st.st_size == 0;
+}
+
+/* Of a push that has no room: parts of which nothing has come would take what there is. */
+static void drop_empty(struct upload *u)
+{
+    bool nothing = true;
+
+    for (size_t i = 0; i < upload_model(u)->n_files && nothing; i++)
+        nothing = has_nothing(&u->files[i]);
+    if (nothing)
+        upload_drop(u->h->models, upload_model(u)->files[0].sha256, NULL, NULL);
+}
+
 static void on_checked(void *arg, struct chore *c, int rc, const struct err *err)
 {
     struct upload *u = arg;
-
     struct err away;
 
-    if (rc == 0 && (rc = reach_check(u->h->reach, u->dir, &away)))
+    if ((rc == 0 || rc == ERR_NO_SPACE) && reach_check(u->h->reach, u->dir, &away)) {
         err = &away;
+        rc = ERR_UNREACHABLE;
+    }
     if (rc && !chore_is_gone(c))
         chore_say_error(c, upload_model(u)->model_ref,
                         rc == ERR_NO_SPACE      ? API_DISK_FULL
                         : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
                                                 : API_INTERNAL,
                         err->text);
-    else if (!rc && has_room(u, c))
+    if (rc == 0 && has_room(u, c))
         say_missing(u, c);
-    else if (!rc &&
-             missing_of(u) == total_of(upload_model(u))) /* nothing has come: nothing is left */
-        upload_drop(u->h->models, upload_model(u)->files[0].sha256, NULL, NULL);
+    else if (rc == 0 || rc == ERR_NO_SPACE)
+        drop_empty(u);
     chore_end(c);
     upload_free(u);
 }
