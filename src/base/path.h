@@ -35,6 +35,8 @@ int path_make_dirs_in(const char *path, size_t n_root, mode_t mode, struct err *
 int path_open_made(const char *path, int flags, mode_t mode);
 
 bool path_is_file(const char *path);
+/* Nothing is there; not: nobody can tell (a bad disk, a stale handle, no right to look). */
+bool path_is_gone(const char *path);
 bool path_is_dir(const char *path);
 int path_file_size(const char *path, uint64_t *out, struct err *err);
 /* Bytes an unprivileged writer has left on the file system of `path`; ERR_UNSUPPORTED where that

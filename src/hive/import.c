@@ -78,6 +78,7 @@ static void enter(struct import *im, struct chore *c)
 {
     const struct import_item *item = import_item_of(im);
     struct err err = {0};
+    bool stays;
     int rc = 0;
 
     if (im->was_here)
@@ -93,12 +94,13 @@ static void enter(struct import *im, struct chore *c)
         return;
     }
     im->n_imported++;
-    import_leave_sources(im);
-    chore_say(
-        c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "stage", "imported", "model_ref",
-                     item->m.model_ref, "name", item->m.name, "local_path", im->card->files[0].path,
-                     "how", im->n_placed ? place_how_text(im->how) : "already here", "size_bytes",
-                     (json_int_t)card_total_bytes(im->card), "sha256", im->card->files[0].sha256));
+    stays = !import_leave_sources(im, &err);
+    chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s*}", "stage", "imported",
+                           "model_ref", item->m.model_ref, "name", item->m.name, "local_path",
+                           im->card->files[0].path, "how",
+                           im->n_placed ? place_how_text(im->how) : "already here", "size_bytes",
+                           (json_int_t)card_total_bytes(im->card), "sha256",
+                           im->card->files[0].sha256, "stays", stays ? err.text : NULL));
     leave_item(im, c);
 }
 

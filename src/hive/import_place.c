@@ -208,10 +208,28 @@ static void leave_part(const struct import *im, size_t i, const char *part, stru
     upload_moved(part);
 }
 
-void import_leave_sources(struct import *im)
+/* False: it stays. A file alone was moved when it was placed: what lies there is not it. */
+static bool leave_one(struct import *im, size_t i, struct unlinked *u, struct err *err)
+{
+    const char *was = im->was[i];
+    int error = 0;
+
+    if (may_leave(im, i))
+        error = unlinked_add(u, was);
+    else if (im->card->n_files > 1 && path_is_file(was)) /* it has changed meanwhile */
+        error = EBUSY;
+    if (error == 0)
+        return true;
+    im->how = is_same_file(was, im->card->files[i].path) ? PLACED_HARD_LINK : PLACED_COPY;
+    err_errno(err, ERR_IO, error, "%s stays where it is", was);
+    return false;
+}
+
+bool import_leave_sources(struct import *im, struct err *err)
 {
     const struct import_item *item = import_item_of(im);
     struct unlinked u = {0};
+    bool all = true;
 
     for (size_t i = 0; i < item->m.n_files; i++) {
         const char *path = item->m.files[i].path;
@@ -220,8 +238,9 @@ void import_leave_sources(struct import *im)
             continue;
         if (upload_is_part(im->h->models, path))
             leave_part(im, i, path, &u);
-        else if (item->wish == PLACE_MOVE && im->was[i] && may_leave(im, i))
-            unlinked_add(&u, im->was[i]);
+        else if (item->wish == PLACE_MOVE && im->was[i])
+            all = leave_one(im, i, &u, err) && all;
     }
     unlinked_reply(&u, im->h->tasks, NULL, 0, NULL);
+    return all;
 }

@@ -372,6 +372,30 @@ static void test_path__folders_are_made_in_what_is_there_only(void **state)
     free(two);
 }
 
+/* A bad disk for a moment was taken for a removed model, and what had come of it was deleted. */
+static void test_path__gone_is_what_is_not_there_only(void **state)
+{
+    char dir[] = "/tmp/rbee-test-XXXXXX", *path, *beyond;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    path = path_join(dir, "loop");
+    beyond = path_join(path, "x");
+    assert_true(path_is_gone(path));
+    assert_true(path_is_gone(beyond));
+    assert_int_equal(symlink("loop", path), 0); /* ELOOP: nobody can tell */
+    assert_false(path_is_gone(path));
+    assert_false(path_is_gone(beyond));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(path_write_file(path, "x", 1, 0600, NULL), 0);
+    assert_false(path_is_gone(path));
+    assert_true(path_is_gone(beyond));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+    free(path);
+    free(beyond);
+}
+
 static void test_path__files_are_written_whole(void **state)
 {
     char dir[] = "/tmp/rbee-test-XXXXXX", *deep, *file, *text;
@@ -1021,6 +1045,7 @@ int main(void)
         cmocka_unit_test(test_path__components_are_harmless_and_distinct),
         cmocka_unit_test(test_path__a_name_that_leads_elsewhere_is_noticed),
         cmocka_unit_test(test_path__folders_are_made_in_what_is_there_only),
+        cmocka_unit_test(test_path__gone_is_what_is_not_there_only),
         cmocka_unit_test(test_path__files_are_written_whole),
         cmocka_unit_test(test_path__what_root_makes_is_the_folders_owners),
         cmocka_unit_test(test_path__behind_a_link_is_what_is_there_or_is_to_be),
