@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,6 +72,16 @@ static void hold_places(void)
             return; /* without /dev/null there is nothing to hold a place with */
 }
 
+/* A parent may have blocked signals before it became this program; SIGTERM, or Ctrl+C, would never
+ * come. */
+static void unblock_signals(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 int cli_main(const char *program, const char *about, const struct cli_command *commands,
              const struct cli_other *others, int argc, char **argv)
 {
@@ -78,6 +89,7 @@ int cli_main(const char *program, const char *about, const struct cli_command *c
     int best_words = 0;
 
     hold_places();
+    unblock_signals();
     if (argc < 2) {
         show_commands(program, about, commands);
         return CLI_USAGE;

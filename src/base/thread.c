@@ -1,20 +1,28 @@
 /* thread.c - see thread.h. */
 #include "base/thread.h"
 
-#include <signal.h>
+void thread_block_signals(sigset_t *before)
+{
+    static const int own[] = {SIGBUS, SIGFPE, SIGILL, SIGQUIT, SIGSEGV, SIGSYS, SIGTRAP};
+    sigset_t others;
+
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&others, own[i]);
+    pthread_sigmask(SIG_SETMASK, &others, before);
+}
 
 int thread_start(pthread_t *out, size_t stack_bytes, void *(*run)(void *arg), void *arg,
                  struct err *err)
 {
-    sigset_t all, before;
     pthread_attr_t attr;
+    sigset_t before;
     int error;
 
-    sigfillset(&all);
     pthread_attr_init(&attr);
     if (stack_bytes)
         pthread_attr_setstacksize(&attr, stack_bytes);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    thread_block_signals(&before);
     error = pthread_create(out, &attr, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);

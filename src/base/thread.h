@@ -3,12 +3,20 @@
 #define RBEE_BASE_THREAD_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 
 #include "base/err.h"
 
 /*
- * Starts run(arg) with every signal blocked: they are the thread's that begins it (a loop, or who
+ * Blocks, in the calling thread, all signals but those that are for one thread alone: what it did
+ * itself (SIGBUS, SIGSEGV ...: while one is blocked, its handler is passed by), and SIGQUIT, which
+ * asks it for its stack (worker/stacks.h). *before is what pthread_sigmask takes to undo it.
+ */
+void thread_block_signals(sigset_t *before);
+
+/*
+ * Starts run(arg) with signals blocked so: they are the thread's that begins it (a loop, or who
  * waits for Ctrl+C), and this one may be long in one call. stack_bytes 0: the system's size.
  * 0, or ERR_IO with *err (may be NULL). The caller joins *out, or detaches it.
  */

@@ -32,7 +32,7 @@ int card_check_place(const struct card *c, struct err *err)
                        "%s: name the model as it is spelled there, or choose a folder on another "
                        "file system ([hive] models_dir)",
                        why.text);
-    return rc ? err_set(err, rc, "%s", why.text) : 0;
+    return rc ? err_set(err, rc, "%s", why.text) : card_check_age(c->path, err);
 }
 
 size_t card_n_there(const struct card *c)

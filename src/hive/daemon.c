@@ -421,16 +421,11 @@ static int watch_signals(struct hive *h, struct err *err)
 /* ---- life ---- */
 
 /* What a parent may have handed down: with SIGCHLD ignored the kernel keeps no word of how a child
- * ended, and a blocked SIGTERM never comes. With a limit of files' sizes, a write that passes it
- * fails, as on a full disk. */
+ * ended. With a limit of files' sizes, a write that passes it fails, as on a full disk. */
 static void reset_signals(void)
 {
-    sigset_t none;
-
     signal(SIGCHLD, SIG_DFL);
     signal(SIGXFSZ, SIG_IGN);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* Each connection and each worker takes descriptors; the usual soft limit of 1024 is too few. */
@@ -492,7 +487,11 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
         rc = http_client_set_pin(h->inside, h->doors.pin, err);
     h->doors.reach = h->reach;
     if (rc == 0)
+        rc = doors_tell_in_time(&h->doors, h->base, err);
+    if (rc == 0)
         rc = doors_watch(&h->doors, h->base, err);
+    if (rc == 0)
+        rc = doors_watch_certificate(&h->doors, h->base, err);
     if (rc == 0)
         rc = make_models(h, err);
     if (rc == 0)

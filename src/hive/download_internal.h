@@ -88,8 +88,8 @@ void download_resolve(struct download *d);
 void download_resolve_anew(struct download *d);
 
 /* download_watch.c */
-void download_tell(struct download *d, bool now); /* progress, when it is due or `now` */
 void download_count(struct download *d);          /* bytes have come, or time has passed */
+void download_tell(struct download *d, bool now); /* progress, when it is due or `now` */
 void download_tell_end(struct download *d);       /* the last event, [DONE], no watchers left */
 
 #endif

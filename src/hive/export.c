@@ -268,6 +268,7 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
 
 static int find_card(struct export *ex, const char *text, struct api_error *e)
 {
+    struct err why;
     char *path;
 
     if (models_locate(ex->h->models, text, &ex->model_ref, &path, e))
@@ -283,7 +284,8 @@ static int find_card(struct export *ex, const char *text, struct api_error *e)
         return -1;
     if (ex->card)
         return 0;
-    api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, MODELS_CARDLESS, ex->model_ref, ex->model_ref);
+    models_say_cardless(ex->h->models, ex->model_ref, &why);
+    api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, "%s", why.text);
     return -1;
 }
 

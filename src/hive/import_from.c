@@ -331,8 +331,8 @@ int import_list_store(struct reach *r, const char *store, const char *name, enum
     rc = hf ? store_scan_hf(r, dir, collect, &c, err) : store_scan_ollama(r, dir, collect, &c, err);
     if (rc == 0 && out->n == 0 && name) {
         near_text(&c.names, name, near, sizeof near);
-        rc = err_set(err, ERR_NOT_FOUND, "there is no '%.200s' in %.300s; what comes nearest: %s",
-                     name, dir, near);
+        rc = err_set(err, ERR_NOT_FOUND, "there is no '%.200s' in %.300s%s%s", name, dir,
+                     near[0] ? "; what comes nearest: " : "", near);
     }
     if (rc)
         import_list_done(out);

@@ -55,11 +55,10 @@ static int on_complete(void *arg, const char *model_ref, const struct card *card
                        struct api_error *e)
 {
     struct err err;
-    int rc = models_enter(arg, model_ref, card, &err);
 
-    if (rc == 0)
+    if (models_enter(arg, model_ref, card, &err) == 0)
         return 0;
-    api_error_set(e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, REPLY_SRC, "%s", err.text);
+    api_error_of_files(e, REPLY_SRC, &err);
     return -1;
 }
 
@@ -161,7 +160,8 @@ void models_enter_all(struct models *m, const struct card *card)
             log_warn("%s", err.text);
 }
 
-/* What is on disk and not in the catalog enters it again, once it is judged. */
+/* What is on disk and not in the catalog enters it again, once it is judged. One that could not be
+ * run is asked about again: the program may be a later one, and can (admit.h). */
 static bool on_card(void *arg, struct card *card)
 {
     struct models *m = arg;
@@ -179,7 +179,7 @@ static bool on_card(void *arg, struct card *card)
     upload_sweep(m, card);
     for (size_t i = 0; i < card->n_refs; i++)
         known = known || is_entered(m, card->refs[i], card);
-    if (!known && !card->verdict.judge[0]) {
+    if (!known && (!card->verdict.judge[0] || card->verdict.code[0])) {
         models_judge_late(m, card);
         return true;
     }
@@ -191,8 +191,10 @@ static bool on_card(void *arg, struct card *card)
 
 static void on_cardless(void *arg, const struct catalog_row *row)
 {
-    (void)arg;
-    log_warn(MODELS_CARDLESS, row->model_ref, row->model_ref);
+    struct err why;
+
+    models_say_cardless(arg, row->model_ref, &why);
+    log_warn("%s", why.text);
 }
 
 /* Of a listed model that was told. Else it is on no list for that: somebody should know. */
@@ -201,10 +203,13 @@ static void on_unreadable_card(void *arg, const char *path)
     char *file = str_ndup(path, strlen(path) - strlen(CARD_TAIL));
     struct models *m = arg;
     uint64_t n_rows = 0;
+    struct err why;
 
     if (file)
         catalog_count_path(m->catalog, file, &n_rows, NULL);
-    if (n_rows == 0)
+    if (n_rows == 0 && card_is_withheld(path, &why))
+        log_warn("%s", why.text);
+    else if (n_rows == 0)
         log_warn("%s cannot be read as what was noted of a model: pull or import that model again, "
                  "or delete what is left of it with `rbee-keeper models prune`",
                  path);
@@ -232,8 +237,8 @@ static int open_catalog(struct models *m, const char *path, struct err *err)
                  path, aside);
     if (models_check_dir(m, &away))
         log_warn("%s", away.text);
-    models_mend_all(m, on_cardless, NULL);
-    if (card_scan_all(m->reach, m->dir, on_card, on_unreadable_card, m, &away))
+    models_mend_all(m, on_cardless, m);
+    if (card_scan_all(m->reach, m->dir, NULL, on_card, on_unreadable_card, m, &away))
         log_warn("%s: models there are known from the catalog only", away.text);
     free(aside);
     return 0;

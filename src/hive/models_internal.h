@@ -78,10 +78,10 @@ void models_mend_all(struct models *m, void (*left)(void *arg, const struct cata
                      void *arg);
 /* card_check_names, for what the catalog lists, too: a damaged card vouches for nothing. */
 int models_check_names(struct models *m, const struct card *card, struct err *err);
-/* What to do about one that has none: a format for its reference, twice. */
-#define MODELS_CARDLESS                                                                            \
-    "what was noted of %.200s when it came is gone or damaged, and the catalog does not know "     \
-    "enough to mend it: `rbee-keeper models rm %.200s`, then pull or import it again"
+/* Why a listed model has none, and what to do: ERR_CONFLICT always. */
+int models_say_cardless(struct models *m, const char *canonical, struct err *err);
+/* card_check_age, of the card beside a listed model. */
+int models_check_age(struct models *m, const char *canonical, struct err *err);
 
 /* *e for a model that is not here, with the names that come near. */
 void models_say_missing(struct models *m, const char *canonical, struct api_error *e);

@@ -8,13 +8,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fds.h"
+
 static _Noreturn void run(pid_t parent, int (*look)(const void *arg), const void *arg, int answer)
 {
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent || (answer >= 0 && dup2(answer, 0) < 0))
         _exit(1);
-    syscall(SYS_close_range, answer >= 0 ? 1 : 0, ~0u, 0);
+    fds_close_from(answer >= 0 ? 1 : 0);
     _exit(look(arg));
 }
 

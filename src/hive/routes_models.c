@@ -5,7 +5,6 @@
 #include "api/fields.h"
 #include "base/str.h"
 #include "hive/inspect.h"
-#include "hive/machine.h"
 #include "hive/models.h"
 #include "hive/plan.h"
 #include "hive/programs.h"
@@ -29,18 +28,18 @@ struct showing {
 static json_t *plan_json(const struct showing *s, const struct model_facts *facts)
 {
     bool q8_0 = str_eq(config_text(s->h->config, "hive", "kv_type"), "q8_0");
-    uint64_t total, free_bytes;
+    uint64_t total, usable;
     struct plan_need n;
 
     if (plan_memory(facts, (uint64_t)s->slots, (uint64_t)s->ctx, q8_0, &n, NULL))
         return json_null();
-    machine_memory(&total, &free_bytes);
+    workers_memory(s->h->workers, &total, &usable);
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "slots", (json_int_t)n.slots,
                      "ctx", (json_int_t)n.ctx, "weight_bytes", (json_int_t)n.weight_bytes,
                      "kv_bytes", (json_int_t)n.kv_bytes, "scratch_bytes",
                      (json_int_t)n.scratch_bytes, "total_bytes", (json_int_t)n.total_bytes,
-                     "memory_free_bytes", (json_int_t)free_bytes, "fits",
-                     n.total_bytes <= free_bytes);
+                     "memory_free_bytes", (json_int_t)usable, "fits",
+                     total == 0 || n.total_bytes <= usable);
 }
 
 static void on_inspected(void *arg, const struct inspect_result *r)

@@ -41,12 +41,11 @@ static void say_being_taken(const struct upload *u, struct http_exchange *x)
 {
     struct api_error e;
 
-    http_add_header(x, "Retry-After", UPLOAD_RETRY_S);
     api_error_set(&e, API_ALL_SLOTS_BUSY, REPLY_SRC,
                   "%.200s has come, and is being hashed and taken in at this moment",
                   upload_model(u)->model_ref);
     e.details = json_pack("{s:s}", "hint", "Ask again in a while: it is there then.");
-    reply_error(x, 0, &e);
+    reply_error_after(x, 0, &e, UPLOAD_RETRY_S);
 }
 
 /* Takes the card over. */

@@ -270,7 +270,7 @@ void upload_commit(struct hive *h, struct http_exchange *x, struct manifest *man
 
     if (u && !upload_is_answered(u, x)) {
         if (import_list_model(u->dir, upload_model(u), PLACE_MOVE, &list, &err))
-            reply_fail(x, API_INTERNAL, "%s", err.text);
+            reply_fail_of(x, &err);
         else
             import_run(h, x, &list);
     }

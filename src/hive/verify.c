@@ -319,6 +319,7 @@ static int add_one(struct verify *v, const char *text, struct api_error *e)
     struct models *m = v->h->models;
     struct card *card = NULL;
     char *canonical, *path;
+    struct err why;
 
     if (models_locate(m, text, &canonical, &path, e)) {
         if (e->code != API_MODEL_NOT_FOUND || !add_broken(v, text))
@@ -331,8 +332,9 @@ static int add_one(struct verify *v, const char *text, struct api_error *e)
                       "%.300s has no digest to be compared with: it was neither downloaded nor "
                       "imported",
                       canonical);
-    else if (models_card(m, canonical, &card, e) == 0 && !card)
-        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, MODELS_CARDLESS, canonical, canonical);
+    else if (models_card(m, canonical, &card, e) == 0 && !card &&
+             models_say_cardless(m, canonical, &why))
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, "%s", why.text);
     free(canonical);
     free(path);
     return card && add_card(v, card) ? 0 : -1;
@@ -341,7 +343,7 @@ static int add_one(struct verify *v, const char *text, struct api_error *e)
 /* The others are verified. */
 static void say_left_out(struct verify *v, struct chore *c, const struct err *away)
 {
-    char why[ERR_TEXT_MAX];
+    struct err why;
     json_t *ref, *path;
     const char *name;
     size_t i;
@@ -355,15 +357,15 @@ static void say_left_out(struct verify *v, struct chore *c, const struct err *aw
         const char *text = json_string_value(ref);
 
         v->n_bad++;
-        snprintf(why, sizeof why, MODELS_CARDLESS, text, text);
-        chore_say_error(c, text, API_INVALID_REQUEST, why);
+        models_say_cardless(v->h->models, text, &why);
+        chore_say_error(c, text, API_INVALID_REQUEST, why.text);
     }
     json_object_foreach(v->gone, name, path)
     {
-        snprintf(why, sizeof why,
-                 "its file %.800s is no longer there, as if its disk were not mounted",
-                 json_string_value(path));
-        say_bad(v, c, name, API_MODEL_NOT_FOUND, why, NULL);
+        err_set(&why, ERR_NOT_FOUND,
+                "its file %.800s is no longer there, as if its disk were not mounted",
+                json_string_value(path));
+        say_bad(v, c, name, API_MODEL_NOT_FOUND, why.text, NULL);
     }
 }
 

@@ -84,6 +84,7 @@ struct worker {
     bool stranded;   /* CONDEMNED: SIGKILL has not ended it in good time (worker_strand) */
 
     /* dead */
+    struct board *kept; /* owned: what the board said last; NULL = there was none, or no memory */
     struct api_error error;
     json_t *log_tail; /* array of lines */
     int64_t dead_ms;
@@ -188,6 +189,8 @@ void worker_board_error(const struct worker *w, struct api_error *e);
 int64_t worker_n_ctx(const struct worker *w);
 /* When it last did something, by its own word: never in the future. */
 int64_t worker_activity_ms(const struct worker *w, int64_t now);
+/* The process is no more, and the board about to go: its numbers stay. */
+void worker_keep_board(struct worker *w);
 /* Its engine has jobs, and should make steps: in slots or, once the model is loaded, on their way
  * into one. Those whose prompts are being rendered are not the engine's yet. */
 bool worker_has_work(const struct worker *w);

@@ -415,5 +415,6 @@ void pool_explain(struct keeper *k, const char *worker_id, const char *otherwise
     snprintf(e->message + len, sizeof e->message - len, ": %s",
              keeper_text(error, "message", otherwise));
     json_decref(e->details);
-    e->details = error;
+    e->details = error ? error : json_object();
+    json_object_set_new(e->details, "worker_id", json_string(worker_id));
 }

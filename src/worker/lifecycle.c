@@ -112,6 +112,16 @@ static void set_limit(struct lifecycle *l, int64_t limit_ms)
     start_timer(l->on_limit, limit_ms);
 }
 
+/* The engine's thread may fail in this moment: that stays what the hive reads. */
+static void show_draining(struct board *b)
+{
+    uint32_t state = atomic_load(&b->state);
+
+    while (state != BOARD_FAILED &&
+           !atomic_compare_exchange_weak(&b->state, &state, BOARD_DRAINING))
+        ;
+}
+
 void lifecycle_drain(struct lifecycle *l, int64_t limit_ms)
 {
     struct board *b = l->server->board;
@@ -119,8 +129,7 @@ void lifecycle_drain(struct lifecycle *l, int64_t limit_ms)
     if (l->server->draining)
         return;
     log_info("ending: %u answers go on for up to %lld ms", l->server->n_jobs, (long long)limit_ms);
-    if (atomic_load(&b->state) != BOARD_FAILED)
-        atomic_store(&b->state, BOARD_DRAINING);
+    show_draining(b);
     set_limit(l, limit_ms);
     set_draining(l);
     lifecycle_job_ended(l);

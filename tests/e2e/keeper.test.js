@@ -8,6 +8,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
+const { createHash } = require('node:crypto');
 const { execFileSync, spawn, spawnSync } = require('node:child_process');
 
 const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started, token, end } =
@@ -841,6 +842,36 @@ describe('what must not be', () => {
     assert.match(r.stderr, /cannot be read/);
   });
 
+  /* An empty FILE.1 beside it was enough for a log without its first lines to be "as they were written". */
+  test('a log whose first lines were removed is broken, and one whose beginning was dropped says since when it tells', async () => {
+    const file = path.join(makeHome(), 'security.jsonl'), lines = [];
+    for (let prev = '0'.repeat(64), i = 0; i < 6; i++) {
+      lines.push(JSON.stringify({ prev, at: `2026-01-31T12:00:0${i}.000Z`, event: 'end' }));
+      prev = createHash('sha256').update(lines[i]).digest('hex');
+    }
+    const put = (kept, name) => fs.writeFileSync(name, kept.map((line) => line + '\n').join(''));
+    const verify = () => run(['security', 'verify', file]);
+    put(lines, file);
+    const whole = await verify();
+    assert.strictEqual(whole.code, 0, whole.stderr);
+    assert.doesNotMatch(whole.stdout, /not here/);
+    put(lines.slice(2), file);
+    for (const beside of [[], ['.1'], ['.1', '.2', '.3'], ['.9']]) {
+      for (const name of beside) put([], file + name);
+      const r = await verify();
+      assert.strictEqual(r.code, 1, `${beside}: ${r.stdout}`);
+      assert.match(r.stderr, /security\.jsonl, line 1: those before it are not here/);
+    }
+    put([lines[2]], file + '.2');
+    put(lines.slice(3), file);
+    assert.strictEqual((await verify()).code, 1, 'no line is dropped before FILE.3 is full');
+    put([lines[2]], file + '.3');
+    put([], file + '.2');
+    const r = await verify();
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.match(r.stdout, /^4 lines in 5 files are as they were written[^]*\nThe first line here is of 2026-01-31T12:00:02\.000Z; those before it are not here\.\n$/);
+  });
+
   test('a long list is shown whole', async () => { // it ended behind 4,095 rows, without a word
     const models = Array.from({ length: 5000 }, (_, i) => ({ model_ref: `hf:a/m${i}`, path: `/m/${i}`, bytes: 1, state: 'cached' }));
     fake.on('GET /v1/models', (req, res) => json(res, 200, { models }));
@@ -1223,6 +1254,8 @@ describe('workers', () => {
     fake.calls.length = 0;
     assert.strictEqual((await run(['workers', 'stop', 'all', '--node', fake.node])).code, 0);
     assert.strictEqual(fake.of('POST', '/').length, 2);
+    fake.on(`POST /v1/workers/${WORKER_ID}/shutdown`, (req, res) => json(res, 202, { worker_id: WORKER_ID, state: 'failed' }));
+    assert.strictEqual((await run(['workers', 'stop', '1111', '--node', fake.node])).stdout, 'worker-11111111 had failed already.\n');
     const many = await run(['workers', 'stop', 'worker-', '--node', fake.node]);
     assert.strictEqual(many.code, 1);
     assert.match(many.stderr, /NOT_FOUND: 2 workers/);
@@ -1237,7 +1270,7 @@ describe('models', () => {
       downloaded_at: '2026-01-31T12:34:56.000Z', last_used_at: '2026-01-31T12:34:56.000Z', verified: true }] }));
     const r = await run(['models', 'list', '--node', fake.node]);
     assert.strictEqual(r.code, 0);
-    assert.match(r.stdout, /^MODEL +TYPE +SIZE +LAST USED +VERIFIED +FROM\nhf:a\/b:Q8_0 +Q8_0 +1\.2 MB +2026-01-31 12:34 +yes +hf\n$/);
+    assert.match(r.stdout, /^MODEL +TYPE +SIZE +LAST USED \(UTC\) +VERIFIED +FROM\nhf:a\/b:Q8_0 +Q8_0 +1\.2 MB +2026-01-31 12:34 +yes +hf\n$/);
   });
 
   test('show and rm name the model in the query', async () => {

@@ -8,7 +8,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 
 const { MIB, PIECE, Hub, sha256, seeded, startWith, fetches, fails, filesIn, leftOvers, partOf, until } = require('./lib/transfer.js');
-const { get } = require('./lib/hive.js');
+const { get, post } = require('./lib/hive.js');
 const { run } = require('./lib/keeper.js');
 
 let hub, n = 0;
@@ -50,6 +50,18 @@ test('kill -9: only pieces that were not whole are fetched again', async (t) => 
   const next = await r.goesOn();
   assert.deepStrictEqual(filesIn(next).filter((f) => f.includes('.tmp-')), []);
   assert.ok(r.sent() <= r.bytes.length - 1.5 * MIB + COST, `${r.sent()} bytes were sent again`);
+});
+
+/* What had come before was taken to have come since the question: "again in 2 seconds", of 12. */
+test('who asks for a model whose download goes on is told to come again when it may be here', async (t) => {
+  const r = await interrupted(t, 'SIGTERM');
+  const hive = await startWith(hub, { RBEE_HIVE_AUTO_PULL: 'on', RBEE_HIVE_LOAD_WAIT: '1500ms', RBEE_HIVE_DOWNLOAD_LIMIT_RATE: '200k' },
+    { home: r.hive.home });
+  t.after(() => hive.stop());
+  const early = await post(hive, '/v1/completions', { model: r.ref, prompt: 'x', max_tokens: 1 });
+  assert.deepStrictEqual([early.status, early.json.error.code], [503, 'loading_timeout'], early.text);
+  assert.ok(early.json.error.loading.done > 1.5 * MIB, early.text);
+  assert.ok(Number(early.headers['retry-after']) >= 6, early.headers['retry-after']);
 });
 
 /* A hub that lags behind itself (a mirror, a deployment under way) says 404 once of a commit that is there. All

@@ -1,6 +1,7 @@
 /* test_base.c - the small tools everything else stands on. */
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -633,6 +634,23 @@ static void test_uuid__is_version_4_and_never_twice(void **state)
     assert_string_not_equal(a, b);
 }
 
+/* One that a client sends stands in logs and answers. */
+static void test_uuid__is_told_from_other_texts(void **state)
+{
+    static const char *const others[] = {"",
+                                         "6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b6",
+                                         "6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b6aa",
+                                         "6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b6A",
+                                         "6b1b2e66x5b0e-4b3c-9d7a-1f2e3d4c5b6a",
+                                         "6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b\n\n"};
+    char a[UUID_BYTES];
+
+    (void)state;
+    assert_true(uuid_is_one(uuid_make(a)));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(uuid_is_one(others[i]));
+}
+
 static void test_clock__iso_form(void **state)
 {
     char text[CLOCK_ISO_BYTES];
@@ -950,6 +968,24 @@ static int run_nothing(const struct cli_command *self, int argc, char **argv)
     return CLI_DONE;
 }
 
+/* A worker by hand whose parent had SIGTERM and SIGINT blocked could be ended by SIGKILL only. */
+static void test_cli__signals_that_a_parent_blocked_come(void **state)
+{
+    static const struct cli_command commands[] = {{"infer", NULL, "ask", NULL, run_nothing}, {0}};
+    char program[] = "p", word[] = "infer", *argv[] = {program, word, NULL};
+    sigset_t blocked, before, now;
+
+    (void)state;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigaddset(&blocked, SIGINT);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    assert_int_equal(cli_main("p", "tests", commands, NULL, 2, argv), CLI_DONE);
+    sigprocmask(SIG_SETMASK, &before, &now);
+    assert_false(sigismember(&now, SIGTERM));
+    assert_false(sigismember(&now, SIGINT));
+}
+
 /* What cli_main says of the words; free it. */
 static char *said_of(const char *first, const char *second)
 {
@@ -1053,6 +1089,7 @@ int main(void)
         cmocka_unit_test(test_sweep__takes_copies_of_that_file_and_nothing_else),
         cmocka_unit_test(test_sweep__leaves_what_is_being_written),
         cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
+        cmocka_unit_test(test_uuid__is_told_from_other_texts),
         cmocka_unit_test(test_clock__iso_form),
         cmocka_unit_test(test_retry_after__is_seconds_or_a_date),
         cmocka_unit_test(test_clock__goes_on),
@@ -1063,6 +1100,7 @@ int main(void)
         cmocka_unit_test(test_clean__lets_no_control_character_through),
         cmocka_unit_test(test_log__lines_hold_no_control_character),
         cmocka_unit_test(test_cli__what_is_far_is_not_named_and_what_was_begun_is),
+        cmocka_unit_test(test_cli__signals_that_a_parent_blocked_come),
         cmocka_unit_test(test_cli__an_unknown_command_is_answered_with_what_was_meant),
     };
 

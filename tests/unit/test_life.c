@@ -865,6 +865,39 @@ static void test_reaper__leaves_alone_who_is_somebody_else(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* After a downgrade: the note of a newer hive was taken away, and the worker lived on, known to
+ * nobody. By one of the first version, which may be a copy, nothing is ended; it goes with the
+ * process. */
+static void test_reaper__keeps_notes_of_other_versions(void **state)
+{
+    char folder[32], boot[PROCFS_BOOT_BYTES], text[256];
+    int line;
+    pid_t pid = start_waiter("worker-one", &line);
+    struct procfs_stat st;
+
+    (void)state;
+    enter_folder(folder);
+    procfs_boot_id(boot);
+    assert_int_equal(procfs_stat(pid, &st), 0);
+    snprintf(text, sizeof text, "rbee worker 1\nworker-one\n%d\n%llu\n%s\n\n\n", (int)pid,
+             (unsigned long long)st.start_ticks, boot);
+    put_file("worker-one.worker", text);
+    put_file("worker-new.worker", "rbee worker 3\n{\"what\":\"nobody here knows\"}\n");
+    put_file("worker-none.worker", "rbee worker x\n");
+    assert_int_equal(reaper_run(folder), 0);
+    assert_false(has_ended(pid));
+    assert_int_equal(access("worker-one.worker", F_OK), 0);
+    assert_int_equal(access("worker-none.worker", F_OK), -1);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    assert_int_equal(reaper_run(folder), 0);
+    assert_int_equal(access("worker-one.worker", F_OK), -1);
+    assert_int_equal(unlink("worker-new.worker"), 0); /* it was kept */
+    close(line);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* The same bytes in another folder, as `cp -a` of a home makes them. */
 static void copy_file(const char *from, const char *to)
 {
@@ -976,6 +1009,7 @@ int main(void)
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_does_not_die),
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_is_hidden),
         cmocka_unit_test(test_reaper__leaves_alone_who_is_somebody_else),
+        cmocka_unit_test(test_reaper__keeps_notes_of_other_versions),
         cmocka_unit_test(test_reaper__leaves_alone_what_a_copied_note_tells_of),
         cmocka_unit_test(test_stacks__a_cut_file_is_named),
     };

@@ -103,6 +103,41 @@ static void test_worker_board__no_count_is_below_zero(void **state)
     board_detach(w.board);
 }
 
+/* A worker that had failed was told with no slot, no context and no token ever made, and its last
+ * activity was its start: with its process the board was gone. */
+static void test_worker_board__its_numbers_outlive_it(void **state)
+{
+    struct workers owner = {.closed = false};
+    struct worker w = made(&owner);
+    json_t *told;
+
+    (void)state;
+    atomic_store(&w.board->slots_total, 4);
+    atomic_store(&w.board->slots_busy, 2);
+    atomic_store(&w.board->queued, 3);
+    atomic_store(&w.board->n_ctx, 512);
+    atomic_store(&w.board->tokens_out, 8000);
+    atomic_store(&w.board->queue_timeouts, 5);
+    atomic_store(&w.board->last_activity_ms, clock_ms());
+    worker_keep_board(&w);
+    board_detach(w.board);
+    w.board = NULL;
+    w.state = WORKER_DEAD;
+    told = worker_json(&w, "127.0.0.1");
+    for (size_t i = 0; i < 6; i++) {
+        static const char *const names[] = {"slots_total", "slots_busy", "queued",
+                                            "n_ctx",       "tokens_out", "queue_timeouts"};
+        static const int want[] = {4, 0, 0, 512, 8000, 5};
+
+        assert_int_equal(json_integer_value(json_object_get(told, names[i])), want[i]);
+    }
+    assert_non_null(json_object_get(told, "cancelled"));
+    assert_true(json_integer_value(json_object_get(told, "last_activity_ms_ago")) <
+                clock_ms() - STARTED_MS);
+    json_decref(told);
+    free(w.kept);
+}
+
 /* Texts without an end, and without sense: there is a sentence all the same. */
 static void test_worker_board__a_failure_has_a_sentence(void **state)
 {
@@ -357,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_worker_board__no_activity_is_in_the_future),
         cmocka_unit_test(test_worker_board__a_job_before_its_slot_is_work),
         cmocka_unit_test(test_worker_board__no_count_is_below_zero),
+        cmocka_unit_test(test_worker_board__its_numbers_outlive_it),
         cmocka_unit_test(test_worker_board__a_failure_has_a_sentence),
         cmocka_unit_test(test_worker_choose__takes_the_one_with_most_to_give),
         cmocka_unit_test(test_worker_choose__one_file_of_several_names_is_one_model),

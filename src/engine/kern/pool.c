@@ -32,6 +32,7 @@
 
 #include "base/cgroups.h"
 #include "base/cpus.h"
+#include "base/thread.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -264,15 +265,14 @@ void pool_run(struct pool *p, pool_fn *fn, void *arg, size_t n_tasks, size_t gra
     owner_wait(p);
 }
 
-/* Starts member i with all signals blocked: they are for the program's own threads. */
+/* Starts member i without the signals that are for the program's own threads. */
 static int member_start(struct pool *p, unsigned i, struct err *err)
 {
-    sigset_t all, old;
+    sigset_t old;
     int rc;
 
     p->members[i] = (struct member){.pool = p, .index = i + 1};
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
+    thread_block_signals(&old);
     rc = pthread_create(&p->members[i].thread, NULL, member_main, &p->members[i]);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (rc != 0)

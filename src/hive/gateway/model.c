@@ -148,7 +148,8 @@ static void say_ambiguous(const struct search *s, struct api_error *e)
                       names);
     else
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
-                      "the request names no model, and none is loaded; name one: %s", names);
+                      "the request names no model, and none is loaded%s%s",
+                      names[0] ? "; name one: " : "", names);
     e->details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "model", "constraint",
                            "names one model", "message", e->message);
 }
@@ -158,8 +159,8 @@ static void say_missing(const struct search *s, struct api_error *e)
     char names[ERR_TEXT_MAX / 2];
 
     near_text(&s->near, s->name, names, sizeof names);
-    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC,
-                  "there is no model '%.200s' here; what comes nearest: %s", s->name, names);
+    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "there is no model '%.200s' here%s%s", s->name,
+                  names[0] ? "; what comes nearest: " : "", names);
     e->details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "model", "constraint",
                            "a model that is here", "message", e->message);
 }

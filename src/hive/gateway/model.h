@@ -39,6 +39,7 @@ struct model_progress {
     bool downloading;
     uint64_t done, total; /* bytes when downloading, else layers */
     int64_t waited_ms;
+    int64_t eta_s; /* of a download; -1 = nobody can say */
 };
 
 struct model_wait_params {
