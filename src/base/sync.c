@@ -6,10 +6,11 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-/* squashfs, iso9660, folders on vboxsf ... : fsync(2). */
+/* squashfs, iso9660, folders on vboxsf ... : fsync(2). EROFS is none of these: so ext4 says that it
+ * has given up, and what was written with it. */
 static bool has_no_sync(int error)
 {
-    return error == EINVAL || error == EROFS || error == ENOSYS;
+    return error == EINVAL || error == ENOSYS;
 }
 
 void sync_forget(int fd)
