@@ -268,13 +268,13 @@ static void on_cardless(void *arg, const struct catalog_row *row)
     json_array_append_new(((struct verify *)arg)->cardless, json_string(row->model_ref));
 }
 
-/* Neither the file nor a card is there; what is unreachable is told by the cards. */
+/* Neither the file nor a card is there; what is unreachable is told by card_scan. */
 static bool on_row(void *arg, const struct catalog_row *row)
 {
     struct verify *v = arg;
     char *card = card_path_beside(row->path);
 
-    if (card && reach_check(v->h->reach, card, NULL) == 0 && !path_is_file(row->path) &&
+    if (card && reach_check(v->h->reach, row->path, NULL) == 0 && !path_is_file(row->path) &&
         !path_is_file(card))
         json_object_set_new(v->gone, row->model_ref, json_string(row->path));
     free(card);
