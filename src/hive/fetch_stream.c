@@ -283,9 +283,10 @@ void fetch_streams_begin(struct fetch *f)
             f->p.shared->streams_left--;
         s->active = true;
         if (!begin(s)) { /* all is taken: nobody is told of a stream that did nothing */
+            f->p.shared->streams_left += s->active; /* unless the fetch has ended meanwhile */
             s->active = false;
-            f->p.shared->streams_left++;
-            look_again(f, n);
+            if (!f->ended)
+                look_again(f, n);
             return;
         }
         n++;
@@ -322,6 +323,8 @@ void fetch_stream_failed(struct stream *s, bool stalled, const char *fmt, ...)
     vsnprintf(why, sizeof why, fmt, ap);
     va_end(ap);
     halt(s);
+    if (f->ended) /* the disk did not take what it held: there is no next try */
+        return;
     if (s->fresh >= FETCH_FRESH_BYTES)
         s->tries = 0;
     s->fresh = 0;
