@@ -280,7 +280,7 @@ static int put(const struct card *c, int *fd, struct err *err)
                      "what is to be noted of %.200s has %zu bytes, more than %u are not read again",
                      card_name(c), strlen(text), CARD_BYTES_MAX);
     if (rc == 0)
-        rc = path_make_dirs(c->dir, 0755, err);
+        rc = path_make_dirs_in(c->dir, c->n_root, 0755, err);
     if (rc == 0 && fd)
         rc = path_write_open(c->path, text, strlen(text), mode_of(c), fd, err);
     else if (rc == 0)

@@ -131,6 +131,8 @@ size_t card_n_there(const struct card *c);
 int card_check_file(const struct card *c, size_t i, struct err *err);
 /* Every one is. */
 bool card_is_complete(const struct card *c);
+/* Has a file its name, and another size than it should have? *err names the first. */
+bool card_is_cut(const struct card *c, struct err *err);
 /* The files of both have the same digests, in the same order. */
 bool card_same_files(const struct card *a, const struct card *b);
 /* Every file had a digest to be compared with before it was put into its place. */

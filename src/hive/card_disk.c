@@ -58,6 +58,14 @@ int card_check_file(const struct card *c, size_t i, struct err *err)
     return 0;
 }
 
+bool card_is_cut(const struct card *c, struct err *err)
+{
+    for (size_t i = 0; i < c->n_files; i++)
+        if (c->files[i].size_bytes > 0 && card_check_file(c, i, err) == ERR_INVALID)
+            return true;
+    return false;
+}
+
 bool card_is_complete(const struct card *c)
 {
     for (size_t i = 0; i < c->n_files; i++)

@@ -281,6 +281,15 @@ static void check_proxies(void)
         log_warn(HTTP_PROXY_BAD ": no model can be fetched by it", http);
 }
 
+/* Also while the models are read in, before there are workers. */
+static void on_model_entered(void *arg, const char *model_ref, const char *path)
+{
+    struct hive *h = arg;
+
+    if (h->workers)
+        workers_moved(h->workers, model_ref, path);
+}
+
 static int make_models(struct hive *h, struct err *err)
 {
     char *token = NULL, *from = NULL;
@@ -298,7 +307,9 @@ static int make_models(struct hive *h, struct err *err)
         .catalog = catalog,
         .endpoint = config_text(h->config, "hive", "hf_endpoint"),
         .stall_ms = config_duration_ms(h->config, "hive", "download_stall"),
-        .connections = (unsigned)config_int(h->config, "hive", "download_connections")};
+        .connections = (unsigned)config_int(h->config, "hive", "download_connections"),
+        .entered = on_model_entered,
+        .entered_arg = h};
     int rc = read_limit(h, &limit, err);
 
     params.limit_per_sec = limit;

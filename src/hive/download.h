@@ -68,7 +68,7 @@ int downloads_create(const struct downloads_params *params, struct downloads **o
 /* Ends all as downloads_stop_all does, and forgets them. */
 void downloads_free(struct downloads *ds);
 
-/* What whoever asks may wish; a download under way takes a new limit over. */
+/* What whoever asks may wish; a download under way takes both over. */
 struct download_wish {
     uint64_t limit_per_sec; /* 0 = none of its own */
     unsigned connections;   /* 0 = the hive's number */

@@ -82,6 +82,7 @@ void downloads_add_left(const struct downloads *ds, json_t *list);
 /* download_files.c: the card is known; fetch what is missing. */
 void download_fetch(struct download *d);
 void download_stop_parts(struct download *d); /* what has arrived stays */
+void download_share_anew(struct download *d); /* `connections` was changed */
 /* download_resolve.c: find the card on disk or ask the hub. */
 void download_resolve(struct download *d);
 /* Asks the hub, whatever the card says; what that has is kept if it is the same still. */

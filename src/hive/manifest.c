@@ -9,6 +9,7 @@
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sweep.h"
 #include "base/utf8.h"
 #include "hive/quant.h"
 #include "hive/stores_internal.h"
@@ -320,6 +321,7 @@ int manifest_put(const char *dir, json_t *model, struct err *err)
     int rc = path ? load_for_put(path, dir, &root, err) : err_no_memory(err, 1, "a path");
 
     if (rc == 0) {
+        sweep_abandoned(path);
         models = json_object_get(root, "models");
         at = json_array_size(models);
         json_array_foreach(

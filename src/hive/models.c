@@ -41,6 +41,8 @@ int models_enter(struct models *m, const char *model_ref, const struct card *car
                        : err_no_memory(err, strlen(model_ref), "a row of the catalog");
     if (rc == 0)
         models_is_in(m, card->files[0].path);
+    if (rc == 0 && m->entered)
+        m->entered(m->entered_arg, model_ref, card->files[0].path);
     free(source);
     free(ref);
     return rc;
@@ -98,6 +100,17 @@ static void settle_verdict(struct models *m, struct card *card)
     }
     if (rc)
         log_warn("%s", err.text);
+}
+
+/* It has its name, and not its bytes: a power cut took them, or somebody did. */
+static void look_at_sizes(const struct card *card)
+{
+    struct err why;
+
+    if (card_is_cut(card, &why))
+        log_warn("%s is not used: %s; pull or import it again, or delete it with `rbee-keeper "
+                 "models rm %s`",
+                 card_name(card), why.text, card_name(card));
 }
 
 /* The hive was killed before all files of an import were here, or some were lost later. */
@@ -160,6 +173,7 @@ static bool on_card(void *arg, struct card *card)
     if (card_is_local(card) && card->n_refs > 0)
         look_at_import(card);
     if (!models_is_whole(m, card)) {
+        look_at_sizes(card);
         card_free(card);
         return true;
     }
@@ -223,6 +237,8 @@ static int open_catalog(struct models *m, const char *path, struct err *err)
         log_warn("the catalog %s was damaged: it is now %s, and a new one is made from what is on "
                  "disk",
                  path, aside);
+    if (models_check_dir(m, &away))
+        log_warn("%s", away.text);
     models_mend_all(m, on_cardless, m);
     if (card_scan_all(m->reach, m->dir, NULL, on_card, on_unreadable_card, m, &away))
         log_warn("%s: models there are known from the catalog only", away.text);
@@ -265,6 +281,8 @@ int models_create(const struct models_params *params, struct models **out, struc
     m->reach = params->reach;
     m->tasks = params->tasks;
     m->config = params->config;
+    m->entered = params->entered;
+    m->entered_arg = params->entered_arg;
     rc = open_catalog(m, params->catalog, err);
     if (rc == 0)
         rc = downloads_create(&downloads, &m->downloads, err);
@@ -303,6 +321,7 @@ int models_download(struct models *m, const char *text, const struct download_wi
 {
     struct api_error missing = {0};
     struct model_ref ref;
+    struct err away;
     char *canonical;
     int rc;
 
@@ -316,7 +335,7 @@ int models_download(struct models *m, const char *text, const struct download_wi
     }
     if (ref.kind == MODEL_REF_HF) {
         api_error_done(&missing);
-        rc = models_reach(m, NULL, e);
+        rc = models_check_dir(m, &away) ? models_away(&away, e) : 0;
         if (rc == 0)
             rc = downloads_begin(m->downloads, canonical, wish, id, e);
     } else {

@@ -18,6 +18,8 @@ struct models {
     struct reach *reach;
     struct tasks *tasks;
     const struct config *config;
+    void (*entered)(void *arg, const char *model_ref, const char *path); /* models.h */
+    void *entered_arg;
     char *dir, *endpoint, *token; /* owned; token NULL = none */
     TAILQ_HEAD(, late) late;      /* models_late.c's: whole, and not judged; the first is at work */
     struct admit *late_admit;
@@ -32,6 +34,9 @@ int models_enter(struct models *m, const char *model_ref, const struct card *car
  * before the models folder moved; what fails is logged. */
 void models_enter_all(struct models *m, const struct card *card);
 
+/* models_dir.c: may anything be brought into the folder of the models? ERR_UNREACHABLE: it does not
+ * answer, or its disk seems not to be mounted. */
+int models_check_dir(struct models *m, struct err *err);
 /* Does it lie in the folder of the models? */
 bool models_holds(const struct models *m, const char *path);
 

@@ -38,7 +38,7 @@ int64_t worker_n_ctx(const struct worker *w)
 
     if (n_ctx == 0)
         n_ctx = w->need.ctx ? (int64_t)w->need.ctx : w->ctx;
-    return n_ctx ? n_ctx : INT64_MAX;
+    return n_ctx ? n_ctx : PLAN_DEFAULT_CTX;
 }
 
 int64_t worker_activity_ms(const struct worker *w, int64_t now)

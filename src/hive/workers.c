@@ -248,6 +248,7 @@ void worker_free(struct worker *w)
     free(w->kept);
     free(w->model_ref);
     free(w->model_path);
+    free(w->moved_path);
     free(w->log_path);
     free(w->cgroup);
     free(w);

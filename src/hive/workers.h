@@ -126,6 +126,8 @@ void workers_memory(const struct workers *ws, uint64_t *total_bytes, uint64_t *u
 /* Those whom a list is shown choose by it themselves: looks anew which workers are given to nobody
  * any more, as their model's file was replaced or a larger one is there. `id` NULL: of all. */
 void workers_see_files(struct workers *ws, const char *id);
+/* The reference means the file at `path` now: that is where it is looked for from now on. */
+void workers_moved(struct workers *ws, const char *model_ref, const char *path);
 /* All of them, or the one of that id (NULL when there is none). `host` is put into the URLs. */
 json_t *workers_list_json(struct workers *ws, const char *host);
 json_t *worker_json(const struct worker *w, const char *host);

@@ -38,11 +38,13 @@ struct worker {
     const char *backend;
     int64_t device, slots, ctx, keep_alive_ms;
     bool ctx_asked;        /* ctx came with the request, not from the configuration */
+    bool keep_alive_asked; /* so did keep_alive_ms */
     bool by_hand;          /* a context of its own, or one more of a model, was asked for */
     int64_t ctx_min;       /* what a request wanted beyond the configuration's; 0 = nothing */
     int64_t asked_ms;      /* when it was last given to somebody who asked for a worker */
     int64_t n_visits;      /* requests that the hive itself has under way there */
     struct file_mark file; /* of its model (the first part); all 0 = not known */
+    char *moved_path;      /* owned: where the reference leads since; NULL = as at the start */
     struct glance *glance; /* at the place where that is now, when it is far; NULL = none yet */
     bool replaced;         /* another file is at the model's place now: given to nobody */
     bool outgrown;         /* a larger one is there for all who ask: given to nobody */
@@ -128,6 +130,8 @@ const struct file_mark *worker_file_now(struct workers *ws, const struct launch 
 /* One model may have several names (a symlink, hf:a/b and hf:a/b:Q4_K_M): it is the launch's by its
  * name, or by its file, which is `now` at the launch's path (NULL: not known). */
 bool worker_is_of(const struct worker *w, const struct launch *l, const struct file_mark *now);
+/* It has, or will have, the context and the slots that were asked for; a wish (ctx_min) is none. */
+bool worker_has_size(const struct worker *w, const struct launch *l);
 
 /* ---- worker_context.c ---- */
 /* A worker that is still to be judged gets as many positions as the request wants. */

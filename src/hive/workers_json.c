@@ -40,6 +40,12 @@ static json_t *sandbox_json(const struct board *b)
     return level.why == SANDBOX_UNTOLD ? json_null() : json_string(sandbox_text(&level, text));
 }
 
+/* Who looks for a size need not wait until it is loaded: what it is planned to have. */
+static int64_t size_of(const struct worker *w, uint32_t said, uint64_t planned)
+{
+    return said == 0 && worker_state_runs(w->state) ? (int64_t)planned : said;
+}
+
 /* The numbers of the board, of one that has ended the last ones; a worker without one has none. */
 static void put_board(json_t *out, const struct worker *w)
 {
@@ -48,10 +54,13 @@ static void put_board(json_t *out, const struct worker *w)
 
     if (activity < w->started_ms)
         activity = w->started_ms;
-    json_object_set_new(out, "slots_total", json_integer(b ? atomic_load(&b->slots_total) : 0));
+    json_object_set_new(
+        out, "slots_total",
+        json_integer(size_of(w, b ? atomic_load(&b->slots_total) : 0, w->need.slots)));
     json_object_set_new(out, "slots_busy", json_integer(b ? atomic_load(&b->slots_busy) : 0));
     json_object_set_new(out, "queued", json_integer(b ? atomic_load(&b->queued) : 0));
-    json_object_set_new(out, "n_ctx", json_integer(b ? atomic_load(&b->n_ctx) : 0));
+    json_object_set_new(out, "n_ctx",
+                        json_integer(size_of(w, b ? atomic_load(&b->n_ctx) : 0, w->need.ctx)));
     json_object_set_new(out, "tokens_out", json_integer(b ? board_count(&b->tokens_out) : 0));
     json_object_set_new(out, "passes", json_integer(b ? board_count(&b->passes) : 0));
     json_object_set_new(out, "pass_p99_ms", json_integer(b ? atomic_load(&b->pass_p99_ms) : 0));

@@ -228,6 +228,29 @@ test('a listed model whose card is damaged or gone is no file that nothing refer
   assert.strictEqual(fs.readFileSync(card, 'utf8'), text);
 });
 
+/* A power cut took the bytes of a file, and the catalog's newest rows; or the folder is not the one that it was. `verify`
+ * said nothing of these models, and all was well. */
+test('verify tells of a file that was cut, though no list has its model, and of models of which nothing is there', async (t) => {
+  let hive = await startHive();
+  t.after(() => hive.stop());
+  const gone = await add(hive, 'gone'), cut = await add(hive, 'cut');
+  fs.rmSync(path.dirname(gone.local_path), { recursive: true });
+  const r = await cli(hive, 'models', 'verify');
+  assert.strictEqual(r.code, 1, r.stdout);
+  assert.match(r.stdout, /^local:gone: BAD: its file .*gone\.gguf is no longer there, as if its disk were not mounted\./m);
+  assert.match(r.stdout, /^local:cut: as it was/m);
+
+  await hive.stop();
+  fs.truncateSync(cut.local_path, 0);
+  for (const f of fs.readdirSync(hive.home).filter((name) => name.startsWith('models.db'))) fs.rmSync(path.join(hive.home, f));
+  hive = await startHive({ home: hive.home });
+  await hive.says(/local:cut is not used: its file .*cut\.gguf has 0 bytes, it should have \d+; pull or import it again/);
+  assert.deepStrictEqual(await kept(hive), []);
+  const again = await cli(hive, 'models', 'verify');
+  assert.strictEqual(again.code, 1, again.stdout);
+  assert.match(again.stdout, /^local:cut: BAD: its file .* has 0 bytes, it should have \d+/m);
+});
+
 /*
  * An older rbee-hive took the cards of a newer one for damaged: at its start it wrote what the catalog knew over them,
  * and with the catalog moved away, as the error about that one's version advises, `prune` offered the models' files.

@@ -77,6 +77,7 @@ describe('a hive and its workers', () => {
     assert.strictEqual(row.model_path, fs.realpathSync(MODEL));
     assert.strictEqual(row.backend, 'cpu');
     assert.ok(row.slots_total >= 1 && row.slots_busy === 0 && row.n_ctx > 0, JSON.stringify(row));
+    assert.deepStrictEqual([worker.slots_total, worker.n_ctx], [row.slots_total, row.n_ctx], 'known before it was loaded');
     assert.ok(isAlive(row.pid));
     assert.ok(Math.abs(Date.parse(row.started_at) - Date.now()) < 60000);
   });

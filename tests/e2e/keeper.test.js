@@ -101,11 +101,40 @@ describe('infer, phase by phase', () => {
       { model_ref: 'tiny', backend: 'auto', device: 0, slots: 2, ctx: 4096, keep_alive: '-1', new: true });
   });
 
-  /* It took the small one and was refused, or had its prompt refused. */
-  test('a worker that the hive gives for another name of the file is passed by, too, when it is too small', async () => {
-    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [fake.worker({ model_ref: 'file:///tiny.gguf' })] }));
+  /* It took the small one and was refused, or had its prompt refused; what was in no list it waited for first. */
+  test('a worker that the hive gives is passed by, too, when it is or will be too small', async () => {
+    const small = { model_ref: 'file:///tiny.gguf', state: 'loading' };
+    fake.on('POST /v1/workers/spawn', (req, res, body) => json(res, 200, fake.worker(body.new ? { n_ctx: 4096 } : small)));
+    for (const workers of [[fake.worker(small)], []]) {
+      fake.calls.length = 0;
+      fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers }));
+      assert.strictEqual((await infer(['--ctx', '4096']).done).code, 0);
+      assert.deepStrictEqual(fake.names().slice(2, 5), ['POST /v1/workers/spawn', 'POST /v1/workers/spawn', 'GET /v1/ready']);
+      assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), [undefined, true]);
+    }
+  });
+
+  /* One that loaded was listed with a context of 0, and the model loaded once more beside it. */
+  test('a worker that loads and will be large enough is taken', async () => {
+    const coming = fake.worker({ state: 'loading', n_ctx: 4096 });
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [coming] }));
+    fake.on('POST /v1/workers/spawn', (req, res) => json(res, 200, coming));
     assert.strictEqual((await infer(['--ctx', '4096']).done).code, 0);
-    assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), [undefined, true]);
+    assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), [undefined]);
+  });
+
+  /* What another keeper had asked for in the same moment was in no list, and taken whatever its size. */
+  test('a worker that the hive gives is looked at once it is ready, and another asked for when it is too small', async () => {
+    for (const [args, news] of [[['--ctx', '4096'], [undefined, true]], [['--slots', '5'], [undefined, true]],
+      [['--ctx', '2048', '--slots', '4'], [undefined]], [[], [undefined]]]) {
+      fake.calls.length = 0;
+      const size = () => (fake.of('POST', '/v1/workers/spawn').at(-1).body.new ? {} : { n_ctx: 2048, slots_total: 4 });
+      fake.on('GET /v1/ready', (req, res) => json(res, 200, { worker_id: WORKER_ID, ready: true, state: 'idle', ...size() }));
+      const r = await infer(args).done;
+      assert.strictEqual(r.code, 0, r.stderr);
+      assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), news, args.join(' '));
+      assert.strictEqual(/is smaller than was asked for; starting another/.test(r.stderr), news.length > 1, r.stderr);
+    }
   });
 
   /* --keep-alive 0 was taken without a word, and the worker stayed. */

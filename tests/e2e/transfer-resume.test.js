@@ -155,6 +155,15 @@ test('a part that was cut off: what is left of it is used', async (t) => {
   assert.ok(r.sent() < r.bytes.length, `${r.sent()} bytes were sent again`);
 });
 
+/* It was cut, and what the ledger told of was neither taken nor forgotten: the download's count of doubted bytes went
+ * below zero, its progress was nonsense, and it never ended. */
+test('a part that is longer than the file: it is cut, and what the ledger tells of is used', async (t) => {
+  const r = await interrupted(t, 'SIGKILL');
+  fs.truncateSync(r.part, r.bytes.length + 1);
+  await r.goesOn();
+  assert.ok(r.sent() <= r.bytes.length - 1.5 * MIB + COST, `${r.sent()} bytes were sent again`);
+});
+
 test('a ledger of the first version, with SHA-256: what it tells of is not fetched again, but for what is wrong', async (t) => {
   const r = await interrupted(t, 'SIGTERM');
   const lines = fs.readFileSync(r.ledger, 'utf8').trim().split('\n').slice(1);
