@@ -15,6 +15,7 @@ const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started,
   require('./lib/fakehive.js');
 const { hold } = require('./lib/hold.js');
 const { KEEPER, deadPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
+const { startHive } = require('./lib/hive.js');
 const { HIVE, PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
 
 const noFlock = spawnSync('sh', ['-c', 'command -v flock']).status === 0 ? false : 'needs flock';
@@ -1005,6 +1006,23 @@ describe('the hive of the same home', () => {
     assert.deepStrictEqual(nodes.map((n) => [n.name, n.address]), [['localhost', 'localhost:8080']]);
     fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nlocalhost = 127.0.0.1:${port}\n`);
     assert.match((await run(['workers', 'list'], { home })).stderr, new RegExp(`127.0.0.1:${port}`), 'so is one of the list');
+  });
+
+  /* On a plain loopback address no hive wrote where it is: beside another account's hive at the usual port the
+   * keeper of this home sent its prompts there, and its `workers stop` and `models rm` as well. */
+  test('is found on a loopback address, too, while it lives', async (t) => {
+    const hive = await startHive(), { home } = hive;
+    t.after(() => hive.stop());
+    const here = async () => JSON.parse((await run(['node', 'list', '--json'], { home })).stdout).nodes.map((n) => n.address);
+    const workers = await run(['workers', 'list', '--json'], { home });
+    assert.deepStrictEqual(JSON.parse(workers.stdout), { workers: [] });
+    assert.deepStrictEqual(await here(), [new URL(hive.url).host]);
+    const line = spawnSync(HIVE, ['pair', '--home', home], { encoding: 'utf8' });
+    assert.match(line.stderr, /listens on 127\.0\.0\.1, where other machines cannot reach it/);
+    hive.signal('SIGKILL');
+    await hive.end();
+    assert.ok(fs.existsSync(path.join(home, 'run/hive.json')), 'nobody has taken it away');
+    assert.deepStrictEqual(await here(), ['localhost:8080'], 'who is there by now is a stranger');
   });
 
   /* A hive that starts has the lock of the home before it listens: what a killed one said was taken for its word. */
