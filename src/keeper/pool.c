@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/access.h"
 #include "api/addressee.h"
 #include "base/str.h"
 #include "keeper/download.h"
@@ -122,6 +123,42 @@ static int refuse_plain(const char *node_url, const char *place, struct api_erro
     return -1;
 }
 
+/* "localhost." is the same name. */
+static bool is_this_machine(const char *host)
+{
+    char bare[HTTP_URL_HOST_MAX];
+    size_t n;
+
+    str_copy(bare, sizeof bare, host);
+    n = strlen(bare);
+    if (n > 1 && bare[n - 1] == '.')
+        bare[n - 1] = '\0';
+    return access_is_loopback(bare);
+}
+
+/* A hive of another machine that speaks of its own loopback address: it is asked through something
+ * that does not say by which name. From here it is a port of this machine, and anybody's. */
+static bool is_elsewhere(const char *node_url, const struct http_url *at)
+{
+    struct http_url node;
+
+    return is_this_machine(at->host) && http_url_parse(node_url, &node, NULL) == 0 &&
+           !is_this_machine(node.host);
+}
+
+static int refuse_elsewhere(const char *node_url, const char *place, struct api_error *e)
+{
+    api_error_set(e, API_CONNECTION_REFUSED, "keeper",
+                  "the hive at %s names a worker at %s, which from here is a port of this machine "
+                  "and not of the hive's: neither key nor prompt was sent there",
+                  node_url, place);
+    e->details = json_pack(
+        "{s:s}", "hint",
+        "Behind a proxy or a port mapping, start the hive with --addr 0.0.0.0:8080, let the "
+        "workers' ports (8081 and up) through, and have the proxy keep the Host header.");
+    return -1;
+}
+
 /* A hive does not know by which of this machine's links it is reached: its workers are reached by
  * the same one. */
 static void put_url(const char *node_url, const struct http_url *at, char *dst, size_t dst_size)
@@ -157,6 +194,8 @@ int pool_take(const char *node_url, const json_t *worker, struct pool_worker *ou
     }
     if (str_starts(node_url, "https://") && !at.tls)
         return refuse_plain(node_url, at.place, e);
+    if (is_elsewhere(node_url, &at))
+        return refuse_elsewhere(node_url, at.place, e);
     put_url(node_url, &at, out->url, sizeof out->url);
     return 0;
 }

@@ -36,6 +36,8 @@ const json_t *pool_choose(const json_t *list, const struct pool_want *want);
 /*
  * Whom an answer of the hive's names: 0 with *out, or -1 with *e. CERTIFICATE_MISMATCH when the
  * node is spoken to by https and the worker is not: a hive's word may not undo what https is for.
+ * CONNECTION_REFUSED when the node is another machine and the worker at a loopback address, which
+ * is this machine's.
  */
 int pool_take(const char *node_url, const json_t *worker, struct pool_worker *out,
               struct api_error *e);
