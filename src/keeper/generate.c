@@ -237,6 +237,8 @@ static enum generate_end judge(struct generating *g, const struct pool_worker *w
         say_in_vain(g, worker);
         return GENERATE_FAILED;
     }
+    if (end == CLIENT_UNREACHABLE && g->e->code == API_CERTIFICATE_MISMATCH)
+        return GENERATE_FAILED; /* another worker would show the same one */
     if (end == CLIENT_UNREACHABLE || (end == CLIENT_REFUSED && addressee_is_gone(g->e)))
         return GENERATE_GONE;
     if (end == CLIENT_REFUSED)

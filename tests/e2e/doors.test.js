@@ -216,6 +216,40 @@ describe('https on a loopback address', () => {
     assert.strictEqual(await peerOf(at), shown(renewed));
   });
 
+  /*
+   * Bound to one address, a hive named its workers by that: the certificate that an authority had given for its name
+   * was refused there, and no keeper without a pin could infer. Where the worker was warm, it was called gone.
+   */
+  test('with a certificate for its name: its workers are named as the hive was asked', { skip: !MODEL }, async (t) => {
+    const files = makeFolder('rbee-pem-'), file = (name) => path.join(files, name);
+    const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=localhost',
+      '-addext', 'subjectAltName=DNS:localhost', '-days', '2', '-keyout', file('key.pem'), '-out', file('cert.pem')], { encoding: 'utf8' });
+    if (made.status !== 0) return void t.skip('no openssl');
+    fs.chmodSync(file('key.pem'), 0o600);
+    const hive = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', makeFolder('rbee-hive-')], { env: { RBEE_TINY: MODEL,
+      RBEE_HIVE_TLS: 'on', RBEE_HIVE_TLS_CERT: file('cert.pem'), RBEE_HIVE_TLS_KEY: file('key.pem') } });
+    t.after(() => hive.stop());
+    const [, port] = await hive.says(/listening on https:\/\/127\.0\.0\.1:(\d+)/);
+    const infer = (at) => run(['infer', '--node', `https://localhost:${at}`, '--model', 'tiny', '--prompt', 'Once', '--max-tokens', '4'],
+      { env: { SSL_CERT_FILE: file('cert.pem') } });
+    for (const how of [/at https:\/\/localhost:\d+\)/, /warm: worker-/]) {
+      const r = await infer(port);
+      assert.strictEqual(r.code, 0, r.stderr);
+      assert.match(r.stderr, how);
+    }
+
+    const pem = (name) => fs.readFileSync(file(name));
+    const worker = { worker_id: 'worker-1', state: 'idle', model_ref: 'tiny', backend: 'cpu', device: 0 };
+    const older = https.createServer({ cert: pem('cert.pem'), key: pem('key.pem') }, (req, res) => json(res, 200,
+      { workers: [{ ...worker, url: `https://127.0.0.1:${older.address().port}` }] }));
+    await new Promise((resolve) => older.listen(0, '127.0.0.1', resolve));
+    t.after(() => older.close());
+    const r = await infer(older.address().port);
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /CERTIFICATE_MISMATCH: the certificate of 127\.0\.0\.1:\d+ cannot be trusted: IP address mismatch/);
+    assert.doesNotMatch(r.stderr, /is gone/);
+  });
+
   test('a certificate that is over, or soon will be, or is not valid yet, is told at the start', async (t) => {
     const files = makeFolder('rbee-pem-'), file = (name) => path.join(files, name);
     const openssl = (...args) => spawnSync('openssl', args, { encoding: 'utf8', cwd: files });
