@@ -373,7 +373,9 @@ bool pool_has(struct keeper *k, const struct pool_want *want, const char *worker
     json_t *answer = look_up(k, worker_id, &ignored);
 
     *why_not = NULL;
-    if (!answer || !is_loaded(answer))
+    if (!answer && ignored.code != API_NOT_FOUND)
+        *why_not = "may be gone: its hive does not say";
+    else if (!answer || !is_loaded(answer))
         *why_not = "is gone";
     else if (is_passed_by(answer) && str_eq(keeper_text(answer, "model_ref", ""), want->model_ref))
         *why_not = json_is_true(json_object_get(answer, "replaced"))
@@ -410,8 +412,10 @@ int pool_ask_ready(struct keeper *k, const struct pool_worker *worker, int64_t t
                    json_t **out, struct api_error *e)
 {
     char url[KEEPER_URL_MAX], named[ADDRESSEE_LINE_MAX];
-    const struct client_ask ask = {
-        .url = url, .header = addressee_line(named, worker->id), .timeout_ms = timeout_ms};
+    const struct client_ask ask = {.url = url,
+                                   .header = addressee_line(named, worker->id),
+                                   .timeout_ms = timeout_ms,
+                                   .connect_timeout_ms = POOL_REACH_MS};
 
     snprintf(url, sizeof url, "%.*s/v1/ready", KEEPER_URL_MAX / 2, worker->url);
     if (client_json(k->client, &ask, out, e))

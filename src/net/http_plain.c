@@ -299,7 +299,10 @@ static void begin(struct http_call *call)
     expect_answer(t);
     if (!kept) {
         connect_fresh(t);
-    } else if (http_plain_send(t, kept)) {
+        return;
+    }
+    http_call_connected(call);
+    if (http_plain_send(t, kept)) {
         call->out_of_memory = true;
         end(t, 0, NULL);
     }

@@ -249,6 +249,8 @@ static void shake_hands(struct plain_conn *conn)
 
 static void on_connected(struct plain_conn *conn)
 {
+    if (conn->call && !conn->secure)
+        http_call_connected(&conn->call->call);
     if (conn->call && conn->call->url.tls && !conn->secure) {
         shake_hands(conn);
         return;

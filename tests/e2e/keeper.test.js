@@ -14,7 +14,7 @@ const { execFileSync, spawn, spawnSync } = require('node:child_process');
 const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started, token, end } =
   require('./lib/fakehive.js');
 const { hold } = require('./lib/hold.js');
-const { KEEPER, deadPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
+const { KEEPER, deadPort, deafPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
 const { startHive } = require('./lib/hive.js');
 const { HIVE, PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
 
@@ -503,6 +503,7 @@ describe('errors', () => {
     fake.on('POST /v1/inference', (req, res, body) => (asked++ === 0
       ? error(res, 421, 'WRONG_WORKER', 'The request is for another.')
       : sse(res, [started(body), token('ok', 0), end(1)])));
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => error(res, 404, 'NOT_FOUND', 'There is no such worker.'));
     const r = await infer().done;
     assert.strictEqual(r.code, 0, r.stderr);
     assert.match(r.stderr, /is gone; looking for another/);
@@ -544,6 +545,51 @@ describe('errors', () => {
     assert.strictEqual(fake.of('POST', '/v1/workers/spawn').length, 1);
   });
 
+  /*
+   * The hive's port was let through and those of its workers were not. Refused: "is gone", twice, and advice about a
+   * log. Dropped without a word: 3 min 22 s of silence, then the same; or, of a warm one, that it "fell silent".
+   */
+  describe('a worker that lives by its hive\'s word, and is not reached', () => {
+    const lives = async (url, { warm = true } = {}) => {
+      const worker = fake.worker({ url });
+      fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: warm ? [worker] : [] }));
+      fake.on('POST /v1/workers/spawn', (req, res) => json(res, 200, worker));
+      fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => json(res, 200, worker));
+      const r = await infer().done;
+      assert.strictEqual(r.code, 1, r.stderr);
+      assert.doesNotMatch(r.stderr, /is gone|looking for another|rbee-keeper logs/);
+      assert.match(r.stderr, new RegExp(`: the worker ${WORKER_ID} runs, says its hive, but `));
+      return r.stderr;
+    };
+    const hint = (port) => new RegExp(`^The hive answers, port ${port} of that machine does not: let the workers' ports \\(8081 and up\\) through its firewall`, 'm');
+
+    for (const warm of [true, false]) {
+      test(`its port is shut: ${warm ? 'warm' : 'cold'}`, async () => {
+        const port = await deadPort(), said = await lives(`http://127.0.0.1:${port}`, { warm });
+        assert.match(said, /CONNECTION_REFUSED: .* cannot be reached: http\S+ does not answer: Connection refused/);
+        assert.match(said, hint(port));
+      });
+    }
+
+    test('its port takes no connection', async (t) => {
+      const { port, fill } = await deafPort(t);
+      await fill();
+      const said = await lives(`http://127.0.0.1:${port}`);
+      assert.match(said, /^No token yet: http\S+ is being connected to\.$/m);
+      assert.match(said, /CONNECTION_TIMEOUT: .* cannot be reached: connecting to \S+ took longer than 5000 ms/);
+      assert.match(said, hint(port));
+    });
+
+    test('another hive\'s worker answers there', async (t) => {
+      const other = await FakeHive.start();
+      t.after(() => other.stop());
+      other.on('POST /v1/inference', (req, res) => error(res, 421, 'WRONG_WORKER', 'The request is for another.'));
+      const said = await lives(other.url);
+      assert.match(said, new RegExp(`WRONG_WORKER: .* it is not the one that answers at ${other.url}`));
+      assert.match(said, new RegExp(`^Another hive's worker answers at port ${other.port}: the tunnel or port mapping`, 'm'));
+    });
+  });
+
   test('a worker on its way out is replaced, not waited for', async () => {
     let asked = 0;
     fake.on('GET /v1/workers/list', (req, res) =>
@@ -553,7 +599,7 @@ describe('errors', () => {
       : sse(res, [started(body), token('ok', 0), end(1)])));
     const r = await infer().done;
     assert.strictEqual(r.code, 0, r.stderr);
-    assert.match(r.stderr, /is gone; looking for another/);
+    assert.match(r.stderr, /is ending; looking for another/);
     assert.match(r.stderr, /warm: worker-2/);
   });
 
