@@ -142,7 +142,8 @@ char *advertise_line(const struct advertise *a, const char *code, char dst[ADVER
     char where[CONFIG_HOST_MAX + 9];
 
     public_host(a->addr.host, addr.host, sizeof addr.host);
-    snprintf(dst, ADVERTISE_LINE_MAX, "rbee-keeper node add NAME rbee://%s/%s/%s",
-             config_addr_text(&addr, where, sizeof where), a->pin, code);
+    snprintf(dst, ADVERTISE_LINE_MAX, "rbee-keeper node add NAME rbee://%s/%s%s%s",
+             config_addr_text(&addr, where, sizeof where), a->pin, code ? "/" : "",
+             code ? code : "");
     return dst;
 }

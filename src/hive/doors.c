@@ -162,6 +162,14 @@ static void show_line(const struct advertise *a, const char *code)
             PROGRAM, advertise_line(a, code, line));
 }
 
+static void show_line_here(const struct advertise *a)
+{
+    char line[ADVERTISE_LINE_MAX];
+
+    fprintf(stderr, "%s: for other accounts of this machine to use it, run there:\n  %s\n", PROGRAM,
+            advertise_line(a, NULL, line));
+}
+
 /* A keeper gives the key of its home to nobody without TLS. The file is not there where the keys
  * are others, made by `keys create`: these were shown once. */
 static void show_key(const struct doors *d)
@@ -210,8 +218,12 @@ static int announce(struct doors *d, const struct config_addr *addr, struct err 
     str_copy(a.pin, sizeof a.pin, d->pin);
     rc = advertise_write(d->home, &a, err);
     d->advertised = rc == 0;
-    if (d->access.loopback_only)
-        return unless_full_here(rc, addr, err);
+    if (d->access.loopback_only) {
+        rc = unless_full_here(rc, addr, err);
+        if (rc == 0 && a.tls)
+            show_line_here(&a);
+        return rc;
+    }
     rc = unless_full(rc, "keepers on this machine and `rbee-hive pair` do not find this hive", err);
     if (rc)
         return rc;

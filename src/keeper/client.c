@@ -31,7 +31,10 @@
     "off? `rbee-keeper node add NAME HOST:PORT` has it spoken to in the clear."
 #define NOTHING_LEFT_HINT                                                                          \
     "Nothing was sent: end other programs, or raise `ulimit -n`, and try again."
-#define SPEAKS_HTTPS_HINT "Run `rbee-hive pair` on that machine, and here the line it prints."
+#define SPEAKS_HTTPS_HINT                                                                          \
+    "Run `rbee-hive pair` on that machine, and here the line it prints; the hive is `--node "      \
+    "NAME` "                                                                                       \
+    "from then on."
 
 const char *const client_headers[] = {"User-Agent: rbee-keeper/" RBEE_VERSION,
                                       "Content-Type: application/json", NULL};

@@ -174,6 +174,29 @@ describe('https on a loopback address', () => {
     assert.strictEqual(r.status, 0, r.stderr);
   });
 
+  /*
+   * As security.md advises where others have accounts on the machine. Their keepers were told to run the line of
+   * `rbee-hive pair`; that refused a loopback address, and `node add https://` the hive's own certificate.
+   */
+  test('a keeper of another account is paired by a line without a code', { skip: !MODEL }, async (t) => {
+    const hive = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', makeFolder('rbee-hive-')], { env: { RBEE_HIVE_TLS: 'on', RBEE_TINY: MODEL } });
+    t.after(() => hive.stop());
+    const [, port] = await hive.says(/listening on https:\/\/127\.0\.0\.1:(\d+)/);
+    const [, said] = await hive.says(/for other accounts of this machine to use it, run there:\n {2}rbee-keeper node add NAME (rbee:\S+)\n/);
+    const home = makeFolder('rbee-keeper-'), list = () => run(['workers', 'list', '--node', `localhost:${port}`], { home });
+    assert.match((await list()).stderr, /speaks https only[\s\S]*Run `rbee-hive pair` on that machine, and here the line it prints/);
+    const pair = spawnSync(HIVE, ['pair', '--home', hive.home], { encoding: 'utf8' });
+    assert.strictEqual(pair.stdout, `rbee-keeper node add NAME ${said}\n`, pair.stderr);
+    assert.match(said, new RegExp(`^rbee://127\\.0\\.0\\.1:${port}/[0-9a-f]{64}$`));
+    const added = await run(['node', 'add', 'svc', '-'], { home, input: pair.stdout });
+    assert.strictEqual(added.code, 0, added.stderr);
+    assert.match(added.stdout, /^svc is 127\.0\.0\.1:\d+ \(alive, /);
+    assert.match(added.stderr, /Paired: the hive is known by its certificate, and asks for no key/);
+    const r = await run(['infer', '--node', 'svc', '--model', 'tiny', '--prompt', 'Once', '--max-tokens', '4', '--quiet'], { home });
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.ok(!fs.existsSync(path.join(hive.home, 'run/pairings')), 'there is no code to be used');
+  });
+
   /* Files were read at the start only: who had them renewed, as certbot does, showed one that was over three months later,
    * to clients that go by dates, and nothing said so. */
   test('a certificate that was renewed with its key is taken, by new workers too; one of another key is not', { skip: !MODEL }, async (t) => {
