@@ -107,6 +107,18 @@ static bool has_only_smaller(const json_t *list, const struct pool_want *want)
 }
 
 /* ---- taking ---- */
+
+#define HINT_PAIR "pair with the hive itself, by the line of `rbee-hive pair`"
+#define HINT_TLS_PROXY                                                                             \
+    "Does a proxy speak https for that hive? Tokens come straight from its workers: " HINT_PAIR    \
+    ", or have it listen at 0.0.0.0:8080 with the proxy's certificate ([hive] tls_cert, "          \
+    "tls_key), "                                                                                   \
+    "the Host header kept, and the workers' ports (8081 and up) let through."
+#define HINT_PROXY                                                                                 \
+    "Behind a proxy or a port mapping, start the hive with --addr 0.0.0.0:8080, let the "          \
+    "workers' ports (8081 and up) through, and have the proxy keep the Host header; or " HINT_PAIR \
+    "."
+
 static int refuse_plain(const char *node_url, const char *place, struct api_error *e)
 {
     api_error_set(
@@ -114,12 +126,7 @@ static int refuse_plain(const char *node_url, const char *place, struct api_erro
         "the hive at %s speaks https, but names a worker at http://%s, where nobody could "
         "tell who answers: neither key nor prompt was sent there",
         node_url, place);
-    e->details = json_pack(
-        "{s:s}", "hint",
-        "Start that hive with [hive] tls = on, so that its workers speak https, too. Where a proxy "
-        "speaks https for it, `rbee-keeper node add NAME HOST:PORT` with the hive's own address "
-        "has "
-        "it spoken to in the clear.");
+    e->details = json_pack("{s:s}", "hint", HINT_TLS_PROXY);
     return -1;
 }
 
@@ -152,10 +159,8 @@ static int refuse_elsewhere(const char *node_url, const char *place, struct api_
                   "the hive at %s names a worker at %s, which from here is a port of this machine "
                   "and not of the hive's: neither key nor prompt was sent there",
                   node_url, place);
-    e->details = json_pack(
-        "{s:s}", "hint",
-        "Behind a proxy or a port mapping, start the hive with --addr 0.0.0.0:8080, let the "
-        "workers' ports (8081 and up) through, and have the proxy keep the Host header.");
+    e->details =
+        json_pack("{s:s}", "hint", str_starts(node_url, "https://") ? HINT_TLS_PROXY : HINT_PROXY);
     return -1;
 }
 
