@@ -70,7 +70,8 @@ static bool probe(struct keeper *k, const struct machine *machines, struct clien
     for (size_t i = 0; i < n; i++)
         probes[i] =
             (struct client_probe){.url = machines[i].url,
-                                  .pin = machines[i].secret.pin[0] ? machines[i].secret.pin : NULL};
+                                  .pin = machines[i].secret.pin[0] ? machines[i].secret.pin : NULL,
+                                  .connect_timeout_ms = PROBE_MS};
     return client_probe_all(k->client, probes, n, PROBE_MS);
 }
 
