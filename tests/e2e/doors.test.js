@@ -367,6 +367,23 @@ function peerOf(port) {
   });
 }
 
+/* Where Docker's bridge came before the network's card in the list, the line named it: 172.17.0.1, which on the other
+ * machine is that one's own bridge. */
+it('the line names the address of the way out, and no bridge for containers', async (t) => {
+  const host = new Host('192.168.1.20'), home = makeFolder('rbee-hive-');
+  t.after(() => host.stop());
+  await host.proc.says(/up/);
+  for (const args of ['link add docker0 type bridge', 'addr add 172.17.0.1/16 dev docker0', 'link set docker0 up', 'link add wlan0 type veth peer name w1',
+    'addr add 192.168.1.20/24 dev wlan0', 'link set wlan0 up', 'link set w1 up', 'route add default via 192.168.1.1']) {
+    const r = host.run('ip', args.split(' '));
+    if (r.status !== 0 && args.includes('bridge')) return void t.skip('no bridge can be had here');
+    assert.strictEqual(r.status, 0, r.stderr);
+  }
+  const hive = await host.hive(home);
+  t.after(() => hive.stop());
+  await hive.says(/node add NAME rbee:\/\/192\.168\.1\.20:8080\//);
+});
+
 describe('two machines', () => {
   let hosts, hive;
   const home = makeFolder('rbee-hive-'), mine = makeFolder('rbee-keeper-');
