@@ -80,8 +80,13 @@ const char *http_plain_pin(const struct plain_call *t);
 void http_plain_failed(struct plain_call *t, const char *why);
 /* The whole request has left. */
 void http_plain_sent(struct plain_call *t);
-/* The other side is there, and is not to be spoken to: the end, as err says. */
+/* The other side is there, and is not to be spoken to, or none is: the end, as err says. */
 void http_plain_refused(struct plain_call *t, int rc, const struct err *err);
+
+/* ---- http_plain_addrs.c ---- */
+
+/* Begins with the call's next address (t->way), or ends it when there is none left. */
+void http_plain_try_address(struct plain_call *t);
 /* An address does not work: the next one, or the end. */
 void http_plain_next_address(struct plain_call *t, bool late, const char *why);
 
