@@ -134,6 +134,7 @@ void doors_close(struct doors *d)
 {
     doors_unwatch(d);
     doors_unwatch_certificate(d);
+    doors_free_spare(d);
     doors_note_used(d, true);
     if (d->advertised)
         advertise_remove(d->home);

@@ -31,8 +31,11 @@
 #define DOORS_USED_MS 60000 /* a key's use is noted at most once in so long */
 #define DOORS_RETRY_MS                                                                             \
     1000 /* until files of keys that could not be read, or lie elsewhere, are looked at */
-#define DOORS_CERTIFICATE_S 1 /* between two looks at the files of a certificate of the user's */
-#define DOORS_N_FILES       2 /* `keys` and `api-key`, see api/keys.h */
+#define DOORS_CERTIFICATE_S                                                                        \
+    1 /* between two looks at the files of a certificate of the user's ... */
+#define DOORS_CERTIFICATE_FAR_S                                                                    \
+    30                  /* ... where these lie on a file system that may hang (reach.h) */
+#define DOORS_N_FILES 2 /* `keys` and `api-key`, see api/keys.h */
 
 struct access_share;
 struct event;
@@ -63,6 +66,8 @@ struct doors_file {
 struct doors_certificate {
     const char *chain_path, *key_path; /* borrowed */
     struct file_mark chain, key;       /* the files, as they were last read */
+    struct err failed;                 /* why these could not be taken; code 0 = they were */
+    int64_t looked_ms;                 /* when they were last looked at; 0 = not yet */
     int64_t from_ms, until_ms;         /* Unix time */
     int64_t said_ms;                   /* when its dates were last looked at */
     struct event *look;
@@ -87,7 +92,7 @@ struct doors {
     struct event *watch;        /* inotify on the home */
     struct event *tell;         /* for what is left to tell of strangers */
     struct event *retry;        /* for files that could not be read, or lie elsewhere */
-    int watch_fd, spare_fd;     /* the second is kept for reading them; -1 = none */
+    int watch_fd, spare_fd;     /* the second is kept for reading files; -1 = none */
     int watch_id;               /* of the home within watch_fd; -1 = it is not there */
     bool lost;                  /* the home was moved or deleted, and the files are not back yet */
     bool unwatched;             /* there is no inotify to be had: the files are looked at */

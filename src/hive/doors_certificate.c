@@ -127,22 +127,58 @@ static bool look(const struct doors *d, const char *path, struct file_mark *mark
     return reach_check(d->reach, path, NULL) == 0 && file_mark_of(path, mark);
 }
 
+/* A process of a moment looks at files that may hang: one each second would be many in a year. */
+static bool is_time(const struct doors *d)
+{
+    const struct doors_certificate *c = &d->certificate;
+
+    return (reach_is_near(d->reach, c->chain_path) && reach_is_near(d->reach, c->key_path)) ||
+           !c->looked_ms || clock_ms() - c->looked_ms >= DOORS_CERTIFICATE_FAR_S * 1000;
+}
+
+/*
+ * Files that could not be taken are tried again as they are: who may read the key, and whether
+ * there is a descriptor, changes without their bytes. They stay of another key for as long as those
+ * are the same.
+ */
+static bool is_due(const struct doors_certificate *c, const struct file_mark *chain,
+                   const struct file_mark *key)
+{
+    return !file_mark_same_bytes(chain, &c->chain) || !file_mark_same_bytes(key, &c->key) ||
+           (c->failed.code && c->failed.code != ERR_CONFLICT);
+}
+
+static void take_files(struct doors *d)
+{
+    struct doors_certificate *c = &d->certificate;
+    struct err err = {0};
+    int rc;
+
+    doors_free_spare(d);
+    rc = renew(d, &err);
+    doors_keep_spare(d);
+    if (rc == 0) {
+        log_info("the certificate %s has changed, and is shown from now on", c->chain_path);
+        say_dates(c);
+    } else if (err.code != c->failed.code || !str_eq(err.text, c->failed.text)) { /* said once */
+        log_warn("the certificate %s has changed, and the one of before is shown still: %s",
+                 c->chain_path, err.text);
+    }
+    c->failed = err;
+}
+
 void doors_look_at_certificate(struct doors *d)
 {
     struct doors_certificate *c = &d->certificate;
     struct file_mark chain, key;
-    struct err err;
 
-    if (look(d, c->chain_path, &chain) && look(d, c->key_path, &key) &&
-        !(file_mark_same_bytes(&chain, &c->chain) && file_mark_same_bytes(&key, &c->key))) {
-        c->chain = chain;
-        c->key = key;
-        if (renew(d, &err)) {
-            log_warn("the certificate %s has changed, and the one of before is shown still: %s",
-                     c->chain_path, err.text);
-        } else {
-            log_info("the certificate %s has changed, and is shown from now on", c->chain_path);
-            say_dates(c);
+    if (is_time(d)) {
+        c->looked_ms = clock_ms();
+        if (look(d, c->chain_path, &chain) && look(d, c->key_path, &key) &&
+            is_due(c, &chain, &key)) {
+            c->chain = chain;
+            c->key = key;
+            take_files(d);
         }
     }
     if (clock_ms() - c->said_ms >= DAY_MS)
@@ -161,6 +197,7 @@ int doors_watch_certificate(struct doors *d, struct event_base *base, struct err
 
     if (!d->tls || !d->certificate.chain_path)
         return 0;
+    doors_keep_spare(d);
     d->certificate.look = event_new(base, -1, EV_PERSIST, on_look, d);
     if (d->certificate.look && event_add(d->certificate.look, &every) == 0)
         return 0;

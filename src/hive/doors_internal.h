@@ -26,6 +26,11 @@ void doors_end_failed(struct doors *d);
 
 void doors_unwatch(struct doors *d);
 
+/* Strangers may hold all descriptors just when a file is to be read: one is kept for that, let go
+ * before, and taken again behind it. */
+void doors_free_spare(struct doors *d);
+void doors_keep_spare(struct doors *d);
+
 /* doors_certificate.c, for one of the user's own, and nothing to do with the hive's: which files
  * it is, before they are read; what it says, at the start. */
 void doors_mark_certificate(struct doors *d);

@@ -116,14 +116,25 @@ static void read_again(struct doors *d, size_t f)
     file->failed = rc;
 }
 
-/* Strangers may hold all descriptors just now: one is kept for this. */
-static void read_all_again(struct doors *d)
+void doors_free_spare(struct doors *d)
 {
     if (d->spare_fd >= 0)
         close(d->spare_fd);
+    d->spare_fd = -1;
+}
+
+void doors_keep_spare(struct doors *d)
+{
+    if (d->spare_fd < 0)
+        d->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void read_all_again(struct doors *d)
+{
+    doors_free_spare(d);
     for (size_t f = 0; f < DOORS_N_FILES; f++)
         read_again(d, f);
-    d->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    doors_keep_spare(d);
 }
 
 static void retry_later(struct doors *d)
@@ -356,8 +367,6 @@ void doors_unwatch(struct doors *d)
         event_free(d->retry);
     if (d->watch_fd >= 0)
         close(d->watch_fd);
-    if (d->spare_fd >= 0)
-        close(d->spare_fd);
     d->watch = d->retry = NULL;
-    d->watch_fd = d->spare_fd = -1;
+    d->watch_fd = -1;
 }

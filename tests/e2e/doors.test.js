@@ -240,6 +240,42 @@ describe('https on a loopback address', () => {
   });
 
   /*
+   * A hook with another umask puts the key there as 0644: the hive said `chmod 600`, and took no notice of it, for the
+   * bytes were those that it had looked at already. The certificate of before ran out three months later.
+   */
+  test('a renewed certificate whose key could not be read is taken once it can be', async (t) => {
+    const own = makeFolder('rbee-hive-'), files = makeFolder('rbee-pem-'), file = (name) => path.join(files, name);
+    const first = (...env) => ({ env: Object.assign({ RBEE_HIVE_TLS: 'on' }, ...env) });
+    const makeCertificate = async () => {
+      fs.rmSync(path.join(own, 'tls/certificate.pem'), { force: true });
+      const hive = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', own], first());
+      await hive.says(/listening on https/);
+      await hive.stop();
+      return fs.readFileSync(path.join(own, 'tls/certificate.pem'), 'utf8');
+    };
+    const put = (name, text, mode) => {
+      fs.writeFileSync(file('new'), text);
+      fs.chmodSync(file('new'), mode);
+      fs.renameSync(file('new'), file(name));
+    };
+    const before = await makeCertificate(), renewed = await makeCertificate(), key = fs.readFileSync(path.join(own, 'tls/key.pem'));
+    put('key.pem', key, 0o600);
+    put('certificate.pem', before, 0o644);
+    const hive = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', makeFolder('rbee-hive-')],
+      first({ RBEE_HIVE_TLS_CERT: file('certificate.pem'), RBEE_HIVE_TLS_KEY: file('key.pem') }));
+    t.after(() => hive.stop());
+    const [, port] = await hive.says(/listening on https:\/\/127\.0\.0\.1:(\d+)/);
+    put('key.pem', key, 0o644);
+    put('certificate.pem', renewed, 0o644);
+    await hive.says(/shown still: the private key .* can be read by others \(mode 644\): run `chmod 600/);
+    assert.strictEqual(await peerOf(port), new X509Certificate(before).fingerprint256);
+    fs.chmodSync(file('key.pem'), 0o600);
+    await hive.says(/certificate\.pem has changed, and is shown from now on/);
+    assert.strictEqual(await peerOf(port), new X509Certificate(renewed).fingerprint256);
+    assert.strictEqual(hive.stderr.match(/shown still/g).length, 1, 'it is said once');
+  });
+
+  /*
    * Bound to one address, a hive named its workers by that: the certificate that an authority had given for its name
    * was refused there, and no keeper without a pin could infer. Where the worker was warm, it was called gone.
    */
