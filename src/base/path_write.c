@@ -72,7 +72,7 @@ int path_create_beside(const char *path, mode_t mode, char **temp)
     int fd = -1;
 
     for (int i = 0; i < TEMP_TRIES; i++) {
-        *temp = str_printf("%s.tmp-%llu", path, (unsigned long long)tail);
+        *temp = sweep_name(path, tail);
         if (*temp)
             fd = anew ? path_open_made(*temp, flags, mode) : open(*temp, flags, mode);
         if (fd >= 0 && !sweep_hold(fd)) {

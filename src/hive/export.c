@@ -6,7 +6,6 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "base/sweep.h"
 #include "hive/chore.h"
 #include "hive/export_dir.h"
 #include "hive/hive.h"
@@ -178,7 +177,7 @@ static int place_one(struct export *ex, size_t i, struct chore *c, struct err *e
                 : err_no_memory(err, strlen(ex->dir), "a path");
 
     if (rc == 0)
-        sweep_abandoned(to); /* by a hive that was killed: as large as the model */
+        manifest_sweep(to); /* by a hive that was killed: as large as the model */
     if (rc == 0 && (ex->was_there[i] = path_is_file(to)))
         rc = check_there(to, ex->card->files[i].sha256, c, err);
     else if (rc == 0 && (rc = path_real(ex->card->files[i].path, &from, err)) == 0)

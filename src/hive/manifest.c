@@ -7,6 +7,7 @@
 
 #include "api/json_load.h"
 #include "api/modelref.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sweep.h"
@@ -312,6 +313,16 @@ static int load_for_put(const char *path, const char *dir, json_t **root, struct
     return *root ? 0 : err_set(err, ERR_CONFLICT, "%s is being changed by somebody else", path);
 }
 
+static void say_swept(const char *path)
+{
+    log_info("%s was left over by a hive that was killed, and is deleted", path);
+}
+
+void manifest_sweep(const char *path)
+{
+    sweep_abandoned(path, say_swept);
+}
+
 int manifest_put(const char *dir, json_t *model, struct err *err)
 {
     const char *ref = json_string_value(json_object_get(model, "model_ref"));
@@ -321,7 +332,7 @@ int manifest_put(const char *dir, json_t *model, struct err *err)
     int rc = path ? load_for_put(path, dir, &root, err) : err_no_memory(err, 1, "a path");
 
     if (rc == 0) {
-        sweep_abandoned(path);
+        manifest_sweep(path);
         models = json_object_get(root, "models");
         at = json_array_size(models);
         json_array_foreach(

@@ -66,6 +66,10 @@ void manifest_done(struct manifest *m);
 json_t *manifest_model_json(const char *model_ref, const struct card *card, const char *license,
                             bool with_paths);
 
+/* Half a copy of the file at `path`, of a folder that models are exported to, is deleted where a
+ * hive that was killed has left it (base/sweep.h), and logged. */
+void manifest_sweep(const char *path);
+
 /*
  * Writes `model` (as in the list, borrowed) into the folder's manifest: in place of the one with
  * the same reference, else behind the others.

@@ -147,7 +147,7 @@ int conversation_save(const struct conversation *c, const char *path, struct err
     text = to_text(c);
     target = path_behind_link(path);
     if (text && target)
-        sweep_abandoned(target); /* by a keeper that was killed: it holds what was said */
+        sweep_abandoned(target, NULL); /* by a keeper that was killed: it holds what was said */
     if (text && target)
         rc = path_write_file(target, text, strlen(text), FILE_MODE, err);
     else

@@ -299,15 +299,24 @@ describe('a folder for a machine without a network', () => {
   });
   after(() => Promise.all([here.stop(), there.stop()]));
 
-  /* A hive that was killed while it copied left its copies, of the model's size, beside what came of the next try. */
+  /*
+   * A hive that was killed while it copied left its copies, of the model's size, beside what came of the next try. Then the
+   * files of other programs went as well: "NAME.tmp-" and digits is what many call theirs.
+   */
   test('export gives human names and a list of digests, and clears away what a killed one left', async () => {
     fs.mkdirSync(folder);
-    for (const left of ['two.gguf.tmp-4711', 'rbee-manifest.json.tmp-12']) fs.writeFileSync(path.join(folder, left), 'x');
+    const theirs = ['two.gguf.tmp-20261127', 'rbee-manifest.json.tmp-12'], old = Date.now() / 1000 - 7200;
+    for (const name of ['two.gguf.rbee.tmp-4711', 'rbee-manifest.json.rbee.tmp-12', ...theirs]) {
+      fs.writeFileSync(path.join(folder, name), 'x');
+      fs.utimesSync(path.join(folder, name), old, old);
+    }
     for (const name of ['one.Q4_0', 'two', 'three', 'two']) {
       const r = await cli(here, 'models', 'export', `local:${name}`, folder);
       assert.strictEqual(r.code, 0, r.stderr);
     }
+    for (const name of theirs) fs.unlinkSync(path.join(folder, name));
     assert.deepStrictEqual(fs.readdirSync(folder).sort(), ['one.Q4_0.gguf', 'rbee-manifest.json', 'three.gguf', 'two.gguf']);
+    assert.match(here.stderr, /two\.gguf\.rbee\.tmp-4711 was left over by a hive that was killed, and is deleted/);
     const manifest = JSON.parse(fs.readFileSync(path.join(folder, 'rbee-manifest.json')));
     assert.deepStrictEqual(manifest.models.map((m) => m.model_ref), ['local:one.Q4_0', 'local:two', 'local:three']);
     for (const m of manifest.models) {

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 
@@ -566,9 +567,9 @@ static void test_path__a_write_of_somebody_else_is_left_alone(void **state)
 /* What a killed writer left lay there for ever, with the keys in it. */
 static void test_sweep__takes_copies_of_that_file_and_nothing_else(void **state)
 {
-    static const char *const gone[] = {"f.tmp-1", "f.tmp-0123456789"};
-    static const char *const stay[] = {"f",        "f.tmp-",  "f.tmp-1x", "f.tmp-1.gguf",
-                                       "xf.tmp-1", "f2.tmp-1"};
+    static const char *const gone[] = {"f.tmp-1", "f.tmp-0123456789", "f.rbee.tmp-1"};
+    static const char *const stay[] = {"f",        "f.tmp-",   "f.tmp-1x",     "f.tmp-1.gguf",
+                                       "xf.tmp-1", "f2.tmp-1", "f.other.tmp-1"};
     const size_t n_gone = sizeof gone / sizeof gone[0], n_stay = sizeof stay / sizeof stay[0];
     char dir[] = "/tmp/rbee-test-XXXXXX", path[128];
 
@@ -587,6 +588,21 @@ static void test_sweep__takes_copies_of_that_file_and_nothing_else(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+static void make_old(const char *path)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+                                      {.tv_sec = time(NULL) - SWEEP_OLD_S - 60}};
+
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static char told[256];
+
+static void on_ended(const char *path)
+{
+    str_copy(told, sizeof told, path);
+}
+
 /* In a folder of a person's, where another may be exporting to, too: a killed export's copy, as
  * large as the model, stayed for ever. */
 static void test_sweep__leaves_what_is_being_written(void **state)
@@ -601,15 +617,21 @@ static void test_sweep__leaves_what_is_being_written(void **state)
     other = path_create_beside(path, 0600, &left);
     assert_true(fd >= 0 && other >= 0);
     close(other); /* its writer has ended, and has not renamed it */
-    sweep_abandoned(path);
+    make_old(held);
+    sweep_abandoned(path, on_ended);
+    assert_true(path_is_file(left)); /* it may be another machine's, which knows no locks of ours */
+    make_old(left);
+    sweep_abandoned(path, on_ended);
     assert_true(path_is_file(held));
     assert_false(path_is_file(left));
+    assert_string_equal(told, left);
     close(fd);
 
     /* between its making and its being held */
-    swept = path_join(dir, "f.tmp-7");
+    swept = sweep_name(path, 7);
     fd = open(swept, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    sweep_abandoned(path);
+    make_old(swept);
+    sweep_abandoned(path, NULL);
     assert_false(path_is_file(swept));
     assert_false(path_is_file(held));
     assert_false(sweep_hold(fd));
@@ -619,6 +641,59 @@ static void test_sweep__leaves_what_is_being_written(void **state)
     free(held);
     free(left);
     free(swept);
+}
+
+/*
+ * Many programs write to "NAME.tmp-" and digits, and hold no lock: in the folder that a model was
+ * exported to, or a conversation saved in, their files were deleted, even while they were written.
+ */
+static void test_sweep__leaves_other_programs_files(void **state)
+{
+    char dir[] = "/tmp/rbee-test-XXXXXX", theirs[64], link[64], *path, *ours;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    path = path_join(dir, "f");
+    snprintf(theirs, sizeof theirs, "%s/f.tmp-20261127", dir);
+    snprintf(link, sizeof link, "%s/f.rbee.tmp-1", dir);
+    assert_int_equal(path_write_file(theirs, "x", 1, 0600, NULL), 0);
+    assert_int_equal(symlink(theirs, link), 0);
+    make_old(theirs);
+    told[0] = '\0';
+    sweep_abandoned(path, on_ended);
+    assert_string_equal(told, "");
+    assert_int_equal(unlink(theirs), 0);
+    assert_int_equal(unlink(link), 0);
+    ours = sweep_name(path, 1);
+    assert_string_equal(ours, link);
+    free(ours);
+    free(path);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+/* A name may have NAME_MAX bytes, and a copy's tail is within them, too. */
+static void test_sweep__copies_of_files_with_long_names(void **state)
+{
+    char dir[] = "/tmp/rbee-test-XXXXXX", name[NAME_MAX + 1], *path, *temp;
+    int fd;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    for (size_t i = 0; i + 1 < NAME_MAX; i += 2)
+        memcpy(name + i, "\xc3\xa9", 3);
+    path = path_join(dir, name);
+    assert_int_equal(path_write_file(path, "x", 1, 0600, NULL), 0);
+    fd = path_create_beside(path, 0600, &temp);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(utf8_valid(temp, strlen(temp)), strlen(temp));
+    assert_true(sweep_is_copy(temp));
+    sweep_copies(path);
+    assert_false(path_is_file(temp));
+    assert_int_equal(unlink(path), 0);
+    free(path);
+    free(temp);
+    assert_int_equal(rmdir(dir), 0);
 }
 
 static void test_uuid__is_version_4_and_never_twice(void **state)
@@ -1088,6 +1163,8 @@ int main(void)
         cmocka_unit_test(test_path__a_write_of_somebody_else_is_left_alone),
         cmocka_unit_test(test_sweep__takes_copies_of_that_file_and_nothing_else),
         cmocka_unit_test(test_sweep__leaves_what_is_being_written),
+        cmocka_unit_test(test_sweep__leaves_other_programs_files),
+        cmocka_unit_test(test_sweep__copies_of_files_with_long_names),
         cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
         cmocka_unit_test(test_uuid__is_told_from_other_texts),
         cmocka_unit_test(test_clock__iso_form),
