@@ -153,13 +153,17 @@ static bool is_entered(struct models *m, const char *model_ref, const struct car
     return entered;
 }
 
-void models_enter_all(struct models *m, const struct card *card)
+int models_enter_all(struct models *m, const struct card *card, struct err *err)
 {
-    struct err err;
+    struct err why;
+    int rc = 0;
 
     for (size_t i = 0; i < card->n_refs; i++)
-        if (!is_entered(m, card->refs[i], card) && models_enter(m, card->refs[i], card, &err))
-            log_warn("%s", err.text);
+        if (!is_entered(m, card->refs[i], card) && models_enter(m, card->refs[i], card, &why)) {
+            log_warn("%s", why.text);
+            rc = err_set(err, why.code, "%s", why.text);
+        }
+    return rc;
 }
 
 /* What is on disk and not in the catalog enters it again, once it is judged. One that could not be
@@ -186,7 +190,7 @@ static bool on_card(void *arg, struct card *card)
         return true;
     }
     if (!card->verdict.code[0])
-        models_enter_all(m, card);
+        models_enter_all(m, card, NULL);
     card_free(card);
     return true;
 }

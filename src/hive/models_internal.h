@@ -31,8 +31,8 @@ struct models {
 int models_enter(struct models *m, const char *model_ref, const struct card *card, struct err *err);
 
 /* Under each of its references that the catalog does not have, or has at a place where it was
- * before the models folder moved; what fails is logged. */
-void models_enter_all(struct models *m, const struct card *card);
+ * before the models folder moved; what fails is logged. *err is of one that could not enter. */
+int models_enter_all(struct models *m, const struct card *card, struct err *err);
 
 /* models_dir.c: may anything be brought into the folder of the models? ERR_UNREACHABLE: it does not
  * answer, or its disk seems not to be mounted. */

@@ -47,7 +47,7 @@ static void on_judged(void *arg, const struct api_error *e)
     if (there && e)
         log_warn("%s is on the disk, but does not enter the catalog: %s", card->path, e->message);
     else if (there)
-        models_enter_all(m, card);
+        models_enter_all(m, card, NULL);
     forget_first(m);
     next(m);
 }

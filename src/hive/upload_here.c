@@ -1,8 +1,10 @@
 /* upload_here.c - an upload whose model is here already, or cannot come now: see upload_internal.h.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "hive/flush.h"
 #include "hive/hive.h"
 #include "hive/models_internal.h"
 #include "hive/reply.h"
@@ -48,15 +50,97 @@ static void say_being_taken(const struct upload *u, struct http_exchange *x)
     reply_error_after(x, 0, &e, UPLOAD_RETRY_S);
 }
 
+static json_t *here_json(const struct card *card)
+{
+    return json_pack("{s:s, s:s}", "stage", "here", "local_path", card->files[0].path);
+}
+
 /* Takes the card over. */
 static void say_here(struct upload *u, struct http_exchange *x, struct card *card)
 {
     struct chore *c = chore_begin(u->h, x);
 
     if (c) {
-        chore_say(c, json_pack("{s:s, s:s}", "stage", "here", "local_path", card->files[0].path));
+        chore_say(c, here_json(card));
         chore_end(c);
     }
+    card_free(card);
+}
+
+/* ---- all of it is on the disk, and on no list ---- */
+
+/* Of a model that nobody has judged yet, or that could not be run when somebody did. */
+struct judging {
+    struct hive *h;
+    struct card *card; /* owned */
+};
+
+static void take_verdict(struct models *m, struct card *card)
+{
+    struct catalog_verdict v = {0};
+
+    if (catalog_get_verdict(m->catalog, card->files[0].sha256, &v, NULL) ||
+        str_eq(v.judge, card->verdict.judge))
+        return;
+    card->verdict = v;
+    flush_card_later(m->reach, m->tasks, card);
+}
+
+static void say_judged(struct models *m, struct chore *c, struct card *card,
+                       const struct api_error *verdict)
+{
+    const char *name = card_name(card);
+    struct api_error e = {0};
+    struct err err;
+    bool whole;
+
+    if (card_reach(m->reach, card, &err)) {
+        chore_say_error(c, name, API_DISK_NOT_ANSWERING, err.text);
+        return;
+    }
+    whole = models_is_whole(m, card);
+    if (whole)
+        take_verdict(m, card);
+    if (!whole)
+        api_error_set(&e, API_INVALID_REQUEST, REPLY_SRC,
+                      "%.200s was here, and was removed while it was judged: push it again", name);
+    else if (verdict)
+        api_error_set(&e, verdict->code, REPLY_SRC, "%.200s is here (%.300s), but: %.400s", name,
+                      card->files[0].path, verdict->message);
+    else if (models_enter_all(m, card, &err))
+        api_error_set(&e, err.code == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, REPLY_SRC,
+                      "all of %.200s is here, but cannot be listed: %s", name, err.text);
+    if (e.message[0])
+        chore_say_error(c, name, e.code, e.message);
+    else
+        chore_say(c, here_json(card));
+}
+
+static void on_judged(void *arg, struct chore *c, const struct api_error *verdict)
+{
+    struct judging *j = arg;
+
+    if (!chore_is_gone(c))
+        say_judged(j->h->models, c, j->card, verdict);
+    chore_end(c);
+    card_free(j->card);
+    free(j);
+}
+
+/* The program's word is kept as long as that stays the same: who asks again hears it at once. */
+static void judge_and_say(struct upload *u, struct http_exchange *x, struct card *card)
+{
+    struct judging *j = calloc(1, sizeof *j);
+    struct chore *c = j ? chore_begin(u->h, x) : NULL;
+
+    if (c) {
+        *j = (struct judging){u->h, card};
+        chore_judge(c, card->files[0].path, card->files[0].sha256, on_judged, j);
+        return;
+    }
+    if (!j)
+        reply_fail(x, API_INTERNAL, "the hive is out of memory");
+    free(j);
     card_free(card);
 }
 
@@ -64,18 +148,15 @@ static void say_here(struct upload *u, struct http_exchange *x, struct card *car
  * over. */
 static void list_and_say_here(struct upload *u, struct http_exchange *x, struct card *card)
 {
-    struct models *m = u->h->models;
     struct err err;
     int rc;
 
     if (!card->verdict.judge[0] || card->verdict.code[0]) {
-        models_judge_late(m, card);
-        say_being_taken(u, x);
+        judge_and_say(u, x, card);
         return;
     }
-    rc = models_enter(m, card_name(card), card, &err);
+    rc = models_enter_all(u->h->models, card, &err);
     if (rc == 0) {
-        models_enter_all(m, card);
         say_here(u, x, card);
         return;
     }
@@ -83,6 +164,8 @@ static void list_and_say_here(struct upload *u, struct http_exchange *x, struct 
                "all of %.200s is here, but cannot be listed: %s", card_name(card), err.text);
     card_free(card);
 }
+
+/* ---- what else there may be ---- */
 
 static bool is_listed(const struct upload *u, const struct card *card)
 {

@@ -11,7 +11,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 
-const { makeFolder } = require('./lib/proc.js');
+const { makeFolder, until } = require('./lib/proc.js');
 const { startHive, get } = require('./lib/hive.js');
 const { stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
@@ -72,4 +72,36 @@ test('a push goes on from what has come; what is here is listed before that is s
   assert.deepStrictEqual(await listed(hive), []);
   assert.strictEqual((await push.begin(hive, says)).stage, 'here');
   assert.deepStrictEqual(await listed(hive), [m.ref]);
+});
+
+/*
+ * A model that is here and cannot be run, as an older program said of it, or this one: the push of it was answered with
+ * "being taken in, ask again in a while", each time, and the keeper asked until it gave up.
+ */
+test('a push of what is here, but could not be run, hears whether it can', { skip }, async (t) => {
+  const { there } = await push.start();
+  t.after(push.stop);
+  const m = await push.take(), says = await push.manifest(m.ref);
+  assert.strictEqual((await push.push(m.ref)).code, 0);
+  const card = `${(await push.row(there, m.ref)).local_path}.json`, text = JSON.parse(fs.readFileSync(card, 'utf8'));
+  const unlist = () => { for (const table of ['models', 'verdicts']) spawnSync('python3', sql(there, `DELETE FROM ${table}`), { input: '' }); };
+  const judged = (judge) => fs.writeFileSync(card, JSON.stringify({ ...text,
+    verdict: { judge, code: 'UNSUPPORTED_MODEL', message: 'the architecture x is not known', license: '' } }));
+
+  judged('an older program');
+  unlist();
+  assert.deepStrictEqual(await listed(there), []);
+  assert.strictEqual((await push.begin(there, says)).stage, 'here');
+  assert.deepStrictEqual(await listed(there), [m.ref]);
+  await until(() => JSON.parse(fs.readFileSync(card, 'utf8')).verdict.judge === text.verdict.judge, 'the verdict on the card');
+
+  judged(text.verdict.judge); // by the program that there is
+  unlist();
+  await there.stop();
+  const hive = await startHive({ home: there.home });
+  t.after(() => hive.stop());
+  await hive.says(/does not enter the catalog: the architecture x is not known/);
+  const end = await push.begin(hive, says);
+  assert.deepStrictEqual([end.stage, end.code], ['error', 'UNSUPPORTED_MODEL'], JSON.stringify(end));
+  assert.match(end.message, /^local:m\d+ is here \(\/.*\), but: the architecture x is not known$/);
 });
