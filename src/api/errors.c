@@ -49,8 +49,8 @@ static const struct api_error_info table[API_N_CODES] = {
     [API_DISK_NOT_ANSWERING] =
         {"DISK_NOT_ANSWERING", 503, 1, true,
          "Is the disk mounted, and are the machine that it comes from and the network on? `ls` of "
-         "that folder, on the hive's machine, waits until it answers; models that lie elsewhere "
-         "are served meanwhile."},
+         "that folder, on the hive's machine, shows what is in it, or waits until it answers; "
+         "models that lie elsewhere are served meanwhile."},
     [API_INVALID_MODEL_FILE] =
         {"INVALID_MODEL_FILE", 422, 1, false,
          "The file is damaged or no GGUF: look at it with `llm-worker-rbee inspect FILE`. A "

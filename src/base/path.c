@@ -136,14 +136,19 @@ int path_make_dirs(const char *path, mode_t mode, struct err *err)
     return make_dirs_from(path, path[0] ? 1 : 0, mode, err);
 }
 
+int path_say_away(const char *dir, struct err *err)
+{
+    return err_set(err, ERR_UNREACHABLE,
+                   "the folder %s is not there any more: is its disk mounted?", dir);
+}
+
 int path_make_dirs_in(const char *path, size_t n_root, mode_t mode, struct err *err)
 {
     char *root = str_ndup(path, n_root);
     bool there = root && path_is_dir(root);
 
     if (root && !there)
-        err_set(err, ERR_UNREACHABLE, "the folder %s is not there any more: is its disk mounted?",
-                root);
+        path_say_away(root, err);
     free(root);
     return !root    ? err_no_memory(err, n_root, "a path")
            : !there ? ERR_UNREACHABLE

@@ -31,6 +31,8 @@ int path_make_dirs(const char *path, mode_t mode, struct err *err);
 /* Those behind the first n_root bytes of it only: ERR_UNREACHABLE where that folder is not there,
  * as when its disk is not mounted. */
 int path_make_dirs_in(const char *path, size_t n_root, mode_t mode, struct err *err);
+/* Says that of a folder: ERR_UNREACHABLE. */
+int path_say_away(const char *dir, struct err *err);
 /* open(2) with O_CREAT: what root makes in another's folder is that other's. */
 int path_open_made(const char *path, int flags, mode_t mode);
 

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 
+#include "base/path.h"
 #include "base/str.h"
 #include "hive/home.h"
 #include "hive/models_internal.h"
@@ -53,9 +54,7 @@ int models_check_dir(struct models *m, struct err *err)
         return rc;
     empty = is_empty(m->dir, &there);
     if (!there)
-        return err_set(err, ERR_UNREACHABLE,
-                       "the folder of the models, %s, is not there any more: is its disk mounted?",
-                       m->dir);
+        return path_say_away(m->dir, err);
     if (empty)
         catalog_each(m->catalog, count_row, &listed, NULL);
     if (listed.n == 0)

@@ -54,13 +54,30 @@ static void leave_card(struct verify *v, struct chore *c)
 
 /* ---- what comes of it ---- */
 
+/* `hint` NULL: what there is to do is the same for all of the code. */
 static void say_bad(struct verify *v, struct chore *c, const char *ref, enum api_code code,
-                    const char *why, const char *kept_as)
+                    const char *why, const char *kept_as, const char *hint)
 {
     log_warn("%s: %s", ref, why);
     v->n_bad++;
-    chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "stage", "bad", "model_ref", ref, "code",
-                           api_error_info(code)->code, "message", why, "kept_as", kept_as));
+    chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s*}", "stage", "bad", "model_ref", ref,
+                           "code", api_error_info(code)->code, "message", why, "kept_as", kept_as,
+                           "hint", hint));
+}
+
+/* A file that is gone, of a model whose card is there: it may be a link to another disk. */
+static void say_gone(struct verify *v, struct chore *c, const struct card *card)
+{
+    const char *ref = card_name(card);
+    bool pulls = str_starts(ref, "hf:");
+    char *hint =
+        str_printf("If it is on another disk, mount that; if it was deleted, "
+                   "`rbee-keeper models %s %s` %s.",
+                   pulls ? "pull" : "rm", ref, pulls ? "fetches it again" : "forgets the model");
+
+    workers_stop_path(v->h->workers, card->files[0].path);
+    say_bad(v, c, ref, API_MODEL_NOT_FOUND, v->why.text, NULL, hint);
+    free(hint);
 }
 
 /* Out of use: renamed, out of the catalog, its workers stopped. Not what a download or an import
@@ -88,7 +105,7 @@ static void set_bad_aside(struct verify *v, struct chore *c, const char *why)
     if (catalog_remove_path(v->h->models->catalog, card->files[0].path, &err))
         log_warn("%s", err.text);
     workers_stop_path(v->h->workers, card->files[0].path);
-    say_bad(v, c, card_name(card), API_CHECKSUM_MISMATCH, why, kept ? aside : NULL);
+    say_bad(v, c, card_name(card), API_CHECKSUM_MISMATCH, why, kept ? aside : NULL, NULL);
     free(aside);
 }
 
@@ -112,8 +129,7 @@ static void judge(struct verify *v, struct chore *c)
     bool told = card_is_verified(card);
 
     if (v->why.code == ERR_NOT_FOUND) {
-        workers_stop_path(v->h->workers, card->files[0].path);
-        say_bad(v, c, card_name(card), API_MODEL_NOT_FOUND, v->why.text, NULL);
+        say_gone(v, c, card);
     } else if (v->why.code) {
         set_bad_aside(v, c, v->why.text);
     } else if (v->bad_file < card->n_files) {
@@ -281,28 +297,35 @@ static bool on_row(void *arg, const struct catalog_row *row)
     return true;
 }
 
+/* Where the disk of all of them is not there, that is told, and not that each of them is gone. */
 static void add_all(struct verify *v, struct err *away)
 {
     struct models *m = v->h->models;
 
     v->cardless = json_array();
     v->gone = json_object();
+    if (models_check_dir(m, away))
+        return;
     models_mend_all(m, on_cardless, v);
     card_scan(m->reach, m->dir, NULL, on_card, v, away);
     catalog_each(m->catalog, on_row, v, NULL);
 }
 
-/* What is not whole is not here, for whoever would use it; here it is to be told why. */
-static bool add_broken(struct verify *v, const char *text)
+/* What is not whole is not here, for whoever would use it; here it is to be told why. *why is made
+ * another where the disk of all models is away. */
+static bool add_broken(struct verify *v, const char *text, struct api_error *why)
 {
     struct models *m = v->h->models;
     struct card *card = NULL;
     struct api_error e = {0};
     struct model_ref ref;
+    struct err away;
     char *canonical;
+    bool kept = false;
 
     if (models_parse(text, &ref, &canonical, &e) == 0) {
-        if (models_is_kept(canonical))
+        kept = models_is_kept(canonical);
+        if (kept)
             models_card(m, canonical, &card, &e);
         model_ref_done(&ref);
         free(canonical);
@@ -311,6 +334,10 @@ static bool add_broken(struct verify *v, const char *text)
     if (card && is_to_be_read(v, card))
         return add_card(v, card);
     card_free(card);
+    if (kept && models_check_dir(m, &away)) {
+        api_error_done(why);
+        models_away(&away, why);
+    }
     return false;
 }
 
@@ -322,7 +349,7 @@ static int add_one(struct verify *v, const char *text, struct api_error *e)
     struct err why;
 
     if (models_locate(m, text, &canonical, &path, e)) {
-        if (e->code != API_MODEL_NOT_FOUND || !add_broken(v, text))
+        if (e->code != API_MODEL_NOT_FOUND || !add_broken(v, text, e))
             return -1;
         api_error_done(e);
         return 0;
@@ -362,10 +389,11 @@ static void say_left_out(struct verify *v, struct chore *c, const struct err *aw
     }
     json_object_foreach(v->gone, name, path)
     {
-        err_set(&why, ERR_NOT_FOUND,
-                "its file %.800s is no longer there, as if its disk were not mounted",
+        err_set(&why, ERR_NOT_FOUND, "its file %.800s is no longer there, nor what was noted of it",
                 json_string_value(path));
-        say_bad(v, c, name, API_MODEL_NOT_FOUND, why.text, NULL);
+        say_bad(v, c, name, API_MODEL_NOT_FOUND, why.text, NULL,
+                "If it is on another disk, mount that; if it was deleted, `rbee-keeper models "
+                "prune` forgets the model.");
     }
 }
 

@@ -19,8 +19,8 @@ struct http_exchange;
 /*
  * One model, or all that were downloaded or imported (model_ref NULL). Answers the exchange: an
  * error, or a stream of {"stage":"verifying",...bytes}, {"stage":"verified","model_ref","sha256"},
- * {"stage":"bad","model_ref","code","message","kept_as"}, {"stage":"noted"} for a model whose
- * digest nobody told, at last {"stage":"complete","verified","bad","noted"}.
+ * {"stage":"bad","model_ref","code","message","kept_as","hint"}, {"stage":"noted"} for a model
+ * whose digest nobody told, at last {"stage":"complete","verified","bad","noted"}.
  */
 void verify_run(struct hive *h, struct http_exchange *x, const char *model_ref);
 

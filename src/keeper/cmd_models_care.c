@@ -14,11 +14,27 @@
 
 /* ---- verify ---- */
 
+static void say_bad(struct keeper *k, const char *ref, const json_t *event)
+{
+    const char *kept_as = keeper_text(event, "kept_as", NULL);
+    const char *hint = keeper_text(event, "hint", NULL);
+    bool pulls = str_starts(ref, "hf:");
+
+    out_printf(&k->out, "%s: BAD: %s. It is out of use now", ref,
+               keeper_text(event, "message", "?"));
+    if (kept_as)
+        out_printf(&k->out, " (%s)", kept_as);
+    if (hint)
+        out_printf(&k->out, ". %s\n", hint);
+    else
+        out_printf(&k->out, "; `rbee-keeper models %s %s`%s.\n", pulls ? "pull" : "rm", ref,
+                   pulls ? " fetches it again" : ", then import it again");
+}
+
 static void on_verified(void *arg, struct keeper *k, const json_t *event)
 {
     const char *stage = keeper_text(event, "stage", ""),
                *ref = keeper_text(event, "model_ref", "?");
-    bool pulls = str_starts(ref, "hf:");
 
     (void)arg;
     if (str_eq(stage, "verified"))
@@ -27,10 +43,7 @@ static void on_verified(void *arg, struct keeper *k, const json_t *event)
         out_printf(&k->out, "%s: nobody told its digest; from now on it is SHA-256 %s\n", ref,
                    keeper_text(event, "sha256", "?"));
     else
-        out_printf(
-            &k->out, "%s: BAD: %s. It is out of use now (%s); `rbee-keeper models %s %s`%s.\n", ref,
-            keeper_text(event, "message", "?"), keeper_text(event, "kept_as", "-"),
-            pulls ? "pull" : "rm", ref, pulls ? " fetches it again" : ", then import it again");
+        say_bad(k, ref, event);
 }
 
 int cmd_models_verify(const struct cli_command *self, int argc, char **argv)

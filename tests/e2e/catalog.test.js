@@ -237,7 +237,7 @@ test('verify tells of a file that was cut, though no list has its model, and of 
   fs.rmSync(path.dirname(gone.local_path), { recursive: true });
   const r = await cli(hive, 'models', 'verify');
   assert.strictEqual(r.code, 1, r.stdout);
-  assert.match(r.stdout, /^local:gone: BAD: its file .*gone\.gguf is no longer there, as if its disk were not mounted\./m);
+  assert.match(r.stdout, /^local:gone: BAD: its file .*gone\.gguf is no longer there, nor what was noted of it\. It is out of use now\. If it is on another disk, mount that; if it was deleted, `rbee-keeper models prune` forgets the model\.$/m);
   assert.match(r.stdout, /^local:cut: as it was/m);
 
   await hive.stop();

@@ -59,6 +59,13 @@ test('nothing is brought into what is left of a disk that is not mounted, until 
   fs.writeFileSync(file, bytes);
   const imported = await (await stream(`${hive.url}/v1/models/import`, { method: 'POST', body: { path: file } })).all();
   assert.match(imported.find((e) => e.stage === 'error').message, IS_IT);
+  for (const which of [[], ['hf:away/x']]) { // it said that each one is gone, and to delete it, or to fetch it to there
+    const verified = await keeper.run(['models', 'verify', ...which, '--node', push.addr(hive)]);
+    assert.strictEqual(verified.code, 1, verified.stdout);
+    assert.match(verified.stderr, IS_IT);
+    assert.match(verified.stderr, /DISK_NOT_ANSWERING: 1 model is noted in .*\n.*shows what is in it/);
+    assert.doesNotMatch(verified.stdout + verified.stderr, /models (rm|pull)|BAD|no longer there/);
+  }
   assert.deepStrictEqual(own(dir), []);
 
   fs.rmSync(dir, { recursive: true }); // it is mounted now
