@@ -102,6 +102,9 @@ const char *card_clash(const struct card *a, const struct card *b);
  * ERR_UNREACHABLE. */
 int card_check_names(struct reach *r, const char *models_dir, const struct card *c,
                      struct err *err);
+/* The last of these alone, of any card in its folder but its own. */
+int card_check_beside(struct reach *r, const char *models_dir, const struct card *c,
+                      struct err *err);
 /* Makes the folder and writes the card, if it may lie there. ERR_LIMIT: past CARD_BYTES_MAX. */
 int card_save(const struct card *c, struct err *err);
 /* The same without the wait for the disk, which is for flush.h: *fd as of path_write_open. */

@@ -56,6 +56,37 @@ struct checking {
     int rc;
 };
 
+static bool on_any(void *arg, struct card *other)
+{
+    (void)arg;
+    card_free(other);
+    return true;
+}
+
+static void on_unreadable(void *arg, const char *path)
+{
+    struct checking *ch = arg;
+    struct err why;
+
+    if (ch->rc || str_eq(path, ch->card->path) || !card_is_in_folder(ch->card, path) ||
+        !card_is_withheld(path, &why))
+        return;
+    ch->rc = err_set(ch->err, ERR_CONFLICT, "another model lies in its folder; %.500s%s", why.text,
+                     why.code == ERR_CONFLICT
+                         ? ""
+                         : ". Nobody can tell which files are that one's: let rbee read this file, "
+                           "or delete it, if that model is needed no more");
+}
+
+int card_check_beside(struct reach *r, const char *models_dir, const struct card *c,
+                      struct err *err)
+{
+    struct checking ch = {.card = c, .err = err};
+
+    card_scan_all(r, models_dir, c->repo, on_any, on_unreadable, &ch, NULL);
+    return ch.rc;
+}
+
 static bool on_other(void *arg, struct card *other)
 {
     struct checking *ch = arg;
@@ -70,18 +101,6 @@ static bool on_other(void *arg, struct card *other)
     return ch->rc == 0;
 }
 
-/* What it names, nobody here knows. */
-static void on_unreadable(void *arg, const char *path)
-{
-    struct checking *ch = arg;
-    struct err why;
-
-    if (ch->rc == 0 && !str_eq(path, ch->card->path) && card_is_in_folder(ch->card, path) &&
-        card_is_withheld(path, &why))
-        ch->rc = err_set(ch->err, ERR_CONFLICT, "%.200s would lie beside another model: %s",
-                         card_name(ch->card), why.text);
-}
-
 int card_check_names(struct reach *r, const char *models_dir, const struct card *c, struct err *err)
 {
     struct checking ch = {.card = c, .err = err};
@@ -93,6 +112,11 @@ int card_check_names(struct reach *r, const char *models_dir, const struct card 
                            "the file %.300s is named as another one of the same model, or as what "
                            "lies beside that one",
                            c->files[i].name);
-    rc = card_scan_all(r, models_dir, c->repo, on_other, on_unreadable, &ch, err);
+    rc = card_check_beside(r, models_dir, c, err);
+    if (rc) {
+        err_prefix(err, "%.200s cannot come", card_name(c));
+        return rc;
+    }
+    rc = card_scan(r, models_dir, c->repo, on_other, &ch, err);
     return ch.rc ? ch.rc : rc;
 }

@@ -129,11 +129,13 @@ static int stays(struct models *m, const struct card *card, const struct catalog
 
     if (row->path && path_is_file(card->files[0].path) && catalog_put(m->catalog, row, &err))
         log_warn("%s", err.text);
-    api_error_set(e, API_INTERNAL, REPLY_SRC, "%.200s was not removed: %.600s", card_name(card),
-                  why->text);
-    e->details = json_pack("{s:s}", "hint",
-                           "Mend what the message names (a folder's permissions, a disk that is "
-                           "read-only), then remove it again.");
+    api_error_set(e, why->code == ERR_CONFLICT ? API_INVALID_REQUEST : API_INTERNAL, REPLY_SRC,
+                  "%.200s was not removed: %.700s", card_name(card), why->text);
+    if (e->code == API_INTERNAL)
+        e->details =
+            json_pack("{s:s}", "hint",
+                      "Mend what the message names (a folder's permissions, a disk that is "
+                      "read-only), then remove it again.");
     return -1;
 }
 
@@ -188,6 +190,17 @@ static int remove_known(struct models *m, struct card *card, const char *canonic
     return -1;
 }
 
+/* Asked before anything is done: is there a card of another model beside its files that cannot be
+ * read? Nothing of these goes where they are others' too. */
+static int check_beside(struct models *m, const struct card *card, struct err *err)
+{
+    uint64_t n_rows = 0;
+
+    if (catalog_count_path(m->catalog, card->files[0].path, &n_rows, NULL) == 0 && n_rows > 1)
+        return 0;
+    return card_check_beside(m->reach, m->dir, card, err);
+}
+
 /* `card` NULL: there is nothing of it on disk, finished or not. */
 static int remove_downloaded(struct models *m, struct card *card, const char *canonical,
                              struct unlinked *u, uint64_t *freed, struct api_error *e)
@@ -196,8 +209,9 @@ static int remove_downloaded(struct models *m, struct card *card, const char *ca
     struct err err;
     int rc;
 
-    if (!card && models_check_age(m, canonical, &err)) {
-        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, "%s", err.text);
+    if (card ? check_beside(m, card, &err) : models_check_age(m, canonical, &err)) {
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, "%.200s was not removed: %.700s",
+                      canonical, err.text);
         return -1;
     }
     /* an import moves the user's files there at this moment: they are not rbee's to delete yet */

@@ -285,6 +285,32 @@ test('cards of a newer rbee are left alone, and so are the files beside them', a
   }
 });
 
+/*
+ * Which files such a card names nobody can tell, so none beside it are deleted. That was found out when the model's row
+ * was gone and its download cancelled, and was told as an INTERNAL error with a hint about a folder's permissions.
+ */
+test('a model beside a card that cannot be read is not removed, and stays as it is', async (t) => {
+  const hive = await startHive();
+  t.after(() => hive.stop());
+  const before = await add(hive, 'near'), other = path.join(path.dirname(before.local_path), 'other.gguf.json');
+  const refused = async (why) => {
+    const { status, json } = await remove(hive, '/v1/models?model_ref=local:near');
+    assert.deepStrictEqual([status, json.error.code], [400, 'INVALID_REQUEST'], JSON.stringify(json));
+    assert.match(json.error.message, why);
+    assert.doesNotMatch(JSON.stringify(json.error), /permissions/);
+    assert.deepStrictEqual(await row(hive, 'local:near'), before);
+    assert.ok(fs.existsSync(before.local_path));
+  };
+  fs.writeFileSync(other, JSON.stringify({ version: 2 }));
+  await refused(/^local:near was not removed: another model lies in its folder; .*other\.gguf\.json was written by a newer rbee .*: start that one/);
+  fs.unlinkSync(other);
+  fs.symlinkSync(other, other); // ELOOP, as any other errno
+  await refused(/^local:near was not removed: .*other\.gguf\.json: .*let rbee read this file, or delete it, if that model is needed no more$/);
+  fs.unlinkSync(other);
+  assert.strictEqual((await cli(hive, 'models', 'rm', 'local:near')).code, 0);
+  assert.ok(!fs.existsSync(before.local_path));
+});
+
 /* Its size was counted as freed, though it was neither shown nor deleted: JSON has no word for its name. */
 test('prune counts what it shows, and leaves a file whose name is not UTF-8', async (t) => {
   const hive = await startHive();
