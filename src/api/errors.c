@@ -188,10 +188,16 @@ void api_error_set(struct api_error *e, enum api_code code, const char *src, con
     utf8_mend(e->message);
 }
 
+enum api_code api_code_of_files(int rc, enum api_code other)
+{
+    return rc == ERR_NO_SPACE      ? API_DISK_FULL
+           : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
+                                   : other;
+}
+
 void api_error_of_files(struct api_error *e, const char *src, const struct err *err)
 {
-    api_error_set(e, err->code == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, src, "%s",
-                  err->text);
+    api_error_set(e, api_code_of_files(err->code, API_INTERNAL), src, "%s", err->text);
     if (e->code == API_INTERNAL && err->code != ERR_NO_MEMORY)
         e->details = json_pack("{s:s}", "hint",
                                "See to what the message names: is it there, and may rbee read and "

@@ -86,8 +86,11 @@ struct api_error {
 };
 void api_error_set(struct api_error *e, enum api_code code, const char *src, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* What became of files: DISK_FULL or INTERNAL, with a hint that it is no fault of rbee's, unless it
- * was for want of memory. */
+/* The code for what became of files: what the disk says is DISK_FULL or DISK_NOT_ANSWERING wherever
+ * it comes up, and all else `other`. */
+enum api_code api_code_of_files(int rc, enum api_code other);
+/* The same with INTERNAL, and a hint then that it is no fault of rbee's, unless it was for want of
+ * memory. */
 void api_error_of_files(struct api_error *e, const char *src, const struct err *err);
 void api_error_done(struct api_error *e);
 

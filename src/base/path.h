@@ -95,7 +95,8 @@ int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, 
 int path_write_open(const char *path, const void *bytes, size_t n, mode_t mode, int *fd,
                     struct err *err);
 int path_write_finish(int fd, const char *path, struct err *err);
-/* The disk has the names in the folder of `path`, as they are now. */
+/* The disk has the names in the folder, as they are now; in that of `path`. */
+int path_sync_dir(const char *dir, struct err *err);
 int path_sync_folder(const char *path, struct err *err);
 /* The first step alone: what a power cut may take. */
 int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);

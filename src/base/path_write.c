@@ -90,9 +90,9 @@ int path_create_beside(const char *path, mode_t mode, char **temp)
 
 static int sync_file(int fd, const char *path, struct err *err)
 {
-    if (fsync(fd) == 0)
-        return 0;
-    return err_errno(err, ERR_IO, errno, "cannot write %s to disk", path);
+    int error = sync_bytes(fd);
+
+    return error ? err_errno(err, ERR_IO, error, "cannot write %s to disk", path) : 0;
 }
 
 /* The new content under the old name; *fd stays open. */
@@ -139,21 +139,24 @@ int path_write_open(const char *path, const void *bytes, size_t n, mode_t mode, 
     return replace(path, bytes, n, mode, false, fd, err);
 }
 
-int path_sync_folder(const char *path, struct err *err)
+int path_sync_dir(const char *dir, struct err *err)
 {
-    char *dir = str_dup(path), *slash = dir ? strrchr(dir, '/') : NULL;
-    int fd = -1, error = ENOMEM;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int error = fd < 0 ? errno : sync_bytes(fd);
 
-    if (slash)
-        *slash = '\0';
-    if (slash)
-        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (slash)
-        error = fd < 0 ? errno : sync_bytes(fd);
     if (fd >= 0)
         close(fd);
+    return error ? err_errno(err, ERR_IO, error, "cannot sync the folder %s", dir) : 0;
+}
+
+int path_sync_folder(const char *path, struct err *err)
+{
+    size_t n = (size_t)(path_base(path) - path);
+    char *dir = n ? str_ndup(path, n) : str_dup(".");
+    int rc = dir ? path_sync_dir(dir, err) : err_no_memory(err, n, "a path");
+
     free(dir);
-    return error ? err_errno(err, ERR_IO, error, "cannot sync the folder of %s", path) : 0;
+    return rc;
 }
 
 int path_write_finish(int fd, const char *path, struct err *err)

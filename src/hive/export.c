@@ -67,12 +67,9 @@ static int may_go_on(void *arg, struct err *err)
 static int sync_names(void *arg, struct chore *c, struct err *err)
 {
     const struct export *ex = arg;
-    char *path = path_join(ex->dir, MANIFEST_NAME);
-    int rc = path ? path_sync_folder(path, err) : err_no_memory(err, strlen(ex->dir), "a path");
 
     (void)c;
-    free(path);
-    return rc;
+    return path_sync_dir(ex->dir, err);
 }
 
 static void on_synced(void *arg, struct chore *c, int rc, const struct err *err)
@@ -84,7 +81,7 @@ static void on_synced(void *arg, struct chore *c, int rc, const struct err *err)
         return;
     }
     if (rc) {
-        fail(ex, c, rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING : API_INTERNAL, err->text);
+        fail(ex, c, api_code_of_files(rc, API_INTERNAL), err->text);
         return;
     }
     for (size_t i = 0; i < ex->card->n_files; i++)
@@ -95,6 +92,14 @@ static void on_synced(void *arg, struct chore *c, int rc, const struct err *err)
                                (json_int_t)ex->card->files[i].size_bytes));
     chore_say(c, json_pack("{s:s, s:s}", "stage", "complete", "manifest", MANIFEST_NAME));
     finish(ex, c);
+}
+
+/* Of the folder that was asked for: another one may do, unless its disk fails. */
+static enum api_code code_of_place(int rc)
+{
+    bool fails = rc == ERR_IO || rc == ERR_NO_MEMORY;
+
+    return api_code_of_files(rc, fails ? API_INTERNAL : API_INVALID_REQUEST);
 }
 
 static void write_manifest(struct export *ex, struct chore *c)
@@ -119,7 +124,7 @@ static void write_manifest(struct export *ex, struct chore *c)
     rc = model ? manifest_put(ex->dir, model, &err) : err_no_memory(&err, 1, "a manifest");
     json_decref(model);
     if (rc)
-        fail(ex, c, rc == ERR_NO_SPACE ? API_DISK_FULL : API_INVALID_REQUEST, err.text);
+        fail(ex, c, code_of_place(rc), err.text);
     else
         chore_run(c, &step);
 }
@@ -208,11 +213,7 @@ static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
     if (chore_is_gone(c))
         finish(ex, c);
     else if (rc)
-        fail(ex, c,
-             rc == ERR_NO_SPACE      ? API_DISK_FULL
-             : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
-                                     : API_INVALID_REQUEST,
-             err->text);
+        fail(ex, c, code_of_place(rc), err->text);
     else
         chore_judge(c, ex->card->files[0].path, ex->card->files[0].sha256, on_judged, ex);
 }
@@ -254,10 +255,7 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
     if (chore_is_gone(c))
         finish(ex, c);
     else if (rc)
-        fail(ex, c,
-             rc == ERR_INVALID       ? API_CHECKSUM_MISMATCH
-             : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
-                                     : API_INTERNAL,
+        fail(ex, c, rc == ERR_INVALID ? API_CHECKSUM_MISMATCH : api_code_of_files(rc, API_INTERNAL),
              err->text);
     else
         chore_run(c, &step);

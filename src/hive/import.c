@@ -64,12 +64,11 @@ static void fail_item(struct import *im, struct chore *c, enum api_code code, co
 
 static enum api_code code_of(int rc)
 {
-    return rc == ERR_INVALID                                           ? API_CHECKSUM_MISMATCH
-           : rc == ERR_NO_SPACE                                        ? API_DISK_FULL
-           : rc == ERR_NOT_FOUND                                       ? API_MODEL_NOT_FOUND
-           : rc == ERR_UNREACHABLE                                     ? API_DISK_NOT_ANSWERING
-           : rc == ERR_CONFLICT || rc == ERR_LIMIT || rc == ERR_DENIED ? API_INVALID_REQUEST
-                                                                       : API_INTERNAL;
+    return rc == ERR_INVALID     ? API_CHECKSUM_MISMATCH
+           : rc == ERR_NOT_FOUND ? API_MODEL_NOT_FOUND
+           : rc == ERR_CONFLICT || rc == ERR_LIMIT || rc == ERR_DENIED
+               ? API_INVALID_REQUEST
+               : api_code_of_files(rc, API_INTERNAL);
 }
 
 /* ---- last: into the catalog ---- */

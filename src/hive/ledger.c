@@ -83,8 +83,8 @@ int ledger_sync(struct ledger *l, int data_fd, struct err *err)
 {
     int error = sync_bytes(data_fd);
 
-    if (error == 0 && fdatasync(l->fd) != 0)
-        error = errno;
+    if (error == 0)
+        error = sync_bytes(l->fd);
     return error ? err_errno(err, ERR_IO, error, "cannot bring what was downloaded to the disk")
                  : 0;
 }

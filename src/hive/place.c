@@ -12,6 +12,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sync.h"
 #include "hive/verdicts.h"
 
 #define SLICE_BYTES (4u << 20)
@@ -64,7 +65,7 @@ static int copy_slices(int in, int out, const char *from, const char *to,
 static int fill(int in, int out, bool may_copy, const char *from, const char *to,
                 const struct place_watch *watch, enum place_how *how, struct err *err)
 {
-    int rc = 0;
+    int error, rc = 0;
 
     *how = PLACED_REFLINK;
     if (ioctl(out, FICLONE, in) != 0) {
@@ -73,8 +74,8 @@ static int fill(int in, int out, bool may_copy, const char *from, const char *to
         *how = PLACED_COPY;
         rc = copy_slices(in, out, from, to, watch, err);
     }
-    if (rc == 0 && fsync(out) != 0)
-        rc = failed("copy", from, to, errno, err);
+    if (rc == 0 && (error = sync_bytes(out)))
+        rc = failed("copy", from, to, error, err);
     return rc;
 }
 

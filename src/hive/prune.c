@@ -232,8 +232,6 @@ static void look_everywhere(struct pruning *p)
 
 static int fail(const struct err *why, struct api_error *e)
 {
-    if (why->code == ERR_UNREACHABLE)
-        return models_away(why, e);
     api_error_of_files(e, REPLY_SRC, why);
     return -1;
 }

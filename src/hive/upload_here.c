@@ -108,7 +108,7 @@ static void say_judged(struct models *m, struct chore *c, struct card *card,
         api_error_set(&e, verdict->code, REPLY_SRC, "%.200s is here (%.300s), but: %.400s", name,
                       card->files[0].path, verdict->message);
     else if (models_enter_all(m, card, &err))
-        api_error_set(&e, err.code == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, REPLY_SRC,
+        api_error_set(&e, api_code_of_files(err.code, API_INTERNAL), REPLY_SRC,
                       "all of %.200s is here, but cannot be listed: %s", name, err.text);
     if (e.message[0])
         chore_say_error(c, name, e.code, e.message);
@@ -160,7 +160,7 @@ static void list_and_say_here(struct upload *u, struct http_exchange *x, struct 
         say_here(u, x, card);
         return;
     }
-    reply_fail(x, rc == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL,
+    reply_fail(x, api_code_of_files(rc, API_INTERNAL),
                "all of %.200s is here, but cannot be listed: %s", card_name(card), err.text);
     card_free(card);
 }

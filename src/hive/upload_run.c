@@ -162,10 +162,7 @@ static void on_checked(void *arg, struct chore *c, int rc, const struct err *err
         rc = ERR_UNREACHABLE;
     }
     if (rc && !chore_is_gone(c))
-        chore_say_error(c, upload_model(u)->model_ref,
-                        rc == ERR_NO_SPACE      ? API_DISK_FULL
-                        : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
-                                                : API_INTERNAL,
+        chore_say_error(c, upload_model(u)->model_ref, api_code_of_files(rc, API_INTERNAL),
                         err->text);
     if (rc == 0 && has_room(u, c))
         say_missing(u, c);

@@ -191,9 +191,8 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
     if (!chore_is_gone(c) && rc) {
         v->n_bad++;
         chore_say_error(c, card_name(v->cards[v->i]),
-                        rc == ERR_NOT_FOUND     ? API_MODEL_NOT_FOUND
-                        : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
-                                                : API_INTERNAL,
+                        rc == ERR_NOT_FOUND ? API_MODEL_NOT_FOUND
+                                            : api_code_of_files(rc, API_INTERNAL),
                         err->text);
     } else if (!chore_is_gone(c)) {
         judge(v, c);

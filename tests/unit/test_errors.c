@@ -66,6 +66,29 @@ static void test_errors__message_that_is_no_utf8_is_still_told(void **state)
     free(text);
 }
 
+/* A stick that was full at the end of an export, and a disk that hung, were faults of rbee's,
+ * depending on which step met them. */
+static void test_errors__what_the_disk_says_is_one_code_everywhere(void **state)
+{
+    const struct err full = {ERR_NO_SPACE, "/m"}, away = {ERR_UNREACHABLE, "/m"},
+                     bad = {ERR_IO, "/m"};
+    struct api_error e = {0};
+
+    (void)state;
+    assert_int_equal(api_code_of_files(ERR_NO_SPACE, API_INVALID_REQUEST), API_DISK_FULL);
+    assert_int_equal(api_code_of_files(ERR_UNREACHABLE, API_INTERNAL), API_DISK_NOT_ANSWERING);
+    assert_int_equal(api_code_of_files(ERR_DENIED, API_INVALID_REQUEST), API_INVALID_REQUEST);
+    api_error_of_files(&e, "hive", &full);
+    assert_int_equal(e.code, API_DISK_FULL);
+    api_error_of_files(&e, "hive", &away);
+    assert_int_equal(e.code, API_DISK_NOT_ANSWERING);
+    assert_null(e.details);
+    api_error_of_files(&e, "hive", &bad);
+    assert_int_equal(e.code, API_INTERNAL);
+    assert_non_null(e.details);
+    api_error_done(&e);
+}
+
 static void test_errors__foreign_bodies_are_no_crash(void **state)
 {
     static const char *const bodies[] = {
@@ -171,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_errors__every_row_is_filled),
         cmocka_unit_test(test_errors__body_goes_there_and_back),
         cmocka_unit_test(test_errors__message_that_is_no_utf8_is_still_told),
+        cmocka_unit_test(test_errors__what_the_disk_says_is_one_code_everywhere),
         cmocka_unit_test(test_errors__foreign_bodies_are_no_crash),
         cmocka_unit_test(test_errors__an_empty_message_becomes_a_sentence),
         cmocka_unit_test(test_errors__a_body_of_many_values_is_no_error_body),
