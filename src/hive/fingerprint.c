@@ -27,6 +27,18 @@ static bool put_file(struct digest *d, const char *path)
     return true;
 }
 
+/* A package may give its files the time of its making: when a program came is the disk's word. */
+static bool put_program(struct digest *d, const char *path)
+{
+    struct stat st;
+
+    if (!put_file(d, path) || stat(path, &st) != 0)
+        return false;
+    digest_put(d, &st.st_ctim.tv_sec, sizeof st.st_ctim.tv_sec);
+    digest_put(d, &st.st_ctim.tv_nsec, sizeof st.st_ctim.tv_nsec);
+    return true;
+}
+
 static bool put_all(struct digest *d, const struct fingerprint_of *of)
 {
     struct machine machine;
@@ -39,7 +51,7 @@ static bool put_all(struct digest *d, const struct fingerprint_of *of)
         put_text(d, of->chat_template);
         put_file(d, of->chat_template);
     }
-    return put_file(d, of->program) && put_file(d, of->model_path);
+    return put_program(d, of->program) && put_file(d, of->model_path);
 }
 
 void fingerprint_make(const struct fingerprint_of *of, char dst[FINGERPRINT_BYTES])

@@ -17,9 +17,9 @@ struct fingerprint_of {
 
 /*
  * "rbee-0.1.0-cpu-" and 12 hex digits, made of the processor's features (which choose the kernels),
- * the type of the cache, and size and time of the worker's program, the model's file and the
- * template, the last two with their paths. Without those digits where the program or the model
- * cannot be looked at. Reads /proc: once a worker, not once a request.
+ * the type of the cache, and size and time of the worker's program (the time when it came, too),
+ * the model's file and the template, the last two with their paths. Without those digits where the
+ * program or the model cannot be looked at. Reads /proc: once a worker, not once a request.
  */
 void fingerprint_make(const struct fingerprint_of *of, char dst[FINGERPRINT_BYTES]);
 
