@@ -55,13 +55,18 @@ void worker_tidy(struct worker *w)
     reaper_forget(w->owner->run_dir, w->id);
 }
 
+static bool read_tail(const struct worker *w, struct buf *text)
+{
+    return logtail_read(w->log_path, WORKERS_LOG_LINES, text, NULL) == 0;
+}
+
 json_t *worker_log_tail(const struct worker *w)
 {
     json_t *lines = json_array();
     struct buf text;
 
     buf_init(&text, TAIL_BYTES_MAX);
-    if (logtail_read(w->log_path, WORKERS_LOG_LINES, &text, NULL) == 0) {
+    if (read_tail(w, &text)) {
         for (const char *p = buf_str(&text); *p;) {
             size_t n = strcspn(p, "\n");
 
@@ -98,6 +103,19 @@ static bool judge_memory(struct worker *w, const struct child_end *end)
     return true;
 }
 
+/* It did not know the words of its command line, and said so (base/cli.h): whoever stands between,
+ * a script or what contains it, may end with that code, too. */
+static bool said_usage(const struct worker *w)
+{
+    struct buf text;
+    bool said;
+
+    buf_init(&text, TAIL_BYTES_MAX);
+    said = read_tail(w, &text) && strstr(buf_str(&text), "Try '" WORKER_PROGRAM " ");
+    buf_done(&text);
+    return said;
+}
+
 /*
  * After an upgrade in place the program on the disk is not the one that this hive was made with. It
  * says so itself, or it does not know the words of its command line. No other try mends that.
@@ -108,7 +126,7 @@ static bool judge_build(struct worker *w, const struct child_end *end, enum boar
     bool usage = end->code == CLI_USAGE && state == BOARD_STARTING;
     char *program = NULL;
 
-    if (end->by_signal || !(said || usage))
+    if (end->by_signal || !(said || (usage && said_usage(w))))
         return false;
     programs_find_worker(config_text(w->owner->params.config, "hive", "worker"), &program, NULL);
     api_error_set(&w->error, API_WORKER_START_FAILED, REPLY_SRC,

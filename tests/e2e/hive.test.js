@@ -387,7 +387,8 @@ describe('a worker that does not come up', () => {
 
   /* After an upgrade in place each new worker ended with "exit code 1", was called worth another try, and nobody was told
    * that the hive has to be restarted. */
-  for (const [what, serve] of [['says that it is of another build', 'exit 76'], ['does not know its words', 'exit 2']])
+  const USAGE = "llm-worker-rbee serve: there is no option '--later'. Try 'llm-worker-rbee serve --help'.";
+  for (const [what, serve] of [['says that it is of another build', 'exit 76'], ['does not know its words', `echo "${USAGE}" >&2; exit 2`]])
     test(`a worker that ${what}: restart the hive, and no other try`, async (t) => {
       const hive = await startHive({ flags: { worker: standIn(serve) } });
       t.after(() => hive.stop());
@@ -400,6 +401,15 @@ describe('a worker that does not come up', () => {
       assert.strictEqual(error.details.retriable, false);
       assert.ok(error.details.log_path);
     });
+
+  /* A script around the worker ended with that code, and the hive was to be restarted, which mended nothing. */
+  test('one that ends with the code of a wrong usage, and does not say so, has another fault', async (t) => {
+    const hive = await startHive({ flags: { worker: standIn('echo "no licence for this machine" >&2; exit 2') } });
+    t.after(() => hive.stop());
+    const row = await failed(hive, (await spawn(hive, model)).json.worker_id);
+    assert.match(row.error.message, /ended with exit code 2 while it loaded the model/);
+    assert.doesNotMatch(JSON.stringify(row.error), /another build|Restart rbee-hive/);
+  });
 
   test('the worker says that what it shares with its hive is of another build', async (t) => {
     const board = path.join(makeFolder(), 'board'), head = Buffer.alloc(64);
