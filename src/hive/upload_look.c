@@ -9,12 +9,11 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sweep.h"
 #include "base/uuid.h"
 #include "hive/digest.h"
 #include "hive/ledger.h"
 #include "hive/upload_internal.h"
-
-#define TAIL_MAX 10000000000 /* sweep.h: digits */
 
 /* Of the claims, those whose bytes are so; true when some are not. */
 static int check_claims(struct upload_file *f, int fd, struct ledger_found *found, struct chore *c,
@@ -60,9 +59,11 @@ static int write_ledger(const char *path, const struct upload_file *f,
 static int rewrite(const char *path, const struct upload_file *f, const struct ledger_found *good,
                    struct err *err)
 {
-    char *temp = str_printf("%s.tmp-%llu", path, (unsigned long long)random_u64() % TAIL_MAX);
-    int rc = temp ? write_ledger(temp, f, good, err) : err_no_memory(err, strlen(path), "a path");
+    char *temp = sweep_name(path, random_u64());
+    int rc;
 
+    sweep_abandoned(path, NULL); /* by a hive that was killed; another ask may be here, too */
+    rc = temp ? write_ledger(temp, f, good, err) : err_no_memory(err, strlen(path), "a path");
     if (rc == 0 && rename(temp, path) != 0)
         rc = err_errno(err, ERR_IO, errno, "cannot put %s in its place", path);
     if (rc && temp)
