@@ -72,7 +72,8 @@ struct cli_other {
  * Finds the command named by argv[1..] (longest name first) and runs it; shows the list for no
  * words, "help" or "--help", the version for "--version". An unknown word: CLI_USAGE with what it
  * may have meant. The tables end with a NULL name and a NULL word; `others` may be NULL. Before all
- * else the standard descriptors that are closed get a place holder.
+ * else the standard descriptors that are closed get a place holder, and signals that a parent has
+ * blocked come again.
  */
 int cli_main(const char *program, const char *about, const struct cli_command *commands,
              const struct cli_other *others, int argc, char **argv);

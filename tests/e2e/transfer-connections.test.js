@@ -9,7 +9,7 @@ const assert = require('node:assert');
 
 const { post, remove } = require('./lib/hive.js');
 const { until } = require('./lib/proc.js');
-const { MIB, Hub, seeded, startWith, begin, fetches } = require('./lib/transfer.js');
+const { MIB, Hub, seeded, startWith, begin, fetches, watch, toTheEnd } = require('./lib/transfer.js');
 
 let hub, hive, n = 0;
 before(async () => { hub = await Hub.start(); hive = await startWith(hub); });
@@ -66,6 +66,23 @@ test('who joins a download changes how many it has', async () => {
     await until(() => hub.cdn.openMost >= 3, () => `three connections, not ${hub.cdn.openMost}`);
     assert.strictEqual(hub.cdn.openMost, 3);
     assert.strictEqual((await remove(hive, `/v1/models/download/${id}?discard=1`)).status, 204);
+  }
+});
+
+test('who joins with fewer ends those above that, and all of it comes all the same', async () => {
+  const one = fresh(8 * MIB), files = {};
+  for (const i of [1, 2, 3, 4]) files[`y-Q4_K_M-0000${i}-of-00004.gguf`] = seeded(`y${i}`, MIB);
+  hub.put('connections/fewer', files);
+  for (const ref of [one.ref, 'hf:connections/fewer']) {
+    hub.cdn.openMost = 0;
+    hub.cdn.faults = () => ({ pace: 30000 });
+    const { download_id: id } = await begin(hive, ref, { connections: 4 });
+    await until(() => hub.cdn.openMost >= 4, () => `four connections, not ${hub.cdn.openMost}`);
+    await begin(hive, ref, { connections: 1 });
+    await until(() => hub.cdn.under.size <= 1, () => `the others end, ${hub.cdn.under.size} do not`);
+    hub.cdn.openMost = 0;
+    assert.strictEqual((await toTheEnd(await watch(hive, id))).at(-1).stage, 'complete');
+    assert.ok(hub.cdn.openMost <= 1, `${hub.cdn.openMost} at once, when one was asked for`);
   }
 });
 
