@@ -176,9 +176,8 @@ static void open_hive(struct hive *h, unsigned flags)
     d->access.keys = flags & FLAG_KEYLESS ? NULL : &d->keys;
     BUG_ON(doors_read_keys(d, NULL));
     BUG_ON(path_make_dirs(path, 0700, NULL) || security_log_open(path, &d->log, NULL));
-    d->failed = failed_keys_create();
+    BUG_ON(doors_begin_failed(d, NULL));
     d->share = world.share;
-    BUG_ON(!d->failed);
 }
 
 static void close_hive(struct hive *h)

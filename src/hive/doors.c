@@ -115,9 +115,8 @@ int doors_open(struct doors *d, const struct config *config, const char *home, c
         rc = open_log(d, err);
     if (rc == 0 && !d->access.loopback_only)
         rc = open_keys(d, err);
-    d->failed = failed_keys_create();
-    if (rc == 0 && !d->failed)
-        rc = err_no_memory(err, 0, "the table of failed keys");
+    if (rc == 0)
+        rc = doors_begin_failed(d, err);
     if (rc == 0 && wants_tls(d))
         rc = open_tls(d, &c, err);
     secrets = (struct access_secrets){d->access.link_key, c.chain, c.key};
@@ -142,7 +141,6 @@ void doors_close(struct doors *d)
     if (d->started) /* else a service that fails and is tried again washes out what stands before */
         security_log_event(d->log, "end", NULL);
     security_log_close(d->log);
-    failed_keys_free(d->failed);
     access_share_detach(d->share);
     if (d->share_fd >= 0)
         close(d->share_fd);

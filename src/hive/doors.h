@@ -22,7 +22,7 @@
 #include <time.h>
 
 #include "api/access.h"
-#include "api/failed_keys.h"
+#include "api/failed_tell.h"
 #include "api/keys.h"
 #include "config/config.h"
 #include "hive/verdicts.h"
@@ -86,11 +86,11 @@ struct doors {
     char pin[TLS_PIN_BYTES]; /* of the certificate; "" = none */
     struct doors_certificate certificate;
     struct failed_keys *failed;
+    struct failed_tell telling; /* of those */
     struct security_log *log;
     struct reach *reach; /* borrowed: asked before a link is followed; NULL = none is asked */
     struct http_server *server; /* borrowed: whose requests end with their keys; NULL = none yet */
     struct event *watch;        /* inotify on the home */
-    struct event *tell;         /* for what is left to tell of strangers */
     struct event *retry;        /* for files that could not be read, or lie elsewhere */
     int watch_fd, spare_fd;     /* the second is kept for reading files; -1 = none */
     int watch_id;               /* of the home within watch_fd; -1 = it is not there */

@@ -21,7 +21,8 @@ bool doors_seen_same(const struct doors_seen *a, const struct doors_seen *b);
 
 /* As doors_note_failure, of a request from elsewhere. */
 void doors_note_forbidden(struct doors *d, const struct access_ask *ask, const char *peer);
-/* All that was not told yet of strangers is, if the start was. */
+int doors_begin_failed(struct doors *d, struct err *err);
+/* All that was not told yet of strangers is, if the start was; nobody is counted any more. */
 void doors_end_failed(struct doors *d);
 
 void doors_unwatch(struct doors *d);

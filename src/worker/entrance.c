@@ -9,7 +9,7 @@
 #include <event2/event.h>
 
 #include "api/access_share.h"
-#include "api/failed_keys.h"
+#include "api/failed_tell.h"
 #include "api/inference.h"
 #include "api/keys.h"
 #include "base/buf.h"
@@ -30,60 +30,22 @@ struct entrance {
     const struct tls *tls; /* NULL: plain HTTP */
     struct tls_server *tls_server;
     char pin[TLS_PIN_BYTES];
-    struct event *tell; /* for what is left to tell of wrong keys */
-    struct event *look; /* NULL until keys are followed */
+    struct failed_tell telling; /* of those */
+    struct event *look;         /* NULL until keys are followed */
     struct http_server *http;
     uint32_t changes; /* of the share, when it was last looked at */
 };
 
 /* ---- who shows wrong keys ---- */
 
-static void tell(const struct failed_rest *r)
+static void tell(void *arg, const struct failed_rest *r, void *more)
 {
+    (void)arg, (void)more;
     if (r->others)
         log_warn("wrong keys from %s (%llu), and from others (%llu)", r->who,
                  (unsigned long long)r->n, (unsigned long long)r->others);
     else
         log_warn("wrong keys from %s (%llu)", r->who, (unsigned long long)r->n);
-}
-
-static void tell_rest(struct entrance *e, bool last)
-{
-    struct failed_rest r;
-
-    while (failed_keys_rest(e->failed, clock_ms(), last, &r))
-        tell(&r);
-}
-
-static void tell_later(struct entrance *e)
-{
-    const struct timeval later = {.tv_sec = FAILED_KEYS_TELL_MS / 1000};
-
-    if (e->tell && failed_keys_has_rest(e->failed) && !event_pending(e->tell, EV_TIMEOUT, NULL))
-        event_add(e->tell, &later);
-}
-
-static void on_tell(evutil_socket_t fd, short what, void *arg)
-{
-    struct entrance *e = arg;
-
-    (void)fd, (void)what;
-    tell_rest(e, false);
-    tell_later(e);
-}
-
-static void note_failure(struct entrance *e, const char *peer, bool heard)
-{
-    struct failed_rest r = {.kind = FAILED_KEY};
-
-    if (heard ? failed_keys_note(e->failed, FAILED_KEY, peer, clock_ms(), &r.n)
-              : failed_keys_note_unheard(e->failed, FAILED_KEY, peer, clock_ms(), &r.n)) {
-        failed_keys_who(peer, r.who);
-        r.others = failed_keys_unsaid(e->failed);
-        tell(&r);
-    } else {
-        tell_later(e);
-    }
 }
 
 /* ---- what is inherited ---- */
@@ -163,6 +125,7 @@ int entrance_create(int access_fd, struct access *a, struct entrance **out, stru
         free(e);
         return err_no_memory(err, sizeof *e, "the table of failed keys");
     }
+    e->telling = (struct failed_tell){.failed = e->failed, .tell = tell};
     if (access_fd >= 0)
         rc = take_share(e, access_fd, a, err);
     if (rc)
@@ -176,11 +139,9 @@ void entrance_free(struct entrance *e)
 {
     if (!e)
         return;
-    if (e->tell)
-        event_free(e->tell);
     if (e->look)
         event_free(e->look);
-    tell_rest(e, true);
+    failed_tell_end(&e->telling, true);
     if (e->tls)
         e->tls->server_free(e->tls_server);
     failed_keys_free(e->failed);
@@ -284,14 +245,13 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 int entrance_follow(struct entrance *e, struct event_base *base, struct http_server *http,
                     struct err *err)
 {
-    e->tell = evtimer_new(base, on_tell, e);
     if (e->share) {
         e->http = http;
         e->look = evtimer_new(base, on_look, e);
+        if (!e->look)
+            return err_no_memory(err, 128, "following changes of the keys");
     }
-    return e->tell && (e->look || !e->share)
-               ? 0
-               : err_no_memory(err, 128, "following changes of the keys");
+    return failed_tell_in_time(&e->telling, base, err);
 }
 
 int entrance_check(struct entrance *e, const struct access *a, struct http_exchange *x,
@@ -312,7 +272,8 @@ int entrance_check(struct entrance *e, const struct access *a, struct http_excha
     rc = failed_keys_check(e->failed, a, &ask, http_peer(x), ANSWER_SRC, clock_ms(), &entry, error,
                            wait_s);
     if (rc && (error->code == API_INVALID_API_KEY || error->code == API_TOO_MANY_FAILURES))
-        note_failure(e, http_peer(x), error->code == API_INVALID_API_KEY);
+        failed_tell_note(&e->telling, FAILED_KEY, http_peer(x), error->code == API_INVALID_API_KEY,
+                         NULL);
     if (rc == 0 && entry == ACCESS_BY_SHARE) {
         http_set_pass(x, keys_mark_of(access_bearer(ask.authorization)));
         look_on(e);
