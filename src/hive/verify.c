@@ -254,7 +254,7 @@ static bool add_card(struct verify *v, struct card *card)
 }
 
 /* A download or an import that is not done yet is verified when it is; what is not whole and is on
- * the list, or has a file of another size, was whole. */
+ * the list, was judged, or has a file of another size, was whole. */
 static bool is_to_be_read(struct verify *v, const struct card *card)
 {
     struct models *m = v->h->models;
@@ -267,7 +267,7 @@ static bool is_to_be_read(struct verify *v, const struct card *card)
     if (downloads_write_to(m->downloads, card) || at_work_brings(&m->at_work, card, card->refs[0]))
         return false;
     catalog_count_path(m->catalog, card->files[0].path, &n_rows, NULL);
-    return n_rows > 0 || card_is_cut(card, NULL);
+    return n_rows > 0 || card->verdict.judge[0] || card_is_cut(card, NULL);
 }
 
 static bool on_card(void *arg, struct card *card)

@@ -63,6 +63,23 @@ test('a part that was cut off: verify tells both sizes and sets it aside, a pull
   assert.strictEqual((await begin(hive, 'hf:a/m')).download_id, 'cached');
 });
 
+/* The catalog is made anew of what is on the disk: `verify` passed over one whose card is there and whose file is not, as
+ * over a download that was never done. */
+test('a file that is gone is told where the catalog does not know of it either, until it is fetched', async (t) => {
+  const { hub, hive: first, files } = await startSplit(t);
+  await first.stop();
+  for (const name of fs.readdirSync(first.home).filter((n) => n.startsWith('models.db'))) fs.rmSync(path.join(first.home, name));
+  fs.unlinkSync(files[1]);
+  const hive = await startWith(hub, {}, { home: first.home });
+  t.after(() => hive.stop());
+  assert.deepStrictEqual(await listed(hive), []);
+  const r = await cli(hive, 'models', 'verify');
+  assert.strictEqual(r.code, 1, r.stdout + r.stderr);
+  assert.match(r.stdout, /^hf:a\/m: BAD: its file \S+-00002-of-00002\.gguf is no longer there/m);
+  await fetches(hive, 'hf:a/m', BYTES[0]);
+  assert.strictEqual((await cli(hive, 'models', 'verify')).code, 0);
+});
+
 /* A question that only read deleted the row: the model was unknown until the hive was started again. */
 /* What could not be found whole was taken for what nobody uses: it was removed without --force, and its worker ran on. */
 test('a worker still holds a model that has lost a part: it is removed with force only, and the worker ends', async (t) => {
