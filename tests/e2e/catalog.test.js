@@ -246,6 +246,20 @@ test('prune counts what it shows, and leaves a file whose name is not UTF-8', as
   assert.deepStrictEqual([fs.existsSync(odd), fs.existsSync(path.join(folder, 'y.gguf'))], [true, false]);
 });
 
+/* The 10,001st was passed over without a word: "There is nothing to delete" needed a second look to be true. */
+test('prune shows 10,000 at a time, and says how many are left', async (t) => {
+  const hive = await startHive();
+  t.after(() => hive.stop());
+  const folder = path.join(hive.home, 'models/hf/org/left/' + 'c'.repeat(40));
+  fs.mkdirSync(folder, { recursive: true });
+  for (let i = 0; i < 10003; i++) fs.closeSync(fs.openSync(path.join(folder, `x${i}.gguf.part`), 'w'));
+  const plan = (await get(hive, '/v1/models/prune')).json;
+  assert.deepStrictEqual([plan.items.length, plan.left_out], [10000, 3]);
+  const done = await cli(hive, 'models', 'prune', '--yes');
+  assert.match(done.stderr, /^3 more can be deleted once these are: prune again then\.$/m);
+  assert.strictEqual(fs.readdirSync(folder).length, 3);
+});
+
 /* It said that nothing refers to the link, and deleted it: the models on that disk were lost sight of. */
 test('prune leaves alone what leads to models on another disk, also while that is away', async (t) => {
   const hive = await startHive(), disk = makeFolder('rbee-disk-');

@@ -444,6 +444,7 @@ static bool note(void *arg, const struct store_model *m)
 static void test_stores__hf_cache(void **state)
 {
     char all[1024] = "";
+    struct store_scan scan = {.each = note, .arg = all};
 
     (void)state;
     path_make_dirs(in("hub/models--o--r/snapshots/c0/q"), 0755, NULL);
@@ -461,10 +462,67 @@ static void test_stores__hf_cache(void **state)
     put("hub/models--o--r/snapshots/c0/README.md", "r");
     assert_int_equal(symlink(in("secret.gguf"), in("hub/models--o--r/snapshots/c0/z.gguf")), 0);
     assert_int_equal(symlink("nowhere", in("hub/models--o--r/snapshots/c0/gone.gguf")), 0);
-    store_scan_hf(NULL, in("hub"), note, all, NULL);
+    scan.dir = in("hub");
+    store_scan_hf(NULL, &scan, NULL);
     assert_string_equal(all, "o/r/q/a.gguf|hf:o/r:q/a.gguf|1|" SHA "\n"
                              "o/r/x-00001-of-00002.gguf|hf:o/r:x-00001-of-00002.gguf|2|\n");
-    store_scan_hf(NULL, in("none"), note, all, NULL);
+    scan.dir = in("none");
+    store_scan_hf(NULL, &scan, NULL);
+}
+
+/* An entry of the folder "many" that leads nowhere: folders would take some disks a while. */
+static void put_repo(const char *kind, unsigned i)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "many/%s--o--r%04u", kind, i);
+    assert_int_equal(symlink("nowhere", in(name)), 0);
+}
+
+static void put_model(const char *repo)
+{
+    char name[128];
+
+    snprintf(name, sizeof name, "many/%s/snapshots/c0", repo);
+    path_make_dirs(in(name), 0755, NULL);
+    snprintf(name, sizeof name, "many/%s/snapshots/c0/x.gguf", repo);
+    put(name, "x");
+}
+
+/* The limit of 1,000 repositories was one of entries: "datasets--..." come before "models--...", so
+ * that a cache with 1,000 of those had no model, and nobody was told that any was left out. */
+static void test_stores__hf_cache_counts_repositories_of_models(void **state)
+{
+    char all[1024] = "";
+    struct store_scan scan = {.each = note, .arg = all};
+
+    (void)state;
+    put_model("models--o--r");
+    for (unsigned i = 0; i < STORE_MODELS_MAX; i++)
+        put_repo("datasets", i);
+    scan.dir = in("many");
+    assert_int_equal(store_scan_hf(NULL, &scan, NULL), 0);
+    assert_string_equal(all, "o/r/x.gguf|hf:o/r:x.gguf@c0|1|\n");
+    assert_int_equal(scan.n_left_out, 0);
+}
+
+static void test_stores__what_is_past_the_limit_is_counted_and_found_by_its_name(void **state)
+{
+    char all[1024] = "";
+    struct store_scan scan = {.each = note, .arg = all};
+
+    (void)state;
+    put_model("models--o--s");
+    for (unsigned i = 0; i < STORE_MODELS_MAX + 1; i++)
+        put_repo("models", i);
+    scan.dir = in("many");
+    assert_int_equal(store_scan_hf(NULL, &scan, NULL), 0);
+    assert_string_equal(all, "");
+    assert_int_equal(scan.n_left_out, 2);
+    scan.name = "o/s/x.gguf";
+    assert_int_equal(store_scan_hf(NULL, &scan, NULL), 0);
+    assert_string_equal(all, "o/s/x.gguf|hf:o/s:x.gguf@c0|1|\n");
+    assert_int_equal(scan.n_left_out, 1);
 }
 
 /* ---- where an export goes ---- */
@@ -853,6 +911,8 @@ int main(void)
         TEST(test_stores__names_of_folders),
         TEST(test_stores__manifests_of_ollama),
         TEST(test_stores__hf_cache),
+        TEST(test_stores__hf_cache_counts_repositories_of_models),
+        TEST(test_stores__what_is_past_the_limit_is_counted_and_found_by_its_name),
         TEST(test_export__goes_into_no_folder_of_the_hives_own),
         TEST(test_manifest__names_are_fit_for_any_stick),
         TEST(test_manifest__is_read_as_it_was_written),
