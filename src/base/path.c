@@ -179,19 +179,33 @@ int path_real(const char *path, char **out, struct err *err)
                      "cannot find %s", path);
 }
 
+static bool is_plain(unsigned char c, bool first)
+{
+    return isascii(c) && (isalnum(c) || c == '_' || c == '-' || (c == '.' && !first));
+}
+
+size_t path_safe_length(const char *text)
+{
+    size_t len = 0;
+
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        len += is_plain(*p, len == 0) ? 1 : 3;
+    return len ? len : 1;
+}
+
 int path_safe_component(const char *text, char **out, struct err *err)
 {
     char name[PATH_COMPONENT_MAX + 1];
-    size_t len = 0;
+    size_t len = path_safe_length(text);
 
+    if (len > PATH_COMPONENT_MAX)
+        return err_set(err, ERR_LIMIT,
+                       "a name of %zu bytes is too long for a file: it has %zu with all but "
+                       "letters, digits, '.', '_' and '-' written as %%XX, the limit is %d",
+                       strlen(text), len, PATH_COMPONENT_MAX);
+    len = 0;
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        bool plain =
-            isascii(*p) && (isalnum(*p) || *p == '_' || *p == '-' || (*p == '.' && len > 0));
-
-        if (len + (plain ? 1 : 3) > PATH_COMPONENT_MAX)
-            return err_set(err, ERR_LIMIT, "a name of %zu bytes is too long for a file (limit %d)",
-                           strlen(text), PATH_COMPONENT_MAX);
-        if (plain)
+        if (is_plain(*p, len == 0))
             name[len++] = (char)*p;
         else
             len += (size_t)snprintf(name + len, 4, "%%%02X", *p);

@@ -47,6 +47,8 @@ int path_real(const char *path, char **out, struct err *err);
  * give one name only if equal. Texts whose name would pass PATH_COMPONENT_MAX give ERR_LIMIT.
  */
 int path_safe_component(const char *text, char **out, struct err *err);
+/* Bytes of that name, however long it is. */
+size_t path_safe_length(const char *text);
 
 /*
  * Some file systems (macOS's, exFAT) do not tell "Ann" from "ann": a name of one text then leads to

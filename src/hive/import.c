@@ -304,6 +304,10 @@ static void next_item(struct import *im, struct chore *c)
         fail_item(im, c, code_of(rc), why.text);
         return;
     }
+    if ((rc = import_check_names(im, &why))) {
+        fail_item(im, c, rc == ERR_INVALID ? API_INVALID_REQUEST : code_of(rc), why.text);
+        return;
+    }
     mark_source(im, m->files[0].path);
     im->marks = calloc(m->n_files, sizeof *im->marks);
     im->kept = calloc(m->n_files, sizeof *im->kept);

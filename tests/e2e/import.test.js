@@ -43,6 +43,17 @@ const importing = (hive, body) => chore(hive, '/v1/models/import', body);
 /* What the keeper says, and its exit code. */
 const cli = (hive, ...args) => keeper.run([...args, '--node', hive.url]);
 
+/* A file of 50 GB was read through, and then refused for its name. */
+test('a name that no file here can have is refused before the file is hashed', async (t) => {
+  const hive = await startHive(), folder = makeFolder('rbee-named-');
+  t.after(() => hive.stop());
+  const file = model(path.join(folder, '\u6a21'.repeat(24) + '.gguf'));
+  const r = await post(hive, '/v1/models/import', { path: file, as: 'long' });
+  assert.match(r.text, /"code":"INVALID_REQUEST","message":"a name of 77 bytes is too long for a file: it has 221 /);
+  assert.doesNotMatch(r.text, /"stage":"hashing"/);
+  assert.match(r.text, /"imported":0,"failed":1/);
+});
+
 describe('a file of the user\'s', () => {
   let hive, folder;
   before(async () => { hive = await startHive(); folder = makeFolder('rbee-mine-'); });

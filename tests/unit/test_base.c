@@ -309,6 +309,25 @@ static void test_path__components_are_harmless_and_distinct(void **state)
     free(name);
 }
 
+/* The limit is on the spelling, and what was told was the text's length: "a name of 77 bytes is too
+ * long for a file (limit 200)". */
+static void test_path__a_component_that_is_too_long_is_told_as_it_is_spelled(void **state)
+{
+    struct err err;
+    char *name;
+
+    (void)state;
+    assert_int_equal(path_safe_length(""), 1);
+    assert_int_equal(path_safe_length(".a.\xc3\xa4"), 3 + 1 + 1 + 6);
+    assert_int_equal(path_safe_component("                                                  "
+                                         "                         x",
+                                         &name, &err),
+                     ERR_LIMIT);
+    assert_non_null(strstr(err.text, "a name of 76 bytes"));
+    assert_non_null(strstr(err.text, "it has 226 with"));
+    assert_non_null(strstr(err.text, "the limit is 200"));
+}
+
 /* A thread's number has a folder in /proc that no list of /proc shows: so it looks where a name
  * leads to what was put there under another spelling. Source: proc(5). */
 static void *check_own_folder(void *arg)
@@ -981,6 +1000,7 @@ int main(void)
         cmocka_unit_test(test_utf8__a_text_is_cut_to_columns),
         cmocka_unit_test(test_str__utf8_wholeness),
         cmocka_unit_test(test_path__components_are_harmless_and_distinct),
+        cmocka_unit_test(test_path__a_component_that_is_too_long_is_told_as_it_is_spelled),
         cmocka_unit_test(test_path__a_name_that_leads_elsewhere_is_noticed),
         cmocka_unit_test(test_path__files_are_written_whole),
         cmocka_unit_test(test_path__what_root_makes_is_the_folders_owners),

@@ -334,7 +334,50 @@ static void test_hub__names_once_and_no_longer_than_a_file_may_have(void **state
     assert_string_equal(r.files[0].name, "a.gguf");
     assert_string_equal(r.files[1].name, "b.gguf");
     assert_string_equal(r.files[2].name, longest);
+    assert_int_equal(r.n_too_long, 1);
     hub_repo_done(&r);
+}
+
+/* "o/r has no GGUF file" was said of one whose only model had a name that is too long here: by its
+ * spelling, of which a byte that is no letter or digit takes three, and the folders' '/', too. */
+static void test_hub__names_that_no_file_can_have_are_told(void **state)
+{
+    char names[256], ref_text[512];
+    struct hub_choice *choice = calloc(1, sizeof *choice);
+    struct model_ref ref;
+    struct hub_repo r;
+    struct err err;
+
+    (void)state;
+    assert_non_null(choice);
+    snprintf(names, sizeof names, "%0120d/%090d.Q8_0.gguf", 0, 0);
+    make_repo(names, &r);
+    assert_int_equal(r.n_too_long, 1);
+    assert_int_equal(model_ref_parse("hf:o/r", &ref, NULL), 0);
+    assert_int_equal(hub_choose(&r, &ref, choice, &err), ERR_NOT_FOUND);
+    assert_string_equal(err.text,
+                        "o/r has no GGUF file that can be kept; left out: 1 GGUF file whose names "
+                        "are longer than a file's can be here (200 bytes, with %XX for all but "
+                        "letters, digits, '.', '_' and '-')");
+    model_ref_done(&ref);
+    snprintf(ref_text, sizeof ref_text, "hf:o/r:%s", names);
+    assert_int_equal(model_ref_parse(ref_text, &ref, NULL), 0);
+    assert_int_equal(hub_choose(&r, &ref, choice, &err), ERR_LIMIT);
+    assert_non_null(strstr(err.text, "a name of 221 bytes is too long for a file: it has 223"));
+    model_ref_done(&ref);
+    hub_repo_done(&r);
+    make_repo("a.Q4_0.gguf "
+              "\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1"
+              "\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1"
+              "\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1"
+              "\xe6\xa8\xa1\xe6\xa8\xa1.Q8_0.gguf",
+              &r); /* 79 bytes, 217 spelled */
+    assert_int_equal(model_ref_parse("hf:o/r:Q8_0", &ref, NULL), 0);
+    assert_int_equal(hub_choose(&r, &ref, choice, &err), ERR_NOT_FOUND);
+    assert_non_null(strstr(err.text, "there are: Q4_0; left out: 1 GGUF file "));
+    model_ref_done(&ref);
+    hub_repo_done(&r);
+    free(choice);
 }
 
 /* ---- memory ---- */
@@ -441,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_hub__split_models),
         cmocka_unit_test(test_hub__many_files_are_told_apart),
         cmocka_unit_test(test_hub__names_once_and_no_longer_than_a_file_may_have),
+        cmocka_unit_test(test_hub__names_that_no_file_can_have_are_told),
         cmocka_unit_test(test_plan__sums_and_says_both_numbers),
         cmocka_unit_test(test_plan__counts_what_is_not_in_the_tensors),
         cmocka_unit_test(test_plan__an_encoder_works_in_its_context),
