@@ -409,6 +409,22 @@ static void test_plan__sums_and_says_both_numbers(void **state)
     assert_non_null(strstr(err.text, "4 slots of 2000"));
 }
 
+/* As the engine would start no worker for it, a plan with no bytes for keys and values said that it
+ * fits, for ever. An encoder keeps none. */
+static void test_plan__heads_that_do_not_fit_q8_0_are_refused(void **state)
+{
+    struct model_facts facts = {.weight_bytes = 1000, .kv_bytes_per_token = 100};
+    struct plan_need need;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(plan_memory(&facts, 1, 1, false, &need, NULL), 0);
+    assert_int_equal(plan_memory(&facts, 1, 1, true, &need, &err), ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "[hive] kv_type"));
+    facts.kv_bytes_per_token = 0;
+    assert_int_equal(plan_memory(&facts, 1, 1, true, &need, NULL), 0);
+}
+
 /* What packing, the tables of the header and those of KV pages take was in no plan. */
 static void test_plan__counts_what_is_not_in_the_tensors(void **state)
 {
@@ -486,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_hub__names_once_and_no_longer_than_a_file_may_have),
         cmocka_unit_test(test_hub__names_that_no_file_can_have_are_told),
         cmocka_unit_test(test_plan__sums_and_says_both_numbers),
+        cmocka_unit_test(test_plan__heads_that_do_not_fit_q8_0_are_refused),
         cmocka_unit_test(test_plan__counts_what_is_not_in_the_tensors),
         cmocka_unit_test(test_plan__an_encoder_works_in_its_context),
         cmocka_unit_test(test_plan__refuses_sums_past_64_bits),
