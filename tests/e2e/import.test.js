@@ -289,6 +289,20 @@ describe('a folder for a machine without a network', () => {
   });
   after(() => Promise.all([here.stop(), there.stop()]));
 
+  /* The files were copied, and then the list was one that nobody can read. */
+  test('a list that is full takes no more, and no file is copied', async () => {
+    const full = makeFolder('rbee-full-'), list = path.join(full, 'rbee-manifest.json');
+    assert.strictEqual((await cli(here, 'models', 'export', 'local:one.Q4_0', full)).code, 0);
+    const manifest = JSON.parse(fs.readFileSync(list));
+    for (let i = 1; i < 1000; i++) manifest.models.push({ ...manifest.models[0], model_ref: `local:x${i}` });
+    fs.writeFileSync(list, JSON.stringify(manifest));
+    const [event] = await chore(here, '/v1/models/export', { model_ref: 'local:two', dir: full });
+    assert.deepStrictEqual([event.stage, event.code], ['error', 'INVALID_REQUEST']);
+    assert.match(event.message, /lists 1000 models, which is the most: export into another folder/);
+    assert.deepStrictEqual(fs.readdirSync(full).sort(), ['one.Q4_0.gguf', 'rbee-manifest.json']);
+    assert.strictEqual((await cli(here, 'models', 'export', 'local:one.Q4_0', full)).code, 0); // in its own place
+  });
+
   test('export gives human names and a list of digests', async () => {
     for (const name of ['one.Q4_0', 'two', 'three', 'two']) {
       const r = await cli(here, 'models', 'export', `local:${name}`, folder);

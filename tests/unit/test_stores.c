@@ -74,7 +74,7 @@ static void assert_holds(const char *name, const char *text)
     char *got;
     size_t n;
 
-    assert_int_equal(path_read_file(in(name), 1 << 20, &got, &n, NULL), 0);
+    assert_int_equal(path_read_file(in(name), MANIFEST_BYTES_MAX, &got, &n, NULL), 0);
     assert_string_equal(got, text);
     free(got);
 }
@@ -659,6 +659,70 @@ static void test_manifest__is_read_as_it_was_written(void **state)
     manifest_done(&m);
 }
 
+/* So many entries, each with a source of so many bytes; the text that the list is then. */
+static char *put_list(unsigned n_models, int n_source)
+{
+    json_t *models = json_array(), *root;
+    char ref[32], source[MANIFEST_TEXT_MAX + 1], *text;
+
+    for (unsigned i = 0; i < n_models; i++) {
+        json_t *model;
+
+        snprintf(ref, sizeof ref, "local:x%u", i);
+        snprintf(source, sizeof source, "%0*d", n_source, 0);
+        model = entry(ref, "x.gguf");
+        json_object_set_new(model, "source", json_string(source));
+        json_array_append_new(models, model);
+    }
+    root = json_pack("{s:i, s:o}", "rbee_manifest", MANIFEST_VERSION, "models", models);
+    text = json_dumps(root, JSON_INDENT(2));
+    json_decref(root);
+    put(MANIFEST_NAME, text);
+    return text;
+}
+
+/* Neither limit was looked at: the 1,001st export went well, and nothing could be exported there,
+ * or imported from there, any more. */
+static void test_manifest__is_not_written_when_it_could_not_be_read(void **state)
+{
+    static const struct {
+        unsigned n_models;
+        const char *why;
+    } full[] = {{MANIFEST_MODELS_MAX, "lists 1000 models, which is the most"},
+                {520, "bytes, the limit is 4194304: export into another folder"}};
+    char license[601];
+    json_t *more = entry("local:more", "more.gguf"), *instead = entry("local:x7", "other.gguf");
+    struct manifest m;
+    struct err err;
+
+    (void)state;
+    snprintf(license, sizeof license, "%0600d", 0);
+    json_object_set_new(more, "license", json_string(license));
+    for (size_t i = 0; i < sizeof full / sizeof full[0]; i++) {
+        char *text = put_list(full[i].n_models, 1);
+
+        if (i == 1) { /* as long as it may be, but for some 500 bytes */
+            int n_more = (int)((MANIFEST_BYTES_MAX - strlen(text)) / full[i].n_models);
+
+            free(text);
+            text = put_list(full[i].n_models, 1 + n_more);
+        }
+        assert_int_equal(manifest_check_put(dir, more, &err), ERR_LIMIT);
+        assert_int_equal(manifest_put(dir, more, &err), ERR_LIMIT);
+        assert_non_null(strstr(err.text, full[i].why));
+        assert_holds(MANIFEST_NAME, text);
+        assert_int_equal(manifest_check_put(dir, instead, NULL), 0);
+        assert_holds(MANIFEST_NAME, text);
+        assert_int_equal(manifest_put(dir, instead, NULL), 0);
+        assert_int_equal(manifest_read(dir, &m, NULL), 0);
+        assert_int_equal(m.n_models, full[i].n_models);
+        manifest_done(&m);
+        free(text);
+    }
+    json_decref(more);
+    json_decref(instead);
+}
+
 /* The card of the one and the manifest that the other reads say the same of the model. */
 static void test_manifest__of_a_card_says_all_that_is_known(void **state)
 {
@@ -916,6 +980,7 @@ int main(void)
         TEST(test_export__goes_into_no_folder_of_the_hives_own),
         TEST(test_manifest__names_are_fit_for_any_stick),
         TEST(test_manifest__is_read_as_it_was_written),
+        TEST(test_manifest__is_not_written_when_it_could_not_be_read),
         TEST(test_manifest__of_a_card_says_all_that_is_known),
         TEST(test_manifest__names_no_folder_of_this_machine),
         TEST(test_manifest__takes_no_name_that_another_program_reads),
