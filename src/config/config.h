@@ -106,7 +106,8 @@ const struct config_node *config_node_find(const struct config *c, const char *n
 /*
  * Adds or replaces a node and writes the file: comments and everything else in it stay, the home
  * folder is made if need be. ERR_INVALID for a bad name or address, ERR_LIMIT past
- * CONFIG_NODES_MAX, ERR_IO/ERR_DENIED when it cannot be written (the list is then as before).
+ * CONFIG_NODES_MAX or CONFIG_FILE_MAX, ERR_IO/ERR_DENIED when it cannot be written (the list is
+ * then as before).
  */
 int config_node_add(struct config *c, const char *name, const char *address, struct err *err);
 /* Would that go well? The same errors; the file is written anew as it is, where there is one. */

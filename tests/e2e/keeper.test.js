@@ -1021,8 +1021,8 @@ describe('the list of nodes', () => {
     fs.writeFileSync(at('config.ini'), `[nodes]\n${Array.from({ length: 256 }, (_, i) => `n${i} = h`).join('\n')}\n`);
     for (const place of ['https://10.0.0.1', line]) { // one too many: nothing is asked, so no code is spent
       const r = await run(['node', 'add', 'bee3', place], { home });
-      assert.strictEqual(r.code, 1, r.stderr);
-      assert.match(r.stderr, /256/);
+      assert.strictEqual(r.code, 2, r.stderr); // it was INTERNAL, with a line that is not in the file
+      assert.match(r.stderr, /^rbee-keeper: INVALID_REQUEST: \S+ lists 256 nodes, which is the most; `rbee-keeper node rm` makes room$/m);
       assert.doesNotMatch(r.stderr, /CONNECTION/);
     }
     assert.deepStrictEqual(JSON.parse(text('nodes.json')), before[1]);

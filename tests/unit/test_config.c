@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "config/config.h"
@@ -449,6 +450,43 @@ static void test_config__node_add_refuses_and_leaves_the_file(void **state)
     config_close(c);
 }
 
+/* The file was written at any length, and then no program that has it started any more; and the
+ * 257th node was refused with a line that is not in the file. */
+static void test_config__node_add_measures_what_it_would_write(void **state)
+{
+    static const char host[] = "a-host-whose-name-has-more-bytes-than-are-left.example.org";
+    struct config *c;
+    struct buf text;
+    struct err err;
+
+    (void)state;
+    buf_init(&text, CONFIG_FILE_MAX);
+    while (text.len + 64 <= CONFIG_FILE_MAX - 64)
+        buf_printf(&text, "# %061d\n", 0);
+    write_file(buf_str(&text));
+    c = open_ok();
+    assert_int_equal(config_node_try(c, "a", host, &err), ERR_LIMIT);
+    assert_int_equal(config_node_add(c, "a", host, &err), ERR_LIMIT);
+    assert_non_null(strstr(err.text, "more than 262144 are not read"));
+    assert_file(buf_str(&text));
+    config_close(c);
+    buf_clear(&text);
+    buf_puts(&text, "[nodes]\n");
+    for (int i = 0; i < CONFIG_NODES_MAX; i++)
+        buf_printf(&text, "n%d = h\n", i);
+    write_file(buf_str(&text));
+    c = open_ok();
+    assert_int_equal(config_node_add(c, "more", "h", &err), ERR_LIMIT);
+    assert_non_null(strstr(err.text, "lists 256 nodes, which is the most; `rbee-keeper node rm`"));
+    assert_null(strstr(err.text, "line"));
+    assert_file(buf_str(&text));
+    assert_int_equal(config_node_add(c, "N7", "other", NULL), 0);
+    assert_int_equal(config_node_remove(c, "n8", NULL), 0);
+    assert_int_equal(config_node_add(c, "more", "h", NULL), 0);
+    config_close(c);
+    buf_done(&text);
+}
+
 static void test_config__node_add_sees_what_others_wrote(void **state)
 {
     struct config *c, *other;
@@ -485,6 +523,7 @@ int main(void)
         TEST(test_config__line_behind_an_odd_blank_stays_a_line),
         TEST(test_config__longest_line_may_be_the_last),
         TEST(test_config__node_add_refuses_and_leaves_the_file),
+        TEST(test_config__node_add_measures_what_it_would_write),
         TEST(test_config__node_add_sees_what_others_wrote),
     };
 
