@@ -31,7 +31,11 @@ enum config_kind {
     CONFIG_INT,      /* within min..max */
     CONFIG_DURATION, /* "5m", "0", "-1" (never) */
     CONFIG_ADDR,     /* "host:port", port 0 allowed */
-    CONFIG_CHOICE    /* one of the words in `choices` */
+    CONFIG_CHOICE,   /* one of the words in `choices` */
+    CONFIG_PATH,     /* a full path, or empty */
+    CONFIG_BYTES,    /* "500k", or empty */
+    CONFIG_URL,      /* of a server: http or https, perhaps with a path */
+    CONFIG_ORIGINS   /* those of web pages, as browsers send them, or "*"; or empty */
 };
 
 struct config_option {

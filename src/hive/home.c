@@ -87,8 +87,6 @@ int home_make(const char *home, char **full, struct err *err)
 int home_make_models(const char *dir, char **full, struct err *err)
 {
     *full = NULL;
-    if (dir[0] != '/')
-        return err_set(err, ERR_INVALID, "[hive] models_dir takes a full path, not '%.200s'", dir);
     return make_in_full(dir, 0755, "the models", "; name another folder as [hive] models_dir", full,
                         err);
 }
