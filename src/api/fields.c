@@ -159,7 +159,8 @@ bool fields_bool(struct fields *f, const char *name, bool *out)
 static bool fail_duration(struct fields *f, const char *name)
 {
     fields_fail(f, name, "duration",
-                "%s must be a duration such as \"30s\" or \"5m\", a number of seconds, or -1.",
+                "%s must be a duration such as \"30s\" or \"5m\", a number of seconds, or -1; at "
+                "most " STR_DURATION_MAX_TEXT ".",
                 name);
     return false;
 }
@@ -181,7 +182,7 @@ bool fields_duration_ms(struct fields *f, const char *name, int64_t *out)
         return false;
     if (str_to_duration_ms(text_of(value), out) == 0)
         return true;
-    if (json_is_integer(value) && seconds >= -1 && seconds <= INT64_MAX / 1000) {
+    if (json_is_integer(value) && seconds >= -1 && seconds <= STR_DURATION_MAX_MS / 1000) {
         *out = seconds < 0 ? -1 : seconds * 1000;
         return true;
     }
@@ -198,7 +199,7 @@ bool fields_go_duration_ms(struct fields *f, const char *name, int64_t *out)
     if (str_to_duration_ms(text_of(value), out) == 0 ||
         str_to_go_duration_ms(text_of(value), out) == 0)
         return true;
-    if (json_is_number(value) && seconds <= (double)(INT64_MAX / 2000)) {
+    if (json_is_number(value) && seconds <= (double)(STR_DURATION_MAX_MS / 1000)) {
         double ms = seconds * 1000;
 
         *out = ms < 0 ? -1 : (int64_t)(ms < 0.5 ? ms > 0 : ms + 0.5);

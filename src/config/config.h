@@ -42,7 +42,7 @@ struct config_option {
     const char *section, *key;
     enum config_kind kind;
     const char *fallback;  /* the default, as text */
-    int64_t min, max;      /* CONFIG_INT */
+    int64_t min, max;      /* CONFIG_INT; CONFIG_DURATION: min 1 = not 0 */
     const char *choices;   /* CONFIG_CHOICE: words with a blank between */
     const char *env_alias; /* a second environment name, or NULL; RBEE_<SECTION>_<KEY> wins */
     const char *help;      /* one line */

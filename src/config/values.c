@@ -111,14 +111,16 @@ static int check_int(const struct config_option *o, const char *value, struct er
                    o->key, (long long)o->min, (long long)o->max, value);
 }
 
-static int check_duration(const char *key, const char *value, struct err *err)
+static int check_duration(const struct config_option *o, const char *value, struct err *err)
 {
     int64_t ms;
 
-    if (str_to_duration_ms(value, &ms) == 0)
+    if (str_to_duration_ms(value, &ms) == 0 && (ms != 0 || o->min == 0))
         return 0;
-    return err_set(err, ERR_INVALID, "%s takes a duration such as 30s, 5m, 0 or -1, not '%.80s'",
-                   key, value);
+    return err_set(err, ERR_INVALID,
+                   "%s takes a duration such as 30s, 5m%s or -1, at most " STR_DURATION_MAX_TEXT
+                   ", not '%.80s'",
+                   o->key, o->min ? "" : ", 0", value);
 }
 
 int config_check_value(const struct config_option *o, const char *value, struct err *err)
@@ -136,7 +138,7 @@ int config_check_value(const struct config_option *o, const char *value, struct 
     case CONFIG_INT:
         return check_int(o, value, err);
     case CONFIG_DURATION:
-        return check_duration(o->key, value, err);
+        return check_duration(o, value, err);
     case CONFIG_ADDR:
         return config_addr_parse(value, CONFIG_DEFAULT_PORT, &addr, err);
     case CONFIG_CHOICE:

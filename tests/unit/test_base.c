@@ -167,6 +167,12 @@ static void test_str__durations_and_sizes(void **state)
     assert_int_equal(str_to_duration_ms("5 m", &ms), -1);
     assert_int_equal(str_to_duration_ms("-2s", &ms), -1);
     assert_int_equal(str_to_duration_ms("18446744073709551615h", &ms), -1);
+    /* The rest of 64 bits was taken, and sums with it were negative: a request that might wait for
+     * ever was refused at once, a worker that had just been given work was killed as stuck. */
+    assert_int_equal(str_to_duration_ms("9223372036854775807ms", &ms), -1);
+    assert_int_equal(str_to_duration_ms("1000001h", &ms), -1);
+    assert_int_equal(str_to_duration_ms(STR_DURATION_MAX_TEXT, &ms), 0);
+    assert_true(ms == STR_DURATION_MAX_MS);
     assert_int_equal(str_to_bytes("4k", &n), 0);
     assert_int_equal(n, 4096);
     assert_int_equal(str_to_bytes("2GiB", &n), 0);
@@ -185,9 +191,9 @@ static void test_str__reads_durations_of_go(void **state)
                 {".5s", 500},      {"1.s", 1000},       {"-1m", -1},          {"-1ns", -1},
                 {"+2ms", 2},       {"1ns", 1},          {"1500\xc2\xb5s", 2}, {"2s1h", 3602000},
                 {"-0s", 0},        {"0.3s", 300}};
-    static const char *const bad[] = {"",      "-",    "s",    ".s",     "1",  "5 m",
-                                      "1h30",  "1e3s", "--1s", "1.2.3s", "1d", "0x1s",
-                                      "9e99h", "inf",  ".",    "-.s"};
+    static const char *const bad[] = {"",      "-",    "s",    ".s",     "1",       "5 m",
+                                      "1h30",  "1e3s", "--1s", "1.2.3s", "1d",      "0x1s",
+                                      "9e99h", "inf",  ".",    "-.s",    "1000001h"};
     char long_one[400];
     int64_t ms;
 

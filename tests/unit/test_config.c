@@ -261,6 +261,10 @@ static void test_config__values_of_a_kind_are_refused_where_they_stand(void **st
         {"download_limit_rate = 0.5m", "a k is 1024"},
         {"download_limit_rate = foo", "download_limit_rate takes bytes"},
         {"hf_endpoint =", "hf_endpoint takes http://HOST"},
+        {"queue_timeout = 0", "queue_timeout takes a duration such as 30s, 5m or -1, at most"},
+        {"load_timeout = 0ms", "load_timeout takes a duration such as 30s, 5m or -1, at most"},
+        {"stall_after = 0s", "stall_after takes a duration such as 30s, 5m or -1, at most"},
+        {"stall_after = 1000001h", "at most 1000000h, not '1000001h'"},
         {"hf_endpoint = huggingface.co", "hf_endpoint takes http://HOST"},
         {"hf_endpoint = http://h:99999", "hf_endpoint takes http://HOST"},
         {"hf_endpoint = http://h/x?y=1", "hf_endpoint takes http://HOST"},
@@ -273,7 +277,11 @@ static void test_config__values_of_a_kind_are_refused_where_they_stand(void **st
                                        "models_dir =",
                                        "download_limit_rate = 64GiB",
                                        "download_limit_rate =",
-                                       "chat_template = /x y.jinja"};
+                                       "chat_template = /x y.jinja",
+                                       "queue_timeout = -1",
+                                       "keep_alive = 0",
+                                       "download_stall = 0",
+                                       "load_timeout = 1000000h"};
     struct config *c;
     char text[200];
     struct err err;

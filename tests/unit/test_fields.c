@@ -102,7 +102,8 @@ static void test_fields__durations_as_ollamas_clients_write_them(void **state)
                 {"1800", 1800000},
                 {"0", 0},
                 {"1e-9", 1}};
-    static const char *const bad[] = {"\"\"", "\"soon\"", "true", "1e300", "\"5m\\u0000\"", "[]"};
+    static const char *const bad[] = {"\"\"",       "\"soon\"",     "true",          "1e300",
+                                      "3600000001", "\"1000001h\"", "\"5m\\u0000\"", "[]"};
     char body[64];
     struct fields f;
     int64_t ms;
