@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/fields.h"
 #include "api/inference_checks.h"
 #include "api/json_load.h"
 #include "api/json_whole.h"
@@ -127,14 +128,6 @@ static void take_prompt(struct checks *c, const struct field *f, const json_t *v
     }
 }
 
-/* A whole number from outside within the range of an id, also when written as 20.0. */
-static bool is_id(const json_t *value)
-{
-    double v = json_number_value(value);
-
-    return json_is_number(value) && v == floor(v) && v >= 0 && v <= INT32_MAX;
-}
-
 static void take_prompt_tokens(struct checks *c, const struct field *f, const json_t *value)
 {
     size_t n = json_array_size(value), i;
@@ -148,13 +141,15 @@ static void take_prompt_tokens(struct checks *c, const struct field *f, const js
     c->no_memory = c->no_memory || !c->r->prompt_tokens;
     json_array_foreach(value, i, id)
     {
-        if (!is_id(id)) {
+        int32_t token;
+
+        if (!fields_token_id(id, &token)) {
             checks_fail(c, f->name, "array of ids",
-                        "prompt_tokens[%zu] must be an integer of 0 or more.", i);
+                        "prompt_tokens[%zu] must be an integer from 0 to %d.", i, INT32_MAX);
             return;
         }
         if (c->r->prompt_tokens)
-            c->r->prompt_tokens[c->r->n_prompt_tokens++] = (int32_t)json_number_value(id);
+            c->r->prompt_tokens[c->r->n_prompt_tokens++] = token;
     }
 }
 
