@@ -33,13 +33,35 @@ const char *path_base(const char *path)
     return slash ? slash + 1 : path;
 }
 
-int path_rbee_home(char **out, struct err *err)
+/* Of the folder one stands in, where it is relative: another program may stand elsewhere. */
+static int home_in_full(const char *path, const char *said_by, char **out, struct err *err)
+{
+    char *here = NULL;
+
+    if (path[0] == '~')
+        return err_set(err, ERR_INVALID,
+                       "%s is '%.200s': a shell makes a path of '~' where it is not quoted, rbee "
+                       "does not; write the full path",
+                       said_by, path);
+    if (path[0] == '/')
+        *out = str_dup(path);
+    else if ((here = realpath(".", NULL)))
+        *out = path_join(here, path);
+    else
+        return err_errno(err, ERR_IO, errno, "cannot find the folder that '%.200s' is in", path);
+    free(here);
+    return *out ? 0 : err_no_memory(err, PATH_MAX, "the home folder's name");
+}
+
+int path_rbee_home(const char *given, char **out, struct err *err)
 {
     const char *rbee_home = getenv("RBEE_HOME"), *home = getenv("HOME");
 
-    if (rbee_home && rbee_home[0])
-        *out = str_dup(rbee_home);
-    else if (home && home[0])
+    if (given)
+        return home_in_full(given, "--home", out, err);
+    if (rbee_home && rbee_home[strspn(rbee_home, " \t\r\n")])
+        return home_in_full(rbee_home, "RBEE_HOME", out, err);
+    if (home && home[0])
         *out = path_join(home, ".rbee");
     else
         return err_set(err, ERR_NOT_FOUND,

@@ -107,13 +107,9 @@ static int advise(int rc, struct err *err, const char *what)
 
 static int find_home(struct hive *h, const char *given, struct err *err)
 {
-    char *home = given ? str_dup(given) : NULL;
-    int rc = 0;
+    char *home = NULL;
+    int rc = path_rbee_home(given, &home, err);
 
-    if (!given)
-        rc = path_rbee_home(&home, err);
-    else if (!home)
-        rc = err_no_memory(err, strlen(given), "a path");
     if (rc == 0)
         rc = advise(home_make(home, &h->home, err), err, "--home or RBEE_HOME names another place");
     free(home);

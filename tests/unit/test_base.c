@@ -317,6 +317,42 @@ static void test_path__components_are_harmless_and_distinct(void **state)
 
 /* The limit is on the spelling, and what was told was the text's length: "a name of 77 bytes is too
  * long for a file (limit 200)". */
+/* Of RBEE_HOME=' ' and '~/x', in quotes, folders of these names were made where one stood. */
+static void test_path__home_is_a_full_path_or_told(void **state)
+{
+    char *home = NULL, *was = getenv("RBEE_HOME") ? str_dup(getenv("RBEE_HOME")) : NULL, *here;
+    char *was_home = str_dup(getenv("HOME") ? getenv("HOME") : "/");
+    struct err err;
+
+    (void)state;
+    setenv("HOME", "/home/ann", 1);
+    setenv("RBEE_HOME", " \t", 1);
+    assert_int_equal(path_rbee_home(NULL, &home, NULL), 0);
+    assert_string_equal(home, "/home/ann/.rbee");
+    free(home);
+    setenv("RBEE_HOME", "~/x", 1);
+    assert_int_equal(path_rbee_home(NULL, &home, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "RBEE_HOME is '~/x'"));
+    assert_int_equal(path_rbee_home("~/y", &home, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "--home is '~/y'"));
+    assert_int_equal(path_rbee_home("/full x", &home, NULL), 0);
+    assert_string_equal(home, "/full x");
+    free(home);
+    setenv("RBEE_HOME", "rel", 1);
+    assert_int_equal(path_rbee_home(NULL, &home, NULL), 0);
+    here = realpath(".", NULL);
+    assert_true(home[0] == '/' && str_starts(home, here) && str_ends(home, "/rel"));
+    free(home);
+    free(here);
+    setenv("HOME", was_home, 1);
+    if (was)
+        setenv("RBEE_HOME", was, 1);
+    else
+        unsetenv("RBEE_HOME");
+    free(was);
+    free(was_home);
+}
+
 static void test_path__a_component_that_is_too_long_is_told_as_it_is_spelled(void **state)
 {
     struct err err;
@@ -1006,6 +1042,7 @@ int main(void)
         cmocka_unit_test(test_utf8__a_text_is_cut_to_columns),
         cmocka_unit_test(test_str__utf8_wholeness),
         cmocka_unit_test(test_path__components_are_harmless_and_distinct),
+        cmocka_unit_test(test_path__home_is_a_full_path_or_told),
         cmocka_unit_test(test_path__a_component_that_is_too_long_is_told_as_it_is_spelled),
         cmocka_unit_test(test_path__a_name_that_leads_elsewhere_is_noticed),
         cmocka_unit_test(test_path__files_are_written_whole),
