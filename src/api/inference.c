@@ -166,9 +166,14 @@ static void take_bias(struct checks *c, const struct field *f, const json_t *val
     const char *key;
     uint64_t id;
 
-    if (!json_is_object(value) || json_object_size(value) > INFERENCE_BIAS_MAX) {
+    if (!json_is_object(value)) {
         checks_fail(c, f->name, constraint, "logit_bias must be an object of at most %d members.",
                     INFERENCE_BIAS_MAX);
+        return;
+    }
+    if (json_object_size(value) > INFERENCE_BIAS_MAX) {
+        checks_fail(c, f->name, constraint, "logit_bias has %zu members, the limit is %d.",
+                    json_object_size(value), INFERENCE_BIAS_MAX);
         return;
     }
     c->r->logit_bias = calloc(json_object_size(value) + 1, sizeof *c->r->logit_bias);
@@ -240,8 +245,13 @@ static void take_stop(struct checks *c, const struct field *f, const json_t *val
     static const char *const constraint = "array of at most 16 strings of 1 to 256 bytes";
     size_t n = json_array_size(value);
 
-    if (!json_is_array(value) || n > INFERENCE_STOP_MAX) {
+    if (!json_is_array(value)) {
         checks_fail(c, f->name, constraint, "stop must be an array of at most %d strings.",
+                    INFERENCE_STOP_MAX);
+        return;
+    }
+    if (n > INFERENCE_STOP_MAX) {
+        checks_fail(c, f->name, constraint, "stop has %zu strings, the limit is %d.", n,
                     INFERENCE_STOP_MAX);
         return;
     }

@@ -164,7 +164,7 @@ static void test_modelref__refuses_past_the_limits(void **state)
     text[0] = '/';
     text[MODEL_REF_MAX + 1] = '\0';
     assert_refused(text, "1025");
-    text[MODEL_REF_MAX] = '\0';
+    text[MODEL_REF_PATH_MAX] = '\0';
     {
         struct model_ref r;
 
