@@ -54,6 +54,22 @@ test('a name that no file here can have is refused before the file is hashed', a
   assert.match(r.text, /"imported":0,"failed":1/);
 });
 
+/* What was past the limit was left out in silence: of a cache with a thousand data sets, each model. */
+test('what is past the limit of a store is told, and comes by its name', async (t) => {
+  const home = makeFolder('rbee-home-'), hub = path.join(home, '.cache/huggingface/hub');
+  model(path.join(hub, 'models--org--z/snapshots', 'c'.repeat(40), 'z.Q8_0.gguf'));
+  for (let i = 0; i <= 1000; i++) fs.symlinkSync('nowhere', path.join(hub, `models--a--r${i}`));
+  const hive = await startHive({ env: { HOME: home } });
+  t.after(() => hive.stop());
+  assert.strictEqual((await get(hive, '/v1/models/import')).json.left_out, 2);
+  assert.match((await cli(hive, 'models', 'import', '--scan')).stderr, /^2 more of what is kept there were not looked at: the limit is 1000 a store\./m);
+  const all = await cli(hive, 'models', 'import', 'hf-cache');
+  assert.strictEqual(all.code, 1);
+  assert.match(all.stderr, /^the rest: INVALID_REQUEST: 2 more repositories, .* the limit is 1000: /m);
+  const one = await cli(hive, 'models', 'import', 'hf-cache:org/z/z.Q8_0.gguf');
+  assert.strictEqual(one.code, 0, one.stderr);
+});
+
 describe('a file of the user\'s', () => {
   let hive, folder;
   before(async () => { hive = await startHive(); folder = makeFolder('rbee-mine-'); });

@@ -70,11 +70,13 @@ int choice_count(struct choice *c, size_t n)
 
 /* ---- texts and calls ---- */
 
+#define CALL_BYTES 256 /* of a call beside its texts: its place, three allocations */
+
 static int add_tool(struct choice *c, const struct event *e)
 {
     struct tool_call *tools, *t;
 
-    if (choice_count(c, sizeof *t + strlen(e->id) + strlen(e->name)))
+    if (choice_count(c, CALL_BYTES + strlen(e->id) + strlen(e->name)))
         return -1;
     tools = realloc(c->tools, (c->n_tools + 1) * sizeof *tools);
     if (!tools)
