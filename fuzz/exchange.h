@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "net/http_server.h"
 
 struct http_exchange {
@@ -21,6 +22,12 @@ struct http_exchange {
     void (*gone)(struct http_exchange *x, void *arg); /* NULL: the handler waits for nothing */
     void *gone_arg;
 };
+
+/* Errors of our own are logged: not a million times here. */
+__attribute__((constructor)) static void exchange_be_quiet(void)
+{
+    log_init("fuzz", LOG_SILENT);
+}
 
 static void exchange_begin(struct http_exchange *x, const char *body, size_t n)
 {

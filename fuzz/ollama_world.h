@@ -306,8 +306,8 @@ static void look_at_file(const char *text, struct download_look *out)
 {
     char *end;
 
-    out->bytes_done = strtoull(text, &end, 10);
-    out->bytes_total = strtoull(end, &end, 10);
+    out->file_done = strtoull(text, &end, 10);
+    out->file_total = strtoull(end, &end, 10);
     end += *end == ' ';
     if (end[0] && str_is_utf8(end, strlen(end)))
         out->file = end;
@@ -315,7 +315,7 @@ static void look_at_file(const char *text, struct download_look *out)
         out->file = "x.gguf";
 }
 
-void download_look(const struct download *d, struct download_look *out)
+void download_look(struct download *d, struct download_look *out)
 {
     const char *line = world.line;
 

@@ -26,7 +26,7 @@
 struct access_share;
 struct keys;
 
-/* What does not change. Texts are copied; NULL certificate: no TLS. */
+/* Texts are copied; NULL certificate: no TLS. */
 struct access_secrets {
     const char *link_key;
     const char *certificate, *private_key; /* PEM */
@@ -39,13 +39,20 @@ struct access_secrets {
 int access_share_create(const struct access_secrets *secrets, struct access_share **out, int *fd,
                         struct err *err);
 void access_share_publish(struct access_share *s, const struct keys *k);
+/* Another certificate of the same private key, for workers to come. ERR_LIMIT. */
+int access_share_renew(struct access_share *s, const char *certificate, struct err *err);
 
-/* The worker's side; the descriptor may be closed afterwards. ERR_INVALID, ERR_CONFLICT. */
+/* The worker's side; the descriptor may be closed afterwards. ERR_INVALID; ERR_CONFLICT: of
+ * another build. */
 int access_share_attach(int fd, struct access_share **out, struct err *err);
 void access_share_detach(struct access_share *s); /* NULL is fine; both sides */
 
-/* The texts lie in the share. */
+/* The texts lie in the share; without the certificate, which may be renewed at any moment. A
+ * private key says that there is one. */
 struct access_secrets access_share_secrets(const struct access_share *s);
+/* The certificate as it was at one moment, now: free(). ERR_NO_MEMORY; ERR_IO: there was no such
+ * moment. */
+int access_share_certificate(const struct access_share *s, char **out, struct err *err);
 /* Is this key one of the hive's, now? */
 bool access_share_opens(const struct access_share *s, const char *key);
 /*

@@ -13,6 +13,12 @@ const char *addressee_line(char dst[ADDRESSEE_LINE_MAX], const char *worker_id)
     return dst;
 }
 
+const char *addressee_request_line(char dst[ADDRESSEE_LINE_MAX], const char *request_id)
+{
+    snprintf(dst, ADDRESSEE_LINE_MAX, "%s: %s", ADDRESSEE_REQUEST_HEADER, request_id);
+    return dst;
+}
+
 int addressee_check(const char *named, const char *own_id, const char *src, struct api_error *e)
 {
     if (!named || str_eq(named, own_id))

@@ -55,31 +55,39 @@ int board_create(struct board **out, int *fd, struct err *err)
     return 0;
 }
 
+int board_check_head(int fd, uint32_t magic, uint32_t version, size_t size_bytes, const char *what,
+                     struct err *err)
+{
+    uint32_t head[2];
+    struct stat st;
+
+    if (fstat(fd, &st))
+        return err_errno(err, ERR_INVALID, errno, "descriptor %d is not %s", fd, what);
+    if (pread(fd, head, sizeof head, 0) != (ssize_t)sizeof head)
+        return err_set(err, ERR_INVALID, "descriptor %d is not %s", fd, what);
+    if (head[0] != magic || head[1] != version)
+        return err_set(err, ERR_CONFLICT,
+                       "descriptor %d is %s of mark %08x, version %u; this worker knows mark %08x, "
+                       "version %u: it is of another build than the rbee-hive that started it",
+                       fd, what, head[0], head[1], magic, version);
+    if (st.st_size < (off_t)size_bytes)
+        return err_set(err, ERR_CONFLICT,
+                       "descriptor %d has %lld bytes, %s of this build has %zu: the rbee-hive that "
+                       "started this worker is of another build",
+                       fd, (long long)st.st_size, what, size_bytes);
+    return 0;
+}
+
 int board_attach(int fd, struct board **out, struct err *err)
 {
-    struct stat st;
-    int rc;
+    int rc = 0;
 
-    if (fd >= 0) {
-        if (fstat(fd, &st))
-            return err_errno(err, ERR_INVALID, errno, "descriptor %d is no board", fd);
-        if (st.st_size < (off_t)sizeof(struct board))
-            return err_set(err, ERR_INVALID, "descriptor %d has %lld bytes, a board has %zu", fd,
-                           (long long)st.st_size, sizeof(struct board));
-    }
-    rc = map_board(fd, out, err);
-    if (rc)
-        return rc;
-    if (fd < 0) {
+    if (fd >= 0)
+        rc = board_check_head(fd, BOARD_MAGIC, BOARD_VERSION, sizeof(struct board), "a board", err);
+    if (rc == 0)
+        rc = map_board(fd, out, err);
+    if (rc == 0 && fd < 0)
         write_head(*out);
-    } else if ((*out)->magic != BOARD_MAGIC || (*out)->version != BOARD_VERSION) {
-        rc = err_set(err, ERR_CONFLICT,
-                     "descriptor %d holds a board of mark %08x, version %u; this worker knows mark "
-                     "%08x, version %u",
-                     fd, (*out)->magic, (*out)->version, BOARD_MAGIC, BOARD_VERSION);
-        board_detach(*out);
-        *out = NULL;
-    }
     return rc;
 }
 

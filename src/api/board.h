@@ -22,6 +22,10 @@
 #define BOARD_VERSION   6
 #define BOARD_ERROR_MAX 1024
 
+/* How a worker ends whose hive is of another build, so that neither knows what the other shares
+ * with it: EX_PROTOCOL of sysexits.h. */
+#define BOARD_EXIT_OTHER_BUILD 76
+
 enum board_state {
     BOARD_STARTING = 0, /* the process is there */
     BOARD_LOADING = 1,
@@ -69,9 +73,16 @@ struct board {
 
 /* The hive's side: makes the memory; *fd is to be inherited by the worker. */
 int board_create(struct board **out, int *fd, struct err *err);
-/* The worker's side: fd < 0 makes a private one. */
+/* The worker's side: fd < 0 makes a private one. ERR_INVALID; ERR_CONFLICT: of another build. */
 int board_attach(int fd, struct board **out, struct err *err);
 void board_detach(struct board *b);
+/*
+ * What all memory begins with that hive and worker share: a mark and a version, which come before
+ * its size, for another build's may have another one. ERR_INVALID: there is no such beginning;
+ * ERR_CONFLICT: it is another build's. `what` is "a board".
+ */
+int board_check_head(int fd, uint32_t magic, uint32_t version, size_t size_bytes, const char *what,
+                     struct err *err);
 
 /* "starting" "loading" "idle" "busy" "draining" "failed": what people and programs are shown. */
 const char *board_state_name(const struct board *b);

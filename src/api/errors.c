@@ -48,9 +48,9 @@ static const struct api_error_info table[API_N_CODES] = {
                        "again."},
     [API_DISK_NOT_ANSWERING] =
         {"DISK_NOT_ANSWERING", 503, 1, true,
-         "Is the machine that it comes from on, and the network? `ls` of that folder, on the "
-         "hive's "
-         "machine, waits until it answers; models that lie elsewhere are served meanwhile."},
+         "Is the disk mounted, and are the machine that it comes from and the network on? `ls` of "
+         "that folder, on the hive's machine, waits until it answers; models that lie elsewhere "
+         "are served meanwhile."},
     [API_INVALID_MODEL_FILE] =
         {"INVALID_MODEL_FILE", 422, 1, false,
          "The file is damaged or no GGUF: look at it with `llm-worker-rbee inspect FILE`. A "
@@ -69,22 +69,21 @@ static const struct api_error_info table[API_N_CODES] = {
     [API_DEVICE_NOT_FOUND] = {"DEVICE_NOT_FOUND", 422, 1, false,
                               "Choose a device that is there; `rbee-hive detect` lists them."},
     [API_WORKER_START_FAILED] = {"WORKER_START_FAILED", 500, 1, true,
-                                 "If the worker came so far, its log tells more: `rbee-keeper "
-                                 "logs`."},
+                                 "If a worker came so far, its log tells more: `rbee-keeper logs "
+                                 "WORKER`."},
     [API_LOADING_TIMEOUT] = {"LOADING_TIMEOUT", 504, 1, true,
                              "Is the disk slow or the model very large? Ask again, or choose a "
                              "smaller model."},
     [API_WORKER_CRASHED] =
         {"WORKER_CRASHED", 500, 1, true,
-         "Ask again: another worker is started. `rbee-keeper logs` shows the last "
-         "one's."},
+         "Ask again: another worker is started. What this one did last: `rbee-keeper logs "
+         "WORKER`."},
     [API_WORKER_STALLED] = {"WORKER_STALLED", 504, 1, true,
-                            "Ask again; `rbee-keeper logs` shows what the worker did last."},
+                            "Ask again. What the worker did last: `rbee-keeper logs WORKER`."},
     [API_WRONG_WORKER] = {"WRONG_WORKER", 421, 1, true,
                           "Ask the hive where that worker is, or whether it has ended: "
                           "`rbee-keeper workers list`."},
-    [API_ALL_SLOTS_BUSY] = {"ALL_SLOTS_BUSY", 503, 1, true,
-                            "Try again in a moment, or start the worker with more slots."},
+    [API_ALL_SLOTS_BUSY] = {"ALL_SLOTS_BUSY", 503, 1, true, "Try again in a moment."},
     [API_QUEUE_TIMEOUT] = {"QUEUE_TIMEOUT", 503, 1, true, "Try again in a moment."},
     [API_CONTEXT_LENGTH_EXCEEDED] =
         {"CONTEXT_LENGTH_EXCEEDED", 400, 1, false,
@@ -93,16 +92,17 @@ static const struct api_error_info table[API_N_CODES] = {
     [API_BODY_TOO_LARGE] = {"BODY_TOO_LARGE", 413, 1, false, "Send a smaller request."},
     [API_MISSING_API_KEY] =
         {"MISSING_API_KEY", 401, 1, false,
-         "Send `Authorization: Bearer KEY`; the key is in the file api-key of the "
-         "hive's RBEE_HOME."},
+         "Send `Authorization: Bearer KEY`, with one that `rbee-keeper keys create` made on the "
+         "hive's machine, or the one in the file api-key of its RBEE_HOME, if that is there."},
     [API_INVALID_API_KEY] = {"INVALID_API_KEY", 401, 1, false,
-                             "Compare with the file api-key of the hive's RBEE_HOME."},
+                             "Use one that `rbee-keeper keys create` made on the hive's machine, "
+                             "or the one in the file api-key of its RBEE_HOME, if that is there."},
     [API_FORBIDDEN_HOST] = {"FORBIDDEN_HOST", 403, 1, false,
                             "Use the address that the hive listens on; web pages and apps of other "
                             "places are let in by [hive] origins."},
     [API_TOO_MANY_FAILURES] = {"TOO_MANY_FAILURES", 429, 1, true,
                                "Wait as long as Retry-After says, and use a key that is right: "
-                               "`rbee-keeper keys list` on the hive's machine shows them."},
+                               "`rbee-keeper keys create` on the hive's machine makes one."},
     [API_CERTIFICATE_MISMATCH] =
         {"CERTIFICATE_MISMATCH", 0, 1, false,
          "If the hive's certificate was made anew on purpose, run the line that `rbee-hive pair` "
@@ -188,6 +188,16 @@ void api_error_set(struct api_error *e, enum api_code code, const char *src, con
     utf8_mend(e->message);
 }
 
+void api_error_of_files(struct api_error *e, const char *src, const struct err *err)
+{
+    api_error_set(e, err->code == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, src, "%s",
+                  err->text);
+    if (e->code == API_INTERNAL && err->code != ERR_NO_MEMORY)
+        e->details = json_pack("{s:s}", "hint",
+                               "See to what the message names: is it there, and may rbee read and "
+                               "write it? Then ask again.");
+}
+
 void api_error_done(struct api_error *e)
 {
     if (!e)
@@ -212,18 +222,38 @@ static json_t *text_json(const char *text)
     return s;
 }
 
+/* The word in a row's hint in whose place the worker's name stands, where it is known. */
+#define NAME_OF_WORKER "WORKER`"
+#define SHORT_ID       15 /* "worker-" and 8 digits: what tables show, and commands take */
+#define ID_SIGNS       "abcdefghijklmnopqrstuvwxyz0123456789-"
+
+const char *api_error_hint(const struct api_error *e, char dst[API_HINT_MAX])
+{
+    const char *own = json_string_value(json_object_get(e->details, "hint"));
+    const char *worker = json_string_value(json_object_get(e->details, "worker_id"));
+    const char *hint = own ? own : table[e->code].hint, *at;
+
+    if (own || !worker || strspn(worker, ID_SIGNS) < SHORT_ID ||
+        !(at = strstr(hint, NAME_OF_WORKER)))
+        return hint;
+    snprintf(dst, API_HINT_MAX, "%.*s%.*s%s", (int)(at - hint), hint, SHORT_ID, worker,
+             at + strlen(NAME_OF_WORKER) - 1);
+    return dst;
+}
+
 char *api_error_body(const struct api_error *e, const char *request_id)
 {
     const struct api_error_info *info = api_error_info(e->code);
     json_t *details = e->details ? json_copy(e->details) : json_object(), *body;
-    char *text = NULL;
+    char *text = NULL, room[API_HINT_MAX];
+    const char *hint = api_error_hint(e, room);
 
     if (!details)
         return NULL;
     if (json_object_get(details, "errors") && !json_object_get(details, "hint"))
         json_object_set_new(details, "hint", json_string(HINT_FIELDS));
-    if (info->hint[0] && !json_object_get(details, "hint"))
-        json_object_set_new(details, "hint", json_string(info->hint));
+    if (hint[0] && !json_object_get(details, "hint"))
+        json_object_set_new(details, "hint", text_json(hint));
     if (!json_object_get(details, "retriable"))
         json_object_set_new(details, "retriable", json_boolean(info->retriable));
     body = json_pack("{s:{s:s, s:o, s:o, s:s, s:s}}", "error", "code", info->code, "message",
@@ -251,13 +281,31 @@ enum api_code api_code_of_status(int status)
     }
 }
 
+#define RETRY_AFTER_MAX_S 3600 /* more than that is no worker's word */
+
+int api_error_retry_after_s(const struct api_error *e)
+{
+    json_int_t s = json_integer_value(json_object_get(e->details, "retry_after_s"));
+
+    return s >= 1 && s <= RETRY_AFTER_MAX_S ? (int)s : 1;
+}
+
+void api_error_of_status(struct api_error *e, int status, const char *src, const char *text)
+{
+    api_error_set(e, api_code_of_status(status), src, "%s", text);
+    if (status == 408) /* the row speaks of answers */
+        e->details = json_pack("{s:s}", "hint",
+                               "Send it faster, or allow more time: [hive] head_timeout and "
+                               "body_timeout, of a worker --head-timeout and --body-timeout.");
+}
+
 void api_error_render(int status, const char *text, const char *src, const char *request_id,
                       char *dst, size_t dst_size)
 {
     struct api_error e;
     char *body;
 
-    api_error_set(&e, api_code_of_status(status), src, "%s", text);
+    api_error_of_status(&e, status, src, text);
     body = api_error_body(&e, request_id);
     if (!body || !str_copy(dst, dst_size, body))
         snprintf(dst, dst_size, "{\"error\":{\"code\":\"%s\"}}", api_error_info(e.code)->code);

@@ -86,7 +86,17 @@ struct api_error {
 };
 void api_error_set(struct api_error *e, enum api_code code, const char *src, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* What became of files: DISK_FULL or INTERNAL, with a hint that it is no fault of rbee's, unless it
+ * was for want of memory. */
+void api_error_of_files(struct api_error *e, const char *src, const struct err *err);
 void api_error_done(struct api_error *e);
+
+/*
+ * What to do: the error's own hint (details.hint), else its row's, naming the worker of
+ * details.worker_id: its log is another one's as soon as the next is started. dst or another text.
+ */
+#define API_HINT_MAX 512
+const char *api_error_hint(const struct api_error *e, char dst[API_HINT_MAX]);
 
 /*
  * {"error":{"code","message","details","request_id","src"}} as text (free()), "details" always an
@@ -102,7 +112,13 @@ char *api_error_body(const struct api_error *e, const char *request_id);
 void api_error_render(int status, const char *text, const char *src, const char *request_id,
                       char *dst, size_t dst_size);
 
-/* The code for an error of which only the HTTP status is known. */
+/* Seconds to wait before a try again, where the status is 503: what the details say
+ * (retry_after_s), else one. */
+int api_error_retry_after_s(const struct api_error *e);
+
+/* An error of which only the HTTP status and a sentence are known. */
+void api_error_of_status(struct api_error *e, int status, const char *src, const char *text);
+/* The code for one of which only the status is. */
 enum api_code api_code_of_status(int status);
 
 /* Reads such a body (any status) into *e; false for what is not one: it becomes API_INTERNAL with

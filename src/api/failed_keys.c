@@ -25,6 +25,7 @@ struct failed_keys {
     struct culprit all[FAILED_KEYS_MAX];
     size_t n;
     int64_t told_until_ms; /* of all together, as debt_until_ms */
+    uint64_t n_untold;     /* the sum of those in `all` */
     uint64_t n_unsaid;
 };
 
@@ -60,17 +61,23 @@ static struct in6_addr who_is(const char *peer)
     return out;
 }
 
+static char *who_text(const struct in6_addr *who, char dst[FAILED_KEYS_WHO_BYTES])
+{
+    char text[INET6_ADDRSTRLEN] = "?";
+
+    if (IN6_IS_ADDR_V4MAPPED(who))
+        inet_ntop(AF_INET, &who->s6_addr[12], text, sizeof text);
+    else
+        inet_ntop(AF_INET6, who, text, sizeof text);
+    snprintf(dst, FAILED_KEYS_WHO_BYTES, "%s%s", text, IN6_IS_ADDR_V4MAPPED(who) ? "" : "/64");
+    return dst;
+}
+
 char *failed_keys_who(const char *peer, char dst[FAILED_KEYS_WHO_BYTES])
 {
     struct in6_addr who = who_is(peer);
-    char text[INET6_ADDRSTRLEN] = "?";
 
-    if (IN6_IS_ADDR_V4MAPPED(&who))
-        inet_ntop(AF_INET, &who.s6_addr[12], text, sizeof text);
-    else
-        inet_ntop(AF_INET6, &who, text, sizeof text);
-    snprintf(dst, FAILED_KEYS_WHO_BYTES, "%s%s", text, IN6_IS_ADDR_V4MAPPED(&who) ? "" : "/64");
-    return dst;
+    return who_text(&who, dst);
 }
 
 static size_t find(const struct failed_keys *f, const struct in6_addr *who)
@@ -107,32 +114,52 @@ static struct culprit *place(struct failed_keys *f)
     return oldest;
 }
 
+#define TELL_MOST_MS ((int64_t)FAILED_KEYS_TELL_BURST * FAILED_KEYS_TELL_REFILL_MS)
+
 /* Is there room in what may be told of all together? */
 static bool may_tell(struct failed_keys *f, int64_t now_ms)
 {
-    const int64_t most = (int64_t)FAILED_KEYS_TELL_BURST * FAILED_KEYS_TELL_REFILL_MS;
-
     if (f->told_until_ms < now_ms)
         f->told_until_ms = now_ms;
-    if (f->told_until_ms + FAILED_KEYS_TELL_REFILL_MS - now_ms > most)
+    if (f->told_until_ms + FAILED_KEYS_TELL_REFILL_MS - now_ms > TELL_MOST_MS)
         return false;
     f->told_until_ms += FAILED_KEYS_TELL_REFILL_MS;
     return true;
 }
 
-static bool is_to_be_told(struct failed_keys *f, struct culprit *c, enum failed_kind kind,
-                          int64_t now_ms, uint64_t *n)
+/* Was much told lately? What is left is for those of whom nothing was told yet. */
+static bool is_short(const struct failed_keys *f, int64_t now_ms)
 {
-    c->of[kind].n_untold++;
-    if (c->of[kind].told && now_ms - c->of[kind].told_ms < FAILED_KEYS_TELL_MS)
-        return false;
-    if (!may_tell(f, now_ms))
-        return false;
-    *n = c->of[kind].n_untold;
+    return f->told_until_ms - now_ms > TELL_MOST_MS / 2;
+}
+
+static bool has_turn(const struct culprit *c, int kind, int64_t now_ms)
+{
+    return !c->of[kind].told || now_ms - c->of[kind].told_ms >= FAILED_KEYS_TELL_MS;
+}
+
+/* How often, which is told from here on. */
+static uint64_t take(struct failed_keys *f, struct culprit *c, int kind)
+{
+    uint64_t n = c->of[kind].n_untold;
+
+    c->of[kind].n_untold = 0;
+    f->n_untold -= n;
+    return n;
+}
+
+static uint64_t tell(struct failed_keys *f, struct culprit *c, int kind, int64_t now_ms)
+{
     c->of[kind].told = true;
     c->of[kind].told_ms = now_ms;
-    c->of[kind].n_untold = 0;
-    return true;
+    return take(f, c, kind);
+}
+
+/* Of this one nothing will be told but the sum with others. */
+static void leave_unsaid(struct failed_keys *f, struct culprit *c)
+{
+    for (int k = 0; k < FAILED_KINDS; k++)
+        f->n_unsaid += take(f, c, k);
 }
 
 /* Of what may pass: nobody learns anything of a key by it. */
@@ -164,8 +191,8 @@ int failed_keys_check(const struct failed_keys *f, const struct access *a,
     return -1;
 }
 
-bool failed_keys_note(struct failed_keys *f, enum failed_kind kind, const char *peer,
-                      int64_t now_ms, uint64_t *n)
+static bool note(struct failed_keys *f, enum failed_kind kind, const char *peer, int64_t now_ms,
+                 int64_t debt_ms, uint64_t *n)
 {
     struct in6_addr who = who_is(peer);
     size_t i = find(f, &who);
@@ -173,16 +200,74 @@ bool failed_keys_note(struct failed_keys *f, enum failed_kind kind, const char *
     struct culprit *c = known ? &f->all[i] : place(f);
 
     if (!known) {
-        for (int k = 0; k < FAILED_KINDS; k++) /* of the one that is forgotten */
-            f->n_unsaid += c->of[k].n_untold;
+        leave_unsaid(f, c); /* the one that is forgotten */
         *c = (struct culprit){.who = who};
     }
     if (c->debt_until_ms < now_ms)
         c->debt_until_ms = now_ms;
-    if (kind == FAILED_KEY || kind == FAILED_CODE)
-        c->debt_until_ms += FAILED_KEYS_REFILL_MS;
+    c->debt_until_ms += debt_ms;
     c->last_ms = now_ms;
-    return is_to_be_told(f, c, kind, now_ms, n);
+    c->of[kind].n_untold++;
+    f->n_untold++;
+    if (!has_turn(c, kind, now_ms) || !may_tell(f, now_ms))
+        return false;
+    *n = tell(f, c, kind, now_ms);
+    return true;
+}
+
+bool failed_keys_note(struct failed_keys *f, enum failed_kind kind, const char *peer,
+                      int64_t now_ms, uint64_t *n)
+{
+    const bool counts = kind == FAILED_KEY || kind == FAILED_CODE;
+
+    return note(f, kind, peer, now_ms, counts ? FAILED_KEYS_REFILL_MS : 0, n);
+}
+
+bool failed_keys_note_unheard(struct failed_keys *f, enum failed_kind kind, const char *peer,
+                              int64_t now_ms, uint64_t *n)
+{
+    return note(f, kind, peer, now_ms, 0, n);
+}
+
+/* ---- what is left to tell ---- */
+
+bool failed_keys_has_rest(const struct failed_keys *f)
+{
+    return f->n_untold > 0;
+}
+
+/* The one with most; NULL: none. */
+static struct culprit *find_rest(struct failed_keys *f, int64_t now_ms, bool any, int *kind)
+{
+    struct culprit *found = NULL;
+
+    for (size_t i = 0; i < f->n; i++)
+        for (int k = 0; k < FAILED_KINDS; k++) {
+            struct culprit *c = &f->all[i];
+
+            if (c->of[k].n_untold > (found ? found->of[*kind].n_untold : 0) &&
+                (any || has_turn(c, k, now_ms))) {
+                found = c;
+                *kind = k;
+            }
+        }
+    return found;
+}
+
+bool failed_keys_rest(struct failed_keys *f, int64_t now_ms, bool last, struct failed_rest *out)
+{
+    int kind = 0;
+    struct culprit *c = find_rest(f, now_ms, last, &kind);
+
+    if (!c || (!may_tell(f, now_ms) && !last))
+        return false;
+    out->kind = (enum failed_kind)kind;
+    who_text(&c->who, out->who);
+    out->n = tell(f, c, kind, now_ms);
+    for (size_t i = 0; (last || is_short(f, now_ms)) && i < f->n; i++)
+        leave_unsaid(f, &f->all[i]);
+    out->others = failed_keys_unsaid(f);
+    return true;
 }
 
 uint64_t failed_keys_unsaid(struct failed_keys *f)

@@ -10,7 +10,10 @@
  * addresses costs its own members' memory and nobody else's.
  *
  * What is told of strangers is bounded, too, for each address and for all together: it must not
- * wash out of a log what was written before.
+ * wash out of a log what was written before. But each time is told in the end, if only as a number:
+ * the first at once, what came since when it is an address's turn again, and where too many wait
+ * for that, in one sum. For that the owner asks for the rest FAILED_KEYS_TELL_MS after something
+ * was left, and when it ends.
  *
  * Pure: the time comes with each call, in milliseconds. One thread.
  */
@@ -64,6 +67,27 @@ int failed_keys_check(const struct failed_keys *f, const struct access *a,
  */
 bool failed_keys_note(struct failed_keys *f, enum failed_kind kind, const char *peer,
                       int64_t now_ms, uint64_t *n);
+
+/* The same for who had to wait and was not listened to: it is told of, but waits no longer by it.
+ */
+bool failed_keys_note_unheard(struct failed_keys *f, enum failed_kind kind, const char *peer,
+                              int64_t now_ms, uint64_t *n);
+
+/* Is there anything of which nothing was told yet? */
+bool failed_keys_has_rest(const struct failed_keys *f);
+
+struct failed_rest {
+    enum failed_kind kind;
+    char who[FAILED_KEYS_WHO_BYTES];
+    uint64_t n;      /* times since it was last told */
+    uint64_t others; /* as failed_keys_unsaid */
+};
+
+/*
+ * Something that was left and is to be told now; false: nothing. To be asked until then. `last`:
+ * the owner ends, and all that is left is told at once, whatever was told lately.
+ */
+bool failed_keys_rest(struct failed_keys *f, int64_t now_ms, bool last, struct failed_rest *out);
 
 /* How often others were wrong of whom nothing was told since this was last asked. */
 uint64_t failed_keys_unsaid(struct failed_keys *f);

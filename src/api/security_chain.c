@@ -67,6 +67,14 @@ static bool is_quoted_hash(const char *text)
     return i == HEX_DIGITS && text[i] == '"';
 }
 
+bool security_chain_is_first(const char *line, size_t n)
+{
+    struct security_chain none;
+
+    security_chain_begin(&none);
+    return security_chain_check(&none, line, n, NULL) == 0;
+}
+
 int security_chain_check(struct security_chain *c, const char *line, size_t n, struct err *err)
 {
     const size_t head = strlen(PREFIX);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sync.h"
 
 #define POLL_MS  10
 #define OLDER_MS 500 /* far more than a program of an early version takes for its change */
@@ -88,9 +89,9 @@ int dir_lock_take(const char *dir, int wait_ms, const volatile bool *stop, struc
 
 int dir_lock_sync(const struct dir_lock *l, const char *dir, struct err *err)
 {
-    if (fsync(l->dir_fd) == 0)
-        return 0;
-    return err_errno(err, ERR_IO, errno, "cannot write %s to disk", dir);
+    int error = sync_bytes(l->dir_fd);
+
+    return error ? err_errno(err, ERR_IO, error, "cannot write %s to disk", dir) : 0;
 }
 
 bool dir_lock_is_held(const char *path)

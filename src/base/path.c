@@ -16,10 +16,8 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "base/uuid.h"
 
-#define TEMP_TRIES 8
-#define LINKS_MAX  40 /* as the kernel: path_resolution(7) */
+#define LINKS_MAX 40 /* as the kernel: path_resolution(7) */
 
 char *path_join(const char *dir, const char *name)
 {
@@ -134,14 +132,15 @@ int path_make_dir(const char *path, mode_t mode, struct err *err)
                      path);
 }
 
-int path_make_dirs(const char *path, mode_t mode, struct err *err)
+/* Each that ends behind the first n_from bytes, which are less than the path has. */
+static int make_dirs_from(const char *path, size_t n_from, mode_t mode, struct err *err)
 {
     char *copy = str_dup(path);
     int rc = 0;
 
     if (!copy)
         return err_no_memory(err, strlen(path), "a path");
-    for (char *p = copy + 1; *copy && *p && rc == 0; p++) {
+    for (char *p = copy + n_from; *p && rc == 0; p++) {
         if (*p != '/')
             continue;
         *p = '\0';
@@ -154,11 +153,37 @@ int path_make_dirs(const char *path, mode_t mode, struct err *err)
     return rc;
 }
 
+int path_make_dirs(const char *path, mode_t mode, struct err *err)
+{
+    return make_dirs_from(path, path[0] ? 1 : 0, mode, err);
+}
+
+int path_make_dirs_in(const char *path, size_t n_root, mode_t mode, struct err *err)
+{
+    char *root = str_ndup(path, n_root);
+    bool there = root && path_is_dir(root);
+
+    if (root && !there)
+        err_set(err, ERR_UNREACHABLE, "the folder %s is not there any more: is its disk mounted?",
+                root);
+    free(root);
+    return !root    ? err_no_memory(err, n_root, "a path")
+           : !there ? ERR_UNREACHABLE
+                    : make_dirs_from(path, n_root + 1, mode, err);
+}
+
 bool path_is_file(const char *path)
 {
     struct stat st;
 
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool path_is_gone(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
 bool path_is_dir(const char *path)
@@ -349,163 +374,6 @@ int path_read_file(const char *path, size_t max_bytes, char **out, size_t *n, st
                          errno, "cannot open %s", path);
     rc = path_read_open(fd, path, max_bytes, out, n, err);
     close(fd);
-    return rc;
-}
-
-static int write_all(int fd, const char *path, const char *bytes, size_t n, struct err *err)
-{
-    while (n) {
-        ssize_t put = write(fd, bytes, n);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return err_errno(err, ERR_IO, errno, "cannot write %s", path);
-        bytes += put;
-        n -= (size_t)put;
-    }
-    return 0;
-}
-
-int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset)
-{
-    const char *at = bytes;
-
-    while (n) {
-        ssize_t put = pwrite(fd, at, n, (off_t)offset);
-
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return errno;
-        at += put;
-        offset += (uint64_t)put;
-        n -= (size_t)put;
-    }
-    return 0;
-}
-
-/*
- * What root replaces in another's folder stays that other's, who could not read it else; where
- * root has no right to that, it is root's. Only a file that has no other name is given away: it may
- * have waited for root under this one.
- */
-static void keep_owner(int fd, const char *path)
-{
-    struct stat old, made;
-
-    if (geteuid() == 0 && stat(path, &old) == 0 && old.st_uid != 0 && fstat(fd, &made) == 0 &&
-        S_ISREG(made.st_mode) && made.st_nlink == 1 && fchown(fd, old.st_uid, old.st_gid) != 0)
-        errno = 0;
-}
-
-/*
- * A new file beside `path`: its descriptor, or -1 with errno, and *temp its name (free(), NULL: no
- * memory). A name that is taken is left alone, as whose it is may be writing: process ids are one's
- * own only within a container, and a home may be in several.
- */
-static int create_beside(const char *path, mode_t mode, char **temp)
-{
-    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    uint64_t tail = (uint64_t)getpid();
-    struct stat old;
-    bool anew = lstat(path, &old) != 0;
-    int fd = -1;
-
-    for (int i = 0; i < TEMP_TRIES; i++) {
-        *temp = str_printf("%s.tmp-%llu", path, (unsigned long long)tail);
-        if (*temp)
-            fd = anew ? path_open_made(*temp, flags, mode) : open(*temp, flags, mode);
-        if (fd >= 0 || !*temp || errno != EEXIST || i + 1 == TEMP_TRIES)
-            break;
-        free(*temp);
-        tail = random_u64() % 10000000000;
-    }
-    return fd;
-}
-
-static int sync_file(int fd, const char *path, struct err *err)
-{
-    if (fsync(fd) == 0)
-        return 0;
-    return err_errno(err, ERR_IO, errno, "cannot write %s to disk", path);
-}
-
-/* The new content under the old name; *fd stays open. */
-static int replace(const char *path, const void *bytes, size_t n, mode_t mode, bool sync, int *fd,
-                   struct err *err)
-{
-    char *temp;
-    int rc;
-
-    *fd = create_beside(path, mode, &temp);
-    if (!temp)
-        return err_no_memory(err, strlen(path) + 32, "a path");
-    if (*fd < 0) {
-        rc = err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot create %s", temp);
-        free(temp);
-        return rc;
-    }
-    keep_owner(*fd, path);
-    rc = write_all(*fd, path, bytes, n, err);
-    if (rc == 0 && sync)
-        rc = sync_file(*fd, path, err);
-    if (rc == 0 && rename(temp, path) != 0)
-        rc = err_errno(err, ERR_IO, errno, "cannot put %s in its place", path);
-    if (rc) {
-        unlink(temp);
-        close(*fd);
-    }
-    free(temp);
-    return rc;
-}
-
-int path_write_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err)
-{
-    int fd, rc = replace(path, bytes, n, mode, true, &fd, err);
-
-    if (rc == 0)
-        close(fd);
-    return rc;
-}
-
-int path_write_open(const char *path, const void *bytes, size_t n, mode_t mode, int *fd,
-                    struct err *err)
-{
-    return replace(path, bytes, n, mode, false, fd, err);
-}
-
-int path_sync_folder(const char *path, struct err *err)
-{
-    char *dir = str_dup(path), *slash = dir ? strrchr(dir, '/') : NULL;
-    int fd = -1, rc = 0;
-
-    if (slash)
-        *slash = '\0';
-    if (slash)
-        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0)
-        rc = err_errno(err, ERR_IO, errno, "cannot sync the folder of %s", path);
-    if (fd >= 0)
-        close(fd);
-    free(dir);
-    return rc;
-}
-
-int path_write_finish(int fd, const char *path, struct err *err)
-{
-    int rc = sync_file(fd, path, err);
-
-    close(fd);
-    return rc;
-}
-
-int path_write_note(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err)
-{
-    int fd, rc = path_write_open(path, bytes, n, mode, &fd, err);
-
-    if (rc == 0)
-        close(fd);
     return rc;
 }
 

@@ -32,10 +32,15 @@ int path_rbee_home(const char *given, char **out, struct err *err);
 /* mkdir, and mkdir -p. Existing folders are fine, an existing file is not. As path_open_made. */
 int path_make_dir(const char *path, mode_t mode, struct err *err);
 int path_make_dirs(const char *path, mode_t mode, struct err *err);
+/* Those behind the first n_root bytes of it only: ERR_UNREACHABLE where that folder is not there,
+ * as when its disk is not mounted. */
+int path_make_dirs_in(const char *path, size_t n_root, mode_t mode, struct err *err);
 /* open(2) with O_CREAT: what root makes in another's folder is that other's. */
 int path_open_made(const char *path, int flags, mode_t mode);
 
 bool path_is_file(const char *path);
+/* Nothing is there; not: nobody can tell (a bad disk, a stale handle, no right to look). */
+bool path_is_gone(const char *path);
 bool path_is_dir(const char *path);
 int path_file_size(const char *path, uint64_t *out, struct err *err);
 /* Bytes an unprivileged writer has left on the file system of `path`; ERR_UNSUPPORTED where that
@@ -74,6 +79,12 @@ int path_read_open(int fd, const char *path, size_t max_bytes, char **out, size_
 /* All n bytes at that place of an open file: 0, or the errno that stopped it. */
 int path_write_at(int fd, const void *bytes, size_t n, uint64_t offset);
 
+/*
+ * A new file beside `path`, for what is to be renamed to that: its descriptor, or -1 with errno,
+ * and *temp its name (free(), NULL: no memory). It is held (sweep.h) until the descriptor is
+ * closed. A name that is taken is left alone: whose it is may be writing.
+ */
+int path_create_beside(const char *path, mode_t mode, char **temp);
 /*
  * Writes a temporary file beside it, fsyncs, renames: the old or the new content, never half. A
  * file that root writes anew keeps its owner, and a new one has its folder's. Who is killed leaves

@@ -1,9 +1,13 @@
-/* sweep.c - see sweep.h. No state. */
+/* sweep.c - see sweep.h. No state. Linux: flock(2). */
 #include "base/sweep.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/path.h"
@@ -26,7 +30,7 @@ bool sweep_is_copy(const char *name)
     return tail && is_tail(tail);
 }
 
-void sweep_copies(const char *path)
+static void sweep(const char *path, void (*end)(int dir_fd, const char *name))
 {
     const char *name = path_base(path);
     size_t n = (size_t)(name - path);
@@ -36,8 +40,46 @@ void sweep_copies(const char *path)
 
     while (d && (entry = readdir(d)))
         if (str_starts(entry->d_name, name) && is_tail(entry->d_name + strlen(name)))
-            unlinkat(dirfd(d), entry->d_name, 0);
+            end(dirfd(d), entry->d_name);
     if (d)
         closedir(d);
     free(dir);
+}
+
+static void end_any(int dir_fd, const char *name)
+{
+    unlinkat(dir_fd, name, 0);
+}
+
+void sweep_copies(const char *path)
+{
+    sweep(path, end_any);
+}
+
+/* ---- where others may be writing ---- */
+
+bool sweep_hold(int fd)
+{
+    struct stat st;
+
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return errno != EWOULDBLOCK; /* who sweeps has it */
+    return fstat(fd, &st) != 0 || st.st_nlink > 0;
+}
+
+/* The name goes while the lock is held: so whoever made it just now sees that it is gone. */
+static void end_abandoned(int dir_fd, const char *name)
+{
+    int fd = openat(dir_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat st;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        unlinkat(dir_fd, name, 0);
+    if (fd >= 0)
+        close(fd);
+}
+
+void sweep_abandoned(const char *path)
+{
+    sweep(path, end_abandoned);
 }

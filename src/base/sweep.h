@@ -13,4 +13,12 @@ bool sweep_is_copy(const char *name);
 /* Deletes those of the file at `path`. Only for who keeps all others from writing it just then. */
 void sweep_copies(const char *path);
 
+/*
+ * Where others may be writing it: whoever makes such a copy holds it, and those that nobody holds
+ * are deleted; none on a file system without locks. False: it was deleted between its making and
+ * this call. The descriptor's end lets go.
+ */
+bool sweep_hold(int fd);
+void sweep_abandoned(const char *path);
+
 #endif

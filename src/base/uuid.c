@@ -42,3 +42,15 @@ char *uuid_make(char dst[UUID_BYTES])
              b[15]);
     return dst;
 }
+
+bool uuid_is_one(const char *text)
+{
+    static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    size_t i = 0;
+
+    while (form[i] && (form[i] == '-' ? text[i] == '-'
+                                      : (text[i] >= '0' && text[i] <= '9') ||
+                                            (text[i] >= 'a' && text[i] <= 'f')))
+        i++;
+    return form[i] == '\0' && text[i] == '\0';
+}

@@ -21,14 +21,15 @@ struct admit {
     struct inspect *inspect;
 };
 
-/* Which program judges: another build of the same version is another judge. */
+/* Which program judges: another build of the same version is another judge. A package may give its
+ * files the time of its making: when it came is the disk's word. */
 static void judge_text(const char *program, char dst[64])
 {
     struct stat st = {0};
 
     stat(program, &st);
-    snprintf(dst, 64, "%s-%lld-%lld", RBEE_VERSION, (long long)st.st_size,
-             (long long)st.st_mtim.tv_sec);
+    snprintf(dst, 64, "%s-%lld-%lld-%lld.%09ld", RBEE_VERSION, (long long)st.st_size,
+             (long long)st.st_mtim.tv_sec, (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
 }
 
 /* The last word; the admission is no more. */

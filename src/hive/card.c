@@ -1,20 +1,15 @@
-/* card.c - see card.h. What is read back is checked like anything from outside. */
+/* card.c - see card.h: a card in memory, and its way to the disk. */
 #include "hive/card.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
-#include "api/json_load.h"
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sweep.h"
 #include "hive/quant.h"
-
-#define CARD_VERSION 1
 
 static bool is_local(const char *repo)
 {
@@ -207,6 +202,7 @@ void card_free(struct card *c)
     free(c->commit);
     free(c->quantization);
     free(c->origin);
+    json_decref(c->more);
     free(c);
 }
 
@@ -219,6 +215,13 @@ int card_set_origin(struct card *c, const char *origin, struct err *err)
     free(c->origin);
     c->origin = copy;
     return 0;
+}
+
+bool card_is_in_folder(const struct card *c, const char *path)
+{
+    size_t n = strlen(c->dir);
+
+    return strncmp(path, c->dir, n) == 0 && path[n] == '/';
 }
 
 bool card_is_local(const struct card *c)
@@ -260,49 +263,6 @@ bool card_is_verified(const struct card *c)
     return true;
 }
 
-/* ---- JSON ---- */
-
-/* The text up to where it was cut within a character. */
-static json_t *text_json(const char *text)
-{
-    json_t *whole = json_stringn(text, str_utf8_whole(text, strlen(text)));
-
-    return whole ? whole : json_string("");
-}
-
-/* NULL where there is none. */
-static json_t *verdict_json(const struct catalog_verdict *v)
-{
-    return v->judge[0] ? json_pack("{s:o, s:o, s:o, s:o}", "judge", text_json(v->judge), "code",
-                                   text_json(v->code), "message", text_json(v->message), "license",
-                                   text_json(v->license))
-                       : NULL;
-}
-
-static json_t *to_json(const struct card *c)
-{
-    json_t *files = json_array(), *refs = json_array();
-
-    for (size_t i = 0; i < c->n_files; i++)
-        json_array_append_new(files, json_pack("{s:s, s:I, s:s}", "name", c->files[i].name, "size",
-                                               (json_int_t)c->files[i].size_bytes, "sha256",
-                                               c->files[i].sha256));
-    for (size_t i = 0; i < c->n_refs; i++)
-        json_array_append_new(refs, json_string(c->refs[i]));
-    return json_pack("{s:i, s:s, s:s, s:s, s:s*, s:o, s:o, s:o*}", "version", CARD_VERSION, "repo",
-                     c->repo, "commit", c->commit, "quantization", c->quantization, "origin",
-                     c->origin, "refs", refs, "files", files, "verdict", verdict_json(&c->verdict));
-}
-
-char *card_text(const struct card *c)
-{
-    json_t *root = to_json(c);
-    char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
-
-    json_decref(root);
-    return text;
-}
-
 /* Where on this machine a model lay is nobody else's to read. */
 static mode_t mode_of(const struct card *c)
 {
@@ -320,7 +280,7 @@ static int put(const struct card *c, int *fd, struct err *err)
                      "what is to be noted of %.200s has %zu bytes, more than %u are not read again",
                      card_name(c), strlen(text), CARD_BYTES_MAX);
     if (rc == 0)
-        rc = path_make_dirs(c->dir, 0755, err);
+        rc = path_make_dirs_in(c->dir, c->n_root, 0755, err);
     if (rc == 0 && fd)
         rc = path_write_open(c->path, text, strlen(text), mode_of(c), fd, err);
     else if (rc == 0)
@@ -337,70 +297,4 @@ int card_save(const struct card *c, struct err *err)
 int card_save_open(const struct card *c, int *fd, struct err *err)
 {
     return put(c, fd, err);
-}
-
-static bool take_files(struct card *c, json_t *files)
-{
-    json_t *file;
-    size_t i;
-
-    json_array_foreach(files, i, file)
-    {
-        const char *name, *sha256;
-        json_int_t size;
-
-        if (json_unpack(file, "{s:s, s:I, s:s}", "name", &name, "size", &size, "sha256", &sha256) ||
-            size < 0 || card_add_noted_file(c, name, (uint64_t)size, sha256, NULL))
-            return false;
-    }
-    return c->n_files > 0;
-}
-
-static bool take_refs(struct card *c, json_t *refs)
-{
-    json_t *ref;
-    size_t i;
-
-    json_array_foreach(refs, i,
-                       ref) if (!json_is_string(ref) ||
-                                card_add_ref(c, json_string_value(ref), NULL)) return false;
-    return true;
-}
-
-/* One that makes no sense is none: the file is judged again when it comes to that. */
-static void take_verdict(struct catalog_verdict *v, json_t *verdict)
-{
-    const char *judge, *code, *message, *license;
-    struct catalog_verdict told = {0};
-
-    if (json_unpack(verdict, "{s:s, s:s, s:s, s:s}", "judge", &judge, "code", &code, "message",
-                    &message, "license", &license) == 0 &&
-        str_copy(told.judge, sizeof told.judge, judge) &&
-        str_copy(told.code, sizeof told.code, code) &&
-        str_copy(told.message, sizeof told.message, message) &&
-        str_copy(told.license, sizeof told.license, license))
-        *v = told;
-}
-
-struct card *card_parse(const char *models_dir, const char *text, size_t n)
-{
-    const char *repo, *commit, *quantization, *origin = NULL;
-    struct card *c = NULL;
-    json_t *root = json_load_bounded(text, n, 0, NULL), *refs, *files;
-    int version;
-
-    if (json_unpack(root, "{s:i, s:s, s:s, s:s, s?s, s:o, s:o}", "version", &version, "repo", &repo,
-                    "commit", &commit, "quantization", &quantization, "origin", &origin, "refs",
-                    &refs, "files", &files) == 0 &&
-        version == CARD_VERSION &&
-        card_create(models_dir, repo, commit, quantization, &c, NULL) == 0 &&
-        (!take_files(c, files) || !take_refs(c, refs) ||
-         (origin && card_set_origin(c, origin, NULL)))) {
-        card_free(c);
-        c = NULL;
-    }
-    if (c)
-        take_verdict(&c->verdict, json_object_get(root, "verdict"));
-    json_decref(root);
-    return c;
 }

@@ -13,6 +13,7 @@
 #ifndef RBEE_HIVE_CARD_H
 #define RBEE_HIVE_CARD_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@
 #include "base/err.h"
 #include "hive/catalog.h"
 
+#define CARD_VERSION      1   /* a later one is another's: it is neither read nor written over */
 #define CARD_FILES_MAX    512 /* parts of a split model: as many as the engine reads */
 #define CARD_REFS_MAX     64
 #define CARD_BYTES_MAX    (1u << 20)
@@ -46,6 +48,7 @@ struct card {
     struct card_file *files;
     size_t n_files;
     struct catalog_verdict verdict; /* on the first file; judge "" = not judged yet */
+    json_t *more; /* what else it says, which is not known here and written back; may be NULL */
 };
 
 /* An empty card for a commit; then card_add_file in order (the first gives the card its name). A
@@ -73,6 +76,8 @@ char *card_source(const struct card *c);
  * memory; what it says is checked like anything from outside. */
 char *card_text(const struct card *c);
 struct card *card_parse(const char *models_dir, const char *text, size_t n);
+/* In which version a card is written that can perhaps not be read; 0: it does not say. */
+int card_text_version(const char *text, size_t n);
 
 /*
  * One made anew of what the catalog knows; NULL when that does not lead to where the row's file is.
@@ -84,7 +89,7 @@ bool card_measure(struct card *c, uint64_t total_bytes);
 
 /*
  * May the card lie there? ERR_CONFLICT where its folder or its name is another model's, on a file
- * system that folds case.
+ * system that folds case, or where a newer rbee's card lies.
  */
 int card_check_place(const struct card *c, struct err *err);
 /*
@@ -93,7 +98,8 @@ int card_check_place(const struct card *c, struct err *err);
  */
 const char *card_clash(const struct card *a, const struct card *b);
 /* ERR_CONFLICT where that is so of two files of this card, or of it and another card on the disk
- * (not the one at its own path); ERR_UNREACHABLE. */
+ * (not the one at its own path), or where a card in its folder is withheld, so that nobody knows;
+ * ERR_UNREACHABLE. */
 int card_check_names(struct reach *r, const char *models_dir, const struct card *c,
                      struct err *err);
 /* Makes the folder and writes the card, if it may lie there. ERR_LIMIT: past CARD_BYTES_MAX. */
@@ -111,11 +117,13 @@ int card_remove(const struct card *c);
 int card_remove_file(const char *path, struct unlinked *u, uint64_t *freed, struct err *err);
 /* Removes the files, the unfinished parts and their ledgers, the card, and folders that become
  * empty. A file that another card names, too, stays that one's. Where something cannot be deleted
- * the others go, and the card stays: the first error, and ERR_NO_MEMORY, when nothing went. */
+ * the others go, and the card stays: the first error. When nothing went: ERR_NO_MEMORY, and
+ * ERR_CONFLICT where a card beside it is withheld, so that nobody knows what that one names. */
 int card_remove_all(struct reach *r, const char *models_dir, const struct card *c,
                     struct unlinked *u, uint64_t *freed, struct err *err);
 
 bool card_has_ref(const struct card *c, const char *model_ref);
+bool card_is_in_folder(const struct card *c, const char *path);
 bool card_is_local(const struct card *c); /* it was imported under a name of this machine */
 /* How many of its files' names are there, whatever is behind them. */
 size_t card_n_there(const struct card *c);
@@ -123,6 +131,8 @@ size_t card_n_there(const struct card *c);
 int card_check_file(const struct card *c, size_t i, struct err *err);
 /* Every one is. */
 bool card_is_complete(const struct card *c);
+/* Has a file its name, and another size than it should have? *err names the first. */
+bool card_is_cut(const struct card *c, struct err *err);
 /* The files of both have the same digests, in the same order. */
 bool card_same_files(const struct card *a, const struct card *b);
 /* Every file had a digest to be compared with before it was put into its place. */
@@ -146,9 +156,11 @@ int card_reach(struct reach *r, const struct card *c, struct err *err);
 char *card_path_beside(const char *file);
 /* The card at that path; NULL when it cannot be read as one, or says that it belongs elsewhere. */
 struct card *card_load(const char *models_dir, const char *path);
-/* Something is there and cannot be read now (no descriptor, a bad disk, rights): it may be whole.
- */
-bool card_is_withheld(const char *path);
+/* ERR_CONFLICT: what is there was written by a newer rbee, which alone knows what it says. */
+int card_check_age(const char *path, struct err *err);
+/* Something is there and cannot be read now (no descriptor, a bad disk, rights), or by this rbee:
+ * it may be whole, and is not to be written over. *why says which. */
+bool card_is_withheld(const char *path, struct err *why);
 
 /*
  * The card that has this reference, or lies at this path (the other NULL); *out NULL: there is
@@ -165,8 +177,9 @@ int card_find(struct reach *r, const char *models_dir, const char *repo, const c
  */
 int card_scan(struct reach *r, const char *models_dir, const char *repo,
               bool (*each)(void *arg, struct card *c), void *arg, struct err *err);
-/* All, and the path of what should be a card and cannot be read as one. */
-int card_scan_all(struct reach *r, const char *models_dir, bool (*each)(void *arg, struct card *c),
+/* The same, and the path of what should be a card and cannot be read as one. */
+int card_scan_all(struct reach *r, const char *models_dir, const char *repo,
+                  bool (*each)(void *arg, struct card *c),
                   void (*unreadable)(void *arg, const char *path), void *arg, struct err *err);
 
 #endif

@@ -32,7 +32,7 @@ int card_check_place(const struct card *c, struct err *err)
                        "%s: name the model as it is spelled there, or choose a folder on another "
                        "file system ([hive] models_dir)",
                        why.text);
-    return rc ? err_set(err, rc, "%s", why.text) : 0;
+    return rc ? err_set(err, rc, "%s", why.text) : card_check_age(c->path, err);
 }
 
 size_t card_n_there(const struct card *c)
@@ -56,6 +56,14 @@ int card_check_file(const struct card *c, size_t i, struct err *err)
         return err_set(err, ERR_INVALID, "its file %.300s has %llu bytes, it should have %llu",
                        f->path, (unsigned long long)size, (unsigned long long)f->size_bytes);
     return 0;
+}
+
+bool card_is_cut(const struct card *c, struct err *err)
+{
+    for (size_t i = 0; i < c->n_files; i++)
+        if (c->files[i].size_bytes > 0 && card_check_file(c, i, err) == ERR_INVALID)
+            return true;
+    return false;
 }
 
 bool card_is_complete(const struct card *c)

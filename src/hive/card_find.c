@@ -37,14 +37,37 @@ char *card_path_beside(const char *file)
     return str_printf("%s" CARD_TAIL, file);
 }
 
-bool card_is_withheld(const char *path)
+/* Of path_read_file, or ERR_CONFLICT. */
+static int check(const char *path, struct err *err)
 {
     char *text;
     size_t n;
-    int rc = path_read_file(path, CARD_BYTES_MAX, &text, &n, NULL);
+    int version, rc = path_read_file(path, CARD_BYTES_MAX, &text, &n, err);
 
-    if (rc == 0)
-        free(text);
+    if (rc)
+        return rc;
+    version = card_text_version(text, n);
+    free(text);
+    if (version <= CARD_VERSION)
+        return 0;
+    return err_set(err, ERR_CONFLICT,
+                   "%.300s was written by a newer rbee (in version %d, this one knows versions up "
+                   "to %d): start that one; nothing of that model is changed or deleted "
+                   "here",
+                   path, version, CARD_VERSION);
+}
+
+int card_check_age(const char *path, struct err *err)
+{
+    struct err why = {0};
+
+    return check(path, &why) == ERR_CONFLICT ? err_set(err, ERR_CONFLICT, "%s", why.text) : 0;
+}
+
+bool card_is_withheld(const char *path, struct err *why)
+{
+    int rc = check(path, why);
+
     return rc && rc != ERR_NOT_FOUND && rc != ERR_INVALID && rc != ERR_LIMIT;
 }
 
@@ -156,7 +179,8 @@ int card_scan(struct reach *r, const char *models_dir, const char *repo,
     return scan(&s, repo);
 }
 
-int card_scan_all(struct reach *r, const char *models_dir, bool (*each)(void *arg, struct card *c),
+int card_scan_all(struct reach *r, const char *models_dir, const char *repo,
+                  bool (*each)(void *arg, struct card *c),
                   void (*unreadable)(void *arg, const char *path), void *arg, struct err *err)
 {
     struct scan s = {.reach = r,
@@ -166,7 +190,7 @@ int card_scan_all(struct reach *r, const char *models_dir, bool (*each)(void *ar
                      .arg = arg,
                      .err = err};
 
-    return scan(&s, NULL);
+    return scan(&s, repo);
 }
 
 /* ---- one ---- */

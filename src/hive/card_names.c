@@ -70,6 +70,18 @@ static bool on_other(void *arg, struct card *other)
     return ch->rc == 0;
 }
 
+/* What it names, nobody here knows. */
+static void on_unreadable(void *arg, const char *path)
+{
+    struct checking *ch = arg;
+    struct err why;
+
+    if (ch->rc == 0 && !str_eq(path, ch->card->path) && card_is_in_folder(ch->card, path) &&
+        card_is_withheld(path, &why))
+        ch->rc = err_set(ch->err, ERR_CONFLICT, "%.200s would lie beside another model: %s",
+                         card_name(ch->card), why.text);
+}
+
 int card_check_names(struct reach *r, const char *models_dir, const struct card *c, struct err *err)
 {
     struct checking ch = {.card = c, .err = err};
@@ -81,6 +93,6 @@ int card_check_names(struct reach *r, const char *models_dir, const struct card 
                            "the file %.300s is named as another one of the same model, or as what "
                            "lies beside that one",
                            c->files[i].name);
-    rc = card_scan(r, models_dir, c->repo, on_other, &ch, err);
+    rc = card_scan_all(r, models_dir, c->repo, on_other, on_unreadable, &ch, err);
     return ch.rc ? ch.rc : rc;
 }

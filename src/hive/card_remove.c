@@ -86,6 +86,8 @@ int card_remove_file(const char *path, struct unlinked *u, uint64_t *freed, stru
 struct others {
     const struct card *card;
     bool *named; /* which of its files another card names, too */
+    int rc;      /* what another one names cannot be told */
+    struct err *err;
 };
 
 static bool is_named(const struct card *c, const char *path)
@@ -108,16 +110,26 @@ static bool on_other(void *arg, struct card *other)
     return true;
 }
 
+static void on_unreadable(void *arg, const char *path)
+{
+    struct others *o = arg;
+    struct err why;
+
+    if (o->rc == 0 && card_is_in_folder(o->card, path) && card_is_withheld(path, &why))
+        o->rc = err_set(o->err, ERR_CONFLICT, "%s", why.text);
+}
+
 int card_remove_all(struct reach *r, const char *models_dir, const struct card *c,
                     struct unlinked *u, uint64_t *freed, struct err *err)
 {
-    struct others o = {.card = c, .named = calloc(c->n_files + 1, sizeof *o.named)};
-    int error, rc = 0;
+    struct others o = {.card = c, .named = calloc(c->n_files + 1, sizeof *o.named), .err = err};
+    int error, rc;
 
     if (!o.named)
         return err_no_memory(err, c->n_files, "what is to be deleted");
-    card_scan(r, models_dir, c->repo, on_other, &o, NULL);
-    for (size_t i = 0; i < c->n_files; i++) {
+    card_scan_all(r, models_dir, c->repo, on_other, on_unreadable, &o, NULL);
+    rc = o.rc;
+    for (size_t i = 0; i < c->n_files && o.rc == 0; i++) {
         int one = o.named[i] ? 0 : card_remove_file(c->files[i].path, u, freed, rc ? NULL : err);
 
         rc = rc ? rc : one;

@@ -131,7 +131,7 @@ static int set_up(struct catalog *c, struct err *err)
         return err_set(err, ERR_CONFLICT,
                        "the catalog %s has version %lld, this rbee-hive knows versions up to %d: "
                        "start the one that wrote it, or move the file away, and it is made again "
-                       "from what is on disk",
+                       "from what is on disk; what this one cannot read there is left as it is",
                        c->path, (long long)version, SCHEMA_VERSION);
     if (rc == 0 && version < SCHEMA_VERSION)
         rc = run(c, schema, err);

@@ -14,6 +14,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
+#include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/uuid.h"
@@ -166,16 +167,23 @@ static int make_key(const char *path, struct certificate *out, struct err *err)
     return rc;
 }
 
+/* It is known by its key, which is on the disk: where there is no room for the certificate, the
+ * next start signs another one. */
 static int sign_and_keep(const char *path, struct certificate *out, struct err *err)
 {
     EVP_PKEY *key = key_from(out->key);
+    struct err why;
 
     free(out->chain);
     out->chain = key ? sign(key) : NULL;
     EVP_PKEY_free(key);
     if (!out->chain)
         return refused("a certificate", err);
-    return path_write_file(path, out->chain, strlen(out->chain), 0644, err);
+    if (path_write_file(path, out->chain, strlen(out->chain), 0644, &why))
+        log_warn("%s: the hive's certificate was signed anew, and is kept in memory until the hive "
+                 "ends",
+                 why.text);
+    return 0;
 }
 
 /* The own one: made, or signed anew, as need be. */
@@ -232,6 +240,27 @@ int certificate_load(const char *home, const char *chain_path, const char *key_p
     rc = dir ? load_own(dir, out, err) : err_no_memory(err, strlen(home), "a path");
     free(dir);
     return rc;
+}
+
+static bool unix_ms(const ASN1_TIME *t, int64_t *out)
+{
+    struct tm tm;
+
+    if (ASN1_TIME_to_tm(t, &tm) != 1)
+        return false;
+    *out = (int64_t)timegm(&tm) * 1000;
+    return true;
+}
+
+int certificate_dates(const char *chain, int64_t *from_ms, int64_t *until_ms, struct err *err)
+{
+    X509 *x = certificate_from(chain);
+    bool good =
+        x && unix_ms(X509_get0_notBefore(x), from_ms) && unix_ms(X509_get0_notAfter(x), until_ms);
+
+    X509_free(x);
+    ERR_clear_error();
+    return good ? 0 : err_set(err, ERR_INVALID, "the dates of this certificate cannot be read");
 }
 
 void certificate_done(struct certificate *c)

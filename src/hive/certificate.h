@@ -5,8 +5,7 @@
  * certificate in $RBEE_HOME/tls/ (key.pem, mode 0600, and certificate.pem). Keepers know it by its
  * key, not by a name or a date; it is signed anew with the same key when its ten years are nearly
  * over, and keepers notice nothing; also when it is another key's, as a start that was cut short
- * leaves it. Files are read at the start only: what the workers need they
- * inherit.
+ * leaves it. What the workers need they inherit.
  */
 #ifndef RBEE_HIVE_CERTIFICATE_H
 #define RBEE_HIVE_CERTIFICATE_H
@@ -33,6 +32,8 @@ int certificate_check_paths(const char *chain_path, const char *key_path, struct
  */
 int certificate_load(const char *home, const char *chain_path, const char *key_path,
                      struct certificate *out, struct err *err);
+/* From when until when the first one of a chain holds, Unix time. ERR_INVALID. */
+int certificate_dates(const char *chain, int64_t *from_ms, int64_t *until_ms, struct err *err);
 /* Wipes the key. Half-built ones and zeros are fine. */
 void certificate_done(struct certificate *c);
 

@@ -8,6 +8,7 @@
 
 #include "api/failed_keys.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "hive/admit.h"
 #include "hive/hive.h"
@@ -86,13 +87,15 @@ static void begin_step(void *arg);
 
 static bool is_full(struct hive *h, struct http_exchange *x)
 {
+    struct api_error e;
+
     if (h->n_chores < CHORES_MAX)
         return false;
-    http_add_header(x, "Retry-After", CHORES_RETRY_S);
-    reply_fail(x, API_QUEUE_TIMEOUT,
-               "%d imports, exports and checks of model files are at work or wait for their turn, "
-               "which is the limit",
-               CHORES_MAX);
+    api_error_set(&e, API_QUEUE_TIMEOUT, REPLY_SRC,
+                  "%d imports, exports and checks of model files are at work or wait for their "
+                  "turn, which is the limit",
+                  CHORES_MAX);
+    reply_error_after(x, 0, &e, CHORES_RETRY_S);
     return true;
 }
 
@@ -235,6 +238,9 @@ void chore_say(struct chore *c, json_t *event)
 
 void chore_say_error(struct chore *c, const char *name, enum api_code code, const char *message)
 {
+    if (code == API_INTERNAL)
+        log_error("%s in work on %s: %s", api_error_info(code)->code, name ? name : "models",
+                  message);
     chore_say(c, json_pack("{s:s, s:s*, s:s, s:s}", "stage", "error", "name", name, "code",
                            api_error_info(code)->code, "message", message));
 }

@@ -19,7 +19,7 @@
 
 #define CHORE_EVENT_MS 250 /* progress is told at most so often */
 #define CHORES_MAX     64  /* at work, waiting for their turn, or hanging in a disk */
-#define CHORES_RETRY_S "5" /* the answer's Retry-After past that */
+#define CHORES_RETRY_S 5   /* the answer's Retry-After past that */
 
 struct chore;
 struct hive;

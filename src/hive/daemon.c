@@ -282,6 +282,15 @@ static void check_proxies(void)
         log_warn(HTTP_PROXY_BAD ": no model can be fetched by it", http);
 }
 
+/* Also while the models are read in, before there are workers. */
+static void on_model_entered(void *arg, const char *model_ref, const char *path)
+{
+    struct hive *h = arg;
+
+    if (h->workers)
+        workers_moved(h->workers, model_ref, path);
+}
+
 static int make_models(struct hive *h, struct err *err)
 {
     char *token = NULL, *from = NULL;
@@ -299,7 +308,9 @@ static int make_models(struct hive *h, struct err *err)
         .endpoint = config_text(h->config, "hive", "hf_endpoint"),
         .stall_ms = config_duration_ms(h->config, "hive", "download_stall"),
         .connections = (unsigned)config_int(h->config, "hive", "download_connections"),
-        .limit_per_sec = limit_of(h)};
+        .limit_per_sec = limit_of(h),
+        .entered = on_model_entered,
+        .entered_arg = h};
     int rc = catalog ? hub_token_find(h->home, &token, &from, err)
                      : err_no_memory(err, strlen(h->home), "a path");
 
@@ -482,7 +493,11 @@ static int put_together(struct hive *h, const struct flags *f, struct err *err)
         rc = http_client_set_pin(h->inside, h->doors.pin, err);
     h->doors.reach = h->reach;
     if (rc == 0)
+        rc = doors_tell_in_time(&h->doors, h->base, err);
+    if (rc == 0)
         rc = doors_watch(&h->doors, h->base, err);
+    if (rc == 0)
+        rc = doors_watch_certificate(&h->doors, h->base, err);
     if (rc == 0)
         rc = make_models(h, err);
     if (rc == 0)

@@ -1,7 +1,6 @@
 /* doors.c - see doors.h: opening and closing, and what is decided for each request. */
 #include "hive/doors.h"
 
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +47,8 @@ static int open_keys(struct doors *d, struct err *err)
         rc = make_first_key(d, err);
         if (rc == 0)
             rc = doors_read_keys(d, err);
+        if (rc == 0 && d->keys.n > 0)
+            doors_tell_created(d, &d->keys.items[0]);
     }
     if (rc)
         return rc;
@@ -66,9 +67,11 @@ static bool wants_tls(const struct doors *d)
 
 static int open_tls(struct doors *d, struct certificate *c, struct err *err)
 {
-    int rc = certificate_load(d->home, config_text(d->config, "hive", "tls_cert"),
-                              config_text(d->config, "hive", "tls_key"), c, err);
+    int rc;
 
+    doors_mark_certificate(d);
+    rc = certificate_load(d->home, config_text(d->config, "hive", "tls_cert"),
+                          config_text(d->config, "hive", "tls_key"), c, err);
     if (rc == 0)
         rc = tls_load(&d->tls, err);
     if (rc == 0)
@@ -82,6 +85,7 @@ static int open_tls(struct doors *d, struct certificate *c, struct err *err)
     if (c->made)
         fprintf(stderr, "%s: a certificate was made; its key has the SHA-256 %s\n", PROGRAM,
                 d->pin);
+    doors_take_certificate(d, c->chain);
     return 0;
 }
 
@@ -130,9 +134,11 @@ int doors_open(struct doors *d, const struct config *config, const char *home, c
 void doors_close(struct doors *d)
 {
     doors_unwatch(d);
+    doors_unwatch_certificate(d);
     doors_note_used(d, true);
     if (d->advertised)
         advertise_remove(d->home);
+    doors_end_failed(d);
     if (d->started) /* else a service that fails and is tried again washes out what stands before */
         security_log_event(d->log, "end", NULL);
     security_log_close(d->log);
@@ -207,6 +213,17 @@ static int announce(struct doors *d, const struct config_addr *addr, struct err 
     return unless_full(rc, "no further machine can be paired", err);
 }
 
+/* By two starts one sees what became of the keys between them, when no hive ran to tell. */
+static json_t *prints_of(const struct keys *keys)
+{
+    json_t *prints = keys->n ? json_array() : NULL;
+    char print[KEYS_PRINT_BYTES];
+
+    for (size_t i = 0; i < keys->n; i++)
+        json_array_append_new(prints, json_string(keys_print(keys->items[i].hash, print)));
+    return prints;
+}
+
 int doors_announce(struct doors *d, const struct config_addr *addr, struct err *err)
 {
     int rc = announce(d, addr, err);
@@ -215,61 +232,14 @@ int doors_announce(struct doors *d, const struct config_addr *addr, struct err *
         return rc;
     d->started = true;
     security_log_event(d->log, "start",
-                       json_pack("{s:s, s:i, s:b, s:b, s:i}", "host", addr->host, "port",
+                       json_pack("{s:s, s:i, s:b, s:b, s:i, s:o*}", "host", addr->host, "port",
                                  (int)addr->port, "loopback", d->access.loopback_only, "tls",
-                                 d->tls != NULL, "keys", (int)d->keys.n));
+                                 d->tls != NULL, "keys", (int)d->keys.n, "prints",
+                                 prints_of(&d->keys)));
     return 0;
 }
 
 /* ---- each request ---- */
-
-/* `more` (taken over, may be NULL) is put beside who it was, and how often. */
-static void note_stranger(struct doors *d, enum failed_kind kind, const char *peer, json_t *more)
-{
-    static const char *const events[FAILED_KINDS] = {"wrong_key", "pairing_failed", "tls_failed",
-                                                     "forbidden_place"};
-    char who[FAILED_KEYS_WHO_BYTES];
-    uint64_t n, unsaid;
-    json_t *facts;
-
-    if (!failed_keys_note(d->failed, kind, peer, clock_ms(), &n)) {
-        json_decref(more);
-        return;
-    }
-    failed_keys_who(peer, who);
-    unsaid = failed_keys_unsaid(d->failed);
-    log_warn("%s from %s (%llu)", events[kind], who, (unsigned long long)n);
-    facts = json_pack("{s:s, s:I}", "from", who, "times", (json_int_t)n);
-    if (facts && unsaid)
-        json_object_set_new(facts, "others", json_integer((json_int_t)unsaid));
-    if (facts && more)
-        json_object_update(facts, more);
-    json_decref(more);
-    security_log_event(d->log, events[kind], facts);
-}
-
-void doors_note_failure(struct doors *d, enum failed_kind kind, const char *peer)
-{
-    note_stranger(d, kind, peer, NULL);
-}
-
-int doors_wait_s(const struct doors *d, const char *peer)
-{
-    return failed_keys_wait_s(d->failed, peer, clock_ms());
-}
-
-void doors_tls_failed(struct doors *d, const char *peer, const char *why)
-{
-    log_debug("TLS with %s failed: %s", peer, why);
-    doors_note_failure(d, FAILED_TLS, peer);
-}
-
-static void note_forbidden(struct doors *d, const struct access_ask *ask, const char *peer)
-{
-    note_stranger(d, FAILED_PLACE, peer,
-                  json_pack("{s:o*, s:o*}", "host", ask->host ? security_text(ask->host) : NULL,
-                            "origin", ask->origin ? security_text(ask->origin) : NULL));
-}
 
 int doors_check(struct doors *d, const struct access_ask *ask, const char *peer, uint64_t *pass,
                 struct api_error *e, int *retry_after_s)
@@ -285,8 +255,10 @@ int doors_check(struct doors *d, const struct access_ask *ask, const char *peer,
     }
     if (e->code == API_INVALID_API_KEY)
         doors_note_failure(d, FAILED_KEY, peer);
+    else if (e->code == API_TOO_MANY_FAILURES)
+        doors_note_unheard(d, FAILED_KEY, peer);
     else if (e->code == API_FORBIDDEN_HOST)
-        note_forbidden(d, ask, peer);
+        doors_note_forbidden(d, ask, peer);
     return -1;
 }
 
@@ -295,6 +267,6 @@ int doors_check_preflight(struct doors *d, const struct access_ask *ask, const c
 {
     if (access_check_place(&d->access, ask, SRC, e) == 0)
         return 0;
-    note_forbidden(d, ask, peer);
+    doors_note_forbidden(d, ask, peer);
     return -1;
 }

@@ -6,7 +6,8 @@
  * certificate made, OpenSSL not loaded. On any other address a key is asked for, and TLS is spoken
  * unless tls is "off". The list of keys is read again when its file changes (inotify on the home,
  * or a look each DOORS_RETRY_MS where none is to be had), and put before the workers in the same
- * turn of the loop (api/access_share.h).
+ * turn of the loop (api/access_share.h). So is a certificate of the user's own that was renewed
+ * with its key; one that is over, or soon will be, is told in the log, at the start and daily.
  *
  * <home>/run/hive.json (0600) tells keepers of the same user where the hive is and by which pin;
  * <home>/run/keys-used when each key was last used, to the minute. Loop thread only.
@@ -23,12 +24,14 @@
 #include "api/failed_keys.h"
 #include "api/keys.h"
 #include "config/config.h"
+#include "hive/verdicts.h"
 #include "net/tls.h"
 
 #define DOORS_USED_MS 60000 /* a key's use is noted at most once in so long */
 #define DOORS_RETRY_MS                                                                             \
     1000 /* until files of keys that could not be read, or lie elsewhere, are looked at */
-#define DOORS_N_FILES 2 /* `keys` and `api-key`, see api/keys.h */
+#define DOORS_CERTIFICATE_S 1 /* between two looks at the files of a certificate of the user's */
+#define DOORS_N_FILES       2 /* `keys` and `api-key`, see api/keys.h */
 
 struct access_share;
 struct event;
@@ -55,6 +58,15 @@ struct doors_file {
     struct doors_seen seen;
 };
 
+/* Of the user's own; all 0 where the hive shows one that it made. */
+struct doors_certificate {
+    const char *chain_path, *key_path; /* borrowed */
+    struct file_mark chain, key;       /* the files, as they were last read */
+    int64_t from_ms, until_ms;         /* Unix time */
+    int64_t said_ms;                   /* when its dates were last looked at */
+    struct event *look;
+};
+
 struct doors {
     const struct config *config;
     const char *home; /* borrowed */
@@ -66,11 +78,13 @@ struct doors {
     const struct tls *tls;      /* NULL: plain HTTP */
     struct tls_server *tls_server;
     char pin[TLS_PIN_BYTES]; /* of the certificate; "" = none */
+    struct doors_certificate certificate;
     struct failed_keys *failed;
     struct security_log *log;
     struct reach *reach; /* borrowed: asked before a link is followed; NULL = none is asked */
     struct http_server *server; /* borrowed: whose requests end with their keys; NULL = none yet */
     struct event *watch;        /* inotify on the home */
+    struct event *tell;         /* for what is left to tell of strangers */
     struct event *retry;        /* for files that could not be read, or lie elsewhere */
     int watch_fd, spare_fd;     /* the second is kept for reading them; -1 = none */
     int watch_id;               /* of the home within watch_fd; -1 = it is not there */
@@ -89,6 +103,8 @@ int doors_open(struct doors *d, const struct config *config, const char *home, c
                struct err *err);
 /* Begins to follow the key files; the loop is there now. */
 int doors_watch(struct doors *d, struct event_base *base, struct err *err);
+/* The same for the files of a certificate of the user's own. */
+int doors_watch_certificate(struct doors *d, struct event_base *base, struct err *err);
 void doors_close(struct doors *d); /* zeros are fine, with the descriptors -1 */
 
 /*
@@ -99,6 +115,9 @@ void doors_close(struct doors *d); /* zeros are fine, with the descriptors -1 */
  * are there again.
  */
 void doors_reload(struct doors *d);
+
+/* What is left to tell of strangers is told from here on when it is time to; before, at the end. */
+int doors_tell_in_time(struct doors *d, struct event_base *base, struct err *err);
 
 /* The door is open at this port: writes run/hive.json, shows the pairing line, and logs it. */
 int doors_announce(struct doors *d, const struct config_addr *addr, struct err *err);
@@ -116,8 +135,10 @@ int doors_check_preflight(struct doors *d, const struct access_ask *ask, const c
 
 /* Seconds until an address is listened to again; 0 = it is. */
 int doors_wait_s(const struct doors *d, const char *peer);
-/* Counts it, and logs it when it is time to. */
+/* Counts it, and logs it when it is time to (failed_keys.h). */
 void doors_note_failure(struct doors *d, enum failed_kind kind, const char *peer);
+/* The same for one that had to wait, and was not listened to. */
+void doors_note_unheard(struct doors *d, enum failed_kind kind, const char *peer);
 
 /* For http_server_params.tls_failed; arg is the doors. */
 void doors_tls_failed(struct doors *d, const char *peer, const char *why);

@@ -11,12 +11,27 @@
 /* The file of hashes, and the key of the older file beside it, at a start: both or an error. */
 int doors_read_keys(struct doors *d, struct err *err);
 
+/* A key is there that was not before. */
+void doors_tell_created(struct doors *d, const struct keys_entry *key);
+
 /* What the file is like now; ERR_UNREACHABLE when it lies where nobody answers (reach.h), with *out
  * as it was. */
 int doors_look(const struct doors *d, const char *name, struct doors_seen *out, struct err *err);
 bool doors_seen_same(const struct doors_seen *a, const struct doors_seen *b);
 
+/* As doors_note_failure, of a request from elsewhere. */
+void doors_note_forbidden(struct doors *d, const struct access_ask *ask, const char *peer);
+/* All that was not told yet of strangers is, if the start was. */
+void doors_end_failed(struct doors *d);
+
 void doors_unwatch(struct doors *d);
+
+/* doors_certificate.c, for one of the user's own, and nothing to do with the hive's: which files
+ * it is, before they are read; what it says, at the start. */
+void doors_mark_certificate(struct doors *d);
+void doors_take_certificate(struct doors *d, const char *chain);
+void doors_look_at_certificate(struct doors *d);
+void doors_unwatch_certificate(struct doors *d);
 
 /* That key opened the door just now. */
 void doors_note_use(struct doors *d, const struct keys_entry *key);

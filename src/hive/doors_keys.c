@@ -137,7 +137,7 @@ static void retry_later(struct doors *d)
         event_add(d->retry, &later);
 }
 
-static void tell_created(struct doors *d, const struct keys_entry *key)
+void doors_tell_created(struct doors *d, const struct keys_entry *key)
 {
     char print[KEYS_PRINT_BYTES];
 
@@ -260,7 +260,7 @@ void doors_reload(struct doors *d)
     put_together(d);
     doors_forget_used(d);
     access_share_publish(d->share, &d->keys);
-    each_missing(d, &d->keys, &before, tell_created);
+    each_missing(d, &d->keys, &before, doors_tell_created);
     each_missing(d, &before, &d->keys, end_revoked);
     retry_later(d);
 }

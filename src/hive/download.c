@@ -153,9 +153,11 @@ static void grant(struct download *d, const struct download_wish *wish)
         if (d->flow)
             fetch_flow_limit(d->flow, d->limit_per_sec);
     }
-    if (wish && wish->connections && d->state == DOWNLOAD_RESOLVING)
+    if (wish && wish->connections) {
         d->connections =
             wish->connections < FETCH_STREAMS_MAX ? wish->connections : FETCH_STREAMS_MAX;
+        download_share_anew(d);
+    }
 }
 
 int downloads_begin(struct downloads *ds, const char *model_ref, const struct download_wish *wish,

@@ -68,7 +68,7 @@ int downloads_create(const struct downloads_params *params, struct downloads **o
 /* Ends all as downloads_stop_all does, and forgets them. */
 void downloads_free(struct downloads *ds);
 
-/* What whoever asks may wish; a download under way takes a new limit over. */
+/* What whoever asks may wish; a download under way takes both over. */
 struct download_wish {
     uint64_t limit_per_sec; /* 0 = none of its own */
     unsigned connections;   /* 0 = the hive's number */
@@ -96,12 +96,14 @@ void downloads_stop_all(struct downloads *ds);
 /* How far it is, for who watches by looking; texts are the download's own. */
 struct download_look {
     bool complete;
-    uint64_t bytes_done, bytes_total; /* 0 = not known yet */
+    uint64_t bytes_done, bytes_total; /* of all files; 0 = not known yet */
+    uint64_t file_done, file_total;   /* of the one under way */
     const char *path, *file;          /* of the first file; the one under way; "" = not known yet */
     const char *sha256;               /* of the file under way, "" = not known */
+    int64_t eta_s;                    /* -1 = nobody can say */
     const struct api_error *error;    /* it failed */
 };
-void download_look(const struct download *d, struct download_look *out);
+void download_look(struct download *d, struct download_look *out);
 
 /* Answers the exchange with the progress as a stream, to the end. */
 void download_watch(struct download *d, struct http_exchange *x);

@@ -219,6 +219,14 @@ static void begin_parts(struct download *d)
             return;
 }
 
+void download_share_anew(struct download *d)
+{
+    if (d->flow)
+        fetch_flow_connections(d->flow, d->connections);
+    if (d->n_fetching)
+        begin_parts(d);
+}
+
 /* The thread is begun with the first download: most hives' lives have none. False: the download
  * has failed. */
 static bool open_flow(struct download *d)

@@ -82,14 +82,15 @@ void downloads_add_left(const struct downloads *ds, json_t *list);
 /* download_files.c: the card is known; fetch what is missing. */
 void download_fetch(struct download *d);
 void download_stop_parts(struct download *d); /* what has arrived stays */
+void download_share_anew(struct download *d); /* `connections` was changed */
 /* download_resolve.c: find the card on disk or ask the hub. */
 void download_resolve(struct download *d);
 /* Asks the hub, whatever the card says; what that has is kept if it is the same still. */
 void download_resolve_anew(struct download *d);
 
 /* download_watch.c */
-void download_tell(struct download *d, bool now); /* progress, when it is due or `now` */
 void download_count(struct download *d);          /* bytes have come, or time has passed */
+void download_tell(struct download *d, bool now); /* progress, when it is due or `now` */
 void download_tell_end(struct download *d);       /* the last event, [DONE], no watchers left */
 
 #endif

@@ -13,23 +13,30 @@ void download_count(struct download *d)
     speed_count(&d->speed, d->received, clock_ms());
 }
 
+/* By what comes now: some of it may have been here before. */
+static int64_t eta_s(struct download *d)
+{
+    uint64_t total = card_total_bytes(d->card);
+
+    download_count(d);
+    return speed_eta_s(&d->speed, total > d->bytes ? total - d->bytes : 0, clock_ms());
+}
+
 /* ---- events ---- */
 
 /* What is told never goes backwards, even when bytes turned out wrong and are fetched again. */
 static json_t *progress_json(struct download *d)
 {
     uint64_t total = card_total_bytes(d->card);
+    int64_t eta = eta_s(d);
     json_t *event;
-    int64_t eta;
 
-    download_count(d);
     if (d->bytes > d->shown)
         d->shown = d->bytes;
     event = json_pack("{s:s, s:I, s:o, s:f, s:s}", "stage", "downloading", "bytes_downloaded",
                       (json_int_t)d->shown, "bytes_total",
                       total ? json_integer((json_int_t)total) : json_null(), "speed_mbps",
                       d->speed.bytes_per_sec * 8 / 1e6, "file", d->card->files[0].name);
-    eta = speed_eta_s(&d->speed, total > d->bytes ? total - d->bytes : 0, clock_ms());
     if (eta >= 0)
         json_object_set_new(event, "eta_seconds", json_integer((json_int_t)eta));
     return event;
@@ -112,23 +119,27 @@ void download_watch(struct download *d, struct http_exchange *x)
         download_tell_end(d);
 }
 
-void download_look(const struct download *d, struct download_look *out)
+void download_look(struct download *d, struct download_look *out)
 {
     *out = (struct download_look){.complete = d->state == DOWNLOAD_COMPLETE,
                                   .bytes_done = d->bytes,
                                   .path = "",
                                   .file = "",
                                   .sha256 = "",
+                                  .eta_s = -1,
                                   .error = d->state == DOWNLOAD_FAILED ? &d->error : NULL};
     if (!d->card)
         return;
     out->bytes_total = card_total_bytes(d->card);
     out->path = d->card->files[0].path;
+    out->eta_s = eta_s(d);
     for (size_t i = 0; d->parts && i < d->card->n_files; i++) {
         if (d->parts[i].done)
             continue;
         out->file = d->card->files[i].name;
         out->sha256 = d->card->files[i].sha256;
+        out->file_done = d->parts[i].bytes;
+        out->file_total = d->card->files[i].size_bytes;
         return;
     }
 }

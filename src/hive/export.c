@@ -6,6 +6,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sweep.h"
 #include "hive/chore.h"
 #include "hive/export_dir.h"
 #include "hive/hive.h"
@@ -53,10 +54,58 @@ static void fail(struct export *ex, struct chore *c, enum api_code code, const c
     finish(ex, c);
 }
 
-/* ---- last: the manifest ---- */
+/* Before a step that has waited. */
+static int may_go_on(void *arg, struct err *err)
+{
+    const struct export *ex = arg;
+    int rc = card_reach(ex->h->reach, ex->card, err);
+
+    return rc ? rc : reach_check(ex->h->reach, ex->dir, err);
+}
+
+/* ---- last: the manifest, and all names, on the disk ---- */
+
+static int sync_names(void *arg, struct chore *c, struct err *err)
+{
+    const struct export *ex = arg;
+    char *path = path_join(ex->dir, MANIFEST_NAME);
+    int rc = path ? path_sync_folder(path, err) : err_no_memory(err, strlen(ex->dir), "a path");
+
+    (void)c;
+    free(path);
+    return rc;
+}
+
+static void on_synced(void *arg, struct chore *c, int rc, const struct err *err)
+{
+    struct export *ex = arg;
+
+    if (chore_is_gone(c)) {
+        finish(ex, c);
+        return;
+    }
+    if (rc) {
+        fail(ex, c, rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING : API_INTERNAL, err->text);
+        return;
+    }
+    for (size_t i = 0; i < ex->card->n_files; i++)
+        chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "stage", "exported", "model_ref",
+                               ex->model_ref, "file", ex->names[i], "how",
+                               ex->was_there[i] ? "already there" : place_how_text(ex->hows[i]),
+                               "sha256", ex->card->files[i].sha256, "size_bytes",
+                               (json_int_t)ex->card->files[i].size_bytes));
+    chore_say(c, json_pack("{s:s, s:s}", "stage", "complete", "manifest", MANIFEST_NAME));
+    finish(ex, c);
+}
 
 static void write_manifest(struct export *ex, struct chore *c)
 {
+    const struct chore_step step = {.stage = "syncing",
+                                    .name = ex->model_ref,
+                                    .arg = ex,
+                                    .may = may_go_on,
+                                    .work = sync_names,
+                                    .done = on_synced};
     struct catalog_verdict v = {0};
     struct err err = {0};
     json_t *model;
@@ -70,18 +119,10 @@ static void write_manifest(struct export *ex, struct chore *c)
     model = manifest_model_json(ex->model_ref, ex->card, v.license, false);
     rc = model ? manifest_put(ex->dir, model, &err) : err_no_memory(&err, 1, "a manifest");
     json_decref(model);
-    if (rc) {
+    if (rc)
         fail(ex, c, rc == ERR_NO_SPACE ? API_DISK_FULL : API_INVALID_REQUEST, err.text);
-        return;
-    }
-    for (size_t i = 0; i < ex->card->n_files; i++)
-        chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "stage", "exported", "model_ref",
-                               ex->model_ref, "file", ex->names[i], "how",
-                               ex->was_there[i] ? "already there" : place_how_text(ex->hows[i]),
-                               "sha256", ex->card->files[i].sha256, "size_bytes",
-                               (json_int_t)ex->card->files[i].size_bytes));
-    chore_say(c, json_pack("{s:s, s:s}", "stage", "complete", "manifest", MANIFEST_NAME));
-    finish(ex, c);
+    else
+        chore_run(c, &step);
 }
 
 static void on_judged(void *arg, struct chore *c, const struct api_error *e)
@@ -94,15 +135,6 @@ static void on_judged(void *arg, struct chore *c, const struct api_error *e)
         fail(ex, c, e->code, e->message);
     else
         write_manifest(ex, c);
-}
-
-/* Before a step that has waited. */
-static int may_go_on(void *arg, struct err *err)
-{
-    const struct export *ex = arg;
-    int rc = card_reach(ex->h->reach, ex->card, err);
-
-    return rc ? rc : reach_check(ex->h->reach, ex->dir, err);
 }
 
 /* ---- second: the files, in a thread ---- */
@@ -145,6 +177,8 @@ static int place_one(struct export *ex, size_t i, struct chore *c, struct err *e
     int rc = to ? check_spelling(ex->dir, ex->names[i], err)
                 : err_no_memory(err, strlen(ex->dir), "a path");
 
+    if (rc == 0)
+        sweep_abandoned(to); /* by a hive that was killed: as large as the model */
     if (rc == 0 && (ex->was_there[i] = path_is_file(to)))
         rc = check_there(to, ex->card->files[i].sha256, c, err);
     else if (rc == 0 && (rc = path_real(ex->card->files[i].path, &from, err)) == 0)
@@ -244,6 +278,7 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
 
 static int find_card(struct export *ex, const char *text, struct api_error *e)
 {
+    struct err why;
     char *path;
 
     if (models_locate(ex->h->models, text, &ex->model_ref, &path, e))
@@ -259,7 +294,8 @@ static int find_card(struct export *ex, const char *text, struct api_error *e)
         return -1;
     if (ex->card)
         return 0;
-    api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, MODELS_CARDLESS, ex->model_ref, ex->model_ref);
+    models_say_cardless(ex->h->models, ex->model_ref, &why);
+    api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, "%s", why.text);
     return -1;
 }
 

@@ -57,8 +57,8 @@ struct tasks;
 
 /* What the fetches of one download share; the download's. */
 struct fetch_shared {
-    unsigned streams_left; /* may be begun */
-    unsigned per_fetch;    /* at most so many of them for one file, 1..FETCH_STREAMS_MAX */
+    int streams_left;   /* may be begun; below zero: they are to be fewer than there are */
+    unsigned per_fetch; /* at most so many of them for one file, 1..FETCH_STREAMS_MAX */
     struct rate *rate;
 };
 

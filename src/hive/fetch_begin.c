@@ -81,6 +81,7 @@ static int adopt(struct fetch *f, uint64_t part_bytes)
 
 int fetch_open_pieces(struct fetch *f, struct err *err)
 {
+    uint64_t part_bytes;
     struct stat st;
     int rc =
         ledger_open(f->ledger_path, f->want, pieces_size_for(f->want), &f->found, &f->ledger, err);
@@ -92,12 +93,13 @@ int fetch_open_pieces(struct fetch *f, struct err *err)
     if (fstat(f->fd, &st) != 0 ||
         ((uint64_t)st.st_size > f->want && ftruncate(f->fd, (off_t)f->want) != 0))
         return err_errno(err, ERR_IO, errno, "cannot use %s", f->part);
-    if ((uint64_t)st.st_size > f->want) /* of another file, or of none */
+    part_bytes = (uint64_t)st.st_size < f->want ? (uint64_t)st.st_size : f->want;
+    if ((uint64_t)st.st_size > f->want && !f->found.known) /* of another file, or of none */
         return 0;
     f->read_twice = f->found.round > 0;
     if (f->found.tag[0])
         str_copy(f->tag, sizeof f->tag, f->found.tag);
-    if (f->found.known ? take_claims(f, (uint64_t)st.st_size) : adopt(f, (uint64_t)st.st_size))
+    if (f->found.known ? take_claims(f, part_bytes) : adopt(f, part_bytes))
         return err_no_memory(err, 0, "a file's pieces");
     if (st.st_size > 0)
         log_info("download of %s: %s %llu of %llu bytes", f->name,

@@ -147,7 +147,7 @@ static void cancel(void *arg)
 
     let_go(job);
     fetch_cancel(f);
-    if (!path_is_file(job->p.known_by))
+    if (path_is_gone(job->p.known_by))
         card_remove_file(job->p.path, NULL, NULL, NULL);
     pthread_mutex_lock(&job->lock);
     job->untold.is_cancelled = true;

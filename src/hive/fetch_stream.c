@@ -271,7 +271,7 @@ void fetch_streams_begin(struct fetch *f)
     for (size_t i = 0; i < FETCH_STREAMS_MAX && n < wanted && !f->ended; i++) {
         struct stream *s = &f->streams[i];
 
-        if (is_busy(s) || s->given_up || (!s->active && f->p.shared->streams_left == 0))
+        if (is_busy(s) || s->given_up || (!s->active && f->p.shared->streams_left <= 0))
             continue;
         s->f = f;
         if ((!s->timer && !(s->timer = evtimer_new(f->p.base, on_timer, s))) ||
@@ -283,9 +283,10 @@ void fetch_streams_begin(struct fetch *f)
             f->p.shared->streams_left--;
         s->active = true;
         if (!begin(s)) { /* all is taken: nobody is told of a stream that did nothing */
+            f->p.shared->streams_left += s->active; /* unless the fetch has ended meanwhile */
             s->active = false;
-            f->p.shared->streams_left++;
-            look_again(f, n);
+            if (!f->ended)
+                look_again(f, n);
             return;
         }
         n++;
@@ -322,6 +323,8 @@ void fetch_stream_failed(struct stream *s, bool stalled, const char *fmt, ...)
     vsnprintf(why, sizeof why, fmt, ap);
     va_end(ap);
     halt(s);
+    if (f->ended) /* the disk did not take what it held: there is no next try */
+        return;
     if (s->fresh >= FETCH_FRESH_BYTES)
         s->tries = 0;
     s->fresh = 0;

@@ -29,6 +29,8 @@ static void take_wishes(void *arg)
     flow->is_noted = false;
     flow->rate.per_sec = flow->wanted_limit;
     flow->shared.per_fetch = flow->wanted_share;
+    flow->shared.streams_left += (int)flow->wanted_connections - (int)flow->connections;
+    flow->connections = flow->wanted_connections;
     pthread_mutex_unlock(&flow->lock);
     LIST_FOREACH(job, &flow->jobs, in_flow)
     fetch_rate_changed(job->fetch);
@@ -54,10 +56,12 @@ struct fetch_flow *fetch_flow_create(struct fetch_thread *t, unsigned connection
         return NULL;
     flow->t = t;
     flow->rate = (struct rate){.per_sec = limit_per_sec, .above = &t->rate};
-    flow->shared =
-        (struct fetch_shared){.streams_left = connections, .per_fetch = 1, .rate = &flow->rate};
+    flow->shared = (struct fetch_shared){
+        .streams_left = (int)connections, .per_fetch = 1, .rate = &flow->rate};
+    flow->connections = connections;
     flow->wanted_limit = limit_per_sec;
     flow->wanted_share = 1;
+    flow->wanted_connections = connections;
     flow->wishes = (struct post_item){.fn = take_wishes, .arg = flow};
     flow->gone = (struct post_item){.fn = flow_gone, .arg = flow};
     LIST_INIT(&flow->jobs);
@@ -65,7 +69,8 @@ struct fetch_flow *fetch_flow_create(struct fetch_thread *t, unsigned connection
     return flow;
 }
 
-static void wish(struct fetch_flow *flow, uint64_t limit_per_sec, unsigned per_file)
+static void wish(struct fetch_flow *flow, uint64_t limit_per_sec, unsigned per_file,
+                 unsigned connections)
 {
     bool is_noted;
 
@@ -74,6 +79,7 @@ static void wish(struct fetch_flow *flow, uint64_t limit_per_sec, unsigned per_f
     flow->is_noted = true;
     flow->wanted_limit = limit_per_sec;
     flow->wanted_share = per_file;
+    flow->wanted_connections = connections;
     pthread_mutex_unlock(&flow->lock);
     if (!is_noted)
         post_put(flow->t->post, &flow->wishes);
@@ -82,12 +88,17 @@ static void wish(struct fetch_flow *flow, uint64_t limit_per_sec, unsigned per_f
 /* What is wished is written by the asker alone: it may read it without the lock. */
 void fetch_flow_limit(struct fetch_flow *flow, uint64_t limit_per_sec)
 {
-    wish(flow, limit_per_sec, flow->wanted_share);
+    wish(flow, limit_per_sec, flow->wanted_share, flow->wanted_connections);
+}
+
+void fetch_flow_connections(struct fetch_flow *flow, unsigned connections)
+{
+    wish(flow, flow->wanted_limit, flow->wanted_share, connections);
 }
 
 void fetch_flow_share(struct fetch_flow *flow, unsigned per_file)
 {
-    wish(flow, flow->wanted_limit, per_file);
+    wish(flow, flow->wanted_limit, per_file, flow->wanted_connections);
 }
 
 void fetch_flow_free(struct fetch_flow *flow)

@@ -36,6 +36,8 @@ void fetch_thread_free(struct fetch_thread *t);
 struct fetch_flow *fetch_flow_create(struct fetch_thread *t, unsigned connections,
                                      uint64_t limit_per_sec);
 void fetch_flow_limit(struct fetch_flow *flow, uint64_t limit_per_sec);
+/* More are begun at once; of fewer the last ones end with what they are at. */
+void fetch_flow_connections(struct fetch_flow *flow, unsigned connections);
 /* One file's share of the connections, 1..FETCH_STREAMS_MAX; 1 at first. */
 void fetch_flow_share(struct fetch_flow *flow, unsigned per_file);
 /* Its jobs have ended or been cancelled. NULL is fine. */

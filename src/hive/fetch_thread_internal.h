@@ -31,12 +31,13 @@ struct fetch_thread {
 struct fetch_flow {
     struct fetch_thread *t;
     struct post_item wishes, gone; /* to the thread */
-    pthread_mutex_t lock;          /* guards these three; only the asker changes what is wanted */
+    pthread_mutex_t lock;          /* guards these four; only the asker changes what is wanted */
     bool is_noted;
     uint64_t wanted_limit;
-    unsigned wanted_share;
+    unsigned wanted_share, wanted_connections;
 
     /* the thread's */
+    unsigned connections; /* in all */
     struct fetch_shared shared;
     struct rate rate;
     LIST_HEAD(, fetch_job) jobs; /* those that have a fetch */

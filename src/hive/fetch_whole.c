@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/path.h"
+#include "base/sync.h"
 #include "hive/fetch_work.h"
 
 /* ---- its digest ---- */
@@ -73,10 +74,11 @@ void fetch_work_whole(struct fetch *f)
 static void sync_part(void *arg, const struct task *self)
 {
     struct fetch_work *w = arg;
+    int error = sync_bytes(w->fd);
 
     (void)self;
-    if (fsync(w->fd) != 0)
-        w->rc = err_errno(&w->err, ERR_IO, errno, "cannot bring %s to the disk", w->part);
+    if (error)
+        w->rc = err_errno(&w->err, ERR_IO, error, "cannot bring %s to the disk", w->part);
 }
 
 static void sync_place(void *arg, const struct task *self)

@@ -1,6 +1,7 @@
 /* fingerprint.c - see fingerprint.h. */
 #include "hive/fingerprint.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,21 +10,45 @@
 #include "hive/machine.h"
 #include "version.h"
 
-void fingerprint_make(const char *backend, const char *model_path, char dst[FINGERPRINT_BYTES])
+static void put_text(struct digest *d, const char *text)
+{
+    digest_put(d, text, strlen(text) + 1);
+}
+
+/* False: it is not there. */
+static bool put_file(struct digest *d, const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return false;
+    digest_put(d, &st.st_size, sizeof st.st_size);
+    digest_put(d, &st.st_mtim.tv_sec, sizeof st.st_mtim.tv_sec);
+    return true;
+}
+
+static bool put_all(struct digest *d, const struct fingerprint_of *of)
+{
+    struct machine machine;
+
+    machine_read(&machine);
+    put_text(d, machine.features);
+    put_text(d, of->kv_type);
+    put_text(d, of->model_path);
+    if (of->chat_template && of->chat_template[0]) {
+        put_text(d, of->chat_template);
+        put_file(d, of->chat_template);
+    }
+    return put_file(d, of->program) && put_file(d, of->model_path);
+}
+
+void fingerprint_make(const struct fingerprint_of *of, char dst[FINGERPRINT_BYTES])
 {
     struct digest *d = digest_create();
     char hex[CARD_SHA256_BYTES] = "";
-    struct machine machine;
-    struct stat st = {0};
 
-    machine_read(&machine);
-    if (d && stat(model_path, &st) == 0) {
-        digest_put(d, machine.features, strlen(machine.features) + 1);
-        digest_put(d, model_path, strlen(model_path) + 1);
-        digest_put(d, &st.st_size, sizeof st.st_size);
-        digest_put(d, &st.st_mtim.tv_sec, sizeof st.st_mtim.tv_sec);
+    if (d && put_all(d, of))
         digest_end(d, hex);
-    }
     digest_free(d);
-    snprintf(dst, FINGERPRINT_BYTES, "rbee-%s-%.16s-%.12s", RBEE_VERSION, backend, hex);
+    snprintf(dst, FINGERPRINT_BYTES, "rbee-%s-%.16s-%.12s", RBEE_VERSION, of->backend, hex);
 }

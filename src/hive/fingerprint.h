@@ -7,10 +7,20 @@
 
 #define FINGERPRINT_BYTES 64
 
+struct fingerprint_of {
+    const char *backend;
+    const char *program;    /* of the worker, as it lies on the disk: of another build than ... */
+    const char *model_path; /* ... this hive, perhaps */
+    const char *chat_template; /* a file in place of the model's own; NULL or "": none */
+    const char *kv_type;
+};
+
 /*
- * "rbee-0.1.0-cpu-" and 12 hex digits, made of the processor's features (which choose the kernels)
- * and the model file's path, size and time. Reads /proc: once a worker, not once a request.
+ * "rbee-0.1.0-cpu-" and 12 hex digits, made of the processor's features (which choose the kernels),
+ * the type of the cache, and size and time of the worker's program, the model's file and the
+ * template, the last two with their paths. Without those digits where the program or the model
+ * cannot be looked at. Reads /proc: once a worker, not once a request.
  */
-void fingerprint_make(const char *backend, const char *model_path, char dst[FINGERPRINT_BYTES]);
+void fingerprint_make(const struct fingerprint_of *of, char dst[FINGERPRINT_BYTES]);
 
 #endif

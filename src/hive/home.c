@@ -59,15 +59,12 @@ static int forget(int rc, char **full)
     return rc;
 }
 
-/* The folder, made if need be, and its path in full, which can be told; NULL with an error. */
-static int make_in_full(const char *path, mode_t mode, const char *what, const char *do_what,
-                        char **full, struct err *err)
+/* The folder's path in full, which can be told; NULL with an error. */
+static int find_in_full(const char *path, const char *what, const char *do_what, char **full,
+                        struct err *err)
 {
-    int rc = path_make_dirs(path, mode, err);
+    int rc = path_real(path, full, err);
 
-    *full = NULL;
-    if (rc == 0)
-        rc = path_real(path, full, err);
     if (rc == 0)
         rc = check_tellable(*full, what, do_what, err);
     return forget(rc, full);
@@ -75,8 +72,11 @@ static int make_in_full(const char *path, mode_t mode, const char *what, const c
 
 int home_make(const char *home, char **full, struct err *err)
 {
-    int rc = make_in_full(home, 0700, "the home", "", full, err);
+    int rc = path_make_dirs(home, 0700, err);
 
+    *full = NULL;
+    if (rc == 0)
+        rc = find_in_full(home, "the home", "", full, err);
     if (rc == 0)
         rc = make_under(home, "logs", err);
     if (rc == 0)
@@ -84,15 +84,60 @@ int home_make(const char *home, char **full, struct err *err)
     return forget(rc, full);
 }
 
+#define MOUNTED "is its disk mounted? If there is to be none, "
+
+/* A link whose disk is not there. The folder that is to be would be made where nobody looks. */
+static int say_dangling(const char *dir, struct err *err)
+{
+    char *to = path_behind_link(dir);
+
+    err_set(err, ERR_NOT_FOUND,
+            "the folder of the models, %.300s, is a link to %.300s, which is not there: " MOUNTED
+            "make that folder, or remove the link",
+            dir, to ? to : "a folder");
+    free(to);
+    return ERR_NOT_FOUND;
+}
+
+/* ERR_NOT_FOUND, and which it is, when a folder above that one is not there. */
+static int check_above(const char *dir, struct err *err)
+{
+    char *copy = str_dup(dir);
+    struct stat st;
+    int rc = copy ? 0 : err_no_memory(err, strlen(dir), "a path");
+
+    for (char *p = copy; rc == 0 && (p = strchr(p + 1, '/')) && p[strspn(p, "/")];) {
+        *p = '\0';
+        if (stat(copy, &st) != 0 && errno == ENOENT)
+            rc =
+                err_set(err, ERR_NOT_FOUND,
+                        "there is no %.300s, and the folder of the models is to be %.300s: " MOUNTED
+                        "make that folder, or name another as [hive] models_dir",
+                        copy, dir);
+        *p = '/';
+    }
+    free(copy);
+    return rc;
+}
+
 int home_make_models(const char *dir, char **full, struct err *err)
 {
+    struct stat st;
+    int rc;
+
     *full = NULL;
-    return make_in_full(dir, 0755, "the models", "; name another folder as [hive] models_dir", full,
-                        err);
+    rc = check_above(dir, err);
+    if (rc == 0 && lstat(dir, &st) == 0 && S_ISLNK(st.st_mode) && stat(dir, &st) != 0 &&
+        errno == ENOENT)
+        rc = say_dangling(dir, err);
+    if (rc == 0)
+        rc = path_make_dir(dir, 0755, err);
+    return rc ? rc
+              : find_in_full(dir, "the models", "; name another folder as [hive] models_dir", full,
+                             err);
 }
 
 #define HOLDER_BYTES 24
-#define MODELS_LOCK  ".hive.lock"
 
 /* The process id that the holder wrote, or "?". */
 static void read_holder(int fd, char *dst, size_t dst_size)
@@ -199,7 +244,7 @@ void home_sweep(const char *home)
 
 int home_lock_models(const char *models_dir, int *fd, struct err *err)
 {
-    char *path = path_join(models_dir, MODELS_LOCK), holder[HOLDER_BYTES];
+    char *path = path_join(models_dir, HOME_MODELS_LOCK), holder[HOLDER_BYTES];
     int rc =
         path ? lock_file(path, fd, holder, err) : err_no_memory(err, strlen(models_dir), "a path");
 

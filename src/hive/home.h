@@ -11,14 +11,16 @@
 
 #include "base/err.h"
 
-#define HOME_LOGS_KEPT 200 /* workers' logs; older ones are deleted now and then */
+#define HOME_MODELS_LOCK ".hive.lock" /* in the folder of the models */
+#define HOME_LOGS_KEPT   200          /* workers' logs; older ones are deleted now and then */
 
 /*
  * Makes the folders; *full (free()) is the path without links, and UTF-8: it is told in JSON.
  * ERR_INVALID, ERR_DENIED, ERR_IO ... That another home may be named is the caller's to say.
  */
 int home_make(const char *home, char **full, struct err *err);
-/* The same for the folder of the models; the configuration takes full paths alone. */
+/* The same for the folder of the models; the configuration takes full paths alone. Only the last
+ * folder is made: where those above are not there, its disk may be missing. ERR_NOT_FOUND. */
 int home_make_models(const char *dir, char **full, struct err *err);
 
 /*

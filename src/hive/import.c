@@ -78,6 +78,7 @@ static void enter(struct import *im, struct chore *c)
 {
     const struct import_item *item = import_item_of(im);
     struct err err = {0};
+    bool stays;
     int rc = 0;
 
     if (im->was_here)
@@ -87,16 +88,19 @@ static void enter(struct import *im, struct chore *c)
     if (rc == 0)
         rc = models_enter(im->h->models, item->m.model_ref, im->card, &err);
     if (rc) {
+        if (!im->was_here) /* no list would show what was the user's only copy */
+            import_take_back(im, im->card->n_files);
         fail_item(im, c, code_of(rc), err.text);
         return;
     }
     im->n_imported++;
-    import_leave_sources(im);
-    chore_say(
-        c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s}", "stage", "imported", "model_ref",
-                     item->m.model_ref, "name", item->m.name, "local_path", im->card->files[0].path,
-                     "how", im->n_placed ? place_how_text(im->how) : "already here", "size_bytes",
-                     (json_int_t)card_total_bytes(im->card), "sha256", im->card->files[0].sha256));
+    stays = !import_leave_sources(im, &err);
+    chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s*}", "stage", "imported",
+                           "model_ref", item->m.model_ref, "name", item->m.name, "local_path",
+                           im->card->files[0].path, "how",
+                           im->n_placed ? place_how_text(im->how) : "already here", "size_bytes",
+                           (json_int_t)card_total_bytes(im->card), "sha256",
+                           im->card->files[0].sha256, "stays", stays ? err.text : NULL));
     leave_item(im, c);
 }
 
@@ -241,7 +245,7 @@ static int check_not_ours(const struct import *im, const char *path, struct err 
 static int check_sources(const struct import *im, struct err *err)
 {
     const struct store_model *m = &import_item_of(im)->m;
-    int rc = reach_check(im->h->reach, im->h->models->dir, err);
+    int rc = models_check_dir(im->h->models, err);
 
     for (size_t i = 0; i < m->n_files && rc == 0; i++)
         rc = check_not_ours(im, m->files[i].path, err);

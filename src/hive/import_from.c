@@ -334,8 +334,8 @@ int import_list_store(struct reach *r, const char *store, const char *name, enum
     out->n_left_out = name ? 0 : scan.n_left_out;
     if (rc == 0 && out->n == 0 && name) {
         near_text(&c.names, name, near, sizeof near);
-        rc = err_set(err, ERR_NOT_FOUND, "there is no '%.200s' in %.300s; what comes nearest: %s",
-                     name, dir, near);
+        rc = err_set(err, ERR_NOT_FOUND, "there is no '%.200s' in %.300s%s%s", name, dir,
+                     near[0] ? "; what comes nearest: " : "", near);
     }
     if (rc)
         import_list_done(out);

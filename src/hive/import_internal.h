@@ -48,7 +48,8 @@ int import_settle_again(struct import *im, struct err *err);
 int import_place(void *arg, struct chore *c, struct err *err);
 /* All is as before the first n files were placed. */
 void import_take_back(struct import *im, size_t n);
-/* It has entered the catalog: what was to be moved goes from where it was. */
-void import_leave_sources(struct import *im);
+/* It has entered the catalog: what was to be moved goes from where it was. False, and im->how says
+ * what the move has become, where some of it stays; *err is of that. */
+bool import_leave_sources(struct import *im, struct err *err);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sync.h"
 #include "hive/hive.h"
 #include "hive/import_internal.h"
 #include "hive/models_internal.h"
@@ -61,20 +62,30 @@ void import_take_back(struct import *im, size_t n)
         card_remove(im->card);
 }
 
+/* Lustre without -o flock, some FUSE file systems, an NFS server without its lock daemon. */
+static bool has_no_locks(int error)
+{
+    return error == ENOSYS || error == EOPNOTSUPP || error == ENOLCK;
+}
+
 /*
- * A move is one rename: after a power cut the name shall not be there without the bytes. The lock
- * (closing it lets go) keeps pieces of an upload from being written between the last look at the
- * file and the rename. *fd is -1 where there is nothing to do.
+ * After a power cut the name shall not be there without the bytes, which are those of the source
+ * itself but for a copy; and who wrote that may have done so just now. The lock (closing it lets
+ * go) keeps pieces of an upload from being written between the last look at the file and its
+ * rename. *fd is -1 where there is nothing to do.
  */
 static int hold_still(const char *path, enum place_wish wish, int *fd, struct err *err)
 {
+    int error;
+
     *fd = -1;
-    if (wish != PLACE_MOVE)
+    if (wish == PLACE_COPY)
         return 0;
     *fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (*fd < 0 || flock(*fd, LOCK_EX) != 0 || fsync(*fd) != 0)
-        return err_errno(err, ERR_IO, errno, "cannot bring %s to the disk", path);
-    return 0;
+    if (*fd < 0 || (wish == PLACE_MOVE && flock(*fd, LOCK_EX) != 0 && !has_no_locks(errno)))
+        return err_errno(err, ERR_IO, errno, "cannot hold %s still", path);
+    error = sync_bytes(*fd);
+    return error ? err_errno(err, ERR_IO, error, "cannot bring %s to the disk", path) : 0;
 }
 
 static bool on_copied(void *arg, uint64_t n_more)
@@ -161,7 +172,7 @@ int import_place(void *arg, struct chore *c, struct err *err)
     int rc = card_check_place(im->card, err);
 
     if (rc == 0)
-        rc = path_make_dirs(im->card->dir, 0755, err);
+        rc = path_make_dirs_in(im->card->dir, im->card->n_root, 0755, err);
     if (rc == 0)
         rc = clear_places(im, c, err);
     if (rc == 0)
@@ -175,8 +186,8 @@ int import_place(void *arg, struct chore *c, struct err *err)
         else
             im->n_placed++;
     }
-    if (rc == 0 && import_item_of(im)->wish == PLACE_MOVE &&
-        (rc = path_sync_folder(im->card->path, err))) /* before the sources go */
+    if (rc == 0 &&
+        (rc = path_sync_folder(im->card->path, err))) /* before it is told, and the sources go */
         import_take_back(im, im->card->n_files);
     return rc;
 }
@@ -197,10 +208,28 @@ static void leave_part(const struct import *im, size_t i, const char *part, stru
     upload_moved(part);
 }
 
-void import_leave_sources(struct import *im)
+/* False: it stays. A file alone was moved when it was placed: what lies there is not it. */
+static bool leave_one(struct import *im, size_t i, struct unlinked *u, struct err *err)
+{
+    const char *was = im->was[i];
+    int error = 0;
+
+    if (may_leave(im, i))
+        error = unlinked_add(u, was);
+    else if (im->card->n_files > 1 && path_is_file(was)) /* it has changed meanwhile */
+        error = EBUSY;
+    if (error == 0)
+        return true;
+    im->how = is_same_file(was, im->card->files[i].path) ? PLACED_HARD_LINK : PLACED_COPY;
+    err_errno(err, ERR_IO, error, "%s stays where it is", was);
+    return false;
+}
+
+bool import_leave_sources(struct import *im, struct err *err)
 {
     const struct import_item *item = import_item_of(im);
     struct unlinked u = {0};
+    bool all = true;
 
     for (size_t i = 0; i < item->m.n_files; i++) {
         const char *path = item->m.files[i].path;
@@ -209,8 +238,9 @@ void import_leave_sources(struct import *im)
             continue;
         if (upload_is_part(im->h->models, path))
             leave_part(im, i, path, &u);
-        else if (item->wish == PLACE_MOVE && im->was[i] && may_leave(im, i))
-            unlinked_add(&u, im->was[i]);
+        else if (item->wish == PLACE_MOVE && im->was[i])
+            all = leave_one(im, i, &u, err) && all;
     }
     unlinked_reply(&u, im->h->tasks, NULL, 0, NULL);
+    return all;
 }

@@ -10,6 +10,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sync.h"
 #include "hive/digest.h"
 
 #define SUM_LEN        8
@@ -80,9 +81,12 @@ int ledger_add_round(struct ledger *l, unsigned round, struct err *err)
 
 int ledger_sync(struct ledger *l, int data_fd, struct err *err)
 {
-    if (fdatasync(data_fd) != 0 || fdatasync(l->fd) != 0)
-        return err_errno(err, ERR_IO, errno, "cannot bring what was downloaded to the disk");
-    return 0;
+    int error = sync_bytes(data_fd);
+
+    if (error == 0 && fdatasync(l->fd) != 0)
+        error = errno;
+    return error ? err_errno(err, ERR_IO, error, "cannot bring what was downloaded to the disk")
+                 : 0;
 }
 
 /* ---- reading ---- */

@@ -9,6 +9,7 @@
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sweep.h"
 #include "base/utf8.h"
 #include "hive/quant.h"
 #include "hive/stores_internal.h"
@@ -358,8 +359,10 @@ static int put(const char *dir, json_t *model, bool write, struct err *err)
     char *path = path_join(dir, MANIFEST_NAME), *text = NULL;
     int rc = path ? text_with(path, dir, model, &text, err) : err_no_memory(err, 1, "a path");
 
-    if (rc == 0 && write)
+    if (rc == 0 && write) {
+        sweep_abandoned(path);
         rc = path_write_file(path, text, strlen(text), 0644, err);
+    }
     free(text);
     free(path);
     return rc;

@@ -41,6 +41,8 @@ int models_enter(struct models *m, const char *model_ref, const struct card *car
                        : err_no_memory(err, strlen(model_ref), "a row of the catalog");
     if (rc == 0)
         models_is_in(m, card->files[0].path);
+    if (rc == 0 && m->entered)
+        m->entered(m->entered_arg, model_ref, card->files[0].path);
     free(source);
     free(ref);
     return rc;
@@ -55,11 +57,10 @@ static int on_complete(void *arg, const char *model_ref, const struct card *card
                        struct api_error *e)
 {
     struct err err;
-    int rc = models_enter(arg, model_ref, card, &err);
 
-    if (rc == 0)
+    if (models_enter(arg, model_ref, card, &err) == 0)
         return 0;
-    api_error_set(e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, REPLY_SRC, "%s", err.text);
+    api_error_of_files(e, REPLY_SRC, &err);
     return -1;
 }
 
@@ -99,6 +100,17 @@ static void settle_verdict(struct models *m, struct card *card)
     }
     if (rc)
         log_warn("%s", err.text);
+}
+
+/* It has its name, and not its bytes: a power cut took them, or somebody did. */
+static void look_at_sizes(const struct card *card)
+{
+    struct err why;
+
+    if (card_is_cut(card, &why))
+        log_warn("%s is not used: %s; pull or import it again, or delete it with `rbee-keeper "
+                 "models rm %s`",
+                 card_name(card), why.text, card_name(card));
 }
 
 /* The hive was killed before all files of an import were here, or some were lost later. */
@@ -150,7 +162,8 @@ void models_enter_all(struct models *m, const struct card *card)
             log_warn("%s", err.text);
 }
 
-/* What is on disk and not in the catalog enters it again, once it is judged. */
+/* What is on disk and not in the catalog enters it again, once it is judged. One that could not be
+ * run is asked about again: the program may be a later one, and can (admit.h). */
 static bool on_card(void *arg, struct card *card)
 {
     struct models *m = arg;
@@ -160,6 +173,7 @@ static bool on_card(void *arg, struct card *card)
     if (card_is_local(card) && card->n_refs > 0)
         look_at_import(card);
     if (!models_is_whole(m, card)) {
+        look_at_sizes(card);
         card_free(card);
         return true;
     }
@@ -167,7 +181,7 @@ static bool on_card(void *arg, struct card *card)
     upload_sweep(m, card);
     for (size_t i = 0; i < card->n_refs; i++)
         known = known || is_entered(m, card->refs[i], card);
-    if (!known && !card->verdict.judge[0]) {
+    if (!known && (!card->verdict.judge[0] || card->verdict.code[0])) {
         models_judge_late(m, card);
         return true;
     }
@@ -179,8 +193,10 @@ static bool on_card(void *arg, struct card *card)
 
 static void on_cardless(void *arg, const struct catalog_row *row)
 {
-    (void)arg;
-    log_warn(MODELS_CARDLESS, row->model_ref, row->model_ref);
+    struct err why;
+
+    models_say_cardless(arg, row->model_ref, &why);
+    log_warn("%s", why.text);
 }
 
 /* Of a listed model that was told. Else it is on no list for that: somebody should know. */
@@ -189,10 +205,13 @@ static void on_unreadable_card(void *arg, const char *path)
     char *file = str_ndup(path, strlen(path) - strlen(CARD_TAIL));
     struct models *m = arg;
     uint64_t n_rows = 0;
+    struct err why;
 
     if (file)
         catalog_count_path(m->catalog, file, &n_rows, NULL);
-    if (n_rows == 0)
+    if (n_rows == 0 && card_is_withheld(path, &why))
+        log_warn("%s", why.text);
+    else if (n_rows == 0)
         log_warn("%s cannot be read as what was noted of a model: pull or import that model again, "
                  "or delete what is left of it with `rbee-keeper models prune`",
                  path);
@@ -218,8 +237,10 @@ static int open_catalog(struct models *m, const char *path, struct err *err)
         log_warn("the catalog %s was damaged: it is now %s, and a new one is made from what is on "
                  "disk",
                  path, aside);
-    models_mend_all(m, on_cardless, NULL);
-    if (card_scan_all(m->reach, m->dir, on_card, on_unreadable_card, m, &away))
+    if (models_check_dir(m, &away))
+        log_warn("%s", away.text);
+    models_mend_all(m, on_cardless, m);
+    if (card_scan_all(m->reach, m->dir, NULL, on_card, on_unreadable_card, m, &away))
         log_warn("%s: models there are known from the catalog only", away.text);
     free(aside);
     return 0;
@@ -260,6 +281,8 @@ int models_create(const struct models_params *params, struct models **out, struc
     m->reach = params->reach;
     m->tasks = params->tasks;
     m->config = params->config;
+    m->entered = params->entered;
+    m->entered_arg = params->entered_arg;
     rc = open_catalog(m, params->catalog, err);
     if (rc == 0)
         rc = downloads_create(&downloads, &m->downloads, err);
@@ -298,6 +321,7 @@ int models_download(struct models *m, const char *text, const struct download_wi
 {
     struct api_error missing = {0};
     struct model_ref ref;
+    struct err away;
     char *canonical;
     int rc;
 
@@ -311,7 +335,7 @@ int models_download(struct models *m, const char *text, const struct download_wi
     }
     if (ref.kind == MODEL_REF_HF) {
         api_error_done(&missing);
-        rc = models_reach(m, NULL, e);
+        rc = models_check_dir(m, &away) ? models_away(&away, e) : 0;
         if (rc == 0)
             rc = downloads_begin(m->downloads, canonical, wish, id, e);
     } else {

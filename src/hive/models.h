@@ -37,6 +37,10 @@ struct models_params {
     int64_t stall_ms;
     unsigned connections;   /* of a download; 0 = the default */
     uint64_t limit_per_sec; /* bytes of all downloads; 0 = none */
+    /* A model came into the catalog: from now on the reference means the file at `path`. May be
+     * NULL. */
+    void (*entered)(void *arg, const char *model_ref, const char *path);
+    void *entered_arg;
 };
 
 /* Opens the catalog; a damaged one is set aside and made again, with a line in the log. */

@@ -18,6 +18,8 @@ struct models {
     struct reach *reach;
     struct tasks *tasks;
     const struct config *config;
+    void (*entered)(void *arg, const char *model_ref, const char *path); /* models.h */
+    void *entered_arg;
     char *dir, *endpoint, *token; /* owned; token NULL = none */
     TAILQ_HEAD(, late) late;      /* models_late.c's: whole, and not judged; the first is at work */
     struct admit *late_admit;
@@ -32,6 +34,9 @@ int models_enter(struct models *m, const char *model_ref, const struct card *car
  * before the models folder moved; what fails is logged. */
 void models_enter_all(struct models *m, const struct card *card);
 
+/* models_dir.c: may anything be brought into the folder of the models? ERR_UNREACHABLE: it does not
+ * answer, or its disk seems not to be mounted. */
+int models_check_dir(struct models *m, struct err *err);
 /* Does it lie in the folder of the models? */
 bool models_holds(const struct models *m, const char *path);
 
@@ -75,10 +80,10 @@ void models_mend_all(struct models *m, void (*left)(void *arg, const struct cata
                      void *arg);
 /* card_check_names, for what the catalog lists, too: a damaged card vouches for nothing. */
 int models_check_names(struct models *m, const struct card *card, struct err *err);
-/* What to do about one that has none: a format for its reference, twice. */
-#define MODELS_CARDLESS                                                                            \
-    "what was noted of %.200s when it came is gone or damaged, and the catalog does not know "     \
-    "enough to mend it: `rbee-keeper models rm %.200s`, then pull or import it again"
+/* Why a listed model has none, and what to do: ERR_CONFLICT always. */
+int models_say_cardless(struct models *m, const char *canonical, struct err *err);
+/* card_check_age, of the card beside a listed model. */
+int models_check_age(struct models *m, const char *canonical, struct err *err);
 
 /* *e for a model that is not here, with the names that come near. */
 void models_say_missing(struct models *m, const char *canonical, struct api_error *e);

@@ -1,12 +1,14 @@
 /*
- * models_late.c - models that are whole on the disk, and that nobody has judged: the hive was
- * killed between a download's last byte and the verdict. They are judged after the start, one at a
- * time.
+ * models_late.c - models that are whole on the disk, and that nobody has judged (the hive was
+ * killed between a download's last byte and the verdict), or that could not be run: whether this is
+ * still so is the program's to say, which may be a later one. They are judged after the start, one
+ * at a time.
  */
 #include <event2/event.h>
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/str.h"
 #include "hive/admit.h"
 #include "hive/flush.h"
 #include "hive/models_internal.h"
@@ -14,6 +16,7 @@
 struct late {
     TAILQ_ENTRY(late) link;
     struct card *card;
+    char judge[sizeof((struct catalog_verdict *)0)->judge]; /* whose verdict the card had */
 };
 
 static void next(struct models *m);
@@ -30,7 +33,8 @@ static void forget_first(struct models *m)
 static void on_judged(void *arg, const struct api_error *e)
 {
     struct models *m = arg;
-    struct card *card = TAILQ_FIRST(&m->late)->card;
+    const struct late *l = TAILQ_FIRST(&m->late);
+    struct card *card = l->card;
     struct err err;
     bool away = card_reach(m->reach, card, &err) != 0;
     bool there = !away && card_is_complete(card); /* or it was removed meanwhile */
@@ -38,7 +42,7 @@ static void on_judged(void *arg, const struct api_error *e)
     m->late_admit = NULL;
     if (away)
         log_warn("%s: %s enters the catalog when the hive is started again", err.text, card->path);
-    if (there && card->verdict.judge[0])
+    if (there && !str_eq(card->verdict.judge, l->judge))
         flush_card_later(m->reach, m->tasks, card);
     if (there && e)
         log_warn("%s is on the disk, but does not enter the catalog: %s", card->path, e->message);
@@ -81,6 +85,7 @@ void models_judge_late(struct models *m, struct card *card)
         return;
     }
     l->card = card;
+    str_copy(l->judge, sizeof l->judge, card->verdict.judge);
     TAILQ_INSERT_TAIL(&m->late, l, link);
     if (first)
         next(m);

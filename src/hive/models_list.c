@@ -143,14 +143,13 @@ static int remove_row_late(struct models *m, const char *canonical, uint64_t fre
                            struct api_error *e)
 {
     struct err err = {0};
-    int rc = catalog_remove(m->catalog, canonical, &err);
 
-    if (rc == 0)
+    if (catalog_remove(m->catalog, canonical, &err) == 0)
         return 0;
     log_warn("%s", err.text);
     if (freed > 0)
         return 0;
-    api_error_set(e, rc == ERR_NO_SPACE ? API_DISK_FULL : API_INTERNAL, REPLY_SRC, "%s", err.text);
+    api_error_of_files(e, REPLY_SRC, &err);
     return -1;
 }
 
@@ -175,7 +174,7 @@ static int remove_known(struct models *m, struct card *card, const char *canonic
     int rc = forget_row(m, canonical, row, &full, &err);
 
     if (rc && rc != ERR_NOT_FOUND && !full) {
-        api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", err.text);
+        api_error_of_files(e, REPLY_SRC, &err);
         return -1;
     }
     ended = downloads_cancel(m->downloads, canonical);
@@ -194,8 +193,13 @@ static int remove_downloaded(struct models *m, struct card *card, const char *ca
                              struct unlinked *u, uint64_t *freed, struct api_error *e)
 {
     struct catalog_row row = {0};
+    struct err err;
     int rc;
 
+    if (!card && models_check_age(m, canonical, &err)) {
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, "%s", err.text);
+        return -1;
+    }
     /* an import moves the user's files there at this moment: they are not rbee's to delete yet */
     if (at_work_brings(&m->at_work, card, canonical)) {
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,

@@ -224,7 +224,7 @@ static int locate_downloaded(struct models *m, const char *canonical, char **pat
         return -1;
     }
     if (rc) {
-        api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", err.text);
+        api_error_of_files(e, REPLY_SRC, &err);
         return -1;
     }
     rc = models_check_row(m, &row, &err);

@@ -38,7 +38,7 @@ static struct card *mend(struct models *m, const struct catalog_row *row, const 
 
     if (card && card_has_ref(card, row->model_ref))
         return card;
-    if (anew && (card_is_withheld(path) || !(card = make_anew(m, row))))
+    if (anew && (card_is_withheld(path, &err) || !(card = make_anew(m, row))))
         return NULL;
     if (card_add_ref(card, row->model_ref, &err) || flush_card(m->reach, m->tasks, card, &err))
         log_warn("%s", err.text);
@@ -70,6 +70,49 @@ struct card *models_mend(struct models *m, const char *canonical)
     catalog_row_done(&row);
     return card;
 }
+
+/* ---- those that cannot be mended ---- */
+
+/* Where the card beside the catalog's file lies, if that may be looked at: free(), or NULL. */
+static char *listed_path(struct models *m, const char *canonical)
+{
+    char *file, *path;
+
+    if (models_row_path(m, canonical, &file))
+        return NULL;
+    path = card_path_beside(file);
+    free(file);
+    if (!path || reach_check(m->reach, path, NULL) == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
+int models_check_age(struct models *m, const char *canonical, struct err *err)
+{
+    char *path = listed_path(m, canonical);
+    int rc = path ? card_check_age(path, err) : 0;
+
+    free(path);
+    return rc;
+}
+
+int models_say_cardless(struct models *m, const char *canonical, struct err *err)
+{
+    char *path = listed_path(m, canonical);
+    bool withheld = path && card_is_withheld(path, err);
+
+    free(path);
+    if (withheld)
+        return ERR_CONFLICT;
+    return err_set(err, ERR_CONFLICT,
+                   "what was noted of %.200s when it came is gone or damaged, and the catalog does "
+                   "not know enough to mend it: `rbee-keeper models rm %.200s`, then pull or "
+                   "import it again",
+                   canonical, canonical);
+}
+
+/* ---- all of them ---- */
 
 /* The folder of the models is a copy of the one that the row leads to, which is still there: its
  * cards are whole, and the start's scan enters them. Also true: it cannot be looked at now. */
@@ -136,14 +179,12 @@ static bool on_beside(void *arg, const struct catalog_row *row)
 {
     struct beside *b = arg;
     char *path = card_path_beside(row->path);
-    size_t n = strlen(b->card->dir);
-    bool beside = strncmp(row->path, b->card->dir, n) == 0 && row->path[n] == '/';
 
-    if (beside && path && is_there(b->m, row, path)) {
+    if (path && card_is_in_folder(b->card, row->path) && is_there(b->m, row, path)) {
         struct card *card = mend(b->m, row, path);
 
         if (!card)
-            b->rc = err_set(b->err, ERR_CONFLICT, MODELS_CARDLESS, row->model_ref, row->model_ref);
+            b->rc = models_say_cardless(b->m, row->model_ref, b->err);
         card_free(card);
     }
     free(path);

@@ -88,7 +88,7 @@ void near_text(const struct near *near, const char *wanted, char *dst, size_t ds
     bool used[NEAR_NAMES_MAX] = {false};
     size_t at = 0;
 
-    snprintf(dst, dst_size, "(none)");
+    dst[0] = '\0';
     for (size_t k = 0; k < NEAR_SHOWN_MAX && k < near->n && at < dst_size; k++) {
         size_t best = near->n;
         unsigned best_distance = 0;

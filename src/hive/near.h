@@ -13,7 +13,7 @@ struct near {
 };
 
 void near_add(struct near *near, const char *name);
-/* The nearest few, the nearest first: "a, b, c"; "(none)" when there is no name at all. */
+/* The nearest few, the nearest first: "a, b, c"; "" when there is no name at all. */
 void near_text(const struct near *near, const char *wanted, char *dst, size_t dst_size);
 /* The nearest one, when few edits make it of `wanted` or of its last folder's part; else NULL. */
 const char *near_best(const struct near *near, const char *wanted);

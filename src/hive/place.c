@@ -12,11 +12,9 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "base/uuid.h"
 #include "hive/verdicts.h"
 
 #define SLICE_BYTES (4u << 20)
-#define TAIL_MAX    10000000000 /* what a killed hive leaves is known by digits (sweep.h) */
 
 const char *place_how_text(enum place_how how)
 {
@@ -131,25 +129,21 @@ static mode_t mode_of(const struct stat *from)
     return 0600 | (from->st_mode & 0066);
 }
 
-/* A file of its own with the source's bytes; it gets its name last. Its own temporary name, too:
- * another may be making the same copy. */
+/* A file of its own with the source's bytes; it gets its name last. */
 static int make_own(const char *from, const char *to, bool may_copy,
                     const struct place_watch *watch, enum place_how *how, struct err *err)
 {
-    char *temp = str_printf("%s.tmp-%llu", to, (unsigned long long)random_u64() % TAIL_MAX);
     int in = open(from, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), out = -1, rc = 0;
     struct file_mark opened;
+    char *temp = NULL;
     struct stat st;
 
-    if (!temp)
-        rc = err_no_memory(err, 256, "a path");
-    else if (in < 0)
+    if (in < 0)
         rc = failed("copy", from, to, errno, err);
     else if (fstat(in, &st) != 0 || !S_ISREG(st.st_mode) || !file_mark_of_open(in, &opened))
         rc = err_set(err, ERR_CONFLICT, "%s is not a regular file any more", from);
-    else if ((out = path_open_made(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode_of(&st))) <
-             0)
-        rc = failed("copy", from, to, errno, err);
+    else if ((out = path_create_beside(to, mode_of(&st), &temp)) < 0)
+        rc = temp ? failed("copy", from, to, errno, err) : err_no_memory(err, 256, "a path");
     if (rc == 0)
         rc = fill(in, out, may_copy, from, to, watch, how, err);
     if (rc == 0)
@@ -197,8 +191,14 @@ static int reference(const char *from, const char *to, const struct place_watch 
                      enum place_how *how, struct err *err)
 {
     *how = PLACED_REFERENCE;
-    return symlink(from, to) == 0 ? check_link(from, to, watch, err)
-                                  : failed("link", from, to, errno, err);
+    if (symlink(from, to) == 0)
+        return check_link(from, to, watch, err);
+    if (errno == EPERM) /* symlink(2) */
+        return err_set(err, ERR_DENIED,
+                       "the file system of %s has no links, so %s cannot be shared with it: import "
+                       "it with --copy, or with --move",
+                       to, from);
+    return failed("link", from, to, errno, err);
 }
 
 static int move(const char *from, const char *to, const struct place_watch *watch,

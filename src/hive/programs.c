@@ -147,8 +147,3 @@ int programs_find_tiny(char **out, struct err *err)
     }
     return finish(&s, "the bundled model tiny.gguf", out, err);
 }
-
-int programs_find_self(char **out, struct err *err)
-{
-    return path_real("/proc/self/exe", out, err);
-}

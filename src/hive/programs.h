@@ -1,7 +1,8 @@
 /*
  * programs.h - where the worker's program and the bundled model lie.
  *
- * Looked up each time they are needed, so that an update in place works without a restart.
+ * Looked up each time they are needed, so that an update in place is used from the next worker on;
+ * where it does not fit the running hive, which has to be restarted then, worker_end.c says so.
  */
 #ifndef RBEE_HIVE_PROGRAMS_H
 #define RBEE_HIVE_PROGRAMS_H
@@ -9,6 +10,9 @@
 #include "base/err.h"
 
 #define WORKER_PROGRAM "llm-worker-rbee"
+/* The running program itself, to start it again with other words: also when it was replaced on the
+ * disk, and has no path any more. */
+#define PROGRAMS_SELF "/proc/self/exe"
 
 /*
  * `configured` (the flag, environment or file; "" = none) alone, when given; else beside the
@@ -19,8 +23,5 @@ int programs_find_worker(const char *configured, char **out, struct err *err);
 /* A full path. RBEE_TINY alone, when set; else tiny.gguf beside the running program, where it was
  * installed (../share/rbee), or in the source tree it lies in. ERR_NOT_FOUND as above. */
 int programs_find_tiny(char **out, struct err *err);
-
-/* The running program itself, to start it again with other words. free(). */
-int programs_find_self(char **out, struct err *err);
 
 #endif

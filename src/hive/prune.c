@@ -71,6 +71,18 @@ static bool on_card(void *arg, struct card *card)
     return true;
 }
 
+/* It may be whole: which of the files there are its own cannot be told. */
+static void on_unreadable(void *arg, const char *path)
+{
+    struct pruning *p = arg;
+    char *folder = folder_of(path);
+    struct err why;
+
+    if (folder && card_is_withheld(path, &why))
+        use(p, p->busy, folder);
+    free(folder);
+}
+
 static void on_busy(void *arg, const char *dir)
 {
     struct pruning *p = arg;
@@ -207,7 +219,7 @@ static void name_plan(const json_t *items, char hex[CARD_SHA256_BYTES])
 static void look_everywhere(struct pruning *p)
 {
     find_busy(p);
-    if (card_scan(p->m->reach, p->m->dir, NULL, on_card, p, &p->away) ||
+    if (card_scan_all(p->m->reach, p->m->dir, NULL, on_card, on_unreadable, p, &p->away) ||
         catalog_each(p->m->catalog, on_listed, p, &p->away))
         return;
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
@@ -225,7 +237,7 @@ static int fail(const struct err *why, struct api_error *e)
 {
     if (why->code == ERR_UNREACHABLE)
         return models_away(why, e);
-    api_error_set(e, API_INTERNAL, REPLY_SRC, "%s", why->text);
+    api_error_of_files(e, REPLY_SRC, why);
     return -1;
 }
 

@@ -3,7 +3,8 @@
  *
  * Left-over parts of downloads and pushes that nobody works on, files that no card names, what
  * `verify` set aside, catalog entries whose file is gone. Where a listed model has lost its card,
- * its folder is let be. A link to a folder is its owner's. Loop thread only.
+ * or one lies that cannot be read now or by this rbee, the folder is let be. A link to a folder is
+ * its owner's. Loop thread only.
  */
 #ifndef RBEE_HIVE_PRUNE_H
 #define RBEE_HIVE_PRUNE_H

@@ -24,11 +24,13 @@
 #define SUFFIX       ".worker"
 #define ID_MAX       80
 #define FOLDER_BYTES 48
-#define NOTE_MARK    "rbee worker 2"
+#define NOTE_WORDS   "rbee worker " /* behind them, in the first line, the version */
+#define NOTE_VERSION 2
 
 #define NOTE_BYTES_MAX (2 * PATH_MAX + 512)
 
 struct note {
+    uint64_t version; /* of a later one nothing else is known; the first named no folder */
     char id[ID_MAX];
     char folder[FOLDER_BYTES];        /* that it was written into */
     char boot[PROCFS_BOOT_BYTES + 1]; /* with room for the newline */
@@ -86,8 +88,8 @@ int reaper_note(const char *run_dir, const char *worker_id, pid_t pid, const cha
     else if (rc == 0 && !(f = open_note(path)))
         rc = err_errno(err, ERR_IO, errno, "cannot write %s", path);
     if (f) {
-        fprintf(f, NOTE_MARK "\n%s\n%s\n%d\n%" PRIu64 "\n%s\n%s\n%s\n", worker_id, folder, (int)pid,
-                st.start_ticks, boot, exe, cgroup);
+        fprintf(f, NOTE_WORDS "%d\n%s\n%s\n%d\n%" PRIu64 "\n%s\n%s\n%s\n", NOTE_VERSION, worker_id,
+                folder, (int)pid, st.start_ticks, boot, exe, cgroup);
         if (fclose(f))
             rc = err_errno(err, ERR_IO, errno, "cannot write %s", path);
     }
@@ -119,28 +121,45 @@ static bool read_line(const char **at, char *dst, size_t dst_size)
     return true;
 }
 
+static bool read_version(const char **at, uint64_t *out)
+{
+    char mark[32];
+
+    return read_line(at, mark, sizeof mark) && str_starts(mark, NOTE_WORDS) &&
+           str_to_u64(mark + strlen(NOTE_WORDS), out) == 0 && *out > 0;
+}
+
+static bool read_lines(const char *at, struct note *n)
+{
+    char pid[24], ticks[24];
+    uint64_t number;
+
+    if (!read_line(&at, n->id, sizeof n->id) ||
+        (n->version > 1 && !read_line(&at, n->folder, sizeof n->folder)) ||
+        !read_line(&at, pid, sizeof pid) || !read_line(&at, ticks, sizeof ticks) ||
+        !read_line(&at, n->boot, sizeof n->boot) || !read_line(&at, n->exe, sizeof n->exe) ||
+        !read_line(&at, n->cgroup, sizeof n->cgroup))
+        return false;
+    if (str_to_u64(pid, &number) || number == 1 || number > INT_MAX)
+        return false;
+    n->pid = (int)number;
+    return str_to_u64(ticks, &n->start_ticks) == 0;
+}
+
 /* False when the note is torn or none of ours. */
 static bool read_note(const char *path, struct note *n)
 {
-    char mark[32], pid[24], ticks[24], *text = NULL;
+    char *text = NULL;
     const char *at;
-    uint64_t number;
     size_t n_bytes;
     bool whole;
 
     if (path_read_file(path, NOTE_BYTES_MAX, &text, &n_bytes, NULL))
         return false;
     at = text;
-    whole = read_line(&at, mark, sizeof mark) && str_eq(mark, NOTE_MARK) &&
-            read_line(&at, n->id, sizeof n->id) && read_line(&at, n->folder, sizeof n->folder) &&
-            read_line(&at, pid, sizeof pid) && read_line(&at, ticks, sizeof ticks) &&
-            read_line(&at, n->boot, sizeof n->boot) && read_line(&at, n->exe, sizeof n->exe) &&
-            read_line(&at, n->cgroup, sizeof n->cgroup);
+    whole = read_version(&at, &n->version) && (n->version > NOTE_VERSION || read_lines(at, n));
     free(text);
-    if (!whole || str_to_u64(pid, &number) || number == 1 || number > INT_MAX)
-        return false;
-    n->pid = (int)number;
-    return str_to_u64(ticks, &n->start_ticks) == 0;
+    return whole;
 }
 
 /* ---- judging and ending ---- */
@@ -234,6 +253,50 @@ static bool end_leftover(const struct note *n, size_t *n_killed)
     return gone;
 }
 
+/*
+ * The first version named no folder: whether it is a copy, of another hive's worker, cannot be
+ * told. So nothing is ended by it; it goes when what it tells of has gone. Nor is anything known of
+ * what a later version tells.
+ */
+static bool is_over_elsewhere(const struct note *n, const char *path)
+{
+    int pidfd;
+    bool over;
+
+    if (n->version > NOTE_VERSION) {
+        log_warn("%s is the note of a worker, written by a newer rbee-hive: it is kept for that "
+                 "one. If that worker still runs, start that one, or end it by hand",
+                 path);
+        return false;
+    }
+    pidfd = n->pid && is_of_this_boot(n) ? pidfd_open(n->pid, 0) : -1;
+    over = pidfd < 0 || !(agrees(n) || is_hidden(n, pidfd)) || has_ended(pidfd, 0);
+    if (!over)
+        log_warn("%s, which an older rbee-hive noted in %s, still lives (process %d): if no other "
+                 "hive has it, end it by hand",
+                 n->id, path, n->pid);
+    if (pidfd >= 0)
+        close(pidfd);
+    return over;
+}
+
+/* True when the note is of no use any more. `folder`: the one that it lies in. */
+static bool settle(const char *path, const char *folder, size_t *n_killed)
+{
+    struct note n = {0};
+    bool gone;
+
+    if (!read_note(path, &n))
+        return true;
+    if (n.version != NOTE_VERSION)
+        return is_over_elsewhere(&n, path);
+    if (!str_eq(n.folder, folder))
+        return true;
+    gone = end_leftover(&n, n_killed);
+    cgroup_end(n.cgroup);
+    return gone;
+}
+
 size_t reaper_run(const char *run_dir)
 {
     DIR *d = opendir(run_dir);
@@ -244,16 +307,8 @@ size_t reaper_run(const char *run_dir)
     name_folder(run_dir, folder, NULL);
     while (d && (entry = readdir(d))) {
         char *path = str_ends(entry->d_name, SUFFIX) ? path_join(run_dir, entry->d_name) : NULL;
-        struct note n = {0};
-        bool gone = true;
 
-        if (!path)
-            continue;
-        if (read_note(path, &n) && str_eq(n.folder, folder)) {
-            gone = end_leftover(&n, &n_killed);
-            cgroup_end(n.cgroup);
-        }
-        if (gone)
+        if (path && settle(path, folder, &n_killed))
             unlink(path);
         free(path);
     }

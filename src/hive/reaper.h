@@ -10,7 +10,9 @@
  *
  * A home may be copied while its hive runs, notes and all, and a hive be started on the copy: all
  * of that is true then of the other hive's workers. So a note also names the folder it was written
- * into, by device and inode; one that lies elsewhere is a copy, and tells of nothing of ours.
+ * into, by device and inode; one that lies elsewhere is a copy, and tells of nothing of ours. One
+ * of the first version names none: nothing is ended by it. One of a later version is kept for the
+ * hive that wrote it. What still lives by them is told in the log.
  */
 #ifndef RBEE_HIVE_REAPER_H
 #define RBEE_HIVE_REAPER_H

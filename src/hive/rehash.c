@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/sync.h"
+
 #define SLICE_BYTES (1u << 20)
 
 static struct file_mark mark_of(const struct stat *st)
@@ -59,10 +61,10 @@ static int put_all(int fd, const char *path, struct digest *d, struct chore *c, 
     return rc;
 }
 
-int rehash_file(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES],
-                struct file_mark *mark, struct err *err)
+static int rehash(const char *path, bool from_disk, struct chore *c, char sha256[CARD_SHA256_BYTES],
+                  struct file_mark *mark, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), rc;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), rc = 0;
     struct digest *d = digest_create();
     struct file_mark before;
     struct stat st;
@@ -77,7 +79,9 @@ int rehash_file(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES
         rc = err_no_memory(err, 256, "hashing");
     else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         rc = err_set(err, ERR_CONFLICT, "%s is not a regular file", path);
-    else
+    else if (from_disk)
+        sync_forget(fd);
+    if (rc == 0)
         rc = put_all(fd, path, d, c, err);
     if (rc == 0) {
         before = mark_of(&st);
@@ -90,4 +94,16 @@ int rehash_file(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES
     if (fd >= 0)
         close(fd);
     return rc;
+}
+
+int rehash_file(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES],
+                struct file_mark *mark, struct err *err)
+{
+    return rehash(path, false, c, sha256, mark, err);
+}
+
+int rehash_disk(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES],
+                struct file_mark *mark, struct err *err)
+{
+    return rehash(path, true, c, sha256, mark, err);
 }

@@ -16,6 +16,9 @@
  */
 int rehash_file(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES],
                 struct file_mark *mark, struct err *err);
+/* The same of what the disk has, though memory may hold the file (sync.h). */
+int rehash_disk(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES],
+                struct file_mark *mark, struct err *err);
 
 /* ERR_CONFLICT when the file is not as it was at that mark. */
 int rehash_same(const char *path, const struct file_mark *mark, struct err *err);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/error_log.h"
 #include "base/str.h"
 #include "hive/gateway/shape.h"
 
@@ -27,19 +28,30 @@ void reply_json(struct http_exchange *x, int status, json_t *body)
     json_decref(body);
 }
 
-void reply_error(struct http_exchange *x, int status, struct api_error *e)
+void reply_error_after(struct http_exchange *x, int status, struct api_error *e, int retry_after_s)
 {
-    char *text = api_error_body(e, http_request_id(x));
+    char *text = api_error_body(e, http_request_id(x)), seconds[16];
     int own = api_error_info(e->code)->status;
 
     if (status == 0)
         status = own ? own : 500;
+    if (status == 503) {
+        snprintf(seconds, sizeof seconds, "%d",
+                 retry_after_s > 0 ? retry_after_s : api_error_retry_after_s(e));
+        http_add_header(x, "Retry-After", seconds);
+    }
+    api_error_log(e, http_request_id(x));
     if (text)
         http_reply(x, status, JSON_TYPE, text, strlen(text));
     else
         http_reply(x, 500, JSON_TYPE, out_of_memory, sizeof out_of_memory - 1);
     free(text);
     api_error_done(e);
+}
+
+void reply_error(struct http_exchange *x, int status, struct api_error *e)
+{
+    reply_error_after(x, status, e, 0);
 }
 
 void reply_fail(struct http_exchange *x, enum api_code code, const char *fmt, ...)
@@ -52,6 +64,14 @@ void reply_fail(struct http_exchange *x, enum api_code code, const char *fmt, ..
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     api_error_set(&e, code, REPLY_SRC, "%s", text);
+    reply_error(x, 0, &e);
+}
+
+void reply_fail_of(struct http_exchange *x, const struct err *err)
+{
+    struct api_error e;
+
+    api_error_of_files(&e, REPLY_SRC, err);
     reply_error(x, 0, &e);
 }
 

@@ -14,10 +14,16 @@
 /* Takes `body` over; NULL (out of memory) becomes a 500. */
 void reply_json(struct http_exchange *x, int status, json_t *body);
 
-/* With the status of the error's row, or `status` when that is not 0. Frees what *e holds. */
+/* With the status of the error's row, or `status` when that is not 0; a 503 has Retry-After. Frees
+ * what *e holds. */
 void reply_error(struct http_exchange *x, int status, struct api_error *e);
+/* The same when it is known how long to wait: seconds of Retry-After, 0 = it is not. */
+void reply_error_after(struct http_exchange *x, int status, struct api_error *e, int retry_after_s);
 void reply_fail(struct http_exchange *x, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Of files, as api_error_of_files has it. */
+void reply_fail_of(struct http_exchange *x, const struct err *err);
 
 /* Sets the error of a request that http_hold had no room for. */
 void reply_say_held(struct api_error *e, size_t n_bytes);

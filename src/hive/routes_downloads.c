@@ -14,7 +14,7 @@
 
 static void post_download(struct hive *h, struct http_exchange *x, const char *id)
 {
-    char download_id[DOWNLOAD_ID_BYTES], *path = NULL, seconds[16];
+    char download_id[DOWNLOAD_ID_BYTES], *path = NULL;
     const char *text = NULL, *body;
     int64_t limit = 0, connections = 0;
     struct download_wish wish = {0};
@@ -35,10 +35,6 @@ static void post_download(struct hive *h, struct http_exchange *x, const char *i
     if (rc == 0)
         rc = models_download(h->models, text, &wish, &path, download_id, &e);
     fields_done(&f);
-    if (rc && e.code == API_QUEUE_TIMEOUT) {
-        snprintf(seconds, sizeof seconds, "%d", DOWNLOADS_RETRY_S);
-        http_add_header(x, "Retry-After", seconds);
-    }
     if (rc)
         reply_error(x, 0, &e);
     else

@@ -6,12 +6,12 @@
 #include "base/path.h"
 #include "hive/hub.h"
 #include "hive/hub_ask.h"
-#include "hive/machine.h"
 #include "hive/models_internal.h"
 #include "hive/plan.h"
 #include "hive/reach.h"
 #include "hive/reply.h"
 #include "hive/routes.h"
+#include "hive/workers.h"
 
 #define FILES_PATIENCE_MS 40000 /* for the hub; the keeper waits 45 s */
 
@@ -40,13 +40,13 @@ static void on_gone(struct http_exchange *x, void *arg)
 /* ---- the list ---- */
 
 struct memory {
-    uint64_t total, free_bytes;
+    uint64_t total, usable; /* of workers */
 };
 
 /* "yes", "not now" when other things hold the memory, "no". */
 static const char *fits_text(uint64_t need, const struct memory *m)
 {
-    return need <= m->free_bytes ? "yes" : need <= m->total ? "not now" : "no";
+    return m->total == 0 || need <= m->usable ? "yes" : need <= m->total ? "not now" : "no";
 }
 
 /* A link that leads to where nothing answers is one that is here. */
@@ -116,15 +116,14 @@ static json_t *list_of(const struct asking *a, const struct hub_repo *repo)
     json_t *rows = json_array(), *row;
     struct memory m;
 
-    machine_memory(&m.total, &m.free_bytes);
+    workers_memory(a->h->workers, &m.total, &m.usable);
     for (size_t i = 0; choice && i < repo->n_files; i++)
         if (repo->files[i].is_candidate && (row = row_of(a, repo, &repo->files[i], choice, &m)))
             json_array_append_new(rows, row);
     free(choice);
     return json_pack("{s:s, s:s, s:I, s:I, s:o, s:I}", "repo", a->ref.repo, "commit", repo->commit,
-                     "memory_bytes", (json_int_t)m.total, "memory_free_bytes",
-                     (json_int_t)m.free_bytes, "files", rows, "left_out",
-                     (json_int_t)repo->n_too_long);
+                     "memory_bytes", (json_int_t)m.total, "memory_free_bytes", (json_int_t)m.usable,
+                     "files", rows, "left_out", (json_int_t)repo->n_too_long);
 }
 
 /* ---- the hub's answer ---- */

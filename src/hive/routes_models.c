@@ -5,7 +5,6 @@
 #include "api/fields.h"
 #include "base/str.h"
 #include "hive/inspect.h"
-#include "hive/machine.h"
 #include "hive/models.h"
 #include "hive/plan.h"
 #include "hive/programs.h"
@@ -28,7 +27,7 @@ struct showing {
 /* What a worker with it would need. NULL with *e: none could be. */
 static json_t *plan_json(struct showing *s, const struct model_facts *facts, struct api_error *e)
 {
-    uint64_t total, free_bytes;
+    uint64_t total, usable;
     struct plan_need n;
     struct err err;
     int rc;
@@ -39,13 +38,13 @@ static json_t *plan_json(struct showing *s, const struct model_facts *facts, str
         api_error_set(e, workers_plan_code(rc), REPLY_SRC, "%s", err.text);
         return NULL;
     }
-    machine_memory(&total, &free_bytes);
+    workers_memory(s->h->workers, &total, &usable);
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "slots", (json_int_t)n.slots,
                      "ctx", (json_int_t)n.ctx, "weight_bytes", (json_int_t)n.weight_bytes,
                      "kv_bytes", (json_int_t)n.kv_bytes, "scratch_bytes",
                      (json_int_t)n.scratch_bytes, "total_bytes", (json_int_t)n.total_bytes,
-                     "memory_free_bytes", (json_int_t)free_bytes, "fits",
-                     n.total_bytes <= free_bytes);
+                     "memory_free_bytes", (json_int_t)usable, "fits",
+                     total == 0 || n.total_bytes <= usable);
 }
 
 static void add_error(struct showing *s, const struct api_error *e)

@@ -28,17 +28,18 @@ static void get_health(struct hive *h, struct http_exchange *x, const char *id)
 static void get_node(struct hive *h, struct http_exchange *x, const char *id)
 {
     char name[HOST_NAME_MAX_BYTES] = "unknown";
+    uint64_t total, usable;
     struct machine m;
 
     (void)id;
     machine_read(&m);
+    workers_memory(h->workers, &total, &usable);
     gethostname(name, sizeof name - 1);
     reply_json(x, 200,
                json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:i, s:I}", "name", name, "version",
                          RBEE_VERSION, "cpu", m.cpu_model, "cpus", (int)m.n_cores, "memory_bytes",
-                         (json_int_t)m.memory_bytes, "memory_free_bytes",
-                         (json_int_t)m.memory_free_bytes, "home", h->home, "workers",
-                         (int)workers_n_alive(h->workers), "slow_clients_cut",
+                         (json_int_t)total, "memory_free_bytes", (json_int_t)usable, "home",
+                         h->home, "workers", (int)workers_n_alive(h->workers), "slow_clients_cut",
                          (json_int_t)http_server_n_slow(h->server)));
 }
 
@@ -84,21 +85,21 @@ static void on_gone(struct http_exchange *x, void *arg)
 static void get_backends(struct hive *h, struct http_exchange *x, const char *id)
 {
     struct asking *a = calloc(1, sizeof *a);
-    struct capture_params params = {
-        .out_max = DETECT_JSON_MAX, .timeout_ms = DETECT_TIMEOUT_MS, .arg = a, .done = on_detected};
-    const char *argv[] = {"rbee-hive", "detect", "--json", NULL};
+    static const char *const argv[] = {"rbee-hive", "detect", "--json", NULL};
+    const struct capture_params params = {.path = PROGRAMS_SELF,
+                                          .argv = argv,
+                                          .out_max = DETECT_JSON_MAX,
+                                          .timeout_ms = DETECT_TIMEOUT_MS,
+                                          .arg = a,
+                                          .done = on_detected};
     struct err err = {0};
-    char *self = NULL;
-    int rc = a ? programs_find_self(&self, &err) : err_no_memory(&err, sizeof *a, "a request");
+    int rc = a ? 0 : err_no_memory(&err, sizeof *a, "a request");
 
     (void)id;
     if (rc == 0) {
         a->x = x;
-        params.path = self;
-        params.argv = argv;
         rc = look_start(h->looks, &params, "detect", false, &a->look, &err);
     }
-    free(self);
     if (rc == 0) {
         http_on_gone(x, on_gone, a);
         return;

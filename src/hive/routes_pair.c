@@ -28,12 +28,24 @@ static void name_of(const json_t *body, char dst[KEYS_NAME_BYTES])
         str_copy(dst, KEYS_NAME_BYTES, "keeper");
 }
 
+#define HINT_LINE "`rbee-hive pair` on the hive's machine prints a new line"
+
+/* The codes' rows speak of keys. */
+static void fail_of_code(struct http_exchange *x, enum api_code code, const char *message,
+                         const char *hint)
+{
+    struct api_error e;
+
+    api_error_set(&e, code, REPLY_SRC, "%s", message);
+    e.details = json_pack("{s:s}", "hint", hint);
+    reply_error(x, 0, &e);
+}
+
 static void refuse(struct hive *h, struct http_exchange *x, const struct err *err)
 {
     doors_note_failure(&h->doors, FAILED_CODE, http_peer(x));
     http_add_header(x, "WWW-Authenticate", "Bearer");
-    reply_fail(x, API_INVALID_API_KEY,
-               "%s; `rbee-hive pair` on the hive's machine prints a new line", err->text);
+    fail_of_code(x, API_INVALID_API_KEY, err->text, HINT_LINE ".");
 }
 
 #define HINT_FULL                                                                                  \
@@ -97,16 +109,18 @@ static void give_key(struct hive *h, struct http_exchange *x, const char *name)
 static bool has_to_wait(struct hive *h, struct http_exchange *x)
 {
     int wait_s = doors_wait_s(&h->doors, http_peer(x));
-    char seconds[16];
+    char seconds[16], text[128];
 
     if (wait_s == 0)
         return false;
     snprintf(seconds, sizeof seconds, "%d", wait_s);
+    doors_note_unheard(&h->doors, FAILED_CODE, http_peer(x));
     http_add_header(x, "Retry-After", seconds);
-    reply_fail(x, API_TOO_MANY_FAILURES,
-               "Too many wrong codes or keys came from this address; it is listened to again in %d "
-               "seconds.",
-               wait_s);
+    snprintf(text, sizeof text,
+             "Too many wrong codes or keys came from this address; it is listened to again in %d "
+             "seconds.",
+             wait_s);
+    fail_of_code(x, API_TOO_MANY_FAILURES, text, "Wait so long; " HINT_LINE ".");
     return true;
 }
 
@@ -153,7 +167,7 @@ static void use_code(struct hive *h, struct http_exchange *x, const char *code, 
     else if (rc == ERR_BUSY)
         reply_fail(x, API_QUEUE_TIMEOUT, "%s", err.text);
     else
-        reply_fail(x, API_INTERNAL, "%s", err.text);
+        reply_fail_of(x, &err);
 }
 
 static void pair(struct hive *h, struct http_exchange *x, const char *id)

@@ -68,16 +68,12 @@ static void on_launched(void *arg, const struct worker *w, struct api_error *e, 
 {
     struct ask *ask = arg;
     struct http_exchange *x = ask->x;
-    char host[CONFIG_HOST_MAX], seconds[16];
+    char host[CONFIG_HOST_MAX];
 
     if (w) {
         reply_json(x, 200, spawned_json(w, routes_public_host(ask->hive, x, host)));
     } else {
-        if (retry_after_s > 0) {
-            snprintf(seconds, sizeof seconds, "%d", retry_after_s);
-            http_add_header(x, "Retry-After", seconds);
-        }
-        reply_error(x, retry_after_s > 0 ? 503 : 0, e);
+        reply_error_after(x, retry_after_s > 0 ? 503 : 0, e, retry_after_s);
     }
     free(ask);
 }
@@ -153,12 +149,19 @@ static void post_ready(struct hive *h, struct http_exchange *x, const char *id)
 
 /* ---- stop, log ---- */
 
+/* One that has failed is not to end any more. */
 static void stop_one(struct hive *h, struct http_exchange *x, const char *id)
 {
-    if (workers_stop(h->workers, id, NULL))
+    const struct worker *w;
+
+    if (workers_stop(h->workers, id, NULL)) {
         answer_no_worker(x, id);
-    else
-        reply_json(x, 202, json_pack("{s:s, s:s}", "worker_id", id, "state", "draining"));
+        return;
+    }
+    w = workers_find(h->workers, id); /* not one that was being prepared */
+    reply_json(
+        x, 202,
+        json_pack("{s:s, s:s}", "worker_id", id, "state", w ? worker_state_text(w) : "draining"));
 }
 
 /* Somebody has deleted it: nothing that a report would help. */
@@ -196,7 +199,7 @@ static void get_log(struct hive *h, struct http_exchange *x, const char *id)
     if (rc == ERR_NOT_FOUND)
         answer_no_log(x, w);
     else if (rc)
-        reply_fail(x, API_INTERNAL, "%s", err.text);
+        reply_fail_of(x, &err);
     else
         http_reply(x, 200, "text/plain; charset=utf-8", buf_str(&text), text.len);
     buf_done(&text);

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/security_chain.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/path.h"

@@ -14,12 +14,12 @@
 
 #include <jansson.h>
 
+#include "api/security_chain.h" /* SECURITY_FILES_KEPT */
 #include "base/err.h"
 
-#define SECURITY_FILE       "security.jsonl"
-#define SECURITY_FILE_MAX   (4u << 20)
-#define SECURITY_FILES_KEPT 4
-#define SECURITY_TEXT_MAX   120
+#define SECURITY_FILE     "security.jsonl"
+#define SECURITY_FILE_MAX (4u << 20)
+#define SECURITY_TEXT_MAX 120
 
 struct security_log;
 

@@ -177,6 +177,12 @@ static int note(const char *part, const struct ledger_claim *claim, struct err *
     return rc;
 }
 
+/* A commit has hashed it; not where there are no locks. */
+static bool is_held(int fd)
+{
+    return flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
 static int put_into(const char *part, struct ledger_claim *claim, const char *bytes,
                     struct err *err)
 {
@@ -188,8 +194,8 @@ static int put_into(const char *part, struct ledger_claim *claim, const char *by
                    ? err_set(err, ERR_NOT_FOUND,
                              "no upload of this file was begun: POST /v1/models/upload first")
                    : err_errno(err, ERR_IO, errno, "cannot write to %s", part);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &st) != 0 || st.st_nlink == 0 ||
-        !path_is_file(part)) /* a commit has hashed it, or moved it away meanwhile */
+    if (is_held(fd) || fstat(fd, &st) != 0 || st.st_nlink == 0 ||
+        !path_is_file(part)) /* or moved away meanwhile */
         rc = err_set(err, ERR_CONFLICT, BEING_TAKEN ": no piece can be written now");
     else if (claim->to > (uint64_t)st.st_size)
         rc = err_set(err, ERR_INVALID, "bytes %llu to %llu lie beyond the file's end at %llu",

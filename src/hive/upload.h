@@ -27,7 +27,7 @@
 #define UPLOAD_FOLDER      "push"     /* in the models folder */
 #define UPLOAD_PIECE_BYTES (1u << 20) /* of a request; also what the ledger knows pieces by */
 #define UPLOAD_ACTIVE_S    600
-#define UPLOAD_RETRY_S     "5" /* Retry-After while the model is being taken in */
+#define UPLOAD_RETRY_S     5 /* Retry-After while the model is being taken in */
 
 struct card;
 struct hive;

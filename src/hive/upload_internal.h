@@ -2,6 +2,7 @@
 #ifndef RBEE_HIVE_UPLOAD_INTERNAL_H
 #define RBEE_HIVE_UPLOAD_INTERNAL_H
 
+#include "hive/at_work.h"
 #include "hive/chore.h"
 #include "hive/pieces.h"
 #include "hive/upload.h"
@@ -11,6 +12,27 @@ struct upload_file {
     uint64_t size_bytes;
     struct pieces *pieces; /* owned: what is missing, once it was looked at */
 };
+
+struct upload {
+    struct hive *h;
+    struct manifest manifest; /* of one model */
+    struct upload_file *files;
+    char *dir;         /* owned: where they lie */
+    struct card *card; /* owned: as the model would have it here */
+    struct at_work mark;
+};
+
+static inline const struct manifest_model *upload_model(const struct upload *u)
+{
+    return &u->manifest.models[0];
+}
+
+/*
+ * What the beginning and the end have in common: true when the exchange is answered. The model is
+ * here (and is listed from now on, if it was not), its name is another one's, or it is being
+ * downloaded or taken in.
+ */
+bool upload_is_answered(struct upload *u, struct http_exchange *x);
 
 /* The upload's folder, and a file in it (free()); NULL for what is no SHA-256 or no plain name, or
  * without memory. */

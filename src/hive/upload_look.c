@@ -1,6 +1,7 @@
 /* upload_look.c - what is there of an upload's file: see upload_internal.h. In a step's thread. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,9 +9,12 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "base/uuid.h"
 #include "hive/digest.h"
 #include "hive/ledger.h"
 #include "hive/upload_internal.h"
+
+#define TAIL_MAX 10000000000 /* sweep.h: digits */
 
 /* Of the claims, those whose bytes are so; true when some are not. */
 static int check_claims(struct upload_file *f, int fd, struct ledger_found *found, struct chore *c,
@@ -37,20 +41,33 @@ static int check_claims(struct upload_file *f, int fd, struct ledger_found *foun
     return rc;
 }
 
-/* The ledger anew, with what holds. */
-static int rewrite(const char *path, const struct upload_file *f, const struct ledger_found *good,
-                   struct ledger **l, struct err *err)
+static int write_ledger(const char *path, const struct upload_file *f,
+                        const struct ledger_found *good, struct err *err)
 {
     struct ledger_found none = {0};
-    int rc;
+    struct ledger *l = NULL;
+    int rc = ledger_open(path, f->size_bytes, good->piece_bytes, &none, &l, err);
 
-    ledger_close(*l);
-    *l = NULL;
-    unlink(path);
-    rc = ledger_open(path, f->size_bytes, good->piece_bytes, &none, l, err);
     for (size_t i = 0; i < good->n_claims && rc == 0; i++)
-        rc = ledger_add(*l, &good->claims[i], err);
+        rc = ledger_add(l, &good->claims[i], err);
+    ledger_close(l);
     ledger_found_done(&none);
+    return rc;
+}
+
+/* The ledger anew, with what holds: the old one stays until it is written, and where that cannot be
+ * done. */
+static int rewrite(const char *path, const struct upload_file *f, const struct ledger_found *good,
+                   struct err *err)
+{
+    char *temp = str_printf("%s.tmp-%llu", path, (unsigned long long)random_u64() % TAIL_MAX);
+    int rc = temp ? write_ledger(temp, f, good, err) : err_no_memory(err, strlen(path), "a path");
+
+    if (rc == 0 && rename(temp, path) != 0)
+        rc = err_errno(err, ERR_IO, errno, "cannot put %s in its place", path);
+    if (rc && temp)
+        unlink(temp);
+    free(temp);
     return rc;
 }
 
@@ -68,7 +85,7 @@ static int look(struct upload_file *f, int fd, struct chore *c, struct err *err)
     if (rc == 0)
         rc = check_claims(f, fd, &found, c, &some_bad, err);
     if (rc == 0 && some_bad)
-        rc = rewrite(path, f, &found, &l, err);
+        rc = rewrite(path, f, &found, err);
     ledger_close(l);
     ledger_found_done(&found);
     free(path);

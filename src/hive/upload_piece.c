@@ -142,7 +142,6 @@ void upload_piece(struct hive *h, struct http_exchange *x, const char *id, const
     bool is_first = TAILQ_EMPTY(&h->pieces);
 
     if (n_waiting(h) >= UPLOAD_PIECES_MAX) {
-        http_add_header(x, "Retry-After", "1");
         reply_fail(x, API_QUEUE_TIMEOUT,
                    "%d pieces of uploads wait to be written: the disk does not keep up",
                    UPLOAD_PIECES_MAX);

@@ -15,23 +15,9 @@
 #include "hive/reply.h"
 #include "hive/upload_internal.h"
 
-struct upload {
-    struct hive *h;
-    struct manifest manifest;
-    struct upload_file *files;
-    char *dir;         /* owned: where they lie */
-    struct card *card; /* owned: as the model would have it here */
-    struct at_work mark;
-};
-
-static const struct manifest_model *model_of(const struct upload *u)
-{
-    return &u->manifest.models[0];
-}
-
 static void upload_free(struct upload *u)
 {
-    for (size_t i = 0; u->files && i < model_of(u)->n_files; i++) {
+    for (size_t i = 0; u->files && i < upload_model(u)->n_files; i++) {
         free(u->files[i].part);
         pieces_free(u->files[i].pieces);
     }
@@ -70,7 +56,7 @@ static uint64_t missing_of(const struct upload *u)
 {
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < model_of(u)->n_files; i++)
+    for (size_t i = 0; i < upload_model(u)->n_files; i++)
         sum += pieces_missing(u->files[i].pieces);
     return sum;
 }
@@ -79,36 +65,50 @@ static void say_missing(struct upload *u, struct chore *c)
 {
     json_t *files = json_array();
 
-    for (size_t i = 0; i < model_of(u)->n_files; i++)
-        json_array_append_new(files, json_pack("{s:s, s:o}", "file", model_of(u)->files[i].file,
+    for (size_t i = 0; i < upload_model(u)->n_files; i++)
+        json_array_append_new(files, json_pack("{s:s, s:o}", "file", upload_model(u)->files[i].file,
                                                "missing", ranges_json(&u->files[i])));
     chore_say(c, json_pack("{s:s, s:I, s:I, s:o}", "stage", "missing", "bytes_missing",
                            (json_int_t)missing_of(u), "bytes_total",
-                           (json_int_t)total_of(model_of(u)), "files", files));
+                           (json_int_t)total_of(upload_model(u)), "files", files));
+}
+
+/* What the disk has still to find for a file. Its part is as long as it will be, and where there
+ * are no sparse files (FAT) all of it is taken already. */
+static uint64_t need_of(const struct upload_file *f)
+{
+    uint64_t missing = pieces_missing(f->pieces), held;
+    struct stat st;
+
+    held = stat(f->part, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+    held = held < f->size_bytes ? held : f->size_bytes;
+    return missing < f->size_bytes - held ? missing : f->size_bytes - held;
 }
 
 /* False, having said so, when the rest does not fit. */
 static bool has_room(struct upload *u, struct chore *c)
 {
     char need[16], room_text[16], text[200];
-    uint64_t room, missing = missing_of(u);
+    uint64_t room, missing = missing_of(u), sum = 0;
 
-    if (path_free_bytes(u->h->models->dir, &room, NULL) || room >= missing)
+    for (size_t i = 0; i < upload_model(u)->n_files; i++)
+        sum += need_of(&u->files[i]);
+    if (path_free_bytes(u->h->models->dir, &room, NULL) || room >= sum)
         return true;
     snprintf(text, sizeof text, "%s are still to come, and the disk of the models has room for %s",
              str_human_bytes(missing, need, sizeof need),
              str_human_bytes(room, room_text, sizeof room_text));
-    chore_say_error(c, model_of(u)->model_ref, API_DISK_FULL, text);
+    chore_say_error(c, upload_model(u)->model_ref, API_DISK_FULL, text);
     return false;
 }
 
 /* The owner's alone, also if an early version made it: a lock that a stranger had on a part, for
  * which reading it is enough, would have its pieces refused. */
-static int make_folder(const char *dir, struct err *err)
+static int make_folder(const struct upload *u, struct err *err)
 {
-    int rc = path_make_dirs(dir, 0700, err);
+    int rc = path_make_dirs_in(u->dir, strlen(u->h->models->dir), 0700, err);
 
-    if (rc == 0 && chmod(dir, 0700) != 0)
+    if (rc == 0 && chmod(u->dir, 0700) != 0)
         errno = 0; /* another's: it is theirs to say who may read it */
     return rc;
 }
@@ -116,9 +116,9 @@ static int make_folder(const char *dir, struct err *err)
 static int check_all(void *arg, struct chore *c, struct err *err)
 {
     struct upload *u = arg;
-    int rc = make_folder(u->dir, err);
+    int rc = make_folder(u, err);
 
-    for (size_t i = 0; i < model_of(u)->n_files && rc == 0; i++)
+    for (size_t i = 0; i < upload_model(u)->n_files && rc == 0; i++)
         rc = upload_look(&u->files[i], c, err);
     return rc;
 }
@@ -131,155 +131,48 @@ static int may_look(void *arg, struct err *err)
     return reach_check(u->h->reach, u->dir, err);
 }
 
+/* Of a file that was not come to: as when an earlier one had no room. */
+static bool has_nothing(const struct upload_file *f)
+{
+    struct stat st;
+
+    if (f->pieces)
+        return pieces_missing(f->pieces) == f->size_bytes;
+    return stat(f->part, &st) != 0 ? errno == ENOENT : st.st_size == 0;
+}
+
+/* Of a push that has no room: parts of which nothing has come would take what there is. */
+static void drop_empty(struct upload *u)
+{
+    bool nothing = true;
+
+    for (size_t i = 0; i < upload_model(u)->n_files && nothing; i++)
+        nothing = has_nothing(&u->files[i]);
+    if (nothing)
+        upload_drop(u->h->models, upload_model(u)->files[0].sha256, NULL, NULL);
+}
+
 static void on_checked(void *arg, struct chore *c, int rc, const struct err *err)
 {
     struct upload *u = arg;
-
     struct err away;
 
-    if (rc == 0 && (rc = reach_check(u->h->reach, u->dir, &away)))
+    if ((rc == 0 || rc == ERR_NO_SPACE) && reach_check(u->h->reach, u->dir, &away)) {
         err = &away;
+        rc = ERR_UNREACHABLE;
+    }
     if (rc && !chore_is_gone(c))
-        chore_say_error(c, model_of(u)->model_ref,
+        chore_say_error(c, upload_model(u)->model_ref,
                         rc == ERR_NO_SPACE      ? API_DISK_FULL
                         : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
                                                 : API_INTERNAL,
                         err->text);
-    else if (!rc && has_room(u, c))
+    if (rc == 0 && has_room(u, c))
         say_missing(u, c);
-    else if (!rc && missing_of(u) == total_of(model_of(u))) /* nothing has come: nothing is left */
-        upload_drop(u->h->models, model_of(u)->files[0].sha256, NULL, NULL);
+    else if (rc == 0 || rc == ERR_NO_SPACE)
+        drop_empty(u);
     chore_end(c);
     upload_free(u);
-}
-
-/* ---- is it here? ---- */
-
-/* *out: the card of the same files, all there, that the reference means here; NULL. -1 with *e. */
-static int card_here(const struct upload *u, const char *model_ref, struct card **out,
-                     struct api_error *e)
-{
-    if (models_card(u->h->models, model_ref, out, e))
-        return -1;
-    if (*out && models_is_whole(u->h->models, *out) && card_same_files(*out, u->card))
-        return 0;
-    card_free(*out);
-    *out = NULL;
-    return 0;
-}
-
-/* A hub's model may have come in under its commit, as import does where the name was taken. */
-static int find_here(const struct upload *u, struct card **out, struct api_error *e)
-{
-    const struct manifest_model *m = model_of(u);
-    int rc = card_here(u, m->model_ref, out, e);
-    char *pinned = NULL;
-
-    if (rc == 0 && !*out && str_starts(m->model_ref, "hf:") && !strchr(m->model_ref, '@'))
-        pinned = str_printf("%s@%s", m->model_ref, m->commit);
-    if (pinned)
-        rc = card_here(u, pinned, out, e);
-    free(pinned);
-    return rc;
-}
-
-static void say_here(struct upload *u, struct http_exchange *x, const struct card *card)
-{
-    struct chore *c = chore_begin(u->h, x);
-
-    if (!c)
-        return;
-    chore_say(c, json_pack("{s:s, s:s}", "stage", "here", "local_path", card->files[0].path));
-    chore_end(c);
-}
-
-/* The name means another file here. A hub's model of another commit is none: import tells them
- * apart. */
-static bool is_other(const struct upload *u, struct http_exchange *x)
-{
-    const struct manifest_model *m = model_of(u);
-    struct api_error e = {0};
-    struct card *card;
-    bool other, away = models_card(u->h->models, m->model_ref, &card, &e) != 0;
-
-    if (away)
-        reply_error(x, 0, &e);
-    other = card && card_is_complete(card) && !card_same_files(card, u->card) &&
-            (str_starts(m->model_ref, "local:") || str_eq(card->commit, m->commit));
-
-    if (other)
-        reply_fail(x, API_INVALID_REQUEST,
-                   "%.200s is another file here: its SHA-256 is %s, that of the one to come %s; "
-                   "remove it here, or import yours under another name",
-                   m->model_ref, card->files[0].sha256, m->files[0].sha256);
-    card_free(card);
-    return other || away;
-}
-
-/* 409 with what to do about it. */
-static bool is_downloading(const struct upload *u, struct http_exchange *x)
-{
-    const char *ref =
-        downloads_under_way(u->h->models->downloads, model_of(u)->model_ref, u->card->path);
-    struct api_error e;
-
-    if (!ref)
-        return false;
-    api_error_set(&e, API_INVALID_REQUEST, REPLY_SRC,
-                  "%.200s is being downloaded here at this moment: wait until that is done, or end "
-                  "it with `rbee-keeper models cancel %.200s`, then push again",
-                  ref, ref);
-    e.details = json_pack("{s:s}", "hint", "`rbee-keeper models downloads` shows how far it is.");
-    reply_error(x, 409, &e);
-    return true;
-}
-
-/* 503: whoever asks again learns what became of it. */
-static bool is_being_taken(const struct upload *u, struct http_exchange *x)
-{
-    struct api_error e;
-
-    if (!at_work_takes(&u->h->models->at_work, u->dir))
-        return false;
-    http_add_header(x, "Retry-After", UPLOAD_RETRY_S);
-    api_error_set(&e, API_ALL_SLOTS_BUSY, REPLY_SRC,
-                  "%.200s has come, and is being hashed and taken in at this moment",
-                  model_of(u)->model_ref);
-    e.details = json_pack("{s:s}", "hint", "Ask again in a while: it is there then.");
-    reply_error(x, 0, &e);
-    return true;
-}
-
-/* Said before a byte comes: no file of it is called as one of another model's is. */
-static bool is_apart(const struct upload *u, struct http_exchange *x)
-{
-    struct api_error e = {0};
-    struct err err;
-    int rc = models_check_names(u->h->models, u->card, &err);
-
-    if (rc == ERR_UNREACHABLE) {
-        models_away(&err, &e);
-        reply_error(x, 0, &e);
-    } else if (rc) {
-        reply_fail(x, API_INVALID_REQUEST, "%s", err.text);
-    }
-    return rc == 0;
-}
-
-/* What the beginning and the end have in common: true when the exchange is answered. */
-static bool is_answered(struct upload *u, struct http_exchange *x)
-{
-    struct api_error e = {0};
-    struct card *card = NULL;
-
-    if (find_here(u, &card, &e))
-        reply_error(x, 0, &e);
-    else if (card)
-        say_here(u, x, card);
-    else if (!is_other(u, x) && !is_downloading(u, x) && !is_being_taken(u, x) && is_apart(u, x))
-        return false;
-    card_free(card);
-    return true;
 }
 
 /* ---- the manifest ---- */
@@ -311,7 +204,7 @@ static bool is_fit(const struct manifest *manifest, struct http_exchange *x)
 /* The paths of the parts, and the card; false without memory. */
 static bool fill(struct upload *u)
 {
-    const struct manifest_model *m = model_of(u);
+    const struct manifest_model *m = upload_model(u);
     bool ok;
 
     u->dir = upload_folder(u->h->models, m->files[0].sha256);
@@ -355,12 +248,12 @@ void upload_begin(struct hive *h, struct http_exchange *x, struct manifest *mani
         .stage = "checking", .arg = u, .may = may_look, .work = check_all, .done = on_checked};
     struct chore *c = NULL;
 
-    if (u && !is_answered(u, x))
+    if (u && !upload_is_answered(u, x))
         c = chore_begin(h, x);
     if (c) {
         at_work_begin(&h->models->at_work, &u->mark, u->dir, false);
-        step.name = model_of(u)->model_ref;
-        step.bytes_total = total_of(model_of(u));
+        step.name = upload_model(u)->model_ref;
+        step.bytes_total = total_of(upload_model(u));
         chore_run(c, &step);
     } else if (u) {
         upload_free(u);
@@ -375,9 +268,9 @@ void upload_commit(struct hive *h, struct http_exchange *x, struct manifest *man
     struct import_list list = {0};
     struct err err = {0};
 
-    if (u && !is_answered(u, x)) {
-        if (import_list_model(u->dir, model_of(u), PLACE_MOVE, &list, &err))
-            reply_fail(x, API_INTERNAL, "%s", err.text);
+    if (u && !upload_is_answered(u, x)) {
+        if (import_list_model(u->dir, upload_model(u), PLACE_MOVE, &list, &err))
+            reply_fail_of(x, &err);
         else
             import_run(h, x, &list);
     }

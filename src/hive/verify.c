@@ -13,6 +13,7 @@
 #include "hive/flush.h"
 #include "hive/hive.h"
 #include "hive/models_internal.h"
+#include "hive/reach.h"
 #include "hive/rehash.h"
 #include "hive/reply.h"
 #include "hive/workers.h"
@@ -27,6 +28,7 @@ struct verify {
     struct err why;                   /* it is gone, or has another size; code 0: neither */
     unsigned n_verified, n_bad, n_noted;
     json_t *cardless; /* references of listed models that nothing can be compared with */
+    json_t *gone;     /* ... of which nothing is there: reference -> path */
 };
 
 static void next_card(struct verify *v, struct chore *c);
@@ -38,6 +40,7 @@ static void verify_free(struct verify *v)
     free(v->cards);
     free(v->found);
     json_decref(v->cardless);
+    json_decref(v->gone);
     free(v);
 }
 
@@ -51,11 +54,9 @@ static void leave_card(struct verify *v, struct chore *c)
 
 /* ---- what comes of it ---- */
 
-static void say_bad(struct verify *v, struct chore *c, enum api_code code, const char *why,
-                    const char *kept_as)
+static void say_bad(struct verify *v, struct chore *c, const char *ref, enum api_code code,
+                    const char *why, const char *kept_as)
 {
-    const char *ref = card_name(v->cards[v->i]);
-
     log_warn("%s: %s", ref, why);
     v->n_bad++;
     chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "stage", "bad", "model_ref", ref, "code",
@@ -87,7 +88,7 @@ static void set_bad_aside(struct verify *v, struct chore *c, const char *why)
     if (catalog_remove_path(v->h->models->catalog, card->files[0].path, &err))
         log_warn("%s", err.text);
     workers_stop_path(v->h->workers, card->files[0].path);
-    say_bad(v, c, API_CHECKSUM_MISMATCH, why, kept ? aside : NULL);
+    say_bad(v, c, card_name(card), API_CHECKSUM_MISMATCH, why, kept ? aside : NULL);
     free(aside);
 }
 
@@ -112,7 +113,7 @@ static void judge(struct verify *v, struct chore *c)
 
     if (v->why.code == ERR_NOT_FOUND) {
         workers_stop_path(v->h->workers, card->files[0].path);
-        say_bad(v, c, API_MODEL_NOT_FOUND, v->why.text, NULL);
+        say_bad(v, c, card_name(card), API_MODEL_NOT_FOUND, v->why.text, NULL);
     } else if (v->why.code) {
         set_bad_aside(v, c, v->why.text);
     } else if (v->bad_file < card->n_files) {
@@ -153,7 +154,7 @@ static int hash_all(void *arg, struct chore *c, struct err *err)
     v->bad_file = card->n_files;
     v->why = (struct err){0};
     for (size_t i = 0; i < card->n_files && is_as_large(v, i); i++) {
-        rc = rehash_file(card->files[i].path, c, v->found[i], &v->mark, err);
+        rc = rehash_disk(card->files[i].path, c, v->found[i], &v->mark, err);
         if (rc)
             break;
         if (card->files[i].sha256[0] && !str_eq(card->files[i].sha256, v->found[i])) {
@@ -237,8 +238,8 @@ static bool add_card(struct verify *v, struct card *card)
     return true;
 }
 
-/* A download or an import that is not done yet is verified when it is; what is on the list and not
- * whole was. */
+/* A download or an import that is not done yet is verified when it is; what is not whole and is on
+ * the list, or has a file of another size, was whole. */
 static bool is_to_be_read(struct verify *v, const struct card *card)
 {
     struct models *m = v->h->models;
@@ -248,9 +249,10 @@ static bool is_to_be_read(struct verify *v, const struct card *card)
         return false;
     if (card_is_complete(card))
         return true;
+    if (downloads_write_to(m->downloads, card) || at_work_brings(&m->at_work, card, card->refs[0]))
+        return false;
     catalog_count_path(m->catalog, card->files[0].path, &n_rows, NULL);
-    return n_rows > 0 && !downloads_write_to(m->downloads, card) &&
-           !at_work_brings(&m->at_work, card, card->refs[0]);
+    return n_rows > 0 || card_is_cut(card, NULL);
 }
 
 static bool on_card(void *arg, struct card *card)
@@ -266,13 +268,28 @@ static void on_cardless(void *arg, const struct catalog_row *row)
     json_array_append_new(((struct verify *)arg)->cardless, json_string(row->model_ref));
 }
 
+/* Neither the file nor a card is there; what is unreachable is told by card_scan. */
+static bool on_row(void *arg, const struct catalog_row *row)
+{
+    struct verify *v = arg;
+    char *card = card_path_beside(row->path);
+
+    if (card && reach_check(v->h->reach, row->path, NULL) == 0 && !path_is_file(row->path) &&
+        !path_is_file(card))
+        json_object_set_new(v->gone, row->model_ref, json_string(row->path));
+    free(card);
+    return true;
+}
+
 static void add_all(struct verify *v, struct err *away)
 {
     struct models *m = v->h->models;
 
     v->cardless = json_array();
+    v->gone = json_object();
     models_mend_all(m, on_cardless, v);
     card_scan(m->reach, m->dir, NULL, on_card, v, away);
+    catalog_each(m->catalog, on_row, v, NULL);
 }
 
 /* What is not whole is not here, for whoever would use it; here it is to be told why. */
@@ -302,6 +319,7 @@ static int add_one(struct verify *v, const char *text, struct api_error *e)
     struct models *m = v->h->models;
     struct card *card = NULL;
     char *canonical, *path;
+    struct err why;
 
     if (models_locate(m, text, &canonical, &path, e)) {
         if (e->code != API_MODEL_NOT_FOUND || !add_broken(v, text))
@@ -314,8 +332,9 @@ static int add_one(struct verify *v, const char *text, struct api_error *e)
                       "%.300s has no digest to be compared with: it was neither downloaded nor "
                       "imported",
                       canonical);
-    else if (models_card(m, canonical, &card, e) == 0 && !card)
-        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, MODELS_CARDLESS, canonical, canonical);
+    else if (models_card(m, canonical, &card, e) == 0 && !card &&
+             models_say_cardless(m, canonical, &why))
+        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, "%s", why.text);
     free(canonical);
     free(path);
     return card && add_card(v, card) ? 0 : -1;
@@ -324,8 +343,9 @@ static int add_one(struct verify *v, const char *text, struct api_error *e)
 /* The others are verified. */
 static void say_left_out(struct verify *v, struct chore *c, const struct err *away)
 {
-    char why[ERR_TEXT_MAX];
-    json_t *ref;
+    struct err why;
+    json_t *ref, *path;
+    const char *name;
     size_t i;
 
     if (away->code) {
@@ -337,8 +357,15 @@ static void say_left_out(struct verify *v, struct chore *c, const struct err *aw
         const char *text = json_string_value(ref);
 
         v->n_bad++;
-        snprintf(why, sizeof why, MODELS_CARDLESS, text, text);
-        chore_say_error(c, text, API_INVALID_REQUEST, why);
+        models_say_cardless(v->h->models, text, &why);
+        chore_say_error(c, text, API_INVALID_REQUEST, why.text);
+    }
+    json_object_foreach(v->gone, name, path)
+    {
+        err_set(&why, ERR_NOT_FOUND,
+                "its file %.800s is no longer there, as if its disk were not mounted",
+                json_string_value(path));
+        say_bad(v, c, name, API_MODEL_NOT_FOUND, why.text, NULL);
     }
 }
 

@@ -4,6 +4,8 @@
  * number is read once and taken for no more than a number, each text is bound by its room.
  */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "hive/workers_internal.h"
@@ -36,16 +38,27 @@ int64_t worker_n_ctx(const struct worker *w)
 
     if (n_ctx == 0)
         n_ctx = w->need.ctx ? (int64_t)w->need.ctx : w->ctx;
-    return n_ctx ? n_ctx : INT64_MAX;
+    return n_ctx ? n_ctx : PLAN_DEFAULT_CTX;
 }
 
 int64_t worker_activity_ms(const struct worker *w, int64_t now)
 {
-    int64_t said = atomic_load(&w->board->last_activity_ms);
+    const struct board *b = w->board ? w->board : w->kept;
+    int64_t said = b ? atomic_load(&b->last_activity_ms) : 0;
 
     if (said < 0)
         return 0;
     return said < now ? said : now;
+}
+
+void worker_keep_board(struct worker *w)
+{
+    w->kept = w->board ? malloc(sizeof *w->kept) : NULL;
+    if (!w->kept)
+        return;
+    memcpy(w->kept, w->board, sizeof *w->kept);
+    atomic_store(&w->kept->slots_busy, 0); /* with what it had */
+    atomic_store(&w->kept->queued, 0);
 }
 
 void worker_tell_use(struct worker *w, int64_t at_least_ms)

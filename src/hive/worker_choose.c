@@ -1,4 +1,6 @@
 /* worker_choose.c - see workers.h: which of several workers of a model is given out. */
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "base/str.h"
 #include "hive/glance.h"
@@ -15,11 +17,12 @@ struct claim {
 
 /*
  * Whoever asks for a model means the file that is at its place now: not what another one was
- * overwritten with or made room for. A file that cannot be looked at says nothing.
+ * overwritten with or made room for. A file that cannot be looked at says nothing: what was found
+ * before holds.
  */
 static bool is_replaced(const struct worker *w, const struct file_mark *now)
 {
-    return now && w->file.number && !file_mark_same_bytes(&w->file, now);
+    return now ? w->file.number && !file_mark_same_bytes(&w->file, now) : w->replaced;
 }
 
 const struct file_mark *worker_file_now(struct workers *ws, const struct launch *l,
@@ -73,11 +76,14 @@ static bool is_outgrown(const struct worker *w, const struct workers *ws, const 
     return false;
 }
 
+/* Until it says them, those that it was told to have. */
 static int64_t all_slots(const struct worker *w)
 {
     int64_t n_slots = w->board ? atomic_load(&w->board->slots_total) : 0;
 
-    return n_slots ? n_slots : w->slots;
+    if (n_slots == 0)
+        n_slots = w->slots;
+    return n_slots ? n_slots : PLAN_DEFAULT_SLOTS;
 }
 
 /* The board says it a moment late: of many requests at once it knows none yet. */
@@ -91,11 +97,21 @@ static int64_t free_slots(const struct worker *w)
     return all_slots(w) - n_there;
 }
 
+bool worker_has_size(const struct worker *w, const struct launch *l)
+{
+    return worker_n_ctx(w) >= l->ctx && all_slots(w) >= l->slots;
+}
+
 static bool is_large_enough(const struct worker *w, const struct launch *l)
 {
-    int64_t ctx = l->ctx > l->ctx_min ? l->ctx : l->ctx_min;
+    return worker_has_size(w, l) && worker_n_ctx(w) >= l->ctx_min;
+}
 
-    return worker_n_ctx(w) >= ctx && all_slots(w) >= l->slots;
+/* One that is being prepared for somebody else is in no list yet, where whoever wants a size could
+ * see its own: then it is given only where it will be large enough. */
+static bool is_unseen_and_small(const struct worker *w, const struct launch *l)
+{
+    return w->state == WORKER_PREPARING && !worker_has_size(w, l);
 }
 
 static struct claim claim_of(const struct worker *w, const struct launch *l)
@@ -129,7 +145,7 @@ struct worker *worker_choose(struct workers *ws, const struct launch *l, const s
     {
         struct claim mine = claim_of(w, l);
 
-        if (!fits(w, l, now) || (but && w == but))
+        if (!fits(w, l, now) || is_unseen_and_small(w, l) || (but && w == but))
             continue;
         w->replaced = is_replaced(w, now);
         w->outgrown = is_outgrown(w, ws, l, now);
@@ -148,12 +164,32 @@ const struct worker *workers_usable(struct workers *ws, const struct launch *l)
 
 /* ---- those who choose for themselves ---- */
 
-/* Where whoever asks by its reference finds the model now: a link may have been switched. */
+/* Where whoever asks by its reference finds the model now: a link may have been switched, or
+ * another file imported under the name. */
 static const char *place_now(const struct worker *w)
 {
     static const char scheme[] = "file://";
 
-    return str_starts(w->model_ref, scheme) ? w->model_ref + sizeof scheme - 1 : w->model_path;
+    if (str_starts(w->model_ref, scheme))
+        return w->model_ref + sizeof scheme - 1;
+    return w->moved_path ? w->moved_path : w->model_path;
+}
+
+void workers_moved(struct workers *ws, const char *model_ref, const char *path)
+{
+    struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    {
+        char *copy = str_eq(w->model_ref, model_ref) ? str_dup(path) : NULL;
+
+        if (!copy)
+            continue;
+        free(w->moved_path);
+        w->moved_path = copy;
+        glance_free(w->glance);
+        w->glance = NULL;
+    }
 }
 
 /* Lists are asked for all the time: the loop touches no file system for them that may hang. */
@@ -188,8 +224,7 @@ void workers_see_files(struct workers *ws, const char *id)
         if ((id && !str_eq(w->id, id)) || !worker_takes_work(w))
             continue;
         now = see_file(w, place_now(w), until_ms, &mark);
-        if (now)
-            w->replaced = is_replaced(w, now);
+        w->replaced = is_replaced(w, now);
         w->outgrown = is_outgrown(w, ws, &own, now);
     }
 }

@@ -4,17 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "config/config.h"
 #include "hive/cgroup.h"
 #include "hive/glance.h"
 #include "hive/logtail.h"
 #include "hive/procfs.h"
+#include "hive/programs.h"
 #include "hive/reaper.h"
 #include "hive/reply.h"
 #include "hive/workers_internal.h"
 #include "net/http_client.h"
+#include "version.h"
 
 #define TAIL_BYTES_MAX 8192
 
@@ -94,6 +98,32 @@ static bool judge_memory(struct worker *w, const struct child_end *end)
     return true;
 }
 
+/*
+ * After an upgrade in place the program on the disk is not the one that this hive was made with. It
+ * says so itself, or it does not know the words of its command line. No other try mends that.
+ */
+static bool judge_build(struct worker *w, const struct child_end *end, enum board_state state)
+{
+    bool said = end->code == BOARD_EXIT_OTHER_BUILD;
+    bool usage = end->code == CLI_USAGE && state == BOARD_STARTING;
+    char *program = NULL;
+
+    if (end->by_signal || !(said || usage))
+        return false;
+    programs_find_worker(config_text(w->owner->params.config, "hive", "worker"), &program, NULL);
+    api_error_set(&w->error, API_WORKER_START_FAILED, REPLY_SRC,
+                  "the worker for %.200s was not started: %.300s on the disk is%s of another build "
+                  "than this running rbee-hive (%s)",
+                  w->model_ref, program ? program : WORKER_PROGRAM, said ? "" : ", by its end,",
+                  RBEE_VERSION);
+    w->error.details = json_pack("{s:s, s:b}", "hint",
+                                 "Restart rbee-hive; answers that are under way get 20 s to come "
+                                 "to their end.",
+                                 "retriable", 0);
+    free(program);
+    return true;
+}
+
 /* Sets w->error; false when this end is nobody's failure. */
 static bool judge(struct worker *w, const struct child_end *end, enum board_state state)
 {
@@ -111,7 +141,7 @@ static bool judge(struct worker *w, const struct child_end *end, enum board_stat
     if (state == BOARD_DRAINING && !end->by_signal && end->code == 0)
         return false; /* somebody else asked it to end */
     child_end_text(end, how, sizeof how);
-    if (judge_memory(w, end))
+    if (judge_memory(w, end) || judge_build(w, end, state))
         return true;
     if (loading)
         api_error_set(&w->error, end->by_signal ? API_WORKER_CRASHED : API_WORKER_START_FAILED,
@@ -125,14 +155,19 @@ static bool judge(struct worker *w, const struct child_end *end, enum board_stat
 
 static void keep_as_dead(struct worker *w, bool loading)
 {
+    json_t *more;
+
     worker_move(w, WORKER_FAIL);
     w->dead_ms = clock_ms();
     w->died_loading = loading;
     w->log_tail = worker_log_tail(w);
-    if (w->error.details)
-        return;
-    w->error.details = json_pack("{s:s, s:s, s:O*, s:s*}", "worker_id", w->id, "log_path",
-                                 w->log_path, "log_tail", w->log_tail, "out_of_memory", w->oom);
+    more = json_pack("{s:s, s:s, s:O*, s:s*}", "worker_id", w->id, "log_path", w->log_path,
+                     "log_tail", w->log_tail, "out_of_memory", w->oom);
+    if (!w->error.details)
+        w->error.details = json_incref(more);
+    else if (more)
+        json_object_update_missing(w->error.details, more);
+    json_decref(more);
 }
 
 /* The oldest dead one goes when there are too many. */
@@ -167,6 +202,8 @@ void worker_ended(struct worker *w)
         worker_tell_use(w, 1);
     failed = judge(w, &end, state);
     worker_tidy(w);
+    if (failed)
+        worker_keep_board(w);
     worker_release(w);
     if (failed) {
         keep_as_dead(w, loading);

@@ -20,9 +20,26 @@ static struct worker *find(struct workers *ws, const char *id)
     BUG("there is no worker %s", id);
 }
 
-static struct worker *make_worker(struct workers *ws, const struct launch *l)
+static void set_keep_alive(struct worker *w, int64_t ms)
 {
-    const struct config *c = ws->params.config;
+    w->keep_alive_asked = true;
+    w->keep_alive_ms = ms;
+}
+
+static int64_t first_keep_alive(const struct workers *ws, const struct launch *l,
+                                const struct worker *smaller)
+{
+    if (l->keep_alive_given)
+        return l->keep_alive_ms;
+    return smaller && smaller->keep_alive_ms > 0
+               ? smaller->keep_alive_ms
+               : config_duration_ms(ws->params.config, "hive", "keep_alive");
+}
+
+/* `smaller`: the one whose place it takes, or NULL. */
+static struct worker *make_worker(struct workers *ws, const struct launch *l,
+                                  const struct worker *smaller)
+{
     struct worker *w = calloc(1, sizeof *w);
     struct launch filled = *l;
     char uuid[UUID_BYTES];
@@ -46,8 +63,8 @@ static struct worker *make_worker(struct workers *ws, const struct launch *l)
     w->slots = filled.slots;
     w->ctx = filled.ctx;
     worker_context_wish(w, l);
-    w->keep_alive_ms =
-        l->keep_alive_given ? l->keep_alive_ms : config_duration_ms(c, "hive", "keep_alive");
+    w->keep_alive_asked = l->keep_alive_given;
+    w->keep_alive_ms = first_keep_alive(ws, l, smaller);
     if (w->model_path)
         file_mark_of(w->model_path, &w->file);
     if (w->model_ref && w->model_path && w->log_path)
@@ -146,6 +163,8 @@ static bool hand_over(struct worker *w)
     if (!other)
         return false;
     other->asked_ms = clock_ms();
+    if (w->keep_alive_asked)
+        set_keep_alive(other, w->keep_alive_ms);
     if (worker_state_runs(other->state))
         answer_waiters(w, other, NULL);
     else
@@ -285,12 +304,12 @@ static int add_waiter(struct worker *w, const struct launch *l,
 }
 
 /* Starts a new one, or says why not: -1 with *e. */
-static int begin(struct workers *ws, const struct launch *l,
+static int begin(struct workers *ws, const struct launch *l, const struct worker *smaller,
                  void (*done)(void *arg, const struct worker *w, struct api_error *e,
                               int retry_after_s),
                  void *arg, struct api_error *e)
 {
-    struct worker *w = make_worker(ws, l);
+    struct worker *w = make_worker(ws, l, smaller);
 
     if (!w || add_waiter(w, l, done, arg))
         api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
@@ -302,9 +321,9 @@ static int begin(struct workers *ws, const struct launch *l,
     return -1;
 }
 
-/* Is a larger one to be started for this request, as *wanted then says? One that may not be started
- * is none: what is there has to do. */
-static bool is_too_small(const struct worker *w, struct launch *wanted)
+/* Is a larger one to be started for this request? One that may not be started is none: what is
+ * there has to do. */
+static bool is_too_small(const struct worker *w, const struct launch *wanted)
 {
     struct api_error e = {0};
     int retry_after_s;
@@ -314,10 +333,6 @@ static bool is_too_small(const struct worker *w, struct launch *wanted)
     if (worker_may_start(w->owner, wanted, &e, &retry_after_s)) {
         api_error_done(&e);
         return false;
-    }
-    if (!wanted->keep_alive_given && w->keep_alive_ms > 0) { /* it takes that one's place */
-        wanted->keep_alive_given = true;
-        wanted->keep_alive_ms = w->keep_alive_ms;
     }
     log_info("%s has a context of %lld, %lld are wanted: a larger worker for %s is started", w->id,
              (long long)worker_n_ctx(w), (long long)wanted->ctx_min, w->model_ref);
@@ -330,14 +345,14 @@ void workers_launch(struct workers *ws, const struct launch *l,
                     void *arg)
 {
     struct worker *w = l->fresh ? NULL : worker_choose(ws, l, NULL);
-    struct launch wanted = *l;
     struct api_error error = {0};
     int retry_after_s = 0;
 
-    if (w && !is_too_small(w, &wanted)) {
+    if (w && !is_too_small(w, l)) {
         w->asked_ms = clock_ms();
-        if (l->keep_alive_given)
-            w->keep_alive_ms = l->keep_alive_ms;
+        /* One that is too small will be passed by, for another: it stays as long as it did. */
+        if (l->keep_alive_given && worker_has_size(w, l))
+            set_keep_alive(w, l->keep_alive_ms);
         if (w->judging)
             worker_context_wish(w, l);
         if (worker_state_runs(w->state)) {
@@ -347,8 +362,8 @@ void workers_launch(struct workers *ws, const struct launch *l,
         if (add_waiter(w, l, done, arg) == 0)
             return;
         api_error_set(&error, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-    } else if (worker_may_start(ws, &wanted, &error, &retry_after_s) == 0 &&
-               begin(ws, &wanted, done, arg, &error) == 0) {
+    } else if (worker_may_start(ws, l, &error, &retry_after_s) == 0 &&
+               begin(ws, l, w, done, arg, &error) == 0) {
         return;
     }
     done(arg, NULL, &error, retry_after_s);

@@ -43,18 +43,25 @@ static int64_t cooling_ms(struct workers *ws, const struct launch *l, const stru
     return longest;
 }
 
-/* The last one failed: how, and when the next may start. */
-static void say_cooling(const struct launch *l, const struct worker *why, int retry_after_s,
+/* The last one failed: how, and when the next may start, if that can be of use. */
+static void say_cooling(const struct launch *l, const struct worker *why, int *retry_after_s,
                         struct api_error *e)
 {
     struct api_error cause = why->error;
+
+    if (json_is_false(json_object_get(cause.details, "retriable"))) {
+        *e = cause;
+        json_incref(e->details);
+        *retry_after_s = 0;
+        return;
+    }
 
     if (worker_state_runs(why->state)) /* its process has not ended yet */
         worker_board_error(why, &cause);
     api_error_set(e, API_WORKER_START_FAILED, REPLY_SRC,
                   "the last worker for %.200s failed while it loaded, and the next one may "
                   "start in %d s: %s",
-                  l->model_ref, retry_after_s, cause.message);
+                  l->model_ref, *retry_after_s, cause.message);
     e->details =
         json_pack("{s:s, s:s}", "worker_id", why->id, "cause", api_error_info(cause.code)->code);
 }
@@ -72,7 +79,7 @@ int worker_may_start(struct workers *ws, const struct launch *l, struct api_erro
     }
     if (left_ms > 0) {
         *retry_after_s = (int)((left_ms + 999) / 1000);
-        say_cooling(l, why, *retry_after_s, e);
+        say_cooling(l, why, retry_after_s, e);
         return -1;
     }
     if (workers_n_alive(ws) >= WORKERS_MAX) {

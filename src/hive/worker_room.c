@@ -104,6 +104,15 @@ void worker_room_look(const struct workers *ws, struct worker_room *out)
     out->usable_bytes = less(out->free_bytes, out->promised_bytes);
 }
 
+void workers_memory(const struct workers *ws, uint64_t *total_bytes, uint64_t *usable_bytes)
+{
+    struct worker_room r;
+
+    worker_room_look(ws, &r);
+    *total_bytes = r.total_bytes;
+    *usable_bytes = r.usable_bytes;
+}
+
 static size_t lack_places(const struct worker_room *r)
 {
     return r->n_alive < WORKERS_MAX ? 0 : r->n_alive + 1 - WORKERS_MAX;

@@ -197,6 +197,21 @@ static int open_log(const struct worker *w)
     return path_open_made(w->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
+/* The loop does not touch a template on a disk that does not answer: the worker waits for it. */
+static void take_fingerprint(struct worker *w, const char *program)
+{
+    const struct config *c = w->owner->params.config;
+    struct fingerprint_of of = {.backend = w->backend,
+                                .program = program,
+                                .model_path = w->model_path,
+                                .chat_template = config_text(c, "hive", "chat_template"),
+                                .kv_type = config_text(c, "hive", "kv_type")};
+
+    if (of.chat_template[0] && reach_check(w->owner->params.reach, of.chat_template, NULL))
+        of.chat_template = NULL;
+    fingerprint_make(&of, w->fingerprint);
+}
+
 /* Makes what the worker gets, runs it, and closes what is the worker's alone. */
 static int make_and_run(struct worker *w, struct err *err)
 {
@@ -215,6 +230,7 @@ static int make_and_run(struct worker *w, struct err *err)
     if (rc == 0)
         rc = programs_find_worker(config_text(p->config, "hive", "worker"), &program, err);
     if (rc == 0) {
+        take_fingerprint(w, program);
         h.cgroup_fd = make_cgroup(w);
         rc = run(w, program, &h, err);
         if (rc)
@@ -265,7 +281,6 @@ int worker_start(struct worker *w, struct api_error *e)
                       "the worker for %.200s could not be started: %s", w->model_ref, err.text);
         return -1;
     }
-    fingerprint_make(w->backend, w->model_path, w->fingerprint);
     worker_move(w, WORKER_START);
     bind_process(w);
     w->started_ms = clock_ms();

@@ -245,8 +245,10 @@ void worker_free(struct worker *w)
     free_waiters(w);
     api_error_done(&w->error);
     json_decref(w->log_tail);
+    free(w->kept);
     free(w->model_ref);
     free(w->model_path);
+    free(w->moved_path);
     free(w->log_path);
     free(w->cgroup);
     free(w);

@@ -120,13 +120,20 @@ int workers_plan(const struct workers *ws, const struct launch *l, const struct 
                  struct plan_need *out, struct err *err);
 enum api_code workers_plan_code(int rc);
 
+/* The memory of all workers together ([hive] memory_limit; 0 = the kernel does not tell), and what
+ * a new one may take of it: it is free, and promised to none that is there. */
+void workers_memory(const struct workers *ws, uint64_t *total_bytes, uint64_t *usable_bytes);
+
 /* Those whom a list is shown choose by it themselves: looks anew which workers are given to nobody
  * any more, as their model's file was replaced or a larger one is there. `id` NULL: of all. */
 void workers_see_files(struct workers *ws, const char *id);
+/* The reference means the file at `path` now: that is where it is looked for from now on. */
+void workers_moved(struct workers *ws, const char *model_ref, const char *path);
 /* All of them, or the one of that id (NULL when there is none). `host` is put into the URLs. */
 json_t *workers_list_json(struct workers *ws, const char *host);
 json_t *worker_json(const struct worker *w, const char *host);
 const struct worker *workers_find(struct workers *ws, const char *id);
+const char *worker_state_text(const struct worker *w); /* "idle", "draining", "failed" ... */
 /* What a worker is and does, at this moment; texts are the record's own. */
 struct worker_look {
     const char *id, *model_ref, *model_path, *backend, *fingerprint;

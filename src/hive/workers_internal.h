@@ -38,11 +38,13 @@ struct worker {
     const char *backend;
     int64_t device, slots, ctx, keep_alive_ms;
     bool ctx_asked;        /* ctx came with the request, not from the configuration */
+    bool keep_alive_asked; /* so did keep_alive_ms */
     bool by_hand;          /* a context of its own, or one more of a model, was asked for */
     int64_t ctx_min;       /* what a request wanted beyond the configuration's; 0 = nothing */
     int64_t asked_ms;      /* when it was last given to somebody who asked for a worker */
     int64_t n_visits;      /* requests that the hive itself has under way there */
     struct file_mark file; /* of its model (the first part); all 0 = not known */
+    char *moved_path;      /* owned: where the reference leads since; NULL = as at the start */
     struct glance *glance; /* at the place where that is now, when it is far; NULL = none yet */
     bool replaced;         /* another file is at the model's place now: given to nobody */
     bool outgrown;         /* a larger one is there for all who ask: given to nobody */
@@ -84,6 +86,7 @@ struct worker {
     bool stranded;   /* CONDEMNED: SIGKILL has not ended it in good time (worker_strand) */
 
     /* dead */
+    struct board *kept; /* owned: what the board said last; NULL = there was none, or no memory */
     struct api_error error;
     json_t *log_tail; /* array of lines */
     int64_t dead_ms;
@@ -127,6 +130,8 @@ const struct file_mark *worker_file_now(struct workers *ws, const struct launch 
 /* One model may have several names (a symlink, hf:a/b and hf:a/b:Q4_K_M): it is the launch's by its
  * name, or by its file, which is `now` at the launch's path (NULL: not known). */
 bool worker_is_of(const struct worker *w, const struct launch *l, const struct file_mark *now);
+/* It has, or will have, the context and the slots that were asked for; a wish (ctx_min) is none. */
+bool worker_has_size(const struct worker *w, const struct launch *l);
 
 /* ---- worker_context.c ---- */
 /* A worker that is still to be judged gets as many positions as the request wants. */
@@ -188,6 +193,8 @@ void worker_board_error(const struct worker *w, struct api_error *e);
 int64_t worker_n_ctx(const struct worker *w);
 /* When it last did something, by its own word: never in the future. */
 int64_t worker_activity_ms(const struct worker *w, int64_t now);
+/* The process is no more, and the board about to go: its numbers stay. */
+void worker_keep_board(struct worker *w);
 /* Its engine has jobs, and should make steps: in slots or, once the model is loaded, on their way
  * into one. Those whose prompts are being rendered are not the engine's yet. */
 bool worker_has_work(const struct worker *w);

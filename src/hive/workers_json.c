@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "hive/workers_internal.h"
 
-static const char *state_of(const struct worker *w)
+const char *worker_state_text(const struct worker *w)
 {
     if (w->state == WORKER_DEAD || w->state == WORKER_CONDEMNED)
         return "failed";
@@ -40,18 +40,27 @@ static json_t *sandbox_json(const struct board *b)
     return level.why == SANDBOX_UNTOLD ? json_null() : json_string(sandbox_text(&level, text));
 }
 
-/* The numbers of the board; a worker without one has none. */
+/* Who looks for a size need not wait until it is loaded: what it is planned to have. */
+static int64_t size_of(const struct worker *w, uint32_t said, uint64_t planned)
+{
+    return said == 0 && worker_state_runs(w->state) ? (int64_t)planned : said;
+}
+
+/* The numbers of the board, of one that has ended the last ones; a worker without one has none. */
 static void put_board(json_t *out, const struct worker *w)
 {
-    const struct board *b = w->board;
-    int64_t now = clock_ms(), activity = b ? worker_activity_ms(w, now) : 0;
+    const struct board *b = w->board ? w->board : w->kept;
+    int64_t now = clock_ms(), activity = worker_activity_ms(w, now);
 
     if (activity < w->started_ms)
         activity = w->started_ms;
-    json_object_set_new(out, "slots_total", json_integer(b ? atomic_load(&b->slots_total) : 0));
+    json_object_set_new(
+        out, "slots_total",
+        json_integer(size_of(w, b ? atomic_load(&b->slots_total) : 0, w->need.slots)));
     json_object_set_new(out, "slots_busy", json_integer(b ? atomic_load(&b->slots_busy) : 0));
     json_object_set_new(out, "queued", json_integer(b ? atomic_load(&b->queued) : 0));
-    json_object_set_new(out, "n_ctx", json_integer(b ? atomic_load(&b->n_ctx) : 0));
+    json_object_set_new(out, "n_ctx",
+                        json_integer(size_of(w, b ? atomic_load(&b->n_ctx) : 0, w->need.ctx)));
     json_object_set_new(out, "tokens_out", json_integer(b ? board_count(&b->tokens_out) : 0));
     json_object_set_new(out, "passes", json_integer(b ? board_count(&b->passes) : 0));
     json_object_set_new(out, "pass_p99_ms", json_integer(b ? atomic_load(&b->pass_p99_ms) : 0));
@@ -74,9 +83,10 @@ static json_t *error_json(const struct worker *w)
         worker_board_error(w, &on_board);
         e = &on_board;
     }
-    return json_pack("{s:s, s:s, s:s, s:o*}", "code", api_error_info(e->code)->code, "message",
-                     e->message, "log_path", w->log_path, "log_tail",
-                     w->log_tail ? json_incref(w->log_tail) : worker_log_tail(w));
+    return json_pack("{s:s, s:s, s:s, s:o*, s:O*}", "code", api_error_info(e->code)->code,
+                     "message", e->message, "log_path", w->log_path, "log_tail",
+                     w->log_tail ? json_incref(w->log_tail) : worker_log_tail(w), "hint",
+                     json_object_get(e->details, "hint"));
 }
 
 json_t *worker_json(const struct worker *w, const char *host)
@@ -85,9 +95,9 @@ json_t *worker_json(const struct worker *w, const char *host)
     json_t *out = json_pack(
         "{s:s, s:o, s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:I}", "worker_id", w->id, "url",
         url_of(w, host), "pid", (json_int_t)(w->state == WORKER_DEAD ? 0 : w->child.pid), "state",
-        state_of(w), "model_ref", w->model_ref, "model_path", w->model_path, "backend", w->backend,
-        "device", (json_int_t)w->device, "started_at", clock_iso8601(w->started_unix_ms, when),
-        "keep_alive_ms", (json_int_t)w->keep_alive_ms);
+        worker_state_text(w), "model_ref", w->model_ref, "model_path", w->model_path, "backend",
+        w->backend, "device", (json_int_t)w->device, "started_at",
+        clock_iso8601(w->started_unix_ms, when), "keep_alive_ms", (json_int_t)w->keep_alive_ms);
 
     if (!out) {
         log_warn("%s cannot be told of: the hive is out of memory", w->id);
@@ -98,7 +108,7 @@ json_t *worker_json(const struct worker *w, const char *host)
         json_object_set_new(out, "replaced", json_true());
     if (w->outgrown)
         json_object_set_new(out, "outgrown", json_true());
-    if (str_eq(state_of(w), "failed"))
+    if (str_eq(worker_state_text(w), "failed"))
         json_object_set_new(out, "error", error_json(w));
     return out;
 }

@@ -50,6 +50,7 @@ static void show_progress(struct watching *w, const json_t *event)
 /* One that failed; the others go on. */
 static void show_error(struct watching *w, const json_t *event)
 {
+    char room[API_HINT_MAX];
     const char *hint;
     struct api_error e;
 
@@ -57,7 +58,8 @@ static void show_error(struct watching *w, const json_t *event)
     term_say(&w->k->term, "%s: %s: %s", keeper_text(event, "name", "?"),
              keeper_text(event, "code", "?"), keeper_text(event, "message", "?"));
     keeper_event_error(&e, event, "hive");
-    hint = e.code == API_INTERNAL ? "See to what it names, and try again." : keeper_hint(w->k, &e);
+    hint = e.code == API_INTERNAL ? "See to what it names, and try again."
+                                  : keeper_hint(w->k, &e, room);
     if (hint[0])
         term_say(&w->k->term, "%s", hint);
     api_error_done(&e);

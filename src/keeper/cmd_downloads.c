@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "keeper/commands.h"
 #include "keeper/contact.h"
+#include "keeper/download.h"
 #include "keeper/figures.h"
 #include "keeper/keeper.h"
 #include "keeper/listing.h"
@@ -21,7 +22,7 @@ static int add_download(struct table *t, const json_t *d)
 {
     int64_t done = keeper_number(d, "bytes_downloaded", -1);
     int64_t total = keeper_number(d, "bytes_total", 0), eta = keeper_number(d, "eta_seconds", -1);
-    double speed = json_number_value(json_object_get(d, "speed_mbps")) * 1e6 / 8;
+    double speed = download_speed(d);
     char id[SHORT_ID + 1], percent[8] = "-", size[16] = "-", rate[24] = "-", left[16] = "-",
                            number[16];
     const char *const cells[] = {

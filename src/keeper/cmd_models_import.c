@@ -46,12 +46,14 @@ struct importing {
 
 static void on_imported(void *arg, struct keeper *k, const json_t *event)
 {
+    const char *stays = keeper_text(event, "stays", "");
     char size[16];
 
     (void)arg;
     str_human_bytes((uint64_t)keeper_number(event, "size_bytes", 0), size, sizeof size);
-    out_printf(&k->out, "%s: %s, %s, from %s\n", keeper_text(event, "model_ref", "?"), size,
-               keeper_text(event, "how", "?"), keeper_text(event, "name", "?"));
+    out_printf(&k->out, "%s: %s, %s, from %s%s%s\n", keeper_text(event, "model_ref", "?"), size,
+               keeper_text(event, "how", "?"), keeper_text(event, "name", "?"),
+               stays[0] ? "; " : "", stays);
 }
 
 static int add_found(struct table *t, const json_t *row)

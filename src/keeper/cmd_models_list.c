@@ -44,7 +44,8 @@ static int add_model(struct table *t, const json_t *m)
 
 int cmd_models_list(const struct cli_command *self, int argc, char **argv)
 {
-    static const char *const heads[] = {"MODEL", "TYPE", "SIZE", "LAST USED", "VERIFIED", "FROM"};
+    static const char *const heads[] = {"MODEL",           "TYPE",     "SIZE",
+                                        "LAST USED (UTC)", "VERIFIED", "FROM"};
     static const struct listing listing = {
         .path = "/v1/models",
         .key = "models",

@@ -80,13 +80,16 @@ static int stop_one(struct keeper *k, const char *id)
     json_t *answer = NULL;
     struct api_error e;
     int rc = contact_json(k, &ask, &answer, &e);
+    bool had_ended;
 
     if (rc == 0 && !contact_has(k, answer, "state", JSON_STRING, &e))
         rc = -1;
+    had_ended = str_eq(keeper_text(answer, "state", ""), "failed");
     json_decref(answer);
     if (rc)
         return keeper_fail(k, &e);
-    out_printf(&k->out, "Stopping %s.\n", workers_short_id(id, short_id));
+    out_printf(&k->out, had_ended ? "%s had failed already.\n" : "Stopping %s.\n",
+               workers_short_id(id, short_id));
     return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "base/sweep.h"
 #include "keeper/settings.h"
 
 #define FILE_MODE 0600
@@ -145,6 +146,8 @@ int conversation_save(const struct conversation *c, const char *path, struct err
         return rc;
     text = to_text(c);
     target = path_behind_link(path);
+    if (text && target)
+        sweep_abandoned(target); /* by a keeper that was killed: it holds what was said */
     if (text && target)
         rc = path_write_file(target, text, strlen(text), FILE_MODE, err);
     else

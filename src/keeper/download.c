@@ -16,7 +16,6 @@ struct watching {
     struct keeper *k;
     struct download *d;
     struct api_error *e;
-    struct progress_rate rate;
     const char *body; /* the request for the download */
     int64_t start_ms;
     uint64_t most;         /* bytes there were at some time */
@@ -35,6 +34,11 @@ enum look_end {
 const char *download_short_name(const char *model_ref)
 {
     return path_base(model_ref);
+}
+
+double download_speed(const json_t *told)
+{
+    return json_number_value(json_object_get(told, "speed_mbps")) * 1e6 / 8;
 }
 
 void download_say(struct keeper *k, const struct download *d)
@@ -58,7 +62,7 @@ static void show_bytes(struct watching *w, const json_t *event)
 
     p.done = done > 0 ? (uint64_t)done : 0;
     p.total = total > 0 ? (uint64_t)total : 0;
-    p.per_sec = event ? progress_rate_add(&w->rate, clock_ms(), p.done) : 0;
+    p.per_sec = download_speed(event); /* not by the bytes told: some may be of an earlier try */
     w->d->bytes = p.total ? p.total : p.done;
     if (p.done > w->most) {
         w->most = p.done;

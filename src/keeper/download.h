@@ -37,6 +37,9 @@ int download_run(struct keeper *k, const char *model_ref, struct download *d, st
 int download_run_as(struct keeper *k, const char *model_ref, const struct download_wish *wish,
                     struct download *d, struct api_error *e);
 
+/* Bytes a second by what a hive tells of a download; 0 = it does not. */
+double download_speed(const json_t *told);
+
 /* The line that says it is there. */
 void download_say(struct keeper *k, const struct download *d);
 

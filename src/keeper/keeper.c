@@ -217,19 +217,20 @@ static void show_log(struct keeper *k, const json_t *details)
 
 /* The sender's hint, else the table's; about keys the keeper knows better: a hive without TLS does
  * not pair. */
-const char *keeper_hint(const struct keeper *k, const struct api_error *e)
+const char *keeper_hint(const struct keeper *k, const struct api_error *e, char dst[API_HINT_MAX])
 {
     if (e->code == API_MISSING_API_KEY || e->code == API_INVALID_API_KEY)
         return str_starts(k->node.url, "http://") ? "Set " HINT_KEY : HINT_PAIR HINT_KEY;
     if (e->code == API_INVALID_REQUEST) /* the fields are shown; the table's hint speaks of JSON */
         return "";
-    return keeper_text(e->details, "hint", api_error_info(e->code)->hint);
+    return api_error_hint(e, dst);
 }
 
 int keeper_fail(struct keeper *k, struct api_error *e)
 {
     const struct api_error_info *info = api_error_info(e->code);
-    const char *hint = keeper_hint(k, e);
+    char room[API_HINT_MAX];
+    const char *hint = keeper_hint(k, e, room);
     const char *id = keeper_text(e->details, "request_id", NULL);
 
     term_progress_end(&k->term);

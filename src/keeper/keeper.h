@@ -81,8 +81,8 @@ int keeper_fail_reach(struct keeper *k, struct api_error *e);
 int keeper_fail_err(struct keeper *k, enum api_code code, const struct err *err);
 /* ... of something that is not there, and how to see what is. */
 int keeper_fail_missing(struct keeper *k, const char *text, const char *hint);
-/* What the person is told to do about it; "" = nothing. */
-const char *keeper_hint(const struct keeper *k, const struct api_error *e);
+/* What the person is told to do about it; "" = nothing. dst or another text. */
+const char *keeper_hint(const struct keeper *k, const struct api_error *e, char dst[API_HINT_MAX]);
 /* "rbee-keeper infer: text. Try 'rbee-keeper infer --help'." and CLI_USAGE. */
 int keeper_usage(struct keeper *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Says "Cancelled." on a line of its own and returns CLI_INTERRUPTED. */

@@ -205,7 +205,8 @@ static void say_spawned(struct keeper *k, const json_t *list, const struct pool_
             w->url);
 }
 
-static int ask_spawn(struct keeper *k, const struct pool_want *want, bool fresh,
+/* *small: what the hive gives is less than was asked for, as its answer says. */
+static int ask_spawn(struct keeper *k, const struct pool_want *want, bool fresh, bool *small,
                      struct pool_worker *out, struct api_error *e)
 {
     char url[KEEPER_URL_MAX], *body = spawn_body(want, fresh);
@@ -221,23 +222,68 @@ static int ask_spawn(struct keeper *k, const struct pool_want *want, bool fresh,
     ask.body = body;
     if (client_json(k->client, &ask, &answer, e) == 0)
         rc = pool_take(k->node.url, answer, out, e);
+    *small = rc == 0 && !is_large_enough(answer, want);
     json_decref(answer);
     free(body);
     return rc;
 }
 
-static int spawn(struct keeper *k, const struct pool_want *want, const json_t *list,
+static int spawn(struct keeper *k, const struct pool_want *want, const json_t *list, bool *fresh,
                  struct pool_worker *out, struct api_error *e)
 {
-    bool fresh = has_only_smaller(list, want);
-    const json_t *there;
+    bool small;
 
-    if (ask_spawn(k, want, fresh, out, e))
+    if (ask_spawn(k, want, *fresh, &small, out, e))
         return -1;
-    there = listed(list, out->id); /* perhaps of another name of the same file */
-    if (!fresh && there && !is_large_enough(there, want) && ask_spawn(k, want, true, out, e))
-        return -1;
+    if (!*fresh && small) { /* it was in no list, or there by another name of the same file */
+        *fresh = true;
+        if (ask_spawn(k, want, true, &small, out, e))
+            return -1;
+    }
     say_spawned(k, list, out);
+    return 0;
+}
+
+/* Does a worker that is ready say that it has less than was asked for? */
+static bool is_small(struct keeper *k, const struct pool_want *want,
+                     const struct pool_worker *worker)
+{
+    struct api_error ignored = {0};
+    json_t *answer;
+    bool small;
+
+    if (!want->ctx && !want->slots)
+        return false;
+    if (pool_ask_ready(k, worker, KEEPER_LIST_MS, &answer, &ignored)) {
+        api_error_done(&ignored);
+        return false;
+    }
+    small = !is_large_enough(answer, want);
+    json_decref(answer);
+    return small;
+}
+
+/*
+ * Spawns, and waits. The hive may give a worker that was in no list yet, as somebody else had asked
+ * for it a moment before. How large it is to be is told at once, how large it is when it is ready.
+ */
+static int spawn_ready(struct keeper *k, const struct pool_want *want, const json_t *list,
+                       struct pool_worker *out, struct api_error *e)
+{
+    bool fresh = has_only_smaller(list, want), small = true;
+
+    while (small) {
+        if (spawn(k, want, list, &fresh, out, e))
+            return -1;
+        timings_phase(&k->timings, "spawn");
+        if (ready_wait(k, out, download_short_name(want->model_ref), e))
+            return -1;
+        timings_phase(&k->timings, "ready");
+        small = !fresh && is_small(k, want, out);
+        if (small)
+            term_note(&k->term, "%s is smaller than was asked for; starting another.", out->id);
+        fresh = true;
+    }
     return 0;
 }
 
@@ -253,13 +299,7 @@ static int acquire_cold(struct keeper *k, const struct pool_want *want, const js
         download_say(k, &d);
         timings_phase(&k->timings, "model");
     }
-    if (spawn(k, want, list, out, e))
-        return -1;
-    timings_phase(&k->timings, "spawn");
-    if (ready_wait(k, out, download_short_name(want->model_ref), e))
-        return -1;
-    timings_phase(&k->timings, "ready");
-    return 0;
+    return spawn_ready(k, want, list, out, e);
 }
 
 /* How long a worker stays is for the hive to set: it gives the best one there now, with that. */
@@ -415,5 +455,6 @@ void pool_explain(struct keeper *k, const char *worker_id, const char *otherwise
     snprintf(e->message + len, sizeof e->message - len, ": %s",
              keeper_text(error, "message", otherwise));
     json_decref(e->details);
-    e->details = error;
+    e->details = error ? error : json_object();
+    json_object_set_new(e->details, "worker_id", json_string(worker_id));
 }

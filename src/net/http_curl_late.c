@@ -1,9 +1,19 @@
 /* http_curl_late.c - a client that loads libcurl with its first call; it has no calls of its own.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/curl_module.h"
 #include "net/module.h"
+
+static bool fits(const struct curl_module *m)
+{
+    return m->version == CURL_MODULE_VERSION &&
+           strncmp(m->release, CURL_MODULE_RELEASE, sizeof m->release) == 0 &&
+           m->client_bytes == sizeof(struct http_client) &&
+           m->call_bytes == sizeof(struct http_call) &&
+           m->transport_bytes == sizeof(struct http_transport);
+}
 
 static int make_real(struct http_client *c, struct err *err)
 {
@@ -12,13 +22,8 @@ static int make_real(struct http_client *c, struct err *err)
 
     if (!m)
         return ERR_UNSUPPORTED;
-    if (m->version != CURL_MODULE_VERSION || m->client_bytes != sizeof *c ||
-        m->call_bytes != sizeof(struct http_call) ||
-        m->transport_bytes != sizeof(struct http_transport))
-        return err_set(err, ERR_UNSUPPORTED,
-                       CURL_MODULE " is not of this program's build (version %u, %u is needed): "
-                                   "install the two together",
-                       m->version, CURL_MODULE_VERSION);
+    if (!fits(m))
+        return module_refuse(CURL_MODULE, err);
     return m->create(c->base, &c->real, err);
 }
 

@@ -59,6 +59,12 @@ const char *http_request_id(const struct http_exchange *x)
     return x->id;
 }
 
+void http_set_request_id(struct http_exchange *x, const char *id)
+{
+    if (uuid_is_one(id))
+        str_copy(x->id, sizeof x->id, id);
+}
+
 const char *http_peer(const struct http_exchange *x)
 {
     return x->conn->peer;

@@ -319,6 +319,11 @@ static void stop_accepting(struct http_server *s)
     s->fd = -1;
 }
 
+void http_server_renew_tls(struct http_server *s, struct tls_server *tls_server)
+{
+    s->params.tls_server = tls_server;
+}
+
 void http_server_free(struct http_server *s)
 {
     if (!s)

@@ -109,6 +109,8 @@ struct http_server_params {
 int http_server_create(const struct http_server_params *params, struct http_server **out,
                        struct err *err);
 void http_server_free(struct http_server *s);
+/* New connections show another certificate; the one of before may be freed. */
+void http_server_renew_tls(struct http_server *s, struct tls_server *tls_server);
 
 /*
  * Ends requests from outside, each by the pass that let it in (http_set_pass): those for which
@@ -154,6 +156,8 @@ bool http_hold(struct http_exchange *x, size_t n);
  * ended for the room that others take later. */
 void http_hold_granted(struct http_exchange *x, size_t n);
 const char *http_request_id(const struct http_exchange *x);
+/* Another one, of who asks in somebody's name; what is no UUID is not taken. */
+void http_set_request_id(struct http_exchange *x, const char *id);
 const char *http_peer(const struct http_exchange *x); /* "127.0.0.1:53210" */
 
 /*

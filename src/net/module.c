@@ -51,3 +51,11 @@ const void *module_load(const char *file, const char *symbol, const char *what, 
     free(dir);
     return found;
 }
+
+int module_refuse(const char *file, struct err *err)
+{
+    return err_set(err, ERR_UNSUPPORTED,
+                   "%s is of another build than the running program: start that again; if that "
+                   "does not help, install both anew",
+                   file);
+}

@@ -18,4 +18,8 @@
 const void *module_load(const char *file, const char *symbol, const char *what, const char *needs,
                         struct err *err);
 
+/* What was loaded is not what this program was built with, as after an upgrade while it runs:
+ * ERR_UNSUPPORTED, with what to do. */
+int module_refuse(const char *file, struct err *err);
+
 #endif

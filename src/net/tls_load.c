@@ -19,8 +19,7 @@ int tls_load(const struct tls **out, struct err *err)
     if (!found)
         return ERR_UNSUPPORTED;
     if (found->version != TLS_VERSION)
-        return err_set(err, ERR_UNSUPPORTED, TLS_MODULE " is of version %u, this program needs %d",
-                       found->version, TLS_VERSION);
+        return module_refuse(TLS_MODULE, err);
     *out = found;
     return 0;
 }

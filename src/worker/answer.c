@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/error_log.h"
 #include "base/str.h"
 
 #define JSON_TYPE "application/json"
@@ -27,6 +28,7 @@ void answer_error(struct http_exchange *x, struct api_error *e)
 {
     int status = api_error_info(e->code)->status;
 
+    api_error_log(e, http_request_id(x));
     answer_text(x, status ? status : 500, api_error_body(e, http_request_id(x)));
     api_error_done(e);
 }

@@ -30,10 +30,63 @@ struct entrance {
     const struct tls *tls; /* NULL: plain HTTP */
     struct tls_server *tls_server;
     char pin[TLS_PIN_BYTES];
+    struct event *tell; /* for what is left to tell of wrong keys */
     struct event *look; /* NULL until keys are followed */
     struct http_server *http;
     uint32_t changes; /* of the share, when it was last looked at */
 };
+
+/* ---- who shows wrong keys ---- */
+
+static void tell(const struct failed_rest *r)
+{
+    if (r->others)
+        log_warn("wrong keys from %s (%llu), and from others (%llu)", r->who,
+                 (unsigned long long)r->n, (unsigned long long)r->others);
+    else
+        log_warn("wrong keys from %s (%llu)", r->who, (unsigned long long)r->n);
+}
+
+static void tell_rest(struct entrance *e, bool last)
+{
+    struct failed_rest r;
+
+    while (failed_keys_rest(e->failed, clock_ms(), last, &r))
+        tell(&r);
+}
+
+static void tell_later(struct entrance *e)
+{
+    const struct timeval later = {.tv_sec = FAILED_KEYS_TELL_MS / 1000};
+
+    if (e->tell && failed_keys_has_rest(e->failed) && !event_pending(e->tell, EV_TIMEOUT, NULL))
+        event_add(e->tell, &later);
+}
+
+static void on_tell(evutil_socket_t fd, short what, void *arg)
+{
+    struct entrance *e = arg;
+
+    (void)fd, (void)what;
+    tell_rest(e, false);
+    tell_later(e);
+}
+
+static void note_failure(struct entrance *e, const char *peer, bool heard)
+{
+    struct failed_rest r = {.kind = FAILED_KEY};
+
+    if (heard ? failed_keys_note(e->failed, FAILED_KEY, peer, clock_ms(), &r.n)
+              : failed_keys_note_unheard(e->failed, FAILED_KEY, peer, clock_ms(), &r.n)) {
+        failed_keys_who(peer, r.who);
+        r.others = failed_keys_unsaid(e->failed);
+        tell(&r);
+    } else {
+        tell_later(e);
+    }
+}
+
+/* ---- what is inherited ---- */
 
 static int take_tls(struct entrance *e, const struct access_secrets *s, struct err *err)
 {
@@ -49,6 +102,7 @@ static int take_tls(struct entrance *e, const struct access_secrets *s, struct e
 static int take_share(struct entrance *e, int fd, struct access *a, struct err *err)
 {
     struct access_secrets secrets;
+    char *chain = NULL;
     int rc = access_share_attach(fd, &e->share, err);
 
     close(fd);
@@ -59,7 +113,14 @@ static int take_share(struct entrance *e, int fd, struct access *a, struct err *
         a->share = e->share;
         str_copy(a->link_key, sizeof a->link_key, secrets.link_key);
     }
-    return secrets.certificate ? take_tls(e, &secrets, err) : 0;
+    if (!secrets.private_key)
+        return 0;
+    rc = access_share_certificate(e->share, &chain, err);
+    secrets.certificate = chain;
+    if (rc == 0)
+        rc = take_tls(e, &secrets, err);
+    free(chain);
+    return rc;
 }
 
 static int read_pem(const char *path, bool is_private, char **out, struct err *err)
@@ -115,8 +176,11 @@ void entrance_free(struct entrance *e)
 {
     if (!e)
         return;
+    if (e->tell)
+        event_free(e->tell);
     if (e->look)
         event_free(e->look);
+    tell_rest(e, true);
     if (e->tls)
         e->tls->server_free(e->tls_server);
     failed_keys_free(e->failed);
@@ -146,15 +210,6 @@ int entrance_trust(const struct entrance *e, struct http_client *c, struct err *
 const char *entrance_link_key(const struct entrance *e)
 {
     return e->share ? access_share_secrets(e->share).link_key : "";
-}
-
-static void note_failure(struct entrance *e, const char *peer)
-{
-    char who[FAILED_KEYS_WHO_BYTES];
-    uint64_t n;
-
-    if (failed_keys_note(e->failed, FAILED_KEY, peer, clock_ms(), &n))
-        log_warn("wrong keys from %s (%llu)", failed_keys_who(peer, who), (unsigned long long)n);
 }
 
 /* ---- keys that are gone ---- */
@@ -229,11 +284,14 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 int entrance_follow(struct entrance *e, struct event_base *base, struct http_server *http,
                     struct err *err)
 {
-    if (!e->share)
-        return 0;
-    e->http = http;
-    e->look = evtimer_new(base, on_look, e);
-    return e->look ? 0 : err_no_memory(err, 128, "following changes of the keys");
+    e->tell = evtimer_new(base, on_tell, e);
+    if (e->share) {
+        e->http = http;
+        e->look = evtimer_new(base, on_look, e);
+    }
+    return e->tell && (e->look || !e->share)
+               ? 0
+               : err_no_memory(err, 128, "following changes of the keys");
 }
 
 int entrance_check(struct entrance *e, const struct access *a, struct http_exchange *x,
@@ -253,9 +311,8 @@ int entrance_check(struct entrance *e, const struct access *a, struct http_excha
     }
     rc = failed_keys_check(e->failed, a, &ask, http_peer(x), ANSWER_SRC, clock_ms(), &entry, error,
                            wait_s);
-
-    if (rc && error->code == API_INVALID_API_KEY)
-        note_failure(e, http_peer(x));
+    if (rc && (error->code == API_INVALID_API_KEY || error->code == API_TOO_MANY_FAILURES))
+        note_failure(e, http_peer(x), error->code == API_INVALID_API_KEY);
     if (rc == 0 && entry == ACCESS_BY_SHARE) {
         http_set_pass(x, keys_mark_of(access_bearer(ask.authorization)));
         look_on(e);

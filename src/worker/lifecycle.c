@@ -25,7 +25,7 @@ struct lifecycle {
     unsigned n_signals; /* that came: SIGTERM, SIGINT, and SIGHUP once */
     bool interrupted;   /* SIGINT was among them */
     int64_t limit_ms;   /* of the drain: when its jobs are told to end */
-    bool closing;       /* no job is left, the last bytes leave */
+    bool closing;       /* no job is left, what was not read yet leaves */
     int64_t closed_ms;  /* when closing ends in any case */
     int exit_code;
 };
@@ -55,20 +55,28 @@ static void start_timer(struct event *timer, int64_t ms)
 static void close_when_sent(evutil_socket_t fd, short what, void *arg)
 {
     struct lifecycle *l = arg;
+    uint32_t n_left = http_server_n_active(l->server->http);
 
     (void)fd, (void)what;
-    if (http_server_n_active(l->server->http) == 0 || clock_ms() >= l->closed_ms)
-        event_base_loopbreak(l->server->base);
-    else
+    if (n_left && clock_ms() < l->closed_ms) {
         start_timer(l->on_poll, LIFECYCLE_POLL_MS);
+        return;
+    }
+    if (n_left)
+        log_warn("%u answers were not read to their end within the time given", n_left);
+    event_base_loopbreak(l->server->base);
 }
 
+/* What is done and has not been read yet has the drain's time, as what was to be done had: an
+ * answer may be megabytes, and its reader slow. */
 static void begin_closing(struct lifecycle *l)
 {
     if (l->closing)
         return;
     l->closing = true;
     l->closed_ms = clock_ms() + LIFECYCLE_FLUSH_MS;
+    if (l->closed_ms < l->limit_ms)
+        l->closed_ms = l->limit_ms;
     progress_shut_down(l->server->progress);
     start_timer(l->on_poll, LIFECYCLE_POLL_MS);
 }
@@ -79,19 +87,27 @@ void lifecycle_job_ended(struct lifecycle *l)
         begin_closing(l);
 }
 
-/* The drain's limit: the jobs are told to end; those that do not are left behind. */
+/* The drain's limit: the jobs are told to end; those that do not are left behind. Without any, the
+ * last bytes have a moment. */
 static void limit_passed(evutil_socket_t fd, short what, void *arg)
 {
     struct lifecycle *l = arg;
+    int64_t flushed_ms = clock_ms() + LIFECYCLE_FLUSH_MS;
 
     (void)fd, (void)what;
+    l->limit_ms = clock_ms(); /* or a second signal's */
+    if (l->closing) {
+        if (l->closed_ms > flushed_ms)
+            l->closed_ms = flushed_ms;
+        return;
+    }
     if (l->server->stage == LOAD_FAILED) {
         begin_closing(l);
         return;
     }
     log_warn("%u answers were not done within the time given, they end now", l->server->n_jobs);
     reply_shut_down_all(l->server);
-    l->closed_ms = clock_ms() + LIFECYCLE_FLUSH_MS;
+    l->closed_ms = flushed_ms;
     start_timer(l->on_poll, LIFECYCLE_FLUSH_MS);
 }
 

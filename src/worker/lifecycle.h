@@ -1,9 +1,9 @@
 /*
  * lifecycle.h - how the worker ends. The loop's thread only.
  *
- * SIGTERM, SIGINT, SIGHUP: no new work; what runs may go on for 8 s, also where a drain by request
- * gave it more; exit 0. A second one: its jobs end now. A third, or SIGINT twice (a person's second
- * Ctrl+C): exit at once. A second SIGHUP is nothing new.
+ * SIGTERM, SIGINT, SIGHUP: no new work; what runs may go on, and be read to its end, for 8 s, also
+ * where a drain by request gave it more; exit 0. A second one: its jobs end now. A third, or SIGINT
+ * twice (a person's second Ctrl+C): exit at once. A second SIGHUP is nothing new.
  * A drain by request: the same with 30 s.
  * Loading failed: half a second more for those who watch; exit 1.
  * The lease ends: the hive is gone, by whatever means: exit at once. Where the lease is a pipe the

@@ -18,6 +18,7 @@ struct watcher {
 struct progress {
     struct server *server;
     struct watcher *first;
+    bool shut; /* the worker ends: nobody will see it loaded */
 };
 
 int progress_create(struct server *s, struct progress **out, struct err *err)
@@ -63,8 +64,9 @@ static void put_error(struct buf *out, const char *code, const char *text)
 }
 
 /* The present state as one event; true when it is the last. */
-static bool put_state(const struct server *s, struct buf *out)
+static bool put_state(const struct progress *p, struct buf *out)
 {
+    const struct server *s = p->server;
     const struct engine_load *l = &s->load;
 
     switch (s->stage) {
@@ -77,6 +79,11 @@ static bool put_state(const struct server *s, struct buf *out)
     case LOAD_NO_NEWS:
     case LOAD_GOING_ON:
         break;
+    }
+    if (p->shut) {
+        put_error(out, api_error_info(API_WORKER_START_FAILED)->code,
+                  "The worker was told to end before the model was loaded.");
+        return true;
     }
     buf_printf(out,
                "{\"stage\":\"loading_to_ram\",\"layers_loaded\":%u,\"layers_total\":%u,"
@@ -114,7 +121,7 @@ void progress_watch(struct progress *p, struct http_exchange *x)
     if (w->next)
         w->next->link = &w->next;
     p->first = w;
-    tell(w, json, put_state(p->server, json));
+    tell(w, json, put_state(p, json));
     buf_clear(json);
 }
 
@@ -131,12 +138,11 @@ static void tell_all(struct progress *p, bool last)
 
 void progress_news(struct progress *p)
 {
-    tell_all(p, put_state(p->server, &p->server->json));
+    tell_all(p, put_state(p, &p->server->json));
 }
 
 void progress_shut_down(struct progress *p)
 {
-    put_error(&p->server->json, api_error_info(API_WORKER_START_FAILED)->code,
-              "The worker was told to end before the model was loaded.");
-    tell_all(p, true);
+    p->shut = true;
+    progress_news(p);
 }

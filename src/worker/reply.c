@@ -7,6 +7,7 @@
 
 #include <event2/event.h>
 
+#include "api/error_log.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "base/uuid.h"
@@ -28,17 +29,18 @@ struct reply {
     struct job *job;
     struct reply *next, **link; /* in the server's list */
     struct http_exchange *x;    /* while no stream has begun; NULL once answered or gone */
-    struct sse_stream *sse;     /* NULL without a stream, or once the client has gone */
-    struct event *deadline;     /* NULL without one */
-    struct buf text;            /* of an answer without a stream */
-    struct buf reasoning;       /* of one */
-    struct buf scores;          /* of one, commas between */
-    json_t *calls;              /* of one: {"id","name","arguments"} */
-    struct buf args;            /* of the last of them, which has none yet */
-    bool crowded;               /* what it keeps is too much beside what others do */
-    bool lost;                  /* an event could not be sent: the answer ends with an error */
-    uint64_t n_events;          /* events with text sent */
-    uint64_t first_count;       /* tokens the first text came with */
+    char request_id[UUID_BYTES];
+    struct sse_stream *sse; /* NULL without a stream, or once the client has gone */
+    struct event *deadline; /* NULL without one */
+    struct buf text;        /* of an answer without a stream */
+    struct buf reasoning;   /* of one */
+    struct buf scores;      /* of one, commas between */
+    json_t *calls;          /* of one: {"id","name","arguments"} */
+    struct buf args;        /* of the last of them, which has none yet */
+    bool crowded;           /* what it keeps is too much beside what others do */
+    bool lost;              /* an event could not be sent: the answer ends with an error */
+    uint64_t n_events;      /* events with text sent */
+    uint64_t first_count;   /* tokens the first text came with */
     int64_t first_ms, metrics_ms;
 };
 
@@ -95,6 +97,7 @@ int reply_create(struct server *s, struct http_exchange *x, struct job *j, struc
     }
     j->passes = &s->board->passes;
     r->x = x;
+    str_copy(r->request_id, sizeof r->request_id, http_request_id(x));
     r->next = s->replies;
     r->link = &s->replies;
     if (r->next)
@@ -320,10 +323,12 @@ static void end_stream(struct reply *r)
 {
     struct job *j = r->job;
 
-    if (j->failed)
+    if (j->failed) {
+        api_error_log(&j->error, r->request_id);
         inference_event_error(&r->server->json, &j->error);
-    else
+    } else {
         inference_event_end(&r->server->json, &j->end);
+    }
     send_event(r);
     if (r->sse)
         sse_end(r->sse);

@@ -17,17 +17,34 @@
 #include "worker/scheduler.h"
 #include "worker/server.h"
 
+/* What decides is how many requests are here, each with a place: some may be on their way to a
+ * slot, which is not busy yet (their prompts are being read), and are none of those that wait. */
 static void set_busy(const struct server *s, struct api_error *e)
 {
-    unsigned total = atomic_load(&s->board->slots_total), busy = atomic_load(&s->board->slots_busy);
+    unsigned total = s->o.engine.n_slots, busy = atomic_load(&s->board->slots_busy);
+    unsigned waiting = s->n_jobs > busy ? s->n_jobs - busy : 0;
 
-    api_error_set(e, API_ALL_SLOTS_BUSY, ANSWER_SRC,
-                  "All places are taken: %u of %u slots are busy and %u of %u may wait.", busy,
-                  total, s->n_jobs - busy, s->o.queue_max);
+    if (waiting > s->o.queue_max)
+        waiting = s->o.queue_max;
+    api_error_set(
+        e, API_ALL_SLOTS_BUSY, ANSWER_SRC,
+        "All %u places are taken: as many requests are here as there are slots (%u, %u of "
+        "them busy) and may wait (%u).",
+        total + s->o.queue_max, total, busy, s->o.queue_max);
     e->details =
-        json_pack("{s:I, s:I, s:I, s:I, s:I}", "slots_total", (json_int_t)total, "slots_busy",
-                  (json_int_t)busy, "queued", (json_int_t)(s->n_jobs - busy), "queue_max",
-                  (json_int_t)s->o.queue_max, "retry_after_s", (json_int_t)server_retry_after(s));
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:s}", "slots_total", (json_int_t)total, "slots_busy",
+                  (json_int_t)busy, "queued", (json_int_t)waiting, "queue_max",
+                  (json_int_t)s->o.queue_max, "retry_after_s", (json_int_t)server_retry_after(s),
+                  "hint", "Try again in a moment, or start the worker with more slots.");
+}
+
+static void set_draining(const struct server *s, struct api_error *e)
+{
+    api_error_set(e, API_ALL_SLOTS_BUSY, ANSWER_SRC,
+                  "This worker is ending and takes no new work.");
+    e->details = json_pack("{s:I, s:I, s:b, s:s}", "slots_total", (json_int_t)s->o.engine.n_slots,
+                           "slots_busy", (json_int_t)atomic_load(&s->board->slots_busy), "draining",
+                           1, "hint", "Ask its hive for a worker: it starts another one.");
 }
 
 /* Whether the worker takes any job now; -1 with *e when not. */
@@ -39,9 +56,7 @@ static int check_open(const struct server *s, struct api_error *e)
         return -1;
     }
     if (s->draining) {
-        api_error_set(e, API_ALL_SLOTS_BUSY, ANSWER_SRC,
-                      "This worker is ending and takes no new work.");
-        e->details = json_pack("{s:i, s:i, s:b}", "slots_total", 0, "slots_busy", 0, "draining", 1);
+        set_draining(s, e);
         return -1;
     }
     if (s->n_jobs >= s->o.engine.n_slots + s->o.queue_max) {

@@ -208,6 +208,8 @@ static bool check_access(struct http_exchange *x, void *arg)
     char seconds[16];
     int wait_s = 0;
 
+    if (http_header(x, ADDRESSEE_REQUEST_HEADER))
+        http_set_request_id(x, http_header(x, ADDRESSEE_REQUEST_HEADER));
     if (addressee_check(http_header(x, ADDRESSEE_HEADER), s->o.worker_id, ANSWER_SRC, &e) == 0 &&
         entrance_check(s->entrance, &s->access, x, &e, &wait_s) == 0)
         return true;
@@ -405,6 +407,8 @@ int server_run(const struct serve_options *o)
     if (make_parts(&s, &err)) {
         clean_line(err.text);
         fprintf(stderr, "%s: %s.\n", SERVER_NAME, err.text);
+        if (err.code == ERR_CONFLICT) /* by what the hive shares, and nothing else here */
+            exit_code = BOARD_EXIT_OTHER_BUILD;
     } else {
         fprintf(stderr, "%s %s listens on %s\n", SERVER_NAME, RBEE_VERSION, s.url);
         log_info("sandbox: %s", sandbox_text(&s.sandbox, level));

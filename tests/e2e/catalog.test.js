@@ -47,7 +47,7 @@ describe('list, show, rm', () => {
   test('list tells size, where from, whether verified, and when used', async () => {
     const m = await add(hive, 'listed');
     const none = await cli(hive, 'models', 'list');
-    assert.match(none.stdout, /^MODEL +TYPE +SIZE +LAST USED +VERIFIED +FROM$/m);
+    assert.match(none.stdout, /^MODEL +TYPE +SIZE +LAST USED \(UTC\) +VERIFIED +FROM$/m);
     assert.match(none.stdout, /^local:listed +- +\d+\.\d kB +- +yes +\/.*listed\.gguf$/m);
     await spawnReady(hive, 'local:listed', { slots: 1, ctx: 64 });
     assert.ok(Math.abs(Date.parse((await row(hive, 'local:listed')).last_used_at) - Date.now()) < 60000);
@@ -225,6 +225,63 @@ test('a listed model whose card is damaged or gone is no file that nothing refer
   hive = await startHive({ home: hive.home });
   await hive.says(/cardless\.gguf\.json was gone, .* written anew from the catalog/);
   assert.strictEqual(fs.readFileSync(card, 'utf8'), text);
+});
+
+/* A power cut took the bytes of a file, and the catalog's newest rows; or the folder is not the one that it was. `verify`
+ * said nothing of these models, and all was well. */
+test('verify tells of a file that was cut, though no list has its model, and of models of which nothing is there', async (t) => {
+  let hive = await startHive();
+  t.after(() => hive.stop());
+  const gone = await add(hive, 'gone'), cut = await add(hive, 'cut');
+  fs.rmSync(path.dirname(gone.local_path), { recursive: true });
+  const r = await cli(hive, 'models', 'verify');
+  assert.strictEqual(r.code, 1, r.stdout);
+  assert.match(r.stdout, /^local:gone: BAD: its file .*gone\.gguf is no longer there, as if its disk were not mounted\./m);
+  assert.match(r.stdout, /^local:cut: as it was/m);
+
+  await hive.stop();
+  fs.truncateSync(cut.local_path, 0);
+  for (const f of fs.readdirSync(hive.home).filter((name) => name.startsWith('models.db'))) fs.rmSync(path.join(hive.home, f));
+  hive = await startHive({ home: hive.home });
+  await hive.says(/local:cut is not used: its file .*cut\.gguf has 0 bytes, it should have \d+; pull or import it again/);
+  assert.deepStrictEqual(await kept(hive), []);
+  const again = await cli(hive, 'models', 'verify');
+  assert.strictEqual(again.code, 1, again.stdout);
+  assert.match(again.stdout, /^local:cut: BAD: its file .* has 0 bytes, it should have \d+/m);
+});
+
+/*
+ * An older rbee-hive took the cards of a newer one for damaged: at its start it wrote what the catalog knew over them,
+ * and with the catalog moved away, as the error about that one's version advises, `prune` offered the models' files.
+ */
+test('cards of a newer rbee are left alone, and so are the files beside them', async (t) => {
+  let hive = await startHive();
+  t.after(() => hive.stop());
+  const { local_path: file } = await add(hive, 'later'), card = `${file}.json`;
+  const source = path.join(makeFolder('rbee-mine-'), 'later.gguf');
+  await hive.stop();
+  fs.copyFileSync(file, source);
+  fs.writeFileSync(card, JSON.stringify({ ...JSON.parse(fs.readFileSync(card, 'utf8')), version: 2, tags: ['mine'] }));
+  const text = fs.readFileSync(card, 'utf8');
+
+  for (const listed of [true, false]) {
+    if (!listed)
+      for (const db of fs.readdirSync(hive.home).filter((n) => n.startsWith('models.db'))) fs.rmSync(path.join(hive.home, db));
+    hive = await startHive({ home: hive.home });
+    await hive.says(/later\.gguf\.json was written by a newer rbee .*start that one; nothing of that model is changed or deleted here/);
+    assert.doesNotMatch(hive.stderr, /models prune|models rm/);
+    assert.deepStrictEqual((await get(hive, '/v1/models/prune')).json.items, []);
+    assert.strictEqual(Boolean(await row(hive, 'local:later')), listed, 'it runs by what the catalog knows');
+    const rm = await cli(hive, 'models', 'rm', 'local:later');
+    assert.strictEqual(rm.code, 1, rm.stdout);
+    assert.match(rm.stderr, listed ? /written by a newer rbee/ : /is not on this machine/);
+    const again = await cli(hive, 'models', 'import', source, '--copy');
+    assert.strictEqual(again.code, 1, again.stdout);
+    assert.match(again.stderr, /written by a newer rbee/);
+    await hive.stop();
+    assert.strictEqual(fs.readFileSync(card, 'utf8'), text);
+    assert.ok(fs.existsSync(file));
+  }
 });
 
 /* Its size was counted as freed, though it was neither shown nor deleted: JSON has no word for its name. */
@@ -442,6 +499,28 @@ describe('the database', () => {
       assert.strictEqual(fs.readFileSync(looks, 'utf8'), 'inspect\n', 'once in all');
     }
     await hive.stop();
+  });
+
+  /* A model that the program of then could not run stayed away after the upgrade that was made for it, without a word. */
+  test('a model that could not be run is asked about again after an upgrade, and only then', async (t) => {
+    let hive = await startHive();
+    t.after(() => hive.stop());
+    const { local_path: file } = await add(hive, 'learnt'), card = `${file}.json`;
+    const again = async (judge) => {
+      await hive.stop();
+      const text = JSON.parse(fs.readFileSync(card, 'utf8'));
+      text.verdict = { judge: judge ?? text.verdict.judge, code: 'UNSUPPORTED_MODEL', message: 'architecture x is not known', license: '' };
+      fs.writeFileSync(card, JSON.stringify(text));
+      for (const name of fs.readdirSync(hive.home)) if (name.startsWith('models.db')) fs.rmSync(path.join(hive.home, name));
+      hive = await startHive({ home: hive.home });
+    };
+    await again();
+    await hive.says(/learnt\.gguf\.json is on the disk, but does not enter the catalog: architecture x is not known/);
+    assert.strictEqual(await row(hive, 'local:learnt'), undefined);
+    assert.match(fs.readFileSync(card, 'utf8'), /^\{"version":1,/, 'nothing new is known: it was not written again');
+    await again('0.0.9-1-1');
+    await until(() => row(hive, 'local:learnt'), () => hive.stderr);
+    await until(() => JSON.parse(fs.readFileSync(card, 'utf8')).verdict.code === '', 'the verdict');
   });
 
   test('empty, or gone: made again', async () => {

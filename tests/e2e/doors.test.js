@@ -174,6 +174,71 @@ describe('https on a loopback address', () => {
     assert.strictEqual(r.status, 0, r.stderr);
   });
 
+  /* Files were read at the start only: who had them renewed, as certbot does, showed one that was over three months later,
+   * to clients that go by dates, and nothing said so. */
+  test('a certificate that was renewed with its key is taken, by new workers too; one of another key is not', { skip: !MODEL }, async (t) => {
+    const own = makeFolder('rbee-hive-'), files = makeFolder('rbee-pem-'), file = (name) => path.join(files, name);
+    const first = (env) => ({ env: { RBEE_HIVE_TLS: 'on', RBEE_TINY: MODEL, ...env } });
+    const makeCertificate = async (home) => { // without `certificate.pem` there: another one, of the same key
+      fs.rmSync(path.join(home, 'tls/certificate.pem'), { force: true });
+      const hive = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], first());
+      await hive.says(/listening on https/);
+      await hive.stop();
+      return fs.readFileSync(path.join(home, 'tls/certificate.pem'), 'utf8');
+    };
+    const put = (name, text) => { fs.writeFileSync(file('new'), text, { mode: 0o600 }); fs.renameSync(file('new'), file(name)); };
+    const shown = (pem) => new X509Certificate(pem).fingerprint256;
+    const before = await makeCertificate(own), renewed = await makeCertificate(own);
+    const other = makeFolder('rbee-hive-'), stranger = await makeCertificate(other);
+    assert.notStrictEqual(shown(before), shown(renewed));
+    put('key.pem', fs.readFileSync(path.join(own, 'tls/key.pem')));
+    put('certificate.pem', before);
+
+    const home = makeFolder('rbee-hive-');
+    const hive = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home],
+      first({ RBEE_HIVE_TLS_CERT: file('certificate.pem'), RBEE_HIVE_TLS_KEY: file('key.pem') }));
+    t.after(() => hive.stop());
+    const [, port] = await hive.says(/listening on https:\/\/127\.0\.0\.1:(\d+)/);
+    assert.strictEqual(await peerOf(port), shown(before));
+    put('certificate.pem', stranger);
+    put('key.pem', fs.readFileSync(path.join(other, 'tls/key.pem')));
+    await hive.says(/certificate\.pem has changed, and the one of before is shown still: it is of another key, .*pair them anew/);
+    assert.strictEqual(await peerOf(port), shown(before));
+    put('key.pem', fs.readFileSync(path.join(own, 'tls/key.pem')));
+    put('certificate.pem', renewed);
+    await hive.says(/certificate\.pem has changed, and is shown from now on/);
+    assert.strictEqual(await peerOf(port), shown(renewed));
+
+    const r = spawnSync(KEEPER, ['infer', '--node', `localhost:${port}`, '--model', 'tiny', '--prompt', 'Once', '--max-tokens', '4', '--quiet'],
+      { encoding: 'utf8', env: { RBEE_HOME: home, PATH: process.env.PATH } });
+    assert.strictEqual(r.status, 0, r.stderr);
+    const [, at] = await hive.says(/worker-\S+ started for tiny: process \d+, port (\d+)/);
+    assert.strictEqual(await peerOf(at), shown(renewed));
+  });
+
+  test('a certificate that is over, or soon will be, or is not valid yet, is told at the start', async (t) => {
+    const files = makeFolder('rbee-pem-'), file = (name) => path.join(files, name);
+    const openssl = (...args) => spawnSync('openssl', args, { encoding: 'utf8', cwd: files });
+    const day = (n) => new Date(Date.now() + n * 86400e3).toISOString().replace(/[-:T]|\.\d+/g, '');
+    fs.writeFileSync(file('ca.cnf'), '[ca]\ndefault_ca=x\n[x]\ndatabase=index\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n');
+    const made = openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=bee', '-keyout', 'key.pem', '-out', 'asked.pem');
+    if (made.status !== 0) return void t.skip('no openssl');
+    fs.chmodSync(file('key.pem'), 0o600);
+    for (const [from, until, says] of [[-9, -2, /cert\.pem is over since \d{4}-\d\d-\d\dT/], [-9, 5, /cert\.pem is over on .* in [45] days: renew it/],
+      [3, 90, /cert\.pem is not valid before \d{4}-/], [-9, 60, null]]) {
+      fs.writeFileSync(file('index'), '');
+      fs.writeFileSync(file('serial'), '01');
+      const r = openssl('ca', '-batch', '-config', 'ca.cnf', '-selfsign', '-keyfile', 'key.pem', '-in', 'asked.pem', '-startdate', day(from), '-enddate', day(until), '-out', 'cert.pem', '-notext');
+      assert.strictEqual(r.status, 0, r.stderr);
+      const hive = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', makeFolder('rbee-hive-')],
+        { env: { RBEE_HIVE_TLS: 'on', RBEE_HIVE_TLS_CERT: file('cert.pem'), RBEE_HIVE_TLS_KEY: file('key.pem') } });
+      t.after(() => hive.stop());
+      await hive.says(/listening on https/);
+      if (says) assert.match(hive.stderr, says);
+      else assert.doesNotMatch(hive.stderr, /certificate/);
+    }
+  });
+
   /* The pin was asked for on https only, and the hive's answer decided whether a worker was spoken to by https. */
   test('the keeper follows no word of a hive to a worker of http', async (t) => {
     const home = makeFolder('rbee-hive-'), mine = makeFolder('rbee-keeper-');
@@ -418,6 +483,12 @@ describe('two machines', () => {
     for (const event of ['start', 'pairing_used', 'pairing_failed', 'key_created', 'key_first_used', 'key_revoked', 'wrong_key', 'tls_failed']) {
       assert.ok(events.includes(event), `${event} in ${events}`);
     }
+    /* The first key, and what was made or revoked while no hive ran, stood nowhere. */
+    const [first, start] = text.trim().split('\n').map((line) => JSON.parse(line));
+    const key = fs.readFileSync(path.join(home, 'api-key'), 'utf8').trim();
+    const print = createHash('sha256').update(key).digest('hex').slice(0, 6);
+    assert.deepStrictEqual([first.event, first.key, first.name], ['key_created', print, 'api-key']);
+    assert.deepStrictEqual([start.event, start.keys, start.prints], ['start', 1, [print]]);
     assert.ok(events.filter((e) => e === 'wrong_key').length < 4, 'failures are told together');
     const lines = text.trim().split('\n');
     for (let i = 1; i < lines.length; i++) {

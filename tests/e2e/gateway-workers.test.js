@@ -53,6 +53,13 @@ describe('a worker that dies', { skip }, () => {
     }
   });
 
+  test('in the middle of a tool call: its pieces count, too', async () => {
+    const call = [{ type: 'tool_call', index: 0, id: 'c', name: 'f' }, { type: 'tool_args', index: 0, t: '{"a":' }, { type: 'tool_args', index: 0, t: '1' }];
+    const { error } = (await chat({ events: [...tokens('a'), ...call], die: true })).json;
+    assert.match(error.message, /; 4 tokens had come/); // it was 1
+    assert.strictEqual(error.details.tokens_out, 4);
+  });
+
   test('before a word: another one is asked', async () => {
     const asks = {
       named: () => chat('die once'),
@@ -83,6 +90,8 @@ describe('a worker that dies', { skip }, () => {
       assert.match(answer.json.error.message, /^the worker for tiny ended with signal SIGKILL \(Killed\) before/);
       assert.strictEqual(answer.json.error.code, 'worker_crashed');
       assert.match(answer.json.error.details.worker_id, /^worker-/);
+      const short = answer.json.error.details.worker_id.slice(0, 15); // `logs` alone would be the next worker's
+      assert.ok(answer.json.error.message.endsWith(`What this one did last: \`rbee-keeper logs ${short}\`.`), answer.text);
       assert.strictEqual(worker.deaths(), 2);
     }
   });

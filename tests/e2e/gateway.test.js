@@ -14,7 +14,7 @@ const { hostFor, notApart } = require('./lib/host.js');
 const sse = require('./lib/sse.js');
 const hives = require('./lib/hive.js');
 const { faultsOf, faultsOfEvent } = require('./lib/openai-shape.js');
-const { Hub } = require('./lib/hub.js');
+const { Hub, sha256 } = require('./lib/hub.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 
 const { ask } = sse;
@@ -191,6 +191,21 @@ describe('over a worker that says what it is told', () => {
         assert.strictEqual(answer.status, 400, answer.text);
         assert.strictEqual(answer.json.error.code, 'context_length_exceeded');
       }
+    });
+
+    /* "Please report it with the request id and the log": no log had it, and the worker had an id of its own. */
+    it('an error of our own stands in the log, under the id that the client and the worker know', async () => {
+      const body = { error: { code: 'INTERNAL', message: 'oh no\n2026 error: forged', details: {}, src: 'worker' } };
+      for (const wish of [false, true]) {
+        const { json } = await chat({ messages: say({ status: 500, body }), stream: wish });
+        assert.strictEqual(worker.request(), json.error.request_id);
+        await until(() => hive.stderr.includes(`INTERNAL in request ${json.error.request_id}, found by the worker: oh no 2026 error: forged\n`), () => hive.stderr);
+      }
+      const broken = await chunks('/v1/chat/completions', { messages: say({ events: [...text('a'), { type: 'error', code: 'INTERNAL', message: 'in its midst', retriable: false }] }) });
+      const { request_id: id } = broken.at(-1).error;
+      await until(() => new RegExp(`INTERNAL in request ${id}, found by the \\w+: in its midst`).test(hive.stderr), () => hive.stderr);
+      const told = await post(hive, '/tokenize', { model: 'tiny', content: 'words' });
+      assert.strictEqual(worker.request(), told.headers['x-request-id']);
     });
 
     it('a worker that has another\'s port by now: the right one is looked for, not for ever', async () => {
@@ -654,23 +669,26 @@ describe('while a model loads', () => {
 
 describe('models of the hub', () => {
   let hive, hub;
-  const auto = async (setting) => {
+  const auto = async (setting, tiny = MODEL || '') => {
     const home = makeFolder('rbee-hive-');
     fs.writeFileSync(path.join(home, 'config.ini'), `[hive]\nauto_pull = ${setting}\n`);
     hive = await startHive({ home, flags: { worker: makeFakeWorker(makeFolder()).program },
-      env: { RBEE_TINY: MODEL || '', HF_ENDPOINT: hub.url } });
+      env: { RBEE_TINY: tiny, HF_ENDPOINT: hub.url } });
   };
   const complete = (model) =>
     post(hive, '/v1/completions', { model, prompt: JSON.stringify({ events: text('x') }) });
   before(async () => {
     hub = await Hub.start();
     hub.put('org/tales', { 'tales.Q4_K_M.gguf': Buffer.alloc(200000, 7) });
+    hub.put('org/split', { 's-00001-of-00002.gguf': Buffer.alloc(300000, 1), 's-00002-of-00002.gguf': Buffer.alloc(500000, 2) });
   });
   after(() => hub.stop());
 
   test('auto_pull: off is 404; on, the model is fetched, loaded and known by its short names', async () => {
-    await auto('off');
-    assert.strictEqual((await complete('hf:org/tales')).json.error.code, 'model_not_found');
+    await auto('off', '/nowhere/tiny.gguf');
+    const { error } = (await complete('hf:org/tales')).json;
+    assert.strictEqual(error.code, 'model_not_found');
+    assert.match(error.message, /^there is no model 'hf:org\/tales' here\. /); // it said "what comes nearest: (none)"
     await hive.stop();
     await auto('on');
     const first = await complete('hf:org/tales');
@@ -693,6 +711,15 @@ describe('models of the hub', () => {
     const quiet = await post(hive, '/api/pull', { model: 'hf:org/tales', stream: false });
     assert.deepStrictEqual(quiet.json, { status: 'success' });
     assert.match(lines(await post(hive, '/api/pull', { model: 'hf:org/none' })).at(-1).error, /none/);
+    hub.cdn.faults = () => ({ pace: 20000 }); // both files had the bytes of the whole model
+    const parts = lines(await post(hive, '/api/pull', { model: 'hf:org/split' })).filter((line) => line.digest);
+    hub.cdn.faults = null;
+    const sizes = Object.fromEntries([[1, 300000], [2, 500000]].map(([fill, n]) => [`sha256:${sha256(Buffer.alloc(n, fill))}`, n]));
+    assert.ok(parts.length > 0);
+    for (const line of parts) {
+      assert.strictEqual(line.total, sizes[line.digest], JSON.stringify(line));
+      assert.ok(line.completed <= line.total, JSON.stringify(line));
+    }
     await hive.stop();
   });
 });

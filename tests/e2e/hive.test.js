@@ -77,6 +77,7 @@ describe('a hive and its workers', () => {
     assert.strictEqual(row.model_path, fs.realpathSync(MODEL));
     assert.strictEqual(row.backend, 'cpu');
     assert.ok(row.slots_total >= 1 && row.slots_busy === 0 && row.n_ctx > 0, JSON.stringify(row));
+    assert.deepStrictEqual([worker.slots_total, worker.n_ctx], [row.slots_total, row.n_ctx], 'known before it was loaded');
     assert.ok(isAlive(row.pid));
     assert.ok(Math.abs(Date.parse(row.started_at) - Date.now()) < 60000);
   });
@@ -145,6 +146,16 @@ describe('a hive and its workers', () => {
     assert.strictEqual(log.text.trimEnd().split('\n').length, 1);
     assert.match((await get(hive, `/v1/workers/${worker.worker_id}/log`)).text, /listens on/);
     assertError(await get(hive, `/v1/workers/${worker.worker_id}/log?lines=x`), 400, 'INVALID_REQUEST');
+    /* A folder in its place was "rbee's fault: please report it", and no log had the request's id. */
+    const file = path.join(hive.home, 'logs', `${worker.worker_id}.log`);
+    fs.renameSync(file, `${file}.away`);
+    fs.mkdirSync(file);
+    const odd = assertError(await get(hive, `/v1/workers/${worker.worker_id}/log`), 500, 'INTERNAL');
+    assert.match(odd.message, /Is a directory/);
+    assert.match(odd.details.hint, /^See to what the message names/);
+    await until(() => hive.stderr.includes(`INTERNAL in request ${odd.request_id}, found by the hive: ${odd.message}`), () => hive.stderr);
+    fs.rmdirSync(file);
+    fs.renameSync(`${file}.away`, file);
     /* Its file was deleted: that was INTERNAL, "This is rbee's fault". */
     fs.rmSync(path.join(hive.home, 'logs', `${worker.worker_id}.log`));
     const gone = assertError(await get(hive, `/v1/workers/${worker.worker_id}/log`), 404, 'NOT_FOUND');
@@ -169,8 +180,11 @@ describe('a hive and its workers', () => {
     assert.ok(took.at(-1) < 1000, `${took} ms`);
     assert.strictEqual(row.error.code, 'WORKER_CRASHED');
     assert.match(row.error.message, /SIGKILL/);
+    assert.deepStrictEqual([row.slots_total, row.n_ctx, typeof row.sandbox], [4, 512, 'string'], 'its numbers outlive it');
     assert.strictEqual(row.error.log_path, path.join(fs.realpathSync(hive.home), 'logs', `${worker.worker_id}.log`));
     assert.ok(row.error.log_tail.some((line) => /listens on/.test(line)), row.error.log_tail);
+    const stopped = await post(hive, `/v1/workers/${worker.worker_id}/shutdown`);
+    assert.deepStrictEqual([stopped.status, stopped.json.state], [202, 'failed'], 'it is not draining');
     const next = await spawnReady(hive, file);
     assert.notStrictEqual(next.worker_id, worker.worker_id);
   });
@@ -260,6 +274,21 @@ describe('what a hive refuses', () => {
     assert.match(assertError(await spawn(hive, '/usr'), 404, 'MODEL_NOT_FOUND').message, /regular file/);
     const error = assertError(await spawn(hive, 'hf:org/repo'), 404, 'MODEL_NOT_FOUND');
     assert.match(error.message, /download/);
+  });
+
+  /* It was asked for by the path of the running program, which is "... (deleted)" after an upgrade in place: INTERNAL. */
+  test('backends are told also when the hive\'s program was replaced on the disk', async (t) => {
+    const program = path.join(makeFolder(), 'rbee-hive');
+    fs.copyFileSync(HIVE, program);
+    const mine = await startHive({ program, flags: { worker: WORKER } });
+    t.after(() => mine.stop());
+    fs.rmSync(program);
+    fs.writeFileSync(program, '#!/bin/sh\nexit 1\n', { mode: 0o755 }); // what runs is asked, not what is there now
+    const { status, json } = await get(mine, '/v1/backends');
+    assert.strictEqual(status, 200, JSON.stringify(json));
+    assert.strictEqual(json.backends[0].name, 'cpu');
+    assert.strictEqual(json.backends[0].available, true);
+    assert.ok(!mine.stderr.includes('look for devices'), mine.stderr);
   });
 
   test('backends and devices that are not there', async () => {
@@ -354,6 +383,34 @@ describe('a worker that does not come up', () => {
     assert.ok(Number(second.headers['retry-after']) >= 1 && Number(second.headers['retry-after']) <= 10);
     assert.strictEqual(error.details.cause, 'WORKER_START_FAILED');
     assert.strictEqual((await list(hive)).length, 1);
+  });
+
+  /* After an upgrade in place each new worker ended with "exit code 1", was called worth another try, and nobody was told
+   * that the hive has to be restarted. */
+  for (const [what, serve] of [['says that it is of another build', 'exit 76'], ['does not know its words', 'exit 2']])
+    test(`a worker that ${what}: restart the hive, and no other try`, async (t) => {
+      const hive = await startHive({ flags: { worker: standIn(serve) } });
+      t.after(() => hive.stop());
+      const row = await failed(hive, (await spawn(hive, model)).json.worker_id);
+      assert.match(row.error.message, /worker\.sh on the disk is.* of another build than this running rbee-hive \(\d/);
+      assert.match(row.error.hint, /^Restart rbee-hive/);
+      const error = assertError(await spawn(hive, model), 500, 'WORKER_START_FAILED');
+      assert.match(error.message, /of another build/);
+      assert.match(error.details.hint, /^Restart rbee-hive/);
+      assert.strictEqual(error.details.retriable, false);
+      assert.ok(error.details.log_path);
+    });
+
+  test('the worker says that what it shares with its hive is of another build', async (t) => {
+    const board = path.join(makeFolder(), 'board'), head = Buffer.alloc(64);
+    head.writeUInt32LE(0x72626565, 0);
+    head.writeUInt32LE(999, 4);
+    fs.writeFileSync(board, head);
+    const fd = fs.openSync(board, 'r+');
+    t.after(() => fs.closeSync(fd));
+    const r = spawnSync(WORKER, ['serve', '--model', model, '--board-fd', '3'], { stdio: ['ignore', 'pipe', 'pipe', fd], encoding: 'utf8' });
+    assert.strictEqual(r.status, 76, r.stderr);
+    assert.match(r.stderr, /version 999.*another build/);
   });
 
   test('a signal while loading is told by its name', async (t) => {
@@ -891,6 +948,16 @@ describe('starting', () => {
     assert.deepStrictEqual(events(), ['start', 'end']);
     assert.match(proc.stderr, new RegExp(`^rbee-hive: .*${port}.*--addr`, 'm'));
     assert.strictEqual(proc.stdout, '');
+  });
+
+  /* The log knew of the first one only: the others were to be told with the next behind a minute. */
+  test('who was refused again and again is told with the number, at the end at the latest', async () => {
+    const hive = await startHive();
+    for (let i = 0; i < 30; i++) assert.strictEqual((await ask(hive.url + '/v1/node', { headers: { Host: `evil${i}.example` } })).status, 403);
+    await hive.stop();
+    const lines = fs.readFileSync(path.join(hive.home, 'logs/security.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+    assert.deepStrictEqual(lines.map(({ event, from, times }) => [event, from, times]), [['start', undefined, undefined],
+      ['forbidden_place', '127.0.0.1', 1], ['forbidden_place', '127.0.0.1', 29], ['end', undefined, undefined]]);
   });
 
   /* What a hive that was killed had half written lay there for ever, with keys in it. */

@@ -26,6 +26,7 @@ async function refused(hive, asked) {
   const r = await asked;
   assert.strictEqual(r.status, 503, r.text);
   assert.strictEqual(r.json.error.code, 'DISK_NOT_ANSWERING');
+  assert.strictEqual(r.headers['retry-after'], '1'); // rbee's own routes had none, but where they thought of it
   await serves(hive);
 }
 

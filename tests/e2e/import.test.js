@@ -11,7 +11,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 
-const { makeFolder, testModel } = require('./lib/proc.js');
+const { makeFolder, smallDisk, testModel } = require('./lib/proc.js');
 const { startHive, get, post, spawnReady } = require('./lib/hive.js');
 const { stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
@@ -319,7 +319,10 @@ describe('a folder for a machine without a network', () => {
     assert.strictEqual((await cli(here, 'models', 'export', 'local:one.Q4_0', full)).code, 0); // in its own place
   });
 
-  test('export gives human names and a list of digests', async () => {
+  /* A hive that was killed while it copied left its copies, of the model's size, beside what came of the next try. */
+  test('export gives human names and a list of digests, and clears away what a killed one left', async () => {
+    fs.mkdirSync(folder);
+    for (const left of ['two.gguf.tmp-4711', 'rbee-manifest.json.tmp-12']) fs.writeFileSync(path.join(folder, left), 'x');
     for (const name of ['one.Q4_0', 'two', 'three', 'two']) {
       const r = await cli(here, 'models', 'export', `local:${name}`, folder);
       assert.strictEqual(r.code, 0, r.stderr);
@@ -434,4 +437,19 @@ describe('a folder for a machine without a network', () => {
       assert.match(answer.json.error.message, why);
     }
   });
+});
+
+/* It was told as "move", and both files were where they had been. */
+test('a split model that cannot be deleted where it was is told as a copy, and why', async (t) => {
+  const disk = smallDisk('8m');
+  if (disk.why) return void t.skip(disk.why);
+  const hive = await startHive(), first = path.join(disk.folder, 'ro-00001-of-00002.gguf');
+  t.after(async () => { await hive.stop(); disk.end(); });
+  writeHollowModel(path.join(disk.folder, 'ro.gguf'), { layers: 1, ctx: 128 + made++, parts: 2 });
+  execFileSync('mount', ['-o', 'remount,ro', disk.folder]);
+  const r = await cli(hive, 'models', 'import', first, '--move');
+  assert.strictEqual(r.code, 0, r.stderr);
+  assert.match(r.stdout, /^local:ro: .*, copy, from .*; .*00002-of-00002\.gguf stays where it is: Read-only file system$/m);
+  assert.strictEqual((await row(hive, 'local:ro')).verified, true);
+  assert.ok(fs.existsSync(first));
 });

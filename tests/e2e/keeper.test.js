@@ -8,6 +8,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
+const { createHash } = require('node:crypto');
 const { execFileSync, spawn, spawnSync } = require('node:child_process');
 
 const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started, token, end } =
@@ -100,11 +101,40 @@ describe('infer, phase by phase', () => {
       { model_ref: 'tiny', backend: 'auto', device: 0, slots: 2, ctx: 4096, keep_alive: '-1', new: true });
   });
 
-  /* It took the small one and was refused, or had its prompt refused. */
-  test('a worker that the hive gives for another name of the file is passed by, too, when it is too small', async () => {
-    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [fake.worker({ model_ref: 'file:///tiny.gguf' })] }));
+  /* It took the small one and was refused, or had its prompt refused; what was in no list it waited for first. */
+  test('a worker that the hive gives is passed by, too, when it is or will be too small', async () => {
+    const small = { model_ref: 'file:///tiny.gguf', state: 'loading' };
+    fake.on('POST /v1/workers/spawn', (req, res, body) => json(res, 200, fake.worker(body.new ? { n_ctx: 4096 } : small)));
+    for (const workers of [[fake.worker(small)], []]) {
+      fake.calls.length = 0;
+      fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers }));
+      assert.strictEqual((await infer(['--ctx', '4096']).done).code, 0);
+      assert.deepStrictEqual(fake.names().slice(2, 5), ['POST /v1/workers/spawn', 'POST /v1/workers/spawn', 'GET /v1/ready']);
+      assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), [undefined, true]);
+    }
+  });
+
+  /* One that loaded was listed with a context of 0, and the model loaded once more beside it. */
+  test('a worker that loads and will be large enough is taken', async () => {
+    const coming = fake.worker({ state: 'loading', n_ctx: 4096 });
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [coming] }));
+    fake.on('POST /v1/workers/spawn', (req, res) => json(res, 200, coming));
     assert.strictEqual((await infer(['--ctx', '4096']).done).code, 0);
-    assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), [undefined, true]);
+    assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), [undefined]);
+  });
+
+  /* What another keeper had asked for in the same moment was in no list, and taken whatever its size. */
+  test('a worker that the hive gives is looked at once it is ready, and another asked for when it is too small', async () => {
+    for (const [args, news] of [[['--ctx', '4096'], [undefined, true]], [['--slots', '5'], [undefined, true]],
+      [['--ctx', '2048', '--slots', '4'], [undefined]], [[], [undefined]]]) {
+      fake.calls.length = 0;
+      const size = () => (fake.of('POST', '/v1/workers/spawn').at(-1).body.new ? {} : { n_ctx: 2048, slots_total: 4 });
+      fake.on('GET /v1/ready', (req, res) => json(res, 200, { worker_id: WORKER_ID, ready: true, state: 'idle', ...size() }));
+      const r = await infer(args).done;
+      assert.strictEqual(r.code, 0, r.stderr);
+      assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), news, args.join(' '));
+      assert.strictEqual(/is smaller than was asked for; starting another/.test(r.stderr), news.length > 1, r.stderr);
+    }
   });
 
   /* --keep-alive 0 was taken without a word, and the worker stayed. */
@@ -841,6 +871,36 @@ describe('what must not be', () => {
     assert.match(r.stderr, /cannot be read/);
   });
 
+  /* An empty FILE.1 beside it was enough for a log without its first lines to be "as they were written". */
+  test('a log whose first lines were removed is broken, and one whose beginning was dropped says since when it tells', async () => {
+    const file = path.join(makeHome(), 'security.jsonl'), lines = [];
+    for (let prev = '0'.repeat(64), i = 0; i < 6; i++) {
+      lines.push(JSON.stringify({ prev, at: `2026-01-31T12:00:0${i}.000Z`, event: 'end' }));
+      prev = createHash('sha256').update(lines[i]).digest('hex');
+    }
+    const put = (kept, name) => fs.writeFileSync(name, kept.map((line) => line + '\n').join(''));
+    const verify = () => run(['security', 'verify', file]);
+    put(lines, file);
+    const whole = await verify();
+    assert.strictEqual(whole.code, 0, whole.stderr);
+    assert.doesNotMatch(whole.stdout, /not here/);
+    put(lines.slice(2), file);
+    for (const beside of [[], ['.1'], ['.1', '.2', '.3'], ['.9']]) {
+      for (const name of beside) put([], file + name);
+      const r = await verify();
+      assert.strictEqual(r.code, 1, `${beside}: ${r.stdout}`);
+      assert.match(r.stderr, /security\.jsonl, line 1: those before it are not here/);
+    }
+    put([lines[2]], file + '.2');
+    put(lines.slice(3), file);
+    assert.strictEqual((await verify()).code, 1, 'no line is dropped before FILE.3 is full');
+    put([lines[2]], file + '.3');
+    put([], file + '.2');
+    const r = await verify();
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.match(r.stdout, /^4 lines in 5 files are as they were written[^]*\nThe first line here is of 2026-01-31T12:00:02\.000Z; those before it are not here\.\n$/);
+  });
+
   test('a long list is shown whole', async () => { // it ended behind 4,095 rows, without a word
     const models = Array.from({ length: 5000 }, (_, i) => ({ model_ref: `hf:a/m${i}`, path: `/m/${i}`, bytes: 1, state: 'cached' }));
     fake.on('GET /v1/models', (req, res) => json(res, 200, { models }));
@@ -1223,6 +1283,8 @@ describe('workers', () => {
     fake.calls.length = 0;
     assert.strictEqual((await run(['workers', 'stop', 'all', '--node', fake.node])).code, 0);
     assert.strictEqual(fake.of('POST', '/').length, 2);
+    fake.on(`POST /v1/workers/${WORKER_ID}/shutdown`, (req, res) => json(res, 202, { worker_id: WORKER_ID, state: 'failed' }));
+    assert.strictEqual((await run(['workers', 'stop', '1111', '--node', fake.node])).stdout, 'worker-11111111 had failed already.\n');
     const many = await run(['workers', 'stop', 'worker-', '--node', fake.node]);
     assert.strictEqual(many.code, 1);
     assert.match(many.stderr, /NOT_FOUND: 2 workers/);
@@ -1237,7 +1299,7 @@ describe('models', () => {
       downloaded_at: '2026-01-31T12:34:56.000Z', last_used_at: '2026-01-31T12:34:56.000Z', verified: true }] }));
     const r = await run(['models', 'list', '--node', fake.node]);
     assert.strictEqual(r.code, 0);
-    assert.match(r.stdout, /^MODEL +TYPE +SIZE +LAST USED +VERIFIED +FROM\nhf:a\/b:Q8_0 +Q8_0 +1\.2 MB +2026-01-31 12:34 +yes +hf\n$/);
+    assert.match(r.stdout, /^MODEL +TYPE +SIZE +LAST USED \(UTC\) +VERIFIED +FROM\nhf:a\/b:Q8_0 +Q8_0 +1\.2 MB +2026-01-31 12:34 +yes +hf\n$/);
   });
 
   test('show and rm name the model in the query', async () => {

@@ -12,6 +12,7 @@ const { testModel, makeFolder, until } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
 const { startHive, get, post, remove, spawn, spawnReady, list } = require('./lib/hive.js');
 const { run } = require('./lib/keeper.js');
+const { Hub } = require('./lib/hub.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 
 const MODEL = testModel();
@@ -157,6 +158,21 @@ describe('explain', () => {
     assert.strictEqual(none.code, 1);
     assert.match(none.stdout, /pull first/);
   });
+});
+
+/* A model "fits" by the memory of the whole machine, and was refused by the spawn that followed. */
+it('what fits is told by what a new worker may take', async (t) => {
+  const hub = await Hub.start();
+  hub.put('org/one', { 'one.gguf': Buffer.alloc(100) });
+  const hive = await startHive({ env: { RBEE_TINY: MODEL, RBEE_HIVE_MEMORY_LIMIT: '4', HF_ENDPOINT: hub.url } });
+  t.after(() => Promise.all([hive.stop(), hub.stop()]));
+  const node = (await get(hive, '/v1/node')).json;
+  assert.deepStrictEqual([node.memory_bytes, node.memory_free_bytes], [4 * MIB, 4 * MIB]);
+  const { plan } = (await get(hive, '/v1/models/show?model_ref=tiny')).json;
+  assert.ok(plan.total_bytes > 4 * MIB);
+  assert.deepStrictEqual([plan.memory_free_bytes, plan.fits], [4 * MIB, false]);
+  const files = (await get(hive, '/v1/models/files?model_ref=hf:org/one')).json;
+  assert.deepStrictEqual([files.memory_bytes, files.memory_free_bytes, files.files[0].fits], [4 * MIB, 4 * MIB, 'no']);
 });
 
 describe('room for one worker only', () => {

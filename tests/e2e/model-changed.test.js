@@ -13,7 +13,7 @@ const path = require('node:path');
 const { ROOT, startWorker, makeFolder, testModel, until } = require('./lib/proc.js');
 const { ask, stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
-const { startHive, post, list } = require('./lib/hive.js');
+const { startHive, get, post, list, spawnReady } = require('./lib/hive.js');
 const keeper = require('./lib/keeper.js');
 
 const MODEL = testModel();
@@ -94,6 +94,50 @@ describe('a hive whose model is another file now', { skip }, () => {
     assert.strictEqual((await list(hive)).length, n);
   });
 
+  /*
+   * By the very reference, and by none at all, the path was taken that the worker had been started with: the old
+   * model answered for as long as it was asked for, and the new one's worker counted as replaced, and ended though it
+   * was pinned. By the old file's name the new one is not meant.
+   */
+  test('answers by that one, whatever it is called', async (t) => {
+    const one = await startHive();
+    t.after(() => one.stop());
+    const by = async (model) => {
+      const { status, json, text } = await post(one, '/v1/completions',
+        { ...(model ? { model } : {}), prompt: 'Once', max_tokens: 8, temperature: 0 });
+      assert.strictEqual(status, 200, text);
+      return json.choices[0].text;
+    };
+    const link = path.join(makeFolder(), 'current.gguf'), ref = `file://${link}`, name = path.basename(MIXED, '.gguf');
+    fs.symlinkSync(MIXED, link);
+    const old = await by(ref);
+    assert.strictEqual(await by(name), old);
+    fs.symlinkSync(MODEL, `${link}.new`);
+    fs.renameSync(`${link}.new`, link);
+    const pinned = await spawnReady(one, link, { keep_alive: -1 });
+    for (const asked of [ref, undefined, link]) assert.notStrictEqual(await by(asked), old, asked);
+    assert.strictEqual((await post(one, '/v1/completions', { model: name, prompt: 'Once' })).status, 404);
+    assert.deepStrictEqual((await list(one)).map((w) => [w.worker_id === pinned.worker_id, w.keep_alive_ms < 0, w.replaced]),
+      [[false, false, true], [true, true, undefined]]);
+    fs.rmSync(link); // what runs is served on, the newest of it
+    for (const asked of [ref, undefined]) assert.notStrictEqual(await by(asked), old, asked);
+    assert.deepStrictEqual((await list(one)).map((w) => w.replaced), [true, undefined]);
+  });
+
+  /* As a link that was switched; and where the old file was gone, its worker was told not to be replaced at all. */
+  const importAs = async (name, model) => assert.match(
+    (await post(hive, '/v1/models/import', { path: copyOf(model), as: name, how: 'copy' })).text, /"imported":1/);
+  const fileOf = async (ref) => (await get(hive, '/v1/models')).json.models.find((m) => m.model_ref === ref).local_path;
+  test('answers by what was imported under its name', async () => {
+    await importAs('again', MIXED);
+    const old = await answer('local:again');
+    fs.rmSync(await fileOf('local:again'));
+    assert.strictEqual(await answer('local:again'), old, 'what runs is served on');
+    await importAs('again', MODEL);
+    for (const name of ['local:again', 'again', 'local:again']) assert.notStrictEqual(await answer(name), old, name);
+    assert.deepStrictEqual((await list(hive)).filter((w) => w.model_ref === 'local:again').map((w) => w.replaced), [true, undefined]);
+  });
+
   /* It chose by the name alone among those that the hive lists, and never came past the old worker. */
   test('has its keepers answered by that one, too', async () => {
     const infer = async (model) => {
@@ -114,5 +158,10 @@ describe('a hive whose model is another file now', { skip }, () => {
     fs.copyFileSync(MODEL, `${model}.new`);
     fs.renameSync(`${model}.new`, model);
     assert.strictEqual(await infer(model), other);
+    await importAs('kept', MIXED); // whose old worker was looked for at the place of the old file
+    assert.strictEqual(await infer('local:kept'), old);
+    fs.rmSync(await fileOf('local:kept'));
+    await importAs('kept', MODEL);
+    assert.strictEqual(await infer('local:kept'), other);
   });
 });

@@ -268,3 +268,20 @@ test('a full disk there is said before a byte is sent, with both numbers', async
   assert.deepStrictEqual(fs.readdirSync(path.join(small, 'push')), [], 'what cannot come leaves nothing');
   return undefined;
 });
+
+/* Where there are no sparse files (FAT) a part takes all of its room as soon as it is made, and the push was then
+ * refused for want of as much once more. */
+test('room that the part has taken already is not asked for again', async (t) => {
+  const m = await take({ layers: 2, embd: 256, ff: 1024 }), says = await manifest(m.ref);
+  const { folder: small, end, why } = smallDisk(Math.round(1.5 * m.bytes));
+  if (why) return t.skip(why);
+  const hive = await startHive({ env: { RBEE_HIVE_MODELS_DIR: small } });
+  t.after(async () => { await hive.stop(); end(); });
+  assert.strictEqual((await begin(hive, says)).bytes_missing, m.bytes);
+  const part = path.join(small, 'push', m.sha256, path.basename(m.file));
+  assert.strictEqual(fs.statSync(part).size, m.bytes);
+  fs.writeFileSync(part, Buffer.alloc(m.bytes));
+  const sent = await push(m.ref, hive);
+  assert.strictEqual(sent.code, 0, sent.stderr);
+  return undefined;
+});

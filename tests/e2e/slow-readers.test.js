@@ -142,3 +142,45 @@ test('a hive that was stopped cuts nobody who reads', { skip: !testModel() ? 'no
   assert.ok(before < whole, 'something was left to be sent');
   socket.destroy();
 });
+
+/*
+ * A job is over when its answer has been handed to the server: with keep_alive 0, or when room was needed, its worker
+ * was ended then, and one second later it left with megabytes unsent. Who read 7 MB at 1.5 MB/s got 5.6 of them.
+ */
+test('a worker that ends waits for who is reading, and a second signal waits no longer', { skip: !testModel() ? 'no model' : /tsan/.test(process.env.RBEE_BUILD || '') && 'an answer of megabytes takes half a minute' }, async (t) => {
+  const text = JSON.stringify({ content: 'once upon a time '.repeat(120000), with_pieces: true });
+  const unread = async () => { // all has been said, and more than the kernel takes is unsent
+    const worker = await startWorker({ slots: 1 });
+    t.after(() => worker.stop());
+    await until(async () => (await ask(`${worker.url}/v1/ready`)).json.ready, 'ready');
+    const at = Number(new URL(worker.url).port), socket = net.connect({ port: at, host: '127.0.0.1' });
+    const reader = { n: 0, head: '', closed: false };
+    await new Promise((resolve) => { socket.on('connect', resolve); });
+    socket.once('data', () => socket.pause());
+    socket.on('data', (bytes) => { reader.n += bytes.length; if (reader.head.length < 4096) reader.head += bytes.toString('latin1', 0, 4096); });
+    socket.on('close', () => { reader.closed = true; });
+    socket.on('error', () => {});
+    socket.write(`POST /v1/tokenize HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
+    await until(async () => {
+      const now = queued(at, socket.localPort);
+      await sleep(100);
+      return reader.n > 0 && now > 0 && queued(at, socket.localPort) === now;
+    }, 'more than the kernel takes', PATIENCE_MS);
+    return { worker, reader, socket };
+  };
+  const { worker, reader, socket } = await unread();
+  await ask(`${worker.url}/v1/admin/shutdown`, { method: 'POST' });
+  await sleep(1500); // LIFECYCLE_FLUSH_MS and some
+  socket.resume();
+  await until(() => reader.closed, 'the rest', PATIENCE_MS);
+  assert.strictEqual(reader.n, Number(/content-length: (\d+)/i.exec(reader.head)[1]) + reader.head.indexOf('\r\n\r\n') + 4);
+  assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
+
+  const other = await unread();
+  other.worker.signal('SIGTERM');
+  await other.worker.says(/ending: 0 answers/);
+  other.worker.signal('SIGTERM');
+  assert.deepStrictEqual(await other.worker.end(5000), { code: 0, killedBy: null }); // the first has 8 s
+  assert.match(other.worker.stderr, /1 answers were not read to their end within the time given/);
+  other.socket.destroy();
+});

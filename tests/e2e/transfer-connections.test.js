@@ -8,6 +8,7 @@ const { test, before, after } = require('node:test');
 const assert = require('node:assert');
 
 const { post, remove } = require('./lib/hive.js');
+const { until } = require('./lib/proc.js');
 const { MIB, Hub, seeded, startWith, begin, fetches } = require('./lib/transfer.js');
 
 let hub, hive, n = 0;
@@ -49,6 +50,23 @@ test('many files of one model share them', async () => {
   trouble(3);
   await fetches(hive, 'hf:connections/shared', files['y-Q4_K_M-00001-of-00005.gguf'], { connections: 3 });
   atMost(3);
+});
+
+/* The number of whoever joined was dropped without a word, though his limit_rate was taken. */
+test('who joins a download changes how many it has', async () => {
+  const one = fresh(8 * MIB), files = {};
+  for (const i of [1, 2, 3]) files[`z-Q4_K_M-0000${i}-of-00003.gguf`] = seeded(`z${i}`, MIB);
+  hub.put('connections/joined', files);
+  for (const ref of [one.ref, 'hf:connections/joined']) {
+    hub.cdn.openMost = 0;
+    hub.cdn.faults = () => ({ pace: 6000 });
+    const { download_id: id } = await begin(hive, ref, { connections: 1 });
+    await until(() => hub.cdn.openMost > 0, 'it is under way');
+    assert.strictEqual((await begin(hive, ref, { connections: 3 })).download_id, id);
+    await until(() => hub.cdn.openMost >= 3, () => `three connections, not ${hub.cdn.openMost}`);
+    assert.strictEqual(hub.cdn.openMost, 3);
+    assert.strictEqual((await remove(hive, `/v1/models/download/${id}?discard=1`)).status, 204);
+  }
 });
 
 test('two models at once have each their own', async () => {

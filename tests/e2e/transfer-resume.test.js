@@ -8,7 +8,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 
 const { MIB, PIECE, Hub, sha256, seeded, startWith, fetches, fails, filesIn, leftOvers, partOf, until } = require('./lib/transfer.js');
-const { get } = require('./lib/hive.js');
+const { get, post } = require('./lib/hive.js');
 const { run } = require('./lib/keeper.js');
 
 let hub, n = 0;
@@ -50,6 +50,18 @@ test('kill -9: only pieces that were not whole are fetched again', async (t) => 
   const next = await r.goesOn();
   assert.deepStrictEqual(filesIn(next).filter((f) => f.includes('.tmp-')), []);
   assert.ok(r.sent() <= r.bytes.length - 1.5 * MIB + COST, `${r.sent()} bytes were sent again`);
+});
+
+/* What had come before was taken to have come since the question: "again in 2 seconds", of 12. */
+test('who asks for a model whose download goes on is told to come again when it may be here', async (t) => {
+  const r = await interrupted(t, 'SIGTERM');
+  const hive = await startWith(hub, { RBEE_HIVE_AUTO_PULL: 'on', RBEE_HIVE_LOAD_WAIT: '1500ms', RBEE_HIVE_DOWNLOAD_LIMIT_RATE: '200k' },
+    { home: r.hive.home });
+  t.after(() => hive.stop());
+  const early = await post(hive, '/v1/completions', { model: r.ref, prompt: 'x', max_tokens: 1 });
+  assert.deepStrictEqual([early.status, early.json.error.code], [503, 'loading_timeout'], early.text);
+  assert.ok(early.json.error.loading.done > 1.5 * MIB, early.text);
+  assert.ok(Number(early.headers['retry-after']) >= 6, early.headers['retry-after']);
 });
 
 /* A hub that lags behind itself (a mirror, a deployment under way) says 404 once of a commit that is there. All
@@ -141,6 +153,15 @@ test('a part that was cut off: what is left of it is used', async (t) => {
   fs.truncateSync(r.part, MIB);
   await r.goesOn();
   assert.ok(r.sent() < r.bytes.length, `${r.sent()} bytes were sent again`);
+});
+
+/* It was cut, and what the ledger told of was neither taken nor forgotten: the download's count of doubted bytes went
+ * below zero, its progress was nonsense, and it never ended. */
+test('a part that is longer than the file: it is cut, and what the ledger tells of is used', async (t) => {
+  const r = await interrupted(t, 'SIGKILL');
+  fs.truncateSync(r.part, r.bytes.length + 1);
+  await r.goesOn();
+  assert.ok(r.sent() <= r.bytes.length - 1.5 * MIB + COST, `${r.sent()} bytes were sent again`);
 });
 
 test('a ledger of the first version, with SHA-256: what it tells of is not fetched again, but for what is wrong', async (t) => {

@@ -53,6 +53,24 @@ test('an inference does not wait for questions about text', async () => {
   }
 });
 
+/* "0 of 4 slots are busy and 20 of 16 may wait", it said: those that are read hold places, and no slot yet. */
+test('a worker that is full of what it reads says so in numbers that can be', async (t) => {
+  const own = await startWorker({ model: MODEL, 'chat-template': TEMPLATE, ctx: 512, slots: 2, queue: 1 });
+  t.after(() => own.stop());
+  const look = async () => (await ask(`${own.url}/v1/ready`)).json, send = (body) => ask(`${own.url}/v1/inference`, { method: 'POST', body });
+  await until(async () => (await look()).ready, 'ready');
+  let answer;
+  await until(async () => { // a machine may be so busy that one is answered before the last one comes
+    const all = await Promise.all(Array.from({ length: 4 }, () => send(asked(SLOW, { stream: false }))));
+    answer = all.find((one) => one.status === 503);
+    return answer;
+  }, 'one that is refused');
+  const { message, details } = answer.json.error;
+  assert.match(message, /^All 3 places are taken: as many requests are here as there are slots \(2, \d of them busy\) and may wait \(1\)\.$/);
+  assert.deepStrictEqual([details.slots_total, details.queued, details.queue_max], [2, 1, 1]);
+  assert.ok(details.slots_busy <= 2, answer.text);
+});
+
 /* DELETE, the deadline and leaving were heard only when the request's turn had come. */
 test('who waits to be read ends at once when it should', async () => {
   const queued = async () => (await ask(`${worker.url}/v1/ready`)).json.queued;

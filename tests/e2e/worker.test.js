@@ -373,6 +373,15 @@ describe('refusals', { skip }, () => {
   before(async () => { worker = await ready(await startWorker()); });
   after(() => worker.stop());
 
+  /* The gateway's client was told an id that the worker's log knew nothing of. */
+  test('who asks in somebody\'s name says by which id that one knows the request; no other text is one', async () => {
+    const id = '6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b6a';
+    const as = async (told) => assertError(await ask(`${worker.url}/v1/inference`,
+      { method: 'POST', body: { prompt: '' }, headers: { 'X-Rbee-Request': told } }), 400, 'INVALID_REQUEST').request_id;
+    assert.strictEqual(await as(id), id);
+    for (const text of [`${id} forged`, id.toUpperCase(), '']) assert.match(await as(text), /^(?!6b1b2e66)[0-9a-f-]{36}$/);
+  });
+
   test('every failing field is reported at once', async () => {
     const answer = await post(worker, {
       prompt: '', max_tokens: 0, temperature: 2.1, top_p: -1, top_k: 1.5, min_p: 2, stop: 'x',
@@ -985,8 +994,13 @@ describe('beginnings and ends', { skip }, () => {
     assert.strictEqual(status, 200);
     await until(() => hive.asked.length > 0, 'the callback');
     assert.strictEqual(hive.asked[0].authorization, `Bearer ${key}`);
+    const wrong = [];
+    for (let i = 0; i < 14; i++) wrong.push((await post(worker, { prompt: 'a' }, { Authorization: `Bearer ${key}${i}` })).status);
+    assert.deepStrictEqual([wrong[0], wrong.at(-1)], [401, 429]);
     assert.ok(!worker.stderr.includes(key));
     await worker.stop();
+    // its log knew of the first one only: a burst that ends was never told, nor who had to wait
+    assert.deepStrictEqual([...worker.stderr.matchAll(/wrong keys from \S+ \((\d+)\)/g)].map(([, n]) => n), ['1', '14']);
     hive.stop();
   });
 

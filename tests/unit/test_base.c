@@ -411,6 +411,53 @@ static void test_path__a_name_that_leads_elsewhere_is_noticed(void **state)
     free(deeper);
 }
 
+/* A model's folders came again with the root of all models, on another disk than that had been. */
+static void test_path__folders_are_made_in_what_is_there_only(void **state)
+{
+    char root[] = "/tmp/rbee-test-XXXXXX", *one, *two;
+    struct err err = {0};
+
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    one = path_join(root, "one");
+    two = path_join(one, "two");
+    assert_int_equal(path_make_dirs_in(two, strlen(one), 0700, &err), ERR_UNREACHABLE);
+    assert_non_null(strstr(err.text, one));
+    assert_false(path_is_dir(one));
+    assert_int_equal(path_make_dirs_in(two, strlen(root), 0700, NULL), 0);
+    assert_int_equal(rmdir(two), 0);
+    assert_int_equal(path_make_dirs_in(two, strlen(one), 0700, NULL), 0);
+    assert_int_equal(rmdir(two), 0);
+    assert_int_equal(rmdir(one), 0);
+    assert_int_equal(rmdir(root), 0);
+    free(one);
+    free(two);
+}
+
+/* A bad disk for a moment was taken for a removed model, and what had come of it was deleted. */
+static void test_path__gone_is_what_is_not_there_only(void **state)
+{
+    char dir[] = "/tmp/rbee-test-XXXXXX", *path, *beyond;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    path = path_join(dir, "loop");
+    beyond = path_join(path, "x");
+    assert_true(path_is_gone(path));
+    assert_true(path_is_gone(beyond));
+    assert_int_equal(symlink("loop", path), 0); /* ELOOP: nobody can tell */
+    assert_false(path_is_gone(path));
+    assert_false(path_is_gone(beyond));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(path_write_file(path, "x", 1, 0600, NULL), 0);
+    assert_false(path_is_gone(path));
+    assert_true(path_is_gone(beyond));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+    free(path);
+    free(beyond);
+}
+
 static void test_path__files_are_written_whole(void **state)
 {
     char dir[] = "/tmp/rbee-test-XXXXXX", *deep, *file, *text;
@@ -601,6 +648,40 @@ static void test_sweep__takes_copies_of_that_file_and_nothing_else(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* In a folder of a person's, where another may be exporting to, too: a killed export's copy, as
+ * large as the model, stayed for ever. */
+static void test_sweep__leaves_what_is_being_written(void **state)
+{
+    char dir[] = "/tmp/rbee-test-XXXXXX", *path, *held, *left, *swept;
+    int fd, other;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    path = path_join(dir, "f");
+    fd = path_create_beside(path, 0600, &held);
+    other = path_create_beside(path, 0600, &left);
+    assert_true(fd >= 0 && other >= 0);
+    close(other); /* its writer has ended, and has not renamed it */
+    sweep_abandoned(path);
+    assert_true(path_is_file(held));
+    assert_false(path_is_file(left));
+    close(fd);
+
+    /* between its making and its being held */
+    swept = path_join(dir, "f.tmp-7");
+    fd = open(swept, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    sweep_abandoned(path);
+    assert_false(path_is_file(swept));
+    assert_false(path_is_file(held));
+    assert_false(sweep_hold(fd));
+    close(fd);
+    assert_int_equal(rmdir(dir), 0);
+    free(path);
+    free(held);
+    free(left);
+    free(swept);
+}
+
 static void test_uuid__is_version_4_and_never_twice(void **state)
 {
     char a[UUID_BYTES], b[UUID_BYTES];
@@ -612,6 +693,23 @@ static void test_uuid__is_version_4_and_never_twice(void **state)
     assert_int_equal(a[14], '4');
     assert_non_null(strchr("89ab", a[19]));
     assert_string_not_equal(a, b);
+}
+
+/* One that a client sends stands in logs and answers. */
+static void test_uuid__is_told_from_other_texts(void **state)
+{
+    static const char *const others[] = {"",
+                                         "6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b6",
+                                         "6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b6aa",
+                                         "6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b6A",
+                                         "6b1b2e66x5b0e-4b3c-9d7a-1f2e3d4c5b6a",
+                                         "6b1b2e66-5b0e-4b3c-9d7a-1f2e3d4c5b\n\n"};
+    char a[UUID_BYTES];
+
+    (void)state;
+    assert_true(uuid_is_one(uuid_make(a)));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(uuid_is_one(others[i]));
 }
 
 static void test_clock__iso_form(void **state)
@@ -1045,12 +1143,16 @@ int main(void)
         cmocka_unit_test(test_path__home_is_a_full_path_or_told),
         cmocka_unit_test(test_path__a_component_that_is_too_long_is_told_as_it_is_spelled),
         cmocka_unit_test(test_path__a_name_that_leads_elsewhere_is_noticed),
+        cmocka_unit_test(test_path__folders_are_made_in_what_is_there_only),
+        cmocka_unit_test(test_path__gone_is_what_is_not_there_only),
         cmocka_unit_test(test_path__files_are_written_whole),
         cmocka_unit_test(test_path__what_root_makes_is_the_folders_owners),
         cmocka_unit_test(test_path__behind_a_link_is_what_is_there_or_is_to_be),
         cmocka_unit_test(test_path__a_write_of_somebody_else_is_left_alone),
         cmocka_unit_test(test_sweep__takes_copies_of_that_file_and_nothing_else),
+        cmocka_unit_test(test_sweep__leaves_what_is_being_written),
         cmocka_unit_test(test_uuid__is_version_4_and_never_twice),
+        cmocka_unit_test(test_uuid__is_told_from_other_texts),
         cmocka_unit_test(test_clock__iso_form),
         cmocka_unit_test(test_retry_after__is_seconds_or_a_date),
         cmocka_unit_test(test_clock__goes_on),

@@ -86,6 +86,31 @@ static void test_board__refuses_what_is_no_board(void **state)
     close(fd);
 }
 
+/* After an upgrade in place: another build's board may have another size, and was "no board". */
+static void test_board__of_another_build_is_told_by_its_version(void **state)
+{
+    static const size_t sizes[] = {8, 64, sizeof(struct board) - 8, sizeof(struct board) + 4096};
+    const uint32_t head[2] = {BOARD_MAGIC, BOARD_VERSION + 1},
+                   own[2] = {BOARD_MAGIC, BOARD_VERSION};
+    struct board *b = NULL;
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        int fd = memfd_create("other", MFD_CLOEXEC);
+
+        assert_int_equal(ftruncate(fd, (off_t)sizes[i]), 0);
+        assert_int_equal(pwrite(fd, head, sizeof head, 0), sizeof head);
+        assert_int_equal(board_attach(fd, &b, &err), ERR_CONFLICT);
+        assert_non_null(strstr(err.text, "of another build"));
+        assert_int_equal(pwrite(fd, own, sizeof own, 0), sizeof own);
+        if (sizes[i] < sizeof(struct board)) /* one of this version, and not as long */
+            assert_int_equal(board_attach(fd, &b, &err), ERR_CONFLICT);
+        assert_null(b);
+        close(fd);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -93,6 +118,7 @@ int main(void)
         cmocka_unit_test(test_board__texts_too_long_are_cut),
         cmocka_unit_test(test_board__cannot_be_shrunk),
         cmocka_unit_test(test_board__refuses_what_is_no_board),
+        cmocka_unit_test(test_board__of_another_build_is_told_by_its_version),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -411,17 +411,18 @@ static bool count(void *arg, struct card *c)
 static void test_card__that_cannot_be_read_now_may_be_whole(void **state)
 {
     char *path = path_join(dir, "x.gguf.rbee.json");
+    struct err err;
 
     (void)state;
-    assert_false(card_is_withheld(path)); /* there is none */
+    assert_false(card_is_withheld(path, &err)); /* there is none */
     assert_int_equal(symlink(path, path), 0);
-    assert_true(card_is_withheld(path)); /* ELOOP, as any other errno */
+    assert_true(card_is_withheld(path, &err)); /* ELOOP, as any other errno */
     assert_int_equal(unlink(path), 0);
     assert_int_equal(path_write_file(path, "{", 1, 0600, NULL), 0);
-    assert_false(card_is_withheld(path)); /* damaged, for good */
+    assert_false(card_is_withheld(path, &err)); /* damaged, for good */
     assert_int_equal(unlink(path), 0);
     assert_int_equal(mkdir(path, 0700), 0);
-    assert_false(card_is_withheld(path));
+    assert_false(card_is_withheld(path, &err));
     free(path);
 }
 
@@ -555,6 +556,79 @@ static void test_card__keeps_the_verdict_on_its_file(void **state)
     card_free(got);
     card_free(c);
     free(text);
+}
+
+/* With a later rbee's version, and a member of its own. */
+static char *text_of_later(const struct card *c, int version)
+{
+    char *text = card_text(c), *member = strstr(text, "\"version\": 1"), *out;
+
+    assert_non_null(member);
+    out = str_printf("{\"version\": %d, \"tags\": [\"mine\"]%s", version,
+                     member + strlen("\"version\": 1"));
+    free(text);
+    return out;
+}
+
+/*
+ * After a downgrade the cards of a newer rbee were taken for damaged ones: what the old catalog
+ * knew, which is less, was written over them, and their models' files were nobody's.
+ */
+static void test_card__of_a_newer_rbee_is_left_alone(void **state)
+{
+    struct card *newer = make_card("abc"), *beside = make_beside("z.gguf", ""), *c;
+    char *text = text_of_later(newer, CARD_VERSION + 1), *now;
+    struct err err = {0};
+    size_t n;
+
+    (void)state;
+    assert_int_equal(card_save(newer, NULL), 0);
+    assert_int_equal(card_check_names(NULL, dir, beside, &err), 0);
+    assert_int_equal(card_save(beside, NULL), 0);
+    assert_int_equal(path_write_file(newer->path, text, strlen(text), 0600, NULL), 0);
+    assert_null(card_load(dir, newer->path));
+    assert_true(card_is_withheld(newer->path, &err));
+    assert_non_null(strstr(err.text, "written by a newer rbee"));
+    assert_int_equal(card_save(newer, &err), ERR_CONFLICT);
+
+    c = make_beside("y.gguf", ""); /* is y.gguf.json the newer one's, too? Nobody knows */
+    assert_int_equal(card_check_names(NULL, dir, c, &err), ERR_CONFLICT);
+    card_free(c);
+    assert_int_equal(card_remove_all(NULL, dir, beside, NULL, NULL, &err), ERR_CONFLICT);
+    assert_int_equal(access(beside->path, F_OK), 0);
+
+    assert_int_equal(path_read_file(newer->path, 1 << 20, &now, &n, NULL), 0);
+    assert_string_equal(now, text);
+    free(now);
+    free(text);
+    card_remove(newer);
+    card_remove(beside);
+    card_free(newer);
+    card_free(beside);
+}
+
+/* A member of another version's that has no reason to be called another one was lost at the next
+ * write. */
+static void test_card__writes_back_what_it_does_not_know(void **state)
+{
+    struct card *c = make_card("abc"), *got;
+    char *text = text_of_later(c, CARD_VERSION), *again, *third;
+
+    (void)state;
+    got = card_parse(dir, text, strlen(text));
+    assert_non_null(got);
+    again = card_text(got);
+    assert_non_null(strstr(again, "\"tags\""));
+    assert_non_null(strstr(again, "\"mine\""));
+    card_free(got);
+    got = card_parse(dir, again, strlen(again));
+    third = card_text(got);
+    assert_string_equal(third, again);
+    card_free(got);
+    card_free(c);
+    free(text);
+    free(again);
+    free(third);
 }
 
 /* What was imported under a name of this machine has its own folder, and tells where it was. */
@@ -820,6 +894,8 @@ int main(void)
         TEST(test_card__names_of_one_are_not_anothers),
         TEST(test_card__is_not_written_longer_than_it_is_read),
         TEST(test_card__keeps_the_verdict_on_its_file),
+        TEST(test_card__of_a_newer_rbee_is_left_alone),
+        TEST(test_card__writes_back_what_it_does_not_know),
         TEST(test_card__local_ones_lie_apart),
         TEST(test_card__is_made_anew_of_the_catalogs_row),
         TEST(test_card__is_not_written_where_a_name_leads_elsewhere),

@@ -115,6 +115,71 @@ static void test_failed_keys__are_told_of_once_a_minute(void **state)
     failed_keys_free(f);
 }
 
+/* 2,000 wrong keys in a second, and then none: the log said "times":1 and nothing more, for what
+ * followed was told with the next one only, and who was not listened to counted for nothing. */
+static void test_failed_keys__a_burst_that_ends_is_told_whole(void **state)
+{
+    struct failed_keys *f = failed_keys_create();
+    struct failed_rest r;
+    uint64_t n = 0;
+
+    (void)state;
+    assert_false(failed_keys_has_rest(f));
+    assert_true(failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 5, &n));
+    assert_false(failed_keys_has_rest(f));
+    for (int i = 1; i < FAILED_KEYS_BURST; i++)
+        assert_false(failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 5, &n));
+    for (int i = FAILED_KEYS_BURST; i < 2000; i++)
+        assert_false(failed_keys_note_unheard(f, FAILED_KEY, "10.0.0.1:1", 5, &n));
+    assert_int_equal(failed_keys_wait_s(f, "10.0.0.1:1", 5), FAILED_KEYS_REFILL_MS / 1000);
+    assert_true(failed_keys_has_rest(f));
+    assert_false(failed_keys_rest(f, 5 + FAILED_KEYS_TELL_MS - 1, false, &r));
+    assert_true(failed_keys_rest(f, 5 + FAILED_KEYS_TELL_MS, false, &r));
+    assert_int_equal(r.kind, FAILED_KEY);
+    assert_string_equal(r.who, "10.0.0.1");
+    assert_int_equal(r.n, 1999);
+    assert_int_equal(r.others, 0);
+    assert_false(failed_keys_has_rest(f));
+    assert_false(failed_keys_rest(f, 5 + FAILED_KEYS_TELL_MS, false, &r));
+    /* the end does not wait a minute */
+    for (int i = 0; i < 3; i++)
+        failed_keys_note(f, FAILED_TLS, "[2001:db8::7]:1", 6 + FAILED_KEYS_TELL_MS, &n);
+    failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 6 + FAILED_KEYS_TELL_MS, &n);
+    assert_true(failed_keys_rest(f, 7 + FAILED_KEYS_TELL_MS, true, &r));
+    assert_int_equal(r.kind, FAILED_TLS);
+    assert_string_equal(r.who, "2001:db8::/64");
+    assert_int_equal(r.n, 2);
+    assert_int_equal(r.others, 1);
+    assert_false(failed_keys_rest(f, 7 + FAILED_KEYS_TELL_MS, true, &r));
+    failed_keys_free(f);
+}
+
+/* What is left of a flood does not take the lines of those who come after it, one by one for days:
+ * it is told in one sum. And no time is lost or told twice. */
+static void test_failed_keys__what_is_left_of_a_flood_is_one_sum(void **state)
+{
+    struct failed_keys *f = failed_keys_create();
+    struct failed_rest r;
+    char peer[64];
+    uint64_t n, told = 0;
+    int lines = 0;
+
+    (void)state;
+    for (int i = 0; i < 5000; i++) {
+        snprintf(peer, sizeof peer, "[2001:db8:0:%x::1]:1", i % 2000);
+        if (failed_keys_note(f, FAILED_PLACE, peer, 1000, &n))
+            told += n + failed_keys_unsaid(f);
+    }
+    assert_false(failed_keys_rest(f, 1000 + FAILED_KEYS_TELL_MS, false, &r)); /* no room */
+    assert_true(failed_keys_has_rest(f));
+    for (int64_t t = 1000; failed_keys_has_rest(f); t += FAILED_KEYS_TELL_MS)
+        for (; failed_keys_rest(f, t, false, &r); lines++)
+            told += r.n + r.others;
+    assert_int_equal(told, 5000);
+    assert_int_equal(lines, 1);
+    failed_keys_free(f);
+}
+
 /* 45,000 refused requests washed in three seconds out of a log what was written before. */
 static void test_failed_keys__of_all_together_little_is_told(void **state)
 {
@@ -686,6 +751,8 @@ int main(void)
         cmocka_unit_test(test_pairings__do_not_wait_for_ever),
         cmocka_unit_test(test_advertise__takes_addresses_only),
         cmocka_unit_test(test_pairings__file_holds_no_code_and_survives_damage),
+        cmocka_unit_test(test_failed_keys__a_burst_that_ends_is_told_whole),
+        cmocka_unit_test(test_failed_keys__what_is_left_of_a_flood_is_one_sum),
         cmocka_unit_test(test_failed_keys__of_all_together_little_is_told),
         cmocka_unit_test(test_failed_keys__patience_does_not_wash_out_the_log),
         cmocka_unit_test(test_failed_keys__who_is_right_beyond_doubt_is_heard),

@@ -126,6 +126,45 @@ static void test_errors__an_empty_message_becomes_a_sentence(void **state)
     api_error_done(&e);
 }
 
+/* "Another worker is started. `rbee-keeper logs` shows the last one's": done in this order it
+ * showed the new one's log. */
+static void test_errors__a_hint_names_the_worker_it_is_about(void **state)
+{
+    static const enum api_code codes[] = {API_WORKER_CRASHED, API_WORKER_STALLED,
+                                          API_WORKER_START_FAILED};
+    char room[API_HINT_MAX];
+    struct api_error e;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        api_error_set(&e, codes[i], "hive", "it is gone");
+        assert_non_null(strstr(api_error_hint(&e, room), "`rbee-keeper logs WORKER`"));
+        e.details = json_pack("{s:s}", "worker_id", "worker-d39c248d-dce0-4586-a848-b84ecc2a5f37");
+        assert_non_null(strstr(api_error_hint(&e, room), "`rbee-keeper logs worker-d39c248d`"));
+        json_object_set_new(e.details, "worker_id", json_string("$(reboot) and so on"));
+        assert_non_null(strstr(api_error_hint(&e, room), "`rbee-keeper logs WORKER`"));
+        json_object_set_new(e.details, "hint", json_string("Do that."));
+        assert_string_equal(api_error_hint(&e, room), "Do that.");
+        api_error_done(&e);
+    }
+}
+
+/* A body that came too slowly: "Ask for fewer tokens". All connections taken: "start the worker
+ * with more slots". */
+static void test_errors__what_the_server_finds_has_advice_of_its_own(void **state)
+{
+    char body[2048];
+
+    (void)state;
+    api_error_render(408, "The request did not arrive whole in time.", "hive", "r", body,
+                     sizeof body);
+    assert_null(strstr(body, "tokens"));
+    assert_non_null(strstr(body, "body_timeout"));
+    api_error_render(503, "All connections are taken.", "hive", "r", body, sizeof body);
+    assert_null(strstr(body, "slots."));
+    assert_non_null(strstr(body, "\"hint\":\"Try again in a moment.\""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +175,8 @@ int main(void)
         cmocka_unit_test(test_errors__an_empty_message_becomes_a_sentence),
         cmocka_unit_test(test_errors__a_body_of_many_values_is_no_error_body),
         cmocka_unit_test(test_errors__code_of_a_newer_version_is_shown),
+        cmocka_unit_test(test_errors__a_hint_names_the_worker_it_is_about),
+        cmocka_unit_test(test_errors__what_the_server_finds_has_advice_of_its_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

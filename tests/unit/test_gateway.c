@@ -228,7 +228,7 @@ static void test_near__nearest_first(void **state)
 
     (void)state;
     near_text(&near, "x", text, sizeof text);
-    assert_string_equal(text, "(none)");
+    assert_string_equal(text, "");
     near_add(&near, "mistral");
     near_add(&near, "tiny");
     near_add(&near, "tiny");
@@ -316,6 +316,27 @@ static void test_shape__one_error_in_each_shape(void **state)
 }
 
 /* The list of models is read by rbee's clients and by OpenAI's: its errors are for both. */
+/* The worker's program was missing, and the advice was to look into its log: what the error itself
+ * says stood in the details alone, which most of these clients do not show. */
+static void test_shape__an_errors_own_hint_goes_before_its_rows(void **state)
+{
+    static const enum shape shapes[] = {SHAPE_OPENAI, SHAPE_ANTHROPIC, SHAPE_OLLAMA};
+    struct api_error e;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        struct buf text;
+
+        api_error_set(&e, API_WORKER_START_FAILED, "hive", "the program is not there");
+        e.details = json_pack("{s:s}", "hint", "Install it.");
+        buf_init(&text, 65536);
+        shape_error(shapes[i], &e, "req-1", &text);
+        assert_non_null(strstr(buf_str(&text), "\"the program is not there. Install it.\""));
+        buf_done(&text);
+        api_error_done(&e);
+    }
+}
+
 static void test_shape__errors_of_the_list_of_models_are_for_both(void **state)
 {
     struct api_error e;
@@ -589,7 +610,7 @@ static void test_ollama__progress_is_told_of_a_long_name(void **state)
 {
     char name[128];
     const struct download_look look = {
-        .file = name, .sha256 = "", .path = "", .bytes_done = 5, .bytes_total = 9};
+        .file = name, .sha256 = "", .path = "", .file_done = 5, .file_total = 9};
     json_t *line;
 
     (void)state;
@@ -641,6 +662,7 @@ int main(void)
         cmocka_unit_test(test_event__many_values_are_not_made),
         cmocka_unit_test(test_near__nearest_first),
         cmocka_unit_test(test_shape__one_error_in_each_shape),
+        cmocka_unit_test(test_shape__an_errors_own_hint_goes_before_its_rows),
         cmocka_unit_test(test_shape__errors_of_the_list_of_models_are_for_both),
         cmocka_unit_test(test_shape__loading_is_told_in_each_shape),
         cmocka_unit_test(test_shape__each_bad_field_is_told),

@@ -448,14 +448,17 @@ static void fill(struct conversation *c)
 static void test_conversation__comes_back_as_it_was_saved(void **state)
 {
     static const char *const files[] = {"c.json", NULL};
-    char *folder = make_folder(), *path = path_join(folder, files[0]);
+    char *folder = make_folder(), *path = path_join(folder, files[0]),
+         *left = path_join(folder, "c.json.tmp-4711"); /* by a keeper that was killed */
     struct conversation c, again;
     struct stat st;
     struct err err;
 
     (void)state;
     fill(&c);
+    assert_int_equal(path_write_file(left, "{}", 2, 0600, NULL), 0);
     assert_int_equal(conversation_save(&c, path, &err), 0);
+    assert_false(path_is_file(left));
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     assert_int_equal(conversation_load(path, &again, &err), 0);
@@ -471,6 +474,7 @@ static void test_conversation__comes_back_as_it_was_saved(void **state)
     conversation_done(&again);
     conversation_done(&c);
     free(path);
+    free(left);
     remove_folder(folder, files);
 }
 

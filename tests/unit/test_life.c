@@ -498,6 +498,41 @@ static void test_home__a_path_that_cannot_be_told_is_no_home(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+static void assert_not_there(const char *dir, const char *says)
+{
+    struct err err = {0};
+    char *full;
+
+    assert_int_equal(home_make_models(dir, &full, &err), ERR_NOT_FOUND);
+    assert_null(full);
+    if (!strstr(err.text, says) || !strstr(err.text, "is its disk mounted?"))
+        fail_msg("'%s' does not say '%s'", err.text, says);
+}
+
+/* The disk was not mounted: all folders of the path were made on the one that is always there, and
+ * the models fetched into it once more. A link to such a place was "File exists". */
+static void test_home__no_folder_is_made_above_that_of_the_models(void **state)
+{
+    char folder[32], path[64], says[160], *full;
+
+    (void)state;
+    enter_folder(folder);
+    snprintf(path, sizeof path, "%s/mnt/big/models", folder);
+    snprintf(says, sizeof says, "there is no %s/mnt, and the folder of the models is to be %s",
+             folder, path);
+    assert_not_there(path, says);
+    assert_int_equal(symlink("/nowhere/models", "link"), 0);
+    snprintf(path, sizeof path, "%s/link", folder);
+    assert_not_there(path, "is a link to /nowhere/models, which is not there");
+    assert_int_equal(unlink("link"), 0);
+    snprintf(path, sizeof path, "%s/models/", folder);
+    assert_int_equal(home_make_models(path, &full, NULL), 0);
+    free(full);
+    assert_int_equal(rmdir("models"), 0);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0); /* nothing else was made */
+}
+
 /* ---- /proc and notes ---- */
 
 static bool proc_hides_all;
@@ -829,6 +864,39 @@ static void test_reaper__leaves_alone_who_is_somebody_else(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* After a downgrade: the note of a newer hive was taken away, and the worker lived on, known to
+ * nobody. By one of the first version, which may be a copy, nothing is ended; it goes with the
+ * process. */
+static void test_reaper__keeps_notes_of_other_versions(void **state)
+{
+    char folder[32], boot[PROCFS_BOOT_BYTES], text[256];
+    int line;
+    pid_t pid = start_waiter("worker-one", &line);
+    struct procfs_stat st;
+
+    (void)state;
+    enter_folder(folder);
+    procfs_boot_id(boot);
+    assert_int_equal(procfs_stat(pid, &st), 0);
+    snprintf(text, sizeof text, "rbee worker 1\nworker-one\n%d\n%llu\n%s\n\n\n", (int)pid,
+             (unsigned long long)st.start_ticks, boot);
+    put_file("worker-one.worker", text);
+    put_file("worker-new.worker", "rbee worker 3\n{\"what\":\"nobody here knows\"}\n");
+    put_file("worker-none.worker", "rbee worker x\n");
+    assert_int_equal(reaper_run(folder), 0);
+    assert_false(has_ended(pid));
+    assert_int_equal(access("worker-one.worker", F_OK), 0);
+    assert_int_equal(access("worker-none.worker", F_OK), -1);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    assert_int_equal(reaper_run(folder), 0);
+    assert_int_equal(access("worker-one.worker", F_OK), -1);
+    assert_int_equal(unlink("worker-new.worker"), 0); /* it was kept */
+    close(line);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* The same bytes in another folder, as `cp -a` of a home makes them. */
 static void copy_file(const char *from, const char *to)
 {
@@ -930,6 +998,7 @@ int main(void)
         cmocka_unit_test(test_logrotate__the_writer_goes_on),
         cmocka_unit_test(test_home__the_newest_logs_stay_and_those_that_are_wanted),
         cmocka_unit_test(test_home__a_path_that_cannot_be_told_is_no_home),
+        cmocka_unit_test(test_home__no_folder_is_made_above_that_of_the_models),
         cmocka_unit_test(test_procfs__a_name_with_brackets_and_blanks),
         cmocka_unit_test(test_procfs__a_view_tells_until_the_end),
         cmocka_unit_test(test_cgroup__kills_for_want_of_memory),
@@ -939,6 +1008,7 @@ int main(void)
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_does_not_die),
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_is_hidden),
         cmocka_unit_test(test_reaper__leaves_alone_who_is_somebody_else),
+        cmocka_unit_test(test_reaper__keeps_notes_of_other_versions),
         cmocka_unit_test(test_reaper__leaves_alone_what_a_copied_note_tells_of),
         cmocka_unit_test(test_stacks__a_cut_file_is_named),
     };

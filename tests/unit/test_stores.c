@@ -341,6 +341,42 @@ int __wrap_unlink(const char *path)
     return __real_unlink(path);
 }
 
+static bool has_no_links;
+
+int __real_link(const char *from, const char *to);
+int __wrap_link(const char *from, const char *to);
+int __wrap_link(const char *from, const char *to)
+{
+    errno = EPERM;
+    return has_no_links ? -1 : __real_link(from, to);
+}
+
+int __real_symlink(const char *from, const char *to);
+int __wrap_symlink(const char *from, const char *to);
+int __wrap_symlink(const char *from, const char *to)
+{
+    errno = EPERM;
+    return has_no_links ? -1 : __real_symlink(from, to);
+}
+
+/* FAT: "cannot link A to B: Operation not permitted", and not a word of what would do. */
+static void test_place__says_what_to_do_where_there_are_no_links(void **state)
+{
+    struct err err = {0};
+    enum place_how how;
+
+    (void)state;
+    put("a", "bytes");
+    has_no_links = true;
+    if (place_file(in("a"), in("b"), PLACE_SHARE, NULL, &how, &err) == 0)
+        assert_int_equal(how, PLACED_REFLINK);
+    else
+        assert_non_null(strstr(err.text, "has no links, so "));
+    assert_true(err.code == 0 || strstr(err.text, "--copy"));
+    assert_int_equal(place_file(in("a"), in("c"), PLACE_COPY, NULL, &how, NULL), 0);
+    has_no_links = false;
+}
+
 /* The folder was not synced between the new name and the end of the old one: a power cut could take
  * both, and at its next start the hive swept away the copy under its temporary name. */
 static void test_place__the_only_copy_goes_once_the_disk_has_the_other(void **state)
@@ -964,6 +1000,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(test_place__says_what_to_do_where_there_are_no_links),
         TEST(test_place__share_leaves_the_source_and_says_how),
         TEST(test_place__copy_is_a_file_of_its_own_and_can_be_given_up),
         TEST(test_place__a_copy_is_as_private_as_its_source),

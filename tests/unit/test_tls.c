@@ -15,6 +15,8 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/path.h"
@@ -943,6 +945,56 @@ static void test_certificate__a_persons_own_is_left_alone(void **state)
     place_end(&p);
 }
 
+/* On a full disk no hive started any more once its certificate had to be signed anew, though that
+ * is known by the key, which was there. */
+static void test_certificate__that_cannot_be_written_is_shown_all_the_same(void **state)
+{
+    struct rlimit all, none;
+    struct certificate again;
+    char pin[TLS_PIN_BYTES], *there;
+    struct err err = {0};
+    struct place p;
+    int rc;
+
+    (void)state;
+    place_make(&p);
+    write_file(&p, "tls/certificate.pem", "torn");
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = all.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    rc = certificate_load(p.dir, "", "", &again, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+    assert_int_equal(rc, 0);
+    assert_int_equal(rbee_tls.pin_of(again.chain, pin, &err), 0);
+    assert_string_equal(pin, p.pin);
+    there = read_file(&p, "tls/certificate.pem");
+    assert_string_equal(there, "torn"); /* it was not written */
+    free(there);
+    certificate_done(&again);
+    place_end(&p);
+}
+
+static void test_certificate__tells_from_when_until_when_it_holds(void **state)
+{
+    static const long days[] = {CERTIFICATE_DAYS, 5, -3};
+    char *key = NULL, *chain = NULL;
+    int64_t from, until, now;
+    struct err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof days / sizeof days[0]; i++) {
+        make_authority(days[i], &chain, &key);
+        now = (int64_t)time(NULL) * 1000;
+        assert_int_equal(certificate_dates(chain, &from, &until, &err), 0);
+        assert_in_range(until - now - days[i] * 86400000 + 60000, 0, 120000);
+        assert_true(from < until || days[i] < 0);
+        free(chain);
+        free(key);
+    }
+    assert_int_equal(certificate_dates("rubbish", &from, &until, &err), ERR_INVALID);
+}
+
 /* The pin is what RFC 7469 calls one: `openssl x509 -pubkey | openssl pkey -pubin -outform der |
  * sha256sum`, computed here by OpenSSL's own functions. */
 static void test_certificate__pin_is_the_hash_of_the_public_key(void **state)
@@ -990,6 +1042,8 @@ int main(void)
         cmocka_unit_test(test_certificate__own_one_is_private_and_stays),
         cmocka_unit_test(test_certificate__one_of_another_key_is_made_anew),
         cmocka_unit_test(test_certificate__a_persons_own_is_left_alone),
+        cmocka_unit_test(test_certificate__that_cannot_be_written_is_shown_all_the_same),
+        cmocka_unit_test(test_certificate__tells_from_when_until_when_it_holds),
         cmocka_unit_test(test_certificate__pin_is_the_hash_of_the_public_key),
     };
 

@@ -1,10 +1,13 @@
 /* test_upload.c - one piece of an upload: where it may be written, and where not. */
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -96,6 +99,100 @@ static void test_upload__a_piece_is_written_where_it_belongs(void **state)
     rig_done(&r);
 }
 
+static int flock_fails_with;
+
+int __real_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation)
+{
+    if (!flock_fails_with)
+        return __real_flock(fd, operation);
+    errno = flock_fails_with;
+    return -1;
+}
+
+/* Any failure of the lock was "being taken in": on a file system without locks no push ever got a
+ * piece written. */
+static void
+test_upload__a_part_that_is_held_is_being_taken_in_one_without_locks_is_not(void **state)
+{
+    static const int none[] = {ENOSYS, EOPNOTSUPP, ENOLCK};
+    struct rig r;
+    int fd;
+
+    (void)state;
+    rig_init(&r);
+    fd = open(r.part, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(__real_flock(fd, LOCK_EX), 0);
+    assert_int_equal(put(&r, "x.gguf", 3, "abc"), ERR_CONFLICT);
+    assert_file(r.part, "........");
+    close(fd);
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        flock_fails_with = none[i];
+        assert_int_equal(put(&r, "x.gguf", i, "abc"), 0);
+    }
+    flock_fails_with = 0;
+    assert_file(r.part, "aaabc...");
+    rig_done(&r);
+}
+
+/* Chores are the hive's. */
+bool chore_count(struct chore *c, uint64_t n_more)
+{
+    (void)c;
+    (void)n_more;
+    return false;
+}
+
+bool chore_stopped(const void *c)
+{
+    (void)c;
+    return false;
+}
+
+static bool takes_no_claims; /* the disk */
+
+ssize_t __real_write(int fd, const void *bytes, size_t n);
+ssize_t __wrap_write(int fd, const void *bytes, size_t n);
+ssize_t __wrap_write(int fd, const void *bytes, size_t n)
+{
+    if (!takes_no_claims || !memmem(bytes, n, " bytes ", 7))
+        return __real_write(fd, bytes, n);
+    errno = ENOSPC;
+    return -1;
+}
+
+/* It was deleted before the new one was written: on a full disk the claims that hold were lost with
+ * those that do not, and all that had come was sent again. */
+static void test_upload__a_ledger_stays_until_the_new_one_is_whole(void **state)
+{
+    struct upload_file f = {.size_bytes = 8};
+    uint64_t first, last;
+    struct rig r;
+    char *before;
+    size_t n;
+
+    (void)state;
+    rig_init(&r);
+    assert_int_equal(put(&r, "x.gguf", 0, "abc"), 0);
+    assert_int_equal(put(&r, "x.gguf", 3, "def"), 0);
+    assert_int_equal(path_write_file(r.part, "abcd?f..", 8, 0600, NULL), 0);
+    assert_int_equal(path_read_file(r.ledger, 4096, &before, &n, NULL), 0);
+    f.part = r.part;
+    takes_no_claims = true;
+    assert_int_equal(upload_look(&f, NULL, NULL), ERR_NO_SPACE);
+    takes_no_claims = false;
+    assert_file(r.ledger, before);
+    pieces_free(f.pieces);
+    assert_int_equal(upload_look(&f, NULL, NULL), 0);
+    assert_true(pieces_hole_in(f.pieces, 0, 8, &first, &last));
+    assert_int_equal(first, 3);
+    assert_int_equal(last, 8);
+    pieces_free(f.pieces);
+    free(before);
+    rig_done(&r);
+}
+
 /* The ledger lies beside the part under a plain name: a piece for it was written into it, though no
  * manifest may name a file so. */
 static void test_upload__no_piece_is_written_into_a_ledger(void **state)
@@ -119,6 +216,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_upload__a_piece_is_written_where_it_belongs),
         cmocka_unit_test(test_upload__no_piece_is_written_into_a_ledger),
+        cmocka_unit_test(test_upload__a_ledger_stays_until_the_new_one_is_whole),
+        cmocka_unit_test(
+            test_upload__a_part_that_is_held_is_being_taken_in_one_without_locks_is_not),
     };
 
     return cmocka_run_group_tests_name("upload", tests, NULL, NULL);

@@ -103,6 +103,41 @@ static void test_worker_board__no_count_is_below_zero(void **state)
     board_detach(w.board);
 }
 
+/* A worker that had failed was told with no slot, no context and no token ever made, and its last
+ * activity was its start: with its process the board was gone. */
+static void test_worker_board__its_numbers_outlive_it(void **state)
+{
+    struct workers owner = {.closed = false};
+    struct worker w = made(&owner);
+    json_t *told;
+
+    (void)state;
+    atomic_store(&w.board->slots_total, 4);
+    atomic_store(&w.board->slots_busy, 2);
+    atomic_store(&w.board->queued, 3);
+    atomic_store(&w.board->n_ctx, 512);
+    atomic_store(&w.board->tokens_out, 8000);
+    atomic_store(&w.board->queue_timeouts, 5);
+    atomic_store(&w.board->last_activity_ms, clock_ms());
+    worker_keep_board(&w);
+    board_detach(w.board);
+    w.board = NULL;
+    w.state = WORKER_DEAD;
+    told = worker_json(&w, "127.0.0.1");
+    for (size_t i = 0; i < 6; i++) {
+        static const char *const names[] = {"slots_total", "slots_busy", "queued",
+                                            "n_ctx",       "tokens_out", "queue_timeouts"};
+        static const int want[] = {4, 0, 0, 512, 8000, 5};
+
+        assert_int_equal(json_integer_value(json_object_get(told, names[i])), want[i]);
+    }
+    assert_non_null(json_object_get(told, "cancelled"));
+    assert_true(json_integer_value(json_object_get(told, "last_activity_ms_ago")) <
+                clock_ms() - STARTED_MS);
+    json_decref(told);
+    free(w.kept);
+}
+
 /* Texts without an end, and without sense: there is a sentence all the same. */
 static void test_worker_board__a_failure_has_a_sentence(void **state)
 {
@@ -179,6 +214,44 @@ static void test_worker_choose__takes_the_one_with_most_to_give(void **state)
     board_detach(b.board);
 }
 
+/*
+ * What is being prepared for somebody is in no list, so a keeper that wanted a context of 4096 took
+ * it for one with that, ran in one of 512, and had its prompt refused.
+ */
+static void test_worker_choose__who_wants_a_size_gets_none_that_is_prepared_smaller(void **state)
+{
+    struct workers owner = {.all = TAILQ_HEAD_INITIALIZER(owner.all)};
+    struct worker a = made(&owner);
+    struct launch l = {.model_ref = ref, .backend = "cpu", .ctx = 512};
+
+    (void)state;
+    TAILQ_INSERT_TAIL(&owner.all, &a, link);
+    a.state = WORKER_PREPARING;
+    a.ctx = 512;
+    a.slots = 2;
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
+    l.ctx = 4096;
+    assert_null(worker_choose(&owner, &l, NULL));
+    a.ctx = 0; /* nobody has said how much: at most as much as a worker has */
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
+    l.ctx = PLAN_DEFAULT_CTX + 1;
+    assert_null(worker_choose(&owner, &l, NULL));
+    l.ctx = 0;
+    l.slots = 3;
+    assert_null(worker_choose(&owner, &l, NULL));
+    a.slots = 0; /* nobody has said how many: as many as a worker has */
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
+    l.slots = PLAN_DEFAULT_SLOTS + 1;
+    assert_null(worker_choose(&owner, &l, NULL));
+    l.slots = 0;
+    l.ctx_min = 4096; /* a request's wish: it grows for that (worker_context.c) */
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
+    a.state = WORKER_LOADING; /* listed: whoever gets it can look */
+    l.ctx = 4096;
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
+    board_detach(a.board);
+}
+
 /* Of one file, asked for by three names, three workers held the weights three times. */
 static void test_worker_choose__one_file_of_several_names_is_one_model(void **state)
 {
@@ -248,10 +321,13 @@ static void test_worker_choose__means_the_file_that_is_there(void **state)
     l.model_path = file;
     assert_null(worker_choose(&owner, &l, NULL));
     assert_true(worker_is_idle_too_long(&a, 1000 + WORKERS_UNUSED_MS));
-    assert_int_equal(truncate(moved, 2), 0); /* in place */
+    assert_int_equal(unlink(file), 0);
+    assert_null(worker_choose(&owner, &l, NULL)); /* nobody can say, but it was seen */
+    assert_true(a.replaced);
     l.model_path = moved;
+    assert_ptr_equal(worker_choose(&owner, &l, NULL), &a);
+    assert_int_equal(truncate(moved, 2), 0); /* in place */
     assert_null(worker_choose(&owner, &l, NULL));
-    unlink(file);
     unlink(moved);
     rmdir(dir);
     free(file);
@@ -313,8 +389,14 @@ static void test_worker_choose__a_list_tells_whose_file_was_replaced(void **stat
     assert_null(json_object_get(told, "replaced"));
     json_decref(told);
 
+    assert_int_equal(unlink(file), 0); /* and another one came in under its name */
+    workers_moved(&owner, ref, other);
+    workers_see_files(&owner, a.id);
+    assert_true(a.replaced);
+    assert_null(b.moved_path);
+
     unlink(link);
-    unlink(file);
+    free(a.moved_path);
     unlink(other);
     rmdir(dir);
     free(file);
@@ -357,8 +439,10 @@ int main(void)
         cmocka_unit_test(test_worker_board__no_activity_is_in_the_future),
         cmocka_unit_test(test_worker_board__a_job_before_its_slot_is_work),
         cmocka_unit_test(test_worker_board__no_count_is_below_zero),
+        cmocka_unit_test(test_worker_board__its_numbers_outlive_it),
         cmocka_unit_test(test_worker_board__a_failure_has_a_sentence),
         cmocka_unit_test(test_worker_choose__takes_the_one_with_most_to_give),
+        cmocka_unit_test(test_worker_choose__who_wants_a_size_gets_none_that_is_prepared_smaller),
         cmocka_unit_test(test_worker_choose__one_file_of_several_names_is_one_model),
         cmocka_unit_test(test_worker_choose__means_the_file_that_is_there),
         cmocka_unit_test(test_worker_choose__a_list_tells_whose_file_was_replaced),

@@ -176,6 +176,7 @@ int choice_ask(struct choice *c, struct api_error *e)
                                 .client = a->hive->inside,
                                 .workers = a->hive->workers,
                                 .worker_id = a->worker_id,
+                                .request_id = http_request_id(a->x),
                                 .url = a->worker_url,
                                 .key = a->hive->doors.access.link_key,
                                 .body = body,

@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "api/error_log.h"
 #include "hive/gateway/answer_internal.h"
 #include "hive/reply.h"
 #include "hive/revoke.h"
@@ -31,6 +32,7 @@ static void close_stream(struct answer *a)
 
 static void put_failure(struct answer *a, const struct api_error *e)
 {
+    api_error_log(e, http_request_id(a->x));
     if (a->dialect->fail) {
         a->dialect->fail(a, e);
         return;

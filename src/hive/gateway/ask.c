@@ -24,7 +24,8 @@ struct ask {
     struct buf scratch;  /* a text written anew */
     struct buf refusal;  /* an answer that is no stream */
     char *worker_id;     /* owned */
-    uint64_t n_pieces;   /* events with text so far: a token each, but for those that show none */
+    uint64_t n_pieces;   /* events of text, thoughts and calls so far: a token each, but for those
+                            that show none */
     bool held;           /* nothing is to be read */
     bool was_held;       /* ever */
     bool begun;          /* an event came */
@@ -115,7 +116,7 @@ static bool on_data(void *arg, const char *data, size_t n)
     } else if (e.kind == EVENT_ERROR) {
         fail_with(a, &e.error);
     } else if (e.kind != EVENT_OTHER) {
-        a->n_pieces += e.kind == EVENT_TEXT || e.kind == EVENT_REASONING;
+        a->n_pieces += e.kind != EVENT_STARTED;
         a->p.on_event(a->p.arg, &e);
     }
     event_done(&e);
@@ -248,9 +249,10 @@ static void on_done(void *arg, int rc, const struct http_response *response, con
 
 int ask_start(const struct ask_params *params, struct ask **out, struct api_error *e)
 {
-    char url[512], named[ADDRESSEE_LINE_MAX];
+    char url[512], named[ADDRESSEE_LINE_MAX], request[ADDRESSEE_LINE_MAX];
     const char *const headers[] = {"Content-Type: application/json",
-                                   addressee_line(named, params->worker_id), NULL};
+                                   addressee_line(named, params->worker_id),
+                                   addressee_request_line(request, params->request_id), NULL};
     struct ask *a = calloc(1, sizeof *a);
     struct http_call_params call = {.method = "POST",
                                     .url = url,

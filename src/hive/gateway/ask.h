@@ -28,6 +28,7 @@ struct ask_params {
     struct http_client *client;
     struct workers *workers; /* whose worker it is; told of the visit, asked why it broke off */
     const char *worker_id;   /* copied */
+    const char *request_id;  /* of the client's */
     const char *url, *key;   /* of the worker; key "" = none */
     const char *body;        /* of the request; copied */
     size_t n_body;

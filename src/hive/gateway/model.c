@@ -79,7 +79,12 @@ static void found(struct search *s, const char *ref, const char *path)
 {
     bool exact = s->name && str_eq(s->name, ref);
 
-    if (s->exact || (s->ref && str_eq(s->ref, ref)))
+    if (s->ref && str_eq(s->ref, ref)) { /* of several workers the newest has the newest file */
+        free(s->path);
+        s->path = str_dup(path);
+        return;
+    }
+    if (s->exact)
         return;
     s->n_fit = exact ? 1 : s->n_fit + 1;
     if (s->ref && !exact)
@@ -91,10 +96,17 @@ static void found(struct search *s, const char *ref, const char *path)
     s->path = str_dup(path);
 }
 
-static void search_done(struct search *s)
+static void forget_fit(struct search *s)
 {
     free(s->ref);
     free(s->path);
+    s->ref = s->path = NULL;
+    s->n_fit = 0;
+}
+
+static void search_done(struct search *s)
+{
+    forget_fit(s);
     near_done(&s->near);
 }
 
@@ -148,7 +160,8 @@ static void say_ambiguous(const struct search *s, struct api_error *e)
                       names);
     else
         api_error_set(e, API_INVALID_REQUEST, REPLY_SRC,
-                      "the request names no model, and none is loaded; name one: %s", names);
+                      "the request names no model, and none is loaded%s%s",
+                      names[0] ? "; name one: " : "", names);
     e->details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "model", "constraint",
                            "names one model", "message", e->message);
 }
@@ -158,8 +171,8 @@ static void say_missing(const struct search *s, struct api_error *e)
     char names[ERR_TEXT_MAX / 2];
 
     near_text(&s->near, s->name, names, sizeof names);
-    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC,
-                  "there is no model '%.200s' here; what comes nearest: %s", s->name, names);
+    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "there is no model '%.200s' here%s%s", s->name,
+                  names[0] ? "; what comes nearest: " : "", names);
     e->details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "model", "constraint",
                            "a model that is here", "message", e->message);
 }
@@ -183,19 +196,39 @@ static int locate(struct hive *h, const char *name, struct model_place *out, str
     return 0;
 }
 
+/*
+ * A loaded one fits: where its reference leads now, which may be to another file than the one that
+ * its worker was started with (a link was switched, an import came under the same name). What is
+ * nowhere any more, or cannot be looked at, is served on by the worker that has it. *out stays
+ * empty when it was the old file that had the name: then nothing has been found.
+ */
+static int take_loaded(struct hive *h, struct search *s, struct model_place *out,
+                       struct api_error *e)
+{
+    if (s->ref && locate(h, s->ref, out, e))
+        api_error_done(e);
+    if (!out->ref)
+        return set_place(out, s->ref, s->path, e);
+    if (s->name && !fits(s->name, out->ref, out->path, s->loosely)) {
+        model_place_done(out);
+        forget_fit(s);
+    }
+    return 0;
+}
+
 /* What the name means: its very reference, else a loaded model that it fits, else any that is here.
  * *out stays empty when there is none. */
 static int search(struct hive *h, struct search *s, struct model_place *out, struct api_error *e)
 {
     workers_each(h->workers, look_at_worker, s);
     if (s->exact)
-        return set_place(out, s->ref, s->path, e);
+        return take_loaded(h, s, out, e);
     if (locate(h, s->name, out, e))
         return -1;
     if (out->ref)
         return 0;
-    if (s->n_fit == 1)
-        return set_place(out, s->ref, s->path, e);
+    if (s->n_fit == 1 && (take_loaded(h, s, out, e) || out->ref))
+        return out->ref ? 0 : -1;
     look_at_models(s, h);
     if (s->n_fit == 1)
         return models_reach(h->models, s->path, e) ? -1 : set_place(out, s->ref, s->path, e);
@@ -275,7 +308,7 @@ static int find_loaded(struct hive *h, struct model_place *out, struct api_error
 
     workers_each(h->workers, look_at_worker, &s);
     if (s.n_fit == 1) {
-        rc = set_place(out, s.ref, s.path, e);
+        rc = take_loaded(h, &s, out, e);
     } else {
         look_at_models(&s, h);
         say_ambiguous(&s, e);

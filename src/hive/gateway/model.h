@@ -6,7 +6,8 @@
  * them with ":latest" behind, or without it where the reference has it (Ollama's models). The very
  * reference goes before all, the name as it was given before what ":latest" makes of it. Of models
  * that fit in other ways a worker that is there wins over one that would have to be started. No
- * name at all means the one model that is loaded. Loop thread only.
+ * name at all means the one model that is loaded. Which file a loaded model's reference means is
+ * asked each time, as for any other. Loop thread only.
  */
 #ifndef RBEE_HIVE_GATEWAY_MODEL_H
 #define RBEE_HIVE_GATEWAY_MODEL_H
@@ -39,6 +40,7 @@ struct model_progress {
     bool downloading;
     uint64_t done, total; /* bytes when downloading, else layers */
     int64_t waited_ms;
+    int64_t eta_s; /* of a download; -1 = nobody can say */
 };
 
 struct model_wait_params {

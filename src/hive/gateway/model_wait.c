@@ -73,13 +73,18 @@ static void fail(struct model_wait *w, enum api_code code, const char *text)
 
 /* ---- patience ---- */
 
-/* A guess from how far it came in the time it took; where that is nowhere yet, as long again. What
- * a worker says of how far may be any two numbers. */
+/*
+ * A guess from how far it came in the time it took; where that is nowhere yet, as long again. What
+ * a worker says of how far may be any two numbers. Of a download's bytes some may have been here
+ * long before.
+ */
 static int seconds_left(const struct model_progress *p)
 {
     double left = (double)p->waited_ms / 1000;
 
-    if (p->done)
+    if (p->downloading)
+        left = p->eta_s < 0 ? left : (double)p->eta_s;
+    else if (p->done)
         left *= p->total > p->done ? (double)(p->total - p->done) / (double)p->done : 0;
     if (left > MODEL_RETRY_MAX_S)
         left = MODEL_RETRY_MAX_S;
@@ -239,8 +244,10 @@ static void look_at_download(struct model_wait *w)
         else
             fail(w, API_INTERNAL, "the hive is out of memory");
     } else {
-        struct model_progress p = {
-            .downloading = true, .done = look.bytes_done, .total = look.bytes_total};
+        struct model_progress p = {.downloading = true,
+                                   .done = look.bytes_done,
+                                   .total = look.bytes_total,
+                                   .eta_s = look.eta_s};
 
         not_yet(w, &p);
     }

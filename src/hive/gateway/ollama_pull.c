@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/error_log.h"
 #include "base/str.h"
 #include "hive/gateway/model.h"
 #include "hive/gateway/ollama.h"
@@ -70,6 +71,7 @@ static void fail(struct pull *p, struct api_error *e)
 {
     http_on_gone(p->x, NULL, NULL);
     if (p->out.open) {
+        api_error_log(e, http_request_id(p->x));
         shape_error(SHAPE_OLLAMA, e, http_request_id(p->x), &p->out.buf);
         outlet_end(&p->out);
         outlet_close(&p->out);

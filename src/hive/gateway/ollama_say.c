@@ -85,5 +85,5 @@ json_t *ollama_progress(const struct download_look *look)
     snprintf(status, sizeof status, "pulling %.100s", look->sha256[0] ? look->sha256 : look->file);
     utf8_mend(status); /* the cut may have gone through a character */
     return json_pack("{s:s, s:s, s:I, s:I}", "status", status, "digest", digest, "total",
-                     (json_int_t)look->bytes_total, "completed", (json_int_t)look->bytes_done);
+                     (json_int_t)look->file_total, "completed", (json_int_t)look->file_done);
 }

@@ -151,6 +151,7 @@ static void on_broken(struct relay *r, int rc, const struct err *err)
     else
         api_error_set(&e, rc == ERR_LIMIT ? API_INTERNAL : API_WORKER_CRASHED, REPLY_SRC,
                       "the worker gave no answer: %s", err->text);
+    e.details = json_pack("{s:s*}", "worker_id", r->worker_id);
     fail(r, &e, 0);
 }
 
@@ -198,9 +199,11 @@ static bool hold(struct relay *r, size_t n_copies, struct api_error *e)
 
 static int ask(struct relay *r, const struct worker *w, struct err *err)
 {
-    char base[WORKER_URL_MAX], url[WORKER_URL_MAX + 64], named[ADDRESSEE_LINE_MAX];
+    char base[WORKER_URL_MAX], url[WORKER_URL_MAX + 64], named[ADDRESSEE_LINE_MAX],
+        request[ADDRESSEE_LINE_MAX];
     struct worker_look look;
-    const char *const headers[] = {"Content-Type: application/json", named, NULL};
+    const char *const headers[] = {"Content-Type: application/json", named,
+                                   addressee_request_line(request, http_request_id(r->x)), NULL};
     const char *key = r->hive->doors.access.link_key;
     struct http_call_params call = {.method = "POST",
                                     .url = url,

@@ -6,16 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/error_log.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "net/http_server.h"
 
 #define MESSAGE_MAX 8192
+#define HINT_MAX    1024  /* bytes of it behind a message */
 #define DETAILS_MAX 65536 /* as JSON; longer ones are left out */
 /* A message whose letters take six bytes each, and details that are told up to three times. */
 #define BODY_MAX (4 * DETAILS_MAX)
-
-#define RETRY_AFTER_MAX_S 3600 /* more than that is no worker's word */
 
 /* The list of models, or one of it; /show and /download are rbee's own. */
 static bool is_models(const char *target)
@@ -82,7 +82,8 @@ static void put_too_long(enum shape shape, const struct api_error *e, struct buf
 /* What happened and what to do; of several bad fields each one's sentence. */
 static void put_message(enum shape shape, const struct api_error *e, struct buf *out)
 {
-    const char *hint = api_error_info(e->code)->hint;
+    char room[API_HINT_MAX];
+    const char *hint = e->code == API_INVALID_REQUEST ? "" : api_error_hint(e, room);
     const json_t *errors = json_object_get(e->details, "errors"), *one;
     size_t i;
 
@@ -93,8 +94,8 @@ static void put_message(enum shape shape, const struct api_error *e, struct buf 
         buf_puts(out, e->message);
         if (n && !strchr(".?!", e->message[n - 1]))
             buf_putc(out, '.');
-        if (hint[0] && e->code != API_INVALID_REQUEST)
-            buf_printf(out, " %s", hint);
+        if (hint[0])
+            buf_printf(out, " %.*s", HINT_MAX, hint);
         return;
     }
     json_array_foreach(errors, i, one)
@@ -157,11 +158,11 @@ static void put_details(const struct api_error *e, struct buf *out)
 {
     const struct api_error_info *info = api_error_info(e->code);
     json_t *details = e->details ? json_copy(e->details) : json_object();
-    char *text;
+    char *text, room[API_HINT_MAX];
 
     put_loading(e, out);
     if (!json_object_get(details, "hint"))
-        json_object_set_new(details, "hint", json_string(info->hint));
+        json_object_set_new(details, "hint", json_string(api_error_hint(e, room)));
     if (!json_object_get(details, "retriable"))
         json_object_set_new(details, "retriable", json_boolean(info->retriable));
     text = details ? json_dumps(details, JSON_COMPACT) : NULL;
@@ -305,20 +306,13 @@ void shape_render(enum shape shape, int status, const char *text, const char *re
         api_error_render(status, text, "hive", request_id, dst, dst_size);
         return;
     }
-    api_error_set(&e, api_code_of_status(status), "hive", "%s", text);
+    api_error_of_status(&e, status, "hive", text);
     buf_init(&body, BODY_MAX);
     shape_error(shape, &e, request_id, &body);
     if (!str_copy(dst, dst_size, buf_str(&body)))
         snprintf(dst, dst_size, "{\"error\":{\"message\":\"%s\"}}", api_error_info(e.code)->code);
     buf_done(&body);
-}
-
-/* When a worker says that there may be a place again; a second where it says nothing. */
-static int told_after_s(const struct api_error *e)
-{
-    json_int_t s = json_integer_value(json_object_get(e->details, "retry_after_s"));
-
-    return s >= 1 && s <= RETRY_AFTER_MAX_S ? (int)s : 1;
+    api_error_done(&e);
 }
 
 void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e, int retry_after_s)
@@ -330,11 +324,12 @@ void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e
     if (status == 401)
         http_add_header(x, "WWW-Authenticate", "Bearer");
     if (status == 503 && retry_after_s <= 0)
-        retry_after_s = told_after_s(e);
+        retry_after_s = api_error_retry_after_s(e);
     if (retry_after_s > 0) {
         snprintf(seconds, sizeof seconds, "%d", retry_after_s);
         http_add_header(x, "Retry-After", seconds);
     }
+    api_error_log(e, http_request_id(x));
     buf_init(&body, BODY_MAX);
     put_error(shape, e, status, http_request_id(x), &body);
     http_reply(x, status, "application/json", buf_str(&body), body.len);

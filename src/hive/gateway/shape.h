@@ -8,7 +8,8 @@
  * kinds
  *
  * While a model loads, each has the object `loading` too: in OpenAI's `error`, else beside it.
- * The hint (what to do) is put behind the message. Pure; loop thread for shape_answer.
+ * The hint (what to do; the error's own, else its row's) is put behind the message. Pure; loop
+ * thread for shape_answer.
  */
 #ifndef RBEE_HIVE_GATEWAY_SHAPE_H
 #define RBEE_HIVE_GATEWAY_SHAPE_H

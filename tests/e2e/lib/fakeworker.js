@@ -149,6 +149,7 @@ http.createServer((request, response) => {
       fs.appendFileSync(beside('deaths'), 'x');
       process.kill(process.pid, 'SIGKILL');
     }
+    fs.writeFileSync(beside('request'), request.headers['x-rbee-request'] || '');
     const asked = JSON.parse(text);
     fs.appendFileSync(beside('asked.jsonl'), JSON.stringify({ url: request.url, ...asked }) + '\n');
     if (request.url === '/v1/embeddings' && asked.encoding_format === 'base64') {
@@ -178,6 +179,7 @@ function makeFakeWorker(folder) {
     revive: () => fs.rmSync(deaths, { force: true }),
     /* The requests that it got so far. */
     asked: () => fs.readFileSync(path.join(folder, 'asked.jsonl'), 'utf8').trim().split('\n').map(JSON.parse),
+    request: () => fs.readFileSync(path.join(folder, 'request'), 'utf8'), // the id of the last one, as the hive told it
     looks: () => (fs.existsSync(looks) ? fs.readFileSync(looks, 'utf8') : ''),
     ponder: () => fs.writeFileSync(ponder, ''),
     decide: () => fs.rmSync(ponder, { force: true }),
