@@ -26,15 +26,15 @@ static void check_model(const struct manifest_model *m)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char sha256[CARD_SHA256_BYTES];
+    struct store_ollama said;
     struct manifest m;
-    uint64_t n_bytes;
 
     if (manifest_parse((const char *)data, size, &m, NULL) == 0)
         for (size_t i = 0; i < m.n_models; i++)
             check_model(&m.models[i]);
     manifest_done(&m);
-    if (store_ollama_parse((const char *)data, size, sha256, &n_bytes, NULL) == 0)
-        BUG_ON(strlen(sha256) != CARD_SHA256_BYTES - 1 || strchr(sha256, '/') || n_bytes == 0);
+    if (store_ollama_parse((const char *)data, size, &said, NULL) == 0)
+        BUG_ON(strlen(said.sha256) != CARD_SHA256_BYTES - 1 || strchr(said.sha256, '/') ||
+               said.size_bytes == 0);
     return 0;
 }

@@ -107,9 +107,9 @@ static void put_hf(const char *hub, char *const *lines)
 
 static void put_ollama(const char *store, char *const *lines)
 {
-    char *dir, *more, *blobs = join(store, "blobs"), *blob, sha256[CARD_SHA256_BYTES];
+    char *dir, *more, *blobs = join(store, "blobs"), *blob;
     const char *manifest = lines[MANIFEST];
-    uint64_t n_bytes;
+    struct store_ollama said;
 
     dir = join(store, "manifests");
     for (int i = HOST; i < TAG && dir; i++) {
@@ -123,11 +123,11 @@ static void put_ollama(const char *store, char *const *lines)
         more = join(dir, lines[TAG]);
         put_file(more, manifest, 0);
         free(more);
-        if (store_ollama_parse(manifest, strlen(manifest), sha256, &n_bytes, NULL) == 0 &&
-            n_bytes <= BLOB_MAX) {
-            blob = str_printf("%s/sha256-%s", blobs, sha256);
+        if (store_ollama_parse(manifest, strlen(manifest), &said, NULL) == 0 &&
+            said.size_bytes <= BLOB_MAX) {
+            blob = str_printf("%s/sha256-%s", blobs, said.sha256);
             BUG_ON(!blob);
-            put_file(blob, "GGUF", n_bytes);
+            put_file(blob, "GGUF", said.size_bytes);
             free(blob);
         }
     }

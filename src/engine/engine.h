@@ -80,7 +80,7 @@ struct engine_model_info {
     const char *tool_template; /* the same of one that is for conversations with tools */
     const char *tokenizer;     /* "spm", "bpe", "wpm" */
     const char *pre_tokenizer; /* "llama-bpe"; "" but for BPE */
-    bool lacks_pre_tokenizer;  /* the file names none: this one is a guess */
+    bool lacks_pre_tokenizer;  /* the file names none, or "default": this one is a guess */
     const char *file_type;     /* "Q4_K" ...: the type that holds most of the weights */
     uint64_t file_bytes, weight_bytes, n_params;
     uint64_t token_bytes; /* of the weights, what a pass of one token reads (no embedding table) */
@@ -91,6 +91,8 @@ struct engine_model_info {
     uint32_t longest_token; /* bytes of text that one stands for at most; 0 = any number */
     bool embeds;            /* an encoder: engine_embed works, and engine_decode does not */
     const char *pooling;    /* of an encoder: "mean", "cls", "last"; else "" */
+    bool raw_vectors;       /* of an encoder: Ollama's older route gives them as they are, not at
+                               length 1 */
 };
 /* Nanoseconds that the parts of engine_model_open took. */
 struct engine_open_times {

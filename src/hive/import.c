@@ -95,12 +95,13 @@ static void enter(struct import *im, struct chore *c)
     }
     im->n_imported++;
     stays = !import_leave_sources(im, &err);
-    chore_say(c, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s*}", "stage", "imported",
-                           "model_ref", item->m.model_ref, "name", item->m.name, "local_path",
-                           im->card->files[0].path, "how",
-                           im->n_placed ? place_how_text(im->how) : "already here", "size_bytes",
-                           (json_int_t)card_total_bytes(im->card), "sha256",
-                           im->card->files[0].sha256, "stays", stays ? err.text : NULL));
+    chore_say(c,
+              json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:o, s:s*}", "stage", "imported",
+                        "model_ref", item->m.model_ref, "name", item->m.name, "local_path",
+                        im->card->files[0].path, "how",
+                        im->n_placed ? place_how_text(im->how) : "already here", "size_bytes",
+                        (json_int_t)card_total_bytes(im->card), "sha256", im->card->files[0].sha256,
+                        "left_out", store_left_out(&item->m), "stays", stays ? err.text : NULL));
     leave_item(im, c);
 }
 
@@ -304,8 +305,8 @@ static void next_item(struct import *im, struct chore *c)
         return;
     }
     m = &import_item_of(im)->m;
-    if ((rc = check_sources(im, &why))) {
-        fail_item(im, c, code_of(rc), why.text);
+    if ((rc = check_sources(im, &why)) || store_check_parts(m, &why)) {
+        fail_item(im, c, rc ? code_of(rc) : API_UNSUPPORTED_MODEL, why.text);
         return;
     }
     if ((rc = import_check_names(im, &why))) {

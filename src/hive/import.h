@@ -53,7 +53,7 @@ int import_list_store(struct reach *r, const char *store, const char *name, enum
 
 /*
  * Takes them in, and tells the exchange as a stream: {"stage":"hashing"|"placing",...bytes},
- * {"stage":"imported","model_ref","name","local_path","how","size_bytes","sha256"},
+ * {"stage":"imported","model_ref","name","local_path","how","size_bytes","sha256","left_out"},
  * {"stage":"error","name","code","message"}, at last
  * {"stage":"complete","imported","failed"}. The list is taken over.
  */

@@ -180,14 +180,17 @@ static void add_found(json_t *rows, const struct import_list *list)
 {
     for (size_t i = 0; i < list->n; i++) {
         const struct store_model *m = &list->items[i].m;
+        struct err refused = {0};
         uint64_t sum = 0;
 
+        store_check_parts(m, &refused);
         for (size_t k = 0; k < m->n_files; k++)
             sum += m->files[k].size_bytes;
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "store", m->store,
-                                              "name", m->name, "model_ref", m->model_ref,
-                                              "quantization", m->quant, "size_bytes",
-                                              (json_int_t)sum, "path", m->files[0].path));
+        json_array_append_new(
+            rows, json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:o, s:s*}", "store", m->store, "name",
+                            m->name, "model_ref", m->model_ref, "quantization", m->quant,
+                            "size_bytes", (json_int_t)sum, "path", m->files[0].path, "left_out",
+                            store_left_out(m), "refused", refused.text[0] ? refused.text : NULL));
     }
 }
 

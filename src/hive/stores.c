@@ -41,7 +41,8 @@ int store_model_copy(const struct store_model *m, struct store_model *out)
                                 .model_ref = str_dup(m->model_ref),
                                 .repo = str_dup(m->repo),
                                 .commit = str_dup(m->commit),
-                                .files = calloc(m->n_files, sizeof *out->files)};
+                                .files = calloc(m->n_files, sizeof *out->files),
+                                .beside = m->beside};
     str_copy(out->quant, sizeof out->quant, m->quant);
     ok = out->store && out->name && out->model_ref && out->repo && out->commit && out->files;
     for (size_t i = 0; i < m->n_files && ok; i++, out->n_files++)

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/err.h"
 #include "hive/card.h"
 #include "hive/quant.h"
@@ -33,6 +35,16 @@ struct store_file {
     char sha256[CARD_SHA256_BYTES]; /* as the store names it; "" = it does not */
 };
 
+/* What a store has beside a model's weights, and rbee does not take in. */
+enum store_part {
+    STORE_ADAPTER = 1 << 0, /* changes the weights: the model is another one without it */
+    STORE_PROJECTOR = 1 << 1,
+    STORE_SYSTEM = 1 << 2,
+    STORE_TEMPLATE = 1 << 3,
+    STORE_PARAMS = 1 << 4,
+    STORE_MESSAGES = 1 << 5,
+};
+
 /* A model of a store; all texts are owned. */
 struct store_model {
     char *store;     /* "hf-cache", "ollama" */
@@ -42,10 +54,17 @@ struct store_model {
     char quant[QUANT_NAME_BYTES];
     struct store_file *files; /* the parts, in order */
     size_t n_files;
+    unsigned beside; /* enum store_part */
 };
 void store_model_done(struct store_model *m);
 /* -1 when out of memory; *out is then empty. */
 int store_model_copy(const struct store_model *m, struct store_model *out);
+
+/* Is the model what its name says, with nothing but the files? ERR_UNSUPPORTED: with an adapter it
+ * is not. */
+int store_check_parts(const struct store_model *m, struct err *err);
+/* What of it is left out, in Ollama's words: ["system","params"]. */
+json_t *store_left_out(const struct store_model *m);
 
 /* Where the stores lie, by the environment: *out free(), NULL when there is no such folder. The
  * loop gives its reach, others NULL: ERR_UNREACHABLE when that cannot be told. */
@@ -73,9 +92,14 @@ int store_scan_ollama(struct reach *r, struct store_scan *s, struct err *err);
 /* "models--org--repo" -> "org/repo" (free()); NULL when it is none. */
 char *store_hf_repo_of(const char *folder);
 
-/* The model's layer of an Ollama manifest. ERR_INVALID. */
-int store_ollama_parse(const char *text, size_t n, char sha256[CARD_SHA256_BYTES],
-                       uint64_t *size_bytes, struct err *err);
+/* What an Ollama manifest says: the layer of the model (of several the last one, as Ollama takes
+ * it), and what is beside it. ERR_INVALID. */
+struct store_ollama {
+    char sha256[CARD_SHA256_BYTES];
+    uint64_t size_bytes;
+    unsigned beside; /* enum store_part */
+};
+int store_ollama_parse(const char *text, size_t n, struct store_ollama *out, struct err *err);
 
 /* "registry.ollama.ai", "library", "llama3", "8b" -> "llama3:8b" (free()). */
 char *store_ollama_name(const char *host, const char *space, const char *model, const char *tag);

@@ -10,11 +10,10 @@
 #include "base/str.h"
 #include "hive/stores_internal.h"
 
-#define MODEL_LAYER  "application/vnd.ollama.image.model"
+#define LAYER_WORD   "application/vnd.ollama.image."
 #define DIGEST_WORD  "sha256:"
 #define REGISTRY     "registry.ollama.ai"
 #define LIBRARY      "library"
-#define LAYERS_MAX   64
 #define LEVELS       4 /* host, namespace, model, tag */
 #define MODEL_LEVEL  2
 #define SIZE_MAX_I64 ((json_int_t)1 << 53)
@@ -41,32 +40,83 @@ char *store_ollama_name(const char *host, const char *space, const char *model, 
     return str_printf("%s:%s", model, tag);
 }
 
-/* The layer's digest and size; false when it is no layer with a model. */
-static bool take_layer(const json_t *layer, char sha256[CARD_SHA256_BYTES], uint64_t *size_bytes)
+/* What the layers beside the model's make of it (Ollama's server/images.go). A licence is not told
+ * of, nor the model that only guesses ahead of this one. */
+static const struct {
+    const char *type, *shown;
+    enum store_part part;
+} layers_beside[] = {
+    {"adapter", "adapter", STORE_ADAPTER},  {"projector", "projector", STORE_PROJECTOR},
+    {"system", "system", STORE_SYSTEM},     {"template", "template", STORE_TEMPLATE},
+    {"prompt", "template", STORE_TEMPLATE}, /* as it was called once */
+    {"params", "params", STORE_PARAMS},     {"messages", "messages", STORE_MESSAGES}};
+#define N_LAYERS_BESIDE (sizeof layers_beside / sizeof layers_beside[0])
+
+int store_check_parts(const struct store_model *m, struct err *err)
 {
-    const char *type = json_string_value(json_object_get(layer, "mediaType"));
+    if (!(m->beside & STORE_ADAPTER))
+        return 0;
+    return err_set(err, ERR_UNSUPPORTED,
+                   "the model '%.200s' is a base model and an adapter (LoRA); adapters are not "
+                   "supported: merge it into the model first",
+                   m->name);
+}
+
+json_t *store_left_out(const struct store_model *m)
+{
+    json_t *words = json_array();
+    unsigned told = 0;
+
+    for (size_t i = 0; i < N_LAYERS_BESIDE; i++)
+        if (m->beside & layers_beside[i].part & ~told) {
+            json_array_append_new(words, json_string(layers_beside[i].shown));
+            told |= layers_beside[i].part;
+        }
+    return words;
+}
+
+/* The model's digest and size. ERR_INVALID. */
+static int take_model(const json_t *layer, struct store_ollama *out, struct err *err)
+{
     const char *digest = json_string_value(json_object_get(layer, "digest"));
     json_int_t size = json_integer_value(json_object_get(layer, "size"));
 
-    if (!str_eq(type, MODEL_LAYER) || !digest || !str_starts(digest, DIGEST_WORD) ||
+    if (!digest || !str_starts(digest, DIGEST_WORD) ||
         !store_is_sha256(digest + strlen(DIGEST_WORD)) || size <= 0 || size > SIZE_MAX_I64)
-        return false;
-    str_copy(sha256, CARD_SHA256_BYTES, digest + strlen(DIGEST_WORD));
-    *size_bytes = (uint64_t)size;
-    return true;
+        return err_set(err, ERR_INVALID, "the manifest's model has no digest, or no size");
+    str_copy(out->sha256, sizeof out->sha256, digest + strlen(DIGEST_WORD));
+    out->size_bytes = (uint64_t)size;
+    return 0;
 }
 
-int store_ollama_parse(const char *text, size_t n, char sha256[CARD_SHA256_BYTES],
-                       uint64_t *size_bytes, struct err *err)
+static int take_layer(const json_t *layer, struct store_ollama *out, struct err *err)
 {
-    json_t *root = json_loadb(text, n, 0, NULL), *layers = json_object_get(root, "layers"), *layer;
-    bool found = false;
+    const char *type = json_string_value(json_object_get(layer, "mediaType"));
+
+    if (!type || !str_starts(type, LAYER_WORD))
+        return 0;
+    type += strlen(LAYER_WORD);
+    if (str_eq(type, "model"))
+        return take_model(layer, out, err);
+    for (size_t i = 0; i < N_LAYERS_BESIDE; i++)
+        if (str_eq(type, layers_beside[i].type))
+            out->beside |= layers_beside[i].part;
+    return 0;
+}
+
+int store_ollama_parse(const char *text, size_t n, struct store_ollama *out, struct err *err)
+{
+    json_t *root = json_loadb(text, n, 0, NULL), *layer;
+    int rc = 0;
     size_t i;
 
-    json_array_foreach(layers, i, layer) if (!found && i < LAYERS_MAX) found =
-        take_layer(layer, sha256, size_bytes);
+    *out = (struct store_ollama){0};
+    json_array_foreach(json_object_get(root, "layers"), i, layer) if (rc == 0) rc =
+        take_layer(layer, out, err);
     json_decref(root);
-    return found ? 0 : err_set(err, ERR_INVALID, "the manifest names no layer with a model");
+    if (rc == 0 && !out->sha256[0])
+        rc = err_set(err, ERR_INVALID, "the manifest names no layer with a model");
+    return rc;
 }
 
 struct walk {
@@ -101,10 +151,10 @@ static char *file_name_of(const char *name)
     return text;
 }
 
-static void tell(struct walk *w, const char *name, struct store_file *file)
+static void tell(struct walk *w, const char *name, struct store_file *file, unsigned beside)
 {
     struct model_ref ref = {0};
-    struct store_model m = {.files = file, .n_files = 1};
+    struct store_model m = {.files = file, .n_files = 1, .beside = beside};
 
     m.store = str_dup(STORE_OLLAMA_WORD);
     m.name = str_dup(name);
@@ -122,17 +172,17 @@ static void tell(struct walk *w, const char *name, struct store_file *file)
 static void look_at_manifest(struct walk *w, const char *path)
 {
     char *text = NULL, *name = NULL;
+    struct store_ollama said;
     struct store_file f = {0};
-    uint64_t size;
     size_t n;
 
     if (path_read_file(path, STORE_MANIFEST_MAX, &text, &n, NULL) == 0 &&
-        store_ollama_parse(text, n, f.sha256, &f.size_bytes, NULL) == 0 &&
-        (f.path = blob_path(w, f.sha256)) && path_file_size(f.path, &size, NULL) == 0 &&
-        size == f.size_bytes &&
+        store_ollama_parse(text, n, &said, NULL) == 0 &&
+        str_copy(f.sha256, sizeof f.sha256, said.sha256) && (f.path = blob_path(w, f.sha256)) &&
+        path_file_size(f.path, &f.size_bytes, NULL) == 0 && f.size_bytes == said.size_bytes &&
         (name = store_ollama_name(w->names[0], w->names[1], w->names[2], w->names[3])) &&
         (f.name = file_name_of(name)))
-        tell(w, name, &f);
+        tell(w, name, &f, said.beside);
     free(text);
     free(name);
     free(f.path);

@@ -44,26 +44,46 @@ struct importing {
     bool scan, copy, move;
 };
 
+/* " (left out: system, params)": what the other program had beside the model; "" for nothing. */
+static const char *left_out_text(const json_t *event, char *dst, size_t size)
+{
+    json_t *word;
+    size_t n = 0, i;
+
+    dst[0] = '\0';
+    json_array_foreach(json_object_get(event, "left_out"), i, word)
+    {
+        if (!json_is_string(word) || n >= size)
+            continue;
+        n += (size_t)snprintf(dst + n, size - n, "%s%s",
+                              n ? ", " : " (left out: ", json_string_value(word));
+    }
+    if (n && n < size)
+        snprintf(dst + n, size - n, ")");
+    return dst;
+}
+
 static void on_imported(void *arg, struct keeper *k, const json_t *event)
 {
     const char *stays = keeper_text(event, "stays", "");
-    char size[16];
+    char size[16], left_out[160];
 
     (void)arg;
     str_human_bytes((uint64_t)keeper_number(event, "size_bytes", 0), size, sizeof size);
-    out_printf(&k->out, "%s: %s, %s, from %s%s%s\n", keeper_text(event, "model_ref", "?"), size,
+    out_printf(&k->out, "%s: %s, %s, from %s%s%s%s\n", keeper_text(event, "model_ref", "?"), size,
                keeper_text(event, "how", "?"), keeper_text(event, "name", "?"),
-               stays[0] ? "; " : "", stays);
+               left_out_text(event, left_out, sizeof left_out), stays[0] ? "; " : "", stays);
 }
 
 static int add_found(struct table *t, const json_t *row)
 {
+    bool refused = json_is_string(json_object_get(row, "refused"));
     char size[16], what[1100];
     const char *const cells[] = {
         what,
         keeper_cell(row, "quantization"),
         str_human_bytes((uint64_t)keeper_number(row, "size_bytes", 0), size, sizeof size),
-        keeper_text(row, "model_ref", "?"),
+        refused ? "- (it has an adapter)" : keeper_text(row, "model_ref", "?"),
     };
 
     snprintf(what, sizeof what, "%s:%s", keeper_text(row, "store", "?"),

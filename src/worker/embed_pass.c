@@ -26,7 +26,8 @@ int embed_pass_init(struct embed_pass *p, struct engine *engine, struct outbox *
     struct engine_model_info info;
 
     engine_model_info(engine_get_model(engine), &info);
-    *p = (struct embed_pass){.engine = engine, .outbox = outbox, .n_embd = info.n_embd};
+    *p = (struct embed_pass){
+        .engine = engine, .outbox = outbox, .n_embd = info.n_embd, .raw = info.raw_vectors};
     p->running = calloc(engine_n_slots(engine), sizeof *p->running);
     p->vectors = calloc(ENGINE_EMBED_TEXTS * (size_t)info.n_embd, sizeof *p->vectors);
     if (!p->running || !p->vectors)
@@ -115,7 +116,7 @@ static bool take_one(struct taking *t, struct job *j)
     t->texts[t->n] = (struct engine_text){.tokens = in->tokens,
                                           .n = in->n_tokens,
                                           .pooling = em->pooling,
-                                          .normalize = em->normalize,
+                                          .normalize = em->by_model ? !t->p->raw : em->normalize,
                                           .out = t->p->vectors + t->n * (size_t)t->p->n_embd};
     t->owners[t->n++] = j;
     t->rows_left -= in->n_tokens;

@@ -27,6 +27,7 @@ struct embed_pass {
     struct job **running; /* [n_slots], the next to lead first */
     uint32_t n_running;
     uint32_t n_embd;
+    bool raw;       /* the model's vectors: see engine_model_info */
     float *vectors; /* (ENGINE_EMBED_TEXTS, n_embd) */
     bool in_vain;   /* as a pass's */
 };

@@ -27,7 +27,8 @@ struct embedding_input {
 struct embedding {
     json_t *input; /* as it came: a text, ids, or an array of either; owned */
     enum engine_pooling pooling;
-    bool normalize, base64;         /* base64: vectors are put as that of their bytes */
+    bool normalize, by_model;       /* by_model: it is not `normalize` that counts, but the file */
+    bool base64;                    /* vectors are put as that of their bytes */
     struct embedding_input *inputs; /* n_inputs, owned */
     uint32_t n_inputs, n_done;
     uint32_t n_planned; /* the next so many are in the pass at hand */

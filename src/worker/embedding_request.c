@@ -66,6 +66,18 @@ static void take_pooling(struct fields *f, struct embedding *em)
         fields_fail(f, "pooling", "mean, cls or last", "pooling must be mean, cls or last.");
 }
 
+/* true, false, or "model". */
+static void take_scaling(struct fields *f, struct embedding *em)
+{
+    const json_t *v = fields_any(f, "normalize", false);
+
+    em->by_model = str_eq(json_string_value(v), "model");
+    em->normalize = !json_is_false(v);
+    if (v && !json_is_boolean(v) && !em->by_model)
+        fields_fail(f, "normalize", "true, false or \"model\"",
+                    "normalize must be true or false, or \"model\".");
+}
+
 static void take_encoding(struct fields *f, struct embedding *em)
 {
     const char *format = "float";
@@ -99,12 +111,11 @@ int embedding_parse(const char *body, size_t n, const char *model, struct embedd
         return -1;
     }
     buf_init(&em->answer, EMBEDDING_MAX_ANSWER);
-    em->normalize = true;
     fields_begin(&f, body, n);
     take_input(&f, em);
     take_pooling(&f, em);
     take_encoding(&f, em);
-    fields_bool(&f, "normalize", &em->normalize);
+    take_scaling(&f, em);
     rc = fields_end(&f, e, src);
     fields_done(&f);
     if (rc == 0 && begin(em, model)) {

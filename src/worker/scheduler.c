@@ -287,9 +287,9 @@ static void note_facts(struct scheduler *s, const struct engine *e)
 static void warn(const struct scheduler *s, const struct engine *e)
 {
     if (s->facts.model.lacks_pre_tokenizer)
-        log_warn("the model's file has no tokenizer.ggml.pre, which says how texts are cut into "
-                 "words: '%s' is a guess, with which tokens may be wrong and answers worse; get a "
-                 "newer file of this model, or convert it anew",
+        log_warn("the model's file does not say how texts are cut into words (tokenizer.ggml.pre "
+                 "names none, or 'default'): '%s' is a guess, with which tokens may be wrong and "
+                 "answers worse; get a newer file of this model, or convert it anew",
                  s->facts.model.pre_tokenizer);
     if (engine_is_unpacked(e))
         log_warn("the system gives no room for packed weights (vm.overcommit_memory, ulimit -v): "

@@ -156,6 +156,16 @@ describe('a worker with an embedding model', () => {
     assert.ok(cosine(cls, standard) < 0.999 && cosine(last, standard) < 0.999 && cosine(cls, last) < 0.999);
   });
 
+  /* Ollama's /api/embeddings asks so: it gave raw vectors for every model. */
+  test('scales as the file means it, if asked', async (t) => {
+    const nomic = await serve(path.join(GOLDEN, 'small-nomic-bert.gguf'));
+    t.after(() => nomic.stop());
+    for (const [one, as] of [[worker, true], [nomic, false]]) { // neither file says; each has a pooling
+      assert.deepStrictEqual(await embed(one, { input: 'words', normalize: 'model' }), await embed(one, { input: 'words', normalize: as }));
+    }
+    assert.ok(length((await embed(nomic, { input: 'words', normalize: 'model' })).embeddings[0]) > 1.1);
+  });
+
   test('refuses what it cannot take, with the numbers', async () => {
     const bad = [
       [{}, /input is missing/],
@@ -169,6 +179,7 @@ describe('a worker with an embedding model', () => {
       [{ input: 'a', pooling: 'median' }, /mean, cls or last/],
       [{ input: 'a', encoding_format: 'hex' }, /float or base64/],
       [{ input: 'a', normalize: 1 }, /normalize must be true or false/],
+      [{ input: 'a', normalize: 'mode' }, /normalize must be true or false, or .+model/],
       [{ input: 'a', dimension: 3 }, /dimension/],
       [{ input: [[5], [90]] }, /Input 1 .*names the token 90, but the vocabulary has 90/],
     ];

@@ -576,7 +576,7 @@ describe('over a worker that says what it is told', () => {
       assert.deepStrictEqual([short.status, short.json.error.param], [400, 'dimensions']);
       assert.deepStrictEqual((await post(hive, '/api/embed', { model: 'tiny', input: 'a' })).json.embeddings[1], [1, 0, 0]);
       assert.deepStrictEqual((await post(hive, '/api/embeddings', { model: 'tiny', prompt: 'a' })).json, { embedding: [0.5, -1.25, 2] });
-      assert.strictEqual(asked().normalize, false); // Ollama scales those of /api/embed alone
+      assert.strictEqual(asked().normalize, 'model'); // the file says whether Ollama scales them there
     });
 
     /* AnythingLLM always sends num_ctx, packages say truncate: every one of their texts was refused. */
@@ -689,6 +689,12 @@ describe('models of the hub', () => {
     const { error } = (await complete('hf:org/tales')).json;
     assert.strictEqual(error.code, 'model_not_found');
     assert.match(error.message, /^there is no model 'hf:org\/tales' here\. /); // it said "what comes nearest: (none)"
+    // The bundled one was told like any other name, without a word of where it should lie.
+    for (const bundled of ['tiny', 'tiny:latest']) {
+      const answer = (await complete(bundled)).json;
+      assert.deepStrictEqual([answer.error.code, answer.error.param], ['model_not_found', 'model']);
+      assert.match(answer.error.message, /^the bundled model tiny\.gguf is not there; looked at: \/nowhere\/tiny\.gguf\. .*RBEE_TINY/);
+    }
     await hive.stop();
     await auto('on');
     const first = await complete('hf:org/tales');

@@ -202,7 +202,7 @@ describe('what other programs keep', () => {
     return blob;
   }
 
-  function putOllama(where, { size = null, hex = null } = {}) {
+  function putOllama(where, { size = null, hex = null, beside = [] } = {}) {
     const file = model(path.join(home, '.ollama/models/blobs/new'));
     const found = sha256(file);
     fs.renameSync(file, path.join(blobs, `sha256-${hex || found}`));
@@ -213,7 +213,8 @@ describe('what other programs keep', () => {
       config: { mediaType: 'application/vnd.docker.container.image.v1+json', digest: `sha256:${'0'.repeat(64)}`, size: 3 },
       layers: [{ mediaType: 'application/vnd.ollama.image.license', digest: `sha256:${'1'.repeat(64)}`, size: 9 },
         { mediaType: 'application/vnd.ollama.image.model', digest: `sha256:${hex || found}`,
-          size: size ?? fs.statSync(path.join(blobs, `sha256-${hex || found}`)).size }] }));
+          size: size ?? fs.statSync(path.join(blobs, `sha256-${hex || found}`)).size },
+        ...beside.map((type) => ({ mediaType: `application/vnd.ollama.image.${type}`, digest: `sha256:${'2'.repeat(64)}`, size: 9 }))] }));
     return found;
   }
 
@@ -290,6 +291,26 @@ describe('what other programs keep', () => {
     const plain = await cli(hive, 'models', 'import', model(path.join(home, 'plain.gguf')), '--as', 'ann/mine');
     assert.strictEqual(plain.code, 0, plain.stderr);
     for (const name of ['ann/mine', 'ann/mine:latest']) assert.strictEqual(await meant(name), `local:${name}`);
+  });
+
+  /* A base model and an adapter came in as the base model, under the name of the fine-tuned one and without a word; what
+   * else Ollama had beside a model was lost in silence, too. */
+  test('an adapter is refused by name, and what else is left out is told', async () => {
+    putOllama('registry.ollama.ai/library/pirate/latest', { beside: ['adapter', 'system'] });
+    putOllama('registry.ollama.ai/library/dressed/latest', { beside: ['params', 'template', 'system'] });
+    const found = (await get(hive, '/v1/models/import')).json.found;
+    assert.match(found.find((f) => f.name === 'pirate:latest').refused, /is a base model and an adapter \(LoRA\)/);
+    const dressed = found.find((f) => f.name === 'dressed:latest');
+    assert.deepStrictEqual([dressed.left_out, dressed.refused], [['system', 'template', 'params'], undefined]);
+    assert.match((await cli(hive, 'models', 'import', '--scan')).stdout, /^ollama:pirate:latest .* - \(it has an adapter\)$/m);
+
+    const refused = await cli(hive, 'models', 'import', 'ollama:pirate');
+    assert.strictEqual(refused.code, 1, refused.stdout);
+    assert.match(refused.stderr, /UNSUPPORTED_MODEL: the model 'pirate:latest' is a base model and an adapter .*merge it into the model first/);
+    assert.strictEqual(await row(hive, 'local:pirate:latest'), undefined);
+    const taken = await cli(hive, 'models', 'import', 'ollama:dressed');
+    assert.strictEqual(taken.code, 0, taken.stderr);
+    assert.match(taken.stdout, /from dressed:latest \(left out: system, template, params\)$/m);
   });
 });
 

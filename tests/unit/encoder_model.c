@@ -150,13 +150,17 @@ static void put_keys(struct writing *w)
     gguf_writer_str(w->w, "general.architecture", arch);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         snprintf(key, sizeof key, "%s.%s", arch, keys[i].name);
-        if (!d->key || strcmp(d->key, keys[i].name) != 0)
+        if ((!d->key || strcmp(d->key, keys[i].name) != 0) &&
+            (!d->unpooled || strcmp(keys[i].name, "pooling_type") != 0))
             gguf_writer_u32(w->w, key, keys[i].value);
     }
     if (d->key) {
         snprintf(key, sizeof key, "%s.%s", arch, d->key);
         gguf_writer_u32(w->w, key, d->value);
     }
+    snprintf(key, sizeof key, "%s.normalize_embeddings", arch);
+    if (d->scales)
+        gguf_writer_bool(w->w, key, *d->scales);
     snprintf(key, sizeof key, "%s.attention.layer_norm_epsilon", arch);
     gguf_writer_f32(w->w, key, ENCODER_EPS);
     snprintf(key, sizeof key, "%s.attention.causal", arch);

@@ -14,7 +14,9 @@ struct encoder_model {
     enum tensor_type type; /* of the matrices */
     bool fused;            /* attn_qkv, else three */
     bool biases, token_types;
-    uint32_t pooling; /* pooling_type */
+    uint32_t pooling;   /* pooling_type */
+    bool unpooled;      /* without that key */
+    const bool *scales; /* normalize_embeddings; NULL: without that key */
     uint64_t seed;
     /* faults */
     const char *without;   /* this tensor is left out */

@@ -181,6 +181,40 @@ static void test_encoder__pooling_is_what_the_file_says(void **state)
     close_both(&f);
 }
 
+/*
+ * Ollama's older route, /api/embeddings, gave raw vectors for every model; Ollama does so only for
+ * files that say, or are of a kind that never did, that theirs are not scaled. Where scores are dot
+ * products, a bert model's were off by the square of a length: 25 times in a test's file.
+ */
+static void test_encoder__vectors_are_raw_where_the_file_means_it(void **state)
+{
+    static const bool yes = true, no = false;
+    static const struct {
+        bool nomic, unpooled;
+        const bool *scales;
+        bool raw;
+    } cases[] = {{false, false, NULL, false}, {false, false, &yes, false},
+                 {false, false, &no, true},   {false, true, &no, false},
+                 {true, false, NULL, true},   {true, false, &yes, false},
+                 {true, false, &no, true},    {true, true, NULL, false}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct encoder_model d = cases[i].nomic ? half_nomic : odd_bert;
+        struct engine_model_info info;
+        struct engine_model *m;
+        struct err err = {0};
+
+        d.unpooled = cases[i].unpooled;
+        d.scales = cases[i].scales;
+        if (encoder_model_open(&d, &m, &err))
+            fail_msg("%s", err.text);
+        engine_model_info(m, &info);
+        assert_int_equal(info.raw_vectors, cases[i].raw);
+        engine_model_close(m);
+    }
+}
+
 static void test_encoder__normalised_vectors_have_length_1(void **state)
 {
     int32_t ids[N_TEXTS][MAX_TEXT];
@@ -487,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_encoder__float_models_match_the_reference),
         cmocka_unit_test(test_encoder__quantised_models_match_the_reference),
         cmocka_unit_test(test_encoder__pooling_is_what_the_file_says),
+        cmocka_unit_test(test_encoder__vectors_are_raw_where_the_file_means_it),
         cmocka_unit_test(test_encoder__normalised_vectors_have_length_1),
         cmocka_unit_test(test_encoder__same_bits_alone_and_together_with_any_kernels_and_threads),
         cmocka_unit_test(test_encoder__refuses_with_the_numbers_and_goes_on),

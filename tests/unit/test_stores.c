@@ -430,9 +430,9 @@ static void test_stores__names_of_folders(void **state)
 
 #define MODEL_TYPE "\"mediaType\":\"application/vnd.ollama.image.model\""
 
-static int parse(const char *text, char sha256[CARD_SHA256_BYTES], uint64_t *size)
+static int parse(const char *text, struct store_ollama *out)
 {
-    return store_ollama_parse(text, strlen(text), sha256, size, NULL);
+    return store_ollama_parse(text, strlen(text), out, NULL);
 }
 
 static void test_stores__manifests_of_ollama(void **state)
@@ -453,18 +453,67 @@ static void test_stores__manifests_of_ollama(void **state)
         "\",\"size\":9223372036854775807}]}",
         "{\"layers\":[{" MODEL_TYPE ",\"digest\":\"sha256:" SHA "\"}]}",
     };
-    char sha256[CARD_SHA256_BYTES];
-    uint64_t size = 0;
+    struct store_ollama said;
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_int_equal(parse(bad[i], sha256, &size), ERR_INVALID);
+        assert_int_equal(parse(bad[i], &said), ERR_INVALID);
     assert_int_equal(parse("{\"layers\":[{},{" MODEL_TYPE ",\"digest\":\"sha256:" SHA
                            "\",\"size\":41}]}",
-                           sha256, &size),
+                           &said),
                      0);
-    assert_string_equal(sha256, SHA);
-    assert_int_equal(size, 41);
+    assert_string_equal(said.sha256, SHA);
+    assert_int_equal(said.size_bytes, 41);
+    assert_int_equal(said.beside, 0);
+}
+
+/* A manifest of layers of these types; the i-th has 40 + i bytes. */
+static int parse_layers(const char *const *types, size_t n, struct store_ollama *out)
+{
+    char text[4096] = "{\"layers\":[";
+
+    for (size_t i = 0; i < n; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text),
+                 "%s{\"mediaType\":\"application/vnd.ollama.image.%s\",\"digest\":\"sha256:" SHA
+                 "\",\"size\":%zu}",
+                 i ? "," : "", types[i], 40 + i);
+    snprintf(text + strlen(text), sizeof text - strlen(text), "]}");
+    return parse(text, out);
+}
+
+/*
+ * Only the first layer with a model was looked at: a base model and an adapter (what `ollama
+ * create` makes of FROM and ADAPTER) came in as the base model, under the fine-tuned one's name and
+ * without a word; so did one with a system's text, a template, parameters. Of two models it was the
+ * first, Ollama runs the last.
+ */
+static void test_stores__what_ollama_has_beside_a_model_is_known(void **state)
+{
+    static const char *const words[] = {"projector", "system", "template", "params", "messages"};
+    static const char *const adapted[] = {"model", "license", "adapter", "system"};
+    static const char *const dressed[] = {"model",  "messages", "projector", "license", "params",
+                                          "prompt", "template", "system",    "model"};
+    struct store_model m = {.name = (char *)(uintptr_t) "pirate:latest"};
+    struct store_ollama said;
+    struct err err = {0};
+    json_t *left_out;
+
+    (void)state;
+    assert_int_equal(parse_layers(adapted, 4, &said), 0);
+    assert_int_equal(said.size_bytes, 40);
+    m.beside = said.beside;
+    assert_int_equal(store_check_parts(&m, &err), ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "'pirate:latest' is a base model and an adapter (LoRA)"));
+
+    assert_int_equal(parse_layers(dressed, 9, &said), 0);
+    assert_int_equal(said.size_bytes, 48);
+    m.beside = said.beside;
+    assert_int_equal(store_check_parts(&m, &err), 0);
+    left_out = store_left_out(&m);
+    assert_int_equal(json_array_size(left_out), sizeof words / sizeof words[0]);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        assert_string_equal(json_string_value(json_array_get(left_out, i)), words[i]);
+    json_decref(left_out);
 }
 
 static bool note(void *arg, const struct store_model *m)
@@ -1011,6 +1060,7 @@ int main(void)
         TEST(test_place__the_only_copy_goes_once_the_disk_has_the_other),
         TEST(test_stores__names_of_folders),
         TEST(test_stores__manifests_of_ollama),
+        TEST(test_stores__what_ollama_has_beside_a_model_is_known),
         TEST(test_stores__hf_cache),
         TEST(test_stores__hf_cache_counts_repositories_of_models),
         TEST(test_stores__what_is_past_the_limit_is_counted_and_found_by_its_name),

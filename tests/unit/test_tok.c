@@ -38,6 +38,10 @@ struct vocabulary {
     const char *model, *pre;
     int64_t bos, eos, unk;              /* negative: no key */
     int adds_bos, adds_eos, adds_blank; /* negative: no key */
+    const char *end_key;                /* one more key, with an id; NULL: none */
+    int64_t end_id;
+    int32_t eos_ids[4];
+    uint64_t n_eos_ids;
 };
 
 struct loaded {
@@ -143,6 +147,10 @@ static void write_vocabulary(struct gguf_writer *w, const struct vocabulary *v)
         gguf_writer_bool(w, KEY("add_eos_token"), v->adds_eos);
     if (v->adds_blank >= 0)
         gguf_writer_bool(w, KEY("add_space_prefix"), v->adds_blank);
+    if (v->end_key)
+        gguf_writer_u32(w, v->end_key, (uint32_t)v->end_id);
+    if (v->n_eos_ids)
+        gguf_writer_i32s(w, KEY("eos_token_ids"), v->eos_ids, v->n_eos_ids);
 }
 
 static int try_load(const struct vocabulary *v, struct loaded *l)
@@ -170,6 +178,19 @@ static void unload(struct loaded *l)
     tok_free(l->tok);
     gguf_close(l->g);
     free(l->bytes);
+}
+
+static void refused(const struct vocabulary *v, int code, const char *word1, const char *word2)
+{
+    struct loaded l;
+    int rc = try_load(v, &l);
+
+    unload(&l);
+    assert_int_equal(rc, code);
+    assert_int_equal(l.err.code, code);
+    if (!strstr(l.err.text, word1) || !strstr(l.err.text, word2) ||
+        !strstr(l.err.text, "made.gguf"))
+        fail_msg("'%s' lacks '%s' or '%s'", l.err.text, word1, word2);
 }
 
 /* The ids of a text, as "1 2 3". */
@@ -420,7 +441,9 @@ static void test_tok__bpe_without_a_byte_gives_unknown_or_nothing(void **state)
     assert_string_equal(encode(&l, "aba", 0), "0 0");
     unload(&l);
     v.unk = 1;
+    v.pre = "default"; /* no less: Ollama's converter writes it where it does not know */
     load(&v, &l);
+    assert_true(tok_lacks_pre(l.tok));
     assert_string_equal(encode(&l, "aba", 0), "0 1 0");
     unload(&l);
 }
@@ -533,10 +556,54 @@ static void test_tok__a_custom_bos_gives_way_without_its_token(void **state)
 
     (void)state;
     begin_spm(&v);
-    v.bos = -1;
+    v.bos = UINT32_MAX;
     load(&v, &l);
     assert_int_equal(tok_bos(l.tok), TOK_NONE);
     assert_false(tok_adds_bos(l.tok));
+    unload(&l);
+}
+
+/*
+ * A file of SentencePiece's that named none of its special tokens by key lost the BOS before its
+ * prompts without a word, and its end; with the key add_bos_token still there it was refused. They
+ * are where SentencePiece puts them, if the tokens there can be them.
+ */
+static void test_tok__spm_that_names_no_special_tokens_has_the_usual_ones(void **state)
+{
+    struct vocabulary v;
+    struct loaded l;
+
+    (void)state;
+    begin_spm(&v);
+    v.bos = v.eos = v.unk = -1;
+    for (int kinds = 0; kinds < 2; kinds++) {
+        v.n_kinds = kinds ? v.n : 0;
+        v.adds_bos = kinds ? -1 : 1;
+        load(&v, &l);
+        assert_int_equal(tok_bos(l.tok), 1);
+        assert_int_equal(tok_eos(l.tok), 2);
+        assert_int_equal(tok_unk(l.tok), 0);
+        assert_int_equal(tok_kind(l.tok, 0), TOK_UNKNOWN);
+        assert_int_equal(tok_kind(l.tok, 1), TOK_CONTROL);
+        assert_true(tok_adds_bos(l.tok));
+        assert_true(tok_is_eog(l.tok, 2));
+        assert_string_equal(encode(&l, "ab", TOK_ADD_SPECIAL), list(2, 1, SPM_BLANK_AB));
+        unload(&l);
+    }
+    v.adds_bos = -1;
+    v.kinds[0] = v.kinds[1] = TOK_NORMAL;
+    load(&v, &l);
+    assert_int_equal(tok_bos(l.tok), TOK_NONE);
+    assert_int_equal(tok_unk(l.tok), TOK_NONE);
+    assert_int_equal(tok_eos(l.tok), 2);
+    assert_false(tok_adds_bos(l.tok));
+    unload(&l);
+    begin(&v, "llama");
+    add(&v, "a", 0, TOK_UNKNOWN);
+    load(&v, &l); /* no 1, no 2 */
+    assert_int_equal(tok_bos(l.tok), TOK_NONE);
+    assert_int_equal(tok_eos(l.tok), TOK_NONE);
+    assert_int_equal(tok_unk(l.tok), 0);
     unload(&l);
 }
 
@@ -577,6 +644,72 @@ static void test_tok__an_end_that_the_file_calls_a_word_is_an_end(void **state)
     assert_string_equal(encode(&l, "o<|eot_id|>o", TOK_PARSE_SPECIAL), list(3, 'o', turn, 'o'));
     assert_null(strstr(encode(&l, "o<|eot_id|>o", 0), list(1, turn)));
     unload(&l);
+}
+
+/* What a model of code writes behind a gap in a file, and what begins the next file, ended nothing
+ * where the file named it by one of these keys: the answer went on with other files. So it was with
+ * the list that Ollama's converter writes. */
+static void test_tok__every_key_for_an_end_is_one(void **state)
+{
+    static const char *const keys[] = {KEY("eot_token_id"), KEY("eom_token_id"),
+                                       KEY("fim_pad_token_id"), KEY("fim_rep_token_id"),
+                                       KEY("fim_sep_token_id")};
+    struct vocabulary v;
+    struct loaded l;
+
+    (void)state;
+    begin_bpe(&v);
+    v.end_id = 'z';
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        v.end_key = keys[i];
+        load(&v, &l);
+        assert_true(tok_is_eog(l.tok, 'z'));
+        assert_true(tok_is_eog(l.tok, BPE_EOT));
+        assert_false(tok_is_eog(l.tok, 'y'));
+        unload(&l);
+    }
+    v.end_id = (int64_t)v.n;
+    refused(&v, ERR_INVALID, KEY("fim_sep_token_id"), "tokens");
+    v.end_key = NULL;
+    v.n_eos_ids = 4;
+    memcpy(v.eos_ids, (const int32_t[]){'x', -1, (int32_t)v.n, 'y'}, sizeof v.eos_ids);
+    load(&v, &l);
+    assert_true(tok_is_eog(l.tok, 'x') && tok_is_eog(l.tok, 'y') && tok_is_eog(l.tok, BPE_EOT));
+    assert_false(tok_is_eog(l.tok, 'z'));
+    unload(&l);
+}
+
+/* Marks around gaps in code, and padding: ends where the file says that they are control tokens,
+ * and pieces of text where it does not. */
+static void test_tok__padding_and_marks_of_code_end_as_control_tokens(void **state)
+{
+    static const char *const texts[] = {"<fim_pad>",  "<fim-pad>",  "<PAD>",  "[PAD]",
+                                        "<reponame>", "<fim-repo>", "<REPO>", "_<EOT>"};
+    static const char *const marks[] = {"<|fim_repo|>", "<|flush|>", "<|calls|>"};
+    static const enum tok_kind kinds[] = {TOK_CONTROL, TOK_USER_DEFINED, TOK_NORMAL};
+
+    (void)state;
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        struct vocabulary v;
+        struct loaded l;
+        int32_t first;
+
+        begin_bpe(&v);
+        first = (int32_t)v.n;
+        for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+            add(&v, texts[i], 0, kinds[k]);
+        for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
+            add(&v, marks[i], 0, kinds[k]);
+        load(&v, &l);
+        for (int32_t id = first; id < (int32_t)v.n; id++) {
+            bool mark = id >= first + (int32_t)(sizeof texts / sizeof texts[0]);
+
+            assert_int_equal(tok_is_eog(l.tok, id), mark || kinds[k] == TOK_CONTROL);
+            if (!mark)
+                assert_int_equal(tok_kind(l.tok, id), kinds[k]);
+        }
+        unload(&l);
+    }
 }
 
 static void test_tok__finds_tokens_by_text(void **state)
@@ -916,19 +1049,6 @@ static void test_tok__every_pre_tokeniser_gives_the_whole_text(void **state)
 
 /* ---- files that lie ------------------------------------------------------ */
 
-static void refused(const struct vocabulary *v, int code, const char *word1, const char *word2)
-{
-    struct loaded l;
-    int rc = try_load(v, &l);
-
-    unload(&l);
-    assert_int_equal(rc, code);
-    assert_int_equal(l.err.code, code);
-    if (!strstr(l.err.text, word1) || !strstr(l.err.text, word2) ||
-        !strstr(l.err.text, "made.gguf"))
-        fail_msg("'%s' lacks '%s' or '%s'", l.err.text, word1, word2);
-}
-
 static void test_tok__refuses_lists_of_other_lengths(void **state)
 {
     struct vocabulary v;
@@ -1050,7 +1170,7 @@ static void test_tok__refuses_ids_out_of_range(void **state)
     v.eos = 100000;
     refused(&v, ERR_INVALID, KEY("eos_token_id"), "100000");
     begin_spm(&v);
-    v.bos = -1;
+    v.bos = UINT32_MAX;
     v.adds_bos = 1;
     refused(&v, ERR_INVALID, KEY("add_bos_token"), "no such token");
     begin_bpe(&v);
@@ -1099,8 +1219,11 @@ int main(void)
         cmocka_unit_test(test_tok__adds_bos_and_eos_as_the_file_asks),
         cmocka_unit_test(test_tok__a_text_to_go_on_from_has_no_end),
         cmocka_unit_test(test_tok__a_custom_bos_gives_way_without_its_token),
+        cmocka_unit_test(test_tok__spm_that_names_no_special_tokens_has_the_usual_ones),
         cmocka_unit_test(test_tok__knows_what_ends_a_generation),
         cmocka_unit_test(test_tok__an_end_that_the_file_calls_a_word_is_an_end),
+        cmocka_unit_test(test_tok__every_key_for_an_end_is_one),
+        cmocka_unit_test(test_tok__padding_and_marks_of_code_end_as_control_tokens),
         cmocka_unit_test(test_tok__finds_tokens_by_text),
         cmocka_unit_test(test_tok__pieces_are_the_bytes_they_stand_for),
         cmocka_unit_test(test_tok__a_stream_holds_bytes_until_they_are_a_character),

@@ -290,6 +290,22 @@ static int read_pooling(const struct reader *r, struct hparams *hp)
     return 0;
 }
 
+/*
+ * Ollama's converter wrote whether a model scales its vectors; where files with a pooling do not
+ * say, those of bert did and those of nomic-bert did not (legacyEmbeddingsWereRaw in its
+ * llm/llama_server.go, August 2026). What is no flag says nothing.
+ */
+static void read_scaling_of_vectors(const struct reader *r, struct hparams *hp)
+{
+    bool scales = hp->family == FAMILY_BERT;
+    char key[KEY_MAX];
+
+    key_of(r, "normalize_embeddings", key);
+    if (gguf_has(r->g, key))
+        gguf_get_bool(r->g, key, &scales, NULL);
+    hp->raw = has(r, POOLING_KEY) && !scales;
+}
+
 static int refuse_causal(const struct reader *r)
 {
     char key[KEY_MAX];
@@ -342,6 +358,7 @@ static int read_encoder(const struct reader *r, struct hparams *hp)
                      gguf_name(r->g), hp->n_heads, hp->head_dim, hp->n_embd, r->arch);
     if (!rc)
         rc = read_token_types(r, hp);
+    read_scaling_of_vectors(r, hp);
     return rc ? rc : read_pooling(r, hp);
 }
 

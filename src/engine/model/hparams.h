@@ -46,6 +46,7 @@ struct hparams {
     /* encoders only */
     uint32_t n_token_types;
     enum pooling pooling; /* the mean where the file does not say */
+    bool raw;             /* its vectors are not scaled to length 1, as Ollama reads the file */
 };
 
 /*

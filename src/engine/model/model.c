@@ -208,6 +208,7 @@ void engine_model_info(const struct engine_model *m, struct engine_model_info *o
         .longest_token = tok_longest(m->tok),
         .embeds = hparams_is_encoder(hp),
         .pooling = hparams_is_encoder(hp) ? hparams_pooling_name(hp->pooling) : "",
+        .raw_vectors = hp->raw,
     };
 }
 

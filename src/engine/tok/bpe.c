@@ -18,8 +18,11 @@
 
 #define KEY_MERGES "tokenizer.ggml.merges"
 #define KEY_PRE    "tokenizer.ggml.pre"
-#define FREE       UINT64_MAX
-#define ENOUGH     1 /* more tokens than anybody wants: no error */
+/* What llama.cpp takes where a file names none, and what Ollama's converter writes where it does
+ * not know the model's own (its convert/tokenizer.go). */
+#define UNKNOWN_PRE "default"
+#define FREE        UINT64_MAX
+#define ENOUGH      1 /* more tokens than anybody wants: no error */
 
 static uint64_t pair_of(int32_t left, int32_t right)
 {
@@ -172,14 +175,15 @@ static int read_merges(struct tok *t, const struct gguf *g, struct err *err)
 
 int bpe_read(struct tok *t, const struct gguf *g, struct err *err)
 {
-    struct gguf_str name = {"default", strlen("default")};
+    const struct gguf_str unknown = {UNKNOWN_PRE, strlen(UNKNOWN_PRE)};
+    struct gguf_str name = unknown;
     int rc = 0;
 
-    t->lacks_pre = !gguf_has(g, KEY_PRE);
-    if (!t->lacks_pre)
+    if (gguf_has(g, KEY_PRE))
         rc = gguf_get_str(g, KEY_PRE, &name, err);
     if (rc)
         return rc;
+    t->lacks_pre = name.len == unknown.len && memcmp(name.bytes, unknown.bytes, name.len) == 0;
     rc = pre_create(&t->pre, name, err);
     if (rc) {
         err_prefix(err, "%s: " KEY_PRE, gguf_name(g));

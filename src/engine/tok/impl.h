@@ -27,7 +27,7 @@ struct tok {
     uint32_t *ranks;        /* SPM: a token's rank by its score, the highest first */
     struct merges merges;   /* BPE */
     struct pre pre;         /* BPE */
-    bool lacks_pre;         /* BPE: the file names none */
+    bool lacks_pre;         /* BPE: the file names none, or "default" */
     struct wpm_rules rules; /* WPM */
 
     int32_t bos, eos, unk;
@@ -58,6 +58,10 @@ int spm_encode(const struct tok *t, struct encode_work *w, const char *text, siz
 int bpe_read(struct tok *t, const struct gguf *g, struct err *err);
 int bpe_encode(const struct tok *t, struct encode_work *w, const char *text, size_t n,
                struct ids *ids, struct err *err);
+
+/* The ids that end a generation, by key and by text; of words with such a text it makes control
+ * tokens. */
+int ends_read(struct tok *t, const struct gguf *g, struct err *err);
 
 /* Reads which tokens stand around a text and for the unknown, and how characters are changed. */
 int wpm_read(struct tok *t, const struct gguf *g, struct err *err);

@@ -17,39 +17,6 @@
 
 #define KEY(name) "tokenizer.ggml." name
 
-/* "end of sentence" between full-width bars, with U+2581 for blanks */
-#define DEEPSEEK_END "<\357\275\234end\342\226\201of\342\226\201sentence\357\275\234>"
-
-/*
- * Texts of tokens that end a turn, for files that name only one of them by key. Source: the
- * published chat formats of these models.
- */
-static const char *const end_texts[] = {
-    "<|eot_id|>",         /* Llama 3 */
-    "<|eom_id|>",         /* Llama 3: a tool's turn */
-    "<|im_end|>",         /* ChatML: Qwen and others */
-    "<|end|>",            /* Phi-3 */
-    "<|endoftext|>",      /* GPT-2, Qwen, Falcon */
-    "<|end_of_text|>",    /* Llama 3, Granite */
-    "<end_of_turn>",      /* Gemma */
-    "<|EOT|>",            /* DeepSeek-Coder instruct */
-    "<end_of_utterance>", /* SmolVLM */
-    DEEPSEEK_END,         /* DeepSeek */
-    "<|return|>",         /* Harmony */
-    "<|call|>",           /* Harmony */
-    "<|fim_pad|>",        /* Qwen-Coder: ends a fill-in-the-middle */
-    "<|file_sep|>",       /* Qwen-Coder */
-    "<|repo_name|>",      /* Qwen-Coder */
-    /* from here on: what other vocabularies have as an ordinary piece, and people write */
-    "<eos>", /* Gemma */
-    "</s>",  /* Llama 2, Mistral */
-    "<EOT>", /* DeepSeek-Coder */
-    "[EOT]", /* Kimi */
-    "[EOS]", /* Kimi */
-};
-#define N_END_TEXTS (sizeof end_texts / sizeof end_texts[0])
-#define N_END_MARKS (N_END_TEXTS - 5) /* those that are nothing else */
-
 int tok_read_id(const struct tok *t, const struct gguf *g, const char *key, int32_t *out,
                 struct err *err)
 {
@@ -75,38 +42,7 @@ int tok_read_flag(const struct gguf *g, const char *key, bool *out, struct err *
     return gguf_has(g, key) ? gguf_get_bool(g, key, out, err) : 0;
 }
 
-/* The ids that end a generation, by key and by text. */
-static int read_ends(struct tok *t, const struct gguf *g, struct err *err)
-{
-    static const char *const keys[] = {KEY("eos_token_id"), KEY("eot_token_id"),
-                                       KEY("eom_token_id")};
-    int32_t id;
-    int rc;
-
-    t->eog = calloc(t->vocab.n, 1);
-    if (!t->eog)
-        return err_no_memory(err, t->vocab.n, "the ends of generation");
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        rc = tok_read_id(t, g, keys[i], &id, err);
-        if (rc)
-            return rc;
-        if (id != TOK_NONE)
-            t->eog[id] = 1;
-    }
-    for (size_t i = 0; i < N_END_TEXTS; i++) {
-        id = vocab_find(&t->vocab, end_texts[i], strlen(end_texts[i]));
-        if (id == TOK_NONE)
-            continue;
-        /* a converter has not told it from the words: in prompts it is cut out all the same */
-        if (i < N_END_MARKS && t->vocab.kinds[id] == TOK_NORMAL)
-            t->vocab.kinds[id] = TOK_CONTROL;
-        if (t->vocab.kinds[id] == TOK_CONTROL || t->vocab.kinds[id] == TOK_USER_DEFINED)
-            t->eog[id] = 1;
-    }
-    return 0;
-}
-
-/* A file without kinds: the tokens it names by key are what they are named. */
+/* A file without kinds: bos, eos and the unknown token are what they are called. */
 static void guess_kinds(struct tok *t)
 {
     if (t->vocab.kinds_given)
@@ -119,14 +55,30 @@ static void guess_kinds(struct tok *t)
         t->vocab.kinds[t->eos] = TOK_CONTROL;
 }
 
+/*
+ * The id under a key; of SPM, where the file has no such key, the one that SentencePiece gives it
+ * by default (its trainer's unk_id, bos_id, eos_id; llama.cpp's default for these files, too) if
+ * that token can be it.
+ */
+static int read_usual_id(const struct tok *t, const struct gguf *g, const char *key, uint32_t usual,
+                         enum tok_kind kind, int32_t *out, struct err *err)
+{
+    if (t->model != TOK_SPM || gguf_has(g, key))
+        return tok_read_id(t, g, key, out, err);
+    *out = TOK_NONE;
+    if (usual < t->vocab.n && (!t->vocab.kinds_given || t->vocab.kinds[usual] == kind))
+        *out = (int32_t)usual;
+    return 0;
+}
+
 static int read_ids(struct tok *t, const struct gguf *g, struct err *err)
 {
-    int rc = tok_read_id(t, g, KEY("bos_token_id"), &t->bos, err);
+    int rc = read_usual_id(t, g, KEY("bos_token_id"), 1, TOK_CONTROL, &t->bos, err);
 
     if (rc == 0)
-        rc = tok_read_id(t, g, KEY("eos_token_id"), &t->eos, err);
+        rc = read_usual_id(t, g, KEY("eos_token_id"), 2, TOK_CONTROL, &t->eos, err);
     if (rc == 0)
-        rc = tok_read_id(t, g, KEY("unknown_token_id"), &t->unk, err);
+        rc = read_usual_id(t, g, KEY("unknown_token_id"), 0, TOK_UNKNOWN, &t->unk, err);
     if (rc == 0 && t->model == TOK_WPM)
         rc = wpm_read(t, g, err);
     if (rc == 0)
@@ -191,7 +143,7 @@ static int read_all(struct tok *t, const struct gguf *g, struct err *err)
     if (rc == 0)
         rc = read_ids(t, g, err);
     if (rc == 0)
-        rc = read_ends(t, g, err); /* before the rest: it may make control tokens of words */
+        rc = ends_read(t, g, err); /* before the rest: it may make control tokens of words */
     if (rc == 0)
         rc = t->model == TOK_BPE   ? bpe_read(t, g, err)
              : t->model == TOK_SPM ? spm_read(t, g, err)

@@ -55,11 +55,13 @@ uint64_t tok_memory_bytes(const struct tok *t);
 uint32_t tok_longest(const struct tok *t);
 const char *tok_model_name(const struct tok *t); /* "spm", "bpe" or "wpm" */
 const char *tok_pre_name(const struct tok *t);   /* "llama-bpe"; "" but for BPE */
-/* BPE: the file does not name one, and "default" is a guess, as llama.cpp makes it. */
+/* BPE: the file names none, or "default", and that one is a guess, as llama.cpp makes it. */
 bool tok_lacks_pre(const struct tok *t);
 
-int32_t tok_bos(const struct tok *t); /* each TOK_NONE when the file names none; WPM: [CLS], */
-int32_t tok_eos(const struct tok *t); /* [SEP] */
+/* Each TOK_NONE when the file names none; WPM's are [CLS] and [SEP], SPM's 1, 2 and 0 where the
+ * file has no key for it. */
+int32_t tok_bos(const struct tok *t);
+int32_t tok_eos(const struct tok *t);
 int32_t tok_unk(const struct tok *t);
 bool tok_adds_bos(const struct tok *t); /* the file's flag, or its model's custom */
 bool tok_adds_eos(const struct tok *t);

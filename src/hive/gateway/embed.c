@@ -227,7 +227,7 @@ void embed_ollama_old(struct hive *h, struct http_exchange *x, const char *id)
         fields_fail(&f, "prompt", "text", "prompt must be a text; texts go to /api/embed.");
     if (prompt)
         json_object_set(r->body, "input", prompt);
-    json_object_set_new(r->body, "normalize", json_false()); /* as Ollama has it on this route */
+    json_object_set_new(r->body, "normalize", json_string("model")); /* as Ollama has it there */
     r->keep_alive_given = fields_go_duration_ms(&f, "keep_alive", &r->keep_alive_ms);
     request_ollama_loading(&f, &r->ctx_min, &r->keep_alive_given, &r->keep_alive_ms);
     r->render_text = render_ollama_old;

@@ -24,8 +24,9 @@ struct logprobs_place {
     uint8_t n_held;
 };
 
-/* {"tokens","token_logprobs","top_logprobs","text_offset"}. The offset of a token is the number of
- * the character of the text in which it begins. */
+/* {"tokens","token_logprobs","top_logprobs","text_offset"}. A token that is no whole characters is
+ * called by its bytes, "bytes:\xe2\x82"; the chosen one is among the top ones in any case. The
+ * offset of a token is the number of the character of the text in which it begins. */
 json_t *logprobs_legacy(const json_t *tokens, struct logprobs_place *place);
 
 #endif

@@ -11,6 +11,8 @@
 #include "hive/models.h"
 #include "hive/reply.h"
 
+#define BUNDLED "tiny" /* as references have it, see modelref.h */
+
 void model_place_done(struct model_place *p)
 {
     free(p->ref);
@@ -166,15 +168,30 @@ static void say_ambiguous(const struct search *s, struct api_error *e)
                            "names one model", "message", e->message);
 }
 
-static void say_missing(const struct search *s, struct api_error *e)
+/* Of the bundled model: where it was looked for, and how it is installed. False for another. */
+static bool say_not_bundled(struct hive *h, const struct search *s, struct api_error *e)
+{
+    char *ref = NULL, *path = NULL;
+    int rc = str_eq(s->name, BUNDLED) ? models_locate(h->models, BUNDLED, &ref, &path, e) : 0;
+
+    free(ref);
+    free(path);
+    return rc != 0;
+}
+
+static void say_missing(struct hive *h, const struct search *s, struct api_error *e)
 {
     char names[ERR_TEXT_MAX / 2];
 
     near_text(&s->near, s->name, names, sizeof names);
-    api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "there is no model '%.200s' here%s%s", s->name,
-                  names[0] ? "; what comes nearest: " : "", names);
-    e->details = json_pack("{s:[{s:s, s:s, s:s}]}", "errors", "field", "model", "constraint",
-                           "a model that is here", "message", e->message);
+    if (!say_not_bundled(h, s, e))
+        api_error_set(e, API_MODEL_NOT_FOUND, REPLY_SRC, "there is no model '%.200s' here%s%s",
+                      s->name, names[0] ? "; what comes nearest: " : "", names);
+    if (!e->details)
+        e->details = json_object();
+    json_object_set_new(e->details, "errors",
+                        json_pack("[{s:s, s:s, s:s}]", "field", "model", "constraint",
+                                  "a model that is here", "message", e->message));
 }
 
 /* Is it a reference that the hub may know, and may it be fetched? */
@@ -247,13 +264,13 @@ static int find_at_hub(struct hive *h, const struct search *s, struct model_plac
     int rc = -1;
 
     if (!may_pull(h, s->name)) {
-        say_missing(s, e);
+        say_missing(h, s, e);
         return -1;
     }
     if (model_ref_parse(s->name, &ref, NULL) == 0 && (canonical = model_ref_text(&ref)))
         rc = set_place(out, canonical, "", e);
     else
-        say_missing(s, e);
+        say_missing(h, s, e);
     free(canonical);
     model_ref_done(&ref);
     return rc;
