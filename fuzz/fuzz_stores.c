@@ -188,7 +188,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     in_ollama = (struct store_scan){.dir = ollama, .each = check_model, .arg = ollama};
     store_scan_hf(NULL, &in_hub, NULL);
     store_scan_ollama(NULL, &in_ollama, NULL);
-    BUG_ON(in_hub.n_left_out || in_ollama.n_left_out);
+    BUG_ON(in_hub.n_past_limit || in_ollama.n_past_limit);
     scratch_clear(hub);
     scratch_clear(ollama);
     for (int i = 0; i < N_LINES; i++)

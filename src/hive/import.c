@@ -271,16 +271,16 @@ static void mark_source(struct import *im, const char *path)
     free(dir);
 }
 
-static void say_left_out(const struct import *im, struct chore *c)
+static void say_past_limit(const struct import *im, struct chore *c)
 {
     char text[ERR_TEXT_MAX];
 
-    if (im->list.n_left_out == 0)
+    if (im->list.n_past_limit == 0)
         return;
     snprintf(text, sizeof text,
              "%zu more repositories, models or files of the store were not looked at, the limit is "
              "%d: import what is wanted of those by its name",
-             im->list.n_left_out, STORE_MODELS_MAX);
+             im->list.n_past_limit, STORE_MODELS_MAX);
     chore_say_error(c, "the rest", API_INVALID_REQUEST, text);
 }
 
@@ -297,7 +297,7 @@ static void next_item(struct import *im, struct chore *c)
     int rc;
 
     if (im->i == im->list.n || chore_is_gone(c)) {
-        say_left_out(im, c);
+        say_past_limit(im, c);
         chore_say(c, json_pack("{s:s, s:I, s:I}", "stage", "complete", "imported",
                                (json_int_t)im->n_imported, "failed", (json_int_t)im->n_failed));
         chore_end(c);

@@ -331,7 +331,7 @@ int import_list_store(struct reach *r, const char *store, const char *name, enum
         return rc;
     scan.dir = dir;
     rc = hf ? store_scan_hf(r, &scan, err) : store_scan_ollama(r, &scan, err);
-    out->n_left_out = name ? 0 : scan.n_left_out;
+    out->n_past_limit = name ? 0 : scan.n_past_limit;
     if (rc == 0 && out->n == 0 && name) {
         near_text(&c.names, name, near, sizeof near);
         rc = err_set(err, ERR_NOT_FOUND, "there is no '%.200s' in %.300s%s%s", name, dir,

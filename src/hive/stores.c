@@ -67,7 +67,7 @@ bool store_has_room(struct store_walk *w, const char *what)
         w->n_seen++;
         return true;
     }
-    w->scan->n_left_out++;
+    w->scan->n_past_limit++;
     return false;
 }
 

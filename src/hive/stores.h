@@ -76,7 +76,7 @@ struct store_scan {
     const char *name; /* what it may mean is looked at in any case; NULL: none is meant */
     bool (*each)(void *arg, const struct store_model *m);
     void *arg;
-    size_t n_left_out; /* out: repositories, models or files past the limit */
+    size_t n_past_limit; /* out: repositories, models or files past the limit */
 };
 
 /*

@@ -52,7 +52,7 @@ static void add_file(struct snapshot *s, const char *path, const char *name)
     char *real = NULL;
 
     if (s->n_files == SNAPSHOT_FILES) {
-        s->walk->scan->n_left_out++;
+        s->walk->scan->n_past_limit++;
         return;
     }
     more = realloc(s->files, (s->n_files + 1) * sizeof *more);
@@ -217,7 +217,7 @@ int store_scan_hf(struct reach *r, struct store_scan *s, struct err *err)
     bool there = store_may_look(&w, s->dir) && path_real(s->dir, &root, NULL) == 0;
     int n = there ? scandir(root, &entries, NULL, alphasort) : 0;
 
-    s->n_left_out = 0;
+    s->n_past_limit = 0;
     for (int i = 0; i < n; i++) {
         char *repo = store_hf_repo_of(entries[i]->d_name);
         char *repo_dir = path_join(root, entries[i]->d_name);

@@ -17,8 +17,8 @@ struct store_walk {
     struct err *err;
 };
 
-/* Is there room for one more, or may the name that is looked for mean it? If not it is counted as
- * left out. `what` stands in each of its names: "org/repo", "llama3". */
+/* Is there room for one more, or may the name that is looked for mean it? If not it is counted.
+ * `what` stands in each of its names: "org/repo", "llama3". */
 bool store_has_room(struct store_walk *w, const char *what);
 
 /* May one go on, and look at that path? */

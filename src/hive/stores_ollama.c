@@ -217,7 +217,7 @@ int store_scan_ollama(struct reach *r, struct store_scan *s, struct err *err)
     char *manifests = path_join(s->dir, "manifests"), *blobs = path_join(s->dir, "blobs");
     struct walk w = {.w = {.reach = r, .scan = s, .err = err}, .blobs = blobs};
 
-    s->n_left_out = 0;
+    s->n_past_limit = 0;
     if (manifests && blobs && store_may_look(&w.w, manifests))
         walk(&w, manifests, 0);
     free(manifests);

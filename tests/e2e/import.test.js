@@ -61,7 +61,7 @@ test('what is past the limit of a store is told, and comes by its name', async (
   for (let i = 0; i <= 1000; i++) fs.symlinkSync('nowhere', path.join(hub, `models--a--r${i}`));
   const hive = await startHive({ env: { HOME: home } });
   t.after(() => hive.stop());
-  assert.strictEqual((await get(hive, '/v1/models/import')).json.left_out, 2);
+  assert.strictEqual((await get(hive, '/v1/models/import')).json.not_looked_at, 2);
   assert.match((await cli(hive, 'models', 'import', '--scan')).stderr, /^2 more of what is kept there were not looked at: the limit is 1000 a store\./m);
   const all = await cli(hive, 'models', 'import', 'hf-cache');
   assert.strictEqual(all.code, 1);

@@ -588,7 +588,7 @@ static void test_stores__hf_cache_counts_repositories_of_models(void **state)
     scan.dir = in("many");
     assert_int_equal(store_scan_hf(NULL, &scan, NULL), 0);
     assert_string_equal(all, "o/r/x.gguf|hf:o/r:x.gguf@c0|1|\n");
-    assert_int_equal(scan.n_left_out, 0);
+    assert_int_equal(scan.n_past_limit, 0);
 }
 
 static void test_stores__what_is_past_the_limit_is_counted_and_found_by_its_name(void **state)
@@ -603,11 +603,11 @@ static void test_stores__what_is_past_the_limit_is_counted_and_found_by_its_name
     scan.dir = in("many");
     assert_int_equal(store_scan_hf(NULL, &scan, NULL), 0);
     assert_string_equal(all, "");
-    assert_int_equal(scan.n_left_out, 2);
+    assert_int_equal(scan.n_past_limit, 2);
     scan.name = "o/s/x.gguf";
     assert_int_equal(store_scan_hf(NULL, &scan, NULL), 0);
     assert_string_equal(all, "o/s/x.gguf|hf:o/s:x.gguf@c0|1|\n");
-    assert_int_equal(scan.n_left_out, 1);
+    assert_int_equal(scan.n_past_limit, 1);
 }
 
 /* ---- where an export goes ---- */
