@@ -194,6 +194,8 @@ static struct said answer_to(const struct http_call_params *params, struct err *
 
 static void tell_headers(const struct http_call_params *p, const struct said *a)
 {
+    if (p->on_connected && (a->status || (a->rc == ERR_TIMEOUT && a->n % 2)))
+        p->on_connected(p->arg);
     if (p->on_header && a->status)
         p->on_header(p->arg, a->status, "retry-after", a->n % 2 ? "1" : "86400");
 }

@@ -150,6 +150,11 @@ bool access_origin_allowed(const struct access *a, const char *origin)
     return names_loopback(origin) || (a->origins && is_listed(a->origins, origin));
 }
 
+/* Not the table's hint: what [hive] origins lets in are Origins, and never a Host. */
+#define HINT_HOST                                                                                  \
+    "Use the address that the hive listens on. A proxy that looks itself who may ask can send "    \
+    "`Host: localhost`; else let the hive listen on another address, where it asks for a key."
+
 int access_check_place(const struct access *a, const struct access_ask *ask, const char *src,
                        struct api_error *e)
 {
@@ -160,6 +165,7 @@ int access_check_place(const struct access *a, const struct access_ask *ask, con
                       "The Host header '%.100s' names another place than this machine's loopback "
                       "address, on which this server listens.",
                       ask->host);
+        e->details = json_pack("{s:s}", "hint", HINT_HOST);
         return -1;
     }
     if (ask->origin && !access_origin_allowed(a, ask->origin)) {

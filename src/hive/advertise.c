@@ -1,10 +1,12 @@
 /* advertise.c - see advertise.h. */
 #include "hive/advertise.h"
 
+#include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <jansson.h>
 #include <net/if.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,19 +103,64 @@ int advertise_read(const char *home, struct advertise *out, struct err *err)
 
 /* ---- the line ---- */
 
+static bool put_address(const struct sockaddr *at, char *dst, size_t dst_size)
+{
+    socklen_t bytes =
+        at->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+
+    return getnameinfo(at, bytes, dst, (socklen_t)dst_size, NULL, 0, NI_NUMERICHOST) == 0 &&
+           !strchr(dst, '%'); /* a link-local address means nothing elsewhere */
+}
+
+/* Is that an address of a cable or of the air? A tunnel's is nobody's here. */
+static bool is_of_a_network(const struct ifaddrs *list, const char *address)
+{
+    char text[CONFIG_HOST_MAX];
+
+    for (const struct ifaddrs *i = list; i; i = i->ifa_next)
+        if (i->ifa_addr &&
+            (i->ifa_addr->sa_family == AF_INET || i->ifa_addr->sa_family == AF_INET6) &&
+            put_address(i->ifa_addr, text, sizeof text) && str_eq(text, address))
+            return !(i->ifa_flags & (IFF_LOOPBACK | IFF_POINTOPOINT));
+    return false;
+}
+
+/*
+ * The address that this machine has where its way to far ones begins: of a bridge for containers or
+ * virtual machines nobody out there has heard. Nothing is sent: the far ones are in no network
+ * (RFC 5737, RFC 3849).
+ */
+static bool way_out(const struct ifaddrs *list, int family, char *dst, size_t dst_size)
+{
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(9)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(9)};
+    struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
+    socklen_t n = sizeof own;
+    int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
+
+    if (fd < 0)
+        return false;
+    inet_pton(AF_INET, "192.0.2.1", &four.sin_addr);
+    inet_pton(AF_INET6, "2001:db8::1", &six.sin6_addr);
+    rc = family == AF_INET ? connect(fd, (const struct sockaddr *)&four, sizeof four)
+                           : connect(fd, (const struct sockaddr *)&six, sizeof six);
+    if (rc == 0)
+        rc = getsockname(fd, (struct sockaddr *)&own, &n);
+    close(fd);
+    return rc == 0 && put_address((const struct sockaddr *)&own, dst, dst_size) &&
+           is_of_a_network(list, dst);
+}
+
 /* An address of that family by which others reach this machine, as text; false for none. */
 static bool own_address(const struct ifaddrs *list, int family, char *dst, size_t dst_size)
 {
+    if (way_out(list, family, dst, dst_size))
+        return true;
     for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
-        socklen_t bytes =
-            family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-
         if (!i->ifa_addr || i->ifa_addr->sa_family != family || (i->ifa_flags & IFF_LOOPBACK) ||
             !(i->ifa_flags & IFF_UP))
             continue;
-        if (getnameinfo(i->ifa_addr, bytes, dst, (socklen_t)dst_size, NULL, 0, NI_NUMERICHOST) ==
-                0 &&
-            !strchr(dst, '%')) /* a link-local address means nothing elsewhere */
+        if (put_address(i->ifa_addr, dst, dst_size))
             return true;
     }
     return false;
@@ -142,7 +189,8 @@ char *advertise_line(const struct advertise *a, const char *code, char dst[ADVER
     char where[CONFIG_HOST_MAX + 9];
 
     public_host(a->addr.host, addr.host, sizeof addr.host);
-    snprintf(dst, ADVERTISE_LINE_MAX, "rbee-keeper node add NAME rbee://%s/%s/%s",
-             config_addr_text(&addr, where, sizeof where), a->pin, code);
+    snprintf(dst, ADVERTISE_LINE_MAX, "rbee-keeper node add NAME rbee://%s/%s%s%s",
+             config_addr_text(&addr, where, sizeof where), a->pin, code ? "/" : "",
+             code ? code : "");
     return dst;
 }

@@ -31,7 +31,8 @@ int advertise_read(const char *home, struct advertise *out, struct err *err);
 
 /*
  * "rbee-keeper node add NAME rbee://HOST:PORT/PIN/CODE", for a hive bound to a wildcard with this
- * machine's first address that others can reach. Returns dst.
+ * machine's address on the way to others, else the first that others can reach; without a code
+ * (NULL) for one on a loopback address. Returns dst.
  */
 char *advertise_line(const struct advertise *a, const char *code, char dst[ADVERTISE_LINE_MAX]);
 

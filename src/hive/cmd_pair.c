@@ -1,4 +1,5 @@
-/* cmd_pair.c - `rbee-hive pair`: one more line by which another machine's keeper gets a key. */
+/* cmd_pair.c - `rbee-hive pair`: one more line by which another machine's keeper gets a key; on a
+ * loopback address the one by which another account's knows the certificate. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,7 +13,8 @@
 
 #define PROGRAM "rbee-hive"
 
-/* The hive of that home, if others can reach it and nobody can listen in. */
+/* The hive of that home, if it speaks https: whoever has its line knows who answers, and nobody can
+ * listen in. */
 static int find_hive(const char *home, struct advertise *out, struct err *err)
 {
     int rc = advertise_read(home, out, err);
@@ -22,10 +24,10 @@ static int find_hive(const char *home, struct advertise *out, struct err *err)
                        "no hive that other machines can reach runs with the home %s; start it with "
                        "`rbee-hive daemon --addr 0.0.0.0:8080`",
                        home);
-    if (rc == 0 && access_is_loopback(out->addr.host))
+    if (rc == 0 && !out->tls && access_is_loopback(out->addr.host))
         rc = err_set(err, ERR_CONFLICT,
-                     "the hive listens on %s, where other machines cannot reach it; start it with "
-                     "--addr 0.0.0.0:8080",
+                     "the hive listens on %s, where other machines cannot reach it, and this one's "
+                     "keepers need no line; start it with --addr 0.0.0.0:8080",
                      out->addr.host);
     if (rc == 0 && !out->tls)
         rc =
@@ -33,6 +35,15 @@ static int find_hive(const char *home, struct advertise *out, struct err *err)
                     "the hive speaks no https ([hive] tls = off), so a key would cross the network "
                     "in the clear");
     return rc;
+}
+
+/* No key is needed there, so no code is made. */
+static int show_place(const struct advertise *a)
+{
+    char line[ADVERTISE_LINE_MAX];
+
+    printf("%s\n", advertise_line(a, NULL, line));
+    return cli_shown(PROGRAM) == CLI_DONE ? CLI_DONE : CLI_ERROR;
 }
 
 /* A code that nobody has seen is not left open. */
@@ -59,7 +70,7 @@ int cmd_pair(const struct cli_command *self, int argc, char **argv)
         {0}};
     char *home = NULL, *real = NULL, code[PAIRING_CODE_BYTES];
     struct advertise a;
-    bool closed = false;
+    bool closed = false, here;
     struct err err = {0};
     int rc = cli_parse(PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
 
@@ -72,11 +83,12 @@ int cmd_pair(const struct cli_command *self, int argc, char **argv)
     }
     if (rc == 0)
         rc = find_hive(home, &a, &err);
-    if (rc == 0)
+    here = rc == 0 && access_is_loopback(a.addr.host);
+    if (rc == 0 && !here)
         rc = pairing_make(home, code, clock_unix_ms() / 1000, &closed, &err);
     if (rc)
         fprintf(stderr, "%s: %s\n", PROGRAM, err.text);
-    rc = rc ? CLI_ERROR : show_line(home, &a, code, closed);
+    rc = rc ? CLI_ERROR : here ? show_place(&a) : show_line(home, &a, code, closed);
     free(home);
     return rc;
 }

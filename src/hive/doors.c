@@ -163,6 +163,14 @@ static void show_line(const struct advertise *a, const char *code)
             PROGRAM, advertise_line(a, code, line));
 }
 
+static void show_line_here(const struct advertise *a)
+{
+    char line[ADVERTISE_LINE_MAX];
+
+    fprintf(stderr, "%s: for other accounts of this machine to use it, run there:\n  %s\n", PROGRAM,
+            advertise_line(a, NULL, line));
+}
+
 /* A keeper gives the key of its home to nobody without TLS. The file is not there where the keys
  * are others, made by `keys create`: these were shown once. */
 static void show_key(const struct doors *d)
@@ -189,6 +197,19 @@ static int unless_full(int rc, const char *lost, const struct err *err)
     return 0;
 }
 
+/* What is lost by it on a loopback address: who is told the address finds the hive all the same. */
+static int unless_full_here(int rc, const struct config_addr *addr, const struct err *err)
+{
+    char where[CONFIG_HOST_MAX + 9];
+
+    if (rc != ERR_NO_SPACE)
+        return rc;
+    log_warn("%s: keepers of this home look for the hive at localhost:%d until it is started again "
+             "with room there, which `rbee-keeper models rm MODEL --node %s` makes",
+             err->text, CONFIG_DEFAULT_PORT, config_addr_text(addr, where, sizeof where));
+    return 0;
+}
+
 static int announce(struct doors *d, const struct config_addr *addr, struct err *err)
 {
     struct advertise a = {.addr = *addr, .tls = d->tls != NULL};
@@ -196,12 +217,16 @@ static int announce(struct doors *d, const struct config_addr *addr, struct err 
     int rc;
 
     str_copy(a.pin, sizeof a.pin, d->pin);
-    if (d->access.loopback_only && !a.tls)
-        return 0;
     rc = advertise_write(d->home, &a, err);
     d->advertised = rc == 0;
+    if (d->access.loopback_only) {
+        rc = unless_full_here(rc, addr, err);
+        if (rc == 0 && a.tls)
+            show_line_here(&a);
+        return rc;
+    }
     rc = unless_full(rc, "keepers on this machine and `rbee-hive pair` do not find this hive", err);
-    if (rc || d->access.loopback_only)
+    if (rc)
         return rc;
     if (!a.tls) {
         show_key(d);

@@ -9,8 +9,9 @@
  * turn of the loop (api/access_share.h). So is a certificate of the user's own that was renewed
  * with its key; one that is over, or soon will be, is told in the log, at the start and daily.
  *
- * <home>/run/hive.json (0600) tells keepers of the same user where the hive is and by which pin;
- * <home>/run/keys-used when each key was last used, to the minute. Loop thread only.
+ * <home>/run/hive.json (0600) tells keepers of the same user where the hive is and by which pin,
+ * wherever it listens: at the usual port there may be another account's.
+ * <home>/run/keys-used tells when each key was last used, to the minute. Loop thread only.
  */
 #ifndef RBEE_HIVE_DOORS_H
 #define RBEE_HIVE_DOORS_H

@@ -166,7 +166,8 @@ const char *routes_public_host(const struct hive *h, const struct http_exchange 
     bool wildcard = str_eq(h->addr.host, "0.0.0.0") || str_eq(h->addr.host, "::");
     int port = 0;
 
-    if (wildcard && asked && access_split_host(asked, dst, CONFIG_HOST_MAX, &port, NULL) == 0)
+    if ((wildcard || h->doors.tls) && asked &&
+        access_split_host(asked, dst, CONFIG_HOST_MAX, &port, NULL) == 0)
         return dst;
     str_copy(dst, CONFIG_HOST_MAX, h->addr.host);
     return dst;

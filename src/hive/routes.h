@@ -20,7 +20,11 @@ extern const struct route routes_node[], routes_workers[], routes_downloads[], r
 /* routes_hub.c: what a repository of the hub offers. */
 void routes_get_files(struct hive *h, struct http_exchange *x, const char *id);
 
-/* The host that URLs in an answer to `x` should have: the bound one, or the one that was asked. */
+/*
+ * The host that URLs in an answer to `x` should have: the bound one; the one that was asked where
+ * the hive listens everywhere, or speaks TLS: a certificate of an authority is for a name. Whoever
+ * asks may say any, and has it back for himself.
+ */
 const char *routes_public_host(const struct hive *h, const struct http_exchange *x,
                                char dst[CONFIG_HOST_MAX]);
 

@@ -31,7 +31,10 @@
     "off? `rbee-keeper node add NAME HOST:PORT` has it spoken to in the clear."
 #define NOTHING_LEFT_HINT                                                                          \
     "Nothing was sent: end other programs, or raise `ulimit -n`, and try again."
-#define SPEAKS_HTTPS_HINT "Run `rbee-hive pair` on that machine, and here the line it prints."
+#define SPEAKS_HTTPS_HINT                                                                          \
+    "Run `rbee-hive pair` on that machine, and here the line it prints; the hive is `--node "      \
+    "NAME` "                                                                                       \
+    "from then on."
 
 const char *const client_headers[] = {"User-Agent: rbee-keeper/" RBEE_VERSION,
                                       "Content-Type: application/json", NULL};
@@ -221,6 +224,11 @@ void client_last_header(struct client *c, const char *name, const char *value)
         c->last.retry_after_ms = ms;
 }
 
+static void on_connected(void *arg)
+{
+    ((struct client *)arg)->last.connected = true;
+}
+
 static void on_header(void *arg, int status, const char *name, const char *value)
 {
     (void)status;
@@ -249,6 +257,7 @@ int client_text(struct client *c, const struct client_ask *ask, struct buf *body
     params.connect_timeout_ms =
         ask->connect_timeout_ms ? ask->connect_timeout_ms : params.timeout_ms;
     params.arg = c;
+    params.on_connected = on_connected;
     params.on_header = on_header;
     client_last_begin(c);
     rc = http_fetch(c->http, &params, ask->after_interrupt ? NULL : interrupt_flag(), &status, body,

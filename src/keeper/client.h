@@ -44,6 +44,7 @@ struct client_last {
     int rc;                 /* 0: a whole answer; else as http_client.h's on_done has it */
     int status;             /* 0 = no answer */
     int64_t retry_after_ms; /* what its Retry-After says in seconds; -1 = nothing */
+    bool connected; /* somebody was there and took the connection; true while he is listened to */
 };
 const struct client_last *client_last(const struct client *c);
 
@@ -75,10 +76,11 @@ void client_foreign(struct api_error *e, const char *url, const char *fmt, ...)
 /* ---- streams ---- */
 struct client_watch {
     const char *method, *url, *body;
-    const char *header; /* one more, "Name: value", or NULL */
-    int64_t timeout_ms; /* of the whole stream; 0 = none */
-    int64_t head_ms;    /* until the first byte of the answer; 0 = none */
-    int64_t stall_ms;   /* without a byte afterwards; 0 = none */
+    const char *header;         /* one more, "Name: value", or NULL */
+    int64_t connect_timeout_ms; /* 0 = http_client.h's */
+    int64_t timeout_ms;         /* of the whole stream; 0 = none */
+    int64_t head_ms;            /* until the first byte of the answer; 0 = none */
+    int64_t stall_ms;           /* without a byte afterwards; 0 = none */
     void *arg;
     /* An event: its JSON (borrowed) and the bytes it came as. False ends the stream. */
     bool (*on_event)(void *arg, json_t *event, const char *data, size_t n);
@@ -90,7 +92,7 @@ enum client_end {
     CLIENT_DONE,        /* [DONE] came */
     CLIENT_STOPPED,     /* on_event or on_tick said so */
     CLIENT_REFUSED,     /* an answer that is no stream: *e is what it says, as far as it came */
-    CLIENT_UNREACHABLE, /* no answer: *e */
+    CLIENT_UNREACHABLE, /* no answer, or no connection in time: *e */
     CLIENT_BROKEN,      /* the stream ended without [DONE]: *e */
     CLIENT_TIMED_OUT,   /* timeout_ms or stall_ms passed: *e */
     CLIENT_GARBAGE      /* an event was no JSON object, or too large: *e */

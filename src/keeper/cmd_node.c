@@ -70,7 +70,8 @@ static bool probe(struct keeper *k, const struct machine *machines, struct clien
     for (size_t i = 0; i < n; i++)
         probes[i] =
             (struct client_probe){.url = machines[i].url,
-                                  .pin = machines[i].secret.pin[0] ? machines[i].secret.pin : NULL};
+                                  .pin = machines[i].secret.pin[0] ? machines[i].secret.pin : NULL,
+                                  .connect_timeout_ms = PROBE_MS};
     return client_probe_all(k->client, probes, n, PROBE_MS);
 }
 
@@ -209,6 +210,20 @@ static int check_place(struct keeper *k, const char *name, const char *address)
     return rc ? fail(k, rc, &err) : 0;
 }
 
+/* Of a hive on a loopback address: its certificate is all there is to know. */
+static int add_keyless(struct keeper *k, const char *name, const char *where,
+                       const struct pair_line *line)
+{
+    struct node_secret secret = {.tls = true};
+    int rc;
+
+    str_copy(secret.pin, sizeof secret.pin, line->pin);
+    rc = remember(k, name, where, &secret);
+    if (rc == 0)
+        term_ok(&k->term, "Paired: the hive is known by its certificate, and asks for no key.");
+    return rc;
+}
+
 static int add_paired(struct keeper *k, const char *name, const char *link)
 {
     char where[CONFIG_HOST_MAX + 9], print[8];
@@ -220,7 +235,10 @@ static int add_paired(struct keeper *k, const char *name, const char *link)
 
     if (pair_parse(link, &line, &err))
         return keeper_usage(k, "%s", err.text);
-    rc = check_place(k, name, config_addr_text(&line.addr, where, sizeof where));
+    config_addr_text(&line.addr, where, sizeof where);
+    if (!line.code[0])
+        return add_keyless(k, name, where, &line);
+    rc = check_place(k, name, where);
     if (rc)
         return rc;
     if (pair_exchange(&line, &secret, print, &e)) {

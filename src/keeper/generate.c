@@ -13,6 +13,7 @@
 
 #include "api/addressee.h"
 #include "base/str.h"
+#include "keeper/fate.h"
 #include "keeper/interrupt.h"
 
 #define TOKEN_TEXT_MAX (1u << 20)
@@ -99,7 +100,10 @@ static void say_waiting(struct generating *g)
     if (g->n_tokens || g->patient || client_ms(g->k->client) - g->start_ms < GENERATE_PATIENT_MS)
         return;
     g->patient = true;
-    term_note(&g->k->term, "No token yet: the worker is busy, or the prompt is long.");
+    if (client_last(g->k->client)->connected)
+        term_note(&g->k->term, "No token yet: the worker is busy, or the prompt is long.");
+    else
+        term_note(&g->k->term, "No token yet: %s is being connected to.", g->worker->url);
 }
 
 /*
@@ -237,10 +241,10 @@ static enum generate_end judge(struct generating *g, const struct pool_worker *w
         say_in_vain(g, worker);
         return GENERATE_FAILED;
     }
-    if (end == CLIENT_UNREACHABLE || (end == CLIENT_REFUSED && addressee_is_gone(g->e)))
-        return GENERATE_GONE;
+    if (end == CLIENT_UNREACHABLE) /* else another worker would do no better: a certificate, say */
+        return fate_is_lost(g->e->code) ? GENERATE_GONE : GENERATE_FAILED;
     if (end == CLIENT_REFUSED)
-        return GENERATE_FAILED;
+        return addressee_is_gone(g->e) ? GENERATE_GONE : GENERATE_FAILED;
     if (end == CLIENT_DONE)
         api_error_set(g->e, API_INTERNAL, "keeper", "the stream was closed without an end event");
     explain_break(g, worker, end);
@@ -253,7 +257,10 @@ enum generate_end generate_run(struct keeper *k, const struct pool_worker *worke
 {
     char url[KEEPER_URL_MAX], cancel_url[KEEPER_URL_MAX], named[ADDRESSEE_LINE_MAX];
     struct generating g = {.k = k, .worker = worker, .e = e, .how = how};
-    struct client_watch w = {.method = "POST", .url = url, .stall_ms = GENERATE_STALL_MS};
+    struct client_watch w = {.method = "POST",
+                             .url = url,
+                             .connect_timeout_ms = POOL_REACH_MS,
+                             .stall_ms = GENERATE_STALL_MS};
     char *body = inference_request_text(request);
     enum client_end end;
 

@@ -49,11 +49,11 @@ int node_secrets_put(const char *home, const char *name, const struct node_secre
                      struct err *err);
 
 /*
- * The hive of the same home, which tells where it is when others reach it there, or it speaks TLS.
- * `here`: that one is meant, wherever it is, if it runs, and *addr becomes its address (of one that
- * listens everywhere: localhost). Else only a hive at that very address is, also one that was
- * killed: who is there by now has to show its certificate. ERR_NOT_FOUND when it is another;
- * ERR_DENIED, ERR_INVALID, ERR_IO.
+ * The hive of the same home, which tells where it is while it runs. `here`: that one is meant,
+ * wherever it is, if it runs, and *addr becomes its address (of one that listens everywhere:
+ * localhost). Else only a hive at that very address is, also one that was killed: who is there by
+ * now has to show its certificate. ERR_NOT_FOUND when it is another; ERR_DENIED, ERR_INVALID,
+ * ERR_IO.
  */
 int node_secrets_own_hive(const char *home, bool here, struct config_addr *addr,
                           struct node_secret *out, struct err *err);

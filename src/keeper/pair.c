@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/access.h"
 #include "base/str.h"
 
 #define PAIR_MS         20000
@@ -20,25 +21,35 @@ static bool is_code(const char *code)
     return n > 0 && n < PAIR_CODE_MAX && strspn(code, "abcdefghijklmnopqrstuvwxyz234567") == n;
 }
 
+/* Elsewhere a line without a code is one that was cut. */
+static bool may_lack_code(const struct pair_line *line)
+{
+    return access_is_loopback(line->addr.host);
+}
+
 int pair_parse(const char *text, struct pair_line *out, struct err *err)
 {
     const char *at = str_starts(text, PAIR_SCHEME) ? text + strlen(PAIR_SCHEME) : "";
     const char *pin = strchr(at, '/');
-    const char *code = pin ? strchr(pin + 1, '/') : NULL;
-    char host[CONFIG_HOST_MAX + 9] = "", pin_text[TLS_PIN_BYTES] = "";
+    size_t pin_bytes = pin ? strcspn(pin + 1, "/") : 0;
+    const char *code = pin && pin[1 + pin_bytes] ? pin + 1 + pin_bytes + 1 : NULL;
+    char host[CONFIG_HOST_MAX + 9] = "";
+    int rc = 0;
 
     *out = (struct pair_line){0};
-    if (code && (size_t)(pin - at) < sizeof host && code - pin - 1 == TLS_PIN_BYTES - 1) {
+    if (pin && (size_t)(pin - at) < sizeof host && pin_bytes == TLS_PIN_BYTES - 1) {
         memcpy(host, at, (size_t)(pin - at));
-        memcpy(pin_text, pin + 1, TLS_PIN_BYTES - 1);
-        str_copy(out->pin, sizeof out->pin, pin_text);
-        str_copy(out->code, sizeof out->code, code + 1);
+        memcpy(out->pin, pin + 1, TLS_PIN_BYTES - 1);
+        str_copy(out->code, sizeof out->code, code ? code : "");
+        rc = config_addr_parse(host, CONFIG_DEFAULT_PORT, &out->addr, err);
     }
-    if (!tls_is_pin(out->pin) || !is_code(out->code))
+    if (rc)
+        return rc;
+    if (!tls_is_pin(out->pin) || (code ? !is_code(out->code) : !may_lack_code(out)))
         return err_set(err, ERR_INVALID,
                        "this is not a whole line of `rbee-hive pair`: rbee://HOST:PORT/, 64 hex "
                        "digits, a slash and a code of letters; copy it once more");
-    return config_addr_parse(host, CONFIG_DEFAULT_PORT, &out->addr, err);
+    return 0;
 }
 
 int pair_read(FILE *from, char dst[PAIR_LINE_MAX], struct err *err)

@@ -2,6 +2,8 @@
  * pair.h - the line that a hive prints for another machine's keeper: read, and exchanged for a key.
  *
  *     rbee://HOST:PORT/PIN/CODE
+ *
+ * A hive on a loopback address asks for no key, and its line has no code: "rbee://HOST:PORT/PIN".
  */
 #ifndef RBEE_KEEPER_PAIR_H
 #define RBEE_KEEPER_PAIR_H
@@ -19,7 +21,7 @@
 struct pair_line {
     struct config_addr addr;
     char pin[TLS_PIN_BYTES];
-    char code[PAIR_CODE_MAX];
+    char code[PAIR_CODE_MAX]; /* "" = there is no key to be had, nor needed */
 };
 
 /* ERR_INVALID for what is no such line. */

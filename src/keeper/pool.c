@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/access.h"
 #include "api/addressee.h"
 #include "base/str.h"
 #include "keeper/download.h"
@@ -106,6 +107,18 @@ static bool has_only_smaller(const json_t *list, const struct pool_want *want)
 }
 
 /* ---- taking ---- */
+
+#define HINT_PAIR "pair with the hive itself, by the line of `rbee-hive pair`"
+#define HINT_TLS_PROXY                                                                             \
+    "Does a proxy speak https for that hive? Tokens come straight from its workers: " HINT_PAIR    \
+    ", or have it listen at 0.0.0.0:8080 with the proxy's certificate ([hive] tls_cert, "          \
+    "tls_key), "                                                                                   \
+    "the Host header kept, and the workers' ports (8081 and up) let through."
+#define HINT_PROXY                                                                                 \
+    "Behind a proxy or a port mapping, start the hive with --addr 0.0.0.0:8080, let the "          \
+    "workers' ports (8081 and up) through, and have the proxy keep the Host header; or " HINT_PAIR \
+    "."
+
 static int refuse_plain(const char *node_url, const char *place, struct api_error *e)
 {
     api_error_set(
@@ -113,12 +126,41 @@ static int refuse_plain(const char *node_url, const char *place, struct api_erro
         "the hive at %s speaks https, but names a worker at http://%s, where nobody could "
         "tell who answers: neither key nor prompt was sent there",
         node_url, place);
-    e->details = json_pack(
-        "{s:s}", "hint",
-        "Start that hive with [hive] tls = on, so that its workers speak https, too. Where a proxy "
-        "speaks https for it, `rbee-keeper node add NAME HOST:PORT` with the hive's own address "
-        "has "
-        "it spoken to in the clear.");
+    e->details = json_pack("{s:s}", "hint", HINT_TLS_PROXY);
+    return -1;
+}
+
+/* "localhost." is the same name. */
+static bool is_this_machine(const char *host)
+{
+    char bare[HTTP_URL_HOST_MAX];
+    size_t n;
+
+    str_copy(bare, sizeof bare, host);
+    n = strlen(bare);
+    if (n > 1 && bare[n - 1] == '.')
+        bare[n - 1] = '\0';
+    return access_is_loopback(bare);
+}
+
+/* A hive of another machine that speaks of its own loopback address: it is asked through something
+ * that does not say by which name. From here it is a port of this machine, and anybody's. */
+static bool is_elsewhere(const char *node_url, const struct http_url *at)
+{
+    struct http_url node;
+
+    return is_this_machine(at->host) && http_url_parse(node_url, &node, NULL) == 0 &&
+           !is_this_machine(node.host);
+}
+
+static int refuse_elsewhere(const char *node_url, const char *place, struct api_error *e)
+{
+    api_error_set(e, API_CONNECTION_REFUSED, "keeper",
+                  "the hive at %s names a worker at %s, which from here is a port of this machine "
+                  "and not of the hive's: neither key nor prompt was sent there",
+                  node_url, place);
+    e->details =
+        json_pack("{s:s}", "hint", str_starts(node_url, "https://") ? HINT_TLS_PROXY : HINT_PROXY);
     return -1;
 }
 
@@ -157,6 +199,8 @@ int pool_take(const char *node_url, const json_t *worker, struct pool_worker *ou
     }
     if (str_starts(node_url, "https://") && !at.tls)
         return refuse_plain(node_url, at.place, e);
+    if (is_elsewhere(node_url, &at))
+        return refuse_elsewhere(node_url, at.place, e);
     put_url(node_url, &at, out->url, sizeof out->url);
     return 0;
 }
@@ -374,7 +418,9 @@ bool pool_has(struct keeper *k, const struct pool_want *want, const char *worker
     json_t *answer = look_up(k, worker_id, &ignored);
 
     *why_not = NULL;
-    if (!answer || !is_loaded(answer))
+    if (!answer && ignored.code != API_NOT_FOUND)
+        *why_not = "may be gone: its hive does not say";
+    else if (!answer || !is_loaded(answer))
         *why_not = "is gone";
     else if (is_passed_by(answer) && str_eq(keeper_text(answer, "model_ref", ""), want->model_ref))
         *why_not = json_is_true(json_object_get(answer, "replaced"))
@@ -411,8 +457,10 @@ int pool_ask_ready(struct keeper *k, const struct pool_worker *worker, int64_t t
                    json_t **out, struct api_error *e)
 {
     char url[KEEPER_URL_MAX], named[ADDRESSEE_LINE_MAX];
-    const struct client_ask ask = {
-        .url = url, .header = addressee_line(named, worker->id), .timeout_ms = timeout_ms};
+    const struct client_ask ask = {.url = url,
+                                   .header = addressee_line(named, worker->id),
+                                   .timeout_ms = timeout_ms,
+                                   .connect_timeout_ms = POOL_REACH_MS};
 
     snprintf(url, sizeof url, "%.*s/v1/ready", KEEPER_URL_MAX / 2, worker->url);
     if (client_json(k->client, &ask, out, e))

@@ -13,6 +13,7 @@
 #define POOL_LOAD_MS    300000 /* a model that takes longer has failed: LOADING_TIMEOUT */
 #define POOL_SPAWN_MS   60000  /* the hive judges the file before it answers */
 #define POOL_CONNECT_MS 3000   /* for the first look at the list; preflight waits longer */
+#define POOL_REACH_MS   5000   /* to connect to a worker: one that loads can be connected to */
 #define POOL_ID_MAX     64     /* bytes of a worker's id, the NUL included */
 
 struct pool_want {
@@ -36,6 +37,8 @@ const json_t *pool_choose(const json_t *list, const struct pool_want *want);
 /*
  * Whom an answer of the hive's names: 0 with *out, or -1 with *e. CERTIFICATE_MISMATCH when the
  * node is spoken to by https and the worker is not: a hive's word may not undo what https is for.
+ * CONNECTION_REFUSED when the node is another machine and the worker at a loopback address, which
+ * is this machine's.
  */
 int pool_take(const char *node_url, const json_t *worker, struct pool_worker *out,
               struct api_error *e);

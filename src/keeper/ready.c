@@ -6,12 +6,15 @@
 
 #include "api/addressee.h"
 #include "base/str.h"
+#include "keeper/fate.h"
 #include "keeper/interrupt.h"
 
-#define ASK_MS        10000 /* one answer of a worker; it answers at once when it is up */
-#define PAUSE_MS      100   /* between two looks */
-#define LOST_TRIES    20 /* looks at a worker that does not answer and of which nothing is known */
-#define FAILED_LOOKS  5  /* looks at a failed worker whose error is not told yet */
+#define ASK_MS     10000 /* one answer of a worker; it answers at once when it is up */
+#define PAUSE_MS   100   /* between two looks */
+#define LOST_TRIES 20    /* looks at a worker that does not answer and of which nothing is known */
+#define SHUT_TRIES                                                                                 \
+    2 /* ... at whose port nobody takes a connection, though the hive says that it lives */
+#define FAILED_LOOKS  5 /* looks at a failed worker whose error is not told yet */
 #define LOAD_STALL_MS 60000
 
 struct loading {
@@ -21,9 +24,12 @@ struct loading {
     struct api_error *e;
     int64_t start_ms;
     struct progress_rate rate;
-    unsigned n_failed; /* looks at a failed worker whose error was not told yet */
-    bool failed;       /* *e is set by an event */
-    bool ready;        /* an event says so */
+    struct api_error lost; /* why the last look found nobody; its details are owned */
+    unsigned n_lost;       /* looks that found nobody ... */
+    unsigned n_shut;       /* ... because no connection came about in time */
+    unsigned n_failed;     /* looks at a failed worker whose error was not told yet */
+    bool failed;           /* *e is set by an event */
+    bool ready;            /* an event says so */
 };
 
 static int64_t left_ms(const struct loading *l)
@@ -67,6 +73,16 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
 
 enum look { LOOK_READY, LOOK_LOADING, LOOK_LOST, LOOK_FAILED };
 
+static enum look be_lost(struct loading *l, struct api_error *why)
+{
+    api_error_done(&l->lost);
+    l->lost = *why;
+    *why = (struct api_error){0};
+    l->n_lost++;
+    l->n_shut += l->lost.code == API_CONNECTION_TIMEOUT && !client_last(l->k->client)->connected;
+    return LOOK_LOST;
+}
+
 /*
  * Watches the progress until it ends. One that breaks off may be the worker's end, and its port
  * another's: the hive is asked before anybody is asked there again.
@@ -86,17 +102,9 @@ static enum look watch(struct loading *l)
     w.arg = l;
     w.on_event = on_event;
     end = client_watch(l->k->client, &w, &broken);
-    if (end != CLIENT_DONE && end != CLIENT_STOPPED) {
-        api_error_done(&broken);
-        return LOOK_LOST;
-    }
+    if (end != CLIENT_DONE && end != CLIENT_STOPPED)
+        return be_lost(l, &broken);
     return l->failed ? LOOK_FAILED : l->ready ? LOOK_READY : LOOK_LOADING;
-}
-
-static bool is_lost(enum api_code code)
-{
-    return code == API_CONNECTION_REFUSED || code == API_CONNECTION_TIMEOUT ||
-           code == API_WRONG_WORKER;
 }
 
 static enum look look(struct loading *l)
@@ -105,12 +113,8 @@ static enum look look(struct loading *l)
     json_t *answer = NULL;
     bool ready;
 
-    if (pool_ask_ready(l->k, l->worker, limit, &answer, l->e)) {
-        if (!is_lost(l->e->code))
-            return LOOK_FAILED;
-        api_error_done(l->e);
-        return LOOK_LOST;
-    }
+    if (pool_ask_ready(l->k, l->worker, limit, &answer, l->e))
+        return fate_is_lost(l->e->code) ? be_lost(l, l->e) : LOOK_FAILED;
     ready = json_is_true(json_object_get(answer, "ready"));
     json_decref(answer);
     return ready ? LOOK_READY : watch(l);
@@ -163,10 +167,20 @@ static bool is_dead(struct loading *l)
     return failed;
 }
 
+/* The hive calls it well, and it was not found often enough: no log of the worker's says why. */
+static bool is_out_of_reach(struct loading *l)
+{
+    if (l->n_failed || (l->n_lost < LOST_TRIES && l->n_shut < SHUT_TRIES))
+        return false;
+    *l->e = l->lost;
+    l->lost = (struct api_error){0};
+    if (fate_is_lost(l->e->code))
+        fate_blame_way(l->worker, l->e);
+    return true;
+}
+
 static int wait_loop(struct loading *l)
 {
-    unsigned lost = 0;
-
     while (client_ms(l->k->client) - l->start_ms < POOL_LOAD_MS) {
         switch (look(l)) {
         case LOOK_READY:
@@ -176,14 +190,8 @@ static int wait_loop(struct loading *l)
         case LOOK_LOADING:
             break;
         case LOOK_LOST:
-            if (is_dead(l))
+            if (is_dead(l) || is_out_of_reach(l))
                 return -1;
-            if (++lost == LOST_TRIES) {
-                api_error_set(l->e, API_WORKER_START_FAILED, "keeper",
-                              "the worker %s does not answer at %.200s, though its hive knows it",
-                              l->worker->id, l->worker->url);
-                return -1;
-            }
             break;
         }
         if (!interrupt_sleep_ms(PAUSE_MS)) {
@@ -205,7 +213,7 @@ int ready_wait(struct keeper *k, const struct pool_worker *worker, const char *m
 
     l.start_ms = client_ms(k->client);
     rc = wait_loop(&l);
-
+    api_error_done(&l.lost);
     term_progress_end(&k->term);
     if (rc == 0)
         term_ok(&k->term, "Worker ready (%.2f s)",

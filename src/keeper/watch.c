@@ -19,6 +19,7 @@ struct watching {
     int status, rc;
     int64_t last_ms;    /* client_ms when the last byte came, at first when it was asked */
     int64_t refused_ms; /* when an answer that is no stream began; 0 = none has */
+    bool connected;     /* somebody is there */
     bool heard;         /* a byte has come */
     bool silent;        /* head_ms or stall_ms has passed */
     bool refused;       /* of an answer that is no stream no more is awaited */
@@ -56,6 +57,13 @@ static void begin_refusal(struct watching *s, int status)
     s->status = status;
     if (!s->refused_ms)
         s->refused_ms = client_ms(s->c);
+}
+
+static void on_connected(void *arg)
+{
+    struct watching *s = arg;
+
+    s->connected = s->c->last.connected = true; /* the latter for on_tick */
 }
 
 static void on_header(void *arg, int status, const char *name, const char *value)
@@ -150,9 +158,9 @@ static enum client_end judge(const struct watching *s, const struct client_watch
     }
     if (s->rc) {
         client_transport_error(e, s->rc, &s->err, w->url);
-        return s->rc == ERR_TIMEOUT ? CLIENT_TIMED_OUT
-               : s->status == 0     ? CLIENT_UNREACHABLE
-                                    : CLIENT_BROKEN;
+        return s->rc == ERR_TIMEOUT && s->connected ? CLIENT_TIMED_OUT
+               : s->status == 0                     ? CLIENT_UNREACHABLE
+                                                    : CLIENT_BROKEN;
     }
     if (s->any)
         api_error_set(e, API_INTERNAL, "keeper", "the stream ended without its closing [DONE]");
@@ -175,9 +183,11 @@ enum client_end client_watch(struct client *c, const struct client_watch *w, str
     params.bearer = c->key;
     params.body = w->body;
     params.body_bytes = w->body ? strlen(w->body) : 0;
+    params.connect_timeout_ms = w->connect_timeout_ms;
     params.timeout_ms = w->timeout_ms;
     params.stop = interrupt_flag();
     s.last_ms = client_ms(c);
+    params.on_connected = on_connected;
     params.on_header = on_header;
     params.on_body = on_body;
     params.on_done = on_done;
@@ -198,6 +208,7 @@ enum client_end client_watch(struct client *c, const struct client_watch *w, str
     }
     c->last.rc = end == CLIENT_BROKEN && s.rc == 0 ? ERR_IO : s.rc;
     c->last.status = s.status;
+    c->last.connected = s.connected;
     sse_reader_free(s.reader);
     buf_done(&s.refusal);
     return end;

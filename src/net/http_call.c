@@ -119,6 +119,12 @@ int http_call_connect_late(const struct http_call *call, struct err *err)
 
 /* ---- what comes ---- */
 
+void http_call_connected(const struct http_call *call)
+{
+    if (call->params.on_connected && !call->cancelled)
+        call->params.on_connected(call->params.arg);
+}
+
 void http_call_heard(struct http_call *call)
 {
     call->last_byte_ms = clock_ms();

@@ -56,6 +56,9 @@ struct http_call_params {
     /* Plain transport: true ends the wait for a name server (ERR_CANCELLED). May be NULL. */
     const volatile bool *stop;
     void *arg;
+    /* Plain transport: somebody has taken the connection, or one is there from before; with TLS he
+     * has yet to say who he is. Again where it is made anew. May be NULL. */
+    void (*on_connected)(void *arg);
     /* A header of any hop, also of a redirect: status of that hop, name lower-case. May be NULL. */
     void (*on_header)(void *arg, int status, const char *name, const char *value);
     /* Body bytes of the last hop. Returns false to pause; http_call_resume goes on and gives the

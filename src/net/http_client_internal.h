@@ -82,6 +82,9 @@ void http_client_wake(struct http_client *c);
 
 /* ---- http_call.c: for transports ---- */
 
+/* There is a connection. */
+void http_call_connected(const struct http_call *call);
+
 /* Bytes came, of whatever kind. */
 void http_call_heard(struct http_call *call);
 

@@ -133,39 +133,99 @@ static void end_failed(struct plain_call *t)
     end(t, err.code, &err);
 }
 
+/* In the second round those only that may have been slow: of the others all is known. */
+static bool next_address(struct plain_way *w, size_t *i)
+{
+    while (w->n_tried < w->addrs.n) {
+        *i = w->n_tried++;
+        if (!w->again || w->late[*i])
+            return true;
+    }
+    return false;
+}
+
+static size_t n_late(const struct plain_way *w, size_t from)
+{
+    size_t n = 0;
+
+    for (size_t i = from; i < w->addrs.n; i++)
+        n += w->late[i];
+    return n;
+}
+
+/*
+ * What address `i` gets of the time that is left. A name's first address may be a dead one, of a
+ * network that is not there any more: while there are others it has PLAIN_FIRST_MS, and is come
+ * back to when they are no better.
+ */
+static int64_t share_of(const struct plain_way *w, size_t i, int64_t left)
+{
+    int64_t n_left = (int64_t)(w->addrs.n - i), share = left;
+
+    if (w->again)
+        share = left / (int64_t)n_late(w, i);
+    else if (n_left > 1)
+        share = left / n_left < PLAIN_FIRST_MS ? left / n_left : PLAIN_FIRST_MS;
+    else if (n_late(w, 0) > 0)
+        share = left / 2;
+    return share > 0 ? share : 1;
+}
+
+/* A refusal says more than the silence of others that were tried once more. */
+static void be_late(struct plain_call *t)
+{
+    struct plain_way *w = t->way;
+
+    if (!w->again || w->failure.code == ERR_NONE || w->failure.code == ERR_TIMEOUT)
+        http_call_connect_late(&t->call, &w->failure);
+}
+
+/* Begins with the next one that can be begun with, while there is time. */
+static bool try_round(struct plain_call *t, int64_t *left)
+{
+    size_t i;
+
+    while ((*left = t->connect_by_ms - clock_ms()) > 0 && next_address(t->way, &i)) {
+        if (http_plain_connect(t, i, share_of(t->way, i, *left)) == 0)
+            return true;
+        if (!t->way->failure.code || !is_no_way(errno))
+            not_begun(t, i, errno, &t->way->failure);
+    }
+    return false;
+}
+
 /*
  * Each address gets its share of the time that is left. The end tells of the last one that says
  * something: "refused" of 127.0.0.1, and not that there is no ::1 here.
  */
 static void try_address(struct plain_call *t)
 {
-    int64_t left = t->connect_by_ms - clock_ms();
+    struct plain_way *w = t->way;
+    int64_t left;
 
-    while (t->way->n_tried < t->way->addrs.n && left > 0) {
-        size_t i = t->way->n_tried++;
-        int64_t share = left / (int64_t)(t->way->addrs.n - i);
-
-        if (http_plain_connect(t, i, share > 0 ? share : 1) == 0)
+    if (try_round(t, &left))
+        return;
+    if (left > 0 && !w->again && n_late(w, 0) > 0) {
+        w->again = true;
+        w->n_tried = 0;
+        if (try_round(t, &left))
             return;
-        if (!t->way->failure.code || !is_no_way(errno))
-            not_begun(t, i, errno, &t->way->failure);
     }
     if (left <= 0)
-        http_call_connect_late(&t->call, &t->way->failure);
+        be_late(t);
     end_failed(t);
 }
 
 void http_plain_next_address(struct plain_call *t, bool late, const char *why)
 {
     http_plain_close(t->conn);
-    if (late)
-        http_call_connect_late(&t->call, &t->way->failure);
-    else
+    if (late) {
+        t->way->late[t->way->n_tried - 1] = true;
+        be_late(t);
+    } else {
         http_call_broken(&t->call, why, &t->way->failure);
-    if (t->way->n_tried < t->way->addrs.n)
-        try_address(t);
-    else
-        end_failed(t);
+    }
+    try_address(t);
 }
 
 void http_plain_refused(struct plain_call *t, int rc, const struct err *err)
@@ -201,6 +261,8 @@ static void connect_fresh(struct plain_call *t)
         return;
     }
     t->way->n_tried = 0;
+    t->way->again = false;
+    memset(t->way->late, 0, sizeof t->way->late);
     t->way->failure.code = ERR_NONE;
     try_address(t);
 }
@@ -299,7 +361,10 @@ static void begin(struct http_call *call)
     expect_answer(t);
     if (!kept) {
         connect_fresh(t);
-    } else if (http_plain_send(t, kept)) {
+        return;
+    }
+    http_call_connected(call);
+    if (http_plain_send(t, kept)) {
         call->out_of_memory = true;
         end(t, 0, NULL);
     }

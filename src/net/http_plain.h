@@ -22,6 +22,7 @@
 #define PLAIN_DEAD_ASKS      3      /* ... and so many times: gone after 30 s */
 #define PLAIN_LOST_MS        120000 /* ... or, while it has not taken all that it was sent, this */
 #define PLAIN_TAKEN_LOOK_S   1      /* after so long without a byte it is seen whether it has */
+#define PLAIN_FIRST_MS       1000   /* for an address to take a connection, while others wait */
 #define PLAIN_REQUEST_MAX    (1u << 20) /* a request's head */
 
 struct bufferevent;
@@ -51,8 +52,10 @@ struct plain_conn {
 /* On the way to a connection; not kept behind it, as there may be a thousand streams. */
 struct plain_way {
     struct http_addrs addrs;
-    size_t n_tried;     /* of those */
-    struct err failure; /* what is told when none of them works; code 0 = nothing yet */
+    size_t n_tried;            /* of those, in this round */
+    bool late[HTTP_ADDRS_MAX]; /* they said nothing in their share of the first round ... */
+    bool again;                /* ... and are tried once more: the second round */
+    struct err failure;        /* what is told when none of them works; code 0 = nothing yet */
 };
 
 struct plain_call {

@@ -230,11 +230,13 @@ static int begin_tls(struct plain_conn *conn, int64_t left, struct err *err)
     return http_plain_send(t, conn) ? err_no_memory(err, 0, "a request") : 0;
 }
 
-/* The handshake has what is left of this address's share: who says nothing in it leaves the others
- * theirs. */
+/* The handshake has this address's share of all that is left, as somebody is there: who says
+ * nothing in it leaves the others theirs. */
 static void shake_hands(struct plain_conn *conn)
 {
-    int64_t left = conn->connect_by_ms - clock_ms();
+    const struct plain_call *t = conn->call;
+    int64_t n_left = (int64_t)(t->way->addrs.n - t->way->n_tried) + 1;
+    int64_t left = (t->connect_by_ms - clock_ms()) / n_left;
     struct err err = {0};
     int rc;
 
@@ -249,6 +251,8 @@ static void shake_hands(struct plain_conn *conn)
 
 static void on_connected(struct plain_conn *conn)
 {
+    if (conn->call && !conn->secure)
+        http_call_connected(&conn->call->call);
     if (conn->call && conn->call->url.tls && !conn->secure) {
         shake_hands(conn);
         return;

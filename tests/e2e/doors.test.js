@@ -174,6 +174,29 @@ describe('https on a loopback address', () => {
     assert.strictEqual(r.status, 0, r.stderr);
   });
 
+  /*
+   * As security.md advises where others have accounts on the machine. Their keepers were told to run the line of
+   * `rbee-hive pair`; that refused a loopback address, and `node add https://` the hive's own certificate.
+   */
+  test('a keeper of another account is paired by a line without a code', { skip: !MODEL }, async (t) => {
+    const hive = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', makeFolder('rbee-hive-')], { env: { RBEE_HIVE_TLS: 'on', RBEE_TINY: MODEL } });
+    t.after(() => hive.stop());
+    const [, port] = await hive.says(/listening on https:\/\/127\.0\.0\.1:(\d+)/);
+    const [, said] = await hive.says(/for other accounts of this machine to use it, run there:\n {2}rbee-keeper node add NAME (rbee:\S+)\n/);
+    const home = makeFolder('rbee-keeper-'), list = () => run(['workers', 'list', '--node', `localhost:${port}`], { home });
+    assert.match((await list()).stderr, /speaks https only[\s\S]*Run `rbee-hive pair` on that machine, and here the line it prints/);
+    const pair = spawnSync(HIVE, ['pair', '--home', hive.home], { encoding: 'utf8' });
+    assert.strictEqual(pair.stdout, `rbee-keeper node add NAME ${said}\n`, pair.stderr);
+    assert.match(said, new RegExp(`^rbee://127\\.0\\.0\\.1:${port}/[0-9a-f]{64}$`));
+    const added = await run(['node', 'add', 'svc', '-'], { home, input: pair.stdout });
+    assert.strictEqual(added.code, 0, added.stderr);
+    assert.match(added.stdout, /^svc is 127\.0\.0\.1:\d+ \(alive, /);
+    assert.match(added.stderr, /Paired: the hive is known by its certificate, and asks for no key/);
+    const r = await run(['infer', '--node', 'svc', '--model', 'tiny', '--prompt', 'Once', '--max-tokens', '4', '--quiet'], { home });
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.ok(!fs.existsSync(path.join(hive.home, 'run/pairings')), 'there is no code to be used');
+  });
+
   /* Files were read at the start only: who had them renewed, as certbot does, showed one that was over three months later,
    * to clients that go by dates, and nothing said so. */
   test('a certificate that was renewed with its key is taken, by new workers too; one of another key is not', { skip: !MODEL }, async (t) => {
@@ -214,6 +237,51 @@ describe('https on a loopback address', () => {
     assert.strictEqual(r.status, 0, r.stderr);
     const [, at] = await hive.says(/worker-\S+ started for tiny: process \d+, port (\d+)/);
     assert.strictEqual(await peerOf(at), shown(renewed));
+  });
+
+  /*
+   * Bound to one address, a hive named its workers by that: the certificate that an authority had given for its name
+   * was refused there, and no keeper without a pin could infer. Where the worker was warm, it was called gone.
+   */
+  test('with a certificate for its name: its workers are named as the hive was asked', { skip: !MODEL }, async (t) => {
+    const files = makeFolder('rbee-pem-'), file = (name) => path.join(files, name);
+    const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=localhost',
+      '-addext', 'subjectAltName=DNS:localhost', '-days', '2', '-keyout', file('key.pem'), '-out', file('cert.pem')], { encoding: 'utf8' });
+    if (made.status !== 0) return void t.skip('no openssl');
+    fs.chmodSync(file('key.pem'), 0o600);
+    const hive = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', makeFolder('rbee-hive-')], { env: { RBEE_TINY: MODEL,
+      RBEE_HIVE_TLS: 'on', RBEE_HIVE_TLS_CERT: file('cert.pem'), RBEE_HIVE_TLS_KEY: file('key.pem') } });
+    t.after(() => hive.stop());
+    const [, port] = await hive.says(/listening on https:\/\/127\.0\.0\.1:(\d+)/);
+    const infer = (at) => run(['infer', '--node', `https://localhost:${at}`, '--model', 'tiny', '--prompt', 'Once', '--max-tokens', '4'],
+      { env: { SSL_CERT_FILE: file('cert.pem') } });
+    for (const how of [/at https:\/\/localhost:\d+\)/, /warm: worker-/]) {
+      const r = await infer(port);
+      assert.strictEqual(r.code, 0, r.stderr);
+      assert.match(r.stderr, how);
+    }
+
+    // As security.md advises for a proxy of https; the advice of before, [hive] tls = on, could not work.
+    const pem = (name) => fs.readFileSync(file(name));
+    const proxy = https.createServer({ cert: pem('cert.pem'), key: pem('key.pem') }, (req, res) => {
+      const to = https.request({ host: '127.0.0.1', port, method: req.method, path: req.url, headers: req.headers, rejectUnauthorized: false },
+        (answer) => { res.writeHead(answer.statusCode, answer.headers); answer.pipe(res); });
+      req.pipe(to);
+    });
+    await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    t.after(() => { proxy.closeAllConnections(); proxy.close(); });
+    const by = await infer(proxy.address().port);
+    assert.strictEqual(by.code, 0, by.stderr);
+
+    const worker = { worker_id: 'worker-1', state: 'idle', model_ref: 'tiny', backend: 'cpu', device: 0 };
+    const older = https.createServer({ cert: pem('cert.pem'), key: pem('key.pem') }, (req, res) => json(res, 200,
+      { workers: [{ ...worker, url: `https://127.0.0.1:${older.address().port}` }] }));
+    await new Promise((resolve) => older.listen(0, '127.0.0.1', resolve));
+    t.after(() => older.close());
+    const r = await infer(older.address().port);
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, /CERTIFICATE_MISMATCH: the certificate of 127\.0\.0\.1:\d+ cannot be trusted: IP address mismatch/);
+    assert.doesNotMatch(r.stderr, /is gone/);
   });
 
   test('a certificate that is over, or soon will be, or is not valid yet, is told at the start', async (t) => {
@@ -260,7 +328,7 @@ describe('https on a loopback address', () => {
     const r = await run(['infer', '--node', 'bee2', '--model', 'tiny', '--prompt', 'x'], { home: mine });
     assert.deepStrictEqual(seen, [`Bearer ${key}`], r.stderr); // it was the hive that was asked, and believed
     assert.strictEqual(r.code, 1);
-    assert.match(r.stderr, /CERTIFICATE_MISMATCH: .*names a worker at http:.*\n.*tls = on/);
+    assert.match(r.stderr, /CERTIFICATE_MISMATCH: .*names a worker at http:.*\n.*pair with the hive itself.*tls_cert/);
     assert.deepStrictEqual(fake.names(), []);
   });
 
@@ -302,6 +370,23 @@ function peerOf(port) {
     socket.on('error', reject);
   });
 }
+
+/* Where Docker's bridge came before the network's card in the list, the line named it: 172.17.0.1, which on the other
+ * machine is that one's own bridge. */
+it('the line names the address of the way out, and no bridge for containers', async (t) => {
+  const host = new Host('192.168.1.20'), home = makeFolder('rbee-hive-');
+  t.after(() => host.stop());
+  await host.proc.says(/up/);
+  for (const args of ['link add docker0 type bridge', 'addr add 172.17.0.1/16 dev docker0', 'link set docker0 up', 'link add wlan0 type veth peer name w1',
+    'addr add 192.168.1.20/24 dev wlan0', 'link set wlan0 up', 'link set w1 up', 'route add default via 192.168.1.1']) {
+    const r = host.run('ip', args.split(' '));
+    if (r.status !== 0 && args.includes('bridge')) return void t.skip('no bridge can be had here');
+    assert.strictEqual(r.status, 0, r.stderr);
+  }
+  const hive = await host.hive(home);
+  t.after(() => hive.stop());
+  await hive.says(/node add NAME rbee:\/\/192\.168\.1\.20:8080\//);
+});
 
 describe('two machines', () => {
   let hosts, hive;

@@ -401,7 +401,7 @@ describe('at a terminal', { skip: noTerminal }, () => {
     await t.says(/answer 1[\s\S]*>>> $/);
     await fake.stop();
     t.enter('two');
-    await t.says(/worker worker-1111\S+ is gone[\s\S]*CONNECTION_REFUSED[\s\S]*rbee-hive[\s\S]*taken back[\s\S]*>>> $/);
+    await t.says(/worker worker-1111\S+ may be gone: its hive does not say; looking for another[\s\S]*CONNECTION_REFUSED[\s\S]*rbee-hive[\s\S]*taken back[\s\S]*>>> $/);
     await new Promise((resolve) => fake.server.listen(fake.port, '127.0.0.1', resolve));
     t.enter('three');
     await t.says(/answer 2/);

@@ -14,7 +14,8 @@ const { execFileSync, spawn, spawnSync } = require('node:child_process');
 const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started, token, end } =
   require('./lib/fakehive.js');
 const { hold } = require('./lib/hold.js');
-const { KEEPER, deadPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
+const { KEEPER, deadPort, deafPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
+const { startHive } = require('./lib/hive.js');
 const { HIVE, PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
 
 const noFlock = spawnSync('sh', ['-c', 'command -v flock']).status === 0 ? false : 'needs flock';
@@ -531,6 +532,7 @@ describe('errors', () => {
     fake.on('POST /v1/inference', (req, res, body) => (asked++ === 0
       ? error(res, 421, 'WRONG_WORKER', 'The request is for another.')
       : sse(res, [started(body), token('ok', 0), end(1)])));
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => error(res, 404, 'NOT_FOUND', 'There is no such worker.'));
     const r = await infer().done;
     assert.strictEqual(r.code, 0, r.stderr);
     assert.match(r.stderr, /is gone; looking for another/);
@@ -572,6 +574,51 @@ describe('errors', () => {
     assert.strictEqual(fake.of('POST', '/v1/workers/spawn').length, 1);
   });
 
+  /*
+   * The hive's port was let through and those of its workers were not. Refused: "is gone", twice, and advice about a
+   * log. Dropped without a word: 3 min 22 s of silence, then the same; or, of a warm one, that it "fell silent".
+   */
+  describe('a worker that lives by its hive\'s word, and is not reached', () => {
+    const lives = async (url, { warm = true } = {}) => {
+      const worker = fake.worker({ url });
+      fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: warm ? [worker] : [] }));
+      fake.on('POST /v1/workers/spawn', (req, res) => json(res, 200, worker));
+      fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => json(res, 200, worker));
+      const r = await infer().done;
+      assert.strictEqual(r.code, 1, r.stderr);
+      assert.doesNotMatch(r.stderr, /is gone|looking for another|rbee-keeper logs/);
+      assert.match(r.stderr, new RegExp(`: the worker ${WORKER_ID} runs, says its hive, but `));
+      return r.stderr;
+    };
+    const hint = (port) => new RegExp(`^The hive answers, port ${port} of that machine does not: let the workers' ports \\(8081 and up\\) through its firewall`, 'm');
+
+    for (const warm of [true, false]) {
+      test(`its port is shut: ${warm ? 'warm' : 'cold'}`, async () => {
+        const port = await deadPort(), said = await lives(`http://127.0.0.1:${port}`, { warm });
+        assert.match(said, /CONNECTION_REFUSED: .* cannot be reached: http\S+ does not answer: Connection refused/);
+        assert.match(said, hint(port));
+      });
+    }
+
+    test('its port takes no connection', async (t) => {
+      const { port, fill } = await deafPort(t);
+      await fill();
+      const said = await lives(`http://127.0.0.1:${port}`);
+      assert.match(said, /^No token yet: http\S+ is being connected to\.$/m);
+      assert.match(said, /CONNECTION_TIMEOUT: .* cannot be reached: connecting to \S+ took longer than 5000 ms/);
+      assert.match(said, hint(port));
+    });
+
+    test('another hive\'s worker answers there', async (t) => {
+      const other = await FakeHive.start();
+      t.after(() => other.stop());
+      other.on('POST /v1/inference', (req, res) => error(res, 421, 'WRONG_WORKER', 'The request is for another.'));
+      const said = await lives(other.url);
+      assert.match(said, new RegExp(`WRONG_WORKER: .* it is not the one that answers at ${other.url}`));
+      assert.match(said, new RegExp(`^Another hive's worker answers at port ${other.port}: the tunnel or port mapping`, 'm'));
+    });
+  });
+
   test('a worker on its way out is replaced, not waited for', async () => {
     let asked = 0;
     fake.on('GET /v1/workers/list', (req, res) =>
@@ -581,7 +628,7 @@ describe('errors', () => {
       : sse(res, [started(body), token('ok', 0), end(1)])));
     const r = await infer().done;
     assert.strictEqual(r.code, 0, r.stderr);
-    assert.match(r.stderr, /is gone; looking for another/);
+    assert.match(r.stderr, /is ending; looking for another/);
     assert.match(r.stderr, /warm: worker-2/);
   });
 
@@ -1034,6 +1081,23 @@ describe('the hive of the same home', () => {
     assert.deepStrictEqual(nodes.map((n) => [n.name, n.address]), [['localhost', 'localhost:8080']]);
     fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nlocalhost = 127.0.0.1:${port}\n`);
     assert.match((await run(['workers', 'list'], { home })).stderr, new RegExp(`127.0.0.1:${port}`), 'so is one of the list');
+  });
+
+  /* On a plain loopback address no hive wrote where it is: beside another account's hive at the usual port the
+   * keeper of this home sent its prompts there, and its `workers stop` and `models rm` as well. */
+  test('is found on a loopback address, too, while it lives', async (t) => {
+    const hive = await startHive(), { home } = hive;
+    t.after(() => hive.stop());
+    const here = async () => JSON.parse((await run(['node', 'list', '--json'], { home })).stdout).nodes.map((n) => n.address);
+    const workers = await run(['workers', 'list', '--json'], { home });
+    assert.deepStrictEqual(JSON.parse(workers.stdout), { workers: [] });
+    assert.deepStrictEqual(await here(), [new URL(hive.url).host]);
+    const line = spawnSync(HIVE, ['pair', '--home', home], { encoding: 'utf8' });
+    assert.match(line.stderr, /listens on 127\.0\.0\.1, where other machines cannot reach it/);
+    hive.signal('SIGKILL');
+    await hive.end();
+    assert.ok(fs.existsSync(path.join(home, 'run/hive.json')), 'nobody has taken it away');
+    assert.deepStrictEqual(await here(), ['localhost:8080'], 'who is there by now is a stranger');
   });
 
   /* A hive that starts has the lock of the home before it listens: what a killed one said was taken for its word. */

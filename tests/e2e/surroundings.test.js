@@ -220,6 +220,7 @@ test('a hive starts on a disk that is full', async (t) => {
   fs.closeSync(rest);
   hive = await startHive({ home });
   await hive.says(/cannot write \S+hive\.lock, which is locked all the same: No space left/);
+  await hive.says(/run\/hive\.json: No space left on device: keepers of this home look for the hive at localhost:8080 until/);
   const second = spawnSync(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], { encoding: 'utf8' });
   assert.match(second.stderr, /another rbee-hive \(process \?\) uses the home/);
 });

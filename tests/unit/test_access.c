@@ -177,6 +177,23 @@ static void test_access__pages_may_be_allowed(void **state)
     assert_int_equal(verdict(&a, "/", "127.0.0.1", "https://any.example", NULL), API_N_CODES);
 }
 
+/* A proxy that keeps the Host (Caddy does) was told of origins, which let no Host in. */
+static void test_access__a_hosts_refusal_does_not_speak_of_origins(void **state)
+{
+    const struct access a = {.loopback_only = true};
+    const struct access_ask ask = {.path = "/v1/health", .host = "bee.example"};
+    struct api_error e;
+    char room[API_HINT_MAX];
+    const char *hint;
+
+    (void)state;
+    assert_int_equal(access_check_place(&a, &ask, "hive", &e), -1);
+    hint = api_error_hint(&e, room);
+    assert_non_null(strstr(hint, "can send `Host: localhost`"));
+    assert_null(strstr(hint, "origins"));
+    api_error_done(&e);
+}
+
 /* Apps that are made of pages were told to use the address that the hive listens on, which is what
  * they had done. */
 static void test_access__apps_are_told_how_to_be_let_in(void **state)
@@ -263,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_access__rebinding_is_refused_on_loopback),
         cmocka_unit_test(test_access__key_is_asked_for),
         cmocka_unit_test(test_access__pages_may_be_allowed),
+        cmocka_unit_test(test_access__a_hosts_refusal_does_not_speak_of_origins),
         cmocka_unit_test(test_access__apps_are_told_how_to_be_let_in),
         cmocka_unit_test(test_access__link_key_opens_its_route_only),
         cmocka_unit_test(test_access__key_file_is_made_private_and_kept),

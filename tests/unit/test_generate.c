@@ -1,4 +1,4 @@
-/* One inference whose worker says nothing, on a clock of the test's: how long the keeper waits. */
+/* A worker that says nothing, on a clock of the test's: how long the keeper waits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "keeper/generate.h"
+#include "keeper/ready.h"
 
 #define WORKER "worker-1"
 
@@ -25,6 +26,8 @@ const struct client_last *__wrap_client_last(const struct client *c);
 int __wrap_keeper_get(struct keeper *k, const char *path, json_t **out, struct api_error *e);
 enum client_end __wrap_client_watch(struct client *c, const struct client_watch *w,
                                     struct api_error *e);
+int __wrap_client_json(struct client *c, const struct client_ask *ask, json_t **out,
+                       struct api_error *e);
 
 int64_t __wrap_client_ms(struct client *c)
 {
@@ -56,6 +59,27 @@ int __wrap_keeper_get(struct keeper *k, const char *path, json_t **out, struct a
     else if (says == BROKEN)
         api_error_set(e, API_INTERNAL, "hive", "the hive is ill");
     return *out ? 0 : -1;
+}
+
+/* The worker at its own port, a look after the other; with all of them seen it is ready. */
+static struct {
+    enum { SHUT, SLOW } is[8]; /* no connection comes about; it is there, and says nothing yet */
+    size_t n, n_asked;
+} port;
+
+int __wrap_client_json(struct client *c, const struct client_ask *ask, json_t **out,
+                       struct api_error *e)
+{
+    (void)c;
+    assert_string_equal(ask->url, "http://h:8081/v1/ready");
+    if (port.n_asked == port.n) {
+        *out = json_pack("{s:s, s:b}", "worker_id", WORKER, "ready", 1);
+        return 0;
+    }
+    last = (struct client_last){.rc = ERR_TIMEOUT, .connected = port.is[port.n_asked++] == SLOW};
+    now_ms += last.connected ? ask->timeout_ms : ask->connect_timeout_ms;
+    api_error_set(e, API_CONNECTION_TIMEOUT, "keeper", "it took too long");
+    return -1;
 }
 
 /* An hour in which nothing comes. */
@@ -126,11 +150,59 @@ static void test_generate__a_hive_that_answers_in_between_is_there(void **state)
     api_error_done(&e);
 }
 
+static int wait_for_ready(struct api_error *e)
+{
+    static const struct pool_worker worker = {.id = WORKER, .url = "http://h:8081"};
+    struct keeper k = {.term = {.quiet = true}};
+
+    now_ms = 0;
+    port.n_asked = hive.n_asked = 0;
+    return ready_wait(&k, &worker, "tiny", e);
+}
+
+/*
+ * A firewall dropped what came for the workers' ports. The keeper connected twenty times, 10 s
+ * each, without a word, and spoke of a worker that could not start.
+ */
+static void test_ready__a_port_that_takes_no_connection_is_told_of_soon(void **state)
+{
+    struct api_error e = {0};
+
+    (void)state;
+    SAYS(BUSY, BUSY);
+    memcpy(port.is, (const int[8]){SHUT, SHUT, SHUT, SHUT, SHUT, SHUT, SHUT, SHUT}, sizeof port.is);
+    port.n = 8;
+    assert_int_equal(wait_for_ready(&e), -1);
+    assert_true(now_ms <= 10000);
+    assert_int_equal(e.code, API_CONNECTION_TIMEOUT);
+    assert_non_null(strstr(e.message, WORKER " runs, says its hive, but cannot be reached: it took "
+                                             "too long"));
+    assert_non_null(strstr(json_string_value(json_object_get(e.details, "hint")),
+                           "port 8081 of that machine does not: let the workers' ports"));
+    api_error_done(&e);
+}
+
+/* One that is connected to is there: a slow disk, a machine that has much to do. */
+static void test_ready__a_worker_that_is_slow_to_answer_is_waited_for(void **state)
+{
+    struct api_error e = {0};
+
+    (void)state;
+    SAYS(BUSY, BUSY, BUSY, BUSY);
+    memcpy(port.is, (const int[8]){SLOW, SLOW, SHUT, SLOW}, sizeof port.is);
+    port.n = 4;
+    assert_int_equal(wait_for_ready(&e), 0);
+    assert_int_equal(port.n_asked, 4);
+    assert_true(now_ms > 30000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_generate__a_hive_that_is_not_reached_twice_ends_the_wait),
         cmocka_unit_test(test_generate__a_hive_that_answers_in_between_is_there),
+        cmocka_unit_test(test_ready__a_port_that_takes_no_connection_is_told_of_soon),
+        cmocka_unit_test(test_ready__a_worker_that_is_slow_to_answer_is_waited_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

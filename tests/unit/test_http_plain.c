@@ -178,9 +178,33 @@ static int connect_to_link(int fd, const struct sockaddr_in6 *at)
     return __real_connect(fd, (const struct sockaddr *)&to, sizeof to);
 }
 
+/* Or: the first so many connections go to a port that answers none, the others to another one,
+ * whichever of the addresses of localhost is asked; and when each was begun. */
+static struct {
+    unsigned n, n_dead;
+    uint16_t dead_port, port;
+    int64_t at_ms[4];
+} steered;
+
+static int connect_steered(int fd, int family)
+{
+    uint16_t port = steered.n < steered.n_dead ? steered.dead_port : steered.port;
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6};
+
+    assert_in_range(steered.n, 0, 3);
+    steered.at_ms[steered.n++] = clock_ms();
+    four.sin_port = six.sin6_port = htons(port);
+    assert_int_equal(inet_pton(AF_INET6, "::ffff:127.0.0.1", &six.sin6_addr), 1);
+    return family == AF_INET ? __real_connect(fd, (const struct sockaddr *)&four, sizeof four)
+                             : __real_connect(fd, (const struct sockaddr *)&six, sizeof six);
+}
+
 int __wrap_connect(int fd, const struct sockaddr *at, socklen_t n);
 int __wrap_connect(int fd, const struct sockaddr *at, socklen_t n)
 {
+    if (steered.port)
+        return connect_steered(fd, at->sa_family);
     if (at->sa_family == AF_INET6 && link_ports[0])
         return connect_to_link(fd, (const struct sockaddr_in6 *)at);
     if (!six_fails || at->sa_family != AF_INET6)
@@ -255,6 +279,79 @@ static void test_http_plain__an_address_without_a_way_hides_no_refusal(void **st
     }
     /* No port is left for a connection to that machine: it may be there all the same. */
     assert_int_equal(fail_with_six(&t, "http://[2001:db8::1]:1/", EADDRNOTAVAIL), ERR_BUSY);
+}
+
+/* A listener whose backlog is full, and the connections in it. */
+static void fill_backlog(int fds[3])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+
+    fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fds[0], (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fds[0], 0), 0);
+    assert_int_equal(getsockname(fds[0], (struct sockaddr *)&at, &n), 0);
+    for (int i = 1; i < 3; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (__real_connect(fds[i], (struct sockaddr *)&at, sizeof at))
+            assert_int_equal(errno, EINPROGRESS);
+    }
+    steered.dead_port = ntohs(at.sin_port);
+}
+
+/* Asks localhost, of whose two addresses the first `n_dead` to be tried are dead. */
+static void ask_steered(unsigned n_dead, int64_t connect_ms)
+{
+    struct peer *peer = PEER({OK("ok"), CLOSE, 0});
+    struct told t;
+    int fds[3];
+
+    open_client(&t);
+    memset(&steered, 0, sizeof steered);
+    fill_backlog(fds);
+    steered.n_dead = n_dead;
+    steered.port = peer->port;
+    run_call(&t, (struct http_call_params){.url = "http://localhost:9/",
+                                           .body_max = 9,
+                                           .connect_timeout_ms = connect_ms});
+    steered.port = 0;
+    if (t.rc)
+        fail_msg("%s", t.err.text);
+    assert_string_equal(t.body, "ok");
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    close_client(&t);
+    peer_stop(peer);
+}
+
+/*
+ * A name whose first address was a black hole (an old record, a VPN that is down) cost each command
+ * half of the time that there was to connect: 5 s, and `node list` called the node dead.
+ */
+static void test_http_plain__a_dead_first_address_costs_a_second(void **state)
+{
+    int six = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    if (six < 0)
+        skip();
+    close(six);
+    ask_steered(1, 20000);
+    assert_int_equal(steered.n, 2);
+    assert_in_range(steered.at_ms[1] - steered.at_ms[0], PLAIN_FIRST_MS - 50, 5000);
+}
+
+/* It may only have been slow, and the others may be dead. */
+static void test_http_plain__a_late_first_address_is_come_back_to(void **state)
+{
+    int six = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    if (six < 0)
+        skip();
+    close(six);
+    ask_steered(2, 1600);
+    assert_int_equal(steered.n, 3);
 }
 
 /* Nodes are asked directly, whatever the environment says of proxies. */
@@ -1003,6 +1100,8 @@ int main(void)
         cmocka_unit_test(test_http_plain__an_address_without_a_way_hides_no_refusal),
         cmocka_unit_test(test_http_plain__an_address_of_a_link_is_asked_by_that_link),
         cmocka_unit_test(test_http_plain__an_address_of_a_link_without_its_link),
+        cmocka_unit_test(test_http_plain__a_dead_first_address_costs_a_second),
+        cmocka_unit_test(test_http_plain__a_late_first_address_is_come_back_to),
         cmocka_unit_test(test_http_plain__a_slow_name_server_makes_no_other_call_late),
         cmocka_unit_test(test_http_plain__asks_again_who_lost_patience_meanwhile),
         cmocka_unit_test(test_http_plain__asks_no_proxy),

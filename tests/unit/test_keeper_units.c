@@ -514,6 +514,34 @@ static void test_pool__follows_a_hive_of_https_to_workers_of_https_only(void **s
     assert_int_equal(take("http://bee2:8080", "https://bee2:8081", &w), API_N_CODES);
 }
 
+/*
+ * A loopback hive behind a proxy that rewrites Host names its workers as it knows them: at
+ * 127.0.0.1. The keeper of another machine sent key and prompt to its own port 8081, to whatever
+ * program listened there.
+ */
+static void test_pool__a_worker_of_another_machine_is_not_on_this_one(void **state)
+{
+    static const char *const here[] = {"http://127.0.0.1:8081", "https://127.9.9.9:8081/",
+                                       "http://localhost:8081", "http://[::1]:8081",
+                                       "http://w.localhost.:8081"};
+    static const char *const local[] = {"http://127.0.0.1:8080", "http://localhost:8080",
+                                        "http://localhost.:8080", "http://[::1]:8080",
+                                        "http://a.localhost:8080"};
+    struct pool_worker w;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof here / sizeof here[0]; i++) {
+        assert_int_equal(take("http://10.9.0.1:80", here[i], &w), API_CONNECTION_REFUSED);
+        assert_int_equal(take("http://localhost.bee2:80", here[i], &w), API_CONNECTION_REFUSED);
+    }
+    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++) {
+        assert_int_equal(take(local[i], "http://127.0.0.1:8081", &w), API_N_CODES);
+        assert_int_equal(take(local[i], "http://bee2:8081", &w), API_N_CODES);
+    }
+    assert_int_equal(take("https://bee2:443", "https://127.0.0.1:8081", &w),
+                     API_CONNECTION_REFUSED);
+}
+
 /* Its hive writes the address as it was asked; without the zone nothing is at it. */
 static void test_pool__a_worker_is_reached_by_the_link_of_its_hive(void **state)
 {
@@ -692,6 +720,7 @@ int main(void)
         cmocka_unit_test(test_pool__passes_by_whom_its_hive_gives_to_nobody),
         cmocka_unit_test(test_pool__takes_no_harm_from_a_strange_list),
         cmocka_unit_test(test_pool__follows_a_hive_of_https_to_workers_of_https_only),
+        cmocka_unit_test(test_pool__a_worker_of_another_machine_is_not_on_this_one),
         cmocka_unit_test(test_pool__a_worker_is_reached_by_the_link_of_its_hive),
         cmocka_unit_test(test_pool__takes_no_url_with_more_than_a_place),
         cmocka_unit_test(test_retry__what_may_pass_and_what_does_not),

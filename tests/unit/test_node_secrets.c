@@ -28,6 +28,9 @@ static void test_pair__reads_the_line_whole_or_not_at_all(void **state)
         "rbee://h:1",
         "rbee://h:1/",
         "rbee://h:1/" PIN,
+        "rbee://127.0.0.1:1/" PIN "/",
+        "rbee://127.0.0.1:1/" PIN "0",
+        "rbee://127.0.0.1:1",
         "rbee://h:1/" PIN "/",
         "rbee://h:1/" PIN "/" CODE "!",
         "rbee://h:1/" PIN "/" CODE "/" CODE,
@@ -54,6 +57,10 @@ static void test_pair__reads_the_line_whole_or_not_at_all(void **state)
     assert_string_equal(line.addr.host, "2001:db8::1");
     assert_int_equal(pair_parse("rbee://bee2/" PIN "/" CODE, &line, &err), 0);
     assert_int_equal(line.addr.port, 8080);
+    assert_int_equal(pair_parse("rbee://[::1]:81/" PIN, &line, &err), 0);
+    assert_string_equal(line.addr.host, "::1");
+    assert_string_equal(line.pin, PIN);
+    assert_string_equal(line.code, "");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (pair_parse(bad[i], &line, &err) != ERR_INVALID)
             fail_msg("taken: %s", bad[i]);

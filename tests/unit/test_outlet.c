@@ -14,8 +14,17 @@
 
 #include <cmocka.h>
 
+#include <event2/event.h>
+
 #include "hive/gateway/outlet.h"
 #include "net/http_server.h"
+
+static int64_t now_ms; /* GNU ld --wrap: the reserved name is its own */
+int64_t __wrap_clock_ms(void);
+int64_t __wrap_clock_ms(void)
+{
+    return now_ms;
+}
 
 /* ---- a server whose client reads when it is told to ---- */
 
@@ -79,6 +88,7 @@ static void client_reads(struct http_exchange *x)
 /* ---- what is tested ---- */
 
 struct rig {
+    struct event_base *base;
     struct http_exchange x;
     struct outlet out;
     unsigned n_room;
@@ -96,7 +106,10 @@ static int set_up(void **state)
     struct rig *rig = calloc(1, sizeof *rig);
 
     assert_non_null(rig);
-    outlet_init(&rig->out, &rig->x, OUTLET_SSE);
+    rig->base = event_base_new();
+    assert_non_null(rig->base);
+    now_ms = 0;
+    outlet_init(&rig->out, rig->base, &rig->x, OUTLET_SSE);
     rig->out.on_room = on_room;
     rig->out.arg = rig;
     outlet_open(&rig->out);
@@ -109,6 +122,7 @@ static int tear_down(void **state)
     struct rig *rig = *state;
 
     outlet_done(&rig->out);
+    event_base_free(rig->base);
     buf_done(&rig->x.got);
     free(rig);
     return 0;
@@ -209,6 +223,55 @@ static void test_outlet__nothing_is_kept_for_who_has_left(void **state)
     assert_int_equal(rig->x.got.len, OUTLET_PIECE); /* it was tried once */
 }
 
+/* The timer goes off at that time. What the client has got of the outlet in all. */
+static const char *at(struct rig *rig, int64_t ms)
+{
+    now_ms = ms;
+    event_active(rig->out.silence, EV_TIMEOUT, 1);
+    assert_in_range(event_base_loop(rig->base, EVLOOP_NONBLOCK), 0, 1);
+    return buf_str(&rig->x.got);
+}
+
+/*
+ * A stream that the comments of a load had opened fell silent once the model was loaded, for as
+ * long as its request stood in the worker's queue: the worker says nothing before there is a slot.
+ */
+static void test_outlet__breaks_a_silence_whoever_is_waited_for(void **state)
+{
+#define COMMENT ": keep-alive\n\n"
+    struct rig *rig = *state;
+
+    assert_non_null(rig->out.silence);
+    assert_string_equal(at(rig, 9999), "");
+    assert_string_equal(at(rig, 10000), COMMENT);
+    now_ms = 15000;
+    outlet_put(&rig->out, "{}");
+    outlet_flush(&rig->out);
+    assert_string_equal(at(rig, 20000), COMMENT "data: {}\n\n");
+    assert_string_equal(at(rig, 25000), COMMENT "data: {}\n\n" COMMENT);
+    rig->x.pending = OUTLET_FULL + 1; /* it does not read */
+    assert_string_equal(at(rig, 60000), COMMENT "data: {}\n\n" COMMENT);
+    rig->x.pending = 0;
+    assert_string_equal(at(rig, 70000), COMMENT "data: {}\n\n" COMMENT COMMENT);
+    assert_true(evtimer_pending(rig->out.silence, NULL));
+    outlet_close(&rig->out);
+    assert_null(rig->out.silence);
+}
+
+/* JSON lines have no comments. */
+static void test_outlet__lines_have_nothing_to_break_silence_with(void **state)
+{
+    struct rig *rig = *state;
+    struct http_exchange x = {.pending = 0};
+    struct outlet lines;
+
+    outlet_init(&lines, rig->base, &x, OUTLET_LINES);
+    outlet_open(&lines);
+    assert_null(lines.silence);
+    outlet_done(&lines);
+    buf_done(&x.got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +286,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_outlet__nothing_is_kept_for_who_has_left, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_outlet__breaks_a_silence_whoever_is_waited_for, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_outlet__lines_have_nothing_to_break_silence_with,
+                                        set_up, tear_down),
     };
 
     return cmocka_run_group_tests_name("outlet", tests, NULL, NULL);

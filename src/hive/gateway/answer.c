@@ -178,7 +178,7 @@ static struct answer *answer_create(struct hive *h, struct http_exchange *x,
     a->dialect = dialect;
     a->created_s = clock_unix_ms() / 1000;
     a->started_ms = a->loaded_ms = clock_ms();
-    outlet_init(&a->out, x, dialect->outlet);
+    outlet_init(&a->out, h->base, x, dialect->outlet);
     a->out.on_room = answer_on_room;
     a->out.arg = a;
     buf_init(&a->head, ANSWER_HEAD_MAX);

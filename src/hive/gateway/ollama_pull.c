@@ -151,7 +151,7 @@ static struct pull *pull_create(struct hive *h, struct http_exchange *x)
     p->hive = h;
     p->x = x;
     p->stream = true;
-    outlet_init(&p->out, x, OUTLET_LINES);
+    outlet_init(&p->out, h->base, x, OUTLET_LINES);
     p->timer = evtimer_new(h->base, on_timer, p);
     if (p->timer)
         return p;

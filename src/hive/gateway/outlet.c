@@ -1,17 +1,64 @@
 /* outlet.c - see outlet.h. */
 #include "hive/gateway/outlet.h"
 
+#include <event2/event.h>
+
+#include "base/clock.h"
 #include "net/http_server.h"
 
-void outlet_init(struct outlet *o, struct http_exchange *x, enum outlet_kind kind)
+void outlet_init(struct outlet *o, struct event_base *base, struct http_exchange *x,
+                 enum outlet_kind kind)
 {
-    *o = (struct outlet){.x = x, .kind = kind};
+    *o = (struct outlet){.x = x, .base = base, .kind = kind};
     buf_init(&o->buf, OUTLET_MAX);
+}
+
+static void end_watch(struct outlet *o)
+{
+    if (o->silence)
+        event_free(o->silence);
+    o->silence = NULL;
 }
 
 void outlet_done(struct outlet *o)
 {
+    end_watch(o);
     buf_done(&o->buf);
+}
+
+/* ---- silence ---- */
+
+static void watch_for(struct outlet *o, int64_t ms)
+{
+    const struct timeval in = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    event_add(o->silence, &in);
+}
+
+/* A client that has not taken what there is has no use for more. */
+static void on_silence(evutil_socket_t fd, short what, void *arg)
+{
+    struct outlet *o = arg;
+    int64_t left = o->put_ms + OUTLET_SILENCE_MS - clock_ms();
+
+    (void)fd, (void)what;
+    if (left <= 0) {
+        if (!outlet_is_full(o)) {
+            outlet_comment(o, "keep-alive");
+            outlet_flush(o);
+        }
+        left = OUTLET_SILENCE_MS;
+    }
+    watch_for(o, left);
+}
+
+/* Without memory for the timer there may be silence. */
+static void begin_watch(struct outlet *o)
+{
+    o->put_ms = clock_ms();
+    o->silence = o->kind == OUTLET_SSE ? evtimer_new(o->base, on_silence, o) : NULL;
+    if (o->silence)
+        watch_for(o, OUTLET_SILENCE_MS);
 }
 
 void outlet_open(struct outlet *o)
@@ -23,6 +70,7 @@ void outlet_open(struct outlet *o)
     http_add_header(o->x, "X-Accel-Buffering", "no");
     http_stream_begin(o->x, 200,
                       o->kind == OUTLET_SSE ? "text/event-stream" : "application/x-ndjson");
+    begin_watch(o);
 }
 
 /* ---- events ---- */
@@ -98,6 +146,7 @@ static void write_out(struct outlet *o)
         if (http_stream_put(o->x, o->buf.data + o->n_sent, n)) /* it has left: we are told soon */
             n = outlet_n_left(o);
         o->n_sent += n;
+        o->put_ms = clock_ms();
     }
     if (outlet_n_left(o) == 0)
         empty(o);
@@ -133,6 +182,7 @@ bool outlet_is_full(const struct outlet *o)
 
 void outlet_close(struct outlet *o)
 {
+    end_watch(o);
     if (outlet_n_left(o))
         http_stream_put(o->x, o->buf.data + o->n_sent, outlet_n_left(o));
     http_stream_end(o->x);

@@ -5,19 +5,25 @@
  * at a time. However large they are, the server holds little more than OUTLET_FULL bytes of them
  * (past http_limits it cuts a client off that only needs time): the rest waits here and follows as
  * the client reads. Of one that reads slowly the worker is not read further while outlet_is_full.
+ * A stream of events is never silent for long, whoever is waited for (a worker's queue, a place):
+ * clients and proxies take that for a dead one. Lines have nothing to be said with.
  * Loop thread only. Source of the formats: WHATWG HTML 9.2; ndjson.org.
  */
 #ifndef RBEE_HIVE_GATEWAY_OUTLET_H
 #define RBEE_HIVE_GATEWAY_OUTLET_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 
-#define OUTLET_MAX   (128u << 20) /* bytes gathered at most: a last event may repeat all the text */
-#define OUTLET_FULL  (128u << 10) /* with so many bytes unsent no more should be made */
-#define OUTLET_PIECE (64u << 10)  /* given to the server at a time */
+#define OUTLET_MAX        (128u << 20) /* bytes gathered at most: a last event may repeat all the text */
+#define OUTLET_FULL       (128u << 10) /* with so many bytes unsent no more should be made */
+#define OUTLET_PIECE      (64u << 10)  /* given to the server at a time */
+#define OUTLET_SILENCE_MS 10000        /* without a byte, of a stream of events: a comment then */
 
+struct event;
+struct event_base;
 struct http_exchange;
 
 enum outlet_kind { OUTLET_SSE, OUTLET_LINES };
@@ -28,13 +34,18 @@ struct outlet {
     bool open;
     struct buf buf;
     size_t n_whole, n_sent; /* bytes of `buf`: of events that are whole; that the server has */
+    struct event_base *base;
+    struct event *silence; /* owned; NULL = there may be silence */
+    int64_t put_ms;        /* when it was opened, or bytes left last */
     /* Told, once, after the outlet was full: the client has read all. May be NULL. */
     void (*on_room)(void *arg);
     void *arg;
 };
 
-void outlet_init(struct outlet *o, struct http_exchange *x, enum outlet_kind kind);
-void outlet_done(struct outlet *o); /* the memory only */
+/* `base` is for what breaks silence. */
+void outlet_init(struct outlet *o, struct event_base *base, struct http_exchange *x,
+                 enum outlet_kind kind);
+void outlet_done(struct outlet *o); /* its own only: the exchange is as it is */
 
 /* The 200 and its headers; nothing when it is open already. */
 void outlet_open(struct outlet *o);

@@ -138,4 +138,19 @@ async function deadPort() {
   return port;
 }
 
-module.exports = { deadPort, BUILD, KEEPER, makeHome, environment, run, start, runOnTerminal, noTerminal };
+/* A port that takes no connection once `fill` was called: its program is stopped, and what waits there is full. */
+async function deafPort(t) {
+  const text = "const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(s.address().port));";
+  const child = spawn(process.execPath, ['-e', text], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const sockets = [];
+  t.after(() => { for (const s of sockets) s.destroy(); child.kill('SIGKILL'); });
+  const port = await new Promise((resolve) => child.stdout.once('data', (data) => resolve(Number(data))));
+  const fill = () => {
+    child.kill('SIGSTOP');
+    for (let i = 0; i < 4; i++) sockets.push(net.connect(port, '127.0.0.1').on('error', () => {}));
+    return new Promise((resolve) => sockets[0].once('connect', resolve));
+  };
+  return { port, fill };
+}
+
+module.exports = { deadPort, deafPort, BUILD, KEEPER, makeHome, environment, run, start, runOnTerminal, noTerminal };

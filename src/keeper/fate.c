@@ -1,0 +1,88 @@
+/* fate.c - see fate.h. */
+#include "keeper/fate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "keeper/interrupt.h"
+#include "net/http_url.h"
+
+#define FATE_TRIES 5
+#define FATE_MS    100
+
+static bool has_ended(const json_t *worker)
+{
+    const char *state = keeper_text(worker, "state", "");
+
+    return json_is_object(json_object_get(worker, "error")) || str_eq(state, "draining") ||
+           str_eq(state, "failed");
+}
+
+static enum fate ask_once(struct keeper *k, const char *path)
+{
+    struct api_error e = {0};
+    json_t *worker = NULL;
+    enum fate fate;
+
+    if (keeper_get(k, path, &worker, &e) == 0)
+        fate = has_ended(worker) ? FATE_ENDED : FATE_LIVES;
+    else
+        fate = e.code == API_NOT_FOUND ? FATE_ENDED : FATE_UNKNOWN;
+    json_decref(worker);
+    api_error_done(&e);
+    return fate;
+}
+
+enum fate fate_ask(struct keeper *k, const char *worker_id)
+{
+    char path[KEEPER_URL_MAX];
+    enum fate fate;
+
+    snprintf(path, sizeof path, "/v1/workers/%s", worker_id);
+    fate = ask_once(k, path);
+    for (unsigned i = 1; i < FATE_TRIES && fate == FATE_LIVES && interrupt_sleep_ms(FATE_MS); i++)
+        fate = ask_once(k, path);
+    return fate;
+}
+
+bool fate_is_lost(enum api_code code)
+{
+    return code == API_CONNECTION_REFUSED || code == API_CONNECTION_TIMEOUT ||
+           code == API_WRONG_WORKER;
+}
+
+static char *hint_of(const struct pool_worker *worker, enum api_code code)
+{
+    struct http_url at = {.port = 0};
+
+    http_url_parse(worker->url, &at, NULL);
+    if (code == API_WRONG_WORKER)
+        return str_printf("Another hive's worker answers at port %u: the tunnel or port mapping to "
+                          "that machine has to lead to its workers' ports (8081 and up) as well, "
+                          "each by its own number.",
+                          (unsigned)at.port);
+    return str_printf("The hive answers, port %u of that machine does not: let the workers' ports "
+                      "(8081 and up) through its firewall, port mapping or tunnel as well.",
+                      (unsigned)at.port);
+}
+
+void fate_blame_way(const struct pool_worker *worker, struct api_error *e)
+{
+    enum api_code code = e->code;
+    char why[ERR_TEXT_MAX], *hint = hint_of(worker, code);
+
+    str_copy(why, sizeof why, e->message);
+    api_error_done(e);
+    if (code == API_WRONG_WORKER)
+        api_error_set(e, code, "keeper",
+                      "the worker %s runs, says its hive, but it is not the one that answers at "
+                      "%.200s",
+                      worker->id, worker->url);
+    else
+        api_error_set(e, code, "keeper",
+                      "the worker %s runs, says its hive, but cannot be reached: %s", worker->id,
+                      why);
+    e->details = json_pack("{s:s*, s:s}", "hint", hint, "worker_id", worker->id);
+    free(hint);
+}
