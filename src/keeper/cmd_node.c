@@ -176,6 +176,13 @@ static int change(struct keeper *k, const char *name, const char *address,
     return rc;
 }
 
+static int fail(struct keeper *k, int rc, const struct err *err)
+{
+    if (rc == ERR_INVALID)
+        return keeper_usage(k, "%s", err->text);
+    return keeper_fail_err(k, rc == ERR_LIMIT ? API_INVALID_REQUEST : API_INTERNAL, err);
+}
+
 /* Remembers address and secret; without a secret an older one of that name goes. */
 static int remember(struct keeper *k, const char *name, const char *address,
                     const struct node_secret *secret)
@@ -183,9 +190,7 @@ static int remember(struct keeper *k, const char *name, const char *address,
     struct err err = {0};
     int rc = change(k, name, address, secret, &err);
 
-    if (rc == ERR_INVALID)
-        return keeper_usage(k, "%s", err.text);
-    return rc ? keeper_fail_err(k, API_INTERNAL, &err) : 0;
+    return rc ? fail(k, rc, &err) : 0;
 }
 
 /* A name that cannot be kept, one too many, or files that cannot be written, must not cost the
@@ -202,9 +207,7 @@ static int check_place(struct keeper *k, const char *name, const char *address)
     if (rc == 0)
         rc = node_secrets_touch(home, &err);
     dir_lock_release(&lock);
-    if (rc == ERR_INVALID)
-        return keeper_usage(k, "%s", err.text);
-    return rc ? keeper_fail_err(k, API_INTERNAL, &err) : 0;
+    return rc ? fail(k, rc, &err) : 0;
 }
 
 /* Of a hive on a loopback address: its certificate is all there is to know. */
