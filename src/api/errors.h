@@ -93,7 +93,8 @@ void api_error_done(struct api_error *e);
 
 /*
  * What to do: the error's own hint (details.hint), else its row's, naming the worker of
- * details.worker_id: its log is another one's as soon as the next is started. dst or another text.
+ * details.worker_id: its log is another one's as soon as the next is started. Without a name,
+ * `rbee-keeper logs` shows the last one's. dst or another text.
  */
 #define API_HINT_MAX 512
 const char *api_error_hint(const struct api_error *e, char dst[API_HINT_MAX]);
