@@ -340,8 +340,7 @@ bool api_error_parse(struct api_error *e, int status, const char *body, size_t n
                       message[0] ? message : "no reason was told");
         e->details = json_is_object(details) ? json_incref(details) : NULL;
     } else {
-        api_error_set(e, API_INTERNAL, "", "the answer has status %d and no error body: %.*s",
-                      status, n > 200 ? 200 : (int)n, body);
+        api_error_set(e, API_INTERNAL, "", "the answer has status %d and no error body", status);
     }
     json_decref(root);
     return is_body;

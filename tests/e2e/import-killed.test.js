@@ -192,6 +192,20 @@ test('a placing that goes wrong leaves nothing, and what lay there before as it 
   assert.deepStrictEqual(filesIn(hive), []);
 });
 
+/* "Please report it with the request id and the log": the log had the error without the id. */
+test('an error of our own in a stream stands in the log under its id', async (t) => {
+  const hive = await startHive(), local = path.join(hive.home, 'models/local');
+  t.after(() => hive.stop());
+  fs.rmSync(local, { recursive: true, force: true });
+  fs.writeFileSync(local, 'in the way');
+  const s = await importing(hive, model('no-room'));
+  const { code, message } = (await s.all()).find((e) => e.stage === 'error');
+  assert.strictEqual(code, 'INTERNAL', message);
+  await hive.says(/INTERNAL in request/);
+  const line = hive.stderr.split('\n').find((l) => l.includes('INTERNAL'));
+  assert.ok(line.includes(`INTERNAL in request ${s.headers['x-request-id']}, in work on `) && line.endsWith(message), line);
+});
+
 /*
  * It entered at the next start, though nobody had judged it.
  */

@@ -77,7 +77,9 @@ static void test_errors__foreign_bodies_are_no_crash(void **state)
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         assert_false(api_error_parse(&e, 502, bodies[i], strlen(bodies[i])));
         assert_int_equal(e.code, API_INTERNAL);
-        assert_non_null(strstr(e.message, "502"));
+        /* Nothing of it, as a log may hold that: who repeats what it was asked has a prompt there.
+         */
+        assert_string_equal(e.message, "the answer has status 502 and no error body");
         api_error_done(&e);
     }
 }
