@@ -282,7 +282,7 @@ static void check_proxies(void)
         log_warn(HTTP_PROXY_BAD ": no model can be fetched by it", http);
 }
 
-/* Also while the models are read in, before there are workers. */
+/* Also while there are no workers yet (the models are read in) or any more (take_apart). */
 static void on_model_entered(void *arg, const char *model_ref, const char *path)
 {
     struct hive *h = arg;
@@ -529,7 +529,9 @@ static void take_apart(struct hive *h)
 
     h->doors.server = NULL;
     http_server_free(h->server); /* first: whoever waits is told to forget it */
+    h->server = NULL;
     workers_free(h->workers);
+    h->workers = NULL; /* an import that is in its place by now still enters the catalog */
     end = begin_deadline(h);
     doors_close(&h->doors);
     tasks_free(h->tasks); /* what helpers still do is about the models */

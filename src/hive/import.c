@@ -120,7 +120,7 @@ static int reach_all(struct import *im, struct err *err)
 
 /*
  * What is in its place enters though the client has left meanwhile: one who did not hear of it, and
- * asks again, finds the model. At the hive's end it goes back to where it was.
+ * asks again, finds the model. So it does at the hive's end: the catalog closes behind the helpers.
  */
 static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
 {
@@ -131,9 +131,6 @@ static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
         fail_item(im, c, rc == ERR_INVALID ? API_INTERNAL : code_of(rc), err->text);
     } else if ((rc = reach_all(im, &why))) { /* the next start finds it */
         fail_item(im, c, code_of(rc), why.text);
-    } else if (!im->to.dir) {
-        import_take_back(im, im->card->n_files);
-        fail_item(im, c, API_INTERNAL, "the hive is ending");
     } else if (!card_is_complete(im->card)) {
         import_take_back(im, im->card->n_files); /* what is left of it */
         fail_item(im, c, API_INTERNAL, "its files were deleted as soon as they were here");

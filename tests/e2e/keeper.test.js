@@ -115,13 +115,16 @@ describe('infer, phase by phase', () => {
     }
   });
 
-  /* One that loaded was listed with a context of 0, and the model loaded once more beside it. */
+  /* One that loaded was listed with a context of 0 (and is, by a hive of before), and the model loaded once more beside it. */
   test('a worker that loads and will be large enough is taken', async () => {
-    const coming = fake.worker({ state: 'loading', n_ctx: 4096 });
-    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [coming] }));
-    fake.on('POST /v1/workers/spawn', (req, res) => json(res, 200, coming));
-    assert.strictEqual((await infer(['--ctx', '4096']).done).code, 0);
-    assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), [undefined]);
+    for (const size of [{ n_ctx: 4096 }, { n_ctx: 0, slots_total: 0 }]) {
+      fake.calls.length = 0;
+      const coming = fake.worker({ state: 'loading', ...size });
+      fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [coming] }));
+      fake.on('POST /v1/workers/spawn', (req, res) => json(res, 200, coming));
+      assert.strictEqual((await infer(['--ctx', '4096']).done).code, 0);
+      assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), [undefined]);
+    }
   });
 
   /* What another keeper had asked for in the same moment was in no list, and taken whatever its size. */
