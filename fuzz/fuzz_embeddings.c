@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/fields.h"
 #include "base/str.h"
 #include "worker/embedding.h"
 
@@ -15,11 +16,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_input(const json_t *input)
 {
     const json_t *id;
+    int32_t token;
     size_t i;
 
     BUG_ON(!json_is_string(input) && json_array_size(input) == 0);
-    json_array_foreach(input, i, id) BUG_ON(!json_is_integer(id) || json_integer_value(id) < 0 ||
-                                            json_integer_value(id) > INT32_MAX);
+    json_array_foreach(input, i, id) BUG_ON(!fields_token_id(id, &token));
 }
 
 static void check_accepted(const struct embedding *em)

@@ -171,6 +171,7 @@ static bool check_model(void *arg, const struct store_model *m)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    struct store_scan in_hub, in_ollama;
     char hub[SCRATCH_PATH_MAX], ollama[SCRATCH_PATH_MAX], secret[SCRATCH_PATH_MAX], *lines[N_LINES];
 
     for (int i = 0; i < MANIFEST; i++)
@@ -183,8 +184,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     put_file(scratch_path(secret, "secret.gguf"), "GGUF", 0);
     put_hf(hub, lines);
     put_ollama(ollama, lines);
-    store_scan_hf(NULL, hub, check_model, hub, NULL);
-    store_scan_ollama(NULL, ollama, check_model, ollama, NULL);
+    in_hub = (struct store_scan){.dir = hub, .each = check_model, .arg = hub};
+    in_ollama = (struct store_scan){.dir = ollama, .each = check_model, .arg = ollama};
+    store_scan_hf(NULL, &in_hub, NULL);
+    store_scan_ollama(NULL, &in_ollama, NULL);
+    BUG_ON(in_hub.n_past_limit || in_ollama.n_past_limit);
     scratch_clear(hub);
     scratch_clear(ollama);
     for (int i = 0; i < N_LINES; i++)

@@ -145,37 +145,6 @@ static bool is_listed(const char *list, const char *origin)
     return false;
 }
 
-/* SCHEME://HOST[:PORT] and nothing behind it, of any scheme (those of programs' own pages, too) but
- * ftp, of which no browser has pages any more; "null" is what pages without one are called. */
-static bool is_origin(const char *s, size_t n)
-{
-    const char *sign = memmem(s, n, "://", 3), *host = sign ? sign + 3 : NULL;
-
-    if ((n == 1 && s[0] == '*') || (n == 4 && memcmp(s, "null", 4) == 0))
-        return true;
-    if (!sign || sign == s || host == s + n || (n >= 6 && strncasecmp(s, "ftp://", 6) == 0))
-        return false;
-    for (; host < s + n; host++)
-        if (*host <= ' ' || *host > '~' || strchr("/?#@\\", *host))
-            return false;
-    return true;
-}
-
-int access_check_origins(const char *list, struct err *err)
-{
-    for (const char *p = list + strspn(list, BLANKS); *p;) {
-        size_t len = strcspn(p, BLANKS);
-
-        if (!is_origin(p, len))
-            return err_set(err, ERR_INVALID,
-                           "[hive] origins takes http://HOST[:PORT] and https://HOST[:PORT] as "
-                           "browsers send them, without a path, or *; no page is of '%.*s'",
-                           len < 200 ? (int)len : 200, p);
-        p += len + strspn(p + len, BLANKS);
-    }
-    return 0;
-}
-
 bool access_origin_allowed(const struct access *a, const char *origin)
 {
     return names_loopback(origin) || (a->origins && is_listed(a->origins, origin));

@@ -66,10 +66,6 @@ bool access_is_loopback(const char *host);
  */
 int access_split_host(const char *text, char *host, size_t host_size, int *port, struct err *err);
 
-/* Is each of `list` an origin as a browser sends it, or "*"? ERR_INVALID names the one that is
- * none, and would never be met. */
-int access_check_origins(const char *list, struct err *err);
-
 /* Is a page of that origin one of this machine's own, or of the allowed? */
 bool access_origin_allowed(const struct access *a, const char *origin);
 

@@ -228,8 +228,8 @@ static json_t *text_json(const char *text)
     return s;
 }
 
-/* The word in a row's hint in whose place the worker's name stands, where it is known. */
-#define NAME_OF_WORKER "WORKER`"
+/* What stands in a row's hint where the worker's name is to stand, if it is known. */
+#define NAME_OF_WORKER " WORKER`"
 #define SHORT_ID       15 /* "worker-" and 8 digits: what tables show, and commands take */
 #define ID_SIGNS       "abcdefghijklmnopqrstuvwxyz0123456789-"
 
@@ -237,13 +237,13 @@ const char *api_error_hint(const struct api_error *e, char dst[API_HINT_MAX])
 {
     const char *own = json_string_value(json_object_get(e->details, "hint"));
     const char *worker = json_string_value(json_object_get(e->details, "worker_id"));
-    const char *hint = own ? own : table[e->code].hint, *at;
+    const char *hint = own ? own : table[e->code].hint, *at = strstr(hint, NAME_OF_WORKER);
+    bool known = worker && strspn(worker, ID_SIGNS) >= SHORT_ID;
 
-    if (own || !worker || strspn(worker, ID_SIGNS) < SHORT_ID ||
-        !(at = strstr(hint, NAME_OF_WORKER)))
+    if (own || !at)
         return hint;
-    snprintf(dst, API_HINT_MAX, "%.*s%.*s%s", (int)(at - hint), hint, SHORT_ID, worker,
-             at + strlen(NAME_OF_WORKER) - 1);
+    snprintf(dst, API_HINT_MAX, "%.*s%s%.*s%s", (int)(at - hint), hint, known ? " " : "",
+             known ? SHORT_ID : 0, known ? worker : "", at + strlen(NAME_OF_WORKER) - 1);
     return dst;
 }
 
@@ -346,8 +346,7 @@ bool api_error_parse(struct api_error *e, int status, const char *body, size_t n
                       message[0] ? message : "no reason was told");
         e->details = json_is_object(details) ? json_incref(details) : NULL;
     } else {
-        api_error_set(e, API_INTERNAL, "", "the answer has status %d and no error body: %.*s",
-                      status, n > 200 ? 200 : (int)n, body);
+        api_error_set(e, API_INTERNAL, "", "the answer has status %d and no error body", status);
     }
     json_decref(root);
     return is_body;

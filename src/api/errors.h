@@ -96,7 +96,8 @@ void api_error_done(struct api_error *e);
 
 /*
  * What to do: the error's own hint (details.hint), else its row's, naming the worker of
- * details.worker_id: its log is another one's as soon as the next is started. dst or another text.
+ * details.worker_id: its log is another one's as soon as the next is started. Without a name,
+ * `rbee-keeper logs` shows the last one's. dst or another text.
  */
 #define API_HINT_MAX 512
 const char *api_error_hint(const struct api_error *e, char dst[API_HINT_MAX]);
@@ -124,8 +125,8 @@ void api_error_of_status(struct api_error *e, int status, const char *src, const
 /* The code for one of which only the status is. */
 enum api_code api_code_of_status(int status);
 
-/* Reads such a body (any status) into *e; false for what is not one: it becomes API_INTERNAL with
- * its beginning. */
+/* Reads such a body (any status) into *e; false for what is not one: it becomes API_INTERNAL, and
+ * nothing of it is in the sentence, which may stand in a log (error_log.h). */
 bool api_error_parse(struct api_error *e, int status, const char *body, size_t n);
 
 #endif

@@ -258,13 +258,14 @@ bool failed_keys_rest(struct failed_keys *f, int64_t now_ms, bool last, struct f
 {
     int kind = 0;
     struct culprit *c = find_rest(f, now_ms, last, &kind);
+    bool has_room = c && may_tell(f, now_ms);
 
-    if (!c || (!may_tell(f, now_ms) && !last))
+    if (!c || (!has_room && !last))
         return false;
     out->kind = (enum failed_kind)kind;
     who_text(&c->who, out->who);
     out->n = tell(f, c, kind, now_ms);
-    for (size_t i = 0; (last || is_short(f, now_ms)) && i < f->n; i++)
+    for (size_t i = 0; (!has_room || is_short(f, now_ms)) && i < f->n; i++)
         leave_unsaid(f, &f->all[i]);
     out->others = failed_keys_unsaid(f);
     return true;

@@ -85,7 +85,8 @@ struct failed_rest {
 
 /*
  * Something that was left and is to be told now; false: nothing. To be asked until then. `last`:
- * the owner ends, and all that is left is told at once, whatever was told lately.
+ * the owner ends, and all that is left is told at once, whatever was told lately: each address as
+ * long as there is room, and the others in one sum.
  */
 bool failed_keys_rest(struct failed_keys *f, int64_t now_ms, bool last, struct failed_rest *out);
 

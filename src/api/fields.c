@@ -90,8 +90,7 @@ bool fields_text(struct fields *f, const char *name, bool required, size_t max_b
     return true;
 }
 
-/* JSON knows one kind of number: 40.0 is 40. */
-static bool whole_of(const json_t *value, int64_t *out)
+bool fields_whole(const json_t *value, int64_t *out)
 {
     double v = json_real_value(value);
 
@@ -105,6 +104,16 @@ static bool whole_of(const json_t *value, int64_t *out)
     return true;
 }
 
+bool fields_token_id(const json_t *value, int32_t *out)
+{
+    int64_t id;
+
+    if (!fields_whole(value, &id) || id < 0 || id > INT32_MAX)
+        return false;
+    *out = (int32_t)id;
+    return true;
+}
+
 bool fields_int(struct fields *f, const char *name, bool required, int64_t min, int64_t max,
                 int64_t *out)
 {
@@ -113,7 +122,7 @@ bool fields_int(struct fields *f, const char *name, bool required, int64_t min, 
 
     if (!value)
         return false;
-    if (!whole_of(value, &n) || n < min || n > max) {
+    if (!fields_whole(value, &n) || n < min || n > max) {
         fields_fail(f, name, "integer", "%s must be an integer from %lld to %lld.", name,
                     (long long)min, (long long)max);
         return false;
@@ -159,7 +168,8 @@ bool fields_bool(struct fields *f, const char *name, bool *out)
 static bool fail_duration(struct fields *f, const char *name)
 {
     fields_fail(f, name, "duration",
-                "%s must be a duration such as \"30s\" or \"5m\", a number of seconds, or -1.",
+                "%s must be a duration such as \"30s\" or \"5m\", a number of seconds, or -1; at "
+                "most " STR_DURATION_MAX_TEXT ".",
                 name);
     return false;
 }
@@ -175,13 +185,13 @@ static const char *text_of(const json_t *value)
 bool fields_duration_ms(struct fields *f, const char *name, int64_t *out)
 {
     const json_t *value = take(f, name, false);
-    json_int_t seconds = json_integer_value(value);
+    int64_t seconds;
 
     if (!value)
         return false;
     if (str_to_duration_ms(text_of(value), out) == 0)
         return true;
-    if (json_is_integer(value) && seconds >= -1 && seconds <= INT64_MAX / 1000) {
+    if (fields_whole(value, &seconds) && seconds >= -1 && seconds <= STR_DURATION_MAX_MS / 1000) {
         *out = seconds < 0 ? -1 : seconds * 1000;
         return true;
     }
@@ -198,7 +208,7 @@ bool fields_go_duration_ms(struct fields *f, const char *name, int64_t *out)
     if (str_to_duration_ms(text_of(value), out) == 0 ||
         str_to_go_duration_ms(text_of(value), out) == 0)
         return true;
-    if (json_is_number(value) && seconds <= (double)(INT64_MAX / 2000)) {
+    if (json_is_number(value) && seconds <= (double)(STR_DURATION_MAX_MS / 1000)) {
         double ms = seconds * 1000;
 
         *out = ms < 0 ? -1 : (int64_t)(ms < 0.5 ? ms > 0 : ms + 0.5);

@@ -27,6 +27,11 @@ struct fields {
     char not_json[200]; /* why the body is no object; "" when it is one */
 };
 
+/* A whole number, and the id of a token (0 to INT32_MAX), also where it is written as 40.0: JSON
+ * knows one kind of number. */
+bool fields_whole(const json_t *value, int64_t *out);
+bool fields_token_id(const json_t *value, int32_t *out);
+
 /* Parses; a bad body is reported by fields_end. An empty body counts as {}. */
 void fields_begin(struct fields *f, const char *body, size_t n);
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/fields.h"
 #include "api/inference_checks.h"
 #include "api/json_load.h"
 #include "api/json_whole.h"
@@ -127,14 +128,6 @@ static void take_prompt(struct checks *c, const struct field *f, const json_t *v
     }
 }
 
-/* A whole number from outside within the range of an id, also when written as 20.0. */
-static bool is_id(const json_t *value)
-{
-    double v = json_number_value(value);
-
-    return json_is_number(value) && v == floor(v) && v >= 0 && v <= INT32_MAX;
-}
-
 static void take_prompt_tokens(struct checks *c, const struct field *f, const json_t *value)
 {
     size_t n = json_array_size(value), i;
@@ -148,13 +141,15 @@ static void take_prompt_tokens(struct checks *c, const struct field *f, const js
     c->no_memory = c->no_memory || !c->r->prompt_tokens;
     json_array_foreach(value, i, id)
     {
-        if (!is_id(id)) {
+        int32_t token;
+
+        if (!fields_token_id(id, &token)) {
             checks_fail(c, f->name, "array of ids",
-                        "prompt_tokens[%zu] must be an integer of 0 or more.", i);
+                        "prompt_tokens[%zu] must be an integer from 0 to %d.", i, INT32_MAX);
             return;
         }
         if (c->r->prompt_tokens)
-            c->r->prompt_tokens[c->r->n_prompt_tokens++] = (int32_t)json_number_value(id);
+            c->r->prompt_tokens[c->r->n_prompt_tokens++] = token;
     }
 }
 
@@ -171,9 +166,14 @@ static void take_bias(struct checks *c, const struct field *f, const json_t *val
     const char *key;
     uint64_t id;
 
-    if (!json_is_object(value) || json_object_size(value) > INFERENCE_BIAS_MAX) {
+    if (!json_is_object(value)) {
         checks_fail(c, f->name, constraint, "logit_bias must be an object of at most %d members.",
                     INFERENCE_BIAS_MAX);
+        return;
+    }
+    if (json_object_size(value) > INFERENCE_BIAS_MAX) {
+        checks_fail(c, f->name, constraint, "logit_bias has %zu members, the limit is %d.",
+                    json_object_size(value), INFERENCE_BIAS_MAX);
         return;
     }
     c->r->logit_bias = calloc(json_object_size(value) + 1, sizeof *c->r->logit_bias);
@@ -245,8 +245,13 @@ static void take_stop(struct checks *c, const struct field *f, const json_t *val
     static const char *const constraint = "array of at most 16 strings of 1 to 256 bytes";
     size_t n = json_array_size(value);
 
-    if (!json_is_array(value) || n > INFERENCE_STOP_MAX) {
+    if (!json_is_array(value)) {
         checks_fail(c, f->name, constraint, "stop must be an array of at most %d strings.",
+                    INFERENCE_STOP_MAX);
+        return;
+    }
+    if (n > INFERENCE_STOP_MAX) {
+        checks_fail(c, f->name, constraint, "stop has %zu strings, the limit is %d.", n,
                     INFERENCE_STOP_MAX);
         return;
     }

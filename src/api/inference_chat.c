@@ -294,9 +294,14 @@ void checks_tools(struct checks *c, const struct field *f, const json_t *value)
     struct place at = {.text = "tools"};
     size_t n = json_array_size(value);
 
-    if (!json_is_array(value) || n > INFERENCE_TOOLS_MAX) {
+    if (!json_is_array(value)) {
         checks_fail(c, f->name, "array of tools", "tools must be an array of at most %d tools.",
                     INFERENCE_TOOLS_MAX);
+        return;
+    }
+    if (n > INFERENCE_TOOLS_MAX) {
+        checks_fail(c, f->name, "array of at most 512 tools",
+                    "tools has %zu tools, the limit is %d.", n, INFERENCE_TOOLS_MAX);
         return;
     }
     for (size_t i = 0; i < n; i++) {

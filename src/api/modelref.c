@@ -138,6 +138,9 @@ static int parse_hf(const char *text, char *rest, struct model_ref *out, struct 
 /* A path must name something: "/", "./." and the like do not. */
 static int parse_path(const char *text, const char *path, struct model_ref *out, struct err *err)
 {
+    if (strlen(path) > MODEL_REF_PATH_MAX)
+        return err_set(err, ERR_INVALID, "the model's path has %zu bytes, the limit is %d",
+                       strlen(path), MODEL_REF_PATH_MAX);
     for (const char *p = path; *p;) {
         size_t n = strcspn(p, "/");
 

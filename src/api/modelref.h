@@ -15,8 +15,9 @@
 
 #include "base/err.h"
 
-#define MODEL_REF_MAX        1024 /* bytes of a whole reference */
-#define MODEL_REF_LOCAL_MAX  160  /* of the name behind "local:" */
+#define MODEL_REF_MAX        1024                /* bytes of a whole reference */
+#define MODEL_REF_PATH_MAX   (MODEL_REF_MAX - 7) /* of a file's path: "file://" stands before it */
+#define MODEL_REF_LOCAL_MAX  160                 /* of the name behind "local:" */
 #define MODEL_REF_LOCAL_WORD "local:"
 
 enum model_ref_kind { MODEL_REF_TINY, MODEL_REF_FILE, MODEL_REF_HF, MODEL_REF_LOCAL };

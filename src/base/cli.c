@@ -175,10 +175,14 @@ static int store(const struct cli_opt *o, const char *text, char *why, size_t wh
         snprintf(why, why_size, "--%s takes a number", o->name);
         break;
     case CLI_DURATION:
-        if (str_to_duration_ms(text, o->value) == 0)
+        if (str_to_duration_ms(text, &i) == 0 && (i != 0 || o->min == 0)) {
+            *(int64_t *)o->value = i;
             return 0;
-        snprintf(why, why_size, "--%s takes a duration such as 30s, 5m or -1, not '%.40s'", o->name,
-                 text);
+        }
+        snprintf(why, why_size,
+                 "--%s takes a duration such as 30s, 5m or -1, at most " STR_DURATION_MAX_TEXT
+                 ", not '%.40s'",
+                 o->name, text);
         return -1;
     case CLI_STRS:
         list = o->value;

@@ -26,7 +26,7 @@ enum cli_kind {
     CLI_STR,      /* const char **: into argv */
     CLI_INT,      /* int64_t *, within min..max */
     CLI_NUM,      /* double *, within min..max */
-    CLI_DURATION, /* int64_t * in ms (see str_to_duration_ms) */
+    CLI_DURATION, /* int64_t * in ms (see str_to_duration_ms); min 1: not 0 */
     CLI_STRS      /* struct cli_list *: may be given several times */
 };
 

@@ -31,13 +31,35 @@ const char *path_base(const char *path)
     return slash ? slash + 1 : path;
 }
 
-int path_rbee_home(char **out, struct err *err)
+/* Of the folder one stands in, where it is relative: another program may stand elsewhere. */
+static int home_in_full(const char *path, const char *said_by, char **out, struct err *err)
+{
+    char *here = NULL;
+
+    if (path[0] == '~')
+        return err_set(err, ERR_INVALID,
+                       "%s is '%.200s': a shell makes a path of '~' where it is not quoted, rbee "
+                       "does not; write the full path",
+                       said_by, path);
+    if (path[0] == '/')
+        *out = str_dup(path);
+    else if ((here = realpath(".", NULL)))
+        *out = path_join(here, path);
+    else
+        return err_errno(err, ERR_IO, errno, "cannot find the folder that '%.200s' is in", path);
+    free(here);
+    return *out ? 0 : err_no_memory(err, PATH_MAX, "the home folder's name");
+}
+
+int path_rbee_home(const char *given, char **out, struct err *err)
 {
     const char *rbee_home = getenv("RBEE_HOME"), *home = getenv("HOME");
 
-    if (rbee_home && rbee_home[0])
-        *out = str_dup(rbee_home);
-    else if (home && home[0])
+    if (given)
+        return home_in_full(given, "--home", out, err);
+    if (rbee_home && rbee_home[strspn(rbee_home, " \t\r\n")])
+        return home_in_full(rbee_home, "RBEE_HOME", out, err);
+    if (home && home[0])
         *out = path_join(home, ".rbee");
     else
         return err_set(err, ERR_NOT_FOUND,
@@ -209,19 +231,33 @@ int path_real(const char *path, char **out, struct err *err)
                      "cannot find %s", path);
 }
 
+static bool is_plain(unsigned char c, bool first)
+{
+    return isascii(c) && (isalnum(c) || c == '_' || c == '-' || (c == '.' && !first));
+}
+
+size_t path_safe_length(const char *text)
+{
+    size_t len = 0;
+
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        len += is_plain(*p, len == 0) ? 1 : 3;
+    return len ? len : 1;
+}
+
 int path_safe_component(const char *text, char **out, struct err *err)
 {
     char name[PATH_COMPONENT_MAX + 1];
-    size_t len = 0;
+    size_t len = path_safe_length(text);
 
+    if (len > PATH_COMPONENT_MAX)
+        return err_set(err, ERR_LIMIT,
+                       "a name of %zu bytes is too long for a file: it has %zu with all but "
+                       "letters, digits, '.', '_' and '-' written as %%XX, the limit is %d",
+                       strlen(text), len, PATH_COMPONENT_MAX);
+    len = 0;
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        bool plain =
-            isascii(*p) && (isalnum(*p) || *p == '_' || *p == '-' || (*p == '.' && len > 0));
-
-        if (len + (plain ? 1 : 3) > PATH_COMPONENT_MAX)
-            return err_set(err, ERR_LIMIT, "a name of %zu bytes is too long for a file (limit %d)",
-                           strlen(text), PATH_COMPONENT_MAX);
-        if (plain)
+        if (is_plain(*p, len == 0))
             name[len++] = (char)*p;
         else
             len += (size_t)snprintf(name + len, 4, "%%%02X", *p);

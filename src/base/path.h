@@ -22,8 +22,12 @@ char *path_join(const char *dir, const char *name);
 /* The part after the last slash; points into `path`. */
 const char *path_base(const char *path);
 
-/* RBEE_HOME, else ~/.rbee. ERR_NOT_FOUND when neither RBEE_HOME nor HOME is set. */
-int path_rbee_home(char **out, struct err *err);
+/*
+ * The home as --home gives it (NULL: not), else RBEE_HOME, blanks alone being none, else ~/.rbee; a
+ * full path. ERR_INVALID for a '~' that no shell has made a path of; ERR_NOT_FOUND when nothing is
+ * set.
+ */
+int path_rbee_home(const char *given, char **out, struct err *err);
 
 /* mkdir, and mkdir -p. Existing folders are fine, an existing file is not. As path_open_made. */
 int path_make_dir(const char *path, mode_t mode, struct err *err);
@@ -54,6 +58,8 @@ int path_real(const char *path, char **out, struct err *err);
  * give one name only if equal. Texts whose name would pass PATH_COMPONENT_MAX give ERR_LIMIT.
  */
 int path_safe_component(const char *text, char **out, struct err *err);
+/* Bytes of that name, however long it is. */
+size_t path_safe_length(const char *text);
 
 /*
  * Some file systems (macOS's, exFAT) do not tell "Ann" from "ann": a name of one text then leads to

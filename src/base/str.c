@@ -176,7 +176,7 @@ int str_to_duration_ms(const char *s, int64_t *out_ms)
 
         if (!str_eq(unit, units[i].unit))
             continue;
-        if (__builtin_mul_overflow(n, units[i].ms, &ms) || ms > INT64_MAX)
+        if (__builtin_mul_overflow(n, units[i].ms, &ms) || ms > STR_DURATION_MAX_MS)
             return -1;
         *out_ms = (int64_t)ms;
         return 0;
@@ -224,7 +224,7 @@ int str_to_go_duration_ms(const char *s, int64_t *out_ms)
         sum += v * units[i].ms;
         s += strlen(units[i].unit);
     }
-    if (!(sum < (double)INT64_MAX))
+    if (!(sum <= (double)STR_DURATION_MAX_MS) && !negative)
         return -1;
     *out_ms = negative && sum > 0 ? -1 : (int64_t)(sum < 0.5 ? sum > 0 : sum + 0.5);
     return 0;

@@ -31,6 +31,10 @@ int str_to_f64(const char *s, double *out); /* finite decimal numbers only */
 int str_to_bool(const char *s, bool *out);  /* true false yes no on off 1 0 */
 int str_hex_digit(char c);                  /* 0 to 15; -1: it is none */
 
+/* The longest duration, so that a few together, or some times one, are within 64 bits. */
+#define STR_DURATION_MAX_MS   (INT64_C(1000000) * 3600000)
+#define STR_DURATION_MAX_TEXT "1000000h"
+
 /* "90", "90s", "5m", "2h", "250ms" (a bare number is seconds), "-1" = never -> *out_ms = -1. */
 int str_to_duration_ms(const char *s, int64_t *out_ms);
 

@@ -31,14 +31,18 @@ enum config_kind {
     CONFIG_INT,      /* within min..max */
     CONFIG_DURATION, /* "5m", "0", "-1" (never) */
     CONFIG_ADDR,     /* "host:port", port 0 allowed */
-    CONFIG_CHOICE    /* one of the words in `choices` */
+    CONFIG_CHOICE,   /* one of the words in `choices` */
+    CONFIG_PATH,     /* a full path, or empty */
+    CONFIG_BYTES,    /* "500k", or empty */
+    CONFIG_URL,      /* of a server: http or https, perhaps with a path */
+    CONFIG_ORIGINS   /* those of web pages, as browsers send them, or "*"; or empty */
 };
 
 struct config_option {
     const char *section, *key;
     enum config_kind kind;
     const char *fallback;  /* the default, as text */
-    int64_t min, max;      /* CONFIG_INT */
+    int64_t min, max;      /* CONFIG_INT; CONFIG_DURATION: min 1 = not 0 */
     const char *choices;   /* CONFIG_CHOICE: words with a blank between */
     const char *env_alias; /* a second environment name, or NULL; RBEE_<SECTION>_<KEY> wins */
     const char *help;      /* one line */
@@ -106,7 +110,8 @@ const struct config_node *config_node_find(const struct config *c, const char *n
 /*
  * Adds or replaces a node and writes the file: comments and everything else in it stay, the home
  * folder is made if need be. ERR_INVALID for a bad name or address, ERR_LIMIT past
- * CONFIG_NODES_MAX, ERR_IO/ERR_DENIED when it cannot be written (the list is then as before).
+ * CONFIG_NODES_MAX or CONFIG_FILE_MAX, ERR_IO/ERR_DENIED when it cannot be written (the list is
+ * then as before).
  */
 int config_node_add(struct config *c, const char *name, const char *address, struct err *err);
 /* Would that go well? The same errors; the file is written anew as it is, where there is one. */

@@ -55,6 +55,8 @@ extern const struct config_option config_table[CONFIG_N_OPTIONS];
 size_t config_find(const char *section, const char *key);
 /* The same for names of our own: a BUG when there is no such row. */
 size_t config_must_find(const char *section, const char *key);
+
+/* ---- values.c ---- */
 /* Says in err what the option takes; the caller puts before it where the value stood. */
 int config_check_value(const struct config_option *o, const char *value, struct err *err);
 

@@ -118,6 +118,24 @@ static int write_back(const struct config *c, const char *text, mode_t mode, str
     return rc;
 }
 
+/* One too many, or a file that would not be read any more. */
+static int check_room(const struct config *c, const struct config_nodes *nodes, const char *name,
+                      const char *text, struct err *err)
+{
+    size_t n = strlen(text);
+
+    if (nodes->n >= CONFIG_NODES_MAX && !find(nodes, name))
+        return err_set(err, ERR_LIMIT,
+                       "%s lists %zu nodes, which is the most; `rbee-keeper node rm` makes room",
+                       c->path, nodes->n);
+    if (n > CONFIG_FILE_MAX)
+        return err_set(err, ERR_LIMIT,
+                       "%s would have %zu bytes with that line, more than %u are not read; "
+                       "`rbee-keeper node rm` or an editor makes room",
+                       c->path, n, CONFIG_FILE_MAX);
+    return 0;
+}
+
 /*
  * Sets or removes one line, or only tries to. The file is read again, so that what another program
  * wrote in the meantime stays; the new text is parsed before it is written, so that what is on disk
@@ -145,6 +163,9 @@ static int change(struct config *c, const char *name, const char *value, bool on
         rc = err_no_memory(err, n, c->path);
         goto out;
     }
+    rc = value ? check_room(c, &nodes, name, text, err) : 0;
+    if (rc)
+        goto out;
     free(nodes.items);
     nodes = (struct config_nodes){0};
     rc = config_parse_text(NULL, c->path, text, strlen(text), &nodes, err);

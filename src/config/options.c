@@ -1,5 +1,6 @@
 /*
- * options.c - the table of options: every one there is, its default, and what values it takes.
+ * options.c - the table of options: every one there is, its default, and of what kind its
+ * values are (values.c).
  *
  * One line an option: a new one needs no other change, but for the count in internal.h.
  */
@@ -20,7 +21,7 @@ const struct config_option config_table[CONFIG_N_OPTIONS] = {
      "a PEM file with the certificate to show and those behind it; empty = the hive's own"},
     {"hive", "tls_key", CONFIG_STR, "", 0, 0, NULL, NULL,
      "a PEM file with its private key, mode 0600"},
-    {"hive", "origins", CONFIG_STR, "", 0, 0, NULL, NULL,
+    {"hive", "origins", CONFIG_ORIGINS, "", 0, 0, NULL, NULL,
      "web pages that may ask the hive, such as https://chat.example; several with blanks between"},
     {"hive", "worker", CONFIG_STR, "", 0, 0, NULL, NULL,
      "the worker's program; empty = beside rbee-hive, else in PATH"},
@@ -46,13 +47,13 @@ const struct config_option config_table[CONFIG_N_OPTIONS] = {
      "whether a request's hf: model that is not here is downloaded: on or off"},
     {"hive", "load_wait", CONFIG_DURATION, "60s", 0, 0, NULL, NULL,
      "how long a request waits for its model to be loaded before it is told to come again"},
-    {"hive", "chat_template", CONFIG_STR, "", 0, 0, NULL, NULL,
+    {"hive", "chat_template", CONFIG_PATH, "", 0, 0, NULL, NULL,
      "a file with the chat template of all models; empty = each model's own"},
-    {"hive", "hf_endpoint", CONFIG_STR, "https://huggingface.co", 0, 0, NULL, "HF_ENDPOINT",
+    {"hive", "hf_endpoint", CONFIG_URL, "https://huggingface.co", 0, 0, NULL, "HF_ENDPOINT",
      "the hub that hf: models come from"},
     {"hive", "worker_port_first", CONFIG_INT, "8081", 1, 65535, NULL, NULL,
      "workers listen on the first free port from here up"},
-    {"hive", "queue_timeout", CONFIG_DURATION, "60s", 0, 0, NULL, NULL,
+    {"hive", "queue_timeout", CONFIG_DURATION, "60s", 1, 0, NULL, NULL,
      "how long a request may wait for a slot of its worker; -1 = for ever"},
     {"hive", "head_timeout", CONFIG_DURATION, "10s", 0, 0, NULL, NULL,
      "how long the head of a request may take; 0 or -1 = for ever"},
@@ -60,21 +61,21 @@ const struct config_option config_table[CONFIG_N_OPTIONS] = {
      "how long its body may take from there; 0 or -1 = for ever"},
     {"hive", "write_timeout", CONFIG_DURATION, "60s", 0, 0, NULL, NULL,
      "a client that takes nothing of its answer for so long is cut off; 0 or -1 = never"},
-    {"hive", "load_timeout", CONFIG_DURATION, "300s", 0, 0, NULL, NULL,
+    {"hive", "load_timeout", CONFIG_DURATION, "300s", 1, 0, NULL, NULL,
      "how long a worker may take to load its model; -1 = for ever"},
     {"hive", "health_interval", CONFIG_DURATION, "30s", 0, 0, NULL, NULL,
      "how often a worker is asked whether it is well; 0 or -1 = never"},
-    {"hive", "stall_after", CONFIG_DURATION, "60s", 0, 0, NULL, NULL,
+    {"hive", "stall_after", CONFIG_DURATION, "60s", 1, 0, NULL, NULL,
      "the least time without a step before a worker that has work counts as stuck; -1 = never"},
     {"hive", "download_stall", CONFIG_DURATION, "60s", 0, 0, NULL, NULL,
-     "a download without a byte for so long is tried anew; -1 = never"},
+     "a download without a byte for so long is tried anew; 0 or -1 = never"},
     {"hive", "download_connections", CONFIG_INT, "4", 1, 16, NULL, NULL,
      "connections that a download shares its work among"},
-    {"hive", "download_limit_rate", CONFIG_STR, "", 0, 0, NULL, NULL,
-     "bytes a second of all downloads together, as 500k or 10m; empty = no limit"},
+    {"hive", "download_limit_rate", CONFIG_BYTES, "", 0, 0, NULL, NULL,
+     "bytes a second of all downloads together, as 500k or 10m (a k is 1024); empty = no limit"},
     {"hive", "log_level", CONFIG_CHOICE, "info", 0, 0, LEVELS, NULL,
      "the least level that is logged: debug, info, warn, error or silent"},
-    {"hive", "models_dir", CONFIG_STR, "", 0, 0, NULL, NULL,
+    {"hive", "models_dir", CONFIG_PATH, "", 0, 0, NULL, NULL,
      "where models are kept; empty = models in rbee's home"},
 };
 
@@ -99,60 +100,4 @@ const struct config_option *config_options(size_t *n)
 {
     *n = CONFIG_N_OPTIONS;
     return config_table;
-}
-
-static bool is_choice(const char *choices, const char *value)
-{
-    size_t n = strlen(value);
-
-    for (const char *p = choices; n && *p;) {
-        size_t len = strcspn(p, " ");
-
-        if (len == n && strncmp(p, value, n) == 0)
-            return true;
-        p += len + (p[len] == ' ');
-    }
-    return false;
-}
-
-static bool is_plain_text(const char *value)
-{
-    for (const unsigned char *p = (const unsigned char *)value; *p; p++)
-        if (*p < 0x20 || *p == 0x7f)
-            return false;
-    return str_is_utf8(value, strlen(value));
-}
-
-int config_check_value(const struct config_option *o, const char *value, struct err *err)
-{
-    struct config_addr addr;
-    int64_t number;
-
-    if (strlen(value) >= CONFIG_VALUE_MAX)
-        return err_set(err, ERR_LIMIT, "the value of %s has %zu bytes, the limit is %d", o->key,
-                       strlen(value), CONFIG_VALUE_MAX - 1);
-    if (!is_plain_text(value))
-        return err_set(err, ERR_INVALID, "the value of %s holds bytes that are no text", o->key);
-    switch (o->kind) {
-    case CONFIG_STR:
-        return 0;
-    case CONFIG_INT:
-        if (str_to_i64(value, &number) == 0 && number >= o->min && number <= o->max)
-            return 0;
-        return err_set(err, ERR_INVALID, "%s takes a whole number from %lld to %lld, not '%.80s'",
-                       o->key, (long long)o->min, (long long)o->max, value);
-    case CONFIG_DURATION:
-        if (str_to_duration_ms(value, &number) == 0)
-            return 0;
-        return err_set(err, ERR_INVALID,
-                       "%s takes a duration such as 30s, 5m, 0 or -1, not '%.80s'", o->key, value);
-    case CONFIG_ADDR:
-        return config_addr_parse(value, CONFIG_DEFAULT_PORT, &addr, err);
-    case CONFIG_CHOICE:
-        if (is_choice(o->choices, value))
-            return 0;
-        return err_set(err, ERR_INVALID, "%s takes one of: %s; not '%.80s'", o->key, o->choices,
-                       value);
-    }
-    BUG("option %s has the kind %d", o->key, (int)o->kind);
 }

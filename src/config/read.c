@@ -97,9 +97,13 @@ static int check_line(const char *p, const char *stop, size_t line, struct err *
 {
     const char *end = memchr(p, ']', (size_t)(stop - p));
 
-    if (stop - p > CONFIG_LINE_MAX || memchr(p, '\0', (size_t)(stop - p)))
-        return err_set(err, ERR_INVALID, "line %zu is longer than %d bytes or holds a NUL", line,
-                       CONFIG_LINE_MAX);
+    if (memchr(p, '\0', (size_t)(stop - p)))
+        return err_set(err, ERR_INVALID, "line %zu holds a NUL", line);
+    if (stop - p > CONFIG_LINE_MAX)
+        return err_set(err, ERR_INVALID,
+                       "line %zu has %zu bytes, the limit is %d; a variable of the environment "
+                       "(RBEE_HIVE_MODELS_DIR and so on) may hold a value of %d",
+                       line, (size_t)(stop - p), CONFIG_LINE_MAX, CONFIG_VALUE_MAX - 1);
     if (p < stop && *p == '[' && !end)
         return err_set(err, ERR_INVALID, "line %zu begins a section, and lacks its ']'", line);
     if (p < stop && *p == '[' && !says_nothing(end + 1, stop))

@@ -21,8 +21,8 @@
 #include "base/err.h"
 #include "hive/catalog.h"
 
-#define CARD_VERSION      1    /* a later one is another's: it is neither read nor written over */
-#define CARD_FILES_MAX    1000 /* parts of a split model */
+#define CARD_VERSION      1   /* a later one is another's: it is neither read nor written over */
+#define CARD_FILES_MAX    512 /* parts of a split model: as many as the engine reads */
 #define CARD_REFS_MAX     64
 #define CARD_BYTES_MAX    (1u << 20)
 #define CARD_SHA256_BYTES 65      /* hex digits and the NUL */

@@ -214,17 +214,24 @@ static int load_own(const char *dir, struct certificate *out, struct err *err)
     return rc;
 }
 
+int certificate_check_paths(const char *chain_path, const char *key_path, struct err *err)
+{
+    if (!chain_path[0] == !key_path[0])
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "[hive] tls_cert and tls_key belong together: give both, or neither");
+}
+
 int certificate_load(const char *home, const char *chain_path, const char *key_path,
                      struct certificate *out, struct err *err)
 {
     char *dir;
     size_t n;
-    int rc;
+    int rc = certificate_check_paths(chain_path, key_path, err);
 
     *out = (struct certificate){0};
-    if (!chain_path[0] != !key_path[0])
-        return err_set(err, ERR_INVALID,
-                       "[hive] tls_cert and tls_key belong together: give both, or neither");
+    if (rc)
+        return rc;
     if (chain_path[0]) {
         rc = read_key(key_path, &out->key, err);
         return rc ? rc : path_read_file(chain_path, PEM_FILE_MAX, &out->chain, &n, err);

@@ -23,6 +23,9 @@ struct certificate {
     bool made;         /* the key is a new one: keepers of before do not know it */
 };
 
+/* Both "", or both given? ERR_INVALID. */
+int certificate_check_paths(const char *chain_path, const char *key_path, struct err *err);
+
 /*
  * chain_path and key_path "": the own one. ERR_DENIED for a key that others may read, ERR_INVALID
  * for one path without the other, ERR_NOT_FOUND, ERR_IO. What the files hold is judged by TLS.

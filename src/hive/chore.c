@@ -21,6 +21,7 @@
 struct chore {
     struct hive *h;
     struct sse_stream *stream; /* NULL: the client has left */
+    char request_id[HTTP_REQUEST_ID_BYTES];
     struct event *timer;
 
     struct chore_step step; /* its texts are owned */
@@ -120,6 +121,7 @@ struct chore *chore_begin(struct hive *h, struct http_exchange *x)
     c->turn.arg = c;
     c->turn.begin = begin_step;
     failed_keys_who(http_peer(x), c->turn.who);
+    str_copy(c->request_id, sizeof c->request_id, http_request_id(x));
     c->stream = sse_begin(h->base, x, on_gone, c);
     if (c->stream) {
         h->n_chores++;
@@ -239,8 +241,8 @@ void chore_say(struct chore *c, json_t *event)
 void chore_say_error(struct chore *c, const char *name, enum api_code code, const char *message)
 {
     if (code == API_INTERNAL)
-        log_error("%s in work on %s: %s", api_error_info(code)->code, name ? name : "models",
-                  message);
+        log_error("%s in request %s, in work on %s: %s", api_error_info(code)->code, c->request_id,
+                  name ? name : "models", message);
     chore_say(c, json_pack("{s:s, s:s*, s:s, s:s}", "stage", "error", "name", name, "code",
                            api_error_info(code)->code, "message", message));
 }

@@ -68,7 +68,7 @@ int cmd_pair(const struct cli_command *self, int argc, char **argv)
     const struct cli_opt opts[] = {
         {"home", 0, CLI_STR, &given, 0, 0, "DIR", "the hive's folder (RBEE_HOME, ~/.rbee)", NULL},
         {0}};
-    char *home = NULL, code[PAIRING_CODE_BYTES];
+    char *home = NULL, *real = NULL, code[PAIRING_CODE_BYTES];
     struct advertise a;
     bool closed = false, here;
     struct err err = {0};
@@ -76,7 +76,11 @@ int cmd_pair(const struct cli_command *self, int argc, char **argv)
 
     if (rc != CLI_GO)
         return rc;
-    rc = given ? path_real(given, &home, &err) : path_rbee_home(&home, &err);
+    rc = path_rbee_home(given, &home, &err);
+    if (rc == 0 && given && (rc = path_real(home, &real, &err)) == 0) {
+        free(home);
+        home = real;
+    }
     if (rc == 0)
         rc = find_hive(home, &a, &err);
     here = rc == 0 && access_is_loopback(a.addr.host);

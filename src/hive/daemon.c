@@ -41,7 +41,6 @@
 #include "net/http_client.h"
 #include "net/http_proxy.h"
 #include "net/http_server.h"
-#include "net/http_url.h"
 #include "net/post.h"
 #include "version.h"
 
@@ -108,13 +107,9 @@ static int advise(int rc, struct err *err, const char *what)
 
 static int find_home(struct hive *h, const char *given, struct err *err)
 {
-    char *home = given ? str_dup(given) : NULL;
-    int rc = 0;
+    char *home = NULL;
+    int rc = path_rbee_home(given, &home, err);
 
-    if (!given)
-        rc = path_rbee_home(&home, err);
-    else if (!home)
-        rc = err_no_memory(err, strlen(given), "a path");
     if (rc == 0)
         rc = advise(home_make(home, &h->home, err), err, "--home or RBEE_HOME names another place");
     free(home);
@@ -144,6 +139,26 @@ static int find_models_dir(struct hive *h, struct err *err)
     return rc;
 }
 
+/* Else each worker would fail at its start. */
+static int check_template(struct hive *h, struct err *err)
+{
+    const char *path = config_text(h->config, "hive", "chat_template"), *why = NULL;
+    char from[CONFIG_VALUE_MAX];
+    int rc = path[0] ? wait_for_dir(h, path, err) : 0;
+
+    if (rc || !path[0])
+        return rc;
+    if (access(path, R_OK) != 0)
+        why = strerror(errno);
+    else if (!path_is_file(path))
+        why = "it is no regular file";
+    if (!why)
+        return 0;
+    return err_set(err, ERR_INVALID,
+                   "[hive] chat_template is %.400s (%.400s), which cannot be read: %s", path,
+                   config_source_text(h->config, "hive", "chat_template", from, sizeof from), why);
+}
+
 /* One that cannot be locked is used all the same: models may lie on a disk that is only read. */
 static int lock_models_dir(struct hive *h, struct err *err)
 {
@@ -171,7 +186,9 @@ static int configure(struct hive *h, const struct flags *f, struct err *err)
         return rc;
     log_level_from(config_text(h->config, "hive", "log_level"), &level);
     log_init(PROGRAM, level);
-    rc = find_models_dir(h, err);
+    rc = check_template(h, err);
+    if (rc == 0)
+        rc = find_models_dir(h, err);
     if (rc == 0)
         rc = home_lock(h->home, &h->lock_fd, err);
     if (rc == 0) {
@@ -246,31 +263,15 @@ static int listen_for_clients(struct hive *h, struct err *err)
 }
 
 /* The limit of all downloads, in bytes a second; 0 = none. */
-static int read_limit(const struct hive *h, uint64_t *out, struct err *err)
+static uint64_t limit_of(const struct hive *h)
 {
-    const char *text = config_text(h->config, "hive", "download_limit_rate");
+    uint64_t limit = 0;
 
-    *out = 0;
-    if (!text[0] || str_to_bytes(text, out) == 0)
-        return 0;
-    return err_set(err, ERR_INVALID,
-                   "[hive] download_limit_rate takes bytes a second, as 500k or 10m, not '%.80s'",
-                   text);
+    str_to_bytes(config_text(h->config, "hive", "download_limit_rate"), &limit);
+    return limit;
 }
 
-/* Told at the start, instead of at the first pull. The URL may hold a password: it is not shown. */
-static int check_endpoint(const struct hive *h, struct err *err)
-{
-    struct http_url parts;
-
-    if (http_url_parse(config_text(h->config, "hive", "hf_endpoint"), &parts, NULL) == 0)
-        return 0;
-    return err_set(err, ERR_INVALID,
-                   "[hive] hf_endpoint (HF_ENDPOINT) takes http://HOST or https://HOST, without a "
-                   "user's name; a token for the hub is told by HF_TOKEN");
-}
-
-/* Likewise, but a hive may have no need of it. */
+/* Told at the start, instead of at the first pull; but a hive may have no need of it. */
 static void check_proxies(void)
 {
     const char *https = http_proxy_bad(true), *http = http_proxy_bad(false);
@@ -281,7 +282,7 @@ static void check_proxies(void)
         log_warn(HTTP_PROXY_BAD ": no model can be fetched by it", http);
 }
 
-/* Also while the models are read in, before there are workers. */
+/* Also while there are no workers yet (the models are read in) or any more (take_apart). */
 static void on_model_entered(void *arg, const char *model_ref, const char *path)
 {
     struct hive *h = arg;
@@ -294,7 +295,6 @@ static int make_models(struct hive *h, struct err *err)
 {
     char *token = NULL, *from = NULL;
     char *catalog = path_join(h->home, "models.db");
-    uint64_t limit;
     struct models_params params = {
         .base = h->base,
         .looks = h->looks,
@@ -308,18 +308,13 @@ static int make_models(struct hive *h, struct err *err)
         .endpoint = config_text(h->config, "hive", "hf_endpoint"),
         .stall_ms = config_duration_ms(h->config, "hive", "download_stall"),
         .connections = (unsigned)config_int(h->config, "hive", "download_connections"),
+        .limit_per_sec = limit_of(h),
         .entered = on_model_entered,
         .entered_arg = h};
-    int rc = read_limit(h, &limit, err);
-
-    params.limit_per_sec = limit;
-    if (rc == 0)
-        rc = check_endpoint(h, err);
-    check_proxies();
-    if (rc == 0)
-        rc = catalog ? hub_token_find(h->home, &token, &from, err)
+    int rc = catalog ? hub_token_find(h->home, &token, &from, err)
                      : err_no_memory(err, strlen(h->home), "a path");
 
+    check_proxies();
     params.token = token;
     if (rc == 0 && from)
         log_info("the hub is asked with the token of %s", from);
@@ -534,7 +529,9 @@ static void take_apart(struct hive *h)
 
     h->doors.server = NULL;
     http_server_free(h->server); /* first: whoever waits is told to forget it */
+    h->server = NULL;
     workers_free(h->workers);
+    h->workers = NULL; /* an import that is in its place by now still enters the catalog */
     end = begin_deadline(h);
     doors_close(&h->doors);
     tasks_free(h->tasks); /* what helpers still do is about the models */

@@ -198,6 +198,7 @@ static void on_judged(void *arg, const struct model_facts *facts, struct api_err
     struct worker_room room;
     struct plan_need need;
     struct err err = {0};
+    int rc;
 
     workers_fill_in(ws, l);
     if (there)
@@ -207,8 +208,8 @@ static void on_judged(void *arg, const struct model_facts *facts, struct api_err
         *e = (struct api_error){0};
     } else if (!there && workers_check_ctx(ctx_asked, l->model_ref, facts, &refused)) {
         reply_error(q->x, 0, &refused);
-    } else if (workers_plan(ws, l, facts, &need, &err)) {
-        reply_fail(q->x, API_INSUFFICIENT_MEMORY, "%s", err.text);
+    } else if ((rc = workers_plan(ws, l, facts, &need, &err))) {
+        reply_fail(q->x, workers_plan_code(rc), "%.300s: %s", l->model_ref, err.text);
     } else {
         worker_room_look(ws, &room);
         decide(q, &need, there, &room, &d);

@@ -218,12 +218,21 @@ static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
         chore_judge(c, ex->card->files[0].path, ex->card->files[0].sha256, on_judged, ex);
 }
 
-/* ---- first: are the bytes right? ---- */
+/* ---- first: would there be room in the list, and are the bytes right? ---- */
+
+static int check_list(const struct export *ex, struct err *err)
+{
+    json_t *model = manifest_model_json(ex->model_ref, ex->card, "", false);
+    int rc = model ? manifest_check_put(ex->dir, model, err) : err_no_memory(err, 1, "a manifest");
+
+    json_decref(model);
+    return rc == ERR_INVALID ? ERR_CONFLICT : rc; /* no word on the model's own bytes */
+}
 
 static int hash_all(void *arg, struct chore *c, struct err *err)
 {
     struct export *ex = arg;
-    int rc = 0;
+    int rc = check_list(ex, err);
 
     for (size_t i = 0; i < ex->card->n_files && rc == 0; i++) {
         struct card_file *f = &ex->card->files[i];
@@ -255,7 +264,10 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
     if (chore_is_gone(c))
         finish(ex, c);
     else if (rc)
-        fail(ex, c, rc == ERR_INVALID ? API_CHECKSUM_MISMATCH : api_code_of_files(rc, API_INTERNAL),
+        fail(ex, c,
+             rc == ERR_INVALID                       ? API_CHECKSUM_MISMATCH
+             : rc == ERR_LIMIT || rc == ERR_CONFLICT ? API_INVALID_REQUEST
+                                                     : api_code_of_files(rc, API_INTERNAL),
              err->text);
     else
         chore_run(c, &step);

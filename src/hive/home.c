@@ -126,8 +126,6 @@ int home_make_models(const char *dir, char **full, struct err *err)
     int rc;
 
     *full = NULL;
-    if (dir[0] != '/')
-        return err_set(err, ERR_INVALID, "[hive] models_dir takes a full path, not '%.200s'", dir);
     rc = check_above(dir, err);
     if (rc == 0 && lstat(dir, &st) == 0 && S_ISLNK(st.st_mode) && stat(dir, &st) != 0 &&
         errno == ENOENT)

@@ -19,8 +19,8 @@
  * ERR_INVALID, ERR_DENIED, ERR_IO ... That another home may be named is the caller's to say.
  */
 int home_make(const char *home, char **full, struct err *err);
-/* The same for the folder of the models, which has to be named by a full path. Only the last folder
- * is made: where those above are not there, its disk may be missing. ERR_NOT_FOUND. */
+/* The same for the folder of the models; the configuration takes full paths alone. Only the last
+ * folder is made: where those above are not there, its disk may be missing. ERR_NOT_FOUND. */
 int home_make_models(const char *dir, char **full, struct err *err);
 
 /*

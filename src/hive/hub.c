@@ -114,16 +114,20 @@ static bool is_candidate(const struct hub_file *f)
     return !quant_is_beside(f->name) && (!f->is_part || f->number == 1);
 }
 
-/* One entry of "siblings"; those that are no GGUF files are passed over, and those whose names are
- * too long for a file here. */
+/* One entry of "siblings"; those that are no GGUF files are passed over, those whose names are too
+ * long for a file here are counted. */
 static int take_file(struct hub_repo *r, const json_t *entry, struct err *err)
 {
     const char *name = json_string_value(json_object_get(entry, "rfilename"));
     const json_t *lfs = json_object_get(entry, "lfs");
     struct hub_file *f = &r->files[r->n_files];
 
-    if (!name || strlen(name) > PATH_COMPONENT_MAX || !quant_is_gguf(name) || !is_file_name(name))
+    if (!name || !quant_is_gguf(name) || !is_file_name(name))
         return 0;
+    if (path_safe_length(name) > PATH_COMPONENT_MAX) {
+        r->n_too_long++;
+        return 0;
+    }
     *f = (struct hub_file){.name = str_dup(name)};
     if (!f->name)
         return err_no_memory(err, strlen(name), "a file's name");

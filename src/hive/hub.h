@@ -38,6 +38,7 @@ struct hub_repo {
     char commit[128];
     struct hub_file *files;
     size_t n_files;
+    size_t n_too_long; /* more of them, whose names no file here can have (path_safe_component) */
 };
 
 /* URLs, free(); NULL when out of memory. A NULL revision is "main". */
@@ -61,7 +62,7 @@ struct hub_choice {
 /*
  * What the reference means: the file it names, or the quantisation, or without one Q4_K_M, else the
  * nearest to it in size. ERR_NOT_FOUND with the names that are there, or with two files of which
- * either may be meant; ERR_INVALID when parts of a
+ * either may be meant; ERR_LIMIT for a name that no file here can have; ERR_INVALID when parts of a
  * split model are missing.
  */
 int hub_choose(const struct hub_repo *r, const struct model_ref *ref, struct hub_choice *out,

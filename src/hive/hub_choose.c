@@ -148,7 +148,7 @@ static const char *nearest(const struct model_ref *ref, const struct near *names
 static int not_there(const struct hub_repo *r, const struct model_ref *ref, struct err *err)
 {
     const char *asked = ref->file ? ref->file : ref->quant ? ref->quant : "model", *best;
-    char list[ERR_TEXT_MAX / 2];
+    char list[ERR_TEXT_MAX / 2], also[200] = "";
     struct near names = {0};
     int rc;
 
@@ -160,12 +160,19 @@ static int not_there(const struct hub_repo *r, const struct model_ref *ref, stru
     }
     near_text(&names, asked, list, sizeof list);
     best = nearest(ref, &names);
+    if (r->n_too_long)
+        snprintf(also, sizeof also,
+                 "; left out: %zu GGUF file%s whose names are longer than a file's can be here (%d "
+                 "bytes, with %%XX for all but letters, digits, '.', '_' and '-')",
+                 r->n_too_long, r->n_too_long > 1 ? "s" : "", PATH_COMPONENT_MAX);
     if (names.n == 0)
-        rc = err_set(err, ERR_NOT_FOUND, "%.200s has no GGUF file", ref->repo);
+        rc = err_set(err, ERR_NOT_FOUND, "%.200s has no GGUF file%s%s", ref->repo,
+                     r->n_too_long ? " that can be kept" : "", also);
     else
-        rc = err_set(err, ERR_NOT_FOUND, "%.200s has no %.120s%s%.200s%s; there %s: %s", ref->repo,
-                     asked, best ? " (did you mean " : "", best ? best : "", best ? "?)" : "",
-                     names.n > NEAR_SHOWN_MAX ? "are, among others" : "are", list);
+        rc =
+            err_set(err, ERR_NOT_FOUND, "%.200s has no %.120s%s%.200s%s; there %s: %s%s", ref->repo,
+                    asked, best ? " (did you mean " : "", best ? best : "", best ? "?)" : "",
+                    names.n > NEAR_SHOWN_MAX ? "are, among others" : "are", list, also);
     near_done(&names);
     return rc;
 }
@@ -214,10 +221,13 @@ int hub_choose(const struct hub_repo *r, const struct model_ref *ref, struct hub
                struct err *err)
 {
     const struct hub_file *f = NULL;
+    char *safe;
     int rc = ref->file ? find_file(r, ref->file, &f, err) : 0;
 
     if (rc)
         return rc;
+    if (!f && ref->file && path_safe_length(ref->file) > PATH_COMPONENT_MAX)
+        return path_safe_component(ref->file, &safe, err);
     if (ref->quant)
         f = find_quant(r, ref->quant);
     else if (!ref->file && !(f = find_quant(r, QUANT_DEFAULT)))

@@ -119,7 +119,7 @@ static int reach_all(struct import *im, struct err *err)
 
 /*
  * What is in its place enters though the client has left meanwhile: one who did not hear of it, and
- * asks again, finds the model. At the hive's end it goes back to where it was.
+ * asks again, finds the model. So it does at the hive's end: the catalog closes behind the helpers.
  */
 static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
 {
@@ -130,9 +130,6 @@ static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
         fail_item(im, c, rc == ERR_INVALID ? API_INTERNAL : code_of(rc), err->text);
     } else if ((rc = reach_all(im, &why))) { /* the next start finds it */
         fail_item(im, c, code_of(rc), why.text);
-    } else if (!im->to.dir) {
-        import_take_back(im, im->card->n_files);
-        fail_item(im, c, API_INTERNAL, "the hive is ending");
     } else if (!card_is_complete(im->card)) {
         import_take_back(im, im->card->n_files); /* what is left of it */
         fail_item(im, c, API_INTERNAL, "its files were deleted as soon as they were here");
@@ -270,6 +267,19 @@ static void mark_source(struct import *im, const char *path)
     free(dir);
 }
 
+static void say_past_limit(const struct import *im, struct chore *c)
+{
+    char text[ERR_TEXT_MAX];
+
+    if (im->list.n_past_limit == 0)
+        return;
+    snprintf(text, sizeof text,
+             "%zu more repositories, models or files of the store were not looked at, the limit is "
+             "%d: import what is wanted of those by its name",
+             im->list.n_past_limit, STORE_MODELS_MAX);
+    chore_say_error(c, "the rest", API_INVALID_REQUEST, text);
+}
+
 static void next_item(struct import *im, struct chore *c)
 {
     struct chore_step step = {.stage = "hashing",
@@ -283,6 +293,7 @@ static void next_item(struct import *im, struct chore *c)
     int rc;
 
     if (im->i == im->list.n || chore_is_gone(c)) {
+        say_past_limit(im, c);
         chore_say(c, json_pack("{s:s, s:I, s:I}", "stage", "complete", "imported",
                                (json_int_t)im->n_imported, "failed", (json_int_t)im->n_failed));
         chore_end(c);
@@ -292,6 +303,10 @@ static void next_item(struct import *im, struct chore *c)
     m = &import_item_of(im)->m;
     if ((rc = check_sources(im, &why)) || store_check_parts(m, &why)) {
         fail_item(im, c, rc ? code_of(rc) : API_UNSUPPORTED_MODEL, why.text);
+        return;
+    }
+    if ((rc = import_check_names(im, &why))) {
+        fail_item(im, c, rc == ERR_INVALID ? API_INVALID_REQUEST : code_of(rc), why.text);
         return;
     }
     mark_source(im, m->files[0].path);

@@ -26,6 +26,7 @@ struct import_item {
 struct import_list {
     struct import_item *items; /* owned */
     size_t n;
+    size_t n_past_limit; /* of a store that holds more than are looked at */
 };
 void import_list_done(struct import_list *l);
 

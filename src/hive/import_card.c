@@ -132,6 +132,19 @@ static int claim(struct import *im, struct err *err)
                                                     : err_no_memory(err, strlen(ref), "an import");
 }
 
+int import_check_names(const struct import *im, struct err *err)
+{
+    const struct store_model *m = &im->list.items[im->i].m;
+    struct card *c = NULL;
+    int rc =
+        card_create(im->h->models->dir, m->repo, m->commit[0] ? m->commit : "-", m->quant, &c, err);
+
+    for (size_t i = 0; i < m->n_files && rc == 0; i++)
+        rc = card_add_file(c, m->files[i].name, m->files[i].size_bytes, "", err);
+    card_free(c);
+    return rc;
+}
+
 int import_make_card(struct import *im, struct err *err)
 {
     const struct import_item *item = import_item_of(im);

@@ -322,13 +322,16 @@ int import_list_store(struct reach *r, const char *store, const char *name, enum
 {
     bool hf = str_eq(store, STORE_HF_WORD);
     struct collecting c = {.out = out, .name = name, .wish = wish};
+    struct store_scan scan = {.name = name, .each = collect, .arg = &c};
     char *dir, near[256];
     int rc = find_store(r, hf, &dir, err);
 
     *out = (struct import_list){0};
     if (rc)
         return rc;
-    rc = hf ? store_scan_hf(r, dir, collect, &c, err) : store_scan_ollama(r, dir, collect, &c, err);
+    scan.dir = dir;
+    rc = hf ? store_scan_hf(r, &scan, err) : store_scan_ollama(r, &scan, err);
+    out->n_past_limit = name ? 0 : scan.n_past_limit;
     if (rc == 0 && out->n == 0 && name) {
         near_text(&c.names, name, near, sizeof near);
         rc = err_set(err, ERR_NOT_FOUND, "there is no '%.200s' in %.300s%s%s", name, dir,

@@ -29,6 +29,9 @@ static inline struct import_item *import_item_of(const struct import *im)
     return &im->list.items[im->i];
 }
 
+/* Could its files lie here by their names? Asked before they are hashed. ERR_LIMIT, ERR_INVALID. */
+int import_check_names(const struct import *im, struct err *err);
+
 /*
  * The item's card, once its files are hashed. From here on the model is this import's to bring, or
  * is here. ERR_CONFLICT where a name of it is another model's, or another is at work on it.

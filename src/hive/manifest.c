@@ -323,31 +323,68 @@ void manifest_sweep(const char *path)
     sweep_abandoned(path, say_swept);
 }
 
-int manifest_put(const char *dir, json_t *model, struct err *err)
+static void add_model(json_t *models, json_t *model)
 {
     const char *ref = json_string_value(json_object_get(model, "model_ref"));
-    char *path = path_join(dir, MANIFEST_NAME), *text = NULL;
-    json_t *root = NULL, *models, *entry;
-    size_t i, at;
-    int rc = path ? load_for_put(path, dir, &root, err) : err_no_memory(err, 1, "a path");
+    json_t *entry;
+    size_t i;
 
-    if (rc == 0) {
+    json_array_foreach(models, i, entry)
+    {
+        if (!str_eq(json_string_value(json_object_get(entry, "model_ref")), ref))
+            continue;
+        json_array_set(models, i, model);
+        return;
+    }
+    json_array_append(models, model);
+}
+
+/* The list with the model: *text free(). */
+static int text_with(const char *path, const char *dir, json_t *model, char **text, struct err *err)
+{
+    json_t *root = NULL, *models;
+    int rc = load_for_put(path, dir, &root, err);
+
+    *text = NULL;
+    if (rc)
+        return rc;
+    models = json_object_get(root, "models");
+    add_model(models, model);
+    if (json_array_size(models) > MANIFEST_MODELS_MAX)
+        rc = err_set(err, ERR_LIMIT,
+                     "%s lists %d models, which is the most: export into another folder", path,
+                     MANIFEST_MODELS_MAX);
+    else if (!(*text = json_dumps(root, JSON_INDENT(2))))
+        rc = err_no_memory(err, MANIFEST_BYTES_MAX, "a manifest");
+    else if (strlen(*text) > MANIFEST_BYTES_MAX)
+        rc = err_set(err, ERR_LIMIT,
+                     "with this model %s would have %zu bytes, the limit is %u: export into "
+                     "another folder",
+                     path, strlen(*text), MANIFEST_BYTES_MAX);
+    json_decref(root);
+    return rc;
+}
+
+static int put(const char *dir, json_t *model, bool write, struct err *err)
+{
+    char *path = path_join(dir, MANIFEST_NAME), *text = NULL;
+    int rc = path ? text_with(path, dir, model, &text, err) : err_no_memory(err, 1, "a path");
+
+    if (rc == 0 && write) {
         manifest_sweep(path);
-        models = json_object_get(root, "models");
-        at = json_array_size(models);
-        json_array_foreach(
-            models, i,
-            entry) if (str_eq(json_string_value(json_object_get(entry, "model_ref")), ref)) at = i;
-        if (at < json_array_size(models))
-            json_array_set(models, at, model);
-        else
-            json_array_append(models, model);
-        text = json_dumps(root, JSON_INDENT(2));
-        rc = text ? path_write_file(path, text, strlen(text), 0644, err)
-                  : err_no_memory(err, MANIFEST_BYTES_MAX, "a manifest");
+        rc = path_write_file(path, text, strlen(text), 0644, err);
     }
     free(text);
-    json_decref(root);
     free(path);
     return rc;
+}
+
+int manifest_put(const char *dir, json_t *model, struct err *err)
+{
+    return put(dir, model, true, err);
+}
+
+int manifest_check_put(const char *dir, json_t *model, struct err *err)
+{
+    return put(dir, model, false, err);
 }

@@ -72,8 +72,10 @@ void manifest_sweep(const char *path);
 
 /*
  * Writes `model` (as in the list, borrowed) into the folder's manifest: in place of the one with
- * the same reference, else behind the others.
+ * the same reference, else behind the others. ERR_LIMIT when it would be one that is not read back.
  */
 int manifest_put(const char *dir, json_t *model, struct err *err);
+/* Could it be? Asked before files are brought to lie beside the list. */
+int manifest_check_put(const char *dir, json_t *model, struct err *err);
 
 #endif

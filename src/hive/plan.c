@@ -48,6 +48,11 @@ int plan_memory(const struct model_facts *facts, uint64_t slots, uint64_t ctx, b
         n.ctx = facts->context_length && facts->context_length < PLAN_DEFAULT_CTX
                     ? facts->context_length
                     : PLAN_DEFAULT_CTX;
+    if (kv_q8_0 && facts->kv_bytes_per_token > 0 && facts->kv_bytes_per_token_q8_0 == 0)
+        return err_set(
+            err, ERR_UNSUPPORTED,
+            "[hive] kv_type is q8_0, which needs heads of a multiple of 32, and those of "
+            "this model are of another size: with kv_type = f16 it runs");
     if (!weights_of(facts, &n.weight_bytes) || !kv_of(facts, &n, kv_q8_0, &n.kv_bytes) ||
         !scratch_of(facts, &n, &n.scratch_bytes) ||
         __builtin_add_overflow(n.weight_bytes, n.kv_bytes, &n.total_bytes) ||

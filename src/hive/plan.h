@@ -23,7 +23,8 @@ struct plan_need {
 
 /*
  * slots and ctx 0 mean the worker's own choice; kv_q8_0: keys and values are kept so. ERR_LIMIT
- * when a sum passes 64 bits: the file lies about its sizes.
+ * when a sum passes 64 bits: the file lies about its sizes. ERR_UNSUPPORTED when the model's heads
+ * do not fit q8_0, for which the engine would start no worker.
  */
 int plan_memory(const struct model_facts *facts, uint64_t slots, uint64_t ctx, bool kv_q8_0,
                 struct plan_need *out, struct err *err);

@@ -34,7 +34,8 @@ struct pruning {
     json_t *busy;  /* object: folders in which somebody is at work */
     json_t *items; /* array */
     uint64_t freed_bytes;
-    struct err away; /* code 0: all that was come by answers, the catalog too */
+    size_t n_left_out; /* items past the limit */
+    struct err away;   /* code 0: all that was come by answers, the catalog too */
 };
 
 /* A path that is left out for want of memory would be one that nothing refers to. What is not UTF-8
@@ -122,8 +123,10 @@ static void add_item(struct pruning *p, const char *key, const char *text, const
 {
     json_t *item;
 
-    if (json_array_size(p->items) == PRUNE_ITEMS_MAX)
+    if (json_array_size(p->items) == PRUNE_ITEMS_MAX) {
+        p->n_left_out++;
         return;
+    }
     item =
         json_pack("{s:s, s:s, s:I}", key, text, "why", why, "size_bytes", (json_int_t)size_bytes);
     if (item && json_array_append_new(p->items, item) == 0)
@@ -251,8 +254,8 @@ int prune_plan(struct models *m, json_t **out, struct api_error *e)
         json_decref(p.items);
         return fail(&p.away, e);
     }
-    *out = json_pack("{s:s, s:I, s:o}", "plan", hex, "freed_bytes", (json_int_t)p.freed_bytes,
-                     "items", p.items);
+    *out = json_pack("{s:s, s:I, s:o, s:I}", "plan", hex, "freed_bytes", (json_int_t)p.freed_bytes,
+                     "items", p.items, "left_out", (json_int_t)p.n_left_out);
     return 0;
 }
 

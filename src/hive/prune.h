@@ -19,9 +19,9 @@ struct models;
 struct unlinked;
 
 /*
- * *out is {"plan","freed_bytes","items":[{"path"|"model_ref","why","size_bytes"}]}, or NULL without
- * memory. -1 with *e (DISK_NOT_ANSWERING, INTERNAL) when some of what refers to files cannot be
- * looked at.
+ * *out is {"plan","freed_bytes","items":[{"path"|"model_ref","why","size_bytes"}],"left_out"} (how
+ * many items are past the limit: their turn comes once these are deleted), or NULL without memory.
+ * -1 with *e (DISK_NOT_ANSWERING, INTERNAL) when some of what refers to files cannot be looked at.
  */
 int prune_plan(struct models *m, json_t **out, struct api_error *e);
 

@@ -201,6 +201,7 @@ static void get_import(struct hive *h, struct http_exchange *x, const char *id)
     json_t *rows = json_array();
     struct import_list list;
     struct err err;
+    size_t n_past_limit = 0;
     int rc = 0;
 
     (void)id;
@@ -208,10 +209,13 @@ static void get_import(struct hive *h, struct http_exchange *x, const char *id)
         rc = import_list_store(h->reach, stores[i], NULL, PLACE_SHARE, &list, &err);
         if (rc == 0)
             add_found(rows, &list);
+        n_past_limit += list.n_past_limit;
         import_list_done(&list);
     }
     if (rc != ERR_UNREACHABLE) {
-        reply_json(x, 200, json_pack("{s:o}", "found", rows));
+        reply_json(
+            x, 200,
+            json_pack("{s:o, s:I}", "found", rows, "not_looked_at", (json_int_t)n_past_limit));
         return;
     }
     json_decref(rows);

@@ -121,9 +121,9 @@ static json_t *list_of(const struct asking *a, const struct hub_repo *repo)
         if (repo->files[i].is_candidate && (row = row_of(a, repo, &repo->files[i], choice, &m)))
             json_array_append_new(rows, row);
     free(choice);
-    return json_pack("{s:s, s:s, s:I, s:I, s:o}", "repo", a->ref.repo, "commit", repo->commit,
+    return json_pack("{s:s, s:s, s:I, s:I, s:o, s:I}", "repo", a->ref.repo, "commit", repo->commit,
                      "memory_bytes", (json_int_t)m.total, "memory_free_bytes", (json_int_t)m.usable,
-                     "files", rows);
+                     "files", rows, "left_out", (json_int_t)repo->n_too_long);
 }
 
 /* ---- the hub's answer ---- */

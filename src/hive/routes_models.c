@@ -21,18 +21,23 @@ struct showing {
     struct http_exchange *x;
     struct inspect *inspect;
     json_t *row;
-    int64_t slots, ctx; /* that memory is planned for; 0 = the worker's own choice */
+    struct launch l; /* the slots and positions that memory is planned for; 0 = not asked */
 };
 
-/* What a worker with it would need, for the slots and positions asked for. */
-static json_t *plan_json(const struct showing *s, const struct model_facts *facts)
+/* What a worker with it would need. NULL with *e: none could be. */
+static json_t *plan_json(struct showing *s, const struct model_facts *facts, struct api_error *e)
 {
-    bool q8_0 = str_eq(config_text(s->h->config, "hive", "kv_type"), "q8_0");
     uint64_t total, usable;
     struct plan_need n;
+    struct err err;
+    int rc;
 
-    if (plan_memory(facts, (uint64_t)s->slots, (uint64_t)s->ctx, q8_0, &n, NULL))
-        return json_null();
+    workers_fill_in(s->h->workers, &s->l);
+    rc = workers_plan(s->h->workers, &s->l, facts, &n, &err);
+    if (rc) {
+        api_error_set(e, workers_plan_code(rc), REPLY_SRC, "%s", err.text);
+        return NULL;
+    }
     workers_memory(s->h->workers, &total, &usable);
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "slots", (json_int_t)n.slots,
                      "ctx", (json_int_t)n.ctx, "weight_bytes", (json_int_t)n.weight_bytes,
@@ -42,18 +47,38 @@ static json_t *plan_json(const struct showing *s, const struct model_facts *fact
                      total == 0 || n.total_bytes <= usable);
 }
 
+static void add_error(struct showing *s, const struct api_error *e)
+{
+    json_object_set_new(
+        s->row, "error",
+        json_pack("{s:s, s:s}", "code", api_error_info(e->code)->code, "message", e->message));
+}
+
+static void show_all(struct showing *s, const struct inspect_result *r)
+{
+    struct api_error e = {0};
+    json_t *plan = r->error ? NULL : plan_json(s, &r->facts, &e);
+
+    json_object_set(s->row, "inspect", r->json ? r->json : json_null());
+    if (plan)
+        json_object_set_new(s->row, "plan", plan);
+    else
+        add_error(s, r->error ? r->error : &e);
+    reply_json(s->x, 200, s->row);
+}
+
 static void on_inspected(void *arg, const struct inspect_result *r)
 {
     struct showing *s = arg;
+    const char *ref = json_string_value(json_object_get(s->row, "model_ref"));
+    struct api_error e = {0};
 
-    json_object_set(s->row, "inspect", r->json ? r->json : json_null());
-    if (!r->error)
-        json_object_set_new(s->row, "plan", plan_json(s, &r->facts));
-    if (r->error)
-        json_object_set_new(s->row, "error",
-                            json_pack("{s:s, s:s}", "code", api_error_info(r->error->code)->code,
-                                      "message", r->error->message));
-    reply_json(s->x, 200, s->row);
+    if (!r->error && workers_check_ctx(s->l.ctx, ref ? ref : "it", &r->facts, &e)) {
+        json_decref(s->row);
+        reply_error(s->x, 0, &e);
+    } else {
+        show_all(s, r);
+    }
     free(s);
 }
 
@@ -67,13 +92,12 @@ static void on_gone(struct http_exchange *x, void *arg)
     free(s);
 }
 
-/* The number in the query, or the configuration's. -1: it is none, and the answer is out. */
-static int read_number(struct hive *h, struct http_exchange *x, const char *name, int64_t max,
-                       int64_t *out)
+/* The number in the query, or 0. -1: it is none, and the answer is out. */
+static int read_number(struct http_exchange *x, const char *name, int64_t max, int64_t *out)
 {
     const char *text = http_query(x, name);
 
-    *out = config_int(h->config, "hive", name);
+    *out = 0;
     if (!text || (str_to_i64(text, out) == 0 && *out >= 1 && *out <= max))
         return 0;
     reply_fail(x, API_INVALID_REQUEST, "%s takes a whole number from 1 to %lld, not '%.40s'", name,
@@ -83,7 +107,7 @@ static int read_number(struct hive *h, struct http_exchange *x, const char *name
 
 /* Takes `row` over. */
 static void show(struct hive *h, struct http_exchange *x, const char *path, json_t *row,
-                 int64_t slots, int64_t ctx)
+                 const struct launch *l)
 {
     struct showing *s = calloc(1, sizeof *s);
     struct api_error e = {0};
@@ -108,8 +132,7 @@ static void show(struct hive *h, struct http_exchange *x, const char *path, json
     s->h = h;
     s->x = x;
     s->row = row;
-    s->slots = slots;
-    s->ctx = ctx;
+    s->l = *l;
     http_on_gone(x, on_gone, s);
 }
 
@@ -118,20 +141,20 @@ static void get_show(struct hive *h, struct http_exchange *x, const char *id)
     const char *asked = http_query(x, "model_ref");
     char *canonical, *path;
     struct api_error e = {0};
-    int64_t slots, ctx;
+    struct launch l = {0};
 
     (void)id;
     if (!asked) {
         reply_fail(x, API_INVALID_REQUEST, "the query needs model_ref=");
         return;
     }
-    if (read_number(h, x, "slots", SPAWN_SLOTS_MAX, &slots) ||
-        read_number(h, x, "ctx", SPAWN_CTX_MAX, &ctx))
+    if (read_number(x, "slots", SPAWN_SLOTS_MAX, &l.slots) ||
+        read_number(x, "ctx", SPAWN_CTX_MAX, &l.ctx))
         return;
     if (models_locate(h->models, asked, &canonical, &path, &e)) {
         reply_error(x, 0, &e);
     } else {
-        show(h, x, path, models_json(h->models, canonical, path), slots, ctx);
+        show(h, x, path, models_json(h->models, canonical, path), &l);
         free(canonical);
         free(path);
     }

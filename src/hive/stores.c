@@ -2,6 +2,7 @@
 #include "hive/stores.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/path.h"
 #include "base/str.h"
@@ -58,6 +59,16 @@ bool store_is_sha256(const char *text)
     while ((text[n] >= '0' && text[n] <= '9') || (text[n] >= 'a' && text[n] <= 'f'))
         n++;
     return text[n] == '\0' && n == CARD_SHA256_BYTES - 1;
+}
+
+bool store_has_room(struct store_walk *w, const char *what)
+{
+    if (w->n_seen < STORE_MODELS_MAX || (w->scan->name && strstr(w->scan->name, what))) {
+        w->n_seen++;
+        return true;
+    }
+    w->scan->n_past_limit++;
+    return false;
 }
 
 bool store_may_look(struct store_walk *w, const char *path)

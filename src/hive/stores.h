@@ -21,7 +21,7 @@
 #include "hive/card.h"
 #include "hive/quant.h"
 
-#define STORE_MODELS_MAX   1000 /* looked at in one store */
+#define STORE_MODELS_MAX   1000 /* looked at in one store: repositories, or models of Ollama's */
 #define STORE_MANIFEST_MAX (256u << 10)
 #define STORE_HF_WORD      "hf-cache"
 #define STORE_OLLAMA_WORD  "ollama"
@@ -71,16 +71,21 @@ json_t *store_left_out(const struct store_model *m);
 int store_hf_dir(struct reach *r, char **out, struct err *err);
 int store_ollama_dir(struct reach *r, char **out, struct err *err);
 
+struct store_scan {
+    const char *dir;
+    const char *name; /* what it may mean is looked at in any case; NULL: none is meant */
+    bool (*each)(void *arg, const struct store_model *m);
+    void *arg;
+    size_t n_past_limit; /* out: repositories, models or files past the limit */
+};
+
 /*
  * Each model of a store, in the order of the folders; `each` owns nothing and returns false to
  * stop. What cannot be read or makes no sense is passed over. ERR_UNREACHABLE: the rest lies where
  * nothing answers.
  */
-int store_scan_hf(struct reach *r, const char *dir,
-                  bool (*each)(void *arg, const struct store_model *m), void *arg, struct err *err);
-int store_scan_ollama(struct reach *r, const char *dir,
-                      bool (*each)(void *arg, const struct store_model *m), void *arg,
-                      struct err *err);
+int store_scan_hf(struct reach *r, struct store_scan *s, struct err *err);
+int store_scan_ollama(struct reach *r, struct store_scan *s, struct err *err);
 
 /* ---- pure parts, for tests ---- */
 

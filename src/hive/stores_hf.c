@@ -51,7 +51,11 @@ static void add_file(struct snapshot *s, const char *path, const char *name)
     size_t n_root = strlen(s->root);
     char *real = NULL;
 
-    more = s->n_files < SNAPSHOT_FILES ? realloc(s->files, (s->n_files + 1) * sizeof *more) : NULL;
+    if (s->n_files == SNAPSHOT_FILES) {
+        s->walk->scan->n_past_limit++;
+        return;
+    }
+    more = realloc(s->files, (s->n_files + 1) * sizeof *more);
     if (!more)
         return;
     s->files = more;
@@ -138,7 +142,7 @@ static void tell(const struct snapshot *s, size_t i, size_t n)
         if (!quant_of_name(first, m.quant))
             m.quant[0] = '\0';
         if (m.store && m.name && m.model_ref && m.repo && m.commit)
-            s->walk->enough = !s->walk->each(s->walk->arg, &m);
+            s->walk->enough = !s->walk->scan->each(s->walk->scan->arg, &m);
     }
     m.files = NULL; /* borrowed */
     m.n_files = 0;
@@ -205,20 +209,20 @@ static void look_at_repo(struct store_walk *w, const char *root, const char *rep
     free(snapshots);
 }
 
-int store_scan_hf(struct reach *r, const char *dir,
-                  bool (*each)(void *arg, const struct store_model *m), void *arg, struct err *err)
+int store_scan_hf(struct reach *r, struct store_scan *s, struct err *err)
 {
-    struct store_walk w = {.reach = r, .each = each, .arg = arg, .err = err};
+    struct store_walk w = {.reach = r, .scan = s, .err = err};
     struct dirent **entries = NULL;
     char *root = NULL;
-    bool there = store_may_look(&w, dir) && path_real(dir, &root, NULL) == 0;
+    bool there = store_may_look(&w, s->dir) && path_real(s->dir, &root, NULL) == 0;
     int n = there ? scandir(root, &entries, NULL, alphasort) : 0;
 
+    s->n_past_limit = 0;
     for (int i = 0; i < n; i++) {
         char *repo = store_hf_repo_of(entries[i]->d_name);
         char *repo_dir = path_join(root, entries[i]->d_name);
 
-        if (i < STORE_MODELS_MAX && repo && repo_dir && store_may_look(&w, repo_dir))
+        if (repo && repo_dir && store_has_room(&w, repo) && store_may_look(&w, repo_dir))
             look_at_repo(&w, root, repo_dir, repo);
         free(repo);
         free(repo_dir);

@@ -10,12 +10,16 @@ bool store_is_sha256(const char *text);
 /* What of a store has been looked at, and how that goes: rc ends it. */
 struct store_walk {
     struct reach *reach;
-    bool (*each)(void *arg, const struct store_model *m);
-    void *arg;
-    bool enough; /* `each` wants no more */
+    struct store_scan *scan;
+    size_t n_seen; /* of STORE_MODELS_MAX */
+    bool enough;   /* `each` wants no more */
     int rc;
     struct err *err;
 };
+
+/* Is there room for one more, or may the name that is looked for mean it? If not it is counted.
+ * `what` stands in each of its names: "org/repo", "llama3". */
+bool store_has_room(struct store_walk *w, const char *what);
 
 /* May one go on, and look at that path? */
 bool store_may_look(struct store_walk *w, const char *path);

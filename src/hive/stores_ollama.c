@@ -15,6 +15,7 @@
 #define REGISTRY     "registry.ollama.ai"
 #define LIBRARY      "library"
 #define LEVELS       4 /* host, namespace, model, tag */
+#define MODEL_LEVEL  2
 #define SIZE_MAX_I64 ((json_int_t)1 << 53)
 
 int store_ollama_dir(struct reach *r, char **out, struct err *err)
@@ -122,7 +123,6 @@ struct walk {
     struct store_walk w;
     const char *blobs;
     const char *names[LEVELS]; /* of the folders down to here */
-    size_t n_seen;
 };
 
 /* Blobs are named sha256-<hex>; older versions wrote sha256:<hex>. free() */
@@ -162,7 +162,7 @@ static void tell(struct walk *w, const char *name, struct store_file *file, unsi
     m.commit = str_dup(file->sha256);
     if (m.store && m.name && m.model_ref && m.commit &&
         model_ref_parse(m.model_ref, &ref, NULL) == 0 && (m.repo = str_dup(ref.repo)))
-        w->w.enough = !w->w.each(w->w.arg, &m);
+        w->w.enough = !w->w.scan->each(w->w.scan->arg, &m);
     m.files = NULL; /* borrowed */
     m.n_files = 0;
     store_model_done(&m);
@@ -197,12 +197,11 @@ static void walk(struct walk *w, const char *dir, unsigned level)
     for (int i = 0; i < n; i++) {
         char *path = path_join(dir, entries[i]->d_name);
 
-        if (path && entries[i]->d_name[0] != '.' && w->n_seen < STORE_MODELS_MAX &&
-            store_may_look(&w->w, path)) {
+        if (path && entries[i]->d_name[0] != '.' && store_may_look(&w->w, path)) {
             w->names[level] = entries[i]->d_name;
             if (level + 1 == LEVELS) {
-                w->n_seen++;
-                look_at_manifest(w, path);
+                if (store_has_room(&w->w, w->names[MODEL_LEVEL]))
+                    look_at_manifest(w, path);
             } else if (path_is_dir(path)) {
                 walk(w, path, level + 1);
             }
@@ -213,13 +212,12 @@ static void walk(struct walk *w, const char *dir, unsigned level)
     free(entries);
 }
 
-int store_scan_ollama(struct reach *r, const char *dir,
-                      bool (*each)(void *arg, const struct store_model *m), void *arg,
-                      struct err *err)
+int store_scan_ollama(struct reach *r, struct store_scan *s, struct err *err)
 {
-    char *manifests = path_join(dir, "manifests"), *blobs = path_join(dir, "blobs");
-    struct walk w = {.w = {.reach = r, .each = each, .arg = arg, .err = err}, .blobs = blobs};
+    char *manifests = path_join(s->dir, "manifests"), *blobs = path_join(s->dir, "blobs");
+    struct walk w = {.w = {.reach = r, .scan = s, .err = err}, .blobs = blobs};
 
+    s->n_past_limit = 0;
     if (manifests && blobs && store_may_look(&w.w, manifests))
         walk(&w, manifests, 0);
     free(manifests);

@@ -34,6 +34,11 @@ int workers_plan(const struct workers *ws, const struct launch *l, const struct 
     return plan_memory(facts, (uint64_t)l->slots, ctx, kv_q8_0, out, err);
 }
 
+enum api_code workers_plan_code(int rc)
+{
+    return rc == ERR_UNSUPPORTED ? API_UNSUPPORTED_MODEL : API_INSUFFICIENT_MEMORY;
+}
+
 static int64_t at_most(int64_t ctx, const struct model_facts *facts)
 {
     if (ctx > CONTEXT_MAX)

@@ -267,6 +267,7 @@ static void on_judged(void *arg, const struct model_facts *facts, struct api_err
     struct worker *w = arg;
     struct api_error error = {0};
     struct err err;
+    int rc;
 
     w->judging = NULL;
     if (e) {
@@ -275,8 +276,8 @@ static void on_judged(void *arg, const struct model_facts *facts, struct api_err
         give_up(w, &error);
     } else if (check_context(w, facts, &error)) {
         give_up(w, &error);
-    } else if (plan(w, facts, &err)) {
-        api_error_set(&error, API_INSUFFICIENT_MEMORY, REPLY_SRC, "%.300s: %s", w->model_ref,
+    } else if ((rc = plan(w, facts, &err))) {
+        api_error_set(&error, workers_plan_code(rc), REPLY_SRC, "%.300s: %s", w->model_ref,
                       err.text);
         give_up(w, &error);
     } else {

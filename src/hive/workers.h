@@ -115,9 +115,10 @@ int workers_check_ctx(int64_t ctx, const char *model_ref, const struct model_fac
  * (unchanged: none). */
 int worker_may_start(struct workers *ws, const struct launch *l, struct api_error *e,
                      int *retry_after_s);
-/* The memory plan of a launch that is filled in. */
+/* The memory plan of a launch that is filled in; the code for what it gave otherwise. */
 int workers_plan(const struct workers *ws, const struct launch *l, const struct model_facts *facts,
                  struct plan_need *out, struct err *err);
+enum api_code workers_plan_code(int rc);
 
 /* The memory of all workers together ([hive] memory_limit; 0 = the kernel does not tell), and what
  * a new one may take of it: it is free, and promised to none that is there. */

@@ -83,8 +83,8 @@ static json_t *error_json(const struct worker *w)
         worker_board_error(w, &on_board);
         e = &on_board;
     }
-    return json_pack("{s:s, s:s, s:s, s:o*, s:O*}", "code", api_error_info(e->code)->code,
-                     "message", e->message, "log_path", w->log_path, "log_tail",
+    return json_pack("{s:s, s:s, s:s, s:s, s:o*, s:O*}", "code", api_error_info(e->code)->code,
+                     "message", e->message, "worker_id", w->id, "log_path", w->log_path, "log_tail",
                      w->log_tail ? json_incref(w->log_tail) : worker_log_tail(w), "hint",
                      json_object_get(e->details, "hint"));
 }

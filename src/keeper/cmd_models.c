@@ -13,8 +13,8 @@ static int read_limit(struct one_model *o, const char *text, uint64_t *out)
 {
     if (!text || (str_to_bytes(text, out) == 0 && *out > 0))
         return CLI_GO;
-    return keeper_usage(&o->k, "--limit-rate takes bytes a second, as 500k or 10m, not '%.40s'",
-                        text);
+    return keeper_usage(
+        &o->k, "--limit-rate takes bytes a second, as 500k or 10m (k is 1024), not '%.40s'", text);
 }
 
 static int pull(struct one_model *o, const struct download_wish *wish)
@@ -40,7 +40,8 @@ int cmd_models_pull(const struct cli_command *self, int argc, char **argv)
         KEEPER_OPT_NODE(o.flags),
         {"quiet", 'q', CLI_FLAG, &o.flags.quiet, 0, 0, NULL, "no progress, only errors", 0},
         {"background", 'b', CLI_FLAG, &wish.background, 0, 0, NULL, "begin it and do not wait", 0},
-        {"limit-rate", 0, CLI_STR, &limit, 0, 0, "R", "bytes a second, as 500k or 10m", 0},
+        {"limit-rate", 0, CLI_STR, &limit, 0, 0, "R", "bytes a second, as 500k or 10m (k = 1024)",
+         0},
         {"connections", 0, CLI_INT, &wish.connections, 1, 16, "N", "connections it may use", 0},
         {0}};
     int rc = one_model_begin(&o, self, opts, argc, argv);

@@ -97,6 +97,9 @@ static void print_plan(struct keeper *k, const json_t *plan)
     }
     if (t)
         table_print(t, "There is nothing to delete.", &k->out);
+    if (keeper_number(plan, "left_out", 0) > 0)
+        term_say(&k->term, "%lld more can be deleted once these are: prune again then.",
+                 (long long)keeper_number(plan, "left_out", 0));
     table_free(t);
 }
 

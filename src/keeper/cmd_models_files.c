@@ -39,14 +39,21 @@ static void print_files(struct keeper *k, const json_t *answer)
     static const char *const heads[] = {"MODEL",           "TYPE", "SIZE", "FILES",
                                         "NEEDS (ROUGHLY)", "FITS", "HERE"};
     struct table *t = table_create(heads, sizeof heads / sizeof heads[0]);
+    int64_t n_left_out = keeper_number(answer, "left_out", 0);
     char memory[16];
     size_t i;
     json_t *row;
 
     json_array_foreach(json_object_get(answer, "files"), i, row) if (t) add_row(t, row);
     if (t)
-        table_print(t, "The repository has no GGUF file.", &k->out);
+        table_print(t,
+                    n_left_out > 0 ? "The repository has no GGUF file that can be kept there."
+                                   : "The repository has no GGUF file.",
+                    &k->out);
     table_free(t);
+    if (n_left_out > 0)
+        term_say(&k->term, "Left out: %lld with names that are too long for a file there.",
+                 (long long)n_left_out);
     term_note(&k->term, "%s at commit %.12s; %s of memory are free.",
               keeper_text(answer, "repo", "?"), keeper_text(answer, "commit", "?"),
               human(answer, "memory_free_bytes", memory));

@@ -17,8 +17,9 @@ static int check(struct keeper *k, struct pushing *o)
     if (!o->flags.node)
         return keeper_usage(k, "--node names the machine that it is for");
     if (o->limit && (str_to_bytes(o->limit, &o->limit_rate) || o->limit_rate == 0))
-        return keeper_usage(k, "--limit-rate takes bytes a second, as 500k or 10m, not '%.40s'",
-                            o->limit);
+        return keeper_usage(
+            k, "--limit-rate takes bytes a second, as 500k or 10m (k is 1024), not '%.40s'",
+            o->limit);
     return CLI_GO;
 }
 
@@ -46,7 +47,8 @@ int cmd_models_push(const struct cli_command *self, int argc, char **argv)
     const struct cli_opt opts[] = {
         KEEPER_OPT_NODE(o.flags),
         {"quiet", 'q', CLI_FLAG, &o.flags.quiet, 0, 0, NULL, "no progress, only errors", 0},
-        {"limit-rate", 0, CLI_STR, &o.limit, 0, 0, "R", "bytes a second, as 500k or 10m", 0},
+        {"limit-rate", 0, CLI_STR, &o.limit, 0, 0, "R", "bytes a second, as 500k or 10m (k = 1024)",
+         0},
         {0}};
     struct keeper from = {.command = self->name}, to = {.command = self->name};
     size_t n = 0;

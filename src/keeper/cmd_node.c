@@ -1,4 +1,4 @@
-/* cmd_node.c - `node add`, `node list` and `node rm`: the keeper's list of machines. */
+/* cmd_node.c - `node add` and `node rm`: changes of the keeper's list of machines. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,98 +10,31 @@
 #include "base/str.h"
 #include "keeper/commands.h"
 #include "keeper/interrupt.h"
-#include "keeper/keeper.h"
-#include "keeper/node_secrets.h"
+#include "keeper/machines.h"
 #include "keeper/pair.h"
-#include "keeper/preflight.h"
-#include "keeper/table.h"
-#include "keeper/unlisted.h"
-#include "version.h"
 
-#define PROBE_MS     3000  /* a machine that takes longer is shown as not answering */
 #define LOCK_WAIT_MS 10000 /* for another command that changes the same files */
 
-struct machine {
-    char name[CONFIG_HOST_MAX], where[CONFIG_HOST_MAX + 9], url[KEEPER_URL_MAX];
-    struct node_secret secret;
-};
-
-/* `addr` NULL: this machine's, wherever it is. `tls`: also without a secret that says so. */
-static void set_machine(const struct config *config, struct machine *m, const char *name,
-                        const struct config_addr *addr, bool tls)
-{
-    struct config_addr at = {.host = "localhost", .port = CONFIG_DEFAULT_PORT};
-    const char *home = config_home(config);
-    bool found = false;
-
-    *m = (struct machine){0};
-    at = addr ? *addr : at;
-    str_copy(m->name, sizeof m->name, name);
-    /* What cannot be read is said when the node is spoken to; here it only does not answer. */
-    node_secrets_find(home, name, &found, &m->secret, NULL);
-    if (!found)
-        node_secrets_own_hive(home, !addr, &at, &m->secret, NULL);
-    config_addr_text(&at, m->where, sizeof m->where);
-    snprintf(m->url, sizeof m->url, "%s://%s/v1/health", m->secret.tls || tls ? "https" : "http",
-             m->where);
-}
-
-/* What a probe found, in a word or a sentence. dst_size >= 128. */
-static const char *verdict(const struct client_probe *p, char *dst, size_t dst_size)
-{
-    const char *version = keeper_text(p->answer, "version", NULL);
-
-    if (!p->answer && p->error.code == API_VERSION_MISMATCH)
-        return "answers, but is no rbee-hive";
-    if (!p->answer)
-        return p->error.message[0] ? api_error_info(p->error.code)->code : "no answer";
-    if (!version)
-        return "answers, but is no rbee-hive";
-    if (preflight_same_line(version, RBEE_VERSION))
-        return "alive";
-    snprintf(dst, dst_size, "alive, but this keeper is %s", RBEE_VERSION);
-    return dst;
-}
-
-/* The answer's own health; NULL key when there is none. The machines' own keys come with them. */
-static bool probe(struct keeper *k, const struct machine *machines, struct client_probe *probes,
-                  size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        probes[i] =
-            (struct client_probe){.url = machines[i].url,
-                                  .pin = machines[i].secret.pin[0] ? machines[i].secret.pin : NULL,
-                                  .connect_timeout_ms = PROBE_MS};
-    return client_probe_all(k->client, probes, n, PROBE_MS);
-}
-
-static void probes_done(struct client_probe *probes, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        json_decref(probes[i].answer);
-        api_error_done(&probes[i].error);
-    }
-}
-
 /* ---- add ---- */
+
 static void warn_if_silent(struct keeper *k, const char *name, const struct config_addr *addr)
 {
     struct client_probe p;
     struct machine m;
     char text[128];
 
-    set_machine(k->config, &m, name, addr, false);
-    if (!probe(k, &m, &p, 1) || interrupt_seen()) {
-        probes_done(&p, 1);
+    machine_set(k->config, &m, name, addr, false);
+    if (!machines_probe(k, &m, &p, 1) || interrupt_seen()) {
+        machines_done(&p, 1);
         return;
     }
     if (p.answer)
-        out_printf(&k->out, "%s is %s (%s, %s).\n", name, m.where, verdict(&p, text, sizeof text),
-                   keeper_text(p.answer, "version", "?"));
+        out_printf(&k->out, "%s is %s (%s, %s).\n", name, m.where,
+                   machine_verdict(&p, text, sizeof text), keeper_text(p.answer, "version", "?"));
     else
         term_note(&k->term, "Added, but %s does not answer at %s yet: %s", name, m.where,
                   p.error.message);
-    probes_done(&p, 1);
+    machines_done(&p, 1);
 }
 
 /* The lock under which the files of this home are changed. */
@@ -176,6 +109,13 @@ static int change(struct keeper *k, const char *name, const char *address,
     return rc;
 }
 
+static int fail(struct keeper *k, int rc, const struct err *err)
+{
+    if (rc == ERR_INVALID)
+        return keeper_usage(k, "%s", err->text);
+    return keeper_fail_err(k, rc == ERR_LIMIT ? API_INVALID_REQUEST : API_INTERNAL, err);
+}
+
 /* Remembers address and secret; without a secret an older one of that name goes. */
 static int remember(struct keeper *k, const char *name, const char *address,
                     const struct node_secret *secret)
@@ -183,9 +123,7 @@ static int remember(struct keeper *k, const char *name, const char *address,
     struct err err = {0};
     int rc = change(k, name, address, secret, &err);
 
-    if (rc == ERR_INVALID)
-        return keeper_usage(k, "%s", err.text);
-    return rc ? keeper_fail_err(k, API_INTERNAL, &err) : 0;
+    return rc ? fail(k, rc, &err) : 0;
 }
 
 /* A name that cannot be kept, one too many, or files that cannot be written, must not cost the
@@ -202,9 +140,7 @@ static int check_place(struct keeper *k, const char *name, const char *address)
     if (rc == 0)
         rc = node_secrets_touch(home, &err);
     dir_lock_release(&lock);
-    if (rc == ERR_INVALID)
-        return keeper_usage(k, "%s", err.text);
-    return rc ? keeper_fail_err(k, API_INTERNAL, &err) : 0;
+    return rc ? fail(k, rc, &err) : 0;
 }
 
 /* Of a hive on a loopback address: its certificate is all there is to know. */
@@ -319,128 +255,8 @@ int cmd_node_add(const struct cli_command *self, int argc, char **argv)
     return keeper_end(&k, rc);
 }
 
-/* ---- list ---- */
-/* The one that other commands use, though it stands in no list. A host that nobody knows does not
- * answer; what is no node at all is said. */
-static bool add_own(struct keeper *k, struct machine *m)
-{
-    const char *text = unlisted_node(k->config);
-    struct err err = {0};
-    struct node node;
-    int rc;
-
-    if (!text)
-        return false;
-    rc = node_resolve(k->config, text, node_known_by_resolver, NULL, &node, &err);
-    if (rc && rc != ERR_UNREACHABLE) {
-        term_note(&k->term, "[keeper] node: %s.", err.text);
-        return false;
-    }
-    set_machine(k->config, m, node_listed_as(k->config, &node), &node.addr,
-                str_starts(node.url, "https"));
-    str_copy(m->name, sizeof m->name, text);
-    return true;
-}
-
-/* [keeper] node first, then localhost, unless the list has its own; then the list. Returns how
- * many. */
-static size_t gather(struct keeper *k, struct machine *machines)
-{
-    const struct config *config = k->config;
-    size_t n = add_own(k, machines);
-
-    if (!config_node_find(config, "localhost"))
-        set_machine(config, &machines[n++], "localhost", NULL, false);
-    for (size_t i = 0; i < config_n_nodes(config); i++) {
-        const struct config_node *node = config_node_at(config, i);
-
-        set_machine(config, &machines[n++], node->name, &node->addr, false);
-    }
-    return n;
-}
-
-static void print_table(struct keeper *k, const struct machine *machines,
-                        const struct client_probe *probes, size_t n)
-{
-    static const char *const heads[] = {"NODE", "ADDRESS", "VERSION", "STATE"};
-    struct table *t = table_create(heads, sizeof heads / sizeof heads[0]);
-
-    for (size_t i = 0; t && i < n; i++) {
-        char text[128];
-        const char *const cells[] = {machines[i].name, machines[i].where,
-                                     keeper_text(probes[i].answer, "version", "-"),
-                                     verdict(&probes[i], text, sizeof text)};
-
-        table_add(t, cells);
-    }
-    if (t)
-        table_print(t, "", &k->out);
-    table_free(t);
-}
-
-static void print_json(struct keeper *k, const struct machine *machines,
-                       const struct client_probe *probes, size_t n)
-{
-    json_t *list = json_array(), *root = json_pack("{s:o}", "nodes", list);
-
-    for (size_t i = 0; root && i < n; i++) {
-        const char *version = keeper_text(probes[i].answer, "version", NULL);
-        char text[128];
-
-        json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s*, s:s}", "name",
-                                              machines[i].name, "address", machines[i].where,
-                                              "alive", version != NULL, "version", version, "state",
-                                              verdict(&probes[i], text, sizeof text)));
-    }
-    if (root)
-        keeper_print_json(k, root);
-    json_decref(root);
-}
-
-static int list(struct keeper *k, bool json)
-{
-    size_t max = config_n_nodes(k->config) + 2, n;
-    struct machine *machines = calloc(max, sizeof *machines);
-    struct client_probe *probes = calloc(max, sizeof *probes);
-    int rc = CLI_DONE;
-
-    if (!machines || !probes) {
-        struct err err;
-
-        err_no_memory(&err, max * sizeof *machines, "the list of nodes");
-        rc = keeper_fail_err(k, API_INTERNAL, &err);
-    } else {
-        n = gather(k, machines);
-        probe(k, machines, probes, n);
-        if (interrupt_seen())
-            rc = keeper_cancelled(k);
-        else if (json)
-            print_json(k, machines, probes, n);
-        else
-            print_table(k, machines, probes, n);
-        probes_done(probes, n);
-    }
-    free(machines);
-    free(probes);
-    return rc;
-}
-
-int cmd_node_list(const struct cli_command *self, int argc, char **argv)
-{
-    struct keeper_flags flags = {.node = "localhost"};
-    const struct cli_opt opts[] = {KEEPER_OPT_JSON(flags), {0}};
-    struct keeper k;
-    int rc = cli_parse(KEEPER_PROGRAM, self, opts, argc, argv, NULL, 0, NULL);
-
-    if (rc != CLI_GO)
-        return rc;
-    rc = keeper_begin(&k, self, &flags);
-    if (rc == CLI_GO)
-        rc = list(&k, flags.json);
-    return keeper_end(&k, rc);
-}
-
 /* ---- rm ---- */
+
 int cmd_node_rm(const struct cli_command *self, int argc, char **argv)
 {
     const struct keeper_flags flags = {0};

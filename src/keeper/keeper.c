@@ -23,7 +23,7 @@ int keeper_open(struct keeper *k, const struct cli_command *command, const struc
     term_init(&k->term, f->quiet);
     out_init(&k->out);
     interrupt_install();
-    rc = path_rbee_home(&home, &err);
+    rc = path_rbee_home(NULL, &home, &err);
     if (rc == 0)
         rc = config_open(home, &k->config, &err);
     free(home);

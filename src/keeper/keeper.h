@@ -22,7 +22,7 @@
 #include "keeper/term.h"
 
 #define KEEPER_PROGRAM "rbee-keeper"
-#define KEEPER_URL_MAX 1024
+#define KEEPER_URL_MAX 4096 /* a model's name takes three bytes for each of its own */
 #define KEEPER_KEY_MAX 256
 #define KEEPER_LIST_MS 10000 /* the limit of a call that only looks something up */
 

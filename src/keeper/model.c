@@ -67,6 +67,10 @@ int model_name_read(struct keeper *k, const char *typed, struct model_name *out)
                     "the full path of '%.200s' is not UTF-8, so that no hive can be asked for it",
                     typed);
             rc = refuse(k, &err);
+        } else if (strlen(out->text) > MODEL_REF_MAX) {
+            err_set(&err, ERR_INVALID, "the full path of '%.200s' has %zu bytes, the limit is %d",
+                    typed, strlen(out->text) - strlen("file://"), MODEL_REF_PATH_MAX);
+            rc = refuse(k, &err);
         }
     }
     model_ref_done(&ref);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/modelref.h"
+
 int one_model_begin(struct one_model *o, const struct cli_command *self, const struct cli_opt *opts,
                     int argc, char **argv)
 {
@@ -27,20 +29,18 @@ int one_model_end(struct one_model *o, int rc)
     return keeper_end(&o->k, rc);
 }
 
+_Static_assert(KEEPER_URL_MAX >= NODE_URL_MAX + 3 * MODEL_REF_MAX + 256, "any name has room");
+
 bool one_model_url(struct one_model *o, const char *path, const char *more,
                    char url[KEEPER_URL_MAX], struct api_error *e)
 {
     char *escaped = keeper_escape(o->name.text);
-    size_t room = KEEPER_URL_MAX - NODE_URL_MAX;
-    bool fits = escaped && strlen(escaped) + strlen(path) + strlen(more) + 16 < room;
+    bool fits = escaped != NULL;
 
     if (fits)
         keeper_url(&o->k, url, "%s?model_ref=%s%s", path, escaped, more);
     else
-        api_error_set(e, API_INVALID_MODEL_REF, "keeper",
-                      "the model's name has %zu bytes, which is "
-                      "too long for a request",
-                      strlen(o->name.text));
+        api_error_set(e, API_INTERNAL, "keeper", "out of memory");
     free(escaped);
     return fits;
 }

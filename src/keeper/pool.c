@@ -26,11 +26,19 @@ bool pool_is_passed_by(const json_t *worker)
            json_is_true(json_object_get(worker, "outgrown"));
 }
 
-/* A context or slots of fewer than asked for do not do; one not told does. */
+/* What is not told yet is enough: an earlier hive says 0 of a worker that loads. */
+static int64_t size_told(const json_t *worker, const char *key)
+{
+    int64_t n = keeper_number(worker, key, 0);
+
+    return n > 0 ? n : INT64_MAX;
+}
+
+/* A context or slots of fewer than asked for do not do. */
 static bool is_large_enough(const json_t *worker, const struct pool_want *want)
 {
-    return keeper_number(worker, "n_ctx", INT64_MAX) >= want->ctx &&
-           keeper_number(worker, "slots_total", INT64_MAX) >= want->slots;
+    return size_told(worker, "n_ctx") >= want->ctx &&
+           size_told(worker, "slots_total") >= want->slots;
 }
 
 static int64_t free_slots(const json_t *worker)

@@ -77,5 +77,7 @@ int pool_ask_ready(struct keeper *k, const struct pool_worker *worker, int64_t t
  */
 void pool_explain(struct keeper *k, const char *worker_id, const char *otherwise,
                   struct api_error *e);
+/* The error is about this worker, if it names none: what to do about it may be to read its log. */
+void pool_name(const char *worker_id, struct api_error *e);
 
 #endif

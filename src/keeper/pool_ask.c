@@ -113,6 +113,14 @@ void pool_explain(struct keeper *k, const char *worker_id, const char *otherwise
     snprintf(e->message + len, sizeof e->message - len, ": %s",
              keeper_text(error, "message", otherwise));
     json_decref(e->details);
-    e->details = error ? error : json_object();
-    json_object_set_new(e->details, "worker_id", json_string(worker_id));
+    e->details = error;
+    pool_name(worker_id, e);
+}
+
+void pool_name(const char *worker_id, struct api_error *e)
+{
+    if (!e->details)
+        e->details = json_object();
+    if (!json_object_get(e->details, "worker_id"))
+        json_object_set_new(e->details, "worker_id", json_string(worker_id));
 }

@@ -213,6 +213,8 @@ int ready_wait(struct keeper *k, const struct pool_worker *worker, const char *m
 
     l.start_ms = client_ms(k->client);
     rc = wait_loop(&l);
+    if (rc)
+        pool_name(worker->id, e);
     api_error_done(&l.lost);
     term_progress_end(&k->term);
     if (rc == 0)

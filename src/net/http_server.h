@@ -135,6 +135,10 @@ uint16_t http_server_port(const struct http_server *s);
 void http_server_drain(struct http_server *s);
 /* Exchanges the handler has not answered, and answers the kernel has not wholly taken. */
 uint32_t http_server_n_active(const struct http_server *s);
+/* Of these, what the handler has not answered. */
+uint32_t http_server_n_handled(const struct http_server *s);
+/* Bytes of answers that their clients' machines have not taken: kept here, and by the kernel. */
+uint64_t http_server_n_unsent(const struct http_server *s);
 /* Connections cut because their clients read too slowly: by bytes or by time (http_limits). */
 uint64_t http_server_n_slow(const struct http_server *s);
 

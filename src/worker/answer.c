@@ -1,6 +1,7 @@
 /* answer.c - see answer.h. */
 #include "worker/answer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +28,12 @@ void answer_json(struct http_exchange *x, int status, json_t *body)
 void answer_error(struct http_exchange *x, struct api_error *e)
 {
     int status = api_error_info(e->code)->status;
+    char seconds[16];
 
+    if (status == 503) {
+        snprintf(seconds, sizeof seconds, "%d", api_error_retry_after_s(e));
+        http_add_header(x, "Retry-After", seconds);
+    }
     api_error_log(e, http_request_id(x));
     answer_text(x, status ? status : 500, api_error_body(e, http_request_id(x)));
     api_error_done(e);

@@ -18,7 +18,7 @@
 void answer_text(struct http_exchange *x, int status, char *text);
 /* Takes the reference over; NULL gives a bare 500. */
 void answer_json(struct http_exchange *x, int status, json_t *body);
-/* Frees what the error holds. */
+/* Frees what the error holds. A 503 has Retry-After: details.retry_after_s, else a second. */
 void answer_error(struct http_exchange *x, struct api_error *e);
 
 /* For http_server_params.render_error. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/fields.h"
 #include "base/base64.h"
 #include "base/clock.h"
 #include "worker/intake_text.h"
@@ -45,12 +46,13 @@ static int copy_ids(const json_t *ids, uint32_t n_vocab, struct embedding_input 
     if (!in->tokens)
         return err_no_memory(err, n * sizeof *in->tokens, "an input's tokens");
     for (size_t i = 0; i < n; i++) {
-        json_int_t id = json_integer_value(json_array_get(ids, i));
+        int32_t id = 0;
 
-        if (id >= n_vocab)
-            return err_set(err, ERR_INVALID, "it names the token %lld, but the vocabulary has %u",
-                           (long long)id, n_vocab);
-        in->tokens[i] = (int32_t)id;
+        BUG_ON(!fields_token_id(json_array_get(ids, i), &id)); /* it was checked as it was read */
+        if ((uint32_t)id >= n_vocab)
+            return err_set(err, ERR_INVALID, "it names the token %d, but the vocabulary has %u", id,
+                           n_vocab);
+        in->tokens[i] = id;
     }
     in->n_tokens = (uint32_t)n;
     return 0;

@@ -9,7 +9,9 @@
 
 static bool is_id(const json_t *v)
 {
-    return json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= INT32_MAX;
+    int32_t id;
+
+    return fields_token_id(v, &id);
 }
 
 /* A text, or ids: one or more of them. */
@@ -36,9 +38,10 @@ static void take_input(struct fields *f, struct embedding *em)
     if (!v)
         return;
     if (!is_one_input(v) && !is_many_inputs(v)) {
-        fields_fail(f, "input", "text, ids, or an array of them",
-                    "input must be a text, an array of token ids (integers of 0 or more), or an "
-                    "array of texts or of such arrays; arrays must not be empty.");
+        fields_fail(
+            f, "input", "text, ids, or an array of them",
+            "input must be a text, an array of token ids (integers from 0 to 2147483647), or an "
+            "array of texts or of such arrays; arrays must not be empty.");
         return;
     }
     em->n_inputs = is_one_input(v) ? 1 : (uint32_t)json_array_size(v);

@@ -27,6 +27,8 @@ struct lifecycle {
     int64_t limit_ms;   /* of the drain: when its jobs are told to end */
     bool closing;       /* no job is left, what was not read yet leaves */
     int64_t closed_ms;  /* when closing ends in any case */
+    uint64_t n_unsent;  /* closing: bytes of answers that are still here ... */
+    int64_t moved_ms;   /* ... and since when they are so many */
     int exit_code;
 };
 
@@ -52,17 +54,34 @@ static void start_timer(struct event *timer, int64_t ms)
     event_add(timer, &tv);
 }
 
+/* A client that has stopped (Ctrl+Z, a laptop that was closed) would cost whoever waits for this
+ * worker's memory all of the drain's time. */
+static bool is_read(struct lifecycle *l)
+{
+    uint64_t n_unsent = http_server_n_unsent(l->server->http);
+
+    if (n_unsent != l->n_unsent || http_server_n_handled(l->server->http) > 0) {
+        l->n_unsent = n_unsent;
+        l->moved_ms = clock_ms();
+    }
+    return clock_ms() - l->moved_ms < LIFECYCLE_STOPPED_MS;
+}
+
 static void close_when_sent(evutil_socket_t fd, short what, void *arg)
 {
     struct lifecycle *l = arg;
     uint32_t n_left = http_server_n_active(l->server->http);
+    bool in_time = clock_ms() < l->closed_ms;
 
     (void)fd, (void)what;
-    if (n_left && clock_ms() < l->closed_ms) {
+    if (n_left && in_time && is_read(l)) {
         start_timer(l->on_poll, LIFECYCLE_POLL_MS);
         return;
     }
-    if (n_left)
+    if (n_left && in_time)
+        log_warn("%u answers were not read to their end: nothing of them was taken for %d s",
+                 n_left, LIFECYCLE_STOPPED_MS / 1000);
+    else if (n_left)
         log_warn("%u answers were not read to their end within the time given", n_left);
     event_base_loopbreak(l->server->base);
 }
@@ -77,6 +96,7 @@ static void begin_closing(struct lifecycle *l)
     l->closed_ms = clock_ms() + LIFECYCLE_FLUSH_MS;
     if (l->closed_ms < l->limit_ms)
         l->closed_ms = l->limit_ms;
+    l->moved_ms = clock_ms();
     progress_shut_down(l->server->progress);
     start_timer(l->on_poll, LIFECYCLE_POLL_MS);
 }

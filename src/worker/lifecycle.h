@@ -4,7 +4,7 @@
  * SIGTERM, SIGINT, SIGHUP: no new work; what runs may go on, and be read to its end, for 8 s, also
  * where a drain by request gave it more; exit 0. A second one: its jobs end now. A third, or SIGINT
  * twice (a person's second Ctrl+C): exit at once. A second SIGHUP is nothing new.
- * A drain by request: the same with 30 s.
+ * A drain by request: the same with 30 s. Nobody is waited for who has taken nothing for 5 s.
  * Loading failed: half a second more for those who watch; exit 1.
  * The lease ends: the hive is gone, by whatever means: exit at once. Where the lease is a pipe the
  * kernel does it (SIGKILL, lease.h), whatever the loop's thread is doing.
@@ -25,6 +25,7 @@
 #define LIFECYCLE_REQUEST_DRAIN_MS 30000
 #define LIFECYCLE_LINGER_MS        500  /* for the watchers of a failed load */
 #define LIFECYCLE_FLUSH_MS         1000 /* for the last bytes to leave */
+#define LIFECYCLE_STOPPED_MS       5000 /* no byte left for so long: nobody reads any more */
 #define LIFECYCLE_POLL_MS          10
 
 struct lifecycle;

@@ -1,8 +1,6 @@
 /* queue_limit.c - see queue_limit.h. */
 #include "worker/queue_limit.h"
 
-#include <stdio.h>
-
 #include "api/board.h"
 #include "base/clock.h"
 #include "net/http_server.h"
@@ -24,15 +22,8 @@ bool queue_limit_ends(const struct queue_limit *q, struct job *j)
     return true;
 }
 
-void queue_limit_tell(const struct server *s, struct job *j, struct http_exchange *x)
+void queue_limit_tell(const struct server *s, struct job *j)
 {
-    int64_t after_s = server_retry_after(s);
-    char seconds[24];
-
-    if (!j->failed || (j->error.code != API_QUEUE_TIMEOUT && j->error.code != API_ALL_SLOTS_BUSY))
-        return;
-    json_object_set_new(j->error.details, "retry_after_s", json_integer(after_s));
-    snprintf(seconds, sizeof seconds, "%lld", (long long)after_s);
-    if (x)
-        http_add_header(x, "Retry-After", seconds);
+    if (j->failed && (j->error.code == API_QUEUE_TIMEOUT || j->error.code == API_ALL_SLOTS_BUSY))
+        server_set_retry_after(s, &j->error);
 }

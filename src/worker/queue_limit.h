@@ -31,9 +31,8 @@ bool queue_limit_ends(const struct queue_limit *q, struct job *j);
 
 /*
  * Of a job that failed so, or with ALL_SLOTS_BUSY: puts into its error after how many seconds there
- * may be a place, and into the answer's Retry-After where no stream has begun (x not NULL). Other
- * jobs are left as they are. The loop's thread.
+ * may be a place. Other jobs are left as they are. The loop's thread.
  */
-void queue_limit_tell(const struct server *s, struct job *j, struct http_exchange *x);
+void queue_limit_tell(const struct server *s, struct job *j);
 
 #endif

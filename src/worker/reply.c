@@ -400,7 +400,7 @@ void reply_end(struct job *j)
                  SSE_EVENT_MAX);
     else if (j->kind != JOB_INFERENCE && !j->answer && !j->failed)
         job_fail(j, API_REQUEST_CANCELLED, "It was cancelled before it was answered.");
-    queue_limit_tell(r->server, j, r->x);
+    queue_limit_tell(r->server, j);
     if (r->x && j->failed)
         answer_error(take_exchange(r), &j->error);
     else if (r->x && j->answer)

@@ -4,7 +4,6 @@
  * While the model loads jobs are taken and wait. Refused: a bad request, the id of a job that is
  * not over, any job while the worker drains or once loading failed, and a job past slots and queue.
  */
-#include <stdio.h>
 
 #include "api/json_load.h"
 #include "base/heap.h"
@@ -31,11 +30,10 @@ static void set_busy(const struct server *s, struct api_error *e)
         "All %u places are taken: as many requests are here as there are slots (%u, %u of "
         "them busy) and may wait (%u).",
         total + s->o.queue_max, total, busy, s->o.queue_max);
-    e->details =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:s}", "slots_total", (json_int_t)total, "slots_busy",
-                  (json_int_t)busy, "queued", (json_int_t)waiting, "queue_max",
-                  (json_int_t)s->o.queue_max, "retry_after_s", (json_int_t)server_retry_after(s),
-                  "hint", "Try again in a moment, or start the worker with more slots.");
+    e->details = json_pack("{s:I, s:I, s:I, s:I, s:s}", "slots_total", (json_int_t)total,
+                           "slots_busy", (json_int_t)busy, "queued", (json_int_t)waiting,
+                           "queue_max", (json_int_t)s->o.queue_max, "hint",
+                           "Try again in a moment, or start the worker with more slots.");
 }
 
 static void set_draining(const struct server *s, struct api_error *e)
@@ -80,12 +78,8 @@ static int check_id(const struct server *s, const char *job_id, struct api_error
 
 static void refuse(const struct server *s, struct http_exchange *x, struct api_error *e)
 {
-    char seconds[24];
-
-    if (api_error_info(e->code)->status == 503) {
-        snprintf(seconds, sizeof seconds, "%lld", (long long)server_retry_after(s));
-        http_add_header(x, "Retry-After", seconds);
-    }
+    if (api_error_info(e->code)->status == 503)
+        server_set_retry_after(s, e);
     answer_error(x, e);
 }
 

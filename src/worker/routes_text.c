@@ -121,11 +121,11 @@ static int take_tokens(const char *body, size_t n, struct inference_request *r)
     r->prompt_tokens = calloc(json_array_size(tokens) + 1, sizeof *r->prompt_tokens);
     json_array_foreach(tokens, i, id)
     {
-        json_int_t v = json_integer_value(id);
+        int32_t token;
 
-        good = good && json_is_integer(id) && v >= 0 && v <= INT32_MAX;
+        good = good && fields_token_id(id, &token);
         if (good && r->prompt_tokens)
-            r->prompt_tokens[r->n_prompt_tokens++] = (int32_t)v;
+            r->prompt_tokens[r->n_prompt_tokens++] = token;
     }
     json_decref(root);
     return good ? 0 : -1;
@@ -133,7 +133,8 @@ static int take_tokens(const char *body, size_t n, struct inference_request *r)
 
 void route_detokenize(struct server *s, struct http_exchange *x, const char *rest)
 {
-    static const char text[] = "The body must be {\"tokens\": [ids]}: integers of 0 or more.";
+    static const char text[] =
+        "The body must be {\"tokens\": [ids]}: integers from 0 to 2147483647.";
     struct inference_request r;
     struct api_error e;
     size_t n;

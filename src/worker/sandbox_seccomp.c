@@ -19,6 +19,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stddef.h>
@@ -163,6 +164,7 @@ static const struct condition conditions[] = {
     {__NR_setsockopt, 1, ALL_BITS, IPPROTO_TCP},
     {__NR_ioctl, 1, ALL_BITS, FIONREAD},
     {__NR_ioctl, 1, ALL_BITS, FIONBIO},
+    {__NR_ioctl, 1, ALL_BITS, SIOCOUTQ},
     {__NR_fcntl, 1, ALL_BITS, F_GETFD},
     {__NR_fcntl, 1, ALL_BITS, F_SETFD},
     {__NR_fcntl, 1, ALL_BITS, F_GETFL},

@@ -58,11 +58,14 @@ static void note_service(struct server *s, const struct job *j)
     s->mean_service_ms += (ms - s->mean_service_ms) * (s->mean_service_ms > 0 ? MEAN_WEIGHT : 1);
 }
 
-int64_t server_retry_after(const struct server *s)
+void server_set_retry_after(const struct server *s, struct api_error *e)
 {
     double seconds = s->mean_service_ms / 1000 / s->o.engine.n_slots;
 
-    return (int64_t)ceil(fmin(fmax(seconds, 1.0), RETRY_AFTER_MAX));
+    seconds = ceil(fmin(fmax(seconds, 1.0), RETRY_AFTER_MAX));
+    if (!e->details)
+        e->details = json_object();
+    json_object_set_new(e->details, "retry_after_s", json_integer((json_int_t)seconds));
 }
 
 static void note_queued(struct server *s)

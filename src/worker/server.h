@@ -95,8 +95,8 @@ struct server {
 /* Serves until told to end; an exit code of cli.h. One sentence on stderr when it cannot begin. */
 int server_run(const struct serve_options *o);
 
-/* Seconds after which a refused client may find a place. */
-int64_t server_retry_after(const struct server *s);
+/* Puts into the error after how many seconds a refused client may find a place. */
+void server_set_retry_after(const struct server *s, struct api_error *e);
 
 /* The jobs' number changed: the board's count of those that wait, the ticker, a drain's end. */
 void server_jobs_changed(struct server *s);

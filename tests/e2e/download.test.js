@@ -487,9 +487,9 @@ test('without the module that holds libcurl the hive runs, and says what is miss
 /* After an upgrade in place each pull said that version 1 was needed and version 1 was there: "install the two together". */
 test('a module with libcurl of another build: start the hive again', async (t) => {
   const folder = makeFolder('rbee-other-'), program = path.join(folder, 'rbee-hive');
-  const bytes = fs.readFileSync(path.join(path.dirname(HIVE), '../net/librbee-curl.so')), at = bytes.indexOf('rbee-curl 0.');
+  const bytes = fs.readFileSync(path.join(path.dirname(HIVE), '../net/librbee-curl.so')), at = bytes.indexOf('rbee-curl ');
   assert.ok(at > 0);
-  bytes.write('rbee-curl 9.', at);
+  bytes.write('rbee-curl ?', at);
   fs.copyFileSync(HIVE, program);
   fs.writeFileSync(path.join(folder, 'librbee-curl.so'), bytes);
   const hive = await startHive({ program, flags: { worker: WORKER }, env: { HF_ENDPOINT: hub.url } });

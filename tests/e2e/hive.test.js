@@ -991,8 +991,19 @@ describe('starting', () => {
     for (const given of ['nonsense', 'ftp://hub', 'http://', 'http://me:secret@127.0.0.1:9']) {
       const r = daemon(['--addr', '127.0.0.1:0', '--home', makeFolder()], { env: { HF_ENDPOINT: given } });
       assert.strictEqual(r.status, 1, given);
-      assert.match(r.stderr, /^rbee-hive: \[hive\] hf_endpoint \(HF_ENDPOINT\) takes http:\/\/HOST/);
+      assert.match(r.stderr, /^rbee-hive: the environment's HF_ENDPOINT: hf_endpoint takes http:\/\/HOST.* HF_TOKEN$/m);
       assert.ok(!r.stderr.includes('secret'));
+    }
+  });
+
+  /* The hive started, and then each of its workers failed. */
+  test('a chat template that is not there, or no file', () => {
+    const home = makeFolder(), ini = path.join(home, 'config.ini'), none = path.join(home, 'none.jinja');
+    for (const [given, why] of [[none, 'No such file or directory'], [home, 'it is no regular file']]) {
+      fs.writeFileSync(ini, `[hive]\nchat_template = ${given}\n`);
+      const r = daemon(['--addr', '127.0.0.1:0', '--home', home]);
+      assert.strictEqual(r.status, 1, r.stderr);
+      assert.strictEqual(r.stderr.trim(), `rbee-hive: [hive] chat_template is ${given} (${ini}), which cannot be read: ${why}`);
     }
   });
 

@@ -89,7 +89,7 @@ test('the stores of other programs on it', { skip, timeout: 60000 }, async (t) =
   fs.mkdirSync(path.join(ollama, 'manifests'), { recursive: true });
   const hive = await startApart({ env: { ...tiny, OLLAMA_MODELS: ollama } });
   t.after(() => hive.stop());
-  assert.deepStrictEqual((await get(hive, '/v1/models/import')).json, { found: [] });
+  assert.deepStrictEqual((await get(hive, '/v1/models/import')).json, { found: [], not_looked_at: 0 });
   const free = await hang(hive.pid, nas);
   t.after(free);
   await refused(hive, get(hive, '/v1/models/import'));

@@ -111,6 +111,24 @@ test('between the two files of a split model that moves: both are still where th
   await hasOne(hive, 'local:split', digest, 2);
 });
 
+/*
+ * Nobody was there any more when the file was in its place: the hive had freed its workers, told them of the model all
+ * the same, and crashed. What is freed is overwritten here, so that it is not read by luck.
+ */
+test('a hive that ends while a file moves waits for it, and the model has entered', async (t) => {
+  let hive = await startHive({ env: { MALLOC_PERTURB_: '85' } });
+  t.after(() => hive.stop());
+  const file = model('ending'), digest = sha256(file), letMove = await hold(file), s = await importing(hive, file, 'move');
+  await s.find((e) => e.stage === 'placing');
+  hive.signal('SIGTERM');
+  await s.all(); // its connection is closed, which is the first thing that goes
+  await letMove();
+  assert.deepStrictEqual(await hive.end(), { code: 0, killedBy: null }, hive.stderr);
+  assert.ok(!fs.existsSync(file), 'it has moved');
+  hive = await startHive({ home: hive.home });
+  await hasOne(hive, 'local:ending', digest);
+});
+
 const SHM = '/dev/shm';
 const oneDisk = fs.existsSync(SHM) && fs.statSync(SHM).dev !== fs.statSync(os.tmpdir()).dev ? false : 'there is one file system here';
 
@@ -172,6 +190,20 @@ test('a placing that goes wrong leaves nothing, and what lay there before as it 
   assert.deepStrictEqual([events.at(-1).imported, events.at(-1).failed], [0, 1]);
   assert.ok(fs.existsSync(file));
   assert.deepStrictEqual(filesIn(hive), []);
+});
+
+/* "Please report it with the request id and the log": the log had the error without the id. */
+test('an error of our own in a stream stands in the log under its id', async (t) => {
+  const hive = await startHive(), local = path.join(hive.home, 'models/local');
+  t.after(() => hive.stop());
+  fs.rmSync(local, { recursive: true, force: true });
+  fs.writeFileSync(local, 'in the way');
+  const s = await importing(hive, model('no-room'));
+  const { code, message } = (await s.all()).find((e) => e.stage === 'error');
+  assert.strictEqual(code, 'INTERNAL', message);
+  await hive.says(/INTERNAL in request/);
+  const line = hive.stderr.split('\n').find((l) => l.includes('INTERNAL'));
+  assert.ok(line.includes(`INTERNAL in request ${s.headers['x-request-id']}, in work on `) && line.endsWith(message), line);
 });
 
 /*

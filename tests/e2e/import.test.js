@@ -43,6 +43,33 @@ const importing = (hive, body) => chore(hive, '/v1/models/import', body);
 /* What the keeper says, and its exit code. */
 const cli = (hive, ...args) => keeper.run([...args, '--node', hive.url]);
 
+/* A file of 50 GB was read through, and then refused for its name. */
+test('a name that no file here can have is refused before the file is hashed', async (t) => {
+  const hive = await startHive(), folder = makeFolder('rbee-named-');
+  t.after(() => hive.stop());
+  const file = model(path.join(folder, '\u6a21'.repeat(24) + '.gguf'));
+  const r = await post(hive, '/v1/models/import', { path: file, as: 'long' });
+  assert.match(r.text, /"code":"INVALID_REQUEST","message":"a name of 77 bytes is too long for a file: it has 221 /);
+  assert.doesNotMatch(r.text, /"stage":"hashing"/);
+  assert.match(r.text, /"imported":0,"failed":1/);
+});
+
+/* What was past the limit was left out in silence: of a cache with a thousand data sets, each model. */
+test('what is past the limit of a store is told, and comes by its name', async (t) => {
+  const home = makeFolder('rbee-home-'), hub = path.join(home, '.cache/huggingface/hub');
+  model(path.join(hub, 'models--org--z/snapshots', 'c'.repeat(40), 'z.Q8_0.gguf'));
+  for (let i = 0; i <= 1000; i++) fs.symlinkSync('nowhere', path.join(hub, `models--a--r${i}`));
+  const hive = await startHive({ env: { HOME: home } });
+  t.after(() => hive.stop());
+  assert.strictEqual((await get(hive, '/v1/models/import')).json.not_looked_at, 2);
+  assert.match((await cli(hive, 'models', 'import', '--scan')).stderr, /^2 more of what is kept there were not looked at: the limit is 1000 a store\./m);
+  const all = await cli(hive, 'models', 'import', 'hf-cache');
+  assert.strictEqual(all.code, 1);
+  assert.match(all.stderr, /^the rest: INVALID_REQUEST: 2 more repositories, .* the limit is 1000: /m);
+  const one = await cli(hive, 'models', 'import', 'hf-cache:org/z/z.Q8_0.gguf');
+  assert.strictEqual(one.code, 0, one.stderr);
+});
+
 describe('a file of the user\'s', () => {
   let hive, folder;
   before(async () => { hive = await startHive(); folder = makeFolder('rbee-mine-'); });
@@ -298,6 +325,20 @@ describe('a folder for a machine without a network', () => {
     }
   });
   after(() => Promise.all([here.stop(), there.stop()]));
+
+  /* The files were copied, and then the list was one that nobody can read. */
+  test('a list that is full takes no more, and no file is copied', async () => {
+    const full = makeFolder('rbee-full-'), list = path.join(full, 'rbee-manifest.json');
+    assert.strictEqual((await cli(here, 'models', 'export', 'local:one.Q4_0', full)).code, 0);
+    const manifest = JSON.parse(fs.readFileSync(list));
+    for (let i = 1; i < 1000; i++) manifest.models.push({ ...manifest.models[0], model_ref: `local:x${i}` });
+    fs.writeFileSync(list, JSON.stringify(manifest));
+    const [event] = await chore(here, '/v1/models/export', { model_ref: 'local:two', dir: full });
+    assert.deepStrictEqual([event.stage, event.code], ['error', 'INVALID_REQUEST']);
+    assert.match(event.message, /lists 1000 models, which is the most: export into another folder/);
+    assert.deepStrictEqual(fs.readdirSync(full).sort(), ['one.Q4_0.gguf', 'rbee-manifest.json']);
+    assert.strictEqual((await cli(here, 'models', 'export', 'local:one.Q4_0', full)).code, 0); // in its own place
+  });
 
   /*
    * A hive that was killed while it copied left its copies, of the model's size, beside what came of the next try. Then the

@@ -115,13 +115,16 @@ describe('infer, phase by phase', () => {
     }
   });
 
-  /* One that loaded was listed with a context of 0, and the model loaded once more beside it. */
+  /* One that loaded was listed with a context of 0 (and is, by a hive of before), and the model loaded once more beside it. */
   test('a worker that loads and will be large enough is taken', async () => {
-    const coming = fake.worker({ state: 'loading', n_ctx: 4096 });
-    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [coming] }));
-    fake.on('POST /v1/workers/spawn', (req, res) => json(res, 200, coming));
-    assert.strictEqual((await infer(['--ctx', '4096']).done).code, 0);
-    assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), [undefined]);
+    for (const size of [{ n_ctx: 4096 }, { n_ctx: 0, slots_total: 0 }]) {
+      fake.calls.length = 0;
+      const coming = fake.worker({ state: 'loading', ...size });
+      fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [coming] }));
+      fake.on('POST /v1/workers/spawn', (req, res) => json(res, 200, coming));
+      assert.strictEqual((await infer(['--ctx', '4096']).done).code, 0);
+      assert.deepStrictEqual(fake.of('POST', '/v1/workers/spawn').map((c) => c.body.new), [undefined]);
+    }
   });
 
   /* What another keeper had asked for in the same moment was in no list, and taken whatever its size. */
@@ -1145,8 +1148,8 @@ describe('the list of nodes', () => {
     fs.writeFileSync(at('config.ini'), `[nodes]\n${Array.from({ length: 256 }, (_, i) => `n${i} = h`).join('\n')}\n`);
     for (const place of ['https://10.0.0.1', line]) { // one too many: nothing is asked, so no code is spent
       const r = await run(['node', 'add', 'bee3', place], { home });
-      assert.strictEqual(r.code, 1, r.stderr);
-      assert.match(r.stderr, /256/);
+      assert.strictEqual(r.code, 2, r.stderr); // it was INTERNAL, with a line that is not in the file
+      assert.match(r.stderr, /^rbee-keeper: INVALID_REQUEST: \S+ lists 256 nodes, which is the most; `rbee-keeper node rm` makes room$/m);
       assert.doesNotMatch(r.stderr, /CONNECTION/);
     }
     assert.deepStrictEqual(JSON.parse(text('nodes.json')), before[1]);
@@ -1372,6 +1375,12 @@ describe('models', () => {
     const r = await run(['models', 'show', 'hf:a/b:Q8_0@v1', '--node', fake.node]);
     assert.strictEqual(r.stdout, 'model_ref: x\ninspect:\n  architecture: llama\n');
     assert.strictEqual(fake.of('GET', '/v1/models/show')[0].query.get('model_ref'), 'hf:a/b:Q8_0@v1');
+    // a path of over 690 bytes, which infer takes, was "too long for a request"; each of its bytes takes three there
+    const deep = `/${'\u6a21'.repeat(338)}/x`;
+    await run(['models', 'show', deep, '--node', fake.node]);
+    assert.strictEqual(fake.of('GET', '/v1/models/show')[1].query.get('model_ref'), `file://${deep}`);
+    const deeper = await run(['models', 'show', `${deep}yz`, '--node', fake.node]);
+    assert.match(deeper.stderr, /^rbee-keeper: INVALID_MODEL_REF: the model's path has 1019 bytes, the limit is 1017/);
     const rm = await run(['models', 'rm', 'hf:a/b', '--force', '--node', fake.node]);
     assert.strictEqual(rm.code, 0, rm.stderr);
     assert.strictEqual(fake.of('DELETE', '/v1/models')[0].query.get('force'), '1');

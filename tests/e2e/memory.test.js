@@ -255,3 +255,30 @@ describe('room for one worker only', () => {
     job.request.destroy(); // the hive's end would wait for it
   });
 });
+
+/*
+ * A model whose heads do not fit q8_0 was planned with no bytes for keys and values: explain said that it starts,
+ * show that it fits, a spawn was answered with 200 and its worker failed, and the gateway gave 503 with Retry-After for
+ * ever. With `ctx` of the settings past the model's, show planned for a context that no worker gets.
+ */
+test('what the settings cannot run is refused before anything is started', async (t) => {
+  const file = path.join(makeFolder(), 'narrow.gguf'), wide = longModel('wide.gguf');
+  writeHollowModel(file, { layers: 1, embd: 64, heads: 4 });
+  const hive = await startHive({ env: { RBEE_HIVE_KV_TYPE: 'q8_0', RBEE_HIVE_CTX: String(2 * CTX) } });
+  t.after(() => hive.stop());
+  const show = async (model) => (await get(hive, `/v1/models/show?model_ref=${model}`)).json;
+  for (const [where, body] of [['/v1/workers/explain', { model_ref: file }], ['/v1/workers/spawn', { model_ref: file }],
+    ['/v1/completions', { model: file, prompt: 'a' }]]) {
+    const answer = await post(hive, where, body);
+    assert.strictEqual(answer.status, 422, answer.text);
+    assert.strictEqual(answer.headers['retry-after'], undefined);
+    assert.match(answer.text, /unsupported_model/i);
+    assert.match(answer.json.error.message, /narrow\.gguf: \[hive\] kv_type is q8_0, which needs heads of a multiple of 32/);
+  }
+  const narrow = await show(file);
+  assert.deepStrictEqual([narrow.plan, narrow.error.code], [undefined, 'UNSUPPORTED_MODEL']);
+  assert.deepStrictEqual(await list(hive), []);
+  const { plan } = await show(wide), { need, ctx } = (await explain(hive, wide)).json;
+  assert.deepStrictEqual([plan.ctx, plan.total_bytes], [CTX, need.total_bytes]);
+  assert.strictEqual(ctx, CTX);
+});

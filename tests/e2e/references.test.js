@@ -49,7 +49,7 @@ describe('what a repository offers', () => {
       'many.Q4_K_M.gguf': model(), 'many.Q8_0.gguf': Buffer.alloc(9000), 'q2/other.Q2_K.gguf': Buffer.alloc(100),
       'odd.gguf': Buffer.alloc(50), 'many.IQ1_S.gguf': Buffer.alloc(80), 'mmproj-f16.gguf': Buffer.alloc(10),
       'big-Q6_K-00001-of-00002.gguf': Buffer.alloc(700), 'big-Q6_K-00002-of-00002.gguf': Buffer.alloc(300),
-      'torn-Q5_0-00001-of-00003.gguf': Buffer.alloc(7),
+      'torn-Q5_0-00001-of-00003.gguf': Buffer.alloc(7), [`${'deep'.repeat(30)}/${'name'.repeat(20)}.gguf`]: Buffer.alloc(8),
     });
   });
   after(() => hive.stop());
@@ -57,6 +57,8 @@ describe('what a repository offers', () => {
   test('names, sizes, quantisations, and how each is asked for', async () => {
     const { json } = await offer(hive, 'hf:org/many');
     assert.match(json.commit, /^[0-9a-f]{40}$/);
+    assert.strictEqual(json.left_out, 1); // whose name no file here can have
+    assert.match((await cli(hive, 'models', 'files', 'hf:org/many')).stderr, /^Left out: 1 with names that are too long for a file there\.$/m);
     const rows = Object.fromEntries(json.files.map((f) => [f.file, f]));
     assert.deepStrictEqual(Object.keys(rows).sort(), ['big-Q6_K-00001-of-00002.gguf', 'many.IQ1_S.gguf',
       'many.Q4_K_M.gguf', 'many.Q8_0.gguf', 'odd.gguf', 'q2/other.Q2_K.gguf']);

@@ -145,9 +145,11 @@ test('a hive that was stopped cuts nobody who reads', { skip: !testModel() ? 'no
 
 /*
  * A job is over when its answer has been handed to the server: with keep_alive 0, or when room was needed, its worker
- * was ended then, and one second later it left with megabytes unsent. Who read 7 MB at 1.5 MB/s got 5.6 of them.
+ * was ended then, and one second later it left with megabytes unsent. Who read 7 MB at 1.5 MB/s got 5.6 of them. Then
+ * it waited the whole drain for one that had stopped: whoever wanted its memory waited 29 s, and `docker stop`,
+ * which gives 10 s, killed the hive.
  */
-test('a worker that ends waits for who is reading, and a second signal waits no longer', { skip: !testModel() ? 'no model' : /tsan/.test(process.env.RBEE_BUILD || '') && 'an answer of megabytes takes half a minute' }, async (t) => {
+test('a worker that ends waits for who is reading, not for who has stopped, and a second signal waits no longer', { skip: !testModel() ? 'no model' : /tsan/.test(process.env.RBEE_BUILD || '') && 'an answer of megabytes takes half a minute' }, async (t) => {
   const text = JSON.stringify({ content: 'once upon a time '.repeat(120000), with_pieces: true });
   const unread = async () => { // all has been said, and more than the kernel takes is unsent
     const worker = await startWorker({ slots: 1 });
@@ -168,6 +170,9 @@ test('a worker that ends waits for who is reading, and a second signal waits no 
     }, 'more than the kernel takes', PATIENCE_MS);
     return { worker, reader, socket };
   };
+  const stopped = await unread();
+  await ask(`${stopped.worker.url}/v1/admin/shutdown`, { method: 'POST' });
+
   const { worker, reader, socket } = await unread();
   await ask(`${worker.url}/v1/admin/shutdown`, { method: 'POST' });
   await sleep(1500); // LIFECYCLE_FLUSH_MS and some
@@ -183,4 +188,8 @@ test('a worker that ends waits for who is reading, and a second signal waits no 
   assert.deepStrictEqual(await other.worker.end(5000), { code: 0, killedBy: null }); // the first has 8 s
   assert.match(other.worker.stderr, /1 answers were not read to their end within the time given/);
   other.socket.destroy();
+
+  assert.deepStrictEqual(await stopped.worker.end(15000), { code: 0, killedBy: null }); // the drain has 30 s
+  assert.match(stopped.worker.stderr, /1 answers were not read to their end: nothing of them was taken for 5 s/);
+  stopped.socket.destroy();
 });

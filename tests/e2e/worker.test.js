@@ -1046,6 +1046,7 @@ describe('beginnings and ends', { skip }, () => {
       [['--model', MODEL, '--tls', 'on'], 2, /--tls is auto or off/],
       [['--model', MODEL, '--tls-cert', 'a.pem'], 2, /belong together/],
       [['--model', MODEL, '--speculate', 'on'], 2, /--speculate/],
+      [['--model', MODEL, '--queue-timeout', '0'], 2, /--queue-timeout takes a duration such as 30s, 5m or -1, .*not '0'/], // it was for ever
       [['--model', MODEL, '--kv-type', 'f15'], 2, /--kv-type is 'f15'; there are f16 and q8_0/], // these three were exit 1
       [['--model', MODEL, '--sandbox', 'no'], 2, /--sandbox is 'no'/],
       [['--model', MODEL, '--backend', 'gpu'], 2, /--backend is cpu or auto/],

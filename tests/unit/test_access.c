@@ -177,31 +177,6 @@ static void test_access__pages_may_be_allowed(void **state)
     assert_int_equal(verdict(&a, "/", "127.0.0.1", "https://any.example", NULL), API_N_CODES);
 }
 
-/* What can never match was taken without a word, and the page went on being refused. */
-static void test_access__origins_that_no_page_has_are_told(void **state)
-{
-    static const char *const wrong[] = {"https://a/",    "http://a/x",  "chat.example",
-                                        "localhost:80",  "ftp://x",     "https://",
-                                        "http://a u@b",  "https://u@b", "http://\xc3\xa4.example",
-                                        "https://a?b=c", "://x"};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        char list[100];
-        struct err err = {0};
-
-        snprintf(list, sizeof list, "https://good.example, %s", wrong[i]);
-        assert_int_equal(access_check_origins(list, &err), ERR_INVALID);
-        assert_non_null(strstr(err.text, "no page is of '"));
-    }
-    assert_int_equal(access_check_origins("", NULL), 0);
-    assert_int_equal(access_check_origins("*", NULL), 0);
-    assert_int_equal(access_check_origins(" https://chat.example,http://[::1]:3000  "
-                                          "tauri://localhost chrome-extension://abc null",
-                                          NULL),
-                     0);
-}
-
 /* A proxy that keeps the Host (Caddy does) was told of origins, which let no Host in. */
 static void test_access__a_hosts_refusal_does_not_speak_of_origins(void **state)
 {
@@ -305,7 +280,6 @@ int main(void)
         cmocka_unit_test(test_access__rebinding_is_refused_on_loopback),
         cmocka_unit_test(test_access__key_is_asked_for),
         cmocka_unit_test(test_access__pages_may_be_allowed),
-        cmocka_unit_test(test_access__origins_that_no_page_has_are_told),
         cmocka_unit_test(test_access__a_hosts_refusal_does_not_speak_of_origins),
         cmocka_unit_test(test_access__apps_are_told_how_to_be_let_in),
         cmocka_unit_test(test_access__link_key_opens_its_route_only),

@@ -92,6 +92,26 @@ static void test_keep__calls_share_the_bound_of_their_answer(void **state)
     choice_done(&c);
 }
 
+/* The 129th call lost the whole answer, as an error of rbee's own. */
+static void test_keep__calls_are_bounded_by_their_bytes_alone(void **state)
+{
+    struct answer *a = *state;
+    struct choice c;
+
+    choice_init(&c, a, 0);
+    for (unsigned i = 0; i < 3000; i++)
+        choice_keep(
+            &c, &(struct event){.kind = EVENT_TOOL_CALL, .tool = i, .id = "call_1", .name = "f"});
+    assert_null(c.wrong);
+    assert_int_equal(c.n_tools, 3000);
+    assert_true(c.n_kept >= 3000 * 2 * sizeof(struct tool_call)); /* what they take beside */
+    choice_keep(
+        &c, &(struct event){.kind = EVENT_TOOL_CALL, .tool = 3001, .id = "call_1", .name = "f"});
+    assert_int_equal(c.wrong_code, API_INTERNAL);
+    assert_non_null(strstr(c.wrong, "not numbered one by one"));
+    choice_done(&c);
+}
+
 static void test_keep__answers_share_what_the_hive_may_hold(void **state)
 {
     struct answer *a = *state;
@@ -152,6 +172,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_keep__calls_share_the_bound_of_their_answer, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_keep__calls_are_bounded_by_their_bytes_alone, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_keep__answers_share_what_the_hive_may_hold, set_up,
                                         tear_down),

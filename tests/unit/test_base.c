@@ -168,6 +168,12 @@ static void test_str__durations_and_sizes(void **state)
     assert_int_equal(str_to_duration_ms("5 m", &ms), -1);
     assert_int_equal(str_to_duration_ms("-2s", &ms), -1);
     assert_int_equal(str_to_duration_ms("18446744073709551615h", &ms), -1);
+    /* The rest of 64 bits was taken, and sums with it were negative: a request that might wait for
+     * ever was refused at once, a worker that had just been given work was killed as stuck. */
+    assert_int_equal(str_to_duration_ms("9223372036854775807ms", &ms), -1);
+    assert_int_equal(str_to_duration_ms("1000001h", &ms), -1);
+    assert_int_equal(str_to_duration_ms(STR_DURATION_MAX_TEXT, &ms), 0);
+    assert_true(ms == STR_DURATION_MAX_MS);
     assert_int_equal(str_to_bytes("4k", &n), 0);
     assert_int_equal(n, 4096);
     assert_int_equal(str_to_bytes("2GiB", &n), 0);
@@ -186,9 +192,9 @@ static void test_str__reads_durations_of_go(void **state)
                 {".5s", 500},      {"1.s", 1000},       {"-1m", -1},          {"-1ns", -1},
                 {"+2ms", 2},       {"1ns", 1},          {"1500\xc2\xb5s", 2}, {"2s1h", 3602000},
                 {"-0s", 0},        {"0.3s", 300}};
-    static const char *const bad[] = {"",      "-",    "s",    ".s",     "1",  "5 m",
-                                      "1h30",  "1e3s", "--1s", "1.2.3s", "1d", "0x1s",
-                                      "9e99h", "inf",  ".",    "-.s"};
+    static const char *const bad[] = {"",      "-",    "s",    ".s",     "1",       "5 m",
+                                      "1h30",  "1e3s", "--1s", "1.2.3s", "1d",      "0x1s",
+                                      "9e99h", "inf",  ".",    "-.s",    "1000001h"};
     char long_one[400];
     int64_t ms;
 
@@ -308,6 +314,61 @@ static void test_path__components_are_harmless_and_distinct(void **state)
     longest[PATH_COMPONENT_MAX] = '\0';
     assert_int_equal(path_safe_component(longest, &name, NULL), 0);
     free(name);
+}
+
+/* The limit is on the spelling, and what was told was the text's length: "a name of 77 bytes is too
+ * long for a file (limit 200)". */
+/* Of RBEE_HOME=' ' and '~/x', in quotes, folders of these names were made where one stood. */
+static void test_path__home_is_a_full_path_or_told(void **state)
+{
+    char *home = NULL, *was = getenv("RBEE_HOME") ? str_dup(getenv("RBEE_HOME")) : NULL, *here;
+    char *was_home = str_dup(getenv("HOME") ? getenv("HOME") : "/");
+    struct err err;
+
+    (void)state;
+    setenv("HOME", "/home/ann", 1);
+    setenv("RBEE_HOME", " \t", 1);
+    assert_int_equal(path_rbee_home(NULL, &home, NULL), 0);
+    assert_string_equal(home, "/home/ann/.rbee");
+    free(home);
+    setenv("RBEE_HOME", "~/x", 1);
+    assert_int_equal(path_rbee_home(NULL, &home, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "RBEE_HOME is '~/x'"));
+    assert_int_equal(path_rbee_home("~/y", &home, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "--home is '~/y'"));
+    assert_int_equal(path_rbee_home("/full x", &home, NULL), 0);
+    assert_string_equal(home, "/full x");
+    free(home);
+    setenv("RBEE_HOME", "rel", 1);
+    assert_int_equal(path_rbee_home(NULL, &home, NULL), 0);
+    here = realpath(".", NULL);
+    assert_true(home[0] == '/' && str_starts(home, here) && str_ends(home, "/rel"));
+    free(home);
+    free(here);
+    setenv("HOME", was_home, 1);
+    if (was)
+        setenv("RBEE_HOME", was, 1);
+    else
+        unsetenv("RBEE_HOME");
+    free(was);
+    free(was_home);
+}
+
+static void test_path__a_component_that_is_too_long_is_told_as_it_is_spelled(void **state)
+{
+    struct err err;
+    char *name;
+
+    (void)state;
+    assert_int_equal(path_safe_length(""), 1);
+    assert_int_equal(path_safe_length(".a.\xc3\xa4"), 3 + 1 + 1 + 6);
+    assert_int_equal(path_safe_component("                                                  "
+                                         "                         x",
+                                         &name, &err),
+                     ERR_LIMIT);
+    assert_non_null(strstr(err.text, "a name of 76 bytes"));
+    assert_non_null(strstr(err.text, "it has 226 with"));
+    assert_non_null(strstr(err.text, "the limit is 200"));
 }
 
 /* A thread's number has a folder in /proc that no list of /proc shows: so it looks where a name
@@ -1154,6 +1215,8 @@ int main(void)
         cmocka_unit_test(test_utf8__a_text_is_cut_to_columns),
         cmocka_unit_test(test_str__utf8_wholeness),
         cmocka_unit_test(test_path__components_are_harmless_and_distinct),
+        cmocka_unit_test(test_path__home_is_a_full_path_or_told),
+        cmocka_unit_test(test_path__a_component_that_is_too_long_is_told_as_it_is_spelled),
         cmocka_unit_test(test_path__a_name_that_leads_elsewhere_is_noticed),
         cmocka_unit_test(test_path__folders_are_made_in_what_is_there_only),
         cmocka_unit_test(test_path__gone_is_what_is_not_there_only),

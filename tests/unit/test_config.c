@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "config/config.h"
@@ -245,7 +246,93 @@ static void test_config__refuses_with_the_line(void **state)
     assert_refused("[nodes]\n../x = b\n", "line 2", "../x");
     memset(longer, 'x', sizeof longer - 1);
     longer[sizeof longer - 1] = '\0';
-    assert_refused(longer, "line 1", "longer");
+    assert_refused(longer, "line 1", "environment");
+}
+
+/* These were texts of any kind: the hive refused them at its start, without the line or the
+ * variable, and `rbee-keeper config` showed them as good; what no page is of, or a hub with a
+ * query, was found out when it was needed. */
+static void test_config__values_of_a_kind_are_refused_where_they_stand(void **state)
+{
+    static const char *const wrong[][2] = {
+        {"models_dir = ~/m", "full path, not '~/m': '~' means nothing here"},
+        {"models_dir = m", "full path"},
+        {"chat_template = x.jinja", "full path"},
+        {"download_limit_rate = 0.5m", "a k is 1024"},
+        {"download_limit_rate = foo", "download_limit_rate takes bytes"},
+        {"hf_endpoint =", "hf_endpoint takes http://HOST"},
+        {"queue_timeout = 0", "queue_timeout takes a duration such as 30s, 5m or -1, at most"},
+        {"load_timeout = 0ms", "load_timeout takes a duration such as 30s, 5m or -1, at most"},
+        {"stall_after = 0s", "stall_after takes a duration such as 30s, 5m or -1, at most"},
+        {"stall_after = 1000001h", "at most 1000000h, not '1000001h'"},
+        {"hf_endpoint = huggingface.co", "hf_endpoint takes http://HOST"},
+        {"hf_endpoint = http://h:99999", "hf_endpoint takes http://HOST"},
+        {"hf_endpoint = http://h/x?y=1", "hf_endpoint takes http://HOST"},
+        {"hf_endpoint = http://h/x#y", "hf_endpoint takes http://HOST"},
+        {"hf_endpoint = https:///x", "hf_endpoint takes http://HOST"},
+        {"hf_endpoint = ftp://h", "hf_endpoint takes http://HOST"},
+    };
+    static const char *const good[] = {"hf_endpoint = http://[fe80::2%25eth0]:8080/hub/",
+                                       "hf_endpoint = HTTPS://h",
+                                       "models_dir =",
+                                       "download_limit_rate = 64GiB",
+                                       "download_limit_rate =",
+                                       "chat_template = /x y.jinja",
+                                       "queue_timeout = -1",
+                                       "keep_alive = 0",
+                                       "download_stall = 0",
+                                       "load_timeout = 1000000h"};
+    struct config *c;
+    char text[200];
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(text, sizeof text, "[hive]\n%s\n", wrong[i][0]);
+        assert_refused(text, "line 2: ", "config.ini");
+        assert_refused(text, wrong[i][1], wrong[i][1]);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        snprintf(text, sizeof text, "[hive]\n%s\n", good[i]);
+        write_file(text);
+        config_close(open_ok());
+    }
+    write_file("[hive]\nhf_endpoint = http://ann:secret@h\n"); /* a password is not told again */
+    assert_int_equal(config_open(home, &c, &err), ERR_INVALID);
+    assert_null(strstr(err.text, "secret"));
+    write_file("");
+    setenv("RBEE_HIVE_MODELS_DIR", "m", 1);
+    assert_int_equal(config_open(home, &c, &err), ERR_INVALID);
+    unsetenv("RBEE_HIVE_MODELS_DIR");
+    assert_non_null(strstr(err.text, "RBEE_HIVE_MODELS_DIR: models_dir takes a full path"));
+}
+
+/* What can never match was taken without a word, and the page went on being refused. */
+static void test_config__origins_that_no_page_has_are_told(void **state)
+{
+    static const char *const wrong[] = {"https://a/",    "http://a/x",  "chat.example",
+                                        "localhost:80",  "ftp://x",     "https://",
+                                        "http://a u@b",  "https://u@b", "http://\xc3\xa4.example",
+                                        "https://a?b=c", "://x"};
+    struct config *c = open_ok();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char list[100];
+        struct err err = {0};
+
+        snprintf(list, sizeof list, "https://good.example, %s", wrong[i]);
+        assert_int_equal(config_set_flag(c, "hive", "origins", list, &err), ERR_INVALID);
+        assert_non_null(strstr(err.text, "no page is of '"));
+    }
+    assert_int_equal(config_set_flag(c, "hive", "origins", "", NULL), 0);
+    assert_int_equal(config_set_flag(c, "hive", "origins", "*", NULL), 0);
+    assert_int_equal(config_set_flag(c, "hive", "origins",
+                                     " https://chat.example,http://[::1]:3000  "
+                                     "tauri://localhost chrome-extension://abc null",
+                                     NULL),
+                     0);
+    config_close(c);
 }
 
 static void test_config__folder_in_place_of_the_file(void **state)
@@ -429,7 +516,7 @@ static void test_config__longest_line_may_be_the_last(void **state)
     text[begin + 194] = 'x';
     write_file(text);
     assert_int_equal(config_open(home, &c, &err), ERR_INVALID);
-    assert_non_null(strstr(err.text, "line 3 is longer than 194 bytes"));
+    assert_non_null(strstr(err.text, "line 3 has 195 bytes, the limit is 194"));
 }
 
 static void test_config__node_add_refuses_and_leaves_the_file(void **state)
@@ -447,6 +534,43 @@ static void test_config__node_add_refuses_and_leaves_the_file(void **state)
     assert_file("[nodes]\na = b\n");
     assert_int_equal(config_n_nodes(c), 1);
     config_close(c);
+}
+
+/* The file was written at any length, and then no program that has it started any more; and the
+ * 257th node was refused with a line that is not in the file. */
+static void test_config__node_add_measures_what_it_would_write(void **state)
+{
+    static const char host[] = "a-host-whose-name-has-more-bytes-than-are-left.example.org";
+    struct config *c;
+    struct buf text;
+    struct err err;
+
+    (void)state;
+    buf_init(&text, CONFIG_FILE_MAX);
+    while (text.len + 64 <= CONFIG_FILE_MAX - 64)
+        buf_printf(&text, "# %061d\n", 0);
+    write_file(buf_str(&text));
+    c = open_ok();
+    assert_int_equal(config_node_try(c, "a", host, &err), ERR_LIMIT);
+    assert_int_equal(config_node_add(c, "a", host, &err), ERR_LIMIT);
+    assert_non_null(strstr(err.text, "more than 262144 are not read"));
+    assert_file(buf_str(&text));
+    config_close(c);
+    buf_clear(&text);
+    buf_puts(&text, "[nodes]\n");
+    for (int i = 0; i < CONFIG_NODES_MAX; i++)
+        buf_printf(&text, "n%d = h\n", i);
+    write_file(buf_str(&text));
+    c = open_ok();
+    assert_int_equal(config_node_add(c, "more", "h", &err), ERR_LIMIT);
+    assert_non_null(strstr(err.text, "lists 256 nodes, which is the most; `rbee-keeper node rm`"));
+    assert_null(strstr(err.text, "line"));
+    assert_file(buf_str(&text));
+    assert_int_equal(config_node_add(c, "N7", "other", NULL), 0);
+    assert_int_equal(config_node_remove(c, "n8", NULL), 0);
+    assert_int_equal(config_node_add(c, "more", "h", NULL), 0);
+    config_close(c);
+    buf_done(&text);
 }
 
 static void test_config__node_add_sees_what_others_wrote(void **state)
@@ -477,6 +601,8 @@ int main(void)
         TEST(test_config__bad_flag_is_named_and_changes_nothing),
         TEST(test_config__bad_environment_is_named),
         TEST(test_config__refuses_with_the_line),
+        TEST(test_config__values_of_a_kind_are_refused_where_they_stand),
+        TEST(test_config__origins_that_no_page_has_are_told),
         TEST(test_config__folder_in_place_of_the_file),
         TEST(test_config__addresses),
         TEST(test_config__node_add_keeps_the_rest_of_the_file),
@@ -485,6 +611,7 @@ int main(void)
         TEST(test_config__line_behind_an_odd_blank_stays_a_line),
         TEST(test_config__longest_line_may_be_the_last),
         TEST(test_config__node_add_refuses_and_leaves_the_file),
+        TEST(test_config__node_add_measures_what_it_would_write),
         TEST(test_config__node_add_sees_what_others_wrote),
     };
 

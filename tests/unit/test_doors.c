@@ -149,8 +149,35 @@ static void test_failed_keys__a_burst_that_ends_is_told_whole(void **state)
     assert_int_equal(r.kind, FAILED_TLS);
     assert_string_equal(r.who, "2001:db8::/64");
     assert_int_equal(r.n, 2);
-    assert_int_equal(r.others, 1);
+    assert_int_equal(r.others, 0); /* "others":1 stood for the next one, though there was room */
+    assert_true(failed_keys_rest(f, 7 + FAILED_KEYS_TELL_MS, true, &r));
+    assert_int_equal(r.kind, FAILED_KEY);
+    assert_string_equal(r.who, "10.0.0.1");
+    assert_int_equal(r.n, 1);
+    assert_int_equal(r.others, 0);
     assert_false(failed_keys_rest(f, 7 + FAILED_KEYS_TELL_MS, true, &r));
+    failed_keys_free(f);
+}
+
+/* ...nor does the end tell of each of a flood, which would wash out what stands before. */
+static void test_failed_keys__the_end_tells_of_a_flood_in_one_sum(void **state)
+{
+    struct failed_keys *f = failed_keys_create();
+    struct failed_rest r;
+    char peer[64];
+    uint64_t n, told = 0;
+    int lines = 0;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        snprintf(peer, sizeof peer, "[2001:db8:0:%x::1]:1", i % 500);
+        if (failed_keys_note(f, FAILED_PLACE, peer, 1000, &n))
+            told += n + failed_keys_unsaid(f);
+    }
+    for (; failed_keys_rest(f, 1000, true, &r); lines++)
+        told += r.n + r.others;
+    assert_int_equal(told, 1000);
+    assert_int_equal(lines, 1);
     failed_keys_free(f);
 }
 
@@ -752,6 +779,7 @@ int main(void)
         cmocka_unit_test(test_advertise__takes_addresses_only),
         cmocka_unit_test(test_pairings__file_holds_no_code_and_survives_damage),
         cmocka_unit_test(test_failed_keys__a_burst_that_ends_is_told_whole),
+        cmocka_unit_test(test_failed_keys__the_end_tells_of_a_flood_in_one_sum),
         cmocka_unit_test(test_failed_keys__what_is_left_of_a_flood_is_one_sum),
         cmocka_unit_test(test_failed_keys__of_all_together_little_is_told),
         cmocka_unit_test(test_failed_keys__patience_does_not_wash_out_the_log),

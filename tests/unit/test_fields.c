@@ -102,7 +102,8 @@ static void test_fields__durations_as_ollamas_clients_write_them(void **state)
                 {"1800", 1800000},
                 {"0", 0},
                 {"1e-9", 1}};
-    static const char *const bad[] = {"\"\"", "\"soon\"", "true", "1e300", "\"5m\\u0000\"", "[]"};
+    static const char *const bad[] = {"\"\"",       "\"soon\"",     "true",          "1e300",
+                                      "3600000001", "\"1000001h\"", "\"5m\\u0000\"", "[]"};
     char body[64];
     struct fields f;
     int64_t ms;
@@ -150,6 +151,32 @@ static void assert_failing(const char *body, const char *expected)
     assert_string_equal(names, expected);
     assert_null(strstr(e.message, "secret"));
     api_error_done(&e);
+    fields_done(&f);
+}
+
+/* 40.0 was 40 as a field of its own, and refused as a token's id in a list, and as seconds. */
+static void test_fields__whole_numbers_are_whole_however_they_are_written(void **state)
+{
+    static const char body[] =
+        "{\"wait\":300.0,\"ids\":[5.0,5,2147483647.0,2147483648,-1.0,0.5,\"5\"]}";
+    int64_t ms = 0, whole = 0;
+    int32_t id = -7;
+    struct fields f;
+    json_t *ids;
+
+    (void)state;
+    fields_begin(&f, body, strlen(body));
+    assert_true(fields_duration_ms(&f, "wait", &ms));
+    assert_int_equal(ms, 300000);
+    ids = fields_any(&f, "ids", true);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(fields_token_id(json_array_get(ids, i), &id));
+    assert_int_equal(id, INT32_MAX);
+    for (size_t i = 3; i < json_array_size(ids); i++)
+        assert_false(fields_token_id(json_array_get(ids, i), &id));
+    assert_true(fields_whole(json_array_get(ids, 4), &whole));
+    assert_int_equal(whole, -1);
+    assert_false(fields_whole(json_array_get(ids, 5), &whole));
     fields_done(&f);
 }
 
@@ -251,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_fields__takes_what_is_good),
         cmocka_unit_test(test_fields__numbers_and_anything),
         cmocka_unit_test(test_fields__durations_as_ollamas_clients_write_them),
+        cmocka_unit_test(test_fields__whole_numbers_are_whole_however_they_are_written),
         cmocka_unit_test(test_fields__tells_all_failures_at_once),
         cmocka_unit_test(test_fields__a_number_beyond_64_bits_is_a_number),
         cmocka_unit_test(test_fields__says_where_the_json_breaks),

@@ -315,7 +315,6 @@ static void test_shape__one_error_in_each_shape(void **state)
     json_decref(root);
 }
 
-/* The list of models is read by rbee's clients and by OpenAI's: its errors are for both. */
 /* The worker's program was missing, and the advice was to look into its log: what the error itself
  * says stood in the details alone, which most of these clients do not show. */
 static void test_shape__an_errors_own_hint_goes_before_its_rows(void **state)
@@ -337,6 +336,7 @@ static void test_shape__an_errors_own_hint_goes_before_its_rows(void **state)
     }
 }
 
+/* The list of models is read by rbee's clients and by OpenAI's: its errors are for both. */
 static void test_shape__errors_of_the_list_of_models_are_for_both(void **state)
 {
     struct api_error e;

@@ -11,12 +11,12 @@
 #include "keeper/generate.h"
 #include "keeper/ready.h"
 
-#define WORKER "worker-1"
+#define WORKER "worker-d39c248d-dce0-4586-a848-b84ecc2a5f37"
 
 static int64_t now_ms;
 static struct client_last last;
 static struct {
-    enum { IDLE, BUSY, UNKNOWN, LOST, BROKEN } says[8]; /* one look after another */
+    enum { IDLE, BUSY, UNKNOWN, LOST, BROKEN, DEAD } says[8]; /* one look after another */
     size_t n_asked;
 } hive;
 
@@ -51,6 +51,9 @@ int __wrap_keeper_get(struct keeper *k, const char *path, json_t **out, struct a
     last = (struct client_last){.rc = says == LOST ? ERR_TIMEOUT : 0};
     *out = says == IDLE   ? json_pack("{s:i, s:i}", "slots_busy", 0, "queued", 0)
            : says == BUSY ? json_pack("{s:i, s:i}", "slots_busy", 0, "queued", 1)
+           : says == DEAD ? json_pack("{s:s, s:{s:s, s:s, s:s}}", "state", "failed", "error",
+                                      "code", "WORKER_START_FAILED", "message", "it is gone",
+                                      "log_path", "/logs/w.log")
                           : NULL;
     if (says == LOST)
         api_error_set(e, API_CONNECTION_TIMEOUT, "keeper", "no answer came");
@@ -127,8 +130,8 @@ static void test_generate__a_hive_that_is_not_reached_twice_ends_the_wait(void *
     SAYS(LOST, LOST);
     assert_int_equal(run(&e), 2 * GENERATE_STALL_MS);
     assert_int_equal(e.code, API_CONNECTION_TIMEOUT);
-    assert_non_null(strstr(e.message, "the worker worker-1 said nothing for 120 s, and the hive at "
-                                      "http://h:8080 does not answer"));
+    assert_non_null(strstr(e.message, "the worker " WORKER " said nothing for 120 s, and the "
+                                      "hive at http://h:8080 does not answer"));
     assert_int_equal(hive.n_asked, 2);
     api_error_done(&e);
 }
@@ -196,6 +199,27 @@ static void test_ready__a_worker_that_is_slow_to_answer_is_waited_for(void **sta
     assert_true(now_ms > 30000);
 }
 
+/* The hive knew why, but the keeper told people to type "`rbee-keeper logs WORKER`". */
+static void test_ready__an_error_names_the_worker(void **state)
+{
+    static const int says[] = {DEAD, UNKNOWN};
+    struct api_error e = {0};
+    char room[API_HINT_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        SAYS(says[i]);
+        port.is[0] = SHUT;
+        port.n = 1;
+        assert_int_equal(wait_for_ready(&e), -1);
+        assert_int_equal(e.code, API_WORKER_START_FAILED);
+        assert_string_equal(json_string_value(json_object_get(e.details, "worker_id")), WORKER);
+        assert_int_equal(json_object_get(e.details, "log_path") != NULL, says[i] == DEAD);
+        assert_non_null(strstr(api_error_hint(&e, room), "`rbee-keeper logs worker-d39c248d`"));
+        api_error_done(&e);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_generate__a_hive_that_answers_in_between_is_there),
         cmocka_unit_test(test_ready__a_port_that_takes_no_connection_is_told_of_soon),
         cmocka_unit_test(test_ready__a_worker_that_is_slow_to_answer_is_waited_for),
+        cmocka_unit_test(test_ready__an_error_names_the_worker),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -358,11 +358,13 @@ static void do_drain(struct rig *rig)
 {
     http_server_drain(rig->server);
     assert_int_equal(http_server_n_active(rig->server), 1);
+    assert_int_equal(http_server_n_handled(rig->server), 1);
 }
 
 static void do_check_quiet(struct rig *rig)
 {
     assert_int_equal(http_server_n_active(rig->server), 0);
+    assert_int_equal(http_server_n_handled(rig->server), 0);
 }
 
 static void test_http_server__drain_answers_what_is_under_way(void **state)
@@ -389,6 +391,46 @@ static void test_http_server__drain_answers_what_is_under_way(void **state)
     close(late);
     close(idle);
     close(waits);
+    rig_stop(rig);
+}
+
+struct unsent {
+    size_t here;  /* in this process */
+    uint64_t all; /* and in the kernel */
+};
+
+static struct unsent unsent; /* the loop's, between two rig_do the test's */
+
+static void do_see_unsent(struct rig *rig)
+{
+    unsent.here = rig->waiting ? http_stream_pending(rig->waiting) : 0;
+    unsent.all = http_server_n_unsent(rig->server);
+}
+
+static struct unsent unsent_of(struct rig *rig)
+{
+    rig_do(rig, do_see_unsent);
+    return unsent;
+}
+
+/* Who reads slowly moves what the kernel holds long before the loop hears of it: it took a third of
+ * the socket's buffer, seconds, and a worker that ended would have thought that nobody reads. */
+static void test_http_server__unsent_bytes_are_counted_to_the_client(void **state)
+{
+    struct rig *rig = rig_start_default();
+    int fd = raw_connect(rig->port);
+    static char bytes[1 << 16];
+    struct unsent before;
+
+    (void)state;
+    assert_int_equal(unsent_of(rig).all, 0);
+    raw_say(fd, GET("/flood"));
+    RAW_WAIT(unsent_of(rig).here > RIG_FLOOD_MAX);
+    before = unsent_of(rig);
+    assert_true(before.all > before.here);
+    RAW_WAIT(recv(fd, bytes, sizeof bytes, 0) > 0 && unsent_of(rig).all < before.all);
+    close(fd);
+    RAW_WAIT(unsent_of(rig).all == 0);
     rig_stop(rig);
 }
 
@@ -486,6 +528,7 @@ int main(void)
         cmocka_unit_test(test_http_server__last_answer_is_heard_behind_a_full_read_ahead),
         cmocka_unit_test(test_http_server__free_tells_those_who_wait),
         cmocka_unit_test(test_http_server__drain_answers_what_is_under_way),
+        cmocka_unit_test(test_http_server__unsent_bytes_are_counted_to_the_client),
         cmocka_unit_test(test_http_server__takes_over_a_listening_socket),
         cmocka_unit_test(test_http_server__listens_on_ipv6),
         cmocka_unit_test(test_http_server__says_why_it_cannot_listen),

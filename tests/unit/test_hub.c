@@ -13,10 +13,13 @@
 #include "base/buf.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "engine/gguf/gguf.h"
 #include "hive/hub.h"
 #include "hive/plan.h"
 
 #define SHA "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
+
+_Static_assert(CARD_FILES_MAX == GGUF_MAX_PARTS, "what is downloaded can be read");
 
 /* ---- quantisations ---- */
 
@@ -263,15 +266,17 @@ static void test_hub__split_models(void **state)
     assert_no_choice("x-Q4_0-00001-of-00003.gguf x-Q4_0-00003-of-00003.gguf", "hf:o/r",
                      "part 2 of 3");
     assert_no_choice("x-Q4_0-00001-of-99999.gguf", "hf:o/r", "99999");
+    /* So many were downloaded, and then no worker read them. */
+    assert_no_choice("x-Q4_0-00001-of-00513.gguf", "hf:o/r", "one of 513 parts, the limit is 512");
     assert_no_choice("x-Q4_0-00001-of-00000.gguf", "hf:o/r", "limit");
 }
 
 /* ---- many files ---- */
 
 #define MANY           10000 /* HUB_FILES_MAX */
-#define MANY_PER_SPLIT CARD_FILES_MAX
+#define MANY_PER_SPLIT 500
 
-/* 10,000 files: each of a quantisation of its own, or ten split models of 1,000 parts. */
+/* 10,000 files: each of a quantisation of its own, or twenty split models of 500 parts. */
 static void make_many(bool split, struct hub_repo *r)
 {
     struct buf body;
@@ -334,7 +339,50 @@ static void test_hub__names_once_and_no_longer_than_a_file_may_have(void **state
     assert_string_equal(r.files[0].name, "a.gguf");
     assert_string_equal(r.files[1].name, "b.gguf");
     assert_string_equal(r.files[2].name, longest);
+    assert_int_equal(r.n_too_long, 1);
     hub_repo_done(&r);
+}
+
+/* "o/r has no GGUF file" was said of one whose only model had a name that is too long here: by its
+ * spelling, of which a byte that is no letter or digit takes three, and the folders' '/', too. */
+static void test_hub__names_that_no_file_can_have_are_told(void **state)
+{
+    char names[256], ref_text[512];
+    struct hub_choice *choice = calloc(1, sizeof *choice);
+    struct model_ref ref;
+    struct hub_repo r;
+    struct err err;
+
+    (void)state;
+    assert_non_null(choice);
+    snprintf(names, sizeof names, "%0120d/%090d.Q8_0.gguf", 0, 0);
+    make_repo(names, &r);
+    assert_int_equal(r.n_too_long, 1);
+    assert_int_equal(model_ref_parse("hf:o/r", &ref, NULL), 0);
+    assert_int_equal(hub_choose(&r, &ref, choice, &err), ERR_NOT_FOUND);
+    assert_string_equal(err.text,
+                        "o/r has no GGUF file that can be kept; left out: 1 GGUF file whose names "
+                        "are longer than a file's can be here (200 bytes, with %XX for all but "
+                        "letters, digits, '.', '_' and '-')");
+    model_ref_done(&ref);
+    snprintf(ref_text, sizeof ref_text, "hf:o/r:%s", names);
+    assert_int_equal(model_ref_parse(ref_text, &ref, NULL), 0);
+    assert_int_equal(hub_choose(&r, &ref, choice, &err), ERR_LIMIT);
+    assert_non_null(strstr(err.text, "a name of 221 bytes is too long for a file: it has 223"));
+    model_ref_done(&ref);
+    hub_repo_done(&r);
+    make_repo("a.Q4_0.gguf "
+              "\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1"
+              "\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1"
+              "\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1\xe6\xa8\xa1"
+              "\xe6\xa8\xa1\xe6\xa8\xa1.Q8_0.gguf",
+              &r); /* 79 bytes, 217 spelled */
+    assert_int_equal(model_ref_parse("hf:o/r:Q8_0", &ref, NULL), 0);
+    assert_int_equal(hub_choose(&r, &ref, choice, &err), ERR_NOT_FOUND);
+    assert_non_null(strstr(err.text, "there are: Q4_0; left out: 1 GGUF file "));
+    model_ref_done(&ref);
+    hub_repo_done(&r);
+    free(choice);
 }
 
 /* ---- memory ---- */
@@ -364,6 +412,22 @@ static void test_plan__sums_and_says_both_numbers(void **state)
     assert_int_equal(plan_fits(&need, need.total_bytes - 1, &err), ERR_NO_MEMORY);
     assert_non_null(strstr(err.text, "1.8 MB of memory"));
     assert_non_null(strstr(err.text, "4 slots of 2000"));
+}
+
+/* As the engine would start no worker for it, a plan with no bytes for keys and values said that it
+ * fits, for ever. An encoder keeps none. */
+static void test_plan__heads_that_do_not_fit_q8_0_are_refused(void **state)
+{
+    struct model_facts facts = {.weight_bytes = 1000, .kv_bytes_per_token = 100};
+    struct plan_need need;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(plan_memory(&facts, 1, 1, false, &need, NULL), 0);
+    assert_int_equal(plan_memory(&facts, 1, 1, true, &need, &err), ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "[hive] kv_type"));
+    facts.kv_bytes_per_token = 0;
+    assert_int_equal(plan_memory(&facts, 1, 1, true, &need, NULL), 0);
 }
 
 /* What packing, the tables of the header and those of KV pages take was in no plan. */
@@ -441,7 +505,9 @@ int main(void)
         cmocka_unit_test(test_hub__split_models),
         cmocka_unit_test(test_hub__many_files_are_told_apart),
         cmocka_unit_test(test_hub__names_once_and_no_longer_than_a_file_may_have),
+        cmocka_unit_test(test_hub__names_that_no_file_can_have_are_told),
         cmocka_unit_test(test_plan__sums_and_says_both_numbers),
+        cmocka_unit_test(test_plan__heads_that_do_not_fit_q8_0_are_refused),
         cmocka_unit_test(test_plan__counts_what_is_not_in_the_tensors),
         cmocka_unit_test(test_plan__an_encoder_works_in_its_context),
         cmocka_unit_test(test_plan__refuses_sums_past_64_bits),

@@ -225,6 +225,8 @@ static void test_inference__stop_limits(void **state)
     assert_refused("\"stop\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\","
                    "\"10\",\"11\",\"12\",\"13\",\"14\",\"15\",\"16\",\"17\"]",
                    "stop");
+    assert_string_equal(e.message,
+                        "stop has 17 strings, the limit is 16."); /* the 17 was missing */
     assert_refused("\"stop\":\"text\"", "stop");
     assert_refused("\"stop\":[\"\"]", "stop");
     assert_refused("\"stop\":[1]", "stop");
@@ -244,6 +246,29 @@ static void test_inference__all_failures_are_told_at_once(void **state)
     assert_string_equal(failure(3, "field"), "stream");
     assert_string_equal(failure(4, "field"), "tempratur");
     assert_non_null(strstr(e.message, "5 fields"));
+}
+
+/* Both numbers are told: how many there were was missing. */
+static void test_inference__too_many_are_counted(void **state)
+{
+    struct buf body;
+
+    (void)state;
+    buf_init(&body, 1u << 20);
+    buf_puts(&body, "\"logit_bias\":{");
+    for (int i = 0; i <= INFERENCE_BIAS_MAX; i++)
+        buf_printf(&body, "%s\"%d\":1", i ? "," : "", i);
+    buf_putc(&body, '}');
+    assert_refused(buf_str(&body), "logit_bias");
+    assert_non_null(strstr(e.message, "members, the limit is"));
+    buf_clear(&body);
+    buf_puts(&body, "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"tools\":[0");
+    for (int i = 0; i < INFERENCE_TOOLS_MAX; i++)
+        buf_puts(&body, ",0");
+    buf_puts(&body, "]}");
+    assert_int_equal(parse(buf_str(&body)), -1);
+    assert_string_equal(e.message, "tools has 513 tools, the limit is 512.");
+    buf_done(&body);
 }
 
 static void test_inference__unknown_fields_are_bounded(void **state)
@@ -859,6 +884,7 @@ int main(void)
         cmocka_unit_test(test_inference__job_id_forms),
         cmocka_unit_test(test_inference__stop_limits),
         cmocka_unit_test(test_inference__all_failures_are_told_at_once),
+        cmocka_unit_test(test_inference__too_many_are_counted),
         cmocka_unit_test(test_inference__unknown_fields_are_bounded),
         cmocka_unit_test(test_inference__bad_bodies_are_one_failing_field),
         cmocka_unit_test(test_inference__prompt_is_never_in_an_error),

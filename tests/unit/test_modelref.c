@@ -39,6 +39,21 @@ static void assert_refused(const char *text, const char *word)
     model_ref_done(&r);
 }
 
+/* A path of 1,018 to 1,024 bytes was taken, and what it was called then, "file://" and the path,
+ * was refused by whoever read it next: the hive when its worker said that it is ready. */
+static void test_modelref__what_a_path_is_called_is_a_reference(void **state)
+{
+    char path[MODEL_REF_MAX + 1], url[MODEL_REF_MAX + 16];
+
+    (void)state;
+    snprintf(path, sizeof path, "/%0*d", MODEL_REF_PATH_MAX - 1, 0);
+    snprintf(url, sizeof url, "file://%s", path);
+    assert_ref(path, url);
+    assert_ref(url, url);
+    snprintf(path, sizeof path, "/%0*d", MODEL_REF_PATH_MAX, 0);
+    assert_refused(path, "the model's path has 1018 bytes, the limit is 1017");
+}
+
 static void test_modelref__forms_of_the_hub(void **state)
 {
     struct model_ref r;
@@ -149,7 +164,7 @@ static void test_modelref__refuses_past_the_limits(void **state)
     text[0] = '/';
     text[MODEL_REF_MAX + 1] = '\0';
     assert_refused(text, "1025");
-    text[MODEL_REF_MAX] = '\0';
+    text[MODEL_REF_PATH_MAX] = '\0';
     {
         struct model_ref r;
 
@@ -165,6 +180,7 @@ static void test_modelref__refuses_past_the_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_modelref__what_a_path_is_called_is_a_reference),
         cmocka_unit_test(test_modelref__forms_of_the_hub),
         cmocka_unit_test(test_modelref__forms_of_files),
         cmocka_unit_test(test_modelref__canonical_text_is_stable),

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -173,7 +174,8 @@ static int can_accept(struct rig *r)
 
     return must(fd >= 0 && setsockopt(fd, IPPROTO_TCP, 1, &on, sizeof on) == 0 &&
                 send(fd, "hi", 2, MSG_NOSIGNAL) == 2 && ioctl(fd, FIONREAD, &waiting) == 0 &&
-                shutdown(fd, SHUT_RDWR) == 0 && close(fd) == 0);
+                ioctl(fd, SIOCOUTQ, &waiting) == 0 && shutdown(fd, SHUT_RDWR) == 0 &&
+                close(fd) == 0);
 }
 
 /* ---- processes ---- */

@@ -74,7 +74,7 @@ static void assert_holds(const char *name, const char *text)
     char *got;
     size_t n;
 
-    assert_int_equal(path_read_file(in(name), 1 << 20, &got, &n, NULL), 0);
+    assert_int_equal(path_read_file(in(name), MANIFEST_BYTES_MAX, &got, &n, NULL), 0);
     assert_string_equal(got, text);
     free(got);
 }
@@ -307,6 +307,8 @@ static void step(char what)
 {
     size_t n = strlen(steps);
 
+    if (n + 1 == sizeof steps) /* of the tests that do not look, and begin nothing anew */
+        return;
     steps[n] = what;
     steps[n + 1] = '\0';
 }
@@ -529,6 +531,7 @@ static bool note(void *arg, const struct store_model *m)
 static void test_stores__hf_cache(void **state)
 {
     char all[1024] = "";
+    struct store_scan scan = {.each = note, .arg = all};
 
     (void)state;
     path_make_dirs(in("hub/models--o--r/snapshots/c0/q"), 0755, NULL);
@@ -546,10 +549,67 @@ static void test_stores__hf_cache(void **state)
     put("hub/models--o--r/snapshots/c0/README.md", "r");
     assert_int_equal(symlink(in("secret.gguf"), in("hub/models--o--r/snapshots/c0/z.gguf")), 0);
     assert_int_equal(symlink("nowhere", in("hub/models--o--r/snapshots/c0/gone.gguf")), 0);
-    store_scan_hf(NULL, in("hub"), note, all, NULL);
+    scan.dir = in("hub");
+    store_scan_hf(NULL, &scan, NULL);
     assert_string_equal(all, "o/r/q/a.gguf|hf:o/r:q/a.gguf|1|" SHA "\n"
                              "o/r/x-00001-of-00002.gguf|hf:o/r:x-00001-of-00002.gguf|2|\n");
-    store_scan_hf(NULL, in("none"), note, all, NULL);
+    scan.dir = in("none");
+    store_scan_hf(NULL, &scan, NULL);
+}
+
+/* An entry of the folder "many" that leads nowhere: folders would take some disks a while. */
+static void put_repo(const char *kind, unsigned i)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "many/%s--o--r%04u", kind, i);
+    assert_int_equal(symlink("nowhere", in(name)), 0);
+}
+
+static void put_model(const char *repo)
+{
+    char name[128];
+
+    snprintf(name, sizeof name, "many/%s/snapshots/c0", repo);
+    path_make_dirs(in(name), 0755, NULL);
+    snprintf(name, sizeof name, "many/%s/snapshots/c0/x.gguf", repo);
+    put(name, "x");
+}
+
+/* The limit of 1,000 repositories was one of entries: "datasets--..." come before "models--...", so
+ * that a cache with 1,000 of those had no model, and nobody was told that any was left out. */
+static void test_stores__hf_cache_counts_repositories_of_models(void **state)
+{
+    char all[1024] = "";
+    struct store_scan scan = {.each = note, .arg = all};
+
+    (void)state;
+    put_model("models--o--r");
+    for (unsigned i = 0; i < STORE_MODELS_MAX; i++)
+        put_repo("datasets", i);
+    scan.dir = in("many");
+    assert_int_equal(store_scan_hf(NULL, &scan, NULL), 0);
+    assert_string_equal(all, "o/r/x.gguf|hf:o/r:x.gguf@c0|1|\n");
+    assert_int_equal(scan.n_past_limit, 0);
+}
+
+static void test_stores__what_is_past_the_limit_is_counted_and_found_by_its_name(void **state)
+{
+    char all[1024] = "";
+    struct store_scan scan = {.each = note, .arg = all};
+
+    (void)state;
+    put_model("models--o--s");
+    for (unsigned i = 0; i < STORE_MODELS_MAX + 1; i++)
+        put_repo("models", i);
+    scan.dir = in("many");
+    assert_int_equal(store_scan_hf(NULL, &scan, NULL), 0);
+    assert_string_equal(all, "");
+    assert_int_equal(scan.n_past_limit, 2);
+    scan.name = "o/s/x.gguf";
+    assert_int_equal(store_scan_hf(NULL, &scan, NULL), 0);
+    assert_string_equal(all, "o/s/x.gguf|hf:o/s:x.gguf@c0|1|\n");
+    assert_int_equal(scan.n_past_limit, 1);
 }
 
 /* ---- where an export goes ---- */
@@ -684,6 +744,70 @@ static void test_manifest__is_read_as_it_was_written(void **state)
     assert_string_equal(m.models[1].repo, "local:y");
     assert_int_equal(m.models[1].files[0].size_bytes, 3);
     manifest_done(&m);
+}
+
+/* So many entries, each with a source of so many bytes; the text that the list is then. */
+static char *put_list(unsigned n_models, int n_source)
+{
+    json_t *models = json_array(), *root;
+    char ref[32], source[MANIFEST_TEXT_MAX + 1], *text;
+
+    for (unsigned i = 0; i < n_models; i++) {
+        json_t *model;
+
+        snprintf(ref, sizeof ref, "local:x%u", i);
+        snprintf(source, sizeof source, "%0*d", n_source, 0);
+        model = entry(ref, "x.gguf");
+        json_object_set_new(model, "source", json_string(source));
+        json_array_append_new(models, model);
+    }
+    root = json_pack("{s:i, s:o}", "rbee_manifest", MANIFEST_VERSION, "models", models);
+    text = json_dumps(root, JSON_INDENT(2));
+    json_decref(root);
+    put(MANIFEST_NAME, text);
+    return text;
+}
+
+/* Neither limit was looked at: the 1,001st export went well, and nothing could be exported there,
+ * or imported from there, any more. */
+static void test_manifest__is_not_written_when_it_could_not_be_read(void **state)
+{
+    static const struct {
+        unsigned n_models;
+        const char *why;
+    } full[] = {{MANIFEST_MODELS_MAX, "lists 1000 models, which is the most"},
+                {520, "bytes, the limit is 4194304: export into another folder"}};
+    char license[601];
+    json_t *more = entry("local:more", "more.gguf"), *instead = entry("local:x7", "other.gguf");
+    struct manifest m;
+    struct err err;
+
+    (void)state;
+    snprintf(license, sizeof license, "%0600d", 0);
+    json_object_set_new(more, "license", json_string(license));
+    for (size_t i = 0; i < sizeof full / sizeof full[0]; i++) {
+        char *text = put_list(full[i].n_models, 1);
+
+        if (i == 1) { /* as long as it may be, but for some 500 bytes */
+            int n_more = (int)((MANIFEST_BYTES_MAX - strlen(text)) / full[i].n_models);
+
+            free(text);
+            text = put_list(full[i].n_models, 1 + n_more);
+        }
+        assert_int_equal(manifest_check_put(dir, more, &err), ERR_LIMIT);
+        assert_int_equal(manifest_put(dir, more, &err), ERR_LIMIT);
+        assert_non_null(strstr(err.text, full[i].why));
+        assert_holds(MANIFEST_NAME, text);
+        assert_int_equal(manifest_check_put(dir, instead, NULL), 0);
+        assert_holds(MANIFEST_NAME, text);
+        assert_int_equal(manifest_put(dir, instead, NULL), 0);
+        assert_int_equal(manifest_read(dir, &m, NULL), 0);
+        assert_int_equal(m.n_models, full[i].n_models);
+        manifest_done(&m);
+        free(text);
+    }
+    json_decref(more);
+    json_decref(instead);
 }
 
 /* The card of the one and the manifest that the other reads say the same of the model. */
@@ -940,9 +1064,12 @@ int main(void)
         TEST(test_stores__manifests_of_ollama),
         TEST(test_stores__what_ollama_has_beside_a_model_is_known),
         TEST(test_stores__hf_cache),
+        TEST(test_stores__hf_cache_counts_repositories_of_models),
+        TEST(test_stores__what_is_past_the_limit_is_counted_and_found_by_its_name),
         TEST(test_export__goes_into_no_folder_of_the_hives_own),
         TEST(test_manifest__names_are_fit_for_any_stick),
         TEST(test_manifest__is_read_as_it_was_written),
+        TEST(test_manifest__is_not_written_when_it_could_not_be_read),
         TEST(test_manifest__of_a_card_says_all_that_is_known),
         TEST(test_manifest__names_no_folder_of_this_machine),
         TEST(test_manifest__takes_no_name_that_another_program_reads),

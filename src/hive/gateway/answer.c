@@ -27,6 +27,8 @@ void answer_free(struct answer *a)
     order_done(&a->order);
     outlet_done(&a->out);
     buf_done(&a->head);
+    if (a->state && a->dialect->state_done)
+        a->dialect->state_done(a->state);
     free(a->state);
     free(a->model);
     free(a->worker_id);

@@ -25,7 +25,6 @@
 #define ANSWER_COMMENT_MS 1000 /* between comments while a model loads */
 #define ANSWER_TEXT_MAX   (64u << 20) /* bytes of all that one choice keeps, escaped */
 #define ANSWER_HEAD_MAX   65536       /* what each event begins with */
-#define ANSWER_TOOLS_MAX  128         /* tool calls of one choice */
 #define ANSWER_TRIES_MAX  3           /* workers asked for one request */
 #define ANSWER_ID_BYTES   64
 #define CHOICE_SCORES     4 /* lists of log-probabilities, in the API that has most */
@@ -68,6 +67,7 @@ struct dialect {
     enum outlet_kind outlet;
     const char *id_prefix;              /* of the answer's id */
     size_t state_bytes;                 /* of answer.state, zeroed */
+    void (*state_done)(void *state);    /* frees what it holds; may be NULL */
     const struct request_kind *request; /* how it is read */
     /* Before a model is looked for, and instead of asking its worker once that is ready; true = it
      * has answered. May be NULL. */

@@ -70,12 +70,13 @@ int choice_count(struct choice *c, size_t n)
 
 /* ---- texts and calls ---- */
 
+#define CALL_BYTES 256 /* of a call beside its texts: its place, three allocations */
+
 static int add_tool(struct choice *c, const struct event *e)
 {
     struct tool_call *tools, *t;
 
-    if (c->n_tools >= ANSWER_TOOLS_MAX ||
-        choice_count(c, sizeof *t + strlen(e->id) + strlen(e->name)))
+    if (choice_count(c, CALL_BYTES + strlen(e->id) + strlen(e->name)))
         return -1;
     tools = realloc(c->tools, (c->n_tools + 1) * sizeof *tools);
     if (!tools)
@@ -107,9 +108,15 @@ static int keep_text(struct choice *c, const struct event *e)
     case EVENT_REASONING:
         return is_repeated(c->answer) ? add_text(c, &c->reasoning, e) : 0;
     case EVENT_TOOL_CALL:
-        return e->tool == c->n_tools ? add_tool(c, e) : -1;
+        if (e->tool == c->n_tools)
+            return add_tool(c, e);
+        choice_spoil(c, "the worker's calls are not numbered one by one");
+        return -1;
     case EVENT_TOOL_ARGS:
-        return e->tool < c->n_tools ? add_text(c, &c->tools[e->tool].args, e) : -1;
+        if (e->tool < c->n_tools)
+            return add_text(c, &c->tools[e->tool].args, e);
+        choice_spoil(c, "the worker sent arguments of a call that it did not begin");
+        return -1;
     default:
         return 0;
     }

@@ -176,7 +176,12 @@ void order_stop(struct fields *f, struct order *o, const char *name)
     if (!value || (json_is_array(value) && json_array_size(value) == 0))
         return;
     json_array_foreach(value, i, item) good = good && is_stop(item);
-    if (!good || json_array_size(value) > ORDER_STOP_MAX) {
+    if (good && json_array_size(value) > ORDER_STOP_MAX) {
+        fields_fail(f, name, "text, or array of at most 16", "%s has %zu texts, the limit is %d.",
+                    name, json_array_size(value), ORDER_STOP_MAX);
+        return;
+    }
+    if (!good) {
         fields_fail(f, name, "text, or array of at most 16",
                     "%s must be a text that is not empty, or an array of at most %d of them.", name,
                     ORDER_STOP_MAX);

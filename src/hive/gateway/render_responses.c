@@ -210,25 +210,54 @@ static void close_item(struct choice *c)
         ;
 }
 
+/* It counts with what the choice keeps. -1: there is no room, and the choice is spoilt. */
+static int add_item(struct choice *c, const struct item *item)
+{
+    struct responses_state *state = c->answer->state;
+
+    if (choice_count(c, sizeof *item))
+        return -1;
+    if (state->n_items == state->n_room) {
+        unsigned n_room = state->n_room ? 2 * state->n_room : 8;
+        struct item *more = realloc(state->items, n_room * sizeof *more);
+
+        if (!more) {
+            choice_spoil(c, CHOICE_TOO_LARGE);
+            return -1;
+        }
+        state->items = more;
+        state->n_room = n_room;
+    }
+    state->items[state->n_items++] = *item;
+    return 0;
+}
+
+static void state_done(void *state)
+{
+    free(((struct responses_state *)state)->items);
+}
+
 /* The event that opens it is kept already: its text is the item's first. */
-static void open_item(struct choice *c, enum item_kind kind, const struct event *e)
+static int open_item(struct choice *c, enum item_kind kind, const struct event *e)
 {
     struct responses_state *state = c->answer->state;
     size_t kept = kind == ITEM_MESSAGE ? c->text.len : c->reasoning.len,
            from = kind == ITEM_CALL ? 0 : kept - e->n, scores = c->scores[0].len;
-    unsigned tool = e->tool;
+    const struct item item = {.kind = kind,
+                              .from = from,
+                              .to = from,
+                              .scores_from = scores,
+                              .scores_to = scores,
+                              .tool = e->tool};
 
     close_item(c);
-    state->items[state->n_items++] = (struct item){.kind = kind,
-                                                   .from = from,
-                                                   .to = from,
-                                                   .scores_from = scores,
-                                                   .scores_to = scores,
-                                                   .tool = tool};
+    if (add_item(c, &item))
+        return -1;
     state->open = true;
     item_event(c, "response.output_item.added", false);
     if (kind != ITEM_CALL)
         part_event(c, "response.content_part.added", false);
+    return 0;
 }
 
 static enum item_kind kind_of(const struct event *e)
@@ -265,15 +294,10 @@ static void on_event(struct choice *c, const struct event *e)
     struct responses_state *state = c->answer->state;
     enum item_kind kind = kind_of(e);
 
-    if (!state->open || state->items[state->n_items - 1].kind != kind ||
-        (kind == ITEM_CALL && state->items[state->n_items - 1].tool != e->tool)) {
-        if (state->n_items == RESPONSE_ITEMS_MAX) {
-            choice_spoil(c, "the answer changes between thoughts, text and calls more often than "
-                            "a response may have items");
-            return;
-        }
-        open_item(c, kind, e);
-    }
+    if ((!state->open || state->items[state->n_items - 1].kind != kind ||
+         (kind == ITEM_CALL && state->items[state->n_items - 1].tool != e->tool)) &&
+        open_item(c, kind, e))
+        return;
     if (e->kind != EVENT_TOOL_CALL)
         put_delta(c, e);
 }
@@ -320,20 +344,17 @@ static void fail(struct answer *a, const struct api_error *e)
 
 static void whole(struct answer *a, struct buf *out)
 {
-    struct responses_state *state = a->state;
     struct choice *c = &a->choices[0];
 
     if (c->reasoning.len)
-        state->items[state->n_items++] =
-            (struct item){.kind = ITEM_REASONING, .to = c->reasoning.len};
+        add_item(c, &(struct item){.kind = ITEM_REASONING, .to = c->reasoning.len});
     if (c->text.len)
-        state->items[state->n_items++] = (struct item){.kind = ITEM_MESSAGE,
-                                                       .to = c->text.len,
-                                                       .scores_from = 1,
-                                                       .scores_to = c->scores[0].len};
+        add_item(c, &(struct item){.kind = ITEM_MESSAGE,
+                                   .to = c->text.len,
+                                   .scores_from = 1,
+                                   .scores_to = c->scores[0].len});
     for (unsigned i = 0; i < c->n_tools; i++)
-        state->items[state->n_items++] =
-            (struct item){.kind = ITEM_CALL, .to = c->tools[i].args.len, .tool = i};
+        add_item(c, &(struct item){.kind = ITEM_CALL, .to = c->tools[i].args.len, .tool = i});
     put_response(out, a, true, NULL);
 }
 
@@ -341,6 +362,7 @@ const struct dialect dialect_responses = {.shape = SHAPE_OPENAI,
                                           .outlet = OUTLET_SSE,
                                           .id_prefix = "resp_",
                                           .state_bytes = sizeof(struct responses_state),
+                                          .state_done = state_done,
                                           .request = &request_responses,
                                           .begin = begin,
                                           .event = on_event,

@@ -146,9 +146,10 @@ const struct request_kind request_chat = {read_chat, chat_names};
 static bool is_ids(const json_t *list)
 {
     const json_t *id;
+    int64_t whole;
     size_t i;
 
-    json_array_foreach(list, i, id) if (!json_is_integer(id)) return false;
+    json_array_foreach(list, i, id) if (!fields_whole(id, &whole)) return false;
     return json_array_size(list) > 0;
 }
 

@@ -7,8 +7,6 @@
 
 #include "hive/gateway/answer.h"
 
-#define RESPONSE_ITEMS_MAX 512
-
 enum item_kind { ITEM_REASONING, ITEM_MESSAGE, ITEM_CALL };
 
 /* A stretch of the choice's text or thoughts, or one of its calls. */
@@ -22,8 +20,8 @@ struct item {
 /* answer.state of the dialect. */
 struct responses_state {
     uint64_t n_events;
-    struct item items[RESPONSE_ITEMS_MAX];
-    unsigned n_items;
+    struct item *items; /* owned */
+    unsigned n_items, n_room;
     bool open;         /* the last item is */
     unsigned n_closed; /* of the events that close it are out */
 };

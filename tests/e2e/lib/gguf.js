@@ -46,7 +46,7 @@ const N_VOCAB = 27 + 3 + 256;
  * x.gguf becomes x-00001-of-00002.gguf and x-00002-of-00002.gguf. With `packable` its matrices are Q4_0, which a
  * worker that has nothing else to do packs. */
 function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null, toolTemplate = null, parts = 1, license = null,
-  packable = false, addEos = false } = {}) {
+  packable = false, addEos = false, heads = embd / 64 } = {}) {
   const meta = [
     entry('general.architecture', STRING, 'llama'),
     entry('general.name', STRING, 'hollow'),
@@ -54,10 +54,10 @@ function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, te
     entry('llama.context_length', U32, ctx),
     entry('llama.embedding_length', U32, embd),
     entry('llama.feed_forward_length', U32, ff),
-    entry('llama.attention.head_count', U32, embd / 64),
-    entry('llama.attention.head_count_kv', U32, embd / 64),
+    entry('llama.attention.head_count', U32, heads),
+    entry('llama.attention.head_count_kv', U32, heads),
     entry('llama.attention.layer_norm_rms_epsilon', F32, 1e-5),
-    entry('llama.rope.dimension_count', U32, 64),
+    entry('llama.rope.dimension_count', U32, embd / heads),
     ...vocabulary(),
     ...(addEos ? [entry('tokenizer.ggml.add_eos_token', BOOL, true)] : []),
     ...(license === null ? [] : [entry('general.license', STRING, license)]),

@@ -84,9 +84,10 @@ class Thin {
     fs.closeSync(fd);
   }
 
+  /* The kernel lets go of the image a moment after it is unmounted; until then the tmpfs is busy. */
   end() {
     spawnSync('umount', [this.folder]);
-    spawnSync('umount', [this.pool]);
+    spawnSync('sh', ['-c', 'i=0; while mountpoint -q "$0" && ! umount "$0" && [ $i -lt 100 ]; do i=$((i + 1)); sleep 0.05; done', this.pool]);
   }
 }
 
