@@ -2,6 +2,7 @@
  * What a conversation at the shell is made of, without a terminal or a model: turns out of lines,
  * settings, files, the history, an answer's two kinds of text, and the figures.
  */
+#include <fcntl.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -447,9 +448,11 @@ static void fill(struct conversation *c)
 
 static void test_conversation__comes_back_as_it_was_saved(void **state)
 {
-    static const char *const files[] = {"c.json", NULL};
+    static const char *const files[] = {"c.json", "c.json.tmp-4711", NULL};
     char *folder = make_folder(), *path = path_join(folder, files[0]),
-         *left = path_join(folder, "c.json.tmp-4711"); /* by a keeper that was killed */
+         *left = path_join(folder, "c.json.rbee.tmp-4711"), /* by a keeper that was killed */
+             *another = path_join(folder, files[1]);        /* by whatever program */
+    const struct timespec long_ago[2] = {{.tv_sec = 1000000}, {.tv_sec = 1000000}};
     struct conversation c, again;
     struct stat st;
     struct err err;
@@ -457,8 +460,12 @@ static void test_conversation__comes_back_as_it_was_saved(void **state)
     (void)state;
     fill(&c);
     assert_int_equal(path_write_file(left, "{}", 2, 0600, NULL), 0);
+    assert_int_equal(path_write_file(another, "{}", 2, 0600, NULL), 0);
+    assert_int_equal(utimensat(AT_FDCWD, left, long_ago, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, another, long_ago, 0), 0);
     assert_int_equal(conversation_save(&c, path, &err), 0);
     assert_false(path_is_file(left));
+    assert_true(path_is_file(another));
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     assert_int_equal(conversation_load(path, &again, &err), 0);
@@ -475,6 +482,7 @@ static void test_conversation__comes_back_as_it_was_saved(void **state)
     conversation_done(&c);
     free(path);
     free(left);
+    free(another);
     remove_folder(folder, files);
 }
 
