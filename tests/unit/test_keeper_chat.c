@@ -2,8 +2,8 @@
  * What a conversation at the shell is made of, without a terminal or a model: turns out of lines,
  * settings, files, the history, an answer's two kinds of text, and the figures.
  */
-#include <fcntl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
