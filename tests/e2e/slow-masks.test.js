@@ -41,13 +41,18 @@ test('a grammar that takes long is answered the first time, as it is the second'
 
 test('others go on while it is found out', async () => {
   const begin = (body) => stream(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'Once upon', ...body } });
-  const others = [await begin({ max_tokens: 500, ignore_eos: true })];
+  const grammar = slowGrammar(2), others = [];
   let over = false;
-  const talking = (async () => { // one after the other, as long as it takes
-    for (; !over; others.push(await begin({ max_tokens: 500, ignore_eos: true }))) await others.at(-1).all();
-    others.at(-1).leave();
-  })();
-  const slow = await begin({ max_tokens: 1, grammar: slowGrammar(2) });
+  const talk = async (max_tokens) => { // one after the other, as long as it takes
+    while (!over) {
+      const one = await begin({ max_tokens, ignore_eos: true });
+      others.push(one);
+      await (over ? one.leave() : one.all());
+    }
+  };
+  const talking = Promise.all([talk(500), talk(310)]); // while one of them begins anew the other goes on
+  await until(() => others.length > 1 && others.every((o) => o.events.length), 'both talk');
+  const slow = await begin({ max_tokens: 1, grammar });
   const end = await slow.find((e) => e.type === 'end');
   over = true;
   await talking;
