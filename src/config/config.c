@@ -49,6 +49,13 @@ int config_open(const char *home, struct config **out, struct err *err)
     return 0;
 }
 
+int config_check_foreign(const struct config *c, struct err *err)
+{
+    if (!c->foreign.code)
+        return 0;
+    return err_set(err, c->foreign.code, "%s", c->foreign.text);
+}
+
 void config_close(struct config *c)
 {
     if (!c)

@@ -55,9 +55,13 @@ struct config;
 /* ---- life ---- */
 /*
  * Reads <home>/config.ini (a missing one is an empty one) and the environment. ERR_INVALID names
- * the file and line, or the variable, that is wrong; ERR_DENIED, ERR_IO when it cannot be read.
+ * the file and line, or the variable, that is wrong; ERR_DENIED, ERR_IO when it cannot be read. A
+ * variable that other programs use, too (HF_ENDPOINT), and that means nothing here counts as not
+ * set: whoever needs it asks.
  */
 int config_open(const char *home, struct config **out, struct err *err);
+/* 0, or ERR_INVALID: what such a variable says, and what the option takes. */
+int config_check_foreign(const struct config *c, struct err *err);
 void config_close(struct config *c); /* NULL is fine */
 
 /* What the command line said. Refused (ERR_INVALID, with the flag's name) when the value is bad. */

@@ -25,6 +25,7 @@ struct config {
     char *home, *path; /* owned */
     struct config_value values[CONFIG_N_OPTIONS];
     struct config_nodes nodes;
+    struct err foreign; /* of a variable that others use, too; code 0 = none is wrong */
 };
 
 /* Puts a node into a list: replaces one of that name only when `replace`, else ERR_CONFLICT. */

@@ -250,6 +250,15 @@ static int take_value(struct config *c, size_t i, const char *given, struct err 
     return rc;
 }
 
+/* What another program is told in its own words counts as not said, until somebody uses it. */
+static void take_foreign(struct config *c, size_t i, const char *value, const char *name)
+{
+    if (c->foreign.code)
+        return;
+    take_value(c, i, value, &c->foreign);
+    err_prefix(&c->foreign, "the environment's %s", name);
+}
+
 int config_read_environment(struct config *c, struct err *err)
 {
     for (size_t i = 0; i < CONFIG_N_OPTIONS; i++) {
@@ -257,12 +266,14 @@ int config_read_environment(struct config *c, struct err *err)
         const char *value = env_value(&config_table[i], name);
         int rc = value ? take_value(c, i, value, err) : 0;
 
-        if (rc) {
+        if (rc == ERR_INVALID && !str_starts(name, "RBEE_")) {
+            take_foreign(c, i, value, name);
+        } else if (rc) {
             err_prefix(err, "the environment's %s", name);
             return rc;
-        }
-        if (value)
+        } else if (value) {
             c->values[i].alias = !str_starts(name, "RBEE_");
+        }
     }
     return 0;
 }

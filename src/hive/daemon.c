@@ -180,6 +180,8 @@ static int configure(struct hive *h, const struct flags *f, struct err *err)
 
     if (rc == 0)
         rc = config_open(h->home, &h->config, err);
+    if (rc == 0)
+        rc = config_check_foreign(h->config, err);
     if (rc == 0 && (rc = apply_flags(h->config, f, err)) == ERR_INVALID)
         h->exit_code = CLI_USAGE;
     if (rc)

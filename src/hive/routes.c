@@ -159,6 +159,13 @@ bool routes_filter(struct http_exchange *x, void *arg)
     return false;
 }
 
+/* By a loopback name at another address: at the end of a tunnel, where the asker's own ports are.
+ */
+static bool leads_back(const struct hive *h, const char *asked)
+{
+    return access_is_loopback(asked) && !h->doors.access.loopback_only;
+}
+
 const char *routes_public_host(const struct hive *h, const struct http_exchange *x,
                                char dst[CONFIG_HOST_MAX])
 {
@@ -166,8 +173,8 @@ const char *routes_public_host(const struct hive *h, const struct http_exchange 
     bool wildcard = str_eq(h->addr.host, "0.0.0.0") || str_eq(h->addr.host, "::");
     int port = 0;
 
-    if ((wildcard || h->doors.tls) && asked &&
-        access_split_host(asked, dst, CONFIG_HOST_MAX, &port, NULL) == 0)
+    if (asked && access_split_host(asked, dst, CONFIG_HOST_MAX, &port, NULL) == 0 &&
+        (wildcard || (h->doors.tls && !leads_back(h, dst))))
         return dst;
     str_copy(dst, CONFIG_HOST_MAX, h->addr.host);
     return dst;

@@ -93,27 +93,31 @@ int node_secrets_set(json_t *all, const char *name, const struct node_secret *s,
 
 /* ---- the file ---- */
 
-static int check_mode(const char *path, struct err *err)
+/* What others must not do with the file: read it where it holds keys, else write it. */
+enum { HOLDS_KEYS = 077, TELLS_A_PLACE = 022 };
+
+static int check_mode(const char *path, mode_t forbidden, struct err *err)
 {
     struct stat st;
 
     if (stat(path, &st) != 0)
         return errno == ENOENT ? ERR_NOT_FOUND
                                : err_errno(err, ERR_IO, errno, "cannot look at %s", path);
-    if (st.st_mode & 077)
-        return err_set(err, ERR_DENIED,
-                       "%s holds keys and can be read by others (mode %03o): run `chmod 600 %s` "
-                       "first",
-                       path, (unsigned)st.st_mode & 0777, path);
+    if (st.st_mode & forbidden)
+        return err_set(err, ERR_DENIED, "%s %s by others (mode %03o): run `chmod 600 %s` first",
+                       path,
+                       forbidden == HOLDS_KEYS ? "holds keys and can be read"
+                                               : "says where the hive is and can be written",
+                       (unsigned)st.st_mode & 0777, path);
     return 0;
 }
 
 /* The object in the file, an empty one when there is no file. */
-static int load(const char *path, json_t **out, struct err *err)
+static int load(const char *path, mode_t forbidden, json_t **out, struct err *err)
 {
     char *text;
     size_t n;
-    int rc = check_mode(path, err);
+    int rc = check_mode(path, forbidden, err);
 
     if (rc == ERR_NOT_FOUND) {
         *out = json_object();
@@ -145,7 +149,7 @@ int node_secrets_find(const char *home, const char *name, bool *found, struct no
 {
     char *path = path_join(home, FILE_NAME);
     json_t *all = NULL;
-    int rc = path ? load(path, &all, err) : err_no_memory(err, strlen(home), "a path");
+    int rc = path ? load(path, HOLDS_KEYS, &all, err) : err_no_memory(err, strlen(home), "a path");
 
     *out = (struct node_secret){0};
     *found = false;
@@ -160,7 +164,7 @@ int node_secrets_touch(const char *home, struct err *err)
 {
     char *path = path_join(home, FILE_NAME);
     json_t *all = NULL;
-    int rc = path ? load(path, &all, err) : err_no_memory(err, strlen(home), "a path");
+    int rc = path ? load(path, HOLDS_KEYS, &all, err) : err_no_memory(err, strlen(home), "a path");
 
     if (rc == 0)
         rc = save(path, all, err);
@@ -174,7 +178,7 @@ int node_secrets_put(const char *home, const char *name, const struct node_secre
 {
     char *path = path_join(home, FILE_NAME);
     json_t *all = NULL;
-    int rc = path ? load(path, &all, err) : err_no_memory(err, strlen(home), "a path");
+    int rc = path ? load(path, HOLDS_KEYS, &all, err) : err_no_memory(err, strlen(home), "a path");
     bool changed = false;
 
     if (path)
@@ -226,21 +230,22 @@ int node_secrets_own_hive(const char *home, bool here, struct config_addr *addr,
     struct config_addr at;
     json_t *j = NULL;
     bool made;
-    int rc = path && key_path ? check_mode(path, err) : err_no_memory(err, strlen(home), "a path");
+    int rc = path && key_path ? check_mode(path, TELLS_A_PLACE, err)
+                              : err_no_memory(err, strlen(home), "a path");
 
     *out = (struct node_secret){0};
     if (rc == 0)
-        rc = load(path, &j, err);
+        rc = load(path, TELLS_A_PLACE, &j, err);
     if (rc == 0)
         rc = read_place(j, &at, err);
     if (rc == 0 && !node_same_place(addr, &at) && !(here && is_running(home)))
         rc = ERR_NOT_FOUND;
     if (rc == 0)
         rc = read_entry(j, "localhost", out, err);
-    if (rc == 0)
-        *addr = at;
-    else
+    if (rc)
         *out = (struct node_secret){0};
+    else if (here)
+        *addr = at;
     /* Without TLS whoever listens there would get it; and one that was revoked is not there. */
     if (rc == 0 && (!out->tls || access_load_key(key_path, false, out->key, &made, NULL) != 0))
         out->key[0] = '\0';

@@ -182,6 +182,27 @@ static void test_config__known_variable_of_the_world_counts_but_ours_wins(void *
     config_close(c);
 }
 
+/* huggingface_hub's own variable, with a user's name in it as that takes it: each command of a
+ * keeper that has nothing to do with a hub was refused. A hive's start asks. */
+static void test_config__what_others_are_told_keeps_nobody(void **state)
+{
+    struct err err = {0};
+    struct config *c;
+
+    (void)state;
+    setenv("HF_ENDPOINT", "https://me:secret@mirror.example/hf", 1);
+    c = open_ok();
+    assert_string_equal(config_text(c, "hive", "hf_endpoint"), "https://huggingface.co");
+    assert_int_equal(config_check_foreign(c, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "the environment's HF_ENDPOINT: hf_endpoint takes http://"));
+    assert_null(strstr(err.text, "secret"));
+    config_close(c);
+    setenv("RBEE_HIVE_HF_ENDPOINT", "https://ours.example", 1); /* it is not asked for then */
+    c = open_ok();
+    assert_int_equal(config_check_foreign(c, &err), 0);
+    config_close(c);
+}
+
 /* As an env file or a script leaves them: a hive did not start with a blank before its HF_ENDPOINT,
  * which a URL cannot begin with. In config.ini blanks there have never been part of a value. */
 static void test_config__blanks_around_a_variable_are_none_of_it(void **state)
@@ -597,6 +618,7 @@ int main(void)
         TEST(test_config__every_default_is_a_good_value),
         TEST(test_config__flag_beats_environment_beats_file),
         TEST(test_config__known_variable_of_the_world_counts_but_ours_wins),
+        TEST(test_config__what_others_are_told_keeps_nobody),
         TEST(test_config__blanks_around_a_variable_are_none_of_it),
         TEST(test_config__bad_flag_is_named_and_changes_nothing),
         TEST(test_config__bad_environment_is_named),

@@ -350,7 +350,7 @@ static void test_http_plain__a_late_first_address_is_come_back_to(void **state)
     if (six < 0)
         skip();
     close(six);
-    ask_steered(2, 1600);
+    ask_steered(2, 6000);
     assert_int_equal(steered.n, 3);
 }
 

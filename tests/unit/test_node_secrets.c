@@ -243,7 +243,28 @@ static void test_node_secrets__own_hive_is_known_by_its_place(void **state)
                          rows[i].is_it ? 0 : ERR_NOT_FOUND);
         assert_string_equal(back.pin, rows[i].is_it ? PIN : "");
         assert_string_equal(back.key, rows[i].is_it ? "0123456789abcdef" : "");
+        assert_string_equal(addr.host, rows[i].host); /* it was shown in place of 127.0.0.2 */
     }
+    own_end(&o);
+}
+
+/* After `chmod -R go+r` on the home (a backup, a shared group) no command went to the local hive,
+ * of whose address nothing is secret. What others can write may lead anywhere. */
+static void test_node_secrets__own_hive_may_be_read_by_others_and_not_written(void **state)
+{
+    struct config_addr addr = {.host = "127.0.0.1", .port = 8080};
+    struct node_secret back;
+    struct err err = {0};
+    struct own o;
+
+    (void)state;
+    own_begin(&o);
+    own_tell(&o, "127.0.0.1", 8080, false);
+    assert_int_equal(chmod(o.file, 0644), 0);
+    assert_int_equal(node_secrets_own_hive(o.dir, false, &addr, &back, &err), 0);
+    assert_int_equal(chmod(o.file, 0622), 0);
+    assert_int_equal(node_secrets_own_hive(o.dir, false, &addr, &back, &err), ERR_DENIED);
+    assert_non_null(strstr(err.text, "can be written by others (mode 622)"));
     own_end(&o);
 }
 
@@ -317,6 +338,7 @@ int main(void)
         cmocka_unit_test(test_node_secrets__leave_no_copy_behind),
         cmocka_unit_test(test_node_secrets__damage_makes_nothing_weaker),
         cmocka_unit_test(test_node_secrets__own_hive_is_known_by_its_place),
+        cmocka_unit_test(test_node_secrets__own_hive_may_be_read_by_others_and_not_written),
         cmocka_unit_test(test_node_secrets__own_hive_is_where_it_says),
         cmocka_unit_test(test_node_secrets__a_dead_hive_is_not_followed),
     };
