@@ -102,7 +102,11 @@ const char *card_clash(const struct card *a, const struct card *b);
  * ERR_UNREACHABLE. */
 int card_check_names(struct reach *r, const char *models_dir, const struct card *c,
                      struct err *err);
-/* The last of these alone, of any card in its folder but its own. */
+/* Each card of the same repo, as card_scan has them, and then whether one in its folder, not its
+ * own, is withheld: ERR_CONFLICT, after all were given. Else as card_scan. */
+int card_scan_beside(struct reach *r, const char *models_dir, const struct card *c,
+                     bool (*each)(void *arg, struct card *other), void *arg, struct err *err);
+/* That alone. */
 int card_check_beside(struct reach *r, const char *models_dir, const struct card *c,
                       struct err *err);
 /* Makes the folder and writes the card, if it may lie there. ERR_LIMIT: past CARD_BYTES_MAX. */

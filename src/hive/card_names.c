@@ -50,11 +50,44 @@ const char *card_clash(const struct card *a, const struct card *b)
 
 /* ---- beside all others ---- */
 
-struct checking {
+/* One walk over a folder's cards, for `each`; `why`: one in that folder cannot be read. */
+struct walk {
     const struct card *card;
-    struct err *err;
-    int rc;
+    bool (*each)(void *arg, struct card *other);
+    void *arg;
+    struct err why;
 };
+
+static bool on_card(void *arg, struct card *other)
+{
+    const struct walk *w = arg;
+
+    return w->each(w->arg, other);
+}
+
+static void on_unreadable(void *arg, const char *path)
+{
+    struct walk *w = arg;
+    struct err why;
+
+    if (w->why.code || str_eq(path, w->card->path) || !card_is_in_folder(w->card, path) ||
+        !card_is_withheld(path, &why))
+        return;
+    err_set(&w->why, ERR_CONFLICT, "another model lies in its folder; %.500s%s", why.text,
+            why.code == ERR_CONFLICT
+                ? ""
+                : ". Nobody can tell which files are that one's: let rbee read this file, or "
+                  "delete it, if that model is needed no more");
+}
+
+int card_scan_beside(struct reach *r, const char *models_dir, const struct card *c,
+                     bool (*each)(void *arg, struct card *other), void *arg, struct err *err)
+{
+    struct walk w = {.card = c, .each = each, .arg = arg};
+    int rc = card_scan_all(r, models_dir, c->repo, on_card, on_unreadable, &w, err);
+
+    return w.why.code ? err_set(err, w.why.code, "%s", w.why.text) : rc;
+}
 
 static bool on_any(void *arg, struct card *other)
 {
@@ -63,47 +96,35 @@ static bool on_any(void *arg, struct card *other)
     return true;
 }
 
-static void on_unreadable(void *arg, const char *path)
-{
-    struct checking *ch = arg;
-    struct err why;
-
-    if (ch->rc || str_eq(path, ch->card->path) || !card_is_in_folder(ch->card, path) ||
-        !card_is_withheld(path, &why))
-        return;
-    ch->rc = err_set(ch->err, ERR_CONFLICT, "another model lies in its folder; %.500s%s", why.text,
-                     why.code == ERR_CONFLICT
-                         ? ""
-                         : ". Nobody can tell which files are that one's: let rbee read this file, "
-                           "or delete it, if that model is needed no more");
-}
-
 int card_check_beside(struct reach *r, const char *models_dir, const struct card *c,
                       struct err *err)
 {
-    struct checking ch = {.card = c, .err = err};
-
-    card_scan_all(r, models_dir, c->repo, on_any, on_unreadable, &ch, NULL);
-    return ch.rc;
+    return card_scan_beside(r, models_dir, c, on_any, NULL, err) == ERR_CONFLICT ? ERR_CONFLICT : 0;
 }
+
+struct checking {
+    const struct card *card;
+    struct err clash; /* code 0: none */
+};
 
 static bool on_other(void *arg, struct card *other)
 {
     struct checking *ch = arg;
-    const char *path = str_eq(other->path, ch->card->path) ? NULL : card_clash(ch->card, other);
+    const char *path =
+        ch->clash.code || str_eq(other->path, ch->card->path) ? NULL : card_clash(ch->card, other);
 
     if (path)
-        ch->rc = err_set(ch->err, ERR_CONFLICT,
-                         "%.300s would be, or lie beside, a file of another model, %.200s: remove "
-                         "that one first, or bring this under another name",
-                         path, card_name(other));
+        err_set(&ch->clash, ERR_CONFLICT,
+                "%.300s would be, or lie beside, a file of another model, %.200s: remove that one "
+                "first, or bring this under another name",
+                path, card_name(other));
     card_free(other);
-    return ch->rc == 0;
+    return true;
 }
 
 int card_check_names(struct reach *r, const char *models_dir, const struct card *c, struct err *err)
 {
-    struct checking ch = {.card = c, .err = err};
+    struct checking ch = {.card = c};
     int rc;
 
     for (size_t i = 1; i < c->n_files; i++)
@@ -112,11 +133,10 @@ int card_check_names(struct reach *r, const char *models_dir, const struct card 
                            "the file %.300s is named as another one of the same model, or as what "
                            "lies beside that one",
                            c->files[i].name);
-    rc = card_check_beside(r, models_dir, c, err);
-    if (rc) {
+    rc = card_scan_beside(r, models_dir, c, on_other, &ch, err);
+    if (rc == ERR_CONFLICT)
         err_prefix(err, "%.200s cannot come", card_name(c));
-        return rc;
-    }
-    rc = card_scan(r, models_dir, c->repo, on_other, &ch, err);
-    return ch.rc ? ch.rc : rc;
+    else if (ch.clash.code)
+        rc = err_set(err, ch.clash.code, "%s", ch.clash.text);
+    return rc;
 }

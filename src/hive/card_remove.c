@@ -112,14 +112,15 @@ int card_remove_all(struct reach *r, const char *models_dir, const struct card *
                     struct unlinked *u, uint64_t *freed, struct err *err)
 {
     struct others o = {.card = c, .named = calloc(c->n_files + 1, sizeof *o.named)};
-    int error, rc = o.named ? card_check_beside(r, models_dir, c, err)
-                            : err_no_memory(err, c->n_files, "what is to be deleted");
+    struct err why;
+    int error, rc = 0;
 
-    if (rc) {
+    if (!o.named)
+        return err_no_memory(err, c->n_files, "what is to be deleted");
+    if (card_scan_beside(r, models_dir, c, on_other, &o, &why) == ERR_CONFLICT) {
         free(o.named);
-        return rc;
+        return err_set(err, ERR_CONFLICT, "%s", why.text);
     }
-    card_scan(r, models_dir, c->repo, on_other, &o, NULL);
     for (size_t i = 0; i < c->n_files; i++) {
         int one = o.named[i] ? 0 : card_remove_file(c->files[i].path, u, freed, rc ? NULL : err);
 
