@@ -1,15 +1,12 @@
 /* fate.c - see fate.h. */
 #include "keeper/fate.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/str.h"
 #include "keeper/interrupt.h"
+#include "keeper/pool_internal.h"
 #include "net/http_url.h"
-
-#define FATE_TRIES 5
-#define FATE_MS    100
 
 static bool has_ended(const json_t *worker)
 {
@@ -19,13 +16,13 @@ static bool has_ended(const json_t *worker)
            str_eq(state, "failed");
 }
 
-static enum fate ask_once(struct keeper *k, const char *path)
+static enum fate ask_once(struct keeper *k, const char *worker_id)
 {
     struct api_error e = {0};
-    json_t *worker = NULL;
+    json_t *worker = pool_look_up(k, worker_id, &e);
     enum fate fate;
 
-    if (keeper_get(k, path, &worker, &e) == 0)
+    if (worker)
         fate = has_ended(worker) ? FATE_ENDED : FATE_LIVES;
     else
         fate = e.code == API_NOT_FOUND ? FATE_ENDED : FATE_UNKNOWN;
@@ -36,13 +33,11 @@ static enum fate ask_once(struct keeper *k, const char *path)
 
 enum fate fate_ask(struct keeper *k, const char *worker_id)
 {
-    char path[KEEPER_URL_MAX];
-    enum fate fate;
+    enum fate fate = ask_once(k, worker_id);
 
-    snprintf(path, sizeof path, "/v1/workers/%s", worker_id);
-    fate = ask_once(k, path);
-    for (unsigned i = 1; i < FATE_TRIES && fate == FATE_LIVES && interrupt_sleep_ms(FATE_MS); i++)
-        fate = ask_once(k, path);
+    for (unsigned i = 1;
+         i < POOL_NOTICE_TRIES && fate == FATE_LIVES && interrupt_sleep_ms(POOL_NOTICE_MS); i++)
+        fate = ask_once(k, worker_id);
     return fate;
 }
 

@@ -112,17 +112,13 @@ static int check_mode(const char *path, mode_t forbidden, struct err *err)
     return 0;
 }
 
-/* The object in the file, an empty one when there is no file. */
-static int load(const char *path, mode_t forbidden, json_t **out, struct err *err)
+/* The object in the file. */
+static int read_object(const char *path, mode_t forbidden, json_t **out, struct err *err)
 {
     char *text;
     size_t n;
     int rc = check_mode(path, forbidden, err);
 
-    if (rc == ERR_NOT_FOUND) {
-        *out = json_object();
-        return *out ? 0 : err_no_memory(err, 64, "the nodes' keys");
-    }
     if (rc == 0)
         rc = path_read_file(path, FILE_MAX_BYTES, &text, &n, err);
     if (rc)
@@ -130,6 +126,17 @@ static int load(const char *path, mode_t forbidden, json_t **out, struct err *er
     rc = node_secrets_parse(path, text, n, out, err);
     free(text);
     return rc;
+}
+
+/* The nodes' secrets; none when there is no file. */
+static int load(const char *path, json_t **out, struct err *err)
+{
+    int rc = read_object(path, HOLDS_KEYS, out, err);
+
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    *out = json_object();
+    return *out ? 0 : err_no_memory(err, 64, "the nodes' keys");
 }
 
 static int save(const char *path, const json_t *all, struct err *err)
@@ -149,7 +156,7 @@ int node_secrets_find(const char *home, const char *name, bool *found, struct no
 {
     char *path = path_join(home, FILE_NAME);
     json_t *all = NULL;
-    int rc = path ? load(path, HOLDS_KEYS, &all, err) : err_no_memory(err, strlen(home), "a path");
+    int rc = path ? load(path, &all, err) : err_no_memory(err, strlen(home), "a path");
 
     *out = (struct node_secret){0};
     *found = false;
@@ -164,7 +171,7 @@ int node_secrets_touch(const char *home, struct err *err)
 {
     char *path = path_join(home, FILE_NAME);
     json_t *all = NULL;
-    int rc = path ? load(path, HOLDS_KEYS, &all, err) : err_no_memory(err, strlen(home), "a path");
+    int rc = path ? load(path, &all, err) : err_no_memory(err, strlen(home), "a path");
 
     if (rc == 0)
         rc = save(path, all, err);
@@ -178,7 +185,7 @@ int node_secrets_put(const char *home, const char *name, const struct node_secre
 {
     char *path = path_join(home, FILE_NAME);
     json_t *all = NULL;
-    int rc = path ? load(path, HOLDS_KEYS, &all, err) : err_no_memory(err, strlen(home), "a path");
+    int rc = path ? load(path, &all, err) : err_no_memory(err, strlen(home), "a path");
     bool changed = false;
 
     if (path)
@@ -230,12 +237,10 @@ int node_secrets_own_hive(const char *home, bool here, struct config_addr *addr,
     struct config_addr at;
     json_t *j = NULL;
     bool made;
-    int rc = path && key_path ? check_mode(path, TELLS_A_PLACE, err)
+    int rc = path && key_path ? read_object(path, TELLS_A_PLACE, &j, err)
                               : err_no_memory(err, strlen(home), "a path");
 
     *out = (struct node_secret){0};
-    if (rc == 0)
-        rc = load(path, TELLS_A_PLACE, &j, err);
     if (rc == 0)
         rc = read_place(j, &at, err);
     if (rc == 0 && !node_same_place(addr, &at) && !(here && is_running(home)))

@@ -7,11 +7,7 @@
 #include "keeper/interrupt.h"
 #include "keeper/pool_internal.h"
 
-#define EXPLAIN_TRIES 5 /* a hive needs a moment to notice that a worker ended */
-#define EXPLAIN_MS    100
-
-/* What the hive says of it: the caller's, NULL with *e when that is nothing. */
-static json_t *look_up(struct keeper *k, const char *worker_id, struct api_error *e)
+json_t *pool_look_up(struct keeper *k, const char *worker_id, struct api_error *e)
 {
     char path[KEEPER_URL_MAX];
     json_t *answer = NULL;
@@ -24,7 +20,7 @@ bool pool_has(struct keeper *k, const struct pool_want *want, const char *worker
               const char **why_not)
 {
     struct api_error ignored = {0};
-    json_t *answer = look_up(k, worker_id, &ignored);
+    json_t *answer = pool_look_up(k, worker_id, &ignored);
 
     *why_not = NULL;
     if (!answer && ignored.code != API_NOT_FOUND)
@@ -49,7 +45,7 @@ static bool was_reached(const struct client_last *last)
 enum pool_work pool_ask_work(struct keeper *k, const char *worker_id)
 {
     struct api_error why = {0};
-    json_t *answer = look_up(k, worker_id, &why);
+    json_t *answer = pool_look_up(k, worker_id, &why);
     enum pool_work work = POOL_MAY_HAVE_WORK;
 
     if (!answer && !was_reached(client_last(k->client)))
@@ -86,15 +82,14 @@ int pool_ask_ready(struct keeper *k, const struct pool_worker *worker, int64_t t
 /* The hive's "error" of an ended worker (owned by the caller), or NULL. */
 static json_t *ask_fate(struct keeper *k, const char *worker_id)
 {
-    char path[KEEPER_URL_MAX];
-    json_t *answer = NULL, *error = NULL;
+    json_t *answer, *error = NULL;
     struct api_error lost;
 
-    snprintf(path, sizeof path, "/v1/workers/%s", worker_id);
-    for (unsigned i = 0; i < EXPLAIN_TRIES && !error; i++) {
-        if (i > 0 && !interrupt_sleep_ms(EXPLAIN_MS))
+    for (unsigned i = 0; i < POOL_NOTICE_TRIES && !error; i++) {
+        if (i > 0 && !interrupt_sleep_ms(POOL_NOTICE_MS))
             break;
-        if (keeper_get(k, path, &answer, &lost)) {
+        answer = pool_look_up(k, worker_id, &lost);
+        if (!answer) {
             api_error_done(&lost);
             break;
         }

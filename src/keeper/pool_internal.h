@@ -10,4 +10,11 @@ bool pool_is_loaded(const json_t *worker);
  * or a larger one has taken its place. */
 bool pool_is_passed_by(const json_t *worker);
 
+/* What the hive says of a worker: the caller's, NULL with *e when that is nothing. */
+json_t *pool_look_up(struct keeper *k, const char *worker_id, struct api_error *e);
+/* A hive needs a moment to notice that a worker has ended: so often it is asked, and how far apart.
+ */
+#define POOL_NOTICE_TRIES 5
+#define POOL_NOTICE_MS    100
+
 #endif

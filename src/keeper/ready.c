@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "keeper/fate.h"
 #include "keeper/interrupt.h"
+#include "keeper/pool_internal.h"
 
 #define ASK_MS     10000 /* one answer of a worker; it answers at once when it is up */
 #define PAUSE_MS   100   /* between two looks */
@@ -138,12 +139,10 @@ static void take_fate(struct loading *l, const json_t *worker)
 /* A worker that does not answer: does the hive know why? True with *e set when it is over. */
 static bool is_dead(struct loading *l)
 {
-    char path[KEEPER_URL_MAX];
-    json_t *answer = NULL;
+    json_t *answer = pool_look_up(l->k, l->worker->id, l->e);
     bool failed;
 
-    snprintf(path, sizeof path, "/v1/workers/%s", l->worker->id);
-    if (keeper_get(l->k, path, &answer, l->e)) {
+    if (!answer) {
         if (l->e->code == API_NOT_FOUND) {
             api_error_done(l->e);
             api_error_set(l->e, API_WORKER_START_FAILED, "keeper",
