@@ -49,7 +49,7 @@ static void put_words(_Atomic uint64_t *to, const void *from, size_t n_bytes)
     }
 }
 
-static int put_certificate(struct access_share *s, const char *certificate, struct err *err)
+int access_share_renew(struct access_share *s, const char *certificate, struct err *err)
 {
     size_t n = strlen(certificate);
 
@@ -73,7 +73,7 @@ static int put_secrets(struct access_share *s, const struct access_secrets *secr
     if (!str_copy(s->private_key, sizeof s->private_key, secrets->private_key))
         return err_set(err, ERR_LIMIT, "the private key has %zu bytes; it may have %zu",
                        strlen(secrets->private_key), sizeof s->private_key - 1);
-    return put_certificate(s, secrets->certificate, err);
+    return access_share_renew(s, secrets->certificate, err);
 }
 
 /* The same memory by a descriptor that can only read. */
@@ -129,11 +129,6 @@ void access_share_publish(struct access_share *s, const struct keys *k)
         put_words(s->hashes[i], k->items[i].hash, SHA256_BYTES);
     atomic_store(&s->n, (uint32_t)k->n);
     atomic_fetch_add(&s->changes, 1);
-}
-
-int access_share_renew(struct access_share *s, const char *certificate, struct err *err)
-{
-    return put_certificate(s, certificate, err);
 }
 
 /* ---- the worker's side ---- */

@@ -15,8 +15,9 @@ static void put_text(struct digest *d, const char *text)
     digest_put(d, text, strlen(text) + 1);
 }
 
-/* False: it is not there. */
-static bool put_file(struct digest *d, const char *path)
+/* False: it is not there. `is_program`: a package may give its files the time of its making, and
+ * when they came is the disk's word. */
+static bool put_file(struct digest *d, const char *path, bool is_program)
 {
     struct stat st;
 
@@ -24,18 +25,10 @@ static bool put_file(struct digest *d, const char *path)
         return false;
     digest_put(d, &st.st_size, sizeof st.st_size);
     digest_put(d, &st.st_mtim.tv_sec, sizeof st.st_mtim.tv_sec);
-    return true;
-}
-
-/* A package may give its files the time of its making: when a program came is the disk's word. */
-static bool put_program(struct digest *d, const char *path)
-{
-    struct stat st;
-
-    if (!put_file(d, path) || stat(path, &st) != 0)
-        return false;
-    digest_put(d, &st.st_ctim.tv_sec, sizeof st.st_ctim.tv_sec);
-    digest_put(d, &st.st_ctim.tv_nsec, sizeof st.st_ctim.tv_nsec);
+    if (is_program) {
+        digest_put(d, &st.st_ctim.tv_sec, sizeof st.st_ctim.tv_sec);
+        digest_put(d, &st.st_ctim.tv_nsec, sizeof st.st_ctim.tv_nsec);
+    }
     return true;
 }
 
@@ -49,9 +42,9 @@ static bool put_all(struct digest *d, const struct fingerprint_of *of)
     put_text(d, of->model_path);
     if (of->chat_template && of->chat_template[0]) {
         put_text(d, of->chat_template);
-        put_file(d, of->chat_template);
+        put_file(d, of->chat_template, false);
     }
-    return put_program(d, of->program) && put_file(d, of->model_path);
+    return put_file(d, of->program, true) && put_file(d, of->model_path, false);
 }
 
 void fingerprint_make(const struct fingerprint_of *of, char dst[FINGERPRINT_BYTES])
