@@ -8,15 +8,6 @@
 
 #define REMOVE_TIMEOUT_MS 30000
 
-/* "10m" -> bytes a second; CLI_GO or the exit code. */
-static int read_limit(struct one_model *o, const char *text, uint64_t *out)
-{
-    if (!text || (str_to_bytes(text, out) == 0 && *out > 0))
-        return CLI_GO;
-    return keeper_usage(
-        &o->k, "--limit-rate takes bytes a second, as 500k or 10m (k is 1024), not '%.40s'", text);
-}
-
 static int pull(struct one_model *o, const struct download_wish *wish)
 {
     struct download d;
@@ -47,7 +38,7 @@ int cmd_models_pull(const struct cli_command *self, int argc, char **argv)
     int rc = one_model_begin(&o, self, opts, argc, argv);
 
     if (rc == CLI_GO)
-        rc = read_limit(&o, limit, &wish.limit_rate);
+        rc = keeper_limit_rate(&o.k, limit, &wish.limit_rate);
     if (rc == CLI_GO)
         rc = pull(&o, &wish);
     return one_model_end(&o, rc);

@@ -16,11 +16,7 @@ static int check(struct keeper *k, struct pushing *o)
         return keeper_usage(k, "name a model");
     if (!o->flags.node)
         return keeper_usage(k, "--node names the machine that it is for");
-    if (o->limit && (str_to_bytes(o->limit, &o->limit_rate) || o->limit_rate == 0))
-        return keeper_usage(
-            k, "--limit-rate takes bytes a second, as 500k or 10m (k is 1024), not '%.40s'",
-            o->limit);
-    return CLI_GO;
+    return keeper_limit_rate(k, o->limit, &o->limit_rate);
 }
 
 /* The keeper's own node has to be on this machine: its files are read from the disk. */

@@ -292,6 +292,14 @@ int keeper_usage(struct keeper *k, const char *fmt, ...)
     return CLI_USAGE;
 }
 
+int keeper_limit_rate(struct keeper *k, const char *text, uint64_t *out)
+{
+    if (!text || (str_to_bytes(text, out) == 0 && *out > 0))
+        return CLI_GO;
+    return keeper_usage(
+        k, "--limit-rate takes bytes a second, as 500k or 10m (k is 1024), not '%.40s'", text);
+}
+
 int keeper_cancelled(struct keeper *k)
 {
     term_progress_end(&k->term);

@@ -85,6 +85,9 @@ int keeper_fail_missing(struct keeper *k, const char *text, const char *hint);
 const char *keeper_hint(const struct keeper *k, const struct api_error *e, char dst[API_HINT_MAX]);
 /* "rbee-keeper infer: text. Try 'rbee-keeper infer --help'." and CLI_USAGE. */
 int keeper_usage(struct keeper *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* --limit-rate: "10m" -> bytes a second; NULL leaves *out. CLI_GO, or the exit code of what is
+ * none. */
+int keeper_limit_rate(struct keeper *k, const char *text, uint64_t *out);
 /* Says "Cancelled." on a line of its own and returns CLI_INTERRUPTED. */
 int keeper_cancelled(struct keeper *k);
 

@@ -159,21 +159,29 @@ static void test_failed_keys__a_burst_that_ends_is_told_whole(void **state)
     failed_keys_free(f);
 }
 
+/* So many times, all in one moment (1000), from so many addresses in turn. How many are told of. */
+static uint64_t flood(struct failed_keys *f, int n_times, int n_addresses)
+{
+    uint64_t n, told = 0;
+    char peer[64];
+
+    for (int i = 0; i < n_times; i++) {
+        snprintf(peer, sizeof peer, "[2001:db8:0:%x::1]:1", i % n_addresses);
+        if (failed_keys_note(f, FAILED_PLACE, peer, 1000, &n))
+            told += n + failed_keys_unsaid(f);
+    }
+    return told;
+}
+
 /* ...nor does the end tell of each of a flood, which would wash out what stands before. */
 static void test_failed_keys__the_end_tells_of_a_flood_in_one_sum(void **state)
 {
     struct failed_keys *f = failed_keys_create();
     struct failed_rest r;
-    char peer[64];
-    uint64_t n, told = 0;
+    uint64_t told = flood(f, 1000, 500);
     int lines = 0;
 
     (void)state;
-    for (int i = 0; i < 1000; i++) {
-        snprintf(peer, sizeof peer, "[2001:db8:0:%x::1]:1", i % 500);
-        if (failed_keys_note(f, FAILED_PLACE, peer, 1000, &n))
-            told += n + failed_keys_unsaid(f);
-    }
     for (; failed_keys_rest(f, 1000, true, &r); lines++)
         told += r.n + r.others;
     assert_int_equal(told, 1000);
@@ -187,16 +195,10 @@ static void test_failed_keys__what_is_left_of_a_flood_is_one_sum(void **state)
 {
     struct failed_keys *f = failed_keys_create();
     struct failed_rest r;
-    char peer[64];
-    uint64_t n, told = 0;
+    uint64_t told = flood(f, 5000, 2000);
     int lines = 0;
 
     (void)state;
-    for (int i = 0; i < 5000; i++) {
-        snprintf(peer, sizeof peer, "[2001:db8:0:%x::1]:1", i % 2000);
-        if (failed_keys_note(f, FAILED_PLACE, peer, 1000, &n))
-            told += n + failed_keys_unsaid(f);
-    }
     assert_false(failed_keys_rest(f, 1000 + FAILED_KEYS_TELL_MS, false, &r)); /* no room */
     assert_true(failed_keys_has_rest(f));
     for (int64_t t = 1000; failed_keys_has_rest(f); t += FAILED_KEYS_TELL_MS)
