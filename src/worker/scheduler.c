@@ -1,58 +1,17 @@
-/*
- * scheduler.c - see scheduler.h.
- *
- * Threads: `lock` guards what comes in (inbox, stopping) and the engine's pointer, by which others
- * may stop it or count its steps; all else is the engine's thread's.
- */
-#include "worker/scheduler.h"
-
+/* scheduler.c - what comes in, what waits, what runs; see scheduler.h. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/str.h"
-#include "worker/commands.h"
 #include "worker/dialog.h"
-#include "worker/embed_pass.h"
-#include "worker/intake.h"
 #include "worker/intake_text.h"
 #include "worker/job.h"
-#include "worker/job_list.h"
-#include "worker/lookout.h"
-#include "worker/outbox.h"
-#include "worker/pace.h"
-#include "worker/pass.h"
-#include "worker/queue_limit.h"
-#include "worker/sources.h"
+#include "worker/scheduler_internal.h"
 #include "worker/thread.h"
 
 #define LOOK_MS 250 /* from one look at the model's files to the next, while jobs run */
-
-struct scheduler {
-    struct scheduler_params params;
-    struct intake *intake, *questions; /* the second for what needs no slot, and may take long */
-    pthread_t thread;
-
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct job_list inbox;
-    bool stopping, changed_file; /* the second: somebody found the model's file changed */
-    struct engine *engine;       /* NULL while there is none */
-
-    struct engine_model *model;
-    struct dialog *dialog;
-    struct lookout *lookout;  /* at the model's files */
-    struct pass pass;         /* of inferences; zeroed where the model embeds, */
-    struct embed_pass embeds; /* which this is for; zeroed else */
-    struct job_list waiting;
-    struct queue_limit limit; /* of those */
-    struct scheduler_facts facts;
-    struct pace pace;  /* of the passes */
-    bool tuned;        /* engine_tune has no more to do */
-    int64_t looked_ms; /* at the model's files */
-};
 
 /* ---- what comes in ------------------------------------------------------- */
 
@@ -111,8 +70,7 @@ uint64_t scheduler_steps(struct scheduler *s)
     return steps;
 }
 
-/* Moves the inbox behind those that wait; true when it is time to stop. */
-static bool collect(struct scheduler *s, bool sleep)
+bool scheduler_collect(struct scheduler *s, bool sleep)
 {
     bool stopping;
 
@@ -126,6 +84,15 @@ static bool collect(struct scheduler *s, bool sleep)
     stopping = s->stopping;
     pthread_mutex_unlock(&s->lock);
     return stopping;
+}
+
+void scheduler_publish_engine(struct scheduler *s, struct engine *engine)
+{
+    pthread_mutex_lock(&s->lock);
+    s->engine = engine;
+    if (engine && s->stopping)
+        engine_stop(engine);
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- those that wait ----------------------------------------------------- */
@@ -167,6 +134,11 @@ static bool ends_by_wish(const struct scheduler *s, struct job *j)
     return j->over;
 }
 
+void scheduler_sweep_wished(struct scheduler *s)
+{
+    sweep_waiting(s, ends_by_wish);
+}
+
 static bool ends_by_limit(const struct scheduler *s, struct job *j)
 {
     return queue_limit_ends(&s->limit, j);
@@ -205,148 +177,6 @@ static void fail_waiting(struct scheduler *s, enum api_code code, const char *te
         end_waiting(s, j);
     }
     outbox_flush(s->params.outbox);
-}
-
-/* ---- loading ------------------------------------------------------------- */
-
-static void show_load(struct board *b, const struct engine_load *now)
-{
-    atomic_store(&b->layers_total, now->layers_total);
-    atomic_store(&b->bytes_total, now->bytes_total);
-    atomic_store(&b->layers_loaded, now->layers_loaded);
-    atomic_store(&b->bytes_loaded, now->bytes_loaded);
-    atomic_store(&b->last_activity_ms, clock_ms());
-}
-
-static bool load_progress(void *arg, const struct engine_load *now)
-{
-    struct scheduler *s = arg;
-    bool stopping = collect(s, false);
-
-    show_load(s->params.board, now);
-    outbox_load(s->params.outbox, LOAD_GOING_ON, now);
-    sweep_waiting(s, ends_by_wish);
-    return !stopping;
-}
-
-/* What people are told when loading fails at the model (not at the engine). */
-static enum api_code model_code(int rc)
-{
-    switch (rc) {
-    case ERR_NOT_FOUND:
-        return API_MODEL_NOT_FOUND;
-    case ERR_INVALID:
-    case ERR_LIMIT:
-        return API_INVALID_MODEL_FILE;
-    case ERR_UNSUPPORTED:
-        return API_UNSUPPORTED_MODEL;
-    case ERR_NO_MEMORY:
-        return API_INSUFFICIENT_MEMORY;
-    default:
-        return API_WORKER_START_FAILED;
-    }
-}
-
-static enum api_code engine_code(int rc)
-{
-    switch (rc) {
-    case ERR_UNSUPPORTED:
-        return API_BACKEND_UNAVAILABLE;
-    case ERR_INVALID:
-        return API_INVALID_REQUEST;
-    case ERR_NO_MEMORY:
-        return API_INSUFFICIENT_MEMORY;
-    default:
-        return API_WORKER_START_FAILED;
-    }
-}
-
-static void publish_engine(struct scheduler *s, struct engine *engine)
-{
-    pthread_mutex_lock(&s->lock);
-    s->engine = engine;
-    if (engine && s->stopping)
-        engine_stop(engine);
-    pthread_mutex_unlock(&s->lock);
-}
-
-static void note_facts(struct scheduler *s, const struct engine *e)
-{
-    engine_model_info(s->model, &s->facts.model);
-    s->facts.n_ctx = engine_n_ctx(e);
-    s->facts.n_batch = engine_n_batch(e);
-    s->facts.n_slots = engine_n_slots(e);
-    s->facts.n_threads = engine_n_threads(e);
-    s->facts.kernels = engine_kernels(e);
-    s->facts.chat = s->facts.tools = dialog_template(s->dialog, NULL) != NULL;
-    atomic_store(&s->params.board->n_ctx, s->facts.n_ctx);
-    atomic_store(&s->params.board->slots_total, s->facts.n_slots);
-}
-
-/* What runs all the same, and not as it should. */
-static void warn(const struct scheduler *s, const struct engine *e)
-{
-    if (s->facts.model.lacks_pre_tokenizer)
-        log_warn("the model's file does not say how texts are cut into words (tokenizer.ggml.pre "
-                 "names none, or 'default'): '%s' is a guess, with which tokens may be wrong and "
-                 "answers worse; get a newer file of this model, or convert it anew",
-                 s->facts.model.pre_tokenizer);
-    if (engine_is_unpacked(e))
-        log_warn("the system gives no room for packed weights (vm.overcommit_memory, ulimit -v): "
-                 "they are used as they lie in the file, which is slower");
-}
-
-static int look_at_files(void *arg, struct err *err)
-{
-    return engine_model_check(arg, err);
-}
-
-static void open_intakes(struct scheduler *s)
-{
-    const struct intake_model with = {s->model, s->dialog, s->lookout, s->facts.n_ctx};
-
-    intake_open(s->intake, &with);
-    intake_open(s->questions, &with);
-}
-
-/* Model, engine, weights, in this order, so that prompts can be judged while the weights are read.
- * On failure *code says which kind it is. */
-static int load(struct scheduler *s, enum api_code *code, struct err *err)
-{
-    struct pass_options how = {s->params.engine.keep_prefixes, s->params.guess};
-    struct engine *engine;
-    int rc;
-
-    timings_begin(&s->facts.load);
-    rc = sources_model(s->params.sources, &s->model, err);
-    *code = model_code(rc);
-    if (rc)
-        return rc;
-    command_time_model(&s->facts.load, s->model);
-    rc = dialog_create(s->model, s->params.sources, &s->dialog, err);
-    *code = rc == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_WORKER_START_FAILED;
-    if (rc)
-        return rc;
-    timings_phase(&s->facts.load, "template");
-    rc = engine_create(s->model, &s->params.engine, &engine, err);
-    *code = engine_code(rc);
-    if (rc)
-        return rc;
-    publish_engine(s, engine);
-    note_facts(s, engine);
-    warn(s, engine);
-    rc = s->facts.model.embeds ? embed_pass_init(&s->embeds, engine, s->params.outbox, err)
-                               : pass_init(&s->pass, engine, &how, s->params.outbox, err);
-    if (rc == 0)
-        rc = lookout_create(look_at_files, s->model, &s->lookout, err);
-    if (rc)
-        return rc;
-    open_intakes(s);
-    timings_phase(&s->facts.load, "engine");
-    rc = engine_model_load(s->model, load_progress, s, err);
-    timings_phase(&s->facts.load, "reading");
-    *code = model_code(rc);
-    return rc;
 }
 
 /* ---- the thread ---------------------------------------------------------- */
@@ -416,11 +246,11 @@ static int work(struct scheduler *s, struct err *err)
                     */
 
     s->limit.open_ms = clock_ms();
-    while (!collect(s, is_idle(s) && s->tuned)) {
+    while (!scheduler_collect(s, is_idle(s) && s->tuned)) {
         had_jobs = n_running(s) > 0;
         pass_sweep(&s->pass);
         embed_pass_sweep(&s->embeds);
-        sweep_waiting(s, ends_by_wish);
+        scheduler_sweep_wished(s);
         if (look(s, err))
             return ERR_IO;
         n_started = start_waiting(s);
@@ -453,7 +283,7 @@ static void refuse_all(struct scheduler *s, enum api_code code, const char *text
     atomic_store(&s->params.board->slots_busy, 0);
     do
         fail_waiting(s, code, text);
-    while (!collect(s, true));
+    while (!scheduler_collect(s, true));
 }
 
 static void tidy_up(struct scheduler *s)
@@ -462,7 +292,7 @@ static void tidy_up(struct scheduler *s)
 
     intake_free(s->intake);
     intake_free(s->questions);
-    collect(s, false);
+    scheduler_collect(s, false);
     fail_waiting(s, API_WORKER_CRASHED, "The worker was shut down before the answer was begun.");
     if (s->pass.engine)
         pass_end_all(&s->pass);
@@ -470,7 +300,7 @@ static void tidy_up(struct scheduler *s)
     pass_done(&s->pass);
     embed_pass_done(&s->embeds);
     outbox_flush(s->params.outbox);
-    publish_engine(s, NULL);
+    scheduler_publish_engine(s, NULL);
     engine_free(engine);
     dialog_free(s->dialog);
     lookout_free(s->lookout); /* may take for ever: see scheduler_free */
@@ -486,7 +316,7 @@ static void *scheduler_main(void *arg)
     int rc;
 
     change_state(s->params.board, BOARD_STARTING, BOARD_LOADING);
-    rc = load(s, &code, &err);
+    rc = scheduler_load(s, &code, &err);
     if (rc == 0) {
         change_state(s->params.board, BOARD_LOADING, BOARD_READY);
         outbox_load(s->params.outbox, LOAD_DONE, NULL);
