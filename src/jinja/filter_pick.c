@@ -64,12 +64,25 @@ static int map_filter(struct run *r, const struct call *c, const struct list *it
     return rc;
 }
 
+/* Of what is false, none too, nothing is picked; it is not asked by what, either. */
+static int pick_nothing(struct run *r, struct value *out)
+{
+    struct list *l = NULL;
+    int rc = list_create(r, 0, &l);
+
+    *out = value_list(l);
+    return rc;
+}
+
 static int filter_map(struct run *r, struct call *c, struct value *out)
 {
     struct list *items = NULL, *l = NULL;
     struct value attribute;
-    int rc = keyword(r, c, "attribute", &attribute);
+    int rc;
 
+    if (!value_truth(c->self))
+        return pick_nothing(r, out);
+    rc = keyword(r, c, "attribute", &attribute);
     if (!rc)
         rc = value_items(r, c->self, &items);
     if (!rc)
@@ -110,8 +123,11 @@ static int pick(struct run *r, struct call *c, bool by_attribute, bool want, str
 {
     struct list *items = NULL, *l = NULL;
     bool is = false;
-    int rc = value_items(r, c->self, &items);
+    int rc;
 
+    if (!value_truth(c->self))
+        return pick_nothing(r, out);
+    rc = value_items(r, c->self, &items);
     if (!rc && by_attribute && c->n_given == 0)
         rc = run_fail(r, ERR_INVALID, "'%s' needs the name of an attribute", c->builtin->name);
     if (!rc)

@@ -85,6 +85,9 @@ static void test_jinja__filters_lists(void **state)
         {"{{ l|select('odd')|list }} {{ l|reject('gt', 1)|list }} {{ [0, 1]|select|list }}",
          "[1, 3] [1] [1]"},
         {"{{ people|selectattr('age', 'gt', 20)|map(attribute='name')|list }}", "['Ann', 'Cy']"},
+        /* Functionary 3.1's template asks this of tools that are none; each chat failed */
+        {"{{ none|selectattr('type', 'equalto', 'x')|list|length > 0 }}", "False"},
+        {"{{ false|map('upper')|list }}{{ none|reject|list }}", "[][]"},
         {"{{ people|rejectattr('name', 'in', ['Bob'])|list|length }}", "2"},
         {"{{ ['b', 'A', 'c']|sort }} {{ ['b', 'A']|sort(case_sensitive=true, reverse=true) }}",
          "['A', 'b', 'c'] ['b', 'A']"},
