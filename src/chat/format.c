@@ -20,6 +20,10 @@ static const struct chat_format generic = {PLAIN_KEYS, .name = "generic", .shape
 /* The first row that fits counts. */
 // clang-format off
 static const struct known known[] = {
+    /* Apriel: <tool_calls>[{"name": ..., "arguments": ..., "id": ...}]</tool_calls> */
+    {{PLAIN_KEYS, .name = "apriel", .shape = CALL_JSON, .list = true, .open = "<tool_calls>",
+      .close = "</tool_calls>"},
+     {"<tool_calls>[", "arguments"}, NULL},
     /* Hermes, Qwen 2.5 and 3, QwQ, Bielik: <tool_call>{"name": ..., "arguments": ...}</tool_call>.
      * Those who write XML between the same marks (Qwen3-Coder, Step, GLM) are not among them. */
     {{PLAIN_KEYS, .name = "hermes", .shape = CALL_JSON, .each = true, .open = "<tool_call>",
@@ -64,6 +68,14 @@ static const struct known known[] = {
     {{PLAIN_KEYS, .name = "functionary", .shape = CALL_NAMED, .opened = true, .call_open = ">>>",
       .name_end = "\n", .content = "all"},
      {">>>all", ">>>${recipient}"}, NULL},
+    /* Functionary 3.1: <function=name>{...}</function>, one behind the other */
+    {{PLAIN_KEYS, .name = "functionary-3.1", .shape = CALL_NAMED, .call_open = "<function=",
+      .name_end = ">", .call_close = "</function>"},
+     {"'<function='", "'</function>'"}, NULL},
+    /* Firefunction 2: functools[{"name": ..., "arguments": ...}] */
+    {{PLAIN_KEYS, .name = "firefunction", .shape = CALL_JSON, .list = true, .open = "functools",
+      .tools_text = "functions"},
+     {" functools[", "functions", "datetime"}, NULL},
     /* Llama 3.1 to 3.3: bare {"name": ..., "parameters": ...}, at times behind <|python_tag|> */
     {{.name = "llama3", .shape = CALL_JSON, .name_key = "name", .args_key = "parameters",
       .also_open = "<|python_tag|>"},
@@ -71,7 +83,7 @@ static const struct known known[] = {
 };
 // clang-format on
 
-static const char xml_sign[] = "<function="; /* between the marks of Hermes */
+static const char xml_sign[] = "<parameter="; /* arguments, between marks that others have, too */
 
 static bool fits(const struct known *k, const char *text)
 {
@@ -105,6 +117,7 @@ const struct chat_think *chat_think_of(const char *template_text)
         {{"[THINK]", "[/THINK]"}, "[THINK]"},
         {{"<seed:think>", "</seed:think>"}, "<seed:think>"},
         {{"<|think|>", "<|end|>"}, "<|think|>"},
+        {{"Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"}, "[BEGIN FINAL RESPONSE]"},
     };
 
     for (size_t i = 0; i < sizeof thinks / sizeof thinks[0]; i++)

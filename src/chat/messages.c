@@ -10,11 +10,10 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "chat/content.h"
+#include "chat/plain.h"
 #include "chat/turns.h"
 
 #define SHORT_ID_CHARS 9 /* what Mistral's templates ask for */
-
-static const char tools_head[] = "You can call these functions. Each line describes one as JSON:\n";
 
 static bool has_role(const json_t *message, const char *role)
 {
@@ -121,143 +120,33 @@ static int set_calls(json_t *message, const struct chat_abilities *a, uint64_t *
     return json_object_set_new(message, "tool_calls", made) | rc;
 }
 
-/* ---- templates that do not know tools ------------------------------------ */
+/* ---- results of tools ---------------------------------------------------- */
 
-static void put_call(struct buf *out, const json_t *call)
+/* OpenAI's API names a result's call, and not its function; templates show that, and Hermes' fails
+ * without. */
+static int note_names(json_t *names, const json_t *message)
 {
-    const json_t *function = json_object_get(call, "function");
-    json_t *shown = json_pack("{s:O, s:O}", "name", json_object_get(function, "name"), "arguments",
-                              json_object_get(function, "arguments"));
-
-    buf_puts(out, out->len ? "\n" : "");
-    json_put_value(out, shown, 0);
-    json_decref(shown);
-}
-
-/* Calls become the text that the model is asked to write. */
-static int say_calls(json_t *message)
-{
-    const json_t *content = json_object_get(message, "content");
-    struct buf text;
     json_t *call;
-    size_t i;
-
-    buf_init(&text, CONTENT_MAX);
-    buf_put(&text, json_string_value(content), json_string_length(content));
-    json_array_foreach(json_object_get(message, "tool_calls"), i, call) put_call(&text, call);
-    json_object_del(message, "tool_calls");
-    return json_object_set_new(message, "content", content_take(&text));
-}
-
-/* A tool's result becomes a message of the user. */
-static int say_result(json_t *message)
-{
-    const json_t *content = json_object_get(message, "content");
-    struct buf text;
-    int rc;
-
-    buf_init(&text, CONTENT_MAX);
-    buf_printf(&text, "The function's result%s%s:\n", json_text(message, "name")[0] ? " of " : "",
-               json_text(message, "name"));
-    buf_put(&text, json_string_value(content), json_string_length(content));
-    json_object_del(message, "tool_call_id");
-    json_object_del(message, "name");
-    rc = json_object_set_new(message, "content", content_take(&text));
-    return json_object_set_new(message, "role", json_string("user")) | rc;
-}
-
-static int say_plainly(json_t *message)
-{
     int rc = 0;
-
-    if (json_object_get(message, "tool_calls"))
-        rc |= say_calls(message);
-    if (has_role(message, "tool"))
-        rc |= say_result(message);
-    return rc;
-}
-
-/* Puts a text before or behind a message's content, a blank line between. */
-static int join_content(json_t *message, const char *text, size_t n, bool before)
-{
-    const json_t *content = json_object_get(message, "content");
-    struct buf b;
-
-    buf_init(&b, CONTENT_MAX);
-    if (before)
-        buf_put(&b, text, n);
-    if (before && json_string_length(content))
-        buf_puts(&b, "\n\n");
-    buf_put(&b, json_string_value(content), json_string_length(content));
-    if (!before && json_string_length(content))
-        buf_puts(&b, "\n\n");
-    if (!before)
-        buf_put(&b, text, n);
-    return json_object_set_new(message, "content", content_take(&b));
-}
-
-static void put_mark(struct buf *out, const char *mark)
-{
-    buf_puts(out, mark ? mark : "");
-}
-
-/* A call as the format has it, with words for what is to be filled in. */
-static void put_example(struct buf *out, const struct chat_format *f)
-{
-    put_mark(out, f->open);
-    if (f->shape == CALL_NAMED) {
-        put_mark(out, f->call_open);
-        buf_puts(out, "<the function's name>");
-        put_mark(out, f->name_end);
-        buf_puts(out, "{<its arguments>}");
-        put_mark(out, f->call_close);
-    } else {
-        buf_printf(out, "%s{\"%s\": \"<the function's name>\", \"%s\": {<its arguments>}}%s",
-                   f->list ? "[" : "", f->name_key, f->args_key, f->list ? "]" : "");
-    }
-    put_mark(out, f->close);
-}
-
-static void put_tools(struct buf *out, const json_t *tools, const struct chat_abilities *a)
-{
-    json_t *tool;
     size_t i;
 
-    buf_puts(out, tools_head);
-    json_array_foreach(tools, i, tool)
+    json_array_foreach(json_object_get(message, "tool_calls"), i, call)
     {
-        json_put_value(out, json_object_get(tool, "function"), 0);
-        buf_putc(out, '\n');
+        json_t *name = json_object_get(json_object_get(call, "function"), "name");
+
+        if (json_is_string(name) && json_text(call, "id")[0])
+            rc |= json_object_set(names, json_text(call, "id"), name);
     }
-    buf_puts(out, "To call one, answer with nothing but this:\n");
-    put_example(out, a->format);
-    buf_puts(out, "\n");
-    if (a->parallel_calls)
-        buf_puts(out, "To call several, write one behind the other. ");
-    buf_puts(out, "When no function is needed, answer in words.");
+    return rc;
 }
 
-/* Tells of the tools: behind the system message, else in one of its own, else before what the user
- * says first. */
-static int tell_tools(json_t *messages, const json_t *tools, const struct chat_abilities *a)
+static int set_name(json_t *message, const json_t *names)
 {
-    json_t *first = json_array_get(messages, 0);
-    struct buf text;
-    int rc;
+    json_t *name = json_object_get(names, json_text(message, "tool_call_id"));
 
-    buf_init(&text, CONTENT_MAX);
-    put_tools(&text, tools, a);
-    if (has_role(first, "system"))
-        rc = join_content(first, buf_str(&text), text.len, false);
-    else if (a->knows_system)
-        rc = json_array_insert_new(
-            messages, 0,
-            json_pack("{s:s, s:s%}", "role", "system", "content", buf_str(&text), text.len));
-    else
-        rc = join_content(first, buf_str(&text), text.len, true);
-    rc |= buf_failed(&text) ? -1 : 0;
-    buf_done(&text);
-    return rc;
+    if (!name || !has_role(message, "tool") || json_text(message, "name")[0])
+        return 0;
+    return json_object_set(message, "name", name);
 }
 
 /* ---- all of it ----------------------------------------------------------- */
@@ -265,6 +154,7 @@ static int tell_tools(json_t *messages, const json_t *tools, const struct chat_a
 /* Messages on their way to `out`, the last of which may still be joined by others. */
 struct row {
     json_t *out;
+    json_t *names;   /* of the functions called so far, by the calls' ids */
     struct buf text; /* of the last one and those that joined it, once there are some */
     bool joined;
 };
@@ -347,13 +237,13 @@ static int add_normal(struct row *row, const json_t *message, const struct chat_
     rc = json_object_set_new(copy, "content", content_text(copy));
     if (has_role(copy, "developer") && !a->knows_developer)
         rc |= json_object_set_new(copy, "role", json_string("system"));
+    rc |= note_names(row->names, copy) | set_name(copy, row->names);
     rc |= set_calls(copy, a, left) | set_thoughts(copy);
     if (a->null_content && json_object_get(copy, "tool_calls"))
         rc |= json_object_set_new(copy, "content", json_null()); /* its text is apart: turns.h */
     if (a->short_ids && json_object_get(copy, "tool_call_id"))
         rc |= json_object_set_new(copy, "tool_call_id", short_id(json_text(copy, "tool_call_id")));
-    if (!a->knows_calls)
-        rc |= say_plainly(copy);
+    rc |= plain_message(copy, a);
     return add_message(row, copy, a, !a->knows_calls && has_role(message, "tool")) | rc;
 }
 
@@ -372,18 +262,19 @@ int chat_messages_make(const json_t *messages, const json_t *tools, const struct
                        json_t **out, struct err *err)
 {
     json_t *made = json_array(), *turns = turns_make(messages, a), *message;
-    struct row row = {.out = made};
+    struct row row = {.out = made, .names = json_object()};
     uint64_t left = JSON_TREE_MAX;
-    int rc = turns ? 0 : -1;
+    int rc = turns && row.names ? 0 : -1;
     size_t i;
 
     buf_init(&row.text, CONTENT_MAX);
     json_array_foreach(turns, i, message) rc |= add_normal(&row, message, a, &left);
     rc |= end_row(&row);
     buf_done(&row.text);
+    json_decref(row.names);
     json_decref(turns);
     if (tools && !a->knows_tools)
-        rc |= tell_tools(made, tools, a);
+        rc |= plain_tools(made, tools, a);
     if (a->content_as_parts)
         rc |= make_parts(made);
     if (rc || !made) {

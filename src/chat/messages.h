@@ -25,6 +25,7 @@ struct chat_abilities {
     bool user_runs;         /* two messages of the user in a row; else they are joined */
     bool knows_tools;       /* else they are told by us */
     bool knows_calls;       /* else calls and their results are told in plain messages */
+    bool shows_calls;       /* else they are told in the text of their message */
     bool parallel_calls;    /* in one message; else each is one of its own, its result behind it */
     bool null_content;      /* calls are shown where the content is null; else it is "" */
     const struct chat_format *format; /* how calls are to be written, where we tell of the tools */

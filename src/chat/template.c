@@ -12,6 +12,23 @@
 
 /* ---- one render ---------------------------------------------------------- */
 
+/* For templates that have the tools and the time as texts: llama.cpp's convention, as their maker's
+ * library, which filled them in, is not there. */
+static int set_texts(const struct chat_template *t, json_t *vars, const json_t *tools)
+{
+    char *text = tools ? json_dumps(tools, JSON_INDENT(2) | JSON_ENSURE_ASCII) : str_dup("");
+    time_t now = (time_t)(clock_unix_ms() / 1000);
+    char when[64];
+    struct tm tm;
+    int rc;
+
+    gmtime_r(&now, &tm);
+    strftime(when, sizeof when, "%b %d %Y %H:%M:%S GMT", &tm);
+    rc = json_object_set_new(vars, t->format->tools_text, json_string(text));
+    free(text);
+    return json_object_set_new(vars, "datetime", json_string(when)) | rc;
+}
+
 /* The variables of Hugging Face's apply_chat_template. */
 static json_t *variables(const struct chat_template *t, json_t *messages, const json_t *tools,
                          const struct chat_conversation *c)
@@ -19,7 +36,13 @@ static json_t *variables(const struct chat_template *t, json_t *messages, const 
     json_t *vars = json_pack("{s:O, s:n, s:b, s:s, s:s}", "messages", messages, "documents",
                              "add_generation_prompt", !c->no_generation_prompt && !c->continues,
                              "bos_token", t->bos, "eos_token", t->eos);
-    int rc = json_object_set_new(vars, "tools", tools ? json_copy_all(tools) : json_null());
+    json_t *no_tools = t->needs_list ? json_array() : json_null();
+    int rc =
+        json_object_set_new(vars, "tools", tools ? json_copy_all(tools) : json_incref(no_tools));
+
+    json_decref(no_tools);
+    if (t->format->tools_text)
+        rc |= set_texts(t, vars, tools);
 
     if (c->vars)
         rc |= json_object_update(vars, (json_t *)(uintptr_t)c->vars);

@@ -12,8 +12,8 @@ struct chat_template {
     const struct chat_format *format;
     const struct chat_think *think;
     struct chat_abilities can;
-    bool blind;       /* what the user says is in no prompt of it */
-    bool needs_tools; /* it fails on a conversation without */
+    bool blind;      /* what the user says is in no prompt of it */
+    bool needs_list; /* of tools, though it be empty: it fails where they are none */
     char *bos, *eos;
 };
 

@@ -33,10 +33,17 @@ static const struct trial user_trial = {"[" SAID("user", "rbee-says") "]", false
 static const struct trial system_trial = {
     "[" SAID("system", "rbee-says") "," SAID("user", "hi") "]", false};
 
-static const struct trial late_trial = {
-    "[" SAID("system", "rbee-first") "," SAID("user", "hi") "," SAID(
-        "system", "rbee-says") "," SAID("user", "hi") "]",
-    false};
+/* At all places where such a message may stand: templates pass over it, or fail, at some. */
+// clang-format off
+#define HI SAID("user", "hi")
+#define PLACES(role)                                                                               \
+    "[" SAID(role, "rbee-first") "," SAID(role, "rbee-also") "," HI ","                            \
+    SAID(role, "rbee-says") "," HI "," SAID("assistant", "ho") "," SAID(role, "rbee-last") "," HI "]"
+// clang-format on
+
+static const struct trial late_trial = {PLACES("system"), false};
+
+static const struct trial developer_trial = {PLACES("developer"), false};
 
 static const struct trial run_trial = {
     "[" SAID("user", "rbee-first") "," SAID("user", "rbee-says") "]", false};
@@ -57,7 +64,7 @@ static enum finding look(const struct chat_template *t, const struct trial *tria
                          const char *but_not)
 {
     json_t *messages = json_loads(trial->messages, 0, NULL);
-    json_t *tools = trial->tools || t->needs_tools ? json_loads(tools_text, 0, NULL) : NULL;
+    json_t *tools = trial->tools ? json_loads(tools_text, 0, NULL) : NULL;
     struct chat_conversation c = {.messages = messages, .tools = tools};
     enum finding found = FAILS;
     struct buf out;
@@ -83,14 +90,20 @@ static bool gives_both(const struct chat_template *t, const struct trial *trial)
     return gives(t, trial, "rbee-first", NULL) && gives(t, trial, "rbee-says", NULL);
 }
 
-/* Hermes' template for tools goes over them, and fails where they are none. */
+static bool gives_all(const struct chat_template *t, const struct trial *trial)
+{
+    return gives_both(t, trial) && gives(t, trial, "rbee-also", NULL) &&
+           gives(t, trial, "rbee-last", NULL);
+}
+
+/* Hermes' template for tools goes over them, and fails where they are none; not where their list is
+ * empty. */
 static void try_without_tools(struct chat_template *t)
 {
     bool fails = look(t, &user_trial, "rbee-says", NULL) == FAILS;
 
-    t->needs_tools = true;
-    t->needs_tools =
-        fails && t->can.knows_tools && look(t, &user_trial, "rbee-says", NULL) != FAILS;
+    t->needs_list = fails;
+    t->needs_list = fails && look(t, &user_trial, "rbee-says", NULL) != FAILS;
 }
 
 /* Those of models that see images, too, may go over parts, and over a text as if it had none. One
@@ -111,7 +124,7 @@ static void try_places(struct chat_template *t)
 {
     t->can.knows_system = t->can.late_system = t->can.user_runs = true;
     t->can.user_runs = gives_both(t, &run_trial);
-    t->can.late_system = gives_both(t, &late_trial);
+    t->can.late_system = gives_all(t, &late_trial);
     t->can.knows_system = gives(t, &system_trial, "rbee-says", NULL);
 }
 
@@ -128,17 +141,17 @@ static bool try_arguments(struct chat_template *t)
 }
 
 /* DeepSeek-R1's template looks for calls only where the content is null, as OpenAI's API has it;
- * Llama 3's takes one a message. Granite's never shows them. */
+ * Llama 3's takes one a message. Granite's never shows them, though its models write them. */
 static void try_calls(struct chat_template *t)
 {
-    t->can.parallel_calls = true;
+    t->can.shows_calls = t->can.parallel_calls = true;
     t->can.null_content = false;
     if (!t->can.knows_calls)
         return;
     if (!try_arguments(t)) {
         t->can.null_content = true;
-        t->can.null_content = try_arguments(t);
-        if (!t->can.null_content)
+        t->can.shows_calls = t->can.null_content = try_arguments(t);
+        if (!t->can.shows_calls)
             return;
     }
     t->can.parallel_calls = gives_both(t, &pair_trial);
@@ -150,11 +163,14 @@ void chat_template_try(struct chat_template *t, const char *text)
     t->think = chat_think_of(text);
     t->can.format = t->format;
     t->can.knows_calls = !t->format->generic;
-    t->can.knows_tools = t->can.knows_calls && jinja_mentions(t->program, "tools");
+    t->can.knows_tools =
+        t->can.knows_calls &&
+        jinja_mentions(t->program, t->format->tools_text ? t->format->tools_text : "tools");
     t->can.short_ids = t->format->short_ids;
     t->can.knows_developer = strstr(text, "developer'") || strstr(text, "developer\"");
     try_without_tools(t);
     try_content(t);
     try_places(t);
+    t->can.knows_developer = t->can.knows_developer && gives_all(t, &developer_trial);
     try_calls(t);
 }

@@ -23,6 +23,9 @@
 #define V31         "<｜tool▁call▁begin｜> <｜tool▁sep｜>"
 #define COMMAND     "<|START_ACTION|> tool_name"
 #define FUNCTIONARY ">>>all >>>${recipient}"
+#define OLDER       "'<function=' '</function>'" /* Functionary 3.1 */
+#define APRIEL      "<tool_calls>[ <tool_call></tool_call> arguments"
+#define FIRE        " functools[ functions datetime"
 #define PLAIN       ""
 
 static json_t *tools; /* of "f" and "g_2" */
@@ -366,6 +369,28 @@ static void test_split__names_before_arguments(void **state)
     assert_parts(newer, "[TOOL_CALLS][{\"name\": \"f\"}]", "c([TOOL_CALLS][{\"name\": \"f\"}])");
 }
 
+/* Functionary 3.1, Apriel and Firefunction were taken for no format, or for Hermes', whose mark
+ * theirs begins with: what they called came as text. */
+static void test_split__formats_that_were_taken_for_others(void **state)
+{
+    struct setting older = {OLDER, false, false}, apriel = {APRIEL, false, false},
+                   fire = {FIRE, false, false};
+
+    (void)state;
+    assert_parts(older, "<function=f>{\"a\": {\"b\": 1}}</function><function=g_2>{}</function>",
+                 "0:f{{\"a\": {\"b\": 1}}}1:g_2{{}}");
+    assert_parts(older, "So <function=f>(1)</function>", "c(So <function=f>(1)</function>)");
+    assert_parts(apriel,
+                 "I look.\n<tool_calls>[{\"name\": \"f\", \"arguments\": {\"a\": 1}, \"id\": "
+                 "\"x\"}, {\"name\": \"g_2\", \"arguments\": {}}]</tool_calls>",
+                 "c(I look.)0:f{{\"a\": 1}}1:g_2{{}}");
+    assert_parts(fire,
+                 " functools[{\"name\": \"f\", \"arguments\": {\"a\": 1}}, {\"name\": \"g_2\", "
+                 "\"arguments\": {}}]",
+                 "0:f{{\"a\": 1}}1:g_2{{}}");
+    assert_parts(fire, "The module functools has caches.", "c(The module functools has caches.)");
+}
+
 /* A name was cut at its first colon, where Kimi's number begins: a tool "ns:get.x/y" was called as
  * "ns". */
 static void test_split__a_number_is_behind_the_last_colon(void **state)
@@ -681,6 +706,7 @@ int main(void)
         cmocka_unit_test(test_split__what_goes_on_has_begun),
         cmocka_unit_test(test_split__bare),
         cmocka_unit_test(test_split__names_before_arguments),
+        cmocka_unit_test(test_split__formats_that_were_taken_for_others),
         cmocka_unit_test(test_split__a_number_is_behind_the_last_colon),
         cmocka_unit_test(test_split__white_space_in_closing_marks_is_free),
         cmocka_unit_test(test_split__what_is_no_closing_mark_may_be_another),
