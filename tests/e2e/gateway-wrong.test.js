@@ -21,7 +21,7 @@ const VALUES = { int: 7, real: 1.5, text: 'x', bool: true, empty: [], ints: [7],
 
 const SAMPLING = { top_p: '', top_k: 'int', min_p: '', presence_penalty: 'real', frequency_penalty: 'real',
   repetition_penalty: 'real', ignore_eos: 'bool', stop: 'text empty', seed: 'int', logit_bias: 'none', temperature: 'real' };
-const IDLE = { user: 'text', metadata: 'none object', store: '', service_tier: '', safety_identifier: 'text', prompt_cache_key: 'text', prompt_cache_retention: '' };
+const IDLE = { user: 'text', metadata: 'none object', store: '', service_tier: '', safety_identifier: 'text', prompt_cache_key: 'text', prompt_cache_retention: '', prompt_cache_options: 'none object', moderation: '' };
 const STREAM = { stream: 'bool', stream_options: '' };
 const OPTIONS = { temperature: 'real', top_p: '', top_k: 'int', min_p: '', repeat_penalty: 'real', presence_penalty: 'real', frequency_penalty: 'real',
   stop: 'text empty', seed: 'int', num_predict: 'int', num_ctx: 'int', mirostat: '', num_gpu: 'int real bool', nonsense: '' };

@@ -10,14 +10,16 @@ void request_openai_tolerate(struct fields *f)
 {
     static const char *const texts[] = {"user", "safety_identifier", "prompt_cache_key", NULL},
                              *const tiers[] = {"auto", "default", NULL},
-                             *const memory[] = {"in_memory", "in-memory", NULL};
+                             *const memory[] = {"in_memory", "in-memory", "24h", NULL};
     bool store = false;
 
     order_ignore_texts(f, texts);
     order_ignore_object(f, "metadata");
+    order_ignore_object(f, "prompt_cache_options");
+    order_refuse(f, "moderation", "this server does not moderate.");
     order_only(f, "service_tier", tiers, "there is one tier here; send auto, default or nothing.");
     order_only(f, "prompt_cache_retention", memory,
-               "prompts are kept as long as there is room; send in_memory or nothing.");
+               "prompts are kept as long as there is room; send in_memory, 24h or nothing.");
     if (fields_bool(f, "store", &store) && store)
         fields_fail(f, "store", "false", "store: nothing is stored here; send false or nothing.");
 }
