@@ -44,6 +44,9 @@ const FORMATS = {
   'kimi-k2': `${TURNS}{% if tools %}{{ tools | tojson }}{% endif %}` +
     '{#<|tool_calls_section_begin|> <|tool_call_argument_begin|>#}',
   'deepseek-v3.1': `${TURNS}{#<｜tool▁call▁begin｜> <｜tool▁sep｜>#}`,
+  apriel: `${TURNS}{% if tools %}{{ tools | tojson }}{% endif %}{#<tool_calls>[ arguments#}`,
+  'functionary-3.1': `${TURNS}{% if tools %}{{ tools | tojson }}{% endif %}{#'<function=' '</function>'#}`,
+  firefunction: `${TURNS}{{ functions }}{{ datetime }}{# functools[#}`,
 };
 const TOOLS = [
   { type: 'function', function: { name: 'get_time', description: 'tells the time', parameters: {
@@ -295,6 +298,7 @@ test('beside a schema a tool may be called, and a required call goes before it',
   const byte = (c) => 30 + c.charCodeAt(0), letter = (c) => c.charCodeAt(0) - 97; // tokens of the hollow model, greedy for the lowest
   const formats = { // and what makes it choose the text, and a call
     generic: [{}, { [letter('n')]: 1 }], llama3: [{}, { [letter('n')]: 1 }], hermes: [{ [byte('{')]: 1 }, {}], 'mistral-args': [{ [byte('{')]: 1 }, {}],
+    apriel: [{ [byte('{')]: 1 }, {}], 'functionary-3.1': [{ [byte('{')]: 1 }, {}], firefunction: [{ [byte('{')]: 1 }, {}],
   };
   for (const [name, [text, call]] of Object.entries(formats)) {
     const worker = await start({ model: HOLLOW, 'chat-template': templateFile(FORMATS[name]), ctx: 2048 });
