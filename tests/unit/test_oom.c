@@ -333,6 +333,7 @@ static int tell_calls(void)
                                      .user_runs = true,
                                      .knows_tools = true,
                                      .knows_calls = true,
+                                     .shows_calls = true,
                                      .null_content = null_content,
                                      .content_as_parts = true};
     struct err err = {0};
@@ -354,6 +355,31 @@ static int tell_calls(void)
     return rc;
 }
 
+/* Told as text, with names at the results: none may be missing either. */
+static int tell_calls_as_text(void)
+{
+    const struct chat_abilities a = {.knows_system = true,
+                                     .user_runs = true,
+                                     .knows_tools = true,
+                                     .knows_calls = true,
+                                     .parallel_calls = true,
+                                     .format = chat_format_of("<tool_call> arguments")};
+    struct err err = {0};
+    json_t *made;
+    int rc = chat_messages_make(calls, NULL, &a, &made, &err);
+    const char *text;
+
+    if (rc)
+        return rc;
+    text = json_string_value(json_object_get(json_array_get(made, 1), "content"));
+    if (json_array_size(made) != 4 || !text || !strstr(text, "{\"a\": 1}") ||
+        !strstr(text, "{\"b\": 2}") || !json_object_get(json_array_get(made, 2), "name") ||
+        !json_object_get(json_array_get(made, 3), "name"))
+        rc = OOM_WRONG;
+    json_decref(made);
+    return rc;
+}
+
 static void test_oom__calls_one_by_one(void **state)
 {
     (void)state;
@@ -369,6 +395,7 @@ static void test_oom__calls_one_by_one(void **state)
     oom_run(tell_calls, true); /* jansson may write the text with less */
     null_content = true;
     oom_run(tell_calls, true);
+    oom_run(tell_calls_as_text, true);
     json_decref(calls);
 }
 
