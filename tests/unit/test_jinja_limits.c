@@ -284,7 +284,7 @@ static void test_jinja__counts_what_it_looks_at_on_the_way(void **state)
             AGAIN("x|attr(y)"),
         /* keywords that are handed on from item to item */
         SETS("d", "{'attribute': 'x'}") TIMES("500", "d.update({'another' ~ i: 1})")
-            SETS("x", "[[]] * 600") TIMES("20", "x|map('map', **d)"),
+            SETS("x", "[[1]] * 600") TIMES("20", "x|map('map', **d)"),
         /* what does nothing does it for each item */
         SETS("x", "range(2000)") EMPTY_LOOPS,
         SETS("x", "range(2000)") AGAIN("x|select('undefined')"),
