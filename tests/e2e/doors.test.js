@@ -23,7 +23,7 @@ const { Host, notApart } = require('./lib/host.js');
 
 const MODEL = testModel();
 const skip = !MODEL ? 'no model' : notApart;
-const it = (what, how) => test(what, { skip, timeout: 60000 }, how);
+const it = (what, how, ...more) => (assert.ok(!more.length, what), test(what, { skip, timeout: 60000 }, how));
 
 /* Two machines and a cable between them. */
 async function twoHosts() {

@@ -39,7 +39,7 @@ async function stream(url, options) {
 
 const MODEL = testModel();
 const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
-const it = (what, how) => test(what, { skip }, how);
+const it = (what, how, ...more) => (assert.ok(!more.length, what), test(what, { skip }, how));
 
 const say = (todo) => [{ role: 'user', content: JSON.stringify(todo) }];
 const text = (...pieces) => pieces.map((t, i) => ({ type: 'token', t, i }));
@@ -749,10 +749,10 @@ describe('over a real worker', () => {
     assert.strictEqual(direct.json.text, first.choices[0].text);
   });
 
-  it('a conversation, if the model has a template; else the reason', async () => {
+  it('a conversation, where the model has a template; else the reason', async () => {
     const answer = await post(hive, '/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 4 });
-    if (answer.status === 200) assert.strictEqual(answer.json.usage.completion_tokens <= 4, true);
-    else assert.match(answer.json.error.message, /template/);
+    if (path.basename(MODEL) === 'tiny.gguf') assert.strictEqual(answer.json.usage.completion_tokens, 4);
+    else assert.match(answer.json.error.message, /template/); // that of the test data has none
   });
 
   it('show says what the file holds', async () => {
@@ -793,7 +793,7 @@ describe('over a real worker', () => {
 });
 
 describe('with a key', () => {
-  it('as Bearer or x-api-key', { skip: notApart }, async (t) => {
+  test('as Bearer or x-api-key', { skip: skip || notApart }, async (t) => {
     const home = makeFolder('rbee-hive-'), host = await hostFor(t);
     const hive = await host.hive(home, { RBEE_HIVE_TLS: 'off' });
     hive.url = `http://127.0.0.1:${await host.door(8080)}`;

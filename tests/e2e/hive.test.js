@@ -19,7 +19,7 @@ const { hostFor, notApart } = require('./lib/host.js');
 const MODEL = testModel();
 const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}';
-const it = (what, how) => test(what, { skip }, how);
+const it = (what, how, ...more) => (assert.ok(!more.length, what), test(what, { skip }, how));
 const infer = (worker, body) => stream(`${worker.url}/v1/inference`, { method: 'POST', body });
 
 function assertError(answer, status, code) {

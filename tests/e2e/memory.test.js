@@ -17,7 +17,7 @@ const { writeHollowModel } = require('./lib/gguf.js');
 
 const MODEL = testModel();
 const skip = MODEL ? false : 'no model: neither models/tiny.gguf nor the test data are there';
-const it = (what, how) => test(what, { skip }, how);
+const it = (what, how, ...more) => (assert.ok(!more.length, what), test(what, { skip }, how));
 const MIB = 2 ** 20;
 const CTX = 65536;
 

@@ -18,7 +18,7 @@ const MODEL = testModel();
 const skip = !MODEL ? 'no model: neither models/tiny.gguf nor the test data are there'
   : !fs.existsSync(HIVE) ? 'rbee-hive is not built' : false;
 const PROMPT = 'Once upon a time';
-const it = (what, how) => test(what, { skip }, how);
+const it = (what, how, ...more) => (assert.ok(!more.length, what), test(what, { skip }, how));
 
 /* A hive as the quickstart has it; `node` is what --node takes. */
 async function begin(env = {}) {

@@ -21,7 +21,7 @@ const BUILD = process.env.RBEE_BUILD || '';
 const sanitized = /asan|tsan/.test(BUILD);
 const skip = !MODEL ? 'no model: neither models/tiny.gguf nor the test data are there'
   : sanitized ? 'sanitizers need the rights that are given up' : false;
-const it = (what, how) => test(what, { skip }, how);
+const it = (what, how, ...more) => (assert.ok(!more.length, what), test(what, { skip }, how));
 
 const status = (pid, name) => fs.readFileSync(`/proc/${pid}/status`, 'utf8').match(new RegExp(`^${name}:\\s+(.*)$`, 'm'))[1];
 /* Landlock's version as the kernel tells it, and not the program that is tested; nothing where nobody can ask. */

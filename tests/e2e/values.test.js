@@ -95,7 +95,7 @@ test('a hive takes little from those who have shown no key', async (t) => {
 test('a worker refuses them, too', { skip: !testModel() && 'no model' }, async (t) => {
   const worker = await startWorker();
   t.after(() => worker.stop());
-  await until(async () => (await get(worker, '/v1/ready')).status === 200, 'the model is loaded');
+  await until(async () => (await get(worker, '/v1/ready')).json.ready, 'the model is loaded');
   const before = mostMB(worker.pid);
   for (const [what, body] of Object.entries(COSTLY)) {
     const answer = await post(worker, '/v1/inference', body);

@@ -145,7 +145,8 @@ describe('a conversation', { skip }, () => {
       const s = await infer(worker, { ...body, job_id: 'gone', max_tokens: 450, ignore_eos: true });
       await s.find((e) => e.type === 'token');
       const { status } = await ask(`${worker.url}/v1/inference/gone`, { method: 'DELETE' }), { stop_reason: how } = (await s.all()).at(-1);
-      assert.strictEqual(how, status === 204 ? 'CANCELLED' : 'MAX_TOKENS');
+      assert.strictEqual(status, 204); // also of one that is over
+      assert.ok(['CANCELLED', 'MAX_TOKENS'].includes(how), how);
       return how === 'CANCELLED';
     }, 'a cancel that comes in time');
   });

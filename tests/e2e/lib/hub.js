@@ -45,8 +45,21 @@ const drained = (res) => new Promise((resolve) => {
 
 /* How many of a port's connections stand, both sides open; proc(5): state 01, ports in hex. One that has
  * been handed its next request already counts once. */
+const hex = (n) => n.toString(16).toUpperCase().padStart(4, '0');
+
+/* Has all that was written to the socket been read at its other end, which is on this machine too? */
+function isTaken(socket) {
+  if (socket.writableLength) return false;
+  const ends = [socket.localPort, socket.remotePort].map(hex);
+  for (const [, from, to, unsent, unread] of fs.readFileSync('/proc/net/tcp', 'utf8')
+    .matchAll(/^ *\d+: [0-9A-F]{8}:([0-9A-F]{4}) [0-9A-F]{8}:([0-9A-F]{4}) .. ([0-9A-F]{8}):([0-9A-F]{8}) /gm)) {
+    if (from === ends[0] && to === ends[1] && Number(`0x${unsent}`)) return false;
+    if (from === ends[1] && to === ends[0] && Number(`0x${unread}`)) return false;
+  }
+  return true;
+}
+
 function nStanding(port, remotePorts) {
-  const hex = (n) => n.toString(16).toUpperCase().padStart(4, '0');
   const standing = new Set([...fs.readFileSync('/proc/net/tcp', 'utf8')
     .matchAll(/^ *\d+: [0-9A-F]{8}:([0-9A-F]{4}) [0-9A-F]{8}:([0-9A-F]{4}) 01 /gm)]
     .filter(([, local]) => local === hex(port)).map(([, , remote]) => remote));
@@ -258,7 +271,7 @@ class Hub {
     }
     if (end === bytes.length) return res.end();
     if (told.stall !== undefined) return undefined;
-    await pause(30); // for the bytes to arrive
+    await this.#until(res, () => !res.socket || isTaken(res.socket)); // a reset would drop what is on its way
     if (res.destroyed) return undefined;
     if (told.reset !== undefined) res.socket.resetAndDestroy();
     else res.socket.end();

@@ -5,6 +5,7 @@
  * Every run has a home folder of its own and none of the tester's settings. Time stamps of the
  * pieces of stdout are kept, so that a test can tell a stream from one lump.
  */
+const assert = require('node:assert');
 const fs = require('node:fs');
 const net = require('node:net');
 const os = require('node:os');
@@ -129,13 +130,14 @@ function runOnTerminal(args, { env = {}, home = makeHome(), columns = 100 } = {}
 const noTerminal = spawnSync('script', ['-qec', 'true', '/dev/null']).status === 0
   ? false : 'no pseudo-terminal can be had here';
 
-/* A port where nobody listens. */
+const taken = []; // to the end of the file
+
+/* A port where nobody listens, nor can come to: it is bound. */
 async function deadPort() {
-  const server = net.createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  const { TCP, constants } = process.binding('tcp_wrap'), handle = new TCP(constants.SERVER), place = {};
+  assert.strictEqual(handle.bind('127.0.0.1', 0) || handle.getsockname(place), 0);
+  taken.push(handle);
+  return place.port;
 }
 
 /* A port that takes no connection once `fill` was called: its program is stopped, and what waits there is full. */

@@ -5,12 +5,13 @@
  * What a process says is kept and shown when a wait fails. One that crashes fails the test file, and so does
  * one that is left (watch.js). The programs are those of the build folder RBEE_BUILD.
  */
+const assert = require('node:assert');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { spawn, spawnSync, execFileSync } = require('node:child_process');
 
-const { watch, judge, watchHome, spareHome, ownFolder } = require('./watch.js');
+const { watch, judge, watchHome, spareHome, ownFolder, ownMount } = require('./watch.js');
 
 const ROOT = path.resolve(__dirname, '../../..');
 const BUILD = path.resolve(process.env.RBEE_BUILD || path.join(ROOT, 'build'));
@@ -54,6 +55,7 @@ function testModel() {
 }
 
 function isAlive(pid) {
+  assert.ok(Number.isInteger(pid) && pid > 0, `no process: ${pid}`); // it would be taken for one that is gone
   try {
     process.kill(pid, 0);
   } catch {
@@ -182,6 +184,7 @@ function runWorker(flags) {
 function smallDisk(size) {
   if (process.getuid() !== 0) return { why: 'only root can mount a small file system' };
   const folder = makeFolder('rbee-disk-');
+  ownMount(folder);
   const r = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'none', folder], { encoding: 'utf8' });
   if (r.status !== 0) return { why: `cannot mount: ${r.stderr}` };
   return { folder, end: () => spawnSync('umount', [folder]) };

@@ -47,8 +47,15 @@ class Stream {
     this.raw = '';
     this.waiting = [];
     let rest = '';
-    response.setEncoding('utf8');
-    response.on('data', (piece) => {
+    const utf8 = new TextDecoder('utf-8', { fatal: true }); // a half character would be a broken stream
+    response.on('data', (bytes) => {
+      let piece;
+      try {
+        piece = utf8.decode(bytes, { stream: true });
+      } catch (error) {
+        response.destroy(error);
+        return;
+      }
       this.raw += piece;
       rest += piece;
       const blocks = rest.split('\n\n');

@@ -10,6 +10,7 @@ const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 
 const { makeFolder } = require('./proc.js');
+const { ownMount } = require('./watch.js');
 
 const MADE_MB = 96; // it says to have so much room
 
@@ -27,6 +28,8 @@ class Thin {
     this.image = path.join(this.pool, 'image');
     fs.mkdirSync(this.pool);
     fs.mkdirSync(this.folder);
+    ownMount(this.pool);
+    ownMount(this.folder);
   }
 
   /* Every block is there, so that none is missing for what the file system notes of itself. */

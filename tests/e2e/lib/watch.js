@@ -8,6 +8,7 @@
  */
 const fs = require('node:fs');
 const path = require('node:path');
+const { spawnSync } = require('node:child_process');
 const { after } = require('node:test');
 
 const SANITIZED = 66; // the exit code of the thread sanitizer's reports
@@ -18,7 +19,7 @@ const REPORT = new RegExp(['ERROR: \\w+Sanitizer:', 'WARNING: ThreadSanitizer:',
 const GONE_MS = 20000; // until one that was told to end must be gone
 
 const alive = new Map(); // a child: its name, and whether it was told to end
-const homes = new Set(), spared = new Set(), folders = [];
+const homes = new Set(), spared = new Set(), folders = [], mounts = [];
 
 const boxed = (text) => text.slice(-12000).trimEnd().split('\n').map((line) => `| ${line}`).join('\n');
 
@@ -51,8 +52,9 @@ function judge(name, { code, signal = null, said, mayCrash = false }) {
 const watchHome = (home) => homes.add(home);
 const spareHome = (home) => spared.add(home);
 
-/* A folder that goes with the file. */
+/* A folder that goes with the file; and what is mounted in one. */
 const ownFolder = (folder) => folders.push(folder);
+const ownMount = (folder) => mounts.push(folder);
 
 function readLogs(home) {
   const logs = path.join(home, 'logs');
@@ -91,7 +93,14 @@ process.on('SIGTERM', () => process.exit(143)); // a runner's patience is over
 process.on('exit', () => {
   for (const child of alive.keys()) child.kill('SIGKILL');
   for (const home of homes) if (!spared.has(home)) readLogs(home);
-  for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true });
+  for (const folder of mounts.reverse()) spawnSync('umount', ['-l', folder]); // most are gone
+  for (const folder of folders) {
+    try {
+      fs.rmSync(folder, { recursive: true, force: true });
+    } catch (e) {
+      process.stderr.write(`LEFT: ${folder}: ${e.message}\n`);
+    }
+  }
 });
 
-module.exports = { watch, judge, watchHome, spareHome, ownFolder };
+module.exports = { watch, judge, watchHome, spareHome, ownFolder, ownMount };
