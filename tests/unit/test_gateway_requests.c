@@ -389,6 +389,35 @@ static void test_request__the_marks_of_a_raw_prompt_are_meant(void **state)
     order_done(&o);
 }
 
+/* What Claude Code begins its system prompt with is another text in each request, and no word to a
+ * model: nothing behind it was in a prefix cache. */
+static void test_request__a_line_for_the_makers_books_is_no_prompt(void **state)
+{
+#define BOOKS "x-anthropic-billing-header: cc_version=2.1.37.0d9; cc_entrypoint=cli; cch=fa690;"
+#define TOLD(preamble)                                                                             \
+    "{\"max_tokens\":9,\"system\":" preamble                                                       \
+    ",\"messages\":[{\"role\":\"user\",\"content\":\"" BOOKS "\"}]}"
+    static const struct {
+        const char *body, *told;
+    } all[] = {{TOLD("[" PART(BOOKS) "," PART("a") "," PART("b") "]"), "ab"},
+               {TOLD("\"" BOOKS "\\na\\nb\""), "a\nb"},
+               {TOLD("\"" BOOKS "\""), ""},
+               {TOLD("\"a " BOOKS "\""), "a " BOOKS}};
+    struct order o;
+    json_t *body;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        read_good(&request_messages, all[i].body, &o);
+        body = body_of(&o, 0);
+        assert_message(body, 0, "system", all[i].told);
+        assert_message(body, 1, "user", BOOKS); /* what anybody says stays */
+        json_decref(body);
+        order_done(&o);
+    }
+    assert_refused(&request_messages, TOLD("[" PART(BOOKS) ",7]"), "system");
+}
+
 /* Parts of one message, or of a tool's result, stand on lines of their own; those of a system
  * prompt are one text. */
 static void test_request__parts_are_joined_by_line_feeds(void **state)
@@ -781,6 +810,7 @@ int main(void)
         cmocka_unit_test(test_request__wishes_for_nothing_are_taken),
         cmocka_unit_test(test_request__a_nul_in_a_content_is_shown),
         cmocka_unit_test(test_request__the_marks_of_a_raw_prompt_are_meant),
+        cmocka_unit_test(test_request__a_line_for_the_makers_books_is_no_prompt),
         cmocka_unit_test(test_request__parts_are_joined_by_line_feeds),
         cmocka_unit_test(test_request__metadata_of_a_response_is_small),
         cmocka_unit_test(test_request__all_thoughts_belong_to_what_was_done_behind_them),

@@ -101,6 +101,7 @@ static void read_end(const json_t *root, struct buf *scratch, struct event_end *
     end->decode_ms = number_of(root, "decode_time_ms", EVENT_MS_MAX);
     end->queue_ms = number_of(root, "queue_time_ms", EVENT_MS_MAX);
     end->stop = stop_of(json_string_value(json_object_get(root, "stop_reason")));
+    end->context_full = json_is_true(json_object_get(root, "context_full"));
     if (!json_is_string(matched))
         return;
     json_put_string(scratch, json_string_value(matched), json_string_length(matched));

@@ -37,6 +37,7 @@ struct event_end {
     uint64_t prompt_tokens, cached_tokens, tokens_out, reasoning_tokens, tool_calls;
     int64_t prefill_ms, decode_ms, queue_ms;
     enum event_stop stop;
+    bool context_full;   /* that is why it stopped, and no limit of tokens */
     char *stop_sequence; /* owned, raw; NULL = none, or no memory for it */
 };
 

@@ -19,8 +19,8 @@ struct messages_state {
 static const char *stop_reason(const struct choice *c)
 {
     switch (choice_end(c)) {
-    case CHOICE_LENGTH:
-        return "max_tokens";
+    case CHOICE_LENGTH: /* an agent says of which it was, and what helps */
+        return c->end.context_full ? "model_context_window_exceeded" : "max_tokens";
     case CHOICE_STOPPED:
         return "stop_sequence";
     case CHOICE_CALLS:

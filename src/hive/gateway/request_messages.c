@@ -275,6 +275,49 @@ static void tolerate(struct fields *f)
     order_ignore_object(f, "context_management"); /* nothing is taken out of a conversation */
 }
 
+/*
+ * Claude Code begins its system prompt with a line for its maker's books that is another one in
+ * each request: nothing behind it would be in a prefix cache, some 20,000 tokens a turn. It says
+ * nothing to a model.
+ */
+static const char books[] = "x-anthropic-billing-header:";
+
+static bool is_for_books(const json_t *text)
+{
+    return json_is_string(text) && str_starts(json_string_value(text), books);
+}
+
+/* A new reference to what the model is to be told of it. */
+static json_t *without_books(json_t *preamble)
+{
+    json_t *out, *block;
+    const char *end;
+    size_t i;
+
+    if (is_for_books(preamble)) {
+        end = strchr(json_string_value(preamble), '\n');
+        return json_string(end ? end + 1 : "");
+    }
+    if (!json_is_array(preamble))
+        return json_incref(preamble);
+    out = json_array();
+    json_array_foreach(preamble, i, block)
+    {
+        if (!is_for_books(json_object_get(block, "text")))
+            json_array_append(out, block);
+    }
+    return out;
+}
+
+static void read_system(struct fields *f, json_t *preamble, json_t *out)
+{
+    json_t *told = without_books(preamble);
+
+    json_array_append_new(
+        out, json_pack("{s:s, s:o}", "role", "system", "content", text_of(f, "system", told, "")));
+    json_decref(told);
+}
+
 void request_messages_prompt(struct fields *f, struct order *o)
 {
     json_t *messages, *preamble, *out = json_array(), *message;
@@ -284,8 +327,7 @@ void request_messages_prompt(struct fields *f, struct order *o)
     preamble = fields_any(f, "system", false);
     messages = fields_any(f, "messages", true);
     if (preamble)
-        json_array_append_new(out, json_pack("{s:s, s:o}", "role", "system", "content",
-                                             text_of(f, "system", preamble, "")));
+        read_system(f, preamble, out);
     if (messages && json_array_size(messages) == 0)
         fields_fail(f, "messages", "array of messages",
                     "messages must be an array with at least one message.");
