@@ -131,8 +131,10 @@ static void send_event(struct reply *r)
     struct buf *json = &r->server->json;
 
     if (r->sse && (buf_failed(json) || sse_send(r->sse, json->data, json->len))) {
-        r->lost = true;
-        job_wish_end(r->job, sse_is_broken(r->sse) ? JOB_DISCONNECT : JOB_DROP);
+        bool gone = sse_is_broken(r->sse);
+
+        r->lost = r->lost || !gone;
+        job_wish_end(r->job, gone ? JOB_DISCONNECT : JOB_DROP);
     }
     buf_clear(json);
 }
