@@ -23,6 +23,7 @@ static int set_texts(const struct chat_template *t, json_t *vars, const json_t *
     int rc;
 
     gmtime_r(&now, &tm);
+    tm.tm_hour = tm.tm_min = tm.tm_sec = 0; /* what changes each second is in no prefix cache */
     strftime(when, sizeof when, "%b %d %Y %H:%M:%S GMT", &tm);
     rc = json_object_set_new(vars, t->format->tools_text, json_string(text));
     free(text);

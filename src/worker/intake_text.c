@@ -38,9 +38,12 @@ static int refuse(struct job *j, const char *field, const struct err *err)
     return -1;
 }
 
+#define COUNTED_MAX (1u << 20) /* bytes: they are tokens in a second or less */
+
 /*
  * A text that cannot fit is refused before it is made into tokens: 16 MB take 16 s and more, in
- * which no other request is taken in. -1: the job is over.
+ * which no other request is taken in. A shorter one is told its true number, by which agents
+ * shorten a conversation. -1: the job is over.
  */
 static int check_length(const struct intake_model *with, struct job *j, size_t n_bytes)
 {
@@ -48,7 +51,8 @@ static int check_length(const struct intake_model *with, struct job *j, size_t n
     size_t least;
 
     engine_model_info(with->model, &info);
-    if (info.embeds || !info.longest_token || n_bytes / info.longest_token < with->n_ctx)
+    if (info.embeds || !info.longest_token || n_bytes <= COUNTED_MAX ||
+        n_bytes / info.longest_token < with->n_ctx)
         return 0;
     least = n_bytes / info.longest_token;
     job_fail(j, API_CONTEXT_LENGTH_EXCEEDED,
@@ -57,7 +61,10 @@ static int check_length(const struct intake_model *with, struct job *j, size_t n
              n_bytes, least, with->n_ctx, with->n_ctx - 1);
     if (j->error.details) {
         json_object_set_new(j->error.details, "n_ctx", json_integer(with->n_ctx));
-        json_object_set_new(j->error.details, "prompt_tokens", json_integer((json_int_t)least));
+        json_object_del(j->error.details, "prompt_tokens"); /* nobody has counted them */
+        json_object_set_new(j->error.details, "prompt_bytes", json_integer((json_int_t)n_bytes));
+        json_object_set_new(j->error.details, "prompt_tokens_least",
+                            json_integer((json_int_t)least));
     }
     return -1;
 }

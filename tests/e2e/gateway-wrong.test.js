@@ -144,12 +144,24 @@ describe('wrong values', { skip }, () => {
 
   /* Agents shorten a conversation when they find these words, and only then. */
   test('a prompt that is too long is told in the words that agents know', async () => {
-    const long = { model: talker, max_tokens: 5, messages: [{ role: 'user', content: 'ab '.repeat(1400) }] };
-    const [claude, openai] = await Promise.all(['/v1/messages', '/v1/chat/completions'].map((where) => post(hive, where, long)));
-    const [, n, max] = /^prompt is too long: (\d+) tokens > (\d+) maximum\. /.exec(claude.json.error.message) || assert.fail(claude.text);
-    assert.ok(Number(n) > Number(max) && Number(max) === 4095, claude.text);
-    assert.match(openai.json.error.message, /^This model's maximum context length is 4096 tokens\. /);
-    assert.deepStrictEqual([claude.status, openai.status, openai.json.error.code], [400, 400, 'context_length_exceeded']);
+    for (const times of [1400, 25000]) { // of the second a lower bound was told, a sixth of what it is
+      const asked = { model: talker, messages: [{ role: 'user', content: 'ab '.repeat(times) }] }, long = { ...asked, max_tokens: 5 };
+      const [claude, openai, count] = await Promise.all([post(hive, '/v1/messages', long), post(hive, '/v1/chat/completions', long),
+        post(hive, '/v1/messages/count_tokens', asked)]);
+      const [, n, max] = /^prompt is too long: (\d+) tokens > (\d+) maximum\. /.exec(claude.json.error.message) || assert.fail(claude.text);
+      assert.deepStrictEqual([Number(n), Number(max)], [count.json.input_tokens, 4095]);
+      assert.match(openai.json.error.message, /^This model's maximum context length is 4096 tokens\. /);
+      assert.deepStrictEqual([claude.status, openai.status, openai.json.error.code], [400, 400, 'context_length_exceeded']);
+    }
+  });
+
+  /* Claude Code told its user to raise max_tokens, where it was the context that had ended. */
+  test('an answer that ends with the context says so to who has a word for it', async () => {
+    const body = { model: talker, max_tokens: 32000, temperature: 0, messages: [{ role: 'user', content: 'ab '.repeat(1330) }] };
+    const { json } = await post(hive, '/v1/messages', body);
+    assert.deepStrictEqual([json.stop_reason, json.usage.input_tokens + json.usage.cache_read_input_tokens + json.usage.output_tokens],
+      ['model_context_window_exceeded', 4096]);
+    assert.strictEqual((await post(hive, '/v1/messages', { ...body, max_tokens: 3 })).json.stop_reason, 'max_tokens');
   });
 
   for (const [where, cases] of Object.entries(INSIDE)) {

@@ -626,15 +626,15 @@ static void test_template__calls_that_are_never_shown_are_told(void **state)
 static void test_template__tools_as_a_text(void **state)
 {
     static const char text[] =
-        "{# functools[ #}F{{ functions }};{{ datetime | length }}{% for m in messages %}"
+        "{# functools[ #}F{{ functions }};{{ datetime[12:] }}{% for m in messages %}"
         "{% for c in m.tool_calls %} functools[{{ c.function.arguments | tojson }}]{% endfor %}"
         "[{{ m.role }}]{{ m.content }}{% endfor %}";
 
     (void)state;
-    assert_prompt(text, USER, NULL, "F;24[user]hi");
+    assert_prompt(text, USER, NULL, "F;00:00:00 GMT[user]hi");
     assert_prompt(text, USER, "[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]",
                   "F[\n  {\n    \"type\": \"function\",\n    \"function\": {\n      \"name\": "
-                  "\"f\"\n    }\n  }\n];24[user]hi");
+                  "\"f\"\n    }\n  }\n];00:00:00 GMT[user]hi");
 }
 
 struct published {

@@ -412,6 +412,16 @@ static void test_shape__a_long_prompt_is_told_in_the_words_that_agents_know(void
     assert_true(str_starts(at(root, "error", NULL), "The prompt has 9000 tokens."));
     json_decref(root);
     api_error_done(&e);
+    /* one that was not counted: the least it can have was told as what it has */
+    api_error_set(&e, API_CONTEXT_LENGTH_EXCEEDED, "worker", "The prompt has 4000000 bytes.");
+    e.details = json_pack("{s:i, s:i, s:i}", "n_ctx", 4096, "prompt_bytes", 4000000,
+                          "prompt_tokens_least", 5000);
+    root = shaped(SHAPE_ANTHROPIC, &e);
+    assert_true(str_starts(at(root, "error", "message"),
+                           "prompt is too long: 1000000 tokens > 4095 maximum, by its 4000000 "
+                           "bytes. The prompt has 4000000 bytes."));
+    json_decref(root);
+    api_error_done(&e);
 }
 
 static void test_shape__paths(void **state)

@@ -60,6 +60,8 @@ int shape_status(const struct api_error *e)
 
 /* ---- the message ---- */
 
+#define BYTES_A_TOKEN 4 /* of English and of programs, more or less */
+
 /*
  * Agents shorten a conversation that is too long when they are told so in the words of the server
  * they were made for: Claude Code reads the first sentence, with both numbers, OpenAI's clients
@@ -68,7 +70,8 @@ int shape_status(const struct api_error *e)
 static void put_too_long(enum shape shape, const struct api_error *e, struct buf *out)
 {
     json_int_t n_ctx = json_integer_value(json_object_get(e->details, "n_ctx")),
-               n_prompt = json_integer_value(json_object_get(e->details, "prompt_tokens"));
+               n_prompt = json_integer_value(json_object_get(e->details, "prompt_tokens")),
+               n_bytes = json_integer_value(json_object_get(e->details, "prompt_bytes"));
 
     if (e->code != API_CONTEXT_LENGTH_EXCEEDED || n_ctx <= 0)
         return;
@@ -77,6 +80,9 @@ static void put_too_long(enum shape shape, const struct api_error *e, struct buf
     else if (shape == SHAPE_ANTHROPIC && n_prompt > 0) /* one position is the answer's */
         buf_printf(out, "prompt is too long: %lld tokens > %lld maximum. ", (long long)n_prompt,
                    (long long)n_ctx - 1);
+    else if (shape == SHAPE_ANTHROPIC && n_bytes > 0) /* it was not counted */
+        buf_printf(out, "prompt is too long: %lld tokens > %lld maximum, by its %lld bytes. ",
+                   (long long)(n_bytes / BYTES_A_TOKEN), (long long)n_ctx - 1, (long long)n_bytes);
 }
 
 /* What happened and what to do; of several bad fields each one's sentence. */
