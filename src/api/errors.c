@@ -60,7 +60,7 @@ static const struct api_error_info table[API_N_CODES] = {
          "Choose a GGUF of a llama, qwen2, bert or nomic-bert architecture in a supported type."},
     [API_INSUFFICIENT_MEMORY] = {"INSUFFICIENT_MEMORY", 507, 1, false,
                                  "Choose a smaller quantisation or a smaller context, or stop a "
-                                 "worker with `rbee-keeper workers stop`."},
+                                 "worker with `rbee-keeper workers stop WORKER`."},
     [API_INSUFFICIENT_VRAM] = {"INSUFFICIENT_VRAM", 507, 1, false,
                                "Choose a smaller quantisation or context, or `--backend cpu`."},
     [API_BACKEND_UNAVAILABLE] = {"BACKEND_UNAVAILABLE", 422, 1, false,

@@ -51,7 +51,8 @@ static int fail_to_remove(struct keeper *k, struct api_error *e)
     int rc = keeper_fail(k, e);
 
     if (in_use && rc == CLI_USAGE)
-        term_say(&k->term, "Stop its workers with `rbee-keeper workers stop`, or use --force.");
+        keeper_advise(k, "`rbee-keeper workers list` shows its workers, `rbee-keeper workers stop "
+                         "WORKER` stops one; or use --force.");
     return rc == CLI_USAGE ? CLI_ERROR : rc;
 }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "keeper/advice.h"
 #include "keeper/chore.h"
 #include "keeper/commands.h"
 #include "keeper/contact.h"
@@ -19,16 +20,17 @@ static void say_bad(struct keeper *k, const char *ref, const json_t *event)
     const char *kept_as = keeper_text(event, "kept_as", NULL);
     const char *hint = keeper_text(event, "hint", NULL);
     bool pulls = str_starts(ref, "hf:");
+    char *ours = str_printf("`rbee-keeper models %s %s`%s.", pulls ? "pull" : "rm", ref,
+                            pulls ? " fetches it again" : ", then import it again");
+    char *todo = advice_at(hint ? hint : ours ? ours : "", k->node_option);
 
     out_printf(&k->out, "%s: BAD: %s. It is out of use now", ref,
                keeper_text(event, "message", "?"));
     if (kept_as)
         out_printf(&k->out, " (%s)", kept_as);
-    if (hint)
-        out_printf(&k->out, ". %s\n", hint);
-    else
-        out_printf(&k->out, "; `rbee-keeper models %s %s`%s.\n", pulls ? "pull" : "rm", ref,
-                   pulls ? " fetches it again" : ", then import it again");
+    out_printf(&k->out, "%s %s\n", hint ? "." : ";", todo ? todo : "");
+    free(ours);
+    free(todo);
 }
 
 static void on_verified(void *arg, struct keeper *k, const json_t *event)

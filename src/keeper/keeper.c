@@ -11,6 +11,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "keeper/advice.h"
 #include "keeper/interrupt.h"
 
 int keeper_open(struct keeper *k, const struct cli_command *command, const struct keeper_flags *f)
@@ -113,6 +114,7 @@ int keeper_reach(struct keeper *k, const struct keeper_flags *f, struct api_erro
     struct err err = {0};
     int rc;
 
+    k->node_option = f->node;
     if (key && !is_key(key)) {
         err_set(&err, ERR_INVALID,
                 "the API key is no key: it has to be at most %d printable characters without "
@@ -226,6 +228,23 @@ const char *keeper_hint(const struct keeper *k, const struct api_error *e, char 
     return api_error_hint(e, dst);
 }
 
+void keeper_advise(struct keeper *k, const char *text)
+{
+    char *at = advice_at(text, k->node_option);
+
+    term_say(&k->term, "%s", at ? at : text);
+    free(at);
+}
+
+/* Its advice is for the node that was asked. */
+static void show_message(struct keeper *k, const char *code, const char *message)
+{
+    char *at = advice_at(message, k->node_option);
+
+    term_say(&k->term, KEEPER_PROGRAM ": %s: %s", code, at ? at : message);
+    free(at);
+}
+
 int keeper_fail(struct keeper *k, struct api_error *e)
 {
     const struct api_error_info *info = api_error_info(e->code);
@@ -240,11 +259,11 @@ int keeper_fail(struct keeper *k, struct api_error *e)
     }
     if (k->out.tty)
         out_end_line(&k->out);
-    term_say(&k->term, KEEPER_PROGRAM ": %s: %s", info->code, e->message);
+    show_message(k, info->code, e->message);
     show_fields(k, e->details);
     show_log(k, e->details);
     if (hint[0])
-        term_say(&k->term, "%s", hint);
+        keeper_advise(k, hint);
     if (id)
         term_say(&k->term, "The request's id: %s", id);
     api_error_done(e);

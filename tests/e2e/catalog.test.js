@@ -136,7 +136,7 @@ describe('verify and prune', () => {
     const r = await cli(hive, 'models', 'verify');
     assert.strictEqual(r.code, 1);
     assert.match(r.stdout, new RegExp(`^local:fresh: as it was, SHA-256 ${(await row(hive, 'local:fresh')).sha256}$`, 'm'));
-    assert.match(r.stdout, new RegExp(`^local:rotten: BAD: .*has the SHA-256 [0-9a-f]{64} now, it should be ${bad.sha256}.*\`rbee-keeper models rm local:rotten\`, then import it again`, 'm'));
+    assert.match(r.stdout, new RegExp(`^local:rotten: BAD: .*has the SHA-256 [0-9a-f]{64} now, it should be ${bad.sha256}.*\`rbee-keeper models rm local:rotten --node ${hive.url}\`, then import it again`, 'm'));
     assert.strictEqual(await row(hive, 'local:rotten'), undefined);
     assert.ok(fs.existsSync(`${bad.local_path}.bad`), 'no byte is lost');
     assert.strictEqual((await post(hive, '/v1/workers/spawn', { model_ref: 'local:rotten' })).status, 404);
@@ -216,7 +216,7 @@ test('a listed model whose card is damaged or gone is no file that nothing refer
   for (const which of [[], ['local:cardless']]) {
     const bad = await cli(hive, 'models', 'verify', ...which);
     assert.strictEqual(bad.code, 1, bad.stdout);
-    assert.match(bad.stderr, /what was noted of local:cardless .* is gone or damaged, .*`rbee-keeper models rm local:cardless`, then pull or import/);
+    assert.match(bad.stderr, /what was noted of local:cardless .* is gone or damaged, .*`rbee-keeper models rm local:cardless --node [^`]+`, then pull or import/);
   }
   assert.deepStrictEqual(await pruned(), []);
 
@@ -236,7 +236,7 @@ test('verify tells of a file that was cut, though no list has its model, and of 
   fs.rmSync(path.dirname(gone.local_path), { recursive: true });
   const r = await cli(hive, 'models', 'verify');
   assert.strictEqual(r.code, 1, r.stdout);
-  assert.match(r.stdout, /^local:gone: BAD: its file .*gone\.gguf is no longer there, nor what was noted of it\. It is out of use now\. If it is on another disk, mount that; if it was deleted, `rbee-keeper models prune` forgets the model\.$/m);
+  assert.match(r.stdout, /^local:gone: BAD: its file .*gone\.gguf is no longer there, nor what was noted of it\. It is out of use now\. If it is on another disk, mount that; if it was deleted, `rbee-keeper models prune --node [^`]+` forgets the model\.$/m);
   assert.match(r.stdout, /^local:cut: as it was/m);
 
   await hive.stop();

@@ -145,7 +145,7 @@ test('cancel takes the model as pull does; of what is not under way it says what
   assert.strictEqual((await on('models', 'pull', '-q', `hf:${name}:q4_k_m`)).code, 0);
   const whole = await on('models', 'cancel', `hf:${name}:q4_k_m`, '--discard');
   assert.strictEqual(whole.code, 1);
-  assert.match(whole.stderr, /is complete; `rbee-keeper models rm`/);
+  assert.match(whole.stderr, /is complete; `rbee-keeper models rm --node [0-9.:]+`/);
 });
 
 test('what cannot be cancelled is said', async () => {

@@ -40,7 +40,7 @@ test('a part that is gone: verify tells it, the list does not, a pull fetches th
   for (const which of [[], ['hf:a/m']]) {
     const r = await cli(hive, 'models', 'verify', ...which);
     assert.strictEqual(r.code, 1, r.stdout + r.stderr);
-    assert.match(r.stdout, /^hf:a\/m: BAD: its file \S+-00002-of-00002\.gguf is no longer there\. .* mount that; if it was deleted, `rbee-keeper models pull hf:a\/m` fetches it again\.$/m);
+    assert.match(r.stdout, /^hf:a\/m: BAD: its file \S+-00002-of-00002\.gguf is no longer there\. .* mount that; if it was deleted, `rbee-keeper models pull hf:a\/m --node [^`]+` fetches it again\.$/m);
   }
   assert.deepStrictEqual(await listed(hive), []);
   const fetched = hub.cdn.calls.length;

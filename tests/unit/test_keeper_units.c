@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/utf8.h"
+#include "keeper/advice.h"
 #include "keeper/client.h"
 #include "keeper/generate.h"
 #include "keeper/node.h"
@@ -695,6 +696,37 @@ static void test_pieces__are_smaller_after_a_failure_to_a_least_one(void **state
     assert_int_equal(piece_size_at(&s, 7, 10, MIB), 3);
 }
 
+/* A hint about --node gpu1 was typed as it stood, and deleted a model of this machine's. */
+static void test_advice__is_for_the_node_that_was_asked(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } all[] = {
+        {"Free some space, for example with `rbee-keeper models rm MODEL`, and ask again.",
+         "Free some space, for example with `rbee-keeper models rm MODEL --node gpu1`, and ask "
+         "again."},
+        {"`rbee-keeper workers list` the workers, `rbee-keeper models downloads` the others",
+         "`rbee-keeper workers list --node gpu1` the workers, `rbee-keeper models downloads --node "
+         "gpu1` the others"},
+        {"`rbee-keeper logs`", "`rbee-keeper logs --node gpu1`"},
+        {"`rbee-keeper node list`, `rbee-keeper keys create`, `rbee-keeper config`",
+         "`rbee-keeper node list`, `rbee-keeper keys create`, `rbee-keeper config`"},
+        {"`rbee-keeper modelsx`", "`rbee-keeper modelsx`"},
+        {"no end: `rbee-keeper models rm x", "no end: `rbee-keeper models rm x"},
+        {"nothing", "nothing"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        char *here = advice_at(all[i].text, NULL), *there = advice_at(all[i].text, "gpu1");
+
+        assert_string_equal(here, all[i].text);
+        assert_string_equal(there, all[i].want);
+        free(here);
+        free(there);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -702,6 +734,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_node__says_where_it_looked, make_home, remove_home),
         cmocka_unit_test_setup_teardown(test_node__refuses_what_is_no_address, make_home,
                                         remove_home),
+        cmocka_unit_test(test_advice__is_for_the_node_that_was_asked),
         cmocka_unit_test(test_node__tells_loopback_from_other_machines),
         cmocka_unit_test_setup_teardown(test_node__repeats_no_password, make_home, remove_home),
         cmocka_unit_test(test_preflight__compares_major_and_minor),
