@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clean.h"
 #include "base/cli_internal.h"
 #include "base/str.h"
 #include "version.h"
@@ -134,9 +135,14 @@ static void show_help(const char *program, const struct cli_command *command,
     printf("  %-32s %s\n", "-h, --help", "this help");
 }
 
+/* The text has words as they were typed, or as a shell made them of files' names. */
 static int usage_error(const char *program, const struct cli_command *command, const char *text)
 {
-    fprintf(stderr, "%s %s: %s. Try '%s %s --help'.\n", program, command->name, text, program,
+    char shown[ERR_TEXT_MAX];
+
+    str_copy(shown, sizeof shown, text);
+    clean_line(shown);
+    fprintf(stderr, "%s %s: %s. Try '%s %s --help'.\n", program, command->name, shown, program,
             command->name);
     return CLI_USAGE;
 }

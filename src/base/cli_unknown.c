@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clean.h"
 #include "base/cli_internal.h"
 #include "base/str.h"
 
@@ -169,11 +170,22 @@ static int help_of_group(const char *program, const struct cli_command *commands
     return cli_shown(program);
 }
 
+#define SHOWN_MAX 101 /* bytes of a word that is shown, and the NUL */
+
+/* The word as it was typed, fit for a terminal. */
+static const char *shown(const char *word, char dst[SHOWN_MAX])
+{
+    str_copy(dst, SHOWN_MAX, word);
+    clean_line(dst);
+    return dst;
+}
+
 /* The first word is right, and the second is not, or is not there. */
 static int unknown_in_group(const char *program, const struct cli_command *commands,
                             const char *group, const char *word)
 {
     struct guesses g = {.n = 0};
+    char room[SHOWN_MAX];
 
     if (!word) {
         fprintf(stderr, "%s: '%s' needs one more word:\n", program, group);
@@ -185,7 +197,7 @@ static int unknown_in_group(const char *program, const struct cli_command *comma
     if (str_eq(word, "--version"))
         return cli_show_version(program);
     guess_by_letters(&g, commands, group, word);
-    fprintf(stderr, "%s: there is no command '%s %.100s'", program, group, word);
+    fprintf(stderr, "%s: there is no command '%s %s'", program, group, shown(word, room));
     if (g.n) {
         fprintf(stderr, ". Did you mean '%s'? Try '%s --help'.\n", g.names[0], program);
     } else {
@@ -199,7 +211,7 @@ int cli_unknown_command(const char *program, const struct cli_command *commands,
                         const struct cli_other *others, int argc, char **argv)
 {
     struct guesses g = {.n = 0};
-    char both[2 * CLI_WORD_MAX];
+    char both[2 * CLI_WORD_MAX], room[SHOWN_MAX];
 
     for (const struct cli_command *c = commands; c->name; c++)
         if (is_of(c, argv[1]))
@@ -210,7 +222,7 @@ int cli_unknown_command(const char *program, const struct cli_command *commands,
         guess_by_letters(&g, commands, NULL, both);
     if (!g.n)
         guess_by_letters(&g, commands, NULL, argv[1]);
-    fprintf(stderr, "%s: there is no command '%.100s'.", program, argv[1]);
+    fprintf(stderr, "%s: there is no command '%s'.", program, shown(argv[1], room));
     say_guesses(&g);
     fprintf(stderr, " Try '%s --help'.\n", program);
     return CLI_USAGE;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "base/utf8.h"
 
 /* What was cut in the middle of a character, or names a file in another encoding, goes into JSON
@@ -25,10 +26,28 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
     return code;
 }
 
+#define CUT "\xe2\x80\xa6" /* an ellipsis */
+
+/* ": why" behind the text, of which as much goes as it takes: a long path had left no room for what
+ * was wrong with it. Of a long `why` there is at least half of all. */
+static void put_behind(struct err *err, const char *why)
+{
+    size_t n = strlen(why), most = sizeof err->text / 2;
+    size_t keep = sizeof err->text - sizeof ": " - sizeof CUT - (n < most ? n : most);
+    size_t len = strlen(err->text);
+
+    if (len > keep) {
+        len = str_utf8_whole(err->text, keep);
+        memcpy(err->text + len, CUT, sizeof CUT);
+        len += sizeof CUT - 1;
+    }
+    snprintf(err->text + len, sizeof err->text - len, ": %s", why);
+    utf8_mend(err->text);
+}
+
 int err_errno(struct err *err, enum err_code code, int errno_value, const char *fmt, ...)
 {
     va_list ap;
-    size_t len;
 
     if (errno_value == ENOSPC || errno_value == EDQUOT)
         code = ERR_NO_SPACE;
@@ -38,9 +57,7 @@ int err_errno(struct err *err, enum err_code code, int errno_value, const char *
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
-    len = strlen(err->text);
-    snprintf(err->text + len, sizeof err->text - len, ": %s", strerror(errno_value));
-    utf8_mend(err->text);
+    put_behind(err, strerror(errno_value));
     return code;
 }
 
@@ -53,7 +70,6 @@ void err_prefix(struct err *err, const char *fmt, ...)
 {
     char old[ERR_TEXT_MAX];
     va_list ap;
-    size_t len;
 
     if (!err)
         return;
@@ -61,9 +77,7 @@ void err_prefix(struct err *err, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
-    len = strlen(err->text);
-    snprintf(err->text + len, sizeof err->text - len, ": %s", old);
-    utf8_mend(err->text);
+    put_behind(err, old);
 }
 
 const char *err_code_name(enum err_code code)

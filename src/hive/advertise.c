@@ -187,10 +187,12 @@ char *advertise_line(const struct advertise *a, const char *code, char dst[ADVER
 {
     struct config_addr addr = a->addr;
     char where[CONFIG_HOST_MAX + 9];
+    const char *quote;
 
     public_host(a->addr.host, addr.host, sizeof addr.host);
-    snprintf(dst, ADVERTISE_LINE_MAX, "rbee-keeper node add NAME rbee://%s/%s%s%s",
-             config_addr_text(&addr, where, sizeof where), a->pin, code ? "/" : "",
-             code ? code : "");
+    config_addr_text(&addr, where, sizeof where);
+    quote = where[0] == '[' ? "'" : ""; /* zsh takes it for a pattern, and finds no file */
+    snprintf(dst, ADVERTISE_LINE_MAX, "rbee-keeper node add NAME %srbee://%s/%s%s%s%s", quote,
+             where, a->pin, code ? "/" : "", code ? code : "", quote);
     return dst;
 }

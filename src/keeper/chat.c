@@ -94,8 +94,8 @@ static void say_limits(struct chat *c)
         say_full(c);
     } else if (str_eq(f->reason, "MAX_TOKENS")) {
         term_note(&c->keeper->term,
-                  "The answer ends here: %lld tokens are its limit (/set max_tokens).",
-                  (long long)f->tokens_out);
+                  "The answer ends here: %lld token%s its limit (/set max_tokens).",
+                  (long long)f->tokens_out, f->tokens_out == 1 ? " is" : "s are");
     }
 }
 

@@ -99,7 +99,8 @@ static int run_save(struct chat *c, const char *arg)
         rc = conversation_save(&c->talk, path, &err);
     }
     if (rc == 0)
-        term_ok(&c->keeper->term, "Saved %zu messages: %s", conversation_count(&c->talk), path);
+        term_ok(&c->keeper->term, "Saved %zu message%s: %s", conversation_count(&c->talk),
+                figures_plural(conversation_count(&c->talk)), path);
     free(path);
     return rc ? refuse(c, "%s", err.text) : CLI_GO;
 }
@@ -121,7 +122,8 @@ int chat_load(struct chat *c, const char *path)
     conversation_done(&c->talk);
     c->talk = talk;
     c->figures = (struct figures){.ended = false};
-    term_ok(&c->keeper->term, "Loaded %zu messages: %s", conversation_count(&c->talk), path);
+    term_ok(&c->keeper->term, "Loaded %zu message%s: %s", conversation_count(&c->talk),
+            figures_plural(conversation_count(&c->talk)), path);
     return CLI_GO;
 }
 
@@ -187,7 +189,8 @@ static int run_stats(struct chat *c, const char *arg)
 static int run_clear(struct chat *c, const char *arg)
 {
     (void)arg;
-    term_ok(&c->keeper->term, "Forgot %zu messages", conversation_count(&c->talk));
+    term_ok(&c->keeper->term, "Forgot %zu message%s", conversation_count(&c->talk),
+            figures_plural(conversation_count(&c->talk)));
     conversation_clear(&c->talk);
     c->figures = (struct figures){.ended = false};
     return CLI_GO;

@@ -109,21 +109,30 @@ char *client_url_host(const char *url, char *dst, size_t dst_size)
     return dst;
 }
 
+/* How to ask for the health there: curl's words. zsh takes brackets for a pattern. */
+static char *health_of(bool tls, const char *place, char *dst, size_t dst_size)
+{
+    const char *quote = place[0] == '[' ? "'" : "";
+
+    snprintf(dst, dst_size, "curl %s%s%s://%s/v1/health%s", tls ? "-k " : "", quote,
+             tls ? "https" : "http", place, quote);
+    return dst;
+}
+
 /* Puts the hint that names the real place into e->details. */
 static void hint_place(struct api_error *e, const char *url)
 {
-    const char *curl = str_starts(url, "https") ? "curl -k https" : "curl http";
-    char place[512], *hint;
+    char place[512], ask[600], *hint;
 
     client_url_host(url, place, sizeof place);
+    health_of(str_starts(url, "https"), place, ask, sizeof ask);
     if (e->code == API_CONNECTION_REFUSED)
-        hint = str_printf("Is rbee-hive running there? Ask with `%s://%s/v1/health`, start "
-                          "it with `rbee-hive daemon --addr %s`.",
-                          curl, place, place);
+        hint = str_printf("Is rbee-hive running there? Ask with `%s`, start it with `rbee-hive "
+                          "daemon --addr %s`.",
+                          ask, place);
     else
-        hint = str_printf(
-            "Is the machine on, and does it let port %s through? Ask with `%s://%s/v1/health`.",
-            strrchr(place, ':') ? strrchr(place, ':') + 1 : "8080", curl, place);
+        hint = str_printf("Is the machine on, and does it let port %s through? Ask with `%s`.",
+                          strrchr(place, ':') ? strrchr(place, ':') + 1 : "8080", ask);
     if (hint)
         e->details = json_pack("{s:s}", "hint", hint);
     free(hint);
@@ -167,7 +176,7 @@ static void keep_request_id(struct api_error *e, const char *body, size_t n)
 void client_foreign(struct api_error *e, const char *url, const char *fmt, ...)
 {
     const char *scheme = str_starts(url, "https") ? "https" : "http";
-    char place[512], what[ERR_TEXT_MAX / 2], *hint;
+    char place[512], ask[600], what[ERR_TEXT_MAX / 2], *hint;
     va_list ap;
 
     va_start(ap, fmt);
@@ -176,8 +185,8 @@ void client_foreign(struct api_error *e, const char *url, const char *fmt, ...)
     client_url_host(url, place, sizeof place);
     api_error_set(e, API_VERSION_MISMATCH, "keeper", "what answers at %s://%s is not rbee: %s",
                   scheme, place, what);
-    hint = str_printf("Is a rbee-hive running there? Look with `curl%s %s://%s/v1/health`.",
-                      scheme[4] ? " -k" : "", scheme, place);
+    hint = str_printf("Is a rbee-hive running there? Look with `%s`.",
+                      health_of(scheme[4], place, ask, sizeof ask));
     if (hint)
         e->details = json_pack("{s:s}", "hint", hint);
     free(hint);

@@ -103,17 +103,29 @@ static void close_input(struct input *in)
 }
 
 /* ---- the loop ---- */
-static void remember(struct chat *c, struct input *in, const char *text)
+/* Read again as it is, would it be a command, or go on in another line? */
+static bool needs_quotes(const struct turn *t)
 {
+    const char *text = buf_str(&t->text);
+
+    return t->literal && !strchr(text, '\n') &&
+           (text[0] == '/' || str_starts(text, TURN_QUOTES) || str_ends(text, "\\"));
+}
+
+static void remember(struct chat *c, struct input *in)
+{
+    const char *text = buf_str(&in->turn.text);
+    char *quoted =
+        needs_quotes(&in->turn) ? str_printf("%s%s%s", TURN_QUOTES, text, TURN_QUOTES) : NULL;
     struct err lost = {0};
 
-    if (!c->interactive)
-        return;
-    editor_remember(in->editor, text);
-    if (history_add(&in->history, text, &lost)) {
+    if (c->interactive)
+        editor_remember(in->editor, quoted ? quoted : text);
+    if (c->interactive && history_add(&in->history, quoted ? quoted : text, &lost)) {
         term_note(&c->keeper->term, "What you type is not remembered: %s.", lost.text);
         history_close(&in->history);
     }
+    free(quoted);
 }
 
 static int say_bad(struct chat *c, const struct err *err)
@@ -128,7 +140,7 @@ static int take_turn(struct chat *c, struct input *in)
 {
     const char *text = buf_str(&in->turn.text);
 
-    remember(c, in, text);
+    remember(c, in);
     if (text[0] == '/' && !in->turn.literal)
         return chat_command(c, text);
     return chat_turn(c, text, in->turn.text.len);

@@ -348,9 +348,10 @@ static void print_details(struct keeper *k, const json_t *a)
     if (!json_object_get(a, "need"))
         return;
     out_printf(&k->out,
-               "Weights %s, KV cache %s (%lld slots of %lld positions, %s), to compute in %s.\n",
+               "Weights %s, KV cache %s (%lld slot%s of %lld positions, %s), to compute in %s.\n",
                bytes_of(a, "need", "weights_bytes", weights), bytes_of(a, "need", "kv_bytes", kv),
-               (long long)keeper_number(a, "slots", 0), (long long)keeper_number(a, "ctx", 0),
+               (long long)keeper_number(a, "slots", 0),
+               keeper_number(a, "slots", 0) == 1 ? "" : "s", (long long)keeper_number(a, "ctx", 0),
                keeper_text(a, "kv_type", "?"), bytes_of(a, "need", "scratch_bytes", scratch));
     json_array_foreach(json_object_get(a, "ends"), i, end) out_printf(
         &k->out, "Would be ended: %s (%s), which gives %s back.\n",

@@ -105,13 +105,20 @@ static void print_plan(struct keeper *k, const json_t *plan)
     table_free(t);
 }
 
+/* Is there a person who has seen the list, sees the question and can answer it? */
+static bool may_ask(const struct keeper *k)
+{
+    return isatty(STDIN_FILENO) && isatty(STDERR_FILENO) && k->out.tty && !k->out.closed &&
+           !k->out.error_errno;
+}
+
 /* Asks a person who sits at a terminal. */
 static bool may_delete(struct keeper *k, const json_t *plan)
 {
     char size[16], line[16];
 
     str_human_bytes((uint64_t)keeper_number(plan, "freed_bytes", 0), size, sizeof size);
-    if (!isatty(STDIN_FILENO)) {
+    if (!may_ask(k)) {
         term_say(&k->term, "Nothing was deleted. --yes deletes this and frees %s.", size);
         return false;
     }

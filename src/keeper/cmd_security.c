@@ -117,9 +117,10 @@ static int verify(struct verifying *v, const char *path, struct err *err)
 
 static void tell(struct out *out, const struct verifying *v)
 {
-    out_printf(
-        out, "%llu lines in %u file%s are as they were written. The last has the SHA-256 %s.\n",
-        (unsigned long long)v->n_lines, v->n_files, v->n_files == 1 ? "" : "s", v->chain.last);
+    out_printf(out, "%llu line%s in %u file%s %s written. The last has the SHA-256 %s.\n",
+               (unsigned long long)v->n_lines, v->n_lines == 1 ? "" : "s", v->n_files,
+               v->n_files == 1 ? "" : "s", v->n_lines == 1 ? "is as it was" : "are as they were",
+               v->chain.last);
     if (v->since)
         out_printf(out, "The first line here is of %s; those before it are not here.\n", v->since);
 }

@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <histedit.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <poll.h>
 #include <stdio.h>
@@ -132,6 +133,20 @@ static void look_after_terminal(struct editline *e)
     }
 }
 
+/* Ctrl+Z: the shell gets the terminal as it wants it, and we our line again. */
+static void stop(struct editline *e)
+{
+    e->f.el_set(e->el, EL_PREP_TERM, 0);
+    fputs(PASTE_OFF, e->screen);
+    fflush(e->screen);
+    interrupt_take_stop();
+    e->f.el_set(e->el, EL_PREP_TERM, 1);
+    fputs(PASTE_ON, e->screen);
+    take_size(e);
+    e->f.el_set(e->el, EL_REFRESH);
+    fflush(e->screen);
+}
+
 /* More typed bytes behind what there is: 1, 0 at the end, -1 with errno. */
 static int refill(struct editline *e)
 {
@@ -146,6 +161,8 @@ static int refill(struct editline *e)
             errno = EINTR;
             return -1;
         }
+        if (interrupt_stop_wanted())
+            stop(e);
         if (poll(&p, 1, LOOK_MS) <= 0) {
             look_after_terminal(e);
             continue;
@@ -254,8 +271,8 @@ static unsigned char take_paste(EditLine *el, int key)
     read_paste(opened, &text);
     if (text.len && text.data[text.len - 1] == '\n')
         text.data[--text.len] = '\0';
-    if (text.len)
-        opened->f.el_insertstr(el, buf_str(&text));
+    if (text.len && opened->f.el_insertstr(el, buf_str(&text)))
+        fputs("\r\nThe paste did not fit: nothing of it was taken.\r\n", opened->screen);
     buf_done(&text);
     return CC_REFRESH;
 }
@@ -326,8 +343,8 @@ struct editline *editline_open(const struct history *history)
 
     if (!e)
         return NULL;
-    /* libedit asks the locale what a character is; ours are UTF-8's. */
-    if (!setlocale(LC_CTYPE, "") || MB_CUR_MAX == 1)
+    /* libedit asks the locale what a character is; ours are UTF-8's, whatever EUC or Big5 has. */
+    if (!setlocale(LC_CTYPE, "") || !str_eq(nl_langinfo(CODESET), "UTF-8"))
         setlocale(LC_CTYPE, "C.UTF-8");
     opened = e;
     e->prompt = "";

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "keeper/editline.h"
 #include "keeper/interrupt.h"
+#include "keeper/prompt.h"
 
 #define PIECE_BYTES 65536
 #define EDITOR_LOOK_MS                                                                             \
@@ -19,6 +20,7 @@ struct editor {
     struct editline *editline; /* owned; NULL: plain reading */
     bool interactive;
     bool prompts; /* somebody sees stderr */
+    bool begun;   /* something was read */
     size_t at, n; /* of `piece`, what is not read yet */
     char piece[PIECE_BYTES];
 };
@@ -57,6 +59,11 @@ void editor_remember(struct editor *e, const char *text)
         editline_remember(e->editline, text);
 }
 
+static bool starts_with_bom(const char *bytes, size_t n)
+{
+    return n >= sizeof PROMPT_BOM - 1 && memcmp(bytes, PROMPT_BOM, sizeof PROMPT_BOM - 1) == 0;
+}
+
 /* More bytes of stdin: 1, 0 at the end, -1 after an interrupt or with *err. */
 static int refill(struct editor *e, struct err *err)
 {
@@ -76,8 +83,9 @@ static int refill(struct editor *e, struct err *err)
             return -1;
         }
     }
-    e->at = 0;
+    e->at = e->begun || !starts_with_bom(e->piece, (size_t)n) ? 0 : sizeof PROMPT_BOM - 1;
     e->n = (size_t)n;
+    e->begun = true;
     return n > 0;
 }
 

@@ -11,18 +11,32 @@ static volatile bool interrupted;
 static volatile sig_atomic_t n_interrupts;
 static volatile sig_atomic_t n_to_end = 2; /* the how many-th ends the process */
 
-static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT};
-#define N_ENDS (sizeof ends / sizeof ends[0])
-static struct sigaction before[N_ENDS];
+static const int stops[] = {SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+#define N_STOPS (sizeof stops / sizeof stops[0])
+static struct sigaction before[N_STOPS];
 static volatile sig_atomic_t end_signal; /* the one that came while it was put off, 0 = none */
+
+static volatile sig_atomic_t styled;      /* stdout's terminal shows things otherwise */
+static volatile sig_atomic_t stop_wanted; /* Ctrl+Z, while it was put off */
+
+/* What no other can do any more: the shell would go on in this style. */
+static void drop_style(void)
+{
+    static const char plain[] = "\033[0m";
+    ssize_t n = styled ? write(STDOUT_FILENO, plain, sizeof plain - 1) : 0;
+
+    (void)n;
+}
 
 static void on_interrupt(int signal_number)
 {
     (void)signal_number;
     n_interrupts = n_interrupts + 1;
     if (n_interrupts >= n_to_end) {
-        ssize_t n = write(STDERR_FILENO, "\n", 1); /* the shell's prompt gets a row of its own */
+        ssize_t n;
 
+        drop_style();
+        n = write(STDERR_FILENO, "\n", 1); /* the shell's prompt gets a row of its own */
         (void)n;
         _exit(CLI_INTERRUPTED);
     }
@@ -39,9 +53,32 @@ void interrupt_install(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* Then what the signal does: SA_RESETHAND has put that back. */
+static void on_end_in_style(int signal_number)
+{
+    drop_style();
+    raise(signal_number);
+}
+
+void interrupt_styled(bool now_styled)
+{
+    struct sigaction was,
+        now = {.sa_handler = now_styled ? on_end_in_style : SIG_DFL,
+               .sa_flags = SA_RESTART | (now_styled ? (int)SA_RESETHAND | SA_NODEFER : 0)};
+
+    sigemptyset(&now.sa_mask);
+    styled = now_styled;
+    for (size_t i = 0; i < N_STOPS; i++)
+        if (sigaction(stops[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+            sigaction(stops[i], &now, NULL);
+}
+
 static void on_end(int signal_number)
 {
-    end_signal = signal_number;
+    if (signal_number == SIGTSTP)
+        stop_wanted = 1;
+    else
+        end_signal = signal_number;
 }
 
 void interrupt_put_off_end(void)
@@ -49,18 +86,37 @@ void interrupt_put_off_end(void)
     struct sigaction later = {.sa_handler = on_end}; /* no SA_RESTART: waits end */
 
     sigemptyset(&later.sa_mask);
-    for (size_t i = 0; i < N_ENDS; i++)
-        if (sigaction(ends[i], NULL, &before[i]) == 0 && before[i].sa_handler != SIG_IGN)
-            sigaction(ends[i], &later, NULL);
+    for (size_t i = 0; i < N_STOPS; i++)
+        if (sigaction(stops[i], NULL, &before[i]) == 0 && before[i].sa_handler != SIG_IGN)
+            sigaction(stops[i], &later, NULL);
+}
+
+static void put_back(void)
+{
+    for (size_t i = 0; i < N_STOPS; i++)
+        sigaction(stops[i], &before[i], NULL);
 }
 
 void interrupt_take_end(void)
 {
-    for (size_t i = 0; i < N_ENDS; i++)
-        sigaction(ends[i], &before[i], NULL);
+    put_back();
+    stop_wanted = 0;
     if (end_signal)
         raise(end_signal);
     end_signal = 0;
+}
+
+bool interrupt_stop_wanted(void)
+{
+    return stop_wanted != 0;
+}
+
+void interrupt_take_stop(void)
+{
+    put_back();
+    stop_wanted = 0;
+    raise(SIGTSTP); /* until somebody wants us to go on */
+    interrupt_put_off_end();
 }
 
 bool interrupt_end_wanted(void)

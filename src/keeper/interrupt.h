@@ -28,10 +28,18 @@ void interrupt_session(void);
 void interrupt_clear(void);
 
 /* Between the two SIGTERM, SIGHUP and SIGQUIT only set a flag, that who has the terminal looks at;
- * the second then ends the process as the signal would have. Those that are ignored stay so. */
+ * the second then ends the process as the signal would have. Those that are ignored stay so. So it
+ * is with SIGTSTP (Ctrl+Z): take_stop, once the terminal is as the shell wants it, returns when the
+ * process is to go on. */
 void interrupt_put_off_end(void);
 void interrupt_take_end(void);
 bool interrupt_end_wanted(void);
+bool interrupt_stop_wanted(void);
+void interrupt_take_stop(void);
+
+/* What is written to stdout's terminal is shown in a style: whatever ends or stops the process puts
+ * the usual one back first. Not between the two above. */
+void interrupt_styled(bool now_styled);
 
 bool interrupt_seen(void);
 bool interrupt_repeated(void);             /* more than once: a person who does not want to wait */

@@ -112,5 +112,8 @@ int out_style(struct out *o, enum out_style style)
 
     if (o->closed || o->error_errno)
         return -1;
-    return o->tty ? write_all(o, codes[style], strlen(codes[style])) : 0;
+    if (!o->tty)
+        return 0;
+    interrupt_styled(style != OUT_PLAIN);
+    return write_all(o, codes[style], strlen(codes[style]));
 }

@@ -61,7 +61,7 @@ int pair_read(FILE *from, char dst[PAIR_LINE_MAX], struct err *err)
 
         if (!at)
             continue;
-        at[strcspn(at, " \t\r\n")] = '\0';
+        at[strcspn(at, " \t\r\n'")] = '\0';
         if (str_copy(dst, PAIR_LINE_MAX, at))
             return 0;
         return err_set(err, ERR_LIMIT,

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "keeper/term.h"
 
 /* What looks as if it hung should say what it waits for. */
@@ -48,6 +49,16 @@ static int read_stdin(struct buf *text, bool quiet, struct err *err)
     }
 }
 
+/* How many bytes are UTF-8 before the first that is not. */
+static size_t n_utf8(const char *text, size_t n)
+{
+    size_t i = 0;
+
+    for (int len; i < n && (len = utf8_len(text + i, n - i)) > 0;)
+        i += (size_t)len;
+    return i;
+}
+
 static int check(const char *text, size_t n, struct err *err)
 {
     if (n == 0)
@@ -58,16 +69,25 @@ static int check(const char *text, size_t n, struct err *err)
         return err_set(err, ERR_INVALID, "the prompt holds a NUL byte at offset %zu",
                        (size_t)((const char *)memchr(text, '\0', n) - text));
     if (!str_is_utf8(text, n))
-        return err_set(err, ERR_INVALID, "the prompt (%zu bytes) is not UTF-8 text", n);
+        return err_set(err, ERR_INVALID,
+                       "the prompt (%zu bytes) is not UTF-8 text from byte %zu on; `iconv -f "
+                       "latin1 -t utf-8` makes it of another encoding",
+                       n, n_utf8(text, n));
     return 0;
 }
 
-/* Puts the whole text of stdin, but for one line feed at its end. */
+/* Puts the whole text of stdin, but for one line feed at its end, and the mark at its beginning by
+ * which Windows knows UTF-8. */
 static int put_stdin(struct buf *text, bool quiet, struct err *err)
 {
     size_t before = text->len;
     int rc = read_stdin(text, quiet, err);
 
+    if (rc == 0 && str_starts(buf_str(text) + before, PROMPT_BOM)) {
+        text->len -= sizeof PROMPT_BOM - 1;
+        memmove(text->data + before, text->data + before + sizeof PROMPT_BOM - 1,
+                text->len - before + 1);
+    }
     if (rc == 0 && text->len > before && text->data[text->len - 1] == '\n')
         text->data[--text->len] = '\0';
     return rc;

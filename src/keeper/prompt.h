@@ -8,7 +8,8 @@
 #include "base/err.h"
 
 #define PROMPT_MAX        (8u << 20) /* bytes */
-#define PROMPT_PATIENT_MS 2000       /* without a byte on stdin, until it is said that we wait */
+#define PROMPT_BOM        "\xef\xbb\xbf"
+#define PROMPT_PATIENT_MS 2000 /* without a byte on stdin, until it is said that we wait */
 
 struct prompt_source {
     const char *given; /* --prompt's value, or NULL */

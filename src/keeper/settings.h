@@ -16,7 +16,7 @@
 #include "keeper/sampling.h"
 
 #define SETTINGS_MAX_TOKENS INFERENCE_MAX_TOKENS_MAX /* the default: what fits */
-#define SETTINGS_TEXT_MAX   (64u << 10)
+#define SETTINGS_TEXT_MAX   (17u << 20)
 
 /* Those of a filled request that are not at their default; owned, NULL when out of memory. */
 json_t *settings_of(const struct inference_request *r);

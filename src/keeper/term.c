@@ -2,6 +2,7 @@
 #include "keeper/term.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +15,11 @@
 #include "base/clock.h"
 #include "base/str.h"
 
-#define TERM_LINE_MAX   (64u << 10) /* bytes of one message; an error may carry a log's end */
+#define TERM_LINE_MAX   (17u << 20) /* bytes of one message: a setting may be a whole schema */
 #define TERM_WIDTH      80          /* columns where the terminal does not tell */
 #define TERM_REDRAW_MS  100
 #define TERM_PLAIN_MS   1000
+#define TERM_WAIT_MS    5000
 #define TERM_ERASE      "\r\033[K"
 #define TERM_MARK       "\033[32m\xe2\x9c\x93\033[0m "
 #define TERM_MARK_ASCII "ok "
@@ -32,13 +34,18 @@ void term_init(struct term *t, bool quiet)
     t->ascii = !t->tty || (no_color && no_color[0]);
 }
 
-/* All of it, with as few writes as the kernel allows; stderr that is gone is nobody's loss. */
+/* All of it, with as few writes as the kernel allows; stderr that is gone is nobody's loss, nor is
+ * one that does not want to wait, and takes nothing for a while. */
 static void write_all(const char *bytes, size_t n)
 {
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
     while (n) {
         ssize_t done = write(STDERR_FILENO, bytes, n);
 
         if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0 && errno == EAGAIN && poll(&p, 1, TERM_WAIT_MS) > 0)
             continue;
         if (done <= 0)
             return;

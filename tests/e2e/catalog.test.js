@@ -9,6 +9,7 @@ const crypto = require('node:crypto');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { spawnSync } = require('node:child_process');
 
 const { HIVE, WORKER, Proc, makeFolder, isAlive, testModel, until } = require('./lib/proc.js');
 const { startHive, get, post, remove, spawn, spawnReady } = require('./lib/hive.js');
@@ -171,6 +172,11 @@ describe('verify and prune', () => {
       assert.match(shown.stdout, what);
     }
     assert.match(shown.stderr, /Nothing was deleted\. --yes/);
+    if (!keeper.noTerminal) { // at one, but with the list in a file, it asked whether to delete what nobody had seen
+      const blind = spawnSync('script', ['-qec', `'${keeper.KEEPER}' models prune --node ${hive.url} > /dev/null`, '/dev/null'],
+        { env: keeper.environment({ RBEE_HOME: hive.home }), encoding: 'utf8', input: 'y\n', timeout: 20000 });
+      assert.match(blind.stdout, /Nothing was deleted\. --yes/);
+    }
     assert.deepStrictEqual(files(path.join(hive.home, 'models')), before);
 
     const { plan } = (await get(hive, '/v1/models/prune')).json;

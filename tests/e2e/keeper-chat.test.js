@@ -48,6 +48,12 @@ describe('a script', () => {
     assert.ok(!fs.existsSync(path.join(r.home, 'chat-history')), 'what a script says is no history');
   });
 
+  test('a script of Windows: its mark of UTF-8 is no part of the first line', async () => {
+    const r = await script('\ufeff/system Be brief\r\nhi\r\n').done;
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.deepStrictEqual(asked()[0].messages, [{ role: 'system', content: 'Be brief' }, user('hi')]);
+  });
+
   test('a NUL in an answer does not end what is kept of it', async () => {
     fake.on('POST /v1/inference', (req, res, body) => answer(res, body, 'abc\u0000def'));
     await script('one\ntwo\n').done;
@@ -314,6 +320,21 @@ describe('at a terminal', { skip: noTerminal }, () => {
     assert.strictEqual(await t.end(), 0);
   });
 
+  /* It came back without its quotes: as a command ("/clear" forgot the conversation), or as half of two lines. */
+  test('what was quoted comes back quoted', async () => {
+    open();
+    for (const [line, text] of [['"""/clear what"""', '/clear what'], ['"""ends with \\"""', 'ends with \\']]) {
+      await t.says(PROMPT);
+      t.enter(line);
+      await t.says(/answer \d+/);
+      await t.says(PROMPT);
+      t.keys(KEYS.up + KEYS.enter);
+      await t.says(/answer \d+/);
+      const said = asked().at(-1).messages.filter((m) => m.role === 'user').map((m) => m.content);
+      assert.deepStrictEqual(said.slice(-2), [text, text]);
+    }
+  });
+
   test('a pasted text of several lines is one message, and waits for Enter', async () => {
     open();
     await t.says(PROMPT);
@@ -449,6 +470,37 @@ describe('at a terminal', { skip: noTerminal }, () => {
       assert.match(shown, / icanon/);
       assert.match(shown, / echo /);
       assert.match(shown, /\x1b\[\?2004l[\s\S]*ended with/);
+      await t.end();
+    }
+  });
+
+  /* dash showed nothing of what was typed behind it, and pastes with their marks. (Without a shell that has jobs nobody
+   * can be stopped, so that the line goes on at once.) */
+  test('Ctrl+Z at the prompt leaves the terminal as it was, and the line goes on behind it', async () => {
+    open();
+    await t.says(PROMPT);
+    t.keys('one');
+    await t.says(/one/);
+    t.keys('\x1a');
+    await t.says(/\x1b\[\?2004l[\s\S]*\x1b\[\?2004h[\s\S]*one/);
+    t.keys(` more${KEYS.enter}`);
+    await t.says(/answer 1/);
+    assert.deepStrictEqual(asked()[0].messages, [user('one more')]);
+  });
+
+  /* The shell went on in grey. */
+  test('whatever ends an answer with thoughts, what is behind it is not dim', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      sseHead(res);
+      res.write(event(started(body)) + event({ type: 'reasoning', t: 'hm', i: 0 }));
+    });
+    for (const [ends, code] of [[() => t.keys(KEYS.interrupt + KEYS.interrupt), 130], [() => process.kill(t.keeper().pid, 'SIGTERM'), 143],
+      [() => t.keys('\x1c'), 131]]) {
+      t = new Terminal(['infer', '--node', fake.node, '--prompt', 'one'], { behind: 'echo "ended with $?"' });
+      await t.says(/\x1b\[2mhm/);
+      ends();
+      const [shown] = await t.says(/[\s\S]*ended with \d+/);
+      assert.match(shown, new RegExp(`\x1b\\[0m[\\s\\S]*ended with ${code}`));
       await t.end();
     }
   });

@@ -16,7 +16,7 @@ const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started,
 const { hold } = require('./lib/hold.js');
 const { KEEPER, deadPort, deafPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
 const { startHive } = require('./lib/hive.js');
-const { HIVE, PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
+const { HIVE, WORKER, PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
 
 const noFlock = spawnSync('sh', ['-c', 'command -v flock']).status === 0 ? false : 'needs flock';
 function linkOf(pid, fd) {
@@ -301,7 +301,7 @@ describe('usage errors', () => {
   const cases = [
     ['an empty prompt', ['infer', '--prompt', ''], /prompt is empty/],
     ['no prompt at all', ['infer'], /prompt is empty/, { input: '' }],
-    ['a prompt that is not UTF-8', ['infer'], /not UTF-8/, { input: Buffer.from([0xff, 0xfe]) }],
+    ['a prompt that is not UTF-8', ['infer'], /3 bytes\) is not UTF-8 text from byte 1 on; `iconv/, { input: Buffer.from([0x61, 0xff, 0xfe]) }],
     ['a prompt with a NUL', ['infer'], /NUL byte at offset 1/, { input: 'a\0b' }],
     ['a temperature out of range', ['infer', '--prompt', 'x', '--temperature', '3'], /from 0 to 2/],
     ['no tokens', ['infer', '--prompt', 'x', '--max-tokens', '0'], /--max-tokens/],
@@ -1557,4 +1557,18 @@ test('a file that cannot be imported: what to do about it stands behind it', asy
 test('the range of a large number is told in full', async () => {
   const r = await infer(['--seed', 'x']).done;
   assert.match(r.stderr, /--seed takes a whole number from 0 to 9007199254740991, not 'x'/); // it was 9.007199255e+15
+});
+
+/* `models import *.gguf` hands over what files are called: of the second, as of each word that no command takes, the
+ * name went to the terminal as it is. */
+test('no word that was typed moves the cursor', () => {
+  const evil = 'b\x1b]0;PWNED\x07\x1b[2J\xc2\x9b.gguf';
+  for (const [program, ...args] of [[KEEPER, 'models', 'import', 'a.gguf', evil], [KEEPER, evil], [KEEPER, 'models', evil],
+    [KEEPER, 'infer', '--temperature', evil], [KEEPER, 'infer', `--${evil}`], [HIVE, evil], [HIVE, 'daemon', evil],
+    [WORKER, evil], [WORKER, 'tokenize', '--model', evil]]) {
+    const r = spawnSync(program, args, { encoding: 'utf8', env: { ...process.env, RBEE_HOME: makeHome() } });
+    assert.ok(r.status > 0, `${args}: ${r.status}`);
+    assert.match(r.stderr, /PWNED/);
+    assert.doesNotMatch(r.stdout + r.stderr, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/, JSON.stringify(args));
+  }
 });

@@ -1,5 +1,6 @@
 /* test_base.c - the small tools everything else stands on. */
 #include <pthread.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -57,6 +58,33 @@ static void test_err__long_texts_are_cut_not_overrun(void **state)
     err_prefix(&err, "%s", text);
     assert_int_equal(strlen(err.text), ERR_TEXT_MAX - 1);
     free(text);
+}
+
+/* Of a file with a name of a kilobyte nobody was told what is wrong with it. */
+static void test_err__a_long_text_leaves_room_for_the_reason(void **state)
+{
+    struct err err = {0};
+    char name[ERR_TEXT_MAX], why[ERR_TEXT_MAX + 100];
+
+    (void)state;
+    for (size_t i = 0; i + 2 < sizeof name; i += 2)
+        memcpy(name + i, "\xD0\xAF", 3);
+    err_errno(&err, ERR_IO, ENOENT, "cannot open %s", name);
+    assert_true(str_ends(err.text, "\xE2\x80\xA6: No such file or directory"));
+    assert_true(str_starts(err.text, "cannot open \xD0\xAF"));
+    assert_true(str_is_utf8(err.text, strlen(err.text)));
+    err_prefix(&err, "%s", name);
+    assert_true(str_starts(err.text, name + sizeof name - 20)); /* of both there is something */
+    assert_non_null(strstr(err.text, "\xE2\x80\xA6: cannot open"));
+    memset(why, 'x', sizeof why - 1);
+    why[sizeof why - 1] = '\0';
+    err_set(&err, ERR_IO, "short");
+    err_prefix(&err, "%s", "before");
+    assert_string_equal(err.text, "before: short");
+    err_set(&err, ERR_IO, "%s", why);
+    err_prefix(&err, "before");
+    assert_true(str_starts(err.text, "before: xxx"));
+    assert_int_equal(strlen(err.text), ERR_TEXT_MAX - 1);
 }
 
 /* A path of Cyrillic letters that was cut within one went into no JSON: the event that should have
@@ -1203,6 +1231,7 @@ int main(void)
         cmocka_unit_test(test_path__no_size_is_no_full_disk),
         cmocka_unit_test(test_err__carries_code_and_sentence),
         cmocka_unit_test(test_err__long_texts_are_cut_not_overrun),
+        cmocka_unit_test(test_err__a_long_text_leaves_room_for_the_reason),
         cmocka_unit_test(test_err__texts_are_utf8_wherever_they_are_cut),
         cmocka_unit_test(test_err__full_disk_is_told_from_other_io),
         cmocka_unit_test(test_buf__grows_and_stays_terminated),
