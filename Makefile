@@ -4,7 +4,7 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 NINJA  := ninja
 
-.PHONY: all test unit check format lint layers asan ubsan tsan fuzz fuzz-hours bench bench-kern install clean help
+.PHONY: all test unit check format lint layers asan ubsan tsan fuzz fuzz-hours bench bench-kern install uninstall clean help
 
 all: $(BUILD)/build.ninja
 	@$(NINJA) -C $(BUILD)
@@ -61,10 +61,13 @@ bench-kern: all ## the kernels alone, one by one
 
 # The prefix of the first setup stays, but for one that is given here.
 install: all
-ifeq ($(origin PREFIX),command line)
+ifneq ($(origin PREFIX),file)
 	@meson configure $(BUILD) --prefix="$(PREFIX)"
 endif
 	@meson install -C $(BUILD)
+
+uninstall: ## remove what `make install` of this build folder put
+	@$(NINJA) -C $(BUILD) uninstall
 
 clean:
 	@rm -rf $(BUILD) build-asan build-tsan build-fuzz

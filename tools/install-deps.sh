@@ -13,13 +13,13 @@ ca-certificates"
 test="libcmocka-dev clang-14 libclang-rt-14-dev llvm-14 clang-format-14 clang-tidy-14 cppcheck
 valgrind curl nodejs python3-jinja2 procps iproute2 man-db gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 
+say() { echo "rbee: $*" >&2; }
+
 case ${1:-build} in
 build) wanted=$build ;;
 test) wanted="$build $test" ;;
 *) echo "usage: tools/install-deps.sh build|test" >&2; exit 2 ;;
 esac
-
-say() { echo "rbee: $*" >&2; }
 
 # The end, with what comes from elsewhere than Debian.
 done_well() {
@@ -37,14 +37,30 @@ if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>
     exit 1
 fi
 
+# Under another name in newer releases: the library of llhttp, which node-llhttp had the sources of; the
+# tools of clang without a number (what needs 14 is skipped by the tests, which say so).
+other_name() {
+    case $1 in
+    node-llhttp) echo libllhttp-dev ;;
+    clang-14 | llvm-14 | clang-format-14 | clang-tidy-14) echo "${1%-14}" ;;
+    libclang-rt-14-dev) echo libclang-rt-dev ;;
+    esac
+}
+
+is_installed() {
+    [ "$1" != node-llhttp ] || [ -f /usr/share/llhttp/llhttp.c ] || return 1 # not in newer ones
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]
+}
+
 missing=
 for package in $wanted; do
     # A node of another make than Debian's will do as well.
     if [ "$package" = nodejs ] && command -v node >/dev/null 2>&1; then
         continue
     fi
-    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
-    [ "$state" = installed ] || missing="$missing $package"
+    other=$(other_name "$package")
+    is_installed "$package" || { [ -n "$other" ] && is_installed "$other"; } ||
+        missing="$missing $package"
 done
 [ -n "$missing" ] || done_well "$@"
 
@@ -57,14 +73,36 @@ if [ "$(id -u)" -ne 0 ]; then
     fi
     as_root=sudo
 fi
-say "installing:$missing"
+is_known() { [ -n "$(apt-cache --quiet=0 policy "$1" 2>/dev/null | grep 'Candidate: [^(]')" ]; }
+
+# Each by the name that this release has for it.
+by_known_names() {
+    known=
+    for package in $missing; do
+        other=$(other_name "$package")
+        if [ "$package" = node-llhttp ] && is_known libllhttp-dev; then
+            package=libllhttp-dev # there the other package has no sources
+        elif [ -n "$other" ] && ! is_known "$package" && is_known "$other"; then
+            package=$other
+        fi
+        known="$known $package"
+    done
+    missing=$known
+}
+
 install() {
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
         $missing >&2
 }
 # The lists on the machine may be missing or old.
-if ! $as_root apt-get -q update >&2 || ! install; then
-    say "the packages could not be installed; is there a network? By hand: apt-get install$missing"
+if ! $as_root apt-get -q update >&2; then
+    say "the lists of packages could not be fetched; is there a network? By hand: apt-get install$missing"
+    exit 1
+fi
+by_known_names
+say "installing:$missing"
+if ! install; then
+    say "the packages could not be installed, apt-get says why above. By hand: apt-get install$missing"
     exit 1
 fi
 done_well "$@"

@@ -135,17 +135,27 @@ static int lock_models_dir(struct hive *h, struct err *err)
     return 0;
 }
 
+/* What is written wrong stays wrong: another start would not help. */
+static int read_options(struct hive *h, const struct daemon_flags *f, struct err *err)
+{
+    int rc = config_open(h->home, &h->config, err);
+
+    if (rc == 0)
+        rc = config_check_foreign(h->config, err);
+    if (rc == 0)
+        rc = apply_flags(h->config, f, err);
+    if (rc == ERR_INVALID)
+        h->exit_code = CLI_USAGE;
+    return rc;
+}
+
 int daemon_configure(struct hive *h, const struct daemon_flags *f, struct err *err)
 {
     enum log_level level = LOG_INFO;
     int rc = find_home(h, f->home, err);
 
     if (rc == 0)
-        rc = config_open(h->home, &h->config, err);
-    if (rc == 0)
-        rc = config_check_foreign(h->config, err);
-    if (rc == 0 && (rc = apply_flags(h->config, f, err)) == ERR_INVALID)
-        h->exit_code = CLI_USAGE;
+        rc = read_options(h, f, err);
     if (rc)
         return rc;
     log_level_from(config_text(h->config, "hive", "log_level"), &level);
@@ -172,8 +182,10 @@ int daemon_resolve_addr(struct hive *h, struct err *err)
     int rc = config_addr_parse(config_text(h->config, "hive", "addr"), CONFIG_DEFAULT_PORT,
                                &h->addr, err);
 
-    if (rc)
+    if (rc) {
+        h->exit_code = CLI_USAGE;
         return rc;
+    }
     rc = getaddrinfo(h->addr.host, NULL, &hints, &ai);
     if (rc)
         return err_set(err, ERR_INVALID,

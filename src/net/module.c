@@ -16,7 +16,7 @@ static const void *load(const char *path, const char *symbol)
 /* `dir`: the program's. */
 static const void *load_near(const char *dir, const char *file, const char *symbol)
 {
-    static const char *const places[] = {".", "../net", "../lib/rbee", NULL};
+    static const char *const places[] = {".", "../net", RBEE_LIBDIR_NEAR, "../lib/rbee", NULL};
     const void *found = NULL;
 
     for (size_t i = 0; places[i] && !found; i++) {
@@ -45,9 +45,10 @@ const void *module_load(const char *file, const char *symbol, const char *what, 
     why = found ? NULL : dlerror();
     if (!found)
         err_set(err, ERR_UNSUPPORTED,
-                "%s is not there: %s is neither beside the program in %s nor in %s, or cannot be "
-                "loaded%s%s; install it, or %s",
-                what, file, dir ? dir : "?", RBEE_LIBDIR, why ? ": " : "", why ? why : "", needs);
+                "%s is not there: %s is neither beside the program in %s, nor from there in %s or "
+                "../lib/rbee, nor in %s, or cannot be loaded%s%s; install it, or %s",
+                what, file, dir ? dir : "?", RBEE_LIBDIR_NEAR, RBEE_LIBDIR, why ? ": " : "",
+                why ? why : "", needs);
     free(dir);
     return found;
 }

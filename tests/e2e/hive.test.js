@@ -990,7 +990,7 @@ describe('starting', () => {
   test('an address of the hub that is none, or holds a password, which is not shown', () => {
     for (const given of ['nonsense', 'ftp://hub', 'http://', 'http://me:secret@127.0.0.1:9']) {
       const r = daemon(['--addr', '127.0.0.1:0', '--home', makeFolder()], { env: { HF_ENDPOINT: given } });
-      assert.strictEqual(r.status, 1, given);
+      assert.strictEqual(r.status, 2, given);
       assert.match(r.stderr, /^rbee-hive: the environment's HF_ENDPOINT: hf_endpoint takes http:\/\/HOST.* HF_TOKEN$/m);
       assert.ok(!r.stderr.includes('secret'));
     }
@@ -1027,7 +1027,7 @@ describe('starting', () => {
     }
     fs.writeFileSync(path.join(home, 'config.ini'), '[hive]\nadddr = 1\n');
     const r = daemon(['--home', home]);
-    assert.strictEqual(r.status, 1);
+    assert.strictEqual(r.status, 2);
     assert.match(r.stderr, /config\.ini, line 2.*adddr/);
   });
 

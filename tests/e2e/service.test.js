@@ -37,8 +37,18 @@ for (const [file, kind] of [['rbee-hive.service', '--system'], ['rbee-hive-user.
       assert.strictEqual((await hive.end()).code, 0);
     });
 
-    test('what the command line does not allow is not tried again, other failures are', () => {
-      assert.strictEqual(spawnSync(HIVE, [...words, '--no-such-option']).status, Number(valuesOf(unit, 'RestartPreventExitStatus')));
+    test('what is written wrong is not tried again, other failures are', () => {
+      const status = (args, env = {}, config = '') => {
+        const home = makeFolder('rbee-service-');
+        fs.writeFileSync(path.join(home, 'config.ini'), config);
+        return spawnSync(HIVE, [...words, ...args], { env: { ...process.env, RBEE_HOME: home, ...env } }).status;
+      };
+      const [wrong] = valuesOf(unit, 'RestartPreventExitStatus').map(Number);
+      assert.strictEqual(status(['--no-such-option']), wrong);
+      assert.strictEqual(status([], {}, '[hive]\nkeepalive = 3\n'), wrong); // it was started again every five seconds, for ever
+      assert.strictEqual(status([], { RBEE_HIVE_CTX: 'abc' }), wrong);
+      assert.strictEqual(status([], { RBEE_HIVE_ADDR: '8080' }), wrong);
+      assert.strictEqual(status([], { RBEE_HIVE_ADDR: '192.0.2.1:0' }), 1); // not an address of this machine: it may come to be one
       assert.deepStrictEqual(valuesOf(unit, 'Restart'), ['on-failure']);
     });
 
@@ -68,13 +78,14 @@ describe('make', () => {
   fs.mkdirSync(bin);
   fs.writeFileSync(path.join(bin, 'ninja'), '#!/bin/sh\n', { mode: 0o755 });
   fs.writeFileSync(path.join(bin, 'meson'), `#!/bin/sh\nprintf '%s|' "$@" >>"${log}"; echo >>"${log}"\n[ "$1" != setup ] || { mkdir -p "$2"; : >"$2/build.ninja"; }\n`, { mode: 0o755 });
-  const make = (...words) => {
+  const makeWith = (env, ...words) => {
     fs.writeFileSync(log, '');
     const r = spawnSync('make', ['-f', path.join(ROOT, 'Makefile'), ...words],
-      { cwd: folder, encoding: 'utf8', env: { PATH: `${bin}:${process.env.PATH}` } });
+      { cwd: folder, encoding: 'utf8', env: { PATH: `${bin}:${process.env.PATH}`, ...env } });
     if (!r.error) assert.strictEqual(r.status, 0, r.stderr);
     return r.error ? null : fs.readFileSync(log, 'utf8').split('\n').filter(Boolean);
   };
+  const make = (...words) => makeWith({}, ...words);
   const skip = make('help') ? false : 'there is no make';
 
   /* It went to /usr/local, as the build had been set up before; a blank in the prefix ended the setup. */
@@ -82,6 +93,7 @@ describe('make', () => {
     assert.deepStrictEqual(make('BUILD=out', 'PREFIX=/opt/my apps'), ['setup|out|--prefix=/opt/my apps|']);
     assert.deepStrictEqual(make('install', 'BUILD=out', 'PREFIX=/opt/bees b'), ['configure|out|--prefix=/opt/bees b|', 'install|-C|out|']);
     assert.deepStrictEqual(make('install', 'BUILD=out'), ['install|-C|out|']);
+    assert.deepStrictEqual(makeWith({ PREFIX: '/opt/mine' }, 'install', 'BUILD=out'), ['configure|out|--prefix=/opt/mine|', 'install|-C|out|']);
   });
 
   test('clean removes the build folder that is meant, not another', { skip }, () => {
@@ -90,4 +102,20 @@ describe('make', () => {
     make('clean', 'BUILD=out');
     assert.deepStrictEqual(['out', 'build'].map((name) => fs.existsSync(path.join(folder, name))), [false, true]);
   });
+});
+
+/*
+ * Distributions set CFLAGS, which stood behind the level of the kernels and won: they were two to four times slower.
+ * And the TLS of an installation that was moved was looked for where it had been.
+ */
+test('what a distribution sets leaves the kernels optimised', { skip: path.basename(BUILD) !== 'build' && 'of a plain build' }, () => {
+  const folder = makeFolder('rbee-flags-');
+  const r = spawnSync('meson', ['setup', folder, '--buildtype=plain', '-Dtests=false', '--libdir=lib/any'],
+    { cwd: ROOT, encoding: 'utf8', env: { ...process.env, CFLAGS: '-g -O2' } });
+  assert.strictEqual(r.status, 0, r.stdout + r.stderr);
+  const rules = fs.readFileSync(path.join(folder, 'build.ninja'), 'utf8').split(/^build /m).filter((rule) => /^src\/engine\/kern\/lib.*\.o:/.test(rule));
+  const kernels = rules.filter((rule) => /^src\/engine\/kern\/libkern_/.test(rule));
+  assert.ok(kernels.length > 5, `${rules.length}`);
+  for (const rule of kernels) assert.strictEqual(rule.match(/ -O\S+/g).at(-1), ' -O3', rule);
+  assert.match(fs.readFileSync(path.join(folder, 'build.ninja'), 'utf8'), /RBEE_LIBDIR_NEAR=\S*\.\.\/lib\/any\/rbee/);
 });

@@ -61,6 +61,8 @@ void gguf_close(struct gguf *g)
     free(g);
 }
 
+_Static_assert(sizeof(size_t) == sizeof(uint64_t), "a file is mapped whole, whatever its size");
+
 /* Maps one regular file; the descriptor stays the caller's. */
 static int map_part(struct gguf_part *p, int fd, const char *name, struct err *err)
 {
