@@ -4,7 +4,7 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 NINJA  := ninja
 
-.PHONY: all test unit check format lint layers asan ubsan tsan fuzz fuzz-hours bench bench-kern install uninstall clean help
+.PHONY: all test unit slow check format lint layers asan ubsan tsan fuzz fuzz-hours bench bench-kern install uninstall clean help
 
 all: $(BUILD)/build.ninja
 	@$(NINJA) -C $(BUILD)
@@ -19,6 +19,9 @@ test: ## set up, build and run every test (the same as ./test_all.sh)
 
 unit: all ## the unit tests only
 	@tests/run.sh unit $(BUILD)
+
+slow: all ## tests that wait for minutes as the programs do, and that CI leaves out
+	@cd tests/e2e && RBEE_SLOW=1 RBEE_TEST_LONG=1 RBEE_BUILD="$(abspath $(BUILD))" node --test keeper.test.js doors.test.js
 
 check: all ## format, lint, layers
 	@tests/run.sh check $(BUILD)

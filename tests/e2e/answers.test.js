@@ -89,10 +89,11 @@ test('others take the places while none of it runs: it is asked again', async ()
 test('choices that still wait when their worker leaves go to another', async () => {
   const before_n = fake.asked().length;
   fake.places(1);
-  const s = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model, n: 3, prompt: one('a', { slow: 400 }), stream: true } });
+  const s = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model, n: 3, prompt: one('a', { until: 'it has left' }), stream: true } });
   await until(() => fake.asked().length === before_n + 3, 'the two others have been refused');
   fake.places(99);
   fake.leave();
+  fake.say('it has left');
   const events = await s.all();
   assert.deepStrictEqual(events.map((e) => (e.error ? e.error.message : e.choices[0].text)).filter(Boolean), ['a', 'a', 'a']);
   assert.ok(s.done);

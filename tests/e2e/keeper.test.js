@@ -891,10 +891,14 @@ describe('Ctrl+C and a worker that says nothing more', () => {
     fake.on('DELETE /v1/inference/*', () => {}); // no answer
     const r = infer();
     await r.says(/Once/);
+    const began = performance.now();
     r.interrupt();
     await r.done;
+    const took = performance.now() - began;
     assert.strictEqual(r.code, 130);
     assert.strictEqual(fake.of('DELETE', '/v1/inference/').length, 1);
+    assert.ok(took > 4900 && took < 9500, `${took} ms`);
+    assert.match(r.stderr, /Cancelled\.\n$/);
   });
 });
 

@@ -11,7 +11,7 @@ const path = require('node:path');
 const { spawn, spawnSync } = require('node:child_process');
 
 const { WORKER, testModel, makeFolder, startWorker, until } = require('./lib/proc.js');
-const { startHive, get, spawnReady, list } = require('./lib/hive.js');
+const { startHive, get, post, remove, spawnReady, list } = require('./lib/hive.js');
 const { ask, stream } = require('./lib/sse.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const { run } = require('./lib/keeper.js');
@@ -90,6 +90,30 @@ describe('a worker of a hive', () => {
     const table = await run(['workers', 'list', '--node', new URL(hive.url).host]);
     assert.match(table.stdout, /SANDBOX\n/);
     assert.match(table.stdout, new RegExp(` ${WORD}\\n$`));
+  });
+
+  /* Looked for once it served, which also one had that gave them up behind the whole load. */
+  it('has none left before it has read its model', async (t) => {
+    const model = path.join(makeFolder(), 'slow.gguf');
+    writeHollowModel(model, { layers: 24, embd: 512, ff: 2048, ctx: 512 });
+    const hive = await startHive();
+    t.after(() => hive.stop());
+    const filters = (pid) => fs.readdirSync(`/proc/${pid}/task`).map((n) => status(`${pid}/task/${n}`, 'Seccomp'));
+    await until(async () => { // again where it was too late
+      const { worker_id: id } = (await post(hive, '/v1/workers/spawn', { model_ref: model })).json;
+      const row = await until(async () => {
+        const now = (await get(hive, `/v1/workers/${id}`)).json;
+        return ['loading', 'idle'].includes(now.state) && now;
+      }, 'its load');
+      const progress = await stream(`${row.url}/v1/loading/progress`);
+      await until(() => progress.over || progress.events.some((e) => e.json?.bytes_loaded > 0), 'the first of its bytes');
+      const found = filters(row.pid), ready = (await ask(`${row.url}/v1/ready`)).json.model_loaded;
+      await remove(hive, `/v1/workers/${id}`);
+      await until(async () => (await get(hive, `/v1/workers/${id}`)).status === 404, 'its end');
+      if (ready) return false;
+      assert.ok(found.every((filter) => filter === '2'), `${found}`);
+      return true;
+    }, 'one that is seen while it loads');
   });
 
   it('says that it was switched off', async (t) => {

@@ -470,10 +470,17 @@ describe('refusals', { skip }, () => {
     assert.doesNotMatch(worker.stderr, /INTERNAL/);
   });
 
-  test('nothing of a prompt or an answer is in the log', async () => {
-    await post(worker, { prompt: 'Zebra quagga okapi', max_tokens: 5, stream: false });
-    await post(worker, { prompt: 'Zebra quagga okapi', max_tokens: 0 });
-    assert.doesNotMatch(worker.stderr, /Zebra|quagga|okapi/);
+  test('nothing of a prompt or an answer is in the log, whatever is logged', async (t) => {
+    const loud = await ready(await startWorker({ 'log-level': 'debug' }));
+    t.after(() => loud.stop());
+    for (const log of [worker, loud]) {
+      const { json } = await post(log, { prompt: 'Zebra quagga okapi', max_tokens: 40, ignore_eos: true, stream: false, temperature: 0 });
+      await post(log, { prompt: 'Zebra quagga okapi', max_tokens: 0 });
+      const said = json.text.trim().slice(0, 12);
+      assert.ok(said.length === 12, json.text);
+      assert.doesNotMatch(log.stderr, /Zebra|quagga|okapi/);
+      assert.ok(!log.stderr.includes(said), said);
+    }
   });
 });
 
@@ -861,13 +868,25 @@ describe('beginnings and ends', { skip }, () => {
 
   test('shutdown lets what runs go on, refuses what comes, and exits 0', async () => {
     const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
-    const running = await infer(worker, { ...ENDLESS, max_tokens: 100 });
+    const running = await infer(worker, { ...ENDLESS, max_tokens: 200 });
     await firstToken(running);
+    const { port } = new URL(worker.url), late = JSON.stringify({ prompt: 'abc', max_tokens: 1 });
+    const half = net.connect(port, '127.0.0.1');
+    await new Promise((resolve) => half.once('connect', resolve));
+    half.write(`POST /v1/inference HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Length: ${late.length}\r\n\r\n${late.slice(0, 5)}`);
+    await get(worker, '/v1/health'); // behind it: what was sent so far is there
     const answer = await ask(`${worker.url}/v1/admin/shutdown`, { method: 'POST' });
     assert.strictEqual(answer.status, 202);
     assert.deepStrictEqual(answer.json, { state: 'draining' });
+    await assert.rejects(get(worker, '/v1/health'), { code: 'ECONNREFUSED' });
+    let refusal = '';
+    half.setEncoding('utf8').on('data', (text) => { refusal += text; });
+    half.write(late.slice(5));
+    await until(() => /"request_id"/.test(refusal), () => `a refusal: ${refusal}`);
+    assert.match(refusal, /^HTTP\/1\.1 503 [\s\S]*"ALL_SLOTS_BUSY"[\s\S]*"draining":true/);
+    assert.ok(!running.over, 'the answer goes on meanwhile');
     const end = await lastOf(running);
-    assert.deepStrictEqual([end.type, end.tokens_out], ['end', 100]);
+    assert.deepStrictEqual([end.type, end.tokens_out], ['end', 200]);
     assert.ok(running.done);
     assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
     await assert.rejects(get(worker, '/v1/health'), { code: 'ECONNREFUSED' });

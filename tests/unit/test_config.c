@@ -83,12 +83,20 @@ static void assert_refused(const char *text, const char *word1, const char *word
 
 static void test_config__defaults_without_a_file(void **state)
 {
+    static const struct {
+        const char *option;
+        int64_t ms;
+    } times[] = {{"load_timeout", 300000},  {"health_interval", 30000}, {"stall_after", 60000},
+                 {"download_stall", 60000}, {"keep_alive", 300000},     {"queue_timeout", 60000},
+                 {"load_wait", 60000},      {"head_timeout", 10000},    {"body_timeout", 30000},
+                 {"write_timeout", 60000}}; /* docs/contract.md, docs/configuration.md */
     struct config *c = open_ok();
     char text[64];
 
     (void)state;
     assert_string_equal(config_text(c, "hive", "addr"), "127.0.0.1:8080");
-    assert_int_equal(config_duration_ms(c, "hive", "keep_alive"), 300000);
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        assert_int_equal(config_duration_ms(c, "hive", times[i].option), times[i].ms);
     assert_int_equal(config_int(c, "hive", "worker_port_first"), 8081);
     assert_string_equal(config_text(c, "keeper", "node"), "localhost");
     assert_string_equal(config_source_text(c, "hive", "addr", text, sizeof text), "default");

@@ -31,6 +31,7 @@
 #include "hive/stall.h"
 #include "hive/worker_state.h"
 #include "hive/workers.h"
+#include "net/sse.h"
 #include "worker/lifecycle.h"
 #include "worker/pace.h"
 #include "worker/stacks.h"
@@ -42,6 +43,13 @@
  */
 _Static_assert(LIFECYCLE_SIGNAL_DRAIN_MS + LIFECYCLE_FLUSH_MS < WORKERS_TERM_MS,
                "a hive's patience behind SIGTERM is longer than a worker's drain");
+
+/* What docs/contract.md promises, section 8. */
+_Static_assert(WORKERS_DRAIN_MS + WORKERS_TERM_MS <= 30000, "a drain has 30 s at most");
+_Static_assert(WORKERS_TERM_MS == 10000, "from SIGTERM to SIGKILL");
+_Static_assert(WORKERS_RETRY_MS == 10000, "a failed load is not tried again for so long");
+_Static_assert(WORKERS_HEALTH_LIMIT_MS == 5000, "for an answer to the question for its health");
+_Static_assert(SSE_KEEPALIVE_MS == 10000, "a stream's comment of silence");
 
 /* ---- states ---- */
 

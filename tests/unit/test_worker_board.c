@@ -64,6 +64,26 @@ static void test_worker_board__no_activity_is_in_the_future(void **state)
     board_detach(w.board);
 }
 
+/* keep_alive ends none that has something to do, however long ago anything was heard of it. */
+static void test_worker_board__one_in_use_is_not_idle(void **state)
+{
+    struct workers owner = {.closed = false};
+    struct worker w = made(&owner);
+    int64_t later = clock_ms() + 10 * w.keep_alive_ms + WORKERS_UNUSED_MS;
+
+    (void)state;
+    atomic_store(&w.board->slots_busy, 1);
+    assert_false(worker_is_idle_too_long(&w, later));
+    atomic_store(&w.board->slots_busy, 0);
+    atomic_store(&w.board->queued, 1);
+    assert_false(worker_is_idle_too_long(&w, later));
+    atomic_store(&w.board->queued, 0);
+    assert_true(worker_is_idle_too_long(&w, later));
+    w.keep_alive_ms = -1;
+    assert_false(worker_is_idle_too_long(&w, later));
+    board_detach(w.board);
+}
+
 /*
  * An engine that hung while it took a job into a slot counted as one without work: no slot was
  * busy. So it was never found out, and kept all who came.
@@ -437,6 +457,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_worker_board__no_activity_is_in_the_future),
+        cmocka_unit_test(test_worker_board__one_in_use_is_not_idle),
         cmocka_unit_test(test_worker_board__a_job_before_its_slot_is_work),
         cmocka_unit_test(test_worker_board__no_count_is_below_zero),
         cmocka_unit_test(test_worker_board__its_numbers_outlive_it),
