@@ -158,10 +158,11 @@ async function hitLoading(hive, how, group, { inside, ms }) {
  * memory by a cgroup's limit: what it reads are pages of a file, which are given back; it does before it loads.
  */
 async function hitWhileLoading({ rounds, seed, say, ways = WAYS }) {
-  const luck = chance(seed), group = ways.includes('memory') ? memoryGroup() : null, first = luck.below(2);
+  const luck = chance(seed), first = luck.below(2);
   say(`workers hit while they load: ${rounds} rounds, CHAOS_SEED=${seed}`);
   const hive = await startHive({ flags: { slots: SLOTS, worker: lateWorker(LOAD_MS / 1000) }, env: { RBEE_HIVE_LOAD_TIMEOUT: '4s' } });
   hive.mayCrash(); // its workers, by a signal of ours
+  const group = ways.includes('memory') ? memoryGroup() : null;
   try {
     for (let round = 0; round < rounds; round++) {
       const how = round < ways.length ? ways[round] : luck.pick(ways), ms = luck.below(LOAD_MS);
@@ -172,18 +173,18 @@ async function hitWhileLoading({ rounds, seed, say, ways = WAYS }) {
       say(`workers hit ${inside ? 'as they read the model' : `${ms} ms after their start`}: ${how}: ${CLIENTS} clients have ended, ${got.n} of them in a stream; another model worked`);
     }
   } finally {
-    await hive.stop();
-    if (group) await noLonger(group);
+    await hive.stop().finally(() => group && noLonger(group));
   }
 }
 
 /* ---- while it answers ---- */
 
 async function workersHit({ rounds, seed, say, ways = WAYS }) {
-  const luck = chance(seed), model = slowModel(), group = ways.includes('memory') ? memoryGroup() : null;
+  const luck = chance(seed), model = slowModel();
   say(`workers hit: ${rounds} rounds, CHAOS_SEED=${seed}`);
   const hive = await startHive({ flags: { slots: SLOTS }, env: { RBEE_HIVE_HEALTH_INTERVAL: '500ms' } });
   hive.mayCrash(); // its workers, by a signal of ours
+  const group = ways.includes('memory') ? memoryGroup() : null;
   try {
     for (let round = 0; round < rounds; round++) {
       const how = round < ways.length ? ways[round] : luck.pick(ways);
@@ -191,8 +192,7 @@ async function workersHit({ rounds, seed, say, ways = WAYS }) {
       say(`workers hit: ${how}: ${CLIENTS} clients ended, ${n} of them by an error in the stream; the next request worked`);
     }
   } finally {
-    await hive.stop();
-    if (group) await noLonger(group);
+    await hive.stop().finally(() => group && noLonger(group));
   }
 }
 
