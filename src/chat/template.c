@@ -44,7 +44,6 @@ static json_t *variables(const struct chat_template *t, json_t *messages, const 
     json_decref(no_tools);
     if (t->format->tools_text)
         rc |= set_texts(t, vars, tools);
-
     if (c->vars)
         rc |= json_object_update(vars, (json_t *)(uintptr_t)c->vars);
     if (rc == 0)
