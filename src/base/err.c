@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/str.h"
 #include "base/utf8.h"
 
 /* What was cut in the middle of a character, or names a file in another encoding, goes into JSON
@@ -37,7 +36,8 @@ static void put_behind(struct err *err, const char *why)
     size_t len = strlen(err->text);
 
     if (len > keep) {
-        len = str_utf8_whole(err->text, keep);
+        for (len = keep; len && ((unsigned char)err->text[len] & 0xc0) == 0x80;) /* a character */
+            len--;
         memcpy(err->text + len, CUT, sizeof CUT);
         len += sizeof CUT - 1;
     }

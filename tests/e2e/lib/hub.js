@@ -49,6 +49,7 @@ const hex = (n) => n.toString(16).toUpperCase().padStart(4, '0');
 
 /* Has all that was written to the socket been read at its other end, which is on this machine too? */
 function isTaken(socket) {
+  if (socket.destroyed || !socket.remotePort) return true; // nobody is there
   if (socket.writableLength) return false;
   const ends = [socket.localPort, socket.remotePort].map(hex);
   for (const [, from, to, unsent, unread] of fs.readFileSync('/proc/net/tcp', 'utf8')
