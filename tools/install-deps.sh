@@ -73,7 +73,7 @@ if [ "$(id -u)" -ne 0 ]; then
     fi
     as_root=sudo
 fi
-is_known() { [ -n "$(apt-cache --quiet=0 policy "$1" 2>/dev/null | grep 'Candidate: [^(]')" ]; }
+is_known() { [ -n "$(LC_ALL=C apt-cache --quiet=0 policy "$1" 2>/dev/null | grep 'Candidate: [^(]')" ]; }
 
 # Each by the name that this release has for it.
 by_known_names() {

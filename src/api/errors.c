@@ -41,7 +41,7 @@ static const struct api_error_info table[API_N_CODES] = {
     [API_CHECKSUM_MISMATCH] =
         {"CHECKSUM_MISMATCH", 502, 1, true,
          "Copy or send it again. A download is fetched anew after `rbee-keeper "
-         "models rm MODEL` or `models cancel MODEL --discard`; if it stays "
+         "models rm MODEL` or `rbee-keeper models cancel MODEL --discard`; if it stays "
          "so, the file on the hub is not what the hub says it is."},
     [API_DISK_FULL] = {"DISK_FULL", 507, 1, false,
                        "Free some space, for example with `rbee-keeper models rm MODEL`, and ask "

@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/advertise.h"
+#include "hive/certificate.h"
 #include "hive/home.h"
 #include "hive/reach.h"
 
@@ -144,6 +145,9 @@ static int read_options(struct hive *h, const struct daemon_flags *f, struct err
         rc = config_check_foreign(h->config, err);
     if (rc == 0)
         rc = apply_flags(h->config, f, err);
+    if (rc == 0)
+        rc = certificate_check_paths(config_text(h->config, "hive", "tls_cert"),
+                                     config_text(h->config, "hive", "tls_key"), err);
     if (rc == ERR_INVALID)
         h->exit_code = CLI_USAGE;
     return rc;

@@ -48,7 +48,7 @@ static void get_manifest(struct hive *h, struct http_exchange *x, const char *id
     } else if (!card->files[0].sha256[0]) {
         reply_fail(x, API_INVALID_REQUEST,
                    "the SHA-256 of %.300s is not known, as its hub told none: `rbee-keeper models "
-                   "export` and `models import` by hand",
+                   "export` and `rbee-keeper models import` by hand",
                    canonical);
     } else {
         reply_json(x, 200, manifest_json(h, canonical, card));

@@ -108,8 +108,8 @@ static bool needs_quotes(const struct turn *t)
 {
     const char *text = buf_str(&t->text);
 
-    return t->literal && !strchr(text, '\n') &&
-           (text[0] == '/' || str_starts(text, TURN_QUOTES) || str_ends(text, "\\"));
+    return t->literal && ((text[0] == '/' && !strchr(text, '\n')) ||
+                          str_starts(text, TURN_QUOTES) || str_ends(text, "\\"));
 }
 
 static void remember(struct chat *c, struct input *in)

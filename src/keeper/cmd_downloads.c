@@ -124,8 +124,9 @@ static int fail_to_find(struct keeper *k, const json_t *list, const struct meant
     }
     snprintf(text, sizeof text, "the download of %.150s was interrupted and is not under way",
              left);
-    return keeper_fail_missing(
-        k, text, "`rbee-keeper models pull` goes on with it, `models rm` deletes what has come.");
+    return keeper_fail_missing(k, text,
+                               "`rbee-keeper models pull` goes on with it, `rbee-keeper models rm` "
+                               "deletes what has come.");
 }
 
 static int delete_download(struct keeper *k, const char *word, const char *id, bool discard)

@@ -1,6 +1,7 @@
 /* interrupt.c - see interrupt.h. */
 #include "keeper/interrupt.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -19,13 +20,23 @@ static volatile sig_atomic_t end_signal; /* the one that came while it was put o
 static volatile sig_atomic_t styled;      /* stdout's terminal shows things otherwise */
 static volatile sig_atomic_t stop_wanted; /* Ctrl+Z, while it was put off */
 
+/* To a terminal that takes something: one that is stopped (Ctrl+S), or that nobody reads, would
+ * keep the process from ending. */
+static void put_now(int fd, const char *text, size_t n)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    ssize_t done = poll(&p, 1, 0) == 1 ? write(fd, text, n) : 0;
+
+    (void)done;
+}
+
 /* What no other can do any more: the shell would go on in this style. */
 static void drop_style(void)
 {
     static const char plain[] = "\033[0m";
-    ssize_t n = styled ? write(STDOUT_FILENO, plain, sizeof plain - 1) : 0;
 
-    (void)n;
+    if (styled)
+        put_now(STDOUT_FILENO, plain, sizeof plain - 1);
 }
 
 static void on_interrupt(int signal_number)
@@ -33,11 +44,8 @@ static void on_interrupt(int signal_number)
     (void)signal_number;
     n_interrupts = n_interrupts + 1;
     if (n_interrupts >= n_to_end) {
-        ssize_t n;
-
         drop_style();
-        n = write(STDERR_FILENO, "\n", 1); /* the shell's prompt gets a row of its own */
-        (void)n;
+        put_now(STDERR_FILENO, "\n", 1); /* the shell's prompt gets a row of its own */
         _exit(CLI_INTERRUPTED);
     }
     interrupted = true;
@@ -100,10 +108,11 @@ static void put_back(void)
 void interrupt_take_end(void)
 {
     put_back();
-    stop_wanted = 0;
     if (end_signal)
         raise(end_signal);
-    end_signal = 0;
+    if (stop_wanted)
+        raise(SIGTSTP);
+    end_signal = stop_wanted = 0;
 }
 
 bool interrupt_stop_wanted(void)

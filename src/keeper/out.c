@@ -109,11 +109,16 @@ int out_end_line(struct out *o)
 int out_style(struct out *o, enum out_style style)
 {
     static const char *const codes[] = {[OUT_PLAIN] = "\033[0m", [OUT_DIM] = "\033[2m"};
+    int rc;
 
     if (o->closed || o->error_errno)
         return -1;
     if (!o->tty)
         return 0;
-    interrupt_styled(style != OUT_PLAIN);
-    return write_all(o, codes[style], strlen(codes[style]));
+    if (style != OUT_PLAIN)
+        interrupt_styled(true);
+    rc = write_all(o, codes[style], strlen(codes[style]));
+    if (style == OUT_PLAIN)
+        interrupt_styled(false);
+    return rc;
 }

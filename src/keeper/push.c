@@ -432,7 +432,7 @@ int push_model(struct keeper *from, struct keeper *to, const char *model_ref, ui
                      .size = {.next = PIECE_BYTES_FIRST}};
     const struct tls *tls = NULL;
     int rc = get_manifest(from, &p);
-    bool was_there = false;
+    bool was_there = false, asked_there = rc == 0;
     char size[16];
 
     p.sha256_of = tls_load(&tls, NULL) == 0 ? tls->sha256_of : sha256_of;
@@ -447,5 +447,5 @@ int push_model(struct keeper *from, struct keeper *to, const char *model_ref, ui
     json_decref(p.missing);
     free(p.body);
     free(p.piece);
-    return rc == 0 ? CLI_DONE : contact_refused(to, &e);
+    return rc == 0 ? CLI_DONE : contact_refused(asked_there ? to : from, &e);
 }

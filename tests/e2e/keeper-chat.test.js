@@ -14,7 +14,7 @@ const { start, run, noTerminal } = require('./lib/keeper.js');
 const { Terminal, KEYS } = require('./lib/terminal.js');
 const { startHive } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
-const { makeFolder, until } = require('./lib/proc.js');
+const { makeFolder, isAlive, until } = require('./lib/proc.js');
 
 let fake;
 beforeEach(async () => {
@@ -503,6 +503,23 @@ describe('at a terminal', { skip: noTerminal }, () => {
       assert.match(shown, new RegExp(`\x1b\\[0m[\\s\\S]*ended with ${code}`));
       await t.end();
     }
+  });
+
+  /* To put the style back it wrote to a terminal that took nothing, and could be ended by SIGKILL alone. */
+  test('SIGTERM ends it also while the terminal is stopped', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      sseHead(res);
+      res.write(event(started(body)) + event({ type: 'reasoning', t: 'hm', i: 0 }));
+    });
+    t = new Terminal(['infer', '--node', fake.node, '--prompt', 'one'], { behind: 'true' });
+    await t.says(/\x1b\[2mhm/);
+    const { pid, name } = t.keeper();
+    t.keys('\x13');
+    await until(() => spawnSync('timeout', ['0.2', 'sh', '-c', `printf x > ${name}`]).status === 124, 'Ctrl+S');
+    process.kill(pid, 'SIGTERM');
+    await until(() => !isAlive(pid), 'its end');
+    t.keys('\x11');
+    await t.end();
   });
 
   /* The library crashes on a long line that it is to lay out anew in a few columns: with it went the talk. */

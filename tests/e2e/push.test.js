@@ -247,6 +247,15 @@ test('the same name for another file there is refused before a byte is sent', as
   assert.deepStrictEqual(parts(there), []);
 });
 
+/* What it said to do here was for the machine there: with --node in it, `models rm` would have deleted the good copy. */
+test('advice about the model here is for here, about the one there for there', async () => {
+  const missing = await push('local:nowhere');
+  assert.strictEqual(missing.code, 1);
+  assert.match(missing.stderr, /MODEL_NOT_FOUND[\s\S]*`rbee-keeper models list` shows/);
+  const gone = await keeper.run(['models', 'rm', 'local:nowhere', '--node', addr(there)]);
+  assert.match(gone.stderr, /MODEL_NOT_FOUND[\s\S]*`rbee-keeper models list --node [0-9.:]+` shows/);
+});
+
 test('what the command says to wrong words', async () => {
   const m = await take();
   const none = await keeper.run(['models', 'push', m.ref], { env: { RBEE_KEEPER_NODE: addr(here) } });

@@ -48,6 +48,7 @@ for (const [file, kind] of [['rbee-hive.service', '--system'], ['rbee-hive-user.
       assert.strictEqual(status([], {}, '[hive]\nkeepalive = 3\n'), wrong); // it was started again every five seconds, for ever
       assert.strictEqual(status([], { RBEE_HIVE_CTX: 'abc' }), wrong);
       assert.strictEqual(status([], { RBEE_HIVE_ADDR: '8080' }), wrong);
+      assert.strictEqual(status([], { RBEE_HIVE_TLS_CERT: '/etc/hostname' }), wrong); // without a key
       assert.strictEqual(status([], { RBEE_HIVE_ADDR: '192.0.2.1:0' }), 1); // not an address of this machine: it may come to be one
       assert.deepStrictEqual(valuesOf(unit, 'Restart'), ['on-failure']);
     });

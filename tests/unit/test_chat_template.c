@@ -641,6 +641,7 @@ struct published {
     const char *file, *format, *think;
     bool text, no_system; /* arguments as a text; refuses system messages */
     bool one_call;        /* of several in a message it shows one, or refuses them */
+    bool hides_calls;     /* it never shows them */
 };
 
 /* Read off the templates by a person. */
@@ -658,7 +659,7 @@ static const struct published published[] = {
     {"StepFun3.5-Flash", "generic", "</think>", false, false},
     {"deepseek-ai-DeepSeek-V3.1", "deepseek-v3.1", "</think>", false, false},
     {"google-gemma-2-2b-it", "generic", NULL, false, true},
-    {"ibm-granite-granite-3.3-2B-Instruct", "granite", "</think>", false, false},
+    {"ibm-granite-granite-3.3-2B-Instruct", "granite", "</think>", false, false, false, true},
     {"llama-cpp-deepseek-r1", "deepseek-r1", "</think>", false, false},
     {"meetkai-functionary-medium-v3.2", "functionary", NULL, true, false},
     {"meta-llama-Llama-3.3-70B-Instruct", "llama3", NULL, false, false, true},
@@ -696,6 +697,24 @@ static void assert_takes_calls(const struct chat_template *t, const char *name)
     if (!strstr(buf_str(&out), "\"b\": 1"))
         fail_msg("%s (%s) lacks the arguments:\n%s", name, why, buf_str(&out));
     buf_done(&out);
+}
+
+/* ... and the conversation goes on behind them: Mistral's want turns that alternate, of which a
+ * call and its result are none. */
+static void assert_goes_on_behind_calls(const struct chat_template *t, const char *name)
+{
+    json_t *m = load(CALLS), *tools = load(TOOLS);
+    struct chat_conversation c = {.messages = m, .tools = tools};
+    struct buf out;
+
+    json_array_append_new(m, json_pack("{s:s, s:s}", "role", "assistant", "content", "it is so"));
+    json_array_append_new(m, json_pack("{s:s, s:s}", "role", "user", "content", "and then?"));
+    if (render_all(t, &c, NULL, &out) || !strstr(buf_str(&out), "\"b\": 1") ||
+        !strstr(buf_str(&out), "it is so") || !strstr(buf_str(&out), "and then?"))
+        fail_msg("%s: %s", name, buf_str(&out));
+    buf_done(&out);
+    json_decref(m);
+    json_decref(tools);
 }
 
 /* All that is said arrives, wherever Claude Code and Codex say it. */
@@ -750,12 +769,15 @@ static void test_template__published_ones(void **state)
             fail_msg("%s: thoughts end with %s", p->file, think ? think->close : "nothing");
         if (chat_template_abilities(t)->arguments_as_text != p->text ||
             chat_template_abilities(t)->knows_system == p->no_system ||
-            chat_template_abilities(t)->parallel_calls == p->one_call)
-            fail_msg("%s: abilities %d %d %d", p->file,
+            chat_template_abilities(t)->parallel_calls == p->one_call ||
+            chat_template_abilities(t)->shows_calls == p->hides_calls)
+            fail_msg("%s: abilities %d %d %d %d", p->file,
                      chat_template_abilities(t)->arguments_as_text,
                      chat_template_abilities(t)->knows_system,
-                     chat_template_abilities(t)->parallel_calls);
+                     chat_template_abilities(t)->parallel_calls,
+                     chat_template_abilities(t)->shows_calls);
         assert_takes_calls(t, p->file);
+        assert_goes_on_behind_calls(t, p->file);
         assert_goes_on(t, p->file);
         assert_takes_places(t, p->file);
         chat_template_free(t);

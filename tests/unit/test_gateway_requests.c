@@ -401,6 +401,7 @@ static void test_request__a_line_for_the_makers_books_is_no_prompt(void **state)
         const char *body, *told;
     } all[] = {{TOLD("[" PART(BOOKS) "," PART("a") "," PART("b") "]"), "ab"},
                {TOLD("\"" BOOKS "\\na\\nb\""), "a\nb"},
+               {TOLD("[" PART(BOOKS "\\na") "," PART("b") "]"), "ab"},
                {TOLD("\"" BOOKS "\""), ""},
                {TOLD("\"a " BOOKS "\""), "a " BOOKS}};
     struct order o;

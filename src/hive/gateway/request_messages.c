@@ -287,25 +287,45 @@ static bool is_for_books(const json_t *text)
     return json_is_string(text) && str_starts(json_string_value(text), books);
 }
 
+/* What is behind the line, if anything is. */
+static const char *behind_books(const json_t *text)
+{
+    const char *end = strchr(json_string_value(text), '\n');
+
+    return end && end[1] ? end + 1 : NULL;
+}
+
+/* The block, or what is left of it; nothing, where it was that line alone. */
+static void put_block(json_t *out, json_t *block)
+{
+    const json_t *text = json_object_get(block, "text");
+    const char *left = is_for_books(text) ? behind_books(text) : NULL;
+    json_t *copy;
+
+    if (!is_for_books(text)) {
+        json_array_append(out, block);
+    } else if (left) {
+        copy = json_copy(block);
+        json_object_set_new(copy, "text", json_string(left));
+        json_array_append_new(out, copy);
+    }
+}
+
 /* A new reference to what the model is to be told of it. */
 static json_t *without_books(json_t *preamble)
 {
     json_t *out, *block;
-    const char *end;
+    const char *left;
     size_t i;
 
     if (is_for_books(preamble)) {
-        end = strchr(json_string_value(preamble), '\n');
-        return json_string(end ? end + 1 : "");
+        left = behind_books(preamble);
+        return json_string(left ? left : "");
     }
     if (!json_is_array(preamble))
         return json_incref(preamble);
     out = json_array();
-    json_array_foreach(preamble, i, block)
-    {
-        if (!is_for_books(json_object_get(block, "text")))
-            json_array_append(out, block);
-    }
+    json_array_foreach(preamble, i, block) put_block(out, block);
     return out;
 }
 

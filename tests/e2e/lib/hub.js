@@ -43,8 +43,6 @@ const drained = (res) => new Promise((resolve) => {
   res.on('drain', go).on('close', go);
 });
 
-/* How many of a port's connections stand, both sides open; proc(5): state 01, ports in hex. One that has
- * been handed its next request already counts once. */
 const hex = (n) => n.toString(16).toUpperCase().padStart(4, '0');
 
 /* Has all that was written to the socket been read at its other end, which is on this machine too? */
@@ -60,6 +58,8 @@ function isTaken(socket) {
   return true;
 }
 
+/* How many of a port's connections stand, both sides open; proc(5): state 01, ports in hex. One that has
+ * been handed its next request already counts once. */
 function nStanding(port, remotePorts) {
   const standing = new Set([...fs.readFileSync('/proc/net/tcp', 'utf8')
     .matchAll(/^ *\d+: [0-9A-F]{8}:([0-9A-F]{4}) [0-9A-F]{8}:([0-9A-F]{4}) 01 /gm)]
