@@ -61,11 +61,14 @@ void interrupt_install(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Then what the signal does: SA_RESETHAND has put that back. */
+/* Then what the signal does: SA_RESETHAND has put that back. Who was stopped goes on in style. */
 static void on_end_in_style(int signal_number)
 {
     drop_style();
     raise(signal_number);
+    if (styled)
+        put_now(STDOUT_FILENO, INTERRUPT_STYLE, sizeof INTERRUPT_STYLE - 1);
+    interrupt_styled(styled);
 }
 
 void interrupt_styled(bool now_styled)

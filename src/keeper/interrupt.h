@@ -37,8 +37,9 @@ bool interrupt_end_wanted(void);
 bool interrupt_stop_wanted(void);
 void interrupt_take_stop(void);
 
-/* What is written to stdout's terminal is shown in a style: whatever ends or stops the process puts
- * the usual one back first. Not between the two above. */
+/* What is written to stdout's terminal is shown in a style, which is this: whatever ends or stops
+ * the process puts the usual one back first. Not between the two above. */
+#define INTERRUPT_STYLE "\033[2m"
 void interrupt_styled(bool now_styled);
 
 bool interrupt_seen(void);

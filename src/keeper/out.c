@@ -108,7 +108,7 @@ int out_end_line(struct out *o)
 
 int out_style(struct out *o, enum out_style style)
 {
-    static const char *const codes[] = {[OUT_PLAIN] = "\033[0m", [OUT_DIM] = "\033[2m"};
+    static const char *const codes[] = {[OUT_PLAIN] = "\033[0m", [OUT_DIM] = INTERRUPT_STYLE};
     int rc;
 
     if (o->closed || o->error_errno)

@@ -505,6 +505,21 @@ describe('at a terminal', { skip: noTerminal }, () => {
     }
   });
 
+  test('an answer that was stopped in its thoughts goes on in their style', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      sseHead(res);
+      res.write(event(started(body)) + event({ type: 'reasoning', t: 'hm', i: 0 }));
+      fake.held = res;
+    });
+    t = new Terminal(['infer', '--node', fake.node, '--prompt', 'one']);
+    await t.says(/\x1b\[2mhm/);
+    t.keys('\x1a'); // without a shell that has jobs it goes on at once
+    await t.says(/\x1b\[0m\x1b\[2m$/);
+    fake.held.end(event({ type: 'reasoning', t: 'ah', i: 1 }) + event(token('Yes', 2)) + event(end(3, 'EOS')) + event('[DONE]'));
+    await t.says(/ah\r\n\x1b\[0mYes/);
+    assert.strictEqual(await t.end(), 0);
+  });
+
   /* To put the style back it wrote to a terminal that took nothing, and could be ended by SIGKILL alone. */
   test('SIGTERM ends it also while the terminal is stopped', async () => {
     fake.on('POST /v1/inference', (req, res, body) => {
