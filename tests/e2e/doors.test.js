@@ -374,7 +374,7 @@ describe('https on a loopback address', () => {
     const start = (env) => spawnSync(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], { encoding: 'utf8', timeout: 20000, env: { RBEE_HIVE_TLS: 'on', ...env } });
     for (const env of [{ RBEE_HIVE_TLS_CERT: bad }, { RBEE_HIVE_TLS: 'auto', RBEE_HIVE_TLS_KEY: bad }]) { // where it was not needed it was not told
       const r = start(env);
-      assert.strictEqual(r.status, 1, r.stderr);
+      assert.strictEqual(r.status, 2, r.stderr);
       assert.match(r.stderr, /tls_cert and tls_key belong together/);
     }
     for (const [env, says] of [[{ RBEE_HIVE_TLS_CERT: bad, RBEE_HIVE_TLS_KEY: bad }, /certificate cannot be used/],
