@@ -1,6 +1,14 @@
 /* content.c - see content.h. */
 #include "chat/content.h"
 
+#include "api/json_text.h"
+#include "base/str.h"
+
+bool content_has_role(const json_t *message, const char *role)
+{
+    return str_eq(json_text(message, "role"), role);
+}
+
 json_t *content_take(struct buf *text)
 {
     json_t *taken = buf_failed(text) ? NULL : json_stringn(buf_str(text), text->len);

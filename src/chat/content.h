@@ -1,15 +1,18 @@
 /*
- * content.h - what a message says: parts as they came to one text, and a text to a part, for
- * templates that go over parts. Any thread; no state.
+ * content.h - who says a message, and what: parts as they came to one text, and a text to a part,
+ * for templates that go over parts. Any thread; no state.
  */
 #ifndef RBEE_CHAT_CONTENT_H
 #define RBEE_CHAT_CONTENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "base/buf.h"
 
 #define CONTENT_MAX (256u << 20) /* bytes of a text that is put together */
+
+bool content_has_role(const json_t *message, const char *role);
 
 /* The buffer's text, and the buffer's end. NULL: it failed, or no memory. */
 json_t *content_take(struct buf *text);

@@ -28,8 +28,8 @@ struct chat_format {
     bool opened;    /* NAMED: the prompt ends with call_open; content has a name, too */
     bool numbered; /* NAMED: the id behind a name is a number, and names may have id_sign in them */
 
-    const char *tools_text;   /* a variable of the template: the tools as a JSON text; with it, the
-                                 time   as "datetime" */
+    /* A variable of the template: the tools as a JSON text; with it, the time as "datetime". */
+    const char *tools_text;
     const char *open, *close; /* around a call, or all; no open (JSON): the answer begins with it */
     const char *also_open;    /* another way to begin */
     const char *gap; /* JSON: white space between mark and object that the model is used to */

@@ -8,17 +8,11 @@
 #include "api/json_text.h"
 #include "api/json_whole.h"
 #include "base/buf.h"
-#include "base/str.h"
 #include "chat/content.h"
 #include "chat/plain.h"
 #include "chat/turns.h"
 
 #define SHORT_ID_CHARS 9 /* what Mistral's templates ask for */
-
-static bool has_role(const json_t *message, const char *role)
-{
-    return str_eq(json_text(message, "role"), role);
-}
 
 static void drop_nulls(json_t *object)
 {
@@ -144,7 +138,7 @@ static int set_name(json_t *message, const json_t *names)
 {
     json_t *name = json_object_get(names, json_text(message, "tool_call_id"));
 
-    if (!name || !has_role(message, "tool") || json_text(message, "name")[0])
+    if (!name || !content_has_role(message, "tool") || json_text(message, "name")[0])
         return 0;
     return json_object_set(message, "name", name);
 }
@@ -199,14 +193,15 @@ static void join_message(struct row *row, json_t *message)
 static int add_message(struct row *row, json_t *message, const struct chat_abilities *a, bool join)
 {
     const json_t *last = last_of(row);
-    bool misplaced = has_role(message, "system") && !(last ? a->late_system : a->knows_system);
+    bool misplaced =
+        content_has_role(message, "system") && !(last ? a->late_system : a->knows_system);
     int rc = 0;
 
     join = join || !a->user_runs;
-    if (misplaced && !has_role(last, "system"))
+    if (misplaced && !content_has_role(last, "system"))
         rc = json_object_set_new(message, "role", json_string("user"));
-    if ((misplaced && has_role(last, "system")) ||
-        (join && has_role(message, "user") && has_role(last, "user"))) {
+    if ((misplaced && content_has_role(last, "system")) ||
+        (join && content_has_role(message, "user") && content_has_role(last, "user"))) {
         join_message(row, message);
         return rc;
     }
@@ -235,7 +230,7 @@ static int add_normal(struct row *row, const json_t *message, const struct chat_
 
     drop_nulls(copy);
     rc = json_object_set_new(copy, "content", content_text(copy));
-    if (has_role(copy, "developer") && !a->knows_developer)
+    if (content_has_role(copy, "developer") && !a->knows_developer)
         rc |= json_object_set_new(copy, "role", json_string("system"));
     rc |= note_names(row->names, copy) | set_name(copy, row->names);
     rc |= set_calls(copy, a, left) | set_thoughts(copy);
@@ -244,7 +239,7 @@ static int add_normal(struct row *row, const json_t *message, const struct chat_
     if (a->short_ids && json_object_get(copy, "tool_call_id"))
         rc |= json_object_set_new(copy, "tool_call_id", short_id(json_text(copy, "tool_call_id")));
     rc |= plain_message(copy, a);
-    return add_message(row, copy, a, !a->knows_calls && has_role(message, "tool")) | rc;
+    return add_message(row, copy, a, !a->knows_calls && content_has_role(message, "tool")) | rc;
 }
 
 /* Last of all, so that nothing else need know of parts. */

@@ -9,11 +9,6 @@
 
 static const char tools_head[] = "You can call these functions. Each line describes one as JSON:\n";
 
-static bool has_role(const json_t *message, const char *role)
-{
-    return str_eq(json_text(message, "role"), role);
-}
-
 static void put_mark(struct buf *out, const char *mark)
 {
     buf_puts(out, mark ? mark : "");
@@ -99,7 +94,7 @@ int plain_message(json_t *message, const struct chat_abilities *a)
 
     if (json_object_get(message, "tool_calls") && !(a->knows_calls && a->shows_calls))
         rc |= say_calls(message, a->format);
-    if (has_role(message, "tool") && !a->knows_calls)
+    if (content_has_role(message, "tool") && !a->knows_calls)
         rc |= say_result(message);
     return rc;
 }
@@ -167,7 +162,7 @@ int plain_tools(json_t *messages, const json_t *tools, const struct chat_abiliti
 
     buf_init(&text, CONTENT_MAX);
     put_tools(&text, tools, a);
-    if (has_role(first, "system"))
+    if (content_has_role(first, "system"))
         rc = join_content(first, buf_str(&text), text.len, false);
     else if (a->knows_system)
         rc = json_array_insert_new(

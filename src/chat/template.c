@@ -37,11 +37,11 @@ static json_t *variables(const struct chat_template *t, json_t *messages, const 
     json_t *vars = json_pack("{s:O, s:n, s:b, s:s, s:s}", "messages", messages, "documents",
                              "add_generation_prompt", !c->no_generation_prompt && !c->continues,
                              "bos_token", t->bos, "eos_token", t->eos);
-    json_t *no_tools = t->needs_list ? json_array() : json_null();
-    int rc =
-        json_object_set_new(vars, "tools", tools ? json_copy_all(tools) : json_incref(no_tools));
+    int rc = json_object_set_new(vars, "tools",
+                                 tools           ? json_copy_all(tools)
+                                 : t->needs_list ? json_array()
+                                                 : json_null());
 
-    json_decref(no_tools);
     if (t->format->tools_text)
         rc |= set_texts(t, vars, tools);
     if (c->vars)

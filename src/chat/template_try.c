@@ -59,23 +59,31 @@ static const struct trial pair_trial = {
 
 enum finding { FAILS, LACKS, SHOWS };
 
-/* Renders: is the text in the prompt? */
-static enum finding look(const struct chat_template *t, const struct trial *trial, const char *text,
-                         const char *but_not)
+/* 0 with the prompt in *out. */
+static int render(const struct chat_template *t, const struct trial *trial, struct buf *out)
 {
     json_t *messages = json_loads(trial->messages, 0, NULL);
     json_t *tools = trial->tools ? json_loads(tools_text, 0, NULL) : NULL;
     struct chat_conversation c = {.messages = messages, .tools = tools};
+    int rc = messages ? chat_template_run(t, &c, CHAT_MAX_TRY_STEPS, out, NULL) : -1;
+
+    json_decref(messages);
+    json_decref(tools);
+    return rc;
+}
+
+/* Is the text in the prompt? */
+static enum finding look(const struct chat_template *t, const struct trial *trial, const char *text,
+                         const char *but_not)
+{
     enum finding found = FAILS;
     struct buf out;
 
     buf_init(&out, CHAT_MAX_PROMPT_BYTES);
-    if (messages && chat_template_run(t, &c, CHAT_MAX_TRY_STEPS, &out, NULL) == 0)
+    if (render(t, trial, &out) == 0)
         found = strstr(buf_str(&out), text) && !(but_not && strstr(buf_str(&out), but_not)) ? SHOWS
                                                                                             : LACKS;
     buf_done(&out);
-    json_decref(messages);
-    json_decref(tools);
     return found;
 }
 
@@ -85,15 +93,34 @@ static bool gives(const struct chat_template *t, const struct trial *trial, cons
     return look(t, trial, text, but_not) == SHOWS;
 }
 
-static bool gives_both(const struct chat_template *t, const struct trial *trial)
+/* All of the texts, up to a NULL. */
+static bool gives_each(const struct chat_template *t, const struct trial *trial,
+                       const char *const *texts)
 {
-    return gives(t, trial, "rbee-first", NULL) && gives(t, trial, "rbee-says", NULL);
+    struct buf out;
+    bool each;
+
+    buf_init(&out, CHAT_MAX_PROMPT_BYTES);
+    each = render(t, trial, &out) == 0;
+    for (; *texts && each; texts++)
+        each = strstr(buf_str(&out), *texts) != NULL;
+    buf_done(&out);
+    return each;
 }
 
+static bool gives_both(const struct chat_template *t, const struct trial *trial)
+{
+    static const char *const both[] = {"rbee-first", "rbee-says", NULL};
+
+    return gives_each(t, trial, both);
+}
+
+/* Of PLACES. */
 static bool gives_all(const struct chat_template *t, const struct trial *trial)
 {
-    return gives_both(t, trial) && gives(t, trial, "rbee-also", NULL) &&
-           gives(t, trial, "rbee-last", NULL);
+    static const char *const all[] = {"rbee-first", "rbee-also", "rbee-says", "rbee-last", NULL};
+
+    return gives_each(t, trial, all);
 }
 
 /* Hermes' template for tools goes over them, and fails where they are none; not where their list is

@@ -1,11 +1,12 @@
 /* turns.c - see turns.h. */
 #include "chat/turns.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "api/json_text.h"
 #include "api/json_whole.h"
-#include "base/str.h"
+#include "chat/content.h"
 
 /* The results behind calls: messages[from..end). */
 struct results {
@@ -35,7 +36,7 @@ static int results_find(struct results *r, const json_t *messages, size_t from)
     int rc = 0;
 
     *r = (struct results){.messages = messages, .from = from, .end = from, .by_id = json_object()};
-    while (str_eq(json_text(json_array_get(messages, r->end), "role"), "tool"))
+    while (content_has_role(json_array_get(messages, r->end), "tool"))
         r->end++;
     r->given = calloc(r->end - from + 1, sizeof *r->given);
     if (!r->given || !r->by_id)

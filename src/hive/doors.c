@@ -110,10 +110,7 @@ int doors_open(struct doors *d, const struct config *config, const char *home, c
         .config = config, .home = home, .share_fd = -1, .watch_fd = -1, .spare_fd = -1};
     d->access.loopback_only = access_is_loopback(host);
     d->access.origins = config_text(config, "hive", "origins");
-    rc = certificate_check_paths(config_text(config, "hive", "tls_cert"),
-                                 config_text(config, "hive", "tls_key"), err);
-    if (rc == 0)
-        rc = open_log(d, err);
+    rc = open_log(d, err);
     if (rc == 0 && !d->access.loopback_only)
         rc = open_keys(d, err);
     if (rc == 0)

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "keeper/advice.h"
 #include "keeper/contact.h"
 #include "keeper/retry.h"
 
@@ -51,19 +50,18 @@ static void show_progress(struct watching *w, const json_t *event)
 /* One that failed; the others go on. */
 static void show_error(struct watching *w, const json_t *event)
 {
-    const char *message = keeper_text(event, "message", "?"), *hint;
-    char room[API_HINT_MAX], *at = advice_at(message, w->k->node_option);
+    char room[API_HINT_MAX];
+    const char *hint;
     struct api_error e;
 
     w->failed = true;
-    term_say(&w->k->term, "%s: %s: %s", keeper_text(event, "name", "?"),
-             keeper_text(event, "code", "?"), at ? at : message);
-    free(at);
+    keeper_advise(w->k, "%s: %s: %s", keeper_text(event, "name", "?"),
+                  keeper_text(event, "code", "?"), keeper_text(event, "message", "?"));
     keeper_event_error(&e, event, "hive");
     hint = e.code == API_INTERNAL ? "See to what it names, and try again."
                                   : keeper_hint(w->k, &e, room);
     if (hint[0])
-        keeper_advise(w->k, hint);
+        keeper_advise(w->k, "%s", hint);
     api_error_done(&e);
 }
 

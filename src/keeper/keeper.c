@@ -228,21 +228,19 @@ const char *keeper_hint(const struct keeper *k, const struct api_error *e, char 
     return api_error_hint(e, dst);
 }
 
-void keeper_advise(struct keeper *k, const char *text)
+void keeper_advise(struct keeper *k, const char *fmt, ...)
 {
-    char *at = advice_at(text, k->node_option);
+    char *text = NULL, *at;
+    va_list ap;
 
-    term_say(&k->term, "%s", at ? at : text);
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
+    va_end(ap);
+    at = text ? advice_at(text, k->node_option) : NULL;
+    term_say(&k->term, "%s", at ? at : text ? text : "out of memory");
     free(at);
-}
-
-/* Its advice is for the node that was asked. */
-static void show_message(struct keeper *k, const char *code, const char *message)
-{
-    char *at = advice_at(message, k->node_option);
-
-    term_say(&k->term, KEEPER_PROGRAM ": %s: %s", code, at ? at : message);
-    free(at);
+    free(text);
 }
 
 int keeper_fail(struct keeper *k, struct api_error *e)
@@ -259,11 +257,11 @@ int keeper_fail(struct keeper *k, struct api_error *e)
     }
     if (k->out.tty)
         out_end_line(&k->out);
-    show_message(k, info->code, e->message);
+    keeper_advise(k, KEEPER_PROGRAM ": %s: %s", info->code, e->message);
     show_fields(k, e->details);
     show_log(k, e->details);
     if (hint[0])
-        keeper_advise(k, hint);
+        keeper_advise(k, "%s", hint);
     if (id)
         term_say(&k->term, "The request's id: %s", id);
     api_error_done(e);

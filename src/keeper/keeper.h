@@ -84,8 +84,8 @@ int keeper_fail_err(struct keeper *k, enum api_code code, const struct err *err)
 int keeper_fail_missing(struct keeper *k, const char *text, const char *hint);
 /* What the person is told to do about it; "" = nothing. dst or another text. */
 const char *keeper_hint(const struct keeper *k, const struct api_error *e, char dst[API_HINT_MAX]);
-/* A sentence on stderr, with what it says to type for the node that was asked. */
-void keeper_advise(struct keeper *k, const char *text);
+/* term_say, with what it says to type for the node that was asked. */
+void keeper_advise(struct keeper *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "rbee-keeper infer: text. Try 'rbee-keeper infer --help'." and CLI_USAGE. */
 int keeper_usage(struct keeper *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* --limit-rate: "10m" -> bytes a second; NULL leaves *out. CLI_GO, or the exit code of what is

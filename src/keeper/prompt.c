@@ -49,16 +49,6 @@ static int read_stdin(struct buf *text, bool quiet, struct err *err)
     }
 }
 
-/* How many bytes are UTF-8 before the first that is not. */
-static size_t n_utf8(const char *text, size_t n)
-{
-    size_t i = 0;
-
-    for (int len; i < n && (len = utf8_len(text + i, n - i)) > 0;)
-        i += (size_t)len;
-    return i;
-}
-
 static int check(const char *text, size_t n, struct err *err)
 {
     if (n == 0)
@@ -72,7 +62,7 @@ static int check(const char *text, size_t n, struct err *err)
         return err_set(err, ERR_INVALID,
                        "the prompt (%zu bytes) is not UTF-8 text from byte %zu on; `iconv -f "
                        "latin1 -t utf-8` makes it of another encoding",
-                       n, n_utf8(text, n));
+                       n, utf8_valid(text, n));
     return 0;
 }
 
