@@ -494,11 +494,16 @@ describe('at a terminal', { skip: noTerminal }, () => {
       sseHead(res);
       res.write(event(started(body)) + event({ type: 'reasoning', t: 'hm', i: 0 }));
     });
-    for (const [ends, code] of [[() => t.keys(KEYS.interrupt + KEYS.interrupt), 130], [() => process.kill(t.keeper().pid, 'SIGTERM'), 143],
-      [() => t.keys('\x1c'), 131]]) {
+    fake.on('DELETE /v1/inference/*', () => {});
+    const twice = async () => {
+      t.keys(KEYS.interrupt);
+      await until(() => fake.of('DELETE', '/v1/inference/').length === 1); // two that come at once are one signal
+      t.keys(KEYS.interrupt);
+    };
+    for (const [ends, code] of [[twice, 130], [() => process.kill(t.keeper().pid, 'SIGTERM'), 143], [() => t.keys('\x1c'), 131]]) {
       t = new Terminal(['infer', '--node', fake.node, '--prompt', 'one'], { behind: 'echo "ended with $?"' });
       await t.says(/\x1b\[2mhm/);
-      ends();
+      await ends();
       const [shown] = await t.says(/[\s\S]*ended with \d+/);
       assert.match(shown, new RegExp(`\x1b\\[0m[\\s\\S]*ended with ${code}`));
       await t.end();

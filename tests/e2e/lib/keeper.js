@@ -25,10 +25,11 @@ function makeHome() {
   return home;
 }
 
+/* Without SHELL, `script` takes the system's sh: whose machine it is makes no difference. */
 function environment(extra) {
   const env = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (!/^(RBEE_|HF_|NO_COLOR|TERM$)/.test(name)) env[name] = value;
+    if (!/^(RBEE_|HF_|NO_COLOR|(TERM|SHELL)$)/.test(name)) env[name] = value;
   }
   return { ...env, ...extra };
 }

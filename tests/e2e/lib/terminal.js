@@ -25,7 +25,10 @@ function childOf(pid) {
 }
 
 class Terminal {
-  /* `behind`: what a shell does on the same terminal once the keeper has ended. */
+  /*
+   * `behind`: what a shell does on the same terminal once the keeper has ended; the keys that interrupt
+   * come to that shell, too, and it is not to die of them.
+   */
   constructor(args, { env = {}, home = makeHome(), cwd = os.tmpdir(), behind = '' } = {}) {
     const quoted = [KEEPER, ...args].map((a) => `'${a.replace(/'/g, `'\\''`)}'`).join(' ');
     this.home = home;
@@ -33,7 +36,7 @@ class Terminal {
     this.screen = '';
     this.seen = 0; // how far `says` has come
     this.waiting = null;
-    this.child = spawn('script', ['-qec', `stty cols 100 rows 40; ${behind ? `${quoted}; ${behind}` : `exec ${quoted}`}`, '/dev/null'], {
+    this.child = spawn('script', ['-qec', `stty cols 100 rows 40; ${behind ? `trap : INT QUIT; ${quoted}; ${behind}` : `exec ${quoted}`}`, '/dev/null'], {
       cwd, env: environment({ RBEE_HOME: home, TERM: 'xterm-256color', LC_ALL: 'C.UTF-8', ...env }),
       stdio: ['pipe', 'pipe', 'pipe'],
     });
