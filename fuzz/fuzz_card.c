@@ -35,7 +35,7 @@ static void check_card(const struct card *c)
     check_inside(c->path, c->dir);
     for (size_t i = 0; i < c->n_files; i++) {
         check_inside(c->files[i].path, c->dir);
-        BUG_ON(c->files[i].sha256[0] && strlen(c->files[i].sha256) != CARD_SHA256_BYTES - 1);
+        BUG_ON(c->files[i].sha256[0] && strlen(c->files[i].sha256) != DIGEST_SHA256_BYTES - 1);
         BUG_ON(card_total_bytes(c) < c->files[i].size_bytes);
     }
 }

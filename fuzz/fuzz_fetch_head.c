@@ -47,7 +47,7 @@ static void check_texts(const struct fetch_answer *a)
 {
     size_t n = strnlen(a->linked_sha256, sizeof a->linked_sha256);
 
-    BUG_ON(n != 0 && n != CARD_SHA256_BYTES - 1);
+    BUG_ON(n != 0 && n != DIGEST_SHA256_BYTES - 1);
     BUG_ON(strspn(a->linked_sha256, "0123456789abcdef") != n);
     BUG_ON(strnlen(a->tag, sizeof a->tag) == sizeof a->tag || strchr(a->tag, '\n'));
     BUG_ON(strnlen(a->error_code, sizeof a->error_code) == sizeof a->error_code);

@@ -23,7 +23,7 @@ static void check(const struct ledger_found *f, uint64_t size)
         const struct ledger_claim *c = &f->claims[i];
 
         BUG_ON(c->from >= c->to || c->to > size ||
-               (strlen(c->digest) != CARD_SHA256_BYTES - 1 &&
+               (strlen(c->digest) != DIGEST_SHA256_BYTES - 1 &&
                 strlen(c->digest) != DIGEST_XXH3_BYTES - 1));
         BUG_ON(c->from / f->piece_bytes != (c->to - 1) / f->piece_bytes);
         for (size_t k = 0; k < i; k++)

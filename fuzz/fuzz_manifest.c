@@ -20,7 +20,7 @@ static void check_model(const struct manifest_model *m)
 
         BUG_ON(!f->file[0] || f->file[0] == '.' || strchr(f->file, '/'));
         BUG_ON(!quant_is_gguf(f->file) || !quant_is_gguf(f->name));
-        BUG_ON(f->size_bytes == 0 || strlen(f->sha256) != CARD_SHA256_BYTES - 1);
+        BUG_ON(f->size_bytes == 0 || strlen(f->sha256) != DIGEST_SHA256_BYTES - 1);
     }
 }
 
@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check_model(&m.models[i]);
     manifest_done(&m);
     if (store_ollama_parse((const char *)data, size, &said, NULL) == 0)
-        BUG_ON(strlen(said.sha256) != CARD_SHA256_BYTES - 1 || strchr(said.sha256, '/') ||
+        BUG_ON(strlen(said.sha256) != DIGEST_SHA256_BYTES - 1 || strchr(said.sha256, '/') ||
                said.size_bytes == 0);
     return 0;
 }

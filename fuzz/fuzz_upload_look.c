@@ -55,7 +55,7 @@ static void put_summed(struct buf *out, const char *text)
 
 static void put_claim(struct buf *out, const char *range, uint64_t size, bool is_true)
 {
-    char hex[CARD_SHA256_BYTES], text[160];
+    char hex[DIGEST_SHA256_BYTES], text[160];
     unsigned long long from, to;
 
     if (sscanf(range, "%10llu %10llu", &from, &to) != 2 || from >= to || to > size)
@@ -118,7 +118,7 @@ static uint64_t borne_out(const char *part, uint64_t size, uint64_t there)
     BUG_ON(!path || ledger_open(path, size, UPLOAD_PIECE_BYTES, &found, &l, NULL));
     for (size_t i = 0; i < found.n_claims; i++) {
         const struct ledger_claim *c = &found.claims[i];
-        char hex[CARD_SHA256_BYTES];
+        char hex[DIGEST_SHA256_BYTES];
 
         BUG_ON(digest_of(content + c->from, c->to - c->from, hex, NULL));
         if (c->to <= there && str_eq(hex, c->digest))

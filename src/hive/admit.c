@@ -16,7 +16,7 @@
 
 struct admit {
     struct admit_params p;
-    char sha256[CARD_SHA256_BYTES];
+    char sha256[DIGEST_SHA256_BYTES];
     char judge[64];
     struct inspect *inspect;
 };

@@ -87,7 +87,7 @@ int card_create(const char *models_dir, const char *repo, const char *commit,
 
 static bool is_sha256(const char *text)
 {
-    return strlen(text) == CARD_SHA256_BYTES - 1 &&
+    return strlen(text) == DIGEST_SHA256_BYTES - 1 &&
            strspn(text, "0123456789abcdef") == strlen(text);
 }
 
@@ -130,7 +130,7 @@ int card_add_noted_file(struct card *c, const char *name, uint64_t size_bytes, c
         return err_no_memory(err, (c->n_files + 1) * sizeof *files, "the list of files");
     c->files = files;
     files[c->n_files] = (struct card_file){.size_bytes = size_bytes};
-    str_copy(files[c->n_files].sha256, CARD_SHA256_BYTES, sha256);
+    str_copy(files[c->n_files].sha256, DIGEST_SHA256_BYTES, sha256);
     c->n_files++;
     return fill_file(c, &files[c->n_files - 1], name, err);
 }

@@ -20,22 +20,23 @@
 
 #include "base/err.h"
 #include "hive/catalog.h"
+#include "hive/digest.h"
 
-#define CARD_VERSION      1   /* a later one is another's: it is neither read nor written over */
-#define CARD_FILES_MAX    512 /* parts of a split model: as many as the engine reads */
-#define CARD_REFS_MAX     64
-#define CARD_BYTES_MAX    (1u << 20)
-#define CARD_SHA256_BYTES 65      /* hex digits and the NUL */
-#define CARD_TAIL         ".json" /* behind the path of the first file */
+#define CARD_VERSION   1   /* a later one is another's: it is neither read nor written over */
+#define CARD_FILES_MAX 512 /* parts of a split model: as many as the engine reads */
+#define CARD_REFS_MAX  64
+#define CARD_BYTES_MAX (1u << 20)
+#define CARD_TAIL      ".json" /* behind the path of the first file */
+#define CARD_BAD_TAIL  ".bad"  /* of a file that `verify` found to be another, and set aside */
 
 struct reach;
 struct unlinked;
 
 struct card_file {
-    char *name;                     /* in the repository: "q4/x.gguf" */
-    char *path;                     /* here, full */
-    uint64_t size_bytes;            /* 0 = not known yet */
-    char sha256[CARD_SHA256_BYTES]; /* "" = not known */
+    char *name;                       /* in the repository: "q4/x.gguf" */
+    char *path;                       /* here, full */
+    uint64_t size_bytes;              /* 0 = not known yet */
+    char sha256[DIGEST_SHA256_BYTES]; /* "" = not known */
 };
 
 struct card {

@@ -8,10 +8,9 @@
 
 #include "base/str.h"
 #include "hive/card.h"
-#include "hive/verify.h"
 
 /* What may lie beside a file: an unfinished part, that one's ledger, the card, what was bad. */
-static const char *const tails[] = {".part", ".part.ledger", CARD_TAIL, VERIFY_BAD_TAIL};
+static const char *const tails[] = {".part", ".part.ledger", CARD_TAIL, CARD_BAD_TAIL};
 
 /* One is called as the other is, or as what may lie beside that one. */
 static bool is_one_name(const char *a, const char *b)

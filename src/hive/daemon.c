@@ -34,6 +34,7 @@
 #include "hive/reply.h"
 #include "hive/task.h"
 #include "hive/turns.h"
+#include "hive/upload.h"
 #include "hive/workers.h"
 #include "net/http_client.h"
 #include "net/http_proxy.h"
@@ -133,7 +134,8 @@ static int make_models(struct hive *h, struct err *err)
         .connections = (unsigned)config_int(h->config, "hive", "download_connections"),
         .limit_per_sec = limit_of(h),
         .entered = on_model_entered,
-        .entered_arg = h};
+        .entered_arg = h,
+        .whole = upload_sweep};
     int rc = catalog ? hub_token_find(h->home, &token, &from, err)
                      : err_no_memory(err, strlen(h->home), "a path");
 

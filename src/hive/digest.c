@@ -60,7 +60,7 @@ void digest_put(struct digest *d, const void *bytes, size_t n)
         BUG("a digest does not take %zu bytes", n);
 }
 
-void digest_end(struct digest *d, char hex[CARD_SHA256_BYTES])
+void digest_end(struct digest *d, char hex[DIGEST_SHA256_BYTES])
 {
     unsigned char raw[SHA256_BYTES];
     unsigned n = 0;
@@ -111,7 +111,16 @@ int digest_put_file(struct digest *d, int fd, uint64_t n_bytes, bool (*stop)(con
     return digest_put_range(d, fd, 0, n_bytes, stop, arg, err);
 }
 
-int digest_of(const void *bytes, size_t n, char hex[CARD_SHA256_BYTES], struct err *err)
+bool digest_is_sha256(const char *text)
+{
+    size_t n = 0;
+
+    while ((text[n] >= '0' && text[n] <= '9') || (text[n] >= 'a' && text[n] <= 'f'))
+        n++;
+    return text[n] == '\0' && n == DIGEST_SHA256_BYTES - 1;
+}
+
+int digest_of(const void *bytes, size_t n, char hex[DIGEST_SHA256_BYTES], struct err *err)
 {
     struct digest *d = digest_create();
 
@@ -124,7 +133,7 @@ int digest_of(const void *bytes, size_t n, char hex[CARD_SHA256_BYTES], struct e
 }
 
 int digest_of_range(struct digest *d, int fd, uint64_t from, uint64_t to,
-                    bool (*stop)(const void *arg), const void *arg, char hex[CARD_SHA256_BYTES],
+                    bool (*stop)(const void *arg), const void *arg, char hex[DIGEST_SHA256_BYTES],
                     struct err *err)
 {
     int rc = d ? digest_put_range(d, fd, from, to, stop, arg, err)

@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "hive/card.h"
 
-#define DIGEST_XXH3_BYTES 33 /* its 32 hex digits and the NUL */
+#define DIGEST_SHA256_BYTES 65 /* its 64 hex digits and the NUL */
+#define DIGEST_XXH3_BYTES   33 /* its 32 */
 
 struct digest;
 
@@ -22,14 +22,17 @@ struct digest *digest_create_xxh3(void); /* NULL when out of memory */
 void digest_free(struct digest *d);
 void digest_put(struct digest *d, const void *bytes, size_t n);
 /* The hex digits, 64 or 32; nothing may be put afterwards. */
-void digest_end(struct digest *d, char hex[CARD_SHA256_BYTES]);
+void digest_end(struct digest *d, char hex[DIGEST_SHA256_BYTES]);
+
+/* Does the text look like one, as its digits are written everywhere: 64, in lower case? */
+bool digest_is_sha256(const char *text);
 
 /* Of bytes in memory, all at once. ERR_NO_MEMORY. */
-int digest_of(const void *bytes, size_t n, char hex[CARD_SHA256_BYTES], struct err *err);
+int digest_of(const void *bytes, size_t n, char hex[DIGEST_SHA256_BYTES], struct err *err);
 /* Of [from, to) of an open file, as digest_put_range reads it, by a fresh digest `d`, which is
  * taken over; NULL: ERR_NO_MEMORY. */
 int digest_of_range(struct digest *d, int fd, uint64_t from, uint64_t to,
-                    bool (*stop)(const void *arg), const void *arg, char hex[CARD_SHA256_BYTES],
+                    bool (*stop)(const void *arg), const void *arg, char hex[DIGEST_SHA256_BYTES],
                     struct err *err);
 
 /*

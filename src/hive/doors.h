@@ -25,7 +25,7 @@
 #include "api/failed_tell.h"
 #include "api/keys.h"
 #include "config/config.h"
-#include "hive/verdicts.h"
+#include "hive/file_mark.h"
 #include "net/tls.h"
 
 #define DOORS_USED_MS 60000 /* a key's use is noted at most once in so long */

@@ -151,7 +151,7 @@ static bool on_copied(void *arg, uint64_t n_more)
 /* What is there under that name must be the same. */
 static int check_there(const char *path, const char *sha256, struct chore *c, struct err *err)
 {
-    char found[CARD_SHA256_BYTES];
+    char found[DIGEST_SHA256_BYTES];
     int rc = rehash_file(path, c, found, NULL, err);
 
     if (rc == 0 && !str_eq(found, sha256))
@@ -236,7 +236,7 @@ static int hash_all(void *arg, struct chore *c, struct err *err)
 
     for (size_t i = 0; i < ex->card->n_files && rc == 0; i++) {
         struct card_file *f = &ex->card->files[i];
-        char found[CARD_SHA256_BYTES];
+        char found[DIGEST_SHA256_BYTES];
 
         rc = rehash_file(f->path, c, found, &ex->marks[i], err);
         if (rc == 0 && f->sha256[0] && !str_eq(f->sha256, found))

@@ -201,7 +201,7 @@ static void give_verdict(struct fetch *f, const char *hex)
 
 static void complete(struct fetch *f)
 {
-    char hex[CARD_SHA256_BYTES];
+    char hex[DIGEST_SHA256_BYTES];
     size_t n;
 
     digest_end(f->digest, hex);

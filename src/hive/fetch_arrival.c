@@ -15,7 +15,7 @@ static void put(struct fetch_arrival *a, struct pieces *p, size_t piece, uint64_
                 const void *bytes, size_t n)
 {
     uint64_t from, to;
-    char hex[CARD_SHA256_BYTES];
+    char hex[DIGEST_SHA256_BYTES];
 
     pieces_bounds(p, piece, &from, &to);
     if (a->digest && a->at != at)

@@ -48,10 +48,10 @@ static void take_linked_etag(struct fetch_answer *a, const char *value)
         value += 2;
     if (*value == '"')
         value++;
-    if (strspn(value, "0123456789abcdefABCDEF") != CARD_SHA256_BYTES - 1 ||
-        (value[CARD_SHA256_BYTES - 1] != '"' && value[CARD_SHA256_BYTES - 1] != '\0'))
+    if (strspn(value, "0123456789abcdefABCDEF") != DIGEST_SHA256_BYTES - 1 ||
+        (value[DIGEST_SHA256_BYTES - 1] != '"' && value[DIGEST_SHA256_BYTES - 1] != '\0'))
         return;
-    for (size_t i = 0; i < CARD_SHA256_BYTES - 1; i++)
+    for (size_t i = 0; i < DIGEST_SHA256_BYTES - 1; i++)
         a->linked_sha256[i] = (char)tolower((unsigned char)value[i]);
 }
 

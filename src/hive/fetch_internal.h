@@ -26,7 +26,7 @@ struct fetch_answer {
     bool has_range, has_length, has_linked_size;
     uint64_t range_first, range_total, length, linked_size;
     int64_t retry_after_ms;
-    char linked_sha256[CARD_SHA256_BYTES];
+    char linked_sha256[DIGEST_SHA256_BYTES];
     char tag[LEDGER_TAG_MAX];              /* ETag, else Last-Modified */
     char error_code[FETCH_ERROR_CODE_MAX]; /* X-Error-Code: "GatedRepo" ... */
 };
@@ -61,7 +61,7 @@ struct fetch {
     struct event *pump;
     uint64_t want;
     bool want_known, sizeless; /* sizeless: nobody tells the size; one stream to its end */
-    char sha256[CARD_SHA256_BYTES];
+    char sha256[DIGEST_SHA256_BYTES];
     struct pieces *pieces; /* once the size is known */
     struct ledger *ledger; /* NULL while a helper has it */
     struct ledger_found found;

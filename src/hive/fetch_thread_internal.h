@@ -47,7 +47,7 @@ struct fetch_flow {
 struct fetch_news {
     bool has_bytes, has_told, is_done, is_cancelled;
     uint64_t n_bytes, n_new, size_bytes;
-    char sha256[CARD_SHA256_BYTES];
+    char sha256[DIGEST_SHA256_BYTES];
     bool failed;
     struct api_error error;
 };

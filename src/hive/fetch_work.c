@@ -113,7 +113,7 @@ static int hash_range(struct fetch_work *w, const struct ledger_claim *c, struct
 /* A claim of a ledger's first version is checked by its SHA-256. */
 static int hash_item(struct fetch_work *w, struct fetch_item *i, const struct task *self)
 {
-    char sha256[CARD_SHA256_BYTES];
+    char sha256[DIGEST_SHA256_BYTES];
     int rc = 0;
 
     if (!i->claim.digest[0])

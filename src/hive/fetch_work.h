@@ -13,9 +13,9 @@
 #define FETCH_BATCH_ITEMS 64
 
 struct fetch_item {
-    struct ledger_claim claim;        /* digest: its XXH3; "" = the helper reads it */
-    char expected[CARD_SHA256_BYTES]; /* of a claim; "" = not known: note it down */
-    bool holds;                       /* it is as expected */
+    struct ledger_claim claim;          /* digest: its XXH3; "" = the helper reads it */
+    char expected[DIGEST_SHA256_BYTES]; /* of a claim; "" = not known: note it down */
+    bool holds;                         /* it is as expected */
 };
 
 struct fetch_work {

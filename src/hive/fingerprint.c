@@ -50,7 +50,7 @@ static bool put_all(struct digest *d, const struct fingerprint_of *of)
 void fingerprint_make(const struct fingerprint_of *of, char dst[FINGERPRINT_BYTES])
 {
     struct digest *d = digest_create();
-    char hex[CARD_SHA256_BYTES] = "";
+    char hex[DIGEST_SHA256_BYTES] = "";
 
     if (d && put_all(d, of))
         digest_end(d, hex);

@@ -12,7 +12,7 @@
 #ifndef RBEE_HIVE_GLANCE_H
 #define RBEE_HIVE_GLANCE_H
 
-#include "hive/verdicts.h"
+#include "hive/file_mark.h"
 
 #define GLANCE_WAIT_MS 200  /* of the loop, for an answer */
 #define GLANCE_GOOD_MS 1000 /* that long one holds */

@@ -91,13 +91,13 @@ static uint64_t size_of(const json_t *object)
     return v > 0 && v <= EXACT_INTEGER_MAX ? (uint64_t)v : 0;
 }
 
-static void take_sha256(const json_t *lfs, char dst[CARD_SHA256_BYTES])
+static void take_sha256(const json_t *lfs, char dst[DIGEST_SHA256_BYTES])
 {
     const char *text = json_string_value(json_object_get(lfs, "sha256"));
     size_t n = text ? strlen(text) : 0;
 
     dst[0] = '\0';
-    if (n != CARD_SHA256_BYTES - 1)
+    if (n != DIGEST_SHA256_BYTES - 1)
         return;
     for (size_t i = 0; i < n; i++) {
         if (!isxdigit((unsigned char)text[i])) {

@@ -23,12 +23,12 @@
 
 struct hub_file {
     char *name;
-    uint64_t size_bytes;            /* 0 = not told */
-    char sha256[CARD_SHA256_BYTES]; /* "" = not told */
-    char quant[QUANT_NAME_BYTES];   /* "" = the name tells none */
-    size_t stem;                    /* bytes of a part's name before "-00001-of-00003.gguf" */
-    unsigned number, count;         /* 1 and 3 of that one */
-    bool is_part;                   /* of a split model; else the three above say nothing */
+    uint64_t size_bytes;              /* 0 = not told */
+    char sha256[DIGEST_SHA256_BYTES]; /* "" = not told */
+    char quant[QUANT_NAME_BYTES];     /* "" = the name tells none */
+    size_t stem;                      /* bytes of a part's name before "-00001-of-00003.gguf" */
+    unsigned number, count;           /* 1 and 3 of that one */
+    bool is_part;                     /* of a split model; else the three above say nothing */
     bool is_candidate; /* it may stand for a model: no later part, projector, importance matrix */
     bool is_meant;     /* the candidate that its quantisation's name means */
 };

@@ -179,7 +179,7 @@ static int hash_all(void *arg, struct chore *c, struct err *err)
 
     for (size_t i = 0; i < m->n_files && rc == 0; i++) {
         struct store_file *f = &m->files[i];
-        char sha256[CARD_SHA256_BYTES];
+        char sha256[DIGEST_SHA256_BYTES];
 
         rc = rehash_file(f->path, c, sha256, &im->marks[i], err);
         if (rc == 0 && f->sha256[0] && !str_eq(f->sha256, sha256))

@@ -6,7 +6,7 @@
 #include "hive/card.h"
 #include "hive/chore.h"
 #include "hive/import.h"
-#include "hive/verdicts.h"
+#include "hive/file_mark.h"
 
 struct import {
     struct hive *h;

@@ -138,7 +138,7 @@ static int place_one(struct import *im, struct chore *c, size_t i, struct err *e
 static int look_at_place(struct import *im, struct chore *c, size_t i, struct err *err)
 {
     const struct card_file *f = &im->card->files[i];
-    char sha256[CARD_SHA256_BYTES];
+    char sha256[DIGEST_SHA256_BYTES];
     struct stat st;
     int rc;
 

@@ -29,7 +29,7 @@ char *ledger_path(const char *part)
 
 static int sum_of(const char *text, size_t n, char sum[SUM_LEN + 1])
 {
-    char hex[CARD_SHA256_BYTES];
+    char hex[DIGEST_SHA256_BYTES];
 
     if (digest_of(text, n, hex, NULL))
         return -1;
@@ -93,14 +93,14 @@ int ledger_sync(struct ledger *l, int data_fd, struct err *err)
 
 bool ledger_is_sha256(const char *digest)
 {
-    return strlen(digest) == CARD_SHA256_BYTES - 1;
+    return strlen(digest) == DIGEST_SHA256_BYTES - 1;
 }
 
 static bool is_digest(const char *text)
 {
     size_t n = strlen(text);
 
-    return (n == CARD_SHA256_BYTES - 1 || n == DIGEST_XXH3_BYTES - 1) &&
+    return (n == DIGEST_SHA256_BYTES - 1 || n == DIGEST_XXH3_BYTES - 1) &&
            strspn(text, "0123456789abcdef") == n;
 }
 

@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "hive/card.h"
+#include "hive/digest.h"
 
 #define LEDGER_VERSION    2
 #define LEDGER_BYTES_MAX  (64u << 20)
@@ -39,7 +39,7 @@ struct ledger;
 
 struct ledger_claim {
     uint64_t from, to;
-    char digest[CARD_SHA256_BYTES]; /* 64 hex digits: SHA-256; 32: XXH3 */
+    char digest[DIGEST_SHA256_BYTES]; /* 64 hex digits: SHA-256; 32: XXH3 */
 };
 
 /* Which of the two it is. */

@@ -13,7 +13,7 @@
 #include "base/sweep.h"
 #include "base/utf8.h"
 #include "hive/quant.h"
-#include "hive/stores_internal.h"
+#include "hive/digest.h"
 
 #define COMMIT_MAX 128
 
@@ -126,7 +126,7 @@ static int take_file(const json_t *entry, struct manifest_file *f, struct err *e
             "%.100s is called '%.200s' in its repository: a model's file has a name that "
             "ends in .gguf",
             file, name);
-    if (!sha256 || !store_is_sha256(sha256) || size <= 0)
+    if (!sha256 || !digest_is_sha256(sha256) || size <= 0)
         return err_set(err, ERR_INVALID, "%.100s has no size or no SHA-256 of 64 hex digits", file);
     f->size_bytes = (uint64_t)size;
     str_copy(f->sha256, sizeof f->sha256, sha256);

@@ -26,7 +26,7 @@
 struct manifest_file {
     char *file, *name;
     uint64_t size_bytes;
-    char sha256[CARD_SHA256_BYTES];
+    char sha256[DIGEST_SHA256_BYTES];
 };
 
 struct manifest_model {

@@ -13,7 +13,6 @@
 #include "hive/models_internal.h"
 #include "hive/reach.h"
 #include "hive/reply.h"
-#include "hive/upload.h"
 
 /* ---- the catalog's rows, made from cards ---- */
 
@@ -182,7 +181,8 @@ static bool on_card(void *arg, struct card *card)
         return true;
     }
     settle_verdict(m, card);
-    upload_sweep(m, card);
+    if (m->whole)
+        m->whole(m, card);
     for (size_t i = 0; i < card->n_refs; i++)
         known = known || is_entered(m, card->refs[i], card);
     if (!known && (!card->verdict.judge[0] || card->verdict.code[0])) {
@@ -287,6 +287,7 @@ int models_create(const struct models_params *params, struct models **out, struc
     m->config = params->config;
     m->entered = params->entered;
     m->entered_arg = params->entered_arg;
+    m->whole = params->whole;
     rc = open_catalog(m, params->catalog, err);
     if (rc == 0)
         rc = downloads_create(&downloads, &m->downloads, err);

@@ -14,6 +14,7 @@
 #include "api/modelref.h"
 #include "hive/download.h"
 
+struct card;
 struct config;
 struct event_base;
 struct http_client;
@@ -41,6 +42,8 @@ struct models_params {
      * NULL. */
     void (*entered)(void *arg, const char *model_ref, const char *path);
     void *entered_arg;
+    /* At the start: of each model whose files are all on the disk. May be NULL. */
+    void (*whole)(const struct models *m, const struct card *card);
 };
 
 /* Opens the catalog; a damaged one is set aside and made again, with a line in the log. */

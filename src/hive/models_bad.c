@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "hive/models_internal.h"
-#include "hive/verdicts.h"
+#include "hive/file_mark.h"
 
 #define JUDGE "verify" /* a verdict's: no program */
 

@@ -20,8 +20,9 @@ struct models {
     const struct config *config;
     void (*entered)(void *arg, const char *model_ref, const char *path); /* models.h */
     void *entered_arg;
-    char *dir, *endpoint, *token; /* owned; token NULL = none */
-    TAILQ_HEAD(, late) late;      /* models_late.c's: whole, and not judged; the first is at work */
+    void (*whole)(const struct models *m, const struct card *card); /* models.h */
+    char *dir, *endpoint, *token;                                   /* owned; token NULL = none */
+    TAILQ_HEAD(, late) late; /* models_late.c's: whole, and not judged; the first is at work */
     struct admit *late_admit;
     struct event *late_timer;
     json_t *bad; /* models_bad.c's; NULL: none */

@@ -13,7 +13,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sync.h"
-#include "hive/verdicts.h"
+#include "hive/file_mark.h"
 
 #define SLICE_BYTES (4u << 20)
 

@@ -106,7 +106,7 @@ static const char *why_of(const struct pruning *p, const char *path)
 
     if (upload_is_part(p->m, path))
         return "an unfinished push; pushing it again would go on with it";
-    if (str_ends(name, VERIFY_BAD_TAIL))
+    if (str_ends(name, CARD_BAD_TAIL))
         return "set aside: its digest was wrong";
     if (strstr(name, ".part"))
         return "an unfinished download; pulling it again would go on with it";
@@ -206,7 +206,7 @@ static bool on_row(void *arg, const struct catalog_row *row)
 }
 
 /* The digest of all that is to be deleted: what was shown is what is done. */
-static void name_plan(const json_t *items, char hex[CARD_SHA256_BYTES])
+static void name_plan(const json_t *items, char hex[DIGEST_SHA256_BYTES])
 {
     char *text = json_dumps(items, JSON_COMPACT);
 
@@ -243,7 +243,7 @@ int prune_plan(struct models *m, json_t **out, struct api_error *e)
 {
     struct pruning p = {
         .m = m, .used = json_object(), .busy = json_object(), .items = json_array()};
-    char hex[CARD_SHA256_BYTES];
+    char hex[DIGEST_SHA256_BYTES];
 
     if (p.used && p.busy && p.items)
         look_everywhere(&p);

@@ -61,8 +61,8 @@ static int put_all(int fd, const char *path, struct digest *d, struct chore *c, 
     return rc;
 }
 
-static int rehash(const char *path, bool from_disk, struct chore *c, char sha256[CARD_SHA256_BYTES],
-                  struct file_mark *mark, struct err *err)
+static int rehash(const char *path, bool from_disk, struct chore *c,
+                  char sha256[DIGEST_SHA256_BYTES], struct file_mark *mark, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), rc = 0;
     struct digest *d = digest_create();
@@ -96,13 +96,13 @@ static int rehash(const char *path, bool from_disk, struct chore *c, char sha256
     return rc;
 }
 
-int rehash_file(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES],
+int rehash_file(const char *path, struct chore *c, char sha256[DIGEST_SHA256_BYTES],
                 struct file_mark *mark, struct err *err)
 {
     return rehash(path, false, c, sha256, mark, err);
 }
 
-int rehash_disk(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES],
+int rehash_disk(const char *path, struct chore *c, char sha256[DIGEST_SHA256_BYTES],
                 struct file_mark *mark, struct err *err)
 {
     return rehash(path, true, c, sha256, mark, err);

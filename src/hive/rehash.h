@@ -7,17 +7,17 @@
 
 #include "hive/chore.h"
 #include "hive/digest.h"
-#include "hive/verdicts.h"
+#include "hive/file_mark.h"
 
 /*
  * Reads the whole file. ERR_NOT_FOUND, ERR_DENIED, ERR_IO, ERR_CANCELLED; ERR_CONFLICT when it is
  * no regular file (a pipe is not waited for), or changed meanwhile. *mark (may be NULL) is what the
  * system says of it.
  */
-int rehash_file(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES],
+int rehash_file(const char *path, struct chore *c, char sha256[DIGEST_SHA256_BYTES],
                 struct file_mark *mark, struct err *err);
 /* The same of what the disk has, though memory may hold the file (sync.h). */
-int rehash_disk(const char *path, struct chore *c, char sha256[CARD_SHA256_BYTES],
+int rehash_disk(const char *path, struct chore *c, char sha256[DIGEST_SHA256_BYTES],
                 struct file_mark *mark, struct err *err);
 
 /* ERR_CONFLICT when the file is not as it was at that mark. */

@@ -52,15 +52,6 @@ int store_model_copy(const struct store_model *m, struct store_model *out)
     return ok ? 0 : -1;
 }
 
-bool store_is_sha256(const char *text)
-{
-    size_t n = 0;
-
-    while ((text[n] >= '0' && text[n] <= '9') || (text[n] >= 'a' && text[n] <= 'f'))
-        n++;
-    return text[n] == '\0' && n == CARD_SHA256_BYTES - 1;
-}
-
 bool store_has_room(struct store_walk *w, const char *what)
 {
     if (w->n_seen < STORE_MODELS_MAX || (w->scan->name && strstr(w->scan->name, what))) {

@@ -32,7 +32,7 @@ struct store_file {
     char *path; /* full; in the Hugging Face cache it is a link */
     char *name; /* as it is to be called: "q4/x.gguf" */
     uint64_t size_bytes;
-    char sha256[CARD_SHA256_BYTES]; /* as the store names it; "" = it does not */
+    char sha256[DIGEST_SHA256_BYTES]; /* as the store names it; "" = it does not */
 };
 
 /* What a store has beside a model's weights, and rbee does not take in. */
@@ -95,7 +95,7 @@ char *store_hf_repo_of(const char *folder);
 /* What an Ollama manifest says: the layer of the model (of several the last one, as Ollama takes
  * it), and what is beside it. ERR_INVALID. */
 struct store_ollama {
-    char sha256[CARD_SHA256_BYTES];
+    char sha256[DIGEST_SHA256_BYTES];
     uint64_t size_bytes;
     unsigned beside; /* enum store_part */
 };

@@ -7,6 +7,7 @@
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/digest.h"
 #include "hive/stores_internal.h"
 
 #define FOLDER_WORD    "models--"
@@ -64,7 +65,7 @@ static void add_file(struct snapshot *s, const char *path, const char *name)
     if (f->name && f->path && store_may_look(s->walk, path) && path_real(path, &real, NULL) == 0 &&
         str_starts(real, s->root) && real[n_root] == '/' && path_is_file(real) &&
         path_file_size(real, &f->size_bytes, NULL) == 0) {
-        if (store_is_sha256(path_base(real)))
+        if (digest_is_sha256(path_base(real)))
             str_copy(f->sha256, sizeof f->sha256, path_base(real));
         s->n_files++;
     } else {

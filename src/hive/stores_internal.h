@@ -4,9 +4,6 @@
 
 #include "hive/stores.h"
 
-/* 64 hex digits in lower case. */
-bool store_is_sha256(const char *text);
-
 /* What of a store has been looked at, and how that goes: rc ends it. */
 struct store_walk {
     struct reach *reach;

@@ -8,6 +8,7 @@
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/digest.h"
 #include "hive/stores_internal.h"
 
 #define LAYER_WORD   "application/vnd.ollama.image."
@@ -82,7 +83,7 @@ static int take_model(const json_t *layer, struct store_ollama *out, struct err 
     json_int_t size = json_integer_value(json_object_get(layer, "size"));
 
     if (!digest || !str_starts(digest, DIGEST_WORD) ||
-        !store_is_sha256(digest + strlen(DIGEST_WORD)) || size <= 0 || size > SIZE_MAX_I64)
+        !digest_is_sha256(digest + strlen(DIGEST_WORD)) || size <= 0 || size > SIZE_MAX_I64)
         return err_set(err, ERR_INVALID, "the manifest's model has no digest, or no size");
     str_copy(out->sha256, sizeof out->sha256, digest + strlen(DIGEST_WORD));
     out->size_bytes = (uint64_t)size;

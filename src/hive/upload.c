@@ -16,7 +16,6 @@
 #include "hive/digest.h"
 #include "hive/ledger.h"
 #include "hive/models_internal.h"
-#include "hive/stores_internal.h"
 #include "hive/unlinked.h"
 #include "hive/upload_internal.h"
 
@@ -24,7 +23,7 @@
 
 char *upload_folder(const struct models *m, const char *id)
 {
-    return store_is_sha256(id) ? str_printf("%s/" UPLOAD_FOLDER "/%s", m->dir, id) : NULL;
+    return digest_is_sha256(id) ? str_printf("%s/" UPLOAD_FOLDER "/%s", m->dir, id) : NULL;
 }
 
 char *upload_part(const struct models *m, const char *id, const char *file)
@@ -126,7 +125,7 @@ int upload_drop(const struct models *m, const char *id, struct unlinked *u, stru
 
 static int compare(const char *bytes, size_t n, const char *said, struct err *err)
 {
-    char hex[CARD_SHA256_BYTES];
+    char hex[DIGEST_SHA256_BYTES];
     int rc = digest_of(bytes, n, hex, err);
 
     if (rc || str_eq(hex, said))
@@ -225,7 +224,7 @@ int upload_put(const struct models *m, const char *id, const char *file, uint64_
     char *part;
     int rc;
 
-    if (n == 0 || from > INT64_MAX - n || !store_is_sha256(id) || !store_is_sha256(said) ||
+    if (n == 0 || from > INT64_MAX - n || !digest_is_sha256(id) || !digest_is_sha256(said) ||
         !manifest_is_plain(file))
         return err_set(err, ERR_INVALID,
                        "a piece is one byte and more, of an upload's id (the SHA-256 of its first "

@@ -24,7 +24,7 @@ static int check_claims(struct upload_file *f, int fd, struct ledger_found *foun
 
     for (size_t i = 0; i < found->n_claims && rc == 0; i++) {
         const struct ledger_claim *claim = &found->claims[i];
-        char hex[CARD_SHA256_BYTES] = "";
+        char hex[DIGEST_SHA256_BYTES] = "";
 
         rc = digest_of_range(digest_create(), fd, claim->from, claim->to, chore_stopped, c, hex,
                              err);

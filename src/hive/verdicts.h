@@ -2,38 +2,19 @@
  * verdicts.h - which model files were judged runnable, so that the next worker with one of them
  * need not wait for the judge.
  *
- * A file is known by what the system says of it: device, number, size, times of its last change.
- * One that changed in any way, or was replaced, is another file; so is one judged by another
- * worker's program. Only good verdicts are kept, the latest VERDICTS_MAX, in memory. Loop thread
- * only.
+ * A file is known by its mark (file_mark.h): one that changed in any way, or was replaced, is
+ * another file; so is one judged by another worker's program. Only good verdicts are kept, the
+ * latest VERDICTS_MAX, in memory. Loop thread only.
  */
 #ifndef RBEE_HIVE_VERDICTS_H
 #define RBEE_HIVE_VERDICTS_H
 
 #include <stdbool.h>
-#include <sys/types.h>
-#include <time.h>
 
+#include "hive/file_mark.h"
 #include "hive/inspect.h"
 
 #define VERDICTS_MAX 32
-
-/* A file changed less than this ago might change again without its times telling. */
-#define VERDICTS_SETTLED_MS 1000
-
-struct file_mark {
-    dev_t device;
-    ino_t number;
-    off_t size_bytes;
-    struct timespec modified, changed;
-};
-
-/* What the system says of a file; false when it is not there. */
-bool file_mark_of(const char *path, struct file_mark *out);
-bool file_mark_of_open(int fd, struct file_mark *out);
-/* One file, with the same bytes. Its name, its owner and who may read it can be others: so a model
- * that moved is the same. */
-bool file_mark_same_bytes(const struct file_mark *a, const struct file_mark *b);
 
 /* Of the judge and the judged. */
 struct verdict_key {

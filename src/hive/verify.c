@@ -22,10 +22,10 @@ struct verify {
     struct hive *h;
     struct card **cards; /* owned */
     size_t n_cards, i;
-    char (*found)[CARD_SHA256_BYTES]; /* of the files of the card at work */
-    size_t bad_file;                  /* the first that differs; n_files = none */
-    struct file_mark mark;            /* of it, when it was read */
-    struct err why;                   /* it is gone, or has another size; code 0: neither */
+    char (*found)[DIGEST_SHA256_BYTES]; /* of the files of the card at work */
+    size_t bad_file;                    /* the first that differs; n_files = none */
+    struct file_mark mark;              /* of it, when it was read */
+    struct err why;                     /* it is gone, or has another size; code 0: neither */
     unsigned n_verified, n_bad, n_noted;
     json_t *cardless; /* references of listed models that nothing can be compared with */
     json_t *gone;     /* ... of which nothing is there: reference -> path */
@@ -86,7 +86,7 @@ static void set_bad_aside(struct verify *v, struct chore *c, const char *why)
 {
     struct card *card = v->cards[v->i];
     const char *path = card->files[v->bad_file].path;
-    char *aside = str_printf("%s%s", path, VERIFY_BAD_TAIL), text[ERR_TEXT_MAX];
+    char *aside = str_printf("%s%s", path, CARD_BAD_TAIL), text[ERR_TEXT_MAX];
     bool kept;
     struct err err;
 
@@ -115,7 +115,7 @@ static void note(struct verify *v, struct chore *c)
     struct card *card = v->cards[v->i];
 
     for (size_t i = 0; i < card->n_files; i++)
-        str_copy(card->files[i].sha256, CARD_SHA256_BYTES, v->found[i]);
+        str_copy(card->files[i].sha256, DIGEST_SHA256_BYTES, v->found[i]);
     flush_card_later(v->h->reach, v->h->tasks, card);
     v->n_noted++;
     chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "noted", "model_ref", card_name(card),

@@ -11,8 +11,6 @@
 
 #include "api/errors.h"
 
-#define VERIFY_BAD_TAIL ".bad"
-
 struct hive;
 struct http_exchange;
 

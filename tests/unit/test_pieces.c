@@ -295,7 +295,7 @@ static void test_digest__of_both_kinds(void **state)
         {digest_create_xxh3, "", "99aa06d3014798d86001c324468d497f"},
         {digest_create_xxh3, "abc", "06b05ab6733a618578af5f94892f3950"},
     };
-    char hex[CARD_SHA256_BYTES];
+    char hex[DIGEST_SHA256_BYTES];
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -23,7 +23,7 @@
 #include "hive/place.h"
 #include "hive/plan.h"
 #include "hive/stores.h"
-#include "hive/verdicts.h"
+#include "hive/file_mark.h"
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

@@ -98,7 +98,7 @@ static int open_part(void)
     return fd;
 }
 
-static void digest_now(int fd, char hex[CARD_SHA256_BYTES])
+static void digest_now(int fd, char hex[DIGEST_SHA256_BYTES])
 {
     assert_int_equal(digest_of_range(digest_create_xxh3(), fd, 0, SIZE, NULL, NULL, hex, NULL), 0);
 }
@@ -181,7 +181,7 @@ static void test_ledger__a_failed_sync_makes_its_claims_be_held_against_the_disk
 {
     struct ledger_claim claim = {.from = 0, .to = SIZE};
     struct ledger_found found = {0};
-    char hex[CARD_SHA256_BYTES];
+    char hex[DIGEST_SHA256_BYTES];
     struct ledger *l = NULL;
     struct err err = {0};
     int fd = open_part();
