@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "hive/advertise.h"
+#include "hive/doors/advertise.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "hive/workers_internal.h"
+#include "hive/workers/workers_internal.h"
 
 #define STARTED_MS INT64_C(1000)
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "hive/card.h"
+#include "hive/catalog/card.h"
 
 #define MODELS "/models"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "hive/gateway/shape.h"
+#include "hive/http/shape.h"
 
 #define BODY_MAX 65536 /* of an answer, as shape_answer has it */
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "hive/fetch_internal.h"
+#include "hive/fetch/fetch_internal.h"
 #include "lines.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hive/hub.h"
+#include "hive/fetch/hub.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "hive/hub_token.h"
+#include "hive/fetch/hub_token.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

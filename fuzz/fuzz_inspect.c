@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "hive/inspect_read.h"
+#include "hive/catalog/inspect_read.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

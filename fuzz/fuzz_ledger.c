@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "hive/digest.h"
-#include "hive/ledger.h"
+#include "hive/disk/digest.h"
+#include "hive/disk/ledger.h"
 
 #define UNIT (64u << 10)
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "hive/manifest.h"
-#include "hive/quant.h"
-#include "hive/stores.h"
+#include "hive/chores/manifest.h"
+#include "hive/catalog/quant.h"
+#include "hive/chores/stores.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -12,7 +12,7 @@
  */
 #include "api/json_load.h"
 #include "hive/gateway/ollama.h"
-#include "hive/inspect_read.h"
+#include "hive/catalog/inspect_read.h"
 #include "ollama_world.h"
 
 #define FORM_FEED '\f'

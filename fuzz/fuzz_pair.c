@@ -23,11 +23,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "exchange.h"
-#include "hive/doors_internal.h"
+#include "hive/doors/doors_internal.h"
 #include "hive/hive.h"
-#include "hive/pairing.h"
-#include "hive/routes.h"
-#include "hive/security_log.h"
+#include "hive/doors/pairing.h"
+#include "hive/routes/routes.h"
+#include "hive/doors/security_log.h"
 #include "scratch.h"
 
 #define FORM_FEED '\f'

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "hive/pairing.h"
+#include "hive/doors/pairing.h"
 
 #define FILE_MAX_BYTES 4096
 

@@ -13,9 +13,9 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/card.h"
-#include "hive/manifest.h"
-#include "hive/quant.h"
+#include "hive/catalog/card.h"
+#include "hive/chores/manifest.h"
+#include "hive/catalog/quant.h"
 
 #define MODELS "/models"
 

@@ -18,7 +18,7 @@
 #include "hive/gateway/inquest.h"
 #include "hive/gateway/model.h"
 #include "hive/hive.h"
-#include "hive/workers.h"
+#include "hive/workers/workers.h"
 #include "net/http_client.h"
 
 #define FORM_FEED       '\f'

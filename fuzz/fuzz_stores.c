@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 #include "api/modelref.h"
-#include "hive/stores.h"
+#include "hive/chores/stores.h"
 #include "lines.h"
 #include "scratch.h"
 

@@ -3,7 +3,7 @@
  *
  * Our own, because loading libcrypto costs a command line more time than everything else it does;
  * for a few hundred bytes at a time speed does not matter. Downloads are digested by OpenSSL
- * (hive/digest.h). Any thread; no allocation.
+ * (hive/disk/digest.h). Any thread; no allocation.
  */
 #ifndef RBEE_BASE_SHA256_H
 #define RBEE_BASE_SHA256_H

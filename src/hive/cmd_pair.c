@@ -6,10 +6,10 @@
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/advertise.h"
+#include "hive/doors/advertise.h"
 #include "hive/hive.h"
-#include "hive/home.h"
-#include "hive/pairing.h"
+#include "hive/disk/home.h"
+#include "hive/doors/pairing.h"
 
 #define PROGRAM "rbee-hive"
 

@@ -12,10 +12,10 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/advertise.h"
-#include "hive/certificate.h"
-#include "hive/home.h"
-#include "hive/reach.h"
+#include "hive/doors/advertise.h"
+#include "hive/doors/certificate.h"
+#include "hive/disk/home.h"
+#include "hive/disk/reach.h"
 
 /* ---- the command line ---- */
 

@@ -15,7 +15,7 @@
 
 #include "base/cli.h"
 #include "config/config.h"
-#include "hive/doors.h"
+#include "hive/doors/doors.h"
 
 struct event;
 struct event_base;

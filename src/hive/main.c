@@ -1,6 +1,6 @@
 /* main.c - rbee-hive's commands. */
 #include "base/cli.h"
-#include "hive/detect.h"
+#include "hive/machine/detect.h"
 #include "hive/hive.h"
 
 static const struct cli_command commands[] = {

@@ -14,7 +14,7 @@ const { startHive, get, post, spawn, spawnReady, list } = require('./lib/hive.js
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 const { findFunction, loopForever, whyNoLoop } = require('./lib/stuck.js');
 
-const LOG_BYTES = 4 << 20, LOG_KEPT = 3, LOG_HARD = 4 * LOG_BYTES; // src/hive/logrotate.h
+const LOG_BYTES = 4 << 20, LOG_KEPT = 3, LOG_HARD = 4 * LOG_BYTES; // src/hive/disk/logrotate.h
 
 test('no step with work: WORKER_STALLED and [DONE], the threads in the log, a new worker for the next', async (t) => {
   const fake = makeFakeWorker(makeFolder());

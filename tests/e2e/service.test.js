@@ -54,8 +54,8 @@ for (const [file, kind] of [['rbee-hive.service', '--system'], ['rbee-hive-user.
     });
 
     test('it waits for the hive to end its workers', () => {
-      const most = secondsOf('workers.h', 'WORKERS_DRAIN_MS') + secondsOf('workers.h', 'WORKERS_TERM_MS') +
-        secondsOf('workers.h', 'WORKERS_KILL_MS') + secondsOf('workers.h', 'WORKERS_FREE_MS') +
+      const most = secondsOf('workers/workers.h', 'WORKERS_DRAIN_MS') + secondsOf('workers/workers.h', 'WORKERS_TERM_MS') +
+        secondsOf('workers/workers.h', 'WORKERS_KILL_MS') + secondsOf('workers/workers.h', 'WORKERS_FREE_MS') +
         secondsOf('hive.h', 'HIVE_FLUSH_MS') + secondsOf('hive.h', 'HIVE_END_MS');
       assert.ok(unit.includes(`in at most ${most} s;`), `${most}`);
       assert.ok(Number(valuesOf(unit, 'TimeoutStopSec')) >= most + 10, `${most}`);

@@ -19,7 +19,7 @@ const { loopForever, whyNoLoop } = require('./lib/stuck.js');
 const push = require('./lib/push.js');
 const { MIB, Hub, sha256, seeded, startWith, begin, watch, toTheEnd, partOf } = require('./lib/transfer.js');
 
-const PIECES_MAX = 64; // src/hive/upload_piece.h
+const PIECES_MAX = 64; // src/hive/chores/upload_piece.h
 const noPrlimit = spawnSync('prlimit', ['--version']).status === 0 ? false : 'prlimit is not there';
 const SPIN_TICKS = 20; // a thread that has run so long since we looked does nothing else
 

@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "hive/capture.h"
+#include "hive/process/capture.h"
 
 #define PATIENCE_MS 30000
 

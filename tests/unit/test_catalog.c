@@ -1,4 +1,4 @@
-/* Tests of src/hive/catalog.c and card.c: rows that last, damage that is survived. */
+/* Tests of src/hive/catalog/catalog.c and card.c: rows that last, damage that is survived. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,9 +18,9 @@
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/card.h"
-#include "hive/manifest.h"
-#include "hive/catalog.h"
+#include "hive/catalog/card.h"
+#include "hive/chores/manifest.h"
+#include "hive/catalog/catalog.h"
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

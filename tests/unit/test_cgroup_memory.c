@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/path.h"
-#include "hive/cgroup_memory.h"
+#include "hive/process/cgroup_memory.h"
 
 #define MIB        ((uint64_t)1 << 20)
 #define GIB        ((uint64_t)1 << 30)

@@ -18,9 +18,9 @@
 #include "base/dir_lock.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/advertise.h"
-#include "hive/pairing.h"
-#include "hive/security_log.h"
+#include "hive/doors/advertise.h"
+#include "hive/doors/pairing.h"
+#include "hive/doors/security_log.h"
 
 /* ---- wrong keys ---- */
 

@@ -24,9 +24,9 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/doors_internal.h"
-#include "hive/revoke.h"
-#include "hive/security_log.h"
+#include "hive/doors/doors_internal.h"
+#include "hive/doors/revoke.h"
+#include "hive/doors/security_log.h"
 
 #define PLAIN       "the-key-of-the-older-file"
 #define PATH_BYTES  64

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "hive/fetch_internal.h"
+#include "hive/fetch/fetch_internal.h"
 
 #define SHA256 "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
 

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/path.h"
-#include "hive/fingerprint.h"
+#include "hive/machine/fingerprint.h"
 
 static char dir[] = "/tmp/rbee-fingerprint-XXXXXX";
 

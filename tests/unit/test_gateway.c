@@ -19,8 +19,8 @@
 #include "hive/gateway/embed_answer.h"
 #include "hive/gateway/event.h"
 #include "hive/gateway/ollama.h"
-#include "hive/near.h"
-#include "hive/gateway/shape.h"
+#include "hive/catalog/near.h"
+#include "hive/http/shape.h"
 #include "net/sse.h"
 
 #define SCRATCH_MAX (1u << 20)

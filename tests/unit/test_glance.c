@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 #include "base/path.h"
-#include "hive/glance.h"
+#include "hive/disk/glance.h"
 
 static _Atomic int *hangs; /* shared with the processes that look */
 static int64_t later_ms;   /* the clock is moved by so much */

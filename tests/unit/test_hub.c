@@ -1,5 +1,5 @@
-/* Tests of src/hive/hub.c, hub_choose.c, quant.c, plan.c: the hub's answers, the choice of a file,
- * the memory plan. */
+/* Tests of src/hive/fetch/hub.c, hub_choose.c, quant.c, plan.c: the hub's answers, the choice of a
+ * file, the memory plan. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,8 +14,8 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "engine/gguf/gguf.h"
-#include "hive/hub.h"
-#include "hive/plan.h"
+#include "hive/fetch/hub.h"
+#include "hive/workers/plan.h"
 
 #define SHA "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
 

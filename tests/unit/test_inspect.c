@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "hive/inspect_read.h"
+#include "hive/catalog/inspect_read.h"
 
 struct rig {
     struct buf out, errors;

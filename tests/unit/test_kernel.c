@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "hive/kernel.h"
+#include "hive/process/kernel.h"
 
 static int pidfd_errno, memfd_errno; /* 0 = the call works */
 

@@ -11,7 +11,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/logtail.h"
+#include "hive/disk/logtail.h"
 
 #define LINE "0123456789012345678901234567890123456789\n"
 

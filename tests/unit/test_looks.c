@@ -9,7 +9,7 @@
 #include <event2/event.h>
 
 #include "base/str.h"
-#include "hive/looks.h"
+#include "hive/process/looks.h"
 
 #define N_MAX 16
 

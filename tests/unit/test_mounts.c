@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "hive/mounts.h"
+#include "hive/disk/mounts.h"
 
 static struct mounts parse(const char *lines)
 {

@@ -13,13 +13,13 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/digest.h"
-#include "hive/fetch_arrival.h"
-#include "hive/fetch_pace.h"
-#include "hive/ledger.h"
-#include "hive/pieces.h"
-#include "hive/rate.h"
-#include "hive/speed.h"
+#include "hive/disk/digest.h"
+#include "hive/fetch/fetch_arrival.h"
+#include "hive/fetch/fetch_pace.h"
+#include "hive/disk/ledger.h"
+#include "hive/disk/pieces.h"
+#include "hive/fetch/rate.h"
+#include "hive/fetch/speed.h"
 
 #define KIB 1024u
 #define P   (64 * KIB) /* a piece */

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "hive/port.h"
+#include "hive/process/port.h"
 
 /* May an IPv4 client connect to this machine there? */
 static bool reached_by_v4(int listener)

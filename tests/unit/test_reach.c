@@ -16,8 +16,8 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "hive/mounts.h"
-#include "hive/reach.h"
+#include "hive/disk/mounts.h"
+#include "hive/disk/reach.h"
 
 static const char *far_at = "/";
 

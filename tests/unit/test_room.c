@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "hive/room.h"
+#include "hive/workers/room.h"
 
 #define GIB (1ull << 30)
 

@@ -1,5 +1,5 @@
-/* Tests of what brings models from the disk: src/hive/place.c, stores*.c, manifest.c, hub_token.c,
- * export_dir.c, near.c. */
+/* Tests of what brings models from the disk: src/hive/disk/place.c, stores*.c, manifest.c,
+ * hub_token.c, export_dir.c, near.c. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,14 +16,14 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/export_dir.h"
-#include "hive/hub_token.h"
-#include "hive/manifest.h"
-#include "hive/near.h"
-#include "hive/place.h"
-#include "hive/plan.h"
-#include "hive/stores.h"
-#include "hive/file_mark.h"
+#include "hive/chores/export_dir.h"
+#include "hive/fetch/hub_token.h"
+#include "hive/chores/manifest.h"
+#include "hive/catalog/near.h"
+#include "hive/disk/place.h"
+#include "hive/workers/plan.h"
+#include "hive/chores/stores.h"
+#include "hive/disk/file_mark.h"
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

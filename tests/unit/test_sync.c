@@ -19,9 +19,9 @@
 #include "base/dir_lock.h"
 #include "base/path.h"
 #include "base/sync.h"
-#include "hive/digest.h"
-#include "hive/ledger.h"
-#include "hive/place.h"
+#include "hive/disk/digest.h"
+#include "hive/disk/ledger.h"
+#include "hive/disk/place.h"
 
 #define SIZE 65536u
 

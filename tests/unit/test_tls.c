@@ -21,7 +21,7 @@
 
 #include "base/path.h"
 #include "base/sha256.h"
-#include "hive/certificate.h"
+#include "hive/doors/certificate.h"
 #include "net/tls.h"
 
 extern const struct tls rbee_tls; /* linked in, not loaded */

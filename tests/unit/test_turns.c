@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "hive/turns.h"
+#include "hive/process/turns.h"
 
 static struct event_base *base;
 static struct turns *turns;

@@ -15,7 +15,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/unlinked.h"
+#include "hive/disk/unlinked.h"
 
 static char dir[] = "/tmp/rbee-unlinked-XXXXXX";
 

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/workers_internal.h"
+#include "hive/workers/workers_internal.h"
 
 #define STARTED_MS 1000
 

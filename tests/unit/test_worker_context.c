@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "hive/machine.h"
-#include "hive/worker_room.h"
-#include "hive/workers_internal.h"
+#include "hive/machine/machine.h"
+#include "hive/workers/worker_room.h"
+#include "hive/workers/workers_internal.h"
 
 #define GIB (UINT64_C(1) << 30)
 

@@ -13,8 +13,8 @@
 
 #include "api/addressee.h"
 #include "base/clock.h"
-#include "hive/procfs.h"
-#include "hive/workers_internal.h"
+#include "hive/process/procfs.h"
+#include "hive/workers/workers_internal.h"
 #include "net/http_client.h"
 
 #define TICK_MS 250

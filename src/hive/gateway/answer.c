@@ -12,8 +12,8 @@
 #include "base/str.h"
 #include "base/uuid.h"
 #include "hive/gateway/answer_internal.h"
-#include "hive/reply.h"
-#include "hive/revoke.h"
+#include "hive/http/reply.h"
+#include "hive/doors/revoke.h"
 #include "net/http_server.h"
 
 /* ---- life ---- */

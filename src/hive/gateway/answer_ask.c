@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "hive/gateway/answer_internal.h"
-#include "hive/reply.h"
+#include "hive/http/reply.h"
 
 #define ASK_AGAIN_MS 250   /* none runs and there was no place: asked again after so long ... */
 #define ASK_GIVE_UP  30000 /* ... for so long, in ms */

@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "hive/gateway/answer_internal.h"
-#include "hive/reply.h"
+#include "hive/http/reply.h"
 #include "net/http_server.h"
 
 /* ---- what comes ---- */

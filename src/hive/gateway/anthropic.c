@@ -4,7 +4,7 @@
 #include "base/str.h"
 #include "hive/gateway/relay.h"
 #include "hive/gateway/request.h"
-#include "hive/reply.h"
+#include "hive/http/reply.h"
 #include "net/http_server.h"
 
 static void render_count(struct relay *r, json_t *answer)

@@ -9,8 +9,8 @@
 #include "api/addressee.h"
 #include "base/str.h"
 #include "hive/gateway/inquest.h"
-#include "hive/reply.h"
-#include "hive/workers.h"
+#include "hive/http/reply.h"
+#include "hive/workers/workers.h"
 #include "net/http_client.h"
 #include "net/sse.h"
 

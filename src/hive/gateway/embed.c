@@ -20,7 +20,7 @@
 #include "hive/gateway/order.h"
 #include "hive/gateway/relay.h"
 #include "hive/gateway/request.h"
-#include "hive/reply.h"
+#include "hive/http/reply.h"
 #include "net/http_server.h"
 
 /* ---- the request ---- */

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "hive/workers.h"
+#include "hive/workers/workers.h"
 
 struct inquest {
     struct event *timer;

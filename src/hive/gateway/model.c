@@ -7,9 +7,9 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/near.h"
-#include "hive/models.h"
-#include "hive/reply.h"
+#include "hive/catalog/near.h"
+#include "hive/models/models.h"
+#include "hive/http/reply.h"
 
 #define BUNDLED "tiny" /* as references have it, see modelref.h */
 

@@ -13,7 +13,7 @@
 #define RBEE_HIVE_GATEWAY_MODEL_H
 
 #include "hive/hive.h"
-#include "hive/workers.h"
+#include "hive/workers/workers.h"
 
 #define MODEL_POLL_MS     5  /* looks at a loading worker's board */
 #define MODEL_RETRY_MAX_S 30 /* the most a client is told to wait before it asks again */

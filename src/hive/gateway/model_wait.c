@@ -12,10 +12,10 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "hive/detect.h"
+#include "hive/machine/detect.h"
 #include "hive/gateway/model.h"
-#include "hive/models.h"
-#include "hive/reply.h"
+#include "hive/models/models.h"
+#include "hive/http/reply.h"
 
 struct model_wait {
     struct model_wait_params p;

@@ -6,7 +6,7 @@
 #define RBEE_HIVE_GATEWAY_OLLAMA_H
 
 #include "base/sha256.h"
-#include "hive/download.h"
+#include "hive/models/download.h"
 #include "hive/gateway/answer.h"
 
 /*

@@ -9,10 +9,10 @@
 #include "base/str.h"
 #include "hive/gateway/ollama.h"
 #include "hive/gateway/request.h"
-#include "hive/inspect.h"
-#include "hive/models.h"
-#include "hive/programs.h"
-#include "hive/reply.h"
+#include "hive/catalog/inspect.h"
+#include "hive/models/models.h"
+#include "hive/process/programs.h"
+#include "hive/http/reply.h"
 #include "net/http_server.h"
 
 #define FOREVER                                                                                    \

@@ -13,9 +13,9 @@
 #include "hive/gateway/model.h"
 #include "hive/gateway/ollama.h"
 #include "hive/gateway/request.h"
-#include "hive/models.h"
-#include "hive/reply.h"
-#include "hive/revoke.h"
+#include "hive/models/models.h"
+#include "hive/http/reply.h"
+#include "hive/doors/revoke.h"
 #include "net/http_server.h"
 
 #define LOOK_MS 250

@@ -4,7 +4,7 @@
 
 #include "api/json_text.h"
 #include "base/utf8.h"
-#include "hive/download.h"
+#include "hive/models/download.h"
 #include "hive/gateway/ollama.h"
 
 json_t *ollama_details(const char *family, const char *size, const char *quant)

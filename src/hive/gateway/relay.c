@@ -12,7 +12,7 @@
 #include "base/heap.h"
 #include "base/str.h"
 #include "hive/gateway/inquest.h"
-#include "hive/reply.h"
+#include "hive/http/reply.h"
 #include "net/http_client.h"
 #include "net/http_server.h"
 

@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "hive/gateway/model.h"
-#include "hive/gateway/shape.h"
+#include "hive/http/shape.h"
 
 #define RELAY_ANSWER_MAX (256u << 20)
 

@@ -7,8 +7,8 @@
 #include "hive/gateway/embed.h"
 #include "hive/gateway/model_rows.h"
 #include "hive/gateway/ollama.h"
-#include "hive/reply.h"
-#include "hive/routes.h"
+#include "hive/http/reply.h"
+#include "hive/routes/routes.h"
 
 static void post_chat(struct hive *h, struct http_exchange *x, const char *id)
 {

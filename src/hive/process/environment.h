@@ -1,0 +1,24 @@
+/* environment.h - the little that the hive's children get of its environment. Loop thread only. */
+#ifndef RBEE_HIVE_PROCESS_ENVIRONMENT_H
+#define RBEE_HIVE_PROCESS_ENVIRONMENT_H
+
+#include <stddef.h>
+
+#define ENVIRONMENT_VARS_MAX 12
+
+struct environment {
+    const char *vars[ENVIRONMENT_VARS_MAX + 1]; /* "NAME=value", NULL behind the last */
+    char *owned[ENVIRONMENT_VARS_MAX];
+    size_t n;
+};
+
+/*
+ * PATH, LANG, LC_ALL, TMPDIR, the sanitizers' options, and what the dynamic loader needs to find
+ * libraries. No HF_TOKEN, no key: a worker has no use for them.
+ */
+void environment_make(struct environment *env);
+/* One more; left out when there is no memory or no room. */
+void environment_add(struct environment *env, const char *name, const char *value);
+void environment_done(struct environment *env);
+
+#endif
