@@ -8,6 +8,7 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "keeper/count.h"
 #include "keeper/settings.h"
 
 #define WORD_MAX 64 /* bytes of a command's or setting's name, the NUL included */
@@ -100,7 +101,7 @@ static int run_save(struct chat *c, const char *arg)
     }
     if (rc == 0)
         term_ok(&c->keeper->term, "Saved %zu message%s: %s", conversation_count(&c->talk),
-                figures_plural(conversation_count(&c->talk)), path);
+                count_plural(conversation_count(&c->talk)), path);
     free(path);
     return rc ? refuse(c, "%s", err.text) : CLI_GO;
 }
@@ -123,7 +124,7 @@ int chat_load(struct chat *c, const char *path)
     c->talk = talk;
     c->figures = (struct figures){.ended = false};
     term_ok(&c->keeper->term, "Loaded %zu message%s: %s", conversation_count(&c->talk),
-            figures_plural(conversation_count(&c->talk)), path);
+            count_plural(conversation_count(&c->talk)), path);
     return CLI_GO;
 }
 
@@ -190,7 +191,7 @@ static int run_clear(struct chat *c, const char *arg)
 {
     (void)arg;
     term_ok(&c->keeper->term, "Forgot %zu message%s", conversation_count(&c->talk),
-            figures_plural(conversation_count(&c->talk)));
+            count_plural(conversation_count(&c->talk)));
     conversation_clear(&c->talk);
     c->figures = (struct figures){.ended = false};
     return CLI_GO;

@@ -7,7 +7,7 @@
 #include "keeper/commands.h"
 #include "keeper/contact.h"
 #include "keeper/download.h"
-#include "keeper/figures.h"
+#include "keeper/count.h"
 #include "keeper/keeper.h"
 #include "keeper/listing.h"
 #include "keeper/model.h"
@@ -35,7 +35,7 @@ static int add_download(struct table *t, const json_t *d)
     if (total > 0)
         str_human_bytes((uint64_t)total, size, sizeof size);
     if (speed >= 1) {
-        str_human_bytes(figures_whole(speed), number, sizeof number);
+        str_human_bytes(count_whole(speed), number, sizeof number);
         snprintf(rate, sizeof rate, "%s/s", number);
     }
     if (eta >= 0 && eta < ETA_MAX_S)

@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "keeper/commands.h"
 #include "keeper/contact.h"
-#include "keeper/figures.h"
+#include "keeper/count.h"
 #include "keeper/one_model.h"
 
 #define SHOW_TIMEOUT_MS 30000              /* the hive reads the file's head in another process */
@@ -53,7 +53,7 @@ static void print_fields(struct keeper *k, json_t *object, int indent)
         out_printf(&k->out, "%*s%s: %s", indent, "", name, text ? text : "?");
         if (is_bytes(name) && json_number_value(value) >= 1000)
             out_printf(&k->out, " (%s)",
-                       str_human_bytes(figures_whole(json_number_value(value)), size, sizeof size));
+                       str_human_bytes(count_whole(json_number_value(value)), size, sizeof size));
         out_printf(&k->out, "\n");
         free(text);
     }

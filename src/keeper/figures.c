@@ -2,6 +2,7 @@
 #include "keeper/figures.h"
 
 #include "base/str.h"
+#include "keeper/count.h"
 #include "keeper/keeper.h"
 
 void figures_read(struct figures *f, const json_t *event, uint64_t n_texts)
@@ -16,18 +17,6 @@ void figures_read(struct figures *f, const json_t *event, uint64_t n_texts)
     f->queue_ms = keeper_number(event, "queue_time_ms", 0);
     f->context_full = json_is_true(json_object_get(event, "context_full"));
     str_copy(f->reason, sizeof f->reason, keeper_text(event, "stop_reason", ""));
-}
-
-uint64_t figures_whole(double number)
-{
-    if (number <= 0)
-        return 0;
-    return number < 18446744073709551616.0 ? (uint64_t)number : UINT64_MAX; /* 2^64 */
-}
-
-const char *figures_plural(uint64_t n)
-{
-    return n == 1 ? "" : "s";
 }
 
 static const char *reason_words(const struct figures *f)
@@ -48,7 +37,7 @@ static const char *reason_words(const struct figures *f)
 void figures_line(const struct figures *f, struct buf *out)
 {
     buf_printf(out, "%lld token%s", (long long)f->tokens_out,
-               figures_plural((uint64_t)f->tokens_out));
+               count_plural((uint64_t)f->tokens_out));
     if (f->tokens_out && f->decode_ms > 0)
         buf_printf(out, ", %.1f tok/s", (double)f->tokens_out * 1000 / (double)f->decode_ms);
     if (f->tokens_out)
@@ -72,11 +61,11 @@ int64_t figures_used(const struct figures *f, int64_t n_ctx)
 void figures_more(const struct figures *f, int64_t n_ctx, struct buf *out)
 {
     buf_printf(out, "prompt %lld token%s, %lld of them cached, in %lld ms",
-               (long long)f->prompt_tokens, figures_plural((uint64_t)f->prompt_tokens),
+               (long long)f->prompt_tokens, count_plural((uint64_t)f->prompt_tokens),
                (long long)f->cached_tokens, (long long)f->prefill_ms);
     if (f->reasoning_tokens)
         buf_printf(out, "; %lld token%s of thoughts", (long long)f->reasoning_tokens,
-                   figures_plural((uint64_t)f->reasoning_tokens));
+                   count_plural((uint64_t)f->reasoning_tokens));
     buf_printf(out, "; context %lld", (long long)figures_used(f, n_ctx));
     if (n_ctx > 0)
         buf_printf(out, " of %lld", (long long)n_ctx);

@@ -34,12 +34,4 @@ void figures_more(const struct figures *f, int64_t n_ctx, struct buf *out);
 /* Tokens of the context that are in use, at most n_ctx where that is known. */
 int64_t figures_used(const struct figures *f, int64_t n_ctx);
 
-/* A number of somebody else's as a whole one: 0 below, UINT64_MAX above what fits, or for no
- * number.
- */
-uint64_t figures_whole(double number);
-
-/* "s", unless n is 1. */
-const char *figures_plural(uint64_t n);
-
 #endif

@@ -5,6 +5,7 @@
  * stream, in order of weight: Ctrl+C, a stdout that nobody reads, the worker's own end or error
  * event, a stream that breaks off.
  */
+#include "keeper/count.h"
 #include "keeper/generate.h"
 
 #include <stdio.h>
@@ -166,7 +167,7 @@ static void explain_break(struct generating *g, const struct pool_worker *worker
     api_error_set(g->e, end == CLIENT_TIMED_OUT ? API_WORKER_STALLED : API_WORKER_CRASHED, "keeper",
                   "the worker %s %s after %llu token%s", worker->id,
                   end == CLIENT_TIMED_OUT ? "fell silent" : "broke off",
-                  (unsigned long long)g->n_tokens, figures_plural(g->n_tokens));
+                  (unsigned long long)g->n_tokens, count_plural(g->n_tokens));
     pool_explain(g->k, worker->id, why, g->e);
 }
 
@@ -177,7 +178,7 @@ static void count_tokens(struct generating *g)
 
     if (g->n_tokens)
         snprintf(g->e->message + len, sizeof g->e->message - len, " (%llu token%s had come)",
-                 (unsigned long long)g->n_tokens, figures_plural(g->n_tokens));
+                 (unsigned long long)g->n_tokens, count_plural(g->n_tokens));
 }
 
 /* An end that is not the model's: half a text is no answer. True with *e. */

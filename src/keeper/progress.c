@@ -7,7 +7,7 @@
 
 #include "base/str.h"
 #include "base/utf8.h"
-#include "keeper/figures.h"
+#include "keeper/count.h"
 
 #define BAR_MIN        8    /* columns; a shorter bar says nothing */
 #define BAR_MAX        30   /* columns */
@@ -76,7 +76,7 @@ static void make_parts(const struct progress *p, struct parts *out)
     if (p->per_sec < 1)
         return;
     snprintf(out->speed, sizeof out->speed, "  %s/s",
-             str_human_bytes(figures_whole(p->per_sec), a, sizeof a));
+             str_human_bytes(count_whole(p->per_sec), a, sizeof a));
     if (p->total > p->done && (double)(p->total - p->done) / p->per_sec < DAY_S)
         snprintf(
             out->left, sizeof out->left, "  %s left",

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "worker/commands.h"
 #include "worker/logits.h"
+#include "worker/open_times.h"
 #include "worker/scores.h"
 
 /* Text or scores of one step. */
@@ -256,7 +257,7 @@ static int open_all(struct run *r, const struct engine_sampling *how, struct err
     int rc = command_open_model(&o->engine, &r->m, err);
 
     if (!rc) {
-        command_time_model(&r->timings, r->m);
+        open_times_put(&r->timings, r->m);
         rc = command_open_engine(&o->engine, r->m, 1, (uint32_t)o->n_chunk, &r->e, err);
         timings_phase(&r->timings, "engine");
     }

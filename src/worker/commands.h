@@ -44,9 +44,6 @@ int command_write(const char *bytes, size_t n, struct err *err);
 /* Ids separated by white space. *ids is malloc'ed. ERR_INVALID shows the word at fault. */
 int command_parse_ids(const char *text, int32_t **ids, size_t *n_ids, struct err *err);
 
-/* Looks up what libraries would open files for later: CPUs, the time zone, random bytes. */
-void command_look_around(void);
-
 /* Enters the sandbox ("auto", "off", "required"; NULL = auto) with the limits of `rules` (NULL =
  * none).
  */
@@ -92,9 +89,6 @@ int command_kv_type(const char *name, enum engine_kv *out, struct err *err);
 
 /* Opens the model of the options, behind the sandbox's door. */
 int command_open_model(const struct command_engine *o, struct engine_model **out, struct err *err);
-
-/* The phases of engine_model_open: "header", "weights", "tokenizer". */
-void command_time_model(struct timings *t, const struct engine_model *m);
 
 /* An engine of n_slots sequences and batches of n_batch (0 = default) for the options. */
 int command_open_engine(const struct command_engine *o, const struct engine_model *m,

@@ -3,14 +3,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-#include <jansson.h>
 
 #include "base/clean.h"
 #include "base/str.h"
 #include "worker/commands.h"
+#include "worker/look_around.h"
 
 #define READ_BYTES 65536
 
@@ -108,14 +106,6 @@ int command_write(const char *bytes, size_t n, struct err *err)
     return rc;
 }
 
-/* jansson takes the seed of its hash tables from /dev/urandom, or else from the clock. */
-void command_look_around(void)
-{
-    tzset();
-    json_object_seed(0);
-    engine_usable_cpus();
-}
-
 int command_enclose(const char *sandbox, const struct sandbox_rules *given, struct err *err)
 {
     struct sandbox_rules rules = given ? *given : (struct sandbox_rules){0};
@@ -124,7 +114,7 @@ int command_enclose(const char *sandbox, const struct sandbox_rules *given, stru
 
     if (rc)
         return rc;
-    command_look_around();
+    look_around();
     return sandbox_enter(&rules, &level, err);
 }
 
@@ -155,16 +145,6 @@ int command_open_model(const struct command_engine *o, struct engine_model **out
     rc = engine_model_open_files(files, out, err);
     engine_files_close(files);
     return rc;
-}
-
-void command_time_model(struct timings *t, const struct engine_model *m)
-{
-    struct engine_open_times times;
-
-    engine_model_open_times(m, &times);
-    timings_part(t, "header", times.header_ns);
-    timings_part(t, "weights", times.weights_ns);
-    timings_part(t, "tokenizer", times.tokenizer_ns);
 }
 
 int command_kv_type(const char *name, enum engine_kv *out, struct err *err)

@@ -3,9 +3,7 @@
 
 #include "api/board.h"
 #include "base/clock.h"
-#include "net/http_server.h"
 #include "worker/job.h"
-#include "worker/server.h"
 
 bool queue_limit_ends(const struct queue_limit *q, struct job *j)
 {
@@ -20,10 +18,4 @@ bool queue_limit_ends(const struct queue_limit *q, struct job *j)
              (double)q->limit_ms / 1000, (double)waited / 1000);
     atomic_fetch_add(&q->board->queue_timeouts, 1);
     return true;
-}
-
-void queue_limit_tell(const struct server *s, struct job *j)
-{
-    if (j->failed && (j->error.code == API_QUEUE_TIMEOUT || j->error.code == API_ALL_SLOTS_BUSY))
-        server_set_retry_after(s, &j->error);
 }

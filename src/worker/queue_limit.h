@@ -14,9 +14,7 @@
 #include <stdint.h>
 
 struct board;
-struct http_exchange;
 struct job;
-struct server;
 
 #define QUEUE_LIMIT_DEFAULT_S 60
 
@@ -28,11 +26,5 @@ struct queue_limit {
 
 /* True, and the job has failed and is counted, when it has waited too long. The engine's thread. */
 bool queue_limit_ends(const struct queue_limit *q, struct job *j);
-
-/*
- * Of a job that failed so, or with ALL_SLOTS_BUSY: puts into its error after how many seconds there
- * may be a place. Other jobs are left as they are. The loop's thread.
- */
-void queue_limit_tell(const struct server *s, struct job *j);
 
 #endif

@@ -15,7 +15,6 @@
 #include "net/sse.h"
 #include "worker/answer.h"
 #include "worker/job.h"
-#include "worker/queue_limit.h"
 #include "worker/scheduler.h"
 #include "worker/server.h"
 
@@ -385,6 +384,13 @@ static char *take_answer(struct job *j)
     return answer;
 }
 
+/* Of a job for which there was no place: after how many seconds there may be one. */
+static void say_when(const struct server *s, struct job *j)
+{
+    if (j->failed && (j->error.code == API_QUEUE_TIMEOUT || j->error.code == API_ALL_SLOTS_BUSY))
+        server_set_retry_after(s, &j->error);
+}
+
 void reply_end(struct job *j)
 {
     struct reply *r = j->reply;
@@ -402,7 +408,7 @@ void reply_end(struct job *j)
                  SSE_EVENT_MAX);
     else if (j->kind != JOB_INFERENCE && !j->answer && !j->failed)
         job_fail(j, API_REQUEST_CANCELLED, "It was cancelled before it was answered.");
-    queue_limit_tell(r->server, j);
+    say_when(r->server, j);
     if (r->x && j->failed)
         answer_error(take_exchange(r), &j->error);
     else if (r->x && j->answer)

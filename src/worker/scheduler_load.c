@@ -1,10 +1,10 @@
 /* scheduler_load.c - the model, and all that is made of it: see scheduler_internal.h. */
 #include "base/clock.h"
 #include "base/log.h"
-#include "worker/commands.h"
 #include "worker/dialog.h"
 #include "worker/intake_text.h"
 #include "worker/scheduler_internal.h"
+#include "worker/open_times.h"
 #include "worker/sources.h"
 
 static void show_load(struct board *b, const struct engine_load *now)
@@ -109,7 +109,7 @@ int scheduler_load(struct scheduler *s, enum api_code *code, struct err *err)
     *code = model_code(rc);
     if (rc)
         return rc;
-    command_time_model(&s->facts.load, s->model);
+    open_times_put(&s->facts.load, s->model);
     rc = dialog_create(s->model, s->params.sources, &s->dialog, err);
     *code = rc == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_WORKER_START_FAILED;
     if (rc)

@@ -30,13 +30,13 @@
 #include "worker/answer.h"
 #include "worker/callback.h"
 #include "worker/cancels.h"
-#include "worker/commands.h"
 #include "worker/entrance.h"
 #include "worker/job.h"
 #include "worker/lifecycle.h"
 #include "worker/progress.h"
 #include "worker/reply.h"
 #include "worker/routes.h"
+#include "worker/look_around.h"
 #include "worker/scheduler.h"
 
 #define EVENT_MAX       (8u << 20) /* bytes of one event's JSON */
@@ -335,7 +335,7 @@ static int enter_sandbox(struct server *s, struct err *err)
                                         .file_max = SANDBOX_LOG_MAX};
     int rc;
 
-    command_look_around();
+    look_around();
     await_hive(s);
     rc = sandbox_enter(&rules, &s->sandbox, err);
     atomic_store(&s->board->sandbox, sandbox_pack(&s->sandbox));

@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "keeper/answer.h"
 #include "keeper/conversation.h"
+#include "keeper/count.h"
 #include "keeper/figures.h"
 #include "keeper/history.h"
 #include "keeper/prompt.h"
@@ -817,11 +818,11 @@ static void test_figures__of_a_worker_that_cannot_count(void **state)
     (void)state;
     assert_int_equal(figures_used(&f, 4096), 4096);
     assert_int_equal(figures_used(&f, 0), INT64_MAX);
-    assert_true(figures_whole(-1e300) == 0);
-    assert_true(figures_whole(0.5) == 0);
-    assert_true(figures_whole(4096.9) == 4096);
-    assert_true(figures_whole(1e300) == UINT64_MAX);
-    assert_true(figures_whole(18446744073709551616.0) == UINT64_MAX);
+    assert_true(count_whole(-1e300) == 0);
+    assert_true(count_whole(0.5) == 0);
+    assert_true(count_whole(4096.9) == 4096);
+    assert_true(count_whole(1e300) == UINT64_MAX);
+    assert_true(count_whole(18446744073709551616.0) == UINT64_MAX);
 }
 
 int main(void)
