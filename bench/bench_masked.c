@@ -17,9 +17,9 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "worker/dialog.h"
-#include "worker/guard.h"
-#include "worker/sources.h"
+#include "worker/jobs/dialog.h"
+#include "worker/jobs/guard.h"
+#include "worker/sandbox/sources.h"
 #include "timing.h"
 
 #define MAX_STEPS     1024

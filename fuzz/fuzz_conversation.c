@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #include "base/str.h"
-#include "keeper/conversation.h"
+#include "keeper/chat/conversation.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@
 
 #include "api/fields.h"
 #include "base/str.h"
-#include "worker/embedding.h"
+#include "worker/jobs/embedding.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

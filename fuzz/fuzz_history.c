@@ -8,7 +8,7 @@
 
 #include <jansson.h>
 
-#include "keeper/history.h"
+#include "keeper/chat/history.h"
 #include "scratch.h"
 
 #define TYPED "what is typed now"

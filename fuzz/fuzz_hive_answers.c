@@ -6,8 +6,8 @@
  * Whatever comes, the command ends with an exit code of its own, calls only what can be called,
  * prints JSON where JSON was asked for, and no terminal gets a byte that moves its cursor.
  */
-#include "keeper/commands.h"
-#include "keeper/keeper.h"
+#include "keeper/commands/commands.h"
+#include "keeper/node/keeper.h"
 #include "keeper_world.h"
 
 #define ARGS_MAX 6

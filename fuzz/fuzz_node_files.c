@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "keeper/node_secrets.h"
+#include "keeper/node/node_secrets.h"
 
 #define NAME           "Fuzz-Node"
 #define NAME_MAX_BYTES 255

@@ -8,7 +8,7 @@
 #include "api/access.h"
 #include "base/str.h"
 #include "config/config.h"
-#include "keeper/pair.h"
+#include "keeper/node/pair.h"
 #include "net/http_url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

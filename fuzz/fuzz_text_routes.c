@@ -10,8 +10,8 @@
 #include "api/json_load.h"
 #include "base/str.h"
 #include "exchange.h"
-#include "worker/job.h"
-#include "worker/routes.h"
+#include "worker/jobs/job.h"
+#include "worker/server/routes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

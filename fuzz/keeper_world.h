@@ -19,7 +19,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "base/utf8.h"
-#include "keeper/interrupt.h"
+#include "keeper/shell/interrupt.h"
 #include "net/http_client.h"
 #include "net/http_url.h"
 

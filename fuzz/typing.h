@@ -1,14 +1,14 @@
 /*
  * typing.h - for targets that run what reads lines from a person or a pipe: stdin, and a line
- * editor (keeper/editline.h) that gives pasted texts as one. Beside keeper_world.h; what stands in
- * the place of read, poll and the editor is in chat_world of meson.build.
+ * editor (keeper/chat/editline.h) that gives pasted texts as one. Beside keeper_world.h; what
+ * stands in the place of read, poll and the editor is in chat_world of meson.build.
  */
 #ifndef RBEE_FUZZ_TYPING_H
 #define RBEE_FUZZ_TYPING_H
 
 #include <errno.h>
 
-#include "keeper/editline.h"
+#include "keeper/chat/editline.h"
 #include "keeper_world.h"
 
 #define CTRL_C    0x03 /* where a person types */

@@ -13,18 +13,20 @@ bad=0
 
 fail() { echo "$*"; bad=1; }
 
-# The rooms of src/hive, each of which may know those before it, and, from models on, what the daemon's parts
-# share. The gateway's routes are of the one table.
+# The rooms of a program, each of which may know those before it.
+worker_rooms="sandbox jobs schedule server commands"
 hive_rooms="process disk http machine catalog fetch workers doors models chores gateway routes"
+keeper_rooms="shell node models ask chat commands"
 
+# allowed_room PROGRAM ROOM ROOMS: what is below of the program, before what is below all of it. From models
+# on the hive's know what the daemon's parts share; the gateway's routes are of the one table.
 allowed_room() {
     local room
-    below="api net config base"
-    for room in $hive_rooms; do
-        [ "$room" = models ] && below="hive/hive.h $below"
-        [ "$room" = gateway ] && below="hive/routes/routes.h $below"
-        below="hive/$room $below"
-        [ "$room" = "$1" ] && return
+    for room in $3; do
+        [ "$1/$room" = hive/models ] && below="hive/hive.h $below"
+        [ "$1/$room" = hive/gateway ] && below="hive/routes/routes.h $below"
+        below="$1/$room $below"
+        [ "$room" = "$2" ] && return
     done
     below=""
 }
@@ -45,9 +47,11 @@ allowed() {
     engine) below="engine base" ;;
     chat) below="chat grammar jinja/jinja.h api base" ;;
     worker) below="worker chat grammar engine/engine.h jinja/jinja.h api net base" ;;
+    worker/*) below="chat grammar engine/engine.h jinja/jinja.h api net base"; allowed_room worker "${1#*/}" "$worker_rooms" ;;
     hive) below="hive api net config base" ;;
-    hive/*) allowed_room "${1#hive/}" ;;
+    hive/*) below="api net config base"; allowed_room hive "${1#*/}" "$hive_rooms" ;;
     keeper) below="keeper api net config base" ;;
+    keeper/*) below="api net config base"; allowed_room keeper "${1#*/}" "$keeper_rooms" ;;
     *) below="" ;;
     esac
 }

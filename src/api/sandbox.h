@@ -1,6 +1,6 @@
 /*
- * sandbox.h - how far a worker gave up its rights (worker/sandbox.h): one number on its board, one
- * text for people. Any thread; no state.
+ * sandbox.h - how far a worker gave up its rights (worker/sandbox/sandbox.h): one number on its
+ * board, one text for people. Any thread; no state.
  */
 #ifndef RBEE_API_SANDBOX_H
 #define RBEE_API_SANDBOX_H

@@ -11,7 +11,8 @@
 /*
  * Blocks, in the calling thread, all signals but those that are for one thread alone: what it did
  * itself (SIGBUS, SIGSEGV ...: while one is blocked, its handler is passed by), and SIGQUIT, which
- * asks it for its stack (worker/stacks.h). *before is what pthread_sigmask takes to undo it.
+ * asks it for its stack (worker/sandbox/stacks.h). *before is what pthread_sigmask takes to undo
+ * it.
  */
 void thread_block_signals(sigset_t *before);
 

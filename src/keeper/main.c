@@ -1,7 +1,7 @@
 /* main.c - rbee-keeper: the table of commands, which is its dispatch and its help. */
 #include "base/cli.h"
-#include "keeper/commands.h"
-#include "keeper/keeper.h"
+#include "keeper/commands/commands.h"
+#include "keeper/node/keeper.h"
 
 static const struct cli_command commands[] = {
     {"infer", NULL, "ask a model, on this or another machine",

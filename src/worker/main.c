@@ -1,7 +1,7 @@
 /* main.c - llm-worker-rbee: one process, one model. The table below is its command line. */
 #include <stddef.h>
 
-#include "worker/commands.h"
+#include "worker/commands/commands.h"
 
 static const struct cli_command commands[] = {
     {"serve", NULL, "serve one model over HTTP", NULL, cmd_serve},

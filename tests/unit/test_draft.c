@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "worker/draft.h"
+#include "worker/jobs/draft.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define ROOM     1000

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "keeper/generate.h"
-#include "keeper/ready.h"
+#include "keeper/ask/generate.h"
+#include "keeper/ask/ready.h"
 
 #define WORKER "worker-d39c248d-dce0-4586-a848-b84ecc2a5f37"
 

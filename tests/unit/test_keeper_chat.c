@@ -20,15 +20,15 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "keeper/answer.h"
-#include "keeper/conversation.h"
-#include "keeper/count.h"
-#include "keeper/figures.h"
-#include "keeper/history.h"
-#include "keeper/prompt.h"
-#include "keeper/sampling.h"
-#include "keeper/settings.h"
-#include "keeper/turn.h"
+#include "keeper/ask/answer.h"
+#include "keeper/chat/conversation.h"
+#include "keeper/shell/count.h"
+#include "keeper/ask/figures.h"
+#include "keeper/chat/history.h"
+#include "keeper/ask/prompt.h"
+#include "keeper/ask/sampling.h"
+#include "keeper/ask/settings.h"
+#include "keeper/chat/turn.h"
 
 /* A folder of the test's own, gone with remove_folder. */
 static char *make_folder(void)

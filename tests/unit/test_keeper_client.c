@@ -1,7 +1,7 @@
 /* test_keeper_client.c - the keeper's calls, and a program that is stopped in their middle. */
 #include "http_peer.h"
 
-#include "keeper/client.h"
+#include "keeper/node/client.h"
 
 #define STOPPED_MS 120000
 #define STALL_MS   60000

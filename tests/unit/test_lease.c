@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "worker/lease.h"
+#include "worker/sandbox/lease.h"
 
 static void test_lease__old_kernels_are_not_told_to_kill(void **state)
 {

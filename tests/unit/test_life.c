@@ -32,9 +32,9 @@
 #include "hive/workers/worker_state.h"
 #include "hive/workers/workers.h"
 #include "net/sse.h"
-#include "worker/lifecycle.h"
-#include "worker/pace.h"
-#include "worker/stacks.h"
+#include "worker/server/lifecycle.h"
+#include "worker/jobs/pace.h"
+#include "worker/sandbox/stacks.h"
 
 /*
  * Two programs, two clocks: what a worker gives its answers behind SIGTERM, and the time their last

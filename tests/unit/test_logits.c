@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "worker/logits.h"
+#include "worker/jobs/logits.h"
 
 #define LN2 0.69314718055994530942
 

@@ -1,4 +1,4 @@
-/* Looks at a model's files, whose file system may not answer (worker/lookout.h). */
+/* Looks at a model's files, whose file system may not answer (worker/sandbox/lookout.h). */
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "worker/lookout.h"
+#include "worker/sandbox/lookout.h"
 
 /* A file system: what it says, and whether it answers. */
 struct disk {

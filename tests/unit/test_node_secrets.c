@@ -15,8 +15,8 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "keeper/node_secrets.h"
-#include "keeper/pair.h"
+#include "keeper/node/node_secrets.h"
+#include "keeper/node/pair.h"
 
 #define PIN  "6fd7ee201a5f1f88f019143cb321dbdee186acaa8b21390bef5e14d62bff5b06"
 #define CODE "tkskohzkwj3j3jtaevhk"

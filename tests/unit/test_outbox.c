@@ -1,4 +1,4 @@
-/* What the engine's side tells the loop (worker/outbox.h), where there is no memory. */
+/* What the engine's side tells the loop (worker/jobs/outbox.h), where there is no memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -10,8 +10,8 @@
 #include <event2/event.h>
 
 #include "net/post.h"
-#include "worker/job.h"
-#include "worker/outbox.h"
+#include "worker/jobs/job.h"
+#include "worker/jobs/outbox.h"
 
 void *__real_malloc(size_t n);
 void *__wrap_malloc(size_t n);

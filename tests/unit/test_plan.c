@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "worker/plan.h"
+#include "worker/schedule/plan.h"
 
 #define PAGE      32
 #define LONGEST   4096

@@ -34,8 +34,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "worker/sandbox.h"
-#include "worker/sandbox_internal.h"
+#include "worker/sandbox/sandbox.h"
+#include "worker/sandbox/sandbox_internal.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \

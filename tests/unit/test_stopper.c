@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "worker/stopper.h"
+#include "worker/jobs/stopper.h"
 
 #define MAX_STOPS 16
 

@@ -1,8 +1,8 @@
 /*
  * files.h - the files of one model, open and not read yet.
  *
- * What a process opens before it gives up the right to open files (worker/sandbox.h): a view made
- * of them later needs no path any more. Opening reads no byte of a file.
+ * What a process opens before it gives up the right to open files (worker/sandbox/sandbox.h): a
+ * view made of them later needs no path any more. Opening reads no byte of a file.
  */
 #ifndef RBEE_ENGINE_GGUF_FILES_H
 #define RBEE_ENGINE_GGUF_FILES_H

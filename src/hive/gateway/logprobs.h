@@ -1,6 +1,6 @@
 /*
  * logprobs.h - a worker's log-probabilities ({"id","t","bytes","logprob","top":[…]} a token, see
- * worker/logprobs.h) in the shapes of the OpenAI API. Pure.
+ * worker/jobs/logprobs.h) in the shapes of the OpenAI API. Pure.
  */
 #ifndef RBEE_HIVE_GATEWAY_LOGPROBS_H
 #define RBEE_HIVE_GATEWAY_LOGPROBS_H
