@@ -171,7 +171,7 @@ int daemon_configure(struct hive *h, const struct daemon_flags *f, struct err *e
         rc = home_lock(h->home, &h->lock_fd, err);
     if (rc == 0) {
         home_sweep(h->home);
-        advertise_remove(h->home); /* of a hive that was killed: this one is not there */
+        advertise_remove(h->home); /* a killed one's: this one is not there */
     }
     return rc ? rc : lock_models_dir(h, err);
 }

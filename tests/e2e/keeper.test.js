@@ -16,7 +16,7 @@ const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started,
 const { hold } = require('./lib/hold.js');
 const { KEEPER, deadPort, deafPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
 const { startHive } = require('./lib/hive.js');
-const { HIVE, WORKER, PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
+const { Proc, HIVE, WORKER, PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
 
 const noFlock = spawnSync('sh', ['-c', 'command -v flock']).status === 0 ? false : 'needs flock';
 function linkOf(pid, fd) {
@@ -1105,6 +1105,37 @@ describe('the hive of the same home', () => {
     await hive.end();
     assert.ok(fs.existsSync(path.join(home, 'run/hive.json')), 'nobody has taken it away');
     assert.deepStrictEqual(await here(), ['localhost:8080'], 'who is there by now is a stranger');
+  });
+
+  /* At its end it took the file away: whoever had its port by then was asked without TLS, and got the prompt and the
+   * key of the environment. */
+  test('with TLS is asked with its pin or not at all, running or not', async (t) => {
+    const home = makeHome(), env = { RBEE_API_KEY: 'rbee-0123456789abcdef' };
+    const start = () => {
+      const hive = new Proc(HIVE, ['daemon', '--addr', '127.0.0.1:0', '--home', home], { env: { HOME: home, RBEE_HIVE_TLS: 'on' } });
+      t.after(() => hive.stop());
+      return hive;
+    };
+    const before = fake.calls.length;
+    for (const signal of ['SIGTERM', 'SIGKILL']) {
+      const hive = start();
+      const [, url] = await hive.says(/listening on (https:\/\/\S+)$/m);
+      assert.strictEqual((await run(['workers', 'list'], { home, env })).code, 0);
+      hive.signal(signal);
+      await hive.end();
+      const gone = await run(['infer', '--prompt', 'a secret'], { home, env });
+      assert.match(gone.stderr, new RegExp(`CONNECTION_REFUSED: ${url}/`));
+      const { port, ...rest } = JSON.parse(fs.readFileSync(path.join(home, 'run/hive.json'), 'utf8'));
+      fs.writeFileSync(path.join(home, 'run/hive.json'), JSON.stringify({ port: fake.port, ...rest }), { mode: 0o600 }); // its port is another's by now
+      const taken = await run(['infer', '--prompt', 'a secret'], { home, env });
+      assert.match(taken.stderr, /does not speak https/);
+    }
+    assert.deepStrictEqual(fake.calls.slice(before), []);
+    const plain = await startHive({ home });
+    t.after(() => plain.stop());
+    assert.strictEqual((await run(['workers', 'list'], { home })).code, 0, 'one that has no TLS by now is found again');
+    await plain.stop();
+    assert.ok(!fs.existsSync(path.join(home, 'run/hive.json')));
   });
 
   /* A hive that starts has the lock of the home before it listens: what a killed one said was taken for its word. */

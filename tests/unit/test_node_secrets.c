@@ -327,6 +327,11 @@ static void test_node_secrets__a_dead_hive_is_not_followed(void **state)
     assert_int_equal(node_secrets_own_hive(o.dir, true, &addr, &back, &err), 0);
     assert_string_equal(addr.host, "localhost");
     assert_string_equal(back.pin, PIN);
+    own_tell(&o, "192.168.1.20", 9000, true);
+    assert_int_equal(node_secrets_own_hive(o.dir, false, &addr, &back, &err), ERR_NOT_FOUND);
+    assert_int_equal(node_secrets_own_hive(o.dir, true, &addr, &back, &err), 0);
+    assert_string_equal(addr.host, "192.168.1.20"); /* and not in the clear at the usual port */
+    assert_string_equal(back.pin, PIN);
     own_end(&o);
 }
 

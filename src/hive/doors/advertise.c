@@ -29,24 +29,26 @@ char *advertise_text(const struct advertise *a)
     return text;
 }
 
-int advertise_write(const char *home, const struct advertise *a, struct err *err)
-{
-    char *text = advertise_text(a), *path = path_join(home, FILE_NAME);
-    int rc = text && path ? path_write_file(path, text, strlen(text), 0600, err)
-                          : err_no_memory(err, FILE_MAX_BYTES, "run/hive.json");
-
-    free(text);
-    free(path);
-    return rc;
-}
-
-void advertise_remove(const char *home)
+static void drop(const char *home)
 {
     char *path = path_join(home, FILE_NAME);
 
     if (path)
         unlink(path);
     free(path);
+}
+
+int advertise_write(const char *home, const struct advertise *a, struct err *err)
+{
+    char *text = advertise_text(a), *path = path_join(home, FILE_NAME);
+    int rc = text && path ? path_write_file(path, text, strlen(text), 0600, err)
+                          : err_no_memory(err, FILE_MAX_BYTES, "run/hive.json");
+
+    if (rc && !a->tls)
+        drop(home); /* it tells of another, by whose pin this one is not known */
+    free(text);
+    free(path);
+    return rc;
 }
 
 /* An address as people write it, and not what would come to a terminal or into a line as more. */
@@ -99,6 +101,14 @@ int advertise_read(const char *home, struct advertise *out, struct err *err)
     }
     free(path);
     return rc;
+}
+
+void advertise_remove(const char *home)
+{
+    struct advertise a;
+
+    if (advertise_read(home, &a, NULL) || !a.tls)
+        drop(home);
 }
 
 /* ---- the line ---- */

@@ -23,10 +23,13 @@ char *advertise_text(const struct advertise *a);
 int advertise_parse(const char *path, const char *text, size_t n, struct advertise *out,
                     struct err *err);
 
-/* Writes the file (0600); an ended hive's is taken away by advertise_remove. */
+/* Writes the file (0600); when that fails, a hive without TLS has none. */
 int advertise_write(const char *home, const struct advertise *a, struct err *err);
+/* The hive is not there (any more): takes the file away, unless it tells of one with TLS. By that
+ * one's pin keepers go on to know who is not their hive; without the file they would ask whoever
+ * has the usual port, without TLS. */
 void advertise_remove(const char *home);
-/* ERR_NOT_FOUND when no hive runs in that home, or ended without order; ERR_INVALID. */
+/* Where the hive is, or was; ERR_NOT_FOUND, ERR_INVALID. */
 int advertise_read(const char *home, struct advertise *out, struct err *err);
 
 /*

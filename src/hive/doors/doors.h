@@ -10,7 +10,8 @@
  * with its key; one that is over, or soon will be, is told in the log, at the start and daily.
  *
  * <home>/run/hive.json (0600) tells keepers of the same user where the hive is and by which pin,
- * wherever it listens: at the usual port there may be another account's.
+ * wherever it listens: at the usual port there may be another account's. Of a hive with TLS it
+ * stays (advertise.h).
  * <home>/run/keys-used tells when each key was last used, to the minute. Loop thread only.
  */
 #ifndef RBEE_HIVE_DOORS_DOORS_H

@@ -3,9 +3,9 @@
  * theirs it recognises them, and with which key they let it in.
  *
  * <home>/nodes.json, mode 0600, refused when others may read it; written by `node add`, read when a
- * command speaks to a node that is in it. The machine's own hive needs no entry: a hive that runs
- * with the same home says in run/hive.json how it is reached, and its api-key lies beside it. That
- * key is taken only with TLS: then it goes to that hive, and not to who has its port after it.
+ * command speaks to a node that is in it. The machine's own hive needs no entry: the hive of the
+ * same home says in run/hive.json how it is reached, and its api-key lies beside it. That key is
+ * taken only with TLS: then it goes to that hive, and not to who has its port after it.
  */
 #ifndef RBEE_KEEPER_NODE_NODE_SECRETS_H
 #define RBEE_KEEPER_NODE_NODE_SECRETS_H
@@ -49,8 +49,9 @@ int node_secrets_put(const char *home, const char *name, const struct node_secre
                      struct err *err);
 
 /*
- * The hive of the same home, which tells where it is while it runs. `here`: that one is meant,
- * wherever it is, if it runs, and *addr becomes its address (of one that listens everywhere:
+ * The hive of the same home, which tells where it is while it runs, with TLS also where it was.
+ * `here`: that one is meant, wherever it is, if it runs or had TLS (else whoever took its port
+ * would be asked without), and *addr becomes its address (of one that listens everywhere:
  * localhost). Else only a hive at that very address is, also one that was killed: who is there by
  * now has to show its certificate. ERR_NOT_FOUND when it is another; ERR_DENIED, ERR_INVALID,
  * ERR_IO.
