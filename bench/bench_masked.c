@@ -17,10 +17,10 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "timing.h"
 #include "worker/jobs/dialog.h"
 #include "worker/jobs/guard.h"
 #include "worker/sandbox/sources.h"
-#include "timing.h"
 
 #define MAX_STEPS     1024
 #define MAX_SEQUENCES 64

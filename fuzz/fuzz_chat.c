@@ -11,13 +11,13 @@
  * loaded. No terminal gets a byte that moves its cursor, and the key is shown nowhere. However the
  * input is cut, all of it is the same.
  */
+#include "keeper/ask/prompt.h"
 #include "keeper/chat/chat.h"
 #include "keeper/chat/chat_commands.h"
-#include "keeper/commands/commands.h"
 #include "keeper/chat/history.h"
-#include "keeper/node/keeper.h"
-#include "keeper/ask/prompt.h"
 #include "keeper/chat/turn.h"
+#include "keeper/commands/commands.h"
+#include "keeper/node/keeper.h"
 #include "keeper_world.h"
 #include "memory_files.h"
 #include "typing.h"

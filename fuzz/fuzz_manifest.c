@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "hive/chores/manifest.h"
 #include "hive/catalog/quant.h"
+#include "hive/chores/manifest.h"
 #include "hive/chores/stores.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -11,8 +11,8 @@
  * time gives the same.
  */
 #include "api/json_load.h"
-#include "hive/gateway/ollama.h"
 #include "hive/catalog/inspect_read.h"
+#include "hive/gateway/ollama.h"
 #include "ollama_world.h"
 
 #define FORM_FEED '\f'

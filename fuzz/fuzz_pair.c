@@ -24,10 +24,10 @@
 #include "base/log.h"
 #include "exchange.h"
 #include "hive/doors/doors_internal.h"
-#include "hive/hive.h"
 #include "hive/doors/pairing.h"
-#include "hive/routes/routes.h"
 #include "hive/doors/security_log.h"
+#include "hive/hive.h"
+#include "hive/routes/routes.h"
 #include "scratch.h"
 
 #define FORM_FEED '\f'

@@ -14,8 +14,8 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/catalog/card.h"
-#include "hive/chores/manifest.h"
 #include "hive/catalog/quant.h"
+#include "hive/chores/manifest.h"
 
 #define MODELS "/models"
 

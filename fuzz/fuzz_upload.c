@@ -11,8 +11,8 @@
 
 #include "base/sha256.h"
 #include "base/str.h"
-#include "hive/models/models_internal.h"
 #include "hive/chores/upload_internal.h"
+#include "hive/models/models_internal.h"
 #include "lines.h"
 
 #define MODELS "/nonexistent/models"

@@ -13,9 +13,9 @@
 
 #include "base/buf.h"
 #include "base/sha256.h"
+#include "hive/chores/upload_internal.h"
 #include "hive/disk/digest.h"
 #include "hive/disk/ledger.h"
-#include "hive/chores/upload_internal.h"
 #include "lines.h"
 #include "scratch.h"
 

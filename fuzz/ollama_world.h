@@ -14,11 +14,11 @@
 
 #include "base/str.h"
 #include "exchange.h"
-#include "hive/hive.h"
 #include "hive/catalog/inspect.h"
+#include "hive/doors/revoke.h"
+#include "hive/hive.h"
 #include "hive/models/models.h"
 #include "hive/process/programs.h"
-#include "hive/doors/revoke.h"
 #include "hive/workers/workers.h"
 #include "lines.h"
 

@@ -6,10 +6,10 @@
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/doors/advertise.h"
-#include "hive/hive.h"
 #include "hive/disk/home.h"
+#include "hive/doors/advertise.h"
 #include "hive/doors/pairing.h"
+#include "hive/hive.h"
 
 #define PROGRAM "rbee-hive"
 

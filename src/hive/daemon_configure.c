@@ -12,10 +12,10 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/doors/advertise.h"
-#include "hive/doors/certificate.h"
 #include "hive/disk/home.h"
 #include "hive/disk/reach.h"
+#include "hive/doors/advertise.h"
+#include "hive/doors/certificate.h"
 
 /* ---- the command line ---- */
 

@@ -1,7 +1,7 @@
 /* main.c - rbee-hive's commands. */
 #include "base/cli.h"
-#include "hive/machine/detect.h"
 #include "hive/hive.h"
+#include "hive/machine/detect.h"
 
 static const struct cli_command commands[] = {
     {"daemon", NULL, "serve models on this machine, until told to end",

@@ -19,8 +19,8 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/catalog/card.h"
-#include "hive/chores/manifest.h"
 #include "hive/catalog/catalog.h"
+#include "hive/chores/manifest.h"
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

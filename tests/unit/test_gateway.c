@@ -16,10 +16,10 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "hive/catalog/near.h"
 #include "hive/gateway/embed_answer.h"
 #include "hive/gateway/event.h"
 #include "hive/gateway/ollama.h"
-#include "hive/catalog/near.h"
 #include "hive/http/shape.h"
 #include "net/sse.h"
 

@@ -21,14 +21,14 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "keeper/ask/answer.h"
-#include "keeper/chat/conversation.h"
-#include "keeper/shell/count.h"
 #include "keeper/ask/figures.h"
-#include "keeper/chat/history.h"
 #include "keeper/ask/prompt.h"
 #include "keeper/ask/sampling.h"
 #include "keeper/ask/settings.h"
+#include "keeper/chat/conversation.h"
+#include "keeper/chat/history.h"
 #include "keeper/chat/turn.h"
+#include "keeper/shell/count.h"
 
 /* A folder of the test's own, gone with remove_folder. */
 static char *make_folder(void)

@@ -9,10 +9,10 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "keeper/node/contact.h"
 #include "keeper/models/download.h"
-#include "keeper/shell/interrupt.h"
+#include "keeper/node/contact.h"
 #include "keeper/node/retry.h"
+#include "keeper/shell/interrupt.h"
 
 /* One look at the progress: how many bytes it tells, and how it ends. */
 struct look {

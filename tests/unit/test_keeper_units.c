@@ -14,17 +14,17 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/utf8.h"
+#include "keeper/ask/generate.h"
+#include "keeper/ask/pool.h"
+#include "keeper/ask/workers.h"
+#include "keeper/models/piece_size.h"
 #include "keeper/node/advice.h"
 #include "keeper/node/client.h"
-#include "keeper/ask/generate.h"
 #include "keeper/node/node.h"
-#include "keeper/models/piece_size.h"
-#include "keeper/ask/pool.h"
 #include "keeper/node/preflight.h"
-#include "keeper/shell/progress.h"
 #include "keeper/node/retry.h"
+#include "keeper/shell/progress.h"
 #include "keeper/shell/table.h"
-#include "keeper/ask/workers.h"
 
 /* ---- nodes ---- */
 struct home {

@@ -22,19 +22,19 @@
 #include <cmocka.h>
 
 #include "base/path.h"
-#include "hive/process/cgroup.h"
-#include "hive/process/child.h"
 #include "hive/disk/home.h"
 #include "hive/disk/logrotate.h"
+#include "hive/process/cgroup.h"
+#include "hive/process/child.h"
 #include "hive/process/procfs.h"
 #include "hive/workers/reaper.h"
 #include "hive/workers/stall.h"
 #include "hive/workers/worker_state.h"
 #include "hive/workers/workers.h"
 #include "net/sse.h"
-#include "worker/server/lifecycle.h"
 #include "worker/jobs/pace.h"
 #include "worker/sandbox/stacks.h"
+#include "worker/server/lifecycle.h"
 
 /*
  * Two programs, two clocks: what a worker gives its answers behind SIGTERM, and the time their last

@@ -14,10 +14,10 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/disk/digest.h"
-#include "hive/fetch/fetch_arrival.h"
-#include "hive/fetch/fetch_pace.h"
 #include "hive/disk/ledger.h"
 #include "hive/disk/pieces.h"
+#include "hive/fetch/fetch_arrival.h"
+#include "hive/fetch/fetch_pace.h"
 #include "hive/fetch/rate.h"
 #include "hive/fetch/speed.h"
 

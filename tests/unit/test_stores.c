@@ -16,14 +16,14 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/chores/export_dir.h"
-#include "hive/fetch/hub_token.h"
-#include "hive/chores/manifest.h"
 #include "hive/catalog/near.h"
-#include "hive/disk/place.h"
-#include "hive/workers/plan.h"
+#include "hive/chores/export_dir.h"
+#include "hive/chores/manifest.h"
 #include "hive/chores/stores.h"
 #include "hive/disk/file_mark.h"
+#include "hive/disk/place.h"
+#include "hive/fetch/hub_token.h"
+#include "hive/workers/plan.h"
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

@@ -15,9 +15,9 @@
 #include "base/path.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "hive/chores/upload_internal.h"
 #include "hive/disk/ledger.h"
 #include "hive/models/models_internal.h"
-#include "hive/chores/upload_internal.h"
 
 #define ID "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
 

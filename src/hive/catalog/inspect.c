@@ -6,9 +6,9 @@
 
 #include "base/str.h"
 #include "hive/catalog/inspect_read.h"
-#include "hive/process/looks.h"
-#include "hive/http/reply.h"
 #include "hive/catalog/verdicts.h"
+#include "hive/http/reply.h"
+#include "hive/process/looks.h"
 
 struct inspect {
     struct look *look;

@@ -6,8 +6,8 @@
 
 #include "api/json_load.h"
 #include "base/str.h"
-#include "hive/process/programs.h"
 #include "hive/http/reply.h"
+#include "hive/process/programs.h"
 
 #define WORKER_PREFIX WORKER_PROGRAM ": " /* how the worker begins its sentences on stderr */
 

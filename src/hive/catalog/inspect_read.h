@@ -6,8 +6,8 @@
 #ifndef RBEE_HIVE_CATALOG_INSPECT_READ_H
 #define RBEE_HIVE_CATALOG_INSPECT_READ_H
 
-#include "hive/process/capture.h"
 #include "hive/catalog/inspect.h"
+#include "hive/process/capture.h"
 
 /* Fills *out, whose json is the caller's then, and *e if out->error is to point there. `path` is
  * the model's, for sentences. */

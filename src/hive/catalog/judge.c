@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "base/str.h"
-#include "hive/process/programs.h"
 #include "hive/http/reply.h"
+#include "hive/process/programs.h"
 
 struct judge_ask {
     struct judge *judge;

@@ -11,8 +11,8 @@
 
 #include <stdbool.h>
 
-#include "hive/disk/file_mark.h"
 #include "hive/catalog/inspect.h"
+#include "hive/disk/file_mark.h"
 
 #define VERDICTS_MAX 32
 

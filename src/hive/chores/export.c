@@ -8,13 +8,13 @@
 #include "base/str.h"
 #include "hive/chores/chore.h"
 #include "hive/chores/export_dir.h"
-#include "hive/hive.h"
 #include "hive/chores/manifest.h"
-#include "hive/models/models_internal.h"
+#include "hive/chores/rehash.h"
 #include "hive/disk/place.h"
 #include "hive/disk/reach.h"
-#include "hive/chores/rehash.h"
+#include "hive/hive.h"
 #include "hive/http/reply.h"
+#include "hive/models/models_internal.h"
 
 struct export
 {

@@ -7,15 +7,15 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/chores/chore.h"
 #include "hive/catalog/flush.h"
-#include "hive/hive.h"
+#include "hive/chores/chore.h"
 #include "hive/chores/import_internal.h"
-#include "hive/models/models_internal.h"
-#include "hive/disk/reach.h"
 #include "hive/chores/rehash.h"
-#include "hive/http/reply.h"
 #include "hive/chores/upload.h"
+#include "hive/disk/reach.h"
+#include "hive/hive.h"
+#include "hive/http/reply.h"
+#include "hive/models/models_internal.h"
 
 static void next_item(struct import *im, struct chore *c);
 static int may_go_on(void *arg, struct err *err);

@@ -9,8 +9,8 @@
 #ifndef RBEE_HIVE_CHORES_IMPORT_H
 #define RBEE_HIVE_CHORES_IMPORT_H
 
-#include "hive/disk/place.h"
 #include "hive/chores/stores.h"
+#include "hive/disk/place.h"
 
 struct hive;
 struct http_exchange;

@@ -8,10 +8,10 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/catalog/flush.h"
-#include "hive/hive.h"
 #include "hive/chores/import_internal.h"
-#include "hive/models/models_internal.h"
 #include "hive/disk/reach.h"
+#include "hive/hive.h"
+#include "hive/models/models_internal.h"
 
 /* ---- the reference ---- */
 

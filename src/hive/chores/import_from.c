@@ -5,9 +5,9 @@
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/catalog/near.h"
 #include "hive/chores/import.h"
 #include "hive/chores/manifest.h"
-#include "hive/catalog/near.h"
 #include "hive/disk/reach.h"
 
 void import_list_done(struct import_list *l)

@@ -18,13 +18,13 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sync.h"
-#include "hive/hive.h"
 #include "hive/chores/import_internal.h"
-#include "hive/models/models_internal.h"
-#include "hive/disk/reach.h"
 #include "hive/chores/rehash.h"
-#include "hive/http/unlinked_reply.h"
 #include "hive/chores/upload.h"
+#include "hive/disk/reach.h"
+#include "hive/hive.h"
+#include "hive/http/unlinked_reply.h"
+#include "hive/models/models_internal.h"
 
 /* Two names of one file. */
 static bool is_same_file(const char *a, const char *b)

@@ -11,14 +11,14 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/disk/digest.h"
-#include "hive/models/models_internal.h"
-#include "hive/disk/place.h"
-#include "hive/disk/reach.h"
-#include "hive/http/reply.h"
-#include "hive/disk/unlinked.h"
 #include "hive/chores/upload.h"
 #include "hive/chores/verify.h"
+#include "hive/disk/digest.h"
+#include "hive/disk/place.h"
+#include "hive/disk/reach.h"
+#include "hive/disk/unlinked.h"
+#include "hive/http/reply.h"
+#include "hive/models/models_internal.h"
 
 #define FOLDER_DEPTH 8
 

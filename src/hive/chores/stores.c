@@ -6,8 +6,8 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/disk/reach.h"
 #include "hive/chores/stores_internal.h"
+#include "hive/disk/reach.h"
 
 void store_model_done(struct store_model *m)
 {

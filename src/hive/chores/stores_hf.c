@@ -7,8 +7,8 @@
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/disk/digest.h"
 #include "hive/chores/stores_internal.h"
+#include "hive/disk/digest.h"
 
 #define FOLDER_WORD    "models--"
 #define WALK_DEPTH     4    /* folders inside a snapshot */

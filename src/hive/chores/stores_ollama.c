@@ -8,8 +8,8 @@
 #include "api/modelref.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/disk/digest.h"
 #include "hive/chores/stores_internal.h"
+#include "hive/disk/digest.h"
 
 #define LAYER_WORD   "application/vnd.ollama.image."
 #define DIGEST_WORD  "sha256:"

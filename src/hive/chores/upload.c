@@ -13,11 +13,11 @@
 
 #include "base/path.h"
 #include "base/str.h"
+#include "hive/chores/upload_internal.h"
 #include "hive/disk/digest.h"
 #include "hive/disk/ledger.h"
-#include "hive/models/models_internal.h"
 #include "hive/disk/unlinked.h"
-#include "hive/chores/upload_internal.h"
+#include "hive/models/models_internal.h"
 
 #define BEING_TAKEN "it is being taken in"
 

@@ -5,10 +5,10 @@
 
 #include "base/str.h"
 #include "hive/catalog/flush.h"
-#include "hive/hive.h"
-#include "hive/models/models_internal.h"
-#include "hive/http/reply.h"
 #include "hive/chores/upload_internal.h"
+#include "hive/hive.h"
+#include "hive/http/reply.h"
+#include "hive/models/models_internal.h"
 
 /* *out: the card of the same files, all there, that the reference means here; NULL. -1 with *e. */
 static int card_here(const struct upload *u, const char *model_ref, struct card **out,

@@ -4,8 +4,8 @@
 
 #include "hive/catalog/at_work.h"
 #include "hive/chores/chore.h"
-#include "hive/disk/pieces.h"
 #include "hive/chores/upload.h"
+#include "hive/disk/pieces.h"
 
 struct upload_file {
     char *part; /* owned: its path */

@@ -11,9 +11,9 @@
 #include "base/str.h"
 #include "base/sweep.h"
 #include "base/uuid.h"
+#include "hive/chores/upload_internal.h"
 #include "hive/disk/digest.h"
 #include "hive/disk/ledger.h"
-#include "hive/chores/upload_internal.h"
 
 /* Of the claims, those whose bytes are so; true when some are not. */
 static int check_claims(struct upload_file *f, int fd, struct ledger_found *found, struct chore *c,

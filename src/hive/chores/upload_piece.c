@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "hive/chores/upload.h"
 #include "hive/hive.h"
 #include "hive/http/reply.h"
 #include "hive/process/task.h"
-#include "hive/chores/upload.h"
 
 struct upload_piece {
     TAILQ_ENTRY(upload_piece) link;

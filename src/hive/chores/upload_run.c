@@ -8,12 +8,12 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/hive.h"
 #include "hive/chores/import.h"
-#include "hive/models/models_internal.h"
-#include "hive/disk/reach.h"
-#include "hive/http/reply.h"
 #include "hive/chores/upload_internal.h"
+#include "hive/disk/reach.h"
+#include "hive/hive.h"
+#include "hive/http/reply.h"
+#include "hive/models/models_internal.h"
 
 static void upload_free(struct upload *u)
 {

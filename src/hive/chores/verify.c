@@ -9,13 +9,13 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/chores/chore.h"
 #include "hive/catalog/flush.h"
-#include "hive/hive.h"
-#include "hive/models/models_internal.h"
-#include "hive/disk/reach.h"
+#include "hive/chores/chore.h"
 #include "hive/chores/rehash.h"
+#include "hive/disk/reach.h"
+#include "hive/hive.h"
 #include "hive/http/reply.h"
+#include "hive/models/models_internal.h"
 #include "hive/workers/workers.h"
 
 struct verify {

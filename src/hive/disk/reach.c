@@ -20,9 +20,9 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "hive/disk/mounts.h"
 #include "hive/process/leftover.h"
 #include "hive/process/moment.h"
-#include "hive/disk/mounts.h"
 
 #define LINKS_MAX 40 /* as the kernel: path_resolution(7) */
 #define NAMES_MAX 16 /* of one automounter that are asked of at once; each may hang */

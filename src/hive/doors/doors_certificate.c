@@ -14,9 +14,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "hive/disk/reach.h"
 #include "hive/doors/certificate.h"
 #include "hive/doors/doors_internal.h"
-#include "hive/disk/reach.h"
 #include "net/http_server.h"
 
 #define DAY_MS  86400000LL

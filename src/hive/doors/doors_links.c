@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 
 #include "base/path.h"
-#include "hive/doors/doors_internal.h"
 #include "hive/disk/reach.h"
+#include "hive/doors/doors_internal.h"
 
 /* Can it become another one without a change in the home? Where that is not told (no statx in a
  * container's filter, or a kernel before 5.8 of a mount) it can: a revoked key must not stay. */

@@ -7,8 +7,8 @@
 #include <jansson.h>
 
 #include "api/keys.h"
-#include "hive/http/shape.h"
 #include "hive/http/reply.h"
+#include "hive/http/shape.h"
 #include "net/http_server.h"
 
 static bool is_over(void *arg, uint64_t pass)

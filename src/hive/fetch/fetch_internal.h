@@ -3,11 +3,11 @@
 #define RBEE_HIVE_FETCH_FETCH_INTERNAL_H
 
 #include "hive/disk/digest.h"
+#include "hive/disk/ledger.h"
+#include "hive/disk/pieces.h"
 #include "hive/fetch/fetch.h"
 #include "hive/fetch/fetch_arrival.h"
 #include "hive/fetch/fetch_pace.h"
-#include "hive/disk/ledger.h"
-#include "hive/disk/pieces.h"
 #include "net/http_client.h"
 
 #define FETCH_ERROR_CODE_MAX 64

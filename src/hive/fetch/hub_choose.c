@@ -7,8 +7,8 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/fetch/hub.h"
 #include "hive/catalog/near.h"
+#include "hive/fetch/hub.h"
 
 #define GGUF_TAIL_LEN 5 /* ".gguf" */
 

@@ -11,9 +11,9 @@
 #include "base/heap.h"
 #include "base/str.h"
 #include "base/uuid.h"
+#include "hive/doors/revoke.h"
 #include "hive/gateway/answer_internal.h"
 #include "hive/http/reply.h"
-#include "hive/doors/revoke.h"
 #include "net/http_server.h"
 
 /* ---- life ---- */

@@ -13,13 +13,13 @@
 #ifndef RBEE_HIVE_GATEWAY_ANSWER_H
 #define RBEE_HIVE_GATEWAY_ANSWER_H
 
-#include "hive/machine/fingerprint.h"
 #include "hive/gateway/ask.h"
 #include "hive/gateway/model.h"
 #include "hive/gateway/order.h"
 #include "hive/gateway/outlet.h"
 #include "hive/gateway/request.h"
 #include "hive/http/shape.h"
+#include "hive/machine/fingerprint.h"
 
 #define ANSWER_QUIET_MS   1000 /* a load of less than this is not worth a stream of comments */
 #define ANSWER_COMMENT_MS 1000 /* between comments while a model loads */

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 
 #include "api/error_log.h"
+#include "hive/doors/revoke.h"
 #include "hive/gateway/answer_internal.h"
 #include "hive/http/reply.h"
-#include "hive/doors/revoke.h"
 #include "net/http_server.h"
 
 /* Before the last bytes: nobody tells any more that the client has left. */

@@ -8,8 +8,8 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/catalog/near.h"
-#include "hive/models/models.h"
 #include "hive/http/reply.h"
+#include "hive/models/models.h"
 
 #define BUNDLED "tiny" /* as references have it, see modelref.h */
 

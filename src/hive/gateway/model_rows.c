@@ -3,9 +3,9 @@
 
 #include "base/str.h"
 #include "hive/gateway/model.h"
+#include "hive/http/reply.h"
 #include "hive/http/shape.h"
 #include "hive/models/models.h"
-#include "hive/http/reply.h"
 
 struct listing {
     struct hive *hive;

@@ -12,10 +12,10 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "hive/machine/detect.h"
 #include "hive/gateway/model.h"
-#include "hive/models/models.h"
 #include "hive/http/reply.h"
+#include "hive/machine/detect.h"
+#include "hive/models/models.h"
 
 struct model_wait {
     struct model_wait_params p;

@@ -6,8 +6,8 @@
 #define RBEE_HIVE_GATEWAY_OLLAMA_H
 
 #include "base/sha256.h"
-#include "hive/models/download.h"
 #include "hive/gateway/answer.h"
+#include "hive/models/download.h"
 
 /*
  * Of the API that is spoken, as clients compare it with what they need (Codex at least 0.13.4,

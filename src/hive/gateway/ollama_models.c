@@ -7,12 +7,12 @@
 #include "api/json_text.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "hive/catalog/inspect.h"
 #include "hive/gateway/ollama.h"
 #include "hive/gateway/request.h"
-#include "hive/catalog/inspect.h"
+#include "hive/http/reply.h"
 #include "hive/models/models.h"
 #include "hive/process/programs.h"
-#include "hive/http/reply.h"
 #include "net/http_server.h"
 
 #define FOREVER                                                                                    \

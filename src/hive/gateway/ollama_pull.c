@@ -10,12 +10,12 @@
 
 #include "api/error_log.h"
 #include "base/str.h"
+#include "hive/doors/revoke.h"
 #include "hive/gateway/model.h"
 #include "hive/gateway/ollama.h"
 #include "hive/gateway/request.h"
-#include "hive/models/models.h"
 #include "hive/http/reply.h"
-#include "hive/doors/revoke.h"
+#include "hive/models/models.h"
 #include "net/http_server.h"
 
 #define LOOK_MS 250

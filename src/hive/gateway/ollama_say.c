@@ -4,8 +4,8 @@
 
 #include "api/json_text.h"
 #include "base/utf8.h"
-#include "hive/models/download.h"
 #include "hive/gateway/ollama.h"
+#include "hive/models/download.h"
 
 json_t *ollama_details(const char *family, const char *size, const char *quant)
 {

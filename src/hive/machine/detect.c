@@ -12,9 +12,9 @@
 
 #include "api/backend.h"
 #include "base/str.h"
+#include "hive/http/reply.h"
 #include "hive/machine/cuda.h"
 #include "hive/machine/machine.h"
-#include "hive/http/reply.h"
 
 #define CPU_ONLY "this build computes on the CPU only"
 

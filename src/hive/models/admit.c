@@ -9,9 +9,9 @@
 #include "base/str.h"
 #include "config/config.h"
 #include "hive/catalog/inspect.h"
+#include "hive/http/reply.h"
 #include "hive/models/models_internal.h"
 #include "hive/process/programs.h"
-#include "hive/http/reply.h"
 #include "version.h"
 
 struct admit {

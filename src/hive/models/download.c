@@ -8,12 +8,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "hive/models/admit.h"
-#include "hive/models/download_internal.h"
-#include "hive/fetch/fetch.h"
 #include "hive/catalog/flush.h"
+#include "hive/fetch/fetch.h"
 #include "hive/fetch/hub_ask.h"
 #include "hive/http/reply.h"
+#include "hive/models/admit.h"
+#include "hive/models/download_internal.h"
 
 int downloads_create(const struct downloads_params *params, struct downloads **out, struct err *err)
 {

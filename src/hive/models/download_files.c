@@ -7,11 +7,11 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/models/download_internal.h"
 #include "hive/catalog/flush.h"
 #include "hive/fetch/hub.h"
-#include "hive/models/models_internal.h"
 #include "hive/http/reply.h"
+#include "hive/models/download_internal.h"
+#include "hive/models/models_internal.h"
 
 static void begin_parts(struct download *d);
 

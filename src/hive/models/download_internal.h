@@ -5,9 +5,9 @@
 #include <jansson.h>
 #include <sys/queue.h>
 
-#include "hive/models/download.h"
 #include "hive/fetch/fetch_thread.h"
 #include "hive/fetch/speed.h"
+#include "hive/models/download.h"
 
 struct event;
 struct flush;

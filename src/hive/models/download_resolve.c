@@ -5,12 +5,12 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "hive/models/download_internal.h"
 #include "hive/fetch/hub.h"
 #include "hive/fetch/hub_ask.h"
-#include "hive/models/models_internal.h"
 #include "hive/http/reply.h"
 #include "hive/http/unlinked_reply.h"
+#include "hive/models/download_internal.h"
+#include "hive/models/models_internal.h"
 
 /* ---- the card ---- */
 

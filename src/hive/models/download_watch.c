@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "hive/models/download_internal.h"
 #include "hive/http/reply.h"
+#include "hive/models/download_internal.h"
 #include "net/http_server.h"
 #include "net/sse.h"
 

@@ -9,10 +9,10 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/models/admit.h"
-#include "hive/models/models_internal.h"
 #include "hive/disk/reach.h"
 #include "hive/http/reply.h"
+#include "hive/models/admit.h"
+#include "hive/models/models_internal.h"
 
 /* ---- the catalog's rows, made from cards ---- */
 

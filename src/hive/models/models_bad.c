@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "hive/models/models_internal.h"
 #include "hive/disk/file_mark.h"
+#include "hive/models/models_internal.h"
 
 #define JUDGE "verify" /* a verdict's: no program */
 

@@ -12,8 +12,8 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/disk/home.h"
-#include "hive/models/models_internal.h"
 #include "hive/disk/reach.h"
+#include "hive/models/models_internal.h"
 
 struct count {
     struct models *m;

@@ -9,8 +9,8 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "hive/models/admit.h"
 #include "hive/catalog/flush.h"
+#include "hive/models/admit.h"
 #include "hive/models/models_internal.h"
 
 struct late {

@@ -6,10 +6,10 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/catalog/flush.h"
-#include "hive/models/models_internal.h"
-#include "hive/process/programs.h"
 #include "hive/disk/reach.h"
 #include "hive/http/reply.h"
+#include "hive/models/models_internal.h"
+#include "hive/process/programs.h"
 
 /* ---- telling ---- */
 

@@ -9,11 +9,11 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "hive/models/models_internal.h"
 #include "hive/catalog/near.h"
-#include "hive/process/programs.h"
 #include "hive/disk/reach.h"
 #include "hive/http/reply.h"
+#include "hive/models/models_internal.h"
+#include "hive/process/programs.h"
 
 int models_away(const struct err *err, struct api_error *e)
 {

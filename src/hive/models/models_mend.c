@@ -10,8 +10,8 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "hive/catalog/flush.h"
-#include "hive/models/models_internal.h"
 #include "hive/disk/reach.h"
+#include "hive/models/models_internal.h"
 
 /* All its files must be there, and as large as the catalog says. */
 static struct card *make_anew(struct models *m, const struct catalog_row *row)

@@ -7,9 +7,9 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "hive/http/cors.h"
+#include "hive/http/reply.h"
 #include "hive/http/shape.h"
 #include "hive/models/models.h"
-#include "hive/http/reply.h"
 
 #define ALLOW_MAX         64
 #define AUTHORIZATION_MAX (2 * ACCESS_KEY_MAX) /* longer keys are no key of ours */

@@ -7,12 +7,12 @@
 #include "base/str.h"
 #include "hive/chores/export.h"
 #include "hive/chores/import.h"
-#include "hive/models/models.h"
 #include "hive/chores/prune.h"
-#include "hive/http/reply.h"
-#include "hive/routes/routes.h"
-#include "hive/http/unlinked_reply.h"
 #include "hive/chores/verify.h"
+#include "hive/http/reply.h"
+#include "hive/http/unlinked_reply.h"
+#include "hive/models/models.h"
+#include "hive/routes/routes.h"
 
 #define PATH_TEXT_MAX 4096
 

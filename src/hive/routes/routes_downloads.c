@@ -5,10 +5,10 @@
 
 #include "api/fields.h"
 #include "base/str.h"
-#include "hive/models/models.h"
 #include "hive/http/reply.h"
-#include "hive/routes/routes.h"
 #include "hive/http/unlinked_reply.h"
+#include "hive/models/models.h"
+#include "hive/routes/routes.h"
 
 #define LIMIT_MAX 1000000000000000 /* bytes a second */
 

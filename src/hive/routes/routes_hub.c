@@ -4,13 +4,13 @@
 
 #include "api/modelref.h"
 #include "base/path.h"
+#include "hive/disk/reach.h"
 #include "hive/fetch/hub.h"
 #include "hive/fetch/hub_ask.h"
-#include "hive/models/models_internal.h"
-#include "hive/workers/plan.h"
-#include "hive/disk/reach.h"
 #include "hive/http/reply.h"
+#include "hive/models/models_internal.h"
 #include "hive/routes/routes.h"
+#include "hive/workers/plan.h"
 #include "hive/workers/workers.h"
 
 #define FILES_PATIENCE_MS 40000 /* for the hub; the keeper waits 45 s */

@@ -5,13 +5,13 @@
 #include "api/fields.h"
 #include "base/str.h"
 #include "hive/catalog/inspect.h"
-#include "hive/models/models.h"
-#include "hive/workers/plan.h"
-#include "hive/process/programs.h"
 #include "hive/http/reply.h"
+#include "hive/http/unlinked_reply.h"
+#include "hive/models/models.h"
+#include "hive/process/programs.h"
 #include "hive/routes/routes.h"
 #include "hive/routes/spawn.h"
-#include "hive/http/unlinked_reply.h"
+#include "hive/workers/plan.h"
 #include "hive/workers/workers.h"
 
 /* ---- show: the row and what the file itself says ---- */

@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "hive/machine/detect.h"
-#include "hive/process/looks.h"
-#include "hive/machine/machine.h"
-#include "hive/process/programs.h"
 #include "hive/http/reply.h"
+#include "hive/machine/detect.h"
+#include "hive/machine/machine.h"
+#include "hive/process/looks.h"
+#include "hive/process/programs.h"
 #include "hive/routes/routes.h"
 #include "hive/workers/workers.h"
 #include "net/http_server.h"

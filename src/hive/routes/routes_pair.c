@@ -9,9 +9,9 @@
 #include "base/str.h"
 #include "hive/doors/doors.h"
 #include "hive/doors/pairing.h"
+#include "hive/doors/security_log.h"
 #include "hive/http/reply.h"
 #include "hive/routes/routes.h"
-#include "hive/doors/security_log.h"
 
 /* The keeper's word for itself, as a key's name: what does not fit is left out. */
 static void name_of(const json_t *body, char dst[KEYS_NAME_BYTES])

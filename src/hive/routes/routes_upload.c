@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "hive/models/models_internal.h"
-#include "hive/http/reply.h"
-#include "hive/routes/routes.h"
-#include "hive/http/unlinked_reply.h"
 #include "hive/chores/upload.h"
 #include "hive/chores/upload_piece.h"
+#include "hive/http/reply.h"
+#include "hive/http/unlinked_reply.h"
+#include "hive/models/models_internal.h"
+#include "hive/routes/routes.h"
 
 /* ---- the sender's side: what a model is made of ---- */
 

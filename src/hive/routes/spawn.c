@@ -5,9 +5,9 @@
 
 #include "api/fields.h"
 #include "api/modelref.h"
+#include "hive/http/reply.h"
 #include "hive/machine/detect.h"
 #include "hive/models/models.h"
-#include "hive/http/reply.h"
 
 #define SPAWN_BACKEND_MAX 128
 

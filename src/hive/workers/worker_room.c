@@ -6,9 +6,9 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "hive/http/reply.h"
 #include "hive/machine/machine.h"
 #include "hive/process/procfs.h"
-#include "hive/http/reply.h"
 #include "hive/workers/workers_internal.h"
 
 /* Of what it was planned to take. Where nobody tells, one that has loaded has all of it: as if it

@@ -14,8 +14,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "hive/process/procfs.h"
 #include "hive/http/reply.h"
+#include "hive/process/procfs.h"
 #include "hive/workers/workers_internal.h"
 #include "net/http_client.h"
 

@@ -6,12 +6,12 @@
 
 #include "api/board.h"
 #include "base/uuid.h"
-#include "hive/process/child.h"
-#include "hive/machine/fingerprint.h"
 #include "hive/catalog/judge.h"
+#include "hive/catalog/verdicts.h"
+#include "hive/machine/fingerprint.h"
+#include "hive/process/child.h"
 #include "hive/workers/plan.h"
 #include "hive/workers/stall.h"
-#include "hive/catalog/verdicts.h"
 #include "hive/workers/worker_state.h"
 #include "hive/workers/workers.h"
 

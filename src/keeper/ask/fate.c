@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "base/str.h"
-#include "keeper/shell/interrupt.h"
 #include "keeper/ask/pool_internal.h"
+#include "keeper/shell/interrupt.h"
 #include "net/http_url.h"
 
 static bool has_ended(const json_t *worker)

@@ -2,8 +2,8 @@
 #include "keeper/ask/figures.h"
 
 #include "base/str.h"
-#include "keeper/shell/count.h"
 #include "keeper/node/keeper.h"
+#include "keeper/shell/count.h"
 
 void figures_read(struct figures *f, const json_t *event, uint64_t n_texts)
 {

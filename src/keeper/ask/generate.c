@@ -5,8 +5,8 @@
  * stream, in order of weight: Ctrl+C, a stdout that nobody reads, the worker's own end or error
  * event, a stream that breaks off.
  */
-#include "keeper/shell/count.h"
 #include "keeper/ask/generate.h"
+#include "keeper/shell/count.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "keeper/models/download.h"
-#include "keeper/shell/interrupt.h"
 #include "keeper/ask/pool_internal.h"
-#include "keeper/node/preflight.h"
 #include "keeper/ask/ready.h"
+#include "keeper/models/download.h"
+#include "keeper/node/preflight.h"
+#include "keeper/shell/interrupt.h"
 
 /* ---- choosing ---- */
 

@@ -4,8 +4,8 @@
 
 #include "api/addressee.h"
 #include "base/str.h"
-#include "keeper/shell/interrupt.h"
 #include "keeper/ask/pool_internal.h"
+#include "keeper/shell/interrupt.h"
 
 json_t *pool_look_up(struct keeper *k, const char *worker_id, struct api_error *e)
 {

@@ -7,8 +7,8 @@
 #include "api/addressee.h"
 #include "base/str.h"
 #include "keeper/ask/fate.h"
-#include "keeper/shell/interrupt.h"
 #include "keeper/ask/pool_internal.h"
+#include "keeper/shell/interrupt.h"
 
 #define ASK_MS     10000 /* one answer of a worker; it answers at once when it is up */
 #define PAUSE_MS   100   /* between two looks */

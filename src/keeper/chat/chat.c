@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "keeper/shell/interrupt.h"
 #include "keeper/ask/settings.h"
+#include "keeper/shell/interrupt.h"
 
 void chat_done(struct chat *c)
 {

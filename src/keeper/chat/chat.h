@@ -8,9 +8,9 @@
 #include <stdbool.h>
 
 #include "keeper/ask/asking.h"
+#include "keeper/ask/target.h"
 #include "keeper/chat/conversation.h"
 #include "keeper/node/model.h"
-#include "keeper/ask/target.h"
 
 #define CHAT_READY_MS 10000
 

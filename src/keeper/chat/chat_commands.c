@@ -8,8 +8,8 @@
 
 #include "base/path.h"
 #include "base/str.h"
-#include "keeper/shell/count.h"
 #include "keeper/ask/settings.h"
+#include "keeper/shell/count.h"
 
 #define WORD_MAX 64 /* bytes of a command's or setting's name, the NUL included */
 

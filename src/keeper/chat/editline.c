@@ -25,9 +25,9 @@
 #include "base/clean.h"
 #include "base/str.h"
 #include "base/utf8.h"
-#include "keeper/shell/interrupt.h"
-#include "keeper/node/keeper.h"
 #include "keeper/ask/prompt.h"
+#include "keeper/node/keeper.h"
+#include "keeper/shell/interrupt.h"
 
 #define LOOK_MS 250
 #define COLUMNS_MIN                                                                                \

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "keeper/ask/prompt.h"
 #include "keeper/chat/editline.h"
 #include "keeper/shell/interrupt.h"
-#include "keeper/ask/prompt.h"
 
 #define PIECE_BYTES 65536
 #define EDITOR_LOOK_MS                                                                             \

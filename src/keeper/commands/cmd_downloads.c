@@ -5,12 +5,12 @@
 
 #include "base/str.h"
 #include "keeper/commands/commands.h"
-#include "keeper/node/contact.h"
-#include "keeper/models/download.h"
-#include "keeper/shell/count.h"
-#include "keeper/node/keeper.h"
 #include "keeper/commands/listing.h"
+#include "keeper/models/download.h"
+#include "keeper/node/contact.h"
+#include "keeper/node/keeper.h"
 #include "keeper/node/model.h"
+#include "keeper/shell/count.h"
 #include "keeper/shell/progress.h"
 #include "keeper/shell/table.h"
 

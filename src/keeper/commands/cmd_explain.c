@@ -4,14 +4,14 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "keeper/ask/workers.h"
 #include "keeper/commands/commands.h"
-#include "keeper/shell/interrupt.h"
 #include "keeper/node/keeper.h"
 #include "keeper/node/model.h"
 #include "keeper/node/preflight.h"
-#include "keeper/shell/table.h"
 #include "keeper/node/unlisted.h"
-#include "keeper/ask/workers.h"
+#include "keeper/shell/interrupt.h"
+#include "keeper/shell/table.h"
 
 #define EXPLAIN_MS         30000 /* the hive has the file looked into before it answers */
 #define EXPLAIN_CONNECT_MS 3000  /* a machine that takes longer is off, as for `node list` */

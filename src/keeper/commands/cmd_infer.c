@@ -5,12 +5,12 @@
 #include "base/str.h"
 #include "base/uuid.h"
 #include "keeper/ask/asking.h"
-#include "keeper/commands/commands.h"
-#include "keeper/node/keeper.h"
-#include "keeper/node/model.h"
 #include "keeper/ask/prompt.h"
 #include "keeper/ask/sampling.h"
 #include "keeper/ask/target.h"
+#include "keeper/commands/commands.h"
+#include "keeper/node/keeper.h"
+#include "keeper/node/model.h"
 
 struct infer {
     struct keeper_flags flags;

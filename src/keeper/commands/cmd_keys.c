@@ -14,8 +14,8 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "keeper/commands/commands.h"
-#include "keeper/shell/interrupt.h"
 #include "keeper/node/keeper.h"
+#include "keeper/shell/interrupt.h"
 #include "keeper/shell/table.h"
 
 #define PLAIN_FILE    "api-key"

@@ -2,10 +2,10 @@
 #include <stdio.h>
 
 #include "base/str.h"
+#include "keeper/ask/workers.h"
 #include "keeper/commands/commands.h"
 #include "keeper/node/contact.h"
 #include "keeper/node/keeper.h"
-#include "keeper/ask/workers.h"
 
 #define LINES_DEFAULT 100
 #define LINES_MAX     10000 /* the hive's own limit */

@@ -1,10 +1,10 @@
 /* cmd_models.c - `models pull` and `rm`: what comes into a node's catalog, and what goes. */
 #include "base/str.h"
 #include "keeper/commands/commands.h"
-#include "keeper/node/contact.h"
 #include "keeper/models/download.h"
-#include "keeper/node/keeper.h"
 #include "keeper/models/one_model.h"
+#include "keeper/node/contact.h"
+#include "keeper/node/keeper.h"
 
 #define REMOVE_TIMEOUT_MS 30000
 

@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "keeper/node/advice.h"
-#include "keeper/models/chore.h"
 #include "keeper/commands/commands.h"
+#include "keeper/models/chore.h"
+#include "keeper/node/advice.h"
 #include "keeper/node/contact.h"
-#include "keeper/shell/interrupt.h"
 #include "keeper/node/model.h"
+#include "keeper/shell/interrupt.h"
 #include "keeper/shell/table.h"
 
 /* ---- verify ---- */

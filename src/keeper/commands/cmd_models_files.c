@@ -3,8 +3,8 @@
 
 #include "base/str.h"
 #include "keeper/commands/commands.h"
-#include "keeper/node/contact.h"
 #include "keeper/models/one_model.h"
+#include "keeper/node/contact.h"
 #include "keeper/shell/table.h"
 
 #define FILES_TIMEOUT_MS 45000 /* the hive asks the hub */

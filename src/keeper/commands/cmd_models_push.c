@@ -1,8 +1,8 @@
 /* cmd_models_push.c - `models push`: a model of this machine's hive goes to another one. */
 #include "base/str.h"
 #include "keeper/commands/commands.h"
-#include "keeper/node/model.h"
 #include "keeper/models/push.h"
+#include "keeper/node/model.h"
 
 struct pushing {
     struct keeper_flags flags; /* of the node it goes to */

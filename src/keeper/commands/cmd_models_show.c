@@ -6,9 +6,9 @@
 
 #include "base/str.h"
 #include "keeper/commands/commands.h"
+#include "keeper/models/one_model.h"
 #include "keeper/node/contact.h"
 #include "keeper/shell/count.h"
-#include "keeper/models/one_model.h"
 
 #define SHOW_TIMEOUT_MS 30000              /* the hive reads the file's head in another process */
 #define WHOLE_MAX       9007199254740992.0 /* 2^53: every whole number below it is exact */

@@ -9,9 +9,9 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "keeper/commands/commands.h"
-#include "keeper/shell/interrupt.h"
 #include "keeper/node/machines.h"
 #include "keeper/node/pair.h"
+#include "keeper/shell/interrupt.h"
 
 #define LOCK_WAIT_MS 10000 /* for another command that changes the same files */
 

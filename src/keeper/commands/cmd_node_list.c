@@ -4,10 +4,10 @@
 
 #include "base/str.h"
 #include "keeper/commands/commands.h"
-#include "keeper/shell/interrupt.h"
 #include "keeper/node/machines.h"
-#include "keeper/shell/table.h"
 #include "keeper/node/unlisted.h"
+#include "keeper/shell/interrupt.h"
+#include "keeper/shell/table.h"
 
 /* The one that other commands use, though it stands in no list. A host that nobody knows does not
  * answer; what is no node at all is said. */

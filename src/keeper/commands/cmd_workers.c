@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "keeper/commands/commands.h"
-#include "keeper/node/contact.h"
-#include "keeper/shell/interrupt.h"
-#include "keeper/node/keeper.h"
-#include "keeper/commands/listing.h"
-#include "keeper/shell/table.h"
 #include "keeper/ask/workers.h"
+#include "keeper/commands/commands.h"
+#include "keeper/commands/listing.h"
+#include "keeper/node/contact.h"
+#include "keeper/node/keeper.h"
+#include "keeper/shell/interrupt.h"
+#include "keeper/shell/table.h"
 
 #define STOP_TIMEOUT_MS 60000 /* drain 30 s, SIGTERM, 10 s, SIGKILL */
 

@@ -9,8 +9,8 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "keeper/node/contact.h"
-#include "keeper/shell/interrupt.h"
 #include "keeper/node/retry.h"
+#include "keeper/shell/interrupt.h"
 
 struct watching {
     struct keeper *k;

@@ -11,10 +11,10 @@
 #include "base/clock.h"
 #include "base/sha256.h"
 #include "base/str.h"
-#include "keeper/node/contact.h"
-#include "keeper/shell/interrupt.h"
 #include "keeper/models/piece_size.h"
+#include "keeper/node/contact.h"
 #include "keeper/node/retry.h"
+#include "keeper/shell/interrupt.h"
 #include "net/tls.h"
 #include "version.h"
 

@@ -13,8 +13,8 @@
 #include "base/clock.h"
 #include "worker/commands/commands.h"
 #include "worker/jobs/logits.h"
-#include "worker/schedule/open_times.h"
 #include "worker/jobs/scores.h"
+#include "worker/schedule/open_times.h"
 
 /* Text or scores of one step. */
 #define OUT_MAX_BYTES (64u << 20)

@@ -14,10 +14,10 @@
 #include "base/uuid.h"
 #include "net/http_server.h"
 #include "worker/commands/commands.h"
-#include "worker/server/lifecycle.h"
-#include "worker/schedule/queue_limit.h"
-#include "worker/server/server.h"
 #include "worker/sandbox/stacks.h"
+#include "worker/schedule/queue_limit.h"
+#include "worker/server/lifecycle.h"
+#include "worker/server/server.h"
 
 #define DEFAULT_ADDR   "127.0.0.1:8081"
 #define DEFAULT_SLOTS  4

@@ -10,8 +10,8 @@
 #include "worker/jobs/intake_text.h"
 #include "worker/jobs/job.h"
 #include "worker/jobs/job_list.h"
-#include "worker/sandbox/lookout.h"
 #include "worker/jobs/outbox.h"
+#include "worker/sandbox/lookout.h"
 #include "worker/sandbox/thread.h"
 
 struct intake {

@@ -8,8 +8,8 @@
 #include "worker/jobs/dialog.h"
 #include "worker/jobs/intake_text.h"
 #include "worker/jobs/job.h"
-#include "worker/schedule/scheduler_internal.h"
 #include "worker/sandbox/thread.h"
+#include "worker/schedule/scheduler_internal.h"
 
 #define LOOK_MS 250 /* from one look at the model's files to the next, while jobs run */
 

@@ -4,12 +4,12 @@
 
 #include <pthread.h>
 
-#include "worker/schedule/embed_pass.h"
-#include "worker/schedule/intake.h"
 #include "worker/jobs/job_list.h"
-#include "worker/sandbox/lookout.h"
 #include "worker/jobs/outbox.h"
 #include "worker/jobs/pace.h"
+#include "worker/sandbox/lookout.h"
+#include "worker/schedule/embed_pass.h"
+#include "worker/schedule/intake.h"
 #include "worker/schedule/pass.h"
 #include "worker/schedule/queue_limit.h"
 #include "worker/schedule/scheduler.h"

@@ -3,9 +3,9 @@
 #include "base/log.h"
 #include "worker/jobs/dialog.h"
 #include "worker/jobs/intake_text.h"
-#include "worker/schedule/scheduler_internal.h"
-#include "worker/schedule/open_times.h"
 #include "worker/sandbox/sources.h"
+#include "worker/schedule/open_times.h"
+#include "worker/schedule/scheduler_internal.h"
 
 static void show_load(struct board *b, const struct engine_load *now)
 {

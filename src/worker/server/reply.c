@@ -13,9 +13,9 @@
 #include "base/uuid.h"
 #include "net/http_server.h"
 #include "net/sse.h"
-#include "worker/server/answer.h"
 #include "worker/jobs/job.h"
 #include "worker/schedule/scheduler.h"
+#include "worker/server/answer.h"
 #include "worker/server/server.h"
 
 #define REPLY_TEXT_MAX   (64u << 20) /* bytes of an answer without a stream */

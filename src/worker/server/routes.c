@@ -8,11 +8,11 @@
 #include "base/str.h"
 #include "net/http_server.h"
 #include "version.h"
+#include "worker/schedule/scheduler.h"
 #include "worker/server/answer.h"
 #include "worker/server/entrance.h"
 #include "worker/server/lifecycle.h"
 #include "worker/server/progress.h"
-#include "worker/schedule/scheduler.h"
 #include "worker/server/server.h"
 
 #define PATH_SHOWN 100 /* bytes of an unknown path that an error quotes */

@@ -4,9 +4,9 @@
  */
 #include "base/uuid.h"
 #include "net/http_server.h"
-#include "worker/server/answer.h"
 #include "worker/jobs/embedding.h"
 #include "worker/jobs/job.h"
+#include "worker/server/answer.h"
 #include "worker/server/routes.h"
 #include "worker/server/server.h"
 

@@ -9,11 +9,11 @@
 #include "base/heap.h"
 #include "base/str.h"
 #include "net/http_server.h"
-#include "worker/server/answer.h"
 #include "worker/jobs/job.h"
+#include "worker/schedule/scheduler.h"
+#include "worker/server/answer.h"
 #include "worker/server/reply.h"
 #include "worker/server/routes.h"
-#include "worker/schedule/scheduler.h"
 #include "worker/server/server.h"
 
 /* What decides is how many requests are here, each with a place: some may be on their way to a

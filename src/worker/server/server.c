@@ -27,17 +27,17 @@
 #include "net/http_server.h"
 #include "net/post.h"
 #include "version.h"
+#include "worker/jobs/cancels.h"
+#include "worker/jobs/job.h"
+#include "worker/sandbox/look_around.h"
+#include "worker/schedule/scheduler.h"
 #include "worker/server/answer.h"
 #include "worker/server/callback.h"
-#include "worker/jobs/cancels.h"
 #include "worker/server/entrance.h"
-#include "worker/jobs/job.h"
 #include "worker/server/lifecycle.h"
 #include "worker/server/progress.h"
 #include "worker/server/reply.h"
 #include "worker/server/routes.h"
-#include "worker/sandbox/look_around.h"
-#include "worker/schedule/scheduler.h"
 
 #define EVENT_MAX       (8u << 20) /* bytes of one event's JSON */
 #define TICK_MS         250        /* how fresh the board's steps and queue are within a pass */
