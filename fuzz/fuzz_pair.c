@@ -220,12 +220,12 @@ static int expected_status(const struct hive *h, const json_t *body)
     const char *code = json_string_value(json_object_get(body, "code"));
     size_t i = code ? find_open(code) : N_CODES;
 
-    if (has_to_wait())
-        return 429;
     if (!h->doors.tls || !h->doors.access.keys)
         return 404;
     if (!code)
         return 400;
+    if (i == N_CODES && has_to_wait())
+        return 429;
     if (i == N_CODES) {
         note_wrong();
         return 401;

@@ -565,6 +565,15 @@ describe('two machines', () => {
     assert.strictEqual(a.curl('https://10.77.0.1:8080/v1/workers/list', ...right).status, 200);
   });
 
+  /* Behind a script with a revoked key no machine of its address could be paired for as long as it ran. */
+  it('wrong keys of an address do not keep a right code of that address out', () => {
+    const { b } = hosts;
+    const pair = (code) => b.curl('https://10.77.0.1:8080/v1/pair', '-H', 'Content-Type: application/json', '-d', JSON.stringify({ code, name: 'b' }));
+    assert.strictEqual(pair('abcdefghijklmnopqrst').status, 429);
+    const line = spawnSync(HIVE, ['pair', '--home', home], { encoding: 'utf8' }).stdout;
+    assert.strictEqual(pair(/\/([a-z0-9]+)'?\s*$/.exec(line)[1]).status, 200);
+  });
+
   it('bytes that are no TLS cost a connection and nothing else', () => {
     const { a, b } = hosts;
     const send = `const net = require('node:net');

@@ -105,7 +105,8 @@ static void give_key(struct hive *h, struct http_exchange *x, const char *name)
     explicit_bzero(key, sizeof key);
 }
 
-/* A stranger may be wrong with codes as little as with keys. */
+/* A stranger may be wrong with codes as little as with keys. Who is right does not wait: nobody
+ * guesses a code, and a program with a wrong key may be behind the same address. */
 static bool has_to_wait(struct hive *h, struct http_exchange *x)
 {
     int wait_s = doors_wait_s(&h->doors, http_peer(x));
@@ -154,6 +155,8 @@ static void use_code(struct hive *h, struct http_exchange *x, const char *code, 
     struct err err = {0};
     int rc = pairing_look(h->home, code, now_s, &err);
 
+    if (rc == ERR_DENIED && has_to_wait(h, x))
+        return;
     if (rc == 0 && keys_check_room(h->home, &err)) {
         have_no_key(x, &err, false);
         return;
@@ -179,10 +182,6 @@ static void pair(struct hive *h, struct http_exchange *x, const char *id)
     char name[KEYS_NAME_BYTES];
 
     (void)id;
-    if (has_to_wait(h, x)) {
-        json_decref(body);
-        return;
-    }
     if (!h->doors.tls || !h->doors.access.keys) {
         reply_fail(x, API_NOT_FOUND,
                    "there is nothing to pair with: this hive asks for no key, or "
