@@ -219,6 +219,37 @@ static void test_event__what_is_none_is_refused(void **state)
     }
 }
 
+/* A worker that its model had taken over wrote lines of its own into its clients' streams: a text
+ * on the quick way went to them as it stood, line feeds, wrong escapes and all. */
+static void test_event__a_text_is_the_inside_of_a_json_string(void **state)
+{
+    static const char *const bad[] = {
+        "half\ndata: [DONE]\n", "\x01",  "\\q",    "\\x41", "\\", "\xc3",
+        "\xed\xa0\x80",         "\\u12", "\\ud800"};
+    static const char *const good[][2] = {
+        {"\\\"\\\\\\/\\b\\f\\n\\r\\t", "\\\"\\\\\\/\\b\\f\\n\\r\\t"},
+        {"\xf0\x9f\x90\x9d\x7f", "\xf0\x9f\x90\x9d\x7f"},
+        {"\\u00e9", "\xc3\xa9"}};
+    char text[128];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct rig r;
+
+        snprintf(text, sizeof text, "{\"type\":\"token\",\"t\":\"%s\",\"i\":0}", bad[i]);
+        assert_int_equal(read_text(&r, text), -1);
+        rig_done(&r);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        struct rig r;
+
+        snprintf(text, sizeof text, "{\"type\":\"token\",\"t\":\"%s\",\"i\":0}", good[i][0]);
+        assert_int_equal(read_text(&r, text), 0);
+        assert_raw(&r.e, good[i][1]);
+        rig_done(&r);
+    }
+}
+
 /* ---- names ---- */
 
 static void test_near__nearest_first(void **state)
@@ -667,6 +698,7 @@ int main(void)
         cmocka_unit_test(test_event__unusual_tokens_are_read_too),
         cmocka_unit_test(test_event__logprobs_calls_and_errors),
         cmocka_unit_test(test_event__end),
+        cmocka_unit_test(test_event__a_text_is_the_inside_of_a_json_string),
         cmocka_unit_test(test_event__numbers_make_sense_whatever_the_worker_says),
         cmocka_unit_test(test_event__what_is_none_is_refused),
         cmocka_unit_test(test_event__many_values_are_not_made),

@@ -12,6 +12,7 @@
 #include "api/json_load.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 /* ---- the quick way ---- */
 
@@ -20,12 +21,23 @@ struct quick {
     enum event_kind kind;
 };
 
-/* The text's end: the first quote that no backslash escapes; NULL when there is none. */
+/*
+ * The text's end: the first quote that no backslash escapes. NULL when there is none, or what is
+ * before it is not what the inside of a JSON string may be: as it stands it goes to clients, where
+ * a line feed would begin a line of its own. (An escape by number is left to the slow way, too.)
+ */
 static const char *string_end(const char *p, const char *end)
 {
-    while (p < end && *p != '"')
-        p += *p == '\\' ? 2 : 1;
-    return p < end ? p : NULL;
+    const char *begin = p;
+
+    while (p < end && *p != '"') {
+        if ((unsigned char)*p < 0x20)
+            return NULL;
+        if (*p == '\\' && (++p == end || !*p || !strchr("\"\\/bfnrt", *p)))
+            return NULL;
+        p++;
+    }
+    return p < end && utf8_valid(begin, (size_t)(p - begin)) == (size_t)(p - begin) ? p : NULL;
 }
 
 /* What may stand behind the text: `,"i":123}` or `}`. */
