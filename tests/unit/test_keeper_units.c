@@ -518,16 +518,28 @@ static void test_pool__follows_a_hive_of_https_to_workers_of_https_only(void **s
 /*
  * A loopback hive behind a proxy that rewrites Host names its workers as it knows them: at
  * 127.0.0.1. The keeper of another machine sent key and prompt to its own port 8081, to whatever
- * program listened there.
+ * program listened there. So it did where that machine's hive spelled the address as only the
+ * system reads it.
  */
 static void test_pool__a_worker_of_another_machine_is_not_on_this_one(void **state)
 {
-    static const char *const here[] = {"http://127.0.0.1:8081", "https://127.9.9.9:8081/",
-                                       "http://localhost:8081", "http://[::1]:8081",
-                                       "http://w.localhost.:8081"};
-    static const char *const local[] = {"http://127.0.0.1:8080", "http://localhost:8080",
-                                        "http://localhost.:8080", "http://[::1]:8080",
-                                        "http://a.localhost:8080"};
+    static const char *const here[] = {"http://127.0.0.1:8081",
+                                       "https://127.9.9.9:8081/",
+                                       "http://localhost:8081",
+                                       "http://[::1]:8081",
+                                       "http://w.localhost.:8081",
+                                       "http://127.1:8081",
+                                       "http://0.0.0.0:8081",
+                                       "http://0:8081",
+                                       "http://2130706433:8081",
+                                       "http://0x7f.1:8081",
+                                       "http://[::]:8081",
+                                       "http://[::ffff:0:0]:8081",
+                                       "http://[::ffff:127.0.0.1]:8081"};
+    static const char *const local[] = {"http://127.0.0.1:8080",   "http://localhost:8080",
+                                        "http://localhost.:8080",  "http://[::1]:8080",
+                                        "http://a.localhost:8080", "http://127.1:8080",
+                                        "http://0.0.0.0:8080"};
     struct pool_worker w;
 
     (void)state;

@@ -1,5 +1,7 @@
 /* pool_take.c - where a worker is that the hive names, and whether anything may be sent there; see
  * pool.h. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -31,7 +33,22 @@ static int refuse_plain(const char *node_url, const char *place, struct api_erro
     return -1;
 }
 
-/* "localhost." is the same name. */
+/* Addresses that the system takes for this machine, too: "127.1", "0", "2130706433", "::". */
+static bool is_loosely_here(const char *host)
+{
+    struct in6_addr v6;
+    struct in_addr v4;
+
+    if (inet_aton(host, &v4))
+        return v4.s_addr == htonl(INADDR_ANY) || ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (inet_pton(AF_INET6, host, &v6) != 1)
+        return false;
+    memcpy(&v4, &v6.s6_addr[12], sizeof v4);
+    return IN6_IS_ADDR_UNSPECIFIED(&v6) ||
+           (IN6_IS_ADDR_V4MAPPED(&v6) && v4.s_addr == htonl(INADDR_ANY));
+}
+
+/* "localhost." is the same name. What other names mean is the resolver's to say. */
 static bool is_this_machine(const char *host)
 {
     char bare[HTTP_URL_HOST_MAX];
@@ -41,7 +58,7 @@ static bool is_this_machine(const char *host)
     n = strlen(bare);
     if (n > 1 && bare[n - 1] == '.')
         bare[n - 1] = '\0';
-    return access_is_loopback(bare);
+    return access_is_loopback(bare) || is_loosely_here(bare);
 }
 
 /* A hive of another machine that speaks of its own loopback address: it is asked through something
