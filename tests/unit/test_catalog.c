@@ -798,8 +798,9 @@ static void test_card__takes_no_file_that_its_sweep_would_delete(void **state)
     }
 }
 
-/* Every account could read of what was imported where its owner keeps it, whoever may look there.
- */
+/* Every account could read of what was imported where its owner keeps it, whoever may look there;
+ * and with a folder of models outside of the home the very files, which a folder of 0700 had kept
+ * from others where they lay. */
 static void test_card__with_a_path_is_its_accounts_alone(void **state)
 {
     static const char *const origins[] = {"/home/ann/x.gguf", "ollama:x:8b"};
@@ -809,11 +810,18 @@ static void test_card__with_a_path_is_its_accounts_alone(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct card *c = make_card("abc");
         struct stat st;
+        char *above;
 
         assert_int_equal(card_set_origin(c, origins[i], NULL), 0);
         assert_int_equal(card_save(c, NULL), 0);
         assert_int_equal(stat(c->path, &st), 0);
         assert_int_equal(st.st_mode & 0777, i == 0 ? 0600 : 0644);
+        assert_int_equal(stat(c->dir, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0700);
+        assert_non_null(above = str_printf("%s/..", c->dir));
+        assert_int_equal(stat(above, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0755); /* other models lie there, too */
+        free(above);
         card_remove(c);
         card_free(c);
     }

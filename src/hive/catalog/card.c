@@ -263,6 +263,18 @@ bool card_is_verified(const struct card *c)
     return true;
 }
 
+int card_make_dir(const struct card *c, struct err *err)
+{
+    char *above = str_ndup(c->dir, (size_t)(path_base(c->dir) - c->dir));
+    int rc = above ? path_make_dirs_in(above, c->n_root, 0755, err)
+                   : err_no_memory(err, strlen(c->dir), "a path");
+
+    if (rc == 0)
+        rc = path_make_dirs_in(c->dir, c->n_root, c->origin ? 0700 : 0755, err);
+    free(above);
+    return rc;
+}
+
 /* Where on this machine a model lay is nobody else's to read. */
 static mode_t mode_of(const struct card *c)
 {
@@ -280,7 +292,7 @@ static int put(const struct card *c, int *fd, struct err *err)
                      "what is to be noted of %.200s has %zu bytes, more than %u are not read again",
                      card_name(c), strlen(text), CARD_BYTES_MAX);
     if (rc == 0)
-        rc = path_make_dirs_in(c->dir, c->n_root, 0755, err);
+        rc = card_make_dir(c, err);
     if (rc == 0 && fd)
         rc = path_write_open(c->path, text, strlen(text), mode_of(c), fd, err);
     else if (rc == 0)

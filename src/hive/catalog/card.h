@@ -110,6 +110,9 @@ int card_scan_beside(struct reach *r, const char *models_dir, const struct card 
 /* That alone. */
 int card_check_beside(struct reach *r, const char *models_dir, const struct card *c,
                       struct err *err);
+/* The folder. Of what was on this machine already it is this account's alone: a link to a file has
+ * that file's mode, and the folder where it lay may be all that kept it from others. */
+int card_make_dir(const struct card *c, struct err *err);
 /* Makes the folder and writes the card, if it may lie there. ERR_LIMIT: past CARD_BYTES_MAX. */
 int card_save(const struct card *c, struct err *err);
 /* The same without the wait for the disk, which is for flush.h: *fd as of path_write_open. */

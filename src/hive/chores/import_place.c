@@ -172,7 +172,7 @@ int import_place(void *arg, struct chore *c, struct err *err)
     int rc = card_check_place(im->card, err);
 
     if (rc == 0)
-        rc = path_make_dirs_in(im->card->dir, im->card->n_root, 0755, err);
+        rc = card_make_dir(im->card, err);
     if (rc == 0)
         rc = clear_places(im, c, err);
     if (rc == 0)

@@ -124,7 +124,7 @@ static int check_copy(int in, int out, const char *from, const char *to,
     return 0;
 }
 
-/* To others no more than the source is: its folder may be all that kept it. */
+/* To others no more than the source is. */
 static mode_t mode_of(const struct stat *from)
 {
     return 0600 | (from->st_mode & 0066);

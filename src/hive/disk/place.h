@@ -1,7 +1,8 @@
 /*
  * place.h - brings a file that is here already to where it is to be, if possible without a copy.
  *
- * No byte of the source is changed, and a copy can be read by nobody who cannot read the source's.
+ * No byte of the source is changed. A copy has no right that the source's mode has not; a link has
+ * its very mode: who must not look into the source's folder must not into the destination's either.
  * What comes last is one rename or one link, so that at the destination there is nothing or the
  * whole file. Any thread. Source: ioctl_ficlone(2), link(2), copy_file_range(2).
  */
