@@ -249,6 +249,30 @@ test('a disk that fills up under several connections: DISK_FULL, what came is ke
   return undefined;
 });
 
+/* Of a source that tells no size the disk was full to the last byte behind it, of bytes that no try could go on from. */
+test('a source without a size that fills the disk leaves nothing of it', async (t) => {
+  const disk = smallDisk('6m'), { folder } = disk;
+  if (disk.why) return t.skip(disk.why);
+  let own;
+  t.after(async () => {
+    Object.assign(hub, { linked: true, sized: true });
+    hub.cdn.faults = null;
+    if (own) await own.stop();
+    disk.end();
+  });
+  own = await startWith(hub, { RBEE_HIVE_MODELS_DIR: folder });
+  const f = fresh(8 * MIB);
+  hub.linked = hub.sized = false;
+  hub.cdn.faults = () => ({ noSize: true });
+  const s = await watch(own, (await begin(own, f.ref)).download_id);
+  const end = (await toTheEnd(s)).at(-1);
+  assert.strictEqual(end.code, 'DISK_FULL', JSON.stringify(end));
+  assert.match(end.message, /after [56]\d{6} bytes, none of which is kept, as its source tells no size/);
+  const { bavail, bsize } = fs.statfsSync(folder);
+  assert.ok(bavail * bsize > 5 * MIB, 'the disk has its room again');
+  return undefined;
+});
+
 /* On a full disk SQLite cannot write: `models rm`, which DISK_FULL tells one to use, failed with INTERNAL, and a hive did
  * not start, as a catalog that is only read needs a few pages beside it, too. */
 test('on a full disk a hive starts, serves what is there, and `models rm` makes room', async (t) => {

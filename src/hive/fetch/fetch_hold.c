@@ -8,9 +8,18 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/path.h"
 #include "hive/fetch/fetch_internal.h"
+
+/* A source that tells no size cannot go on in the middle: of its file nothing is of use but all. */
+static const char *drop_useless(const struct fetch *f)
+{
+    if (f->pieces || ftruncate(f->fd, 0) != 0)
+        return "which are kept";
+    return "none of which is kept, as its source tells no size and could not go on there";
+}
 
 bool fetch_write(struct fetch *f, const char *bytes, size_t n, uint64_t offset)
 {
@@ -19,8 +28,8 @@ bool fetch_write(struct fetch *f, const char *bytes, size_t n, uint64_t offset)
 
     if (error == 0)
         return true;
-    err_errno(&err, ERR_IO, error, "cannot write %s after %llu bytes, which are kept", f->part,
-              (unsigned long long)fetch_bytes(f));
+    err_errno(&err, ERR_IO, error, "cannot write %s after %llu bytes, %s", f->part,
+              (unsigned long long)fetch_bytes(f), drop_useless(f));
     fetch_end(f, err.code == ERR_NO_SPACE ? API_DISK_FULL : API_DOWNLOAD_FAILED, "%s", err.text);
     return false;
 }
