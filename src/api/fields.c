@@ -22,6 +22,8 @@ void fields_begin(struct fields *f, const char *body, size_t n)
         return;
     }
     f->root = json_load_bounded(body, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
+    if (!f->root && json_is_no_memory(&why))
+        return;
     if (!f->root && json_is_too_many(&why)) {
         snprintf(f->not_json, sizeof f->not_json, "the body cannot be taken: %s", why.text);
     } else if (!f->root) {
@@ -247,7 +249,9 @@ int fields_end(struct fields *f, struct api_error *e, const char *src)
 
     if (!f->root || !f->errors) {
         api_error_set(e, f->not_json[0] ? API_INVALID_REQUEST : API_INTERNAL, src, "%s",
-                      f->not_json[0] ? f->not_json : "out of memory");
+                      f->not_json[0] ? f->not_json : "there was no memory for the request");
+        if (!f->not_json[0])
+            e->details = json_pack("{s:s}", "hint", JSON_NO_MEMORY_HINT);
         return -1;
     }
     find_unknown(f);

@@ -431,7 +431,9 @@ int inference_request_parse(const char *body, size_t n, struct inference_request
     json_error_t at = {.line = 0};
     json_t *root = json_load_bounded(body, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &at);
 
-    if (!root && json_is_too_many(&at))
+    if (!root && json_is_no_memory(&at))
+        c.no_memory = true;
+    else if (!root && json_is_too_many(&at))
         checks_fail(&c, "body", "JSON object", "The body cannot be taken: %s.", at.text);
     else if (!root)
         checks_fail(&c, "body", "JSON object", "The body is not JSON: %s (line %d, column %d).",
@@ -449,6 +451,7 @@ int inference_request_parse(const char *body, size_t n, struct inference_request
     json_decref(c.errors);
     if (!c.errors || c.no_memory) {
         api_error_set(e, API_INTERNAL, src, "There was no memory for a request of %zu bytes.", n);
+        e->details = json_pack("{s:s}", "hint", JSON_NO_MEMORY_HINT);
         return -1;
     }
     if (!r->job_id[0])

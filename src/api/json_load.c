@@ -130,7 +130,7 @@ static void put_wide(struct buf *out, const char *text, size_t n, bool all_digit
 
 static json_t *load_put(struct buf *text, size_t flags, json_error_t *why)
 {
-    json_t *root = buf_failed(text) ? NULL : json_loadb(text->data, text->len, flags, why);
+    json_t *root = buf_failed(text) ? NULL : json_guard_load(text->data, text->len, flags, why);
 
     buf_done(text);
     return root;
@@ -172,7 +172,7 @@ json_t *json_load_bounded(const char *text, size_t n, size_t flags, json_error_t
         say_too_many(bytes, why);
         return NULL;
     }
-    root = json_loadb(text, n, flags, why);
+    root = json_guard_load(text, n, flags, why);
     if (!root && json_error_code(why) == json_error_numeric_overflow)
         root = load_wide(text, n, flags, why);
     return root;
@@ -201,6 +201,8 @@ const char *json_fault_text(const json_error_t *why)
         return "it is nested too deeply";
     case json_error_end_of_input_expected:
         return "something follows the object";
+    case json_error_out_of_memory:
+        return "there is no memory for it";
     default:
         return "its syntax is wrong";
     }

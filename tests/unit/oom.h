@@ -3,8 +3,8 @@
  * through.
  *
  * The linker sends calls of malloc and its siblings here (-Wl,--wrap, see meson.build); jansson,
- * which is a library of the system's, is told to allocate here as well. Under the address sanitizer
- * nothing may leak on the way. Included by one file of a program.
+ * which is a library of the system's, allocates by way of json_guard.h, and so here as well. Under
+ * the address sanitizer nothing may leak on the way. Included by one file of a program.
  */
 #ifndef RBEE_TESTS_OOM_H
 #define RBEE_TESTS_OOM_H
@@ -16,10 +16,11 @@
 
 #include <cmocka.h>
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "api/json_guard.h"
 
 /* More allocations than any body here makes. */
 #define OOM_MOST 100000
@@ -70,12 +71,6 @@ void *__wrap_aligned_alloc(size_t align, size_t n)
     return oom_now() ? NULL : __real_aligned_alloc(align, n);
 }
 
-/* Allocates by way of the wrap, whichever name a library takes it by. */
-static void *oom_jansson(size_t n)
-{
-    return __wrap_malloc(n);
-}
-
 /* What a body says: its return code, and whether what it made is right. */
 #define OOM_WRONG 77
 
@@ -86,7 +81,7 @@ static void *oom_jansson(size_t n)
  */
 static void oom_run(int (*body)(void), bool copes)
 {
-    json_set_alloc_funcs(oom_jansson, free);
+    json_guard_install(); /* its malloc is the wrapped one */
     for (long n = 0;; n++) {
         int rc;
 

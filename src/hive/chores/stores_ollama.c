@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "api/modelref.h"
+#include "api/json_load.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/chores/stores_internal.h"
@@ -107,7 +108,7 @@ static int take_layer(const json_t *layer, struct store_ollama *out, struct err 
 
 int store_ollama_parse(const char *text, size_t n, struct store_ollama *out, struct err *err)
 {
-    json_t *root = json_loadb(text, n, 0, NULL), *layer;
+    json_t *root = json_load_bounded(text, n, 0, NULL), *layer;
     int rc = 0;
     size_t i;
 

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/json_load.h"
 #include "base/path.h"
 #include "base/str.h"
 
@@ -66,7 +67,7 @@ int advertise_parse(const char *path, const char *text, size_t n, struct adverti
 {
     const char *host = "", *pin = "";
     int port = 0, tls = 0, rc = 0;
-    json_t *j = json_loadb(text, n, 0, NULL);
+    json_t *j = json_load_bounded(text, n, 0, NULL);
 
     *out = (struct advertise){0};
     if (!j ||

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/json_scan.h"
+#include "api/json_load.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "hive/gateway/answer_internal.h"
@@ -233,7 +234,7 @@ static json_t *object_text(const struct tool_call *t)
         return json_string("{}");
     buf_init(&quoted, t->args.len + 2);
     answer_put_raw(&quoted, &t->args);
-    text = json_loadb(buf_str(&quoted), quoted.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    text = json_load_bounded(buf_str(&quoted), quoted.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     buf_done(&quoted);
     if (text && json_scan_is_object(json_string_value(text), json_string_length(text)))
         return text;

@@ -95,6 +95,7 @@ static void render_json(struct relay *r, const struct buf *body)
 {
     json_error_t why = {0};
     json_t *answer = json_load_bounded(buf_str(body), body->len, JSON_ALLOW_NUL, &why);
+    bool untaken = !answer && (json_is_too_many(&why) || json_is_no_memory(&why));
     struct api_error e;
 
     if (json_is_object(answer)) {
@@ -103,8 +104,7 @@ static void render_json(struct relay *r, const struct buf *body)
         relay_free(r);
     } else {
         api_error_set(&e, API_INTERNAL, REPLY_SRC, "the worker's answer %s%s",
-                      json_is_too_many(&why) ? "cannot be taken: " : "is no JSON object",
-                      json_is_too_many(&why) ? why.text : "");
+                      untaken ? "cannot be taken: " : "is no JSON object", untaken ? why.text : "");
         fail(r, &e, 0);
     }
     json_decref(answer);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "api/json_load.h"
 #include "hive/http/reply.h"
 #include "hive/machine/detect.h"
 #include "hive/machine/machine.h"
@@ -58,7 +59,7 @@ static void on_detected(void *arg, const struct capture_result *r)
     char end[80], reason[160];
 
     if (r->rc == 0 && !r->end.by_signal && r->end.code == 0)
-        found = json_loadb(buf_str(r->out), r->out->len, 0, NULL);
+        found = json_load_bounded(buf_str(r->out), r->out->len, 0, NULL);
     if (!found) {
         if (r->rc && r->rc != ERR_TIMEOUT && r->rc != ERR_LIMIT)
             snprintf(reason, sizeof reason, "no look for devices began: %s", buf_str(r->errors));
