@@ -16,7 +16,7 @@ void fields_begin(struct fields *f, const char *body, size_t n)
 {
     json_error_t why;
 
-    *f = (struct fields){.errors = json_array()};
+    *f = (struct fields){.n_lost = json_guard_n_failed(), .errors = json_array()};
     if (n == 0) {
         f->root = json_object();
         return;
@@ -39,7 +39,7 @@ void fields_begin(struct fields *f, const char *body, size_t n)
 
 void fields_begin_object(struct fields *f, json_t *object)
 {
-    *f = (struct fields){.errors = json_array()};
+    *f = (struct fields){.n_lost = json_guard_n_failed(), .errors = json_array()};
     f->root = object ? json_incref(object) : json_object();
 }
 
@@ -243,15 +243,22 @@ static void find_unknown(struct fields *f)
     }
 }
 
+void fields_lose(struct fields *f)
+{
+    f->no_memory = true;
+}
+
 int fields_end(struct fields *f, struct api_error *e, const char *src)
 {
     size_t n;
 
-    if (!f->root || !f->errors) {
-        api_error_set(e, f->not_json[0] ? API_INVALID_REQUEST : API_INTERNAL, src, "%s",
-                      f->not_json[0] ? f->not_json : "there was no memory for the request");
-        if (!f->not_json[0])
-            e->details = json_pack("{s:s}", "hint", JSON_NO_MEMORY_HINT);
+    if (f->not_json[0]) {
+        api_error_set(e, API_INVALID_REQUEST, src, "%s", f->not_json);
+        return -1;
+    }
+    if (!f->root || !f->errors || f->no_memory || f->n_lost != json_guard_n_failed()) {
+        api_error_set(e, API_INTERNAL, src, "there was no memory for the request");
+        e->details = json_pack("{s:s}", "hint", JSON_NO_MEMORY_HINT);
         return -1;
     }
     find_unknown(f);

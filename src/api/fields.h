@@ -25,6 +25,8 @@ struct fields {
     const char *taken[FIELDS_MAX];
     size_t n_taken;
     char not_json[200]; /* why the body is no object; "" when it is one */
+    bool no_memory;
+    unsigned n_lost; /* json_guard_n_failed at the beginning */
 };
 
 /* A whole number, and the id of a token (0 to INT32_MAX), also where it is written as 40.0: JSON
@@ -61,7 +63,11 @@ bool fields_go_duration_ms(struct fields *f, const char *name, int64_t *out);
 void fields_fail(struct fields *f, const char *name, const char *constraint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* 0 when all is well, else -1 with *e as INVALID_REQUEST. */
+/* What was read could not be kept. */
+void fields_lose(struct fields *f);
+
+/* 0 when all is well, else -1 with *e as INVALID_REQUEST; as INTERNAL when memory ran out on the
+ * way, also for a value that the caller made of what it read: some part of it may be missing. */
 int fields_end(struct fields *f, struct api_error *e, const char *src);
 void fields_done(struct fields *f);
 

@@ -427,6 +427,7 @@ static void summarise(const struct checks *c, struct api_error *e, const char *s
 int inference_request_parse(const char *body, size_t n, struct inference_request *r,
                             struct api_error *e, const char *src)
 {
+    unsigned n_lost = json_guard_n_failed();
     struct checks c = {.r = r, .errors = json_array()};
     json_error_t at = {.line = 0};
     json_t *root = json_load_bounded(body, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &at);
@@ -443,13 +444,14 @@ int inference_request_parse(const char *body, size_t n, struct inference_request
     else
         check_object(&c, root);
     json_decref(root);
-    if (c.n_failed) {
+    c.no_memory = c.no_memory || !c.errors || n_lost != json_guard_n_failed();
+    if (c.n_failed && !c.no_memory) {
         summarise(&c, e, src);
         e->details = json_pack("{s:o}", "errors", c.errors);
         return -1;
     }
     json_decref(c.errors);
-    if (!c.errors || c.no_memory) {
+    if (c.no_memory) {
         api_error_set(e, API_INTERNAL, src, "There was no memory for a request of %zu bytes.", n);
         e->details = json_pack("{s:s}", "hint", JSON_NO_MEMORY_HINT);
         return -1;

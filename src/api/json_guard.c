@@ -10,6 +10,8 @@
 #define LIST_LEAST 64
 #define NO_MEMORY  "<no memory>" /* in the place of jansson's "<buffer>" */
 
+static _Thread_local unsigned n_failed;
+
 /* The text that this thread reads. */
 static _Thread_local struct {
     bool under_way;
@@ -37,9 +39,10 @@ static void *take(size_t n)
 {
     void *block;
 
+    block = !reading.under_way || make_room() ? malloc(n) : NULL;
+    n_failed += block ? 0 : 1;
     if (!reading.under_way)
-        return malloc(n);
-    block = make_room() ? malloc(n) : NULL;
+        return block;
     if (!block)
         longjmp(reading.out, 1);
     reading.blocks[reading.n++] = block;
@@ -71,6 +74,12 @@ void json_guard_install(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, install);
+}
+
+unsigned json_guard_n_failed(void)
+{
+    json_guard_install();
+    return n_failed;
 }
 
 static void end_reading(bool failed)

@@ -17,6 +17,13 @@
  * for who counts allocations from the beginning. */
 void json_guard_install(void);
 
+/*
+ * How many values, or parts of one, this thread could not make so far for lack of memory, in a load
+ * or otherwise. Who puts an object together from many parts asks before and behind: where the
+ * numbers differ some part may be missing.
+ */
+unsigned json_guard_n_failed(void);
+
 /* json_loadb; NULL, and json_is_no_memory(why), when memory has run out. */
 json_t *json_guard_load(const char *text, size_t n, size_t flags, json_error_t *why);
 bool json_is_no_memory(const json_error_t *why);

@@ -69,8 +69,8 @@ static int make_text(struct order *o)
 {
     if (o->text)
         return 0;
-    json_object_set_new(o->body, "stream", json_true());
-    o->text = json_dumps(o->body, JSON_COMPACT);
+    if (json_object_set_new(o->body, "stream", json_true()) == 0)
+        o->text = json_dumps(o->body, JSON_COMPACT);
     if (!o->text)
         return -1;
     o->text[strlen(o->text) - 1] = '\0';
@@ -110,8 +110,8 @@ void order_model(struct fields *f, struct order *o)
 {
     const char *text;
 
-    if (fields_text(f, "model", false, MODEL_REF_MAX, &text))
-        o->model = str_dup(text);
+    if (fields_text(f, "model", false, MODEL_REF_MAX, &text) && !(o->model = str_dup(text)))
+        fields_lose(f);
 }
 
 void order_stream(struct fields *f, struct order *o)
