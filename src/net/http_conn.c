@@ -20,12 +20,14 @@
 
 #include <event2/event.h>
 
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "net/tls.h"
 
 #define KEY_PHASES  8           /* > the number of phases */
 #define PUSHED_KEPT (16u << 10) /* bytes of memory for sending by TLS that a connection keeps */
+#define MANY        256         /* connections whose memory is worth giving back */
 
 static struct timeval to_timeval(int64_t ms)
 {
@@ -409,8 +411,10 @@ void http_conn_open(struct http_server *s, int fd, const char *peer, uint64_t pl
         c->next->link = &c->next;
     s->conns = c;
     s->n_conns++;
+    s->n_most = s->n_conns > s->n_most ? s->n_conns : s->n_most;
     s->n_refused += refused;
-    if (conn_make_events(c) || http_wire_open(c) || (refused && c->tls))
+    http_wire_open(c);
+    if (conn_make_events(c) || (refused && c->unmet))
         c->broken = true;
     else if (refused)
         http_reply_fault(c, &full);
@@ -421,6 +425,15 @@ static void event_drop(struct event *ev)
 {
     if (ev)
         event_free(ev);
+}
+
+/* What thousands of connections took goes back when most of them are over. */
+static void give_back(struct http_server *s)
+{
+    if (s->n_most < MANY || s->n_conns > s->n_most / 32)
+        return;
+    s->n_most = s->n_conns;
+    heap_give_back();
 }
 
 void http_conn_destroy(struct http_conn *c)
@@ -435,6 +448,7 @@ void http_conn_destroy(struct http_conn *c)
     if (c->next)
         c->next->link = c->link;
     c->server->n_conns--;
+    give_back(c->server);
     c->server->n_refused -= c->refused;
     event_drop(c->ev_read);
     event_drop(c->ev_write);

@@ -83,7 +83,7 @@ struct http_conn {
     size_t out_sent;
     uint64_t armed;          /* what the timer was started for: see conn_arm */
     struct tls_session *tls; /* NULL: plain */
-    bool greeted;            /* its first byte was looked at: it does begin a handshake */
+    bool unmet;              /* it is to be TLS, and its first record is not there */
     bool keep_alive;
     bool refused;  /* one past the limit */
     bool had_pass; /* one of its requests: who is there has shown a key */
@@ -101,6 +101,7 @@ struct http_server {
     struct event *ev_accept, *ev_rest;
     struct http_conn *conns;
     uint32_t n_conns, n_refused; /* n_conns counts the refused ones too */
+    uint32_t n_most;             /* connections at once, since memory was given back last */
     uint64_t n_slow;             /* connections cut for reading too slowly */
     size_t n_body_bytes;         /* of requests' bodies, and what handlers keep of them */
     size_t n_held_bytes;         /* the latter alone */
@@ -137,7 +138,7 @@ bool http_place_make(struct http_server *s, uint64_t place);
 
 /* ---- http_wire.c: as recv and send of a socket that does not block ---- */
 
-int http_wire_open(struct http_conn *c); /* 0, or -1: no memory */
+void http_wire_open(struct http_conn *c);
 ssize_t http_wire_recv(struct http_conn *c, void *dst, size_t n);
 ssize_t http_wire_send(struct http_conn *c, const void *bytes, size_t n);
 bool http_wire_has_pending(const struct http_conn *c); /* bytes that no event tells of */
