@@ -326,4 +326,15 @@ describe('a worker that is asked to end', { skip }, () => {
     hive.signal('SIGTERM');
     await check(left, /the hive ends, and its worker has not loaded the model/);
   });
+
+  /* Its own words for that are those of one that fails: the hive knows better. */
+  test('and has no time for what it answers', async (t) => {
+    const { hive, worker } = await startFake();
+    t.after(() => hive.stop());
+    worker.say('linger');
+    const cut = asks(hive, { events: tokens('a'), until: 'told', last: [{ type: 'error', code: 'WORKER_CRASHED', message: 'no more time', retriable: true }] });
+    await until(async () => (await list(hive))[0]?.slots_busy === 3, '3 at work');
+    hive.signal('SIGTERM');
+    await check(cut, /the worker was asked to end, and had no more time for this answer; 1 tokens had come/);
+  });
 });

@@ -98,6 +98,24 @@ static void fail(struct ask *a, const char *what, const char *why)
     fail_with(a, &e);
 }
 
+/* One that had no time left for its answers says so; that it is told to end only the hive knows. */
+static void retell_end(const struct ask *a, struct api_error *e)
+{
+    char why[ERR_TEXT_MAX];
+    enum api_code code;
+
+    if (e->code != API_WORKER_CRASHED || !workers_is_over(a->p.workers, a->worker_id) ||
+        workers_failure(a->p.workers, a->worker_id, &code, why))
+        return;
+    api_error_done(e);
+    api_error_set(e, API_REQUEST_CANCELLED, REPLY_SRC,
+                  "the worker was asked to end, and had no more time for this answer; %llu tokens "
+                  "had come",
+                  (unsigned long long)a->n_pieces);
+    e->details =
+        json_pack("{s:I, s:s}", "tokens_out", (json_int_t)a->n_pieces, "worker_id", a->worker_id);
+}
+
 static bool on_data(void *arg, const char *data, size_t n)
 {
     struct ask *a = arg;
@@ -114,6 +132,7 @@ static bool on_data(void *arg, const char *data, size_t n)
         e.end.stop_sequence = NULL;
         a->ended = true;
     } else if (e.kind == EVENT_ERROR) {
+        retell_end(a, &e.error);
         fail_with(a, &e.error);
     } else if (e.kind != EVENT_OTHER) {
         a->n_pieces += e.kind != EVENT_STARTED;

@@ -258,7 +258,9 @@ void job_end_early(struct job *j, enum job_wish wish)
         break;
     case JOB_SHUT_DOWN:
         job_fail(j, API_WORKER_CRASHED,
-                 "The worker was shut down before the answer was done; it had %llu tokens.", n);
+                 "The worker was asked to end, and had no more time for this answer; it had %llu "
+                 "tokens.",
+                 n);
         break;
     }
 }

@@ -211,7 +211,7 @@ void intake_free(struct intake *in)
         return;
     pthread_mutex_lock(&in->lock);
     in->ending = true;
-    close_intake(in, API_WORKER_CRASHED, "The worker is shutting down.");
+    close_intake(in, API_WORKER_CRASHED, "The worker was asked to end.");
     pthread_mutex_unlock(&in->lock);
     pthread_join(in->thread, NULL);
     pthread_cond_destroy(&in->changed);

@@ -293,7 +293,7 @@ static void tidy_up(struct scheduler *s)
     intake_free(s->intake);
     intake_free(s->questions);
     scheduler_collect(s, false);
-    fail_waiting(s, API_WORKER_CRASHED, "The worker was shut down before the answer was begun.");
+    fail_waiting(s, API_WORKER_CRASHED, "The worker was asked to end before the answer was begun.");
     if (s->pass.engine)
         pass_end_all(&s->pass);
     embed_pass_end_all(&s->embeds);

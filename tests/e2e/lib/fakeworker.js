@@ -13,7 +13,8 @@
  * is asked, as a worker that is ending does, and ends once nothing runs. A file `places` holds how many requests it
  * takes at a time; past them it is full. While there is one `deaf` it reads no request further than its head. With `slow` the end of an answer comes after so many ms. With
  * `touch` (a path) it looks at that file, in a thread of its own. With
- * `until` (a name) the flood, the break or the end comes once there is a file of that name. The file peak: the
+ * `until` (a name) the flood, the break or the end comes once there is a file of that name; `last` are events that come then.
+ * Told to end it does so at once; where there is a file `linger`, and it answers, it makes one `told` and goes on to the end of that. The file peak: the
  * most that ran at once. The board's fields lie as src/api/board.h has them.
  */
 const fs = require('node:fs');
@@ -119,7 +120,8 @@ function answer(asked, response) {
   if (todo.die) { setTimeout(() => process.kill(process.pid, 'SIGKILL'), 20); return; }
   if (todo.cut) { when(() => setTimeout(() => response.destroy(), 20)); return; }
   const end = () => {
-    if (!todo.events.some((e) => e.type === 'end' || e.type === 'error')) {
+    for (const e of todo.last || []) send(e);
+    if (![...todo.events, ...(todo.last || [])].some((e) => e.type === 'end' || e.type === 'error')) {
       send({ type: 'end', tokens_out: 2, decode_time_ms: 7, stop_reason: 'EOS', prompt_tokens: 11,
         cached_tokens: 4, prefill_time_ms: 5, queue_time_ms: 0,
         ...(todo.events.some((e) => e.type === 'tool_call') ? { tool_calls: 1 } : {}), ...todo.end });
@@ -143,7 +145,13 @@ http.createServer((request, response) => {
   request.on('end', () => {
     const text = Buffer.concat(pieces).toString();
     if (request.headers['x-rbee-worker'] !== own) { response.writeHead(421); response.end(); return; } // the hive says whom it means
-    if (request.url === '/v1/admin/shutdown') { response.end('{}'); process.exit(0); }
+    if (request.url === '/v1/admin/shutdown') {
+      response.end('{}');
+      if (!busy || !fs.existsSync(beside('linger'))) process.exit(0);
+      leaving = true;
+      fs.writeFileSync(beside('told'), '');
+      return;
+    }
     if (request.method === 'GET') { response.end('{}'); return; }
     if (text.includes('die at once') || (text.includes('die once') && !fs.existsSync(beside('deaths')))) {
       fs.appendFileSync(beside('deaths'), 'x');
