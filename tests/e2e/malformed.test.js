@@ -14,7 +14,8 @@ const net = require('node:net');
 
 const { startHive, get } = require('./lib/hive.js');
 
-const N = Number(process.env.MALFORMED || 2000), SEED = Number(process.env.SEED || 20240607);
+const sanitized = /asan|tsan/.test(process.env.RBEE_BUILD || '');
+const N = Number(process.env.MALFORMED || (sanitized ? 2000 : 10000)), SEED = Number(process.env.SEED || 20240607);
 const AT_ONCE = 32, WARM = 400;
 const GROWTH_MAX_KIB = 8 << 10;
 /* What the HTTP layer refuses with; 403 is the Host check's, in front of all routes. */
@@ -112,7 +113,6 @@ function exchange(port, bytes, cut) {
 }
 
 const statusesOf = (heard) => [...heard.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((m) => Number(m[1]));
-const sanitized = /asan|tsan/.test(process.env.RBEE_BUILD || '');
 const rssKiB = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 const fdsOf = (pid) => fs.readdirSync(`/proc/${pid}/fd`).length;
 
