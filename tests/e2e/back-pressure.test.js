@@ -86,6 +86,27 @@ describe('the queue has a deadline', () => {
   });
 });
 
+/* Each other test of it would hold for a 1 that is written there. */
+test('Retry-After is as long as an answer took', async (t) => {
+  const worker = await startWorker({ ...SLOW, slots: 1, queue: 4, 'queue-timeout': '300ms' });
+  t.after(() => worker.stop());
+  await until(() => isIdle(worker), 'ready');
+  const began = performance.now();
+  const first = await stream(`${worker.url}/v1/inference`, { method: 'POST', body: ENDLESS });
+  await first.find((e) => e.type === 'token');
+  await sleep(3200);
+  first.leave();
+  await until(() => isIdle(worker), 'its end');
+  const tookS = (performance.now() - began) / 1000;
+  const running = await stream(`${worker.url}/v1/inference`, { method: 'POST', body: ENDLESS });
+  await running.find((e) => e.type === 'token');
+  const late = await infer(worker, { ...ENDLESS, stream: false });
+  assert.strictEqual(late.status, 503, late.text);
+  const after = Number(late.headers['retry-after']);
+  assert.ok(after >= 4 && after <= Math.ceil(tookS), `${after} s, and it took ${tookS}`);
+  running.leave();
+});
+
 test('a wait within the limit is none: the next in line gets its answer', async (t) => {
   const worker = await startWorker({ ...SLOW, slots: 1, queue: 4, 'queue-timeout': '-1' });
   t.after(() => worker.stop());

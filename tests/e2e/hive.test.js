@@ -374,7 +374,7 @@ describe('a worker that does not come up', () => {
     t.after(() => hive.stop());
     const first = await spawn(hive, model);
     assert.strictEqual(first.status, 200, first.text);
-    const row = await failed(hive, first.json.worker_id);
+    const row = await failed(hive, first.json.worker_id), began = performance.now();
     assert.strictEqual(row.error.code, 'WORKER_START_FAILED');
     assert.match(row.error.message, /exit code 3/);
     assert.deepStrictEqual(row.error.log_tail, ['no luck today']);
@@ -383,6 +383,13 @@ describe('a worker that does not come up', () => {
     assert.ok(Number(second.headers['retry-after']) >= 1 && Number(second.headers['retry-after']) <= 10);
     assert.strictEqual(error.details.cause, 'WORKER_START_FAILED');
     assert.strictEqual((await list(hive)).length, 1);
+    const again = await until(async () => {
+      const r = await spawn(hive, model);
+      return r.status !== 503 && r;
+    }, 'the ten seconds are over', 15000);
+    assert.strictEqual(again.status, 200, again.text);
+    assert.notStrictEqual(again.json.worker_id, first.json.worker_id);
+    assert.ok(performance.now() - began > 9000, 'and not before');
   });
 
   /* After an upgrade in place each new worker ended with "exit code 1", was called worth another try, and nobody was told
