@@ -8,7 +8,7 @@ const assert = require('node:assert');
 
 const { startWorker, until } = require('./lib/proc.js');
 const { ask, stream } = require('./lib/sse.js');
-const { startHive, spawnReady, list } = require('./lib/hive.js');
+const { startHive, spawnReady, list, post } = require('./lib/hive.js');
 const { slowModel } = require('../chaos/lib.js');
 
 const ready = async (worker) => (await ask(`${worker.url}/v1/ready`)).json;
@@ -134,21 +134,57 @@ test('a pass that nobody wants any more ends before its next layer', async (t) =
   assert.fail('every pass was computed to its end');
 });
 
-test('by way of the hive: a client that leaves is counted, and shown in its list', async (t) => {
+test('by way of the hive: in each phase, by a client that leaves and by a deadline, and shown in its list', async (t) => {
   const model = slowModel({ layers: 12, embd: 512, ff: 2048 });
   const hive = await startHive({ flags: { slots: 1, threads: 1 } });
   t.after(() => hive.stop());
   const worker = await spawnReady(hive, model);
-  const chat = () => stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model, prompt: 'a', max_tokens: 3000, stream: true, temperature: 0 /* else an end may be drawn by chance */ } });
-  const running = await chat();
-  await running.find((e) => e.choices && e.choices[0].text);
-  const waiting = chat().catch(() => {}); // it has no answer before it is in a slot
-  await until(async () => (await ready(worker)).queued === 1, 'one waits');
+  const body = { model, prompt: 'a', max_tokens: 3000, stream: true, temperature: 0 }; // else an end may be drawn by chance
+  const complete = (more) => stream(`${hive.url}/v1/completions`, { method: 'POST', body: { ...body, ...more } });
+  const begun = async (s) => { await s.find((e) => e.choices && e.choices[0].text); return s; };
+  const late = (e) => e.error?.code === 'request_timeout' || e.json?.error?.code === 'request_timeout';
+  const counted = async (then, what) => {
+    const now = await noted(worker, then);
+    assert.deepStrictEqual(difference(then.cancelled, now.cancelled), what);
+    return now;
+  };
+
+  let then = await free(worker);
+  (await begun(await complete())).leave();
+  then = await counted(then, { 'decode.disconnect': 1 });
+  const dated = await begun(await complete({ timeout_seconds: 2 }));
+  await dated.all();
+  assert.ok(late(dated.events.at(-2)), dated.raw.slice(-300));
+  then = await counted(then, { 'decode.deadline': 1 });
+
+  let reading = false; // a deadline that falls there: which one does is the machine's
+  for (let seconds = 0.05; !reading && seconds < 20; seconds *= 1.5) {
+    const cut = await post(hive, '/v1/completions', { ...body, stream: false, prompt: `${seconds} ${'bcd '.repeat(980)}`, timeout_seconds: seconds });
+    assert.strictEqual(cut.status, 408, cut.text);
+    assert.match(cut.json.error.message, /within the [\d.]+ seconds allowed/);
+    const now = await noted(worker, then);
+    reading = 'prefill.deadline' in difference(then.cancelled, now.cancelled);
+    then = now;
+  }
+  assert.ok(reading);
+
+  const running = await begun(await complete());
+  const waits = async (ends) => { // its answer does not begin before it is in a slot
+    await until(async () => (await ready(worker)).queued === 1, 'one waits');
+    await ends();
+    await until(async () => (await ready(worker)).queued === 0, 'none waits');
+  };
+  const gone = new AbortController();
+  const left = fetch(`${hive.url}/v1/completions`, { method: 'POST', body: JSON.stringify(body), signal: gone.signal }).catch(() => {});
+  await waits(() => gone.abort());
+  await left;
+  const told = complete({ timeout_seconds: 3 });
+  await waits(async () => { const s = await told; await s.all(); assert.ok(late(s.events.at(-2)), s.raw); });
   running.leave();
-  (await waiting).leave();
   const now = await free(worker);
-  const n = Object.values(now.cancelled).reduce((sum, phase) => sum + phase.disconnect, 0);
-  assert.strictEqual(n, 2, JSON.stringify(now.cancelled));
+  await until(async () => Object.keys(difference(then.cancelled, (await ready(worker)).cancelled)).length === 3, 'the books tell of all three');
+  assert.deepStrictEqual(difference(then.cancelled, (await ready(worker)).cancelled),
+    { 'queued.disconnect': 1, 'queued.deadline': 1, 'decode.disconnect': 1 });
   assert.ok(now.late_passes_max <= 1);
-  assert.deepStrictEqual((await list(hive))[0].cancelled, now.cancelled);
+  assert.deepStrictEqual((await list(hive))[0].cancelled, (await ready(worker)).cancelled);
 });

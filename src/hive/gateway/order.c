@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/inference.h"
 #include "api/json_whole.h"
 #include "api/modelref.h"
 #include "base/str.h"
@@ -112,6 +113,11 @@ void order_model(struct fields *f, struct order *o)
 
     if (fields_text(f, "model", false, MODEL_REF_MAX, &text) && !(o->model = str_dup(text)))
         fields_lose(f);
+}
+
+void order_deadline(struct fields *f, struct order *o)
+{
+    order_number(f, o, "timeout_seconds", "timeout_seconds", 0, INFERENCE_TIMEOUT_MAX_S);
 }
 
 void order_stream(struct fields *f, struct order *o)

@@ -53,6 +53,8 @@ char *order_body(struct order *o, unsigned index);
 void order_put(struct order *o, const char *name, json_t *value);
 
 void order_model(struct fields *f, struct order *o);
+/* timeout_seconds, the worker's own: no API has a word for when an answer comes too late. */
+void order_deadline(struct fields *f, struct order *o);
 void order_stream(struct fields *f, struct order *o); /* stream and stream_options */
 void order_number(struct fields *f, struct order *o, const char *name, const char *to, double min,
                   double max);

@@ -370,6 +370,7 @@ static void read_whole(struct fields *f, struct order *o)
     fields_int(f, "max_tokens", true, 1, ORDER_TOKENS_MAX, &n);
     order_put(o, "max_tokens", json_integer(n));
     fields_bool(f, "stream", &o->stream);
+    order_deadline(f, o);
     order_number(f, o, "temperature", "temperature", 0, 1);
     order_number(f, o, "top_p", "top_p", 0, 1);
     order_int(f, o, "top_k", "top_k", 0, INT32_MAX);

@@ -127,6 +127,7 @@ static void read_chat(struct fields *f, struct order *o)
     read_chat_logprobs(f, o);
     read_media(f);
     order_stream(f, o);
+    order_deadline(f, o);
     order_n(f, o);
     order_sampling(f, o);
     order_response_format(f, o);
@@ -207,6 +208,7 @@ static void read_text(struct fields *f, struct order *o)
     read_prompt(f, o);
     read_text_limits(f, o);
     order_stream(f, o);
+    order_deadline(f, o);
     order_n(f, o);
     order_sampling(f, o);
     order_response_format(f, o);

@@ -306,6 +306,7 @@ static void read_whole(struct fields *f, struct order *o)
     order_number(f, o, "temperature", "temperature", 0, 2);
     order_number(f, o, "top_p", "top_p", 0, 1);
     order_stream(f, o);
+    order_deadline(f, o);
     request_openai_tolerate(f);
     check_metadata(f);
     order_ignore_object(f, "client_metadata");
