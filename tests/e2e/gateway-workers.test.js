@@ -293,6 +293,25 @@ describe('what fails while it tells of a load', { skip }, () => {
   });
 });
 
+test('while one model loads, for as many as wait for it, another that is ready answers as ever', { skip }, async (t) => {
+  const { hive, worker } = await startFake();
+  t.after(() => hive.stop());
+  const ready = () => post(hive, '/v1/chat/completions', { model: 'tiny', messages: messages('x') });
+  assert.strictEqual((await ready()).status, 200);
+  worker.hold();
+  const slow = [];
+  for (const name of ['a.gguf', 'b.gguf']) {
+    const model = path.join(makeFolder(), name);
+    fs.writeFileSync(model, name);
+    for (let i = 0; i < 8; i++) slow.push(post(hive, '/v1/chat/completions', { model, messages: messages('x') }));
+  }
+  await until(async () => (await list(hive)).filter((w) => w.state === 'loading').length === 2, 'two load');
+  for (let i = 0; i < 20; i++) assert.strictEqual((await ready()).status, 200);
+  assert.strictEqual((await list(hive)).filter((w) => w.state === 'loading').length, 2, 'they load still');
+  worker.release();
+  assert.deepStrictEqual((await Promise.all(slow)).map((r) => r.status), Array(16).fill(200));
+});
+
 /* A worker that somebody ended was told as one that crashed, with "another worker is started". */
 describe('a worker that is asked to end', { skip }, () => {
   const asks = (hive, what) => [post(hive, '/v1/chat/completions', { model: 'tiny', messages: messages(what) }),
