@@ -63,15 +63,15 @@ static size_t fill_calls(struct choice *c, unsigned n_calls)
 
     assert_non_null(piece);
     memset(piece, 'x', PIECE);
-    for (unsigned i = 0; i < n_calls; i++)
-        choice_keep(
-            c, &(struct event){.kind = EVENT_TOOL_CALL, .tool = i, .id = "call_1", .name = "look"});
-    assert_int_equal(c->n_tools, n_calls);
     while (!c->wrong && n < 1000) {
-        choice_keep(c, &(struct event){.kind = EVENT_TOOL_ARGS,
-                                       .tool = (unsigned)(n % n_calls),
-                                       .raw = piece,
-                                       .n = PIECE});
+        if (n % 16 == 0 && c->n_tools < n_calls)
+            choice_keep(c, &(struct event){.kind = EVENT_TOOL_CALL,
+                                           .tool = c->n_tools,
+                                           .id = "call_1",
+                                           .name = "look"});
+        choice_keep(c,
+                    &(struct event){
+                        .kind = EVENT_TOOL_ARGS, .tool = c->n_tools - 1, .raw = piece, .n = PIECE});
         n++;
     }
     free(piece);
@@ -130,6 +130,36 @@ static void test_keep__answers_share_what_the_hive_may_hold(void **state)
     choice_done(&c[1]);
 }
 
+/* Streams that show calls as they come told arguments of a call that was over as the next one's:
+ * `rm` got none, and `ls` those of both. */
+static void test_keep__arguments_are_of_the_call_that_came_last(void **state)
+{
+    const struct event args[] = {{.kind = EVENT_TOOL_ARGS, .tool = 0, .raw = "{", .n = 1},
+                                 {.kind = EVENT_TOOL_ARGS, .tool = 1, .raw = "{", .n = 1}},
+                       scores = {.kind = EVENT_TEXT, .raw = "", .n = 0},
+                       text = {.kind = EVENT_TEXT, .raw = "abc", .n = 3};
+    struct choice c;
+
+    for (int how = 0; how < 3; how++) {
+        choice_init(&c, *state, 0);
+        choice_keep(
+            &c, &(struct event){.kind = EVENT_TOOL_CALL, .tool = 0, .id = "call_1", .name = "rm"});
+        choice_keep(&c, &args[0]);
+        choice_keep(&c, &scores);
+        choice_keep(&c, &args[0]);
+        assert_null(c.wrong);
+        if (how == 0)
+            choice_keep(&c, &text);
+        if (how == 1)
+            choice_keep(&c, &(struct event){
+                                .kind = EVENT_TOOL_CALL, .tool = 1, .id = "call_2", .name = "ls"});
+        choice_keep(&c, &args[how == 2]);
+        assert_non_null(c.wrong);
+        assert_non_null(strstr(c.wrong, how == 2 ? "did not begin" : "was over"));
+        choice_done(&c);
+    }
+}
+
 /* A stream has told its text already; calls are looked at when it ends. */
 static void test_keep__a_stream_keeps_calls_alone(void **state)
 {
@@ -176,6 +206,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_keep__calls_are_bounded_by_their_bytes_alone, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_keep__answers_share_what_the_hive_may_hold, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_keep__arguments_are_of_the_call_that_came_last, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_keep__a_stream_keeps_calls_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_keep__scores_are_the_dialects_of_a_whole_answer,

@@ -54,6 +54,7 @@ struct choice {
      * taken; it is over. */
     bool begun, shown, ended;
     bool in_text;      /* what came last is text */
+    bool in_call;      /* ... is a call, whose arguments come */
     unsigned worker;   /* asked of the answer's worker of this number */
     size_t n_held;     /* bytes on their way to it */
     const char *wrong; /* why it cannot be told; NULL = it can */

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/json_scan.h"
 #include "api/json_load.h"
+#include "api/json_scan.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "hive/gateway/answer_internal.h"

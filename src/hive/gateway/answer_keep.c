@@ -100,6 +100,17 @@ static bool is_repeated(const struct answer *a)
     return !a->order.stream || a->dialect->repeats;
 }
 
+/* Where calls are shown as they come, arguments of one that is over would be told as another's. */
+static int add_args(struct choice *c, const struct event *e)
+{
+    if (c->in_call && e->tool + 1 == c->n_tools)
+        return add_text(c, &c->tools[e->tool].args, e);
+    choice_spoil(c, e->tool < c->n_tools
+                        ? "the worker sent arguments of a call that was over"
+                        : "the worker sent arguments of a call that it did not begin");
+    return -1;
+}
+
 static int keep_text(struct choice *c, const struct event *e)
 {
     switch (e->kind) {
@@ -113,10 +124,7 @@ static int keep_text(struct choice *c, const struct event *e)
         choice_spoil(c, "the worker's calls are not numbered one by one");
         return -1;
     case EVENT_TOOL_ARGS:
-        if (e->tool < c->n_tools)
-            return add_text(c, &c->tools[e->tool].args, e);
-        choice_spoil(c, "the worker sent arguments of a call that it did not begin");
-        return -1;
+        return add_args(c, e);
     default:
         return 0;
     }
@@ -142,6 +150,10 @@ void choice_keep(struct choice *c, const struct event *e)
     if (c->wrong)
         return;
     keep_scores(c, e);
+    if (e->kind == EVENT_TOOL_CALL)
+        c->in_call = true;
+    else if ((e->kind == EVENT_TEXT || e->kind == EVENT_REASONING) && e->n)
+        c->in_call = false;
     if (keep_text(c, e)) /* unless it was spoilt with another word */
         choice_spoil(c, CHOICE_TOO_LARGE);
 }
