@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "hive/fetch/hub.h"
+#include "net/http_url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,6 +25,20 @@ static void choose(const struct hub_repo *repo, const char *text)
     model_ref_done(&ref);
 }
 
+/* What is asked for it: nothing in a name of the hub's is more than a part of the path. */
+static void check_url(const struct hub_repo *repo, const char *name)
+{
+    static const char begin[] = "https://hub.example/o/r/resolve/";
+    char *text = hub_file_url("https://hub.example", "o/r", repo->commit, name);
+    struct http_url url;
+
+    BUG_ON(!text || !str_starts(text, begin) || http_url_parse(text, &url, NULL));
+    BUG_ON(!str_eq(url.host, "hub.example"));
+    for (const char *p = text + strlen(begin); *p; p++)
+        BUG_ON(!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%/", *p));
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hub_repo repo;
@@ -31,6 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         choose(&repo, "hf:o/r");
         choose(&repo, "hf:o/r:Q4_0");
         choose(&repo, "hf:o/r:a.gguf");
+        for (size_t i = 0; i < repo.n_files; i++)
+            check_url(&repo, repo.files[i].name);
     }
     hub_repo_done(&repo);
     return 0;
