@@ -11,7 +11,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "net/http_internal.h"
@@ -79,19 +78,16 @@ static ssize_t refuse_plain(struct http_conn *c)
  * else as recv. */
 static ssize_t meet(struct http_conn *c)
 {
-    unsigned char head[RECORD_HEAD];
-    char *scratch = c->server->scratch;
-    ssize_t got = recv(c->fd, scratch, RECORD_HEAD + RECORD_MAX, MSG_PEEK);
+    const unsigned char *head = (const unsigned char *)c->server->scratch;
+    ssize_t got = recv(c->fd, c->server->scratch, RECORD_HEAD + RECORD_MAX, MSG_PEEK);
     size_t need = RECORD_HEAD;
 
     if (got <= 0)
         return got;
-    if (isalpha((unsigned char)scratch[0]))
+    if (head[0] < 0x80 && isalpha(head[0]))
         return refuse_plain(c);
-    if (got >= RECORD_HEAD) {
-        memcpy(head, scratch, sizeof head);
+    if (got >= RECORD_HEAD)
         need = record_bytes(head);
-    }
     if ((size_t)got < need) {
         if (has_ended(c)) {
             tell_failed(c, "broken off");
