@@ -3,11 +3,11 @@
  *
  * Each address (IPv6: its /64, which one household or attacker has to itself) may be wrong
  * FAILED_KEYS_BURST times, and once more every FAILED_KEYS_REFILL_MS. Past that it is told to come
- * again later: a guess is then not even looked at. Who shows a right key of those that rbee makes
- * passes all the same, as nobody guesses one of 190 bits: a program with a wrong key must not keep
- * out the people behind the same address. Other addresses are not touched by it. The table is
- * bounded: when it is full, the one that was quiet longest is forgotten, so a flood from many
- * addresses costs its own members' memory and nobody else's.
+ * again later, whatever it shows. Who shows a right key of those that rbee makes, or a right code
+ * of a pairing, passes all the same, as nobody guesses 190 bits, or 100: a program with a wrong key
+ * must not keep out the people behind the same address. Other addresses are not touched by it. The
+ * table is bounded: when it is full, the one that was quiet longest is forgotten, so a flood from
+ * many addresses costs its own members' memory and nobody else's.
  *
  * What is told of strangers is bounded, too, for each address and for all together: it must not
  * wash out of a log what was written before. But each time is told in the end, if only as a number:

@@ -3,65 +3,95 @@
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/str.h"
 
 #define LIST_LEAST 64
+#define NEAR       16            /* what is freed was mostly made a moment ago */
 #define NO_MEMORY  "<no memory>" /* in the place of jansson's "<buffer>" */
 
 static _Thread_local unsigned n_failed;
+
+struct blocks {
+    void **all;
+    size_t n, room;
+};
 
 /* The text that this thread reads. */
 static _Thread_local struct {
     bool under_way;
     jmp_buf out;
-    void **blocks; /* what was allocated for it and is not freed; a few are NULL */
-    size_t n, room;
+    struct blocks made; /* for it, and not freed; a few are NULL */
+    struct blocks late; /* of these, what is to be freed at the end */
 } reading;
 
-static bool make_room(void)
+static bool make_room(struct blocks *b)
 {
-    size_t room = reading.room ? 2 * reading.room : LIST_LEAST;
+    size_t room = b->room ? 2 * b->room : LIST_LEAST;
     void **more;
 
-    if (reading.n < reading.room)
+    if (b->n < b->room)
         return true;
-    more = realloc(reading.blocks, room * sizeof *more);
+    more = realloc(b->all, room * sizeof *more);
     if (!more)
         return false;
-    reading.blocks = more;
-    reading.room = room;
+    b->all = more;
+    b->room = room;
     return true;
+}
+
+/* For lack of memory, of any kind: all that was made goes. */
+static void give_up(void)
+{
+    n_failed++;
+    longjmp(reading.out, 1);
 }
 
 static void *take(size_t n)
 {
-    void *block;
+    void *block = !reading.under_way || make_room(&reading.made) ? malloc(n) : NULL;
 
-    block = !reading.under_way || make_room() ? malloc(n) : NULL;
-    n_failed += block ? 0 : 1;
-    if (!reading.under_way)
+    if (!reading.under_way) {
+        n_failed += block ? 0 : 1;
         return block;
+    }
     if (!block)
-        longjmp(reading.out, 1);
-    reading.blocks[reading.n++] = block;
+        give_up();
+    reading.made.all[reading.made.n++] = block;
     return block;
 }
 
-/* What is freed was mostly made a moment ago. */
+/* Takes it from the list, if it is among the last ones. */
+static bool forget(const void *block)
+{
+    struct blocks *made = &reading.made;
+    size_t end = made->n > NEAR ? made->n - NEAR : 0, i = made->n;
+
+    while (i > end && made->all[i - 1] != block)
+        i--;
+    if (i == end)
+        return false;
+    made->all[i - 1] = NULL;
+    while (made->n > 0 && !made->all[made->n - 1])
+        made->n--;
+    return true;
+}
+
+/*
+ * To look for an old block is a walk over all that is younger, and of a text that is refused
+ * jansson frees every value, the oldest first: so those wait for the end.
+ */
 static void give_back(void *block)
 {
-    if (reading.under_way && block) {
-        for (size_t i = reading.n; i-- > 0;)
-            if (reading.blocks[i] == block) {
-                reading.blocks[i] = NULL;
-                break;
-            }
-        while (reading.n > 0 && !reading.blocks[reading.n - 1])
-            reading.n--;
+    if (!reading.under_way || !block || forget(block)) {
+        free(block);
+        return;
     }
-    free(block);
+    if (!make_room(&reading.late))
+        give_up();
+    reading.late.all[reading.late.n++] = block;
 }
 
 static void install(void)
@@ -82,14 +112,20 @@ unsigned json_guard_n_failed(void)
     return n_failed;
 }
 
-static void end_reading(bool failed)
+static void free_all(const struct blocks *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        free(b->all[i]);
+}
+
+/* Nothing of a text that was refused is left; what is late is among what was made. */
+static void end_reading(bool refused)
 {
     reading.under_way = false;
-    for (size_t i = 0; failed && i < reading.n; i++)
-        free(reading.blocks[i]);
-    free(reading.blocks);
-    reading.blocks = NULL;
-    reading.n = reading.room = 0;
+    free_all(refused ? &reading.made : &reading.late);
+    free(reading.made.all);
+    free(reading.late.all);
+    reading.made = reading.late = (struct blocks){0};
 }
 
 json_t *json_guard_load(const char *text, size_t n, size_t flags, json_error_t *why)
@@ -105,7 +141,7 @@ json_t *json_guard_load(const char *text, size_t n, size_t flags, json_error_t *
         return NULL;
     }
     root = json_loadb(text, n, flags, why);
-    end_reading(false);
+    end_reading(!root);
     return root;
 }
 

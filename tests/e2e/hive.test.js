@@ -372,9 +372,9 @@ describe('a worker that does not come up', () => {
   test('an exit while loading: told with the log, and not tried again for 10 s', async (t) => {
     const hive = await startHive({ flags: { worker: standIn('echo no luck today >&2; exit 3') } });
     t.after(() => hive.stop());
-    const first = await spawn(hive, model);
+    const began = performance.now(), first = await spawn(hive, model);
     assert.strictEqual(first.status, 200, first.text);
-    const row = await failed(hive, first.json.worker_id), began = performance.now();
+    const row = await failed(hive, first.json.worker_id);
     assert.strictEqual(row.error.code, 'WORKER_START_FAILED');
     assert.match(row.error.message, /exit code 3/);
     assert.deepStrictEqual(row.error.log_tail, ['no luck today']);

@@ -234,6 +234,39 @@ static void test_json_load__faults_behind_such_integers_keep_their_places(void *
     assert_int_equal(json_error_code(&why), json_error_numeric_overflow);
 }
 
+/* A list of zeros, with what comes behind them. */
+static char *zeros(size_t n, const char *rest)
+{
+    char *text = malloc(2 * n + strlen(rest) + 2), *p = text;
+
+    assert_non_null(text);
+    *p++ = '[';
+    for (size_t i = 0; i < n; i++, p += 2)
+        memcpy(p, "0,", 2);
+    memcpy(p, rest, strlen(rest) + 1);
+    return text;
+}
+
+/* Each value that jansson freed was looked for among all that were younger: a refused text of as
+ * many as there may be took minutes, in which nothing else was done. It is the time limit of this
+ * program that finds it. */
+static void test_json_load__many_values_of_a_refused_text_take_no_time(void **state)
+{
+    static const char *const rests[] = {"x", "18446744073709551616", "18446744073709551616]"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rests / sizeof rests[0]; i++) {
+        char *text = zeros(600000, rests[i]);
+        json_error_t why;
+        json_t *root = json_load_bounded(text, strlen(text), 0, &why);
+
+        assert_int_equal(root != NULL, i == 2);
+        assert_int_equal(json_array_size(root), i == 2 ? 600001 : 0);
+        json_decref(root);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +278,7 @@ int main(void)
         cmocka_unit_test(test_json_load__what_fits_is_as_ever),
         cmocka_unit_test(test_json_load__integers_beyond_64_bits_alone_are_reals),
         cmocka_unit_test(test_json_load__faults_behind_such_integers_keep_their_places),
+        cmocka_unit_test(test_json_load__many_values_of_a_refused_text_take_no_time),
     };
 
     return cmocka_run_group_tests_name("json_load", tests, count, NULL);

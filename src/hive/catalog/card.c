@@ -1,11 +1,16 @@
 /* card.c - see card.h: a card in memory, and its way to the disk. */
 #include "hive/catalog/card.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "api/modelref.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sweep.h"
@@ -263,6 +268,20 @@ bool card_is_verified(const struct card *c)
     return true;
 }
 
+/* One that was there already: a download of the same commit made it, or an earlier version. */
+static void close_to_others(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0)
+        return;
+    if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077) &&
+        fchmod(fd, st.st_mode & 07700) != 0)
+        log_warn("%s can be read by others: %s", dir, strerror(errno));
+    close(fd);
+}
+
 int card_make_dir(const struct card *c, struct err *err)
 {
     char *above = str_ndup(c->dir, (size_t)(path_base(c->dir) - c->dir));
@@ -271,6 +290,8 @@ int card_make_dir(const struct card *c, struct err *err)
 
     if (rc == 0)
         rc = path_make_dirs_in(c->dir, c->n_root, c->origin ? 0700 : 0755, err);
+    if (rc == 0 && c->origin)
+        close_to_others(c->dir);
     free(above);
     return rc;
 }
