@@ -1125,12 +1125,16 @@ describe('the hive of the same home', () => {
       await hive.end();
       const gone = await run(['infer', '--prompt', 'a secret'], { home, env });
       assert.match(gone.stderr, new RegExp(`CONNECTION_REFUSED: ${url}/`));
+      assert.match(gone.stderr, new RegExp(`${home}/run/hive\\.json says .*\\. Start it with .rbee-hive daemon.; if there is no such hive any more, remove that file`));
       const { port, ...rest } = JSON.parse(fs.readFileSync(path.join(home, 'run/hive.json'), 'utf8'));
       fs.writeFileSync(path.join(home, 'run/hive.json'), JSON.stringify({ port: fake.port, ...rest }), { mode: 0o600 }); // its port is another's by now
       const taken = await run(['infer', '--prompt', 'a secret'], { home, env });
       assert.match(taken.stderr, /does not speak https/);
     }
     assert.deepStrictEqual(fake.calls.slice(before), []);
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [] }));
+    fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\nbox = ${fake.node}\n`);
+    assert.strictEqual((await run(['workers', 'list', '--node', 'box'], { home })).code, 0, 'one that its owner has listed is another');
     const plain = await startHive({ home });
     t.after(() => plain.stop());
     assert.strictEqual((await run(['workers', 'list'], { home })).code, 0, 'one that has no TLS by now is found again');

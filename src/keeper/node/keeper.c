@@ -82,9 +82,16 @@ static int node_error(int rc, const struct err *err, struct api_error *e)
 static int find_own_hive(struct keeper *k, const char *typed, struct err *err)
 {
     bool here = strcasecmp(typed, "localhost") == 0 && !config_node_find(k->config, typed);
+    bool listed = config_node_find(k->config, node_listed_as(k->config, &k->node)) != NULL;
     struct config_addr addr = k->node.addr;
     int rc = node_secrets_own_hive(config_home(k->config), here, &addr, &k->secret, err);
 
+    k->hive_is_over = rc == 0 && !node_secrets_hive_runs(config_home(k->config));
+    if (k->hive_is_over && listed) { /* somebody else's, said its owner */
+        k->hive_is_over = false;
+        k->secret = (struct node_secret){0};
+        rc = ERR_NOT_FOUND;
+    }
     if (rc == 0 && here)
         node_move(&k->node, &addr);
     return rc == ERR_NOT_FOUND || !k->node.local ? 0 : rc;
@@ -219,12 +226,27 @@ static void show_log(struct keeper *k, const json_t *details)
 
 /* The sender's hint, else the table's; about keys the keeper knows better: a hive without TLS does
  * not pair. */
+/* Nobody is there, or somebody else. */
+static bool is_of_place(enum api_code code)
+{
+    return code == API_CONNECTION_REFUSED || code == API_CONNECTION_TIMEOUT ||
+           code == API_CERTIFICATE_MISMATCH;
+}
+
 const char *keeper_hint(const struct keeper *k, const struct api_error *e, char dst[API_HINT_MAX])
 {
     if (e->code == API_MISSING_API_KEY || e->code == API_INVALID_API_KEY)
         return str_starts(k->node.url, "http://") ? "Set " HINT_KEY : HINT_PAIR HINT_KEY;
     if (e->code == API_INVALID_REQUEST) /* the fields are shown; the table's hint speaks of JSON */
         return "";
+    if (k->hive_is_over && is_of_place(e->code)) {
+        snprintf(
+            dst, API_HINT_MAX,
+            "%.300s/run/hive.json says that the hive of this home was there, with https. Start "
+            "it with `rbee-hive daemon`; if there is no such hive any more, remove that file.",
+            config_home(k->config));
+        return dst;
+    }
     return api_error_hint(e, dst);
 }
 

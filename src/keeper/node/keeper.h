@@ -49,6 +49,7 @@ struct keeper {
     struct node node;
     const char *node_option;   /* --node as it was typed; NULL: it was not, borrowed */
     struct node_secret secret; /* what is known of the node beside its address */
+    bool hive_is_over;         /* ... by the file of this home's hive, which does not run */
     const char *key;           /* the client's: borrowed from a flag, the environment or `secret` */
     struct client *client;
     struct term term;

@@ -222,7 +222,7 @@ static int read_place(const json_t *j, struct config_addr *out, struct err *err)
 
 /* One that was killed has left its file, and its address may be a stranger's by now. With TLS the
  * stranger has no certificate that fits, and the file stays on purpose. */
-static bool is_running(const char *home)
+bool node_secrets_hive_runs(const char *home)
 {
     char *path = path_join(home, OWN_LOCK);
     bool running = path && dir_lock_is_held(path);
@@ -246,7 +246,8 @@ int node_secrets_own_hive(const char *home, bool here, struct config_addr *addr,
         rc = read_place(j, &at, err);
     if (rc == 0)
         rc = read_entry(j, "localhost", out, err);
-    if (rc == 0 && !node_same_place(addr, &at) && !(here && (out->tls || is_running(home))))
+    if (rc == 0 && !node_same_place(addr, &at) &&
+        !(here && (out->tls || node_secrets_hive_runs(home))))
         rc = ERR_NOT_FOUND;
     if (rc)
         *out = (struct node_secret){0};

@@ -48,6 +48,9 @@ int node_secrets_touch(const char *home, struct err *err);
 int node_secrets_put(const char *home, const char *name, const struct node_secret *s,
                      struct err *err);
 
+/* Does a hive run with that home? */
+bool node_secrets_hive_runs(const char *home);
+
 /*
  * The hive of the same home, which tells where it is while it runs, with TLS also where it was.
  * `here`: that one is meant, wherever it is, if it runs or had TLS (else whoever took its port
