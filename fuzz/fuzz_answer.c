@@ -13,30 +13,21 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "exchange.h"
+#include "fake_loop.h"
+#include "hive/doors/revoke.h"
 #include "hive/gateway/dialects.h"
 #include "hive/gateway/inquest.h"
 #include "hive/hive.h"
-#include "hive/doors/revoke.h"
 #include "hive/workers/workers.h"
 #include "net/http_client.h"
 #include "net/sse.h"
 
-#include <event2/event.h>
-
-#define FORM_FEED  '\f'
-#define EVENTS_MAX 256
-#define CALLS_MAX  64
-#define STEPS_MAX  4096
-#define FLAG_SLOW  1
+#define FORM_FEED '\f'
+#define CALLS_MAX 64
+#define STEPS_MAX 4096
+#define FLAG_SLOW 1
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* `struct event` is the gateway's: the loop's is of the same name. */
-struct timer {
-    event_callback_fn call;
-    void *arg;
-    bool there, armed, active;
-};
 
 struct http_call {
     bool there, begun, held;
@@ -56,7 +47,6 @@ struct inquest {
 static struct {
     const uint8_t *at; /* the answers that are left */
     size_t left;
-    struct timer events[EVENTS_MAX];
     struct http_call calls[CALLS_MAX];
     struct inquest inquests[CALLS_MAX];
     void (*drained)(struct http_exchange *x, void *arg);
@@ -117,53 +107,6 @@ void http_hold_granted(struct http_exchange *x, size_t n)
 void revoke_error(struct api_error *e)
 {
     api_error_set(e, API_INVALID_API_KEY, "hive", "the key was revoked");
-}
-
-/* ---- in the place of the loop ---- */
-
-static struct timer *timer_of(struct event *event)
-{
-    return (struct timer *)(void *)event;
-}
-
-struct event *event_new(struct event_base *base, evutil_socket_t fd, short what,
-                        event_callback_fn call, void *arg)
-{
-    (void)base;
-    BUG_ON(fd != -1 || what);
-    for (size_t i = 0; i < EVENTS_MAX; i++)
-        if (!world.events[i].there) {
-            world.events[i] = (struct timer){.call = call, .arg = arg, .there = true};
-            return (struct event *)(void *)&world.events[i];
-        }
-    BUG("more events than there can be");
-}
-
-int event_add(struct event *event, const struct timeval *after)
-{
-    struct timer *e = timer_of(event);
-
-    BUG_ON(!e->there || !after);
-    e->armed = true;
-    return 0;
-}
-
-void event_active(struct event *event, int what, short n)
-{
-    struct timer *e = timer_of(event);
-
-    (void)what;
-    (void)n;
-    BUG_ON(!e->there);
-    e->active = true;
-}
-
-void event_free(struct event *event)
-{
-    struct timer *e = timer_of(event);
-
-    BUG_ON(!e->there);
-    *e = (struct timer){0};
 }
 
 /* ---- models and workers ---- */
@@ -392,17 +335,6 @@ static void step_call(struct http_call *c)
         leave(c->kind == 'k');
 }
 
-static bool run_active(void)
-{
-    for (size_t i = 0; i < EVENTS_MAX; i++)
-        if (world.events[i].active) {
-            world.events[i].active = false;
-            world.events[i].call(-1, EV_TIMEOUT, world.events[i].arg);
-            return true;
-        }
-    return false;
-}
-
 static bool run_inquest(void)
 {
     for (size_t i = 0; i < CALLS_MAX; i++)
@@ -440,18 +372,6 @@ static bool run_drained(void)
     return true;
 }
 
-static bool run_timer(void)
-{
-    world.now_ms += 60000;
-    for (size_t i = 0; i < EVENTS_MAX; i++)
-        if (world.events[i].armed) {
-            world.events[i].armed = false;
-            world.events[i].call(-1, EV_TIMEOUT, world.events[i].arg);
-            return true;
-        }
-    return false;
-}
-
 static bool is_over(void)
 {
     return world.gone || world.ended || (client->status && !world.stream);
@@ -460,8 +380,8 @@ static bool is_over(void)
 static void run_loop(void)
 {
     for (unsigned i = 0; i < STEPS_MAX; i++)
-        if (!run_active() &&
-            (is_over() || (!run_inquest() && !run_call() && !run_drained() && !run_timer())))
+        if (!run_active() && (is_over() || (!run_inquest() && !run_call() && !run_drained() &&
+                                            !run_next(&world.now_ms, 60000))))
             break;
 }
 
@@ -524,8 +444,7 @@ static void check_world(void)
 {
     for (size_t i = 0; i < CALLS_MAX; i++)
         BUG_ON(world.calls[i].there || world.inquests[i].there);
-    for (size_t i = 0; i < EVENTS_MAX; i++)
-        BUG_ON(world.events[i].there);
+    fake_loop_check_empty();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -543,6 +462,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!end)
         return 0;
     memset(&world, 0, sizeof world);
+    fake_loop_begin();
     world.at = end + 1;
     world.left = (size_t)(data + size - end) - 1;
     world.slow = data[1] & FLAG_SLOW;

@@ -12,7 +12,6 @@
  * The fetch ends, once. A file that is in its place is what the digest says, and where no answer
  * lied it is the file. Nothing of the fetch is left.
  */
-#include <event2/event.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,11 +23,11 @@
 #include "hive/fetch/fetch.h"
 #include "hive/fetch/rate.h"
 #include "hive/process/task.h"
+#include "fake_loop.h"
 #include "lines.h"
 #include "net/http_client.h"
 #include "scratch.h"
 
-#define EVENTS_MAX     64
 #define SLOTS_MAX      32
 #define STEPS_MAX      20000
 #define UNIT           40 /* more than two of FETCH_STREAM_BYTES: several streams */
@@ -47,12 +46,6 @@ enum {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int64_t __wrap_clock_ms(void);
-
-struct timer {
-    event_callback_fn call;
-    void *arg;
-    bool there, armed, active;
-};
 
 struct http_call {
     bool there, begun, held;
@@ -82,7 +75,6 @@ static struct {
     uint64_t size;
     bool lied; /* with anything but failures */
     int64_t now_ms;
-    struct timer events[EVENTS_MAX];
     struct http_call calls[SLOTS_MAX];
     struct task tasks[SLOTS_MAX];
     unsigned n_done;
@@ -94,61 +86,6 @@ static struct {
 int64_t __wrap_clock_ms(void)
 {
     return world.now_ms;
-}
-
-/* ---- in the place of the loop ---- */
-
-static struct timer *timer_of(const struct event *event)
-{
-    return (struct timer *)(uintptr_t)event;
-}
-
-struct event *event_new(struct event_base *base, evutil_socket_t fd, short what,
-                        event_callback_fn call, void *arg)
-{
-    (void)base;
-    BUG_ON(fd != -1 || what);
-    for (size_t i = 0; i < EVENTS_MAX; i++)
-        if (!world.events[i].there) {
-            world.events[i] = (struct timer){.call = call, .arg = arg, .there = true};
-            return (struct event *)(void *)&world.events[i];
-        }
-    BUG("more events than there can be");
-}
-
-int event_add(struct event *event, const struct timeval *after)
-{
-    BUG_ON(!timer_of(event)->there || !after || after->tv_sec < 0 || after->tv_usec < 0);
-    timer_of(event)->armed = true;
-    return 0;
-}
-
-int event_del(struct event *event)
-{
-    BUG_ON(!timer_of(event)->there);
-    timer_of(event)->armed = timer_of(event)->active = false;
-    return 0;
-}
-
-void event_active(struct event *event, int what, short n)
-{
-    (void)what;
-    (void)n;
-    BUG_ON(!timer_of(event)->there);
-    timer_of(event)->active = true;
-}
-
-int event_pending(const struct event *event, short what, struct timeval *tv)
-{
-    (void)what;
-    (void)tv;
-    return timer_of(event)->armed || timer_of(event)->active;
-}
-
-void event_free(struct event *event)
-{
-    BUG_ON(!timer_of(event)->there);
-    *timer_of(event) = (struct timer){0};
 }
 
 /* ---- in the place of the helpers ---- */
@@ -382,17 +319,6 @@ static void step_call(struct http_call *c)
 
 /* ---- the loop ---- */
 
-static bool run_active(void)
-{
-    for (size_t i = 0; i < EVENTS_MAX; i++)
-        if (world.events[i].active) {
-            world.events[i].active = false;
-            world.events[i].call(-1, EV_TIMEOUT, world.events[i].arg);
-            return true;
-        }
-    return false;
-}
-
 static bool run_task(void)
 {
     for (size_t i = 0; i < SLOTS_MAX; i++)
@@ -420,23 +346,12 @@ static bool run_call(unsigned turn)
     return false;
 }
 
-static bool run_timer(void)
-{
-    for (size_t i = 0; i < EVENTS_MAX; i++)
-        if (world.events[i].armed) {
-            world.now_ms += 5000;
-            world.events[i].armed = false;
-            world.events[i].call(-1, EV_TIMEOUT, world.events[i].arg);
-            return true;
-        }
-    return false;
-}
-
 static void run_loop(unsigned most)
 {
     for (unsigned i = 0; i < most; i++) {
         world.now_ms++;
-        if (!run_active() && !run_task() && !run_call(i) && (world.n_done || !run_timer()))
+        if (!run_active() && !run_task() && !run_call(i) &&
+            (world.n_done || !run_next(&world.now_ms, 5000)))
             return;
     }
 }
@@ -500,8 +415,7 @@ static void check_nothing_left(void)
 {
     for (size_t i = 0; i < SLOTS_MAX; i++)
         BUG_ON(world.calls[i].there || world.tasks[i].there);
-    for (size_t i = 0; i < EVENTS_MAX; i++)
-        BUG_ON(world.events[i].there);
+    fake_loop_check_empty();
 }
 
 static void live(const struct fetch_params *p, unsigned steps, bool last)
@@ -549,6 +463,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 4)
         return 0;
     memset(&world, 0, sizeof world);
+    fake_loop_begin();
     flags = data[0];
     world.now_ms = 1000;
     world.size = 1 + (data[1] | (uint64_t)data[2] << 8) * (flags & FLAG_LARGE ? UNIT : 1);

@@ -432,9 +432,7 @@ int inference_request_parse(const char *body, size_t n, struct inference_request
     json_error_t at = {.line = 0};
     json_t *root = json_load_bounded(body, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &at);
 
-    if (!root && json_is_no_memory(&at))
-        c.no_memory = true;
-    else if (!root && json_is_too_many(&at))
+    if (!root && json_is_too_many(&at))
         checks_fail(&c, "body", "JSON object", "The body cannot be taken: %s.", at.text);
     else if (!root)
         checks_fail(&c, "body", "JSON object", "The body is not JSON: %s (line %d, column %d).",
