@@ -59,6 +59,7 @@ struct hive {
     struct workers *workers;
     struct models *models;
     TAILQ_HEAD(, upload_piece) pieces; /* upload_piece.c's */
+    LIST_HEAD(, running) running;      /* gateway/running.h's */
     struct event *signals[HIVE_N_SIGNALS];
     struct event *drain_poll; /* looks whether the last answers are out */
     int64_t drain_until_ms;

@@ -6,8 +6,9 @@
 const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
 
-const { startWorker, until } = require('./lib/proc.js');
+const { startWorker, makeFolder, until } = require('./lib/proc.js');
 const { ask, stream } = require('./lib/sse.js');
+const { makeFakeWorker } = require('./lib/fakeworker.js');
 const { startHive, spawnReady, list, post } = require('./lib/hive.js');
 const { slowModel } = require('../chaos/lib.js');
 
@@ -187,4 +188,80 @@ test('by way of the hive: in each phase, by a client that leaves and by a deadli
     { 'queued.disconnect': 1, 'queued.deadline': 1, 'decode.disconnect': 1 });
   assert.ok(now.late_passes_max <= 1);
   assert.deepStrictEqual((await list(hive))[0].cancelled, (await ready(worker)).cancelled);
+});
+
+const name = (n) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
+
+test('by way of the hive: by DELETE, in each phase', async (t) => {
+  const model = slowModel({ layers: 12, embd: 512, ff: 2048 });
+  const hive = await startHive({ flags: { slots: 1, threads: 1 } });
+  t.after(() => hive.stop());
+  const cancel = async (id) => assert.strictEqual((await remove(hive, id)).status, 204);
+  const body = { model, prompt: 'a', max_tokens: 3000, temperature: 0 };
+  const later = (id, path = '/v1/completions', more = {}) => ask(hive.url + path, { method: 'POST', headers: { 'X-Request-Id': id }, body: { ...body, ...more } });
+  const code = (answer) => { assert.strictEqual(answer.status, 499, answer.text); return answer.json.error.code ?? answer.json.error; };
+  await cancel(name(0)); // of nothing
+
+  const worker = await spawnReady(hive, model);
+  let then = await free(worker);
+  const counted = async (what) => {
+    const told = () => difference(then.cancelled, now.cancelled);
+    let now;
+    await until(async () => { now = await free(worker); return Object.keys(told()).length >= Object.keys(what).length; }, 'the books tell of it');
+    assert.deepStrictEqual(told(), what);
+    assert.ok(now.late_passes_max <= 1);
+    then = now;
+  };
+
+  const streamed = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { ...body, stream: true } });
+  const { id } = await streamed.find((e) => e.choices && e.choices[0].text);
+  await cancel(id.slice(0, -1)); // another's
+  const waits = later(name(2));
+  await until(async () => (await ready(worker)).queued === 1, 'one waits');
+  await cancel(name(2));
+  assert.strictEqual(code(await waits), 'request_cancelled');
+  await until(async () => (await ready(worker)).queued === 0, 'none waits');
+  assert.ok(!streamed.over, 'the other one goes on');
+  await cancel(id);
+  await streamed.all();
+  assert.strictEqual(streamed.events.at(-2).json.error.code, 'request_cancelled', streamed.raw.slice(-300));
+  await counted({ 'queued.disconnect': 1, 'decode.disconnect': 1 });
+
+  const reads = later(name(3), '/v1/completions', { prompt: 'bcd '.repeat(980) });
+  await inSlot(worker);
+  await cancel(name(3));
+  assert.strictEqual(code(await reads), 'request_cancelled');
+  await counted({ 'prefill.disconnect': 1 });
+
+  const blocked = await stream(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'a', max_tokens: 4000, temperature: 0 } });
+  await blocked.find((e) => e.type === 'token');
+  const ollama = later(name(4), '/api/generate', { stream: false, raw: true, max_tokens: undefined, temperature: undefined });
+  await until(async () => (await ready(worker)).queued === 1, 'one waits');
+  await cancel(name(4));
+  assert.match(code(await ollama), /cancelled/);
+  blocked.leave();
+  await free(worker);
+});
+
+test('by way of the hive: by DELETE, while the model loads', async (t) => {
+  const worker = makeFakeWorker(makeFolder());
+  worker.hold();
+  const hive = await startHive({ flags: { worker: worker.program }, env: { RBEE_TINY: slowModel({ layers: 1, embd: 64, ff: 64 }) } });
+  t.after(() => hive.stop());
+  const headers = { 'X-Request-Id': name(1) }; // their client has one name for all of them
+  const post = (path, body) => ask(hive.url + path, { method: 'POST', headers, body: { model: 'tiny', ...body } });
+  const streamed = await stream(`${hive.url}/v1/completions`, { method: 'POST', headers, body: { model: 'tiny', prompt: 'a', stream: true } });
+  const answers = [post('/v1/completions', { prompt: 'a' }), post('/v1/embeddings', { input: 'a' }), post('/api/generate', { prompt: 'a', stream: false })];
+  let over = false;
+  const all = Promise.all(answers).then((got) => { over = true; return got; });
+  await until(async () => { await remove(hive, name(1)); return over; }, 'all are told'); // again, as each may have come later
+  for (const { status, text } of await all) {
+    assert.strictEqual(status, 499, text);
+    assert.match(text, /the request was cancelled/);
+  }
+  await streamed.all();
+  assert.strictEqual(streamed.events.at(-2).json.error.code, 'request_cancelled', streamed.raw);
+  assert.strictEqual((await list(hive))[0].state, 'loading', 'the load goes on, for those who come');
+  worker.release();
+  await until(async () => (await list(hive))[0].state === 'idle', 'it is loaded');
 });

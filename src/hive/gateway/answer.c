@@ -22,6 +22,7 @@ void answer_free(struct answer *a)
 {
     bool large = a->n_order + a->n_kept >= HEAP_LARGE_BYTES;
 
+    running_leave(&a->running);
     answer_cancel_asks(a);
     answer_drop_choices(a);
     order_done(&a->order);
@@ -225,6 +226,8 @@ void answer_take(struct hive *h, struct http_exchange *x, const struct dialect *
         return;
     }
     http_on_gone(x, answer_on_gone, a);
+    a->running = (struct running){.x = x, .id = a->id, .end = answer_end_early, .arg = a};
+    running_enter(h, &a->running);
     body = http_body(x, &n);
     rc = request_read(dialect->request, body, n, &a->order, &e, REPLY_SRC);
     a->n_order = rc ? 0 : n + (size_t)json_tree_bytes(body, n);

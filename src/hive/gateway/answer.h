@@ -18,6 +18,7 @@
 #include "hive/gateway/order.h"
 #include "hive/gateway/outlet.h"
 #include "hive/gateway/request.h"
+#include "hive/gateway/running.h"
 #include "hive/http/shape.h"
 #include "hive/machine/fingerprint.h"
 
@@ -100,6 +101,7 @@ struct answer {
     struct hive *hive;
     struct http_exchange *x;
     const struct dialect *dialect;
+    struct running running; /* until all its choices are over */
     struct order order;
     void *state; /* the dialect's own */
     char id[ANSWER_ID_BYTES];

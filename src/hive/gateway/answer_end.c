@@ -114,6 +114,7 @@ void answer_say_too_large(struct api_error *e)
 
 void answer_fail_with(struct answer *a, struct api_error *e, int retry_after_s)
 {
+    running_leave(&a->running);
     answer_cancel_asks(a);
     if (!a->out.open) {
         let_go(a);
@@ -144,6 +145,15 @@ void answer_fail_for_memory(struct answer *a)
 
     api_error_set(&e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
     answer_fail_with(a, &e, 0);
+}
+
+void answer_end_early(void *arg)
+{
+    struct answer *a = arg;
+    struct api_error e;
+
+    api_error_set(&e, API_REQUEST_CANCELLED, REPLY_SRC, "the request was cancelled");
+    answer_fail(a, &e);
 }
 
 void answer_on_gone(struct http_exchange *x, void *arg)
@@ -215,6 +225,7 @@ static void finish_whole(struct answer *a)
 
 void answer_finish(struct answer *a)
 {
+    running_leave(&a->running);
     if (!a->order.stream) {
         finish_whole(a);
         return;

@@ -50,6 +50,7 @@ void answer_finish(struct answer *a);                    /* all its choices are 
 void answer_fail(struct answer *a, struct api_error *e); /* whatever is asked is cancelled */
 void answer_fail_with(struct answer *a, struct api_error *e, int retry_after_s); /* the same */
 void answer_fail_for_memory(struct answer *a);
+void answer_end_early(void *arg); /* somebody asked for it (running.h) */
 void answer_say_too_large(struct api_error *e);
 void answer_on_gone(struct http_exchange *x, void *arg); /* the exchange's word, see http_on_gone */
 void answer_on_room(void *arg);                          /* the outlet's */

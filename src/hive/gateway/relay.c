@@ -34,6 +34,7 @@ static void visit(struct relay *r, const char *worker_id)
 
 static void relay_free(struct relay *r)
 {
+    running_leave(&r->running);
     model_wait_cancel(r->wait);
     http_call_cancel(r->call);
     inquest_cancel(r->inquest);
@@ -49,6 +50,22 @@ static void on_gone(struct http_exchange *x, void *arg)
 {
     (void)x;
     relay_free(arg);
+}
+
+/* Takes what *e holds. */
+static void fail(struct relay *r, struct api_error *e, int retry_after_s)
+{
+    http_on_gone(r->x, NULL, NULL);
+    shape_answer(r->x, r->shape, e, retry_after_s);
+    relay_free(r);
+}
+
+static void end_early(void *arg)
+{
+    struct api_error e;
+
+    api_error_set(&e, API_REQUEST_CANCELLED, REPLY_SRC, "the request was cancelled");
+    fail(arg, &e, 0);
 }
 
 struct relay *relay_create(struct hive *h, struct http_exchange *x, enum shape shape,
@@ -71,15 +88,9 @@ struct relay *relay_create(struct hive *h, struct http_exchange *x, enum shape s
     r->path = path;
     r->started_ms = r->ready_ms = clock_ms();
     http_on_gone(x, on_gone, r);
+    r->running = (struct running){.x = x, .end = end_early, .arg = r};
+    running_enter(h, &r->running);
     return r;
-}
-
-/* Takes what *e holds. */
-static void fail(struct relay *r, struct api_error *e, int retry_after_s)
-{
-    http_on_gone(r->x, NULL, NULL);
-    shape_answer(r->x, r->shape, e, retry_after_s);
-    relay_free(r);
 }
 
 /* ---- the worker's answer ---- */

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "hive/gateway/model.h"
+#include "hive/gateway/running.h"
 #include "hive/http/shape.h"
 
 #define RELAY_ANSWER_MAX (256u << 20)
@@ -32,6 +33,7 @@ struct relay {
     /* Or with its text, which may be no JSON; a NUL is behind it. Instead of `render`, if set. */
     void (*render_text)(struct relay *r, const char *text, size_t n);
     /* private */
+    struct running running;
     char *text; /* owned: the question as it is asked */
     size_t n_text;
     struct model_wait *wait;

@@ -7,6 +7,7 @@
 #include "hive/gateway/embed.h"
 #include "hive/gateway/model_rows.h"
 #include "hive/gateway/ollama.h"
+#include "hive/gateway/running.h"
 #include "hive/http/reply.h"
 #include "hive/routes/routes.h"
 
@@ -86,5 +87,6 @@ const struct route routes_gateway[] = {
     {"GET", "/api/version", ollama_version},
     {"POST", "/tokenize", embed_tokenize},
     {"POST", "/detokenize", embed_detokenize},
+    {"DELETE", "/v1/inference/*", running_delete},
     {0},
 };

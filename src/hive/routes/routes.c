@@ -134,6 +134,8 @@ bool routes_filter(struct http_exchange *x, void *arg)
     uint64_t pass = 0;
     int retry_after_s = 0;
 
+    if (http_header(x, "x-request-id")) /* by which it may be cancelled, and found in logs */
+        http_set_request_id(x, http_header(x, "x-request-id"));
     if (shape == SHAPE_ANTHROPIC) /* where its clients look for it */
         http_add_header(x, "request-id", http_request_id(x));
     if (cors_is_preflight(x)) {
