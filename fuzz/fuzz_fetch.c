@@ -1,7 +1,7 @@
 /*
  * fuzz_fetch.c - one file on its way from a hub that is nobody's friend, or has bad days: a byte of
  * flags (1: the size is told beforehand, 2: the digest is, 4: that is of other bytes, 8: the size
- * counts 40 bytes, 16: half of a part lies there, 32: the same without a ledger of other bytes, 64:
+ * counts 4 bytes, 16: half of a part lies there, 32: the same without a ledger of other bytes, 64:
  * a first life is cancelled), two of the size, one of how long a first life is; then a line for
  * each answer: a letter ('2' all of it, '6' what was asked for, 'w' another part, 'x' other bytes
  * of the part, 'o' all of another version, 'e' more than was asked for, '4' 404, 'r' 416, '5' 503,
@@ -30,7 +30,8 @@
 
 #define SLOTS_MAX      32
 #define STEPS_MAX      20000
-#define UNIT           40 /* more than two of FETCH_STREAM_BYTES: several streams */
+#define UNIT           4
+#define READ_BYTES     4096 /* that come at once */
 #define SIZE_BYTES_MAX (UNIT * 65536 + 1)
 
 enum {
@@ -301,8 +302,8 @@ static void step_call(struct http_call *c)
         n = 0;
     if (n > c->limit)
         n = c->limit;
-    if (n > 16384)
-        n = 16384;
+    if (n > READ_BYTES)
+        n = READ_BYTES;
     if (n == 0) {
         end_call(c, c->breaks ? ERR_IO : 0);
         return;

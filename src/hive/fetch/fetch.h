@@ -42,12 +42,14 @@
 #define FETCH_FRESH_BYTES  (1u << 20) /* after so many new bytes the tries are counted anew */
 #define FETCH_RETRY_MAX_MS 60000      /* the longest Retry-After that is waited for */
 #define FETCH_STREAMS_MAX  16
-#define FETCH_STREAM_BYTES (1u << 20)  /* a file smaller than two of these has one stream */
-#define FETCH_ASK_BYTES    (64u << 20) /* at most so much in one request of several streams */
-#define FETCH_SLOW_MS      2000 /* a stream that needs longer gives half of it to an idle one */
-#define FETCH_LOOK_MS      500 /* how often that is looked at; a stream has so long to show its pace */
-#define FETCH_ROUNDS       3 /* of reading suspect pieces again */
-#define FETCH_CHANGES_MAX  3 /* times the source may change under us */
+#ifndef FETCH_STREAM_BYTES            /* tests have smaller files */
+#define FETCH_STREAM_BYTES (1u << 20) /* a file smaller than two of these has one stream */
+#endif
+#define FETCH_ASK_BYTES   (64u << 20) /* at most so much in one request of several streams */
+#define FETCH_SLOW_MS     2000 /* a stream that needs longer gives half of it to an idle one */
+#define FETCH_LOOK_MS     500 /* how often that is looked at; a stream has so long to show its pace */
+#define FETCH_ROUNDS      3   /* of reading suspect pieces again */
+#define FETCH_CHANGES_MAX 3   /* times the source may change under us */
 
 struct event_base;
 struct fetch;
