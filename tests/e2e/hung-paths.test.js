@@ -13,11 +13,12 @@ const path = require('node:path');
 
 const { get, post, remove, spawn } = require('./lib/hive.js');
 const { Hub } = require('./lib/hub.js');
-const { automount, hang, notAutomounted, notHung, otherDisk, startApart, startWithin } = require('./lib/hung.js');
+const { automount, automountSlowly, hang, notAutomounted, notHung, otherDisk, startApart, startWithin } = require('./lib/hung.js');
 const { makeFolder, testModel, until } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
 
 const skip = !testModel() ? 'no model' : notHung();
+const NAMES_MAX = 16; // src/hive/disk/reach.c
 const tiny = { RBEE_TINY: testModel() || '' };
 const newNas = () => fs.realpathSync(makeFolder('rbee-nas-'));
 const serves = async (hive) => assert.strictEqual((await get(hive, '/v1/health')).status, 200);
@@ -149,4 +150,17 @@ test('of an automounter the names that do not answer are refused, and no others'
     assert.match(r.json.error.message, new RegExp(`^the file system at ${net}/${server} \\(autofs, auto\\) has not answered for `));
   }
   assert.strictEqual((await spawn(hive, path.join(net, 'good/b.gguf'))).status, 200);
+});
+
+/* Each was counted among those that do not answer for as long as nobody asked of that very name again: sixteen typos,
+ * and no name under the automounter was let in any more. */
+test('names of an automounter that were slow once, and have answered, are counted no more', { skip: skip || notAutomounted(), timeout: 120000 }, async (t) => {
+  const net = newNas(), good = makeFolder(), hive = await startApart({ env: tiny });
+  t.after(() => hive.stop());
+  fs.copyFileSync(testModel(), path.join(good, 'a.gguf'));
+  t.after(await automountSlowly(hive.pid, net, good, 2));
+  for (let i = 0; i < NAMES_MAX; i++) assert.strictEqual((await spawn(hive, path.join(net, `typo${i}`, 'a.gguf'))).status, 503);
+  let late;
+  await until(async () => { late = await spawn(hive, path.join(net, 'good/a.gguf')); return late.status !== 503; }, () => late.text, 15000);
+  assert.strictEqual(late.status, 200, late.text);
 });

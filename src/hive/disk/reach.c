@@ -90,6 +90,16 @@ void reach_free(struct reach *r)
     free(r);
 }
 
+static bool has_answered(struct far *f, int64_t wait_ms)
+{
+    if (!child_has_ended(&f->looking, wait_ms))
+        return false;
+    child_reap(&f->looking);
+    f->good_ms = clock_ms();
+    f->is_quick = f->good_ms - f->asked_ms <= REACH_QUICK_MS;
+    return true;
+}
+
 /* ---- the list ---- */
 
 static void renew(struct reach *r)
@@ -119,12 +129,30 @@ static char *name_under(const struct mount *m, const char *done)
     return str_ndup(name, m->fans_out ? strcspn(name, "/") : 0);
 }
 
+/* The names of a mount that do not answer. One that was slow once may never be asked of again: it
+ * is forgotten when it has answered. */
+static unsigned n_silent(struct reach *r, const struct mount *m)
+{
+    struct far *f, *next;
+    unsigned n = 0;
+
+    for (f = LIST_FIRST(&r->all); f; f = next) {
+        next = LIST_NEXT(f, link);
+        if (f->id != m->id)
+            continue;
+        if (m->is_auto && (f->looking.pidfd < 0 || has_answered(f, 0)))
+            forget(r, f);
+        else
+            n++;
+    }
+    return n;
+}
+
 /* NULL without memory, or where too many names of a mount do not answer. */
 static struct far *far_of(struct reach *r, const struct mount *m, const char *done)
 {
     char *under = name_under(m, done);
     struct far *f;
-    unsigned n = 0;
 
     LIST_FOREACH(f, &r->all, link)
     {
@@ -132,9 +160,8 @@ static struct far *far_of(struct reach *r, const struct mount *m, const char *do
             free(under);
             return f;
         }
-        n += f->id == m->id;
     }
-    f = under && n < NAMES_MAX ? calloc(1, sizeof *f) : NULL;
+    f = under && n_silent(r, m) < NAMES_MAX ? calloc(1, sizeof *f) : NULL;
     if (!f) {
         free(under);
         return NULL;
@@ -168,16 +195,6 @@ static int start_look(struct far *f, const char *at, const char *path, struct er
 
     f->asked_ms = clock_ms();
     return moment_start(look, &sight, -1, &f->looking, err);
-}
-
-static bool has_answered(struct far *f, int64_t wait_ms)
-{
-    if (!child_has_ended(&f->looking, wait_ms))
-        return false;
-    child_reap(&f->looking);
-    f->good_ms = clock_ms();
-    f->is_quick = f->good_ms - f->asked_ms <= REACH_QUICK_MS;
-    return true;
 }
 
 static int refuse(const struct far *f, const struct mount *m, struct err *err)

@@ -41,6 +41,37 @@ libc.umount2((at + '/good').encode(), 2)
 libc.umount2(at.encode(), 2)
 `;
 
+/* One that answers: "good" is mounted at once, of any other name it says after so many seconds that there is none.
+ * Numbers: linux/auto_fs.h, struct autofs_v5_packet. */
+const AUTOMOUNT_SLOW = `
+import ctypes, fcntl, os, struct, sys, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+at, good, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+READY, FAIL, BYTES = 0x9360, 0x9361, 304
+try: os.setpgid(0, 0)
+except OSError: pass
+told, tell = os.pipe()
+def mount(*args):
+    if libc.mount(*args): print(os.strerror(ctypes.get_errno()), flush=True); sys.exit(1)
+mount(b'auto', at.encode(), b'autofs', 0, b'fd=%d,pgrp=%d,minproto=5,maxproto=5,indirect' % (tell, os.getpgrp()))
+root = os.open(at, os.O_RDONLY)
+def answer(token, name):
+    if name == 'good':
+        os.mkdir(at + '/good')
+        mount(good.encode(), (at + '/good').encode(), b'none', 4096, None)
+    else: time.sleep(seconds)
+    fcntl.ioctl(root, READY if name == 'good' else FAIL, token)
+def listen():
+    while packet := os.read(told, BYTES):
+        token, n = struct.unpack_from('<I', packet, 8)[0], struct.unpack_from('<I', packet, 40)[0]
+        threading.Thread(target=answer, args=(token, packet[44:44 + n].decode()), daemon=True).start()
+threading.Thread(target=listen, daemon=True).start()
+print('mounted', flush=True)
+sys.stdin.read()
+libc.umount2((at + '/good').encode(), 2)
+libc.umount2(at.encode(), 2)
+`;
+
 /*
  * The same with a program behind it: a folder that holds one file, until a line comes. From then on it takes
  * what it is asked, and answers nothing: who has asked does not even die of SIGKILL, as with a kernel's own
@@ -113,6 +144,7 @@ function notAutomounted() {
   return r.stdout && r.stdout.trim() === 'mounted' ? false : 'needs root, unshare, nsenter, python3 and autofs';
 }
 
+const automountSlowly = (pid, at, good, seconds) => holding('nsenter', within(pid, 'python3', '-c', AUTOMOUNT_SLOW, at, good, String(seconds)));
 const automount = (pid, at, good) => holding('nsenter', within(pid, 'python3', '-c', AUTOMOUNT, at, good));
 
 /* From now on that process has another file system at a folder, with these files in it. */
@@ -142,4 +174,4 @@ async function served(pid, original) {
   };
 }
 
-module.exports = { automount, hang, notAutomounted, notHung, otherDisk, served, startApart, startWithin };
+module.exports = { automount, automountSlowly, hang, notAutomounted, notHung, otherDisk, served, startApart, startWithin };
