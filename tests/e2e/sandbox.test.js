@@ -180,6 +180,18 @@ describe('commands', () => {
     assert.strictEqual(spawnSync(WORKER, ['render', '--template', file], { ...options, input: '{}', encoding: 'utf8' }).stdout.length, 4);
   });
 
+  /* The sandbox keeps the time zone for this; what a hive starts never had one. */
+  it("write the date of the user's time zone where a hive starts them", async (t) => {
+    const folder = makeFolder(), file = path.join(folder, 't.jinja');
+    fs.writeFileSync(file, "{{ strftime_now('%d %H') }}{% for m in messages %}{{ m.content }}{% endfor %}");
+    const hive = await startHive({ env: { RBEE_TINY: MODEL, TZ: 'AAA-13', RBEE_HIVE_CHAT_TEMPLATE: file } });
+    t.after(() => hive.stop());
+    const { url } = await spawnReady(hive, 'tiny');
+    const there = () => `${new Date(Date.now() + 13 * 3600e3).toISOString().slice(8, 13).replace('T', ' ')}x`, before = there();
+    const { json } = await ask(`${url}/v1/render`, { method: 'POST', body: { messages: [{ role: 'user', content: 'x' }] } });
+    assert.ok([before, there()].includes(json.prompt), `${json.prompt} where it is ${before}`);
+  });
+
   it('say which words there are for it', () => {
     const wrong = inspect('--sandbox', 'perhaps', MODEL);
     assert.strictEqual(wrong.status, 2);

@@ -7,9 +7,9 @@
 
 void environment_make(struct environment *env)
 {
-    static const char *const names[] = {"PATH",          "LANG",         "LC_ALL",
-                                        "TMPDIR",        "ASAN_OPTIONS", "LSAN_OPTIONS",
-                                        "UBSAN_OPTIONS", "TSAN_OPTIONS", "LD_LIBRARY_PATH"};
+    static const char *const names[] = {
+        "PATH",         "LANG",         "LC_ALL",        "TZ",           "TMPDIR",
+        "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LD_LIBRARY_PATH"};
 
     *env = (struct environment){0};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#define ENVIRONMENT_VARS_MAX 12
+#define ENVIRONMENT_VARS_MAX 13
 
 struct environment {
     const char *vars[ENVIRONMENT_VARS_MAX + 1]; /* "NAME=value", NULL behind the last */
@@ -13,8 +13,8 @@ struct environment {
 };
 
 /*
- * PATH, LANG, LC_ALL, TMPDIR, the sanitizers' options, and what the dynamic loader needs to find
- * libraries. No HF_TOKEN, no key: a worker has no use for them.
+ * PATH, LANG, LC_ALL, TZ (chat templates write the date), TMPDIR, the sanitizers' options, and what
+ * the dynamic loader needs to find libraries. No HF_TOKEN, no key: a worker has no use for them.
  */
 void environment_make(struct environment *env);
 /* One more; left out when there is no memory or no room. */
