@@ -136,9 +136,9 @@ test('through the hive: [hive] queue_timeout, counted in the list', async (t) =>
 });
 
 describe('over a worker that says what it is told', () => {
+  const folder = makeFolder();
   let hive, fake, model;
   before(async () => {
-    const folder = makeFolder();
     fake = { ...makeFakeWorker(folder), left: () => Number(fs.readFileSync(path.join(folder, 'left'), 'utf8') || NaN) /* being written: NaN */ };
     model = path.join(makeFolder(), 'any.gguf');
     fs.writeFileSync(model, 'any');
@@ -322,6 +322,28 @@ describe('over a worker that says what it is told', () => {
     const after_all = await ask_for({ events: [{ type: 'token', t: 'x', i: 0 }] });
     assert.strictEqual(after_all.status, 200, after_all.text);
     await until(() => sanitized || rssMiB(mine.pid) < 60, () => `${rssMiB(mine.pid)} MiB are still there`);
+  });
+
+  /* A worker may send much for a small question: four of them took 800 MiB, and counted in no sum. */
+  test('answers that a hive gathers count in the same sum', { timeout: 60000 }, async () => {
+    const file = (name) => path.join(folder, name), begun = () => (fs.existsSync(file('begun')) ? fs.statSync(file('begun')).size : 0);
+    const question = () => post(hive, '/tokenize', { model, content: 'a' });
+    assert.strictEqual((await question()).status, 200);
+    fs.writeFileSync(file('endless'), '100');
+    const gone = new AbortController();
+    const first = fetch(`${hive.url}/tokenize`, { method: 'POST', body: JSON.stringify({ model, content: 'a' }), signal: gone.signal }).catch(() => {});
+    await until(() => begun() === 1, 'one has 100 MiB, and no end');
+    for (let i = 0; i < 3; i++) {
+      const { status, json, text } = await question();
+      assert.strictEqual(status, 503, text.slice(0, 300));
+      assert.match(json.error.message, /^the requests that wait here hold nearly all the memory/);
+    }
+    fs.unlinkSync(file('endless'));
+    gone.abort();
+    await first;
+    assert.strictEqual((await question()).status, 200);
+    const { status, text } = await post(hive, '/v1/completions', { model, prompt: JSON.stringify({ events: [{ type: 'token', t: 'x', i: 0 }, { type: 'end', stop_reason: 'EOS', tokens_out: 1, prompt_tokens: 1 }] }) });
+    assert.strictEqual(status, 200, text);
   });
 
   test('a client that does not read and leaves: the worker is told', async () => {

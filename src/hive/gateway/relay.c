@@ -16,6 +16,8 @@
 #include "net/http_client.h"
 #include "net/http_server.h"
 
+#define ASKED_COPIES 2 /* of the question's text, once it is on its way */
+
 static void leave(struct relay *r)
 {
     if (r->worker_id)
@@ -166,6 +168,22 @@ static void on_broken(struct relay *r, int rc, const struct err *err)
     fail(r, &e, 0);
 }
 
+/* What comes counts as what is asked does: a worker may send much for little, and never end. */
+static bool on_body(void *arg, int status, const char *bytes, size_t n)
+{
+    struct relay *r = arg;
+    struct api_error e;
+
+    (void)status, (void)bytes;
+    if (http_hold(r->x, ASKED_COPIES * r->n_text + r->n_answer + n)) {
+        r->n_answer += n;
+        return true;
+    }
+    reply_say_held(&e, r->n_answer + n);
+    fail(r, &e, 0);
+    return false;
+}
+
 static void on_done(void *arg, int rc, const struct http_response *response, const struct err *err)
 {
     struct relay *r = arg;
@@ -224,8 +242,10 @@ static int ask(struct relay *r, const struct worker *w, struct err *err)
                                     .body_bytes = r->n_text,
                                     .body_max = RELAY_ANSWER_MAX,
                                     .arg = r,
+                                    .on_body = on_body,
                                     .on_done = on_done};
 
+    r->n_answer = 0;
     worker_look(w, &look);
     addressee_line(named, look.id);
     snprintf(url, sizeof url, "%s%s", worker_own_url(w, base), r->path);
@@ -251,7 +271,7 @@ static void on_ready(void *arg, const struct worker *w, struct api_error *e, int
     if (!r->model)
         r->model = str_dup(look.model_ref);
     visit(r, look.id);
-    if (!hold(r, 2, &mine)) {
+    if (!hold(r, ASKED_COPIES, &mine)) {
         fail(r, &mine, 0);
         return;
     }

@@ -36,6 +36,7 @@ struct relay {
     struct running running;
     char *text; /* owned: the question as it is asked */
     size_t n_text;
+    size_t n_answer; /* bytes of the answer so far */
     struct model_wait *wait;
     struct http_call *call;
     char *worker_id; /* owned: who is asked, and visited; NULL = nobody yet */

@@ -14,6 +14,7 @@
  * takes at a time; past them it is full. While there is one `deaf` it reads no request further than its head. With `slow` the end of an answer comes after so many ms. With
  * `touch` (a path) it looks at that file, in a thread of its own. With
  * `until` (a name) the flood, the break or the end comes once there is a file of that name; `last` are events that come then.
+ * While there is a file `endless` /v1/tokenize is answered with so many MiB of an array, and no end; `begun` has a letter for each.
  * Told to end it does so at once; where there is a file `linger`, and it answers, it makes one `told` and goes on to the end of that. The file peak: the
  * most that ran at once. The board's fields lie as src/api/board.h has them.
  */
@@ -55,6 +56,17 @@ const load = () => {
   u32(STATE, 2);
 };
 load();
+
+const begin = (response, left) => {
+  const piece = Buffer.alloc(1 << 20, '1,');
+  const more = () => {
+    while (left-- > 0) if (!response.write(piece)) return void response.once('drain', more);
+    fs.appendFileSync(beside('begun'), 'x');
+  };
+  response.writeHead(200, { 'Content-Type': 'application/json' });
+  response.write('{"tokens":[');
+  more();
+};
 
 const own = process.argv[process.argv.indexOf('--worker-id') + 1];
 let busy = 0, peak = 0, leaving = false;
@@ -165,6 +177,7 @@ http.createServer((request, response) => {
       response.end(JSON.stringify({ ...whole[request.url], embeddings }));
       return;
     }
+    if (request.url === '/v1/tokenize' && fs.existsSync(beside('endless'))) { begin(response, Number(fs.readFileSync(beside('endless')))); return; }
     if (whole[request.url]) { response.end(JSON.stringify(whole[request.url])); return; }
     answer(asked, response);
   });
