@@ -190,6 +190,24 @@ test('by way of the hive: in each phase, by a client that leaves and by a deadli
   assert.deepStrictEqual((await list(hive))[0].cancelled, (await ready(worker)).cancelled);
 });
 
+/* Each choice got the whole time anew when its turn came: six of a second each were within two seconds. */
+test('by way of the hive: a deadline is that of all choices together', async (t) => {
+  const model = slowModel({ layers: 12, embd: 512, ff: 2048 });
+  const hive = await startHive({ flags: { slots: 1, threads: 1 } });
+  t.after(() => hive.stop());
+  const worker = await spawnReady(hive, model);
+  const body = { model, prompt: 'a', temperature: 0, ignore_eos: true, n: 8, max_tokens: 200 };
+  const whole = await post(hive, '/v1/completions', { ...body, max_tokens: 1 });
+  assert.strictEqual(whole.json.choices?.length, 8, whole.text);
+  const one = (await post(hive, '/v1/completions', { ...body, n: 1 })).json;
+  assert.strictEqual(one.usage.completion_tokens, 200);
+  const { decode_time_ms: ms } = (await (await stream(`${worker.url}/v1/inference`, { method: 'POST', body: { prompt: 'a', temperature: 0, ignore_eos: true, max_tokens: 200 } })).all()).at(-1);
+  const late = await post(hive, '/v1/completions', { ...body, timeout_seconds: 2.5 * ms / 1000 });
+  assert.strictEqual(late.status, 408, late.text);
+  assert.match(late.json.error.message, /was not done within the [\d.]+ seconds allowed/);
+  await free(worker);
+});
+
 const name = (n) => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
 test('by way of the hive: by DELETE, in each phase', async (t) => {

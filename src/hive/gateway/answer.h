@@ -121,6 +121,7 @@ struct answer {
     unsigned n_workers, n_slots, n_places;
     char *worker_id, *worker_url; /* owned */
     struct event *again;          /* none of it runs, and there was no place */
+    struct event *deadline;       /* NULL: it has none, or no worker has it yet */
     int64_t no_place_ms;          /* since when; 0 = there was one */
     /* Bytes of the order; with what is on its way to workers; kept to the end, of what came and of
      * what is repeated (http_hold). */

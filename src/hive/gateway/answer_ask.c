@@ -18,6 +18,11 @@
 #define ASK_AGAIN_MS 250   /* none runs and there was no place: asked again after so long ... */
 #define ASK_GIVE_UP  30000 /* ... for so long, in ms */
 
+/* A worker that has reached its deadline says so itself, within a pass, and knows more. Of several
+ * choices it knows only those that it has. */
+#define GRACE_ALONE_MS 2000
+#define GRACE_MS       250
+
 static bool is_waiting(const struct choice *c)
 {
     return !c->ask && !c->ended;
@@ -43,6 +48,14 @@ void answer_cancel_asks(struct answer *a)
     if (a->again)
         event_free(a->again);
     a->again = NULL;
+    answer_stop_deadline(a);
+}
+
+void answer_stop_deadline(struct answer *a)
+{
+    if (a->deadline)
+        event_free(a->deadline);
+    a->deadline = NULL;
 }
 
 void answer_drop_choices(struct answer *a)
@@ -65,6 +78,34 @@ static int make_choices(struct answer *a)
     for (unsigned i = 0; i < n; i++)
         choice_init(&a->choices[i], a, i);
     return 0;
+}
+
+/* ---- the deadline ---- */
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    struct answer *a = arg;
+    struct api_error e;
+
+    (void)fd, (void)what;
+    api_error_set(&e, API_REQUEST_TIMEOUT, REPLY_SRC,
+                  "The answer was not done within the %.10g seconds allowed; %u of its %u choices "
+                  "were.",
+                  (double)a->order.timeout_ms / 1000, a->n_choices - a->n_open, a->n_choices);
+    answer_fail(a, &e);
+}
+
+/* A worker knows of one choice, and others come behind it, or another worker does: the whole has
+ * its time from the first on. */
+static int start_deadline(struct answer *a)
+{
+    int64_t ms = a->order.timeout_ms + (a->n_choices == 1 ? GRACE_ALONE_MS : GRACE_MS);
+    const struct timeval when = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    if (a->order.timeout_ms == 0 || a->deadline)
+        return 0;
+    a->deadline = evtimer_new(a->hive->base, on_deadline, a);
+    return a->deadline ? evtimer_add(a->deadline, &when) : -1;
 }
 
 /* ---- places ---- */
@@ -152,7 +193,7 @@ void answer_ask_worker(struct answer *a, const struct worker *w)
     free(a->worker_url);
     a->worker_id = str_dup(look.id);
     a->worker_url = str_dup(worker_own_url(w, url));
-    if (!a->worker_id || !a->worker_url || (!a->choices && make_choices(a))) {
+    if (!a->worker_id || !a->worker_url || (!a->choices && make_choices(a)) || start_deadline(a)) {
         answer_fail_for_memory(a);
         return;
     }

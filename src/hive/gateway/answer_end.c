@@ -226,6 +226,7 @@ static void finish_whole(struct answer *a)
 void answer_finish(struct answer *a)
 {
     running_leave(&a->running);
+    answer_stop_deadline(a);
     if (!a->order.stream) {
         finish_whole(a);
         return;

@@ -41,6 +41,7 @@ bool answer_ask_later(struct answer *a, struct api_error *e);
  * for it and all that still wait. False when that has been tried enough: once, behind a death, as a
  * request that kills its worker must not kill three. True: `a` may be no more. */
 bool answer_try_another(struct answer *a, const struct choice *c, enum ask_left left);
+void answer_stop_deadline(struct answer *a);
 void answer_cancel_asks(struct answer *a); /* nothing comes of workers any more, nor a worker */
 void answer_drop_choices(struct answer *a);
 

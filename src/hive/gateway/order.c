@@ -2,6 +2,7 @@
  * allows more. */
 #include "hive/gateway/order.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +118,12 @@ void order_model(struct fields *f, struct order *o)
 
 void order_deadline(struct fields *f, struct order *o)
 {
-    order_number(f, o, "timeout_seconds", "timeout_seconds", 0, INFERENCE_TIMEOUT_MAX_S);
+    double seconds;
+
+    if (!fields_number(f, "timeout_seconds", 0, INFERENCE_TIMEOUT_MAX_S, &seconds))
+        return;
+    order_put(o, "timeout_seconds", json_real(seconds));
+    o->timeout_ms = (int64_t)ceil(seconds * 1000);
 }
 
 void order_stream(struct fields *f, struct order *o)

@@ -30,6 +30,7 @@ struct order {
     bool stream, include_usage, seed_given;
     bool scored; /* log-probabilities are wanted */
     int64_t seed;
+    int64_t timeout_ms; /* of the answer, from its first choice's beginning; 0 = none */
     bool keep_alive_given;
     int64_t keep_alive_ms;
     bool only_load;  /* there is nothing to answer: the model is to be there, or to go */
