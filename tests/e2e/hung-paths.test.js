@@ -152,6 +152,38 @@ test('of an automounter the names that do not answer are refused, and no others'
   assert.strictEqual((await spawn(hive, path.join(net, 'good/b.gguf'))).status, 200);
 });
 
+/* All downloads had one thread, and it waited for the dead disk: what was pulled to a healthy one stood at 0 bytes without a
+ * word until the other was back, and nothing ever told of the first. */
+test('a disk that hangs under a download: that one is told, and what goes to another disk comes', { skip, timeout: 60000 }, async (t) => {
+  const nas = newNas(), hub = await Hub.start();
+  t.after(() => hub.stop());
+  const bytes = fs.readFileSync(testModel());
+  for (const name of ['ann', 'bob']) hub.put(`${name}/tales`, { 'tales-Q4_K_M.gguf': bytes });
+  const hive = await startApart({ env: { ...tiny, HF_ENDPOINT: hub.url, RBEE_HIVE_DOWNLOAD_STALL: '2s' } });
+  t.after(() => hive.stop());
+  otherDisk(hive.pid, nas, testModel());
+  fs.mkdirSync(path.join(hive.home, 'models/hf'), { recursive: true });
+  fs.symlinkSync(nas, path.join(hive.home, 'models/hf/ann'));
+  let go = false;
+  hub.cdn.plan.push({ until: () => go });
+  const begin = async (who) => (await post(hive, '/v1/models/download', { model_ref: `hf:${who}/tales` })).json.download_id;
+  const row = async (id) => (await get(hive, '/v1/models/downloads')).json.downloads.find((d) => d.download_id === id);
+  const ann = await begin('ann');
+  await until(async () => (await row(ann)).bytes_downloaded > 0, 'a part is here');
+  const free = await hang(hive.pid, nas);
+  t.after(free);
+  go = true;
+  const bob = await begin('bob');
+  await until(async () => (await row(bob)).state === 'complete', 'what goes elsewhere is here');
+  await until(async () => (await row(ann)).state === 'error', 'the other one is told');
+  assert.strictEqual((await row(ann)).code, 'DISK_NOT_ANSWERING');
+  assert.match((await row(ann)).message, new RegExp(`^the file system at ${nas} \\(fuse, hung\\) has not answered for `));
+  await serves(hive);
+  await free(); // and the next ask goes on
+  const again = await begin('ann');
+  await until(async () => (await row(again)).state === 'complete', 'all of it is here');
+});
+
 /* Each was counted among those that do not answer for as long as nobody asked of that very name again: sixteen typos,
  * and no name under the automounter was let in any more. */
 test('names of an automounter that were slow once, and have answered, are counted no more', { skip: skip || notAutomounted(), timeout: 120000 }, async (t) => {

@@ -1,5 +1,6 @@
 /* test_pieces.c - which bytes are missing and whose they are; and the ledger that remembers. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -389,7 +390,8 @@ static void test_ledger__torn_or_damaged_anywhere(void **state)
 
 static void test_rate__gives_what_it_says_over_time(void **state)
 {
-    struct rate all = {.per_sec = 1000}, one = {.above = &all};
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* as of all disks' threads */
+    struct rate all = {.per_sec = 1000, .lock = &lock}, one = {.above = &all};
     uint64_t got = 0;
     int64_t now = 1000, end = now + 10000;
 

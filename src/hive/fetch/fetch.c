@@ -137,13 +137,14 @@ void fetch_lacks(struct fetch *f, const struct err *err)
     fetch_wake(f);
 }
 
-/* Whatever else wakes the pump meanwhile: when the pause is over it comes. */
-static void come_again(struct fetch *f)
+/* Whatever else wakes the pump meanwhile: when the pause is over it comes. The pause that this turn
+ * of the pump has kept may have ended in its course. */
+static void come_again(struct fetch *f, bool kept)
 {
-    int64_t ms = f->lacking_till_ms - clock_ms();
+    int64_t left = f->lacking_till_ms - clock_ms(), ms = left > 0 ? left : 1;
     const struct timeval when = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
-    if (f->n_lacks > 0 && ms > 0 && !event_pending(f->pump, EV_TIMEOUT, NULL))
+    if (f->n_lacks > 0 && (left > 0 || kept) && !event_pending(f->pump, EV_TIMEOUT, NULL))
         event_add(f->pump, &when);
 }
 
@@ -286,6 +287,7 @@ static void do_due(struct fetch *f)
 static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
     struct fetch *f = arg;
+    bool keeps = !fetch_may_try(f);
 
     (void)fd, (void)what;
     if (f->ended) {
@@ -294,7 +296,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
     }
     do_due(f);
     if (!f->ended)
-        come_again(f);
+        come_again(f, keeps);
 }
 
 /* ---- beginning ---- */

@@ -55,7 +55,7 @@ struct fetch_flow *fetch_flow_create(struct fetch_thread *t, unsigned connection
     if (!flow)
         return NULL;
     flow->t = t;
-    flow->rate = (struct rate){.per_sec = limit_per_sec, .above = &t->rate};
+    flow->rate = (struct rate){.per_sec = limit_per_sec, .above = t->rate};
     flow->shared = (struct fetch_shared){
         .streams_left = (int)connections, .per_fetch = 1, .rate = &flow->rate};
     flow->connections = connections;
@@ -141,7 +141,7 @@ static void take_apart(struct fetch_thread *t)
     free(t);
 }
 
-int fetch_thread_create(struct post *home, uint64_t limit_per_sec, int64_t stall_ms,
+int fetch_thread_create(struct post *home, struct rate *rate, int64_t stall_ms,
                         struct fetch_thread **out, struct err *err)
 {
     struct fetch_thread *t = calloc(1, sizeof *t);
@@ -151,7 +151,7 @@ int fetch_thread_create(struct post *home, uint64_t limit_per_sec, int64_t stall
         return err_no_memory(err, sizeof *t, "the thread of downloads");
     t->home = home;
     t->stall_ms = stall_ms;
-    t->rate.per_sec = limit_per_sec;
+    t->rate = rate;
     t->stop = (struct post_item){.fn = stop, .arg = t};
     LIST_INIT(&t->jobs);
     if (!(t->base = event_base_new()))
@@ -171,11 +171,13 @@ int fetch_thread_create(struct post *home, uint64_t limit_per_sec, int64_t stall
     return rc;
 }
 
+void fetch_thread_stop(struct fetch_thread *t)
+{
+    post_put(t->post, &t->stop);
+}
+
 void fetch_thread_free(struct fetch_thread *t)
 {
-    if (!t)
-        return;
-    post_put(t->post, &t->stop);
     pthread_join(t->thread, NULL);
     take_apart(t);
 }

@@ -4,7 +4,7 @@
  * A write to the page cache is quick until it is not: a disk that cannot keep up holds its writer
  * up for as long as it likes. In the hive's own loop every token that it passes on would wait
  * behind it, and behind the copying and hashing of whatever a quick line brings. Here only other
- * downloads wait.
+ * downloads to that disk wait (fetch_disks.h).
  *
  * A flow is what the fetches of one download share: connections and a rate. All functions are the
  * asker's, in the thread of its loop; none waits for the thread but fetch_thread_free, and what is
@@ -25,11 +25,15 @@ struct fetch_flow;
 struct fetch_job;
 struct fetch_thread;
 struct post;
+struct rate;
 
-/* `home` is the asker's; limit_per_sec is of all flows together, 0 = none; stall_ms as fetch.h. */
-int fetch_thread_create(struct post *home, uint64_t limit_per_sec, int64_t stall_ms,
+/* `home` is the asker's; `rate` bounds all flows together, and other threads ask it, too (borrowed,
+ * with a lock); stall_ms as fetch.h. */
+int fetch_thread_create(struct post *home, struct rate *rate, int64_t stall_ms,
                         struct fetch_thread **out, struct err *err);
-/* Behind the last flow. Waits until what has arrived is noted down. NULL is fine. */
+/* Behind the last flow: it ends, and nothing more is asked of it. */
+void fetch_thread_stop(struct fetch_thread *t);
+/* Behind fetch_thread_stop. Waits until what has arrived is noted down. */
 void fetch_thread_free(struct fetch_thread *t);
 
 /* So many connections in all, so many bytes a second (0 = no limit). NULL: out of memory. */

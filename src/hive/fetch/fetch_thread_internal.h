@@ -19,13 +19,13 @@ struct fetch_thread {
     pthread_t thread;
     struct post_item stop;
     int64_t stall_ms;
+    struct rate *rate; /* of all */
 
     /* the thread's, while it runs */
     struct event_base *base;
     struct post *post;
     struct tasks *tasks;
     struct http_client *client;
-    struct rate rate; /* of all */
 };
 
 struct fetch_flow {

@@ -1,6 +1,18 @@
 /* rate.c - see rate.h. */
 #include "hive/fetch/rate.h"
 
+static void lock(struct rate *r)
+{
+    if (r->lock)
+        pthread_mutex_lock(r->lock);
+}
+
+static void unlock(struct rate *r)
+{
+    if (r->lock)
+        pthread_mutex_unlock(r->lock);
+}
+
 static int64_t wait_ms(struct rate *r, int64_t now_ms)
 {
     double most = (double)r->per_sec / 4;
@@ -17,15 +29,22 @@ static int64_t wait_ms(struct rate *r, int64_t now_ms)
     return r->tokens > 0 ? 0 : (int64_t)(-r->tokens * 1000 / (double)r->per_sec) + 1;
 }
 
+/* What another thread takes between the two is a debt, as what is more than was in. */
 int64_t rate_take(struct rate *r, int64_t now_ms, size_t n)
 {
     for (struct rate *one = r; one; one = one->above) {
-        int64_t ms = wait_ms(one, now_ms);
+        int64_t ms;
 
+        lock(one);
+        ms = wait_ms(one, now_ms);
+        unlock(one);
         if (ms > 0)
             return ms;
     }
-    for (struct rate *one = r; one; one = one->above)
+    for (struct rate *one = r; one; one = one->above) {
+        lock(one);
         one->tokens -= (double)n;
+        unlock(one);
+    }
     return 0;
 }

@@ -7,6 +7,7 @@
 #ifndef RBEE_HIVE_FETCH_RATE_H
 #define RBEE_HIVE_FETCH_RATE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +16,8 @@ struct rate {
     uint64_t per_sec; /* 0 = no limit */
     double tokens;
     int64_t at_ms;
-    struct rate *above; /* asked too; may be NULL */
+    struct rate *above;    /* asked too; may be NULL */
+    pthread_mutex_t *lock; /* of one that several threads ask; else NULL */
 };
 
 /* 0: n bytes may be taken, and are; else come back in so many ms, nothing was taken. */

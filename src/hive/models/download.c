@@ -30,7 +30,9 @@ int downloads_create(const struct downloads_params *params, struct downloads **o
     ds->models_dir = str_dup(params->models_dir);
     ds->endpoint = str_dup(params->endpoint);
     ds->token = params->token ? str_dup(params->token) : NULL;
-    if (ds->models_dir && ds->endpoint && (ds->token || !params->token)) {
+    if (ds->models_dir && ds->endpoint && (ds->token || !params->token) &&
+        fetch_disks_create(params->post, params->limit_per_sec, params->stall_ms, &ds->disks,
+                           err) == 0) {
         *out = ds;
         return 0;
     }
@@ -79,7 +81,9 @@ void downloads_free(struct downloads *ds)
     downloads_stop_all(ds);
     while ((d = TAILQ_FIRST(&ds->all)))
         free_download(d);
-    fetch_thread_free(ds->thread);
+    fetch_disks_free(ds->disks);
+    if (ds->look)
+        event_free(ds->look);
     free(ds->models_dir);
     free(ds->endpoint);
     free(ds->token);

@@ -227,22 +227,20 @@ void download_share_anew(struct download *d)
         begin_parts(d);
 }
 
-/* The thread is begun with the first download: most hives' lives have none. False: the download
- * has failed. */
+/* A thread is begun with its disk's first download: most hives' lives have none. False: the
+ * download has failed. */
 static bool open_flow(struct download *d)
 {
-    struct downloads *ds = d->owner;
-    struct api_error e;
+    struct fetch_thread *thread;
     struct err err;
 
-    if (!ds->thread &&
-        fetch_thread_create(ds->p.post, ds->p.limit_per_sec, ds->p.stall_ms, &ds->thread, &err)) {
-        api_error_set(&e, API_DOWNLOAD_FAILED, REPLY_SRC, "%s", err.text);
-        download_fail(d, &e);
+    if (d->flow)
+        return true;
+    if (fetch_disks_thread(d->owner->disks, d->card->dir, &thread, &err)) {
+        download_fail_of(d, &err);
         return false;
     }
-    if (!d->flow)
-        d->flow = fetch_flow_create(ds->thread, d->connections, d->limit_per_sec);
+    d->flow = fetch_flow_create(thread, d->connections, d->limit_per_sec);
     if (!d->flow)
         out_of_memory(d);
     return d->flow != NULL;
@@ -364,5 +362,6 @@ static void on_card_begun(struct download *d, const struct err *err)
 void download_fetch(struct download *d)
 {
     d->state = DOWNLOAD_FETCHING;
+    download_look_after(d);
     keep_card(d, on_card_begun);
 }

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <sys/queue.h>
 
+#include "hive/fetch/fetch_disks.h"
 #include "hive/fetch/fetch_thread.h"
 #include "hive/fetch/speed.h"
 #include "hive/models/download.h"
@@ -53,6 +54,9 @@ struct download {
     struct admit *admit;     /* all is there, and is being judged */
     uint64_t limit_per_sec;  /* 0 = none of its own */
     struct fetch_flow *flow; /* NULL: nothing has been fetched yet */
+    uint64_t seen_bytes;     /* at the last look, ... */
+    int64_t moved_ms;        /* ... and since when it has stood there */
+    int64_t away_ms;         /* since when its disk has not answered; 0 = it does */
 
     /* progress */
     uint64_t bytes, shown; /* true now; the most ever told */
@@ -69,7 +73,8 @@ struct downloads {
     char *models_dir, *endpoint, *token; /* owned */
     TAILQ_HEAD(, download) all;
     bool closed;
-    struct fetch_thread *thread; /* NULL: nothing has been fetched yet */
+    struct fetch_disks *disks;
+    struct event *look; /* at disks that may not answer, while anything is fetched */
 };
 
 /* download.c: the end, by failure or not. The error is taken over. */
@@ -83,6 +88,8 @@ void downloads_add_left(const struct downloads *ds, json_t *list);
 void download_fetch(struct download *d);
 void download_stop_parts(struct download *d); /* what has arrived stays */
 void download_share_anew(struct download *d); /* `connections` was changed */
+/* download_disk.c: one that is fetched from now on; if its disk answers no more it fails. */
+void download_look_after(struct download *d);
 /* download_resolve.c: find the card on disk or ask the hub. */
 void download_resolve(struct download *d);
 /* Asks the hub, whatever the card says; what that has is kept if it is the same still. */
