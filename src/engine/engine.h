@@ -132,14 +132,23 @@ enum {
     ENGINE_ADD_SPECIAL = 5    /* BOS and EOS, for texts that are whole: those of encoders */
 };
 
-/* *ids is malloc'ed. Any thread. */
+/* Asked every few thousand steps, by the thread that tokenizes: true ends that with ERR_CANCELLED.
+ */
+struct engine_text_stop {
+    bool (*is_asked)(void *arg);
+    void *arg;
+};
+
+/* *ids is malloc'ed. Any thread. 15 MB take seconds; `stop` NULL: nobody asks for an end.
+ * ERR_NO_MEMORY, ERR_LIMIT, ERR_CANCELLED (stop). */
 int engine_tokenize(const struct engine_model *m, const char *text, size_t n_bytes, unsigned flags,
-                    int32_t **ids, size_t *n_ids, struct err *err);
+                    const struct engine_text_stop *stop, int32_t **ids, size_t *n_ids,
+                    struct err *err);
 /* Where there are more than `most`, *n_ids is any number past that: what else the text has may not
  * have been looked at (tok_encode_most). */
 int engine_tokenize_most(const struct engine_model *m, const char *text, size_t n_bytes,
-                         unsigned flags, size_t most, int32_t **ids, size_t *n_ids,
-                         struct err *err);
+                         unsigned flags, size_t most, const struct engine_text_stop *stop,
+                         int32_t **ids, size_t *n_ids, struct err *err);
 
 /* Ends a generation (EOS, end of turn). */
 bool engine_is_eog(const struct engine_model *m, int32_t id);

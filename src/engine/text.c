@@ -10,15 +10,20 @@ _Static_assert((int)ENGINE_ADD_SPECIAL == (int)TOK_ADD_SPECIAL, "flags are hande
 _Static_assert((int)ENGINE_PARSE_SPECIAL == (int)TOK_PARSE_SPECIAL, "flags are handed through");
 
 int engine_tokenize(const struct engine_model *m, const char *text, size_t n_bytes, unsigned flags,
-                    int32_t **ids, size_t *n_ids, struct err *err)
+                    const struct engine_text_stop *stop, int32_t **ids, size_t *n_ids,
+                    struct err *err)
 {
-    return tok_encode(m->tok, text, n_bytes, flags, ids, n_ids, err);
+    return engine_tokenize_most(m, text, n_bytes, flags, SIZE_MAX, stop, ids, n_ids, err);
 }
 
 int engine_tokenize_most(const struct engine_model *m, const char *text, size_t n_bytes,
-                         unsigned flags, size_t most, int32_t **ids, size_t *n_ids, struct err *err)
+                         unsigned flags, size_t most, const struct engine_text_stop *stop,
+                         int32_t **ids, size_t *n_ids, struct err *err)
 {
-    return tok_encode_most(m->tok, text, n_bytes, flags, most, ids, n_ids, err);
+    const struct tok_stop asks = {stop ? stop->is_asked : NULL, stop ? stop->arg : NULL};
+
+    return tok_encode_most(m->tok, text, n_bytes, flags, most, stop ? &asks : NULL, ids, n_ids,
+                           err);
 }
 
 bool engine_is_eog(const struct engine_model *m, int32_t id)

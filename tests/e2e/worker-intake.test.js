@@ -109,6 +109,43 @@ test('a question about text that is cancelled is told so', async () => {
 });
 
 /*
+ * A text of 15 MB was made into tokens to its end, up to 10 s long, whoever had left meanwhile, and all others waited
+ * for it. What tells is what became of it: it was refused as too long then, or answered, and counted as no request that
+ * was cancelled.
+ */
+test('a text that nobody waits for is not made into tokens to its end', async (t) => {
+  const model = path.join(FOLDER, 'joined.gguf'), long = 'aaaaaaab'.repeat(15e6 / 8);
+  writeHollowModel(model, { layers: 1, embd: 64, ff: 64, ctx: 131072, doubles: 7 }); // 15 MB might be as few tokens as that
+  const own = await startWorker({ model, 'chat-template': TEMPLATE, ctx: 131072, slots: 1, threads: 1 });
+  t.after(() => own.stop());
+  const look = async () => (await ask(`${own.url}/v1/ready`)).json;
+  const send = (where, body) => ask(own.url + where, { method: 'POST', body });
+  await until(async () => (await look()).ready, 'ready');
+  const isRead = () => until(async () => (await look()).queued > 0, 'it is read');
+
+  for (const [where, body] of [['/v1/inference', { prompt: long }], ['/v1/inference', { prompt: long, parse_special: true }],
+    ['/v1/inference', asked(long)], ['/v1/render', { messages: asked(long).messages }]]) {
+    const deleted = send(where, { ...body, job_id: 'long', ...(where === '/v1/inference' && { stream: false }) });
+    await isRead();
+    assert.strictEqual((await ask(`${own.url}/v1/inference/long`, { method: 'DELETE' })).status, 204);
+    const { status, json, text } = await deleted;
+    assert.strictEqual(json.stop_reason ?? json.error?.code, where === '/v1/render' ? 'REQUEST_CANCELLED' : 'CANCELLED', `${status} ${text.slice(0, 200)}`);
+  }
+  const late = await send('/v1/inference', { prompt: long, timeout_seconds: 0.1, stream: false });
+  assert.strictEqual(late.status, 408, late.text.slice(0, 200));
+
+  for (const [where, body] of [['/v1/tokenize', { content: long }], ['/v1/inference', { prompt: long }]]) {
+    const { disconnect } = (await look()).cancelled.queued, client = new AbortController();
+    const left = fetch(own.url + where, { method: 'POST', body: JSON.stringify(body), signal: client.signal }).catch(() => {});
+    await isRead();
+    client.abort();
+    await left;
+    assert.strictEqual((await send(where, where === '/v1/tokenize' ? { content: 'a' } : asked('hi', { stream: false }))).status, 200);
+    assert.strictEqual((await look()).cancelled.queued.disconnect, disconnect + 1, `${where} went on without its client`);
+  }
+});
+
+/*
  * "No slot became free within the 0.1 seconds that a request may wait", said a worker that had nothing to do: the
  * request had been read for longer than that, so it was refused each time that it came.
  */

@@ -166,7 +166,7 @@ static void test_golden__a_prompt_of_the_texts_beginning_gives_its_continuation(
     need_data(g);
     assert_int_equal(engine_create(g->m, &p, &e, NULL), 0);
     assert_int_equal(
-        engine_tokenize(g->m, prompt, strlen(prompt), ENGINE_ADD_SPECIAL, &ids, &n, NULL), 0);
+        engine_tokenize(g->m, prompt, strlen(prompt), ENGINE_ADD_SPECIAL, NULL, &ids, &n, NULL), 0);
     assert_in_range(n, 2, 64);
     speaker_open(&s, e, g, false);
     for (size_t i = 0; i < n; i++)

@@ -504,7 +504,7 @@ static int open_model(void)
 
     if (rc)
         return rc;
-    rc = engine_tokenize(m, text, 4, 0, &ids, &n, &err);
+    rc = engine_tokenize(m, text, 4, 0, NULL, &ids, &n, &err);
     free(ids);
     engine_model_close(m);
     return rc;

@@ -399,8 +399,9 @@ static void test_tok__bpe_stops_when_there_are_enough(void **state)
             int32_t *ids;
             size_t n;
 
-            assert_int_equal(
-                tok_encode_most(l.tok, texts[i], len, TOK_PARSE_SPECIAL, most, &ids, &n, NULL), 0);
+            assert_int_equal(tok_encode_most(l.tok, texts[i], len, TOK_PARSE_SPECIAL, most, NULL,
+                                             &ids, &n, NULL),
+                             0);
             assert_in_range(n, most < all ? most + 1 : all, most + 2);
             free(ids);
         }
@@ -905,12 +906,13 @@ static void test_tok__merging_takes_few_steps_a_symbol(void **state)
     const struct merge_rule rule = {join_equals, NULL};
     const uint32_t n = 1u << 18;
     struct merge_work w = {0};
+    struct steps steps = {0};
 
     (void)state;
     merge_begin(&w);
     for (uint32_t i = 0; i < n; i++)
         assert_int_equal(merge_add(&w, i, 1, 0), 0);
-    assert_int_equal(merge_run(&w, &rule), 0);
+    assert_int_equal(merge_run(&w, &rule, &steps), 0);
     assert_int_equal(w.syms[0].len, n);
     assert_int_equal(w.syms[0].id, 18);
     assert_int_equal(w.syms[0].next, -1);
@@ -918,6 +920,90 @@ static void test_tok__merging_takes_few_steps_a_symbol(void **state)
     assert_true(w.n_pushed >= n - 1);
     assert_true(w.n_pushed <= 3 * (uint64_t)n);
     merge_done(&w);
+}
+
+/* ---- an early end -------------------------------------------------------- */
+
+/* Says yes when it is asked for the n-th time. */
+struct asker {
+    uint32_t n_asked, at;
+};
+
+static bool ask(void *arg)
+{
+    struct asker *a = arg;
+
+    return ++a->n_asked == a->at;
+}
+
+/* The text in as many tokens as without anybody who asks; how often it was asked. */
+static uint32_t count_asked(const struct tok *t, const char *text, size_t n)
+{
+    struct asker a = {0};
+    const struct tok_stop stop = {ask, &a};
+    int32_t *ids, *same;
+    size_t n_ids, n_same;
+
+    assert_int_equal(tok_encode(t, text, n, TOK_PARSE_SPECIAL, &ids, &n_ids, NULL), 0);
+    assert_int_equal(
+        tok_encode_most(t, text, n, TOK_PARSE_SPECIAL, SIZE_MAX, &stop, &same, &n_same, NULL), 0);
+    assert_int_equal(n_same, n_ids);
+    assert_memory_equal(same, ids, n_ids * sizeof *ids);
+    free(ids);
+    free(same);
+    return a.n_asked;
+}
+
+/* Is asked all along (a piece is a step at least), and ends wherever the answer is yes. */
+static void expect_stops(const struct tok *t, const char *text, size_t n, size_t piece)
+{
+    uint32_t n_asked = count_asked(t, text, n);
+
+    assert_true(n_asked >= n / piece / STEPS_BETWEEN);
+    for (uint32_t at = 1; at <= n_asked; at++) {
+        struct asker a = {.at = at};
+        const struct tok_stop stop = {ask, &a};
+        int32_t *ids = NULL;
+        struct err err;
+        size_t n_ids;
+
+        assert_int_equal(
+            tok_encode_most(t, text, n, TOK_PARSE_SPECIAL, SIZE_MAX, &stop, &ids, &n_ids, &err),
+            ERR_CANCELLED);
+        assert_int_equal(err.code, ERR_CANCELLED);
+        assert_int_equal(a.n_asked, at);
+        assert_null(ids);
+    }
+}
+
+/*
+ * A prompt of 15 MB became tokens to its end for 10 s, though its client had left, and nobody else
+ * was taken in meanwhile. Texts: one word, many words, nothing that joins, special tokens alone.
+ */
+static void test_tok__ends_early_when_asked_to(void **state)
+{
+    enum { SIZE = 1 << 15 };
+    static const char *const pieces[] = {"hell", "he ", "\xFF\n", "<|im_end|>"};
+    char *text = malloc(SIZE);
+
+    (void)state;
+    for (int model = 0; model < 2; model++) {
+        struct vocabulary v;
+        struct loaded l;
+
+        if (model == 0)
+            begin_spm(&v);
+        else
+            begin_bpe(&v);
+        load(&v, &l);
+        for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+            for (size_t at = 0; at < SIZE; at++)
+                text[at] = pieces[i][at % strlen(pieces[i])];
+            expect_stops(l.tok, text, SIZE, strlen(pieces[i]));
+        }
+        unload(&l);
+    }
+    free(text);
 }
 
 /* A megabyte of the shapes that make naive tokenizers quadratic; the suite's time limit watches. */
@@ -1230,6 +1316,7 @@ int main(void)
         cmocka_unit_test(test_tok__a_stream_gives_bytes_that_are_no_character_as_u_fffd),
         cmocka_unit_test(test_tok__any_bytes_come_back),
         cmocka_unit_test(test_tok__merging_takes_few_steps_a_symbol),
+        cmocka_unit_test(test_tok__ends_early_when_asked_to),
         cmocka_unit_test(test_tok__a_megabyte_is_encoded),
         cmocka_unit_test(test_tok__pre_tokenisers_cut_as_published),
         cmocka_unit_test(test_tok__white_space_is_unicode_s),

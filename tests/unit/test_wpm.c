@@ -210,11 +210,40 @@ static void test_wpm__a_long_text_is_not_cut_to_its_end(void **state)
         int32_t *ids;
         size_t n;
 
-        assert_int_equal(tok_encode_most(l.tok, text, sizeof text, 0, most, &ids, &n, NULL), 0);
+        assert_int_equal(tok_encode_most(l.tok, text, sizeof text, 0, most, NULL, &ids, &n, NULL),
+                         0);
         assert_in_range(n, most == 2000 ? 2000 : most + 1, most + 2);
         free(ids);
     }
     unload(&l);
+}
+
+static bool ask_thrice(void *arg)
+{
+    return ++*(int *)arg == 3;
+}
+
+static void test_wpm__ends_early_when_asked_to(void **state)
+{
+    enum { SIZE = 1 << 16 };
+    int n_asked = 0;
+    const struct tok_stop stop = {ask_thrice, &n_asked};
+    char *text = malloc(SIZE);
+    int32_t *ids = NULL;
+    struct loaded l;
+    struct err err;
+    size_t n;
+
+    (void)state;
+    memset(text, ' ', SIZE); /* no token at all */
+    open_as(&l, &plain);
+    assert_int_equal(tok_encode_most(l.tok, text, SIZE, 0, SIZE_MAX, &stop, &ids, &n, &err),
+                     ERR_CANCELLED);
+    assert_int_equal(err.code, ERR_CANCELLED);
+    assert_int_equal(n_asked, 3);
+    assert_null(ids);
+    unload(&l);
+    free(text);
 }
 
 static void test_wpm__a_vocabulary_with_capitals_keeps_case(void **state)
@@ -333,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_wpm__characters_that_are_dropped_or_alone),
         cmocka_unit_test(test_wpm__long_words_are_unknown),
         cmocka_unit_test(test_wpm__a_long_text_is_not_cut_to_its_end),
+        cmocka_unit_test(test_wpm__ends_early_when_asked_to),
         cmocka_unit_test(test_wpm__a_vocabulary_with_capitals_keeps_case),
         cmocka_unit_test(test_wpm__special_tokens_by_key_else_by_their_text),
         cmocka_unit_test(test_wpm__decodes_with_blanks_between_words),

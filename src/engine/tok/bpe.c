@@ -237,27 +237,39 @@ static int32_t whole_word(const struct bpe_text *b, const char *bytes, size_t n)
     return id != TOK_NONE && tok_is_text(b->tok, id) ? id : TOK_NONE;
 }
 
+static int put_symbols(const struct bpe_text *b)
+{
+    const struct merge_work *m = &b->work->merge;
+
+    for (int32_t i = 0; i >= 0; i = m->syms[i].next) {
+        int32_t id = m->syms[i].id != TOK_NONE ? m->syms[i].id : b->tok->unk;
+
+        if (steps_ended(&b->work->steps))
+            return ERR_CANCELLED;
+        /* a byte that the vocabulary lacks is the unknown token, or nothing when there is none */
+        if (id != TOK_NONE && ids_put(b->ids, id) != 0)
+            return ERR_NO_MEMORY;
+    }
+    return 0;
+}
+
+/* 0, ERR_NO_MEMORY or ERR_CANCELLED. */
 static int merge_word(const struct bpe_text *b, const char *bytes, size_t n)
 {
     const struct tok *t = b->tok;
     struct merge_work *m = &b->work->merge;
     struct merge_rule rule = {join, t};
+    int rc;
 
     merge_begin(m);
     for (size_t i = 0; i < n; i++) {
+        if (steps_ended(&b->work->steps))
+            return ERR_CANCELLED;
         if (merge_add(m, (uint32_t)i, 1, t->byte_ids[(uint8_t)bytes[i]]) != 0)
-            return -1;
+            return ERR_NO_MEMORY;
     }
-    if (merge_run(m, &rule) != 0)
-        return -1;
-    for (int32_t i = 0; i >= 0; i = m->syms[i].next) {
-        int32_t id = m->syms[i].id != TOK_NONE ? m->syms[i].id : t->unk;
-
-        /* a byte that the vocabulary lacks is the unknown token, or nothing when there is none */
-        if (id != TOK_NONE && ids_put(b->ids, id) != 0)
-            return -1;
-    }
-    return 0;
+    rc = merge_run(m, &rule, &b->work->steps);
+    return rc ? rc : put_symbols(b);
 }
 
 static int encode_word(void *arg, const char *bytes, size_t n)
@@ -270,8 +282,8 @@ static int encode_word(void *arg, const char *bytes, size_t n)
         return ENOUGH;
     id = b->tok->pre.def->whole_words ? whole_word(b, bytes, n) : TOK_NONE;
     rc = id != TOK_NONE ? ids_put(b->ids, id) : merge_word(b, bytes, n);
-
-    return rc ? err_no_memory(b->err, n * sizeof(struct merge_sym), "the symbols of a word") : 0;
+    return rc ? encode_failed(rc, n * sizeof(struct merge_sym), "the symbols of a word", b->err)
+              : 0;
 }
 
 int bpe_encode(const struct tok *t, struct encode_work *w, const char *text, size_t n,

@@ -9,6 +9,7 @@
 #include "engine/tok/merge.h"
 #include "engine/tok/pre.h"
 #include "engine/tok/special.h"
+#include "engine/tok/steps.h"
 #include "engine/tok/vocab.h"
 #include "engine/tok/wpm_chars.h"
 
@@ -40,12 +41,16 @@ struct tok {
 struct encode_work {
     struct merge_work merge;
     struct pre_work pre;
+    struct steps steps;
     char *text; /* SPM's text with blanks spelled out; BPE's word in the printable alphabet */
     size_t cap_text;
 };
 
 /* Makes w->text hold n bytes; -1 when out of memory. */
 int encode_room(struct encode_work *w, size_t n);
+/* Says why an encoding ends without its tokens: it was to (ERR_CANCELLED), else as err_no_memory.
+ */
+int encode_failed(int rc, size_t size_bytes, const char *what, struct err *err);
 
 /* Reads scores and finds byte tokens. */
 int spm_read(struct tok *t, const struct gguf *g, struct err *err);
@@ -65,7 +70,8 @@ int ends_read(struct tok *t, const struct gguf *g, struct err *err);
 
 /* Reads which tokens stand around a text and for the unknown, and how characters are changed. */
 int wpm_read(struct tok *t, const struct gguf *g, struct err *err);
-int wpm_encode(const struct tok *t, const char *text, size_t n, struct ids *ids, struct err *err);
+int wpm_encode(const struct tok *t, struct encode_work *w, const char *text, size_t n,
+               struct ids *ids, struct err *err);
 
 /* The id under a key; TOK_NONE when it is absent, or all ones, the "none" of old converters. */
 int tok_read_id(const struct tok *t, const struct gguf *g, const char *key, int32_t *out,

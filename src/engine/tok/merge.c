@@ -92,21 +92,26 @@ static void consider(struct merge_work *w, const struct merge_rule *rule, int32_
         push(w, (struct merge_pair){(uint64_t)rank << 32 | (uint32_t)left, l->len + r->len, id});
 }
 
-int merge_run(struct merge_work *w, const struct merge_rule *rule)
+int merge_run(struct merge_work *w, const struct merge_rule *rule, struct steps *steps)
 {
     void *heap = w->heap;
 
     /* n - 1 pairs at first; each join takes one out and puts at most two in */
     if (!grow(&heap, &w->cap_heap, 2 * w->n_syms, sizeof(*w->heap)))
-        return -1;
+        return ERR_NO_MEMORY;
     w->heap = heap;
-    for (size_t i = 0; i + 1 < w->n_syms; i++)
+    for (size_t i = 0; i + 1 < w->n_syms; i++) {
+        if (steps_ended(steps))
+            return ERR_CANCELLED;
         consider(w, rule, (int32_t)i);
+    }
     while (w->n_heap > 0) {
         struct merge_pair p = pop(w);
         int32_t left = (int32_t)(uint32_t)p.key;
         struct merge_sym *l = &w->syms[left], *r;
 
+        if (steps_ended(steps))
+            return ERR_CANCELLED;
         if (l->len == 0 || l->next < 0)
             continue;
         r = &w->syms[l->next];

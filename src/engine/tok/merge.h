@@ -8,7 +8,7 @@
 #ifndef RBEE_ENGINE_TOK_MERGE_H
 #define RBEE_ENGINE_TOK_MERGE_H
 
-#include "engine/tok/tok.h"
+#include "engine/tok/steps.h"
 
 /* A piece of the text being encoded. */
 struct merge_sym {
@@ -47,9 +47,9 @@ int merge_add(struct merge_work *w, uint32_t start, uint32_t len, int32_t id);
 
 /*
  * Joins until nothing more can be. The symbols left are then reached from index 0 by `next` (none
- * when none was added). -1 when out of memory.
+ * when none was added). ERR_NO_MEMORY, or ERR_CANCELLED when the steps are to end.
  */
-int merge_run(struct merge_work *w, const struct merge_rule *rule);
+int merge_run(struct merge_work *w, const struct merge_rule *rule, struct steps *steps);
 
 void merge_done(struct merge_work *w);
 

@@ -119,20 +119,39 @@ static int put_character(const struct tok *t, const char *bytes, uint32_t len, s
     return rc;
 }
 
-/* One symbol a character; bytes that are no UTF-8 stand alone. */
-static int add_characters(struct merge_work *m, const char *bytes, size_t n)
+/* One symbol a character; bytes that are no UTF-8 stand alone. 0, ERR_NO_MEMORY or ERR_CANCELLED.
+ */
+static int add_characters(struct encode_work *w, const char *bytes, size_t n)
 {
-    merge_begin(m);
+    merge_begin(&w->merge);
     for (size_t i = 0; i < n;) {
         int len = utf8_len(bytes + i, n - i);
 
         if (len <= 0)
             len = 1;
-        if (merge_add(m, (uint32_t)i, (uint32_t)len, TOK_NONE) != 0)
-            return -1;
+        if (steps_ended(&w->steps))
+            return ERR_CANCELLED;
+        if (merge_add(&w->merge, (uint32_t)i, (uint32_t)len, TOK_NONE) != 0)
+            return ERR_NO_MEMORY;
         i += (size_t)len;
     }
     return 0;
+}
+
+/* What is left once all is joined. 0, ERR_NO_MEMORY or ERR_CANCELLED. */
+static int put_symbols(const struct tok *t, struct encode_work *w, struct ids *ids)
+{
+    int rc = 0;
+
+    for (int32_t i = w->merge.n_syms ? 0 : -1; i >= 0 && rc == 0; i = w->merge.syms[i].next) {
+        const struct merge_sym *sym = &w->merge.syms[i];
+
+        if (steps_ended(&w->steps))
+            return ERR_CANCELLED;
+        rc = sym->id != TOK_NONE ? ids_put(ids, sym->id)
+                                 : put_character(t, w->text + sym->start, sym->len, ids);
+    }
+    return rc ? ERR_NO_MEMORY : 0;
 }
 
 int spm_encode(const struct tok *t, struct encode_work *w, const char *text, size_t n, bool blank,
@@ -141,7 +160,7 @@ int spm_encode(const struct tok *t, struct encode_work *w, const char *text, siz
     size_t room = SPM_BLANK_BYTES * (n + 1), len;
     struct spm_text s = {t, NULL};
     struct merge_rule rule = {join, &s};
-    int rc = 0;
+    int rc;
 
     if (encode_room(w, room) != 0)
         return err_no_memory(err, room, "a text to encode");
@@ -151,13 +170,11 @@ int spm_encode(const struct tok *t, struct encode_work *w, const char *text, siz
                        "a text to encode has %zu bytes with its blanks spelled out, the most is %d",
                        len, INT32_MAX);
     s.bytes = w->text;
-    if (add_characters(&w->merge, w->text, len) != 0 || merge_run(&w->merge, &rule) != 0)
-        return err_no_memory(err, len * sizeof(struct merge_sym), "the symbols of a text");
-    for (int32_t i = len ? 0 : -1; i >= 0 && rc == 0; i = w->merge.syms[i].next) {
-        const struct merge_sym *sym = &w->merge.syms[i];
-
-        rc = sym->id != TOK_NONE ? ids_put(ids, sym->id)
-                                 : put_character(t, w->text + sym->start, sym->len, ids);
-    }
-    return rc ? err_no_memory(err, ids->n * sizeof(*ids->v), "the tokens of a text") : 0;
+    rc = add_characters(w, w->text, len);
+    if (rc == 0)
+        rc = merge_run(&w->merge, &rule, &w->steps);
+    if (rc)
+        return encode_failed(rc, len * sizeof(struct merge_sym), "the symbols of a text", err);
+    rc = put_symbols(t, w, ids);
+    return rc ? encode_failed(rc, ids->n * sizeof(*ids->v), "the tokens of a text", err) : 0;
 }

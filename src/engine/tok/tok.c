@@ -294,6 +294,13 @@ int encode_room(struct encode_work *w, size_t n)
     return 0;
 }
 
+int encode_failed(int rc, size_t size_bytes, const char *what, struct err *err)
+{
+    if (rc == ERR_CANCELLED)
+        return err_set(err, ERR_CANCELLED, "the encoding of a text was given up");
+    return err_no_memory(err, size_bytes, what);
+}
+
 /* One stretch between special tokens. */
 static int encode_plain(const struct tok *t, struct encode_work *w, const char *text, size_t n,
                         bool first, struct ids *ids, struct err *err)
@@ -303,7 +310,7 @@ static int encode_plain(const struct tok *t, struct encode_work *w, const char *
     if (t->model == TOK_BPE)
         return bpe_encode(t, w, text, n, ids, err);
     if (t->model == TOK_WPM)
-        return wpm_encode(t, text, n, ids, err);
+        return wpm_encode(t, w, text, n, ids, err);
     return spm_encode(t, w, text, n, t->adds_blank && first, ids, err);
 }
 
@@ -323,6 +330,8 @@ static int encode_text(const struct tok *t, struct encode_work *w, const char *t
     while (i < n) {
         const struct special *s = special_at(&t->specials, text + i, n - i, control);
 
+        if (steps_ended(&w->steps))
+            return encode_failed(ERR_CANCELLED, 0, "", err);
         if (!s) {
             i++;
             continue;
@@ -342,14 +351,14 @@ static int encode_text(const struct tok *t, struct encode_work *w, const char *t
 int tok_encode(const struct tok *t, const char *text, size_t n, unsigned flags, int32_t **ids,
                size_t *n_ids, struct err *err)
 {
-    return tok_encode_most(t, text, n, flags, SIZE_MAX, ids, n_ids, err);
+    return tok_encode_most(t, text, n, flags, SIZE_MAX, NULL, ids, n_ids, err);
 }
 
 int tok_encode_most(const struct tok *t, const char *text, size_t n, unsigned flags, size_t most,
-                    int32_t **ids, size_t *n_ids, struct err *err)
+                    const struct tok_stop *stop, int32_t **ids, size_t *n_ids, struct err *err)
 {
     bool control = flags & TOK_PARSE_SPECIAL;
-    struct encode_work w = {0};
+    struct encode_work w = {.steps = {.stop = stop}};
     struct ids found = {.most = most};
     int rc = 0;
 

@@ -96,13 +96,21 @@ enum {
  */
 int tok_encode(const struct tok *t, const char *text, size_t n, unsigned flags, int32_t **ids,
                size_t *n_ids, struct err *err);
+
+/* Asked every few thousand steps, by the thread that encodes: true ends that with ERR_CANCELLED. */
+struct tok_stop {
+    bool (*is_asked)(void *arg);
+    void *arg;
+};
+
 /*
- * The same, but when there are more than `most` it need not find them all: *n_ids is then any
- * number past that, and of a long text WPM and BPE have looked at no more than it took. SPM joins
- * the whole of it first; see tok_longest.
+ * The same for texts that may be long: 15 MB take seconds. When there are more tokens than `most`
+ * (SIZE_MAX: all are wanted) it need not find them all: *n_ids is then any number past that, and of
+ * a long text WPM and BPE have looked at no more than it took. SPM joins the whole of it first; see
+ * tok_longest. `stop` NULL: nobody asks for an end.
  */
 int tok_encode_most(const struct tok *t, const char *text, size_t n, unsigned flags, size_t most,
-                    int32_t **ids, size_t *n_ids, struct err *err);
+                    const struct tok_stop *stop, int32_t **ids, size_t *n_ids, struct err *err);
 
 /*
  * The bytes of one token put to `out`: byte tokens as their byte, "▁" as a blank, BPE's printable

@@ -172,7 +172,8 @@ static int take_character(struct cutting *c, uint32_t code)
     return rc;
 }
 
-int wpm_encode(const struct tok *t, const char *text, size_t n, struct ids *ids, struct err *err)
+int wpm_encode(const struct tok *t, struct encode_work *w, const char *text, size_t n,
+               struct ids *ids, struct err *err)
 {
     struct cutting c = {.tok = t, .ids = ids};
     int rc = 0;
@@ -181,6 +182,8 @@ int wpm_encode(const struct tok *t, const char *text, size_t n, struct ids *ids,
     for (size_t i = 0; i < n && rc == 0 && !ids_too_many(ids);) {
         int len = utf8_len(text + i, n - i);
 
+        if (steps_ended(&w->steps))
+            return encode_failed(ERR_CANCELLED, 0, "", err);
         if (len > 0)
             rc = take_character(&c, utf8_code(text + i, len));
         i += len > 0 ? (size_t)len : 1;

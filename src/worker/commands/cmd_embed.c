@@ -68,7 +68,7 @@ static int embed(const struct options *o, const struct buf *in, struct engine_mo
     if (!vector)
         return err_no_memory(err, info.n_embd * sizeof *vector, "the vector");
     if (!rc)
-        rc = engine_tokenize(m, buf_str(in), in->len, ENGINE_ADD_SPECIAL, &ids, &n, err);
+        rc = engine_tokenize(m, buf_str(in), in->len, ENGINE_ADD_SPECIAL, NULL, &ids, &n, err);
     text.tokens = ids;
     text.n = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
     text.out = vector;

@@ -77,7 +77,7 @@ static int read_prompt(struct run *r, struct err *err)
     if (r->o->prompt_ids)
         rc = command_parse_ids(r->o->prompt_ids, &r->prompt, &r->n_prompt, err);
     else
-        rc = engine_tokenize(r->m, r->o->prompt, strlen(r->o->prompt), flags, &r->prompt,
+        rc = engine_tokenize(r->m, r->o->prompt, strlen(r->o->prompt), flags, NULL, &r->prompt,
                              &r->n_prompt, err);
     if (rc)
         return rc;

@@ -145,7 +145,7 @@ static int sort_tokens(struct dialog *d, struct err *err)
 /* What a prompt without a text is. */
 static int find_lead(struct dialog *d, struct err *err)
 {
-    return engine_tokenize(d->model, "", 0, ENGINE_ADD_BOS, &d->lead, &d->n_lead, err);
+    return engine_tokenize(d->model, "", 0, ENGINE_ADD_BOS, NULL, &d->lead, &d->n_lead, err);
 }
 
 int dialog_create(const struct engine_model *m, struct sources *from, struct dialog **out,
@@ -222,11 +222,12 @@ int dialog_render(const struct dialog *d, const struct inference_request *r,
     return chat_template_render(t, &c, out, thinking, err);
 }
 
-int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes, int32_t **ids,
-                    size_t *n_ids, struct err *err)
+int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes,
+                    const struct engine_text_stop *stop, int32_t **ids, size_t *n_ids,
+                    struct err *err)
 {
     int32_t *all;
-    int rc = engine_tokenize(d->model, text, n_bytes, ENGINE_PARSE_SPECIAL, ids, n_ids, err);
+    int rc = engine_tokenize(d->model, text, n_bytes, ENGINE_PARSE_SPECIAL, stop, ids, n_ids, err);
 
     if (rc || !d->n_lead || (*n_ids && (*ids)[0] == d->lead[0]))
         return rc;

@@ -46,9 +46,10 @@ int dialog_render(const struct dialog *d, const struct inference_request *r,
                   const struct jinja_stop *stop, struct buf *out, bool *thinking, struct err *err);
 
 /* Tokens of a rendered prompt: marks are tokens, and the model's BOS is there once. *ids is
- * malloc'ed. */
-int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes, int32_t **ids,
-                    size_t *n_ids, struct err *err);
+ * malloc'ed. Errors and `stop` as engine_tokenize. */
+int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes,
+                    const struct engine_text_stop *stop, int32_t **ids, size_t *n_ids,
+                    struct err *err);
 
 /* A control token that is (a part of) a mark around calls or thoughts: an answer shows its text. */
 bool dialog_is_mark(const struct dialog *d, int32_t id);

@@ -63,12 +63,14 @@ static uint64_t most_counted(const struct intake_model *with)
     return (uint64_t)with->n_ctx * COUNTED_CONTEXTS;
 }
 
-static int tokenize(const struct intake_model *with, const json_t *text, struct embedding_input *in,
-                    struct err *err)
+static int tokenize(const struct intake_model *with, struct job *j, const json_t *text,
+                    struct embedding_input *in, struct err *err)
 {
+    const struct engine_text_stop stop = {.is_asked = job_is_to_end, .arg = j};
     size_t n;
-    int rc = engine_tokenize_most(with->model, json_string_value(text), json_string_length(text),
-                                  ENGINE_ADD_SPECIAL, most_counted(with), &in->tokens, &n, err);
+    int rc =
+        engine_tokenize_most(with->model, json_string_value(text), json_string_length(text),
+                             ENGINE_ADD_SPECIAL, most_counted(with), &stop, &in->tokens, &n, err);
 
     in->n_tokens = rc ? 0 : (uint32_t)n; /* a text is at most INT32_MAX bytes */
     return rc;
@@ -93,9 +95,11 @@ static void take_in(const struct intake_model *with, struct job *j, uint32_t n_v
     struct embedding_input *in = &j->embedding->inputs[i];
     const json_t *v = embedding_input(j->embedding, i);
     struct err err;
-    int rc = json_is_string(v) ? tokenize(with, v, in, &err) : copy_ids(v, n_vocab, in, &err);
+    int rc = json_is_string(v) ? tokenize(with, j, v, in, &err) : copy_ids(v, n_vocab, in, &err);
 
-    if (rc)
+    if (rc == ERR_CANCELLED)
+        job_end_early(j, job_wished(j));
+    else if (rc)
         job_fail(j, rc == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_INVALID_REQUEST,
                  "Input %u cannot be taken: %s.", i, err.text);
     else if (in->n_tokens == 0)

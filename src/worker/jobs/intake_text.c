@@ -16,6 +16,7 @@
 /* Bytes of JSON of an answer about text and tokens: half of what a connection holds. */
 #define ANSWER_MAX (128u << 20)
 #define TOKEN_MAX  (1u << 16)
+#define ASK_EVERY  4096 /* tokens of a question: some milliseconds */
 
 /* Ends the job as was wished, or fails it as `field`'s fault, or as ours. */
 static int refuse(struct job *j, const char *field, const struct err *err)
@@ -128,12 +129,6 @@ static int refuse_long(struct job *j, uint32_t n_ctx)
     return -1;
 }
 
-/* A template and a grammar may take their time: nobody waits for one that nobody waits for. */
-static bool is_wished(void *arg)
-{
-    return job_wished(arg) != JOB_GO_ON;
-}
-
 /* An answer of several calls is of no use where the template takes one a message: the model would
  * never be shown what it did. */
 static void one_call_alone(struct job *j)
@@ -162,7 +157,8 @@ static int check_names(struct job *j)
 
 static int render(const struct intake_model *with, struct job *j, struct err *err)
 {
-    const struct jinja_stop stop = {.is_asked = is_wished, .arg = j};
+    const struct jinja_stop stop = {.is_asked = job_is_to_end, .arg = j};
+    const struct engine_text_stop tokens_stop = {.is_asked = job_is_to_end, .arg = j};
     struct buf text;
     int rc;
 
@@ -172,7 +168,8 @@ static int render(const struct intake_model *with, struct job *j, struct err *er
     if (rc == 0)
         one_call_alone(j);
     if (rc == 0 && check_names(j) == 0 && check_length(with, j, text.len) == 0)
-        rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &j->tokens, &j->n_tokens, err);
+        rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &tokens_stop, &j->tokens,
+                             &j->n_tokens, err);
     buf_done(&text);
     j->dialog = with->dialog;
     return rc;
@@ -180,20 +177,21 @@ static int render(const struct intake_model *with, struct job *j, struct err *er
 
 static int tokenize(const struct intake_model *with, struct job *j, struct err *err)
 {
+    const struct engine_text_stop stop = {.is_asked = job_is_to_end, .arg = j};
     const struct inference_request *r = &j->request;
 
     if (check_length(with, j, r->prompt_bytes))
         return 0;
     if (r->parse_special)
-        return dialog_tokenize(with->dialog, r->prompt, r->prompt_bytes, &j->tokens, &j->n_tokens,
-                               err);
-    return engine_tokenize(with->model, r->prompt, r->prompt_bytes, ENGINE_ADD_BOS, &j->tokens,
-                           &j->n_tokens, err);
+        return dialog_tokenize(with->dialog, r->prompt, r->prompt_bytes, &stop, &j->tokens,
+                               &j->n_tokens, err);
+    return engine_tokenize(with->model, r->prompt, r->prompt_bytes, ENGINE_ADD_BOS, &stop,
+                           &j->tokens, &j->n_tokens, err);
 }
 
 static int make_guard(const struct intake_model *with, struct job *j, struct err *err)
 {
-    const struct grammar_stop stop = {.is_asked = is_wished, .arg = j};
+    const struct grammar_stop stop = {.is_asked = job_is_to_end, .arg = j};
 
     return guard_create(with->dialog, &j->request, j->thinking, &stop, &j->guard, err);
 }
@@ -271,7 +269,8 @@ int intake_prompt(const struct intake_model *with, struct job *j)
 static int answer_render(const struct intake_model *with, struct job *j, struct buf *out,
                          struct err *err)
 {
-    const struct jinja_stop stop = {.is_asked = is_wished, .arg = j};
+    const struct jinja_stop stop = {.is_asked = job_is_to_end, .arg = j};
+    const struct engine_text_stop tokens_stop = {.is_asked = job_is_to_end, .arg = j};
     int32_t *ids = NULL;
     size_t n_ids = 0;
     struct buf text;
@@ -280,7 +279,8 @@ static int answer_render(const struct intake_model *with, struct job *j, struct 
     buf_init(&text, CHAT_MAX_PROMPT_BYTES);
     rc = dialog_render(with->dialog, &j->request, &stop, &text, NULL, err);
     if (rc == 0)
-        rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &ids, &n_ids, err);
+        rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &tokens_stop, &ids, &n_ids,
+                             err);
     if (rc == 0) {
         buf_puts(out, "{\"prompt\":");
         json_put_string(out, buf_str(&text), text.len);
@@ -310,20 +310,22 @@ static void put_piece(struct buf *out, const struct engine_model *m, int32_t id)
     buf_done(&piece);
 }
 
-static int answer_tokenize(const struct intake_model *with, const struct job *j, struct buf *out,
-                           struct err *err)
+/* Asked as a list of tokens is gone through: ERR_CANCELLED when nobody wants its answer any more.
+ */
+static int check_wished(struct job *j, size_t i, struct err *err)
 {
-    unsigned flags =
-        (j->add_special ? ENGINE_ADD_SPECIAL : 0) | (j->parse_special ? ENGINE_PARSE_SPECIAL : 0);
-    int32_t *ids;
-    size_t n_ids;
-    int rc = engine_tokenize(with->model, j->request.prompt, j->request.prompt_bytes, flags, &ids,
-                             &n_ids, err);
+    if (i % ASK_EVERY || !job_is_to_end(j))
+        return 0;
+    return err_set(err, ERR_CANCELLED, "the question was given up at its token %zu", i);
+}
 
-    if (rc)
-        return rc;
+static int put_tokens(const struct intake_model *with, struct job *j, const int32_t *ids,
+                      size_t n_ids, struct buf *out, struct err *err)
+{
     buf_puts(out, "{\"tokens\":[");
     for (size_t i = 0; i < n_ids; i++) {
+        if (check_wished(j, i, err))
+            return ERR_CANCELLED;
         buf_puts(out, i ? "," : "");
         if (j->with_pieces)
             put_piece(out, with->model, ids[i]);
@@ -331,14 +333,32 @@ static int answer_tokenize(const struct intake_model *with, const struct job *j,
             buf_printf(out, "%d", ids[i]);
     }
     buf_puts(out, "]}");
-    free(ids);
     return 0;
 }
 
-/* The tokens' text, less the blank that tokenising put before it. */
-static int put_text(const struct intake_model *with, const struct inference_request *r,
-                    struct buf *out, struct err *err)
+static int answer_tokenize(const struct intake_model *with, struct job *j, struct buf *out,
+                           struct err *err)
 {
+    const struct engine_text_stop stop = {.is_asked = job_is_to_end, .arg = j};
+    unsigned flags =
+        (j->add_special ? ENGINE_ADD_SPECIAL : 0) | (j->parse_special ? ENGINE_PARSE_SPECIAL : 0);
+    int32_t *ids;
+    size_t n_ids;
+    int rc = engine_tokenize(with->model, j->request.prompt, j->request.prompt_bytes, flags, &stop,
+                             &ids, &n_ids, err);
+
+    if (rc)
+        return rc;
+    rc = put_tokens(with, j, ids, n_ids, out, err);
+    free(ids);
+    return rc;
+}
+
+/* The tokens' text, less the blank that tokenising put before it. */
+static int put_text(const struct intake_model *with, struct job *j, struct buf *out,
+                    struct err *err)
+{
+    const struct inference_request *r = &j->request;
     uint32_t n_vocab = n_vocab_of(with);
     struct engine_detok *detok;
     int rc = engine_detok_create(with->model, true, true, &detok, err);
@@ -346,7 +366,9 @@ static int put_text(const struct intake_model *with, const struct inference_requ
     if (rc)
         return rc;
     for (size_t i = 0; i < r->n_prompt_tokens && rc == 0; i++) {
-        rc = check_id(n_vocab, "tokens", r->prompt_tokens[i], err);
+        rc = check_wished(j, i, err);
+        if (rc == 0)
+            rc = check_id(n_vocab, "tokens", r->prompt_tokens[i], err);
         if (rc == 0 && engine_detok_put(detok, r->prompt_tokens[i], out))
             rc = err_set(err, ERR_LIMIT, "the text of %zu tokens passes %zu bytes",
                          r->n_prompt_tokens, out->max);
@@ -357,14 +379,14 @@ static int put_text(const struct intake_model *with, const struct inference_requ
     return rc;
 }
 
-static int answer_detokenize(const struct intake_model *with, const struct job *j, struct buf *out,
+static int answer_detokenize(const struct intake_model *with, struct job *j, struct buf *out,
                              struct err *err)
 {
     struct buf text;
     int rc;
 
     buf_init(&text, ANSWER_MAX / 8);
-    rc = put_text(with, &j->request, &text, err);
+    rc = put_text(with, j, &text, err);
     buf_puts(out, "{\"content\":");
     json_put_string(out, buf_str(&text), text.len);
     buf_putc(out, '}');

@@ -57,6 +57,11 @@ enum job_wish job_wished(const struct job *j)
     return (enum job_wish)atomic_load(&j->wish);
 }
 
+bool job_is_to_end(void *job)
+{
+    return job_wished(job) != JOB_GO_ON;
+}
+
 bool job_in_prefill(const struct job *j)
 {
     return j->n_fed < j->n_tokens;

@@ -103,6 +103,9 @@ void job_free(struct job *j);
 /* Asks for an early end; any thread. */
 void job_wish_end(struct job *j, enum job_wish wish);
 enum job_wish job_wished(const struct job *j);
+/* Is anything wished of this struct job? For those who ask while they work at one: a template, a
+ * grammar, a text that becomes tokens. */
+bool job_is_to_end(void *job);
 
 /* The prompt is not decoded whole yet. */
 bool job_in_prefill(const struct job *j);

@@ -24,12 +24,14 @@ const array = (key, type, values) => Buffer.concat(
 /*
  * A vocabulary as SentencePiece models have it: letters, control tokens, the bytes. Token 0 is "a": as
  * every logit of a hollow model is zero, that is what it goes on with for ever when asked to be greedy.
+ * With `doubles` it has "aa", "aaaa" and so on, that often, too: texts of "a" take long to be joined.
  */
-function vocabulary() {
+function vocabulary(doubles) {
   const tokens = [...'abcdefghijklmnopqrstuvwxyz\u2581'].map((letter) => [letter, 1]);
   const unknown = tokens.length;
   tokens.push(['<unk>', 2], ['<s>', 3], ['</s>', 3]);
   for (let i = 0; i < 256; i++) tokens.push([`<0x${i.toString(16).toUpperCase().padStart(2, '0')}>`, 6]);
+  for (let i = 1; i <= doubles; i++) tokens.push(['a'.repeat(2 ** i), 1]);
   return [
     entry('tokenizer.ggml.model', STRING, 'llama'),
     array('tokenizer.ggml.tokens', STRING, tokens.map(([text]) => text)),
@@ -46,7 +48,7 @@ const N_VOCAB = 27 + 3 + 256;
  * x.gguf becomes x-00001-of-00002.gguf and x-00002-of-00002.gguf. With `packable` its matrices are Q4_0, which a
  * worker that has nothing else to do packs. */
 function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null, toolTemplate = null, parts = 1, license = null,
-  packable = false, addEos = false, heads = embd / 64 } = {}) {
+  packable = false, addEos = false, doubles = 0, heads = embd / 64 } = {}) {
   const meta = [
     entry('general.architecture', STRING, 'llama'),
     entry('general.name', STRING, 'hollow'),
@@ -58,13 +60,14 @@ function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, te
     entry('llama.attention.head_count_kv', U32, heads),
     entry('llama.attention.layer_norm_rms_epsilon', F32, 1e-5),
     entry('llama.rope.dimension_count', U32, embd / heads),
-    ...vocabulary(),
+    ...vocabulary(doubles),
     ...(addEos ? [entry('tokenizer.ggml.add_eos_token', BOOL, true)] : []),
     ...(license === null ? [] : [entry('general.license', STRING, license)]),
     ...(template === null ? [] : [entry('tokenizer.chat_template', STRING, template)]),
     ...(toolTemplate === null ? [] : [entry('tokenizer.chat_template.tool_use', STRING, toolTemplate)]),
   ];
-  const shapes = [['token_embd.weight', [embd, N_VOCAB]], ['output.weight', [embd, N_VOCAB]],
+  const vocab = N_VOCAB + doubles;
+  const shapes = [['token_embd.weight', [embd, vocab]], ['output.weight', [embd, vocab]],
     ['output_norm.weight', [embd]]];
   for (let i = 0; i < layers; i++) {
     for (const name of ['attn_q', 'attn_k', 'attn_v', 'attn_output']) {
