@@ -26,6 +26,7 @@ static void check_facts(const struct model_facts *f)
                             f->kv_bytes_per_token_q8_0,
                             f->n_parts,
                             f->scratch_bytes_per_slot,
+                            f->logits_bytes_per_slot,
                             f->scratch_bytes_per_position};
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)

@@ -108,7 +108,8 @@ void engine_model_info(const struct engine_model *m, struct engine_model_info *o
 /*
  * Bytes an engine can come to use: KV pages for n_slots sequences of n_ctx with their tables, and
  * scratch with logits of one row a sequence, but of ENGINE_LOGIT_ROWS at least. n_ctx and n_batch 0
- * are as in engine_params; keys and values are F16. UINT64_MAX when it overflows.
+ * are as in engine_params; keys and values are F16. UINT64_MAX when it overflows. Samplers are the
+ * caller's: see engine_sampler_need.
  */
 #define ENGINE_LOGIT_ROWS 32
 uint64_t engine_memory_need(const struct engine_model *m, uint32_t n_slots, uint32_t n_ctx,
@@ -357,6 +358,9 @@ struct engine_sampler;
 int engine_sampler_create(const struct engine_model *m, const struct engine_sampling *how,
                           struct engine_sampler **out, struct err *err);
 void engine_sampler_free(struct engine_sampler *s);
+/* Bytes that a sampler takes at most, whatever it is asked for: 20 for each token of the vocabulary
+ * and a window as engine_sampling_default has it, but no biases. */
+uint64_t engine_sampler_need(const struct engine_model *m);
 /* The prompt's tokens count for the penalty, too. */
 void engine_sampler_accept(struct engine_sampler *s, int32_t token);
 /* Draws (and accepts) the next token from n_vocab logits. */

@@ -12,7 +12,8 @@
 #include "engine/model/packs.h"
 
 /* Type numbers that are told apart in the summary; published ones end near 40. */
-#define MAX_TYPES 64
+#define MAX_TYPES  64
+#define CACHE_LINE 64
 
 static void put_key(struct buf *b, const char *key)
 {
@@ -122,20 +123,31 @@ static uint64_t scratch_need(const struct engine_model *m, uint32_t n_slots, uin
     return engine_memory_need(m, n_slots, n_ctx, 0) - n_pages * page;
 }
 
+/* A row of logits, in whole cache lines as scratch.c has it. */
+static uint64_t logits_row(const struct engine_model *m)
+{
+    return (m->w.n_vocab * sizeof(float) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
 /* The same for one sequence of the default context, for each one more, and for each position more,
- * rounded up; and what pages take beside their keys and values. */
+ * rounded up, each sequence with a sampler of its own; a row of logits, which is in none of these
+ * for those past ENGINE_LOGIT_ROWS; and what pages take beside their keys and values. */
 static void put_scratch(struct buf *b, const struct engine_model *m)
 {
     uint32_t longest = m->hp.n_ctx_train;
     uint32_t n_ctx = longest < ENGINE_DEFAULT_CTX ? longest : ENGINE_DEFAULT_CTX;
     uint32_t more = longest - n_ctx;
-    uint64_t one = scratch_need(m, 1, n_ctx), table = 0;
+    uint64_t one = scratch_need(m, 1, n_ctx), table = 0, sampler = 0, row = 0;
 
-    if (!hparams_is_encoder(&m->hp))
+    if (!hparams_is_encoder(&m->hp)) {
         table = (kv_table_bytes() + ENGINE_PAGE_TOKENS - 1) / ENGINE_PAGE_TOKENS;
+        sampler = engine_sampler_need(m);
+        row = logits_row(m);
+    }
     put_u64(b, "kv_table_bytes_per_token", table);
-    put_u64(b, "scratch_bytes", one);
-    put_u64(b, "scratch_bytes_per_slot", scratch_need(m, 2, n_ctx) - one);
+    put_u64(b, "scratch_bytes", one + sampler);
+    put_u64(b, "scratch_bytes_per_slot", scratch_need(m, 2, n_ctx) - one + sampler);
+    put_u64(b, "logits_bytes_per_slot", row);
     put_u64(b, "scratch_bytes_per_position",
             more ? (scratch_need(m, 1, longest) - one + more - 1) / more : 0);
 }

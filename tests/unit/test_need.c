@@ -14,9 +14,15 @@
 
 #include "engine/gguf/writer.h"
 #include "engine/tok/tok.h"
+#include "hive/workers/plan.h"
 #include "random_model.h"
 
 #define MIB ((uint64_t)1 << 20)
+
+/* The hive may not see the engine's numbers. */
+_Static_assert(PLAN_LOGIT_ROWS == ENGINE_LOGIT_ROWS, "a plan counts logits as the engine does");
+_Static_assert(PLAN_DEFAULT_CTX == ENGINE_DEFAULT_CTX,
+               "a plan counts positions as the engine does");
 
 /* ---- what is allocated, by the linker's --wrap -------------------------------------------- */
 
@@ -171,10 +177,12 @@ static uint64_t told(struct buf *json, const char *name)
 static uint64_t planned(struct buf *json, uint64_t slots, uint64_t ctx)
 {
     uint64_t more_ctx = ctx > ENGINE_DEFAULT_CTX ? ctx - ENGINE_DEFAULT_CTX : 0;
+    uint64_t more_rows = slots > PLAN_LOGIT_ROWS ? slots - PLAN_LOGIT_ROWS : 0;
     uint64_t kv = told(json, "kv_bytes_per_token") + told(json, "kv_table_bytes_per_token");
 
     return slots * ctx * kv + told(json, "scratch_bytes") +
            (slots - 1) * told(json, "scratch_bytes_per_slot") +
+           more_rows * told(json, "logits_bytes_per_slot") +
            more_ctx * told(json, "scratch_bytes_per_position");
 }
 
@@ -204,7 +212,8 @@ static void test_need__a_decoder_works_in_its_context_too(void **state)
     assert_int_equal(random_model_open(&d, &m, NULL), 0);
     for (size_t i = 0; i < sizeof contexts / sizeof contexts[0]; i++) {
         for (uint32_t slots = 1; slots <= 64; slots *= 8) {
-            uint64_t need = engine_memory_need(m, slots, contexts[i], 0);
+            uint64_t need =
+                engine_memory_need(m, slots, contexts[i], 0) + slots * engine_sampler_need(m);
             uint64_t plan = planned(&json, slots, contexts[i]);
 
             if (plan < need || (contexts[i] >= ENGINE_DEFAULT_CTX && plan - need > need / 50))
@@ -214,6 +223,66 @@ static void test_need__a_decoder_works_in_its_context_too(void **state)
     }
     engine_model_close(m);
     buf_done(&json);
+}
+
+static const enum tensor_type plain_types[] = {TYPE_F32};
+static const struct random_model small = {.arch = "llama",
+                                          .n_layers = 1,
+                                          .n_embd = 16,
+                                          .n_heads = 1,
+                                          .n_kv_heads = 1,
+                                          .head_dim = 16,
+                                          .n_ff = 16,
+                                          .n_ctx = 64,
+                                          .types = plain_types,
+                                          .n_types = 1,
+                                          .seed = 3};
+
+/*
+ * A worker of 64 slots took 172 MB where 40 MB were planned: "for each slot more" was what a second
+ * slot takes more than the first, which is nothing, for there are logits of 32 in any case.
+ */
+static void test_need__each_slot_samples_from_logits_of_its_own(void **state)
+{
+    static const uint32_t slots[] = {1, 2, 31, 32, 33, 34, 64, 200};
+    struct engine_model *m;
+    uint64_t sampler;
+    struct buf json;
+
+    (void)state;
+    inspect(&small, &json);
+    assert_int_equal(random_model_open(&small, &m, NULL), 0);
+    sampler = engine_sampler_need(m);
+    assert_int_equal(told(&json, "scratch_bytes_per_slot"), sampler);
+    for (size_t i = 0; i < sizeof slots / sizeof slots[0]; i++) {
+        uint64_t need = engine_memory_need(m, slots[i], 64, 0) + slots[i] * sampler;
+        uint64_t plan = planned(&json, slots[i], 64);
+
+        if (plan < need || plan - need > need / 50)
+            fail_msg("%u slots: %llu planned, %llu needed", slots[i], (unsigned long long)plan,
+                     (unsigned long long)need);
+    }
+    engine_model_close(m);
+    buf_done(&json);
+}
+
+static void test_need__a_sampler_takes_what_is_told(void **state)
+{
+    struct engine_sampling how = engine_sampling_default();
+    struct engine_sampler *s;
+    struct engine_model *m;
+    uint64_t before;
+
+    (void)state;
+    assert_int_equal(random_model_open(&small, &m, NULL), 0);
+    how.top_k = 0;
+    how.repetition_penalty = 1.1f;
+    how.presence_penalty = how.frequency_penalty = 0.5f;
+    before = live_bytes;
+    assert_int_equal(engine_sampler_create(m, &how, &s, NULL), 0);
+    assert_in_range(engine_sampler_need(m), (live_bytes - before) * 0.95, live_bytes - before);
+    engine_sampler_free(s);
+    engine_model_close(m);
 }
 
 /* Bytes of memory that are no file's; 0 where a sanitizer's own would be counted as well. */
@@ -301,6 +370,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_need__tables_of_the_header_are_counted),
         cmocka_unit_test(test_need__a_decoder_works_in_its_context_too),
+        cmocka_unit_test(test_need__each_slot_samples_from_logits_of_its_own),
+        cmocka_unit_test(test_need__a_sampler_takes_what_is_told),
         cmocka_unit_test(test_need__packing_is_counted),
     };
 

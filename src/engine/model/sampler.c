@@ -154,6 +154,16 @@ int engine_sampler_create(const struct engine_model *m, const struct engine_samp
     return sampler_create(m->w.n_vocab, how, out, err);
 }
 
+uint64_t engine_sampler_need(const struct engine_model *m)
+{
+    const struct engine_sampler *s = NULL;
+    uint64_t token =
+        sizeof *s->counts + sizeof *s->seen + sizeof *s->changed + sizeof *s->candidates;
+
+    return sizeof *s + engine_sampling_default().repeat_last_n * sizeof *s->window +
+           m->w.n_vocab * token;
+}
+
 void engine_sampler_free(struct engine_sampler *s)
 {
     if (!s)

@@ -25,9 +25,10 @@ struct model_facts {
         tables_bytes; /* more than weight_bytes: once packed, and of the header */
     uint64_t kv_bytes_per_token, kv_bytes_per_token_q8_0; /* keys and values as F16, as Q8_0 */
     uint64_t kv_table_bytes_per_token;                    /* beside either */
-    uint64_t scratch_bytes, scratch_bytes_per_slot;
-    uint64_t scratch_bytes_per_position; /* past PLAN_DEFAULT_CTX */
-    uint64_t n_parts;                    /* files the model is split in */
+    uint64_t scratch_bytes, scratch_bytes_per_slot;       /* of the first slot; of each one more */
+    uint64_t logits_bytes_per_slot;                       /* past PLAN_LOGIT_ROWS slots */
+    uint64_t scratch_bytes_per_position;                  /* past PLAN_DEFAULT_CTX */
+    uint64_t n_parts;                                     /* files the model is split in */
 };
 
 struct inspect_result {

@@ -32,6 +32,7 @@ static struct model_facts facts_of(json_t *root)
         .context_length = size_of(root, "context_length"),
         .scratch_bytes = size_of(root, "scratch_bytes"),
         .scratch_bytes_per_slot = size_of(root, "scratch_bytes_per_slot"),
+        .logits_bytes_per_slot = size_of(root, "logits_bytes_per_slot"),
         .scratch_bytes_per_position = size_of(root, "scratch_bytes_per_position"),
         .n_parts = size_of(root, "parts"),
     };

@@ -8,13 +8,17 @@ static bool mul3(uint64_t a, uint64_t b, uint64_t c, uint64_t *out)
     return !__builtin_mul_overflow(a, b, out) && !__builtin_mul_overflow(*out, c, out);
 }
 
-/* To compute in: more for each slot but the first, and each position past the default. */
+/* To compute in: more for each slot but the first, each whose logits are not in that, and each
+ * position past the default. */
 static bool scratch_of(const struct model_facts *facts, const struct plan_need *n, uint64_t *out)
 {
-    uint64_t more_slots = n->slots - 1, slots, positions;
+    uint64_t more_slots = n->slots - 1, slots, logits, positions;
+    uint64_t more_rows = n->slots > PLAN_LOGIT_ROWS ? n->slots - PLAN_LOGIT_ROWS : 0;
     uint64_t more_ctx = n->ctx > PLAN_DEFAULT_CTX ? n->ctx - PLAN_DEFAULT_CTX : 0;
 
     return !__builtin_mul_overflow(facts->scratch_bytes_per_slot, more_slots, &slots) &&
+           !__builtin_mul_overflow(facts->logits_bytes_per_slot, more_rows, &logits) &&
+           !__builtin_add_overflow(slots, logits, &slots) &&
            !__builtin_mul_overflow(facts->scratch_bytes_per_position, more_ctx, &positions) &&
            !__builtin_add_overflow(facts->scratch_bytes, slots, out) &&
            !__builtin_add_overflow(*out, positions, out);

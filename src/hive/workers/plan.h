@@ -13,6 +13,8 @@
 /* What a worker does when it is not told; the same numbers as in its own help. */
 #define PLAN_DEFAULT_SLOTS 4
 #define PLAN_DEFAULT_CTX   4096
+/* So many slots have their logits in what a worker tells of one. */
+#define PLAN_LOGIT_ROWS 32
 
 struct plan_need {
     uint64_t weight_bytes; /* as they lie in memory, with the tables of the file's header */
