@@ -85,12 +85,22 @@ static void conn_arm(struct http_conn *c)
         event_del(c->ev_timer);
 }
 
+/* So many bytes may be read. While a handler works they only tell that somebody is there; closing,
+ * all is dropped. */
+static size_t room_ahead(const struct http_conn *c)
+{
+    size_t most = c->phase == PHASE_HANDLER ? HTTP_READ_BUSY_MAX : HTTP_READ_AHEAD_MAX;
+
+    if (c->phase >= PHASE_CLOSING)
+        return HTTP_READ_AHEAD_MAX;
+    return c->in.len < most ? most - c->in.len : 0;
+}
+
 /* Where TLS has to write before it reads on, bytes that lie in the socket are no news: on_write
  * goes on with them. */
 static void conn_watch(struct http_conn *c)
 {
-    bool want = !c->ended && !http_wire_wants_write(c) &&
-                (c->phase >= PHASE_CLOSING || c->in.len < HTTP_READ_AHEAD_MAX);
+    bool want = !c->ended && !http_wire_wants_write(c) && room_ahead(c) > 0;
 
     if (want == c->reading)
         return;
@@ -296,10 +306,15 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 {
     struct http_conn *c = arg;
     char *scratch = c->server->scratch;
-    size_t kept = c->phase < PHASE_CLOSING ? c->in.len : 0; /* closing, all is dropped */
-    ssize_t n = c->broken ? 0 : http_wire_recv(c, scratch, HTTP_READ_AHEAD_MAX - kept);
+    size_t room = room_ahead(c);
+    ssize_t n;
 
     (void)fd, (void)what;
+    if (room == 0 && !c->broken) { /* what waits is to be taken first */
+        conn_settle(c);
+        return;
+    }
+    n = c->broken ? 0 : http_wire_recv(c, scratch, room);
     if (n > 0 && c->phase < PHASE_CLOSING)
         http_take_bytes(c, scratch, (size_t)n);
     else if (n == 0)
@@ -456,7 +471,7 @@ void http_conn_destroy(struct http_conn *c)
     event_drop(c->ev_later);
     http_wire_close(c);
     close(c->fd);
-    buf_done(&c->in);
+    http_take_drop_ahead(c);
     buf_done(&c->out);
     free(c);
 }

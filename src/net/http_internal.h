@@ -24,10 +24,11 @@
 #define HTTP_REFUSED_MAX    64           /* connections past the limit that are told 503 */
 #define HTTP_LINGER_MS      2000         /* for the client to read the last answer */
 #define HTTP_GONE_CHECK_MS  250          /* while the read-ahead is full */
-#define HTTP_READ_AHEAD_MAX (64u << 10)  /* bytes read but not yet taken by the parser */
+#define HTTP_READ_AHEAD_MAX (64u << 10)  /* bytes read but not yet taken by the parser ... */
+#define HTTP_READ_BUSY_MAX  4096         /* ... and past so many no more while a handler works */
 #define HTTP_UNSENT_BUSY    (64u << 10)  /* with so many unsent no further request is begun */
 #define HTTP_UNSENT_MAX     (256u << 20) /* the most a connection holds for its client */
-#define HTTP_ANSWER_LARGE   (1u << 20)   /* a whole one: see http_reply */
+#define HTTP_ANSWER_LARGE   (64u << 10)  /* a whole one: see http_reply; 4096 of them: bodies_max */
 #define HTTP_PEER_BYTES     64
 #define HTTP_HOLD_LITTLE    (64u << 10) /* 4096 connections together: bodies_max */
 #define HTTP_DEAD_IDLE_S    15          /* a silent client is asked for after so long ... */
@@ -78,7 +79,8 @@ struct http_conn {
     struct http_exchange *x; /* NULL in PHASE_IDLE and behind PHASE_HANDLER, or of a broken one */
     uint64_t n_requests;     /* begun */
     unsigned n_blank;        /* bytes of an empty line before the next one: see http_take.c */
-    struct buf in;           /* read ahead of the parser */
+    struct buf in;           /* read ahead of the parser, */
+    size_t n_ahead;          /* its bytes, in the server's n_body_bytes */
     struct buf out;          /* the first out_sent bytes of it are sent */
     size_t out_sent;
     uint64_t armed;          /* what the timer was started for: see conn_arm */
@@ -103,7 +105,7 @@ struct http_server {
     uint32_t n_conns, n_refused; /* n_conns counts the refused ones too */
     uint32_t n_most;             /* connections at once, since memory was given back last */
     uint64_t n_slow;             /* connections cut for reading too slowly */
-    size_t n_body_bytes;         /* of requests' bodies, and what handlers keep of them */
+    size_t n_body_bytes;         /* of requests' bodies, what handlers keep, what is read ahead */
     size_t n_held_bytes;         /* the latter alone */
     bool draining;
     int64_t date_at; /* the second `date` is for */
@@ -159,6 +161,7 @@ void http_bodies_forget(struct http_exchange *x); /* its body is no more, or end
 void http_take_bytes(struct http_conn *c, const char *bytes, size_t n);
 void http_take_ahead(struct http_conn *c); /* goes on with what was kept */
 void http_take_end(struct http_conn *c);   /* frees the exchange */
+void http_take_drop_ahead(struct http_conn *c);
 
 /* ---- http_reply.c ---- */
 

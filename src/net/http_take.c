@@ -2,11 +2,13 @@
  * http_take.c - the bytes of a connection to requests, and those to the filter and the handler.
  *
  * One request at a time is in the handler; what comes behind it waits in `in`. With many bytes
- * unsent no further request is begun: answers that nobody reads must not pile up. Nor does the
- * empty line begin one that some clients send behind a body (RFC 9112, section 2.2).
+ * unsent no further request is begun: answers that nobody reads must not pile up. Where one has
+ * been answered at once the loop's others come before the next. Nor does the empty line begin one
+ * that some clients send behind a body (RFC 9112, section 2.2).
  */
 #include "net/http_internal.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 
 static void exchange_free(struct http_exchange *x)
@@ -97,14 +99,16 @@ static void take_step(struct http_conn *c, enum http_parse_step step)
     }
 }
 
-/* Feeds the parser until it or the handler wants to wait; returns how many bytes are done with. */
+/* Feeds the parser until it or the handler wants to wait, or a request is answered; returns how
+ * many bytes are done with. */
 static size_t take_parse(struct http_conn *c, const char *bytes, size_t n)
 {
     enum http_parse_step step = HTTP_PARSE_HEAD;
+    bool answered = false;
     size_t used = 0;
 
     c->parsing = true;
-    while (!c->broken && c->phase < PHASE_HANDLER && step != HTTP_PARSE_MORE) {
+    while (!c->broken && !answered && c->phase < PHASE_HANDLER && step != HTTP_PARSE_MORE) {
         size_t taken;
 
         if (!c->x && used < n && take_blank(c, bytes[used])) {
@@ -121,9 +125,19 @@ static size_t take_parse(struct http_conn *c, const char *bytes, size_t n)
         used += taken;
         if (http_bodies_count(c))
             take_step(c, step);
+        answered = !c->x;
     }
     c->parsing = false;
+    if (answered && used < n && !c->broken)
+        event_active(c->ev_later, EV_TIMEOUT, 1);
     return c->phase >= PHASE_CLOSING ? n : used;
+}
+
+/* What is read ahead counts as the bodies do that it may be of. */
+static void count_ahead(struct http_conn *c)
+{
+    c->server->n_body_bytes += c->in.len - c->n_ahead;
+    c->n_ahead = c->in.len;
 }
 
 void http_take_ahead(struct http_conn *c)
@@ -131,7 +145,7 @@ void http_take_ahead(struct http_conn *c)
     size_t used;
 
     if (c->phase >= PHASE_CLOSING)
-        buf_done(&c->in);
+        http_take_drop_ahead(c);
     if (c->in.len == 0 || c->phase >= PHASE_HANDLER)
         return;
     used = take_parse(c, c->in.data, c->in.len);
@@ -139,6 +153,7 @@ void http_take_ahead(struct http_conn *c)
         buf_done(&c->in);
     else
         buf_drop(&c->in, used);
+    count_ahead(c);
 }
 
 void http_take_bytes(struct http_conn *c, const char *bytes, size_t n)
@@ -147,4 +162,11 @@ void http_take_bytes(struct http_conn *c, const char *bytes, size_t n)
 
     if (used < n && buf_put(&c->in, bytes + used, n - used))
         c->broken = true;
+    count_ahead(c);
+}
+
+void http_take_drop_ahead(struct http_conn *c)
+{
+    buf_done(&c->in);
+    count_ahead(c);
 }

@@ -171,6 +171,35 @@ static inline void rig_do(struct rig *rig, void (*fn)(struct rig *rig))
     sem_destroy(&task.done);
 }
 
+struct rig_hold {
+    sem_t begun, over;
+};
+
+static inline void rig_hold_up(void *arg)
+{
+    struct rig_hold *hold = arg;
+
+    sem_post(&hold->begun);
+    while (sem_wait(&hold->over))
+        ;
+}
+
+/* The loop's thread stands until rig_let_go. */
+static inline void rig_hold(struct rig *rig, struct rig_hold *hold)
+{
+    sem_init(&hold->begun, 0, 0);
+    sem_init(&hold->over, 0, 0);
+    assert_int_equal(post_send(rig->post, rig_hold_up, hold), 0);
+    while (sem_wait(&hold->begun))
+        ;
+}
+
+/* Goes on; *hold is needed until the loop has done something else. */
+static inline void rig_let_go(struct rig_hold *hold)
+{
+    sem_post(&hold->over);
+}
+
 static inline void rig_do_free(struct rig *rig)
 {
     http_server_free(rig->server);

@@ -186,8 +186,9 @@ static void rig_do_count(struct rig *rig)
 
 static void wait_for_bodies(struct rig *rig, size_t n)
 {
-    for (n_counted = 0; n_counted != n;)
+    do
         rig_do(rig, rig_do_count);
+    while (n_counted != n);
 }
 
 /* Three hundred clients that sent nearly 16 MiB each, and then nothing, took 5 GB until their time
@@ -212,20 +213,6 @@ static void test_http_limits__of_all_bodies_the_largest_that_still_comes_goes(vo
     rig_stop(rig);
 }
 
-struct hold {
-    sem_t begun, over;
-};
-
-/* The loop's thread stands here until the test lets it go on. */
-static void hold_up(void *arg)
-{
-    struct hold *hold = arg;
-
-    sem_post(&hold->begun);
-    while (sem_wait(&hold->over))
-        ;
-}
-
 /* Closes it so that the other side can say nothing more. */
 static void reset(int fd)
 {
@@ -244,7 +231,7 @@ static void test_http_limits__the_largest_may_have_left(void **state)
 {
     struct rig *rig = start_with_room();
     int largest = begin_body(rig, "/echo", 70000, 70001), others[5];
-    struct hold hold;
+    struct rig_hold hold;
     char more[60000];
 
     (void)state;
@@ -252,16 +239,12 @@ static void test_http_limits__the_largest_may_have_left(void **state)
     for (int i = 0; i < 5; i++)
         others[i] = begin_body(rig, "/echo", 42000, 120000);
     wait_for_bodies(rig, 280000);
-    sem_init(&hold.begun, 0, 0);
-    sem_init(&hold.over, 0, 0);
-    assert_int_equal(post_send(rig->post, hold_up, &hold), 0);
-    while (sem_wait(&hold.begun))
-        ;
+    rig_hold(rig, &hold);
     raw_send(others[0], more, 25000); /* all this the loop finds in one turn, in this order: */
     raw_send(others[1], more, 60000); /* too much, without the largest 295,000, */
     raw_send(others[2], more, 10000); /* and too much again */
     reset(largest);
-    sem_post(&hold.over);
+    rig_let_go(&hold);
     check_no_room(others[1]);
     raw_send(others[0], more, 53000);
     check_echo(others[0], 120000);
@@ -269,8 +252,37 @@ static void test_http_limits__the_largest_may_have_left(void **state)
         if (i != 1)
             close(others[i]);
     rig_stop(rig);
-    sem_destroy(&hold.begun);
-    sem_destroy(&hold.over);
+}
+
+/* Behind a request that waits 64 KiB of the next ones were kept, for each of thousands, and counted
+ * in nothing. */
+static void test_http_limits__what_is_read_ahead_counts(void **state)
+{
+    static char ask[60000] = "GET /park HTTP/1.1\r\nHost: x\r\n\r\n", more[60000];
+    struct rig *rig = start_with_room();
+    int fd = raw_connect(rig->port), late = raw_connect(rig->port);
+    size_t n_head = strlen(ask);
+    struct rig_hold hold;
+
+    (void)state;
+    memset(ask + n_head, '\r', sizeof ask - n_head); /* begins what nobody looks at yet */
+    rig_hold(rig, &hold);
+    raw_send(fd, ask, sizeof ask);
+    rig_let_go(&hold);
+    wait_for_bodies(rig, sizeof ask - n_head);
+    check_no_room(begin_body(rig, "/echo", 250000, 250000));
+    close(fd);
+    wait_for_bodies(rig, 0);
+
+    ask[n_head] = '\0';
+    raw_say(late, ask);
+    RAW_WAIT(rig->n_handled == 2);
+    raw_send(late, more,
+             sizeof more); /* while it waits no more is read than tells that it is there */
+    wait_for_bodies(rig, HTTP_READ_BUSY_MAX);
+    close(late);
+    wait_for_bodies(rig, 0);
+    rig_stop(rig);
 }
 
 static void test_http_limits__bodies_being_worked_on_stay(void **state)
@@ -1060,16 +1072,19 @@ static void test_http_limits__answers_nobody_reads_do_not_pile_up(void **state)
 static void reply_large(struct http_exchange *x, void *arg)
 {
     char *body = malloc(LARGE);
+    size_t n = strcmp(http_path(x), "/large") == 0    ? LARGE
+               : strcmp(http_path(x), "/middle") == 0 ? HTTP_ANSWER_LARGE + 1
+                                                      : 5;
 
     (void)arg;
     assert_non_null(body);
     memset(body, '~', LARGE);
-    http_reply(x, 200, "text/plain", body, strcmp(http_path(x), "/large") == 0 ? LARGE : 5);
+    http_reply(x, 200, "text/plain", body, n);
     free(body);
 }
 
 /* Each client that asked for a large answer and did not read it had it kept for itself: a few
- * hundred of them took all memory there was. */
+ * hundred of them took all memory there was. Then those of up to 1 MiB did, for some thousands. */
 static void test_http_limits__answers_nobody_reads_have_a_limit_together(void **state)
 {
     struct http_server_params params = with_limits();
@@ -1080,16 +1095,18 @@ static void test_http_limits__answers_nobody_reads_have_a_limit_together(void **
 
     (void)state;
     params.handle = reply_large;
-    params.limits.bodies_max = LARGE + LARGE / 2;
+    params.limits.bodies_max = LARGE / 2;
     rig = rig_start(params);
     unread = raw_connect(rig->port);
     raw_say(unread, GET("/large"));
     assert_true(str_starts(raw_hear_until(unread, "\r\n\r\n"), "HTTP/1.1 200 "));
 
-    fd = raw_connect(rig->port);
-    raw_say(fd, GET("/large"));
-    assert_non_null(strstr(raw_hear_until(fd, "\r\n\r\n"), "\r\nRetry-After: 1\r\n"));
-    close(fd);
+    for (int i = 0; i < 2; i++) {
+        fd = raw_connect(rig->port);
+        raw_say(fd, i ? GET("/middle") : GET("/large"));
+        assert_non_null(strstr(raw_hear_until(fd, "\r\n\r\n"), "\r\nRetry-After: 1\r\n"));
+        close(fd);
+    }
     fd = raw_connect(rig->port);
     raw_say(fd, GET("/little")); /* who asks for little is answered */
     assert_int_equal(raw_hear_reply(fd, NULL), 200);
@@ -1230,6 +1247,7 @@ int main(void)
         cmocka_unit_test(test_http_limits__bodies_up_to_the_limit),
         cmocka_unit_test(test_http_limits__of_all_bodies_the_largest_that_still_comes_goes),
         cmocka_unit_test(test_http_limits__the_largest_may_have_left),
+        cmocka_unit_test(test_http_limits__what_is_read_ahead_counts),
         cmocka_unit_test(test_http_limits__bodies_being_worked_on_stay),
         cmocka_unit_test(test_http_limits__what_handlers_keep_counts_too),
         cmocka_unit_test(test_http_limits__handlers_leave_room_for_those_who_send_little),

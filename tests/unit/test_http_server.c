@@ -102,6 +102,57 @@ static void test_http_server__answers_pipelined_requests_in_order(void **state)
     rig_stop(rig);
 }
 
+static atomic_uint n_before_other;
+
+static void note_other(struct http_exchange *x, void *arg)
+{
+    struct rig *rig = arg;
+
+    if (strcmp(http_path(x), "/other") == 0)
+        n_before_other = rig->n_handled;
+    rig_handle(x, arg);
+}
+
+#define PIPELINED 200
+
+/* What one client had sent at once was answered to the end in one turn of the loop: 0.6 s of
+ * everybody's time, where each answer takes 0.4 ms. */
+static void test_http_server__who_pipelines_holds_up_nobody(void **state)
+{
+    struct rig *rig = rig_start(
+        (struct http_server_params){.limits = http_limits_default(), .handle = note_other});
+    int before = raw_connect(rig->port), many = raw_connect(rig->port),
+        behind = raw_connect(rig->port);
+    const size_t n_one = strlen(GET("/hello"));
+    const int all[] = {before, many, behind};
+    char ask[PIPELINED * 64];
+    struct rig_hold hold;
+    const char *body;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) { /* the server has them */
+        raw_say(all[i], GET("/hello"));
+        raw_hear_reply(all[i], &body);
+    }
+    rig_hold(rig, &hold);
+    raw_say(before, GET("/other"));
+    for (int i = 0; i < PIPELINED; i++)
+        memcpy(ask + (size_t)i * n_one, GET("/hello"), n_one);
+    raw_send(many, ask, PIPELINED * n_one);
+    raw_say(behind, GET("/other"));
+    rig_let_go(&hold);
+    raw_hear_reply(before, &body);
+    raw_hear_reply(behind, &body);
+    assert_in_range(n_before_other, 3, 10); /* the later of the two */
+    for (int i = 0; i < PIPELINED; i++) {
+        raw_hear_reply(many, &body);
+        assert_string_equal(body, "hello");
+    }
+    for (int i = 0; i < 3; i++)
+        close(all[i]);
+    rig_stop(rig);
+}
+
 static void test_http_server__head_has_no_body(void **state)
 {
     struct rig *rig = rig_start_default();
@@ -517,6 +568,7 @@ int main(void)
         cmocka_unit_test(test_http_server__closes_when_asked),
         cmocka_unit_test(test_http_server__answers_http_1_0),
         cmocka_unit_test(test_http_server__answers_pipelined_requests_in_order),
+        cmocka_unit_test(test_http_server__who_pipelines_holds_up_nobody),
         cmocka_unit_test(test_http_server__head_has_no_body),
         cmocka_unit_test(test_http_server__takes_bytes_one_by_one),
         cmocka_unit_test(test_http_server__decodes_paths_and_own_absolute_targets),
