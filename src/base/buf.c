@@ -31,6 +31,14 @@ void buf_clear(struct buf *b)
         b->data[0] = '\0';
 }
 
+void buf_clear_to(struct buf *b, size_t keep)
+{
+    if (b->cap > keep)
+        buf_done(b);
+    else
+        buf_clear(b);
+}
+
 int buf_reserve(struct buf *b, size_t n)
 {
     size_t cap;

@@ -28,6 +28,8 @@ void buf_done(struct buf *b);
 
 /* Empties without freeing; clears a failure. */
 void buf_clear(struct buf *b);
+/* Empties; what is allocated stays only where that is at most `keep` bytes. */
+void buf_clear_to(struct buf *b, size_t keep);
 
 /* Each returns 0, or -1 when the bytes do not fit (`failed` is then set). */
 int buf_put(struct buf *b, const void *bytes, size_t n);

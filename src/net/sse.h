@@ -55,5 +55,7 @@ void sse_reader_free(struct sse_reader *r);
 /* 0; ERR_LIMIT past SSE_EVENT_MAX; ERR_NO_MEMORY. CR, LF and CRLF all end lines, also split ones.
  */
 int sse_reader_put(struct sse_reader *r, const char *bytes, size_t n, struct err *err);
+/* Bytes of an event that is not whole yet. Those of events that were given are not kept. */
+size_t sse_reader_held(const struct sse_reader *r);
 
 #endif

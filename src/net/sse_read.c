@@ -14,6 +14,8 @@
 /* A line: an event's worth of data with its field name. */
 #define SSE_LINE_MAX (SSE_EVENT_MAX + 16)
 
+#define KEPT_MAX (16u << 10) /* of a buffer, from one event to the next */
+
 struct sse_reader {
     bool (*on_data)(void *arg, const char *data, size_t n);
     void (*on_comment)(void *arg, const char *text);
@@ -59,7 +61,7 @@ static void reader_dispatch(struct sse_reader *r)
 {
     if (r->has_data && !r->on_data(r->arg, buf_str(&r->data), r->data.len))
         r->stopped = true;
-    buf_clear(&r->data);
+    buf_clear_to(&r->data, KEPT_MAX);
     r->has_data = false;
 }
 
@@ -116,7 +118,7 @@ static size_t reader_step(struct sse_reader *r, const char *bytes, size_t n, int
         r->was_cr = bytes[0] == '\r';
         if (!is_rest) {
             *failed = reader_take_line(r);
-            buf_clear(&r->line);
+            buf_clear_to(&r->line, KEPT_MAX);
         }
         return 1;
     }
@@ -153,4 +155,9 @@ int sse_reader_put(struct sse_reader *r, const char *bytes, size_t n, struct err
     if (r->dead)
         sse_reader_free(r);
     return rc;
+}
+
+size_t sse_reader_held(const struct sse_reader *r)
+{
+    return r->line.len + r->data.len;
 }

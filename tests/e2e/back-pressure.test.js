@@ -329,10 +329,11 @@ describe('over a worker that says what it is told', () => {
     const file = (name) => path.join(folder, name), begun = () => (fs.existsSync(file('begun')) ? fs.statSync(file('begun')).size : 0);
     const question = () => post(hive, '/tokenize', { model, content: 'a' });
     assert.strictEqual((await question()).status, 200);
-    fs.writeFileSync(file('endless'), '100');
+    fs.writeFileSync(file('endless'), '150');
     const gone = new AbortController();
     const first = fetch(`${hive.url}/tokenize`, { method: 'POST', body: JSON.stringify({ model, content: 'a' }), signal: gone.signal }).catch(() => {});
-    await until(() => begun() === 1, 'one has 100 MiB, and no end');
+    await until(() => begun() === 1, 'one has 150 MiB, and no end');
+    fs.writeFileSync(file('endless'), '50');
     for (let i = 0; i < 3; i++) {
       const { status, json, text } = await question();
       assert.strictEqual(status, 503, text.slice(0, 300));
@@ -344,6 +345,21 @@ describe('over a worker that says what it is told', () => {
     assert.strictEqual((await question()).status, 200);
     const { status, text } = await post(hive, '/v1/completions', { model, prompt: JSON.stringify({ events: [{ type: 'token', t: 'x', i: 0 }, { type: 'end', stop_reason: 'EOS', tokens_out: 1, prompt_tokens: 1 }] }) });
     assert.strictEqual(status, 200, text);
+  });
+
+  /* Behind an error its worker had nothing more to say, and did not leave: the client was told nothing, and the
+   * values of the error's details, fifty times their bytes, stayed for as long. */
+  test('an error ends the stream, whatever its worker does then, and large details are nobody\'s', { timeout: 60000 }, async () => {
+    const details = { a: Array(30000).fill([]) };
+    const told = { events: [{ type: 'started' }, { type: 'error', code: 'INTERNAL', message: 'it broke', details }], hang: true };
+    const s = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model, stream: true, prompt: JSON.stringify(told) } });
+    await s.all();
+    assert.ok(s.done, s.raw);
+    assert.match(s.events.at(-2).json.error.message, /^it broke/);
+    assert.ok(s.raw.length < 2000, `${s.raw.length} bytes`);
+    await until(async () => (await list(hive))[0].slots_busy === 0, 'the worker is told');
+    const whole = await post(hive, '/v1/completions', { model, prompt: JSON.stringify(told) });
+    assert.strictEqual(whole.status, 500, whole.text.slice(0, 300));
   });
 
   test('a client that does not read and leaves: the worker is told', async () => {

@@ -46,9 +46,14 @@ void answer_free(struct answer *a)
  * text lies here, once as the order and once for each choice on its way. All of that counts as the
  * bodies do that still come.
  */
+static bool hold_more(const struct answer *a, size_t n)
+{
+    return http_hold(a->x, a->n_kept + a->n_held + a->n_partial + n);
+}
+
 bool answer_hold(struct answer *a, size_t n, struct api_error *e)
 {
-    if (http_hold(a->x, a->n_kept + a->n_held + n)) {
+    if (hold_more(a, n)) {
         a->n_held += n;
         return true;
     }
@@ -59,21 +64,33 @@ bool answer_hold(struct answer *a, size_t n, struct api_error *e)
 void answer_let_go(struct answer *a, size_t n)
 {
     a->n_held -= n;
-    http_hold(a->x, a->n_kept + a->n_held);
+    hold_more(a, 0);
 }
 
 void answer_forget_held(struct answer *a)
 {
     a->n_held = 0;
-    http_hold(a->x, a->n_kept);
+    hold_more(a, 0);
 }
 
 bool answer_keep(struct answer *a, size_t n)
 {
-    if (!http_hold(a->x, a->n_kept + a->n_held + n))
+    if (!hold_more(a, n))
         return false;
     a->n_kept += n;
     return true;
+}
+
+bool answer_hold_partial(struct answer *a, size_t before, size_t now, struct api_error *e)
+{
+    a->n_partial -= before;
+    if (hold_more(a, now)) {
+        a->n_partial += now;
+        return true;
+    }
+    a->n_partial += before;
+    reply_say_held(e, now);
+    return false;
 }
 
 void answer_asked(struct answer *a)

@@ -58,6 +58,7 @@ struct choice {
     bool in_call;      /* ... is a call, whose arguments come */
     unsigned worker;   /* asked of the answer's worker of this number */
     size_t n_held;     /* bytes on their way to it */
+    size_t n_partial;  /* bytes of an event that has not come whole, where they are many */
     const char *wrong; /* why it cannot be told; NULL = it can */
     enum api_code wrong_code;
 };
@@ -126,6 +127,7 @@ struct answer {
     /* Bytes of the order; with what is on its way to workers; kept to the end, of what came and of
      * what is repeated (http_hold). */
     size_t n_order, n_held, n_kept;
+    size_t n_partial; /* of events that have not come whole, of all choices */
 };
 
 /* Takes the exchange: reads its body the dialect's way and answers, now or later. */

@@ -23,6 +23,9 @@ void answer_let_go(struct answer *a, size_t n); /* so many bytes fewer */
 void answer_forget_held(struct answer *a);      /* nothing is held, but for what is kept */
 /* So many bytes more are kept to the end; false when that is too much, as above. */
 bool answer_keep(struct answer *a, size_t n);
+/* Of an event that has not come whole `now` bytes are here, and `before` were, at the last word of
+ * it; 0 always fits. */
+bool answer_hold_partial(struct answer *a, size_t before, size_t now, struct api_error *e);
 /* All workers have what was asked: it is held no more. */
 void answer_asked(struct answer *a);
 void answer_begin(struct answer *a); /* the stream and its first events, unless they are out */

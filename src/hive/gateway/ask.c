@@ -14,7 +14,8 @@
 #include "net/http_client.h"
 #include "net/sse.h"
 
-#define ASK_SCRATCH_MAX (2u << 20)
+#define ASK_SCRATCH_MAX  (2u << 20)
+#define ASK_SCRATCH_KEPT (16u << 10) /* of that, between events */
 
 struct ask {
     struct ask_params p;
@@ -60,6 +61,11 @@ void ask_cancel(struct ask *a)
         return;
     http_call_cancel(a->call);
     ask_free(a);
+}
+
+size_t ask_held(const struct ask *a)
+{
+    return a ? sse_reader_held(a->reader) : 0;
 }
 
 void ask_hold(struct ask *a)
@@ -139,6 +145,7 @@ static bool on_data(void *arg, const char *data, size_t n)
         a->p.on_event(a->p.arg, &e);
     }
     event_done(&e);
+    buf_clear_to(&a->scratch, ASK_SCRATCH_KEPT);
     return !a->failed;
 }
 
@@ -150,12 +157,28 @@ static void on_comment(void *arg, const char *text)
     a->p.on_comment(a->p.arg);
 }
 
+/* The end of all that ended neither by an event nor by a refusal; the ask is no more. */
+static void tell_failure(struct ask *a, enum ask_left left)
+{
+    struct api_error no_memory;
+
+    api_error_set(&no_memory, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
+    a->p.on_end(a->p.arg, NULL, a->error ? a->error : &no_memory, left);
+    ask_free(a);
+}
+
 static void on_pause(evutil_socket_t fd, short what, void *arg)
 {
     struct ask *a = arg;
 
     (void)fd, (void)what;
-    a->p.on_pause(a->p.arg);
+    if (!a->failed) {
+        a->p.on_pause(a->p.arg);
+        return;
+    }
+    http_call_cancel(
+        a->call); /* what else its worker would say, and when it ends, is nothing to it */
+    tell_failure(a, ASK_BEGUN);
 }
 
 /* A body comes chunk by chunk, and a worker's chunk is an event: of several that lie in one read
@@ -200,16 +223,6 @@ static void explain_break(const struct ask *a, int rc, const struct err *err, st
                       (unsigned long long)a->n_pieces);
     e->details =
         json_pack("{s:I, s:s}", "tokens_out", (json_int_t)a->n_pieces, "worker_id", a->worker_id);
-}
-
-/* The end of all that ended neither by an event nor by a refusal; the ask is no more. */
-static void tell_failure(struct ask *a, enum ask_left left)
-{
-    struct api_error no_memory;
-
-    api_error_set(&no_memory, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-    a->p.on_end(a->p.arg, NULL, a->error ? a->error : &no_memory, left);
-    ask_free(a);
 }
 
 static void on_finding(void *arg, const struct inquest_finding *f)

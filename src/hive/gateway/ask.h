@@ -47,6 +47,8 @@ struct ask_params {
 /* -1 with *e when nothing began. */
 int ask_start(const struct ask_params *params, struct ask **out, struct api_error *e);
 void ask_cancel(struct ask *a); /* NULL is fine */
+/* Bytes of an event that has not come whole. NULL: none. */
+size_t ask_held(const struct ask *a);
 
 /*
  * Its client is slow: no more is read of the worker's answer until ask_go_on. What the worker makes

@@ -121,7 +121,9 @@ static void read_end(const json_t *root, struct buf *scratch, struct event_end *
         end->stop_sequence = str_ndup(scratch->data + 1, scratch->len - 2);
 }
 
-static void read_error(const json_t *root, struct api_error *e)
+/* `n` are the event's bytes: the values of details take fifty times as much, and for as long as the
+ * error lives. Nobody is shown large ones. */
+static void read_error(const json_t *root, size_t n, struct api_error *e)
 {
     const char *code = json_string_value(json_object_get(root, "code")),
                *message = json_string_value(json_object_get(root, "message"));
@@ -129,7 +131,7 @@ static void read_error(const json_t *root, struct api_error *e)
 
     api_error_set(e, api_code_from(code, NULL), "worker", "%s",
                   message ? message : "no reason given");
-    if (json_is_object(details))
+    if (json_is_object(details) && n <= EVENT_ERROR_MAX)
         e->details = json_incref(details);
 }
 
@@ -161,7 +163,7 @@ static enum event_kind kind_of(const char *type)
     return EVENT_OTHER;
 }
 
-static int read_slow(struct buf *scratch, struct event *out)
+static int read_slow(size_t n, struct buf *scratch, struct event *out)
 {
     out->kind = kind_of(json_string_value(json_object_get(out->root, "type")));
     switch (out->kind) {
@@ -178,7 +180,7 @@ static int read_slow(struct buf *scratch, struct event *out)
         read_end(out->root, scratch, &out->end);
         return 0;
     case EVENT_ERROR:
-        read_error(out->root, &out->error);
+        read_error(out->root, n, &out->error);
         return 0;
     case EVENT_STARTED:
     case EVENT_OTHER:
@@ -194,7 +196,7 @@ int event_read(const char *data, size_t n, struct buf *scratch, struct event *ou
         return 0;
     buf_clear(scratch);
     out->root = json_load_bounded(data, n, JSON_ALLOW_NUL, NULL);
-    return json_is_object(out->root) ? read_slow(scratch, out) : -1;
+    return json_is_object(out->root) ? read_slow(n, scratch, out) : -1;
 }
 
 void event_done(struct event *e)

@@ -29,6 +29,7 @@ enum event_kind {
 
 enum event_stop { EVENT_STOP_LENGTH, EVENT_STOP_EOS, EVENT_STOP_SEQUENCE, EVENT_STOP_CANCELLED };
 
+#define EVENT_ERROR_MAX 65536              /* bytes of an error's event whose details are told */
 #define EVENT_COUNT_MAX INT32_MAX          /* of tokens, calls */
 #define EVENT_MS_MAX    (INT64_C(1) << 40) /* decades; as nanoseconds it fits into 64 bits, too */
 

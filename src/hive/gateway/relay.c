@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/str.h"
+#include "hive/gateway/ask.h"
 #include "hive/gateway/inquest.h"
 #include "hive/http/reply.h"
 #include "net/http_client.h"
@@ -168,13 +169,24 @@ static void on_broken(struct relay *r, int rc, const struct err *err)
     fail(r, &e, 0);
 }
 
-/* What comes counts as what is asked does: a worker may send much for little, and never end. */
+/* What comes counts as what is asked does: a worker may send much for little, and never end. What
+ * is no answer, or becomes values, is small: else it would take several times its bytes. */
 static bool on_body(void *arg, int status, const char *bytes, size_t n)
 {
     struct relay *r = arg;
+    size_t most = status != 200    ? ASK_ERROR_MAX
+                  : r->render_text ? RELAY_ANSWER_MAX
+                                   : RELAY_JSON_MAX;
     struct api_error e;
 
-    (void)status, (void)bytes;
+    (void)bytes;
+    if (n > most - r->n_answer) {
+        api_error_set(&e, API_INTERNAL, REPLY_SRC,
+                      "the worker's answer (status %d) is over the %zu bytes allowed", status,
+                      most);
+        fail(r, &e, 0);
+        return false;
+    }
     if (http_hold(r->x, ASKED_COPIES * r->n_text + r->n_answer + n)) {
         r->n_answer += n;
         return true;

@@ -12,7 +12,8 @@
 #include "hive/gateway/running.h"
 #include "hive/http/shape.h"
 
-#define RELAY_ANSWER_MAX (256u << 20)
+#define RELAY_ANSWER_MAX (256u << 20) /* bytes of one that is told as a text */
+#define RELAY_JSON_MAX   (64u << 20)  /* of one that becomes values */
 
 struct fields;
 
