@@ -162,3 +162,48 @@ test('four are at work, the others wait and say so; past 64 they are refused, an
   await hive.end(20000);
   assert.deepStrictEqual([hive.code, hive.killedBy], [0, null], hive.stderr);
 });
+
+/* A list of `n` models of 512 files, in a folder whose path takes all that a path may: 2 MB of memory a model. */
+function deepList(n) {
+  let folder = makeFolder('rbee-deep-');
+  while (folder.length < 3780) folder = path.join(folder, 's'.repeat(Math.min(250, 3781 - folder.length)));
+  fs.mkdirSync(folder, { recursive: true });
+  const files = Array(512).fill({ file: 'a.gguf', sha256: '0'.repeat(64), size_bytes: 1 });
+  fs.writeFileSync(path.join(folder, 'rbee-manifest.json'), JSON.stringify({ rbee_manifest: 1,
+    models: Array.from({ length: n }, (_, i) => ({ model_ref: `local:m${i}`, commit: 'c', files })) }));
+  return folder;
+}
+
+/*
+ * Five requests of 3.8 KB took 710 MB, for as long as others were at work: each has the full path of each file of
+ * its list, and that stood in no sum.
+ */
+test('lists that wait count as what is held of requests do, and what is too much for one is refused', async (t) => {
+  const hive = await startHive(), letMove = [], waiting = [], deep = deepList(8), deeper = deepList(9);
+  t.after(() => Promise.all([hive.stop(), ...letMove.map((go) => go())]));
+  const fill = async () => { while (waiting.length < 12) waiting.push(await importing(hive, deep, 'copy')); };
+  for (const file of [1, 2, 3, 4].map((i) => model(`busy-${i}.gguf`))) {
+    letMove.push(await hold(file));
+    await (await importing(hive, file, 'move')).find((e) => e.stage === 'placing');
+  }
+  const one = await post(hive, '/v1/models/import', { path: deeper });
+  assert.deepStrictEqual([one.status, one.json.error.code], [400, 'INVALID_REQUEST']);
+  assert.match(one.json.error.message, /^the first 9 models of the list take 18\d+ bytes .*, one import takes 16777216: divide them/);
+
+  await fill();
+  assert.strictEqual((await waiting[11].find((e) => e.stage)).stage, 'waiting');
+  const full = await post(hive, '/v1/models/import', { path: deep });
+  assert.deepStrictEqual([full.status, full.json.error.code, full.headers['retry-after']], [503, 'ALL_SLOTS_BUSY', '1']);
+  assert.match(full.json.error.message, /hold nearly all the memory they may have together; this one needs 16\d+ bytes more/);
+  await importing(hive, model('small.gguf'), 'copy'); // there is room for what is little
+
+  for (const s of waiting.splice(0)) s.leave();
+  await until(() => importing(hive, deep, 'copy').then((s) => waiting.push(s), () => false), 'the room of those who left');
+  await fill();
+  for (const s of waiting.splice(0)) s.leave();
+  for (const go of letMove) await go();
+  await until(async () => (await kept(hive)).length === 5, 'those who stayed');
+  const over = await (await importing(hive, deep, 'copy')).all(); // no file of it is there
+  assert.deepStrictEqual([over.at(-1).stage, over.at(-1).failed], ['complete', 8]);
+  await fill();
+});

@@ -62,10 +62,10 @@ test('what is past the limit of a store is told, and comes by its name', async (
   const hive = await startHive({ env: { HOME: home } });
   t.after(() => hive.stop());
   assert.strictEqual((await get(hive, '/v1/models/import')).json.not_looked_at, 2);
-  assert.match((await cli(hive, 'models', 'import', '--scan')).stderr, /^2 more of what is kept there were not looked at: the limit is 1000 a store\./m);
+  assert.match((await cli(hive, 'models', 'import', '--scan')).stderr, /^2 more of what is kept there were not looked at: the limits are 1000 a store, and 16 MiB of paths and names\./m);
   const all = await cli(hive, 'models', 'import', 'hf-cache');
   assert.strictEqual(all.code, 1);
-  assert.match(all.stderr, /^the rest: INVALID_REQUEST: 2 more repositories, .* the limit is 1000: /m);
+  assert.match(all.stderr, /^the rest: INVALID_REQUEST: 2 more repositories, .* the limits are 1000, and 16777216 bytes of paths and names: /m);
   const one = await cli(hive, 'models', 'import', 'hf-cache:org/z/z.Q8_0.gguf');
   assert.strictEqual(one.code, 0, one.stderr);
 });

@@ -16,6 +16,7 @@
 #include "hive/hive.h"
 #include "hive/http/reply.h"
 #include "hive/models/models_internal.h"
+#include "net/http_server.h"
 
 static void next_item(struct import *im, struct chore *c);
 static int may_go_on(void *arg, struct err *err);
@@ -274,9 +275,9 @@ static void say_past_limit(const struct import *im, struct chore *c)
     if (im->list.n_past_limit == 0)
         return;
     snprintf(text, sizeof text,
-             "%zu more repositories, models or files of the store were not looked at, the limit is "
-             "%d: import what is wanted of those by its name",
-             im->list.n_past_limit, STORE_MODELS_MAX);
+             "%zu more repositories, models or files of the store were not looked at, the limits "
+             "are %d, and %u bytes of paths and names: import what is wanted of those by its name",
+             im->list.n_past_limit, STORE_MODELS_MAX, IMPORT_LIST_MAX);
     chore_say_error(c, "the rest", API_INVALID_REQUEST, text);
 }
 
@@ -323,14 +324,29 @@ static void next_item(struct import *im, struct chore *c)
     chore_run(c, &step);
 }
 
+/* Of a request of a few bytes, which may wait for its turn for hours. */
+static bool hold(struct http_exchange *x, const struct import_list *list)
+{
+    struct api_error e;
+
+    http_drop_body(x);
+    if (http_hold(x, list->n_bytes))
+        return true;
+    reply_say_held(&e, list->n_bytes);
+    reply_error(x, 0, &e);
+    return false;
+}
+
 void import_run(struct hive *h, struct http_exchange *x, struct import_list *list)
 {
     struct import *im = calloc(1, sizeof *im);
-    struct chore *c = im ? chore_begin(h, x) : NULL;
+    struct chore *c = NULL;
 
+    if (!im)
+        reply_fail(x, API_INTERNAL, "the hive is out of memory");
+    else if (hold(x, list))
+        c = chore_begin(h, x);
     if (!c) {
-        if (!im)
-            reply_fail(x, API_INTERNAL, "the hive is out of memory");
         free(im);
         import_list_done(list);
         return;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/modelref.h"
+#include "base/heap.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "hive/catalog/near.h"
@@ -12,12 +13,16 @@
 
 void import_list_done(struct import_list *l)
 {
+    bool large = l->n_bytes >= HEAP_LARGE_BYTES;
+
     for (size_t i = 0; i < l->n; i++) {
         store_model_done(&l->items[i].m);
         free(l->items[i].origin);
     }
     free(l->items);
     *l = (struct import_list){0};
+    if (large)
+        heap_give_back();
 }
 
 /* A new, empty item at the end; NULL when out of memory. */
@@ -30,6 +35,49 @@ static struct import_item *add_item(struct import_list *l, enum place_wish wish)
     l->items = more;
     more[l->n] = (struct import_item){.wish = wish};
     return &more[l->n++];
+}
+
+/* ---- what it takes ---- */
+
+#define BESIDE_BYTES 16 /* of an allocation: what malloc keeps beside it (glibc, 64 bits) */
+
+static size_t text_bytes(const char *text)
+{
+    return text ? strlen(text) + 1 + BESIDE_BYTES : 0;
+}
+
+static size_t item_bytes(const struct import_item *item)
+{
+    const struct store_model *m = &item->m;
+    size_t n = sizeof *item + m->n_files * sizeof *m->files + text_bytes(item->origin) +
+               text_bytes(m->store) + text_bytes(m->name) + text_bytes(m->model_ref) +
+               text_bytes(m->repo) + text_bytes(m->commit);
+
+    for (size_t i = 0; i < m->n_files; i++)
+        n += text_bytes(m->files[i].path) + text_bytes(m->files[i].name);
+    return n;
+}
+
+/* Counts the last item, which is whole; true: the list may not have it. */
+static bool is_too_much(struct import_list *l)
+{
+    size_t n = item_bytes(&l->items[l->n - 1]);
+
+    if (n > IMPORT_LIST_MAX - l->n_bytes)
+        return true;
+    l->n_bytes += n;
+    return false;
+}
+
+static int say_too_much(const struct import_list *l, const char *dir, struct err *err)
+{
+    const struct import_item *last = &l->items[l->n - 1];
+
+    return err_set(err, ERR_LIMIT,
+                   "the first %zu models of the list take %zu bytes with the full paths and names "
+                   "of their files, one import takes %u: divide them among folders with lists of "
+                   "their own, or import from a shorter path than one of %zu bytes",
+                   l->n, l->n_bytes + item_bytes(last), IMPORT_LIST_MAX, strlen(dir));
 }
 
 /* ---- one file ---- */
@@ -167,6 +215,8 @@ int import_list_file(struct reach *r, const char *path, const char *as, enum pla
         rc = add_parts(r, &item->m, given, err);
     if (rc == 0)
         quant_of_name(item->m.name, item->m.quant);
+    if (rc == 0 && is_too_much(out))
+        rc = say_too_much(out, given, err);
     free(given);
     free(name);
     if (rc)
@@ -204,7 +254,7 @@ static int take_model(const char *dir, const struct manifest_model *from, enum p
         if (!f->path || !f->name)
             return err_no_memory(err, sizeof *f, "an import");
     }
-    return 0;
+    return is_too_much(out) ? say_too_much(out, dir, err) : 0;
 }
 
 int import_list_model(const char *dir, const struct manifest_model *model, enum place_wish wish,
@@ -274,6 +324,7 @@ struct collecting {
     const char *name; /* NULL = all */
     enum place_wish wish;
     struct near names;
+    size_t n_left_out; /* more than the list takes */
 };
 
 /* By its name there, without Ollama's ":latest", or by its reference here. */
@@ -286,10 +337,19 @@ static bool is_meant(const char *name, const struct store_model *m)
     return strncmp(name, m->name, n) == 0 && str_eq(m->name + n, ":latest");
 }
 
+static void drop_last(struct import_list *l)
+{
+    struct import_item *item = &l->items[--l->n];
+
+    store_model_done(&item->m);
+    free(item->origin);
+}
+
 static bool collect(void *arg, const struct store_model *m)
 {
     struct collecting *c = arg;
     struct import_item *item;
+    bool ok;
 
     near_add(&c->names, m->name);
     if (c->name && !is_meant(c->name, m))
@@ -298,11 +358,12 @@ static bool collect(void *arg, const struct store_model *m)
     if (!item)
         return false;
     item->origin = str_printf("%s:%s", m->store, m->name);
-    if (item->origin && store_model_copy(m, &item->m) == 0)
+    ok = item->origin && store_model_copy(m, &item->m) == 0;
+    if (ok && !is_too_much(c->out))
         return true;
-    free(item->origin);
-    c->out->n--;
-    return false;
+    drop_last(c->out);
+    c->n_left_out += ok;
+    return ok;
 }
 
 /* *dir NULL: there is none. */
@@ -331,7 +392,7 @@ int import_list_store(struct reach *r, const char *store, const char *name, enum
         return rc;
     scan.dir = dir;
     rc = hf ? store_scan_hf(r, &scan, err) : store_scan_ollama(r, &scan, err);
-    out->n_past_limit = name ? 0 : scan.n_past_limit;
+    out->n_past_limit = (name ? 0 : scan.n_past_limit) + c.n_left_out;
     if (rc == 0 && out->n == 0 && name) {
         near_text(&c.names, name, near, sizeof near);
         rc = err_set(err, ERR_NOT_FOUND, "there is no '%.200s' in %.300s%s%s", name, dir,

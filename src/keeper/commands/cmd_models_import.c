@@ -112,8 +112,9 @@ static int scan(struct keeper *k, bool json)
                     &k->out);
     if (keeper_number(answer, "not_looked_at", 0) > 0)
         term_say(&k->term,
-                 "%lld more of what is kept there were not looked at: the limit is 1000 a store. "
-                 "They can be imported by name, as in hf-cache:org/repo/file.gguf.",
+                 "%lld more of what is kept there were not looked at: the limits are 1000 a store, "
+                 "and 16 MiB of paths and names. They can be imported by name, as in "
+                 "hf-cache:org/repo/file.gguf.",
                  (long long)keeper_number(answer, "not_looked_at", 0));
     table_free(t);
     json_decref(answer);
