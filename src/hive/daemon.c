@@ -124,6 +124,7 @@ static int make_models(struct hive *h, struct err *err)
         .looks = h->looks,
         .reach = h->reach,
         .client = h->outside,
+        .hub_turns = h->hub_turns,
         .post = h->post,
         .tasks = h->tasks,
         .config = h->config,
@@ -311,6 +312,8 @@ static int put_together(struct hive *h, const struct daemon_flags *f, struct err
     if (rc == 0)
         rc = turns_create(h->base, &h->turns, err);
     if (rc == 0)
+        rc = turns_create(h->base, &h->hub_turns, err);
+    if (rc == 0)
         rc = http_client_create_curl_late(h->base, &h->outside, err);
     if (rc == 0)
         rc = http_client_create_plain(h->base, HTTP_NAMES_REFUSED, &h->inside, err);
@@ -363,6 +366,7 @@ static void take_apart(struct hive *h)
     models_free(h->models);
     looks_free(h->looks);
     turns_free(h->turns);
+    turns_free(h->hub_turns);
     reach_free(h->reach);
     http_client_free(h->outside);
     http_client_free(h->inside);

@@ -51,7 +51,9 @@ struct hive {
     struct tasks *tasks;
     struct looks *looks;         /* programs of a moment */
     struct turns *turns;         /* of work on model files */
+    struct turns *hub_turns;     /* of asks of the hub */
     unsigned n_chores;           /* chore.c's */
+    unsigned n_hub_asks;         /* routes_hub.c's */
     struct reach *reach;         /* which file systems answer */
     struct http_client *outside; /* by libcurl: the hub */
     struct http_client *inside;  /* plain: this hive's workers */

@@ -2,13 +2,14 @@
 /*
  * hub-retry.test.js - a hub that does not answer at once: what may pass is asked again, for a list of
  * what a repository offers as for a pull, as long as it makes sense. The list was asked for once only,
- * and a hub that had too much to do for a moment was an error.
+ * and a hub that had too much to do for a moment was an error. And few at once: an answer may be large.
  */
 const { describe, test } = require('node:test');
 const assert = require('node:assert');
+const http = require('node:http');
 
 const { until } = require('./lib/proc.js');
-const { startHive, get } = require('./lib/hive.js');
+const { startHive, get, post } = require('./lib/hive.js');
 const { Hub } = require('./lib/hub.js');
 const transfer = require('./lib/transfer.js');
 const keeper = require('./lib/keeper.js');
@@ -79,4 +80,41 @@ describe('a hub that does not answer at once', { concurrency: true }, () => {
     await transfer.fetches(hive, 'hf:org/busy', Buffer.alloc(1000, 7));
     assert.ok(hub.api.calls.length >= 4);
   });
+});
+
+/* 40 requests of 69 bytes, at a hub that sent 15.9 MiB to each and no end, took 660 MB; 4096 could be asked at once. */
+test('four asks are under way, the others wait in their order, a download does not wait for all of them, and 64 may', async (t) => {
+  const asked = [], answers = new Map(); // the repositories, by the names behind org/
+  const hub = http.createServer((req, res) => {
+    const name = /^\/api\/models\/org\/(\w+)\//.exec(req.url)[1];
+    req.resume();
+    asked.push(name);
+    answers.set(name, () => res.end(JSON.stringify({ sha: 'c'.repeat(40), siblings: [] })));
+  });
+  await new Promise((resolve) => hub.listen(0, '127.0.0.1', resolve));
+  const hive = await startHive({ env: { HF_ENDPOINT: `http://127.0.0.1:${hub.address().port}` } });
+  t.after(async () => { await hive.stop(); hub.closeAllConnections(); hub.close(); });
+  const where = (i) => `/v1/models/files?model_ref=hf:org/r${i}`, leaving = new AbortController(), asks = [];
+  for (let i = 0; i < 64; i++) {
+    asks.push(i === 5 ? fetch(hive.url + where(i), { signal: leaving.signal }) : get(hive, where(i)));
+    asks[i].catch(() => {}); // those that the hive's end cuts
+    if (i < 8) await get(hive, '/v1/health'); // so that they come in this order
+  }
+  const more = await until(async () => {
+    const r = await Promise.race([get(hive, where(64)).catch(() => null), new Promise((resolve) => setTimeout(resolve, 200))]);
+    return r && r.status === 503 && r;
+  }, 'all have come');
+  assert.deepStrictEqual([more.json.error.code, more.headers['retry-after']], ['QUEUE_TIMEOUT', '5']);
+  assert.match(more.json.error.message, /^64 others ask what the hub has, or wait for their turn/);
+  assert.deepStrictEqual(asked, ['r0', 'r1', 'r2', 'r3']);
+
+  assert.strictEqual((await post(hive, '/v1/models/download', { model_ref: 'hf:org/pulled' })).status, 200);
+  leaving.abort();
+  await assert.rejects(asks[5]);
+  for (const [i, next] of ['pulled', 'r4', 'r6'].entries()) {
+    answers.get(`r${i}`)();
+    assert.strictEqual((await asks[i]).json.repo, `org/r${i}`);
+    await until(() => asked.length === 5 + i, `the ask behind r${i}`);
+    assert.strictEqual(asked.at(-1), next);
+  }
 });

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "hive/fetch/hub.h"
 #include "hive/http/reply.h"
+#include "hive/process/turns.h"
 #include "net/http_client.h"
 #include "net/http_url.h"
 
@@ -22,8 +23,9 @@ struct hub_ask {
     struct hub_ask_params p;
     char shown[URL_SHOWN_BYTES]; /* the endpoint, as it may be told: without a password */
     char *endpoint, *repo, *token, *revision; /* owned: what p points to */
+    struct turn turn; /* from its place in the line to the end of the answer */
     struct http_call *call;
-    struct event *timer; /* until the next try */
+    struct event *timer; /* until the next try, or the end of the patience in the line */
     unsigned n_tries;    /* that have ended */
     int64_t began_ms, retry_after_ms;
     char error_code[64]; /* the hub's X-Error-Code */
@@ -33,6 +35,7 @@ static int ask(struct hub_ask *a, struct err *err);
 
 static void ask_free(struct hub_ask *a)
 {
+    turn_end(&a->turn);
     if (a->timer)
         event_free(a->timer);
     free(a->endpoint);
@@ -69,24 +72,59 @@ static void fail(struct hub_ask *a, enum api_code code, const char *fmt, ...)
     api_error_done(&e);
 }
 
-/* ---- again ---- */
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-    struct hub_ask *a = arg;
-    struct err err = {0};
-
-    (void)fd;
-    (void)what;
-    if (ask(a, &err))
-        fail(a, API_DOWNLOAD_FAILED, "the hub cannot be asked: %s", err.text);
-}
-
 /* How long it may go on; a long time without a limit. */
 static int64_t left_ms(const struct hub_ask *a)
 {
     return a->p.patience_ms ? a->began_ms + a->p.patience_ms - clock_ms() : INT64_MAX;
 }
+
+/* ---- the line ---- */
+
+static int set_timer(struct hub_ask *a, int64_t ms)
+{
+    const struct timeval when = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    return evtimer_add(a->timer, &when);
+}
+
+/* It is its turn. */
+static void begin(void *arg)
+{
+    struct hub_ask *a = arg;
+    struct err err = {0};
+
+    evtimer_del(a->timer);
+    if (ask(a, &err))
+        fail(a, API_DOWNLOAD_FAILED, "the hub cannot be asked: %s", err.text);
+}
+
+/* -1 when out of memory. */
+static int get_in_line(struct hub_ask *a)
+{
+    int64_t ms = left_ms(a);
+
+    if (a->p.patience_ms && set_timer(a, ms > 0 ? ms : 0))
+        return -1;
+    turn_ask(a->p.turns, &a->turn);
+    return 0;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct hub_ask *a = arg;
+
+    (void)fd;
+    (void)what;
+    if (a->turn.state == TURN_WAITS)
+        fail(a, API_QUEUE_TIMEOUT,
+             "the hub %.200s was not asked about %.200s: others ask it, %d at once, and its turn "
+             "did not come within %lld ms",
+             a->shown, a->repo, TURNS_AT_ONCE, (long long)a->p.patience_ms);
+    else if (get_in_line(a))
+        fail(a, API_INTERNAL, "the hive is out of memory");
+}
+
+/* ---- again ---- */
 
 static void give_up(struct hub_ask *a, const char *why)
 {
@@ -103,8 +141,8 @@ static void give_up(struct hub_ask *a, const char *why)
 static void try_again(struct hub_ask *a, const char *why)
 {
     int64_t ms = (int64_t)HUB_ASK_PAUSE_MS << a->n_tries, after_ms = a->retry_after_ms;
-    struct timeval when;
 
+    turn_end(&a->turn);
     a->n_tries++;
     if (after_ms > HUB_ASK_AFTER_MAX_MS)
         after_ms = HUB_ASK_AFTER_MAX_MS;
@@ -115,10 +153,7 @@ static void try_again(struct hub_ask *a, const char *why)
         return;
     }
     log_info("the hub about %s: %s; asking again in %lld ms", a->repo, why, (long long)ms);
-    when = (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-    if (!a->timer)
-        a->timer = evtimer_new(a->p.base, on_timer, a);
-    if (!a->timer || evtimer_add(a->timer, &when))
+    if (set_timer(a, ms))
         fail(a, API_INTERNAL, "the hive is out of memory");
 }
 
@@ -230,21 +265,20 @@ static bool copy_texts(struct hub_ask *a)
 int hub_ask_start(const struct hub_ask_params *params, struct hub_ask **out, struct api_error *e)
 {
     struct hub_ask *a = calloc(1, sizeof *a);
-    struct err err = {0};
 
     if (a) {
         a->p = *params;
         a->began_ms = clock_ms();
+        a->turn = (struct turn){.arg = a, .begin = begin};
+        str_copy(a->turn.who, sizeof a->turn.who, params->who);
+        a->timer = evtimer_new(params->base, on_timer, a);
         http_url_shown(params->endpoint, a->shown, sizeof a->shown);
     }
-    if (!a || !copy_texts(a))
-        api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
-    else if (ask(a, &err))
-        api_error_set(e, API_DOWNLOAD_FAILED, REPLY_SRC, "the hub cannot be asked: %s", err.text);
-    else {
+    if (a && a->timer && copy_texts(a) && get_in_line(a) == 0) {
         *out = a;
         return 0;
     }
+    api_error_set(e, API_INTERNAL, REPLY_SRC, "the hive is out of memory");
     if (a)
         ask_free(a);
     return -1;

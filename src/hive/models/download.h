@@ -37,10 +37,12 @@ struct http_exchange;
 struct post;
 struct reach;
 struct tasks;
+struct turns;
 
 struct downloads_params {
     struct event_base *base;
     struct http_client *client; /* asks the hub */
+    struct turns *hub_turns;    /* when it is asked */
     struct post *post;          /* of the loop */
     struct tasks *tasks;        /* wait for the disk */
     struct reach *reach;        /* may be NULL */

@@ -160,6 +160,8 @@ static void ask_hub(struct download *d)
 {
     const struct hub_ask_params params = {.base = d->owner->p.base,
                                           .client = d->owner->p.client,
+                                          .turns = d->owner->p.hub_turns,
+                                          .who = "",
                                           .endpoint = d->owner->endpoint,
                                           .token = d->owner->token,
                                           .repo = d->ref.repo,

@@ -255,6 +255,7 @@ int models_create(const struct models_params *params, struct models **out, struc
     struct models *m = calloc(1, sizeof *m);
     struct downloads_params downloads = {.base = params->base,
                                          .client = params->client,
+                                         .hub_turns = params->hub_turns,
                                          .post = params->post,
                                          .tasks = params->tasks,
                                          .reach = params->reach,

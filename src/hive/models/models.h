@@ -22,6 +22,7 @@ struct models;
 struct post;
 struct reach;
 struct tasks;
+struct turns;
 struct unlinked;
 
 struct models_params {
@@ -29,6 +30,7 @@ struct models_params {
     struct looks *looks;
     struct reach *reach;
     struct http_client *client;
+    struct turns *hub_turns;
     struct post *post;            /* of the loop */
     struct tasks *tasks;          /* wait for the disk */
     const struct config *config;  /* [hive] worker: the program that judges new files */

@@ -1,5 +1,6 @@
 /*
- * turns.h - work that anybody may ask for, and that takes a thread each: few at once.
+ * turns.h - work that anybody may ask for, and that takes a thread, or much memory, each: few at
+ * once.
  *
  * At most TURNS_AT_ONCE are at work, the others wait; next is the one whose asker has the fewest at
  * work, of these the one that came first. Work that makes no headway for TURN_STUCK_MS (a disk that

@@ -1,7 +1,13 @@
-/* routes_hub.c - GET /v1/models/files: what a repository of the hub offers, and what fits here. */
+/*
+ * routes_hub.c - GET /v1/models/files: what a repository of the hub offers, and what fits here.
+ *
+ * Anybody may ask, any number at once: those for whom it is not their turn (hub_ask.h) wait, as
+ * many as there may be.
+ */
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/failed_keys.h"
 #include "api/modelref.h"
 #include "base/path.h"
 #include "hive/disk/reach.h"
@@ -12,8 +18,11 @@
 #include "hive/routes/routes.h"
 #include "hive/workers/plan.h"
 #include "hive/workers/workers.h"
+#include "net/http_server.h"
 
-#define FILES_PATIENCE_MS 40000 /* for the hub; the keeper waits 45 s */
+#define FILES_PATIENCE_MS 40000 /* for a turn and the hub; the keeper waits 45 s */
+#define FILES_ASKS_MAX    64    /* at work, or waiting for their turn */
+#define FILES_RETRY_S     5     /* the answer's Retry-After past that */
 
 struct asking {
     struct hive *h;
@@ -33,6 +42,7 @@ static void on_gone(struct http_exchange *x, void *arg)
     struct asking *a = arg;
 
     (void)x;
+    a->h->n_hub_asks--;
     hub_ask_cancel(a->ask);
     asking_free(a);
 }
@@ -149,6 +159,7 @@ static void on_answer(void *arg, const struct buf *body, struct api_error *e)
 {
     struct asking *a = arg;
 
+    a->h->n_hub_asks--;
     http_on_gone(a->x, NULL, NULL);
     if (body)
         take_answer(a, body);
@@ -159,8 +170,11 @@ static void on_answer(void *arg, const struct buf *body, struct api_error *e)
 
 static int ask(struct asking *a, struct api_error *e)
 {
+    char who[FAILED_KEYS_WHO_BYTES];
     const struct hub_ask_params params = {.base = a->h->base,
                                           .client = a->h->outside,
+                                          .turns = a->h->hub_turns,
+                                          .who = failed_keys_who(http_peer(a->x), who),
                                           .endpoint = a->h->models->endpoint,
                                           .token = a->h->models->token,
                                           .repo = a->ref.repo,
@@ -169,7 +183,24 @@ static int ask(struct asking *a, struct api_error *e)
                                           .arg = a,
                                           .done = on_answer};
 
-    return hub_ask_start(&params, &a->ask, e);
+    if (hub_ask_start(&params, &a->ask, e))
+        return -1;
+    a->h->n_hub_asks++;
+    http_on_gone(a->x, on_gone, a);
+    return 0;
+}
+
+static bool is_full(const struct asking *a)
+{
+    struct api_error e;
+
+    if (a->h->n_hub_asks < FILES_ASKS_MAX)
+        return false;
+    api_error_set(&e, API_QUEUE_TIMEOUT, REPLY_SRC,
+                  "%d others ask what the hub has, or wait for their turn, which is the limit",
+                  FILES_ASKS_MAX);
+    reply_error_after(a->x, 0, &e, FILES_RETRY_S);
+    return true;
 }
 
 void routes_get_files(struct hive *h, struct http_exchange *x, const char *id)
@@ -193,11 +224,10 @@ void routes_get_files(struct hive *h, struct http_exchange *x, const char *id)
     else if (a->ref.kind != MODEL_REF_HF)
         reply_fail(x, API_INVALID_MODEL_REF, "'%.200s' is no repository of the hub: hf:org/repo",
                    asked);
-    else if (ask(a, &e))
+    else if (!is_full(a)) {
+        if (ask(a, &e) == 0)
+            return;
         reply_error(x, 0, &e);
-    else {
-        http_on_gone(x, on_gone, a);
-        return;
     }
     asking_free(a);
 }
