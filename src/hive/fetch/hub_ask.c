@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/retry_after.h"
 #include "base/str.h"
@@ -186,9 +187,12 @@ static void say_not_found(struct hub_ask *a)
 static void tell(struct hub_ask *a, const struct buf *body)
 {
     const struct hub_ask_params p = a->p;
+    bool large = body->len >= HEAP_LARGE_BYTES;
 
     ask_free(a);
     p.done(p.arg, body, NULL);
+    if (large) /* its values were many */
+        heap_give_back();
 }
 
 static void on_answer(void *arg, int rc, const struct http_response *r, const struct err *err)
