@@ -226,3 +226,18 @@ test('what waits for a slot is bounded, too', { skip: sanitized && 'it takes too
   assert.ok(n_taken >= 5 && n_taken < 12, `${n_taken} were taken`);
   assert.strictEqual((await send(asked('hi', { json_schema: { enum: choices(0) }, stream: false }))).status, 200); // what was held is given back
 });
+
+/* A worker may have no memory for machine code, so patterns are interpreted there; one of them looked through a run of blanks
+ * from each of its blanks anew: 30,000 took five seconds, in which nobody else's text was read, and these minutes. */
+test('a run of blanks is cut into words in time by its length', { timeout: 60000 }, async (t) => {
+  const model = path.join(FOLDER, 'blanks.gguf'), n = 300000;
+  writeHollowModel(model, { layers: 1, embd: 64, ff: 64, pre: 'deepseek-llm' });
+  const own = await startWorker({ model, slots: 1, threads: 1 });
+  t.after(() => own.stop());
+  await until(async () => (await ask(`${own.url}/v1/ready`)).json.ready, 'ready');
+  for (const [content, more] of [[`${' '.repeat(n)}1`, 1], [' '.repeat(n), 0], [`a${'\t'.repeat(n)}b`, n / 2 + 2]]) {
+    const answer = await ask(`${own.url}/v1/tokenize`, { method: 'POST', body: { content } });
+    assert.strictEqual(answer.status, 200, answer.text.slice(0, 300));
+    assert.strictEqual(answer.json.tokens.length, n / 2 + more);
+  }
+});

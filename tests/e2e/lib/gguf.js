@@ -44,11 +44,29 @@ function vocabulary(doubles) {
 }
 const N_VOCAB = 27 + 3 + 256;
 
+/* One as GPT-2's family has it: a letter for each byte, two blanks, and a way to cut texts into words. */
+function byteVocabulary(pre) {
+  const shown = (b) => (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
+  let n = 0;
+  const letters = Array.from({ length: 256 }, (_, b) => String.fromCodePoint(shown(b) ? b : 256 + n++));
+  const tokens = [...letters, '<s>', '</s>', letters[32] + letters[32]];
+  while (tokens.length < N_VOCAB) tokens.push(`<unused${tokens.length}>`);
+  return [
+    entry('tokenizer.ggml.model', STRING, 'gpt2'),
+    entry('tokenizer.ggml.pre', STRING, pre),
+    array('tokenizer.ggml.tokens', STRING, tokens),
+    array('tokenizer.ggml.token_type', I32, tokens.map((text, i) => (i === 256 || i === 257 ? 3 : 1))),
+    array('tokenizer.ggml.merges', STRING, [`${letters[32]} ${letters[32]}`]),
+    entry('tokenizer.ggml.bos_token_id', U32, 256),
+    entry('tokenizer.ggml.eos_token_id', U32, 257),
+  ];
+}
+
 /* Writes the model; its (first part's) size in bytes. Every weight is zero. With `parts` 2 the file
  * x.gguf becomes x-00001-of-00002.gguf and x-00002-of-00002.gguf. With `packable` its matrices are Q4_0, which a
  * worker that has nothing else to do packs. */
 function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, template = null, toolTemplate = null, parts = 1, license = null,
-  packable = false, addEos = false, doubles = 0, heads = embd / 64 } = {}) {
+  packable = false, addEos = false, doubles = 0, pre = null, heads = embd / 64 } = {}) {
   const meta = [
     entry('general.architecture', STRING, 'llama'),
     entry('general.name', STRING, 'hollow'),
@@ -60,7 +78,7 @@ function writeHollowModel(file, { layers = 4, embd = 64, ff = 128, ctx = 512, te
     entry('llama.attention.head_count_kv', U32, heads),
     entry('llama.attention.layer_norm_rms_epsilon', F32, 1e-5),
     entry('llama.rope.dimension_count', U32, embd / heads),
-    ...vocabulary(doubles),
+    ...(pre === null ? vocabulary(doubles) : byteVocabulary(pre)),
     ...(addEos ? [entry('tokenizer.ggml.add_eos_token', BOOL, true)] : []),
     ...(license === null ? [] : [entry('general.license', STRING, license)]),
     ...(template === null ? [] : [entry('tokenizer.chat_template', STRING, template)]),
