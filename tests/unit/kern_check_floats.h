@@ -396,6 +396,35 @@ static inline void check_gelu(void)
     gelu_try(&r, 20000);
 }
 
+static inline void exp_try(struct rng *r, size_t n)
+{
+    static const float ends[] = {NAN,    -INFINITY,    INFINITY,    -0.0f,
+                                 -3e38f, KERN_EXP_MIN, -87.000008f, 89.0f};
+    struct guard g = {0};
+    float *x = guard_floats(&g, r, n), *y = guard_floats(&g, r, n), *ref = guard_floats(&g, r, n);
+
+    for (size_t i = 0; i < n; i++)
+        x[i] = (i + n) % 9 == 0 ? ends[(i + n) / 9 % 8] : x[i] * 90.0f;
+    for (size_t i = 0; i < n; i++)
+        ref[i] = kern_exp(x[i]);
+    EACH_SET(set)
+    {
+        memcpy(y, x, n * sizeof *x);
+        set->exp(y, n);
+        check_same(y, ref, n, set->name, "exp");
+    }
+    guard_free(&g);
+}
+
+static inline void check_exp(void)
+{
+    struct rng r = {15};
+
+    for (size_t n = 1; n <= 40; n++)
+        exp_try(&r, n);
+    exp_try(&r, 20000);
+}
+
 static inline void check_add(void)
 {
     struct rng r = {12};

@@ -31,6 +31,7 @@ static inline void check_find(void)
     X(check_get_row_is_that_of_ggml, get_row__exactly_what_ggml_makes)                             \
     X(check_exp_is_within_two_ulp, exp__within_two_ulp)                                            \
     X(check_exp_at_its_ends, exp__at_its_ends)                                                     \
+    X(check_exp, exp__same_as_ref)                                                                 \
     X(check_half_to_float, half__all_values_to_float)                                              \
     X(check_float_to_half, to_f16__nearest_even)                                                   \
     X(check_quantize_equals_ref, quantize__same_as_ref)                                            \

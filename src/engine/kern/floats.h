@@ -339,6 +339,16 @@ static void float_gelu(float *x, size_t n)
         x[i] = kern_gelu(x[i]);
 }
 
+static void float_exp_all(float *x, size_t n)
+{
+    size_t i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        vf_store(x + i, float_exp(vf_load(x + i)));
+    for (; i < n; i++)
+        x[i] = kern_exp(x[i]);
+}
+
 static void float_add(float *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -218,6 +218,9 @@ struct kern {
      */
     void (*gelu)(float *x, size_t n);
 
+    /* x[i] = kern_exp(x[i]) */
+    void (*exp)(float *x, size_t n);
+
     /* y[i] = y[i] + x[i] */
     void (*add)(float *y, const float *x, size_t n);
 

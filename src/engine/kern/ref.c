@@ -265,6 +265,12 @@ static void ref_gelu(float *x, size_t n)
         x[i] = kern_gelu(x[i]);
 }
 
+static void ref_exp(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = kern_exp(x[i]);
+}
+
 static void ref_add(float *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -287,6 +293,7 @@ const struct kern kern_ref = {
     .rope = ref_rope,
     .silu_mul = ref_silu_mul,
     .gelu = ref_gelu,
+    .exp = ref_exp,
     .add = ref_add,
     .to_f16 = ref_to_f16,
     .attend = ref_attend,

@@ -29,8 +29,8 @@ static void set_matmul(const struct kern_mat *w, const struct kern_acts *x, floa
     {                                                                                              \
         .name = set_name, .quantize = float_quantize, .matmul = set_matmul, .pack = gather_pack,   \
         .get_row = kern_get_row, .rms_norm = float_rms_norm, .layer_norm = float_layer_norm,       \
-        .rope = float_rope, .gelu = float_gelu, .silu_mul = float_silu_mul, .add = float_add,      \
-        .to_f16 = float_to_half, .attend = attend, .attend_block = attend_block,                   \
+        .rope = float_rope, .gelu = float_gelu, .silu_mul = float_silu_mul, .exp = float_exp_all,  \
+        .add = float_add, .to_f16 = float_to_half, .attend = attend, .attend_block = attend_block, \
         .attend_join = attend_join,                                                                \
     }
 

@@ -1,12 +1,8 @@
 /*
  * sampler.c - chooses the next token from logits; see engine.h for the order of the steps.
  *
- * Temperature changes no order among tokens, so it is applied where weights are made. Weights are
- * kern_exp of the distance to the best token (the same bits on every machine, which libm's exp does
- * not promise), sums are doubles taken in a fixed order. A NaN counts as minus infinity. No step
- * sorts a whole vocabulary: top_k keeps a heap of k; top_p and min_p take the best from a heap one
- * by one until they have enough. Nothing is allocated after creation. Sources: Fan et al. 2018
- * (top-k), Holtzman et al. 2020 (top-p), Nguyen et al. 2024 (min-p), Keskar et al. 2019 (penalty).
+ * Here logits are changed and the largest is found; what is random is draw.h. Nothing is allocated
+ * after creation. Source: Keskar et al. 2019 (repetition penalty).
  */
 #include "engine/model/sampler.h"
 
@@ -14,28 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/kern/kern.h"
+#include "engine/model/draw.h"
+#include "engine/model/mask.h"
 #include "engine/model/model.h"
-#include "engine/model/rng.h"
-
-struct candidate {
-    float logit;
-    int32_t id;
-};
 
 struct engine_sampler {
     struct engine_sampling how;
     uint32_t n_vocab;
-    struct rng rng;
     int32_t *window; /* a ring of the last how.repeat_last_n tokens; NULL without a penalty */
     uint32_t n_window, next;
     struct engine_bias *bias; /* how.n_bias */
     uint32_t *counts;         /* of the answer's tokens; NULL without penalties on them */
     int32_t *seen;            /* those of them that are not zero */
     uint32_t n_seen;
-    float *changed;               /* n_vocab, when anything changes logits */
-    struct candidate *candidates; /* top_k of them, or n_vocab; NULL when greedy */
-    uint32_t n_candidates;
+    float *changed;   /* n_vocab, when anything changes logits */
+    struct draw draw; /* zeroed when greedy */
 };
 
 struct engine_sampling engine_sampling_default(void)
@@ -109,19 +98,6 @@ static int alloc_changes(struct engine_sampler *s, const struct engine_bias *bia
     return 0;
 }
 
-static int alloc_arrays(struct engine_sampler *s, const struct engine_bias *bias, struct err *err)
-{
-    bool all = s->how.top_k == 0 || s->how.top_k > s->n_vocab;
-
-    if (s->how.temperature > 0.0f) {
-        s->n_candidates = all ? s->n_vocab : s->how.top_k;
-        s->candidates = malloc(s->n_candidates * sizeof *s->candidates);
-        if (!s->candidates)
-            return err_no_memory(err, s->n_candidates * sizeof *s->candidates, "the sampler");
-    }
-    return alloc_changes(s, bias, err);
-}
-
 int sampler_create(uint32_t n_vocab, const struct engine_sampling *how, struct engine_sampler **out,
                    struct err *err)
 {
@@ -138,8 +114,10 @@ int sampler_create(uint32_t n_vocab, const struct engine_sampling *how, struct e
     if (s->how.repetition_penalty == 0.0f)
         s->how.repetition_penalty = 1.0f;
     s->n_vocab = n_vocab;
-    rng_seed(&s->rng, how->seed);
-    rc = alloc_arrays(s, how->bias, err);
+    if (how->temperature > 0.0f)
+        rc = draw_init(&s->draw, n_vocab, how, err);
+    if (!rc)
+        rc = alloc_changes(s, how->bias, err);
     if (rc) {
         engine_sampler_free(s);
         return rc;
@@ -157,8 +135,7 @@ int engine_sampler_create(const struct engine_model *m, const struct engine_samp
 uint64_t engine_sampler_need(const struct engine_model *m)
 {
     const struct engine_sampler *s = NULL;
-    uint64_t token =
-        sizeof *s->counts + sizeof *s->seen + sizeof *s->changed + sizeof *s->candidates;
+    uint64_t token = sizeof *s->counts + sizeof *s->seen + sizeof *s->changed + sizeof *s->draw.c;
 
     return sizeof *s + engine_sampling_default().repeat_last_n * sizeof *s->window +
            m->w.n_vocab * token;
@@ -173,7 +150,7 @@ void engine_sampler_free(struct engine_sampler *s)
     free(s->counts);
     free(s->seen);
     free(s->changed);
-    free(s->candidates);
+    draw_done(&s->draw);
     free(s);
 }
 
@@ -229,30 +206,6 @@ static void count(struct engine_sampler *s, int32_t token)
         s->seen[s->n_seen++] = token;
 }
 
-static float not_nan(float logit)
-{
-    return isnan(logit) ? -INFINITY : logit;
-}
-
-/*
- * Masks are looked at where they matter: what is not allowed counts as minus infinity, but no
- * logits are copied for it, and 64 tokens of which none is allowed are passed by at once.
- */
-static bool allows(const uint64_t *mask, uint32_t id)
-{
-    return !mask || (mask[id / 64] >> id % 64 & 1);
-}
-
-/* Where the tokens end that can be looked at together with the i-th; *any: one of them is allowed.
- */
-static uint32_t run_end(const uint64_t *mask, uint32_t i, uint32_t n, bool *any)
-{
-    uint32_t end = mask ? (i / 64 + 1) * 64 : n;
-
-    *any = !mask || mask[i / 64];
-    return end < n ? end : n;
-}
-
 /* Maxima of every sixteenth logit first: comparisons that depend on no others run side by side. */
 #define LANES 16
 
@@ -280,7 +233,7 @@ static void look_for_larger(const float *logits, const uint64_t *mask, uint32_t 
     float most = largest(logits + from, to - from);
 
     for (uint32_t i = from; i < to && most > *top; i++) {
-        if (!(logits[i] > *top) || !allows(mask, i))
+        if (!(logits[i] > *top) || !mask_allows(mask, i))
             continue;
         *top = logits[i];
         *id = (int32_t)i;
@@ -294,158 +247,20 @@ static int32_t likeliest(const float *logits, const uint64_t *mask, uint32_t n)
     bool any;
 
     for (uint32_t i = 0, end; i < n; i = end) {
-        end = run_end(mask, i, n, &any);
+        end = mask_run_end(mask, i, n, &any);
         if (any)
             look_for_larger(logits, mask, i, end, &top, &id);
     }
     return id;
 }
 
-/* ---- heaps of candidates ------------------------------------------------- */
-
-enum heap_order { BEST_ON_TOP, WORST_ON_TOP };
-
-static bool better(struct candidate a, struct candidate b)
-{
-    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
-}
-
-static bool above(enum heap_order order, struct candidate a, struct candidate b)
-{
-    return order == BEST_ON_TOP ? better(a, b) : better(b, a);
-}
-
-static void sift_down(struct candidate *c, uint32_t n, uint32_t i, enum heap_order order)
-{
-    struct candidate moving = c[i];
-
-    for (;;) {
-        uint32_t child = 2 * i + 1;
-
-        if (child >= n)
-            break;
-        if (child + 1 < n && above(order, c[child + 1], c[child]))
-            child++;
-        if (!above(order, c[child], moving))
-            break;
-        c[i] = c[child];
-        i = child;
-    }
-    c[i] = moving;
-}
-
-static void heapify(struct candidate *c, uint32_t n, enum heap_order order)
-{
-    for (uint32_t i = n / 2; i-- > 0;)
-        sift_down(c, n, i, order);
-}
-
-/* Takes the best of a heap of n out of it and puts it at c[n - 1]. */
-static struct candidate pop_best(struct candidate *c, uint32_t n)
-{
-    struct candidate best = c[0];
-
-    c[0] = c[n - 1];
-    c[n - 1] = best;
-    sift_down(c, n - 1, 0, BEST_ON_TOP);
-    return best;
-}
-
-/* Among equals the lower id, which came first, stays. */
-static void offer(struct engine_sampler *s, const float *logits, const uint64_t *mask,
-                  uint32_t from, uint32_t to)
-{
-    struct candidate *c = s->candidates;
-
-    for (uint32_t i = from; i < to; i++) {
-        if (!(logits[i] > c[0].logit) || !allows(mask, i))
-            continue;
-        c[0] = (struct candidate){logits[i], (int32_t)i};
-        sift_down(c, s->n_candidates, 0, WORST_ON_TOP);
-    }
-}
-
-/* Fills the candidates with the n_candidates best of all logits, in no particular order. */
-static void choose_candidates(struct engine_sampler *s, const float *logits, const uint64_t *mask)
-{
-    struct candidate *c = s->candidates;
-    uint32_t n = s->n_candidates;
-    bool any;
-
-    for (uint32_t i = 0; i < n; i++)
-        c[i] = (struct candidate){allows(mask, i) ? not_nan(logits[i]) : -INFINITY, (int32_t)i};
-    if (n == s->n_vocab)
-        return;
-    heapify(c, n, WORST_ON_TOP);
-    for (uint32_t i = n, end; i < s->n_vocab; i = end) {
-        end = run_end(mask, i, s->n_vocab, &any);
-        if (any)
-            offer(s, logits, mask, i, end);
-    }
-}
-
-/* ---- the draw ------------------------------------------------------------ */
-
-/* Unnormalised probability: 1 for the best. The check also keeps inf - inf away. */
-static double weight(const struct engine_sampler *s, struct candidate c, float best)
-{
-    if (c.logit == best)
-        return 1.0;
-    return kern_exp((float)(((double)c.logit - (double)best) / (double)s->how.temperature));
-}
-
-/*
- * Moves the candidates that top_p and min_p keep to the end of the array, best last, and returns
- * how many they are; *sum is what they weigh together.
- */
-static uint32_t keep_nucleus(struct engine_sampler *s, float best, double total, double *sum)
-{
-    uint32_t n = s->n_candidates, kept = 0;
-    double enough = s->how.top_p < 1.0f ? (double)s->how.top_p * total : INFINITY;
-
-    *sum = 0.0;
-    while (kept < n && (kept == 0 || *sum < enough)) {
-        double w = weight(s, s->candidates[0], best);
-
-        if (kept > 0 && (w < (double)s->how.min_p || w == 0.0))
-            break;
-        pop_best(s->candidates, n - kept);
-        *sum += w;
-        kept++;
-    }
-    return kept;
-}
-
-static int32_t draw(struct engine_sampler *s)
-{
-    struct candidate *c = s->candidates;
-    uint32_t n = s->n_candidates, kept = n;
-    double total = 0.0, sum, at;
-    float best;
-
-    heapify(c, n, BEST_ON_TOP);
-    best = c[0].logit;
-    for (uint32_t i = 0; i < n; i++)
-        total += weight(s, c[i], best);
-    sum = total;
-    if (s->how.top_p < 1.0f || s->how.min_p > 0.0f)
-        kept = keep_nucleus(s, best, total, &sum);
-    at = rng_unit(&s->rng) * sum;
-    for (uint32_t i = n - 1; i > n - kept; i--) {
-        at -= weight(s, c[i], best);
-        if (at < 0.0)
-            return c[i].id;
-    }
-    return c[n - kept].id;
-}
-
 /* The only tokens that are allowed may all be -infinity: the first of them then. */
 static int32_t within(const struct engine_sampler *s, int32_t id, const uint64_t *mask)
 {
-    if (mask[id / 64] >> (id % 64) & 1)
+    if (mask_allows(mask, (uint32_t)id))
         return id;
     for (uint32_t i = 0; i < s->n_vocab; i++)
-        if (mask[i / 64] >> (i % 64) & 1)
+        if (mask_allows(mask, i))
             return (int32_t)i;
     BUG("a mask allows no token");
 }
@@ -457,12 +272,10 @@ int32_t engine_sampler_next_masked(struct engine_sampler *s, const float *logits
 
     BUG_ON(mask && !s->how.masked);
     logits = change(s, logits);
-    if (s->how.temperature == 0.0f) {
+    if (s->how.temperature == 0.0f)
         id = likeliest(logits, mask, s->n_vocab);
-    } else {
-        choose_candidates(s, logits, mask);
-        id = draw(s);
-    }
+    else
+        id = draw_next(&s->draw, logits, mask).id;
     if (mask)
         id = within(s, id, mask);
     count(s, id);
