@@ -28,9 +28,11 @@ int embed_pass_init(struct embed_pass *p, struct engine *engine, struct outbox *
     engine_model_info(engine_get_model(engine), &info);
     *p = (struct embed_pass){
         .engine = engine, .outbox = outbox, .n_embd = info.n_embd, .raw = info.raw_vectors};
+    p->plan = (struct embed_plan){.n_batch = engine_n_batch(engine), .n_texts = ENGINE_EMBED_TEXTS};
     p->running = calloc(engine_n_slots(engine), sizeof *p->running);
+    p->planned = calloc(engine_n_slots(engine), sizeof *p->planned);
     p->vectors = calloc(ENGINE_EMBED_TEXTS * (size_t)info.n_embd, sizeof *p->vectors);
-    if (!p->running || !p->vectors)
+    if (!p->running || !p->planned || !p->vectors)
         return err_no_memory(err, ENGINE_EMBED_TEXTS * (size_t)info.n_embd * sizeof *p->vectors,
                              "the vectors of a pass");
     engine_ask_whether_in_vain(engine, is_in_vain, p);
@@ -41,6 +43,7 @@ void embed_pass_done(struct embed_pass *p)
 {
     BUG_ON(p->n_running);
     free(p->running);
+    free(p->planned);
     free(p->vectors);
     *p = (struct embed_pass){0};
 }
@@ -96,43 +99,44 @@ void embed_pass_end_all(struct embed_pass *p)
 
 /* ---- planning ------------------------------------------------------------ */
 
-/* What a pass takes, and what is left of it. */
+/* What a pass takes. */
 struct taking {
     struct embed_pass *p;
     struct engine_text texts[ENGINE_EMBED_TEXTS];
     struct job *owners[ENGINE_EMBED_TEXTS];
-    uint32_t n, rows_left;
+    uint32_t n, n_rows;
 };
 
-/* The job's next text, if it has one that fits. */
-static bool take_one(struct taking *t, struct job *j)
+/* The job's next text. */
+static void take_next(struct taking *t, struct job *j)
 {
     struct embedding *em = j->embedding;
-    uint32_t next = em->n_done + em->n_planned;
-    const struct embedding_input *in = &em->inputs[next];
+    const struct embedding_input *in = &em->inputs[em->n_done + em->n_planned++];
 
-    if (t->n == ENGINE_EMBED_TEXTS || next == em->n_inputs || in->n_tokens > t->rows_left)
-        return false;
     t->texts[t->n] = (struct engine_text){.tokens = in->tokens,
                                           .n = in->n_tokens,
                                           .pooling = em->pooling,
                                           .normalize = em->by_model ? !t->p->raw : em->normalize,
                                           .out = t->p->vectors + t->n * (size_t)t->p->n_embd};
     t->owners[t->n++] = j;
-    t->rows_left -= in->n_tokens;
-    em->n_planned++;
-    return true;
+    t->n_rows += in->n_tokens;
 }
 
 static void take_texts(struct taking *t)
 {
-    bool taken = true;
+    uint32_t owners[ENGINE_EMBED_TEXTS], n;
+    struct embed_pass *p = t->p;
 
-    while (taken) {
-        taken = false;
-        for (uint32_t i = 0; i < t->p->n_running; i++)
-            taken = take_one(t, t->p->running[i]) || taken;
+    for (uint32_t i = 0; i < p->n_running; i++) {
+        struct embedding *em = p->running[i]->embedding;
+
+        em->n_planned = 0;
+        p->planned[i] = (struct embed_plan_job){.texts = em->inputs + em->n_done,
+                                                .n_texts = em->n_inputs - em->n_done};
     }
+    n = embed_plan_texts(&p->plan, p->planned, p->n_running, owners);
+    for (uint32_t i = 0; i < n; i++)
+        take_next(t, p->running[owners[i]]);
 }
 
 /* ---- running ------------------------------------------------------------- */
@@ -149,7 +153,7 @@ static void deal(struct taking *t)
     }
 }
 
-/* Even when the leader's texts fill a pass each, the others' turn comes. */
+/* However long the leader's texts are, the others' turn comes. */
 static void pass_lead_on(struct embed_pass *p)
 {
     struct job *leader = p->running[0];
@@ -173,19 +177,21 @@ static void fail_pass(struct taking *t, int rc, const struct err *err)
 
 void embed_pass_run(struct embed_pass *p)
 {
-    struct taking t = {.p = p, .rows_left = engine_n_batch(p->engine)};
+    struct taking t = {.p = p};
+    uint64_t begun_ns;
     struct err err;
     int rc;
 
-    for (uint32_t i = 0; i < p->n_running; i++)
-        p->running[i]->embedding->n_planned = 0;
     take_texts(&t);
     pass_lead_on(p);
+    begun_ns = clock_ns();
     rc = engine_embed(p->engine, t.texts, t.n, &err);
-    if (rc)
+    if (rc) {
         fail_pass(&t, rc, &err);
-    else
+    } else {
+        embed_plan_learn(&p->plan, t.n_rows, (double)(clock_ns() - begun_ns) / 1e6);
         deal(&t);
+    }
     send_off(p);
     outbox_flush(p->outbox);
 }

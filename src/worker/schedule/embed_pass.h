@@ -2,9 +2,11 @@
  * embed_pass.h - the embedding jobs that run, and one pass of their texts through the encoder; what
  * pass.h is for inferences.
  *
- * A pass takes texts in turn, one of each job, as long as they fit; then the job that led goes to
- * the end of the line. So several requests share a pass, and one of two thousand texts holds no
- * short one up for longer than a pass or two.
+ * Which texts are in a pass is decided by embed_plan.h, where the rule is written down: one of the
+ * job that leads, and as many more, of all jobs in turn, as do not make the pass long; then the job
+ * that led goes to the end of the line. So several requests share a pass, and one of two thousand
+ * short texts holds another up for two passes of a fifth of a second: that which is under way, and
+ * the one that has it. A long text is one piece, and takes as long as it takes.
  *
  * The engine's thread owns it.
  */
@@ -17,6 +19,7 @@
 #include "api/errors.h"
 #include "base/err.h"
 #include "engine/engine.h"
+#include "worker/schedule/embed_plan.h"
 
 struct job;
 struct outbox;
@@ -24,7 +27,9 @@ struct outbox;
 struct embed_pass {
     struct engine *engine;
     struct outbox *outbox;
-    struct job **running; /* [n_slots], the next to lead first */
+    struct job **running;           /* [n_slots], the next to lead first */
+    struct embed_plan_job *planned; /* [n_slots] */
+    struct embed_plan plan;
     uint32_t n_running;
     uint32_t n_embd;
     bool raw;       /* the model's vectors: see engine_model_info */

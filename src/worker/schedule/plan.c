@@ -125,12 +125,16 @@ void plan_rows(const struct plan *p, struct plan_job *jobs, uint32_t n_jobs)
     }
 }
 
-void plan_learn(struct plan *p, uint32_t n_rows, double ms)
+void plan_learn_cost(double *ms_per_row, uint32_t n_rows, double ms)
 {
     double cost = ms / n_rows;
 
     if (n_rows < PLAN_CHUNK_LEAST)
         return; /* there the weights cost, not the rows */
-    p->ms_per_row =
-        p->ms_per_row > 0 ? p->ms_per_row + NEWEST_SHARE * (cost - p->ms_per_row) : cost;
+    *ms_per_row = *ms_per_row > 0 ? *ms_per_row + NEWEST_SHARE * (cost - *ms_per_row) : cost;
+}
+
+void plan_learn(struct plan *p, uint32_t n_rows, double ms)
+{
+    plan_learn_cost(&p->ms_per_row, n_rows, ms);
 }

@@ -51,5 +51,7 @@ void plan_rows(const struct plan *p, struct plan_job *jobs, uint32_t n_jobs);
 
 /* A pass of n_rows, rows of prompts among them, took so long. */
 void plan_learn(struct plan *p, uint32_t n_rows, double ms);
+/* The same for what rows have cost of late, 0 = not known, wherever it is kept. */
+void plan_learn_cost(double *ms_per_row, uint32_t n_rows, double ms);
 
 #endif
