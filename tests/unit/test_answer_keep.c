@@ -26,6 +26,21 @@ bool answer_keep(struct answer *a, size_t n)
     return true;
 }
 
+static size_t begun; /* of an event that has not come whole */
+
+size_t ask_held(const struct ask *a)
+{
+    return a ? begun : 0;
+}
+
+bool answer_hold_partial(struct answer *a, size_t before, size_t now)
+{
+    if (a->n_partial - before + now > room)
+        return false;
+    a->n_partial += now - before;
+    return true;
+}
+
 static size_t n_scores;
 
 static void score(struct choice *c, const json_t *tokens)
@@ -198,10 +213,44 @@ static void test_keep__scores_are_the_dialects_of_a_whole_answer(void **state)
     json_decref(tokens);
 }
 
+/* A worker may begin to say much, and never end it: thirty that did took a megabyte each, and more,
+ * that counted in nothing. */
+static void test_keep__what_is_begun_counts_until_it_is_whole(void **state)
+{
+    struct answer *a = *state;
+    struct choice c = {.answer = a, .ask = (struct ask *)&begun}, other = c;
+
+    room = 3 * PIECE;
+    begun = 1000; /* as all events are for a moment */
+    choice_hold_partial(&c);
+    assert_int_equal(a->n_partial, 0);
+    begun = 2 * PIECE;
+    choice_hold_partial(&c);
+    choice_hold_partial(&c);
+    assert_int_equal(a->n_partial, 2 * PIECE);
+    choice_hold_partial(&other);
+    assert_string_equal(other.wrong,
+                        "the answers and requests that wait here hold nearly all the memory they "
+                        "may have together, and this answer goes on");
+    assert_int_equal(other.wrong_code, API_ALL_SLOTS_BUSY);
+    assert_null(c.wrong);
+    begun = 0;
+    choice_hold_partial(&c);
+    assert_int_equal(a->n_partial, 0);
+    begun = PIECE;
+    choice_hold_partial(&c);
+    c.ask = NULL; /* it has ended */
+    choice_hold_partial(&c);
+    assert_int_equal(a->n_partial, 0);
+    assert_null(c.wrong);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_keep__calls_share_the_bound_of_their_answer, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_keep__what_is_begun_counts_until_it_is_whole, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_keep__calls_are_bounded_by_their_bytes_alone, set_up,
                                         tear_down),

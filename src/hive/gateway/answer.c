@@ -81,7 +81,7 @@ bool answer_keep(struct answer *a, size_t n)
     return true;
 }
 
-bool answer_hold_partial(struct answer *a, size_t before, size_t now, struct api_error *e)
+bool answer_hold_partial(struct answer *a, size_t before, size_t now)
 {
     a->n_partial -= before;
     if (hold_more(a, now)) {
@@ -89,7 +89,6 @@ bool answer_hold_partial(struct answer *a, size_t before, size_t now, struct api
         return true;
     }
     a->n_partial += before;
-    reply_say_held(e, now);
     return false;
 }
 

@@ -11,8 +11,6 @@
 #include "hive/http/reply.h"
 #include "net/http_server.h"
 
-#define PARTIAL_LITTLE (16u << 10) /* of an event: as much as any has, and a reader keeps */
-
 /* ---- what comes ---- */
 
 /* Is text what the client is at? Text without a character is not: it brings scores. */
@@ -102,28 +100,12 @@ static int write_out(struct answer *a)
     return 0;
 }
 
-/* What its worker has begun to say counts as what is kept does: it may never end it. */
-static bool hold_partial(struct choice *c, struct api_error *e)
-{
-    size_t held = ask_held(c->ask), n = held > PARTIAL_LITTLE ? held : 0;
-
-    if (n == c->n_partial)
-        return true;
-    if (!answer_hold_partial(c->answer, c->n_partial, n, e))
-        return false;
-    c->n_partial = n;
-    return true;
-}
-
 static void on_pause(void *arg)
 {
     struct choice *c = arg;
     struct api_error e;
 
-    if (!c->wrong && !hold_partial(c, &e)) {
-        answer_fail(c->answer, &e);
-        return;
-    }
+    choice_hold_partial(c);
     if (!c->wrong) {
         if (write_out(c->answer) == 0)
             answer_ask_more(c->answer);
@@ -147,7 +129,7 @@ static void on_end(void *arg, struct event_end *end, struct api_error *e, enum a
     struct api_error mine;
 
     c->ask = NULL;
-    hold_partial(c, NULL);
+    choice_hold_partial(c);
     note_begun(c);
     if (!end || end->stop == EVENT_STOP_CANCELLED || c->wrong) {
         if (left != ASK_BEGUN ? answer_try_another(a, c, left)

@@ -9,6 +9,9 @@ void choice_init(struct choice *c, struct answer *a, unsigned index);
 void choice_done(struct choice *c); /* its ask must have ended */
 /* Keeps of an event what is needed later; the choice is spoilt when that cannot be. */
 void choice_keep(struct choice *c, const struct event *e);
+/* What its worker has begun to say counts as what is kept does: it may never end it. The choice is
+ * spoilt when that is too much. */
+void choice_hold_partial(struct choice *c);
 
 /* ---- answer_choice.c ---- */
 int choice_ask(struct choice *c, struct api_error *e);
@@ -25,7 +28,7 @@ void answer_forget_held(struct answer *a);      /* nothing is held, but for what
 bool answer_keep(struct answer *a, size_t n);
 /* Of an event that has not come whole `now` bytes are here, and `before` were, at the last word of
  * it; 0 always fits. */
-bool answer_hold_partial(struct answer *a, size_t before, size_t now, struct api_error *e);
+bool answer_hold_partial(struct answer *a, size_t before, size_t now);
 /* All workers have what was asked: it is held no more. */
 void answer_asked(struct answer *a);
 void answer_begin(struct answer *a); /* the stream and its first events, unless they are out */

@@ -50,6 +50,13 @@ void choice_spoil(struct choice *c, const char *why)
 
 _Static_assert(ANSWER_TEXT_MAX == 64u << 20, "the sentence says so");
 
+static void spoil_for_room(struct choice *c)
+{
+    spoil_as(c, API_ALL_SLOTS_BUSY,
+             "the answers and requests that wait here hold nearly all the memory they may have "
+             "together, and this answer goes on");
+}
+
 int choice_count(struct choice *c, size_t n)
 {
     if (n > ANSWER_TEXT_MAX - c->n_kept) {
@@ -59,13 +66,25 @@ int choice_count(struct choice *c, size_t n)
         return -1;
     }
     if (!answer_keep(c->answer, n)) {
-        spoil_as(c, API_ALL_SLOTS_BUSY,
-                 "the answers and requests that wait here hold nearly all the memory they may have "
-                 "together, and this answer goes on");
+        spoil_for_room(c);
         return -1;
     }
     c->n_kept += n;
     return 0;
+}
+
+#define PARTIAL_LITTLE (16u << 10) /* of an event: as much as any has, and a reader keeps */
+
+void choice_hold_partial(struct choice *c)
+{
+    size_t held = ask_held(c->ask), n = held > PARTIAL_LITTLE ? held : 0;
+
+    if (n == c->n_partial)
+        return;
+    if (answer_hold_partial(c->answer, c->n_partial, n))
+        c->n_partial = n;
+    else
+        spoil_for_room(c);
 }
 
 /* ---- texts and calls ---- */
