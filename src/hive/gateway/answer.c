@@ -83,13 +83,10 @@ bool answer_keep(struct answer *a, size_t n)
 
 bool answer_hold_partial(struct answer *a, size_t before, size_t now)
 {
-    a->n_partial -= before;
-    if (hold_more(a, now)) {
-        a->n_partial += now;
-        return true;
-    }
-    a->n_partial += before;
-    return false;
+    if (!hold_more(a, now - before)) /* `before` is in the sum: it does not wrap */
+        return false;
+    a->n_partial += now - before;
+    return true;
 }
 
 void answer_asked(struct answer *a)

@@ -152,7 +152,7 @@ void answer_end_early(void *arg)
     struct answer *a = arg;
     struct api_error e;
 
-    api_error_set(&e, API_REQUEST_CANCELLED, REPLY_SRC, "the request was cancelled");
+    running_error(&e);
     answer_fail(a, &e);
 }
 

@@ -67,7 +67,7 @@ static void end_early(void *arg)
 {
     struct api_error e;
 
-    api_error_set(&e, API_REQUEST_CANCELLED, REPLY_SRC, "the request was cancelled");
+    running_error(&e);
     fail(arg, &e, 0);
 }
 

@@ -2,6 +2,7 @@
 #include "hive/gateway/running.h"
 
 #include "base/str.h"
+#include "hive/http/reply.h"
 #include "net/http_server.h"
 
 void running_enter(struct hive *h, struct running *r)
@@ -24,6 +25,11 @@ static struct running *find(const struct hive *h, const char *id)
     while (r && !str_eq(http_request_id(r->x), id) && !(r->id && str_eq(r->id, id)))
         r = LIST_NEXT(r, entry);
     return r;
+}
+
+void running_error(struct api_error *e)
+{
+    api_error_set(e, API_REQUEST_CANCELLED, REPLY_SRC, "the request was cancelled");
 }
 
 /* The end of one may be that of others: each time the list is looked through anew. */

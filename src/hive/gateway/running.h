@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "api/errors.h"
 #include "hive/hive.h"
 
 struct running {
@@ -26,6 +27,9 @@ struct running {
 /* All but `entry` and `listed` is the caller's to set before. */
 void running_enter(struct hive *h, struct running *r);
 void running_leave(struct running *r); /* one that has left, or was never entered, is fine */
+
+/* What who is ended says of it. */
+void running_error(struct api_error *e);
 
 /* Ends all of this name; 204 to `x`, also when there is none (any more). */
 void running_delete(struct hive *h, struct http_exchange *x, const char *id);

@@ -21,9 +21,8 @@ rc or sys.stdin.read()
 rc or libc.umount2(sys.argv[1].encode(), 2)
 `;
 
-/* An automounter's place with two names in it: "good" is a folder that is mounted already, any other is waited
- * for as long as this runs. autofs(5): names are told by way of the pipe, and nobody answers. */
-const AUTOMOUNT = `
+/* An automounter's place, whose names are told to `told`, until a line or the end comes. autofs(5) */
+const AUTOFS = `
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
 at, good = sys.argv[1], sys.argv[2]
@@ -33,27 +32,25 @@ told, tell = os.pipe()
 def mount(*args):
     if libc.mount(*args): print(os.strerror(ctypes.get_errno()), flush=True); sys.exit(1)
 mount(b'auto', at.encode(), b'autofs', 0, b'fd=%d,pgrp=%d,minproto=5,maxproto=5,indirect' % (tell, os.getpgrp()))
-os.mkdir(at + '/good')
-mount(good.encode(), (at + '/good').encode(), b'none', 4096, None)
-print('mounted', flush=True)
+`;
+const AUTOFS_END = `
 sys.stdin.read()
 libc.umount2((at + '/good').encode(), 2)
 libc.umount2(at.encode(), 2)
 `;
 
+/* An automounter's place with two names in it: "good" is a folder that is mounted already, any other is waited
+ * for as long as this runs. autofs(5): names are told by way of the pipe, and nobody answers. */
+const AUTOMOUNT = `${AUTOFS}os.mkdir(at + '/good')
+mount(good.encode(), (at + '/good').encode(), b'none', 4096, None)
+print('mounted', flush=True)${AUTOFS_END}`;
+
 /* One that answers: "good" is mounted at once, of any other name it says after so many seconds that there is none.
  * Numbers: linux/auto_fs.h, struct autofs_v5_packet. */
-const AUTOMOUNT_SLOW = `
-import ctypes, fcntl, os, struct, sys, threading, time
-libc = ctypes.CDLL(None, use_errno=True)
-at, good, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+const AUTOMOUNT_SLOW = `${AUTOFS}
+import fcntl, struct, threading, time
+seconds = float(sys.argv[3])
 READY, FAIL, BYTES = 0x9360, 0x9361, 304
-try: os.setpgid(0, 0)
-except OSError: pass
-told, tell = os.pipe()
-def mount(*args):
-    if libc.mount(*args): print(os.strerror(ctypes.get_errno()), flush=True); sys.exit(1)
-mount(b'auto', at.encode(), b'autofs', 0, b'fd=%d,pgrp=%d,minproto=5,maxproto=5,indirect' % (tell, os.getpgrp()))
 root = os.open(at, os.O_RDONLY)
 def answer(token, name):
     if name == 'good':
@@ -66,11 +63,7 @@ def listen():
         token, n = struct.unpack_from('<I', packet, 8)[0], struct.unpack_from('<I', packet, 40)[0]
         threading.Thread(target=answer, args=(token, packet[44:44 + n].decode()), daemon=True).start()
 threading.Thread(target=listen, daemon=True).start()
-print('mounted', flush=True)
-sys.stdin.read()
-libc.umount2((at + '/good').encode(), 2)
-libc.umount2(at.encode(), 2)
-`;
+print('mounted', flush=True)${AUTOFS_END}`;
 
 /*
  * The same with a program behind it: a folder that holds one file, until a line comes. From then on it takes
