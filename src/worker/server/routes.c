@@ -160,8 +160,8 @@ static void route_info(struct server *s, struct http_exchange *x, const char *re
 static void route_shutdown(struct server *s, struct http_exchange *x, const char *rest)
 {
     (void)rest;
+    lifecycle_drain(s->life, LIFECYCLE_REQUEST_DRAIN_MS); /* whoever reads the answer finds it so */
     answer_json(x, 202, json_pack("{s:s}", "state", "draining"));
-    lifecycle_drain(s->life, LIFECYCLE_REQUEST_DRAIN_MS);
 }
 
 static const struct route routes[] = {
