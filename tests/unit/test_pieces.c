@@ -591,7 +591,7 @@ static size_t newest(const struct ledger_claim *all, size_t n, struct ledger_cla
 
 static void test_ledger__of_any_order_keeps_the_newest_words(void **state)
 {
-    enum { ROUNDS = 200, N = 40, SPAN = 300 };
+    enum { ROUNDS = 60, N = 40, SPAN = 300 };
     struct ledger_claim all[N], kept[N];
     struct ledger_found found;
     struct ledger *l = NULL;
