@@ -572,6 +572,29 @@ static void test_procfs__a_name_with_brackets_and_blanks(void **state)
     assert_int_equal(procfs_parse_stat("", &st), -1);
     assert_int_equal(procfs_stat(getpid(), &st), 0);
     assert_int_equal(st.state, 'R');
+    assert_false(st.exiting);
+}
+
+static void test_procfs__one_that_ends_is_known_before_it_has_ended(void **state)
+{
+    struct procfs_stat st;
+    siginfo_t info;
+    pid_t pid = fork();
+
+    (void)state;
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(0);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    assert_int_equal(procfs_stat(pid, &st), 0);
+    assert_true(st.exiting);
+    waitpid(pid, NULL, 0);
+    /* its flags are all that tells: 0x400100 of the case above, and PF_EXITING */
+    assert_int_equal(procfs_parse_stat("12 (node) R 1 12 12 0 -1 4194564 100 0 17 0 200 100 0 0 "
+                                       "20 0 2 0 987654 1 2 3\n",
+                                       &st),
+                     0);
+    assert_true(st.exiting);
 }
 
 /* memory.events as the kernel's cgroup-v2.rst has it: "oom" is how often memory ran out, and
@@ -1008,6 +1031,7 @@ int main(void)
         cmocka_unit_test(test_home__a_path_that_cannot_be_told_is_no_home),
         cmocka_unit_test(test_home__no_folder_is_made_above_that_of_the_models),
         cmocka_unit_test(test_procfs__a_name_with_brackets_and_blanks),
+        cmocka_unit_test(test_procfs__one_that_ends_is_known_before_it_has_ended),
         cmocka_unit_test(test_procfs__a_view_tells_until_the_end),
         cmocka_unit_test(test_cgroup__kills_for_want_of_memory),
         cmocka_unit_test(test_child__runs_without_its_cgroup),

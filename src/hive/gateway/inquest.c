@@ -35,6 +35,14 @@ static void look(const struct inquest *q, struct inquest_finding *f)
               workers_is_over(q->workers, q->worker_id);
 }
 
+static bool may_end_yet(const struct inquest *q)
+{
+    const int64_t waited = clock_ms() - q->started_ms;
+
+    return waited < INQUEST_MAX_MS ||
+           (waited < INQUEST_EXIT_MS && workers_is_exiting(q->workers, q->worker_id));
+}
+
 static int look_again(struct inquest *q)
 {
     const struct timeval soon = {.tv_usec = INQUEST_STEP_MS * 1000};
@@ -50,7 +58,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     look(q, &f);
-    if (!f.over && clock_ms() - q->started_ms < INQUEST_MAX_MS && look_again(q) == 0)
+    if (!f.over && may_end_yet(q) && look_again(q) == 0)
         return;
     q->done(q->arg, &f);
     inquest_cancel(q);

@@ -13,7 +13,8 @@
 #include "api/errors.h"
 
 #define INQUEST_STEP_MS 5
-#define INQUEST_MAX_MS  200 /* for the end of a process whose sockets are closed */
+#define INQUEST_MAX_MS  200   /* for a process to end whose sockets are closed, */
+#define INQUEST_EXIT_MS 10000 /* when it is known to be on its way: its threads wait for a CPU */
 
 struct event_base;
 struct inquest;
@@ -28,7 +29,7 @@ struct inquest_finding {
 
 /*
  * `done` comes once, from the loop, when the worker has ended, is on its way, or is alive after
- * INQUEST_MAX_MS all the same; the inquest is no more then. NULL = no memory, and no `done`.
+ * that time all the same; the inquest is no more then. NULL = no memory, and no `done`.
  */
 struct inquest *inquest_start(struct event_base *base, const struct workers *workers,
                               const char *worker_id,

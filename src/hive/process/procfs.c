@@ -30,20 +30,26 @@ static ssize_t read_text(const char *path, char *dst, size_t dst_size)
     return n;
 }
 
+/* PF_EXITING of the kernel's sched.h, the same in every Linux since 2.6. */
+#define FLAG_EXITING 4u
+
 int procfs_parse_stat(const char *line, struct procfs_stat *out)
 {
     const char *at = strrchr(line, ')');
     uint64_t user, kernel;
+    uint32_t flags;
     long hz = sysconf(_SC_CLK_TCK);
 
     *out = (struct procfs_stat){0};
-    /* Fields 3 (state), 12 (majflt), 14 and 15 (utime, stime), 20 (num_threads), 22 (starttime). */
+    /* Fields 3 (state), 9 (flags), 12 (majflt), 14 and 15 (utime, stime), 20 (num_threads), 22
+     * (starttime). */
     if (!at || sscanf(at + 1,
-                      " %c %*d %*d %*d %*d %*d %*u %*u %*u %" SCNu64 " %*u %" SCNu64 " %" SCNu64
-                      " %*d %*d %*d %*d %" SCNu32 " %*d %" SCNu64,
-                      &out->state, &out->major_faults, &user, &kernel, &out->n_threads,
-                      &out->start_ticks) != 6)
+                      " %c %*d %*d %*d %*d %*d %" SCNu32 " %*u %*u %" SCNu64 " %*u %" SCNu64
+                      " %" SCNu64 " %*d %*d %*d %*d %" SCNu32 " %*d %" SCNu64,
+                      &out->state, &flags, &out->major_faults, &user, &kernel, &out->n_threads,
+                      &out->start_ticks) != 7)
         return -1;
+    out->exiting = (flags & FLAG_EXITING) || out->state == 'Z' || out->state == 'X';
     out->cpu_ms = (user + kernel) * 1000 / (uint64_t)(hz > 0 ? hz : 100);
     return 0;
 }

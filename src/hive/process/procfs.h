@@ -17,7 +17,8 @@
           */
 
 struct procfs_stat {
-    char state; /* R S D T t Z ... of its first thread */
+    char state;   /* R S D T t Z ... of its first thread */
+    bool exiting; /* that thread has begun to end, or has ended: no file is closed before */
     uint32_t n_threads;
     uint64_t major_faults;
     uint64_t cpu_ms;      /* of all threads */

@@ -18,6 +18,7 @@
 #include "hive/process/cgroup.h"
 #include "hive/process/leftover.h"
 #include "hive/process/port.h"
+#include "hive/process/procfs.h"
 #include "hive/workers/worker_room.h"
 #include "hive/workers/workers_internal.h"
 #include "net/http_client.h"
@@ -171,6 +172,17 @@ bool workers_is_over(const struct workers *ws, const char *id)
     if (str_eq(w->id, id))
         return w->state != WORKER_PREPARING && !worker_state_runs(w->state);
     return true;
+}
+
+bool workers_is_exiting(const struct workers *ws, const char *id)
+{
+    const struct worker *w;
+    struct procfs_stat st;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    if (str_eq(w->id, id))
+        return w->process && procfs_look(w->process, &st) == 0 && st.exiting;
+    return false;
 }
 
 const char *worker_log_path(const struct worker *w)

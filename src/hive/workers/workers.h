@@ -157,6 +157,9 @@ bool workers_failure(const struct workers *ws, const char *id, enum api_code *co
                      char text[ERR_TEXT_MAX]);
 /* It has ended, or is on its way to it. */
 bool workers_is_over(const struct workers *ws, const char *id);
+/* Its process has begun to end, by whatever: it will have ended soon. False where that is not told.
+ */
+bool workers_is_exiting(const struct workers *ws, const char *id);
 /* "http://127.0.0.1:8081": where the hive itself reaches it. */
 const char *worker_own_url(const struct worker *w, char dst[WORKER_URL_MAX]);
 /* It was started, and has not been seen to be ready yet. */
