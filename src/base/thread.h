@@ -1,10 +1,12 @@
-/* thread.h - a thread beside the one that signals are for. */
+/* thread.h - a thread beside the one that signals are for, and waits with an end. */
 #ifndef RBEE_BASE_THREAD_H
 #define RBEE_BASE_THREAD_H
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -23,5 +25,11 @@ void thread_block_signals(sigset_t *before);
  */
 int thread_start(pthread_t *out, size_t stack_bytes, void *(*run)(void *arg), void *arg,
                  struct err *err);
+
+/* A condition for waits that end by clock_ms, which nobody sets. pthread_cond_destroy ends it. */
+void thread_cond_init(pthread_cond_t *cond);
+/* Waits under the lock until it is signalled or at_ms has passed, which is false. It may be woken
+ * for nothing. INT64_MAX: as long as it takes. */
+bool thread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t at_ms);
 
 #endif

@@ -4,12 +4,12 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "base/thread.h"
 
-#define LOOK_NS 50000000
+#define LOOK_MS 50
 
 struct lookup {
     char *host, *service; /* owned */
@@ -36,18 +36,14 @@ static struct lookup *lookup_create(const char *host, const char *service,
                                     const struct addrinfo *hints)
 {
     struct lookup *l = calloc(1, sizeof *l);
-    pthread_condattr_t steady;
 
     if (!l)
         return NULL;
     l->host = str_dup(host);
     l->service = str_dup(service);
     l->hints = *hints;
-    pthread_condattr_init(&steady);
-    pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->ended, &steady);
-    pthread_condattr_destroy(&steady);
+    thread_cond_init(&l->ended);
     if (l->host && l->service)
         return l;
     lookup_free(l);
@@ -83,18 +79,6 @@ static bool begin(struct lookup *l)
     return true;
 }
 
-/* A little while, or until it is over. */
-static void wait_a_little(struct lookup *l)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += LOOK_NS;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(&l->ended, &l->lock, &until);
-}
-
 static int wait_for(struct lookup *l, const volatile bool *stop, struct addrinfo **out)
 {
     bool over;
@@ -102,7 +86,7 @@ static int wait_for(struct lookup *l, const volatile bool *stop, struct addrinfo
 
     pthread_mutex_lock(&l->lock);
     while (!l->over && !*stop)
-        wait_a_little(l);
+        thread_cond_wait(&l->ended, &l->lock, clock_ms() + LOOK_MS);
     over = l->over;
     rc = over ? l->rc : HTTP_LOOKUP_LEFT;
     *out = l->found;

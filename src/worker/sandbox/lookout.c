@@ -5,9 +5,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "worker/sandbox/thread.h"
 
 struct lookout {
@@ -60,12 +60,7 @@ static void *lookout_main(void *arg)
 
 static void make_conditions(struct lookout *l)
 {
-    pthread_condattr_t monotonic;
-
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->told, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_cond_init(&l->told);
     pthread_cond_init(&l->asked, NULL);
 }
 
@@ -98,15 +93,6 @@ int lookout_create(int (*look_at)(void *arg, struct err *err), void *arg, struct
     return 0;
 }
 
-/* Under the lock: false when it is later than that. */
-static bool wait_until(struct lookout *l, int64_t at_ms)
-{
-    const struct timespec at = {.tv_sec = (time_t)(at_ms / 1000),
-                                .tv_nsec = (long)(at_ms % 1000) * 1000000};
-
-    return pthread_cond_timedwait(&l->told, &l->lock, &at) != ETIMEDOUT;
-}
-
 int lookout_check(struct lookout *l, int64_t wait_ms, struct err *err)
 {
     uint64_t mine;
@@ -117,7 +103,7 @@ int lookout_check(struct lookout *l, int64_t wait_ms, struct err *err)
     mine = ++l->n_asked;
     until = (l->out_ms ? l->out_ms : clock_ms()) + wait_ms;
     pthread_cond_signal(&l->asked);
-    while (!l->rc && l->n_told < mine && wait_ms > 0 && wait_until(l, until))
+    while (!l->rc && l->n_told < mine && wait_ms > 0 && thread_cond_wait(&l->told, &l->lock, until))
         ;
     rc = l->rc;
     if (rc && err)

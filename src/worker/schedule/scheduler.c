@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "worker/jobs/dialog.h"
 #include "worker/jobs/intake_text.h"
 #include "worker/jobs/job.h"
@@ -70,13 +71,13 @@ uint64_t scheduler_steps(struct scheduler *s)
     return steps;
 }
 
-bool scheduler_collect(struct scheduler *s, bool sleep)
+bool scheduler_collect(struct scheduler *s, int64_t until_ms)
 {
-    bool stopping;
+    bool stopping, in_time = until_ms > 0;
 
     pthread_mutex_lock(&s->lock);
-    while (sleep && !s->stopping && !s->changed_file && !s->inbox.first)
-        pthread_cond_wait(&s->changed, &s->lock);
+    while (in_time && !s->stopping && !s->changed_file && !s->inbox.first)
+        in_time = thread_cond_wait(&s->changed, &s->lock, until_ms);
     job_list_join(&s->waiting, &s->inbox);
     if (s->changed_file)
         s->looked_ms = 0;
@@ -246,7 +247,7 @@ static int work(struct scheduler *s, struct err *err)
                     */
 
     s->limit.open_ms = clock_ms();
-    while (!scheduler_collect(s, is_idle(s) && s->tuned)) {
+    while (!scheduler_collect(s, is_idle(s) ? tuning_due_ms(&s->tuning) : 0)) {
         had_jobs = n_running(s) > 0;
         pass_sweep(&s->pass);
         embed_pass_sweep(&s->embeds);
@@ -264,7 +265,7 @@ static int work(struct scheduler *s, struct err *err)
             show_work(s, had_jobs);
             outbox_flush(s->params.outbox);
         }
-        s->tuned = s->tuned || !engine_tune(s->engine);
+        tuning_go_on(&s->tuning, s->engine, n_running(s) > 0);
     }
     return 0;
 }
@@ -283,7 +284,7 @@ static void refuse_all(struct scheduler *s, enum api_code code, const char *text
     atomic_store(&s->params.board->slots_busy, 0);
     do
         fail_waiting(s, code, text);
-    while (!scheduler_collect(s, true));
+    while (!scheduler_collect(s, INT64_MAX));
 }
 
 static void tidy_up(struct scheduler *s)
@@ -292,7 +293,7 @@ static void tidy_up(struct scheduler *s)
 
     intake_free(s->intake);
     intake_free(s->questions);
-    scheduler_collect(s, false);
+    scheduler_collect(s, 0);
     fail_waiting(s, API_WORKER_CRASHED, "The worker was asked to end before the answer was begun.");
     if (s->pass.engine)
         pass_end_all(&s->pass);
@@ -344,7 +345,7 @@ int scheduler_create(const struct scheduler_params *params, struct scheduler **o
     s->params = *params;
     s->limit = (struct queue_limit){.limit_ms = params->queue_limit_ms, .board = params->board};
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->changed, NULL);
+    thread_cond_init(&s->changed);
     atomic_store(&params->board->slots_total, params->engine.n_slots);
     rc = intake_create(params->outbox, &params->board->intake[BOARD_PROMPTS], accept_job,
                        note_changed_file, s, &s->intake, err);

@@ -13,6 +13,7 @@
 #include "worker/schedule/pass.h"
 #include "worker/schedule/queue_limit.h"
 #include "worker/schedule/scheduler.h"
+#include "worker/schedule/tuning.h"
 
 /*
  * `lock` guards what comes in (inbox, stopping) and the engine's pointer, by which others may stop
@@ -37,15 +38,16 @@ struct scheduler {
     struct job_list waiting;
     struct queue_limit limit; /* of those */
     struct scheduler_facts facts;
-    struct pace pace;  /* of the passes */
-    bool tuned;        /* engine_tune has no more to do */
+    struct pace pace; /* of the passes */
+    struct tuning tuning;
     int64_t looked_ms; /* at the model's files */
 };
 
 /* All below: the engine's thread's. */
 
-/* Moves the inbox behind those that wait; true when it is time to stop. */
-bool scheduler_collect(struct scheduler *s, bool sleep);
+/* Moves the inbox behind those that wait; true when it is time to stop. Until until_ms (clock_ms;
+ * 0 = now, INT64_MAX = for ever) it waits for either. */
+bool scheduler_collect(struct scheduler *s, int64_t until_ms);
 /* Those of the waiting whose end was wished for are over. */
 void scheduler_sweep_wished(struct scheduler *s);
 /* From now on others may stop it, or, NULL, may not. */

@@ -19,7 +19,7 @@ static void show_load(struct board *b, const struct engine_load *now)
 static bool load_progress(void *arg, const struct engine_load *now)
 {
     struct scheduler *s = arg;
-    bool stopping = scheduler_collect(s, false);
+    bool stopping = scheduler_collect(s, 0);
 
     show_load(s->params.board, now);
     outbox_load(s->params.outbox, LOAD_GOING_ON, now);
