@@ -222,7 +222,7 @@ threads_named() {
 # the keeper has one thread (and one for a name server: unit/lookup): plain and under the address
 # sanitizer they run all the same.
 NO_TSAN='documents golden keeper keeper-chat keeper-contact keeper-exit keeper-infer-flags keeper-keys malformed quickstart references render sandbox schemas
-    sdk-anthropic sdk-ollama sdk-openai wordpiece'
+    sdk-anthropic sdk-ollama sdk-openai slow-masks wordpiece'
 
 tsan() {
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions="'$root/tests/tsan.supp'"

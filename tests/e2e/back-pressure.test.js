@@ -27,6 +27,8 @@ const state = async (worker) => (await ask(`${worker.url}/v1/ready`)).json;
 const isIdle = async (worker) => { const s = await state(worker); return s.ready && !s.slots_busy && !s.queued; };
 const infer = (worker, body) => ask(`${worker.url}/v1/inference`, { method: 'POST', body });
 const sanitized = /asan|tsan/.test(process.env.RBEE_BUILD || ''); // a sanitizer keeps what was freed
+/* Hundreds of megabytes through one thread, whose memory the address sanitizer has seen to by then. */
+const skipLarge = /tsan/.test(process.env.RBEE_BUILD || '') && 'it takes too long';
 const memoryMiB = (pid, name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
 const rssMiB = (pid) => memoryMiB(pid, 'VmRSS'), peakMiB = (pid) => memoryMiB(pid, 'VmHWM');
 
@@ -217,7 +219,7 @@ describe('over a worker that says what it is told', () => {
   /* 15 MB each, as what is asked and once more on their way to the worker: nine are past 256 MiB. What is answered
    * with one object (embeddings, tokens) counted not at all. */
   for (const [route, more] of [['completions', (prompt) => ({ n: 8, prompt })], ['embeddings', (input) => ({ input })]]) {
-    test(`what all requests hold together is bounded: past it 503, and those who ask for little are served: ${route}`, async (t) => {
+    test(`what all requests hold together is bounded: past it 503, and those who ask for little are served: ${route}`, { skip: skipLarge }, async (t) => {
       const costly = { model, ...more('p'.repeat(15e6)) }, little = { model, ...more('x'), n: undefined };
       const mine = await startHive({ flags: { worker: fake.program } });
       t.after(() => mine.stop());
@@ -244,7 +246,7 @@ describe('over a worker that says what it is told', () => {
 
   /* A response repeats fields of its request, whole: they lived as long as it did, and twice more in the events that
    * begin it where nobody read these. None of it counted: 16 streams took 782 MiB. */
-  test('what streams repeat of their requests counts until they end', async (t) => {
+  test('what streams repeat of their requests counts until they end', { skip: skipLarge }, async (t) => {
     const stream_of = (note) => ({ model, stream: true, input: JSON.stringify({ events: [{ type: 'token', t: 'hello', i: 0 }], hang: true }), text: { format: { type: 'text', note } } });
     const mine = await startHive({ flags: { worker: fake.program } }), costly = stream_of('n'.repeat(12e6));
     t.after(() => mine.stop());
@@ -266,7 +268,7 @@ describe('over a worker that says what it is told', () => {
   });
 
   /* A question lay here as its values, twenty times its bytes: eight took 220 MiB. */
-  test('questions of many values that wait for a model take little more than their bytes', async (t) => {
+  test('questions of many values that wait for a model take little more than their bytes', { skip: skipLarge }, async (t) => {
     const own = makeFakeWorker(makeFolder()), body = `{"model":${JSON.stringify(model)},"input":[1${',1'.repeat(690000)}]}`;
     const mine = await startHive({ flags: { worker: own.program } });
     t.after(() => mine.stop());
@@ -308,7 +310,7 @@ describe('over a worker that says what it is told', () => {
   });
 
   /* Texts, calls' arguments and log-probabilities had bounds of their own, or none: nobody added them up. */
-  test('what an answer keeps is one sum, and so is what all of them keep', async (t) => {
+  test('what an answer keeps is one sum, and so is what all of them keep', { skip: skipLarge }, async (t) => {
     const mine = await startHive({ flags: { worker: fake.program } });
     t.after(() => mine.stop());
     const half = 'x'.repeat(450000), ask_for = (todo, more) => post(mine, '/v1/completions', { model, prompt: JSON.stringify(todo), ...more });

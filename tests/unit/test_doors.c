@@ -506,12 +506,11 @@ static unsigned check_files(const char *dir)
         snprintf(path, sizeof path, i ? "%s/" SECURITY_FILE ".%d" : "%s/" SECURITY_FILE, dir, i);
         if (path_read_file(path, 2 * SECURITY_FILE_MAX, &text, &n, NULL) != 0)
             continue;
-        for (char *p = text; *p; lines++) {
-            size_t len = strcspn(p, "\n");
-
-            if (security_chain_check(&c, p, len, &err))
+        for (char *p = text, *end; p < text + n; p = end + 1, lines++) {
+            end = memchr(p, '\n', (size_t)(text + n - p));
+            assert_non_null(end);
+            if (security_chain_check(&c, p, (size_t)(end - p), &err))
                 fail_msg("%s: %s", path, err.text);
-            p += len + 1;
         }
         free(text);
     }
