@@ -8,7 +8,9 @@
 #include "base/str.h"
 
 #define INT64_DIGITS 19
-#define TOO_MANY     "<too many values>" /* in the place of jansson's "<buffer>" */
+/* In the place of jansson's "<buffer>". */
+#define TOO_MANY "<too many values>"
+#define MARKED   "<byte order mark>"
 
 /* Bytes by jansson 2.14 and the allocator: what each mark makes or announces. */
 enum {
@@ -76,6 +78,19 @@ static void say_nul(const char *text, const char *nul, json_error_t *why)
     why->column = (int)(nul - line) + 1;
     snprintf(why->text, sizeof why->text, "a NUL byte, which JSON has nowhere");
     why->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_null_character;
+}
+
+/* What Windows' editors put before a text; nobody sees it (RFC 8259, section 8.1). */
+static bool has_mark(const char *text, size_t n)
+{
+    return n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
+}
+
+static void say_mark(json_error_t *why)
+{
+    *why = (json_error_t){.line = 1, .column = 1, .source = MARKED};
+    str_copy(why->text, sizeof why->text, "it begins with a byte order mark");
+    why->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_invalid_syntax;
 }
 
 /* ---- integers beyond 64 bits --------------------------------------------- */
@@ -168,6 +183,10 @@ json_t *json_load_bounded(const char *text, size_t n, size_t flags, json_error_t
         say_nul(text, nul, why);
         return NULL;
     }
+    if (has_mark(text, n)) {
+        say_mark(why);
+        return NULL;
+    }
     if (bytes > JSON_TREE_MAX) {
         say_too_many(bytes, why);
         return NULL;
@@ -185,6 +204,8 @@ bool json_is_too_many(const json_error_t *why)
 
 const char *json_fault_text(const json_error_t *why)
 {
+    if (str_eq(why->source, MARKED))
+        return "it begins with a byte order mark: save it as UTF-8 without one";
     switch (json_error_code(why)) {
     case json_error_premature_end_of_input:
         return "it ends too early";

@@ -62,6 +62,7 @@ static int listen_for_clients(struct hive *h, struct err *err)
                                         .name = DAEMON_PROGRAM "/" RBEE_VERSION,
                                         .limits = http_limits_default(),
                                         .arg = h,
+                                        .prepare = routes_prepare,
                                         .handle = routes_handle,
                                         .filter = routes_filter,
                                         .render_error = reply_render_error,

@@ -74,6 +74,8 @@ int cmd_pair(const struct cli_command *self, int argc, char **argv);
 
 /* routes.c: the HTTP server's handler; arg is the hive. */
 void routes_handle(struct http_exchange *x, void *arg);
+/* What every answer has, whatever becomes of the request: its id, and what lets a page read it. */
+void routes_prepare(struct http_exchange *x, void *arg);
 /* Its filter: who may ask at all. */
 bool routes_filter(struct http_exchange *x, void *arg);
 

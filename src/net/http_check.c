@@ -12,9 +12,9 @@
 #include "base/str.h"
 
 /* Headers that may stand at most once: two readers must never pick different ones. */
-static const char *const check_once[] = {"host",          "content-length",  "transfer-encoding",
-                                         "authorization", "origin",          "expect",
-                                         "content-type",  "content-encoding"};
+static const char *const check_once[] = {"host",          "content-length",   "transfer-encoding",
+                                         "authorization", "origin",           "expect",
+                                         "content-type",  "content-encoding", "x-api-key"};
 
 static int check_repeats(const struct http_request *req, struct http_fault *fault)
 {

@@ -10,6 +10,11 @@ const char *http_method(const struct http_exchange *x)
     return x->req.method;
 }
 
+const char *http_target(const struct http_exchange *x)
+{
+    return x->req.target;
+}
+
 const char *http_path(const struct http_exchange *x)
 {
     return x->req.path;

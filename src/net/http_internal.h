@@ -53,7 +53,8 @@ struct http_exchange {
     struct http_conn *conn;
     struct http_request req;
     char id[HTTP_REQUEST_ID_BYTES];
-    struct buf headers; /* added by the handler */
+    struct buf headers; /* added by the handler; */
+    size_t n_prepared;  /* bytes of them by `prepare`: every answer has those */
     void *user;
     void (*gone)(struct http_exchange *x, void *arg);
     void *gone_arg;

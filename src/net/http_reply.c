@@ -192,6 +192,8 @@ void http_reply_fault(struct http_conn *c, const struct http_fault *fault)
     put_head(&head, c, fault->status, id, type);
     if (fault->status == 503)
         buf_puts(&head, "Retry-After: 1\r\n");
+    if (c->x && !buf_failed(&c->x->headers))
+        buf_put(&head, buf_str(&c->x->headers), c->x->n_prepared);
     buf_printf(&head, "Content-Length: %zu\r\n\r\n", n);
     reply_send(c, &head, body, is_head(c->x) ? 0 : n);
 }

@@ -74,6 +74,12 @@ struct http_server_params {
     struct http_limits limits;
     void *arg;
     /*
+     * Called once a request's head is known, also where the server refuses it for what it says; may
+     * be NULL. It answers nothing: it puts what every answer is to have (http_add_header,
+     * http_set_request_id). http_path may be NULL here, http_target is not.
+     */
+    void (*prepare)(struct http_exchange *x, void *arg);
+    /*
      * A whole request. Must answer it, now or later, and stop touching it once answered or gone.
      * No callback may free the server.
      */
@@ -144,7 +150,9 @@ uint64_t http_server_n_slow(const struct http_server *s);
 
 /* ---- the request; texts belong to the exchange ---- */
 const char *http_method(const struct http_exchange *x); /* "GET" */
-const char *http_path(const struct http_exchange *x);   /* decoded, without the query; has no NUL */
+/* As it was sent, with its query. */
+const char *http_target(const struct http_exchange *x);
+const char *http_path(const struct http_exchange *x); /* decoded, without the query; has no NUL */
 const char *http_query(const struct http_exchange *x, const char *name);  /* decoded, or NULL */
 const char *http_header(const struct http_exchange *x, const char *name); /* or NULL; any case */
 const char *http_body(const struct http_exchange *x, size_t *n);          /* NUL-terminated */

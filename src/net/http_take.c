@@ -65,6 +65,15 @@ void http_take_end(struct http_conn *c)
     c->x = NULL;
 }
 
+static void take_prepare(struct http_conn *c)
+{
+    const struct http_server_params *params = &c->server->params;
+
+    if (params->prepare)
+        params->prepare(c->x, params->arg);
+    c->x->n_prepared = c->x->headers.len;
+}
+
 /* The head stands: the filter is asked, and the client told to send its body. */
 static void take_head(struct http_conn *c)
 {
@@ -87,6 +96,7 @@ static void take_step(struct http_conn *c, enum http_parse_step step)
     case HTTP_PARSE_MORE:
         break;
     case HTTP_PARSE_HEAD:
+        take_prepare(c);
         take_head(c);
         break;
     case HTTP_PARSE_WHOLE:
@@ -94,6 +104,8 @@ static void take_step(struct http_conn *c, enum http_parse_step step)
         c->server->params.handle(c->x, c->server->params.arg);
         break;
     case HTTP_PARSE_REFUSED:
+        if (c->phase == PHASE_HEAD && c->parser.head_done)
+            take_prepare(c);
         http_reply_fault(c, &c->parser.fault);
         break;
     }

@@ -781,6 +781,38 @@ describe('over a real worker', () => {
     }
   });
 
+  /* The server refuses by itself what it need not ask anybody about; a page read "Failed to fetch" then, and an SDK
+   * took that for a broken line and sent its 17 MB again. */
+  it('what is refused by its head alone has what every answer has', async () => {
+    const id = '3f0a4a52-1f1e-4c3a-9c55-0123456789ab', origin = 'http://localhost:3000';
+    const headers = { Origin: origin, 'X-Request-Id': id };
+    for (const [where, more, status] of [['/v1/messages', { 'Content-Length': 17e6 }, 413], ['/v1/messages', { 'Content-Encoding': 'gzip' }, 415],
+      ['/v1/messages', { Expect: 'nonsense' }, 417], ['/v1/messages', {}, 400]]) {
+      const answer = await ask(hive.url + where, { method: 'POST', headers: { ...headers, ...more }, body: 'x'.repeat(5000) });
+      const told = ['access-control-allow-origin', 'x-request-id', 'request-id'].map((name) => answer.headers[name]);
+      assert.strictEqual(answer.status, status, answer.text);
+      assert.deepStrictEqual(told, [origin, id, id], `${status}`);
+    }
+    const pieces = new Blob(['x'.repeat(5000)]).stream(); // whose length is found out on the way
+    const long = await fetch(`${hive.url}/v1/health`, { method: 'POST', headers, body: pieces, duplex: 'half' });
+    assert.deepStrictEqual([long.status, long.headers.get('access-control-allow-origin'), long.headers.get('x-request-id')], [413, origin, id]);
+  });
+
+  it('a body with a byte order mark is told of it', async () => {
+    const { status, json } = await post(hive, '/v1/completions', '\ufeff{"model":"tiny","prompt":"x"}');
+    assert.strictEqual(status, 400);
+    assert.match(json.error.message, /it begins with a byte order mark: save it as UTF-8 without one \(line 1, column 1/);
+  });
+
+  it('-1 tokens are as many as there is room for', async () => {
+    for (const body of [{ max_tokens: -1 }, { max_tokens: 4096 }]) {
+      const answer = await post(hive, '/v1/completions', { model: 'tiny', prompt: 'Once upon', ignore_eos: true, ...body });
+      assert.deepStrictEqual([answer.status, answer.json.choices[0].finish_reason], [200, 'length'], answer.text);
+      assert.ok(answer.json.usage.completion_tokens > 16, answer.text);
+    }
+    assert.strictEqual((await post(hive, '/v1/completions', { model: 'tiny', prompt: 'x', max_tokens: -2 })).status, 400);
+  });
+
   it('unknown paths, methods and hosts in the API\'s shape', async () => {
     assert.strictEqual(typeof (await get(hive, '/api/nothing')).json.error, 'string');
     const method = await get(hive, '/v1/chat/completions');
@@ -804,6 +836,15 @@ describe('with a key', () => {
     assert.strictEqual((await tags({ 'x-api-key': key })).status, 200);
     assert.strictEqual((await tags({ Authorization: `Bearer ${key}` })).status, 200);
     assert.strictEqual((await tags({ 'x-api-key': `${key}x` })).status, 401);
+    // a proxy in between has asked for a name and a password: Authorization is taken
+    const basic = `Basic ${Buffer.from('ann:secret').toString('base64')}`;
+    assert.strictEqual((await tags({ Authorization: basic, 'x-api-key': key })).status, 200);
+    assert.strictEqual((await tags({ Authorization: 'Bearer ', 'x-api-key': key })).status, 200);
+    assert.strictEqual((await tags({ Authorization: basic, 'x-api-key': `${key}x` })).status, 401);
+    for (const nothing of [{ Authorization: basic }, { 'x-api-key': '' }]) {
+      const { json } = await ask(`${hive.url}/v1/node`, { headers: nothing });
+      assert.strictEqual(json.error.code, 'MISSING_API_KEY', JSON.stringify(nothing)); // and no guess
+    }
     await hive.stop();
   });
 });

@@ -92,12 +92,25 @@ static void read_chat_logprobs(struct fields *f, struct order *o)
 }
 
 /* max_completion_tokens, or by its old name; none means as many as the context holds. */
+/* A number of tokens; -1, as to llama-server, is as many as there is room for. */
+static bool read_limit(struct fields *f, const char *name, int64_t *n)
+{
+    int64_t whole;
+
+    if (fields_whole(json_object_get(f->root, name), &whole) && whole == -1) {
+        fields_any(f, name, false);
+        *n = ORDER_TOKENS_MAX;
+        return true;
+    }
+    return fields_int(f, name, false, 1, ORDER_TOKENS_MAX, n);
+}
+
 static void read_chat_limit(struct fields *f, struct order *o)
 {
     int64_t n = ORDER_TOKENS_MAX, old;
-    bool has_new = fields_int(f, "max_completion_tokens", false, 1, ORDER_TOKENS_MAX, &n);
+    bool has_new = read_limit(f, "max_completion_tokens", &n);
 
-    if (fields_int(f, "max_tokens", false, 1, ORDER_TOKENS_MAX, &old)) {
+    if (read_limit(f, "max_tokens", &old)) {
         if (has_new && n != old)
             fields_fail(f, "max_tokens", "once",
                         "max_tokens and max_completion_tokens mean the same and differ.");
@@ -185,7 +198,7 @@ static void read_text_limits(struct fields *f, struct order *o)
     int64_t best_of = 1, n = TEXT_MAX_TOKENS;
     bool echo = false;
 
-    fields_int(f, "max_tokens", false, 1, ORDER_TOKENS_MAX, &n);
+    read_limit(f, "max_tokens", &n);
     order_put(o, "max_tokens", json_integer(n));
     fields_bool(f, "echo", &echo);
     if (echo)

@@ -23,7 +23,8 @@ void cors_put(const struct access *a, struct http_exchange *x)
     if (!origin)
         return;
     http_add_header(x, "Access-Control-Allow-Origin", origin);
-    http_add_header(x, "Access-Control-Expose-Headers", "X-Request-Id, Request-Id, Retry-After");
+    http_add_header(x, "Access-Control-Expose-Headers",
+                    "X-Request-Id, Request-Id, Retry-After, X-Should-Retry");
     http_add_header(x, "Vary", "Origin");
 }
 
@@ -46,9 +47,8 @@ void cors_answer(const struct access *a, struct http_exchange *x)
 {
     const char *wanted = http_header(x, "access-control-request-headers");
 
-    cors_put(a, x);
     if (allowed_origin(a, x)) {
-        http_add_header(x, "Access-Control-Allow-Methods", "GET, POST, DELETE, HEAD");
+        http_add_header(x, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE");
         if (wanted && is_list(wanted))
             http_add_header(x, "Access-Control-Allow-Headers", wanted);
         if (http_header(x, "access-control-request-private-network"))

@@ -18,7 +18,8 @@ void cors_put(const struct access *a, struct http_exchange *x);
 
 /* Is this a browser's question whether a page may ask? */
 bool cors_is_preflight(const struct http_exchange *x);
-/* Answers it: yes, for this route's methods and the headers that are wished for; or a bare no. */
+/* Answers it, behind cors_put: yes, for this route's methods and the headers that are wished for;
+ * or a bare no. */
 void cors_answer(const struct access *a, struct http_exchange *x);
 
 #endif

@@ -103,13 +103,14 @@ void routes_handle(struct http_exchange *x, void *arg)
 }
 
 /* The key as a Bearer of Authorization, also when it came as x-api-key, as Anthropic's clients send
- * it. */
+ * it: beside the name and password that a proxy asked for, it may be the only way. */
 static const char *authorization_of(const struct http_exchange *x, char dst[AUTHORIZATION_MAX])
 {
-    const char *bearer = http_header(x, "authorization"), *key = http_header(x, "x-api-key");
+    const char *sent = http_header(x, "authorization"), *bearer = access_bearer(sent),
+               *key = http_header(x, "x-api-key");
 
-    if (bearer || !key)
-        return bearer;
+    if ((bearer && bearer[0]) || !key || !key[0])
+        return sent;
     snprintf(dst, AUTHORIZATION_MAX, "Bearer %s", key);
     return dst;
 }
@@ -120,6 +121,17 @@ static size_t body_limit(const struct hive *h, const char *path)
     if (access_is_open(&h->doors.access, path))
         return ACCESS_OPEN_BODY_MAX;
     return shape_is_large(path) ? HIVE_CHAT_MAX : HIVE_BODY_MAX;
+}
+
+void routes_prepare(struct http_exchange *x, void *arg)
+{
+    struct hive *h = arg;
+
+    if (http_header(x, "x-request-id")) /* by which it may be cancelled, and found in logs */
+        http_set_request_id(x, http_header(x, "x-request-id"));
+    if (shape_of_path(http_target(x)) == SHAPE_ANTHROPIC) /* where its clients look for it */
+        http_add_header(x, "request-id", http_request_id(x));
+    cors_put(&h->doors.access, x); /* a page may read why it was refused, too */
 }
 
 bool routes_filter(struct http_exchange *x, void *arg)
@@ -134,10 +146,6 @@ bool routes_filter(struct http_exchange *x, void *arg)
     uint64_t pass = 0;
     int retry_after_s = 0;
 
-    if (http_header(x, "x-request-id")) /* by which it may be cancelled, and found in logs */
-        http_set_request_id(x, http_header(x, "x-request-id"));
-    if (shape == SHAPE_ANTHROPIC) /* where its clients look for it */
-        http_add_header(x, "request-id", http_request_id(x));
     if (cors_is_preflight(x)) {
         if (doors_check_preflight(&h->doors, &ask, http_peer(x), &e) == 0) {
             cors_answer(&h->doors.access, x);
@@ -149,10 +157,8 @@ bool routes_filter(struct http_exchange *x, void *arg)
                       http_path(x));
     } else if (doors_check(&h->doors, &ask, http_peer(x), &pass, &e, &retry_after_s) == 0) {
         http_set_pass(x, pass);
-        cors_put(&h->doors.access, x);
         return true;
     }
-    cors_put(&h->doors.access, x); /* a page may read why it was refused */
     if (retry_after_s > 0) {
         snprintf(seconds, sizeof seconds, "%d", retry_after_s);
         http_add_header(x, "Retry-After", seconds);
