@@ -113,6 +113,22 @@ describe('over a worker that says what it is told', { skip }, () => {
 });
 
 describe('while a model loads', { skip }, () => {
+  /* By the status alone the package asks three times, and has three times computed what its user gave up. */
+  test('what asking again does not help is asked once', async () => {
+    const hive = await toldHive();
+    try {
+      for (const [code, status] of [['REQUEST_TIMEOUT', 408], ['INSUFFICIENT_MEMORY', 507]]) {
+        let n = 0;
+        const client = new Anthropic({ baseURL: hive.url, apiKey: 'none', maxRetries: 2, fetch: (...what) => { n++; return fetch(...what); } });
+        const messages = say({ events: [{ type: 'token', t: 'x', i: 0 }, { type: 'error', code, message: 'no', retriable: false }] });
+        const error = await errorOf(client.messages.create({ model: 'tiny', max_tokens: 5, messages }));
+        assert.deepStrictEqual([error.status, n], [status, 1], code);
+      }
+    } finally {
+      await hive.stop();
+    }
+  });
+
   test('the package comes again when Retry-After says so; how far it is stands in the error', async () => {
     const hive = await toldHive('[hive]\nload_wait = 50ms\n');
     try {

@@ -280,6 +280,15 @@ describe('while a model loads', { skip }, () => {
     assert.strictEqual((await waiting).choices[0].message.content, 'x');
   });
 
+  /* By the status alone the package asks three times: a deadline of a minute became three, on slots that others wait for. */
+  test('what asking again does not help is asked once', async () => {
+    for (const [code, status] of [['REQUEST_TIMEOUT', 408], ['INSUFFICIENT_MEMORY', 507], ['INTERNAL', 500]]) {
+      const messages = say({ events: [...text('x'), { type: 'error', code, message: 'no', retriable: false }] });
+      const error = await errorOf(clientOf(hive, { retries: 2 }).chat.completions.create({ model: 'tiny', messages }));
+      assert.deepStrictEqual([error.status, judged.requests.length], [status, 1], code);
+    }
+  });
+
   test('comments of progress do not disturb it', async () => {
     const [{ worker_id: id }] = await list(hive);
     await fetch(`${hive.url}/v1/workers/${id}`, { method: 'DELETE' });

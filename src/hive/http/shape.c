@@ -321,6 +321,19 @@ void shape_render(enum shape shape, int status, const char *text, const char *re
     api_error_done(&e);
 }
 
+/*
+ * OpenAI's and Anthropic's packages ask again by the status alone unless this header is there: what
+ * the asker's own deadline ended would be computed three times, and what cannot be, refused three
+ * times.
+ */
+static void put_should_retry(struct http_exchange *x, const struct api_error *e, int status)
+{
+    const bool helps = api_error_info(e->code)->retriable && e->code != API_REQUEST_TIMEOUT;
+
+    if (!helps && (status == 408 || status == 409 || status >= 500))
+        http_add_header(x, "X-Should-Retry", "false");
+}
+
 void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e, int retry_after_s)
 {
     int status = retry_after_s > 0 ? 503 : shape_status(e);
@@ -329,6 +342,7 @@ void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e
 
     if (status == 401)
         http_add_header(x, "WWW-Authenticate", "Bearer");
+    put_should_retry(x, e, status);
     if (status == 503 && retry_after_s <= 0)
         retry_after_s = api_error_retry_after_s(e);
     if (retry_after_s > 0) {
